@@ -1,0 +1,59 @@
+import type { AsyncProblem, Problem } from './problem.ts';
+import type { Asks, Question } from './question.ts';
+
+/**
+ * Runs `asks` to its result, answering every question at once from `problem`.
+ *
+ * An error thrown by the problem is thrown into `asks` first, so that it can put things in order, and
+ * then leaves unchanged.
+ */
+export function runSync<Result>(asks: Asks<Result>, problem: Problem): Result {
+  let turn = asks.next();
+  while (!turn.done) {
+    let answer: number;
+    try {
+      answer = answerSync(turn.value, problem);
+    } catch (error) {
+      turn = asks.throw(error);
+      continue;
+    }
+    turn = asks.next(answer);
+  }
+  return turn.value;
+}
+
+/** As {@link runSync}, awaiting every answer. */
+export async function runAsync<Result>(asks: Asks<Result>, problem: AsyncProblem): Promise<Result> {
+  let turn = asks.next();
+  while (!turn.done) {
+    let answer: number;
+    try {
+      answer = await answerAsync(turn.value, problem);
+    } catch (error) {
+      turn = asks.throw(error);
+      continue;
+    }
+    turn = asks.next(answer);
+  }
+  return turn.value;
+}
+
+function answerSync(question: Question, problem: Problem): number {
+  switch (question.kind) {
+    case 'evaluate':
+      return problem.fg(question.x, question.gradient);
+    case 'nextBatch':
+      problem.nextBatch?.();
+      return 0;
+  }
+}
+
+async function answerAsync(question: Question, problem: AsyncProblem): Promise<number> {
+  switch (question.kind) {
+    case 'evaluate':
+      return problem.fg(question.x, question.gradient);
+    case 'nextBatch':
+      await problem.nextBatch?.();
+      return 0;
+  }
+}

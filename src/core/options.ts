@@ -1,0 +1,100 @@
+/**
+ * Validation of options, once, where they enter: every fault is named, with the value got and what is allowed.
+ *
+ * @module
+ */
+
+/** Tells whether a value is allowed, and says in words what is. */
+export interface Rule {
+  readonly allowed: string;
+  accepts(value: unknown): boolean;
+}
+
+/** One {@link Rule} for each option of `Options`. */
+export type Rules<Options> = { readonly [Name in keyof Required<Options>]: Rule };
+
+const rule = (allowed: string, accepts: (value: unknown) => boolean): Rule => ({ allowed, accepts });
+const isNumber = (value: unknown): value is number => typeof value === 'number';
+
+/** A number in [min, max]; NaN never. */
+export const numberIn = (min: number, max: number): Rule =>
+  rule(`a number in [${min}, ${max}]`, (v) => isNumber(v) && v >= min && v <= max);
+/** A number in (min, max), the ends excluded. */
+export const numberBetween = (min: number, max: number): Rule =>
+  rule(`a number in (${min}, ${max})`, (v) => isNumber(v) && v > min && v < max);
+/** A finite number ≥ 0. */
+export const nonNegative = rule('a finite number ≥ 0', (v) => isNumber(v) && Number.isFinite(v) && v >= 0);
+/** A number > 0; Infinity is allowed. */
+export const positive = rule('a number > 0', (v) => isNumber(v) && v > 0);
+/** A whole number ≥ min; Infinity is allowed. */
+export const integerFrom = (min: number): Rule =>
+  rule(`a whole number ≥ ${min}`, (v) => isNumber(v) && v >= min && (v === Infinity || Number.isInteger(v)));
+export const boolean = rule('true or false', (v) => typeof v === 'boolean');
+export const string = rule('a string', (v) => typeof v === 'string');
+export const callable = rule('a function', (v) => typeof v === 'function');
+/** One of a few words. */
+export const oneOf = (...words: readonly string[]): Rule =>
+  rule(words.map((word) => `'${word}'`).join(' or '), (v) => words.some((word) => word === v));
+export const abortSignal = rule(
+  'an AbortSignal',
+  (v) => typeof v === 'object' && v !== null && 'aborted' in v && 'addEventListener' in v,
+);
+/** An object that has methods (or values) of these names. */
+export const objectWith = (what: string, ...names: readonly string[]): Rule =>
+  rule(what, (v) => typeof v === 'object' && v !== null && names.every((name) => name in v));
+/** Either rule will do. */
+export const either = (a: Rule, b: Rule): Rule =>
+  rule(`${a.allowed}, or ${b.allowed}`, (v) => a.accepts(v) || b.accepts(v));
+
+/** Every fault of `options` under `rules`, a sentence each; an option that is absent or undefined has none. */
+export function faultsOf<Options extends object>(options: Options, rules: Rules<Options>): string[] {
+  const known = new Map<string, Rule>(Object.entries<Rule>(rules));
+  const faults: string[] = [];
+  for (const [name, value] of Object.entries(options)) {
+    const rule = known.get(name);
+    if (rule === undefined) {
+      faults.push(`${name}: no such option; there are ${[...known.keys()].join(', ')}.`);
+    } else if (value !== undefined && !rule.accepts(value)) {
+      faults.push(`${name}: must be ${rule.allowed}, got ${show(value)}.`);
+    }
+  }
+  return faults;
+}
+
+/**
+ * Checks that `options` is an object and keeps `rules`.
+ *
+ * @param where - the function whose options they are, named in the message
+ * @throws TypeError if `options` is not an object
+ * @throws RangeError naming every unknown name and every value not allowed
+ */
+export function checkOptions<Options extends object>(
+  where: string,
+  options: Options,
+  rules: Rules<Options>,
+): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw new TypeError(`${where}: options must be an object, got ${show(options)}.`);
+  }
+  const faults = faultsOf(options, rules);
+  if (faults.length === 1) throw new RangeError(`${where}: ${faults[0]}`);
+  if (faults.length > 1) {
+    throw new RangeError(`${where}: ${faults.length} options are wrong:\n  ${faults.join('\n  ')}`);
+  }
+}
+
+/** A value as an error message shows it: short, and telling strings from numbers. */
+export function show(value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value);
+  if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`;
+  if (ArrayBuffer.isView(value) || Array.isArray(value)) {
+    return `${value.constructor.name}(${'length' in value ? String(value.length) : value.byteLength})`;
+  }
+  if (typeof value === 'object' && value !== null) {
+    const name = value.constructor?.name;
+    return name && name !== 'Object'
+      ? `a ${name}`
+      : `an object with ${Object.keys(value).join(', ') || 'nothing'}`;
+  }
+  return String(value);
+}

@@ -1,0 +1,60 @@
+import { layoutOf, type Layout } from './layout.ts';
+
+/** Copies between a backend's tensors and one flat vector of length `n`. */
+export interface ParamSet {
+  /** Number of scalars, n. */
+  readonly length: number;
+  readonly layout: Layout;
+  /** A new zero vector, `[n]`. */
+  zeros(): Float64Array;
+  /**
+   * `vector ← set`.
+   *
+   * @param vector - `[n]`, overwritten and returned
+   * @throws RangeError if its length is not n
+   */
+  copyInto(vector: Float64Array): Float64Array;
+  /**
+   * `set ← vector`.
+   *
+   * @param vector - `[n]`, read and not kept
+   * @throws RangeError if its length is not n; the set is then as it was
+   */
+  copyFrom(vector: ArrayLike<number>): void;
+}
+
+/** Gradients of one loss with respect to a {@link ParamSet}, in its order. */
+export interface GradSet extends ParamSet {}
+
+/**
+ * A set in plain memory: its tensors are slices of one `Float64Array`.
+ *
+ * @param data - `[n]`, used in place, not copied
+ * @param layout - of length n; default: one tensor, `x`, of shape `[n]`
+ * @throws RangeError if the lengths differ
+ */
+export function vectorParams(
+  data: Float64Array,
+  layout: Layout = layoutOf([{ name: 'x', shape: [data.length] }]),
+): ParamSet {
+  checkLength('vectorParams: data', data, layout.length);
+  return {
+    length: data.length,
+    layout,
+    zeros: () => new Float64Array(data.length),
+    copyInto(vector) {
+      checkLength('copyInto: vector', vector, data.length);
+      vector.set(data);
+      return vector;
+    },
+    copyFrom(vector) {
+      checkLength('copyFrom: vector', vector, data.length);
+      data.set(vector);
+    },
+  };
+}
+
+/** Throws a RangeError naming `what` unless `vector` has length `n`. */
+export function checkLength(what: string, vector: ArrayLike<number>, n: number): void {
+  if (vector.length !== n) throw new RangeError(`${what} has length ${vector.length}; it must be ${n}.`);
+}

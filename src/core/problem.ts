@@ -1,0 +1,42 @@
+import type { ParamSet } from './paramSet.ts';
+
+/**
+ * Returns f(x), and writes ∇f(x) into `gradient` unless it is null.
+ *
+ * Both buffers, `[n]`, belong to the caller: an objective reads `x`, never writes it, and keeps neither.
+ */
+export type Objective = (x: Float64Array, gradient: Float64Array | null) => number;
+
+/** As {@link Objective}, answering later. The buffers are its own until it answers. */
+export type AsyncObjective = (x: Float64Array, gradient: Float64Array | null) => Promise<number>;
+
+/** What solvers and recipes may know of a problem, whether it answers now or later. */
+export interface ProblemFacts {
+  /** Where to start, `[n]`; read, never written. */
+  readonly p0: Float64Array;
+  /** Where the solution is to be left: after a solve it holds the best point found. */
+  readonly params?: ParamSet;
+  /**
+   * The arithmetic of `fg`. A float32 problem sees `Math.fround(x)`, and its values carry noise that
+   * line searches must allow for.
+   *
+   * @defaultValue `'float64'`
+   */
+  readonly precision?: Precision;
+}
+
+export type Precision = 'float32' | 'float64';
+
+/** A function to minimise, answering at once. Any `{ p0, fg }` is one. */
+export interface Problem extends ProblemFacts {
+  readonly fg: Objective;
+  /** Draws the next mini-batch; until it is called again, `fg` is one and the same function. */
+  nextBatch?(): void;
+}
+
+/** A function to minimise, answering later. */
+export interface AsyncProblem extends ProblemFacts {
+  readonly fg: AsyncObjective;
+  /** As {@link Problem.nextBatch}. */
+  nextBatch?(): void | Promise<void>;
+}

@@ -1,0 +1,34 @@
+/**
+ * Reverse communication: a computation asks, a driver answers.
+ *
+ * A solver, a line search over vectors, a landscape are generators that yield a question and are resumed
+ * with its answer, one number. Whoever drives them may answer at once or after an `await`; the asker
+ * cannot tell. Every buffer in a question belongs to the asker: the driver reads the points, fills the
+ * outputs, and keeps none of them.
+ *
+ * @module
+ */
+
+/** f(x); and ∇f(x) into `gradient` unless it is null. Answer: f(x). */
+export interface Evaluate {
+  readonly kind: 'evaluate';
+  /** Point, `[n]`. */
+  readonly x: Float64Array;
+  /** Output, `[n]`, or null when f alone is wanted. */
+  readonly gradient: Float64Array | null;
+}
+
+/** Another mini-batch: f is another function from here on. Answer: 0. */
+export interface NextBatch {
+  readonly kind: 'nextBatch';
+}
+
+export type Question = Evaluate | NextBatch;
+
+/** A computation that asks questions, is told numbers, and ends in a `Result`. */
+export type Asks<Result> = Generator<Question, Result, number>;
+
+/** Asks for f(x) and, unless `gradient` is null, ∇f(x). */
+export function evaluate(x: Float64Array, gradient: Float64Array | null): Evaluate {
+  return { kind: 'evaluate', x, gradient };
+}

@@ -1,0 +1,21 @@
+import { fileURLToPath } from 'node:url';
+import { defineConfig } from 'vitest/config';
+
+const source = (path: string) => fileURLToPath(new URL(`./src/${path}`, import.meta.url));
+
+export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^quasi-newton\/tfjs$/, replacement: source('adapters/tfjs/index.ts') },
+      { find: /^quasi-newton\/onnx$/, replacement: source('adapters/onnx/index.ts') },
+      { find: /^quasi-newton\/landscape$/, replacement: source('recipes/index.ts') },
+      { find: /^quasi-newton$/, replacement: source('index.ts') },
+    ],
+  },
+  test: {
+    include: ['test/**/*.test.ts'],
+    testTimeout: 60_000,
+    // Training runs are long and compute-bound: one worker a core, a process of its own each.
+    pool: 'forks',
+  },
+});
