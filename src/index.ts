@@ -1,1 +1,42 @@
-export * from './core/layout.ts';
+/**
+ * `quasi-newton`: solvers, and what they and the adapters share. Loads with no backend installed.
+ *
+ * @module
+ */
+
+export { flatten, type Flattened } from './core/flatten.ts';
+export { layoutOf, type Layout, type TensorEntry, type TensorRole, type TensorSpec } from './core/layout.ts';
+export { minimize, minimizeAsync } from './core/minimize.ts';
+export { vectorParams, type GradSet, type ParamSet } from './core/paramSet.ts';
+export { evaluate, type Asks, type Evaluate, type NextBatch, type Question } from './core/question.ts';
+export { runAsync, runSync } from './core/drive.ts';
+export { terminations, type Outcome, type Termination } from './core/termination.ts';
+export type {
+  AsyncObjective,
+  AsyncProblem,
+  Objective,
+  Precision,
+  Problem,
+  ProblemFacts,
+} from './core/problem.ts';
+export type { ConvergenceMeasures, SolveResult } from './core/result.ts';
+export type { Progress, SolveOptions } from './core/solveOptions.ts';
+export type { Iterate, Setting, Solver, StepOutcome } from './core/solver.ts';
+export type { TraceEntry } from './core/trace.ts';
+
+export { adam, type AdamOptions, type AdamState } from './solvers/adam.ts';
+export { auto } from './solvers/auto.ts';
+export { bfgs, type BfgsOptions, type DenseMemory } from './solvers/bfgs.ts';
+export { gradientDescent, type GradientDescentOptions } from './solvers/gradientDescent.ts';
+export { lbfgs, type LbfgsMemory, type LbfgsOptions } from './solvers/lbfgs.ts';
+export { lineSearchSolver, type Descent, type LineSearchState } from './solvers/lineSearchSolver.ts';
+export type { InitialStep, LastStep } from './solvers/initialStep.ts';
+export type { LineState } from './solvers/searchAlong.ts';
+export type {
+  AskPhi,
+  LineSearch,
+  LineSearchFailure,
+  LineSearchResult,
+  Phi,
+} from './solvers/linesearch/lineSearch.ts';
+export { strongWolfe, type StrongWolfeOptions } from './solvers/linesearch/strongWolfe.ts';

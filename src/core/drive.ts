@@ -23,7 +23,7 @@ export function runSync<Result>(asks: Asks<Result>, problem: Problem): Result {
 }
 
 /** As {@link runSync}, awaiting every answer. */
-export async function runAsync<Result>(asks: Asks<Result>, problem: AsyncProblem): Promise<Result> {
+export async function runAsync<Result>(asks: Asks<Result>, problem: AsyncProblem | Problem): Promise<Result> {
   let turn = asks.next();
   while (!turn.done) {
     let answer: number;
@@ -48,7 +48,7 @@ function answerSync(question: Question, problem: Problem): number {
   }
 }
 
-async function answerAsync(question: Question, problem: AsyncProblem): Promise<number> {
+async function answerAsync(question: Question, problem: AsyncProblem | Problem): Promise<number> {
   switch (question.kind) {
     case 'evaluate':
       return problem.fg(question.x, question.gradient);

@@ -1,0 +1,85 @@
+import { normInf } from './vector.ts';
+import type { Precision } from './problem.ts';
+import type { ConvergenceMeasures } from './result.ts';
+import type { CompleteSolveOptions } from './solveOptions.ts';
+import type { Termination } from './termination.ts';
+
+/** The tests that end a solve because of where it has come. */
+export interface Convergence {
+  /** Takes note of an iteration: f before and after, and ‖xₖ₊₁ − xₖ‖∞. */
+  observe(before: number, f: number, moved: number, x: Float64Array): void;
+  /** The test that holds at the current point, or null. */
+  met(f: number, gradientNorm: number): Termination | null;
+  measures(gradientNorm: number): ConvergenceMeasures;
+}
+
+/** f below this, with no end in sight, has no minimum. */
+const UNBOUNDED = -1e100;
+
+/** One small change can be chance; two in a row are a standstill. */
+const HITS = 2;
+
+/**
+ * @param startNorm - ‖∇f(x₀)‖∞
+ * @param descends - whether the solver's f falls from step to step, so that a standstill means the end
+ */
+export function convergenceTests(
+  { gtol, gRel, ftol, xtol }: CompleteSolveOptions,
+  startNorm: number,
+  precision: Precision,
+  descends: boolean,
+): Convergence {
+  const tolerance = gtol + gRel * startNorm;
+  const atFloor = precisionFloor(precision);
+  let change = Infinity;
+  let step = Infinity;
+  let smallChanges = 0;
+  let smallSteps = 0;
+  return {
+    observe(before, f, moved, x) {
+      change = relative(Math.abs(f - before), Math.max(Math.abs(f), Math.abs(before)));
+      step = relative(moved, normInf(x));
+      smallChanges = ftol > 0 && change <= ftol ? smallChanges + 1 : 0;
+      // A step of length 0 is a failure to move, never a success.
+      smallSteps = step > 0 && step <= xtol ? smallSteps + 1 : 0;
+    },
+    met(f, gradientNorm) {
+      if (gradientNorm <= tolerance) return 'gradientTolerance';
+      if (smallChanges >= HITS) return 'functionTolerance';
+      if (smallSteps >= HITS) return 'stepTolerance';
+      if (f < UNBOUNDED) return 'unbounded';
+      return descends && atFloor(f, gradientNorm) ? 'precisionFloor' : null;
+    },
+    measures: (gradientNorm) => ({
+      gradient: { value: gradientNorm, tolerance },
+      function: { value: change, tolerance: ftol },
+      step: { value: step, tolerance: xtol },
+    }),
+  };
+}
+
+const relative = (change: number, size: number): number => (size > 0 ? change / size : change);
+
+const EPSILON: Record<Precision, number> = { float32: 2 ** -23, float64: 2 ** -52 };
+const FLOOR_ITERATIONS = 10;
+
+/**
+ * Tells when neither f nor its gradient can gain more: for ten iterations f fell by no more than its own
+ * rounding, and the smallest gradient norm did not halve.
+ */
+function precisionFloor(precision: Precision): (f: number, gradientNorm: number) => boolean {
+  let f0 = Infinity;
+  let norm0 = Infinity;
+  let smallestNorm = Infinity;
+  let still = 0;
+  return (f, gradientNorm) => {
+    smallestNorm = Math.min(smallestNorm, gradientNorm);
+    const gained = f0 === Infinity || f0 - f > EPSILON[precision] * Math.abs(f) || smallestNorm < 0.5 * norm0;
+    if (gained) {
+      f0 = Math.min(f0, f);
+      norm0 = smallestNorm;
+    }
+    still = gained ? 0 : still + 1;
+    return still >= FLOOR_ITERATIONS;
+  };
+}

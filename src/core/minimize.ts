@@ -1,0 +1,57 @@
+import { runAsync, runSync } from './drive.ts';
+import { show } from './options.ts';
+import { solve } from './solve.ts';
+import { completeSolveOptions, type SolveOptions } from './solveOptions.ts';
+import type { AsyncProblem, Problem } from './problem.ts';
+import type { SolveResult } from './result.ts';
+import type { Solver } from './solver.ts';
+
+/**
+ * Minimises a function from its gradients.
+ *
+ * Numerical trouble is a value: `result.termination` names it and `result.message` says what it means.
+ * Whatever happens, `problem.params` then hold the best finite point.
+ *
+ * @param problem - any `{ p0, fg }`: the start, `[n]`, and an {@link Objective}
+ * @param solver - what to use: `auto()`, `lbfgs()`, `bfgs()`, …
+ * @param options - when to stop, and what to tell meanwhile
+ * @throws RangeError if an option is wrong (all are named), or the start or the values there are not finite
+ * @throws whatever the objective or the callback throws, and the reason of an aborted signal, unchanged
+ *
+ * @example
+ * ```js
+ * import { lbfgs, minimize } from 'quasi-newton';
+ *
+ * const bowl = {
+ *   p0: Float64Array.of(3, -4),
+ *   fg(x, gradient) {
+ *     if (gradient) gradient.set([2 * x[0], 20 * x[1]]);
+ *     return x[0] ** 2 + 10 * x[1] ** 2;
+ *   },
+ * };
+ * console.log(String(minimize(bowl, lbfgs())));
+ * ```
+ */
+export function minimize(problem: Problem, solver: Solver, options: SolveOptions = {}): SolveResult {
+  checkArguments('minimize', problem, solver);
+  return runSync(solve(solver, problem, completeSolveOptions('minimize', options)), problem);
+}
+
+/** As {@link minimize}, for a problem whose `fg` answers later; a problem that answers at once will do too. */
+export async function minimizeAsync(
+  problem: AsyncProblem | Problem,
+  solver: Solver,
+  options: SolveOptions = {},
+): Promise<SolveResult> {
+  checkArguments('minimizeAsync', problem, solver);
+  return runAsync(solve(solver, problem, completeSolveOptions('minimizeAsync', options)), problem);
+}
+
+function checkArguments(where: string, problem: AsyncProblem | Problem, solver: Solver): void {
+  if (typeof problem?.fg !== 'function') {
+    throw new TypeError(`${where}: a problem is an object { p0, fg }, got ${show(problem)}.`);
+  }
+  if (typeof solver?.step !== 'function') {
+    throw new TypeError(`${where}: a solver is what lbfgs(), bfgs(), auto(), … return, got ${show(solver)}.`);
+  }
+}

@@ -1,0 +1,89 @@
+import { terminations, type Outcome, type Termination } from './termination.ts';
+import type { TraceEntry } from './trace.ts';
+
+/** How far a solve has come, as its tolerances measure it. */
+export interface ConvergenceMeasures {
+  /** ‖∇f‖∞ and what it was to fall below. */
+  readonly gradient: Measure;
+  /** |fₖ₊₁ − fₖ| / max(|fₖ|, |fₖ₊₁|) in the last iteration. */
+  readonly function: Measure;
+  /** ‖xₖ₊₁ − xₖ‖∞ / ‖xₖ₊₁‖∞ in the last iteration. */
+  readonly step: Measure;
+}
+
+interface Measure {
+  readonly value: number;
+  readonly tolerance: number;
+}
+
+/** What a solve found; `String(result)` is a report in the manner of Optim.jl's. */
+export interface SolveResult {
+  /** The best point, `[n]`. The problem's parameters hold it too. */
+  readonly x: Float64Array;
+  /** f(x). */
+  readonly f: number;
+  /** ‖∇f(x)‖∞. */
+  readonly gradientNorm: number;
+  readonly iterations: number;
+  readonly evaluations: {
+    /** Evaluations of f, with or without its gradient. */
+    readonly f: number;
+    /** Those that brought the gradient too. */
+    readonly gradient: number;
+  };
+  readonly termination: Termination;
+  /** The sentence that goes with the termination. */
+  readonly message: string;
+  readonly converged: boolean;
+  /** Seconds. */
+  readonly elapsed: number;
+  /** One entry for each iteration, the start first; empty with `storeTrace: false`. */
+  readonly trace: readonly TraceEntry[];
+  /** What the solver calls itself. */
+  readonly method: string;
+  readonly measures: ConvergenceMeasures;
+  toString(): string;
+}
+
+const statusWords: Record<Outcome, string> = { converged: 'success', stopped: 'stopped', failed: 'failure' };
+
+/** Adds the sentence and the report to the facts of a solve. */
+export function solveResult(facts: Omit<SolveResult, 'message' | 'converged' | 'toString'>): SolveResult {
+  const { outcome, sentence } = terminations[facts.termination];
+  const result = { ...facts, message: sentence, converged: outcome === 'converged' };
+  const toString = () => report(result);
+  // The report is a method, not data: it stays out of spreads and JSON, and `console.log` shows it in Node.
+  Object.defineProperty(result, 'toString', { value: toString });
+  Object.defineProperty(result, Symbol.for('nodejs.util.inspect.custom'), { value: toString });
+  return result;
+}
+
+function report(result: Omit<SolveResult, 'toString'>): string {
+  const { gradient, function: change, step } = result.measures;
+  return ` * Status: ${statusWords[terminations[result.termination].outcome]}
+    ${result.message}
+
+ * Candidate solution
+    Objective value:   ${result.f.toExponential(6)}
+    Unknowns:          ${result.x.length}
+
+ * Found with
+    Method:            ${result.method}
+
+ * Convergence measures
+    ‖∇f(x)‖∞         = ${compare(gradient)}
+    |f - f'| / |f|   = ${compare(change)}
+    ‖x - x'‖ / ‖x‖   = ${compare(step)}
+
+ * Work counters
+    Seconds:           ${result.elapsed.toPrecision(3)}
+    Iterations:        ${result.iterations}
+    f(x) calls:        ${result.evaluations.f}
+    ∇f(x) calls:       ${result.evaluations.gradient}
+`;
+}
+
+function compare({ value, tolerance }: Measure): string {
+  const sign = value <= tolerance ? '≤' : '≰';
+  return `${value.toExponential(2)} ${sign} ${tolerance.toExponential(2)}`;
+}

@@ -1,0 +1,160 @@
+import { convergenceTests } from './convergence.ts';
+import { metered, startMeter, type Meter } from './meter.ts';
+import { show } from './options.ts';
+import { evaluate, type Asks } from './question.ts';
+import { solveResult, type SolveResult } from './result.ts';
+import { traceHeading, traceLine, type TraceEntry } from './trace.ts';
+import { firstNonFinite, normInf } from './vector.ts';
+import type { ProblemFacts } from './problem.ts';
+import type { CompleteSolveOptions } from './solveOptions.ts';
+import type { Iterate, Solver } from './solver.ts';
+import type { Termination } from './termination.ts';
+
+/** A problem as the loop sees it: everything but the answers. */
+export interface Task extends ProblemFacts {
+  /** Present where f changes from batch to batch. */
+  readonly nextBatch?: unknown;
+}
+
+/** The point a solve will return if it has to end now. */
+interface BestPoint {
+  readonly x: Float64Array;
+  f: number;
+  gradientNorm: number;
+}
+
+/**
+ * Iterates `solver` from `task.p0` until a termination rule holds: the loop of every solver.
+ *
+ * However it ends, also by a throw, `task.params` then hold the best finite point; where f changes from
+ * batch to batch and values do not compare, the last one.
+ *
+ * @throws RangeError if p0 is empty or not finite, or f or ∇f is not finite there
+ */
+export function* solve(solver: Solver, task: Task, options: CompleteSolveOptions): Asks<SolveResult> {
+  options.signal?.throwIfAborted();
+  checkStart(task);
+  const best: BestPoint = { x: Float64Array.from(task.p0), f: Infinity, gradientNorm: Infinity };
+  try {
+    return yield* iterate(solver, task, options, best);
+  } finally {
+    task.params?.copyFrom(best.x);
+  }
+}
+
+function* iterate(
+  solver: Solver,
+  task: Task,
+  options: CompleteSolveOptions,
+  best: BestPoint,
+): Asks<SolveResult> {
+  const { p0, precision = 'float64' } = task;
+  const batches = task.nextBatch !== undefined;
+  const meter = startMeter(options);
+  const state = solver.init({ n: p0.length, precision });
+  const trace: TraceEntry[] = [];
+  if (options.showTrace) console.log(traceHeading);
+
+  state.x.set(p0);
+  yield* refresh(state, meter);
+  checkStartValues(state, task);
+  let gradientNorm = normInf(state.gradient);
+  const convergence = convergenceTests(options, gradientNorm, precision, solver.descends && !batches);
+
+  let alpha = 0;
+  let iteration = 0;
+  let termination: Termination | null;
+  for (; ; iteration++) {
+    if (batches || state.f < best.f) keep(best, state, gradientNorm);
+    const { f } = state;
+    const entry = { iteration, f, gradientNorm, alpha, evaluations: meter.f, elapsed: meter.elapsed() };
+    if (options.storeTrace) trace.push(entry);
+    if (options.showTrace && iteration % options.showEvery === 0) console.log(traceLine(entry));
+    const askedToStop = options.callback?.({ ...entry, x: state.x }) === true;
+    options.signal?.throwIfAborted();
+
+    termination = convergence.met(f, gradientNorm);
+    if (termination === null && askedToStop) termination = 'callback';
+    if (termination === null && iteration >= options.maxIterations) termination = 'maxIterations';
+    termination ??= meter.exhausted();
+    // Where the gradient test holds, this is the answer, though an earlier f may be lower by its noise.
+    if (termination === 'gradientTolerance') keep(best, state, gradientNorm);
+    if (termination !== null) break;
+
+    if (batches) {
+      yield { kind: 'nextBatch' };
+      yield* refresh(state, meter);
+    }
+    const before = state.f;
+    const outcome = yield* metered(solver.step(state), meter, options.signal);
+    if (outcome.kind === 'failed') {
+      termination = outcome.termination;
+      break;
+    }
+    gradientNorm = normInf(state.gradient);
+    if (!Number.isFinite(state.f) || !Number.isFinite(gradientNorm)) {
+      termination = 'nonFinite';
+      break;
+    }
+    alpha = outcome.alpha;
+    convergence.observe(before, state.f, outcome.moved, state.x);
+  }
+
+  return solveResult({
+    ...best,
+    iterations: iteration,
+    evaluations: { f: meter.f, gradient: meter.gradient },
+    termination,
+    elapsed: meter.elapsed(),
+    trace,
+    method: solver.describe(p0.length),
+    measures: convergence.measures(best.gradientNorm),
+  });
+}
+
+function keep(best: BestPoint, { x, f }: Iterate, gradientNorm: number): void {
+  best.x.set(x);
+  best.f = f;
+  best.gradientNorm = gradientNorm;
+}
+
+/** Evaluates f and ∇f at the current point. */
+function* refresh(state: Iterate, meter: Meter): Asks<void> {
+  const question = evaluate(state.x, state.gradient);
+  state.f = yield question;
+  meter.count(question);
+}
+
+function checkStart({ p0, params }: Task): void {
+  if (!(p0 instanceof Float64Array)) {
+    throw new TypeError(
+      `minimize: p0 must be a Float64Array, got ${show(p0)}; Float64Array.from(p0) makes one.`,
+    );
+  }
+  if (p0.length === 0) throw new RangeError('minimize: p0 is empty; there is nothing to optimise.');
+  const bad = firstNonFinite(p0);
+  if (bad >= 0) {
+    throw new RangeError(
+      `minimize: p0[${bad}]${inTensor(params, bad)} is ${p0[bad]}; every element must be finite.`,
+    );
+  }
+}
+
+function checkStartValues({ f, gradient }: Iterate, { params }: Task): void {
+  if (typeof f !== 'number') throw new TypeError(`minimize: fg must return a number, got ${show(f)}.`);
+  if (!Number.isFinite(f)) {
+    throw new RangeError(`minimize: f(p0) is ${f}; start where the objective is finite.`);
+  }
+  const bad = firstNonFinite(gradient);
+  if (bad >= 0) {
+    throw new RangeError(
+      `minimize: element ${bad}${inTensor(params, bad)} of the gradient at p0 is ${gradient[bad]}; start where it is finite.`,
+    );
+  }
+}
+
+/** ` (of "dense/kernel")`, where the tensor that holds element `index` is known. */
+function inTensor(params: Task['params'], index: number): string {
+  const tensor = params?.layout.tensors.find(({ offset, size }) => index >= offset && index < offset + size);
+  return tensor ? ` (of "${tensor.name}")` : '';
+}

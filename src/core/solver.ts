@@ -1,0 +1,60 @@
+import type { Precision } from './problem.ts';
+import type { Asks } from './question.ts';
+import type { Termination } from './termination.ts';
+
+/** The iterate every solver carries. */
+export interface Iterate {
+  /** Current point, `[n]`. */
+  x: Float64Array;
+  /** ∇f(x), `[n]`. */
+  gradient: Float64Array;
+  /** f(x). */
+  f: number;
+}
+
+/** What a solver is told of the problem before it allocates its state. */
+export interface Setting {
+  /** Number of unknowns. */
+  readonly n: number;
+  readonly precision: Precision;
+}
+
+/**
+ * An iterative minimiser: a value without problem data, used for as many problems as one likes.
+ *
+ * A state is plain data (numbers, booleans, strings, null, `Float64Array`s, and arrays and objects of
+ * these), so that whoever drives a solver can save it and go on later.
+ *
+ * @typeParam State - the solver's memory between iterations
+ */
+export interface Solver<State extends Iterate = Iterate> {
+  /** Its factory's name, `'lbfgs'`. */
+  readonly name: string;
+  /**
+   * Whether f falls from step to step, to within its own noise. Then a standstill means the end;
+   * otherwise (Adam) it means nothing.
+   */
+  readonly descends: boolean;
+  /** How reports name it for n unknowns: `'L-BFGS (memory 20, Moré–Thuente)'`. */
+  describe(n: number): string;
+  /** Allocates the state; the driver fills `x`, `f` and `gradient` before the first step. */
+  init(setting: Setting): State;
+  /** One iteration: moves `state.x` and leaves `state.f` and `state.gradient` as they are there. */
+  step(state: State): Asks<StepOutcome>;
+  /**
+   * `out ← −H∇f`, the direction of the next step, `[n]`; for callers that choose the step themselves.
+   * Absent where a solver has no such direction.
+   */
+  direction?(state: State, out: Float64Array): void;
+}
+
+/** How a step ended. After a failed one the iterate is as it was before. */
+export type StepOutcome =
+  | {
+      readonly kind: 'accepted';
+      /** Step length along the direction. */
+      readonly alpha: number;
+      /** ‖xₖ₊₁ − xₖ‖∞. */
+      readonly moved: number;
+    }
+  | { readonly kind: 'failed'; readonly termination: Termination };

@@ -1,0 +1,51 @@
+/** What a termination means for the point returned. */
+export type Outcome = 'converged' | 'stopped' | 'failed';
+
+interface TerminationText {
+  readonly outcome: Outcome;
+  readonly sentence: string;
+}
+
+/** Why a solve ended, what that means, and the sentence shown to people. */
+export const terminations = {
+  gradientTolerance: {
+    outcome: 'converged',
+    sentence: 'The gradient norm fell below its tolerance.',
+  },
+  functionTolerance: {
+    outcome: 'converged',
+    sentence: 'The change of f stayed below ftol for two iterations.',
+  },
+  stepTolerance: {
+    outcome: 'converged',
+    sentence: 'The change of x stayed below xtol for two iterations.',
+  },
+  precisionFloor: {
+    outcome: 'stopped',
+    sentence:
+      'Neither f nor its gradient has improved for ten iterations: this is as far as the precision of f allows.',
+  },
+  maxIterations: {
+    outcome: 'stopped',
+    sentence: 'The iteration limit was reached; raise maxIterations to go on.',
+  },
+  maxEvaluations: {
+    outcome: 'stopped',
+    sentence: 'The evaluation limit was reached; raise maxEvaluations to go on.',
+  },
+  maxTime: { outcome: 'stopped', sentence: 'The time limit was reached; raise maxTime to go on.' },
+  callback: { outcome: 'stopped', sentence: 'The callback asked to stop.' },
+  lineSearchFailed: {
+    outcome: 'failed',
+    sentence:
+      'No step along the search direction lowers f, not even along the negative gradient: f may be too noisy or not smooth here, or its gradient wrong.',
+  },
+  nonFinite: {
+    outcome: 'failed',
+    sentence:
+      'f or its gradient became NaN or infinite; the best finite point is returned. A smaller step may help.',
+  },
+  unbounded: { outcome: 'failed', sentence: 'f falls without bound: it has no minimum to find.' },
+} as const satisfies Record<string, TerminationText>;
+
+export type Termination = keyof typeof terminations;

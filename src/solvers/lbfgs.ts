@@ -1,0 +1,145 @@
+import { checkOptions, integerFrom, objectWith } from '../core/options.ts';
+import { addScaled, dot, scaleInto, subtract } from '../core/vector.ts';
+import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
+import { strongWolfe } from './linesearch/strongWolfe.ts';
+import type { Solver } from '../core/solver.ts';
+import type { LineSearch } from './linesearch/lineSearch.ts';
+
+/** Options of {@link lbfgs}. */
+export interface LbfgsOptions {
+  /**
+   * Number m of curvature pairs kept: 2mn numbers. More pairs take fewer evaluations, and a little more
+   * time each.
+   *
+   * @defaultValue 50 for n ≤ 2000, 10 for n ≥ 1e6, else 20
+   */
+  readonly memory?: number;
+  /** @defaultValue `strongWolfe()` */
+  readonly lineSearch?: LineSearch;
+}
+
+/** The last m pairs s = xₖ₊₁ − xₖ, y = ∇fₖ₊₁ − ∇fₖ, in a ring. */
+export interface LbfgsMemory {
+  /** m slots, filled as pairs come; `[n]` each. */
+  readonly s: Float64Array[];
+  readonly y: Float64Array[];
+  /** 1/sᵀy of each slot. */
+  readonly rho: Float64Array;
+  /** Scratch of the two-loop recursion, `[m]`. */
+  readonly coefficients: Float64Array;
+  /** Number of pairs. */
+  count: number;
+  /** Slot of the next pair. */
+  next: number;
+  /** H₀ = gamma·I, gamma = sᵀy/yᵀy of the newest pair. */
+  gamma: number;
+}
+
+/** A pair counts only if sᵀy > eps·yᵀy: relative, so that no scale of f or x is favoured. */
+export const CURVATURE_EPSILON = 2 ** -52;
+
+/**
+ * Limited-memory BFGS: the method to begin with, for tens to millions of unknowns.
+ *
+ * @throws RangeError naming every option that is wrong
+ *
+ * @example
+ * ```js
+ * import { lbfgs, minimize, strongWolfe } from 'quasi-newton';
+ *
+ * const solver = lbfgs({ memory: 10, lineSearch: strongWolfe() });
+ * ```
+ *
+ * @see Nocedal (1980), Updating quasi-Newton matrices with limited storage, Math. Comp. 35,
+ *   doi:10.1090/S0025-5718-1980-0572855-7; Liu & Nocedal (1989), Math. Programming 45, doi:10.1007/BF01589116
+ */
+export function lbfgs(options: LbfgsOptions = {}): Solver<LineSearchState<LbfgsMemory>> {
+  checkOptions('lbfgs', options, {
+    memory: integerFrom(1),
+    lineSearch: objectWith('a line search such as strongWolfe()', 'search'),
+  });
+  const { lineSearch = strongWolfe() } = options;
+  const memoryFor = (n: number) => options.memory ?? defaultMemory(n);
+  return lineSearchSolver({
+    name: 'lbfgs',
+    describe: (n) => `L-BFGS (memory ${memoryFor(n)}, ${lineSearch.name})`,
+    descent: limitedMemory(memoryFor),
+    lineSearch,
+  });
+}
+
+function defaultMemory(n: number): number {
+  if (n <= 2000) return 50;
+  return n >= 1e6 ? 10 : 20;
+}
+
+function limitedMemory(memoryFor: (n: number) => number): Descent<LbfgsMemory> {
+  return {
+    init({ n }) {
+      const m = memoryFor(n);
+      return {
+        s: [],
+        y: [],
+        rho: new Float64Array(m),
+        coefficients: new Float64Array(m),
+        count: 0,
+        next: 0,
+        gamma: 1,
+      };
+    },
+    direction: twoLoop,
+    update: storePair,
+    forget: (memory) => Object.assign(memory, { count: 0, next: 0, gamma: 1 }),
+    isFresh: (memory) => memory.count === 0,
+  };
+}
+
+/** `out ← −H·gradient` by the two-loop recursion; Nocedal & Wright, Algorithm 7.4. */
+function twoLoop(
+  { s, y, rho, coefficients, count, next, gamma }: LbfgsMemory,
+  gradient: Float64Array,
+  out: Float64Array,
+): void {
+  const m = rho.length;
+  scaleInto(-1, gradient, out);
+  for (let age = 1; age <= count; age++) {
+    const i = (next - age + m) % m;
+    coefficients[i] = rho[i] * dot(s[i], out);
+    addScaled(out, -coefficients[i], y[i], out);
+  }
+  scaleInto(gamma, out, out);
+  for (let age = count; age >= 1; age--) {
+    const i = (next - age + m) % m;
+    addScaled(out, coefficients[i] - rho[i] * dot(y[i], out), s[i], out);
+  }
+}
+
+/** Puts the step's pair in the place of the oldest, unless its curvature is lost in rounding. */
+function storePair(
+  memory: LbfgsMemory,
+  {
+    x,
+    gradient,
+    trial,
+    trialGradient,
+  }: { x: Float64Array; gradient: Float64Array; trial: Float64Array; trialGradient: Float64Array },
+): void {
+  const m = memory.rho.length;
+  const i = memory.next;
+  // The oldest pair is overwritten before it is known whether the new one will do; where it will not,
+  // the oldest is lost, which costs less than a buffer of 2n numbers.
+  const s = (memory.s[i] ??= new Float64Array(x.length));
+  const y = (memory.y[i] ??= new Float64Array(x.length));
+  subtract(trial, x, s);
+  subtract(trialGradient, gradient, y);
+  const sy = dot(s, y);
+  const yy = dot(y, y);
+  if (!(sy > CURVATURE_EPSILON * yy)) {
+    memory.count = Math.min(memory.count, m - 1);
+    return;
+  }
+  memory.rho[i] = 1 / sy;
+  memory.gamma = sy / yy;
+  memory.next = (i + 1) % m;
+  memory.count = Math.min(memory.count + 1, m);
+}

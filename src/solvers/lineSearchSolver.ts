@@ -1,0 +1,99 @@
+import { dot, normInf, scaleInto } from '../core/vector.ts';
+import { acceptTrial, lineState, searchAlong, type LineState } from './searchAlong.ts';
+import { unitStep, type InitialStep, type LastStep } from './initialStep.ts';
+import type { Asks } from '../core/question.ts';
+import type { Setting, Solver, StepOutcome } from '../core/solver.ts';
+import type { LineSearch } from './linesearch/lineSearch.ts';
+
+/**
+ * How a method chooses its direction: the part in which line-search methods differ.
+ *
+ * @typeParam Memory - what it remembers of f's curvature, plain data
+ */
+export interface Descent<Memory> {
+  init(setting: Setting): Memory;
+  /** `out ← −H∇f`. */
+  direction(memory: Memory, gradient: Float64Array, out: Float64Array): void;
+  /** Learns from a step about to be accepted: from `x, f, gradient` to `trial, trialF, trialGradient`. */
+  update(memory: Memory, step: LineState, alpha: number): void;
+  /** Forgets all curvature; the next direction is −∇f. */
+  forget(memory: Memory): void;
+  /** Whether nothing is remembered, so that the direction is −∇f. */
+  isFresh(memory: Memory): boolean;
+}
+
+/** The state of every line-search method. */
+export interface LineSearchState<Memory> extends LineState {
+  readonly memory: Memory;
+  readonly last: LastStep;
+  /** How often {@link LineState.epsilon} has been raised. */
+  growths: number;
+}
+
+/** How often the noise allowance may grow tenfold, to 0.1·|f|. */
+const MAX_GROWTHS = 5;
+
+/**
+ * Makes a solver of a {@link Descent} and a line search.
+ *
+ * Where a search fails, the noise it allows for grows tenfold and it is tried again; then the memory is
+ * forgotten, so that the direction is −∇f; and only when that too fails does the solver give up. A step
+ * that lowers f without meeting the search's conditions is taken for progress.
+ */
+export function lineSearchSolver<Memory>(solver: {
+  readonly name: string;
+  readonly describe: (n: number) => string;
+  readonly descent: Descent<Memory>;
+  readonly lineSearch: LineSearch;
+  readonly initialStep?: InitialStep;
+}): Solver<LineSearchState<Memory>> {
+  const { name, describe, descent, lineSearch, initialStep = unitStep } = solver;
+
+  function* step(state: LineSearchState<Memory>): Asks<StepOutcome> {
+    const { memory } = state;
+    for (;;) {
+      const slope = pointDownhill(descent, state);
+      const alpha0 = initialStep(state, descent.isFresh(memory), slope, state.last);
+      const result = yield* searchAlong(state, lineSearch, slope, alpha0);
+      const alpha = result._tag === 'Right' ? result.right : result.left.alpha;
+      if (alpha > 0) {
+        descent.update(memory, state, alpha);
+        acceptTrial(state);
+        Object.assign(state.last, { alpha, slope });
+        return { kind: 'accepted', alpha, moved: alpha * normInf(state.direction) };
+      }
+      if (state.growths < MAX_GROWTHS) {
+        state.growths++;
+        state.epsilon *= 10;
+      } else if (!descent.isFresh(memory)) {
+        descent.forget(memory);
+      } else {
+        return { kind: 'failed', termination: 'lineSearchFailed' };
+      }
+    }
+  }
+
+  return {
+    name,
+    descends: true,
+    describe,
+    init: (setting) => ({
+      ...lineState(setting),
+      memory: descent.init(setting),
+      last: { alpha: NaN, slope: NaN },
+      growths: 0,
+    }),
+    step,
+    direction: (state, out) => descent.direction(state.memory, state.gradient, out),
+  };
+}
+
+/** Sets `state.direction` to a descent direction and returns its slope; forgets a memory that has none. */
+function pointDownhill<Memory>(descent: Descent<Memory>, state: LineSearchState<Memory>): number {
+  descent.direction(state.memory, state.gradient, state.direction);
+  const slope = dot(state.gradient, state.direction);
+  if (slope < 0) return slope;
+  descent.forget(state.memory);
+  scaleInto(-1, state.gradient, state.direction);
+  return -dot(state.gradient, state.gradient);
+}

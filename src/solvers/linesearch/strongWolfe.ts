@@ -1,0 +1,128 @@
+import { checkOptions, integerFrom, nonNegative, numberBetween } from '../../core/options.ts';
+import { approximateWolfe, found, isFinitePhi, notFound, type LineSearch, type Phi } from './lineSearch.ts';
+import { refine, type Interval, type Trial } from './moreThuenteStep.ts';
+
+/** Options of {@link strongWolfe}. */
+export interface StrongWolfeOptions {
+  /** Sufficient decrease: φ(α) ≤ φ(0) + c1·α·φ′(0). @defaultValue `1e-4` */
+  readonly c1?: number;
+  /** Curvature: |φ′(α)| ≤ c2·|φ′(0)|. @defaultValue `0.9` */
+  readonly c2?: number;
+  /** Evaluations a search may take. @defaultValue `20` */
+  readonly maxEvaluations?: number;
+  /** Longest step. @defaultValue `1e20` */
+  readonly alphaMax?: number;
+}
+
+/** δ and σ of the approximate Wolfe test, as Hager & Zhang recommend. */
+const DELTA = 0.1;
+const SIGMA = 0.9;
+/** A non-finite trial is drawn back to this fraction of its distance from the best step. */
+const SHRINK = 0.1;
+/** The relative width at which an interval has no point left between its ends. */
+const XTOL = 1e-16;
+
+/**
+ * Moré–Thuente line search for the strong Wolfe conditions, by safeguarded cubic interpolation.
+ *
+ * Departures from the paper: a step that meets Hager and Zhang's approximate Wolfe conditions is accepted
+ * too, at every trial (in float32 and near a minimum the strict ones cannot be met); where φ is not finite
+ * the trial is drawn back to a tenth of its distance from the best step.
+ *
+ * @throws RangeError naming every option that is wrong
+ * @see Moré & Thuente (1994), Line search algorithms with guaranteed sufficient decrease, ACM TOMS 20(3),
+ *   doi:10.1145/192115.192132
+ * @see Hager & Zhang (2005), SIAM J. Optim. 16(1), section 4, doi:10.1137/030601880
+ */
+export function strongWolfe(options: StrongWolfeOptions = {}): LineSearch {
+  checkOptions('strongWolfe', options, {
+    c1: numberBetween(0, 0.5),
+    c2: numberBetween(0, 1),
+    maxEvaluations: integerFrom(1),
+    alphaMax: nonNegative,
+  });
+  const { c1 = 1e-4, c2 = 0.9, maxEvaluations = 20, alphaMax: longest = 1e20 } = options;
+  if (!(c1 < c2)) throw new RangeError(`strongWolfe: c1 must be below c2, got c1 = ${c1} and c2 = ${c2}.`);
+
+  return {
+    name: 'Moré–Thuente',
+    *search(phi0, alpha0, slack) {
+      const decrease = c1 * phi0.slope;
+      const start: Trial = { alpha: 0, value: phi0.value, slope: phi0.slope };
+      let interval: Interval = { best: start, other: start, bracketed: false };
+      let lowest: Trial = start;
+      let auxiliary = true; // stage 1: work on ψ(α) = φ(α) − φ(0) − c1·α·φ′(0)
+      let width = longest;
+      let previousWidth = 2 * longest;
+      let alphaMin = 0;
+      let alphaMax = Math.min(longest, 5 * alpha0);
+      let alpha = Math.min(alpha0, longest);
+
+      for (let evaluations = 1; ; evaluations++) {
+        const phi: Phi = yield { alpha, slope: true };
+        if (!isFinitePhi(phi)) {
+          if (evaluations >= 3 * maxEvaluations) return notFound('nonFinite', lowest.alpha);
+          alpha = interval.best.alpha + (alpha - interval.best.alpha) * SHRINK;
+          continue;
+        }
+        const trial: Trial = { alpha, value: phi.value, slope: phi.slope };
+        if (trial.value < lowest.value) lowest = trial;
+
+        const ceiling = phi0.value + alpha * decrease;
+        const decreases = trial.value <= ceiling;
+        if (decreases && Math.abs(trial.slope) <= -c2 * phi0.slope) return found(alpha);
+        if (approximateWolfe(phi0, phi, slack, DELTA, SIGMA)) return found(alpha);
+        if (alpha >= longest && decreases && trial.slope <= decrease) return found(alpha);
+
+        const { bracketed } = interval;
+        const exhausted =
+          bracketed && (alpha <= alphaMin || alpha >= alphaMax || alphaMax - alphaMin <= XTOL * alphaMax);
+        if (exhausted) return notFound('intervalTooSmall', lowest.alpha);
+        if (evaluations >= maxEvaluations) return notFound('maxEvaluations', lowest.alpha);
+
+        if (auxiliary && decreases && trial.slope >= 0) auxiliary = false;
+        const onPsi = auxiliary && trial.value <= interval.best.value && !decreases;
+        const refined = onPsi
+          ? tilted(
+              refine(tiltedInterval(interval, -decrease), tilt(trial, -decrease), alphaMin, alphaMax),
+              decrease,
+            )
+          : refine(interval, trial, alphaMin, alphaMax);
+        interval = refined.interval;
+        alpha = refined.alpha;
+
+        const { best, other } = interval;
+        if (interval.bracketed) {
+          // Bisect where two refinements have not brought the width down to two thirds.
+          if (Math.abs(other.alpha - best.alpha) >= 0.66 * previousWidth) {
+            alpha = best.alpha + 0.5 * (other.alpha - best.alpha);
+          }
+          previousWidth = width;
+          width = Math.abs(other.alpha - best.alpha);
+          alphaMin = Math.min(best.alpha, other.alpha);
+          alphaMax = Math.max(best.alpha, other.alpha);
+        } else {
+          alphaMin = alpha + 1.1 * (alpha - best.alpha);
+          alphaMax = alpha + 4 * (alpha - best.alpha);
+        }
+        alpha = Math.max(0, Math.min(longest, alpha));
+        const spent = alpha <= alphaMin || alpha >= alphaMax || alphaMax - alphaMin <= XTOL * alphaMax;
+        if (interval.bracketed && spent) alpha = best.alpha;
+        if (alpha === 0) return notFound('intervalTooSmall', lowest.alpha);
+      }
+    },
+  };
+}
+
+/** The trial as seen on φ(α) + slope·α. */
+function tilt({ alpha, value, slope }: Trial, by: number): Trial {
+  return { alpha, value: value + by * alpha, slope: slope + by };
+}
+
+function tiltedInterval({ best, other, bracketed }: Interval, by: number): Interval {
+  return { best: tilt(best, by), other: tilt(other, by), bracketed };
+}
+
+function tilted({ interval, alpha }: { interval: Interval; alpha: number }, by: number) {
+  return { interval: tiltedInterval(interval, by), alpha };
+}

@@ -1,0 +1,87 @@
+import { evaluate, type Asks, type Evaluate } from '../core/question.ts';
+import { addScaled, dot, roundToFloat32 } from '../core/vector.ts';
+import { notFound, type LineSearch, type LineSearchResult } from './linesearch/lineSearch.ts';
+import type { Iterate, Setting } from '../core/solver.ts';
+
+/** What a search along a direction needs beside the iterate. */
+export interface LineState extends Iterate {
+  /** p, `[n]`. */
+  direction: Float64Array;
+  /** x + αp for the last α tried, `[n]`. */
+  trial: Float64Array;
+  /** ∇f there, `[n]`. */
+  trialGradient: Float64Array;
+  /** f there. */
+  trialF: number;
+  /** The relative noise of f that a search allows for; see {@link LineSearch}. */
+  epsilon: number;
+  /** Whether the model sees x rounded to float32. */
+  readonly rounded: boolean;
+}
+
+/** The relative noise of f assumed at first. */
+export const EPSILON = 1e-6;
+
+export function lineState({ n, precision }: Setting): LineState {
+  return {
+    x: new Float64Array(n),
+    gradient: new Float64Array(n),
+    f: NaN,
+    direction: new Float64Array(n),
+    trial: new Float64Array(n),
+    trialGradient: new Float64Array(n),
+    trialF: NaN,
+    epsilon: EPSILON,
+    rounded: precision === 'float32',
+  };
+}
+
+/**
+ * Runs `lineSearch` along `state.direction`, whose slope at 0 is given.
+ *
+ * On success, and on a failure that names a step, `trial`, `trialF` and `trialGradient` are those of the
+ * step returned.
+ */
+export function* searchAlong(
+  state: LineState,
+  lineSearch: LineSearch,
+  slope: number,
+  alpha0: number,
+): Asks<LineSearchResult> {
+  const search = lineSearch.search({ value: state.f, slope }, alpha0, state.epsilon * Math.abs(state.f));
+  let last: number = NaN;
+  let hasGradient = false;
+  let turn = search.next();
+  while (!turn.done) {
+    const { alpha, slope: wanted } = turn.value;
+    state.trialF = yield at(state, alpha, wanted);
+    last = alpha;
+    hasGradient = wanted;
+    turn = search.next({
+      value: state.trialF,
+      slope: wanted ? dot(state.trialGradient, state.direction) : NaN,
+    });
+  }
+  const result = turn.value;
+  const alpha = result._tag === 'Right' ? result.right : result.left.alpha;
+  if (alpha > 0 && !(alpha === last && hasGradient)) {
+    state.trialF = yield at(state, alpha, true);
+    // A loss that changes from one evaluation to the next may deny what it said before.
+    if (!Number.isFinite(state.trialF)) return notFound('nonFinite', 0);
+  }
+  return result;
+}
+
+/** Sets the trial point to x + αp, as the model will see it, and asks for its value. */
+function at(state: LineState, alpha: number, withGradient: boolean): Evaluate {
+  addScaled(state.x, alpha, state.direction, state.trial);
+  if (state.rounded) roundToFloat32(state.trial);
+  return evaluate(state.trial, withGradient ? state.trialGradient : null);
+}
+
+/** Makes the trial point the iterate, and the old iterate the next trial's buffer. */
+export function acceptTrial(state: LineState): void {
+  [state.x, state.trial] = [state.trial, state.x];
+  [state.gradient, state.trialGradient] = [state.trialGradient, state.gradient];
+  state.f = state.trialF;
+}
