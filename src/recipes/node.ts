@@ -1,0 +1,26 @@
+/**
+ * Modules of Node, had only when a feature that needs them is used: the rest of the package loads in a
+ * browser too.
+ *
+ * @module
+ */
+import type fs from 'node:fs';
+import type module from 'node:module';
+
+interface NodeModules {
+  'node:fs': typeof fs;
+  'node:module': typeof module;
+}
+
+/**
+ * A built-in module of Node.
+ *
+ * @param feature - what needs it, for the message
+ * @throws Error where there is no Node
+ */
+export function nodeModule<Name extends keyof NodeModules>(name: Name, feature: string): NodeModules[Name] {
+  if (typeof process === 'undefined' || typeof process.getBuiltinModule !== 'function') {
+    throw new Error(`${feature} needs ${name}, which only Node has.`);
+  }
+  return process.getBuiltinModule(name);
+}

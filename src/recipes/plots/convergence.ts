@@ -1,0 +1,231 @@
+import { boolean, checkOptions, either, oneOf, show, type Rules } from '../../core/options.ts';
+import { axesOf, axisOf, clipped, domainOf, frameOf, gridLines, labelsWidth, pictureOf } from './axes.ts';
+import type { Axis } from './axes.ts';
+import { lineColour } from './colour.ts';
+import { legendOf, legendWidth } from './legend.ts';
+import { plotOf, type Plot, type PlotlyFigure, type VegaSpec } from './plot.ts';
+import { axisScale, figureRules, limits, recipe, theme } from './recipe.ts';
+import type { AxisScale, FigureAttributes } from './recipe.ts';
+import { el, polygon, polyline } from './svg.ts';
+import { runsOf, summarise, type Against, type Run, type Summary, type Trace } from './traces.ts';
+import { plotlyAxis, plotlyLayout } from './plotly.ts';
+
+export interface ConvergenceAttributes extends FigureAttributes {
+  /** What solver traces are drawn against; runs of plain `{ x, y }` have their own x. @defaultValue `'iterations'` */
+  against?: Against;
+  /** @defaultValue `'linear'` */
+  xscale?: AxisScale;
+  /** Values ≤ 0 have no place on a log axis and are left out. @defaultValue `'log'` */
+  yscale?: AxisScale;
+  /** @defaultValue from the data */
+  xlims?: readonly [number, number] | 'data';
+  /** @defaultValue from the data */
+  ylims?: readonly [number, number] | 'data';
+  /** Draw each single run, faint, behind the median. @defaultValue `true` */
+  runs?: boolean;
+  /** Shade from the first to the third quartile. @defaultValue `true` */
+  band?: boolean;
+  /** @defaultValue `true` */
+  legend?: boolean;
+}
+
+type Attributes = Required<ConvergenceAttributes>;
+
+const limitsOrData = either(limits, oneOf('data'));
+const rules: Rules<ConvergenceAttributes> = {
+  ...figureRules,
+  against: oneOf('iterations', 'evaluations', 'seconds'),
+  xscale: axisScale,
+  yscale: axisScale,
+  xlims: limitsOrData,
+  ylims: limitsOrData,
+  runs: boolean,
+  band: boolean,
+  legend: boolean,
+};
+
+const defaults: Attributes = {
+  ...theme,
+  ylabel: 'loss',
+  against: 'iterations',
+  xscale: 'linear',
+  yscale: 'log',
+  xlims: 'data',
+  ylims: 'data',
+  runs: true,
+  band: true,
+  legend: true,
+};
+
+/** One method, ready to be drawn. */
+interface Curve {
+  readonly name: string;
+  readonly color: string;
+  readonly runs: readonly Run[];
+  readonly summary: Summary;
+}
+
+/**
+ * Loss against epochs, evaluations or seconds, for several methods with one run for each of many seeds: the
+ * median as a line, the quartiles as a band, the single runs faint behind.
+ *
+ * @param traces - methods; a run is `{ x, y }` or the `trace` of a `SolveResult`
+ * @throws RangeError for unknown or bad attributes, and where x and y of a run differ in length
+ * @example
+ * ```ts
+ * convergence([
+ *   { name: 'L-BFGS', runs: seeds.map((seed) => solveWith(seed).trace) },
+ *   { name: 'Adam', runs: [{ x: [0, 1, 2], y: [1, 0.5, 0.3] }] },
+ * ], { against: 'seconds', xlabel: 'time (s)' }).toSVG();
+ * ```
+ */
+export function convergence(traces: readonly Trace[], attributes: ConvergenceAttributes = {}): Plot {
+  checkOptions('convergence', attributes, rules);
+  if (!Array.isArray(traces) || traces.length === 0) {
+    throw new TypeError(
+      `convergence: traces must be an array of { name, runs }, at least one; got ${show(traces)}.`,
+    );
+  }
+  const final = recipe(defaults, { xlabel: attributes.against ?? 'iterations', ...attributes });
+  const curves = traces.map((trace, k): Curve => {
+    const runs = runsOf(trace, final.against);
+    const summary = summarise(runs, { x: final.xscale, y: final.yscale });
+    return { name: trace.name, color: trace.color ?? lineColour(k), runs, summary };
+  });
+  return plotOf(final.title || 'Convergence', {
+    toSVG: () => svg(curves, final),
+    toPlotly: () => plotly(curves, final),
+    toVega: () => vega(curves, final),
+  });
+}
+
+function svg(curves: readonly Curve[], attributes: Attributes): string {
+  const { fontSize, xscale, yscale, xlims, ylims } = attributes;
+  const single = (curve: Curve) => curve.runs.length < 2;
+  const all = curves.flatMap(({ runs }) => runs);
+  const xDomain = xlims === 'data' ? domainOf(values(all, 'x'), xscale, 0.02) : xlims;
+  const yDomain = ylims === 'data' ? domainOf(values(all, 'y'), yscale) : ylims;
+  const entries = attributes.legend ? curves : [];
+  const box = frameOf(attributes, labelsWidth(yscale, yDomain, attributes), legendWidth(entries, fontSize));
+  const x = axisOf(xscale, xDomain, [box.left, box.right]);
+  const y = axisOf(yscale, yDomain, [box.bottom, box.top]);
+  const faint = curves.flatMap((curve) => {
+    if (!attributes.runs || single(curve)) return [];
+    const style = { fill: 'none', stroke: curve.color, strokeWidth: 1, strokeOpacity: 0.22 };
+    return curve.runs.map((run) => el('path', { d: lineOf(run.x, run.y, x, y), ...style }));
+  });
+  const bands = curves
+    .filter((curve) => attributes.band && !single(curve))
+    .map(({ color, summary }) => el('path', { d: bandOf(summary, x, y), fill: color, fillOpacity: 0.16 }));
+  const medians = curves.map(({ color, summary }) => {
+    const style = { fill: 'none', stroke: color, strokeWidth: 2.4, strokeLinejoin: 'round' };
+    return el('path', { d: lineOf(summary.x, summary.median, x, y), ...style });
+  });
+  return pictureOf(
+    attributes,
+    gridLines(box, x, y),
+    clipped(box, ...bands, ...faint, ...medians),
+    axesOf(attributes, box, x, y),
+    legendOf(entries, box, fontSize),
+  );
+}
+
+function* values(runs: readonly Run[], of: 'x' | 'y'): Generator<number> {
+  for (const run of runs) for (let i = 0; i < run[of].length; i++) yield run[of][i];
+}
+
+function lineOf(xs: ArrayLike<number>, ys: ArrayLike<number>, x: Axis, y: Axis): string {
+  return polyline(Array.from(xs, x.at), Array.from(ys, y.at));
+}
+
+function bandOf({ x: xs, q1, q3 }: Summary, x: Axis, y: Axis): string {
+  const there = Array.from(xs, x.at);
+  return polygon(
+    [...there, ...there.toReversed()],
+    [...Array.from(q3, y.at), ...Array.from(q1, y.at).toReversed()],
+  );
+}
+
+function plotly(curves: readonly Curve[], attributes: Attributes): PlotlyFigure {
+  const data = curves.flatMap((curve) => {
+    const several = curve.runs.length > 1;
+    const band = attributes.band && several ? plotlyBand(curve) : [];
+    const runs = attributes.runs && several ? curve.runs : [];
+    const { name, color, summary } = curve;
+    return [
+      ...band,
+      ...runs.map(({ x, y }) => plotlyLine(name, x, y, { color, width: 1 }, 0.25)),
+      plotlyLine(name, summary.x, summary.median, { color, width: 2.4 }, 1),
+    ];
+  });
+  const layout = {
+    ...plotlyLayout(attributes),
+    showlegend: attributes.legend,
+    xaxis: plotlyAxis(attributes.xlabel, attributes.xscale, attributes.xlims),
+    yaxis: plotlyAxis(attributes.ylabel, attributes.yscale, attributes.ylims),
+  };
+  return { data, layout };
+}
+
+interface PlotlyLine {
+  readonly color?: string;
+  readonly width: number;
+}
+
+/** A line; a faint one, a single run, is not named in the legend. */
+function plotlyLine(
+  name: string,
+  x: ArrayLike<number>,
+  y: ArrayLike<number>,
+  line: PlotlyLine,
+  opacity: number,
+): Record<string, unknown> {
+  const named = opacity === 1 ? {} : { showlegend: false, hoverinfo: 'skip' };
+  const columns = { x: Array.from(x), y: Array.from(y) };
+  return { type: 'scatter', mode: 'lines', name, legendgroup: name, ...columns, line, opacity, ...named };
+}
+
+function plotlyBand({ name, color, summary: { x, q1, q3 } }: Curve): Record<string, unknown>[] {
+  const edge = (y: Float64Array) => plotlyLine(name, x, y, { width: 0 }, 0.99);
+  return [edge(q1), { ...edge(q3), fill: 'tonexty', fillcolor: `${color}29` }];
+}
+
+function vega(curves: readonly Curve[], attributes: Attributes): VegaSpec {
+  const { title, width, height, xlabel, ylabel, xscale, yscale, xlims, ylims } = attributes;
+  const rows = curves
+    .flatMap(({ name, summary: { x, median, q1, q3 } }) =>
+      Array.from(x, (at, i) => ({ name, x: at, y: median[i], q1: q1[i], q3: q3[i] })),
+    )
+    .filter(({ x, y }) => (xscale === 'linear' || x > 0) && (yscale === 'linear' || y > 0));
+  const scaleOf = (type: AxisScale, domain: typeof xlims) => ({
+    type,
+    zero: false,
+    ...(domain !== 'data' && { domain }),
+  });
+  const color = {
+    field: 'name',
+    type: 'nominal',
+    title: null,
+    sort: null,
+    scale: { domain: curves.map(({ name }) => name), range: curves.map(({ color }) => color) },
+    ...(!attributes.legend && { legend: null }),
+  };
+  const x = { field: 'x', type: 'quantitative', title: xlabel, scale: scaleOf(xscale, xlims) };
+  const y = { type: 'quantitative', title: ylabel, scale: scaleOf(yscale, ylims) };
+  const area = {
+    mark: { type: 'area', opacity: 0.18, clip: true },
+    encoding: { x, y: { ...y, field: 'q1' }, y2: { field: 'q3' }, color },
+  };
+  const line = {
+    mark: { type: 'line', strokeWidth: 2.4, clip: true },
+    encoding: { x, y: { ...y, field: 'y' }, color },
+  };
+  return {
+    $schema: 'https://vega.github.io/schema/vega-lite/v5.json',
+    title,
+    width,
+    height,
+    data: { values: rows },
+    layer: attributes.band ? [area, line] : [line],
+  };
+}

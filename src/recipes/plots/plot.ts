@@ -1,0 +1,31 @@
+import { htmlPage, type HtmlOptions } from './html.ts';
+
+/** A plotly.js figure: hand it to `Plotly.newPlot(div, figure.data, figure.layout)`. */
+export interface PlotlyFigure {
+  readonly data: readonly Readonly<Record<string, unknown>>[];
+  readonly layout: Readonly<Record<string, unknown>>;
+}
+
+/** A Vega or Vega-Lite specification (its `$schema` says which), for `vega-embed` and notebooks. */
+export type VegaSpec = Readonly<Record<string, unknown>> & { readonly $schema: string };
+
+/** A figure that is finished, and can be had in several forms. */
+export interface Plot {
+  /** A standalone SVG picture, drawn without a DOM. */
+  toSVG(): string;
+  /** An interactive figure for plotly.js. */
+  toPlotly(): PlotlyFigure;
+  /** A specification for Vega or Vega-Lite. */
+  toVega(): VegaSpec;
+  /**
+   * A standalone interactive page.
+   *
+   * @throws Error if plotly.js is to be put inside the page and `plotly.js-dist-min` is not installed
+   */
+  toHTML(options?: HtmlOptions): string;
+}
+
+/** A {@link Plot} from its three drawings. */
+export function plotOf(title: string, drawings: Pick<Plot, 'toSVG' | 'toPlotly' | 'toVega'>): Plot {
+  return { ...drawings, toHTML: (options) => htmlPage(title, drawings.toPlotly(), options) };
+}

@@ -1,0 +1,39 @@
+import type { AxisScale, Filled, FigureAttributes } from './recipe.ts';
+
+/** The part of a plotly layout that all figures share. */
+export function plotlyLayout({
+  title,
+  fontSize,
+  fontFamily,
+  background,
+}: Filled<FigureAttributes>): Record<string, unknown> {
+  const paper = background === 'none' ? 'rgba(0,0,0,0)' : background;
+  return {
+    title: { text: title },
+    font: { family: fontFamily, size: fontSize, color: '#222' },
+    paper_bgcolor: paper,
+    plot_bgcolor: paper,
+    margin: { t: title === '' ? 30 : 60 },
+  };
+}
+
+/** A plotly axis; a range on a log axis is given in powers of ten. */
+export function plotlyAxis(
+  title: string,
+  type: AxisScale,
+  limits: readonly [number, number] | 'data',
+): Record<string, unknown> {
+  const range = limits === 'data' ? {} : { range: type === 'log' ? limits.map(Math.log10) : limits };
+  return {
+    title: { text: title },
+    type,
+    ...range,
+    automargin: true,
+    showline: true,
+    mirror: true,
+    linecolor: '#333',
+    gridcolor: '#e4e4e4',
+    zeroline: false,
+    ...(type === 'log' && { exponentformat: 'power' }),
+  };
+}

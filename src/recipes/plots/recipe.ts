@@ -1,0 +1,69 @@
+import { numberIn, oneOf, string, type Rule, type Rules } from '../../core/options.ts';
+
+/** What every figure may be told. */
+export interface FigureAttributes {
+  /** @defaultValue none */
+  title?: string;
+  xlabel?: string;
+  ylabel?: string;
+  /** Width of the picture, px. @defaultValue 640 */
+  width?: number;
+  /** Height of the picture, px. @defaultValue 480 */
+  height?: number;
+  /** Size of the tick labels, px; titles and axis names are drawn a little larger. @defaultValue 14 */
+  fontSize?: number;
+  /** @defaultValue `'Helvetica, Arial, DejaVu Sans, sans-serif'` */
+  fontFamily?: string;
+  /** Colour behind the figure, any CSS colour, or `'none'`. @defaultValue `'white'` */
+  background?: string;
+}
+
+/** A figure's attributes once defaults are in. */
+export type Filled<Attributes> = Required<Attributes>;
+
+/** The look that all figures share. */
+export const theme: Filled<FigureAttributes> = {
+  title: '',
+  xlabel: '',
+  ylabel: '',
+  width: 640,
+  height: 480,
+  fontSize: 14,
+  fontFamily: 'Helvetica, Arial, DejaVu Sans, sans-serif',
+  background: 'white',
+};
+
+export const figureRules: Rules<FigureAttributes> = {
+  title: string,
+  xlabel: string,
+  ylabel: string,
+  width: numberIn(120, 10_000),
+  height: numberIn(120, 10_000),
+  fontSize: numberIn(4, 100),
+  fontFamily: string,
+  background: string,
+};
+
+/** A linear or a logarithmic axis. */
+export type AxisScale = 'linear' | 'log';
+export const axisScale = oneOf('linear', 'log');
+
+/** A pair `[low, high]`, low < high. */
+export const limits: Rule = {
+  allowed: 'a pair [low, high] of finite numbers, low < high',
+  accepts: (v) => Array.isArray(v) && v.length === 2 && v.every(Number.isFinite) && v[0] < v[1],
+};
+
+/**
+ * The attributes of a figure, after the recipes of Julia's Plots: defaults give way to the user's word, and
+ * the user's word to what a figure must have.
+ */
+export function recipe<Attributes extends object>(
+  defaults: Attributes,
+  user: Partial<Attributes>,
+  forced: Partial<Attributes> = {},
+): Attributes {
+  const told = { ...user };
+  for (const name in told) if (told[name] === undefined) delete told[name];
+  return { ...defaults, ...told, ...forced };
+}

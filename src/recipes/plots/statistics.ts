@@ -1,0 +1,42 @@
+/** The p-quantile of sorted values, interpolated linearly (Hyndman and Fan 1996, type 7). */
+export function quantileSorted(sorted: ArrayLike<number>, p: number): number {
+  if (sorted.length === 0) return NaN;
+  const h = (sorted.length - 1) * p;
+  const low = Math.floor(h);
+  const a = sorted[low];
+  const b = sorted[Math.min(low + 1, sorted.length - 1)];
+  return a === b ? a : a + (h - low) * (b - a);
+}
+
+/** A sorted copy of the values that are finite. */
+export function sortedFinite(values: Iterable<number>): number[] {
+  return [...values].filter(Number.isFinite).sort((a, b) => a - b);
+}
+
+/** What a box plot shows of one sample. */
+export interface FiveNumbers {
+  readonly low: number;
+  readonly q1: number;
+  readonly median: number;
+  readonly q3: number;
+  readonly high: number;
+  /** Values beyond the whiskers. */
+  readonly outliers: readonly number[];
+}
+
+/** Quartiles, and whiskers at the last values within 1.5 interquartile ranges of the box (Tukey 1977). */
+export function fiveNumbers(values: Iterable<number>): FiveNumbers {
+  const sorted = sortedFinite(values);
+  const q1 = quantileSorted(sorted, 0.25);
+  const q3 = quantileSorted(sorted, 0.75);
+  const reach = 1.5 * (q3 - q1);
+  const within = sorted.filter((value) => value >= q1 - reach && value <= q3 + reach);
+  return {
+    low: within.length > 0 ? within[0] : NaN,
+    q1,
+    median: quantileSorted(sorted, 0.5),
+    q3,
+    high: within.length > 0 ? within[within.length - 1] : NaN,
+    outliers: sorted.filter((value) => value < q1 - reach || value > q3 + reach),
+  };
+}

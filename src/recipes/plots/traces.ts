@@ -1,0 +1,134 @@
+import { show } from '../../core/options.ts';
+import { quantileSorted } from './statistics.ts';
+import type { AxisScale } from './recipe.ts';
+
+/** One run: y against x, x ascending. */
+export interface Run {
+  readonly x: ArrayLike<number>;
+  readonly y: ArrayLike<number>;
+}
+
+/** What one iteration of a solve left in its trace; of a `SolveResult`'s trace, what is drawn. */
+export interface TracePoint {
+  readonly iteration?: number;
+  /** Objective value. */
+  readonly f: number;
+  readonly gradientNorm?: number;
+  readonly evaluations?: number | { readonly f: number; readonly gradient: number };
+  /** Seconds since the start. */
+  readonly elapsed?: number;
+}
+
+/** Runs of one method, one for each seed. */
+export interface Trace {
+  readonly name: string;
+  readonly runs: readonly (Run | readonly TracePoint[])[];
+  /** Any CSS colour. @defaultValue one of eight, by position */
+  readonly color?: string;
+}
+
+/** What a solver's trace is drawn against. */
+export type Against = 'iterations' | 'evaluations' | 'seconds';
+
+/** The runs of a trace as plain columns; entries of solver traces are read by `against`. */
+export function runsOf(trace: Trace, against: Against): Run[] {
+  return trace.runs.map((run, k): Run => {
+    if (!('x' in run)) return columns(run, against, trace.name);
+    if (run.x.length !== run.y.length) {
+      throw new RangeError(
+        `convergence: run ${k} of ${show(trace.name)} has ${run.x.length} x and ${run.y.length} y; there must be as many.`,
+      );
+    }
+    return run;
+  });
+}
+
+function columns(entries: readonly TracePoint[], against: Against, name: string): Run {
+  return {
+    x: entries.map((entry, i) => abscissa(entry, i, against, name)),
+    y: entries.map(({ f }) => f),
+  };
+}
+
+function abscissa(entry: TracePoint, i: number, against: Against, name: string): number {
+  const { iteration = i, evaluations, elapsed } = entry;
+  switch (against) {
+    case 'iterations':
+      return iteration;
+    case 'evaluations':
+      if (evaluations === undefined) break;
+      return typeof evaluations === 'number' ? evaluations : Math.max(evaluations.f, evaluations.gradient);
+    case 'seconds':
+      if (elapsed === undefined) break;
+      return elapsed;
+  }
+  throw new RangeError(
+    `convergence: the trace of ${show(name)} does not tell ${against}; its entries hold ${Object.keys(entry).join(', ')}.`,
+  );
+}
+
+/** Median and quartiles of several runs along a common x. */
+export interface Summary {
+  readonly x: Float64Array;
+  readonly median: Float64Array;
+  readonly q1: Float64Array;
+  readonly q3: Float64Array;
+}
+
+/**
+ * Median and quartiles across runs at `count` places of x, or at every x where all runs share theirs.
+ *
+ * A run that ended keeps its last value, since that is what its method has to show from then on; before its
+ * first x it does not count. Between points it is interpolated, in log y if `scale` is.
+ */
+export function summarise(
+  runs: readonly Run[],
+  scales: { x: AxisScale; y: AxisScale },
+  count = 240,
+): Summary {
+  const x = commonX(runs, scales.x, count);
+  const median = new Float64Array(x.length);
+  const q1 = new Float64Array(x.length);
+  const q3 = new Float64Array(x.length);
+  const cursors = new Uint32Array(runs.length);
+  for (let i = 0; i < x.length; i++) {
+    const values: number[] = [];
+    for (let k = 0; k < runs.length; k++) {
+      const { x: xs } = runs[k];
+      while (cursors[k] + 1 < xs.length && xs[cursors[k] + 1] <= x[i]) cursors[k]++;
+      const value = valueAt(runs[k], cursors[k], x[i], scales.y);
+      if (Number.isFinite(value)) values.push(value);
+    }
+    values.sort((a, b) => a - b);
+    median[i] = quantileSorted(values, 0.5);
+    q1[i] = quantileSorted(values, 0.25);
+    q3[i] = quantileSorted(values, 0.75);
+  }
+  return { x, median, q1, q3 };
+}
+
+function valueAt({ x, y }: Run, at: number, x0: number, scale: AxisScale): number {
+  if (x.length === 0 || x0 < x[0]) return NaN;
+  if (at + 1 >= x.length || x[at] === x0) return y[at];
+  const t = (x0 - x[at]) / (x[at + 1] - x[at]);
+  if (scale === 'log' && y[at] > 0 && y[at + 1] > 0) return y[at] ** (1 - t) * y[at + 1] ** t;
+  return y[at] + t * (y[at + 1] - y[at]);
+}
+
+function commonX(runs: readonly Run[], scale: AxisScale, count: number): Float64Array {
+  const longest = runs.reduce((best, run) => (run.x.length > best.length ? run.x : best), runs[0]?.x ?? []);
+  const shared = runs.every(({ x }) => Array.prototype.every.call(x, (value, i) => value === longest[i]));
+  if (shared) return Float64Array.from(longest);
+  let low = Infinity;
+  let high = -Infinity;
+  for (const { x } of runs) {
+    for (let i = 0; i < x.length; i++) {
+      if (!Number.isFinite(x[i]) || (scale === 'log' && x[i] <= 0)) continue;
+      if (x[i] < low) low = x[i];
+      if (x[i] > high) high = x[i];
+    }
+  }
+  if (low > high) return new Float64Array(0);
+  const at = (t: number) => (scale === 'log' ? low ** (1 - t) * high ** t : low + t * (high - low));
+  return Float64Array.from({ length: count }, (_, i) => (i === count - 1 ? high : at(i / (count - 1))));
+}
