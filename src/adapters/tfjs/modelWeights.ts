@@ -1,0 +1,75 @@
+import type * as tf from '@tensorflow/tfjs';
+import type { TensorRole } from '../../core/layout.ts';
+import type { VariableSpec } from './tfParams.ts';
+
+type Layer = tf.layers.Layer;
+type LayerVariable = Layer['trainableWeights'][number];
+
+/** The trainable weights of a model in its own order, each with the role it has in its layer. */
+export function modelWeights(model: tf.LayersModel): VariableSpec[] {
+  const owners = new Map<LayerVariable, Layer>();
+  for (const layer of leafLayers(model.layers)) {
+    for (const weight of layer.trainableWeights) owners.set(weight, layer);
+  }
+  return model.trainableWeights.map((weight) => {
+    const owner = owners.get(weight);
+    const role = roleOf(weight, owner?.getClassName() ?? '');
+    return {
+      variable: weight.read() as tf.Variable,
+      name: weight.originalName,
+      shape: weight.shape.map(Number),
+      ...(role && { role }),
+    };
+  });
+}
+
+/** The layers that own weights themselves, found inside nested models and wrappers. */
+function leafLayers(layers: readonly Layer[]): Layer[] {
+  return layers.flatMap((layer) => {
+    const inside = insideOf(layer);
+    // A wrapper is listed before its contents, so that the innermost owner of a weight comes last and counts.
+    return [layer, ...leafLayers(inside)];
+  });
+}
+
+/** What a nested model, a Bidirectional, a TimeDistributed or an RNN holds. */
+function insideOf(layer: Layer): Layer[] {
+  const parts = layer as unknown as {
+    layers?: Layer[];
+    layer?: Layer;
+    forwardLayer?: Layer;
+    backwardLayer?: Layer;
+    cell?: Layer;
+  };
+  const { layers = [], layer: wrapped, forwardLayer, backwardLayer, cell } = parts;
+  return [...layers, ...[wrapped, forwardLayer, backwardLayer, cell].filter((part) => part !== undefined)];
+}
+
+/** The role that the layer's class and the weight's own name give it; undefined where they tell nothing. */
+function roleOf(weight: LayerVariable, className: string): TensorRole | undefined {
+  const { originalName, shape } = weight;
+  const last = shape.length - 1;
+  // tfjs appends _1, _2, … to a name that is already taken.
+  const name = originalName.slice(originalName.lastIndexOf('/') + 1).replace(/_\d+$/, '');
+  switch (name) {
+    case 'kernel':
+      // Transposed convolutions store [h, w, out, in]; all others have the filters last.
+      return { kind: 'weight', filterAxes: [/Conv\dDTranspose/.test(className) ? last - 1 : last] };
+    case 'recurrent_kernel':
+    case 'pointwise_kernel':
+      return { kind: 'weight', filterAxes: [last] };
+    case 'depthwise_kernel':
+      return { kind: 'weight', filterAxes: [last - 1, last] };
+    case 'embeddings':
+      return { kind: 'embedding', filterAxes: [0] };
+    case 'bias':
+      return { kind: 'bias' };
+    case 'gamma':
+    case 'beta':
+      return { kind: 'norm' };
+    case 'alpha':
+      return { kind: 'slope' };
+    default:
+      return undefined;
+  }
+}
