@@ -1,0 +1,70 @@
+import type * as tf from '@tensorflow/tfjs';
+import { minimize } from '../../core/minimize.ts';
+import { auto } from '../../solvers/auto.ts';
+import { modelProblem, type ModelProblemOptions } from './modelProblem.ts';
+import type { Data } from './internals.ts';
+import type { SolveResult } from '../../core/result.ts';
+import type { SolveOptions } from '../../core/solveOptions.ts';
+import type { Solver } from '../../core/solver.ts';
+
+/** Options of {@link fitFullBatch}. */
+export interface FitFullBatchOptions extends SolveOptions, ModelProblemOptions {
+  /** @defaultValue `auto()` */
+  readonly solver?: Solver;
+}
+
+/** The run as columns, one number for each iteration, the start first. */
+export interface FitHistory {
+  readonly loss: readonly number[];
+  /** ‖∇f‖∞ */
+  readonly gradientNorm: readonly number[];
+  /** So far. */
+  readonly evaluations: readonly number[];
+  /** So far. */
+  readonly seconds: readonly number[];
+}
+
+/**
+ * Trains a compiled model on all data at once: the shortest way to a fitted model, and the fastest.
+ *
+ * The model's own optimizer is not used. Afterwards the model holds the best weights found.
+ *
+ * @param model - compiled
+ * @param x - inputs as `model.fit` takes them, `[samples, …]`
+ * @param y - targets likewise
+ * @param options - the solver, and when to stop
+ * @throws as {@link modelProblem} and {@link minimize} do
+ *
+ * @example
+ * ```js
+ * import * as tf from '@tensorflow/tfjs';
+ * import { fitFullBatch } from 'quasi-newton/tfjs';
+ *
+ * const x = tf.linspace(-3, 3, 100).reshape([100, 1]);
+ * const model = tf.sequential({
+ *   layers: [tf.layers.dense({ units: 8, activation: 'tanh', inputShape: [1] }), tf.layers.dense({ units: 1 })],
+ * });
+ * model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+ * const result = fitFullBatch(model, x, x.sin(), { maxIterations: 200 });
+ * console.log(String(result));
+ * ```
+ */
+export function fitFullBatch(
+  model: tf.LayersModel,
+  x: Data,
+  y: Data,
+  options: FitFullBatchOptions = {},
+): SolveResult & { readonly history: FitHistory } {
+  const { solver = auto(), batchSize, ...solveOptions } = options;
+  const problem = modelProblem(model, x, y, batchSize === undefined ? {} : { batchSize });
+  const result = minimize(problem, solver, solveOptions);
+  const { trace } = result;
+  return Object.assign(result, {
+    history: {
+      loss: trace.map(({ f }) => f),
+      gradientNorm: trace.map(({ gradientNorm }) => gradientNorm),
+      evaluations: trace.map(({ evaluations }) => evaluations),
+      seconds: trace.map(({ elapsed }) => elapsed),
+    },
+  });
+}

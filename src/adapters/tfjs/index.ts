@@ -1,0 +1,18 @@
+/**
+ * `quasi-newton/tfjs`: TensorFlow.js models and losses for the solvers of `quasi-newton`, and the solvers as
+ * `tf.Optimizer` classes.
+ *
+ * @module
+ */
+
+export { fitFullBatch, type FitFullBatchOptions, type FitHistory } from './fitFullBatch.ts';
+export { flatten } from './flatten.ts';
+export { modelProblem, type ModelProblemOptions } from './modelProblem.ts';
+export { optfuns, type OptFuns } from './optfuns.ts';
+export { tfGrads } from './tfGrads.ts';
+export { tfParams, type TfParamSet } from './tfParams.ts';
+export { BFGSOptimizer, type BFGSOptimizerOptions } from './optimizers/BFGSOptimizer.ts';
+export { LBFGSOptimizer, type LBFGSOptimizerOptions } from './optimizers/LBFGSOptimizer.ts';
+export { SolverOptimizer, type SolverOptimizerOptions } from './optimizers/solverOptimizer.ts';
+export type { Progress } from './optimizers/trainingRun.ts';
+export type { Data } from './internals.ts';
