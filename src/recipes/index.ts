@@ -3,6 +3,16 @@
  *
  * @module
  */
+export { decodeLandscape, encodeLandscape } from './codec.ts';
+export { isComplete, merge, type LandscapeData, type Plane } from './data.ts';
+export type { Normalize } from './directions.ts';
+export { landscape, landscapeAsync, type LandscapeAsyncOptions } from './landscape.ts';
+export type { LandscapeOptions } from './options.ts';
+export { between, pcaPlane, type DirectionSpec, type PcaPlane, type PlaneSpec } from './planes.ts';
+export type { Progress } from './progress.ts';
+export type { RoleOverride } from './roles.ts';
+export type { AsyncLoss, Loss } from './subject.ts';
+export { onPlane, type PathOnPlane } from './trajectory.ts';
 export { boxplot, type BoxplotAttributes, type Sample } from './plots/boxplot.ts';
 export { convergence, type ConvergenceAttributes } from './plots/convergence.ts';
 export type { HtmlOptions } from './plots/html.ts';

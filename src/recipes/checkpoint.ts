@@ -1,0 +1,72 @@
+import { decodeLandscape, encodeLandscape } from './codec.ts';
+import { sameLoss } from './data.ts';
+import { nodeModule } from './node.ts';
+import type { Draft } from './survey.ts';
+
+/** Keeps a draft in a file while it is evaluated. */
+export interface Checkpoint {
+  /** Compares the loss at the center with that of the file, and writes the first version. */
+  started(): void;
+  /** Writes if ten seconds have passed since the last time. */
+  evaluated(): void;
+  /** Writes, if it was started. */
+  ended(): void;
+}
+
+const interval = 10_000;
+
+/**
+ * Opens a checkpoint: if the file exists, its values are taken over into `draft`.
+ *
+ * @throws Error if the file is of another landscape (other parameters, directions, grid or metrics) or cannot be
+ *   read; once the loss at the center is known, if that differs (other data or another model), or if the file
+ *   cannot be written
+ */
+export function openCheckpoint(path: string, draft: Draft): Checkpoint {
+  const fs = nodeModule('node:fs', 'checkpoint');
+  const stored = fs.existsSync(path)
+    ? decodeLandscape(fs.readFileSync(path), `checkpoint: ${path}: its bytes`)
+    : null;
+  if (stored !== null) {
+    if (stored.fingerprint !== draft.fingerprint) {
+      throw new Error(
+        `checkpoint: ${path} is of another landscape: its parameters, directions, grid or metrics differ (fingerprint ${stored.fingerprint}, here ${draft.fingerprint}). Use another path, or delete it.`,
+      );
+    }
+    draft.z.set(stored.z);
+    draft.done.set(stored.done);
+    for (const [name, values] of Object.entries(stored.metrics)) draft.metrics[name].set(values);
+  }
+
+  let last = 0;
+  const write = () => {
+    const temporary = `${path}.tmp`;
+    try {
+      fs.writeFileSync(temporary, encodeLandscape(draft, false));
+      fs.renameSync(temporary, path);
+    } catch (cause) {
+      throw new Error(
+        `checkpoint: ${path} cannot be written; is there such a folder, and may it be written to?`,
+        { cause },
+      );
+    }
+    last = performance.now();
+  };
+  return {
+    started() {
+      if (stored !== null && !sameLoss(stored.loss, draft.loss)) {
+        throw new Error(
+          `checkpoint: ${path} is of another loss: ${stored.loss} at the center, here ${draft.loss}; the data or the model differ. Use another path, or delete it.`,
+        );
+      }
+      write();
+    },
+    evaluated() {
+      if (performance.now() - last > interval) write();
+    },
+    ended() {
+      // A file that was refused, or never begun, is left alone.
+      if (last > 0) write();
+    },
+  };
+}

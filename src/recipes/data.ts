@@ -1,0 +1,127 @@
+import { show } from '../core/options.ts';
+
+/** The plane (or line) of parameters that a landscape is over: θ(x, y) = center + x·dx + y·dy. */
+export interface Plane {
+  /** θ*, `[n]`. */
+  readonly center: Float64Array;
+  /** dx, and dy in two dimensions, `[n]` each. */
+  readonly directions: readonly Float64Array[];
+  /** What x and y measure. */
+  readonly labels: readonly [string, string];
+}
+
+/** A loss landscape: raw values on a grid, whatever they are; transformed only when they are drawn. */
+export interface LandscapeData {
+  /** Coordinates along the first direction, `[nx]`, ascending in equal steps. */
+  readonly x: Float64Array;
+  /** Coordinates along the second direction, `[ny]`; `[0]` in one dimension. */
+  readonly y: Float64Array;
+  /** The loss row by row: `z[j * nx + i]` is the loss at (x[i], y[j]), `[ny * nx]`; NaN where not yet evaluated. */
+  readonly z: Float64Array;
+  /** Values of further metrics, laid out as `z`. */
+  readonly metrics: Readonly<Record<string, Float64Array>>;
+  /** 1 where the cell has been evaluated, 0 where not, `[ny * nx]`: tells a NaN loss from an open cell. */
+  readonly done: Uint8Array;
+  /** The loss at the center, which is `z` at (0, 0) where that is on the grid. */
+  readonly loss: number;
+  readonly plane: Plane;
+  /** 16 hexadecimal digits that depend on the plane, the grid and the names of the metrics. */
+  readonly fingerprint: string;
+}
+
+/** The grid of a landscape, its values still to be found. */
+export function emptyLandscape(
+  plane: Plane,
+  x: Float64Array,
+  y: Float64Array,
+  metricNames: readonly string[],
+): Omit<LandscapeData, 'loss'> {
+  const cells = x.length * y.length;
+  const metrics = Object.fromEntries(metricNames.map((name) => [name, new Float64Array(cells).fill(NaN)]));
+  const vectors = [plane.center, ...plane.directions, x, y];
+  return {
+    x,
+    y,
+    z: new Float64Array(cells).fill(NaN),
+    metrics,
+    done: new Uint8Array(cells),
+    plane,
+    fingerprint: fingerprintOf(vectors, metricNames.join('\n')),
+  };
+}
+
+/** Number of dimensions of a landscape. */
+export function dimensionsOf({ plane }: LandscapeData): 1 | 2 {
+  return plane.directions.length === 1 ? 1 : 2;
+}
+
+/** Whether every cell has been evaluated. */
+export function isComplete({ done }: LandscapeData): boolean {
+  return !done.includes(0);
+}
+
+/**
+ * Puts the shards of one landscape together.
+ *
+ * @param shards - landscapes with the same plane, grid and metrics, each with some cells evaluated
+ * @returns one landscape with all of them
+ * @throws RangeError if they are not shards of the same landscape, or the loss at the center differs
+ */
+export function merge(shards: readonly LandscapeData[]): LandscapeData {
+  if (!Array.isArray(shards) || shards.length === 0) {
+    throw new RangeError(`merge: shards must be an array of landscapes, at least one; got ${show(shards)}.`);
+  }
+  const first: LandscapeData = shards[0];
+  const merged: LandscapeData = {
+    ...first,
+    z: Float64Array.from(first.z),
+    done: Uint8Array.from(first.done),
+    metrics: Object.fromEntries(
+      Object.entries(first.metrics).map(([name, values]) => [name, Float64Array.from(values)]),
+    ),
+  };
+  shards.slice(1).forEach((shard, k) => {
+    if (shard.fingerprint !== first.fingerprint) {
+      throw new RangeError(
+        `merge: shard ${k + 1} has the fingerprint ${shard.fingerprint}, shard 0 has ${first.fingerprint}: their parameters, directions, grids or metrics differ.`,
+      );
+    }
+    if (!sameLoss(shard.loss, first.loss)) {
+      throw new RangeError(
+        `merge: the loss at the center is ${shard.loss} in shard ${k + 1} and ${first.loss} in shard 0: their data or models differ.`,
+      );
+    }
+    for (let cell = 0; cell < shard.done.length; cell++) {
+      if (shard.done[cell] === 0) continue;
+      merged.z[cell] = shard.z[cell];
+      for (const name of Object.keys(merged.metrics)) merged.metrics[name][cell] = shard.metrics[name][cell];
+      merged.done[cell] = 1;
+    }
+  });
+  return merged;
+}
+
+/**
+ * Whether two values of the loss at one point are of one function: equal but for the rounding of float32 sums
+ * taken in another order.
+ */
+export function sameLoss(a: number, b: number): boolean {
+  return Object.is(a, b) || Math.abs(a - b) <= 1e-5 * Math.max(Math.abs(a), Math.abs(b));
+}
+
+/** FNV-1a over 32-bit words in two lanes of different primes, as 16 hexadecimal digits. */
+export function fingerprintOf(vectors: readonly Float64Array[], text: string): string {
+  let a = 0x811c9dc5;
+  let b = 0x050c5d1f;
+  const add = (word: number) => {
+    a = Math.imul(a ^ word, 0x01000193);
+    b = Math.imul(b ^ word ^ (b >>> 15), 0x85ebca6b);
+  };
+  for (const vector of vectors) {
+    add(vector.length);
+    const words = new Uint32Array(vector.buffer, vector.byteOffset, vector.length * 2);
+    for (const word of words) add(word);
+  }
+  for (const character of text) add(character.codePointAt(0) ?? 0);
+  return [a, b].map((lane) => (lane >>> 0).toString(16).padStart(8, '0')).join('');
+}

@@ -1,0 +1,150 @@
+/**
+ * One evaluation of a landscape, prepared: where, what, in which order, and what is told meanwhile.
+ *
+ * @module
+ */
+import { checkOptions } from '../core/options.ts';
+import { checkLength, type ParamSet } from '../core/paramSet.ts';
+import { firstNonFinite, norm2 } from '../core/vector.ts';
+import { gridAxis } from './axis.ts';
+import { openCheckpoint, type Checkpoint } from './checkpoint.ts';
+import { emptyLandscape } from './data.ts';
+import { randomDirections, type Normalize } from './directions.ts';
+import { landscapeRules, type LandscapeOptions } from './options.ts';
+import { progressMeter } from './progress.ts';
+import { subjectOf, type Source, type Subject } from './subject.ts';
+import { coarseFirst, partOf, rowByRow, subgrid, type Draft, type SurveyHooks } from './survey.ts';
+import type { PlaneSpec } from './planes.ts';
+
+/** Options but for the metrics, of which only the names matter here. */
+type JobOptions = Omit<LandscapeOptions, 'metrics'> & { metrics?: object };
+
+/** Everything that one evaluation needs, found before the first point. */
+export interface Job {
+  readonly where: string;
+  readonly subject: Subject;
+  /** What the parameters held. */
+  readonly held: Float64Array | undefined;
+  readonly draft: Draft;
+  readonly cells: Uint32Array;
+  readonly hooks: SurveyHooks;
+  readonly checkpoint: Checkpoint | undefined;
+}
+
+/**
+ * Prepares an evaluation.
+ *
+ * @throws RangeError, TypeError for whatever is wrong with the options, the parameters or the checkpoint
+ */
+export function jobOf(
+  where: string,
+  source: Source<unknown>,
+  params: ParamSet | undefined,
+  options: JobOptions,
+  metricNames: readonly string[],
+): Job {
+  checkOptions<JobOptions>(where, options, landscapeRules);
+  options.signal?.throwIfAborted();
+  const plane = planeSpec(options);
+  const subject = subjectOf(where, source, params, options.center ?? plane?.center);
+  const draft = { ...emptyDraft(where, subject, options, plane, metricNames), loss: NaN };
+  const checkpoint = options.checkpoint === undefined ? undefined : openCheckpoint(options.checkpoint, draft);
+  const all = options.onPreview === undefined ? rowByRow(draft.z.length) : coarseFirst(draft);
+  const [part, parts] = (options.shard ?? '1/1').split('/').map(Number);
+  const cells = partOf(all, part, parts);
+  const hooks = hooksOf(draft, cells, options, checkpoint);
+  const held = subject.params?.copyInto(subject.params.zeros());
+  return { where, subject, held, draft, cells, hooks, checkpoint };
+}
+
+/** Puts the parameters back, and writes the last checkpoint. */
+export function endJob({ subject, held, checkpoint }: Job): void {
+  if (held !== undefined) subject.params?.copyFrom(held);
+  checkpoint?.ended();
+}
+
+function planeSpec({ directions }: JobOptions): PlaneSpec | undefined {
+  if (directions === undefined) return undefined;
+  return isVectors(directions) ? { directions } : directions;
+}
+
+const isVectors = (directions: object): directions is readonly Float64Array[] => Array.isArray(directions);
+
+/** The plane and the grid. */
+function emptyDraft(
+  where: string,
+  { center, layout }: Subject,
+  options: JobOptions,
+  plane: PlaneSpec | undefined,
+  metricNames: readonly string[],
+): Omit<Draft, 'loss'> {
+  const { npoints = 51, lnorm = 1, seed = 0, normalize = 'global', ignore = [], roles } = options;
+  const dimensions = options.dimensions ?? (plane?.directions.length === 1 ? 1 : 2);
+  const directions =
+    plane === undefined
+      ? randomDirections(center, layout, { dimensions, seed, normalize, ignore, roles })
+      : givenDirections(where, plane.directions, center.length, dimensions);
+  const [nx, ny] = typeof npoints === 'number' ? [npoints, npoints] : npoints;
+  const reach: [number, number] = [-lnorm, lnorm];
+  const xrange = options.xrange ?? plane?.xrange ?? reach;
+  const yrange = options.yrange ?? plane?.yrange ?? options.xrange ?? reach;
+  const anchors = plane?.anchors ?? [0];
+  const x = gridAxis(...xrange, nx, anchors);
+  const y = dimensions === 1 ? new Float64Array(1) : gridAxis(...yrange, ny, anchors);
+  const labels = plane?.labels ?? (plane === undefined ? randomLabels[normalize] : (['x', 'y'] as const));
+  return emptyLandscape({ center, directions, labels }, x, y, metricNames);
+}
+
+const inUnitsOf = (unit: string) => [`x · ${unit}`, `y · ${unit}`] as const;
+
+/** What the coordinates of random directions count in. */
+const randomLabels: Readonly<Record<Normalize, readonly [string, string]>> = {
+  global: inUnitsOf('‖p‖'),
+  filter: inUnitsOf('filter norms'),
+  layer: inUnitsOf('layer norms'),
+  weight: inUnitsOf('|p|'),
+  dfilter: ['x', 'y'],
+  dlayer: ['x', 'y'],
+  none: ['x', 'y'],
+};
+
+function givenDirections(
+  where: string,
+  given: readonly Float64Array[],
+  n: number,
+  dimensions: 1 | 2,
+): Float64Array[] {
+  if (given.length < dimensions) {
+    throw new RangeError(
+      `${where}: directions has ${given.length} for ${dimensions} dimensions; give two, or dimensions: 1.`,
+    );
+  }
+  return given.slice(0, dimensions).map((d, k) => {
+    checkLength(`${where}: directions[${k}]`, d, n);
+    const bad = firstNonFinite(d);
+    if (bad >= 0) throw new RangeError(`${where}: directions[${k}][${bad}] is ${d[bad]}; it must be finite.`);
+    if (norm2(d) === 0) throw new RangeError(`${where}: directions[${k}] is zero; it leads nowhere.`);
+    return Float64Array.from(d);
+  });
+}
+
+function hooksOf(
+  draft: Draft,
+  cells: Uint32Array,
+  { signal, onProgress, onPreview }: JobOptions,
+  checkpoint: Checkpoint | undefined,
+): SurveyHooks {
+  let done = cells.reduce((sum, cell) => sum + draft.done[cell], 0);
+  const progress = progressMeter(cells.length, done, onProgress);
+  return {
+    metricValues: new Float64Array(Object.keys(draft.metrics).length),
+    signal,
+    started: () => checkpoint?.started(),
+    evaluated() {
+      done++;
+      checkpoint?.evaluated();
+      progress(done);
+    },
+    levelDone: (stride) => onPreview?.(subgrid(draft, stride)),
+  };
+}

@@ -1,0 +1,145 @@
+/**
+ * Evaluates the loss around a point of parameter space.
+ *
+ * Departures from FluxOptTools.jl, whose recipe this follows: its documentation says that the axes reach
+ * lnorm·‖p‖, its code lnorm²·‖p‖; here it is lnorm·‖p‖. An even number of points becomes odd, so that the center is
+ * one of them. The parameters are as they were afterwards, also if the loss throws. z is not transposed.
+ *
+ * @module
+ */
+import { runAsync, runSync } from '../core/drive.ts';
+import { endJob, jobOf, type Job } from './job.ts';
+import { checkedLoss, isParamSet, lossAt, type AsyncLoss, type Loss } from './subject.ts';
+import { survey } from './survey.ts';
+import type { ParamSet } from '../core/paramSet.ts';
+import type { AsyncObjective, AsyncProblem, Objective, Problem } from '../core/problem.ts';
+import type { LandscapeData } from './data.ts';
+import type { LandscapeOptions } from './options.ts';
+
+/** Options of {@link landscapeAsync}. */
+export interface LandscapeAsyncOptions extends Omit<LandscapeOptions, 'metrics'> {
+  /** As those of a synchronous landscape; each may answer later. */
+  metrics?: Readonly<Record<string, (x: Float64Array) => number | Promise<number>>>;
+}
+
+type SyncArguments = readonly [(ParamSet | LandscapeOptions | null)?, LandscapeOptions?];
+type AsyncArguments = readonly [(ParamSet | LandscapeAsyncOptions | null)?, LandscapeAsyncOptions?];
+
+/**
+ * The loss on a grid around the current parameters.
+ *
+ * In a plane by default, of two random directions, each as long as the parameters. All points see the same
+ * function: give it fixed data, in evaluation mode (no dropout). Afterwards the parameters are, bit for bit,
+ * what they were.
+ *
+ * @param loss - `() => number`, the loss at what the parameters hold, or a problem
+ * @param params - the parameters that the loss reads; of a problem, by default its own
+ * @returns raw values, also where they are not finite
+ * @throws RangeError naming every option that is wrong; whatever the loss throws, and the reason of an abort
+ * @see Li, Xu, Taylor, Studer and Goldstein (2018), Visualizing the loss landscape of neural nets,
+ *   arXiv:1712.09913
+ * @example
+ * ```ts
+ * const data = landscape(() => loss().dataSync()[0], tfParams(model), { npoints: 31, normalize: 'filter', seed: 1 });
+ * contourf(data, { zscale: 'log' }).toSVG();
+ * ```
+ */
+export function landscape(loss: Loss, params: ParamSet, options?: LandscapeOptions): LandscapeData;
+export function landscape(
+  problem: Problem,
+  params?: ParamSet | null,
+  options?: LandscapeOptions,
+): LandscapeData;
+export function landscape(problem: Problem, options?: LandscapeOptions): LandscapeData;
+export function landscape(source: Loss | Problem, ...rest: SyncArguments): LandscapeData {
+  const [params, options] = sorted(rest);
+  const job = jobOf('landscape', source, params, options, Object.keys(options.metrics ?? {}));
+  try {
+    runSync(survey(job.draft, job.cells, job.hooks), {
+      p0: job.draft.plane.center,
+      fg: watched(job, source, options),
+    });
+  } finally {
+    endJob(job);
+  }
+  return job.draft;
+}
+
+/**
+ * As {@link landscape}, for a loss that answers later: an ONNX model's problem, or a backend that reads
+ * asynchronously.
+ *
+ * @throws as {@link landscape}
+ * @example
+ * ```ts
+ * const data = await landscapeAsync(model.problem(feeds), { npoints: 31, normalize: 'filter' });
+ * ```
+ */
+export function landscapeAsync(
+  loss: AsyncLoss,
+  params: ParamSet,
+  options?: LandscapeAsyncOptions,
+): Promise<LandscapeData>;
+export function landscapeAsync(
+  problem: AsyncProblem | Problem,
+  params?: ParamSet | null,
+  options?: LandscapeAsyncOptions,
+): Promise<LandscapeData>;
+export function landscapeAsync(
+  problem: AsyncProblem | Problem,
+  options?: LandscapeAsyncOptions,
+): Promise<LandscapeData>;
+export async function landscapeAsync(
+  source: AsyncLoss | AsyncProblem | Problem,
+  ...rest: AsyncArguments
+): Promise<LandscapeData> {
+  const [params, options] = sorted(rest);
+  const job = jobOf('landscapeAsync', source, params, options, Object.keys(options.metrics ?? {}));
+  try {
+    const fg = watchedAsync(job, source, options);
+    await runAsync(survey(job.draft, job.cells, job.hooks), { p0: job.draft.plane.center, fg });
+  } finally {
+    endJob(job);
+  }
+  return job.draft;
+}
+
+/** `(params?, options?)` or `(options?)`. */
+function sorted<Options extends object>(
+  rest: readonly [(ParamSet | Options | null)?, Options?],
+): [ParamSet | undefined, Options | Record<string, never>] {
+  const [first, second] = rest;
+  if (isParamSet(first)) return [first, second ?? {}];
+  return [undefined, second ?? first ?? {}];
+}
+
+/** The loss at x, with the metrics beside it. */
+function watched(
+  { where, subject, hooks }: Job,
+  source: Loss | Problem,
+  { metrics = {} }: LandscapeOptions,
+): Objective {
+  const loss = lossAt<number>(source, subject.params);
+  const watch = Object.values(metrics);
+  return (x) => {
+    const value = checkedLoss(where, loss(x));
+    if (watch.length > 0) subject.params?.copyFrom(x);
+    for (let k = 0; k < watch.length; k++) hooks.metricValues[k] = checkedLoss(where, watch[k](x));
+    return value;
+  };
+}
+
+function watchedAsync(
+  { where, subject, hooks }: Job,
+  source: AsyncLoss | AsyncProblem | Problem,
+  { metrics = {} }: LandscapeAsyncOptions,
+): AsyncObjective {
+  const loss = lossAt<number | Promise<number>>(source, subject.params);
+  const watch = Object.values(metrics);
+  return async (x) => {
+    const value = checkedLoss(where, await loss(x));
+    if (watch.length > 0) subject.params?.copyFrom(x);
+    for (let k = 0; k < watch.length; k++) hooks.metricValues[k] = checkedLoss(where, await watch[k](x));
+    return value;
+  };
+}

@@ -1,0 +1,134 @@
+import {
+  abortSignal,
+  callable,
+  integerFrom,
+  numberBetween,
+  oneOf,
+  string,
+  type Rule,
+  type Rules,
+} from '../core/options.ts';
+import { normalizations, type Normalize } from './directions.ts';
+import type { TensorRole } from '../core/layout.ts';
+import type { LandscapeData } from './data.ts';
+import type { DirectionSpec } from './planes.ts';
+import type { Progress } from './progress.ts';
+import type { RoleOverride } from './roles.ts';
+
+/** What a landscape is over, and how it is evaluated. */
+export interface LandscapeOptions {
+  /** 2, or 1 for the loss along a line. @defaultValue `2` */
+  dimensions?: 1 | 2;
+  /**
+   * Points along each axis, or `[nx, ny]`. One or a few more are taken where that puts the center on the grid: an
+   * even number becomes odd.
+   *
+   * @defaultValue `51`
+   */
+  npoints?: number | readonly [number, number];
+  /**
+   * How far the axes of random directions reach, as a fraction of ‖p‖ (of a filter's norm where normalised by
+   * filter): coordinates run from −lnorm to lnorm.
+   *
+   * @defaultValue `1`
+   */
+  lnorm?: number;
+  /** Of the random directions. @defaultValue `0` */
+  seed?: number;
+  /** @defaultValue `'global'` */
+  normalize?: Normalize;
+  /** Kinds of tensors that random directions leave alone, such as `['bias', 'norm']`. @defaultValue `[]` */
+  ignore?: readonly TensorRole['kind'][];
+  /** What tensors are, where the adapter does not know. */
+  roles?: RoleOverride;
+  /**
+   * Instead of random directions: one or two vectors, `[n]` each, or a plane from `between`, `pcaPlane` or
+   * `eigenPlane`.
+   *
+   * @defaultValue random
+   */
+  directions?: DirectionSpec;
+  /** The point to look from, `[n]`. @defaultValue what the parameters hold */
+  center?: Float64Array;
+  /** Range of the first coordinate. @defaultValue `[-lnorm, lnorm]`, or that of `directions` */
+  xrange?: readonly [number, number];
+  /** Range of the second coordinate. @defaultValue as `xrange` */
+  yrange?: readonly [number, number];
+  /** Further values to record at each point; the parameters are in place when they are called, with θ. */
+  metrics?: Readonly<Record<string, (x: Float64Array) => number>>;
+  /** Called at most ten times a second, and at the end. */
+  onProgress?: (progress: Progress) => void;
+  /**
+   * Evaluate coarse points first, and show each coarser grid when it is complete: every 16th, 8th, 4th, 2nd
+   * point, then all.
+   */
+  onPreview?: (data: LandscapeData) => void;
+  /** Once aborted, its reason is thrown. */
+  signal?: AbortSignal;
+  /**
+   * Path of a file that keeps what has been evaluated: written every ten seconds and whenever the evaluation ends.
+   * If it exists, only what is missing is evaluated.
+   */
+  checkpoint?: string;
+  /** Only the i-th of n parts, `'i/n'`, i from 1; `merge` puts them together. @defaultValue `'1/1'` */
+  shard?: string;
+}
+
+const points = integerFrom(2);
+const isCount = (n: unknown) => points.accepts(n) && n !== Infinity;
+const range: Rule = {
+  allowed: 'a pair [low, high] of finite numbers, low < high',
+  accepts: (v) => Array.isArray(v) && v.length === 2 && v.every(Number.isFinite) && v[0] < v[1],
+};
+const kinds: readonly TensorRole['kind'][] = ['weight', 'bias', 'norm', 'embedding', 'slope', 'other'];
+const kind = oneOf(...kinds);
+
+export const landscapeRules: Rules<LandscapeOptions> = {
+  dimensions: { allowed: '1 or 2', accepts: (v) => v === 1 || v === 2 },
+  npoints: {
+    allowed: 'a whole number ≥ 2, or a pair [nx, ny] of such',
+    accepts: (v) => (Array.isArray(v) ? v.length === 2 && v.every(isCount) : isCount(v)),
+  },
+  lnorm: numberBetween(0, Infinity),
+  seed: { allowed: 'a finite number', accepts: (v) => typeof v === 'number' && Number.isFinite(v) },
+  normalize: oneOf(...normalizations),
+  ignore: {
+    allowed: `an array of ${kind.allowed}`,
+    accepts: (v) => Array.isArray(v) && v.every((word) => kind.accepts(word)),
+  },
+  roles: callable,
+  directions: {
+    allowed: 'one or two Float64Arrays, or a plane from between, pcaPlane or eigenPlane',
+    accepts: (v) => {
+      const list: unknown = Array.isArray(v)
+        ? v
+        : typeof v === 'object' && v !== null && 'directions' in v
+          ? v.directions
+          : null;
+      return (
+        Array.isArray(list) &&
+        (list.length === 1 || list.length === 2) &&
+        list.every((d) => d instanceof Float64Array)
+      );
+    },
+  },
+  center: { allowed: 'a Float64Array', accepts: (v) => v instanceof Float64Array },
+  xrange: range,
+  yrange: range,
+  metrics: {
+    allowed: 'an object of functions',
+    accepts: (v) =>
+      typeof v === 'object' && v !== null && Object.values(v).every((f) => typeof f === 'function'),
+  },
+  onProgress: callable,
+  onPreview: callable,
+  signal: abortSignal,
+  checkpoint: string,
+  shard: {
+    allowed: "'i/n' with 1 ≤ i ≤ n, such as '1/4'",
+    accepts: (v) => {
+      const parts = typeof v === 'string' ? /^(\d+)\/(\d+)$/.exec(v) : null;
+      return parts !== null && Number(parts[1]) >= 1 && Number(parts[1]) <= Number(parts[2]);
+    },
+  },
+};

@@ -1,0 +1,130 @@
+/**
+ * Planes of parameters other than random ones: between models, along a trajectory.
+ *
+ * @module
+ */
+import { show } from '../core/options.ts';
+import { checkLength } from '../core/paramSet.ts';
+import { dot, norm2, subtract } from '../core/vector.ts';
+import { symmetricEigen } from './curvature/symmetric.ts';
+
+/** A plane, with the ranges that show what it is about. */
+export interface PlaneSpec {
+  /** θ at (0, 0), `[n]`. @defaultValue the point that the landscape is looked at from */
+  readonly center?: Float64Array;
+  readonly directions: readonly Float64Array[];
+  /** @defaultValue `[-lnorm, lnorm]` */
+  readonly xrange?: readonly [number, number];
+  readonly yrange?: readonly [number, number];
+  /** Coordinates that are to be on the grid exactly. @defaultValue `[0]` */
+  readonly anchors?: readonly number[];
+  readonly labels?: readonly [string, string];
+}
+
+/** Directions as vectors, or as a plane with its ranges. */
+export type DirectionSpec = readonly Float64Array[] | PlaneSpec;
+
+/**
+ * The line through two models, or the plane through three: the first at 0, the second at x = 1, the third at y = 1.
+ *
+ * The axes of a plane are oblique, `b − a` and `c − a` as they are.
+ *
+ * @param models - two or three parameter vectors, `[n]` each
+ * @throws RangeError if there are not two or three, if lengths differ, or if two are equal
+ * @example
+ * ```ts
+ * line(landscape(problem, params, { dimensions: 1, directions: between(small.x, large.x) })).toSVG();
+ * ```
+ */
+export function between(...models: readonly Float64Array[]): PlaneSpec {
+  if (models.length !== 2 && models.length !== 3) {
+    throw new RangeError(`between: needs two or three models, got ${models.length}.`);
+  }
+  const [a, ...others] = models;
+  const directions = others.map((model, k) => {
+    checkLength(`between: model ${k + 1}`, model, a.length);
+    const d = new Float64Array(a.length);
+    subtract(model, a, d);
+    if (norm2(d) === 0) throw new RangeError(`between: models 0 and ${k + 1} are the same.`);
+    return d;
+  });
+  return {
+    center: Float64Array.from(a),
+    directions,
+    xrange: [-0.5, 1.5],
+    yrange: [-0.5, 1.5],
+    anchors: [0, 1],
+    labels: ['towards the second model', 'towards the third model'],
+  };
+}
+
+/** A {@link PlaneSpec} of {@link pcaPlane}, with how much of the path it holds. */
+export interface PcaPlane extends PlaneSpec {
+  /** Share of Σ‖θₜ − θ_T‖² that lies along each direction. */
+  readonly explained: readonly number[];
+}
+
+/**
+ * The plane that holds most of a path, through its last point: the two leading principal axes of θₜ − θ_T.
+ *
+ * From the T×T Gram matrix, so that T long vectors cost T² products and no n×n matrix. Not centred: the plane goes
+ * through θ_T. A path in the plane does not mean that the loss in the plane is that of the path; `onPlane` tells.
+ *
+ * @param trajectory - points θ₀ … θ_T of a path, `[n]` each, two or more
+ * @param dimensions - of the plane, 1 or 2
+ * @throws RangeError if the path has too few points or does not move in enough directions
+ * @see Li et al. (2018), section 7, arXiv:1712.09913
+ */
+export function pcaPlane(trajectory: readonly Float64Array[], dimensions: 1 | 2 = 2): PcaPlane {
+  if (!Array.isArray(trajectory) || trajectory.length < 2) {
+    throw new RangeError(`pcaPlane: trajectory must be two or more Float64Arrays, got ${show(trajectory)}.`);
+  }
+  const last = trajectory[trajectory.length - 1];
+  const steps = trajectory.slice(0, -1).map((theta, t) => {
+    checkLength(`pcaPlane: trajectory[${t}]`, theta, last.length);
+    const delta = new Float64Array(last.length);
+    subtract(theta, last, delta);
+    return delta;
+  });
+  const count = steps.length;
+  const gram = new Float64Array(count * count);
+  for (let i = 0; i < count; i++) {
+    for (let j = 0; j <= i; j++) gram[i * count + j] = gram[j * count + i] = dot(steps[i], steps[j]);
+  }
+  const { values, vectors } = symmetricEigen(gram, count);
+  const total = values.reduce((sum, value) => sum + Math.max(0, value), 0);
+  const axes = Array.from({ length: dimensions }, (_, k) => count - 1 - k);
+  if (axes.some((row) => row < 0 || !(values[row] > 1e-14 * total))) {
+    throw new RangeError(
+      `pcaPlane: the trajectory moves in fewer than ${dimensions} directions; give more points, or dimensions 1.`,
+    );
+  }
+  const directions = axes.map((row) => {
+    const axis = new Float64Array(last.length);
+    for (let t = 0; t < count; t++) {
+      const weight = vectors[row * count + t];
+      for (let i = 0; i < axis.length; i++) axis[i] += weight * steps[t][i];
+    }
+    const length = norm2(axis);
+    // The path is to come from positive coordinates: signs of eigenvectors mean nothing.
+    const sign = dot(axis, steps[0]) < 0 ? -1 : 1;
+    return axis.map((value) => (sign * value) / length);
+  });
+  const ranges = directions.map((d) => rangeOf([0, ...steps.map((step) => dot(step, d))]));
+  return {
+    center: Float64Array.from(last),
+    directions,
+    xrange: ranges[0],
+    ...(ranges.length > 1 && { yrange: ranges[1] }),
+    labels: ['first principal axis', 'second principal axis'],
+    explained: axes.map((row) => values[row] / total),
+  };
+}
+
+/** The range of some values, a fifth wider on either side. */
+function rangeOf(values: readonly number[]): [number, number] {
+  const low = Math.min(...values);
+  const high = Math.max(...values);
+  const pad = 0.2 * (high - low);
+  return [low - pad, high + pad];
+}

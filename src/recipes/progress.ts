@@ -1,0 +1,36 @@
+/** How far an evaluation has come. */
+export interface Progress {
+  /** Points evaluated. */
+  readonly done: number;
+  /** Points in all. */
+  readonly total: number;
+  /** Points a second, in this run. */
+  readonly rate: number;
+  /** Seconds since the start of this run. */
+  readonly elapsed: number;
+  /** Seconds left at this rate. */
+  readonly remaining: number;
+}
+
+/**
+ * Reports progress at most ten times a second, and at the end.
+ *
+ * @param before - points that an earlier run has evaluated
+ */
+export function progressMeter(
+  total: number,
+  before: number,
+  report: ((progress: Progress) => void) | undefined,
+): (done: number) => void {
+  if (report === undefined) return () => {};
+  const start = performance.now();
+  let last = start;
+  return (done) => {
+    const now = performance.now();
+    if (done < total && now - last < 100) return;
+    last = now;
+    const elapsed = (now - start) / 1000;
+    const rate = (done - before) / Math.max(elapsed, 1e-9);
+    report({ done, total, rate, elapsed, remaining: (total - done) / rate });
+  };
+}

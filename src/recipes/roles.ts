@@ -1,0 +1,87 @@
+/**
+ * Which elements of the flat vector make one filter.
+ *
+ * @module
+ */
+import type { Layout, TensorEntry, TensorRole } from '../core/layout.ts';
+
+/** A partition of the flat vector: element i is in group `of[i]`, one of `count`; -1 is in none. */
+export interface Grouping {
+  readonly of: Int32Array;
+  readonly count: number;
+}
+
+/** Says what a tensor is where the adapter does not know, or knows wrongly. */
+export type RoleOverride = (tensor: TensorEntry) => TensorRole | undefined;
+
+/**
+ * What a tensor is in its network: the user's word, else the adapter's, else a guess from name and rank.
+ *
+ * The guess: rank 0 or 1 is a normalisation where the name says so (gamma, beta, scale, running or moving
+ * statistics) and a bias otherwise. Of rank 2 and more, an embedding has one filter for each row; a depthwise
+ * kernel `[h, w, in, m]` one for each of its last two indices; a tensor called weight, as torch calls it, one for
+ * each first index; any other, such as a kernel of TensorFlow, one for each last index.
+ */
+export function roleOf(tensor: TensorEntry, override?: RoleOverride): TensorRole {
+  return override?.(tensor) ?? tensor.role ?? guess(tensor);
+}
+
+function guess({ name, shape }: TensorEntry): TensorRole {
+  if (shape.length < 2) {
+    return /gamma|beta|norm|\bbn\b|scale|running|moving/i.test(name) ? { kind: 'norm' } : { kind: 'bias' };
+  }
+  if (/embed/i.test(name)) return { kind: 'embedding', filterAxes: [0] };
+  if (/depthwise/i.test(name) && shape.length === 4) return { kind: 'weight', filterAxes: [2, 3] };
+  if (/weight/i.test(name)) return { kind: 'weight', filterAxes: [0] };
+  return { kind: 'weight', filterAxes: [shape.length - 1] };
+}
+
+/** The whole vector as one group. */
+export function oneGroup(n: number): Grouping {
+  return { of: new Int32Array(n), count: 1 };
+}
+
+/** One group for each tensor. */
+export function layerGroups(layout: Layout): Grouping {
+  const of = new Int32Array(layout.length);
+  layout.tensors.forEach(({ offset, size }, k) => of.fill(k, offset, offset + size));
+  return { of, count: layout.tensors.length };
+}
+
+/**
+ * One group for each filter; a tensor without filters (a bias, a normalisation) is one as a whole.
+ *
+ * @throws RangeError if a role names an axis that its tensor does not have
+ */
+export function filterGroups(layout: Layout, override?: RoleOverride): Grouping {
+  const of = new Int32Array(layout.length);
+  let count = 0;
+  for (const tensor of layout.tensors) {
+    const { offset, size } = tensor;
+    const axes = axesOf(tensor, roleOf(tensor, override));
+    const filters = axes.reduce((product, { length }) => product * length, 1);
+    for (let k = 0; k < size; k++) {
+      let filter = 0;
+      for (const { stride, length } of axes) filter = filter * length + (Math.floor(k / stride) % length);
+      of[offset + k] = count + filter;
+    }
+    count += filters;
+  }
+  return { of, count };
+}
+
+interface Axis {
+  readonly length: number;
+  readonly stride: number;
+}
+
+function axesOf({ name, shape }: TensorEntry, { filterAxes = [] }: TensorRole): Axis[] {
+  return filterAxes.map((axis) => {
+    if (!Number.isInteger(axis) || axis < 0 || axis >= shape.length) {
+      throw new RangeError(
+        `landscape: the role of ${JSON.stringify(name)} names filter axis ${axis}; its shape is [${shape.join(', ')}].`,
+      );
+    }
+    return { length: shape[axis], stride: shape.slice(axis + 1).reduce((a, b) => a * b, 1) };
+  });
+}

@@ -1,0 +1,124 @@
+/**
+ * The walk over a grid: which points, in which order, and one question for each.
+ *
+ * @module
+ */
+import { evaluate, type Asks } from '../core/question.ts';
+import { addScaled } from '../core/vector.ts';
+import type { LandscapeData } from './data.ts';
+
+/** A landscape whose loss at the center is still to come. */
+export type Draft = Omit<LandscapeData, 'loss'> & { loss: number };
+
+/** What happens beside the walk. */
+export interface SurveyHooks {
+  /** Values of the metrics at the point just evaluated, in the order of their names. */
+  readonly metricValues: Float64Array;
+  readonly signal: AbortSignal | undefined;
+  /** Called once, when `draft.loss` is known. */
+  started(): void;
+  /** Called after each point. */
+  evaluated(): void;
+  /** Called when the sub-grid of every `stride`-th point is complete. */
+  levelDone(stride: number): void;
+}
+
+/** Strides of the coarser grids that a progressive walk completes one after the other. */
+export const strides = [16, 8, 4, 2, 1] as const;
+
+/**
+ * Evaluates the loss at the center, then at each of `cells` that is not done, in their order.
+ *
+ * Each point is computed afresh, θ = (θ* + y·dy) + x·dx, so that its value does not depend on the order; the
+ * first sum is kept while the row lasts.
+ */
+export function* survey(draft: Draft, cells: Uint32Array, hooks: SurveyHooks): Asks<void> {
+  const { center, directions } = draft.plane;
+  const [dx, dy] = directions;
+  const nx = draft.x.length;
+  const base = Float64Array.from(center);
+  const point = Float64Array.from(center);
+  const question = evaluate(point, null);
+  const columns = Object.values(draft.metrics);
+
+  hooks.signal?.throwIfAborted();
+  draft.loss = yield question;
+  hooks.started();
+  let row = -1;
+  let stride: number = 0;
+  const ordered = cells.length > 0;
+  for (const cell of cells) {
+    const j = Math.floor(cell / nx);
+    const i = cell - j * nx;
+    const level = strideOf(draft, i, j);
+    if (stride !== 0 && level !== stride) hooks.levelDone(stride);
+    stride = level;
+    if (draft.done[cell] === 1) continue;
+    if (j !== row && dy !== undefined) addScaled(center, draft.y[j], dy, base);
+    row = j;
+    addScaled(base, draft.x[i], dx, point);
+    hooks.signal?.throwIfAborted();
+    draft.z[cell] = yield question;
+    for (let k = 0; k < columns.length; k++) columns[k][cell] = hooks.metricValues[k];
+    draft.done[cell] = 1;
+    hooks.evaluated();
+  }
+  if (ordered) hooks.levelDone(stride);
+}
+
+/** All cells, row by row. */
+export function rowByRow(count: number): Uint32Array {
+  return Uint32Array.from({ length: count }, (_, cell) => cell);
+}
+
+/** All cells, those of coarser grids first, row by row within a grid. */
+export function coarseFirst(draft: Pick<Draft, 'x' | 'y'>): Uint32Array {
+  const nx = draft.x.length;
+  const cells = rowByRow(nx * draft.y.length);
+  const level = (cell: number) => strideOf(draft, cell % nx, Math.floor(cell / nx));
+  return cells.sort((a, b) => level(b) - level(a) || a - b);
+}
+
+/** The i-th of n parts of `cells`, i from 1. */
+export function partOf(cells: Uint32Array, i: number, n: number): Uint32Array {
+  const from = Math.floor(((i - 1) * cells.length) / n);
+  return cells.subarray(from, Math.floor((i * cells.length) / n));
+}
+
+/** The stride of the coarsest grid that a point belongs to. */
+function strideOf({ x, y }: Pick<Draft, 'x' | 'y'>, i: number, j: number): number {
+  const column = i - middleOf(x);
+  const row = j - middleOf(y);
+  return strides.find((stride) => column % stride === 0 && row % stride === 0) ?? 1;
+}
+
+/** Index of 0, or of the middle where 0 is not on the axis. */
+export function middleOf(axis: Float64Array): number {
+  const zero = axis.indexOf(0);
+  return zero >= 0 ? zero : axis.length >> 1;
+}
+
+/** The landscape of every `stride`-th point, counted from the middle. */
+export function subgrid(data: LandscapeData, stride: number): LandscapeData {
+  const columns = every(data.x, stride);
+  const rows = every(data.y, stride);
+  const cells = rows.flatMap((j) => columns.map((i) => j * data.x.length + i));
+  return {
+    ...data,
+    x: Float64Array.from(columns, (i) => data.x[i]),
+    y: Float64Array.from(rows, (j) => data.y[j]),
+    z: Float64Array.from(cells, (cell) => data.z[cell]),
+    done: Uint8Array.from(cells, (cell) => data.done[cell]),
+    metrics: Object.fromEntries(
+      Object.entries(data.metrics).map(([name, values]) => [
+        name,
+        Float64Array.from(cells, (cell) => values[cell]),
+      ]),
+    ),
+  };
+}
+
+function every(axis: Float64Array, stride: number): number[] {
+  const middle = middleOf(axis);
+  return Array.from(axis.keys()).filter((i) => (i - middle) % stride === 0);
+}
