@@ -1,0 +1,5 @@
+// Everything the project does, on real data, in a few minutes: `npm run demo`. Figures go to out/.
+const start = performance.now();
+await import('./01-sine.js');
+await import('./02-digits.js');
+console.log(`\nDone in ${Math.round((performance.now() - start) / 1000)} s. The figures are in out/.`);
