@@ -1,0 +1,84 @@
+import { create } from '@bufbuild/protobuf';
+import { AttributeProto_AttributeType as Kind, AttributeProtoSchema } from 'onnx-buf';
+import type { AttributeProto, GraphProto, NodeProto, TensorProto } from 'onnx-buf';
+import { refuse } from '../errors.ts';
+
+/** A value that an attribute is made of; numbers become INT or FLOAT by the attribute's name. */
+export type AttributeValue = number | string | readonly number[] | TensorProto | GraphProto;
+
+/** What {@link nodeAttributes} makes attributes of; undefined ones are left out. */
+export type AttributeValues = Readonly<Record<string, AttributeValue | undefined>>;
+
+// In all of ONNX's standard ops, these names are floats, and every other number is an integer.
+const floats = new Set(
+  `activation_alpha activation_beta alpha beta bias clip cubic_coeff_a epsilon extrapolation_value gamma lambd
+   momentum ratio scale softcap threshold value_float value_floats`.split(/\s+/),
+);
+
+const utf8 = new TextDecoder();
+
+/** Reads a node's attributes by name, each with its default. */
+export interface Attributes {
+  readonly has: (name: string) => boolean;
+  readonly int: (name: string, byDefault: number) => number;
+  readonly ints: (name: string) => number[] | undefined;
+  readonly float: (name: string, byDefault: number) => number;
+  readonly floats: (name: string) => number[] | undefined;
+  readonly string: (name: string, byDefault: string) => string;
+  readonly strings: (name: string) => string[] | undefined;
+  readonly tensor: (name: string) => TensorProto | undefined;
+}
+
+/** The attributes of a node, ready to be read. */
+export function attributesOf(node: NodeProto): Attributes {
+  const find = (name: string, kind: Kind): AttributeProto | undefined => {
+    const attribute = node.attribute.find((candidate) => candidate.name === name);
+    if (attribute !== undefined && attribute.type !== kind && attribute.type !== Kind.UNDEFINED) {
+      refuse(`attribute ${name} must be ${Kind[kind]}, it is ${Kind[attribute.type] ?? attribute.type}.`);
+    }
+    return attribute;
+  };
+  return {
+    has: (name) => node.attribute.some((attribute) => attribute.name === name),
+    int: (name, byDefault) => Number(find(name, Kind.INT)?.i ?? byDefault),
+    ints: (name) => find(name, Kind.INTS)?.ints.map(Number),
+    float: (name, byDefault) => find(name, Kind.FLOAT)?.f ?? byDefault,
+    floats: (name) => find(name, Kind.FLOATS)?.floats,
+    string: (name, byDefault) => {
+      const attribute = find(name, Kind.STRING);
+      return attribute ? utf8.decode(attribute.s) : byDefault;
+    },
+    strings: (name) => find(name, Kind.STRINGS)?.strings.map((bytes) => utf8.decode(bytes)),
+    tensor: (name) => find(name, Kind.TENSOR)?.t,
+  };
+}
+
+/** Attributes of those names and values. */
+export function nodeAttributes(values: AttributeValues): AttributeProto[] {
+  return Object.entries(values).flatMap(([name, value]) =>
+    value === undefined ? [] : [attribute(name, value)],
+  );
+}
+
+function attribute(name: string, value: AttributeValue): AttributeProto {
+  const make = (fields: Partial<Omit<AttributeProto, '$typeName'>>) =>
+    create(AttributeProtoSchema, { name, ...fields });
+  if (typeof value === 'string') return make({ type: Kind.STRING, s: new TextEncoder().encode(value) });
+  if (typeof value === 'number') {
+    return floats.has(name)
+      ? make({ type: Kind.FLOAT, f: value })
+      : make({ type: Kind.INT, i: BigInt(value) });
+  }
+  if ('$typeName' in value) {
+    return value.$typeName === 'onnx.TensorProto'
+      ? make({ type: Kind.TENSOR, t: value })
+      : make({ type: Kind.GRAPH, g: value });
+  }
+  return floats.has(name)
+    ? make({ type: Kind.FLOATS, floats: [...value] })
+    : make({ type: Kind.INTS, ints: value.map(BigInt) });
+}
+
+/** Every graph held by a node's attributes: the branches of an If, the body of a Loop or Scan. */
+export const subgraphsOf = (node: NodeProto): GraphProto[] =>
+  node.attribute.flatMap(({ g, graphs }) => (g ? [g, ...graphs] : graphs));

@@ -1,0 +1,234 @@
+import { refuse } from '../errors.ts';
+import { Graph, type Operand, type Value } from './graph.ts';
+import { axisFrom, isStatic, range, type Shape } from './shape.ts';
+import { DType, dtypeName, tensorOf } from './tensor.ts';
+
+/** A graph with the verbs that rules and losses are written in. Everything broadcasts as in NumPy. */
+export class Builder extends Graph {
+  add(...terms: readonly [Operand, ...Operand[]]): Value {
+    return this.#fold('Add', 0, terms);
+  }
+  mul(...factors: readonly [Operand, ...Operand[]]): Value {
+    return this.#fold('Mul', 1, factors);
+  }
+  #fold(op: string, neutral: number, operands: readonly Operand[]): Value {
+    const rest = operands.filter((operand) => operand !== neutral);
+    if (rest.length === 0) return this.scalar(neutral);
+    const [first, ...others] = rest;
+    if (others.length === 0) return typeof first === 'number' ? this.scalar(first) : first;
+    return others.reduce<Value>(
+      (a, b) => this.op(op, [a, b]),
+      typeof first === 'number' ? this.scalar(first, this.#dtypeAmong(others)) : first,
+    );
+  }
+  #dtypeAmong(operands: readonly Operand[]): DType {
+    const typed = operands.find((operand) => typeof operand === 'string');
+    return (typeof typed === 'string' ? this.dtypeOf(typed) : undefined) ?? this.float;
+  }
+  sub(a: Operand, b: Operand): Value {
+    return this.op('Sub', [a, b]);
+  }
+  div(a: Operand, b: Operand): Value {
+    return this.op('Div', [a, b]);
+  }
+  pow(a: Operand, b: Operand): Value {
+    return this.op('Pow', [a, b]);
+  }
+  neg(x: Value): Value {
+    return this.op('Neg', [x]);
+  }
+  square(x: Value): Value {
+    return this.op('Mul', [x, x]);
+  }
+  exp(x: Value): Value {
+    return this.op('Exp', [x]);
+  }
+  log(x: Value): Value {
+    return this.op('Log', [x]);
+  }
+  sqrt(x: Value): Value {
+    return this.op('Sqrt', [x]);
+  }
+  abs(x: Value): Value {
+    return this.op('Abs', [x]);
+  }
+  sign(x: Value): Value {
+    return this.op('Sign', [x]);
+  }
+  sigmoid(x: Value): Value {
+    return this.op('Sigmoid', [x]);
+  }
+  tanh(x: Value): Value {
+    return this.op('Tanh', [x]);
+  }
+
+  greater(a: Operand, b: Operand): Value {
+    return this.op('Greater', [a, b]);
+  }
+  less(a: Operand, b: Operand): Value {
+    return this.op('Less', [a, b]);
+  }
+  equal(a: Operand, b: Operand): Value {
+    return this.op('Equal', [a, b]);
+  }
+  and(a: Value, b: Value): Value {
+    return this.op('And', [a, b]);
+  }
+  /** a where the condition holds, else b. */
+  where(condition: Value, a: Operand, b: Operand): Value {
+    const dtype = this.#dtypeAmong([a, b]);
+    const lift = (operand: Operand) => (typeof operand === 'number' ? this.scalar(operand, dtype) : operand);
+    return this.op('Where', [condition, lift(a), lift(b)]);
+  }
+  cast(x: Value, dtype: DType): Value {
+    return this.dtypeOf(x) === dtype ? x : this.op('Cast', [x], { to: dtype });
+  }
+  /** 1 where the condition holds, else 0, of the type of `like`. */
+  mask(condition: Value, like: Value): Value {
+    return this.cast(condition, this.dtypeOf(like) ?? this.float);
+  }
+
+  /** Sum over `axes`, kept with size 1 unless `keep` is false. */
+  sum(x: Value, axes: readonly number[] | Value, keep = true): Value {
+    return this.#reduce('ReduceSum', x, axes, keep);
+  }
+  mean(x: Value, axes: readonly number[] | Value, keep = true): Value {
+    return this.#reduce('ReduceMean', x, axes, keep);
+  }
+  #reduce(op: string, x: Value, axes: readonly number[] | Value, keep: boolean): Value {
+    if (typeof axes !== 'string' && axes.length === 0) return x;
+    return this.op(op, [x, typeof axes === 'string' ? axes : this.integers(axes)], {
+      keepdims: keep ? 1 : 0,
+    });
+  }
+  /** Mean of all elements, a scalar. */
+  meanOfAll(x: Value): Value {
+    return this.op('ReduceMean', [x], { keepdims: 0 });
+  }
+  /** Sum of all elements, a scalar. */
+  sumOfAll(x: Value): Value {
+    return this.op('ReduceSum', [x], { keepdims: 0 });
+  }
+
+  matmul(a: Value, b: Value): Value {
+    return this.op('MatMul', [a, b]);
+  }
+  transpose(x: Value, perm: readonly number[]): Value {
+    return perm.every((axis, i) => axis === i) ? x : this.op('Transpose', [x], { perm });
+  }
+  /** The last two axes swapped. */
+  swap(x: Value): Value {
+    const rank = this.rank(x);
+    return this.transpose(x, [...range(rank - 2), rank - 1, rank - 2]);
+  }
+
+  /** The number of axes. */
+  rank(x: Value): number {
+    return this.shapeOf(x)?.length ?? refuse(`the rank of ${JSON.stringify(x)} is not known beforehand.`);
+  }
+  /** The shape, a vector of int64. */
+  shape(x: Value): Value {
+    const shape = this.shapeOf(x);
+    if (isStatic(shape)) return this.integers(shape);
+    return this.once(`shape of ${x}`, () => this.op('Shape', [x]));
+  }
+  /** The sizes of some axes, a vector of int64. */
+  sizes(x: Value, axes: readonly number[]): Value {
+    const shape = this.shapeOf(x);
+    const sizes = axes.map((axis) => shape?.[axisFrom(axis, shape.length)]);
+    if (sizes.every((size) => typeof size === 'number')) return this.integers(sizes);
+    return this.once(`sizes ${axes.join()} of ${x}`, () =>
+      this.op('Gather', [this.shape(x), this.integers(axes)]),
+    );
+  }
+  /** The number of elements, of the type of `like`. */
+  count(x: Value, like: Value): Value {
+    return this.cast(this.op('Size', [x]), this.dtypeOf(like) ?? this.float);
+  }
+  reshape(x: Value, shape: Value | readonly number[]): Value {
+    const target = typeof shape === 'string' ? shape : this.integers(shape);
+    return this.op('Reshape', [x, target]);
+  }
+  /** x with the shape of `like`, which has as many elements; sizes of 0 allowed. */
+  reshapeLike(x: Value, like: Value): Value {
+    if (this.#sameShape(x, like)) return x;
+    return this.op('Reshape', [x, this.shape(like)], { allowzero: 1 });
+  }
+  flat(x: Value): Value {
+    return this.reshape(x, [-1]);
+  }
+  expandLike(x: Value, like: Value): Value {
+    return this.#sameShape(x, like) ? x : this.op('Expand', [x, this.shape(like)]);
+  }
+  unsqueeze(x: Value, axes: readonly number[]): Value {
+    return axes.length === 0 ? x : this.op('Unsqueeze', [x, this.integers(axes)]);
+  }
+  squeeze(x: Value, axes: readonly number[]): Value {
+    return axes.length === 0 ? x : this.op('Squeeze', [x, this.integers(axes)]);
+  }
+  concat(parts: readonly Value[], axis: number): Value {
+    return parts.length === 1 ? parts[0] : this.op('Concat', parts, { axis });
+  }
+  /** x[start : end] along one axis, by constants or vectors of one int64. */
+  slice(x: Value, start: number | Value, end: number | Value, axis: number): Value {
+    const bound = (v: number | Value) => (typeof v === 'string' ? v : this.integers([v]));
+    return this.op('Slice', [x, bound(start), bound(end), this.integers([axis])]);
+  }
+  /** `value` everywhere, in the shape that a vector of int64 spells. */
+  filled(shape: Value, value: number, dtype: DType = this.float): Value {
+    return this.op('ConstantOfShape', [shape], { value: tensorOf('', dtype, [1], [value]) });
+  }
+  zerosLike(x: Value): Value {
+    return this.filled(this.shape(x), 0, this.dtypeOf(x));
+  }
+
+  /** Sums x down to the shape of `target`, which broadcasts to that of x. */
+  sumTo(x: Value, target: Value): Value {
+    const [from, to] = [this.shapeOf(x), this.shapeOf(target)];
+    if (this.#sameShape(x, target)) return x;
+    const axes = from && to && broadcastAxes(from, to);
+    if (axes) {
+      const extra = from.length - to.length;
+      if (axes.every((axis) => axis < extra)) return this.sum(x, axes, false);
+      const summed = this.sum(x, axes);
+      return extra === 0 ? summed : this.reshapeLike(summed, target);
+    }
+    // Only run time can tell which axes were broadcast: those where the target has size 1.
+    const ones = this.#onesBefore(x, target);
+    const isOne = this.op('Equal', [this.concat([...ones, this.shape(target)], 0), this.integers([1])]);
+    const found = this.flat(this.op('NonZero', [isOne]));
+    const summed = this.op('ReduceSum', [x, found], { keepdims: 1, noop_with_empty_axes: 1 });
+    return this.reshapeLike(summed, target);
+  }
+  #onesBefore(x: Value, target: Value): Value[] {
+    const [from, to] = [this.shapeOf(x), this.shapeOf(target)];
+    if (from && to)
+      return from.length === to.length ? [] : [this.integers(Array<number>(from.length - to.length).fill(1))];
+    const rank = (v: Value) => this.op('Size', [this.shape(v)]);
+    const missing = this.reshape(this.sub(rank(x), rank(target)), [1]);
+    return [this.filled(missing, 1, DType.INT64)];
+  }
+  #sameShape(a: Value, b: Value): boolean {
+    const [p, q] = [this.shapeOf(a), this.shapeOf(b)];
+    return p !== undefined && q !== undefined && p.length === q.length && p.every((size, i) => size === q[i]);
+  }
+
+  /** The type of x, or a refusal if gradients do not flow in it. */
+  floatTypeOf(x: Value): DType {
+    const dtype = this.dtypeOf(x);
+    if (dtype !== undefined && this.isFloat(x)) return dtype;
+    return refuse(`${JSON.stringify(x)} is ${dtypeName(dtype)}; gradients flow in float32 and float64.`);
+  }
+}
+
+/** The axes of `from` that broadcasting `to` made; undefined if only run time can tell. */
+function broadcastAxes(from: Shape, to: Shape): number[] | undefined {
+  const extra = from.length - to.length;
+  const axes = range(extra);
+  for (let i = extra; i < from.length; i++) {
+    const [wide, narrow] = [from[i], to[i - extra]];
+    if (narrow === 1 && wide !== 1) axes.push(i);
+    else if (typeof narrow === 'string' && narrow !== wide) return undefined;
+  }
+  return axes;
+}

@@ -1,0 +1,234 @@
+import { create } from '@bufbuild/protobuf';
+import { NodeProtoSchema, TypeProtoSchema, ValueInfoProtoSchema } from 'onnx-buf';
+import type { GraphProto, NodeProto, ValueInfoProto } from 'onnx-buf';
+import type { Facts } from '../infer/context.ts';
+import { inferNode } from '../infer/infer.ts';
+import { nodeAttributes, subgraphsOf, type AttributeValues } from './attributes.ts';
+import { range, unknownDimension, type Dimension, type Shape, type TensorType } from './shape.ts';
+import { DType, isFloat, numbersOf, shapeOf, tensorOf, type TensorProto } from './tensor.ts';
+
+/** A value of a graph, by its name. */
+export type Value = string;
+
+/** A value, or a number that becomes a constant of the other operands' type. */
+export type Operand = Value | number;
+
+/**
+ * A graph that grows: new nodes are appended, each with a fresh name, and what can be known of their results
+ * beforehand is worked out at once.
+ */
+export class Graph implements Facts {
+  readonly proto: GraphProto;
+  readonly types = new Map<Value, TensorType>();
+  readonly contents = new Map<Value, readonly Dimension[]>();
+  readonly constants = new Map<Value, TensorProto>();
+  /** The type of numbers that meet no typed operand. */
+  readonly float: DType;
+  readonly #taken = new Set<string>();
+  readonly #memo = new Map<string, Value>();
+  #count = 0;
+
+  /**
+   * @param proto - grows in place
+   * @param float - the type of numbers that meet no typed operand
+   * @param coming - nodes that will be appended later, whose names are to be left to them
+   */
+  constructor(proto: GraphProto, float: DType = DType.FLOAT, coming: readonly NodeProto[] = []) {
+    this.proto = proto;
+    this.float = float;
+    for (const { name, type } of [...proto.valueInfo, ...proto.output, ...proto.input]) {
+      if (type?.value.case === 'tensorType') {
+        const { elemType, shape } = type.value.value;
+        this.types.set(name, { dtype: elemType || undefined, shape: shape?.dim.map(dimensionOf) });
+      }
+    }
+    for (const tensor of proto.initializer) this.#know(tensor);
+    for (const node of proto.node) inferNode(this, node);
+    for (const name of [...namesIn(proto), ...namesOf(coming)]) this.#taken.add(name);
+  }
+
+  #know(tensor: TensorProto): void {
+    const shape = shapeOf(tensor);
+    this.types.set(tensor.name, { dtype: tensor.dataType, shape });
+    this.constants.set(tensor.name, tensor);
+    const integral =
+      tensor.dataType === DType.INT64 || tensor.dataType === DType.INT32 || tensor.dataType === DType.BOOL;
+    const small = shape.length === 0 || (shape.length === 1 && shape[0] <= 64);
+    if (integral && small) this.contents.set(tensor.name, numbersOf(tensor));
+  }
+
+  /** A name that nothing has yet. */
+  fresh(stem: string): string {
+    let name;
+    do name = `ad/${stem}_${this.#count++}`;
+    while (this.#taken.has(name));
+    this.#taken.add(name);
+    return name;
+  }
+
+  /** What `make` gives, made once for each key. */
+  once(key: string, make: () => Value): Value {
+    const known = this.#memo.get(key);
+    if (known !== undefined) return known;
+    const value = make();
+    this.#memo.set(key, value);
+    return value;
+  }
+
+  /** Appends a node of `count` outputs, and returns their names. */
+  ops(
+    op: string,
+    inputs: readonly (Operand | undefined)[],
+    attributes: AttributeValues = {},
+    count = 1,
+  ): Value[] {
+    const typed = inputs.find(
+      (input) => typeof input === 'string' && this.types.get(input)?.dtype !== undefined,
+    );
+    const dtype = typeof typed === 'string' ? this.types.get(typed)?.dtype : undefined;
+    const input = inputs.map((operand) =>
+      typeof operand === 'number' ? this.scalar(operand, dtype) : (operand ?? ''),
+    );
+    while (input.at(-1) === '') input.pop();
+    const output = range(count).map(() => this.fresh(op));
+    const node = create(NodeProtoSchema, {
+      opType: op,
+      name: output[0],
+      input,
+      output,
+      attribute: nodeAttributes(attributes),
+    });
+    this.append(node);
+    return output;
+  }
+
+  /** Appends a node of one output, and returns its name. */
+  op(op: string, inputs: readonly (Operand | undefined)[], attributes: AttributeValues = {}): Value {
+    return this.ops(op, inputs, attributes)[0];
+  }
+
+  /** Appends a node made elsewhere. */
+  append(node: NodeProto): void {
+    this.proto.node.push(node);
+    for (const output of node.output) this.#taken.add(output);
+    inferNode(this, node);
+  }
+
+  /** Output k of a node, added to it if it has none there; it has the shape of the node's first. */
+  extraOutput(node: NodeProto, k: number, dtype: DType): Value {
+    const known = node.output[k];
+    if (known) return known;
+    const name = this.fresh(`${node.opType}_output`);
+    while (node.output.length < k) node.output.push('');
+    node.output[k] = name;
+    this.types.set(name, { dtype, shape: this.shapeOf(node.output[0]) });
+    return name;
+  }
+
+  /** Adds a tensor as an initializer, under its name. */
+  addConstant(tensor: TensorProto): Value {
+    this.proto.initializer.push(tensor);
+    this.#taken.add(tensor.name);
+    this.#know(tensor);
+    return tensor.name;
+  }
+
+  /** A constant of that type and shape. */
+  constant(dtype: DType, shape: readonly number[], values: ArrayLike<number>): Value {
+    return this.addConstant(tensorOf(this.fresh('constant'), dtype, shape, values));
+  }
+
+  /** A constant number. */
+  scalar(value: number, dtype: DType = this.float): Value {
+    return this.once(`${value}:${dtype}`, () => this.constant(dtype, [], [value]));
+  }
+
+  /** A constant vector of int64. */
+  integers(values: readonly number[]): Value {
+    return this.once(`[${values.join()}]`, () => this.constant(DType.INT64, [values.length], values));
+  }
+
+  /** The number that a value always is, if it is a constant of one element. */
+  scalarOf(value: Value): number | undefined {
+    const tensor = this.constants.get(value);
+    if (tensor === undefined || tensor.dims.some((size) => size !== 1n)) return undefined;
+    return numbersOf(tensor)[0];
+  }
+
+  /** The elements of an integer value, if all are known beforehand. */
+  integersOf(value: Value): readonly number[] | undefined {
+    const elements = this.contents.get(value);
+    return elements?.every((element) => typeof element === 'number') ? elements : undefined;
+  }
+
+  shapeOf(value: Value): Shape | undefined {
+    return this.types.get(value)?.shape;
+  }
+
+  dtypeOf(value: Value): DType | undefined {
+    return this.types.get(value)?.dtype;
+  }
+
+  isFloat(value: Value): boolean {
+    return isFloat(this.dtypeOf(value));
+  }
+
+  /** Adds a plain graph input. */
+  addInput(name: string, dtype: DType, shape: Shape | undefined): Value {
+    this.proto.input.push(valueInfo(name, dtype, shape));
+    this.types.set(name, { dtype, shape: shape?.map((size) => size) });
+    this.#taken.add(name);
+    return name;
+  }
+
+  /** Makes a value a graph output under `name`. */
+  addOutput(name: string, value: Value): void {
+    if (name !== value)
+      this.append(create(NodeProtoSchema, { opType: 'Identity', name, input: [value], output: [name] }));
+    const { dtype, shape } = this.types.get(value) ?? {};
+    this.proto.output.push(valueInfo(name, dtype ?? this.float, shape));
+  }
+}
+
+function dimensionOf({
+  value,
+}: {
+  value: { case: string | undefined; value?: bigint | string | undefined };
+}): Dimension {
+  if (value.case === 'dimValue' && Number(value.value) >= 0) return Number(value.value);
+  return value.case === 'dimParam' && typeof value.value === 'string' && value.value !== ''
+    ? value.value
+    : unknownDimension();
+}
+
+/** Describes a graph's input or output; symbols made up here are left out. */
+export function valueInfo(name: string, dtype: DType, shape: Shape | undefined): ValueInfoProto {
+  const dim = shape?.map((size) => ({
+    value:
+      typeof size === 'number'
+        ? { case: 'dimValue' as const, value: BigInt(size) }
+        : size.startsWith('?')
+          ? { case: undefined }
+          : { case: 'dimParam' as const, value: size },
+  }));
+  const tensor = { elemType: dtype, ...(dim && { shape: { dim } }) };
+  return create(ValueInfoProtoSchema, {
+    name,
+    type: create(TypeProtoSchema, { value: { case: 'tensorType', value: tensor } }),
+  });
+}
+
+/** Every name that a graph and the graphs inside it use. */
+export function* namesIn(graph: GraphProto): Iterable<string> {
+  for (const { name } of [...graph.input, ...graph.output, ...graph.initializer]) yield name;
+  yield* namesOf(graph.node);
+}
+
+function* namesOf(nodes: readonly NodeProto[]): Iterable<string> {
+  for (const node of nodes) {
+    yield node.name;
+    yield* node.input;
+    yield* node.output;
+    for (const subgraph of subgraphsOf(node)) yield* namesIn(subgraph);
+  }
+}

@@ -1,0 +1,73 @@
+import type { DType } from './tensor.ts';
+
+/**
+ * One dimension: its size, or a symbol for a size not known before the graph runs. Equal symbols are equal
+ * sizes; nothing is known of two different ones.
+ */
+export type Dimension = number | string;
+export type Shape = readonly Dimension[];
+
+/** What is known of a value before the graph runs. */
+export interface TensorType {
+  readonly dtype?: DType | undefined;
+  /** Absent where not even the rank is known. */
+  readonly shape?: Shape | undefined;
+}
+
+let symbols = 0;
+
+/** A symbol that equals no other. */
+export const unknownDimension = (): string => `?${++symbols}`;
+
+export const unknownShape = (rank: number): Shape => Array.from({ length: rank }, unknownDimension);
+
+export const isStatic = (shape: Shape | undefined): shape is readonly number[] =>
+  shape !== undefined && shape.every((dimension) => typeof dimension === 'number');
+
+/** An axis counted from the front. */
+export const axisFrom = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
+
+/** 0, 1, …, n − 1, or from `start`. */
+export const range = (n: number, start = 0): number[] =>
+  Array.from({ length: Math.max(0, n) }, (_, i) => start + i);
+
+/** The permutation that undoes `perm`. */
+export function inverse(perm: readonly number[]): number[] {
+  const inverted: number[] = [];
+  perm.forEach((axis, i) => (inverted[axis] = i));
+  return inverted;
+}
+
+/** Of two sizes that must be equal, or be 1: the size of the result. */
+export function broadcastDimension(a: Dimension, b: Dimension): Dimension {
+  if (a === b || b === 1) return a;
+  if (a === 1) return b;
+  if (typeof a === 'number') return a;
+  return typeof b === 'number' ? b : unknownDimension();
+}
+
+/** The shape of an elementwise result by NumPy's rule of broadcasting. */
+export function broadcastShapes(shapes: readonly (Shape | undefined)[]): Shape | undefined {
+  let result: Shape = [];
+  for (const shape of shapes) {
+    if (shape === undefined) return undefined;
+    const rank = Math.max(result.length, shape.length);
+    const at = (s: Shape, i: number) => (i < rank - s.length ? 1 : s[i - rank + s.length]);
+    const before = result;
+    result = range(rank).map((i) => broadcastDimension(at(before, i), at(shape, i)));
+  }
+  return result;
+}
+
+/** A sum of sizes, a symbol if one of them is. */
+export const sumOf = (sizes: readonly Dimension[]): Dimension =>
+  sizes.every((size) => typeof size === 'number') ? sizes.reduce((a, b) => a + b, 0) : unknownDimension();
+
+/** A product of sizes: the one symbol among ones, or a new symbol. */
+export function productOf(sizes: readonly Dimension[]): Dimension {
+  const numbers = sizes.filter((size) => typeof size === 'number');
+  const product = numbers.reduce((a, b) => a * b, 1);
+  const others = sizes.filter((size) => typeof size === 'string');
+  if (others.length === 0 || product === 0) return product;
+  return others.length === 1 && product === 1 ? others[0] : unknownDimension();
+}

@@ -1,0 +1,135 @@
+import { create } from '@bufbuild/protobuf';
+import { TensorProto_DataLocation, TensorProto_DataType, TensorProtoSchema } from 'onnx-buf';
+import type { TensorProto } from 'onnx-buf';
+import { refuse } from '../errors.ts';
+
+export type { TensorProto };
+
+/** An element type, by its number in the ONNX format. */
+export type DType = number;
+
+/** The element types that are named here. */
+export const DType = {
+  UNDEFINED: 0,
+  FLOAT: 1,
+  UINT8: 2,
+  INT8: 3,
+  UINT16: 4,
+  INT16: 5,
+  INT32: 6,
+  INT64: 7,
+  BOOL: 9,
+  FLOAT16: 10,
+  DOUBLE: 11,
+  UINT32: 12,
+  UINT64: 13,
+  BFLOAT16: 16,
+} as const;
+
+/** The element types that a tensor can be read in and written from. */
+export type Elements =
+  | Float32Array
+  | Float64Array
+  | Int8Array
+  | Uint8Array
+  | Int16Array
+  | Uint16Array
+  | Int32Array
+  | Uint32Array
+  | BigInt64Array
+  | BigUint64Array;
+
+type Constructor = { readonly BYTES_PER_ELEMENT: number } & (new (buffer: ArrayBuffer) => Elements);
+
+const arrays = new Map<DType, Constructor>([
+  [DType.FLOAT, Float32Array],
+  [DType.DOUBLE, Float64Array],
+  [DType.INT8, Int8Array],
+  [DType.UINT8, Uint8Array],
+  [DType.BOOL, Uint8Array],
+  [DType.INT16, Int16Array],
+  [DType.UINT16, Uint16Array],
+  [DType.FLOAT16, Uint16Array],
+  [DType.BFLOAT16, Uint16Array],
+  [DType.INT32, Int32Array],
+  [DType.UINT32, Uint32Array],
+  [DType.INT64, BigInt64Array],
+  [DType.UINT64, BigUint64Array],
+]);
+
+/** `float32` for FLOAT, and so on, as ONNX Runtime names them. */
+export function dtypeName(dtype: DType | undefined): string {
+  if (dtype === undefined) return 'of unknown type';
+  if (dtype === DType.FLOAT) return 'float32';
+  if (dtype === DType.DOUBLE) return 'float64';
+  return TensorProto_DataType[dtype]?.toLowerCase() ?? `type ${dtype}`;
+}
+
+/** The types that gradients flow in. */
+export const isFloat = (dtype: DType | undefined): boolean => dtype === DType.FLOAT || dtype === DType.DOUBLE;
+
+export const shapeOf = (tensor: TensorProto): number[] => tensor.dims.map(Number);
+
+export const countOf = (tensor: TensorProto): number =>
+  tensor.dims.reduce((count, dimension) => count * Number(dimension), 1);
+
+/** Bytes of one element; undefined for types that are never read here. */
+export const bytesPerElement = (dtype: DType): number | undefined => arrays.get(dtype)?.BYTES_PER_ELEMENT;
+
+/** A copy of a tensor's elements, whichever of its fields holds them. */
+export function elementsOf(tensor: TensorProto): Elements {
+  const { dataType, rawData } = tensor;
+  const ArrayType = arrays.get(dataType);
+  if (ArrayType === undefined)
+    refuse(`${JSON.stringify(tensor.name)} is ${dtypeName(dataType)}; its values cannot be read.`);
+  if (tensor.dataLocation === TensorProto_DataLocation.EXTERNAL) {
+    refuse(`${JSON.stringify(tensor.name)} lies in external data that was not supplied.`);
+  }
+  const count = countOf(tensor);
+  if (rawData.length > 0) {
+    if (rawData.length !== count * ArrayType.BYTES_PER_ELEMENT)
+      refuse(wrongSize(tensor, rawData.length, 'bytes'));
+    // rawData is a view at any alignment: slice copies it to the start of a buffer of its own.
+    return new ArrayType(rawData.slice().buffer);
+  }
+  const { floatData, doubleData, int32Data, int64Data, uint64Data } = tensor;
+  const field =
+    [floatData, doubleData, int32Data, int64Data, uint64Data].find((data) => data.length > 0) ?? [];
+  if (field.length !== count) refuse(wrongSize(tensor, field.length, 'values'));
+  const elements = new ArrayType(new ArrayBuffer(count * ArrayType.BYTES_PER_ELEMENT));
+  for (let i = 0; i < count; i++) {
+    elements[i] =
+      elements instanceof BigInt64Array || elements instanceof BigUint64Array
+        ? BigInt(field[i])
+        : Number(field[i]);
+  }
+  return elements;
+}
+
+const wrongSize = (tensor: TensorProto, got: number, unit: string) =>
+  `${JSON.stringify(tensor.name)} of shape [${shapeOf(tensor).join(', ')}], ${dtypeName(tensor.dataType)}, holds ${got} ${unit}: the file is damaged.`;
+
+/** A tensor's elements as plain numbers. */
+export const numbersOf = (tensor: TensorProto): number[] =>
+  Array.from<number | bigint, number>(elementsOf(tensor), Number);
+
+/** A tensor of that type and shape; `values` are converted to its element type. */
+export function tensorOf(
+  name: string,
+  dtype: DType,
+  shape: readonly number[],
+  values: ArrayLike<number>,
+): TensorProto {
+  const ArrayType = arrays.get(dtype);
+  if (ArrayType === undefined) refuse(`no tensor can be made of ${dtypeName(dtype)}.`);
+  const buffer = new ArrayBuffer(values.length * ArrayType.BYTES_PER_ELEMENT);
+  const elements = new ArrayType(buffer);
+  const big = elements instanceof BigInt64Array || elements instanceof BigUint64Array;
+  for (let i = 0; i < values.length; i++) elements[i] = big ? BigInt(values[i]) : values[i];
+  return create(TensorProtoSchema, {
+    name,
+    dataType: dtype,
+    dims: shape.map(BigInt),
+    rawData: new Uint8Array(buffer),
+  });
+}

@@ -1,0 +1,55 @@
+import type { NodeProto } from 'onnx-buf';
+import type { Attributes } from '../graph/attributes.ts';
+import { axisFrom, type Dimension, type Shape, type TensorType } from '../graph/shape.ts';
+import type { DType, TensorProto } from '../graph/tensor.ts';
+import { attributesOf } from '../graph/attributes.ts';
+
+/** What is known of a graph's values before it runs. */
+export interface Facts {
+  readonly types: Map<string, TensorType>;
+  /** The elements of small integer tensors, a symbol for each that is the size of an unknown dimension. */
+  readonly contents: Map<string, readonly Dimension[]>;
+  readonly constants: Map<string, TensorProto>;
+}
+
+/** A node, as a rule of inference sees it. */
+export interface InferContext {
+  readonly node: NodeProto;
+  readonly attributes: Attributes;
+  readonly has: (i: number) => boolean;
+  readonly dtype: (i: number) => DType | undefined;
+  readonly shape: (i: number) => Shape | undefined;
+  /** The elements of input i, if they are known. */
+  readonly contents: (i: number) => readonly Dimension[] | undefined;
+  /** The elements of input i, if all are known numbers. */
+  readonly integers: (i: number) => readonly number[] | undefined;
+  readonly constant: (i: number) => TensorProto | undefined;
+  /** The attribute `axis`, counted from the front of input 0. */
+  readonly axis: (byDefault: number) => number | undefined;
+}
+
+/** The types of a node's outputs, as far as its inputs tell. */
+export type InferRule = (c: InferContext) => readonly (TensorType | undefined)[];
+
+export function inferContext(facts: Facts, node: NodeProto): InferContext {
+  const attributes = attributesOf(node);
+  const name = (i: number) => node.input[i] ?? '';
+  const context: InferContext = {
+    node,
+    attributes,
+    has: (i) => name(i) !== '',
+    dtype: (i) => facts.types.get(name(i))?.dtype,
+    shape: (i) => facts.types.get(name(i))?.shape,
+    contents: (i) => facts.contents.get(name(i)),
+    integers(i) {
+      const contents = facts.contents.get(name(i));
+      return contents?.every((element) => typeof element === 'number') ? contents : undefined;
+    },
+    constant: (i) => facts.constants.get(name(i)),
+    axis(byDefault) {
+      const rank = context.shape(0)?.length;
+      return rank === undefined ? undefined : axisFrom(attributes.int('axis', byDefault), rank);
+    },
+  };
+  return context;
+}

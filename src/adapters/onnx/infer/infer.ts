@@ -1,0 +1,51 @@
+import type { NodeProto } from 'onnx-buf';
+import type { TensorType } from '../graph/shape.ts';
+import { DType, isFloat } from '../graph/tensor.ts';
+import { contents } from './contents.ts';
+import { inferContext, type Facts, type InferRule } from './context.ts';
+import { elementwise } from './elementwise.ts';
+import { indexing } from './indexing.ts';
+import { linear } from './linear.ts';
+import { recurrent } from './recurrent.ts';
+import { reduction } from './reduction.ts';
+import { shapes } from './shapes.ts';
+import { windows } from './windows.ts';
+
+const rules = new Map<string, InferRule>([
+  ...elementwise,
+  ...reduction,
+  ...shapes,
+  ...indexing,
+  ...linear,
+  ...windows,
+  ...recurrent,
+]);
+
+const integral = new Set<DType | undefined>([DType.INT64, DType.INT32, DType.BOOL]);
+
+/** The ops whose results' types are known from their inputs'. */
+export const inferredOps = (): ReadonlySet<string> => new Set(rules.keys());
+
+/**
+ * Writes into `facts` what is known of a node's outputs: from its op's rule, else from what the file says,
+ * else that it is of its first float input's type.
+ */
+export function inferNode(facts: Facts, node: NodeProto): void {
+  const c = inferContext(facts, node);
+  const standard = node.domain === '' || node.domain === 'ai.onnx';
+  const rule = standard ? rules.get(node.opType) : undefined;
+  const types = rule?.(c) ?? [];
+  const fallback = node.input.findIndex((_, i) => isFloat(c.dtype(i)));
+  node.output.forEach((output, k) => {
+    const declared = facts.types.get(output);
+    const inferred: TensorType = types[k] ?? (rule ? {} : { dtype: c.dtype(fallback) });
+    facts.types.set(output, {
+      dtype: (rule ? inferred.dtype : undefined) ?? declared?.dtype ?? inferred.dtype,
+      shape: inferred.shape ?? declared?.shape,
+    });
+  });
+  const [first] = node.output;
+  if (!standard || !integral.has(facts.types.get(first)?.dtype)) return;
+  const elements = contents.get(node.opType)?.(c);
+  if (elements && elements.length <= 64) facts.contents.set(first, elements);
+}
