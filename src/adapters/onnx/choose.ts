@@ -1,0 +1,88 @@
+import type { TensorRole } from '../../core/layout.ts';
+import { gradientNameOf } from './convention.ts';
+import { fault, OnnxError } from './errors.ts';
+import { DType, dtypeName, type TensorProto } from './graph/tensor.ts';
+import type { DifferentiateOptions } from './options.ts';
+import { candidatesOf, type Candidate } from './parameters.ts';
+import type { Origin } from './passes/constants.ts';
+import type { Model } from './proto.ts';
+
+/** A tensor of the model that became an input of the result. */
+export interface Parameter {
+  /** Its name in the model, and of the result's input. */
+  readonly name: string;
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly role: TensorRole;
+  /** Its value in the model, in the result's precision. */
+  readonly tensor: TensorProto;
+  /** Where it stands in the model's file. */
+  readonly origin: Origin;
+  /** The output that holds its gradient. */
+  readonly gradient: string;
+}
+
+/** What to differentiate by. */
+export interface Choice {
+  readonly parameters: readonly Parameter[];
+  readonly wrtInputs: readonly string[];
+  /** The names of the parameters, then of the inputs. */
+  readonly names: readonly string[];
+}
+
+/**
+ * Settles what to differentiate by, among a model's constant tensors and its inputs.
+ *
+ * @throws OnnxError naming every name that is neither, and every tensor of a type without gradients
+ */
+export function choose(
+  model: Model,
+  origins: ReadonlyMap<string, Origin>,
+  wrt: DifferentiateOptions['wrt'],
+): Choice {
+  const candidates = candidatesOf(model, origins);
+  const chosen =
+    wrt === undefined || typeof wrt === 'function'
+      ? { candidates: candidates.filter(wrt ?? (({ byDefault }) => byDefault)), inputs: [] }
+      : named(candidates, model, wrt);
+  const parameters = chosen.candidates.map(({ name, shape, tensor, origin, role }): Parameter => {
+    return { name, shape, dtype: tensor.dataType, role, tensor, origin, gradient: gradientNameOf(name) };
+  });
+  const names = [...parameters.map(({ name }) => name), ...chosen.inputs];
+  if (names.length === 0) {
+    const constants = candidates.map(({ name, why }) => `${JSON.stringify(name)} (${why})`);
+    throw new OnnxError([
+      fault(
+        `the model has no trainable parameter${constants.length > 0 ? `; its constants are ${constants.join(', ')}: name some in wrt` : ''}.`,
+      ),
+    ]);
+  }
+  return { parameters, wrtInputs: chosen.inputs, names };
+}
+
+function named(candidates: readonly Candidate[], { graph }: Model, names: readonly string[]) {
+  const inputs = new Map(
+    graph.input.map(({ name, type }) => [
+      name,
+      type?.value.case === 'tensorType' ? type.value.value.elemType : 0,
+    ]),
+  );
+  const tensors = new Map(graph.initializer.map(({ name, dataType }) => [name, dataType]));
+  const faults = names.flatMap((name) => {
+    const dtype = inputs.get(name) ?? tensors.get(name);
+    if (dtype === undefined)
+      return [fault(`wrt: the model has no initializer and no input ${JSON.stringify(name)}.`)];
+    if (dtype === DType.FLOAT || dtype === DType.DOUBLE) return [];
+    return [
+      fault(
+        `wrt: ${JSON.stringify(name)} is ${dtypeName(dtype)}; gradients are taken by float32 and float64 tensors.`,
+      ),
+    ];
+  });
+  if (faults.length > 0) throw new OnnxError(faults);
+  const wanted = new Set(names);
+  return {
+    candidates: candidates.filter(({ name }) => wanted.has(name)),
+    inputs: [...wanted].filter((name) => inputs.has(name)),
+  };
+}

@@ -1,0 +1,32 @@
+/**
+ * How a graph made by `differentiate` is fed and read, in one place.
+ *
+ * - inputs: the model's own data inputs; the targets of the loss, if it needs any; then one plain input for
+ *   each parameter, under its initializer's name.
+ * - outputs: `loss`, a scalar; then for each parameter, or each input in `wrt`, `grad_of/NAME`, of its shape;
+ *   then, with `hessianVector`, `hessian_vector_of/NAME`; then the batch statistics of BatchNormalization
+ *   nodes in training mode, `batch_of/NAME`; then the outputs named in `keep`.
+ *
+ * @module
+ */
+
+/** Name of the output that holds the loss, a scalar. */
+export const lossName = 'loss';
+
+/** Name of the target's input where the loss needs one. */
+export const targetName = 'target';
+
+/** Name of the target's input for one of several outputs. */
+export const targetNameOf = (output: string): string => `${targetName}/${output}`;
+
+/** Name of the output that holds the gradient with respect to `name`. */
+export const gradientNameOf = (name: string): string => `grad_of/${name}`;
+
+/** Name of the input that holds the vector v which multiplies the Hessian, at parameter `name`. */
+export const vectorNameOf = (name: string): string => `vector_of/${name}`;
+
+/** Name of the output that holds the rows of H·v which belong to `name`. */
+export const hessianVectorNameOf = (name: string): string => `hessian_vector_of/${name}`;
+
+/** Name of the output that holds this batch's mean or variance, of which `name` is the running one. */
+export const batchStatisticNameOf = (name: string): string => `batch_of/${name}`;

@@ -1,0 +1,171 @@
+import type { Precision } from '../../core/problem.ts';
+import {
+  batchStatisticNameOf,
+  gradientNameOf,
+  hessianVectorNameOf,
+  lossName,
+  vectorNameOf,
+} from './convention.ts';
+import { fault, OnnxError } from './errors.ts';
+import type { Builder } from './graph/builder.ts';
+import { valueInfo, type Value } from './graph/graph.ts';
+import type { Shape } from './graph/shape.ts';
+import { DType } from './graph/tensor.ts';
+import type { Target } from './losses.ts';
+import { appendLoss } from './objective.ts';
+import { checkDifferentiateOptions, type DifferentiateOptions } from './options.ts';
+import { choose, type Parameter } from './choose.ts';
+import { lower } from './passes/lower.ts';
+import { mergeLossGraph } from './passes/merge.ts';
+import { freeNames, prune } from './passes/names.ts';
+import { floatTypeIn, normalise } from './passes/normalise.ts';
+import { encodeModel } from './proto.ts';
+import { vjpRules } from './registry.ts';
+import { sweep } from './sweep.ts';
+
+/** An input of the result that is fed with data. */
+export interface DataInput {
+  readonly name: string;
+  readonly dtype: DType;
+  readonly shape: Shape | undefined;
+}
+
+/** A running statistic of a BatchNormalization in training mode. */
+export interface RunningStatistic {
+  /** The running mean or variance: an initializer of the model, `[C]`. */
+  readonly name: string;
+  /** The output that holds this batch's own. */
+  readonly output: string;
+  /** running ← momentum·running + (1 − momentum)·batch. */
+  readonly momentum: number;
+}
+
+/** A graph of loss and gradients, and all that one must know to feed and read it. */
+export interface Differentiated {
+  /** The graph, by the convention of `convention.ts`. */
+  readonly bytes: Uint8Array;
+  /** In the order of the result's inputs and gradients. */
+  readonly parameters: readonly Parameter[];
+  /** The model's own inputs. */
+  readonly inputs: readonly DataInput[];
+  /** What the loss is to be fed with. */
+  readonly targets: readonly Target[];
+  /** Names of the inputs in `wrt`; their gradients come after those of the parameters. */
+  readonly wrtInputs: readonly string[];
+  readonly statistics: readonly RunningStatistic[];
+  /** Parameters that the loss does not depend on: their gradients are zeros. */
+  readonly unused: readonly string[];
+  readonly precision: Precision;
+}
+
+/**
+ * Turns a model into one that computes a loss and its gradient, in standard ops only.
+ *
+ * @param bytes - an .onnx file, opset 7 or later
+ * @returns an .onnx file; how it is fed and read is told in {@link gradientNameOf} and its neighbours
+ * @throws OnnxError naming every node that stands in the way, with its op and the reason
+ * @throws RangeError, TypeError if an option is wrong
+ *
+ * @example
+ * ```ts
+ * const trainer = differentiate(await readFile('digits.onnx'), { loss: 'softmaxCrossEntropy' });
+ * const session = await ort.InferenceSession.create(trainer);
+ * const { loss, 'grad_of/fc.weight': gradient } = await session.run({ x, target, 'fc.weight': w, 'fc.bias': b });
+ * ```
+ */
+export function differentiate(bytes: Uint8Array, options: DifferentiateOptions): Uint8Array {
+  return differentiateModel(bytes, options).bytes;
+}
+
+/** As {@link differentiate}, with everything that a caller who feeds the result must know. */
+export function differentiateModel(bytes: Uint8Array, options: DifferentiateOptions): Differentiated {
+  checkDifferentiateOptions('differentiate', options);
+  const { model, origins } = normalise(bytes, options);
+  const { graph } = model;
+  const ownLoss = mergeLossGraph(model, options);
+  const { parameters, wrtInputs, names } = choose(model, origins, options.wrt);
+  const current = freeNames(graph, names);
+
+  const dataInputs = [...graph.input];
+  const outputs = graph.output.map(({ name }) => name);
+  const lifted = new Set(names);
+  graph.output = [];
+  graph.valueInfo = [];
+  graph.initializer = graph.initializer.filter(({ name }) => !lifted.has(name));
+  graph.input.push(...parameters.map(inputOf));
+  const { g, statistics, faults } = lower(graph, floatTypeIn(graph), new Map());
+
+  const targets: Target[] = [];
+  const loss = appendLoss({ g, options, outputs, current, ownLoss, parameters, targets, faults });
+  if (loss === undefined) throw new OnnxError(faults);
+  const { gradients, faults: refused } = sweep(g, loss, names, vjpRules);
+  faults.push(...refused);
+  if (gradients.size === 0 && faults.length === 0) {
+    faults.push(
+      fault(
+        `the loss depends on none of ${names.map((name) => JSON.stringify(name)).join(', ')}: there is nothing to train.`,
+      ),
+    );
+  }
+  if (faults.length > 0) throw new OnnxError(faults);
+
+  g.addOutput(lossName, loss);
+  for (const name of names) g.addOutput(gradientNameOf(name), gradients.get(name) ?? g.zerosLike(name));
+  if (options.hessianVector) addHessianVector(g, names, gradients);
+  const running = statistics.map(({ running, batch, momentum }) => {
+    const output = batchStatisticNameOf(running);
+    g.addOutput(output, batch);
+    return { name: running, output, momentum };
+  });
+  for (const name of options.keep ?? []) keepOutput(g, name, current(name), outputs);
+
+  // The order of the convention: data, targets and whatever else is fed, parameters.
+  const own = new Set([...dataInputs.map(({ name }) => name), ...parameters.map(({ name }) => name)]);
+  graph.input = [
+    ...dataInputs,
+    ...graph.input.filter(({ name }) => !own.has(name)),
+    ...parameters.map(inputOf),
+  ];
+  prune(graph);
+  return {
+    bytes: encodeModel({ ...model, functions: [], trainingInfo: [] }),
+    parameters,
+    inputs: dataInputs.map(({ name }) => ({
+      name,
+      dtype: g.dtypeOf(name) ?? DType.UNDEFINED,
+      shape: g.shapeOf(name),
+    })),
+    targets,
+    wrtInputs,
+    statistics: running,
+    unused: names.filter((name) => !gradients.has(name)),
+    precision: g.dtypeOf(loss) === DType.DOUBLE ? 'float64' : 'float32',
+  };
+}
+
+const inputOf = ({ name, dtype, shape }: Parameter) => valueInfo(name, dtype, shape);
+
+/** Appends v·∇f, differentiates it once more, and makes the products outputs. */
+function addHessianVector(g: Builder, names: readonly string[], gradients: ReadonlyMap<Value, Value>): void {
+  const terms = names.flatMap((name) => {
+    const vector = g.addInput(vectorNameOf(name), g.floatTypeOf(name), g.shapeOf(name));
+    const gradient = gradients.get(name);
+    return gradient === undefined ? [] : [g.sumOfAll(g.mul(gradient, vector))];
+  });
+  const [first, ...others] = terms;
+  const { gradients: products, faults } = sweep(g, g.add(first, ...others), names, vjpRules);
+  if (faults.length > 0) {
+    throw new OnnxError(
+      faults.map(({ node, op, reason }) => ({ node, op, reason: `in the second derivative: ${reason}` })),
+    );
+  }
+  for (const name of names) g.addOutput(hessianVectorNameOf(name), products.get(name) ?? g.zerosLike(name));
+}
+
+function keepOutput(g: Builder, name: string, value: Value, outputs: readonly string[]): void {
+  if (!outputs.includes(value))
+    throw new OnnxError([
+      fault(`keep: the model has no output ${JSON.stringify(name)}; it has ${outputs.join(', ')}.`),
+    ]);
+  g.addOutput(name, value);
+}

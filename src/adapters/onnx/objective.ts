@@ -1,0 +1,121 @@
+import { targetName, targetNameOf } from './convention.ts';
+import type { Parameter } from './choose.ts';
+import { fault, OnnxError, Refusal, refuse, type Fault } from './errors.ts';
+import type { Builder } from './graph/builder.ts';
+import type { Value } from './graph/graph.ts';
+import { appendTerm, type LossTerm, type Target } from './losses.ts';
+import { termsOf, type DifferentiateOptions, type LossContext } from './options.ts';
+import { vjpRules } from './registry.ts';
+import { sweep } from './sweep.ts';
+
+/** What a loss is appended to, and what is learnt on the way. */
+interface Objective {
+  readonly g: Builder;
+  readonly options: DifferentiateOptions;
+  /** The model's outputs. */
+  readonly outputs: readonly Value[];
+  /** The present name of a value, by its name in the file. */
+  readonly current: (name: string) => Value;
+  /** The value of a loss graph that was merged before. */
+  readonly ownLoss: Value | undefined;
+  readonly parameters: readonly Parameter[];
+  /** Filled with what is to be fed. */
+  readonly targets: Target[];
+  /** Filled with what stands in the way. */
+  readonly faults: Fault[];
+}
+
+/** Appends the loss that the options ask for: a scalar, or undefined where it cannot be had. */
+export function appendLoss(objective: Objective): Value | undefined {
+  const { g, options, faults, parameters } = objective;
+  const loss = attempt(faults, () => scalar(g, lossOf(objective)));
+  if (loss === undefined || !options.l2) return loss;
+  const squares = parameters
+    .filter(({ role }) => role.kind === 'weight')
+    .map(({ name }) => g.op('ReduceSumSquare', [name], { keepdims: 0 }));
+  if (squares.length === 0) {
+    faults.push(fault('l2: none of the parameters is a weight.'));
+    return loss;
+  }
+  const [first, ...others] = squares;
+  return g.add(loss, g.mul(options.l2 / 2, g.add(first, ...others)));
+}
+
+function lossOf(objective: Objective): Value {
+  const { g, options, current, outputs, ownLoss, faults } = objective;
+  const { loss } = options;
+  if (ownLoss !== undefined) return ownLoss;
+  if (typeof loss === 'function') return loss(g, contextOf(objective));
+  const terms = termsOf(loss);
+  if (terms.length > 0) {
+    const values = terms.map((term) => attempt(faults, () => termOf(objective, term, terms.length)));
+    const [first, ...others] = values.filter((value) => value !== undefined);
+    return first === undefined ? refuse('the loss cannot be had.') : g.add(first, ...others);
+  }
+  const name = typeof loss === 'object' && 'output' in loss ? (loss.output ?? '') : '';
+  const value = current(name);
+  if (g.types.has(value) && !g.constants.has(value)) return value;
+  return refuse(
+    `loss: the model computes no value ${JSON.stringify(name)}; its outputs are ${outputs.join(', ')}.`,
+  );
+}
+
+function termOf({ g, options, outputs, current, targets }: Objective, term: LossTerm, count: number): Value {
+  const asked = term.output ?? options.output;
+  const list = outputs.map((name) => JSON.stringify(name)).join(', ');
+  if (asked === undefined && outputs.length !== 1)
+    refuse(`the model has ${outputs.length} outputs, ${list}: say which the loss is of, as output.`);
+  const y = asked === undefined ? outputs[0] : current(asked);
+  if (!g.types.has(y)) refuse(`output: the model has no output ${JSON.stringify(asked)}; it has ${list}.`);
+  const name = term.target ?? (count === 1 ? targetName : targetNameOf(asked ?? y));
+  return appendTerm(g, y, term, (target) => {
+    const same = targets.find((other) => other.name === name);
+    if (same !== undefined) return same.name;
+    if (g.types.has(name))
+      refuse(
+        `the target's input would be named ${JSON.stringify(name)}, as a value of the model is; choose another name as target.`,
+      );
+    targets.push({ name, ...target });
+    return g.addInput(name, target.dtype, target.shape);
+  });
+}
+
+/** What a loss given as a function has at hand. */
+function contextOf({ g, outputs, targets }: Objective): LossContext {
+  return {
+    outputs,
+    target(name, like) {
+      const [dtype, shape] = [g.floatTypeOf(like), g.shapeOf(like)];
+      targets.push({ name, dtype, shape });
+      return g.addInput(name, dtype, shape);
+    },
+    gradient(of, wrt) {
+      const { gradients, faults } = sweep(g, g.sumOfAll(of), wrt, vjpRules);
+      if (faults.length > 0) throw new OnnxError(faults);
+      return wrt.map((name) => gradients.get(name) ?? g.zerosLike(name));
+    },
+  };
+}
+
+/** A value of one element as a scalar; refused if it has, or may have, more. */
+function scalar(g: Builder, loss: Value): Value {
+  const shape = g.shapeOf(loss);
+  g.floatTypeOf(loss);
+  if (shape !== undefined && shape.length === 0) return loss;
+  if (shape !== undefined && shape.every((size) => size === 1)) return g.reshape(loss, []);
+  return refuse(
+    `the loss ${JSON.stringify(loss)} must be a scalar; its shape is ${shape ? `[${shape.join(', ')}]` : 'not known beforehand'}. Take its mean or sum.`,
+  );
+}
+
+/** The result of `make`; undefined if it refuses, its reasons among the faults. */
+function attempt<T>(faults: Fault[], make: () => T): T | undefined {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof OnnxError) faults.push(...error.faults);
+    else if (error instanceof Refusal) faults.push(fault(error.message));
+    else throw error;
+    return undefined;
+  }
+}

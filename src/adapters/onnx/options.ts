@@ -1,0 +1,139 @@
+import {
+  boolean,
+  checkOptions,
+  faultsOf,
+  nonNegative,
+  numberIn,
+  oneOf,
+  show,
+  string,
+  type Rule,
+  type Rules,
+} from '../../core/options.ts';
+import type { Precision } from '../../core/problem.ts';
+import type { Builder } from './graph/builder.ts';
+import type { Value } from './graph/graph.ts';
+import { isLossName, lossNames, type LossName, type LossTerm } from './losses.ts';
+import type { Candidate } from './parameters.ts';
+import type { ExternalData } from './proto.ts';
+
+/** What a {@link LossFunction} has at hand besides the graph. */
+export interface LossContext {
+  /** The model's outputs. */
+  readonly outputs: readonly Value[];
+  /** Adds an input to be fed with each run, of the shape and type of a value. */
+  readonly target: (name: string, like: Value) => Value;
+  /** The gradient of the sum of a value's elements with respect to other values; it can be differentiated again. */
+  readonly gradient: (of: Value, wrt: readonly Value[]) => Value[];
+}
+
+/** A loss written with the graph's own verbs: it returns a scalar value of the graph. */
+export type LossFunction = (g: Builder, context: LossContext) => Value;
+
+/** What to minimise; see {@link DifferentiateOptions.loss}. */
+export type Loss =
+  | LossName
+  | LossTerm
+  | readonly LossTerm[]
+  | { readonly output: string }
+  | { readonly graph: Uint8Array }
+  | LossFunction;
+
+/** Options of `differentiate`. */
+export interface DifferentiateOptions {
+  /**
+   * - a name, `'mse'`, `'mae'`, `'huber'`, `'softmaxCrossEntropy'` or `'binaryCrossEntropy'`;
+   * - a {@link LossTerm}, or several for several outputs, which are added up with their weights;
+   * - `{ output }`: a scalar that the model computes already, by name;
+   * - `{ graph }`: the bytes of an ONNX model whose inputs are named as outputs of this one, and whose other
+   *   inputs are fed with each run; its first output is the loss;
+   * - a {@link LossFunction}.
+   */
+  readonly loss: Loss;
+  /**
+   * What to differentiate by: names of initializers and of inputs, or a choice among all constant float tensors.
+   *
+   * @defaultValue the weights, biases, scales, tables and slopes of the model's layers
+   */
+  readonly wrt?: readonly string[] | ((candidate: Candidate) => boolean);
+  /** The output that the loss is of. @defaultValue the model's only output */
+  readonly output?: string;
+  /** Adds ½·l2·Σw² over all weights, without biases, norms and tables. @defaultValue 0 */
+  readonly l2?: number;
+  /** The arithmetic of the whole graph. @defaultValue the model's own */
+  readonly precision?: Precision;
+  /** Adds inputs `vector_of/NAME` and outputs `hessian_vector_of/NAME`: exact products H·v. @defaultValue false */
+  readonly hessianVector?: boolean;
+  /** Outputs of the model to keep among those of the result. @defaultValue none */
+  readonly keep?: readonly string[];
+  /** The files of a model with external data, by the location it names. @defaultValue none */
+  readonly externalData?: ExternalData;
+}
+
+const rule = (allowed: string, accepts: (value: unknown) => boolean): Rule => ({ allowed, accepts });
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+const names = (value: unknown) => Array.isArray(value) && value.every((name) => typeof name === 'string');
+
+const loss = rule(
+  `${lossNames.map((name) => `'${name}'`).join(', ')}, { loss, … } or a list of those, { output }, { graph } or a function`,
+  (value) =>
+    isLossName(value) ||
+    typeof value === 'function' ||
+    (Array.isArray(value) && value.length > 0 && value.every(isObject)) ||
+    (isObject(value) && ('loss' in value || 'output' in value || 'graph' in value)),
+);
+
+const rules: Rules<DifferentiateOptions> = {
+  loss,
+  wrt: rule(
+    'a list of names, or a function of a candidate',
+    (value) => names(value) || typeof value === 'function',
+  ),
+  output: string,
+  l2: nonNegative,
+  precision: oneOf('float32', 'float64'),
+  hessianVector: boolean,
+  keep: rule('a list of names', names),
+  externalData: rule(
+    'an object of Uint8Arrays',
+    (value) => isObject(value) && Object.values(value).every((v) => v instanceof Uint8Array),
+  ),
+};
+
+const termRules: Rules<LossTerm> = {
+  loss: rule(lossNames.map((name) => `'${name}'`).join(' or '), isLossName),
+  output: string,
+  target: string,
+  weight: numberIn(-Number.MAX_VALUE, Number.MAX_VALUE),
+  delta: numberIn(Number.MIN_VALUE, Number.MAX_VALUE),
+  axis: rule('a whole number', Number.isInteger),
+  targets: oneOf('indices', 'probabilities'),
+};
+
+/**
+ * Checks the options of `differentiate`.
+ *
+ * @throws TypeError, RangeError naming every fault
+ */
+export function checkDifferentiateOptions(where: string, options: DifferentiateOptions): void {
+  checkOptions(where, options, rules);
+  if (options.loss === undefined)
+    throw new RangeError(`${where}: loss: must be ${loss.allowed}, got undefined.`);
+  const faults = termsOf(options.loss).flatMap((term) => faultsOf(term, termRules));
+  if (faults.length > 0) throw new RangeError(`${where}: loss: ${faults.join('\n  ')}`);
+  if (isObject(options.loss) && 'graph' in options.loss && !(options.loss.graph instanceof Uint8Array)) {
+    throw new RangeError(
+      `${where}: loss.graph: must be the bytes of an ONNX model, got ${show(options.loss.graph)}.`,
+    );
+  }
+}
+
+/** The terms of a loss that is made of terms; none for the other kinds. */
+export function termsOf(loss: Loss): readonly LossTerm[] {
+  if (typeof loss === 'string') return [{ loss }];
+  if (typeof loss === 'function') return [];
+  if (isTerms(loss)) return loss;
+  return 'loss' in loss ? [loss] : [];
+}
+
+const isTerms = (loss: object): loss is readonly LossTerm[] => Array.isArray(loss);

@@ -1,0 +1,64 @@
+import { create } from '@bufbuild/protobuf';
+import { TensorProtoSchema } from 'onnx-buf';
+import type { NodeProto } from 'onnx-buf';
+import { attributesOf } from '../graph/attributes.ts';
+import { DType, isFloat, tensorOf, type TensorProto } from '../graph/tensor.ts';
+import type { Model } from '../proto.ts';
+
+/** Where a tensor of the graph stands in the model's file. */
+export interface Origin {
+  /** `copy`: an Identity of an initializer, by which exporters tie tensors that only happen to be equal. */
+  readonly kind: 'initializer' | 'constant' | 'copy';
+  /** The initializer's name, or for the two others the output of the Constant or Identity node. */
+  readonly name: string;
+}
+
+/**
+ * Makes every constant tensor of the top graph an initializer, in place: Constant nodes, and Identity nodes of
+ * float initializers, which thereby become tensors of their own.
+ *
+ * @returns where each initializer came from
+ */
+export function gatherConstants({ graph }: Model): Map<string, Origin> {
+  const origins = new Map<string, Origin>();
+  const tensors = new Map<string, TensorProto>();
+  for (const tensor of graph.initializer) {
+    origins.set(tensor.name, { kind: 'initializer', name: tensor.name });
+    tensors.set(tensor.name, tensor);
+  }
+  // An initializer that is listed as an input too could be fed in place of; here it is a tensor like the others.
+  graph.input = graph.input.filter(({ name }) => !tensors.has(name));
+  const outputs = new Set(graph.output.map(({ name }) => name));
+  const rest: NodeProto[] = [];
+  for (const node of graph.node) {
+    const [name] = node.output;
+    const made = node.domain === '' && !outputs.has(name) ? constantOf(node, tensors) : undefined;
+    if (made === undefined) {
+      rest.push(node);
+      continue;
+    }
+    const tensor = create(TensorProtoSchema, { ...made, name });
+    tensors.set(name, tensor);
+    origins.set(name, { kind: node.opType === 'Constant' ? 'constant' : 'copy', name });
+    graph.initializer.push(tensor);
+  }
+  graph.node = rest;
+  return origins;
+}
+
+function constantOf(node: NodeProto, tensors: ReadonlyMap<string, TensorProto>): TensorProto | undefined {
+  if (node.opType === 'Identity') {
+    const tensor = tensors.get(node.input[0]);
+    return tensor && isFloat(tensor.dataType) ? tensor : undefined;
+  }
+  if (node.opType !== 'Constant') return undefined;
+  const attributes = attributesOf(node);
+  if (attributes.has('value')) return attributes.tensor('value');
+  const [floats, ints] = [attributes.floats('value_floats'), attributes.ints('value_ints')];
+  if (floats) return tensorOf('', DType.FLOAT, [floats.length], floats);
+  if (ints) return tensorOf('', DType.INT64, [ints.length], ints);
+  if (attributes.has('value_float'))
+    return tensorOf('', DType.FLOAT, [], [attributes.float('value_float', 0)]);
+  if (attributes.has('value_int')) return tensorOf('', DType.INT64, [], [attributes.int('value_int', 0)]);
+  return undefined;
+}

@@ -1,0 +1,55 @@
+import { fault, OnnxError } from '../errors.ts';
+import { namesIn, type Value } from '../graph/graph.ts';
+import type { DifferentiateOptions } from '../options.ts';
+import type { Model } from '../proto.ts';
+import { renameValues } from './names.ts';
+import { normalise } from './normalise.ts';
+
+/**
+ * Appends the graph of the user's own loss to a model, in place, if that is the loss asked for. Its inputs that
+ * are named as values of the model are those values; the others become inputs.
+ *
+ * @returns the loss, its first output
+ */
+export function mergeLossGraph(
+  { graph, opsetImport }: Model,
+  options: DifferentiateOptions,
+): Value | undefined {
+  const { loss, precision } = options;
+  if (typeof loss !== 'object' || !('graph' in loss)) return undefined;
+  const own = normalise(loss.graph, { ...(precision && { precision }) }).model;
+  const made = new Set([...graph.output, ...graph.input].map(({ name }) => name));
+  const inputs = new Set(own.graph.input.map(({ name }) => name));
+  const taken = new Set(namesIn(graph));
+  renameValues(
+    own.graph,
+    new Map(
+      [...namesIn(own.graph)]
+        .filter((name) => name !== '' && !inputs.has(name))
+        .map((name) => [name, free(name, taken)]),
+    ),
+  );
+  if (![...inputs].some((name) => made.has(name))) {
+    const names = graph.output.map(({ name }) => JSON.stringify(name)).join(', ');
+    throw new OnnxError([
+      fault(`the loss graph reads none of the model's outputs: name one of its inputs ${names}.`),
+    ]);
+  }
+  graph.input.push(...own.graph.input.filter(({ name }) => !made.has(name)));
+  graph.initializer.push(...own.graph.initializer);
+  graph.node.push(...own.graph.node);
+  graph.valueInfo.push(...own.graph.valueInfo);
+  for (const { domain, version } of own.opsetImport) {
+    const mine = opsetImport.find((candidate) => candidate.domain === domain);
+    if (mine === undefined)
+      opsetImport.push(...own.opsetImport.filter((candidate) => candidate.domain === domain));
+    else if (version > mine.version) mine.version = version;
+  }
+  return own.graph.output[0]?.name;
+}
+
+function free(name: string, taken: ReadonlySet<string>): string {
+  let prefixed = `own/${name}`;
+  while (taken.has(prefixed)) prefixed = `own/${prefixed}`;
+  return prefixed;
+}

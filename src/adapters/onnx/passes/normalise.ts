@@ -1,0 +1,43 @@
+import type { GraphProto } from 'onnx-buf';
+import { OnnxError } from '../errors.ts';
+import { DType } from '../graph/tensor.ts';
+import type { DifferentiateOptions } from '../options.ts';
+import { decodeModel, type Model } from '../proto.ts';
+import { gatherConstants, type Origin } from './constants.ts';
+import { upgradeOpset } from './opset.ts';
+import { convertPrecision } from './precision.ts';
+import { structureFaults } from './structure.ts';
+
+/** A model in the one form that everything after works on. */
+export interface Normalised {
+  readonly model: Model;
+  /** Where each initializer stands in the file. */
+  readonly origins: ReadonlyMap<string, Origin>;
+}
+
+/**
+ * Reads a model, checks its wiring, brings it to opset 18 or later and to the precision asked for, and makes
+ * every constant an initializer.
+ *
+ * @throws OnnxError with all faults of the file at once
+ */
+export function normalise(
+  bytes: Uint8Array,
+  { externalData, precision }: Pick<DifferentiateOptions, 'externalData' | 'precision'>,
+): Normalised {
+  const model = decodeModel(bytes, externalData);
+  const faults = [...structureFaults(model), ...upgradeOpset(model)];
+  if (faults.length > 0) throw new OnnxError(faults);
+  if (precision !== undefined) convertPrecision(model.graph, precision);
+  return { model, origins: gatherConstants(model) };
+}
+
+/** The float type that a graph mostly computes in. */
+export function floatTypeIn(graph: GraphProto): DType {
+  const types = [
+    ...graph.initializer.map(({ dataType }) => dataType),
+    ...graph.input.map(({ type }) => (type?.value.case === 'tensorType' ? type.value.value.elemType : 0)),
+  ];
+  const count = (dtype: DType) => types.filter((type) => type === dtype).length;
+  return count(DType.DOUBLE) > count(DType.FLOAT) ? DType.DOUBLE : DType.FLOAT;
+}

@@ -1,0 +1,36 @@
+import type { GraphProto } from 'onnx-buf';
+import { fault, type Fault } from '../errors.ts';
+import { opKey } from '../vjp.ts';
+import type { Model } from '../proto.ts';
+
+/** What is wrong with a graph's wiring: names used before they are made, or made twice. */
+export function structureFaults({ graph, functions, opsetImport }: Model): Fault[] {
+  const faults: Fault[] = [];
+  const known = new Set(['', ...graph.input.map(({ name }) => name), ...initializers(graph)]);
+  const own = new Set(functions.map(({ domain, name }) => `${domain}::${name}`));
+  const domains = new Set(['', 'ai.onnx', ...opsetImport.map(({ domain }) => domain)]);
+  for (const node of graph.node) {
+    const at = (reason: string) =>
+      faults.push({ node: node.name || (node.output[0] ?? ''), op: opKey(node), reason });
+    if (node.opType === '') at('it names no op: the file is damaged.');
+    if (!domains.has(node.domain))
+      at(`the model imports no opset of the domain ${JSON.stringify(node.domain)}.`);
+    if (own.has(`${node.domain}::${node.opType}`))
+      at('it is a function of the model; inline the functions first (onnx.inliner does).');
+    for (const input of node.input) {
+      if (!known.has(input)) at(`its input ${JSON.stringify(input)} is made by no earlier node.`);
+    }
+    for (const output of node.output) {
+      if (output !== '' && known.has(output))
+        at(`its output ${JSON.stringify(output)} has been made before.`);
+      known.add(output);
+    }
+  }
+  for (const { name } of graph.output) {
+    if (!known.has(name))
+      faults.push(fault(`the graph's output ${JSON.stringify(name)} is made by no node.`));
+  }
+  return faults;
+}
+
+const initializers = (graph: GraphProto) => graph.initializer.map(({ name }) => name);

@@ -1,0 +1,52 @@
+import { show } from '../../core/options.ts';
+import { arithmetic } from './rules/arithmetic.ts';
+import { convolutionRules } from './rules/convolution.ts';
+import { elementwise } from './rules/elementwise.ts';
+import { indexingRules } from './rules/indexing.ts';
+import { linear } from './rules/linear.ts';
+import { normalisationRules } from './rules/normalisation.ts';
+import { poolingRules } from './rules/pooling.ts';
+import { reductions } from './rules/reduction.ts';
+import { shapeRules } from './rules/shapes.ts';
+import type { VjpRule, VjpRules } from './vjp.ts';
+
+const registry = new Map<string, VjpRule>([
+  ...elementwise,
+  ...arithmetic,
+  ...reductions,
+  ...shapeRules,
+  ...linear,
+  ...convolutionRules,
+  ...poolingRules,
+  ...normalisationRules,
+  ...indexingRules,
+]);
+
+/** The rules in force. */
+export const vjpRules: VjpRules = registry;
+
+/**
+ * Sets the rule of an op's gradient, in place of the one there may be.
+ *
+ * @param opType - the op's name; for another domain than ONNX's own, `domain::op`
+ * @param rule - from the cotangents of a node's outputs to those of its inputs
+ * @throws TypeError if either is not what it must be
+ *
+ * @example
+ * ```ts
+ * // y = x·sigmoid(1.702·x), as com.microsoft has it
+ * registerVjp('com.microsoft::QuickGelu', ({ g, inputs: [x], outputs: [y], dy, attributes }) => {
+ *   const alpha = attributes.float('alpha', 1.702);
+ *   const s = g.sigmoid(g.mul(alpha, x));
+ *   return [g.mul(dy, g.add(s, g.mul(alpha, y, g.sub(1, s))))];
+ * });
+ * ```
+ */
+export function registerVjp(opType: string, rule: VjpRule): void {
+  if (typeof opType !== 'string' || opType === '') {
+    throw new TypeError(`registerVjp: opType must be an op's name, got ${show(opType)}.`);
+  }
+  if (typeof rule !== 'function')
+    throw new TypeError(`registerVjp: the rule of ${opType} must be a function.`);
+  registry.set(opType, rule);
+}

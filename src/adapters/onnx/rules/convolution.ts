@@ -1,0 +1,117 @@
+import { refuse } from '../errors.ts';
+import type { Builder } from '../graph/builder.ts';
+import type { Value } from '../graph/graph.ts';
+import { range } from '../graph/shape.ts';
+import { windowOf, type Window } from '../graph/window.ts';
+import type { VjpContext, VjpRule } from '../vjp.ts';
+
+/** A convolution's window and its number of groups. */
+interface Convolution extends Window {
+  readonly group: number;
+}
+
+function convolutionOf({ g, inputs: [x, w], attributes }: VjpContext): Convolution {
+  const kernel = g.shapeOf(w)?.slice(2) ?? refuse('the rank of its weight is not known beforehand.');
+  return { ...windowOf(attributes, g.shapeOf(x), kernel), group: attributes.int('group', 1) };
+}
+
+const spatial = (g: Builder, x: Value) => range(g.rank(x) - 2, 2);
+
+/** The cotangent of a convolution's input [N, C, …]: the transposed convolution of that of its result. */
+function inputCotangent(g: Builder, d: Value, w: Value, x: Value, convolution: Convolution): Value {
+  const { kernel, strides, dilations, pads, group } = convolution;
+  const [sizes, outs] = [g.shapeOf(x)?.slice(2), g.shapeOf(d)?.slice(2)];
+  const rank = strides.length;
+  // The end of the input that no window reached, and that gets zeros.
+  const missed = strides.map((stride, i) => {
+    const [size, out, k] = [sizes?.[i], outs?.[i], kernel[i]];
+    if (typeof size !== 'number' || typeof out !== 'number' || typeof k !== 'number') return undefined;
+    return size + pads[i] + pads[i + rank] - ((out - 1) * stride + dilations[i] * (k - 1) + 1);
+  });
+  if (missed.every((count) => count !== undefined)) {
+    return g.op('ConvTranspose', [d, w], { strides, dilations, pads, group, output_padding: missed });
+  }
+  const whole = g.op('ConvTranspose', [d, w], { strides, dilations, group });
+  const none = [0, 0, ...range(rank).fill(0)];
+  const longer = strides.every((stride) => stride === 1)
+    ? whole
+    : g.op('Pad', [whole, g.integers([...none, 0, 0, ...strides.map((stride) => stride - 1)])]);
+  const begin = g.integers(pads.slice(0, rank));
+  const end = g.add(g.sizes(x, spatial(g, x)), begin);
+  return g.op('Slice', [longer, begin, end, g.integers(spatial(g, x))]);
+}
+
+/**
+ * The cotangent of a convolution's weight [M, C/group, …]: x convolved with d, batch and channels changing
+ * places, strides and dilations too.
+ */
+function weightCotangent(g: Builder, x: Value, d: Value, w: Value, convolution: Convolution): Value {
+  const { strides, dilations, pads, group } = convolution;
+  const axes = spatial(g, x);
+  const exchanged = g.transpose(d, [1, 0, ...axes]);
+  const kernels = g.op('Conv', [channelsFirst(g, x, group), exchanged], {
+    strides: dilations,
+    dilations: strides,
+    pads,
+    group,
+  });
+  const zeros = g.integers(axes.map(() => 0));
+  const cut = g.op('Slice', [kernels, zeros, g.sizes(w, axes), g.integers(axes)]);
+  return g.transpose(cut, [1, 0, ...axes]);
+}
+
+/** [N, C, …] → [C/group, group·N, …], the batches of one group side by side. */
+function channelsFirst(g: Builder, x: Value, group: number): Value {
+  const axes = spatial(g, x);
+  if (group === 1) return g.transpose(x, [1, 0, ...axes]);
+  const sizes = g.sizes(x, axes);
+  const split = g.reshape(x, g.concat([g.integers([0, group, -1]), sizes], 0));
+  const moved = g.transpose(split, [2, 1, 0, ...axes.map((axis) => axis + 1)]);
+  const perGroup = g.sizes(moved, [0]);
+  return g.reshape(moved, g.concat([perGroup, g.integers([-1]), sizes], 0));
+}
+
+const biasCotangent = (g: Builder, d: Value) => g.sum(d, [0, ...spatial(g, d)], false);
+
+const conv: VjpRule = (c) => {
+  const {
+    g,
+    inputs: [x, w],
+    dy,
+    needs,
+  } = c;
+  const convolution = convolutionOf(c);
+  return [
+    needs(0) && inputCotangent(g, dy, w, x, convolution),
+    needs(1) && weightCotangent(g, x, dy, w, convolution),
+    needs(2) && biasCotangent(g, dy),
+  ];
+};
+
+/** The transpose of a convolution: dx is that convolution, and in dw x and dy have changed places. */
+const convTranspose: VjpRule = (c) => {
+  const {
+    g,
+    inputs: [x, w],
+    dy,
+    needs,
+    attributes,
+  } = c;
+  const auto = attributes.string('auto_pad', 'NOTSET');
+  if (attributes.has('output_shape')) refuse('output_shape has no rule; give pads and output_padding.');
+  if (auto !== 'NOTSET' && auto !== 'VALID')
+    refuse(`auto_pad ${auto} has no rule; give pads and output_padding.`);
+  const { strides, dilations, pads, group, kernel } = convolutionOf(c);
+  const longer = attributes.ints('output_padding')?.some((extra, i) => extra >= strides[i]);
+  if (longer) refuse('output_padding of a stride or more has no rule.');
+  return [
+    needs(0) && g.op('Conv', [dy, w], { strides, dilations, pads, group }),
+    needs(1) && weightCotangent(g, dy, x, w, { strides, dilations, pads, group, kernel }),
+    needs(2) && biasCotangent(g, dy),
+  ];
+};
+
+export const convolutionRules = new Map<string, VjpRule>([
+  ['Conv', conv],
+  ['ConvTranspose', convTranspose],
+]);

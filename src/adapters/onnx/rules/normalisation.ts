@@ -1,0 +1,190 @@
+import { refuse } from '../errors.ts';
+import type { Builder } from '../graph/builder.ts';
+import type { Value } from '../graph/graph.ts';
+import { axisFrom, range } from '../graph/shape.ts';
+import type { VjpContext, VjpRule } from '../vjp.ts';
+
+const softmax: VjpRule = ({ g, outputs: [y], dy, attributes }) => {
+  const weighted = g.mul(dy, y);
+  return [g.sub(weighted, g.mul(y, g.sum(weighted, [attributes.int('axis', -1)])))];
+};
+
+const logSoftmax: VjpRule = ({ g, outputs: [y], dy, attributes }) => [
+  g.sub(dy, g.mul(g.exp(y), g.sum(dy, [attributes.int('axis', -1)]))),
+];
+
+/** x brought to mean 0 and variance 1 along some axes, and the reciprocal of its standard deviation. */
+interface Standardised {
+  readonly axes: readonly number[];
+  readonly xhat: Value;
+  readonly reciprocal: Value;
+}
+
+function standardise(g: Builder, x: Value, axes: readonly number[], epsilon: number): Standardised {
+  const centred = g.sub(x, g.mean(x, axes));
+  const reciprocal = g.div(1, g.sqrt(g.add(g.mean(g.square(centred), axes), epsilon)));
+  return { axes, xhat: g.mul(centred, reciprocal), reciprocal };
+}
+
+/** dx from the cotangent of xhat: its mean, and its part along xhat, taken out. */
+function throughStandardised(g: Builder, { axes, xhat, reciprocal }: Standardised, d: Value): Value {
+  const along = g.mul(xhat, g.mean(g.mul(d, xhat), axes));
+  return g.mul(reciprocal, g.sub(g.sub(d, g.mean(d, axes)), along));
+}
+
+const epsilonOf = ({ attributes }: VjpContext) => attributes.float('epsilon', Math.fround(1e-5));
+
+/** A vector of one number a channel, shaped to broadcast against [N, C, …]. */
+const alongChannels = (g: Builder, vector: Value, rank: number) =>
+  g.reshape(vector, [1, -1, ...range(rank - 2).fill(1)]);
+
+const exceptChannels = (rank: number) => [0, ...range(rank - 2, 2)];
+
+const layer: VjpRule = (c) => {
+  const { g, inputs, dy, dys, needs, attributes } = c;
+  if (dys[1] ?? dys[2]) refuse('its mean or inverse deviation is used as an output, which has no rule.');
+  const [x, scale, bias] = inputs;
+  const rank = g.rank(x);
+  const from = axisFrom(attributes.int('axis', -1), rank);
+  const standardised = standardise(g, x, range(rank - from, from), epsilonOf(c));
+  return [
+    needs(0) && throughStandardised(g, standardised, g.mul(dy, scale)),
+    needs(1) && g.sumTo(g.mul(dy, standardised.xhat), scale),
+    needs(2) && g.sumTo(dy, bias),
+  ];
+};
+
+/** As layer normalisation, without the mean. */
+const rms: VjpRule = (c) => {
+  const {
+    g,
+    inputs: [x, scale],
+    dy,
+    needs,
+    attributes,
+  } = c;
+  const rank = g.rank(x);
+  const from = axisFrom(attributes.int('axis', -1), rank);
+  const axes = range(rank - from, from);
+  const reciprocal = g.div(1, g.sqrt(g.add(g.mean(g.square(x), axes), epsilonOf(c))));
+  const xhat = g.mul(x, reciprocal);
+  const d = g.mul(dy, scale);
+  return [
+    needs(0) && g.mul(reciprocal, g.sub(d, g.mul(xhat, g.mean(g.mul(d, xhat), axes)))),
+    needs(1) && g.sumTo(g.mul(dy, xhat), scale),
+  ];
+};
+
+/** By running statistics, an affine map; the statistics are no parameters. In training mode it is lowered before. */
+const batch: VjpRule = (c) => {
+  const {
+    g,
+    inputs: [x, scale, , mean, variance],
+    dy,
+    needs,
+  } = c;
+  if (needs(3) || needs(4)) refuse('its running statistics are no parameters: leave them out of wrt.');
+  const rank = g.rank(x);
+  const reciprocal = g.div(1, g.sqrt(g.add(variance, epsilonOf(c))));
+  const axes = exceptChannels(rank);
+  const centred = () => g.sub(x, alongChannels(g, mean, rank));
+  return [
+    needs(0) && g.mul(dy, alongChannels(g, g.mul(scale, reciprocal), rank)),
+    needs(1) && g.mul(reciprocal, g.sum(g.mul(dy, centred()), axes, false)),
+    needs(2) && g.sum(dy, axes, false),
+  ];
+};
+
+const instance: VjpRule = (c) => {
+  const {
+    g,
+    inputs: [x, scale],
+    dy,
+    needs,
+  } = c;
+  const rank = g.rank(x);
+  const standardised = standardise(g, x, range(rank - 2, 2), epsilonOf(c));
+  const axes = exceptChannels(rank);
+  return [
+    needs(0) && throughStandardised(g, standardised, g.mul(dy, alongChannels(g, scale, rank))),
+    needs(1) && g.sum(g.mul(dy, standardised.xhat), axes, false),
+    needs(2) && g.sum(dy, axes, false),
+  ];
+};
+
+/** Each group of channels is standardised as one; scale and bias are one number a channel, before opset 21 a group. */
+const group: VjpRule = (c) => {
+  const {
+    g,
+    inputs: [x, scale, bias],
+    dy,
+    needs,
+    attributes,
+  } = c;
+  const rank = g.rank(x);
+  const groups = attributes.int('num_groups', 1);
+  const grouped = (v: Value) => g.reshape(v, [0, groups, -1]);
+  const standardised = standardise(g, grouped(x), [2], epsilonOf(c));
+  const perGroup = g.shapeOf(scale)?.[0] === groups;
+  const factor = perGroup ? g.reshape(scale, [1, groups, 1]) : alongChannels(g, scale, rank);
+  const scaled = perGroup ? g.mul(grouped(dy), factor) : grouped(g.mul(dy, factor));
+  const xhat = g.reshapeLike(standardised.xhat, x);
+  const total = (v: Value) =>
+    perGroup ? g.sum(grouped(v), [0, 2], false) : g.sum(v, exceptChannels(rank), false);
+  return [
+    needs(0) && g.reshapeLike(throughStandardised(g, standardised, scaled), x),
+    needs(1) && g.reshapeLike(total(g.mul(dy, xhat)), scale),
+    needs(2) && g.reshapeLike(total(dy), bias),
+  ];
+};
+
+/** Sum over the channels from `before` back to `after` ahead. */
+function channelWindow(g: Builder, x: Value, before: number, after: number): Value {
+  const rank = g.rank(x);
+  const rest = range(rank - 2).fill(0);
+  const padded = g.op('Pad', [x, g.integers([0, before, ...rest, 0, after, ...rest])]);
+  const shifts = range(before + after + 1).map((i) => {
+    const end = i - before - after;
+    return g.slice(padded, i, end === 0 ? 2 ** 31 - 1 : end, 1);
+  });
+  const [first, ...others] = shifts;
+  return g.add(first, ...others);
+}
+
+/** y = x·s^−β with s = bias + α/size·Σ x² over neighbouring channels. */
+const localResponse: VjpRule = ({ g, inputs: [x], dy, attributes }) => {
+  const size = attributes.int('size', 1);
+  const alpha = attributes.float('alpha', Math.fround(1e-4)) / size;
+  const beta = attributes.float('beta', 0.75);
+  const [before, after] = [Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2)];
+  const squares = g.mul(alpha, channelWindow(g, g.square(x), before, after));
+  const s = g.add(squares, attributes.float('bias', 1));
+  const shared = g.mul(dy, x, g.pow(s, -beta - 1));
+  const neighbours = g.mul(2 * alpha * beta, x, channelWindow(g, shared, after, before));
+  return [g.sub(g.mul(dy, g.pow(s, -beta)), neighbours)];
+};
+
+/** y = x/‖x‖ₚ along one axis; 0 where the norm is 0. */
+const lp: VjpRule = ({ g, inputs: [x], outputs: [y], dy, attributes }) => {
+  const p = attributes.int('p', 2);
+  const axes = [attributes.int('axis', -1)];
+  const size = p === 1 ? g.sum(g.abs(x), axes) : g.sqrt(g.sum(g.square(x), axes));
+  const origin = g.equal(size, 0);
+  const direction = p === 1 ? g.sign(x) : y;
+  const dx = g.div(g.sub(dy, g.mul(direction, g.sum(g.mul(dy, y), axes))), g.where(origin, 1, size));
+  return [g.where(origin, 0, dx)];
+};
+
+/** Rules of softmax and of the normalisations. */
+export const normalisationRules = new Map<string, VjpRule>([
+  ['Softmax', softmax],
+  ['LogSoftmax', logSoftmax],
+  ['LayerNormalization', layer],
+  ['RMSNormalization', rms],
+  ['SimplifiedLayerNormalization', rms],
+  ['BatchNormalization', batch],
+  ['InstanceNormalization', instance],
+  ['GroupNormalization', group],
+  ['LRN', localResponse],
+  ['LpNormalization', lp],
+]);

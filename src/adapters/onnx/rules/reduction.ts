@@ -1,0 +1,85 @@
+import { refuse } from '../errors.ts';
+import { reducedAxes } from '../infer/reduction.ts';
+import { inferContext } from '../infer/context.ts';
+import type { Builder } from '../graph/builder.ts';
+import type { Value } from '../graph/graph.ts';
+import type { VjpRule } from '../vjp.ts';
+
+/** dx from x, and from y and dy with the reduced axes kept as size 1. */
+type Reduction = (g: Builder, x: Value, y: Value, dy: Value, axes: readonly number[]) => Value;
+
+const reduction =
+  (dx: Reduction): VjpRule =>
+  ({ g, node, inputs: [x], outputs: [y], dy, attributes }) => {
+    const axes = reducedAxes(inferContext(g, node));
+    if (axes === 'none') return [dx(g, x, y, dy, [])];
+    if (attributes.int('keepdims', 1) === 1) return [dx(g, x, y, dy, axes ?? allOnes(g, y, x))];
+    if (axes === undefined)
+      refuse('its axes are known only at run time; keepdims = 1 or constant axes would do.');
+    const kept = axes.toSorted((a, b) => a - b);
+    return [dx(g, x, g.unsqueeze(y, kept), g.unsqueeze(dy, kept), axes)];
+  };
+
+/** The axes in which y has size 1 and x has not; refused where that cannot be told. */
+function allOnes(g: Builder, y: Value, x: Value): number[] {
+  const [from, to] = [g.shapeOf(x), g.shapeOf(y)];
+  if (!from || !to || to.some((size) => typeof size === 'string')) {
+    refuse('its axes are known only at run time; constant axes would do.');
+  }
+  return to.flatMap((size, axis) => (size === 1 && from[axis] !== 1 ? [axis] : []));
+}
+
+/** Spread over the elements that attain the extremum, evenly where several do. */
+const extremum: Reduction = (g, x, y, dy, axes) => {
+  const chosen = g.mask(g.equal(x, y), y);
+  return g.mul(chosen, g.div(dy, g.sum(chosen, axes)));
+};
+
+/** The product of the others: y/x, or where x is the only zero, the product of the rest. */
+const product: Reduction = (g, x, y, dy, axes) => {
+  const zero = g.equal(x, 0);
+  const nonzero = g.where(zero, 1, x);
+  const zeros = g.sum(g.mask(zero, x), axes);
+  const rest = axes.length === 0 ? nonzero : g.op('ReduceProd', [nonzero, g.integers(axes)]);
+  const others = g.where(g.greater(zeros, 1), 0, rest);
+  return g.mul(dy, g.where(zero, others, g.where(g.greater(zeros, 0), 0, g.div(y, nonzero))));
+};
+
+/** x/‖x‖, and 0 at the origin, as torch has it. */
+const norm: Reduction = (g, x, y, dy) => {
+  const origin = g.equal(y, 0);
+  return g.mul(x, g.where(origin, 0, g.div(dy, g.where(origin, 1, y))));
+};
+
+/** Sum and mean need to know nothing of the axes but which sizes they changed. */
+const spread =
+  (divide: boolean): VjpRule =>
+  ({ g, node, inputs: [x], outputs: [y], dy, attributes }) => {
+    const axes = reducedAxes(inferContext(g, node));
+    const share = divide ? g.mul(dy, g.div(g.count(y, x), g.count(x, x))) : dy;
+    if (axes === 'none' || attributes.int('keepdims', 1) === 1) return [g.expandLike(share, x)];
+    if (axes === undefined)
+      refuse('its axes are known only at run time; keepdims = 1 or constant axes would do.');
+    return [
+      g.expandLike(
+        g.unsqueeze(
+          share,
+          axes.toSorted((a, b) => a - b),
+        ),
+        x,
+      ),
+    ];
+  };
+
+export const reductions = new Map<string, VjpRule>([
+  ['ReduceSum', spread(false)],
+  ['ReduceMean', spread(true)],
+  ['ReduceSumSquare', reduction((g, x, _y, dy) => g.mul(2, x, dy))],
+  ['ReduceL1', reduction((g, x, _y, dy) => g.mul(g.sign(x), dy))],
+  ['ReduceL2', reduction(norm)],
+  ['ReduceLogSum', reduction((g, x, y, dy) => g.expandLike(g.div(dy, g.exp(y)), x))],
+  ['ReduceLogSumExp', reduction((g, x, y, dy) => g.mul(dy, g.exp(g.sub(x, y))))],
+  ['ReduceMax', reduction(extremum)],
+  ['ReduceMin', reduction(extremum)],
+  ['ReduceProd', reduction(product)],
+]);

@@ -1,0 +1,117 @@
+import { refuse } from '../errors.ts';
+import type { Builder } from '../graph/builder.ts';
+import type { Value } from '../graph/graph.ts';
+import { axisFrom, inverse, range } from '../graph/shape.ts';
+import { DType } from '../graph/tensor.ts';
+import type { VjpContext, VjpRule } from '../vjp.ts';
+
+const reshape: VjpRule = ({ g, inputs: [x], dy }) => [g.reshapeLike(dy, x)];
+
+const transpose: VjpRule = ({ g, inputs: [x], dy, attributes }) => {
+  const perm = attributes.ints('perm') ?? range(g.rank(x)).toReversed();
+  return [g.transpose(dy, inverse(perm))];
+};
+
+const expand: VjpRule = ({ g, inputs: [x], dy }) => [g.sumTo(dy, x)];
+
+const concat: VjpRule = ({ g, inputs, dy, needs, attributes }) => {
+  if (inputs.length === 1) return [dy];
+  const axis = axisFrom(attributes.int('axis', 0), g.rank(inputs[0]));
+  const sizes = g.concat(
+    inputs.map((input) => g.sizes(input, [axis])),
+    0,
+  );
+  return g.ops('Split', [dy, sizes], { axis }, inputs.length).map((part, i) => needs(i) && part);
+};
+
+const split: VjpRule = ({ g, outputs, dys, attributes }) => [
+  g.concat(
+    outputs.map((output, k) => dys[k] ?? g.zerosLike(output)),
+    attributes.int('axis', 0),
+  ),
+];
+
+const trilu: VjpRule = ({ g, inputs, dy, attributes }) => [
+  g.op('Trilu', [dy, inputs[1]], { upper: attributes.int('upper', 1) }),
+];
+
+/** Padding undone by negative padding; other modes copy elements, which then gather what their copies got. */
+function pad({ g, inputs: [x, pads, , axes], dy, attributes }: VjpContext) {
+  const mode = attributes.string('mode', 'constant');
+  if (mode === 'constant') return [g.op('Pad', [dy, g.op('Neg', [pads]), undefined, axes || undefined])];
+  return [
+    gatherBack(g, x, dy, (indices) => g.op('Pad', [indices, pads, undefined, axes || undefined], { mode })),
+  ];
+}
+
+const tile: VjpRule = ({ g, inputs: [x, repeats], dy }) => [
+  gatherBack(g, x, dy, (indices) => g.op('Tile', [indices, repeats])),
+];
+
+/** Steps of one are undone by padding with zeros; any other slice by scattering. */
+function slice({ g, inputs, dy }: VjpContext) {
+  const [x, starts, , axesInput, steps] = inputs;
+  const shape = g.shapeOf(x);
+  const from = g.integersOf(starts);
+  const axes = axesInput ? g.integersOf(axesInput) : from?.map((_, i) => i);
+  const unit = !steps || g.integersOf(steps)?.every((step) => step === 1);
+  const before = shape && from && axes && unit ? range(shape.length).map(() => 0) : undefined;
+  axes?.forEach((axis, k) => {
+    if (before === undefined || shape === undefined || from === undefined) return;
+    const i = axisFrom(axis, shape.length);
+    const size = shape[i];
+    if (typeof size === 'number')
+      before[i] = Math.min(size, Math.max(0, from[k] < 0 ? from[k] + size : from[k]));
+    else before[i] = from[k] === 0 ? 0 : NaN;
+  });
+  if (before?.every((count) => count >= 0)) {
+    const begin = g.integers(before);
+    const end = g.sub(g.sub(g.shape(x), g.shape(dy)), begin);
+    return [g.op('Pad', [dy, g.concat([begin, end], 0)])];
+  }
+  return [gatherBack(g, x, dy, (indices) => g.op('Slice', [indices, ...inputs.slice(1)]))];
+}
+
+/**
+ * The rule of any op that only moves and copies elements: numbers each element of x, sends the numbers through
+ * the op to learn where each came to lie, and adds what arrived there.
+ */
+export function gatherBack(g: Builder, x: Value, dy: Value, move: (indices: Value) => Value): Value {
+  const count = g.op('Size', [x]);
+  const numbers = g.op('Range', [g.scalar(0, DType.INT64), count, g.scalar(1, DType.INT64)]);
+  const sources = g.flat(move(g.reshapeLike(numbers, x)));
+  const zeros = g.filled(g.reshape(count, [1]), 0, g.dtypeOf(x));
+  const sum = g.op('ScatterElements', [zeros, sources, g.flat(dy)], { axis: 0, reduction: 'add' });
+  return g.reshapeLike(sum, x);
+}
+
+const depthToSpace: VjpRule = ({ g, dy, attributes }) => {
+  const blocksize = attributes.int('blocksize', 1);
+  if (attributes.string('mode', 'DCR') === 'DCR') return [g.op('SpaceToDepth', [dy], { blocksize })];
+  const [n, c, h, w] = g.shapeOf(dy) ?? refuse('the rank of its input is not known beforehand.');
+  const sizes = [n, c, h, w];
+  if (sizes.slice(2).some((size) => typeof size !== 'number'))
+    refuse('mode CRD needs spatial sizes known beforehand.');
+  const split = g.reshape(dy, [0, 0, Number(h) / blocksize, blocksize, Number(w) / blocksize, blocksize]);
+  const blocks = g.transpose(split, [0, 1, 3, 5, 2, 4]);
+  return [g.reshape(blocks, [0, -1, Number(h) / blocksize, Number(w) / blocksize])];
+};
+
+const spaceToDepth: VjpRule = ({ g, dy, attributes }) => [
+  g.op('DepthToSpace', [dy], { blocksize: attributes.int('blocksize', 1), mode: 'DCR' }),
+];
+
+/** Rules of ops that move, copy and drop elements. */
+export const shapeRules = new Map<string, VjpRule>([
+  ...['Reshape', 'Flatten', 'Squeeze', 'Unsqueeze'].map((op): [string, VjpRule] => [op, reshape]),
+  ['Transpose', transpose],
+  ['Expand', expand],
+  ['Concat', concat],
+  ['Split', split],
+  ['Trilu', trilu],
+  ['Pad', pad],
+  ['Tile', tile],
+  ['Slice', slice],
+  ['DepthToSpace', depthToSpace],
+  ['SpaceToDepth', spaceToDepth],
+]);

@@ -1,0 +1,151 @@
+import type { NodeProto } from 'onnx-buf';
+import { Refusal, type Fault } from './errors.ts';
+import { attributesOf, subgraphsOf } from './graph/attributes.ts';
+import type { Builder } from './graph/builder.ts';
+import { namesIn, type Value } from './graph/graph.ts';
+import type { Shape } from './graph/shape.ts';
+import { opKey, type Cotangents, type VjpContext, type VjpRules } from './vjp.ts';
+
+/** What a reverse sweep finds. */
+export interface Sweep {
+  /** The gradient of the loss with respect to each value of `wrt` that it depends on. */
+  readonly gradients: ReadonlyMap<Value, Value>;
+  /** Every node that has no rule, or whose rule refused it. */
+  readonly faults: readonly Fault[];
+}
+
+/**
+ * Appends to a graph the gradient of one of its scalars, by the reverse mode: each node on a path from `wrt` to
+ * the loss hands the cotangents of its outputs to its inputs.
+ *
+ * @param loss - a scalar of the graph
+ * @param wrt - float values of the graph
+ */
+export function sweep(g: Builder, loss: Value, wrt: readonly Value[], rules: VjpRules): Sweep {
+  const nodes = [...g.proto.node];
+  const active = reachedFrom(g, nodes, new Set(wrt));
+  const needed = reaching(nodes, active, loss);
+  const cotangents = new Map<Value, Value[]>([[loss, [g.filled(g.shape(loss), 1, g.dtypeOf(loss))]]]);
+  const faults: Fault[] = [];
+
+  for (const node of nodes.toReversed()) {
+    const arrived = node.output.map((output) => totalOf(g, cotangents.get(output)));
+    const wanted = node.input.map((input) => needed.has(input));
+    if (!arrived.some(Boolean) || !(wanted.some(Boolean) || captures(node, needed))) continue;
+    let found: Cotangents;
+    try {
+      found = cotangentsOf(g, node, arrived, wanted, rules);
+    } catch (error) {
+      faults.push(faultOf(node, error));
+      // So that faults further up the graph are found too; the result is thrown away.
+      found = node.input.map((input, i) => wanted[i] && g.zerosLike(input));
+    }
+    node.input.forEach((input, i) => {
+      const cotangent = found[i];
+      if (cotangent && wanted[i]) cotangents.set(input, [...(cotangents.get(input) ?? []), cotangent]);
+    });
+  }
+  const gradients = new Map<Value, Value>();
+  for (const name of wrt) {
+    const total = totalOf(g, cotangents.get(name));
+    if (total !== undefined) gradients.set(name, total);
+  }
+  return { gradients, faults };
+}
+
+/** The float values that depend on `sources`. */
+function reachedFrom(
+  g: Builder,
+  nodes: readonly NodeProto[],
+  sources: ReadonlySet<Value>,
+): ReadonlySet<Value> {
+  const active = new Set(sources);
+  for (const node of nodes) {
+    if (!node.input.some((input) => active.has(input)) && !captures(node, active)) continue;
+    for (const output of node.output) {
+      const dtype = g.dtypeOf(output);
+      if (output !== '' && (dtype === undefined || g.isFloat(output))) active.add(output);
+    }
+  }
+  return active;
+}
+
+/** Those of `active` that the loss depends on. */
+function reaching(nodes: readonly NodeProto[], active: ReadonlySet<Value>, loss: Value): ReadonlySet<Value> {
+  const needed = new Set(active.has(loss) ? [loss] : []);
+  for (const node of nodes.toReversed()) {
+    if (!node.output.some((output) => needed.has(output))) continue;
+    for (const name of [...node.input, ...capturedBy(node)]) if (active.has(name)) needed.add(name);
+  }
+  return needed;
+}
+
+function* capturedBy(node: NodeProto): Iterable<string> {
+  for (const graph of subgraphsOf(node)) yield* namesIn(graph);
+}
+
+/** Whether a graph inside the node reads one of `values`. */
+function captures(node: NodeProto, values: ReadonlySet<Value>): boolean {
+  for (const name of capturedBy(node)) if (values.has(name)) return true;
+  return false;
+}
+
+function totalOf(g: Builder, terms: readonly Value[] | undefined): Value | undefined {
+  if (terms === undefined || terms.length < 2) return terms?.[0];
+  return terms.length === 2 ? g.add(terms[0], terms[1]) : g.op('Sum', terms);
+}
+
+function cotangentsOf(
+  g: Builder,
+  node: NodeProto,
+  dys: readonly (Value | undefined)[],
+  wanted: readonly boolean[],
+  rules: VjpRules,
+): Cotangents {
+  const rule = rules.get(opKey(node));
+  if (subgraphsOf(node).length > 0 && rule === undefined) {
+    throw new Refusal(
+      'a graph inside it depends on a parameter; control flow is not differentiated. Freeze that parameter by leaving it out of wrt.',
+    );
+  }
+  if (rule === undefined) throw new Refusal('no rule for its gradient; registerVjp adds one.');
+  node.output.forEach((output, k) => dys[k] && g.floatTypeOf(output));
+  node.input.forEach((input, i) => wanted[i] && g.floatTypeOf(input));
+  const context: VjpContext = {
+    g,
+    node,
+    attributes: attributesOf(node),
+    inputs: node.input,
+    outputs: node.output,
+    dys,
+    get dy() {
+      return dys[0] ?? g.zerosLike(node.output[0]);
+    },
+    needs: (i) => wanted[i] ?? false,
+  };
+  const found = rule(context);
+  found.forEach((cotangent, i) => cotangent && wanted[i] && checkShape(g, cotangent, node.input[i]));
+  return found;
+}
+
+const show = (shape: Shape) => `[${shape.join(', ')}]`;
+
+/** A cotangent of another shape than its value's would be a wrong gradient: it is refused, whatever its rule. */
+function checkShape(g: Builder, cotangent: Value, input: Value): void {
+  const [got, must] = [g.shapeOf(cotangent), g.shapeOf(input)];
+  const fits =
+    got === undefined ||
+    must === undefined ||
+    (got.length === must.length &&
+      got.every((size, i) => size === must[i] || typeof size === 'string' || typeof must[i] === 'string'));
+  if (!fits)
+    throw new Refusal(
+      `its rule gives a cotangent of shape ${show(got)} for ${JSON.stringify(input)} of shape ${show(must)}.`,
+    );
+}
+
+/** A fault at a node, from whatever was thrown there. */
+export function faultOf(node: NodeProto, error: unknown): Fault {
+  const reason = error instanceof Error ? error.message : String(error);
+  return { node: node.name || (node.output[0] ?? ''), op: opKey(node), reason };
+}

@@ -1,0 +1,37 @@
+import type { NodeProto } from 'onnx-buf';
+import type { Attributes } from './graph/attributes.ts';
+import type { Builder } from './graph/builder.ts';
+import type { Value } from './graph/graph.ts';
+
+/** A node on the way of the gradient, as its rule sees it. */
+export interface VjpContext {
+  /** Where the rule writes the nodes of the gradient. */
+  readonly g: Builder;
+  readonly node: NodeProto;
+  readonly attributes: Attributes;
+  /** Names of the inputs; `''` for one left out. */
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+  /** Cotangent of the first output, zeros if nothing depends on it. */
+  readonly dy: Value;
+  /** Cotangents of all outputs; undefined for those that nothing depends on. */
+  readonly dys: readonly (Value | undefined)[];
+  /** Whether a gradient with respect to input i is wanted. */
+  readonly needs: (i: number) => boolean;
+}
+
+/** The cotangent of each input; anything falsy where there is none, or none is wanted. */
+export type Cotangents = readonly (Value | undefined | false)[];
+
+/**
+ * The vector-Jacobian product of one op: from the cotangents of a node's outputs to those of its inputs. Each
+ * must have its input's shape. A rule that will not do a node throws what `refuse` throws.
+ */
+export type VjpRule = (context: VjpContext) => Cotangents;
+
+/** Rules by op; those of other domains than ONNX's own under `domain::op`. */
+export type VjpRules = ReadonlyMap<string, VjpRule>;
+
+/** The key of a node's op in {@link VjpRules}, and its name in messages. */
+export const opKey = ({ domain, opType }: NodeProto): string =>
+  domain === '' || domain === 'ai.onnx' ? opType : `${domain}::${opType}`;
