@@ -11,7 +11,7 @@ export interface Flattened<Tree> {
    *
    * @throws RangeError if the vector's length is not n
    */
-  unflatten(vector: ArrayLike<number>): Tree;
+  readonly unflatten: (vector: ArrayLike<number>) => Tree;
 }
 
 /** Options of {@link flatten}. */
