@@ -9,9 +9,9 @@ import { tfParams, type TfParamSet } from './tfParams.ts';
 /** A loss over tfjs variables as functions of one flat vector. Each call sets the variables to x. */
 export interface OptFuns extends Problem {
   /** f(x). */
-  lossfun(x: ArrayLike<number>): number;
+  readonly lossfun: (x: ArrayLike<number>) => number;
   /** ∇f(x), `[n]`, in `out` or a new vector. */
-  gradfun(x: ArrayLike<number>, out?: Float64Array): Float64Array;
+  readonly gradfun: (x: ArrayLike<number>, out?: Float64Array) => Float64Array;
   /** f(x), and ∇f(x) into `gradient` unless it is null. */
   readonly fg: Objective;
   /** The variables' values when `optfuns` was called, `[n]`. */

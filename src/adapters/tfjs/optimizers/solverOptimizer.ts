@@ -75,7 +75,11 @@ export abstract class SolverOptimizer extends tf.Optimizer {
       ? Object.fromEntries(variableGradients.map(({ name, tensor }) => [name, tensor]))
       : variableGradients;
     const { registeredVariables } = tf.engine();
-    const variables = Object.keys(byName).map((name) => registeredVariables[name]);
+    const variables = Object.keys(byName).map((name) => {
+      const variable = registeredVariables[name];
+      if (!variable) throw new RangeError(`applyGradients: there is no variable named "${name}".`);
+      return variable;
+    });
     this.runFor(variables).applyGradients(byName, this.learningRate);
     this.incrementIterations();
   }

@@ -1,0 +1,159 @@
+import * as tf from '@tensorflow/tfjs';
+import { beforeEach, describe, expect, it } from 'vitest';
+import { bfgs, lbfgs, minimize } from 'quasi-newton';
+import { fitFullBatch, modelProblem } from 'quasi-newton/tfjs';
+import {
+  backends,
+  centralDifferences,
+  expectNoLeak,
+  glorot,
+  relativeDifference,
+  sineData,
+  sineModel,
+  useBackend,
+  weightsOf,
+} from './harness.ts';
+
+/** Two inputs, two outputs with losses and weights of their own, and a regulariser. */
+function forkedModel(): tf.LayersModel {
+  const a = tf.input({ shape: [3], name: 'a' });
+  const b = tf.input({ shape: [2], name: 'b' });
+  const joined = tf.layers.concatenate().apply([a, b]);
+  const hidden = tf.layers
+    .dense({ units: 4, activation: 'tanh', kernelInitializer: glorot(1), kernelRegularizer: 'l1l2' })
+    .apply(joined);
+  const mean = tf.layers.dense({ units: 1, name: 'mean', kernelInitializer: glorot(2) }).apply(hidden);
+  const kind = tf.layers
+    .dense({ units: 2, name: 'kind', activation: 'softmax', kernelInitializer: glorot(3) })
+    .apply(hidden);
+  const outputs = [mean, kind] as tf.SymbolicTensor[];
+  const model = tf.model({ inputs: [a, b], outputs });
+  model.compile({
+    optimizer: 'sgd',
+    loss: ['meanSquaredError', 'categoricalCrossentropy'],
+    metrics: ['mae'],
+  });
+  return model;
+}
+
+function forkedData() {
+  return {
+    x: [tf.randomNormal([12, 3], 0, 1, 'float32', 5), tf.randomNormal([12, 2], 0, 1, 'float32', 6)],
+    y: [
+      tf.randomNormal([12, 1], 0, 1, 'float32', 7),
+      tf.tidy(() => tf.oneHot(tf.tensor1d([0, 1, 1, 0, 0, 1, 0, 1, 1, 0, 1, 0], 'int32'), 2).toFloat()),
+    ],
+  };
+}
+
+describe.each(backends)('modelProblem on %s', (backend) => {
+  beforeEach(() => useBackend(backend));
+
+  it('is the loss that fit reports, regularisers included, for several inputs and outputs', () =>
+    expectNoLeak(async () => {
+      const model = forkedModel();
+      const { x, y } = forkedData();
+      const problem = modelProblem(model, x, y);
+      const f = problem.lossfun(problem.p0);
+      const { history } = await model.fit(x, y, { batchSize: 12, epochs: 1, verbose: 0 });
+      expect(f).toBeCloseTo(history.loss[0] as number, 6);
+      model.optimizer.dispose();
+      model.dispose();
+      tf.dispose([x, y]);
+    }));
+
+  it('has the gradient that central differences give', () =>
+    expectNoLeak(() => {
+      const model = forkedModel();
+      const { x, y } = forkedData();
+      const { gradfun, lossfun, p0 } = modelProblem(model, x, y);
+      expect(relativeDifference(gradfun(p0), centralDifferences(lossfun, p0, 1e-2), 0.1)).toBeLessThan(2e-3);
+      model.dispose();
+      tf.dispose([x, y]);
+    }));
+
+  it('adds up to the same in parts', () =>
+    expectNoLeak(() => {
+      const model = sineModel();
+      model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+      const { x, y } = sineData();
+      const whole = modelProblem(model, x, y);
+      const parts = modelProblem(model, x, y, { batchSize: 33 });
+      expect(parts.lossfun(parts.p0)).toBeCloseTo(whole.lossfun(whole.p0), 6);
+      expect(relativeDifference(parts.gradfun(parts.p0), whole.gradfun(whole.p0))).toBeLessThan(1e-5);
+      model.dispose();
+      tf.dispose([x, y]);
+    }));
+
+  it('is minimised, and the model holds the result', () =>
+    expectNoLeak(() => {
+      const model = sineModel(3);
+      model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+      const { x, y } = sineData();
+      const problem = modelProblem(model, x, y);
+      const result = minimize(problem, bfgs(), { maxIterations: 300 });
+      expect(result.f).toBeLessThan(1e-4);
+      expect(problem.params.copyInto(problem.params.zeros())).toEqual(result.x);
+      model.dispose();
+      tf.dispose([x, y]);
+    }));
+});
+
+describe('fitFullBatch', () => {
+  beforeEach(() => useBackend('cpu'));
+
+  it('tells the run by columns, the start first', () =>
+    expectNoLeak(() => {
+      const model = sineModel();
+      model.compile({ optimizer: 'sgd', loss: 'meanSquaredError', metrics: ['mae'] });
+      const { x, y } = sineData();
+      const result = fitFullBatch(model, x, y, { maxIterations: 20, solver: lbfgs() });
+      const { loss, gradientNorm, evaluations, seconds } = result.history;
+      expect([loss, gradientNorm, evaluations, seconds].map(({ length }) => length)).toEqual([
+        21, 21, 21, 21,
+      ]);
+      expect(Math.min(...loss)).toBe(result.f);
+      expect(String(result)).toMatch(/L-BFGS/);
+      model.dispose();
+      tf.dispose([x, y]);
+    }));
+});
+
+describe('modelProblem refuses', () => {
+  beforeEach(() => useBackend('cpu'));
+
+  it('a model that is not compiled', () =>
+    expectNoLeak(() => {
+      const model = sineModel();
+      const { x, y } = sineData();
+      expect(() => modelProblem(model, x, y)).toThrow(/not compiled; call model.compile/);
+      model.dispose();
+      tf.dispose([x, y]);
+    }));
+
+  it('data of the wrong shape, in the words of tfjs, the model as it was', () =>
+    expectNoLeak(() => {
+      const model = sineModel();
+      model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+      const before = weightsOf(model);
+      const { x, y } = sineData();
+      const [wide, short] = [tf.zeros([100, 2]), tf.zeros([99, 1])];
+      expect(() => modelProblem(model, wide, y)).toThrow(/shape/);
+      expect(() => modelProblem(model, x, wide)).toThrow(/shape/);
+      expect(() => modelProblem(model, x, short)).toThrow(/number of samples/);
+      expect(weightsOf(model)).toEqual(before);
+      model.dispose();
+      tf.dispose([x, y, wide, short]);
+    }));
+
+  it('unknown and wrongly typed options, all at once', () =>
+    expectNoLeak(() => {
+      const model = sineModel();
+      model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+      const { x, y } = sineData();
+      const wrong = { batchSize: 0, batches: 3 } as object;
+      expect(() => modelProblem(model, x, y, wrong)).toThrow(/batchSize.*≥ 1[^]*batches: no such option/);
+      model.dispose();
+      tf.dispose([x, y]);
+    }));
+});
