@@ -1,0 +1,103 @@
+// Packs the project, installs the tarball in an empty folder as a user would, and loads every entry point
+// there: first with no backend installed, then with them; and type-checks a TypeScript user of each.
+import { execFileSync } from 'node:child_process';
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const { exports: entries, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+const names = Object.keys(entries)
+  .filter((entry) => entry !== './package.json')
+  .map((entry) => entry.replace(/^\./, 'quasi-newton'));
+/** Entry points that are about one backend and cannot load without it. */
+const needsBackend = new Set(['quasi-newton/tfjs']);
+
+const folder = mkdtempSync(join(tmpdir(), 'quasi-newton-'));
+try {
+  step('publint', () => run('npx', ['publint', '--strict', '--pack', 'npm'], '.'));
+  const [{ filename, files, size }] = JSON.parse(
+    run('npm', ['pack', '--json', '--pack-destination', folder], '.'),
+  );
+  console.log(`packed: ${files.length} files, ${(size / 1024).toFixed(0)} kB`);
+
+  cpSync('.npmrc', join(folder, '.npmrc'));
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
+  install(filename);
+  for (const name of names) {
+    if (needsBackend.has(name)) {
+      step(`${name} without its backend says what is missing`, () => expectMissing(name, '@tensorflow/tfjs'));
+    } else {
+      step(`${name} loads with no backend installed`, () => load(name));
+    }
+  }
+
+  const backends = ['@tensorflow/tfjs', 'onnxruntime-node', 'typescript', '@types/node'];
+  install(...backends.map((name) => `${name}@${devDependencies[name]}`));
+  for (const name of names) step(`${name} loads with the backends installed`, () => load(name));
+  step('a TypeScript user of all entry points type-checks', typeCheck);
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/** @param {string[]} packages */
+function install(...packages) {
+  run('npm', ['install', '--no-audit', '--no-fund', ...packages], folder);
+}
+
+/** @param {string} name */
+function load(name) {
+  const count = run(
+    'node',
+    ['-e', `import('${name}').then((m) => console.log(Object.keys(m).length))`],
+    folder,
+  );
+  if (!(Number(count) > 0)) throw new Error(`${name} exports nothing.`);
+}
+
+/**
+ * @param {string} name
+ * @param {string} missing
+ */
+function expectMissing(name, missing) {
+  const message = run(
+    'node',
+    ['-e', `import('${name}').then(() => 'loaded', (e) => e.message).then(console.log)`],
+    folder,
+  );
+  if (!message.includes(missing)) throw new Error(`expected a word of ${missing}, got: ${message}`);
+}
+
+function typeCheck() {
+  const imports = names.map((name, i) => `import * as entry${i} from '${name}';`);
+  const uses = names.map((_, i) => `console.log(entry${i});`);
+  // A declaration that does not resolve would be `any`, and `any` goes with everything.
+  const typed = `
+    import { lbfgs, minimize } from 'quasi-newton';
+    const { x } = minimize({ p0: Float64Array.of(1), fg: () => 0 }, lbfgs());
+    console.log(x satisfies Float64Array);
+    // @ts-expect-error x is no string
+    console.log(x satisfies string);`;
+  writeFileSync(join(folder, 'user.ts'), [...imports, ...uses, typed].join('\n'));
+  const options = ['--noEmit', '--strict', '--skipLibCheck', '--target', 'es2023', '--module', 'nodenext'];
+  run('npx', ['tsc', ...options, 'user.ts'], folder);
+}
+
+/**
+ * @param {string} what
+ * @param {() => void} check
+ */
+function step(what, check) {
+  check();
+  console.log(`ok: ${what}`);
+}
+
+/**
+ * Runs a command and returns what it prints; what it complains of is shown if it fails.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ * @param {string} cwd
+ */
+function run(command, args, cwd) {
+  return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+}
