@@ -26,11 +26,27 @@ export type { TraceEntry } from './core/trace.ts';
 
 export { adam, type AdamOptions, type AdamState } from './solvers/adam.ts';
 export { auto } from './solvers/auto.ts';
-export { bfgs, type BfgsOptions, type DenseMemory } from './solvers/bfgs.ts';
+export { bfgs, type BfgsOptions } from './solvers/bfgs.ts';
+export type { DenseMemory } from './solvers/broyden.ts';
+export {
+  conjugateGradient,
+  type ConjugateGradientMemory,
+  type ConjugateGradientOptions,
+} from './solvers/conjugateGradient.ts';
 export { gradientDescent, type GradientDescentOptions } from './solvers/gradientDescent.ts';
 export { lbfgs, type LbfgsMemory, type LbfgsOptions } from './solvers/lbfgs.ts';
 export { lineSearchSolver, type Descent, type LineSearchState } from './solvers/lineSearchSolver.ts';
-export type { InitialStep, LastStep } from './solvers/initialStep.ts';
+export { slbfgs, type SlbfgsMemory, type SlbfgsOptions } from './solvers/slbfgs.ts';
+export { ssbfgs, type SsbfgsOptions } from './solvers/ssbfgs.ts';
+export { ssbroyden, type SsbroydenOptions } from './solvers/ssbroyden.ts';
+export {
+  hagerZhangStep,
+  previousStep,
+  quadraticStep,
+  staticStep,
+  type InitialStep,
+  type LastStep,
+} from './solvers/initialStep.ts';
 export type { LineState } from './solvers/searchAlong.ts';
 export type {
   AskPhi,
@@ -39,4 +55,7 @@ export type {
   LineSearchResult,
   Phi,
 } from './solvers/linesearch/lineSearch.ts';
+export { backtracking, type BacktrackingOptions } from './solvers/linesearch/backtracking.ts';
+export { fixedStep, type FixedStepOptions } from './solvers/linesearch/fixedStep.ts';
+export { hagerZhang, type HagerZhangOptions } from './solvers/linesearch/hagerZhang.ts';
 export { strongWolfe, type StrongWolfeOptions } from './solvers/linesearch/strongWolfe.ts';

@@ -51,7 +51,7 @@ function* iterate(
   const { p0, precision = 'float64' } = task;
   const batches = task.nextBatch !== undefined;
   const meter = startMeter(options);
-  const state = solver.init({ n: p0.length, precision });
+  const state = solver.init({ n: p0.length, precision, stochastic: batches });
   const trace: TraceEntry[] = [];
   if (options.showTrace) console.log(traceHeading);
 
@@ -87,6 +87,11 @@ function* iterate(
     }
     const before = state.f;
     const outcome = yield* metered(solver.step(state), meter, options.signal);
+    // A mini-batch that allows no step is passed over: x stays, and the next one is tried.
+    if (batches && outcome.kind === 'failed' && outcome.termination === 'lineSearchFailed') {
+      alpha = 0;
+      continue;
+    }
     if (outcome.kind === 'failed') {
       termination = outcome.termination;
       break;

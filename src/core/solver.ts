@@ -17,6 +17,8 @@ export interface Setting {
   /** Number of unknowns. */
   readonly n: number;
   readonly precision: Precision;
+  /** Whether f changes from step to step, with the mini-batch. @defaultValue `false` */
+  readonly stochastic?: boolean;
 }
 
 /**

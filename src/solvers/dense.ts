@@ -26,3 +26,42 @@ export function multiply(matrix: Float64Array, alpha: number, x: Float64Array, o
     out[i] = alpha * (s0 + s1 + (s2 + s3));
   }
 }
+
+/**
+ * `A ← scale·A + a·uuᵀ + b·(uvᵀ + vuᵀ) + c·vvᵀ` for a symmetric matrix `[n, n]`; overwrites u and v.
+ *
+ * The three terms are first written as two squares ±wwᵀ ± zzᵀ: that is less work, and since the products
+ * commute, the result is symmetric to the last bit.
+ */
+export function addSquares(
+  matrix: Float64Array,
+  scale: number,
+  [a, b, c]: readonly [a: number, b: number, c: number],
+  u: Float64Array,
+  v: Float64Array,
+): void {
+  const n = u.length;
+  // Complete the square in u where a is the larger, as in elimination with a pivot; else in v.
+  const pivotU = Math.abs(a) * squaredNorm(u) >= Math.abs(c) * squaredNorm(v);
+  const [p, q, pivot, rest] = pivotU ? [u, v, a, c - (b * b) / a] : [v, u, c, a - (b * b) / c];
+  const mix = b / pivot;
+  const rootP = Math.sqrt(Math.abs(pivot));
+  const rootQ = Math.sqrt(Math.abs(rest));
+  for (let i = 0; i < n; i++) {
+    p[i] = rootP * (p[i] + mix * q[i]);
+    q[i] *= rootQ;
+  }
+  const signP = Math.sign(pivot);
+  const signQ = Math.sign(rest);
+  for (let i = 0, row = 0; i < n; i++, row += n) {
+    const pi = signP * p[i];
+    const qi = signQ * q[i];
+    for (let j = 0; j < n; j++) matrix[row + j] = scale * matrix[row + j] + (pi * p[j] + qi * q[j]);
+  }
+}
+
+function squaredNorm(x: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += x[i] * x[i];
+  return sum;
+}

@@ -1,6 +1,7 @@
-import { checkOptions, objectWith } from '../core/options.ts';
+import { checkOptions } from '../core/options.ts';
 import { scaleInto } from '../core/vector.ts';
 import { previousStep } from './initialStep.ts';
+import { lineSearchRule } from './lineSearchOption.ts';
 import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
 import { strongWolfe } from './linesearch/strongWolfe.ts';
 import type { Solver } from '../core/solver.ts';
@@ -21,16 +22,14 @@ export interface GradientDescentOptions {
 export function gradientDescent(
   options: GradientDescentOptions = {},
 ): Solver<LineSearchState<Record<string, never>>> {
-  checkOptions('gradientDescent', options, {
-    lineSearch: objectWith('a line search such as strongWolfe()', 'search'),
-  });
+  checkOptions('gradientDescent', options, { lineSearch: lineSearchRule });
   const { lineSearch = strongWolfe() } = options;
   return lineSearchSolver({
     name: 'gradientDescent',
     describe: () => `Gradient descent (${lineSearch.name})`,
     descent: steepest,
     lineSearch,
-    initialStep: previousStep,
+    initialStep: previousStep(),
   });
 }
 

@@ -1,4 +1,5 @@
 import { normInf } from '../core/vector.ts';
+import type { AskPhi, Phi } from './linesearch/lineSearch.ts';
 import type { LineState } from './searchAlong.ts';
 
 /** The last accepted step of a solver; all NaN before the first. */
@@ -6,27 +7,89 @@ export interface LastStep {
   alpha: number;
   /** φ′(0) along its direction. */
   slope: number;
+  /** φ(0). */
+  value: number;
 }
 
 /**
- * Chooses the first step a line search tries.
+ * Chooses the first step a line search tries: a number, or a scalar coroutine that looks at φ first.
  *
  * @param fresh - the direction is the plain negative gradient: nothing is known of f's scale
  * @param slope - φ′(0) along the direction
  */
-export type InitialStep = (state: LineState, fresh: boolean, slope: number, last: LastStep) => number;
-
-/** min(1, 1/‖∇f‖∞) along a plain gradient, else 1: the step of quasi-Newton directions, which carry their own scale. */
-export const unitStep: InitialStep = (state, fresh) => (fresh ? Math.min(1, 1 / normInf(state.gradient)) : 1);
+export type InitialStep = (
+  state: LineState,
+  fresh: boolean,
+  slope: number,
+  last: LastStep,
+) => number | Generator<AskPhi, number, Phi>;
 
 /**
- * The step that would lower f to first order as much as the last one did, for directions without a scale.
+ * Always the same first step; along a plain gradient min(1, 1/‖∇f‖∞) times it. The rule for quasi-Newton
+ * directions, which carry their own scale.
  *
- * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., eq. (3.60) and the text before it
+ * @param alpha - default 1
  */
-export const previousStep: InitialStep = (state, _fresh, slope, last) => {
-  const alpha = (last.alpha * last.slope) / slope;
-  return Number.isFinite(alpha) && alpha > 0
-    ? Math.min(alpha, 10 * last.alpha)
-    : unitStep(state, true, slope, last);
-};
+export function staticStep(alpha = 1): InitialStep {
+  return (state, fresh) => (fresh ? alpha * cautiousStep(state) : alpha);
+}
+
+/** min(1, 1/‖∇f‖∞) along −∇f. */
+const cautiousStep = (state: LineState): number => Math.min(1, 1 / normInf(state.gradient));
+
+/**
+ * The step that would lower f to first order as much as the last one did, and at most ten times the last:
+ * for directions without a scale.
+ *
+ * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., the text before eq. (3.60)
+ */
+export function previousStep(): InitialStep {
+  return (state, _fresh, slope, last) => {
+    const alpha = (last.alpha * last.slope) / slope;
+    return alpha > 0 && Number.isFinite(alpha) ? Math.min(alpha, 10 * last.alpha) : cautiousStep(state);
+  };
+}
+
+/**
+ * The minimiser of the parabola through the last two values of f and the slope: 2(fₖ − fₖ₋₁)/φ′(0), a
+ * little stretched so that steps of 1 are reached, and at most 1.
+ *
+ * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., eq. (3.60)
+ */
+export function quadraticStep(): InitialStep {
+  return (state, _fresh, slope, last) => {
+    const alpha = (1.01 * 2 * (state.f - last.value)) / slope;
+    return alpha > 0 && Number.isFinite(alpha) ? Math.min(1, alpha) : cautiousStep(state);
+  };
+}
+
+/** ψ₀, ψ₁ and ψ₂ of Hager & Zhang. */
+const PSI0 = 0.01;
+const PSI1 = 0.1;
+const PSI2 = 2;
+
+/**
+ * The rule of CG_DESCENT: tries a tenth of the last step, and takes the minimiser of the parabola through
+ * what it finds, or twice the last step where that parabola has none. One evaluation of f without its gradient.
+ *
+ * @see Hager & Zhang (2006), Algorithm 851: CG_DESCENT, ACM TOMS 32(1), I0–I2 of section 4,
+ *   doi:10.1145/1132973.1132979
+ */
+export function hagerZhangStep(): InitialStep {
+  return (state, _fresh, slope, last) =>
+    last.alpha > 0 ? interpolatedStep(state.f, slope, last.alpha) : firstOfAll(state, slope);
+}
+
+function* interpolatedStep(value: number, slope: number, last: number): Generator<AskPhi, number, Phi> {
+  const alpha = PSI1 * last;
+  const phi = yield { alpha, slope: false };
+  const curvature = (phi.value - value - slope * alpha) / (alpha * alpha);
+  return phi.value <= value && curvature > 0 ? -slope / (2 * curvature) : PSI2 * last;
+}
+
+/** The very first step: a hundredth of x's size, or of what would bring f to 0, along −∇f. */
+function firstOfAll(state: LineState, slope: number): number {
+  const size = normInf(state.x);
+  if (size > 0) return (PSI0 * size) / normInf(state.gradient);
+  return state.f === 0 ? 1 : (PSI0 * Math.abs(state.f)) / -slope;
+}

@@ -1,9 +1,12 @@
-import { checkOptions, integerFrom, objectWith } from '../core/options.ts';
+import { checkOptions, integerFrom } from '../core/options.ts';
 import { addScaled, dot, scaleInto, subtract } from '../core/vector.ts';
+import { CURVATURE_EPSILON, pairProducts } from './curvature.ts';
+import { lineSearchRule } from './lineSearchOption.ts';
 import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
 import { strongWolfe } from './linesearch/strongWolfe.ts';
 import type { Solver } from '../core/solver.ts';
 import type { LineSearch } from './linesearch/lineSearch.ts';
+import type { LineState } from './searchAlong.ts';
 
 /** Options of {@link lbfgs}. */
 export interface LbfgsOptions {
@@ -35,9 +38,6 @@ export interface LbfgsMemory {
   gamma: number;
 }
 
-/** A pair counts only if sᵀy > eps·yᵀy: relative, so that no scale of f or x is favoured. */
-export const CURVATURE_EPSILON = 2 ** -52;
-
 /**
  * Limited-memory BFGS: the method to begin with, for tens to millions of unknowns.
  *
@@ -56,7 +56,7 @@ export const CURVATURE_EPSILON = 2 ** -52;
 export function lbfgs(options: LbfgsOptions = {}): Solver<LineSearchState<LbfgsMemory>> {
   checkOptions('lbfgs', options, {
     memory: integerFrom(1),
-    lineSearch: objectWith('a line search such as strongWolfe()', 'search'),
+    lineSearch: lineSearchRule,
   });
   const { lineSearch = strongWolfe() } = options;
   const memoryFor = (n: number) => options.memory ?? defaultMemory(n);
@@ -115,31 +115,15 @@ function twoLoop(
 }
 
 /** Puts the step's pair in the place of the oldest, unless its curvature is lost in rounding. */
-function storePair(
-  memory: LbfgsMemory,
-  {
-    x,
-    gradient,
-    trial,
-    trialGradient,
-  }: { x: Float64Array; gradient: Float64Array; trial: Float64Array; trialGradient: Float64Array },
-): void {
+function storePair(memory: LbfgsMemory, step: LineState): void {
+  const { sy, yy } = pairProducts(step);
+  if (!(sy > CURVATURE_EPSILON * yy)) return;
   const m = memory.rho.length;
-  const i = memory.next;
-  // The oldest pair is overwritten before it is known whether the new one will do; where it will not,
-  // the oldest is lost, which costs less than a buffer of 2n numbers.
-  const s = (memory.s[i] ??= new Float64Array(x.length));
-  const y = (memory.y[i] ??= new Float64Array(x.length));
-  subtract(trial, x, s);
-  subtract(trialGradient, gradient, y);
-  const sy = dot(s, y);
-  const yy = dot(y, y);
-  if (!(sy > CURVATURE_EPSILON * yy)) {
-    memory.count = Math.min(memory.count, m - 1);
-    return;
-  }
-  memory.rho[i] = 1 / sy;
+  const slot = memory.next;
+  subtract(step.trial, step.x, (memory.s[slot] ??= new Float64Array(step.x.length)));
+  subtract(step.trialGradient, step.gradient, (memory.y[slot] ??= new Float64Array(step.x.length)));
+  memory.rho[slot] = 1 / sy;
   memory.gamma = sy / yy;
-  memory.next = (i + 1) % m;
+  memory.next = (slot + 1) % m;
   memory.count = Math.min(memory.count + 1, m);
 }

@@ -1,9 +1,9 @@
 import { dot, normInf, scaleInto } from '../core/vector.ts';
 import { acceptTrial, lineState, searchAlong, type LineState } from './searchAlong.ts';
-import { unitStep, type InitialStep, type LastStep } from './initialStep.ts';
+import { staticStep, type InitialStep, type LastStep } from './initialStep.ts';
 import type { Asks } from '../core/question.ts';
 import type { Setting, Solver, StepOutcome } from '../core/solver.ts';
-import type { LineSearch } from './linesearch/lineSearch.ts';
+import type { AskPhi, LineSearch, LineSearchResult, Phi } from './linesearch/lineSearch.ts';
 
 /**
  * How a method chooses its direction: the part in which line-search methods differ.
@@ -28,17 +28,23 @@ export interface LineSearchState<Memory> extends LineState {
   readonly last: LastStep;
   /** How often {@link LineState.epsilon} has been raised. */
   growths: number;
+  /** Mini-batches in a row that ended without a step. */
+  failures: number;
 }
 
 /** How often the noise allowance may grow tenfold, to 0.1·|f|. */
 const MAX_GROWTHS = 5;
+
+/** After so many mini-batches in a row without a step, the memory is forgotten. */
+const MAX_BATCH_FAILURES = 3;
 
 /**
  * Makes a solver of a {@link Descent} and a line search.
  *
  * Where a search fails, the noise it allows for grows tenfold and it is tried again; then the memory is
  * forgotten, so that the direction is −∇f; and only when that too fails does the solver give up. A step
- * that lowers f without meeting the search's conditions is taken for progress.
+ * that lowers f without meeting the search's conditions is taken for progress. On mini-batches a failed
+ * search fails the step at once, and it is for the driver to go on with the next batch.
  */
 export function lineSearchSolver<Memory>(solver: {
   readonly name: string;
@@ -47,20 +53,25 @@ export function lineSearchSolver<Memory>(solver: {
   readonly lineSearch: LineSearch;
   readonly initialStep?: InitialStep;
 }): Solver<LineSearchState<Memory>> {
-  const { name, describe, descent, lineSearch, initialStep = unitStep } = solver;
+  const { name, describe, descent, lineSearch, initialStep = staticStep() } = solver;
 
   function* step(state: LineSearchState<Memory>): Asks<StepOutcome> {
     const { memory } = state;
     for (;;) {
       const slope = pointDownhill(descent, state);
-      const alpha0 = initialStep(state, descent.isFresh(memory), slope, state.last);
-      const result = yield* searchAlong(state, lineSearch, slope, alpha0);
+      const result = yield* searchAlong(state, search(state, slope));
       const alpha = result._tag === 'Right' ? result.right : result.left.alpha;
       if (alpha > 0) {
+        const value = state.f;
         descent.update(memory, state, alpha);
         acceptTrial(state);
-        Object.assign(state.last, { alpha, slope });
+        state.failures = 0;
+        Object.assign(state.last, { alpha, slope, value });
         return { kind: 'accepted', alpha, moved: alpha * normInf(state.direction) };
+      }
+      if (state.stochastic) {
+        if (++state.failures >= MAX_BATCH_FAILURES) descent.forget(memory);
+        return { kind: 'failed', termination: 'lineSearchFailed' };
       }
       if (state.growths < MAX_GROWTHS) {
         state.growths++;
@@ -73,15 +84,22 @@ export function lineSearchSolver<Memory>(solver: {
     }
   }
 
+  function* search(state: LineSearchState<Memory>, slope: number): Generator<AskPhi, LineSearchResult, Phi> {
+    const first = initialStep(state, descent.isFresh(state.memory), slope, state.last);
+    const alpha0 = typeof first === 'number' ? first : yield* first;
+    return yield* lineSearch.search({ value: state.f, slope }, alpha0, state.epsilon * Math.abs(state.f));
+  }
+
   return {
     name,
-    descends: true,
+    descends: lineSearch.descends,
     describe,
     init: (setting) => ({
       ...lineState(setting),
       memory: descent.init(setting),
-      last: { alpha: NaN, slope: NaN },
+      last: { alpha: NaN, slope: NaN, value: NaN },
       growths: 0,
+      failures: 0,
     }),
     step,
     direction: (state, out) => descent.direction(state.memory, state.gradient, out),

@@ -1,6 +1,6 @@
 import { evaluate, type Asks, type Evaluate } from '../core/question.ts';
 import { addScaled, dot, roundToFloat32 } from '../core/vector.ts';
-import { notFound, type LineSearch, type LineSearchResult } from './linesearch/lineSearch.ts';
+import { notFound, type AskPhi, type LineSearchResult, type Phi } from './linesearch/lineSearch.ts';
 import type { Iterate, Setting } from '../core/solver.ts';
 
 /** What a search along a direction needs beside the iterate. */
@@ -17,12 +17,17 @@ export interface LineState extends Iterate {
   epsilon: number;
   /** Whether the model sees x rounded to float32. */
   readonly rounded: boolean;
+  /** Whether f changes from step to step, with the mini-batch. */
+  readonly stochastic: boolean;
 }
 
 /** The relative noise of f assumed at first. */
 export const EPSILON = 1e-6;
 
-export function lineState({ n, precision }: Setting): LineState {
+/** One mini-batch is not worth more evaluations of a search than this. */
+const MAX_BATCH_EVALUATIONS = 6;
+
+export function lineState({ n, precision, stochastic = false }: Setting): LineState {
   return {
     x: new Float64Array(n),
     gradient: new Float64Array(n),
@@ -33,26 +38,25 @@ export function lineState({ n, precision }: Setting): LineState {
     trialF: NaN,
     epsilon: EPSILON,
     rounded: precision === 'float32',
+    stochastic,
   };
 }
 
 /**
- * Runs `lineSearch` along `state.direction`, whose slope at 0 is given.
+ * Runs a scalar search along `state.direction`.
  *
  * On success, and on a failure that names a step, `trial`, `trialF` and `trialGradient` are those of the
  * step returned.
  */
 export function* searchAlong(
   state: LineState,
-  lineSearch: LineSearch,
-  slope: number,
-  alpha0: number,
+  search: Generator<AskPhi, LineSearchResult, Phi>,
 ): Asks<LineSearchResult> {
-  const search = lineSearch.search({ value: state.f, slope }, alpha0, state.epsilon * Math.abs(state.f));
   let last: number = NaN;
   let hasGradient = false;
   let turn = search.next();
-  while (!turn.done) {
+  for (let evaluations = 0; !turn.done; evaluations++) {
+    if (state.stochastic && evaluations >= MAX_BATCH_EVALUATIONS) return notFound('maxEvaluations', 0);
     const { alpha, slope: wanted } = turn.value;
     state.trialF = yield at(state, alpha, wanted);
     last = alpha;

@@ -30,6 +30,8 @@ export type LineSearchResult = Either<LineSearchFailure, number>;
 export interface LineSearch {
   /** As reports name it: `'Moré–Thuente'`. */
   readonly name: string;
+  /** Whether the steps it finds lower φ, to within its noise. */
+  readonly descends: boolean;
   /**
    * @param phi0 - φ(0) and φ′(0) < 0
    * @param alpha0 - the first step to try, > 0

@@ -46,6 +46,7 @@ export function strongWolfe(options: StrongWolfeOptions = {}): LineSearch {
 
   return {
     name: 'Moré–Thuente',
+    descends: true,
     *search(phi0, alpha0, slack) {
       const decrease = c1 * phi0.slope;
       const start: Trial = { alpha: 0, value: phi0.value, slope: phi0.slope };

@@ -1,0 +1,96 @@
+import { dot, subtract } from '../core/vector.ts';
+import { addSquares, multiply, setIdentity } from './dense.ts';
+import { CURVATURE_EPSILON } from './curvature.ts';
+import type { Descent } from './lineSearchSolver.ts';
+
+/** The inverse Hessian estimate and the scratch of its update. */
+export interface DenseMemory {
+  /** H, symmetric, `[n, n]` row by row. */
+  readonly inverse: Float64Array;
+  /** `[n]` */
+  readonly s: Float64Array;
+  /** `[n]` */
+  readonly y: Float64Array;
+  /** Hy, `[n]` */
+  readonly hy: Float64Array;
+  /** Number of updates H has seen; at 0 it is the identity. */
+  updates: number;
+}
+
+/** A member of Broyden's family: `phi` 1 is BFGS, 0 is DFP; `tau` scales H before the update. */
+export interface BroydenMember {
+  readonly phi: number;
+  readonly tau: number;
+}
+
+/** The curvature of a step under the old estimate H = B⁻¹ and under f. */
+export interface StepCurvature {
+  readonly n: number;
+  /** b = sᵀBs/sᵀy */
+  readonly b: number;
+  /** h = yᵀHy/sᵀy */
+  readonly h: number;
+}
+
+/**
+ * A dense inverse Hessian estimate, updated within Broyden's family.
+ *
+ * @param member - chooses the update for a step
+ * @param initialDiagonal - H before the first update, from sᵀy and yᵀy
+ * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., section 6.3
+ */
+export function broydenFamily(
+  member: (curvature: StepCurvature) => BroydenMember,
+  initialDiagonal: (sy: number, yy: number) => number,
+): Descent<DenseMemory> {
+  return {
+    init: ({ n }) => ({
+      inverse: setIdentity(new Float64Array(n * n), n, 1),
+      s: new Float64Array(n),
+      y: new Float64Array(n),
+      hy: new Float64Array(n),
+      updates: 0,
+    }),
+    direction: ({ inverse }, gradient, out) => multiply(inverse, -1, gradient, out),
+    update(memory, { x, gradient, trial, trialGradient }, alpha) {
+      const { inverse, s, y, hy } = memory;
+      const n = x.length;
+      subtract(trial, x, s);
+      subtract(trialGradient, gradient, y);
+      const sy = dot(s, y);
+      const yy = dot(y, y);
+      if (!(sy > CURVATURE_EPSILON * yy)) return;
+      if (memory.updates === 0) setIdentity(inverse, n, initialDiagonal(sy, yy));
+      multiply(inverse, 1, y, hy);
+      const yHy = dot(y, hy);
+      // B is not stored: s = −αHg gives Bs = −αg.
+      const { phi, tau } = member({ n, b: (-alpha * dot(s, gradient)) / sy, h: yHy / sy });
+      updateInverse(inverse, memory, sy, yHy, phi, tau);
+      memory.updates++;
+    },
+    forget(memory) {
+      setIdentity(memory.inverse, memory.s.length, 1);
+      memory.updates = 0;
+    },
+    isFresh: ({ updates }) => updates === 0,
+  };
+}
+
+/**
+ * `H ← [H − Hy(Hy)ᵀ/yᵀHy + φ·yᵀHy·vvᵀ]/τ + ssᵀ/sᵀy`, v = s/sᵀy − Hy/yᵀHy, expanded in s and Hy.
+ *
+ * Overwrites s and hy.
+ */
+function updateInverse(
+  inverse: Float64Array,
+  { s, hy }: DenseMemory,
+  sy: number,
+  yHy: number,
+  phi: number,
+  tau: number,
+): void {
+  const ss = ((phi / tau) * (yHy / sy) + 1) / sy;
+  const mixed = -phi / (tau * sy);
+  const hyhy = (phi - 1) / (tau * yHy);
+  addSquares(inverse, 1 / tau, [ss, mixed, hyhy], s, hy);
+}

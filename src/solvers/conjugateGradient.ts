@@ -1,0 +1,121 @@
+import { checkOptions, nonNegative, oneOf, positive, callable } from '../core/options.ts';
+import { addScaled, dot, scaleInto } from '../core/vector.ts';
+import { hagerZhangStep, type InitialStep } from './initialStep.ts';
+import { lineSearchRule } from './lineSearchOption.ts';
+import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
+import { hagerZhang } from './linesearch/hagerZhang.ts';
+import type { Solver } from '../core/solver.ts';
+import type { LineSearch } from './linesearch/lineSearch.ts';
+
+/** Options of {@link conjugateGradient}. */
+export interface ConjugateGradientOptions {
+  /**
+   * How much of the last direction is kept: Hager & Zhang's β, or Polak and Ribière's, never below 0.
+   *
+   * @defaultValue `'hagerZhang'`
+   */
+  readonly beta?: 'hagerZhang' | 'polakRibiere';
+  /** Lower bound η·dᵀ∇f/dᵀd on β. @defaultValue `0.4` */
+  readonly eta?: number;
+  /** θ of Hager & Zhang's β = (y − θ‖y‖²/(dᵀy)·d)ᵀ∇f/dᵀy; 2 is that of their first paper. @defaultValue `1` */
+  readonly theta?: number;
+  /** @defaultValue `hagerZhang()` */
+  readonly lineSearch?: LineSearch;
+  /** @defaultValue `hagerZhangStep()` */
+  readonly initialStep?: InitialStep;
+}
+
+/** The last direction, and how much of it the next one keeps. */
+export interface ConjugateGradientMemory {
+  /** `[n]` */
+  readonly previous: Float64Array;
+  /** 0 where the next direction is −∇f. */
+  beta: number;
+}
+
+/**
+ * Nonlinear conjugate gradients (CG_DESCENT): six vectors of memory, however many unknowns. It takes more
+ * evaluations than {@link lbfgs}, which is to be preferred wherever its memory can be had.
+ *
+ * @throws RangeError naming every option that is wrong
+ * @see Hager & Zhang (2006), Algorithm 851: CG_DESCENT, ACM TOMS 32(1), doi:10.1145/1132973.1132979; Hager &
+ *   Zhang (2013), The limited memory conjugate gradient method, SIAM J. Optim. 23(4), for θ = 1 and η·dᵀ∇f/dᵀd
+ */
+export function conjugateGradient(
+  options: ConjugateGradientOptions = {},
+): Solver<LineSearchState<ConjugateGradientMemory>> {
+  checkOptions('conjugateGradient', options, {
+    beta: oneOf('hagerZhang', 'polakRibiere'),
+    eta: nonNegative,
+    theta: positive,
+    lineSearch: lineSearchRule,
+    initialStep: callable,
+  });
+  const { beta = 'hagerZhang', eta = 0.4, theta = 1 } = options;
+  const { lineSearch = hagerZhang(), initialStep = hagerZhangStep() } = options;
+  const title = beta === 'hagerZhang' ? 'Hager–Zhang' : 'Polak–Ribière+';
+  return lineSearchSolver({
+    name: 'conjugateGradient',
+    describe: () => `Conjugate gradient (${title}, ${lineSearch.name})`,
+    descent: beta === 'hagerZhang' ? conjugate(hagerZhangBeta(eta, theta)) : conjugate(polakRibiereBeta),
+    lineSearch,
+    initialStep,
+  });
+}
+
+/** The products β is made of; d the last direction, g and g⁺ the gradients before and after it. */
+interface Products {
+  /** yᵀg⁺ */
+  readonly yg: number;
+  /** dᵀy */
+  readonly dy: number;
+  /** yᵀy */
+  readonly yy: number;
+  /** dᵀg */
+  readonly dg: number;
+  /** dᵀg⁺ */
+  readonly dgNext: number;
+  /** dᵀd */
+  readonly dd: number;
+  /** gᵀg */
+  readonly gg: number;
+}
+
+/** Hager & Zhang (2013), eq. (3.1) and (3.2), with θ in the place of 1. */
+function hagerZhangBeta(eta: number, theta: number): (products: Products) => number {
+  return ({ yg, dy, yy, dg, dgNext, dd }) =>
+    Math.max((yg - (theta * yy * dgNext) / dy) / dy, (eta * dg) / dd);
+}
+
+/** Nocedal & Wright (2006), eq. (5.44) and (5.45). */
+const polakRibiereBeta = ({ yg, gg }: Products): number => Math.max(0, yg / gg);
+
+function conjugate(choose: (products: Products) => number): Descent<ConjugateGradientMemory> {
+  return {
+    init: ({ n }) => ({ previous: new Float64Array(n), beta: 0 }),
+    direction({ previous, beta }, gradient, out) {
+      scaleInto(-1, gradient, out);
+      if (beta !== 0) addScaled(out, beta, previous, out);
+    },
+    update(memory, { direction, gradient, trialGradient }) {
+      const beta = choose(products(direction, gradient, trialGradient));
+      memory.beta = Number.isFinite(beta) ? beta : 0;
+      memory.previous.set(direction);
+    },
+    forget: (memory) => Object.assign(memory, { beta: 0 }),
+    isFresh: ({ beta }) => beta === 0,
+  };
+}
+
+function products(d: Float64Array, g: Float64Array, gNext: Float64Array): Products {
+  let yg = 0;
+  let yy = 0;
+  for (let i = 0; i < g.length; i++) {
+    const y = gNext[i] - g[i];
+    yg += y * gNext[i];
+    yy += y * y;
+  }
+  const dg = dot(d, g);
+  const dgNext = dot(d, gNext);
+  return { yg, yy, dg, dgNext, dy: dgNext - dg, dd: dot(d, d), gg: dot(g, g) };
+}

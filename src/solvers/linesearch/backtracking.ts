@@ -1,0 +1,92 @@
+import { checkOptions, integerFrom, numberBetween, numberIn, oneOf } from '../../core/options.ts';
+import { found, isFinitePhi, notFound, type LineSearch } from './lineSearch.ts';
+
+/** Options of {@link backtracking}. */
+export interface BacktrackingOptions {
+  /** Sufficient decrease (Armijo): φ(α) ≤ φ(0) + c1·α·φ′(0). @defaultValue `1e-4` */
+  readonly c1?: number;
+  /**
+   * How the next step is chosen: the minimiser of the parabola through φ(0), φ′(0), φ(α), of the cubic
+   * through the last two trials, or simply `maxShrink`·α.
+   *
+   * @defaultValue `'cubic'`
+   */
+  readonly interpolation?: 'cubic' | 'quadratic' | 'none';
+  /** The next step is at least this fraction of the last. @defaultValue `0.1` */
+  readonly minShrink?: number;
+  /** And at most this. @defaultValue `0.5` */
+  readonly maxShrink?: number;
+  /** Evaluations a search may take. @defaultValue `40` */
+  readonly maxEvaluations?: number;
+}
+
+/**
+ * Backtracking from the first step until f has decreased sufficiently; the curvature condition is left to chance.
+ *
+ * For directions whose natural step is 1 and losses whose slopes are not to be trusted. Gradients come with
+ * every trial, since most first trials are accepted and need one.
+ *
+ * @throws RangeError naming every option that is wrong
+ * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., Algorithm 3.1 and eq. (3.57)–(3.59);
+ *   Dennis & Schnabel (1983), Algorithm A6.3.1
+ */
+export function backtracking(options: BacktrackingOptions = {}): LineSearch {
+  checkOptions('backtracking', options, {
+    c1: numberIn(0, 0.5),
+    interpolation: oneOf('cubic', 'quadratic', 'none'),
+    minShrink: numberBetween(0, 1),
+    maxShrink: numberBetween(0, 1),
+    maxEvaluations: integerFrom(1),
+  });
+  const { c1 = 1e-4, interpolation = 'cubic', maxEvaluations = 40 } = options;
+  const { minShrink = 0.1, maxShrink = 0.5 } = options;
+
+  return {
+    name: 'backtracking',
+    descends: true,
+    *search(phi0, alpha0, slack) {
+      let alpha = alpha0;
+      let previous: Rise | null = null;
+      for (let evaluations = 1; ; evaluations++) {
+        const phi = yield { alpha, slope: true };
+        const finite = isFinitePhi(phi);
+        if (finite && phi.value <= phi0.value + c1 * alpha * phi0.slope + slack) return found(alpha);
+        if (evaluations >= maxEvaluations) return notFound(finite ? 'maxEvaluations' : 'nonFinite', 0);
+        if (!finite) {
+          alpha *= minShrink;
+          continue;
+        }
+        const rise: Rise = { alpha, excess: phi.value - phi0.value - phi0.slope * alpha };
+        const minimum =
+          interpolation === 'none'
+            ? Infinity
+            : previous === null || interpolation === 'quadratic'
+              ? parabolaMinimum(phi0.slope, rise)
+              : cubicMinimum(phi0.slope, rise, previous);
+        const wanted = Number.isFinite(minimum) ? minimum : maxShrink * alpha;
+        alpha = Math.max(minShrink * alpha, Math.min(maxShrink * alpha, wanted));
+        previous = rise;
+      }
+    },
+  };
+}
+
+/** By how much φ at a trial lies above the tangent at 0. */
+interface Rise {
+  readonly alpha: number;
+  readonly excess: number;
+}
+
+/** The minimiser of φ(0) + φ′(0)α + bα². */
+const parabolaMinimum = (slope: number, { alpha, excess }: Rise): number =>
+  (-slope * alpha * alpha) / (2 * excess);
+
+/** The minimiser of φ(0) + φ′(0)α + bα² + aα³ through two trials. */
+function cubicMinimum(slope: number, now: Rise, before: Rise): number {
+  const u = now.excess / (now.alpha * now.alpha);
+  const v = before.excess / (before.alpha * before.alpha);
+  const a = (u - v) / (now.alpha - before.alpha);
+  const b = (now.alpha * v - before.alpha * u) / (now.alpha - before.alpha);
+  if (a === 0) return -slope / (2 * b);
+  return (-b + Math.sqrt(Math.max(0, b * b - 3 * a * slope))) / (3 * a);
+}

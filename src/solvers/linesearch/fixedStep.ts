@@ -1,0 +1,32 @@
+import { checkOptions, positive } from '../../core/options.ts';
+import { found, isFinitePhi, notFound, type LineSearch } from './lineSearch.ts';
+
+/** Options of {@link fixedStep}. */
+export interface FixedStepOptions {
+  /** The step. @defaultValue the first step that the solver proposes: 1 for quasi-Newton directions */
+  readonly alpha?: number;
+}
+
+/**
+ * No search: takes one step, wherever it leads; only where f is not finite it is drawn back tenfold.
+ *
+ * @throws RangeError if alpha is not a number > 0
+ */
+export function fixedStep(options: FixedStepOptions = {}): LineSearch {
+  checkOptions('fixedStep', options, { alpha: positive });
+  return {
+    name: 'fixed step',
+    descends: false,
+    *search(_phi0, alpha0) {
+      let alpha = options.alpha ?? alpha0;
+      for (let trials = 1; trials <= MAX_TRIALS; trials++) {
+        if (isFinitePhi(yield { alpha, slope: true })) return found(alpha);
+        alpha *= SHRINK;
+      }
+      return notFound('nonFinite', 0);
+    },
+  };
+}
+
+const MAX_TRIALS = 20;
+const SHRINK = 0.1;

@@ -1,0 +1,238 @@
+import { boolean, checkOptions, integerFrom, numberBetween, positive } from '../core/options.ts';
+import { addScaled, dot, scaleInto, subtract } from '../core/vector.ts';
+import { pairProducts } from './curvature.ts';
+import { factor, solveFactored } from './cholesky.ts';
+import { lineSearchRule } from './lineSearchOption.ts';
+import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
+import { backtracking } from './linesearch/backtracking.ts';
+import { found, isFinitePhi, notFound } from './linesearch/lineSearch.ts';
+import { staticStep, type InitialStep } from './initialStep.ts';
+import type { Setting, Solver } from '../core/solver.ts';
+import type { LineSearch } from './linesearch/lineSearch.ts';
+import type { LineState } from './searchAlong.ts';
+
+/** Options of {@link slbfgs}. */
+export interface SlbfgsOptions {
+  /** Number m of pairs kept. @defaultValue `20` */
+  readonly memory?: number;
+  /**
+   * The regularisation λ; in units of the mean ‖y‖² of the pairs, unless `transposed`.
+   *
+   * @defaultValue 1e-4, and 0.1 on mini-batches; transposed 1e-4
+   */
+  readonly lambda?: number;
+  /** The longest step, in units of the direction. @defaultValue `1` */
+  readonly alphaMax?: number;
+  /** @defaultValue `backtracking({ interpolation: 'quadratic' })` */
+  readonly lineSearch?: LineSearch;
+  /**
+   * Use the transpose of the estimate, with λ as it is and H̄ = I, as FluxOptTools.jl does: less accurate,
+   * for comparison with it.
+   *
+   * @defaultValue `false`
+   */
+  readonly transposed?: boolean;
+  /** With `transposed` and no `lineSearch` of its own: the factor of a rejected step. @defaultValue `0.5` */
+  readonly shrink?: number;
+}
+
+/** The last m pairs in a ring, and their Gram matrix. */
+export interface SlbfgsMemory {
+  /** m slots, filled as pairs come; `[n]` each. */
+  readonly s: Float64Array[];
+  readonly y: Float64Array[];
+  /** YᵀY, `[m, m]` */
+  readonly gram: Float64Array;
+  /** Scratch: the factor of λI + YᵀY, `[m, m]`. */
+  readonly factor: Float64Array;
+  /** Scratch: Yᵀg, Sᵀg and the solution, `[m]` each. */
+  readonly yg: Float64Array;
+  readonly sg: Float64Array;
+  readonly w: Float64Array;
+  /** Number of pairs. */
+  count: number;
+  /** Slot of the next pair. */
+  next: number;
+  /** H̄ = gamma·I */
+  gamma: number;
+  readonly transposed: boolean;
+  /** λ as the options have it. */
+  readonly lambda: number;
+}
+
+/**
+ * Stochastic L-BFGS of Wills and Schön: a regularised multisecant estimate of the inverse Hessian.
+ *
+ * Ĥ minimises ‖HY − S‖² + λ‖H − γI‖², which makes the direction
+ * p = −γ(g − Yw) − Sw, w = (λI + YᵀY)⁻¹Yᵀg. Where p does not fall steeply enough, λ grows tenfold until it
+ * does; that costs no vector work. Memory 2mn, as for {@link lbfgs}.
+ *
+ * The method is derived here from the estimate itself and from the code of FluxOptTools.jl. Without
+ * mini-batches `lbfgs` is the better choice, and on them a tuned `adam` is.
+ *
+ * @throws RangeError naming every option that is wrong
+ * @see Wills & Schön (2018), Stochastic quasi-Newton with adaptive step lengths for large-scale problems,
+ *   arXiv:1802.04310
+ */
+export function slbfgs(options: SlbfgsOptions = {}): Solver<LineSearchState<SlbfgsMemory>> {
+  checkOptions('slbfgs', options, {
+    memory: integerFrom(1),
+    lambda: positive,
+    alphaMax: positive,
+    lineSearch: lineSearchRule,
+    transposed: boolean,
+    shrink: numberBetween(0, 1),
+  });
+  const { memory = 20, lambda, alphaMax = 1, transposed = false, shrink = 0.5 } = options;
+  const {
+    lineSearch = transposed ? tolerantDecrease(shrink) : backtracking({ interpolation: 'quadratic' }),
+  } = options;
+  return lineSearchSolver({
+    name: 'slbfgs',
+    describe: () => `SLBFGS (memory ${memory}${transposed ? ', transposed' : ''})`,
+    descent: multisecant(memory, lambda, transposed),
+    lineSearch,
+    initialStep: adaptiveStep(alphaMax),
+  });
+}
+
+/**
+ * The acceptance rule of FluxOptTools.jl, made deterministic: there a step that raises f is accepted by
+ * chance, the likelier the less it does; here if it raises f by no more than a tenth. What is rejected
+ * shrinks by a fixed factor.
+ */
+function tolerantDecrease(shrink: number): LineSearch {
+  return {
+    name: 'tolerant decrease',
+    descends: false,
+    *search(phi0, alpha0) {
+      const ceiling = phi0.value + 0.1 * Math.abs(phi0.value);
+      let alpha = alpha0;
+      for (let trials = 1; trials <= MAX_TRIALS; trials++) {
+        const phi = yield { alpha, slope: true };
+        if (isFinitePhi(phi) && phi.value < ceiling) return found(alpha);
+        alpha *= shrink;
+      }
+      return notFound('maxEvaluations', 0);
+    },
+  };
+}
+
+const MAX_TRIALS = 40;
+
+/** ᾱ, on mini-batches at most twice the last step; along −∇f no farther than 1/‖∇f‖∞. */
+function adaptiveStep(alphaMax: number): InitialStep {
+  const first = staticStep(alphaMax);
+  return (state, fresh, slope, last) =>
+    state.stochastic && last.alpha > 0
+      ? Math.min(alphaMax, 2 * last.alpha)
+      : first(state, fresh, slope, last);
+}
+
+function multisecant(m: number, lambda: number | undefined, transposed: boolean): Descent<SlbfgsMemory> {
+  return {
+    init: ({ stochastic = false }: Setting) => ({
+      s: [],
+      y: [],
+      gram: new Float64Array(m * m),
+      factor: new Float64Array(m * m),
+      yg: new Float64Array(m),
+      sg: new Float64Array(m),
+      w: new Float64Array(m),
+      count: 0,
+      next: 0,
+      gamma: 1,
+      transposed,
+      lambda: lambda ?? (stochastic && !transposed ? 0.1 : 1e-4),
+    }),
+    direction: transposed ? transposedDirection : directDirection,
+    update: storePair,
+    forget: (memory) => Object.assign(memory, { count: 0, next: 0, gamma: 1 }),
+    isFresh: ({ count }) => count === 0,
+  };
+}
+
+/** The direction must fall at least this much as steeply as −γg. */
+const STEEPNESS = 0.1;
+
+/** `out ← −Ĥg`, with λ raised until gᵀ·out ≤ −STEEPNESS·γ‖g‖². */
+function directDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64Array): void {
+  const { s, y, yg, sg, w, count, gamma } = memory;
+  scaleInto(-gamma, g, out);
+  if (count === 0) return;
+  const gg = dot(g, g);
+  for (let i = 0; i < count; i++) {
+    yg[i] = dot(y[i], g);
+    sg[i] = dot(s[i], g);
+  }
+  let lambda = memory.lambda * meanDiagonal(memory);
+  for (;;) {
+    w.set(yg);
+    if (solveRegularised(memory, lambda, w)) {
+      let slope = -gamma * gg;
+      for (let i = 0; i < count; i++) slope += (gamma * yg[i] - sg[i]) * w[i];
+      if (slope <= -STEEPNESS * gamma * gg) break;
+    }
+    lambda *= 10;
+    if (!Number.isFinite(lambda)) return;
+  }
+  for (let i = 0; i < count; i++) {
+    addScaled(out, gamma * w[i], y[i], out);
+    addScaled(out, -w[i], s[i], out);
+  }
+}
+
+/**
+ * `out ← −Ĥᵀg` with γ = 1, reflected on ∇f where it points uphill.
+ *
+ * In exact arithmetic this is −z + Y(λI + YᵀY)⁻¹Yᵀz, z = λ⁻¹Y(Sᵀg) + g, without the division by λ.
+ */
+function transposedDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64Array): void {
+  const { s, y, w, count, lambda } = memory;
+  scaleInto(-1, g, out);
+  if (count === 0) return;
+  for (let i = 0; i < count; i++) w[i] = dot(s[i], g) - dot(y[i], g);
+  if (!solveRegularised(memory, lambda, w)) return;
+  for (let i = 0; i < count; i++) addScaled(out, -w[i], y[i], out);
+  const reflection = 2 * Math.max(0, dot(out, g) / dot(g, g));
+  if (reflection > 0) addScaled(out, -reflection, g, out);
+}
+
+/** `x ← (λI + YᵀY)⁻¹x`; false where rounding makes the matrix indefinite. */
+function solveRegularised(
+  { gram, factor: matrix, count }: SlbfgsMemory,
+  lambda: number,
+  x: Float64Array,
+): boolean {
+  const m = x.length;
+  matrix.set(gram);
+  for (let i = 0; i < count; i++) matrix[i * m + i] += lambda;
+  if (!factor(matrix, count, m)) return false;
+  solveFactored(matrix, count, m, x);
+  return true;
+}
+
+function meanDiagonal({ gram, count, yg }: SlbfgsMemory): number {
+  let sum = 0;
+  for (let i = 0; i < count; i++) sum += gram[i * yg.length + i];
+  return sum / count;
+}
+
+/** The smallest cosine of the angle between s and y. */
+const MIN_COSINE = 1e-12;
+
+function storePair(memory: SlbfgsMemory, step: LineState): void {
+  const { ss, sy, yy } = pairProducts(step);
+  if (memory.transposed ? yy === 0 : !(sy > MIN_COSINE * Math.sqrt(ss * yy))) return;
+  const { gram } = memory;
+  const m = memory.w.length;
+  const slot = memory.next;
+  const y = (memory.y[slot] ??= new Float64Array(step.x.length));
+  const s = (memory.s[slot] ??= new Float64Array(step.x.length));
+  subtract(step.trial, step.x, s);
+  subtract(step.trialGradient, step.gradient, y);
+  memory.count = Math.min(memory.count + 1, m);
+  memory.next = (slot + 1) % m;
+  for (let i = 0; i < memory.count; i++) gram[i * m + slot] = gram[slot * m + i] = dot(memory.y[i], y);
+  if (!memory.transposed) memory.gamma = sy / yy;
+}

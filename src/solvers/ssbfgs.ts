@@ -1,0 +1,37 @@
+import { checkOptions } from '../core/options.ts';
+import { broydenFamily, type DenseMemory } from './broyden.ts';
+import { lineSearchRule } from './lineSearchOption.ts';
+import { lineSearchSolver, type LineSearchState } from './lineSearchSolver.ts';
+import { strongWolfe } from './linesearch/strongWolfe.ts';
+import type { Solver } from '../core/solver.ts';
+import type { LineSearch } from './linesearch/lineSearch.ts';
+
+/** Options of {@link ssbfgs}. */
+export interface SsbfgsOptions {
+  /** @defaultValue `strongWolfe()` */
+  readonly lineSearch?: LineSearch;
+}
+
+/**
+ * Self-scaled BFGS: before each update H is divided by τ = min(1, yᵀs/sᵀBs), which lets large eigenvalues
+ * of H⁻¹ that are no longer true decay. For small networks in float64; {@link ssbroyden} is better still.
+ *
+ * Dense: n² numbers and O(n²) work an iteration.
+ *
+ * @throws RangeError naming every option that is wrong
+ * @see Al-Baali (1998), Comput. Optim. Appl. 9, 191–203; Urbán, Stefanou & Pons (2024),
+ *   arXiv:2405.04230
+ */
+export function ssbfgs(options: SsbfgsOptions = {}): Solver<LineSearchState<DenseMemory>> {
+  checkOptions('ssbfgs', options, { lineSearch: lineSearchRule });
+  const { lineSearch = strongWolfe() } = options;
+  return lineSearchSolver({
+    name: 'ssbfgs',
+    describe: () => `SSBFGS (${lineSearch.name})`,
+    descent: broydenFamily(
+      ({ b }) => ({ phi: 1, tau: Math.min(1, 1 / b) }),
+      () => 1,
+    ),
+    lineSearch,
+  });
+}

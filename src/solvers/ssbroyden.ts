@@ -1,0 +1,59 @@
+import { checkOptions } from '../core/options.ts';
+import { broydenFamily, type BroydenMember, type DenseMemory, type StepCurvature } from './broyden.ts';
+import { lineSearchRule } from './lineSearchOption.ts';
+import { lineSearchSolver, type LineSearchState } from './lineSearchSolver.ts';
+import { strongWolfe } from './linesearch/strongWolfe.ts';
+import type { Solver } from '../core/solver.ts';
+import type { LineSearch } from './linesearch/lineSearch.ts';
+
+/** Options of {@link ssbroyden}. */
+export interface SsbroydenOptions {
+  /** @defaultValue `strongWolfe()` */
+  readonly lineSearch?: LineSearch;
+}
+
+/**
+ * Self-scaled Broyden: at each step both the scale of H and the member of Broyden's family are chosen
+ * anew. The most accurate method here for small networks and PINNs, in float64.
+ *
+ * Dense: n² numbers and O(n²) work an iteration, for up to about three thousand unknowns.
+ *
+ * @throws RangeError naming every option that is wrong
+ *
+ * @example
+ * ```js
+ * import { adam, sequence, ssbroyden } from 'quasi-newton';
+ *
+ * const solver = sequence({ solver: adam({ learningRate: 5e-3 }), iterations: 500 }, ssbroyden());
+ * ```
+ *
+ * @see Urbán, Stefanou & Pons (2024), arXiv:2405.04230; Al-Baali & Khalfan (2005),
+ *   Wide interval for efficient self-scaling quasi-Newton algorithms, Optim. Methods Softw. 20
+ */
+export function ssbroyden(options: SsbroydenOptions = {}): Solver<LineSearchState<DenseMemory>> {
+  checkOptions('ssbroyden', options, { lineSearch: lineSearchRule });
+  const { lineSearch = strongWolfe() } = options;
+  return lineSearchSolver({
+    name: 'ssbroyden',
+    describe: () => `SSBroyden (${lineSearch.name})`,
+    descent: broydenFamily(selfScaled, () => 1),
+    lineSearch,
+  });
+}
+
+/** a = bh − 1 measures how far s is from an eigenvector; below this it counts as one. */
+const COLLINEAR = 1e-14;
+
+/** The parameters of Urbán et al. (2024), section 2; θ is the family's parameter in terms of B = H⁻¹. */
+function selfScaled({ n, b, h }: StepCurvature): BroydenMember {
+  const a = Math.max(b * h - 1, 0);
+  const c = Math.sqrt(a / (1 + a));
+  const rho = Math.min(1, h * (1 - c));
+  const lowest = a < COLLINEAR ? -Infinity : (rho - 1) / a;
+  const theta = Math.max(lowest, Math.min(1 / rho, (1 - b) / b));
+  const sigma = 1 + a * theta;
+  const spread = n > 1 ? Math.abs(sigma) ** (1 / (1 - n)) : 1;
+  const tau1 = Math.min(1, 1 / b);
+  const tau = theta <= 0 ? Math.min(tau1 * spread, sigma) : tau1 * Math.min(spread, 1 / theta);
+  return { phi: (1 - theta) / sigma, tau };
+}
