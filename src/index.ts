@@ -44,6 +44,7 @@ export {
   previousStep,
   quadraticStep,
   staticStep,
+  unitStep,
   type InitialStep,
   type LastStep,
 } from './solvers/initialStep.ts';

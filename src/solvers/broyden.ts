@@ -1,6 +1,6 @@
-import { dot, subtract } from '../core/vector.ts';
+import { dot } from '../core/vector.ts';
 import { addSquares, multiply, setIdentity } from './dense.ts';
-import { CURVATURE_EPSILON } from './curvature.ts';
+import { CURVATURE_EPSILON, hasExactValues, pairProducts, writePair } from './curvature.ts';
 import type { Descent } from './lineSearchSolver.ts';
 
 /** The inverse Hessian estimate and the scratch of its update. */
@@ -15,6 +15,7 @@ export interface DenseMemory {
   readonly hy: Float64Array;
   /** Number of updates H has seen; at 0 it is the identity. */
   updates: number;
+  readonly modifiedSecant: boolean;
 }
 
 /** A member of Broyden's family: `phi` 1 is BFGS, 0 is DFP; `tau` scales H before the update. */
@@ -37,34 +38,35 @@ export interface StepCurvature {
  *
  * @param member - chooses the update for a step
  * @param initialDiagonal - H before the first update, from sᵀy and yᵀy
+ * @param modifiedSecant - whether y is that of the modified secant equation; by default where f is exact enough
  * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., section 6.3
  */
 export function broydenFamily(
   member: (curvature: StepCurvature) => BroydenMember,
   initialDiagonal: (sy: number, yy: number) => number,
+  modifiedSecant: boolean | undefined,
 ): Descent<DenseMemory> {
   return {
-    init: ({ n }) => ({
-      inverse: setIdentity(new Float64Array(n * n), n, 1),
-      s: new Float64Array(n),
-      y: new Float64Array(n),
-      hy: new Float64Array(n),
+    init: (setting) => ({
+      inverse: setIdentity(new Float64Array(setting.n ** 2), setting.n, 1),
+      s: new Float64Array(setting.n),
+      y: new Float64Array(setting.n),
+      hy: new Float64Array(setting.n),
       updates: 0,
+      modifiedSecant: modifiedSecant ?? hasExactValues(setting),
     }),
     direction: ({ inverse }, gradient, out) => multiply(inverse, -1, gradient, out),
-    update(memory, { x, gradient, trial, trialGradient }, alpha) {
+    update(memory, step, alpha) {
       const { inverse, s, y, hy } = memory;
-      const n = x.length;
-      subtract(trial, x, s);
-      subtract(trialGradient, gradient, y);
-      const sy = dot(s, y);
-      const yy = dot(y, y);
+      const n = step.x.length;
+      const { sy, yy, stretch } = pairProducts(step, memory.modifiedSecant);
       if (!(sy > CURVATURE_EPSILON * yy)) return;
+      writePair(step, stretch, s, y);
       if (memory.updates === 0) setIdentity(inverse, n, initialDiagonal(sy, yy));
       multiply(inverse, 1, y, hy);
       const yHy = dot(y, hy);
       // B is not stored: s = −αHg gives Bs = −αg.
-      const { phi, tau } = member({ n, b: (-alpha * dot(s, gradient)) / sy, h: yHy / sy });
+      const { phi, tau } = member({ n, b: (-alpha * dot(s, step.gradient)) / sy, h: yHy / sy });
       updateInverse(inverse, memory, sy, yHy, phi, tau);
       memory.updates++;
     },

@@ -1,4 +1,4 @@
-import { normInf } from '../core/vector.ts';
+import { dot, normInf } from '../core/vector.ts';
 import type { AskPhi, Phi } from './linesearch/lineSearch.ts';
 import type { LineState } from './searchAlong.ts';
 
@@ -25,17 +25,32 @@ export type InitialStep = (
 ) => number | Generator<AskPhi, number, Phi>;
 
 /**
- * Always the same first step; along a plain gradient min(1, 1/‖∇f‖∞) times it. The rule for quasi-Newton
- * directions, which carry their own scale.
+ * Always the same first step.
  *
  * @param alpha - default 1
  */
 export function staticStep(alpha = 1): InitialStep {
-  return (state, fresh) => (fresh ? alpha * cautiousStep(state) : alpha);
+  return () => alpha;
 }
 
-/** min(1, 1/‖∇f‖∞) along −∇f. */
-const cautiousStep = (state: LineState): number => Math.min(1, 1 / normInf(state.gradient));
+/**
+ * 1 for directions that carry their own scale, which is every quasi-Newton direction but the first; along a
+ * plain gradient min(1, 1/‖∇f‖∞), and for f > 0 no farther than 4f/‖∇f‖².
+ *
+ * That is as far as the parabola through f and its slope with its minimum at 0 stays below f: a loss that
+ * is not negative has no reason to fall beyond. The idea is Fletcher's, who takes half of it, to the minimum.
+ *
+ * @param longest - the step in the place of 1; default 1
+ * @see Fletcher (1987), Practical Methods of Optimization, 2nd ed., section 2.6
+ */
+export function unitStep(longest = 1): InitialStep {
+  return (state, fresh) => (fresh ? longest * cautiousStep(state) : longest);
+}
+
+function cautiousStep({ f, gradient }: LineState): number {
+  const step = Math.min(1, 1 / normInf(gradient));
+  return f > 0 ? Math.min(step, (4 * f) / dot(gradient, gradient)) : step;
+}
 
 /**
  * The step that would lower f to first order as much as the last one did, and at most ten times the last:

@@ -1,6 +1,7 @@
-import { checkOptions, integerFrom } from '../core/options.ts';
-import { addScaled, dot, scaleInto, subtract } from '../core/vector.ts';
-import { CURVATURE_EPSILON, pairProducts } from './curvature.ts';
+import { boolean, callable, checkOptions, integerFrom } from '../core/options.ts';
+import { addScaled, dot, scaleInto } from '../core/vector.ts';
+import { CURVATURE_EPSILON, hasExactValues, pairProducts, writePair } from './curvature.ts';
+import { unitStep, type InitialStep } from './initialStep.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
 import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
 import { strongWolfe } from './linesearch/strongWolfe.ts';
@@ -19,6 +20,14 @@ export interface LbfgsOptions {
   readonly memory?: number;
   /** @defaultValue `strongWolfe()` */
   readonly lineSearch?: LineSearch;
+  /** @defaultValue `unitStep()` */
+  readonly initialStep?: InitialStep;
+  /**
+   * Learn curvature from the values of f too, not from its gradients alone.
+   *
+   * @defaultValue true in float64, false in float32 and on mini-batches, whose values are too noisy for it
+   */
+  readonly modifiedSecant?: boolean;
 }
 
 /** The last m pairs s = xₖ₊₁ − xₖ, y = ∇fₖ₊₁ − ∇fₖ, in a ring. */
@@ -36,6 +45,7 @@ export interface LbfgsMemory {
   next: number;
   /** H₀ = gamma·I, gamma = sᵀy/yᵀy of the newest pair. */
   gamma: number;
+  readonly modifiedSecant: boolean;
 }
 
 /**
@@ -57,14 +67,17 @@ export function lbfgs(options: LbfgsOptions = {}): Solver<LineSearchState<LbfgsM
   checkOptions('lbfgs', options, {
     memory: integerFrom(1),
     lineSearch: lineSearchRule,
+    initialStep: callable,
+    modifiedSecant: boolean,
   });
-  const { lineSearch = strongWolfe() } = options;
+  const { lineSearch = strongWolfe(), initialStep = unitStep() } = options;
   const memoryFor = (n: number) => options.memory ?? defaultMemory(n);
   return lineSearchSolver({
     name: 'lbfgs',
     describe: (n) => `L-BFGS (memory ${memoryFor(n)}, ${lineSearch.name})`,
-    descent: limitedMemory(memoryFor),
+    descent: limitedMemory(memoryFor, options.modifiedSecant),
     lineSearch,
+    initialStep,
   });
 }
 
@@ -73,10 +86,13 @@ function defaultMemory(n: number): number {
   return n >= 1e6 ? 10 : 20;
 }
 
-function limitedMemory(memoryFor: (n: number) => number): Descent<LbfgsMemory> {
+function limitedMemory(
+  memoryFor: (n: number) => number,
+  modifiedSecant: boolean | undefined,
+): Descent<LbfgsMemory> {
   return {
-    init({ n }) {
-      const m = memoryFor(n);
+    init(setting) {
+      const m = memoryFor(setting.n);
       return {
         s: [],
         y: [],
@@ -85,6 +101,7 @@ function limitedMemory(memoryFor: (n: number) => number): Descent<LbfgsMemory> {
         count: 0,
         next: 0,
         gamma: 1,
+        modifiedSecant: modifiedSecant ?? hasExactValues(setting),
       };
     },
     direction: twoLoop,
@@ -116,12 +133,13 @@ function twoLoop(
 
 /** Puts the step's pair in the place of the oldest, unless its curvature is lost in rounding. */
 function storePair(memory: LbfgsMemory, step: LineState): void {
-  const { sy, yy } = pairProducts(step);
+  const { sy, yy, stretch } = pairProducts(step, memory.modifiedSecant);
   if (!(sy > CURVATURE_EPSILON * yy)) return;
   const m = memory.rho.length;
   const slot = memory.next;
-  subtract(step.trial, step.x, (memory.s[slot] ??= new Float64Array(step.x.length)));
-  subtract(step.trialGradient, step.gradient, (memory.y[slot] ??= new Float64Array(step.x.length)));
+  const s = (memory.s[slot] ??= new Float64Array(step.x.length));
+  const y = (memory.y[slot] ??= new Float64Array(step.x.length));
+  writePair(step, stretch, s, y);
   memory.rho[slot] = 1 / sy;
   memory.gamma = sy / yy;
   memory.next = (slot + 1) % m;

@@ -1,6 +1,6 @@
 import { dot, normInf, scaleInto } from '../core/vector.ts';
 import { acceptTrial, lineState, searchAlong, type LineState } from './searchAlong.ts';
-import { staticStep, type InitialStep, type LastStep } from './initialStep.ts';
+import { unitStep, type InitialStep, type LastStep } from './initialStep.ts';
 import type { Asks } from '../core/question.ts';
 import type { Setting, Solver, StepOutcome } from '../core/solver.ts';
 import type { AskPhi, LineSearch, LineSearchResult, Phi } from './linesearch/lineSearch.ts';
@@ -53,7 +53,7 @@ export function lineSearchSolver<Memory>(solver: {
   readonly lineSearch: LineSearch;
   readonly initialStep?: InitialStep;
 }): Solver<LineSearchState<Memory>> {
-  const { name, describe, descent, lineSearch, initialStep = staticStep() } = solver;
+  const { name, describe, descent, lineSearch, initialStep = unitStep() } = solver;
 
   function* step(state: LineSearchState<Memory>): Asks<StepOutcome> {
     const { memory } = state;

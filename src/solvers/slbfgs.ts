@@ -1,12 +1,12 @@
 import { boolean, checkOptions, integerFrom, numberBetween, positive } from '../core/options.ts';
-import { addScaled, dot, scaleInto, subtract } from '../core/vector.ts';
-import { pairProducts } from './curvature.ts';
+import { addScaled, dot, scaleInto } from '../core/vector.ts';
+import { pairProducts, writePair } from './curvature.ts';
 import { factor, solveFactored } from './cholesky.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
 import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
 import { backtracking } from './linesearch/backtracking.ts';
 import { found, isFinitePhi, notFound } from './linesearch/lineSearch.ts';
-import { staticStep, type InitialStep } from './initialStep.ts';
+import { unitStep, type InitialStep } from './initialStep.ts';
 import type { Setting, Solver } from '../core/solver.ts';
 import type { LineSearch } from './linesearch/lineSearch.ts';
 import type { LineState } from './searchAlong.ts';
@@ -122,7 +122,7 @@ const MAX_TRIALS = 40;
 
 /** ᾱ, on mini-batches at most twice the last step; along −∇f no farther than 1/‖∇f‖∞. */
 function adaptiveStep(alphaMax: number): InitialStep {
-  const first = staticStep(alphaMax);
+  const first = unitStep(alphaMax);
   return (state, fresh, slope, last) =>
     state.stochastic && last.alpha > 0
       ? Math.min(alphaMax, 2 * last.alpha)
@@ -222,15 +222,14 @@ function meanDiagonal({ gram, count, yg }: SlbfgsMemory): number {
 const MIN_COSINE = 1e-12;
 
 function storePair(memory: SlbfgsMemory, step: LineState): void {
-  const { ss, sy, yy } = pairProducts(step);
+  const { ss, sy, yy, stretch } = pairProducts(step);
   if (memory.transposed ? yy === 0 : !(sy > MIN_COSINE * Math.sqrt(ss * yy))) return;
   const { gram } = memory;
   const m = memory.w.length;
   const slot = memory.next;
   const y = (memory.y[slot] ??= new Float64Array(step.x.length));
   const s = (memory.s[slot] ??= new Float64Array(step.x.length));
-  subtract(step.trial, step.x, s);
-  subtract(step.trialGradient, step.gradient, y);
+  writePair(step, stretch, s, y);
   memory.count = Math.min(memory.count + 1, m);
   memory.next = (slot + 1) % m;
   for (let i = 0; i < memory.count; i++) gram[i * m + slot] = gram[slot * m + i] = dot(memory.y[i], y);

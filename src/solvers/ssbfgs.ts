@@ -1,5 +1,6 @@
-import { checkOptions } from '../core/options.ts';
+import { boolean, callable, checkOptions } from '../core/options.ts';
 import { broydenFamily, type DenseMemory } from './broyden.ts';
+import { unitStep, type InitialStep } from './initialStep.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
 import { lineSearchSolver, type LineSearchState } from './lineSearchSolver.ts';
 import { strongWolfe } from './linesearch/strongWolfe.ts';
@@ -10,6 +11,10 @@ import type { LineSearch } from './linesearch/lineSearch.ts';
 export interface SsbfgsOptions {
   /** @defaultValue `strongWolfe()` */
   readonly lineSearch?: LineSearch;
+  /** @defaultValue `unitStep()` */
+  readonly initialStep?: InitialStep;
+  /** As for {@link bfgs}. @defaultValue `false` */
+  readonly modifiedSecant?: boolean;
 }
 
 /**
@@ -23,15 +28,21 @@ export interface SsbfgsOptions {
  *   arXiv:2405.04230
  */
 export function ssbfgs(options: SsbfgsOptions = {}): Solver<LineSearchState<DenseMemory>> {
-  checkOptions('ssbfgs', options, { lineSearch: lineSearchRule });
-  const { lineSearch = strongWolfe() } = options;
+  checkOptions('ssbfgs', options, {
+    lineSearch: lineSearchRule,
+    initialStep: callable,
+    modifiedSecant: boolean,
+  });
+  const { lineSearch = strongWolfe(), initialStep = unitStep(), modifiedSecant = false } = options;
   return lineSearchSolver({
     name: 'ssbfgs',
     describe: () => `SSBFGS (${lineSearch.name})`,
     descent: broydenFamily(
       ({ b }) => ({ phi: 1, tau: Math.min(1, 1 / b) }),
       () => 1,
+      modifiedSecant,
     ),
     lineSearch,
+    initialStep,
   });
 }

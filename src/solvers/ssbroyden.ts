@@ -1,5 +1,6 @@
-import { checkOptions } from '../core/options.ts';
+import { boolean, callable, checkOptions } from '../core/options.ts';
 import { broydenFamily, type BroydenMember, type DenseMemory, type StepCurvature } from './broyden.ts';
+import { unitStep, type InitialStep } from './initialStep.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
 import { lineSearchSolver, type LineSearchState } from './lineSearchSolver.ts';
 import { strongWolfe } from './linesearch/strongWolfe.ts';
@@ -10,6 +11,10 @@ import type { LineSearch } from './linesearch/lineSearch.ts';
 export interface SsbroydenOptions {
   /** @defaultValue `strongWolfe()` */
   readonly lineSearch?: LineSearch;
+  /** @defaultValue `unitStep()` */
+  readonly initialStep?: InitialStep;
+  /** As for {@link bfgs}. @defaultValue `false` */
+  readonly modifiedSecant?: boolean;
 }
 
 /**
@@ -31,13 +36,18 @@ export interface SsbroydenOptions {
  *   Wide interval for efficient self-scaling quasi-Newton algorithms, Optim. Methods Softw. 20
  */
 export function ssbroyden(options: SsbroydenOptions = {}): Solver<LineSearchState<DenseMemory>> {
-  checkOptions('ssbroyden', options, { lineSearch: lineSearchRule });
-  const { lineSearch = strongWolfe() } = options;
+  checkOptions('ssbroyden', options, {
+    lineSearch: lineSearchRule,
+    initialStep: callable,
+    modifiedSecant: boolean,
+  });
+  const { lineSearch = strongWolfe(), initialStep = unitStep(), modifiedSecant = false } = options;
   return lineSearchSolver({
     name: 'ssbroyden',
     describe: () => `SSBroyden (${lineSearch.name})`,
-    descent: broydenFamily(selfScaled, () => 1),
+    descent: broydenFamily(selfScaled, () => 1, modifiedSecant),
     lineSearch,
+    initialStep,
   });
 }
 
