@@ -36,6 +36,7 @@ export {
 export { gradientDescent, type GradientDescentOptions } from './solvers/gradientDescent.ts';
 export { lbfgs, type LbfgsMemory, type LbfgsOptions } from './solvers/lbfgs.ts';
 export { lineSearchSolver, type Descent, type LineSearchState } from './solvers/lineSearchSolver.ts';
+export { sequence, type SequenceState, type Stage } from './solvers/sequence.ts';
 export { slbfgs, type SlbfgsMemory, type SlbfgsOptions } from './solvers/slbfgs.ts';
 export { ssbfgs, type SsbfgsOptions } from './solvers/ssbfgs.ts';
 export { ssbroyden, type SsbroydenOptions } from './solvers/ssbroyden.ts';

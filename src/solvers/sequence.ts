@@ -1,0 +1,104 @@
+import { show } from '../core/options.ts';
+import type { Asks } from '../core/question.ts';
+import type { Precision } from '../core/problem.ts';
+import type { Iterate, Solver, StepOutcome } from '../core/solver.ts';
+
+/** One solver of a {@link sequence}, and for how long. */
+export interface Stage {
+  readonly solver: Solver;
+  /** Iterations until the next stage takes over. @defaultValue `500` */
+  readonly iterations?: number;
+}
+
+/** The stage at work, and its solver's own state. */
+export interface SequenceState extends Iterate {
+  /** Index of the stage. */
+  stage: number;
+  /** Iterations it has made. */
+  iterations: number;
+  /** Its solver's state. */
+  inner: Iterate;
+  readonly precision: Precision;
+  readonly stochastic: boolean;
+}
+
+const DEFAULT_ITERATIONS = 500;
+
+/**
+ * Solvers one after the other, each starting where the one before has come to: Adam to find a valley,
+ * a quasi-Newton method to follow it down.
+ *
+ * A stage ends after its iterations, or earlier where its solver can take no step; the last one has no end.
+ * A solver alone stands for `{ solver, iterations: 500 }`.
+ *
+ * @throws TypeError naming a stage that is not a solver
+ * @throws RangeError naming a stage whose iterations are not a whole number ≥ 1
+ *
+ * @example
+ * ```js
+ * import { adam, sequence, ssbroyden } from 'quasi-newton';
+ *
+ * const solver = sequence({ solver: adam({ learningRate: 5e-3 }), iterations: 1000 }, ssbroyden());
+ * ```
+ */
+export function sequence(...stages: readonly (Solver | Stage)[]): Solver<SequenceState> {
+  const plan = stages.map(completeStage);
+  if (plan.length === 0) throw new RangeError('sequence: there must be at least one stage.');
+
+  function* step(state: SequenceState): Asks<StepOutcome> {
+    const last = plan.length - 1;
+    if (state.stage < last && state.iterations >= plan[state.stage].iterations) advance(state);
+    for (;;) {
+      const inner = handOver(state);
+      const outcome = yield* plan[state.stage].solver.step(inner);
+      [state.x, state.gradient, state.f] = [inner.x, inner.gradient, inner.f];
+      if (outcome.kind === 'accepted' || state.stage === last || state.stochastic) {
+        state.iterations++;
+        return outcome;
+      }
+      advance(state);
+    }
+  }
+
+  function advance(state: SequenceState): void {
+    state.stage++;
+    state.iterations = 0;
+    state.inner = plan[state.stage].solver.init({ ...state, n: state.x.length });
+  }
+
+  return {
+    name: 'sequence',
+    descends: plan.every(({ solver }) => solver.descends),
+    describe: (n) => plan.map(({ solver }) => solver.describe(n)).join(', then '),
+    init(setting) {
+      const inner = plan[0].solver.init(setting);
+      const { precision, stochastic = false } = setting;
+      const { x, gradient, f } = inner;
+      return { x, gradient, f, stage: 0, iterations: 0, inner, precision, stochastic };
+    },
+    step,
+    direction(state, out) {
+      plan[state.stage].solver.direction?.(handOver(state), out);
+    },
+  };
+}
+
+/** The inner state, standing where the sequence stands. */
+function handOver({ inner, x, gradient, f }: SequenceState): Iterate {
+  return Object.assign(inner, { x, gradient, f });
+}
+
+const isStage = (stage: Solver | Stage): stage is Stage =>
+  typeof stage === 'object' && stage !== null && 'solver' in stage;
+
+function completeStage(stage: Solver | Stage, index: number): Required<Stage> {
+  const { solver, iterations = DEFAULT_ITERATIONS } = isStage(stage) ? stage : { solver: stage };
+  const where = `sequence: stage ${index + 1}`;
+  if (typeof solver?.step !== 'function') {
+    throw new TypeError(`${where} must be a solver or { solver, iterations }, got ${show(stage)}.`);
+  }
+  if (!(iterations === Infinity || (Number.isInteger(iterations) && iterations >= 1))) {
+    throw new RangeError(`${where}: iterations must be a whole number ≥ 1, got ${show(iterations)}.`);
+  }
+  return { solver, iterations };
+}
