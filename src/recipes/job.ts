@@ -95,7 +95,7 @@ function emptyDraft(
   return emptyLandscape({ center, directions, labels }, x, y, metricNames);
 }
 
-const inUnitsOf = (unit: string) => [`x · ${unit}`, `y · ${unit}`] as const;
+const inUnitsOf = (unit: string) => [`x / ${unit}`, `y / ${unit}`] as const;
 
 /** What the coordinates of random directions count in. */
 const randomLabels: Readonly<Record<Normalize, readonly [string, string]>> = {

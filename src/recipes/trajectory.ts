@@ -10,6 +10,8 @@ export interface PathOnPlane {
   readonly y: Float64Array;
   /** Distance of each point from the plane, `[T]`: where it is large, the plane says little of the loss there. */
   readonly residual: Float64Array;
+  /** Share of each point's distance from the center that lies in the plane, from 0 to 1, `[T]`. */
+  readonly inPlane: Float64Array;
   /** The true loss at each point, `[T]`, not that at its foot; NaN where it was not given. */
   readonly loss: Float64Array;
 }
@@ -45,11 +47,13 @@ export function onPlane(
     x: new Float64Array(points.length),
     y: new Float64Array(points.length),
     residual: new Float64Array(points.length),
+    inPlane: new Float64Array(points.length),
     loss: losses === undefined ? new Float64Array(points.length).fill(NaN) : Float64Array.from(losses),
   };
   points.forEach((point, t) => {
     checkLength(`onPlane: points[${t}]`, point, center.length);
     subtract(point, center, delta);
+    const distance = norm2(delta);
     const u = dot(dx, delta);
     const v = dy === null ? 0 : dot(dy, delta);
     path.x[t] = (c * u - b * v) / determinant;
@@ -57,6 +61,8 @@ export function onPlane(
     for (let i = 0; i < delta.length; i++)
       delta[i] -= path.x[t] * dx[i] + (dy === null ? 0 : path.y[t] * dy[i]);
     path.residual[t] = norm2(delta);
+    const off = distance === 0 ? 0 : Math.min(1, path.residual[t] / distance);
+    path.inPlane[t] = Math.sqrt(1 - off * off);
   });
   return path;
 }

@@ -172,8 +172,18 @@ export function gridLines(box: Box, x: Axis | null, y: Axis): string {
   return el('g', { stroke: '#e4e4e4', strokeWidth: 1 }, ...parts);
 }
 
-/** Frame, ticks, tick labels, axis names and title, in front of the data. */
-export function axesOf(attributes: Filled<FigureAttributes>, box: Box, x: Axis | null, y: Axis): string {
+/**
+ * Frame, ticks, tick labels, axis names and title, in front of the data.
+ *
+ * @param above - px between the frame and the title that something else takes
+ */
+export function axesOf(
+  attributes: Filled<FigureAttributes>,
+  box: Box,
+  x: Axis | null,
+  y: Axis,
+  above = 0,
+): string {
   const { fontSize, title, xlabel, ylabel } = attributes;
   const marks: string[] = [];
   const labels: string[] = [];
@@ -202,7 +212,7 @@ export function axesOf(attributes: Filled<FigureAttributes>, box: Box, x: Axis |
   const middle = (box.left + box.right) / 2;
   const named = { textAnchor: 'middle', fontSize: fontSize * 1.1 };
   const names = [
-    title === '' ? '' : titleOf(title, middle, box.top, attributes),
+    title === '' ? '' : titleOf(title, middle, box.top - above, attributes),
     xlabel === ''
       ? ''
       : el('text', { ...named, x: middle, y: box.bottom + 6 + 2.6 * fontSize }, escapeXml(xlabel)),

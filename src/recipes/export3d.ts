@@ -1,0 +1,86 @@
+import { checkOptions } from '../core/options.ts';
+import { fieldOf, fillAttributes, landscapeAttributeRules, type LandscapeAttributes } from './plots/field.ts';
+import type { LandscapeData } from './data.ts';
+
+/** Attributes that matter to a 3D file: `metric`, `zscale` and `clims`. */
+export type MeshAttributes = Pick<LandscapeAttributes, 'metric' | 'zscale' | 'clims'>;
+
+interface Mesh {
+  /** x, y, height of each point; heights are scaled to the width of the grid. */
+  readonly points: readonly (readonly [number, number, number])[];
+  /** Four point indices each, counted from 0. */
+  readonly quads: readonly (readonly [number, number, number, number])[];
+}
+
+/**
+ * A landscape as a Wavefront OBJ mesh, for any 3D tool. Cells without a finite value are holes.
+ *
+ * @throws RangeError for a landscape in one dimension, or without values
+ */
+export function toOBJ(data: LandscapeData, attributes: MeshAttributes = {}): string {
+  const { points, quads } = meshOf('toOBJ', data, attributes);
+  const vertices = points.map(([x, y, z]) => `v ${x} ${y} ${z}`);
+  const faces = quads.map((quad) => `f ${quad.map((k) => k + 1).join(' ')}`);
+  return ['# loss landscape', 'o landscape', ...vertices, ...faces, ''].join('\n');
+}
+
+/**
+ * A landscape as a VTK PolyData file (.vtp), for ParaView: the mesh, with the raw loss and every metric as point
+ * data.
+ *
+ * @throws RangeError for a landscape in one dimension, or without values
+ */
+export function toVTP(data: LandscapeData, attributes: MeshAttributes = {}): string {
+  const { points, quads } = meshOf('toVTP', data, attributes);
+  const columns = Object.entries({ loss: data.z, ...data.metrics });
+  return `<?xml version="1.0"?>
+<VTKFile type="PolyData" version="0.1" byte_order="LittleEndian">
+<PolyData>
+<Piece NumberOfPoints="${points.length}" NumberOfPolys="${quads.length}">
+<PointData Scalars="loss">
+${columns.map(([name, values]) => array(name.replaceAll(/[^\w.-]/g, '_'), 'Float64', values)).join('\n')}
+</PointData>
+<Points>
+${array('points', 'Float64', points.flat(), 3)}
+</Points>
+<Polys>
+${array('connectivity', 'Int32', quads.flat())}
+${array(
+  'offsets',
+  'Int32',
+  quads.map((_, k) => 4 * (k + 1)),
+)}
+</Polys>
+</Piece>
+</PolyData>
+</VTKFile>
+`;
+}
+
+function array(name: string, type: string, values: Iterable<number>, components = 1): string {
+  const text = Array.from(values, vtkNumber).join(' ');
+  return `<DataArray type="${type}" Name="${name}" NumberOfComponents="${components}" format="ascii">${text}</DataArray>`;
+}
+
+const vtkNumber = (value: number) => (Number.isFinite(value) ? String(value) : 'nan');
+
+function meshOf(where: string, data: LandscapeData, attributes: MeshAttributes): Mesh {
+  checkOptions<LandscapeAttributes>(where, attributes, landscapeAttributeRules);
+  if (data.y.length < 2)
+    throw new RangeError(`${where}: this landscape has one dimension; a mesh needs two.`);
+  const { x, y, values, low, high, nx, ny } = fieldOf(data, fillAttributes(data, attributes));
+  const scale = (x[nx - 1] - x[0]) / 2 / (high - low);
+  const points = Array.from(values, (value, cell) => {
+    const height = Number.isNaN(value) ? 0 : (Math.min(high, Math.max(low, value)) - low) * scale;
+    return [x[cell % nx], y[Math.floor(cell / nx)], height] as const;
+  });
+  const quads: [number, number, number, number][] = [];
+  for (let j = 0; j < ny - 1; j++) {
+    for (let i = 0; i < nx - 1; i++) {
+      const at = j * nx + i;
+      const quad: [number, number, number, number] = [at, at + 1, at + nx + 1, at + nx];
+      if (!quad.some((k) => Number.isNaN(values[k]))) quads.push(quad);
+    }
+  }
+  return { points, quads };
+}

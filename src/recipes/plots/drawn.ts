@@ -1,0 +1,67 @@
+import { checkOptions, show, type Rules } from '../../core/options.ts';
+import { landscape } from '../landscape.ts';
+import { landscapeRules, type LandscapeOptions } from '../options.ts';
+import { isParamSet, type Loss } from '../subject.ts';
+import type { LandscapeAttributes } from './field.ts';
+import type { ParamSet } from '../../core/paramSet.ts';
+import type { Problem } from '../../core/problem.ts';
+import type { LandscapeData } from '../data.ts';
+import type { Plot } from './plot.ts';
+
+/** A drawing of landscapes: of one already evaluated, or of a loss that is evaluated first. */
+export interface LandscapePlot<Attributes> {
+  (data: LandscapeData, attributes?: Attributes): Plot;
+  (loss: Loss, params: ParamSet, attributes?: Attributes & LandscapeOptions): Plot;
+  (problem: Problem, params?: ParamSet | null, attributes?: Attributes & LandscapeOptions): Plot;
+}
+
+/**
+ * A drawing with the arguments of FluxOptTools' recipe: data and attributes, or a loss, its parameters, and
+ * attributes of which some say how it is evaluated and the others how it is drawn.
+ *
+ * @param rules - of the attributes
+ */
+export function landscapePlot<Attributes extends LandscapeAttributes>(
+  where: string,
+  rules: Rules<Attributes>,
+  draw: (data: LandscapeData, attributes: Attributes) => Plot,
+): LandscapePlot<Attributes> {
+  return (source: LandscapeData | Loss | Problem, ...rest: readonly unknown[]): Plot => {
+    const params = rest.find(isParamSet);
+    const attributes =
+      rest.find((value) => typeof value === 'object' && value !== null && !isParamSet(value)) ?? {};
+    if (isLandscape(source)) {
+      checkOptions<object>(where, attributes, rules);
+      return draw(source, attributes as Attributes);
+    }
+    if (
+      typeof source !== 'function' &&
+      (typeof source !== 'object' || source === null || !('fg' in source))
+    ) {
+      throw new TypeError(
+        `${where}: needs a landscape, a loss () => number or a problem, got ${show(source)}.`,
+      );
+    }
+    checkOptions<object>(where, attributes, { ...landscapeRules, ...rules });
+    const [evaluation, drawing] = parted(attributes);
+    const data =
+      typeof source === 'function'
+        ? landscape(source, params as ParamSet, evaluation)
+        : landscape(source, params, evaluation);
+    return draw(data, drawing as Attributes);
+  };
+}
+
+const evaluates = ([name]: [string, unknown]) => Object.hasOwn(landscapeRules, name);
+
+/** The attributes that say how a landscape is evaluated, and the others. */
+function parted(attributes: object): [LandscapeOptions, object] {
+  const entries = Object.entries(attributes);
+  return [
+    Object.fromEntries(entries.filter(evaluates)),
+    Object.fromEntries(entries.filter((entry) => !evaluates(entry))),
+  ];
+}
+
+const isLandscape = (value: unknown): value is LandscapeData =>
+  typeof value === 'object' && value !== null && 'z' in value && 'plane' in value;

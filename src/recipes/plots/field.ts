@@ -1,0 +1,208 @@
+/**
+ * A landscape as it is drawn: its values transformed, the range of its colours, its levels.
+ *
+ * @module
+ */
+import { boolean, integerFrom, oneOf, show, string, type Rule, type Rules } from '../../core/options.ts';
+import { axisOf, type Axis, type Tick } from './axes.ts';
+import { colourMap, colourRule, type ColourMap, type ColourMapName } from './colour.ts';
+import { figureRules, limits, recipe, theme, type FigureAttributes } from './recipe.ts';
+import { quantileSorted, sortedFinite } from './statistics.ts';
+import type { LandscapeData } from '../data.ts';
+import type { PathOnPlane } from '../trajectory.ts';
+import type { Grid } from './upsample.ts';
+
+/** How values become heights and colours: as they are, log₁₀ z, or log₁₀(1 + z). */
+export type ValueScale = 'linear' | 'log' | 'log1p';
+
+/** A path drawn on a landscape. */
+export interface PathOverlay {
+  readonly name: string;
+  /** From `onPlane`. */
+  readonly path: PathOnPlane;
+  /** Of its line, any CSS colour; its markers show the true loss. @defaultValue one of eight, by position */
+  readonly color?: string;
+}
+
+/** What every drawing of a landscape may be told. */
+export interface LandscapeAttributes extends FigureAttributes {
+  /** A colour map by name, or a function from [0, 1] to a colour. @defaultValue `'turbo'` */
+  color?: ColourMapName | ColourMap;
+  /** Draw this metric instead of the loss. @defaultValue the loss */
+  metric?: string;
+  /** @defaultValue `'linear'` */
+  zscale?: ValueScale;
+  /** What the values are. @defaultValue `'loss'`, or the metric */
+  zlabel?: string;
+  /** The values at both ends of the colours; what lies beyond takes the colour of the end. @defaultValue all */
+  clims?: readonly [number, number];
+  /** How many bands of colour, or the values between them, ascending. @defaultValue `20` */
+  levels?: number | readonly number[];
+  /** Bands of equal height, or of equal area. @defaultValue `'uniform'` */
+  levelSpacing?: 'uniform' | 'quantile';
+  /** How often each cell is refined by a cubic spline before contours are drawn. @defaultValue `4` */
+  upsample?: number;
+  /** @defaultValue `true` */
+  colorbar?: boolean;
+  /** Mark where the parameters are. @defaultValue `true` */
+  mark?: boolean;
+  /** Paths from `onPlane`. @defaultValue none */
+  paths?: readonly PathOverlay[];
+}
+
+/** Attributes once defaults are in; clims stays open until the data are known. */
+export type FilledLandscapeAttributes = Required<Omit<LandscapeAttributes, 'clims' | 'metric'>> &
+  Pick<LandscapeAttributes, 'clims' | 'metric'>;
+
+const ascending = (list: readonly unknown[]) =>
+  list.every((v, i) => i === 0 || Number(v) > Number(list[i - 1]));
+const levelCount = integerFrom(1);
+const pathRule: Rule = {
+  allowed: 'an array of { name, path }, each path from onPlane',
+  accepts: (v) => Array.isArray(v) && v.every((p) => typeof p === 'object' && p !== null && 'path' in p),
+};
+
+export const landscapeAttributeRules: Rules<LandscapeAttributes> = {
+  ...figureRules,
+  color: colourRule,
+  metric: string,
+  zscale: oneOf('linear', 'log', 'log1p'),
+  zlabel: string,
+  clims: limits,
+  levels: {
+    allowed: 'a whole number ≥ 1, or an array of ascending numbers',
+    accepts: (v) =>
+      Array.isArray(v)
+        ? v.length > 0 && v.every(Number.isFinite) && ascending(v)
+        : levelCount.accepts(v) && Number(v) <= 1000,
+  },
+  levelSpacing: oneOf('uniform', 'quantile'),
+  upsample: {
+    allowed: 'a whole number from 1 to 16',
+    accepts: (v) => Number.isInteger(v) && Number(v) >= 1 && Number(v) <= 16,
+  },
+  colorbar: boolean,
+  mark: boolean,
+  paths: pathRule,
+};
+
+/** Data → defaults → user. */
+export function fillAttributes(data: LandscapeData, user: LandscapeAttributes): FilledLandscapeAttributes {
+  const [xlabel, ylabel] = data.plane.labels;
+  return recipe<FilledLandscapeAttributes>(
+    {
+      ...theme,
+      xlabel,
+      ylabel,
+      color: 'turbo',
+      zscale: 'linear',
+      zlabel: user.metric ?? 'loss',
+      levels: 20,
+      levelSpacing: 'uniform',
+      upsample: 4,
+      colorbar: true,
+      mark: true,
+      paths: [],
+    },
+    user,
+  );
+}
+
+/** What is drawn. */
+export interface Field extends Grid {
+  readonly x: Float64Array;
+  readonly y: Float64Array;
+  /** Transformed values; NaN where they are not finite or have no logarithm. */
+  readonly values: Float64Array;
+  /** Transformed values at both ends of the colours. */
+  readonly low: number;
+  readonly high: number;
+  /** What the transformed values are. */
+  readonly label: string;
+  readonly colour: ColourMap;
+  /** A value as it is drawn: its transform. */
+  readonly transform: (value: number) => number;
+}
+
+/**
+ * The field of a landscape, or of one of its metrics.
+ *
+ * @throws RangeError if there is no such metric, or no value that can be drawn
+ */
+export function fieldOf(data: LandscapeData, attributes: FilledLandscapeAttributes): Field {
+  const { metric, zscale, zlabel, clims, color } = attributes;
+  const raw = metric === undefined ? data.z : data.metrics[metric];
+  if (raw === undefined) {
+    const names = Object.keys(data.metrics).join(', ') || 'none';
+    throw new RangeError(`metric: there is no ${show(metric)} in this landscape; there are ${names}.`);
+  }
+  const transform = transforms[zscale];
+  const values = raw.map(transform);
+  const finite = sortedFinite(values);
+  if (finite.length === 0) {
+    const hint = zscale === 'linear' ? '' : ` under zscale '${zscale}'`;
+    throw new RangeError(`there is nothing to draw: no value of this landscape is finite${hint}.`);
+  }
+  const [low, high] = clims === undefined ? [finite[0], finite[finite.length - 1]] : clims.map(transform);
+  if (!Number.isFinite(low)) {
+    throw new RangeError(`clims: must lie where zscale '${zscale}' is defined, got ${clims?.join(', ')}.`);
+  }
+  // A loss of 0 has the lowest colour on a log scale; what is infinite or no number has none.
+  for (let cell = 0; cell < values.length; cell++) {
+    if (values[cell] === -Infinity && Number.isFinite(raw[cell])) values[cell] = Math.min(low, finite[0]);
+    else if (!Number.isFinite(values[cell])) values[cell] = NaN;
+  }
+  // A landscape that is flat still has a range, of one colour.
+  const span = high - low;
+  return {
+    nx: data.x.length,
+    ny: data.y.length,
+    x: data.x,
+    y: data.y,
+    values,
+    low,
+    high: span > 0 ? high : low + (Math.abs(low) || 1) * 1e-3,
+    label: zscale === 'log1p' ? `log₁₀(1 + ${zlabel})` : zlabel,
+    colour: colourMap(color),
+    transform,
+  };
+}
+
+const transforms: Readonly<Record<ValueScale, (value: number) => number>> = {
+  linear: (z) => z,
+  log: Math.log10,
+  log1p: (z) => Math.log1p(z) / Math.LN10,
+};
+
+/** The transformed values that part the bands, ascending: those inside (low, high). */
+export function levelsOf(field: Field, { levels, levelSpacing }: FilledLandscapeAttributes): number[] {
+  const { low, high, values, transform } = field;
+  if (typeof levels !== 'number') return levels.map(transform).filter((level) => Number.isFinite(level));
+  const inner = Array.from({ length: levels - 1 }, (_, k) => (k + 1) / levels);
+  if (levelSpacing === 'uniform') return inner.map((t) => low + t * (high - low));
+  const sorted = sortedFinite(values);
+  const quantiles = inner.map((t) => quantileSorted(sorted, t));
+  return quantiles.filter((level, k) => level > low && level < high && (k === 0 || level > quantiles[k - 1]));
+}
+
+/** Colour of a transformed value. */
+export function colourAt({ low, high, colour }: Field, value: number): string {
+  return colour(Math.min(1, Math.max(0, (value - low) / (high - low))));
+}
+
+/** A scale of the field's values over `range`, px: of transformed values, with ticks in the user's units. */
+export function valueAxis({ low, high }: Field, zscale: ValueScale, range: readonly [number, number]): Axis {
+  if (zscale !== 'log') return axisOf('linear', [low, high], range);
+  const { ticks, at } = axisOf('log', [10 ** low, 10 ** high], range);
+  return {
+    kind: 'linear',
+    domain: [low, high],
+    ticks: ticks.map(({ value, label }): Tick => ({ value: Math.log10(value), label })),
+    at: (v) => at(10 ** v),
+  };
+}
+
+/** The values with what cannot be drawn replaced by the highest, to be covered by a mark afterwards. */
+export function withoutGaps({ nx, ny, values, high }: Field): Grid {
+  return { nx, ny, values: values.map((value) => (Number.isNaN(value) ? high : value)) };
+}

@@ -1,0 +1,135 @@
+import { axesOf, axisOf, clipped, frameOf, labelsWidth, pictureOf, type Axis, type Box } from './axes.ts';
+import { bandValue, colourBar, colourBarWidth } from './colourbar.ts';
+import { regionsAbove } from './contours.ts';
+import { colourAt, withoutGaps, type Field, type FilledLandscapeAttributes } from './field.ts';
+import { centerMark, pathLegend, pathLegendHeight, pathsOver } from './overlay.ts';
+import { el } from './svg.ts';
+import { upsample } from './upsample.ts';
+
+export type MapKind = 'contourf' | 'contour' | 'heatmap';
+
+/** A field with everything that its drawings share. */
+export interface MapFigure {
+  readonly kind: MapKind;
+  readonly field: Field;
+  /** Transformed values between the bands; none in a heatmap. */
+  readonly levels: readonly number[];
+  readonly attributes: FilledLandscapeAttributes;
+}
+
+/** The map as SVG. */
+export function mapSvg({ kind, field, levels, attributes }: MapFigure): string {
+  const yDomain = [field.y[0], field.y[field.y.length - 1]] as const;
+  const legend = pathLegendHeight(attributes);
+  const box = frameOf(
+    attributes,
+    labelsWidth('linear', yDomain, attributes),
+    colourBarWidth(field, attributes),
+    legend,
+  );
+  const { x, y } = mapAxes(field, kind, box);
+  const body = kind === 'heatmap' ? cells(field, x, y) : bands(kind, field, levels, attributes, box);
+  return pictureOf(
+    attributes,
+    clipped(
+      box,
+      body,
+      gapMarks(field, x, y),
+      pathsOver(field, attributes.paths, x, y),
+      attributes.mark ? centerMark(x, y) : '',
+    ),
+    axesOf(attributes, box, x, y, legend),
+    pathLegend(attributes, box),
+    colourBar(field, kind === 'heatmap' ? null : levels, box, attributes),
+  );
+}
+
+/** Both axes of a map, in `box`; those of a heatmap end with the outer cells. */
+function mapAxes({ x, y }: Pick<Field, 'x' | 'y'>, kind: MapKind, box: Box): { x: Axis; y: Axis } {
+  const [padX, padY] = kind === 'heatmap' ? [(x[1] - x[0]) / 2, (y[1] - y[0]) / 2] : [0, 0];
+  return {
+    x: axisOf('linear', [x[0] - padX, x[x.length - 1] + padX], [box.left, box.right]),
+    y: axisOf('linear', [y[0] - padY, y[y.length - 1] + padY], [box.bottom, box.top]),
+  };
+}
+
+/** One region of a map: all that is at or above a level, painted over what was below. */
+export interface Region {
+  readonly path: string;
+  readonly color: string;
+}
+
+/** The regions of filled contours, lowest first; the first covers everything. */
+export function regionsOf({ field, levels, attributes }: MapFigure, box: Box): Region[] {
+  const grid = upsample(withoutGaps(field), attributes.upsample);
+  const inner = levels.filter((level) => level > field.low && level < field.high);
+  const edges = [field.low, ...inner, field.high];
+  const paths = regionsAbove(grid, inner, box);
+  const whole = `M${box.left},${box.top}H${box.right}V${box.bottom}H${box.left}Z`;
+  return [whole, ...paths].map((path, k) => ({ path, color: colourAt(field, bandValue(edges, k)) }));
+}
+
+function bands(
+  kind: MapKind,
+  field: Field,
+  levels: readonly number[],
+  attributes: FilledLandscapeAttributes,
+  box: Box,
+): string {
+  if (kind === 'contourf') {
+    return regionsOf({ kind, field, levels, attributes }, box)
+      .map(({ path, color }) =>
+        el('path', {
+          d: path,
+          fill: color,
+          fillRule: 'evenodd',
+          stroke: '#000',
+          strokeOpacity: 0.18,
+          strokeWidth: 0.6,
+        }),
+      )
+      .join('');
+  }
+  const grid = upsample(withoutGaps(field), attributes.upsample);
+  return regionsAbove(grid, levels, box)
+    .map((d, k) => el('path', { d, fill: 'none', stroke: colourAt(field, levels[k]), strokeWidth: 1.5 }))
+    .join('');
+}
+
+/** The rectangle of one cell, px: halfway to its neighbours. */
+function cellRect({ x, y, nx }: Field, cell: number, xAxis: Axis, yAxis: Axis) {
+  const j = Math.floor(cell / nx);
+  const halfX = (x[1] - x[0]) / 2;
+  const halfY = (y[1] - y[0]) / 2;
+  const left = xAxis.at(x[cell % nx] - halfX);
+  const top = yAxis.at(y[j] + halfY);
+  return {
+    x: left,
+    y: top,
+    width: xAxis.at(x[cell % nx] + halfX) - left,
+    height: yAxis.at(y[j] - halfY) - top,
+  };
+}
+
+function cells(field: Field, x: Axis, y: Axis): string {
+  const rects = Array.from(field.values, (value, cell) => {
+    if (Number.isNaN(value)) return '';
+    const { width, height, ...corner } = cellRect(field, cell, x, y);
+    // A hair of overlap, so that no seam shows between cells.
+    return el('rect', { ...corner, width: width + 0.3, height: height + 0.3, fill: colourAt(field, value) });
+  });
+  return el('g', { shapeRendering: 'crispEdges' }, ...rects);
+}
+
+/** Grey crossed cells where there is no value to draw. */
+function gapMarks(field: Field, x: Axis, y: Axis): string {
+  return Array.from(field.values, (value, cell) => {
+    if (!Number.isNaN(value)) return '';
+    const { x: left, y: top, width, height } = cellRect(field, cell, x, y);
+    const d = `M${left.toFixed(1)},${top.toFixed(1)}l${width.toFixed(1)},${height.toFixed(1)}m0,${(-height).toFixed(1)}l${(-width).toFixed(1)},${height.toFixed(1)}`;
+    return (
+      el('rect', { x: left, y: top, width, height, fill: '#bdbdbd' }) +
+      el('path', { d, stroke: '#8a8a8a', strokeWidth: 0.8 })
+    );
+  }).join('');
+}

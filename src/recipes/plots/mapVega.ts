@@ -1,0 +1,137 @@
+import { lineColour } from './colour.ts';
+import { regionsOf, type MapFigure } from './mapSvg.ts';
+import { markerColour } from './overlay.ts';
+import type { VegaSpec } from './plot.ts';
+
+/** The map as a Vega specification: the regions of the SVG as paths, so that both are one picture. */
+export function mapVega(figure: MapFigure): VegaSpec {
+  const { field, attributes } = figure;
+  const { width, height, title, xlabel, ylabel, paths, mark } = attributes;
+  const box = { left: 0, top: 0, right: width, bottom: height };
+  const { x, y } = field;
+  const points = paths.flatMap(({ name, path, color }, k) =>
+    Array.from(path.x, (at, t) => ({
+      name,
+      x: at,
+      y: path.y[t],
+      color: color ?? lineColour(k),
+      fill: markerColour(field, path.loss[t]),
+      loss: path.loss[t],
+      residual: path.residual[t],
+    })),
+  );
+  const place = { x: { scale: 'x', field: 'x' }, y: { scale: 'y', field: 'y' } };
+  const line = {
+    type: 'group',
+    from: { facet: { name: 'path', data: 'points', groupby: 'name' } },
+    marks: [
+      {
+        type: 'line',
+        from: { data: 'path' },
+        encode: { enter: { ...place, stroke: { field: 'color' }, strokeWidth: { value: 2.4 } } },
+      },
+    ],
+  };
+  const marker = {
+    type: 'symbol',
+    from: { data: 'points' },
+    encode: { enter: { ...place, fill: { field: 'fill' }, stroke: { value: 'white' }, size: { value: 50 } } },
+  };
+  const center = {
+    type: 'symbol',
+    encode: {
+      enter: {
+        x: { scale: 'x', value: 0 },
+        y: { scale: 'y', value: 0 },
+        shape: { value: 'cross' },
+        size: { value: 90 },
+        fill: { value: '#111' },
+      },
+    },
+  };
+  return {
+    $schema: 'https://vega.github.io/schema/vega/v5.json',
+    width,
+    height,
+    padding: 8,
+    ...(title !== '' && { title }),
+    data: [
+      { name: 'regions', values: figure.kind === 'heatmap' ? heatmapCells(figure) : regionsOf(figure, box) },
+      { name: 'points', values: points },
+    ],
+    scales: [
+      {
+        name: 'x',
+        type: 'linear',
+        zero: false,
+        nice: false,
+        domain: [x[0], x[x.length - 1]],
+        range: 'width',
+      },
+      {
+        name: 'y',
+        type: 'linear',
+        zero: false,
+        nice: false,
+        domain: [y[0], y[y.length - 1]],
+        range: 'height',
+      },
+      {
+        name: 'color',
+        type: 'linear',
+        domain: evenly(field.low, field.high),
+        range: evenly(0, 1).map(field.colour),
+      },
+    ],
+    axes: [
+      { orient: 'bottom', scale: 'x', title: xlabel },
+      { orient: 'left', scale: 'y', title: ylabel },
+    ],
+    ...(attributes.colorbar && {
+      legends: [
+        {
+          fill: 'color',
+          type: 'gradient',
+          title: attributes.zscale === 'log' ? `log₁₀ ${field.label}` : field.label,
+          gradientLength: height - 20,
+        },
+      ],
+    }),
+    marks: [
+      {
+        type: 'group',
+        clip: true,
+        encode: { enter: { width: { value: width }, height: { value: height } } },
+        marks: [
+          {
+            type: 'path',
+            from: { data: 'regions' },
+            encode: { enter: { path: { field: 'path' }, fill: { field: 'color' } } },
+          },
+          line,
+          marker,
+          ...(mark ? [center] : []),
+        ],
+      },
+    ],
+  };
+}
+
+const evenly = (low: number, high: number) =>
+  Array.from({ length: 17 }, (_, k) => low + ((high - low) * k) / 16);
+
+/** The cells of a heatmap as paths. */
+function heatmapCells({
+  field,
+  attributes: { width, height },
+}: MapFigure): { path: string; color: string }[] {
+  const { nx, ny, values, low, high, colour } = field;
+  const w = width / (nx - 1);
+  const h = height / (ny - 1);
+  return Array.from(values, (value, cell) => {
+    const left = ((cell % nx) - 0.5) * w;
+    const top = height - (Math.floor(cell / nx) + 0.5) * h;
+    const path = `M${left.toFixed(2)},${top.toFixed(2)}h${w.toFixed(2)}v${h.toFixed(2)}h${(-w).toFixed(2)}Z`;
+    return { path, color: Number.isNaN(value) ? '#bdbdbd' : colour((value - low) / (high - low)) };
+  });
+}

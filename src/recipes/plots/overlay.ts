@@ -1,0 +1,79 @@
+import { lineColour } from './colour.ts';
+import { colourAt, type Field, type FilledLandscapeAttributes, type PathOverlay } from './field.ts';
+import { el, escapeXml, polyline, textWidth } from './svg.ts';
+import type { Axis, Box } from './axes.ts';
+
+/**
+ * Paths over a landscape: a line with a white rim, and markers in the colour of the true loss, which need not be that
+ * of the plane below; the smaller a marker, the farther its point lies off the plane.
+ */
+export function pathsOver(field: Field, paths: readonly PathOverlay[], x: Axis, y: Axis): string {
+  return paths
+    .map(({ path, color, name }, k) => {
+      const xs = Array.from(path.x, x.at);
+      const ys = Array.from(path.y, y.at);
+      const d = polyline(xs, ys);
+      const stroke = color ?? lineColour(k);
+      const style = { d, fill: 'none', strokeLinejoin: 'round', strokeLinecap: 'round' };
+      const markers = xs.map((cx, t) => {
+        const fill = markerColour(field, path.loss[t]);
+        const told = `${name}, point ${t}: loss ${short(path.loss[t])}, ${short(path.residual[t])} off the plane`;
+        const r = markerRadius(path.inPlane[t]);
+        return el(
+          'circle',
+          { cx, cy: ys[t], r, fill, stroke: 'white', strokeWidth: 0.8 },
+          el('title', {}, escapeXml(told)),
+        );
+      });
+      return el(
+        'g',
+        {},
+        el('path', { ...style, stroke: 'white', strokeWidth: 5 }),
+        el('path', { ...style, stroke, strokeWidth: 2.4 }),
+        ...markers,
+      );
+    })
+    .join('');
+}
+
+const short = (value: number) => (Number.isNaN(value) ? 'unknown' : value.toPrecision(3));
+
+/** Colour of the marker of a point with this true loss. */
+export function markerColour(field: Field, loss: number): string {
+  const shown = field.transform(loss);
+  return Number.isNaN(shown) ? '#ffffff' : colourAt(field, shown);
+}
+
+/** Radius of the marker of a point of whose distance from the center this share lies in the plane. */
+const markerRadius = (inPlane: number) => 1.6 + 3 * inPlane;
+
+/** Names of the paths, in a row above the plotting area. */
+export function pathLegend({ paths, fontSize }: FilledLandscapeAttributes, box: Box): string {
+  let at = box.left;
+  const entries = paths.map(({ name, color }, k) => {
+    const x = at;
+    at += 30 + textWidth(name, fontSize) + 18;
+    const y = box.top - 0.75 * fontSize;
+    return [
+      el('path', { d: `M${x},${y.toFixed(1)}h22`, stroke: color ?? lineColour(k), strokeWidth: 3 }),
+      el('text', { x: x + 28, y: y + 0.35 * fontSize, fill: '#222' }, escapeXml(name)),
+    ].join('');
+  });
+  return el('g', {}, ...entries);
+}
+
+/** Height of that row, px. */
+export function pathLegendHeight({ paths, fontSize }: FilledLandscapeAttributes): number {
+  return paths.length === 0 ? 0 : 1.5 * fontSize;
+}
+
+/** A cross where the parameters are. */
+export function centerMark(x: Axis, y: Axis): string {
+  const cx = x.at(0).toFixed(1);
+  const cy = y.at(0).toFixed(1);
+  const d = `M${cx},${cy}m-6,0h12m-6,-6v12`;
+  return [
+    el('path', { d, stroke: 'white', strokeWidth: 4.4, strokeLinecap: 'round' }),
+    el('path', { d, stroke: '#111', strokeWidth: 1.8, strokeLinecap: 'round' }),
+  ].join('');
+}

@@ -1,0 +1,54 @@
+/**
+ * A landscape as a surface: in three dimensions by plotly, and without WebGL as SVG by the painter's algorithm.
+ *
+ * @module
+ */
+import { numberIn, type Rules } from '../../core/options.ts';
+import { landscapePlot } from './drawn.ts';
+import {
+  fieldOf,
+  fillAttributes,
+  landscapeAttributeRules,
+  levelsOf,
+  type LandscapeAttributes,
+} from './field.ts';
+import { mapVega } from './mapVega.ts';
+import { plotOf } from './plot.ts';
+import { surfacePlotly } from './surfacePlotly.ts';
+import { surfaceSvg } from './surfaceSvg.ts';
+
+export interface SurfaceAttributes extends LandscapeAttributes {
+  /** Direction the surface is seen from, degrees, counted from −y towards x. @defaultValue `-35` */
+  azimuth?: number;
+  /** Height it is seen from, degrees above the plane. @defaultValue `32` */
+  elevation?: number;
+}
+
+const rules: Rules<SurfaceAttributes> = {
+  ...landscapeAttributeRules,
+  azimuth: numberIn(-360, 360),
+  elevation: numberIn(0, 90),
+};
+
+/**
+ * A landscape as a surface. Vega has no surface: its form is that of `contourf`.
+ *
+ * @throws RangeError for unknown or bad attributes, and for a landscape in one dimension
+ * @example
+ * ```ts
+ * writeFileSync('surface.html', surface(data, { zscale: 'log' }).toHTML());
+ * ```
+ */
+export const surface = landscapePlot('surface', rules, (data, { azimuth = -35, elevation = 32, ...user }) => {
+  if (data.y.length < 2) {
+    throw new RangeError('surface: this landscape has one dimension; draw it with line(data).');
+  }
+  const attributes = fillAttributes(data, user);
+  const field = fieldOf(data, attributes);
+  const view = { azimuth, elevation };
+  return plotOf(attributes.title || 'Loss landscape', {
+    toSVG: () => surfaceSvg(field, attributes, view),
+    toPlotly: () => surfacePlotly(field, attributes, view),
+    toVega: () => mapVega({ kind: 'contourf', field, levels: levelsOf(field, attributes), attributes }),
+  });
+});

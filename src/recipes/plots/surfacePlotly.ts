@@ -1,0 +1,66 @@
+import { lineColour } from './colour.ts';
+import type { Field, FilledLandscapeAttributes } from './field.ts';
+import { plotlyColours, plotlyTicks, rowsOf } from './mapPlotly.ts';
+import { markerColour } from './overlay.ts';
+import { plotlyLayout } from './plotly.ts';
+import type { PlotlyFigure } from './plot.ts';
+import type { View } from './surfaceSvg.ts';
+
+/** The surface as a plotly figure; paths are drawn at the height of their true loss. */
+export function surfacePlotly(field: Field, attributes: FilledLandscapeAttributes, view: View): PlotlyFigure {
+  const { zmin, zmax, ...colours } = plotlyColours(field, attributes);
+  const main = {
+    type: 'surface',
+    x: Array.from(field.x),
+    y: Array.from(field.y),
+    z: rowsOf(field),
+    cmin: zmin,
+    cmax: zmax,
+    ...colours,
+    contours: { z: { show: true, usecolormap: true, project: { z: true }, width: 1 } },
+    hovertemplate: 'x %{x:.4g}<br>y %{y:.4g}<br>%{z:.4g}<extra></extra>',
+  };
+  const layout = {
+    ...plotlyLayout(attributes),
+    margin: { l: 0, r: 0, b: 10, t: attributes.title === '' ? 10 : 50 },
+    scene: {
+      xaxis: axis(attributes.xlabel),
+      yaxis: axis(attributes.ylabel),
+      zaxis: { ...axis(field.label), range: heights(field), ...plotlyTicks(field, attributes) },
+      aspectratio: { x: 1, y: 1, z: 0.7 },
+      camera: { eye: eyeOf(view) },
+    },
+    legend: { orientation: 'h', y: 1.02 },
+  };
+  return { data: [main, ...pathTraces(field, attributes)], layout };
+}
+
+const axis = (title: string) => ({ title: { text: title } });
+
+/** Range of the vertical axis: that of the colours, with room for what lies below. */
+function heights({ low, high }: Field): [number, number] {
+  return [low - 0.05 * (high - low), high + 0.02 * (high - low)];
+}
+
+function eyeOf({ azimuth, elevation }: View): { x: number; y: number; z: number } {
+  const a = (azimuth / 180) * Math.PI;
+  const e = (elevation / 180) * Math.PI;
+  const far = 2.25;
+  return { x: far * Math.cos(e) * Math.sin(a), y: -far * Math.cos(e) * Math.cos(a), z: far * Math.sin(e) };
+}
+
+function pathTraces(field: Field, { paths }: FilledLandscapeAttributes): Record<string, unknown>[] {
+  return paths.map(({ name, path, color }, k) => ({
+    type: 'scatter3d',
+    mode: 'lines+markers',
+    name,
+    x: Array.from(path.x),
+    y: Array.from(path.y),
+    z: Array.from(path.loss, (loss) => Math.max(field.low, field.transform(loss))),
+    line: { color: color ?? lineColour(k), width: 5 },
+    marker: { size: 3.5, color: Array.from(path.loss, (loss) => markerColour(field, loss)) },
+    customdata: Array.from(path.loss, (loss, t) => [loss, path.residual[t]]),
+    hovertemplate:
+      'true loss %{customdata[0]:.4g}<br>%{customdata[1]:.3g} off the plane<extra>%{fullData.name}</extra>',
+  }));
+}

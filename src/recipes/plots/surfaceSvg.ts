@@ -1,0 +1,204 @@
+import { axisOf, frameOf, pictureOf, type Axis } from './axes.ts';
+import { colourBar, colourBarWidth } from './colourbar.ts';
+import { colourAt, valueAxis, withoutGaps, type Field, type FilledLandscapeAttributes } from './field.ts';
+import { el, escapeXml, px, textWidth } from './svg.ts';
+import { upsample } from './upsample.ts';
+
+/** Where a surface is seen from, degrees. */
+export interface View {
+  readonly azimuth: number;
+  readonly elevation: number;
+}
+
+/** From the unit cube to the picture: x, y in [−1, 1], height in [0, 1]; `depth` grows away from the eye. */
+interface Projection {
+  at(x: number, y: number, z: number): readonly [number, number];
+  depth(x: number, y: number): number;
+}
+
+/** Height of the cube as a fraction of its width. */
+const heightRatio = 0.6;
+
+/** The surface as SVG: quadrilaterals from back to front, lit from above, in a box with axes. */
+export function surfaceSvg(field: Field, attributes: FilledLandscapeAttributes, view: View): string {
+  const { title } = attributes;
+  const right = colourBarWidth(field, attributes);
+  const box = frameOf({ ...attributes, xlabel: '', ylabel: '', title }, 0, right);
+  const bar = { ...box, top: box.top + 20, bottom: box.bottom - 20 };
+  const cube = projectionInto(box, view);
+  const heading =
+    title === '' ? '' : el('text', titlePlace(box.left, box.right, box.top, attributes), escapeXml(title));
+  return pictureOf(
+    attributes,
+    cage(field, attributes, cube, view),
+    quads(field, cube),
+    heading,
+    colourBar(field, null, bar, attributes),
+  );
+}
+
+function titlePlace(left: number, right: number, top: number, { fontSize }: FilledLandscapeAttributes) {
+  return {
+    x: (left + right) / 2,
+    y: top - 0.4 * fontSize,
+    fontSize: fontSize * 1.25,
+    fontWeight: 'bold',
+    textAnchor: 'middle',
+    fill: '#222',
+  };
+}
+
+/** An orthographic projection of the cube that fits the box, with room for labels. */
+function projectionInto(
+  box: { left: number; right: number; top: number; bottom: number },
+  view: View,
+): Projection {
+  const a = (view.azimuth / 180) * Math.PI;
+  const e = (view.elevation / 180) * Math.PI;
+  const [sinA, cosA, sinE, cosE] = [Math.sin(a), Math.cos(a), Math.sin(e), Math.cos(e)];
+  const across = (x: number, y: number) => x * cosA + y * sinA;
+  const away = (x: number, y: number) => y * cosA - x * sinA;
+  const width = 2 * (Math.abs(cosA) + Math.abs(sinA));
+  const height = width * sinE + 2 * heightRatio * cosE;
+  const scale = Math.min((box.right - box.left - 150) / width, (box.bottom - box.top - 80) / height);
+  const centerX = (box.left + box.right) / 2;
+  const centerY = (box.top + box.bottom) / 2 - 12;
+  return {
+    at: (x, y, z) => [
+      centerX + scale * across(x, y),
+      centerY - scale * (away(x, y) * sinE + (z - 0.5) * 2 * heightRatio * cosE),
+    ],
+    depth: away,
+  };
+}
+
+function quads(field: Field, cube: Projection): string {
+  // About sixty cells a side: finer cannot be told apart, and each is a polygon.
+  const factor = Math.max(1, Math.round(60 / Math.max(field.nx, field.ny)));
+  const { nx, ny, values } = upsample(withoutGaps(field), factor);
+  const isGap = gapsOf(field, factor, nx);
+  const height = (value: number) => Math.min(1, Math.max(0, (value - field.low) / (field.high - field.low)));
+  const u = (i: number) => (2 * i) / (nx - 1) - 1;
+  const v = (j: number) => (2 * j) / (ny - 1) - 1;
+  const order: { readonly i: number; readonly j: number; readonly depth: number }[] = [];
+  for (let j = 0; j < ny - 1; j++) {
+    for (let i = 0; i < nx - 1; i++)
+      if (!isGap(i, j)) order.push({ i, j, depth: cube.depth(u(i + 0.5), v(j + 0.5)) });
+  }
+  order.sort((a, b) => b.depth - a.depth);
+  const parts = order.map(({ i, j }) => {
+    const at = j * nx + i;
+    const [a, b, c, d] = [values[at], values[at + 1], values[at + nx + 1], values[at + nx]];
+    const corners = [
+      cube.at(u(i), v(j), height(a)),
+      cube.at(u(i + 1), v(j), height(b)),
+      cube.at(u(i + 1), v(j + 1), height(c)),
+      cube.at(u(i), v(j + 1), height(d)),
+    ];
+    const slopeX = ((height(b) - height(a) + height(c) - height(d)) / 2) * (nx - 1);
+    const slopeY = ((height(d) - height(a) + height(c) - height(b)) / 2) * (ny - 1);
+    const fill = lit(colourAt(field, (a + b + c + d) / 4), slopeX, slopeY);
+    const path = corners.map(([x, y], k) => `${k === 0 ? 'M' : 'L'}${px(x)},${px(y)}`).join('');
+    return el('path', { d: `${path}Z`, fill, stroke: fill });
+  });
+  return el('g', { strokeWidth: 0.7, strokeLinejoin: 'round' }, ...parts);
+}
+
+/** Whether a refined cell touches a sample that has no value. */
+function gapsOf(field: Field, factor: number, nx: number): (i: number, j: number) => boolean {
+  if (!field.values.some(Number.isNaN)) return () => false;
+  const missing = (i: number, j: number) => Number.isNaN(field.values[j * field.nx + i]);
+  return (i, j) => {
+    const a = Math.floor(i / factor);
+    const b = Math.floor(j / factor);
+    return nx > 0 && (missing(a, b) || missing(a + 1, b) || missing(a, b + 1) || missing(a + 1, b + 1));
+  };
+}
+
+/** A colour under light from the upper left. */
+function lit(colour: string, slopeX: number, slopeY: number): string {
+  const parts = /^#(..)(..)(..)$/.exec(colour);
+  if (parts === null) return colour;
+  const norm = Math.sqrt(1 + (slopeX * heightRatio) ** 2 + (slopeY * heightRatio) ** 2);
+  const light = (0.85 + 0.3 * slopeX * heightRatio + 0.3 * slopeY * heightRatio) / norm;
+  const shade = Math.min(1.12, 0.72 + 0.34 * Math.max(0, light));
+  return `#${parts
+    .slice(1)
+    .map((part) =>
+      Math.min(255, Math.round(Number.parseInt(part, 16) * shade))
+        .toString(16)
+        .padStart(2, '0'),
+    )
+    .join('')}`;
+}
+
+/** The floor with its grid, the two walls at the back, and ticks with labels along the near edges. */
+function cage(
+  field: Field,
+  attributes: FilledLandscapeAttributes,
+  cube: Projection,
+  { azimuth }: View,
+): string {
+  const { fontSize, xlabel, ylabel, zscale } = attributes;
+  const { x, y } = field;
+  const xAxis = axisOf('linear', [x[0], x[x.length - 1]], [-1, 1]);
+  const yAxis = axisOf('linear', [y[0], y[y.length - 1]], [-1, 1]);
+  const zAxis = valueAxis(field, zscale, [0, 1]);
+  // Signs of the near edges: the floor's edge nearest to the eye along each direction.
+  const a = (azimuth / 180) * Math.PI;
+  const nearY = Math.cos(a) >= 0 ? -1 : 1;
+  const nearX = Math.sin(a) >= 0 ? 1 : -1;
+  const lines: string[] = [];
+  const labels: string[] = [];
+  const line = (...points: (readonly [number, number])[]) =>
+    lines.push(points.map(([u, v], k) => `${k === 0 ? 'M' : 'L'}${px(u)},${px(v)}`).join(''));
+  const text = ([u, v]: readonly [number, number], label: string) =>
+    labels.push(el('text', { x: u, y: v + 0.35 * fontSize, textAnchor: 'middle' }, label));
+
+  for (const { value, label } of ticksOf(xAxis, [x[0], x[x.length - 1]])) {
+    const at = xAxis.at(value);
+    line(cube.at(at, nearY, 0), cube.at(at, -nearY, 0), cube.at(at, -nearY, 1));
+    text(outward(cube.at(at, 0, 0), cube.at(at, nearY, 0), 1.3 * fontSize), label);
+  }
+  for (const { value, label } of ticksOf(yAxis, [y[0], y[y.length - 1]])) {
+    const at = yAxis.at(value);
+    line(cube.at(nearX, at, 0), cube.at(-nearX, at, 0), cube.at(-nearX, at, 1));
+    text(outward(cube.at(0, at, 0), cube.at(nearX, at, 0), 1.3 * fontSize), label);
+  }
+  for (const { value } of zAxis.ticks.filter(({ label }) => label !== null)) {
+    const at = zAxis.at(value);
+    line(cube.at(nearX, -nearY, at), cube.at(-nearX, -nearY, at), cube.at(-nearX, nearY, at));
+  }
+  const middle = cube.at(0, 0, 0);
+  for (const [name, edge] of [
+    [xlabel, cube.at(0, nearY, 0)],
+    [ylabel, cube.at(nearX, 0, 0)],
+  ] as const) {
+    // Beyond the tick labels, and half its own width where the edge runs up and down.
+    const aside = Math.abs(edge[0] - middle[0]) / Math.hypot(edge[0] - middle[0], edge[1] - middle[1]);
+    const [u, v] = outward(middle, edge, 2.9 * fontSize + 0.45 * aside * textWidth(name, fontSize));
+    const place = { x: u, y: v + 0.35 * fontSize, textAnchor: 'middle', fontSize: fontSize * 1.1 };
+    labels.push(el('text', place, escapeXml(name)));
+  }
+  return (
+    el('path', { d: lines.join(''), fill: 'none', stroke: '#d4d4d4' }) + el('g', { fill: '#222' }, ...labels)
+  );
+}
+
+/** The point `far` px beyond `edge`, seen from `inside`. */
+function outward(
+  inside: readonly [number, number],
+  edge: readonly [number, number],
+  far: number,
+): readonly [number, number] {
+  const dx = edge[0] - inside[0];
+  const dy = edge[1] - inside[1];
+  const length = Math.hypot(dx, dy) || 1;
+  return [edge[0] + (dx / length) * far, edge[1] + (dy / length) * far];
+}
+
+/** A few labelled ticks. */
+function ticksOf(axis: Axis, [low, high]: readonly [number, number]): { value: number; label: string }[] {
+  const { ticks } = axisOf(axis.kind, [low, high], [0, 280]);
+  return ticks.flatMap(({ value, label }) => (label === null ? [] : [{ value, label }]));
+}

@@ -1,0 +1,199 @@
+import { describe, expect, it } from 'vitest';
+import {
+  contour,
+  contourf,
+  heatmap,
+  landscape,
+  line,
+  onPlane,
+  surface,
+  toOBJ,
+  toVTP,
+  type LandscapeAttributes,
+} from 'quasi-newton/landscape';
+import { vectorParams } from '../../../src/core/paramSet.ts';
+import { regionsAbove } from '../../../src/recipes/plots/contours.ts';
+import { fieldOf, fillAttributes, levelsOf } from '../../../src/recipes/plots/field.ts';
+import { upsample } from '../../../src/recipes/plots/upsample.ts';
+
+const memory = Float64Array.of(1, 2);
+const params = vectorParams(memory);
+const axes = [Float64Array.of(1, 0), Float64Array.of(0, 1)];
+/** f = (x − 0.5)² + 4 (y + 0.25)² in the coordinates of the plane. */
+const bowl = () => (memory[0] - 1.5) ** 2 + 4 * (memory[1] - 1.75) ** 2;
+const data = landscape(bowl, params, {
+  directions: axes,
+  npoints: [41, 21],
+  metrics: { twice: () => 2 * bowl() },
+});
+const holed = landscape(() => (memory[0] > 1.6 ? NaN : bowl()), params, { directions: axes, npoints: 11 });
+const fieldWith = (attributes: LandscapeAttributes) => {
+  const filled = fillAttributes(data, attributes);
+  return { field: fieldOf(data, filled), filled };
+};
+
+describe('upsampling', () => {
+  const grid = { nx: 3, ny: 4, values: Float64Array.from({ length: 12 }, (_, k) => (k * 7) % 5) };
+
+  it('keeps every sample', () => {
+    const fine = upsample(grid, 4);
+    expect([fine.nx, fine.ny]).toEqual([9, 13]);
+    for (let j = 0; j < 4; j++) {
+      for (let i = 0; i < 3; i++)
+        expect(fine.values[4 * j * 9 + 4 * i]).toBeCloseTo(grid.values[3 * j + i], 12);
+    }
+  });
+
+  it('is exact for planes, also at the edges, and never leaves the range of its samples', () => {
+    const plane = {
+      nx: 5,
+      ny: 4,
+      values: Float64Array.from({ length: 20 }, (_, k) => 2 * (k % 5) - Math.floor(k / 5)),
+    };
+    const fine = upsample(plane, 3);
+    fine.values.forEach((value, k) => {
+      expect(value).toBeCloseTo((2 * (k % fine.nx)) / 3 - Math.floor(k / fine.nx) / 3, 12);
+    });
+    const step = { nx: 8, ny: 1, values: Float64Array.of(0, 0, 0, 0, 1, 1, 1, 1) };
+    for (const value of upsample(step, 8).values) {
+      expect(value).toBeGreaterThanOrEqual(0);
+      expect(value).toBeLessThanOrEqual(1);
+    }
+  });
+});
+
+describe('contours', () => {
+  it('lie where the function has their level, in the coordinates of the axes', () => {
+    const { field } = fieldWith({});
+    const box = { left: 100, top: 50, right: 500, bottom: 250 };
+    const [path] = regionsAbove(upsample(field, 4), [0.2], box);
+    // The ring that is a hole in the region above 0.2: the ellipse around the minimum.
+    const rings = path.split('Z').filter((ring) => ring !== '');
+    const ring = rings
+      .map((text) => [...text.matchAll(/[ML]([-\d.]+),([-\d.]+)/g)].map(([, x, y]) => [Number(x), Number(y)]))
+      .find((points) => points.every(([x, y]) => x > 101 && x < 499 && y > 51 && y < 249));
+    expect(ring?.length).toBeGreaterThan(20);
+    for (const [px, py] of ring ?? []) {
+      const x = -1 + ((px - 100) / 400) * 2;
+      const y = -1 + ((250 - py) / 200) * 2;
+      expect((x - 0.5) ** 2 + 4 * (y + 0.25) ** 2).toBeCloseTo(0.2, 2);
+    }
+  });
+
+  it('have levels that are evenly spaced, or hold equal areas, or are given', () => {
+    const { field, filled } = fieldWith({ levels: 4 });
+    const span = field.high - field.low;
+    expect(levelsOf(field, filled)).toEqual([1, 2, 3].map((k) => field.low + (k / 4) * span));
+    const quantile = fieldWith({ levels: 2, levelSpacing: 'quantile' });
+    const [median] = levelsOf(quantile.field, quantile.filled);
+    const below = data.z.filter((z) => z < median).length / data.z.length;
+    expect(below).toBeCloseTo(0.5, 2);
+    const given = fieldWith({ levels: [0.1, 1], zscale: 'log' });
+    levelsOf(given.field, given.filled).forEach((level, k) => expect(level).toBeCloseTo(k - 1, 12));
+  });
+});
+
+describe('scales', () => {
+  it('transform at plot time: the data stay raw', () => {
+    const log1p = fieldWith({ zscale: 'log1p' }).field;
+    expect(log1p.values[0]).toBeCloseTo(Math.log10(1 + data.z[0]), 12);
+    expect(log1p.label).toBe('log₁₀(1 + loss)');
+    expect(fieldWith({ zscale: 'log', clims: [0.01, 10] }).field).toMatchObject({ low: -2, high: 1 });
+    expect(fieldWith({ metric: 'twice' }).field.values[3]).toBe(2 * data.z[3]);
+  });
+
+  it('give a loss of 0 the lowest colour of a log scale, and mark what is not finite', () => {
+    const zero = landscape(() => (memory[0] - 1) ** 2, params, { directions: axes, npoints: 3 });
+    const { values } = fieldOf(zero, fillAttributes(zero, { zscale: 'log' }));
+    expect([...values.subarray(0, 3)]).toEqual([0, 0, 0]);
+    expect(contourf(holed).toSVG()).toContain('#bdbdbd');
+    expect(contourf(data).toSVG()).not.toContain('#bdbdbd');
+  });
+});
+
+describe('the drawings', () => {
+  const path = onPlane(data.plane, [Float64Array.of(1.9, 2.5), Float64Array.of(1, 2)], [1, 0.3]);
+  const drawings = { contourf, contour, heatmap, surface };
+
+  it.each(Object.entries(drawings))('%s holds no number that is none, in any form', (_, draw) => {
+    for (const landscape of [data, holed]) {
+      const plot = draw(landscape, { zscale: 'log', color: 'magma', paths: [{ name: 'a & b', path }] });
+      expect(plot.toSVG()).not.toMatch(/NaN|undefined|Infinity/);
+      expect(plot.toSVG()).toBe(plot.toSVG());
+      expect(JSON.stringify(plot.toPlotly())).not.toMatch(/NaN|undefined/);
+      expect(plot.toVega().$schema).toContain('vega/v5');
+      expect(plot.toHTML({ plotly: 'plotly.js' })).toContain('Plotly.newPlot');
+    }
+  });
+
+  it('are had from a loss in one call, as from FluxOptTools', () => {
+    const attributes = { color: 'turbo', npoints: 50, lnorm: 1, seed: 1234 } as const;
+    const once = contourf(() => Math.log10(1 + bowl()), params, attributes);
+    const svg = once.toSVG();
+    expect(svg).toBe(contourf(() => Math.log10(1 + bowl()), params, attributes).toSVG());
+    expect(svg).not.toBe(contourf(() => Math.log10(1 + bowl()), params, { ...attributes, seed: 2 }).toSVG());
+    expect(once.toPlotly().data[0]['x']).toHaveLength(51);
+    expect([...memory]).toEqual([1, 2]);
+    const problem = { p0: Float64Array.of(1, 2), fg: (x: Float64Array) => x[0] ** 2 + x[1] };
+    expect(heatmap(problem, undefined, { npoints: 5 }).toPlotly().data[0]['z']).toHaveLength(5);
+  });
+
+  it('give plotly rows of y and colours as pairs', () => {
+    const [main] = contourf(data).toPlotly().data;
+    expect(main['z']).toHaveLength(21);
+    expect(main['colorscale']).toContainEqual([0, expect.stringMatching(/^#/)]);
+  });
+
+  it('of a line are of one dimension, and the others of two', () => {
+    const one = landscape(bowl, params, { dimensions: 1, directions: [axes[0]], npoints: 9 });
+    expect(line(one, { yscale: 'log' }).toSVG()).not.toMatch(/NaN|undefined/);
+    expect(
+      line([
+        { name: 'a', data: one },
+        { name: 'b', data: one },
+      ]).toPlotly().data,
+    ).toHaveLength(2);
+    expect(() => line(data)).toThrow(/draw it with contourf/);
+    for (const draw of Object.values(drawings)) expect(() => draw(one)).toThrow(/draw it with line/);
+  });
+
+  it('name what is wrong, all at once', () => {
+    expect(() => contourf(data, { color: 'jet' as never, levels: 0 })).toThrow(
+      /2 options are wrong[^]*turbo, viridis[^]*levels/,
+    );
+    expect(() => contourf(bowl, params, { color: 'jet' as never, npoints: 1 })).toThrow(
+      /2 options are wrong/,
+    );
+    expect(() => contourf(data, { npoints: 5 } as never)).toThrow(/npoints: no such option/);
+    expect(() => contourf(data, { metric: 'accuracy' })).toThrow(
+      /there is no "accuracy" in this landscape; there are twice/,
+    );
+    expect(() =>
+      contourf(
+        landscape(() => -1, params, { npoints: 3 }),
+        { zscale: 'log' },
+      ),
+    ).toThrow(/nothing to draw/);
+    expect(() => contourf(5 as never)).toThrow(/needs a landscape, a loss/);
+  });
+});
+
+describe('3D files', () => {
+  it('hold a vertex for each point and a face for each cell without holes', () => {
+    const obj = toOBJ(data).split('\n');
+    expect(obj.filter((row) => row.startsWith('v '))).toHaveLength(41 * 21);
+    expect(obj.filter((row) => row.startsWith('f '))).toHaveLength(40 * 20);
+    const faces = toOBJ(holed)
+      .split('\n')
+      .filter((row) => row.startsWith('f ')).length;
+    expect(faces).toBeLessThan(100);
+    expect(toOBJ(holed)).not.toContain('NaN');
+  });
+
+  it('keep the raw loss and the metrics for ParaView', () => {
+    const vtp = toVTP(data, { zscale: 'log' });
+    expect(vtp).toContain('NumberOfPoints="861" NumberOfPolys="800"');
+    expect(vtp).toContain(`Name="loss" NumberOfComponents="1" format="ascii">${data.z[0]} `);
+    expect(vtp).toContain('Name="twice"');
+  });
+});
