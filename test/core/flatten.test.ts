@@ -1,0 +1,89 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { flatten } from '../../src/core/flatten.ts';
+
+/** Any tree that flatten takes, without tensors. */
+const tree = fc.letrec((tie) => ({
+  tree: fc.oneof(
+    { depthSize: 'small' },
+    fc.double(),
+    fc.float32Array(),
+    fc.float64Array(),
+    fc.int32Array(),
+    fc.constant(null),
+    fc.array(tie('tree')),
+    fc.dictionary(
+      // Keys that look like indices change their order in any JavaScript object.
+      fc.string().filter((key) => key !== '__proto__' && !/^\d+$/.test(key)),
+      tie('tree'),
+      { noNullPrototype: true },
+    ),
+  ),
+})).tree;
+
+describe('flatten', () => {
+  it('gives back the tree it was given', () => {
+    fc.assert(
+      fc.property(tree, (value) => {
+        const { vector, unflatten } = flatten(value);
+        expect(unflatten(vector)).toEqual(value);
+      }),
+    );
+  });
+
+  it('puts every number of a vector in its place', () => {
+    fc.assert(
+      fc.property(tree, (value) => {
+        const { vector, unflatten } = flatten(value);
+        // Small whole numbers survive any typed array.
+        const other = vector.map((_, i) => i % 100);
+        expect(flatten(unflatten(other)).vector).toEqual(other);
+      }),
+    );
+  });
+
+  it('keeps the order of the keys, and shares nothing', () => {
+    const kernel = Float32Array.of(3, 4);
+    const { vector, unflatten } = flatten({ b: 1, a: [2, kernel], none: null });
+    expect(vector).toEqual(Float64Array.of(1, 2, 3, 4));
+    const back = unflatten(vector);
+    vector[2] = 9;
+    expect(back).toEqual({ b: 1, a: [2, Float32Array.of(3, 4)], none: null });
+    expect(back.a[1]).not.toBe(kernel);
+  });
+
+  it('takes the same branch twice, but not a branch inside itself', () => {
+    const shared = [1, 2];
+    expect(flatten([shared, shared]).vector).toEqual(Float64Array.of(1, 2, 1, 2));
+    const loop: unknown[] = [1];
+    loop.push({ again: loop });
+    expect(() => flatten(loop)).toThrow(/tree\[1\]\.again contains itself/);
+  });
+
+  it('rebuilds a tensor of the ONNX Runtime kind by its own constructor', () => {
+    class Tensor {
+      readonly type: string;
+      readonly data: Float32Array;
+      readonly dims: readonly number[];
+      constructor(type: string, data: Float32Array, dims: readonly number[]) {
+        this.type = type;
+        this.data = data;
+        this.dims = dims;
+      }
+    }
+    const { vector, unflatten } = flatten({ w: new Tensor('float32', Float32Array.of(1, 2, 3, 4), [2, 2]) });
+    const { w } = unflatten(vector.map((v) => 10 * v));
+    expect(w).toBeInstanceOf(Tensor);
+    expect(w).toEqual(new Tensor('float32', Float32Array.of(10, 20, 30, 40), [2, 2]));
+  });
+
+  it('names the path to what holds no numbers', () => {
+    expect(() => flatten({ a: [1, 'x'] })).toThrow(new TypeError('flatten: tree.a[1] is "x", not a number.'));
+    expect(() => flatten({ a: new Map() })).toThrow(/tree\.a is a Map/);
+    expect(() => flatten([new BigInt64Array(2)])).toThrow(/tree\[0\] is a BigInt64Array|BigInt64Array\(2\)/);
+  });
+
+  it('refuses a vector of another length', () => {
+    expect(() => flatten([1, 2]).unflatten([1])).toThrow('unflatten: vector has length 1; it must be 2.');
+  });
+});
