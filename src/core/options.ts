@@ -26,6 +26,14 @@ export const numberBetween = (min: number, max: number): Rule =>
 export const nonNegative = rule('a finite number ≥ 0', (v) => isNumber(v) && Number.isFinite(v) && v >= 0);
 /** A number > 0; Infinity is allowed. */
 export const positive = rule('a number > 0', (v) => isNumber(v) && v > 0);
+/** A number > 0; Infinity is not. */
+export const finitePositive = rule('a finite number > 0', (v) => isNumber(v) && Number.isFinite(v) && v > 0);
+/** A whole number in [min, max]. */
+export const integerIn = (min: number, max: number): Rule =>
+  rule(
+    `a whole number in [${min}, ${max}]`,
+    (v) => Number.isInteger(v) && isNumber(v) && v >= min && v <= max,
+  );
 /** A whole number ≥ min; Infinity is allowed. */
 export const integerFrom = (min: number): Rule =>
   rule(`a whole number ≥ ${min}`, (v) => isNumber(v) && v >= min && (v === Infinity || Number.isInteger(v)));

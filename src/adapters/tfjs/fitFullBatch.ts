@@ -27,7 +27,8 @@ export interface FitHistory {
 /**
  * Trains a compiled model on all data at once: the shortest way to a fitted model, and the fastest.
  *
- * The model's own optimizer is not used. Afterwards the model holds the best weights found.
+ * The model's own optimizer is not used. Afterwards the model holds the best weights found, and its BatchNorms
+ * the statistics of the data at these weights.
  *
  * @param model - compiled
  * @param x - inputs as `model.fit` takes them, `[samples, …]`
@@ -55,9 +56,13 @@ export function fitFullBatch(
   y: Data,
   options: FitFullBatchOptions = {},
 ): SolveResult & { readonly history: FitHistory } {
-  const { solver = auto(), batchSize, ...solveOptions } = options;
-  const problem = modelProblem(model, x, y, batchSize === undefined ? {} : { batchSize });
+  const { solver = auto(), batchSize, constraints, ...solveOptions } = options;
+  const problem = modelProblem(model, x, y, {
+    ...(batchSize !== undefined && { batchSize }),
+    ...(constraints !== undefined && { constraints }),
+  });
   const result = minimize(problem, solver, solveOptions);
+  problem.settleStatistics();
   const { trace } = result;
   return Object.assign(result, {
     history: {

@@ -7,12 +7,14 @@
 
 export { fitFullBatch, type FitFullBatchOptions, type FitHistory } from './fitFullBatch.ts';
 export { flatten } from './flatten.ts';
-export { modelProblem, type ModelProblemOptions } from './modelProblem.ts';
+export { modelProblem, type ModelProblem, type ModelProblemOptions } from './modelProblem.ts';
 export { optfuns, type OptFuns } from './optfuns.ts';
 export { tfGrads } from './tfGrads.ts';
 export { tfParams, type TfParamSet } from './tfParams.ts';
 export { BFGSOptimizer, type BFGSOptimizerOptions } from './optimizers/BFGSOptimizer.ts';
 export { LBFGSOptimizer, type LBFGSOptimizerOptions } from './optimizers/LBFGSOptimizer.ts';
 export { SolverOptimizer, type SolverOptimizerOptions } from './optimizers/solverOptimizer.ts';
+export type { AttachOptions } from './optimizers/attachedModel.ts';
+export type { NamedTensor } from './optimizers/savedState.ts';
 export type { Progress } from './optimizers/trainingRun.ts';
 export type { Data } from './internals.ts';

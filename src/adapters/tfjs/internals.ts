@@ -5,11 +5,13 @@
  * @module
  */
 import * as tf from '@tensorflow/tfjs';
+import { allLayers } from './layers.ts';
 
 /** The parts of a LayersModel that have no public name. */
 interface ModelInternals {
   optimizer_?: unknown;
   metricsTensors: unknown[];
+  readonly layers: tf.layers.Layer[];
   makeTrainFunction(): (data: tf.Tensor[]) => tf.Scalar[];
   standardizeUserDataXY(x: Data, y: Data, checkBatchAxis?: boolean): [tf.Tensor[], tf.Tensor[]];
 }
@@ -59,7 +61,7 @@ export function captureTraining(
   targets: tf.Tensor[],
 ): TrainingClosure {
   const internals = inner(model);
-  const { optimizer_: optimizer, metricsTensors } = internals;
+  const { optimizer_: optimizer } = internals;
   let captured: TrainingClosure | null = null;
   const recorder = {
     minimize(loss: () => tf.Scalar, _returnCost: boolean, variables: tf.Variable[]) {
@@ -73,33 +75,146 @@ export function captureTraining(
   } finally {
     internals.optimizer_ = optimizer;
   }
-  const { loss, variables } = captured!;
+  return captured!;
+}
+
+/** Runs `body`, a training closure of the model or something around one, with no metrics computed. */
+export function withoutMetrics<Result>(model: tf.LayersModel, body: () => Result): Result {
+  const internals = inner(model);
+  const { metricsTensors } = internals;
+  internals.metricsTensors = [];
+  try {
+    return body();
+  } finally {
+    internals.metricsTensors = metricsTensors;
+  }
+}
+
+/** The parts of a BatchNormalization that have no public name. */
+interface BatchNorm {
+  momentum: number;
+  readonly movingMean: tf.layers.Layer['weights'][number];
+  readonly movingVariance: tf.layers.Layer['weights'][number];
+}
+
+/** The moving statistics of a model's BatchNorms. */
+export interface MovingStatistics {
+  readonly variables: tf.Variable[];
+  /** Runs `body` so that a run in training mode leaves the statistics of its batch there, and nothing else. */
+  readonly replacing: <Result>(body: () => Result) => Result;
+}
+
+export function movingStatistics(model: tf.LayersModel): MovingStatistics {
+  const layers = [...new Set(allLayers(inner(model).layers))];
+  const norms = layers.filter(
+    (layer) => layer.getClassName() === 'BatchNormalization' && layer.trainable,
+  ) as unknown as BatchNorm[];
+  const weights = norms.flatMap(({ movingMean, movingVariance }) => [movingMean, movingVariance]);
+  const variables = weights.map((weight) => weight.read() as tf.Variable);
   return {
     variables,
-    loss() {
-      internals.metricsTensors = [];
+    replacing(body) {
+      const momenta = norms.map(({ momentum }) => momentum);
+      for (const norm of norms) norm.momentum = 0;
+      // old − (old − new)·(1 − momentum) is new to the last bit only where old is 0.
+      for (const variable of variables) tf.tidy(() => variable.assign(tf.zerosLike(variable)));
       try {
-        return loss();
+        return body();
       } finally {
-        internals.metricsTensors = metricsTensors;
+        norms.forEach((norm, i) => (norm.momentum = momenta[i]));
       }
     },
   };
 }
 
-/** A node of the tape: the tensors a gradient function will need. */
-interface TapeNode {
-  readonly saved?: tf.Tensor[];
+/** The parts of a stateful RNN that have no public name. */
+interface StatefulRnn {
+  stateful?: boolean;
+  states_: tf.Tensor[] | null;
+  /** Earlier states, kept for backpropagation until `resetStates()`. */
+  keptStates: tf.Tensor[][];
+}
+
+/** The states of a model's stateful RNNs. */
+export interface RecurrentStates {
+  /** Whether there are any. */
+  readonly some: boolean;
+  /** Runs `body` from the states as they were at first; afterwards they are what they were before it. */
+  again<Result>(body: () => Result): Result;
+}
+
+/** Remembers the states of a model's stateful RNNs as they are now. */
+export function recurrentStates(model: tf.LayersModel): RecurrentStates {
+  const layers = new Set(allLayers(inner(model).layers)) as unknown as Set<StatefulRnn>;
+  const rnns = [...layers].filter((layer) => layer.stateful && 'states_' in layer);
+  if (rnns.length === 0) return { some: false, again: (body) => body() };
+  // A run in training mode keeps the tensors it began with: they need no copies here.
+  const starts = rnns.map(({ states_: states }) => states && [...states]);
+  return {
+    some: true,
+    again(body) {
+      const held = rnns.map(({ states_: states, keptStates }) => ({ states, keptStates }));
+      rnns.forEach((rnn, i) => {
+        rnn.states_ = starts[i] && [...starts[i]];
+        rnn.keptStates = [];
+      });
+      try {
+        return body();
+      } finally {
+        rnns.forEach((rnn, i) => {
+          const old = new Set(starts[i]);
+          const made = [...rnn.keptStates.flat(), ...(rnn.states_ ?? [])];
+          for (const state of made) if (!old.has(state)) state.dispose();
+          rnn.states_ = held[i].states;
+          rnn.keptStates = held[i].keptStates;
+        });
+      }
+    },
+  };
+}
+
+/** A scope of `tf.tidy`: its tensors are disposed of when it ends. */
+interface Scope {
+  readonly id: number;
+  readonly track: (tf.Tensor & { kept: boolean; scopeId: number })[];
+}
+
+/** What the engine has no public name for. */
+interface EngineState {
+  activeScope: Scope | null;
+  /** Undefined before the first gradient. */
+  activeTape?: { readonly saved?: tf.Tensor[] }[] | null;
+  gradientDepth: number;
+}
+
+const engineState = (): EngineState => (tf.engine() as unknown as { state: EngineState }).state;
+
+/** The innermost `tf.tidy` that is open, or null. */
+export function currentScope(): Scope | null {
+  return engineState().activeScope;
+}
+
+/** Scalars other than `value` that the scope open now has been told to keep: a closure's metrics. */
+export function keptScalars(value: tf.Tensor): tf.Tensor[] {
+  return currentScope()?.track.filter((tensor) => tensor.kept && tensor.rank === 0 && tensor !== value) ?? [];
+}
+
+/** Makes tensors that were kept the business of a scope again; returns those that are left: none. */
+export function giveToScope(scope: Scope, tensors: readonly tf.Tensor[]): tf.Tensor[] {
+  for (const tensor of tensors as Scope['track']) {
+    tensor.kept = false;
+    tensor.scopeId = scope.id;
+    scope.track.push(tensor);
+  }
+  return [];
 }
 
 /**
  * Disposes what the gradient tape kept for an evaluation that threw; tfjs leaves it until its process ends.
  */
 export function discardTape(): void {
-  const { state } = tf.engine() as unknown as {
-    state: { activeTape: TapeNode[] | null; gradientDepth: number };
-  };
-  if (state.gradientDepth > 0 || state.activeTape === null) return;
+  const state = engineState();
+  if (state.gradientDepth > 0 || !state.activeTape) return;
   for (const { saved } of state.activeTape) if (saved) tf.dispose(saved);
   state.activeTape = null;
 }

@@ -1,4 +1,5 @@
 import type * as tf from '@tensorflow/tfjs';
+import { allLayers } from './layers.ts';
 import type { TensorRole } from '../../core/layout.ts';
 import type { VariableSpec } from './tfParams.ts';
 
@@ -8,7 +9,7 @@ type LayerVariable = Layer['trainableWeights'][number];
 /** The trainable weights of a model in its own order, each with the role it has in its layer. */
 export function modelWeights(model: tf.LayersModel): VariableSpec[] {
   const owners = new Map<LayerVariable, Layer>();
-  for (const layer of leafLayers(model.layers)) {
+  for (const layer of allLayers(model.layers)) {
     for (const weight of layer.trainableWeights) owners.set(weight, layer);
   }
   return model.trainableWeights.map((weight) => {
@@ -21,28 +22,6 @@ export function modelWeights(model: tf.LayersModel): VariableSpec[] {
       ...(role && { role }),
     };
   });
-}
-
-/** The layers that own weights themselves, found inside nested models and wrappers. */
-function leafLayers(layers: readonly Layer[]): Layer[] {
-  return layers.flatMap((layer) => {
-    const inside = insideOf(layer);
-    // A wrapper is listed before its contents, so that the innermost owner of a weight comes last and counts.
-    return [layer, ...leafLayers(inside)];
-  });
-}
-
-/** What a nested model, a Bidirectional, a TimeDistributed or an RNN holds. */
-function insideOf(layer: Layer): Layer[] {
-  const parts = layer as unknown as {
-    layers?: Layer[];
-    layer?: Layer;
-    forwardLayer?: Layer;
-    backwardLayer?: Layer;
-    cell?: Layer;
-  };
-  const { layers = [], layer: wrapped, forwardLayer, backwardLayer, cell } = parts;
-  return [...layers, ...[wrapped, forwardLayer, backwardLayer, cell].filter((part) => part !== undefined)];
 }
 
 /** The role that the layer's class and the weight's own name give it; undefined where they tell nothing. */

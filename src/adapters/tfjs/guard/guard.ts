@@ -1,0 +1,67 @@
+import type * as tf from '@tensorflow/tfjs';
+import { assignments } from './assignments.ts';
+import { withDraws } from './randomness.ts';
+import { currentScope, giveToScope, keptScalars, recurrentStates, withoutMetrics } from '../internals.ts';
+
+/** A closure made fit for being run many times. */
+export interface Guard {
+  /** Runs the closure: always the same function of the variables being optimised. */
+  readonly loss: () => tf.Scalar;
+  /** Whether the closure is another function each time it is not guarded: it draws or carries state on. */
+  varies(): boolean;
+  /**
+   * Ends it; from here on the world is as if the closure had run once.
+   *
+   * @returns tensors that are nobody's now, but may still be read by whoever called
+   */
+  release(): tf.Tensor[];
+}
+
+/** How a closure is guarded. */
+export interface GuardOptions {
+  /** The variables being optimised. */
+  readonly own: ReadonlySet<tf.Variable>;
+  /** The model whose training closure it is, where that is known. */
+  readonly model: tf.LayersModel | null;
+  /** Random numbers of earlier runs, to be repeated. @defaultValue `[]` */
+  readonly draws?: number[];
+  /** Whether what the first run does to the world is to stand. @defaultValue `true` */
+  readonly keepFirst?: boolean;
+}
+
+/**
+ * Guards a closure that `model.fit` or a user hands to an optimizer.
+ *
+ * A line search runs it several times where tfjs expects one run, and a training closure has side effects.
+ * Under the guard the first run has them and no other has; and all runs see what the first saw: the same
+ * random numbers (dropout masks, noise), the same states of stateful RNNs, the same other variables. So
+ * the loss is one function for all of a step.
+ *
+ * Without the model, metrics of the later runs can be told from other tensors only by being scalars that
+ * are kept; and the states of RNNs are out of reach.
+ */
+export function guard(closure: () => tf.Scalar, options: GuardOptions): Guard {
+  const { own, model, draws = [], keepFirst = true } = options;
+  const written = assignments(own);
+  const states = model && recurrentStates(model);
+  const outer = currentScope();
+  const extras: tf.Tensor[] = [];
+  let runs = 0;
+
+  function runAgain(): tf.Scalar {
+    if (model) return withoutMetrics(model, () => states!.again(() => written.again(closure)));
+    const value = written.again(closure);
+    extras.push(...keptScalars(value));
+    return value;
+  }
+
+  return {
+    loss: () => withDraws(draws, runs++ === 0 && keepFirst ? () => written.first(closure) : runAgain),
+    varies: () => draws.length > 0 || (states?.some ?? false),
+    release() {
+      written.release();
+      const live = extras.filter(({ isDisposed }) => !isDisposed);
+      return outer ? giveToScope(outer, live) : live;
+    },
+  };
+}

@@ -1,0 +1,25 @@
+import type * as tf from '@tensorflow/tfjs';
+
+type Layer = tf.layers.Layer;
+
+/** The layers of a model, with those inside nested models and wrappers. */
+export function allLayers(layers: readonly Layer[]): Layer[] {
+  return layers.flatMap((layer) => {
+    const inside = insideOf(layer);
+    // A wrapper is listed before its contents, so that the innermost owner of a weight comes last and counts.
+    return [layer, ...allLayers(inside)];
+  });
+}
+
+/** What a nested model, a Bidirectional, a TimeDistributed or an RNN holds. */
+function insideOf(layer: Layer): Layer[] {
+  const parts = layer as unknown as {
+    layers?: Layer[];
+    layer?: Layer;
+    forwardLayer?: Layer;
+    backwardLayer?: Layer;
+    cell?: Layer;
+  };
+  const { layers = [], layer: wrapped, forwardLayer, backwardLayer, cell } = parts;
+  return [...layers, ...[wrapped, forwardLayer, backwardLayer, cell].filter((part) => part !== undefined)];
+}

@@ -1,0 +1,81 @@
+import * as tf from '@tensorflow/tfjs';
+import type { Progress } from './trainingRun.ts';
+
+type Logs = Record<string, unknown>;
+/** The two hooks of a callback at which tfjs hands out logs of training. */
+interface Hooks {
+  onBatchEnd?(batch: number, logs?: Logs): void | Promise<void>;
+  onEpochBegin?(epoch: number, logs?: Logs): void | Promise<void>;
+  onEpochEnd?(epoch: number, logs?: Logs): void | Promise<void>;
+}
+/** Arguments of `fit` and `fitDataset`, as far as they matter here. */
+interface FitArguments {
+  readonly callbacks?: Hooks | Hooks[];
+}
+
+const reporting = new WeakMap<tf.LayersModel, { readonly progress: Progress | null }>();
+
+/**
+ * Puts `gradientNorm`, `step` and `evaluations` into the logs of the model's `fit` and `fitDataset`, by a
+ * callback before all others. Those of an epoch are the last, the last, and the sum.
+ */
+export function reportProgress(
+  model: tf.LayersModel,
+  optimizer: { readonly progress: Progress | null },
+): void {
+  const known = reporting.has(model);
+  reporting.set(model, optimizer);
+  if (known) return;
+  const fit = model.fit.bind(model) as (x: unknown, y: unknown, args?: FitArguments) => Promise<tf.History>;
+  const fitDataset = model.fitDataset.bind(model) as unknown as (
+    dataset: unknown,
+    args: FitArguments,
+  ) => Promise<tf.History>;
+  // The model may have been compiled with another optimizer since.
+  const withReport = (args: FitArguments = {}) => {
+    const own = reporting.get(model)!;
+    return (model.optimizer as unknown) === own
+      ? { ...args, callbacks: reported(args.callbacks, own) }
+      : args;
+  };
+  Object.assign(model, {
+    fit: (x: unknown, y: unknown, args?: FitArguments) => fit(x, y, withReport(args)),
+    fitDataset: (dataset: unknown, args: FitArguments) => fitDataset(dataset, withReport(args)),
+  });
+}
+
+/** `callbacks` with the reporter before them. */
+function reported(
+  callbacks: Hooks | Hooks[] | undefined,
+  optimizer: { readonly progress: Progress | null },
+): Hooks[] {
+  const report = reporter(optimizer);
+  const others = callbacks === undefined ? [] : [callbacks].flat();
+  // tfjs takes either objects with hooks or instances of its own classes, never both.
+  if (others[0] instanceof tf.CustomCallback || others[0] instanceof tf.Callback) {
+    return [new tf.CustomCallback(report, 'never'), ...others];
+  }
+  return [report, ...others];
+}
+
+function reporter(optimizer: { readonly progress: Progress | null }): Hooks {
+  let evaluations = 0;
+  return {
+    onEpochBegin() {
+      evaluations = 0;
+    },
+    onBatchEnd(_batch, logs) {
+      const { progress } = optimizer;
+      if (!progress || !logs) return;
+      evaluations += progress.evaluations;
+      const { gradientNorm, step } = progress;
+      Object.assign(logs, { gradientNorm, step, evaluations: progress.evaluations });
+    },
+    onEpochEnd(_epoch, logs) {
+      const { progress } = optimizer;
+      if (!progress || !logs) return;
+      const { gradientNorm, step } = progress;
+      Object.assign(logs, { gradientNorm, step, evaluations });
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import * as tf from '@tensorflow/tfjs';
+import { pack, unpack } from '../../../core/pack.ts';
+import type { Knowledge } from './trainingRun.ts';
+
+/** A named tensor, as `getWeights` and `setWeights` of tfjs pass them. */
+export type NamedTensor = { name: string; tensor: tf.Tensor };
+
+/** What an optimizer saves beside its options. */
+export interface SavedState {
+  /** Format of this record. */
+  readonly version: 1;
+  /** The class that saved it. */
+  readonly className: string;
+  /** Calls of `minimize` and `applyGradients` so far. */
+  readonly iterations: number;
+  /** What the run knew, and the shapes of the variables it is about; null before the first call. */
+  readonly run: { readonly shapes: readonly (readonly number[])[]; readonly knowledge: Knowledge } | null;
+}
+
+/**
+ * The state as tensors that `model.save` can write: the structure as text, the float64 numbers as pairs of
+ * int32, as files of tfjs know no float64. Names begin with the class's, as they share a map with the
+ * model's weights. The tensors are the caller's.
+ */
+export function toTensors(state: SavedState): NamedTensor[] {
+  const { structure, numbers } = pack(state);
+  const halves = new Int32Array(numbers.buffer);
+  return [
+    { name: `${state.className}/structure`, tensor: tf.tensor1d([structure], 'string') },
+    { name: `${state.className}/numbers`, tensor: tf.tensor2d(halves, [numbers.length, 2], 'int32') },
+  ];
+}
+
+/**
+ * The state that {@link toTensors} wrote.
+ *
+ * @throws Error if the tensors are another optimizer's, or another version's
+ */
+export async function fromTensors(className: string, tensors: readonly NamedTensor[]): Promise<SavedState> {
+  const structure = tensors.find(({ name }) => name === `${className}/structure`)?.tensor;
+  const numbers = tensors.find(({ name }) => name === `${className}/numbers`)?.tensor;
+  if (!structure || !numbers) {
+    const names = tensors.map(({ name }) => `"${name}"`).join(', ') || 'nothing';
+    throw new Error(
+      `${className}.setWeights: this is not a state of ${className}, which has "${className}/structure" and "${className}/numbers"; got ${names}.`,
+    );
+  }
+  const [text] = await structure.data<'string'>();
+  // The copy aligns the bytes, wherever the file had them.
+  const halves = Int32Array.from(await numbers.data());
+  const state = unpack({
+    structure: text,
+    numbers: new Float64Array(halves.buffer),
+  }) as unknown as SavedState;
+  if (state.version !== 1) {
+    throw new Error(
+      `${className}.setWeights: the state has format ${String(state.version)}, this version reads format 1; train on without it, or with the version that saved it.`,
+    );
+  }
+  return state;
+}

@@ -1,0 +1,81 @@
+/**
+ * The private parts of TensorFlow.js that the adapter touches. Where one of these fails after an update of
+ * tfjs, `src/adapters/tfjs/internals.ts` has to follow.
+ */
+import * as tf from '@tensorflow/tfjs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { useBackend } from './harness.ts';
+
+type Private = Record<string, unknown>;
+
+describe('tfjs still has', () => {
+  beforeAll(() => useBackend('cpu'));
+
+  it.each([
+    ['a Sequential', () => tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [1] })] })],
+    [
+      'a LayersModel',
+      () => {
+        const input = tf.input({ shape: [1] });
+        return tf.model({
+          inputs: input,
+          outputs: tf.layers.dense({ units: 1 }).apply(input) as tf.SymbolicTensor,
+        });
+      },
+    ],
+  ])('what trains %s', (_name, make: () => tf.LayersModel) => {
+    const model = make();
+    model.compile({ optimizer: 'sgd', loss: 'meanSquaredError', metrics: ['mae'] });
+    const inner = ((model as unknown as Private).model ?? model) as Private;
+    expect(inner.optimizer_).toBe(model.optimizer);
+    expect(inner.metricsTensors).toHaveLength(1);
+    expect(inner.makeTrainFunction).toBeTypeOf('function');
+    expect(inner.standardizeUserDataXY).toBeTypeOf('function');
+    expect(inner.layers).toBeInstanceOf(Array);
+    model.dispose();
+  });
+
+  it('states and kept states in stateful RNNs', () => {
+    const layer = tf.layers.lstm({ units: 2, stateful: true, batchInputShape: [1, 2, 3] });
+    const model = tf.sequential({ layers: [layer] });
+    const rnn = layer as unknown as Private;
+    expect(rnn.states_).toHaveLength(2);
+    expect(rnn.keptStates).toEqual([]);
+    model.dispose();
+  });
+
+  it('momentum and moving statistics in BatchNormalization', () => {
+    const layer = tf.layers.batchNormalization({ momentum: 0.9, inputShape: [2] });
+    const model = tf.sequential({ layers: [layer] });
+    const norm = layer as unknown as Private;
+    expect(norm.momentum).toBe(0.9);
+    expect([norm.movingMean, norm.movingVariance]).toEqual(layer.nonTrainableWeights);
+    model.dispose();
+  });
+
+  it('scopes and a tape in the engine', () => {
+    const { state } = tf.engine() as unknown as { state: Private };
+    expect(state.activeScope).toBeNull();
+    tf.tidy(() => tf.grad((x) => x.square())(tf.scalar(1)));
+    expect(state.activeTape).toBeNull();
+    expect(state.gradientDepth).toBe(0);
+    tf.tidy(() => {
+      const kept = tf.keep(tf.scalar(1)) as tf.Tensor & Private;
+      const scope = state.activeScope as Private;
+      expect(scope.track).toContain(kept);
+      expect([kept.kept, kept.scopeId]).toEqual([true, scope.id]);
+      kept.dispose();
+    });
+  });
+
+  it('a constraint on its weights', () => {
+    const model = tf.sequential({
+      layers: [tf.layers.dense({ units: 1, inputShape: [1], kernelConstraint: 'nonNeg' })],
+    });
+    expect(model.trainableWeights.map(({ constraint }) => constraint?.getClassName())).toEqual([
+      'NonNeg',
+      undefined,
+    ]);
+    model.dispose();
+  });
+});
