@@ -8,7 +8,14 @@ export { flatten, type Flattened } from './core/flatten.ts';
 export { layoutOf, type Layout, type TensorEntry, type TensorRole, type TensorSpec } from './core/layout.ts';
 export { minimize, minimizeAsync } from './core/minimize.ts';
 export { vectorParams, type GradSet, type ParamSet } from './core/paramSet.ts';
-export { evaluate, type Asks, type Evaluate, type NextBatch, type Question } from './core/question.ts';
+export {
+  evaluate,
+  type Asks,
+  type Evaluate,
+  type HessianVector,
+  type NextBatch,
+  type Question,
+} from './core/question.ts';
 export { runAsync, runSync } from './core/drive.ts';
 export { terminations, type Outcome, type Termination } from './core/termination.ts';
 export type {

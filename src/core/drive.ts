@@ -45,6 +45,10 @@ function answerSync(question: Question, problem: Problem): number {
     case 'nextBatch':
       problem.nextBatch?.();
       return 0;
+    case 'hessianVector':
+      if (problem.hessianVector === undefined) throw noHessianVector();
+      problem.hessianVector(question.x, question.v, question.product);
+      return 0;
   }
 }
 
@@ -55,5 +59,14 @@ async function answerAsync(question: Question, problem: AsyncProblem | Problem):
     case 'nextBatch':
       await problem.nextBatch?.();
       return 0;
+    case 'hessianVector':
+      if (problem.hessianVector === undefined) throw noHessianVector();
+      await problem.hessianVector(question.x, question.v, question.product);
+      return 0;
   }
 }
+
+const noHessianVector = () =>
+  new TypeError(
+    'This problem has no Hessian-vector products; give it a method hessianVector(x, v, product).',
+  );

@@ -32,6 +32,8 @@ export interface Problem extends ProblemFacts {
   readonly fg: Objective;
   /** Draws the next mini-batch; until it is called again, `fg` is one and the same function. */
   nextBatch?(): void;
+  /** Writes ∇²f(x)·v into `product`, exactly; all three `[n]` and the caller's. */
+  hessianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void;
 }
 
 /** A function to minimise, answering later. */
@@ -39,4 +41,6 @@ export interface AsyncProblem extends ProblemFacts {
   readonly fg: AsyncObjective;
   /** As {@link Problem.nextBatch}. */
   nextBatch?(): void | Promise<void>;
+  /** As {@link Problem.hessianVector}. */
+  hessianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void | Promise<void>;
 }

@@ -23,7 +23,18 @@ export interface NextBatch {
   readonly kind: 'nextBatch';
 }
 
-export type Question = Evaluate | NextBatch;
+/** ∇²f(x)·v into `product`; only of a problem that can. Answer: 0. */
+export interface HessianVector {
+  readonly kind: 'hessianVector';
+  /** Point, `[n]`. */
+  readonly x: Float64Array;
+  /** Direction, `[n]`. */
+  readonly v: Float64Array;
+  /** Output, `[n]`. */
+  readonly product: Float64Array;
+}
+
+export type Question = Evaluate | NextBatch | HessianVector;
 
 /** A computation that asks questions, is told numbers, and ends in a `Result`. */
 export type Asks<Result> = Generator<Question, Result, number>;
