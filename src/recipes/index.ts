@@ -27,3 +27,22 @@ export type { LandscapeAttributes, PathOverlay, ValueScale } from './plots/field
 export type { ColourMap, ColourMapName } from './plots/colour.ts';
 export { surface, type SurfaceAttributes } from './plots/surface.ts';
 export { toOBJ, toVTP, type MeshAttributes } from './export3d.ts';
+export type { CurvatureOptions } from './curvature/at.ts';
+export {
+  spectralDensity,
+  spectralDensityAsync,
+  type DensityOptions,
+  type SpectralDensity,
+} from './curvature/density.ts';
+export {
+  eigenPlane,
+  topEigenpairs,
+  topEigenpairsAsync,
+  type EigenList,
+  type EigenOptions,
+  type EigenPlaneOptions,
+  type Eigenpairs,
+} from './curvature/eigenpairs.ts';
+export { curvatureMap, curvatureMapAsync, type CurvatureMapOptions } from './curvature/map.ts';
+export { sharpness, sharpnessAsync, type Sharpness, type SharpnessOptions } from './curvature/sharpness.ts';
+export { trace, traceAsync, type TraceEstimate, type TraceOptions } from './curvature/trace.ts';

@@ -1,0 +1,104 @@
+import { either, integerFrom, oneOf, positive, type Rules } from '../../core/options.ts';
+import { gaussian } from '../random.ts';
+import { curvatureRules, runAt, runAtAsync, type AtPoint, type CurvatureOptions } from './at.ts';
+import { krylovFrom, lanczosStep, ritzOf } from './lanczos.ts';
+import type { AsyncProblem, Problem } from '../../core/problem.ts';
+import type { Asks } from '../../core/question.ts';
+import type { Hessian } from './hessian.ts';
+
+export interface DensityOptions extends CurvatureOptions {
+  /** Lanczos steps for each random vector. @defaultValue `40` */
+  steps?: number;
+  /** Random vectors. @defaultValue `4` */
+  samples?: number;
+  /** Places along the axis of eigenvalues. @defaultValue `400` */
+  points?: number;
+  /** Width of the bell that stands for each node. @defaultValue `'auto'`: a hundredth of the spectrum */
+  sigma?: number | 'auto';
+}
+
+const rules: Rules<DensityOptions> = {
+  ...curvatureRules,
+  steps: integerFrom(1),
+  samples: integerFrom(1),
+  points: integerFrom(2),
+  sigma: either(positive, oneOf('auto')),
+};
+
+/** How the eigenvalues of a Hessian are spread. */
+export interface SpectralDensity {
+  /** Eigenvalues, `[points]`, ascending. */
+  readonly x: Float64Array;
+  /** Share of the eigenvalues per unit of x, `[points]`; its integral is 1. */
+  readonly y: Float64Array;
+  /** The quadrature behind it: a share `weights[k]` of the eigenvalues is near `nodes[k]`; weights sum to 1. */
+  readonly nodes: Float64Array;
+  readonly weights: Float64Array;
+  readonly products: number;
+  readonly agreement: number;
+}
+
+/**
+ * The spectral density of the Hessian, by stochastic Lanczos quadrature: the Ritz values of a random start are the
+ * nodes, the squared first components of T's eigenvectors the weights of a Gauss rule.
+ *
+ * Draw it with `convergence([{ name: '', runs: [density] }], { xlabel: 'eigenvalue', ylabel: 'density' })`.
+ *
+ * @throws RangeError for bad options; whatever the problem throws
+ * @see Ubaru, Chen and Saad (2017), doi:10.1137/16M1104974; Ghorbani, Krishnan and Xiao (2019), arXiv:1901.10159
+ */
+export function spectralDensity(problem: Problem, options: DensityOptions = {}): SpectralDensity {
+  return runAt('spectralDensity', problem, options, rules, density(options));
+}
+
+/** As {@link spectralDensity}, for a problem that answers later. */
+export function spectralDensityAsync(
+  problem: AsyncProblem | Problem,
+  options: DensityOptions = {},
+): Promise<SpectralDensity> {
+  return runAtAsync('spectralDensityAsync', problem, options, rules, density(options));
+}
+
+function density(options: DensityOptions): AtPoint<SpectralDensity> {
+  const { steps = 40, samples = 4, points = 400, sigma = 'auto', seed = 0, onProgress } = options;
+  return function* (hessian: Hessian): Asks<SpectralDensity> {
+    const { n } = hessian;
+    const draw = gaussian(seed);
+    const depth = Math.min(steps, n);
+    const nodes: number[] = [];
+    const weights: number[] = [];
+    for (let sample = 0; sample < samples; sample++) {
+      const krylov = krylovFrom(Float64Array.from({ length: n }, draw));
+      for (let step = 0; step < depth; step++) {
+        const more = yield* lanczosStep(hessian, krylov, draw);
+        onProgress?.(hessian.products, samples * depth);
+        // An invariant space holds all that this start can tell.
+        if (!more || krylov.beta[step] === 0) break;
+      }
+      const { values, coefficients } = ritzOf(krylov);
+      values.forEach((value, row) => {
+        nodes.push(value);
+        weights.push(coefficients[row * values.length] ** 2 / samples);
+      });
+    }
+    const low = Math.min(...nodes);
+    const high = Math.max(...nodes);
+    const width = sigma === 'auto' ? (high - low || Math.abs(high) || 1) / 100 : sigma;
+    const x = Float64Array.from({ length: points }, (_, i) => {
+      return low - 4 * width + ((high - low + 8 * width) * i) / (points - 1);
+    });
+    const y = x.map(
+      (at) => nodes.reduce((sum, node, k) => sum + weights[k] * bell((at - node) / width), 0) / width,
+    );
+    return {
+      x,
+      y,
+      nodes: Float64Array.from(nodes),
+      weights: Float64Array.from(weights),
+      products: hessian.products,
+      agreement: hessian.agreement,
+    };
+  };
+}
+
+const bell = (t: number) => Math.exp(-0.5 * t * t) / Math.sqrt(2 * Math.PI);

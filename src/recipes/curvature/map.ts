@@ -1,0 +1,74 @@
+import { checkOptions, integerFrom, type Rules } from '../../core/options.ts';
+import { landscape, landscapeAsync } from '../landscape.ts';
+import { landscapeRules, type LandscapeOptions } from '../options.ts';
+import { topEigenpairs, topEigenpairsAsync, type EigenOptions, type Eigenpairs } from './eigenpairs.ts';
+import type { AsyncProblem, Problem } from '../../core/problem.ts';
+import type { LandscapeData } from '../data.ts';
+
+export interface CurvatureMapOptions extends Omit<LandscapeOptions, 'metrics'> {
+  /** Products at most at each point. @defaultValue `15` */
+  maxProducts?: number;
+}
+
+const { metrics: _metrics, ...shared } = landscapeRules;
+const rules: Rules<CurvatureMapOptions> = { ...shared, maxProducts: integerFrom(1) };
+
+/**
+ * A landscape with the extreme eigenvalues of the Hessian at each point, as the metrics `lambdaMax`, `lambdaMin` and
+ * `ratio` = |λmin/λmax|: where that is small, the loss is close to convex, and what a plane shows of it can be trusted.
+ *
+ * Each point costs a Lanczos process of its own; `npoints` is 15 by default.
+ *
+ * @throws RangeError for bad options; whatever the problem throws
+ * @see Li et al. (2018), section 6, arXiv:1712.09913
+ * @example
+ * ```ts
+ * heatmap(curvatureMap(problem, { npoints: 11 }), { metric: 'ratio', zlabel: '|λmin / λmax|' }).toSVG();
+ * ```
+ */
+export function curvatureMap(problem: Problem, options: CurvatureMapOptions = {}): LandscapeData {
+  checkOptions('curvatureMap', options, rules);
+  const { evaluation, eigen } = parted(options);
+  let pairs: Eigenpairs | undefined;
+  return landscape(problem, {
+    ...evaluation,
+    metrics: {
+      lambdaMax: (x) => (pairs = topEigenpairs(problem, { ...eigen, center: x })).values[0],
+      lambdaMin: () => pairs?.bottom.values[0] ?? NaN,
+      ratio: () => ratioOf(pairs),
+    },
+  });
+}
+
+/** As {@link curvatureMap}, for a problem that answers later. */
+export function curvatureMapAsync(
+  problem: AsyncProblem | Problem,
+  options: CurvatureMapOptions = {},
+): Promise<LandscapeData> {
+  checkOptions('curvatureMapAsync', options, rules);
+  const { evaluation, eigen } = parted(options);
+  let pairs: Eigenpairs | undefined;
+  return landscapeAsync(problem, {
+    ...evaluation,
+    metrics: {
+      lambdaMax: async (x) => (pairs = await topEigenpairsAsync(problem, { ...eigen, center: x })).values[0],
+      lambdaMin: () => pairs?.bottom.values[0] ?? NaN,
+      ratio: () => ratioOf(pairs),
+    },
+  });
+}
+
+function parted({ maxProducts = 15, ...evaluation }: CurvatureMapOptions) {
+  const { seed, signal } = evaluation;
+  const eigen: EigenOptions = {
+    maxProducts,
+    tolerance: 0.01,
+    ...(seed !== undefined && { seed }),
+    ...(signal !== undefined && { signal }),
+  };
+  return { evaluation: { npoints: 15, ...evaluation }, eigen };
+}
+
+function ratioOf(pairs: Eigenpairs | undefined): number {
+  return pairs === undefined ? NaN : Math.abs(pairs.bottom.values[0] / pairs.values[0]);
+}

@@ -1,0 +1,333 @@
+import { beforeAll, describe, expect, it } from 'vitest';
+import {
+  curvatureMap,
+  curvatureMapAsync,
+  eigenPlane,
+  landscape,
+  sharpness,
+  sharpnessAsync,
+  spectralDensity,
+  spectralDensityAsync,
+  topEigenpairs,
+  topEigenpairsAsync,
+  trace,
+  traceAsync,
+} from 'quasi-newton/landscape';
+import { lbfgs, minimize, type AsyncProblem, type Problem } from 'quasi-newton';
+import { glorot, tanhNetwork } from '../../bench/problems/tanhNetwork.js';
+import { vectorParams } from '../../src/core/paramSet.ts';
+import { dot, norm2 } from '../../src/core/vector.ts';
+import { gaussian } from '../../src/recipes/random.ts';
+import { symmetricEigen } from '../../src/recipes/curvature/symmetric.ts';
+
+/** ½ xᵀ Λ x with Λ diagonal, turned by a random reflection: H = P Λ P, P = I − 2uuᵀ. */
+function turnedQuadratic(eigenvalues: Float64Array): Problem {
+  const n = eigenvalues.length;
+  const u = Float64Array.from({ length: n }, gaussian(5));
+  const size = norm2(u);
+  const reflect = (v: Float64Array) => {
+    const along = (2 * dot(u, v)) / size ** 2;
+    return v.map((value, i) => value - along * u[i]);
+  };
+  return {
+    p0: new Float64Array(n),
+    fg(x, gradient) {
+      const y = reflect(x);
+      gradient?.set(reflect(y.map((value, i) => eigenvalues[i] * value)));
+      return 0.5 * y.reduce((sum, value, i) => sum + eigenvalues[i] * value * value, 0);
+    },
+  };
+}
+
+const mean = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0) / values.length;
+
+const later = (problem: Problem): AsyncProblem => ({
+  ...problem,
+  fg: (x, gradient) => Promise.resolve(problem.fg(x, gradient)),
+});
+
+/** As a float32 backend sees it: parameters and gradients rounded. */
+function inFloat32({ p0, fg }: Problem): Problem {
+  return {
+    p0: p0.map(Math.fround),
+    precision: 'float32',
+    fg(x, gradient) {
+      const f = fg(x.map(Math.fround), gradient);
+      gradient?.set(gradient.map(Math.fround));
+      return Math.fround(f);
+    },
+  };
+}
+
+/** All eigenvalues of the Hessian, ascending, from a dense matrix of differences. */
+function denseEigenvalues({ fg }: Problem, x: Float64Array): Float64Array {
+  const n = x.length;
+  const matrix = new Float64Array(n * n);
+  const [ahead, behind] = [new Float64Array(n), new Float64Array(n)];
+  for (let i = 0; i < n; i++) {
+    const step = 1e-5;
+    fg(
+      x.map((value, k) => (k === i ? value + step : value)),
+      ahead,
+    );
+    fg(
+      x.map((value, k) => (k === i ? value - step : value)),
+      behind,
+    );
+    for (let j = 0; j < n; j++) matrix[i * n + j] = (ahead[j] - behind[j]) / (2 * step);
+  }
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < i; j++)
+      matrix[i * n + j] = matrix[j * n + i] = (matrix[i * n + j] + matrix[j * n + i]) / 2;
+  }
+  return symmetricEigen(matrix, n).values;
+}
+
+/** A half-trained tanh network 1-16-8-1 on a sine: 177 parameters, its Hessian indefinite. */
+const widths = [1, 16, 8, 1];
+const inputs = Float64Array.from({ length: 40 }, (_, i) => -3 + (6 * i) / 39);
+let network: Problem;
+let exact: Float64Array;
+beforeAll(() => {
+  const { fg } = tanhNetwork(
+    widths,
+    inputs,
+    inputs.map((value) => Math.sin(2 * value)),
+  );
+  const { x } = minimize({ p0: glorot(widths, 3), fg }, lbfgs(), { maxIterations: 15 });
+  network = { p0: x, fg };
+  exact = denseEigenvalues(network, x);
+});
+
+describe('the eigenvalues of a small symmetric matrix', () => {
+  it('satisfy A v = λ v, ascend, and their vectors are orthonormal', () => {
+    const n = 9;
+    const draw = gaussian(8);
+    const a = new Float64Array(n * n);
+    for (let i = 0; i < n; i++) for (let j = 0; j <= i; j++) a[i * n + j] = a[j * n + i] = draw();
+    const { values, vectors } = symmetricEigen(a, n);
+    expect(values).toEqual(values.toSorted());
+    for (let k = 0; k < n; k++) {
+      const v = vectors.subarray(k * n, (k + 1) * n);
+      for (let i = 0; i < n; i++)
+        expect(dot(a.subarray(i * n, (i + 1) * n), v)).toBeCloseTo(values[k] * v[i], 11);
+      for (let l = 0; l < n; l++) {
+        expect(dot(v, vectors.subarray(l * n, (l + 1) * n))).toBeCloseTo(k === l ? 1 : 0, 12);
+      }
+    }
+  });
+});
+
+describe('Lanczos', () => {
+  it('finds the whole spectrum with n products, multiple eigenvalues too', () => {
+    const problem = turnedQuadratic(Float64Array.of(5, 5, 5, 2, 1, 1, -3, -3));
+    const { values, bottom, products, converged } = topEigenpairs(problem, {
+      count: 5,
+      bottom: 3,
+      tolerance: 1e-9,
+    });
+    expect(products).toBe(8);
+    expect(converged).toBe(true);
+    [5, 5, 5, 2, 1].forEach((value, k) => expect(values[k]).toBeCloseTo(value, 6));
+    [-3, -3, 1].forEach((value, k) => expect(bottom.values[k]).toBeCloseTo(value, 6));
+  });
+
+  it.each(['float64', 'float32'] as const)(
+    'gives λ1 and λ2 of a network within 0.5 %% and the sign of λmin with 20 products, in %s',
+    (precision) => {
+      const problem = precision === 'float32' ? inFloat32(network) : network;
+      const found = topEigenpairs(problem, { count: 2, maxProducts: 20, tolerance: 1e-6 });
+      const n = exact.length;
+      expect(found.products).toBeLessThanOrEqual(20);
+      expect(found.agreement).toBeLessThan(1e-3);
+      expect(Math.abs(found.values[0] / exact[n - 1] - 1)).toBeLessThan(0.005);
+      expect(Math.abs(found.values[1] / exact[n - 2] - 1)).toBeLessThan(0.005);
+      expect(exact[0]).toBeLessThan(0);
+      expect(found.bottom.values[0]).toBeLessThan(0);
+      for (const vector of found.vectors) expect(norm2(vector)).toBeCloseTo(1, 12);
+    },
+  );
+
+  it('says how far each value may be off, and stops when all are good enough', () => {
+    const found = topEigenpairs(network, { count: 3, tolerance: 1e-4 });
+    expect(found.converged).toBe(true);
+    expect(found.products).toBeLessThan(60);
+    const n = exact.length;
+    found.values.forEach((value, k) => {
+      expect(Math.abs(value - exact[n - 1 - k])).toBeLessThan(found.residuals[k] + 1e-5);
+    });
+    expect(topEigenpairs(network, { count: 3, maxProducts: 3 }).converged).toBe(false);
+  });
+
+  it('uses exact products where the problem has them', async () => {
+    const eigenvalues = Float64Array.of(9, 4, 1, -2);
+    let products = 0;
+    const problem: Problem = {
+      p0: new Float64Array(4),
+      fg: () => 7,
+      hessianVector(_, v, product) {
+        products++;
+        for (let i = 0; i < 4; i++) product[i] = eigenvalues[i] * v[i];
+      },
+    };
+    const found = topEigenpairs(problem, { count: 2 });
+    expect(found.values[0]).toBeCloseTo(9, 12);
+    expect(found).toMatchObject({ agreement: 0, gradients: 0, products, loss: 7 });
+    const asynchronous: AsyncProblem = {
+      ...later(problem),
+      hessianVector: (x, v, product) => Promise.resolve(problem.hessianVector?.(x, v, product)),
+    };
+    expect((await topEigenpairsAsync(asynchronous, { count: 2 })).values).toEqual(found.values);
+  });
+
+  it('gives the same to the last bit whether the problem answers now or later', async () => {
+    const options = { count: 2, maxProducts: 12, seed: 4 };
+    expect(await topEigenpairsAsync(later(network), options)).toEqual(topEigenpairs(network, options));
+    const estimate = { samples: 5, deflate: 2 };
+    expect(await traceAsync(later(network), estimate)).toEqual(trace(network, estimate));
+    const quadrature = { samples: 2, steps: 10 };
+    expect(await spectralDensityAsync(later(network), quadrature)).toEqual(
+      spectralDensity(network, quadrature),
+    );
+    const small = { samples: 3, maxProducts: 10 };
+    expect(await sharpnessAsync(later(network), small)).toEqual(sharpness(network, small));
+  });
+
+  it('tells of a loss too rough for its curvature to mean much', () => {
+    const draw = gaussian(1);
+    const rough: Problem = {
+      p0: new Float64Array(20).fill(1),
+      fg(x, gradient) {
+        gradient?.set(x.map((value) => value + 10 * draw()));
+        return 0;
+      },
+    };
+    expect(topEigenpairs(rough).agreement).toBeGreaterThan(0.1);
+  });
+});
+
+describe('the trace', () => {
+  it('is within a few standard errors, and deflation makes them small', () => {
+    const whole = exact.reduce((sum, value) => sum + value, 0);
+    const plain = trace(network, { deflate: 0, samples: 40 });
+    const deflated = trace(network, { deflate: 8, samples: 40 });
+    for (const { value, standardError } of [plain, deflated]) {
+      expect(Math.abs(value - whole)).toBeLessThan(4 * standardError);
+    }
+    expect(deflated.standardError).toBeLessThan(plain.standardError / 3);
+  });
+
+  it('is exact where everything is deflated', () => {
+    const { value, standardError } = trace(turnedQuadratic(Float64Array.of(3, 2, -1)), { deflate: 3 });
+    expect(value).toBeCloseTo(4, 6);
+    expect(standardError).toBe(0);
+  });
+});
+
+describe('the spectral density', () => {
+  it('integrates to 1, and has the mean and the variance of the eigenvalues', () => {
+    const { x, y, nodes, weights } = spectralDensity(network, { samples: 20, steps: 30 });
+    const step = x[1] - x[0];
+    expect(y.reduce((sum, value) => sum + value * step, 0)).toBeCloseTo(1, 2);
+    expect(weights.reduce((sum, value) => sum + value, 0)).toBeCloseTo(1, 10);
+    const first = dot(nodes, weights);
+    const second = dot(
+      nodes.map((value) => value * value),
+      weights,
+    );
+    const spread = mean(exact.map((value) => value * value));
+    expect(Math.abs(first - mean(exact))).toBeLessThan(0.5 * Math.sqrt(spread));
+    expect(Math.abs(second / spread - 1)).toBeLessThan(0.6);
+  });
+
+  it('is exact for a spectrum of few values', () => {
+    const eigenvalues = new Float64Array(60).fill(1).fill(10, 0, 6);
+    const { nodes, weights } = spectralDensity(turnedQuadratic(eigenvalues), { samples: 60, steps: 5 });
+    let large = 0;
+    nodes.forEach((node, k) => {
+      expect(Math.min(Math.abs(node - 10), Math.abs(node - 1))).toBeLessThan(1e-4);
+      if (node > 5) large += weights[k];
+    });
+    expect(Math.abs(large - 0.1)).toBeLessThan(0.03);
+  });
+});
+
+describe('sharpness', () => {
+  it('of a quadratic at its minimum is ρ²λ/2', () => {
+    const found = sharpness(turnedQuadratic(Float64Array.of(8, 2, 1)), {
+      rho: 0.1,
+      learningRate: 0.2,
+      samples: 400,
+    });
+    expect(found).toMatchObject({ loss: 0, gradientNorm: 0, ascent: 0, edge: 10 });
+    expect(found.lambdaMax).toBeCloseTo(8, 6);
+    expect(found.lambdaMin).toBeCloseTo(1, 6);
+    expect(found.worst).toBeCloseTo(0.04, 8);
+    // ½ρ² tr H / n over the sphere.
+    expect(Math.abs(found.average - (0.5 * 0.01 * 11) / 3)).toBeLessThan(0.0025);
+  });
+
+  it('rises along the gradient', () => {
+    const { ascent, gradientNorm } = sharpness(network, { rho: 1e-3, maxProducts: 5 });
+    expect(ascent / (1e-3 * gradientNorm)).toBeGreaterThan(0.99);
+  });
+});
+
+describe('landscapes of curvature', () => {
+  it('along eigenvectors rise by ΔL at coordinate 1', () => {
+    const problem = turnedQuadratic(Float64Array.of(50, 8, 1, -2));
+    const plane = eigenPlane(topEigenpairs(problem, { count: 2 }), { deltaLoss: 0.25 });
+    const { x, y, z } = landscape(problem, { directions: plane, npoints: 3 });
+    const expected = [...y].flatMap((v) => [...x].map((u) => 0.25 * (u * u + v * v)));
+    z.forEach((value, cell) => expect(value).toBeCloseTo(expected[cell], 8));
+    const saddle = eigenPlane(topEigenpairs(problem, { count: 1, bottom: 1 }), { deltaLoss: 1 });
+    const { z: saddled } = landscape(problem, { directions: saddle, npoints: 3 });
+    expect(saddled[3]).toBeCloseTo(1, 8);
+    expect(saddled[1]).toBeCloseTo(-1, 8);
+    expect(() => eigenPlane(topEigenpairs(problem, { count: 1, bottom: 0 }))).toThrow(/count: 2/);
+  });
+
+  it('map |λmin/λmax| with both eigenvalues, in either kind', async () => {
+    const problem = turnedQuadratic(Float64Array.of(10, 3, 2, -4));
+    const options = { npoints: 3, center: Float64Array.of(1, 2, 3, 4) };
+    const map = curvatureMap(problem, options);
+    for (const ratio of map.metrics['ratio']) expect(ratio).toBeCloseTo(0.4, 6);
+    for (const value of map.metrics['lambdaMin']) expect(value).toBeCloseTo(-4, 6);
+    expect(await curvatureMapAsync(later(problem), options)).toEqual(map);
+    expect(() => curvatureMap(problem, { maxProducts: 0, npoints: 1 })).toThrow(/2 options are wrong/);
+  });
+});
+
+describe('every computation', () => {
+  const computations = { topEigenpairs, trace, spectralDensity, sharpness };
+
+  it.each(Object.entries(computations))('%s puts the parameters back, and can be aborted', (_, compute) => {
+    const memory = Float64Array.from(network.p0);
+    const params = vectorParams(memory);
+    const problem: Problem = {
+      ...network,
+      params,
+      fg(x, gradient) {
+        params.copyFrom(x);
+        return network.fg(x, gradient);
+      },
+    };
+    compute(problem, {});
+    expect(memory).toEqual(network.p0);
+    const controller = new AbortController();
+    const onProgress = () => controller.abort(new Error('enough'));
+    expect(() => compute(problem, { signal: controller.signal, onProgress })).toThrow('enough');
+    expect(memory).toEqual(network.p0);
+  });
+
+  it.each(Object.entries(computations))('%s names bad input', (name, compute) => {
+    expect(() => compute({} as never, {})).toThrow(`${name}: needs a problem { p0, fg } with gradients`);
+    expect(() => compute(network, { epsilon: -1 })).toThrow(
+      /epsilon: must be a number in \(0, 1\), or 'auto', got -1/,
+    );
+    expect(() => compute(network, { center: new Float64Array(2) })).toThrow(
+      /center has length 2; there are 177/,
+    );
+    expect(() => compute(network, { steep: 1 } as never)).toThrow(/steep: no such option/);
+  });
+});
