@@ -11,9 +11,22 @@ export { modelProblem, type ModelProblem, type ModelProblemOptions } from './mod
 export { optfuns, type OptFuns } from './optfuns.ts';
 export { tfGrads } from './tfGrads.ts';
 export { tfParams, type TfParamSet } from './tfParams.ts';
+export { register } from './register.ts';
 export { BFGSOptimizer, type BFGSOptimizerOptions } from './optimizers/BFGSOptimizer.ts';
+export {
+  ConjugateGradientOptimizer,
+  type ConjugateGradientOptimizerOptions,
+} from './optimizers/ConjugateGradientOptimizer.ts';
+export {
+  GradientDescentOptimizer,
+  type GradientDescentOptimizerOptions,
+} from './optimizers/GradientDescentOptimizer.ts';
 export { LBFGSOptimizer, type LBFGSOptimizerOptions } from './optimizers/LBFGSOptimizer.ts';
-export { SolverOptimizer, type SolverOptimizerOptions } from './optimizers/solverOptimizer.ts';
+export { SLBFGSOptimizer, type SLBFGSOptimizerOptions } from './optimizers/SLBFGSOptimizer.ts';
+export { SSBFGSOptimizer, type SSBFGSOptimizerOptions } from './optimizers/SSBFGSOptimizer.ts';
+export { SSBroydenOptimizer, type SSBroydenOptimizerOptions } from './optimizers/SSBroydenOptimizer.ts';
+export type { LineSearchName, SolverOptimizerOptions } from './optimizers/optimizerOptions.ts';
+export { SolverOptimizer } from './optimizers/solverOptimizer.ts';
 export type { AttachOptions } from './optimizers/attachedModel.ts';
 export type { NamedTensor } from './optimizers/savedState.ts';
 export type { Progress } from './optimizers/trainingRun.ts';

@@ -1,8 +1,17 @@
 import { bfgs } from '../../../solvers/bfgs.ts';
-import { checkOptimizerOptions, SolverOptimizer, type SolverOptimizerOptions } from './solverOptimizer.ts';
+import {
+  lineSearchName,
+  solverOptions,
+  type LineSearchName,
+  type SolverOptimizerOptions,
+} from './optimizerOptions.ts';
+import { SolverOptimizer } from './solverOptimizer.ts';
 
 /** Options of {@link BFGSOptimizer}. */
-export interface BFGSOptimizerOptions extends SolverOptimizerOptions {}
+export interface BFGSOptimizerOptions extends SolverOptimizerOptions {
+  /** @defaultValue `'strongWolfe'` */
+  readonly lineSearch?: LineSearchName;
+}
 
 /**
  * BFGS with a dense inverse Hessian for `model.compile`: n² numbers for n parameters, for small models.
@@ -19,16 +28,12 @@ export interface BFGSOptimizerOptions extends SolverOptimizerOptions {}
  * @see bfgs of `quasi-newton`, the solver within
  */
 export class BFGSOptimizer extends SolverOptimizer {
+  // A getter keeps the class free of side effects, so that bundlers can leave it out.
   static get className(): string {
     return 'BFGSOptimizer';
   }
 
   constructor(options: BFGSOptimizerOptions = {}) {
-    checkOptimizerOptions('BFGSOptimizer', options, {});
-    super(bfgs(), options);
-  }
-
-  getConfig() {
-    return this.commonConfig();
+    super(bfgs(solverOptions('BFGSOptimizer', options, { lineSearch: lineSearchName })), options);
   }
 }

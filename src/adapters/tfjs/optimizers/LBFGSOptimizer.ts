@@ -1,15 +1,23 @@
-import { integerFrom } from '../../../core/options.ts';
+import { integerIn } from '../../../core/options.ts';
 import { lbfgs } from '../../../solvers/lbfgs.ts';
-import { checkOptimizerOptions, SolverOptimizer, type SolverOptimizerOptions } from './solverOptimizer.ts';
+import {
+  lineSearchName,
+  solverOptions,
+  type LineSearchName,
+  type SolverOptimizerOptions,
+} from './optimizerOptions.ts';
+import { SolverOptimizer } from './solverOptimizer.ts';
 
 /** Options of {@link LBFGSOptimizer}. */
 export interface LBFGSOptimizerOptions extends SolverOptimizerOptions {
   /** Number of curvature pairs kept. @defaultValue by the number of parameters, see `lbfgs` */
   readonly memory?: number;
+  /** @defaultValue `'strongWolfe'` */
+  readonly lineSearch?: LineSearchName;
 }
 
 /**
- * Limited-memory BFGS for `model.compile`.
+ * Limited-memory BFGS for `model.compile`: the one to begin with.
  *
  * @throws RangeError naming every option that is wrong
  *
@@ -35,15 +43,12 @@ export class LBFGSOptimizer extends SolverOptimizer {
     return 'LBFGSOptimizer';
   }
 
-  private readonly memory: number | undefined;
-
   constructor(options: LBFGSOptimizerOptions = {}) {
-    checkOptimizerOptions('LBFGSOptimizer', options, { memory: integerFrom(1) });
-    super(lbfgs(options.memory === undefined ? {} : { memory: options.memory }), options);
-    this.memory = options.memory;
-  }
-
-  getConfig() {
-    return { ...this.commonConfig(), memory: this.memory ?? null };
+    super(
+      lbfgs(
+        solverOptions('LBFGSOptimizer', options, { memory: integerIn(1, 1e6), lineSearch: lineSearchName }),
+      ),
+      options,
+    );
   }
 }

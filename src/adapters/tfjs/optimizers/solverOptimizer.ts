@@ -1,37 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
-import { boolean, checkOptions, finitePositive, integerIn, type Rules } from '../../../core/options.ts';
 import type { Solver } from '../../../core/solver.ts';
 import { attachedModel, type AttachedModel, type AttachOptions } from './attachedModel.ts';
 import { connectedVariables } from './connectedVariables.ts';
+import type { SolverOptimizerOptions } from './optimizerOptions.ts';
 import { fromTensors, toTensors, type NamedTensor, type SavedState } from './savedState.ts';
 import { trainingRun, type Knowledge, type Progress, type TrainingRun } from './trainingRun.ts';
-
-/** Options that all optimizer classes have. */
-export interface SolverOptimizerOptions {
-  /** Solver iterations for each call of `minimize`, that is for each batch. @defaultValue `1` */
-  readonly maxIterations?: number;
-  /**
-   * Says that every call sees the same data, so that the last evaluation of one call is the first of the
-   * next: about 1.2 evaluations an epoch instead of 2.2. Metrics are then those of the first evaluation in
-   * the call, one step ahead of the loss. Wrong with mini-batches, shuffled or not; without effect where
-   * the loss draws random numbers (dropout).
-   *
-   * @defaultValue `false`
-   */
-  readonly fullBatch?: boolean;
-  /** Largest change of a parameter in `applyGradients`, which has no line search. @defaultValue `1` */
-  readonly learningRate?: number;
-}
-
-/** The rules of {@link SolverOptimizerOptions}. They are finite: a saved configuration is JSON. */
-export const solverOptimizerRules: Rules<SolverOptimizerOptions> = {
-  maxIterations: integerIn(1, 1e9),
-  fullBatch: boolean,
-  learningRate: finitePositive,
-};
-
-/** A class that a saved model's optimizer can be made from. */
-type OptimizerClass<Options> = new (options: Options) => SolverOptimizer;
 
 /**
  * A core solver as a `tf.Optimizer`: what `model.compile({ optimizer })` and `optimizer.minimize` need.
@@ -46,6 +19,9 @@ type OptimizerClass<Options> = new (options: Options) => SolverOptimizer;
  * `applyGradients` alone, which sees no loss, takes the fixed step x ← x − α·H∇f with
  * α = learningRate·min(1, 1/‖H∇f‖∞), and learns nothing.
  *
+ * Calls with `model.fit` in mini-batches give another function each time. A run finds that out at its second
+ * call, and is from then on what the solver makes of mini-batches.
+ *
  * Where the loss is not finite at the start, the variables stay as they are and that loss is returned.
  */
 export abstract class SolverOptimizer extends tf.Optimizer {
@@ -53,9 +29,7 @@ export abstract class SolverOptimizer extends tf.Optimizer {
   readonly solver: Solver;
   /** What the last `minimize` did; null before the first. */
   progress: Progress | null = null;
-  protected readonly maxIterations: number;
-  protected readonly fullBatch: boolean;
-  protected readonly learningRate: number;
+  private readonly options: Required<SolverOptimizerOptions>;
   private run: TrainingRun | null = null;
   /** A loaded state, until the variables it is about are known. */
   private loaded: SavedState['run'] = null;
@@ -71,9 +45,8 @@ export abstract class SolverOptimizer extends tf.Optimizer {
   protected constructor(solver: Solver, options: SolverOptimizerOptions) {
     super();
     this.solver = solver;
-    this.maxIterations = options.maxIterations ?? 1;
-    this.fullBatch = options.fullBatch ?? false;
-    this.learningRate = options.learningRate ?? 1;
+    const given = Object.entries(options).filter(([, value]) => value !== undefined);
+    this.options = { maxIterations: 1, fullBatch: false, learningRate: 1, ...Object.fromEntries(given) };
   }
 
   /**
@@ -107,8 +80,8 @@ export abstract class SolverOptimizer extends tf.Optimizer {
     const run = this.runFor(variables);
     const { progress, stash } = run.minimize({
       loss: f,
-      iterations: this.maxIterations,
-      reuse: this.fullBatch,
+      iterations: this.options.maxIterations,
+      fullBatch: this.options.fullBatch,
       model: this.owner?.model ?? null,
       project: this.owner?.project ?? null,
     });
@@ -130,7 +103,7 @@ export abstract class SolverOptimizer extends tf.Optimizer {
       if (!variable) throw new RangeError(`applyGradients: there is no variable named "${name}".`);
       return variable;
     });
-    this.runFor(variables).applyGradients(byName, this.learningRate);
+    this.runFor(variables).applyGradients(byName, this.options.learningRate);
     this.incrementIterations();
   }
 
@@ -165,14 +138,19 @@ export abstract class SolverOptimizer extends tf.Optimizer {
     this.loaded = run;
   }
 
+  /** The options, which are plain JSON in all classes. */
+  override getConfig(): tf.serialization.ConfigDict {
+    return { ...this.options };
+  }
+
   /** Makes the optimizer again that `getConfig` describes; called by tfjs when it loads a model. */
   static override fromConfig<T extends tf.serialization.Serializable>(
     cls: tf.serialization.SerializableConstructor<T>,
     config: tf.serialization.ConfigDict,
   ): T {
-    // tfjs adds `customObjects`; what was left to its default comes back as null.
-    const options = Object.entries(config).filter(([name, v]) => name !== 'customObjects' && v !== null);
-    return new (cls as unknown as OptimizerClass<object>)(Object.fromEntries(options)) as unknown as T;
+    // tfjs adds `customObjects` on its way.
+    const { customObjects: _, ...options } = config;
+    return new (cls as unknown as new (options: object) => T)(options);
   }
 
   /** Forgets what was learned, and lets go of all tensors. */
@@ -182,12 +160,6 @@ export abstract class SolverOptimizer extends tf.Optimizer {
     this.connected = null;
     tf.dispose([this.stash, this.saved]);
     super.dispose();
-  }
-
-  /** The options that all classes have, as `getConfig` must return them. */
-  protected commonConfig() {
-    const { maxIterations, fullBatch, learningRate } = this;
-    return { maxIterations, fullBatch, learningRate };
   }
 
   /** The run on these variables; a new one, with nothing learned, if the list has changed. */
@@ -228,13 +200,4 @@ export abstract class SolverOptimizer extends tf.Optimizer {
 
 function sameList(a: readonly tf.Variable[], b: readonly tf.Variable[]): boolean {
   return a.length === b.length && a.every((variable, i) => variable === b[i]);
-}
-
-/** Checks the options of an optimizer class; all faults are named at once. */
-export function checkOptimizerOptions<Options extends SolverOptimizerOptions>(
-  className: string,
-  options: Options,
-  own: Rules<Omit<Options, keyof SolverOptimizerOptions>>,
-): void {
-  checkOptions<SolverOptimizerOptions>(className, options, { ...solverOptimizerRules, ...own });
 }

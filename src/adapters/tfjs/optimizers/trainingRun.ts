@@ -28,7 +28,7 @@ export interface Call {
   /** How many iterations to run. */
   readonly iterations: number;
   /** Whether it is the function of the call before, so that f and ∇f are known at the start. */
-  readonly reuse: boolean;
+  readonly fullBatch: boolean;
   /** The model whose closure it is, where that is known. */
   readonly model: tf.LayersModel | null;
   /** Moves the variables to where they may be, after each accepted step. */
@@ -43,6 +43,8 @@ export interface Knowledge {
   known: boolean;
   /** Whether the last step at `state.x` found nothing to gain under the last closure. */
   stalled: boolean;
+  /** Whether f has been seen to change from call to call, with the mini-batch. */
+  stochastic: boolean;
 }
 
 /** A solver at work on one list of variables, through any number of closures. */
@@ -61,6 +63,9 @@ export interface TrainingRun {
  */
 const PROJECTION_TOLERANCE = 1e-6;
 
+/** Two losses at one point that differ by more than this, relatively, are of different functions. */
+const SAME_LOSS = 1e-4;
+
 /** @param knowledge - of an earlier run on variables of the same shapes, to go on from */
 export function trainingRun(
   solver: Solver,
@@ -70,50 +75,63 @@ export function trainingRun(
   const params = tfParams(variables);
   const { length: n } = params;
   const own = new Set(variables);
-  const run = knowledge ?? {
-    state: solver.init({ n, precision: 'float32' }),
-    known: false,
-    stalled: false,
-  };
-  const { state } = run;
+  const init = (stochastic: boolean) => solver.init({ n, precision: 'float32', stochastic });
+  const run = knowledge ?? { state: init(false), known: false, stalled: false, stochastic: false };
   const current = params.zeros();
 
   /** Takes over what somebody else may have written into the variables. */
   function readVariables(): void {
+    const { x } = run.state;
     params.copyInto(current);
-    if (current.every((value, i) => value === state.x[i])) return;
-    state.x.set(current);
+    if (current.every((value, i) => value === x[i])) return;
+    x.set(current);
     run.known = false;
+  }
+
+  /** Begins again as a solver on mini-batches, at the point and with the values that are known. */
+  function becomeStochastic(): void {
+    const { x, f, gradient } = run.state;
+    run.state = init(true);
+    run.state.x.set(x);
+    run.state.gradient.set(gradient);
+    run.state.f = f;
+    run.stochastic = true;
   }
 
   /** Moves `state.x` to where the projection leaves it; says whether that is elsewhere. */
   function projected(project: () => void): boolean {
-    params.copyFrom(state.x);
+    const { x } = run.state;
+    params.copyFrom(x);
     project();
     params.copyInto(current);
     let moved = 0;
-    for (let i = 0; i < n; i++) moved = Math.max(moved, Math.abs(current[i] - state.x[i]));
-    if (!(moved > PROJECTION_TOLERANCE * normInf(state.x))) return false;
-    state.x.set(current);
+    for (let i = 0; i < n; i++) moved = Math.max(moved, Math.abs(current[i] - x[i]));
+    if (!(moved > PROJECTION_TOLERANCE * normInf(x))) return false;
+    x.set(current);
     return true;
   }
 
-  function minimize({ loss, iterations, reuse, model, project }: Call): ReturnType<TrainingRun['minimize']> {
+  function minimize({
+    loss,
+    iterations,
+    fullBatch,
+    model,
+    project,
+  }: Call): ReturnType<TrainingRun['minimize']> {
     readVariables();
     const guarded = guard(loss, { own, model });
     const evaluate = evaluator(guarded.loss, params);
     let evaluations = 0;
     const problem = {
-      p0: state.x,
+      p0: run.state.x,
       fg(x: Float64Array, gradient: Float64Array | null) {
         params.copyFrom(x);
         evaluations++;
         return evaluate(gradient);
       },
     };
-    /** Evaluates at `state.x`, unless that has been done. */
-    function know(): void {
-      if (run.known) return;
+    function evaluateHere(): void {
+      const { state } = run;
       state.f = problem.fg(state.x, state.gradient);
       run.known = true;
       run.stalled = false;
@@ -123,34 +141,42 @@ export function trainingRun(
     let stash: tf.Tensor[];
     let startLoss: number;
     try {
-      run.known &&= reuse;
-      know();
-      startLoss = state.f;
+      const expected = run.known ? run.state.f : NaN;
+      if (!(fullBatch && run.known)) {
+        evaluateHere();
+        const surprise = Math.abs(run.state.f - expected) > SAME_LOSS * Math.abs(expected);
+        if (surprise && !run.stochastic) becomeStochastic();
+      }
+      startLoss = run.state.f;
       // A start that is not finite leaves no direction to go in: the variables stay as they are.
-      if (!Number.isFinite(startLoss + normInf(state.gradient))) run.stalled = true;
+      if (!Number.isFinite(startLoss + normInf(run.state.gradient))) run.stalled = true;
       for (let k = 0; k < iterations && !run.stalled; k++) {
-        const outcome = runSync(solver.step(state), problem);
+        const outcome = runSync(solver.step(run.state), problem);
         if (outcome.kind === 'accepted') {
           step = outcome.alpha;
           if (project && projected(project)) {
             run.known = false;
-            if (k + 1 < iterations) know();
+            if (k + 1 < iterations) evaluateHere();
           }
         } else run.stalled = true;
       }
       // The closure is owed one run in each call: it is what fills in the metrics.
-      if (evaluations === 0) problem.fg(state.x, null);
-      run.known &&= !guarded.varies();
+      if (evaluations === 0) problem.fg(run.state.x, null);
+    } catch (error) {
+      run.known = false;
+      throw error;
     } finally {
       stash = guarded.release();
-      params.copyFrom(state.x);
+      params.copyFrom(run.state.x);
     }
-    const { f, gradient } = state;
+    if (fullBatch && guarded.varies()) run.known = false;
+    const { f, gradient } = run.state;
     return { progress: { startLoss, loss: f, gradientNorm: normInf(gradient), step, evaluations }, stash };
   }
 
   function applyGradients(gradients: tf.NamedTensorMap, learningRate: number): void {
     readVariables();
+    const { state } = run;
     tfGrads(gradients, params).copyInto(state.gradient);
     const direction = current;
     if (solver.direction) solver.direction(state, direction);
