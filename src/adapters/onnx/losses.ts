@@ -32,6 +32,8 @@ export interface Target {
   readonly shape: Shape | undefined;
   /** For class indices, how many classes there are: each index must be in [0, classes). */
   readonly classes?: number;
+  /** Every element must be in [min, max]. */
+  readonly range?: readonly [number, number];
 }
 
 /** Appends a loss; adds its target's input by `addTarget`. */
@@ -70,7 +72,7 @@ const softmaxCrossEntropy: LossRule = (g, y, term, addTarget) => {
   const logProbability = g.op('LogSoftmax', [logits], { axis });
   const shape = g.shapeOf(y);
   if (term.targets === 'probabilities') {
-    const target = addTarget({ dtype: g.floatTypeOf(y), shape });
+    const target = addTarget({ dtype: g.floatTypeOf(y), shape, range: [0, 1] });
     return g.neg(g.meanOfAll(g.sum(g.mul(target, logProbability), [axis], false)));
   }
   const classes = shape?.[axis];
@@ -85,7 +87,7 @@ const softmaxCrossEntropy: LossRule = (g, y, term, addTarget) => {
 
 /** mean(log(1 + eᶻ) − t·z); the logits z are taken from before a final Sigmoid, or else the output is z. */
 const binaryCrossEntropy: LossRule = (g, y, _term, addTarget) => {
-  const target = addTarget({ dtype: g.floatTypeOf(y), shape: g.shapeOf(y) });
+  const target = addTarget({ dtype: g.floatTypeOf(y), shape: g.shapeOf(y), range: [0, 1] });
   const z = inputOfFinal(g, y, ['Sigmoid']) ?? y;
   return g.meanOfAll(g.sub(g.op('Softplus', [z]), g.mul(target, z)));
 };
