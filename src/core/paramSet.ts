@@ -27,14 +27,14 @@ export interface ParamSet {
 export interface GradSet extends ParamSet {}
 
 /**
- * A set in plain memory: its tensors are slices of one `Float64Array`.
+ * A set in plain memory: its tensors are slices of one array.
  *
- * @param data - `[n]`, used in place, not copied
+ * @param data - `[n]`, used in place, not copied; a `Float32Array` rounds what it is given
  * @param layout - of length n; default: one tensor, `x`, of shape `[n]`
  * @throws RangeError if the lengths differ
  */
 export function vectorParams(
-  data: Float64Array,
+  data: Float64Array | Float32Array,
   layout: Layout = layoutOf([{ name: 'x', shape: [data.length] }]),
 ): ParamSet {
   checkLength('vectorParams: data', data, layout.length);
