@@ -1,0 +1,142 @@
+import { getApplicativeValidation, isLeft } from 'fp-ts/lib/Either.js';
+import { getSemigroup, traverse } from 'fp-ts/lib/Array.js';
+import { left, right, type Either } from '../../../core/either.ts';
+import { sizeOf } from '../../../core/layout.ts';
+import { show } from '../../../core/options.ts';
+import { fault, OnnxError, type Fault } from '../errors.ts';
+import type { Shape } from '../graph/shape.ts';
+import type { InputSpec } from './inputs.ts';
+import { tensorOver, type Ort, type OrtTensor, type OrtTensors } from './ort.ts';
+
+/**
+ * What an input is fed with: a tensor of ONNX Runtime, which must be of the right type, or numbers and their
+ * shape without a type, which are converted.
+ */
+export interface Feed {
+  readonly type?: string;
+  readonly data: ArrayLike<number | bigint | string>;
+  readonly dims: readonly number[];
+}
+
+/** Feeds by input name; the target's is `target`. */
+export type Feeds = Readonly<Record<string, Feed>>;
+
+/** The sizes that symbols of shapes have taken, and the feeds that brought them. */
+type Sizes = Map<string, { readonly size: number; readonly name: string }>;
+
+type Numbers = ArrayLike<number> & ArrayLike<bigint>;
+
+/** How numbers become the elements of a type. */
+const conversions = new Map<string, (values: Numbers) => ArrayLike<number | bigint>>([
+  ['float32', (values) => Float32Array.from(values, Number)],
+  ['float64', (values) => Float64Array.from(values, Number)],
+  ['int64', (values) => BigInt64Array.from(values, BigInt)],
+  ['int32', (values) => Int32Array.from(values, Number)],
+  ['uint8', (values) => Uint8Array.from(values, Number)],
+  ['bool', (values) => Uint8Array.from(values, Number)],
+]);
+
+const quoted = (names: Iterable<string>) => Array.from(names, (name) => JSON.stringify(name)).join(', ');
+const spelled = (shape: Shape) =>
+  `[${shape.map((size) => (typeof size === 'string' && size.startsWith('?') ? '?' : size)).join(', ')}]`;
+
+/**
+ * Feeds as tensors, if there is one of the right type, shape and values for each input, and no other.
+ *
+ * @param specs - what is to be fed, such as `model.inputs`
+ * @returns every fault at once, or tensors by input name; data that need no conversion are not copied
+ */
+export function checkFeeds(
+  ort: Ort,
+  specs: readonly InputSpec[],
+  feeds: Feeds,
+): Either<OnnxError, OrtTensors> {
+  if (typeof feeds !== 'object' || feeds === null) {
+    return left(new OnnxError([fault(`feeds are an object of tensors by input name; got ${show(feeds)}.`)]));
+  }
+  const names = new Set(specs.map(({ name }) => name));
+  const strangers = Object.keys(feeds)
+    .filter((name) => !names.has(name))
+    .map((name) => fault(`feed ${JSON.stringify(name)}: no such input; there are ${quoted(names)}.`));
+  const sizes: Sizes = new Map();
+  const checked = collect((spec: InputSpec) => checkFeed(ort, spec, feeds[spec.name], sizes))([...specs]);
+  const faults = [...strangers, ...(isLeft(checked) ? checked.left : [])];
+  return isLeft(checked) || faults.length > 0
+    ? left(new OnnxError(faults))
+    : right(Object.fromEntries(checked.right));
+}
+
+/** All successes, or all faults. */
+const collect = traverse(getApplicativeValidation(getSemigroup<Fault>()));
+
+/** One feed as a tensor, with its name. */
+function checkFeed(
+  ort: Ort,
+  spec: InputSpec,
+  feed: Feed | undefined,
+  sizes: Sizes,
+): Either<Fault[], readonly [string, OrtTensor]> {
+  const { name, dtype, shape } = spec;
+  const faults = (reasons: readonly string[]) =>
+    reasons.map((reason) => fault(`feed ${JSON.stringify(name)}: ${reason}`));
+  const form = shape ? `${dtype} of shape ${spelled(shape)}` : dtype;
+  if (feed === undefined) return left(faults([`it is missing; it must be ${form}.`]));
+  if (typeof feed !== 'object' || feed === null || !Array.isArray(feed.dims) || !feed.data) {
+    return left(faults([`must be a tensor, or { data, dims }, of ${form}; got ${show(feed)}.`]));
+  }
+  const { type, dims, data } = feed;
+  const found = [typeFault(spec, type), shapeFault(spec, dims, sizes), ...dataFaults(spec, dims, data)];
+  const reasons = found.filter((reason) => reason !== undefined);
+  if (reasons.length > 0) return left(faults(reasons));
+  if (isTensor(feed)) return right([name, feed]);
+  const convert = conversions.get(dtype);
+  if (convert === undefined) return left(faults([`plain numbers cannot be made ${dtype}; feed a tensor.`]));
+  return right([name, tensorOver(ort, dtype, convert(data as Numbers), dims)]);
+}
+
+const isTensor = (feed: Feed): feed is OrtTensor => feed.type !== undefined;
+
+function typeFault({ dtype }: InputSpec, type: string | undefined): string | undefined {
+  return type === undefined || type === dtype
+    ? undefined
+    : `it is ${type}; it must be ${dtype}, or { data, dims } without a type, to be converted.`;
+}
+
+function shapeFault({ name, shape }: InputSpec, dims: readonly number[], sizes: Sizes): string | undefined {
+  if (shape === undefined) return undefined;
+  if (dims.length !== shape.length || shape.some((size, i) => typeof size === 'number' && size !== dims[i])) {
+    return `its shape is ${spelled(dims)}; it must be ${spelled(shape)}.`;
+  }
+  for (const [axis, symbol] of shape.entries()) {
+    if (typeof symbol !== 'string') continue;
+    const first = sizes.get(symbol);
+    if (first === undefined) sizes.set(symbol, { size: dims[axis], name });
+    else if (first.size !== dims[axis]) {
+      return `its axis ${axis} has size ${dims[axis]}, that of ${JSON.stringify(first.name)} ${first.size}; they must be equal.`;
+    }
+  }
+  return undefined;
+}
+
+function dataFaults(spec: InputSpec, dims: readonly number[], data: Feed['data']): (string | undefined)[] {
+  const count = sizeOf(dims);
+  return [
+    count === data.length
+      ? undefined
+      : `its shape ${spelled(dims)} has ${count} elements, its data ${data.length}.`,
+    valueFault(spec, data),
+  ];
+}
+
+/** Class indices must be classes, probabilities in [0, 1]. */
+function valueFault({ classes, range }: InputSpec, data: Feed['data']): string | undefined {
+  if (classes === undefined && range === undefined) return undefined;
+  const [min, max] = range ?? [0, Number(classes) - 1];
+  const isWrong = (value: number) => !(value >= min && value <= max) || (!range && !Number.isInteger(value));
+  let wrong = 0;
+  let first = -1;
+  for (let i = 0; i < data.length; i++) if (isWrong(Number(data[i])) && wrong++ === 0) first = i;
+  if (wrong === 0) return undefined;
+  const allowed = range ? `a number from ${min} to ${max}` : `a class, one of 0 to ${max}`;
+  return `element ${first} is ${String(data[first])}${wrong > 1 ? `, and ${wrong - 1} more are wrong` : ''}; each must be ${allowed}.`;
+}

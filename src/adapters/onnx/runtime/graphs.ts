@@ -1,0 +1,80 @@
+/**
+ * The graphs that are run beside that of the gradients.
+ *
+ * @module
+ */
+import type { GraphProto, NodeProto } from 'onnx-buf';
+import { attributesOf, nodeAttributes } from '../graph/attributes.ts';
+import { Graph, valueInfo } from '../graph/graph.ts';
+import { DType, shapeOf } from '../graph/tensor.ts';
+import { lossName } from '../convention.ts';
+import { prune } from '../passes/names.ts';
+import { floatTypeIn, normalise } from '../passes/normalise.ts';
+import type { DifferentiateOptions } from '../options.ts';
+import { decodeModel, encodeModel } from '../proto.ts';
+import type { InputSpec } from './inputs.ts';
+import { specOf } from './inputs.ts';
+
+/** Of a graph of loss and gradients, the loss alone: ONNX Runtime would compute the rest whether asked for or not. */
+export function lossGraph(gradients: Uint8Array): Uint8Array {
+  const model = decodeModel(gradients);
+  const { graph } = model;
+  graph.output = graph.output.filter(({ name }) => name === lossName);
+  prune(graph);
+  return encodeModel(model);
+}
+
+/** A model for inference whose parameters are inputs. */
+export interface PredictionGraph {
+  readonly bytes: Uint8Array;
+  /** The data inputs. */
+  readonly inputs: readonly InputSpec[];
+  readonly outputs: readonly string[];
+}
+
+/**
+ * Turns the tensors `names` of a model into inputs, and the model to inference.
+ *
+ * @param bytes - an .onnx file
+ * @param options - those that its gradients were made with
+ */
+export function predictionGraph(
+  bytes: Uint8Array,
+  names: readonly string[],
+  options: Pick<DifferentiateOptions, 'externalData' | 'precision'>,
+): PredictionGraph {
+  const { model } = normalise(bytes, options);
+  const { graph } = model;
+  toInference(graph);
+  const data = [...graph.input];
+  const { types } = new Graph(graph, floatTypeIn(graph));
+  const lifted = graph.initializer.filter(({ name }) => names.includes(name));
+  graph.initializer = graph.initializer.filter((tensor) => !lifted.includes(tensor));
+  graph.input.push(...lifted.map((tensor) => valueInfo(tensor.name, tensor.dataType, shapeOf(tensor))));
+  graph.valueInfo = [];
+  return {
+    bytes: encodeModel({ ...model, trainingInfo: [] }),
+    inputs: data.map(({ name }) =>
+      specOf({ name, dtype: types.get(name)?.dtype ?? DType.UNDEFINED, shape: types.get(name)?.shape }),
+    ),
+    outputs: graph.output.map(({ name }) => name),
+  };
+}
+
+/** Takes BatchNormalization and Dropout nodes out of their training mode, in place. */
+export function toInference(graph: GraphProto): void {
+  for (const node of graph.node) {
+    if (node.domain !== '') continue;
+    if (node.opType === 'Dropout') node.input = node.input.slice(0, 2);
+    if (node.opType === 'BatchNormalization') batchNormalization(node);
+  }
+}
+
+function batchNormalization(node: NodeProto): void {
+  if (attributesOf(node).int('training_mode', 0) === 0) return;
+  node.output = node.output.slice(0, 1);
+  node.attribute = [
+    ...node.attribute.filter(({ name }) => name !== 'training_mode'),
+    ...nodeAttributes({ training_mode: 0 }),
+  ];
+}

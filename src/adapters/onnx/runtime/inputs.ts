@@ -1,0 +1,30 @@
+import { dtypeName, type DType } from '../graph/tensor.ts';
+import type { Differentiated } from '../differentiate.ts';
+import type { Shape } from '../graph/shape.ts';
+
+/** What a model, or the target of its loss, is to be fed with. */
+export interface InputSpec {
+  readonly name: string;
+  /** As ONNX Runtime names it: `'float32'`, `'int64'`, … */
+  readonly dtype: string;
+  /** A size, or a symbol for one that may vary: equal symbols are equal sizes. Absent where not even the rank is fixed. */
+  readonly shape?: Shape | undefined;
+  /** Class indices must be whole numbers in [0, classes). */
+  readonly classes?: number | undefined;
+  /** Every element must be in [min, max]. */
+  readonly range?: readonly [number, number] | undefined;
+}
+
+/** A value of a graph as something to be fed. */
+export const specOf = ({ name, dtype, shape }: { name: string; dtype: DType; shape: Shape | undefined }) => ({
+  name,
+  dtype: dtypeName(dtype),
+  shape,
+});
+
+/** What the model itself is fed with. */
+export const dataInputs = ({ inputs }: Differentiated): InputSpec[] => inputs.map(specOf);
+
+/** What the loss is fed with beside that. */
+export const targetInputs = ({ targets }: Differentiated): InputSpec[] =>
+  targets.map((target) => ({ ...specOf(target), classes: target.classes, range: target.range }));

@@ -1,0 +1,57 @@
+import { checkOptions, objectWith, oneOf, type Rules } from '../../../core/options.ts';
+import { checkDifferentiateOptions, type DifferentiateOptions } from '../options.ts';
+
+/** Options of `trainable`. */
+export interface TrainableOptions extends Omit<DifferentiateOptions, 'wrt' | 'keep' | 'hessianVector'> {
+  /**
+   * What to train: names of the model's constant tensors, or a choice among all float ones.
+   *
+   * @defaultValue the weights, biases, scales, tables and slopes of the model's layers
+   */
+  readonly trainable?: DifferentiateOptions['wrt'];
+  /**
+   * Given to ONNX Runtime with each session. `{ intraOpNumThreads: 1 }` suits small networks, and machines with
+   * other work to do.
+   *
+   * @defaultValue ONNX Runtime's own, with only errors logged
+   */
+  readonly sessionOptions?: object;
+  /** Where to run: an execution provider of the ONNX Runtime in use. @defaultValue ONNX Runtime's own choice */
+  readonly target?: 'cpu' | 'wasm' | 'webgpu';
+}
+
+/** The options that only sessions see. */
+type SessionOptions = {
+  [Name in 'sessionOptions' | 'target']: TrainableOptions[Name] | undefined;
+};
+
+const rules: Rules<SessionOptions> = {
+  sessionOptions: objectWith("an object of ONNX Runtime's session options"),
+  target: oneOf('cpu', 'wasm', 'webgpu'),
+};
+
+/** What `differentiate` is asked for, and what sessions are opened with. */
+export interface Plan {
+  readonly differentiate: DifferentiateOptions;
+  readonly session: object;
+}
+
+/**
+ * Checks the options of `trainable` and sorts them.
+ *
+ * @throws TypeError, RangeError naming every fault
+ */
+export function planOf(where: string, options: TrainableOptions): Plan {
+  const { trainable, sessionOptions, target, ...rest } = options;
+  const differentiate = { ...rest, ...(trainable !== undefined && { wrt: trainable }) };
+  checkOptions(where, { sessionOptions, target }, rules);
+  checkDifferentiateOptions(where, differentiate);
+  return {
+    differentiate,
+    session: {
+      logSeverityLevel: 3,
+      ...(target !== undefined && { executionProviders: [target] }),
+      ...sessionOptions,
+    },
+  };
+}

@@ -1,0 +1,49 @@
+/**
+ * What is used of ONNX Runtime: `onnxruntime-node` and `onnxruntime-web` both have it, and neither is imported.
+ *
+ * @module
+ */
+
+/** A tensor of ONNX Runtime. */
+export interface OrtTensor {
+  readonly type: string;
+  readonly dims: readonly number[];
+  readonly data: ArrayLike<number | bigint | string>;
+}
+
+/** Tensors by name. */
+export type OrtTensors = Readonly<Record<string, OrtTensor>>;
+
+/** A session of ONNX Runtime. */
+export interface OrtSession {
+  run(
+    feeds: OrtTensors,
+    fetches: readonly string[] | Readonly<Record<string, OrtTensor | null>>,
+  ): Promise<OrtTensors>;
+  release(): Promise<void>;
+}
+
+/** The namespace that a user imports: `import * as ort from 'onnxruntime-node'`, or `'onnxruntime-web'`. */
+export interface Ort {
+  readonly InferenceSession: {
+    create(bytes: Uint8Array, options?: object): Promise<unknown>;
+  };
+  readonly Tensor: new (type: never, data: never, dims: readonly number[]) => unknown;
+  readonly env?: { readonly versions?: { readonly node?: string | undefined } };
+}
+
+/** Opens a session. */
+export async function openSession(ort: Ort, bytes: Uint8Array, options: object): Promise<OrtSession> {
+  return (await ort.InferenceSession.create(bytes, options)) as OrtSession;
+}
+
+/** A tensor over `data`, which is not copied. */
+export function tensorOver(ort: Ort, type: string, data: object, dims: readonly number[]): OrtTensor {
+  return new ort.Tensor(type as never, data as never, dims) as OrtTensor;
+}
+
+/**
+ * Whether tensors given as outputs are filled in place. onnxruntime-web copies them into its own memory and
+ * never back (1.30).
+ */
+export const fillsOutputs = ({ env }: Ort): boolean => env?.versions?.node !== undefined;

@@ -1,0 +1,106 @@
+import type { ParamSet } from '../../../core/paramSet.ts';
+import type { Precision } from '../../../core/problem.ts';
+import type { Differentiated, RunningStatistic } from '../differentiate.ts';
+import { numbersOf } from '../graph/tensor.ts';
+import type { DifferentiateOptions } from '../options.ts';
+import { normalise } from '../passes/normalise.ts';
+import type { OrtTensors } from './ort.ts';
+import { zeros, type Reals } from './weights.ts';
+
+/** The running statistics that a model holds of its BatchNormalization nodes in training mode, by name. */
+export function runningStatistics(
+  bytes: Uint8Array,
+  { statistics, precision }: Differentiated,
+  options: Pick<DifferentiateOptions, 'externalData'>,
+): ReadonlyMap<string, Reals> {
+  if (statistics.length === 0) return new Map();
+  const { graph } = normalise(bytes, options).model;
+  const tensors = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]));
+  return new Map(
+    statistics.map(({ name }) => {
+      const tensor = tensors.get(name);
+      const numbers = tensor === undefined ? [] : numbersOf(tensor);
+      const values = zeros(precision, numbers.length);
+      values.set(numbers);
+      return [name, values];
+    }),
+  );
+}
+
+/** A set that tells where it was settled; a solver leaves the best point in it. */
+export function settling(params: ParamSet, settles: Observer['settles']): ParamSet {
+  return {
+    ...params,
+    copyFrom(vector) {
+      params.copyFrom(vector);
+      settles(vector);
+    },
+  };
+}
+
+/** Follows the running statistics of BatchNormalization nodes through the evaluations of one problem. */
+export interface Observer {
+  /** Notes what an evaluation at x brought; f is its loss. */
+  evaluated(x: Float64Array, f: number, results: OrtTensors): void;
+  /** Mini-batches: running ← momentum·running + (1 − momentum)·batch, of the batch that ends here. */
+  batchEnds(): void;
+  /** All data at once: the statistics of the data at x, if it was evaluated there and is the best or last point. */
+  readonly settles: (x: ArrayLike<number>) => void;
+}
+
+/** A point where the loss was evaluated, and the batch statistics there. */
+interface Observation {
+  readonly x: Float64Array;
+  f: number;
+  readonly batch: readonly Reals[];
+}
+
+/**
+ * @param statistics - which there are
+ * @param running - their values, kept up to date
+ * @param params - n parameters
+ * @param batches - whether the problem goes from batch to batch
+ */
+export function observer(
+  statistics: readonly RunningStatistic[],
+  running: readonly Reals[],
+  { length }: ParamSet,
+  precision: Precision,
+  batches: boolean,
+): Observer {
+  if (statistics.length === 0) {
+    return { evaluated: () => undefined, batchEnds: () => undefined, settles: () => undefined };
+  }
+  const observation = (): Observation => ({
+    x: new Float64Array(length).fill(NaN),
+    f: Infinity,
+    batch: running.map(({ length }) => zeros(precision, length)),
+  });
+  const last = observation();
+  const best = observation();
+  const note = (into: Observation, x: Float64Array, f: number, results: OrtTensors) => {
+    into.x.set(x);
+    into.f = f;
+    statistics.forEach(({ output }, k) => into.batch[k].set(results[output].data as Reals));
+  };
+  const blend = ({ batch }: Observation, keep: (k: number) => number) => {
+    for (const [k, values] of running.entries()) {
+      const momentum = keep(k);
+      for (let i = 0; i < values.length; i++) values[i] = momentum * values[i] + (1 - momentum) * batch[k][i];
+    }
+  };
+  return {
+    evaluated(x, f, results) {
+      note(last, x, f, results);
+      if (f < best.f) note(best, x, f, results);
+    },
+    batchEnds() {
+      if (last.f < Infinity) blend(last, (k) => statistics[k].momentum);
+    },
+    settles(x) {
+      if (batches) return;
+      const at = [last, best].find((seen) => seen.x.every((value, i) => value === x[i]));
+      if (at !== undefined) blend(at, () => 0);
+    },
+  };
+}

@@ -1,0 +1,78 @@
+import { isLeft, tryCatch as attempt } from 'fp-ts/lib/Either.js';
+import { pipe } from 'fp-ts/lib/function.js';
+import { bind, bindTo, fromEither, map, tryCatch, type TaskEither } from 'fp-ts/lib/TaskEither.js';
+import { differentiateModel, type Differentiated } from '../differentiate.ts';
+import { fault, OnnxError } from '../errors.ts';
+import { dtypeName } from '../graph/tensor.ts';
+import { onnxModel, type OnnxModel } from './model.ts';
+import { planOf, type Plan, type TrainableOptions } from './options.ts';
+import type { Ort } from './ort.ts';
+import { open } from './session.ts';
+
+const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
+
+/**
+ * As {@link trainable}, failing by value: a Left holds an `OnnxError` with every fault of the model, or the
+ * RangeError or TypeError that names every wrong option.
+ */
+export function loadTrainable(
+  ort: Ort,
+  bytes: Uint8Array,
+  options: TrainableOptions,
+): TaskEither<Error, OnnxModel> {
+  return pipe(
+    fromEither(attempt(() => planOf('trainable', options), asError)),
+    bindTo('plan'),
+    bind('differentiated', ({ plan }) => fromEither(attempt(() => forTraining(bytes, plan), asError))),
+    bind('gradients', ({ plan, differentiated }) =>
+      tryCatch(() => open(ort, differentiated.bytes, plan.session), asError),
+    ),
+    map((parts) => onnxModel({ ort, bytes: new Uint8Array(bytes), ...parts })),
+  );
+}
+
+function forTraining(bytes: Uint8Array, { differentiate }: Plan): Differentiated {
+  const differentiated = differentiateModel(bytes, differentiate);
+  const { parameters, precision, wrtInputs } = differentiated;
+  const faults = [
+    ...wrtInputs.map((name) =>
+      fault(
+        `trainable: ${JSON.stringify(name)} is an input of the model, fed with data; it cannot be trained.`,
+      ),
+    ),
+    ...parameters
+      .filter(({ dtype }) => dtypeName(dtype) !== precision)
+      .map(({ name, dtype }) =>
+        fault(
+          `parameter ${JSON.stringify(name)} is ${dtypeName(dtype)}, while the loss is ${precision}; say which precision is to be used for all.`,
+        ),
+      ),
+  ];
+  if (faults.length > 0) throw new OnnxError(faults);
+  return differentiated;
+}
+
+/**
+ * Makes a model trainable: its loss and gradients are computed by ONNX Runtime, in standard ops, and its
+ * parameters are one flat vector for every solver.
+ *
+ * @param ort - `onnxruntime-node` or `onnxruntime-web`, as imported
+ * @param bytes - an .onnx file
+ * @throws OnnxError naming every node that stands in the way, with its op and the reason
+ * @throws RangeError, TypeError naming every wrong option
+ *
+ * @example
+ * ```ts
+ * import * as ort from 'onnxruntime-node';
+ *
+ * const model = await trainable(ort, await readFile('digits.onnx'), { loss: 'softmaxCrossEntropy' });
+ * const result = await minimizeAsync(model.problem({ pixels, target }), lbfgs());
+ * await writeFile('trained.onnx', model.toBytes());
+ * await model.dispose();
+ * ```
+ */
+export async function trainable(ort: Ort, bytes: Uint8Array, options: TrainableOptions): Promise<OnnxModel> {
+  const loaded = await loadTrainable(ort, bytes, options)();
+  if (isLeft(loaded)) throw loaded.left;
+  return loaded.right;
+}
