@@ -6,6 +6,7 @@ import { indexingRules } from './rules/indexing.ts';
 import { linear } from './rules/linear.ts';
 import { normalisationRules } from './rules/normalisation.ts';
 import { poolingRules } from './rules/pooling.ts';
+import { recurrentRules } from './rules/recurrent.ts';
 import { reductions } from './rules/reduction.ts';
 import { shapeRules } from './rules/shapes.ts';
 import type { VjpRule, VjpRules } from './vjp.ts';
@@ -20,6 +21,7 @@ const registry = new Map<string, VjpRule>([
   ...poolingRules,
   ...normalisationRules,
   ...indexingRules,
+  ...recurrentRules,
 ]);
 
 /** The rules in force. */

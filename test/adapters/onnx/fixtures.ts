@@ -38,6 +38,7 @@ export const fixtureNames = [
   'cnn',
   'resnet_train',
   'transformer',
+  'lstm',
   'misc',
 ] as const;
 

@@ -24,6 +24,7 @@ export class Graph implements Facts {
   readonly constants = new Map<Value, TensorProto>();
   /** The type of numbers that meet no typed operand. */
   readonly float: DType;
+  readonly #prefix: string;
   readonly #taken = new Set<string>();
   readonly #memo = new Map<string, Value>();
   #count = 0;
@@ -32,8 +33,15 @@ export class Graph implements Facts {
    * @param proto - grows in place
    * @param float - the type of numbers that meet no typed operand
    * @param coming - nodes that will be appended later, whose names are to be left to them
+   * @param prefix - of all names made here
    */
-  constructor(proto: GraphProto, float: DType = DType.FLOAT, coming: readonly NodeProto[] = []) {
+  constructor(
+    proto: GraphProto,
+    float: DType = DType.FLOAT,
+    coming: readonly NodeProto[] = [],
+    prefix = 'ad/',
+  ) {
+    this.#prefix = prefix;
     this.proto = proto;
     this.float = float;
     for (const { name, type } of [...proto.valueInfo, ...proto.output, ...proto.input]) {
@@ -60,7 +68,7 @@ export class Graph implements Facts {
   /** A name that nothing has yet. */
   fresh(stem: string): string {
     let name;
-    do name = `ad/${stem}_${this.#count++}`;
+    do name = `${this.#prefix}${stem}_${this.#count++}`;
     while (this.#taken.has(name));
     this.#taken.add(name);
     return name;

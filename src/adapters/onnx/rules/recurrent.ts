@@ -1,0 +1,284 @@
+import { refuse } from '../errors.ts';
+import type { Builder } from '../graph/builder.ts';
+import type { Value } from '../graph/graph.ts';
+import { scan } from '../graph/scan.ts';
+import { range } from '../graph/shape.ts';
+import type { VjpContext, VjpRule } from '../vjp.ts';
+
+/** One direction of a layer: sequences are [T, B, …], states [B, H]. */
+interface Direction {
+  readonly g: Builder;
+  readonly hidden: number;
+  /** Recurrent weights [k·H, H], the k gates one under the other. */
+  readonly R: Value;
+  /** What the gates get from the input, and from the state before: [T, B, k·H]. */
+  readonly fromInput: Value;
+  readonly fromState: Value;
+  /** The bias in `fromState`, [k·H]. */
+  readonly stateBias: Value | undefined;
+  /** The hidden states, and each step's state before, [T, B, H]. */
+  readonly Y: Value;
+  readonly before: Value;
+  readonly initialCell: Value;
+  /** Cotangents of the hidden states, and of the last ones. */
+  readonly dY: Value;
+  readonly dLast: Value;
+  readonly dLastCell: Value;
+  /** Whether time runs from the last slice to the first. */
+  readonly reverse: boolean;
+  /** Each step's sequence element before, `initial` at the first. */
+  readonly shift: (sequence: Value, initial: Value) => Value;
+  readonly attributes: VjpContext['attributes'];
+}
+
+/** What the rule of a cell finds. */
+interface CellCotangents {
+  /** Of the gates' inputs: what W and the input see, and what the state's bias sees, [T, B, k·H]. */
+  readonly input: Value;
+  readonly state: Value;
+  readonly dR: Value;
+  readonly dInitial: Value;
+  readonly dInitialCell?: Value;
+}
+
+type Cell = (direction: Direction) => CellCotangents;
+
+const complement = (g: Builder, x: Value) => g.sub(1, x);
+/** y·(1 − y) and 1 − y²: the slopes of y = sigmoid and y = tanh. */
+const sigmoidSlope = (g: Builder, y: Value) => g.mul(y, complement(g, y));
+const tanhSlope = (g: Builder, y: Value) => complement(g, g.square(y));
+
+/** The k gates of [T, B, k·H]. */
+const gatesOf = ({ g, hidden }: Direction, gates: Value, k: number) =>
+  g.ops('Split', [gates, g.integers(range(k).fill(hidden))], { axis: -1 }, k);
+
+/** [T, B, n] as rows, [T·B, n]. */
+const rows = (g: Builder, x: Value) => g.reshape(x, g.concat([g.integers([-1]), g.sizes(x, [2])], 0));
+
+/** aᵀ·b over all steps and batches. */
+const outer = (g: Builder, a: Value, b: Value) => g.op('Gemm', [rows(g, a), rows(g, b)], { transA: 1 });
+
+/** y = f(z): the state alone. */
+const rnn: Cell = (direction) => {
+  const { g, R, Y, before, dY, dLast, reverse, attributes } = direction;
+  const relu = (attributes.strings('activations')?.[0] ?? 'Tanh').toLowerCase() === 'relu';
+  const slope = relu ? g.mask(g.greater(Y, 0), Y) : tanhSlope(g, Y);
+  const inputs = { states: [dLast], sequences: [dY, slope], captured: [R], backward: !reverse };
+  const { states, results } = scan(g, inputs, (s, [dh], [dy, k]) => {
+    const dz = s.mul(s.add(dy, dh), k);
+    return { states: [s.matmul(dz, R)], results: [dz] };
+  });
+  const [dz] = results;
+  return { input: dz, state: dz, dR: outer(g, dz, before), dInitial: states[0] };
+};
+
+/** c = f·c' + i·g, y = o·tanh c; gates in the order i, o, f, g. */
+const lstm: Cell = (direction) => {
+  const { g, R, before, initialCell, dY, dLast, dLastCell, reverse } = direction;
+  const z = gatesOf(direction, g.add(direction.fromInput, direction.fromState), 4);
+  const [i, o, f] = z.slice(0, 3).map((gate) => g.sigmoid(gate));
+  const n = g.tanh(z[3]);
+  const forward = { states: [initialCell], sequences: [f, g.mul(i, n)], captured: [], backward: reverse };
+  const cells = scan(g, forward, (s, [c], [forget, added]) => {
+    const next = s.add(s.mul(forget, c), added);
+    return { states: [next], results: [next] };
+  }).results[0];
+  const cellBefore = direction.shift(cells, initialCell);
+  const squashed = g.tanh(cells);
+  const toCell = g.mul(o, tanhSlope(g, squashed));
+  // What one unit of dc, or of dh for o, is to each gate's input.
+  const slopes = [
+    g.mul(n, sigmoidSlope(g, i)),
+    g.mul(squashed, sigmoidSlope(g, o)),
+    g.mul(cellBefore, sigmoidSlope(g, f)),
+    g.mul(i, tanhSlope(g, n)),
+  ];
+  const back = {
+    states: [dLast, dLastCell],
+    sequences: [dY, toCell, f, ...slopes],
+    captured: [R],
+    backward: !reverse,
+  };
+  const { states, results } = scan(g, back, (s, [dhNext, dcNext], [dy, k, forget, ki, ko, kf, kn]) => {
+    const dh = s.add(dy, dhNext);
+    const dc = s.add(dcNext, s.mul(dh, k));
+    const dz = s.concat([s.mul(dc, ki), s.mul(dh, ko), s.mul(dc, kf), s.mul(dc, kn)], 1);
+    return { states: [s.matmul(dz, R), s.mul(dc, forget)], results: [dz] };
+  });
+  const [dz] = results;
+  return { input: dz, state: dz, dR: outer(g, dz, before), dInitial: states[0], dInitialCell: states[1] };
+};
+
+/** y = (1 − z)·n + z·y'; gates in the order z, r, n, where r scales what n gets from the state. */
+const gru: Cell = (direction) =>
+  direction.attributes.int('linear_before_reset', 0) === 1
+    ? gruResetAfter(direction)
+    : gruResetBefore(direction);
+
+/** n = tanh(x + r·(R·y')). */
+const gruResetAfter: Cell = (direction) => {
+  const { g, R, before, dY, dLast, reverse } = direction;
+  const [xz, xr, xn] = gatesOf(direction, direction.fromInput, 3);
+  const [hz, hr, hn] = gatesOf(direction, direction.fromState, 3);
+  const [z, r] = [g.sigmoid(g.add(xz, hz)), g.sigmoid(g.add(xr, hr))];
+  const n = g.tanh(g.add(xn, g.mul(r, hn)));
+  const kn = g.mul(complement(g, z), tanhSlope(g, n));
+  const slopes = [
+    g.mul(g.sub(before, n), sigmoidSlope(g, z)),
+    g.mul(kn, hn, sigmoidSlope(g, r)),
+    kn,
+    g.mul(kn, r),
+  ];
+  const back = { states: [dLast], sequences: [dY, z, ...slopes], captured: [R], backward: !reverse };
+  const { states, results } = scan(g, back, (s, [dhNext], [dy, zt, kz, kr, kN, knr]) => {
+    const dh = s.add(dy, dhNext);
+    const [az, ar] = [s.mul(dh, kz), s.mul(dh, kr)];
+    const state = s.concat([az, ar, s.mul(dh, knr)], 1);
+    return {
+      states: [s.add(s.mul(dh, zt), s.matmul(state, R))],
+      results: [s.concat([az, ar, s.mul(dh, kN)], 1), state],
+    };
+  });
+  const [input, state] = results;
+  return { input, state, dR: outer(g, state, before), dInitial: states[0] };
+};
+
+/** n = tanh(x + R·(r·y')). */
+const gruResetBefore: Cell = (direction) => {
+  const { g, hidden, R, before, dY, dLast, reverse } = direction;
+  const bounds = g.integers([2 * hidden, hidden]);
+  const [Rzr, Rn] = g.ops('Split', [R, bounds], { axis: 0 }, 2);
+  const [xz, xr, xn] = gatesOf(direction, direction.fromInput, 3);
+  const [hz, hr] = gatesOf(direction, direction.fromState, 3);
+  const [z, r] = [g.sigmoid(g.add(xz, hz)), g.sigmoid(g.add(xr, hr))];
+  const recalled = g.matmul(g.mul(r, before), g.transpose(Rn, [1, 0]));
+  const bias = direction.stateBias && g.slice(direction.stateBias, 2 * hidden, 3 * hidden, 0);
+  const n = g.tanh(bias ? g.add(xn, recalled, bias) : g.add(xn, recalled));
+  const slopes = [
+    g.mul(g.sub(before, n), sigmoidSlope(g, z)),
+    g.mul(before, sigmoidSlope(g, r)),
+    g.mul(complement(g, z), tanhSlope(g, n)),
+  ];
+  const back = { states: [dLast], sequences: [dY, z, r, ...slopes], captured: [Rzr, Rn], backward: !reverse };
+  const { states, results } = scan(g, back, (s, [dhNext], [dy, zt, rt, kz, kr, kn]) => {
+    const dh = s.add(dy, dhNext);
+    const an = s.mul(dh, kn);
+    const dReset = s.matmul(an, Rn);
+    const azr = s.concat([s.mul(dh, kz), s.mul(dReset, kr)], 1);
+    const dBefore = s.add(s.mul(dh, zt), s.mul(dReset, rt), s.matmul(azr, Rzr));
+    return { states: [dBefore], results: [s.concat([azr, an], 1)] };
+  });
+  const [dz] = results;
+  const [dzr, dn] = g.ops('Split', [dz, bounds], { axis: 2 }, 2);
+  const dR = g.concat([outer(g, dzr, before), outer(g, dn, g.mul(r, before))], 0);
+  return { input: dz, state: dz, dR, dInitial: states[0] };
+};
+
+const gateCount = { LSTM: 4, GRU: 3, RNN: 1 };
+const defaults = { LSTM: 'sigmoid,tanh,tanh', GRU: 'sigmoid,tanh', RNN: 'tanh' };
+
+function checkSupported(kind: keyof typeof gateCount, { inputs, attributes }: VjpContext): void {
+  if (inputs[4]) refuse('sequence_lens has no rule: pad the sequences, and mask the loss.');
+  if (inputs[7]) refuse('peepholes have no rule.');
+  if (attributes.int('layout', 0) !== 0)
+    refuse('layout = 1 has no rule; ONNX Runtime has no kernel for it either.');
+  if (attributes.has('clip')) refuse('clip has no rule.');
+  if (attributes.int('input_forget', 0) !== 0) refuse('input_forget = 1 has no rule.');
+  const activations = (attributes.strings('activations') ?? []).map((name) => name.toLowerCase());
+  const allowed = kind === 'RNN' ? ['tanh', 'relu'] : [defaults[kind]];
+  const perDirection = defaults[kind].split(',').length;
+  for (let i = 0; i < activations.length; i += perDirection) {
+    const found = activations.slice(i, i + perDirection).join(',');
+    if (!allowed.includes(found) || found !== activations.slice(0, perDirection).join(',')) {
+      refuse(`activations ${found} have no rule; ${allowed.join(' or ')} have, the same in both directions.`);
+    }
+  }
+}
+
+const recurrent =
+  (kind: keyof typeof gateCount, cell: Cell): VjpRule =>
+  (c) => {
+    checkSupported(kind, c);
+    const { g, node, inputs, dys, needs, attributes } = c;
+    const [X, W, R, B, , initial, initialCell] = inputs;
+    const hidden = attributes.int('hidden_size', 0);
+    const width = gateCount[kind] * hidden;
+    const way = attributes.string('direction', 'forward');
+    const Y = g.extraOutput(node, 0, g.floatTypeOf(X));
+    const state = g.concat([g.sizes(X, [1]), g.integers([hidden])], 0);
+    const zeros = () => g.filled(state, 0, g.dtypeOf(X));
+    /** Direction d of a value that has one axis of directions. */
+    const of = (value: Value, d: number, axis = 0) => g.squeeze(g.slice(value, d, d + 1, axis), [axis]);
+    const stateOf = (value: Value | undefined, d: number) => (value ? of(value, d) : zeros());
+
+    const found = range(way === 'bidirectional' ? 2 : 1).map((d) => {
+      const reverse = way === 'reverse' || d === 1;
+      const [Wd, Rd, Yd] = [of(W, d), of(R, d), of(Y, d, 1)];
+      const biases = B ? g.ops('Split', [of(B, d), g.integers([width, width])], { axis: 0 }, 2) : undefined;
+      const shift = (sequence: Value, first: Value) => {
+        const one = g.unsqueeze(first, [0]);
+        return reverse
+          ? g.concat([g.slice(sequence, 1, 2 ** 31 - 1, 0), one], 0)
+          : g.concat([one, g.slice(sequence, 0, -1, 0)], 0);
+      };
+      const before = shift(Yd, stateOf(initial, d));
+      const gates = (x: Value, weight: Value, bias: Value | undefined) => {
+        const product = g.matmul(x, g.transpose(weight, [1, 0]));
+        return bias ? g.add(product, bias) : product;
+      };
+      const cotangents = cell({
+        g,
+        hidden,
+        R: Rd,
+        fromInput: gates(X, Wd, biases?.[0]),
+        fromState: gates(before, Rd, biases?.[1]),
+        stateBias: biases?.[1],
+        Y: Yd,
+        before,
+        initialCell: stateOf(initialCell, d),
+        dY: dys[0] ? of(dys[0], d, 1) : g.zerosLike(Yd),
+        dLast: stateOf(dys[1], d),
+        dLastCell: stateOf(dys[2], d),
+        reverse,
+        shift,
+        attributes,
+      });
+      const { input, dInitial, dInitialCell } = cotangents;
+      const overTime = (v: Value) => g.sum(v, [0, 1], false);
+      return {
+        X: needs(0) && g.matmul(input, Wd),
+        W: needs(1) && outer(g, input, X),
+        R: needs(2) && cotangents.dR,
+        B: needs(3) && g.concat([overTime(input), overTime(cotangents.state)], 0),
+        initial: needs(5) && dInitial,
+        initialCell: needs(6) && dInitialCell,
+      };
+    });
+    const stacked = (parts: readonly (Value | false | undefined)[]) => {
+      const present = parts.filter((part) => part !== false && part !== undefined);
+      return (
+        present.length > 0 &&
+        g.concat(
+          present.map((part) => g.unsqueeze(part, [0])),
+          0,
+        )
+      );
+    };
+    const [first, second] = found.map((direction) => direction.X);
+    return [
+      first && second ? g.add(first, second) : first,
+      stacked(found.map((direction) => direction.W)),
+      stacked(found.map((direction) => direction.R)),
+      stacked(found.map((direction) => direction.B)),
+      undefined,
+      stacked(found.map((direction) => direction.initial)),
+      stacked(found.map((direction) => direction.initialCell)),
+    ];
+  };
+
+/** Rules of recurrent layers: gates at all steps at once, and only the recurrence itself step by step. */
+export const recurrentRules = new Map<string, VjpRule>([
+  ['LSTM', recurrent('LSTM', lstm)],
+  ['GRU', recurrent('GRU', gru)],
+  ['RNN', recurrent('RNN', rnn)],
+]);
