@@ -6,7 +6,7 @@ import {
   lossName,
   vectorNameOf,
 } from './convention.ts';
-import { fault, OnnxError } from './errors.ts';
+import { fault, OnnxError, type Fault } from './errors.ts';
 import type { Builder } from './graph/builder.ts';
 import { valueInfo, type Value } from './graph/graph.ts';
 import type { Shape } from './graph/shape.ts';
@@ -15,6 +15,7 @@ import type { Target } from './losses.ts';
 import { appendLoss } from './objective.ts';
 import { checkDifferentiateOptions, type DifferentiateOptions } from './options.ts';
 import { choose, type Parameter } from './choose.ts';
+import { float64Kernels } from './kernels/float64.ts';
 import { lower } from './passes/lower.ts';
 import { mergeLossGraph } from './passes/merge.ts';
 import { freeNames, prune } from './passes/names.ts';
@@ -107,7 +108,7 @@ export function differentiateModel(bytes: Uint8Array, options: DifferentiateOpti
       ),
     );
   }
-  if (faults.length > 0) throw new OnnxError(faults);
+  refuseAll(faults);
 
   g.addOutput(lossName, loss);
   for (const name of names) g.addOutput(gradientNameOf(name), gradients.get(name) ?? g.zerosLike(name));
@@ -127,6 +128,7 @@ export function differentiateModel(bytes: Uint8Array, options: DifferentiateOpti
     ...parameters.map(inputOf),
   ];
   prune(graph);
+  if (g.dtypeOf(loss) === DType.DOUBLE) refuseAll(lower(graph, DType.DOUBLE, float64Kernels).faults);
   return {
     bytes: encodeModel({ ...model, functions: [], trainingInfo: [] }),
     parameters,
@@ -141,6 +143,10 @@ export function differentiateModel(bytes: Uint8Array, options: DifferentiateOpti
     unused: names.filter((name) => !gradients.has(name)),
     precision: g.dtypeOf(loss) === DType.DOUBLE ? 'float64' : 'float32',
   };
+}
+
+function refuseAll(faults: readonly Fault[]): void {
+  if (faults.length > 0) throw new OnnxError(faults);
 }
 
 const inputOf = ({ name, dtype, shape }: Parameter) => valueInfo(name, dtype, shape);

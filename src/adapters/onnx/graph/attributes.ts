@@ -15,6 +15,18 @@ const floats = new Set(
    momentum ratio scale softcap threshold value_float value_floats`.split(/\s+/),
 );
 
+/**
+ * The shortest decimal that a float32 number stands for: 0.1 where the file holds 0.10000000149. It is the same
+ * number in float32, and the one meant in float64.
+ */
+function decimalOf(float32: number): number {
+  for (let digits = 1; digits < 9; digits++) {
+    const decimal = Number(float32.toPrecision(digits));
+    if (Math.fround(decimal) === float32) return decimal;
+  }
+  return float32;
+}
+
 const utf8 = new TextDecoder();
 
 /** Reads a node's attributes by name, each with its default. */
@@ -42,7 +54,10 @@ export function attributesOf(node: NodeProto): Attributes {
     has: (name) => node.attribute.some((attribute) => attribute.name === name),
     int: (name, byDefault) => Number(find(name, Kind.INT)?.i ?? byDefault),
     ints: (name) => find(name, Kind.INTS)?.ints.map(Number),
-    float: (name, byDefault) => find(name, Kind.FLOAT)?.f ?? byDefault,
+    float(name, byDefault) {
+      const attribute = find(name, Kind.FLOAT);
+      return attribute ? decimalOf(attribute.f) : byDefault;
+    },
     floats: (name) => find(name, Kind.FLOATS)?.floats,
     string: (name, byDefault) => {
       const attribute = find(name, Kind.STRING);

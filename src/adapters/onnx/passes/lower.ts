@@ -70,7 +70,7 @@ function rename(g: Builder, node: NodeProto, value: Value | undefined, output: s
   g.append(
     create(NodeProtoSchema, {
       opType: 'Identity',
-      name: `${node.name}/out`,
+      name: `${output}/out`,
       input: [value],
       output: [output],
     }),
@@ -89,14 +89,14 @@ const batchNormalization =
   (g, node, attributes) => {
     if (attributes.int('training_mode', 0) === 0) return undefined;
     const [x, scale, bias, runningMean, runningVariance] = node.input;
-    const momentum = attributes.float('momentum', Math.fround(0.9));
+    const momentum = attributes.float('momentum', 0.9);
     const rank = g.rank(x);
     const axes = [0, ...range(rank - 2, 2)];
     const alongChannels = (v: Value) => g.reshape(v, [1, -1, ...range(rank - 2).fill(1)]);
     const mean = g.mean(x, axes);
     const centred = g.sub(x, mean);
     const variance = g.mean(g.square(centred), axes);
-    const deviation = g.sqrt(g.add(variance, attributes.float('epsilon', Math.fround(1e-5))));
+    const deviation = g.sqrt(g.add(variance, attributes.float('epsilon', 1e-5)));
     const y = g.add(g.mul(g.div(centred, deviation), alongChannels(scale)), alongChannels(bias));
     const batches = [g.flat(mean), g.flat(variance)];
     const next = [runningMean, runningVariance].map((running, k) => {

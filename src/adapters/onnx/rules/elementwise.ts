@@ -53,7 +53,7 @@ const celu: Unary = (g, x, _y, dy, attributes) => {
 };
 
 const hardSigmoid: Unary = (g, _x, y, dy, attributes) =>
-  g.where(between(g, y, 0, 1), g.mul(attributes.float('alpha', Math.fround(0.2)), dy), 0);
+  g.where(between(g, y, 0, 1), g.mul(attributes.float('alpha', 0.2), dy), 0);
 
 /** y = x·max(0, min(1, x/6 + 1/2)). */
 const hardSwish: Unary = (g, x, _y, dy) => {
@@ -62,8 +62,8 @@ const hardSwish: Unary = (g, x, _y, dy) => {
 };
 
 const selu: Unary = (g, x, y, dy, attributes) => {
-  const alpha = attributes.float('alpha', Math.fround(1.6732632423543772));
-  const gamma = attributes.float('gamma', Math.fround(1.0507009873554805));
+  const alpha = attributes.float('alpha', 1.6732632423543772);
+  const gamma = attributes.float('gamma', 1.0507009873554805);
   return positive(g, x, g.mul(gamma, dy), g.mul(dy, g.add(y, alpha * gamma)));
 };
 
@@ -112,10 +112,7 @@ export const elementwise = new Map<string, VjpRule>([
   ['Atanh', unary((g, x, _y, dy) => g.div(dy, g.sub(1, g.square(x))))],
 
   ['Relu', unary((g, x, _y, dy) => positive(g, x, dy, 0))],
-  [
-    'LeakyRelu',
-    unary((g, x, _y, dy, a) => positive(g, x, dy, g.mul(a.float('alpha', Math.fround(0.01)), dy))),
-  ],
+  ['LeakyRelu', unary((g, x, _y, dy, a) => positive(g, x, dy, g.mul(a.float('alpha', 0.01), dy)))],
   ['ThresholdedRelu', unary((g, x, _y, dy, a) => g.where(g.greater(x, a.float('alpha', 1)), dy, 0))],
   ['Elu', unary((g, x, y, dy, a) => positive(g, x, dy, g.mul(dy, g.add(y, a.float('alpha', 1)))))],
   ['Celu', unary(celu)],

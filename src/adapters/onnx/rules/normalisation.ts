@@ -32,7 +32,7 @@ function throughStandardised(g: Builder, { axes, xhat, reciprocal }: Standardise
   return g.mul(reciprocal, g.sub(g.sub(d, g.mean(d, axes)), along));
 }
 
-const epsilonOf = ({ attributes }: VjpContext) => attributes.float('epsilon', Math.fround(1e-5));
+const epsilonOf = ({ attributes }: VjpContext) => attributes.float('epsilon', 1e-5);
 
 /** A vector of one number a channel, shaped to broadcast against [N, C, …]. */
 const alongChannels = (g: Builder, vector: Value, rank: number) =>
@@ -139,7 +139,7 @@ const group: VjpRule = (c) => {
 };
 
 /** Sum over the channels from `before` back to `after` ahead. */
-function channelWindow(g: Builder, x: Value, before: number, after: number): Value {
+export function channelWindow(g: Builder, x: Value, before: number, after: number): Value {
   const rank = g.rank(x);
   const rest = range(rank - 2).fill(0);
   const padded = g.op('Pad', [x, g.integers([0, before, ...rest, 0, after, ...rest])]);
@@ -154,7 +154,7 @@ function channelWindow(g: Builder, x: Value, before: number, after: number): Val
 /** y = x·s^−β with s = bias + α/size·Σ x² over neighbouring channels. */
 const localResponse: VjpRule = ({ g, inputs: [x], dy, attributes }) => {
   const size = attributes.int('size', 1);
-  const alpha = attributes.float('alpha', Math.fround(1e-4)) / size;
+  const alpha = attributes.float('alpha', 1e-4) / size;
   const beta = attributes.float('beta', 0.75);
   const [before, after] = [Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2)];
   const squares = g.mul(alpha, channelWindow(g, g.square(x), before, after));

@@ -1,0 +1,197 @@
+import { refuse } from '../errors.ts';
+import { attributesOf } from '../graph/attributes.ts';
+import type { Builder } from '../graph/builder.ts';
+import type { Value } from '../graph/graph.ts';
+import { range } from '../graph/shape.ts';
+import { DType } from '../graph/tensor.ts';
+import { windowOf, type Window } from '../graph/window.ts';
+import type { Lowering } from '../passes/lower.ts';
+
+const spatial = (g: Builder, x: Value) => range(g.rank(x) - 2, 2);
+
+const elementAt = (g: Builder, vector: Value, i: number) => g.squeeze(g.slice(vector, i, i + 1, 0), [0]);
+
+/**
+ * For each place of a window in its input and each place in the window, which element of the input it is,
+ * counted row by row: int64, [K·O].
+ *
+ * @param kernel - spatial sizes of the window, a vector
+ * @param sizes - spatial sizes of the (padded) input
+ * @param outs - how many places it takes along each axis
+ */
+function placesOf(
+  g: Builder,
+  { strides, dilations }: Window,
+  kernel: Value,
+  sizes: Value,
+  outs: Value,
+): Value {
+  const rank = strides.length;
+  const [zero, one] = [g.scalar(0, DType.INT64), g.scalar(1, DType.INT64)];
+  const count = (n: Value) => g.op('Range', [zero, n, one]);
+  const shaped = (v: Value, axis: number) =>
+    g.reshape(
+      v,
+      range(2 * rank).map((i) => (i === axis ? -1 : 1)),
+    );
+  let places: Value | undefined;
+  for (const i of range(rank)) {
+    const inside = g.op('Mul', [count(elementAt(g, kernel, i)), g.scalar(dilations[i], DType.INT64)]);
+    const start = g.op('Mul', [count(elementAt(g, outs, i)), g.scalar(strides[i], DType.INT64)]);
+    const along = g.op('Add', [shaped(inside, i), shaped(start, rank + i)]);
+    places =
+      places === undefined ? along : g.op('Add', [g.op('Mul', [places, elementAt(g, sizes, i)]), along]);
+  }
+  return g.flat(places ?? refuse('its window has no axes.'));
+}
+
+const padded = (g: Builder, x: Value, { pads }: Window, value = 0, more = 0): Value => {
+  const rank = pads.length / 2;
+  if (pads.every((size) => size === 0) && more === 0) return x;
+  const ends = pads.slice(rank).map((size) => size + more);
+  return g.op('Pad', [x, g.integers([0, 0, ...pads.slice(0, rank), 0, 0, ...ends]), value]);
+};
+
+/** What a window sees at each place, [N, C, K·O]; x is padded already. */
+function columnsOf(g: Builder, x: Value, window: Window, kernel: Value, outs: Value): Value {
+  const places = placesOf(g, window, kernel, g.sizes(x, spatial(g, x)), outs);
+  return g.op('Gather', [g.reshape(x, [0, 0, -1]), places], { axis: 2 });
+}
+
+const product = (g: Builder, sizes: Value) => g.op('ReduceProd', [sizes, g.integers([0])], { keepdims: 1 });
+const join = (g: Builder, ...parts: (Value | readonly number[])[]) =>
+  g.concat(
+    parts.map((part) => (typeof part === 'string' ? part : g.integers(part))),
+    0,
+  );
+
+/** How many places a window takes along each axis of the padded x. */
+function outputsOf(g: Builder, x: Value, kernel: Value, { strides, dilations }: Window): Value {
+  const span = g.add(
+    g.op('Mul', [g.op('Sub', [kernel, ones(g, strides)]), g.integers(dilations)]),
+    ones(g, strides),
+  );
+  const free = g.op('Sub', [g.sizes(x, spatial(g, x)), span]);
+  return g.op('Add', [g.op('Div', [free, g.integers(strides)]), ones(g, strides)]);
+}
+const ones = (g: Builder, like: readonly number[]) => g.integers(like.map(() => 1));
+
+/** A convolution as a product of matrices: the weight with what the window sees. */
+const conv: Lowering = (g, node, attributes) => {
+  const [x, w, bias] = node.input;
+  const axes = spatial(g, w);
+  const window = windowOf(attributes, g.shapeOf(x), g.shapeOf(w)?.slice(2) ?? []);
+  const group = attributes.int('group', 1);
+  const kernel = g.sizes(w, axes);
+  const input = padded(g, x, window);
+  const outs = outputsOf(g, input, kernel, window);
+  const columns = columnsOf(g, input, window, kernel, outs);
+  const depth = g.op('Mul', [g.sizes(w, [1]), product(g, kernel)]);
+  const grouped = g.reshape(columns, join(g, [0, group], depth, product(g, outs)));
+  const weight = g.reshape(w, join(g, [1, group, -1], depth));
+  const y = g.reshape(g.matmul(weight, grouped), join(g, g.sizes(x, [0]), g.sizes(w, [0]), outs));
+  return [bias ? g.add(y, g.reshape(bias, [1, -1, ...axes.map(() => 1)])) : y];
+};
+
+/** The transpose of a convolution: products with the weight, each added to every place the window covers. */
+const convTranspose: Lowering = (g, node, attributes) => {
+  const [x, w, bias] = node.input;
+  const axes = spatial(g, w);
+  const window = windowOf(attributes, g.shapeOf(x), g.shapeOf(w)?.slice(2) ?? []);
+  const { strides, dilations, pads } = window;
+  if (attributes.has('output_shape'))
+    refuse('output_shape is not done in float64; give pads and output_padding.');
+  const group = attributes.int('group', 1);
+  const kernel = g.sizes(w, axes);
+  const outs = g.sizes(x, axes);
+  const channels = g.sizes(w, [1]);
+  const extra = g.integers(attributes.ints('output_padding') ?? strides.map(() => 0));
+  const reach = g.op('Mul', [g.op('Sub', [kernel, ones(g, strides)]), g.integers(dilations)]);
+  const steps = g.op('Mul', [g.op('Sub', [outs, ones(g, strides)]), g.integers(strides)]);
+  const whole = g.op('Add', [g.op('Add', [g.op('Add', [reach, steps]), ones(g, strides)]), extra]);
+
+  const depth = g.op('Mul', [channels, product(g, kernel)]);
+  const weight = g.swap(g.reshape(w, join(g, [1, group, -1], depth)));
+  const seen = g.reshape(x, join(g, [0, group, -1], product(g, outs)));
+  const batch = g.sizes(x, [0]);
+  const all = g.op('Mul', [channels, g.integers([group])]);
+  const columns = g.reshape(g.matmul(weight, seen), join(g, batch, all, [-1]));
+  const places = g.op('Expand', [placesOf(g, window, kernel, whole, outs), g.shape(columns)]);
+  const zeros = g.filled(join(g, batch, all, product(g, whole)), 0, g.dtypeOf(x));
+  const sum = g.op('ScatterElements', [zeros, places, columns], { axis: 2, reduction: 'add' });
+  const full = g.reshape(sum, join(g, batch, all, whole));
+  const end = g.op('Sub', [whole, g.integers(pads.slice(strides.length))]);
+  const y = g.op('Slice', [full, g.integers(pads.slice(0, strides.length)), end, g.integers(axes)]);
+  return [bias ? g.add(y, g.reshape(bias, [1, -1, ...axes.map(() => 1)])) : y];
+};
+
+const averagePool: Lowering = (g, node, attributes) => {
+  const [x] = node.input;
+  const axes = spatial(g, x);
+  const window = windowOf(attributes, g.shapeOf(x), attributes.ints('kernel_shape') ?? []);
+  const ceil = attributes.int('ceil_mode', 0) === 1;
+  const countPads = attributes.int('count_include_pad', 0) === 1;
+  if (ceil && countPads) refuse('ceil_mode with count_include_pad is not done in float64.');
+  const kernel = g.integers(attributes.ints('kernel_shape') ?? []);
+  const more = ceil ? Math.max(...window.strides) - 1 : 0;
+  const input = padded(g, x, window, 0, more);
+  const shape = g.shapeOf(node.output[0])?.slice(2) ?? [];
+  if (ceil && shape.some((size) => typeof size !== 'number'))
+    refuse('ceil_mode needs spatial sizes known beforehand.');
+  const outs = ceil ? g.integers(shape.map(Number)) : outputsOf(g, input, kernel, window);
+  const sums = (v: Value) => {
+    const columns = columnsOf(g, v, window, kernel, outs);
+    const split = g.reshape(columns, join(g, [0, 0], product(g, kernel), product(g, outs)));
+    return g.reshape(g.sum(split, [2], false), join(g, g.sizes(v, [0, 1]), outs));
+  };
+  const one = g.filled(join(g, [1, 1], g.sizes(x, axes)), 1, g.dtypeOf(x));
+  const counts = sums(
+    countPads
+      ? padded(g, padded(g, one, window, 1), { ...window, pads: window.pads.map(() => 0) }, 0, more)
+      : padded(g, one, window, 0, more),
+  );
+  return [g.div(sums(input), counts)];
+};
+
+/** Interpolation is linear in x: its coefficients are those of the float32 kernel, found on the identity. */
+const resize: Lowering = (g, node) => {
+  const [x, , scales, sizes] = node.input;
+  const attributes = attributesOf(node);
+  if (attributes.has('axes')) refuse('axes are not done in float64.');
+  const [from, to] = [g.shapeOf(x), g.shapeOf(node.output[0])];
+  const changed = range(g.rank(x)).filter((i) => !from || !to || from[i] !== to[i]);
+  return [
+    changed.reduce((value, axis) => {
+      const n = g.sizes(x, [axis]);
+      const identity = g.op('EyeLike', [g.filled(g.concat([n, n], 0), 0, DType.FLOAT)]);
+      const image = g.reshape(identity, join(g, [1, 1], n, n));
+      const factor = scales
+        ? g.concat([g.constant(DType.FLOAT, [3], [1, 1, 1]), g.slice(scales, axis, axis + 1, 0)], 0)
+        : undefined;
+      const size = scales ? undefined : join(g, [1, 1], n, g.slice(sizes, axis, axis + 1, 0));
+      const resized = g.op('Resize', [image, undefined, factor, size]);
+      g.proto.node.at(-1)?.attribute.push(...node.attribute);
+      const matrix = g.cast(g.squeeze(resized, [0, 1]), DType.DOUBLE);
+      const last = g.rank(x) - 1;
+      const there = range(last + 1).map((i) => (i === axis ? last : i === last ? axis : i));
+      return g.transpose(g.matmul(g.transpose(value, there), matrix), there);
+    }, x),
+  ];
+};
+
+/** Convolutions, poolings and Resize, which ONNX Runtime has no float64 kernels for. */
+export const windowKernels = new Map<string, Lowering>([
+  ['Conv', conv],
+  ['ConvTranspose', convTranspose],
+  ['AveragePool', averagePool],
+  ['GlobalAveragePool', (g, node) => [g.mean(node.input[0], spatial(g, node.input[0]))]],
+  ['GlobalMaxPool', (g, node) => [g.op('ReduceMax', [node.input[0], g.integers(spatial(g, node.input[0]))])]],
+  [
+    'GlobalLpPool',
+    (g, node, attributes) => {
+      const p = attributes.int('p', 2);
+      return [g.pow(g.sum(g.pow(g.abs(node.input[0]), p), spatial(g, node.input[0])), 1 / p)];
+    },
+  ],
+  ['Resize', resize],
+]);
