@@ -39,7 +39,7 @@ const slice: ContentRule = (c) => {
   const data = c.contents(0);
   if (data === undefined || c.shape(0)?.length !== 1) return undefined;
   const [start, end, step] = [c.integers(1)?.[0], c.integers(2)?.[0], c.has(4) ? c.integers(4)?.[0] : 1];
-  if (start === undefined || end === undefined || !step) return undefined;
+  if (start === undefined || end === undefined || !step || (step < 0 && end > longest)) return undefined;
   const [from, to] = sliceBounds(data.length, start, end, step);
   return range(Math.max(0, Math.ceil((to - from) / step))).map((i) => data[from + i * step]);
 };

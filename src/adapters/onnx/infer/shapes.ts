@@ -143,7 +143,9 @@ const slice: InferRule = (c) => {
 function sliced(size: Dimension, [start, end, step]: readonly (number | undefined)[]): Dimension {
   if (start === undefined || end === undefined || step === undefined) return unknownDimension();
   if (start === 0 && step === 1 && end >= 2 ** 31 - 1) return size;
-  if (typeof size === 'string') return unknownDimension();
+  // Going backward, ONNX Runtime takes the largest end for the smallest; nothing is concluded from that.
+  const odd = step < 0 && end >= 2 ** 31 - 1;
+  if (typeof size === 'string' || odd) return unknownDimension();
   const [from, to] = sliceBounds(size, start, end, step);
   return Math.max(0, Math.ceil((to - from) / step));
 }

@@ -103,6 +103,13 @@ const celu: Formula = (g, x, attributes) => {
   return positive(g, x, x, g.mul(alpha, below(g, g.mul(1 / alpha, x))));
 };
 
+// There is a float64 kernel, but it computes in float32.
+const shrink: Formula = (g, x, attributes) => {
+  const lambd = attributes.float('lambd', 0.5);
+  const bias = attributes.float('bias', 0);
+  return g.where(g.greater(x, lambd), g.sub(x, bias), g.where(g.less(x, -lambd), g.add(x, bias), 0));
+};
+
 const prelu: Lowering = (g, node) => {
   const [x, slope] = node.input;
   return [positive(g, x, x, g.mul(x, slope))];
@@ -136,6 +143,7 @@ export const activationKernels = new Map<string, Lowering>([
   ['Mish', lowered((g, x) => g.mul(x, g.tanh(softplus(g, x))))],
   ['HardSigmoid', lowered(hardSigmoid)],
   ['HardSwish', lowered((g, x) => g.mul(x, g.op('Clip', [g.add(g.mul(1 / 6, x), 0.5), 0, 1])))],
+  ['Shrink', lowered(shrink)],
   ['PRelu', prelu],
   ['Mean', mean],
 ]);

@@ -17,6 +17,22 @@ function standardised(g: Builder, x: Value, axes: readonly number[], epsilon: nu
   return g.div(centred, g.sqrt(g.add(g.mean(g.square(centred), axes), epsilon)));
 }
 
+/** By the standard's function, whose float64 form would compute in float32. */
+const group: Lowering = (g, node, attributes) => {
+  const [x, scale, bias] = node.input;
+  const rank = g.rank(x);
+  const groups = attributes.int('num_groups', 1);
+  const grouped = g.reshape(x, [0, groups, -1]);
+  const xhat = standardised(g, grouped, [2], attributes.float('epsilon', 1e-5));
+  // One number a group before opset 21, one a channel since.
+  if (g.shapeOf(scale)?.[0] === groups) {
+    const along = (v: Value) => g.reshape(v, [1, groups, 1]);
+    return [g.reshapeLike(g.add(g.mul(xhat, along(scale)), along(bias)), x)];
+  }
+  const along = (v: Value) => g.reshape(v, [1, -1, ...range(rank - 2).fill(1)]);
+  return [g.add(g.mul(g.reshapeLike(xhat, x), along(scale)), along(bias))];
+};
+
 const localResponse: Lowering = (g, node, attributes) => {
   const [x] = node.input;
   const size = attributes.int('size', 1);
@@ -37,6 +53,7 @@ const oneHot: Lowering = (g, node, attributes) => {
 
 export const normalisationKernels = new Map<string, Lowering>([
   ['InstanceNormalization', instance],
+  ['GroupNormalization', group],
   ['LRN', localResponse],
   ['OneHot', oneHot],
 ]);

@@ -7,6 +7,7 @@ import { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { range } from '../graph/shape.ts';
 import type { DType } from '../graph/tensor.ts';
+import { inferNode } from '../infer/infer.ts';
 import { faultOf } from '../sweep.ts';
 import { opKey } from '../vjp.ts';
 
@@ -48,6 +49,7 @@ export function lower(graph: GraphProto, float: DType, more: ReadonlyMap<string,
   ]);
   for (const node of nodes) {
     try {
+      inferNode(g, node);
       const values = lowerings.get(opKey(node))?.(g, node, attributesOf(node));
       if (values === undefined) g.append(node);
       else node.output.forEach((output, k) => output && rename(g, node, values[k], output));

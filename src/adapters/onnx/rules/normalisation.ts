@@ -125,7 +125,9 @@ const group: VjpRule = (c) => {
   const groups = attributes.int('num_groups', 1);
   const grouped = (v: Value) => g.reshape(v, [0, groups, -1]);
   const standardised = standardise(g, grouped(x), [2], epsilonOf(c));
-  const perGroup = g.shapeOf(scale)?.[0] === groups;
+  const size = g.shapeOf(scale)?.[0];
+  if (typeof size !== 'number') refuse('the length of its scale is not known beforehand.');
+  const perGroup = size === groups;
   const factor = perGroup ? g.reshape(scale, [1, groups, 1]) : alongChannels(g, scale, rank);
   const scaled = perGroup ? g.mul(grouped(dy), factor) : grouped(g.mul(dy, factor));
   const xhat = g.reshapeLike(standardised.xhat, x);

@@ -1,4 +1,3 @@
-import { refuse } from '../errors.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { axisFrom, inverse, range } from '../graph/shape.ts';
@@ -85,16 +84,12 @@ export function gatherBack(g: Builder, x: Value, dy: Value, move: (indices: Valu
   return g.reshapeLike(sum, x);
 }
 
-const depthToSpace: VjpRule = ({ g, dy, attributes }) => {
+const depthToSpace: VjpRule = ({ g, inputs: [x], dy, attributes }) => {
   const blocksize = attributes.int('blocksize', 1);
   if (attributes.string('mode', 'DCR') === 'DCR') return [g.op('SpaceToDepth', [dy], { blocksize })];
-  const [n, c, h, w] = g.shapeOf(dy) ?? refuse('the rank of its input is not known beforehand.');
-  const sizes = [n, c, h, w];
-  if (sizes.slice(2).some((size) => typeof size !== 'number'))
-    refuse('mode CRD needs spatial sizes known beforehand.');
-  const split = g.reshape(dy, [0, 0, Number(h) / blocksize, blocksize, Number(w) / blocksize, blocksize]);
-  const blocks = g.transpose(split, [0, 1, 3, 5, 2, 4]);
-  return [g.reshape(blocks, [0, -1, Number(h) / blocksize, Number(w) / blocksize])];
+  const block = g.integers([blocksize]);
+  const split = g.concat([g.integers([0, 0]), g.sizes(x, [2]), block, g.sizes(x, [3]), block], 0);
+  return [g.reshapeLike(g.transpose(g.reshape(dy, split), [0, 1, 3, 5, 2, 4]), x)];
 };
 
 const spaceToDepth: VjpRule = ({ g, dy, attributes }) => [

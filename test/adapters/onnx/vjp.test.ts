@@ -1,0 +1,48 @@
+import * as fc from 'fast-check';
+import type { LossFunction } from 'quasi-newton/onnx';
+import { describe, expect, test } from 'vitest';
+import { vjpRules } from '../../../src/adapters/onnx/registry.ts';
+import { elementwiseCases } from './cases/elementwise.ts';
+import { layerCases } from './cases/layers.ts';
+import { shapeCases } from './cases/shapes.ts';
+import type { Case } from './cases/arbitrary.ts';
+import { checkGradients, weighted } from './harness.ts';
+
+const cases = new Map([...elementwiseCases, ...shapeCases, ...layerCases]);
+const numRuns = Number(process.env['ONNX_VJP_RUNS'] ?? 15);
+const seed = Number(process.env['ONNX_VJP_SEED'] ?? 20_251);
+
+/** The gradient of the squared loss, itself made a loss: right only if every rule's own nodes have right rules. */
+const gradientOf =
+  (wrt: readonly string[]): LossFunction =>
+  (g, context) => {
+    const gradients = context.gradient(g.square(weighted(g, context)), wrt);
+    const [first, ...others] = gradients.map((gradient) => weighted(g, { ...context, outputs: [gradient] }));
+    return g.add(first, ...others);
+  };
+
+test('every rule has a case', () => {
+  const without = [...vjpRules.keys()].filter((op) => !cases.has(op) && !refusing.has(op));
+  expect(without).toEqual([]);
+});
+
+/** Rules that refuse, or that give no gradient to anything. */
+const refusing = new Set(['Hardmax', 'RandomNormalLike', 'RandomUniformLike', 'EyeLike']);
+
+describe.each([...cases])('%s', (_op, drawn: fc.Arbitrary<Case>) => {
+  test('its gradient is that of central differences', async () => {
+    const property = fc.asyncProperty(drawn, ({ inputs, build, options }) =>
+      checkGradients(inputs, build, options),
+    );
+    await expect(fc.assert(property, { numRuns, seed })).resolves.toBeUndefined();
+  });
+
+  test('so is the gradient of its gradient', async () => {
+    const property = fc.asyncProperty(drawn, async ({ inputs, build, options, twice = true }) => {
+      if (!twice) return;
+      const wrt = Object.keys(inputs).filter((name) => !inputs[name].integral);
+      await checkGradients(inputs, build, { ...options, loss: gradientOf(wrt), tolerance: 1e-6 });
+    });
+    await expect(fc.assert(property, { numRuns: Math.ceil(numRuns / 2), seed })).resolves.toBeUndefined();
+  });
+});
