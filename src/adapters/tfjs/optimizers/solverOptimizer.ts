@@ -103,7 +103,8 @@ export abstract class SolverOptimizer extends tf.Optimizer {
       if (!variable) throw new RangeError(`applyGradients: there is no variable named "${name}".`);
       return variable;
     });
-    this.runFor(variables).applyGradients(byName, this.options.learningRate);
+    const run = this.runFor(variables);
+    run.applyGradients(byName, this.options.learningRate, this.owner?.project ?? null);
     this.incrementIterations();
   }
 

@@ -3,6 +3,7 @@ import { runSync } from '../../../core/drive.ts';
 import { normInf } from '../../../core/vector.ts';
 import type { Iterate, Solver } from '../../../core/solver.ts';
 import { guard } from '../guard/guard.ts';
+import { projectStep, type Start } from './projectedStep.ts';
 import { evaluator } from '../optfuns.ts';
 import { tfGrads } from '../tfGrads.ts';
 import { tfParams, type TfParamSet } from '../tfParams.ts';
@@ -54,7 +55,7 @@ export interface TrainingRun {
   /** Runs solver iterations on one closure; tensors in `stash` are to be disposed of later. */
   minimize(call: Call): { progress: Progress; stash: tf.Tensor[] };
   /** x ← x − α·H∇f for a gradient that somebody else computed; H is what earlier calls have learned. */
-  applyGradients(gradients: tf.NamedTensorMap, learningRate: number): void;
+  applyGradients(gradients: tf.NamedTensorMap, learningRate: number, project: Call['project']): void;
 }
 
 /**
@@ -65,6 +66,12 @@ const PROJECTION_TOLERANCE = 1e-6;
 
 /** Two losses at one point that differ by more than this, relatively, are of different functions. */
 const SAME_LOSS = 1e-4;
+
+const startOf = ({ x, f, gradient }: Iterate): Start => ({
+  x: Float64Array.from(x),
+  f,
+  gradient: Float64Array.from(gradient),
+});
 
 /** @param knowledge - of an earlier run on variables of the same shapes, to go on from */
 export function trainingRun(
@@ -98,9 +105,8 @@ export function trainingRun(
     run.stochastic = true;
   }
 
-  /** Moves `state.x` to where the projection leaves it; says whether that is elsewhere. */
-  function projected(project: () => void): boolean {
-    const { x } = run.state;
+  /** `x ← P(x)`, by way of the variables; whether it has moved. */
+  function projected(x: Float64Array, project: () => void): boolean {
     params.copyFrom(x);
     project();
     params.copyInto(current);
@@ -119,6 +125,7 @@ export function trainingRun(
     project,
   }: Call): ReturnType<TrainingRun['minimize']> {
     readVariables();
+    if (project && projected(run.state.x, project)) run.known = false;
     const guarded = guard(loss, { own, model });
     const evaluate = evaluator(guarded.loss, params);
     let evaluations = 0;
@@ -151,14 +158,15 @@ export function trainingRun(
       // A start that is not finite leaves no direction to go in: the variables stay as they are.
       if (!Number.isFinite(startLoss + normInf(run.state.gradient))) run.stalled = true;
       for (let k = 0; k < iterations && !run.stalled; k++) {
-        const outcome = runSync(solver.step(run.state), problem);
-        if (outcome.kind === 'accepted') {
-          step = outcome.alpha;
-          if (project && projected(project)) {
-            run.known = false;
-            if (k + 1 < iterations) evaluateHere();
-          }
-        } else run.stalled = true;
+        const { state } = run;
+        const start = project && startOf(state);
+        const outcome = runSync(solver.step(state), problem);
+        const within =
+          outcome.kind === 'accepted' &&
+          (!start ||
+            projectStep(state, start, { project: (x) => projected(x, project), evaluate: evaluateHere }));
+        if (within) step = outcome.alpha;
+        else run.stalled = true;
       }
       // The closure is owed one run in each call: it is what fills in the metrics.
       if (evaluations === 0) problem.fg(run.state.x, null);
@@ -174,7 +182,11 @@ export function trainingRun(
     return { progress: { startLoss, loss: f, gradientNorm: normInf(gradient), step, evaluations }, stash };
   }
 
-  function applyGradients(gradients: tf.NamedTensorMap, learningRate: number): void {
+  function applyGradients(
+    gradients: tf.NamedTensorMap,
+    learningRate: number,
+    project: Call['project'],
+  ): void {
     readVariables();
     const { state } = run;
     tfGrads(gradients, params).copyInto(state.gradient);
@@ -185,6 +197,7 @@ export function trainingRun(
     const alpha = learningRate * Math.min(1, 1 / normInf(direction));
     if (Number.isFinite(alpha)) {
       for (let i = 0; i < n; i++) state.x[i] = Math.fround(state.x[i] + alpha * direction[i]);
+      if (project) projected(state.x, project);
       params.copyFrom(state.x);
     }
     run.known = false;
