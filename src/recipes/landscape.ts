@@ -8,18 +8,34 @@
  * @module
  */
 import { runAsync, runSync } from '../core/drive.ts';
-import { endJob, jobOf, type Job } from './job.ts';
-import { checkedLoss, isParamSet, lossAt, type AsyncLoss, type Loss } from './subject.ts';
+import { show } from '../core/options.ts';
+import { runOn, type Executor } from './executor.ts';
+import { endJob, jobOf } from './job.ts';
+import {
+  isParamSet,
+  watched,
+  watchedAsync,
+  type AsyncLoss,
+  type AsyncMetrics,
+  type Loss,
+} from './subject.ts';
 import { survey } from './survey.ts';
 import type { ParamSet } from '../core/paramSet.ts';
-import type { AsyncObjective, AsyncProblem, Objective, Problem } from '../core/problem.ts';
+import type { AsyncProblem, Problem } from '../core/problem.ts';
 import type { LandscapeData } from './data.ts';
 import type { LandscapeOptions } from './options.ts';
 
 /** Options of {@link landscapeAsync}. */
 export interface LandscapeAsyncOptions extends Omit<LandscapeOptions, 'metrics'> {
   /** As those of a synchronous landscape; each may answer later. */
-  metrics?: Readonly<Record<string, (x: Float64Array) => number | Promise<number>>>;
+  metrics?: AsyncMetrics;
+  /**
+   * Evaluates the points elsewhere, such as `workerPool`; the loss and the metrics given here then serve at the
+   * center alone.
+   *
+   * @defaultValue here
+   */
+  executor?: Executor;
 }
 
 type SyncArguments = readonly [(ParamSet | LandscapeOptions | null)?, LandscapeOptions?];
@@ -57,7 +73,7 @@ export function landscape(source: Loss | Problem, ...rest: SyncArguments): Lands
   try {
     runSync(survey(job.draft, job.cells, job.hooks), {
       p0: job.draft.plane.center,
-      fg: watched(job, source, options),
+      fg: watched('landscape', source, job.subject.params, options.metrics ?? {}, job.hooks.metricValues),
     });
   } finally {
     endJob(job);
@@ -93,15 +109,34 @@ export async function landscapeAsync(
   source: AsyncLoss | AsyncProblem | Problem,
   ...rest: AsyncArguments
 ): Promise<LandscapeData> {
-  const [params, options] = sorted(rest);
-  const job = jobOf('landscapeAsync', source, params, options, Object.keys(options.metrics ?? {}));
+  const [params, { executor, ...options }] = sorted<LandscapeAsyncOptions>(rest);
+  const { metrics = {} } = options;
+  checkExecutor(executor, options);
+  const job = jobOf('landscapeAsync', source, params, options, Object.keys(metrics));
   try {
-    const fg = watchedAsync(job, source, options);
-    await runAsync(survey(job.draft, job.cells, job.hooks), { p0: job.draft.plane.center, fg });
+    const { draft, cells, hooks, subject } = job;
+    const fg = watchedAsync('landscapeAsync', source, subject.params, metrics, hooks.metricValues);
+    const here = executor === undefined ? cells : new Uint32Array(0);
+    await runAsync(survey(draft, here, hooks), { p0: draft.plane.center, fg });
+    if (executor !== undefined) await runOn(executor, draft, cells, hooks);
   } finally {
     endJob(job);
   }
   return job.draft;
+}
+
+function checkExecutor(executor: Executor | undefined, { onPreview }: LandscapeAsyncOptions): void {
+  if (executor === undefined) return;
+  if (typeof executor !== 'object' || executor === null || typeof executor.run !== 'function') {
+    throw new RangeError(
+      `landscapeAsync: executor: must have a method run(task, tiles, signal), got ${show(executor)}.`,
+    );
+  }
+  if (onPreview !== undefined) {
+    throw new RangeError(
+      'landscapeAsync: onPreview: an executor has no coarse points first; leave one of the two out.',
+    );
+  }
 }
 
 /** `(params?, options?)` or `(options?)`. */
@@ -111,35 +146,4 @@ function sorted<Options extends object>(
   const [first, second] = rest;
   if (isParamSet(first)) return [first, second ?? {}];
   return [undefined, second ?? first ?? {}];
-}
-
-/** The loss at x, with the metrics beside it. */
-function watched(
-  { where, subject, hooks }: Job,
-  source: Loss | Problem,
-  { metrics = {} }: LandscapeOptions,
-): Objective {
-  const loss = lossAt<number>(source, subject.params);
-  const watch = Object.values(metrics);
-  return (x) => {
-    const value = checkedLoss(where, loss(x));
-    if (watch.length > 0) subject.params?.copyFrom(x);
-    for (let k = 0; k < watch.length; k++) hooks.metricValues[k] = checkedLoss(where, watch[k](x));
-    return value;
-  };
-}
-
-function watchedAsync(
-  { where, subject, hooks }: Job,
-  source: AsyncLoss | AsyncProblem | Problem,
-  { metrics = {} }: LandscapeAsyncOptions,
-): AsyncObjective {
-  const loss = lossAt<number | Promise<number>>(source, subject.params);
-  const watch = Object.values(metrics);
-  return async (x) => {
-    const value = checkedLoss(where, await loss(x));
-    if (watch.length > 0) subject.params?.copyFrom(x);
-    for (let k = 0; k < watch.length; k++) hooks.metricValues[k] = checkedLoss(where, await watch[k](x));
-    return value;
-  };
 }

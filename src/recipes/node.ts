@@ -4,12 +4,16 @@
  *
  * @module
  */
+import type events from 'node:events';
 import type fs from 'node:fs';
 import type module from 'node:module';
+import type os from 'node:os';
 
 interface NodeModules {
+  'node:events': typeof events;
   'node:fs': typeof fs;
   'node:module': typeof module;
+  'node:os': typeof os;
 }
 
 /**

@@ -14,6 +14,7 @@ import type { LandscapeData } from './data.ts';
 import type { DirectionSpec } from './planes.ts';
 import type { Progress } from './progress.ts';
 import type { RoleOverride } from './roles.ts';
+import type { Metrics } from './subject.ts';
 
 /** What a landscape is over, and how it is evaluated. */
 export interface LandscapeOptions {
@@ -55,7 +56,7 @@ export interface LandscapeOptions {
   /** Range of the second coordinate. @defaultValue as `xrange` */
   yrange?: readonly [number, number];
   /** Further values to record at each point; the parameters are in place when they are called, with θ. */
-  metrics?: Readonly<Record<string, (x: Float64Array) => number>>;
+  metrics?: Metrics;
   /** Called at most ten times a second, and at the end. */
   onProgress?: (progress: Progress) => void;
   /**

@@ -2,7 +2,7 @@ import { layoutOf, type Layout } from '../core/layout.ts';
 import { show } from '../core/options.ts';
 import { firstNonFinite } from '../core/vector.ts';
 import type { ParamSet } from '../core/paramSet.ts';
-import type { ProblemFacts } from '../core/problem.ts';
+import type { AsyncObjective, Objective, ProblemFacts } from '../core/problem.ts';
 
 /** A loss as a function of nothing: of whatever the parameters hold at the time. */
 export type Loss = () => number;
@@ -57,15 +57,51 @@ export function subjectOf(
   return { params, layout: params?.layout ?? layoutOf([{ name: 'x', shape: [center.length] }]), center };
 }
 
-/** The loss as a function of the parameter vector, `[n]`. */
-export function lossAt<Value>(
-  source: Source<Value>,
+/** Further values to record at each point. */
+export type Metrics = Readonly<Record<string, (x: Float64Array) => number>>;
+/** As {@link Metrics}; each may answer later. */
+export type AsyncMetrics = Readonly<Record<string, (x: Float64Array) => number | Promise<number>>>;
+/** A loss or a problem, whether it answers now or later. */
+export type AsyncSource = Source<number | Promise<number>>;
+
+/**
+ * The loss at x, `[n]`, with the metrics beside it.
+ *
+ * @param values - output: the metrics at x, in their order
+ */
+export function watched(
+  where: string,
+  source: Source<number>,
   params: ParamSet | undefined,
-): (x: Float64Array) => Value {
-  if (typeof source !== 'function') return (x) => source.fg(x, null);
+  metrics: Metrics,
+  values: Float64Array,
+): Objective {
+  const watch = Object.values(metrics);
   return (x) => {
-    params?.copyFrom(x);
-    return source();
+    if (typeof source === 'function') params?.copyFrom(x);
+    const loss = checkedLoss(where, typeof source === 'function' ? source() : source.fg(x, null));
+    // The problem need not have left the parameters at x.
+    if (watch.length > 0) params?.copyFrom(x);
+    for (let k = 0; k < watch.length; k++) values[k] = checkedLoss(where, watch[k](x));
+    return loss;
+  };
+}
+
+/** As {@link watched}, awaiting each value. */
+export function watchedAsync(
+  where: string,
+  source: AsyncSource,
+  params: ParamSet | undefined,
+  metrics: AsyncMetrics,
+  values: Float64Array,
+): AsyncObjective {
+  const watch = Object.values(metrics);
+  return async (x) => {
+    if (typeof source === 'function') params?.copyFrom(x);
+    const loss = checkedLoss(where, await (typeof source === 'function' ? source() : source.fg(x, null)));
+    if (watch.length > 0) params?.copyFrom(x);
+    for (let k = 0; k < watch.length; k++) values[k] = checkedLoss(where, await watch[k](x));
+    return loss;
   };
 }
 

@@ -26,13 +26,21 @@ export interface SurveyHooks {
 /** Strides of the coarser grids that a progressive walk completes one after the other. */
 export const strides = [16, 8, 4, 2, 1] as const;
 
+/** Evaluates the loss at the center, then at each of `cells` that is not done. */
+export function* survey(draft: Draft, cells: Uint32Array, hooks: SurveyHooks): Asks<void> {
+  hooks.signal?.throwIfAborted();
+  draft.loss = yield evaluate(draft.plane.center, null);
+  hooks.started();
+  yield* walk(draft, cells, hooks);
+}
+
 /**
- * Evaluates the loss at the center, then at each of `cells` that is not done, in their order.
+ * Evaluates the loss at each of `cells` that is not done, in their order.
  *
  * Each point is computed afresh, θ = (θ* + y·dy) + x·dx, so that its value does not depend on the order; the
  * first sum is kept while the row lasts.
  */
-export function* survey(draft: Draft, cells: Uint32Array, hooks: SurveyHooks): Asks<void> {
+export function* walk(draft: Draft, cells: Uint32Array, hooks: SurveyHooks): Asks<void> {
   const { center, directions } = draft.plane;
   const [dx, dy] = directions;
   const nx = draft.x.length;
@@ -41,12 +49,8 @@ export function* survey(draft: Draft, cells: Uint32Array, hooks: SurveyHooks): A
   const question = evaluate(point, null);
   const columns = Object.values(draft.metrics);
 
-  hooks.signal?.throwIfAborted();
-  draft.loss = yield question;
-  hooks.started();
   let row = -1;
   let stride: number = 0;
-  const ordered = cells.length > 0;
   for (const cell of cells) {
     const j = Math.floor(cell / nx);
     const i = cell - j * nx;
@@ -63,7 +67,7 @@ export function* survey(draft: Draft, cells: Uint32Array, hooks: SurveyHooks): A
     draft.done[cell] = 1;
     hooks.evaluated();
   }
-  if (ordered) hooks.levelDone(stride);
+  if (stride !== 0) hooks.levelDone(stride);
 }
 
 /** All cells, row by row. */

@@ -1,0 +1,77 @@
+/**
+ * Evaluation elsewhere: the grid is cut into tiles, and an executor has them evaluated in whatever order and place.
+ *
+ * @module
+ */
+import { sameLoss } from './data.ts';
+import type { Draft, SurveyHooks } from './survey.ts';
+
+/** A grid with its plane: all that is needed to know the point of each cell. */
+export interface GridTask {
+  readonly center: Float64Array;
+  /** One or two, `[n]` each. */
+  readonly directions: readonly Float64Array[];
+  readonly x: Float64Array;
+  readonly y: Float64Array;
+  /** Names of the metrics, in the order in which their values are wanted. */
+  readonly metrics: readonly string[];
+}
+
+/** Values of some cells. */
+export interface TileResult {
+  /** Cell numbers, `j * nx + i`. */
+  readonly cells: Uint32Array;
+  /** Loss of each cell. */
+  readonly z: Float64Array;
+  /** Metrics of each cell: `metrics[k * cells.length + c]`. */
+  readonly metrics: Float64Array;
+  /** The loss at the center, as the one who evaluated the cells has it. */
+  readonly loss: number;
+}
+
+/** Evaluates tiles of a grid: on a pool of workers, on other machines, as you like. */
+export interface Executor {
+  /** How many tiles it can work on at once. */
+  readonly parallelism: number;
+  /**
+   * Evaluates all tiles, in any order, and yields each when it is done.
+   *
+   * The point of cell (i, j) is (center + y[j]·dy) + x[i]·dx, summed in this order, so that values do not depend on
+   * who evaluates them. Once `signal` is aborted, it stops and throws the reason.
+   */
+  run(task: GridTask, tiles: readonly Uint32Array[], signal?: AbortSignal): AsyncIterable<TileResult>;
+}
+
+/** Has the open cells of a draft evaluated. */
+export async function runOn(
+  executor: Executor,
+  draft: Draft,
+  cells: Uint32Array,
+  hooks: SurveyHooks,
+): Promise<void> {
+  const { plane, x, y, metrics, done, z } = draft;
+  const names = Object.keys(metrics);
+  const task = { ...plane, x, y, metrics: names };
+  const open = cells.filter((cell) => done[cell] === 0);
+  for await (const result of executor.run(task, tilesOf(open, executor.parallelism), hooks.signal)) {
+    if (!sameLoss(result.loss, draft.loss)) {
+      throw new Error(
+        `executor: its loss at the center is ${result.loss}, here it is ${draft.loss}; its data or its model are others.`,
+      );
+    }
+    result.cells.forEach((cell, c) => {
+      z[cell] = result.z[c];
+      names.forEach((name, k) => (metrics[name][cell] = result.metrics[k * result.cells.length + c]));
+      done[cell] = 1;
+      hooks.evaluated();
+    });
+  }
+}
+
+/** Cuts cells into runs: several for each that works, so that none waits long for the last. */
+function tilesOf(cells: Uint32Array, parallelism: number): Uint32Array[] {
+  const length = Math.max(1, Math.ceil(cells.length / (8 * Math.max(1, parallelism))));
+  return Array.from({ length: Math.ceil(cells.length / length) }, (_, k) =>
+    cells.slice(k * length, (k + 1) * length),
+  );
+}

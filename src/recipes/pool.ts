@@ -1,0 +1,114 @@
+import { checkOptions, integerFrom, show, type Rules } from '../core/options.ts';
+import { nodeModule } from './node.ts';
+import type { Executor, GridTask, TileResult } from './executor.ts';
+import type { Piscina } from 'piscina';
+
+export interface WorkerPoolOptions {
+  /** Threads. @defaultValue one for each core */
+  threads?: number;
+  /** Given to the module's default export in each worker; must be clonable. */
+  data?: unknown;
+}
+
+const rules: Rules<WorkerPoolOptions> = {
+  threads: integerFrom(1),
+  data: { allowed: 'anything that can be cloned', accepts: () => true },
+};
+
+/** What a worker is started with. */
+export interface WorkerStart extends GridTask {
+  readonly module: string;
+  readonly data: unknown;
+}
+
+/**
+ * An {@link Executor} of Node's worker threads, through `piscina`.
+ *
+ * A loss cannot be sent to another thread, so each worker makes its own: the module's default export is called with
+ * `data` and gives a problem `{ p0, fg }`, or `{ loss, params }` with `loss` a function of nothing; besides, if
+ * there are metrics, `metrics` by name. It may be asynchronous.
+ *
+ * @param module - address of a module, such as `new URL('./problem.js', import.meta.url)`
+ * @throws RangeError for bad options
+ * @example
+ * ```ts
+ * const executor = workerPool(new URL('./problem.js', import.meta.url), { threads: 4 });
+ * const data = await landscapeAsync(problem, { executor });
+ * ```
+ */
+export function workerPool(module: URL | string, options: WorkerPoolOptions = {}): Executor {
+  if (!(module instanceof URL) && typeof module !== 'string') {
+    throw new TypeError(`workerPool: module must be a URL, got ${show(module)}.`);
+  }
+  checkOptions('workerPool', options, rules);
+  const { availableParallelism } = nodeModule('node:os', 'workerPool');
+  const { threads = availableParallelism(), data } = options;
+  return {
+    parallelism: threads,
+    async *run(
+      task: GridTask,
+      tiles: readonly Uint32Array[],
+      signal?: AbortSignal,
+    ): AsyncIterable<TileResult> {
+      const { Piscina } = await loadPiscina();
+      const start: WorkerStart = {
+        module: String(module),
+        data,
+        center: shared(task.center),
+        directions: task.directions.map(shared),
+        x: task.x,
+        y: task.y,
+        metrics: task.metrics,
+      };
+      const pool: Piscina<Uint32Array, TileResult> = new Piscina({
+        filename: new URL('poolWorker.cjs', import.meta.url).href,
+        workerData: start,
+        minThreads: Math.min(threads, tiles.length),
+        maxThreads: threads,
+      });
+      // What a tile throws comes through its promise; besides, answers that come after the end are told here.
+      pool.on('error', () => {});
+      const stop = new AbortController();
+      const onAbort = () => stop.abort(signal?.reason);
+      signal?.addEventListener('abort', onAbort);
+      // Each tile listens.
+      nodeModule('node:events', 'workerPool').setMaxListeners(0, stop.signal);
+      try {
+        yield* asTheyCome(tiles.map((tile) => pool.run(tile, { signal: stop.signal })));
+      } catch (error) {
+        signal?.throwIfAborted();
+        throw error;
+      } finally {
+        signal?.removeEventListener('abort', onAbort);
+        await pool.destroy();
+      }
+    },
+  };
+}
+
+/** A copy that all threads see. */
+function shared(vector: Float64Array): Float64Array {
+  const copy = new Float64Array(new SharedArrayBuffer(vector.byteLength));
+  copy.set(vector);
+  return copy;
+}
+
+/** The results of promises in the order in which they are fulfilled. */
+async function* asTheyCome<Value>(promises: readonly Promise<Value>[]): AsyncGenerator<Value> {
+  const waiting = new Map(promises.map((promise, k) => [k, promise.then((value) => ({ k, value }))]));
+  // A failure is thrown by the race; the others must not become unhandled ones when the loop ends.
+  for (const promise of waiting.values()) promise.catch(() => {});
+  while (waiting.size > 0) {
+    const { k, value } = await Promise.race(waiting.values());
+    waiting.delete(k);
+    yield value;
+  }
+}
+
+async function loadPiscina() {
+  try {
+    return await import('piscina');
+  } catch (cause) {
+    throw new Error('workerPool: piscina could not be loaded. Install it (npm install piscina).', { cause });
+  }
+}
