@@ -1,0 +1,108 @@
+/**
+ * The kernels in plain loops: what they compute, to the last bit, and what runs where there is no SIMD.
+ *
+ * A vector is taken in tiles; within a tile an inner product has two sums, of the numbers at even and at odd
+ * indices, as the two lanes of the SIMD kernels have. What is computed is said in pairs.ts.
+ *
+ * @module
+ */
+
+import { TILE } from './arena.ts';
+import type { Row } from './rows.ts';
+import type { Kernels, Step } from './pairs.ts';
+
+export const plainKernels: Kernels = {
+  project({ s, y }, count, newest, g, out) {
+    out.fill(0, 0, 4 * count);
+    const p = y[newest];
+    for (let from = 0; from < g.length; from += TILE) {
+      const to = Math.min(from + TILE, g.length);
+      for (let slot = 0; slot < count; slot++) {
+        projectRow(s[slot], p, g, from, to, out, 4 * slot);
+        projectRow(y[slot], p, g, from, to, out, 4 * slot + 2);
+      }
+    }
+  },
+
+  combine({ s, y }, count, { a, b, c }, g, out) {
+    for (let from = 0; from < g.length; from += TILE) {
+      const to = Math.min(from + TILE, g.length);
+      for (let i = from; i < to; i++) out[i] = c * g[i];
+      for (let slot = 0; slot < count; slot++) addPair(s[slot], y[slot], a[slot], b[slot], out, from, to);
+    }
+  },
+
+  measure(_, step, out) {
+    out.fill(0, 0, 4);
+    for (let from = 0; from < step.x.length; from += TILE) {
+      measureTile(step, from, Math.min(from + TILE, step.x.length), out);
+    }
+  },
+
+  write({ s, y }, slot, { x, trial, gradient, trialGradient }, stretch) {
+    writeRow(s[slot], x, trial);
+    writeCurvature(y[slot], { x, trial, gradient, trialGradient }, stretch);
+  },
+};
+
+/** Adds rowᵀp and rowᵀq over a tile to `out[at]` and `out[at + 1]`. */
+function projectRow(
+  row: Row,
+  p: Row,
+  q: Float64Array,
+  from: number,
+  to: number,
+  out: Float64Array,
+  at: number,
+): void {
+  let p0 = 0;
+  let p1 = 0;
+  let q0 = 0;
+  let q1 = 0;
+  let i = from;
+  for (; i + 1 < to; i += 2) {
+    const even = row[i];
+    const odd = row[i + 1];
+    p0 += even * p[i];
+    p1 += odd * p[i + 1];
+    q0 += even * q[i];
+    q1 += odd * q[i + 1];
+  }
+  if (i < to) {
+    p0 += row[i] * p[i];
+    q0 += row[i] * q[i];
+  }
+  out[at] += p0 + p1;
+  out[at + 1] += q0 + q1;
+}
+
+function addPair(s: Row, y: Row, a: number, b: number, out: Float64Array, from: number, to: number): void {
+  for (let i = from; i < to; i++) out[i] += a * s[i] + b * y[i];
+}
+
+/** Adds sᵀy, yᵀy, sᵀs and sᵀ(g + g⁺) over a tile to `out`. */
+function measureTile(step: Step, from: number, to: number, out: Float64Array): void {
+  const { x, trial, gradient, trialGradient } = step;
+  const even = new Float64Array(4);
+  const odd = new Float64Array(4);
+  for (let i = from; i < to; i++) {
+    const s = trial[i] - x[i];
+    const y = trialGradient[i] - gradient[i];
+    const sums = (i - from) % 2 === 0 ? even : odd;
+    sums[0] += s * y;
+    sums[1] += y * y;
+    sums[2] += s * s;
+    sums[3] += s * (trialGradient[i] + gradient[i]);
+  }
+  for (let k = 0; k < 4; k++) out[k] += even[k] + odd[k];
+}
+
+function writeRow(s: Row, x: Float64Array, trial: Float64Array): void {
+  for (let i = 0; i < x.length; i++) s[i] = trial[i] - x[i];
+}
+
+function writeCurvature(y: Row, { x, trial, gradient, trialGradient }: Step, stretch: number): void {
+  for (let i = 0; i < x.length; i++) {
+    y[i] = trialGradient[i] - gradient[i] + stretch * (trial[i] - x[i]);
+  }
+}
