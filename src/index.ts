@@ -12,23 +12,27 @@ export {
   evaluate,
   type Asks,
   type Evaluate,
+  type EvaluateResiduals,
   type HessianVector,
   type NextBatch,
   type Question,
 } from './core/question.ts';
+export { leastSquares } from './core/leastSquares.ts';
 export { runAsync, runSync } from './core/drive.ts';
 export { terminations, type Outcome, type Termination } from './core/termination.ts';
 export type {
   AsyncObjective,
   AsyncProblem,
+  AsyncResiduals,
   Objective,
   Precision,
   Problem,
   ProblemFacts,
+  Residuals,
 } from './core/problem.ts';
 export type { ConvergenceMeasures, SolveResult } from './core/result.ts';
 export type { Progress, SolveOptions } from './core/solveOptions.ts';
-export type { Iterate, Setting, Solver, StepOutcome } from './core/solver.ts';
+export type { Iterate, Measured, Setting, Solver, StepOutcome } from './core/solver.ts';
 export type { TraceEntry } from './core/trace.ts';
 
 export { adam, type AdamOptions, type AdamState } from './solvers/adam.ts';
@@ -43,6 +47,11 @@ export {
 export { gradientDescent, type GradientDescentOptions } from './solvers/gradientDescent.ts';
 export { lbfgs, type LbfgsMemory, type LbfgsOptions } from './solvers/lbfgs.ts';
 export { lineSearchSolver, type Descent, type LineSearchState } from './solvers/lineSearchSolver.ts';
+export {
+  levenbergMarquardt,
+  type LevenbergMarquardtOptions,
+  type LevenbergMarquardtState,
+} from './solvers/levenbergMarquardt.ts';
 export { sequence, type SequenceState, type Stage } from './solvers/sequence.ts';
 export { slbfgs, type SlbfgsMemory, type SlbfgsOptions } from './solvers/slbfgs.ts';
 export { ssbfgs, type SsbfgsOptions } from './solvers/ssbfgs.ts';

@@ -1,4 +1,5 @@
-import type { AsyncProblem, Problem } from './problem.ts';
+import { dot } from './vector.ts';
+import type { AsyncProblem, AsyncResiduals, Problem, Residuals } from './problem.ts';
 import type { Asks, Question } from './question.ts';
 
 /**
@@ -45,9 +46,11 @@ function answerSync(question: Question, problem: Problem): number {
     case 'nextBatch':
       problem.nextBatch?.();
       return 0;
+    case 'residuals':
+      able(problem.residuals, 'residuals').call(problem, question.x, question.residuals, question.jacobian);
+      return dot(question.residuals, question.residuals);
     case 'hessianVector':
-      if (problem.hessianVector === undefined) throw noHessianVector();
-      problem.hessianVector(question.x, question.v, question.product);
+      able(problem.hessianVector, 'hessianVector').call(problem, question.x, question.v, question.product);
       return 0;
   }
 }
@@ -59,14 +62,30 @@ async function answerAsync(question: Question, problem: AsyncProblem | Problem):
     case 'nextBatch':
       await problem.nextBatch?.();
       return 0;
-    case 'hessianVector':
-      if (problem.hessianVector === undefined) throw noHessianVector();
-      await problem.hessianVector(question.x, question.v, question.product);
+    case 'residuals': {
+      const residuals = able<AnyResiduals>(problem.residuals, 'residuals');
+      await residuals.call(problem, question.x, question.residuals, question.jacobian);
+      return dot(question.residuals, question.residuals);
+    }
+    case 'hessianVector': {
+      const hessianVector = able<AnyHessianVector>(problem.hessianVector, 'hessianVector');
+      await hessianVector.call(problem, question.x, question.v, question.product);
       return 0;
+    }
   }
 }
 
-const noHessianVector = () =>
-  new TypeError(
+type AnyResiduals = Residuals | AsyncResiduals;
+type AnyHessianVector = NonNullable<(AsyncProblem | Problem)['hessianVector']>;
+
+/** The ability, or a TypeError that says how to give it. */
+function able<Ability>(ability: Ability | undefined, name: keyof typeof abilities): Ability {
+  if (ability === undefined) throw new TypeError(abilities[name]);
+  return ability;
+}
+
+const abilities = {
+  residuals: 'This problem has no residuals; leastSquares({ p0, residualCount, residuals }) makes one that has.',
+  hessianVector:
     'This problem has no Hessian-vector products; give it a method hessianVector(x, v, product).',
-  );
+};

@@ -1,4 +1,4 @@
-import type { Asks, Question } from './question.ts';
+import type { Asks, Evaluate, EvaluateResiduals, Question } from './question.ts';
 import type { CompleteSolveOptions } from './solveOptions.ts';
 import type { Termination } from './termination.ts';
 
@@ -8,6 +8,8 @@ export interface Meter {
   readonly f: number;
   /** Those that brought the gradient too. */
   readonly gradient: number;
+  /** Products with the Hessian. */
+  readonly hessianVector: number;
   /** Seconds. */
   elapsed(): number;
   count(question: Question): void;
@@ -21,11 +23,13 @@ export function startMeter({ maxEvaluations, maxTime }: CompleteSolveOptions): M
   const meter = {
     f: 0,
     gradient: 0,
+    hessianVector: 0,
     elapsed: () => (performance.now() - start) / 1000,
     count(question: Question) {
-      if (question.kind !== 'evaluate') return;
+      if (question.kind === 'hessianVector') meter.hessianVector++;
+      if (!evaluates(question)) return;
       meter.f++;
-      if (question.gradient !== null) meter.gradient++;
+      if ((question.kind === 'evaluate' ? question.gradient : question.jacobian) !== null) meter.gradient++;
     },
     exhausted(): Termination | null {
       if (meter.f >= maxEvaluations) return 'maxEvaluations';
@@ -34,6 +38,9 @@ export function startMeter({ maxEvaluations, maxTime }: CompleteSolveOptions): M
   };
   return meter;
 }
+
+const evaluates = (question: Question): question is Evaluate | EvaluateResiduals =>
+  question.kind === 'evaluate' || question.kind === 'residuals';
 
 /**
  * Passes the questions of `asks` on and counts them, breaking off where a limit is reached.
@@ -47,7 +54,7 @@ export function* metered<Result>(
 ): Asks<Result | { readonly kind: 'failed'; readonly termination: Termination }> {
   let turn = asks.next();
   while (!turn.done) {
-    const limit = turn.value.kind === 'evaluate' ? meter.exhausted() : null;
+    const limit = evaluates(turn.value) ? meter.exhausted() : null;
     if (limit !== null) return { kind: 'failed', termination: limit };
     const answer = yield turn.value;
     meter.count(turn.value);

@@ -10,6 +10,15 @@ export type Objective = (x: Float64Array, gradient: Float64Array | null) => numb
 /** As {@link Objective}, answering later. The buffers are its own until it answers. */
 export type AsyncObjective = (x: Float64Array, gradient: Float64Array | null) => Promise<number>;
 
+/**
+ * Writes r(x) into `residuals`, `[m]`, and unless null the whole of its Jacobian into `jacobian`, `[m, n]` row
+ * by row. `fg` of the same problem must then be f(x) = Σ rᵢ².
+ */
+export type Residuals = (x: Float64Array, residuals: Float64Array, jacobian: Float64Array | null) => void;
+
+/** As {@link Residuals}, answering later. */
+export type AsyncResiduals = (...buffers: Parameters<Residuals>) => Promise<void>;
+
 /** What solvers and recipes may know of a problem, whether it answers now or later. */
 export interface ProblemFacts {
   /** Where to start, `[n]`; read, never written. */
@@ -23,6 +32,8 @@ export interface ProblemFacts {
    * @defaultValue `'float64'`
    */
   readonly precision?: Precision;
+  /** Number m of residuals, where the problem has them. */
+  readonly residualCount?: number;
 }
 
 export type Precision = 'float32' | 'float64';
@@ -34,6 +45,8 @@ export interface Problem extends ProblemFacts {
   nextBatch?(): void;
   /** Writes ∇²f(x)·v into `product`, exactly; all three `[n]` and the caller's. */
   hessianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void;
+  /** Where f is a sum of squares; with `residualCount`. */
+  readonly residuals?: Residuals;
 }
 
 /** A function to minimise, answering later. */
@@ -43,4 +56,5 @@ export interface AsyncProblem extends ProblemFacts {
   nextBatch?(): void | Promise<void>;
   /** As {@link Problem.hessianVector}. */
   hessianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void | Promise<void>;
+  readonly residuals?: AsyncResiduals;
 }

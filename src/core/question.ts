@@ -23,6 +23,17 @@ export interface NextBatch {
   readonly kind: 'nextBatch';
 }
 
+/** r(x); and J, Jᵢⱼ = ∂rᵢ/∂xⱼ, unless it is null. Answer: f(x) = Σ rᵢ². */
+export interface EvaluateResiduals {
+  readonly kind: 'residuals';
+  /** Point, `[n]`. */
+  readonly x: Float64Array;
+  /** Output, `[m]`. */
+  readonly residuals: Float64Array;
+  /** Output, `[m, n]` row by row, or null. */
+  readonly jacobian: Float64Array | null;
+}
+
 /** ∇²f(x)·v into `product`; only of a problem that can. Answer: 0. */
 export interface HessianVector {
   readonly kind: 'hessianVector';
@@ -34,7 +45,7 @@ export interface HessianVector {
   readonly product: Float64Array;
 }
 
-export type Question = Evaluate | NextBatch | HessianVector;
+export type Question = Evaluate | NextBatch | EvaluateResiduals | HessianVector;
 
 /** A computation that asks questions, is told numbers, and ends in a `Result`. */
 export type Asks<Result> = Generator<Question, Result, number>;

@@ -30,6 +30,8 @@ export interface SolveResult {
     readonly f: number;
     /** Those that brought the gradient too. */
     readonly gradient: number;
+    /** Products with the Hessian, where the problem offers them. */
+    readonly hessianVector: number;
   };
   readonly termination: Termination;
   /** The sentence that goes with the termination. */
@@ -80,7 +82,7 @@ function report(result: Omit<SolveResult, 'toString'>): string {
     Iterations:        ${result.iterations}
     f(x) calls:        ${result.evaluations.f}
     ∇f(x) calls:       ${result.evaluations.gradient}
-`;
+${result.evaluations.hessianVector > 0 ? `    ∇²f(x)v calls:     ${result.evaluations.hessianVector}\n` : ''}`;
 }
 
 function compare({ value, tolerance }: Measure): string {

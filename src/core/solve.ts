@@ -3,17 +3,21 @@ import { metered, startMeter, type Meter } from './meter.ts';
 import { show } from './options.ts';
 import { evaluate, type Asks } from './question.ts';
 import { solveResult, type SolveResult } from './result.ts';
+import { transformed, transforms, type Transform } from './transform.ts';
 import { traceHeading, traceLine, type TraceEntry } from './trace.ts';
 import { firstNonFinite, normInf } from './vector.ts';
 import type { ProblemFacts } from './problem.ts';
 import type { CompleteSolveOptions } from './solveOptions.ts';
-import type { Iterate, Solver } from './solver.ts';
+import type { Iterate, Measured, Solver } from './solver.ts';
 import type { Termination } from './termination.ts';
 
 /** A problem as the loop sees it: everything but the answers. */
 export interface Task extends ProblemFacts {
   /** Present where f changes from batch to batch. */
   readonly nextBatch?: unknown;
+  /** Present where the problem answers for residuals and for products with its Hessian. */
+  readonly residuals?: unknown;
+  readonly hessianVector?: unknown;
 }
 
 /** The point a solve will return if it has to end now. */
@@ -35,8 +39,11 @@ export function* solve(solver: Solver, task: Task, options: CompleteSolveOptions
   options.signal?.throwIfAborted();
   checkStart(task);
   const best: BestPoint = { x: Float64Array.from(task.p0), f: Infinity, gradientNorm: Infinity };
+  solver.admit?.(best.x);
+  const transform = transforms[options.transform];
+  const run = iterate(solver, task, options, best, measureOf(solver, transform));
   try {
-    return yield* iterate(solver, task, options, best);
+    return yield* transform === null ? run : transformed(run, transform);
   } finally {
     task.params?.copyFrom(best.x);
   }
@@ -47,26 +54,34 @@ function* iterate(
   task: Task,
   options: CompleteSolveOptions,
   best: BestPoint,
+  measure: (state: Iterate) => Measured,
 ): Asks<SolveResult> {
   const { p0, precision = 'float64' } = task;
   const batches = task.nextBatch !== undefined;
   const meter = startMeter(options);
-  const state = solver.init({ n: p0.length, precision, stochastic: batches });
+  const state = solver.init({
+    n: p0.length,
+    precision,
+    stochastic: batches,
+    residualCount: task.residuals === undefined ? 0 : (task.residualCount ?? 0),
+    hessianVector: task.hessianVector !== undefined,
+  });
   const trace: TraceEntry[] = [];
   if (options.showTrace) console.log(traceHeading);
 
-  state.x.set(p0);
+  state.x.set(best.x);
   yield* refresh(state, meter);
+  checkUnwritten(state.x, best.x);
   checkStartValues(state, task);
-  let gradientNorm = normInf(state.gradient);
-  const convergence = convergenceTests(options, gradientNorm, precision, solver.descends && !batches);
+  let now = measure(state);
+  const convergence = convergenceTests(options, now.gradientNorm, precision, solver.descends && !batches);
 
   let alpha = 0;
   let iteration = 0;
   let termination: Termination | null;
   for (; ; iteration++) {
-    if (batches || state.f < best.f) keep(best, state, gradientNorm);
-    const { f } = state;
+    const { f, gradientNorm } = now;
+    if (batches || f < best.f) keep(best, state.x, now);
     const entry = { iteration, f, gradientNorm, alpha, evaluations: meter.f, elapsed: meter.elapsed() };
     if (options.storeTrace) trace.push(entry);
     if (options.showTrace && iteration % options.showEvery === 0) console.log(traceLine(entry));
@@ -78,14 +93,15 @@ function* iterate(
     if (termination === null && iteration >= options.maxIterations) termination = 'maxIterations';
     termination ??= meter.exhausted();
     // Where the gradient test holds, this is the answer, though an earlier f may be lower by its noise.
-    if (termination === 'gradientTolerance') keep(best, state, gradientNorm);
+    if (termination === 'gradientTolerance') keep(best, state.x, now);
     if (termination !== null) break;
 
     if (batches) {
       yield { kind: 'nextBatch' };
       yield* refresh(state, meter);
+      now = measure(state);
     }
-    const before = state.f;
+    const before = now.f;
     const outcome = yield* metered(solver.step(state), meter, options.signal);
     // A mini-batch that allows no step is passed over: x stays, and the next one is tried.
     if (batches && outcome.kind === 'failed' && outcome.termination === 'lineSearchFailed') {
@@ -96,19 +112,19 @@ function* iterate(
       termination = outcome.termination;
       break;
     }
-    gradientNorm = normInf(state.gradient);
-    if (!Number.isFinite(state.f) || !Number.isFinite(gradientNorm)) {
+    now = measure(state);
+    if (!Number.isFinite(now.f) || !Number.isFinite(now.gradientNorm)) {
       termination = 'nonFinite';
       break;
     }
     alpha = outcome.alpha;
-    convergence.observe(before, state.f, outcome.moved, state.x);
+    convergence.observe(before, now.f, outcome.moved, state.x);
   }
 
   return solveResult({
     ...best,
     iterations: iteration,
-    evaluations: { f: meter.f, gradient: meter.gradient },
+    evaluations: { f: meter.f, gradient: meter.gradient, hessianVector: meter.hessianVector },
     termination,
     elapsed: meter.elapsed(),
     trace,
@@ -117,10 +133,16 @@ function* iterate(
   });
 }
 
-function keep(best: BestPoint, { x, f }: Iterate, gradientNorm: number): void {
+function keep(best: BestPoint, x: Float64Array, measured: Measured): void {
   best.x.set(x);
-  best.f = f;
-  best.gradientNorm = gradientNorm;
+  Object.assign(best, measured);
+}
+
+/** How states are measured: as the solver says, and with the transform undone. */
+function measureOf(solver: Solver, transform: Transform | null): (state: Iterate) => Measured {
+  const measure = (state: Iterate): Measured =>
+    solver.measure?.(state) ?? { f: state.f, gradientNorm: normInf(state.gradient) };
+  return transform === null ? measure : (state) => transform.undo(measure(state));
 }
 
 /** Evaluates f and ∇f at the current point. */
@@ -141,6 +163,16 @@ function checkStart({ p0, params }: Task): void {
   if (bad >= 0) {
     throw new RangeError(
       `minimize: p0[${bad}]${inTensor(params, bad)} is ${p0[bad]}; every element must be finite.`,
+    );
+  }
+}
+
+/** An objective that changes its argument would move every solver without its knowledge. */
+function checkUnwritten(x: Float64Array, sent: Float64Array): void {
+  const changed = x.findIndex((value, i) => value !== sent[i]);
+  if (changed >= 0) {
+    throw new TypeError(
+      `minimize: fg wrote into x (element ${changed} was ${sent[changed]} and is ${x[changed]}); it must only read x.`,
     );
   }
 }

@@ -5,6 +5,7 @@ import {
   checkOptions,
   integerFrom,
   nonNegative,
+  oneOf,
   positive,
   type Rules,
 } from './options.ts';
@@ -32,6 +33,13 @@ export interface SolveOptions {
   readonly ftol?: number;
   /** Converged when 0 < ‖xₖ₊₁ − xₖ‖∞ ≤ xtol·‖xₖ₊₁‖∞ twice in a row; 0 is never. @defaultValue `0` */
   readonly xtol?: number;
+  /**
+   * Minimise log f or √f in the place of f > 0; everything shown and returned is of f. Where f falls by many
+   * powers of ten, quasi-Newton methods get farther on the transformed loss.
+   *
+   * @defaultValue `'none'`
+   */
+  readonly transform?: 'none' | 'log' | 'sqrt';
   /** Keep a {@link TraceEntry} for each iteration in `result.trace`. @defaultValue `true` */
   readonly storeTrace?: boolean;
   /** Print the trace with `console.log` as it grows. @defaultValue `false` */
@@ -52,6 +60,7 @@ export const solveOptionRules: Rules<SolveOptions> = {
   gRel: nonNegative,
   ftol: nonNegative,
   xtol: nonNegative,
+  transform: oneOf('none', 'log', 'sqrt'),
   storeTrace: boolean,
   showTrace: boolean,
   showEvery: integerFrom(1),
@@ -78,6 +87,7 @@ export function completeSolveOptions(where: string, options: SolveOptions): Comp
     gRel: 0,
     ftol: 0,
     xtol: 0,
+    transform: 'none',
     storeTrace: true,
     showTrace: false,
     showEvery: 1,

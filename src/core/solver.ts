@@ -19,6 +19,10 @@ export interface Setting {
   readonly precision: Precision;
   /** Whether f changes from step to step, with the mini-batch. @defaultValue `false` */
   readonly stochastic?: boolean;
+  /** Number of residuals, where the problem answers for them. @defaultValue `0` */
+  readonly residualCount?: number;
+  /** Whether the problem answers for products with its Hessian. @defaultValue `false` */
+  readonly hessianVector?: boolean;
 }
 
 /**
@@ -41,6 +45,17 @@ export interface Solver<State extends Iterate = Iterate> {
   describe(n: number): string;
   /** Allocates the state; the driver fills `x`, `f` and `gradient` before the first step. */
   init(setting: Setting): State;
+  /**
+   * Moves the start, `[n]`, to where the solver may begin, such as into its bounds.
+   *
+   * @throws RangeError where it cannot
+   */
+  admit?(x: Float64Array): void;
+  /**
+   * What is minimised and tested, where that is not f and ∇f: f with its penalty, and the norm of a projected
+   * gradient.
+   */
+  measure?(state: State): Measured;
   /** One iteration: moves `state.x` and leaves `state.f` and `state.gradient` as they are there. */
   step(state: State): Asks<StepOutcome>;
   /**
@@ -48,6 +63,13 @@ export interface Solver<State extends Iterate = Iterate> {
    * Absent where a solver has no such direction.
    */
   direction?(state: State, out: Float64Array): void;
+}
+
+/** The values a solver is judged by. */
+export interface Measured {
+  readonly f: number;
+  /** ‖·‖∞ of what is 0 at a solution. */
+  readonly gradientNorm: number;
 }
 
 /** How a step ended. After a failed one the iterate is as it was before. */

@@ -1,0 +1,70 @@
+import type { Asks } from './question.ts';
+import type { Measured } from './solver.ts';
+
+/** A monotone change of the values of f > 0, and the way back. */
+export interface Transform {
+  /** The transformed value. */
+  value(f: number): number;
+  /** What its gradient is in units of ∇f. */
+  slope(f: number): number;
+  /** f and ‖∇f‖∞ from the transformed ones. */
+  undo(measured: Measured): Measured;
+}
+
+/** The smallest positive number stands for an f of exactly 0. */
+const positive = (f: number): number => (f === 0 ? Number.MIN_VALUE : f);
+
+/** The transforms of the option of that name. */
+export const transforms: Record<'none' | 'log' | 'sqrt', Transform | null> = {
+  none: null,
+  log: {
+    value: (f) => Math.log(positive(f)),
+    slope: (f) => 1 / f,
+    undo: ({ f, gradientNorm }) => ({ f: Math.exp(f), gradientNorm: gradientNorm * Math.exp(f) }),
+  },
+  sqrt: {
+    value: Math.sqrt,
+    slope: (f) => 1 / (2 * Math.sqrt(f)),
+    undo: ({ f, gradientNorm }) => ({ f: f * f, gradientNorm: gradientNorm * 2 * f }),
+  },
+};
+
+/**
+ * Passes the questions of `asks` on and transforms the answers: values in the return, gradients in their buffers.
+ *
+ * An f < 0 becomes NaN, which searches step back from. At f = 0, the least that f > 0 can come to, the
+ * gradient is 0.
+ *
+ * @throws RangeError if f is not > 0 at the first question
+ * @throws TypeError if `asks` asks for more than f and its gradient
+ */
+export function* transformed<Result>(asks: Asks<Result>, transform: Transform): Asks<Result> {
+  let isFirst = true;
+  let turn = asks.next();
+  while (!turn.done) {
+    const question = turn.value;
+    let answer: number;
+    try {
+      answer = yield question;
+    } catch (error) {
+      turn = asks.throw(error);
+      continue;
+    }
+    if (question.kind === 'evaluate') {
+      if (isFirst && !(answer > 0)) {
+        throw new RangeError(`minimize: a transform needs f > 0; f(p0) is ${answer}.`);
+      }
+      isFirst = false;
+      if (question.gradient !== null) scale(question.gradient, answer === 0 ? 0 : transform.slope(answer));
+      answer = answer < 0 ? NaN : transform.value(answer);
+    } else if (question.kind !== 'nextBatch') {
+      throw new TypeError('minimize: transform is for solvers that need no more than f and its gradient.');
+    }
+    turn = asks.next(answer);
+  }
+  return turn.value;
+}
+
+function scale(x: Float64Array, by: number): void {
+  for (let i = 0; i < x.length; i++) x[i] *= by;
+}
