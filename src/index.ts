@@ -52,6 +52,7 @@ export {
   type LevenbergMarquardtOptions,
   type LevenbergMarquardtState,
 } from './solvers/levenbergMarquardt.ts';
+export { newtonCG, type NewtonCGOptions, type NewtonCGState } from './solvers/newtonCG.ts';
 export { sequence, type SequenceState, type Stage } from './solvers/sequence.ts';
 export { slbfgs, type SlbfgsMemory, type SlbfgsOptions } from './solvers/slbfgs.ts';
 export { ssbfgs, type SsbfgsOptions } from './solvers/ssbfgs.ts';
