@@ -45,7 +45,8 @@ export {
   type ConjugateGradientOptions,
 } from './solvers/conjugateGradient.ts';
 export { gradientDescent, type GradientDescentOptions } from './solvers/gradientDescent.ts';
-export { lbfgs, type LbfgsMemory, type LbfgsOptions } from './solvers/lbfgs.ts';
+export { lbfgs, type LbfgsOptions } from './solvers/lbfgs.ts';
+export type { LbfgsMemory, LimitedMemoryOptions } from './solvers/limitedMemory.ts';
 export { lineSearchSolver, type Descent, type LineSearchState } from './solvers/lineSearchSolver.ts';
 export {
   levenbergMarquardt,
@@ -61,6 +62,7 @@ export {
   hagerZhangStep,
   previousStep,
   quadraticStep,
+  rampedStep,
   staticStep,
   unitStep,
   type InitialStep,

@@ -47,6 +47,16 @@ export function unitStep(longest = 1): InitialStep {
   return (state, fresh) => (fresh ? longest * cautiousStep(state) : longest);
 }
 
+/**
+ * As {@link unitStep}, but no more than twice the last step: for directions that tend to be too long, so
+ * that a first step of 1 would be rejected again and again.
+ */
+export function rampedStep(): InitialStep {
+  const unit = unitStep();
+  return (state, fresh, slope, last) =>
+    !fresh && last.alpha > 0 ? Math.min(1, 2 * last.alpha) : unit(state, fresh, slope, last);
+}
+
 function cautiousStep({ f, gradient }: LineState): number {
   const step = Math.min(1, 1 / normInf(gradient));
   return f > 0 ? Math.min(step, (4 * f) / dot(gradient, gradient)) : step;

@@ -1,6 +1,6 @@
 import { boolean, callable, checkOptions } from '../core/options.ts';
 import { broydenFamily, type DenseMemory } from './broyden.ts';
-import { unitStep, type InitialStep } from './initialStep.ts';
+import { rampedStep, type InitialStep } from './initialStep.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
 import { lineSearchSolver, type LineSearchState } from './lineSearchSolver.ts';
 import { strongWolfe } from './linesearch/strongWolfe.ts';
@@ -11,7 +11,7 @@ import type { LineSearch } from './linesearch/lineSearch.ts';
 export interface SsbfgsOptions {
   /** @defaultValue `strongWolfe()` */
   readonly lineSearch?: LineSearch;
-  /** @defaultValue `unitStep()` */
+  /** @defaultValue `rampedStep()` */
   readonly initialStep?: InitialStep;
   /** As for {@link bfgs}. @defaultValue `false` */
   readonly modifiedSecant?: boolean;
@@ -33,7 +33,7 @@ export function ssbfgs(options: SsbfgsOptions = {}): Solver<LineSearchState<Dens
     initialStep: callable,
     modifiedSecant: boolean,
   });
-  const { lineSearch = strongWolfe(), initialStep = unitStep(), modifiedSecant = false } = options;
+  const { lineSearch = strongWolfe(), initialStep = rampedStep(), modifiedSecant = false } = options;
   return lineSearchSolver({
     name: 'ssbfgs',
     describe: () => `SSBFGS (${lineSearch.name})`,

@@ -1,6 +1,6 @@
 import { boolean, callable, checkOptions } from '../core/options.ts';
 import { broydenFamily, type BroydenMember, type DenseMemory, type StepCurvature } from './broyden.ts';
-import { unitStep, type InitialStep } from './initialStep.ts';
+import { rampedStep, type InitialStep } from './initialStep.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
 import { lineSearchSolver, type LineSearchState } from './lineSearchSolver.ts';
 import { strongWolfe } from './linesearch/strongWolfe.ts';
@@ -9,9 +9,9 @@ import type { LineSearch } from './linesearch/lineSearch.ts';
 
 /** Options of {@link ssbroyden}. */
 export interface SsbroydenOptions {
-  /** @defaultValue `strongWolfe()` */
+  /** @defaultValue `strongWolfe({ c2: 0.1 })`: the update rewards a search that is nearly exact */
   readonly lineSearch?: LineSearch;
-  /** @defaultValue `unitStep()` */
+  /** @defaultValue `rampedStep()` */
   readonly initialStep?: InitialStep;
   /** As for {@link bfgs}. @defaultValue `false` */
   readonly modifiedSecant?: boolean;
@@ -41,7 +41,11 @@ export function ssbroyden(options: SsbroydenOptions = {}): Solver<LineSearchStat
     initialStep: callable,
     modifiedSecant: boolean,
   });
-  const { lineSearch = strongWolfe(), initialStep = unitStep(), modifiedSecant = false } = options;
+  const {
+    lineSearch = strongWolfe({ c2: 0.1 }),
+    initialStep = rampedStep(),
+    modifiedSecant = false,
+  } = options;
   return lineSearchSolver({
     name: 'ssbroyden',
     describe: () => `SSBroyden (${lineSearch.name})`,

@@ -14,9 +14,8 @@ export interface StrongWolfeOptions {
   readonly alphaMax?: number;
 }
 
-/** δ and σ of the approximate Wolfe test, as Hager & Zhang recommend. */
+/** δ of the approximate Wolfe test, as Hager & Zhang recommend; its σ is c2. */
 const DELTA = 0.1;
-const SIGMA = 0.9;
 /** A non-finite trial is drawn back to this fraction of its distance from the best step. */
 const SHRINK = 0.1;
 /** The relative width at which an interval has no point left between its ends. */
@@ -72,7 +71,7 @@ export function strongWolfe(options: StrongWolfeOptions = {}): LineSearch {
         const ceiling = phi0.value + alpha * decrease;
         const decreases = trial.value <= ceiling;
         if (decreases && Math.abs(trial.slope) <= -c2 * phi0.slope) return found(alpha);
-        if (approximateWolfe(phi0, phi, slack, DELTA, SIGMA)) return found(alpha);
+        if (approximateWolfe(phi0, phi, slack, DELTA, c2)) return found(alpha);
         if (alpha >= longest && decreases && trial.slope <= decrease) return found(alpha);
 
         const { bracketed } = interval;
