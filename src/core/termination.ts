@@ -22,8 +22,7 @@ export const terminations = {
   },
   precisionFloor: {
     outcome: 'stopped',
-    sentence:
-      'Neither f nor its gradient has improved for ten iterations: this is as far as the precision of f allows.',
+    sentence: 'Neither f nor its gradient improves any further: this is as far as the precision of f allows.',
   },
   maxIterations: {
     outcome: 'stopped',

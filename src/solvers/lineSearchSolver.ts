@@ -35,6 +35,9 @@ export interface LineSearchState<Memory> extends LineState {
 /** How often the noise allowance may grow tenfold, to 0.1·|f|. */
 const MAX_GROWTHS = 5;
 
+/** A decrease below this part of f is not to be told from rounding. */
+const NOISE = { float64: 2 ** -43, float32: 2 ** -20 };
+
 /** After so many mini-batches in a row without a step, the memory is forgotten. */
 const MAX_BATCH_FAILURES = 3;
 
@@ -57,8 +60,10 @@ export function lineSearchSolver<Memory>(solver: {
 
   function* step(state: LineSearchState<Memory>): Asks<StepOutcome> {
     const { memory } = state;
+    let predicted = Infinity; // the decrease that the direction with curvature promises
     for (;;) {
       const slope = pointDownhill(descent, state);
+      if (!descent.isFresh(memory)) predicted = -slope;
       const result = yield* searchAlong(state, search(state, slope));
       const alpha = result._tag === 'Right' ? result.right : result.left.alpha;
       if (alpha > 0) {
@@ -79,7 +84,9 @@ export function lineSearchSolver<Memory>(solver: {
       } else if (!descent.isFresh(memory)) {
         descent.forget(memory);
       } else {
-        return { kind: 'failed', termination: 'lineSearchFailed' };
+        const noise = state.rounded ? NOISE.float32 : NOISE.float64;
+        const atFloor = predicted <= noise * Math.abs(state.f);
+        return { kind: 'failed', termination: atFloor ? 'precisionFloor' : 'lineSearchFailed' };
       }
     }
   }
