@@ -23,7 +23,6 @@ export { terminations, type Outcome, type Termination } from './core/termination
 export type {
   AsyncObjective,
   AsyncProblem,
-  AsyncResiduals,
   Objective,
   Precision,
   Problem,

@@ -1,5 +1,5 @@
 import { dot } from './vector.ts';
-import type { AsyncProblem, AsyncResiduals, Problem, Residuals } from './problem.ts';
+import type { AsyncProblem, Problem } from './problem.ts';
 import type { Asks, Question } from './question.ts';
 
 /**
@@ -47,10 +47,12 @@ function answerSync(question: Question, problem: Problem): number {
       problem.nextBatch?.();
       return 0;
     case 'residuals':
-      able(problem.residuals, 'residuals').call(problem, question.x, question.residuals, question.jacobian);
+      if (problem.residuals === undefined) throw noResiduals();
+      problem.residuals(question.x, question.residuals, question.jacobian);
       return dot(question.residuals, question.residuals);
     case 'hessianVector':
-      able(problem.hessianVector, 'hessianVector').call(problem, question.x, question.v, question.product);
+      if (problem.hessianVector === undefined) throw noHessianVector();
+      problem.hessianVector(question.x, question.v, question.product);
       return 0;
   }
 }
@@ -62,30 +64,23 @@ async function answerAsync(question: Question, problem: AsyncProblem | Problem):
     case 'nextBatch':
       await problem.nextBatch?.();
       return 0;
-    case 'residuals': {
-      const residuals = able<AnyResiduals>(problem.residuals, 'residuals');
-      await residuals.call(problem, question.x, question.residuals, question.jacobian);
+    case 'residuals':
+      if (problem.residuals === undefined) throw noResiduals();
+      await problem.residuals(question.x, question.residuals, question.jacobian);
       return dot(question.residuals, question.residuals);
-    }
-    case 'hessianVector': {
-      const hessianVector = able<AnyHessianVector>(problem.hessianVector, 'hessianVector');
-      await hessianVector.call(problem, question.x, question.v, question.product);
+    case 'hessianVector':
+      if (problem.hessianVector === undefined) throw noHessianVector();
+      await problem.hessianVector(question.x, question.v, question.product);
       return 0;
-    }
   }
 }
 
-type AnyResiduals = Residuals | AsyncResiduals;
-type AnyHessianVector = NonNullable<(AsyncProblem | Problem)['hessianVector']>;
-
-/** The ability, or a TypeError that says how to give it. */
-function able<Ability>(ability: Ability | undefined, name: keyof typeof abilities): Ability {
-  if (ability === undefined) throw new TypeError(abilities[name]);
-  return ability;
-}
-
-const abilities = {
-  residuals: 'This problem has no residuals; leastSquares({ p0, residualCount, residuals }) makes one that has.',
-  hessianVector:
+const noHessianVector = () =>
+  new TypeError(
     'This problem has no Hessian-vector products; give it a method hessianVector(x, v, product).',
-};
+  );
+
+const noResiduals = () =>
+  new TypeError(
+    'This problem has no residuals; leastSquares({ p0, residualCount, residuals }) makes one that has.',
+  );

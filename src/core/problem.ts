@@ -16,9 +16,6 @@ export type AsyncObjective = (x: Float64Array, gradient: Float64Array | null) =>
  */
 export type Residuals = (x: Float64Array, residuals: Float64Array, jacobian: Float64Array | null) => void;
 
-/** As {@link Residuals}, answering later. */
-export type AsyncResiduals = (...buffers: Parameters<Residuals>) => Promise<void>;
-
 /** What solvers and recipes may know of a problem, whether it answers now or later. */
 export interface ProblemFacts {
   /** Where to start, `[n]`; read, never written. */
@@ -45,8 +42,8 @@ export interface Problem extends ProblemFacts {
   nextBatch?(): void;
   /** Writes ∇²f(x)·v into `product`, exactly; all three `[n]` and the caller's. */
   hessianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void;
-  /** Where f is a sum of squares; with `residualCount`. */
-  readonly residuals?: Residuals;
+  /** Where f is a sum of squares; with `residualCount`. See {@link Residuals}. */
+  residuals?(x: Float64Array, residuals: Float64Array, jacobian: Float64Array | null): void;
 }
 
 /** A function to minimise, answering later. */
@@ -56,5 +53,6 @@ export interface AsyncProblem extends ProblemFacts {
   nextBatch?(): void | Promise<void>;
   /** As {@link Problem.hessianVector}. */
   hessianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void | Promise<void>;
-  readonly residuals?: AsyncResiduals;
+  /** As {@link Problem.residuals}. */
+  residuals?(x: Float64Array, residuals: Float64Array, jacobian: Float64Array | null): void | Promise<void>;
 }

@@ -43,7 +43,7 @@ const NOISE = { float64: 1e-14, float32: 1e-6 };
 /**
  * Newton's method in a trust region, its equations solved by conjugate gradients (Steihaug).
  *
- * Fast where products with the Hessian are cheap and exact: give the problem a `hessianProduct`. Without one
+ * Fast where products with the Hessian are cheap and exact: give the problem a `hessianVector`. Without one
  * each product costs two evaluations, a central difference of gradients whose step is fit for the
  * problem's precision; `lbfgs` is then usually the better choice.
  *
@@ -94,7 +94,7 @@ export function newtonCG(options: NewtonCGOptions = {}): Solver<NewtonCGState> {
   };
 }
 
-function initialState({ n, precision, stochastic = false, hessianProduct = false }: Setting, radius: number) {
+function initialState({ n, precision, stochastic = false, hessianVector = false }: Setting, radius: number) {
   return {
     x: new Float64Array(n),
     gradient: new Float64Array(n),
@@ -107,7 +107,7 @@ function initialState({ n, precision, stochastic = false, hessianProduct = false
     product: new Float64Array(n),
     shifted: new Float64Array(n),
     radius,
-    exact: hessianProduct,
+    exact: hessianVector,
     rounded: precision === 'float32',
     stochastic,
   };
@@ -177,7 +177,7 @@ const DIFFERENCE = { float64: Math.cbrt(2 ** -52), float32: Math.cbrt(2 ** -23) 
 function* hessianTimesDirection(state: NewtonCGState): Asks<void> {
   const { x, direction, product, shifted, trialGradient, exact, rounded } = state;
   if (exact) {
-    yield { kind: 'hessianVector', x, vector: direction, out: product };
+    yield { kind: 'hessianVector', x, v: direction, product };
     return;
   }
   const relative = rounded ? DIFFERENCE.float32 : DIFFERENCE.float64;
