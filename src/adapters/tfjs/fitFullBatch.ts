@@ -1,7 +1,8 @@
 import type * as tf from '@tensorflow/tfjs';
-import { minimize } from '../../core/minimize.ts';
+import { minimize, minimizeAsync } from '../../core/minimize.ts';
 import { auto } from '../../solvers/auto.ts';
-import { modelProblem, type ModelProblemOptions } from './modelProblem.ts';
+import { modelProblem, modelProblemAsync } from './modelProblem.ts';
+import type { ModelProblemOptions } from './modelLoss.ts';
 import type { Data } from './internals.ts';
 import type { SolveResult } from '../../core/result.ts';
 import type { SolveOptions } from '../../core/solveOptions.ts';
@@ -23,6 +24,9 @@ export interface FitHistory {
   /** So far. */
   readonly seconds: readonly number[];
 }
+
+/** What {@link fitFullBatch} found. */
+export type FitResult = SolveResult & { readonly history: FitHistory };
 
 /**
  * Trains a compiled model on all data at once: the shortest way to a fitted model, and the fastest.
@@ -55,14 +59,38 @@ export function fitFullBatch(
   x: Data,
   y: Data,
   options: FitFullBatchOptions = {},
-): SolveResult & { readonly history: FitHistory } {
-  const { solver = auto(), batchSize, constraints, ...solveOptions } = options;
-  const problem = modelProblem(model, x, y, {
-    ...(batchSize !== undefined && { batchSize }),
-    ...(constraints !== undefined && { constraints }),
-  });
+): FitResult {
+  const { solver, problemOptions, solveOptions } = sorted(options);
+  const problem = modelProblem(model, x, y, problemOptions);
   const result = minimize(problem, solver, solveOptions);
   problem.settleStatistics();
+  return withHistory(result);
+}
+
+/** As {@link fitFullBatch}, for backends that answer later: webgpu, webgl. */
+export async function fitFullBatchAsync(
+  model: tf.LayersModel,
+  x: Data,
+  y: Data,
+  options: FitFullBatchOptions = {},
+): Promise<FitResult> {
+  const { solver, problemOptions, solveOptions } = sorted(options);
+  const problem = await modelProblemAsync(model, x, y, problemOptions);
+  const result = await minimizeAsync(problem, solver, solveOptions);
+  problem.settleStatistics();
+  return withHistory(result);
+}
+
+/** Tells the options of the problem from those of the solve. */
+function sorted({ solver = auto(), batchSize, constraints, ...solveOptions }: FitFullBatchOptions) {
+  const problemOptions: ModelProblemOptions = {
+    ...(batchSize !== undefined && { batchSize }),
+    ...(constraints !== undefined && { constraints }),
+  };
+  return { solver, problemOptions, solveOptions };
+}
+
+function withHistory(result: SolveResult): FitResult {
   const { trace } = result;
   return Object.assign(result, {
     history: {

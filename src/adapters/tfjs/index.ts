@@ -5,10 +5,23 @@
  * @module
  */
 
-export { fitFullBatch, type FitFullBatchOptions, type FitHistory } from './fitFullBatch.ts';
+export {
+  fitFullBatch,
+  fitFullBatchAsync,
+  type FitResult,
+  type FitFullBatchOptions,
+  type FitHistory,
+} from './fitFullBatch.ts';
 export { flatten } from './flatten.ts';
-export { modelProblem, type ModelProblem, type ModelProblemOptions } from './modelProblem.ts';
+export {
+  modelProblem,
+  modelProblemAsync,
+  type AsyncModelProblem,
+  type ModelProblem,
+} from './modelProblem.ts';
+export type { ModelProblemOptions } from './modelLoss.ts';
 export { optfuns, type OptFuns } from './optfuns.ts';
+export { optfunsAsync, type AsyncOptFuns } from './optfunsAsync.ts';
 export { tfGrads } from './tfGrads.ts';
 export { tfParams, type TfParamSet } from './tfParams.ts';
 export { register } from './register.ts';

@@ -1,41 +1,24 @@
-import * as tf from '@tensorflow/tfjs';
-import { checkOptions, integerFrom, oneOf } from '../../core/options.ts';
+import type * as tf from '@tensorflow/tfjs';
 import { addScaled } from '../../core/vector.ts';
-import { constrainedWeights } from './constraints.ts';
-import { guard } from './guard/guard.ts';
-import {
-  captureTraining,
-  isCompiled,
-  movingStatistics,
-  recurrentStates,
-  standardize,
-  withoutMetrics,
-  type Data,
-} from './internals.ts';
+import { modelLoss, type ModelProblemOptions } from './modelLoss.ts';
 import { optfuns, type OptFuns } from './optfuns.ts';
-import { tfParams } from './tfParams.ts';
+import { optfunsAsync, type AsyncOptFuns } from './optfunsAsync.ts';
+import type { Data } from './internals.ts';
 
-/** Options of {@link modelProblem}. */
-export interface ModelProblemOptions {
-  /**
-   * Evaluate this many samples at a time and add the parts up: the same loss with less memory. Layers that
-   * look at a whole batch (BatchNorm) then see parts.
-   *
-   * @defaultValue all at once
-   */
-  readonly batchSize?: number;
-  /** What to do about layer constraints, which solvers cannot keep. @defaultValue `'refuse'` */
-  readonly constraints?: 'refuse' | 'ignore';
-}
-
-/** A model's training loss as a problem. */
-export interface ModelProblem extends OptFuns {
+/** What a model's loss can do beside being a problem. */
+interface Settling {
   /**
    * Sets the moving statistics of BatchNorm, which inference uses, to those of the data at the weights as
    * they are. Evaluations leave them alone: what a line search tries out is nothing to average over.
    */
   settleStatistics(): void;
 }
+
+/** A model's training loss as a problem. */
+export interface ModelProblem extends OptFuns, Settling {}
+
+/** A model's training loss as a problem that answers later. */
+export interface AsyncModelProblem extends AsyncOptFuns, Settling {}
 
 /**
  * A compiled model's own training loss on fixed data, as a problem: its losses, loss weights and
@@ -71,102 +54,59 @@ export function modelProblem(
   y: Data,
   options: ModelProblemOptions = {},
 ): ModelProblem {
-  checkOptions('modelProblem', options, {
-    batchSize: integerFrom(1),
-    constraints: oneOf('refuse', 'ignore'),
-  });
-  checkModel(model, options);
-  const params = tfParams(model);
-  const { inputs, targets } = standardize(model, x, y);
-  const { batchSize = Infinity } = options;
-  const own = new Set(params.variables);
-  const all = parts(model, inputs, targets, batchSize).map(({ share, closure }) => ({
-    share,
-    closure,
-    problem: optfuns(steady(closure, own, model), params),
-  }));
-  const problem = all.length === 1 ? all[0].problem : summed(all, params);
-  return {
-    ...problem,
-    settleStatistics() {
-      const { variables, replacing } = movingStatistics(model);
-      if (variables.length === 0) return;
-      tf.tidy(() => {
-        let totals = variables.map((variable) => tf.zerosLike(variable));
-        for (const { share, closure } of all) {
-          replacing(() => withoutMetrics(model, () => recurrentStates(model).again(closure)));
-          totals = totals.map((total, i) => total.add(variables[i].mul(share)));
-        }
-        variables.forEach((variable, i) => variable.assign(totals[i]));
-      });
-    },
-  };
-}
-
-function checkModel(model: tf.LayersModel, { constraints = 'refuse' }: ModelProblemOptions): void {
-  if (!isCompiled(model)) {
-    throw new Error(
-      'modelProblem: the model is not compiled; call model.compile({ optimizer, loss }) first.',
-    );
-  }
-  const constrained = constrainedWeights(model).map(({ originalName }) => `"${originalName}"`);
-  if (constraints === 'refuse' && constrained.length > 0) {
-    throw new Error(
-      `modelProblem: ${constrained.join(', ')} must keep a constraint, and solvers know of none. Train with model.fit and an attached optimizer, which projects; or pass constraints: 'ignore'.`,
-    );
-  }
-}
-
-/** The closure, evaluated always alike and without effect. */
-function steady(
-  closure: () => tf.Scalar,
-  own: ReadonlySet<tf.Variable>,
-  model: tf.LayersModel,
-): () => tf.Scalar {
-  const draws: number[] = [];
-  return () => guard(closure, { own, model, draws, keepFirst: false }).loss();
-}
-
-/** One part of the data: its share of the samples, and the model's training closure on it. */
-interface Part {
-  readonly share: number;
-  readonly closure: () => tf.Scalar;
-}
-
-function parts(model: tf.LayersModel, inputs: tf.Tensor[], targets: tf.Tensor[], batchSize: number): Part[] {
-  const samples = inputs[0].shape[0];
-  if (batchSize >= samples) return [{ share: 1, closure: captureTraining(model, inputs, targets).loss }];
-  return Array.from({ length: Math.ceil(samples / batchSize) }, (_, i) => {
-    const begin = i * batchSize;
-    const size = Math.min(batchSize, samples - begin);
-    // The slices are made anew for each evaluation: kept, they would be a second copy of the data.
-    const rows = (tensors: tf.Tensor[]) => tensors.map((tensor) => tensor.slice(begin, size));
-    return {
-      share: size / samples,
-      closure: () => captureTraining(model, rows(inputs), rows(targets)).loss(),
-    };
-  });
-}
-
-/** The sum of the parts' losses and gradients, each weighted with its share. */
-function summed(all: readonly { share: number; problem: OptFuns }[], params: OptFuns['params']): OptFuns {
+  const { params, parts, settleStatistics } = modelLoss('modelProblem', model, x, y, options);
+  const problems = parts.map(({ loss }) => optfuns(loss, params));
+  if (problems.length === 1) return { ...problems[0], settleStatistics };
   const partGradient = params.zeros();
   const fg: OptFuns['fg'] = (x, gradient) => {
     gradient?.fill(0);
     let f = 0;
-    for (const { share, problem } of all) {
-      f += share * problem.fg(x, gradient && partGradient);
+    for (const [i, { share }] of parts.entries()) {
+      f += share * problems[i].fg(x, gradient && partGradient);
       if (gradient) addScaled(gradient, share, partGradient, gradient);
     }
     return f;
   };
   return {
-    ...all[0].problem,
+    ...problems[0],
     fg,
     lossfun: (x) => fg(Float64Array.from(x), null),
     gradfun(x, out = params.zeros()) {
       fg(Float64Array.from(x), out);
       return out;
     },
+    settleStatistics,
+  };
+}
+
+/** As {@link modelProblem}, for backends that answer later: webgpu, webgl. */
+export async function modelProblemAsync(
+  model: tf.LayersModel,
+  x: Data,
+  y: Data,
+  options: ModelProblemOptions = {},
+): Promise<AsyncModelProblem> {
+  const { params, parts, settleStatistics } = modelLoss('modelProblemAsync', model, x, y, options);
+  const problems = await Promise.all(parts.map(({ loss }) => optfunsAsync(loss, params)));
+  if (problems.length === 1) return { ...problems[0], settleStatistics };
+  const partGradient = params.zeros();
+  const fg: AsyncOptFuns['fg'] = async (x, gradient) => {
+    gradient?.fill(0);
+    let f = 0;
+    for (const [i, { share }] of parts.entries()) {
+      f += share * (await problems[i].fg(x, gradient && partGradient));
+      if (gradient) addScaled(gradient, share, partGradient, gradient);
+    }
+    return f;
+  };
+  return {
+    ...problems[0],
+    fg,
+    lossfun: (x) => fg(Float64Array.from(x), null),
+    async gradfun(x, out = params.zeros()) {
+      await fg(Float64Array.from(x), out);
+      return out;
+    },
+    settleStatistics,
   };
 }

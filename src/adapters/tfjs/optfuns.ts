@@ -1,10 +1,8 @@
-import * as tf from '@tensorflow/tfjs';
-import { show } from '../../core/options.ts';
+import type * as tf from '@tensorflow/tfjs';
 import { checkLength } from '../../core/paramSet.ts';
 import type { Objective, Problem } from '../../core/problem.ts';
-import { discardTape } from './internals.ts';
-import { tfGrads } from './tfGrads.ts';
-import { tfParams, type TfParamSet } from './tfParams.ts';
+import { checkLoss, evaluator } from './evaluate.ts';
+import { paramSet, type TfParamSet } from './tfParams.ts';
 
 /** A loss over tfjs variables as functions of one flat vector. Each call sets the variables to x. */
 export interface OptFuns extends Problem {
@@ -48,8 +46,8 @@ export function optfuns(
   loss: () => tf.Tensor,
   pars: TfParamSet | readonly tf.Variable[] | tf.LayersModel,
 ): OptFuns {
-  if (typeof loss !== 'function') throw new TypeError(`optfuns: loss must be a function, got ${show(loss)}.`);
-  const params = isParamSet(pars) ? pars : tfParams(pars);
+  checkLoss('optfuns', loss);
+  const params = paramSet(pars);
   const { length } = params;
   const evaluate = evaluator(loss, params);
 
@@ -73,42 +71,4 @@ export function optfuns(
     params,
     precision: 'float32',
   };
-}
-
-function isParamSet(pars: object): pars is TfParamSet {
-  return 'copyInto' in pars && 'variables' in pars;
-}
-
-/**
- * Evaluates `loss` at the variables as they are: returns its value, and writes its gradient unless
- * `gradient` is null. Leaves no tensor behind, also when `loss` throws.
- */
-export function evaluator(
-  loss: () => tf.Tensor,
-  params: TfParamSet,
-): (gradient: Float64Array | null) => number {
-  const variables = [...params.variables];
-  return (gradient) =>
-    tf.tidy(() => {
-      if (gradient === null) return scalarOf(loss()).dataSync()[0];
-      try {
-        const { value, grads } = tf.variableGrads(() => scalarOf(loss()), variables);
-        tfGrads(grads, params).copyInto(gradient);
-        return value.dataSync()[0];
-      } catch (error) {
-        discardTape();
-        throw error;
-      }
-    });
-}
-
-function scalarOf(value: tf.Tensor): tf.Scalar {
-  if (!(value instanceof tf.Tensor))
-    throw new TypeError(`The loss must return a scalar tensor, got ${show(value)}.`);
-  if (value.rank !== 0) {
-    throw new TypeError(
-      `The loss must return a scalar tensor, got one of shape [${value.shape.join(', ')}]; take its mean() or sum().`,
-    );
-  }
-  return value as tf.Scalar;
 }

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { checkLength, type GradSet } from '../../core/paramSet.ts';
+import { readNow } from './read.ts';
 import type { TfParamSet } from './tfParams.ts';
 
 /**
@@ -42,7 +43,7 @@ export function tfGrads(namedGrads: tf.NamedTensorMap, params: TfParamSet): Grad
       for (let i = 0; i < variables.length; i++) {
         const { offset, size } = layout.tensors[i];
         const gradient = namedGrads[variables[i].name];
-        if (gradient) vector.set(gradient.dataSync(), offset);
+        if (gradient) vector.set(readNow(gradient), offset);
         else vector.fill(0, offset, offset + size);
       }
       return vector;

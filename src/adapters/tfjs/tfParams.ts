@@ -2,11 +2,14 @@ import * as tf from '@tensorflow/tfjs';
 import { layoutOf, type TensorSpec } from '../../core/layout.ts';
 import { show } from '../../core/options.ts';
 import { checkLength, type ParamSet } from '../../core/paramSet.ts';
+import { readJoined, readNow } from './read.ts';
 import { modelWeights } from './modelWeights.ts';
 
 /** tfjs variables as one flat vector. */
 export interface TfParamSet extends ParamSet {
   readonly variables: readonly tf.Variable[];
+  /** `vector ← set` on backends that answer later: one concatenation and one read. */
+  read(vector: Float64Array): Promise<Float64Array>;
 }
 
 /**
@@ -46,7 +49,13 @@ export function tfParams(source: readonly tf.Variable[] | tf.LayersModel): TfPar
       checkAlive(variables);
       // One read for each tensor: on cpu and wasm a read is a copy at memory speed, and costs far less
       // than joining the tensors first.
-      for (let i = 0; i < variables.length; i++) vector.set(variables[i].dataSync(), tensors[i].offset);
+      for (let i = 0; i < variables.length; i++) vector.set(readNow(variables[i]), tensors[i].offset);
+      return vector;
+    },
+    async read(vector) {
+      checkLength('read: vector', vector, length);
+      checkAlive(variables);
+      vector.set(await readJoined(variables));
       return vector;
     },
     copyFrom(vector) {
@@ -63,6 +72,11 @@ export function tfParams(source: readonly tf.Variable[] | tf.LayersModel): TfPar
       }
     },
   };
+}
+
+/** The set itself, or one made of variables or a model. */
+export function paramSet(pars: TfParamSet | readonly tf.Variable[] | tf.LayersModel): TfParamSet {
+  return 'copyInto' in pars ? pars : tfParams(pars);
 }
 
 /** A tensor of the layout with the variable that holds it. */

@@ -4,7 +4,7 @@ import { normInf } from '../../../core/vector.ts';
 import type { Iterate, Solver } from '../../../core/solver.ts';
 import { guard } from '../guard/guard.ts';
 import { projectStep, type Start } from './projectedStep.ts';
-import { evaluator } from '../optfuns.ts';
+import { evaluator } from '../evaluate.ts';
 import { tfGrads } from '../tfGrads.ts';
 import { tfParams, type TfParamSet } from '../tfParams.ts';
 

@@ -1,0 +1,79 @@
+/**
+ * One evaluation of a loss at the variables as they are: now, or later. No tensor is left behind, also when
+ * the loss throws.
+ *
+ * @module
+ */
+import * as tf from '@tensorflow/tfjs';
+import { show } from '../../core/options.ts';
+import { discardTape } from './internals.ts';
+import { readJoined, readNow } from './read.ts';
+import { tfGrads } from './tfGrads.ts';
+import type { TfParamSet } from './tfParams.ts';
+
+/** Returns a function that evaluates `loss`, and writes its gradient unless `gradient` is null. */
+export function evaluator(
+  loss: () => tf.Tensor,
+  params: TfParamSet,
+): (gradient: Float64Array | null) => number {
+  const variables = [...params.variables];
+  return (gradient) =>
+    tf.tidy(() => {
+      if (gradient === null) return readNow(scalarOf(loss()))[0];
+      const { value, grads } = gradientsOf(loss, variables);
+      tfGrads(grads, params).copyInto(gradient);
+      return readNow(value)[0];
+    });
+}
+
+/** As {@link evaluator}, answering later: value and gradient come back in one read. */
+export function asyncEvaluator(
+  loss: () => tf.Tensor,
+  params: TfParamSet,
+): (gradient: Float64Array | null) => Promise<number> {
+  const variables = [...params.variables];
+  return async (gradient) => {
+    const tensors = tf.tidy((): tf.Tensor[] => {
+      if (gradient === null) return [scalarOf(loss())];
+      const { value, grads } = gradientsOf(loss, variables);
+      return [value, ...variables.map((variable) => grads[variable.name] ?? tf.zerosLike(variable))];
+    });
+    try {
+      const values = await readJoined(tensors);
+      gradient?.set(values.subarray(1));
+      return values[0];
+    } finally {
+      tf.dispose(tensors);
+    }
+  };
+}
+
+function gradientsOf(
+  loss: () => tf.Tensor,
+  variables: tf.Variable[],
+): { value: tf.Scalar; grads: tf.NamedTensorMap } {
+  try {
+    return tf.variableGrads(() => scalarOf(loss()), variables);
+  } catch (error) {
+    discardTape();
+    throw error;
+  }
+}
+
+function scalarOf(value: tf.Tensor): tf.Scalar {
+  if (!(value instanceof tf.Tensor)) {
+    throw new TypeError(`The loss must return a scalar tensor, got ${show(value)}.`);
+  }
+  if (value.rank !== 0) {
+    throw new TypeError(
+      `The loss must return a scalar tensor, got one of shape [${value.shape.join(', ')}]; take its mean() or sum().`,
+    );
+  }
+  return value as tf.Scalar;
+}
+
+/** @throws TypeError if `loss` is not a function */
+export function checkLoss(where: string, loss: unknown): void {
+  if (typeof loss !== 'function')
+    throw new TypeError(`${where}: loss must be a function, got ${show(loss)}.`);
+}

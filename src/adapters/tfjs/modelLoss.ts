@@ -1,0 +1,115 @@
+import * as tf from '@tensorflow/tfjs';
+import { checkOptions, integerFrom, oneOf } from '../../core/options.ts';
+import { constrainedWeights } from './constraints.ts';
+import { guard } from './guard/guard.ts';
+import {
+  captureTraining,
+  isCompiled,
+  movingStatistics,
+  recurrentStates,
+  standardize,
+  withoutMetrics,
+  type Data,
+} from './internals.ts';
+import { tfParams, type TfParamSet } from './tfParams.ts';
+
+/** Options of {@link modelProblem}. */
+export interface ModelProblemOptions {
+  /**
+   * Evaluate this many samples at a time and add the parts up: the same loss with less memory. Layers that
+   * look at a whole batch (BatchNorm) then see parts.
+   *
+   * @defaultValue all at once
+   */
+  readonly batchSize?: number;
+  /** What to do about layer constraints, which solvers cannot keep. @defaultValue `'refuse'` */
+  readonly constraints?: 'refuse' | 'ignore';
+}
+
+/** A compiled model's loss on fixed data, in one part or several. */
+export interface ModelLoss {
+  readonly params: TfParamSet;
+  /** Each with its share of the samples; evaluated always alike and without effect. */
+  readonly parts: readonly { readonly share: number; readonly loss: () => tf.Scalar }[];
+  /** See {@link ModelProblem}. */
+  readonly settleStatistics: () => void;
+}
+
+/** @throws as {@link modelProblem} does */
+export function modelLoss(
+  where: string,
+  model: tf.LayersModel,
+  x: Data,
+  y: Data,
+  options: ModelProblemOptions,
+): ModelLoss {
+  checkOptions(where, options, { batchSize: integerFrom(1), constraints: oneOf('refuse', 'ignore') });
+  checkModel(where, model, options);
+  const params = tfParams(model);
+  const own = new Set(params.variables);
+  const { inputs, targets } = standardize(model, x, y);
+  const all = parts(model, inputs, targets, options.batchSize ?? Infinity);
+  return {
+    params,
+    parts: all.map(({ share, closure }) => ({ share, loss: steady(closure, own, model) })),
+    settleStatistics() {
+      const { variables, replacing } = movingStatistics(model);
+      if (variables.length === 0) return;
+      tf.tidy(() => {
+        let totals = variables.map((variable) => tf.zerosLike(variable));
+        for (const { share, closure } of all) {
+          replacing(() => withoutMetrics(model, () => recurrentStates(model).again(closure)));
+          totals = totals.map((total, i) => total.add(variables[i].mul(share)));
+        }
+        variables.forEach((variable, i) => variable.assign(totals[i]));
+      });
+    },
+  };
+}
+
+function checkModel(
+  where: string,
+  model: tf.LayersModel,
+  { constraints = 'refuse' }: ModelProblemOptions,
+): void {
+  if (!isCompiled(model)) {
+    throw new Error(`${where}: the model is not compiled; call model.compile({ optimizer, loss }) first.`);
+  }
+  const constrained = constrainedWeights(model).map(({ originalName }) => `"${originalName}"`);
+  if (constraints === 'refuse' && constrained.length > 0) {
+    throw new Error(
+      `${where}: ${constrained.join(', ')} must keep a constraint, and solvers know of none. Train with model.fit and an attached optimizer, which projects; or pass constraints: 'ignore'.`,
+    );
+  }
+}
+
+/** The closure, evaluated always alike and without effect. */
+function steady(
+  closure: () => tf.Scalar,
+  own: ReadonlySet<tf.Variable>,
+  model: tf.LayersModel,
+): () => tf.Scalar {
+  const draws: number[] = [];
+  return () => guard(closure, { own, model, draws, keepFirst: false }).loss();
+}
+
+/** One part of the data: its share of the samples, and the model's training closure on it. */
+interface Part {
+  readonly share: number;
+  readonly closure: () => tf.Scalar;
+}
+
+function parts(model: tf.LayersModel, inputs: tf.Tensor[], targets: tf.Tensor[], batchSize: number): Part[] {
+  const samples = inputs[0].shape[0];
+  if (batchSize >= samples) return [{ share: 1, closure: captureTraining(model, inputs, targets).loss }];
+  return Array.from({ length: Math.ceil(samples / batchSize) }, (_, i) => {
+    const begin = i * batchSize;
+    const size = Math.min(batchSize, samples - begin);
+    // The slices are made anew for each evaluation: kept, they would be a second copy of the data.
+    const rows = (tensors: tf.Tensor[]) => tensors.map((tensor) => tensor.slice(begin, size));
+    return {
+      share: size / samples,
+      closure: () => captureTraining(model, rows(inputs), rows(targets)).loss(),
+    };
+  });
+}

@@ -1,0 +1,63 @@
+import type * as tf from '@tensorflow/tfjs';
+import { checkLength } from '../../core/paramSet.ts';
+import type { AsyncObjective, AsyncProblem } from '../../core/problem.ts';
+import { asyncEvaluator, checkLoss } from './evaluate.ts';
+import { paramSet, type TfParamSet } from './tfParams.ts';
+
+/** A loss over tfjs variables as functions of one flat vector that answer later. */
+export interface AsyncOptFuns extends AsyncProblem {
+  /** f(x). */
+  readonly lossfun: (x: ArrayLike<number>) => Promise<number>;
+  /** ∇f(x), `[n]`, in `out` or a new vector. */
+  readonly gradfun: (x: ArrayLike<number>, out?: Float64Array) => Promise<Float64Array>;
+  /** f(x), and ∇f(x) into `gradient` unless it is null. */
+  readonly fg: AsyncObjective;
+  /** The variables' values when `optfunsAsync` was called, `[n]`. */
+  readonly p0: Float64Array;
+  readonly params: TfParamSet;
+  readonly precision: 'float32';
+}
+
+/**
+ * As {@link optfuns}, for backends that answer later: webgpu, and webgl where the page is not to wait. Value
+ * and gradient of an evaluation come back in one read.
+ *
+ * @param loss - returns a scalar tensor; called anew for each evaluation, its tensors are disposed
+ * @param pars - the variables, a model, or a set made by {@link tfParams}
+ * @throws TypeError or RangeError as {@link optfuns} does
+ *
+ * @example
+ * ```js
+ * import * as tf from '@tensorflow/tfjs';
+ * import { lbfgs, minimizeAsync } from 'quasi-newton';
+ * import { optfunsAsync } from 'quasi-newton/tfjs';
+ *
+ * const w = tf.variable(tf.tensor1d([3, -4]));
+ * const problem = await optfunsAsync(() => w.square().sum(), [w]);
+ * const result = await minimizeAsync(problem, lbfgs());
+ * ```
+ */
+export async function optfunsAsync(
+  loss: () => tf.Tensor,
+  pars: TfParamSet | readonly tf.Variable[] | tf.LayersModel,
+): Promise<AsyncOptFuns> {
+  checkLoss('optfunsAsync', loss);
+  const params = paramSet(pars);
+  const evaluate = asyncEvaluator(loss, params);
+  const fg = async (x: ArrayLike<number>, gradient: Float64Array | null) => {
+    params.copyFrom(x);
+    return evaluate(gradient);
+  };
+  return {
+    fg,
+    lossfun: (x) => fg(x, null),
+    async gradfun(x, out = params.zeros()) {
+      checkLength('gradfun: out', out, params.length);
+      await fg(x, out);
+      return out;
+    },
+    p0: await params.read(params.zeros()),
+    params,
+    precision: 'float32',
+  };
+}
