@@ -33,6 +33,7 @@ export interface ProblemFacts {
   readonly residualCount?: number;
 }
 
+/** The arithmetic of a loss: float32 has 7 decimal digits, float64 has 16. */
 export type Precision = 'float32' | 'float64';
 
 /** A function to minimise, answering at once. Any `{ p0, fg }` is one. */

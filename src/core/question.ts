@@ -45,6 +45,7 @@ export interface HessianVector {
   readonly product: Float64Array;
 }
 
+/** All that may be asked; a problem answers what it can. */
 export type Question = Evaluate | NextBatch | EvaluateResiduals | HessianVector;
 
 /** A computation that asks questions, is told numbers, and ends in a `Result`. */

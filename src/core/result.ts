@@ -44,6 +44,7 @@ export interface SolveResult {
   /** What the solver calls itself. */
   readonly method: string;
   readonly measures: ConvergenceMeasures;
+  /** A readable report: status, candidate, method, convergence measures, work. */
   toString(): string;
 }
 

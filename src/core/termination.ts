@@ -47,4 +47,5 @@ export const terminations = {
   unbounded: { outcome: 'failed', sentence: 'f falls without bound: it has no minimum to find.' },
 } as const satisfies Record<string, TerminationText>;
 
+/** Why a solve ended: one of the keys of {@link terminations}. */
 export type Termination = keyof typeof terminations;

@@ -25,6 +25,8 @@ const magic = 0x534c4e51;
 const version = 1;
 
 /**
+ * A landscape as bytes, to be stored or sent; `decodeLandscape` reads them.
+ *
  * @param vectors - whether the parameters and directions go in too; a landscape without them can be drawn and merged,
  *   but no path can be projected on its plane
  */

@@ -3,6 +3,7 @@ import { nodeModule } from './node.ts';
 import type { Executor, GridTask, TileResult } from './executor.ts';
 import type { Piscina } from 'piscina';
 
+/** Options of `workerPool`. */
 export interface WorkerPoolOptions {
   /** Threads. @defaultValue one for each core */
   threads?: number;

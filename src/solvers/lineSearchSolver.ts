@@ -11,6 +11,7 @@ import type { AskPhi, LineSearch, LineSearchResult, Phi } from './linesearch/lin
  * @typeParam Memory - what it remembers of f's curvature, plain data
  */
 export interface Descent<Memory> {
+  /** An empty memory. */
   init(setting: Setting): Memory;
   /** `out ← −H∇f`. */
   direction(memory: Memory, gradient: Float64Array, out: Float64Array): void;

@@ -38,7 +38,7 @@ export class Refusal extends Error {
   override readonly name = 'Refusal';
 }
 
-/** Throws a {@link Refusal}. */
+/** Says, from within a rule or a loss, that it will not do this node, and why; the caller's `OnnxError` names both. */
 export function refuse(reason: string): never {
   throw new Refusal(reason);
 }

@@ -5,6 +5,7 @@ import { topEigenpairs, topEigenpairsAsync, type EigenOptions, type Eigenpairs }
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 import type { LandscapeData } from '../data.ts';
 
+/** Options of {@link curvatureMap}. */
 export interface CurvatureMapOptions extends Omit<LandscapeOptions, 'metrics'> {
   /** Products at most at each point. @defaultValue `15` */
   maxProducts?: number;

@@ -8,6 +8,7 @@ import { normalise, type Hessian } from './hessian.ts';
 import { ritzVector } from './lanczos.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 
+/** Options of {@link sharpness}. */
 export interface SharpnessOptions extends Omit<EigenOptions, 'count' | 'bottom'> {
   /** Radius of the neighbourhood that losses are compared over. @defaultValue `0.05` */
   rho?: number;

@@ -3,6 +3,7 @@ import { nodeModule } from '../node.ts';
 import { escapeXml } from './svg.ts';
 import type { PlotlyFigure } from './plot.ts';
 
+/** Options of `toHTML`. */
 export interface HtmlOptions {
   /**
    * `'inline'`: plotly.js goes into the page (about 5 MB), which then needs nothing else. Anything else is the

@@ -2,6 +2,7 @@ import type resvg from '@resvg/resvg-js';
 import { checkOptions, positive, string, type Rule, type Rules } from '../../core/options.ts';
 import type { Plot } from './plot.ts';
 
+/** Options of {@link toPNG}. */
 export interface PngOptions {
   /** Pixels of the PNG for one of the SVG: 2 for a screen of high density, 4 for print. @defaultValue 2 */
   scale?: number;

@@ -33,6 +33,8 @@ export interface LineSearch {
   /** Whether the steps it finds lower φ, to within its noise. */
   readonly descends: boolean;
   /**
+   * Looks for a step length along one direction, asking for φ where it wants to know it.
+   *
    * @param phi0 - φ(0) and φ′(0) < 0
    * @param alpha0 - the first step to try, > 0
    * @param slack - by how much φ may exceed φ(0) and still count as no higher: its noise, ≥ 0

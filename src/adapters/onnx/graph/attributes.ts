@@ -31,13 +31,21 @@ const utf8 = new TextDecoder();
 
 /** Reads a node's attributes by name, each with its default. */
 export interface Attributes {
+  /** Whether the node has the attribute. */
   readonly has: (name: string) => boolean;
+  /** A whole number. */
   readonly int: (name: string, byDefault: number) => number;
+  /** Whole numbers. */
   readonly ints: (name: string) => number[] | undefined;
+  /** A number; the decimal that its float32 stands for. */
   readonly float: (name: string, byDefault: number) => number;
+  /** Numbers. */
   readonly floats: (name: string) => number[] | undefined;
+  /** A string. */
   readonly string: (name: string, byDefault: string) => string;
+  /** Strings. */
   readonly strings: (name: string) => string[] | undefined;
+  /** A tensor. */
   readonly tensor: (name: string) => TensorProto | undefined;
 }
 

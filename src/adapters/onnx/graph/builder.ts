@@ -5,9 +5,11 @@ import { DType, dtypeName, tensorOf } from './tensor.ts';
 
 /** A graph with the verbs that rules and losses are written in. Everything broadcasts as in NumPy. */
 export class Builder extends Graph {
+  /** The sum of all. */
   add(...terms: readonly [Operand, ...Operand[]]): Value {
     return this.#fold('Add', 0, terms);
   }
+  /** The product of all. */
   mul(...factors: readonly [Operand, ...Operand[]]): Value {
     return this.#fold('Mul', 1, factors);
   }
@@ -25,52 +27,68 @@ export class Builder extends Graph {
     const typed = operands.find((operand) => typeof operand === 'string');
     return (typeof typed === 'string' ? this.dtypeOf(typed) : undefined) ?? this.float;
   }
+  /** a − b. */
   sub(a: Operand, b: Operand): Value {
     return this.op('Sub', [a, b]);
   }
+  /** a / b. */
   div(a: Operand, b: Operand): Value {
     return this.op('Div', [a, b]);
   }
+  /** a to the power of b. */
   pow(a: Operand, b: Operand): Value {
     return this.op('Pow', [a, b]);
   }
+  /** −x. */
   neg(x: Value): Value {
     return this.op('Neg', [x]);
   }
+  /** x². */
   square(x: Value): Value {
     return this.op('Mul', [x, x]);
   }
+  /** eˣ. */
   exp(x: Value): Value {
     return this.op('Exp', [x]);
   }
+  /** The natural logarithm. */
   log(x: Value): Value {
     return this.op('Log', [x]);
   }
+  /** √x. */
   sqrt(x: Value): Value {
     return this.op('Sqrt', [x]);
   }
+  /** |x|. */
   abs(x: Value): Value {
     return this.op('Abs', [x]);
   }
+  /** −1, 0 or 1. */
   sign(x: Value): Value {
     return this.op('Sign', [x]);
   }
+  /** 1 / (1 + e⁻ˣ). */
   sigmoid(x: Value): Value {
     return this.op('Sigmoid', [x]);
   }
+  /** The hyperbolic tangent. */
   tanh(x: Value): Value {
     return this.op('Tanh', [x]);
   }
 
+  /** Whether a > b, a boolean. */
   greater(a: Operand, b: Operand): Value {
     return this.op('Greater', [a, b]);
   }
+  /** Whether a < b, a boolean. */
   less(a: Operand, b: Operand): Value {
     return this.op('Less', [a, b]);
   }
+  /** Whether a = b, a boolean. */
   equal(a: Operand, b: Operand): Value {
     return this.op('Equal', [a, b]);
   }
+  /** Whether both hold. */
   and(a: Value, b: Value): Value {
     return this.op('And', [a, b]);
   }
@@ -80,6 +98,7 @@ export class Builder extends Graph {
     const lift = (operand: Operand) => (typeof operand === 'number' ? this.scalar(operand, dtype) : operand);
     return this.op('Where', [condition, lift(a), lift(b)]);
   }
+  /** x in another type. */
   cast(x: Value, dtype: DType): Value {
     return this.dtypeOf(x) === dtype ? x : this.op('Cast', [x], { to: dtype });
   }
@@ -92,6 +111,7 @@ export class Builder extends Graph {
   sum(x: Value, axes: readonly number[] | Value, keep = true): Value {
     return this.#reduce('ReduceSum', x, axes, keep);
   }
+  /** Mean over `axes`, kept with size 1 unless `keep` is false. */
   mean(x: Value, axes: readonly number[] | Value, keep = true): Value {
     return this.#reduce('ReduceMean', x, axes, keep);
   }
@@ -110,9 +130,11 @@ export class Builder extends Graph {
     return this.op('ReduceSum', [x], { keepdims: 0 });
   }
 
+  /** The matrix product, over the last two axes. */
   matmul(a: Value, b: Value): Value {
     return this.op('MatMul', [a, b]);
   }
+  /** The axes in another order: axis i of the result is axis `perm[i]` of x. */
   transpose(x: Value, perm: readonly number[]): Value {
     return perm.every((axis, i) => axis === i) ? x : this.op('Transpose', [x], { perm });
   }
@@ -145,6 +167,7 @@ export class Builder extends Graph {
   count(x: Value, like: Value): Value {
     return this.cast(this.op('Size', [x]), this.dtypeOf(like) ?? this.float);
   }
+  /** x in another shape, constant or a vector of int64. */
   reshape(x: Value, shape: Value | readonly number[]): Value {
     const target = typeof shape === 'string' ? shape : this.integers(shape);
     return this.op('Reshape', [x, target]);
@@ -154,18 +177,23 @@ export class Builder extends Graph {
     if (this.#sameShape(x, like)) return x;
     return this.op('Reshape', [x, this.shape(like)], { allowzero: 1 });
   }
+  /** All elements as one vector. */
   flat(x: Value): Value {
     return this.reshape(x, [-1]);
   }
+  /** x broadcast to the shape of `like`. */
   expandLike(x: Value, like: Value): Value {
     return this.#sameShape(x, like) ? x : this.op('Expand', [x, this.shape(like)]);
   }
+  /** x with axes of size 1 put in, as positions in the result. */
   unsqueeze(x: Value, axes: readonly number[]): Value {
     return axes.length === 0 ? x : this.op('Unsqueeze', [x, this.integers(axes)]);
   }
+  /** x without these axes of size 1. */
   squeeze(x: Value, axes: readonly number[]): Value {
     return axes.length === 0 ? x : this.op('Squeeze', [x, this.integers(axes)]);
   }
+  /** The parts one after the other along an axis. */
   concat(parts: readonly Value[], axis: number): Value {
     return parts.length === 1 ? parts[0] : this.op('Concat', parts, { axis });
   }
@@ -178,6 +206,7 @@ export class Builder extends Graph {
   filled(shape: Value, value: number, dtype: DType = this.float): Value {
     return this.op('ConstantOfShape', [shape], { value: tensorOf('', dtype, [1], [value]) });
   }
+  /** Zeros of the type and shape of x. */
   zerosLike(x: Value): Value {
     return this.filled(this.shape(x), 0, this.dtypeOf(x));
   }

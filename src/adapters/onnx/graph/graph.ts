@@ -169,14 +169,17 @@ export class Graph implements Facts {
     return elements?.every((element) => typeof element === 'number') ? elements : undefined;
   }
 
+  /** The shape, where known beforehand; a name stands for a size that varies. */
   shapeOf(value: Value): Shape | undefined {
     return this.types.get(value)?.shape;
   }
 
+  /** The type of the elements, where known. */
   dtypeOf(value: Value): DType | undefined {
     return this.types.get(value)?.dtype;
   }
 
+  /** Whether gradients can flow in it: float32 or float64. */
   isFloat(value: Value): boolean {
     return isFloat(this.dtypeOf(value));
   }

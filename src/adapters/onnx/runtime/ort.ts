@@ -16,16 +16,19 @@ export type OrtTensors = Readonly<Record<string, OrtTensor>>;
 
 /** A session of ONNX Runtime. */
 export interface OrtSession {
+  /** Computes the outputs named in `fetches`; where those are tensors, into them. */
   run(
     feeds: OrtTensors,
     fetches: readonly string[] | Readonly<Record<string, OrtTensor | null>>,
   ): Promise<OrtTensors>;
+  /** Lets go of the memory. */
   release(): Promise<void>;
 }
 
 /** The namespace that a user imports: `import * as ort from 'onnxruntime-node'`, or `'onnxruntime-web'`. */
 export interface Ort {
   readonly InferenceSession: {
+    /** Reads a model. */
     create(bytes: Uint8Array, options?: object): Promise<unknown>;
   };
   readonly Tensor: new (type: never, data: never, dims: readonly number[]) => unknown;

@@ -70,6 +70,8 @@ export abstract class SolverOptimizer extends tf.Optimizer {
   }
 
   /**
+   * Runs `maxIterations` iterations of the solver on a loss.
+   *
    * @param f - returns the loss, a scalar
    * @param returnCost - whether the loss at the starting point is wanted
    * @param varList - default: all trainable variables that the loss depends on
@@ -91,6 +93,7 @@ export abstract class SolverOptimizer extends tf.Optimizer {
     return returnCost ? tf.scalar(progress.startLoss) : null;
   }
 
+  /** Takes the fixed step described above along −H∇f, from gradients made elsewhere. */
   override applyGradients(
     variableGradients: tf.NamedTensorMap | { name: string; tensor: tf.Tensor }[],
   ): void {
