@@ -6,6 +6,8 @@ import { BFGSOptimizer, LBFGSOptimizer } from 'quasi-newton/tfjs';
 import { median, printTable } from '../examples/lib/report.js';
 import { sineData, sineNet } from '../examples/lib/sine.js';
 
+export const title = 'Time of an iteration beside Adam';
+
 const seeds = 7;
 const iterations = 200;
 
@@ -24,7 +26,7 @@ const ways = {
   fit: { fullBatch: false, train: byFit },
 };
 
-/** Prints the table, and returns it as rows. */
+/** Prints the table. */
 export async function run() {
   tf.enableProdMode();
   const rows = [];
@@ -60,7 +62,6 @@ export async function run() {
     }
   }
   printTable(['Backend', 'Through', 'Adam, ms/iteration', 'L-BFGS / Adam', 'BFGS / Adam'], rows);
-  return rows;
 }
 
 /** @type {Way} */
@@ -80,5 +81,3 @@ async function byFit(model, _optimizer, { x, y }) {
     yieldEvery: 'never',
   });
 }
-
-if (process.argv[1] === new URL(import.meta.url).pathname) await run();
