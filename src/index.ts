@@ -16,6 +16,7 @@ export {
   type HessianVector,
   type NextBatch,
   type Question,
+  type ValuesAt,
 } from './core/question.ts';
 export { leastSquares } from './core/leastSquares.ts';
 export { runAsync, runSync } from './core/drive.ts';

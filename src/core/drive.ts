@@ -54,6 +54,10 @@ function answerSync(question: Question, problem: Problem): number {
       if (problem.hessianVector === undefined) throw noHessianVector();
       problem.hessianVector(question.x, question.v, question.product);
       return 0;
+    case 'valuesAt':
+      if (problem.valuesAt === undefined) throw noValuesAt();
+      problem.valuesAt(question.points, question.values);
+      return 0;
   }
 }
 
@@ -72,6 +76,10 @@ async function answerAsync(question: Question, problem: AsyncProblem | Problem):
       if (problem.hessianVector === undefined) throw noHessianVector();
       await problem.hessianVector(question.x, question.v, question.product);
       return 0;
+    case 'valuesAt':
+      if (problem.valuesAt === undefined) throw noValuesAt();
+      await problem.valuesAt(question.points, question.values);
+      return 0;
   }
 }
 
@@ -84,3 +92,6 @@ const noResiduals = () =>
   new TypeError(
     'This problem has no residuals; leastSquares({ p0, residualCount, residuals }) makes one that has.',
   );
+
+const noValuesAt = () =>
+  new TypeError('This problem cannot give many values at once; give it a method valuesAt(points, values).');

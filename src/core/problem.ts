@@ -45,6 +45,8 @@ export interface Problem extends ProblemFacts {
   hessianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void;
   /** Where f is a sum of squares; with `residualCount`. See {@link Residuals}. */
   residuals?(x: Float64Array, residuals: Float64Array, jacobian: Float64Array | null): void;
+  /** Writes f of each of k points, `[k, n]`, into `values`, `[k]`: where that costs less than k evaluations. */
+  valuesAt?(points: Float64Array, values: Float64Array): void;
 }
 
 /** A function to minimise, answering later. */
@@ -56,4 +58,6 @@ export interface AsyncProblem extends ProblemFacts {
   hessianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void | Promise<void>;
   /** As {@link Problem.residuals}. */
   residuals?(x: Float64Array, residuals: Float64Array, jacobian: Float64Array | null): void | Promise<void>;
+  /** As {@link Problem.valuesAt}. */
+  valuesAt?(points: Float64Array, values: Float64Array): void | Promise<void>;
 }

@@ -45,8 +45,17 @@ export interface HessianVector {
   readonly product: Float64Array;
 }
 
+/** f at k points at once; only of a problem that can. Answer: 0. */
+export interface ValuesAt {
+  readonly kind: 'valuesAt';
+  /** The points one after the other, `[k, n]`. */
+  readonly points: Float64Array;
+  /** Output, `[k]`. */
+  readonly values: Float64Array;
+}
+
 /** All that may be asked; a problem answers what it can. */
-export type Question = Evaluate | NextBatch | EvaluateResiduals | HessianVector;
+export type Question = Evaluate | NextBatch | EvaluateResiduals | HessianVector | ValuesAt;
 
 /** A computation that asks questions, is told numbers, and ends in a `Result`. */
 export type Asks<Result> = Generator<Question, Result, number>;
