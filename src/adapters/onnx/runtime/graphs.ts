@@ -3,6 +3,8 @@
  *
  * @module
  */
+import { create } from '@bufbuild/protobuf';
+import { GraphProtoSchema, NodeProtoSchema } from 'onnx-buf';
 import type { GraphProto, NodeProto } from 'onnx-buf';
 import { attributesOf, nodeAttributes } from '../graph/attributes.ts';
 import { Graph, valueInfo } from '../graph/graph.ts';
@@ -10,6 +12,7 @@ import { DType, shapeOf } from '../graph/tensor.ts';
 import { lossName } from '../convention.ts';
 import { prune } from '../passes/names.ts';
 import { floatTypeIn, normalise } from '../passes/normalise.ts';
+import type { Differentiated } from '../differentiate.ts';
 import type { DifferentiateOptions } from '../options.ts';
 import { decodeModel, encodeModel } from '../proto.ts';
 import type { InputSpec } from './inputs.ts';
@@ -21,6 +24,46 @@ export function lossGraph(gradients: Uint8Array): Uint8Array {
   const { graph } = model;
   graph.output = graph.output.filter(({ name }) => name === lossName);
   prune(graph);
+  return encodeModel(model);
+}
+
+/** Names in the graph of many losses. */
+export const manyOf = (parameter: string): string => `many_of/${parameter}`;
+export const manyLosses = 'many_losses';
+
+/**
+ * Of the graph of the loss alone, one that gives the losses `[k]` of k parameter sets in one run: a Scan whose body it
+ * is. Fed with each parameter k times over, `[k, …shape]`, under the name that {@link manyOf} gives it.
+ *
+ * Nothing in the body is batched, so that every model will do; what is saved is the way in and out of ONNX Runtime,
+ * which is most of the time of a small one.
+ */
+export function manyLossesGraph(loss: Uint8Array, { parameters, precision }: Differentiated): Uint8Array {
+  const model = decodeModel(loss);
+  const { graph } = model;
+  const names = parameters.map(({ name }) => name);
+  const dtype = precision === 'float64' ? DType.DOUBLE : DType.FLOAT;
+  const body = create(GraphProtoSchema, {
+    name: 'loss',
+    node: graph.node,
+    input: parameters.map(({ name, shape }) => valueInfo(name, dtype, shape)),
+    output: [valueInfo(lossName, dtype, [])],
+  });
+  const scan = create(NodeProtoSchema, {
+    opType: 'Scan',
+    name: 'losses',
+    input: names.map(manyOf),
+    output: [manyLosses],
+    attribute: nodeAttributes({ body, num_scan_inputs: names.length }),
+  });
+  // The data and the constants are read from the scope outside the body.
+  graph.input = [
+    ...graph.input.filter(({ name }) => !names.includes(name)),
+    ...parameters.map(({ name, shape }) => valueInfo(manyOf(name), dtype, ['k', ...shape])),
+  ];
+  graph.node = [scan];
+  graph.output = [valueInfo(manyLosses, dtype, ['k'])];
+  graph.valueInfo = [];
   return encodeModel(model);
 }
 

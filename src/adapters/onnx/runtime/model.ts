@@ -4,13 +4,13 @@ import type { AsyncProblem, Precision } from '../../../core/problem.ts';
 import { lossName } from '../convention.ts';
 import type { Differentiated } from '../differentiate.ts';
 import { checkFeeds, type Feeds } from './feeds.ts';
-import { lossGraph, predictionGraph } from './graphs.ts';
+import { lossGraph, manyLosses, manyLossesGraph, predictionGraph } from './graphs.ts';
 import { dataInputs, targetInputs, type InputSpec } from './inputs.ts';
 import type { Plan } from './options.ts';
 import { tensorOver, type Ort, type OrtSession, type OrtTensor, type OrtTensors } from './ort.ts';
 import { inTurn, once, open, run } from './session.ts';
 import { observer, runningStatistics, settling } from './statistics.ts';
-import { weightsOf } from './weights.ts';
+import { weightsOf, type Reals } from './weights.ts';
 import { writeBack, type NewValues, type WriteOptions } from './writeBack.ts';
 
 /** A loss of a model on given data, as a function of the model's parameters. */
@@ -79,6 +79,7 @@ export function onnxModel({ ort, bytes, plan, differentiated, gradients }: Loade
     return session;
   };
   const lossOnly = once(() => another(lossGraph(differentiated.bytes)));
+  const lossOfMany = once(() => another(manyLossesGraph(lossGraph(differentiated.bytes), differentiated)));
   const trained = [...parameters.map(({ name }) => name), ...running.keys()];
   const prediction = once(async () => {
     const graph = predictionGraph(bytes, trained, plan.differentiate);
@@ -124,9 +125,19 @@ export function onnxModel({ ort, bytes, plan, differentiated, gradients }: Loade
           }
           return f;
         });
+      const valuesAt: AsyncProblem['valuesAt'] = (points, losses) =>
+        alone(async () => {
+          alive();
+          checkLength('valuesAt: points', points, losses.length * params.length);
+          const feeds: Record<string, OrtTensor> = { ...(fed ?? (await draw())), ...weights.many(points) };
+          for (const name of Object.keys(inputs)) delete feeds[name];
+          const results = await run(await lossOfMany(), feeds, [manyLosses]);
+          losses.set(results[manyLosses].data as Reals);
+        });
       return {
         p0: params.copyInto(params.zeros()),
         fg,
+        valuesAt,
         params: statistics.length === 0 ? params : settling(params, observed.settles),
         precision,
         ...(batches && {

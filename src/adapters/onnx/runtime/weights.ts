@@ -1,8 +1,9 @@
-import { layoutOf } from '../../../core/layout.ts';
+import { layoutOf, type Layout } from '../../../core/layout.ts';
 import { vectorParams, type ParamSet } from '../../../core/paramSet.ts';
 import type { Precision } from '../../../core/problem.ts';
 import type { Parameter } from '../choose.ts';
 import { elementsOf } from '../graph/tensor.ts';
+import { manyOf } from './graphs.ts';
 import { fillsOutputs, tensorOver, type Ort, type OrtTensor, type OrtTensors } from './ort.ts';
 
 /** A real array of either precision. */
@@ -22,6 +23,11 @@ export interface Weights {
   readonly point: Reals;
   /** For each parameter a tensor that views its part of `point`. */
   readonly inputs: OrtTensors;
+  /**
+   * k points, `[k, n]`, as feeds for the graph of many losses: each parameter `[k, …shape]`. The tensors view a buffer
+   * that the next call writes.
+   */
+  many(points: Float64Array): OrtTensors;
   /** What to ask for: the gradients, and `others`. */
   readonly fetches: readonly string[] | Readonly<Record<string, OrtTensor | null>>;
   /** `gradient ← ` what a run brought, `[n]`. */
@@ -61,6 +67,7 @@ export function weightsOf(
     values,
     point,
     inputs,
+    many: feederOfMany(ort, layout, precision),
     fetches: gradients.length > 0 ? outputs : names,
     readGradient(results, gradient) {
       if (gradients.length > 0) return gradient.set(gradients);
@@ -68,5 +75,31 @@ export function weightsOf(
         gradient.set(results[parameters[i].gradient].data as Reals, layout.tensors[i].offset);
       }
     },
+  };
+}
+
+/** See {@link Weights.many}. */
+function feederOfMany(ort: Ort, layout: Layout, precision: Precision): (points: Float64Array) => OrtTensors {
+  const n = layout.length;
+  let buffer = zeros(precision, 0);
+  let tensors: Record<string, OrtTensor> = {};
+  return (points) => {
+    const k = points.length / n;
+    if (buffer.length !== points.length) {
+      buffer = zeros(precision, points.length);
+      tensors = Object.fromEntries(
+        layout.tensors.map(({ name, shape, offset, size }) => {
+          const part = buffer.subarray(k * offset, k * (offset + size));
+          return [manyOf(name), tensorOver(ort, precision, part, [k, ...shape])];
+        }),
+      );
+    }
+    for (const { offset, size } of layout.tensors) {
+      for (let i = 0; i < k; i++) {
+        const from = i * n + offset;
+        buffer.set(points.subarray(from, from + size), k * offset + i * size);
+      }
+    }
+    return tensors;
   };
 }
