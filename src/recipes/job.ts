@@ -52,7 +52,11 @@ export function jobOf(
   const all = options.onPreview === undefined ? rowByRow(draft.z.length) : coarseFirst(draft);
   const [part, parts] = (options.shard ?? '1/1').split('/').map(Number);
   const cells = partOf(all, part, parts);
-  const hooks = hooksOf(draft, cells, options, checkpoint);
+  const atOnce =
+    metricNames.length === 0 && 'valuesAt' in source && source.valuesAt !== undefined
+      ? pointsAtOnce(subject.center.length)
+      : 1;
+  const hooks = hooksOf(draft, cells, atOnce, options, checkpoint);
   const held = subject.params?.copyInto(subject.params.zeros());
   return { where, subject, held, draft, cells, hooks, checkpoint };
 }
@@ -128,9 +132,13 @@ function givenDirections(
   });
 }
 
+/** Up to 64, in at most 32 MiB of memory. */
+const pointsAtOnce = (n: number) => Math.max(1, Math.min(64, Math.floor(4_194_304 / n)));
+
 function hooksOf(
   draft: Draft,
   cells: Uint32Array,
+  atOnce: number,
   { signal, onProgress, onPreview }: JobOptions,
   checkpoint: Checkpoint | undefined,
 ): SurveyHooks {
@@ -139,12 +147,13 @@ function hooksOf(
   return {
     metricValues: new Float64Array(Object.keys(draft.metrics).length),
     signal,
+    atOnce,
     started: () => checkpoint?.started(),
     evaluated() {
       done++;
       checkpoint?.evaluated();
       progress(done);
     },
-    levelDone: (stride) => onPreview?.(subgrid(draft, stride)),
+    levelDone: onPreview && ((stride) => onPreview(subgrid(draft, stride))),
   };
 }

@@ -69,12 +69,13 @@ export function landscape(
 export function landscape(problem: Problem, options?: LandscapeOptions): LandscapeData;
 export function landscape(source: Loss | Problem, ...rest: SyncArguments): LandscapeData {
   const [params, options] = sorted(rest);
-  const job = jobOf('landscape', source, params, options, Object.keys(options.metrics ?? {}));
+  const { metrics = {} } = options;
+  const job = jobOf('landscape', source, params, options, Object.keys(metrics));
   try {
-    runSync(survey(job.draft, job.cells, job.hooks), {
-      p0: job.draft.plane.center,
-      fg: watched('landscape', source, job.subject.params, options.metrics ?? {}, job.hooks.metricValues),
-    });
+    const { draft, cells, hooks, subject } = job;
+    const fg = watched('landscape', source, subject.params, metrics, hooks.metricValues);
+    const valuesAt = 'fg' in source && source.valuesAt?.bind(source);
+    runSync(survey(draft, cells, hooks), { p0: draft.plane.center, fg, ...(valuesAt && { valuesAt }) });
   } finally {
     endJob(job);
   }
@@ -117,7 +118,9 @@ export async function landscapeAsync(
     const { draft, cells, hooks, subject } = job;
     const fg = watchedAsync('landscapeAsync', source, subject.params, metrics, hooks.metricValues);
     const here = executor === undefined ? cells : new Uint32Array(0);
-    await runAsync(survey(draft, here, hooks), { p0: draft.plane.center, fg });
+    const valuesAt = 'fg' in source && source.valuesAt?.bind(source);
+    const problem = { p0: draft.plane.center, fg, ...(valuesAt && { valuesAt }) };
+    await runAsync(survey(draft, here, hooks), problem);
     if (executor !== undefined) await runOn(executor, draft, cells, hooks);
   } finally {
     endJob(job);

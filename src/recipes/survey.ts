@@ -15,12 +15,14 @@ export interface SurveyHooks {
   /** Values of the metrics at the point just evaluated, in the order of their names. */
   readonly metricValues: Float64Array;
   readonly signal: AbortSignal | undefined;
+  /** Points in one question: 1, or more of a problem that answers `valuesAt`. */
+  readonly atOnce: number;
   /** Called once, when `draft.loss` is known. */
   started(): void;
   /** Called after each point. */
   evaluated(): void;
-  /** Called when the sub-grid of every `stride`-th point is complete. */
-  levelDone(stride: number): void;
+  /** Called when the sub-grid of every `stride`-th point is complete; absent where coarse points do not come first. */
+  readonly levelDone: ((stride: number) => void) | undefined;
 }
 
 /** Strides of the coarser grids that a progressive walk completes one after the other. */
@@ -45,29 +47,86 @@ export function* walk(draft: Draft, cells: Uint32Array, hooks: SurveyHooks): Ask
   const [dx, dy] = directions;
   const nx = draft.x.length;
   const base = Float64Array.from(center);
-  const point = Float64Array.from(center);
-  const question = evaluate(point, null);
-  const columns = Object.values(draft.metrics);
-
+  const batch = hooks.atOnce > 1 ? batchOf(draft, hooks) : single(draft, hooks);
   let row = -1;
-  let stride: number = 0;
+  let stride = 0;
   for (const cell of cells) {
     const j = Math.floor(cell / nx);
     const i = cell - j * nx;
-    const level = strideOf(draft, i, j);
-    if (stride !== 0 && level !== stride) hooks.levelDone(stride);
-    stride = level;
+    const level = hooks.levelDone === undefined ? stride : strideOf(draft, i, j);
+    if (level !== stride) {
+      yield* batch.flush();
+      if (stride !== 0) hooks.levelDone?.(stride);
+      stride = level;
+    }
     if (draft.done[cell] === 1) continue;
     if (j !== row && dy !== undefined) addScaled(center, draft.y[j], dy, base);
     row = j;
-    addScaled(base, draft.x[i], dx, point);
-    hooks.signal?.throwIfAborted();
-    draft.z[cell] = yield question;
-    for (let k = 0; k < columns.length; k++) columns[k][cell] = hooks.metricValues[k];
+    addScaled(base, draft.x[i], dx, batch.point());
+    yield* batch.add(cell);
+  }
+  yield* batch.flush();
+  if (stride !== 0) hooks.levelDone?.(stride);
+}
+
+/** Points on their way to be evaluated. */
+interface Batch {
+  /** Where the next point is to be written, `[n]`. */
+  point(): Float64Array;
+  /** That point is that of `cell`. */
+  add(cell: number): Asks<void>;
+  /** Evaluates those that are waiting. */
+  flush(): Asks<void>;
+}
+
+/** One question for each point. */
+function single(draft: Draft, hooks: SurveyHooks): Batch {
+  const point = new Float64Array(draft.plane.center.length);
+  const question = evaluate(point, null);
+  const columns = Object.values(draft.metrics);
+  return {
+    point: () => point,
+    *add(cell) {
+      hooks.signal?.throwIfAborted();
+      draft.z[cell] = yield question;
+      for (let k = 0; k < columns.length; k++) columns[k][cell] = hooks.metricValues[k];
+      draft.done[cell] = 1;
+      hooks.evaluated();
+    },
+    *flush() {},
+  };
+}
+
+/** One question for several points; the center's value is known and copied. */
+function batchOf(draft: Draft, hooks: SurveyHooks): Batch {
+  const n = draft.plane.center.length;
+  const points = new Float64Array(hooks.atOnce * n);
+  const slots = Array.from({ length: hooks.atOnce }, (_, k) => points.subarray(k * n, (k + 1) * n));
+  const values = new Float64Array(hooks.atOnce);
+  const waiting: number[] = [];
+  const take = (cell: number, value: number) => {
+    draft.z[cell] = value;
     draft.done[cell] = 1;
     hooks.evaluated();
+  };
+  function* flush(): Asks<void> {
+    const k = waiting.length;
+    if (k === 0) return;
+    hooks.signal?.throwIfAborted();
+    yield { kind: 'valuesAt', points: points.subarray(0, k * n), values: values.subarray(0, k) };
+    waiting.forEach((cell, i) => take(cell, values[i]));
+    waiting.length = 0;
   }
-  if (stride !== 0) hooks.levelDone(stride);
+  return {
+    point: () => slots[waiting.length],
+    *add(cell) {
+      const { x, y } = draft;
+      if (x[cell % x.length] === 0 && y[Math.floor(cell / x.length)] === 0) return take(cell, draft.loss);
+      waiting.push(cell);
+      if (waiting.length === hooks.atOnce) yield* flush();
+    },
+    flush,
+  };
 }
 
 /** All cells, row by row. */

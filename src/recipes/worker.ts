@@ -47,9 +47,10 @@ async function getReady(): Promise<Ready> {
   const hooks: SurveyHooks = {
     metricValues: new Float64Array(start.metrics.length),
     signal: undefined,
+    atOnce: 1,
     started() {},
     evaluated() {},
-    levelDone() {},
+    levelDone: undefined,
   };
   const fg = watchedAsync('workerPool', made.source, made.params, made.metrics, hooks.metricValues);
   return { draft, hooks, problem: { p0: start.center, fg } };
