@@ -24,6 +24,7 @@ export { optfuns, type OptFuns } from './optfuns.ts';
 export { optfunsAsync, type AsyncOptFuns } from './optfunsAsync.ts';
 export { tfGrads } from './tfGrads.ts';
 export { tfParams, type TfParamSet } from './tfParams.ts';
+export { enableWasmConv } from './wasm/enableWasmConv.ts';
 export { register } from './register.ts';
 export { BFGSOptimizer, type BFGSOptimizerOptions } from './optimizers/BFGSOptimizer.ts';
 export {

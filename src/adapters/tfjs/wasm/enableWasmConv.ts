@@ -1,0 +1,60 @@
+import * as tf from '@tensorflow/tfjs';
+import { conv2dFilterGradient } from './conv2dFilterGradient.ts';
+import { depthwiseFilterGradient, depthwiseInputGradient } from './depthwiseGradients.ts';
+import { quickMatMul } from './matMul.ts';
+import { unsortedSegmentSum } from './segmentSum.ts';
+
+/** tfjs types inputs and attributes of kernels by name only; which they are is the kernel's to know. */
+type Kernel<Arguments> = (args: Arguments) => tf.Tensor;
+const kernel = <Arguments>(kernelFunc: Kernel<Arguments>) => kernelFunc as unknown as tf.KernelFunc;
+
+/** The kernels that gradients need and the wasm backend of tfjs has not. */
+const missing: readonly [name: string, kernelFunc: tf.KernelFunc][] = [
+  ['Conv2DBackpropFilter', kernel(conv2dFilterGradient)],
+  ['DepthwiseConv2dNativeBackpropFilter', kernel(depthwiseFilterGradient)],
+  ['DepthwiseConv2dNativeBackpropInput', kernel(depthwiseInputGradient)],
+  ['UnsortedSegmentSum', kernel(unsortedSegmentSum)],
+];
+
+let enabled = false;
+
+/**
+ * Lets convolutions and embeddings train on the wasm backend: adds the kernels that their gradients need and
+ * the backend lacks, made of those it has; and has it multiply transposed matrices by transposing them first,
+ * which is up to twenty times as fast.
+ *
+ * It covers conv1d, conv2d, depthwise, separable and transposed convolutions and embeddings. Other backends
+ * are not touched; calling it again does nothing.
+ *
+ * @throws Error if the wasm backend has not been imported
+ *
+ * @example
+ * ```js
+ * import * as tf from '@tensorflow/tfjs';
+ * import '@tensorflow/tfjs-backend-wasm';
+ * import { enableWasmConv } from 'quasi-newton/tfjs';
+ *
+ * await tf.setBackend('wasm');
+ * enableWasmConv();
+ * ```
+ *
+ * @see tfjs issues 8474 and 8082
+ */
+export function enableWasmConv(): void {
+  if (enabled) return;
+  const matMul = tf.getKernel('BatchMatMul', 'wasm');
+  if (!matMul) {
+    throw new Error(
+      "enableWasmConv: there is no wasm backend; import '@tensorflow/tfjs-backend-wasm' first.",
+    );
+  }
+  for (const [kernelName, kernelFunc] of missing) {
+    // A later version of tfjs may have it: then that is the better one.
+    if (!tf.getKernel(kernelName, 'wasm')) {
+      tf.registerKernel({ kernelName, backendName: 'wasm', kernelFunc });
+    }
+  }
+  tf.unregisterKernel('BatchMatMul', 'wasm');
+  tf.registerKernel({ ...matMul, kernelFunc: quickMatMul(matMul.kernelFunc) });
+  enabled = true;
+}
