@@ -18,6 +18,13 @@ export {
   type Question,
   type ValuesAt,
 } from './core/question.ts';
+export {
+  checkGradient,
+  checkGradientAsync,
+  type CheckGradientOptions,
+  type GradientCheck,
+  type GradientElement,
+} from './core/checkGradient.ts';
 export { leastSquares } from './core/leastSquares.ts';
 export { runAsync, runSync } from './core/drive.ts';
 export { terminations, type Outcome, type Termination } from './core/termination.ts';
@@ -44,8 +51,13 @@ export {
   type ConjugateGradientMemory,
   type ConjugateGradientOptions,
 } from './solvers/conjugateGradient.ts';
-export { gradientDescent, type GradientDescentOptions } from './solvers/gradientDescent.ts';
+export {
+  gradientDescent,
+  type GradientDescentOptions,
+  type MomentumState,
+} from './solvers/gradientDescent.ts';
 export { lbfgs, type LbfgsOptions } from './solvers/lbfgs.ts';
+export type { Bound } from './solvers/bounds.ts';
 export type { LbfgsMemory, LimitedMemoryOptions } from './solvers/limitedMemory.ts';
 export { lineSearchSolver, type Descent, type LineSearchState } from './solvers/lineSearchSolver.ts';
 export {
@@ -54,6 +66,8 @@ export {
   type LevenbergMarquardtState,
 } from './solvers/levenbergMarquardt.ts';
 export { newtonCG, type NewtonCGOptions, type NewtonCGState } from './solvers/newtonCG.ts';
+export { owlqn, type OwlqnOptions, type OwlqnState } from './solvers/owlqn.ts';
+export { cosineDecay, exponentialDecay, warmup, type Schedule } from './solvers/schedules.ts';
 export { sequence, type SequenceState, type Stage } from './solvers/sequence.ts';
 export { slbfgs, type SlbfgsMemory, type SlbfgsOptions } from './solvers/slbfgs.ts';
 export { ssbfgs, type SsbfgsOptions } from './solvers/ssbfgs.ts';

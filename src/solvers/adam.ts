@@ -1,26 +1,35 @@
-import { checkOptions, numberBetween, positive } from '../core/options.ts';
+import { boolean, checkOptions, nonNegative, numberIn, positive } from '../core/options.ts';
 import { evaluate, type Asks } from '../core/question.ts';
-import { roundToFloat32 } from '../core/vector.ts';
+import { norm2, roundToFloat32 } from '../core/vector.ts';
+import { scheduleOf, scheduleRule, showSchedule, type Schedule } from './schedules.ts';
 import type { Iterate, Solver, StepOutcome } from '../core/solver.ts';
 
 /** Options of {@link adam}. */
 export interface AdamOptions {
-  /** @defaultValue `0.001` */
-  readonly learningRate?: number;
-  /** Decay of the first moment. @defaultValue `0.9` */
+  /** A number, or a schedule such as `cosineDecay({ from, steps })`. @defaultValue `0.001` */
+  readonly learningRate?: number | Schedule;
+  /** Decay of the first moment, in [0, 1). @defaultValue `0.9` */
   readonly beta1?: number;
-  /** Decay of the second moment. @defaultValue `0.999` */
+  /** Decay of the second moment, in [0, 1). @defaultValue `0.999` */
   readonly beta2?: number;
   /** Added to the root of the second moment. @defaultValue `1e-8` */
   readonly epsilon?: number;
+  /** Decoupled weight decay (AdamW): x shrinks by learningRate·weightDecay·x each step. @defaultValue `0` */
+  readonly weightDecay?: number;
+  /** Divide by the largest second moment so far (AMSGrad). @defaultValue `false` */
+  readonly amsgrad?: boolean;
+  /** Gradients longer than this, in the Euclidean norm, are cut to it. @defaultValue `Infinity` */
+  readonly clipNorm?: number;
 }
 
-/** The two moments and the number of steps. */
+/** The moments and the number of steps. */
 export interface AdamState extends Iterate {
   /** m, `[n]` */
   readonly firstMoment: Float64Array;
   /** v, `[n]` */
   readonly secondMoment: Float64Array;
+  /** The largest v so far, `[n]`; empty without amsgrad. */
+  readonly largestMoment: Float64Array;
   steps: number;
   readonly rounded: boolean;
 }
@@ -30,51 +39,72 @@ export interface AdamState extends Iterate {
  * BFGS finishes.
  *
  * @throws RangeError naming every option that is wrong
- * @see Kingma & Ba (2015), Adam: a method for stochastic optimization, Algorithm 1, arXiv:1412.6980
+ *
+ * @example
+ * ```js
+ * import { adam, cosineDecay } from 'quasi-newton';
+ *
+ * const solver = adam({ learningRate: cosineDecay({ from: 0.01, steps: 2000 }), weightDecay: 1e-4 });
+ * ```
+ *
+ * @see Kingma & Ba (2015), Adam: a method for stochastic optimization, Algorithm 1, arXiv:1412.6980;
+ *   Loshchilov & Hutter (2019), arXiv:1711.05101; Reddi, Kale & Kumar (2018), arXiv:1904.09237
  */
 export function adam(options: AdamOptions = {}): Solver<AdamState> {
   checkOptions('adam', options, {
-    learningRate: positive,
-    beta1: numberBetween(0, 1),
-    beta2: numberBetween(0, 1),
+    learningRate: scheduleRule,
+    beta1: decay,
+    beta2: decay,
     epsilon: positive,
+    weightDecay: nonNegative,
+    amsgrad: boolean,
+    clipNorm: positive,
   });
   const { learningRate = 0.001, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = options;
+  const { weightDecay = 0, amsgrad = false, clipNorm = Infinity } = options;
+  const rateAt = scheduleOf(learningRate);
 
   function* step(state: AdamState): Asks<StepOutcome> {
     const { x, gradient, firstMoment, secondMoment } = state;
+    const largest = amsgrad ? state.largestMoment : secondMoment;
+    const rate = rateAt(state.steps);
     const t = ++state.steps;
     const correction1 = 1 - beta1 ** t;
     const correction2 = 1 - beta2 ** t;
+    const clip = clipNorm === Infinity ? 1 : Math.min(1, clipNorm / norm2(gradient));
     let moved = 0;
     for (let i = 0; i < x.length; i++) {
-      const g = gradient[i];
+      const g = clip * gradient[i];
       firstMoment[i] = beta1 * firstMoment[i] + (1 - beta1) * g;
       secondMoment[i] = beta2 * secondMoment[i] + (1 - beta2) * g * g;
-      const s =
-        (learningRate * (firstMoment[i] / correction1)) /
-        (Math.sqrt(secondMoment[i] / correction2) + epsilon);
+      if (amsgrad) largest[i] = Math.max(largest[i], secondMoment[i]);
+      const scaled = firstMoment[i] / correction1 / (Math.sqrt(largest[i] / correction2) + epsilon);
+      const s = rate * (scaled + weightDecay * x[i]);
       moved = Math.max(moved, Math.abs(s));
       x[i] -= s;
     }
     if (state.rounded) roundToFloat32(x);
     state.f = yield evaluate(x, gradient);
-    return { kind: 'accepted', alpha: learningRate, moved };
+    return { kind: 'accepted', alpha: rate, moved };
   }
 
   return {
     name: 'adam',
     descends: false,
-    describe: () => `Adam (learning rate ${learningRate})`,
+    describe: () => `Adam (learning rate ${showSchedule(learningRate)})`,
     init: ({ n, precision }) => ({
       x: new Float64Array(n),
       gradient: new Float64Array(n),
       f: NaN,
       firstMoment: new Float64Array(n),
       secondMoment: new Float64Array(n),
+      largestMoment: new Float64Array(amsgrad ? n : 0),
       steps: 0,
       rounded: precision === 'float32',
     }),
     step,
   };
 }
+
+/** A number in [0, 1). */
+const decay = numberIn(0, 1 - Number.EPSILON);

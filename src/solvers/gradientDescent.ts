@@ -1,37 +1,71 @@
-import { checkOptions } from '../core/options.ts';
-import { scaleInto } from '../core/vector.ts';
+import { boolean, checkOptions, nonNegative } from '../core/options.ts';
+import { evaluate, type Asks } from '../core/question.ts';
+import { roundToFloat32, scaleInto } from '../core/vector.ts';
 import { previousStep } from './initialStep.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
-import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
+import { lineSearchSolver, type Descent } from './lineSearchSolver.ts';
 import { strongWolfe } from './linesearch/strongWolfe.ts';
-import type { Solver } from '../core/solver.ts';
+import { scheduleOf, scheduleRule, showSchedule, type Schedule } from './schedules.ts';
+import type { Iterate, Solver, StepOutcome } from '../core/solver.ts';
 import type { LineSearch } from './linesearch/lineSearch.ts';
 
 /** Options of {@link gradientDescent}. */
 export interface GradientDescentOptions {
-  /** @defaultValue `strongWolfe()` */
+  /** @defaultValue `strongWolfe()`, unless there is a learning rate */
   readonly lineSearch?: LineSearch;
+  /** A fixed rate or a schedule, in the place of a line search. */
+  readonly learningRate?: number | Schedule;
+  /** With a learning rate: the part of the last step that is kept, in [0, 1). @defaultValue `0` */
+  readonly momentum?: number;
+  /** With momentum: Nesterov's form. @defaultValue `false` */
+  readonly nesterov?: boolean;
+}
+
+/** Gradient descent with momentum: the velocity, `[n]`. */
+export interface MomentumState extends Iterate {
+  readonly velocity: Float64Array;
+  steps: number;
+  readonly rounded: boolean;
 }
 
 /**
- * Steepest descent with a line search: the yardstick, rarely the choice.
+ * Steepest descent: with a line search the yardstick, with a learning rate and momentum the classic of
+ * mini-batch training.
+ *
+ * With a learning rate: v ← momentum·v − rate·∇f, x ← x + v; in Nesterov's form x ← x + momentum·v − rate·∇f.
  *
  * @throws RangeError naming every option that is wrong
- * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., section 3.3
+ * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., section 3.3; Sutskever et al. (2013), On the
+ *   importance of initialization and momentum in deep learning, ICML
  */
-export function gradientDescent(
-  options: GradientDescentOptions = {},
-): Solver<LineSearchState<Record<string, never>>> {
-  checkOptions('gradientDescent', options, { lineSearch: lineSearchRule });
-  const { lineSearch = strongWolfe() } = options;
-  return lineSearchSolver({
+export function gradientDescent(options: GradientDescentOptions = {}): Solver {
+  checkOptions('gradientDescent', options, {
+    lineSearch: lineSearchRule,
+    learningRate: scheduleRule,
+    momentum: nonNegative,
+    nesterov: boolean,
+  });
+  const { lineSearch, learningRate, momentum = 0, nesterov = false } = options;
+  if (learningRate === undefined) {
+    if (momentum > 0) throw new RangeError('gradientDescent: momentum needs a learningRate.');
+    return searching(lineSearch ?? strongWolfe());
+  }
+  if (lineSearch !== undefined) {
+    throw new RangeError('gradientDescent: give either a lineSearch or a learningRate, not both.');
+  }
+  if (momentum >= 1) throw new RangeError(`gradientDescent: momentum must be below 1, got ${momentum}.`);
+  if (nesterov && momentum === 0) throw new RangeError('gradientDescent: nesterov needs momentum > 0.');
+  return rolling(learningRate, momentum, nesterov);
+}
+
+const searching = (lineSearch: LineSearch): Solver =>
+  lineSearchSolver({
     name: 'gradientDescent',
     describe: () => `Gradient descent (${lineSearch.name})`,
     descent: steepest,
     lineSearch,
     initialStep: previousStep(),
   });
-}
 
 const steepest: Descent<Record<string, never>> = {
   init: () => ({}),
@@ -40,3 +74,38 @@ const steepest: Descent<Record<string, never>> = {
   forget() {},
   isFresh: () => true,
 };
+
+function rolling(learningRate: number | Schedule, momentum: number, nesterov: boolean): Solver {
+  const rateAt = scheduleOf(learningRate);
+  function* step(state: MomentumState): Asks<StepOutcome> {
+    const { x, gradient, velocity } = state;
+    const rate = rateAt(state.steps++);
+    let moved = 0;
+    for (let i = 0; i < x.length; i++) {
+      const push = rate * gradient[i];
+      velocity[i] = momentum * velocity[i] - push;
+      const s = nesterov ? momentum * velocity[i] - push : velocity[i];
+      moved = Math.max(moved, Math.abs(s));
+      x[i] += s;
+    }
+    if (state.rounded) roundToFloat32(x);
+    state.f = yield evaluate(x, gradient);
+    return { kind: 'accepted', alpha: rate, moved };
+  }
+  const solver: Solver<MomentumState> = {
+    name: 'gradientDescent',
+    descends: false,
+    describe: () =>
+      `Gradient descent (learning rate ${showSchedule(learningRate)}, ${nesterov ? 'Nesterov ' : ''}momentum ${momentum})`,
+    init: ({ n, precision }) => ({
+      x: new Float64Array(n),
+      gradient: new Float64Array(n),
+      f: NaN,
+      velocity: new Float64Array(n),
+      steps: 0,
+      rounded: precision === 'float32',
+    }),
+    step,
+  };
+  return solver;
+}

@@ -1,8 +1,19 @@
 import { boolean, callable, checkOptions, integerFrom, oneOf } from '../core/options.ts';
+import {
+  boundRule,
+  boxOf,
+  confine,
+  freeGradient,
+  longestStep,
+  measureInBox,
+  project,
+  type Bound,
+  type Box,
+} from './bounds.ts';
 import { unitStep, type InitialStep } from './initialStep.ts';
 import { limitedMemory, type LbfgsMemory, type LimitedMemoryOptions } from './limitedMemory.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
-import { lineSearchSolver, type LineSearchState } from './lineSearchSolver.ts';
+import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
 import { strongWolfe } from './linesearch/strongWolfe.ts';
 import type { Solver } from '../core/solver.ts';
 import type { LineSearch } from './linesearch/lineSearch.ts';
@@ -20,10 +31,17 @@ export interface LbfgsOptions extends LimitedMemoryOptions {
   readonly lineSearch?: LineSearch;
   /** @defaultValue `unitStep()` */
   readonly initialStep?: InitialStep;
+  /** lower ≤ x, one number or `[n]`. @defaultValue `-Infinity` */
+  readonly lower?: Bound;
+  /** x ≤ upper, one number or `[n]`. @defaultValue `Infinity` */
+  readonly upper?: Bound;
 }
 
 /**
  * Limited-memory BFGS: the method to begin with, for tens to millions of unknowns.
+ *
+ * With `lower` or `upper` x stays within its bounds throughout: elements held by a bound are left out of
+ * the two-loop recursion, and steps end where the first bound is met.
  *
  * @throws RangeError naming every option that is wrong
  *
@@ -47,16 +65,43 @@ export function lbfgs(options: LbfgsOptions = {}): Solver<LineSearchState<LbfgsM
     initialScaling: oneOf('short', 'long', 'geometric', 'none'),
     preconditioner: callable,
     damping: boolean,
+    lower: boundRule,
+    upper: boundRule,
   });
   const { lineSearch = strongWolfe(), initialStep = unitStep() } = options;
+  const { lower = -Infinity, upper = Infinity } = options;
   const memoryFor = (n: number) => options.memory ?? defaultMemory(n);
-  return lineSearchSolver({
+  const method = {
     name: 'lbfgs',
-    describe: (n) => `L-BFGS (memory ${memoryFor(n)}, ${lineSearch.name})`,
+    describe: (n: number) => `L-BFGS (memory ${memoryFor(n)}, ${lineSearch.name})`,
     descent: limitedMemory(memoryFor, options),
     lineSearch,
     initialStep,
-  });
+  };
+  if (lower === -Infinity && upper === Infinity) return lineSearchSolver(method);
+  const box = boxOf('lbfgs', lower, upper);
+  return {
+    ...lineSearchSolver({ ...method, descent: boxed(method.descent, box) }),
+    admit(x) {
+      box.checkLength(x.length);
+      project(box, x);
+    },
+    measure: (state) => measureInBox(box, state),
+  };
+}
+
+/** Keeps a descent in a box. */
+function boxed(descent: Descent<LbfgsMemory>, box: Box): Descent<LbfgsMemory> {
+  return {
+    ...descent,
+    direction(memory, gradient, out, x) {
+      freeGradient(box, x, gradient, out);
+      descent.direction(memory, out, out, x);
+      confine(box, x, gradient, out);
+    },
+    longestStep: (x, direction) => longestStep(box, x, direction),
+    project: (trial) => project(box, trial),
+  };
 }
 
 /** The number of pairs where none is chosen. */

@@ -105,7 +105,7 @@ export function limitedMemory(
     memory.count = Math.min(memory.count + 1, m);
   }
 
-  /** `out ← −H·gradient`; Nocedal & Wright, Algorithm 7.4. */
+  /** `out ← −H·gradient`; Nocedal & Wright, Algorithm 7.4. `gradient` may be `out`. */
   function direction(memory: LbfgsMemory, gradient: Float64Array, out: Float64Array): void {
     const { s, y, rho, gamma, tau, coefficients, preconditioned, count, next } = memory;
     const m = rho.length;

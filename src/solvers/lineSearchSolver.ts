@@ -1,4 +1,4 @@
-import { dot, normInf, scaleInto } from '../core/vector.ts';
+import { dot, normInf } from '../core/vector.ts';
 import { acceptTrial, lineState, searchAlong, type LineState } from './searchAlong.ts';
 import { unitStep, type InitialStep, type LastStep } from './initialStep.ts';
 import type { Asks } from '../core/question.ts';
@@ -13,14 +13,18 @@ import type { AskPhi, LineSearch, LineSearchResult, Phi } from './linesearch/lin
 export interface Descent<Memory> {
   /** An empty memory. */
   init(setting: Setting): Memory;
-  /** `out ← −H∇f`. */
-  direction(memory: Memory, gradient: Float64Array, out: Float64Array): void;
+  /** `out ← −H∇f`, at x. */
+  direction(memory: Memory, gradient: Float64Array, out: Float64Array, x: Float64Array): void;
   /** Learns from a step about to be accepted: from `x, f, gradient` to `trial, trialF, trialGradient`. */
   update(memory: Memory, step: LineState, alpha: number): void;
   /** Forgets all curvature; the next direction is −∇f. */
   forget(memory: Memory): void;
   /** Whether nothing is remembered, so that the direction is −∇f. */
   isFresh(memory: Memory): boolean;
+  /** The farthest that x may go along a direction, in units of it. @defaultValue as far as it likes */
+  readonly longestStep?: (x: Float64Array, direction: Float64Array) => number;
+  /** Moves a trial point to where it may be; against rounding, since {@link Descent.longestStep} is kept. */
+  readonly project?: (trial: Float64Array) => void;
 }
 
 /** The state of every line-search method. */
@@ -64,8 +68,9 @@ export function lineSearchSolver<Memory>(solver: {
     let predicted = Infinity; // the decrease that the direction with curvature promises
     for (;;) {
       const slope = pointDownhill(descent, state);
+      if (!(slope < 0)) return { kind: 'failed', termination: 'lineSearchFailed' };
       if (!descent.isFresh(memory)) predicted = -slope;
-      const result = yield* searchAlong(state, search(state, slope));
+      const result = yield* searchAlong(state, search(state, slope), descent.project);
       const alpha = result._tag === 'Right' ? result.right : result.left.alpha;
       if (alpha > 0) {
         const value = state.f;
@@ -95,7 +100,9 @@ export function lineSearchSolver<Memory>(solver: {
   function* search(state: LineSearchState<Memory>, slope: number): Generator<AskPhi, LineSearchResult, Phi> {
     const first = initialStep(state, descent.isFresh(state.memory), slope, state.last);
     const alpha0 = typeof first === 'number' ? first : yield* first;
-    return yield* lineSearch.search({ value: state.f, slope }, alpha0, state.epsilon * Math.abs(state.f));
+    const longest = descent.longestStep?.(state.x, state.direction) ?? Infinity;
+    const slack = state.epsilon * Math.abs(state.f);
+    return yield* lineSearch.search({ value: state.f, slope }, Math.min(alpha0, longest), slack, longest);
   }
 
   return {
@@ -110,16 +117,17 @@ export function lineSearchSolver<Memory>(solver: {
       failures: 0,
     }),
     step,
-    direction: (state, out) => descent.direction(state.memory, state.gradient, out),
+    direction: (state, out) => descent.direction(state.memory, state.gradient, out, state.x),
   };
 }
 
-/** Sets `state.direction` to a descent direction and returns its slope; forgets a memory that has none. */
+/** Sets `state.direction` and returns its slope; a memory whose direction does not lead down is forgotten. */
 function pointDownhill<Memory>(descent: Descent<Memory>, state: LineSearchState<Memory>): number {
-  descent.direction(state.memory, state.gradient, state.direction);
-  const slope = dot(state.gradient, state.direction);
-  if (slope < 0) return slope;
-  descent.forget(state.memory);
-  scaleInto(-1, state.gradient, state.direction);
-  return -dot(state.gradient, state.gradient);
+  const { memory, gradient, direction, x } = state;
+  descent.direction(memory, gradient, direction, x);
+  const slope = dot(gradient, direction);
+  if (slope < 0 || descent.isFresh(memory)) return slope;
+  descent.forget(memory);
+  descent.direction(memory, gradient, direction, x);
+  return dot(gradient, direction);
 }

@@ -43,7 +43,7 @@ export function lineState({ n, precision, stochastic = false }: Setting): LineSt
 }
 
 /**
- * Runs a scalar search along `state.direction`.
+ * Runs a scalar search along `state.direction`, its trial points projected where `project` is given.
  *
  * On success, and on a failure that names a step, `trial`, `trialF` and `trialGradient` are those of the
  * step returned.
@@ -51,6 +51,7 @@ export function lineState({ n, precision, stochastic = false }: Setting): LineSt
 export function* searchAlong(
   state: LineState,
   search: Generator<AskPhi, LineSearchResult, Phi>,
+  project?: (trial: Float64Array) => void,
 ): Asks<LineSearchResult> {
   let last: number = NaN;
   let hasGradient = false;
@@ -58,7 +59,7 @@ export function* searchAlong(
   for (let evaluations = 0; !turn.done; evaluations++) {
     if (state.stochastic && evaluations >= MAX_BATCH_EVALUATIONS) return notFound('maxEvaluations', 0);
     const { alpha, slope: wanted } = turn.value;
-    state.trialF = yield at(state, alpha, wanted);
+    state.trialF = yield at(state, alpha, wanted, project);
     last = alpha;
     hasGradient = wanted;
     turn = search.next({
@@ -69,7 +70,7 @@ export function* searchAlong(
   const result = turn.value;
   const alpha = result._tag === 'Right' ? result.right : result.left.alpha;
   if (alpha > 0 && !(alpha === last && hasGradient)) {
-    state.trialF = yield at(state, alpha, true);
+    state.trialF = yield at(state, alpha, true, project);
     // A loss that changes from one evaluation to the next may deny what it said before.
     if (!Number.isFinite(state.trialF)) return notFound('nonFinite', 0);
   }
@@ -77,8 +78,14 @@ export function* searchAlong(
 }
 
 /** Sets the trial point to x + αp, as the model will see it, and asks for its value. */
-function at(state: LineState, alpha: number, withGradient: boolean): Evaluate {
+function at(
+  state: LineState,
+  alpha: number,
+  withGradient: boolean,
+  project?: (trial: Float64Array) => void,
+): Evaluate {
   addScaled(state.x, alpha, state.direction, state.trial);
+  project?.(state.trial);
   if (state.rounded) roundToFloat32(state.trial);
   return evaluate(state.trial, withGradient ? state.trialGradient : null);
 }

@@ -105,9 +105,9 @@ function tolerantDecrease(shrink: number): LineSearch {
   return {
     name: 'tolerant decrease',
     descends: false,
-    *search(phi0, alpha0) {
+    *search(phi0, alpha0, _slack, longest) {
       const ceiling = phi0.value + 0.1 * Math.abs(phi0.value);
-      let alpha = alpha0;
+      let alpha = Math.min(alpha0, longest);
       for (let trials = 1; trials <= MAX_TRIALS; trials++) {
         const phi = yield { alpha, slope: true };
         if (isFinitePhi(phi) && phi.value < ceiling) return found(alpha);

@@ -44,8 +44,8 @@ export function backtracking(options: BacktrackingOptions = {}): LineSearch {
   return {
     name: 'backtracking',
     descends: true,
-    *search(phi0, alpha0, slack) {
-      let alpha = alpha0;
+    *search(phi0, alpha0, slack, alphaMax) {
+      let alpha = Math.min(alpha0, alphaMax);
       let previous: Rise | null = null;
       for (let evaluations = 1; ; evaluations++) {
         const phi = yield { alpha, slope: true };

@@ -17,8 +17,8 @@ export function fixedStep(options: FixedStepOptions = {}): LineSearch {
   return {
     name: 'fixed step',
     descends: false,
-    *search(_phi0, alpha0) {
-      let alpha = options.alpha ?? alpha0;
+    *search(_phi0, alpha0, _slack, alphaMax) {
+      let alpha = Math.min(options.alpha ?? alpha0, alphaMax);
       for (let trials = 1; trials <= MAX_TRIALS; trials++) {
         if (isFinitePhi(yield { alpha, slope: true })) return found(alpha);
         alpha *= SHRINK;

@@ -60,10 +60,15 @@ export function hagerZhang(options: HagerZhangOptions = {}): LineSearch {
   return {
     name: 'Hager–Zhang',
     descends: true,
-    search: (phi0, alpha0, slack) => search(phi0, alpha0, slack),
+    search,
   };
 
-  function* search(phi0: Phi, alpha0: number, slack: number): Generator<AskPhi, LineSearchResult, Phi> {
+  function* search(
+    phi0: Phi,
+    alpha0: number,
+    slack: number,
+    alphaMax: number,
+  ): Generator<AskPhi, LineSearchResult, Phi> {
     const ceiling = phi0.value + slack;
     const start: Trial = { alpha: 0, value: phi0.value, slope: phi0.slope };
     let lowest: Trial = start;
@@ -89,7 +94,7 @@ export function hagerZhang(options: HagerZhangOptions = {}): LineSearch {
     function* bracket(): Generator<AskPhi, Bracket | LineSearchResult, Phi> {
       let a = start; // the farthest trial with φ ≤ φ(0) + slack
       let wall = Infinity; // the nearest trial where φ was not finite
-      let alpha = alpha0;
+      let alpha = Math.min(alpha0, alphaMax);
       for (;;) {
         const trial = yield* probe(alpha);
         if (isResult(trial)) return trial;
@@ -101,9 +106,11 @@ export function hagerZhang(options: HagerZhangOptions = {}): LineSearch {
           return { a, b: trial };
         } else if (trial.value > ceiling) {
           return yield* bisect(start, trial);
+        } else if (alpha >= alphaMax) {
+          return found(alpha);
         } else {
           a = trial;
-          alpha = rho * alpha < wall ? rho * alpha : (alpha + wall) / 2;
+          alpha = Math.min(alphaMax, rho * alpha < wall ? rho * alpha : (alpha + wall) / 2);
         }
       }
     }

@@ -38,8 +38,14 @@ export interface LineSearch {
    * @param phi0 - φ(0) and φ′(0) < 0
    * @param alpha0 - the first step to try, > 0
    * @param slack - by how much φ may exceed φ(0) and still count as no higher: its noise, ≥ 0
+   * @param alphaMax - the longest step allowed, such as the way to a bound
    */
-  search(phi0: Phi, alpha0: number, slack: number): Generator<AskPhi, LineSearchResult, Phi>;
+  search(
+    phi0: Phi,
+    alpha0: number,
+    slack: number,
+    alphaMax: number,
+  ): Generator<AskPhi, LineSearchResult, Phi>;
 }
 
 /** Ends a search with a step that meets its conditions. */

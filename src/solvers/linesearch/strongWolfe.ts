@@ -40,13 +40,14 @@ export function strongWolfe(options: StrongWolfeOptions = {}): LineSearch {
     maxEvaluations: integerFrom(1),
     alphaMax: nonNegative,
   });
-  const { c1 = 1e-4, c2 = 0.9, maxEvaluations = 20, alphaMax: longest = 1e20 } = options;
+  const { c1 = 1e-4, c2 = 0.9, maxEvaluations = 20, alphaMax: farthest = 1e20 } = options;
   if (!(c1 < c2)) throw new RangeError(`strongWolfe: c1 must be below c2, got c1 = ${c1} and c2 = ${c2}.`);
 
   return {
     name: 'Moré–Thuente',
     descends: true,
-    *search(phi0, alpha0, slack) {
+    *search(phi0, alpha0, slack, allowed) {
+      const longest = Math.min(farthest, allowed);
       const decrease = c1 * phi0.slope;
       const start: Trial = { alpha: 0, value: phi0.value, slope: phi0.slope };
       let interval: Interval = { best: start, other: start, bracketed: false };

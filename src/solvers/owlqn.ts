@@ -1,0 +1,161 @@
+import { callable, checkOptions, integerFrom, nonNegative, numberBetween } from '../core/options.ts';
+import { evaluate, type Asks } from '../core/question.ts';
+import { addScaled, normInf, roundToFloat32 } from '../core/vector.ts';
+import { defaultMemory } from './lbfgs.ts';
+import { limitedMemory, type LbfgsMemory } from './limitedMemory.ts';
+import { acceptTrial, lineState, type LineState } from './searchAlong.ts';
+import type { Solver, StepOutcome } from '../core/solver.ts';
+
+/** Options of {@link owlqn}. */
+export interface OwlqnOptions {
+  /** λ, the weight of ‖x‖₁. @defaultValue `1` */
+  readonly l1?: number;
+  /** Tells which elements of x are penalised, so that biases can be left out. @defaultValue all */
+  readonly penalised?: (index: number) => boolean;
+  /** Number m of curvature pairs kept. @defaultValue as for {@link lbfgs} */
+  readonly memory?: number;
+  /** Sufficient decrease. @defaultValue `1e-4` */
+  readonly c1?: number;
+  /** Evaluations a step may take. @defaultValue `40` */
+  readonly maxEvaluations?: number;
+}
+
+/** The iterate, the pairs, and the pseudo-gradient, `[n]`. */
+export interface OwlqnState extends LineState {
+  readonly memory: LbfgsMemory;
+  readonly pseudoGradient: Float64Array;
+}
+
+/**
+ * Orthant-wise L-BFGS: minimises f(x) + λ‖x‖₁, f smooth. Elements that do not matter become exactly 0.
+ *
+ * Curvature is learnt from f alone; each step stays within one orthant, where the penalty is linear, and
+ * ends by backtracking. `result.f` is f + λ‖x‖₁, and `gradientNorm` the norm of the pseudo-gradient, the
+ * subgradient of least size.
+ *
+ * @throws RangeError naming every option that is wrong
+ *
+ * @example
+ * ```js
+ * import { minimize, owlqn } from 'quasi-newton';
+ *
+ * const target = [3, 0.5, -2];
+ * const problem = {
+ *   p0: new Float64Array(3),
+ *   fg(x, gradient) {
+ *     gradient?.set(x.map((value, i) => value - target[i]));
+ *     return x.reduce((sum, value, i) => sum + (value - target[i]) ** 2 / 2, 0);
+ *   },
+ * };
+ * minimize(problem, owlqn({ l1: 1 })).x; // [2, 0, -1]
+ * ```
+ *
+ * @see Andrew & Gao (2007), Scalable training of L1-regularized log-linear models, ICML,
+ *   doi:10.1145/1273496.1273501
+ */
+export function owlqn(options: OwlqnOptions = {}): Solver<OwlqnState> {
+  checkOptions('owlqn', options, {
+    l1: nonNegative,
+    penalised: callable,
+    memory: integerFrom(1),
+    c1: numberBetween(0, 1),
+    maxEvaluations: integerFrom(1),
+  });
+  const { l1 = 1, penalised, c1 = 1e-4, maxEvaluations = 40 } = options;
+  const weight = penalised === undefined ? () => l1 : (i: number) => (penalised(i) ? l1 : 0);
+  const memoryFor = (n: number) => options.memory ?? defaultMemory(n);
+  const descent = limitedMemory(memoryFor);
+
+  function* step(state: OwlqnState): Asks<StepOutcome> {
+    const { memory, pseudoGradient } = state;
+    writePseudoGradient(state, weight, pseudoGradient);
+    const value = state.f + penalty(state.x, weight);
+    for (;;) {
+      setDirection(state);
+      const fresh = descent.isFresh(memory);
+      let alpha = fresh ? Math.min(1, 1 / normInf(pseudoGradient)) : 1;
+      for (let evaluations = 1; evaluations <= maxEvaluations; evaluations++) {
+        addScaled(state.x, alpha, state.direction, state.trial);
+        keepOrthant(state, weight);
+        if (state.rounded) roundToFloat32(state.trial);
+        state.trialF = yield evaluate(state.trial, state.trialGradient);
+        const decrease = c1 * slopeTo(state);
+        const slack = ROUNDING * Math.abs(value);
+        if (state.trialF + penalty(state.trial, weight) <= value + decrease + slack) {
+          return accept(state, alpha);
+        }
+        alpha *= 0.5;
+      }
+      if (fresh || state.stochastic) return { kind: 'failed', termination: 'lineSearchFailed' };
+      descent.forget(memory);
+    }
+  }
+
+  function setDirection({ memory, pseudoGradient, direction, x }: OwlqnState): void {
+    descent.direction(memory, pseudoGradient, direction, x);
+    for (let i = 0; i < direction.length; i++) {
+      if (direction[i] * pseudoGradient[i] >= 0) direction[i] = 0;
+    }
+  }
+
+  function accept(state: OwlqnState, alpha: number): StepOutcome {
+    descent.update(state.memory, state, alpha);
+    let moved = 0;
+    for (let i = 0; i < state.x.length; i++) moved = Math.max(moved, Math.abs(state.trial[i] - state.x[i]));
+    acceptTrial(state);
+    return { kind: 'accepted', alpha, moved };
+  }
+
+  return {
+    name: 'owlqn',
+    descends: true,
+    describe: (n) => `OWL-QN (memory ${memoryFor(n)}, λ = ${l1})`,
+    init: (setting) => ({
+      ...lineState(setting),
+      memory: descent.init(setting),
+      pseudoGradient: new Float64Array(setting.n),
+    }),
+    step,
+    measure(state) {
+      writePseudoGradient(state, weight, state.pseudoGradient);
+      return { f: state.f + penalty(state.x, weight), gradientNorm: normInf(state.pseudoGradient) };
+    },
+  };
+}
+
+/** A rise below this part of f is rounding. */
+const ROUNDING = 2 ** -50;
+
+type Weight = (index: number) => number;
+
+/** Σ λᵢ|xᵢ| */
+function penalty(x: Float64Array, weight: Weight): number {
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += weight(i) * Math.abs(x[i]);
+  return sum;
+}
+
+/** `out ←` the subgradient of f + λ‖x‖₁ of least size; Andrew & Gao, eq. (4). */
+function writePseudoGradient({ x, gradient }: LineState, weight: Weight, out: Float64Array): void {
+  for (let i = 0; i < x.length; i++) {
+    const g = gradient[i];
+    const w = weight(i);
+    if (x[i] !== 0) out[i] = g + w * Math.sign(x[i]);
+    else out[i] = g + w < 0 ? g + w : g - w > 0 ? g - w : 0;
+  }
+}
+
+/** Sets elements of the trial to 0 that have left the orthant of x, or of the step where x is 0. */
+function keepOrthant({ x, trial, pseudoGradient }: OwlqnState, weight: Weight): void {
+  for (let i = 0; i < x.length; i++) {
+    const orthant = x[i] !== 0 ? Math.sign(x[i]) : -Math.sign(pseudoGradient[i]);
+    if (weight(i) > 0 && trial[i] * orthant < 0) trial[i] = 0;
+  }
+}
+
+/** The pseudo-gradient along the step that the trial has come to. */
+function slopeTo({ x, trial, pseudoGradient }: OwlqnState): number {
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += pseudoGradient[i] * (trial[i] - x[i]);
+  return sum;
+}
