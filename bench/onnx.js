@@ -1,0 +1,188 @@
+// Training in ONNX Runtime: against tfjs wasm, against a bare `session.run`, and 1,000 digits to a loss of 1e-3.
+// What is compared takes turns, so that a busy moment of the machine hits all alike.
+import * as tf from '@tensorflow/tfjs';
+import * as ort from 'onnxruntime-node';
+import { lbfgs, minimizeAsync } from 'quasi-newton';
+import { differentiateModel, trainable } from 'quasi-newton/onnx';
+import { optfuns } from 'quasi-newton/tfjs';
+import { mlp } from '../examples/lib/mlp.js';
+import { mnist } from '../examples/lib/mnist.js';
+import { median, printTable } from '../examples/lib/report.js';
+
+/** Session options of ONNX Runtime. @type {Record<string, object>} */
+const settings = { 'its own threads': {}, 'one thread': { intraOpNumThreads: 1 } };
+/** What `trainable` sets too: threads sleep while they have nothing to do. */
+const sleeping = { extra: { session: { intra_op: { allow_spinning: '0' } } } };
+
+/** Prints the three tables, and returns them as rows. */
+export async function run() {
+  const speed = await againstTfjs();
+  printTable(['784-128-10, 256 digits', 'Loss and gradients, ms', 'Faster than tfjs wasm'], speed);
+  console.log();
+  const overhead = [...(await againstBare([784, 128, 10], 256)), ...(await againstBare([2, 8, 1], 20))];
+  printTable(['Network', 'Session', 'Bare run, µs', 'fg, µs', 'Added, µs', 'Added'], overhead);
+  console.log();
+  const training = await trainDigits();
+  printTable(['1,000 digits', 'Iterations', 'Evaluations', 'Loss', 'Seconds'], training);
+  return { speed, overhead, training };
+}
+
+/** Loss and gradients of one batch of digits, by tfjs wasm and by ONNX Runtime. */
+async function againstTfjs() {
+  await import('@tensorflow/tfjs-backend-wasm');
+  await tf.setBackend('wasm');
+  const { pixels, labels } = mnist(0, 256);
+  const models = await Promise.all(Object.values(settings).map(digitModel));
+  const problems = models.map((model) => model.problem(digitFeeds(pixels, labels)));
+  const inTfjs = tfjsProblem(problems[0].p0, pixels, labels);
+  const gradient = new Float64Array(inTfjs.p0.length);
+  const [tfjs, ...onnx] = await medians(60, [
+    () => inTfjs.fg(inTfjs.p0, gradient),
+    ...problems.map((problem) => () => problem.fg(problem.p0, gradient)),
+  ]);
+  await Promise.all(models.map((model) => model.dispose()));
+  return [
+    ['tfjs wasm', tfjs.toFixed(2), ''],
+    ...Object.keys(settings).map((name, i) => [
+      `ONNX Runtime, ${name}`,
+      onnx[i].toFixed(2),
+      `${(tfjs / onnx[i]).toFixed(0)} ×`,
+    ]),
+  ];
+}
+
+/** @param {object} sessionOptions */
+function digitModel(sessionOptions) {
+  return trainable(ort, mlp([784, 128, 10]), { loss: 'softmaxCrossEntropy', sessionOptions });
+}
+
+/**
+ * @param {Float32Array} pixels
+ * @param {Int32Array} labels
+ */
+function digitFeeds(pixels, labels) {
+  return { x: { data: pixels, dims: [labels.length, 784] }, target: { data: labels, dims: [labels.length] } };
+}
+
+/**
+ * The same network and loss of tfjs variables.
+ *
+ * @param {Float64Array} p0
+ * @param {Float32Array} pixels
+ * @param {Int32Array} labels
+ */
+function tfjsProblem(p0, pixels, labels) {
+  let at = 0;
+  const take = (/** @type {number[]} */ ...shape) => {
+    const size = shape.reduce((a, b) => a * b, 1);
+    at += size;
+    return tf.variable(tf.tensor(Float32Array.from(p0.subarray(at - size, at)), shape));
+  };
+  const variables = [take(128, 784), take(128), take(10, 128), take(10)];
+  const [w1, b1, w2, b2] = variables;
+  const x = tf.tensor2d(pixels, [labels.length, 784]);
+  const y = tf.oneHot(tf.tensor1d(labels, 'int32'), 10).toFloat();
+  return optfuns(() => {
+    const hidden = tf.matMul(x, w1, false, true).add(b1).tanh();
+    return tf.losses.softmaxCrossEntropy(y, tf.matMul(hidden, w2, false, true).add(b2)).asScalar();
+  }, variables);
+}
+
+/**
+ * What `fg` of a problem adds to `session.run` with the same buffers.
+ *
+ * @param {number[]} sizes
+ * @param {number} samples
+ */
+async function againstBare(sizes, samples) {
+  const bytes = mlp(sizes);
+  const { parameters, bytes: graph } = differentiateModel(bytes, { loss: 'mse' });
+  const outputs = sizes[sizes.length - 1];
+  const x = new Float32Array(samples * sizes[0]).map((_, i) => Math.sin(i));
+  const target = new Float32Array(samples * outputs).map((_, i) => Math.cos(i));
+  const rows = [];
+  for (const [name, sessionOptions] of Object.entries(settings)) {
+    const model = await trainable(ort, bytes, { loss: 'mse', sessionOptions });
+    const { p0, fg } = model.problem({
+      x: { data: x, dims: [samples, sizes[0]] },
+      target: { data: target, dims: [samples, outputs] },
+    });
+    const session = await ort.InferenceSession.create(graph, {
+      logSeverityLevel: 3,
+      ...sleeping,
+      ...sessionOptions,
+    });
+    const gradient = new Float64Array(p0.length);
+    const [point, gradients] = [Float32Array.from(p0), new Float32Array(p0.length)];
+    /** @type {Record<string, ort.Tensor>} */
+    const feeds = {
+      x: new ort.Tensor('float32', x, [samples, sizes[0]]),
+      target: new ort.Tensor('float32', target, [samples, outputs]),
+    };
+    /** @type {Record<string, ort.Tensor | null>} */
+    const fetches = { loss: null };
+    parameters.forEach(({ name, shape, gradient }, i) => {
+      const { offset, size } = model.params.layout.tensors[i];
+      feeds[name] = new ort.Tensor('float32', point.subarray(offset, offset + size), shape);
+      fetches[gradient] = new ort.Tensor('float32', gradients.subarray(offset, offset + size), shape);
+    });
+    const [bare, through] = await medians(p0.length > 1000 ? 300 : 4000, [
+      () => session.run(feeds, fetches),
+      () => fg(p0, gradient),
+    ]);
+    rows.push([
+      `${sizes.join('-')}, ${p0.length} parameters`,
+      name,
+      (1000 * bare).toFixed(0),
+      (1000 * through).toFixed(0),
+      (1000 * (through - bare)).toFixed(0),
+      `${(100 * (through / bare - 1)).toFixed(0)} %`,
+    ]);
+    await Promise.all([session.release(), model.dispose()]);
+  }
+  return rows;
+}
+
+/** Full-batch L-BFGS until the training loss is 1e-3. */
+async function trainDigits() {
+  const rows = [];
+  for (const [name, sessionOptions] of Object.entries(settings)) {
+    const model = await digitModel(sessionOptions);
+    const { pixels, labels } = mnist(0, 1000);
+    const { f, iterations, evaluations, elapsed } = await minimizeAsync(
+      model.problem(digitFeeds(pixels, labels)),
+      lbfgs(),
+      { callback: ({ f }) => f <= 1e-3 },
+    );
+    rows.push([
+      `784-128-10, ${name}`,
+      String(iterations),
+      String(evaluations.f),
+      f.toExponential(1),
+      elapsed.toFixed(2),
+    ]);
+    await model.dispose();
+  }
+  return rows;
+}
+
+/**
+ * Median milliseconds of each task; they take turns, after a tenth of the rounds to warm up.
+ *
+ * @param {number} rounds
+ * @param {(() => unknown)[]} tasks
+ */
+async function medians(rounds, tasks) {
+  const times = tasks.map(() => /** @type {number[]} */ ([]));
+  const warmup = Math.ceil(rounds / 10);
+  for (let round = -warmup; round < rounds; round++) {
+    for (const [i, task] of tasks.entries()) {
+      const start = performance.now();
+      await task();
+      if (round >= 0) times[i].push(performance.now() - start);
+    }
+  }
+  return times.map(median);
+}
+
+if (process.argv[1] === new URL(import.meta.url).pathname) await run();
