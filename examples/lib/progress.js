@@ -20,6 +20,7 @@ export function progressBar(label, total) {
   bar.start(total, 0);
   return {
     step: () => bar.increment(),
+    at: (/** @type {number} */ value) => bar.update(Math.floor(value)),
     done: () => bar.stop(),
   };
 }
