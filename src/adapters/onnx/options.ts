@@ -66,6 +66,8 @@ export interface DifferentiateOptions {
   readonly hessianVector?: boolean;
   /** Outputs of the model to keep among those of the result. @defaultValue none */
   readonly keep?: readonly string[];
+  /** Lets the first axis of the inputs vary where the model fixes it at 1. @defaultValue false */
+  readonly freeBatch?: boolean;
   /** The files of a model with external data, by the location it names. @defaultValue none */
   readonly externalData?: ExternalData;
 }
@@ -94,6 +96,7 @@ const rules: Rules<DifferentiateOptions> = {
   precision: oneOf('float32', 'float64'),
   hessianVector: boolean,
   keep: rule('a list of names', names),
+  freeBatch: boolean,
   externalData: rule(
     'an object of Uint8Arrays',
     (value) => isObject(value) && Object.values(value).every((v) => v instanceof Uint8Array),

@@ -3,10 +3,14 @@ import { OnnxError } from '../errors.ts';
 import { DType } from '../graph/tensor.ts';
 import type { DifferentiateOptions } from '../options.ts';
 import { decodeModel, type Model } from '../proto.ts';
+import { freeBatchAxis } from './batch.ts';
 import { gatherConstants, type Origin } from './constants.ts';
 import { upgradeOpset } from './opset.ts';
 import { convertPrecision } from './precision.ts';
 import { structureFaults } from './structure.ts';
+
+/** The options that bear on a model before anything is added to it. */
+export type NormaliseOptions = Pick<DifferentiateOptions, 'externalData' | 'precision' | 'freeBatch'>;
 
 /** A model in the one form that everything after works on. */
 export interface Normalised {
@@ -23,13 +27,16 @@ export interface Normalised {
  */
 export function normalise(
   bytes: Uint8Array,
-  { externalData, precision }: Pick<DifferentiateOptions, 'externalData' | 'precision'>,
+  { externalData, precision, freeBatch }: NormaliseOptions,
 ): Normalised {
   const model = decodeModel(bytes, externalData);
   const faults = [...structureFaults(model), ...upgradeOpset(model)];
   if (faults.length > 0) throw new OnnxError(faults);
   if (precision !== undefined) convertPrecision(model.graph, precision);
-  return { model, origins: gatherConstants(model) };
+  const origins = gatherConstants(model);
+  const fixed = freeBatch ? freeBatchAxis(model) : [];
+  if (fixed.length > 0) throw new OnnxError(fixed);
+  return { model, origins };
 }
 
 /** The float type that a graph mostly computes in. */

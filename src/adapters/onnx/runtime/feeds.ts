@@ -105,7 +105,8 @@ function typeFault({ dtype }: InputSpec, type: string | undefined): string | und
 function shapeFault({ name, shape }: InputSpec, dims: readonly number[], sizes: Sizes): string | undefined {
   if (shape === undefined) return undefined;
   if (dims.length !== shape.length || shape.some((size, i) => typeof size === 'number' && size !== dims[i])) {
-    return `its shape is ${spelled(dims)}; it must be ${spelled(shape)}.`;
+    const free = shape[0] === 1 && dims.length === shape.length && dims[0] !== 1;
+    return `its shape is ${spelled(dims)}; it must be ${spelled(shape)}.${free ? ' With the option freeBatch the first axis may vary.' : ''}`;
   }
   for (const [axis, symbol] of shape.entries()) {
     if (typeof symbol !== 'string') continue;

@@ -11,9 +11,8 @@ import { Graph, valueInfo } from '../graph/graph.ts';
 import { DType, shapeOf } from '../graph/tensor.ts';
 import { lossName } from '../convention.ts';
 import { prune } from '../passes/names.ts';
-import { floatTypeIn, normalise } from '../passes/normalise.ts';
+import { floatTypeIn, normalise, type NormaliseOptions } from '../passes/normalise.ts';
 import type { Differentiated } from '../differentiate.ts';
-import type { DifferentiateOptions } from '../options.ts';
 import { decodeModel, encodeModel } from '../proto.ts';
 import type { InputSpec } from './inputs.ts';
 import { specOf } from './inputs.ts';
@@ -84,7 +83,7 @@ export interface PredictionGraph {
 export function predictionGraph(
   bytes: Uint8Array,
   names: readonly string[],
-  options: Pick<DifferentiateOptions, 'externalData' | 'precision'>,
+  options: NormaliseOptions,
 ): PredictionGraph {
   const { model } = normalise(bytes, options);
   const { graph } = model;
