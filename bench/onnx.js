@@ -9,6 +9,8 @@ import { mlp } from '../examples/lib/mlp.js';
 import { mnist } from '../examples/lib/mnist.js';
 import { median, printTable } from '../examples/lib/report.js';
 
+export const title = 'Training in ONNX Runtime';
+
 /** Session options of ONNX Runtime. @type {Record<string, object>} */
 const settings = { 'its own threads': {}, 'one thread': { intraOpNumThreads: 1 } };
 /** What `trainable` sets too: threads sleep while they have nothing to do. */
