@@ -198,3 +198,34 @@ describe('wrong feeds are refused before a run, all faults at once', () => {
     ]);
   });
 });
+
+describe('products of the Hessian', () => {
+  test('are what differences of the gradient tend to', async () => {
+    const model = await trainable(ort, network, { loss: 'mse', precision: 'float64', hessianVector: true });
+    const problem = model.problem(data());
+    const { p0, fg } = problem;
+    const v = p0.map((_, i) => Math.sin(i + 1));
+    const product = p0.slice();
+    await problem.hessianVector?.(p0, v, product);
+    const h = 1e-5;
+    const [above, below] = [p0.slice(), p0.slice()];
+    await fg(
+      p0.map((p, i) => p + h * v[i]),
+      above,
+    );
+    await fg(
+      p0.map((p, i) => p - h * v[i]),
+      below,
+    );
+    for (const [i, value] of product.entries()) {
+      expect(value).toBeCloseTo((above[i] - below[i]) / (2 * h), 8);
+    }
+    await model.dispose();
+  });
+
+  test('are left out unless asked for', async () => {
+    const model = await trainable(ort, network, { loss: 'mse' });
+    expect('hessianVector' in model.problem(data())).toBe(false);
+    await model.dispose();
+  });
+});

@@ -9,10 +9,11 @@ import type { GraphProto, NodeProto } from 'onnx-buf';
 import { attributesOf, nodeAttributes } from '../graph/attributes.ts';
 import { Graph, valueInfo } from '../graph/graph.ts';
 import { DType, shapeOf } from '../graph/tensor.ts';
-import { lossName } from '../convention.ts';
+import { hessianVectorNameOf, lossName } from '../convention.ts';
 import { prune } from '../passes/names.ts';
 import { floatTypeIn, normalise, type NormaliseOptions } from '../passes/normalise.ts';
-import type { Differentiated } from '../differentiate.ts';
+import { differentiateModel, type Differentiated } from '../differentiate.ts';
+import type { DifferentiateOptions } from '../options.ts';
 import { decodeModel, encodeModel } from '../proto.ts';
 import type { InputSpec } from './inputs.ts';
 import { specOf } from './inputs.ts';
@@ -22,6 +23,17 @@ export function lossGraph(gradients: Uint8Array): Uint8Array {
   const model = decodeModel(gradients);
   const { graph } = model;
   graph.output = graph.output.filter(({ name }) => name === lossName);
+  prune(graph);
+  return encodeModel(model);
+}
+
+/** A graph of the products of the Hessian with a vector, and of nothing else. */
+export function hessianGraph(bytes: Uint8Array, options: DifferentiateOptions): Uint8Array {
+  const { bytes: all, parameters } = differentiateModel(bytes, { ...options, hessianVector: true });
+  const model = decodeModel(all);
+  const { graph } = model;
+  const products = new Set(parameters.map(({ name }) => hessianVectorNameOf(name)));
+  graph.output = graph.output.filter(({ name }) => products.has(name));
   prune(graph);
   return encodeModel(model);
 }

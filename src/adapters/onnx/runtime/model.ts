@@ -1,16 +1,16 @@
 import { isLeft } from 'fp-ts/lib/Either.js';
 import { checkLength, type ParamSet } from '../../../core/paramSet.ts';
 import type { AsyncProblem, Precision } from '../../../core/problem.ts';
-import { lossName } from '../convention.ts';
+import { hessianVectorNameOf, lossName, vectorNameOf } from '../convention.ts';
 import type { Differentiated } from '../differentiate.ts';
 import { checkFeeds, type Feeds } from './feeds.ts';
-import { lossGraph, manyLosses, manyLossesGraph, predictionGraph } from './graphs.ts';
+import { hessianGraph, lossGraph, manyLosses, manyLossesGraph, predictionGraph } from './graphs.ts';
 import { dataInputs, targetInputs, type InputSpec } from './inputs.ts';
 import type { Plan } from './options.ts';
 import { tensorOver, type Ort, type OrtSession, type OrtTensor, type OrtTensors } from './ort.ts';
 import { inTurn, once, open, run } from './session.ts';
 import { observer, runningStatistics, settling } from './statistics.ts';
-import { weightsOf, type Reals } from './weights.ts';
+import { gather, viewsOf, weightsOf, zeros, type Reals } from './weights.ts';
 import { writeBack, type NewValues, type WriteOptions } from './writeBack.ts';
 
 /** A loss of a model on given data, as a function of the model's parameters. */
@@ -80,6 +80,12 @@ export function onnxModel({ ort, bytes, plan, differentiated, gradients }: Loade
   };
   const lossOnly = once(() => another(lossGraph(differentiated.bytes)));
   const lossOfMany = once(() => another(manyLossesGraph(lossGraph(differentiated.bytes), differentiated)));
+  const hessian = once(async () => {
+    const direction = zeros(precision, params.length);
+    const session = await another(hessianGraph(bytes, plan.differentiate));
+    return { session, direction, inputs: viewsOf(ort, params.layout, direction, vectorNameOf) };
+  });
+  const products = parameters.map(({ name }) => hessianVectorNameOf(name));
   const trained = [...parameters.map(({ name }) => name), ...running.keys()];
   const prediction = once(async () => {
     const graph = predictionGraph(bytes, trained, plan.differentiate);
@@ -134,12 +140,24 @@ export function onnxModel({ ort, bytes, plan, differentiated, gradients }: Loade
           const results = await run(await lossOfMany(), feeds, [manyLosses]);
           losses.set(results[manyLosses].data as Reals);
         });
+      const hessianVector: AsyncProblem['hessianVector'] = (x, v, product) =>
+        alone(async () => {
+          alive();
+          checkLength('hessianVector: x', x, params.length);
+          checkLength('hessianVector: v', v, params.length);
+          const { session, direction, inputs: vectors } = await hessian();
+          const feeds = { ...(fed ?? (await draw())), ...vectors };
+          point.set(x);
+          direction.set(v);
+          gather(await run(session, feeds, products), params.layout, hessianVectorNameOf, product);
+        });
       return {
         p0: params.copyInto(params.zeros()),
         fg,
         valuesAt,
         params: statistics.length === 0 ? params : settling(params, observed.settles),
         precision,
+        ...(plan.hessianVector && { hessianVector }),
         ...(batches && {
           nextBatch: () =>
             alone(async () => {

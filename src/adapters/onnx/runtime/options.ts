@@ -1,4 +1,4 @@
-import { checkOptions, objectWith, oneOf, type Rules } from '../../../core/options.ts';
+import { boolean, checkOptions, objectWith, oneOf, type Rules } from '../../../core/options.ts';
 import { checkDifferentiateOptions, type DifferentiateOptions } from '../options.ts';
 
 /** Options of `trainable`. */
@@ -16,18 +16,21 @@ export interface TrainableOptions extends Omit<DifferentiateOptions, 'wrt' | 'ke
    * @defaultValue ONNX Runtime's own, but only errors are logged, and threads sleep while they have nothing to do
    */
   readonly sessionOptions?: object;
+  /** Problems answer `hessianVector` too, with exact products; more memory, no time otherwise. @defaultValue false */
+  readonly hessianVector?: boolean;
   /** Where to run: an execution provider of the ONNX Runtime in use. @defaultValue ONNX Runtime's own choice */
   readonly target?: 'cpu' | 'wasm' | 'webgpu';
 }
 
-/** The options that only sessions see. */
+/** The options that `differentiate` has not, or is given later. */
 type SessionOptions = {
-  [Name in 'sessionOptions' | 'target']: TrainableOptions[Name] | undefined;
+  [Name in 'sessionOptions' | 'target' | 'hessianVector']: TrainableOptions[Name] | undefined;
 };
 
 const rules: Rules<SessionOptions> = {
   sessionOptions: objectWith("an object of ONNX Runtime's session options"),
   target: oneOf('cpu', 'wasm', 'webgpu'),
+  hessianVector: boolean,
 };
 
 /**
@@ -40,6 +43,8 @@ const quiet = { logSeverityLevel: 3, extra: { session: { intra_op: { allow_spinn
 export interface Plan {
   readonly differentiate: DifferentiateOptions;
   readonly session: object;
+  /** Whether products of the Hessian are wanted. */
+  readonly hessianVector: boolean;
 }
 
 /**
@@ -48,12 +53,13 @@ export interface Plan {
  * @throws TypeError, RangeError naming every fault
  */
 export function planOf(where: string, options: TrainableOptions): Plan {
-  const { trainable, sessionOptions, target, ...rest } = options;
+  const { trainable, sessionOptions, target, hessianVector = false, ...rest } = options;
   const differentiate = { ...rest, ...(trainable !== undefined && { wrt: trainable }) };
-  checkOptions(where, { sessionOptions, target }, rules);
+  checkOptions(where, { sessionOptions, target, hessianVector }, rules);
   checkDifferentiateOptions(where, differentiate);
   return {
     differentiate,
+    hessianVector,
     session: {
       ...quiet,
       ...(target !== undefined && { executionProviders: [target] }),

@@ -4,6 +4,7 @@ import { bind, bindTo, fromEither, map, tryCatch, type TaskEither } from 'fp-ts/
 import { differentiateModel, type Differentiated } from '../differentiate.ts';
 import { fault, OnnxError } from '../errors.ts';
 import { dtypeName } from '../graph/tensor.ts';
+import { hessianGraph } from './graphs.ts';
 import { onnxModel, type OnnxModel } from './model.ts';
 import { planOf, type Plan, type TrainableOptions } from './options.ts';
 import type { Ort } from './ort.ts';
@@ -31,8 +32,10 @@ export function loadTrainable(
   );
 }
 
-function forTraining(bytes: Uint8Array, { differentiate }: Plan): Differentiated {
+function forTraining(bytes: Uint8Array, { differentiate, hessianVector }: Plan): Differentiated {
   const differentiated = differentiateModel(bytes, differentiate);
+  // Made again when it is first asked for; here so that what stands in its way is told now.
+  if (hessianVector) hessianGraph(bytes, differentiate);
   const { parameters, precision, wrtInputs } = differentiated;
   const faults = [
     ...wrtInputs.map((name) =>

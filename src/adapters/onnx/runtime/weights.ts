@@ -2,6 +2,7 @@ import { layoutOf, type Layout } from '../../../core/layout.ts';
 import { vectorParams, type ParamSet } from '../../../core/paramSet.ts';
 import type { Precision } from '../../../core/problem.ts';
 import type { Parameter } from '../choose.ts';
+import { gradientNameOf } from '../convention.ts';
 import { elementsOf } from '../graph/tensor.ts';
 import { manyOf } from './graphs.ts';
 import { fillsOutputs, tensorOver, type Ort, type OrtTensor, type OrtTensors } from './ort.ts';
@@ -50,32 +51,52 @@ export function weightsOf(
   const values = zeros(precision, layout.length);
   const point = zeros(precision, layout.length);
   const gradients = zeros(precision, fillsOutputs(ort) ? layout.length : 0);
-  const inputs: Record<string, OrtTensor> = {};
-  const outputs: Record<string, OrtTensor | null> = Object.fromEntries(others.map((name) => [name, null]));
-  parameters.forEach(({ name, shape, tensor, gradient }, i) => {
-    const { offset, size } = layout.tensors[i];
+  parameters.forEach(({ tensor }, i) => {
+    const { offset } = layout.tensors[i];
     values.set(Array.from<number | bigint, number>(elementsOf(tensor), Number), offset);
-    inputs[name] = tensorOver(ort, precision, point.subarray(offset, offset + size), shape);
-    if (gradients.length > 0) {
-      const part = gradients.subarray(offset, offset + size);
-      outputs[gradient] = tensorOver(ort, precision, part, shape);
-    }
   });
-  const names = [...others, ...parameters.map(({ gradient }) => gradient)];
+  const outputs = gradients.length > 0 ? viewsOf(ort, layout, gradients, gradientNameOf) : {};
   return {
     params: vectorParams(values, layout),
     values,
     point,
-    inputs,
+    inputs: viewsOf(ort, layout, point, (name) => name),
     many: feederOfMany(ort, layout, precision),
-    fetches: gradients.length > 0 ? outputs : names,
+    fetches:
+      gradients.length > 0
+        ? { ...outputs, ...Object.fromEntries(others.map((name) => [name, null])) }
+        : [...others, ...layout.tensors.map(({ name }) => gradientNameOf(name))],
     readGradient(results, gradient) {
-      if (gradients.length > 0) return gradient.set(gradients);
-      for (let i = 0; i < parameters.length; i++) {
-        gradient.set(results[parameters[i].gradient].data as Reals, layout.tensors[i].offset);
-      }
+      if (gradients.length > 0) gradient.set(gradients);
+      else gather(results, layout, gradientNameOf, gradient);
     },
   };
+}
+
+/** For each tensor of a layout one of ONNX Runtime that views its part of a buffer `[n]`, under the name that `nameOf` gives. */
+export function viewsOf(
+  ort: Ort,
+  { tensors }: Layout,
+  buffer: Reals,
+  nameOf: (name: string) => string,
+): OrtTensors {
+  const type = buffer instanceof Float64Array ? 'float64' : 'float32';
+  return Object.fromEntries(
+    tensors.map(({ name, shape, offset, size }) => [
+      nameOf(name),
+      tensorOver(ort, type, buffer.subarray(offset, offset + size), shape),
+    ]),
+  );
+}
+
+/** `vector ← ` the results that belong to the tensors of a layout, `[n]`. */
+export function gather(
+  results: OrtTensors,
+  { tensors }: Layout,
+  nameOf: (name: string) => string,
+  vector: Float64Array,
+): void {
+  for (const { name, offset } of tensors) vector.set(results[nameOf(name)].data as Reals, offset);
 }
 
 /** See {@link Weights.many}. */
