@@ -6,6 +6,7 @@ import type { AsyncProblem, Problem } from '../../core/problem.ts';
 import type { Asks } from '../../core/question.ts';
 import type { Hessian } from './hessian.ts';
 
+/** Options of {@link spectralDensity}. */
 export interface DensityOptions extends CurvatureOptions {
   /** Lanczos steps for each random vector. @defaultValue `40` */
   steps?: number;

@@ -163,6 +163,6 @@ export function eigenPlane(pairs: Eigenpairs, options: EigenPlaneOptions = {}): 
     const length = Math.sqrt((2 * deltaLoss) / Math.abs(values[k]));
     return vector.map((element) => element * length);
   });
-  const label = (k: number) => `eigenvector of λ = ${values[k].toPrecision(3)}`;
+  const label = (k: number) => `eigenvector of λ = ${Number(values[k].toPrecision(3))}`;
   return { center: pairs.center, directions, labels: [label(0), label(1)] };
 }

@@ -8,6 +8,7 @@ import type { AsyncProblem, Problem } from '../../core/problem.ts';
 import type { Asks } from '../../core/question.ts';
 import type { Hessian } from './hessian.ts';
 
+/** Options of {@link trace}. */
 export interface TraceOptions extends CurvatureOptions {
   /** Random vectors. @defaultValue `30` */
   samples?: number;

@@ -16,6 +16,7 @@ export interface Sample {
   readonly color?: string;
 }
 
+/** What {@link boxplot} may be told. */
 export interface BoxplotAttributes extends FigureAttributes {
   /** Divide everything by the median of the sample of this name: relative times. @defaultValue none */
   relativeTo?: string;

@@ -10,6 +10,7 @@ import { el, polygon, polyline } from './svg.ts';
 import { runsOf, summarise, type Against, type Run, type Summary, type Trace } from './traces.ts';
 import { plotlyAxis, plotlyLayout } from './plotly.ts';
 
+/** What {@link convergence} may be told. */
 export interface ConvergenceAttributes extends FigureAttributes {
   /** What solver traces are drawn against; runs of plain `{ x, y }` have their own x. @defaultValue `'iterations'` */
   against?: Against;

@@ -8,6 +8,7 @@ import { axisScale, figureRules, recipe, theme, type AxisScale, type FigureAttri
 import { el, polyline } from './svg.ts';
 import type { LandscapeData } from '../data.ts';
 
+/** What {@link line} may be told. */
 export interface LineAttributes extends FigureAttributes {
   /** Draw this metric instead of the loss. @defaultValue the loss */
   metric?: string;

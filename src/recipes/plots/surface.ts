@@ -17,6 +17,7 @@ import { plotOf } from './plot.ts';
 import { surfacePlotly } from './surfacePlotly.ts';
 import { surfaceSvg } from './surfaceSvg.ts';
 
+/** What a surface may be told. */
 export interface SurfaceAttributes extends LandscapeAttributes {
   /** Direction the surface is seen from, degrees, counted from −y towards x. @defaultValue `-35` */
   azimuth?: number;

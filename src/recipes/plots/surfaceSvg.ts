@@ -1,4 +1,4 @@
-import { axisOf, frameOf, pictureOf, type Axis } from './axes.ts';
+import { axisOf, frameOf, pictureOf, type Axis, type Box } from './axes.ts';
 import { colourBar, colourBarWidth } from './colourbar.ts';
 import { colourAt, valueAxis, withoutGaps, type Field, type FilledLandscapeAttributes } from './field.ts';
 import { el, escapeXml, px, textWidth } from './svg.ts';
@@ -30,7 +30,7 @@ export function surfaceSvg(field: Field, attributes: FilledLandscapeAttributes, 
     title === '' ? '' : el('text', titlePlace(box.left, box.right, box.top, attributes), escapeXml(title));
   return pictureOf(
     attributes,
-    cage(field, attributes, cube, view),
+    cage(field, attributes, cube, view, box),
     quads(field, cube),
     heading,
     colourBar(field, null, bar, attributes),
@@ -138,6 +138,7 @@ function cage(
   attributes: FilledLandscapeAttributes,
   cube: Projection,
   { azimuth }: View,
+  box: Box,
 ): string {
   const { fontSize, xlabel, ylabel, zscale } = attributes;
   const { x, y } = field;
@@ -177,7 +178,15 @@ function cage(
     // Beyond the tick labels, and half its own width where the edge runs up and down.
     const aside = Math.abs(edge[0] - middle[0]) / Math.hypot(edge[0] - middle[0], edge[1] - middle[1]);
     const [u, v] = outward(middle, edge, 2.9 * fontSize + 0.45 * aside * textWidth(name, fontSize));
-    const place = { x: u, y: v + 0.35 * fontSize, textAnchor: 'middle', fontSize: fontSize * 1.1 };
+    // Not into the colour bar, nor off the picture.
+    const half = 0.55 * textWidth(name, fontSize);
+    const at = Math.max(box.left + half, Math.min(box.right - half, u));
+    const place = {
+      x: at,
+      y: v + (at === u ? 0.35 : 1.6) * fontSize,
+      textAnchor: 'middle',
+      fontSize: fontSize * 1.1,
+    };
     labels.push(el('text', place, escapeXml(name)));
   }
   return (

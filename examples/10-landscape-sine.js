@@ -1,0 +1,88 @@
+// The landscape of the sine problem, in the plane of the paths that Adam, SLBFGS and BFGS take through it, and
+// along the leading eigenvectors of its Hessian. Writes out/landscape-sine*.svg and an interactive page.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import * as tf from '@tensorflow/tfjs';
+import {
+  contourf,
+  eigenPlane,
+  landscape,
+  onPlane,
+  pcaPlane,
+  surface,
+  topEigenpairs,
+} from 'quasi-newton/landscape';
+import { descents, sineProblem, thinned } from './lib/landscapeSine.js';
+import { printTable, saveFigure } from './lib/report.js';
+
+const quick = process.env.QUICK === '1';
+const npoints = quick ? 11 : 51;
+
+tf.enableProdMode();
+await tf.setBackend('cpu');
+const problem = sineProblem(1);
+const { loss, params, p0 } = problem;
+
+// The ancestor's call: two random directions as long as the parameters, at the start.
+const number = () => tf.tidy(() => Math.log10(1 + loss().dataSync()[0]));
+saveFigure(
+  'landscape-sine-random.svg',
+  contourf(number, params, {
+    color: 'turbo',
+    npoints: quick ? 10 : 50,
+    lnorm: 1,
+    seed: 1234,
+    zlabel: 'log₁₀(1 + loss)',
+    title: 'Around the start, in random directions',
+  }),
+);
+
+// The plane that holds most of three paths, through the best point.
+const paths = descents(problem, quick ? 50 : 300);
+const best = paths[2].points[paths[2].points.length - 1];
+const plane = pcaPlane([...paths.flatMap(({ points }) => points), best]);
+const data = landscape(problem, { directions: plane, npoints });
+const overlays = paths.map((path) => {
+  const { points, losses } = thinned(path, 40);
+  return { name: path.name, color: path.color, path: onPlane(data.plane, points, losses) };
+});
+const share = Math.round(100 * plane.explained.reduce((sum, part) => sum + part, 0));
+const attributes = /** @type {const} */ ({
+  zscale: 'log',
+  paths: overlays,
+  title: `Three descents; the plane holds ${share} % of them`,
+});
+saveFigure('landscape-sine.svg', contourf(data, attributes));
+saveFigure('landscape-sine-surface.svg', surface(data, { zscale: 'log', azimuth: 25, elevation: 45 }));
+mkdirSync('out', { recursive: true });
+writeFileSync('out/landscape-sine.html', surface(data, attributes).toHTML());
+console.log('Page:   out/landscape-sine.html');
+
+printTable(
+  ['Method', 'Points', 'Loss at the end', 'Off the plane at the end'],
+  paths.map(({ name, points, losses }, k) => {
+    const { residual } = overlays[k].path;
+    return [
+      name,
+      String(points.length),
+      losses[losses.length - 1].toExponential(1),
+      residual[residual.length - 1].toPrecision(2),
+    ];
+  }),
+);
+
+// Curvature at the best point, and the landscape along it.
+params.copyFrom(best);
+const pairs = topEigenpairs(problem, { count: 2, maxProducts: 30 });
+console.log(
+  `\nHessian at the best point: λ1 = ${pairs.values[0].toPrecision(4)}, λ2 = ${pairs.values[1].toPrecision(4)}, λmin = ${pairs.bottom.values[0].toPrecision(2)}`,
+);
+console.log(`from ${pairs.products} products, which agree to ${pairs.agreement.toExponential(1)}.`);
+saveFigure(
+  'landscape-sine-eigen.svg',
+  contourf(landscape(problem, { directions: eigenPlane(pairs, { deltaLoss: 0.01 }), npoints }), {
+    zscale: 'log',
+    color: 'viridis',
+    title: 'Along the leading eigenvectors',
+  }),
+);
+params.copyFrom(p0);

@@ -1,0 +1,218 @@
+// Draws every picture of docs/gallery.md, and the page itself: `npm run gallery`.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import * as tf from '@tensorflow/tfjs';
+import '@tensorflow/tfjs-backend-wasm';
+import { lbfgs, minimize } from 'quasi-newton';
+import {
+  between,
+  boxplot,
+  contour,
+  contourf,
+  convergence,
+  curvatureMap,
+  eigenPlane,
+  heatmap,
+  landscape,
+  line,
+  onPlane,
+  pcaPlane,
+  spectralDensity,
+  surface,
+  topEigenpairs,
+} from 'quasi-newton/landscape';
+import { fitFullBatch, modelProblem } from 'quasi-newton/tfjs';
+import { digits } from './lib/digits.js';
+import { digitNet } from './lib/landscapeDigits.js';
+import { descents, sineProblem, thinned } from './lib/landscapeSine.js';
+
+const folder = fileURLToPath(new URL('../docs/gallery/', import.meta.url));
+mkdirSync(folder, { recursive: true });
+/** @type {string[]} */
+const sections = [];
+
+/**
+ * Writes a picture, and its section of the page.
+ *
+ * @param {string} name
+ * @param {import('quasi-newton/landscape').Plot} plot
+ * @param {string} text - what it shows
+ * @param {string} code - how it is drawn
+ */
+function show(name, plot, text, code) {
+  writeFileSync(`${folder}${name}.svg`, plot.toSVG());
+  const title = `${name[0].toUpperCase()}${name.slice(1).replaceAll('-', ' ')}`;
+  sections.push(
+    `## ${title}\n\n${text}\n\n![${title}](gallery/${name}.svg)\n\n\`\`\`js no-run\n${code}\n\`\`\`\n`,
+  );
+  console.log(`docs/gallery/${name}.svg`);
+}
+
+tf.enableProdMode();
+await tf.setBackend('cpu');
+const problem = sineProblem(1);
+const { loss, params, p0 } = problem;
+
+show(
+  'random-directions',
+  contourf(() => tf.tidy(() => Math.log10(1 + loss().dataSync()[0])), params, {
+    color: 'turbo',
+    npoints: 50,
+    lnorm: 1,
+    seed: 1234,
+    zlabel: 'log₁₀(1 + loss)',
+    levels: 16,
+  }),
+  'The call of FluxOptTools.jl: the sine network (1-5-5-1, tanh, 46 parameters) at its start, in two random directions as long as its parameters.',
+  `contourf(() => tf.tidy(() => Math.log10(1 + loss().dataSync()[0])), params, {
+  color: 'turbo', npoints: 50, lnorm: 1, seed: 1234,
+});`,
+);
+
+const paths = descents(problem, 300);
+const best = paths[2].points[paths[2].points.length - 1];
+const plane = pcaPlane([...paths.flatMap(({ points }) => points), best]);
+const data = landscape(problem, { directions: plane, npoints: 61 });
+const overlays = paths.map((path) => {
+  const { points, losses } = thinned(path, 40);
+  return { name: path.name, color: path.color, path: onPlane(data.plane, points, losses) };
+});
+show(
+  'paths',
+  contourf(data, { zscale: 'log', levels: 16, paths: overlays }),
+  `Adam, SLBFGS and BFGS from one start, in the plane of their principal axes. The markers have the colour of the *true* loss at their points, which lie off the plane (the smaller the marker, the farther): the plane holds ${Math.round(100 * (plane.explained[0] + plane.explained[1]))} % of the paths, and still shows a loss that is far from theirs.`,
+  `const plane = pcaPlane([...points, best]);
+const data = landscape(problem, { directions: plane, npoints: 61 });
+contourf(data, { zscale: 'log', paths: [{ name: 'BFGS', path: onPlane(data.plane, points, losses) }] });`,
+);
+show(
+  'surface',
+  surface(data, { zscale: 'log', azimuth: 25, elevation: 45 }),
+  'The same plane as a surface, drawn without WebGL. `toHTML()` gives it as a page in which it can be turned.',
+  `surface(data, { zscale: 'log', azimuth: 25, elevation: 45 });`,
+);
+show(
+  'contour-lines',
+  contour(data, { zscale: 'log', color: 'viridis', levels: 14, levelSpacing: 'quantile' }),
+  'Contour lines in viridis, a map of even lightness, with as much area between one level and the next.',
+  `contour(data, { zscale: 'log', color: 'viridis', levels: 14, levelSpacing: 'quantile' });`,
+);
+
+params.copyFrom(best);
+const pairs = topEigenpairs(problem, { count: 2, maxProducts: 30 });
+show(
+  'eigenvectors',
+  contourf(landscape(problem, { directions: eigenPlane(pairs, { deltaLoss: 0.01 }), npoints: 41 }), {
+    zscale: 'log',
+    color: 'viridis',
+    levels: 16,
+  }),
+  'Around the best point of BFGS, along the two leading eigenvectors of the Hessian, each axis √(2ΔL/λ) long with ΔL = 0.01: where the loss is quadratic, its contours are circles.',
+  `const pairs = topEigenpairs(problem, { count: 2 });
+const data = landscape(problem, { directions: eigenPlane(pairs, { deltaLoss: 0.01 }), npoints: 41 });
+contourf(data, { zscale: 'log', color: 'viridis' });`,
+);
+show(
+  'convexity',
+  heatmap(curvatureMap(problem, { npoints: 15, lnorm: 0.5, seed: 2, maxProducts: 12 }), {
+    metric: 'ratio',
+    zlabel: '|λmin / λmax|',
+    color: 'magma',
+    zscale: 'log',
+  }),
+  'How far the loss is from convex: |λmin/λmax| of the Hessian at each point, from a Lanczos process of twelve products.',
+  `heatmap(curvatureMap(problem, { npoints: 15, lnorm: 0.5 }), { metric: 'ratio', zscale: 'log', color: 'magma' });`,
+);
+const density = spectralDensity(problem, { steps: 30, samples: 10 });
+show(
+  'spectral-density',
+  convergence([{ name: 'density', runs: [density] }], {
+    xlabel: 'eigenvalue',
+    ylabel: 'density',
+    ylims: [1e-7, 1],
+    legend: false,
+  }),
+  'The spectrum of the Hessian at the same point, by stochastic Lanczos quadrature: nearly all eigenvalues at 0, a few outliers.',
+  `const density = spectralDensity(problem, { steps: 30, samples: 10 });
+convergence([{ name: 'density', runs: [density] }], { xlabel: 'eigenvalue', ylabel: 'density' });`,
+);
+params.copyFrom(p0);
+
+const seeds = Array.from({ length: 8 }, (_, k) => k + 1);
+const many = seeds.map((seed) => descents(sineProblem(seed), 200));
+const names = many[0].map(({ name }) => name);
+show(
+  'convergence',
+  convergence(
+    names.map((name, k) => ({ name, runs: many.map((run) => run[k].result.trace) })),
+    { xlabel: 'iteration', width: 720 },
+  ),
+  'Eight seeds of each method on the sine problem: medians, quartiles, single runs.',
+  `convergence([{ name: 'BFGS', runs: results.map(({ trace }) => trace) }, …], { xlabel: 'iteration' });`,
+);
+show(
+  'box-plot',
+  boxplot(
+    Object.fromEntries(
+      names.map((name, k) => [name, many.map((run) => run[k].losses[run[k].losses.length - 1])]),
+    ),
+    { yscale: 'log', ylabel: 'final loss', width: 480, height: 400 },
+  ),
+  'Where they ended.',
+  `boxplot({ Adam: [...], BFGS: [...] }, { yscale: 'log', ylabel: 'final loss' });`,
+);
+
+await tf.setBackend('wasm');
+const { x, y } = digits(0, 300);
+const labels = y.argMax(1);
+const net = digitNet();
+fitFullBatch(net, x, y, { solver: lbfgs(), maxIterations: 15 });
+const accuracy = () =>
+  tf.tidy(() => {
+    const output = /** @type {tf.Tensor} */ (net.predict(x));
+    return output.argMax(1).equal(labels).mean().dataSync()[0];
+  });
+const classifier = modelProblem(net, x, y);
+const around = landscape(classifier, {
+  npoints: 31,
+  normalize: 'filter',
+  ignore: ['bias'],
+  seed: 3,
+  metrics: { accuracy },
+});
+show(
+  'filter-normalised',
+  contourf(around, { zscale: 'log', levels: 16, zlabel: 'cross-entropy' }),
+  'A classifier of handwritten digits (784-16-10), in directions normalised filter by filter (Li et al. 2018).',
+  `const around = landscape(modelProblem(net, x, y), { npoints: 31, normalize: 'filter', ignore: ['bias'], metrics: { accuracy } });
+contourf(around, { zscale: 'log', zlabel: 'cross-entropy' });`,
+);
+show(
+  'accuracy',
+  heatmap(around, { metric: 'accuracy', color: 'viridis' }),
+  'The accuracy at the same points, nothing interpolated.',
+  `heatmap(around, { metric: 'accuracy', color: 'viridis' });`,
+);
+const first = classifier.params.copyInto(classifier.params.zeros());
+const other = digitNet(2);
+const second = minimize(modelProblem(other, x, y), lbfgs(), { maxIterations: 15 }).x;
+show(
+  'between-models',
+  line(landscape(classifier, { dimensions: 1, directions: between(first, second), npoints: 81 }), {
+    yscale: 'log',
+    ylabel: 'cross-entropy',
+    xlabel: 'from one trained network (0) to another (1)',
+  }),
+  'Along the line from one trained network to another, trained from another start: a barrier lies between them.',
+  `line(landscape(problem, { dimensions: 1, directions: between(first, second), npoints: 81 }), { yscale: 'log' });`,
+);
+
+writeFileSync(
+  fileURLToPath(new URL('../docs/gallery.md', import.meta.url)),
+  `# Gallery
+
+Every picture is drawn by \`npm run gallery\` (\`examples/landscape-gallery.js\`), as SVG without a browser. How to make your own is told in [Loss landscapes and curvature](landscapes.md).
+
+${sections.join('\n')}`,
+);
+console.log('docs/gallery.md');
