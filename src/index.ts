@@ -6,6 +6,12 @@
 
 export { flatten, type Flattened } from './core/flatten.ts';
 export { layoutOf, type Layout, type TensorEntry, type TensorRole, type TensorSpec } from './core/layout.ts';
+export {
+  hessianVectorProduct,
+  hessianVectorProductAsync,
+  type HessianVectorOptions,
+  type HessianVectorProduct,
+} from './core/hessianVectorProduct.ts';
 export { minimize, minimizeAsync } from './core/minimize.ts';
 export { vectorParams, type GradSet, type ParamSet } from './core/paramSet.ts';
 export {

@@ -16,7 +16,7 @@ import {
   type Rules,
 } from '../../core/options.ts';
 import { subjectOf } from '../subject.ts';
-import { hessianAt, type Hessian } from './hessian.ts';
+import { hessianAt, type Hessian } from '../../core/hessian.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 import type { Asks } from '../../core/question.ts';
 

@@ -4,7 +4,7 @@ import { curvatureRules, runAt, runAtAsync, type AtPoint, type CurvatureOptions 
 import { krylovFrom, lanczosStep, ritzOf } from './lanczos.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 import type { Asks } from '../../core/question.ts';
-import type { Hessian } from './hessian.ts';
+import type { Hessian } from '../../core/hessian.ts';
 
 /** Options of {@link spectralDensity}. */
 export interface DensityOptions extends CurvatureOptions {

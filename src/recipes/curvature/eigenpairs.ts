@@ -5,7 +5,7 @@ import { curvatureRules, runAt, runAtAsync, type AtPoint, type CurvatureOptions 
 import { krylovFrom, lanczosStep, ritzOf, ritzVector, type Krylov, type Ritz } from './lanczos.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 import type { PlaneSpec } from '../planes.ts';
-import type { Hessian } from './hessian.ts';
+import type { Hessian } from '../../core/hessian.ts';
 
 /** Options of {@link topEigenpairs}. */
 export interface EigenOptions extends CurvatureOptions {

@@ -1,5 +1,5 @@
 import { dot } from '../../core/vector.ts';
-import { normalise, type Hessian } from './hessian.ts';
+import { normalise, type Hessian } from '../../core/hessian.ts';
 import { symmetricEigen } from './symmetric.ts';
 import type { Asks } from '../../core/question.ts';
 

@@ -4,7 +4,7 @@ import { addScaled, norm2 } from '../../core/vector.ts';
 import { gaussian } from '../random.ts';
 import { runAt, runAtAsync, type AtPoint } from './at.ts';
 import { eigenRules, krylovEnds, type EigenOptions } from './eigenpairs.ts';
-import { normalise, type Hessian } from './hessian.ts';
+import { normalise, type Hessian } from '../../core/hessian.ts';
 import { ritzVector } from './lanczos.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 

@@ -6,7 +6,7 @@ import { krylovEnds } from './eigenpairs.ts';
 import { orthogonalise, ritzVector } from './lanczos.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 import type { Asks } from '../../core/question.ts';
-import type { Hessian } from './hessian.ts';
+import type { Hessian } from '../../core/hessian.ts';
 
 /** Options of {@link trace}. */
 export interface TraceOptions extends CurvatureOptions {

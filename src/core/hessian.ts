@@ -8,9 +8,9 @@
  *
  * @module
  */
-import { evaluate, type Asks } from '../../core/question.ts';
-import { addScaled, norm2, scaleInto } from '../../core/vector.ts';
-import type { Precision } from '../../core/problem.ts';
+import { evaluate, type Asks } from './question.ts';
+import { addScaled, norm2, scaleInto } from './vector.ts';
+import type { Precision } from './problem.ts';
 
 /** The Hessian at one point, as something to multiply by. */
 export interface Hessian {

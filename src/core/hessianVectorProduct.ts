@@ -1,0 +1,110 @@
+import { runAsync, runSync } from './drive.ts';
+import { hessianAt, type Hessian } from './hessian.ts';
+import { checkOptions, either, numberBetween, oneOf, type Rules } from './options.ts';
+import { checkLength } from './paramSet.ts';
+import type { AsyncProblem, Problem } from './problem.ts';
+
+/** Options of {@link hessianVectorProduct}. */
+export interface HessianVectorOptions {
+  /**
+   * `'differences'` of gradients, also where the problem has products of its own.
+   *
+   * @defaultValue `'auto'`: the problem's own if it has them
+   */
+  readonly method?: 'auto' | 'differences';
+  /**
+   * Step of the differences, in units of max(1, ‖x‖).
+   *
+   * @defaultValue `'auto'`: the one of a ladder whose product agrees best with its neighbour's
+   */
+  readonly epsilon?: number | 'auto';
+}
+
+const rules: Rules<HessianVectorOptions> = {
+  method: oneOf('auto', 'differences'),
+  epsilon: either(numberBetween(0, 1), oneOf('auto')),
+};
+
+/** A product of the Hessian with a vector, and how far it is to be trusted. */
+export interface HessianVectorProduct {
+  /** ∇²f(x)·v, `[n]`. */
+  readonly product: Float64Array;
+  /**
+   * Relative difference of the products at two neighbouring steps: 0 for exact products, 1e-4 and less where
+   * f is smooth, above 0.1 where f is too rough for its curvature to mean much; NaN with a step of one's own.
+   */
+  readonly agreement: number;
+}
+
+/**
+ * ∇²f(x)·v: exactly where the problem can, else by central differences of gradients with a check of their
+ * agreement. The problem's parameters are x afterwards.
+ *
+ * @param x - point, `[n]`
+ * @param v - direction, `[n]`
+ * @throws RangeError if an option or a length is wrong
+ *
+ * @example
+ * ```js
+ * import { hessianVectorProduct } from 'quasi-newton';
+ *
+ * const quartic = {
+ *   p0: Float64Array.of(1, 2),
+ *   fg(x, gradient) {
+ *     if (gradient) gradient.set([4 * x[0] ** 3, 2 * x[1]]);
+ *     return x[0] ** 4 + x[1] ** 2;
+ *   },
+ * };
+ * const { product } = hessianVectorProduct(quartic, quartic.p0, Float64Array.of(1, 1)); // [12, 2]
+ * ```
+ */
+export function hessianVectorProduct(
+  problem: Problem,
+  x: Float64Array,
+  v: Float64Array,
+  options: HessianVectorOptions = {},
+): HessianVectorProduct {
+  const { hessian, product } = prepare('hessianVectorProduct', problem, x, v, options);
+  try {
+    runSync(hessian.times(v, product), problem);
+  } finally {
+    problem.params?.copyFrom(x);
+  }
+  return { product, agreement: hessian.agreement };
+}
+
+/** As {@link hessianVectorProduct}, for a problem that answers later. */
+export async function hessianVectorProductAsync(
+  problem: AsyncProblem | Problem,
+  x: Float64Array,
+  v: Float64Array,
+  options: HessianVectorOptions = {},
+): Promise<HessianVectorProduct> {
+  const { hessian, product } = prepare('hessianVectorProductAsync', problem, x, v, options);
+  try {
+    await runAsync(hessian.times(v, product), problem);
+  } finally {
+    problem.params?.copyFrom(x);
+  }
+  return { product, agreement: hessian.agreement };
+}
+
+function prepare(
+  where: string,
+  problem: AsyncProblem | Problem,
+  x: Float64Array,
+  v: Float64Array,
+  options: HessianVectorOptions,
+): { hessian: Hessian; product: Float64Array } {
+  checkOptions(where, options, rules);
+  const n = problem.p0.length;
+  checkLength(`${where}: x`, x, n);
+  checkLength(`${where}: v`, v, n);
+  const { method = 'auto', epsilon = 'auto' } = options;
+  const exact = method === 'auto' && problem.hessianVector !== undefined;
+  const { precision = 'float64' } = problem;
+  return {
+    hessian: hessianAt(x, { precision, exact, epsilon, signal: undefined }),
+    product: new Float64Array(n),
+  };
+}
