@@ -25,6 +25,13 @@ export { optfunsAsync, type AsyncOptFuns } from './optfunsAsync.ts';
 export { tfGrads } from './tfGrads.ts';
 export { tfParams, type TfParamSet } from './tfParams.ts';
 export { enableWasmConv } from './wasm/enableWasmConv.ts';
+export { enableSecondOrder } from './secondOrder/enableSecondOrder.ts';
+export {
+  hessianVectorProduct,
+  hessianVectorProductAsync,
+  type HessianVectorOptions,
+  type HessianVectorProduct,
+} from '../../core/hessianVectorProduct.ts';
 export { register } from './register.ts';
 export { BFGSOptimizer, type BFGSOptimizerOptions } from './optimizers/BFGSOptimizer.ts';
 export {

@@ -179,11 +179,19 @@ interface Scope {
   readonly track: (tf.Tensor & { kept: boolean; scopeId: number })[];
 }
 
+/** An operation on the gradient tape. */
+interface TapeNode {
+  readonly inputs: tf.NamedTensorMap;
+  readonly outputs: readonly tf.Tensor[];
+  /** What its gradient will need. */
+  readonly saved?: tf.Tensor[];
+}
+
 /** What the engine has no public name for. */
 interface EngineState {
   activeScope: Scope | null;
   /** Undefined before the first gradient. */
-  activeTape?: { readonly saved?: tf.Tensor[] }[] | null;
+  activeTape?: TapeNode[] | null;
   gradientDepth: number;
 }
 
@@ -217,4 +225,32 @@ export function discardTape(): void {
   if (state.gradientDepth > 0 || !state.activeTape) return;
   for (const { saved } of state.activeTape) if (saved) tf.dispose(saved);
   state.activeTape = null;
+}
+
+/**
+ * Puts the open gradient tape in an order in which every tensor is made before it is used.
+ *
+ * Where a gradient needs an output of its operation (tanh, exp, softmax, …), tfjs saves a copy of it, and
+ * records the copying before the operation itself. A second differentiation reads the tape forwards, finds
+ * copies of what is not there yet, and takes them for constants: the reason why second derivatives of tfjs
+ * are silently wrong (tfjs issues 3252, 227). In the right order they are right.
+ */
+export function orderTape(): void {
+  const { activeTape: tape } = engineState();
+  if (!tape) return;
+  const makers = new Map<number, TapeNode>();
+  for (const node of tape) for (const { id } of node.outputs) makers.set(id, node);
+  const placed = new Set<TapeNode>();
+  const place = (node: TapeNode): void => {
+    if (placed.has(node)) return;
+    placed.add(node);
+    for (const input of Object.values(node.inputs)) {
+      const maker = input && makers.get(input.id);
+      if (maker) place(maker);
+    }
+    ordered.push(node);
+  };
+  const ordered: TapeNode[] = [];
+  for (const node of tape) place(node);
+  tape.splice(0, tape.length, ...ordered);
 }

@@ -75,6 +75,16 @@ export function modelProblem(
       fg(Float64Array.from(x), out);
       return out;
     },
+    ...(problems[0].hessianVector && {
+      hessianVector(x: Float64Array, v: Float64Array, product: Float64Array) {
+        const partProduct = params.zeros();
+        product.fill(0);
+        for (const [i, { share }] of parts.entries()) {
+          problems[i].hessianVector!(x, v, partProduct);
+          addScaled(product, share, partProduct, product);
+        }
+      },
+    }),
     settleStatistics,
   };
 }
@@ -107,6 +117,16 @@ export async function modelProblemAsync(
       await fg(Float64Array.from(x), out);
       return out;
     },
+    ...(problems[0].hessianVector && {
+      async hessianVector(x: Float64Array, v: Float64Array, product: Float64Array) {
+        const partProduct = params.zeros();
+        product.fill(0);
+        for (const [i, { share }] of parts.entries()) {
+          await problems[i].hessianVector!(x, v, partProduct);
+          addScaled(product, share, partProduct, product);
+        }
+      },
+    }),
     settleStatistics,
   };
 }

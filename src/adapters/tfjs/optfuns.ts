@@ -2,6 +2,8 @@ import type * as tf from '@tensorflow/tfjs';
 import { checkLength } from '../../core/paramSet.ts';
 import type { Objective, Problem } from '../../core/problem.ts';
 import { checkLoss, evaluator } from './evaluate.ts';
+import { secondOrderEnabled } from './secondOrder/enableSecondOrder.ts';
+import { hessianVector } from './secondOrder/hessianVector.ts';
 import { paramSet, type TfParamSet } from './tfParams.ts';
 
 /** A loss over tfjs variables as functions of one flat vector. Each call sets the variables to x. */
@@ -70,5 +72,6 @@ export function optfuns(
     p0: params.copyInto(params.zeros()),
     params,
     precision: 'float32',
+    ...(secondOrderEnabled() && { hessianVector: hessianVector(loss, params) }),
   };
 }

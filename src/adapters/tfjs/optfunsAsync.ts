@@ -2,6 +2,8 @@ import type * as tf from '@tensorflow/tfjs';
 import { checkLength } from '../../core/paramSet.ts';
 import type { AsyncObjective, AsyncProblem } from '../../core/problem.ts';
 import { asyncEvaluator, checkLoss } from './evaluate.ts';
+import { secondOrderEnabled } from './secondOrder/enableSecondOrder.ts';
+import { asyncHessianVector } from './secondOrder/hessianVector.ts';
 import { paramSet, type TfParamSet } from './tfParams.ts';
 
 /** A loss over tfjs variables as functions of one flat vector that answer later. */
@@ -59,5 +61,6 @@ export async function optfunsAsync(
     p0: await params.read(params.zeros()),
     params,
     precision: 'float32',
+    ...(secondOrderEnabled() && { hessianVector: asyncHessianVector(loss, params) }),
   };
 }

@@ -53,6 +53,18 @@ async function embeddingGradient(backend: string): Promise<number[]> {
   );
 }
 
+/** Values and places of the largest in windows of negative numbers, both ways of counting. */
+async function argmaxes(backend: string): Promise<number[][]> {
+  await useBackend(backend);
+  return tf.tidy(() => {
+    const x = tf.randomNormal<tf.Rank.R4>([2, 4, 4, 2], -2, 1, 'float32', 3);
+    return [false, true].flatMap((batch) => {
+      const { result, indexes } = tf.maxPoolWithArgmax(x, 2, 2, 'valid', batch);
+      return [Array.from(result.dataSync()), Array.from(indexes.dataSync())];
+    });
+  });
+}
+
 /** Two conv layers over 28×28. */
 const convNet = () =>
   tf.sequential({
@@ -131,6 +143,31 @@ describe('gradients on wasm are those on cpu:', () => {
   ])('%s', async (_name, layer, shape) => {
     const cpu = await gradients('cpu', single(layer), shape);
     expect(relativeDifference(await gradients('wasm', single(layer), shape), cpu)).toBeLessThan(1e-5);
+  });
+
+  it.each<[string, (x: tf.Tensor) => tf.Tensor, number[]]>([
+    ['maxPool', (x) => tf.maxPool(x as tf.Tensor4D, 2, 2, 'valid'), [2, 6, 6, 2]],
+    ['maxPool, overlapping', (x) => tf.maxPool(x as tf.Tensor4D, 3, 2, 'same'), [2, 7, 6, 2]],
+    ['maxPool3d', (x) => tf.maxPool3d(x as tf.Tensor5D, 2, 2, 'valid'), [2, 4, 4, 6, 2]],
+    ['maxPool3d, overlapping', (x) => tf.maxPool3d(x as tf.Tensor5D, 3, 2, 'same'), [1, 5, 4, 6, 2]],
+  ])('%s of negative numbers, which the backend alone gets wrong', async (_name, pool, shape) => {
+    const run = async (backend: string) => {
+      await useBackend(backend);
+      return expectNoLeak(() =>
+        tf.tidy(() => {
+          const x = tf.randomNormal(shape, -2, 1, 'float32', 3);
+          const { value, grad } = tf.valueAndGrad((t: tf.Tensor) => pool(t).square().sum())(x);
+          return [...value.dataSync(), ...grad.dataSync()];
+        }),
+      );
+    };
+    const cpu = await run('cpu');
+    expect(relativeDifference(await run('wasm'), cpu)).toBeLessThan(1e-6);
+  });
+
+  it('maxPoolWithArgmax of negative numbers', async () => {
+    const cpu = await argmaxes('cpu');
+    expect(await argmaxes('wasm')).toEqual(cpu);
   });
 
   it('embedding, with rows used twice and never', async () => {

@@ -1,11 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
 import { conv2dFilterGradient } from './conv2dFilterGradient.ts';
 import { depthwiseFilterGradient, depthwiseInputGradient } from './depthwiseGradients.ts';
+import { maxPool3d, maxPool3dGradient, maxPoolGradient, maxPoolWithArgmax } from './maxPooling.ts';
 import { quickMatMul } from './matMul.ts';
 import { unsortedSegmentSum } from './segmentSum.ts';
 
 /** tfjs types inputs and attributes of kernels by name only; which they are is the kernel's to know. */
-type Kernel<Arguments> = (args: Arguments) => tf.Tensor;
+type Kernel<Arguments> = (args: Arguments) => tf.Tensor | tf.Tensor[];
 const kernel = <Arguments>(kernelFunc: Kernel<Arguments>) => kernelFunc as unknown as tf.KernelFunc;
 
 /** The kernels that gradients need and the wasm backend of tfjs has not. */
@@ -16,12 +17,21 @@ const missing: readonly [name: string, kernelFunc: tf.KernelFunc][] = [
   ['UnsortedSegmentSum', kernel(unsortedSegmentSum)],
 ];
 
+/** Kernels of the wasm backend that are wrong where all of a window is negative. */
+const wrong: typeof missing = [
+  ['MaxPoolGrad', kernel(maxPoolGradient)],
+  ['MaxPoolWithArgmax', kernel(maxPoolWithArgmax)],
+  ['MaxPool3D', kernel(maxPool3d)],
+  ['MaxPool3DGrad', kernel(maxPool3dGradient)],
+];
+
 let enabled = false;
 
 /**
  * Lets convolutions and embeddings train on the wasm backend: adds the kernels that their gradients need and
  * the backend lacks, made of those it has; and has it multiply transposed matrices by transposing them first,
- * which is up to twenty times as fast.
+ * which is up to twenty times as fast. It also puts right the gradient of max pooling, which is silently wrong
+ * on wasm where all of a window is negative.
  *
  * It covers conv1d, conv2d, depthwise, separable and transposed convolutions and embeddings. Other backends
  * are not touched; calling it again does nothing.
@@ -54,7 +64,19 @@ export function enableWasmConv(): void {
       tf.registerKernel({ kernelName, backendName: 'wasm', kernelFunc });
     }
   }
-  tf.unregisterKernel('BatchMatMul', 'wasm');
-  tf.registerKernel({ ...matMul, kernelFunc: quickMatMul(matMul.kernelFunc) });
+  replace('BatchMatMul', quickMatMul(matMul.kernelFunc));
+  for (const [kernelName, kernelFunc] of wrong) replace(kernelName, kernelFunc);
   enabled = true;
+}
+
+function replace(kernelName: string, kernelFunc: tf.KernelFunc): void {
+  const { setupFunc, disposeFunc } = tf.getKernel(kernelName, 'wasm');
+  tf.unregisterKernel(kernelName, 'wasm');
+  tf.registerKernel({
+    kernelName,
+    backendName: 'wasm',
+    kernelFunc,
+    ...(setupFunc && { setupFunc }),
+    ...(disposeFunc && { disposeFunc }),
+  });
 }
