@@ -25,7 +25,7 @@ export interface ModelOptions {
   readonly dynamic?: boolean;
 }
 
-export const quiet = { logSeverityLevel: 3, graphOptimizationLevel: 'basic' } as const;
+export const quiet = { logSeverityLevel: 3, graphOptimizationLevel: 'disabled' } as const;
 
 export function modelOf(
   inputs: Readonly<Record<string, Input>>,
