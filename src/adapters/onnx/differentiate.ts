@@ -6,7 +6,7 @@ import {
   lossName,
   vectorNameOf,
 } from './convention.ts';
-import { fault, OnnxError, type Fault } from './errors.ts';
+import { fault, OnnxError, typed, type Fault } from './errors.ts';
 import type { Builder } from './graph/builder.ts';
 import { valueInfo, type Value } from './graph/graph.ts';
 import type { Shape } from './graph/shape.ts';
@@ -18,11 +18,13 @@ import { choose, type Parameter } from './choose.ts';
 import { float64Kernels } from './kernels/float64.ts';
 import { lower } from './passes/lower.ts';
 import { mergeLossGraph } from './passes/merge.ts';
+import { fixedBatchFaults } from './passes/batch.ts';
 import { freeNames, prune } from './passes/names.ts';
 import { floatTypeIn, normalise } from './passes/normalise.ts';
 import { encodeModel } from './proto.ts';
-import { vjpRules } from './registry.ts';
+import { rulesFor } from './registry.ts';
 import { sweep } from './sweep.ts';
+import type { VjpRules } from './vjp.ts';
 
 /** An input of the result that is fed with data. */
 export interface DataInput {
@@ -81,6 +83,10 @@ export function differentiate(bytes: Uint8Array, options: DifferentiateOptions):
 /** As {@link differentiate}, with everything that a caller who feeds the result must know. */
 export function differentiateModel(bytes: Uint8Array, options: DifferentiateOptions): Differentiated {
   checkDifferentiateOptions('differentiate', options);
+  return typed(() => differentiateChecked(bytes, options), typeof options.loss === 'function');
+}
+
+function differentiateChecked(bytes: Uint8Array, options: DifferentiateOptions): Differentiated {
   const { model, origins } = normalise(bytes, options);
   const { graph } = model;
   const ownLoss = mergeLossGraph(model, options);
@@ -90,16 +96,17 @@ export function differentiateModel(bytes: Uint8Array, options: DifferentiateOpti
   const dataInputs = [...graph.input];
   const outputs = graph.output.map(({ name }) => name);
   const lifted = new Set(names);
-  graph.output = [];
-  graph.valueInfo = [];
   graph.initializer = graph.initializer.filter(({ name }) => !lifted.has(name));
   graph.input.push(...parameters.map(inputOf));
   const { g, statistics, faults } = lower(graph, floatTypeIn(graph), new Map());
+  graph.output = [];
+  graph.valueInfo = [];
+  if (options.freeBatch) faults.push(...fixedBatchFaults(g, outputs));
 
   const targets: Target[] = [];
   const loss = appendLoss({ g, options, outputs, current, ownLoss, parameters, targets, faults });
   if (loss === undefined) throw new OnnxError(faults);
-  const { gradients, faults: refused } = sweep(g, loss, names, vjpRules);
+  const { gradients, faults: refused } = sweep(g, loss, names, rulesFor(options.target));
   faults.push(...refused);
   if (gradients.size === 0 && faults.length === 0) {
     faults.push(
@@ -112,7 +119,7 @@ export function differentiateModel(bytes: Uint8Array, options: DifferentiateOpti
 
   g.addOutput(lossName, loss);
   for (const name of names) g.addOutput(gradientNameOf(name), gradients.get(name) ?? g.zerosLike(name));
-  if (options.hessianVector) addHessianVector(g, names, gradients);
+  if (options.hessianVector) addHessianVector(g, names, gradients, rulesFor(options.target));
   const running = statistics.map(({ running, batch, momentum }) => {
     const output = batchStatisticNameOf(running);
     g.addOutput(output, batch);
@@ -152,14 +159,19 @@ function refuseAll(faults: readonly Fault[]): void {
 const inputOf = ({ name, dtype, shape }: Parameter) => valueInfo(name, dtype, shape);
 
 /** Appends v·∇f, differentiates it once more, and makes the products outputs. */
-function addHessianVector(g: Builder, names: readonly string[], gradients: ReadonlyMap<Value, Value>): void {
+function addHessianVector(
+  g: Builder,
+  names: readonly string[],
+  gradients: ReadonlyMap<Value, Value>,
+  rules: VjpRules,
+): void {
   const terms = names.flatMap((name) => {
     const vector = g.addInput(vectorNameOf(name), g.floatTypeOf(name), g.shapeOf(name));
     const gradient = gradients.get(name);
     return gradient === undefined ? [] : [g.sumOfAll(g.mul(gradient, vector))];
   });
   const [first, ...others] = terms;
-  const { gradients: products, faults } = sweep(g, g.add(first, ...others), names, vjpRules);
+  const { gradients: products, faults } = sweep(g, g.add(first, ...others), names, rules);
   if (faults.length > 0) {
     throw new OnnxError(
       faults.map(({ node, op, reason }) => ({ node, op, reason: `in the second derivative: ${reason}` })),

@@ -38,6 +38,22 @@ export class Refusal extends Error {
   override readonly name = 'Refusal';
 }
 
+/**
+ * The result of `work` on a model. Whatever else it throws than an {@link OnnxError} was brought about by a model
+ * that is not what its format promises, and becomes one.
+ *
+ * @param foreign - whether code of the caller's runs inside, whose own errors must leave as they are
+ */
+export function typed<T>(work: () => T, foreign = false): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof OnnxError || (foreign && !(error instanceof Refusal))) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new OnnxError([fault(`the model cannot be worked on: ${reason}`)], { cause: error });
+  }
+}
+
 /** Says, from within a rule or a loss, that it will not do this node, and why; the caller's `OnnxError` names both. */
 export function refuse(reason: string): never {
   throw new Refusal(reason);

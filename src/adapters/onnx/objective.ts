@@ -5,7 +5,7 @@ import type { Builder } from './graph/builder.ts';
 import type { Value } from './graph/graph.ts';
 import { appendTerm, type LossTerm, type Target } from './losses.ts';
 import { termsOf, type DifferentiateOptions, type LossContext } from './options.ts';
-import { vjpRules } from './registry.ts';
+import { rulesFor } from './registry.ts';
 import { sweep } from './sweep.ts';
 
 /** What a loss is appended to, and what is learnt on the way. */
@@ -81,7 +81,7 @@ function termOf({ g, options, outputs, current, targets }: Objective, term: Loss
 }
 
 /** What a loss given as a function has at hand. */
-function contextOf({ g, outputs, targets }: Objective): LossContext {
+function contextOf({ g, options, outputs, targets }: Objective): LossContext {
   return {
     outputs,
     target(name, like) {
@@ -90,7 +90,7 @@ function contextOf({ g, outputs, targets }: Objective): LossContext {
       return g.addInput(name, dtype, shape);
     },
     gradient(of, wrt) {
-      const { gradients, faults } = sweep(g, g.sumOfAll(of), wrt, vjpRules);
+      const { gradients, faults } = sweep(g, g.sumOfAll(of), wrt, rulesFor(options.target));
       if (faults.length > 0) throw new OnnxError(faults);
       return wrt.map((name) => gradients.get(name) ?? g.zerosLike(name));
     },

@@ -64,6 +64,12 @@ export interface DifferentiateOptions {
   readonly precision?: Precision;
   /** Adds inputs `vector_of/NAME` and outputs `hessian_vector_of/NAME`: exact products H·v. @defaultValue false */
   readonly hessianVector?: boolean;
+  /**
+   * Where the result is to run. `'webgpu'` has fewer kernels: its MaxPool must have windows side by side.
+   *
+   * @defaultValue `'cpu'`
+   */
+  readonly target?: 'cpu' | 'wasm' | 'webgpu';
   /** Outputs of the model to keep among those of the result. @defaultValue none */
   readonly keep?: readonly string[];
   /** Lets the first axis of the inputs vary where the model fixes it at 1. @defaultValue false */
@@ -95,6 +101,7 @@ const rules: Rules<DifferentiateOptions> = {
   l2: nonNegative,
   precision: oneOf('float32', 'float64'),
   hessianVector: boolean,
+  target: oneOf('cpu', 'wasm', 'webgpu'),
   keep: rule('a list of names', names),
   freeBatch: boolean,
   externalData: rule(

@@ -53,6 +53,17 @@ export function sweep(g: Builder, loss: Value, wrt: readonly Value[], rules: Vjp
   return { gradients, faults };
 }
 
+/** The nodes that lie between values of a graph and one that depends on them. */
+export function nodesBetween(g: Builder, wrt: readonly Value[], loss: Value): NodeProto[] {
+  const nodes = [...g.proto.node];
+  const needed = reaching(nodes, reachedFrom(g, nodes, new Set(wrt)), loss);
+  return nodes.filter(
+    (node) =>
+      node.output.some((output) => needed.has(output)) &&
+      (node.input.some((input) => needed.has(input)) || captures(node, needed)),
+  );
+}
+
 /** The float values that depend on `sources`. */
 function reachedFrom(
   g: Builder,

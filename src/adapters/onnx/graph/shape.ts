@@ -1,3 +1,4 @@
+import { refuse } from '../errors.ts';
 import type { DType } from './tensor.ts';
 
 /**
@@ -24,12 +25,21 @@ export const unknownShape = (rank: number): Shape => Array.from({ length: rank }
 export const isStatic = (shape: Shape | undefined): shape is readonly number[] =>
   shape !== undefined && shape.every((dimension) => typeof dimension === 'number');
 
-/** An axis counted from the front. */
-export const axisFrom = (axis: number, rank: number): number => (axis < 0 ? axis + rank : axis);
+/** An axis counted from the front; `rank` itself, the place after the last, is one too. */
+export function axisFrom(axis: number, rank: number): number {
+  const front = axis < 0 ? axis + rank : axis;
+  return front >= 0 && front <= rank
+    ? front
+    : refuse(`there is no axis ${axis} in a tensor of rank ${rank}.`);
+}
 
 /** 0, 1, …, n − 1, or from `start`. */
 export const range = (n: number, start = 0): number[] =>
   Array.from({ length: Math.max(0, n) }, (_, i) => start + i);
+
+/** Whether `perm` holds each of 0, 1, …, n − 1 once. */
+export const isPermutation = (perm: readonly number[]): boolean =>
+  perm.toSorted((a, b) => a - b).every((axis, i) => axis === i);
 
 /** The permutation that undoes `perm`. */
 export function inverse(perm: readonly number[]): number[] {

@@ -1,5 +1,5 @@
 import type { NodeProto } from 'onnx-buf';
-import type { TensorType } from '../graph/shape.ts';
+import { unknownShape, type TensorType } from '../graph/shape.ts';
 import { DType, isFloat } from '../graph/tensor.ts';
 import { contents } from './contents.ts';
 import { inferContext, type Facts, type InferRule } from './context.ts';
@@ -41,7 +41,8 @@ export function inferNode(facts: Facts, node: NodeProto): void {
     const inferred: TensorType = types[k] ?? (rule ? {} : { dtype: c.dtype(fallback) });
     facts.types.set(output, {
       dtype: (rule ? inferred.dtype : undefined) ?? declared?.dtype ?? inferred.dtype,
-      shape: inferred.shape ?? declared?.shape,
+      // Sizes that a file declares may be those it was traced with: only their number is taken.
+      shape: inferred.shape ?? (declared?.shape && unknownShape(declared.shape.length)),
     });
   });
   const [first] = node.output;

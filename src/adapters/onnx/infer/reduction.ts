@@ -18,6 +18,7 @@ const reduce: InferRule = (c) => {
   const dtype = c.dtype(0);
   if (axes === 'none') return [{ dtype, shape }];
   const keep = c.attributes.int('keepdims', 1) === 1;
+  if (!keep && !c.has(1) && c.attributes.int('noop_with_empty_axes', 0) === 0) return [{ dtype, shape: [] }];
   if (shape === undefined || axes === undefined)
     return [{ dtype, shape: keep && shape ? unknownShape(shape.length) : undefined }];
   return [{ dtype, shape: without(shape, axes, keep) }];

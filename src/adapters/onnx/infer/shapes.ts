@@ -16,7 +16,7 @@ import type { InferContext, InferRule } from './context.ts';
 /** The shape that the integers of input i spell, as far as they are known. */
 function spelled(c: InferContext, i: number): Shape | undefined {
   const length = c.shape(i)?.[0];
-  return c.contents(i) ?? (typeof length === 'number' ? unknownShape(length) : undefined);
+  return c.contents(i) ?? (typeof length === 'number' && length <= 64 ? unknownShape(length) : undefined);
 }
 
 const reshape: InferRule = (c) => {

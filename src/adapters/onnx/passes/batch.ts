@@ -1,5 +1,7 @@
 import { fault, type Fault } from '../errors.ts';
 import { numbersOf } from '../graph/tensor.ts';
+import type { Builder } from '../graph/builder.ts';
+import type { Value } from '../graph/graph.ts';
 import type { Model } from '../proto.ts';
 
 const symbol = 'batch';
@@ -38,3 +40,13 @@ export function freeBatchAxis({ graph }: Model): Fault[] {
   }
   return faults;
 }
+
+/** Which outputs have a first axis of fixed size all the same: something in the graph has lost the batch. */
+export const fixedBatchFaults = (g: Builder, outputs: readonly Value[]): Fault[] =>
+  outputs
+    .filter((output) => typeof g.shapeOf(output)?.[0] === 'number')
+    .map((output) =>
+      fault(
+        `freeBatch: the output ${JSON.stringify(output)} does not follow the batch; export the model with a dynamic first axis.`,
+      ),
+    );

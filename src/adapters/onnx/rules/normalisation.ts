@@ -156,6 +156,7 @@ export function channelWindow(g: Builder, x: Value, before: number, after: numbe
 /** y = x·s^−β with s = bias + α/size·Σ x² over neighbouring channels. */
 const localResponse: VjpRule = ({ g, inputs: [x], dy, attributes }) => {
   const size = attributes.int('size', 1);
+  if (!(size >= 1 && size <= 1000)) refuse(`size ${size} has no rule.`);
   const alpha = attributes.float('alpha', 1e-4) / size;
   const beta = attributes.float('beta', 0.75);
   const [before, after] = [Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2)];

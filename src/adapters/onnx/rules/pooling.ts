@@ -15,6 +15,38 @@ const maxPool: VjpRule = ({ g, node, inputs: [x], dy, attributes }) => {
   return [g.reshapeLike(sum, x)];
 };
 
+/**
+ * Windows side by side, in standard elementwise ops only: each maximum, spread over its window again, is compared
+ * with what is there; elements that are equal share its cotangent.
+ */
+export const maxPoolByComparison: VjpRule = ({ g, inputs: [x], outputs: [y], dy, attributes }) => {
+  const kernel = attributes.ints('kernel_shape') ?? [];
+  const strides = attributes.ints('strides') ?? kernel.map(() => 1);
+  const sizes = g.shapeOf(x)?.slice(2) ?? [];
+  const auto = attributes.string('auto_pad', 'NOTSET');
+  const sideBySide =
+    kernel.every((k, i) => k === strides[i]) &&
+    sizes.every((size, i) => typeof size === 'number' && size % kernel[i] === 0) &&
+    !(attributes.ints('pads') ?? []).some((pad) => pad !== 0) &&
+    !(attributes.ints('dilations') ?? []).some((dilation, i) => dilation !== 1 && kernel[i] !== 1) &&
+    (auto === 'NOTSET' || auto === 'VALID');
+  if (!sideBySide)
+    refuse('for WebGPU its windows must lie side by side, without padding, and fill the input.');
+  const spread = (v: Value) =>
+    g.op('Resize', [v, undefined, undefined, g.shape(x)], {
+      mode: 'nearest',
+      coordinate_transformation_mode: 'asymmetric',
+      nearest_mode: 'floor',
+    });
+  const chosen = g.mask(g.equal(x, spread(y)), x);
+  const average = g.op('AveragePool', [chosen], { kernel_shape: kernel, strides });
+  const count = g.mul(
+    average,
+    kernel.reduce((a, b) => a * b, 1),
+  );
+  return [g.mul(chosen, spread(g.div(dy, count)))];
+};
+
 /** Spread over the elements that attain the maximum, evenly where several do. */
 const globalMaxPool: VjpRule = ({ g, inputs: [x], outputs: [y], dy }) => {
   const chosen = g.mask(g.equal(x, y), x);

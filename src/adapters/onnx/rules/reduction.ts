@@ -57,7 +57,8 @@ const spread =
   ({ g, node, inputs: [x], outputs: [y], dy, attributes }) => {
     const axes = reducedAxes(inferContext(g, node));
     const share = divide ? g.mul(dy, g.div(g.count(y, x), g.count(x, x))) : dy;
-    if (axes === 'none' || attributes.int('keepdims', 1) === 1) return [g.expandLike(share, x)];
+    const scalar = g.shapeOf(y)?.length === 0;
+    if (scalar || axes === 'none' || attributes.int('keepdims', 1) === 1) return [g.expandLike(share, x)];
     if (axes === undefined)
       refuse('its axes are known only at run time; keepdims = 1 or constant axes would do.');
     return [

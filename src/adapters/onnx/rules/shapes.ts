@@ -1,6 +1,7 @@
+import { refuse } from '../errors.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
-import { axisFrom, inverse, range } from '../graph/shape.ts';
+import { axisFrom, inverse, isPermutation, range } from '../graph/shape.ts';
 import { DType } from '../graph/tensor.ts';
 import type { VjpContext, VjpRule } from '../vjp.ts';
 
@@ -8,6 +9,7 @@ const reshape: VjpRule = ({ g, inputs: [x], dy }) => [g.reshapeLike(dy, x)];
 
 const transpose: VjpRule = ({ g, inputs: [x], dy, attributes }) => {
   const perm = attributes.ints('perm') ?? range(g.rank(x)).toReversed();
+  if (!isPermutation(perm)) refuse(`its perm [${perm.join(', ')}] is no permutation.`);
   return [g.transpose(dy, inverse(perm))];
 };
 

@@ -54,7 +54,11 @@ export interface Plan {
  */
 export function planOf(where: string, options: TrainableOptions): Plan {
   const { trainable, sessionOptions, target, hessianVector = false, ...rest } = options;
-  const differentiate = { ...rest, ...(trainable !== undefined && { wrt: trainable }) };
+  const differentiate = {
+    ...rest,
+    ...(trainable !== undefined && { wrt: trainable }),
+    ...(target !== undefined && { target }),
+  };
   checkOptions(where, { sessionOptions, target, hessianVector }, rules);
   checkDifferentiateOptions(where, differentiate);
   return {

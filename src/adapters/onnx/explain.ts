@@ -1,0 +1,159 @@
+import { fault, OnnxError, sentence, type Fault } from './errors.ts';
+import { dtypeName } from './graph/tensor.ts';
+import { candidatesOf, type Candidate } from './parameters.ts';
+import { lower } from './passes/lower.ts';
+import { floatTypeIn, normalise } from './passes/normalise.ts';
+import { valueInfo } from './graph/graph.ts';
+import { vjpRules } from './registry.ts';
+import { nodesBetween, sweep } from './sweep.ts';
+import type { ExternalData } from './proto.ts';
+import { opKey } from './vjp.ts';
+
+/** One kind of op in a model. */
+export interface OpReport {
+  readonly op: string;
+  readonly count: number;
+  /** How many of them lie between the parameters and the outputs, and so must have a rule. */
+  readonly onPath: number;
+  /** Whether there is a rule for its gradient. */
+  readonly covered: boolean;
+  /** Why nodes of this op would be refused; empty if none would. */
+  readonly reasons: readonly string[];
+}
+
+/** What `differentiate` would make of a model. `String(report)` is a table of it. */
+export interface Explanation {
+  /** Whether the outputs can be differentiated by the parameters of default choice. */
+  readonly differentiable: boolean;
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+  /** Every constant float tensor, whether it is trained by default, and why or why not. */
+  readonly parameters: readonly Candidate[];
+  readonly ops: readonly OpReport[];
+  /** All that would be refused. */
+  readonly faults: readonly Fault[];
+  toString(): string;
+}
+
+/**
+ * Tells what `differentiate` would make of a model: which tensors are trained, which ops lie on the way of the
+ * gradient, and all that would be refused, with node, op and reason. It throws for nothing that is in the file.
+ *
+ * @param bytes - an .onnx file
+ *
+ * @example
+ * ```ts
+ * console.log(String(explain(await readFile('digits.onnx'))));
+ * ```
+ */
+export function explain(
+  bytes: Uint8Array,
+  options: { readonly externalData?: ExternalData } = {},
+): Explanation {
+  try {
+    return examine(bytes, options);
+  } catch (error) {
+    const faults =
+      error instanceof OnnxError
+        ? error.faults
+        : [fault(error instanceof Error ? error.message : String(error))];
+    return explanation({ inputs: [], outputs: [], parameters: [], ops: [], faults });
+  }
+}
+
+function examine(bytes: Uint8Array, options: { readonly externalData?: ExternalData }): Explanation {
+  const { model, origins } = normalise(bytes, options);
+  const { graph } = model;
+  const parameters = candidatesOf(model, origins);
+  const trained = parameters.filter(({ byDefault }) => byDefault);
+  const names = trained.map(({ name }) => name);
+  const inputs = graph.input.map(({ name }) => name);
+  const outputs = graph.output.map(({ name }) => name);
+  const counts = new Map<string, number>();
+  for (const node of graph.node) counts.set(opKey(node), (counts.get(opKey(node)) ?? 0) + 1);
+
+  graph.initializer = graph.initializer.filter(({ name }) => !names.includes(name));
+  graph.input.push(...trained.map(({ name, shape, tensor }) => valueInfo(name, tensor.dataType, shape)));
+  const { g, faults } = lower(graph, floatTypeIn(graph), new Map());
+  const real = outputs.filter((output) => g.isFloat(output));
+  const onPath = new Map<string, number>();
+  if (names.length === 0) faults.push(fault('the model has no trainable parameter.'));
+  else if (real.length === 0) faults.push(fault('the model has no float output that a loss could be of.'));
+  else {
+    const [first, ...others] = real.map((output) => g.sumOfAll(output));
+    const loss = g.add(first, ...others);
+    for (const node of nodesBetween(g, names, loss))
+      onPath.set(opKey(node), (onPath.get(opKey(node)) ?? 0) + 1);
+    faults.push(...sweep(g, loss, names, vjpRules).faults);
+  }
+  const ops = [...counts]
+    .toSorted(([a], [b]) => (a < b ? -1 : 1))
+    .map(([op, count]): OpReport => {
+      const reasons = new Set(faults.filter((found) => found.op === op).map(({ reason }) => reason));
+      return {
+        op,
+        count,
+        onPath: Math.min(count, onPath.get(op) ?? 0),
+        covered: vjpRules.has(op),
+        reasons: [...reasons],
+      };
+    });
+  return explanation({ inputs, outputs, parameters, ops, faults });
+}
+
+const explanation = (found: Omit<Explanation, 'differentiable' | 'toString'>): Explanation => ({
+  ...found,
+  differentiable: found.faults.length === 0,
+  toString: () => printed(found),
+});
+
+/** Rows of words as columns. */
+function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]?.map((_, i) => Math.max(...rows.map((row) => row[i].length))) ?? [];
+  return rows
+    .map(
+      (row) =>
+        `  ${row
+          .map((word, i) => word.padEnd(widths[i]))
+          .join('  ')
+          .trimEnd()}`,
+    )
+    .join('\n');
+}
+
+function printed({
+  inputs,
+  outputs,
+  parameters,
+  ops,
+  faults,
+}: Omit<Explanation, 'differentiable' | 'toString'>): string {
+  const trained = parameters.filter(({ byDefault }) => byDefault);
+  const scalars = trained.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  const parts = [
+    faults.length === 0
+      ? `differentiable: ${trained.length} parameters, ${scalars} numbers`
+      : `not differentiable: ${faults.length} ${faults.length === 1 ? 'fault' : 'faults'}`,
+    `inputs: ${inputs.join(', ') || 'none'}; outputs: ${outputs.join(', ') || 'none'}`,
+  ];
+  if (faults.length > 0) parts.push('refused', faults.map((found) => `  ${sentence(found)}`).join('\n'));
+  if (parameters.length > 0) {
+    const rows = parameters.map(({ name, shape, tensor, role, byDefault, why }) => [
+      byDefault ? 'trained' : '-',
+      name,
+      `${dtypeName(tensor.dataType)}[${shape.join(', ')}]`,
+      byDefault ? role.kind : '',
+      why,
+    ]);
+    parts.push('constant tensors', table(rows));
+  }
+  if (ops.length > 0) {
+    const state = ({ onPath, covered, reasons }: OpReport) => {
+      if (reasons.length > 0) return 'refused';
+      if (onPath === 0) return 'not on the way of the gradient';
+      return covered ? 'has a rule' : 'rewritten in other ops';
+    };
+    parts.push('ops', table(ops.map((op) => [op.op, `×${op.count}`, state(op)])));
+  }
+  return parts.join('\n');
+}
