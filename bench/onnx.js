@@ -12,7 +12,7 @@ import { median, printTable } from '../examples/lib/report.js';
 export const title = 'Training in ONNX Runtime';
 
 /** Session options of ONNX Runtime. @type {Record<string, object>} */
-const settings = { 'its own threads': {}, 'one thread': { intraOpNumThreads: 1 } };
+const settings = { 'one thread': { intraOpNumThreads: 1 }, 'two threads': { intraOpNumThreads: 2 } };
 /** What `trainable` sets too: threads sleep while they have nothing to do. */
 const sleeping = { extra: { session: { intra_op: { allow_spinning: '0' } } } };
 

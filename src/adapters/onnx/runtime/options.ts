@@ -13,7 +13,8 @@ export interface TrainableOptions extends Omit<DifferentiateOptions, 'wrt' | 'ke
    * Given to ONNX Runtime with each session. `{ intraOpNumThreads: 1 }` suits small networks, and machines with
    * other work to do.
    *
-   * @defaultValue ONNX Runtime's own, but only errors are logged, and threads sleep while they have nothing to do
+   * @defaultValue ONNX Runtime's own, but only errors are logged, threads sleep while they have nothing to do, and
+   *   on a machine of two cores there is one
    */
   readonly sessionOptions?: object;
   /** Problems answer `hessianVector` too, with exact products; more memory, no time otherwise. @defaultValue false */
@@ -34,10 +35,21 @@ const rules: Rules<SessionOptions> = {
 };
 
 /**
- * Left to spin between runs, ONNX Runtime's threads take the processor from the solver: on two cores an evaluation
- * costs twice the processor time, and several times the wall time when there is other work.
+ * Left to spin between runs, ONNX Runtime's threads take the processor from the solver: an evaluation of a small
+ * network then costs twice the processor time. And on two cores a second thread gains a third when nothing else
+ * runs, and costs several times the evaluation when something does.
  */
-const quiet = { logSeverityLevel: 3, extra: { session: { intra_op: { allow_spinning: '0' } } } };
+const quiet = () => ({
+  logSeverityLevel: 3,
+  extra: { session: { intra_op: { allow_spinning: '0' } } },
+  ...(cores() <= 2 && { intraOpNumThreads: 1 }),
+});
+
+/** How many cores Node may use; Infinity where there is no Node, or an old one. */
+const cores = () =>
+  typeof process === 'undefined' || typeof process.getBuiltinModule !== 'function'
+    ? Infinity
+    : process.getBuiltinModule('node:os').availableParallelism();
 
 /** What `differentiate` is asked for, and what sessions are opened with. */
 export interface Plan {
@@ -65,7 +77,7 @@ export function planOf(where: string, options: TrainableOptions): Plan {
     differentiate,
     hessianVector,
     session: {
-      ...quiet,
+      ...quiet(),
       ...(target !== undefined && { executionProviders: [target] }),
       ...sessionOptions,
     },
