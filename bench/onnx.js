@@ -2,6 +2,7 @@
 // What is compared takes turns, so that a busy moment of the machine hits all alike.
 import * as tf from '@tensorflow/tfjs';
 import * as ort from 'onnxruntime-node';
+import * as web from 'onnxruntime-web';
 import { lbfgs, minimizeAsync } from 'quasi-newton';
 import { differentiateModel, trainable } from 'quasi-newton/onnx';
 import { optfuns } from 'quasi-newton/tfjs';
@@ -33,29 +34,37 @@ export async function run() {
 async function againstTfjs() {
   await import('@tensorflow/tfjs-backend-wasm');
   await tf.setBackend('wasm');
+  // Its idle threads would spin while the others are timed.
+  web.env.wasm.numThreads = 1;
   const { pixels, labels } = mnist(0, 256);
-  const models = await Promise.all(Object.values(settings).map(digitModel));
+  const models = await Promise.all([
+    ...Object.values(settings).map((sessionOptions) => digitModel(ort, sessionOptions)),
+    digitModel(web, {}),
+  ]);
   const problems = models.map((model) => model.problem(digitFeeds(pixels, labels)));
   const inTfjs = tfjsProblem(problems[0].p0, pixels, labels);
   const gradient = new Float64Array(inTfjs.p0.length);
-  const [tfjs, ...onnx] = await medians(60, [
+  const [tfjs, ...onnx] = await times(60, [
     () => inTfjs.fg(inTfjs.p0, gradient),
     ...problems.map((problem) => () => problem.fg(problem.p0, gradient)),
   ]);
   await Promise.all(models.map((model) => model.dispose()));
   return [
-    ['tfjs wasm', tfjs.toFixed(2), ''],
-    ...Object.keys(settings).map((name, i) => [
+    ['tfjs wasm', median(tfjs).toFixed(2), ''],
+    ...[...Object.keys(settings), 'wasm'].map((name, i) => [
       `ONNX Runtime, ${name}`,
-      onnx[i].toFixed(2),
-      `${(tfjs / onnx[i]).toFixed(0)} ×`,
+      median(onnx[i]).toFixed(2),
+      `${median(onnx[i].map((time, round) => tfjs[round] / time)).toFixed(0)} ×`,
     ]),
   ];
 }
 
-/** @param {object} sessionOptions */
-function digitModel(sessionOptions) {
-  return trainable(ort, mlp([784, 128, 10]), { loss: 'softmaxCrossEntropy', sessionOptions });
+/**
+ * @param {import('quasi-newton/onnx').Ort} runtime
+ * @param {object} sessionOptions
+ */
+function digitModel(runtime, sessionOptions) {
+  return trainable(runtime, mlp([784, 128, 10]), { loss: 'softmaxCrossEntropy', sessionOptions });
 }
 
 /**
@@ -128,17 +137,17 @@ async function againstBare(sizes, samples) {
       feeds[name] = new ort.Tensor('float32', point.subarray(offset, offset + size), shape);
       fetches[gradient] = new ort.Tensor('float32', gradients.subarray(offset, offset + size), shape);
     });
-    const [bare, through] = await medians(p0.length > 1000 ? 300 : 4000, [
+    const [bare, through] = await times(p0.length > 1000 ? 300 : 4000, [
       () => session.run(feeds, fetches),
       () => fg(p0, gradient),
     ]);
     rows.push([
       `${sizes.join('-')}, ${p0.length} parameters`,
       name,
-      (1000 * bare).toFixed(0),
-      (1000 * through).toFixed(0),
-      (1000 * (through - bare)).toFixed(0),
-      `${(100 * (through / bare - 1)).toFixed(0)} %`,
+      (1000 * median(bare)).toFixed(0),
+      (1000 * median(through)).toFixed(0),
+      (1000 * median(through.map((time, round) => time - bare[round]))).toFixed(0),
+      `${(100 * median(through.map((time, round) => time / bare[round] - 1))).toFixed(0)} %`,
     ]);
     await Promise.all([session.release(), model.dispose()]);
   }
@@ -149,7 +158,7 @@ async function againstBare(sizes, samples) {
 async function trainDigits() {
   const rows = [];
   for (const [name, sessionOptions] of Object.entries(settings)) {
-    const model = await digitModel(sessionOptions);
+    const model = await digitModel(ort, sessionOptions);
     const { pixels, labels } = mnist(0, 1000);
     const { f, iterations, evaluations, elapsed } = await minimizeAsync(
       model.problem(digitFeeds(pixels, labels)),
@@ -169,22 +178,23 @@ async function trainDigits() {
 }
 
 /**
- * Median milliseconds of each task; they take turns, after a tenth of the rounds to warm up.
+ * Milliseconds of each task in each round; they take turns, after a tenth of the rounds to warm up. Ratios are to be
+ * taken within a round: what else the machine does then cancels.
  *
  * @param {number} rounds
  * @param {(() => unknown)[]} tasks
  */
-async function medians(rounds, tasks) {
-  const times = tasks.map(() => /** @type {number[]} */ ([]));
+async function times(rounds, tasks) {
+  const measured = tasks.map(() => /** @type {number[]} */ ([]));
   const warmup = Math.ceil(rounds / 10);
   for (let round = -warmup; round < rounds; round++) {
     for (const [i, task] of tasks.entries()) {
       const start = performance.now();
       await task();
-      if (round >= 0) times[i].push(performance.now() - start);
+      if (round >= 0) measured[i].push(performance.now() - start);
     }
   }
-  return times.map(median);
+  return measured;
 }
 
 if (process.argv[1] === new URL(import.meta.url).pathname) await run();
