@@ -1,6 +1,15 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
@@ -21,6 +30,40 @@ function codeOf(page: string): string {
   return [...text.matchAll(/^```js[ \t]*\n([\s\S]*?)^```/gm)].map(([, code]) => code).join('\n');
 }
 
+/** What a page links to in this project: paths from the root, each with its anchor or `''`. */
+function linksOf(page: string): { path: string; anchor: string }[] {
+  const text = readFileSync(join(root, page), 'utf8').replaceAll(/^```[\s\S]*?^```/gm, '');
+  return [...text.matchAll(/\]\(([^)\s]+)\)/g)]
+    .map(([, target]) => target)
+    .filter((target) => !/^[a-z]+:/.test(target))
+    .map((target) => {
+      const [path, anchor = ''] = target.split('#');
+      return { path: path === '' ? page : join(dirname(page), path), anchor };
+    });
+}
+
+/** The anchors of a page's headings, as GitHub and the site name them. */
+function anchorsOf(page: string): string[] {
+  const text = readFileSync(join(root, page), 'utf8').replaceAll(/^```[\s\S]*?^```/gm, '');
+  return [...text.matchAll(/^#+ (.*)$/gm)].map(([, heading]) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{Letter}\p{Number}\s_-]/gu, '')
+      .replaceAll(/\s/g, '-'),
+  );
+}
+
+describe('every link in the documents leads somewhere', () => {
+  it.each(pages)('%s', (page) => {
+    const broken = linksOf(page).filter(
+      ({ path, anchor }) =>
+        !existsSync(join(root, path)) ||
+        (anchor !== '' && path.endsWith('.md') && !anchorsOf(path).includes(anchor)),
+    );
+    expect(broken).toEqual([]);
+  });
+});
+
 describe('every example in the documents runs', () => {
   // Inside the project, so that `quasi-newton` means the built package.
   const cache = join(root, '.cache');
@@ -30,6 +73,10 @@ describe('every example in the documents runs', () => {
     const folder = mkdtempSync(join(cache, 'page-'));
     try {
       writeFileSync(join(folder, 'page.mjs'), codeOf(page));
+      // Data and models that a page offers for download lie beside its script.
+      for (const { path } of linksOf(page)) {
+        if (/\.(csv|onnx)$/.test(path)) copyFileSync(join(root, path), join(folder, basename(path)));
+      }
       const { stderr } = await promisify(execFile)('node', ['page.mjs'], { cwd: folder, timeout: 120_000 });
       expect(stderr).not.toMatch(/Error/);
     } finally {

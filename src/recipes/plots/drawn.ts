@@ -13,6 +13,7 @@ export interface LandscapePlot<Attributes> {
   (data: LandscapeData, attributes?: Attributes): Plot;
   (loss: Loss, params: ParamSet, attributes?: Attributes & LandscapeOptions): Plot;
   (problem: Problem, params?: ParamSet | null, attributes?: Attributes & LandscapeOptions): Plot;
+  (problem: Problem, attributes?: Attributes & LandscapeOptions): Plot;
 }
 
 /**
