@@ -49,13 +49,22 @@ export function roundToFloat32(x: Float64Array): void {
 
 /** ‖x‖∞ = maxᵢ |xᵢ|; NaN when any element is NaN. */
 export function normInf(x: Float64Array): number {
-  let max = 0;
-  for (let i = 0; i < x.length; i++) {
-    const a = Math.abs(x[i]);
-    if (a > max) max = a;
-    else if (a !== a) return NaN;
+  // `Math.max` passes NaN on; four of them for the reason given at `dot`.
+  let m0 = 0;
+  let m1 = 0;
+  let m2 = 0;
+  let m3 = 0;
+  const n = x.length;
+  const whole = n - (n % 4);
+  let i = 0;
+  for (; i < whole; i += 4) {
+    m0 = Math.max(m0, Math.abs(x[i]));
+    m1 = Math.max(m1, Math.abs(x[i + 1]));
+    m2 = Math.max(m2, Math.abs(x[i + 2]));
+    m3 = Math.max(m3, Math.abs(x[i + 3]));
   }
-  return max;
+  for (; i < n; i++) m0 = Math.max(m0, Math.abs(x[i]));
+  return Math.max(m0, m1, m2, m3);
 }
 
 /** ‖x‖₂. */
