@@ -1,4 +1,6 @@
+import { kernelsFor } from '../core/kernels/pairs.ts';
 import { addScaled, subtract } from '../core/vector.ts';
+import type { Pairs } from '../core/kernels/rows.ts';
 import type { Setting } from '../core/solver.ts';
 import type { LineState } from './searchAlong.ts';
 
@@ -37,6 +39,26 @@ export function pairProducts(step: LineState, modified = false): PairProducts {
     ss += s * s;
     slopes += s * (trialGradient[i] + gradient[i]);
   }
+  return stretched(step, modified, sy, yy, ss, slopes);
+}
+
+/** As {@link pairProducts}, by the kernels of `pairs`. */
+export function pairProductsBy(pairs: Pairs, step: LineState, modified: boolean): PairProducts {
+  const sums = new Float64Array(4);
+  kernelsFor(pairs).measure(pairs, step, sums);
+  const [sy, yy, ss, slopes] = sums;
+  return stretched(step, modified, sy, yy, ss, slopes);
+}
+
+/** The products with y as the modified secant equation has it. */
+function stretched(
+  step: LineState,
+  modified: boolean,
+  sy: number,
+  yy: number,
+  ss: number,
+  slopes: number,
+): PairProducts {
   const stretch = modified ? secantStretch(step, slopes, sy, ss) : 0;
   return {
     sy: sy + stretch * ss,

@@ -67,7 +67,13 @@ export function lbfgs(options: LbfgsOptions = {}): Solver<LineSearchState<LbfgsM
     damping: boolean,
     lower: boundRule,
     upper: boundRule,
+    storage: oneOf('float64', 'float32'),
   });
+  if (options.storage === 'float32' && options.preconditioner !== undefined) {
+    throw new RangeError(
+      "lbfgs: storage 'float32' does not go with a preconditioner; leave one of the two options out.",
+    );
+  }
   const { lineSearch = strongWolfe(), initialStep = unitStep() } = options;
   const { lower = -Infinity, upper = Infinity } = options;
   const memoryFor = (n: number) => options.memory ?? defaultMemory(n);

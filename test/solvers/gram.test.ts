@@ -1,0 +1,182 @@
+import fc from 'fast-check';
+import { afterEach, expect, test, vi } from 'vitest';
+import { uniform } from '../../bench/problems/random.js';
+import { arenaOf } from '../../src/core/kernels/arena.ts';
+import { allocatePairs, KERNEL_LENGTH } from '../../src/core/kernels/rows.ts';
+import { runSync } from '../../src/core/drive.ts';
+import { minimize } from '../../src/core/minimize.ts';
+import { addScaled, dot, normInf, scaleInto } from '../../src/core/vector.ts';
+import { gramDirection, gramOf, type GramPairs } from '../../src/solvers/gram.ts';
+import { lbfgs, type LbfgsOptions } from '../../src/solvers/lbfgs.ts';
+import type { Problem } from '../../src/core/problem.ts';
+
+/** The extended Rosenbrock function, from its usual start. */
+function extendedRosenbrock(n: number): Problem {
+  return {
+    p0: Float64Array.from({ length: n }, (_, i) => (i % 2 === 0 ? -1.2 : 1)),
+    fg(x, gradient) {
+      let f = 0;
+      for (let i = 0; i + 1 < n; i += 2) {
+        const r = x[i + 1] - x[i] ** 2;
+        f += 100 * r ** 2 + (1 - x[i]) ** 2;
+        if (gradient) {
+          gradient[i] = -400 * r * x[i] - 2 * (1 - x[i]);
+          gradient[i + 1] = 200 * r;
+        }
+      }
+      return f;
+    },
+  };
+}
+
+/** Pairs of a convex quadratic, in the order of their age, as a ring that has gone round. */
+function quadraticPairs(n: number, m: number, seed: number): GramPairs & { s: Float64Array[] } {
+  const random = uniform(seed);
+  const { s, y } = allocatePairs(n, m, 'float64');
+  const curvatures = Float64Array.from({ length: n }, () => 0.5 + random());
+  for (let slot = 0; slot < m; slot++) {
+    for (let i = 0; i < n; i++) {
+      s[slot][i] = random() - 0.5;
+      y[slot][i] = curvatures[i] * s[slot][i];
+    }
+  }
+  const gram = gramOf(m);
+  const next = Math.floor(m * random());
+  const tau = Float64Array.from({ length: m }, () => (random() < 0.5 ? 1 : 0.5 + random()));
+  for (let i = 0; i < m; i++) {
+    for (let j = 0; j < m; j++) {
+      gram.sy[i * m + j] = dot(s[i] as Float64Array, y[j] as Float64Array);
+      gram.yy[i * m + j] = dot(y[i] as Float64Array, y[j] as Float64Array);
+    }
+  }
+  return {
+    s: s as Float64Array[],
+    y,
+    gram,
+    tau,
+    coefficients: new Float64Array(m),
+    count: m,
+    next,
+  };
+}
+
+/** −Hg by the two-loop recursion on vectors. */
+function twoLoop(pairs: GramPairs, gamma: number, g: Float64Array): Float64Array {
+  const { tau, next } = pairs;
+  const { s, y } = pairs as { s: Float64Array[]; y: Float64Array[] };
+  const m = s.length;
+  const order = Array.from({ length: m }, (_, age) => (next - 1 - age + 2 * m) % m);
+  const q = new Float64Array(g.length);
+  scaleInto(-1, g, q);
+  const alpha = new Float64Array(m);
+  for (const i of order) {
+    alpha[i] = dot(s[i], q) / dot(s[i], y[i]);
+    addScaled(q, -alpha[i], y[i], q);
+    scaleInto(1 / Math.sqrt(tau[i]), q, q);
+  }
+  scaleInto(gamma, q, q);
+  for (const i of order.toReversed()) {
+    scaleInto(1 / Math.sqrt(tau[i]), q, q);
+    addScaled(q, alpha[i] - dot(y[i], q) / dot(s[i], y[i]), s[i], q);
+  }
+  return q;
+}
+
+test('the recursion on coefficients gives the direction of the recursion on vectors', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 20, max: 600 }),
+      fc.integer({ min: 1, max: 12 }),
+      fc.integer(),
+      (n, m, seed) => {
+        const pairs = quadraticPairs(n, m, seed);
+        const g = Float64Array.from({ length: n }, uniform(seed + 1));
+        const out = new Float64Array(n);
+        gramDirection(pairs, 0.8, g, out);
+        const expected = twoLoop(pairs, 0.8, g);
+        const error = new Float64Array(n);
+        addScaled(out, -1, expected, error);
+        expect(normInf(error)).toBeLessThan(1e-10 * normInf(expected));
+      },
+    ),
+  );
+});
+
+const run = (n: number, options: LbfgsOptions) =>
+  minimize(extendedRosenbrock(n), lbfgs(options), { gtol: 1e-8, storeTrace: true });
+
+const table: [name: string, options: LbfgsOptions][] = [
+  ['defaults', { memory: 10 }],
+  ['memory of one', { memory: 1 }],
+  ['self-scaling', { memory: 7, selfScaling: true }],
+  ['damping', { memory: 10, damping: true }],
+  ['float32 storage', { memory: 10, storage: 'float32' }],
+];
+
+test.each(table)('%s: large problems are solved as small ones are', (_, options) => {
+  // All blocks of the extended function move alike, so that n does not matter but for rounding.
+  const small = run(KERNEL_LENGTH - 2, { ...options, storage: 'float64' });
+  const large = run(2 * KERNEL_LENGTH, options);
+  expect(small.termination).toBe('gradientTolerance');
+  expect(large.termination).toBe('gradientTolerance');
+  expect(Math.abs(large.iterations - small.iterations)).toBeLessThanOrEqual(
+    2 + Math.ceil(0.15 * small.iterations),
+  );
+});
+
+test('a preconditioner equal to the identity changes a large problem by rounding only', () => {
+  const n = 2 * KERNEL_LENGTH;
+  const byGram = run(n, { memory: 10 });
+  const byVectors = run(n, { memory: 10, preconditioner: (vector, out) => out.set(vector) });
+  expect(byVectors.iterations).toBe(byGram.iterations);
+  for (const [i, entry] of byGram.trace.slice(0, 15).entries()) {
+    expect(Math.abs(byVectors.trace[i].f - entry.f)).toBeLessThan(1e-8 * entry.f);
+  }
+});
+
+test('a cloned state goes on bit for bit, in kernel memory again', () => {
+  for (const storage of ['float64', 'float32'] as const) {
+    const n = KERNEL_LENGTH + 3;
+    const problem = extendedRosenbrock(n);
+    const solver = lbfgs({ memory: 5, storage });
+    let state = solver.init({ n, precision: 'float64' });
+    state.x.set(problem.p0);
+    state.f = problem.fg(state.x, state.gradient);
+    const step = () => runSync(solver.step(state), problem);
+    for (let i = 0; i < 9; i++) step();
+    const copy = structuredClone(state);
+    for (let i = 0; i < 9; i++) step();
+    const { x, f } = state;
+    state = copy;
+    expect(arenaOf(copy.memory.s[0])).toBeUndefined();
+    for (let i = 0; i < 9; i++) step();
+    expect(arenaOf(copy.memory.s[0])).toBeDefined();
+    expect(copy.f).toBe(f);
+    expect(copy.x).toEqual(x);
+  }
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.resetModules();
+});
+
+test('without WebAssembly the same steps are taken, to the last bit', async () => {
+  const n = KERNEL_LENGTH + 5;
+  const withKernels = run(n, { memory: 6 });
+  vi.resetModules();
+  vi.stubGlobal('WebAssembly', undefined);
+  const plain = {
+    ...(await import('../../src/core/minimize.ts')),
+    ...(await import('../../src/solvers/lbfgs.ts')),
+    ...(await import('../../src/core/kernels/rows.ts')),
+  };
+  expect(plain.allocatePairs(n, 1, 'float64').s[0].byteOffset).toBe(0);
+  const result = plain.minimize(extendedRosenbrock(n), plain.lbfgs({ memory: 6 }), { gtol: 1e-8 });
+  expect(result.x).toEqual(withKernels.x);
+  expect(result.evaluations).toEqual(withKernels.evaluations);
+});
+
+test('float32 storage and a preconditioner do not go together', () => {
+  expect(() => lbfgs({ storage: 'float32', preconditioner: (v, out) => out.set(v) })).toThrow(/storage/);
+});
