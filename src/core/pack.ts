@@ -2,20 +2,21 @@
  * Plain data as one string and one vector: how a solver's state is written to a file and read again, bit for
  * bit.
  *
- * The string is JSON in which every number stands as 0 and every `Float64Array` as `{ "float64": length }`;
- * the vector holds the numbers themselves, in order, so that NaN, −0 and infinities come back as they were.
+ * The string is JSON in which every number stands as 0 and every typed array as `{ "float64": length }`
+ * or `{ "float32": length }`; the vector holds the numbers themselves, in order, so that NaN, −0 and infinities come back as they were.
  *
  * @module
  */
 import { show } from './options.ts';
 
-/** Numbers, booleans, strings, null, `Float64Array`s, and arrays and objects of these. */
+/** Numbers, booleans, strings, null, `Float64Array`s, `Float32Array`s, and arrays and objects of these. */
 export type PlainData =
   | number
   | boolean
   | string
   | null
   | Float64Array
+  | Float32Array
   | readonly PlainData[]
   | { readonly [name: string]: PlainData };
 
@@ -37,6 +38,10 @@ export function pack(data: unknown): Packed {
     if (value instanceof Float64Array) {
       chunks.push(value);
       return { float64: value.length };
+    }
+    if (value instanceof Float32Array) {
+      chunks.push(value);
+      return { float32: value.length };
     }
     if (value === null || typeof value === 'boolean' || typeof value === 'string') return value;
     if (Array.isArray(value)) return value.map((item, i) => outline(item, `${path}[${i}]`));
@@ -71,8 +76,9 @@ export function unpack({ structure, numbers }: Packed): PlainData {
     if (typeof outline === 'number') return take(1)[0];
     if (Array.isArray(outline)) return outline.map(fill);
     if (typeof outline !== 'object' || outline === null) return outline as string | boolean | null;
-    const { float64 } = outline as { float64?: unknown };
+    const { float64, float32 } = outline as { float64?: unknown; float32?: unknown };
     if (typeof float64 === 'number') return take(float64);
+    if (typeof float32 === 'number') return Float32Array.from(take(float32));
     return Object.fromEntries(Object.entries(outline).map(([name, item]) => [name, fill(item)]));
   };
   const data = fill(JSON.parse(structure));

@@ -28,7 +28,7 @@ export interface Setting {
 /**
  * An iterative minimiser: a value without problem data, used for as many problems as one likes.
  *
- * A state is plain data (numbers, booleans, strings, null, `Float64Array`s, and arrays and objects of
+ * A state is plain data (numbers, booleans, strings, null, typed arrays of floats, and arrays and objects of
  * these), so that whoever drives a solver can save it and go on later.
  *
  * @typeParam State - the solver's memory between iterations
