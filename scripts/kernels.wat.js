@@ -88,21 +88,23 @@ function project(width) {
 const combine = (width) =>
   kernel({
     name: `combine${width}`,
-    parameters: `${parameters('i32', ['s', 'y'])} ${parameters('f64', ['a', 'b'])} ${parameters('i32', ['out'])}`,
-    locals: vectors(['av', 'bv']),
-    before: '(local.set $av (f64x2.splat (local.get $a))) (local.set $bv (f64x2.splat (local.get $b)))',
+    parameters: `${parameters('i32', ['s0', 'y0', 's1', 'y1'])} ${parameters('f64', ['a0', 'b0', 'a1', 'b1'])} ${parameters('i32', ['out'])}`,
+    locals: vectors(['av0', 'bv0', 'av1', 'bv1']),
+    before: ['a0', 'b0', 'a1', 'b1']
+      .map((factor) => `(local.set $${factor[0]}v${factor[1]} (f64x2.splat ${get(factor)}))`)
+      .join(' '),
     counter: 'out',
     body: [
-      each(4, (index) => {
-        const sum = plus(
-          times(get('av'), load(width, 's', index)),
-          times(get('bv'), load(width, 'y', index)),
-        );
-        return store(8, 'out', plus(load(8, 'out', index), sum), index);
+      each(2, (index) => {
+        const pair = (/** @type {number} */ k) =>
+          plus(
+            times(get(`av${k}`), load(width, `s${k}`, index)),
+            times(get(`bv${k}`), load(width, `y${k}`, index)),
+          );
+        return store(8, 'out', plus(load(8, 'out', index), plus(pair(0), pair(1))), index);
       }),
-      advance('s', 8 * width),
-      advance('y', 8 * width),
-      advance('out', 64),
+      ...['s0', 'y0', 's1', 'y1'].map((row) => advance(row, 4 * width)),
+      advance('out', 32),
     ].join('\n    '),
   });
 

@@ -1,7 +1,7 @@
 import { simdBytes } from './simdBytes.ts';
 
 /** Numbers taken from a vector at a time: four such tiles stay in the second-level cache. */
-export const TILE = 4096;
+export const TILE = 8192;
 
 const TILES = 4;
 
@@ -23,7 +23,9 @@ type Project = (
   ...pointersAndLength: [...TwoPairs, p: number, q: number, results: number, n: number]
 ) => void;
 type TwoPairs = [s0: number, y0: number, s1: number, y1: number];
-type Combine = (s: number, y: number, a: number, b: number, out: number, n: number) => void;
+type Combine = (
+  ...pointersAndLength: [...TwoPairs, a0: number, b0: number, a1: number, b1: number, out: number, n: number]
+) => void;
 type Write = (
   ...step: [x: number, trial: number, g: number, h: number, stretch: number, s: number, y: number, n: number]
 ) => void;

@@ -28,7 +28,11 @@ export const plainKernels: Kernels = {
     for (let from = 0; from < g.length; from += TILE) {
       const to = Math.min(from + TILE, g.length);
       for (let i = from; i < to; i++) out[i] = c * g[i];
-      for (let slot = 0; slot < count; slot++) addPair(s[slot], y[slot], a[slot], b[slot], out, from, to);
+      let slot = 0;
+      for (; slot + 1 < count; slot += 2) {
+        addTwoPairs(s[slot], y[slot], s[slot + 1], y[slot + 1], a, b, slot, out, from, to);
+      }
+      if (slot < count) addPair(s[slot], y[slot], a[slot], b[slot], out, from, to);
     }
   },
 
@@ -74,6 +78,25 @@ function projectRow(
   }
   out[at] += p0 + p1;
   out[at + 1] += q0 + q1;
+}
+
+function addTwoPairs(
+  s0: Row,
+  y0: Row,
+  s1: Row,
+  y1: Row,
+  a: Float64Array,
+  b: Float64Array,
+  slot: number,
+  out: Float64Array,
+  from: number,
+  to: number,
+): void {
+  const a0 = a[slot];
+  const a1 = a[slot + 1];
+  const b0 = b[slot];
+  const b1 = b[slot + 1];
+  for (let i = from; i < to; i++) out[i] += a0 * s0[i] + b0 * y0[i] + (a1 * s1[i] + b1 * y1[i]);
 }
 
 function addPair(s: Row, y: Row, a: number, b: number, out: Float64Array, from: number, to: number): void {

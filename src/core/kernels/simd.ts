@@ -45,12 +45,19 @@ export function simdKernels(arena: Arena): Kernels {
         const length = load(g, from, tile);
         const skip = from * width;
         kernels.scale(c, tile.byteOffset, length);
-        for (let slot = 0; slot < count; slot++) {
+        for (let slot = 0; slot < count; slot += 2) {
+          // An odd last pair is taken twice here too, the second time with the factor 0.
+          const other = Math.min(slot + 1, count - 1);
+          const factor = other > slot ? 1 : 0;
           combine(
             s[slot].byteOffset + skip,
             y[slot].byteOffset + skip,
+            s[other].byteOffset + skip,
+            y[other].byteOffset + skip,
             a[slot],
             b[slot],
+            factor * a[other],
+            factor * b[other],
             tile.byteOffset,
             length,
           );

@@ -1,0 +1,161 @@
+// What L-BFGS costs per iteration beyond the evaluations of f: beside the time that reading its pairs twice
+// must take at the bandwidth measured in the same rounds, and beside libLBFGS, SciPy and torch where they are
+// installed (Debian: liblbfgs-dev, python3-scipy, python3-torch). All minimise one quadratic with m = 10; the
+// first iterations, whose memory is not full yet, are left out. The contestants take turns, so that a busy
+// moment of the machine hits all alike.
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { lbfgs, minimize } from 'quasi-newton';
+import { printTable } from '../examples/lib/report.js';
+import { readBandwidth } from './lib/bandwidth.js';
+
+export const title = 'L-BFGS per iteration beyond f';
+
+const memory = 10;
+const iterations = 40;
+/** Iterations before the memory is full, and a few more. */
+const warmUp = 15;
+const sizes = [
+  { n: 1e3, rounds: 15 },
+  { n: 1e4, rounds: 10 },
+  { n: 1e5, rounds: 6 },
+  { n: 1e6, rounds: 5 },
+];
+
+/** Prints the table; times are in microseconds, the least and the median over all rounds. */
+export async function run() {
+  const contestants = [...ours, ...peers()];
+  const rows = [];
+  for (const { n, rounds } of sizes) {
+    const bandwidth = readBandwidth(2 * memory * n * 8);
+    /** @type {number[]} */
+    const speeds = [];
+    /** @type {Map<string, number[]>} */
+    const times = new Map(contestants.map(({ name }) => [name, []]));
+    for (let round = 0; round < rounds; round++) {
+      for (const { name, time } of contestants) {
+        speeds.push(...bandwidth.measure());
+        times.get(name)?.push(...time(n).slice(warmUp));
+      }
+    }
+    const best = Math.max(...speeds);
+    const bound = { least: (4 * memory * n * 8) / best, median: (4 * memory * n * 8) / middle(speeds) };
+    for (const [name, seconds] of times) {
+      const least = Math.min(...seconds);
+      const ratio = least / bound.least;
+      rows.push([`${n}`, name, micro(least), micro(middle(seconds)), ratio.toFixed(2)]);
+    }
+    rows.push([
+      `${n}`,
+      `bound at ${(best / 1e9).toFixed(0)} GB/s`,
+      micro(bound.least),
+      micro(bound.median),
+      '1',
+    ]);
+  }
+  printTable(['n', 'solver', 'least µs', 'median µs', '× bound'], rows);
+}
+
+/** @typedef {{ name: string, time: (n: number) => number[] }} Contestant */
+
+/** @type {Contestant[]} */
+const ours = [
+  { name: 'lbfgs', time: (n) => timeOurs(n, { memory }) },
+  { name: "lbfgs, storage 'float32'", time: (n) => timeOurs(n, { memory, storage: 'float32' }) },
+];
+
+/**
+ * Seconds of each iteration beyond f.
+ *
+ * @param {number} n
+ * @param {import('quasi-newton').LbfgsOptions} options
+ */
+function timeOurs(n, options) {
+  const curvatures = Float64Array.from({ length: n }, (_, i) => 10 ** ((4 * i) / n));
+  let inside = 0;
+  /** @type {number[]} */
+  const seconds = [];
+  let last = performance.now();
+  minimize(
+    {
+      p0: new Float64Array(n),
+      fg(x, gradient) {
+        const start = performance.now();
+        let f = 0;
+        for (let i = 0; i < n; i++) {
+          const d = x[i] - 1;
+          const g = curvatures[i] * d;
+          f += 0.5 * g * d;
+          if (gradient) gradient[i] = g;
+        }
+        inside += performance.now() - start;
+        return f;
+      },
+    },
+    lbfgs(options),
+    {
+      maxIterations: iterations,
+      gtol: 0,
+      callback() {
+        const now = performance.now();
+        seconds.push((now - last - inside) / 1000);
+        inside = 0;
+        last = performance.now();
+        return false;
+      },
+    },
+  );
+  return seconds;
+}
+
+/** Those that are installed; says which are not. */
+function peers() {
+  const here = (/** @type {string} */ path) => fileURLToPath(new URL(`peers/${path}`, import.meta.url));
+  const folder = mkdtempSync(join(tmpdir(), 'overhead-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  const program = join(folder, 'liblbfgs');
+  /** @type {Contestant[]} */
+  const found = [];
+  if (succeeds('cc', ['-O3', '-o', program, here('liblbfgs.c'), '-llbfgs', '-lm'])) {
+    found.push({ name: 'libLBFGS', time: (n) => timesOf(program, [`${n}`, `${iterations}`]) });
+  }
+  const python = '/usr/bin/python3';
+  for (const [module, name] of [
+    ['scipy', 'SciPy L-BFGS-B'],
+    ['torch', 'torch LBFGS'],
+  ]) {
+    if (!succeeds(python, ['-c', `import ${module}`])) continue;
+    const script = here('peers.py');
+    found.push({ name, time: (n) => timesOf(python, [script, module, `${n}`, `${iterations}`]) });
+  }
+  return found;
+}
+
+/** @param {string} command @param {string[]} parameters */
+function succeeds(command, parameters) {
+  try {
+    execFileSync(command, parameters, { stdio: 'ignore' });
+    return true;
+  } catch {
+    console.log(`Left out, as this fails: ${command} ${parameters.join(' ')}\n`);
+    return false;
+  }
+}
+
+/** @param {string} command @param {string[]} parameters */
+function timesOf(command, parameters) {
+  const printed = execFileSync(command, parameters, {
+    encoding: 'utf8',
+    env: { ...process.env, OMP_NUM_THREADS: '1' },
+  });
+  return printed.trim().split('\n').map(Number);
+}
+
+/** @param {readonly number[]} values */
+const middle = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
+
+/** @param {number} seconds */
+const micro = (seconds) => (seconds * 1e6).toFixed(seconds < 1e-4 ? 1 : 0);
