@@ -29,7 +29,7 @@ export interface Kernels {
    * @param out - `[4·count]` or longer
    */
   project(pairs: Pairs, count: number, newest: number, g: Float64Array, out: Float64Array): void;
-  /** `out ← c·g + Σ aᵢsᵢ + bᵢyᵢ`, in one pass over the pairs; `out` must not be `g`. */
+  /** `out ← c·g + Σ aᵢsᵢ + bᵢyᵢ`, in one pass over the pairs; `out` may be `g`. */
   combine(pairs: Pairs, count: number, by: Combination, g: Float64Array, out: Float64Array): void;
   /** `out[0 … 3] ← sᵀy, yᵀy, sᵀs, sᵀ(trialGradient + gradient)` of a step. */
   measure(pairs: Pairs, step: Step, out: Float64Array): void;

@@ -98,6 +98,9 @@ test('SIMD and plain kernels agree to the last bit', () => {
         simd.combine(pairs, count, by, g, sums[0]);
         plainKernels.combine(copy, count, by, g, sums[1]);
         expect(sameBits(sums[0], sums[1])).toBe(true);
+        const inPlace = g.slice();
+        simd.combine(pairs, count, by, inPlace, inPlace);
+        expect(sameBits(inPlace, sums[0])).toBe(true);
       }
 
       const measures = [new Float64Array(4), new Float64Array(4)];
