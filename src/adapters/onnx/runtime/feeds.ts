@@ -10,7 +10,7 @@ import { tensorOver, type Ort, type OrtTensor, type OrtTensors } from './ort.ts'
 
 /**
  * What an input is fed with: a tensor of ONNX Runtime, which must be of the right type, or numbers and their
- * shape without a type, which are converted.
+ * shape without a type, which are converted where they have to be.
  */
 export interface Feed {
   readonly type?: string;
@@ -24,17 +24,35 @@ export type Feeds = Readonly<Record<string, Feed>>;
 /** The sizes that symbols of shapes have taken, and the feeds that brought them. */
 type Sizes = Map<string, { readonly size: number; readonly name: string }>;
 
-type Numbers = ArrayLike<number> & ArrayLike<bigint>;
+type NumberArray =
+  | Float32ArrayConstructor
+  | Float64ArrayConstructor
+  | Int32ArrayConstructor
+  | Uint8ArrayConstructor;
 
-/** How numbers become the elements of a type. */
-const conversions = new Map<string, (values: Numbers) => ArrayLike<number | bigint>>([
-  ['float32', (values) => Float32Array.from(values, Number)],
-  ['float64', (values) => Float64Array.from(values, Number)],
-  ['int64', (values) => BigInt64Array.from(values, BigInt)],
-  ['int32', (values) => Int32Array.from(values, Number)],
-  ['uint8', (values) => Uint8Array.from(values, Number)],
-  ['bool', (values) => Uint8Array.from(values, Number)],
+/** The arrays that hold a type's elements; those of int64 are made of bigints. */
+const arrays = new Map<string, NumberArray | BigInt64ArrayConstructor>([
+  ['float32', Float32Array],
+  ['float64', Float64Array],
+  ['int64', BigInt64Array],
+  ['int32', Int32Array],
+  ['uint8', Uint8Array],
+  ['bool', Uint8Array],
 ]);
+
+/** Numbers as elements of an array's type: themselves, if they are that already. */
+function convert(
+  array: NumberArray | BigInt64ArrayConstructor,
+  values: Feed['data'],
+): ArrayLike<number | bigint> {
+  if (values instanceof array) return values;
+  if (array === BigInt64Array) return BigInt64Array.from(values as ArrayLike<bigint>, BigInt);
+  // Number() reads bigints too, but element by element; numbers are converted many at a time.
+  const numbers = array as NumberArray;
+  return typeof values[0] === 'bigint'
+    ? new numbers(Array.from(values, Number))
+    : new numbers(values as ArrayLike<number>);
+}
 
 const quoted = (names: Iterable<string>) => Array.from(names, (name) => JSON.stringify(name)).join(', ');
 const spelled = (shape: Shape) =>
@@ -89,9 +107,9 @@ function checkFeed(
   const reasons = found.filter((reason) => reason !== undefined);
   if (reasons.length > 0) return left(faults(reasons));
   if (isTensor(feed)) return right([name, feed]);
-  const convert = conversions.get(dtype);
-  if (convert === undefined) return left(faults([`plain numbers cannot be made ${dtype}; feed a tensor.`]));
-  return right([name, tensorOver(ort, dtype, convert(data as Numbers), dims)]);
+  const array = arrays.get(dtype);
+  if (array === undefined) return left(faults([`plain numbers cannot be made ${dtype}; feed a tensor.`]));
+  return right([name, tensorOver(ort, dtype, convert(array, data), dims)]);
 }
 
 const isTensor = (feed: Feed): feed is OrtTensor => feed.type !== undefined;
