@@ -4,7 +4,7 @@
  * @module
  */
 import { checkOptions } from '../core/options.ts';
-import { checkLength, type ParamSet } from '../core/paramSet.ts';
+import { checkLength } from '../core/paramSet.ts';
 import { firstNonFinite, norm2 } from '../core/vector.ts';
 import { gridAxis } from './axis.ts';
 import { openCheckpoint, type Checkpoint } from './checkpoint.ts';
@@ -12,7 +12,7 @@ import { emptyLandscape } from './data.ts';
 import { randomDirections, type Normalize } from './directions.ts';
 import { landscapeRules, type LandscapeOptions } from './options.ts';
 import { progressMeter } from './progress.ts';
-import { subjectOf, type Source, type Subject } from './subject.ts';
+import { restore, subjectOf, type Held, type Source, type Subject } from './subject.ts';
 import { coarseFirst, partOf, rowByRow, subgrid, type Draft, type SurveyHooks } from './survey.ts';
 import type { PlaneSpec } from './planes.ts';
 
@@ -23,8 +23,7 @@ type JobOptions = Omit<LandscapeOptions, 'metrics'> & { metrics?: object };
 export interface Job {
   readonly where: string;
   readonly subject: Subject;
-  /** What the parameters held. */
-  readonly held: Float64Array | undefined;
+  readonly held: Held;
   readonly draft: Draft;
   readonly cells: Uint32Array;
   readonly hooks: SurveyHooks;
@@ -39,14 +38,14 @@ export interface Job {
 export function jobOf(
   where: string,
   source: Source<unknown>,
-  params: ParamSet | undefined,
+  held: Held,
   options: JobOptions,
   metricNames: readonly string[],
 ): Job {
   checkOptions<JobOptions>(where, options, landscapeRules);
   options.signal?.throwIfAborted();
   const plane = planeSpec(options);
-  const subject = subjectOf(where, source, params, options.center ?? plane?.center);
+  const subject = subjectOf(where, source, held, options.center ?? plane?.center);
   const draft = { ...emptyDraft(where, subject, options, plane, metricNames), loss: NaN };
   const checkpoint = options.checkpoint === undefined ? undefined : openCheckpoint(options.checkpoint, draft);
   const all = options.onPreview === undefined ? rowByRow(draft.z.length) : coarseFirst(draft);
@@ -57,13 +56,12 @@ export function jobOf(
       ? pointsAtOnce(subject.center.length)
       : 1;
   const hooks = hooksOf(draft, cells, atOnce, options, checkpoint);
-  const held = subject.params?.copyInto(subject.params.zeros());
   return { where, subject, held, draft, cells, hooks, checkpoint };
 }
 
 /** Puts the parameters back, and writes the last checkpoint. */
-export function endJob({ subject, held, checkpoint }: Job): void {
-  if (held !== undefined) subject.params?.copyFrom(held);
+export function endJob({ held, checkpoint }: Job): void {
+  restore(held);
   checkpoint?.ended();
 }
 

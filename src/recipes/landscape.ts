@@ -12,6 +12,8 @@ import { show } from '../core/options.ts';
 import { runOn, type Executor } from './executor.ts';
 import { endJob, jobOf } from './job.ts';
 import {
+  heldBy,
+  heldByAsync,
   isParamSet,
   watched,
   watchedAsync,
@@ -70,7 +72,7 @@ export function landscape(problem: Problem, options?: LandscapeOptions): Landsca
 export function landscape(source: Loss | Problem, ...rest: SyncArguments): LandscapeData {
   const [params, options] = sorted(rest);
   const { metrics = {} } = options;
-  const job = jobOf('landscape', source, params, options, Object.keys(metrics));
+  const job = jobOf('landscape', source, heldBy(source, params), options, Object.keys(metrics));
   try {
     const { draft, cells, hooks, subject } = job;
     const fg = watched('landscape', source, subject.params, metrics, hooks.metricValues);
@@ -113,7 +115,8 @@ export async function landscapeAsync(
   const [params, { executor, ...options }] = sorted<LandscapeAsyncOptions>(rest);
   const { metrics = {} } = options;
   checkExecutor(executor, options);
-  const job = jobOf('landscapeAsync', source, params, options, Object.keys(metrics));
+  const held = await heldByAsync(source, params);
+  const job = jobOf('landscapeAsync', source, held, options, Object.keys(metrics));
   try {
     const { draft, cells, hooks, subject } = job;
     const fg = watchedAsync('landscapeAsync', source, subject.params, metrics, hooks.metricValues);

@@ -22,6 +22,36 @@ export interface Subject {
   readonly center: Float64Array;
 }
 
+/** Parameters, where there are any, and what they hold. */
+export interface Held {
+  readonly params: ParamSet | undefined;
+  readonly values: Float64Array | undefined;
+}
+
+/** The parameters given, else those of the problem, with what they hold now. */
+export function heldBy(source: Source<unknown>, given: ParamSet | undefined): Held {
+  const params = given ?? paramsOf(source);
+  return { params, values: params?.copyInto(params.zeros()) };
+}
+
+/** As {@link heldBy}; of a set that can be read later, such as that of a tfjs backend that answers later, so. */
+export async function heldByAsync(source: Source<unknown>, given: ParamSet | undefined): Promise<Held> {
+  const params = given ?? paramsOf(source);
+  return { params, values: params && (await readLater(params)) };
+}
+
+async function readLater(params: ParamSet & { read?(vector: Float64Array): Promise<Float64Array> }) {
+  return params.read === undefined ? params.copyInto(params.zeros()) : params.read(params.zeros());
+}
+
+const paramsOf = (source: Source<unknown>): ParamSet | undefined =>
+  typeof source === 'object' && source !== null ? source.params : undefined;
+
+/** Puts the parameters back. */
+export function restore({ params, values }: Held): void {
+  if (values !== undefined) params?.copyFrom(values);
+}
+
 /**
  * The point to look from: `at` where the user gives one, else what the parameters hold, else p0.
  *
@@ -31,11 +61,11 @@ export interface Subject {
 export function subjectOf(
   where: string,
   source: Source<unknown>,
-  given: ParamSet | undefined,
+  { params, values }: Held,
   at: Float64Array | undefined,
 ): Subject {
   if (typeof source === 'function') {
-    if (given === undefined) {
+    if (params === undefined) {
       throw new TypeError(
         `${where}: a loss () => number needs the parameters it reads, as a ParamSet such as tfParams(model) gives.`,
       );
@@ -43,8 +73,7 @@ export function subjectOf(
   } else if (typeof source !== 'object' || source === null || typeof source.fg !== 'function') {
     throw new TypeError(`${where}: needs a loss () => number or a problem { p0, fg }, got ${show(source)}.`);
   }
-  const params = given ?? ('params' in source ? source.params : undefined);
-  const own = params?.copyInto(params.zeros()) ?? ('p0' in source ? source.p0 : new Float64Array(0));
+  const own = values ?? ('p0' in source ? source.p0 : new Float64Array(0));
   const center = Float64Array.from(at ?? own);
   if (center.length !== own.length) {
     throw new RangeError(`${where}: center has length ${center.length}; there are ${own.length} parameters.`);

@@ -161,6 +161,20 @@ describe('the parameters', () => {
     expect(() => landscape(loss, params(), { signal: AbortSignal.abort(reason) })).toThrow(reason);
   });
 
+  it('are read and put back later where they can be read no sooner', async () => {
+    const set = params();
+    const later = {
+      ...set,
+      copyInto: () => {
+        throw new Error('not now');
+      },
+      read: (vector: Float64Array) => Promise.resolve(set.copyInto(vector)),
+    };
+    const result = await landscapeAsync(() => Promise.resolve(loss()), later, { npoints: 3 });
+    expect(center(result)).toBe(quadratic(start()));
+    expect(bits(data)).toEqual(bits(start()));
+  });
+
   it('may be looked at from another point', () => {
     const other = start().fill(1);
     expect(landscape(loss, params(), { npoints: 3, center: other }).loss).toBe(quadratic(other));

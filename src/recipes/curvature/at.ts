@@ -15,8 +15,8 @@ import {
   show,
   type Rules,
 } from '../../core/options.ts';
-import { subjectOf } from '../subject.ts';
 import { hessianAt, type Hessian } from '../../core/hessian.ts';
+import { heldBy, heldByAsync, restore, subjectOf, type Held } from '../subject.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 import type { Asks } from '../../core/question.ts';
 
@@ -57,11 +57,13 @@ export function runAt<Options extends CurvatureOptions, Result>(
   rules: Rules<Options>,
   computation: AtPoint<Result>,
 ): Result {
-  const { hessian, center, restore } = enter(where, problem, options, rules);
+  check(where, problem, options, rules);
+  const held = heldBy(problem, undefined);
+  const { hessian, center } = enter(where, problem, held, options);
   try {
     return runSync(computation(hessian, center), problem);
   } finally {
-    restore();
+    restore(held);
   }
 }
 
@@ -73,32 +75,37 @@ export async function runAtAsync<Options extends CurvatureOptions, Result>(
   rules: Rules<Options>,
   computation: AtPoint<Result>,
 ): Promise<Result> {
-  const { hessian, center, restore } = enter(where, problem, options, rules);
+  check(where, problem, options, rules);
+  const held = await heldByAsync(problem, undefined);
+  const { hessian, center } = enter(where, problem, held, options);
   try {
     return await runAsync(computation(hessian, center), problem);
   } finally {
-    restore();
+    restore(held);
   }
 }
 
-function enter<Options extends CurvatureOptions>(
+function check<Options extends CurvatureOptions>(
   where: string,
   problem: AsyncProblem | Problem,
   options: Options,
   rules: Rules<Options>,
-): { hessian: Hessian; center: Float64Array; restore: () => void } {
+): void {
   if (!objectWith('', 'p0', 'fg').accepts(problem)) {
     throw new TypeError(`${where}: needs a problem { p0, fg } with gradients, got ${show(problem)}.`);
   }
   checkOptions(where, options, rules);
   options.signal?.throwIfAborted();
-  const { center, params } = subjectOf(where, problem, undefined, options.center);
-  const held = params?.copyInto(params.zeros());
-  const hessian = hessianAt(center, {
-    precision: problem.precision ?? 'float64',
-    exact: problem.hessianVector !== undefined,
-    epsilon: options.epsilon ?? 'auto',
-    signal: options.signal,
-  });
-  return { hessian, center, restore: () => held !== undefined && params?.copyFrom(held) };
+}
+
+function enter(
+  where: string,
+  problem: AsyncProblem | Problem,
+  held: Held,
+  { center: at, epsilon = 'auto', signal }: CurvatureOptions,
+): { hessian: Hessian; center: Float64Array } {
+  const { center } = subjectOf(where, problem, held, at);
+  const { precision = 'float64' } = problem;
+  const exact = problem.hessianVector !== undefined;
+  return { hessian: hessianAt(center, { precision, exact, epsilon, signal }), center };
 }

@@ -232,7 +232,11 @@ function vega(
   columns: readonly Column[],
   { title, width, height, xlabel, ylabel, yscale, ylims }: Attributes,
 ): VegaSpec {
-  const scale = { type: yscale, zero: false, ...(ylims !== 'data' && { domain: ylims }) };
+  const scale = {
+    type: yscale,
+    ...(yscale === 'linear' && { zero: false }),
+    ...(ylims !== 'data' && { domain: ylims }),
+  };
   const names = columns.map(({ name }) => name);
   return {
     $schema: 'https://vega.github.io/schema/vega-lite/v5.json',

@@ -200,7 +200,7 @@ function vega(curves: readonly Curve[], attributes: Attributes): VegaSpec {
     .filter(({ x, y }) => (xscale === 'linear' || x > 0) && (yscale === 'linear' || y > 0));
   const scaleOf = (type: AxisScale, domain: typeof xlims) => ({
     type,
-    zero: false,
+    ...(type === 'linear' && { zero: false }),
     ...(domain !== 'data' && { domain }),
   });
   const color = {

@@ -111,7 +111,7 @@ export function line(data: LandscapeData | readonly NamedLandscape[], attributes
           field: 'y',
           type: 'quantitative',
           title: final.ylabel,
-          scale: { type: final.yscale, zero: false },
+          scale: { type: final.yscale, ...(final.yscale === 'linear' && { zero: false }) },
         },
         color: {
           field: 'name',

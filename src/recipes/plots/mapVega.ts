@@ -9,6 +9,7 @@ export function mapVega(figure: MapFigure): VegaSpec {
   const { width, height, title, xlabel, ylabel, paths, mark } = attributes;
   const box = { left: 0, top: 0, right: width, bottom: height };
   const { x, y } = field;
+  const lines = figure.kind === 'contour';
   const points = paths.flatMap(({ name, path, color }, k) =>
     Array.from(path.x, (at, t) => ({
       name,
@@ -56,7 +57,11 @@ export function mapVega(figure: MapFigure): VegaSpec {
     padding: 8,
     ...(title !== '' && { title }),
     data: [
-      { name: 'regions', values: figure.kind === 'heatmap' ? heatmapCells(figure) : regionsOf(figure, box) },
+      {
+        name: 'regions',
+        values:
+          figure.kind === 'heatmap' ? heatmapCells(figure) : regionsOf(figure, box).slice(lines ? 1 : 0),
+      },
       { name: 'points', values: points },
     ],
     scales: [
@@ -106,7 +111,7 @@ export function mapVega(figure: MapFigure): VegaSpec {
           {
             type: 'path',
             from: { data: 'regions' },
-            encode: { enter: { path: { field: 'path' }, fill: { field: 'color' } } },
+            encode: { enter: { path: { field: 'path' }, [lines ? 'stroke' : 'fill']: { field: 'color' } } },
           },
           line,
           marker,
@@ -131,7 +136,7 @@ function heatmapCells({
   return Array.from(values, (value, cell) => {
     const left = ((cell % nx) - 0.5) * w;
     const top = height - (Math.floor(cell / nx) + 0.5) * h;
-    const path = `M${left.toFixed(2)},${top.toFixed(2)}h${w.toFixed(2)}v${h.toFixed(2)}h${(-w).toFixed(2)}Z`;
+    const path = `M${left.toFixed(2)},${top.toFixed(2)}h${(w + 0.4).toFixed(2)}v${(h + 0.4).toFixed(2)}h${(-w - 0.4).toFixed(2)}Z`;
     return { path, color: Number.isNaN(value) ? '#bdbdbd' : colour((value - low) / (high - low)) };
   });
 }
