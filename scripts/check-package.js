@@ -1,5 +1,6 @@
 // Packs the project, installs the tarball in an empty folder as a user would, and loads every entry point
-// there: first with no backend installed, then with them; and type-checks a TypeScript user of each.
+// there: first with no backend installed, then with them; type-checks a TypeScript user of each; and follows the
+// README and the first page of the documents, in JavaScript and in TypeScript.
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -35,6 +36,10 @@ try {
   install(...backends.map((name) => `${name}@${devDependencies[name]}`));
   for (const name of names) step(`${name} loads with the backends installed`, () => load(name));
   step('a TypeScript user of all entry points type-checks', typeCheck);
+  for (const page of ['README.md', 'docs/getting-started.md']) {
+    step(`the examples of ${page} run`, () => follow(page));
+    step(`the examples of ${page} are TypeScript`, () => followInTypeScript(page));
+  }
 } finally {
   rmSync(folder, { recursive: true, force: true });
 }
@@ -78,8 +83,37 @@ function typeCheck() {
     // @ts-expect-error x is no string
     console.log(x satisfies string);`;
   writeFileSync(join(folder, 'user.ts'), [...imports, ...uses, typed].join('\n'));
-  const options = ['--noEmit', '--strict', '--skipLibCheck', '--target', 'es2023', '--module', 'nodenext'];
-  run('npx', ['tsc', ...options, 'user.ts'], folder);
+  checkTypes('user.ts', 'nodenext', 'nodenext');
+}
+
+/** @param {string} page - as the tarball holds it */
+function follow(page) {
+  writeFileSync(join(folder, 'page.mjs'), examplesOf(page));
+  run('node', ['page.mjs'], folder);
+}
+
+/** @param {string} page */
+function followInTypeScript(page) {
+  writeFileSync(join(folder, 'page.ts'), examplesOf(page));
+  checkTypes('page.ts', 'nodenext', 'nodenext');
+  checkTypes('page.ts', 'esnext', 'bundler');
+}
+
+/** @param {string} page */
+function examplesOf(page) {
+  const text = readFileSync(join(folder, 'node_modules/quasi-newton', page), 'utf8');
+  return [...text.matchAll(/^```js[ \t]*\n([\s\S]*?)^```/gm)].map(([, code]) => code).join('\n');
+}
+
+/**
+ * @param {string} file
+ * @param {string} module
+ * @param {string} moduleResolution
+ */
+function checkTypes(file, module, moduleResolution) {
+  const settings = { target: 'es2023', types: 'node', module, moduleResolution };
+  const options = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+  run('npx', ['tsc', '--noEmit', '--strict', '--skipLibCheck', ...options, file], folder);
 }
 
 /**
