@@ -27,13 +27,14 @@ export function runningStatistics(
   );
 }
 
-/** A set that tells where it was settled; a solver leaves the best point in it. */
-export function settling(params: ParamSet, settles: Observer['settles']): ParamSet {
+/** A set that tells an observer where it is settled: a solver leaves the best point in it. */
+export function settling(params: ParamSet, observer: Observer): ParamSet {
+  if (observer === blind) return params;
   return {
     ...params,
     copyFrom(vector) {
       params.copyFrom(vector);
-      settles(vector);
+      observer.settles(vector);
     },
   };
 }
@@ -45,8 +46,15 @@ export interface Observer {
   /** Mini-batches: running ← momentum·running + (1 − momentum)·batch, of the batch that ends here. */
   batchEnds(): void;
   /** All data at once: the statistics of the data at x, if it was evaluated there and is the best or last point. */
-  readonly settles: (x: ArrayLike<number>) => void;
+  settles(x: ArrayLike<number>): void;
 }
+
+/** Where there is nothing to observe. */
+const blind: Observer = {
+  evaluated: () => undefined,
+  batchEnds: () => undefined,
+  settles: () => undefined,
+};
 
 /** A point where the loss was evaluated, and the batch statistics there. */
 interface Observation {
@@ -61,16 +69,14 @@ interface Observation {
  * @param params - n parameters
  * @param batches - whether the problem goes from batch to batch
  */
-export function observer(
+export function observe(
   statistics: readonly RunningStatistic[],
   running: readonly Reals[],
   { length }: ParamSet,
   precision: Precision,
   batches: boolean,
 ): Observer {
-  if (statistics.length === 0) {
-    return { evaluated: () => undefined, batchEnds: () => undefined, settles: () => undefined };
-  }
+  if (statistics.length === 0) return blind;
   const observation = (): Observation => ({
     x: new Float64Array(length).fill(NaN),
     f: Infinity,

@@ -1,0 +1,130 @@
+import { isLeft } from 'fp-ts/lib/Either.js';
+import { checkLength } from '../../../core/paramSet.ts';
+import { hessianVectorNameOf, lossName, vectorNameOf } from '../convention.ts';
+import type { Differentiated } from '../differentiate.ts';
+import { checkFeeds, type Feeds } from './feeds.ts';
+import { hessianGraph, lossGraph, manyLosses, manyLossesGraph, predictionGraph } from './graphs.ts';
+import type { InputSpec } from './inputs.ts';
+import type { Plan } from './options.ts';
+import { tensorOver, type Ort, type OrtSession, type OrtTensors } from './ort.ts';
+import { inTurn, once, open, run } from './session.ts';
+import { gather, viewsOf, weightsOf, zeros, type Reals, type Weights } from './weights.ts';
+
+/** What a model is made of. */
+export interface Loaded {
+  readonly ort: Ort;
+  /** The model's file. */
+  readonly bytes: Uint8Array;
+  readonly plan: Plan;
+  readonly differentiated: Differentiated;
+  /** A session of `differentiated`. */
+  readonly gradients: OrtSession;
+}
+
+/** The sessions of one model. Runs come one after the other, for all read the point from one buffer. */
+export interface Engine {
+  readonly weights: Weights;
+  /** Feeds as tensors; throws an OnnxError naming every fault. */
+  checked(specs: readonly InputSpec[], feeds: Feeds): OrtTensors;
+  /** Waits for its turn, and throws if the model has been disposed of. */
+  inTurn<T>(task: () => Promise<T>): Promise<T>;
+  /** The loss and whatever comes with the gradient, which is written unless it is null. */
+  evaluate(data: OrtTensors, x: Float64Array, gradient: Float64Array | null): Promise<OrtTensors>;
+  /** The losses at k points, `[k, n]`. */
+  losses(data: OrtTensors, points: Float64Array, losses: Float64Array): Promise<void>;
+  /** `product ← ∇²f(x)·v`. */
+  hessianVector(data: OrtTensors, x: Float64Array, v: Float64Array, product: Float64Array): Promise<void>;
+  /** The model's outputs at its own parameters, and at these running statistics. */
+  predict(feeds: Feeds, running: ReadonlyMap<string, Reals>): Promise<OrtTensors>;
+  dispose(): Promise<void>;
+}
+
+/** Opens what a model needs when it is first needed, and runs it. */
+export function engine({ ort, bytes, plan, differentiated, gradients }: Loaded): Engine {
+  const { parameters, precision, statistics } = differentiated;
+  const others = [lossName, ...statistics.map(({ output }) => output)];
+  const weights = weightsOf(ort, parameters, precision, others);
+  const { params, values, point, inputs } = weights;
+
+  const sessions: Promise<OrtSession>[] = [Promise.resolve(gradients)];
+  const another = (graph: Uint8Array) => {
+    const session = open(ort, graph, plan.session);
+    sessions.push(session);
+    return session;
+  };
+  const lossOnly = once(() => another(lossGraph(differentiated.bytes)));
+  const lossOfMany = once(() => another(manyLossesGraph(lossGraph(differentiated.bytes), differentiated)));
+  const hessian = once(async () => {
+    const direction = zeros(precision, params.length);
+    const session = await another(hessianGraph(bytes, plan.differentiate));
+    return { session, direction, vectors: viewsOf(ort, params.layout, direction, vectorNameOf) };
+  });
+  const products = parameters.map(({ name }) => hessianVectorNameOf(name));
+  const prediction = once(async () => {
+    const trained = [...parameters, ...statistics].map(({ name }) => name);
+    const graph = predictionGraph(bytes, trained, plan.differentiate);
+    return { ...graph, session: await another(graph.bytes) };
+  });
+
+  const alone = inTurn();
+  let disposed = false;
+  const checked: Engine['checked'] = (specs, feeds) => {
+    const result = checkFeeds(ort, specs, feeds);
+    if (isLeft(result)) throw result.left;
+    return result.right;
+  };
+  return {
+    weights,
+    checked,
+    inTurn: (task) =>
+      alone(async () => {
+        if (disposed) throw new Error('This model has been disposed of; load it again.');
+        return task();
+      }),
+    async evaluate(data, x, gradient) {
+      checkLength('fg: x', x, params.length);
+      const session = gradient === null ? await lossOnly() : gradients;
+      point.set(x);
+      const fetches = gradient === null ? [lossName] : weights.fetches;
+      const results = await run(session, { ...data, ...inputs }, fetches);
+      if (gradient !== null) weights.readGradient(results, gradient);
+      return results;
+    },
+    async losses(data, points, losses) {
+      checkLength('valuesAt: points', points, losses.length * params.length);
+      const results = await run(await lossOfMany(), { ...data, ...weights.many(points) }, [manyLosses]);
+      losses.set(results[manyLosses].data as Reals);
+    },
+    async hessianVector(data, x, v, product) {
+      checkLength('hessianVector: x', x, params.length);
+      checkLength('hessianVector: v', v, params.length);
+      const { session, direction, vectors } = await hessian();
+      point.set(x);
+      direction.set(v);
+      const results = await run(session, { ...data, ...inputs, ...vectors }, products);
+      gather(results, params.layout, hessianVectorNameOf, product);
+    },
+    async predict(feeds, running) {
+      const { session, inputs: specs, outputs } = await prediction();
+      // Copies: a solver may put the statistics in order while this runs.
+      const statistics = Array.from(running, ([name, values]) => {
+        return [name, tensorOver(ort, precision, values.slice(), [values.length])] as const;
+      });
+      point.set(values);
+      return run(
+        session,
+        { ...checked(specs, feeds), ...inputs, ...Object.fromEntries(statistics) },
+        outputs,
+      );
+    },
+    async dispose() {
+      if (disposed) return;
+      disposed = true;
+      await alone(async () => {
+        for (const session of await Promise.allSettled(sessions)) {
+          if (session.status === 'fulfilled') await session.value.release();
+        }
+      });
+    },
+  };
+}
