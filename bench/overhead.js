@@ -111,9 +111,10 @@ function timeOurs(n, options) {
   return seconds;
 }
 
+const here = (/** @type {string} */ path) => fileURLToPath(new URL(`peers/${path}`, import.meta.url));
+
 /** Those that are installed; says which are not. */
 function peers() {
-  const here = (/** @type {string} */ path) => fileURLToPath(new URL(`peers/${path}`, import.meta.url));
   const folder = mkdtempSync(join(tmpdir(), 'overhead-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   const program = join(folder, 'liblbfgs');

@@ -19,16 +19,11 @@ const load = (width, pointer, index = 0) =>
     ? `(v128.load offset=${16 * index} ${get(pointer)})`
     : `(f64x2.promote_low_f32x4 (v128.load64_zero offset=${8 * index} ${get(pointer)}))`;
 
-/** @param {number} width @param {string} pointer @param {string} value */
-const store = (width, pointer, value, index = 0) =>
-  width === 8
-    ? `(v128.store offset=${16 * index} ${get(pointer)} ${value})`
-    : `(v128.store64_lane offset=${8 * index} 0 ${get(pointer)} (f32x4.demote_f64x2_zero ${value}))`;
+/** @param {string} pointer @param {string} value */
+const store = (pointer, value, index = 0) => `(v128.store offset=${16 * index} ${get(pointer)} ${value})`;
 
 /** @param {string} a @param {string} b */
 const plus = (a, b) => `(f64x2.add ${a} ${b})`;
-/** @param {string} a @param {string} b */
-const minus = (a, b) => `(f64x2.sub ${a} ${b})`;
 /** @param {string} a @param {string} b */
 const times = (a, b) => `(f64x2.mul ${a} ${b})`;
 
@@ -101,51 +96,10 @@ const combine = (width) =>
             times(get(`av${k}`), load(width, `s${k}`, index)),
             times(get(`bv${k}`), load(width, `y${k}`, index)),
           );
-        return store(8, 'out', plus(load(8, 'out', index), plus(pair(0), pair(1))), index);
+        return store('out', plus(load(8, 'out', index), plus(pair(0), pair(1))), index);
       }),
       ...['s0', 'y0', 's1', 'y1'].map((row) => advance(row, 4 * width)),
       advance('out', 32),
-    ].join('\n    '),
-  });
-
-const STEP = ['x', 'trial', 'gradient', 'trialGradient'];
-
-const measure = kernel({
-  name: 'measure',
-  parameters: parameters('i32', [...STEP, 'results']),
-  locals: vectors(['s', 'y', 'g', 'h', 'sy', 'yy', 'ss', 'sg']),
-  counter: 'x',
-  body: [
-    `(local.set $g ${load(8, 'gradient')}) (local.set $h ${load(8, 'trialGradient')})`,
-    `(local.set $s ${minus(load(8, 'trial'), load(8, 'x'))})`,
-    `(local.set $y ${minus(get('h'), get('g'))})`,
-    accumulate('sy', get('s'), get('y')),
-    accumulate('yy', get('y'), get('y')),
-    accumulate('ss', get('s'), get('s')),
-    accumulate('sg', get('s'), plus(get('h'), get('g'))),
-    ...STEP.map((vector) => advance(vector, 16)),
-  ].join('\n    '),
-  after: ['sy', 'yy', 'ss', 'sg'].map(addLanes).join('\n    '),
-});
-
-/** @param {number} width */
-const write = (width) =>
-  kernel({
-    name: `write${width}`,
-    parameters: `${parameters('i32', STEP)} (param $stretch f64) ${parameters('i32', ['s', 'y'])}`,
-    locals: vectors(['sv', 'factor']),
-    before: '(local.set $factor (f64x2.splat (local.get $stretch)))',
-    counter: 'x',
-    body: [
-      `(local.set $sv ${minus(load(8, 'trial'), load(8, 'x'))})`,
-      store(width, 's', get('sv')),
-      store(
-        width,
-        'y',
-        plus(minus(load(8, 'trialGradient'), load(8, 'gradient')), times(get('factor'), get('sv'))),
-      ),
-      ...STEP.map((vector) => advance(vector, 16)),
-      ...['s', 'y'].map((row) => advance(row, 2 * width)),
     ].join('\n    '),
   });
 
@@ -155,11 +109,11 @@ const scale = kernel({
   locals: vectors(['f']),
   before: '(local.set $f (f64x2.splat (local.get $factor)))',
   counter: 'out',
-  body: [store(8, 'out', times(get('f'), load(8, 'out'))), advance('out', 16)].join('\n    '),
+  body: [store('out', times(get('f'), load(8, 'out'))), advance('out', 16)].join('\n    '),
 });
 
 /** The whole module; its memory is imported. */
 export const kernelsText = `(module
   (import "host" "memory" (memory 1))
-${[project(8), project(4), combine(8), combine(4), measure, write(8), write(4), scale].join('\n')})
+${[project(8), project(4), combine(8), combine(4), scale].join('\n')})
 `;

@@ -1,6 +1,4 @@
-import { kernelsFor } from '../core/kernels/pairs.ts';
-import { addScaled, subtract } from '../core/vector.ts';
-import type { Pairs } from '../core/kernels/rows.ts';
+import type { Row } from '../core/kernels/rows.ts';
 import type { Setting } from '../core/solver.ts';
 import type { LineState } from './searchAlong.ts';
 
@@ -39,26 +37,6 @@ export function pairProducts(step: LineState, modified = false): PairProducts {
     ss += s * s;
     slopes += s * (trialGradient[i] + gradient[i]);
   }
-  return stretched(step, modified, sy, yy, ss, slopes);
-}
-
-/** As {@link pairProducts}, by the kernels of `pairs`. */
-export function pairProductsBy(pairs: Pairs, step: LineState, modified: boolean): PairProducts {
-  const sums = new Float64Array(4);
-  kernelsFor(pairs).measure(pairs, step, sums);
-  const [sy, yy, ss, slopes] = sums;
-  return stretched(step, modified, sy, yy, ss, slopes);
-}
-
-/** The products with y as the modified secant equation has it. */
-function stretched(
-  step: LineState,
-  modified: boolean,
-  sy: number,
-  yy: number,
-  ss: number,
-  slopes: number,
-): PairProducts {
   const stretch = modified ? secantStretch(step, slopes, sy, ss) : 0;
   return {
     sy: sy + stretch * ss,
@@ -92,10 +70,12 @@ function secantStretch({ f, trialF }: LineState, slopes: number, sy: number, ss:
 export function writePair(
   { x, gradient, trial, trialGradient }: LineState,
   stretch: number,
-  s: Float64Array,
-  y: Float64Array,
+  s: Row,
+  y: Row,
 ): void {
-  subtract(trial, x, s);
-  subtract(trialGradient, gradient, y);
-  if (stretch !== 0) addScaled(y, stretch, s, y);
+  for (let i = 0; i < x.length; i++) {
+    const si = trial[i] - x[i];
+    s[i] = si;
+    y[i] = trialGradient[i] - gradient[i] + stretch * si;
+  }
 }

@@ -1,11 +1,9 @@
-import { kernelsFor } from '../core/kernels/pairs.ts';
 import { adoptPairs, allocatePairs, KERNEL_LENGTH, type Row, type Storage } from '../core/kernels/rows.ts';
 import { addScaled, dot, scaleInto } from '../core/vector.ts';
 import {
   CURVATURE_EPSILON,
   hasExactValues,
   pairProducts,
-  pairProductsBy,
   writePair,
   type PairProducts,
 } from './curvature.ts';
@@ -94,17 +92,20 @@ export function limitedMemory(
   const scalingOf = scalings[options.initialScaling ?? 'short'];
 
   function update(memory: LbfgsMemory, step: LineState, alpha: number): void {
-    const { gram, modifiedSecant } = memory;
-    const bare = gram ? pairProductsBy(memory, step, modifiedSecant) : pairProducts(step, modifiedSecant);
+    const bare = pairProducts(step, memory.modifiedSecant);
     // B is not stored: s = −αHg gives Bs = −αg.
     const sBs = damping || selfScaling ? -alpha * slopeAlong(step) : NaN;
     const damped = damping && bare.sy < DAMPED_CURVATURE * sBs;
     if (!damped && !(bare.sy > CURVATURE_EPSILON * bare.yy)) return;
+    if (storage === 'float32' && bare.sy <= FLOAT32_CURVATURE * Math.sqrt(bare.ss * bare.yy)) return;
 
     const m = memory.rho.length;
     const slot = memory.next;
-    storePair(memory, slot, step, bare.stretch);
-    const y = memory.y[slot];
+    if (memory.gram?.pending) takeProducts(memory as GramPairs, step.gradient);
+    const s = (memory.s[slot] ??= new Float64Array(step.x.length));
+    const y = (memory.y[slot] ??= new Float64Array(step.x.length));
+    writePair(step, bare.stretch, s, y);
+    if (memory.gram) memory.gram.pending = true;
     const pair = damped ? dampPair(bare, sBs, alpha, step.gradient, y) : bare;
     const { sy } = pair;
     memory.rho[slot] = 1 / sy;
@@ -191,6 +192,9 @@ const scalings: Record<string, (pair: PairProducts) => number> = {
   none: () => 1,
 };
 
+/** Less curvature than this, relative to ‖s‖‖y‖, could turn negative as s and y are rounded. */
+const FLOAT32_CURVATURE = 2 ** -22;
+
 /** ∇fᵀs of the step. */
 function slopeAlong({ x, trial, gradient }: LineState): number {
   let sum = 0;
@@ -219,19 +223,3 @@ function dampPair(
 }
 
 const hasGram = (memory: LbfgsMemory): memory is LbfgsMemory & GramPairs => memory.gram !== null;
-
-function storePair(memory: LbfgsMemory, slot: number, step: LineState, stretch: number): void {
-  if (hasGram(memory)) {
-    if (memory.gram.pending) takeProducts(memory, step.gradient);
-    kernelsFor(memory).write(memory, slot, step, stretch);
-    memory.gram.pending = true;
-  } else {
-    const { s, y } = memory as { s: Float64Array[]; y: Float64Array[] };
-    writePair(
-      step,
-      stretch,
-      (s[slot] ??= new Float64Array(step.x.length)),
-      (y[slot] ??= new Float64Array(step.x.length)),
-    );
-  }
-}

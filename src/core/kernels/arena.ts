@@ -1,9 +1,7 @@
 import { simdBytes } from './simdBytes.ts';
 
-/** Numbers taken from a vector at a time: four such tiles stay in the second-level cache. */
+/** Numbers taken from a vector at a time: few enough to stay in the cache, enough for the rows to stream. */
 export const TILE = 8192;
-
-const TILES = 4;
 
 /** A row takes a multiple of so many numbers; those after its end are 0. */
 export const PADDING = 8;
@@ -14,9 +12,6 @@ interface Exports {
   readonly project4: Project;
   readonly combine8: Combine;
   readonly combine4: Combine;
-  readonly write8: Write;
-  readonly write4: Write;
-  readonly measure: (x: number, trial: number, g: number, h: number, results: number, n: number) => void;
   readonly scale: (factor: number, out: number, n: number) => void;
 }
 type Project = (
@@ -26,16 +21,13 @@ type TwoPairs = [s0: number, y0: number, s1: number, y1: number];
 type Combine = (
   ...pointersAndLength: [...TwoPairs, a0: number, b0: number, a1: number, b1: number, out: number, n: number]
 ) => void;
-type Write = (
-  ...step: [x: number, trial: number, g: number, h: number, stretch: number, s: number, y: number, n: number]
-) => void;
 
 /** A WebAssembly memory of pairs of rows, with the kernels that work on it. */
 export interface Arena {
   readonly kernels: Exports;
   readonly buffer: ArrayBuffer;
   /** Views of what the kernels read and write beside the rows, each at its `byteOffset`. */
-  readonly tiles: readonly Float64Array[];
+  readonly tile: Float64Array;
   readonly results: Float64Array;
   rowOffset(row: number): number;
 }
@@ -63,7 +55,7 @@ export function newArena(n: number, m: number, bytesPerNumber: number): Arena | 
   module ??= compile();
   if (module === null) return null;
   const stride = Math.ceil(n / PADDING) * PADDING * bytesPerNumber;
-  const resultsOffset = TILES * TILE * 8;
+  const resultsOffset = TILE * 8;
   const rowsOffset = resultsOffset + Math.ceil((m + 1) / 2) * 64;
   const pages = Math.ceil((rowsOffset + 2 * m * stride) / PAGE);
   if (pages >= refusedPages) return null;
@@ -73,7 +65,7 @@ export function newArena(n: number, m: number, bytesPerNumber: number): Arena | 
     const arena: Arena = {
       kernels: new WebAssembly.Instance(module, { host: { memory } }).exports as unknown as Exports,
       buffer,
-      tiles: Array.from({ length: TILES }, (_, i) => new Float64Array(buffer, i * TILE * 8, TILE)),
+      tile: new Float64Array(buffer, 0, TILE),
       results: new Float64Array(buffer, resultsOffset, 4 * (m + 1)),
       rowOffset: (row) => rowsOffset + row * stride,
     };
@@ -87,7 +79,9 @@ export function newArena(n: number, m: number, bytesPerNumber: number): Arena | 
 
 function compile(): WebAssembly.Module | null {
   try {
-    return new WebAssembly.Module(Uint8Array.from(atob(simdBytes), (character) => character.charCodeAt(0)));
+    return new WebAssembly.Module(
+      Uint8Array.from(simdBytes.match(/../g) ?? [], (byte) => parseInt(byte, 16)),
+    );
   } catch {
     // No WebAssembly, no SIMD, or a content security policy against it.
     return null;

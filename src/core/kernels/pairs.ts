@@ -3,14 +3,6 @@ import { plainKernels } from './plain.ts';
 import { simdKernels } from './simd.ts';
 import type { Pairs } from './rows.ts';
 
-/** A step of a minimiser, `[n]` each: s = trial − x, y = trialGradient − gradient. */
-export interface Step {
-  readonly x: Float64Array;
-  readonly trial: Float64Array;
-  readonly gradient: Float64Array;
-  readonly trialGradient: Float64Array;
-}
-
 /** Σ aᵢsᵢ + bᵢyᵢ + c·g */
 export interface Combination {
   /** `[m]` */
@@ -31,10 +23,6 @@ export interface Kernels {
   project(pairs: Pairs, count: number, newest: number, g: Float64Array, out: Float64Array): void;
   /** `out ← c·g + Σ aᵢsᵢ + bᵢyᵢ`, in one pass over the pairs; `out` may be `g`. */
   combine(pairs: Pairs, count: number, by: Combination, g: Float64Array, out: Float64Array): void;
-  /** `out[0 … 3] ← sᵀy, yᵀy, sᵀs, sᵀ(trialGradient + gradient)` of a step. */
-  measure(pairs: Pairs, step: Step, out: Float64Array): void;
-  /** Stores a step as the pair s, y + stretch·s. */
-  write(pairs: Pairs, slot: number, step: Step, stretch: number): void;
 }
 
 const made = new WeakMap<Arena, Kernels>();

@@ -9,7 +9,7 @@
 
 import { TILE } from './arena.ts';
 import type { Row } from './rows.ts';
-import type { Kernels, Step } from './pairs.ts';
+import type { Kernels } from './pairs.ts';
 
 export const plainKernels: Kernels = {
   project({ s, y }, count, newest, g, out) {
@@ -34,18 +34,6 @@ export const plainKernels: Kernels = {
       }
       if (slot < count) addPair(s[slot], y[slot], a[slot], b[slot], out, from, to);
     }
-  },
-
-  measure(_, step, out) {
-    out.fill(0, 0, 4);
-    for (let from = 0; from < step.x.length; from += TILE) {
-      measureTile(step, from, Math.min(from + TILE, step.x.length), out);
-    }
-  },
-
-  write({ s, y }, slot, { x, trial, gradient, trialGradient }, stretch) {
-    writeRow(s[slot], x, trial);
-    writeCurvature(y[slot], { x, trial, gradient, trialGradient }, stretch);
   },
 };
 
@@ -101,31 +89,4 @@ function addTwoPairs(
 
 function addPair(s: Row, y: Row, a: number, b: number, out: Float64Array, from: number, to: number): void {
   for (let i = from; i < to; i++) out[i] += a * s[i] + b * y[i];
-}
-
-/** Adds sᵀy, yᵀy, sᵀs and sᵀ(g + g⁺) over a tile to `out`. */
-function measureTile(step: Step, from: number, to: number, out: Float64Array): void {
-  const { x, trial, gradient, trialGradient } = step;
-  const even = new Float64Array(4);
-  const odd = new Float64Array(4);
-  for (let i = from; i < to; i++) {
-    const s = trial[i] - x[i];
-    const y = trialGradient[i] - gradient[i];
-    const sums = (i - from) % 2 === 0 ? even : odd;
-    sums[0] += s * y;
-    sums[1] += y * y;
-    sums[2] += s * s;
-    sums[3] += s * (trialGradient[i] + gradient[i]);
-  }
-  for (let k = 0; k < 4; k++) out[k] += even[k] + odd[k];
-}
-
-function writeRow(s: Row, x: Float64Array, trial: Float64Array): void {
-  for (let i = 0; i < x.length; i++) s[i] = trial[i] - x[i];
-}
-
-function writeCurvature(y: Row, { x, trial, gradient, trialGradient }: Step, stretch: number): void {
-  for (let i = 0; i < x.length; i++) {
-    y[i] = trialGradient[i] - gradient[i] + stretch * (trial[i] - x[i]);
-  }
 }

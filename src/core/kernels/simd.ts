@@ -9,8 +9,7 @@ import { PADDING, TILE, type Arena } from './arena.ts';
 import type { Kernels } from './pairs.ts';
 
 export function simdKernels(arena: Arena): Kernels {
-  const { kernels, tiles, results } = arena;
-  const [tile] = tiles;
+  const { kernels, tile, results } = arena;
   return {
     project({ s, y }, count, newest, g, out) {
       const width = s[0].BYTES_PER_ELEMENT;
@@ -63,40 +62,6 @@ export function simdKernels(arena: Arena): Kernels {
           );
         }
         out.set(from + TILE <= g.length ? tile : tile.subarray(0, g.length - from), from);
-      }
-    },
-
-    measure(_, { x, trial, gradient, trialGradient }, out) {
-      const vectors = [x, trial, gradient, trialGradient];
-      const [xAt, trialAt, gradientAt, trialGradientAt] = tiles.map(({ byteOffset }) => byteOffset);
-      results.fill(0);
-      for (let from = 0; from < x.length; from += TILE) {
-        let length = 0;
-        for (let i = 0; i < 4; i++) length = load(vectors[i], from, tiles[i]);
-        kernels.measure(xAt, trialAt, gradientAt, trialGradientAt, results.byteOffset, length);
-      }
-      for (let i = 0; i < 4; i++) out[i] = results[i];
-    },
-
-    write({ s, y }, slot, { x, trial, gradient, trialGradient }, stretch) {
-      const width = s[0].BYTES_PER_ELEMENT;
-      const write = width === 8 ? kernels.write8 : kernels.write4;
-      const vectors = [x, trial, gradient, trialGradient];
-      const [xAt, trialAt, gradientAt, trialGradientAt] = tiles.map(({ byteOffset }) => byteOffset);
-      for (let from = 0; from < x.length; from += TILE) {
-        let length = 0;
-        for (let i = 0; i < 4; i++) length = load(vectors[i], from, tiles[i]);
-        const skip = from * width;
-        write(
-          xAt,
-          trialAt,
-          gradientAt,
-          trialGradientAt,
-          stretch,
-          s[slot].byteOffset + skip,
-          y[slot].byteOffset + skip,
-          length,
-        );
       }
     },
   };

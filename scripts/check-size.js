@@ -1,0 +1,99 @@
+// Bundles what a user would import, minifies and gzips it, and holds it to a budget: that unused code is left
+// out, that no backend comes along, and that nothing grows unnoticed. Run after `npm run build`.
+import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+import { rolldown } from 'rolldown';
+
+/** Bytes in a kilobyte, as bundlers count. */
+const kB = 1000;
+
+/**
+ * Budgets in kB, minified and gzipped. What `dependencies` and optional peers bring is not counted, but
+ * `packages` must name it all.
+ *
+ * @type {{ what: string, code: string, budget: number, packages?: string[], without?: string[] }[]}
+ */
+const cases = [
+  {
+    what: 'core and L-BFGS',
+    code: `export { lbfgs, minimize } from 'quasi-newton';`,
+    budget: 11.5,
+    without: ['solvers/bfgs', 'solvers/adam', 'solvers/slbfgs', 'solvers/hagerZhang', 'core/flatten'],
+  },
+  {
+    what: 'core and Adam',
+    code: `export { adam, minimize } from 'quasi-newton';`,
+    budget: 6,
+    without: ['core/kernels', 'solvers/lbfgs', 'solvers/linesearch'],
+  },
+  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 26 },
+  { what: 'nothing used', code: `import 'quasi-newton';`, budget: 0.1 },
+  {
+    what: 'tfjs: LBFGSOptimizer',
+    code: `export { LBFGSOptimizer } from 'quasi-newton/tfjs';`,
+    budget: 17,
+    packages: ['@tensorflow/tfjs'],
+    without: ['solvers/bfgs', 'solvers/adam', 'adapters/onnx', 'recipes'],
+  },
+  {
+    what: 'quasi-newton/tfjs',
+    code: `export * from 'quasi-newton/tfjs';`,
+    budget: 34,
+    packages: ['@tensorflow/tfjs'],
+  },
+  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 46 },
+  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 34 },
+];
+
+const { exports: entries } = JSON.parse(readFileSync('package.json', 'utf8'));
+const faults = [];
+for (const { what, code, budget, packages, without = [] } of cases) {
+  const { size, modules, imported } = await bundle(code);
+  console.log(`${what.padEnd(24)} ${(size / kB).toFixed(2).padStart(6)} kB of ${budget}`);
+  if (size > budget * kB) faults.push(`${what} takes ${size} bytes; its budget is ${budget * kB}.`);
+  for (const part of without) {
+    const kept = modules.filter((path) => path.includes(`/dist/${part}`));
+    if (kept.length > 0) faults.push(`${what} keeps ${kept.join(', ')}, which it does not use.`);
+  }
+  const allowed = packages ?? [];
+  const strangers = imported.filter(
+    (name) => /^(@tensorflow|onnxruntime)/.test(name) && !allowed.includes(name),
+  );
+  if (strangers.length > 0) faults.push(`${what} imports ${strangers.join(', ')}.`);
+}
+if (faults.length > 0) throw new Error(faults.join('\n'));
+
+/**
+ * What remains of a module: its gzipped size, the modules with code in it, and the packages it imports.
+ *
+ * @param {string} code
+ */
+async function bundle(code) {
+  const build = await rolldown({
+    input: 'entry',
+    platform: 'browser',
+    logLevel: 'silent',
+    external: (id) => !/^(\.|\/|entry$|quasi-newton)/.test(id),
+    plugins: [
+      {
+        name: 'entry',
+        resolveId(id) {
+          if (id === 'entry') return id;
+          if (!id.startsWith('quasi-newton')) return null;
+          return `${process.cwd()}/${entries[id.replace('quasi-newton', '.')].default}`;
+        },
+        load: (id) => (id === 'entry' ? code : null),
+      },
+    ],
+  });
+  const { output } = await build.generate({ minify: true });
+  await build.close();
+  const chunks = output.filter((part) => part.type === 'chunk');
+  return {
+    size: chunks.reduce((sum, chunk) => sum + gzipSync(chunk.code, { level: 9 }).length, 0),
+    modules: chunks.flatMap(({ modules }) =>
+      Object.entries(modules).flatMap(([path, { renderedLength }]) => (renderedLength > 0 ? [path] : [])),
+    ),
+    imported: chunks.flatMap(({ imports, dynamicImports }) => imports.concat(dynamicImports)),
+  };
+}
