@@ -135,6 +135,18 @@ describe('gradients on wasm are those on cpu:', () => {
       [2, 9, 8, 3],
     ],
     [
+      'conv3d',
+      () =>
+        L.conv3d({
+          filters: 2,
+          kernelSize: [2, 3, 2],
+          padding: 'same',
+          strides: [1, 2, 1],
+          inputShape: [4, 5, 4, 2],
+        }),
+      [2, 4, 5, 4, 2],
+    ],
+    [
       'convLstm2d',
       () => L.convLstm2d({ filters: 2, kernelSize: 3, inputShape: [2, 5, 5, 1] }),
       [1, 2, 5, 5, 1],

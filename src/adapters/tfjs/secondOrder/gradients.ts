@@ -85,6 +85,16 @@ export const gradientRules: Readonly<Record<string, GradientRule>> = {
     filter: () => depthwiseFilter(d as tf.Tensor4D, dy, filter.shape, strides, pad),
   })),
 
+  // The forward pass of a transposed 3-D convolution, which tfjs cannot differentiate even once.
+  Conv3DBackpropInputV2: rule(['dy', 'filter'], (d, saved, { strides, pad }) => {
+    const [dy, filter] = saved as unknown as [tf.Tensor5D, tf.Tensor5D];
+    const attrs = { strides, pad, filterShape: filter.shape };
+    return {
+      dy: () => tf.conv3d(d as tf.Tensor5D, filter, strides as unknown as number, pad as 'same'),
+      filter: () => tf.engine().runKernel<tf.Tensor>('Conv3DBackpropFilterV2', { x: d, dy }, attrs),
+    };
+  }),
+
   AvgPoolGrad: rule(['dy', 'input'], (d, [, input], { filterSize, strides, pad }) => ({
     dy: () => tf.avgPool(d as tf.Tensor4D, filterSize, strides, pad),
     input: () => tf.zerosLike(input),

@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { conv2dFilterGradient } from './conv2dFilterGradient.ts';
+import { conv3dFilterGradient, conv3dInputGradient } from './conv3dGradients.ts';
 import { depthwiseFilterGradient, depthwiseInputGradient } from './depthwiseGradients.ts';
 import { maxPool3d, maxPool3dGradient, maxPoolGradient, maxPoolWithArgmax } from './maxPooling.ts';
 import { quickMatMul } from './matMul.ts';
@@ -17,8 +18,10 @@ const missing: readonly [name: string, kernelFunc: tf.KernelFunc][] = [
   ['UnsortedSegmentSum', kernel(unsortedSegmentSum)],
 ];
 
-/** Kernels of the wasm backend that are wrong where all of a window is negative. */
+/** Kernels that the wasm backend has and that are wrong: see each. */
 const wrong: typeof missing = [
+  ['Conv3DBackpropInputV2', kernel(conv3dInputGradient)],
+  ['Conv3DBackpropFilterV2', kernel(conv3dFilterGradient)],
   ['MaxPoolGrad', kernel(maxPoolGradient)],
   ['MaxPoolWithArgmax', kernel(maxPoolWithArgmax)],
   ['MaxPool3D', kernel(maxPool3d)],
@@ -30,8 +33,8 @@ let enabled = false;
 /**
  * Lets convolutions and embeddings train on the wasm backend: adds the kernels that their gradients need and
  * the backend lacks, made of those it has; and has it multiply transposed matrices by transposing them first,
- * which is up to twenty times as fast. It also puts right the gradient of max pooling, which is silently wrong
- * on wasm where all of a window is negative.
+ * which is up to twenty times as fast. It also puts right what is silently wrong on wasm: the gradient
+ * of max pooling where all of a window is negative, and those of 3-D convolutions.
  *
  * It covers conv1d, conv2d, depthwise, separable and transposed convolutions and embeddings. Other backends
  * are not touched; calling it again does nothing.

@@ -12,24 +12,32 @@ interface MatMulAttributes {
 }
 
 /**
- * A kernel for products of matrices, `[batch, rows, columns]`, that transposes first where it is told to
- * multiply by a transpose: the wasm backend has fast loops for plain products only.
+ * A kernel for products of matrices, `[…, rows, columns]`, that transposes first where it is told to multiply
+ * by a transpose: the wasm backend has fast loops for plain products only.
  */
 export function quickMatMul(kernelFunc: tf.KernelFunc): tf.KernelFunc {
   return (args) => {
-    const { a, b } = args.inputs as unknown as { a: tf.Tensor3D; b: tf.Tensor3D };
+    const { a, b } = args.inputs as unknown as { a: tf.Tensor; b: tf.Tensor };
     const { transposeA, transposeB } = args.attrs as unknown as MatMulAttributes;
-    const columns = b.shape[transposeB ? 1 : 2];
-    if (!(transposeA || transposeB) || (a.size / Math.max(1, a.shape[0])) * columns < WORTH_TRANSPOSING) {
+    if (!(transposeA || transposeB) || multiplications(a, b, transposeB) < WORTH_TRANSPOSING) {
       return kernelFunc(args);
     }
     return tf.tidy(() => {
       const plain = { transposeA: false, transposeB: false };
-      const [left, right] = [flipped(a, transposeA), flipped(b, transposeB)];
-      return tf.engine().runKernel<tf.Tensor>('BatchMatMul', { a: left, b: right }, plain);
+      const factors = { a: transposeA ? flipped(a) : a, b: transposeB ? flipped(b) : b };
+      return tf.engine().runKernel<tf.Tensor>('BatchMatMul', factors, plain);
     });
   };
 }
 
-const flipped = (matrix: tf.Tensor3D, flip: boolean): tf.Tensor3D =>
-  flip ? tf.transpose(matrix, [0, 2, 1]) : matrix;
+/** Of one product in the batch. */
+function multiplications(a: tf.Tensor, b: tf.Tensor, transposeB: boolean): number {
+  const [rows, columns] = a.shape.slice(-2);
+  return rows * columns * b.shape[b.rank - (transposeB ? 2 : 1)];
+}
+
+/** With the last two axes exchanged. */
+function flipped(matrix: tf.Tensor): tf.Tensor {
+  const axes = matrix.shape.map((_, i) => i);
+  return tf.transpose(matrix, [...axes.slice(0, -2), matrix.rank - 1, matrix.rank - 2]);
+}

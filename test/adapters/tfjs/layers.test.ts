@@ -1,0 +1,147 @@
+/**
+ * Gradients of every layer that has weights, on every backend there is, against differences of the loss; and
+ * what else must hold on all of them. Prints a table, and with `UPDATE_DOCS=1` writes it to
+ * `docs/tfjs-layers.md`. The browser runs the built package.
+ */
+import { existsSync, writeFileSync } from 'node:fs';
+import '@tensorflow/tfjs-backend-wasm';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import * as checks from './browser/checks.js';
+import { noBrowser, openBrowser, type Surroundings } from './browser/page.ts';
+
+type Row = Awaited<ReturnType<typeof checks.layerTable>>[number];
+type Check = Exclude<keyof typeof checks, 'layerCases' | 'useBackend'>;
+
+const table = new Map<string, readonly Row[]>();
+
+/** float32 differences of the fourth order agree with right gradients to 1e-3; with wrong ones to nothing. */
+const AGREEMENT = 3e-3;
+
+/** Kernels of tfjs 4.22 that are wrong, as the table shows. */
+const wrongInTfjs = new Set(['conv2d, upsampling on cpu', 'conv2d, upsampling on cpu, Chromium']);
+
+const cell = (error: number | string | undefined) =>
+  typeof error === 'number' ? error.toExponential(0) : (error ?? '–');
+
+/** Takes the rows into the table; returns what is wrong with them. */
+function faultsIn(backend: string, rows: readonly Row[]): string[] {
+  table.set(backend, rows);
+  return rows.flatMap(({ name, error, leaked }) => [
+    ...(wrongInTfjs.has(`${name} on ${backend}`) || (typeof error === 'number' && error < AGREEMENT)
+      ? []
+      : [`${name}: ${error}`]),
+    ...(leaked === 0 ? [] : [`${name} leaves ${leaked} tensors`]),
+  ]);
+}
+
+/** Runs the checks on training, wherever `run` runs them; returns what is wrong. */
+async function faultsInTraining(run: (name: Check) => Promise<unknown>): Promise<string[]> {
+  const fit = (await run('trainsByFit')) as Awaited<ReturnType<typeof checks.trainsByFit>>;
+  const later = (await run('trainsLater')) as Awaited<ReturnType<typeof checks.trainsLater>>;
+  const claims: Record<string, boolean> = {
+    'fit lowers the loss': fit.last < 0.05 * fit.first,
+    'fit leaks nothing': fit.leaked === 0,
+    'the path that answers later lowers the loss': later.last < 0.05 * later.first,
+    'bfgs goes on from there': later.polished <= later.last,
+    'the path that answers later leaks nothing': later.leaked === 0,
+    'a saved model goes on bit for bit': (await run('savesAndGoesOn')) === 0,
+    'the backend reads at once': (await run('saysWhatToUse')) === null,
+  };
+  return Object.keys(claims).filter((claim) => !claims[claim]);
+}
+
+const run = (name: Check, backend: string): Promise<unknown> =>
+  (checks as Record<Check, (backend: string) => Promise<unknown>>)[name](backend);
+
+describe.each(['cpu', 'wasm'])('on %s in Node', (backend) => {
+  it('every layer has its gradients', async () => {
+    expect(faultsIn(backend, await checks.layerTable(backend))).toEqual([]);
+  });
+
+  it('a model trains, is saved, and goes on', async () => {
+    expect(await faultsInTraining((name) => run(name, backend))).toEqual([]);
+  });
+});
+
+describe.skipIf(noBrowser)('in a browser', () => {
+  let browser: Surroundings;
+  /** Runs a check in the page; as text, for what is compiled here would not run there. */
+  const inPage = (name: Check, backend: string): Promise<never> =>
+    browser.page.evaluate(`(async () => {
+      if (${backend === 'webgpu'}) await import('@tensorflow/tfjs-backend-webgpu');
+      const checks = await import('/test/adapters/tfjs/browser/checks.js');
+      return checks.${name}('${backend}');
+    })()`);
+
+  beforeAll(async () => {
+    browser = await openBrowser();
+    await browser.page.goto(`${browser.origin}test/adapters/tfjs/browser/blank.html`);
+  });
+  afterAll(() => browser.close());
+
+  it.each(['cpu', 'webgl'])(
+    'on %s every layer has its gradients',
+    async (backend) => {
+      expect(faultsIn(`${backend}, Chromium`, await inPage('layerTable', backend))).toEqual([]);
+    },
+    240_000,
+  );
+
+  it.each(['cpu', 'webgl'])(
+    'on %s a model trains, is saved, and goes on',
+    async (backend) => {
+      expect(await faultsInTraining((name) => inPage(name, backend))).toEqual([]);
+    },
+    240_000,
+  );
+
+  const noWebgpu = !existsSync('node_modules/@tensorflow/tfjs-backend-webgpu');
+  it.skipIf(noWebgpu)(
+    'on webgpu a model trains by the path that answers later',
+    async (context) => {
+      const adapter = await browser.page.evaluate(async () => {
+        const { gpu } = navigator as { gpu?: { requestAdapter(): Promise<unknown> } };
+        return (await gpu?.requestAdapter()) != null;
+      });
+      if (!adapter) context.skip('This browser has no webgpu adapter.');
+      const { first, last, leaked } = (await inPage('trainsLater', 'webgpu')) as Awaited<
+        ReturnType<typeof checks.trainsLater>
+      >;
+      expect(last).toBeLessThan(0.05 * first);
+      expect(leaked).toBe(0);
+    },
+    240_000,
+  );
+});
+
+afterAll(() => {
+  if (noBrowser) console.log(noBrowser);
+  const backends = [...table.keys()];
+  const lines = [
+    `| layer | ${backends.join(' | ')} |`,
+    `|---|${'---|'.repeat(backends.length)}`,
+    ...checks.layerCases.map(([name], i) => {
+      const cells = backends.map((backend) => cell(table.get(backend)![i]?.error));
+      return `| ${name} | ${cells.join(' | ')} |`;
+    }),
+  ];
+  console.log(lines.join('\n'));
+  if (process.env['UPDATE_DOCS']) {
+    writeFileSync(
+      'docs/tfjs-layers.md',
+      `# Layers and backends
+
+How far the gradient of a loss through each layer of TensorFlow.js that has weights is from central differences
+of that loss along random directions, relative to the gradient's norm, in float32. Where a layer could not be
+differentiated, its cell says why. wasm is with \`enableWasmConv()\`; without it, convolutions and embeddings
+have no gradient there, and max pooling of negative numbers and transposed 3-D convolution are wrong.
+conv3dTranspose is with \`enableSecondOrder()\`; without it, it has no gradient anywhere. Upsampling on cpu is
+wrong in TensorFlow.js 4.22 itself. Windows of max pooling that are nearly tied make differences rough.
+
+${lines.join('\n')}
+
+Written by \`UPDATE_DOCS=1 npx vitest run test/adapters/tfjs/layers.test.ts\`, after \`npm run build\`.
+`,
+    );
+  }
+});
