@@ -23,16 +23,17 @@ const feeds = {
 };
 
 console.log(
-  `\nHandwritten digits in ONNX Runtime: MLP 784-32-10 exported by torch, ${samples} training images, ${heldOut.labels.length} held out, cross-entropy + weight decay, ${seconds} s each\n`,
+  `\nHandwritten digits in ONNX Runtime: MLP 784-32-10 exported by torch, ${samples} training images, ${heldOut.labels.length} held out, ${seconds} s each\n`,
 );
 const methods = [
-  { name: 'Adam, rate 0.01', solver: adam({ learningRate: 0.01 }) },
-  { name: 'L-BFGS', solver: lbfgs() },
+  { name: 'Adam, rate 0.01', solver: adam({ learningRate: 0.01 }), l2: 0 },
+  { name: 'L-BFGS', solver: lbfgs(), l2: 0 },
+  { name: 'L-BFGS, weight decay', solver: lbfgs(), l2: 3e-3 },
 ];
 const bar = progressBar('Reading digits', 100 * methods.length);
 const runs = [];
-for (const [i, { name, solver }] of methods.entries()) {
-  const model = await trainable(ort, file, { loss: 'softmaxCrossEntropy', l2: 1e-3 });
+for (const [i, { name, solver, l2 }] of methods.entries()) {
+  const model = await trainable(ort, file, { loss: 'softmaxCrossEntropy', l2 });
   const result = await minimizeAsync(model.problem(feeds), solver, {
     maxTime: seconds,
     maxIterations: 100_000,
@@ -45,41 +46,43 @@ for (const [i, { name, solver }] of methods.entries()) {
 bar.done();
 
 mkdirSync('out', { recursive: true });
-const [, { bytes, accuracy }] = runs;
+const { bytes, accuracy } = runs[2];
 writeFileSync('out/trained.onnx', bytes);
 
+const targets = [1e-1, 1e-2, 1e-3, 1e-4];
 printTable(
-  ['Method', 'Iterations', 'Evaluations', 'Final loss', '‖∇f‖∞', 'Seconds', 'Held-out accuracy'],
+  [
+    'Method',
+    'Evaluations',
+    ...targets.map((target) => `s to loss ${target}`),
+    'Final loss',
+    'Held-out accuracy',
+  ],
   runs.map(({ name, result, accuracy }) => [
     name,
-    String(result.iterations),
     String(result.evaluations.f),
-    result.f.toFixed(6),
-    result.gradientNorm.toExponential(1),
-    result.elapsed.toFixed(1),
+    ...targets.map((target) => result.trace.find(({ f }) => f <= target)?.elapsed.toFixed(1) ?? '–'),
+    result.f.toExponential(1),
     percent(accuracy),
   ]),
 );
 console.log(
-  `\nout/trained.onnx, loaded in a plain InferenceSession, tells ${percent(accuracy)} of the held-out digits right (${percent(await accuracyOf(file))} before training).`,
+  '\nThe third loss holds the penalty of the weights too: it cannot be low, and is what held-out digits gain from.',
 );
-const lowest = Math.min(...runs.map(({ result }) => result.f));
+console.log(
+  `\nout/trained.onnx, the third, loaded in a plain InferenceSession, tells ${percent(accuracy)} of the held-out digits right (${percent(await accuracyOf(file))} before training).`,
+);
 saveFigure(
   'onnx-digits.svg',
   convergence(
-    runs.map(({ name, result }) => ({
+    runs.slice(0, 2).map(({ name, result }) => ({
       name,
-      runs: [
-        {
-          x: result.trace.map(({ elapsed }) => elapsed),
-          y: result.trace.map(({ f }) => Math.max(f - lowest, 1e-8)),
-        },
-      ],
+      runs: [{ x: result.trace.map(({ elapsed }) => elapsed), y: result.trace.map(({ f }) => f) }],
     })),
     {
       title: `${samples} digits, 25 450 parameters, in ONNX Runtime`,
       xlabel: 'seconds',
-      ylabel: 'loss above the lowest found',
+      ylabel: 'training loss (cross-entropy)',
     },
   ),
 );

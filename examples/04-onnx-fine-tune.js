@@ -16,7 +16,7 @@ const quick = process.env.QUICK === '1';
 const clips = quick ? 8 : 48;
 /** Sounds that are no rising whistle. */
 const others = ['falling', 'steady', 'trembling', 'bursts'];
-const iterations = quick ? 20 : 60;
+const evaluations = quick ? 20 : 120;
 
 const input = 'onnx::Flatten_0';
 const detector = published('hey_rhasspy_v0.1');
@@ -26,7 +26,7 @@ const heldOut = await features(clips, 2);
 bar.done();
 
 console.log(
-  `\nFine-tuning "hey rhasspy" of openWakeWord to hear a rising whistle: ${clips} sounds of 2 s to learn from, ${clips} held out, ${iterations} iterations\n`,
+  `\nFine-tuning "hey rhasspy" of openWakeWord to hear a rising whistle: ${clips} sounds of 2 s to learn from, ${clips} held out, ${evaluations} evaluations\n`,
 );
 const methods = [
   { name: 'Adam, rate 0.001', solver: adam({ learningRate: 0.001 }) },
@@ -40,7 +40,7 @@ for (const { name, solver } of methods) {
     [input]: { data: training.embeddings, dims: [clips, 16, 96] },
     target: { data: training.labels, dims: [clips, 1] },
   });
-  const result = await minimizeAsync(problem, solver, { maxIterations: iterations });
+  const result = await minimizeAsync(problem, solver, { maxEvaluations: evaluations });
   runs.push({ name, result, bytes: model.toBytes(), parameters: model.params.length });
   await model.dispose();
 }

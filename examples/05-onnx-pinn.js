@@ -52,9 +52,9 @@ function poisson(g, { outputs: [u], target, gradient }) {
 }
 
 const methods = [
-  { name: 'Adam + L-BFGS (memory 100)', solver: lbfgs({ memory: 100 }) },
-  { name: 'Adam + BFGS', solver: bfgs() },
-  { name: 'Adam + SSBroyden', solver: ssbroyden() },
+  { name: 'L-BFGS, memory 100', solver: lbfgs({ memory: 100 }) },
+  { name: 'BFGS', solver: bfgs() },
+  { name: 'SSBroyden', solver: ssbroyden() },
 ];
 console.log(
   `\nPoisson's equation: network 2-32-1, 129 parameters, float64 in ONNX Runtime, ${adamIterations} iterations of Adam and ${iterations} of another, ${seeds} seed${seeds > 1 ? 's' : ''}\n`,
@@ -85,7 +85,7 @@ for (let seed = 1; seed <= seeds; seed++) {
 bar.done();
 
 printTable(
-  ['Method', 'Median loss', 'Median relative L2 error', 'ms/iteration'],
+  ['After Adam', 'Median loss', 'Median relative L2 error', 'ms/iteration'],
   [...runs].map(([name, results]) => [
     name,
     median(results.map(({ f }) => f)).toExponential(1),
@@ -100,7 +100,7 @@ saveFigure(
       name,
       runs: results.map(({ losses }) => ({ x: losses.map((_, i) => i), y: losses })),
     })),
-    { title: 'Poisson’s equation by a network of 129 parameters', xlabel: 'iteration', ylabel: 'loss' },
+    { title: 'Poisson’s equation, 129 parameters', xlabel: 'iteration', ylabel: 'loss' },
   ),
 );
 
