@@ -81,9 +81,13 @@ function termOf({ g, options, outputs, current, targets }: Objective, term: Loss
 }
 
 /** What a loss given as a function has at hand. */
-function contextOf({ g, options, outputs, targets }: Objective): LossContext {
+function contextOf({ g, options, outputs, current, targets }: Objective): LossContext {
   return {
     outputs,
+    value(name) {
+      const value = current(name);
+      return g.types.has(value) ? value : refuse(`loss: the model has no value ${JSON.stringify(name)}.`);
+    },
     target(name, like) {
       const [dtype, shape] = [g.floatTypeOf(like), g.shapeOf(like)];
       targets.push({ name, dtype, shape });

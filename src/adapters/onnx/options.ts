@@ -21,6 +21,8 @@ import type { ExternalData } from './proto.ts';
 export interface LossContext {
   /** The model's outputs. */
   readonly outputs: readonly Value[];
+  /** The value of that name in the model, whatever it is called in the graph of the result. */
+  readonly value: (name: string) => Value;
   /** Adds an input to be fed with each run, of the shape and type of a value. */
   readonly target: (name: string, like: Value) => Value;
   /** The gradient of the sum of a value's elements with respect to other values; it can be differentiated again. */

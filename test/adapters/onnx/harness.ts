@@ -21,6 +21,8 @@ export type Build = (g: Builder, inputs: Readonly<Record<string, Value>>) => Val
 export interface ModelOptions {
   readonly precision?: Precision;
   readonly opset?: number;
+  /** Name of the output. @defaultValue 'y' */
+  readonly output?: string;
   /** Leave the sizes of all inputs to be known at run time. */
   readonly dynamic?: boolean;
 }
@@ -30,14 +32,14 @@ export const quiet = { logSeverityLevel: 3, graphOptimizationLevel: 'disabled' }
 export function modelOf(
   inputs: Readonly<Record<string, Input>>,
   build: Build,
-  { precision = 'float64', opset = 21, dynamic = false }: ModelOptions = {},
+  { precision = 'float64', opset = 21, dynamic = false, output = 'y' }: ModelOptions = {},
 ): Uint8Array {
   const float = precision === 'float64' ? DType.DOUBLE : DType.FLOAT;
   const g = new Builder(create(GraphProtoSchema, { name: 'test' }), float, [], 'm/');
   for (const [name, { shape, integral }] of Object.entries(inputs)) {
     g.addInput(name, integral ? DType.INT64 : float, dynamic ? shape.map((_, i) => `${name}_${i}`) : shape);
   }
-  g.addOutput('y', build(g, Object.fromEntries(Object.keys(inputs).map((name) => [name, name]))));
+  g.addOutput(output, build(g, Object.fromEntries(Object.keys(inputs).map((name) => [name, name]))));
   const opsetImport = [create(OperatorSetIdProtoSchema, { domain: '', version: BigInt(opset) })];
   return toBinary(
     ModelProtoSchema,
@@ -74,6 +76,7 @@ export interface CheckOptions extends ModelOptions {
   /** Allowed error relative to the size of what is compared. @defaultValue 1e-7 */
   readonly tolerance?: number;
   readonly loss?: LossFunction;
+  readonly target?: 'cpu' | 'webgpu';
 }
 
 /** A direction with entries of both signs, none near zero; the same for the same length and seed. */
@@ -92,10 +95,10 @@ export async function checkGradients(
   build: Build,
   options: CheckOptions = {},
 ): Promise<void> {
-  const { precision = 'float64', step = 1e-5, tolerance = 1e-7, loss = weighted } = options;
+  const { precision = 'float64', step = 1e-5, tolerance = 1e-7, loss = weighted, target = 'cpu' } = options;
   const wrt = Object.keys(inputs).filter((name) => !inputs[name].integral);
   const session = await InferenceSession.create(
-    differentiate(modelOf(inputs, build, options), { loss, wrt }),
+    differentiate(modelOf(inputs, build, options), { loss, wrt, target }),
     quiet,
   );
   try {
