@@ -15,12 +15,13 @@ import type { Target } from './losses.ts';
 import { appendLoss } from './objective.ts';
 import { checkDifferentiateOptions, type DifferentiateOptions } from './options.ts';
 import { choose, type Parameter } from './choose.ts';
-import { float64Kernels } from './kernels/float64.ts';
+import { useFloat64Kernels } from './kernels/float64.ts';
 import { lower } from './passes/lower.ts';
 import { mergeLossGraph } from './passes/merge.ts';
 import { fixedBatchFaults } from './passes/batch.ts';
 import { freeNames, prune } from './passes/names.ts';
-import { floatTypeIn, normalise } from './passes/normalise.ts';
+import { normalise } from './passes/normalise.ts';
+import { floatTypeIn } from './passes/precision.ts';
 import { encodeModel } from './proto.ts';
 import { rulesFor } from './registry.ts';
 import { sweep } from './sweep.ts';
@@ -135,7 +136,7 @@ function differentiateChecked(bytes: Uint8Array, options: DifferentiateOptions):
     ...parameters.map(inputOf),
   ];
   prune(graph);
-  if (g.dtypeOf(loss) === DType.DOUBLE) refuseAll(lower(graph, DType.DOUBLE, float64Kernels).faults);
+  useFloat64Kernels(graph);
   return {
     bytes: encodeModel({ ...model, functions: [], trainingInfo: [] }),
     parameters,

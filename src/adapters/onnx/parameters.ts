@@ -222,18 +222,15 @@ function elementwiseSlot(
 /** A slot seen through the ops between it and the tensor: filter axes survive transposition, and nothing else. */
 function through(found: Slot, path: readonly NodeProto[], tensor: TensorProto): Slot {
   const { kind, filterAxes, why } = found;
-  let axes = filterAxes;
-  for (const node of path.toReversed()) {
-    if (node.opType === 'Transpose') {
-      const perm = attributesOf(node).ints('perm') ?? range(tensor.dims.length).toReversed();
-      axes = axes?.map((axis) => perm[axisFrom(axis, perm.length)]);
-    } else if (node.opType !== 'Identity' && node.opType !== 'Cast') {
-      // The pieces of a torch LSTM are sliced and stacked; their rows are still the units.
-      axes =
-        kind === 'weight' && tensor.dims.length === 2 && axes?.includes(0) && axes.includes(1)
-          ? [0]
-          : undefined;
-    }
-  }
+  const moves = path.filter(({ opType }) => opType !== 'Identity' && opType !== 'Cast');
+  const transposed = moves.every(({ opType }) => opType === 'Transpose');
+  // The gates of a recurrent layer may be cut out and stacked anew; the rows of a matrix are units all the same.
+  const stacked = filterAxes?.length === 2 && tensor.dims.length === 2 ? [0] : undefined;
+  const axes = transposed
+    ? moves.reduceRight<readonly number[] | undefined>((axes, node) => {
+        const perm = attributesOf(node).ints('perm') ?? range(tensor.dims.length).toReversed();
+        return axes?.map((axis) => perm[axisFrom(axis, perm.length)]);
+      }, filterAxes)
+    : stacked;
   return { kind, why, ...(axes && { filterAxes: axes }) };
 }

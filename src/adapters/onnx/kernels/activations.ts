@@ -123,6 +123,8 @@ const mean: Lowering = (g, node) => {
 /** Elementwise ops that ONNX Runtime has no float64 kernel for, by formulas that it has kernels for. */
 export const activationKernels = new Map<string, Lowering>([
   ['Erf', lowered(erf)],
+  // It has a kernel, but ONNX Runtime fuses x·sigmoid(x) to an op that has none.
+  ['Sigmoid', lowered((g, x) => g.div(1, g.add(g.exp(g.neg(x)), 1)))],
   ['Tan', lowered((g, x) => g.div(g.op('Sin', [x]), g.op('Cos', [x])))],
   ['Asin', lowered(asin)],
   ['Acos', lowered((g, x) => g.sub(Math.PI / 2, asin(g, x)))],

@@ -1,6 +1,4 @@
-import type { GraphProto } from 'onnx-buf';
 import { OnnxError } from '../errors.ts';
-import { DType } from '../graph/tensor.ts';
 import type { DifferentiateOptions } from '../options.ts';
 import { decodeModel, type Model } from '../proto.ts';
 import { freeBatchAxis } from './batch.ts';
@@ -37,14 +35,4 @@ export function normalise(
   const fixed = freeBatch ? freeBatchAxis(model) : [];
   if (fixed.length > 0) throw new OnnxError(fixed);
   return { model, origins };
-}
-
-/** The float type that a graph mostly computes in. */
-export function floatTypeIn(graph: GraphProto): DType {
-  const types = [
-    ...graph.initializer.map(({ dataType }) => dataType),
-    ...graph.input.map(({ type }) => (type?.value.case === 'tensorType' ? type.value.value.elemType : 0)),
-  ];
-  const count = (dtype: DType) => types.filter((type) => type === dtype).length;
-  return count(DType.DOUBLE) > count(DType.FLOAT) ? DType.DOUBLE : DType.FLOAT;
 }

@@ -6,6 +6,7 @@ import { attributesOf, nodeAttributes, subgraphsOf, type AttributeValues } from 
 import { range } from '../graph/shape.ts';
 import { DType, tensorOf } from '../graph/tensor.ts';
 import type { Model } from '../proto.ts';
+import { floatTypeIn } from './precision.ts';
 import { faultOf } from '../sweep.ts';
 
 /** The opset that all rules are written for; later ones, which change none of what they use, are left alone. */
@@ -43,10 +44,16 @@ export function upgradeOpset(model: Model): Fault[] {
   return faults;
 }
 
-const nodeOf = (opType: string, input: readonly string[], output: string, attributes: AttributeValues = {}) =>
+const nodeOf = (
+  opType: string,
+  input: readonly string[],
+  output: string,
+  attributes: AttributeValues = {},
+  name = output,
+) =>
   create(NodeProtoSchema, {
     opType,
-    name: output,
+    name,
     input: [...input],
     output: [output],
     attribute: nodeAttributes(attributes),
@@ -72,7 +79,7 @@ function upgradeGraph(
       node,
       from,
       integers: (values) => constant(DType.INT64, [values.length], values),
-      scalar: (value) => constant(DType.FLOAT, [], [value]),
+      scalar: (value) => constant(floatTypeIn(root), [], [value]),
       before(op, inputs, attributes) {
         const output = name(op);
         nodes.push(nodeOf(op, inputs, output, attributes));
@@ -82,7 +89,7 @@ function upgradeGraph(
         const made = node.output[0];
         const inner = name(node.opType);
         node.output[0] = inner;
-        later.push(nodeOf(op, [inner, ...inputs], made, attributes));
+        later.push(nodeOf(op, [inner, ...inputs], made, attributes, inner));
       },
     };
     if (node.domain === '' || node.domain === 'ai.onnx') {

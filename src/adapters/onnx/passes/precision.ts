@@ -1,5 +1,6 @@
-import { AttributeProto_AttributeType as Kind } from 'onnx-buf';
-import type { GraphProto, ValueInfoProto } from 'onnx-buf';
+import { create } from '@bufbuild/protobuf';
+import { AttributeProto_AttributeType as Kind, NodeProtoSchema } from 'onnx-buf';
+import type { GraphProto, NodeProto, ValueInfoProto } from 'onnx-buf';
 import { DType, elementsOf, shapeOf, tensorOf, type TensorProto } from '../graph/tensor.ts';
 import type { Precision } from '../../../core/problem.ts';
 import { nodeAttributes, subgraphsOf } from '../graph/attributes.ts';
@@ -16,11 +17,13 @@ export function convertPrecision(graph: GraphProto, precision: Precision): void 
     if (type?.value.case === 'tensorType' && type.value.value.elemType === from)
       type.value.value.elemType = to;
   };
-  graph.initializer = graph.initializer.map(tensor);
+  const single = readAsFloat32(graph);
+  const made = new Set(graph.node.flatMap(({ opType, output }) => (opType === 'Constant' ? [] : output)));
+  graph.initializer = graph.initializer.map((t) => (single.has(t.name) ? t : tensor(t)));
   [...graph.input, ...graph.output, ...graph.valueInfo].forEach(typed);
   for (const node of graph.node) {
     for (const attribute of node.attribute) {
-      if (attribute.t) attribute.t = tensor(attribute.t);
+      if (attribute.t && !single.has(node.output[0])) attribute.t = tensor(attribute.t);
       // Types are named by number in the attributes `to` (Cast) and `dtype` (EyeLike, RandomNormal, …).
       const namesType = attribute.name === 'to' || attribute.name === 'dtype';
       if (namesType && attribute.type === Kind.INT && attribute.i === BigInt(from)) attribute.i = BigInt(to);
@@ -31,6 +34,42 @@ export function convertPrecision(graph: GraphProto, precision: Precision): void 
     }
     for (const subgraph of subgraphsOf(node)) convertPrecision(subgraph, precision);
   }
+  graph.node = graph.node.flatMap((node) => [...castsFor(node, single, made), node]);
 }
 
 const zeros = () => nodeAttributes({ value: tensorOf('', DType.DOUBLE, [1], [0]) });
+
+/** The scales and regions of Resize, which are float32 whatever is resized. */
+const scalesOf = (node: NodeProto) => (node.opType === 'Resize' || node.opType === 'Upsample' ? [1, 2] : []);
+
+const readAsFloat32 = (graph: GraphProto) =>
+  new Set(graph.node.flatMap((node) => scalesOf(node).flatMap((i) => node.input[i] || [])));
+
+/** Casts to float32 for inputs that must be, where they are computed by nodes. */
+function castsFor(node: NodeProto, single: ReadonlySet<string>, made: ReadonlySet<string>): NodeProto[] {
+  return scalesOf(node).flatMap((i) => {
+    const name = node.input[i];
+    if (!name || !single.has(name) || !made.has(name)) return [];
+    const output = `${node.output[0]}/float32_${i}`;
+    node.input[i] = output;
+    return [
+      create(NodeProtoSchema, {
+        opType: 'Cast',
+        name: output,
+        input: [name],
+        output: [output],
+        attribute: nodeAttributes({ to: DType.FLOAT }),
+      }),
+    ];
+  });
+}
+
+/** The float type that a graph mostly computes in. */
+export function floatTypeIn(graph: GraphProto): DType {
+  const types = [
+    ...graph.initializer.map(({ dataType }) => dataType),
+    ...graph.input.map(({ type }) => (type?.value.case === 'tensorType' ? type.value.value.elemType : 0)),
+  ];
+  const count = (dtype: DType) => types.filter((type) => type === dtype).length;
+  return count(DType.DOUBLE) > count(DType.FLOAT) ? DType.DOUBLE : DType.FLOAT;
+}

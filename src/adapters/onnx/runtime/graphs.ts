@@ -11,7 +11,9 @@ import { Graph, valueInfo } from '../graph/graph.ts';
 import { DType, shapeOf } from '../graph/tensor.ts';
 import { hessianVectorNameOf, lossName } from '../convention.ts';
 import { prune } from '../passes/names.ts';
-import { floatTypeIn, normalise, type NormaliseOptions } from '../passes/normalise.ts';
+import { normalise, type NormaliseOptions } from '../passes/normalise.ts';
+import { floatTypeIn } from '../passes/precision.ts';
+import { useFloat64Kernels } from '../kernels/float64.ts';
 import { differentiateModel, type Differentiated } from '../differentiate.ts';
 import type { DifferentiateOptions } from '../options.ts';
 import { decodeModel, encodeModel } from '../proto.ts';
@@ -106,6 +108,7 @@ export function predictionGraph(
   graph.initializer = graph.initializer.filter((tensor) => !lifted.includes(tensor));
   graph.input.push(...lifted.map((tensor) => valueInfo(tensor.name, tensor.dataType, shapeOf(tensor))));
   graph.valueInfo = [];
+  useFloat64Kernels(graph);
   return {
     bytes: encodeModel({ ...model, trainingInfo: [] }),
     inputs: data.map(({ name }) =>
