@@ -5,7 +5,7 @@ import type { Descent } from './lineSearchSolver.ts';
 
 /** The inverse Hessian estimate and the scratch of its update. */
 export interface DenseMemory {
-  /** H, symmetric, `[n, n]` row by row. */
+  /** H, symmetric, `[n, n]` row by row; only the lower triangle is kept. */
   readonly inverse: Float64Array;
   /** `[n]` */
   readonly s: Float64Array;

@@ -1,37 +1,86 @@
-/** `matrix ← diagonal·I`, `[n, n]`; returns it. */
+/**
+ * Symmetric matrices `[n, n]`, row by row, of which the lower triangle alone is read and written: half the
+ * numbers, each used for its mirror image too.
+ *
+ * @module
+ */
+
+/** `A ← diagonal·I`; returns it. */
 export function setIdentity(matrix: Float64Array, n: number, diagonal: number): Float64Array {
   matrix.fill(0);
   for (let i = 0; i < n; i++) matrix[i * n + i] = diagonal;
   return matrix;
 }
 
-/** `out ← alpha·A·x` for a matrix `[n, n]`, row by row; `out` must not be `x`. */
+/** `out ← alpha·A·x`; `out` must not be `x`. */
 export function multiply(matrix: Float64Array, alpha: number, x: Float64Array, out: Float64Array): void {
   const n = x.length;
-  const whole = n - (n % 4);
-  for (let i = 0, row = 0; i < n; i++, row += n) {
-    // Four accumulators, for the reason given at `dot`.
-    let s0 = 0;
-    let s1 = 0;
-    let s2 = 0;
-    let s3 = 0;
-    let j = 0;
-    for (; j < whole; j += 4) {
-      s0 += matrix[row + j] * x[j];
-      s1 += matrix[row + j + 1] * x[j + 1];
-      s2 += matrix[row + j + 2] * x[j + 2];
-      s3 += matrix[row + j + 3] * x[j + 3];
-    }
-    for (; j < n; j++) s0 += matrix[row + j] * x[j];
-    out[i] = alpha * (s0 + s1 + (s2 + s3));
+  out.fill(0);
+  for (let i = 0; i < n; i += 4) {
+    // Four rows at a time, so that xⱼ and outⱼ are fetched once for all of them.
+    const isBlock = i + 4 <= n;
+    if (isBlock) multiplyFourRows(matrix, i, x, out);
+    const end = isBlock ? i + 4 : n;
+    for (let row = i; row < end; row++) multiplyRow(matrix, row, isBlock ? i : 0, x, out);
   }
+  for (let i = 0; i < n; i++) out[i] *= alpha;
+}
+
+/** Adds what rows i … i + 3 contribute left of column i. */
+function multiplyFourRows(matrix: Float64Array, i: number, x: Float64Array, out: Float64Array): void {
+  const n = x.length;
+  const row0 = i * n;
+  const row1 = row0 + n;
+  const row2 = row1 + n;
+  const row3 = row2 + n;
+  const x0 = x[i];
+  const x1 = x[i + 1];
+  const x2 = x[i + 2];
+  const x3 = x[i + 3];
+  let s0 = 0;
+  let s1 = 0;
+  let s2 = 0;
+  let s3 = 0;
+  for (let j = 0; j < i; j++) {
+    const a0 = matrix[row0 + j];
+    const a1 = matrix[row1 + j];
+    const a2 = matrix[row2 + j];
+    const a3 = matrix[row3 + j];
+    const xj = x[j];
+    s0 += a0 * xj;
+    s1 += a1 * xj;
+    s2 += a2 * xj;
+    s3 += a3 * xj;
+    out[j] += a0 * x0 + a1 * x1 + (a2 * x2 + a3 * x3);
+  }
+  out[i] += s0;
+  out[i + 1] += s1;
+  out[i + 2] += s2;
+  out[i + 3] += s3;
+}
+
+/** Adds what a row contributes from column `from` to its diagonal. */
+function multiplyRow(
+  matrix: Float64Array,
+  row: number,
+  from: number,
+  x: Float64Array,
+  out: Float64Array,
+): void {
+  const start = row * x.length;
+  const xi = x[row];
+  let sum = matrix[start + row] * xi;
+  for (let j = from; j < row; j++) {
+    sum += matrix[start + j] * x[j];
+    out[j] += matrix[start + j] * xi;
+  }
+  out[row] += sum;
 }
 
 /**
- * `A ← scale·A + a·uuᵀ + b·(uvᵀ + vuᵀ) + c·vvᵀ` for a symmetric matrix `[n, n]`; overwrites u and v.
+ * `A ← scale·A + a·uuᵀ + b·(uvᵀ + vuᵀ) + c·vvᵀ`; overwrites u and v.
  *
- * The three terms are first written as two squares ±wwᵀ ± zzᵀ: that is less work, and since the products
- * commute, the result is symmetric to the last bit.
+ * The three terms are first written as two squares ±wwᵀ ± zzᵀ, which is less work.
  */
 export function addSquares(
   matrix: Float64Array,
@@ -51,12 +100,37 @@ export function addSquares(
     p[i] = rootP * (p[i] + mix * q[i]);
     q[i] *= rootQ;
   }
-  const signP = Math.sign(pivot);
-  const signQ = Math.sign(rest);
-  for (let i = 0, row = 0; i < n; i++, row += n) {
-    const pi = signP * p[i];
-    const qi = signQ * q[i];
-    for (let j = 0; j < n; j++) matrix[row + j] = scale * matrix[row + j] + (pi * p[j] + qi * q[j]);
+  addTwoSquares(matrix, scale, Math.sign(pivot), p, Math.sign(rest), q);
+}
+
+/** `A ← scale·A + signP·ppᵀ + signQ·qqᵀ`, two rows at a time. */
+function addTwoSquares(
+  matrix: Float64Array,
+  scale: number,
+  signP: number,
+  p: Float64Array,
+  signQ: number,
+  q: Float64Array,
+): void {
+  const n = p.length;
+  for (let i = 0; i < n; i += 2) {
+    const row0 = i * n;
+    const row1 = row0 + n;
+    const p0 = signP * p[i];
+    const q0 = signQ * q[i];
+    if (i + 1 === n) {
+      for (let j = 0; j < n; j++) matrix[row0 + j] = scale * matrix[row0 + j] + (p0 * p[j] + q0 * q[j]);
+      return;
+    }
+    const p1 = signP * p[i + 1];
+    const q1 = signQ * q[i + 1];
+    // The first row goes one beyond its diagonal, to where nobody reads.
+    for (let j = 0; j <= i + 1; j++) {
+      const pj = p[j];
+      const qj = q[j];
+      matrix[row0 + j] = scale * matrix[row0 + j] + (p0 * pj + q0 * qj);
+      matrix[row1 + j] = scale * matrix[row1 + j] + (p1 * pj + q1 * qj);
+    }
   }
 }
 
