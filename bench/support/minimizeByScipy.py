@@ -1,0 +1,38 @@
+"""Runs scipy.optimize.minimize on a function that lives in the parent process.
+
+Reads lines of JSON {"method", "n", "options"} followed by x0; asks for f and its gradient by writing x, n doubles,
+to stdout, and reads n + 1 doubles back, f first. A frame starts with one byte: "x" a question, "d" done.
+"""
+
+import json
+import struct
+import sys
+
+import numpy as np
+from scipy.optimize import minimize
+
+source, sink = sys.stdin.buffer, sys.stdout.buffer
+
+
+class Enough(Exception):
+    """The parent has seen what it wanted."""
+
+
+def ask(x):
+    sink.write(b"x" + np.ascontiguousarray(x, dtype="<f8").tobytes())
+    sink.flush()
+    answer = np.frombuffer(source.read(8 * (len(x) + 1)), dtype="<f8")
+    if np.isnan(answer[0]):
+        raise Enough
+    return answer[0], answer[1:].copy()
+
+
+for line in iter(source.readline, b""):
+    task = json.loads(line)
+    x0 = np.frombuffer(source.read(8 * task["n"]), dtype="<f8").copy()
+    try:
+        minimize(ask, x0, jac=True, method=task["method"], options=task["options"])
+    except Enough:
+        pass
+    sink.write(b"d")
+    sink.flush()

@@ -1,0 +1,70 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { hitCounter } from './firstHit.js';
+
+/** The version of SciPy under `python3`, or null where there is none. */
+export function scipyVersion() {
+  const { status, stdout } = spawnSync('python3', ['-c', 'import scipy; print(scipy.__version__)']);
+  return status === 0 ? String(stdout).trim() : null;
+}
+
+/** Options that let SciPy run as far as the rule of the comparison asks. */
+export const scipyOptions = {
+  'L-BFGS-B': { maxcor: 10, ftol: 1e-16, gtol: 1e-12, maxfun: 3000, maxiter: 100_000, maxls: 20 },
+  BFGS: { gtol: 1e-12, maxiter: 100_000 },
+};
+
+/** A running SciPy, solving problems that live here. */
+export class SciPy {
+  #child = spawn('python3', [fileURLToPath(new URL('minimizeByScipy.py', import.meta.url))], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  #bytes = Buffer.alloc(0);
+
+  /**
+   * As `evaluationsToSolve`, by SciPy.
+   *
+   * @param {import('quasi-newton').Problem} problem
+   * @param {number} minimum
+   * @param {keyof typeof scipyOptions} method
+   */
+  async evaluationsToSolve(problem, minimum, method, limit = 3000) {
+    const n = problem.p0.length;
+    const counter = hitCounter(problem, minimum, limit);
+    const answer = new Float64Array(n + 1);
+    const x = new Float64Array(n);
+    this.#child.stdin.write(`${JSON.stringify({ method, n, options: scipyOptions[method] })}\n`);
+    this.#child.stdin.write(bytesOf(problem.p0));
+    for (let evaluations = 1; String(await this.#read(1)) === 'x'; evaluations++) {
+      const enough = counter.hit() !== null || evaluations > limit;
+      bytesOf(x).set(await this.#read(8 * n));
+      answer[0] = enough ? NaN : finite(counter.fg(x, answer.subarray(1)));
+      this.#child.stdin.write(Buffer.from(bytesOf(answer)));
+    }
+    return counter.hit();
+  }
+
+  close() {
+    this.#child.stdin.end();
+  }
+
+  /** @param {number} count - of bytes */
+  async #read(count) {
+    const chunks = [this.#bytes];
+    let length = this.#bytes.length;
+    while (length < count) {
+      const [chunk] = await once(this.#child.stdout, 'data');
+      chunks.push(chunk);
+      length += chunk.length;
+    }
+    const all = Buffer.concat(chunks, length);
+    this.#bytes = all.subarray(count);
+    return all.subarray(0, count);
+  }
+}
+
+/** NaN is the sign that the parent has had enough, so a value that is not finite is sent as Infinity. */
+const finite = (/** @type {number} */ f) => (Number.isFinite(f) ? f : Infinity);
+
+const bytesOf = (/** @type {Float64Array} */ x) => new Uint8Array(x.buffer, x.byteOffset, x.byteLength);
