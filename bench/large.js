@@ -32,9 +32,9 @@ export async function run() {
   /** @type {(string | number)[][]} */
   const rows = [['problem and n', 'lbfgs()', ...peers]];
   for (const problem of largeProblems(SIZES)) {
-    const ours = evaluationsToSolve(problem, problem.minimum, lbfgs());
-    const theirs = [evaluationsToSolve(problem, problem.minimum, likeOptim)];
-    if (live) theirs.push(await live.evaluationsToSolve(problem, problem.minimum, 'L-BFGS-B'));
+    const ours = evaluationsToSolve(problem, 0, lbfgs());
+    const theirs = [evaluationsToSolve(problem, 0, likeOptim)];
+    if (live) theirs.push(await live.evaluationsToSolve(problem, 0, 'L-BFGS-B'));
     theirs.forEach((count, i) => {
       if (ours !== null && count !== null) ratios[i].push(ours / count);
     });

@@ -91,7 +91,7 @@ function* check(problem: ProblemFacts, options: CheckGradientOptions): Asks<Grad
   if (precision === 'float32') roundToFloat32(x);
   const gradient = new Float64Array(n);
   const f = yield evaluate(x, gradient);
-  const floor = 0.01 * normInf(gradient);
+  const floor = 0.01 * normInf(gradient.filter(Number.isFinite));
 
   const elements: (GradientElement & { readonly wrong: boolean })[] = [];
   const stride = Math.max(1, Math.ceil(n / maxElements));

@@ -2,6 +2,7 @@ import { normInf } from './vector.ts';
 import type { Precision } from './problem.ts';
 import type { ConvergenceMeasures } from './result.ts';
 import type { CompleteSolveOptions } from './solveOptions.ts';
+import type { Measured } from './solver.ts';
 import type { Termination } from './termination.ts';
 
 /** The tests that end a solve because of where it has come. */
@@ -13,23 +14,23 @@ export interface Convergence {
   measures(gradientNorm: number): ConvergenceMeasures;
 }
 
-/** f below this, with no end in sight, has no minimum. */
-const UNBOUNDED = -1e100;
+/** f that has fallen below zero by this many times its start, with no end in sight, has no minimum. */
+const UNBOUNDED = 1e30;
 
 /** One small change can be chance; two in a row are a standstill. */
 const HITS = 2;
 
 /**
- * @param startNorm - ‖∇f(x₀)‖∞
+ * @param start - f(x₀) and ‖∇f(x₀)‖∞
  * @param descends - whether the solver's f falls from step to step, so that a standstill means the end
  */
 export function convergenceTests(
   { gtol, gRel, ftol, xtol }: CompleteSolveOptions,
-  startNorm: number,
+  start: Measured,
   precision: Precision,
   descends: boolean,
 ): Convergence {
-  const tolerance = gtol + gRel * startNorm;
+  const tolerance = gtol + gRel * start.gradientNorm;
   const atFloor = precisionFloor(precision);
   let change = Infinity;
   let step = Infinity;
@@ -47,7 +48,7 @@ export function convergenceTests(
       if (gradientNorm <= tolerance) return 'gradientTolerance';
       if (smallChanges >= HITS) return 'functionTolerance';
       if (smallSteps >= HITS) return 'stepTolerance';
-      if (f < UNBOUNDED) return 'unbounded';
+      if (f < -UNBOUNDED * Math.max(1, Math.abs(start.f))) return 'unbounded';
       return descends && atFloor(f, gradientNorm) ? 'precisionFloor' : null;
     },
     measures: (gradientNorm) => ({

@@ -74,7 +74,7 @@ function* iterate(
   checkUnwritten(state.x, best.x);
   checkStartValues(state, task);
   let now = measure(state);
-  const convergence = convergenceTests(options, now.gradientNorm, precision, solver.descends && !batches);
+  const convergence = convergenceTests(options, now, precision, solver.descends && !batches);
 
   let alpha = 0;
   let iteration = 0;

@@ -1,0 +1,289 @@
+import { describe, expect, it } from 'vitest';
+import {
+  bfgs,
+  lbfgs,
+  runSync,
+  slbfgs,
+  ssbfgs,
+  ssbroyden,
+  type Iterate,
+  type Problem,
+  type Solver,
+} from 'quasi-newton';
+import { mgh } from '../../bench/problems/mgh/index.js';
+
+// Oracles: each update written out once more with dense matrices, straight from its formula.
+
+type Matrix = number[][];
+type Vector = number[];
+
+const identity = (n: number, d = 1): Matrix =>
+  Array.from({ length: n }, (_, i) => Array.from({ length: n }, (_, j) => (i === j ? d : 0)));
+const dot = (a: Vector, b: Vector) => a.reduce((sum, value, i) => sum + value * b[i], 0);
+const times = (A: Matrix, x: Vector) => A.map((row) => dot(row, x));
+const outer = (a: Vector, b: Vector): Matrix => a.map((p) => b.map((q) => p * q));
+const add = (...terms: [number, Matrix][]): Matrix =>
+  terms[0][1].map((row, i) => row.map((_, j) => terms.reduce((sum, [c, A]) => sum + c * A[i][j], 0)));
+const product = (A: Matrix, B: Matrix): Matrix =>
+  A.map((row) => B[0].map((_, j) => row.reduce((sum, value, k) => sum + value * B[k][j], 0)));
+const transpose = (A: Matrix): Matrix => A[0].map((_, j) => A.map((row) => row[j]));
+
+/** The solution of Ax = b by elimination with pivots. */
+function solve(A: Matrix, b: Vector): Vector {
+  const n = b.length;
+  const M = A.map((row, i) => [...row, b[i]]);
+  for (let k = 0; k < n; k++) {
+    const pivot = M.slice(k).reduce(
+      (best, row, i) => (Math.abs(row[k]) > Math.abs(M[best][k]) ? i + k : best),
+      k,
+    );
+    [M[k], M[pivot]] = [M[pivot], M[k]];
+    for (let i = k + 1; i < n; i++) {
+      const factor = M[i][k] / M[k][k];
+      for (let j = k; j <= n; j++) M[i][j] -= factor * M[k][j];
+    }
+  }
+  const x = Array.from({ length: n }, () => 0);
+  for (let i = n - 1; i >= 0; i--) {
+    x[i] =
+      (M[i][n] - M[i].slice(i + 1, n).reduce((sum, value, j) => sum + value * x[i + 1 + j], 0)) / M[i][i];
+  }
+  return x;
+}
+
+interface Step {
+  readonly s: Vector;
+  readonly y: Vector;
+  readonly g: Vector;
+  readonly alpha: number;
+}
+
+/** Runs a solver for some steps and returns its state, its steps, and the direction it would take next. */
+function observe<State extends Iterate>(solver: Solver<State>, { p0, fg }: Problem, count: number) {
+  const state = solver.init({ n: p0.length, precision: 'float64' });
+  state.x.set(p0);
+  state.f = fg(state.x, state.gradient);
+  const steps: Step[] = [];
+  for (let k = 0; k < count; k++) {
+    const [x, g] = [[...state.x], [...state.gradient]];
+    const outcome = runSync(solver.step(state), { p0, fg });
+    if (outcome.kind !== 'accepted') throw new Error(outcome.termination);
+    const s = x.map((value, i) => state.x[i] - value);
+    steps.push({ s, y: g.map((value, i) => state.gradient[i] - value), g, alpha: outcome.alpha });
+  }
+  const direction = new Float64Array(p0.length);
+  solver.direction?.(state, direction);
+  return { state, steps, direction: [...direction], gradient: [...state.gradient] };
+}
+
+/** Relative difference in the Euclidean norm. */
+function distance(a: Vector, b: Vector): number {
+  const difference = a.map((value, i) => value - b[i]);
+  return Math.sqrt(dot(difference, difference) / dot(b, b));
+}
+
+const wood = mgh.find(({ name }) => name === 'mgh14_wood')!;
+const osborne = mgh.find(({ name }) => name === 'mgh19_osborne2')!;
+
+/** H ← (I − ρsyᵀ)H(I − ρysᵀ) + ρssᵀ */
+function bfgsUpdate(H: Matrix, { s, y }: Step): Matrix {
+  const rho = 1 / dot(s, y);
+  const V = add([1, identity(s.length)], [-rho, outer(y, s)]);
+  return add([1, product(product(transpose(V), H), V)], [rho, outer(s, s)]);
+}
+
+/** Broyden's family with φ and τ as its source has them. */
+function familyUpdate(H: Matrix, { s, y }: Step, phi: number, tau: number): Matrix {
+  const Hy = times(H, y);
+  const [sy, yHy] = [dot(s, y), dot(y, Hy)];
+  const v = s.map((value, i) => value / sy - Hy[i] / yHy);
+  return add(
+    [1 / tau, H],
+    [-1 / (tau * yHy), outer(Hy, Hy)],
+    [(phi * yHy) / tau, outer(v, v)],
+    [1 / sy, outer(s, s)],
+  );
+}
+
+describe('L-BFGS', () => {
+  it.each([3, 7, 20])('with memory %i takes the direction of dense BFGS from its last pairs', (memory) => {
+    const { steps, direction, gradient } = observe(lbfgs({ memory, modifiedSecant: false }), osborne, 15);
+    const kept = steps.slice(-memory);
+    const { s, y } = kept[kept.length - 1];
+    const H = kept.reduce(bfgsUpdate, identity(s.length, dot(s, y) / dot(y, y)));
+    expect(
+      distance(
+        direction,
+        times(H, gradient).map((value) => -value),
+      ),
+    ).toBeLessThan(1e-9);
+  });
+
+  it('self-scaled, takes the direction of the dense method that divides by τ, from the oldest pair on', () => {
+    const solver = lbfgs({ memory: 8, modifiedSecant: false, selfScaling: true });
+    const { steps, direction, gradient } = observe(solver, wood, 12);
+    const kept = steps.slice(-8);
+    const start = dot(kept[0].s, kept[0].y) / dot(kept[0].y, kept[0].y);
+    const H = kept.reduce(
+      (H, step) => {
+        const tau = Math.min(1, dot(step.s, step.y) / (-step.alpha * dot(step.s, step.g)));
+        return bfgsUpdate(add([1 / tau, H]), step);
+      },
+      identity(4, start),
+    );
+    expect(
+      distance(
+        direction,
+        times(H, gradient).map((value) => -value),
+      ),
+    ).toBeLessThan(1e-8);
+  });
+
+  it('with a preconditioner starts from γP⁻¹', () => {
+    const diagonal = [1, 10, 100, 1000];
+    const preconditioner = (vector: Float64Array, out: Float64Array) => {
+      vector.forEach((value, i) => (out[i] = value / diagonal[i]));
+    };
+    const solver = lbfgs({ memory: 5, modifiedSecant: false, preconditioner });
+    const { steps, direction, gradient } = observe(solver, wood, 6);
+    const { s, y } = steps[5];
+    const gamma = dot(s, y) / y.reduce((sum, value, i) => sum + (value * value) / diagonal[i], 0);
+    const start = identity(4).map((row, i) => row.map((value) => (gamma * value) / diagonal[i]));
+    const H = steps.slice(-5).reduce(bfgsUpdate, start);
+    expect(
+      distance(
+        direction,
+        times(H, gradient).map((value) => -value),
+      ),
+    ).toBeLessThan(1e-9);
+  });
+
+  it('with the modified secant equation knows sᵀ∇²f s to one order more', () => {
+    const solver = lbfgs({ modifiedSecant: true });
+    const { state, steps } = observe(solver, wood, 4);
+    // The pair kept satisfies sᵀy = sᵀ(g⁺ − g) + 6(f − f⁺) + 3sᵀ(g + g⁺), up to its safeguards.
+    const [kept, bare] = [state.memory.y[3], steps[3].y];
+    const stretch = Array.from(kept, (value, i) => (value - bare[i]) / steps[3].s[i]);
+    stretch.forEach((value) => expect(value).toBeCloseTo(stretch[0], 6));
+  });
+
+  it('damped, keeps pairs of negative curvature with a fifth of the curvature expected', () => {
+    const saddle: Problem = {
+      p0: Float64Array.of(0.1, 2),
+      fg(x, g) {
+        g?.set([-Math.sin(x[0]), 2 * x[1]]);
+        return Math.cos(x[0]) + x[1] ** 2;
+      },
+    };
+    const { state } = observe(lbfgs({ damping: true, modifiedSecant: false }), saddle, 3);
+    expect(state.memory.count).toBe(3);
+    for (let i = 0; i < 3; i++) expect(state.memory.rho[i]).toBeGreaterThan(0);
+  });
+});
+
+/** The dense method that takes the same steps. */
+function denseOracle(
+  steps: Step[],
+  H0: (step: Step) => number,
+  member: (b: number, h: number, n: number) => [number, number],
+) {
+  const n = steps[0].s.length;
+  let H = identity(n, H0(steps[0]));
+  for (const step of steps) {
+    const sy = dot(step.s, step.y);
+    const [phi, tau] = member(
+      (-step.alpha * dot(step.s, step.g)) / sy,
+      dot(step.y, times(H, step.y)) / sy,
+      n,
+    );
+    H = familyUpdate(H, step, phi, tau);
+  }
+  return H;
+}
+
+describe('the dense methods', () => {
+  const selfScaled = (b: number, h: number, n: number): [number, number] => {
+    const a = Math.max(b * h - 1, 0);
+    const c = Math.sqrt(a / (1 + a));
+    const rhoMinus = Math.min(1, h * (1 - c));
+    const thetaMinus = a < 1e-14 ? -Infinity : (rhoMinus - 1) / a;
+    const theta = Math.max(thetaMinus, Math.min(1 / rhoMinus, (1 - b) / b));
+    const sigma = 1 + a * theta;
+    const sigmaN = Math.abs(sigma) ** (1 / (1 - n));
+    const tau1 = Math.min(1, 1 / b);
+    const tau = theta <= 0 ? Math.min(tau1 * sigmaN, sigma) : tau1 * Math.min(sigmaN, 1 / theta);
+    return [(1 - theta) / sigma, tau];
+  };
+  it.each([
+    {
+      solver: bfgs({ modifiedSecant: false }),
+      H0: ({ s, y }: Step) => Math.max(1, dot(s, y) / dot(y, y)),
+      member: (): [number, number] => [1, 1],
+    },
+    { solver: ssbfgs(), H0: () => 1, member: (b: number): [number, number] => [1, Math.min(1, 1 / b)] },
+    { solver: ssbroyden(), H0: () => 1, member: selfScaled },
+  ])(
+    '$solver.name: H is that of its formula, symmetric to the bit, and takes y to s',
+    ({ solver, H0, member }) => {
+      for (const problem of [wood, osborne]) {
+        const n = problem.p0.length;
+        const { state, steps } = observe(solver, problem, 12);
+        const H = denseOracle(steps, H0, member);
+        const { inverse } = state.memory;
+        const rows = H.map((_, i) => [...inverse.subarray(i * n, (i + 1) * n)]);
+        expect(distance(rows.flat(), H.flat())).toBeLessThan(1e-6);
+        expect(rows).toEqual(transpose(rows));
+        const { s, y } = steps[11];
+        expect(distance(times(rows, y), s)).toBeLessThan(1e-8);
+      }
+    },
+  );
+
+  it('of one unknown: SSBroyden needs no family, and still ends', () => {
+    const cosh: Problem = {
+      p0: Float64Array.of(3),
+      fg(x, g) {
+        g?.set([Math.sinh(x[0])]);
+        return Math.cosh(x[0]);
+      },
+    };
+    const { state } = observe(ssbroyden(), cosh, 8);
+    expect(Math.abs(state.gradient[0])).toBeLessThan(1e-6);
+  });
+});
+
+describe('SLBFGS', () => {
+  /** Ĥ = (λγI + SYᵀ)(λI + YYᵀ)⁻¹, the minimiser of ‖HY − S‖² + λ‖H − γI‖². */
+  function estimate(steps: Step[], lambda: number, gamma: number) {
+    const n = steps[0].s.length;
+    const sum = (pairs: Matrix[]) => pairs.reduce((a, b) => add([1, a], [1, b]));
+    const left = add([lambda * gamma, identity(n)], [1, sum(steps.map(({ s, y }) => outer(s, y)))]);
+    const right = add([lambda, identity(n)], [1, sum(steps.map(({ y }) => outer(y, y)))]);
+    return { left, right };
+  }
+
+  it('takes −Ĥ∇f by default', () => {
+    const { steps, direction, gradient } = observe(slbfgs({ memory: 3, lambda: 1e-3 }), osborne, 9);
+    const kept = steps.slice(-3);
+    const lambda = (1e-3 * kept.reduce((sum, { y }) => sum + dot(y, y), 0)) / 3;
+    const { s, y } = kept[2];
+    const { left, right } = estimate(kept, lambda, dot(s, y) / dot(y, y));
+    const expected = times(left, solve(right, gradient)).map((value) => -value);
+    // Where Ĥ is not positive on ∇f, λ has grown.
+    expect(dot(expected, gradient)).toBeLessThan(0);
+    expect(distance(direction, expected)).toBeLessThan(1e-6);
+  });
+
+  it('takes −Ĥᵀ∇f where transposed, reflected if that points uphill', () => {
+    const { steps, direction, gradient } = observe(
+      slbfgs({ memory: 3, lambda: 0.5, transposed: true }),
+      osborne,
+      6,
+    );
+    const { left, right } = estimate(steps.slice(-3), 0.5, 1);
+    const plain = solve(right, times(transpose(left), gradient)).map((value) => -value);
+    const reflection = 2 * Math.max(0, dot(plain, gradient) / dot(gradient, gradient));
+    const expected = plain.map((value, i) => value - reflection * gradient[i]);
+    expect(distance(direction, expected)).toBeLessThan(1e-9);
+  });
+});
