@@ -1,7 +1,7 @@
 /**
  * `quasi-newton`: solvers, and what they and the adapters share. Loads with no backend installed.
  *
- * @module
+ * @module quasi-newton
  */
 
 export { flatten, type Flattened } from './core/flatten.ts';

@@ -1,7 +1,7 @@
 /**
  * Loss landscapes, curvature, and the figures that show them.
  *
- * @module
+ * @module quasi-newton/landscape
  */
 export { decodeLandscape, encodeLandscape } from './codec.ts';
 export { isComplete, merge, type LandscapeData, type Plane } from './data.ts';

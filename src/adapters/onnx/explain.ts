@@ -33,6 +33,7 @@ export interface Explanation {
   readonly ops: readonly OpReport[];
   /** All that would be refused. */
   readonly faults: readonly Fault[];
+  /** A readable report of all of it. */
   toString(): string;
 }
 

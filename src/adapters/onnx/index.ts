@@ -1,7 +1,7 @@
 /**
  * Trains ONNX models in stock ONNX Runtime.
  *
- * @module
+ * @module quasi-newton/onnx
  */
 
 export * from './convention.ts';

@@ -2,7 +2,7 @@
  * `quasi-newton/tfjs`: TensorFlow.js models and losses for the solvers of `quasi-newton`, and the solvers as
  * `tf.Optimizer` classes.
  *
- * @module
+ * @module quasi-newton/tfjs
  */
 
 export {

@@ -1,0 +1,51 @@
+// The pages of the site, in their order, and a plugin of typedoc that names them by their headings.
+import { readdirSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { Converter } from 'typedoc';
+
+/** Sections, and the beginnings of the paths of their pages; a page belongs to the first that fits. */
+const sections = {
+  'Begin here': ['getting-started', 'how-to-choose', 'troubleshooting', 'limits', 'migration'],
+  Guides: [
+    'guides/regression',
+    'guides/digits',
+    'guides/physics-informed',
+    'guides/onnx-fine-tuning',
+    'guides/saving',
+    'guides/adapter',
+    'guides/',
+  ],
+  'In depth': ['tfjs', 'onnx', 'landscapes', 'gallery', 'reverse-communication', ''],
+  Solvers: ['solvers/'],
+};
+const order = ['Begin here', 'Guides', 'In depth', 'Solvers'];
+const plan = order.flatMap((section) => sections[section].map((start) => ({ section, start })));
+
+/** Where a page stands in the plan: the longest beginning counts, so that '' takes what nothing else does. */
+function placeOf(path) {
+  const fits = plan.filter(({ start }) => path.startsWith(start));
+  const longest = Math.max(...fits.map(({ start }) => start.length));
+  return plan.findIndex((place) => place === fits.find(({ start }) => start.length === longest));
+}
+
+/** All pages, as paths from this folder, in their order. */
+export const pages = readdirSync(fileURLToPath(new URL('.', import.meta.url)), {
+  recursive: true,
+  encoding: 'utf8',
+})
+  .filter((path) => path.endsWith('.md') && !/^(site|node_modules)\b/.test(path))
+  .sort((a, b) => placeOf(a) - placeOf(b) || a.localeCompare(b));
+
+export const sectionTitles = order;
+
+/** @param {import('typedoc').Application} app */
+export function load(app) {
+  app.converter.on(Converter.EVENT_CREATE_DOCUMENT, (_context, page) => {
+    page.frontmatter.category = plan[placeOf(page.name.replace(/^docs\//, ''))].section;
+    const [first] = page.content;
+    const heading = /^\s*# (.*)\n/.exec(first?.text ?? '');
+    if (heading === null) return;
+    page.name = heading[1].replaceAll('`', '');
+    first.text = first.text.slice(heading[0].length);
+  });
+}
