@@ -11,18 +11,22 @@ import { reductions } from './rules/reduction.ts';
 import { shapeRules } from './rules/shapes.ts';
 import type { VjpRule, VjpRules } from './vjp.ts';
 
-const registry = new Map<string, VjpRule>([
-  ...elementwise,
-  ...arithmetic,
-  ...reductions,
-  ...shapeRules,
-  ...linear,
-  ...convolutionRules,
-  ...poolingRules,
-  ...normalisationRules,
-  ...indexingRules,
-  ...recurrentRules,
-]);
+/** The rules that are there from the start, by the kind of op. */
+export const ruleFamilies: Readonly<Record<string, VjpRules>> = {
+  'of one value': elementwise,
+  'of several values, broadcast': arithmetic,
+  reductions,
+  'shape and movement': shapeRules,
+  'products of matrices': linear,
+  convolutions: convolutionRules,
+  'pooling and resizing': poolingRules,
+  normalisations: normalisationRules,
+  indexing: indexingRules,
+  recurrent: recurrentRules,
+};
+
+const registry = new Map<string, VjpRule>();
+for (const rules of Object.values(ruleFamilies)) for (const [op, rule] of rules) registry.set(op, rule);
 
 /** The rules in force. */
 export const vjpRules: VjpRules = registry;

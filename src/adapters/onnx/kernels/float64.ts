@@ -29,7 +29,7 @@ export function useFloat64Kernels(graph: GraphProto): void {
 }
 
 /** The ops that ONNX Runtime's CPU provider has for float32 only, in terms of those it has for float64 too. */
-const float64Kernels: ReadonlyMap<string, Lowering> = new Map(
+export const float64Kernels: ReadonlyMap<string, Lowering> = new Map(
   [...activationKernels, ...windowKernels, ...normalisationKernels, ...recurrentKernels].map(
     ([op, lowering]): [string, Lowering] => [op, inFloat64(lowering)],
   ),

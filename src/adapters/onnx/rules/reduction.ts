@@ -3,6 +3,8 @@ import { reducedAxes } from '../infer/reduction.ts';
 import { inferContext } from '../infer/context.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
+import { inverse, productOf, range } from '../graph/shape.ts';
+import { DType } from '../graph/tensor.ts';
 import type { VjpRule } from '../vjp.ts';
 
 /** dx from x, and from y and dy with the reduced axes kept as size 1. */
@@ -35,14 +37,27 @@ const extremum: Reduction = (g, x, y, dy, axes) => {
   return g.mul(chosen, g.div(dy, g.sum(chosen, axes)));
 };
 
-/** The product of the others: y/x, or where x is the only zero, the product of the rest. */
-const product: Reduction = (g, x, y, dy, axes) => {
-  const zero = g.equal(x, 0);
-  const nonzero = g.where(zero, 1, x);
-  const zeros = g.sum(g.mask(zero, x), axes);
-  const rest = axes.length === 0 ? nonzero : g.op('ReduceProd', [nonzero, g.integers(axes)]);
-  const others = g.where(g.greater(zeros, 1), 0, rest);
-  return g.mul(dy, g.where(zero, others, g.where(g.greater(zeros, 0), 0, g.div(y, nonzero))));
+/**
+ * The product of the others, for each element: multiplied out, with the element itself left out, rather than divided
+ * by it, so that it is right, and its derivative too, wherever there are zeros.
+ */
+const product: Reduction = (g, x, _y, dy, axes) => {
+  const rest = range(g.rank(x)).filter((axis) => !axes.includes(axis));
+  const count = productOf(axes.map((axis) => g.shapeOf(x)?.[axis] ?? ''));
+  if (typeof count !== 'number' || count > 1024) {
+    refuse('a product has a rule where it is of at most 1024 factors, their number known beforehand.');
+  }
+  const last = [...rest, ...axes];
+  const moved = g.transpose(x, last);
+  const factors = g.reshape(
+    moved,
+    g.concat([...(rest.length > 0 ? [g.sizes(x, rest)] : []), g.integers([count])], 0),
+  );
+  const itself = range(count * count).map((i) => (i % (count + 1) === 0 ? 1 : 0));
+  const diagonal = g.constant(DType.BOOL, [count, count], itself);
+  const left = g.where(diagonal, 1, g.unsqueeze(factors, [-2]));
+  const others = g.op('ReduceProd', [left, g.integers([-1])], { keepdims: 0 });
+  return g.mul(dy, g.transpose(g.reshapeLike(others, moved), inverse(last)));
 };
 
 /** x/‖x‖, and 0 at the origin, as torch has it. */
