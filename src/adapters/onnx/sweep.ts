@@ -4,6 +4,7 @@ import { attributesOf, subgraphsOf } from './graph/attributes.ts';
 import type { Builder } from './graph/builder.ts';
 import { namesIn, type Value } from './graph/graph.ts';
 import type { Shape } from './graph/shape.ts';
+import { isContinuous } from './graph/tensor.ts';
 import { opKey, type Cotangents, type VjpContext, type VjpRules } from './vjp.ts';
 
 /** What a reverse sweep finds. */
@@ -64,7 +65,10 @@ export function nodesBetween(g: Builder, wrt: readonly Value[], loss: Value): No
   );
 }
 
-/** The float values that depend on `sources`. */
+// Their integers stand for the real numbers that went in: a path through them is refused, not cut.
+const quantising = new Set(['QuantizeLinear', 'DynamicQuantizeLinear']);
+
+/** The values that depend on `sources`, as far as a derivative can. */
 function reachedFrom(
   g: Builder,
   nodes: readonly NodeProto[],
@@ -74,8 +78,8 @@ function reachedFrom(
   for (const node of nodes) {
     if (!node.input.some((input) => active.has(input)) && !captures(node, active)) continue;
     for (const output of node.output) {
-      const dtype = g.dtypeOf(output);
-      if (output !== '' && (dtype === undefined || g.isFloat(output))) active.add(output);
+      if (output !== '' && (isContinuous(g.dtypeOf(output)) || quantising.has(node.opType)))
+        active.add(output);
     }
   }
   return active;

@@ -64,13 +64,19 @@ describe('refused, with node, op and reason', () => {
     expect(reasons(bytes)).toContain('imports no opset of the domain "com.example"');
   });
 
-  test('a quantised path', () => {
+  test('a quantised path, also beside another', () => {
     const bytes = withLayer((g, h) => {
       const scale = g.scalar(0.1, 1);
       const zero = g.constant(3, [], [0]);
-      return g.op('DequantizeLinear', [g.op('QuantizeLinear', [h, scale, zero]), scale, zero]);
+      const quantised = g.op('QuantizeLinear', [h, scale, zero]);
+      return g.add(g.op('DequantizeLinear', [quantised, scale, zero]), h);
     });
-    expect(reasons(bytes)).toMatch(/depends on none of|QuantizeLinear/);
+    expect(faultsOf(bytes).map(({ op }) => op)).toEqual(['DequantizeLinear', 'QuantizeLinear']);
+  });
+
+  test('half precision on the way, also beside another', () => {
+    const bytes = withLayer((g, h) => g.add(h, g.cast(g.tanh(g.cast(h, 10)), 1)));
+    expect(reasons(bytes)).toContain('float16; gradients flow in float32 and float64');
   });
 
   test('control flow that reads a parameter', () => {

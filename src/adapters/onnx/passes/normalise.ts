@@ -28,6 +28,8 @@ export function normalise(
   { externalData, precision, freeBatch }: NormaliseOptions,
 ): Normalised {
   const model = decodeModel(bytes, externalData);
+  // ONNX's own ops have two names for their domain.
+  for (const node of model.graph.node) if (node.domain === 'ai.onnx') node.domain = '';
   const faults = [...structureFaults(model), ...upgradeOpset(model)];
   if (faults.length > 0) throw new OnnxError(faults);
   if (precision !== undefined) convertPrecision(model.graph, precision);
