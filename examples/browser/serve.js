@@ -13,6 +13,7 @@ const root = fileURLToPath(new URL('../..', import.meta.url));
 const types = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
+  '.mjs': 'text/javascript; charset=utf-8',
   '.css': 'text/css; charset=utf-8',
   '.wasm': 'application/wasm',
 };
@@ -24,7 +25,9 @@ const types = {
 export function serve(port) {
   const server = createServer(({ url = '/' }, response) => {
     const path = normalize(new URL(url, 'http://localhost').pathname);
-    const file = join(root, path.endsWith('/') ? `${path}index.html` : path);
+    // Modules of fp-ts import each other without an extension.
+    const name = extname(path) === '' ? `${path}.js` : path;
+    const file = join(root, path.endsWith('/') ? `${path}index.html` : name);
     const type = types[extname(file)];
     if (!type || !existsSync(file)) {
       response.writeHead(404).end();
