@@ -7,13 +7,15 @@ import type { Draft } from './survey.ts';
 export interface Checkpoint {
   /** Compares the loss at the center with that of the file, and writes the first version. */
   started(): void;
-  /** Writes if ten seconds have passed since the last time. */
+  /** Writes if a second has passed since the last time, or twenty times as long as writing takes. */
   evaluated(): void;
   /** Writes, if it was started. */
   ended(): void;
 }
 
-const interval = 10_000;
+/** Milliseconds between two versions, at least; and their number in units of what one takes: 5 % of the time. */
+const interval = 1000;
+const share = 20;
 
 /**
  * Opens a checkpoint: if the file exists, its values are taken over into `draft`.
@@ -39,7 +41,9 @@ export function openCheckpoint(path: string, draft: Draft): Checkpoint {
   }
 
   let last = 0;
+  let pause = interval;
   const write = () => {
+    const start = performance.now();
     const temporary = `${path}.tmp`;
     try {
       fs.writeFileSync(temporary, encodeLandscape(draft, false));
@@ -51,6 +55,7 @@ export function openCheckpoint(path: string, draft: Draft): Checkpoint {
       );
     }
     last = performance.now();
+    pause = Math.max(interval, share * (last - start));
   };
   return {
     started() {
@@ -62,7 +67,7 @@ export function openCheckpoint(path: string, draft: Draft): Checkpoint {
       write();
     },
     evaluated() {
-      if (performance.now() - last > interval) write();
+      if (performance.now() - last > pause) write();
     },
     ended() {
       // A file that was refused, or never begun, is left alone.

@@ -67,7 +67,7 @@ export interface LandscapeOptions {
   /** Once aborted, its reason is thrown. */
   signal?: AbortSignal;
   /**
-   * Path of a file that keeps what has been evaluated: written every ten seconds and whenever the evaluation ends.
+   * Path of a file that keeps what has been evaluated: written about every second and whenever the evaluation ends.
    * If it exists, only what is missing is evaluated.
    */
   checkpoint?: string;
