@@ -40,7 +40,8 @@ export function choose(
   origins: ReadonlyMap<string, Origin>,
   wrt: DifferentiateOptions['wrt'],
 ): Choice {
-  const candidates = candidatesOf(model, origins);
+  // A loss given as a graph has brought its constants along; they are no part of the model.
+  const candidates = candidatesOf(model, origins).filter(({ name }) => origins.has(name));
   const chosen =
     wrt === undefined || typeof wrt === 'function'
       ? { candidates: candidates.filter(wrt ?? (({ byDefault }) => byDefault)), inputs: [] }

@@ -237,3 +237,28 @@ describe('feeds', () => {
     expect(() => miniBatches({ x: { data: [1, 2], dims: [2] } }, { batchSize: 0 })).toThrow('batchSize');
   });
 });
+
+describe('a loss given as a graph', () => {
+  test('is not trained itself', async () => {
+    const loss = graph({
+      input: { y: ['N', 1], wanted: ['N', 1] },
+      output: { total: [] },
+      initializer: [floats('factor', [1, 1], () => 2)],
+      nodes: [
+        node('MatMul', ['y', 'factor'], 'scaled'),
+        node('Sub', ['scaled', 'wanted'], 'error'),
+        node('Mul', ['error', 'error'], 'square'),
+        node('ReduceMean', ['square'], 'total', { keepdims: 0 }),
+      ],
+    });
+    const model = await trainable(ort, mlp([2, 3, 1]), { loss: { graph: loss } });
+    expect(model.params.length).toBe(13);
+    const x = { data: [0, 1, 1, 0, 0.5, 0.5], dims: [3, 2] };
+    const problem = model.problem({ x, wanted: { data: [1, 2, 3], dims: [3, 1] } });
+    const result = await minimizeAsync(problem, lbfgs(), { maxIterations: 50 });
+    expect(result.f).toBeLessThan(1e-6);
+    const { y } = await model.predict({ x });
+    for (const [i, wanted] of [1, 2, 3].entries()) expect(2 * Number(y.data[i])).toBeCloseTo(wanted, 2);
+    await model.dispose();
+  });
+});
