@@ -165,7 +165,14 @@ export class Builder extends Graph {
   }
   /** The number of elements, of the type of `like`. */
   count(x: Value, like: Value): Value {
-    return this.cast(this.op('Size', [x]), this.dtypeOf(like) ?? this.float);
+    const shape = this.shapeOf(x);
+    const dtype = this.dtypeOf(like) ?? this.float;
+    return isStatic(shape)
+      ? this.scalar(
+          shape.reduce((a, b) => a * b, 1),
+          dtype,
+        )
+      : this.cast(this.op('Size', [x]), dtype);
   }
   /** x in another shape, constant or a vector of int64. */
   reshape(x: Value, shape: Value | readonly number[]): Value {

@@ -1,0 +1,44 @@
+import { InferenceSession } from 'onnxruntime-node';
+import { differentiate, gradientNameOf } from 'quasi-newton/onnx';
+import { expect, test } from 'vitest';
+import { feedsOf, modelOf, quiet, type Build, type Input } from './harness.ts';
+
+/** The gradient of the sum of a graph's output by x. */
+async function gradient(x: Input, build: Build): Promise<number[]> {
+  const bytes = differentiate(modelOf({ x }, build), {
+    loss: (g, { outputs: [y] }) => g.sumOfAll(y),
+    wrt: ['x'],
+  });
+  const session = await InferenceSession.create(bytes, quiet);
+  const { [gradientNameOf('x')]: found } = await session.run(feedsOf({ x }, 'float64'));
+  await session.release();
+  return Array.from({ length: found.data.length }, (_, i) => Number(found.data[i]));
+}
+
+const vector = (...values: number[]): Input => ({ shape: [values.length], values });
+
+test('elements that tie for an extremum share its cotangent', async () => {
+  expect(await gradient(vector(3, 1, 3), (g, { x }) => g.op('ReduceMax', [x]))).toEqual([0.5, 0, 0.5]);
+  expect(await gradient(vector(1, 2), (g, { x }) => g.op('Min', [x, g.constant(11, [2], [1, 5])]))).toEqual([
+    0.5, 1,
+  ]);
+});
+
+test('a pooling gives it to the first', async () => {
+  const x: Input = { shape: [1, 1, 4], values: [2, 2, 1, 1] };
+  const pool: Build = (g, { x }) => g.op('MaxPool', [x], { kernel_shape: [2], strides: [2] });
+  expect(await gradient(x, pool)).toEqual([1, 0, 1, 0]);
+});
+
+test('at a kink, the slope is 0 where torch has 0', async () => {
+  expect(await gradient(vector(0, -1, 1), (g, { x }) => g.op('Relu', [x]))).toEqual([0, 0, 1]);
+  expect(await gradient(vector(0, -1, 1), (g, { x }) => g.abs(x))).toEqual([0, -1, 1]);
+  expect(await gradient(vector(0, 0), (g, { x }) => g.op('ReduceL2', [x]))).toEqual([0, 0]);
+  expect(await gradient(vector(0, 2), (g, { x }) => g.pow(x, 1))).toEqual([1, 1]);
+});
+
+test('a batch of nothing has gradients of nothing', async () => {
+  const x: Input = { shape: [0, 3], values: [] };
+  const layer: Build = (g, { x }) => g.tanh(g.matmul(x, g.constant(11, [3, 2], [1, 2, 3, 4, 5, 6])));
+  expect(await gradient(x, layer)).toEqual([]);
+});
