@@ -17,8 +17,7 @@ import { useFloat64Kernels } from '../kernels/float64.ts';
 import { differentiateModel, type Differentiated } from '../differentiate.ts';
 import type { DifferentiateOptions } from '../options.ts';
 import { decodeModel, encodeModel } from '../proto.ts';
-import type { InputSpec } from './inputs.ts';
-import { specOf } from './inputs.ts';
+import { specOf, type InputSpec } from './inputs.ts';
 
 /** Of a graph of loss and gradients, the loss alone: ONNX Runtime would compute the rest whether asked for or not. */
 export function lossGraph(gradients: Uint8Array): Uint8Array {
