@@ -9,11 +9,11 @@ import {
   topEigenpairs,
   topEigenpairsAsync,
 } from 'quasi-newton/landscape';
-import { trainable, type OnnxModel, type Ort } from 'quasi-newton/onnx';
+import { differentiateModel, trainable, type OnnxModel, type Ort } from 'quasi-newton/onnx';
 import { modelProblem, optfuns, tfParams } from 'quasi-newton/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { mlp, randomNumbers } from '../../examples/lib/mlp.js';
-import type { Layout } from '../../src/core/layout.ts';
+import { floats, mlp, model as onnxModel, node as op, randomNumbers } from '../../examples/lib/mlp.js';
+import { layoutOf, type Layout } from '../../src/core/layout.ts';
 import { dot } from '../../src/core/vector.ts';
 import { groupNorms, randomDirections } from '../../src/recipes/directions.ts';
 import { filterGroups } from '../../src/recipes/roles.ts';
@@ -96,6 +96,11 @@ describe('filters of ONNX models', () => {
   const known: Readonly<Record<string, Readonly<Record<string, number>>>> = {
     mlp_tanh_mse: { '0.weight': 8, '0.bias': 1, '2.weight': 7, '4.weight': 3 },
     cnn: { 'c1.weight': 6, 'c2.weight': 6, 'c3.weight': 4, 'dw.weight': 4, 'fc.weight': 4, 'c1.bias': 1 },
+    lstm: { 'r.weight_ih_l0': 24, 'r.weight_hh_l0': 24, 'r.bias_ih_l0': 1, 'h.weight': 3 },
+    // u is a ConvTranspose, [in, out, width].
+    misc: { 'c1.weight': 6, 'u.weight': 4, 'f.weight': 3, 'gn.weight': 1, 'inn.bias': 1 },
+    mlp_acts_mse: { '17.weight': 1 },
+    resnet_train: { 'c0.weight': 8, 'ds.weight': 16, 'b0.weight': 1, 'b0.bias': 1 },
     transformer: { 'emb.weight': 11, 'qkv.weight': 24, 'n1.weight': 1, 'h.weight': 3 },
   };
 
@@ -105,6 +110,27 @@ describe('filters of ONNX models', () => {
     expect(filtersOf(layout)).toMatchObject(known[name] ?? {});
     checkDirections(layout, model.params.copyInto(model.params.zeros()));
     await model.dispose();
+  });
+
+  it('MatMul and Gemm store [in, out], LSTM [directions, 4 h, …]', () => {
+    const w = (name: string, ...shape: number[]) => floats(name, shape, (i) => Math.sin(i + 1));
+    const bytes = onnxModel({
+      input: { x: [3, 5, 2] },
+      output: { y: [5, 6] },
+      initializer: [w('w', 1, 16, 2), w('r', 1, 16, 4), w('b', 1, 32), w('m', 4, 7), w('g', 7, 6), w('c', 6)],
+      nodes: [
+        { ...op('LSTM', ['x', 'w', 'r', 'b'], '', { hidden_size: 4 }), output: ['', 'h'] },
+        op('Squeeze', ['h'], 's'),
+        op('MatMul', ['s', 'm'], 'a'),
+        op('Gemm', ['a', 'g', 'c'], 'y'),
+      ],
+    });
+    const layout = layoutOf(differentiateModel(bytes, { loss: 'mse' }).parameters);
+    expect(filtersOf(layout)).toEqual({ w: 16, r: 16, b: 1, m: 7, g: 6, c: 1 });
+    checkDirections(
+      layout,
+      Float64Array.from({ length: layout.length }, (_, i) => Math.cos(i)),
+    );
   });
 });
 
