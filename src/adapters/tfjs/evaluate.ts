@@ -11,16 +11,37 @@ import { readJoined, readNow } from './read.ts';
 import { tfGrads } from './tfGrads.ts';
 import type { TfParamSet } from './tfParams.ts';
 
-/** Returns a function that evaluates `loss`, and writes its gradient unless `gradient` is null. */
+/** The loss depends on other variables than it was thought to. */
+export class OtherVariables extends Error {
+  readonly variables: tf.Variable[];
+  constructor(variables: tf.Variable[]) {
+    super('The loss depends on other variables than before.');
+    this.variables = variables;
+  }
+}
+
+/**
+ * Returns a function that evaluates `loss`, and writes its gradient unless `gradient` is null.
+ *
+ * @param among - where given, the variables that the loss may depend on; it must depend on those of `params`
+ *   and no other. Watching more of them costs nothing.
+ * @throws OtherVariables if it does not
+ */
 export function evaluator(
   loss: () => tf.Tensor,
   params: TfParamSet,
+  among?: readonly tf.Variable[],
 ): (gradient: Float64Array | null) => number {
-  const variables = [...params.variables];
+  const { variables } = params;
+  const own = new Set(variables);
+  const watched = [...(among ?? variables)];
   return (gradient) =>
     tf.tidy(() => {
       if (gradient === null) return readNow(scalarOf(loss()))[0];
-      const { value, grads } = gradientsOf(loss, variables);
+      const { value, grads } = gradientsOf(loss, watched);
+      if (among && watched.some((variable) => own.has(variable) !== Boolean(grads[variable.name]))) {
+        throw new OtherVariables(watched.filter(({ name }) => grads[name]));
+      }
       tfGrads(grads, params).copyInto(gradient);
       return readNow(value)[0];
     });

@@ -156,6 +156,25 @@ describe('the run', () => {
       tf.dispose([w, other, late]);
     }));
 
+  it('follows a loss that comes to depend on other variables, all of them there before', () =>
+    expectNoLeak(() => {
+      const [w, v] = [variable(tf.tensor1d([4, 3])), variable(tf.tensor1d([4, 3]))];
+      const optimizer = new LBFGSOptimizer({ maxIterations: 15 });
+      const both = () => tf.add(bowl(w)(), bowl(v)());
+      optimizer.minimize(bowl(w));
+      expect([...v.dataSync()]).toEqual([4, 3]);
+      optimizer.minimize(bowl(v));
+      expect(bowlAt(v)).toBeLessThan(1e-6);
+      tf.tidy(() => w.assign(v.mul(3)));
+      optimizer.minimize(both as () => tf.Scalar);
+      expect(bowlAt(w)).toBeLessThan(1e-6);
+      const kept = [...w.dataSync()];
+      tf.tidy(() => v.assign(w.mul(2)));
+      optimizer.minimize(bowl(v));
+      expect([...w.dataSync()]).toEqual(kept);
+      tf.dispose([w, v]);
+    }));
+
   it('is carried by the solver within, which serves other backends too', () =>
     expectNoLeak(async () => {
       const { solver } = new LBFGSOptimizer({ memory: 5 });

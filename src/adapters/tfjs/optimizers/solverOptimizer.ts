@@ -3,6 +3,7 @@ import type { Solver } from '../../../core/solver.ts';
 import { attachedModel, type AttachedModel, type AttachOptions } from './attachedModel.ts';
 import { connectedVariables } from './connectedVariables.ts';
 import type { SolverOptimizerOptions } from './optimizerOptions.ts';
+import { OtherVariables } from '../evaluate.ts';
 import { fromTensors, toTensors, type NamedTensor, type SavedState } from './savedState.ts';
 import { trainingRun, type Knowledge, type Progress, type TrainingRun } from './trainingRun.ts';
 
@@ -33,8 +34,9 @@ export abstract class SolverOptimizer extends tf.Optimizer {
   private run: TrainingRun | null = null;
   /** A loaded state, until the variables it is about are known. */
   private loaded: SavedState['run'] = null;
-  private connected: { among: string; variables: tf.Variable[] } | null = null;
-  private readonly models: AttachedModel[] = [];
+  /** What the last loss without a list of variables depends on, among all there were. */
+  private connected: { among: tf.Variable[]; variables: tf.Variable[] } | null = null;
+  private models: AttachedModel[] = [];
   /** The attached model whose weights the run is about. */
   private owner: AttachedModel | null = null;
   /** What `getWeights` gave last; nobody else disposes of it. */
@@ -64,7 +66,7 @@ export abstract class SolverOptimizer extends tf.Optimizer {
    */
   attach(model: tf.LayersModel, options: AttachOptions = {}): this {
     const attached = attachedModel(model, this, options);
-    if (!this.models.some((known) => known.model === model)) this.models.push(attached);
+    this.models = [...this.models.filter((known) => known.model !== model), attached];
     if (this.run && attached.trains(this.run.params.variables)) this.owner = attached;
     return this;
   }
@@ -77,20 +79,24 @@ export abstract class SolverOptimizer extends tf.Optimizer {
    * @param varList - default: all trainable variables that the loss depends on
    */
   override minimize(f: () => tf.Scalar, returnCost = false, varList?: tf.Variable[]): tf.Scalar | null {
-    const variables = varList?.filter(({ trainable }) => trainable) ?? this.variablesOf(f);
     tf.dispose(this.stash);
-    const run = this.runFor(variables);
-    const { progress, stash } = run.minimize({
-      loss: f,
-      iterations: this.options.maxIterations,
-      fullBatch: this.options.fullBatch,
-      model: this.owner?.model ?? null,
-      project: this.owner?.project ?? null,
-    });
-    this.progress = progress;
-    this.stash = stash;
+    if (varList) {
+      this.train(
+        f,
+        varList.filter(({ trainable }) => trainable),
+      );
+    } else {
+      const { variables, among } = this.connections(f);
+      try {
+        this.train(f, variables, among);
+      } catch (error) {
+        if (!(error instanceof OtherVariables)) throw error;
+        this.connected = { among, variables: error.variables };
+        this.train(f, error.variables, among);
+      }
+    }
     this.incrementIterations();
-    return returnCost ? tf.scalar(progress.startLoss) : null;
+    return returnCost ? tf.scalar(this.progress!.startLoss) : null;
   }
 
   /** Takes the fixed step described above along −H∇f, from gradients made elsewhere. */
@@ -166,6 +172,19 @@ export abstract class SolverOptimizer extends tf.Optimizer {
     super.dispose();
   }
 
+  private train(
+    loss: () => tf.Scalar,
+    variables: readonly tf.Variable[],
+    among?: readonly tf.Variable[],
+  ): void {
+    const run = this.runFor(variables);
+    const { maxIterations: iterations, fullBatch } = this.options;
+    const { model = null, project = null } = this.owner ?? {};
+    const { progress, stash } = run.minimize({ loss, among, iterations, fullBatch, model, project });
+    this.progress = progress;
+    this.stash = stash;
+  }
+
   /** The run on these variables; a new one, with nothing learned, if the list has changed. */
   private runFor(variables: readonly tf.Variable[]): TrainingRun {
     if (this.run === null || !sameList(this.run.params.variables, variables)) {
@@ -192,13 +211,12 @@ export abstract class SolverOptimizer extends tf.Optimizer {
   }
 
   /** The trainable variables that `f` depends on; looked for again when others have come or gone. */
-  private variablesOf(f: () => tf.Scalar): tf.Variable[] {
-    const trainable = Object.values(tf.engine().registeredVariables).filter((variable) => variable.trainable);
-    const among = trainable.map(({ id }) => id).join();
-    if (this.connected?.among !== among) {
-      this.connected = { among, variables: connectedVariables(f, trainable) };
+  private connections(f: () => tf.Scalar): { among: tf.Variable[]; variables: tf.Variable[] } {
+    const among = Object.values(tf.engine().registeredVariables).filter(({ trainable }) => trainable);
+    if (this.connected === null || !sameList(this.connected.among, among)) {
+      this.connected = { among, variables: connectedVariables(f, among) };
     }
-    return this.connected.variables;
+    return this.connected;
   }
 }
 

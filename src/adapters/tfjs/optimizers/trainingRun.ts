@@ -26,6 +26,8 @@ export interface Progress {
 export interface Call {
   /** Evaluated several times under a guard. */
   readonly loss: () => tf.Scalar;
+  /** Where the variables were found by what the loss depends on: those it might depend on. */
+  readonly among?: readonly tf.Variable[] | undefined;
   /** How many iterations to run. */
   readonly iterations: number;
   /** Whether it is the function of the call before, so that f and ∇f are known at the start. */
@@ -119,6 +121,7 @@ export function trainingRun(
 
   function minimize({
     loss,
+    among,
     iterations,
     fullBatch,
     model,
@@ -127,7 +130,7 @@ export function trainingRun(
     readVariables();
     if (project && projected(run.state.x, project)) run.known = false;
     const guarded = guard(loss, { own, model });
-    const evaluate = evaluator(guarded.loss, params);
+    const evaluate = evaluator(guarded.loss, params, among);
     let evaluations = 0;
     const problem = {
       p0: run.state.x,
