@@ -1,4 +1,4 @@
-import { dot, normInf } from '../core/vector.ts';
+import { normInf } from '../core/vector.ts';
 import type { AskPhi, Phi } from './linesearch/lineSearch.ts';
 import type { LineState } from './searchAlong.ts';
 
@@ -35,13 +35,9 @@ export function staticStep(alpha = 1): InitialStep {
 
 /**
  * 1 for directions that carry their own scale, which is every quasi-Newton direction but the first; along a
- * plain gradient min(1, 1/‖∇f‖∞), and for f > 0 no farther than 4f/‖∇f‖².
- *
- * That is as far as the parabola through f and its slope with its minimum at 0 stays below f: a loss that
- * is not negative has no reason to fall beyond. The idea is Fletcher's, who takes half of it, to the minimum.
+ * plain gradient min(1, 1/‖∇f‖∞).
  *
  * @param longest - the step in the place of 1; default 1
- * @see Fletcher (1987), Practical Methods of Optimization, 2nd ed., section 2.6
  */
 export function unitStep(longest = 1): InitialStep {
   return (state, fresh) => (fresh ? longest * cautiousStep(state) : longest);
@@ -57,9 +53,9 @@ export function rampedStep(): InitialStep {
     !fresh && last.alpha > 0 ? Math.min(1, 2 * last.alpha) : unit(state, fresh, slope, last);
 }
 
-function cautiousStep({ f, gradient }: LineState): number {
-  const step = Math.min(1, 1 / normInf(gradient));
-  return f > 0 ? Math.min(step, (4 * f) / dot(gradient, gradient)) : step;
+/** No unknown moves by more than 1, nor by more than its slope. */
+function cautiousStep({ gradient }: LineState): number {
+  return Math.min(1, 1 / normInf(gradient));
 }
 
 /**

@@ -24,6 +24,12 @@ function withParams(problem: Problem) {
 }
 
 describe('minimize', () => {
+  it('takes at most 45 evaluations of L-BFGS to bring Rosenbrock to 1e-8', () => {
+    const { trace } = minimize(rosenbrock(), lbfgs());
+    const reached = trace.find(({ f }) => f <= 1e-8);
+    expect(reached?.evaluations).toBeLessThanOrEqual(45);
+  });
+
   it('returns the best point, and leaves it in the parameters', () => {
     const problem = withParams(rosenbrock());
     const p0 = Float64Array.from(problem.p0);
