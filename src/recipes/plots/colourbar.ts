@@ -1,4 +1,5 @@
-import { labelWidth, sideways, type Box } from './axes.ts';
+import { labelWidth } from './axes.ts';
+import { sideways, type Box } from './frame.ts';
 import { colourAt, valueAxis, type Field, type FilledLandscapeAttributes } from './field.ts';
 import { el } from './svg.ts';
 

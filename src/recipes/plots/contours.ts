@@ -1,6 +1,6 @@
 import { contours } from 'd3-contour';
 import { px } from './svg.ts';
-import type { Box } from './axes.ts';
+import type { Box } from './frame.ts';
 import type { Grid } from './upsample.ts';
 
 /** One point of d3-contour's geometry. */

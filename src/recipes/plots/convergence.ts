@@ -1,13 +1,10 @@
 import { boolean, checkOptions, either, oneOf, show, type Rules } from '../../core/options.ts';
-import { axesOf, axisOf, clipped, domainOf, frameOf, gridLines, labelsWidth, pictureOf } from './axes.ts';
-import type { Axis } from './axes.ts';
+import { convergenceSvg, type Curve } from './convergenceSvg.ts';
 import { lineColour } from './colour.ts';
-import { legendOf, legendWidth } from './legend.ts';
 import { plotOf, type Plot, type PlotlyFigure, type VegaSpec } from './plot.ts';
 import { axisScale, figureRules, limits, recipe, theme } from './recipe.ts';
 import type { AxisScale, FigureAttributes } from './recipe.ts';
-import { el, polygon, polyline } from './svg.ts';
-import { runsOf, summarise, type Against, type Run, type Summary, type Trace } from './traces.ts';
+import { runsOf, summarise, type Against, type Trace } from './traces.ts';
 import { plotlyAxis, plotlyLayout } from './plotly.ts';
 
 /** What {@link convergence} may be told. */
@@ -58,14 +55,6 @@ const defaults: Attributes = {
   legend: true,
 };
 
-/** One method, ready to be drawn. */
-interface Curve {
-  readonly name: string;
-  readonly color: string;
-  readonly runs: readonly Run[];
-  readonly summary: Summary;
-}
-
 /**
  * Loss against epochs, evaluations or seconds, for several methods with one run for each of many seeds: the
  * median as a line, the quartiles as a band, the single runs faint behind.
@@ -94,57 +83,10 @@ export function convergence(traces: readonly Trace[], attributes: ConvergenceAtt
     return { name: trace.name, color: trace.color ?? lineColour(k), runs, summary };
   });
   return plotOf(final.title || 'Convergence', {
-    toSVG: () => svg(curves, final),
+    toSVG: () => convergenceSvg(curves, final),
     toPlotly: () => plotly(curves, final),
     toVega: () => vega(curves, final),
   });
-}
-
-function svg(curves: readonly Curve[], attributes: Attributes): string {
-  const { fontSize, xscale, yscale, xlims, ylims } = attributes;
-  const single = (curve: Curve) => curve.runs.length < 2;
-  const all = curves.flatMap(({ runs }) => runs);
-  const xDomain = xlims === 'data' ? domainOf(values(all, 'x'), xscale, 0.02) : xlims;
-  const yDomain = ylims === 'data' ? domainOf(values(all, 'y'), yscale) : ylims;
-  const entries = attributes.legend ? curves : [];
-  const box = frameOf(attributes, labelsWidth(yscale, yDomain, attributes), legendWidth(entries, fontSize));
-  const x = axisOf(xscale, xDomain, [box.left, box.right]);
-  const y = axisOf(yscale, yDomain, [box.bottom, box.top]);
-  const faint = curves.flatMap((curve) => {
-    if (!attributes.runs || single(curve)) return [];
-    const style = { fill: 'none', stroke: curve.color, strokeWidth: 1, strokeOpacity: 0.22 };
-    return curve.runs.map((run) => el('path', { d: lineOf(run.x, run.y, x, y), ...style }));
-  });
-  const bands = curves
-    .filter((curve) => attributes.band && !single(curve))
-    .map(({ color, summary }) => el('path', { d: bandOf(summary, x, y), fill: color, fillOpacity: 0.16 }));
-  const medians = curves.map(({ color, summary }) => {
-    const style = { fill: 'none', stroke: color, strokeWidth: 2.4, strokeLinejoin: 'round' };
-    return el('path', { d: lineOf(summary.x, summary.median, x, y), ...style });
-  });
-  return pictureOf(
-    attributes,
-    gridLines(box, x, y),
-    clipped(box, ...bands, ...faint, ...medians),
-    axesOf(attributes, box, x, y),
-    legendOf(entries, box, fontSize),
-  );
-}
-
-function* values(runs: readonly Run[], of: 'x' | 'y'): Generator<number> {
-  for (const run of runs) for (let i = 0; i < run[of].length; i++) yield run[of][i];
-}
-
-function lineOf(xs: ArrayLike<number>, ys: ArrayLike<number>, x: Axis, y: Axis): string {
-  return polyline(Array.from(xs, x.at), Array.from(ys, y.at));
-}
-
-function bandOf({ x: xs, q1, q3 }: Summary, x: Axis, y: Axis): string {
-  const there = Array.from(xs, x.at);
-  return polygon(
-    [...there, ...there.toReversed()],
-    [...Array.from(q3, y.at), ...Array.from(q1, y.at).toReversed()],
-  );
 }
 
 function plotly(curves: readonly Curve[], attributes: Attributes): PlotlyFigure {

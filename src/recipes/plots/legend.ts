@@ -1,5 +1,5 @@
 import { el, escapeXml, textWidth } from './svg.ts';
-import type { Box } from './axes.ts';
+import type { Box } from './frame.ts';
 
 /** One line of a legend. */
 export interface LegendEntry {

@@ -1,5 +1,6 @@
 import { boolean, oneOf, show, string, type Rules, checkOptions } from '../../core/options.ts';
-import { axesOf, axisOf, clipped, domainOf, frameOf, gridLines, labelsWidth, pictureOf } from './axes.ts';
+import { axisOf, domainOf } from './axes.ts';
+import { axesOf, clipped, frameOf, gridLines, labelsWidth, pictureOf } from './frame.ts';
 import { lineColour } from './colour.ts';
 import { legendOf, legendWidth } from './legend.ts';
 import { plotOf, type Plot } from './plot.ts';

@@ -1,4 +1,5 @@
-import { axesOf, axisOf, clipped, frameOf, labelsWidth, pictureOf, type Axis, type Box } from './axes.ts';
+import { axisOf, type Axis } from './axes.ts';
+import { axesOf, clipped, frameOf, labelsWidth, pictureOf, type Box } from './frame.ts';
 import { bandValue, colourBar, colourBarWidth } from './colourbar.ts';
 import { regionsAbove } from './contours.ts';
 import { colourAt, withoutGaps, type Field, type FilledLandscapeAttributes } from './field.ts';

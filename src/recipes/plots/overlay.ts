@@ -1,7 +1,8 @@
 import { lineColour } from './colour.ts';
 import { colourAt, type Field, type FilledLandscapeAttributes, type PathOverlay } from './field.ts';
 import { el, escapeXml, polyline, textWidth } from './svg.ts';
-import type { Axis, Box } from './axes.ts';
+import type { Axis } from './axes.ts';
+import type { Box } from './frame.ts';
 
 /**
  * Paths over a landscape: a line with a white rim, and markers in the colour of the true loss, which need not be that

@@ -1,4 +1,5 @@
-import { axisOf, frameOf, pictureOf, type Axis, type Box } from './axes.ts';
+import { axisOf, type Axis } from './axes.ts';
+import { frameOf, pictureOf, type Box } from './frame.ts';
 import { colourBar, colourBarWidth } from './colourbar.ts';
 import { colourAt, valueAxis, withoutGaps, type Field, type FilledLandscapeAttributes } from './field.ts';
 import { el, escapeXml, px, textWidth } from './svg.ts';

@@ -1,0 +1,64 @@
+import { axisOf, domainOf, type Axis } from './axes.ts';
+import { axesOf, clipped, frameOf, gridLines, labelsWidth, pictureOf } from './frame.ts';
+import { legendOf, legendWidth } from './legend.ts';
+import { el, polygon, polyline } from './svg.ts';
+import type { ConvergenceAttributes } from './convergence.ts';
+import type { Run, Summary } from './traces.ts';
+
+type Attributes = Required<ConvergenceAttributes>;
+
+/** One method, ready to be drawn. */
+export interface Curve {
+  readonly name: string;
+  readonly color: string;
+  readonly runs: readonly Run[];
+  readonly summary: Summary;
+}
+
+/** The curves as SVG. */
+export function convergenceSvg(curves: readonly Curve[], attributes: Attributes): string {
+  const { fontSize, xscale, yscale, xlims, ylims } = attributes;
+  const single = (curve: Curve) => curve.runs.length < 2;
+  const all = curves.flatMap(({ runs }) => runs);
+  const xDomain = xlims === 'data' ? domainOf(values(all, 'x'), xscale, 0.02) : xlims;
+  const yDomain = ylims === 'data' ? domainOf(values(all, 'y'), yscale) : ylims;
+  const entries = attributes.legend ? curves : [];
+  const box = frameOf(attributes, labelsWidth(yscale, yDomain, attributes), legendWidth(entries, fontSize));
+  const x = axisOf(xscale, xDomain, [box.left, box.right]);
+  const y = axisOf(yscale, yDomain, [box.bottom, box.top]);
+  const faint = curves.flatMap((curve) => {
+    if (!attributes.runs || single(curve)) return [];
+    const style = { fill: 'none', stroke: curve.color, strokeWidth: 1, strokeOpacity: 0.22 };
+    return curve.runs.map((run) => el('path', { d: lineOf(run.x, run.y, x, y), ...style }));
+  });
+  const bands = curves
+    .filter((curve) => attributes.band && !single(curve))
+    .map(({ color, summary }) => el('path', { d: bandOf(summary, x, y), fill: color, fillOpacity: 0.16 }));
+  const medians = curves.map(({ color, summary }) => {
+    const style = { fill: 'none', stroke: color, strokeWidth: 2.4, strokeLinejoin: 'round' };
+    return el('path', { d: lineOf(summary.x, summary.median, x, y), ...style });
+  });
+  return pictureOf(
+    attributes,
+    gridLines(box, x, y),
+    clipped(box, ...bands, ...faint, ...medians),
+    axesOf(attributes, box, x, y),
+    legendOf(entries, box, fontSize),
+  );
+}
+
+function* values(runs: readonly Run[], of: 'x' | 'y'): Generator<number> {
+  for (const run of runs) for (let i = 0; i < run[of].length; i++) yield run[of][i];
+}
+
+function lineOf(xs: ArrayLike<number>, ys: ArrayLike<number>, x: Axis, y: Axis): string {
+  return polyline(Array.from(xs, x.at), Array.from(ys, y.at));
+}
+
+function bandOf({ x: xs, q1, q3 }: Summary, x: Axis, y: Axis): string {
+  const there = Array.from(xs, x.at);
+  return polygon(
+    [...there, ...there.toReversed()],
+    [...Array.from(q3, y.at), ...Array.from(q1, y.at).toReversed()],
+  );
+}
