@@ -64,6 +64,19 @@ describe('every link in the documents leads somewhere', () => {
   });
 });
 
+describe('every work cited in a source by DOI or arXiv number', () => {
+  const references = readFileSync(join(root, 'docs/references.md'), 'utf8');
+
+  it('is among the references', () => {
+    const sources = readdirSync(join(root, 'src'), { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.ts'))
+      .map((name) => readFileSync(join(root, 'src', name), 'utf8'));
+    const cited = sources.flatMap((text) => text.match(/\b(?:arXiv:\d{4}\.\d+|doi:10\.[^\s,;)`]*\w)/g) ?? []);
+    expect(cited.length).toBeGreaterThan(20);
+    expect([...new Set(cited)].filter((work) => !references.includes(`[${work}]`))).toEqual([]);
+  });
+});
+
 describe('every example in the documents runs', () => {
   // Inside the project, so that `quasi-newton` means the built package.
   const cache = join(root, '.cache');
