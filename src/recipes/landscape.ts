@@ -15,6 +15,7 @@ import {
   heldBy,
   heldByAsync,
   isParamSet,
+  needsParams,
   watched,
   watchedAsync,
   type AsyncLoss,
@@ -70,7 +71,7 @@ export function landscape(
 ): LandscapeData;
 export function landscape(problem: Problem, options?: LandscapeOptions): LandscapeData;
 export function landscape(source: Loss | Problem, ...rest: SyncArguments): LandscapeData {
-  const [params, options] = sorted(rest);
+  const [params, options] = sorted('landscape', source, rest);
   const { metrics = {} } = options;
   const job = jobOf('landscape', source, heldBy(source, params), options, Object.keys(metrics));
   try {
@@ -112,7 +113,7 @@ export async function landscapeAsync(
   source: AsyncLoss | AsyncProblem | Problem,
   ...rest: AsyncArguments
 ): Promise<LandscapeData> {
-  const [params, { executor, ...options }] = sorted<LandscapeAsyncOptions>(rest);
+  const [params, { executor, ...options }] = sorted<LandscapeAsyncOptions>('landscapeAsync', source, rest);
   const { metrics = {} } = options;
   checkExecutor(executor, options);
   const held = await heldByAsync(source, params);
@@ -147,9 +148,12 @@ function checkExecutor(executor: Executor | undefined, { onPreview }: LandscapeA
 
 /** `(params?, options?)` or `(options?)`. */
 function sorted<Options extends object>(
+  where: string,
+  source: unknown,
   rest: readonly [(ParamSet | Options | null)?, Options?],
 ): [ParamSet | undefined, Options | Record<string, never>] {
   const [first, second] = rest;
+  if (typeof source === 'function' && !isParamSet(first)) throw needsParams(where, first);
   if (isParamSet(first)) return [first, second ?? {}];
   return [undefined, second ?? first ?? {}];
 }

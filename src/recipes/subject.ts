@@ -47,6 +47,12 @@ async function readLater(params: ParamSet & { read?(vector: Float64Array): Promi
 const paramsOf = (source: Source<unknown>): ParamSet | undefined =>
   typeof source === 'object' && source !== null ? source.params : undefined;
 
+/** What to say of a loss without a ParamSet. */
+export const needsParams = (where: string, got: unknown): TypeError =>
+  new TypeError(
+    `${where}: a loss () => number needs the parameters it reads, as a ParamSet such as tfParams(model) gives; got ${show(got)}.`,
+  );
+
 /** Puts the parameters back. */
 export function restore({ params, values }: Held): void {
   if (values !== undefined) params?.copyFrom(values);
@@ -65,11 +71,7 @@ export function subjectOf(
   at: Float64Array | undefined,
 ): Subject {
   if (typeof source === 'function') {
-    if (params === undefined) {
-      throw new TypeError(
-        `${where}: a loss () => number needs the parameters it reads, as a ParamSet such as tfParams(model) gives.`,
-      );
-    }
+    if (params === undefined) throw needsParams(where, params);
   } else if (typeof source !== 'object' || source === null || typeof source.fg !== 'function') {
     throw new TypeError(`${where}: needs a loss () => number or a problem { p0, fg }, got ${show(source)}.`);
   }
