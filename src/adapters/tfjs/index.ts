@@ -5,6 +5,7 @@
  * @module quasi-newton/tfjs
  */
 
+export { attach } from './attach.ts';
 export {
   fitFullBatch,
   fitFullBatchAsync,

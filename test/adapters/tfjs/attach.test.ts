@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { BFGSOptimizer, fitFullBatch, LBFGSOptimizer, modelProblem } from 'quasi-newton/tfjs';
+import { attach, BFGSOptimizer, fitFullBatch, LBFGSOptimizer, modelProblem } from 'quasi-newton/tfjs';
 import { backends, expectNoLeak, glorot, sineData, sineModel, useBackend, weightsOf } from './harness.ts';
 
 /** Kernels held in check: none below 0, columns of norm 1 at most, and exactly 1. */
@@ -202,6 +202,16 @@ describe('attach', () => {
     );
     const model = sineModel();
     expect(() => optimizer.attach(model, { constraint: true } as object)).toThrow(/no such option/);
+    model.dispose();
+  });
+
+  it('as a function finds the optimizer by itself', () => {
+    const model = sineModel();
+    expect(() => attach(model)).toThrow(/compiled with an optimizer of quasi-newton.*undefined/);
+    model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+    expect(() => attach(model)).toThrow(/its optimizer is a SGDOptimizer/);
+    model.compile({ optimizer: new LBFGSOptimizer(), loss: 'meanSquaredError' });
+    expect(attach(model)).toBe(model);
     model.dispose();
   });
 
