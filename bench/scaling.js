@@ -1,0 +1,141 @@
+// What solvers cost as the number n of unknowns grows: the protocol alone; L-BFGS from 1e2 to 1e7, time and
+// memory; BFGS and where it gives way to L-BFGS, which is what `auto()` goes by.
+import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { bfgs, evaluate, lbfgs, minimize, ssbroyden } from 'quasi-newton';
+import { median, printTable } from '../examples/lib/report.js';
+import { quadratic, secondsBeyondF } from './lib/quadratic.js';
+import { glorot, tanhNetwork } from './problems/tanhNetwork.js';
+
+export const title = 'Cost against the number of unknowns';
+
+/** Prints the tables. */
+export function run() {
+  protocol();
+  size();
+  dense();
+  crossover();
+}
+
+/** A solver that asks once an iteration and does nothing else shows what asking and driving cost. */
+function protocol() {
+  const n = 46;
+  const iterations = 20_000;
+  /** @type {import('quasi-newton').Solver} */
+  const asking = {
+    name: 'asking',
+    descends: false,
+    describe: () => 'asking',
+    init: () => ({ x: new Float64Array(n), gradient: new Float64Array(n), f: 0 }),
+    *step(state) {
+      state.f = yield evaluate(state.x, state.gradient);
+      return { kind: 'accepted', alpha: 1, moved: 1 };
+    },
+  };
+  /** @type {import('quasi-newton').Problem} */
+  const problem = {
+    p0: new Float64Array(n),
+    fg(_, gradient) {
+      if (gradient) gradient[0] = 1;
+      return 1;
+    },
+  };
+  const times = Array.from({ length: 9 }, () => {
+    const start = performance.now();
+    minimize(problem, asking, { maxIterations: iterations });
+    return ((performance.now() - start) / iterations) * 1000;
+  });
+  const least = Math.min(...times).toFixed(2);
+  console.log(
+    `Protocol, driver and convergence tests, n = ${n}: ${least} µs per evaluation at least, ${median(times).toFixed(2)} in the median.\n`,
+  );
+}
+
+/** Each n in a process of its own, for its peak of memory. */
+function size() {
+  const script = fileURLToPath(new URL('lib/onePeak.js', import.meta.url));
+  const rows = [];
+  for (const n of [1e2, 1e3, 1e4, 1e5, 1e6, 1e7]) {
+    for (const storage of ['float64', 'float32']) {
+      const printed = execFileSync(process.execPath, [script, `${n}`, storage], { encoding: 'utf8' });
+      const { least, middle, peak, before, f } = JSON.parse(printed);
+      const numbers = (peak - before) / (8 * n);
+      rows.push([
+        n.toExponential(0),
+        storage,
+        micro(least),
+        micro(middle),
+        ((least * 1e9) / n).toFixed(1),
+        `${((peak - before) / 1e6).toFixed(0)} MB`,
+        n >= 1e5 ? numbers.toFixed(1) : '',
+        f.toPrecision(6),
+      ]);
+    }
+  }
+  console.log('L-BFGS, m = 10: per iteration beyond f, and memory beyond that of an idle process');
+  const headings = [
+    'n',
+    'storage',
+    'least µs',
+    'median µs',
+    'ns per unknown',
+    'peak',
+    'float64s per unknown',
+  ];
+  printTable([...headings, 'f after 25 iterations'], rows);
+}
+
+function dense() {
+  const rows = [];
+  for (const n of [46, 200, 500, 1000]) {
+    const cells = [bfgs(), ssbroyden(), lbfgs()].flatMap((solver) => {
+      const times = Array.from({ length: 5 }, () =>
+        secondsBeyondF(quadratic(n), solver, 60).slice(20),
+      ).flat();
+      return [micro(Math.min(...times)), micro(median(times))];
+    });
+    rows.push([`${n}`, ...cells]);
+  }
+  console.log('\nMicroseconds per iteration beyond f, least and median');
+  printTable(['n', 'bfgs', '', 'ssbroyden', '', 'lbfgs, m = 50', ''], rows);
+}
+
+/** How much sooner BFGS reaches the loss that L-BFGS reaches in 400 evaluations, on nets 1-h-h-1. */
+function crossover() {
+  const seeds = [1, 2, 3];
+  const rows = [];
+  for (const points of [50, 500]) {
+    const inputs = Float64Array.from({ length: points }, (_, i) => (2 * i) / (points - 1) - 1);
+    const targets = inputs.map((x) => Math.sin(6 * x) * Math.exp(-x));
+    for (const hidden of [5, 10, 16, 21, 30]) {
+      const widths = [1, hidden, hidden, 1];
+      const { n, fg } = tanhNetwork(widths, inputs, targets);
+      const ratios = seeds.map((seed) => {
+        const problem = { p0: glorot(widths, seed), fg };
+        const options = { maxEvaluations: 400, gtol: 0, storeTrace: true };
+        const slow = minimize(problem, lbfgs(), { ...options, maxIterations: 400 });
+        const quick = minimize(problem, bfgs(), { ...options, maxIterations: 400 });
+        const there = quick.trace.find(({ f }) => f <= slow.f) ?? quick.trace[quick.trace.length - 1];
+        return {
+          evaluations: slow.evaluations.f / there.evaluations,
+          time: slow.elapsed / there.elapsed,
+          reached: there.f <= slow.f,
+        };
+      });
+      rows.push([
+        `${n}`,
+        `${points}`,
+        `${ratios.filter(({ reached }) => reached).length} of ${seeds.length}`,
+        median(ratios.map(({ evaluations }) => evaluations)).toFixed(2),
+        median(ratios.map(({ time }) => time)).toFixed(2),
+      ]);
+    }
+  }
+  console.log(
+    '\nBFGS until it has the loss of L-BFGS (m = 50) after 400 evaluations: by what factor\nsooner, in evaluations and in time; medians over seeds, and in how many of them it got there',
+  );
+  printTable(['n', 'points', 'reached', 'evaluations', 'time'], rows);
+}
+
+/** @param {number} seconds */
+const micro = (seconds) => (seconds * 1e6).toFixed(seconds < 1e-4 ? 1 : 0);
