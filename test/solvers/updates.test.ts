@@ -222,22 +222,19 @@ describe('the dense methods', () => {
     },
     { solver: ssbfgs(), H0: () => 1, member: (b: number): [number, number] => [1, Math.min(1, 1 / b)] },
     { solver: ssbroyden(), H0: () => 1, member: selfScaled },
-  ])(
-    '$solver.name: H is that of its formula, symmetric to the bit, and takes y to s',
-    ({ solver, H0, member }) => {
-      for (const problem of [wood, osborne]) {
-        const n = problem.p0.length;
-        const { state, steps } = observe(solver, problem, 12);
-        const H = denseOracle(steps, H0, member);
-        const { inverse } = state.memory;
-        const rows = H.map((_, i) => [...inverse.subarray(i * n, (i + 1) * n)]);
-        expect(distance(rows.flat(), H.flat())).toBeLessThan(1e-6);
-        expect(rows).toEqual(transpose(rows));
-        const { s, y } = steps[11];
-        expect(distance(times(rows, y), s)).toBeLessThan(1e-8);
-      }
-    },
-  );
+  ])('$solver.name: H is that of its formula and takes y to s', ({ solver, H0, member }) => {
+    for (const problem of [wood, osborne]) {
+      const n = problem.p0.length;
+      const { state, steps } = observe(solver, problem, 12);
+      const H = denseOracle(steps, H0, member);
+      const { inverse } = state.memory;
+      // Only the lower triangle is kept.
+      const rows = H.map((row, i) => row.map((_, j) => inverse[Math.max(i, j) * n + Math.min(i, j)]));
+      expect(distance(rows.flat(), H.flat())).toBeLessThan(1e-6);
+      const { s, y } = steps[11];
+      expect(distance(times(rows, y), s)).toBeLessThan(1e-8);
+    }
+  });
 
   it('of one unknown: SSBroyden needs no family, and still ends', () => {
     const cosh: Problem = {
