@@ -31,7 +31,7 @@ export function convergenceTests(
   descends: boolean,
 ): Convergence {
   const tolerance = gtol + gRel * start.gradientNorm;
-  const atFloor = precisionFloor(precision);
+  const floor = noFloor();
   let change = Infinity;
   let step = Infinity;
   let smallChanges = 0;
@@ -49,7 +49,7 @@ export function convergenceTests(
       if (smallChanges >= HITS) return 'functionTolerance';
       if (smallSteps >= HITS) return 'stepTolerance';
       if (f < -UNBOUNDED * Math.max(1, Math.abs(start.f))) return 'unbounded';
-      return descends && atFloor(f, gradientNorm) ? 'precisionFloor' : null;
+      return descends && atFloor(floor, precision, f, gradientNorm) ? 'precisionFloor' : null;
     },
     measures: (gradientNorm) => ({
       gradient: { value: gradientNorm, tolerance },
@@ -64,23 +64,37 @@ const relative = (change: number, size: number): number => (size > 0 ? change / 
 const EPSILON: Record<Precision, number> = { float32: 2 ** -23, float64: 2 ** -52 };
 const FLOOR_ITERATIONS = 10;
 
+/** What {@link atFloor} remembers, as plain data. */
+export interface Floor {
+  f: number;
+  gradientNorm: number;
+  smallestNorm: number;
+  /** Iterations without gain. */
+  still: number;
+}
+
+/** To begin with. */
+export const noFloor = (): Floor => ({
+  f: Infinity,
+  gradientNorm: Infinity,
+  smallestNorm: Infinity,
+  still: 0,
+});
+
 /**
  * Tells when neither f nor its gradient can gain more: for ten iterations f fell by no more than its own
  * rounding, and the smallest gradient norm did not halve.
  */
-function precisionFloor(precision: Precision): (f: number, gradientNorm: number) => boolean {
-  let f0 = Infinity;
-  let norm0 = Infinity;
-  let smallestNorm = Infinity;
-  let still = 0;
-  return (f, gradientNorm) => {
-    smallestNorm = Math.min(smallestNorm, gradientNorm);
-    const gained = f0 === Infinity || f0 - f > EPSILON[precision] * Math.abs(f) || smallestNorm < 0.5 * norm0;
-    if (gained) {
-      f0 = Math.min(f0, f);
-      norm0 = smallestNorm;
-    }
-    still = gained ? 0 : still + 1;
-    return still >= FLOOR_ITERATIONS;
-  };
+export function atFloor(floor: Floor, precision: Precision, f: number, gradientNorm: number): boolean {
+  floor.smallestNorm = Math.min(floor.smallestNorm, gradientNorm);
+  const gained =
+    floor.f === Infinity ||
+    floor.f - f > EPSILON[precision] * Math.abs(floor.f) ||
+    floor.smallestNorm < 0.5 * floor.gradientNorm;
+  if (gained) {
+    floor.f = Math.min(floor.f, f);
+    floor.gradientNorm = floor.smallestNorm;
+  }
+  floor.still = gained ? 0 : floor.still + 1;
+  return floor.still >= FLOOR_ITERATIONS;
 }

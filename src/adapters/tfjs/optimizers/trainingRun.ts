@@ -1,4 +1,5 @@
 import type * as tf from '@tensorflow/tfjs';
+import { atFloor, noFloor, type Floor } from '../../../core/convergence.ts';
 import { runSync } from '../../../core/drive.ts';
 import { normInf } from '../../../core/vector.ts';
 import type { Iterate, Solver } from '../../../core/solver.ts';
@@ -46,6 +47,8 @@ export interface Knowledge {
   known: boolean;
   /** Whether the last step at `state.x` found nothing to gain under the last closure. */
   stalled: boolean;
+  /** How long f has gained nothing, where every call sees the same function. */
+  floor: Floor;
   /** Whether f has been seen to change from call to call, with the mini-batch. */
   stochastic: boolean;
 }
@@ -85,7 +88,13 @@ export function trainingRun(
   const { length: n } = params;
   const own = new Set(variables);
   const init = (stochastic: boolean) => solver.init({ n, precision: 'float32', stochastic });
-  const run = knowledge ?? { state: init(false), known: false, stalled: false, stochastic: false };
+  const run = knowledge ?? {
+    state: init(false),
+    known: false,
+    stalled: false,
+    floor: noFloor(),
+    stochastic: false,
+  };
   const current = params.zeros();
 
   /** Takes over what somebody else may have written into the variables. */
@@ -146,6 +155,11 @@ export function trainingRun(
       run.known = true;
       run.stalled = false;
     }
+    /** Whether steps have become a waste: neither f nor its gradient gains anything more in float32. */
+    function exhausted(): boolean {
+      const { f, gradient } = run.state;
+      return fullBatch && solver.descends && atFloor(run.floor, 'float32', f, normInf(gradient));
+    }
 
     let step = 0;
     let stash: tf.Tensor[];
@@ -154,6 +168,7 @@ export function trainingRun(
       const expected = run.known ? run.state.f : NaN;
       if (!(fullBatch && run.known)) {
         evaluateHere();
+        run.floor = noFloor();
         const surprise = Math.abs(run.state.f - expected) > SAME_LOSS * Math.abs(expected);
         if (surprise && !run.stochastic) becomeStochastic();
       }
@@ -169,7 +184,7 @@ export function trainingRun(
           (!start ||
             projectStep(state, start, { project: (x) => projected(x, project), evaluate: evaluateHere }));
         if (within) step = outcome.alpha;
-        else run.stalled = true;
+        run.stalled = !within || exhausted();
       }
       // The closure is owed one run in each call: it is what fills in the metrics.
       if (evaluations === 0) problem.fg(run.state.x, null);
