@@ -2,7 +2,7 @@
 // that exports `title` and `run()`; what it prints goes to bench/results/NAME.md too, under the date, the
 // machine and the versions. Figures go to bench/results/.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { availableParallelism, cpus, totalmem } from 'node:os';
+import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
 
 const here = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url));
@@ -50,7 +50,7 @@ async function recording(task) {
 function surroundings() {
   const { devDependencies } = JSON.parse(readFileSync(here('../package.json'), 'utf8'));
   const versions = ['@tensorflow/tfjs', 'onnxruntime-node'].map((name) => `${name} ${devDependencies[name]}`);
-  const machine = `${availableParallelism()} cores (${cpus()[0].model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB`;
+  const machine = `${availableParallelism()} cores (${cpus()[0].model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, load ${loadavg()[1].toFixed(1)}`;
   const date = new Date().toISOString().slice(0, 10);
   return [date, `Node ${process.version}`, ...versions, machine].join(', ');
 }
