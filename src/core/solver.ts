@@ -56,7 +56,10 @@ export interface Solver<State extends Iterate = Iterate> {
    * gradient.
    */
   measure?(state: State): Measured;
-  /** One iteration: moves `state.x` and leaves `state.f` and `state.gradient` as they are there. */
+  /**
+   * One iteration: moves `state.x` and leaves `state.f` and `state.gradient` as they are there; on mini-batches,
+   * where the next batch is evaluated there anyway, they may be those of where the step began.
+   */
   step(state: State): Asks<StepOutcome>;
   /**
    * `out ← −H∇f`, the direction of the next step, `[n]`; for callers that choose the step themselves.

@@ -32,6 +32,7 @@ export interface AdamState extends Iterate {
   readonly largestMoment: Float64Array;
   steps: number;
   readonly rounded: boolean;
+  readonly stochastic: boolean;
 }
 
 /**
@@ -84,7 +85,8 @@ export function adam(options: AdamOptions = {}): Solver<AdamState> {
       x[i] -= s;
     }
     if (state.rounded) roundToFloat32(x);
-    state.f = yield evaluate(x, gradient);
+    // The next mini-batch will be evaluated here anyway.
+    if (!state.stochastic) state.f = yield evaluate(x, gradient);
     return { kind: 'accepted', alpha: rate, moved };
   }
 
@@ -92,7 +94,7 @@ export function adam(options: AdamOptions = {}): Solver<AdamState> {
     name: 'adam',
     descends: false,
     describe: () => `Adam (learning rate ${showSchedule(learningRate)})`,
-    init: ({ n, precision }) => ({
+    init: ({ n, precision, stochastic = false }) => ({
       x: new Float64Array(n),
       gradient: new Float64Array(n),
       f: NaN,
@@ -101,6 +103,7 @@ export function adam(options: AdamOptions = {}): Solver<AdamState> {
       largestMoment: new Float64Array(amsgrad ? n : 0),
       steps: 0,
       rounded: precision === 'float32',
+      stochastic,
     }),
     step,
   };

@@ -26,6 +26,7 @@ export interface MomentumState extends Iterate {
   readonly velocity: Float64Array;
   steps: number;
   readonly rounded: boolean;
+  readonly stochastic: boolean;
 }
 
 /**
@@ -89,7 +90,8 @@ function rolling(learningRate: number | Schedule, momentum: number, nesterov: bo
       x[i] += s;
     }
     if (state.rounded) roundToFloat32(x);
-    state.f = yield evaluate(x, gradient);
+    // The next mini-batch will be evaluated here anyway.
+    if (!state.stochastic) state.f = yield evaluate(x, gradient);
     return { kind: 'accepted', alpha: rate, moved };
   }
   const solver: Solver<MomentumState> = {
@@ -97,13 +99,14 @@ function rolling(learningRate: number | Schedule, momentum: number, nesterov: bo
     descends: false,
     describe: () =>
       `Gradient descent (learning rate ${showSchedule(learningRate)}, ${nesterov ? 'Nesterov ' : ''}momentum ${momentum})`,
-    init: ({ n, precision }) => ({
+    init: ({ n, precision, stochastic = false }) => ({
       x: new Float64Array(n),
       gradient: new Float64Array(n),
       f: NaN,
       velocity: new Float64Array(n),
       steps: 0,
       rounded: precision === 'float32',
+      stochastic,
     }),
     step,
   };

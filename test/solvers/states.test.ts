@@ -116,7 +116,7 @@ describe('on mini-batches', () => {
     return { line, seen };
   }
 
-  it.each([lbfgs(), slbfgs(), lbfgs({ damping: true }), adam({ learningRate: 0.1 })])(
+  it.each([lbfgs(), slbfgs(), lbfgs({ damping: true })])(
     '$name evaluates one batch in a step, and the next one in the next',
     (solver) => {
       const { line, seen } = batches();
@@ -132,6 +132,14 @@ describe('on mini-batches', () => {
       }
     },
   );
+
+  it('adam takes one evaluation a step', () => {
+    const { line, seen } = batches();
+    const { evaluations } = minimize(line, adam({ learningRate: 0.1 }), { maxIterations: 10, gtol: 0 });
+    // One at the start, which is not of a batch drawn, and one for each.
+    expect(evaluations.f).toBe(11);
+    expect(seen.map(({ batch }) => batch)).toEqual(Array.from({ length: 11 }, (_, k) => k));
+  });
 
   it('a batch that allows no step is passed over, x as it was', () => {
     let batch = 0;
