@@ -12,20 +12,20 @@ export function run() {
   compareSolvers(
     poisson,
     [
-      { name: 'adam 3000', solver: adam({ learningRate: 5e-3 }), options: { maxIterations: 3000 } },
-      { name: 'lbfgs() 1000', solver: lbfgs() },
-      { name: 'lbfgs, m 100, self-scaled, 1000', solver: lbfgs({ memory: 100, selfScaling: true }) },
-      { name: 'bfgs() 1000', solver: bfgs() },
-      { name: 'bfgs() 1000, log', solver: bfgs(), options: { transform: 'log' } },
-      { name: 'ssbfgs() 1000', solver: ssbfgs() },
       { name: 'ssbroyden() 1000', solver: ssbroyden() },
+      { name: 'levenbergMarquardt() 100', solver: levenbergMarquardt(), options: { maxIterations: 100 } },
+      { name: 'levenbergMarquardt() 500', solver: levenbergMarquardt(), options: { maxIterations: 500 } },
       {
         name: 'adam 500, ssbroyden() 3000',
         solver: sequence(warmUp, ssbroyden()),
         options: { maxIterations: 3500 },
       },
-      { name: 'levenbergMarquardt() 100', solver: levenbergMarquardt(), options: { maxIterations: 100 } },
-      { name: 'levenbergMarquardt() 500', solver: levenbergMarquardt(), options: { maxIterations: 500 } },
+      { name: 'ssbfgs() 1000', solver: ssbfgs() },
+      { name: 'adam 3000', solver: adam({ learningRate: 5e-3 }), options: { maxIterations: 3000 } },
+      { name: 'lbfgs() 1000', solver: lbfgs() },
+      { name: 'lbfgs, m 100, self-scaled, 1000', solver: lbfgs({ memory: 100, selfScaling: true }) },
+      { name: 'bfgs() 1000', solver: bfgs() },
+      { name: 'bfgs() 1000, log', solver: bfgs(), options: { transform: 'log' } },
     ],
     { seeds: 10, options: { maxIterations: 1000 }, figure: 'error', judge: ({ x }) => poissonError(x) },
   );

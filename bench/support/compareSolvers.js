@@ -1,8 +1,8 @@
 import { minimize } from 'quasi-newton';
-import { median, printTable } from './statistics.js';
+import { median } from './statistics.js';
 
 /**
- * Runs solvers from several starts and prints the median, least and largest of what they come to.
+ * Runs solvers from several starts and prints, line by line, the median, least and largest of what they come to.
  *
  * @param {(seed: number) => import('quasi-newton').Problem} problemFor
  * @param {readonly { name: string, solver: import('quasi-newton').Solver, options?: import('quasi-newton').SolveOptions }[]} contenders
@@ -13,23 +13,27 @@ import { median, printTable } from './statistics.js';
  * @param {(result: import('quasi-newton').SolveResult) => number} [setting.judge] - default: f
  */
 export function compareSolvers(problemFor, contenders, { seeds, options, figure, judge = ({ f }) => f }) {
-  /** @type {(string | number)[][]} */
-  const rows = [['solver', `median ${figure}`, 'least', 'largest', 'evaluations', 'seconds', 'ends']];
+  const widths = [34, 16, 9, 9, 12, 9];
+  const print = (/** @type {(string | number)[]} */ ...cells) => {
+    const padded = cells.map((cell, i) =>
+      i === 0 ? String(cell).padEnd(34) : String(cell).padStart(widths[i] ?? 0),
+    );
+    console.log(padded.join('  '));
+  };
+  print('solver', `median ${figure}`, 'least', 'largest', 'evaluations', 'seconds', 'ends');
   for (const { name, solver, options: own } of contenders) {
     const results = Array.from({ length: seeds }, (_, seed) =>
       minimize(problemFor(seed), solver, { gtol: 0, storeTrace: false, ...options, ...own }),
     );
     const values = results.map(judge);
-    const ends = [...new Set(results.map(({ termination }) => termination))].join(', ');
-    rows.push([
+    print(
       name,
       median(values).toExponential(1),
       Math.min(...values).toExponential(1),
       Math.max(...values).toExponential(1),
       median(results.map(({ evaluations }) => evaluations.f)),
       median(results.map(({ elapsed }) => elapsed)).toFixed(1),
-      ends,
-    ]);
+      [...new Set(results.map(({ termination }) => termination))].join(', '),
+    );
   }
-  printTable(rows);
 }

@@ -44,13 +44,15 @@ export function unitStep(longest = 1): InitialStep {
 }
 
 /**
- * As {@link unitStep}, but no more than twice the last step: for directions that tend to be too long, so
+ * As {@link unitStep}, but no more than a few times the last step: for directions that tend to be too long, so
  * that a first step of 1 would be rejected again and again.
+ *
+ * @param growth - how many times; default 3
  */
-export function rampedStep(): InitialStep {
+export function rampedStep(growth = 3): InitialStep {
   const unit = unitStep();
   return (state, fresh, slope, last) =>
-    !fresh && last.alpha > 0 ? Math.min(1, 2 * last.alpha) : unit(state, fresh, slope, last);
+    !fresh && last.alpha > 0 ? Math.min(1, growth * last.alpha) : unit(state, fresh, slope, last);
 }
 
 /** No unknown moves by more than 1, nor by more than its slope. */
