@@ -9,7 +9,7 @@ import type { LineSearch } from './linesearch/lineSearch.ts';
 
 /** Options of {@link ssbroyden}. */
 export interface SsbroydenOptions {
-  /** @defaultValue `strongWolfe({ c2: 0.1 })`: the update rewards a search that is nearly exact */
+  /** @defaultValue `strongWolfe({ c2: 0.05 })`: the update rewards a search that is nearly exact */
   readonly lineSearch?: LineSearch;
   /** @defaultValue `rampedStep()` */
   readonly initialStep?: InitialStep;
@@ -42,7 +42,7 @@ export function ssbroyden(options: SsbroydenOptions = {}): Solver<LineSearchStat
     modifiedSecant: boolean,
   });
   const {
-    lineSearch = strongWolfe({ c2: 0.1 }),
+    lineSearch = strongWolfe({ c2: 0.05 }),
     initialStep = rampedStep(),
     modifiedSecant = false,
   } = options;
