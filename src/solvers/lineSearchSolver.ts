@@ -41,7 +41,7 @@ export interface LineSearchState<Memory> extends LineState {
 const MAX_GROWTHS = 5;
 
 /** A decrease below this part of f is not to be told from rounding. */
-const NOISE = { float64: 2 ** -43, float32: 2 ** -20 };
+const NOISE = { float64: 2 ** -40, float32: 2 ** -20 };
 
 /** After so many mini-batches in a row without a step, the memory is forgotten. */
 const MAX_BATCH_FAILURES = 3;
@@ -65,7 +65,8 @@ export function lineSearchSolver<Memory>(solver: {
 
   function* step(state: LineSearchState<Memory>): Asks<StepOutcome> {
     const { memory } = state;
-    let predicted = Infinity; // the decrease that the direction with curvature promises
+    // The decrease that the last step promised, or the direction with curvature does; NaN at the start.
+    let predicted = -state.last.alpha * state.last.slope;
     for (;;) {
       const slope = pointDownhill(descent, state);
       if (!(slope < 0)) return { kind: 'failed', termination: 'lineSearchFailed' };

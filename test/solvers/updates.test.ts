@@ -244,7 +244,7 @@ describe('the dense methods', () => {
         return Math.cosh(x[0]);
       },
     };
-    const { state } = observe(ssbroyden(), cosh, 8);
+    const { state } = observe(ssbroyden(), cosh, 6);
     expect(Math.abs(state.gradient[0])).toBeLessThan(1e-6);
   });
 });
