@@ -1,4 +1,4 @@
-import { checkOptions, positive } from '../core/options.ts';
+import { checkOptions, oneOf, positive } from '../core/options.ts';
 import { gradientOfSquares } from '../core/leastSquares.ts';
 import { addScaled, dot, normInf, roundToFloat32 } from '../core/vector.ts';
 import { factor, solveFactored } from './cholesky.ts';
@@ -7,8 +7,15 @@ import type { Iterate, Setting, Solver, StepOutcome } from '../core/solver.ts';
 
 /** Options of {@link levenbergMarquardt}. */
 export interface LevenbergMarquardtOptions {
-  /** The first damping, in units of the scaled JᵀJ's diagonal, which is 1. @defaultValue `1e-3` */
+  /** The first damping λ. @defaultValue `1e-3` */
   readonly damping?: number;
+  /**
+   * D: the identity, or the largest norms that the columns of J have had, so that the units of x do not matter.
+   * The identity has got farther on networks, whose unknowns are of one kind.
+   *
+   * @defaultValue `'identity'`
+   */
+  readonly scaling?: 'identity' | 'columns';
 }
 
 /** The residuals, their Jacobian, and the damping. */
@@ -17,7 +24,7 @@ export interface LevenbergMarquardtState extends Iterate {
   residuals: Float64Array;
   /** `[m, n]` row by row, its columns divided by `scale` */
   readonly jacobian: Float64Array;
-  /** The largest norms that the columns of J have had, `[n]`. */
+  /** D, `[n]` */
   readonly scale: Float64Array;
   trial: Float64Array;
   trialResiduals: Float64Array;
@@ -33,6 +40,7 @@ export interface LevenbergMarquardtState extends Iterate {
   growth: number;
   /** Whether residuals and Jacobian are those of x. */
   ready: boolean;
+  readonly byColumns: boolean;
   readonly rounded: boolean;
   readonly stochastic: boolean;
 }
@@ -45,17 +53,19 @@ const MAX_DAMPING = 1e32;
 /**
  * Levenberg–Marquardt for sums of squares f(x) = Σ rᵢ(x)²: curve fitting, and small PINNs.
  *
- * Each step minimises ‖r + Jδ‖² + λ‖Dδ‖², D the largest norms that the columns of J have had. With n unknowns
- * and m residuals it takes O(mn·min(m, n)) work: where m < n the system is solved in its dual form,
+ * Each step minimises ‖r + Jδ‖² + λ‖Dδ‖². With n unknowns and m residuals it takes O(mn·min(m, n)) work: where m < n the system is solved in its dual form,
  * δ = −Jᵀ(JJᵀ + λI)⁻¹r. The problem must have residuals; `leastSquares` makes one.
  *
  * @throws RangeError naming an option that is wrong
- * @see Moré (1978), The Levenberg–Marquardt algorithm, Lecture Notes in Mathematics 630, for D; Nielsen (1999),
+ * @see Moré (1978), The Levenberg–Marquardt algorithm, Lecture Notes in Mathematics 630, for D by columns; Nielsen (1999),
  *   Damping parameter in Marquardt's method, IMM-REP-1999-05, eq. (2.4) and (2.5), for λ
  */
 export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Solver<LevenbergMarquardtState> {
-  checkOptions('levenbergMarquardt', options, { damping: positive });
-  const { damping = 1e-3 } = options;
+  checkOptions('levenbergMarquardt', options, {
+    damping: positive,
+    scaling: oneOf('identity', 'columns'),
+  });
+  const { damping = 1e-3, scaling = 'identity' } = options;
 
   function* step(state: LevenbergMarquardtState): Asks<StepOutcome> {
     if (!state.ready || state.stochastic) yield* linearise(state);
@@ -87,12 +97,16 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
     name: 'levenbergMarquardt',
     descends: true,
     describe: () => 'Levenberg–Marquardt',
-    init: (setting) => initialState(setting, damping),
+    init: (setting) => initialState(setting, damping, scaling),
     step,
   };
 }
 
-function initialState({ n, precision, stochastic = false, residualCount: m = 0 }: Setting, damping: number) {
+function initialState(
+  { n, precision, stochastic = false, residualCount: m = 0 }: Setting,
+  damping: number,
+  scaling: 'identity' | 'columns',
+) {
   if (m === 0) {
     throw new TypeError(
       'levenbergMarquardt: the problem has no residuals; leastSquares({ p0, residualCount, residuals }) makes one that has.',
@@ -105,7 +119,7 @@ function initialState({ n, precision, stochastic = false, residualCount: m = 0 }
     f: NaN,
     residuals: new Float64Array(m),
     jacobian: new Float64Array(m * n),
-    scale: new Float64Array(n),
+    scale: new Float64Array(n).fill(scaling === 'columns' ? 0 : 1),
     trial: new Float64Array(n),
     trialResiduals: new Float64Array(m),
     step: new Float64Array(n),
@@ -115,6 +129,7 @@ function initialState({ n, precision, stochastic = false, residualCount: m = 0 }
     damping,
     growth: 2,
     ready: false,
+    byColumns: scaling === 'columns',
     rounded: precision === 'float32',
     stochastic,
   };
@@ -133,6 +148,8 @@ function* linearise(state: LevenbergMarquardtState): Asks<void> {
   state.f = yield ask(x, residuals, jacobian);
   gradientOfSquares(residuals, jacobian, gradient);
   const n = x.length;
+  state.ready = true;
+  if (!state.byColumns) return;
   for (let j = 0; j < n; j++) {
     let square = 0;
     for (let i = j; i < jacobian.length; i += n) square += jacobian[i] * jacobian[i];
@@ -141,7 +158,6 @@ function* linearise(state: LevenbergMarquardtState): Asks<void> {
   for (let row = 0; row < jacobian.length; row += n) {
     for (let j = 0; j < n; j++) if (scale[j] > 0) jacobian[row + j] /= scale[j];
   }
-  state.ready = true;
 }
 
 /** `normal ← JᵀJ`, or JJᵀ where that is smaller; the lower triangle alone. */

@@ -78,6 +78,7 @@ const solvers: [Solver, string[]][] = [
   [ssbfgs(), []],
   [ssbroyden(), []],
   [levenbergMarquardt(), []],
+  [levenbergMarquardt({ scaling: 'columns' }), []],
   // Second differences lose what these badly scaled fits would need.
   [newtonCG(), ['mgh10_meyer', 'mgh17_osborne1', 'mgh20_watson_9']],
   // First-order convergence along valleys of condition 1e8 and more.
