@@ -18,7 +18,7 @@ export interface SlbfgsOptions {
   /**
    * The regularisation λ; in units of the mean ‖y‖² of the pairs, unless `transposed`.
    *
-   * @defaultValue 1e-4, and 0.1 on mini-batches; transposed 1e-4
+   * @defaultValue 1e-4, in float32 1e-2, on mini-batches 0.1; transposed 1e-4
    */
   readonly lambda?: number;
   /** The longest step, in units of the direction. @defaultValue `1` */
@@ -129,9 +129,15 @@ function adaptiveStep(alphaMax: number): InitialStep {
       : first(state, fresh, slope, last);
 }
 
+/** The noisier the pairs, the less they are to be believed. */
+function defaultLambda({ precision, stochastic = false }: Setting): number {
+  if (stochastic) return 0.1;
+  return precision === 'float32' ? 1e-2 : 1e-4;
+}
+
 function multisecant(m: number, lambda: number | undefined, transposed: boolean): Descent<SlbfgsMemory> {
   return {
-    init: ({ stochastic = false }: Setting) => ({
+    init: (setting) => ({
       s: [],
       y: [],
       gram: new Float64Array(m * m),
@@ -143,7 +149,7 @@ function multisecant(m: number, lambda: number | undefined, transposed: boolean)
       next: 0,
       gamma: 1,
       transposed,
-      lambda: lambda ?? (stochastic && !transposed ? 0.1 : 1e-4),
+      lambda: lambda ?? (transposed ? 1e-4 : defaultLambda(setting)),
     }),
     direction: transposed ? transposedDirection : directDirection,
     update: storePair,

@@ -12,7 +12,7 @@ import { SolverOptimizer } from './solverOptimizer.ts';
 export interface SLBFGSOptimizerOptions extends SolverOptimizerOptions {
   /** Number of pairs kept. @defaultValue `20` */
   readonly memory?: number;
-  /** Regularisation, see `slbfgs`. @defaultValue 1e-4, and 0.1 on mini-batches */
+  /** Regularisation, see `slbfgs`. @defaultValue 1e-2, and 0.1 on mini-batches */
   readonly lambda?: number;
   /** The longest step, in units of the direction. @defaultValue `1` */
   readonly alphaMax?: number;
