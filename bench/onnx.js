@@ -5,10 +5,10 @@ import * as ort from 'onnxruntime-node';
 import * as web from 'onnxruntime-web';
 import { lbfgs, minimizeAsync } from 'quasi-newton';
 import { differentiateModel, trainable } from 'quasi-newton/onnx';
-import { optfuns } from 'quasi-newton/tfjs';
 import { mlp } from '../examples/lib/mlp.js';
 import { mnist } from '../examples/lib/mnist.js';
 import { median, printTable } from '../examples/lib/report.js';
+import { tfjsDigits } from './lib/tfjsDigits.js';
 
 export const title = 'Training in ONNX Runtime';
 
@@ -42,7 +42,7 @@ async function againstTfjs() {
     digitModel(web, {}),
   ]);
   const problems = models.map((model) => model.problem(digitFeeds(pixels, labels)));
-  const inTfjs = tfjsProblem(problems[0].p0, pixels, labels);
+  const inTfjs = tfjsDigits(problems[0].p0, [784, 128, 10], pixels, labels);
   const gradient = new Float64Array(inTfjs.p0.length);
   const [tfjs, ...onnx] = await times(60, [
     () => inTfjs.fg(inTfjs.p0, gradient),
@@ -73,30 +73,6 @@ function digitModel(runtime, sessionOptions) {
  */
 function digitFeeds(pixels, labels) {
   return { x: { data: pixels, dims: [labels.length, 784] }, target: { data: labels, dims: [labels.length] } };
-}
-
-/**
- * The same network and loss of tfjs variables.
- *
- * @param {Float64Array} p0
- * @param {Float32Array} pixels
- * @param {Int32Array} labels
- */
-function tfjsProblem(p0, pixels, labels) {
-  let at = 0;
-  const take = (/** @type {number[]} */ ...shape) => {
-    const size = shape.reduce((a, b) => a * b, 1);
-    at += size;
-    return tf.variable(tf.tensor(Float32Array.from(p0.subarray(at - size, at)), shape));
-  };
-  const variables = [take(128, 784), take(128), take(10, 128), take(10)];
-  const [w1, b1, w2, b2] = variables;
-  const x = tf.tensor2d(pixels, [labels.length, 784]);
-  const y = tf.oneHot(tf.tensor1d(labels, 'int32'), 10).toFloat();
-  return optfuns(() => {
-    const hidden = tf.matMul(x, w1, false, true).add(b1).tanh();
-    return tf.losses.softmaxCrossEntropy(y, tf.matMul(hidden, w2, false, true).add(b2)).asScalar();
-  }, variables);
 }
 
 /**
