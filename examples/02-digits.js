@@ -10,7 +10,7 @@ import { printTable, saveFigure } from './lib/report.js';
 
 const quick = process.env.QUICK === '1';
 const samples = quick ? 200 : 2000;
-const seconds = quick ? 1 : 8;
+const seconds = quick ? 1 : 6;
 /** Points of each curve. */
 const records = 40;
 
