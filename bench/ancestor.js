@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs';
 import { boxplot, convergence } from 'quasi-newton/landscape';
 import { BFGSOptimizer, LBFGSOptimizer, SLBFGSOptimizer, SSBroydenOptimizer } from 'quasi-newton/tfjs';
 import { median, printTable } from '../examples/lib/report.js';
-import { sineData, sineNet } from '../examples/lib/sine.js';
+import { sineData, sineNet, trainSine } from '../examples/lib/sine.js';
 
 export const title = 'The sine problem: losses and times beside the published ones';
 
@@ -56,7 +56,7 @@ export async function run() {
   // Seed 0 warms up and does not count.
   for (let seed = 0; seed <= seeds; seed++) {
     for (const { name, optimizer } of methods) {
-      const result = train(sineNet(seed), optimizer(), data);
+      const result = trainSine(sineNet(seed), optimizer(), data, iterations);
       if (seed > 0) runs[name].push(result);
     }
   }
@@ -98,27 +98,6 @@ export async function run() {
       { title: 'Time of an iteration', ylabel: 'relative to Adam', ylims: [0, 2.5] },
     ),
   );
-}
-
-/**
- * @param {tf.Sequential} model
- * @param {tf.Optimizer} optimizer
- * @param {ReturnType<typeof sineData>} data
- */
-function train(model, optimizer, { x, y }) {
-  const variables = model.trainableWeights.map((weight) => /** @type {tf.Variable} */ (weight.read()));
-  const loss = () => tf.losses.meanSquaredError(y, /** @type {tf.Tensor} */ (model.apply(x))).asScalar();
-  const losses = [];
-  const start = performance.now();
-  for (let i = 0; i < iterations; i++) {
-    const value = /** @type {tf.Scalar} */ (optimizer.minimize(loss, true, variables));
-    losses.push(value.dataSync()[0]);
-    value.dispose();
-  }
-  const milliseconds = (performance.now() - start) / iterations;
-  losses.push(tf.tidy(() => loss().dataSync()[0]));
-  model.dispose();
-  return { losses, milliseconds };
 }
 
 /**

@@ -5,7 +5,7 @@ import { BFGSOptimizer, LBFGSOptimizer } from 'quasi-newton/tfjs';
 import { convergence } from 'quasi-newton/landscape';
 import { progressBar } from './lib/progress.js';
 import { median, printTable, saveFigure } from './lib/report.js';
-import { sineData, sineNet } from './lib/sine.js';
+import { sineData, sineNet, trainSine } from './lib/sine.js';
 
 const quick = process.env.QUICK === '1';
 const seeds = quick ? 2 : 10;
@@ -13,7 +13,7 @@ const iterations = quick ? 50 : 500;
 
 tf.enableProdMode();
 await tf.setBackend('cpu');
-const { x, y } = sineData();
+const data = sineData();
 
 /** Adam's rates span the range in which it does best; which one wins changes with the seeds. */
 const methods = [
@@ -33,7 +33,7 @@ const runs = new Map(methods.map(({ name }) => [name, []]));
 for (let seed = 1; seed <= seeds; seed++) {
   // The methods take turns within each seed, so that a busy moment of the machine hits all alike.
   for (const { name, optimizer } of methods) {
-    runs.get(name)?.push(train(sineNet(seed), optimizer()));
+    runs.get(name)?.push(trainSine(sineNet(seed), optimizer(), data, iterations));
     bar.step();
   }
 }
@@ -73,30 +73,6 @@ saveFigure(
     },
   ),
 );
-
-/**
- * @param {tf.Sequential} model
- * @param {tf.Optimizer} optimizer
- */
-function train(model, optimizer) {
-  const variables = model.trainableWeights.map((weight) => /** @type {tf.Variable} */ (weight.read()));
-  let evaluations = 0;
-  const loss = () => {
-    evaluations++;
-    return tf.losses.meanSquaredError(y, /** @type {tf.Tensor} */ (model.apply(x))).asScalar();
-  };
-  const losses = [];
-  const start = performance.now();
-  for (let i = 0; i < iterations; i++) {
-    const value = /** @type {tf.Scalar} */ (optimizer.minimize(loss, true, variables));
-    losses.push(value.dataSync()[0]);
-    value.dispose();
-  }
-  const milliseconds = (performance.now() - start) / iterations;
-  losses.push(tf.tidy(() => loss().dataSync()[0]));
-  model.dispose();
-  return { losses, milliseconds, evaluations: evaluations - 1 };
-}
 
 /** @param {string} name */
 function runsOf(name) {

@@ -26,3 +26,32 @@ export function sineNet(seed) {
     ],
   });
 }
+
+/**
+ * Trains by `optimizer.minimize` and disposes the model: the loss before each iteration and at the end, the time
+ * of an iteration, and how often the loss was evaluated.
+ *
+ * @param {tf.Sequential} model
+ * @param {tf.Optimizer} optimizer
+ * @param {ReturnType<typeof sineData>} data
+ * @param {number} iterations
+ */
+export function trainSine(model, optimizer, { x, y }, iterations) {
+  const variables = model.trainableWeights.map((weight) => /** @type {tf.Variable} */ (weight.read()));
+  let evaluations = 0;
+  const loss = () => {
+    evaluations++;
+    return tf.losses.meanSquaredError(y, /** @type {tf.Tensor} */ (model.apply(x))).asScalar();
+  };
+  const losses = [];
+  const start = performance.now();
+  for (let i = 0; i < iterations; i++) {
+    const value = /** @type {tf.Scalar} */ (optimizer.minimize(loss, true, variables));
+    losses.push(value.dataSync()[0]);
+    value.dispose();
+  }
+  const milliseconds = (performance.now() - start) / iterations;
+  losses.push(tf.tidy(() => loss().dataSync()[0]));
+  model.dispose();
+  return { losses, milliseconds, evaluations: evaluations - 1 };
+}
