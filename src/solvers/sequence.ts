@@ -1,7 +1,6 @@
 import { show } from '../core/options.ts';
 import type { Asks } from '../core/question.ts';
-import type { Precision } from '../core/problem.ts';
-import type { Iterate, Solver, StepOutcome } from '../core/solver.ts';
+import type { Iterate, Setting, Solver, StepOutcome } from '../core/solver.ts';
 
 /** One solver of a {@link sequence}, and for how long. */
 export interface Stage {
@@ -18,8 +17,8 @@ export interface SequenceState extends Iterate {
   iterations: number;
   /** Its solver's state. */
   inner: Iterate;
-  readonly precision: Precision;
-  readonly stochastic: boolean;
+  /** What later stages are to be told of the problem. */
+  readonly setting: Setting;
 }
 
 const DEFAULT_ITERATIONS = 500;
@@ -52,7 +51,7 @@ export function sequence(...stages: readonly (Solver | Stage)[]): Solver<Sequenc
       const inner = handOver(state);
       const outcome = yield* plan[state.stage].solver.step(inner);
       [state.x, state.gradient, state.f] = [inner.x, inner.gradient, inner.f];
-      if (outcome.kind === 'accepted' || state.stage === last || state.stochastic) {
+      if (outcome.kind === 'accepted' || state.stage === last || state.setting.stochastic) {
         state.iterations++;
         return outcome;
       }
@@ -63,7 +62,7 @@ export function sequence(...stages: readonly (Solver | Stage)[]): Solver<Sequenc
   function advance(state: SequenceState): void {
     state.stage++;
     state.iterations = 0;
-    state.inner = plan[state.stage].solver.init({ ...state, n: state.x.length });
+    state.inner = plan[state.stage].solver.init(state.setting);
   }
 
   return {
@@ -72,9 +71,8 @@ export function sequence(...stages: readonly (Solver | Stage)[]): Solver<Sequenc
     describe: (n) => plan.map(({ solver }) => solver.describe(n)).join(', then '),
     init(setting) {
       const inner = plan[0].solver.init(setting);
-      const { precision, stochastic = false } = setting;
       const { x, gradient, f } = inner;
-      return { x, gradient, f, stage: 0, iterations: 0, inner, precision, stochastic };
+      return { x, gradient, f, stage: 0, iterations: 0, inner, setting };
     },
     step,
     direction(state, out) {

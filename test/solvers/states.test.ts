@@ -158,3 +158,18 @@ describe('on mini-batches', () => {
     expect(result.termination).toBe('gradientTolerance');
   });
 });
+
+describe('sequence', () => {
+  it('tells later stages all that it knows of the problem', () => {
+    const line = leastSquares({
+      p0: Float64Array.of(0, 0),
+      residualCount: 3,
+      residuals(x, r, jacobian) {
+        [0, 1, 2].forEach((t) => (r[t] = x[0] + x[1] * t - (1 + 2 * t)));
+        jacobian?.set([1, 0, 1, 1, 1, 2]);
+      },
+    });
+    const solver = sequence({ solver: adam(), iterations: 5 }, levenbergMarquardt());
+    expect(minimize(line, solver).x[1]).toBeCloseTo(2, 6);
+  });
+});
