@@ -18,6 +18,7 @@ export {
   evaluate,
   type Asks,
   type Evaluate,
+  type EvaluateOverlap,
   type EvaluateResiduals,
   type HessianVector,
   type NextBatch,
@@ -65,7 +66,12 @@ export {
 export { lbfgs, type LbfgsOptions } from './solvers/lbfgs.ts';
 export type { Bound } from './solvers/bounds.ts';
 export type { LbfgsMemory, LimitedMemoryOptions } from './solvers/limitedMemory.ts';
-export { lineSearchSolver, type Descent, type LineSearchState } from './solvers/lineSearchSolver.ts';
+export {
+  lineSearchSolver,
+  type Descent,
+  type LineSearchMethod,
+  type LineSearchState,
+} from './solvers/lineSearchSolver.ts';
 export {
   levenbergMarquardt,
   type LevenbergMarquardtOptions,

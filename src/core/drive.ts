@@ -46,6 +46,9 @@ function answerSync(question: Question, problem: Problem): number {
     case 'nextBatch':
       problem.nextBatch?.();
       return 0;
+    case 'overlap':
+      if (problem.overlap === undefined) throw noOverlap();
+      return problem.overlap(question.x, question.gradient);
     case 'residuals':
       if (problem.residuals === undefined) throw noResiduals();
       problem.residuals(question.x, question.residuals, question.jacobian);
@@ -68,6 +71,9 @@ async function answerAsync(question: Question, problem: AsyncProblem | Problem):
     case 'nextBatch':
       await problem.nextBatch?.();
       return 0;
+    case 'overlap':
+      if (problem.overlap === undefined) throw noOverlap();
+      return problem.overlap(question.x, question.gradient);
     case 'residuals':
       if (problem.residuals === undefined) throw noResiduals();
       await problem.residuals(question.x, question.residuals, question.jacobian);
@@ -86,6 +92,11 @@ async function answerAsync(question: Question, problem: AsyncProblem | Problem):
 const noHessianVector = () =>
   new TypeError(
     'This problem has no Hessian-vector products; give it a method hessianVector(x, v, product).',
+  );
+
+const noOverlap = () =>
+  new TypeError(
+    'This problem does not say what its batches share; give it a method overlap(x, gradient) beside nextBatch().',
   );
 
 const noResiduals = () =>

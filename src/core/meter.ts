@@ -1,4 +1,4 @@
-import type { Asks, Evaluate, EvaluateResiduals, Question } from './question.ts';
+import type { Asks, Evaluate, EvaluateOverlap, EvaluateResiduals, Question } from './question.ts';
 import type { CompleteSolveOptions } from './solveOptions.ts';
 import type { Termination } from './termination.ts';
 
@@ -29,7 +29,7 @@ export function startMeter({ maxEvaluations, maxTime }: CompleteSolveOptions): M
       if (question.kind === 'hessianVector') meter.hessianVector++;
       if (!evaluates(question)) return;
       meter.f++;
-      if ((question.kind === 'evaluate' ? question.gradient : question.jacobian) !== null) meter.gradient++;
+      if ((question.kind === 'residuals' ? question.jacobian : question.gradient) !== null) meter.gradient++;
     },
     exhausted(): Termination | null {
       if (meter.f >= maxEvaluations) return 'maxEvaluations';
@@ -39,8 +39,8 @@ export function startMeter({ maxEvaluations, maxTime }: CompleteSolveOptions): M
   return meter;
 }
 
-const evaluates = (question: Question): question is Evaluate | EvaluateResiduals =>
-  question.kind === 'evaluate' || question.kind === 'residuals';
+const evaluates = (question: Question): question is Evaluate | EvaluateOverlap | EvaluateResiduals =>
+  question.kind === 'evaluate' || question.kind === 'overlap' || question.kind === 'residuals';
 
 /**
  * Passes the questions of `asks` on and counts them, breaking off where a limit is reached.

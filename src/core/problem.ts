@@ -41,6 +41,11 @@ export interface Problem extends ProblemFacts {
   readonly fg: Objective;
   /** Draws the next mini-batch; until it is called again, `fg` is one and the same function. */
   nextBatch?(): void;
+  /**
+   * As `fg`, on the samples alone that the present batch shares with the one before it; a mean where `fg` is a
+   * mean. Where they share none, f and ∇f are 0.
+   */
+  overlap?(x: Float64Array, gradient: Float64Array | null): number;
   /** Writes ∇²f(x)·v into `product`, exactly; all three `[n]` and the caller's. */
   hessianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void;
   /** Where f is a sum of squares; with `residualCount`. See {@link Residuals}. */
@@ -54,6 +59,8 @@ export interface AsyncProblem extends ProblemFacts {
   readonly fg: AsyncObjective;
   /** As {@link Problem.nextBatch}. */
   nextBatch?(): void | Promise<void>;
+  /** As {@link Problem.overlap}. */
+  overlap?(x: Float64Array, gradient: Float64Array | null): number | Promise<number>;
   /** As {@link Problem.hessianVector}. */
   hessianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void | Promise<void>;
   /** As {@link Problem.residuals}. */

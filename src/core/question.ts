@@ -23,6 +23,15 @@ export interface NextBatch {
   readonly kind: 'nextBatch';
 }
 
+/** f(x) and ∇f(x) on the samples that this batch shares with the one before; only of a problem that can. Answer: f(x). */
+export interface EvaluateOverlap {
+  readonly kind: 'overlap';
+  /** Point, `[n]`. */
+  readonly x: Float64Array;
+  /** Output, `[n]`, or null when f alone is wanted. */
+  readonly gradient: Float64Array | null;
+}
+
 /** r(x); and J, Jᵢⱼ = ∂rᵢ/∂xⱼ, unless it is null. Answer: f(x) = Σ rᵢ². */
 export interface EvaluateResiduals {
   readonly kind: 'residuals';
@@ -55,7 +64,7 @@ export interface ValuesAt {
 }
 
 /** All that may be asked; a problem answers what it can. */
-export type Question = Evaluate | NextBatch | EvaluateResiduals | HessianVector | ValuesAt;
+export type Question = Evaluate | NextBatch | EvaluateOverlap | EvaluateResiduals | HessianVector | ValuesAt;
 
 /** A computation that asks questions, is told numbers, and ends in a `Result`. */
 export type Asks<Result> = Generator<Question, Result, number>;

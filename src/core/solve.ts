@@ -15,6 +15,8 @@ import type { Termination } from './termination.ts';
 export interface Task extends ProblemFacts {
   /** Present where f changes from batch to batch. */
   readonly nextBatch?: unknown;
+  /** Present where the problem answers for what a batch shares with the one before. */
+  readonly overlap?: unknown;
   /** Present where the problem answers for residuals and for products with its Hessian. */
   readonly residuals?: unknown;
   readonly hessianVector?: unknown;
@@ -63,6 +65,7 @@ function* iterate(
     n: p0.length,
     precision,
     stochastic: batches,
+    overlap: task.overlap !== undefined,
     residualCount: task.residuals === undefined ? 0 : (task.residualCount ?? 0),
     hessianVector: task.hessianVector !== undefined,
   });

@@ -19,6 +19,8 @@ export interface Setting {
   readonly precision: Precision;
   /** Whether f changes from step to step, with the mini-batch. @defaultValue `false` */
   readonly stochastic?: boolean;
+  /** Whether the problem answers for what a batch shares with the one before. @defaultValue `false` */
+  readonly overlap?: boolean;
   /** Number of residuals, where the problem answers for them. @defaultValue `0` */
   readonly residualCount?: number;
   /** Whether the problem answers for products with its Hessian. @defaultValue `false` */

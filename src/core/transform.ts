@@ -50,7 +50,7 @@ export function* transformed<Result>(asks: Asks<Result>, transform: Transform): 
       turn = asks.throw(error);
       continue;
     }
-    if (question.kind === 'evaluate') {
+    if (question.kind === 'evaluate' || question.kind === 'overlap') {
       if (isFirst && !(answer > 0)) {
         throw new RangeError(`minimize: a transform needs f > 0; f(p0) is ${answer}.`);
       }

@@ -13,7 +13,13 @@ import {
 import { unitStep, type InitialStep } from './initialStep.ts';
 import { limitedMemory, type LbfgsMemory, type LimitedMemoryOptions } from './limitedMemory.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
-import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
+import {
+  lineSearchSolver,
+  type Descent,
+  type LineSearchMethod,
+  type LineSearchState,
+} from './lineSearchSolver.ts';
+import { overlapPairs } from './overlapPairs.ts';
 import { strongWolfe } from './linesearch/strongWolfe.ts';
 import type { Solver } from '../core/solver.ts';
 import type { LineSearch } from './linesearch/lineSearch.ts';
@@ -31,6 +37,17 @@ export interface LbfgsOptions extends LimitedMemoryOptions {
   readonly lineSearch?: LineSearch;
   /** @defaultValue `unitStep()` */
   readonly initialStep?: InitialStep;
+  /**
+   * Of which samples a pair's y is made, where f changes from batch to batch: of the step's own batch, or, with
+   * `'overlap'`, of those that it shares with the next one. Then y sees the same samples on both sides and the
+   * step does not decide on its own batch what is learned of it; it takes two evaluations more, on the samples
+   * shared, and a problem with `nextBatch` and `overlap`.
+   *
+   * @defaultValue `'sameBatch'`
+   * @see Berahas, Nocedal & Takáč (2016), A multi-batch L-BFGS method for machine learning, NIPS 29,
+   *   arXiv:1605.06049
+   */
+  readonly pairs?: 'sameBatch' | 'overlap';
   /** lower ≤ x, one number or `[n]`. @defaultValue `-Infinity` */
   readonly lower?: Bound;
   /** x ≤ upper, one number or `[n]`. @defaultValue `Infinity` */
@@ -59,6 +76,7 @@ export function lbfgs(options: LbfgsOptions = {}): Solver<LineSearchState<LbfgsM
   checkOptions('lbfgs', options, {
     memory: integerFrom(1),
     lineSearch: lineSearchRule,
+    pairs: oneOf('sameBatch', 'overlap'),
     initialStep: callable,
     modifiedSecant: boolean,
     selfScaling: boolean,
@@ -75,17 +93,23 @@ export function lbfgs(options: LbfgsOptions = {}): Solver<LineSearchState<LbfgsM
     );
   }
   const { lineSearch = strongWolfe(), initialStep = unitStep() } = options;
-  const { lower = -Infinity, upper = Infinity } = options;
+  const { lower = -Infinity, upper = Infinity, pairs = 'sameBatch' } = options;
   const memoryFor = (n: number) => options.memory ?? defaultMemory(n);
+  const model = limitedMemory(memoryFor, options);
   const method = {
     name: 'lbfgs',
     describe: (n: number) => `L-BFGS (memory ${memoryFor(n)}, ${lineSearch.name})`,
-    descent: limitedMemory(memoryFor, options),
+    descent: pairs === 'overlap' ? { ...model, update: () => {} } : model,
     lineSearch,
     initialStep,
   };
-  if (lower === -Infinity && upper === Infinity) return lineSearchSolver(method);
-  const box = boxOf('lbfgs', lower, upper);
+  const free = lower === -Infinity && upper === Infinity;
+  const solver = free ? lineSearchSolver(method) : inBox(method, boxOf('lbfgs', lower, upper));
+  return pairs === 'overlap' ? overlapPairs(solver, model) : solver;
+}
+
+/** A method that keeps within a box. */
+function inBox(method: LineSearchMethod<LbfgsMemory>, box: Box): Solver<LineSearchState<LbfgsMemory>> {
   return {
     ...lineSearchSolver({ ...method, descent: boxed(method.descent, box) }),
     admit(x) {

@@ -91,10 +91,10 @@ export function limitedMemory(
   const { storage = 'float64' } = options;
   const scalingOf = scalings[options.initialScaling ?? 'short'];
 
-  function update(memory: LbfgsMemory, step: LineState, alpha: number): void {
+  function update(memory: LbfgsMemory, step: LineState, alpha: number, led = step.gradient): void {
     const bare = pairProducts(step, memory.modifiedSecant);
-    // B is not stored: s = −αHg gives Bs = −αg.
-    const sBs = damping || selfScaling ? -alpha * slopeAlong(step) : NaN;
+    // B is not stored: s = −αHg gives Bs = −αg, with the g that led there.
+    const sBs = damping || selfScaling ? -alpha * slopeAlong(step, led) : NaN;
     const damped = damping && bare.sy < DAMPED_CURVATURE * sBs;
     if (!damped && !(bare.sy > CURVATURE_EPSILON * bare.yy)) return;
     if (storage === 'float32' && bare.sy <= FLOAT32_CURVATURE * Math.sqrt(bare.ss * bare.yy)) return;
@@ -106,7 +106,7 @@ export function limitedMemory(
     const y = (memory.y[slot] ??= new Float64Array(step.x.length));
     writePair(step, bare.stretch, s, y);
     if (memory.gram) memory.gram.pending = true;
-    const pair = damped ? dampPair(bare, sBs, alpha, step.gradient, y) : bare;
+    const pair = damped ? dampPair(bare, sBs, alpha, led, y) : bare;
     const { sy } = pair;
     memory.rho[slot] = 1 / sy;
     memory.tau[slot] = selfScaling ? Math.min(1, sy / sBs) : 1;
@@ -195,8 +195,8 @@ const scalings: Record<string, (pair: PairProducts) => number> = {
 /** Less curvature than this, relative to ‖s‖‖y‖, could turn negative as s and y are rounded. */
 const FLOAT32_CURVATURE = 2 ** -22;
 
-/** ∇fᵀs of the step. */
-function slopeAlong({ x, trial, gradient }: LineState): number {
+/** gᵀs of the step. */
+function slopeAlong({ x, trial }: LineState, gradient: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < x.length; i++) sum += gradient[i] * (trial[i] - x[i]);
   return sum;

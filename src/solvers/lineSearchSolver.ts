@@ -15,8 +15,12 @@ export interface Descent<Memory> {
   init(setting: Setting): Memory;
   /** `out ← −H∇f`, at x. */
   direction(memory: Memory, gradient: Float64Array, out: Float64Array, x: Float64Array): void;
-  /** Learns from a step about to be accepted: from `x, f, gradient` to `trial, trialF, trialGradient`. */
-  update(memory: Memory, step: LineState, alpha: number): void;
+  /**
+   * Learns from a step about to be accepted: from `x, f, gradient` to `trial, trialF, trialGradient`.
+   *
+   * @param led - the gradient that the step's direction was made of, where `gradient` is of other samples
+   */
+  update(memory: Memory, step: LineState, alpha: number, led?: Float64Array): void;
   /** Forgets all curvature; the next direction is −∇f. */
   forget(memory: Memory): void;
   /** Whether nothing is remembered, so that the direction is −∇f. */
@@ -37,6 +41,16 @@ export interface LineSearchState<Memory> extends LineState {
   failures: number;
 }
 
+/** What {@link lineSearchSolver} makes a solver of. */
+export interface LineSearchMethod<Memory> {
+  readonly name: string;
+  readonly describe: (n: number) => string;
+  readonly descent: Descent<Memory>;
+  readonly lineSearch: LineSearch;
+  /** @defaultValue `unitStep()` */
+  readonly initialStep?: InitialStep;
+}
+
 /** How often the noise allowance may grow tenfold, to 0.1·|f|. */
 const MAX_GROWTHS = 5;
 
@@ -54,13 +68,7 @@ const MAX_BATCH_FAILURES = 3;
  * that lowers f without meeting the search's conditions is taken for progress. On mini-batches a failed
  * search fails the step at once, and it is for the driver to go on with the next batch.
  */
-export function lineSearchSolver<Memory>(solver: {
-  readonly name: string;
-  readonly describe: (n: number) => string;
-  readonly descent: Descent<Memory>;
-  readonly lineSearch: LineSearch;
-  readonly initialStep?: InitialStep;
-}): Solver<LineSearchState<Memory>> {
+export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solver<LineSearchState<Memory>> {
   const { name, describe, descent, lineSearch, initialStep = unitStep() } = solver;
 
   function* step(state: LineSearchState<Memory>): Asks<StepOutcome> {

@@ -1,0 +1,68 @@
+import type { Asks } from '../core/question.ts';
+import type { Solver, StepOutcome } from '../core/solver.ts';
+import type { LbfgsMemory } from './limitedMemory.ts';
+import type { Descent, LineSearchState } from './lineSearchSolver.ts';
+
+/** What a state holds beside the solver's own. */
+interface OverlapState extends LineSearchState<LbfgsMemory> {
+  /** α of the last step while its pair is still to be learned, else 0. */
+  unlearned: number;
+  /** ∇f on the samples shared, where that step began and where it ended, `[n]` each. */
+  readonly before: Float64Array;
+  readonly after: Float64Array;
+}
+
+/**
+ * Makes, of a solver that learns nothing in its steps, one that learns each step's pair once the next batch is
+ * drawn, from the samples that the two batches share.
+ *
+ * Whoever drives it draws a batch before each step, as `minimize` does. Of a failed step nothing is learned.
+ *
+ * @param descent - takes the pairs in
+ * @see Berahas, Nocedal & Takáč (2016), A multi-batch L-BFGS method for machine learning, NIPS 29,
+ *   arXiv:1605.06049
+ */
+export function overlapPairs(
+  solver: Solver<LineSearchState<LbfgsMemory>>,
+  descent: Descent<LbfgsMemory>,
+): Solver<OverlapState> {
+  function* step(state: OverlapState): Asks<StepOutcome> {
+    const alpha = state.unlearned;
+    state.unlearned = 0;
+    if (alpha > 0) yield* learnLastStep(state, alpha);
+    const outcome = yield* solver.step(state);
+    if (outcome.kind === 'accepted') state.unlearned = outcome.alpha;
+    return outcome;
+  }
+
+  /** Since the step was accepted, `trial` and `trialGradient` are those of where it began. */
+  function* learnLastStep(state: OverlapState, alpha: number): Asks<void> {
+    const { memory, x, trial: start, trialGradient: led, before, after } = state;
+    const f = yield { kind: 'overlap', x: start, gradient: before };
+    const trialF = yield { kind: 'overlap', x, gradient: after };
+    const step = { ...state, x: start, f, gradient: before, trial: x, trialF, trialGradient: after };
+    descent.update(memory, step, alpha, led);
+  }
+
+  return {
+    ...solver,
+    describe: (n) => `${solver.describe(n)}, pairs on overlaps`,
+    init(setting) {
+      const { n, stochastic = false, overlap = false } = setting;
+      if (!stochastic || !overlap) {
+        const missing = stochastic ? 'overlap' : overlap ? 'nextBatch' : 'nextBatch and no overlap';
+        throw new RangeError(
+          `${solver.name}: pairs 'overlap' needs a problem with nextBatch(), and overlap(x, gradient) for the ` +
+            `samples that a batch shares with the one before; this one has no ${missing}.`,
+        );
+      }
+      return {
+        ...solver.init(setting),
+        unlearned: 0,
+        before: new Float64Array(n),
+        after: new Float64Array(n),
+      };
+    },
+    step,
+  };
+}
