@@ -128,6 +128,8 @@ export async function useBackend(backend) {
   if (!(await tf.setBackend(backend))) throw new Error(`The backend ${backend} cannot be had.`);
   await tf.ready();
   if (backend === 'wasm') enableWasmConv();
+  // Tensors as small as these would be computed on the CPU instead.
+  if (backend.startsWith('webg')) tf.env().set(`${backend.toUpperCase()}_CPU_FORWARD`, false);
   // It brings the gradient of conv3dTranspose, which tfjs has not.
   enableSecondOrder();
 }
