@@ -122,6 +122,12 @@ describe.skipIf(noBrowser)('in a browser', () => {
       expect(polished).toBeLessThanOrEqual(last);
       expect(leaked).toBe(0);
     }, 240_000);
+
+    it('what answers at once is refused, saying what to use', async () => {
+      expect(await inPage('saysWhatToUse', 'webgpu')).toMatch(
+        /"webgpu" cannot be read at once.*fitFullBatchAsync/,
+      );
+    });
   });
 });
 
