@@ -44,6 +44,7 @@ export interface LineSearchState<Memory> extends LineState {
 /** What {@link lineSearchSolver} makes a solver of. */
 export interface LineSearchMethod<Memory> {
   readonly name: string;
+  /** How reports name it for n unknowns. */
   readonly describe: (n: number) => string;
   readonly descent: Descent<Memory>;
   readonly lineSearch: LineSearch;
