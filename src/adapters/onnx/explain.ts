@@ -16,8 +16,10 @@ export interface OpReport {
   readonly count: number;
   /** How many of them lie between the parameters and the outputs, and so must have a rule. */
   readonly onPath: number;
-  /** Whether there is a rule for its gradient. */
+  /** Whether there is a rule for its gradient, or for those of the ops that it stands for. */
   readonly covered: boolean;
+  /** How many of them are written in other ops first; those are listed too. */
+  readonly rewritten: number;
   /** Why nodes of this op would be refused; empty if none would. */
   readonly reasons: readonly string[];
 }
@@ -64,7 +66,7 @@ export function explain(
 }
 
 function examine(bytes: Uint8Array, options: { readonly externalData?: ExternalData }): Explanation {
-  const { model, origins } = normalise(bytes, options);
+  const { model, origins, expanded } = normalise(bytes, options);
   const { graph } = model;
   const parameters = candidatesOf(model, origins);
   const trained = parameters.filter(({ byDefault }) => byDefault);
@@ -73,6 +75,7 @@ function examine(bytes: Uint8Array, options: { readonly externalData?: ExternalD
   const outputs = graph.output.map(({ name }) => name);
   const counts = new Map<string, number>();
   for (const node of graph.node) counts.set(opKey(node), (counts.get(opKey(node)) ?? 0) + 1);
+  for (const [op, count] of expanded) counts.set(op, (counts.get(op) ?? 0) + count);
 
   graph.initializer = graph.initializer.filter(({ name }) => !names.includes(name));
   graph.input.push(...trained.map(({ name, shape, tensor }) => valueInfo(name, tensor.dataType, shape)));
@@ -97,6 +100,7 @@ function examine(bytes: Uint8Array, options: { readonly externalData?: ExternalD
         count,
         onPath: Math.min(count, onPath.get(op) ?? 0),
         covered: vjpRules.has(op),
+        rewritten: expanded.get(op) ?? 0,
         reasons: [...reasons],
       };
     });
@@ -150,8 +154,9 @@ function printed({
     parts.push('constant tensors', table(rows));
   }
   if (ops.length > 0) {
-    const state = ({ onPath, covered, reasons }: OpReport) => {
+    const state = ({ onPath, rewritten, covered, reasons }: OpReport) => {
       if (reasons.length > 0) return 'refused';
+      if (rewritten > 0) return 'rewritten in other ops';
       if (onPath === 0) return 'not on the way of the gradient';
       return covered ? 'has a rule' : 'rewritten in other ops';
     };

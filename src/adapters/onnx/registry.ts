@@ -1,4 +1,5 @@
 import { show } from '../../core/options.ts';
+import { expansionRules } from './expansions/expansions.ts';
 import { arithmetic } from './rules/arithmetic.ts';
 import { convolutionRules } from './rules/convolution.ts';
 import { elementwise } from './rules/elementwise.ts';
@@ -23,6 +24,7 @@ export const ruleFamilies: Readonly<Record<string, VjpRules>> = {
   normalisations: normalisationRules,
   indexing: indexingRules,
   recurrent: recurrentRules,
+  'written in other ops': expansionRules,
 };
 
 const registry = new Map<string, VjpRule>();
@@ -44,11 +46,10 @@ export const rulesFor = (target: 'cpu' | 'wasm' | 'webgpu' = 'cpu'): VjpRules =>
  *
  * @example
  * ```ts
- * // y = x·sigmoid(1.702·x), as com.microsoft has it
- * registerVjp('com.microsoft::QuickGelu', ({ g, inputs: [x], outputs: [y], dy, attributes }) => {
- *   const alpha = attributes.float('alpha', 1.702);
- *   const s = g.sigmoid(g.mul(alpha, x));
- *   return [g.mul(dy, g.add(s, g.mul(alpha, y, g.sub(1, s))))];
+ * // y = x + sin²(αx)/α, of a domain of one's own
+ * registerVjp('com.example::Snake', ({ g, inputs: [x], dy, attributes }) => {
+ *   const alpha = attributes.float('alpha', 1);
+ *   return [g.mul(dy, g.add(1, g.op('Sin', [g.mul(2 * alpha, x)])))];
  * });
  * ```
  */

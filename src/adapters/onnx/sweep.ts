@@ -123,7 +123,7 @@ function cotangentsOf(
       'a graph inside it depends on a parameter; control flow is not differentiated. Freeze that parameter by leaving it out of wrt.',
     );
   }
-  if (rule === undefined) throw new Refusal('no rule for its gradient; registerVjp adds one.');
+  if (rule === undefined) throw new Refusal(noRule(node));
   node.output.forEach((output, k) => dys[k] && g.floatTypeOf(output));
   node.input.forEach((input, i) => wanted[i] && g.floatTypeOf(input));
   const context: VjpContext = {
@@ -142,6 +142,12 @@ function cotangentsOf(
   found.forEach((cotangent, i) => cotangent && wanted[i] && checkShape(g, cotangent, node.input[i]));
   return found;
 }
+
+/** ONNX Runtime's optimiser puts ops of its own in; those that are bound to a processor cannot be undone. */
+const noRule = ({ domain }: NodeProto): string =>
+  domain.startsWith('com.microsoft')
+    ? "no rule for its gradient, an op of ONNX Runtime's own: train the model as it was before it was optimised or quantised, or optimise it to the level 'basic' or 'extended' only; registerVjp adds a rule."
+    : 'no rule for its gradient; registerVjp adds one.';
 
 const show = (shape: Shape) => `[${shape.join(', ')}]`;
 

@@ -40,7 +40,11 @@ export function modelOf(
     g.addInput(name, integral ? DType.INT64 : float, dynamic ? shape.map((_, i) => `${name}_${i}`) : shape);
   }
   g.addOutput(output, build(g, Object.fromEntries(Object.keys(inputs).map((name) => [name, name]))));
-  const opsetImport = [create(OperatorSetIdProtoSchema, { domain: '', version: BigInt(opset) })];
+  const domains = new Set(g.proto.node.map(({ domain }) => domain).filter((domain) => domain !== ''));
+  const opsetImport = [
+    create(OperatorSetIdProtoSchema, { domain: '', version: BigInt(opset) }),
+    ...Array.from(domains, (domain) => create(OperatorSetIdProtoSchema, { domain, version: 1n })),
+  ];
   return toBinary(
     ModelProtoSchema,
     create(ModelProtoSchema, { irVersion: 10n, opsetImport, graph: g.proto }),

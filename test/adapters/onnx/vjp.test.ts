@@ -3,12 +3,13 @@ import type { LossFunction } from 'quasi-newton/onnx';
 import { describe, expect, test } from 'vitest';
 import { vjpRules } from '../../../src/adapters/onnx/registry.ts';
 import { elementwiseCases } from './cases/elementwise.ts';
+import { expansionCases } from './cases/expansions.ts';
 import { layerCases } from './cases/layers.ts';
 import { shapeCases } from './cases/shapes.ts';
 import type { Case } from './cases/arbitrary.ts';
 import { checkGradients, weighted } from './harness.ts';
 
-const cases = new Map([...elementwiseCases, ...shapeCases, ...layerCases]);
+const cases = new Map([...elementwiseCases, ...shapeCases, ...layerCases, ...expansionCases]);
 const numRuns = Number(process.env['ONNX_VJP_RUNS'] ?? 15);
 const seed = Number(process.env['ONNX_VJP_SEED'] ?? 20_251);
 

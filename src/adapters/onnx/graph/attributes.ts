@@ -19,7 +19,7 @@ const floats = new Set(
  * The shortest decimal that a float32 number stands for: 0.1 where the file holds 0.10000000149. It is the same
  * number in float32, and the one meant in float64.
  */
-function decimalOf(float32: number): number {
+export function decimalOf(float32: number): number {
   for (let digits = 1; digits < 9; digits++) {
     const decimal = Number(float32.toPrecision(digits));
     if (Math.fround(decimal) === float32) return decimal;

@@ -1,7 +1,7 @@
 import type { Attributes } from '../graph/attributes.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
-import type { Lowering } from '../passes/lower.ts';
+import type { Lowering } from '../passes/rewrite.ts';
 
 type Formula = (g: Builder, x: Value, attributes: Attributes) => Value;
 

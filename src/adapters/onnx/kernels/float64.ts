@@ -1,6 +1,7 @@
 import type { GraphProto } from 'onnx-buf';
 import { OnnxError } from '../errors.ts';
-import { lower, type Lowering } from '../passes/lower.ts';
+import { lower } from '../passes/lower.ts';
+import type { Lowering } from '../passes/rewrite.ts';
 import { DType } from '../graph/tensor.ts';
 import { activationKernels } from './activations.ts';
 import { normalisationKernels } from './normalisation.ts';

@@ -1,7 +1,7 @@
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { range } from '../graph/shape.ts';
-import type { Lowering } from '../passes/lower.ts';
+import type { Lowering } from '../passes/rewrite.ts';
 import { channelWindow } from '../rules/normalisation.ts';
 
 const instance: Lowering = (g, node, attributes) => {

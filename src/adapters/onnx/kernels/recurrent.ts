@@ -3,7 +3,7 @@ import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { scan } from '../graph/scan.ts';
 import { range } from '../graph/shape.ts';
-import type { Lowering } from '../passes/lower.ts';
+import type { Lowering } from '../passes/rewrite.ts';
 
 /** One step of a cell: from what it gets from the input, [B, k·H], and its states to the next states. */
 type Step = (s: Builder, fromInput: Value, states: readonly Value[], weights: StepWeights) => Value[];

@@ -5,7 +5,7 @@ import type { Value } from '../graph/graph.ts';
 import { range } from '../graph/shape.ts';
 import { DType } from '../graph/tensor.ts';
 import { windowOf, type Window } from '../graph/window.ts';
-import type { Lowering } from '../passes/lower.ts';
+import type { Lowering } from '../passes/rewrite.ts';
 
 const spatial = (g: Builder, x: Value) => range(g.rank(x) - 2, 2);
 

@@ -1,22 +1,13 @@
 import { create } from '@bufbuild/protobuf';
 import { NodeProtoSchema } from 'onnx-buf';
-import type { GraphProto, NodeProto } from 'onnx-buf';
-import { refuse, type Fault } from '../errors.ts';
-import { attributesOf, type Attributes } from '../graph/attributes.ts';
-import { Builder } from '../graph/builder.ts';
+import type { GraphProto } from 'onnx-buf';
+import type { Fault } from '../errors.ts';
+import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { range } from '../graph/shape.ts';
 import type { DType } from '../graph/tensor.ts';
-import { inferNode } from '../infer/infer.ts';
 import { faultOf } from '../sweep.ts';
-import { opKey } from '../vjp.ts';
-
-/** Writes a node in terms of others: the values of its outputs, or undefined to leave it as it is. */
-export type Lowering = (
-  g: Builder,
-  node: NodeProto,
-  attributes: Attributes,
-) => readonly (Value | undefined)[] | undefined;
+import { rewrite, type Lowering } from './rewrite.ts';
 
 /** A BatchNormalization node in training mode, and this batch's statistics of which it keeps running means. */
 export interface BatchStatistic {
@@ -35,11 +26,8 @@ export interface Lowered {
   readonly faults: Fault[];
 }
 
-/** Rebuilds a graph node by node, with what can be known of each value worked out, and some nodes written anew. */
+/** Rebuilds a graph, in place, in the form that the rules of gradients are for. */
 export function lower(graph: GraphProto, float: DType, more: ReadonlyMap<string, Lowering>): Lowered {
-  const nodes = graph.node;
-  graph.node = [];
-  const g = new Builder(graph, float, nodes);
   const statistics: BatchStatistic[] = [];
   const faults: Fault[] = [];
   const lowerings = new Map([
@@ -47,36 +35,12 @@ export function lower(graph: GraphProto, float: DType, more: ReadonlyMap<string,
     ['BatchNormalization', batchNormalization(statistics)],
     ...more,
   ]);
-  for (const node of nodes) {
-    try {
-      inferNode(g, node);
-      const values = lowerings.get(opKey(node))?.(g, node, attributesOf(node));
-      if (values === undefined) g.append(node);
-      else node.output.forEach((output, k) => output && rename(g, node, values[k], output));
-    } catch (error) {
-      faults.push(faultOf(node, error));
-      g.append(
-        create(NodeProtoSchema, { ...node, opType: 'Identity', input: [node.input[0]], attribute: [] }),
-      );
-    }
-  }
+  const g = rewrite(graph, float, lowerings, (g, node, error) => {
+    faults.push(faultOf(node, error));
+    // So that faults further down the graph are found too; the result is thrown away.
+    g.append(create(NodeProtoSchema, { ...node, opType: 'Identity', input: [node.input[0]], attribute: [] }));
+  });
   return { g, statistics, faults };
-}
-
-/** Gives a value the name that the node's output had. */
-function rename(g: Builder, node: NodeProto, value: Value | undefined, output: string): void {
-  if (value === undefined) refuse(`its output ${JSON.stringify(output)} is used, and cannot be had here.`);
-  const made = g.proto.node.at(-1);
-  // The name of the node it stands for goes to the last of those written, for messages.
-  if (made?.output[0] === value) made.name = node.name || made.name;
-  g.append(
-    create(NodeProtoSchema, {
-      opType: 'Identity',
-      name: `${output}/out`,
-      input: [value],
-      output: [output],
-    }),
-  );
 }
 
 /** A parameter search sees a deterministic loss: dropout is for inference. */

@@ -1,7 +1,10 @@
+import type { GraphProto } from 'onnx-buf';
 import { OnnxError } from '../errors.ts';
+import { subgraphsOf } from '../graph/attributes.ts';
 import type { DifferentiateOptions } from '../options.ts';
 import { decodeModel, type Model } from '../proto.ts';
 import { freeBatchAxis } from './batch.ts';
+import { expand } from './expand.ts';
 import { gatherConstants, type Origin } from './constants.ts';
 import { upgradeOpset } from './opset.ts';
 import { convertPrecision } from './precision.ts';
@@ -15,11 +18,13 @@ export interface Normalised {
   readonly model: Model;
   /** Where each initializer stands in the file. */
   readonly origins: ReadonlyMap<string, Origin>;
+  /** How many nodes of each op were written in others. */
+  readonly expanded: ReadonlyMap<string, number>;
 }
 
 /**
- * Reads a model, checks its wiring, brings it to opset 18 or later and to the precision asked for, and makes
- * every constant an initializer.
+ * Reads a model, checks its wiring, brings it to opset 18 or later and to the precision asked for, makes every
+ * constant an initializer, and writes in standard ops what stands for several of them.
  *
  * @throws OnnxError with all faults of the file at once
  */
@@ -30,11 +35,23 @@ export function normalise(
   const model = decodeModel(bytes, externalData);
   // ONNX's own ops have two names for their domain.
   for (const node of model.graph.node) if (node.domain === 'ai.onnx') node.domain = '';
+  for (const opset of model.opsetImport) if (opset.domain === 'ai.onnx') opset.domain = '';
   const faults = [...structureFaults(model), ...upgradeOpset(model)];
   if (faults.length > 0) throw new OnnxError(faults);
   if (precision !== undefined) convertPrecision(model.graph, precision);
   const origins = gatherConstants(model);
   const fixed = freeBatch ? freeBatchAxis(model) : [];
   if (fixed.length > 0) throw new OnnxError(fixed);
-  return { model, origins };
+  const expanded = expand(model.graph);
+  // Optimised models import the opsets of domains that other runtimes may not know.
+  const domains = new Set(domainsIn(model.graph));
+  model.opsetImport = model.opsetImport.filter(({ domain }) => domain === '' || domains.has(domain));
+  return { model, origins, expanded };
+}
+
+function* domainsIn(graph: GraphProto): Iterable<string> {
+  for (const node of graph.node) {
+    yield node.domain;
+    for (const subgraph of subgraphsOf(node)) yield* domainsIn(subgraph);
+  }
 }

@@ -15,7 +15,8 @@ const gather: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) => {
   const picked = range(depth, axis);
   const rows = g.transpose(dy, [...picked, ...range(rank - 1 + depth).filter((i) => !picked.includes(i))]);
   const zeros = g.filled(g.sizes(x, first), 0, g.dtypeOf(x));
-  const sum = g.op('ScatterND', [zeros, g.unsqueeze(indices, [-1]), rows], { reduction: 'add' });
+  const places = g.unsqueeze(g.cast(indices, DType.INT64), [-1]);
+  const sum = g.op('ScatterND', [zeros, places, rows], { reduction: 'add' });
   return [g.transpose(sum, inverse(first))];
 };
 

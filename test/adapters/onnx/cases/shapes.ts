@@ -1,6 +1,7 @@
 import type { Input } from '../harness.ts';
 import * as fc from 'fast-check';
 import type { AttributeValues } from '../../../../src/adapters/onnx/graph/attributes.ts';
+import { DType } from '../../../../src/adapters/onnx/graph/tensor.ts';
 import {
   axesOf,
   axisOf,
@@ -292,7 +293,7 @@ export const shapeCases: Cases = new Map([
       [
         x,
         g.constant(
-          7,
+          seed % 2 ? DType.INT32 : DType.INT64,
           shape,
           values.map((v) => (v % 2 ? v - below : v)),
         ),

@@ -1,0 +1,151 @@
+import { refuse } from '../errors.ts';
+import type { Builder } from '../graph/builder.ts';
+import type { Value } from '../graph/graph.ts';
+import { DType } from '../graph/tensor.ts';
+import type { Lowering } from '../passes/rewrite.ts';
+
+// The lowest float32 number: after it is put in a score's place, softmax gives nothing to it.
+const lowest = -3.4028234663852886e38;
+
+/** [B, S, N·H] as [B, N, S, H]. */
+const heads = (g: Builder, x: Value, count: number) =>
+  g.transpose(g.reshape(x, [0, 0, count, -1]), [0, 2, 1, 3]);
+
+const joined = (g: Builder, x: Value) => g.reshape(g.transpose(x, [0, 2, 1, 3]), [0, 0, -1]);
+
+/** q·kᵀ of heads [B, N, S, H], scaled. */
+const scoresOf = (g: Builder, q: Value, k: Value, scale: number) => g.mul(scale, g.matmul(q, g.swap(k)));
+
+/** 0, 1, …, n − 1 along the last of `rank` axes, where n is the size of an axis of x. */
+const places = (g: Builder, x: Value, axis: number, shape: readonly number[]) => {
+  const count = g.squeeze(g.sizes(x, [axis]), [0]);
+  const [zero, one] = [g.scalar(0, DType.INT64), g.scalar(1, DType.INT64)];
+  return g.reshape(g.op('Range', [zero, count, one]), shape);
+};
+
+/** Scores [B, N, S, T] where no query sees a key that comes after it. */
+function causal(g: Builder, scores: Value): Value {
+  const [queries, keys] = [places(g, scores, 2, [-1, 1]), places(g, scores, 3, [1, -1])];
+  return g.where(g.op('LessOrEqual', [keys, queries]), scores, lowest);
+}
+
+const lengthOf = (g: Builder, x: Value, axis: number): number => {
+  const size = g.shapeOf(x)?.at(axis);
+  return typeof size === 'number' ? size : refuse(`a size of ${JSON.stringify(x)} is not known beforehand.`);
+};
+
+/** What com.microsoft's masks add to scores: 0 where a key counts, else `filter`. */
+function maskTerm(g: Builder, mask: Value, x: Value, scores: Value, filter: number): Value {
+  const rank = g.rank(mask);
+  const [batch] = g.shapeOf(x) ?? [];
+  let counts: Value;
+  if (rank === 1) {
+    if (g.shapeOf(mask)?.[0] !== batch) {
+      refuse('a mask of one axis has a rule where it holds the length of each sequence of the batch.');
+    }
+    const keys = places(g, scores, 3, [1, 1, 1, -1]);
+    counts = g.less(keys, g.reshape(g.cast(mask, DType.INT64), [-1, 1, 1, 1]));
+  } else if (rank === 2 || rank === 3) {
+    counts = g.greater(g.unsqueeze(mask, rank === 2 ? [1, 2] : [1]), 0);
+  } else refuse('a mask of four axes has no rule.');
+  const dtype = g.dtypeOf(scores);
+  return g.where(counts, g.scalar(0, dtype), g.scalar(filter, dtype));
+}
+
+/** Attention of com.microsoft: the projections are one product. */
+const packed: Lowering = (g, node, attributes) => {
+  const [x, weight, bias, mask, past, added] = node.input;
+  if (past || node.output[1]) refuse('past and present states have no rule.');
+  if (attributes.int('do_rotary', 0)) refuse('do_rotary has no rule.');
+  const count = attributes.int('num_heads', 1);
+  const third = lengthOf(g, weight, 1) / 3;
+  const sizes = attributes.ints('qkv_hidden_sizes') ?? [third, third, third];
+  const product = g.matmul(x, weight);
+  const parts = g.ops('Split', [bias ? g.add(product, bias) : product, g.integers(sizes)], { axis: 2 }, 3);
+  const [q, k, v] = parts.map((part) => heads(g, part, count));
+  return [attend(g, { x, q, k, v, mask, added, attributes, size: sizes[0] / count })];
+};
+
+/** MultiHeadAttention of com.microsoft: the projections are made already, but for their biases. */
+const separate: Lowering = (g, node, attributes) => {
+  const [query, key, value, bias, mask, added, ...rest] = node.input;
+  if (rest.some(Boolean) || node.output.slice(1).some(Boolean))
+    refuse('past and present states have no rule.');
+  if (!key || !value || g.rank(query) !== 3 || g.rank(key) !== 3)
+    refuse('query, key and value have a rule where each is a tensor of three axes.');
+  const count = attributes.int('num_heads', 1);
+  const inputs = [query, key, value];
+  const sizes = inputs.map((input) => lengthOf(g, input, 2));
+  const biases = bias ? g.ops('Split', [bias, g.integers(sizes)], { axis: 0 }, 3) : [];
+  const [q, k, v] = inputs.map((input, i) => heads(g, bias ? g.add(input, biases[i]) : input, count));
+  return [attend(g, { x: query, q, k, v, mask, added, attributes, size: sizes[0] / count })];
+};
+
+interface Attention {
+  /** Its first axis is the batch. */
+  readonly x: Value;
+  readonly q: Value;
+  readonly k: Value;
+  readonly v: Value;
+  readonly mask: Value | undefined;
+  /** Added to the scores. */
+  readonly added: Value | undefined;
+  readonly attributes: Parameters<Lowering>[2];
+  /** Of a head of q. */
+  readonly size: number;
+}
+
+function attend(g: Builder, { x, q, k, v, mask, added, attributes, size }: Attention): Value {
+  const scale = attributes.float('scale', 0) || 1 / Math.sqrt(size);
+  let scores = scoresOf(g, q, k, scale);
+  if (mask)
+    scores = g.add(scores, maskTerm(g, mask, x, scores, attributes.float('mask_filter_value', -10_000)));
+  if (added) scores = g.add(scores, added);
+  if (attributes.int('unidirectional', 0)) scores = causal(g, scores);
+  return joined(g, g.matmul(g.op('Softmax', [scores], { axis: -1 }), v));
+}
+
+/** Each head of [B, N, S, H] as often as there are queries' heads for it. */
+function repeated(g: Builder, x: Value, times: number): Value {
+  if (times === 1) return x;
+  const one = g.unsqueeze(x, [2]);
+  const copies = g.op('Expand', [one, g.integers([1, 1, times, 1, 1])]);
+  const merged = g.op('Mul', [g.sizes(x, [1]), g.integers([times])]);
+  return g.reshape(copies, g.concat([g.sizes(x, [0]), merged, g.sizes(x, [2, 3])], 0));
+}
+
+/** Attention of ONNX itself, of opset 23. */
+const standard: Lowering = (g, node, attributes) => {
+  const [query, key, value, mask, ...others] = node.input;
+  if (others.some(Boolean) || node.output.slice(1).some(Boolean))
+    refuse('past and present states, and its scores as an output, have no rule.');
+  const softcap = attributes.float('softcap', 0);
+  const causally = attributes.int('is_causal', 0) === 1;
+  if (softcap !== 0 && (mask || causally)) refuse('softcap together with a mask has no rule.');
+  const flat = g.rank(query) === 3;
+  const split = (x: Value, name: string) => (flat ? heads(g, x, attributes.int(name, 1)) : x);
+  const q = split(query, 'q_num_heads');
+  const [k, v] = [key, value].map((x) => split(x, 'kv_num_heads'));
+  const [queryHeads, keyHeads] = flat
+    ? [attributes.int('q_num_heads', 1), attributes.int('kv_num_heads', 1)]
+    : [lengthOf(g, query, 1), lengthOf(g, key, 1)];
+  const times = queryHeads / keyHeads;
+  const size = flat ? lengthOf(g, query, 2) / queryHeads : lengthOf(g, query, 3);
+  const scale = attributes.has('scale') ? attributes.float('scale', 1) : 1 / Math.sqrt(size);
+  let scores = scoresOf(g, q, repeated(g, k, times), scale);
+  if (softcap !== 0) scores = g.mul(softcap, g.tanh(g.mul(1 / softcap, scores)));
+  if (mask) {
+    const boolean = g.dtypeOf(mask) === DType.BOOL;
+    scores = boolean ? g.where(mask, scores, lowest) : g.add(scores, mask);
+  }
+  if (causally) scores = causal(g, scores);
+  const y = g.matmul(g.op('Softmax', [scores], { axis: -1 }), repeated(g, v, times));
+  return [flat ? joined(g, y) : y];
+};
+
+/** Attention, in products and softmax. */
+export const attention = new Map<string, Lowering>([
+  ['Attention', standard],
+  ['com.microsoft::Attention', packed],
+  ['com.microsoft::MultiHeadAttention', separate],
+]);

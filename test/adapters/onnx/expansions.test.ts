@@ -1,0 +1,50 @@
+import * as fc from 'fast-check';
+import { InferenceSession } from 'onnxruntime-node';
+import { differentiate } from 'quasi-newton/onnx';
+import { expect, test } from 'vitest';
+import { normalise } from '../../../src/adapters/onnx/passes/normalise.ts';
+import { encodeModel } from '../../../src/adapters/onnx/proto.ts';
+import { expansionCases } from './cases/expansions.ts';
+import { feedsOf, modelOf, quiet, type Input } from './harness.ts';
+
+// ONNX Runtime's own kernels are the oracle.
+test.each([...expansionCases])('%s written in other ops is what it was', async (op, drawn) => {
+  const property = fc.asyncProperty(drawn, async ({ inputs, build, options }) => {
+    const bytes = modelOf(inputs, build, { ...options, precision: 'float32' });
+    const { model, expanded } = normalise(bytes, {});
+    expect(expanded.get(op)).toBe(1);
+    const run = async (bytes: Uint8Array) => {
+      const session = await InferenceSession.create(bytes, quiet);
+      const { y } = await session.run(feedsOf(inputs, 'float32'));
+      await session.release();
+      return { dims: y.dims, values: Array.from({ length: y.data.length }, (_, i) => Number(y.data[i])) };
+    };
+    const [wanted, got] = [await run(bytes), await run(encodeModel(model))];
+    expect(got.dims).toEqual(wanted.dims);
+    const size = Math.max(1, ...wanted.values.map(Math.abs));
+    const errors = wanted.values.map((value, i) => Math.abs(value - got.values[i]) / size);
+    expect(Math.max(0, ...errors)).toBeLessThan(1e-5);
+  });
+  await expect(fc.assert(property, { numRuns: 25, seed: 3 })).resolves.toBeUndefined();
+});
+
+test('what cannot be written in other ops is refused with its reason, if a gradient is to pass there', () => {
+  const sequence = (length: number): Input => ({ shape: [1, 2, length, 4], values: [] });
+  const inputs = { q: sequence(3), k: sequence(3), v: sequence(3), past: sequence(2) };
+  const withPast = modelOf(
+    inputs,
+    (g, { q, k, v, past }) => g.op('Attention', [q, k, v, undefined, past, past]),
+    { opset: 23 },
+  );
+  expect(() => differentiate(withPast, { loss: 'mse', wrt: ['q'] })).toThrow(
+    /Attention .*past and present states.* have no rule/,
+  );
+  const capped = modelOf(
+    inputs,
+    (g, { q, k, v }) => g.op('Attention', [q, k, v], { is_causal: 1, softcap: 2 }),
+    { opset: 23 },
+  );
+  expect(() => differentiate(capped, { loss: 'mse', wrt: ['q'] })).toThrow(
+    'softcap together with a mask has no rule',
+  );
+});
