@@ -53,8 +53,10 @@ export function randomDirections(
   const free = normalize === 'weight' || normalize === 'none';
 
   const directions = Array.from({ length: dimensions }, () => {
-    const d = Float64Array.from(center, draw);
+    const d = new Float64Array(center.length);
     for (let i = 0; i < d.length; i++) {
+      // Drawn also where it is left out: what is ignored does not change the rest.
+      d[i] = draw();
       if (groups.of[i] < 0) d[i] = 0;
       else if (normalize === 'weight') d[i] *= Math.abs(center[i]);
     }

@@ -2,6 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { layoutOf, type TensorSpec } from '../../core/layout.ts';
 import { show } from '../../core/options.ts';
 import { checkLength, type ParamSet } from '../../core/paramSet.ts';
+import { inPlaceWriter } from './internals.ts';
 import { readJoined, readNow } from './read.ts';
 import { modelWeights } from './modelWeights.ts';
 
@@ -61,17 +62,23 @@ export function tfParams(source: readonly tf.Variable[] | tf.LayersModel): TfPar
     copyFrom(vector) {
       checkLength('copyFrom: vector', vector, length);
       checkAlive(variables);
+      const writeInPlace = inPlaceWriter();
       for (let i = 0; i < variables.length; i++) {
-        const { offset, size } = tensors[i];
-        // The cpu backend keeps the array it is given: it must be a new one, and never touched again.
-        const values = new Float32Array(size);
-        for (let j = 0; j < size; j++) values[j] = vector[offset + j];
-        const tensor = tf.tensor(values, variables[i].shape, 'float32');
-        variables[i].assign(tensor);
-        tensor.dispose();
+        const { offset } = tensors[i];
+        if (!writeInPlace?.(variables[i], vector, offset)) assign(variables[i], vector, offset);
       }
     },
   };
+}
+
+/** Gives a variable the values from `vector[offset]` on, as new data. */
+function assign(variable: tf.Variable, vector: ArrayLike<number>, offset: number): void {
+  // The cpu backend keeps the array it is given: it must be a new one, and never touched again.
+  const values = new Float32Array(variable.size);
+  for (let j = 0; j < values.length; j++) values[j] = vector[offset + j];
+  const tensor = tf.tensor(values, variable.shape, 'float32');
+  variable.assign(tensor);
+  tensor.dispose();
 }
 
 /** The set itself, or one made of variables or a model. */

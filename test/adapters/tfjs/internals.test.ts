@@ -4,6 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { inPlaceWriter } from '../../../src/adapters/tfjs/internals.ts';
 import { useBackend } from './harness.ts';
 
 type Private = Record<string, unknown>;
@@ -66,6 +67,25 @@ describe('tfjs still has', () => {
       expect([kept.kept, kept.scopeId]).toEqual([true, scope.id]);
       kept.dispose();
     });
+  });
+
+  it('the memory of the wasm backend, with how many hold the data of a tensor', async () => {
+    await useBackend('wasm');
+    const backend = tf.backend();
+    expect(inPlaceWriter(backend)).toBeTypeOf('function');
+    const { wasm, dataIdMap } = backend as unknown as { wasm: Private; dataIdMap: Map<object, Private> };
+    const x = tf.tensor1d([1, 2, 3]);
+    const data = dataIdMap.get(x.dataId)!;
+    expect(data.refCount).toBe(1);
+    const { buffer } = wasm.HEAPU8 as Uint8Array;
+    expect([...new Float32Array(buffer, data.memoryOffset as number, 3)]).toEqual([1, 2, 3]);
+    const column = x.reshape([3, 1]);
+    expect(data.refCount).toBe(2);
+    tf.dispose([x, column]);
+    await useBackend('cpu');
+    expect(inPlaceWriter()).toBeNull();
+    // Where a part is gone, variables are written in the public way.
+    expect(inPlaceWriter({ wasm: { ...wasm, tfjs: {} }, dataIdMap })).toBeNull();
   });
 
   it('a constraint on its weights', () => {

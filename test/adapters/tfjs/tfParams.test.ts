@@ -53,6 +53,86 @@ describe.each(backends)('tfParams on %s', (backend) => {
       tf.dispose([a, b, start]);
     }));
 
+  it('leaves clones and reshapes that somebody keeps as they are', () =>
+    expectNoLeak(() => {
+      const w = variable(tf.tensor1d([1, 2, 3, 4]));
+      const params = tfParams([w]);
+      params.copyFrom([5, 6, 7, 8]);
+      const clone = w.clone();
+      params.copyFrom([0, 0, 0, 0]);
+      const matrix = w.reshape([2, 2]);
+      const values = w.dataSync();
+      params.copyFrom([9, 9, 9, 9]);
+      params.copyFrom([10, 11, 12, 13]);
+      expect([...clone.dataSync()]).toEqual([5, 6, 7, 8]);
+      expect([...matrix.dataSync(), ...values]).toEqual([0, 0, 0, 0, 0, 0, 0, 0]);
+      expect([...w.dataSync()]).toEqual([10, 11, 12, 13]);
+      tf.dispose([w, clone, matrix]);
+    }));
+
+  it('leaves no kernel with old weights: products and convolutions are those of a new model', () =>
+    expectNoLeak(() => {
+      const x = tf.randomNormal([3, 6, 6, 2], 0, 1, 'float32', 1);
+      const made = () =>
+        tf.sequential({
+          layers: [
+            tf.layers.conv2d({ filters: 4, kernelSize: 3, activation: 'relu', inputShape: [6, 6, 2] }),
+            tf.layers.separableConv2d({ filters: 3, kernelSize: 2 }),
+            tf.layers.flatten(),
+            tf.layers.dense({ units: 5, activation: 'tanh' }),
+            tf.layers.dense({ units: 2 }),
+          ],
+        });
+      const output = (model: tf.Sequential) =>
+        tf.tidy(() => [...(model.predictOnBatch(x) as tf.Tensor).dataSync()]);
+      const model = made();
+      const params = tfParams(model);
+      for (const scale of [0.3, 1, 0.5]) {
+        const vector = Float64Array.from({ length: params.length }, (_, i) => scale * Math.sin(7 * i));
+        params.copyFrom(vector);
+        const fresh = made();
+        const weights = fresh.trainableWeights.map(({ shape }, i) => {
+          const { offset, size } = params.layout.tensors[i];
+          return tf.tensor(Float32Array.from(vector.subarray(offset, offset + size)), shape as number[]);
+        });
+        fresh.setWeights(weights);
+        expect(output(model)).toEqual(output(fresh));
+        tf.dispose(weights);
+        fresh.dispose();
+      }
+      model.dispose();
+      x.dispose();
+    }));
+
+  it('allocates nothing for new values, once it has its variables for itself', () =>
+    expectNoLeak(() => {
+      const w = variable(tf.zeros([100]));
+      const params = tfParams([w]);
+      const { dataId } = w;
+      params.copyFrom(params.zeros());
+      expect(w.dataId === dataId).toBe(backend === 'wasm');
+      w.dispose();
+    }));
+
+  it('finds the variables again when the memory of the backend has grown', () =>
+    expectNoLeak(() => {
+      const w = variable(tf.zeros([2]));
+      const shared = tf.zeros([3_000_000]);
+      // Not its alone: it gets new data, between those that are written in place.
+      const big = tf.variable(shared);
+      const last = variable(tf.zeros([2]));
+      const params = tfParams([w, big, last]);
+      for (let k = 1; k < 4; k++) {
+        const block = tf.zeros([20_000_000 * k]);
+        params.copyFrom(params.zeros().fill(k));
+        const read = params.copyInto(params.zeros());
+        expect([read[0], read[2], read[read.length - 1]]).toEqual([k, k, k]);
+        block.dispose();
+      }
+      expect(tf.tidy(() => shared.max().dataSync()[0])).toBe(0);
+      tf.dispose([w, big, last, shared]);
+    }));
+
   it('takes the trainable weights of a model, with their roles', () =>
     expectNoLeak(() => {
       const model = sineModel();
@@ -68,6 +148,20 @@ describe.each(backends)('tfParams on %s', (backend) => {
       ]);
       model.dispose();
     }));
+});
+
+describe('tfParams', () => {
+  it('writes variables that live on another backend than the one in use', async () => {
+    await useBackend('cpu');
+    const w = variable(tf.tensor1d([1, 2]));
+    await useBackend('wasm');
+    const params = tfParams([w]);
+    params.copyFrom([3, 4]);
+    params.copyFrom([5, 6]);
+    expect([...w.dataSync()]).toEqual([5, 6]);
+    expect([...tf.tidy(() => w.square().dataSync())]).toEqual([25, 36]);
+    w.dispose();
+  });
 });
 
 describe('tfParams refuses', () => {
