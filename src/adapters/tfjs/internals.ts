@@ -298,12 +298,22 @@ export function inPlaceWriter(backend: object = tf.backend()): InPlaceWriter | n
     if (refCount !== 1) return false;
     // Memory that has grown is elsewhere.
     if (memory.buffer !== wasm.HEAPU8.buffer) memory = new Float32Array(wasm.HEAPU8.buffer);
-    const start = memoryOffset / 4;
-    for (let j = 0; j < size; j++) memory[start + j] = vector[offset + j];
+    copy(vector, offset, memory, memoryOffset / 4, size);
     wasm.tfjs.disposeData(id);
     wasm.tfjs.registerTensor(id, size, memoryOffset);
     return true;
   };
+}
+
+/** `target[at + j] ← vector[offset + j]` for j < count. */
+function copy(
+  vector: ArrayLike<number>,
+  offset: number,
+  target: Float32Array,
+  at: number,
+  count: number,
+): void {
+  for (let j = 0; j < count; j++) target[at + j] = vector[offset + j];
 }
 
 function isWasmBackend(backend: object): backend is WasmBackend {
