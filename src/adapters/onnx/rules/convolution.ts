@@ -1,7 +1,7 @@
 import { refuse } from '../errors.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
-import { range } from '../graph/shape.ts';
+import { isStatic, range } from '../graph/shape.ts';
 import { windowOf, type Window } from '../graph/window.ts';
 import type { VjpContext, VjpRule } from '../vjp.ts';
 
@@ -42,14 +42,60 @@ function inputCotangent(g: Builder, d: Value, w: Value, x: Value, convolution: C
 }
 
 /**
- * The cotangent of a convolution's weight [M, C/group, …]: x convolved with d, batch and channels changing
- * places, strides and dilations too.
+ * The cotangent of a convolution's weight [M, C/group, …]: x convolved with d, whose batches are now the channels,
+ * strides and dilations changing places.
+ *
+ * The channels of x lie along its last axis, [1, group·N, …, W·C/group], where steps are C/group times as long. So
+ * ONNX Runtime has one large product of matrices to do; with C/group for a batch it would have as many small ones,
+ * which takes it three times as long.
  */
 function weightCotangent(g: Builder, x: Value, d: Value, w: Value, convolution: Convolution): Value {
-  const { strides, dilations, pads, group } = convolution;
+  const { kernel, strides, dilations, pads, group } = convolution;
+  const channels = g.shapeOf(w)?.[1];
+  if (typeof channels !== 'number' || !isStatic(kernel) || dilations.at(-1) !== 1) {
+    return weightCotangentByChannel(g, x, d, w, convolution);
+  }
   const axes = spatial(g, x);
-  const exchanged = g.transpose(d, [1, 0, ...axes]);
-  const kernels = g.op('Conv', [channelsFirst(g, x, group), exchanged], {
+  const rank = axes.length;
+  const widened = (steps: readonly number[]) =>
+    steps.map((step, i) => (i % rank === rank - 1 ? step * channels : step));
+  const kernels = g.op('Conv', [channelsLast(g, x, group, channels), exchanged(g, d)], {
+    strides: dilations,
+    dilations: widened(strides),
+    pads: widened(pads),
+    group,
+  });
+  const zeros = g.integers(axes.map(() => 0));
+  const cut = g.op('Slice', [kernels, zeros, g.integers(widened(kernel)), g.integers(axes)]);
+  return g.transpose(g.reshape(cut, [-1, ...kernel, channels]), [0, rank + 1, ...range(rank, 1)]);
+}
+
+/** [N, C, …, W] → [1, group·N, …, W·C/group], the batches of one group side by side. */
+function channelsLast(g: Builder, x: Value, group: number, channels: number): Value {
+  const axes = spatial(g, x);
+  const split =
+    group === 1
+      ? g.unsqueeze(x, [1])
+      : g.reshape(x, g.concat([g.integers([0, group, channels]), g.sizes(x, axes)], 0));
+  const last = g.transpose(split, [1, 0, ...axes.map((axis) => axis + 1), 2]);
+  const width = g.mul(g.sizes(x, axes.slice(-1)), channels);
+  const others = axes.length > 1 ? [g.sizes(x, axes.slice(0, -1))] : [];
+  return g.reshape(last, g.concat([g.integers([1, -1]), ...others, width], 0));
+}
+
+/** [N, M, …] → [M, N, …]. */
+const exchanged = (g: Builder, d: Value) => g.transpose(d, [1, 0, ...spatial(g, d)]);
+
+/** As {@link weightCotangent}, for whatever steps and sizes: the channels of x are the batch. */
+function weightCotangentByChannel(
+  g: Builder,
+  x: Value,
+  d: Value,
+  w: Value,
+  { strides, dilations, pads, group }: Convolution,
+): Value {
+  const axes = spatial(g, x);
+  const kernels = g.op('Conv', [channelsFirst(g, x, group), exchanged(g, d)], {
     strides: dilations,
     dilations: strides,
     pads,
@@ -57,7 +103,7 @@ function weightCotangent(g: Builder, x: Value, d: Value, w: Value, convolution: 
   });
   const zeros = g.integers(axes.map(() => 0));
   const cut = g.op('Slice', [kernels, zeros, g.sizes(w, axes), g.integers(axes)]);
-  return g.transpose(cut, [1, 0, ...axes]);
+  return exchanged(g, cut);
 }
 
 /** [N, C, …] → [C/group, group·N, …], the batches of one group side by side. */
