@@ -54,17 +54,12 @@ export function maxPoolWithArgmax({
   inputs: { x: tf.Tensor4D };
   attrs: PoolingAttributes<Size2D> & { readonly includeBatchInIndex: boolean };
 }): tf.Tensor[] {
-  const { outShape, ...geometry } = geometry2d(x.shape, attrs);
-  const values = x.dataSync();
-  const at = largest(values, { outShape, ...geometry });
+  const geometry = geometry2d(x.shape, attrs);
+  const at = largest(x.dataSync(), geometry);
   const image = attrs.includeBatchInIndex ? Infinity : x.size / x.shape[0];
   return [
-    tf.tensor(
-      Float32Array.from(at, (i) => values[i]),
-      outShape,
-      x.dtype,
-    ),
-    tf.tensor(image === Infinity ? at : at.map((i) => i % image), outShape, 'int32'),
+    pooled(x, at, geometry),
+    tf.tensor(image === Infinity ? at : at.map((i) => i % image), geometry.outShape, 'int32'),
   ];
 }
 
@@ -77,12 +72,7 @@ export function maxPool3d({
   attrs: PoolingAttributes<Size3D>;
 }): tf.Tensor {
   const geometry = geometry3d(x.shape, attrs);
-  const values = x.dataSync();
-  return tf.tensor(
-    Float32Array.from(largest(values, geometry), (i) => values[i]),
-    geometry.outShape,
-    x.dtype,
-  );
+  return pooled(x, largest(x.dataSync(), geometry), geometry);
 }
 
 /** ∂loss/∂input of 3-D max pooling. */
@@ -94,6 +84,16 @@ export function maxPool3dGradient({
   attrs: PoolingAttributes<Size3D>;
 }): tf.Tensor {
   return spread(dy, input, largest(input.dataSync(), geometry3d(input.shape, attrs)));
+}
+
+/** The elements of x that were the largest of their windows. */
+function pooled(x: tf.Tensor, at: Int32Array, { outShape }: Geometry): tf.Tensor {
+  const values = x.dataSync();
+  return tf.tensor(
+    Float32Array.from(at, (i) => values[i]),
+    outShape,
+    x.dtype,
+  );
 }
 
 /** Adds each output's derivative to the input element that was its largest. */
