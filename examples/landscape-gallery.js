@@ -87,15 +87,15 @@ contourf(data, { zscale: 'log', paths: [{ name: 'BFGS', path: onPlane(data.plane
 );
 show(
   'surface',
-  surface(data, { zscale: 'log', azimuth: 25, elevation: 45 }),
-  'The same plane as a surface, drawn without WebGL. `toHTML()` gives it as a page in which it can be turned.',
-  `surface(data, { zscale: 'log', azimuth: 25, elevation: 45 });`,
+  surface(data, { zscale: 'log', azimuth: 115, elevation: 45, paths: overlays }),
+  'The same plane as a surface with the paths on it, drawn without WebGL. `toHTML()` gives it as a page in which it can be turned.',
+  `surface(data, { zscale: 'log', azimuth: 115, elevation: 45, paths: [{ name: 'BFGS', path }] });`,
 );
 show(
   'contour-lines',
-  contour(data, { zscale: 'log', color: 'viridis', levels: 14, levelSpacing: 'quantile' }),
+  contour(data, { zscale: 'log', color: 'viridis', levels: 14, levelSpacing: 'quantile', clims: [0.01, 50] }),
   'Contour lines in viridis, a map of even lightness, with as much area between one level and the next.',
-  `contour(data, { zscale: 'log', color: 'viridis', levels: 14, levelSpacing: 'quantile' });`,
+  `contour(data, { zscale: 'log', color: 'viridis', levels: 14, levelSpacing: 'quantile', clims: [0.01, 50] });`,
 );
 
 params.copyFrom(best);

@@ -108,6 +108,7 @@ function numberLabel(value: number, format: (value: number) => string): string {
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-3 || size >= 1e5)) return plain(value);
   return format(value)
+    .replace(',', '')
     .replace(/(\.\d*?)0+$/, '$1')
     .replace(/\.$/, '');
 }

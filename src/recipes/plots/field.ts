@@ -46,7 +46,7 @@ export interface LandscapeAttributes extends FigureAttributes {
   colorbar?: boolean;
   /** Mark where the parameters are. @defaultValue `true` */
   mark?: boolean;
-  /** Paths from `onPlane`. @defaultValue none */
+  /** Paths from `onPlane`; in a surface they lie on it. @defaultValue none */
   paths?: readonly PathOverlay[];
 }
 

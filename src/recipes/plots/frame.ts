@@ -67,7 +67,7 @@ export function axesOf(
   y: Axis,
   above = 0,
 ): string {
-  const { fontSize, title, xlabel, ylabel } = attributes;
+  const { width, fontSize, title, xlabel, ylabel } = attributes;
   const marks: string[] = [];
   const labels: string[] = [];
   for (const { value, label } of x?.ticks ?? []) {
@@ -75,7 +75,9 @@ export function axesOf(
     if (at < box.left - 0.5 || at > box.right + 0.5) continue;
     marks.push(el('path', { d: `M${at.toFixed(1)},${box.bottom}v${label === null ? 3 : 6}` }));
     if (label !== null) {
-      labels.push(el('text', { x: at, y: box.bottom + 6 + fontSize, textAnchor: 'middle' }, label));
+      // The last may be wider than the margin.
+      const x = Math.min(at, width - labelWidth(label, fontSize) / 2 - 2);
+      labels.push(el('text', { x, y: box.bottom + 6 + fontSize, textAnchor: 'middle' }, label));
     }
   }
   for (const { value, label } of y.ticks) {

@@ -89,7 +89,7 @@ function pathTraces(field: Field, { paths }: FilledLandscapeAttributes): Record<
     marker: {
       color: Array.from(path.loss, (loss) => markerColour(field, loss)),
       size: Array.from(path.inPlane, (share) => 4 + 5 * share),
-      line: { color: 'white', width: 1 },
+      line: { color: color ?? lineColour(k), width: 1.2 },
     },
     customdata: Array.from(path.loss, (loss, t) => [loss, path.residual[t]]),
     hovertemplate:

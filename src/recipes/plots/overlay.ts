@@ -6,26 +6,18 @@ import type { Box } from './frame.ts';
 
 /**
  * Paths over a landscape: a line with a white rim, and markers in the colour of the true loss, which need not be that
- * of the plane below; the smaller a marker, the farther its point lies off the plane.
+ * of the plane below, ringed in the colour of the line; the smaller a marker, the farther its point lies off the plane.
  */
 export function pathsOver(field: Field, paths: readonly PathOverlay[], x: Axis, y: Axis): string {
   return paths
-    .map(({ path, color, name }, k) => {
+    .map((overlay, k) => {
+      const { path, color } = overlay;
       const xs = Array.from(path.x, x.at);
       const ys = Array.from(path.y, y.at);
       const d = polyline(xs, ys);
       const stroke = color ?? lineColour(k);
       const style = { d, fill: 'none', strokeLinejoin: 'round', strokeLinecap: 'round' };
-      const markers = xs.map((cx, t) => {
-        const fill = markerColour(field, path.loss[t]);
-        const told = `${name}, point ${t}: loss ${short(path.loss[t])}, ${short(path.residual[t])} off the plane`;
-        const r = markerRadius(path.inPlane[t]);
-        return el(
-          'circle',
-          { cx, cy: ys[t], r, fill, stroke: 'white', strokeWidth: 0.8 },
-          el('title', {}, escapeXml(told)),
-        );
-      });
+      const markers = xs.map((cx, t) => pathMarker(field, overlay, stroke, t, cx, ys[t]));
       return el(
         'g',
         {},
@@ -35,6 +27,24 @@ export function pathsOver(field: Field, paths: readonly PathOverlay[], x: Axis, 
       );
     })
     .join('');
+}
+
+/** The marker of point t of a path, at (cx, cy), ringed in the colour of the path. */
+export function pathMarker(
+  field: Field,
+  { name, path }: PathOverlay,
+  stroke: string,
+  t: number,
+  cx: number,
+  cy: number,
+): string {
+  const fill = markerColour(field, path.loss[t]);
+  const told = `${name}, point ${t}: loss ${short(path.loss[t])}, ${short(path.residual[t])} off the plane`;
+  return el(
+    'circle',
+    { cx, cy, r: markerRadius(path.inPlane[t]), fill, stroke, strokeWidth: 1.1 },
+    el('title', {}, escapeXml(told)),
+  );
 }
 
 const short = (value: number) => (Number.isNaN(value) ? 'unknown' : value.toPrecision(3));

@@ -2,11 +2,12 @@ import { lineColour } from './colour.ts';
 import type { Field, FilledLandscapeAttributes } from './field.ts';
 import { plotlyColours, plotlyTicks, rowsOf } from './mapPlotly.ts';
 import { markerColour } from './overlay.ts';
+import { acrossAxis, heightOver } from './sheet.ts';
 import { plotlyLayout } from './plotly.ts';
 import type { PlotlyFigure } from './plot.ts';
-import type { View } from './surfaceSvg.ts';
+import type { View } from './projection.ts';
 
-/** The surface as a plotly figure; paths are drawn at the height of their true loss. */
+/** The surface as a plotly figure; paths lie on it, a hair above. */
 export function surfacePlotly(field: Field, attributes: FilledLandscapeAttributes, view: View): PlotlyFigure {
   const { zmin, zmax, ...colours } = plotlyColours(field, attributes);
   const main = {
@@ -50,13 +51,19 @@ function eyeOf({ azimuth, elevation }: View): { x: number; y: number; z: number 
 }
 
 function pathTraces(field: Field, { paths }: FilledLandscapeAttributes): Record<string, unknown>[] {
+  const sheet = { ...field, height: (value: number) => value, isGap: () => false };
+  const [toX, toY] = [acrossAxis(field.x), acrossAxis(field.y)];
+  const lift = 0.005 * (field.high - field.low);
   return paths.map(({ name, path, color }, k) => ({
     type: 'scatter3d',
     mode: 'lines+markers',
     name,
     x: Array.from(path.x),
     y: Array.from(path.y),
-    z: Array.from(path.loss, (loss) => Math.max(field.low, field.transform(loss))),
+    z: Array.from(path.x, (x, t) => {
+      const height = heightOver(sheet, toX(x), toY(path.y[t])) + lift;
+      return Number.isNaN(height) ? null : height;
+    }),
     line: { color: color ?? lineColour(k), width: 5 },
     marker: { size: 3.5, color: Array.from(path.loss, (loss) => markerColour(field, loss)) },
     customdata: Array.from(path.loss, (loss, t) => [loss, path.residual[t]]),

@@ -1,39 +1,31 @@
-import { axisOf, type Axis } from './axes.ts';
+import { axisOf, labelWidth, type Axis } from './axes.ts';
 import { frameOf, pictureOf, type Box } from './frame.ts';
 import { colourBar, colourBarWidth } from './colourbar.ts';
-import { colourAt, valueAxis, withoutGaps, type Field, type FilledLandscapeAttributes } from './field.ts';
+import { colourAt, valueAxis, type Field, type FilledLandscapeAttributes } from './field.ts';
+import { pathLegend, pathLegendHeight } from './overlay.ts';
+import { heightRatio, projectionInto, type Projection, type View } from './projection.ts';
+import { sheetOf, type Sheet } from './sheet.ts';
+import { pathsOn, type Piece } from './surfacePaths.ts';
 import { el, escapeXml, px, textWidth } from './svg.ts';
-import { upsample } from './upsample.ts';
-
-/** Where a surface is seen from, degrees. */
-export interface View {
-  readonly azimuth: number;
-  readonly elevation: number;
-}
-
-/** From the unit cube to the picture: x, y in [−1, 1], height in [0, 1]; `depth` grows away from the eye. */
-interface Projection {
-  at(x: number, y: number, z: number): readonly [number, number];
-  depth(x: number, y: number): number;
-}
-
-/** Height of the cube as a fraction of its width. */
-const heightRatio = 0.6;
 
 /** The surface as SVG: quadrilaterals from back to front, lit from above, in a box with axes. */
 export function surfaceSvg(field: Field, attributes: FilledLandscapeAttributes, view: View): string {
   const { title } = attributes;
   const right = colourBarWidth(field, attributes);
-  const box = frameOf({ ...attributes, xlabel: '', ylabel: '', title }, 0, right);
+  const legend = pathLegendHeight(attributes);
+  const box = frameOf({ ...attributes, xlabel: '', ylabel: '', title }, 0, right, legend);
   const bar = { ...box, top: box.top + 20, bottom: box.bottom - 20 };
   const cube = projectionInto(box, view);
   const heading =
-    title === '' ? '' : el('text', titlePlace(box.left, box.right, box.top, attributes), escapeXml(title));
+    title === ''
+      ? ''
+      : el('text', titlePlace(box.left, box.right, box.top - legend, attributes), escapeXml(title));
   return pictureOf(
     attributes,
     cage(field, attributes, cube, view, box),
-    quads(field, cube),
+    scene(field, attributes, cube),
     heading,
+    pathLegend(attributes, box),
     colourBar(field, null, bar, attributes),
   );
 }
@@ -49,71 +41,39 @@ function titlePlace(left: number, right: number, top: number, { fontSize }: Fill
   };
 }
 
-/** An orthographic projection of the cube that fits the box, with room for labels. */
-function projectionInto(
-  box: { left: number; right: number; top: number; bottom: number },
-  view: View,
-): Projection {
-  const a = (view.azimuth / 180) * Math.PI;
-  const e = (view.elevation / 180) * Math.PI;
-  const [sinA, cosA, sinE, cosE] = [Math.sin(a), Math.cos(a), Math.sin(e), Math.cos(e)];
-  const across = (x: number, y: number) => x * cosA + y * sinA;
-  const away = (x: number, y: number) => y * cosA - x * sinA;
-  const width = 2 * (Math.abs(cosA) + Math.abs(sinA));
-  const height = width * sinE + 2 * heightRatio * cosE;
-  const scale = Math.min((box.right - box.left - 150) / width, (box.bottom - box.top - 80) / height);
-  const centerX = (box.left + box.right) / 2;
-  const centerY = (box.top + box.bottom) / 2 - 12;
-  return {
-    at: (x, y, z) => [
-      centerX + scale * across(x, y),
-      centerY - scale * (away(x, y) * sinE + (z - 0.5) * 2 * heightRatio * cosE),
-    ],
-    depth: away,
-  };
+/** The surface and what lies on it, from back to front. */
+function scene(field: Field, { paths }: FilledLandscapeAttributes, cube: Projection): string {
+  const sheet = sheetOf(field);
+  const pieces = [...quads(field, sheet, cube), ...pathsOn(sheet, cube, field, paths)];
+  pieces.sort((a, b) => b.depth - a.depth);
+  return el('g', { strokeWidth: 0.7, strokeLinejoin: 'round' }, ...pieces.map(({ svg }) => svg));
 }
 
-function quads(field: Field, cube: Projection): string {
-  // About sixty cells a side: finer cannot be told apart, and each is a polygon.
-  const factor = Math.max(1, Math.round(60 / Math.max(field.nx, field.ny)));
-  const { nx, ny, values } = upsample(withoutGaps(field), factor);
-  const isGap = gapsOf(field, factor, nx);
-  const height = (value: number) => Math.min(1, Math.max(0, (value - field.low) / (field.high - field.low)));
+function quads(field: Field, sheet: Sheet, cube: Projection): Piece[] {
+  const { nx, ny, values, isGap, height } = sheet;
   const u = (i: number) => (2 * i) / (nx - 1) - 1;
   const v = (j: number) => (2 * j) / (ny - 1) - 1;
-  const order: { readonly i: number; readonly j: number; readonly depth: number }[] = [];
+  const pieces: Piece[] = [];
   for (let j = 0; j < ny - 1; j++) {
-    for (let i = 0; i < nx - 1; i++)
-      if (!isGap(i, j)) order.push({ i, j, depth: cube.depth(u(i + 0.5), v(j + 0.5)) });
+    for (let i = 0; i < nx - 1; i++) {
+      if (isGap(i, j)) continue;
+      const at = j * nx + i;
+      const [a, b, c, d] = [values[at], values[at + 1], values[at + nx + 1], values[at + nx]];
+      const corners = [
+        cube.at(u(i), v(j), height(a)),
+        cube.at(u(i + 1), v(j), height(b)),
+        cube.at(u(i + 1), v(j + 1), height(c)),
+        cube.at(u(i), v(j + 1), height(d)),
+      ];
+      const slopeX = ((height(b) - height(a) + height(c) - height(d)) / 2) * (nx - 1);
+      const slopeY = ((height(d) - height(a) + height(c) - height(b)) / 2) * (ny - 1);
+      const fill = lit(colourAt(field, (a + b + c + d) / 4), slopeX, slopeY);
+      const path = corners.map(([x, y], k) => `${k === 0 ? 'M' : 'L'}${px(x)},${px(y)}`).join('');
+      const depth = cube.depth(u(i + 0.5), v(j + 0.5));
+      pieces.push({ depth, svg: el('path', { d: `${path}Z`, fill, stroke: fill }) });
+    }
   }
-  order.sort((a, b) => b.depth - a.depth);
-  const parts = order.map(({ i, j }) => {
-    const at = j * nx + i;
-    const [a, b, c, d] = [values[at], values[at + 1], values[at + nx + 1], values[at + nx]];
-    const corners = [
-      cube.at(u(i), v(j), height(a)),
-      cube.at(u(i + 1), v(j), height(b)),
-      cube.at(u(i + 1), v(j + 1), height(c)),
-      cube.at(u(i), v(j + 1), height(d)),
-    ];
-    const slopeX = ((height(b) - height(a) + height(c) - height(d)) / 2) * (nx - 1);
-    const slopeY = ((height(d) - height(a) + height(c) - height(b)) / 2) * (ny - 1);
-    const fill = lit(colourAt(field, (a + b + c + d) / 4), slopeX, slopeY);
-    const path = corners.map(([x, y], k) => `${k === 0 ? 'M' : 'L'}${px(x)},${px(y)}`).join('');
-    return el('path', { d: `${path}Z`, fill, stroke: fill });
-  });
-  return el('g', { strokeWidth: 0.7, strokeLinejoin: 'round' }, ...parts);
-}
-
-/** Whether a refined cell touches a sample that has no value. */
-function gapsOf(field: Field, factor: number, nx: number): (i: number, j: number) => boolean {
-  if (!field.values.some(Number.isNaN)) return () => false;
-  const missing = (i: number, j: number) => Number.isNaN(field.values[j * field.nx + i]);
-  return (i, j) => {
-    const a = Math.floor(i / factor);
-    const b = Math.floor(j / factor);
-    return nx > 0 && (missing(a, b) || missing(a + 1, b) || missing(a, b + 1) || missing(a + 1, b + 1));
-  };
+  return pieces;
 }
 
 /** A colour under light from the upper left. */
@@ -154,8 +114,11 @@ function cage(
   const labels: string[] = [];
   const line = (...points: (readonly [number, number])[]) =>
     lines.push(points.map(([u, v], k) => `${k === 0 ? 'M' : 'L'}${px(u)},${px(v)}`).join(''));
-  const text = ([u, v]: readonly [number, number], label: string) =>
+  const taken: Label[] = [];
+  const text = ([u, v]: readonly [number, number], label: string) => {
     labels.push(el('text', { x: u, y: v + 0.35 * fontSize, textAnchor: 'middle' }, label));
+    taken.push({ x: u, y: v, width: labelWidth(label, fontSize), height: fontSize });
+  };
 
   for (const { value, label } of ticksOf(xAxis, [x[0], x[x.length - 1]])) {
     const at = xAxis.at(value);
@@ -180,19 +143,35 @@ function cage(
     const aside = Math.abs(edge[0] - middle[0]) / Math.hypot(edge[0] - middle[0], edge[1] - middle[1]);
     const [u, v] = outward(middle, edge, 2.9 * fontSize + 0.45 * aside * textWidth(name, fontSize));
     // Not into the colour bar, nor off the picture.
-    const half = 0.55 * textWidth(name, fontSize);
-    const at = Math.max(box.left + half, Math.min(box.right - half, u));
-    const place = {
-      x: at,
-      y: v + (at === u ? 0.35 : 1.6) * fontSize,
-      textAnchor: 'middle',
-      fontSize: fontSize * 1.1,
-    };
+    const width = 1.1 * textWidth(name, fontSize);
+    const x = Math.max(box.left + width / 2, Math.min(box.right - width / 2, u));
+    const label = besideOthers({ x, y: v, width, height: 1.1 * fontSize }, taken);
+    taken.push(label);
+    const place = { x, y: label.y + 0.35 * fontSize, textAnchor: 'middle', fontSize: 1.1 * fontSize };
     labels.push(el('text', place, escapeXml(name)));
   }
   return (
     el('path', { d: lines.join(''), fill: 'none', stroke: '#d4d4d4' }) + el('g', { fill: '#222' }, ...labels)
   );
+}
+
+/** A text as it stands: its middle and its size, px. */
+interface Label {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** The label, moved down past those that it would overlap. */
+function besideOthers(label: Label, others: readonly Label[]): Label {
+  const over = others.find(
+    ({ x, y, width, height }) =>
+      Math.abs(x - label.x) < (width + label.width) / 2 + 6 &&
+      Math.abs(y - label.y) < (height + label.height) / 2 + 2,
+  );
+  if (over === undefined) return label;
+  return besideOthers({ ...label, y: over.y + (over.height + label.height) / 2 + 3 }, others);
 }
 
 /** The point `far` px beyond `edge`, seen from `inside`. */

@@ -181,6 +181,54 @@ describe('the drawings', () => {
   });
 });
 
+describe('paths on a surface', () => {
+  const ridge = landscape(() => 1 + Math.exp(-(((memory[1] - 1.8) / 0.1) ** 2)), params, {
+    directions: axes,
+    npoints: 31,
+  });
+  /** From left to right at this y, and two points beside the surface. */
+  const pathAt = (y: number) =>
+    onPlane(
+      ridge.plane,
+      [-2, -0.5, 0, 0.5, 2].map((x) => Float64Array.of(1 + x, 2 + y)),
+      [3, 2, 1.5, 1.2, 1],
+    );
+  const view = { azimuth: 0, elevation: 15, colorbar: false };
+  /** How many quadrilaterals are painted after the last marker. */
+  const paintedAfter = (y: number) => {
+    const svg = surface(ridge, { ...view, paths: [{ name: 'a', path: pathAt(y) }] }).toSVG();
+    expect(svg.match(/<circle/g)).toHaveLength(3);
+    return svg.slice(svg.lastIndexOf('<circle')).match(/Z" fill="#/g)?.length ?? 0;
+  };
+
+  it('are hidden by what stands before them, and end where it ends', () => {
+    const rows = 60;
+    expect(paintedAfter(0.5)).toBeGreaterThan(0.6 * rows * rows);
+    expect(paintedAfter(-0.5)).toBeLessThan(0.3 * rows * rows);
+  });
+
+  it('lie on it: their loss is in the colour of the markers', () => {
+    const [, trace] = surface(ridge, { paths: [{ name: 'a', path: pathAt(-0.2) }] }).toPlotly().data;
+    const heights = trace['z'] as (number | null)[];
+    expect(heights.map((z) => z === null)).toEqual([true, false, false, false, true]);
+    for (const z of heights.slice(1, 4)) expect(z).toBeCloseTo(2, 1);
+  });
+
+  it.each([-155, -60, -25, 0, 45, 115, 180])('leave every label legible, seen from %d°', (azimuth) => {
+    const svg = surface(ridge, { azimuth, xlabel: 'first principal axis', ylabel: 'second one' }).toSVG();
+    const texts = [...svg.matchAll(/<text x="([\d.-]+)" y="([\d.-]+)"[^>]*>([^<]*)</g)]
+      .map(([, x, y, text]) => ({ x: Number(x), y: Number(y), half: 3.5 * text.length, text }))
+      .filter(({ x }) => x < 540);
+    expect(texts.length).toBeGreaterThan(6);
+    for (const a of texts) {
+      for (const b of texts) {
+        const overlap = Math.abs(a.x - b.x) < a.half + b.half && Math.abs(a.y - b.y) < 10;
+        expect(a !== b && overlap, `${a.text} over ${b.text}`).toBe(false);
+      }
+    }
+  });
+});
+
 describe('3D files', () => {
   it('hold a vertex for each point and a face for each cell without holes', () => {
     const obj = toOBJ(data).split('\n');

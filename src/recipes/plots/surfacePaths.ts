@@ -1,0 +1,80 @@
+import { lineColour } from './colour.ts';
+import { pathMarker } from './overlay.ts';
+import { acrossAxis, heightOver, type Sheet } from './sheet.ts';
+import { el, px } from './svg.ts';
+import type { Field, PathOverlay } from './field.ts';
+import type { Projection } from './projection.ts';
+
+/** A part of a scene that is painted from back to front. */
+export interface Piece {
+  readonly depth: number;
+  readonly svg: string;
+}
+
+/**
+ * How many cells nearer than it is a piece of a path is painted, so that the cells beside it do not cut into its
+ * line: the rim first, then the line, then the marker.
+ */
+const lift = { rim: 1.5, line: 2.5, marker: 3.5 };
+
+/**
+ * Paths on a surface, in short pieces, so that what stands before them hides them. They lie on the surface: a
+ * marker in the height of its own loss would be seen over, or under, another place. Its colour tells that loss.
+ */
+export function pathsOn(
+  sheet: Sheet,
+  cube: Projection,
+  field: Field,
+  paths: readonly PathOverlay[],
+): Piece[] {
+  const cell = 2 / (Math.max(sheet.nx, sheet.ny) - 1);
+  const toX = acrossAxis(field.x);
+  const toY = acrossAxis(field.y);
+  return paths.flatMap((overlay, k) => {
+    const stroke = overlay.color ?? lineColour(k);
+    const xs = Array.from(overlay.path.x, toX);
+    const ys = Array.from(overlay.path.y, toY);
+    const pieces: Piece[] = [];
+    for (let t = 0; t < xs.length; t++) {
+      const height = heightOver(sheet, xs[t], ys[t]);
+      if (Number.isNaN(height)) continue;
+      const [cx, cy] = cube.at(xs[t], ys[t], height);
+      const depth = cube.depth(xs[t], ys[t]) - lift.marker * cell;
+      pieces.push({ depth, svg: pathMarker(field, overlay, stroke, t, cx, cy) });
+    }
+    for (const { d, depth } of shortLines(sheet, cube, xs, ys, cell)) {
+      const style = { d, fill: 'none', strokeLinecap: 'round' };
+      pieces.push(
+        { depth: depth - lift.rim * cell, svg: el('path', { ...style, stroke: 'white', strokeWidth: 5 }) },
+        { depth: depth - lift.line * cell, svg: el('path', { ...style, stroke, strokeWidth: 2.4 }) },
+      );
+    }
+    return pieces;
+  });
+}
+
+/** A polyline in pieces no longer than a cell; what is not on the sheet is left out. */
+function shortLines(
+  sheet: Sheet,
+  cube: Projection,
+  xs: readonly number[],
+  ys: readonly number[],
+  cell: number,
+): { readonly d: string; readonly depth: number }[] {
+  const lines = [];
+  for (let t = 0; t + 1 < xs.length; t++) {
+    const [dx, dy] = [xs[t + 1] - xs[t], ys[t + 1] - ys[t]];
+    const count = Math.min(1000, Math.max(1, Math.ceil(Math.max(Math.abs(dx), Math.abs(dy)) / cell)));
+    for (let k = 0; k < count; k++) {
+      const ends = [k / count, (k + 1) / count].map((s) => [xs[t] + s * dx, ys[t] + s * dy] as const);
+      const places = ends.map(([x, y]) => cube.at(x, y, heightOver(sheet, x, y)));
+      if (places.flat().some(Number.isNaN)) continue;
+      const [[u0, v0], [u1, v1]] = places;
+      lines.push({
+        d: `M${px(u0)},${px(v0)}L${px(u1)},${px(v1)}`,
+        depth: cube.depth(xs[t] + ((k + 0.5) / count) * dx, ys[t] + ((k + 0.5) / count) * dy),
+      });
+    }
+  }
+  return lines;
+}
