@@ -73,14 +73,16 @@ function weightCotangent(g: Builder, x: Value, d: Value, w: Value, convolution: 
 /** [N, C, …, W] → [1, group·N, …, W·C/group], the batches of one group side by side. */
 function channelsLast(g: Builder, x: Value, group: number, channels: number): Value {
   const axes = spatial(g, x);
-  const split =
-    group === 1
-      ? g.unsqueeze(x, [1])
-      : g.reshape(x, g.concat([g.integers([0, group, channels]), g.sizes(x, axes)], 0));
-  const last = g.transpose(split, [1, 0, ...axes.map((axis) => axis + 1), 2]);
+  const grouped = () => g.reshape(x, g.concat([g.integers([-1, channels]), g.sizes(x, axes)], 0));
+  // One axis moved is much faster than two exchanged at the same time.
+  const last = g.transpose(group === 1 ? x : grouped(), [0, ...axes, 1]);
   const width = g.mul(g.sizes(x, axes.slice(-1)), channels);
   const others = axes.length > 1 ? [g.sizes(x, axes.slice(0, -1))] : [];
-  return g.reshape(last, g.concat([g.integers([1, -1]), ...others, width], 0));
+  const merged = (batch: readonly number[]) =>
+    g.reshape(last, g.concat([g.integers(batch), ...others, width], 0));
+  if (group === 1) return merged([1, -1]);
+  const byGroup = g.transpose(merged([-1, group]), [1, 0, ...axes]);
+  return g.reshape(byGroup, g.concat([g.integers([1, -1]), ...others, width], 0));
 }
 
 /** [N, M, …] → [M, N, …]. */
