@@ -6,7 +6,7 @@ import { elementwise } from './rules/elementwise.ts';
 import { indexingRules } from './rules/indexing.ts';
 import { linear } from './rules/linear.ts';
 import { normalisationRules } from './rules/normalisation.ts';
-import { maxPoolByComparison, poolingRules } from './rules/pooling.ts';
+import { maxPoolOnWebGpu, poolingRules } from './rules/pooling.ts';
 import { recurrentRules } from './rules/recurrent.ts';
 import { reductions } from './rules/reduction.ts';
 import { shapeRules } from './rules/shapes.ts';
@@ -35,7 +35,7 @@ export const vjpRules: VjpRules = registry;
 
 /** The rules in force for a target: WebGPU has no MaxPool that tells which elements it took. */
 export const rulesFor = (target: 'cpu' | 'wasm' | 'webgpu' = 'cpu'): VjpRules =>
-  target === 'webgpu' ? new Map([...registry, ['MaxPool', maxPoolByComparison]]) : registry;
+  target === 'webgpu' ? new Map([...registry, ['MaxPool', maxPoolOnWebGpu]]) : registry;
 
 /**
  * Sets the rule of an op's gradient, in place of the one there may be.

@@ -24,10 +24,22 @@ test('elements that tie for an extremum share its cotangent', async () => {
   ]);
 });
 
-test('a pooling gives it to the first', async () => {
-  const x: Input = { shape: [1, 1, 4], values: [2, 2, 1, 1] };
-  const pool: Build = (g, { x }) => g.op('MaxPool', [x], { kernel_shape: [2], strides: [2] });
-  expect(await gradient(x, pool)).toEqual([1, 0, 1, 0]);
+test.each([
+  ['side by side', { kernel_shape: [2], strides: [2] }, [1, 0, 1, 0, 0, 1]],
+  ['overlapping', { kernel_shape: [2], strides: [1] }, [1, 1, 1, 1, 0, 1]],
+])('a pooling of windows %s gives it to the first', async (_, attributes, expected) => {
+  const x: Input = { shape: [1, 1, 6], values: [2, 2, 1, 1, 0, 3] };
+  const pool: Build = (g, { x }) => g.op('MaxPool', [x], attributes);
+  expect(await gradient(x, pool)).toEqual(expected);
+});
+
+test('a pooling of two axes too', async () => {
+  const values = Array.from({ length: 24 }, (_, i) => (i === 9 ? 5 : i < 12 ? 0 : 1));
+  const x: Input = { shape: [1, 1, 4, 6], values };
+  const pool: Build = (g, { x }) => g.op('MaxPool', [x], { kernel_shape: [2, 3], strides: [2, 3] });
+  const expected = Array<number>(24).fill(0);
+  for (const first of [0, 9, 12, 15]) expected[first] = 1;
+  expect(await gradient(x, pool)).toEqual(expected);
 });
 
 test('at a kink, the slope is 0 where torch has 0', async () => {
