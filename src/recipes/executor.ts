@@ -4,7 +4,7 @@
  * @module
  */
 import { sameLoss } from './data.ts';
-import type { Draft, SurveyHooks } from './survey.ts';
+import { strideOf, strides, type Draft, type SurveyHooks } from './survey.ts';
 
 /** A grid with its plane: all that is needed to know the point of each cell. */
 export interface GridTask {
@@ -53,6 +53,8 @@ export async function runOn(
   const names = Object.keys(metrics);
   const task = { ...plane, x, y, metrics: names };
   const open = cells.filter((cell) => done[cell] === 0);
+  const tellLevels = levelTeller(draft, cells, hooks.levelDone);
+  tellLevels();
   for await (const result of executor.run(task, tilesOf(open, executor.parallelism), hooks.signal)) {
     if (!sameLoss(result.loss, draft.loss)) {
       throw new Error(
@@ -65,7 +67,21 @@ export async function runOn(
       done[cell] = 1;
       hooks.evaluated();
     });
+    tellLevels();
   }
+}
+
+/** Tells of each coarser grid once it is complete, the coarsest first: tiles come in any order. */
+function levelTeller(draft: Draft, cells: Uint32Array, levelDone: SurveyHooks['levelDone']): () => void {
+  if (levelDone === undefined) return () => {};
+  const levels = strides
+    .map((stride) => ({ stride, cells: cells.filter((cell) => strideOf(draft, cell) === stride) }))
+    .filter(({ cells }) => cells.length > 0);
+  return () => {
+    while (levels.length > 0 && levels[0].cells.every((cell) => draft.done[cell] === 1)) {
+      levelDone(levels.shift()!.stride);
+    }
+  };
 }
 
 /** Cuts cells into runs: several for each that works, so that none waits long for the last. */

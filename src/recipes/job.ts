@@ -52,8 +52,8 @@ export function jobOf(
   const [part, parts] = (options.shard ?? '1/1').split('/').map(Number);
   const cells = partOf(all, part, parts);
   const atOnce =
-    metricNames.length === 0 && 'valuesAt' in source && source.valuesAt !== undefined
-      ? pointsAtOnce(subject.center.length)
+    'valuesAt' in source && source.valuesAt !== undefined
+      ? pointsAtOnce(subject.center.length, metricNames.length)
       : 1;
   const hooks = hooksOf(draft, cells, atOnce, options, checkpoint);
   return { where, subject, held, draft, cells, hooks, checkpoint };
@@ -130,8 +130,9 @@ function givenDirections(
   });
 }
 
-/** Up to 64, in at most 32 MiB of memory. */
-const pointsAtOnce = (n: number) => Math.max(1, Math.min(64, Math.floor(4_194_304 / n)));
+/** Up to 64, in at most 32 MiB of memory; fewer where metrics, one by one, make them wait for one another. */
+const pointsAtOnce = (n: number, metrics: number) =>
+  Math.max(1, Math.min(metrics > 0 ? 16 : 64, Math.floor(4_194_304 / n)));
 
 function hooksOf(
   draft: Draft,
@@ -143,7 +144,7 @@ function hooksOf(
   let done = cells.reduce((sum, cell) => sum + draft.done[cell], 0);
   const progress = progressMeter(cells.length, done, onProgress);
   return {
-    metricValues: new Float64Array(Object.keys(draft.metrics).length),
+    metricValues: new Float64Array(atOnce * Object.keys(draft.metrics).length),
     signal,
     atOnce,
     started: () => checkpoint?.started(),

@@ -18,6 +18,9 @@ import {
   needsParams,
   watched,
   watchedAsync,
+  watchedAt,
+  watchedAtAsync,
+  wrapping,
   type AsyncLoss,
   type AsyncMetrics,
   type Loss,
@@ -77,8 +80,8 @@ export function landscape(source: Loss | Problem, ...rest: SyncArguments): Lands
   try {
     const { draft, cells, hooks, subject } = job;
     const fg = watched('landscape', source, subject.params, metrics, hooks.metricValues);
-    const valuesAt = 'fg' in source && source.valuesAt?.bind(source);
-    runSync(survey(draft, cells, hooks), { p0: draft.plane.center, fg, ...(valuesAt && { valuesAt }) });
+    const many = watchedAt('landscape', source, subject.params, metrics, hooks);
+    runSync(survey(draft, cells, hooks), { p0: draft.plane.center, fg, ...many });
   } finally {
     endJob(job);
   }
@@ -115,16 +118,15 @@ export async function landscapeAsync(
 ): Promise<LandscapeData> {
   const [params, { executor, ...options }] = sorted<LandscapeAsyncOptions>('landscapeAsync', source, rest);
   const { metrics = {} } = options;
-  checkExecutor(executor, options);
+  checkExecutor(executor);
   const held = await heldByAsync(source, params);
   const job = jobOf('landscapeAsync', source, held, options, Object.keys(metrics));
   try {
     const { draft, cells, hooks, subject } = job;
     const fg = watchedAsync('landscapeAsync', source, subject.params, metrics, hooks.metricValues);
     const here = executor === undefined ? cells : new Uint32Array(0);
-    const valuesAt = 'fg' in source && source.valuesAt?.bind(source);
-    const problem = { p0: draft.plane.center, fg, ...(valuesAt && { valuesAt }) };
-    await runAsync(survey(draft, here, hooks), problem);
+    const many = watchedAtAsync('landscapeAsync', source, subject.params, metrics, hooks);
+    await runAsync(survey(draft, here, hooks), { p0: draft.plane.center, fg, ...many });
     if (executor !== undefined) await runOn(executor, draft, cells, hooks);
   } finally {
     endJob(job);
@@ -132,16 +134,11 @@ export async function landscapeAsync(
   return job.draft;
 }
 
-function checkExecutor(executor: Executor | undefined, { onPreview }: LandscapeAsyncOptions): void {
+function checkExecutor(executor: Executor | undefined): void {
   if (executor === undefined) return;
   if (typeof executor !== 'object' || executor === null || typeof executor.run !== 'function') {
     throw new RangeError(
       `landscapeAsync: executor: must have a method run(task, tiles, signal), got ${show(executor)}.`,
-    );
-  }
-  if (onPreview !== undefined) {
-    throw new RangeError(
-      'landscapeAsync: onPreview: an executor has no coarse points first; leave one of the two out.',
     );
   }
 }
@@ -153,7 +150,9 @@ function sorted<Options extends object>(
   rest: readonly [(ParamSet | Options | null)?, Options?],
 ): [ParamSet | undefined, Options | Record<string, never>] {
   const [first, second] = rest;
-  if (typeof source === 'function' && !isParamSet(first)) throw needsParams(where, first);
+  if (wrapping(first) !== undefined || (typeof source === 'function' && !isParamSet(first))) {
+    throw needsParams(where, first);
+  }
   if (isParamSet(first)) return [first, second ?? {}];
   return [undefined, second ?? first ?? {}];
 }

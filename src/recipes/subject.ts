@@ -2,7 +2,7 @@ import { layoutOf, type Layout } from '../core/layout.ts';
 import { show } from '../core/options.ts';
 import { firstNonFinite } from '../core/vector.ts';
 import type { ParamSet } from '../core/paramSet.ts';
-import type { AsyncObjective, Objective, ProblemFacts } from '../core/problem.ts';
+import type { AsyncObjective, AsyncProblem, Objective, Problem, ProblemFacts } from '../core/problem.ts';
 
 /** A loss as a function of nothing: of whatever the parameters hold at the time. */
 export type Loss = () => number;
@@ -47,11 +47,30 @@ async function readLater(params: ParamSet & { read?(vector: Float64Array): Promi
 const paramsOf = (source: Source<unknown>): ParamSet | undefined =>
   typeof source === 'object' && source !== null ? source.params : undefined;
 
-/** What to say of a loss without a ParamSet. */
-export const needsParams = (where: string, got: unknown): TypeError =>
-  new TypeError(
-    `${where}: a loss () => number needs the parameters it reads, as a ParamSet such as tfParams(model) gives; got ${show(got)}.`,
+/** What to say of a loss without a ParamSet: recipes know no backend, so whoever has its tensors wraps them. */
+export function needsParams(where: string, got: unknown): TypeError {
+  const call = wrapping(got);
+  return new TypeError(
+    call === undefined
+      ? `${where}: a loss () => number needs the parameters it reads, as a ParamSet such as tfParams(model) gives; got ${show(got)}.`
+      : `${where}: its parameters must be a ParamSet: give ${call} instead.`,
   );
+}
+
+const fromTfjs = (what: string) => `tfParams(${what}), with import { tfParams } from 'quasi-newton/tfjs',`;
+
+/** The call that makes a ParamSet of what a backend's user has at hand; undefined of anything else. */
+export function wrapping(value: unknown): string | undefined {
+  if (Array.isArray(value))
+    return value.length > 0 && value.every(isVariable) ? fromTfjs('variables') : undefined;
+  if (typeof value !== 'object' || value === null) return undefined;
+  if ('trainableWeights' in value) return fromTfjs('model');
+  if (isVariable(value)) return fromTfjs('[variable]');
+  return 'params' in value && isParamSet(value.params) ? 'its params' : undefined;
+}
+
+const isVariable = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && 'assign' in value && 'dataSync' in value;
 
 /** Puts the parameters back. */
 export function restore({ params, values }: Held): void {
@@ -135,6 +154,68 @@ export function watchedAsync(
     return loss;
   };
 }
+
+/** What a walk hears of its metrics, and what stops it. */
+interface Told {
+  readonly metricValues: Float64Array;
+  readonly signal: AbortSignal | undefined;
+}
+
+/**
+ * The losses of many points in one go, where the problem has them, with the metrics of each, one by one.
+ *
+ * @param told - its `metricValues`, `[points, metrics]`, are written; its signal is heeded between points
+ */
+export function watchedAt(
+  where: string,
+  source: Loss | Problem,
+  params: ParamSet | undefined,
+  metrics: Metrics,
+  { metricValues, signal }: Told,
+): Pick<Problem, 'valuesAt'> {
+  if (typeof source === 'function' || source.valuesAt === undefined) return {};
+  const watch = Object.values(metrics);
+  return {
+    valuesAt(points, losses) {
+      source.valuesAt?.(points, losses);
+      for (const [p, x] of watch.length === 0 ? [] : rowsOf(points, losses.length)) {
+        signal?.throwIfAborted();
+        params?.copyFrom(x);
+        watch.forEach((metric, k) => (metricValues[p * watch.length + k] = checkedLoss(where, metric(x))));
+      }
+    },
+  };
+}
+
+/** As {@link watchedAt}, awaiting each value. */
+export function watchedAtAsync(
+  where: string,
+  source: AsyncLoss | AsyncProblem | Problem,
+  params: ParamSet | undefined,
+  metrics: AsyncMetrics,
+  { metricValues, signal }: Told,
+): Pick<AsyncProblem, 'valuesAt'> {
+  if (typeof source === 'function' || source.valuesAt === undefined) return {};
+  const watch = Object.values(metrics);
+  return {
+    async valuesAt(points, losses) {
+      await source.valuesAt?.(points, losses);
+      for (const [p, x] of watch.length === 0 ? [] : rowsOf(points, losses.length)) {
+        signal?.throwIfAborted();
+        params?.copyFrom(x);
+        for (const [k, metric] of watch.entries())
+          metricValues[p * watch.length + k] = checkedLoss(where, await metric(x));
+      }
+    },
+  };
+}
+
+/** The rows of `[count, n]` with their numbers. */
+const rowsOf = (points: Float64Array, count: number) =>
+  Array.from({ length: count }, (_, p) => {
+    const n = points.length / count;
+    return [p, points.subarray(p * n, (p + 1) * n)] as const;
+  });
 
 /** The value of a loss, if it is a number. */
 export function checkedLoss(where: string, value: unknown): number {

@@ -12,7 +12,7 @@ export type Draft = Omit<LandscapeData, 'loss'> & { loss: number };
 
 /** What happens beside the walk. */
 export interface SurveyHooks {
-  /** Values of the metrics at the point just evaluated, in the order of their names. */
+  /** Values of the metrics at the points of the last question, `[points, metrics]`, in the order of their names. */
   readonly metricValues: Float64Array;
   readonly signal: AbortSignal | undefined;
   /** Points in one question: 1, or more of a problem that answers `valuesAt`. */
@@ -53,7 +53,7 @@ export function* walk(draft: Draft, cells: Uint32Array, hooks: SurveyHooks): Ask
   for (const cell of cells) {
     const j = Math.floor(cell / nx);
     const i = cell - j * nx;
-    const level = hooks.levelDone === undefined ? stride : strideOf(draft, i, j);
+    const level = hooks.levelDone === undefined ? stride : strideOf(draft, cell);
     if (level !== stride) {
       yield* batch.flush();
       if (stride !== 0) hooks.levelDone?.(stride);
@@ -97,15 +97,18 @@ function single(draft: Draft, hooks: SurveyHooks): Batch {
   };
 }
 
-/** One question for several points; the center's value is known and copied. */
+/** One question for several points. */
 function batchOf(draft: Draft, hooks: SurveyHooks): Batch {
   const n = draft.plane.center.length;
   const points = new Float64Array(hooks.atOnce * n);
   const slots = Array.from({ length: hooks.atOnce }, (_, k) => points.subarray(k * n, (k + 1) * n));
   const values = new Float64Array(hooks.atOnce);
+  const columns = Object.values(draft.metrics);
   const waiting: number[] = [];
-  const take = (cell: number, value: number) => {
-    draft.z[cell] = value;
+  const take = (cell: number, i: number) => {
+    // Of many points at once, a value may differ from that of one by a rounding; at the center it is the loss.
+    draft.z[cell] = isCenter(draft, cell) ? draft.loss : values[i];
+    columns.forEach((column, k) => (column[cell] = hooks.metricValues[i * columns.length + k]));
     draft.done[cell] = 1;
     hooks.evaluated();
   };
@@ -114,20 +117,21 @@ function batchOf(draft: Draft, hooks: SurveyHooks): Batch {
     if (k === 0) return;
     hooks.signal?.throwIfAborted();
     yield { kind: 'valuesAt', points: points.subarray(0, k * n), values: values.subarray(0, k) };
-    waiting.forEach((cell, i) => take(cell, values[i]));
+    waiting.forEach(take);
     waiting.length = 0;
   }
   return {
     point: () => slots[waiting.length],
     *add(cell) {
-      const { x, y } = draft;
-      if (x[cell % x.length] === 0 && y[Math.floor(cell / x.length)] === 0) return take(cell, draft.loss);
       waiting.push(cell);
       if (waiting.length === hooks.atOnce) yield* flush();
     },
     flush,
   };
 }
+
+const isCenter = ({ x, y }: Draft, cell: number): boolean =>
+  x[cell % x.length] === 0 && y[Math.floor(cell / x.length)] === 0;
 
 /** All cells, row by row. */
 export function rowByRow(count: number): Uint32Array {
@@ -136,10 +140,8 @@ export function rowByRow(count: number): Uint32Array {
 
 /** All cells, those of coarser grids first, row by row within a grid. */
 export function coarseFirst(draft: Pick<Draft, 'x' | 'y'>): Uint32Array {
-  const nx = draft.x.length;
-  const cells = rowByRow(nx * draft.y.length);
-  const level = (cell: number) => strideOf(draft, cell % nx, Math.floor(cell / nx));
-  return cells.sort((a, b) => level(b) - level(a) || a - b);
+  const cells = rowByRow(draft.x.length * draft.y.length);
+  return cells.sort((a, b) => strideOf(draft, b) - strideOf(draft, a) || a - b);
 }
 
 /** The i-th of n parts of `cells`, i from 1. */
@@ -148,10 +150,10 @@ export function partOf(cells: Uint32Array, i: number, n: number): Uint32Array {
   return cells.subarray(from, Math.floor((i * cells.length) / n));
 }
 
-/** The stride of the coarsest grid that a point belongs to. */
-function strideOf({ x, y }: Pick<Draft, 'x' | 'y'>, i: number, j: number): number {
-  const column = i - middleOf(x);
-  const row = j - middleOf(y);
+/** The stride of the coarsest grid that a cell belongs to. */
+export function strideOf({ x, y }: Pick<Draft, 'x' | 'y'>, cell: number): number {
+  const column = (cell % x.length) - middleOf(x);
+  const row = Math.floor(cell / x.length) - middleOf(y);
   return strides.find((stride) => column % stride === 0 && row % stride === 0) ?? 1;
 }
 

@@ -134,6 +134,29 @@ describe('filters of ONNX models', () => {
   });
 });
 
+describe('parameters of a backend that are not wrapped', () => {
+  it('are told the one call that wraps them', () => {
+    const variable = tf.variable(tf.scalar(1));
+    const model = tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [1] })] });
+    const loss = () => 1;
+    const problem = { p0: Float64Array.of(1), fg: loss };
+    for (const [given, call] of [
+      [[variable], 'tfParams(variables)'],
+      [variable, 'tfParams([variable])'],
+      [model, 'tfParams(model)'],
+      [{ params: tfParams(model) }, 'its params'],
+    ] as const) {
+      const message = `must be a ParamSet: give ${call}`;
+      for (const source of [loss, problem] as (typeof loss)[]) {
+        expect(() => contourf(source, given as never, { npoints: 50 })).toThrow(message);
+        expect(() => landscape(source, given as never)).toThrow(message);
+      }
+    }
+    tf.dispose([variable]);
+    model.dispose();
+  });
+});
+
 describe('many points in one run', () => {
   it.each(fixtureNames.filter((name) => name !== 'resnet_train'))(
     'of %s have the values they have one by one',

@@ -129,6 +129,40 @@ describe('a landscape', () => {
   });
 });
 
+describe('many points in one go', () => {
+  it('are asked for with metrics too, which see the parameters of their point', async () => {
+    const options = { npoints: [7, 5] as const, metrics: { first: () => data[0], double: () => 2 * loss() } };
+    const alone = landscape(loss, params(), options);
+    let calls = 0;
+    const problem = {
+      p0: start(),
+      params: params(),
+      fg: (x: Float64Array) => (data.set(x), loss()),
+      valuesAt(points: Float64Array, values: Float64Array) {
+        calls++;
+        for (let k = 0; k < values.length; k++) values[k] = problem.fg(points.subarray(k * n, (k + 1) * n));
+      },
+    };
+    expect(landscape(problem, options)).toEqual(alone);
+    expect(calls).toBe(Math.ceil(35 / 16));
+    expect(await landscapeAsync(problem, options)).toEqual(alone);
+    expect(bits(data)).toEqual(bits(start()));
+  });
+
+  it('stop between the metrics of two points when aborted', () => {
+    const controller = new AbortController();
+    let metrics = 0;
+    const problem = {
+      p0: start(),
+      fg: () => 1,
+      valuesAt: (_points: Float64Array, values: Float64Array) => void values.fill(1),
+    };
+    const slow = () => (++metrics === 3 && controller.abort(new Error('enough')), 0);
+    expect(() => landscape(problem, { metrics: { slow }, signal: controller.signal })).toThrow('enough');
+    expect(metrics).toBe(3);
+  });
+});
+
 describe('the parameters', () => {
   it('are bit for bit what they were', () => {
     landscape(loss, params(), { npoints: 3 });
