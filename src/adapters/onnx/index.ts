@@ -18,7 +18,7 @@ export type { Operand, Value } from './graph/graph.ts';
 export type { Attributes } from './graph/attributes.ts';
 export { registerVjp } from './registry.ts';
 export type { Cotangents, VjpContext, VjpRule } from './vjp.ts';
-export { miniBatches, type MiniBatchOptions } from './runtime/batches.ts';
+export { miniBatches, type BatchSource, type MiniBatchOptions } from './runtime/batches.ts';
 export { checkFeeds, type Feed, type Feeds } from './runtime/feeds.ts';
 export type { InputSpec } from './runtime/inputs.ts';
 export type { OnnxModel } from './runtime/model.ts';

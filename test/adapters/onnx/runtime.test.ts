@@ -233,7 +233,37 @@ describe('feeds', () => {
       });
       expect(seen.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5, 6, 7, 8, 9]);
     }
+  });
+
+  test('of mini-batches that overlap begin with the end of the batch before', () => {
+    const x = { data: Float32Array.from({ length: 10 }, (_, i) => i), dims: [10, 1] };
+    const next = miniBatches({ x }, { batchSize: 4, overlap: 2, random: randomNumbers(4) });
+    expect(next.shared?.()).toBeUndefined();
+    let before = Array.from(next()['x'].data);
+    expect(next.shared?.()).toBeUndefined();
+    const fresh = [...before];
+    for (let i = 0; i < 40; i++) {
+      const batch = Array.from(next()['x'].data);
+      expect(new Set(batch).size).toBe(4);
+      expect(batch.slice(0, 2)).toEqual(before.slice(2));
+      const shared = next.shared?.()?.['x'];
+      expect(shared?.dims).toEqual([2, 1]);
+      expect(Array.from(shared?.data ?? [])).toEqual(batch.slice(0, 2));
+      fresh.push(...batch.slice(2));
+      before = batch;
+    }
+    // Each pass brings each sample once.
+    for (const pass of [fresh.slice(0, 10), fresh.slice(10, 20)]) {
+      expect(pass.toSorted((a, b) => Number(a) - Number(b))).toEqual(Array.from(x.data));
+    }
+    expect(miniBatches({ x }, { batchSize: 4 }).shared).toBeUndefined();
+  });
+
+  test('of mini-batches refuse too little data, and options that do not fit', () => {
     expect(() => miniBatches({ x: { data: [1, 2], dims: [2] } }, { batchSize: 3 })).toThrow('2 samples');
+    expect(() => miniBatches({ x: { data: [1, 2], dims: [2] } }, { batchSize: 2, overlap: 2 })).toThrow(
+      'miniBatches: overlap: must be less than batchSize, 2, so that batches go on; got 2.',
+    );
     expect(() => miniBatches({ x: { data: [1, 2], dims: [2] } }, { batchSize: 0 })).toThrow('batchSize');
   });
 });

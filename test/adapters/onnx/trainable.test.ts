@@ -124,6 +124,30 @@ describe.each(runtimes)('a trainable model in %s', (_, runtime) => {
     await model.dispose();
   });
 
+  test("learns from what mini-batches share, with lbfgs({ pairs: 'overlap' })", async () => {
+    const model = await trainable(runtime, network, { loss: 'mse' });
+    const all = data('float32', 200);
+    const whole = model.problem(all);
+    const before = await whole.fg(whole.p0, null);
+    const batches = miniBatches(all, { batchSize: 100, overlap: 50, random: randomNumbers(1) });
+    const problem = model.problem(batches);
+    const gradient = problem.p0.slice().fill(1);
+    expect(await problem.overlap?.(problem.p0, gradient)).toBe(0);
+    expect(gradient.every((slope) => slope === 0)).toBe(true);
+    await problem.nextBatch?.();
+    const shared = model.problem(batches.shared?.() ?? {});
+    const expected = gradient.slice();
+    expect(await problem.overlap?.(problem.p0, gradient)).toBe(await shared.fg(shared.p0, expected));
+    expect(gradient).toEqual(expected);
+
+    await minimizeAsync(problem, lbfgs({ pairs: 'overlap' }), { maxIterations: 60 });
+    const after = await whole.fg(model.params.copyInto(model.params.zeros()), null);
+    expect(after).toBeLessThan(0.1 * before);
+    const plain = model.problem(miniBatches(all, { batchSize: 100 }));
+    await expect(minimizeAsync(plain, lbfgs({ pairs: 'overlap' }))).rejects.toThrow('has no overlap');
+    await model.dispose();
+  });
+
   test('predicts, writes itself with its new weights, and reads back the same', async () => {
     const model = await trainable(runtime, network, { loss: 'mse' });
     const { x, target } = data();

@@ -1,15 +1,35 @@
 import { callable, checkOptions, integerFrom, type Rules } from '../../../core/options.ts';
 import { fault, OnnxError } from '../errors.ts';
-import type { Feeds } from './feeds.ts';
+import type { Feed, Feeds } from './feeds.ts';
+
+/** Gives the next mini-batch, now or later. */
+export interface BatchSource {
+  (): Feeds | Promise<Feeds>;
+  /**
+   * The samples that the last batch has in common with the one before it; undefined if there are none, as for the
+   * first. A problem of such batches has `overlap`, and `lbfgs({ pairs: 'overlap' })` learns from it.
+   */
+  readonly shared?: () => Feeds | undefined;
+}
 
 /** Options of {@link miniBatches}. */
 export interface MiniBatchOptions {
   readonly batchSize: number;
+  /**
+   * With how many samples of the batch before it each batch begins; less than `batchSize`.
+   *
+   * @defaultValue 0, and the batches have no `shared`
+   */
+  readonly overlap?: number;
   /** Uniform in [0, 1); a generator with a seed makes runs repeatable. @defaultValue `Math.random` */
   readonly random?: () => number;
 }
 
-const rules: Rules<MiniBatchOptions> = { batchSize: integerFrom(1), random: callable };
+const rules: Rules<MiniBatchOptions> = {
+  batchSize: integerFrom(1),
+  overlap: integerFrom(0),
+  random: callable,
+};
 
 /**
  * A source of mini-batches for `model.problem`: rows of the data, in an order shuffled anew for each pass. Rows
@@ -25,9 +45,14 @@ const rules: Rules<MiniBatchOptions> = { batchSize: integerFrom(1), random: call
  * await minimizeAsync(problem, adam(), { maxIterations: 1000 });
  * ```
  */
-export function miniBatches(feeds: Feeds, options: MiniBatchOptions): () => Feeds {
+export function miniBatches(feeds: Feeds, options: MiniBatchOptions): (() => Feeds) & BatchSource {
   checkOptions('miniBatches', options, rules);
-  const { batchSize, random = Math.random } = options;
+  const { batchSize, overlap = 0, random = Math.random } = options;
+  if (overlap >= batchSize) {
+    throw new RangeError(
+      `miniBatches: overlap: must be less than batchSize, ${batchSize}, so that batches go on; got ${overlap}.`,
+    );
+  }
   const entries = Object.entries(feeds);
   const samples = entries[0]?.[1].dims[0] ?? 0;
   const faults = entries
@@ -38,23 +63,45 @@ export function miniBatches(feeds: Feeds, options: MiniBatchOptions): () => Feed
       ),
     );
   if (faults.length > 0) throw new OnnxError(faults);
+
   const order = Int32Array.from({ length: samples }, (_, i) => i);
   let at = samples;
-  return () => {
-    if (at + batchSize > samples) {
+  let batch = new Int32Array(0);
+  /** How many samples the batch begins with that the one before it ended with. */
+  let kept = 0;
+  const next = () => {
+    const last = batch.subarray(Math.max(0, batch.length - overlap));
+    kept = last.length;
+    if (at + batchSize - kept > samples) {
       shuffle(order, random);
+      putLast(order, last);
       at = 0;
     }
-    const rows = order.subarray(at, at + batchSize);
-    at += batchSize;
-    return Object.fromEntries(
-      entries.map(([name, { dims, data }]) => {
-        const rest = dims.slice(1);
-        const size = rest.reduce((a, b) => a * b, 1);
-        return [name, { dims: [batchSize, ...rest], data: gather(data as ArrayLike<number>, rows, size) }];
-      }),
-    );
+    const now = new Int32Array(batchSize);
+    now.set(last);
+    now.set(order.subarray(at, at + batchSize - kept), kept);
+    at += batchSize - kept;
+    batch = now;
+    return rowsOf(entries, batch);
   };
+  const shared = () => (kept === 0 ? undefined : rowsOf(entries, batch.subarray(0, kept)));
+  return overlap === 0 ? next : Object.assign(next, { shared });
+}
+
+/** Some samples of all feeds. */
+const rowsOf = (entries: readonly (readonly [string, Feed])[], rows: Int32Array): Feeds =>
+  Object.fromEntries(
+    entries.map(([name, { dims, data }]) => {
+      const rest = dims.slice(1);
+      const size = rest.reduce((a, b) => a * b, 1);
+      return [name, { dims: [rows.length, ...rest], data: gather(data as ArrayLike<number>, rows, size) }];
+    }),
+  );
+
+/** Moves some samples to the end of an order, so that none of them comes again at once. */
+function putLast(order: Int32Array, samples: Int32Array): void {
+  const moved = new Set(samples);
+  order.set([...order.filter((sample) => !moved.has(sample)), ...samples]);
 }
 
 /** Fisher and Yates's shuffle, in place. */

@@ -1,6 +1,7 @@
 import type { ParamSet } from '../../../core/paramSet.ts';
 import type { AsyncProblem, Precision } from '../../../core/problem.ts';
 import { lossName } from '../convention.ts';
+import type { BatchSource } from './batches.ts';
 import type { Engine } from './engine.ts';
 import type { Feeds } from './feeds.ts';
 import type { InputSpec } from './inputs.ts';
@@ -14,7 +15,7 @@ export interface OnnxProblem extends AsyncProblem {
 }
 
 /** Data, or a function that gives the next mini-batch of them. */
-export type FeedSource = Feeds | (() => Feeds | Promise<Feeds>);
+export type FeedSource = Feeds | BatchSource;
 
 /** What a problem is made of, beside its data. */
 export interface ProblemParts {
@@ -34,9 +35,16 @@ export function problemOf(
   const { params } = engine.weights;
   const batches = typeof source === 'function' ? source : undefined;
   let current = typeof source === 'function' ? undefined : engine.checked(inputs, source);
+  /** What the present batch shares with the one before it, once that has been asked for. */
+  let shared: OrtTensors | 'none' | undefined;
   const draw = async (): Promise<OrtTensors> => {
     current = engine.checked(inputs, (await batches?.()) ?? {});
+    shared = undefined;
     return current;
+  };
+  const checkedShared = () => {
+    const feeds = batches?.shared?.();
+    return feeds === undefined ? 'none' : engine.checked(inputs, feeds);
   };
   /** Runs a task on the data of the present batch, in turn. */
   const onData = <T>(task: (data: OrtTensors) => Promise<T>) =>
@@ -62,6 +70,18 @@ export function problemOf(
         engine.inTurn(async () => {
           observer.batchEnds();
           await draw();
+        }),
+    }),
+    ...(batches?.shared && {
+      overlap: (x, gradient) =>
+        onData(async () => {
+          shared ??= checkedShared();
+          if (shared === 'none') {
+            gradient?.fill(0);
+            return 0;
+          }
+          const results = await engine.evaluate(shared, x, gradient);
+          return Number(results[lossName].data[0]);
         }),
     }),
   };
