@@ -1,0 +1,81 @@
+import * as node from 'onnxruntime-node';
+import * as web from 'onnxruntime-web';
+import { lbfgs, minimizeAsync } from 'quasi-newton';
+import { trainable, type Ort } from 'quasi-newton/onnx';
+import { expect, test } from 'vitest';
+import type { Builder } from '../../../src/adapters/onnx/graph/builder.ts';
+import { DType } from '../../../src/adapters/onnx/graph/tensor.ts';
+import { direction, modelOf, type Build } from './harness.ts';
+
+const [samples, size] = [24, 8];
+
+/** A weight of the network, about 1/√(number of inputs of a unit) in size. */
+const weight = (g: Builder, shape: readonly number[], seed: number) => {
+  const count = shape.reduce((a, b) => a * b, 1);
+  const scale = Math.sqrt(shape[0] / count);
+  return g.constant(
+    DType.FLOAT,
+    shape,
+    direction(count, seed).map((v) => scale * v),
+  );
+};
+
+/** Two convolutions, a BatchNormalization of the batch's own statistics, poolings of both kinds, and a dense layer. */
+const network: Build = (g, { x }) => {
+  const vector = (value: number) => g.constant(DType.FLOAT, [6], Array<number>(6).fill(value));
+  const conv = (h: string, w: string) => g.op('Conv', [h, w, vector(0)], { pads: [1, 1, 1, 1] });
+  const halved = { kernel_shape: [2, 2], strides: [2, 2] };
+  const convolved = conv(x, weight(g, [6, 1, 3, 3], 1));
+  const statistics = [vector(1), vector(0.1), vector(0.2), vector(1)];
+  const [normed] = g.ops('BatchNormalization', [convolved, ...statistics], { training_mode: 1 }, 3);
+  const first = g.op('MaxPool', [g.op('Relu', [normed])], halved);
+  const second = g.op('Relu', [conv(first, weight(g, [6, 6, 3, 3], 2))]);
+  const flat = g.op('Flatten', [g.op('AveragePool', [second], halved)]);
+  return g.op('Gemm', [flat, weight(g, [3, 24], 3), weight(g, [3], 4)], { transB: 1 });
+};
+
+/** Bars, in one of three directions, anywhere in the image. */
+function bars() {
+  const places = Array.from({ length: samples * size * size }, (_, i) => {
+    const [sample, row, column] = [Math.floor(i / size ** 2), Math.floor(i / size) % size, i % size];
+    return { sample, along: [row, column, row + column][sample % 3] };
+  });
+  return {
+    x: {
+      data: Float32Array.from(places, ({ sample, along }) => ((along + sample) % 4 === 0 ? 1 : 0)),
+      dims: [samples, 1, size, size],
+    },
+    target: { data: Int32Array.from({ length: samples }, (_, i) => i % 3), dims: [samples] },
+  };
+}
+
+const image = { shape: [samples, 1, size, size], values: [] };
+const bytes = modelOf({ x: image }, network, { precision: 'float32' });
+
+test('a convolutional network trains in onnxruntime-web as in onnxruntime-node', async () => {
+  const runtimes: readonly Ort[] = [node, web];
+  const results = await Promise.all(
+    runtimes.map(async (ort) => {
+      const model = await trainable(ort, bytes, { loss: 'softmaxCrossEntropy' });
+      const losses: number[] = [];
+      const problem = model.problem(bars());
+      const result = await minimizeAsync(problem, lbfgs(), {
+        maxIterations: 30,
+        callback: ({ f }) => void losses.push(f),
+      });
+      const { y } = await model.predict({ x: bars().x });
+      const classes = Array.from({ length: samples }, (_, i) => {
+        const scores = Array.from(y.data, Number).slice(3 * i, 3 * i + 3);
+        return scores.indexOf(Math.max(...scores));
+      });
+      await model.dispose();
+      return { f: result.f, losses, classes };
+    }),
+  );
+  for (const { f, losses, classes } of results) {
+    expect(f).toBeLessThan(0.01 * losses[0]);
+    expect(classes).toEqual(Array.from(bars().target.data));
+  }
+  const [first, second] = results.map(({ losses }) => losses.slice(0, 5));
+  for (const [k, loss] of second.entries()) expect(Math.abs(loss - first[k])).toBeLessThan(1e-4 * first[0]);
+});
