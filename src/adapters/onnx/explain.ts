@@ -79,7 +79,12 @@ function examine(bytes: Uint8Array, options: { readonly externalData?: ExternalD
 
   graph.initializer = graph.initializer.filter(({ name }) => !names.includes(name));
   graph.input.push(...trained.map(({ name, shape, tensor }) => valueInfo(name, tensor.dataType, shape)));
+  const nodes = graph.node;
   const { g, faults } = lower(graph, floatTypeIn(graph), new Map());
+  const rewritten = new Map(expanded);
+  const left = new Set(graph.node);
+  for (const node of nodes)
+    if (!left.has(node)) rewritten.set(opKey(node), (rewritten.get(opKey(node)) ?? 0) + 1);
   const real = outputs.filter((output) => g.isFloat(output));
   const onPath = new Map<string, number>();
   if (names.length === 0) faults.push(fault('the model has no trainable parameter.'));
@@ -100,7 +105,7 @@ function examine(bytes: Uint8Array, options: { readonly externalData?: ExternalD
         count,
         onPath: Math.min(count, onPath.get(op) ?? 0),
         covered: vjpRules.has(op),
-        rewritten: expanded.get(op) ?? 0,
+        rewritten: rewritten.get(op) ?? 0,
         reasons: [...reasons],
       };
     });
@@ -158,7 +163,7 @@ function printed({
       if (reasons.length > 0) return 'refused';
       if (rewritten > 0) return 'rewritten in other ops';
       if (onPath === 0) return 'not on the way of the gradient';
-      return covered ? 'has a rule' : 'rewritten in other ops';
+      return covered ? 'has a rule' : 'has no rule';
     };
     parts.push('ops', table(ops.map((op) => [op.op, `×${op.count}`, state(op)])));
   }

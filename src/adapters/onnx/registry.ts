@@ -9,6 +9,7 @@ import { normalisationRules } from './rules/normalisation.ts';
 import { maxPoolOnWebGpu, poolingRules } from './rules/pooling.ts';
 import { recurrentRules } from './rules/recurrent.ts';
 import { reductions } from './rules/reduction.ts';
+import { scanRule } from './rules/scan.ts';
 import { shapeRules } from './rules/shapes.ts';
 import type { VjpRule, VjpRules } from './vjp.ts';
 
@@ -23,12 +24,17 @@ export const ruleFamilies: Readonly<Record<string, VjpRules>> = {
   'pooling and resizing': poolingRules,
   normalisations: normalisationRules,
   indexing: indexingRules,
-  recurrent: recurrentRules,
+  recurrent: new Map([...recurrentRules, ['Scan', scanRule]]),
   'written in other ops': expansionRules,
 };
 
 const registry = new Map<string, VjpRule>();
 for (const rules of Object.values(ruleFamilies)) for (const [op, rule] of rules) registry.set(op, rule);
+
+const builtIn: VjpRules = new Map(registry);
+
+/** Whether the rule of an op is one of those that are there from the start. */
+export const isBuiltIn = (op: string): boolean => registry.get(op) === builtIn.get(op);
 
 /** The rules in force. */
 export const vjpRules: VjpRules = registry;

@@ -1,8 +1,8 @@
 import type { NodeProto } from 'onnx-buf';
-import { Refusal, type Fault } from './errors.ts';
+import { Refusal, sentence, type Fault } from './errors.ts';
 import { attributesOf, subgraphsOf } from './graph/attributes.ts';
 import type { Builder } from './graph/builder.ts';
-import { namesIn, type Value } from './graph/graph.ts';
+import { capturedBy, type Value } from './graph/graph.ts';
 import type { Shape } from './graph/shape.ts';
 import { isContinuous } from './graph/tensor.ts';
 import { opKey, type Cotangents, type VjpContext, type VjpRules } from './vjp.ts';
@@ -22,28 +22,46 @@ export interface Sweep {
  * @param loss - a scalar of the graph
  * @param wrt - float values of the graph
  */
-export function sweep(g: Builder, loss: Value, wrt: readonly Value[], rules: VjpRules): Sweep {
+export const sweep = (g: Builder, loss: Value, wrt: readonly Value[], rules: VjpRules): Sweep =>
+  pullBack(g, [[loss, g.filled(g.shape(loss), 1, g.dtypeOf(loss))]], wrt, rules);
+
+/**
+ * As {@link sweep}, from the cotangents of any values.
+ *
+ * @param seeds - values and their cotangents; those of one value add up
+ */
+function pullBack(
+  g: Builder,
+  seeds: readonly (readonly [Value, Value])[],
+  wrt: readonly Value[],
+  rules: VjpRules,
+): Sweep {
   const nodes = [...g.proto.node];
   const active = reachedFrom(g, nodes, new Set(wrt));
-  const needed = reaching(nodes, active, loss);
-  const cotangents = new Map<Value, Value[]>([[loss, [g.filled(g.shape(loss), 1, g.dtypeOf(loss))]]]);
+  const ends = seeds.map(([value]) => value);
+  const needed = reaching(nodes, active, ends);
+  const cotangents = new Map<Value, Value[]>();
+  const arrive = (value: Value, cotangent: Value) =>
+    cotangents.set(value, [...(cotangents.get(value) ?? []), cotangent]);
+  for (const [value, cotangent] of seeds) arrive(value, cotangent);
   const faults: Fault[] = [];
 
   for (const node of nodes.toReversed()) {
     const arrived = node.output.map((output) => totalOf(g, cotangents.get(output)));
-    const wanted = node.input.map((input) => needed.has(input));
-    if (!arrived.some(Boolean) || !(wanted.some(Boolean) || captures(node, needed))) continue;
+    const inputs = readBy(node);
+    const wanted = inputs.map((input) => needed.has(input));
+    if (!arrived.some(Boolean) || !wanted.some(Boolean)) continue;
     let found: Cotangents;
     try {
-      found = cotangentsOf(g, node, arrived, wanted, rules);
+      found = cotangentsOf(g, node, inputs, arrived, wanted, rules);
     } catch (error) {
       faults.push(faultOf(node, error));
       // So that faults further up the graph are found too; the result is thrown away.
-      found = node.input.map((input, i) => wanted[i] && g.zerosLike(input));
+      found = inputs.map((input, i) => wanted[i] && g.zerosLike(input));
     }
-    node.input.forEach((input, i) => {
+    inputs.forEach((input, i) => {
       const cotangent = found[i];
-      if (cotangent && wanted[i]) cotangents.set(input, [...(cotangents.get(input) ?? []), cotangent]);
+      if (cotangent && wanted[i]) arrive(input, cotangent);
     });
   }
   const gradients = new Map<Value, Value>();
@@ -54,14 +72,17 @@ export function sweep(g: Builder, loss: Value, wrt: readonly Value[], rules: Vjp
   return { gradients, faults };
 }
 
+/** What a node reads: its inputs, then what the graphs inside it read of the graph around. */
+const readBy = (node: NodeProto): readonly Value[] =>
+  subgraphsOf(node).length === 0 ? node.input : [...node.input, ...capturedBy(node)];
+
 /** The nodes that lie between values of a graph and one that depends on them. */
 export function nodesBetween(g: Builder, wrt: readonly Value[], loss: Value): NodeProto[] {
   const nodes = [...g.proto.node];
-  const needed = reaching(nodes, reachedFrom(g, nodes, new Set(wrt)), loss);
+  const needed = reaching(nodes, reachedFrom(g, nodes, new Set(wrt)), [loss]);
   return nodes.filter(
     (node) =>
-      node.output.some((output) => needed.has(output)) &&
-      (node.input.some((input) => needed.has(input)) || captures(node, needed)),
+      node.output.some((output) => needed.has(output)) && readBy(node).some((input) => needed.has(input)),
   );
 }
 
@@ -76,7 +97,7 @@ function reachedFrom(
 ): ReadonlySet<Value> {
   const active = new Set(sources);
   for (const node of nodes) {
-    if (!node.input.some((input) => active.has(input)) && !captures(node, active)) continue;
+    if (!readBy(node).some((input) => active.has(input))) continue;
     for (const output of node.output) {
       if (output !== '' && (isContinuous(g.dtypeOf(output)) || quantising.has(node.opType)))
         active.add(output);
@@ -85,24 +106,18 @@ function reachedFrom(
   return active;
 }
 
-/** Those of `active` that the loss depends on. */
-function reaching(nodes: readonly NodeProto[], active: ReadonlySet<Value>, loss: Value): ReadonlySet<Value> {
-  const needed = new Set(active.has(loss) ? [loss] : []);
+/** Those of `active` that one of `ends` depends on. */
+function reaching(
+  nodes: readonly NodeProto[],
+  active: ReadonlySet<Value>,
+  ends: readonly Value[],
+): ReadonlySet<Value> {
+  const needed = new Set(ends.filter((end) => active.has(end)));
   for (const node of nodes.toReversed()) {
     if (!node.output.some((output) => needed.has(output))) continue;
-    for (const name of [...node.input, ...capturedBy(node)]) if (active.has(name)) needed.add(name);
+    for (const name of readBy(node)) if (active.has(name)) needed.add(name);
   }
   return needed;
-}
-
-function* capturedBy(node: NodeProto): Iterable<string> {
-  for (const graph of subgraphsOf(node)) yield* namesIn(graph);
-}
-
-/** Whether a graph inside the node reads one of `values`. */
-function captures(node: NodeProto, values: ReadonlySet<Value>): boolean {
-  for (const name of capturedBy(node)) if (values.has(name)) return true;
-  return false;
 }
 
 function totalOf(g: Builder, terms: readonly Value[] | undefined): Value | undefined {
@@ -113,6 +128,7 @@ function totalOf(g: Builder, terms: readonly Value[] | undefined): Value | undef
 function cotangentsOf(
   g: Builder,
   node: NodeProto,
+  inputs: readonly Value[],
   dys: readonly (Value | undefined)[],
   wanted: readonly boolean[],
   rules: VjpRules,
@@ -120,26 +136,31 @@ function cotangentsOf(
   const rule = rules.get(opKey(node));
   if (subgraphsOf(node).length > 0 && rule === undefined) {
     throw new Refusal(
-      'a graph inside it depends on a parameter; control flow is not differentiated. Freeze that parameter by leaving it out of wrt.',
+      'a graph inside it depends on a parameter; of control flow, only Scan is differentiated. Freeze that parameter by leaving it out of wrt.',
     );
   }
   if (rule === undefined) throw new Refusal(noRule(node));
   node.output.forEach((output, k) => dys[k] && g.floatTypeOf(output));
-  node.input.forEach((input, i) => wanted[i] && g.floatTypeOf(input));
+  inputs.forEach((input, i) => wanted[i] && g.floatTypeOf(input));
   const context: VjpContext = {
     g,
     node,
     attributes: attributesOf(node),
-    inputs: node.input,
+    inputs,
     outputs: node.output,
     dys,
     get dy() {
       return dys[0] ?? g.zerosLike(node.output[0]);
     },
     needs: (i) => wanted[i] ?? false,
+    within(body, seeds, wrt) {
+      const { gradients, faults } = pullBack(body, seeds, wrt, rules);
+      if (faults.length > 0) throw new Refusal(`in the graph inside it, ${faults.map(sentence).join('; ')}`);
+      return gradients;
+    },
   };
   const found = rule(context);
-  found.forEach((cotangent, i) => cotangent && wanted[i] && checkShape(g, cotangent, node.input[i]));
+  found.forEach((cotangent, i) => cotangent && wanted[i] && checkShape(g, cotangent, inputs[i]));
   return found;
 }
 

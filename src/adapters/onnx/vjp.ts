@@ -9,7 +9,7 @@ export interface VjpContext {
   readonly g: Builder;
   readonly node: NodeProto;
   readonly attributes: Attributes;
-  /** Names of the inputs; `''` for one left out. */
+  /** Names of the inputs, `''` for one left out; then of what the graphs inside the node read of the one around. */
   readonly inputs: readonly Value[];
   readonly outputs: readonly Value[];
   /** Cotangent of the first output, zeros if nothing depends on it. */
@@ -18,6 +18,18 @@ export interface VjpContext {
   readonly dys: readonly (Value | undefined)[];
   /** Whether a gradient with respect to input i is wanted. */
   readonly needs: (i: number) => boolean;
+  /**
+   * Appends to another graph, one inside the node, how cotangents of its values make those of others.
+   *
+   * @param seeds - values of that graph and their cotangents
+   * @param wrt - float values of that graph
+   * @returns the cotangents of those in `wrt` that have any
+   */
+  readonly within: (
+    body: Builder,
+    seeds: readonly (readonly [Value, Value])[],
+    wrt: readonly Value[],
+  ) => ReadonlyMap<Value, Value>;
 }
 
 /** The cotangent of each input; anything falsy where there is none, or none is wanted. */

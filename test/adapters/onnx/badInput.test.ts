@@ -110,11 +110,11 @@ describe('refused, with node, op and reason', () => {
       { x: { shape: [2, 1, 3], values: [] } },
       (g, { x }) => {
         const [w, r] = [g.constant(1, [1, 8, 3], weights(8, 3)), g.constant(1, [1, 8, 2], weights(8, 2))];
-        return g.op('LSTM', [x, w, r], { hidden_size: 2, clip: 1 });
+        return g.op('LSTM', [x, w, r], { hidden_size: 2, activations: ['Sigmoid', 'Tanh', 'Affine'] });
       },
       { precision: 'float32' },
     );
-    expect(reasons(lstm)).toContain('LSTM: clip has no rule');
+    expect(reasons(lstm)).toContain('LSTM: the activation Affine needs its alpha and beta');
   });
 
   test('wrt that names nothing, or an integer tensor', () => {

@@ -20,7 +20,7 @@ const difference = (got: ArrayLike<number | bigint>, wanted: readonly number[]) 
   return Math.max(...wanted.map((value, i) => Math.abs(Number(got[i]) - value))) / size;
 };
 
-test.each(['mlp_acts_mse', 'cnn', 'resnet_train', 'transformer'])(
+test.each(['mlp_acts_mse', 'cnn', 'resnet_train', 'transformer', 'lstm'])(
   'the product of the Hessian of %s with a vector is the derivative of its gradient along it',
   async (name) => {
     const reference = fixture(name);

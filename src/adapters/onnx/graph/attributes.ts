@@ -4,7 +4,13 @@ import type { AttributeProto, GraphProto, NodeProto, TensorProto } from 'onnx-bu
 import { refuse } from '../errors.ts';
 
 /** A value that an attribute is made of; numbers become INT or FLOAT by the attribute's name. */
-export type AttributeValue = number | string | readonly number[] | TensorProto | GraphProto;
+export type AttributeValue =
+  | number
+  | string
+  | readonly number[]
+  | readonly string[]
+  | TensorProto
+  | GraphProto;
 
 /** What {@link nodeAttributes} makes attributes of; undefined ones are left out. */
 export type AttributeValues = Readonly<Record<string, AttributeValue | undefined>>;
@@ -83,6 +89,9 @@ export function nodeAttributes(values: AttributeValues): AttributeProto[] {
   );
 }
 
+const isStrings = (value: object): value is readonly string[] =>
+  Array.isArray(value) && typeof value[0] === 'string';
+
 function attribute(name: string, value: AttributeValue): AttributeProto {
   const make = (fields: Partial<Omit<AttributeProto, '$typeName'>>) =>
     create(AttributeProtoSchema, { name, ...fields });
@@ -91,6 +100,9 @@ function attribute(name: string, value: AttributeValue): AttributeProto {
     return floats.has(name)
       ? make({ type: Kind.FLOAT, f: value })
       : make({ type: Kind.INT, i: BigInt(value) });
+  }
+  if (isStrings(value)) {
+    return make({ type: Kind.STRINGS, strings: value.map((text) => new TextEncoder().encode(text)) });
   }
   if ('$typeName' in value) {
     return value.$typeName === 'onnx.TensorProto'

@@ -1,11 +1,11 @@
 import { create } from '@bufbuild/protobuf';
 import { NodeProtoSchema, TypeProtoSchema, ValueInfoProtoSchema } from 'onnx-buf';
 import type { GraphProto, NodeProto, ValueInfoProto } from 'onnx-buf';
-import type { Facts } from '../infer/context.ts';
+import { know, type Facts } from '../infer/context.ts';
 import { inferNode } from '../infer/infer.ts';
 import { nodeAttributes, subgraphsOf, type AttributeValues } from './attributes.ts';
 import { range, unknownDimension, type Dimension, type Shape, type TensorType } from './shape.ts';
-import { DType, isFloat, numbersOf, shapeOf, tensorOf, type TensorProto } from './tensor.ts';
+import { DType, isFloat, numbersOf, tensorOf, type TensorProto } from './tensor.ts';
 
 /** A value of a graph, by its name. */
 export type Value = string;
@@ -50,19 +50,9 @@ export class Graph implements Facts {
         this.types.set(name, { dtype: elemType || undefined, shape: shape?.dim.map(dimensionOf) });
       }
     }
-    for (const tensor of proto.initializer) this.#know(tensor);
+    for (const tensor of proto.initializer) know(this, tensor);
     for (const node of proto.node) inferNode(this, node);
     for (const name of [...namesIn(proto), ...namesOf(coming)]) this.#taken.add(name);
-  }
-
-  #know(tensor: TensorProto): void {
-    const shape = shapeOf(tensor);
-    this.types.set(tensor.name, { dtype: tensor.dataType, shape });
-    this.constants.set(tensor.name, tensor);
-    const integral =
-      tensor.dataType === DType.INT64 || tensor.dataType === DType.INT32 || tensor.dataType === DType.BOOL;
-    const small = shape.length === 0 || (shape.length === 1 && shape[0] <= 64);
-    if (integral && small) this.contents.set(tensor.name, numbersOf(tensor));
   }
 
   /** A name that nothing has yet. */
@@ -137,7 +127,7 @@ export class Graph implements Facts {
   addConstant(tensor: TensorProto): Value {
     this.proto.initializer.push(tensor);
     this.#taken.add(tensor.name);
-    this.#know(tensor);
+    know(this, tensor);
     return tensor.name;
   }
 
@@ -233,6 +223,23 @@ export function valueInfo(name: string, dtype: DType, shape: Shape | undefined):
 export function* namesIn(graph: GraphProto): Iterable<string> {
   for (const { name } of [...graph.input, ...graph.output, ...graph.initializer]) yield name;
   yield* namesOf(graph.node);
+}
+
+/** The values of the graph around it that a node reads by the graphs inside it, each once. */
+export function capturedBy(node: NodeProto): string[] {
+  return [...new Set(subgraphsOf(node).flatMap(freeIn))];
+}
+
+function freeIn(graph: GraphProto): string[] {
+  const own = new Set(
+    [...graph.input, ...graph.initializer, { name: '' }]
+      .map(({ name }) => name)
+      .concat(graph.node.flatMap(({ output }) => output)),
+  );
+  return graph.node
+    .flatMap((node) => [...node.input, ...capturedBy(node)])
+    .concat(graph.output.map(({ name }) => name))
+    .filter((name) => !own.has(name));
 }
 
 function* namesOf(nodes: readonly NodeProto[]): Iterable<string> {

@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema } from 'onnx-buf';
 import { Builder } from './builder.ts';
 import type { Value } from './graph.ts';
-import { unknownShape } from './shape.ts';
+import { range } from './shape.ts';
 
 /** One step of a scan: from the states and this step's slices to the next states and this step's results. */
 export type ScanStep = (
@@ -19,45 +19,46 @@ export interface ScanInputs {
   readonly sequences: readonly Value[];
   /** Values of the graph outside that a step reads. */
   readonly captured: readonly Value[];
-  /** Whether to go from the last slice to the first. */
-  readonly backward: boolean;
+  /** Whether to go from the last slice to the first: of all sequences, or of each. */
+  readonly backward: boolean | readonly boolean[];
+  /** Whether to stack each result from the last place to the first. @defaultValue as all sequences are read */
+  readonly resultsBackward?: readonly boolean[];
 }
+
+const directions = (count: number, backward: boolean | readonly boolean[]) =>
+  range(count).map((i) => Number(typeof backward === 'boolean' ? backward : backward[i]));
 
 /** Runs a step along sequences; results are stacked at the places of the slices they came from. */
 export function scan(
   g: Builder,
-  { states, sequences, captured, backward }: ScanInputs,
+  { states, sequences, captured, backward, resultsBackward }: ScanInputs,
   step: ScanStep,
 ): { states: Value[]; results: Value[] } {
   const name = g.fresh('Scan_body');
   const body = new Builder(create(GraphProtoSchema, { name }), g.float, [], `${name}/`);
-  for (const value of captured) body.types.set(value, g.types.get(value) ?? {});
-  const slice = (value: Value) => g.shapeOf(value)?.slice(1);
-  const inner = states.map((state) =>
-    body.addInput(body.fresh('state'), g.floatTypeOf(state), g.shapeOf(state)),
-  );
+  for (const value of captured) {
+    body.types.set(value, g.types.get(value) ?? {});
+    const [tensor, elements] = [g.constants.get(value), g.contents.get(value)];
+    if (tensor) body.constants.set(value, tensor);
+    if (elements) body.contents.set(value, elements);
+  }
+  const dtypeOf = (value: Value) => g.dtypeOf(value) ?? g.float;
+  const inner = states.map((state) => body.addInput(body.fresh('state'), dtypeOf(state), g.shapeOf(state)));
   const slices = sequences.map((sequence) =>
-    body.addInput(body.fresh('slice'), g.floatTypeOf(sequence), slice(sequence)),
+    body.addInput(body.fresh('slice'), dtypeOf(sequence), g.shapeOf(sequence)?.slice(1)),
   );
   const made = step(body, inner, slices);
   for (const value of [...made.states, ...made.results]) body.addOutput(body.fresh('out'), value);
-  const direction = backward ? 1 : 0;
   const outputs = g.ops(
     'Scan',
     [...states, ...sequences],
     {
       body: body.proto,
       num_scan_inputs: sequences.length,
-      scan_input_directions: sequences.map(() => direction),
-      scan_output_directions: made.results.map(() => direction),
+      scan_input_directions: directions(sequences.length, backward),
+      scan_output_directions: directions(made.results.length, resultsBackward ?? backward),
     },
     made.states.length + made.results.length,
   );
-  const time = g.shapeOf(sequences[0])?.[0] ?? unknownShape(1)[0];
-  outputs.forEach((output, k) => {
-    const shape = body.shapeOf([...made.states, ...made.results][k]);
-    const stacked = k < states.length ? shape : shape && [time, ...shape];
-    g.types.set(output, { dtype: g.dtypeOf(sequences[0]), shape: stacked });
-  });
   return { states: outputs.slice(0, states.length), results: outputs.slice(states.length) };
 }

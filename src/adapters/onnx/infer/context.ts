@@ -1,7 +1,7 @@
 import type { NodeProto } from 'onnx-buf';
 import type { Attributes } from '../graph/attributes.ts';
 import { axisFrom, type Dimension, type Shape, type TensorType } from '../graph/shape.ts';
-import type { DType, TensorProto } from '../graph/tensor.ts';
+import { DType, numbersOf, shapeOf, type TensorProto } from '../graph/tensor.ts';
 import { attributesOf } from '../graph/attributes.ts';
 
 /** What is known of a graph's values before it runs. */
@@ -10,6 +10,17 @@ export interface Facts {
   /** The elements of small integer tensors, a symbol for each that is the size of an unknown dimension. */
   readonly contents: Map<string, readonly Dimension[]>;
   readonly constants: Map<string, TensorProto>;
+}
+
+/** Writes into `facts` what is known of a constant tensor, under its name. */
+export function know(facts: Facts, tensor: TensorProto): void {
+  const { name, dataType } = tensor;
+  const shape = shapeOf(tensor);
+  facts.types.set(name, { dtype: dataType, shape });
+  facts.constants.set(name, tensor);
+  const integral = dataType === DType.INT64 || dataType === DType.INT32 || dataType === DType.BOOL;
+  const small = shape.length === 0 || (shape.length === 1 && shape[0] <= 64);
+  if (integral && small) facts.contents.set(name, numbersOf(tensor));
 }
 
 /** A node, as a rule of inference sees it. */

@@ -1,8 +1,10 @@
 import type { NodeProto } from 'onnx-buf';
-import { unknownShape, type TensorType } from '../graph/shape.ts';
+import { subgraphsOf } from '../graph/attributes.ts';
+import { constantTensor } from '../graph/constant.ts';
+import { unknownDimension, unknownShape, type TensorType } from '../graph/shape.ts';
 import { DType, isFloat } from '../graph/tensor.ts';
 import { contents } from './contents.ts';
-import { inferContext, type Facts, type InferRule } from './context.ts';
+import { inferContext, know, type Facts, type InferContext, type InferRule } from './context.ts';
 import { elementwise } from './elementwise.ts';
 import { indexing } from './indexing.ts';
 import { linear } from './linear.ts';
@@ -33,8 +35,10 @@ export const inferredOps = (): ReadonlySet<string> => new Set(rules.keys());
 export function inferNode(facts: Facts, node: NodeProto): void {
   const c = inferContext(facts, node);
   const standard = node.domain === '' || node.domain === 'ai.onnx';
+  const constant = standard ? constantTensor(node) : undefined;
+  if (constant !== undefined) return know(facts, { ...constant, name: node.output[0] });
   const rule = standard ? rules.get(node.opType) : undefined;
-  const types = rule?.(c) ?? [];
+  const types = rule?.(c) ?? (standard && node.opType === 'Scan' ? scanTypes(facts, c) : []);
   const fallback = node.input.findIndex((_, i) => isFloat(c.dtype(i)));
   node.output.forEach((output, k) => {
     const declared = facts.types.get(output);
@@ -49,4 +53,27 @@ export function inferNode(facts: Facts, node: NodeProto): void {
   if (!standard || !integral.has(facts.types.get(first)?.dtype)) return;
   const elements = contents.get(node.opType)?.(c);
   if (elements && elements.length <= 64) facts.contents.set(first, elements);
+}
+
+/** The types of a Scan's outputs, from what its body makes in one step. */
+function scanTypes(facts: Facts, { node, attributes, shape, dtype }: InferContext): TensorType[] {
+  const [body] = subgraphsOf(node);
+  const states = node.input.length - attributes.int('num_scan_inputs', 0);
+  const moved = ['scan_input_axes', 'scan_output_axes'].flatMap((name) => attributes.ints(name) ?? []);
+  if (body === undefined || states < 0 || moved.some((axis) => axis !== 0)) return [];
+  const inner: Facts = {
+    types: new Map(facts.types),
+    contents: new Map(facts.contents),
+    constants: new Map(facts.constants),
+  };
+  body.input.forEach(({ name }, i) =>
+    inner.types.set(name, { dtype: dtype(i), shape: i < states ? shape(i) : shape(i)?.slice(1) }),
+  );
+  for (const tensor of body.initializer) know(inner, tensor);
+  for (const each of body.node) inferNode(inner, each);
+  const time = shape(states)?.[0] ?? unknownDimension();
+  return body.output.map(({ name }, k) => {
+    const made = inner.types.get(name);
+    return { dtype: made?.dtype, shape: k < states ? shape(k) : made?.shape && [time, ...made.shape] };
+  });
 }

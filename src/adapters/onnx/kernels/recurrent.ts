@@ -1,9 +1,12 @@
+import { refuse } from '../errors.ts';
 import type { Attributes } from '../graph/attributes.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { scan } from '../graph/scan.ts';
 import { range } from '../graph/shape.ts';
+import { DType } from '../graph/tensor.ts';
 import type { Lowering } from '../passes/rewrite.ts';
+import { activationsOf, type Activation } from './recurrentActivations.ts';
 
 /** One step of a cell: from what it gets from the input, [B, k·H], and its states to the next states. */
 type Step = (s: Builder, fromInput: Value, states: readonly Value[], weights: StepWeights) => Value[];
@@ -13,6 +16,9 @@ interface StepWeights {
   /** [H, k·H], and [k·H]. */
   readonly R: Value;
   readonly bias: Value | undefined;
+  /** Of the gates i, o and f, [H] each. */
+  readonly peepholes: readonly Value[];
+  readonly activations: readonly Activation[];
   readonly attributes: Attributes;
 }
 
@@ -24,57 +30,86 @@ const fromState = (s: Builder, h: Value, { R, bias }: StepWeights) => {
   return bias ? s.add(product, bias) : product;
 };
 
-const rnn: Step = (s, x, [h], weights) => {
-  const z = s.add(x, fromState(s, h, weights));
-  const relu = (weights.attributes.strings('activations')?.[0] ?? 'Tanh').toLowerCase() === 'relu';
-  return [relu ? s.op('Relu', [z]) : s.tanh(z)];
+/** Activation i of a cell; what goes in is clipped, if the layer says so. */
+const activate = (s: Builder, { activations, attributes }: StepWeights, i: number, z: Value) => {
+  const clip = attributes.float('clip', 0);
+  return activations[i](s, attributes.has('clip') ? s.op('Clip', [z, -clip, clip]) : z);
 };
 
+const rnn: Step = (s, x, [h], weights) => [activate(s, weights, 0, s.add(x, fromState(s, h, weights)))];
+
 const lstm: Step = (s, x, [h, c], weights) => {
-  const [i, o, f, n] = gates(s, s.add(x, fromState(s, h, weights)), weights.hidden, 4);
-  const next = s.add(s.mul(s.sigmoid(f), c), s.mul(s.sigmoid(i), s.tanh(n)));
-  return [s.mul(s.sigmoid(o), s.tanh(next)), next];
+  const { hidden, peepholes, attributes } = weights;
+  const [zi, zo, zf, zn] = gates(s, s.add(x, fromState(s, h, weights)), hidden, 4);
+  const gate = (z: Value, k: number, cell: Value) =>
+    activate(s, weights, 0, peepholes[k] ? s.add(z, s.mul(peepholes[k], cell)) : z);
+  const i = gate(zi, 0, c);
+  const forget = attributes.int('input_forget', 0) ? s.sub(1, i) : gate(zf, 2, c);
+  const next = s.add(s.mul(forget, c), s.mul(i, activate(s, weights, 1, zn)));
+  return [s.mul(gate(zo, 1, next), weights.activations[2](s, next)), next];
 };
 
 const gru: Step = (s, x, [h], weights) => {
   const { hidden, R, bias, attributes } = weights;
   const [xz, xr, xn] = gates(s, x, hidden, 3);
   const [hz, hr, hn] = gates(s, fromState(s, h, weights), hidden, 3);
-  const [z, r] = [s.sigmoid(s.add(xz, hz)), s.sigmoid(s.add(xr, hr))];
+  const [z, r] = [activate(s, weights, 0, s.add(xz, hz)), activate(s, weights, 0, s.add(xr, hr))];
   let recalled = s.mul(r, hn);
   if (attributes.int('linear_before_reset', 0) === 0) {
     recalled = s.matmul(s.mul(r, h), s.slice(R, 2 * hidden, 3 * hidden, 1));
     if (bias) recalled = s.add(recalled, s.slice(bias, 2 * hidden, 3 * hidden, 0));
   }
-  const n = s.tanh(s.add(xn, recalled));
+  const n = activate(s, weights, 1, s.add(xn, recalled));
   return [s.add(s.mul(s.sub(1, z), n), s.mul(z, h))];
 };
 
+/** Whether each step lies within each sequence, [T, B, 1]. */
+function within(g: Builder, X: Value, lengths: Value): Value {
+  const time = g.squeeze(g.sizes(X, [0]), [0]);
+  const steps = g.op('Range', [g.scalar(0, DType.INT64), time, g.scalar(1, DType.INT64)]);
+  return g.less(g.reshape(steps, [-1, 1, 1]), g.reshape(g.cast(lengths, DType.INT64), [1, -1, 1]));
+}
+
 const recurrent =
-  (k: number, stateCount: number, step: Step): Lowering =>
+  (byDefault: readonly string[], k: number, stateCount: number, step: Step): Lowering =>
   (g, node, attributes) => {
-    const [X, W, R, B, , ...initials] = node.input;
-    const hidden = attributes.int('hidden_size', 0);
+    const batchFirst = attributes.int('layout', 0) === 1;
+    /** The first two axes of a sequence, or of a state, in the order of layout 0. */
+    const turned = (v: Value) => (batchFirst ? g.transpose(v, [1, 0, ...range(g.rank(v) - 2, 2)]) : v);
+    const [input, W, R, B, lengths, h, c, P] = node.input;
+    const X = turned(input);
+    const initials = [h, c].map((state) => state && turned(state));
+    const hidden = attributes.has('hidden_size')
+      ? attributes.int('hidden_size', 0)
+      : Number(g.shapeOf(R)?.[2] ?? refuse('its hidden_size is not known beforehand.'));
     const way = attributes.string('direction', 'forward');
+    const directions = way === 'bidirectional' ? 2 : 1;
+    const activations = activationsOf(attributes, byDefault, directions);
     const of = (value: Value, d: number) => g.squeeze(g.slice(value, d, d + 1, 0), [0]);
     const zeros = () => g.filled(g.concat([g.sizes(X, [1]), g.integers([hidden])], 0), 0, g.dtypeOf(X));
-    const runs = range(way === 'bidirectional' ? 2 : 1).map((d) => {
-      const [wb, rb] = B
-        ? g.ops('Split', [of(B, d), g.integers([k * hidden, k * hidden])], { axis: 0 }, 2)
-        : [];
+    const split = (value: Value, d: number, sizes: readonly number[]) =>
+      g.ops('Split', [of(value, d), g.integers(sizes)], { axis: 0 }, sizes.length);
+    const mask = lengths ? within(g, X, lengths) : undefined;
+    const runs = range(directions).map((d) => {
+      const [wb, rb] = B ? split(B, d, [k * hidden, k * hidden]) : [];
+      const peepholes = P ? split(P, d, [hidden, hidden, hidden]) : [];
       const product = g.matmul(X, g.transpose(of(W, d), [1, 0]));
       const weight = g.transpose(of(R, d), [1, 0]);
+      const weights = { hidden, R: weight, bias: rb, peepholes, activations: activations[d], attributes };
       return scan(
         g,
         {
           states: range(stateCount).map((i) => (initials[i] ? of(initials[i], d) : zeros())),
-          sequences: [wb ? g.add(product, wb) : product],
-          captured: rb ? [weight, rb] : [weight],
+          sequences: [wb ? g.add(product, wb) : product, ...(mask ? [mask] : [])],
+          captured: [weight, ...(rb ? [rb] : []), ...peepholes],
           backward: way === 'reverse' || d === 1,
         },
-        (s, states, [x]) => {
-          const next = step(s, x, states, { hidden, R: weight, bias: rb, attributes });
-          return { states: next, results: [next[0]] };
+        (s, states, [x, inside]) => {
+          const next = step(s, x, states, weights);
+          if (inside === undefined) return { states: next, results: [next[0]] };
+          // Beyond its end a sequence stands still, and its output is 0.
+          const held = next.map((state, i) => s.where(inside, state, states[i]));
+          return { states: held, results: [s.where(inside, next[0], 0)] };
         },
       );
     });
@@ -83,23 +118,22 @@ const recurrent =
         parts.map((part) => g.unsqueeze(part, [axis])),
         axis,
       );
-    return [
+    const Y = stacked(
+      runs.map(({ results }) => results[0]),
+      1,
+    );
+    const last = range(stateCount).map((i) =>
       stacked(
-        runs.map(({ results }) => results[0]),
-        1,
+        runs.map(({ states }) => states[i]),
+        0,
       ),
-      ...range(stateCount).map((i) =>
-        stacked(
-          runs.map(({ states }) => states[i]),
-          0,
-        ),
-      ),
-    ];
+    );
+    return [batchFirst ? g.transpose(Y, [2, 0, 1, 3]) : Y, ...last.map(turned)];
   };
 
-/** Recurrent layers step by step, which ONNX Runtime has no float64 kernels for. */
+/** Recurrent layers step by step: those that ONNX Runtime has no float64 kernels for, and those without a rule. */
 export const recurrentKernels = new Map<string, Lowering>([
-  ['LSTM', recurrent(4, 2, lstm)],
-  ['GRU', recurrent(3, 1, gru)],
-  ['RNN', recurrent(1, 1, rnn)],
+  ['LSTM', recurrent(['Sigmoid', 'Tanh', 'Tanh'], 4, 2, lstm)],
+  ['GRU', recurrent(['Sigmoid', 'Tanh'], 3, 1, gru)],
+  ['RNN', recurrent(['Tanh'], 1, 1, rnn)],
 ]);

@@ -1,8 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import { TensorProtoSchema } from 'onnx-buf';
 import type { NodeProto } from 'onnx-buf';
-import { attributesOf } from '../graph/attributes.ts';
-import { DType, isFloat, tensorOf, type TensorProto } from '../graph/tensor.ts';
+import { constantTensor } from '../graph/constant.ts';
+import { isFloat, type TensorProto } from '../graph/tensor.ts';
 import type { Model } from '../proto.ts';
 
 /** Where a tensor of the graph stands in the model's file. */
@@ -51,14 +51,5 @@ function constantOf(node: NodeProto, tensors: ReadonlyMap<string, TensorProto>):
     const tensor = tensors.get(node.input[0]);
     return tensor && isFloat(tensor.dataType) ? tensor : undefined;
   }
-  if (node.opType !== 'Constant') return undefined;
-  const attributes = attributesOf(node);
-  if (attributes.has('value')) return attributes.tensor('value');
-  const [floats, ints] = [attributes.floats('value_floats'), attributes.ints('value_ints')];
-  if (floats) return tensorOf('', DType.FLOAT, [floats.length], floats);
-  if (ints) return tensorOf('', DType.INT64, [ints.length], ints);
-  if (attributes.has('value_float'))
-    return tensorOf('', DType.FLOAT, [], [attributes.float('value_float', 0)]);
-  if (attributes.has('value_int')) return tensorOf('', DType.INT64, [], [attributes.int('value_int', 0)]);
-  return undefined;
+  return constantTensor(node);
 }

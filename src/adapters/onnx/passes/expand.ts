@@ -1,6 +1,6 @@
 import type { GraphProto } from 'onnx-buf';
-import { expansionRules, expansions } from '../expansions/expansions.ts';
-import { vjpRules } from '../registry.ts';
+import { expansions } from '../expansions/expansions.ts';
+import { isBuiltIn } from '../registry.ts';
 import { opKey } from '../vjp.ts';
 import { floatTypeIn } from './precision.ts';
 import { rewrite } from './rewrite.ts';
@@ -13,17 +13,13 @@ import { rewrite } from './rewrite.ts';
  */
 export function expand(graph: GraphProto): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
-  const own = [...expansions].filter(([op]) => vjpRules.get(op) === expansionRules.get(op));
-  const known = new Set(own.map(([op]) => op));
-  for (const node of graph.node) {
-    const op = opKey(node);
-    if (known.has(op)) counts.set(op, (counts.get(op) ?? 0) + 1);
+  const lowerings = new Map([...expansions].filter(([op]) => isBuiltIn(op)));
+  const candidates = graph.node.filter((node) => lowerings.has(opKey(node)));
+  if (candidates.length === 0) return counts;
+  rewrite(graph, floatTypeIn(graph), lowerings, (g, node) => g.append(node));
+  const left = new Set(graph.node);
+  for (const node of candidates) {
+    if (!left.has(node)) counts.set(opKey(node), (counts.get(opKey(node)) ?? 0) + 1);
   }
-  if (counts.size === 0) return counts;
-  rewrite(graph, floatTypeIn(graph), new Map(own), (g, node) => {
-    const op = opKey(node);
-    counts.set(op, (counts.get(op) ?? 0) - 1);
-    g.append(node);
-  });
   return counts;
 }

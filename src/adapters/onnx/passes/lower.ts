@@ -6,6 +6,7 @@ import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { range } from '../graph/shape.ts';
 import type { DType } from '../graph/tensor.ts';
+import { unusualRecurrent } from '../expansions/recurrent.ts';
 import { faultOf } from '../sweep.ts';
 import { rewrite, type Lowering } from './rewrite.ts';
 
@@ -33,6 +34,7 @@ export function lower(graph: GraphProto, float: DType, more: ReadonlyMap<string,
   const lowerings = new Map([
     ['Dropout', dropout],
     ['BatchNormalization', batchNormalization(statistics)],
+    ...unusualRecurrent,
     ...more,
   ]);
   const g = rewrite(graph, float, lowerings, (g, node, error) => {

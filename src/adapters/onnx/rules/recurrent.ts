@@ -1,9 +1,12 @@
+import type { NodeProto } from 'onnx-buf';
 import { refuse } from '../errors.ts';
+import type { Attributes } from '../graph/attributes.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { scan } from '../graph/scan.ts';
 import { range } from '../graph/shape.ts';
-import type { VjpContext, VjpRule } from '../vjp.ts';
+import { recurrentKernels } from '../kernels/recurrent.ts';
+import type { VjpRule } from '../vjp.ts';
 
 /** One direction of a layer: sequences are [T, B, …], states [B, H]. */
 interface Direction {
@@ -28,7 +31,7 @@ interface Direction {
   readonly reverse: boolean;
   /** Each step's sequence element before, `initial` at the first. */
   readonly shift: (sequence: Value, initial: Value) => Value;
-  readonly attributes: VjpContext['attributes'];
+  readonly attributes: Attributes;
 }
 
 /** What the rule of a cell finds. */
@@ -174,31 +177,37 @@ const gruResetBefore: Cell = (direction) => {
   return { input: dz, state: dz, dR, dInitial: states[0] };
 };
 
+/** The recurrent layers. */
+export type RecurrentKind = 'LSTM' | 'GRU' | 'RNN';
+
 const gateCount = { LSTM: 4, GRU: 3, RNN: 1 };
 const defaults = { LSTM: 'sigmoid,tanh,tanh', GRU: 'sigmoid,tanh', RNN: 'tanh' };
 
-function checkSupported(kind: keyof typeof gateCount, { inputs, attributes }: VjpContext): void {
-  if (inputs[4]) refuse('sequence_lens has no rule: pad the sequences, and mask the loss.');
-  if (inputs[7]) refuse('peepholes have no rule.');
-  if (attributes.int('layout', 0) !== 0)
-    refuse('layout = 1 has no rule; ONNX Runtime has no kernel for it either.');
-  if (attributes.has('clip')) refuse('clip has no rule.');
-  if (attributes.int('input_forget', 0) !== 0) refuse('input_forget = 1 has no rule.');
-  const activations = (attributes.strings('activations') ?? []).map((name) => name.toLowerCase());
-  const allowed = kind === 'RNN' ? ['tanh', 'relu'] : [defaults[kind]];
+/** Whether a layer is of the usual kind, for which there are rules that do all steps at once. */
+export function isUsual(kind: RecurrentKind, { input }: NodeProto, attributes: Attributes): boolean {
+  const names = (attributes.strings('activations') ?? []).map((name) => name.toLowerCase());
+  const usual = kind === 'RNN' ? ['tanh', 'relu'] : [defaults[kind]];
   const perDirection = defaults[kind].split(',').length;
-  for (let i = 0; i < activations.length; i += perDirection) {
-    const found = activations.slice(i, i + perDirection).join(',');
-    if (!allowed.includes(found) || found !== activations.slice(0, perDirection).join(',')) {
-      refuse(`activations ${found} have no rule; ${allowed.join(' or ')} have, the same in both directions.`);
-    }
-  }
+  const each = range(names.length / perDirection).map((d) =>
+    names.slice(d * perDirection, (d + 1) * perDirection).join(),
+  );
+  return (
+    !input[4] &&
+    !input[7] &&
+    !attributes.has('clip') &&
+    attributes.int('layout', 0) === 0 &&
+    attributes.int('input_forget', 0) === 0 &&
+    each.every((found) => usual.includes(found) && found === each[0])
+  );
 }
 
 const recurrent =
-  (kind: keyof typeof gateCount, cell: Cell): VjpRule =>
+  (kind: RecurrentKind, cell: Cell): VjpRule =>
   (c) => {
-    checkSupported(kind, c);
+    if (!isUsual(kind, c.node, c.attributes)) {
+      recurrentKernels.get(kind)?.(c.g, c.node, c.attributes);
+      refuse('it could not be written step by step.');
+    }
     const { g, node, inputs, dys, needs, attributes } = c;
     const [X, W, R, B, , initial, initialCell] = inputs;
     const hidden = attributes.int('hidden_size', 0);

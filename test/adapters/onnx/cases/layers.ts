@@ -1,5 +1,7 @@
 import * as fc from 'fast-check';
 import type { AttributeValues } from '../../../../src/adapters/onnx/graph/attributes.ts';
+import { scan } from '../../../../src/adapters/onnx/graph/scan.ts';
+import { DType } from '../../../../src/adapters/onnx/graph/tensor.ts';
 import {
   axisOf,
   narrowed,
@@ -366,7 +368,115 @@ const recurrent = (
           );
         },
         options: { dynamic },
-        twice: false,
+      };
+    }),
+];
+
+/** Two states, of which one counts, and two sequences, each in a direction of its own. */
+const scanning: fc.Arbitrary<Case> = fc
+  .record({
+    time: fc.integer({ min: 1, max: 4 }),
+    directions: fc.tuple(fc.boolean(), fc.boolean(), fc.boolean(), fc.boolean()),
+    last: fc.boolean(),
+    seed,
+    dynamic: fc.boolean(),
+  })
+  .map(({ time, directions: [first, second, third, fourth], last, seed, dynamic }) => ({
+    inputs: {
+      h: realInput([2, 3], seed),
+      x: realInput([time, 2, 3], seed + 1),
+      z: realInput([time, 3], seed + 2),
+      w: realInput([3, 3], seed + 3),
+    },
+    build: (g, { h, x, z, w }) => {
+      const { states, results } = scan(
+        g,
+        {
+          states: [h, g.scalar(0, DType.INT64)],
+          sequences: [x, z],
+          captured: [w],
+          backward: [first, second],
+          resultsBackward: [third, fourth],
+        },
+        (s, [now, count], [slice, row]) => {
+          const factor = s.cast(s.add(count, s.scalar(1, DType.INT64)), g.floatTypeOf(h));
+          const next = s.tanh(s.add(s.matmul(now, w), s.mul(slice, factor), row));
+          return {
+            states: [next, s.add(count, s.scalar(1, DType.INT64))],
+            results: [next, s.mul(now, row)],
+          };
+        },
+      );
+      return g.concat(
+        [...results, ...(last ? [states[0]] : [])].map((value) => g.flat(value)),
+        0,
+      );
+    },
+    options: { dynamic },
+  }));
+
+/** Of the functions that need them. */
+const numbers = (activations: readonly string[]): AttributeValues => {
+  const needing = activations.filter((name) => name === 'ScaledTanh' || name === 'Affine');
+  return needing.length === 0
+    ? {}
+    : { activation_alpha: needing.map((_, d) => 0.6 + 0.2 * d), activation_beta: needing.map(() => 0.7) };
+};
+
+/** Peepholes, clipping, sequences that end early, coupled gates, the batch first, other functions. */
+const unusual = (
+  op: string,
+  gates: number,
+  functions: fc.Arbitrary<readonly string[]>,
+): [string, fc.Arbitrary<Case>] => [
+  `${op}, of an unusual kind`,
+  fc
+    .record({
+      way: oneOf('forward', 'reverse', 'bidirectional'),
+      functions: fc.option(functions, { nil: undefined }),
+      clip: fc.option(fc.constant(0.9), { nil: undefined }),
+      lengths: fc.boolean(),
+      peepholes: fc.boolean(),
+      coupled: fc.boolean(),
+      linear: fc.nat(1),
+      result: oneOf('Y', 'Y_h', 'both'),
+      seed,
+    })
+    .map(({ way, functions, clip, lengths, peepholes, coupled, linear, result, seed }) => {
+      const [directions, hidden] = [way === 'bidirectional' ? 2 : 1, 2];
+      const width = gates * hidden;
+      const lstm = op === 'LSTM';
+      return {
+        inputs: {
+          x: realInput([3, 2, 3], seed),
+          w: realInput([directions, width, 3], seed + 1),
+          r: realInput([directions, width, hidden], seed + 2),
+          b: realInput([directions, 2 * width], seed + 3),
+          h: realInput([directions, 2, hidden], seed + 4),
+          ...(lstm && peepholes && { p: realInput([directions, 3 * hidden], seed + 5) }),
+        },
+        build: (g, { x, w, r, b, h, p }) => {
+          const lens = lengths ? g.constant(6, [2], [3, 1 + (seed % 2)]) : undefined;
+          const activations = functions && Array.from({ length: directions }, () => functions).flat();
+          const outputs = g.ops(
+            op,
+            [x, w, r, b, lens, h, undefined, p],
+            {
+              direction: way,
+              hidden_size: hidden,
+              clip,
+              ...(activations && { activations, ...numbers(activations) }),
+              ...(lstm && coupled && { input_forget: 1 }),
+              ...(op === 'GRU' && { linear_before_reset: linear }),
+            },
+            lstm ? 3 : 2,
+          );
+          const used = result === 'Y' ? [outputs[0]] : result === 'Y_h' ? outputs.slice(1) : outputs;
+          return g.concat(
+            used.map((value) => g.flat(value)),
+            0,
+          );
+        },
       };
     }),
 ];
@@ -408,4 +518,8 @@ export const layerCases: Cases = new Map([
   recurrent('LSTM', 4, fc.constant({})),
   recurrent('GRU', 3, oneOf<AttributeValues>({}, { linear_before_reset: 1 })),
   recurrent('RNN', 1, fc.constant({})),
+  unusual('LSTM', 4, oneOf(['HardSigmoid', 'Softsign', 'Tanh'], ['Sigmoid', 'Elu', 'Softsign'])),
+  unusual('GRU', 3, oneOf(['HardSigmoid', 'Softsign'], ['Sigmoid', 'LeakyRelu'])),
+  unusual('RNN', 1, oneOf(['ScaledTanh'], ['Affine'], ['Softplus'], ['LeakyRelu'])),
+  ['Scan', scanning],
 ]);

@@ -1,0 +1,17 @@
+import type { NodeProto } from 'onnx-buf';
+import { attributesOf } from './attributes.ts';
+import { DType, tensorOf, type TensorProto } from './tensor.ts';
+
+/** What a Constant node makes; undefined for any other node, and for strings and sparse tensors. */
+export function constantTensor(node: NodeProto): TensorProto | undefined {
+  if (node.opType !== 'Constant') return undefined;
+  const attributes = attributesOf(node);
+  if (attributes.has('value')) return attributes.tensor('value');
+  const [floats, ints] = [attributes.floats('value_floats'), attributes.ints('value_ints')];
+  if (floats) return tensorOf('', DType.FLOAT, [floats.length], floats);
+  if (ints) return tensorOf('', DType.INT64, [ints.length], ints);
+  if (attributes.has('value_float'))
+    return tensorOf('', DType.FLOAT, [], [attributes.float('value_float', 0)]);
+  if (attributes.has('value_int')) return tensorOf('', DType.INT64, [], [attributes.int('value_int', 0)]);
+  return undefined;
+}

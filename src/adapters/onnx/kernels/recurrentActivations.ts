@@ -1,0 +1,70 @@
+import { refuse } from '../errors.ts';
+import { decimalOf, type Attributes } from '../graph/attributes.ts';
+import type { Builder } from '../graph/builder.ts';
+import type { Value } from '../graph/graph.ts';
+import { range } from '../graph/shape.ts';
+
+/** A function of a recurrent cell. */
+export type Activation = (s: Builder, x: Value) => Value;
+
+/**
+ * A function, in ops that have float64 kernels; with the defaults of alpha and beta, where it takes them. Some have
+ * no default that all runtimes share.
+ */
+interface Family {
+  readonly alpha?: number | 'must be given';
+  readonly beta?: number | 'must be given';
+  readonly f: (s: Builder, x: Value, alpha: number, beta: number) => Value;
+}
+
+const families = new Map<string, Family>([
+  ['sigmoid', { f: (s, x) => s.sigmoid(x) }],
+  ['tanh', { f: (s, x) => s.tanh(x) }],
+  ['relu', { f: (s, x) => s.op('Relu', [x]) }],
+  ['softsign', { f: (s, x) => s.div(x, s.add(s.abs(x), 1)) }],
+  ['softplus', { f: (s, x) => s.add(s.op('Relu', [x]), s.log(s.add(s.exp(s.neg(s.abs(x))), 1))) }],
+  ['affine', { alpha: 'must be given', beta: 'must be given', f: (s, x, a, b) => s.add(s.mul(a, x), b) }],
+  [
+    'scaledtanh',
+    { alpha: 'must be given', beta: 'must be given', f: (s, x, a, b) => s.mul(a, s.tanh(s.mul(b, x))) },
+  ],
+  ['hardsigmoid', { alpha: 0.2, beta: 0.5, f: (s, x, a, b) => s.op('Clip', [s.add(s.mul(a, x), b), 0, 1]) }],
+  ['leakyrelu', { alpha: 0.01, f: (s, x, a) => s.where(s.greater(x, 0), x, s.mul(a, x)) }],
+  ['thresholdedrelu', { alpha: 'must be given', f: (s, x, a) => s.where(s.greater(x, a), x, 0) }],
+  [
+    'elu',
+    {
+      alpha: 1,
+      f: (s, x, a) => s.where(s.greater(x, 0), x, s.mul(a, s.sub(s.exp(s.op('Min', [x, 0])), 1))),
+    },
+  ],
+]);
+
+/**
+ * The functions of a cell, for each direction. The numbers that some of them take are listed one after the other.
+ *
+ * @param byDefault - the names for one direction
+ */
+export function activationsOf(
+  attributes: Attributes,
+  byDefault: readonly string[],
+  directions: number,
+): Activation[][] {
+  const count = byDefault.length;
+  const names = attributes.strings('activations') ?? range(directions).flatMap(() => byDefault);
+  if (names.length !== count * directions) {
+    refuse(`${count * directions} activations are needed, it lists ${names.length}.`);
+  }
+  const alphas = (attributes.floats('activation_alpha') ?? []).map(decimalOf);
+  const betas = (attributes.floats('activation_beta') ?? []).map(decimalOf);
+  const all = names.map((name): Activation => {
+    const family = families.get(name.toLowerCase()) ?? refuse(`the activation ${name} is not known.`);
+    const next = (given: number[], byDefault: Family['alpha']) => {
+      const value = byDefault === undefined ? 0 : (given.shift() ?? byDefault);
+      return value === 'must be given' ? refuse(`the activation ${name} needs its alpha and beta.`) : value;
+    };
+    const [alpha, beta] = [next(alphas, family.alpha), next(betas, family.beta)];
+    return (s, x) => family.f(s, x, alpha, beta);
+  });
+  return range(directions).map((d) => all.slice(d * count, (d + 1) * count));
+}
