@@ -33,7 +33,7 @@ export interface Choice {
 /**
  * Settles what to differentiate by, among a model's constant tensors and its inputs.
  *
- * @throws OnnxError naming every name that is neither, and every tensor of a type without gradients
+ * @throws OnnxError naming every name that is neither, and every tensor that has no gradient or cannot be written
  */
 export function choose(
   model: Model,
@@ -46,6 +46,16 @@ export function choose(
     wrt === undefined || typeof wrt === 'function'
       ? { candidates: candidates.filter(wrt ?? (({ byDefault }) => byDefault)), inputs: [] }
       : named(candidates, model, wrt);
+  const inFunctions = chosen.candidates.filter(({ origin }) => origin.kind === 'function');
+  if (inFunctions.length > 0) {
+    throw new OnnxError(
+      inFunctions.map(({ name }) =>
+        fault(
+          `wrt: ${JSON.stringify(name)} lies inside a function of the model, from where it could not be written back; inline the functions first (onnx.inliner does).`,
+        ),
+      ),
+    );
+  }
   const parameters = chosen.candidates.map(({ name, shape, tensor, origin, role }): Parameter => {
     return { name, shape, dtype: tensor.dataType, role, tensor, origin, gradient: gradientNameOf(name) };
   });

@@ -78,6 +78,8 @@ const carriers = new Set(
   'Identity Transpose Reshape Flatten Squeeze Unsqueeze Slice Concat Split Expand Cast'.split(' '),
 );
 
+const insideFunction = 'a constant inside a function of the model';
+
 /** Every constant float tensor of a model in which `gatherConstants` has run, with its role. */
 export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Origin>): Candidate[] {
   const readers = new Map<string, [NodeProto, number][]>();
@@ -95,9 +97,11 @@ export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Orig
       const shape = shapeOf(tensor);
       const found = slotOf(name, tensor, readers, learned, []);
       const inside = captured.has(name) ? 'read by a graph inside an If, Loop or Scan' : undefined;
+      const within = origins.get(name)?.kind === 'function' ? insideFunction : undefined;
       const unused = readers.has(name) ? undefined : 'used by no node';
       const neutral = isNeutral(tensor, origins) ? 'ones or zeros that an exporter put in' : undefined;
-      const against = inside ?? unused ?? neutral ?? ('against' in found ? found.against : undefined);
+      const against =
+        inside ?? within ?? unused ?? neutral ?? ('against' in found ? found.against : undefined);
       const role: TensorRole = 'against' in found ? { kind: 'other' } : roleOf(found);
       const origin = origins.get(name) ?? { kind: 'initializer', name };
       return {

@@ -132,6 +132,7 @@ export const contents = new Map<string, ContentRule>([
       (a, b) => (a === b ? 1 : a === -1 || b === -1 ? 0 : undefined),
     ),
   ],
+  ['Not', (c) => c.integers(0)?.map((element) => Number(element === 0))],
   ['Where', where],
   ['Gather', gather],
   ['Slice', slice],

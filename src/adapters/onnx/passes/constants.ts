@@ -7,9 +7,12 @@ import type { Model } from '../proto.ts';
 
 /** Where a tensor of the graph stands in the model's file. */
 export interface Origin {
-  /** `copy`: an Identity of an initializer, by which exporters tie tensors that only happen to be equal. */
-  readonly kind: 'initializer' | 'constant' | 'copy';
-  /** The initializer's name, or for the two others the output of the Constant or Identity node. */
+  /**
+   * `copy`: an Identity of an initializer, by which exporters tie tensors that only happen to be equal. `function`:
+   * inside one of the model's own functions.
+   */
+  readonly kind: 'initializer' | 'constant' | 'copy' | 'function';
+  /** The initializer's name, or for the others the output of the Constant or Identity node. */
   readonly name: string;
 }
 
@@ -17,9 +20,13 @@ export interface Origin {
  * Makes every constant tensor of the top graph an initializer, in place: Constant nodes, and Identity nodes of
  * float initializers, which thereby become tensors of their own.
  *
+ * @param inFunctions - the values made inside functions of the model
  * @returns where each initializer came from
  */
-export function gatherConstants({ graph }: Model): Map<string, Origin> {
+export function gatherConstants(
+  { graph }: Model,
+  inFunctions: ReadonlySet<string> = new Set(),
+): Map<string, Origin> {
   const origins = new Map<string, Origin>();
   const tensors = new Map<string, TensorProto>();
   for (const tensor of graph.initializer) {
@@ -32,14 +39,17 @@ export function gatherConstants({ graph }: Model): Map<string, Origin> {
   const rest: NodeProto[] = [];
   for (const node of graph.node) {
     const [name] = node.output;
-    const made = node.domain === '' && !outputs.has(name) ? constantOf(node, tensors) : undefined;
+    const within = inFunctions.has(name);
+    const kept = node.domain !== '' || outputs.has(name) || (within && node.opType === 'Identity');
+    const made = kept ? undefined : constantOf(node, tensors);
     if (made === undefined) {
       rest.push(node);
       continue;
     }
     const tensor = create(TensorProtoSchema, { ...made, name });
     tensors.set(name, tensor);
-    origins.set(name, { kind: node.opType === 'Constant' ? 'constant' : 'copy', name });
+    const kind = within ? 'function' : node.opType === 'Constant' ? 'constant' : 'copy';
+    origins.set(name, { kind, name });
     graph.initializer.push(tensor);
   }
   graph.node = rest;

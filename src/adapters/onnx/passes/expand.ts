@@ -14,12 +14,15 @@ import { rewrite } from './rewrite.ts';
 export function expand(graph: GraphProto): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   const lowerings = new Map([...expansions].filter(([op]) => isBuiltIn(op)));
-  const candidates = graph.node.filter((node) => lowerings.has(opKey(node)));
-  if (candidates.length === 0) return counts;
-  rewrite(graph, floatTypeIn(graph), lowerings, (g, node) => g.append(node));
-  const left = new Set(graph.node);
-  for (const node of candidates) {
-    if (!left.has(node)) counts.set(opKey(node), (counts.get(opKey(node)) ?? 0) + 1);
+  for (let progress = true; progress;) {
+    const candidates = graph.node.filter((node) => lowerings.has(opKey(node)));
+    if (candidates.length === 0) break;
+    rewrite(graph, floatTypeIn(graph), lowerings, (g, node) => g.append(node));
+    const left = new Set(graph.node);
+    const written = candidates.filter((node) => !left.has(node));
+    for (const node of written) counts.set(opKey(node), (counts.get(opKey(node)) ?? 0) + 1);
+    // What was written may hold more of them.
+    progress = written.length > 0;
   }
   return counts;
 }

@@ -6,6 +6,7 @@ import { decodeModel, type Model } from '../proto.ts';
 import { freeBatchAxis } from './batch.ts';
 import { expand } from './expand.ts';
 import { gatherConstants, type Origin } from './constants.ts';
+import { inlineFunctions } from './inline.ts';
 import { upgradeOpset } from './opset.ts';
 import { convertPrecision } from './precision.ts';
 import { structureFaults } from './structure.ts';
@@ -23,7 +24,7 @@ export interface Normalised {
 }
 
 /**
- * Reads a model, checks its wiring, brings it to opset 18 or later and to the precision asked for, makes every
+ * Reads a model, puts its own functions in place of their calls, checks its wiring, brings it to opset 18 or later and to the precision asked for, makes every
  * constant an initializer, and writes in standard ops what stands for several of them.
  *
  * @throws OnnxError with all faults of the file at once
@@ -36,10 +37,11 @@ export function normalise(
   // ONNX's own ops have two names for their domain.
   for (const node of model.graph.node) if (node.domain === 'ai.onnx') node.domain = '';
   for (const opset of model.opsetImport) if (opset.domain === 'ai.onnx') opset.domain = '';
-  const faults = [...structureFaults(model), ...upgradeOpset(model)];
+  const { made, faults: calls } = inlineFunctions(model);
+  const faults = [...calls, ...structureFaults(model), ...upgradeOpset(model)];
   if (faults.length > 0) throw new OnnxError(faults);
   if (precision !== undefined) convertPrecision(model.graph, precision);
-  const origins = gatherConstants(model);
+  const origins = gatherConstants(model, made);
   const fixed = freeBatch ? freeBatchAxis(model) : [];
   if (fixed.length > 0) throw new OnnxError(fixed);
   const expanded = expand(model.graph);

@@ -4,10 +4,9 @@ import { opKey } from '../vjp.ts';
 import type { Model } from '../proto.ts';
 
 /** What is wrong with a graph's wiring: names used before they are made, or made twice. */
-export function structureFaults({ graph, functions, opsetImport }: Model): Fault[] {
+export function structureFaults({ graph, opsetImport }: Model): Fault[] {
   const faults: Fault[] = [];
   const known = new Set(['', ...graph.input.map(({ name }) => name), ...initializers(graph)]);
-  const own = new Set(functions.map(({ domain, name }) => `${domain}::${name}`));
   const domains = new Set(['', 'ai.onnx', ...opsetImport.map(({ domain }) => domain)]);
   for (const node of graph.node) {
     const at = (reason: string) =>
@@ -15,8 +14,6 @@ export function structureFaults({ graph, functions, opsetImport }: Model): Fault
     if (node.opType === '') at('it names no op: the file is damaged.');
     if (!domains.has(node.domain))
       at(`the model imports no opset of the domain ${JSON.stringify(node.domain)}.`);
-    if (own.has(`${node.domain}::${node.opType}`))
-      at('it is a function of the model; inline the functions first (onnx.inliner does).');
     for (const input of node.input) {
       if (!known.has(input)) at(`its input ${JSON.stringify(input)} is made by no earlier node.`);
     }

@@ -1,13 +1,10 @@
-import { clone } from '@bufbuild/protobuf';
-import { GraphProtoSchema } from 'onnx-buf';
 import type { GraphProto } from 'onnx-buf';
 import { refuse } from '../errors.ts';
 import { subgraphsOf } from '../graph/attributes.ts';
-import type { Builder } from '../graph/builder.ts';
+import { doBody } from '../graph/body.ts';
 import type { Value } from '../graph/graph.ts';
 import { scan } from '../graph/scan.ts';
 import { range } from '../graph/shape.ts';
-import { renameValues } from '../passes/names.ts';
 import type { VjpContext, VjpRule } from '../vjp.ts';
 
 /** How a Scan node is laid out: states come first, in its inputs and outputs and in those of its body. */
@@ -37,22 +34,6 @@ function layoutOf({ node, attributes }: VjpContext): Layout {
     sequences: backward('scan_input_directions', count),
     results: backward('scan_output_directions', body.output.length - states),
   };
-}
-
-/** Appends what a body does to some inputs, and returns its outputs. */
-function doBody(g: Builder, body: GraphProto, inputs: readonly Value[]): Value[] {
-  const prefix = g.fresh('step');
-  const copy = clone(GraphProtoSchema, body);
-  const own = [...copy.initializer.map(({ name }) => name), ...copy.node.flatMap(({ output }) => output)];
-  const names = new Map(own.filter((name) => name !== '').map((name) => [name, `${prefix}/${name}`]));
-  copy.input.forEach(({ name }, i) => names.set(name, inputs[i]));
-  renameValues(copy, names);
-  for (const tensor of copy.initializer) g.addConstant(tensor);
-  for (const node of copy.node) {
-    node.name = `${prefix}/${node.name}`;
-    g.append(node);
-  }
-  return copy.output.map(({ name }) => name);
 }
 
 const not = (flags: readonly boolean[]) => flags.map((flag) => !flag);

@@ -1,0 +1,22 @@
+import { clone } from '@bufbuild/protobuf';
+import { GraphProtoSchema } from 'onnx-buf';
+import type { GraphProto } from 'onnx-buf';
+import { renameValues } from '../passes/names.ts';
+import type { Builder } from './builder.ts';
+import type { Value } from './graph.ts';
+
+/** Appends what the body of another node does to some inputs, and returns its outputs. */
+export function doBody(g: Builder, body: GraphProto, inputs: readonly Value[]): Value[] {
+  const prefix = g.fresh('step');
+  const copy = clone(GraphProtoSchema, body);
+  const own = [...copy.initializer.map(({ name }) => name), ...copy.node.flatMap(({ output }) => output)];
+  const names = new Map(own.filter((name) => name !== '').map((name) => [name, `${prefix}/${name}`]));
+  copy.input.forEach(({ name }, i) => names.set(name, inputs[i]));
+  renameValues(copy, names);
+  for (const tensor of copy.initializer) g.addConstant(tensor);
+  for (const node of copy.node) {
+    node.name = `${prefix}/${node.name}`;
+    g.append(node);
+  }
+  return copy.output.map(({ name }) => name);
+}

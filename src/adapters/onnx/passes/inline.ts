@@ -1,0 +1,104 @@
+import { clone, create } from '@bufbuild/protobuf';
+import { AttributeProtoSchema, GraphProtoSchema, NodeProtoSchema } from 'onnx-buf';
+import type { AttributeProto, FunctionProto, GraphProto, NodeProto } from 'onnx-buf';
+import { fault, refuse, type Fault } from '../errors.ts';
+import { subgraphsOf } from '../graph/attributes.ts';
+import { namesIn } from '../graph/graph.ts';
+import type { Model } from '../proto.ts';
+import { faultOf } from '../sweep.ts';
+import { renameValues } from './names.ts';
+import { baseOpset } from './opset.ts';
+
+// A file of a few lines can call for more nodes than fit in memory.
+const most = 200_000;
+
+/** What came of inlining. */
+export interface Inlined {
+  /** Every value that is made by what was a function's node. */
+  readonly made: ReadonlySet<string>;
+  readonly faults: readonly Fault[];
+}
+
+/** Puts in place of each call of a model's own functions, in place, what the function does. */
+export function inlineFunctions(model: Model): Inlined {
+  const { functions, graph, opsetImport } = model;
+  const made = new Set<string>();
+  if (functions.length === 0) return { made, faults: [] };
+  const faults = functions.flatMap((each) => opsetFaults(each, model));
+  for (const { domain, version } of functions.flatMap((each) => each.opsetImport)) {
+    if (!opsetImport.some((known) => known.domain === domain))
+      opsetImport.push({ ...opsetImport[0], domain, version });
+  }
+  const known = new Map(functions.map((each) => [keyOf(each.domain, each.name, each.overload), each]));
+  let count = 0;
+
+  const inlined = (nodes: readonly NodeProto[], calling: readonly FunctionProto[]): NodeProto[] =>
+    nodes.flatMap((node) => {
+      for (const subgraph of subgraphsOf(node)) inlineIn(subgraph, calling);
+      const callee = known.get(keyOf(node.domain, node.opType, node.overload));
+      if (callee === undefined) return [node];
+      if (calling.includes(callee)) refuse(`the function ${callee.name} calls itself.`);
+      count += callee.node.length;
+      if (count > most) refuse(`its functions stand for more than ${most} nodes.`);
+      const body = called(callee, node, `${node.name || 'call'}/${made.size}/`);
+      for (const { output } of body) for (const name of output) made.add(name);
+      return inlined(body, [...calling, callee]);
+    });
+  const inlineIn = (within: GraphProto, calling: readonly FunctionProto[]) => {
+    within.node = inlined(within.node, calling);
+  };
+
+  const nodes = graph.node;
+  graph.node = nodes.flatMap((node) => {
+    try {
+      return inlined([node], []);
+    } catch (error) {
+      faults.push(faultOf(node, error));
+      return [];
+    }
+  });
+  model.functions = [];
+  return { made, faults };
+}
+
+const keyOf = (domain: string, name: string, overload: string) => `${domain}::${name}::${overload}`;
+
+const standard = (opsets: Model['opsetImport']) =>
+  opsets.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version;
+
+/** Opsets may differ from the model's where nothing is to be converted. */
+function opsetFaults({ name, opsetImport }: FunctionProto, model: Model): Fault[] {
+  const [own, models] = [standard(opsetImport), standard(model.opsetImport)];
+  if (own === undefined || models === undefined || own === models) return [];
+  if (own >= baseOpset && models >= baseOpset) return [];
+  return [
+    fault(
+      `the function ${JSON.stringify(name)} is of opset ${own}, the model of opset ${models}: export both as one, of ${baseOpset} or later.`,
+    ),
+  ];
+}
+
+/** The nodes of a function, for one call of it. */
+function called(callee: FunctionProto, call: NodeProto, prefix: string): NodeProto[] {
+  const body = create(GraphProtoSchema, { node: callee.node.map((node) => clone(NodeProtoSchema, node)) });
+  const given = new Map([...callee.attributeProto, ...call.attribute].map((each) => [each.name, each]));
+  for (const node of body.node) giveAttributes(node, given);
+
+  const names = new Map(callee.input.map((name, i) => [name, call.input[i] ?? '']));
+  callee.output.forEach((name, k) => call.output[k] && names.set(name, call.output[k]));
+  names.set('', '');
+  for (const name of namesIn(body)) if (!names.has(name)) names.set(name, prefix + name);
+  renameValues(body, names);
+  for (const node of body.node) node.name = prefix + node.name;
+  return body.node;
+}
+
+/** Puts the call's attributes, or their defaults, in place of references to them; one given by none is left out. */
+function giveAttributes(node: NodeProto, given: ReadonlyMap<string, AttributeProto>): void {
+  node.attribute = node.attribute.flatMap((attribute) => {
+    if (attribute.refAttrName === '') return [attribute];
+    const value = given.get(attribute.refAttrName);
+    return value === undefined ? [] : [{ ...clone(AttributeProtoSchema, value), name: attribute.name }];
+  });
+  for (const subgraph of subgraphsOf(node)) for (const inner of subgraph.node) giveAttributes(inner, given);
+}
