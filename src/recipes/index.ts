@@ -31,6 +31,12 @@ export { surface, type SurfaceAttributes } from './plots/surface.ts';
 export { toOBJ, toVTP, type MeshAttributes } from './export3d.ts';
 export type { CurvatureOptions } from './curvature/at.ts';
 export {
+  boxSharpness,
+  boxSharpnessAsync,
+  type BoxSharpness,
+  type BoxSharpnessOptions,
+} from './curvature/boxSharpness.ts';
+export {
   spectralDensity,
   spectralDensityAsync,
   type DensityOptions,

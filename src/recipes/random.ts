@@ -27,8 +27,8 @@ export function gaussian(seed: number): () => number {
   };
 }
 
-/** Numbers in [0, 1) with 53 random bits. */
-function uniformStream(seed: number): () => number {
+/** Numbers in [0, 1) with 53 random bits that depend on the seed alone. */
+export function uniformStream(seed: number): () => number {
   const words = new Uint32Array(new Float64Array([seed]).buffer);
   let mix = (words[0] ^ Math.imul(words[1], 0x9e3779b9)) >>> 0;
   const splitmix = () => {

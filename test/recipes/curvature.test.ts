@@ -1,5 +1,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import {
+  boxSharpness,
+  boxSharpnessAsync,
   curvatureMap,
   curvatureMapAsync,
   eigenPlane,
@@ -270,6 +272,125 @@ describe('sharpness', () => {
   it('rises along the gradient', () => {
     const { ascent, gradientNorm } = sharpness(network, { rho: 1e-3, maxProducts: 5 });
     expect(ascent / (1e-3 * gradientNorm)).toBeGreaterThan(0.99);
+  });
+});
+
+describe('sharpness in a box', () => {
+  const center = Float64Array.from({ length: 40 }, (_, i) => 3 * Math.sin(i));
+  const stiffness = center.map((_, i) => 1 + (i % 5));
+  /** ½ Σ kᵢ (xᵢ − cᵢ)² + level, its minimum at the center. */
+  const bowl = (level: number): Problem => ({
+    p0: center,
+    fg(x, gradient) {
+      gradient?.set(x.map((value, i) => stiffness[i] * (value - center[i])));
+      return level + x.reduce((sum, value, i) => sum + 0.5 * stiffness[i] * (value - center[i]) ** 2, 0);
+    },
+  });
+
+  it.each([0, 3])('of a quadratic at its minimum, %d, is that of a corner', (level) => {
+    const rho = 0.01;
+    const { loss, highest, sharpness, x } = boxSharpness(bowl(level), { rho, maxIterations: 60 });
+    const half = center.map((value) => rho * (Math.abs(value) + 1));
+    const rise = half.reduce((sum, value, i) => sum + 0.5 * stiffness[i] * value ** 2, 0);
+    expect(loss).toBe(level);
+    expect(highest - level).toBeCloseTo(rise, 10);
+    expect(sharpness).toBeCloseTo((100 * rise) / (1 + level), 8);
+    x.forEach((value, i) => expect(Math.abs(value - center[i])).toBeCloseTo(half[i], 10));
+    // As many iterations as the paper takes, by default.
+    expect((boxSharpness(bowl(level), { rho }).highest - level) / rise).toBeGreaterThan(0.99);
+  });
+
+  it('keeps within the box where the loss rises to one side', () => {
+    const slope = center.map((_, i) => Math.cos(i));
+    const tilted: Problem = { p0: center, fg: (x, gradient) => (gradient?.set(slope), 5 + dot(slope, x)) };
+    const { highest, loss } = boxSharpness(tilted, { rho: 0.1 });
+    const rise = center.reduce((sum, value, i) => sum + 0.1 * (Math.abs(value) + 1) * Math.abs(slope[i]), 0);
+    expect(highest - loss).toBeCloseTo(rise, 10);
+  });
+
+  it('of a random subspace lies in it, within bounds of A⁺x', () => {
+    const p = 3;
+    const rho = 0.05;
+    const draw = gaussian(7);
+    const columns = Array.from({ length: p }, () => center.map(() => draw()));
+    const { x, highest } = boxSharpness(bowl(0), { rho, subspace: p, seed: 7 });
+    // Least squares by elimination: z of the point found, and A⁺ of the center.
+    const coordinates = (v: Float64Array) => {
+      const rows = columns.map((a) => [...columns.map((b) => dot(a, b)), dot(a, v)]);
+      for (let k = 0; k < p; k++) {
+        for (let i = 0; i < p; i++) {
+          const factor = rows[i][k] / rows[k][k];
+          if (i !== k) rows[i] = rows[i].map((value, j) => value - factor * rows[k][j]);
+        }
+      }
+      return rows.map((row, k) => row[p] / row[k]);
+    };
+    const step = x.map((value, i) => value - center[i]);
+    const z = coordinates(step);
+    const inPlane = center.map((_, i) => columns.reduce((sum, a, k) => sum + z[k] * a[i], 0));
+    step.forEach((value, i) => expect(value).toBeCloseTo(inPlane[i], 10));
+    const bounds = coordinates(center).map((value) => rho * (Math.abs(value) + 1));
+    // The highest corner of the eight.
+    const corners = Array.from({ length: 8 }, (_, signs) =>
+      bowl(0).fg(
+        center.map((value, i) =>
+          columns.reduce((sum, a, k) => sum + (signs & (1 << k) ? 1 : -1) * bounds[k] * a[i], value),
+        ),
+        null,
+      ),
+    );
+    z.forEach((value, k) => expect(Math.abs(value)).toBeLessThan(bounds[k] * (1 + 1e-9)));
+    expect(corners.some((corner) => Math.abs(corner / highest - 1) < 1e-9)).toBe(true);
+    expect(highest).toBeGreaterThan(0.7 * Math.max(...corners));
+  });
+
+  it('of a network is at least what random points of the box show, in float32 too', () => {
+    const { x: best } = minimize(network, lbfgs(), { maxIterations: 60 });
+    const rho = 5e-3;
+    const { highest, loss, evaluations } = boxSharpness(network, { center: best, rho });
+    const draw = gaussian(1);
+    for (let k = 0; k < 200; k++) {
+      const corner = best.map((value) => value + Math.sign(draw()) * rho * (Math.abs(value) + 1));
+      expect(network.fg(corner, null)).toBeLessThan(highest);
+    }
+    expect(evaluations).toBeLessThan(60);
+    const single = boxSharpness(inFloat32(network), { center: best, rho });
+    expect((single.highest - single.loss) / (highest - loss)).toBeGreaterThan(0.8);
+  });
+
+  it('is infinite where the loss is not finite in the box', () => {
+    const cliff: Problem = {
+      p0: center,
+      fg: (x, gradient) => (gradient?.fill(1), x.every((v, i) => v === center[i]) ? 1 : NaN),
+    };
+    expect(boxSharpness(cliff)).toMatchObject({ loss: 1, highest: Infinity, sharpness: Infinity });
+  });
+
+  it('puts the parameters back, and can be aborted', () => {
+    const memory = Float64Array.from(network.p0);
+    const controller = new AbortController();
+    let evaluations = 0;
+    const problem: Problem = {
+      ...network,
+      params: vectorParams(memory),
+      fg(x, gradient) {
+        memory.set(x);
+        if (++evaluations === 8) controller.abort(new Error('enough'));
+        return network.fg(x, gradient);
+      },
+    };
+    boxSharpness({ ...problem, fg: network.fg });
+    expect(memory).toEqual(network.p0);
+    expect(() => boxSharpness(problem, { signal: controller.signal })).toThrow('enough');
+    expect(evaluations).toBeLessThan(20);
+    expect(memory).toEqual(network.p0);
+  });
+
+  it('answers later with the same, and names what is wrong', async () => {
+    expect(await boxSharpnessAsync(later(network), { seed: 3 })).toEqual(boxSharpness(network, { seed: 3 }));
+    expect(() => boxSharpness(network, { rho: 0, subspace: 0.5 })).toThrow(/2 options are wrong/);
+    expect(() => boxSharpness(bowl(0), { subspace: 41 })).toThrow(/number of parameters, 40; got 41/);
+    expect(() => boxSharpness(network, { epsilon: 1 } as object)).toThrow(/epsilon: no such option/);
   });
 });
 

@@ -1,0 +1,143 @@
+/**
+ * The sharpness of Keskar, Mudigere, Nocedal, Smelyanskiy and Tang (2017), arXiv:1609.04836, equations 3 and 4: how
+ * far the loss rises in a small box around a point.
+ *
+ * Departures: the maximisation begins at a random point of the box, since at a minimum the gradient is 0 and leads
+ * nowhere; and it is in units of the box, with the loss scaled so that a first step of
+ * steepest ascent is as long as the box is wide.
+ *
+ * @module
+ */
+import { integerFrom, positive, type Rules } from '../../core/options.ts';
+import { evaluate, type Asks } from '../../core/question.ts';
+import { solve } from '../../core/solve.ts';
+import { completeSolveOptions } from '../../core/solveOptions.ts';
+import { norm2 } from '../../core/vector.ts';
+import { lbfgs } from '../../solvers/lbfgs.ts';
+import { uniformStream } from '../random.ts';
+import { curvatureRules, runAt, runAtAsync, type AtPoint, type CurvatureOptions } from './at.ts';
+import { randomSubspace, wholeSpace } from './unitBox.ts';
+import type { AsyncProblem, Problem } from '../../core/problem.ts';
+
+/** Options of {@link boxSharpness}. */
+export interface BoxSharpnessOptions extends Omit<CurvatureOptions, 'epsilon' | 'onProgress'> {
+  /** ε of the paper: parameter i may move by ρ(|xᵢ| + 1). @defaultValue `1e-3` */
+  rho?: number;
+  /** Look in a random subspace of so many dimensions; the paper takes 100. @defaultValue the whole space */
+  subspace?: number;
+  /** Iterations of the maximisation. @defaultValue `10` */
+  maxIterations?: number;
+}
+
+const { epsilon: _epsilon, onProgress: _onProgress, ...shared } = curvatureRules;
+const rules: Rules<BoxSharpnessOptions> = {
+  ...shared,
+  rho: positive,
+  subspace: integerFrom(1),
+  maxIterations: integerFrom(1),
+};
+
+/** How far the loss rises in a box. */
+export interface BoxSharpness {
+  /** f at the point. */
+  readonly loss: number;
+  /** The highest f found in the box; Infinity if f was not finite somewhere. */
+  readonly highest: number;
+  /** φ = 100 (highest − loss) / (1 + loss), per cent. */
+  readonly sharpness: number;
+  /** Where it is highest, `[n]`. */
+  readonly x: Float64Array;
+  /** Evaluations of f, nearly all with ∇f. */
+  readonly evaluations: number;
+}
+
+/**
+ * The sharpness of a minimum after Keskar et al.: the largest rise of the loss in a box, in per cent of 1 + loss.
+ *
+ * The box is maximised over by a few iterations of bounded L-BFGS, so that the value is a lower bound; other seeds
+ * begin elsewhere and may find more.
+ *
+ * @throws RangeError for bad options, and where `subspace` exceeds the number of parameters; whatever the problem throws
+ * @see Keskar et al. (2017), arXiv:1609.04836, equations 3 and 4
+ * @example
+ * ```ts
+ * boxSharpness(problem, { center: result.x, rho: 1e-3, subspace: 100 }).sharpness;
+ * ```
+ */
+export function boxSharpness(problem: Problem, options: BoxSharpnessOptions = {}): BoxSharpness {
+  return runAt('boxSharpness', problem, options, rules, highest('boxSharpness', problem, options));
+}
+
+/** As {@link boxSharpness}, for a problem that answers later. */
+export function boxSharpnessAsync(
+  problem: AsyncProblem | Problem,
+  options: BoxSharpnessOptions = {},
+): Promise<BoxSharpness> {
+  return runAtAsync(
+    'boxSharpnessAsync',
+    problem,
+    options,
+    rules,
+    highest('boxSharpnessAsync', problem, options),
+  );
+}
+
+function highest(
+  where: string,
+  { precision = 'float64' }: AsyncProblem | Problem,
+  { rho = 1e-3, subspace, seed = 0, maxIterations = 10, signal }: BoxSharpnessOptions,
+): AtPoint<BoxSharpness> {
+  return function* (_hessian, center): Asks<BoxSharpness> {
+    if (subspace !== undefined && subspace > center.length) {
+      throw new RangeError(
+        `${where}: subspace: must not exceed the number of parameters, ${center.length}; got ${subspace}.`,
+      );
+    }
+    const box =
+      subspace === undefined ? wholeSpace(center, rho) : randomSubspace(center, rho, subspace, seed);
+    const p = box.dimensions;
+    const loss = yield evaluate(center, null);
+    const best = { f: loss, x: Float64Array.from(center) };
+    const draw = uniformStream(seed + 1);
+    const start = new Float64Array(p).map(() => 2 * draw() - 1);
+
+    const point = new Float64Array(center.length);
+    const pull = new Float64Array(center.length);
+    let scale = 1;
+    let evaluations = 1;
+    /** −f in the units of the box, times the scale. */
+    function* descend(t: Float64Array, gradient: Float64Array | null): Asks<number> {
+      box.place(t, point);
+      const f = yield evaluate(point, gradient && pull);
+      evaluations++;
+      if (!(f <= best.f)) {
+        best.f = Number.isFinite(f) ? f : Infinity;
+        best.x.set(point);
+      }
+      if (gradient !== null) {
+        box.pullBack(pull, gradient);
+        for (let k = 0; k < p; k++) gradient[k] *= -scale;
+      }
+      return -scale * f;
+    }
+
+    const slope = new Float64Array(p);
+    yield* descend(start, slope);
+    const steepness = norm2(slope);
+    if (best.f < Infinity && steepness > 0) {
+      scale = (2 * Math.sqrt(p)) / steepness;
+      const asks = solve(
+        lbfgs({ lower: -1, upper: 1 }),
+        { p0: start, precision },
+        completeSolveOptions(where, { maxIterations, ...(signal && { signal }) }),
+      );
+      for (let turn = asks.next(); !turn.done;) {
+        const question = turn.value;
+        if (question.kind !== 'evaluate') throw new TypeError(`${where}: no answer to ${question.kind}.`);
+        turn = asks.next(yield* descend(question.x, question.gradient));
+      }
+    }
+    const sharpness = (100 * (best.f - loss)) / (1 + loss);
+    return { loss, highest: best.f, sharpness, x: best.x, evaluations };
+  };
+}
