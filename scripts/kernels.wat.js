@@ -1,8 +1,11 @@
 // The kernels of src/core/kernels/simd.ts in WebAssembly text: what is wanted of them is said there.
 //
 // Text has no macros, so a few functions stand in for them: `each` unrolls a loop, and `load` reads two
-// numbers of a row that is stored in 8 or in 4 bytes a number. Lengths are multiples of 8, and every inner
-// product has one accumulator of two lanes, so that the twin in plain.ts adds in the same order.
+// numbers of a row that is stored in 8 or in 4 bytes a number. Lengths are multiples of 8. Sums have two lanes,
+// that of `dot` four, and the twins in plain.ts and vector.ts add in the same order.
+
+/** Rows taken at a time: as many as the registers of x86 hold sums for. */
+const ROWS = 5;
 
 /** @param {number} count @param {(index: number) => string} write */
 const each = (count, write) => Array.from({ length: count }, (_, index) => write(index)).join('\n    ');
@@ -10,8 +13,12 @@ const each = (count, write) => Array.from({ length: count }, (_, index) => write
 /** @param {string} name */
 const get = (name) => `(local.get $${name})`;
 
-/** @param {string} name @param {number} bytes */
-const advance = (name, bytes) => `(local.set $${name} (i32.add ${get(name)} (i32.const ${bytes})))`;
+/** @param {string} name @param {string} value */
+const set = (name, value) => `(local.set $${name} ${value})`;
+
+/** @param {number} bytes */
+const advance = (bytes) => (/** @type {string} */ name) =>
+  set(name, `(i32.add ${get(name)} (i32.const ${bytes}))`);
 
 /** Two numbers from `2·index` numbers after the pointer. @param {number} width @param {string} pointer */
 const load = (width, pointer, index = 0) =>
@@ -19,21 +26,31 @@ const load = (width, pointer, index = 0) =>
     ? `(v128.load offset=${16 * index} ${get(pointer)})`
     : `(f64x2.promote_low_f32x4 (v128.load64_zero offset=${8 * index} ${get(pointer)}))`;
 
-/** @param {string} pointer @param {string} value */
-const store = (pointer, value, index = 0) => `(v128.store offset=${16 * index} ${get(pointer)} ${value})`;
+/** The contrary. @param {number} width @param {string} pointer @param {string} value */
+const store = (width, pointer, value, index = 0) =>
+  width === 8
+    ? `(v128.store offset=${16 * index} ${get(pointer)} ${value})`
+    : `(v128.store64_lane offset=${8 * index} 0 ${get(pointer)} (f32x4.demote_f64x2_zero ${value}))`;
 
 /** @param {string} a @param {string} b */
 const plus = (a, b) => `(f64x2.add ${a} ${b})`;
 /** @param {string} a @param {string} b */
+const minus = (a, b) => `(f64x2.sub ${a} ${b})`;
+/** @param {string} a @param {string} b */
 const times = (a, b) => `(f64x2.mul ${a} ${b})`;
 
 /** @param {string} sum @param {string} a @param {string} b */
-const accumulate = (sum, a, b) => `(local.set $${sum} ${plus(get(sum), times(a, b))})`;
+const accumulate = (sum, a, b) => set(sum, plus(get(sum), times(a, b)));
 
-/** Adds both lanes of `sum` to the number at `$results + 8·index`. @param {string} sum @param {number} index */
-const addLanes = (sum, index) =>
-  `(f64.store offset=${8 * index} (local.get $results) (f64.add (f64.load offset=${8 * index} (local.get $results))
-      (f64.add (f64x2.extract_lane 0 ${get(sum)}) (f64x2.extract_lane 1 ${get(sum)}))))`;
+/** @param {string} sum */
+const lanes = (sum) => `(f64.add (f64x2.extract_lane 0 ${get(sum)}) (f64x2.extract_lane 1 ${get(sum)}))`;
+
+/** Adds a number to the one at `$results + 8·index`. @param {string} value @param {number} index */
+const addTo = (value, index) =>
+  `(f64.store offset=${8 * index} ${get('results')} (f64.add (f64.load offset=${8 * index} ${get('results')}) ${value}))`;
+
+/** Adds both lanes of `sum` to it. @param {string} sum @param {number} index */
+const addLanes = (sum, index) => addTo(lanes(sum), index);
 
 /** @param {string} type @param {readonly string[]} names */
 const parameters = (type, names) => names.map((name) => `(param $${name} ${type})`).join(' ');
@@ -41,11 +58,14 @@ const parameters = (type, names) => names.map((name) => `(param $${name} ${type}
 /** @param {readonly string[]} names */
 const vectors = (names) => names.map((name) => `(local $${name} v128)`).join(' ');
 
+/** The names of some things of one kind. @param {string} name @param {number} count */
+const numbered = (name, count) => Array.from({ length: count }, (_, index) => `${name}${index}`);
+
 /**
- * A function whose body runs over `n` numbers, `step` of them each time; `counter` is a pointer to 8-byte
+ * A function whose body runs over `n` numbers, some of them each time; `counter` is a pointer to 8-byte
  * numbers that the body advances.
  *
- * @param {{ name: string, parameters: string, locals?: string, before?: string, counter: string, body: string, after?: string }} parts
+ * @param {{ name: string, parameters: string, locals?: string, before?: string, counter: string, body: readonly string[], after?: string }} parts
  */
 const kernel = ({ name, parameters, locals = '', before = '', counter, body, after = '' }) => `
   (func (export "${name}") ${parameters} (param $n i32)
@@ -53,13 +73,13 @@ const kernel = ({ name, parameters, locals = '', before = '', counter, body, aft
     (local.set $end (i32.add ${get(counter)} (i32.shl (local.get $n) (i32.const 3))))
     ${before}
     (loop $next
-    ${body}
+    ${body.join('\n    ')}
     (br_if $next (i32.lt_u ${get(counter)} (local.get $end))))
     ${after})`;
 
 /** @param {number} width */
 function project(width) {
-  const rows = ['s0', 'y0', 's1', 'y1'];
+  const rows = numbered('r', ROWS);
   const sums = rows.flatMap((row) => [`${row}p`, `${row}q`]);
   return kernel({
     name: `project${width}`,
@@ -67,53 +87,139 @@ function project(width) {
     locals: vectors(['pv', 'qv', 'v', ...sums]),
     counter: 'q',
     body: [
-      `(local.set $pv ${load(width, 'p')}) (local.set $qv ${load(8, 'q')})`,
-      ...rows.map(
-        (row) =>
-          `(local.set $v ${load(width, row)}) ${accumulate(`${row}p`, get('v'), get('pv'))} ${accumulate(`${row}q`, get('v'), get('qv'))}`,
+      each(2, (index) =>
+        [
+          set('pv', load(width, 'p', index)),
+          set('qv', load(8, 'q', index)),
+          ...rows.map((row) =>
+            [
+              set('v', load(width, row, index)),
+              accumulate(`${row}p`, get('v'), get('pv')),
+              accumulate(`${row}q`, get('v'), get('qv')),
+            ].join(' '),
+          ),
+        ].join('\n    '),
       ),
-      ...[...rows, 'p'].map((row) => advance(row, 2 * width)),
-      advance('q', 16),
-    ].join('\n    '),
+      ...[...rows, 'p'].map(advance(4 * width)),
+      advance(32)('q'),
+    ],
     after: sums.map(addLanes).join('\n    '),
   });
 }
 
 /** @param {number} width */
-const combine = (width) =>
-  kernel({
+function combine(width) {
+  const rows = numbered('r', ROWS);
+  const factors = numbered('f', ROWS);
+  return kernel({
     name: `combine${width}`,
-    parameters: `${parameters('i32', ['s0', 'y0', 's1', 'y1'])} ${parameters('f64', ['a0', 'b0', 'a1', 'b1'])} ${parameters('i32', ['out'])}`,
-    locals: vectors(['av0', 'bv0', 'av1', 'bv1']),
-    before: ['a0', 'b0', 'a1', 'b1']
-      .map((factor) => `(local.set $${factor[0]}v${factor[1]} (f64x2.splat ${get(factor)}))`)
-      .join(' '),
+    parameters: `${parameters('i32', ['g', ...rows])} ${parameters('f64', ['c', ...factors])} ${parameters('i32', ['out'])}`,
+    locals: vectors(['cv', ...factors.map((factor) => `${factor}v`)]),
+    before: ['c', ...factors].map((factor) => set(`${factor}v`, `(f64x2.splat ${get(factor)})`)).join(' '),
     counter: 'out',
     body: [
-      each(2, (index) => {
-        const pair = (/** @type {number} */ k) =>
-          plus(
-            times(get(`av${k}`), load(width, `s${k}`, index)),
-            times(get(`bv${k}`), load(width, `y${k}`, index)),
-          );
-        return store('out', plus(load(8, 'out', index), plus(pair(0), pair(1))), index);
-      }),
-      ...['s0', 'y0', 's1', 'y1'].map((row) => advance(row, 4 * width)),
-      advance('out', 32),
-    ].join('\n    '),
+      each(2, (index) =>
+        store(
+          8,
+          'out',
+          rows.reduce(
+            (sum, row, k) => plus(sum, times(get(`f${k}v`), load(width, row, index))),
+            times(get('cv'), load(8, 'g', index)),
+          ),
+          index,
+        ),
+      ),
+      ...rows.map(advance(4 * width)),
+      ...['g', 'out'].map(advance(32)),
+    ],
+  });
+}
+
+/** @param {number} width */
+const record = (width) =>
+  kernel({
+    name: `record${width}`,
+    parameters: parameters('i32', ['x', 'trial', 'g', 'trialG', 's', 'y', 'results']),
+    locals: vectors(['gv', 'hv', 'sv', 'yv', 'sy', 'yy', 'ss', 'slopes']),
+    counter: 'x',
+    body: [
+      set('sv', minus(load(8, 'trial'), load(8, 'x'))),
+      set('gv', load(8, 'g')),
+      set('hv', load(8, 'trialG')),
+      set('yv', minus(get('hv'), get('gv'))),
+      accumulate('sy', get('sv'), get('yv')),
+      accumulate('yy', get('yv'), get('yv')),
+      accumulate('ss', get('sv'), get('sv')),
+      accumulate('slopes', get('sv'), plus(get('hv'), get('gv'))),
+      store(width, 's', get('sv')),
+      store(width, 'y', get('yv')),
+      ...['x', 'trial', 'g', 'trialG'].map(advance(16)),
+      ...['s', 'y'].map(advance(2 * width)),
+    ],
+    after: ['sy', 'yy', 'ss', 'slopes'].map(addLanes).join('\n    '),
   });
 
-const scale = kernel({
-  name: 'scale',
-  parameters: '(param $factor f64) (param $out i32)',
-  locals: vectors(['f']),
-  before: '(local.set $f (f64x2.splat (local.get $factor)))',
-  counter: 'out',
-  body: [store('out', times(get('f'), load(8, 'out'))), advance('out', 16)].join('\n    '),
+/** With two vectors of sums, as `dot` of src/core/vector.ts has four. */
+const dot = kernel({
+  name: 'dot',
+  parameters: parameters('i32', ['p', 'q', 'results']),
+  locals: vectors(['even', 'odd']),
+  counter: 'p',
+  body: [
+    accumulate('even', load(8, 'p'), load(8, 'q')),
+    accumulate('odd', load(8, 'p', 1), load(8, 'q', 1)),
+    ...['p', 'q'].map(advance(32)),
+  ],
+  after: addTo(`(f64.add ${lanes('even')} ${lanes('odd')})`, 0),
+});
+
+/** @param {number} width */
+const addScaled = (width) =>
+  kernel({
+    name: `addScaled${width}`,
+    parameters: `${parameters('i32', ['x'])} ${parameters('f64', ['alpha'])} ${parameters('i32', ['s', 'out'])}`,
+    locals: vectors(['factor']),
+    before: set('factor', `(f64x2.splat ${get('alpha')})`),
+    // Counted in 8-byte numbers; of 4-byte ones the caller asks for half as many.
+    counter: 'x',
+    body: [
+      each(2, (index) =>
+        store(
+          width,
+          'out',
+          plus(load(width, 'x', index), times(get('factor'), load(width, 's', index))),
+          index,
+        ),
+      ),
+      ...['x', 's', 'out'].map(advance(4 * width)),
+    ],
+  });
+
+/** The largest number's lanes; all bits set, which is NaN, where there is a NaN: `pmax` is fast but passes it over. */
+const normInf = kernel({
+  name: 'normInf',
+  parameters: parameters('i32', ['p', 'results']),
+  locals: vectors(['v', 'even', 'odd', 'nan']),
+  counter: 'p',
+  body: [
+    ...['even', 'odd'].map((largest, index) =>
+      [
+        set('v', load(8, 'p', index)),
+        set(largest, `(f64x2.pmax ${get(largest)} (f64x2.abs ${get('v')}))`),
+        set('nan', `(v128.or ${get('nan')} (f64x2.ne ${get('v')} ${get('v')}))`),
+      ].join(' '),
+    ),
+    advance(32)('p'),
+  ],
+  after: `(v128.store ${get('results')} (v128.or ${get('nan')} (f64x2.pmax ${get('even')} ${get('odd')})))`,
 });
 
 /** The whole module; its memory is imported. */
 export const kernelsText = `(module
   (import "host" "memory" (memory 1))
-${[project(8), project(4), combine(8), combine(4), scale].join('\n')})
+${[
+  ...[8, 4].flatMap((width) => [project(width), combine(width), record(width), addScaled(width)]),
+  dot,
+  normInf,
+].join('\n')})
 `;

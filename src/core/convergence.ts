@@ -33,16 +33,19 @@ export function convergenceTests(
   const tolerance = gtol + gRel * start.gradientNorm;
   const floor = noFloor();
   let change = Infinity;
-  let step = Infinity;
+  let last: { readonly moved: number; readonly x: Float64Array } | null = null;
   let smallChanges = 0;
   let smallSteps = 0;
+  /** Asked for only where it decides, and at the end: ‖x‖∞ is a pass over x. */
+  const step = () => (last === null ? Infinity : relative(last.moved, normInf(last.x)));
   return {
     observe(before, f, moved, x) {
       change = relative(Math.abs(f - before), Math.max(Math.abs(f), Math.abs(before)));
-      step = relative(moved, normInf(x));
+      last = { moved, x };
       smallChanges = ftol > 0 && change <= ftol ? smallChanges + 1 : 0;
       // A step of length 0 is a failure to move, never a success.
-      smallSteps = step > 0 && step <= xtol ? smallSteps + 1 : 0;
+      const small = xtol > 0 && moved > 0 && step() <= xtol;
+      smallSteps = small ? smallSteps + 1 : 0;
     },
     met(f, gradientNorm) {
       if (gradientNorm <= tolerance) return 'gradientTolerance';
@@ -54,7 +57,7 @@ export function convergenceTests(
     measures: (gradientNorm) => ({
       gradient: { value: gradientNorm, tolerance },
       function: { value: change, tolerance: ftol },
-      step: { value: step, tolerance: xtol },
+      step: { value: step(), tolerance: xtol },
     }),
   };
 }

@@ -3,7 +3,8 @@ import type { ParamSet } from './paramSet.ts';
 /**
  * Returns f(x), and writes ∇f(x) into `gradient` unless it is null.
  *
- * Both buffers, `[n]`, belong to the caller: an objective reads `x`, never writes it, and keeps neither.
+ * Both buffers, `[n]`, belong to the caller: an objective reads `x`, never writes it, and keeps neither. They may
+ * be views of a larger block of memory: what is sent to a worker should be a copy, `x.slice()`.
  */
 export type Objective = (x: Float64Array, gradient: Float64Array | null) => number;
 

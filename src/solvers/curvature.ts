@@ -1,3 +1,4 @@
+import type { MoveSums } from '../core/kernels/kernels.ts';
 import type { Row } from '../core/kernels/rows.ts';
 import type { Setting } from '../core/solver.ts';
 import type { LineState } from './searchAlong.ts';
@@ -37,7 +38,13 @@ export function pairProducts(step: LineState, modified = false): PairProducts {
     ss += s * s;
     slopes += s * (trialGradient[i] + gradient[i]);
   }
-  const stretch = modified ? secantStretch(step, slopes, sy, ss) : 0;
+  return productsOf(step, { sy, yy, ss, slopes }, modified);
+}
+
+/** The products of the pair of which `sums` are known. */
+export function productsOf(step: LineState, sums: MoveSums, modified: boolean): PairProducts {
+  const { sy, yy, ss } = sums;
+  const stretch = modified ? secantStretch(step, sums) : 0;
   return {
     sy: sy + stretch * ss,
     yy: yy + stretch * (2 * sy + stretch * ss),
@@ -56,11 +63,10 @@ const TRUSTED_CHANGE = 1e-7;
  * Departure from the paper: θ is left out where f has hardly changed or θ is large, and may take away no
  * more than 0.9 of sᵀy.
  *
- * @param slopes - sᵀ(∇fₖ + ∇fₖ₊₁)
  * @see Zhang, Deng & Chen (1999), New quasi-Newton equation and related methods for unconstrained
  *   optimization, JOTA 102(1), doi:10.1023/A:1021898630001
  */
-function secantStretch({ f, trialF }: LineState, slopes: number, sy: number, ss: number): number {
+function secantStretch({ f, trialF }: LineState, { sy, ss, slopes }: MoveSums): number {
   const theta = 6 * (f - trialF) + 3 * slopes;
   const trusted = Math.abs(f - trialF) > TRUSTED_CHANGE * Math.abs(f) && Math.abs(theta) < 10 * sy;
   return trusted ? Math.max(-0.9 * sy, theta) / ss : 0;

@@ -1,23 +1,28 @@
-import { adoptPairs, allocatePairs, KERNEL_LENGTH, type Row, type Storage } from '../core/kernels/rows.ts';
+import { allocateRows, KERNEL_LENGTH, vectorBeside, type Row, type Storage } from '../core/kernels/rows.ts';
 import { addScaled, dot, scaleInto } from '../core/vector.ts';
 import {
   CURVATURE_EPSILON,
   hasExactValues,
   pairProducts,
+  productsOf,
   writePair,
   type PairProducts,
 } from './curvature.ts';
-import { gramDirection, gramOf, takeProducts, type Gram, type GramPairs } from './gram.ts';
+import {
+  dropPair,
+  gramDirection,
+  gramOf,
+  keepPair,
+  forgetPairs,
+  recordPair,
+  type Gram,
+  type PairRing,
+} from './gram.ts';
 import type { Descent } from './lineSearchSolver.ts';
 import type { LineState } from './searchAlong.ts';
 
 /** The last m pairs s = xₖ₊₁ − xₖ, y = ∇fₖ₊₁ − ∇fₖ, in a ring. */
-export interface LbfgsMemory {
-  /** m slots, filled as pairs come; `[n]` each. */
-  readonly s: Row[];
-  readonly y: Row[];
-  /** Where n is large: the pairs' inner products, by which the recursion does without vectors. */
-  readonly gram: Gram | null;
+export interface LbfgsMemory extends PairRing {
   /** 1/sᵀy of each slot. */
   readonly rho: Float64Array;
   /** The scale γ of H₀ = γI that each slot's pair asks for. */
@@ -28,10 +33,6 @@ export interface LbfgsMemory {
   readonly coefficients: Float64Array;
   /** Scratch of the preconditioner, `[n]`, or empty. */
   readonly preconditioned: Float64Array;
-  /** Number of pairs. */
-  count: number;
-  /** Slot of the next pair. */
-  next: number;
   readonly modifiedSecant: boolean;
 }
 
@@ -92,20 +93,22 @@ export function limitedMemory(
   const scalingOf = scalings[options.initialScaling ?? 'short'];
 
   function update(memory: LbfgsMemory, step: LineState, alpha: number, led = step.gradient): void {
-    const bare = pairProducts(step, memory.modifiedSecant);
+    const { rows, next: slot, modifiedSecant } = memory;
+    const [s, y] = [rows[2 * slot], rows[2 * slot + 1]];
+    const bare = hasGram(memory)
+      ? productsOf(step, recordPair(memory, step), modifiedSecant)
+      : pairProducts(step, modifiedSecant);
     // B is not stored: s = −αHg gives Bs = −αg, with the g that led there.
     const sBs = damping || selfScaling ? -alpha * slopeAlong(step, led) : NaN;
     const damped = damping && bare.sy < DAMPED_CURVATURE * sBs;
-    if (!damped && !(bare.sy > CURVATURE_EPSILON * bare.yy)) return;
-    if (storage === 'float32' && bare.sy <= FLOAT32_CURVATURE * Math.sqrt(bare.ss * bare.yy)) return;
+    if (!isCurved(bare, damped)) {
+      if (hasGram(memory)) dropPair(memory);
+      return;
+    }
+    // A recorded y is stretched when its products are taken, unless it is read before.
+    const recorded = hasGram(memory) && !damped;
+    if (!recorded) writePair(step, bare.stretch, s, y);
 
-    const m = memory.rho.length;
-    const slot = memory.next;
-    if (memory.gram?.pending) takeProducts(memory as GramPairs, step.gradient);
-    const s = (memory.s[slot] ??= new Float64Array(step.x.length));
-    const y = (memory.y[slot] ??= new Float64Array(step.x.length));
-    writePair(step, bare.stretch, s, y);
-    if (memory.gram) memory.gram.pending = true;
     const pair = damped ? dampPair(bare, sBs, alpha, led, y) : bare;
     const { sy } = pair;
     memory.rho[slot] = 1 / sy;
@@ -116,35 +119,35 @@ export function limitedMemory(
       preconditioner(y as Float64Array, memory.preconditioned);
       memory.gamma[slot] = sy / dot(y as Float64Array, memory.preconditioned);
     }
-    memory.next = (slot + 1) % m;
-    memory.count = Math.min(memory.count + 1, m);
+    keepPair(memory, recorded ? bare.stretch : 0);
   }
 
   /** `out ← −H·gradient`; `gradient` may be `out`. */
-  function direction(memory: LbfgsMemory, gradient: Float64Array, out: Float64Array): void {
+  function direction(memory: LbfgsMemory, gradient: Float64Array, out: Float64Array): number | void {
     const { rho, gamma, count, next } = memory;
     const m = rho.length;
     const model = (next - (selfScaling ? count : 1) + m) % m;
-    if (count === 0) {
-      scaleInto(-1, gradient, out);
-    } else if (hasGram(memory)) {
-      adoptPairs(memory);
-      gramDirection(memory, gamma[model], gradient, out);
-    } else {
-      twoLoop(memory, gamma[model], gradient, out);
-    }
+    if (count === 0) scaleInto(-1, gradient, out);
+    else if (hasGram(memory)) return gramDirection(memory, gamma[model], gradient, out);
+    else twoLoop(memory, gamma[model], gradient, out);
+  }
+
+  /** Whether a pair has curvature enough to be learned from. */
+  function isCurved({ sy, yy, ss }: PairProducts, damped: boolean): boolean {
+    if (storage === 'float32' && sy <= FLOAT32_CURVATURE * Math.sqrt(ss * yy)) return false;
+    return damped || sy > CURVATURE_EPSILON * yy;
   }
 
   /** `out ← −H·gradient`; Nocedal & Wright, Algorithm 7.4. */
   function twoLoop(memory: LbfgsMemory, gamma: number, gradient: Float64Array, out: Float64Array): void {
     const { rho, tau, coefficients, preconditioned, count, next } = memory;
-    const { s, y } = memory as { s: Float64Array[]; y: Float64Array[] };
+    const rows = memory.rows as Float64Array[];
     const m = rho.length;
     scaleInto(-1, gradient, out);
     for (let age = 1; age <= count; age++) {
       const i = (next - age + m) % m;
-      coefficients[i] = rho[i] * dot(s[i], out);
-      addScaled(out, -coefficients[i], y[i], out);
+      coefficients[i] = rho[i] * dot(rows[2 * i], out);
+      addScaled(out, -coefficients[i], rows[2 * i + 1], out);
       if (tau[i] !== 1) scaleInto(1 / Math.sqrt(tau[i]), out, out);
     }
     if (preconditioner !== undefined) {
@@ -155,7 +158,7 @@ export function limitedMemory(
     for (let age = count; age >= 1; age--) {
       const i = (next - age + m) % m;
       if (tau[i] !== 1) scaleInto(1 / Math.sqrt(tau[i]), out, out);
-      addScaled(out, coefficients[i] - rho[i] * dot(y[i], out), s[i], out);
+      addScaled(out, coefficients[i] - rho[i] * dot(rows[2 * i + 1], out), rows[2 * i], out);
     }
   }
 
@@ -165,7 +168,7 @@ export function limitedMemory(
       const large = setting.n >= KERNEL_LENGTH || storage === 'float32';
       const withGram = large && preconditioner === undefined;
       return {
-        ...(withGram ? allocatePairs(setting.n, m, storage) : { s: [], y: [] }),
+        rows: allocateRows(setting.n, 2 * m, storage),
         gram: withGram ? gramOf(m) : null,
         rho: new Float64Array(m),
         gamma: new Float64Array(m),
@@ -177,9 +180,10 @@ export function limitedMemory(
         modifiedSecant: modifiedSecant ?? hasExactValues(setting),
       };
     },
+    vector: ({ rows }) => vectorBeside(rows[0]),
     direction,
     update,
-    forget: (memory) => Object.assign(memory, { count: 0, next: 0 }),
+    forget: forgetPairs,
     isFresh: ({ count }) => count === 0,
   };
 }
@@ -222,4 +226,5 @@ function dampPair(
   return { sy: DAMPED_CURVATURE * sBs, yy, ss, stretch: 0 };
 }
 
-const hasGram = (memory: LbfgsMemory): memory is LbfgsMemory & GramPairs => memory.gram !== null;
+const hasGram = (memory: LbfgsMemory): memory is LbfgsMemory & { readonly gram: Gram } =>
+  memory.gram !== null;

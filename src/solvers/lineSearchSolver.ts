@@ -13,8 +13,14 @@ import type { AskPhi, LineSearch, LineSearchResult, Phi } from './linesearch/lin
 export interface Descent<Memory> {
   /** An empty memory. */
   init(setting: Setting): Memory;
-  /** `out ← −H∇f`, at x. */
-  direction(memory: Memory, gradient: Float64Array, out: Float64Array, x: Float64Array): void;
+  /** Allocates a vector of zeros, `[n]`, where the work with the memory is fastest. @defaultValue anywhere */
+  readonly vector?: (memory: Memory) => Float64Array;
+  /**
+   * `out ← −H∇f`, at x.
+   *
+   * @returns its slope gradientᵀout, where that comes without a pass of its own
+   */
+  direction(memory: Memory, gradient: Float64Array, out: Float64Array, x: Float64Array): number | void;
   /**
    * Learns from a step about to be accepted: from `x, f, gradient` to `trial, trialF, trialGradient`.
    *
@@ -119,25 +125,29 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
     name,
     descends: lineSearch.descends,
     describe,
-    init: (setting) => ({
-      ...lineState(setting),
-      memory: descent.init(setting),
-      last: { alpha: NaN, slope: NaN, value: NaN },
-      growths: 0,
-      failures: 0,
-    }),
+    init: (setting) => {
+      const memory = descent.init(setting);
+      return {
+        ...lineState(setting, () => descent.vector?.(memory) ?? new Float64Array(setting.n)),
+        memory,
+        last: { alpha: NaN, slope: NaN, value: NaN },
+        growths: 0,
+        failures: 0,
+      };
+    },
     step,
-    direction: (state, out) => descent.direction(state.memory, state.gradient, out, state.x),
+    direction(state, out) {
+      descent.direction(state.memory, state.gradient, out, state.x);
+    },
   };
 }
 
 /** Sets `state.direction` and returns its slope; a memory whose direction does not lead down is forgotten. */
 function pointDownhill<Memory>(descent: Descent<Memory>, state: LineSearchState<Memory>): number {
   const { memory, gradient, direction, x } = state;
-  descent.direction(memory, gradient, direction, x);
-  const slope = dot(gradient, direction);
+  const point = () => descent.direction(memory, gradient, direction, x) ?? dot(gradient, direction);
+  const slope = point();
   if (slope < 0 || descent.isFresh(memory)) return slope;
   descent.forget(memory);
-  descent.direction(memory, gradient, direction, x);
-  return dot(gradient, direction);
+  return point();
 }

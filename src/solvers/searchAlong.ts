@@ -27,14 +27,18 @@ export const EPSILON = 1e-6;
 /** One mini-batch is not worth more evaluations of a search than this. */
 const MAX_BATCH_EVALUATIONS = 6;
 
-export function lineState({ n, precision, stochastic = false }: Setting): LineState {
+/** @param vector - allocates a vector of zeros, `[n]` */
+export function lineState(
+  { n, precision, stochastic = false }: Setting,
+  vector: () => Float64Array = () => new Float64Array(n),
+): LineState {
   return {
-    x: new Float64Array(n),
-    gradient: new Float64Array(n),
+    x: vector(),
+    gradient: vector(),
     f: NaN,
-    direction: new Float64Array(n),
-    trial: new Float64Array(n),
-    trialGradient: new Float64Array(n),
+    direction: vector(),
+    trial: vector(),
+    trialGradient: vector(),
     trialF: NaN,
     epsilon: EPSILON,
     rounded: precision === 'float32',

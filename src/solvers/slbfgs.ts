@@ -1,7 +1,17 @@
 import { boolean, checkOptions, integerFrom, numberBetween, positive } from '../core/options.ts';
+import { allocateRows, vectorBeside } from '../core/kernels/rows.ts';
 import { addScaled, dot, scaleInto } from '../core/vector.ts';
-import { pairProducts, writePair } from './curvature.ts';
 import { factor, solveFactored } from './cholesky.ts';
+import {
+  combinePairs,
+  dropPair,
+  forgetPairs,
+  gramOf,
+  keepPair,
+  recordPair,
+  takeProducts,
+  type GramPairs,
+} from './gram.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
 import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
 import { backtracking } from './linesearch/backtracking.ts';
@@ -36,23 +46,12 @@ export interface SlbfgsOptions {
   readonly shrink?: number;
 }
 
-/** The last m pairs in a ring, and their Gram matrix. */
-export interface SlbfgsMemory {
-  /** m slots, filled as pairs come; `[n]` each. */
-  readonly s: Float64Array[];
-  readonly y: Float64Array[];
-  /** YᵀY, `[m, m]` */
-  readonly gram: Float64Array;
+/** The last m pairs in a ring, and their inner products. */
+export interface SlbfgsMemory extends GramPairs {
   /** Scratch: the factor of λI + YᵀY, `[m, m]`. */
   readonly factor: Float64Array;
-  /** Scratch: Yᵀg, Sᵀg and the solution, `[m]` each. */
-  readonly yg: Float64Array;
-  readonly sg: Float64Array;
+  /** Scratch: the solution w, `[m]`. */
   readonly w: Float64Array;
-  /** Number of pairs. */
-  count: number;
-  /** Slot of the next pair. */
-  next: number;
   /** H̄ = gamma·I */
   gamma: number;
   readonly transposed: boolean;
@@ -138,12 +137,9 @@ function defaultLambda({ precision, stochastic = false }: Setting): number {
 function multisecant(m: number, lambda: number | undefined, transposed: boolean): Descent<SlbfgsMemory> {
   return {
     init: (setting) => ({
-      s: [],
-      y: [],
-      gram: new Float64Array(m * m),
+      rows: allocateRows(setting.n, 2 * m, 'float64'),
+      gram: gramOf(m),
       factor: new Float64Array(m * m),
-      yg: new Float64Array(m),
-      sg: new Float64Array(m),
       w: new Float64Array(m),
       count: 0,
       next: 0,
@@ -151,9 +147,13 @@ function multisecant(m: number, lambda: number | undefined, transposed: boolean)
       transposed,
       lambda: lambda ?? (transposed ? 1e-4 : defaultLambda(setting)),
     }),
+    vector: ({ rows }) => vectorBeside(rows[0]),
     direction: transposed ? transposedDirection : directDirection,
     update: storePair,
-    forget: (memory) => Object.assign(memory, { count: 0, next: 0, gamma: 1 }),
+    forget(memory) {
+      forgetPairs(memory);
+      memory.gamma = 1;
+    },
     isFresh: ({ count }) => count === 0,
   };
 }
@@ -162,30 +162,29 @@ function multisecant(m: number, lambda: number | undefined, transposed: boolean)
 const STEEPNESS = 0.1;
 
 /** `out ← −Ĥg`, with λ raised until gᵀ·out ≤ −STEEPNESS·γ‖g‖². */
-function directDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64Array): void {
-  const { s, y, yg, sg, w, count, gamma } = memory;
-  scaleInto(-gamma, g, out);
-  if (count === 0) return;
+function directDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64Array): number | void {
+  const { gram, w, gamma } = memory;
+  if (memory.count === 0) return scaleInto(-gamma, g, out);
+  takeProducts(memory, g);
+  const { products, factors, filled } = gram;
   const gg = dot(g, g);
-  for (let i = 0; i < count; i++) {
-    yg[i] = dot(y[i], g);
-    sg[i] = dot(s[i], g);
-  }
   let lambda = memory.lambda * meanDiagonal(memory);
   for (;;) {
-    w.set(yg);
+    for (let i = 0; i < filled; i++) w[i] = products[4 * i + 3];
     if (solveRegularised(memory, lambda, w)) {
       let slope = -gamma * gg;
-      for (let i = 0; i < count; i++) slope += (gamma * yg[i] - sg[i]) * w[i];
+      for (let i = 0; i < filled; i++) slope += (gamma * products[4 * i + 3] - products[4 * i + 1]) * w[i];
       if (slope <= -STEEPNESS * gamma * gg) break;
     }
     lambda *= 10;
-    if (!Number.isFinite(lambda)) return;
+    if (!Number.isFinite(lambda)) return scaleInto(-gamma, g, out);
   }
-  for (let i = 0; i < count; i++) {
-    addScaled(out, gamma * w[i], y[i], out);
-    addScaled(out, -w[i], s[i], out);
+  factors.fill(0);
+  for (let i = 0; i < filled; i++) {
+    factors[2 * i] = -w[i];
+    factors[2 * i + 1] = gamma * w[i];
   }
+  return combinePairs(memory, -gamma, g, out);
 }
 
 /**
@@ -193,34 +192,38 @@ function directDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64Arra
  *
  * In exact arithmetic this is −z + Y(λI + YᵀY)⁻¹Yᵀz, z = λ⁻¹Y(Sᵀg) + g, without the division by λ.
  */
-function transposedDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64Array): void {
-  const { s, y, w, count, lambda } = memory;
-  scaleInto(-1, g, out);
-  if (count === 0) return;
-  for (let i = 0; i < count; i++) w[i] = dot(s[i], g) - dot(y[i], g);
-  if (!solveRegularised(memory, lambda, w)) return;
-  for (let i = 0; i < count; i++) addScaled(out, -w[i], y[i], out);
-  const reflection = 2 * Math.max(0, dot(out, g) / dot(g, g));
-  if (reflection > 0) addScaled(out, -reflection, g, out);
+function transposedDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64Array): number | void {
+  const { gram, w, lambda } = memory;
+  if (memory.count === 0) return scaleInto(-1, g, out);
+  takeProducts(memory, g);
+  const { products, factors, filled } = gram;
+  for (let i = 0; i < filled; i++) w[i] = products[4 * i + 1] - products[4 * i + 3];
+  if (!solveRegularised(memory, lambda, w)) return scaleInto(-1, g, out);
+  factors.fill(0);
+  for (let i = 0; i < filled; i++) factors[2 * i + 1] = -w[i];
+  const slope = combinePairs(memory, -1, g, out);
+  if (!(slope > 0)) return slope;
+  addScaled(out, (-2 * slope) / dot(g, g), g, out);
+  return -slope;
 }
 
 /** `x ← (λI + YᵀY)⁻¹x`; false where rounding makes the matrix indefinite. */
 function solveRegularised(
-  { gram, factor: matrix, count }: SlbfgsMemory,
+  { gram: { yy, filled }, factor: matrix }: SlbfgsMemory,
   lambda: number,
   x: Float64Array,
 ): boolean {
   const m = x.length;
-  matrix.set(gram);
-  for (let i = 0; i < count; i++) matrix[i * m + i] += lambda;
-  if (!factor(matrix, count, m)) return false;
-  solveFactored(matrix, count, m, x);
+  matrix.set(yy);
+  for (let i = 0; i < filled; i++) matrix[i * m + i] += lambda;
+  if (!factor(matrix, filled, m)) return false;
+  solveFactored(matrix, filled, m, x);
   return true;
 }
 
-function meanDiagonal({ gram, count, yg }: SlbfgsMemory): number {
+function meanDiagonal({ gram, count, w }: SlbfgsMemory): number {
   let sum = 0;
-  for (let i = 0; i < count; i++) sum += gram[i * yg.length + i];
+  for (let i = 0; i < gram.filled; i++) sum += gram.yy[i * w.length + i];
   return sum / count;
 }
 
@@ -228,16 +231,8 @@ function meanDiagonal({ gram, count, yg }: SlbfgsMemory): number {
 const MIN_COSINE = 1e-12;
 
 function storePair(memory: SlbfgsMemory, step: LineState): void {
-  const { ss, sy, yy, stretch } = pairProducts(step);
-  if (memory.transposed ? yy === 0 : !(sy > MIN_COSINE * Math.sqrt(ss * yy))) return;
-  const { gram } = memory;
-  const m = memory.w.length;
-  const slot = memory.next;
-  const y = (memory.y[slot] ??= new Float64Array(step.x.length));
-  const s = (memory.s[slot] ??= new Float64Array(step.x.length));
-  writePair(step, stretch, s, y);
-  memory.count = Math.min(memory.count + 1, m);
-  memory.next = (slot + 1) % m;
-  for (let i = 0; i < memory.count; i++) gram[i * m + slot] = gram[slot * m + i] = dot(memory.y[i], y);
+  const { ss, sy, yy } = recordPair(memory, step);
+  if (memory.transposed ? yy === 0 : !(sy > MIN_COSINE * Math.sqrt(ss * yy))) return dropPair(memory);
+  keepPair(memory);
   if (!memory.transposed) memory.gamma = sy / yy;
 }

@@ -2,11 +2,11 @@ import fc from 'fast-check';
 import { afterEach, expect, test, vi } from 'vitest';
 import { uniform } from '../../bench/problems/random.js';
 import { arenaOf } from '../../src/core/kernels/arena.ts';
-import { allocatePairs, KERNEL_LENGTH } from '../../src/core/kernels/rows.ts';
+import { allocateRows, KERNEL_LENGTH } from '../../src/core/kernels/rows.ts';
 import { runSync } from '../../src/core/drive.ts';
 import { minimize } from '../../src/core/minimize.ts';
 import { addScaled, dot, normInf, scaleInto } from '../../src/core/vector.ts';
-import { gramDirection, gramOf, type GramPairs } from '../../src/solvers/gram.ts';
+import { gramDirection, gramOf } from '../../src/solvers/gram.ts';
 import { lbfgs, type LbfgsOptions } from '../../src/solvers/lbfgs.ts';
 import type { Problem } from '../../src/core/problem.ts';
 
@@ -29,55 +29,48 @@ function extendedRosenbrock(n: number): Problem {
   };
 }
 
-/** Pairs of a convex quadratic, in the order of their age, as a ring that has gone round. */
-function quadraticPairs(n: number, m: number, seed: number): GramPairs & { s: Float64Array[] } {
+/** Pairs of a convex quadratic, as a ring that has gone round. */
+function quadraticPairs(n: number, m: number, seed: number) {
   const random = uniform(seed);
-  const { s, y } = allocatePairs(n, m, 'float64');
+  const rows = allocateRows(n, 2 * m, 'float64') as Float64Array[];
   const curvatures = Float64Array.from({ length: n }, () => 0.5 + random());
   for (let slot = 0; slot < m; slot++) {
+    const [s, y] = [rows[2 * slot], rows[2 * slot + 1]];
     for (let i = 0; i < n; i++) {
-      s[slot][i] = random() - 0.5;
-      y[slot][i] = curvatures[i] * s[slot][i];
+      s[i] = random() - 0.5;
+      y[i] = curvatures[i] * s[i];
     }
   }
   const gram = gramOf(m);
+  gram.filled = m;
   const next = Math.floor(m * random());
   const tau = Float64Array.from({ length: m }, () => (random() < 0.5 ? 1 : 0.5 + random()));
   for (let i = 0; i < m; i++) {
     for (let j = 0; j < m; j++) {
-      gram.sy[i * m + j] = dot(s[i] as Float64Array, y[j] as Float64Array);
-      gram.yy[i * m + j] = dot(y[i] as Float64Array, y[j] as Float64Array);
+      gram.sy[i * m + j] = dot(rows[2 * i], rows[2 * j + 1]);
+      gram.yy[i * m + j] = dot(rows[2 * i + 1], rows[2 * j + 1]);
     }
   }
-  return {
-    s: s as Float64Array[],
-    y,
-    gram,
-    tau,
-    coefficients: new Float64Array(m),
-    count: m,
-    next,
-  };
+  return { rows, gram, tau, coefficients: new Float64Array(m), count: m, next };
 }
 
 /** −Hg by the two-loop recursion on vectors. */
-function twoLoop(pairs: GramPairs, gamma: number, g: Float64Array): Float64Array {
-  const { tau, next } = pairs;
-  const { s, y } = pairs as { s: Float64Array[]; y: Float64Array[] };
-  const m = s.length;
+function twoLoop(pairs: ReturnType<typeof quadraticPairs>, gamma: number, g: Float64Array): Float64Array {
+  const { tau, next, rows, count: m } = pairs;
   const order = Array.from({ length: m }, (_, age) => (next - 1 - age + 2 * m) % m);
   const q = new Float64Array(g.length);
   scaleInto(-1, g, q);
   const alpha = new Float64Array(m);
+  const sy = (i: number) => dot(rows[2 * i], rows[2 * i + 1]);
   for (const i of order) {
-    alpha[i] = dot(s[i], q) / dot(s[i], y[i]);
-    addScaled(q, -alpha[i], y[i], q);
+    alpha[i] = dot(rows[2 * i], q) / sy(i);
+    addScaled(q, -alpha[i], rows[2 * i + 1], q);
     scaleInto(1 / Math.sqrt(tau[i]), q, q);
   }
   scaleInto(gamma, q, q);
   for (const i of order.toReversed()) {
     scaleInto(1 / Math.sqrt(tau[i]), q, q);
-    addScaled(q, alpha[i] - dot(y[i], q) / dot(s[i], y[i]), s[i], q);
+    addScaled(q, alpha[i] - dot(rows[2 * i + 1], q) / sy(i), rows[2 * i], q);
   }
   return q;
 }
@@ -92,11 +85,12 @@ test('the recursion on coefficients gives the direction of the recursion on vect
         const pairs = quadraticPairs(n, m, seed);
         const g = Float64Array.from({ length: n }, uniform(seed + 1));
         const out = new Float64Array(n);
-        gramDirection(pairs, 0.8, g, out);
+        const slope = gramDirection(pairs, 0.8, g, out);
         const expected = twoLoop(pairs, 0.8, g);
         const error = new Float64Array(n);
         addScaled(out, -1, expected, error);
         expect(normInf(error)).toBeLessThan(1e-10 * normInf(expected));
+        expect(Math.abs(slope - dot(g, expected))).toBeLessThan(1e-9 * Math.abs(dot(g, expected)));
       },
     ),
   );
@@ -148,9 +142,9 @@ test('a cloned state goes on bit for bit, in kernel memory again', () => {
     for (let i = 0; i < 9; i++) step();
     const { x, f } = state;
     state = copy;
-    expect(arenaOf(copy.memory.s[0])).toBeUndefined();
+    expect(arenaOf(copy.memory.rows[0])).toBeUndefined();
     for (let i = 0; i < 9; i++) step();
-    expect(arenaOf(copy.memory.s[0])).toBeDefined();
+    expect(arenaOf(copy.memory.rows[0])).toBeDefined();
     expect(copy.f).toBe(f);
     expect(copy.x).toEqual(x);
   }
@@ -171,7 +165,7 @@ test('without WebAssembly the same steps are taken, to the last bit', async () =
     ...(await import('../../src/solvers/lbfgs.ts')),
     ...(await import('../../src/core/kernels/rows.ts')),
   };
-  expect(plain.allocatePairs(n, 1, 'float64').s[0].byteOffset).toBe(0);
+  expect(plain.allocateRows(n, 1, 'float64')[0].byteOffset).toBe(0);
   const result = plain.minimize(extendedRosenbrock(n), plain.lbfgs({ memory: 6 }), { gtol: 1e-8 });
   expect(result.x).toEqual(withKernels.x);
   expect(result.evaluations).toEqual(withKernels.evaluations);

@@ -90,8 +90,8 @@ describe("lbfgs({ pairs: 'overlap' })", () => {
       });
       const s = here.map((value, j) => value - start[j]);
       const y = after.map((value, j) => value - before[j]);
-      expect(state.memory.s[k - 1]).toEqual(s);
-      expect(state.memory.y[k - 1]).toEqual(y);
+      expect(state.memory.rows[2 * (k - 1)]).toEqual(s);
+      expect(state.memory.rows[2 * k - 1]).toEqual(y);
       expect(state.memory.rho[k - 1]).toBeCloseTo(1 / dot(s, y), 10);
       start = here;
     }
@@ -123,7 +123,7 @@ describe("lbfgs({ pairs: 'overlap' })", () => {
     const led = Float64Array.from(state.trialGradient);
     iterate(solver, state, problem);
     const alpha = outcome.kind === 'accepted' ? outcome.alpha : NaN;
-    state.memory.y[0].forEach((value, j) => expect(value).toBeCloseTo(-0.2 * alpha * led[j], 12));
+    state.memory.rows[1].forEach((value, j) => expect(value).toBeCloseTo(-0.2 * alpha * led[j], 12));
   });
 
   it('learns nothing from batches that share nothing, nor from a step that failed', () => {

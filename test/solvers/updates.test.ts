@@ -162,7 +162,7 @@ describe('L-BFGS', () => {
     const solver = lbfgs({ modifiedSecant: true });
     const { state, steps } = observe(solver, wood, 4);
     // The pair kept satisfies sᵀy = sᵀ(g⁺ − g) + 6(f − f⁺) + 3sᵀ(g + g⁺), up to its safeguards.
-    const [kept, bare] = [state.memory.y[3], steps[3].y];
+    const [kept, bare] = [state.memory.rows[7], steps[3].y];
     const stretch = Array.from(kept, (value, i) => (value - bare[i]) / steps[3].s[i]);
     stretch.forEach((value) => expect(value).toBeCloseTo(stretch[0], 6));
   });

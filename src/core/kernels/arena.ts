@@ -1,35 +1,55 @@
+import { accelerate, type FastOperations } from '../vector.ts';
 import { simdBytes } from './simdBytes.ts';
 
 /** Numbers taken from a vector at a time: few enough to stay in the cache, enough for the rows to stream. */
-export const TILE = 8192;
+export const TILE = 32768;
+
+/** Where the last tile of a vector starts. */
+export const lastTile = ({ length }: Float64Array): number => Math.floor((length - 1) / TILE) * TILE;
 
 /** A row takes a multiple of so many numbers; those after its end are 0. */
 export const PADDING = 8;
 
-/** The kernels, `width` 8 or 4 in their names; pointers are in bytes, `n` in numbers, a multiple of 8. */
+/** n numbers take as many as this. */
+export const padded = (n: number): number => Math.ceil(n / PADDING) * PADDING;
+
+/** So many rows a kernel takes at a time. */
+export const ROWS = 5;
+
+/**
+ * The kernels, the bytes of a stored number in their names; pointers are in bytes, `n` in numbers, a multiple of
+ * {@link PADDING}.
+ */
 interface Exports {
   readonly project8: Project;
   readonly project4: Project;
   readonly combine8: Combine;
   readonly combine4: Combine;
-  readonly scale: (factor: number, out: number, n: number) => void;
+  readonly record8: Record;
+  readonly record4: Record;
+  readonly addScaled8: AddScaled;
+  readonly addScaled4: AddScaled;
+  readonly dot: (p: number, q: number, results: number, n: number) => void;
+  readonly normInf: (p: number, results: number, n: number) => void;
 }
-type Project = (
-  ...pointersAndLength: [...TwoPairs, p: number, q: number, results: number, n: number]
-) => void;
-type TwoPairs = [s0: number, y0: number, s1: number, y1: number];
-type Combine = (
-  ...pointersAndLength: [...TwoPairs, a0: number, b0: number, a1: number, b1: number, out: number, n: number]
-) => void;
+type Rows = [r0: number, r1: number, r2: number, r3: number, r4: number];
+type Factors = [f0: number, f1: number, f2: number, f3: number, f4: number];
+type Move = [x: number, trial: number, g: number, trialG: number];
+type Project = (...at: [...Rows, p: number, q: number, results: number, n: number]) => void;
+type Combine = (...at: [g: number, ...Rows, c: number, ...Factors, out: number, n: number]) => void;
+type Record = (...at: [...Move, s: number, y: number, results: number, n: number]) => void;
+type AddScaled = (x: number, alpha: number, s: number, out: number, n: number) => void;
 
-/** A WebAssembly memory of pairs of rows, with the kernels that work on it. */
+/** A WebAssembly memory of rows and vectors of one length, with the kernels that work on it. */
 export interface Arena {
   readonly kernels: Exports;
   readonly buffer: ArrayBuffer;
-  /** Views of what the kernels read and write beside the rows, each at its `byteOffset`. */
-  readonly tile: Float64Array;
+  /** Views of what the kernels read and write beside rows and vectors, each at its `byteOffset`. */
+  readonly tiles: readonly Float64Array[];
   readonly results: Float64Array;
   rowOffset(row: number): number;
+  /** Another vector, or null when there is no room for one. */
+  vector(): Float64Array | null;
 }
 
 /** The arena in whose memory an array lies: what a state, being plain data, cannot say. */
@@ -46,35 +66,65 @@ let module: WebAssembly.Module | null | undefined;
 /** The size that could not be had last time. */
 let refusedPages = MAX_PAGES + 1;
 
+/** As many vectors as a kernel reads beside rows. */
+const TILES = 4;
+
+/** There is room for so many vectors: a line search's point and gradient, twice, and its direction. */
+const VECTORS = 5;
+
 /**
- * Allocates the memory of m pairs once and for all, since growth would detach every view.
+ * Allocates the memory of so many rows once and for all, since growth would detach every view.
  *
  * @returns null where there is no WebAssembly with SIMD, or not so much memory
  */
-export function newArena(n: number, m: number, bytesPerNumber: number): Arena | null {
+export function newArena(n: number, rows: number, bytesPerNumber: number): Arena | null {
   module ??= compile();
   if (module === null) return null;
-  const stride = Math.ceil(n / PADDING) * PADDING * bytesPerNumber;
-  const resultsOffset = TILE * 8;
-  const rowsOffset = resultsOffset + Math.ceil((m + 1) / 2) * 64;
-  const pages = Math.ceil((rowsOffset + 2 * m * stride) / PAGE);
+  const length = padded(n);
+  const tile = Math.min(TILE, length);
+  const resultsAt = 8 * TILES * tile;
+  const vectorsAt = resultsAt + 8 * 2 * (rows + ROWS);
+  const rowsAt = vectorsAt + 8 * VECTORS * length;
+  const pages = Math.ceil((rowsAt + bytesPerNumber * rows * length) / PAGE);
   if (pages >= refusedPages) return null;
   try {
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     const { buffer } = memory;
+    let vectors = 0;
     const arena: Arena = {
       kernels: new WebAssembly.Instance(module, { host: { memory } }).exports as unknown as Exports,
       buffer,
-      tile: new Float64Array(buffer, 0, TILE),
-      results: new Float64Array(buffer, resultsOffset, 4 * (m + 1)),
-      rowOffset: (row) => rowsOffset + row * stride,
+      tiles: Array.from({ length: TILES }, (_, i) => new Float64Array(buffer, 8 * i * tile, tile)),
+      results: new Float64Array(buffer, resultsAt, 2 * (rows + ROWS)),
+      rowOffset: (row) => rowsAt + bytesPerNumber * row * length,
+      vector: () =>
+        vectors < VECTORS ? new Float64Array(buffer, vectorsAt + 8 * vectors++ * length, n) : null,
     };
     arenas.set(buffer, arena);
+    accelerate(buffer, simdOperations(arena));
     return arena;
   } catch {
     refusedPages = pages;
     return null;
   }
+}
+
+/** What vector.ts does, on vectors in the arena: their ends are filled up with zeros. */
+function simdOperations({ kernels, results }: Arena): FastOperations {
+  return {
+    dot(a, b) {
+      results[0] = 0;
+      kernels.dot(a.byteOffset, b.byteOffset, results.byteOffset, padded(a.length));
+      return results[0];
+    },
+    addScaled(x, alpha, s, out) {
+      kernels.addScaled8(x.byteOffset, alpha, s.byteOffset, out.byteOffset, padded(x.length));
+    },
+    normInf(x) {
+      kernels.normInf(x.byteOffset, results.byteOffset, padded(x.length));
+      return Math.max(results[0], results[1]);
+    },
+  };
 }
 
 function compile(): WebAssembly.Module | null {

@@ -1,81 +1,121 @@
 /**
- * The kernels in WebAssembly SIMD, on pairs that lie in an arena; other vectors are copied there tile by
- * tile, which costs little, as a tile stays in the cache.
+ * The kernels in WebAssembly SIMD, on rows that lie in an arena; vectors that do not are copied there tile by
+ * tile.
  *
  * @module
  */
 
-import { PADDING, TILE, type Arena } from './arena.ts';
-import type { Kernels } from './pairs.ts';
+import { lastTile, padded, ROWS, TILE, type Arena } from './arena.ts';
+import type { Kernels } from './kernels.ts';
+import type { Row } from './rows.ts';
 
-export function simdKernels(arena: Arena): Kernels {
-  const { kernels, tile, results } = arena;
+export function simdKernels({ kernels, buffer, tiles, results }: Arena): Kernels {
+  const sums = results.byteOffset;
+
+  /** Where the numbers of `vector` from `from` on are, or a copy of a tile of them. */
+  function place(vector: Float64Array, from: number, tile: number): number {
+    if (vector.buffer === buffer) return vector.byteOffset + 8 * from;
+    tiles[tile].set(vector.subarray(from, from + TILE));
+    tiles[tile].fill(0, vector.length - from);
+    return tiles[tile].byteOffset;
+  }
+
   return {
-    project({ s, y }, count, newest, g, out) {
-      const width = s[0].BYTES_PER_ELEMENT;
+    project(rows, { s, y, stretch }, g, out) {
+      const width = y.BYTES_PER_ELEMENT;
       const project = width === 8 ? kernels.project8 : kernels.project4;
+      const addScaled = width === 8 ? kernels.addScaled8 : kernels.addScaled4;
+      const at = offsets(rows);
       results.fill(0);
       for (let from = 0; from < g.length; from += TILE) {
-        const length = load(g, from, tile);
+        const n = lengthOf(g, from);
         const skip = from * width;
-        const p = y[newest].byteOffset + skip;
-        // Two pairs at a time; an odd last one is taken twice, and its second results are left behind.
-        for (let slot = 0; slot < count; slot += 2) {
-          const other = Math.min(slot + 1, count - 1);
+        const p = y.byteOffset + skip;
+        const q = place(g, from, 0);
+        if (stretch !== 0) addScaled(p, stretch, s.byteOffset + skip, p, (n * width) / 8);
+        for (let k = 0; k < at.length; k += ROWS) {
           project(
-            s[slot].byteOffset + skip,
-            y[slot].byteOffset + skip,
-            s[other].byteOffset + skip,
-            y[other].byteOffset + skip,
+            at[k] + skip,
+            at[k + 1] + skip,
+            at[k + 2] + skip,
+            at[k + 3] + skip,
+            at[k + 4] + skip,
             p,
-            tile.byteOffset,
-            results.byteOffset + 32 * slot,
-            length,
+            q,
+            sums + 16 * k,
+            n,
           );
         }
       }
-      for (let i = 0; i < 4 * count; i++) out[i] = results[i];
+      for (let k = 0; k < 2 * rows.length; k++) out[k] = results[k];
     },
 
-    combine({ s, y }, count, { a, b, c }, g, out) {
-      const width = s[0].BYTES_PER_ELEMENT;
+    combine(rows, f, c, g, out) {
+      const width = rows[0].BYTES_PER_ELEMENT;
       const combine = width === 8 ? kernels.combine8 : kernels.combine4;
-      for (let from = 0; from < g.length; from += TILE) {
-        const length = load(g, from, tile);
+      const at = offsets(rows);
+      const inPlace = out.buffer === buffer && out !== g;
+      results[0] = 0;
+      // From the end, where `project` has just been, to find what the cache still holds.
+      for (let from = lastTile(g); from >= 0; from -= TILE) {
+        const n = lengthOf(g, from);
         const skip = from * width;
-        kernels.scale(c, tile.byteOffset, length);
-        for (let slot = 0; slot < count; slot += 2) {
-          // An odd last pair is taken twice here too, the second time with the factor 0.
-          const other = Math.min(slot + 1, count - 1);
-          const factor = other > slot ? 1 : 0;
+        const start = place(g, from, 0);
+        const sum = inPlace ? place(out, from, 1) : tiles[1].byteOffset;
+        for (let k = 0; k < at.length; k += ROWS) {
           combine(
-            s[slot].byteOffset + skip,
-            y[slot].byteOffset + skip,
-            s[other].byteOffset + skip,
-            y[other].byteOffset + skip,
-            a[slot],
-            b[slot],
-            factor * a[other],
-            factor * b[other],
-            tile.byteOffset,
-            length,
+            k === 0 ? start : sum,
+            at[k] + skip,
+            at[k + 1] + skip,
+            at[k + 2] + skip,
+            at[k + 3] + skip,
+            at[k + 4] + skip,
+            k === 0 ? c : 1,
+            f[k],
+            f[k + 1],
+            f[k + 2],
+            f[k + 3],
+            f[k + 4],
+            sum,
+            n,
           );
         }
-        out.set(from + TILE <= g.length ? tile : tile.subarray(0, g.length - from), from);
+        kernels.dot(start, sum, sums, n);
+        if (!inPlace) out.set(tiles[1].subarray(0, g.length - from), from);
       }
+      // What is beyond the end has to stay 0, also where a factor is not finite.
+      if (inPlace)
+        new Float64Array(buffer, out.byteOffset + out.byteLength, padded(out.length) - out.length).fill(0);
+      return results[0];
+    },
+
+    record({ x, gradient, trial, trialGradient }, s, y) {
+      const width = s.BYTES_PER_ELEMENT;
+      const record = width === 8 ? kernels.record8 : kernels.record4;
+      results.fill(0, 0, 4);
+      for (let from = 0; from < x.length; from += TILE) {
+        record(
+          place(x, from, 0),
+          place(trial, from, 1),
+          place(gradient, from, 2),
+          place(trialGradient, from, 3),
+          s.byteOffset + from * width,
+          y.byteOffset + from * width,
+          sums,
+          lengthOf(x, from),
+        );
+      }
+      return { sy: results[0], yy: results[1], ss: results[2], slopes: results[3] };
     },
   };
 }
 
-/** Copies the tile of `vector` that starts at `from`, zeros after its end; returns its padded length. */
-function load(vector: Float64Array, from: number, tile: Float64Array): number {
-  const length = vector.length - from;
-  if (length >= TILE) {
-    tile.set(vector.subarray(from, from + TILE));
-    return TILE;
-  }
-  const padded = Math.ceil(length / PADDING) * PADDING;
-  tile.set(from === 0 ? vector : vector.subarray(from));
-  tile.fill(0, length, padded);
-  return padded;
+/** Where the rows are, in groups as the kernels take them: the last one is filled up with the first row. */
+function offsets(rows: readonly Row[]): number[] {
+  const at = rows.map(({ byteOffset }) => byteOffset);
+  while (at.length % ROWS !== 0) at.push(at[0]);
+  return at;
 }
+
+/** How many numbers of a vector the tile has that starts at `from`, with those that fill it up. */
+const lengthOf = ({ length }: Float64Array, from: number): number => Math.min(TILE, padded(length - from));

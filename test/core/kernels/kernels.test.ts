@@ -3,16 +3,17 @@ import { expect, test } from 'vitest';
 import { embedded, embedKernels } from '../../../scripts/build-kernels.js';
 import { readFileSync } from 'node:fs';
 import { arenaOf, newArena, TILE } from '../../../src/core/kernels/arena.ts';
-import { kernelsFor } from '../../../src/core/kernels/pairs.ts';
+import { kernelsFor } from '../../../src/core/kernels/kernels.ts';
 import { plainKernels } from '../../../src/core/kernels/plain.ts';
 import {
-  adoptPairs,
-  allocatePairs,
+  adoptRows,
+  allocateRows,
   KERNEL_LENGTH,
-  type Pairs,
+  vectorBeside,
+  type Row,
   type Storage,
 } from '../../../src/core/kernels/rows.ts';
-import { dot, normInf } from '../../../src/core/vector.ts';
+import { addScaled, dot, normInf } from '../../../src/core/vector.ts';
 import { uniform } from '../../../bench/problems/random.js';
 
 /** Lengths with every remainder, below and above a tile, and at its edges. */
@@ -28,17 +29,15 @@ const cases = fc.record({
   seed: fc.integer(),
 });
 
-interface Case {
-  pairs: Pairs;
-  readonly vector: () => Float64Array;
-}
-
-function randomCase({ n, m, storage, seed }: { n: number; m: number; storage: Storage; seed: number }): Case {
+function randomCase({ n, m, storage, seed }: { n: number; m: number; storage: Storage; seed: number }) {
   const random = uniform(seed);
-  const vector = () => Float64Array.from({ length: n }, () => (random() - 0.5) * 10 ** (6 * random() - 3));
-  const pairs = allocatePairs(n, m, storage);
-  for (const row of [...pairs.s, ...pairs.y]) row.set(vector());
-  return { pairs, vector };
+  const fill = (vector: Row) => {
+    for (let i = 0; i < n; i++) vector[i] = (random() - 0.5) * 10 ** (6 * random() - 3);
+    return vector;
+  };
+  const rows = allocateRows(n, 2 * m, storage);
+  rows.forEach(fill);
+  return { rows, vector: (where: Row = new Float64Array(n)) => fill(where) as Float64Array };
 }
 
 /** The largest difference, relative to the largest element. */
@@ -52,82 +51,147 @@ const sameBits = (a: ArrayBufferView, b: ArrayBufferView): boolean =>
   Buffer.compare(bytes(a), bytes(b)) === 0;
 const bytes = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer =>
   Buffer.from(buffer, byteOffset, byteLength);
-const samePairs = (a: Pairs, b: Pairs): boolean =>
-  a.s.every((row, i) => sameBits(row, b.s[i])) && a.y.every((row, i) => sameBits(row, b.y[i]));
+const sameRows = (a: readonly Row[], b: readonly Row[]): boolean => a.every((row, i) => sameBits(row, b[i]));
 
-const plainCopy = ({ s, y }: Pairs): Pairs => ({
-  s: s.map((row) => row.slice()),
-  y: y.map((row) => row.slice()),
-});
+const plainCopy = (rows: readonly Row[]): Row[] => rows.map((row) => row.slice());
 
 test('the embedded bytes are what the source gives', async () => {
   expect(readFileSync(embedded, 'utf8')).toBe(await embedKernels());
 });
 
 test('large rows lie in an arena, small ones do not', () => {
-  expect(arenaOf(allocatePairs(KERNEL_LENGTH, 2, 'float64').s[0])).toBeDefined();
-  expect(arenaOf(allocatePairs(KERNEL_LENGTH - 1, 2, 'float64').s[0])).toBeUndefined();
+  expect(arenaOf(allocateRows(KERNEL_LENGTH, 2, 'float64')[0])).toBeDefined();
+  expect(arenaOf(allocateRows(KERNEL_LENGTH - 1, 2, 'float64')[0])).toBeUndefined();
 });
 
 test('memory beyond what WebAssembly can address is refused', () => {
-  expect(newArena(2 ** 24, 17, 8)).toBeNull();
+  expect(newArena(2 ** 24, 33, 8)).toBeNull();
 });
 
-test('SIMD and plain kernels agree to the last bit', () => {
+test('an arena has room for the vectors of a line search, and no more', () => {
+  const [row] = allocateRows(KERNEL_LENGTH + 1, 2, 'float32');
+  const vectors = Array.from({ length: 6 }, () => vectorBeside(row));
+  expect(vectors.map((vector) => arenaOf(vector) === arenaOf(row))).toEqual([
+    ...Array.from({ length: 5 }, () => true),
+    false,
+  ]);
+  for (const [i, vector] of vectors.entries()) vector.fill(i + 1);
+  expect(vectors.map((vector) => [vector.length, vector[0], vector.at(-1)])).toEqual(
+    vectors.map((_, i) => [KERNEL_LENGTH + 1, i + 1, i + 1]),
+  );
+  expect(row.every((value) => value === 0)).toBe(true);
+});
+
+test('SIMD and plain kernels agree to the last bit, wherever the vectors lie', () => {
   fc.assert(
-    fc.property(cases, (parameters) => {
-      const { m } = parameters;
-      const { pairs, vector } = randomCase(parameters);
-      const copy = plainCopy(pairs);
-      const simd = kernelsFor(pairs);
+    fc.property(cases, fc.boolean(), (parameters, beside) => {
+      const { m, n } = parameters;
+      const { rows, vector } = randomCase(parameters);
+      const copy = plainCopy(rows);
+      const simd = kernelsFor(rows[0]);
       expect(simd).not.toBe(plainKernels);
-      expect(kernelsFor(copy)).toBe(plainKernels);
+      expect(kernelsFor(copy[0])).toBe(plainKernels);
+      const place = () => vector(beside ? vectorBeside(rows[0]) : undefined);
+      const [x, gradient, trial, trialGradient, out] = [place(), place(), place(), place(), place()];
 
-      const g = vector();
       for (let count = 1; count <= m; count++) {
+        const part = (all: Row[]) => all.slice(0, 2 * count);
+        const newest = ([s, y]: Row[]) => ({ s, y, stretch: count % 2 });
         const products = [new Float64Array(4 * m), new Float64Array(4 * m)];
-        simd.project(pairs, count, count - 1, g, products[0]);
-        plainKernels.project(copy, count, count - 1, g, products[1]);
+        simd.project(part(rows), newest(rows), gradient, products[0]);
+        plainKernels.project(part(copy), newest(copy), gradient, products[1]);
         expect(sameBits(products[0], products[1])).toBe(true);
+        expect(sameRows(rows, copy)).toBe(true);
 
-        const by = { a: vector().slice(0, m), b: vector().slice(0, m), c: -0.7 };
-        const sums = [new Float64Array(g.length), new Float64Array(g.length)];
-        simd.combine(pairs, count, by, g, sums[0]);
-        plainKernels.combine(copy, count, by, g, sums[1]);
-        expect(sameBits(sums[0], sums[1])).toBe(true);
-        const inPlace = g.slice();
-        simd.combine(pairs, count, by, inPlace, inPlace);
-        expect(sameBits(inPlace, sums[0])).toBe(true);
+        const factors = new Float64Array(2 * m + 5);
+        factors.set(vector().subarray(0, 2 * count));
+        const expected = new Float64Array(n);
+        const slope = plainKernels.combine(part(copy), factors, -0.7, gradient, expected);
+        expect(simd.combine(part(rows), factors, -0.7, gradient, out)).toBe(slope);
+        expect(sameBits(out, expected)).toBe(true);
+        const inPlace = gradient.slice();
+        expect(simd.combine(part(rows), factors, -0.7, inPlace, inPlace)).toBe(slope);
+        expect(sameBits(inPlace, expected)).toBe(true);
       }
+
+      const move = { x, gradient, trial, trialGradient };
+      expect(simd.record(move, rows[0], rows[1])).toEqual(plainKernels.record(move, copy[0], copy[1]));
+      expect(sameRows(rows, copy)).toBe(true);
     }),
     { numRuns: 60 },
   );
 });
 
+test('vectors in an arena are worked on by SIMD, to the last bit as elsewhere', () => {
+  fc.assert(
+    fc.property(cases, (parameters) => {
+      const { rows, vector } = randomCase(parameters);
+      const [a, b, out] = [
+        vector(vectorBeside(rows[0])),
+        vector(vectorBeside(rows[0])),
+        vectorBeside(rows[0]),
+      ];
+      const [c, d, expected] = [a.slice(), b.slice(), new Float64Array(a.length)];
+      expect(dot(a, b)).toBe(dot(c, d));
+      expect(normInf(a)).toBe(normInf(c));
+      addScaled(a, -0.3, b, out);
+      addScaled(c, -0.3, d, expected);
+      expect(sameBits(out, expected)).toBe(true);
+      a[a.length >> 1] = NaN;
+      expect(normInf(a)).toBeNaN();
+      b[0] = -Infinity;
+      expect(normInf(b)).toBe(Infinity);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('what is not finite does not outlast its cause', () => {
+  const [row] = allocateRows(KERNEL_LENGTH + 1, 2, 'float64');
+  const [g, out] = [vectorBeside(row), vectorBeside(row)];
+  const factors = new Float64Array(7).fill(NaN, 0, 2);
+  expect(kernelsFor(row).combine([row, row], factors, 1, g, out)).toBeNaN();
+  out.fill(1);
+  expect(dot(out, out)).toBe(KERNEL_LENGTH + 1);
+});
+
 test('the plain kernels compute what they should', () => {
-  const { pairs, vector } = randomCase({ n: 1003, m: 3, storage: 'float64', seed: 5 });
-  const { s, y } = plainCopy(pairs) as { s: Float64Array[]; y: Float64Array[] };
+  const { rows, vector } = randomCase({ n: 1003, m: 2, storage: 'float64', seed: 5 });
+  const copy = plainCopy(rows) as Float64Array[];
   const g = vector();
-  const products = new Float64Array(12);
-  plainKernels.project({ s, y }, 3, 1, g, products);
-  const rows = [s[0], y[0], s[1], y[1], s[2], y[2]];
-  const expectedProducts = Float64Array.from(rows.flatMap((row) => [dot(row, y[1]), dot(row, g)]));
+  const products = new Float64Array(8);
+  const [s, y] = copy;
+  const stretched = y.map((value, i) => value + 0.5 * s[i]);
+  plainKernels.project(copy, { s, y, stretch: 0.5 }, g, products);
+  expect(y).toEqual(stretched);
+  const expectedProducts = Float64Array.from(copy.flatMap((row) => [dot(row, y), dot(row, g)]));
   expect(distance(products, expectedProducts)).toBeLessThan(1e-12);
 
   const sum = new Float64Array(g.length);
-  plainKernels.combine({ s, y }, 2, { a: Float64Array.of(2, 3), b: Float64Array.of(5, 7), c: 11 }, g, sum);
-  const expectedSum = g.map((gi, i) => 2 * s[0][i] + 3 * s[1][i] + 5 * y[0][i] + 7 * y[1][i] + 11 * gi);
+  const slope = plainKernels.combine(copy, Float64Array.of(2, 3, 5, 7), 11, g, sum);
+  const expectedSum = g.map(
+    (gi, i) => 2 * copy[0][i] + 3 * copy[1][i] + 5 * copy[2][i] + 7 * copy[3][i] + 11 * gi,
+  );
   expect(distance(sum, expectedSum)).toBeLessThan(1e-12);
+  expect(Math.abs(slope - dot(g, expectedSum))).toBeLessThan(1e-12 * dot(g, g));
+
+  const move = { x: vector(), gradient: g, trial: vector(), trialGradient: vector() };
+  const sums = plainKernels.record(move, s, y);
+  expect(s).toEqual(move.trial.map((value, i) => value - move.x[i]));
+  expect(y).toEqual(move.trialGradient.map((value, i) => value - g[i]));
+  const both = g.map((value, i) => value + move.trialGradient[i]);
+  const expectedSums = Float64Array.of(dot(s, y), dot(y, y), dot(s, s), dot(s, both));
+  expect(distance(Float64Array.of(sums.sy, sums.yy, sums.ss, sums.slopes), expectedSums)).toBeLessThan(1e-12);
 });
 
-test('pairs that were cloned are moved to an arena, unchanged', () => {
+test('rows that were cloned are moved to an arena, unchanged', () => {
   for (const storage of ['float64', 'float32'] as const) {
-    const { pairs } = randomCase({ n: 700, m: 3, storage, seed: 9 });
-    const clone = structuredClone(pairs);
-    expect(arenaOf(clone.s[0])).toBeUndefined();
-    adoptPairs(clone);
-    expect(arenaOf(clone.s[0])).toBeDefined();
-    expect(arenaOf(clone.s[0])).not.toBe(arenaOf(pairs.s[0]));
-    expect(samePairs(clone, pairs)).toBe(true);
+    const { rows } = randomCase({ n: 700, m: 3, storage, seed: 9 });
+    const clone = structuredClone(rows);
+    expect(arenaOf(clone[0])).toBeUndefined();
+    adoptRows(clone);
+    expect(arenaOf(clone[0])).toBeDefined();
+    expect(arenaOf(clone[0])).not.toBe(arenaOf(rows[0]));
+    expect(sameRows(clone, rows)).toBe(true);
   }
 });

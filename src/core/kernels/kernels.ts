@@ -1,0 +1,57 @@
+import { arenaOf, type Arena } from './arena.ts';
+import { plainKernels } from './plain.ts';
+import { simdKernels } from './simd.ts';
+import type { Row } from './rows.ts';
+
+/** A step from `x`, where the gradient is `gradient`, to `trial`, `[n]` each. */
+export interface Move {
+  readonly x: Float64Array;
+  readonly gradient: Float64Array;
+  readonly trial: Float64Array;
+  readonly trialGradient: Float64Array;
+}
+
+/** The sums over a move, s = trial − x, y = trialGradient − gradient. */
+export interface MoveSums {
+  readonly sy: number;
+  readonly yy: number;
+  readonly ss: number;
+  /** sᵀ(gradient + trialGradient) */
+  readonly slopes: number;
+}
+
+/** Two of the rows, the second of which still wants `stretch` times the first. */
+export interface StretchedPair {
+  readonly s: Row;
+  readonly y: Row;
+  readonly stretch: number;
+}
+
+/** The O(mn) work of limited-memory methods, on rows of one length and storage. */
+export interface Kernels {
+  /**
+   * `y ← y + stretch·s` of the newest pair, then `out[2k], out[2k + 1] ← rowₖᵀy, rowₖᵀg` for every row: one pass
+   * over them.
+   */
+  project(rows: readonly Row[], newest: StretchedPair, g: Float64Array, out: Float64Array): void;
+  /**
+   * `out ← c·g + Σ factorsₖ·rowₖ`, in one pass over the rows; `out` may be `g`.
+   *
+   * @param factors - one for each row; those beyond are 0
+   * @returns gᵀout
+   */
+  combine(rows: readonly Row[], factors: Float64Array, c: number, g: Float64Array, out: Float64Array): number;
+  /** `s ← trial − x`, `y ← trialGradient − gradient`, and their products, in one pass. */
+  record(move: Move, s: Row, y: Row): MoveSums;
+}
+
+const made = new WeakMap<Arena, Kernels>();
+
+/** The kernels for rows like this one: SIMD where it lies in an arena, else plain; equal to the last bit. */
+export function kernelsFor(row: Row): Kernels {
+  const arena = arenaOf(row);
+  if (arena === undefined) return plainKernels;
+  let kernels = made.get(arena);
+  if (!kernels) made.set(arena, (kernels = simdKernels(arena)));
+  return kernels;
+}
