@@ -1,5 +1,7 @@
 import { checkOptions, nonNegative, oneOf, positive, callable } from '../core/options.ts';
-import { addScaled, dot, scaleInto } from '../core/vector.ts';
+import { kernelsFor } from '../core/kernels/kernels.ts';
+import { adoptRows, allocateRows, vectorBeside, type Row } from '../core/kernels/rows.ts';
+import { dot, scaleInto } from '../core/vector.ts';
 import { hagerZhangStep, type InitialStep } from './initialStep.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
 import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
@@ -27,8 +29,8 @@ export interface ConjugateGradientOptions {
 
 /** The last direction, and how much of it the next one keeps. */
 export interface ConjugateGradientMemory {
-  /** `[n]` */
-  readonly previous: Float64Array;
+  /** The last direction alone, `[n]`. */
+  readonly rows: Row[];
   /** 0 where the next direction is −∇f. */
   beta: number;
 }
@@ -92,15 +94,17 @@ const polakRibiereBeta = ({ yg, gg }: Products): number => Math.max(0, yg / gg);
 
 function conjugate(choose: (products: Products) => number): Descent<ConjugateGradientMemory> {
   return {
-    init: ({ n }) => ({ previous: new Float64Array(n), beta: 0 }),
-    direction({ previous, beta }, gradient, out) {
-      scaleInto(-1, gradient, out);
-      if (beta !== 0) addScaled(out, beta, previous, out);
+    init: ({ n }) => ({ rows: allocateRows(n, 1, 'float64'), beta: 0 }),
+    vector: ({ rows }) => vectorBeside(rows[0]),
+    direction({ rows, beta }, gradient, out) {
+      if (beta === 0) return scaleInto(-1, gradient, out);
+      adoptRows(rows);
+      return kernelsFor(rows[0]).combine(rows, Float64Array.of(beta, 0, 0, 0, 0), -1, gradient, out);
     },
     update(memory, { direction, gradient, trialGradient }) {
       const beta = choose(products(direction, gradient, trialGradient));
       memory.beta = Number.isFinite(beta) ? beta : 0;
-      memory.previous.set(direction);
+      memory.rows[0].set(direction);
     },
     forget: (memory) => Object.assign(memory, { beta: 0 }),
     isFresh: ({ beta }) => beta === 0,
