@@ -64,12 +64,12 @@ export function floats(name, shape, element) {
 }
 
 /**
- * A node of one output; its attributes are whole numbers.
+ * A node of one output; its attributes are whole numbers, or several of them.
  *
  * @param {string} opType
  * @param {string[]} input
  * @param {string} output
- * @param {Record<string, number>} [attributes]
+ * @param {Record<string, number | number[]>} [attributes]
  */
 export function node(opType, input, output, attributes = {}) {
   return {
@@ -77,7 +77,11 @@ export function node(opType, input, output, attributes = {}) {
     input,
     output: [output],
     name: output,
-    attribute: Object.entries(attributes).map(([name, i]) => ({ name, type: Kind.INT, i: BigInt(i) })),
+    attribute: Object.entries(attributes).map(([name, value]) =>
+      typeof value === 'number'
+        ? { name, type: Kind.INT, i: BigInt(value) }
+        : { name, type: Kind.INTS, ints: value.map(BigInt) },
+    ),
   };
 }
 
