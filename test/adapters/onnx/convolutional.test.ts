@@ -79,3 +79,37 @@ test('a convolutional network trains in onnxruntime-web as in onnxruntime-node',
   const [first, second] = results.map(({ losses }) => losses.slice(0, 5));
   for (const [k, loss] of second.entries()) expect(Math.abs(loss - first[k])).toBeLessThan(1e-4 * first[0]);
 });
+
+/** Strides that leave a remainder, so that its weight's gradient is cut, and its second derivative padded. */
+const strided: Build = (g, { x }) => {
+  const conv = (h: string, w: string, strides: number[]) => g.op('Conv', [h, w], { strides });
+  const first = g.tanh(conv(x, weight(g, [4, 1, 3, 3], 1), [2, 2]));
+  const second = g.tanh(conv(first, weight(g, [4, 4, 1, 1], 2), [2, 2]));
+  return g.op('Gemm', [g.op('Flatten', [second]), weight(g, [3, 16], 3)], { transB: 1 });
+};
+
+test.each([
+  ['poolings', network],
+  ['strides', strided],
+])('products of the Hessian of convolutions with %s are those of float64', async (_, build) => {
+  const file = modelOf({ x: image }, build, { precision: 'float32' });
+  const products = await Promise.all(
+    (['float32', 'float64'] as const).map(async (precision) => {
+      const model = await trainable(node, file, {
+        loss: 'softmaxCrossEntropy',
+        precision,
+        hessianVector: true,
+      });
+      const problem = model.problem(bars());
+      const product = problem.p0.slice();
+      await problem.hessianVector?.(problem.p0, Float64Array.from(direction(product.length, 5)), product);
+      await model.dispose();
+      return product;
+    }),
+  );
+  const largest = Math.max(...products[1].map(Math.abs));
+  expect(largest).toBeGreaterThan(0);
+  for (const [i, value] of products[1].entries()) {
+    expect(Math.abs(products[0][i] - value)).toBeLessThan(1e-4 * largest);
+  }
+});

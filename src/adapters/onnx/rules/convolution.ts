@@ -65,9 +65,15 @@ function weightCotangent(g: Builder, x: Value, d: Value, w: Value, convolution: 
     pads: widened(pads),
     group,
   });
-  const zeros = g.integers(axes.map(() => 0));
-  const cut = g.op('Slice', [kernels, zeros, g.integers(widened(kernel)), g.integers(axes)]);
+  const cut = cutTo(g, kernels, g.integers(widened(kernel)));
   return g.transpose(g.reshape(cut, [-1, ...kernel, channels]), [0, rank + 1, ...range(rank, 1)]);
+}
+
+/** The beginning of x along its spatial axes; x itself, if that is known to be all of it. */
+function cutTo(g: Builder, x: Value, sizes: Value): Value {
+  const [axes, known] = [spatial(g, x), g.integersOf(sizes)];
+  const whole = axes.every((axis, i) => known && g.shapeOf(x)?.[axis] === known[i]);
+  return whole ? x : g.op('Slice', [x, g.integers(axes.map(() => 0)), sizes, g.integers(axes)]);
 }
 
 /** [N, C, …, W] → [1, group·N, …, W·C/group], the batches of one group side by side. */
@@ -96,16 +102,13 @@ function weightCotangentByChannel(
   w: Value,
   { strides, dilations, pads, group }: Convolution,
 ): Value {
-  const axes = spatial(g, x);
   const kernels = g.op('Conv', [channelsFirst(g, x, group), exchanged(g, d)], {
     strides: dilations,
     dilations: strides,
     pads,
     group,
   });
-  const zeros = g.integers(axes.map(() => 0));
-  const cut = g.op('Slice', [kernels, zeros, g.sizes(w, axes), g.integers(axes)]);
-  return exchanged(g, cut);
+  return exchanged(g, cutTo(g, kernels, g.sizes(w, spatial(g, w))));
 }
 
 /** [N, C, …] → [C/group, group·N, …], the batches of one group side by side. */
