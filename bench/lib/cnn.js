@@ -13,12 +13,6 @@ const shapes = [
 export function cnn() {
   const random = randomNumbers(1);
   const uniform = (/** @type {number} */ bound) => () => bound * (2 * random() - 1);
-  /** @param {string} from @param {number} i @param {number} pad */
-  const layer = (from, i, pad) => [
-    node('Conv', [from, `${i}.weight`, `${i}.bias`], `a${i}`, { pads: Array(4).fill(pad) }),
-    node('Relu', [`a${i}`], `r${i}`),
-    node('MaxPool', [`r${i}`], `p${i}`, { kernel_shape: [2, 2], strides: [2, 2] }),
-  ];
   return model({
     input: { x: ['N', 1, 28, 28] },
     output: { y: ['N', 10] },
@@ -34,6 +28,19 @@ export function cnn() {
     ],
   });
 }
+
+/**
+ * A convolution that keeps the size of an image, ReLU, and a pooling that halves it.
+ *
+ * @param {string} from - the layer's input
+ * @param {number} i - its number
+ * @param {number} pad - the pixels around the image
+ */
+const layer = (from, i, pad) => [
+  node('Conv', [from, `${i}.weight`, `${i}.bias`], `a${i}`, { pads: Array(4).fill(pad) }),
+  node('Relu', [`a${i}`], `r${i}`),
+  node('MaxPool', [`r${i}`], `p${i}`, { kernel_shape: [2, 2], strides: [2, 2] }),
+];
 
 /**
  * The network of {@link cnn} with softmax cross-entropy as tfjs writes it, channels last, starting where the ONNX model
@@ -58,17 +65,23 @@ export function tfjsCnn(p0, pixels, labels) {
   });
   const x = tf.tensor4d(pixels, [labels.length, 28, 28, 1]);
   const y = tf.tidy(() => tf.oneHot(tf.tensor1d(labels, 'int32'), 10).toFloat());
-  /** @param {tf.Tensor4D} h @param {{ weight: tf.Variable, bias: tf.Variable }} parameters */
-  const layer = (h, { weight, bias }) => {
-    const convolved = tf.conv2d(h, /** @type {tf.Tensor4D} */ (/** @type {tf.Tensor} */ (weight)), 1, 'same');
-    return tf.maxPool(/** @type {tf.Tensor4D} */ (convolved.add(bias).relu()), 2, 2, 'valid');
-  };
   return optfuns(
     () => {
-      const flat = layer(layer(x, first), second).reshape([labels.length, -1]);
+      const flat = layerInTfjs(layerInTfjs(x, first), second).reshape([labels.length, -1]);
       const logits = tf.matMul(/** @type {tf.Tensor2D} */ (flat), dense.weight).add(dense.bias);
       return tf.losses.softmaxCrossEntropy(y, logits);
     },
     [first, second, dense].flatMap(({ weight, bias }) => [weight, bias]),
   );
+}
+
+/**
+ * @param {tf.Tensor4D} h
+ * @param {{ weight: tf.Variable, bias: tf.Variable }} parameters
+ */
+function layerInTfjs(h, { weight, bias }) {
+  const convolved = tf.conv2d(h, /** @type {tf.Tensor4D} */ (/** @type {tf.Tensor} */ (weight)), 1, 'same');
+  /** @type {tf.Tensor4D} */
+  const activated = convolved.add(bias).relu();
+  return tf.maxPool(activated, 2, 2, 'valid');
 }
