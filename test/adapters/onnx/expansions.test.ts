@@ -8,11 +8,11 @@ import { expansionCases } from './cases/expansions.ts';
 import { feedsOf, modelOf, quiet, type Input } from './harness.ts';
 
 // ONNX Runtime's own kernels are the oracle.
-test.each([...expansionCases])('%s written in other ops is what it was', async (op, drawn) => {
+test.each([...expansionCases])('%s written in other ops is what it was', async (_op, drawn) => {
   const property = fc.asyncProperty(drawn, async ({ inputs, build, options }) => {
     const bytes = modelOf(inputs, build, { ...options, precision: 'float32' });
     const { model, expanded } = normalise(bytes, {});
-    expect(expanded.get(op)).toBe(1);
+    expect([...expanded.values()]).toEqual([1]);
     const run = async (bytes: Uint8Array) => {
       const session = await InferenceSession.create(bytes, quiet);
       const { y } = await session.run(feedsOf(inputs, 'float32'));

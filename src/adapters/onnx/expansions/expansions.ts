@@ -3,14 +3,24 @@ import type { Lowering } from '../passes/rewrite.ts';
 import type { VjpRule } from '../vjp.ts';
 import { attention } from './attention.ts';
 import { branch } from './branch.ts';
+import { einsum } from './einsum.ts';
 import { fused } from './fused.ts';
+import { gatherND, indexing } from './indexing.ts';
+import { sampling } from './sampling.ts';
 
-/** Ops that are written in others before anything is differentiated. */
-export const expansions: ReadonlyMap<string, Lowering> = new Map([...fused, ...attention, ['If', branch]]);
+const always: readonly (readonly [string, Lowering])[] = [...fused, ...attention, ...indexing, ...sampling];
 
-/** What is left of such an op was refused: its rule says why, once a gradient is to pass there. */
+/** Ops that are written in others before anything is differentiated; some of them only in some of their forms. */
+export const expansions: ReadonlyMap<string, Lowering> = new Map([
+  ...always,
+  ['If', branch],
+  ['Einsum', einsum],
+  ['GatherND', gatherND],
+]);
+
+/** What is left of an op that has no other rule was refused: its rule says why, once a gradient is to pass there. */
 export const expansionRules = new Map<string, VjpRule>(
-  [...fused, ...attention].map(([op, expand]) => [
+  always.map(([op, expand]) => [
     op,
     ({ g, node, attributes }) => {
       expand(g, node, attributes);

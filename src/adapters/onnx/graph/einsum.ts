@@ -19,3 +19,33 @@ export function parseEinsum(equation: string): Einsum | undefined {
 /** Writes an equation. */
 export const einsumEquation = ({ inputs, output }: Einsum): string =>
   `${inputs.map((letters) => letters.join('')).join(',')}->${output.join('')}`;
+
+/** Whether an equation has neither an ellipsis nor a letter twice in one term. */
+export function isPlain(text: string): boolean {
+  const equation = parseEinsum(text);
+  return (
+    equation !== undefined && equation.inputs.every((letters) => new Set(letters).size === letters.length)
+  );
+}
+
+const ellipsis = '...';
+const alphabet = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'.split('');
+
+/**
+ * An equation with letters in place of its ellipses, which all stand for the same axes.
+ *
+ * @param ranks - of the inputs
+ */
+export function withoutEllipsis(text: string, ranks: readonly number[]): string {
+  const compact = text.replaceAll(/\s/g, '');
+  const [left, right] = compact.split('->');
+  const terms = left.split(',');
+  const first = terms.findIndex((term) => term.includes(ellipsis));
+  if (first < 0) return compact;
+  const count = ranks[first] - (terms[first].length - ellipsis.length);
+  const unused = alphabet.filter((letter) => !compact.includes(letter));
+  const letters = unused.slice(0, Math.max(0, count)).join('');
+  // Without an arrow, these axes come first.
+  const output = right ?? ellipsis + (parseEinsum(left.replaceAll(ellipsis, ''))?.output.join('') ?? '');
+  return `${left}->${output}`.replaceAll(ellipsis, letters);
+}

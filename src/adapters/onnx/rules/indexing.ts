@@ -28,7 +28,8 @@ const gatherElements: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) =>
 ];
 
 const gatherND: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) => {
-  if (attributes.int('batch_dims', 0) !== 0) refuse('batch_dims other than 0 has no rule.');
+  if (attributes.int('batch_dims', 0) !== 0)
+    refuse('batch_dims has a rule where the rank of its indices is known beforehand.');
   return [g.op('ScatterND', [g.zerosLike(x), indices, dy], { reduction: 'add' })];
 };
 

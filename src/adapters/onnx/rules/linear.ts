@@ -52,9 +52,10 @@ const repeats = (letters: readonly string[]) => new Set(letters).size < letters.
 const einsum: VjpRule = ({ g, inputs, dy, needs, attributes }) => {
   const text = JSON.stringify(attributes.string('equation', ''));
   const equation = parseEinsum(attributes.string('equation', ''));
-  if (equation === undefined) refuse(`the equation ${text} has no rule: write its ellipsis out.`);
+  if (equation === undefined)
+    refuse(`the equation ${text} has no rule where its inputs' ranks are not known: write its ellipsis out.`);
   if (equation.inputs.some(repeats) || repeats(equation.output)) {
-    refuse(`the equation ${text} takes a diagonal, which has no rule.`);
+    refuse(`the equation ${text} makes a diagonal, which has no rule.`);
   }
   return inputs.map((input, i) => {
     if (!needs(i)) return undefined;
@@ -69,7 +70,11 @@ const einsum: VjpRule = ({ g, inputs, dy, needs, attributes }) => {
     });
     // Along axes that this operand alone has, and that are summed over, the cotangent is the same everywhere.
     const alone = own.flatMap((letter, axis) => (present.has(letter) ? [] : [axis]));
-    return g.expandLike(g.unsqueeze(d, alone), input);
+    const all = g.unsqueeze(d, alone);
+    // An axis of size 1 may stand beside longer ones of the same letter.
+    const [from, to] = [g.shapeOf(all), g.shapeOf(input)];
+    const broadcast = own.flatMap((_, axis) => (to?.[axis] === 1 && from?.[axis] !== 1 ? [axis] : []));
+    return g.expandLike(g.sum(all, broadcast), input);
   });
 };
 

@@ -5,7 +5,17 @@ import { nodeAttributes, type AttributeValues } from '../../../../src/adapters/o
 import type { Builder } from '../../../../src/adapters/onnx/graph/builder.ts';
 import type { Value } from '../../../../src/adapters/onnx/graph/graph.ts';
 import { DType } from '../../../../src/adapters/onnx/graph/tensor.ts';
-import { integerInput, oneOf, realInput, seed, shapeOf, type Case, type Cases } from './arbitrary.ts';
+import {
+  axisOf,
+  integerInput,
+  oneOf,
+  realInput,
+  seed,
+  shapeOf,
+  size,
+  type Case,
+  type Cases,
+} from './arbitrary.ts';
 
 const small = fc.integer({ min: 1, max: 3 });
 
@@ -311,6 +321,130 @@ const standardAttention: fc.Arbitrary<Case> = fc
     };
   });
 
+const compress: fc.Arbitrary<Case> = shapeOf(1, 3).chain((shape) =>
+  fc
+    .record({ axis: fc.option(axisOf(shape.length), { nil: undefined }), short: fc.boolean(), seed })
+    .map(({ axis, short, seed }) => {
+      const count = axis === undefined ? size(shape) : shape[axis < 0 ? axis + shape.length : axis];
+      const { values } = integerInput([count], seed, 2);
+      // It may say nothing of the last places.
+      const told = short && count > 1 ? values.slice(0, -1) : values;
+      return {
+        inputs: { x: realInput(shape, seed) },
+        build: (g, { x }) => g.op('Compress', [x, g.constant(DType.BOOL, [told.length], told)], { axis }),
+      };
+    }),
+);
+
+const gatherND: fc.Arbitrary<Case> = fc
+  .record({ batch: oneOf(1, 2), depth: oneOf(1, 2), seed, dynamic: fc.boolean() })
+  .map(({ batch, depth, seed, dynamic }) => {
+    const shape = [2, 3, 4, 2, 3].slice(0, batch + 3);
+    const batches = shape.slice(0, batch);
+    const count = size(batches) * 2;
+    const picked = Array.from({ length: count }, (_, i) =>
+      Array.from(
+        { length: depth },
+        (_, k) =>
+          integerInput([1], seed + 7 * i + k, shape[batch + k]).values[0] - (i % 2 ? shape[batch + k] : 0),
+      ),
+    );
+    return {
+      inputs: { x: realInput(shape, seed) },
+      build: (g, { x }) => {
+        const indices = g.constant(DType.INT64, [...batches, 2, depth], picked.flat());
+        return g.op('GatherND', [x, indices], { batch_dims: batch });
+      },
+      options: { dynamic },
+    };
+  });
+
+/** Letters have sizes of their own; an ellipsis stands for [2, 3], or for a 1 and a 3 beside it. */
+const lengths: Readonly<Record<string, number>> = { i: 2, j: 3, k: 4 };
+const einsum: fc.Arbitrary<Case> = fc
+  .record({
+    equation: oneOf(
+      '...ij,...jk->...ik',
+      '...ij,jk',
+      'i...->...',
+      'i...->...i',
+      '...',
+      'ii->i',
+      'iij->j',
+      'ijij->',
+      'iji,j->i',
+      'ii...->...i',
+      '...ii->...',
+    ),
+    one: fc.boolean(),
+    seed,
+  })
+  .map(({ equation, one, seed }) => {
+    const terms = equation.split('->')[0].split(',');
+    const shapes = terms.map((term, t) => {
+      const dims = t > 0 && one ? [1, 3] : [2, 3];
+      return term.split(/(\.\.\.)|/).flatMap((part) => {
+        if (!part) return [];
+        return part === '...' ? dims : [lengths[part]];
+      });
+    });
+    const names = terms.map((_, t) => `x${t}`);
+    return {
+      inputs: Object.fromEntries(names.map((name, t) => [name, realInput(shapes[t], seed + t)])),
+      build: (g, inputs) =>
+        g.op(
+          'Einsum',
+          names.map((name) => inputs[name]),
+          { equation },
+        ),
+    };
+  });
+
+const lpPool: fc.Arbitrary<Case> = fc
+  .record({
+    rank: oneOf(1, 2),
+    p: oneOf(1, 2, 3),
+    kernel: oneOf(1, 2, 3),
+    stride: oneOf(1, 2),
+    pad: fc.nat(1),
+    auto: oneOf(undefined, 'SAME_UPPER', 'SAME_LOWER', 'VALID'),
+    seed,
+  })
+  .map(({ rank, p, kernel, stride, pad, auto, seed }) => {
+    const each = (value: number) => Array.from({ length: rank }, () => value);
+    const padding = Math.min(pad, kernel - 1);
+    return {
+      inputs: { x: realInput([2, 2, ...each(4)], seed, { avoid: [0] }) },
+      build: (g, { x }) =>
+        g.op('LpPool', [x], {
+          kernel_shape: each(kernel),
+          strides: each(stride),
+          ...(auto ? { auto_pad: auto } : { pads: [...each(padding), ...each(padding)] }),
+          p,
+        }),
+    };
+  });
+
+const gridSample: fc.Arbitrary<Case> = fc
+  .record({
+    rank: oneOf(2, 2, 3),
+    mode: oneOf('linear', 'nearest'),
+    padding_mode: oneOf('zeros', 'border'),
+    align_corners: fc.nat(1),
+    seed,
+  })
+  .map(({ rank, mode, padding_mode, align_corners, seed }) => {
+    const [image, samples] = [[3, 4, 2].slice(0, rank), [2, 3, 2].slice(0, rank)];
+    return {
+      inputs: {
+        x: realInput([2, 2, ...image], seed),
+        // Beyond the border too.
+        grid: realInput([2, ...samples, rank], seed + 1, { low: -1.4, high: 1.4 }),
+      },
+      build: (g, { x, grid }) => g.op('GridSample', [x, grid], { mode, padding_mode, align_corners }),
+    };
+  });
+
 /** Ops that are written in others before anything is differentiated. */
 export const expansionCases: Cases = new Map([
   ['com.microsoft::FusedGemm', fusedGemm],
@@ -327,4 +461,9 @@ export const expansionCases: Cases = new Map([
   ['com.microsoft::Attention', packedAttention],
   ['com.microsoft::MultiHeadAttention', separateAttention],
   ['Attention', standardAttention],
+  ['Compress', compress],
+  ['GatherND, in batches', gatherND],
+  ['Einsum, with ellipses and diagonals', einsum],
+  ['LpPool', lpPool],
+  ['GridSample', gridSample],
 ]);

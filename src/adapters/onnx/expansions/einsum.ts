@@ -1,0 +1,44 @@
+import { refuse } from '../errors.ts';
+import type { Builder } from '../graph/builder.ts';
+import { einsumEquation, isPlain, parseEinsum, withoutEllipsis } from '../graph/einsum.ts';
+import type { Value } from '../graph/graph.ts';
+import { range } from '../graph/shape.ts';
+import { DType } from '../graph/tensor.ts';
+import type { Lowering } from '../passes/rewrite.ts';
+
+/** x where all axes of the same letter have the same place: the others of them are summed out. */
+function diagonal(g: Builder, x: Value, letters: readonly string[]): Value {
+  const rank = letters.length;
+  const second = letters.findIndex((letter, i) => letters.indexOf(letter) < i);
+  if (second < 0) return x;
+  const first = letters.indexOf(letters[second]);
+  const size = g.squeeze(g.sizes(x, [first]), [0]);
+  const numbers = g.op('Range', [g.scalar(0, DType.INT64), size, g.scalar(1, DType.INT64)]);
+  const along = (axis: number) =>
+    g.reshape(
+      numbers,
+      range(rank).map((i) => (i === axis ? -1 : 1)),
+    );
+  const kept = g.sum(g.where(g.equal(along(first), along(second)), x, 0), [second], false);
+  return diagonal(
+    g,
+    kept,
+    letters.filter((_, i) => i !== second),
+  );
+}
+
+/** An Einsum with an ellipsis or a diagonal, as one without. */
+export const einsum: Lowering = (g, node, attributes) => {
+  const text = attributes.string('equation', '');
+  if (isPlain(text)) return undefined;
+  const equation = parseEinsum(
+    withoutEllipsis(
+      text,
+      node.input.map((input) => g.rank(input)),
+    ),
+  );
+  if (equation === undefined) refuse(`the equation ${JSON.stringify(text)} is none.`);
+  const operands = node.input.map((input, i) => diagonal(g, input, equation.inputs[i]));
+  const inputs = equation.inputs.map((letters) => [...new Set(letters)]);
+  return [g.op('Einsum', operands, { equation: einsumEquation({ inputs, output: equation.output }) })];
+};
