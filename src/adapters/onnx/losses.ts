@@ -103,6 +103,11 @@ function inputOfFinal(g: Builder, y: Value, ops: readonly string[], axis?: numbe
   const node = g.proto.node.find(({ output }) => output.includes(y));
   if (node === undefined || node.domain !== '') return undefined;
   if (node.opType === 'Identity' || node.opType === 'Cast') return inputOfFinal(g, node.input[0], ops, axis);
+  if (node.opType === 'If') {
+    refuse(
+      `the output ${JSON.stringify(y)} is chosen by an If, whose branches may hold logits or probabilities; name the logits before it as output, or take another loss.`,
+    );
+  }
   if (carriers.has(node.opType)) {
     if (
       node.input.some((input) => inputOfFinal(g, input, ['Softmax', 'LogSoftmax', 'Sigmoid']) !== undefined)

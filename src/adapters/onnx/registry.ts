@@ -1,6 +1,7 @@
 import { show } from '../../core/options.ts';
 import { expansionRules } from './expansions/expansions.ts';
 import { arithmetic } from './rules/arithmetic.ts';
+import { ifRule } from './rules/branch.ts';
 import { convolutionRules } from './rules/convolution.ts';
 import { elementwise } from './rules/elementwise.ts';
 import { indexingRules } from './rules/indexing.ts';
@@ -24,7 +25,11 @@ export const ruleFamilies: Readonly<Record<string, VjpRules>> = {
   'pooling and resizing': poolingRules,
   normalisations: normalisationRules,
   indexing: indexingRules,
-  recurrent: new Map([...recurrentRules, ['Scan', scanRule]]),
+  recurrent: recurrentRules,
+  'control flow': new Map([
+    ['Scan', scanRule],
+    ['If', ifRule],
+  ]),
   'written in other ops': expansionRules,
 };
 

@@ -136,7 +136,7 @@ function cotangentsOf(
   const rule = rules.get(opKey(node));
   if (subgraphsOf(node).length > 0 && rule === undefined) {
     throw new Refusal(
-      'a graph inside it depends on a parameter; of control flow, only Scan is differentiated. Freeze that parameter by leaving it out of wrt.',
+      'a graph inside it depends on a parameter; of control flow, If and Scan are differentiated. Freeze that parameter by leaving it out of wrt.',
     );
   }
   if (rule === undefined) throw new Refusal(noRule(node));

@@ -1,7 +1,7 @@
 import { differentiate, explain, OnnxError, type DifferentiateOptions } from 'quasi-newton/onnx';
 import { describe, expect, test } from 'vitest';
-import { nodeAttributes } from '../../../src/adapters/onnx/graph/attributes.ts';
-import { tensorOf } from '../../../src/adapters/onnx/graph/tensor.ts';
+import { bodyIn } from '../../../src/adapters/onnx/graph/body.ts';
+import { DType } from '../../../src/adapters/onnx/graph/tensor.ts';
 import { decodeModel, encodeModel, type Model } from '../../../src/adapters/onnx/proto.ts';
 import { random } from './cases/arbitrary.ts';
 import { fixture, fixtureNames } from './fixtures.ts';
@@ -79,26 +79,21 @@ describe('refused, with node, op and reason', () => {
     expect(reasons(bytes)).toContain('float16; gradients flow in float32 and float64');
   });
 
-  test('control flow that reads a parameter', () => {
-    const branch = decodeModel(withLayer((g, h) => g.tanh(h))).graph;
-    const bytes = edited(
-      withLayer((g, h) => g.tanh(h)),
-      ({ graph }) => {
-        const inner = {
-          ...branch,
-          name: 'branch',
-          input: [],
-          initializer: [],
-          node: [{ ...branch.node[1], input: [graph.node[0].output[0]] }],
-          output: branch.output,
-        };
-        graph.initializer.push(tensorOf('yes', 9, [], [1]));
-        graph.node[1].opType = 'If';
-        graph.node[1].input = ['yes'];
-        graph.node[1].attribute = nodeAttributes({ then_branch: inner, else_branch: inner });
-      },
-    );
-    expect(reasons(bytes)).toMatch(/If: .*control flow/);
+  test('a loop that reads a parameter', () => {
+    const bytes = withLayer((g, h) => {
+      const body = bodyIn(g, [h]);
+      for (const [name, dtype] of [
+        ['i', DType.INT64],
+        ['go', DType.BOOL],
+      ] as const) {
+        body.addInput(name, dtype, []);
+      }
+      body.addOutput('on', 'go');
+      body.addOutput('row', body.tanh(h));
+      const [trips, go] = [g.scalar(2, DType.INT64), g.constant(DType.BOOL, [], [1])];
+      return g.op('Loop', [trips, go], { body: body.proto });
+    });
+    expect(reasons(bytes)).toMatch(/Loop: .*control flow/);
   });
 
   test('an opset too old to convert', () => {

@@ -65,9 +65,29 @@ describe('models of openWakeWord', () => {
     await model.dispose();
   });
 
-  test.each(['hey_jarvis_v0.1', 'silero_vad'])('%s is refused, with the reason', async (name) => {
-    await expect(trainable(ort, published(name), { loss: 'binaryCrossEntropy' })).rejects.toThrow(
-      /If|float32 and float64/,
-    );
+  test('one that chooses between two networks by an If is trained', async () => {
+    // The second is inside the If, and is asked where the first has heard something.
+    const model = await trainable(ort, published('hey_jarvis_v0.1'), {
+      loss: 'mse',
+      trainable: ({ name }) => name.startsWith('verifier_model'),
+    });
+    expect(model.params.layout.tensors.length).toBe(10);
+    const x = { data: uniform(16 * 96, 4), dims: [1, 16, 96] };
+    const [input] = model.inputs;
+    const target = { data: [0.3], dims: [1, 1] };
+    const result = await minimizeAsync(model.problem({ [input.name]: x, target }), lbfgs(), {
+      maxIterations: 5,
+    });
+    expect(result.f).toBeLessThan(0.1 * result.trace[0].f);
+    await model.dispose();
   });
+
+  test.each(['hey_jarvis_v0.1', 'silero_vad'])(
+    '%s is refused for cross-entropy, with the reason',
+    async (name) => {
+      await expect(trainable(ort, published(name), { loss: 'binaryCrossEntropy' })).rejects.toThrow(
+        /chosen by an If|float32 and float64|no trainable parameter/,
+      );
+    },
+  );
 });

@@ -23,8 +23,11 @@ export const expansionRules = new Map<string, VjpRule>(
   always.map(([op, expand]) => [
     op,
     ({ g, node, attributes }) => {
-      expand(g, node, attributes);
-      return refuse('one of its outputs has no rule.');
+      const values = expand(g, node, attributes);
+      const all = node.output.every((output, k) => output === '' || values?.[k]);
+      return refuse(
+        all ? 'inside the graph of another node it has no rule.' : 'one of its outputs has no rule.',
+      );
     },
   ]),
 );

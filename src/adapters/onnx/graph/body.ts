@@ -1,9 +1,22 @@
-import { clone } from '@bufbuild/protobuf';
+import { clone, create } from '@bufbuild/protobuf';
 import { GraphProtoSchema } from 'onnx-buf';
 import type { GraphProto } from 'onnx-buf';
 import { renameValues } from '../passes/names.ts';
-import type { Builder } from './builder.ts';
+import { Builder } from './builder.ts';
 import type { Value } from './graph.ts';
+
+/** An empty graph for a node of another, of whose values it reads some. */
+export function bodyIn(g: Builder, captured: readonly Value[]): Builder {
+  const name = g.fresh('body');
+  const body = new Builder(create(GraphProtoSchema, { name }), g.float, [], `${name}/`);
+  for (const value of captured) {
+    body.types.set(value, g.types.get(value) ?? {});
+    const [tensor, elements] = [g.constants.get(value), g.contents.get(value)];
+    if (tensor) body.constants.set(value, tensor);
+    if (elements) body.contents.set(value, elements);
+  }
+  return body;
+}
 
 /** Appends what the body of another node does to some inputs, and returns its outputs. */
 export function doBody(g: Builder, body: GraphProto, inputs: readonly Value[]): Value[] {

@@ -1,6 +1,5 @@
-import { create } from '@bufbuild/protobuf';
-import { GraphProtoSchema } from 'onnx-buf';
-import { Builder } from './builder.ts';
+import { bodyIn } from './body.ts';
+import type { Builder } from './builder.ts';
 import type { Value } from './graph.ts';
 import { range } from './shape.ts';
 
@@ -34,14 +33,7 @@ export function scan(
   { states, sequences, captured, backward, resultsBackward }: ScanInputs,
   step: ScanStep,
 ): { states: Value[]; results: Value[] } {
-  const name = g.fresh('Scan_body');
-  const body = new Builder(create(GraphProtoSchema, { name }), g.float, [], `${name}/`);
-  for (const value of captured) {
-    body.types.set(value, g.types.get(value) ?? {});
-    const [tensor, elements] = [g.constants.get(value), g.contents.get(value)];
-    if (tensor) body.constants.set(value, tensor);
-    if (elements) body.contents.set(value, elements);
-  }
+  const body = bodyIn(g, captured);
   const dtypeOf = (value: Value) => g.dtypeOf(value) ?? g.float;
   const inner = states.map((state) => body.addInput(body.fresh('state'), dtypeOf(state), g.shapeOf(state)));
   const slices = sequences.map((sequence) =>

@@ -38,7 +38,7 @@ export function inferNode(facts: Facts, node: NodeProto): void {
   const constant = standard ? constantTensor(node) : undefined;
   if (constant !== undefined) return know(facts, { ...constant, name: node.output[0] });
   const rule = standard ? rules.get(node.opType) : undefined;
-  const types = rule?.(c) ?? (standard && node.opType === 'Scan' ? scanTypes(facts, c) : []);
+  const types = rule?.(c) ?? (standard ? typesWithin(facts, c) : []);
   const fallback = node.input.findIndex((_, i) => isFloat(c.dtype(i)));
   node.output.forEach((output, k) => {
     const declared = facts.types.get(output);
@@ -55,17 +55,43 @@ export function inferNode(facts: Facts, node: NodeProto): void {
   if (elements && elements.length <= 64) facts.contents.set(first, elements);
 }
 
+/** The types of a node's outputs that its graphs make. */
+function typesWithin(facts: Facts, c: InferContext): TensorType[] {
+  if (c.node.opType === 'Scan') return scanTypes(facts, c);
+  return c.node.opType === 'If' ? branchTypes(facts, c) : [];
+}
+
+const factsWithin = ({ types, contents, constants }: Facts): Facts => ({
+  types: new Map(types),
+  contents: new Map(contents),
+  constants: new Map(constants),
+});
+
+/** The types of an If's outputs, as far as its branches agree. */
+function branchTypes(facts: Facts, { node }: InferContext): TensorType[] {
+  const [first, second] = subgraphsOf(node).map((branch) => {
+    const inner = factsWithin(facts);
+    for (const tensor of branch.initializer) know(inner, tensor);
+    for (const each of branch.node) inferNode(inner, each);
+    return branch.output.map(({ name }): TensorType => inner.types.get(name) ?? {});
+  });
+  return (first ?? []).map(({ dtype, shape }, k) => {
+    const other = second?.[k]?.shape;
+    const same = shape?.length === other?.length;
+    return {
+      dtype: dtype ?? second?.[k]?.dtype,
+      shape: same ? shape?.map((size, i) => (size === other?.[i] ? size : unknownDimension())) : undefined,
+    };
+  });
+}
+
 /** The types of a Scan's outputs, from what its body makes in one step. */
 function scanTypes(facts: Facts, { node, attributes, shape, dtype }: InferContext): TensorType[] {
   const [body] = subgraphsOf(node);
   const states = node.input.length - attributes.int('num_scan_inputs', 0);
   const moved = ['scan_input_axes', 'scan_output_axes'].flatMap((name) => attributes.ints(name) ?? []);
   if (body === undefined || states < 0 || moved.some((axis) => axis !== 0)) return [];
-  const inner: Facts = {
-    types: new Map(facts.types),
-    contents: new Map(facts.contents),
-    constants: new Map(facts.constants),
-  };
+  const inner = factsWithin(facts);
   body.input.forEach(({ name }, i) =>
     inner.types.set(name, { dtype: dtype(i), shape: i < states ? shape(i) : shape(i)?.slice(1) }),
   );

@@ -73,12 +73,11 @@ function within(g: Builder, X: Value, lengths: Value): Value {
 const recurrent =
   (byDefault: readonly string[], k: number, stateCount: number, step: Step): Lowering =>
   (g, node, attributes) => {
-    const batchFirst = attributes.int('layout', 0) === 1;
-    /** The first two axes of a sequence, or of a state, in the order of layout 0. */
-    const turned = (v: Value) => (batchFirst ? g.transpose(v, [1, 0, ...range(g.rank(v) - 2, 2)]) : v);
-    const [input, W, R, B, lengths, h, c, P] = node.input;
-    const X = turned(input);
-    const initials = [h, c].map((state) => state && turned(state));
+    if (attributes.int('layout', 0) !== 0) {
+      refuse('layout = 1 has no rule; ONNX Runtime has no kernel for it either.');
+    }
+    const [X, W, R, B, lengths, h, c, P] = node.input;
+    const initials = [h, c];
     const hidden = attributes.has('hidden_size')
       ? attributes.int('hidden_size', 0)
       : Number(g.shapeOf(R)?.[2] ?? refuse('its hidden_size is not known beforehand.'));
@@ -128,7 +127,7 @@ const recurrent =
         0,
       ),
     );
-    return [batchFirst ? g.transpose(Y, [2, 0, 1, 3]) : Y, ...last.map(turned)];
+    return [Y, ...last];
   };
 
 /** Recurrent layers step by step: those that ONNX Runtime has no float64 kernels for, and those without a rule. */

@@ -206,7 +206,7 @@ const recurrent =
   (c) => {
     if (!isUsual(kind, c.node, c.attributes)) {
       recurrentKernels.get(kind)?.(c.g, c.node, c.attributes);
-      refuse('it could not be written step by step.');
+      refuse('inside the graph of another node, layers of this kind have no rule.');
     }
     const { g, node, inputs, dys, needs, attributes } = c;
     const [X, W, R, B, , initial, initialCell] = inputs;

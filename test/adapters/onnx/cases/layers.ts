@@ -1,5 +1,6 @@
 import * as fc from 'fast-check';
 import type { AttributeValues } from '../../../../src/adapters/onnx/graph/attributes.ts';
+import { bodyIn } from '../../../../src/adapters/onnx/graph/body.ts';
 import { scan } from '../../../../src/adapters/onnx/graph/scan.ts';
 import { DType } from '../../../../src/adapters/onnx/graph/tensor.ts';
 import {
@@ -415,6 +416,29 @@ const scanning: fc.Arbitrary<Case> = fc
     options: { dynamic },
   }));
 
+/** Branches that give values of their own shapes, one of them without reading w. */
+const choosing: fc.Arbitrary<Case> = fc
+  .record({ positive: fc.boolean(), twice: fc.boolean(), seed, dynamic: fc.boolean() })
+  .map(({ positive, twice, seed, dynamic }) => ({
+    inputs: {
+      x: realInput([1, 3], seed, positive ? { low: 0.5 } : { high: -0.5 }),
+      w: realInput([3, 3], seed + 1),
+    },
+    build: (g, { x, w }) => {
+      const [then, otherwise] = [bodyIn(g, [x, w]), bodyIn(g, [x, w])];
+      const product = then.tanh(then.matmul(x, w));
+      then.addOutput('then_first', twice ? then.square(product) : product);
+      then.addOutput('then_second', x);
+      otherwise.addOutput('else_first', otherwise.squeeze(otherwise.square(x), [0]));
+      otherwise.addOutput('else_second', otherwise.mul(3, x));
+      const condition = g.greater(g.sumOfAll(x), 0);
+      const branches = { then_branch: then.proto, else_branch: otherwise.proto };
+      const [first, second] = g.ops('If', [condition], branches, 2);
+      return g.concat([g.flat(first), g.flat(g.square(second))], 0);
+    },
+    options: { dynamic },
+  }));
+
 /** Of the functions that need them. */
 const numbers = (activations: readonly string[]): AttributeValues => {
   const needing = activations.filter((name) => name === 'ScaledTanh' || name === 'Affine');
@@ -522,4 +546,5 @@ export const layerCases: Cases = new Map([
   unusual('GRU', 3, oneOf(['HardSigmoid', 'Softsign'], ['Sigmoid', 'LeakyRelu'])),
   unusual('RNN', 1, oneOf(['ScaledTanh'], ['Affine'], ['Softplus'], ['LeakyRelu'])),
   ['Scan', scanning],
+  ['If', choosing],
 ]);
