@@ -68,7 +68,7 @@ export function explain(
 function examine(bytes: Uint8Array, options: { readonly externalData?: ExternalData }): Explanation {
   const { model, origins, expanded } = normalise(bytes, options);
   const { graph } = model;
-  const parameters = candidatesOf(model, origins);
+  const parameters = candidatesOf(model, origins).filter(({ name }) => origins.has(name));
   const trained = parameters.filter(({ byDefault }) => byDefault);
   const names = trained.map(({ name }) => name);
   const inputs = graph.input.map(({ name }) => name);

@@ -99,12 +99,18 @@ export async function checkGradients(
   build: Build,
   options: CheckOptions = {},
 ): Promise<void> {
-  const { precision = 'float64', step = 1e-5, tolerance = 1e-7, loss = weighted, target = 'cpu' } = options;
+  await checkModel(inputs, modelOf(inputs, build, options), options.loss ?? weighted, options);
+}
+
+/** As {@link checkGradients}, of a model that is there already. */
+export async function checkModel(
+  inputs: Readonly<Record<string, Input>>,
+  bytes: Uint8Array,
+  loss: LossFunction,
+  { precision = 'float64', step = 1e-5, tolerance = 1e-7, target = 'cpu' }: CheckOptions = {},
+): Promise<void> {
   const wrt = Object.keys(inputs).filter((name) => !inputs[name].integral);
-  const session = await InferenceSession.create(
-    differentiate(modelOf(inputs, build, options), { loss, wrt, target }),
-    quiet,
-  );
+  const session = await InferenceSession.create(differentiate(bytes, { loss, wrt, target }), quiet);
   try {
     const lossAt = async (at: Readonly<Record<string, Input>>) =>
       Number((await session.run(feedsOf(at, precision), ['loss']))['loss'].data[0]);

@@ -1,7 +1,7 @@
-import { explain } from 'quasi-newton/onnx';
+import { differentiate, explain, gradientNameOf, type LossFunction } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
 import { realInput } from './cases/arbitrary.ts';
-import { modelOf } from './harness.ts';
+import { checkModel, modelOf, weighted } from './harness.ts';
 
 const [hidden, width] = [2, 8];
 const x = realInput([5, 4, 3], 1);
@@ -32,4 +32,16 @@ test('the weights of a layer of an unusual kind are trained', () => {
     'weight',
   ]);
   expect(String(report)).toMatch(/LSTM +×1 +rewritten in other ops/);
+});
+
+test('the gradient of a layer, as a file, can be differentiated again', async () => {
+  const weights = { w: realInput([2, width, 3], 2), r: realInput([2, width, hidden], 3) };
+  const inputs = { x: realInput([3, 2, 3], 1), ...weights };
+  const layer = modelOf(inputs, (g, { x, w, r }) => {
+    const [Y] = g.ops('LSTM', [x, w, r], { hidden_size: hidden, direction: 'bidirectional' }, 3);
+    return Y;
+  });
+  const gradient = differentiate(layer, { loss: weighted, wrt: ['x'] });
+  const loss: LossFunction = (g, { value }) => g.sumOfAll(g.square(value(gradientNameOf('x'))));
+  await expect(checkModel(inputs, gradient, loss)).resolves.toBeUndefined();
 });

@@ -89,7 +89,6 @@ function called(callee: FunctionProto, call: NodeProto, prefix: string): NodePro
   names.set('', '');
   for (const name of namesIn(body)) if (!names.has(name)) names.set(name, prefix + name);
   renameValues(body, names);
-  for (const node of body.node) node.name = prefix + node.name;
   return body.node;
 }
 
