@@ -1,7 +1,7 @@
 import { refuse } from '../errors.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
-import { isStatic, range } from '../graph/shape.ts';
+import { isStatic, range, type Shape } from '../graph/shape.ts';
 import { windowOf, type Window } from '../graph/window.ts';
 import type { VjpContext, VjpRule } from '../vjp.ts';
 
@@ -16,19 +16,30 @@ function convolutionOf({ g, inputs: [x, w], attributes }: VjpContext): Convoluti
 }
 
 const spatial = (g: Builder, x: Value) => range(g.rank(x) - 2, 2);
+const spatialSizes = (g: Builder, x: Value): Shape | undefined => g.shapeOf(x)?.slice(2);
+
+/** How much of the padded input's end no window reached, along each axis; undefined where only run time can tell. */
+function missedEnds(
+  g: Builder,
+  x: Value,
+  d: Value,
+  { kernel, strides, dilations, pads }: Convolution,
+): readonly number[] | undefined {
+  const [sizes, outs] = [spatialSizes(g, x), spatialSizes(g, d)];
+  if (!isStatic(sizes) || !isStatic(outs) || !isStatic(kernel)) return undefined;
+  return sizes.map((size, i) => {
+    const reached = (outs[i] - 1) * strides[i] + dilations[i] * (kernel[i] - 1) + 1;
+    return size + pads[i] + pads[i + sizes.length] - reached;
+  });
+}
 
 /** The cotangent of a convolution's input [N, C, …]: the transposed convolution of that of its result. */
 function inputCotangent(g: Builder, d: Value, w: Value, x: Value, convolution: Convolution): Value {
-  const { kernel, strides, dilations, pads, group } = convolution;
-  const [sizes, outs] = [g.shapeOf(x)?.slice(2), g.shapeOf(d)?.slice(2)];
+  const { strides, dilations, pads, group } = convolution;
   const rank = strides.length;
-  // The end of the input that no window reached, and that gets zeros.
-  const missed = strides.map((stride, i) => {
-    const [size, out, k] = [sizes?.[i], outs?.[i], kernel[i]];
-    if (typeof size !== 'number' || typeof out !== 'number' || typeof k !== 'number') return undefined;
-    return size + pads[i] + pads[i + rank] - ((out - 1) * stride + dilations[i] * (k - 1) + 1);
-  });
-  if (missed.every((count) => count !== undefined)) {
+  // The end of the input that no window reached gets zeros.
+  const missed = missedEnds(g, x, d, convolution);
+  if (missed !== undefined) {
     return g.op('ConvTranspose', [d, w], { strides, dilations, pads, group, output_padding: missed });
   }
   const whole = g.op('ConvTranspose', [d, w], { strides, dilations, group });
@@ -50,16 +61,16 @@ function inputCotangent(g: Builder, d: Value, w: Value, x: Value, convolution: C
  * which takes it three times as long.
  */
 function weightCotangent(g: Builder, x: Value, d: Value, w: Value, convolution: Convolution): Value {
-  const { kernel, strides, dilations, pads, group } = convolution;
+  const { kernel, strides, dilations, group } = convolution;
+  const { reached, pads } = withoutMissedEnds(g, x, d, convolution);
   const channels = g.shapeOf(w)?.[1];
   if (typeof channels !== 'number' || !isStatic(kernel) || dilations.at(-1) !== 1) {
-    return weightCotangentByChannel(g, x, d, w, convolution);
+    return weightCotangentByChannel(g, reached, d, w, { ...convolution, pads });
   }
-  const axes = spatial(g, x);
-  const rank = axes.length;
+  const rank = strides.length;
   const widened = (steps: readonly number[]) =>
     steps.map((step, i) => (i % rank === rank - 1 ? step * channels : step));
-  const kernels = g.op('Conv', [channelsLast(g, x, group, channels), exchanged(g, d)], {
+  const kernels = g.op('Conv', [channelsLast(g, reached, group, channels), exchanged(g, d)], {
     strides: dilations,
     dilations: widened(strides),
     pads: widened(pads),
@@ -67,6 +78,20 @@ function weightCotangent(g: Builder, x: Value, d: Value, w: Value, convolution: 
   });
   const cut = cutTo(g, kernels, g.integers(widened(kernel)));
   return g.transpose(g.reshape(cut, [-1, ...kernel, channels]), [0, rank + 1, ...range(rank, 1)]);
+}
+
+/** A convolution's input and its padding without what no window reached: it would be convolved for nothing. */
+function withoutMissedEnds(g: Builder, x: Value, d: Value, convolution: Convolution) {
+  const { pads, strides } = convolution;
+  const missed = missedEnds(g, x, d, convolution);
+  const sizes = spatialSizes(g, x);
+  if (missed === undefined || !isStatic(sizes)) return { reached: x, pads };
+  const [begins, ends] = [pads.slice(0, strides.length), pads.slice(strides.length)];
+  const kept = sizes.map((size, i) => size - Math.max(0, missed[i] - ends[i]));
+  return {
+    reached: cutTo(g, x, g.integers(kept)),
+    pads: [...begins, ...ends.map((end, i) => Math.max(0, end - missed[i]))],
+  };
 }
 
 /** The beginning of x along its spatial axes; x itself, if that is known to be all of it. */
