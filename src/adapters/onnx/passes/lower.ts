@@ -61,11 +61,13 @@ const batchNormalization =
     const rank = g.rank(x);
     const axes = [0, ...range(rank - 2, 2)];
     const alongChannels = (v: Value) => g.reshape(v, [1, -1, ...range(rank - 2).fill(1)]);
+    // What is small is worked out first, on one number a channel, here and in the gradient.
     const mean = g.mean(x, axes);
-    const centred = g.sub(x, mean);
-    const variance = g.mean(g.square(centred), axes);
+    const centred = g.add(x, g.neg(mean));
+    const squares = g.op('ReduceSumSquare', [centred, g.integers(axes)]);
+    const variance = g.div(squares, g.div(g.count(x, x), g.count(mean, x)));
     const deviation = g.sqrt(g.add(variance, attributes.float('epsilon', 1e-5)));
-    const y = g.add(g.mul(g.div(centred, deviation), alongChannels(scale)), alongChannels(bias));
+    const y = g.add(g.mul(centred, g.div(alongChannels(scale), deviation)), alongChannels(bias));
     const batches = [g.flat(mean), g.flat(variance)];
     const next = [runningMean, runningVariance].map((running, k) => {
       if (!g.constants.has(running)) return undefined;

@@ -90,7 +90,7 @@ const spread =
 export const reductions = new Map<string, VjpRule>([
   ['ReduceSum', spread(false)],
   ['ReduceMean', spread(true)],
-  ['ReduceSumSquare', reduction((g, x, _y, dy) => g.mul(2, x, dy))],
+  ['ReduceSumSquare', reduction((g, x, _y, dy) => g.mul(x, g.mul(2, dy)))],
   ['ReduceL1', reduction((g, x, _y, dy) => g.mul(g.sign(x), dy))],
   ['ReduceL2', reduction(norm)],
   ['ReduceLogSum', reduction((g, x, y, dy) => g.expandLike(g.div(dy, g.exp(y)), x))],
