@@ -5,6 +5,7 @@ import { plotOf, type Plot, type PlotlyFigure, type VegaSpec } from './plot.ts';
 import { plotlyAxis, plotlyLayout } from './plotly.ts';
 import { axisScale, figureRules, limits, recipe, theme } from './recipe.ts';
 import type { AxisScale, FigureAttributes } from './recipe.ts';
+import { referencesPlotly, referencesVega, type Reference } from './reference.ts';
 import { fiveNumbers, quantileSorted, sortedFinite } from './statistics.ts';
 
 /** One column of a box plot. */
@@ -13,6 +14,8 @@ export interface Sample {
   readonly values: ArrayLike<number>;
   /** Any CSS colour. @defaultValue one of eight, by position */
   readonly color?: string;
+  /** A value from elsewhere to compare with, drawn as a hollow diamond; `relativeTo` leaves it as it is. @defaultValue none */
+  readonly reference?: number | undefined;
 }
 
 /** What {@link boxplot} may be told. */
@@ -25,6 +28,8 @@ export interface BoxplotAttributes extends FigureAttributes {
   ylims?: readonly [number, number] | 'data';
   /** Draw every value as a dot beside its box. @defaultValue `true` */
   points?: boolean;
+  /** What the legend calls the samples' references. @defaultValue `'reference'` */
+  reference?: string;
 }
 
 type Attributes = Required<BoxplotAttributes>;
@@ -35,9 +40,17 @@ const rules: Rules<BoxplotAttributes> = {
   yscale: axisScale,
   ylims: either(limits, oneOf('data')),
   points: boolean,
+  reference: string,
 };
 
-const defaults: Attributes = { ...theme, relativeTo: '', yscale: 'linear', ylims: 'data', points: true };
+const defaults: Attributes = {
+  ...theme,
+  relativeTo: '',
+  yscale: 'linear',
+  ylims: 'data',
+  points: true,
+  reference: 'reference',
+};
 
 /**
  * A box for each sample: median, quartiles, whiskers at the last values within 1.5 interquartile ranges, and
@@ -58,9 +71,9 @@ export function boxplot(
   const list = sampleList(samples);
   const final = recipe(defaults, attributes);
   const unit = unitOf(list, final.relativeTo);
-  const columns = list.map(({ name, values, color }, k): Column => {
+  const columns = list.map(({ name, values, color, reference }, k): Column => {
     const scaled = Array.from(values, (value) => value / unit).filter(Number.isFinite);
-    return { name, color: color ?? lineColour(k), values: scaled, five: fiveNumbers(scaled) };
+    return { name, color: color ?? lineColour(k), values: scaled, five: fiveNumbers(scaled), reference };
   });
   return plotOf(final.title || 'Box plot', {
     toSVG: () => boxplotSvg(columns, final),
@@ -96,6 +109,11 @@ function unitOf(samples: readonly Sample[], relativeTo: string): number {
   return quantileSorted(sortedFinite(Array.from(reference.values)), 0.5);
 }
 
+const referencesOf = (columns: readonly Column[]): Reference[] =>
+  columns.flatMap(({ name, color, reference }) =>
+    reference === undefined ? [] : [{ x: name, y: reference, color }],
+  );
+
 function plotly(columns: readonly Column[], attributes: Attributes): PlotlyFigure {
   const data = columns.map(({ name, color, values }) => ({
     type: 'box',
@@ -114,12 +132,12 @@ function plotly(columns: readonly Column[], attributes: Attributes): PlotlyFigur
     xaxis: { ...plotlyAxis(attributes.xlabel, 'linear', 'data'), type: 'category', tickangle: 'auto' },
     yaxis: plotlyAxis(attributes.ylabel, attributes.yscale, attributes.ylims),
   };
-  return { data, layout };
+  return { data: [...data, ...referencesPlotly(referencesOf(columns), attributes.reference)], layout };
 }
 
 function vega(
   columns: readonly Column[],
-  { title, width, height, xlabel, ylabel, yscale, ylims }: Attributes,
+  { title, width, height, xlabel, ylabel, yscale, ylims, reference }: Attributes,
 ): VegaSpec {
   const scale = {
     type: yscale,
@@ -127,22 +145,21 @@ function vega(
     ...(ylims !== 'data' && { domain: ylims }),
   };
   const names = columns.map(({ name }) => name);
+  const x = { field: 'name', type: 'nominal', sort: null, title: xlabel || null };
+  const y = { field: 'value', type: 'quantitative', title: ylabel, scale };
+  const color = {
+    field: 'name',
+    type: 'nominal',
+    legend: null,
+    scale: { domain: names, range: columns.map((column) => column.color) },
+  };
+  const boxes = { mark: { type: 'boxplot', extent: 1.5 }, encoding: { x, y, color } };
   return {
     $schema: 'https://vega.github.io/schema/vega-lite/v5.json',
     title,
     width,
     height,
     data: { values: columns.flatMap(({ name, values }) => values.map((value) => ({ name, value }))) },
-    mark: { type: 'boxplot', extent: 1.5 },
-    encoding: {
-      x: { field: 'name', type: 'nominal', sort: null, title: xlabel || null },
-      y: { field: 'value', type: 'quantitative', title: ylabel, scale },
-      color: {
-        field: 'name',
-        type: 'nominal',
-        legend: null,
-        scale: { domain: names, range: columns.map(({ color }) => color) },
-      },
-    },
+    layer: [boxes, ...referencesVega(referencesOf(columns), reference, { x, y })],
   };
 }

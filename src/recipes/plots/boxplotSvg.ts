@@ -1,5 +1,7 @@
 import { axisOf, domainOf } from './axes.ts';
 import { axesOf, clipped, frameOf, gridLines, labelsWidth, pictureOf } from './frame.ts';
+import { legendOf, legendWidth } from './legend.ts';
+import { diamond, referenceEntry } from './reference.ts';
 import { el, escapeXml, textWidth } from './svg.ts';
 import type { BoxplotAttributes } from './boxplot.ts';
 import type { FiveNumbers } from './statistics.ts';
@@ -12,6 +14,7 @@ export interface Column {
   readonly color: string;
   readonly values: readonly number[];
   readonly five: FiveNumbers;
+  readonly reference?: number | undefined;
 }
 
 /** How far names that are too long are turned. */
@@ -23,13 +26,16 @@ export function boxplotSvg(columns: readonly Column[], attributes: Attributes): 
   const domain =
     ylims === 'data'
       ? domainOf(
-          columns.flatMap(({ values }) => values),
+          columns.flatMap(({ values, reference = NaN }) => [...values, reference]),
           yscale,
           0.06,
         )
       : ylims;
   const leftLabels = labelsWidth(yscale, domain, attributes);
-  const wide = frameOf(attributes, leftLabels, 0);
+  const entries = columns.some(({ reference }) => reference !== undefined)
+    ? [referenceEntry(attributes.reference)]
+    : [];
+  const wide = frameOf(attributes, leftLabels, legendWidth(entries, fontSize));
   const longest = Math.max(...columns.map(({ name }) => textWidth(name, fontSize)));
   // Names that would run into each other are turned; the frame then ends higher, and starts further right.
   const turned = longest > ((wide.right - wide.left) / columns.length) * 0.94;
@@ -62,6 +68,7 @@ export function boxplotSvg(columns: readonly Column[], attributes: Attributes): 
     clipped(box, ...boxes),
     axesOf({ ...attributes, xlabel: '' }, box, null, y),
     ...names,
+    legendOf(entries, box, fontSize),
     xlabelOf(attributes, (box.left + box.right) / 2),
   );
 }
@@ -76,13 +83,13 @@ function xlabelOf({ xlabel, fontSize, height }: Attributes, x: number): string {
 }
 
 function boxOf(
-  { five, values, color }: Column,
+  { five, values, color, reference = NaN }: Column,
   x: number,
   width: number,
   at: (value: number) => number,
   points: boolean,
 ): string {
-  if (values.length === 0) return '';
+  if (values.length === 0) return diamond(x, at(reference), color);
   const half = width / 2;
   const row = (value: number) => at(value).toFixed(1);
   const whiskers = [
@@ -115,5 +122,6 @@ function boxOf(
         stroke: 'none',
       });
     }),
+    diamond(x, at(reference), color),
   );
 }

@@ -1,10 +1,11 @@
-import { boolean, checkOptions, either, oneOf, show, type Rules } from '../../core/options.ts';
+import { boolean, checkOptions, either, oneOf, show, string, type Rules } from '../../core/options.ts';
 import { convergenceSvg, type Curve } from './convergenceSvg.ts';
 import { lineColour } from './colour.ts';
 import { plotOf, type Plot, type PlotlyFigure, type VegaSpec } from './plot.ts';
 import { axisScale, figureRules, limits, recipe, theme } from './recipe.ts';
 import type { AxisScale, FigureAttributes } from './recipe.ts';
 import { runsOf, summarise, type Against, type Trace } from './traces.ts';
+import { referencesPlotly, referencesVega, type Reference } from './reference.ts';
 import { plotlyAxis, plotlyLayout } from './plotly.ts';
 
 /** What {@link convergence} may be told. */
@@ -25,6 +26,8 @@ export interface ConvergenceAttributes extends FigureAttributes {
   band?: boolean;
   /** @defaultValue `true` */
   legend?: boolean;
+  /** What the legend calls the traces' references. @defaultValue `'reference'` */
+  reference?: string;
 }
 
 type Attributes = Required<ConvergenceAttributes>;
@@ -40,6 +43,7 @@ const rules: Rules<ConvergenceAttributes> = {
   runs: boolean,
   band: boolean,
   legend: boolean,
+  reference: string,
 };
 
 const defaults: Attributes = {
@@ -53,6 +57,7 @@ const defaults: Attributes = {
   runs: true,
   band: true,
   legend: true,
+  reference: 'reference',
 };
 
 /**
@@ -80,7 +85,10 @@ export function convergence(traces: readonly Trace[], attributes: ConvergenceAtt
   const curves = traces.map((trace, k): Curve => {
     const runs = runsOf(trace, final.against);
     const summary = summarise(runs, { x: final.xscale, y: final.yscale });
-    return { name: trace.name, color: trace.color ?? lineColour(k), runs, summary };
+    const color = trace.color ?? lineColour(k);
+    const end = Math.max(...summary.x);
+    const reference = trace.reference === undefined ? undefined : { x: end, y: trace.reference, color };
+    return { name: trace.name, color, runs, summary, reference };
   });
   return plotOf(final.title || 'Convergence', {
     toSVG: () => convergenceSvg(curves, final),
@@ -88,6 +96,9 @@ export function convergence(traces: readonly Trace[], attributes: ConvergenceAtt
     toVega: () => vega(curves, final),
   });
 }
+
+const referencesOf = (curves: readonly Curve[]): Reference[] =>
+  curves.flatMap(({ reference }) => (reference === undefined ? [] : [reference]));
 
 function plotly(curves: readonly Curve[], attributes: Attributes): PlotlyFigure {
   const data = curves.flatMap((curve) => {
@@ -107,7 +118,7 @@ function plotly(curves: readonly Curve[], attributes: Attributes): PlotlyFigure 
     xaxis: plotlyAxis(attributes.xlabel, attributes.xscale, attributes.xlims),
     yaxis: plotlyAxis(attributes.ylabel, attributes.yscale, attributes.ylims),
   };
-  return { data, layout };
+  return { data: [...data, ...referencesPlotly(referencesOf(curves), attributes.reference)], layout };
 }
 
 interface PlotlyLine {
@@ -169,6 +180,10 @@ function vega(curves: readonly Curve[], attributes: Attributes): VegaSpec {
     width,
     height,
     data: { values: rows },
-    layer: attributes.band ? [area, line] : [line],
+    layer: [
+      ...(attributes.band ? [area] : []),
+      line,
+      ...referencesVega(referencesOf(curves), attributes.reference, { x, y }),
+    ],
   };
 }

@@ -1,6 +1,7 @@
 import { axisOf, domainOf, type Axis } from './axes.ts';
 import { axesOf, clipped, frameOf, gridLines, labelsWidth, pictureOf } from './frame.ts';
 import { legendOf, legendWidth } from './legend.ts';
+import { diamond, referenceEntry, type Reference } from './reference.ts';
 import { el, polygon, polyline } from './svg.ts';
 import type { ConvergenceAttributes } from './convergence.ts';
 import type { Run, Summary } from './traces.ts';
@@ -13,6 +14,7 @@ export interface Curve {
   readonly color: string;
   readonly runs: readonly Run[];
   readonly summary: Summary;
+  readonly reference?: (Reference & { readonly x: number }) | undefined;
 }
 
 /** The curves as SVG. */
@@ -20,9 +22,12 @@ export function convergenceSvg(curves: readonly Curve[], attributes: Attributes)
   const { fontSize, xscale, yscale, xlims, ylims } = attributes;
   const single = (curve: Curve) => curve.runs.length < 2;
   const all = curves.flatMap(({ runs }) => runs);
+  const references = curves.flatMap(({ reference }) => (reference === undefined ? [] : [reference]));
   const xDomain = xlims === 'data' ? domainOf(values(all, 'x'), xscale, 0.02) : xlims;
-  const yDomain = ylims === 'data' ? domainOf(values(all, 'y'), yscale) : ylims;
-  const entries = attributes.legend ? curves : [];
+  const yDomain =
+    ylims === 'data' ? domainOf([...values(all, 'y'), ...references.map((mark) => mark.y)], yscale) : ylims;
+  const marks = references.length > 0 ? [referenceEntry(attributes.reference)] : [];
+  const entries = attributes.legend ? [...curves, ...marks] : [];
   const box = frameOf(attributes, labelsWidth(yscale, yDomain, attributes), legendWidth(entries, fontSize));
   const x = axisOf(xscale, xDomain, [box.left, box.right]);
   const y = axisOf(yscale, yDomain, [box.bottom, box.top]);
@@ -43,6 +48,7 @@ export function convergenceSvg(curves: readonly Curve[], attributes: Attributes)
     gridLines(box, x, y),
     clipped(box, ...bands, ...faint, ...medians),
     axesOf(attributes, box, x, y),
+    ...references.map((mark) => diamond(x.at(mark.x), y.at(mark.y), mark.color)),
     legendOf(entries, box, fontSize),
   );
 }

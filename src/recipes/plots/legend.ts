@@ -1,3 +1,4 @@
+import { diamond } from './reference.ts';
 import { el, escapeXml, textWidth } from './svg.ts';
 import type { Box } from './frame.ts';
 
@@ -6,6 +7,8 @@ export interface LegendEntry {
   readonly name: string;
   readonly color: string;
   readonly dash?: string;
+  /** Show a hollow diamond in the place of a line. */
+  readonly diamond?: boolean;
 }
 
 /** Width that a legend at the right of the figure needs, px. */
@@ -15,11 +18,12 @@ export function legendWidth(entries: readonly LegendEntry[], fontSize: number): 
 
 /** A legend at the right of the plotting area. */
 export function legendOf(entries: readonly LegendEntry[], box: Box, fontSize: number): string {
-  const lines = entries.map(({ name, color, dash }, k) => {
+  const lines = entries.map(({ name, color, dash, diamond: asDiamond = false }, k) => {
     const y = box.top + (k + 0.7) * 1.6 * fontSize;
     const stroke = { stroke: color, strokeWidth: 2.5, strokeDasharray: dash };
+    const line = el('path', { d: `M${box.right + 10},${y.toFixed(1)}h22`, ...stroke });
     return [
-      el('path', { d: `M${box.right + 10},${y.toFixed(1)}h22`, ...stroke }),
+      asDiamond ? diamond(box.right + 21, y, color) : line,
       el('text', { x: box.right + 38, y: y + 0.35 * fontSize, fill: '#222' }, escapeXml(name)),
     ].join('');
   });

@@ -25,6 +25,8 @@ export interface Trace {
   readonly runs: readonly (Run | readonly TracePoint[])[];
   /** Any CSS colour. @defaultValue one of eight, by position */
   readonly color?: string;
+  /** A final value from elsewhere to compare with, drawn at the last x as a hollow diamond. @defaultValue none */
+  readonly reference?: number | undefined;
 }
 
 /** What a solver's trace is drawn against. */

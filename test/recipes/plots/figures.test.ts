@@ -106,6 +106,39 @@ describe('convergence', () => {
   });
 });
 
+describe('references', () => {
+  const runs = [{ x: [0, 1, 2], y: [1, 0.1, 0.01] }];
+  const figures = {
+    boxplot: (reference?: number) =>
+      boxplot([{ name: 'a', values: [2, 4, 6], reference }], { reference: 'published', relativeTo: 'a' }),
+    convergence: (reference?: number) =>
+      convergence([{ name: 'a', runs, reference }], { reference: 'published', xlabel: 'epoch' }),
+  };
+
+  it.each(Object.entries(figures))('of a %s are diamonds with a line in the legend, if any', (_, draw) => {
+    const [plain, marked] = [draw(), draw(1e-3)];
+    const diamond = /l7,7l-7,7l-7,-7z/g;
+    expect(plain.toSVG()).not.toMatch(diamond);
+    expect(plain.toSVG()).not.toContain('published');
+    expect(marked.toSVG().match(diamond)).toHaveLength(2);
+    expect(marked.toSVG()).toContain('published');
+    expect(marked.toPlotly().data.length).toBe(plain.toPlotly().data.length + 1);
+    expect(marked.toPlotly().data.at(-1)).toMatchObject({ name: 'published', y: [1e-3] });
+    expect(JSON.stringify(plain.toVega())).not.toContain('diamond');
+    expect(JSON.stringify(marked.toVega())).toContain('diamond');
+  });
+
+  it('stand within the axes, though they be beyond the data', () => {
+    const heights = (svg: string) =>
+      [...svg.matchAll(/d="M[\d.]+,(-?[\d.]+)l7,7/g)].map(([, y]) => Number(y) + 7);
+    for (const value of [1e-9, 1e3]) {
+      const [mark] = heights(figures.convergence(value).toSVG());
+      expect(mark).toBeGreaterThan(20);
+      expect(mark).toBeLessThan(480);
+    }
+  });
+});
+
 describe('boxplot', () => {
   it('divides by the median of the sample named', () => {
     const figure = boxplot({ a: [2, 4, 6], b: [8] }, { relativeTo: 'a' }).toPlotly();

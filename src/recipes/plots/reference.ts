@@ -1,0 +1,58 @@
+import { el } from './svg.ts';
+import type { LegendEntry } from './legend.ts';
+
+/** A value from elsewhere, drawn as a hollow diamond beside one's own. */
+export interface Reference {
+  /** Where: a number, or the name of a column. */
+  readonly x: number | string;
+  readonly y: number;
+  readonly color: string;
+}
+
+/** A hollow diamond, white inside so that it is seen on lines and boxes; nothing where it has no place. */
+export function diamond(x: number, y: number, color: string): string {
+  if (!Number.isFinite(x + y)) return '';
+  return el('path', {
+    d: `M${x.toFixed(1)},${(y - 7).toFixed(1)}l7,7l-7,7l-7,-7z`,
+    fill: '#fff',
+    stroke: color,
+    strokeWidth: 2,
+  });
+}
+
+/** What the legend says of them. */
+export const referenceEntry = (name: string): LegendEntry => ({ name, color: '#444', diamond: true });
+
+/** The diamonds as a Plotly trace. */
+export function referencesPlotly(references: readonly Reference[], name: string): Record<string, unknown>[] {
+  if (references.length === 0) return [];
+  const marker = {
+    symbol: 'diamond-open',
+    size: 11,
+    color: references.map(({ color }) => color),
+    line: { width: 2 },
+  };
+  const [x, y] = [references.map((reference) => reference.x), references.map((reference) => reference.y)];
+  return [{ type: 'scatter', mode: 'markers', name, x, y, marker }];
+}
+
+/** The diamonds as a Vega-Lite layer, on the axes `x` and `y` of the layers beside it. */
+export function referencesVega(
+  references: readonly Reference[],
+  name: string,
+  axes: { readonly x: object; readonly y: object },
+): Record<string, unknown>[] {
+  if (references.length === 0) return [];
+  return [
+    {
+      data: { values: references.map(({ x, y, color }) => ({ x, y, color, name })) },
+      mark: { type: 'point', shape: 'diamond', size: 110, strokeWidth: 2, filled: false, clip: true },
+      encoding: {
+        x: { ...axes.x, field: 'x' },
+        y: { ...axes.y, field: 'y' },
+        color: { field: 'color', type: 'nominal', scale: null },
+        tooltip: [{ field: 'name' }, { field: 'y' }],
+      },
+    },
+  ];
+}
