@@ -6,6 +6,7 @@ import { convolutionRules } from './rules/convolution.ts';
 import { elementwise } from './rules/elementwise.ts';
 import { indexingRules } from './rules/indexing.ts';
 import { linear } from './rules/linear.ts';
+import { loopRule } from './rules/loop.ts';
 import { normalisationRules } from './rules/normalisation.ts';
 import { maxPoolOnWebGpu, poolingRules } from './rules/pooling.ts';
 import { recurrentRules } from './rules/recurrent.ts';
@@ -29,6 +30,7 @@ export const ruleFamilies: Readonly<Record<string, VjpRules>> = {
   'control flow': new Map([
     ['Scan', scanRule],
     ['If', ifRule],
+    ['Loop', loopRule],
   ]),
   'written in other ops': expansionRules,
 };

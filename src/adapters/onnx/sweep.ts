@@ -134,11 +134,6 @@ function cotangentsOf(
   rules: VjpRules,
 ): Cotangents {
   const rule = rules.get(opKey(node));
-  if (subgraphsOf(node).length > 0 && rule === undefined) {
-    throw new Refusal(
-      'a graph inside it depends on a parameter; of control flow, If and Scan are differentiated. Freeze that parameter by leaving it out of wrt.',
-    );
-  }
   if (rule === undefined) throw new Refusal(noRule(node));
   node.output.forEach((output, k) => dys[k] && g.floatTypeOf(output));
   inputs.forEach((input, i) => wanted[i] && g.floatTypeOf(input));

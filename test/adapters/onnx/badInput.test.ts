@@ -79,7 +79,7 @@ describe('refused, with node, op and reason', () => {
     expect(reasons(bytes)).toContain('float16; gradients flow in float32 and float64');
   });
 
-  test('a loop that reads a parameter', () => {
+  test('an op without a rule in a loop', () => {
     const bytes = withLayer((g, h) => {
       const body = bodyIn(g, [h]);
       for (const [name, dtype] of [
@@ -89,11 +89,11 @@ describe('refused, with node, op and reason', () => {
         body.addInput(name, dtype, []);
       }
       body.addOutput('on', 'go');
-      body.addOutput('row', body.tanh(h));
+      body.addOutput('row', body.op('Mystery', [h]));
       const [trips, go] = [g.scalar(2, DType.INT64), g.constant(DType.BOOL, [], [1])];
       return g.op('Loop', [trips, go], { body: body.proto });
     });
-    expect(reasons(bytes)).toMatch(/Loop: .*control flow/);
+    expect(reasons(bytes)).toMatch(/Loop: in the graph inside it, Mystery .*no rule/);
   });
 
   test('an opset too old to convert', () => {

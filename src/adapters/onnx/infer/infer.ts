@@ -1,7 +1,7 @@
 import type { NodeProto } from 'onnx-buf';
 import { subgraphsOf } from '../graph/attributes.ts';
 import { constantTensor } from '../graph/constant.ts';
-import { unknownDimension, unknownShape, type TensorType } from '../graph/shape.ts';
+import { range, unknownDimension, unknownShape, type TensorType } from '../graph/shape.ts';
 import { DType, isFloat } from '../graph/tensor.ts';
 import { contents } from './contents.ts';
 import { inferContext, know, type Facts, type InferContext, type InferRule } from './context.ts';
@@ -58,6 +58,7 @@ export function inferNode(facts: Facts, node: NodeProto): void {
 /** The types of a node's outputs that its graphs make. */
 function typesWithin(facts: Facts, c: InferContext): TensorType[] {
   if (c.node.opType === 'Scan') return scanTypes(facts, c);
+  if (c.node.opType === 'Loop') return loopTypes(facts, c);
   return c.node.opType === 'If' ? branchTypes(facts, c) : [];
 }
 
@@ -83,6 +84,48 @@ function branchTypes(facts: Facts, { node }: InferContext): TensorType[] {
       shape: same ? shape?.map((size, i) => (size === other?.[i] ? size : unknownDimension())) : undefined,
     };
   });
+}
+
+/** The types of a Loop's outputs: of states whose shape a step leaves as it is, and of what each step makes. */
+function loopTypes(facts: Facts, { node, shape, dtype }: InferContext): TensorType[] {
+  const [body] = subgraphsOf(node);
+  if (body === undefined) return [];
+  const count = node.input.length - 2;
+  const infer = (states: readonly TensorType[]) => {
+    const inner = factsWithin(facts);
+    const given = [{ dtype: DType.INT64, shape: [] }, { dtype: DType.BOOL, shape: [] }, ...states];
+    body.input.forEach(({ name }, i) => inner.types.set(name, given[i] ?? {}));
+    for (const tensor of body.initializer) know(inner, tensor);
+    for (const each of body.node) inferNode(inner, each);
+    return body.output.slice(1).map(({ name }): TensorType => inner.types.get(name) ?? {});
+  };
+  let states = range(count).map((i): TensorType => ({ dtype: dtype(i + 2), shape: shape(i + 2) }));
+  const loose = new Set<number>();
+  let made = infer(states);
+  const stays = (i: number) => {
+    const [from, to] = [states[i].shape, made[i]?.shape];
+    return from === undefined || (from.length === to?.length && (loose.has(i) || from.join() === to.join()));
+  };
+  // Of what may change its size, the number of axes at most is known; other states may follow from it.
+  while (!range(count).every(stays)) {
+    states = states.map(({ dtype, shape }, i) => {
+      if (stays(i)) return { dtype, shape };
+      const rank = shape?.length ?? 0;
+      if (made[i]?.shape?.length !== rank) return { dtype };
+      loose.add(i);
+      return { dtype, shape: unknownShape(rank) };
+    });
+    made = infer(states);
+  }
+  const last = states.map(({ dtype, shape }, i) => ({
+    dtype,
+    shape: loose.has(i) ? shape && unknownShape(shape.length) : shape,
+  }));
+  const results = made.slice(count).map((type) => ({
+    dtype: type.dtype,
+    shape: type.shape && [unknownDimension(), ...type.shape],
+  }));
+  return [...last, ...results];
 }
 
 /** The types of a Scan's outputs, from what its body makes in one step. */

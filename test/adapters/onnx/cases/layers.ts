@@ -416,6 +416,39 @@ const scanning: fc.Arbitrary<Case> = fc
     options: { dynamic },
   }));
 
+/** A loop that ends by its count, or by its condition, and reads a row of x for each step. */
+const looping: fc.Arbitrary<Case> = fc
+  .record({
+    steps: fc.integer({ min: 1, max: 4 }),
+    early: fc.boolean(),
+    last: fc.boolean(),
+    seed,
+    dynamic: fc.boolean(),
+  })
+  .map(({ steps, early, last, seed, dynamic }) => ({
+    inputs: {
+      h: realInput([2, 3], seed),
+      x: realInput([4, 3], seed + 1),
+      w: realInput([3, 3], seed + 2),
+    },
+    build: (g, { h, x, w }) => {
+      const body = bodyIn(g, [x, w]);
+      const step = body.addInput('step', DType.INT64, []);
+      body.addInput('going', DType.BOOL, []);
+      const state = body.addInput('state', g.floatTypeOf(h), [2, 3]);
+      const row = body.op('Gather', [x, step]);
+      const next = body.tanh(body.add(body.matmul(state, w), row));
+      body.addOutput('on', body.less(step, body.scalar(1, DType.INT64)));
+      body.addOutput('next', next);
+      body.addOutput('result', body.mul(state, row));
+      const condition = g.constant(DType.BOOL, [], [1]);
+      const inputs = [g.scalar(steps, DType.INT64), early ? condition : undefined, h];
+      const [end, results] = g.ops('Loop', inputs, { body: body.proto }, 2);
+      return g.concat([g.flat(results), ...(last ? [g.flat(end)] : [])], 0);
+    },
+    options: { dynamic: dynamic && !early },
+  }));
+
 /** Branches that give values of their own shapes, one of them without reading w. */
 const choosing: fc.Arbitrary<Case> = fc
   .record({ positive: fc.boolean(), twice: fc.boolean(), seed, dynamic: fc.boolean() })
@@ -547,4 +580,5 @@ export const layerCases: Cases = new Map([
   unusual('RNN', 1, oneOf(['ScaledTanh'], ['Affine'], ['Softplus'], ['LeakyRelu'])),
   ['Scan', scanning],
   ['If', choosing],
+  ['Loop', looping],
 ]);

@@ -1,0 +1,81 @@
+import type { Builder } from '../graph/builder.ts';
+import type { Value } from '../graph/graph.ts';
+import { scan } from '../graph/scan.ts';
+import { range } from '../graph/shape.ts';
+import type { Cotangents, VjpContext } from '../vjp.ts';
+
+/** Steps that were taken one after the other, each from the states that the one before left. */
+export interface Steps {
+  /** Which of the node's inputs, and of its outputs, is the first state. */
+  readonly firstInput: number;
+  /** The states at the start. */
+  readonly initial: readonly Value[];
+  /** The states before each step, in the order of the steps, [T, …]. */
+  readonly before: readonly Value[];
+  /** What each step read a slice of, [T, …], and whether from the last to the first. */
+  readonly sequences: readonly Value[];
+  readonly sequencesBackward: readonly boolean[];
+  /** Whether each of the results, which are stacked after the last states, is so from the last place to the first. */
+  readonly resultsBackward: readonly boolean[];
+  /** Appends a step: from states and slices to the next states, and its results. */
+  readonly step: (s: Builder, states: readonly Value[], slices: readonly Value[]) => readonly Value[];
+}
+
+const not = (flags: readonly boolean[]) => flags.map((flag) => !flag);
+
+/**
+ * Backpropagation through time: one scan from the last step to the first, whose states are the cotangents of the
+ * states, and sums for what all steps read.
+ *
+ * @returns the cotangents of the node's inputs; sequences that are inputs come right after the states
+ */
+export function throughSteps(
+  { g, node, inputs, dys, needs, within }: VjpContext,
+  { firstInput, initial, before, sequences, sequencesBackward, resultsBackward, step }: Steps,
+): Cotangents {
+  const captured = inputs.slice(node.input.length);
+  const count = initial.length;
+  const real = range(count).filter((i) => g.isFloat(initial[i]));
+  const wanted = range(sequences.length).filter(
+    (k) => needs(firstInput + count + k) && g.isFloat(sequences[k]),
+  );
+  const shared = captured.filter((_, j) => needs(node.input.length + j));
+  const arrived = range(resultsBackward.length).filter((r) => dys[count + r] !== undefined);
+  const back = scan(
+    g,
+    {
+      states: [...real.map((i) => dys[i] ?? g.zerosLike(initial[i])), ...shared.map((v) => g.zerosLike(v))],
+      sequences: [...before, ...sequences, ...arrived.map((r) => dys[count + r] ?? '')],
+      captured,
+      backward: not([
+        ...before.map(() => false),
+        ...sequencesBackward,
+        ...arrived.map((r) => resultsBackward[r]),
+      ]),
+      resultsBackward: not(wanted.map((k) => sequencesBackward[k])),
+    },
+    (s, now, at) => {
+      const [cotangents, sums] = [now.slice(0, real.length), now.slice(real.length)];
+      const [states, rest] = [at.slice(0, count), at.slice(count)];
+      const [slices, given] = [rest.slice(0, sequences.length), rest.slice(sequences.length)];
+      const outputs = step(s, states, slices);
+      const seeds = [
+        ...real.map((i, k): [Value, Value] => [outputs[i], cotangents[k]]),
+        ...arrived.map((r, k): [Value, Value] => [outputs[count + r], given[k]]),
+      ];
+      const [ofStates, ofSlices] = [real.map((i) => states[i]), wanted.map((k) => slices[k])];
+      const found = within(s, seeds, [...ofStates, ...ofSlices, ...shared]);
+      const of = (value: Value) => found.get(value) ?? s.zerosLike(value);
+      const added = shared.map((value, j) => {
+        const term = found.get(value);
+        return term === undefined ? sums[j] : s.add(sums[j], term);
+      });
+      return { states: [...ofStates.map(of), ...added], results: ofSlices.map(of) };
+    },
+  );
+  const cotangents: (Value | undefined)[] = inputs.map(() => undefined);
+  real.forEach((i, k) => (cotangents[firstInput + i] = back.states[k]));
+  wanted.forEach((k, n) => (cotangents[firstInput + count + k] = back.results[n]));
+  shared.forEach((value, j) => (cotangents[inputs.lastIndexOf(value)] = back.states[real.length + j]));
+  return cotangents;
+}
