@@ -53,7 +53,7 @@ function eyeOf({ azimuth, elevation }: View): { x: number; y: number; z: number 
 function pathTraces(field: Field, { paths }: FilledLandscapeAttributes): Record<string, unknown>[] {
   const sheet = { ...field, height: (value: number) => value, isGap: () => false };
   const [toX, toY] = [acrossAxis(field.x), acrossAxis(field.y)];
-  const lift = 0.005 * (field.high - field.low);
+  const lift = 0.01 * (field.high - field.low);
   return paths.map(({ name, path, color }, k) => ({
     type: 'scatter3d',
     mode: 'lines+markers',
@@ -65,7 +65,7 @@ function pathTraces(field: Field, { paths }: FilledLandscapeAttributes): Record<
       return Number.isNaN(height) ? null : height;
     }),
     line: { color: color ?? lineColour(k), width: 5 },
-    marker: { size: 3.5, color: Array.from(path.loss, (loss) => markerColour(field, loss)) },
+    marker: { size: 5, color: Array.from(path.loss, (loss) => markerColour(field, loss)) },
     customdata: Array.from(path.loss, (loss, t) => [loss, path.residual[t]]),
     hovertemplate:
       'true loss %{customdata[0]:.4g}<br>%{customdata[1]:.3g} off the plane<extra>%{fullData.name}</extra>',
