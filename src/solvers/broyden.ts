@@ -1,6 +1,6 @@
 import { dot } from '../core/vector.ts';
 import { addSquares, multiply, setIdentity } from './dense.ts';
-import { CURVATURE_EPSILON, hasExactValues, pairProducts, writePair } from './curvature.ts';
+import { hasExactValues, isCurved, pairProducts, writePair } from './curvature.ts';
 import type { Descent } from './lineSearchSolver.ts';
 
 /** The inverse Hessian estimate and the scratch of its update. */
@@ -59,8 +59,9 @@ export function broydenFamily(
     update(memory, step, alpha) {
       const { inverse, s, y, hy } = memory;
       const n = step.x.length;
-      const { sy, yy, stretch } = pairProducts(step, memory.modifiedSecant);
-      if (!(sy > CURVATURE_EPSILON * yy)) return;
+      const pair = pairProducts(step, memory.modifiedSecant);
+      if (!isCurved(pair)) return;
+      const { sy, yy, stretch } = pair;
       writePair(step, stretch, s, y);
       if (memory.updates === 0) setIdentity(inverse, n, initialDiagonal(sy, yy));
       multiply(inverse, 1, y, hy);

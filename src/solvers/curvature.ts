@@ -7,8 +7,18 @@ import type { LineState } from './searchAlong.ts';
 export const hasExactValues = ({ precision, stochastic = false }: Setting): boolean =>
   precision === 'float64' && !stochastic;
 
-/** A pair counts only if sᵀy > eps·yᵀy: relative, so that no scale of f or x is favoured. */
-export const CURVATURE_EPSILON = 2 ** -52;
+/** The smallest cosine of the angle between s and y that is not their rounding. */
+const MIN_COSINE = 2 ** -52;
+
+/**
+ * Whether a pair has curvature to learn from: sᵀy > minCosine·‖s‖‖y‖, a test that no scale of f or x sways.
+ *
+ * Roots before their product, which could overflow.
+ */
+export const isCurved = (
+  { sy, yy, ss }: Pick<MoveSums, 'sy' | 'yy' | 'ss'>,
+  minCosine = MIN_COSINE,
+): boolean => sy > minCosine * Math.sqrt(ss) * Math.sqrt(yy);
 
 /** The products of a step's pair s = xₖ₊₁ − xₖ, y = ∇fₖ₊₁ − ∇fₖ + stretch·s. */
 export interface PairProducts {

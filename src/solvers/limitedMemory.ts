@@ -1,8 +1,8 @@
 import { allocateRows, KERNEL_LENGTH, vectorBeside, type Row, type Storage } from '../core/kernels/rows.ts';
 import { addScaled, dot, scaleInto } from '../core/vector.ts';
 import {
-  CURVATURE_EPSILON,
   hasExactValues,
+  isCurved,
   pairProducts,
   productsOf,
   writePair,
@@ -101,7 +101,9 @@ export function limitedMemory(
     // B is not stored: s = −αHg gives Bs = −αg, with the g that led there.
     const sBs = damping || selfScaling ? -alpha * slopeAlong(step, led) : NaN;
     const damped = damping && bare.sy < DAMPED_CURVATURE * sBs;
-    if (!isCurved(bare, damped)) {
+    // Rounding what is stored could turn the sign of less curvature than this, damped or not.
+    const learnable = storage === 'float32' ? isCurved(bare, FLOAT32_COSINE) : damped || isCurved(bare);
+    if (!learnable) {
       if (hasGram(memory)) dropPair(memory);
       return;
     }
@@ -130,12 +132,6 @@ export function limitedMemory(
     if (count === 0) scaleInto(-1, gradient, out);
     else if (hasGram(memory)) return gramDirection(memory, gamma[model], gradient, out);
     else twoLoop(memory, gamma[model], gradient, out);
-  }
-
-  /** Whether a pair has curvature enough to be learned from. */
-  function isCurved({ sy, yy, ss }: PairProducts, damped: boolean): boolean {
-    if (storage === 'float32' && sy <= FLOAT32_CURVATURE * Math.sqrt(ss * yy)) return false;
-    return damped || sy > CURVATURE_EPSILON * yy;
   }
 
   /** `out ← −H·gradient`; Nocedal & Wright, Algorithm 7.4. */
@@ -196,8 +192,8 @@ const scalings: Record<string, (pair: PairProducts) => number> = {
   none: () => 1,
 };
 
-/** Less curvature than this, relative to ‖s‖‖y‖, could turn negative as s and y are rounded. */
-const FLOAT32_CURVATURE = 2 ** -22;
+/** The cosine of s and y below which their rounding to float32 could turn its sign. */
+const FLOAT32_COSINE = 2 ** -22;
 
 /** gᵀs of the step. */
 function slopeAlong({ x, trial }: LineState, gradient: Float64Array): number {

@@ -2,6 +2,7 @@ import { boolean, checkOptions, integerFrom, numberBetween, positive } from '../
 import { allocateRows, vectorBeside } from '../core/kernels/rows.ts';
 import { addScaled, dot, scaleInto } from '../core/vector.ts';
 import { factor, solveFactored } from './cholesky.ts';
+import { isCurved } from './curvature.ts';
 import {
   combinePairs,
   dropPair,
@@ -231,8 +232,8 @@ function meanDiagonal({ gram, count, w }: SlbfgsMemory): number {
 const MIN_COSINE = 1e-12;
 
 function storePair(memory: SlbfgsMemory, step: LineState): void {
-  const { ss, sy, yy } = recordPair(memory, step);
-  if (memory.transposed ? yy === 0 : !(sy > MIN_COSINE * Math.sqrt(ss * yy))) return dropPair(memory);
+  const pair = recordPair(memory, step);
+  if (memory.transposed ? pair.yy === 0 : !isCurved(pair, MIN_COSINE)) return dropPair(memory);
   keepPair(memory);
-  if (!memory.transposed) memory.gamma = sy / yy;
+  if (!memory.transposed) memory.gamma = pair.sy / pair.yy;
 }

@@ -105,6 +105,23 @@ function familyUpdate(H: Matrix, { s, y }: Step, phi: number, tau: number): Matr
   );
 }
 
+/** f in units 2⁶⁰ times as small: every number scales without rounding. */
+const scaled = ({ p0, fg }: Problem): Problem => ({
+  p0,
+  fg(x, gradient) {
+    const f = fg(x, gradient);
+    gradient?.forEach((value, i) => (gradient[i] = 2 ** 60 * value));
+    return 2 ** 60 * f;
+  },
+});
+
+describe('pairs are learned from whatever the units of f', () => {
+  it.each([lbfgs(), lbfgs({ storage: 'float32' })])('by $name: it takes the same steps', (solver) => {
+    const [plain, large] = [wood, scaled(wood)].map((problem) => observe(solver, problem, 20));
+    expect(large.steps.map(({ s }) => s)).toEqual(plain.steps.map(({ s }) => s));
+  });
+});
+
 describe('L-BFGS', () => {
   it.each([3, 7, 20])('with memory %i takes the direction of dense BFGS from its last pairs', (memory) => {
     const { steps, direction, gradient } = observe(lbfgs({ memory, modifiedSecant: false }), osborne, 15);
