@@ -9,6 +9,8 @@
 
 /** The operations on vectors of one block of memory, to the last bit those below but faster. */
 export interface FastOperations {
+  /** Of the vectors. */
+  readonly length: number;
   dot(a: Float64Array, b: Float64Array): number;
   addScaled(x: Float64Array, alpha: number, s: Float64Array, out: Float64Array): void;
   normInf(x: Float64Array): number;
@@ -24,11 +26,11 @@ export function accelerate(block: ArrayBufferLike, operations: FastOperations): 
 /** Shorter vectors are done before the block has been looked up. */
 const LONG = 256;
 
-/** The operations for vectors that lie in one block. */
+/** The operations for whole vectors that lie in one block; parts of them are for the loops below. */
 function fastFor(a: Float64Array, b = a, c = a): FastOperations | undefined {
-  return a.length >= LONG && b.buffer === a.buffer && c.buffer === a.buffer
-    ? blocks.get(a.buffer)
-    : undefined;
+  if (a.length < LONG || b.buffer !== a.buffer || c.buffer !== a.buffer) return undefined;
+  const fast = blocks.get(a.buffer);
+  return fast?.length === a.length ? fast : undefined;
 }
 
 /** Inner product aᵀb. */

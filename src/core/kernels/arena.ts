@@ -57,14 +57,12 @@ const arenas = new WeakMap<ArrayBufferLike, Arena>();
 
 export const arenaOf = ({ buffer }: ArrayBufferView): Arena | undefined => arenas.get(buffer);
 
-/** WebAssembly addresses 4 GiB, in pages of 64 KiB. */
+/** WebAssembly addresses 4 GiB, in pages of 64 KiB; the last is left out, for at its end addresses begin anew. */
 const PAGE = 2 ** 16;
-const MAX_PAGES = 2 ** 16;
+const MAX_PAGES = 2 ** 16 - 1;
 
+/** Null where it cannot be had; undefined until it is first wanted. */
 let module: WebAssembly.Module | null | undefined;
-
-/** The size that could not be had last time. */
-let refusedPages = MAX_PAGES + 1;
 
 /** As many vectors as a kernel reads beside rows. */
 const TILES = 4;
@@ -78,7 +76,7 @@ const VECTORS = 5;
  * @returns null where there is no WebAssembly with SIMD, or not so much memory
  */
 export function newArena(n: number, rows: number, bytesPerNumber: number): Arena | null {
-  module ??= compile();
+  if (module === undefined) module = compile();
   if (module === null) return null;
   const length = padded(n);
   const tile = Math.min(TILE, length);
@@ -86,7 +84,7 @@ export function newArena(n: number, rows: number, bytesPerNumber: number): Arena
   const vectorsAt = resultsAt + 8 * 2 * (rows + ROWS);
   const rowsAt = vectorsAt + 8 * VECTORS * length;
   const pages = Math.ceil((rowsAt + bytesPerNumber * rows * length) / PAGE);
-  if (pages >= refusedPages) return null;
+  if (pages > MAX_PAGES) return null;
   try {
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     const { buffer } = memory;
@@ -101,17 +99,23 @@ export function newArena(n: number, rows: number, bytesPerNumber: number): Arena
         vectors < VECTORS ? new Float64Array(buffer, vectorsAt + 8 * vectors++ * length, n) : null,
     };
     arenas.set(buffer, arena);
-    accelerate(buffer, simdOperations(arena));
+    accelerate(buffer, simdOperations(arena, n));
     return arena;
   } catch {
-    refusedPages = pages;
+    // The process has no such memory to give.
     return null;
   }
 }
 
+/** Makes the numbers that fill a vector up 0 again: a factor that is not finite has made them NaN. */
+export function clearPadding({ buffer, byteOffset, byteLength, length }: Float64Array): void {
+  new Float64Array(buffer, byteOffset + byteLength, padded(length) - length).fill(0);
+}
+
 /** What vector.ts does, on vectors in the arena: their ends are filled up with zeros. */
-function simdOperations({ kernels, results }: Arena): FastOperations {
+function simdOperations({ kernels, results }: Arena, n: number): FastOperations {
   return {
+    length: n,
     dot(a, b) {
       results[0] = 0;
       kernels.dot(a.byteOffset, b.byteOffset, results.byteOffset, padded(a.length));
@@ -119,6 +123,7 @@ function simdOperations({ kernels, results }: Arena): FastOperations {
     },
     addScaled(x, alpha, s, out) {
       kernels.addScaled8(x.byteOffset, alpha, s.byteOffset, out.byteOffset, padded(x.length));
+      if (!Number.isFinite(alpha)) clearPadding(out);
     },
     normInf(x) {
       kernels.normInf(x.byteOffset, results.byteOffset, padded(x.length));

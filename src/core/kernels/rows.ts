@@ -18,16 +18,24 @@ export const KERNEL_LENGTH = 256;
  */
 export function allocateRows(n: number, count: number, storage: Storage): Row[] {
   const make = storage === 'float32' ? Float32Array : Float64Array;
-  const arena = n >= KERNEL_LENGTH ? newArena(n, count, make.BYTES_PER_ELEMENT) : null;
-  return Array.from({ length: count }, (_, k) =>
-    arena ? new make(arena.buffer, arena.rowOffset(k), n) : new make(n),
-  );
+  return allocateInArena(n, count, storage) ?? Array.from({ length: count }, () => new make(n));
+}
+
+/** The rows as views of one memory; null where n is small or there is none. */
+function allocateInArena(n: number, count: number, storage: Storage): Row[] | null {
+  if (n < KERNEL_LENGTH) return null;
+  const make = storage === 'float32' ? Float32Array : Float64Array;
+  const arena = newArena(n, count, make.BYTES_PER_ELEMENT);
+  return arena && Array.from({ length: count }, (_, k) => new make(arena.buffer, arena.rowOffset(k), n));
 }
 
 /** Allocates a vector of zeros, `[n]`: beside a row, where the kernels need no copy of it, if there is room. */
 export function vectorBeside(row: Row): Float64Array {
   return arenaOf(row)?.vector() ?? new Float64Array(row.length);
 }
+
+/** Rows for which no memory could be had: asking for it at every step would take longer than the steps. */
+const immovable = new WeakSet<Row[]>();
 
 /**
  * Moves rows that came from elsewhere, as from a `structuredClone`, to where the kernels can work on them.
@@ -36,10 +44,13 @@ export function vectorBeside(row: Row): Float64Array {
  */
 export function adoptRows(rows: Row[]): void {
   const [first] = rows;
-  if (first.length < KERNEL_LENGTH || arenaOf(first)) return;
+  if (first.length < KERNEL_LENGTH || arenaOf(first) || immovable.has(rows)) return;
   const storage = first instanceof Float32Array ? 'float32' : 'float64';
-  const moved = allocateRows(first.length, rows.length, storage);
-  if (!arenaOf(moved[0])) return;
+  const moved = allocateInArena(first.length, rows.length, storage);
+  if (moved === null) {
+    immovable.add(rows);
+    return;
+  }
   for (const [k, row] of moved.entries()) {
     row.set(rows[k]);
     rows[k] = row;

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { lastTile, padded, ROWS, TILE, type Arena } from './arena.ts';
+import { clearPadding, lastTile, padded, ROWS, TILE, type Arena } from './arena.ts';
 import type { Kernels } from './kernels.ts';
 import type { Row } from './rows.ts';
 
@@ -84,8 +84,7 @@ export function simdKernels({ kernels, buffer, tiles, results }: Arena): Kernels
         if (!inPlace) out.set(tiles[1].subarray(0, g.length - from), from);
       }
       // What is beyond the end has to stay 0, also where a factor is not finite.
-      if (inPlace)
-        new Float64Array(buffer, out.byteOffset + out.byteLength, padded(out.length) - out.length).fill(0);
+      if (inPlace) clearPadding(out);
       return results[0];
     },
 

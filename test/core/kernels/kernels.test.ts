@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { embedded, embedKernels } from '../../../scripts/build-kernels.js';
 import { readFileSync } from 'node:fs';
 import { arenaOf, newArena, TILE } from '../../../src/core/kernels/arena.ts';
@@ -153,6 +153,41 @@ test('what is not finite does not outlast its cause', () => {
   expect(kernelsFor(row).combine([row, row], factors, 1, g, out)).toBeNaN();
   out.fill(1);
   expect(dot(out, out)).toBe(KERNEL_LENGTH + 1);
+});
+
+test('a factor that is not finite spoils the result and nothing beyond its end', () => {
+  const [row] = allocateRows(KERNEL_LENGTH + 1, 2, 'float64');
+  const [x, s, out] = [vectorBeside(row), vectorBeside(row), vectorBeside(row)];
+  for (const alpha of [NaN, Infinity]) {
+    addScaled(x, alpha, s, out);
+    expect(out[0]).toBeNaN();
+    out.fill(1);
+    expect(dot(out, out)).toBe(KERNEL_LENGTH + 1);
+    expect(normInf(out)).toBe(1);
+  }
+});
+
+test('parts of vectors that lie in an arena are worked on as parts', () => {
+  const [row] = allocateRows(1000, 2, 'float64');
+  const [x, y] = [vectorBeside(row).fill(1), vectorBeside(row).fill(2)];
+  const part = (vector: Float64Array) => vector.subarray(1, 1 + KERNEL_LENGTH + 1);
+  expect(dot(part(x), part(y))).toBe(2 * (KERNEL_LENGTH + 1));
+  addScaled(part(x), 3, part(y), part(x));
+  expect(part(x)).toEqual(new Float64Array(KERNEL_LENGTH + 1).fill(7));
+  expect([x[0], x[KERNEL_LENGTH + 2]]).toEqual([1, 1]);
+  x[KERNEL_LENGTH + 2] = 100;
+  expect(normInf(part(x))).toBe(7);
+});
+
+test('where no memory can be had, it is asked for once, and may be had for other rows', () => {
+  const memory = vi.spyOn(WebAssembly, 'Memory').mockImplementation(function refuse() {
+    throw new RangeError('could not allocate memory');
+  });
+  const rows: Row[] = [new Float64Array(KERNEL_LENGTH), new Float64Array(KERNEL_LENGTH)];
+  for (let step = 0; step < 5; step++) adoptRows(rows);
+  expect(memory).toHaveBeenCalledTimes(1);
+  memory.mockRestore();
+  expect(arenaOf(allocateRows(KERNEL_LENGTH, 2, 'float64')[0])).toBeDefined();
 });
 
 test('the plain kernels compute what they should', () => {
