@@ -24,7 +24,9 @@ export interface Task extends ProblemFacts {
 
 /** The point a solve will return if it has to end now. */
 interface BestPoint {
-  readonly x: Float64Array;
+  /** The array of the iterate, as long as nobody writes there, or a copy. */
+  x: Float64Array;
+  readonly copy: Float64Array;
   f: number;
   gradientNorm: number;
 }
@@ -40,7 +42,8 @@ interface BestPoint {
 export function* solve(solver: Solver, task: Task, options: CompleteSolveOptions): Asks<SolveResult> {
   options.signal?.throwIfAborted();
   checkStart(task);
-  const best: BestPoint = { x: Float64Array.from(task.p0), f: Infinity, gradientNorm: Infinity };
+  const copy = Float64Array.from(task.p0);
+  const best: BestPoint = { x: copy, copy, f: Infinity, gradientNorm: Infinity };
   solver.admit?.(best.x);
   const transform = transforms[options.transform];
   const run = iterate(solver, task, options, best, measureOf(solver, transform));
@@ -84,7 +87,8 @@ function* iterate(
   let termination: Termination | null;
   for (; ; iteration++) {
     const { f, gradientNorm } = now;
-    if (batches || f < best.f) keep(best, state.x, now);
+    if (batches || f < best.f) keep(best, solver, state.x, now);
+    else copyBest(best, best.x);
     const entry = { iteration, f, gradientNorm, alpha, evaluations: meter.f, elapsed: meter.elapsed() };
     if (options.storeTrace) trace.push(entry);
     if (options.showTrace && iteration % options.showEvery === 0) console.log(traceLine(entry));
@@ -96,7 +100,7 @@ function* iterate(
     if (termination === null && iteration >= options.maxIterations) termination = 'maxIterations';
     termination ??= meter.exhausted();
     // Where the gradient test holds, this is the answer, though an earlier f may be lower by its noise.
-    if (termination === 'gradientTolerance') keep(best, state.x, now);
+    if (termination === 'gradientTolerance') keep(best, solver, state.x, now);
     if (termination !== null) break;
 
     if (batches) {
@@ -124,8 +128,11 @@ function* iterate(
     convergence.observe(before, now.f, outcome.moved, state.x);
   }
 
+  copyBest(best, best.x);
   return solveResult({
-    ...best,
+    x: best.x,
+    f: best.f,
+    gradientNorm: best.gradientNorm,
     iterations: iteration,
     evaluations: { f: meter.f, gradient: meter.gradient, hessianVector: meter.hessianVector },
     termination,
@@ -136,9 +143,15 @@ function* iterate(
   });
 }
 
-function keep(best: BestPoint, x: Float64Array, measured: Measured): void {
-  best.x.set(x);
+function keep(best: BestPoint, solver: Solver, x: Float64Array, measured: Measured): void {
+  if (solver.leavesPoint) best.x = x;
+  else copyBest(best, x);
   Object.assign(best, measured);
+}
+
+function copyBest(best: BestPoint, x: Float64Array): void {
+  if (x !== best.copy) best.copy.set(x);
+  best.x = best.copy;
 }
 
 /** How states are measured: as the solver says, and with the transform undone. */

@@ -43,6 +43,13 @@ export interface Solver<State extends Iterate = Iterate> {
    * otherwise (Adam) it means nothing.
    */
   readonly descends: boolean;
+  /**
+   * Whether a step leaves the array of the point where it began as it is, until the next step. The best point
+   * then need not be copied each time there is a better one.
+   *
+   * @defaultValue `false`
+   */
+  readonly leavesPoint?: boolean;
   /** How reports name it for n unknowns: `'L-BFGS (memory 20, Moré–Thuente)'`. */
   describe(n: number): string;
   /** Allocates the state; the driver fills `x`, `f` and `gradient` before the first step. */

@@ -124,6 +124,7 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
   return {
     name,
     descends: lineSearch.descends,
+    leavesPoint: true,
     describe,
     init: (setting) => {
       const memory = descent.init(setting);

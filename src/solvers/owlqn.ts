@@ -109,6 +109,7 @@ export function owlqn(options: OwlqnOptions = {}): Solver<OwlqnState> {
   return {
     name: 'owlqn',
     descends: true,
+    leavesPoint: true,
     describe: (n) => `OWL-QN (memory ${memoryFor(n)}, λ = ${l1})`,
     init: (setting) => ({
       ...lineState(setting),

@@ -2,6 +2,8 @@ import { describe, expect, it, vi } from 'vitest';
 import { minimize, minimizeAsync } from '../../src/core/minimize.ts';
 import { vectorParams } from '../../src/core/paramSet.ts';
 import type { Problem } from '../../src/core/problem.ts';
+import type { Progress } from '../../src/core/solveOptions.ts';
+import type { Iterate, Solver } from '../../src/core/solver.ts';
 import { adam } from '../../src/solvers/adam.ts';
 import { auto } from '../../src/solvers/auto.ts';
 import { bfgs } from '../../src/solvers/bfgs.ts';
@@ -22,6 +24,28 @@ function withParams(problem: Problem) {
     },
   };
 }
+
+/** Goes from x to x + 1, in the one array or in two by turns. */
+const walking = (leavesPoint: boolean): Solver => ({
+  name: 'walking',
+  descends: false,
+  leavesPoint,
+  describe: () => 'walking',
+  init: ({ n }) => ({
+    x: new Float64Array(n),
+    gradient: new Float64Array(n),
+    f: NaN,
+    other: new Float64Array(n),
+  }),
+  *step(iterate) {
+    const state = iterate as Iterate & { other: Float64Array };
+    const next = leavesPoint ? state.other : state.x;
+    next[0] = state.x[0] + 1;
+    state.f = yield { kind: 'evaluate', x: next, gradient: state.gradient };
+    [state.x, state.other] = [next, leavesPoint ? state.x : state.other];
+    return { kind: 'accepted', alpha: 1, moved: 1 };
+  },
+});
 
 describe('minimize', () => {
   it('takes at most 45 evaluations of L-BFGS to bring Rosenbrock to 1e-8', () => {
@@ -52,6 +76,37 @@ describe('minimize', () => {
     expect(result.f).toBe(Math.min(...seen));
     expect(seen.at(-1)).toBeGreaterThan(result.f);
     expect(problem.current()).toEqual(result.x);
+  });
+
+  describe.each([true, false])('where f rises on the way, leavesPoint %s', (leavesPoint) => {
+    const values = [5, 3, 4, 2, 6, 7];
+    const problem = withParams({
+      p0: Float64Array.of(0),
+      fg(x, gradient) {
+        gradient?.fill(1);
+        return values[x[0]];
+      },
+    });
+    const run = (callback: (progress: Progress) => boolean) =>
+      minimize(problem, walking(leavesPoint), { callback });
+
+    it.each([
+      [2, 1],
+      [5, 3],
+    ])('stopped at %d returns the best point, %d', (at, best) => {
+      const result = run(({ iteration }) => iteration === at);
+      expect(result).toMatchObject({ x: Float64Array.of(best), f: values[best] });
+      expect(problem.current()).toEqual(result.x);
+    });
+
+    it('thrown out of leaves the best point in the parameters', () => {
+      const callback = ({ iteration }: Progress) => {
+        if (iteration === 4) throw new Error('enough');
+        return false;
+      };
+      expect(() => run(callback)).toThrow('enough');
+      expect(problem.current()).toEqual(Float64Array.of(3));
+    });
   });
 
   it('counts evaluations exactly', () => {
