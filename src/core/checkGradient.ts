@@ -1,6 +1,8 @@
 import { runAsync, runSync } from './drive.ts';
+import { tensorAt } from './layout.ts';
 import { checkOptions, positive } from './options.ts';
 import { evaluate, type Asks } from './question.ts';
+import { checkProblem } from './start.ts';
 import { normInf, roundToFloat32 } from './vector.ts';
 import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
 
@@ -42,9 +44,11 @@ export interface GradientCheck {
 /**
  * Compares the gradient of a problem with central differences of its values, and says where they disagree.
  *
- * Two evaluations for each element. Kinks and noise within a step of the point show as disagreement too.
+ * Two evaluations for each element. Kinks and noise within a step of the point show as disagreement too. The
+ * problem's parameters are the point checked afterwards.
  *
  * @throws RangeError naming every option that is wrong
+ * @throws TypeError if the problem is none
  *
  * @example
  * ```js
@@ -62,7 +66,8 @@ export interface GradientCheck {
  * ```
  */
 export function checkGradient(problem: Problem, options: CheckGradientOptions = {}): GradientCheck {
-  return runSync(check(problem, options), problem);
+  checkProblem('checkGradient', problem);
+  return runSync(check('checkGradient', problem, options), problem);
 }
 
 /** As {@link checkGradient}, for a problem that answers later. */
@@ -70,7 +75,8 @@ export async function checkGradientAsync(
   problem: AsyncProblem | Problem,
   options: CheckGradientOptions = {},
 ): Promise<GradientCheck> {
-  return runAsync(check(problem, options), problem);
+  checkProblem('checkGradientAsync', problem);
+  return runAsync(check('checkGradientAsync', problem, options), problem);
 }
 
 const EPSILON = { float32: 2 ** -23, float64: 2 ** -52 };
@@ -78,23 +84,42 @@ const TOLERANCE = { float32: 1e-2, float64: 1e-5 };
 /** Rounding of f counts this many times. */
 const NOISE = 10;
 
-function* check(problem: ProblemFacts, options: CheckGradientOptions): Asks<GradientCheck> {
-  checkOptions('checkGradient', options, {
+function* check(where: string, problem: ProblemFacts, options: CheckGradientOptions): Asks<GradientCheck> {
+  checkOptions(where, options, {
     at: { allowed: `a Float64Array(${problem.p0.length})`, accepts: isVectorLike(problem.p0) },
     tolerance: positive,
     maxElements: positive,
   });
+  const { at = problem.p0, maxElements = 1000 } = options;
+  try {
+    const stride = Math.max(1, Math.ceil(at.length / maxElements));
+    return verdict(yield* compare(problem, at, stride, options));
+  } finally {
+    problem.params?.copyFrom(at);
+  }
+}
+
+/** An element, and whether it is wrong. */
+type Finding = GradientElement & { readonly wrong: boolean };
+
+/** Compares every `stride`-th element. */
+function* compare(
+  problem: ProblemFacts,
+  at: Float64Array,
+  stride: number,
+  options: CheckGradientOptions,
+): Asks<Finding[]> {
   const { precision = 'float64' } = problem;
-  const { at = problem.p0, tolerance = TOLERANCE[precision], maxElements = 1000 } = options;
+  const { tolerance = TOLERANCE[precision] } = options;
   const n = at.length;
   const x = Float64Array.from(at);
   if (precision === 'float32') roundToFloat32(x);
-  const gradient = new Float64Array(n);
+  // What fg leaves unwritten, or adds to, then shows.
+  const gradient = new Float64Array(n).fill(NaN);
   const f = yield evaluate(x, gradient);
   const floor = 0.01 * normInf(gradient.filter(Number.isFinite));
 
-  const elements: (GradientElement & { readonly wrong: boolean })[] = [];
-  const stride = Math.max(1, Math.ceil(n / maxElements));
+  const findings: Finding[] = [];
   for (let index = 0; index < n; index += stride) {
     const centre = x[index];
     const step = Math.cbrt(EPSILON[precision]) * Math.max(1, Math.abs(centre));
@@ -109,24 +134,29 @@ function* check(problem: ProblemFacts, options: CheckGradientOptions): Asks<Grad
     const noise = (NOISE * EPSILON[precision] * Math.max(Math.abs(f), Math.abs(above))) / step;
     const size = Math.max(Math.abs(gradient[index]), Math.abs(difference), floor);
     const distance = Math.abs(gradient[index] - difference);
-    elements.push({
+    findings.push({
       index,
-      tensor: tensorAt(problem.params, index),
+      tensor: (problem.params && tensorAt(problem.params.layout, index)?.name) ?? null,
       gradient: gradient[index],
       difference,
       error: size > 0 ? distance / size : 0,
       wrong: !(distance <= tolerance * size + noise),
     });
   }
-  const byError = elements.toSorted((a, b) => rank(b.error) - rank(a.error));
+  return findings;
+}
+
+/** Puts the worst first, and says what that means. */
+function verdict(findings: readonly Finding[]): GradientCheck {
+  const byError = findings.toSorted((a, b) => rank(b.error) - rank(a.error));
   const wrong = byError.filter((element) => element.wrong);
   const worst = wrong[0] ?? byError[0];
   return {
     ok: wrong.length === 0,
-    checked: elements.length,
+    checked: findings.length,
     wrong,
     worst,
-    message: sentence(wrong.length, elements.length, worst),
+    message: sentence(wrong.length, findings.length, worst),
   };
 }
 
@@ -135,11 +165,6 @@ const rank = (error: number): number => (Number.isNaN(error) ? Infinity : error)
 
 const isVectorLike = (p0: Float64Array) => (value: unknown) =>
   value instanceof Float64Array && value.length === p0.length;
-
-function tensorAt(params: ProblemFacts['params'], index: number): string | null {
-  const entry = params?.layout.tensors.find(({ offset, size }) => index >= offset && index < offset + size);
-  return entry?.name ?? null;
-}
 
 function sentence(wrong: number, checked: number, worst: GradientElement): string {
   if (wrong === 0) return `The gradient agrees with f in all ${checked} elements checked.`;

@@ -2,6 +2,7 @@ import { runAsync, runSync } from './drive.ts';
 import { hessianAt, type Hessian } from './hessian.ts';
 import { checkOptions, either, numberBetween, oneOf, type Rules } from './options.ts';
 import { checkLength } from './paramSet.ts';
+import { checkProblem } from './start.ts';
 import type { AsyncProblem, Problem } from './problem.ts';
 
 /** Options of {@link hessianVectorProduct}. */
@@ -43,6 +44,7 @@ export interface HessianVectorProduct {
  * @param x - point, `[n]`
  * @param v - direction, `[n]`
  * @throws RangeError if an option or a length is wrong
+ * @throws TypeError if the problem is none
  *
  * @example
  * ```js
@@ -96,6 +98,7 @@ function prepare(
   v: Float64Array,
   options: HessianVectorOptions,
 ): { hessian: Hessian; product: Float64Array } {
+  checkProblem(where, problem);
   checkOptions(where, options, rules);
   const n = problem.p0.length;
   checkLength(`${where}: x`, x, n);

@@ -49,3 +49,8 @@ export function layoutOf(specs: readonly TensorSpec[]): Layout {
   });
   return { length, tensors };
 }
+
+/** The tensor in which element `index` of the flat vector lies. */
+export function tensorAt({ tensors }: Layout, index: number): TensorEntry | undefined {
+  return tensors.find(({ offset, size }) => index >= offset && index < offset + size);
+}

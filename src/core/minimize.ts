@@ -1,6 +1,7 @@
 import { runAsync, runSync } from './drive.ts';
 import { show } from './options.ts';
 import { solve } from './solve.ts';
+import { checkProblem } from './start.ts';
 import { completeSolveOptions, type SolveOptions } from './solveOptions.ts';
 import type { AsyncProblem, Problem } from './problem.ts';
 import type { SolveResult } from './result.ts';
@@ -48,9 +49,7 @@ export async function minimizeAsync(
 }
 
 function checkArguments(where: string, problem: AsyncProblem | Problem, solver: Solver): void {
-  if (typeof problem?.fg !== 'function') {
-    throw new TypeError(`${where}: a problem is an object { p0, fg }, got ${show(problem)}.`);
-  }
+  checkProblem(where, problem);
   if (typeof solver?.step !== 'function') {
     throw new TypeError(`${where}: a solver is what lbfgs(), bfgs(), auto(), … return, got ${show(solver)}.`);
   }

@@ -1,11 +1,11 @@
 import { convergenceTests } from './convergence.ts';
 import { metered, startMeter, type Meter } from './meter.ts';
-import { show } from './options.ts';
 import { evaluate, type Asks } from './question.ts';
 import { solveResult, type SolveResult } from './result.ts';
+import { checkStart, checkStartValues, checkUnwritten } from './start.ts';
 import { transformed, transforms, type Transform } from './transform.ts';
 import { traceHeading, traceLine, type TraceEntry } from './trace.ts';
-import { firstNonFinite, normInf } from './vector.ts';
+import { normInf } from './vector.ts';
 import type { ProblemFacts } from './problem.ts';
 import type { CompleteSolveOptions } from './solveOptions.ts';
 import type { Iterate, Measured, Solver } from './solver.ts';
@@ -76,6 +76,8 @@ function* iterate(
   if (options.showTrace) console.log(traceHeading);
 
   state.x.set(best.x);
+  // What fg leaves unwritten, or adds to, then shows.
+  state.gradient.fill(NaN);
   yield* refresh(state, meter);
   checkUnwritten(state.x, best.x);
   checkStartValues(state, task);
@@ -87,8 +89,11 @@ function* iterate(
   let termination: Termination | null;
   for (; ; iteration++) {
     const { f, gradientNorm } = now;
-    if (batches || f < best.f) keep(best, solver, state.x, now);
-    else copyBest(best, best.x);
+    // Of a mini-batch the point is kept once it is known that the next batch has a loss there.
+    if (!batches) {
+      if (f < best.f) keep(best, solver, state.x, now);
+      else copyBest(best, best.x);
+    }
     const entry = { iteration, f, gradientNorm, alpha, evaluations: meter.f, elapsed: meter.elapsed() };
     if (options.storeTrace) trace.push(entry);
     if (options.showTrace && iteration % options.showEvery === 0) console.log(traceLine(entry));
@@ -99,14 +104,21 @@ function* iterate(
     if (termination === null && askedToStop) termination = 'callback';
     if (termination === null && iteration >= options.maxIterations) termination = 'maxIterations';
     termination ??= meter.exhausted();
-    // Where the gradient test holds, this is the answer, though an earlier f may be lower by its noise.
-    if (termination === 'gradientTolerance') keep(best, solver, state.x, now);
+    // Where the gradient test holds, this is the answer, though an earlier f may be lower by its noise; values of
+    // different batches do not compare, and the last point is the answer.
+    const isAnswer = termination === 'gradientTolerance' || (batches && termination !== null);
+    if (isAnswer) keep(best, solver, state.x, now);
     if (termination !== null) break;
 
     if (batches) {
       yield { kind: 'nextBatch' };
       yield* refresh(state, meter);
       now = measure(state);
+      if (!isFinite(now)) {
+        termination = 'nonFinite';
+        break;
+      }
+      keep(best, solver, state.x, now);
     }
     const before = now.f;
     const outcome = yield* metered(solver.step(state), meter, options.signal);
@@ -120,7 +132,7 @@ function* iterate(
       break;
     }
     now = measure(state);
-    if (!Number.isFinite(now.f) || !Number.isFinite(now.gradientNorm)) {
+    if (!isFinite(now)) {
       termination = 'nonFinite';
       break;
     }
@@ -142,6 +154,9 @@ function* iterate(
     measures: convergence.measures(best.gradientNorm),
   });
 }
+
+const isFinite = ({ f, gradientNorm }: Measured): boolean =>
+  Number.isFinite(f) && Number.isFinite(gradientNorm);
 
 function keep(best: BestPoint, solver: Solver, x: Float64Array, measured: Measured): void {
   if (solver.leavesPoint) best.x = x;
@@ -166,48 +181,4 @@ function* refresh(state: Iterate, meter: Meter): Asks<void> {
   const question = evaluate(state.x, state.gradient);
   state.f = yield question;
   meter.count(question);
-}
-
-function checkStart({ p0, params }: Task): void {
-  if (!(p0 instanceof Float64Array)) {
-    throw new TypeError(
-      `minimize: p0 must be a Float64Array, got ${show(p0)}; Float64Array.from(p0) makes one.`,
-    );
-  }
-  if (p0.length === 0) throw new RangeError('minimize: p0 is empty; there is nothing to optimise.');
-  const bad = firstNonFinite(p0);
-  if (bad >= 0) {
-    throw new RangeError(
-      `minimize: p0[${bad}]${inTensor(params, bad)} is ${p0[bad]}; every element must be finite.`,
-    );
-  }
-}
-
-/** An objective that changes its argument would move every solver without its knowledge. */
-function checkUnwritten(x: Float64Array, sent: Float64Array): void {
-  const changed = x.findIndex((value, i) => value !== sent[i]);
-  if (changed >= 0) {
-    throw new TypeError(
-      `minimize: fg wrote into x (element ${changed} was ${sent[changed]} and is ${x[changed]}); it must only read x.`,
-    );
-  }
-}
-
-function checkStartValues({ f, gradient }: Iterate, { params }: Task): void {
-  if (typeof f !== 'number') throw new TypeError(`minimize: fg must return a number, got ${show(f)}.`);
-  if (!Number.isFinite(f)) {
-    throw new RangeError(`minimize: f(p0) is ${f}; start where the objective is finite.`);
-  }
-  const bad = firstNonFinite(gradient);
-  if (bad >= 0) {
-    throw new RangeError(
-      `minimize: element ${bad}${inTensor(params, bad)} of the gradient at p0 is ${gradient[bad]}; start where it is finite.`,
-    );
-  }
-}
-
-/** ` (of "dense/kernel")`, where the tensor that holds element `index` is known. */
-function inTensor(params: Task['params'], index: number): string {
-  const tensor = params?.layout.tensors.find(({ offset, size }) => index >= offset && index < offset + size);
-  return tensor ? ` (of "${tensor.name}")` : '';
 }

@@ -1,3 +1,4 @@
+import { checkNumber } from './start.ts';
 import type { Asks } from './question.ts';
 import type { Measured } from './solver.ts';
 
@@ -51,6 +52,7 @@ export function* transformed<Result>(asks: Asks<Result>, transform: Transform): 
       continue;
     }
     if (question.kind === 'evaluate' || question.kind === 'overlap') {
+      checkNumber(answer);
       if (isFirst && !(answer > 0)) {
         throw new RangeError(`minimize: a transform needs f > 0; f(p0) is ${answer}.`);
       }

@@ -186,6 +186,28 @@ describe('terminations', () => {
     expect(result.x[0]).toBeGreaterThan(0);
     expect(problem.current()).toEqual(result.x);
   });
+
+  it.each([adam({ learningRate: 0.1 }), lbfgs()])(
+    'ends $name with nonFinite where a mini-batch is NaN, and returns the last point that had a loss',
+    (solver) => {
+      let batch = 0;
+      const problem = withParams({
+        p0: Float64Array.of(3, 3),
+        nextBatch: () => {
+          batch++;
+        },
+        fg(x, gradient) {
+          gradient?.set(x.map((value) => (batch === 4 ? NaN : 4 * (value + batch) ** 3)));
+          return batch === 4 ? NaN : x.reduce((sum, value) => sum + (value + batch) ** 4, 0);
+        },
+      });
+      const result = minimize(problem, solver);
+      expect([result.termination, result.iterations]).toEqual(['nonFinite', 3]);
+      batch = 3;
+      expect(problem.fg(result.x, null)).toBe(result.f);
+      expect(problem.current()).toEqual(result.x);
+    },
+  );
 });
 
 describe('bad input', () => {
@@ -209,12 +231,34 @@ describe('bad input', () => {
       { p0: Float64Array.of(1), fg: () => '3' as never },
       /must return a number, got "3"/,
     ],
+    [
+      'a gradient not written',
+      { p0: Float64Array.of(1, 2), fg: (x) => x[0] ** 2 + x[1] ** 2 },
+      /element 0 of the gradient at p0 is NaN; fg must write every element/,
+    ],
+    [
+      'a gradient added to what was there',
+      {
+        p0: Float64Array.of(1),
+        fg: (x, gradient) => {
+          if (gradient) gradient[0] += 2 * x[0];
+          return x[0] ** 2;
+        },
+      },
+      /element 0 of the gradient at p0 is NaN; fg must write every element/,
+    ],
     ['no function', { p0: Float64Array.of(1) } as never, /a problem is an object \{ p0, fg \}/],
   ];
 
   it.each(bad)('%s is refused in words', async (_what, problem, message) => {
     expect(() => minimize(problem, lbfgs())).toThrow(message);
     await expect(minimizeAsync(problem, lbfgs())).rejects.toThrow(message);
+  });
+
+  it('a promise is refused where nobody waits for it', () => {
+    const problem: Problem = { p0: Float64Array.of(1), fg: () => Promise.resolve(1) as never };
+    expect(() => minimize(problem, lbfgs())).toThrow(/got a Promise; minimizeAsync waits for one/);
+    expect(() => minimize(problem, lbfgs(), { transform: 'log' })).toThrow(/got a Promise/);
   });
 
   it('leaves the parameters as they were where the start is refused', () => {

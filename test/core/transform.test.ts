@@ -101,6 +101,39 @@ describe('checkGradient', () => {
     expect(check.wrong.map(({ index }) => index)).toEqual([1]);
   });
 
+  it('leaves the parameters at the point it has checked, also where a value throws', () => {
+    const { p0, fg } = rosenbrock();
+    const params = vectorParams(Float64Array.from(p0));
+    let left = Infinity;
+    const problem: Problem = {
+      p0,
+      params,
+      fg(x, g) {
+        if (left-- <= 0) throw new Error('enough');
+        params.copyFrom(x);
+        return fg(x, g);
+      },
+    };
+    const at = Float64Array.of(0.5, 0.25);
+    checkGradient(problem, { at });
+    expect(params.copyInto(params.zeros())).toEqual(at);
+    left = 2;
+    expect(() => checkGradient(problem)).toThrow('enough');
+    expect(params.copyInto(params.zeros())).toEqual(p0);
+  });
+
+  it('sees that a gradient is not written', () => {
+    const { p0, fg } = rosenbrock();
+    const check = checkGradient({ p0, fg: (x) => fg(x, null) });
+    expect(check.wrong).toHaveLength(2);
+    expect(check.message).toMatch(/NaN against/);
+  });
+
+  it('refuses what is no problem', async () => {
+    expect(() => checkGradient({} as never)).toThrow(/checkGradient: a problem is an object \{ p0, fg \}/);
+    await expect(checkGradientAsync(undefined as never)).rejects.toThrow(/checkGradientAsync: a problem is/);
+  });
+
   it('checks its options', () => {
     expect(() => checkGradient(rosenbrock(), { at: new Float64Array(3), tolerance: -1 })).toThrow(
       /2 options/,

@@ -1,0 +1,79 @@
+/**
+ * What is refused before a solve begins, each in a sentence that says what to do.
+ *
+ * @module
+ */
+import { tensorAt } from './layout.ts';
+import { show } from './options.ts';
+import { firstNonFinite } from './vector.ts';
+import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
+import type { Iterate } from './solver.ts';
+
+/** @throws TypeError, in the name of the function called, if it has no `fg` */
+export function checkProblem(where: string, problem: AsyncProblem | Problem): void {
+  if (typeof problem?.fg !== 'function') {
+    throw new TypeError(`${where}: a problem is an object { p0, fg }, got ${show(problem)}.`);
+  }
+}
+
+/**
+ * @throws TypeError if p0 is no vector
+ * @throws RangeError if it is empty or not finite
+ */
+export function checkStart({ p0, params }: ProblemFacts): void {
+  if (!(p0 instanceof Float64Array)) {
+    throw new TypeError(
+      `minimize: p0 must be a Float64Array, got ${show(p0)}; Float64Array.from(p0) makes one.`,
+    );
+  }
+  if (p0.length === 0) throw new RangeError('minimize: p0 is empty; there is nothing to optimise.');
+  const bad = firstNonFinite(p0);
+  if (bad >= 0) {
+    throw new RangeError(
+      `minimize: p0[${bad}]${ofTensor(params, bad)} is ${p0[bad]}; every element must be finite.`,
+    );
+  }
+}
+
+/** An objective that changes its argument would move every solver without its knowledge. */
+export function checkUnwritten(x: Float64Array, sent: Float64Array): void {
+  const changed = x.findIndex((value, i) => value !== sent[i]);
+  if (changed >= 0) {
+    throw new TypeError(
+      `minimize: fg wrote into x (element ${changed} was ${sent[changed]} and is ${x[changed]}); it must only read x.`,
+    );
+  }
+}
+
+/**
+ * @throws TypeError if f(p0) is not a number
+ * @throws RangeError if it or the gradient is not finite
+ */
+export function checkStartValues({ f, gradient }: Iterate, { params }: ProblemFacts): void {
+  checkNumber(f);
+  if (!Number.isFinite(f)) {
+    throw new RangeError(`minimize: f(p0) is ${f}; start where the objective is finite.`);
+  }
+  const bad = firstNonFinite(gradient);
+  if (bad >= 0) {
+    const advice = Number.isNaN(gradient[bad])
+      ? 'fg must write every element of gradient (not add to it), and p0 be where they are finite.'
+      : 'start where it is finite.';
+    throw new RangeError(
+      `minimize: element ${bad}${ofTensor(params, bad)} of the gradient at p0 is ${gradient[bad]}; ${advice}`,
+    );
+  }
+}
+
+/** @throws TypeError if what an objective has returned is not a number */
+export function checkNumber(f: unknown): void {
+  if (typeof f === 'number') return;
+  const advice = f instanceof Promise ? '; minimizeAsync waits for one' : '';
+  throw new TypeError(`minimize: fg must return a number, got ${show(f)}${advice}.`);
+}
+
+/** ` (of "dense/kernel")`, where the tensor that holds element `index` is known. */
+function ofTensor(params: ProblemFacts['params'], index: number): string {
+  const tensor = params && tensorAt(params.layout, index);
+  return tensor ? ` (of "${tensor.name}")` : '';
+}
