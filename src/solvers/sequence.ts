@@ -28,10 +28,11 @@ const DEFAULT_ITERATIONS = 500;
  * a quasi-Newton method to follow it down.
  *
  * A stage ends after its iterations, or earlier where its solver can take no step; the last one has no end.
- * A solver alone stands for `{ solver, iterations: 500 }`.
+ * A solver alone stands for `{ solver, iterations: 500 }`. All stages must minimise f itself, where they like:
+ * solvers with bounds or a penalty (`lbfgs({ lower })`, `owlqn()`) stand alone.
  *
  * @throws TypeError naming a stage that is not a solver
- * @throws RangeError naming a stage whose iterations are not a whole number ≥ 1
+ * @throws RangeError naming a stage whose iterations are not a whole number ≥ 1, or that has bounds or a penalty
  *
  * @example
  * ```js
@@ -94,6 +95,11 @@ function completeStage(stage: Solver | Stage, index: number): Required<Stage> {
   const where = `sequence: stage ${index + 1}`;
   if (typeof solver?.step !== 'function') {
     throw new TypeError(`${where} must be a solver or { solver, iterations }, got ${show(stage)}.`);
+  }
+  if (solver.admit !== undefined || solver.measure !== undefined) {
+    throw new RangeError(
+      `${where}: ${solver.name} keeps bounds or adds a penalty, of which the other stages know nothing; run it by itself, from result.x of the stages before as its p0.`,
+    );
   }
   if (!(iterations === Infinity || (Number.isInteger(iterations) && iterations >= 1))) {
     throw new RangeError(`${where}: iterations must be a whole number ≥ 1, got ${show(iterations)}.`);

@@ -160,6 +160,10 @@ describe('on mini-batches', () => {
 });
 
 describe('sequence', () => {
+  it.each([lbfgs({ lower: 0 }), owlqn()])('refuses $name, whose minimum is another one', (solver) => {
+    expect(() => sequence(adam(), solver)).toThrow(/stage 2: \w+ keeps bounds or adds a penalty/);
+  });
+
   it('tells later stages all that it knows of the problem', () => {
     const line = leastSquares({
       p0: Float64Array.of(0, 0),
