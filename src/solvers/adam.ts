@@ -1,4 +1,4 @@
-import { boolean, checkOptions, nonNegative, numberIn, positive } from '../core/options.ts';
+import { boolean, checkOptions, finitePositive, nonNegative, numberIn, positive } from '../core/options.ts';
 import { evaluate, type Asks } from '../core/question.ts';
 import { norm2, roundToFloat32 } from '../core/vector.ts';
 import { scheduleOf, scheduleRule, showSchedule, type Schedule } from './schedules.ts';
@@ -56,7 +56,7 @@ export function adam(options: AdamOptions = {}): Solver<AdamState> {
     learningRate: scheduleRule,
     beta1: decay,
     beta2: decay,
-    epsilon: positive,
+    epsilon: finitePositive,
     weightDecay: nonNegative,
     amsgrad: boolean,
     clipNorm: positive,

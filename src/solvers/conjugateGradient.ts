@@ -1,4 +1,4 @@
-import { checkOptions, nonNegative, oneOf, positive, callable } from '../core/options.ts';
+import { callable, checkOptions, finitePositive, nonNegative, oneOf } from '../core/options.ts';
 import { kernelsFor } from '../core/kernels/kernels.ts';
 import { adoptRows, allocateRows, vectorBeside, type Row } from '../core/kernels/rows.ts';
 import { dot, scaleInto } from '../core/vector.ts';
@@ -49,7 +49,7 @@ export function conjugateGradient(
   checkOptions('conjugateGradient', options, {
     beta: oneOf('hagerZhang', 'polakRibiere'),
     eta: nonNegative,
-    theta: positive,
+    theta: finitePositive,
     lineSearch: lineSearchRule,
     initialStep: callable,
   });

@@ -1,4 +1,5 @@
 import { ROWS } from '../core/kernels/arena.ts';
+import { integerIn } from '../core/options.ts';
 import { kernelsFor, type MoveSums } from '../core/kernels/kernels.ts';
 import { adoptRows, type Row } from '../core/kernels/rows.ts';
 import type { LineState } from './searchAlong.ts';
@@ -20,6 +21,9 @@ export interface Gram {
   /** Whether the newest pair's products are still to be had. */
   pending: boolean;
 }
+
+/** The rule of an option that numbers the pairs; their inner products are m² numbers. */
+export const memoryRule = integerIn(1, 1e4);
 
 /** The last m pairs s = xₖ₊₁ − xₖ, y = ∇fₖ₊₁ − ∇fₖ, in a ring. */
 export interface PairRing {

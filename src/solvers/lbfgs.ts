@@ -1,4 +1,4 @@
-import { boolean, callable, checkOptions, integerFrom, oneOf } from '../core/options.ts';
+import { boolean, callable, checkOptions, oneOf } from '../core/options.ts';
 import {
   boundRule,
   boxOf,
@@ -10,6 +10,7 @@ import {
   type Bound,
   type Box,
 } from './bounds.ts';
+import { memoryRule } from './gram.ts';
 import { unitStep, type InitialStep } from './initialStep.ts';
 import { limitedMemory, type LbfgsMemory, type LimitedMemoryOptions } from './limitedMemory.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
@@ -74,7 +75,7 @@ export interface LbfgsOptions extends LimitedMemoryOptions {
  */
 export function lbfgs(options: LbfgsOptions = {}): Solver<LineSearchState<LbfgsMemory>> {
   checkOptions('lbfgs', options, {
-    memory: integerFrom(1),
+    memory: memoryRule,
     lineSearch: lineSearchRule,
     pairs: oneOf('sameBatch', 'overlap'),
     initialStep: callable,

@@ -1,4 +1,4 @@
-import { checkOptions, oneOf, positive } from '../core/options.ts';
+import { checkOptions, finitePositive, oneOf } from '../core/options.ts';
 import { gradientOfSquares } from '../core/leastSquares.ts';
 import { addScaled, dot, normInf, roundToFloat32 } from '../core/vector.ts';
 import { factor, solveFactored } from './cholesky.ts';
@@ -62,7 +62,7 @@ const MAX_DAMPING = 1e32;
  */
 export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Solver<LevenbergMarquardtState> {
   checkOptions('levenbergMarquardt', options, {
-    damping: positive,
+    damping: finitePositive,
     scaling: oneOf('identity', 'columns'),
   });
   const { damping = 1e-3, scaling = 'identity' } = options;

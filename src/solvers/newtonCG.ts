@@ -1,4 +1,4 @@
-import { checkOptions, integerFrom, numberBetween, positive } from '../core/options.ts';
+import { checkOptions, finitePositive, integerFrom, numberBetween, positive } from '../core/options.ts';
 import { evaluate, type Asks } from '../core/question.ts';
 import { addScaled, dot, norm2, normInf, roundToFloat32, scaleInto } from '../core/vector.ts';
 import type { Iterate, Setting, Solver, StepOutcome } from '../core/solver.ts';
@@ -53,12 +53,17 @@ const NOISE = { float64: 1e-14, float32: 1e-6 };
  */
 export function newtonCG(options: NewtonCGOptions = {}): Solver<NewtonCGState> {
   checkOptions('newtonCG', options, {
-    radius: positive,
+    radius: finitePositive,
     maxRadius: positive,
     acceptance: numberBetween(0, 0.25),
     maxProducts: integerFrom(1),
   });
   const { radius = 1, maxRadius = 1e10, acceptance = 1e-4, maxProducts } = options;
+  if (!(radius <= maxRadius)) {
+    throw new RangeError(
+      `newtonCG: radius must not exceed maxRadius, got radius = ${radius} and maxRadius = ${maxRadius}.`,
+    );
+  }
 
   function* step(state: NewtonCGState): Asks<StepOutcome> {
     const noise = state.rounded ? NOISE.float32 : NOISE.float64;

@@ -1,6 +1,7 @@
 import { callable, checkOptions, integerFrom, nonNegative, numberBetween } from '../core/options.ts';
 import { evaluate, type Asks } from '../core/question.ts';
 import { addScaled, normInf, roundToFloat32 } from '../core/vector.ts';
+import { memoryRule } from './gram.ts';
 import { defaultMemory } from './lbfgs.ts';
 import { limitedMemory, type LbfgsMemory } from './limitedMemory.ts';
 import { acceptTrial, lineState, type LineState } from './searchAlong.ts';
@@ -57,7 +58,7 @@ export function owlqn(options: OwlqnOptions = {}): Solver<OwlqnState> {
   checkOptions('owlqn', options, {
     l1: nonNegative,
     penalised: callable,
-    memory: integerFrom(1),
+    memory: memoryRule,
     c1: numberBetween(0, 1),
     maxEvaluations: integerFrom(1),
   });

@@ -1,4 +1,4 @@
-import { checkOptions, integerFrom, nonNegative, numberIn, positive, show } from '../core/options.ts';
+import { checkOptions, finitePositive, integerFrom, nonNegative, numberIn, show } from '../core/options.ts';
 
 /** The learning rate at a step, the first being 0. */
 export type Schedule = (step: number) => number;
@@ -10,7 +10,7 @@ export type Schedule = (step: number) => number;
  * @see Loshchilov & Hutter (2017), SGDR, arXiv:1608.03983, eq. (5)
  */
 export function cosineDecay(options: { from: number; steps: number; to?: number }): Schedule {
-  checkOptions('cosineDecay', options, { from: positive, steps: integerFrom(1), to: nonNegative });
+  checkOptions('cosineDecay', options, { from: finitePositive, steps: integerFrom(1), to: nonNegative });
   checkPresent('cosineDecay', options, 'from', 'steps');
   const { from, steps, to = 0 } = options;
   return (step) => to + ((from - to) * (1 + Math.cos(Math.PI * Math.min(1, step / steps)))) / 2;
@@ -22,7 +22,11 @@ export function cosineDecay(options: { from: number; steps: number; to?: number 
  * @throws RangeError naming every option that is wrong
  */
 export function exponentialDecay(options: { from: number; rate: number; steps: number }): Schedule {
-  checkOptions('exponentialDecay', options, { from: positive, rate: numberIn(0, 1), steps: integerFrom(1) });
+  checkOptions('exponentialDecay', options, {
+    from: finitePositive,
+    rate: numberIn(0, 1),
+    steps: integerFrom(1),
+  });
   checkPresent('exponentialDecay', options, 'from', 'rate', 'steps');
   const { from, rate, steps } = options;
   return (step) => from * rate ** (step / steps);
@@ -52,8 +56,8 @@ function checkPresent<Options extends object>(
 
 /** The rule of an option that takes a rate or a {@link Schedule}. */
 export const scheduleRule = {
-  allowed: 'a number > 0 or a schedule such as cosineDecay({ from, steps })',
-  accepts: (value: unknown): boolean => typeof value === 'function' || positive.accepts(value),
+  allowed: 'a finite number > 0 or a schedule such as cosineDecay({ from, steps })',
+  accepts: (value: unknown): boolean => typeof value === 'function' || finitePositive.accepts(value),
 };
 
 /** A rate as a schedule. */

@@ -1,4 +1,4 @@
-import { boolean, checkOptions, integerFrom, numberBetween, positive } from '../core/options.ts';
+import { boolean, checkOptions, finitePositive, numberBetween } from '../core/options.ts';
 import { allocateRows, vectorBeside } from '../core/kernels/rows.ts';
 import { addScaled, dot, scaleInto } from '../core/vector.ts';
 import { factor, solveFactored } from './cholesky.ts';
@@ -9,6 +9,7 @@ import {
   forgetPairs,
   gramOf,
   keepPair,
+  memoryRule,
   recordPair,
   takeProducts,
   type GramPairs,
@@ -76,9 +77,9 @@ export interface SlbfgsMemory extends GramPairs {
  */
 export function slbfgs(options: SlbfgsOptions = {}): Solver<LineSearchState<SlbfgsMemory>> {
   checkOptions('slbfgs', options, {
-    memory: integerFrom(1),
-    lambda: positive,
-    alphaMax: positive,
+    memory: memoryRule,
+    lambda: finitePositive,
+    alphaMax: finitePositive,
     lineSearch: lineSearchRule,
     transposed: boolean,
     shrink: numberBetween(0, 1),

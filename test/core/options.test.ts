@@ -9,7 +9,12 @@ import {
   oneOf,
 } from '../../src/core/options.ts';
 import { minimize } from '../../src/core/minimize.ts';
+import { adam } from '../../src/solvers/adam.ts';
 import { lbfgs } from '../../src/solvers/lbfgs.ts';
+import { newtonCG } from '../../src/solvers/newtonCG.ts';
+import { slbfgs } from '../../src/solvers/slbfgs.ts';
+import { backtracking } from '../../src/solvers/linesearch/backtracking.ts';
+import { fixedStep } from '../../src/solvers/linesearch/fixedStep.ts';
 import { strongWolfe } from '../../src/solvers/linesearch/strongWolfe.ts';
 import { rosenbrock } from './functions.ts';
 
@@ -78,5 +83,18 @@ describe('options of the entry points', () => {
 
   it('strongWolfe wants c1 below c2', () => {
     expect(() => strongWolfe({ c1: 0.4, c2: 0.3 })).toThrow('c1 must be below c2, got c1 = 0.4 and c2 = 0.3');
+  });
+
+  it.each([
+    ['backtracking', 'minShrink must not exceed maxShrink', () => backtracking({ minShrink: 0.6 })],
+    ['newtonCG', 'radius must not exceed maxRadius', () => newtonCG({ radius: 2, maxRadius: 1 })],
+    ['strongWolfe', 'alphaMax: must be a finite number > 0, got 0', () => strongWolfe({ alphaMax: 0 })],
+    ['fixedStep', 'alpha: must be a finite', () => fixedStep({ alpha: Infinity })],
+    ['slbfgs', 'alphaMax: must be a finite', () => slbfgs({ alphaMax: Infinity })],
+    ['adam', 'learningRate: must be a finite', () => adam({ learningRate: Infinity })],
+    ['lbfgs', 'memory: must be a whole number in', () => lbfgs({ memory: Infinity })],
+  ])('%s refuses what no step can be taken with: %s', (name, message, call) => {
+    expect(call).toThrow(RangeError);
+    expect(call).toThrow(`${name}: ${message}`);
   });
 });

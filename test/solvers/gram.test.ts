@@ -15,6 +15,7 @@ function extendedRosenbrock(n: number): Problem {
   return {
     p0: Float64Array.from({ length: n }, (_, i) => (i % 2 === 0 ? -1.2 : 1)),
     fg(x, gradient) {
+      gradient?.fill(0);
       let f = 0;
       for (let i = 0; i + 1 < n; i += 2) {
         const r = x[i + 1] - x[i] ** 2;

@@ -40,6 +40,11 @@ export function backtracking(options: BacktrackingOptions = {}): LineSearch {
   });
   const { c1 = 1e-4, interpolation = 'cubic', maxEvaluations = 40 } = options;
   const { minShrink = 0.1, maxShrink = 0.5 } = options;
+  if (!(minShrink <= maxShrink)) {
+    throw new RangeError(
+      `backtracking: minShrink must not exceed maxShrink, got minShrink = ${minShrink} and maxShrink = ${maxShrink}.`,
+    );
+  }
 
   return {
     name: 'backtracking',

@@ -1,4 +1,4 @@
-import { checkOptions, positive } from '../../core/options.ts';
+import { checkOptions, finitePositive } from '../../core/options.ts';
 import { found, isFinitePhi, notFound, type LineSearch } from './lineSearch.ts';
 
 /** Options of {@link fixedStep}. */
@@ -10,10 +10,10 @@ export interface FixedStepOptions {
 /**
  * No search: takes one step, wherever it leads; only where f is not finite it is drawn back tenfold.
  *
- * @throws RangeError if alpha is not a number > 0
+ * @throws RangeError if alpha is not a finite number > 0
  */
 export function fixedStep(options: FixedStepOptions = {}): LineSearch {
-  checkOptions('fixedStep', options, { alpha: positive });
+  checkOptions('fixedStep', options, { alpha: finitePositive });
   return {
     name: 'fixed step',
     descends: false,

@@ -1,4 +1,4 @@
-import { checkOptions, integerFrom, nonNegative, numberBetween } from '../../core/options.ts';
+import { checkOptions, finitePositive, integerFrom, numberBetween } from '../../core/options.ts';
 import { approximateWolfe, found, isFinitePhi, notFound, type LineSearch, type Phi } from './lineSearch.ts';
 import { refine, type Interval, type Trial } from './moreThuenteStep.ts';
 
@@ -38,7 +38,7 @@ export function strongWolfe(options: StrongWolfeOptions = {}): LineSearch {
     c1: numberBetween(0, 0.5),
     c2: numberBetween(0, 1),
     maxEvaluations: integerFrom(1),
-    alphaMax: nonNegative,
+    alphaMax: finitePositive,
   });
   const { c1 = 1e-4, c2 = 0.9, maxEvaluations = 20, alphaMax: farthest = 1e20 } = options;
   if (!(c1 < c2)) throw new RangeError(`strongWolfe: c1 must be below c2, got c1 = ${c1} and c2 = ${c2}.`);

@@ -1,4 +1,4 @@
-import { integerIn } from '../../../core/options.ts';
+import { memoryRule } from '../../../solvers/gram.ts';
 import { lbfgs } from '../../../solvers/lbfgs.ts';
 import {
   lineSearchName,
@@ -45,9 +45,7 @@ export class LBFGSOptimizer extends SolverOptimizer {
 
   constructor(options: LBFGSOptimizerOptions = {}) {
     super(
-      lbfgs(
-        solverOptions('LBFGSOptimizer', options, { memory: integerIn(1, 1e6), lineSearch: lineSearchName }),
-      ),
+      lbfgs(solverOptions('LBFGSOptimizer', options, { memory: memoryRule, lineSearch: lineSearchName })),
       options,
     );
   }

@@ -1,4 +1,5 @@
-import { boolean, finitePositive, integerIn, numberBetween } from '../../../core/options.ts';
+import { boolean, finitePositive, numberBetween } from '../../../core/options.ts';
+import { memoryRule } from '../../../solvers/gram.ts';
 import { slbfgs } from '../../../solvers/slbfgs.ts';
 import {
   lineSearchName,
@@ -48,7 +49,7 @@ export class SLBFGSOptimizer extends SolverOptimizer {
     super(
       slbfgs(
         solverOptions('SLBFGSOptimizer', options, {
-          memory: integerIn(1, 1e6),
+          memory: memoryRule,
           lambda: finitePositive,
           alphaMax: finitePositive,
           transposed: boolean,
