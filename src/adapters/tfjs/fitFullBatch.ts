@@ -62,9 +62,13 @@ export function fitFullBatch(
 ): FitResult {
   const { solver, problemOptions, solveOptions } = sorted(options);
   const problem = modelProblem(model, x, y, problemOptions);
-  const result = minimize(problem, solver, solveOptions);
-  problem.settleStatistics();
-  return withHistory(result);
+  try {
+    const result = minimize(problem, solver, solveOptions);
+    problem.settleStatistics();
+    return withHistory(result);
+  } finally {
+    problem.dispose();
+  }
 }
 
 /** As {@link fitFullBatch}, for backends that answer later: webgpu, webgl. */
@@ -76,9 +80,13 @@ export async function fitFullBatchAsync(
 ): Promise<FitResult> {
   const { solver, problemOptions, solveOptions } = sorted(options);
   const problem = await modelProblemAsync(model, x, y, problemOptions);
-  const result = await minimizeAsync(problem, solver, solveOptions);
-  problem.settleStatistics();
-  return withHistory(result);
+  try {
+    const result = await minimizeAsync(problem, solver, solveOptions);
+    problem.settleStatistics();
+    return withHistory(result);
+  } finally {
+    problem.dispose();
+  }
 }
 
 /** Tells the options of the problem from those of the solve. */

@@ -202,8 +202,8 @@ export function currentScope(): Scope | null {
   return engineState().activeScope;
 }
 
-/** Scalars other than `value` that the scope open now has been told to keep: a closure's metrics. */
-export function keptScalars(value: tf.Tensor): tf.Tensor[] {
+/** Scalars other than `value`, if there is one, that the scope open now has been told to keep: a closure's metrics. */
+export function keptScalars(value: tf.Tensor | null): tf.Tensor[] {
   return currentScope()?.track.filter((tensor) => tensor.kept && tensor.rank === 0 && tensor !== value) ?? [];
 }
 

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { checkOptions, integerFrom, oneOf } from '../../core/options.ts';
+import { checkOptions, integerFrom, oneOf, show } from '../../core/options.ts';
 import { constrainedWeights } from './constraints.ts';
 import { guard } from './guard/guard.ts';
 import {
@@ -33,6 +33,8 @@ export interface ModelLoss {
   readonly parts: readonly { readonly share: number; readonly loss: () => tf.Scalar }[];
   /** See {@link ModelProblem}. */
   readonly settleStatistics: () => void;
+  /** See {@link ModelProblem}. */
+  readonly dispose: () => void;
 }
 
 /** @throws as {@link modelProblem} does */
@@ -47,7 +49,10 @@ export function modelLoss(
   checkModel(where, model, options);
   const params = tfParams(model);
   const own = new Set(params.variables);
+  checkData(where, x, y);
   const { inputs, targets } = standardize(model, x, y);
+  const given = new Set([...tensorsOf(x), ...tensorsOf(y)]);
+  const made = [...inputs, ...targets].filter((tensor) => !given.has(tensor));
   const all = parts(model, inputs, targets, options.batchSize ?? Infinity);
   return {
     params,
@@ -64,7 +69,24 @@ export function modelLoss(
         variables.forEach((variable, i) => variable.assign(totals[i]));
       });
     },
+    dispose: () => tf.dispose(made),
   };
+}
+
+/** The tensors of data as users give them. */
+const tensorsOf = (data: Data): tf.Tensor[] =>
+  data instanceof tf.Tensor ? [data] : Object.values<tf.Tensor>(data);
+
+/** A loss is a mean over samples: of none it would be 0/0, or whatever lies in memory. */
+function checkData(where: string, x: Data, y: Data): void {
+  for (const [name, data] of Object.entries({ x, y })) {
+    const tensors = typeof data === 'object' && data !== null ? tensorsOf(data) : [];
+    if (tensors.length === 0 || !tensors.every((tensor) => tensor instanceof tf.Tensor)) {
+      throw new TypeError(`${where}: ${name} must be a tensor, or several, got ${show(data)}.`);
+    }
+    if (tensors.some(({ shape }) => shape[0] === 0))
+      throw new RangeError(`${where}: ${name} has no samples.`);
+  }
 }
 
 function checkModel(
@@ -72,6 +94,9 @@ function checkModel(
   model: tf.LayersModel,
   { constraints = 'refuse' }: ModelProblemOptions,
 ): void {
+  if (typeof model?.compile !== 'function') {
+    throw new TypeError(`${where}: the model must be a tf.LayersModel, got ${show(model)}.`);
+  }
   if (!isCompiled(model)) {
     throw new Error(`${where}: the model is not compiled; call model.compile({ optimizer, loss }) first.`);
   }

@@ -6,19 +6,24 @@ import { optfunsAsync, type AsyncOptFuns } from './optfunsAsync.ts';
 import type { Data } from './internals.ts';
 
 /** What a model's loss can do beside being a problem. */
-interface Settling {
+interface ModelExtras {
   /**
    * Sets the moving statistics of BatchNorm, which inference uses, to those of the data at the weights as
    * they are. Evaluations leave them alone: what a line search tries out is nothing to average over.
    */
   settleStatistics(): void;
+  /**
+   * Lets go of tensors that tfjs has made of the data, columns `[samples, 1]` of those given as `[samples]`; the
+   * problem is then at its end.
+   */
+  dispose(): void;
 }
 
 /** A model's training loss as a problem. */
-export interface ModelProblem extends OptFuns, Settling {}
+export interface ModelProblem extends OptFuns, ModelExtras {}
 
 /** A model's training loss as a problem that answers later. */
-export interface AsyncModelProblem extends AsyncOptFuns, Settling {}
+export interface AsyncModelProblem extends AsyncOptFuns, ModelExtras {}
 
 /**
  * A compiled model's own training loss on fixed data, as a problem: its losses, loss weights and
@@ -32,7 +37,8 @@ export interface AsyncModelProblem extends AsyncOptFuns, Settling {}
  * @param y - targets likewise
  * @throws Error if the model is not compiled, or the data do not fit it (in the words of tfjs), or a weight
  *   has a constraint, which no solver here would keep
- * @throws RangeError if an option is wrong
+ * @throws TypeError if it is no model, or the data are no tensors
+ * @throws RangeError if an option is wrong, or there are no samples
  *
  * @example
  * ```js
@@ -54,9 +60,9 @@ export function modelProblem(
   y: Data,
   options: ModelProblemOptions = {},
 ): ModelProblem {
-  const { params, parts, settleStatistics } = modelLoss('modelProblem', model, x, y, options);
+  const { params, parts, ...extras } = modelLoss('modelProblem', model, x, y, options);
   const problems = parts.map(({ loss }) => optfuns(loss, params));
-  if (problems.length === 1) return { ...problems[0], settleStatistics };
+  if (problems.length === 1) return { ...problems[0], ...extras };
   const partGradient = params.zeros();
   const fg: OptFuns['fg'] = (x, gradient) => {
     gradient?.fill(0);
@@ -85,7 +91,7 @@ export function modelProblem(
         }
       },
     }),
-    settleStatistics,
+    ...extras,
   };
 }
 
@@ -96,9 +102,9 @@ export async function modelProblemAsync(
   y: Data,
   options: ModelProblemOptions = {},
 ): Promise<AsyncModelProblem> {
-  const { params, parts, settleStatistics } = modelLoss('modelProblemAsync', model, x, y, options);
+  const { params, parts, ...extras } = modelLoss('modelProblemAsync', model, x, y, options);
   const problems = await Promise.all(parts.map(({ loss }) => optfunsAsync(loss, params)));
-  if (problems.length === 1) return { ...problems[0], settleStatistics };
+  if (problems.length === 1) return { ...problems[0], ...extras };
   const partGradient = params.zeros();
   const fg: AsyncOptFuns['fg'] = async (x, gradient) => {
     gradient?.fill(0);
@@ -127,6 +133,6 @@ export async function modelProblemAsync(
         }
       },
     }),
-    settleStatistics,
+    ...extras,
   };
 }

@@ -19,8 +19,8 @@ export interface TfParamSet extends ParamSet {
  * The variables are referred to, not copied: the set reads and writes them as they are at the time.
  *
  * @param source - float32 variables, or a built model
- * @throws TypeError if there is something else than a float32 variable among them
- * @throws RangeError if there are none, one is disposed, or one comes twice; all faults are named
+ * @throws TypeError naming all that is not a float32 variable, is disposed, or comes twice
+ * @throws RangeError if there are none
  *
  * @example
  * ```js
@@ -35,6 +35,9 @@ export interface TfParamSet extends ParamSet {
  * ```
  */
 export function tfParams(source: readonly tf.Variable[] | tf.LayersModel): TfParamSet {
+  if (!Array.isArray(source) && !Array.isArray((source as Partial<tf.LayersModel>)?.trainableWeights)) {
+    throw new TypeError(`tfParams: variables or a model are wanted, got ${show(source)}.`);
+  }
   const specs = Array.isArray(source) ? source.map(specOf) : modelWeights(source as tf.LayersModel);
   const variables = specs.map(({ variable }) => variable);
   checkVariables(variables);
@@ -83,7 +86,7 @@ function assign(variable: tf.Variable, vector: ArrayLike<number>, offset: number
 
 /** The set itself, or one made of variables or a model. */
 export function paramSet(pars: TfParamSet | readonly tf.Variable[] | tf.LayersModel): TfParamSet {
-  return 'copyInto' in pars ? pars : tfParams(pars);
+  return typeof pars === 'object' && pars !== null && 'copyInto' in pars ? pars : tfParams(pars);
 }
 
 /** A tensor of the layout with the variable that holds it. */

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { bfgs, lbfgs, minimize } from 'quasi-newton';
-import { fitFullBatch, modelProblem } from 'quasi-newton/tfjs';
+import { fitFullBatch, fitFullBatchAsync, modelProblem, optfuns, tfParams } from 'quasi-newton/tfjs';
 import {
   backends,
   centralDifferences,
@@ -119,6 +119,35 @@ describe('fitFullBatch', () => {
     }));
 });
 
+describe('data of one axis', () => {
+  beforeEach(() => useBackend('cpu'));
+
+  it('count as columns, of which nothing is left', () =>
+    expectNoLeak(async () => {
+      const model = sineModel();
+      model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+      const { x, y } = sineData();
+      const [x1, y1] = [x.flatten(), y.flatten()];
+      const column = modelProblem(model, x, y);
+      const flat = modelProblem(model, x1, y1);
+      expect(flat.fg(flat.p0, null)).toBe(column.fg(column.p0, null));
+      flat.dispose();
+      column.dispose();
+      expect(x.isDisposed || y.isDisposed).toBe(false);
+      fitFullBatch(model, x1, y1, { maxIterations: 2 });
+      await fitFullBatchAsync(model, x1, y1, { maxIterations: 2 });
+      const stop = {
+        maxIterations: 2,
+        callback: () => {
+          throw new Error('stop');
+        },
+      };
+      expect(() => fitFullBatch(model, x1, y1, stop)).toThrow('stop');
+      model.dispose();
+      tf.dispose([x, y, x1, y1]);
+    }));
+});
+
 describe('modelProblem refuses', () => {
   beforeEach(() => useBackend('cpu'));
 
@@ -144,6 +173,23 @@ describe('modelProblem refuses', () => {
       expect(weightsOf(model)).toEqual(before);
       model.dispose();
       tf.dispose([x, y, wide, short]);
+    }));
+
+  it('no samples, no data and no model', () =>
+    expectNoLeak(() => {
+      const model = sineModel();
+      model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+      const [none, one] = [tf.zeros([0, 1]), tf.ones([1, 1])];
+      expect(() => modelProblem(model, none, none)).toThrow(/modelProblem: x has no samples/);
+      expect(() => modelProblem(model, [[1]] as never, none)).toThrow(/x must be a tensor.*got Array\(1\)/);
+      expect(() => modelProblem(model, one, undefined as never)).toThrow(/y must be a tensor.*got undefined/);
+      expect(() => modelProblem(undefined as never, none, none)).toThrow(
+        /must be a tf.LayersModel, got undefined/,
+      );
+      expect(() => tfParams(undefined as never)).toThrow(/variables or a model are wanted, got undefined/);
+      expect(() => optfuns(() => tf.scalar(1), 3 as never)).toThrow(/variables or a model are wanted, got 3/);
+      model.dispose();
+      tf.dispose([none, one]);
     }));
 
   it('unknown and wrongly typed options, all at once', () =>

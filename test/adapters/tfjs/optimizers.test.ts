@@ -267,6 +267,24 @@ describe('bad input', () => {
       w.dispose();
     }));
 
+  it('a closure that throws after it has kept a metric: only that of its first run is left', async () => {
+    const left = await tensorsLeftBy(() => {
+      const w = variable(tf.tensor1d([4, 3]));
+      let evaluations = 0;
+      const loss = () => {
+        const value = bowl(w)();
+        tf.keep(value.mul(2));
+        if (++evaluations === 3) throw new Error('in the loss');
+        return value;
+      };
+      expect(() => new LBFGSOptimizer({ maxIterations: 10 }).minimize(loss, false, [w])).toThrow(
+        'in the loss',
+      );
+      w.dispose();
+    });
+    expect(left).toBe(1);
+  });
+
   it('a loss that is NaN at the start: it is returned, the variables stay', () =>
     expectNoLeak(() => {
       const w = variable(tf.tensor1d([4, 3]));

@@ -50,9 +50,12 @@ export function guard(closure: () => tf.Scalar, options: GuardOptions): Guard {
 
   function runAgain(): tf.Scalar {
     if (model) return withoutMetrics(model, () => states!.again(() => written.again(closure)));
-    const value = written.again(closure);
-    extras.push(...keptScalars(value));
-    return value;
+    let value: tf.Scalar | null = null;
+    try {
+      return (value = written.again(closure));
+    } finally {
+      extras.push(...keptScalars(value));
+    }
   }
 
   return {

@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs';
 import { atFloor, noFloor, type Floor } from '../../../core/convergence.ts';
 import { runSync } from '../../../core/drive.ts';
 import { normInf } from '../../../core/vector.ts';
@@ -190,6 +190,7 @@ export function trainingRun(
       if (evaluations === 0) problem.fg(run.state.x, null);
     } catch (error) {
       run.known = false;
+      tf.dispose(guarded.release());
       throw error;
     } finally {
       stash = guarded.release();
