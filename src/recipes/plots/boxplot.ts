@@ -7,6 +7,7 @@ import { axisScale, figureRules, limits, recipe, theme } from './recipe.ts';
 import type { AxisScale, FigureAttributes } from './recipe.ts';
 import { referencesPlotly, referencesVega, type Reference } from './reference.ts';
 import { fiveNumbers, quantileSorted, sortedFinite } from './statistics.ts';
+import { isNumbers } from './traces.ts';
 
 /** One column of a box plot. */
 export interface Sample {
@@ -58,6 +59,7 @@ const defaults: Attributes = {
  *
  * @param samples - columns in order, or an object from names to values
  * @throws RangeError for unknown or bad attributes, and where `relativeTo` names no sample
+ * @throws TypeError where a sample has no values
  * @example
  * ```ts
  * boxplot({ Adam: [3.1, 2.9, 3.3], 'L-BFGS': [1.0, 1.1, 0.9] }, { relativeTo: 'L-BFGS', ylabel: 'relative time' });
@@ -94,6 +96,13 @@ function sampleList(
     ? samples
     : Object.entries(samples).map(([name, values]) => ({ name, values }));
   if (list.length === 0) throw new RangeError('boxplot: samples must hold at least one sample, got none.');
+  for (const [k, sample] of list.entries()) {
+    if (isNumbers(sample?.values)) continue;
+    const name = sample?.name === undefined ? k : show(sample.name);
+    throw new TypeError(
+      `boxplot: sample ${name} must have values, an array of numbers; got ${show(sample?.values ?? sample)}.`,
+    );
+  }
   return list;
 }
 

@@ -10,7 +10,7 @@ import { plotlyAxis, plotlyLayout } from './plotly.ts';
 
 /** What {@link convergence} may be told. */
 export interface ConvergenceAttributes extends FigureAttributes {
-  /** What solver traces are drawn against; runs of plain `{ x, y }` have their own x. @defaultValue `'iterations'` */
+  /** What solver traces are drawn against; other runs have their own x. @defaultValue `'iterations'` */
   against?: Against;
   /** @defaultValue `'linear'` */
   xscale?: AxisScale;
@@ -64,13 +64,14 @@ const defaults: Attributes = {
  * Loss against epochs, evaluations or seconds, for several methods with one run for each of many seeds: the
  * median as a line, the quartiles as a band, the single runs faint behind.
  *
- * @param traces - methods; a run is `{ x, y }` or the `trace` of a `SolveResult`
+ * @param traces - methods; a run is `{ x, y }`, the `trace` of a `SolveResult`, or losses alone
  * @throws RangeError for unknown or bad attributes, and where x and y of a run differ in length
+ * @throws TypeError where a trace or a run is something else
  * @example
  * ```ts
  * convergence([
  *   { name: 'L-BFGS', runs: seeds.map((seed) => solveWith(seed).trace) },
- *   { name: 'Adam', runs: [{ x: [0, 1, 2], y: [1, 0.5, 0.3] }] },
+ *   { name: 'Adam', runs: [{ x: [0, 1, 2], y: [1, 0.5, 0.3] }], reference: 0.25 },
  * ], { against: 'seconds', xlabel: 'time (s)' }).toSVG();
  * ```
  */

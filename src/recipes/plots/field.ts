@@ -3,7 +3,16 @@
  *
  * @module
  */
-import { boolean, integerFrom, oneOf, show, string, type Rule, type Rules } from '../../core/options.ts';
+import {
+  boolean,
+  integerFrom,
+  objectWith,
+  oneOf,
+  show,
+  string,
+  type Rule,
+  type Rules,
+} from '../../core/options.ts';
 import { axisOf, type Axis, type Tick } from './axes.ts';
 import { colourMap, colourRule, type ColourMap, type ColourMapName } from './colour.ts';
 import { figureRules, limits, recipe, theme, type FigureAttributes } from './recipe.ts';
@@ -57,9 +66,10 @@ export type FilledLandscapeAttributes = Required<Omit<LandscapeAttributes, 'clim
 const ascending = (list: readonly unknown[]) =>
   list.every((v, i) => i === 0 || Number(v) > Number(list[i - 1]));
 const levelCount = integerFrom(1);
+const fromOnPlane = objectWith('a path from onPlane', 'x', 'y', 'loss', 'inPlane', 'residual');
 const pathRule: Rule = {
   allowed: 'an array of { name, path }, each path from onPlane',
-  accepts: (v) => Array.isArray(v) && v.every((p) => typeof p === 'object' && p !== null && 'path' in p),
+  accepts: (v) => Array.isArray(v) && v.every((overlay) => fromOnPlane.accepts(overlay?.path)),
 };
 
 export const landscapeAttributeRules: Rules<LandscapeAttributes> = {

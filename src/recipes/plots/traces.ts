@@ -22,7 +22,8 @@ export interface TracePoint {
 /** Runs of one method, one for each seed. */
 export interface Trace {
   readonly name: string;
-  readonly runs: readonly (Run | readonly TracePoint[])[];
+  /** Each `{ x, y }`, the `trace` of a `SolveResult`, or losses alone, which are drawn against 0, 1, 2, … */
+  readonly runs: readonly (Run | readonly TracePoint[] | ArrayLike<number>)[];
   /** Any CSS colour. @defaultValue one of eight, by position */
   readonly color?: string;
   /** A final value from elsewhere to compare with, drawn at the last x as a hollow diamond. @defaultValue none */
@@ -32,18 +33,41 @@ export interface Trace {
 /** What a solver's trace is drawn against. */
 export type Against = 'iterations' | 'evaluations' | 'seconds';
 
-/** The runs of a trace as plain columns; entries of solver traces are read by `against`. */
+/**
+ * The runs of a trace as plain columns; entries of solver traces are read by `against`.
+ *
+ * @throws TypeError if there are none, or one is something else
+ * @throws RangeError if x and y of a run differ in length, or a solver's trace does not tell `against`
+ */
 export function runsOf(trace: Trace, against: Against): Run[] {
-  return trace.runs.map((run, k): Run => {
-    if (!('x' in run)) return columns(run, against, trace.name);
+  if (!Array.isArray(trace?.runs)) {
+    throw new TypeError(`convergence: a trace must be { name, runs }, runs an array; got ${show(trace)}.`);
+  }
+  const { name, runs } = trace;
+  return runs.map((run, k): Run => {
+    if (isNumbers(run)) return { x: Float64Array.from(run, (_, i) => i), y: run };
+    if (isSteps(run)) return columns(run, against, name);
+    if (!isNumbers(run?.x) || !isNumbers(run.y)) {
+      throw new TypeError(
+        `convergence: run ${k} of ${show(name)} must be { x, y }, the trace of a result, or an array of losses; got ${show(run)}.`,
+      );
+    }
     if (run.x.length !== run.y.length) {
       throw new RangeError(
-        `convergence: run ${k} of ${show(trace.name)} has ${run.x.length} x and ${run.y.length} y; there must be as many.`,
+        `convergence: run ${k} of ${show(name)} has ${run.x.length} x and ${run.y.length} y; there must be as many.`,
       );
     }
     return run;
   });
 }
+
+/** Whether a value is an array of numbers, of either kind; its first element speaks for all. */
+export const isNumbers = (value: unknown): value is ArrayLike<number> =>
+  (ArrayBuffer.isView(value) && !(value instanceof DataView)) ||
+  (Array.isArray(value) && (value.length === 0 || typeof value[0] === 'number'));
+
+const isSteps = (run: Trace['runs'][number]): run is readonly TracePoint[] =>
+  Array.isArray(run) && run.every((entry) => typeof entry?.f === 'number');
 
 function columns(entries: readonly TracePoint[], against: Against, name: string): Run {
   return {

@@ -103,6 +103,18 @@ describe('convergence', () => {
     // @ts-expect-error: no such attribute
     expect(() => convergence(traces, { colour: 'red' })).toThrow(/colour: no such option/);
     expect(() => convergence(traces, { xlims: [2, 1] })).toThrow(/low < high/);
+    expect(() => convergence([{ name: 'a', values: [1] } as never])).toThrow(/runs an array; got an object/);
+    expect(() => convergence([{ name: 'a', runs: [3, 2] as never }])).toThrow(
+      /run 0 of "a" must be .*; got 3/,
+    );
+    expect(() => convergence([{ name: 'a', runs: [{ x: [1] }] as never }])).toThrow(/got an object with x/);
+  });
+
+  it('take losses alone, against their number', () => {
+    const losses = [3, 2, 1];
+    const plain = convergence([{ name: 'a', runs: [losses, Float32Array.from(losses)] }]);
+    const run = { x: [0, 1, 2], y: losses };
+    expect(plain.toSVG()).toBe(convergence([{ name: 'a', runs: [run, run] }]).toSVG());
   });
 });
 
@@ -146,6 +158,10 @@ describe('boxplot', () => {
     expect(figure.data[1]['y']).toEqual([2]);
     expect(() => boxplot({ a: [1] }, { relativeTo: 'c' })).toThrow(/must name a sample, one of "a"; got "c"/);
     expect(() => boxplot({})).toThrow(/at least one/);
+    expect(() => boxplot([{ name: 'a', runs: [1] } as never])).toThrow(
+      /sample "a" must have values, .*got an object with name, runs/,
+    );
+    expect(() => boxplot({ a: 3 as never })).toThrow(/sample "a" must have values, .*got 3/);
   });
 
   it('leaves out what is not finite, and draws an empty sample as an empty column', () => {

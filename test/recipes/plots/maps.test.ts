@@ -115,6 +115,14 @@ describe('the drawings', () => {
   const path = onPlane(data.plane, [Float64Array.of(1.9, 2.5), Float64Array.of(1, 2)], [1, 0.3]);
   const drawings = { contourf, contour, heatmap, surface };
 
+  it.each(Object.entries(drawings))('%s refuses a path that is not from onPlane', (_, draw) => {
+    const points = [Float64Array.of(1, 2)];
+    expect(() => draw(data, { paths: [{ name: 'a', path: points as never }] })).toThrow(
+      /each path from onPlane/,
+    );
+    expect(() => draw(data, { paths: [points as never] })).toThrow(/each path from onPlane/);
+  });
+
   it.each(Object.entries(drawings))('%s holds no number that is none, in any form', (_, draw) => {
     for (const landscape of [data, holed]) {
       const plot = draw(landscape, { zscale: 'log', color: 'magma', paths: [{ name: 'a & b', path }] });
