@@ -112,6 +112,22 @@ describe('the run', () => {
       twin.dispose();
     }));
 
+  it.each([
+    ['shuffled', 32, true],
+    ['in order', 50, false],
+  ])('refuses mini-batches, %s, that are said to be all the data', async (_, batchSize, shuffle) => {
+    const model = sineModel(6);
+    const { x, y } = sineData();
+    const optimizer = new LBFGSOptimizer({ fullBatch: true });
+    model.compile({ optimizer, loss: 'meanSquaredError' });
+    // Of what throws, `fit` itself leaves its batch's tensors behind.
+    const fit = model.fit(x, y, { batchSize, shuffle, epochs: 100, verbose: 0 });
+    await expect(fit).rejects.toThrow(/fullBatch: every batch must be all the data, .* batchSize/);
+    optimizer.dispose();
+    model.dispose();
+    tf.dispose([x, y]);
+  });
+
   it('notices weights that somebody else has written', () =>
     expectNoLeak(() => {
       const w = variable(tf.tensor1d([4, 3]));

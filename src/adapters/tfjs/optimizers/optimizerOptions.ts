@@ -18,8 +18,8 @@ export interface SolverOptimizerOptions {
   /**
    * Says that every call sees the same data, so that the last evaluation of one call is the first of the
    * next: about 1.2 evaluations an epoch instead of 2.2. Metrics are then those of the first evaluation in
-   * the call, one step ahead of the loss. Wrong with mini-batches, shuffled or not; without effect where
-   * the loss draws random numbers (dropout).
+   * the call, one step ahead of the loss. Wrong with mini-batches, shuffled or not, which are refused where
+   * they show; without effect where the loss draws random numbers (dropout).
    *
    * @defaultValue `false`
    */

@@ -69,14 +69,26 @@ export interface TrainingRun {
  */
 const PROJECTION_TOLERANCE = 1e-6;
 
-/** Two losses at one point that differ by more than this, relatively, are of different functions. */
+/** Two losses at one point that differ by more than this, relatively, are taken for those of different functions. */
 const SAME_LOSS = 1e-4;
+
+/** By more than this, and more than {@link ROUNDING} of the largest there was, they are: it is no rounding. */
+const OTHER_LOSS = 1e-2;
+const ROUNDING = 1e-6;
 
 const startOf = ({ x, f, gradient }: Iterate): Start => ({
   x: Float64Array.from(x),
   f,
   gradient: Float64Array.from(gradient),
 });
+
+/** Mini-batches under `fullBatch` soon allow no step from values that are another batch's; then this is called. */
+function checkSame(f: number, known: number, largest: number): void {
+  if (!(Math.abs(f - known) > Math.max(OTHER_LOSS * Math.abs(known), ROUNDING * largest))) return;
+  throw new Error(
+    `fullBatch: every batch must be all the data, but at the same weights the loss of this one is ${f}, and that of an earlier one was ${known}. Give fit a batchSize of all samples that it trains on, or leave fullBatch out.`,
+  );
+}
 
 /** @param knowledge - of an earlier run on variables of the same shapes, to go on from */
 export function trainingRun(
@@ -96,6 +108,8 @@ export function trainingRun(
     stochastic: false,
   };
   const current = params.zeros();
+  /** The largest |f| that a call has begun with; not known, and nothing compared with it, in a run that was loaded. */
+  let largest = Infinity;
 
   /** Takes over what somebody else may have written into the variables. */
   function readVariables(): void {
@@ -154,6 +168,7 @@ export function trainingRun(
       state.f = problem.fg(state.x, state.gradient);
       run.known = true;
       run.stalled = false;
+      largest = Math.max(largest === Infinity ? 0 : largest, Math.abs(state.f));
     }
     /** Whether steps have become a waste: neither f nor its gradient gains anything more in float32. */
     function exhausted(): boolean {
@@ -187,7 +202,7 @@ export function trainingRun(
         run.stalled = !within || exhausted();
       }
       // The closure is owed one run in each call: it is what fills in the metrics.
-      if (evaluations === 0) problem.fg(run.state.x, null);
+      if (evaluations === 0) checkSame(problem.fg(run.state.x, null), run.state.f, largest);
     } catch (error) {
       run.known = false;
       tf.dispose(guarded.release());
