@@ -7,6 +7,8 @@ import type { Asks, Question } from './question.ts';
  *
  * An error thrown by the problem is thrown into `asks` first, so that it can put things in order, and
  * then leaves unchanged.
+ *
+ * @throws TypeError if the problem answers with a promise
  */
 export function runSync<Result>(asks: Asks<Result>, problem: Problem): Result {
   let turn = asks.next();
@@ -42,26 +44,35 @@ export async function runAsync<Result>(asks: Asks<Result>, problem: AsyncProblem
 function answerSync(question: Question, problem: Problem): number {
   switch (question.kind) {
     case 'evaluate':
-      return problem.fg(question.x, question.gradient);
+      return atOnce('fg', problem.fg(question.x, question.gradient));
     case 'nextBatch':
-      problem.nextBatch?.();
+      atOnce('nextBatch', problem.nextBatch?.());
       return 0;
     case 'overlap':
       if (problem.overlap === undefined) throw noOverlap();
-      return problem.overlap(question.x, question.gradient);
+      return atOnce('overlap', problem.overlap(question.x, question.gradient));
     case 'residuals':
       if (problem.residuals === undefined) throw noResiduals();
-      problem.residuals(question.x, question.residuals, question.jacobian);
+      atOnce('residuals', problem.residuals(question.x, question.residuals, question.jacobian));
       return dot(question.residuals, question.residuals);
     case 'hessianVector':
       if (problem.hessianVector === undefined) throw noHessianVector();
-      problem.hessianVector(question.x, question.v, question.product);
+      atOnce('hessianVector', problem.hessianVector(question.x, question.v, question.product));
       return 0;
     case 'valuesAt':
       if (problem.valuesAt === undefined) throw noValuesAt();
-      problem.valuesAt(question.points, question.values);
+      atOnce('valuesAt', problem.valuesAt(question.points, question.values));
       return 0;
   }
+}
+
+/** An answer that is to come later would be taken for the zeros that its buffer still holds. */
+function atOnce<Answer>(method: string, answer: Answer): Answer {
+  if (!(answer instanceof Promise)) return answer;
+  answer.catch(() => {}); // Nobody waits for it.
+  throw new TypeError(
+    `${method} must answer at once here, got a Promise; the function of the same name that ends in Async waits for it.`,
+  );
 }
 
 async function answerAsync(question: Question, problem: AsyncProblem | Problem): Promise<number> {

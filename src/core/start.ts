@@ -67,9 +67,7 @@ export function checkStartValues({ f, gradient }: Iterate, { params }: ProblemFa
 
 /** @throws TypeError if what an objective has returned is not a number */
 export function checkNumber(f: unknown): void {
-  if (typeof f === 'number') return;
-  const advice = f instanceof Promise ? '; minimizeAsync waits for one' : '';
-  throw new TypeError(`minimize: fg must return a number, got ${show(f)}${advice}.`);
+  if (typeof f !== 'number') throw new TypeError(`minimize: fg must return a number, got ${show(f)}.`);
 }
 
 /** ` (of "dense/kernel")`, where the tensor that holds element `index` is known. */

@@ -195,6 +195,15 @@ describe('Lanczos', () => {
     expect(await sharpnessAsync(later(network), small)).toEqual(sharpness(network, small));
   });
 
+  it('refuses a problem that answers later where nobody waits for it', () => {
+    const asynchronous = later(network) as never;
+    const alike = { ...network, hessianVector: () => Promise.reject(new Error('late')) } as never;
+    for (const compute of [topEigenpairs, trace, spectralDensity, sharpness, boxSharpness]) {
+      expect(() => compute(asynchronous)).toThrow(/fg must answer at once here, got a Promise; .*Async/);
+    }
+    expect(() => topEigenpairs(alike)).toThrow(/hessianVector must answer at once here, got a Promise/);
+  });
+
   it('tells of a loss too rough for its curvature to mean much', () => {
     const draw = gaussian(1);
     const rough: Problem = {
