@@ -52,7 +52,8 @@ export function checkUnwritten(x: Float64Array, sent: Float64Array): void {
 export function checkStartValues({ f, gradient }: Iterate, { params }: ProblemFacts): void {
   checkNumber(f);
   if (!Number.isFinite(f)) {
-    throw new RangeError(`minimize: f(p0) is ${f}; start where the objective is finite.`);
+    const advice = Number.isNaN(f) ? ', and look for NaN among the data' : '';
+    throw new RangeError(`minimize: f(p0) is ${f}; start where the objective is finite${advice}.`);
   }
   const bad = firstNonFinite(gradient);
   if (bad >= 0) {

@@ -37,7 +37,7 @@ export const terminations = {
   lineSearchFailed: {
     outcome: 'failed',
     sentence:
-      'No step along the search direction lowers f, not even along the negative gradient: f may be too noisy or not smooth here, or its gradient wrong.',
+      'No step along the search direction lowers f, not even along the negative gradient: f may be too noisy or not smooth here, or its gradient wrong, which checkGradient tells.',
   },
   nonFinite: {
     outcome: 'failed',

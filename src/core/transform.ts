@@ -12,16 +12,18 @@ export interface Transform {
   undo(measured: Measured): Measured;
 }
 
-/** The smallest positive number stands for an f of exactly 0. */
-const positive = (f: number): number => (f === 0 ? Number.MIN_VALUE : f);
+/** log f, where the smallest positive number stands for an f of exactly 0. */
+const lowest = Math.log(Number.MIN_VALUE);
+const logOf = (f: number): number => (f === 0 ? lowest : Math.log(f));
+const expOf = (log: number): number => (log === lowest ? 0 : Math.exp(log));
 
 /** The transforms of the option of that name. */
 export const transforms: Record<'none' | 'log' | 'sqrt', Transform | null> = {
   none: null,
   log: {
-    value: (f) => Math.log(positive(f)),
+    value: logOf,
     slope: (f) => 1 / f,
-    undo: ({ f, gradientNorm }) => ({ f: Math.exp(f), gradientNorm: gradientNorm * Math.exp(f) }),
+    undo: ({ f, gradientNorm }) => ({ f: expOf(f), gradientNorm: gradientNorm * expOf(f) }),
   },
   sqrt: {
     value: Math.sqrt,

@@ -31,6 +31,20 @@ describe('transform', () => {
     }
   });
 
+  it('says 0 where the loss has come to 0 exactly', () => {
+    const flat: Problem = {
+      p0: Float64Array.of(3),
+      fg([x], g) {
+        const inside = Math.abs(x) < 1e-3;
+        g?.fill(inside ? 0 : 2 * x);
+        return inside ? 0 : x ** 2;
+      },
+    };
+    for (const transform of ['log', 'sqrt'] as const) {
+      expect(minimize(flat, bfgs(), { transform })).toMatchObject({ f: 0, converged: true });
+    }
+  });
+
   it('needs a loss above zero, and says so', () => {
     const below: Problem = { p0: Float64Array.of(1), fg: () => -1 };
     expect(() => minimize(below, lbfgs(), { transform: 'log' })).toThrow(
