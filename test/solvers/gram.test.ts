@@ -7,7 +7,11 @@ import { runSync } from '../../src/core/drive.ts';
 import { minimize } from '../../src/core/minimize.ts';
 import { addScaled, dot, normInf, scaleInto } from '../../src/core/vector.ts';
 import { gramDirection, gramOf } from '../../src/solvers/gram.ts';
+import { conjugateGradient } from '../../src/solvers/conjugateGradient.ts';
 import { lbfgs, type LbfgsOptions } from '../../src/solvers/lbfgs.ts';
+import { slbfgs } from '../../src/solvers/slbfgs.ts';
+import type { Asks } from '../../src/core/question.ts';
+import type { Solver } from '../../src/core/solver.ts';
 import type { Problem } from '../../src/core/problem.ts';
 
 /** The extended Rosenbrock function, from its usual start. */
@@ -171,6 +175,66 @@ test('without WebAssembly the same steps are taken, to the last bit', async () =
   expect(result.x).toEqual(withKernels.x);
   expect(result.evaluations).toEqual(withKernels.evaluations);
 });
+
+/** A loss that is not convex, so that pairs are refused. */
+function hilly(n: number, phase: number): Problem {
+  return {
+    p0: Float64Array.from({ length: n }, (_, i) => 2.7 * Math.sin(phase + 1.7 * i) + 0.1),
+    fg(x, gradient) {
+      let f = 0;
+      for (let i = 0; i < n; i++) {
+        f += 1.5 * Math.cos(x[i]) + 0.05 * x[i] ** 2;
+        if (gradient) gradient[i] = -1.5 * Math.sin(x[i]) + 0.1 * x[i];
+      }
+      return f;
+    },
+  };
+}
+
+test.each<Solver>([
+  lbfgs({ memory: 1 }),
+  lbfgs({ memory: 3, storage: 'float32' }),
+  slbfgs(),
+  conjugateGradient(),
+])(
+  '$name: two solves that take turns, are cloned, and broken off in the middle of a step know nothing of it',
+  (solver) => {
+    const problems = [hilly(KERNEL_LENGTH + 7, 1), hilly(KERNEL_LENGTH + 7, 2)] as const;
+    const begin = ({ p0, fg }: Problem) => {
+      const state = solver.init({ n: p0.length, precision: 'float64' });
+      state.x.set(p0);
+      state.f = fg(state.x, state.gradient);
+      return state;
+    };
+    const alone = problems.map((problem) => {
+      const state = begin(problem);
+      for (let k = 0; k < 15; k++) runSync(solver.step(state), problem);
+      return [...state.x];
+    });
+
+    let states = problems.map(begin);
+    for (let k = 0; k < 15; k++) {
+      if (k % 3 === 1) states = states.map((state) => structuredClone(state));
+      if (k % 4 === 2) for (const state of states) breakOff(solver.step(state));
+      const steps = states.map((state, i) => ({ asks: solver.step(state), fg: problems[i].fg, answer: 0 }));
+      let open = steps;
+      while (open.length > 0) {
+        open = open.filter((step) => {
+          const { value, done } = step.asks.next(step.answer);
+          if (!done && value.kind === 'evaluate') step.answer = step.fg(value.x, value.gradient);
+          return !done;
+        });
+      }
+    }
+    expect(states.map(({ x }) => [...x])).toEqual(alone);
+  },
+);
+
+/** As where the loss throws. */
+function breakOff(asks: Asks<unknown>): void {
+  asks.next();
+  expect(() => asks.throw(new Error('no loss'))).toThrow('no loss');
+}
 
 test('float32 storage and a preconditioner do not go together', () => {
   expect(() => lbfgs({ storage: 'float32', preconditioner: (v, out) => out.set(v) })).toThrow(/storage/);
