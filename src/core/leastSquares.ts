@@ -1,4 +1,5 @@
 import { show } from './options.ts';
+import { dot } from './vector.ts';
 import type { Problem, Residuals } from './problem.ts';
 
 /**
@@ -50,7 +51,7 @@ export function leastSquares(problem: {
       if (gradient !== null) jacobian ??= new Float64Array(m * n);
       residuals(x, r, gradient && jacobian);
       if (gradient !== null && jacobian !== null) gradientOfSquares(r, jacobian, gradient);
-      return sumOfSquares(r);
+      return dot(r, r);
     },
   };
 }
@@ -63,10 +64,4 @@ export function gradientOfSquares(r: Float64Array, jacobian: Float64Array, gradi
     const twice = 2 * r[i];
     for (let j = 0; j < n; j++) gradient[j] += twice * jacobian[row + j];
   }
-}
-
-function sumOfSquares(r: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < r.length; i++) sum += r[i] * r[i];
-  return sum;
 }

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { dot } from '../core/vector.ts';
 
 /** `A ← diagonal·I`; returns it. */
 export function setIdentity(matrix: Float64Array, n: number, diagonal: number): Float64Array {
@@ -91,7 +92,7 @@ export function addSquares(
 ): void {
   const n = u.length;
   // Complete the square in u where a is the larger, as in elimination with a pivot; else in v.
-  const pivotU = Math.abs(a) * squaredNorm(u) >= Math.abs(c) * squaredNorm(v);
+  const pivotU = Math.abs(a) * dot(u, u) >= Math.abs(c) * dot(v, v);
   const [p, q, pivot, rest] = pivotU ? [u, v, a, c - (b * b) / a] : [v, u, c, a - (b * b) / c];
   const mix = b / pivot;
   const rootP = Math.sqrt(Math.abs(pivot));
@@ -132,10 +133,4 @@ function addTwoSquares(
       matrix[row1 + j] = scale * matrix[row1 + j] + (p1 * pj + q1 * qj);
     }
   }
-}
-
-function squaredNorm(x: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < x.length; i++) sum += x[i] * x[i];
-  return sum;
 }

@@ -159,6 +159,13 @@ describe('on mini-batches', () => {
   });
 });
 
+describe('Levenberg–Marquardt', () => {
+  it('and other solvers name one and the same value of f', () => {
+    const { f, x } = minimize(problem, levenbergMarquardt());
+    expect(problem.fg(x, null)).toBe(f);
+  });
+});
+
 describe('sequence', () => {
   it.each([lbfgs({ lower: 0 }), owlqn()])('refuses $name, whose minimum is another one', (solver) => {
     expect(() => sequence(adam(), solver)).toThrow(/stage 2: \w+ keeps bounds or adds a penalty/);
