@@ -52,7 +52,7 @@ export interface SolveOptions {
   readonly signal?: AbortSignal;
 }
 
-export const solveOptionRules: Rules<SolveOptions> = {
+const solveOptionRules: Rules<SolveOptions> = {
   maxIterations: integerFrom(0),
   maxEvaluations: integerFrom(1),
   maxTime: positive,

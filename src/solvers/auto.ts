@@ -7,7 +7,7 @@ import type { Iterate, Solver } from '../core/solver.ts';
  * even in time at n ≈ 400 where f is the mean over 50 points, at n ≈ 1000 where it is over 500
  * (`npm run bench -- scaling`).
  */
-export const DENSE_LIMIT = 500;
+const DENSE_LIMIT = 500;
 
 /** Chooses for you: {@link bfgs} for n ≤ 500, {@link lbfgs} above, each with its defaults. */
 export function auto(): Solver {
@@ -18,6 +18,7 @@ export function auto(): Solver {
   return {
     name: 'auto',
     descends: true,
+    leavesPoint: true,
     describe: (n) => `${choose(n).describe(n)}, chosen for n = ${n}`,
     init: (setting) => choose(setting.n).init(setting),
     step: (state) => chosen(state).step(state),

@@ -8,7 +8,7 @@ export const TILE = 32768;
 export const lastTile = ({ length }: Float64Array): number => Math.floor((length - 1) / TILE) * TILE;
 
 /** A row takes a multiple of so many numbers; those after its end are 0. */
-export const PADDING = 8;
+const PADDING = 8;
 
 /** n numbers take as many as this. */
 export const padded = (n: number): number => Math.ceil(n / PADDING) * PADDING;

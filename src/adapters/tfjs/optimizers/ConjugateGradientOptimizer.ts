@@ -17,7 +17,7 @@ export interface ConjugateGradientOptimizerOptions extends SolverOptimizerOption
 }
 
 /**
- * Nonlinear conjugate gradients for `model.compile`: four vectors of memory, more evaluations than L-BFGS.
+ * Nonlinear conjugate gradients for `model.compile`: six vectors of memory, more evaluations than L-BFGS.
  *
  * @throws RangeError naming every option that is wrong
  *
