@@ -209,7 +209,7 @@ test.each<Solver>([
     const alone = problems.map((problem) => {
       const state = begin(problem);
       for (let k = 0; k < 15; k++) runSync(solver.step(state), problem);
-      return [...state.x];
+      return state.x.slice();
     });
 
     let states = problems.map(begin);
@@ -226,7 +226,7 @@ test.each<Solver>([
         });
       }
     }
-    expect(states.map(({ x }) => [...x])).toEqual(alone);
+    expect(states.map(({ x }) => x.slice())).toEqual(alone);
   },
 );
 
