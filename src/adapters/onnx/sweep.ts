@@ -155,6 +155,11 @@ function cotangentsOf(
     },
   };
   const found = rule(context);
+  const unsaid = found.length === 0 ? -1 : wanted.findIndex((want, i) => want && i >= found.length);
+  if (unsaid >= 0)
+    throw new Refusal(
+      `its input ${unsaid}, ${JSON.stringify(inputs[unsaid])}, is to be differentiated by, or depends on what is; there is no rule for that.`,
+    );
   found.forEach((cotangent, i) => cotangent && wanted[i] && checkShape(g, cotangent, inputs[i]));
   return found;
 }

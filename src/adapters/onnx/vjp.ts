@@ -32,7 +32,10 @@ export interface VjpContext {
   ) => ReadonlyMap<Value, Value>;
 }
 
-/** The cotangent of each input; anything falsy where there is none, or none is wanted. */
+/**
+ * The cotangent of each input; anything falsy where there is none, or none is wanted. An empty list says that no input
+ * has any; a shorter one says nothing of the inputs that it leaves out, which are refused where they need one.
+ */
 export type Cotangents = readonly (Value | undefined | false)[];
 
 /**

@@ -70,12 +70,18 @@ const selu: Unary = (g, x, y, dy, attributes) => {
 const shrink: Unary = (g, x, _y, dy, attributes) =>
   g.where(g.greater(g.abs(x), attributes.float('lambd', 0.5)), dy, 0);
 
-const clip: VjpRule = ({ g, inputs, dy }) => {
-  const [x, low, high] = inputs;
+/** y = min(max(x, low), high): the cotangent goes to x, or to the bound that stands in its place. */
+const clip: VjpRule = ({ g, inputs: [x, low, high], dy, needs }) => {
   let dx = dy;
   if (low) dx = g.where(g.op('GreaterOrEqual', [x, low]), dx, 0);
   if (high) dx = g.where(g.op('LessOrEqual', [x, high]), dx, 0);
-  return [dx];
+  const capped = () => g.greater(low ? g.op('Max', [x, low]) : x, high);
+  const raised = () => g.where(g.less(x, low), dy, 0);
+  return [
+    needs(0) && dx,
+    needs(1) && g.sumTo(high ? g.where(capped(), 0, raised()) : raised(), low),
+    needs(2) && g.sumTo(g.where(capped(), dy, 0), high),
+  ];
 };
 
 const prelu: VjpRule = ({ g, inputs: [x, slope], dy, needs }) => [
@@ -85,11 +91,22 @@ const prelu: VjpRule = ({ g, inputs: [x, slope], dy, needs }) => [
 
 const cast: VjpRule = ({ g, inputs: [x], dy }) => [g.cast(dy, g.floatTypeOf(x))];
 
+/** Of its second input an op takes the type only. */
+const castLike: VjpRule = (c) => [...cast(c), undefined];
+
+/** At the top it has been left out before; inside the graph of another node it stays as it is. */
+const dropout: VjpRule = ({ g, inputs: [, , training], dy }) => {
+  if (training && g.integersOf(training)?.[0] !== 0)
+    refuse('in training mode, inside the graph of another node, it has no rule.');
+  return [dy];
+};
+
 /** Rules of f(x) alone. */
 export const elementwise = new Map<string, VjpRule>([
   ['Identity', ({ dy }) => [dy]],
   ['Cast', cast],
-  ['CastLike', cast],
+  ['CastLike', castLike],
+  ['Dropout', dropout],
   ['Neg', unary((g, _x, _y, dy) => g.neg(dy))],
   ['Abs', unary((g, x, _y, dy) => g.mul(dy, g.sign(x)))],
   ['Reciprocal', unary((g, _x, y, dy) => g.neg(g.mul(dy, g.square(y))))],

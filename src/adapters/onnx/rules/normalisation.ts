@@ -82,7 +82,10 @@ const batch: VjpRule = (c) => {
     inputs: [x, scale, , mean, variance],
     dy,
     needs,
+    attributes,
   } = c;
+  if (attributes.int('training_mode', 0) !== 0)
+    refuse('in training mode, inside the graph of another node, it has no rule.');
   if (needs(3) || needs(4)) refuse('its running statistics are no parameters: leave them out of wrt.');
   const rank = g.rank(x);
   const reciprocal = g.div(1, g.sqrt(g.add(variance, epsilonOf(c))));

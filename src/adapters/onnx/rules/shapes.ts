@@ -36,12 +36,22 @@ const trilu: VjpRule = ({ g, inputs, dy, attributes }) => [
   g.op('Trilu', [dy, inputs[1]], { upper: attributes.int('upper', 1) }),
 ];
 
-/** Padding undone by negative padding; other modes copy elements, which then gather what their copies got. */
-function pad({ g, inputs: [x, pads, , axes], dy, attributes }: VjpContext) {
+/**
+ * Padding is undone by negative padding, and what it put in got the rest; other modes copy elements, which then gather
+ * what their copies got.
+ */
+function pad({ g, inputs: [x, pads, value, axes], dy, needs, attributes }: VjpContext) {
   const mode = attributes.string('mode', 'constant');
-  if (mode === 'constant') return [g.op('Pad', [dy, g.op('Neg', [pads]), undefined, axes || undefined])];
+  const along = axes || undefined;
+  if (mode !== 'constant') {
+    const moved = (indices: Value) => g.op('Pad', [indices, pads, undefined, along], { mode });
+    return [needs(0) && gatherBack(g, x, dy, moved), undefined, undefined];
+  }
+  const put = () => g.op('Pad', [g.zerosLike(x), pads, 1, along]);
   return [
-    gatherBack(g, x, dy, (indices) => g.op('Pad', [indices, pads, undefined, axes || undefined], { mode })),
+    needs(0) && g.op('Pad', [dy, g.op('Neg', [pads]), undefined, along]),
+    undefined,
+    needs(2) && g.reshapeLike(g.sumOfAll(g.mul(dy, put())), value),
   ];
 }
 

@@ -90,10 +90,14 @@ const pow: [string, fc.Arbitrary<Case>] = [
 const clip: [string, fc.Arbitrary<Case>] = [
   'Clip',
   fc
-    .record({ shape: shapeOf(0, 3), seed, low: fc.boolean(), high: fc.boolean() })
+    .record({ shape: shapeOf(0, 3), seed, low: oneOf(undefined, -1, 1.5), high: oneOf(undefined, 1) })
     .map(({ shape, seed, low, high }): Case => ({
-      inputs: { x: realInput(shape, seed, { avoid: [-1, 1] }) },
-      build: (g, { x }) => g.op('Clip', [x, low ? -1 : undefined, high ? 1 : undefined]),
+      inputs: {
+        x: realInput(shape, seed, { avoid: [-1, 1, 1.5] }),
+        ...(low !== undefined && { low: { shape: [], values: [low] } }),
+        ...(high !== undefined && { high: { shape: [], values: [high] } }),
+      },
+      build: (g, { x, low, high }) => g.op('Clip', [x, low, high]),
     })),
 ];
 

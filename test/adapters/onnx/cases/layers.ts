@@ -472,6 +472,19 @@ const choosing: fc.Arbitrary<Case> = fc
     options: { dynamic },
   }));
 
+/** Inside a branch, where it stays; in inference mode. */
+const dropping: fc.Arbitrary<Case> = fc.record({ said: fc.boolean(), seed }).map(({ said, seed }) => ({
+  inputs: { x: realInput([2, 3], seed) },
+  build: (g, { x }) => {
+    const [then, otherwise] = [bodyIn(g, [x]), bodyIn(g, [x])];
+    const training = said ? then.constant(DType.BOOL, [], [0]) : undefined;
+    then.addOutput('then', then.op('Dropout', [then.square(x), undefined, training]));
+    otherwise.addOutput('else', x);
+    const branches = { then_branch: then.proto, else_branch: otherwise.proto };
+    return g.op('If', [g.greater(g.sumOfAll(g.square(x)), 0)], branches);
+  },
+}));
+
 /** Of the functions that need them. */
 const numbers = (activations: readonly string[]): AttributeValues => {
   const needing = activations.filter((name) => name === 'ScaledTanh' || name === 'Affine');
@@ -579,6 +592,7 @@ export const layerCases: Cases = new Map([
   unusual('GRU', 3, oneOf(['HardSigmoid', 'Softsign'], ['Sigmoid', 'LeakyRelu'])),
   unusual('RNN', 1, oneOf(['ScaledTanh'], ['Affine'], ['Softplus'], ['LeakyRelu'])),
   ['Scan', scanning],
+  ['Dropout', dropping],
   ['If', choosing],
   ['Loop', looping],
 ]);

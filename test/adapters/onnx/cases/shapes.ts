@@ -257,8 +257,10 @@ export const shapeCases: Cases = new Map([
     'Pad',
     fc.array(fc.integer({ min: 3, max: 4 }), { minLength: 1, maxLength: 3 }),
     (shape) => padOf(shape.length),
-    (g, x, { pads, mode }) =>
-      g.op('Pad', [x, g.integers(pads), mode === 'constant' ? 0.5 : undefined], { mode }),
+    (g, x, { pads, mode }) => {
+      const first = g.squeeze(g.slice(g.flat(x), 0, 1, 0), [0]);
+      return g.op('Pad', [x, g.integers(pads), mode === 'constant' ? first : undefined], { mode });
+    },
   ),
   moving(
     'Tile',

@@ -1,0 +1,50 @@
+import { DType } from '../../../src/adapters/onnx/graph/tensor.ts';
+import type { Builder } from '../../../src/adapters/onnx/graph/builder.ts';
+import { bodyIn } from '../../../src/adapters/onnx/graph/body.ts';
+import { differentiate, registerVjp, type Value } from 'quasi-newton/onnx';
+import { expect, test } from 'vitest';
+import { modelOf, weighted, type Input } from './harness.ts';
+
+const x: Input = { shape: [2, 3], values: [1, 2, 3, 4, 5, 6] };
+const differentiated = (build: (g: Builder, x: Value) => Value) => () =>
+  differentiate(
+    modelOf({ x }, (g, { x }) => build(g, x)),
+    { loss: weighted, wrt: ['x'] },
+  );
+
+test('an input that a rule says nothing of is refused where the gradient goes through it', () => {
+  registerVjp('com.example::Half', ({ g, dy }) => [g.mul(0.5, dy)]);
+  const half = (g: Builder, a: Value, b: Value) => {
+    const y = g.op('Sum', [a, b]);
+    Object.assign(g.proto.node.at(-1) ?? {}, { domain: 'com.example', opType: 'Half', name: 'half' });
+    return y;
+  };
+  expect(differentiated((g, x) => half(g, x, g.scalar(1)))).not.toThrow();
+  expect(differentiated((g, x) => half(g, x, x))).toThrow(
+    'com.example::Half "half": its input 1, "x", is to be differentiated by, or depends on what is; there is no rule for that.',
+  );
+});
+
+/** An If of which one branch is `then`. */
+const inside = (then: (b: Builder, x: Value) => Value) => (g: Builder, x: Value) => {
+  const [first, second] = [bodyIn(g, [x]), bodyIn(g, [x])];
+  first.addOutput('then', then(first, x));
+  second.addOutput('else', x);
+  const branches = { then_branch: first.proto, else_branch: second.proto };
+  return g.op('If', [g.greater(g.sumOfAll(x), 0)], branches);
+};
+
+test('what is in training mode inside a branch is refused', () => {
+  const vector = (b: Builder) => b.constant(DType.DOUBLE, [3], [1, 1, 1]);
+  const normalised = (b: Builder, x: Value) =>
+    b.ops(
+      'BatchNormalization',
+      [x, ...Array.from({ length: 4 }, () => vector(b))],
+      { training_mode: 1 },
+      3,
+    )[0];
+  const dropped = (b: Builder, x: Value) => b.op('Dropout', [x, undefined, b.constant(DType.BOOL, [], [1])]);
+  const reason = 'in training mode, inside the graph of another node, it has no rule';
+  expect(differentiated(inside(normalised))).toThrow(reason);
+  expect(differentiated(inside(dropped))).toThrow(reason);
+});
