@@ -62,9 +62,10 @@ export function choose(
   const names = [...parameters.map(({ name }) => name), ...chosen.inputs];
   if (names.length === 0) {
     const constants = candidates.map(({ name, why }) => `${JSON.stringify(name)} (${why})`);
+    const none = wrt === undefined ? 'the model has no trainable parameter' : 'no parameter was chosen';
     throw new OnnxError([
       fault(
-        `the model has no trainable parameter${constants.length > 0 ? `; its constants are ${constants.join(', ')}: name some in wrt` : ''}.`,
+        `${none}${constants.length > 0 ? `; its constants are ${constants.join(', ')}: name some (trainable's option trainable, differentiate's wrt)` : ''}.`,
       ),
     ]);
   }

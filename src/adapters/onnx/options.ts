@@ -93,7 +93,7 @@ const loss = rule(
     (isObject(value) && ('loss' in value || 'output' in value || 'graph' in value)),
 );
 
-const rules: Rules<DifferentiateOptions> = {
+export const differentiateRules: Rules<DifferentiateOptions> = {
   loss,
   wrt: rule(
     'a list of names, or a function of a candidate',
@@ -128,7 +128,7 @@ const termRules: Rules<LossTerm> = {
  * @throws TypeError, RangeError naming every fault
  */
 export function checkDifferentiateOptions(where: string, options: DifferentiateOptions): void {
-  checkOptions(where, options, rules);
+  checkOptions(where, options, differentiateRules);
   if (options.loss === undefined)
     throw new RangeError(`${where}: loss: must be ${loss.allowed}, got undefined.`);
   const faults = termsOf(options.loss).flatMap((term) => faultsOf(term, termRules));

@@ -1,6 +1,7 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, TensorProto_DataLocation } from 'onnx-buf';
 import type { GraphProto, ModelProto } from 'onnx-buf';
+import { show } from '../../core/options.ts';
 import { fault, OnnxError, type Fault } from './errors.ts';
 import { bytesPerElement, countOf, dtypeName, shapeOf, type TensorProto } from './graph/tensor.ts';
 
@@ -19,7 +20,7 @@ export type Model = ModelProto & { graph: GraphProto };
 export function decodeModel(bytes: Uint8Array, externalData: ExternalData = {}): Model {
   if (!(bytes instanceof Uint8Array)) {
     throw new OnnxError([
-      fault(`a model is given as the bytes of an .onnx file, a Uint8Array; got ${typeof bytes}.`),
+      fault(`a model is given as the bytes of an .onnx file, a Uint8Array; got ${gotInstead(bytes)}.`),
     ]);
   }
   let model: ModelProto;
@@ -43,6 +44,11 @@ export function decodeModel(bytes: Uint8Array, externalData: ExternalData = {}):
     .filter((found) => found !== undefined);
   if (faults.length > 0) throw new OnnxError(faults);
   return { ...model, graph };
+}
+
+function gotInstead(value: unknown): string {
+  if (typeof value === 'string') return `${show(value)}; if that is its path, readFile gives them`;
+  return value instanceof Promise ? 'a Promise; await it' : show(value);
 }
 
 /** Writes an ONNX file. */

@@ -224,10 +224,45 @@ describe('wrong feeds are refused before a run, all faults at once', () => {
     expect(await faultsOf({ x, target: { data: [0, 1.5, 2, 1], dims: [4] } }, 'softmaxCrossEntropy')).toEqual(
       ['feed "target": element 1 is 1.5; each must be a class, one of 0 to 2.'],
     );
+    expect(
+      await faultsOf({ x, target: { data: new Float32Array(12), dims: [4, 3] } }, 'softmaxCrossEntropy'),
+    ).toEqual([
+      expect.stringMatching(/shape is \[4, 3\]; it must be \[N\]. It holds class indices, .*'probabilities'/),
+    ]);
     const target = { data: new Float32Array(12).fill(1.01), dims: [4, 3] };
     expect(await faultsOf({ x, target }, 'binaryCrossEntropy')).toEqual([
       'feed "target": element 0 is 1.0099999904632568, and 11 more are wrong; each must be a number from 0 to 1.',
     ]);
+  });
+});
+
+describe('what is no model, no runtime and no option is refused in words', () => {
+  const wrong: readonly (readonly [string, readonly unknown[], RegExp])[] = [
+    ['a path', [ort, 'model.onnx', { loss: 'mse' }], /got "model.onnx"; if that is its path, readFile gives/],
+    ['a promise', [ort, Promise.resolve(network), { loss: 'mse' }], /got a Promise; await it/],
+    ['no runtime', [network, { loss: 'mse' }], /ort must be ONNX Runtime.*got Uint8Array\(/],
+    ['no options', [ort, network], /options must be an object, got undefined/],
+    [
+      'a misspelt option',
+      [ort, network, { loss: 'mse', presision: 'float64' }],
+      /presision: no such option; there are loss, .*trainable, sessionOptions/,
+    ],
+    ['another name for trainable', [ort, network, { loss: 'mse', wrt: ['x'] }], /wrt: no such option/],
+    [
+      'a choice of nothing',
+      [ort, network, { loss: 'mse', trainable: () => false }],
+      /no parameter was chosen; its constants are .*option trainable/,
+    ],
+  ];
+
+  test.each(wrong)('%s', async (_, given, message) => {
+    await expect(trainable(...(given as Parameters<typeof trainable>))).rejects.toThrow(message);
+  });
+
+  test('inputs have no empty entries', async () => {
+    const model = await trainable(ort, network, { loss: 'mse' });
+    expect(model.inputs.map(Object.keys)).toEqual(model.inputs.map(() => ['name', 'dtype', 'shape']));
+    await model.dispose();
   });
 });
 

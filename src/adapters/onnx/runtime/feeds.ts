@@ -120,11 +120,20 @@ function typeFault({ dtype }: InputSpec, type: string | undefined): string | und
     : `it is ${type}; it must be ${dtype}, or { data, dims } without a type, to be converted.`;
 }
 
-function shapeFault({ name, shape }: InputSpec, dims: readonly number[], sizes: Sizes): string | undefined {
+function shapeFault(
+  { name, shape, classes }: InputSpec,
+  dims: readonly number[],
+  sizes: Sizes,
+): string | undefined {
   if (shape === undefined) return undefined;
   if (dims.length !== shape.length || shape.some((size, i) => typeof size === 'number' && size !== dims[i])) {
     const free = shape[0] === 1 && dims.length === shape.length && dims[0] !== 1;
-    return `its shape is ${spelled(dims)}; it must be ${spelled(shape)}.${free ? ' With the option freeBatch the first axis may vary.' : ''}`;
+    const advice = free
+      ? ' With the option freeBatch the first axis may vary.'
+      : classes !== undefined && dims.length > shape.length && dims.includes(classes)
+        ? " It holds class indices, one for each sample; loss: { loss: 'softmaxCrossEntropy', targets: 'probabilities' } takes one-hot rows."
+        : '';
+    return `its shape is ${spelled(dims)}; it must be ${spelled(shape)}.${advice}`;
   }
   for (const [axis, symbol] of shape.entries()) {
     if (typeof symbol !== 'string') continue;

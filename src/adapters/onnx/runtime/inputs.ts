@@ -27,4 +27,8 @@ export const dataInputs = ({ inputs }: Differentiated): InputSpec[] => inputs.ma
 
 /** What the loss is fed with beside that. */
 export const targetInputs = ({ targets }: Differentiated): InputSpec[] =>
-  targets.map((target) => ({ ...specOf(target), classes: target.classes, range: target.range }));
+  targets.map(({ classes, range, ...target }) => ({
+    ...specOf(target),
+    ...(classes !== undefined && { classes }),
+    ...(range !== undefined && { range }),
+  }));

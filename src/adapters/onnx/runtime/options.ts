@@ -1,5 +1,5 @@
-import { boolean, checkOptions, objectWith, oneOf, type Rules } from '../../../core/options.ts';
-import { checkDifferentiateOptions, type DifferentiateOptions } from '../options.ts';
+import { checkOptions, objectWith, type Rules } from '../../../core/options.ts';
+import { checkDifferentiateOptions, differentiateRules, type DifferentiateOptions } from '../options.ts';
 
 /** Options of `trainable`. */
 export interface TrainableOptions extends Omit<DifferentiateOptions, 'wrt' | 'keep' | 'hessianVector'> {
@@ -23,15 +23,11 @@ export interface TrainableOptions extends Omit<DifferentiateOptions, 'wrt' | 'ke
   readonly target?: 'cpu' | 'wasm' | 'webgpu';
 }
 
-/** The options that `differentiate` has not, or is given later. */
-type SessionOptions = {
-  [Name in 'sessionOptions' | 'target' | 'hessianVector']: TrainableOptions[Name] | undefined;
-};
-
-const rules: Rules<SessionOptions> = {
+const { wrt, keep: _, ...shared } = differentiateRules;
+const rules: Rules<TrainableOptions> = {
+  ...shared,
+  trainable: wrt,
   sessionOptions: objectWith("an object of ONNX Runtime's session options"),
-  target: oneOf('cpu', 'wasm', 'webgpu'),
-  hessianVector: boolean,
 };
 
 /**
@@ -71,13 +67,13 @@ export interface Plan {
  * @throws TypeError, RangeError naming every fault
  */
 export function planOf(where: string, options: TrainableOptions): Plan {
+  checkOptions(where, options, rules);
   const { trainable, sessionOptions, target, hessianVector = false, ...rest } = options;
   const differentiate = {
     ...rest,
     ...(trainable !== undefined && { wrt: trainable }),
     ...(target !== undefined && { target }),
   };
-  checkOptions(where, { sessionOptions, target, hessianVector }, rules);
   checkDifferentiateOptions(where, differentiate);
   return {
     differentiate,

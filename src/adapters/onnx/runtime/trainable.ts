@@ -1,6 +1,15 @@
 import { isLeft, tryCatch as attempt } from 'fp-ts/lib/Either.js';
 import { pipe } from 'fp-ts/lib/function.js';
-import { bind, bindTo, fromEither, map, tryCatch, type TaskEither } from 'fp-ts/lib/TaskEither.js';
+import {
+  bind,
+  bindTo,
+  chainEitherK,
+  fromEither,
+  map,
+  tryCatch,
+  type TaskEither,
+} from 'fp-ts/lib/TaskEither.js';
+import { show } from '../../../core/options.ts';
 import { differentiateModel, type Differentiated } from '../differentiate.ts';
 import { fault, OnnxError } from '../errors.ts';
 import { dtypeName } from '../graph/tensor.ts';
@@ -22,7 +31,8 @@ export function loadTrainable(
   options: TrainableOptions,
 ): TaskEither<Error, OnnxModel> {
   return pipe(
-    fromEither(attempt(() => planOf('trainable', options), asError)),
+    fromEither(attempt(() => checkOrt(ort), asError)),
+    chainEitherK(() => attempt(() => planOf('trainable', options), asError)),
     bindTo('plan'),
     bind('differentiated', ({ plan }) => fromEither(attempt(() => forTraining(bytes, plan), asError))),
     bind('gradients', ({ plan, differentiated }) =>
@@ -30,6 +40,14 @@ export function loadTrainable(
     ),
     map((parts) => onnxModel({ ort, bytes: new Uint8Array(bytes), ...parts })),
   );
+}
+
+function checkOrt(ort: Ort): void {
+  if (typeof ort?.InferenceSession?.create !== 'function') {
+    throw new TypeError(
+      `trainable: ort must be ONNX Runtime, as imported from 'onnxruntime-node' or 'onnxruntime-web'; got ${show(ort)}.`,
+    );
+  }
 }
 
 function forTraining(bytes: Uint8Array, { differentiate, hessianVector }: Plan): Differentiated {
