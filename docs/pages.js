@@ -38,14 +38,30 @@ export const pages = readdirSync(fileURLToPath(new URL('.', import.meta.url)), {
 
 export const sectionTitles = order;
 
+/**
+ * Takes the heading off a page, which begins with it; code in it is a part of its own.
+ *
+ * @param {{ kind: string, text: string }[]} parts
+ */
+function takeHeading(parts) {
+  const start = parts[0]?.text.trimStart();
+  if (!start?.startsWith('# ')) return undefined;
+  parts[0].text = start.slice(2);
+  let title = '';
+  for (const part of parts) {
+    const end = part.text.indexOf('\n');
+    title += end < 0 ? part.text : part.text.slice(0, end);
+    part.text = end < 0 ? '' : part.text.slice(end);
+    if (end >= 0) break;
+  }
+  return title;
+}
+
 /** @param {import('typedoc').Application} app */
 export function load(app) {
   app.converter.on(Converter.EVENT_CREATE_DOCUMENT, (_context, page) => {
     page.frontmatter.category = plan[placeOf(page.name.replace(/^docs\//, ''))].section;
-    const [first] = page.content;
-    const heading = /^\s*# (.*)\n/.exec(first?.text ?? '');
-    if (heading === null) return;
-    page.name = heading[1].replaceAll('`', '');
-    first.text = first.text.slice(heading[0].length);
+    const title = takeHeading(page.content);
+    if (title !== undefined) page.name = title.replaceAll('`', '');
   });
 }

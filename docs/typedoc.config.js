@@ -28,7 +28,7 @@ export default {
   groupOrder: ['Functions', 'Classes', 'Interfaces', 'Type Aliases', 'Variables'],
   navigation: { includeCategories: true, includeGroups: true },
   headings: { readme: false, document: true },
-  highlightLanguages: ['bash', 'javascript', 'json', 'sh', 'text', 'ts', 'typescript'],
+  highlightLanguages: ['bash', 'html', 'javascript', 'json', 'sh', 'text', 'ts', 'typescript'],
   // Every public symbol has a docstring, and every link leads somewhere.
   validation: { notExported: false, invalidLink: true, invalidPath: true, notDocumented: true },
   requiredToBeDocumented: ['Class', 'Enum', 'Function', 'Interface', 'TypeAlias', 'Variable'],
