@@ -77,9 +77,17 @@ function gradientsOf(
     return tf.variableGrads(() => scalarOf(loss()), variables);
   } catch (error) {
     discardTape();
+    if (error instanceof Error && error.message.startsWith('Cannot find a connection'))
+      throw unconnected(error);
     throw error;
   }
 }
+
+const unconnected = (cause: Error) =>
+  new Error(
+    'The loss does not depend on any of the variables: compute it from them with operations of TensorFlow.js, not from numbers read out of them (dataSync), nor from copies.',
+    { cause },
+  );
 
 function scalarOf(value: tf.Tensor): tf.Scalar {
   if (!(value instanceof tf.Tensor)) {

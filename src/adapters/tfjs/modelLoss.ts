@@ -56,7 +56,16 @@ export function modelLoss(
   const all = parts(model, inputs, targets, options.batchSize ?? Infinity);
   return {
     params,
-    parts: all.map(({ share, closure }) => ({ share, loss: steady(closure, own, model) })),
+    parts: all.map(({ share, closure }) => {
+      const loss = steady(closure, own, model);
+      return {
+        share,
+        loss() {
+          checkAlive(where, [...inputs, ...targets]);
+          return loss();
+        },
+      };
+    }),
     settleStatistics() {
       const { variables, replacing } = movingStatistics(model);
       if (variables.length === 0) return;
@@ -82,10 +91,20 @@ function checkData(where: string, x: Data, y: Data): void {
   for (const [name, data] of Object.entries({ x, y })) {
     const tensors = typeof data === 'object' && data !== null ? tensorsOf(data) : [];
     if (tensors.length === 0 || !tensors.every((tensor) => tensor instanceof tf.Tensor)) {
-      throw new TypeError(`${where}: ${name} must be a tensor, or several, got ${show(data)}.`);
+      throw new TypeError(
+        `${where}: ${name} must be a tensor, or several, got ${show(data)}; tf.tensor() makes one of numbers.`,
+      );
     }
+    checkAlive(where, tensors);
     if (tensors.some(({ shape }) => shape[0] === 0))
       throw new RangeError(`${where}: ${name} has no samples.`);
+  }
+}
+
+/** What TensorFlow.js says of a tensor that is gone does not tell which it is. */
+function checkAlive(where: string, tensors: readonly tf.Tensor[]): void {
+  if (tensors.some(({ isDisposed }) => isDisposed)) {
+    throw new RangeError(`${where}: x or y is disposed; they must live as long as the problem is evaluated.`);
   }
 }
 

@@ -175,6 +175,22 @@ describe('modelProblem refuses', () => {
       tf.dispose([x, y, wide, short]);
     }));
 
+  it('data that are disposed, then and later', () =>
+    expectNoLeak(() => {
+      const model = sineModel();
+      model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+      const { x, y } = sineData();
+      for (const options of [{}, { batchSize: 30 }]) {
+        const data = tf.clone(x);
+        const problem = modelProblem(model, data, y, options);
+        data.dispose();
+        expect(() => minimize(problem, lbfgs())).toThrow(/modelProblem: x or y is disposed/);
+        expect(() => modelProblem(model, data, y, options)).toThrow(/modelProblem: x or y is disposed/);
+      }
+      model.dispose();
+      tf.dispose([x, y]);
+    }));
+
   it('no samples, no data and no model', () =>
     expectNoLeak(() => {
       const model = sineModel();

@@ -81,6 +81,16 @@ describe('what goes wrong in a loss', () => {
       tf.dispose([a, b]);
     }));
 
+  it('that does not depend on the variables is refused', () =>
+    expectNoLeak(() => {
+      const w = variable(tf.ones([3]));
+      const detached = () => tf.tensor(w.dataSync()).square().mean();
+      expect(() => minimize(optfuns(detached, [w]), lbfgs())).toThrow(
+        /does not depend on any of the variables/,
+      );
+      w.dispose();
+    }));
+
   it('that is not a scalar, or no tensor at all, is named', () =>
     expectNoLeak(() => {
       const w = variable(tf.ones([3]));
