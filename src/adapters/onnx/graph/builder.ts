@@ -188,7 +188,7 @@ export class Builder extends Graph {
   flat(x: Value): Value {
     return this.reshape(x, [-1]);
   }
-  /** x broadcast to the shape of `like`. */
+  /** x broadcast to the shape of `like`, and with it: the longer of both along each axis. */
   expandLike(x: Value, like: Value): Value {
     return this.#sameShape(x, like) ? x : this.op('Expand', [x, this.shape(like)]);
   }

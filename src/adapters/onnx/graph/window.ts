@@ -16,7 +16,7 @@ export interface Window {
  *
  * @param x - shape of the input, for `auto_pad`
  * @param kernel - spatial sizes of the kernel, where the attribute `kernel_shape` is absent
- * @throws Refusal if `auto_pad` needs sizes that are not known
+ * @throws Refusal if `auto_pad` needs sizes that are not known, or goes with dilations
  */
 export function windowOf(attributes: Attributes, x: Shape | undefined, kernel: readonly Dimension[]): Window {
   const sizes = attributes.ints('kernel_shape') ?? kernel;
@@ -25,6 +25,7 @@ export function windowOf(attributes: Attributes, x: Shape | undefined, kernel: r
   const strides = attributes.ints('strides') ?? ones;
   const dilations = attributes.ints('dilations') ?? ones;
   const auto = attributes.string('auto_pad', 'NOTSET');
+  refuseDilatedSame(attributes);
   let pads = attributes.ints('pads') ?? [...ones, ...ones].fill(0);
   if (auto === 'VALID') pads = pads.map(() => 0);
   if (auto === 'SAME_UPPER' || auto === 'SAME_LOWER') {
@@ -35,9 +36,8 @@ export function windowOf(attributes: Attributes, x: Shape | undefined, kernel: r
           `auto_pad ${auto} with strides needs spatial sizes known beforehand; give the model's input fixed height and width.`,
         );
       }
-      const span = (k - 1) * dilations[i] + 1;
-      if (stride === 1) return span - 1;
-      return Math.max(0, (Math.ceil(Number(size) / stride) - 1) * stride + span - Number(size));
+      if (stride === 1) return k - 1;
+      return Math.max(0, (Math.ceil(Number(size) / stride) - 1) * stride + k - Number(size));
     });
     const less = totals.map((total) => Math.floor(total / 2));
     const more = totals.map((total) => Math.ceil(total / 2));
@@ -47,4 +47,11 @@ export function windowOf(attributes: Attributes, x: Shape | undefined, kernel: r
     refuse(`strides, dilations and pads must fit a window of ${rank} axes.`);
   }
   return { kernel: sizes, strides, dilations, pads };
+}
+
+/** ONNX Runtime refuses a convolution of this kind, and pads a pooling as though it had no dilations. */
+export function refuseDilatedSame(attributes: Attributes): void {
+  const auto = attributes.string('auto_pad', 'NOTSET');
+  if (auto.startsWith('SAME') && attributes.ints('dilations')?.some((dilation) => dilation !== 1))
+    refuse(`auto_pad ${auto} with dilations has no rule; give pads.`);
 }

@@ -1,4 +1,4 @@
-import { broadcastShapes, unknownDimension, type Dimension } from '../graph/shape.ts';
+import { broadcastDimension, broadcastShapes, unknownDimension, type Dimension } from '../graph/shape.ts';
 import type { InferRule } from './context.ts';
 import { parseEinsum } from '../graph/einsum.ts';
 
@@ -27,7 +27,7 @@ const einsum: InferRule = (c) => {
   equation.inputs.forEach((letters, i) =>
     letters.forEach((letter, axis) => {
       const size = c.shape(i)?.[axis];
-      if (size !== undefined && typeof sizes.get(letter) !== 'number') sizes.set(letter, size);
+      if (size !== undefined) sizes.set(letter, broadcastDimension(sizes.get(letter) ?? 1, size));
     }),
   );
   return [{ dtype, shape: equation.output.map((letter) => sizes.get(letter) ?? unknownDimension()) }];

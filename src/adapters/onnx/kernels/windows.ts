@@ -1,7 +1,7 @@
 import { refuse } from '../errors.ts';
-import { attributesOf } from '../graph/attributes.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
+import { alongAxis, interpolationOf, resizedAxes, type ResizedAxis } from '../graph/resize.ts';
 import { range } from '../graph/shape.ts';
 import { DType } from '../graph/tensor.ts';
 import { windowOf, type Window } from '../graph/window.ts';
@@ -101,6 +101,9 @@ const convTranspose: Lowering = (g, node, attributes) => {
   const { strides, dilations, pads } = window;
   if (attributes.has('output_shape'))
     refuse('output_shape is not done in float64; give pads and output_padding.');
+  // SAME means other pads than those of a convolution.
+  if (attributes.string('auto_pad', 'NOTSET').startsWith('SAME'))
+    refuse('auto_pad is not done in float64; give pads and output_padding.');
   const group = attributes.int('group', 1);
   const kernel = g.sizes(w, axes);
   const outs = g.sizes(x, axes);
@@ -153,30 +156,11 @@ const averagePool: Lowering = (g, node, attributes) => {
   return [g.div(sums(input), counts)];
 };
 
-/** Interpolation is linear in x: its coefficients are those of the float32 kernel, found on the identity. */
+/** Its coefficients are those of the float32 kernel. */
 const resize: Lowering = (g, node) => {
-  const [x, , scales, sizes] = node.input;
-  const attributes = attributesOf(node);
-  if (attributes.has('axes')) refuse('axes are not done in float64.');
-  const [from, to] = [g.shapeOf(x), g.shapeOf(node.output[0])];
-  const changed = range(g.rank(x)).filter((i) => !from || !to || from[i] !== to[i]);
-  return [
-    changed.reduce((value, axis) => {
-      const n = g.sizes(x, [axis]);
-      const identity = g.op('EyeLike', [g.filled(g.concat([n, n], 0), 0, DType.FLOAT)]);
-      const image = g.reshape(identity, join(g, [1, 1], n, n));
-      const factor = scales
-        ? g.concat([g.constant(DType.FLOAT, [3], [1, 1, 1]), g.slice(scales, axis, axis + 1, 0)], 0)
-        : undefined;
-      const size = scales ? undefined : join(g, [1, 1], n, g.slice(sizes, axis, axis + 1, 0));
-      const resized = g.op('Resize', [image, undefined, factor, size]);
-      g.proto.node.at(-1)?.attribute.push(...node.attribute);
-      const matrix = g.cast(g.squeeze(resized, [0, 1]), DType.DOUBLE);
-      const last = g.rank(x) - 1;
-      const there = range(last + 1).map((i) => (i === axis ? last : i === last ? axis : i));
-      return g.transpose(g.matmul(g.transpose(value, there), matrix), there);
-    }, x),
-  ];
+  const along = (x: Value, axis: ResizedAxis) =>
+    alongAxis(g, x, axis.axis, g.swap(interpolationOf(g, node, axis)));
+  return [resizedAxes(g, node).reduce(along, node.input[0])];
 };
 
 /** Convolutions, poolings and Resize, which ONNX Runtime has no float64 kernels for. */

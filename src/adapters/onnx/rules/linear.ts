@@ -68,13 +68,10 @@ const einsum: VjpRule = ({ g, inputs, dy, needs, attributes }) => {
         output: own.filter((letter) => present.has(letter)),
       }),
     });
-    // Along axes that this operand alone has, and that are summed over, the cotangent is the same everywhere.
+    // Along axes that this operand alone has, and that are summed over, the cotangent is the same everywhere; where an
+    // axis of size 1 stands beside longer ones of the same letter, it gets what all of them get.
     const alone = own.flatMap((letter, axis) => (present.has(letter) ? [] : [axis]));
-    const all = g.unsqueeze(d, alone);
-    // An axis of size 1 may stand beside longer ones of the same letter.
-    const [from, to] = [g.shapeOf(all), g.shapeOf(input)];
-    const broadcast = own.flatMap((_, axis) => (to?.[axis] === 1 && from?.[axis] !== 1 ? [axis] : []));
-    return g.expandLike(g.sum(all, broadcast), input);
+    return g.sumTo(g.expandLike(g.unsqueeze(d, alone), input), input);
   });
 };
 

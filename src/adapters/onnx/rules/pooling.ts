@@ -2,8 +2,10 @@ import { refuse } from '../errors.ts';
 import type { AttributeValues } from '../graph/attributes.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
-import { axisFrom, inverse, range } from '../graph/shape.ts';
-import { DType, numbersOf } from '../graph/tensor.ts';
+import { alongAxis, interpolationOf, resizedAxes, type ResizedAxis } from '../graph/resize.ts';
+import { range } from '../graph/shape.ts';
+import { DType } from '../graph/tensor.ts';
+import { refuseDilatedSame } from '../graph/window.ts';
 import type { VjpContext, VjpRule } from '../vjp.ts';
 
 /** Each maximum's cotangent goes to the element that the pooling took: the first of those that are equal. */
@@ -18,6 +20,7 @@ export const maxPoolOnWebGpu: VjpRule = (c) => {
 
 const maxPoolByIndices: VjpRule = ({ g, node, inputs: [x], dy, attributes }) => {
   if (attributes.int('storage_order', 0) !== 0) refuse('storage_order = 1 has no rule.');
+  refuseDilatedSame(attributes);
   const places = g.extraOutput(node, 1, DType.INT64);
   const zeros = g.filled(g.reshape(g.op('Size', [x]), [1]), 0, g.dtypeOf(x));
   const sum = g.op('ScatterElements', [zeros, g.flat(places), g.flat(dy)], { axis: 0, reduction: 'add' });
@@ -82,36 +85,6 @@ const globalLpPool: VjpRule = ({ g, inputs: [x], outputs: [y], dy, attributes })
   return [g.mul(g.sign(x), g.pow(g.abs(x), p - 1), share)];
 };
 
-/**
- * dx of an op that acts on each axis apart from the others, and linearly. Its matrix along an axis is what the
- * op itself makes of the identity: right for every mode, rounding and padding that the op knows.
- *
- * @param act - the op along one axis, on a value of shape [n, 1, n]
- */
-function separable(
-  g: Builder,
-  x: Value,
-  dy: Value,
-  axes: readonly number[],
-  act: (identity: Value, i: number) => Value,
-): Value {
-  return axes.reduce((d, axis, i) => {
-    const size = g.sizes(x, [axis]);
-    const square = g.filled(g.concat([size, size], 0), 0, g.dtypeOf(x));
-    const identity = g.op('EyeLike', [square], { dtype: g.floatTypeOf(x) });
-    return alongAxis(g, d, axis, act(g.unsqueeze(identity, [1]), i));
-  }, dy);
-}
-
-/** x with its axis multiplied by a matrix [new, old]. */
-function alongAxis(g: Builder, x: Value, axis: number, matrix: Value): Value {
-  const rank = g.rank(x);
-  if (axis === rank - 1) return g.matmul(x, g.swap(matrix));
-  if (axis === rank - 2) return g.matmul(matrix, x);
-  const last = [...range(rank).filter((i) => i !== axis), axis];
-  return g.transpose(g.matmul(g.transpose(x, last), g.swap(matrix)), inverse(last));
-}
-
 const averagePool: VjpRule = (c) => {
   const {
     g,
@@ -120,6 +93,7 @@ const averagePool: VjpRule = (c) => {
     attributes,
   } = c;
   const kernel = attributes.ints('kernel_shape') ?? refuse('it has no kernel_shape.');
+  refuseDilatedSame(attributes);
   if (liesSideBySide(c)) return [spreadOver(g, x, g.div(dy, placesIn(kernel)))];
   const rank = kernel.length;
   const pads = attributes.ints('pads');
@@ -131,56 +105,26 @@ const averagePool: VjpRule = (c) => {
     auto_pad: attributes.has('auto_pad') ? attributes.string('auto_pad', 'NOTSET') : undefined,
   };
   const one = (name: string, i: number) => attributes.ints(name)?.slice(i, i + 1);
-  return [
-    separable(g, x, dy, range(rank, 2), (identity, i) => {
-      const averaged = g.op('AveragePool', [identity], {
-        ...shared,
-        kernel_shape: [kernel[i]],
-        strides: one('strides', i),
-        dilations: one('dilations', i),
-        pads: pads && [pads[i], pads[i + rank]],
-      });
-      return g.squeeze(averaged, [1]);
-    }),
-  ];
+  // It is linear, and acts on each axis apart: its matrix there is what it makes of the identity.
+  const spread = (d: Value, i: number) => {
+    const size = g.sizes(x, [i + 2]);
+    const square = g.filled(g.concat([size, size], 0), 0, g.dtypeOf(x));
+    const identity = g.op('EyeLike', [square], { dtype: g.floatTypeOf(x) });
+    const averaged = g.op('AveragePool', [g.unsqueeze(identity, [1])], {
+      ...shared,
+      kernel_shape: [kernel[i]],
+      strides: one('strides', i),
+      dilations: one('dilations', i),
+      pads: pads && [pads[i], pads[i + rank]],
+    });
+    return alongAxis(g, d, i + 2, g.squeeze(averaged, [1]));
+  };
+  return [range(rank).reduce(spread, dy)];
 };
 
-const resize: VjpRule = ({ g, node, inputs: [x, , scales, sizes], outputs: [y], dy, attributes }) => {
-  const rank = g.rank(x);
-  const listed = attributes.ints('axes')?.map((axis) => axisFrom(axis, rank)) ?? range(rank);
-  const mode = attributes.string('coordinate_transformation_mode', 'half_pixel');
-  if (mode === 'tf_crop_and_resize') refuse('coordinate_transformation_mode tf_crop_and_resize has no rule.');
-  if (attributes.string('keep_aspect_ratio_policy', 'stretch') !== 'stretch')
-    refuse('keep_aspect_ratio_policy has no rule.');
-  const [from, to] = [g.shapeOf(x), g.shapeOf(y)];
-  const factors =
-    scales && g.constants.has(scales) ? numbersOf(g.constants.get(scales) ?? refuse('')) : undefined;
-  const changed = listed.filter((axis, k) =>
-    factors ? factors[k] !== 1 : !from || !to || from[axis] !== to[axis],
-  );
-  const copied = new Set([
-    'antialias',
-    'coordinate_transformation_mode',
-    'cubic_coeff_a',
-    'exclude_outside',
-    'mode',
-    'nearest_mode',
-  ]);
-  const kept = node.attribute.filter(({ name }) => copied.has(name));
-  return [
-    separable(g, x, dy, changed, (identity, i) => {
-      const axis = changed[i];
-      const k = listed.indexOf(axis);
-      const n = g.sizes(x, [axis]);
-      const image = g.reshape(identity, g.concat([g.integers([1, 1]), n, n], 0));
-      const one = g.constant(DType.FLOAT, [3], [1, 1, 1]);
-      const factor = scales ? g.concat([one, g.slice(scales, k, k + 1, 0)], 0) : undefined;
-      const size = scales ? undefined : g.concat([g.integers([1, 1]), n, g.slice(sizes, k, k + 1, 0)], 0);
-      const resized = g.op('Resize', [image, undefined, factor, size]);
-      g.proto.node.at(-1)?.attribute.push(...kept);
-      return g.squeeze(resized, [0, 1]);
-    }),
-  ];
+const resize: VjpRule = ({ g, node, dy }) => {
+  const through = (d: Value, axis: ResizedAxis) => alongAxis(g, d, axis.axis, interpolationOf(g, node, axis));
+  return [resizedAxes(g, node).reduce(through, dy)];
 };
 
 /** Rules of poolings and of Resize. */

@@ -213,7 +213,7 @@ const whole = (op: string, range: Range = {}): [string, fc.Arbitrary<Case>] => [
 const resize: fc.Arbitrary<Case> = fc
   .record({
     spatial: fc.tuple(fc.integer({ min: 2, max: 5 }), fc.integer({ min: 2, max: 5 })),
-    scales: fc.tuple(oneOf(1, 2, 3, 0.5, 1.5, 0.7), oneOf(1, 2, 0.5, 1.25)),
+    scales: fc.tuple(oneOf(1, 2, 3, 0.5, 1.5, 0.7), oneOf(1, 2, 0.5, 1.6)),
     bySizes: fc.boolean(),
     mode: oneOf('nearest', 'nearest', 'linear', 'cubic'),
     coordinates: oneOf('half_pixel', 'asymmetric', 'align_corners', 'pytorch_half_pixel'),

@@ -3,7 +3,7 @@ import type { Builder } from '../../../src/adapters/onnx/graph/builder.ts';
 import { bodyIn } from '../../../src/adapters/onnx/graph/body.ts';
 import { differentiate, registerVjp, type Value } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
-import { modelOf, weighted, type Input } from './harness.ts';
+import { checkGradients, direction, modelOf, weighted, type Input } from './harness.ts';
 
 const x: Input = { shape: [2, 3], values: [1, 2, 3, 4, 5, 6] };
 const differentiated = (build: (g: Builder, x: Value) => Value) => () =>
@@ -47,4 +47,52 @@ test('what is in training mode inside a branch is refused', () => {
   const reason = 'in training mode, inside the graph of another node, it has no rule';
   expect(differentiated(inside(normalised))).toThrow(reason);
   expect(differentiated(inside(dropped))).toThrow(reason);
+});
+
+const real = (...shape: number[]): Input => ({
+  shape,
+  values: direction(
+    shape.reduce((a, b) => a * b, 1),
+    3,
+  ),
+});
+
+test.each([
+  ['ij,ij->ij', false],
+  ['ij,ij->ij', true],
+  ['ij,ij->j', false],
+  ['ij,ij->j', true],
+])('sizes of 1 broadcast in the Einsum %s, dynamic sizes: %s', async (equation, dynamic) => {
+  const inputs = { a: real(1, 3), b: real(2, 3) };
+  const build = (g: Builder, { a, b }: Readonly<Record<string, Value>>) =>
+    g.op('Einsum', [a, b], { equation });
+  await expect(checkGradients(inputs, build, { dynamic })).resolves.toBeUndefined();
+});
+
+test.each([false, true])('a Resize may leave an axis at its size, dynamic sizes: %s', async (dynamic) => {
+  const image = real(1, 1, 4, 4);
+  const scaled = (...scales: number[]) =>
+    modelOf(
+      { image },
+      (g, { image }) =>
+        g.op('Resize', [image, undefined, g.constant(DType.FLOAT, [4], [1, 1, ...scales])], {
+          mode: 'linear',
+        }),
+      { dynamic },
+    );
+  const wrt = ['image'];
+  expect(() => differentiate(scaled(1.2, 2), { loss: weighted, wrt })).toThrow(
+    'a scale of 1.2 that may leave axis 2 at its size has no rule; give sizes.',
+  );
+  expect(() => differentiate(scaled(1, 2), { loss: weighted, wrt })).not.toThrow();
+});
+
+test.each(['Conv', 'MaxPool', 'AveragePool'])('%s with auto_pad and dilations is refused', (op) => {
+  const attributes = { auto_pad: 'SAME_UPPER', dilations: [2, 2], kernel_shape: [3, 3] };
+  const build = (g: Builder, { image, w }: Readonly<Record<string, Value>>) =>
+    g.op(op, op === 'Conv' ? [image, w] : [image], attributes);
+  const model = modelOf({ image: real(1, 1, 7, 7), w: real(1, 1, 3, 3) }, build);
+  expect(() => differentiate(model, { loss: weighted, wrt: ['image'] })).toThrow(
+    'auto_pad SAME_UPPER with dilations has no rule; give pads.',
+  );
 });
