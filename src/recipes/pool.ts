@@ -31,6 +31,7 @@ export interface WorkerStart extends GridTask {
  *
  * @param module - address of a module, such as `new URL('./problem.js', import.meta.url)`
  * @throws RangeError for bad options
+ * @throws TypeError for a relative path
  * @example
  * ```ts
  * const executor = workerPool(new URL('./problem.js', import.meta.url), { threads: 4 });
@@ -40,6 +41,11 @@ export interface WorkerStart extends GridTask {
 export function workerPool(module: URL | string, options: WorkerPoolOptions = {}): Executor {
   if (!(module instanceof URL) && typeof module !== 'string') {
     throw new TypeError(`workerPool: module must be a URL, got ${show(module)}.`);
+  }
+  if (typeof module === 'string' && module.startsWith('.')) {
+    throw new TypeError(
+      `workerPool: module ${show(module)} is relative, and this package does not know to what; new URL(${show(module)}, import.meta.url) does.`,
+    );
   }
   checkOptions('workerPool', options, rules);
   const { availableParallelism } = nodeModule('node:os', 'workerPool');

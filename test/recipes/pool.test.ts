@@ -99,6 +99,7 @@ describe('an executor', () => {
       /executor: must have a method run/,
     );
     expect(() => workerPool(5 as never)).toThrow(/module must be a URL, got 5/);
+    expect(() => workerPool('./x.js')).toThrow(/"\.\/x\.js" is relative, .*import\.meta\.url/);
     expect(() => workerPool('x', { threads: 0 })).toThrow(/threads: must be a whole number ≥ 1, got 0/);
   });
 });

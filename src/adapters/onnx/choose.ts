@@ -72,6 +72,13 @@ export function choose(
   return { parameters, wrtInputs: chosen.inputs, names };
 }
 
+/** The constants there are, as far as a message may list them. */
+function listed(candidates: readonly Candidate[], most = 12): string {
+  const some = candidates.slice(0, most).map(({ name }) => JSON.stringify(name));
+  const more = candidates.length > most ? ` and ${candidates.length - most} more` : '';
+  return some.length === 0 ? 'it has no constants either' : `its constants are ${some.join(', ')}${more}`;
+}
+
 function named(candidates: readonly Candidate[], { graph }: Model, names: readonly string[]) {
   const inputs = new Map(
     graph.input.map(({ name, type }) => [
@@ -83,7 +90,11 @@ function named(candidates: readonly Candidate[], { graph }: Model, names: readon
   const faults = names.flatMap((name) => {
     const dtype = inputs.get(name) ?? tensors.get(name);
     if (dtype === undefined)
-      return [fault(`wrt: the model has no initializer and no input ${JSON.stringify(name)}.`)];
+      return [
+        fault(
+          `the model has no initializer and no input ${JSON.stringify(name)}, by which to differentiate; ${listed(candidates)}.`,
+        ),
+      ];
     if (dtype === DType.FLOAT || dtype === DType.DOUBLE) return [];
     return [
       fault(

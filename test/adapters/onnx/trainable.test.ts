@@ -249,6 +249,11 @@ describe('what is no model, no runtime and no option is refused in words', () =>
     ],
     ['another name for trainable', [ort, network, { loss: 'mse', wrt: ['x'] }], /wrt: no such option/],
     [
+      'a misspelt name',
+      [ort, network, { loss: 'mse', trainable: ['weigth'] }],
+      /no input "weigth", .*; its constants are "[^"]+", /,
+    ],
+    [
       'a choice of nothing',
       [ort, network, { loss: 'mse', trainable: () => false }],
       /no parameter was chosen; its constants are .*option trainable/,
