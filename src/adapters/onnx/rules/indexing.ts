@@ -5,6 +5,29 @@ import { axisFrom, inverse, range } from '../graph/shape.ts';
 import { DType } from '../graph/tensor.ts';
 import type { VjpContext, VjpRule } from '../vjp.ts';
 
+/** The product of sizes, a vector of one. */
+const product = (g: Builder, sizes: Value): Value => {
+  const known = g.integersOf(sizes);
+  return known
+    ? g.integers([known.reduce((a, b) => a * b, 1)])
+    : g.op('ReduceProd', [sizes, g.integers([0])]);
+};
+
+/**
+ * Adds rows `[n, m]`, in whatever shape, to zeros: `places`, of n elements, tells where in `[count, m]`; the result is
+ * one vector. All elements are numbered, for ScatterElements: ScatterND adds in several threads at once, and where
+ * indices repeat some of the sums are lost (onnxruntime issue 23396).
+ *
+ * @param count - and m: vectors of one
+ */
+function addRows(g: Builder, rows: Value, places: Value, count: Value, m: Value): Value {
+  const [zero, one] = [g.scalar(0, DType.INT64), g.scalar(1, DType.INT64)];
+  const columns = g.op('Range', [zero, g.squeeze(m, [0]), one]);
+  const elements = g.op('Add', [g.op('Mul', [g.reshape(places, [-1, 1]), m]), columns]);
+  const zeros = g.filled(g.op('Mul', [count, m]), 0, g.dtypeOf(rows));
+  return g.op('ScatterElements', [zeros, g.flat(elements), g.flat(rows)], { axis: 0, reduction: 'add' });
+}
+
 /** Rows picked from x add what they received back to where they came from. */
 const gather: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) => {
   const rank = g.rank(x);
@@ -14,10 +37,9 @@ const gather: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) => {
   const first = [axis, ...range(rank).filter((i) => i !== axis)];
   const picked = range(depth, axis);
   const rows = g.transpose(dy, [...picked, ...range(rank - 1 + depth).filter((i) => !picked.includes(i))]);
-  const zeros = g.filled(g.sizes(x, first), 0, g.dtypeOf(x));
-  const places = g.unsqueeze(g.cast(indices, DType.INT64), [-1]);
-  const sum = g.op('ScatterND', [zeros, places, rows], { reduction: 'add' });
-  return [g.transpose(sum, inverse(first))];
+  const m = product(g, g.sizes(x, first.slice(1)));
+  const sum = addRows(g, rows, g.cast(indices, DType.INT64), g.sizes(x, [axis]), m);
+  return [g.transpose(g.op('Reshape', [sum, g.sizes(x, first)], { allowzero: 1 }), inverse(first))];
 };
 
 const gatherElements: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) => [
@@ -30,7 +52,14 @@ const gatherElements: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) =>
 const gatherND: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) => {
   if (attributes.int('batch_dims', 0) !== 0)
     refuse('batch_dims has a rule where the rank of its indices is known beforehand.');
-  return [g.op('ScatterND', [g.zerosLike(x), indices, dy], { reduction: 'add' })];
+  const depth = g.shapeOf(indices)?.at(-1);
+  if (typeof depth !== 'number') refuse('the last size of its indices is not known beforehand.');
+  const [sizes, m] = [g.sizes(x, range(depth)), product(g, g.sizes(x, range(g.rank(x) - depth, depth)))];
+  // Each list of indices as one place, counted row by row; negative ones count from the end.
+  const counted = g.op('Where', [g.less(indices, 0), g.op('Add', [indices, sizes]), indices]);
+  const steps = range(depth).map((i) => product(g, g.sizes(x, range(depth - 1 - i, i + 1))));
+  const places = g.sum(g.op('Mul', [counted, g.concat(steps, 0)]), [-1], false);
+  return [g.reshapeLike(addRows(g, dy, places, product(g, sizes), m), x)];
 };
 
 /** How the two scatters write, and how their result is read at the same places. */
@@ -67,7 +96,7 @@ const scatterND: VjpRule = (c) =>
   });
 
 const topK: VjpRule = ({ g, node, inputs: [x], dy, attributes }) => {
-  const places = g.extraOutput(node, 1, DType.INT64);
+  const places = g.extraOutput(node, 1);
   const axis = attributes.int('axis', -1);
   return [g.op('ScatterElements', [g.zerosLike(x), places, dy], { axis, reduction: 'add' })];
 };
