@@ -24,8 +24,9 @@ export interface Normalised {
 }
 
 /**
- * Reads a model, puts its own functions in place of their calls, checks its wiring, brings it to opset 18 or later and to the precision asked for, makes every
- * constant an initializer, and writes in standard ops what stands for several of them.
+ * Reads a model, puts its own functions in place of their calls, checks its wiring, makes every constant an
+ * initializer, brings it to opset 18 or later and to the precision asked for, and writes in standard ops what stands
+ * for several of them.
  *
  * @throws OnnxError with all faults of the file at once
  */
@@ -38,10 +39,12 @@ export function normalise(
   for (const node of model.graph.node) if (node.domain === 'ai.onnx') node.domain = '';
   for (const opset of model.opsetImport) if (opset.domain === 'ai.onnx') opset.domain = '';
   const { made, faults: calls } = inlineFunctions(model);
-  const faults = [...calls, ...structureFaults(model), ...upgradeOpset(model)];
+  const faults = [...calls, ...structureFaults(model)];
+  // Before anything adds constants of its own: those stand nowhere in the file.
+  const origins = gatherConstants(model, made);
+  faults.push(...upgradeOpset(model));
   if (faults.length > 0) throw new OnnxError(faults);
   if (precision !== undefined) convertPrecision(model.graph, precision);
-  const origins = gatherConstants(model, made);
   const fixed = freeBatch ? freeBatchAxis(model) : [];
   if (fixed.length > 0) throw new OnnxError(fixed);
   const expanded = expand(model.graph);

@@ -4,6 +4,7 @@ import type { GraphProto, NodeProto, ValueInfoProto } from 'onnx-buf';
 import { DType, elementsOf, shapeOf, tensorOf, type TensorProto } from '../graph/tensor.ts';
 import type { Precision } from '../../../core/problem.ts';
 import { nodeAttributes, subgraphsOf } from '../graph/attributes.ts';
+import { constantTensor } from '../graph/constant.ts';
 
 /** Makes every float tensor, input, output and Cast of a graph float64, or float32, in place. */
 export function convertPrecision(graph: GraphProto, precision: Precision): void {
@@ -22,6 +23,10 @@ export function convertPrecision(graph: GraphProto, precision: Precision): void 
   graph.initializer = graph.initializer.map((t) => (single.has(t.name) ? t : tensor(t)));
   [...graph.input, ...graph.output, ...graph.valueInfo].forEach(typed);
   for (const node of graph.node) {
+    // Constants inside other graphs may list their numbers in other attributes than a tensor.
+    const constant = constantTensor(node);
+    if (constant?.dataType === from && !node.attribute.some(({ t }) => t))
+      node.attribute = nodeAttributes({ value: constant });
     for (const attribute of node.attribute) {
       if (attribute.t && !single.has(node.output[0])) attribute.t = tensor(attribute.t);
       // Types are named by number in the attributes `to` (Cast) and `dtype` (EyeLike, RandomNormal, …).
