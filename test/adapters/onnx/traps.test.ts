@@ -1,9 +1,19 @@
 import { DType } from '../../../src/adapters/onnx/graph/tensor.ts';
 import type { Builder } from '../../../src/adapters/onnx/graph/builder.ts';
 import { bodyIn } from '../../../src/adapters/onnx/graph/body.ts';
-import { differentiate, registerVjp, type Value } from 'quasi-newton/onnx';
+import {
+  differentiate,
+  differentiateModel,
+  explain,
+  gradientNameOf,
+  registerVjp,
+  type Value,
+} from 'quasi-newton/onnx';
+import { nodeAttributes, type AttributeValues } from '../../../src/adapters/onnx/graph/attributes.ts';
+import { decodeModel } from '../../../src/adapters/onnx/proto.ts';
+import { InferenceSession } from 'onnxruntime-node';
 import { expect, test } from 'vitest';
-import { checkGradients, direction, modelOf, weighted, type Input } from './harness.ts';
+import { checkGradients, direction, feedsOf, modelOf, quiet, weighted, type Input } from './harness.ts';
 
 const x: Input = { shape: [2, 3], values: [1, 2, 3, 4, 5, 6] };
 const differentiated = (build: (g: Builder, x: Value) => Value) => () =>
@@ -95,4 +105,68 @@ test.each(['Conv', 'MaxPool', 'AveragePool'])('%s with auto_pad and dilations is
   expect(() => differentiate(model, { loss: weighted, wrt: ['image'] })).toThrow(
     'auto_pad SAME_UPPER with dilations has no rule; give pads.',
   );
+});
+
+test('rows that were picked twice are added one after the other, never by the threads of a ScatterND', () => {
+  const indices = (g: Builder) => g.constant(DType.INT64, [3, 1], [0, 1, 0]);
+  for (const op of ['Gather', 'GatherND']) {
+    const bytes = differentiated((g, x) => g.op(op, [x, indices(g)]))();
+    const ops = decodeModel(bytes).graph.node.map(({ opType }) => opType);
+    expect(ops, op).toContain('ScatterElements');
+    expect(ops, op).not.toContain('ScatterND');
+  }
+});
+
+test.each<AttributeValues>([{ value_float: 0.5 }, { value_floats: [0.5, 1, 2] }])(
+  'a Constant of %o is converted with the rest',
+  async (attributes) => {
+    const inputs = { x: real(2, 3), z: real(2, 3) };
+    const single = modelOf(
+      inputs,
+      (g, { x, z }) => {
+        const constant = (b: Builder) => b.op('Constant', [], attributes);
+        const [then, otherwise] = [bodyIn(g, [x]), bodyIn(g, [x])];
+        then.addOutput('then', then.mul(x, constant(then)));
+        otherwise.addOutput('else', x);
+        const branches = { then_branch: then.proto, else_branch: otherwise.proto };
+        return g.add(g.mul(z, constant(g)), g.op('If', [g.less(g.sumOfAll(z), 1e3)], branches));
+      },
+      { precision: 'float32' },
+    );
+    const bytes = differentiate(single, { loss: weighted, wrt: ['x', 'z'], precision: 'float64' });
+    const session = await InferenceSession.create(bytes, quiet);
+    const results = await session.run(feedsOf(inputs, 'float64'));
+    await session.release();
+    expect(results[gradientNameOf('x')].data).toEqual(results[gradientNameOf('z')].data);
+  },
+);
+
+test('constants that an upgrade of the opset adds are no parameters', () => {
+  const clip = (g: Builder, x: Value) => {
+    const y = g.op('Identity', [x]);
+    Object.assign(g.proto.node.at(-1) ?? {}, {
+      opType: 'Clip',
+      attribute: nodeAttributes({ min: -1, max: 1 }),
+    });
+    return g.matmul(y, g.constant(DType.FLOAT, [3, 1], [1, 2, 3]));
+  };
+  const old = modelOf({ x }, (g, { x }) => clip(g, x), { precision: 'float32', opset: 9 });
+  expect(explain(old).parameters.map(({ name }) => name)).toEqual(['m/constant_1']);
+  const { parameters } = differentiateModel(old, { loss: 'mse', wrt: () => true });
+  expect(parameters.map(({ name }) => name)).toEqual(['m/constant_1']);
+});
+
+test('integers are followed where they make shapes: three of them, and products of rows with columns', async () => {
+  const integers = (g: Builder, shape: number[], ...values: number[]) => g.reshape(g.integers(values), shape);
+  const largest = (g: Builder, { x }: Readonly<Record<string, Value>>) => {
+    const of = (value: number) => g.integers([value]);
+    const rows = g.op('Max', [of(1), of(2), of(3)]);
+    return g.mean(g.reshape(g.square(x), g.concat([rows, of(-1)], 0)), [0]);
+  };
+  await expect(checkGradients({ x: real(6, 2) }, largest)).resolves.toBeUndefined();
+  const outer = (g: Builder, { x }: Readonly<Record<string, Value>>) => {
+    const table = g.op('Mul', [integers(g, [2, 1], 2, 1), integers(g, [1, 2], 1, 1)]);
+    return g.meanOfAll(g.op('Expand', [g.square(x), g.reshape(table, [-1])]));
+  };
+  await expect(checkGradients({ x: real(2, 2) }, outer)).resolves.toBeUndefined();
 });

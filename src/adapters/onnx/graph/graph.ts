@@ -112,14 +112,17 @@ export class Graph implements Facts {
     inferNode(this, node);
   }
 
-  /** Output k of a node, added to it if it has none there; it has the shape of the node's first. */
-  extraOutput(node: NodeProto, k: number, dtype: DType): Value {
+  /** Output k of a node, added to it if it has none there. */
+  extraOutput(node: NodeProto, k: number): Value {
     const known = node.output[k];
     if (known) return known;
     const name = this.fresh(`${node.opType}_output`);
     while (node.output.length < k) node.output.push('');
+    const before = node.output.map((output) => [output, this.types.get(output)] as const);
     node.output[k] = name;
-    this.types.set(name, { dtype, shape: this.shapeOf(node.output[0]) });
+    inferNode(this, node);
+    // The others keep the symbols of their sizes: new ones would be taken for other sizes.
+    for (const [output, type] of before) if (type !== undefined) this.types.set(output, type);
     return name;
   }
 

@@ -20,7 +20,8 @@ const arithmetic =
   ): ContentRule =>
   (c) => {
     const [a, b] = [c.contents(0), c.contents(1)];
-    if (a === undefined || b === undefined) return undefined;
+    // Max and Min may have more inputs, or one.
+    if (a === undefined || b === undefined || c.node.input.length !== 2) return undefined;
     const length = a.length === 1 ? b.length : a.length;
     return range(length).map((i) => {
       const [p, q] = [at(a, i), at(b, i)];

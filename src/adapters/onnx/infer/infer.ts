@@ -1,6 +1,6 @@
 import type { NodeProto } from 'onnx-buf';
 import { constantTensor } from '../graph/constant.ts';
-import { unknownShape, type TensorType } from '../graph/shape.ts';
+import { isStatic, unknownShape, type Dimension, type Shape, type TensorType } from '../graph/shape.ts';
 import { DType, isFloat } from '../graph/tensor.ts';
 import { contents } from './contents.ts';
 import { inferContext, know, type Facts, type InferRule } from './context.ts';
@@ -41,6 +41,7 @@ export function inferNode(facts: Facts, node: NodeProto): void {
   const types = rule?.(c) ?? (standard ? typesWithin(facts, c, inferNode) : []);
   const fallback = node.input.findIndex((_, i) => isFloat(c.dtype(i)));
   node.output.forEach((output, k) => {
+    if (output === '') return;
     const declared = facts.types.get(output);
     const inferred: TensorType = types[k] ?? (rule ? {} : { dtype: c.dtype(fallback) });
     facts.types.set(output, {
@@ -52,5 +53,10 @@ export function inferNode(facts: Facts, node: NodeProto): void {
   const [first] = node.output;
   if (!standard || !integral.has(facts.types.get(first)?.dtype)) return;
   const elements = contents.get(node.opType)?.(c);
-  if (elements && elements.length <= 64) facts.contents.set(first, elements);
+  if (elements && elements.length <= 64 && fits(elements, facts.types.get(first)?.shape))
+    facts.contents.set(first, elements);
 }
+
+/** Elements are followed as flat lists, which do not broadcast as tensors of several axes do. */
+const fits = (elements: readonly Dimension[], shape: Shape | undefined) =>
+  !isStatic(shape) || shape.reduce((a, b) => a * b, 1) === elements.length;

@@ -4,7 +4,6 @@ import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { alongAxis, interpolationOf, resizedAxes, type ResizedAxis } from '../graph/resize.ts';
 import { range } from '../graph/shape.ts';
-import { DType } from '../graph/tensor.ts';
 import { refuseDilatedSame } from '../graph/window.ts';
 import type { VjpContext, VjpRule } from '../vjp.ts';
 
@@ -21,7 +20,7 @@ export const maxPoolOnWebGpu: VjpRule = (c) => {
 const maxPoolByIndices: VjpRule = ({ g, node, inputs: [x], dy, attributes }) => {
   if (attributes.int('storage_order', 0) !== 0) refuse('storage_order = 1 has no rule.');
   refuseDilatedSame(attributes);
-  const places = g.extraOutput(node, 1, DType.INT64);
+  const places = g.extraOutput(node, 1);
   const zeros = g.filled(g.reshape(g.op('Size', [x]), [1]), 0, g.dtypeOf(x));
   const sum = g.op('ScatterElements', [zeros, g.flat(places), g.flat(dy)], { axis: 0, reduction: 'add' });
   return [g.reshapeLike(sum, x)];

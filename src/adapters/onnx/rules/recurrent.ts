@@ -213,7 +213,7 @@ const recurrent =
     const hidden = attributes.int('hidden_size', 0);
     const width = gateCount[kind] * hidden;
     const way = attributes.string('direction', 'forward');
-    const Y = g.extraOutput(node, 0, g.floatTypeOf(X));
+    const Y = g.extraOutput(node, 0);
     const state = g.concat([g.sizes(X, [1]), g.integers([hidden])], 0);
     const zeros = () => g.filled(state, 0, g.dtypeOf(X));
     /** Direction d of a value that has one axis of directions. */
