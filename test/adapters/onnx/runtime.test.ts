@@ -201,12 +201,58 @@ describe('loading', () => {
   });
 });
 
+test('a model is disposed of once, and whoever asks for it waits until it is', async () => {
+  let open = 0;
+  const counting = {
+    Tensor: ort.Tensor,
+    InferenceSession: {
+      async create(bytes: Uint8Array, options?: object) {
+        const session = await ort.InferenceSession.create(bytes, options);
+        open++;
+        const release = async () => {
+          await session.release();
+          open--;
+        };
+        return { run: session.run.bind(session), release };
+      },
+    },
+  };
+  const model = await trainable(counting, mlp([1, 2, 1]), { loss: 'mse', hessianVector: true });
+  const column = { data: [1, 2], dims: [2, 1] };
+  const problem = model.problem({ x: column, target: column });
+  const buffer = problem.p0.slice();
+  await problem.fg(problem.p0, null);
+  await problem.hessianVector?.(problem.p0, problem.p0, buffer);
+  await model.predict({ x: column });
+  expect(open).toBe(4);
+  const first = model.dispose();
+  await model.dispose();
+  expect(open).toBe(0);
+  await first;
+  await expect(problem.fg(problem.p0, buffer)).rejects.toThrow(
+    'This model has been disposed of; load it again.',
+  );
+});
+
 describe('feeds', () => {
   test('are checked by value too', () => {
     const specs = [{ name: 'x', dtype: 'float32', shape: ['N', 2] }];
     const checked = checkFeeds(ort, specs, { x: { data: [1, 2], dims: [1, 2] } });
     expect(isRight(checked) && checked.right['x'].data).toEqual(Float32Array.of(1, 2));
     expect(isLeft(checkFeeds(ort, specs, { x: { data: [1, 2], dims: [2, 1] } }))).toBe(true);
+  });
+
+  test('become integers only if they are whole numbers', () => {
+    const specs = [
+      { name: 'i', dtype: 'int64' },
+      { name: 'k', dtype: 'int32' },
+    ];
+    const feed = { data: [1, 2.5], dims: [2] };
+    const checked = checkFeeds(ort, specs, { i: feed, k: feed });
+    expect(isLeft(checked) && checked.left.faults.map(({ reason }) => reason)).toEqual([
+      'feed "i": element 1 is 2.5; each must be a whole number.',
+      'feed "k": element 1 is 2.5; each must be a whole number.',
+    ]);
   });
 
   test('are not copied when they are tensors', () => {

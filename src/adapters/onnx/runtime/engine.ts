@@ -73,6 +73,13 @@ export function engine({ ort, bytes, plan, differentiated, gradients }: Loaded):
     if (isLeft(result)) throw result.left;
     return result.right;
   };
+  const release = once(() =>
+    alone(async () => {
+      for (const session of await Promise.allSettled(sessions)) {
+        if (session.status === 'fulfilled') await session.value.release();
+      }
+    }),
+  );
   return {
     weights,
     checked,
@@ -117,14 +124,9 @@ export function engine({ ort, bytes, plan, differentiated, gradients }: Loaded):
         outputs,
       );
     },
-    async dispose() {
-      if (disposed) return;
+    dispose() {
       disposed = true;
-      await alone(async () => {
-        for (const session of await Promise.allSettled(sessions)) {
-          if (session.status === 'fulfilled') await session.value.release();
-        }
-      });
+      return release();
     },
   };
 }
