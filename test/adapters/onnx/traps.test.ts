@@ -112,8 +112,8 @@ test('rows that were picked twice are added one after the other, never by the th
   for (const op of ['Gather', 'GatherND']) {
     const bytes = differentiated((g, x) => g.op(op, [x, indices(g)]))();
     const ops = decodeModel(bytes).graph.node.map(({ opType }) => opType);
-    expect(ops, op).toContain('ScatterElements');
-    expect(ops, op).not.toContain('ScatterND');
+    expect(ops).toContain('ScatterElements');
+    expect(ops).not.toContain('ScatterND');
   }
 });
 
