@@ -61,7 +61,7 @@ export interface LineSearchMethod<Memory> {
 /** How often the noise allowance may grow tenfold, to 0.1·|f|. */
 const MAX_GROWTHS = 5;
 
-/** A decrease below this part of f is not to be told from rounding. */
+/** A decrease below this part of f, or of what x adds to f to first order, is not to be told from rounding. */
 const NOISE = { float64: 2 ** -40, float32: 2 ** -20 };
 
 /** After so many mini-batches in a row without a step, the memory is forgotten. */
@@ -107,7 +107,7 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
         descent.forget(memory);
       } else {
         const noise = state.rounded ? NOISE.float32 : NOISE.float64;
-        const atFloor = predicted <= noise * Math.abs(state.f);
+        const atFloor = predicted <= noise * Math.max(Math.abs(state.f), sensitivity(state));
         return { kind: 'failed', termination: atFloor ? 'precisionFloor' : 'lineSearchFailed' };
       }
     }
@@ -141,6 +141,13 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
       descent.direction(state.memory, state.gradient, out, state.x);
     },
   };
+}
+
+/** Σ|xᵢ ∂ᵢf|: to round x by a part ε changes f by up to ε times this, however small f is. */
+function sensitivity({ x, gradient }: LineState): number {
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += Math.abs(x[i] * gradient[i]);
+  return sum;
 }
 
 /** Sets `state.direction` and returns its slope; a memory whose direction does not lead down is forgotten. */
