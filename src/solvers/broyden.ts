@@ -1,5 +1,5 @@
 import { dot } from '../core/vector.ts';
-import { addSquares, multiply, setIdentity } from './dense.ts';
+import { addSquares, multiply, setIdentity, zeros } from './dense.ts';
 import { hasExactValues, isCurved, pairProducts, writePair } from './curvature.ts';
 import type { Descent } from './lineSearchSolver.ts';
 
@@ -48,7 +48,7 @@ export function broydenFamily(
 ): Descent<DenseMemory> {
   return {
     init: (setting) => ({
-      inverse: setIdentity(new Float64Array(setting.n ** 2), setting.n, 1),
+      inverse: setIdentity(zeros(setting.n), setting.n, 1),
       s: new Float64Array(setting.n),
       y: new Float64Array(setting.n),
       hy: new Float64Array(setting.n),

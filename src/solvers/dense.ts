@@ -6,6 +6,23 @@
  */
 import { dot } from '../core/vector.ts';
 
+/**
+ * A matrix of zeros, `[n, n]`.
+ *
+ * @throws RangeError if there is no memory for as many numbers
+ */
+export function zeros(n: number): Float64Array {
+  try {
+    return new Float64Array(n ** 2);
+  } catch (cause) {
+    const size = `${((8 * n ** 2) / 1e9).toPrecision(3)} GB`;
+    throw new RangeError(
+      `A dense inverse Hessian of ${n} unknowns would take ${size}, which cannot be had; lbfgs() keeps a few vectors instead.`,
+      { cause },
+    );
+  }
+}
+
 /** `A ← diagonal·I`; returns it. */
 export function setIdentity(matrix: Float64Array, n: number, diagonal: number): Float64Array {
   matrix.fill(0);

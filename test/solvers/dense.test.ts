@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { uniform } from '../../bench/problems/random.js';
-import { addSquares, multiply, setIdentity } from '../../src/solvers/dense.ts';
+import { addSquares, multiply, setIdentity, zeros } from '../../src/solvers/dense.ts';
 import { normInf } from '../../src/core/vector.ts';
 
 const sizes = fc.integer({ min: 1, max: 41 });
@@ -68,4 +68,9 @@ test('the update adds the three products in the lower triangle', () => {
 
 test('the identity has its diagonal', () => {
   expect(setIdentity(new Float64Array(4).fill(7), 2, 3)).toEqual(Float64Array.of(3, 0, 0, 3));
+});
+
+test('names what too many unknowns would take', () => {
+  expect(zeros(3)).toEqual(new Float64Array(9));
+  expect(() => zeros(200_000)).toThrow(/of 200000 unknowns would take 320 GB, .*lbfgs\(\)/);
 });
