@@ -97,7 +97,7 @@ function* iterate(
     const entry = { iteration, f, gradientNorm, alpha, evaluations: meter.f, elapsed: meter.elapsed() };
     if (options.storeTrace) trace.push(entry);
     if (options.showTrace && iteration % options.showEvery === 0) console.log(traceLine(entry));
-    const askedToStop = options.callback?.({ ...entry, x: state.x }) === true;
+    const askedToStop = saysStop(options.callback?.({ ...entry, x: state.x }));
     options.signal?.throwIfAborted();
 
     termination = convergence.met(f, gradientNorm);
@@ -157,6 +157,16 @@ function* iterate(
 
 const isFinite = ({ f, gradientNorm }: Measured): boolean =>
   Number.isFinite(f) && Number.isFinite(gradientNorm);
+
+/** Whether a callback's answer is to stop. */
+function saysStop(answer: unknown): boolean {
+  if (answer instanceof Promise) {
+    throw new TypeError(
+      'minimize: callback must answer at once, got a Promise, which nobody waits for; begin there what takes time, and return true to stop.',
+    );
+  }
+  return answer === true;
+}
 
 function keep(best: BestPoint, solver: Solver, x: Float64Array, measured: Measured): void {
   if (solver.leavesPoint) best.x = x;

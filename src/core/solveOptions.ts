@@ -46,7 +46,7 @@ export interface SolveOptions {
   readonly showTrace?: boolean;
   /** Print every so many iterations. @defaultValue `1` */
   readonly showEvery?: number;
-  /** Called at the start and after each iteration; return true to stop. */
+  /** Called at the start and after each iteration; returns true to stop, and no promise. */
   readonly callback?: (progress: Progress) => boolean | void;
   /** Once aborted, its reason is thrown; the parameters then hold the best point so far. */
   readonly signal?: AbortSignal;

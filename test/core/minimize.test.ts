@@ -261,6 +261,12 @@ describe('bad input', () => {
     expect(() => minimize(problem, lbfgs(), { transform: 'log' })).toThrow(/got a Promise/);
   });
 
+  it('an asynchronous callback is refused: its answer would stop nothing', async () => {
+    const callback = (async () => true) as never;
+    expect(() => minimize(rosenbrock(), lbfgs(), { callback })).toThrow(/callback must answer at once/);
+    await expect(minimizeAsync(rosenbrock(), lbfgs(), { callback })).rejects.toThrow(/got a Promise/);
+  });
+
   it('leaves the parameters as they were where the start is refused', () => {
     const problem = withParams({ p0: Float64Array.of(1, 2), fg: () => NaN });
     expect(() => minimize(problem, lbfgs())).toThrow(RangeError);
