@@ -1,3 +1,4 @@
+import { bestPoint, type BestPoint } from './best.ts';
 import { convergenceTests } from './convergence.ts';
 import { metered, startMeter, type Meter } from './meter.ts';
 import { evaluate, type Asks } from './question.ts';
@@ -8,7 +9,7 @@ import { traceHeading, traceLine, type TraceEntry } from './trace.ts';
 import { normInf } from './vector.ts';
 import type { ProblemFacts } from './problem.ts';
 import type { CompleteSolveOptions } from './solveOptions.ts';
-import type { Iterate, Measured, Solver } from './solver.ts';
+import type { Iterate, Measured, Setting, Solver } from './solver.ts';
 import type { Termination } from './termination.ts';
 
 /** A problem as the loop sees it: everything but the answers. */
@@ -22,15 +23,6 @@ export interface Task extends ProblemFacts {
   readonly hessianVector?: unknown;
 }
 
-/** The point a solve will return if it has to end now. */
-interface BestPoint {
-  /** The array of the iterate, as long as nobody writes there, or a copy. */
-  x: Float64Array;
-  readonly copy: Float64Array;
-  f: number;
-  gradientNorm: number;
-}
-
 /**
  * Iterates `solver` from `task.p0` until a termination rule holds: the loop of every solver.
  *
@@ -42,8 +34,7 @@ interface BestPoint {
 export function* solve(solver: Solver, task: Task, options: CompleteSolveOptions): Asks<SolveResult> {
   options.signal?.throwIfAborted();
   checkStart(task);
-  const copy = Float64Array.from(task.p0);
-  const best: BestPoint = { x: copy, copy, f: Infinity, gradientNorm: Infinity };
+  const best = bestPoint(task.p0, solver);
   solver.admit?.(best.x);
   const transform = transforms[options.transform];
   const run = iterate(solver, task, options, best, measureOf(solver, transform));
@@ -61,17 +52,10 @@ function* iterate(
   best: BestPoint,
   measure: (state: Iterate) => Measured,
 ): Asks<SolveResult> {
-  const { p0, precision = 'float64' } = task;
-  const batches = task.nextBatch !== undefined;
+  const setting = settingOf(task);
+  const { n, precision, stochastic: batches } = setting;
   const meter = startMeter(options);
-  const state = solver.init({
-    n: p0.length,
-    precision,
-    stochastic: batches,
-    overlap: task.overlap !== undefined,
-    residualCount: task.residuals === undefined ? 0 : (task.residualCount ?? 0),
-    hessianVector: task.hessianVector !== undefined,
-  });
+  const state = solver.init(setting);
   const trace: TraceEntry[] = [];
   if (options.showTrace) console.log(traceHeading);
 
@@ -91,8 +75,8 @@ function* iterate(
     const { f, gradientNorm } = now;
     // Of a mini-batch the point is kept once it is known that the next batch has a loss there.
     if (!batches) {
-      if (f < best.f) keep(best, solver, state.x, now);
-      else copyBest(best, best.x);
+      if (f < best.f) best.keep(state.x, now);
+      else best.secure();
     }
     const entry = { iteration, f, gradientNorm, alpha, evaluations: meter.f, elapsed: meter.elapsed() };
     if (options.storeTrace) trace.push(entry);
@@ -107,7 +91,7 @@ function* iterate(
     // Where the gradient test holds, this is the answer, though an earlier f may be lower by its noise; values of
     // different batches do not compare, and the last point is the answer.
     const isAnswer = termination === 'gradientTolerance' || (batches && termination !== null);
-    if (isAnswer) keep(best, solver, state.x, now);
+    if (isAnswer) best.keep(state.x, now);
     if (termination !== null) break;
 
     if (batches) {
@@ -118,7 +102,7 @@ function* iterate(
         termination = 'nonFinite';
         break;
       }
-      keep(best, solver, state.x, now);
+      best.keep(state.x, now);
     }
     const before = now.f;
     const outcome = yield* metered(solver.step(state), meter, options.signal);
@@ -140,19 +124,32 @@ function* iterate(
     convergence.observe(before, now.f, outcome.moved, state.x);
   }
 
-  copyBest(best, best.x);
+  best.secure();
+  const { x, f, gradientNorm } = best;
   return solveResult({
-    x: best.x,
-    f: best.f,
-    gradientNorm: best.gradientNorm,
+    x,
+    f,
+    gradientNorm,
     iterations: iteration,
     evaluations: { f: meter.f, gradient: meter.gradient, hessianVector: meter.hessianVector },
     termination,
     elapsed: meter.elapsed(),
     trace,
-    method: solver.describe(p0.length),
-    measures: convergence.measures(best.gradientNorm),
+    method: solver.describe(n),
+    measures: convergence.measures(gradientNorm),
   });
+}
+
+/** What the solver is told of the task. */
+function settingOf(task: Task) {
+  return {
+    n: task.p0.length,
+    precision: task.precision ?? 'float64',
+    stochastic: task.nextBatch !== undefined,
+    overlap: task.overlap !== undefined,
+    residualCount: task.residuals === undefined ? 0 : (task.residualCount ?? 0),
+    hessianVector: task.hessianVector !== undefined,
+  } satisfies Setting;
 }
 
 const isFinite = ({ f, gradientNorm }: Measured): boolean =>
@@ -166,17 +163,6 @@ function saysStop(answer: unknown): boolean {
     );
   }
   return answer === true;
-}
-
-function keep(best: BestPoint, solver: Solver, x: Float64Array, measured: Measured): void {
-  if (solver.leavesPoint) best.x = x;
-  else copyBest(best, x);
-  Object.assign(best, measured);
-}
-
-function copyBest(best: BestPoint, x: Float64Array): void {
-  if (x !== best.copy) best.copy.set(x);
-  best.x = best.copy;
 }
 
 /** How states are measured: as the solver says, and with the transform undone. */

@@ -10,7 +10,7 @@ import {
   type Bound,
   type Box,
 } from './bounds.ts';
-import { memoryRule } from './gram.ts';
+import { memoryRule } from './pairRing.ts';
 import { unitStep, type InitialStep } from './initialStep.ts';
 import { limitedMemory, type LbfgsMemory, type LimitedMemoryOptions } from './limitedMemory.ts';
 import { lineSearchRule } from './lineSearchOption.ts';

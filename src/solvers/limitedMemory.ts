@@ -1,36 +1,21 @@
-import { allocateRows, KERNEL_LENGTH, vectorBeside, type Row, type Storage } from '../core/kernels/rows.ts';
+import { KERNEL_LENGTH, vectorBeside, type Row, type Storage } from '../core/kernels/rows.ts';
 import { addScaled, dot, scaleInto } from '../core/vector.ts';
-import {
-  hasExactValues,
-  isCurved,
-  pairProducts,
-  productsOf,
-  writePair,
-  type PairProducts,
-} from './curvature.ts';
-import {
-  dropPair,
-  gramDirection,
-  gramOf,
-  keepPair,
-  forgetPairs,
-  recordPair,
-  type Gram,
-  type PairRing,
-} from './gram.ts';
+import { hasExactValues, isCurved, productsOf, type PairProducts } from './curvature.ts';
+import { gramDirection, gramOf, takeProducts, type Gram } from './gram.ts';
+import { keepPair, pairRing, recordPair, slotsOf, type PairRing } from './pairRing.ts';
 import type { Descent } from './lineSearchSolver.ts';
 import type { LineState } from './searchAlong.ts';
 
-/** The last m pairs s = xₖ₊₁ − xₖ, y = ∇fₖ₊₁ − ∇fₖ, in a ring. */
+/** The last m pairs, and what is known of each, by slot. */
 export interface LbfgsMemory extends PairRing {
+  /** Where n is large: with it the recursion does without vectors. */
+  readonly gram: Gram | null;
   /** 1/sᵀy of each slot. */
   readonly rho: Float64Array;
   /** The scale γ of H₀ = γI that each slot's pair asks for. */
   readonly gamma: Float64Array;
   /** By what H was divided before each slot's pair was taken in; 1 without self-scaling. */
   readonly tau: Float64Array;
-  /** Scratch of the two-loop recursion, `[m]`. */
-  readonly coefficients: Float64Array;
   /** Scratch of the preconditioner, `[n]`, or empty. */
   readonly preconditioned: Float64Array;
   readonly modifiedSecant: boolean;
@@ -93,23 +78,19 @@ export function limitedMemory(
   const scalingOf = scalings[options.initialScaling ?? 'short'];
 
   function update(memory: LbfgsMemory, step: LineState, alpha: number, led = step.gradient): void {
-    const { rows, next: slot, modifiedSecant } = memory;
+    const { rows, gram, next: slot } = memory;
     const [s, y] = [rows[2 * slot], rows[2 * slot + 1]];
-    const bare = hasGram(memory)
-      ? productsOf(step, recordPair(memory, step), modifiedSecant)
-      : pairProducts(step, modifiedSecant);
+    if (gram?.pending) takeProducts(memory, gram, step.gradient);
+    const bare = productsOf(step, recordPair(memory, step), memory.modifiedSecant);
     // B is not stored: s = −αHg gives Bs = −αg, with the g that led there.
     const sBs = damping || selfScaling ? -alpha * slopeAlong(step, led) : NaN;
     const damped = damping && bare.sy < DAMPED_CURVATURE * sBs;
     // Rounding what is stored could turn the sign of less curvature than this, damped or not.
     const learnable = storage === 'float32' ? isCurved(bare, FLOAT32_COSINE) : damped || isCurved(bare);
-    if (!learnable) {
-      if (hasGram(memory)) dropPair(memory);
-      return;
-    }
-    // A recorded y is stretched when its products are taken, unless it is read before.
-    const recorded = hasGram(memory) && !damped;
-    if (!recorded) writePair(step, bare.stretch, s, y);
+    if (!learnable) return;
+    // With a Gram matrix y is stretched when its products are taken, unless it is read before.
+    if (gram) Object.assign(gram, { pending: true, stretch: damped ? 0 : bare.stretch });
+    if (!gram || damped) stretch(y, bare.stretch, s);
 
     const pair = damped ? dampPair(bare, sBs, alpha, led, y) : bare;
     const { sy } = pair;
@@ -121,29 +102,35 @@ export function limitedMemory(
       preconditioner(y as Float64Array, memory.preconditioned);
       memory.gamma[slot] = sy / dot(y as Float64Array, memory.preconditioned);
     }
-    keepPair(memory, recorded ? bare.stretch : 0);
+    keepPair(memory);
   }
 
   /** `out ← −H·gradient`; `gradient` may be `out`. */
   function direction(memory: LbfgsMemory, gradient: Float64Array, out: Float64Array): number | void {
-    const { rho, gamma, count, next } = memory;
-    const m = rho.length;
-    const model = (next - (selfScaling ? count : 1) + m) % m;
-    if (count === 0) scaleInto(-1, gradient, out);
-    else if (hasGram(memory)) return gramDirection(memory, gamma[model], gradient, out);
-    else twoLoop(memory, gamma[model], gradient, out);
+    const { gram, tau } = memory;
+    const slots = slotsOf(memory);
+    if (slots.length === 0) return scaleInto(-1, gradient, out);
+    const gamma = memory.gamma[slots[selfScaling ? slots.length - 1 : 0]];
+    if (gram) return gramDirection(memory, gram, tau, gamma, gradient, out);
+    return twoLoop(memory, slots, gamma, gradient, out);
   }
 
   /** `out ← −H·gradient`; Nocedal & Wright, Algorithm 7.4. */
-  function twoLoop(memory: LbfgsMemory, gamma: number, gradient: Float64Array, out: Float64Array): void {
-    const { rho, tau, coefficients, preconditioned, count, next } = memory;
+  function twoLoop(
+    memory: LbfgsMemory,
+    slots: readonly number[],
+    gamma: number,
+    gradient: Float64Array,
+    out: Float64Array,
+  ): void {
+    const { rho, tau, preconditioned } = memory;
     const rows = memory.rows as Float64Array[];
-    const m = rho.length;
+    const alpha = new Float64Array(slots.length);
     scaleInto(-1, gradient, out);
-    for (let age = 1; age <= count; age++) {
-      const i = (next - age + m) % m;
-      coefficients[i] = rho[i] * dot(rows[2 * i], out);
-      addScaled(out, -coefficients[i], rows[2 * i + 1], out);
+    for (let age = 0; age < slots.length; age++) {
+      const i = slots[age];
+      alpha[age] = rho[i] * dot(rows[2 * i], out);
+      addScaled(out, -alpha[age], rows[2 * i + 1], out);
       if (tau[i] !== 1) scaleInto(1 / Math.sqrt(tau[i]), out, out);
     }
     if (preconditioner !== undefined) {
@@ -151,10 +138,10 @@ export function limitedMemory(
       out.set(preconditioned);
     }
     scaleInto(gamma, out, out);
-    for (let age = count; age >= 1; age--) {
-      const i = (next - age + m) % m;
+    for (let age = slots.length - 1; age >= 0; age--) {
+      const i = slots[age];
       if (tau[i] !== 1) scaleInto(1 / Math.sqrt(tau[i]), out, out);
-      addScaled(out, coefficients[i] - rho[i] * dot(rows[2 * i + 1], out), rows[2 * i], out);
+      addScaled(out, alpha[age] - rho[i] * dot(rows[2 * i + 1], out), rows[2 * i], out);
     }
   }
 
@@ -164,22 +151,22 @@ export function limitedMemory(
       const large = setting.n >= KERNEL_LENGTH || storage === 'float32';
       const withGram = large && preconditioner === undefined;
       return {
-        rows: allocateRows(setting.n, 2 * m, storage),
+        ...pairRing(setting.n, m, storage),
         gram: withGram ? gramOf(m) : null,
-        rho: new Float64Array(m),
-        gamma: new Float64Array(m),
-        tau: new Float64Array(m),
-        coefficients: new Float64Array(m),
+        rho: new Float64Array(m + 1),
+        gamma: new Float64Array(m + 1),
+        tau: new Float64Array(m + 1),
         preconditioned: new Float64Array(preconditioner === undefined ? 0 : setting.n),
-        count: 0,
-        next: 0,
         modifiedSecant: modifiedSecant ?? hasExactValues(setting),
       };
     },
     vector: ({ rows }) => vectorBeside(rows[0]),
     direction,
     update,
-    forget: forgetPairs,
+    forget(memory) {
+      Object.assign(memory, { count: 0, next: 0 });
+      if (memory.gram) Object.assign(memory.gram, { pending: false, stretch: 0 });
+    },
     isFresh: ({ count }) => count === 0,
   };
 }
@@ -194,6 +181,12 @@ const scalings: Record<string, (pair: PairProducts) => number> = {
 
 /** The cosine of s and y below which their rounding to float32 could turn its sign. */
 const FLOAT32_COSINE = 2 ** -22;
+
+/** `y ← y + factor·s` */
+function stretch(y: Row, factor: number, s: Row): void {
+  if (factor === 0) return;
+  for (let i = 0; i < y.length; i++) y[i] += factor * s[i];
+}
 
 /** gᵀs of the step. */
 function slopeAlong({ x, trial }: LineState, gradient: Float64Array): number {
@@ -221,6 +214,3 @@ function dampPair(
   }
   return { sy: DAMPED_CURVATURE * sBs, yy, ss, stretch: 0 };
 }
-
-const hasGram = (memory: LbfgsMemory): memory is LbfgsMemory & { readonly gram: Gram } =>
-  memory.gram !== null;

@@ -1,7 +1,7 @@
 import { callable, checkOptions, integerFrom, nonNegative, numberBetween } from '../core/options.ts';
 import { evaluate, type Asks } from '../core/question.ts';
 import { addScaled, normInf, roundToFloat32 } from '../core/vector.ts';
-import { memoryRule } from './gram.ts';
+import { memoryRule } from './pairRing.ts';
 import { defaultMemory } from './lbfgs.ts';
 import { limitedMemory, type LbfgsMemory } from './limitedMemory.ts';
 import { acceptTrial, lineState, type LineState } from './searchAlong.ts';

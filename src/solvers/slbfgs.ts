@@ -1,19 +1,10 @@
 import { boolean, checkOptions, finitePositive, numberBetween } from '../core/options.ts';
-import { allocateRows, vectorBeside } from '../core/kernels/rows.ts';
+import { vectorBeside } from '../core/kernels/rows.ts';
 import { addScaled, dot, scaleInto } from '../core/vector.ts';
 import { factor, solveFactored } from './cholesky.ts';
 import { isCurved } from './curvature.ts';
-import {
-  combinePairs,
-  dropPair,
-  forgetPairs,
-  gramOf,
-  keepPair,
-  memoryRule,
-  recordPair,
-  takeProducts,
-  type GramPairs,
-} from './gram.ts';
+import { combinePairs, gramOf, takeProducts, type Gram } from './gram.ts';
+import { keepPair, memoryRule, pairRing, recordPair, type PairRing } from './pairRing.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
 import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
 import { backtracking } from './linesearch/backtracking.ts';
@@ -49,7 +40,8 @@ export interface SlbfgsOptions {
 }
 
 /** The last m pairs in a ring, and their inner products. */
-export interface SlbfgsMemory extends GramPairs {
+export interface SlbfgsMemory extends PairRing {
+  readonly gram: Gram;
   /** Scratch: the factor of λI + YᵀY, `[m, m]`. */
   readonly factor: Float64Array;
   /** Scratch: the solution w, `[m]`. */
@@ -139,12 +131,10 @@ function defaultLambda({ precision, stochastic = false }: Setting): number {
 function multisecant(m: number, lambda: number | undefined, transposed: boolean): Descent<SlbfgsMemory> {
   return {
     init: (setting) => ({
-      rows: allocateRows(setting.n, 2 * m, 'float64'),
+      ...pairRing(setting.n, m),
       gram: gramOf(m),
       factor: new Float64Array(m * m),
       w: new Float64Array(m),
-      count: 0,
-      next: 0,
       gamma: 1,
       transposed,
       lambda: lambda ?? (transposed ? 1e-4 : defaultLambda(setting)),
@@ -153,8 +143,8 @@ function multisecant(m: number, lambda: number | undefined, transposed: boolean)
     direction: transposed ? transposedDirection : directDirection,
     update: storePair,
     forget(memory) {
-      forgetPairs(memory);
-      memory.gamma = 1;
+      Object.assign(memory, { count: 0, next: 0, gamma: 1 });
+      memory.gram.pending = false;
     },
     isFresh: ({ count }) => count === 0,
   };
@@ -165,28 +155,28 @@ const STEEPNESS = 0.1;
 
 /** `out ← −Ĥg`, with λ raised until gᵀ·out ≤ −STEEPNESS·γ‖g‖². */
 function directDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64Array): number | void {
-  const { gram, w, gamma } = memory;
-  if (memory.count === 0) return scaleInto(-gamma, g, out);
-  takeProducts(memory, g);
-  const { products, factors, filled } = gram;
+  const { gram, w, gamma, count } = memory;
+  if (count === 0) return scaleInto(-gamma, g, out);
+  const slots = takeProducts(memory, gram, g);
+  const { products, factors } = gram;
   const gg = dot(g, g);
-  let lambda = memory.lambda * meanDiagonal(memory);
+  let lambda = memory.lambda * meanDiagonal(memory, slots);
   for (;;) {
-    for (let i = 0; i < filled; i++) w[i] = products[4 * i + 3];
-    if (solveRegularised(memory, lambda, w)) {
+    for (let k = 0; k < count; k++) w[k] = products[4 * k + 3];
+    if (solveRegularised(memory, slots, lambda)) {
       let slope = -gamma * gg;
-      for (let i = 0; i < filled; i++) slope += (gamma * products[4 * i + 3] - products[4 * i + 1]) * w[i];
+      for (let k = 0; k < count; k++) slope += (gamma * products[4 * k + 3] - products[4 * k + 1]) * w[k];
       if (slope <= -STEEPNESS * gamma * gg) break;
     }
     lambda *= 10;
     if (!Number.isFinite(lambda)) return scaleInto(-gamma, g, out);
   }
   factors.fill(0);
-  for (let i = 0; i < filled; i++) {
-    factors[2 * i] = -w[i];
-    factors[2 * i + 1] = gamma * w[i];
+  for (let k = 0; k < count; k++) {
+    factors[2 * k] = -w[k];
+    factors[2 * k + 1] = gamma * w[k];
   }
-  return combinePairs(memory, -gamma, g, out);
+  return combinePairs(memory, gram, -gamma, g, out);
 }
 
 /**
@@ -195,46 +185,51 @@ function directDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64Arra
  * In exact arithmetic this is −z + Y(λI + YᵀY)⁻¹Yᵀz, z = λ⁻¹Y(Sᵀg) + g, without the division by λ.
  */
 function transposedDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64Array): number | void {
-  const { gram, w, lambda } = memory;
-  if (memory.count === 0) return scaleInto(-1, g, out);
-  takeProducts(memory, g);
-  const { products, factors, filled } = gram;
-  for (let i = 0; i < filled; i++) w[i] = products[4 * i + 1] - products[4 * i + 3];
-  if (!solveRegularised(memory, lambda, w)) return scaleInto(-1, g, out);
+  const { gram, w, lambda, count } = memory;
+  if (count === 0) return scaleInto(-1, g, out);
+  const slots = takeProducts(memory, gram, g);
+  const { products, factors } = gram;
+  for (let k = 0; k < count; k++) w[k] = products[4 * k + 1] - products[4 * k + 3];
+  if (!solveRegularised(memory, slots, lambda)) return scaleInto(-1, g, out);
   factors.fill(0);
-  for (let i = 0; i < filled; i++) factors[2 * i + 1] = -w[i];
-  const slope = combinePairs(memory, -1, g, out);
+  for (let k = 0; k < count; k++) factors[2 * k + 1] = -w[k];
+  const slope = combinePairs(memory, gram, -1, g, out);
   if (!(slope > 0)) return slope;
   addScaled(out, (-2 * slope) / dot(g, g), g, out);
   return -slope;
 }
 
-/** `x ← (λI + YᵀY)⁻¹x`; false where rounding makes the matrix indefinite. */
+/** `w ← (λI + YᵀY)⁻¹w`; false where rounding makes the matrix indefinite. */
 function solveRegularised(
-  { gram: { yy, filled }, factor: matrix }: SlbfgsMemory,
+  { gram: { yy }, rows, factor: matrix, w }: SlbfgsMemory,
+  slots: readonly number[],
   lambda: number,
-  x: Float64Array,
 ): boolean {
-  const m = x.length;
-  matrix.set(yy);
-  for (let i = 0; i < filled; i++) matrix[i * m + i] += lambda;
-  if (!factor(matrix, filled, m)) return false;
-  solveFactored(matrix, filled, m, x);
+  const m = w.length;
+  const width = rows.length / 2;
+  for (let k = 0; k < slots.length; k++) {
+    for (let l = 0; l <= k; l++) matrix[k * m + l] = yy[slots[k] * width + slots[l]];
+    matrix[k * m + k] += lambda;
+  }
+  if (!factor(matrix, slots.length, m)) return false;
+  solveFactored(matrix, slots.length, m, w);
   return true;
 }
 
-function meanDiagonal({ gram, count, w }: SlbfgsMemory): number {
-  let sum = 0;
-  for (let i = 0; i < gram.filled; i++) sum += gram.yy[i * w.length + i];
-  return sum / count;
+function meanDiagonal({ gram, rows }: SlbfgsMemory, slots: readonly number[]): number {
+  const diagonal = slots.map((i) => gram.yy[(i * rows.length) / 2 + i]);
+  return diagonal.reduce((sum, value) => sum + value, 0) / slots.length;
 }
 
 /** The smallest cosine of the angle between s and y. */
 const MIN_COSINE = 1e-12;
 
 function storePair(memory: SlbfgsMemory, step: LineState): void {
+  const { gram, transposed } = memory;
+  if (gram.pending) takeProducts(memory, gram, step.gradient);
   const pair = recordPair(memory, step);
-  if (memory.transposed ? pair.yy === 0 : !isCurved(pair, MIN_COSINE)) return dropPair(memory);
+  if (transposed ? pair.yy === 0 : !isCurved(pair, MIN_COSINE)) return;
+  gram.pending = true;
   keepPair(memory);
-  if (!memory.transposed) memory.gamma = pair.sy / pair.yy;
+  if (!transposed) memory.gamma = pair.sy / pair.yy;
 }

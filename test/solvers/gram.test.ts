@@ -2,11 +2,12 @@ import fc from 'fast-check';
 import { afterEach, expect, test, vi } from 'vitest';
 import { uniform } from '../../bench/problems/random.js';
 import { arenaOf } from '../../src/core/kernels/arena.ts';
-import { allocateRows, KERNEL_LENGTH } from '../../src/core/kernels/rows.ts';
+import { KERNEL_LENGTH } from '../../src/core/kernels/rows.ts';
 import { runSync } from '../../src/core/drive.ts';
 import { minimize } from '../../src/core/minimize.ts';
 import { addScaled, dot, normInf, scaleInto } from '../../src/core/vector.ts';
 import { gramDirection, gramOf } from '../../src/solvers/gram.ts';
+import { pairRing, slotsOf } from '../../src/solvers/pairRing.ts';
 import { conjugateGradient } from '../../src/solvers/conjugateGradient.ts';
 import { lbfgs, type LbfgsOptions } from '../../src/solvers/lbfgs.ts';
 import { slbfgs } from '../../src/solvers/slbfgs.ts';
@@ -34,38 +35,37 @@ function extendedRosenbrock(n: number): Problem {
   };
 }
 
-/** Pairs of a convex quadratic, as a ring that has gone round. */
+/** Pairs of a convex quadratic, as a ring that has gone round, with all of their products. */
 function quadraticPairs(n: number, m: number, seed: number) {
   const random = uniform(seed);
-  const rows = allocateRows(n, 2 * m, 'float64') as Float64Array[];
+  const ring = { ...pairRing(n, m), count: m, next: Math.floor((m + 1) * random()) };
+  const rows = ring.rows as Float64Array[];
   const curvatures = Float64Array.from({ length: n }, () => 0.5 + random());
-  for (let slot = 0; slot < m; slot++) {
-    const [s, y] = [rows[2 * slot], rows[2 * slot + 1]];
-    for (let i = 0; i < n; i++) {
-      s[i] = random() - 0.5;
-      y[i] = curvatures[i] * s[i];
-    }
-  }
   const gram = gramOf(m);
-  gram.filled = m;
-  const next = Math.floor(m * random());
-  const tau = Float64Array.from({ length: m }, () => (random() < 0.5 ? 1 : 0.5 + random()));
-  for (let i = 0; i < m; i++) {
-    for (let j = 0; j < m; j++) {
-      gram.sy[i * m + j] = dot(rows[2 * i], rows[2 * j + 1]);
-      gram.yy[i * m + j] = dot(rows[2 * i + 1], rows[2 * j + 1]);
+  const slots = m + 1;
+  for (let i = 0; i < slots; i++) {
+    for (let k = 0; k < n; k++) {
+      rows[2 * i][k] = random() - 0.5;
+      rows[2 * i + 1][k] = curvatures[k] * rows[2 * i][k];
     }
   }
-  return { rows, gram, tau, coefficients: new Float64Array(m), count: m, next };
+  for (let i = 0; i < slots; i++) {
+    for (let j = 0; j < slots; j++) {
+      gram.sy[i * slots + j] = dot(rows[2 * i], rows[2 * j + 1]);
+      gram.yy[i * slots + j] = dot(rows[2 * i + 1], rows[2 * j + 1]);
+    }
+  }
+  const tau = Float64Array.from({ length: slots }, () => (random() < 0.5 ? 1 : 0.5 + random()));
+  return { ring, rows, gram, tau };
 }
 
 /** −Hg by the two-loop recursion on vectors. */
 function twoLoop(pairs: ReturnType<typeof quadraticPairs>, gamma: number, g: Float64Array): Float64Array {
-  const { tau, next, rows, count: m } = pairs;
-  const order = Array.from({ length: m }, (_, age) => (next - 1 - age + 2 * m) % m);
+  const { ring, rows, tau } = pairs;
+  const order = slotsOf(ring);
   const q = new Float64Array(g.length);
   scaleInto(-1, g, q);
-  const alpha = new Float64Array(m);
+  const alpha = new Float64Array(tau.length);
   const sy = (i: number) => dot(rows[2 * i], rows[2 * i + 1]);
   for (const i of order) {
     alpha[i] = dot(rows[2 * i], q) / sy(i);
@@ -90,7 +90,7 @@ test('the recursion on coefficients gives the direction of the recursion on vect
         const pairs = quadraticPairs(n, m, seed);
         const g = Float64Array.from({ length: n }, uniform(seed + 1));
         const out = new Float64Array(n);
-        const slope = gramDirection(pairs, 0.8, g, out);
+        const slope = gramDirection(pairs.ring, pairs.gram, pairs.tau, 0.8, g, out);
         const expected = twoLoop(pairs, 0.8, g);
         const error = new Float64Array(n);
         addScaled(out, -1, expected, error);

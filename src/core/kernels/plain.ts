@@ -15,9 +15,9 @@ import type { Row } from './rows.ts';
 export const plainKernels: Kernels = {
   project(rows, { s, y, stretch }, g, out) {
     if (stretch !== 0) for (let i = 0; i < y.length; i++) y[i] += stretch * s[i];
-    for (const [k, row] of rows.entries()) {
-      out[2 * k] = product(row, y);
-      out[2 * k + 1] = product(row, g);
+    for (let k = 0; k < rows.length; k++) {
+      out[2 * k] = product(rows[k], y);
+      out[2 * k + 1] = product(rows[k], g);
     }
   },
 
@@ -26,9 +26,7 @@ export const plainKernels: Kernels = {
     for (let from = lastTile(g); from >= 0; from -= TILE) {
       const tile = g.slice(from, from + TILE);
       const sum = tile.map((value) => c * value);
-      for (const [k, row] of rows.entries()) {
-        for (let i = 0; i < sum.length; i++) sum[i] += factors[k] * row[from + i];
-      }
+      for (let k = 0; k < rows.length; k++) addRow(factors[k], rows[k], from, sum);
       slope += dot(tile, sum);
       out.set(sum, from);
     }
@@ -74,4 +72,8 @@ function product(a: Row, b: Row): number {
     total += even + odd;
   }
   return total;
+}
+
+function addRow(factor: number, row: Row, from: number, sum: Float64Array): void {
+  for (let i = 0; i < sum.length; i++) sum[i] += factor * row[from + i];
 }

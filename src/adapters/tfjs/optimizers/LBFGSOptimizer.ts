@@ -1,4 +1,4 @@
-import { memoryRule } from '../../../solvers/gram.ts';
+import { memoryRule } from '../../../solvers/pairRing.ts';
 import { lbfgs } from '../../../solvers/lbfgs.ts';
 import {
   lineSearchName,

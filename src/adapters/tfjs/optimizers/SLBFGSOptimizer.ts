@@ -1,5 +1,5 @@
 import { boolean, finitePositive, numberBetween } from '../../../core/options.ts';
-import { memoryRule } from '../../../solvers/gram.ts';
+import { memoryRule } from '../../../solvers/pairRing.ts';
 import { slbfgs } from '../../../solvers/slbfgs.ts';
 import {
   lineSearchName,
