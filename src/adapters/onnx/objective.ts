@@ -28,7 +28,10 @@ interface Objective {
 /** Appends the loss that the options ask for: a scalar, or undefined where it cannot be had. */
 export function appendLoss(objective: Objective): Value | undefined {
   const { g, options, faults, parameters } = objective;
-  const loss = attempt(faults, () => scalar(g, lossOf(objective)));
+  const loss = attempt(faults, () => {
+    const value = lossOf(objective);
+    return value === undefined ? undefined : scalar(g, value);
+  });
   if (loss === undefined || !options.l2) return loss;
   const squares = parameters
     .filter(({ role }) => role.kind === 'weight')
@@ -41,7 +44,8 @@ export function appendLoss(objective: Objective): Value | undefined {
   return g.add(loss, g.mul(options.l2 / 2, g.add(first, ...others)));
 }
 
-function lossOf(objective: Objective): Value {
+/** Undefined where no term of the loss can be had, for reasons that are among the faults. */
+function lossOf(objective: Objective): Value | undefined {
   const { g, options, current, outputs, ownLoss, faults } = objective;
   const { loss } = options;
   if (ownLoss !== undefined) return ownLoss;
@@ -50,7 +54,7 @@ function lossOf(objective: Objective): Value {
   if (terms.length > 0) {
     const values = terms.map((term) => attempt(faults, () => termOf(objective, term, terms.length)));
     const [first, ...others] = values.filter((value) => value !== undefined);
-    return first === undefined ? refuse('the loss cannot be had.') : g.add(first, ...others);
+    return first === undefined ? undefined : g.add(first, ...others);
   }
   const name = typeof loss === 'object' && 'output' in loss ? (loss.output ?? '') : '';
   const value = current(name);

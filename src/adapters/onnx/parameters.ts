@@ -96,7 +96,10 @@ export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Orig
       const { name } = tensor;
       const shape = shapeOf(tensor);
       const found = slotOf(name, tensor, readers, learned, []);
-      const inside = captured.has(name) ? 'read by a graph inside an If, Loop or Scan' : undefined;
+      const inside =
+        captured.has(name) && !readers.has(name)
+          ? 'read only by a graph inside an If, Loop or Scan'
+          : undefined;
       const within = origins.get(name)?.kind === 'function' ? insideFunction : undefined;
       const unused = readers.has(name) ? undefined : 'used by no node';
       const neutral = isNeutral(tensor, origins) ? 'ones or zeros that an exporter put in' : undefined;

@@ -10,7 +10,7 @@ import {
   type Value,
 } from 'quasi-newton/onnx';
 import { nodeAttributes, type AttributeValues } from '../../../src/adapters/onnx/graph/attributes.ts';
-import { decodeModel } from '../../../src/adapters/onnx/proto.ts';
+import { decodeModel, encodeModel } from '../../../src/adapters/onnx/proto.ts';
 import { InferenceSession } from 'onnxruntime-node';
 import { expect, test } from 'vitest';
 import { checkGradients, direction, feedsOf, modelOf, quiet, weighted, type Input } from './harness.ts';
@@ -169,4 +169,22 @@ test('integers are followed where they make shapes: three of them, and products 
     return g.meanOfAll(g.op('Expand', [g.square(x), g.reshape(table, [-1])]));
   };
   await expect(checkGradients({ x: real(2, 2) }, outer)).resolves.toBeUndefined();
+});
+
+test('a final Softmax of opset 11 along the last axis is looked through as one of today', () => {
+  const build = (g: Builder, { x }: Readonly<Record<string, Value>>) =>
+    g.matmul(x, g.constant(DType.FLOAT, [3, 2], [1, 2, 3, 4, 5, 6]));
+  const model = decodeModel(modelOf({ x }, build, { opset: 11, precision: 'float32' }));
+  Object.assign(model.graph.node.at(-1) ?? {}, { opType: 'Softmax', attribute: nodeAttributes({ axis: 1 }) });
+  const bytes = differentiate(encodeModel(model), { loss: 'softmaxCrossEntropy' });
+  expect(decodeModel(bytes).graph.node.map(({ opType }) => opType)).not.toContain('Flatten');
+});
+
+test('a weight that a branch reads too is trained like others', () => {
+  const build = (g: Builder, { x }: Readonly<Record<string, Value>>) => {
+    const w = g.constant(DType.DOUBLE, [3, 3], [1, 2, 3, 4, 5, 6, 7, 8, 9]);
+    return inside((b, y) => b.matmul(y, w))(g, g.matmul(x, w));
+  };
+  const trained = explain(modelOf({ x }, build)).parameters.filter(({ byDefault }) => byDefault);
+  expect(trained.map(({ name }) => name)).toEqual(['m/constant_0']);
 });

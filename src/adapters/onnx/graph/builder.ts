@@ -265,7 +265,11 @@ export class Builder extends Graph {
   floatTypeOf(x: Value): DType {
     const dtype = this.dtypeOf(x);
     if (dtype !== undefined && this.isFloat(x)) return dtype;
-    return refuse(`${JSON.stringify(x)} is ${dtypeName(dtype)}; gradients flow in float32 and float64.`);
+    const half = dtype === DType.FLOAT16 || dtype === DType.BFLOAT16;
+    const advice = half ? ': export the model in float32' : '';
+    return refuse(
+      `${JSON.stringify(x)} is ${dtypeName(dtype)}; gradients flow in float32 and float64${advice}.`,
+    );
   }
 }
 

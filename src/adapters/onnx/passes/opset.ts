@@ -17,6 +17,8 @@ const oldest = 7;
 interface Upgrade {
   readonly node: NodeProto;
   readonly from: number;
+  /** The number of axes of a value, if the file tells. */
+  readonly rankOf: (value: string) => number | undefined;
   readonly integers: (values: readonly number[]) => string;
   readonly scalar: (value: number) => string;
   readonly before: (op: string, inputs: readonly string[], attributes?: AttributeValues) => string;
@@ -67,6 +69,12 @@ function upgradeGraph(
   name: (stem: string) => string,
 ): void {
   const nodes: NodeProto[] = [];
+  const described = [...graph.input, ...graph.output, ...graph.valueInfo];
+  const types = new Map(described.map(({ name, type }) => [name, type?.value]));
+  const rankOf = (value: string) => {
+    const type = types.get(value);
+    return type?.case === 'tensorType' ? type.value.shape?.dim.length : undefined;
+  };
   for (const node of graph.node) {
     for (const subgraph of subgraphsOf(node)) upgradeGraph(subgraph, root, from, faults, name);
     const later: NodeProto[] = [];
@@ -78,6 +86,7 @@ function upgradeGraph(
     const upgrade: Upgrade = {
       node,
       from,
+      rankOf,
       integers: (values) => constant(DType.INT64, [values.length], values),
       scalar: (value) => constant(floatTypeIn(root), [], [value]),
       before(op, inputs, attributes) {
@@ -120,13 +129,14 @@ const toInput =
   };
 
 /** Before opset 13, Softmax took everything from its axis on as one. */
-function softmax({ node, from, before, after }: Upgrade): void {
+function softmax({ node, from, rankOf, before, after }: Upgrade): void {
   if (from >= 13) return;
   const axis = attributesOf(node).int('axis', 1);
   drop(node, 'axis');
   node.attribute.push(...nodeAttributes({ axis: -1 }));
-  if (axis === -1) return;
   const [x] = node.input;
+  const rank = rankOf(x) ?? rankOf(node.output[0]);
+  if (axis === -1 || axis + 1 === rank) return;
   const shape = before('Shape', [x]);
   node.input[0] = before('Flatten', [x], { axis });
   after('Reshape', [shape], { allowzero: 1 });
