@@ -2,7 +2,7 @@ import { bfgs, lbfgs, minimize } from 'quasi-newton';
 import { broydenTridiagonal, extendedPowell, extendedRosenbrock, largeProblem } from './problems/large.js';
 import { mgh } from './problems/mgh/index.js';
 import { rounded } from './problems/rounded.js';
-import { printTable } from './support/statistics.js';
+import { printTable } from '../examples/lib/report.js';
 
 export const title = 'Losses in float32';
 
@@ -54,6 +54,6 @@ export function run() {
     });
     rows.push([problem.name, ...cells]);
   }
-  printTable(rows);
+  printTable(rows[0], rows.slice(1));
   solvers.forEach(({ name }, i) => console.log(`${name}: gap < 1e-6 on ${solved[i]} of ${problems.length}`));
 }

@@ -6,9 +6,10 @@ import {
   largeProblem,
   largeProblems,
 } from './problems/large.js';
-import { evaluationsToSolve } from './support/firstHit.js';
-import { SciPy, scipyVersion } from './support/scipy.js';
-import { geometricMean, median, printTable } from './support/statistics.js';
+import { evaluationsToSolve } from './lib/firstHit.js';
+import { SciPy, scipyVersion } from './lib/scipy.js';
+import { median, printTable } from '../examples/lib/report.js';
+import { geometricMean } from './lib/geometricMean.js';
 
 export const title = 'Evaluations on large problems';
 
@@ -41,7 +42,7 @@ export async function run() {
     rows.push([problem.name, ours ?? '–', ...theirs.map((count) => count ?? '–')]);
   }
   live?.close();
-  printTable(rows);
+  printTable(rows[0], rows.slice(1));
   peers.forEach((peer, i) => {
     const [mean, middle] = [geometricMean(ratios[i]).toFixed(3), median(ratios[i]).toFixed(2)];
     console.log(`against ${peer}: geometric mean ${mean}, median ${middle}, on ${ratios[i].length} problems`);

@@ -1,6 +1,6 @@
 import { adam, bfgs, conjugateGradient, cosineDecay, lbfgs, minimize, newtonCG, slbfgs } from 'quasi-newton';
 import { logistic } from './problems/logistic.js';
-import { median, printTable } from './support/statistics.js';
+import { median, printTable } from '../examples/lib/report.js';
 
 export const title = 'Logistic regression on handwritten digits: full batch and mini-batches';
 
@@ -30,7 +30,7 @@ export function run() {
     const { trace } = minimize(fullBatch, solver, { maxEvaluations: 600, gtol: 1e-9 });
     rows.push([name, ...gaps.map((gap) => trace.find(({ f }) => f - minimum < gap)?.evaluations ?? '> 600')]);
   }
-  printTable(rows);
+  printTable(rows[0], rows.slice(1));
 
   console.log(
     `\nMini-batches of ${BATCH}: f − f* after the evaluations of ${PASSES} passes over the data (median of 3 seeds)`,
@@ -60,7 +60,7 @@ export function run() {
       median(results.map(({ evaluations }) => evaluations)),
     ]);
   }
-  printTable(stochastic);
+  printTable(stochastic[0], stochastic.slice(1));
   console.log(
     'A step of Adam is one evaluation, of the others at least two: f and ∇f of one batch at both its ends.',
   );

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { bfgs, hagerZhang, lbfgs, minimize, staticStep } from 'quasi-newton';
 import { mgh } from './problems/mgh/index.js';
-import { evaluationsToSolve } from './support/firstHit.js';
-import { SciPy, scipyVersion } from './support/scipy.js';
-import { geometricMean, median, printTable } from './support/statistics.js';
+import { evaluationsToSolve } from './lib/firstHit.js';
+import { SciPy, scipyVersion } from './lib/scipy.js';
+import { median, printTable } from '../examples/lib/report.js';
+import { geometricMean } from './lib/geometricMean.js';
 
 export const title = 'Evaluations on the problems of Moré, Garbow & Hillstrom';
 
@@ -63,7 +64,7 @@ async function compare(name, solver, method, recorded) {
     rows.push([problem.name, ours ?? '–', ...theirs.map((count) => count ?? '–'), winner]);
   }
   live?.close();
-  printTable(rows);
+  printTable(rows[0], rows.slice(1));
   const wins = rows.filter((row) => row.at(-1) === 'we').length;
   const ties = rows.filter((row) => row.at(-1) === 'tie').length;
   console.log(`\n${name}: fewest evaluations of all on ${wins} of ${mgh.length}, ties ${ties}.`);

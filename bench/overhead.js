@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { lbfgs } from 'quasi-newton';
-import { printTable } from '../examples/lib/report.js';
+import { median, printTable } from '../examples/lib/report.js';
 import { readBandwidth } from './lib/bandwidth.js';
 import { quadratic, secondsBeyondF } from './lib/quadratic.js';
 
@@ -43,11 +43,11 @@ export async function run() {
       }
     }
     const best = Math.max(...speeds);
-    const bound = { least: (4 * memory * n * 8) / best, median: (4 * memory * n * 8) / middle(speeds) };
+    const bound = { least: (4 * memory * n * 8) / best, median: (4 * memory * n * 8) / median(speeds) };
     for (const [name, seconds] of times) {
       const least = Math.min(...seconds);
       const ratio = least / bound.least;
-      rows.push([`${n}`, name, micro(least), micro(middle(seconds)), ratio.toFixed(2)]);
+      rows.push([`${n}`, name, micro(least), micro(median(seconds)), ratio.toFixed(2)]);
     }
     rows.push([
       `${n}`,
@@ -114,9 +114,6 @@ function timesOf(command, parameters) {
   });
   return printed.trim().split('\n').map(Number);
 }
-
-/** @param {readonly number[]} values */
-const middle = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 /** @param {number} seconds */
 const micro = (seconds) => (seconds * 1e6).toFixed(seconds < 1e-4 ? 1 : 0);

@@ -1,6 +1,6 @@
 import { adam, bfgs, lbfgs, levenbergMarquardt, sequence, ssbfgs, ssbroyden } from 'quasi-newton';
 import { poisson, poissonError } from './problems/poisson.js';
-import { compareSolvers } from './support/compareSolvers.js';
+import { compareSolvers } from './lib/compareSolvers.js';
 
 export const title = 'Solvers on a Poisson PINN';
 

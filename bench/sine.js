@@ -10,7 +10,7 @@ import {
   ssbroyden,
 } from 'quasi-newton';
 import { sine } from './problems/sine.js';
-import { compareSolvers } from './support/compareSolvers.js';
+import { compareSolvers } from './lib/compareSolvers.js';
 
 export const title = 'Every solver on the sine problem';
 

@@ -4,15 +4,15 @@ import { mkdirSync, writeFileSync } from 'node:fs';
  * Prints rows under headings, in columns as wide as their widest cell; the first column to the left, the
  * others to the right.
  *
- * @param {string[]} headings
- * @param {string[][]} rows
+ * @param {readonly (string | number)[]} headings
+ * @param {readonly (readonly (string | number)[])[]} rows
  */
 export function printTable(headings, rows) {
-  const widths = headings.map((heading, i) =>
-    Math.max(...[heading, ...rows.map((row) => row[i])].map((cell) => cell.length)),
-  );
-  const line = (/** @type {string[]} */ cells) =>
-    cells.map((cell, i) => (i === 0 ? cell.padEnd(widths[i]) : cell.padStart(widths[i]))).join('   ');
+  const widths = headings.map((_, i) => Math.max(...[headings, ...rows].map((row) => `${row[i]}`.length)));
+  const line = (/** @type {readonly (string | number)[]} */ cells) =>
+    cells
+      .map((cell, i) => (i === 0 ? `${cell}`.padEnd(widths[i]) : `${cell}`.padStart(widths[i])))
+      .join('   ');
   console.log(
     [line(headings), widths.map((width) => '─'.repeat(width)).join('───'), ...rows.map(line)].join('\n'),
   );

@@ -1,5 +1,5 @@
 import { minimize } from 'quasi-newton';
-import { median } from './statistics.js';
+import { median } from '../../examples/lib/report.js';
 
 /**
  * Runs solvers from several starts and prints, line by line, the median, least and largest of what they come to.
