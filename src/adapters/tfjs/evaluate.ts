@@ -6,7 +6,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { show } from '../../core/options.ts';
-import { discardTape } from './internals.ts';
+import { discardTape } from './internals/engine.ts';
 import { readJoined, readNow } from './read.ts';
 import { tfGrads } from './tfGrads.ts';
 import type { TfParamSet } from './tfParams.ts';

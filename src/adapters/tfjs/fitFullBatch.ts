@@ -3,7 +3,7 @@ import { minimize, minimizeAsync } from '../../core/minimize.ts';
 import { auto } from '../../solvers/auto.ts';
 import { modelProblem, modelProblemAsync } from './modelProblem.ts';
 import type { ModelProblemOptions } from './modelLoss.ts';
-import type { Data } from './internals.ts';
+import type { Data } from './internals/model.ts';
 import type { SolveResult } from '../../core/result.ts';
 import type { SolveOptions } from '../../core/solveOptions.ts';
 import type { Solver } from '../../core/solver.ts';

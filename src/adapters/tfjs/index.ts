@@ -52,4 +52,4 @@ export { SolverOptimizer } from './optimizers/solverOptimizer.ts';
 export type { AttachOptions } from './optimizers/attachedModel.ts';
 export type { NamedTensor } from './optimizers/savedState.ts';
 export type { Progress } from './optimizers/trainingRun.ts';
-export type { Data } from './internals.ts';
+export type { Data } from './internals/model.ts';

@@ -2,15 +2,8 @@ import * as tf from '@tensorflow/tfjs';
 import { checkOptions, integerFrom, oneOf, show } from '../../core/options.ts';
 import { constrainedWeights } from './constraints.ts';
 import { guard } from './guard/guard.ts';
-import {
-  captureTraining,
-  isCompiled,
-  movingStatistics,
-  recurrentStates,
-  standardize,
-  withoutMetrics,
-  type Data,
-} from './internals.ts';
+import { captureTraining, isCompiled, standardize, withoutMetrics, type Data } from './internals/model.ts';
+import { movingStatistics, recurrentStates } from './internals/layerStates.ts';
 import { tfParams, type TfParamSet } from './tfParams.ts';
 
 /** Options of {@link modelProblem}. */

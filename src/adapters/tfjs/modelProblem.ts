@@ -3,7 +3,7 @@ import { addScaled } from '../../core/vector.ts';
 import { modelLoss, type ModelProblemOptions } from './modelLoss.ts';
 import { optfuns, type OptFuns } from './optfuns.ts';
 import { optfunsAsync, type AsyncOptFuns } from './optfunsAsync.ts';
-import type { Data } from './internals.ts';
+import type { Data } from './internals/model.ts';
 
 /** What a model's loss can do beside being a problem. */
 interface ModelExtras {

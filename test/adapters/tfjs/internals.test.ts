@@ -1,10 +1,10 @@
 /**
  * The private parts of TensorFlow.js that the adapter touches. Where one of these fails after an update of
- * tfjs, `src/adapters/tfjs/internals.ts` has to follow.
+ * tfjs, `src/adapters/tfjs/internals/` has to follow.
  */
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { inPlaceWriter } from '../../../src/adapters/tfjs/internals.ts';
+import { inPlaceWriter } from '../../../src/adapters/tfjs/internals/wasmHeap.ts';
 import { useBackend } from './harness.ts';
 
 type Private = Record<string, unknown>;

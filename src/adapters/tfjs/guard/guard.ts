@@ -1,7 +1,9 @@
 import type * as tf from '@tensorflow/tfjs';
 import { assignments } from './assignments.ts';
 import { withDraws } from './randomness.ts';
-import { currentScope, giveToScope, keptScalars, recurrentStates, withoutMetrics } from '../internals.ts';
+import { currentScope, giveToScope, keptScalars } from '../internals/engine.ts';
+import { recurrentStates } from '../internals/layerStates.ts';
+import { withoutMetrics } from '../internals/model.ts';
 
 /** A closure made fit for being run many times. */
 export interface Guard {

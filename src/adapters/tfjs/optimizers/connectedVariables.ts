@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { guard } from '../guard/guard.ts';
-import { discardTape } from '../internals.ts';
+import { discardTape } from '../internals/engine.ts';
 
 /** Those of `variables` that `closure` depends on. Running it leaves nothing behind. */
 export function connectedVariables(

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { discardTape, orderTape } from '../internals.ts';
+import { discardTape, orderTape } from '../internals/engine.ts';
 import { readJoined, readNow } from '../read.ts';
 import type { TfParamSet } from '../tfParams.ts';
 

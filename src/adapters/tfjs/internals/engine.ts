@@ -1,0 +1,91 @@
+/**
+ * Scopes and the gradient tape.
+ *
+ * The files of this folder touch what TensorFlow.js keeps private, and no others do: checked against 4.22, and
+ * by a test that fails when a part is gone.
+ *
+ * @module
+ */
+import * as tf from '@tensorflow/tfjs';
+
+/** A scope of `tf.tidy`: its tensors are disposed of when it ends. */
+interface Scope {
+  readonly id: number;
+  readonly track: (tf.Tensor & { kept: boolean; scopeId: number })[];
+}
+
+/** An operation on the gradient tape. */
+interface TapeNode {
+  readonly inputs: tf.NamedTensorMap;
+  readonly outputs: readonly tf.Tensor[];
+  /** What its gradient will need. */
+  readonly saved?: tf.Tensor[];
+}
+
+/** What the engine has no public name for. */
+interface EngineState {
+  activeScope: Scope | null;
+  /** Undefined before the first gradient. */
+  activeTape?: TapeNode[] | null;
+  gradientDepth: number;
+}
+
+const engineState = (): EngineState => (tf.engine() as unknown as { state: EngineState }).state;
+
+/** The innermost `tf.tidy` that is open, or null. */
+export function currentScope(): Scope | null {
+  return engineState().activeScope;
+}
+
+/** Scalars other than `value`, if there is one, that the scope open now has been told to keep: a closure's metrics. */
+export function keptScalars(value: tf.Tensor | null): tf.Tensor[] {
+  return currentScope()?.track.filter((tensor) => tensor.kept && tensor.rank === 0 && tensor !== value) ?? [];
+}
+
+/** Makes tensors that were kept the business of a scope again; returns those that are left: none. */
+export function giveToScope(scope: Scope, tensors: readonly tf.Tensor[]): tf.Tensor[] {
+  for (const tensor of tensors as Scope['track']) {
+    tensor.kept = false;
+    tensor.scopeId = scope.id;
+    scope.track.push(tensor);
+  }
+  return [];
+}
+
+/**
+ * Disposes what the gradient tape kept for an evaluation that threw; tfjs leaves it until its process ends.
+ */
+export function discardTape(): void {
+  const state = engineState();
+  if (state.gradientDepth > 0 || !state.activeTape) return;
+  for (const { saved } of state.activeTape) if (saved) tf.dispose(saved);
+  state.activeTape = null;
+}
+
+/**
+ * Puts the open gradient tape in an order in which every tensor is made before it is used.
+ *
+ * Where a gradient needs an output of its operation (tanh, exp, softmax, …), tfjs saves a copy of it, and
+ * records the copying before the operation itself. A second differentiation reads the tape forwards, finds
+ * copies of what is not there yet, and takes them for constants: the reason why second derivatives of tfjs
+ * are silently wrong (tfjs issues 3252, 227). In the right order they are right.
+ */
+export function orderTape(): void {
+  const { activeTape: tape } = engineState();
+  if (!tape) return;
+  const makers = new Map<number, TapeNode>();
+  for (const node of tape) for (const { id } of node.outputs) makers.set(id, node);
+  const placed = new Set<TapeNode>();
+  const place = (node: TapeNode): void => {
+    if (placed.has(node)) return;
+    placed.add(node);
+    for (const input of Object.values(node.inputs)) {
+      const maker = input && makers.get(input.id);
+      if (maker) place(maker);
+    }
+    ordered.push(node);
+  };
+  const ordered: TapeNode[] = [];
+  for (const node of tape) place(node);
+  tape.splice(0, tape.length, ...ordered);
+}

@@ -1,0 +1,92 @@
+/**
+ * What a model hands to its optimizer.
+ *
+ * The files of this folder touch what TensorFlow.js keeps private, and no others do: checked against 4.22, and
+ * by a test that fails when a part is gone.
+ *
+ * @module
+ */
+import type * as tf from '@tensorflow/tfjs';
+
+/** The parts of a LayersModel that have no public name. */
+interface ModelInternals {
+  optimizer_?: unknown;
+  metricsTensors: unknown[];
+  readonly layers: tf.layers.Layer[];
+  makeTrainFunction(): (data: tf.Tensor[]) => tf.Scalar[];
+  standardizeUserDataXY(x: Data, y: Data, checkBatchAxis?: boolean): [tf.Tensor[], tf.Tensor[]];
+}
+
+/** Inputs or targets as `model.fit` takes them: a tensor, several, or several by name. */
+export type Data = tf.Tensor | tf.Tensor[] | { [name: string]: tf.Tensor };
+
+/** What a compiled model hands to its optimizer. */
+export interface TrainingClosure {
+  /** The model's total loss on the data, regularizers included, dropout and BatchNorm in training mode. */
+  readonly loss: () => tf.Scalar;
+  readonly variables: tf.Variable[];
+}
+
+/** A `Sequential` hands everything on to a model inside it; that is the one to look at. */
+export function inner(model: tf.LayersModel): ModelInternals {
+  const outer = model as unknown as { model?: unknown };
+  return (outer.model ?? outer) as ModelInternals;
+}
+
+/** Whether `compile` has been called. */
+export function isCompiled(model: tf.LayersModel): boolean {
+  return inner(model).optimizer_ != null;
+}
+
+/**
+ * Brings data into the order and shapes of the model's inputs and outputs, as `fit` does.
+ *
+ * @throws Error in the words of tfjs, where the data do not fit the model
+ */
+export function standardize(
+  model: tf.LayersModel,
+  x: Data,
+  y: Data,
+): { inputs: tf.Tensor[]; targets: tf.Tensor[] } {
+  const [inputs, targets] = inner(model).standardizeUserDataXY(x, y, true);
+  return { inputs, targets };
+}
+
+/**
+ * The closure that `fit` would hand to the optimizer for this batch: the train function is run once with an
+ * optimizer that keeps the closure and does nothing. Metrics are left out of it.
+ */
+export function captureTraining(
+  model: tf.LayersModel,
+  inputs: tf.Tensor[],
+  targets: tf.Tensor[],
+): TrainingClosure {
+  const internals = inner(model);
+  const { optimizer_: optimizer } = internals;
+  let captured: TrainingClosure | null = null;
+  const recorder = {
+    minimize(loss: () => tf.Scalar, _returnCost: boolean, variables: tf.Variable[]) {
+      captured = { loss, variables };
+      return null;
+    },
+  };
+  internals.optimizer_ = recorder;
+  try {
+    internals.makeTrainFunction()([...inputs, ...targets]);
+  } finally {
+    internals.optimizer_ = optimizer;
+  }
+  return captured!;
+}
+
+/** Runs `body`, a training closure of the model or something around one, with no metrics computed. */
+export function withoutMetrics<Result>(model: tf.LayersModel, body: () => Result): Result {
+  const internals = inner(model);
+  const { metricsTensors } = internals;
+  internals.metricsTensors = [];
+  try {
+    return body();
+  } finally {
+    internals.metricsTensors = metricsTensors;
+  }
+}
