@@ -17,7 +17,7 @@ const cases = [
   {
     what: 'core and L-BFGS',
     code: `export { lbfgs, minimize } from 'quasi-newton';`,
-    budget: 13.4,
+    budget: 13.8,
     without: ['solvers/bfgs', 'solvers/adam', 'solvers/slbfgs', 'solvers/hagerZhang', 'core/flatten'],
   },
   {
@@ -31,7 +31,7 @@ const cases = [
   {
     what: 'tfjs: LBFGSOptimizer',
     code: `export { LBFGSOptimizer } from 'quasi-newton/tfjs';`,
-    budget: 17.3,
+    budget: 17.8,
     packages: ['@tensorflow/tfjs'],
     without: ['solvers/bfgs', 'solvers/adam', 'adapters/onnx', 'recipes'],
   },
@@ -41,14 +41,14 @@ const cases = [
     budget: 34,
     packages: ['@tensorflow/tfjs'],
   },
-  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 46 },
+  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 50 },
   {
     what: 'landscape: contourf',
     code: `export { contourf } from 'quasi-newton/landscape';`,
     budget: 18,
     without: ['solvers', 'core/solve', 'recipes/curvature/box', 'recipes/pool'],
   },
-  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 42 },
+  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 44 },
 ];
 
 const { exports: entries } = JSON.parse(readFileSync('package.json', 'utf8'));
