@@ -134,7 +134,9 @@ show(
   }),
   'The spectrum of the Hessian at the same point, by stochastic Lanczos quadrature: nearly all eigenvalues at 0, a few outliers.',
   `const density = spectralDensity(problem, { steps: 30, samples: 10 });
-convergence([{ name: 'density', runs: [density] }], { xlabel: 'eigenvalue', ylabel: 'density' });`,
+convergence([{ name: 'density', runs: [density] }], {
+  xlabel: 'eigenvalue', ylabel: 'density', ylims: [1e-7, 1], legend: false,
+});`,
 );
 params.copyFrom(p0);
 
