@@ -134,7 +134,9 @@ const hasLegend = (curves: readonly Curve[], { legend }: Attributes) =>
 
 function curveOf({ name, data, color }: NamedLandscape, metric: string, k: number): Curve {
   if (typeof data !== 'object' || data === null || !('plane' in data)) {
-    throw new TypeError(`line: needs a landscape, or an array of { name, data }, got ${show(data)}.`);
+    throw new TypeError(
+      `line: needs a landscape, such as landscape(problem, { dimensions: 1 }) gives, or an array of { name, data }; got ${show(data)}.`,
+    );
   }
   if (data.y.length > 1) {
     throw new RangeError(
