@@ -51,9 +51,19 @@ function gotInstead(value: unknown): string {
   return value instanceof Promise ? 'a Promise; await it' : show(value);
 }
 
-/** Writes an ONNX file. */
+/**
+ * Writes an ONNX file.
+ *
+ * @throws OnnxError if it would be larger than the format allows
+ */
 export function encodeModel(model: Model): Uint8Array {
-  return toBinary(ModelProtoSchema, model);
+  const bytes = toBinary(ModelProtoSchema, model);
+  if (bytes.length < 2 ** 31) return bytes;
+  throw new OnnxError([
+    fault(
+      `the graph would take ${(bytes.length / 2 ** 30).toFixed(1)} GB, and the ONNX format ends at 2: what is trained is fed and takes no place in it, the other constants do.`,
+    ),
+  ]);
 }
 
 /** What is wrong with a tensor's data; external data are brought in on the way. */
