@@ -16,16 +16,10 @@ const joined = (g: Builder, x: Value) => g.reshape(g.transpose(x, [0, 2, 1, 3]),
 /** q·kᵀ of heads [B, N, S, H], scaled. */
 const scoresOf = (g: Builder, q: Value, k: Value, scale: number) => g.mul(scale, g.matmul(q, g.swap(k)));
 
-/** 0, 1, …, n − 1 along the last of `rank` axes, where n is the size of an axis of x. */
-const places = (g: Builder, x: Value, axis: number, shape: readonly number[]) => {
-  const count = g.squeeze(g.sizes(x, [axis]), [0]);
-  const [zero, one] = [g.scalar(0, DType.INT64), g.scalar(1, DType.INT64)];
-  return g.reshape(g.op('Range', [zero, count, one]), shape);
-};
-
 /** Scores [B, N, S, T] where no query sees a key that comes after it. */
 function causal(g: Builder, scores: Value): Value {
-  const [queries, keys] = [places(g, scores, 2, [-1, 1]), places(g, scores, 3, [1, -1])];
+  const queries = g.places(g.sizes(scores, [2]), 0, 2);
+  const keys = g.places(g.sizes(scores, [3]), 1, 2);
   return g.where(g.op('LessOrEqual', [keys, queries]), scores, lowest);
 }
 
@@ -43,7 +37,7 @@ function maskTerm(g: Builder, mask: Value, x: Value, scores: Value, filter: numb
     if (g.shapeOf(mask)?.[0] !== batch) {
       refuse('a mask of one axis has a rule where it holds the length of each sequence of the batch.');
     }
-    const keys = places(g, scores, 3, [1, 1, 1, -1]);
+    const keys = g.places(g.sizes(scores, [3]), 3, 4);
     counts = g.less(keys, g.reshape(g.cast(mask, DType.INT64), [-1, 1, 1, 1]));
   } else if (rank === 2 || rank === 3) {
     counts = g.greater(g.unsqueeze(mask, rank === 2 ? [1, 2] : [1]), 0);

@@ -2,8 +2,6 @@ import { refuse } from '../errors.ts';
 import type { Builder } from '../graph/builder.ts';
 import { einsumEquation, isPlain, parseEinsum, withoutEllipsis } from '../graph/einsum.ts';
 import type { Value } from '../graph/graph.ts';
-import { range } from '../graph/shape.ts';
-import { DType } from '../graph/tensor.ts';
 import type { Lowering } from '../passes/rewrite.ts';
 
 /** x where all axes of the same letter have the same place: the others of them are summed out. */
@@ -12,13 +10,7 @@ function diagonal(g: Builder, x: Value, letters: readonly string[]): Value {
   const second = letters.findIndex((letter, i) => letters.indexOf(letter) < i);
   if (second < 0) return x;
   const first = letters.indexOf(letters[second]);
-  const size = g.squeeze(g.sizes(x, [first]), [0]);
-  const numbers = g.op('Range', [g.scalar(0, DType.INT64), size, g.scalar(1, DType.INT64)]);
-  const along = (axis: number) =>
-    g.reshape(
-      numbers,
-      range(rank).map((i) => (i === axis ? -1 : 1)),
-    );
+  const along = (axis: number) => g.places(g.sizes(x, [first]), axis, rank);
   const kept = g.sum(g.where(g.equal(along(first), along(second)), x, 0), [second], false);
   return diagonal(
     g,

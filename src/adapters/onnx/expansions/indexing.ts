@@ -1,19 +1,6 @@
 import { refuse } from '../errors.ts';
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
 import { range } from '../graph/shape.ts';
-import { DType } from '../graph/tensor.ts';
 import type { Lowering } from '../passes/rewrite.ts';
-
-/** 0, 1, …, n − 1 along one axis of `rank`, where n is the size of that axis of x. */
-function places(g: Builder, x: Value, axis: number, rank: number): Value {
-  const size = g.squeeze(g.sizes(x, [axis]), [0]);
-  const numbers = g.op('Range', [g.scalar(0, DType.INT64), size, g.scalar(1, DType.INT64)]);
-  return g.reshape(
-    numbers,
-    range(rank).map((i) => (i === axis ? -1 : 1)),
-  );
-}
 
 /** The batch of each index becomes a part of the index. */
 export const gatherND: Lowering = (g, node, attributes) => {
@@ -23,7 +10,9 @@ export const gatherND: Lowering = (g, node, attributes) => {
   const rank = g.rank(indices);
   if (batch < 0 || batch >= rank) refuse(`batch_dims ${batch} does not fit indices of rank ${rank}.`);
   const each = g.concat([g.sizes(indices, range(rank - 1)), g.integers([1])], 0);
-  const batches = range(batch).map((axis) => g.op('Expand', [places(g, indices, axis, rank), each]));
+  const batches = range(batch).map((axis) =>
+    g.op('Expand', [g.places(g.sizes(indices, [axis]), axis, rank), each]),
+  );
   return [g.op('GatherND', [x, g.concat([...batches, indices], -1)])];
 };
 

@@ -213,6 +213,22 @@ export class Builder extends Graph {
   filled(shape: Value, value: number, dtype: DType = this.float): Value {
     return this.op('ConstantOfShape', [shape], { value: tensorOf('', dtype, [1], [value]) });
   }
+  /** 0, 1, …, n − 1 of int64, along one of `rank` axes; `count` is a vector that holds n alone. */
+  places(count: Value, axis = 0, rank = 1): Value {
+    const [zero, one] = [this.scalar(0, DType.INT64), this.scalar(1, DType.INT64)];
+    const numbers = this.op('Range', [zero, this.squeeze(count, [0]), one]);
+    if (rank === 1) return numbers;
+    return this.reshape(
+      numbers,
+      range(rank).map((i) => (i === axis ? -1 : 1)),
+    );
+  }
+  /** The product of some sizes, a vector of int64, as a vector of one. */
+  product(sizes: Value): Value {
+    const known = this.integersOf(sizes);
+    if (known === undefined) return this.op('ReduceProd', [sizes, this.integers([0])]);
+    return this.integers([known.reduce((a, b) => a * b, 1)]);
+  }
   /** Zeros of the type and shape of x. */
   zerosLike(x: Value): Value {
     return this.filled(this.shape(x), 0, this.dtypeOf(x));

@@ -65,9 +65,7 @@ const gru: Step = (s, x, [h], weights) => {
 
 /** Whether each step lies within each sequence, [T, B, 1]. */
 function within(g: Builder, X: Value, lengths: Value): Value {
-  const time = g.squeeze(g.sizes(X, [0]), [0]);
-  const steps = g.op('Range', [g.scalar(0, DType.INT64), time, g.scalar(1, DType.INT64)]);
-  return g.less(g.reshape(steps, [-1, 1, 1]), g.reshape(g.cast(lengths, DType.INT64), [1, -1, 1]));
+  return g.less(g.places(g.sizes(X, [0]), 0, 3), g.reshape(g.cast(lengths, DType.INT64), [1, -1, 1]));
 }
 
 const recurrent =

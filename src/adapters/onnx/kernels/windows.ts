@@ -3,13 +3,10 @@ import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { alongAxis, interpolationOf, resizedAxes, type ResizedAxis } from '../graph/resize.ts';
 import { range } from '../graph/shape.ts';
-import { DType } from '../graph/tensor.ts';
 import { windowOf, type Window } from '../graph/window.ts';
 import type { Lowering } from '../passes/rewrite.ts';
 
 const spatial = (g: Builder, x: Value) => range(g.rank(x) - 2, 2);
-
-const elementAt = (g: Builder, vector: Value, i: number) => g.squeeze(g.slice(vector, i, i + 1, 0), [0]);
 
 /**
  * For each place of a window in its input and each place in the window, which element of the input it is,
@@ -27,20 +24,13 @@ function placesOf(
   outs: Value,
 ): Value {
   const rank = strides.length;
-  const [zero, one] = [g.scalar(0, DType.INT64), g.scalar(1, DType.INT64)];
-  const count = (n: Value) => g.op('Range', [zero, n, one]);
-  const shaped = (v: Value, axis: number) =>
-    g.reshape(
-      v,
-      range(2 * rank).map((i) => (i === axis ? -1 : 1)),
-    );
+  const elementOf = (vector: Value, i: number) => g.slice(vector, i, i + 1, 0);
   let places: Value | undefined;
   for (const i of range(rank)) {
-    const inside = g.op('Mul', [count(elementAt(g, kernel, i)), g.scalar(dilations[i], DType.INT64)]);
-    const start = g.op('Mul', [count(elementAt(g, outs, i)), g.scalar(strides[i], DType.INT64)]);
-    const along = g.op('Add', [shaped(inside, i), shaped(start, rank + i)]);
-    places =
-      places === undefined ? along : g.op('Add', [g.op('Mul', [places, elementAt(g, sizes, i)]), along]);
+    const inside = g.mul(g.places(elementOf(kernel, i), i, 2 * rank), dilations[i]);
+    const start = g.mul(g.places(elementOf(outs, i), rank + i, 2 * rank), strides[i]);
+    const along = g.add(inside, start);
+    places = places === undefined ? along : g.add(g.mul(places, elementOf(sizes, i)), along);
   }
   return g.flat(places ?? refuse('its window has no axes.'));
 }
@@ -58,7 +48,6 @@ function columnsOf(g: Builder, x: Value, window: Window, kernel: Value, outs: Va
   return g.op('Gather', [g.reshape(x, [0, 0, -1]), places], { axis: 2 });
 }
 
-const product = (g: Builder, sizes: Value) => g.op('ReduceProd', [sizes, g.integers([0])], { keepdims: 1 });
 const join = (g: Builder, ...parts: (Value | readonly number[])[]) =>
   g.concat(
     parts.map((part) => (typeof part === 'string' ? part : g.integers(part))),
@@ -86,8 +75,8 @@ const conv: Lowering = (g, node, attributes) => {
   const input = padded(g, x, window);
   const outs = outputsOf(g, input, kernel, window);
   const columns = columnsOf(g, input, window, kernel, outs);
-  const depth = g.op('Mul', [g.sizes(w, [1]), product(g, kernel)]);
-  const grouped = g.reshape(columns, join(g, [0, group], depth, product(g, outs)));
+  const depth = g.op('Mul', [g.sizes(w, [1]), g.product(kernel)]);
+  const grouped = g.reshape(columns, join(g, [0, group], depth, g.product(outs)));
   const weight = g.reshape(w, join(g, [1, group, -1], depth));
   const y = g.reshape(g.matmul(weight, grouped), join(g, g.sizes(x, [0]), g.sizes(w, [0]), outs));
   return [bias ? g.add(y, g.reshape(bias, [1, -1, ...axes.map(() => 1)])) : y];
@@ -113,14 +102,14 @@ const convTranspose: Lowering = (g, node, attributes) => {
   const steps = g.op('Mul', [g.op('Sub', [outs, ones(g, strides)]), g.integers(strides)]);
   const whole = g.op('Add', [g.op('Add', [g.op('Add', [reach, steps]), ones(g, strides)]), extra]);
 
-  const depth = g.op('Mul', [channels, product(g, kernel)]);
+  const depth = g.op('Mul', [channels, g.product(kernel)]);
   const weight = g.swap(g.reshape(w, join(g, [1, group, -1], depth)));
-  const seen = g.reshape(x, join(g, [0, group, -1], product(g, outs)));
+  const seen = g.reshape(x, join(g, [0, group, -1], g.product(outs)));
   const batch = g.sizes(x, [0]);
   const all = g.op('Mul', [channels, g.integers([group])]);
   const columns = g.reshape(g.matmul(weight, seen), join(g, batch, all, [-1]));
   const places = g.op('Expand', [placesOf(g, window, kernel, whole, outs), g.shape(columns)]);
-  const zeros = g.filled(join(g, batch, all, product(g, whole)), 0, g.dtypeOf(x));
+  const zeros = g.filled(join(g, batch, all, g.product(whole)), 0, g.dtypeOf(x));
   const sum = g.op('ScatterElements', [zeros, places, columns], { axis: 2, reduction: 'add' });
   const full = g.reshape(sum, join(g, batch, all, whole));
   const end = g.op('Sub', [whole, g.integers(pads.slice(strides.length))]);
@@ -144,7 +133,7 @@ const averagePool: Lowering = (g, node, attributes) => {
   const outs = ceil ? g.integers(shape.map(Number)) : outputsOf(g, input, kernel, window);
   const sums = (v: Value) => {
     const columns = columnsOf(g, v, window, kernel, outs);
-    const split = g.reshape(columns, join(g, [0, 0], product(g, kernel), product(g, outs)));
+    const split = g.reshape(columns, join(g, [0, 0], g.product(kernel), g.product(outs)));
     return g.reshape(g.sum(split, [2], false), join(g, g.sizes(v, [0, 1]), outs));
   };
   const one = g.filled(join(g, [1, 1], g.sizes(x, axes)), 1, g.dtypeOf(x));

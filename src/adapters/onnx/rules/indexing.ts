@@ -5,14 +5,6 @@ import { axisFrom, inverse, range } from '../graph/shape.ts';
 import { DType } from '../graph/tensor.ts';
 import type { VjpContext, VjpRule } from '../vjp.ts';
 
-/** The product of sizes, a vector of one. */
-const product = (g: Builder, sizes: Value): Value => {
-  const known = g.integersOf(sizes);
-  return known
-    ? g.integers([known.reduce((a, b) => a * b, 1)])
-    : g.op('ReduceProd', [sizes, g.integers([0])]);
-};
-
 /**
  * Adds rows `[n, m]`, in whatever shape, to zeros: `places`, of n elements, tells where in `[count, m]`; the result is
  * one vector. All elements are numbered, for ScatterElements: ScatterND adds in several threads at once, and where
@@ -21,9 +13,7 @@ const product = (g: Builder, sizes: Value): Value => {
  * @param count - and m: vectors of one
  */
 function addRows(g: Builder, rows: Value, places: Value, count: Value, m: Value): Value {
-  const [zero, one] = [g.scalar(0, DType.INT64), g.scalar(1, DType.INT64)];
-  const columns = g.op('Range', [zero, g.squeeze(m, [0]), one]);
-  const elements = g.op('Add', [g.op('Mul', [g.reshape(places, [-1, 1]), m]), columns]);
+  const elements = g.op('Add', [g.op('Mul', [g.reshape(places, [-1, 1]), m]), g.places(m)]);
   const zeros = g.filled(g.op('Mul', [count, m]), 0, g.dtypeOf(rows));
   return g.op('ScatterElements', [zeros, g.flat(elements), g.flat(rows)], { axis: 0, reduction: 'add' });
 }
@@ -37,7 +27,7 @@ const gather: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) => {
   const first = [axis, ...range(rank).filter((i) => i !== axis)];
   const picked = range(depth, axis);
   const rows = g.transpose(dy, [...picked, ...range(rank - 1 + depth).filter((i) => !picked.includes(i))]);
-  const m = product(g, g.sizes(x, first.slice(1)));
+  const m = g.product(g.sizes(x, first.slice(1)));
   const sum = addRows(g, rows, g.cast(indices, DType.INT64), g.sizes(x, [axis]), m);
   return [g.transpose(g.op('Reshape', [sum, g.sizes(x, first)], { allowzero: 1 }), inverse(first))];
 };
@@ -54,12 +44,12 @@ const gatherND: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) => {
     refuse('batch_dims has a rule where the rank of its indices is known beforehand.');
   const depth = g.shapeOf(indices)?.at(-1);
   if (typeof depth !== 'number') refuse('the last size of its indices is not known beforehand.');
-  const [sizes, m] = [g.sizes(x, range(depth)), product(g, g.sizes(x, range(g.rank(x) - depth, depth)))];
+  const [sizes, m] = [g.sizes(x, range(depth)), g.product(g.sizes(x, range(g.rank(x) - depth, depth)))];
   // Each list of indices as one place, counted row by row; negative ones count from the end.
   const counted = g.op('Where', [g.less(indices, 0), g.op('Add', [indices, sizes]), indices]);
-  const steps = range(depth).map((i) => product(g, g.sizes(x, range(depth - 1 - i, i + 1))));
+  const steps = range(depth).map((i) => g.product(g.sizes(x, range(depth - 1 - i, i + 1))));
   const places = g.sum(g.op('Mul', [counted, g.concat(steps, 0)]), [-1], false);
-  return [g.reshapeLike(addRows(g, dy, places, product(g, sizes), m), x)];
+  return [g.reshapeLike(addRows(g, dy, places, g.product(sizes), m), x)];
 };
 
 /** How the two scatters write, and how their result is read at the same places. */

@@ -2,7 +2,6 @@ import { refuse } from '../errors.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { axisFrom, inverse, isPermutation, range } from '../graph/shape.ts';
-import { DType } from '../graph/tensor.ts';
 import type { VjpContext, VjpRule } from '../vjp.ts';
 
 const reshape: VjpRule = ({ g, inputs: [x], dy }) => [g.reshapeLike(dy, x)];
@@ -88,10 +87,9 @@ function slice({ g, inputs, dy }: VjpContext) {
  * the op to learn where each came to lie, and adds what arrived there.
  */
 export function gatherBack(g: Builder, x: Value, dy: Value, move: (indices: Value) => Value): Value {
-  const count = g.op('Size', [x]);
-  const numbers = g.op('Range', [g.scalar(0, DType.INT64), count, g.scalar(1, DType.INT64)]);
-  const sources = g.flat(move(g.reshapeLike(numbers, x)));
-  const zeros = g.filled(g.reshape(count, [1]), 0, g.dtypeOf(x));
+  const count = g.reshape(g.op('Size', [x]), [1]);
+  const sources = g.flat(move(g.reshapeLike(g.places(count), x)));
+  const zeros = g.filled(count, 0, g.dtypeOf(x));
   const sum = g.op('ScatterElements', [zeros, sources, g.flat(dy)], { axis: 0, reduction: 'add' });
   return g.reshapeLike(sum, x);
 }
