@@ -2,11 +2,10 @@ import { refuse } from '../errors.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { alongAxis, interpolationOf, resizedAxes, type ResizedAxis } from '../graph/resize.ts';
+import { alongChannels, spatialAxes } from '../graph/channels.ts';
 import { range } from '../graph/shape.ts';
 import { windowOf, type Window } from '../graph/window.ts';
 import type { Lowering } from '../passes/rewrite.ts';
-
-const spatial = (g: Builder, x: Value) => range(g.rank(x) - 2, 2);
 
 /**
  * For each place of a window in its input and each place in the window, which element of the input it is,
@@ -44,7 +43,7 @@ const padded = (g: Builder, x: Value, { pads }: Window, value = 0, more = 0): Va
 
 /** What a window sees at each place, [N, C, K·O]; x is padded already. */
 function columnsOf(g: Builder, x: Value, window: Window, kernel: Value, outs: Value): Value {
-  const places = placesOf(g, window, kernel, g.sizes(x, spatial(g, x)), outs);
+  const places = placesOf(g, window, kernel, g.sizes(x, spatialAxes(g, x)), outs);
   return g.op('Gather', [g.reshape(x, [0, 0, -1]), places], { axis: 2 });
 }
 
@@ -60,7 +59,7 @@ function outputsOf(g: Builder, x: Value, kernel: Value, { strides, dilations }: 
     g.op('Mul', [g.op('Sub', [kernel, ones(g, strides)]), g.integers(dilations)]),
     ones(g, strides),
   );
-  const free = g.op('Sub', [g.sizes(x, spatial(g, x)), span]);
+  const free = g.op('Sub', [g.sizes(x, spatialAxes(g, x)), span]);
   return g.op('Add', [g.op('Div', [free, g.integers(strides)]), ones(g, strides)]);
 }
 const ones = (g: Builder, like: readonly number[]) => g.integers(like.map(() => 1));
@@ -68,7 +67,7 @@ const ones = (g: Builder, like: readonly number[]) => g.integers(like.map(() => 
 /** A convolution as a product of matrices: the weight with what the window sees. */
 const conv: Lowering = (g, node, attributes) => {
   const [x, w, bias] = node.input;
-  const axes = spatial(g, w);
+  const axes = spatialAxes(g, w);
   const window = windowOf(attributes, g.shapeOf(x), g.shapeOf(w)?.slice(2) ?? []);
   const group = attributes.int('group', 1);
   const kernel = g.sizes(w, axes);
@@ -79,13 +78,13 @@ const conv: Lowering = (g, node, attributes) => {
   const grouped = g.reshape(columns, join(g, [0, group], depth, g.product(outs)));
   const weight = g.reshape(w, join(g, [1, group, -1], depth));
   const y = g.reshape(g.matmul(weight, grouped), join(g, g.sizes(x, [0]), g.sizes(w, [0]), outs));
-  return [bias ? g.add(y, g.reshape(bias, [1, -1, ...axes.map(() => 1)])) : y];
+  return [bias ? g.add(y, alongChannels(g, bias, w)) : y];
 };
 
 /** The transpose of a convolution: products with the weight, each added to every place the window covers. */
 const convTranspose: Lowering = (g, node, attributes) => {
   const [x, w, bias] = node.input;
-  const axes = spatial(g, w);
+  const axes = spatialAxes(g, w);
   const window = windowOf(attributes, g.shapeOf(x), g.shapeOf(w)?.slice(2) ?? []);
   const { strides, dilations, pads } = window;
   if (attributes.has('output_shape'))
@@ -114,12 +113,12 @@ const convTranspose: Lowering = (g, node, attributes) => {
   const full = g.reshape(sum, join(g, batch, all, whole));
   const end = g.op('Sub', [whole, g.integers(pads.slice(strides.length))]);
   const y = g.op('Slice', [full, g.integers(pads.slice(0, strides.length)), end, g.integers(axes)]);
-  return [bias ? g.add(y, g.reshape(bias, [1, -1, ...axes.map(() => 1)])) : y];
+  return [bias ? g.add(y, alongChannels(g, bias, w)) : y];
 };
 
 const averagePool: Lowering = (g, node, attributes) => {
   const [x] = node.input;
-  const axes = spatial(g, x);
+  const axes = spatialAxes(g, x);
   const window = windowOf(attributes, g.shapeOf(x), attributes.ints('kernel_shape') ?? []);
   const ceil = attributes.int('ceil_mode', 0) === 1;
   const countPads = attributes.int('count_include_pad', 0) === 1;
@@ -157,13 +156,16 @@ export const windowKernels = new Map<string, Lowering>([
   ['Conv', conv],
   ['ConvTranspose', convTranspose],
   ['AveragePool', averagePool],
-  ['GlobalAveragePool', (g, node) => [g.mean(node.input[0], spatial(g, node.input[0]))]],
-  ['GlobalMaxPool', (g, node) => [g.op('ReduceMax', [node.input[0], g.integers(spatial(g, node.input[0]))])]],
+  ['GlobalAveragePool', (g, node) => [g.mean(node.input[0], spatialAxes(g, node.input[0]))]],
+  [
+    'GlobalMaxPool',
+    (g, node) => [g.op('ReduceMax', [node.input[0], g.integers(spatialAxes(g, node.input[0]))])],
+  ],
   [
     'GlobalLpPool',
     (g, node, attributes) => {
       const p = attributes.int('p', 2);
-      return [g.pow(g.sum(g.pow(g.abs(node.input[0]), p), spatial(g, node.input[0])), 1 / p)];
+      return [g.pow(g.sum(g.pow(g.abs(node.input[0]), p), spatialAxes(g, node.input[0])), 1 / p)];
     },
   ],
   ['Resize', resize],

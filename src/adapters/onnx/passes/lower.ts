@@ -4,8 +4,8 @@ import type { GraphProto } from 'onnx-buf';
 import type { Fault } from '../errors.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
-import { range } from '../graph/shape.ts';
-import type { DType } from '../graph/tensor.ts';
+import { alongChannels, exceptChannels } from '../graph/channels.ts';
+import { DType } from '../graph/tensor.ts';
 import { unusualRecurrent } from '../expansions/recurrent.ts';
 import { faultOf } from '../sweep.ts';
 import { rewrite, type Lowering } from './rewrite.ts';
@@ -48,7 +48,7 @@ export function lower(graph: GraphProto, float: DType, more: ReadonlyMap<string,
 /** A parameter search sees a deterministic loss: dropout is for inference. */
 const dropout: Lowering = (g, node) => {
   const [, mask] = node.output;
-  return [node.input[0], mask ? g.cast(g.filled(g.shape(node.input[0]), 1), 9) : undefined];
+  return [node.input[0], mask ? g.cast(g.filled(g.shape(node.input[0]), 1), DType.BOOL) : undefined];
 };
 
 /** In training mode, by this batch's mean and variance, which the gradient then flows through. */
@@ -58,16 +58,15 @@ const batchNormalization =
     if (attributes.int('training_mode', 0) === 0) return undefined;
     const [x, scale, bias, runningMean, runningVariance] = node.input;
     const momentum = attributes.float('momentum', 0.9);
-    const rank = g.rank(x);
-    const axes = [0, ...range(rank - 2, 2)];
-    const alongChannels = (v: Value) => g.reshape(v, [1, -1, ...range(rank - 2).fill(1)]);
+    const axes = exceptChannels(g, x);
+    const along = (vector: Value) => alongChannels(g, vector, x);
     // What is small is worked out first, on one number a channel, here and in the gradient.
     const mean = g.mean(x, axes);
     const centred = g.add(x, g.neg(mean));
     const squares = g.op('ReduceSumSquare', [centred, g.integers(axes)]);
     const variance = g.div(squares, g.div(g.count(x, x), g.count(mean, x)));
     const deviation = g.sqrt(g.add(variance, attributes.float('epsilon', 1e-5)));
-    const y = g.add(g.mul(centred, g.div(alongChannels(scale), deviation)), alongChannels(bias));
+    const y = g.add(g.mul(centred, g.div(along(scale), deviation)), along(bias));
     const batches = [g.flat(mean), g.flat(variance)];
     const next = [runningMean, runningVariance].map((running, k) => {
       if (!g.constants.has(running)) return undefined;

@@ -1,6 +1,7 @@
 import { refuse } from '../errors.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
+import { exceptChannels, spatialAxes } from '../graph/channels.ts';
 import { isStatic, range, type Shape } from '../graph/shape.ts';
 import { windowOf, type Window } from '../graph/window.ts';
 import type { VjpContext, VjpRule } from '../vjp.ts';
@@ -15,7 +16,6 @@ function convolutionOf({ g, inputs: [x, w], attributes }: VjpContext): Convoluti
   return { ...windowOf(attributes, g.shapeOf(x), kernel), group: attributes.int('group', 1) };
 }
 
-const spatial = (g: Builder, x: Value) => range(g.rank(x) - 2, 2);
 const spatialSizes = (g: Builder, x: Value): Shape | undefined => g.shapeOf(x)?.slice(2);
 
 /** How much of the padded input's end no window reached, along each axis; undefined where only run time can tell. */
@@ -48,8 +48,8 @@ function inputCotangent(g: Builder, d: Value, w: Value, x: Value, convolution: C
     ? whole
     : g.op('Pad', [whole, g.integers([...none, 0, 0, ...strides.map((stride) => stride - 1)])]);
   const begin = g.integers(pads.slice(0, rank));
-  const end = g.add(g.sizes(x, spatial(g, x)), begin);
-  return g.op('Slice', [longer, begin, end, g.integers(spatial(g, x))]);
+  const end = g.add(g.sizes(x, spatialAxes(g, x)), begin);
+  return g.op('Slice', [longer, begin, end, g.integers(spatialAxes(g, x))]);
 }
 
 /**
@@ -96,14 +96,14 @@ function withoutMissedEnds(g: Builder, x: Value, d: Value, convolution: Convolut
 
 /** The beginning of x along its spatial axes; x itself, if that is known to be all of it. */
 function cutTo(g: Builder, x: Value, sizes: Value): Value {
-  const [axes, known] = [spatial(g, x), g.integersOf(sizes)];
+  const [axes, known] = [spatialAxes(g, x), g.integersOf(sizes)];
   const whole = axes.every((axis, i) => known && g.shapeOf(x)?.[axis] === known[i]);
   return whole ? x : g.op('Slice', [x, g.integers(axes.map(() => 0)), sizes, g.integers(axes)]);
 }
 
 /** [N, C, …, W] → [1, group·N, …, W·C/group], the batches of one group side by side. */
 function channelsLast(g: Builder, x: Value, group: number, channels: number): Value {
-  const axes = spatial(g, x);
+  const axes = spatialAxes(g, x);
   const grouped = () => g.reshape(x, g.concat([g.integers([-1, channels]), g.sizes(x, axes)], 0));
   // One axis moved is much faster than two exchanged at the same time.
   const last = g.transpose(group === 1 ? x : grouped(), [0, ...axes, 1]);
@@ -117,7 +117,7 @@ function channelsLast(g: Builder, x: Value, group: number, channels: number): Va
 }
 
 /** [N, M, …] → [M, N, …]. */
-const exchanged = (g: Builder, d: Value) => g.transpose(d, [1, 0, ...spatial(g, d)]);
+const exchanged = (g: Builder, d: Value) => g.transpose(d, [1, 0, ...spatialAxes(g, d)]);
 
 /** As {@link weightCotangent}, for whatever steps and sizes: the channels of x are the batch. */
 function weightCotangentByChannel(
@@ -133,12 +133,12 @@ function weightCotangentByChannel(
     pads,
     group,
   });
-  return exchanged(g, cutTo(g, kernels, g.sizes(w, spatial(g, w))));
+  return exchanged(g, cutTo(g, kernels, g.sizes(w, spatialAxes(g, w))));
 }
 
 /** [N, C, …] → [C/group, group·N, …], the batches of one group side by side. */
 function channelsFirst(g: Builder, x: Value, group: number): Value {
-  const axes = spatial(g, x);
+  const axes = spatialAxes(g, x);
   if (group === 1) return g.transpose(x, [1, 0, ...axes]);
   const sizes = g.sizes(x, axes);
   const split = g.reshape(x, g.concat([g.integers([0, group, -1]), sizes], 0));
@@ -147,7 +147,7 @@ function channelsFirst(g: Builder, x: Value, group: number): Value {
   return g.reshape(moved, g.concat([perGroup, g.integers([-1]), sizes], 0));
 }
 
-const biasCotangent = (g: Builder, d: Value) => g.sum(d, [0, ...spatial(g, d)], false);
+const biasCotangent = (g: Builder, d: Value) => g.sum(d, exceptChannels(g, d), false);
 
 const conv: VjpRule = (c) => {
   const {

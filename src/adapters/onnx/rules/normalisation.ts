@@ -1,6 +1,7 @@
 import { refuse } from '../errors.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
+import { alongChannels, channelWindow, exceptChannels, spatialAxes } from '../graph/channels.ts';
 import { axisFrom, range } from '../graph/shape.ts';
 import type { VjpContext, VjpRule } from '../vjp.ts';
 
@@ -14,13 +15,14 @@ const logSoftmax: VjpRule = ({ g, outputs: [y], dy, attributes }) => [
 ];
 
 /** x brought to mean 0 and variance 1 along some axes, and the reciprocal of its standard deviation. */
-interface Standardised {
+export interface Standardised {
   readonly axes: readonly number[];
   readonly xhat: Value;
   readonly reciprocal: Value;
 }
 
-function standardise(g: Builder, x: Value, axes: readonly number[], epsilon: number): Standardised {
+/** See {@link Standardised}; `epsilon` is added to the variance. */
+export function standardise(g: Builder, x: Value, axes: readonly number[], epsilon: number): Standardised {
   const centred = g.sub(x, g.mean(x, axes));
   const reciprocal = g.div(1, g.sqrt(g.add(g.mean(g.square(centred), axes), epsilon)));
   return { axes, xhat: g.mul(centred, reciprocal), reciprocal };
@@ -34,15 +36,13 @@ function throughStandardised(g: Builder, { axes, xhat, reciprocal }: Standardise
 
 const epsilonOf = ({ attributes }: VjpContext) => attributes.float('epsilon', 1e-5);
 
-/** A vector of one number a channel, shaped to broadcast against [N, C, …]. */
-const alongChannels = (g: Builder, vector: Value, rank: number) =>
-  g.reshape(vector, [1, -1, ...range(rank - 2).fill(1)]);
-
-const exceptChannels = (rank: number) => [0, ...range(rank - 2, 2)];
+function refuseStatistics({ dys }: VjpContext): void {
+  if (dys[1] ?? dys[2]) refuse('its mean or inverse deviation is used as an output, which has no rule.');
+}
 
 const layer: VjpRule = (c) => {
-  const { g, inputs, dy, dys, needs, attributes } = c;
-  if (dys[1] ?? dys[2]) refuse('its mean or inverse deviation is used as an output, which has no rule.');
+  refuseStatistics(c);
+  const { g, inputs, dy, needs, attributes } = c;
   const [x, scale, bias] = inputs;
   const rank = g.rank(x);
   const from = axisFrom(attributes.int('axis', -1), rank);
@@ -56,6 +56,7 @@ const layer: VjpRule = (c) => {
 
 /** As layer normalisation, without the mean. */
 const rms: VjpRule = (c) => {
+  refuseStatistics(c);
   const {
     g,
     inputs: [x, scale],
@@ -87,12 +88,11 @@ const batch: VjpRule = (c) => {
   if (attributes.int('training_mode', 0) !== 0)
     refuse('in training mode, inside the graph of another node, it has no rule.');
   if (needs(3) || needs(4)) refuse('its running statistics are no parameters: leave them out of wrt.');
-  const rank = g.rank(x);
   const reciprocal = g.div(1, g.sqrt(g.add(variance, epsilonOf(c))));
-  const axes = exceptChannels(rank);
-  const centred = () => g.sub(x, alongChannels(g, mean, rank));
+  const axes = exceptChannels(g, x);
+  const centred = () => g.sub(x, alongChannels(g, mean, x));
   return [
-    needs(0) && g.mul(dy, alongChannels(g, g.mul(scale, reciprocal), rank)),
+    needs(0) && g.mul(dy, alongChannels(g, g.mul(scale, reciprocal), x)),
     needs(1) && g.mul(reciprocal, g.sum(g.mul(dy, centred()), axes, false)),
     needs(2) && g.sum(dy, axes, false),
   ];
@@ -105,11 +105,10 @@ const instance: VjpRule = (c) => {
     dy,
     needs,
   } = c;
-  const rank = g.rank(x);
-  const standardised = standardise(g, x, range(rank - 2, 2), epsilonOf(c));
-  const axes = exceptChannels(rank);
+  const standardised = standardise(g, x, spatialAxes(g, x), epsilonOf(c));
+  const axes = exceptChannels(g, x);
   return [
-    needs(0) && throughStandardised(g, standardised, g.mul(dy, alongChannels(g, scale, rank))),
+    needs(0) && throughStandardised(g, standardised, g.mul(dy, alongChannels(g, scale, x))),
     needs(1) && g.sum(g.mul(dy, standardised.xhat), axes, false),
     needs(2) && g.sum(dy, axes, false),
   ];
@@ -124,37 +123,23 @@ const group: VjpRule = (c) => {
     needs,
     attributes,
   } = c;
-  const rank = g.rank(x);
   const groups = attributes.int('num_groups', 1);
   const grouped = (v: Value) => g.reshape(v, [0, groups, -1]);
   const standardised = standardise(g, grouped(x), [2], epsilonOf(c));
   const size = g.shapeOf(scale)?.[0];
   if (typeof size !== 'number') refuse('the length of its scale is not known beforehand.');
   const perGroup = size === groups;
-  const factor = perGroup ? g.reshape(scale, [1, groups, 1]) : alongChannels(g, scale, rank);
+  const factor = perGroup ? g.reshape(scale, [1, groups, 1]) : alongChannels(g, scale, x);
   const scaled = perGroup ? g.mul(grouped(dy), factor) : grouped(g.mul(dy, factor));
   const xhat = g.reshapeLike(standardised.xhat, x);
   const total = (v: Value) =>
-    perGroup ? g.sum(grouped(v), [0, 2], false) : g.sum(v, exceptChannels(rank), false);
+    perGroup ? g.sum(grouped(v), [0, 2], false) : g.sum(v, exceptChannels(g, x), false);
   return [
     needs(0) && g.reshapeLike(throughStandardised(g, standardised, scaled), x),
     needs(1) && g.reshapeLike(total(g.mul(dy, xhat)), scale),
     needs(2) && g.reshapeLike(total(dy), bias),
   ];
 };
-
-/** Sum over the channels from `before` back to `after` ahead. */
-export function channelWindow(g: Builder, x: Value, before: number, after: number): Value {
-  const rank = g.rank(x);
-  const rest = range(rank - 2).fill(0);
-  const padded = g.op('Pad', [x, g.integers([0, before, ...rest, 0, after, ...rest])]);
-  const shifts = range(before + after + 1).map((i) => {
-    const end = i - before - after;
-    return g.slice(padded, i, end === 0 ? 2 ** 31 - 1 : end, 1);
-  });
-  const [first, ...others] = shifts;
-  return g.add(first, ...others);
-}
 
 /** y = x·s^−β with s = bias + α/size·Σ x² over neighbouring channels. */
 const localResponse: VjpRule = ({ g, inputs: [x], dy, attributes }) => {

@@ -1,6 +1,7 @@
 import { refuse } from '../errors.ts';
 import type { AttributeValues } from '../graph/attributes.ts';
 import type { Builder } from '../graph/builder.ts';
+import { spatialAxes } from '../graph/channels.ts';
 import type { Value } from '../graph/graph.ts';
 import { alongAxis, interpolationOf, resizedAxes, type ResizedAxis } from '../graph/resize.ts';
 import { range } from '../graph/shape.ts';
@@ -70,7 +71,7 @@ const maxPoolByComparison: VjpRule = ({ g, inputs: [x], outputs: [y], dy, attrib
 /** Spread over the elements that attain the maximum, evenly where several do. */
 const globalMaxPool: VjpRule = ({ g, inputs: [x], outputs: [y], dy }) => {
   const chosen = g.mask(g.equal(x, y), x);
-  return [g.mul(chosen, g.div(dy, g.sum(chosen, range(g.rank(x) - 2, 2))))];
+  return [g.mul(chosen, g.div(dy, g.sum(chosen, spatialAxes(g, x))))];
 };
 
 const globalAveragePool: VjpRule = ({ g, inputs: [x], outputs: [y], dy }) => [

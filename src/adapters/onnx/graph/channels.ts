@@ -1,0 +1,30 @@
+/**
+ * Values of shape [N, C, …], whose second axis is that of the channels.
+ *
+ * @module
+ */
+import type { Builder } from './builder.ts';
+import type { Value } from './graph.ts';
+import { range } from './shape.ts';
+
+/** The axes after those of the batch and the channels. */
+export const spatialAxes = (g: Builder, x: Value): number[] => range(g.rank(x) - 2, 2);
+
+/** All axes but that of the channels. */
+export const exceptChannels = (g: Builder, x: Value): number[] => [0, ...spatialAxes(g, x)];
+
+/** A vector of one number a channel, shaped to broadcast against x. */
+export const alongChannels = (g: Builder, vector: Value, x: Value): Value =>
+  g.reshape(vector, [1, -1, ...spatialAxes(g, x).map(() => 1)]);
+
+/** Sum over the channels from `before` back to `after` ahead. */
+export function channelWindow(g: Builder, x: Value, before: number, after: number): Value {
+  const rest = spatialAxes(g, x).map(() => 0);
+  const padded = g.op('Pad', [x, g.integers([0, before, ...rest, 0, after, ...rest])]);
+  const shifts = range(before + after + 1).map((i) => {
+    const end = i - before - after;
+    return g.slice(padded, i, end === 0 ? 2 ** 31 - 1 : end, 1);
+  });
+  const [first, ...others] = shifts;
+  return g.add(first, ...others);
+}
