@@ -201,33 +201,47 @@ describe('loading', () => {
   });
 });
 
-test('a model is disposed of once, and whoever asks for it waits until it is', async () => {
-  let open = 0;
-  const counting = {
-    Tensor: ort.Tensor,
-    InferenceSession: {
-      async create(bytes: Uint8Array, options?: object) {
-        const session = await ort.InferenceSession.create(bytes, options);
-        open++;
-        const release = async () => {
-          await session.release();
-          open--;
-        };
-        return { run: session.run.bind(session), release };
-      },
-    },
+/** ONNX Runtime, and how many of its sessions are open. */
+function counting() {
+  const sessions = { open: 0 };
+  const create = async (bytes: Uint8Array, options?: object) => {
+    const session = await ort.InferenceSession.create(bytes, options);
+    sessions.open++;
+    const release = async () => {
+      await session.release();
+      sessions.open--;
+    };
+    return { run: session.run.bind(session), release };
   };
-  const model = await trainable(counting, mlp([1, 2, 1]), { loss: 'mse', hessianVector: true });
+  return { runtime: { Tensor: ort.Tensor, InferenceSession: { create } }, sessions };
+}
+
+test('a model that cannot be put together leaves no session open', async () => {
+  const { runtime, sessions } = counting();
+  const exhausted = (): never => {
+    throw new Error('no memory');
+  };
+  class Tensor {
+    readonly data = exhausted();
+  }
+  const loading = trainable({ ...runtime, Tensor }, mlp([1, 2, 1]), { loss: 'mse' });
+  await expect(loading).rejects.toThrow('no memory');
+  expect(sessions.open).toBe(0);
+});
+
+test('a model is disposed of once, and whoever asks for it waits until it is', async () => {
+  const { runtime, sessions } = counting();
+  const model = await trainable(runtime, mlp([1, 2, 1]), { loss: 'mse', hessianVector: true });
   const column = { data: [1, 2], dims: [2, 1] };
   const problem = model.problem({ x: column, target: column });
   const buffer = problem.p0.slice();
   await problem.fg(problem.p0, null);
   await problem.hessianVector?.(problem.p0, problem.p0, buffer);
   await model.predict({ x: column });
-  expect(open).toBe(4);
+  expect(sessions.open).toBe(4);
   const first = model.dispose();
   await model.dispose();
-  expect(open).toBe(0);
+  expect(sessions.open).toBe(0);
   await first;
   await expect(problem.fg(problem.p0, buffer)).rejects.toThrow(
     'This model has been disposed of; load it again.',

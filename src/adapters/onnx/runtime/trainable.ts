@@ -3,9 +3,9 @@ import { pipe } from 'fp-ts/lib/function.js';
 import {
   bind,
   bindTo,
+  chain,
   chainEitherK,
   fromEither,
-  map,
   tryCatch,
   type TaskEither,
 } from 'fp-ts/lib/TaskEither.js';
@@ -13,6 +13,7 @@ import { show } from '../../../core/options.ts';
 import { differentiateModel, type Differentiated } from '../differentiate.ts';
 import { fault, OnnxError } from '../errors.ts';
 import { dtypeName } from '../graph/tensor.ts';
+import type { Loaded } from './engine.ts';
 import { hessianGraph } from './graphs.ts';
 import { onnxModel, type OnnxModel } from './model.ts';
 import { planOf, type Plan, type TrainableOptions } from './options.ts';
@@ -38,8 +39,18 @@ export function loadTrainable(
     bind('gradients', ({ plan, differentiated }) =>
       tryCatch(() => open(ort, differentiated.bytes, plan.session), asError),
     ),
-    map((parts) => onnxModel({ ort, bytes: new Uint8Array(bytes), ...parts })),
+    chain((parts) => tryCatch(() => assembled({ ort, bytes: new Uint8Array(bytes), ...parts }), asError)),
   );
+}
+
+/** The model of a session that was opened for it; closed again if there is none. */
+async function assembled(loaded: Loaded): Promise<OnnxModel> {
+  try {
+    return onnxModel(loaded);
+  } catch (error) {
+    await loaded.gradients.release();
+    throw error;
+  }
 }
 
 function checkOrt(ort: Ort): void {
