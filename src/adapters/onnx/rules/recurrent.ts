@@ -6,7 +6,7 @@ import type { Value } from '../graph/graph.ts';
 import { scan } from '../graph/scan.ts';
 import { range } from '../graph/shape.ts';
 import { recurrentKernels } from '../kernels/recurrent.ts';
-import type { VjpRule } from '../vjp.ts';
+import type { Cotangents, VjpContext, VjpRule } from '../vjp.ts';
 
 /** One direction of a layer: sequences are [T, B, …], states [B, H]. */
 interface Direction {
@@ -201,88 +201,89 @@ export function isUsual(kind: RecurrentKind, { input }: NodeProto, attributes: A
   );
 }
 
+/** Direction d of a value that has one axis of directions. */
+const ofDirection = (g: Builder, value: Value, d: number, axis = 0) =>
+  g.squeeze(g.slice(value, d, d + 1, axis), [axis]);
+
+/** What a layer finds in one direction, for its inputs in their order; the cotangent of the lengths is none. */
+function throughDirection(
+  { g, inputs, dys, needs, attributes }: VjpContext,
+  cell: Cell,
+  gates: number,
+  Y: Value,
+  d: number,
+): Cotangents {
+  const [X, W, R, B, , initial, initialCell] = inputs;
+  const hidden = attributes.int('hidden_size', 0);
+  const reverse = attributes.string('direction', 'forward') === 'reverse' || d === 1;
+  const zeros = () => g.filled(g.concat([g.sizes(X, [1]), g.integers([hidden])], 0), 0, g.dtypeOf(X));
+  const stateOf = (value: Value | undefined) => (value ? ofDirection(g, value, d) : zeros());
+  const [Wd, Rd, Yd] = [ofDirection(g, W, d), ofDirection(g, R, d), ofDirection(g, Y, d, 1)];
+  const width = gates * hidden;
+  const biases = B
+    ? g.ops('Split', [ofDirection(g, B, d), g.integers([width, width])], { axis: 0 }, 2)
+    : undefined;
+  const shift = (sequence: Value, first: Value) => {
+    const one = g.unsqueeze(first, [0]);
+    return reverse
+      ? g.concat([g.slice(sequence, 1, 2 ** 31 - 1, 0), one], 0)
+      : g.concat([one, g.slice(sequence, 0, -1, 0)], 0);
+  };
+  const into = (x: Value, weight: Value, bias: Value | undefined) => {
+    const product = g.matmul(x, g.transpose(weight, [1, 0]));
+    return bias ? g.add(product, bias) : product;
+  };
+  const before = shift(Yd, stateOf(initial));
+  const { input, state, dR, dInitial, dInitialCell } = cell({
+    g,
+    hidden,
+    R: Rd,
+    fromInput: into(X, Wd, biases?.[0]),
+    fromState: into(before, Rd, biases?.[1]),
+    stateBias: biases?.[1],
+    Y: Yd,
+    before,
+    initialCell: stateOf(initialCell),
+    dY: dys[0] ? ofDirection(g, dys[0], d, 1) : g.zerosLike(Yd),
+    dLast: stateOf(dys[1]),
+    dLastCell: stateOf(dys[2]),
+    reverse,
+    shift,
+    attributes,
+  });
+  const overTime = (v: Value) => g.sum(v, [0, 1], false);
+  return [
+    needs(0) && g.matmul(input, Wd),
+    needs(1) && outer(g, input, X),
+    needs(2) && dR,
+    needs(3) && g.concat([overTime(input), overTime(state)], 0),
+    undefined,
+    needs(5) && dInitial,
+    needs(6) && dInitialCell,
+  ];
+}
+
 const recurrent =
   (kind: RecurrentKind, cell: Cell): VjpRule =>
   (c) => {
-    if (!isUsual(kind, c.node, c.attributes)) {
-      recurrentKernels.get(kind)?.(c.g, c.node, c.attributes);
+    const { g, node, attributes } = c;
+    if (!isUsual(kind, node, attributes)) {
+      recurrentKernels.get(kind)?.(g, node, attributes);
       refuse('inside the graph of another node, layers of this kind have no rule.');
     }
-    const { g, node, inputs, dys, needs, attributes } = c;
-    const [X, W, R, B, , initial, initialCell] = inputs;
-    const hidden = attributes.int('hidden_size', 0);
-    const width = gateCount[kind] * hidden;
-    const way = attributes.string('direction', 'forward');
     const Y = g.extraOutput(node, 0);
-    const state = g.concat([g.sizes(X, [1]), g.integers([hidden])], 0);
-    const zeros = () => g.filled(state, 0, g.dtypeOf(X));
-    /** Direction d of a value that has one axis of directions. */
-    const of = (value: Value, d: number, axis = 0) => g.squeeze(g.slice(value, d, d + 1, axis), [axis]);
-    const stateOf = (value: Value | undefined, d: number) => (value ? of(value, d) : zeros());
-
-    const found = range(way === 'bidirectional' ? 2 : 1).map((d) => {
-      const reverse = way === 'reverse' || d === 1;
-      const [Wd, Rd, Yd] = [of(W, d), of(R, d), of(Y, d, 1)];
-      const biases = B ? g.ops('Split', [of(B, d), g.integers([width, width])], { axis: 0 }, 2) : undefined;
-      const shift = (sequence: Value, first: Value) => {
-        const one = g.unsqueeze(first, [0]);
-        return reverse
-          ? g.concat([g.slice(sequence, 1, 2 ** 31 - 1, 0), one], 0)
-          : g.concat([one, g.slice(sequence, 0, -1, 0)], 0);
-      };
-      const before = shift(Yd, stateOf(initial, d));
-      const gates = (x: Value, weight: Value, bias: Value | undefined) => {
-        const product = g.matmul(x, g.transpose(weight, [1, 0]));
-        return bias ? g.add(product, bias) : product;
-      };
-      const cotangents = cell({
-        g,
-        hidden,
-        R: Rd,
-        fromInput: gates(X, Wd, biases?.[0]),
-        fromState: gates(before, Rd, biases?.[1]),
-        stateBias: biases?.[1],
-        Y: Yd,
-        before,
-        initialCell: stateOf(initialCell, d),
-        dY: dys[0] ? of(dys[0], d, 1) : g.zerosLike(Yd),
-        dLast: stateOf(dys[1], d),
-        dLastCell: stateOf(dys[2], d),
-        reverse,
-        shift,
-        attributes,
-      });
-      const { input, dInitial, dInitialCell } = cotangents;
-      const overTime = (v: Value) => g.sum(v, [0, 1], false);
-      return {
-        X: needs(0) && g.matmul(input, Wd),
-        W: needs(1) && outer(g, input, X),
-        R: needs(2) && cotangents.dR,
-        B: needs(3) && g.concat([overTime(input), overTime(cotangents.state)], 0),
-        initial: needs(5) && dInitial,
-        initialCell: needs(6) && dInitialCell,
-      };
-    });
-    const stacked = (parts: readonly (Value | false | undefined)[]) => {
-      const present = parts.filter((part) => part !== false && part !== undefined);
-      return (
-        present.length > 0 &&
-        g.concat(
-          present.map((part) => g.unsqueeze(part, [0])),
-          0,
-        )
+    const directions = attributes.string('direction', 'forward') === 'bidirectional' ? 2 : 1;
+    const found = range(directions).map((d) => throughDirection(c, cell, gateCount[kind], Y, d));
+    return found[0].map((_, i) => {
+      const parts = found.map((each) => each[i]).filter((part) => typeof part === 'string');
+      const [first, ...others] = parts;
+      // Both directions read one X; of all else each has its own.
+      if (first === undefined || i === 0) return first && g.add(first, ...others);
+      return g.concat(
+        parts.map((part) => g.unsqueeze(part, [0])),
+        0,
       );
-    };
-    const [first, second] = found.map((direction) => direction.X);
-    return [
-      first && second ? g.add(first, second) : first,
-      stacked(found.map((direction) => direction.W)),
-      stacked(found.map((direction) => direction.R)),
-      stacked(found.map((direction) => direction.B)),
-      undefined,
-      stacked(found.map((direction) => direction.initial)),
-      stacked(found.map((direction) => direction.initialCell)),
-    ];
+    });
   };
 
 /** Rules of recurrent layers: gates at all steps at once, and only the recurrence itself step by step. */
