@@ -36,7 +36,7 @@ function protocol() {
   const problem = {
     p0: new Float64Array(n),
     fg(_, gradient) {
-      if (gradient) gradient[0] = 1;
+      gradient?.fill(1);
       return 1;
     },
   };
