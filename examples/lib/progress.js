@@ -14,6 +14,7 @@ export function progressBar(label, total) {
       hideCursor: true,
       noTTYOutput: true,
       notTTYSchedule: 5000,
+      formatTime: timeLeft,
     },
     cliProgress.Presets.shades_classic,
   );
@@ -23,4 +24,10 @@ export function progressBar(label, total) {
     at: (/** @type {number} */ value) => bar.update(Math.floor(value)),
     done: () => bar.stop(),
   };
+}
+
+/** Seconds as words; what is no number yet, when many steps came at once, is not told. @param {number} seconds */
+function timeLeft(seconds) {
+  if (!Number.isFinite(seconds)) return '…';
+  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
