@@ -1,7 +1,7 @@
 import { clone, create } from '@bufbuild/protobuf';
 import { GraphProtoSchema } from 'onnx-buf';
 import type { GraphProto } from 'onnx-buf';
-import { renameValues } from '../passes/names.ts';
+import { renameValues } from './rename.ts';
 import { Builder } from './builder.ts';
 import type { Value } from './graph.ts';
 

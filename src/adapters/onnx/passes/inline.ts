@@ -6,7 +6,7 @@ import { subgraphsOf } from '../graph/attributes.ts';
 import { namesIn } from '../graph/graph.ts';
 import type { Model } from '../proto.ts';
 import { faultOf } from '../sweep.ts';
-import { renameValues } from './names.ts';
+import { renameValues } from '../graph/rename.ts';
 import { baseOpset } from './opset.ts';
 
 // A file of a few lines can call for more nodes than fit in memory.

@@ -2,7 +2,7 @@ import { fault, OnnxError } from '../errors.ts';
 import { namesIn, type Value } from '../graph/graph.ts';
 import type { DifferentiateOptions } from '../options.ts';
 import type { Model } from '../proto.ts';
-import { renameValues } from './names.ts';
+import { renameValues } from '../graph/rename.ts';
 import { normalise } from './normalise.ts';
 
 /**

@@ -10,7 +10,7 @@ import { attributesOf, nodeAttributes } from '../graph/attributes.ts';
 import { Graph, valueInfo } from '../graph/graph.ts';
 import { DType, shapeOf } from '../graph/tensor.ts';
 import { hessianVectorNameOf, lossName } from '../convention.ts';
-import { prune } from '../passes/names.ts';
+import { prune } from '../passes/prune.ts';
 import { normalise, type NormaliseOptions } from '../passes/normalise.ts';
 import { floatTypeIn } from '../passes/precision.ts';
 import { useFloat64Kernels } from '../kernels/float64.ts';

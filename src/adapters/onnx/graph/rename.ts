@@ -1,0 +1,16 @@
+import type { GraphProto } from 'onnx-buf';
+import { subgraphsOf } from './attributes.ts';
+
+/** Renames values and nodes of a graph, in place, in the graphs inside it too. */
+export function renameValues(graph: GraphProto, names: ReadonlyMap<string, string>): void {
+  const renamed = (name: string) => names.get(name) ?? name;
+  for (const value of [...graph.input, ...graph.output, ...graph.initializer, ...graph.valueInfo]) {
+    value.name = renamed(value.name);
+  }
+  for (const node of graph.node) {
+    node.name = renamed(node.name);
+    node.input = node.input.map(renamed);
+    node.output = node.output.map(renamed);
+    for (const subgraph of subgraphsOf(node)) renameValues(subgraph, names);
+  }
+}

@@ -1,0 +1,38 @@
+import type { GraphProto } from 'onnx-buf';
+import { gradientNameOf, hessianVectorNameOf, lossName } from '../convention.ts';
+import { fault, OnnxError } from '../errors.ts';
+import { namesIn } from '../graph/graph.ts';
+import { renameValues } from '../graph/rename.ts';
+
+/**
+ * Renames the values of a graph, in place, that have the names which the convention gives to the loss and to the
+ * gradients of `names`.
+ *
+ * @returns the present name of each value, by its former one
+ * @throws OnnxError if an input has such a name: it must keep it
+ */
+export function freeNames(graph: GraphProto, names: readonly string[]): (name: string) => string {
+  const reserved = [lossName, ...names.flatMap((name) => [gradientNameOf(name), hessianVectorNameOf(name)])];
+  const taken = new Set(namesIn(graph));
+  const inputs = new Set(graph.input.map(({ name }) => name));
+  const clash = reserved.filter((name) => inputs.has(name));
+  if (clash.length > 0) {
+    throw new OnnxError(
+      clash.map((name) =>
+        fault(
+          `the model's input ${JSON.stringify(name)} has a name that the result gives to an output; rename it.`,
+        ),
+      ),
+    );
+  }
+  const renamed = new Map<string, string>();
+  for (const name of reserved) {
+    if (!taken.has(name)) continue;
+    let inner = `inner/${name}`;
+    while (taken.has(inner)) inner = `inner/${inner}`;
+    taken.add(inner);
+    renamed.set(name, inner);
+  }
+  renameValues(graph, renamed);
+  return (name) => renamed.get(name) ?? name;
+}
