@@ -39,7 +39,7 @@ export function takeProducts(ring: PairRing, gram: Gram, gradient: Float64Array)
   const { products, sy, yy, stretch, pending } = gram;
   adoptRows(ring.rows);
   const slots = slotsOf(ring);
-  const rows = rowsOf(ring);
+  const rows = rowsOf(ring, slots);
   const [s, y] = rows;
   kernelsFor(s).project(rows, { s, y, stretch }, gradient, products);
   Object.assign(gram, { stretch: 0, pending: false });
@@ -54,15 +54,16 @@ export function takeProducts(ring: PairRing, gram: Gram, gradient: Float64Array)
   return slots;
 }
 
-/** `out ← c·g + Σ aᵢsᵢ + bᵢyᵢ`, with a and b in turn in `gram.factors`; returns gᵀout. */
+/** `out ← c·g + Σ aᵢsᵢ + bᵢyᵢ` over `slots`, with a and b in turn in `gram.factors`; returns gᵀout. */
 export function combinePairs(
   ring: PairRing,
   { factors }: Gram,
+  slots: readonly number[],
   c: number,
   g: Float64Array,
   out: Float64Array,
 ): number {
-  const rows = rowsOf(ring);
+  const rows = rowsOf(ring, slots);
   return kernelsFor(rows[0]).combine(rows, factors, c, g, out);
 }
 
@@ -115,5 +116,5 @@ export function gramDirection(
       yr += factors[2 * older] * sy[slots[older] * width + i];
     factors[2 * age] += alpha[age] - yr / sy[i * width + i];
   }
-  return combinePairs(ring, gram, c, gradient, out);
+  return combinePairs(ring, gram, slots, c, gradient, out);
 }

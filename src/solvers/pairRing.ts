@@ -30,10 +30,10 @@ export function slotsOf({ rows, count, next }: PairRing): number[] {
   return slots;
 }
 
-/** s and y of every pair in turn, the newest first. */
-export function rowsOf(ring: PairRing): Row[] {
+/** s and y of each of `slots` in turn. */
+export function rowsOf(ring: PairRing, slots: readonly number[]): Row[] {
   const rows: Row[] = [];
-  for (const slot of slotsOf(ring)) rows.push(ring.rows[2 * slot], ring.rows[2 * slot + 1]);
+  for (const slot of slots) rows.push(ring.rows[2 * slot], ring.rows[2 * slot + 1]);
   return rows;
 }
 

@@ -176,7 +176,7 @@ function directDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64Arra
     factors[2 * k] = -w[k];
     factors[2 * k + 1] = gamma * w[k];
   }
-  return combinePairs(memory, gram, -gamma, g, out);
+  return combinePairs(memory, gram, slots, -gamma, g, out);
 }
 
 /**
@@ -193,7 +193,7 @@ function transposedDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64
   if (!solveRegularised(memory, slots, lambda)) return scaleInto(-1, g, out);
   factors.fill(0);
   for (let k = 0; k < count; k++) factors[2 * k + 1] = -w[k];
-  const slope = combinePairs(memory, gram, -1, g, out);
+  const slope = combinePairs(memory, gram, slots, -1, g, out);
   if (!(slope > 0)) return slope;
   addScaled(out, (-2 * slope) / dot(g, g), g, out);
   return -slope;
