@@ -12,15 +12,14 @@ import { show } from '../core/options.ts';
 import { runOn, type Executor } from './executor.ts';
 import { endJob, jobOf } from './job.ts';
 import {
+  checkParams,
   heldBy,
   heldByAsync,
   isParamSet,
-  needsParams,
   watched,
   watchedAsync,
   watchedAt,
   watchedAtAsync,
-  wrapping,
   type AsyncLoss,
   type AsyncMetrics,
   type Loss,
@@ -150,9 +149,7 @@ function sorted<Options extends object>(
   rest: readonly [(ParamSet | Options | null)?, Options?],
 ): [ParamSet | undefined, Options | Record<string, never>] {
   const [first, second] = rest;
-  if (wrapping(first) !== undefined || (typeof source === 'function' && !isParamSet(first))) {
-    throw needsParams(where, first);
-  }
+  checkParams(where, source, first);
   if (isParamSet(first)) return [first, second ?? {}];
   return [undefined, second ?? first ?? {}];
 }

@@ -47,8 +47,20 @@ async function readLater(params: ParamSet & { read?(vector: Float64Array): Promi
 const paramsOf = (source: Source<unknown>): ParamSet | undefined =>
   typeof source === 'object' && source !== null ? source.params : undefined;
 
+/**
+ * Checks the argument after the loss: a loss as a function needs a ParamSet there, and no source has the bare
+ * tensors or models of a backend there.
+ *
+ * @throws TypeError
+ */
+export function checkParams(where: string, source: unknown, next: unknown): void {
+  if (wrapping(next) !== undefined || (typeof source === 'function' && !isParamSet(next))) {
+    throw needsParams(where, next);
+  }
+}
+
 /** What to say of a loss without a ParamSet: recipes know no backend, so whoever has its tensors wraps them. */
-export function needsParams(where: string, got: unknown): TypeError {
+function needsParams(where: string, got: unknown): TypeError {
   const call = wrapping(got);
   return new TypeError(
     call === undefined
@@ -60,7 +72,7 @@ export function needsParams(where: string, got: unknown): TypeError {
 const fromTfjs = (what: string) => `tfParams(${what}), with import { tfParams } from 'quasi-newton/tfjs',`;
 
 /** The call that makes a ParamSet of what a backend's user has at hand; undefined of anything else. */
-export function wrapping(value: unknown): string | undefined {
+function wrapping(value: unknown): string | undefined {
   if (Array.isArray(value))
     return value.length > 0 && value.every(isVariable) ? fromTfjs('variables') : undefined;
   if (typeof value !== 'object' || value === null) return undefined;

@@ -1,11 +1,11 @@
 import { boolean, checkOptions, either, oneOf, show, string, type Rules } from '../../core/options.ts';
-import { convergenceSvg, type Curve } from './convergenceSvg.ts';
+import { convergenceSvg, referencesOf, type Curve } from './convergenceSvg.ts';
 import { lineColour } from './colour.ts';
 import { plotOf, type Plot, type PlotlyFigure, type VegaSpec } from './plot.ts';
 import { axisScale, figureRules, limits, recipe, theme } from './recipe.ts';
 import type { AxisScale, FigureAttributes } from './recipe.ts';
 import { runsOf, summarise, type Against, type Trace } from './traces.ts';
-import { referencesPlotly, referencesVega, type Reference } from './reference.ts';
+import { referencesPlotly, referencesVega } from './reference.ts';
 import { plotlyAxis, plotlyLayout } from './plotly.ts';
 
 /** What {@link convergence} may be told. */
@@ -97,9 +97,6 @@ export function convergence(traces: readonly Trace[], attributes: ConvergenceAtt
     toVega: () => vega(curves, final),
   });
 }
-
-const referencesOf = (curves: readonly Curve[]): Reference[] =>
-  curves.flatMap(({ reference }) => (reference === undefined ? [] : [reference]));
 
 function plotly(curves: readonly Curve[], attributes: Attributes): PlotlyFigure {
   const data = curves.flatMap((curve) => {

@@ -17,12 +17,16 @@ export interface Curve {
   readonly reference?: (Reference & { readonly x: number }) | undefined;
 }
 
+/** What the curves are compared with. */
+export const referencesOf = (curves: readonly Curve[]) =>
+  curves.flatMap(({ reference }) => (reference === undefined ? [] : [reference]));
+
 /** The curves as SVG. */
 export function convergenceSvg(curves: readonly Curve[], attributes: Attributes): string {
   const { fontSize, xscale, yscale, xlims, ylims } = attributes;
   const single = (curve: Curve) => curve.runs.length < 2;
   const all = curves.flatMap(({ runs }) => runs);
-  const references = curves.flatMap(({ reference }) => (reference === undefined ? [] : [reference]));
+  const references = referencesOf(curves);
   const xDomain = xlims === 'data' ? domainOf(values(all, 'x'), xscale, 0.02) : xlims;
   const yDomain =
     ylims === 'data' ? domainOf([...values(all, 'y'), ...references.map((mark) => mark.y)], yscale) : ylims;

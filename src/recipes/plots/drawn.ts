@@ -1,7 +1,7 @@
 import { checkOptions, show, type Rules } from '../../core/options.ts';
 import { landscape } from '../landscape.ts';
 import { landscapeRules, type LandscapeOptions } from '../options.ts';
-import { isParamSet, needsParams, wrapping, type Loss } from '../subject.ts';
+import { checkParams, isParamSet, type Loss } from '../subject.ts';
 import type { LandscapeAttributes } from './field.ts';
 import type { ParamSet } from '../../core/paramSet.ts';
 import type { Problem } from '../../core/problem.ts';
@@ -28,9 +28,7 @@ export function landscapePlot<Attributes extends LandscapeAttributes>(
   draw: (data: LandscapeData, attributes: Attributes) => Plot,
 ): LandscapePlot<Attributes> {
   return (source: LandscapeData | Loss | Problem, ...rest: readonly unknown[]): Plot => {
-    if (wrapping(rest[0]) !== undefined || (typeof source === 'function' && !isParamSet(rest[0]))) {
-      throw needsParams(where, rest[0]);
-    }
+    checkParams(where, source, rest[0]);
     const params = rest.find(isParamSet);
     const attributes =
       rest.find((value) => typeof value === 'object' && value !== null && !isParamSet(value)) ?? {};
