@@ -1,4 +1,4 @@
-import { hagerZhang, lbfgs, staticStep } from 'quasi-newton';
+import { lbfgs } from 'quasi-newton';
 import {
   broydenTridiagonal,
   extendedPowell,
@@ -7,6 +7,7 @@ import {
   largeProblems,
 } from './problems/large.js';
 import { evaluationsToSolve } from './lib/firstHit.js';
+import { likeOptim } from './lib/likeOptim.js';
 import { SciPy, scipyVersion } from './lib/scipy.js';
 import { median, printTable } from '../examples/lib/report.js';
 import { geometricMean } from './lib/geometricMean.js';
@@ -14,14 +15,6 @@ import { geometricMean } from './lib/geometricMean.js';
 export const title = 'Evaluations on large problems';
 
 const SIZES = [120, 1200, 12_000, 96_000];
-
-/** L-BFGS as Optim.jl 2.2 has it by default, made of our parts. */
-const likeOptim = lbfgs({
-  memory: 10,
-  lineSearch: hagerZhang(),
-  initialStep: staticStep(1),
-  modifiedSecant: false,
-});
 
 /** `lbfgs()` beside Optim.jl's choices and, where `python3` has it, SciPy's L-BFGS-B in the same run. */
 export async function run() {

@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
-import { bfgs, hagerZhang, lbfgs, minimize, staticStep } from 'quasi-newton';
+import { bfgs, lbfgs, minimize } from 'quasi-newton';
 import { mgh } from './problems/mgh/index.js';
 import { evaluationsToSolve } from './lib/firstHit.js';
+import { likeOptim } from './lib/likeOptim.js';
 import { SciPy, scipyVersion } from './lib/scipy.js';
 import { median, printTable } from '../examples/lib/report.js';
 import { geometricMean } from './lib/geometricMean.js';
@@ -10,14 +11,6 @@ export const title = 'Evaluations on the problems of Moré, Garbow & Hillstrom';
 
 /** @type {Record<string, { evals: Record<string, number | null> }>} */
 const peers = JSON.parse(readFileSync(new URL('mgh-peers.json', import.meta.url), 'utf8')).problems;
-
-/** L-BFGS as Optim.jl has it, made of our parts: a check of the comparison itself. */
-const likeOptim = lbfgs({
-  memory: 10,
-  lineSearch: hagerZhang(),
-  initialStep: staticStep(1),
-  modifiedSecant: false,
-});
 
 /** Counts, beside the recorded ones of other libraries and, where `python3` has it, SciPy in the same run. */
 export async function run() {

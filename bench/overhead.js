@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { lbfgs } from 'quasi-newton';
 import { median, printTable } from '../examples/lib/report.js';
 import { readBandwidth } from './lib/bandwidth.js';
+import { micro } from './lib/micro.js';
 import { quadratic, secondsBeyondF } from './lib/quadratic.js';
 
 export const title = 'L-BFGS per iteration beyond f';
@@ -114,6 +115,3 @@ function timesOf(command, parameters) {
   });
   return printed.trim().split('\n').map(Number);
 }
-
-/** @param {number} seconds */
-const micro = (seconds) => (seconds * 1e6).toFixed(seconds < 1e-4 ? 1 : 0);

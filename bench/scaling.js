@@ -4,6 +4,7 @@ import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { bfgs, evaluate, lbfgs, minimize, ssbroyden } from 'quasi-newton';
 import { median, printTable } from '../examples/lib/report.js';
+import { micro } from './lib/micro.js';
 import { quadratic, secondsBeyondF } from './lib/quadratic.js';
 import { glorot, tanhNetwork } from './problems/tanhNetwork.js';
 
@@ -136,6 +137,3 @@ function crossover() {
   );
   printTable(['n', 'points', 'reached', 'evaluations', 'time'], rows);
 }
-
-/** @param {number} seconds */
-const micro = (seconds) => (seconds * 1e6).toFixed(seconds < 1e-4 ? 1 : 0);
