@@ -1,5 +1,6 @@
 // A network of 46 parameters learns the sine: Adam, L-BFGS and BFGS over ten seeds, each the optimizer of
 // `tf.Optimizer.minimize`. Writes out/sine.svg.
+import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs';
 import { BFGSOptimizer, LBFGSOptimizer } from 'quasi-newton/tfjs';
 import { convergence } from 'quasi-newton/landscape';
@@ -35,6 +36,7 @@ for (let seed = 1; seed <= seeds; seed++) {
   for (const { name, optimizer } of methods) {
     runs.get(name)?.push(trainSine(sineNet(seed), optimizer(), data, iterations));
     bar.step();
+    await setImmediate(); // or a bar that is written to a file, by a timer, would not move
   }
 }
 bar.done();
@@ -53,7 +55,7 @@ printTable(
   methods.map(({ name }) => [
     name,
     finalLoss(name).toExponential(1),
-    `${(best / finalLoss(name)).toPrecision(3)} ×`,
+    `${Number((best / finalLoss(name)).toPrecision(3))} ×`,
     median(runsOf(name).map(({ evaluations }) => evaluations / iterations)).toFixed(2),
     time(name).toFixed(2),
     `${(time(name) / adamTime).toFixed(2)} ×`,

@@ -20,14 +20,14 @@ const evaluations = quick ? 20 : 120;
 
 const input = 'onnx::Flatten_0';
 const detector = published('hey_rhasspy_v0.1');
+console.log(
+  `\nFine-tuning "hey rhasspy" of openWakeWord to hear a rising whistle: ${clips} sounds of 2 s to learn from, ${clips} held out, ${evaluations} evaluations\n`,
+);
 const bar = progressBar('Listening to sounds', 2 * clips);
 const training = await features(clips, 1);
 const heldOut = await features(clips, 2);
 bar.done();
 
-console.log(
-  `\nFine-tuning "hey rhasspy" of openWakeWord to hear a rising whistle: ${clips} sounds of 2 s to learn from, ${clips} held out, ${evaluations} evaluations\n`,
-);
 const methods = [
   { name: 'Adam, rate 0.001', solver: adam({ learningRate: 0.001 }) },
   { name: 'L-BFGS', solver: lbfgs() },

@@ -21,6 +21,9 @@ tf.enableProdMode();
 await tf.setBackend('cpu');
 const problem = sineProblem(1);
 const { loss, params, p0 } = problem;
+console.log(
+  `\nThe loss landscape of the sine problem: ${params.length} parameters, backend ${tf.getBackend()}`,
+);
 
 // The ancestor's call: two random directions as long as the parameters, at the start.
 const number = () => tf.tidy(() => Math.log10(1 + loss().dataSync()[0]));
@@ -55,7 +58,7 @@ saveFigure('landscape-sine.svg', contourf(data, attributes));
 saveFigure('landscape-sine-surface.svg', surface(data, { zscale: 'log', azimuth: 25, elevation: 45 }));
 mkdirSync('out', { recursive: true });
 writeFileSync('out/landscape-sine.html', surface(data, attributes).toHTML());
-console.log('Page:   out/landscape-sine.html');
+console.log('Page:   out/landscape-sine.html\n');
 
 printTable(
   ['Method', 'Points', 'Loss at the end', 'Off the plane at the end'],
