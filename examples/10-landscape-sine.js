@@ -12,6 +12,7 @@ import {
   topEigenpairs,
 } from 'quasi-newton/landscape';
 import { descents, sineProblem, thinned } from './lib/landscapeSine.js';
+import { landscapeBar } from './lib/progress.js';
 import { printTable, saveFigure } from './lib/report.js';
 
 const quick = process.env.QUICK === '1';
@@ -36,6 +37,7 @@ saveFigure(
     seed: 1234,
     zlabel: 'log₁₀(1 + loss)',
     title: 'Around the start, in random directions',
+    onProgress: landscapeBar('Around the start'),
   }),
 );
 
@@ -43,7 +45,7 @@ saveFigure(
 const paths = descents(problem, quick ? 50 : 300);
 const best = paths[2].points[paths[2].points.length - 1];
 const plane = pcaPlane([...paths.flatMap(({ points }) => points), best]);
-const data = landscape(problem, { directions: plane, npoints });
+const data = landscape(problem, { directions: plane, npoints, onProgress: landscapeBar('Around the paths') });
 const overlays = paths.map((path) => {
   const { points, losses } = thinned(path, 40);
   return { name: path.name, color: path.color, path: onPlane(data.plane, points, losses) };
@@ -82,7 +84,10 @@ console.log(
 console.log(`from ${pairs.products} products, which agree to ${pairs.agreement.toExponential(1)}.`);
 saveFigure(
   'landscape-sine-eigen.svg',
-  contourf(landscape(problem, { directions: eigenPlane(pairs, { deltaLoss: 0.01 }), npoints }), {
+  contourf(problem, {
+    directions: eigenPlane(pairs, { deltaLoss: 0.01 }),
+    npoints,
+    onProgress: landscapeBar('Along the eigenvectors'),
     zscale: 'log',
     color: 'viridis',
     title: 'Along the leading eigenvectors',

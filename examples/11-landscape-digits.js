@@ -9,7 +9,7 @@ import { trainable } from 'quasi-newton/onnx';
 import { fitFullBatch, modelProblem } from 'quasi-newton/tfjs';
 import { digits } from './lib/digits.js';
 import { digitNet, digitNetAsOnnx } from './lib/landscapeDigits.js';
-import { progressBar } from './lib/progress.js';
+import { landscapeBar } from './lib/progress.js';
 import { saveFigure } from './lib/report.js';
 
 const quick = process.env.QUICK === '1';
@@ -30,13 +30,11 @@ const accuracy = () =>
     return output.argMax(1).equal(labels).mean().dataSync()[0];
   });
 const options = /** @type {const} */ ({ npoints, normalize: 'filter', ignore: ['bias'], seed: 3 });
-const bar = progressBar('Landscape in tfjs', npoints ** 2);
 const here = landscape(modelProblem(net, x, y), {
   ...options,
   metrics: { accuracy },
-  onProgress: ({ done }) => bar.at(done),
+  onProgress: landscapeBar('Landscape in tfjs'),
 });
-bar.done();
 
 const model = await trainable(ort, digitNetAsOnnx(net), { loss: 'softmaxCrossEntropy' });
 const feeds = {

@@ -26,6 +26,22 @@ export function progressBar(label, total) {
   };
 }
 
+/**
+ * A bar as the `onProgress` of a landscape, gone when all its points are evaluated.
+ *
+ * @param {string} label
+ * @returns {(progress: import('quasi-newton/landscape').Progress) => void}
+ */
+export function landscapeBar(label) {
+  /** @type {ReturnType<typeof progressBar> | undefined} */
+  let bar;
+  return ({ done, total }) => {
+    bar ??= progressBar(label, total);
+    bar.at(done);
+    if (done === total) bar.done();
+  };
+}
+
 /** Seconds as words; what is no number yet, when many steps came at once, is not told. @param {number} seconds */
 function timeLeft(seconds) {
   if (!Number.isFinite(seconds)) return '…';
