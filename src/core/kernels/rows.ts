@@ -6,6 +6,8 @@ export type Row = Float64Array | Float32Array;
 /** In how many bytes a number is stored; sums are float64 whatever this is. */
 export type Storage = 'float64' | 'float32';
 
+const arrays = { float64: Float64Array, float32: Float32Array };
+
 /**
  * From so many numbers a row on, the kernels are faster than plain loops by more than their memory costs to
  * set up.
@@ -17,14 +19,13 @@ export const KERNEL_LENGTH = 256;
  * there is SIMD, and else as arrays of their own.
  */
 export function allocateRows(n: number, count: number, storage: Storage): Row[] {
-  const make = storage === 'float32' ? Float32Array : Float64Array;
-  return allocateInArena(n, count, storage) ?? Array.from({ length: count }, () => new make(n));
+  return allocateInArena(n, count, storage) ?? Array.from({ length: count }, () => new arrays[storage](n));
 }
 
 /** The rows as views of one memory; null where n is small or there is none. */
 function allocateInArena(n: number, count: number, storage: Storage): Row[] | null {
   if (n < KERNEL_LENGTH) return null;
-  const make = storage === 'float32' ? Float32Array : Float64Array;
+  const make = arrays[storage];
   const arena = newArena(n, count, make.BYTES_PER_ELEMENT);
   return arena && Array.from({ length: count }, (_, k) => new make(arena.buffer, arena.rowOffset(k), n));
 }
