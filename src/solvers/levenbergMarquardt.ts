@@ -53,8 +53,9 @@ const MAX_DAMPING = 1e32;
 /**
  * Levenberg–Marquardt for sums of squares f(x) = Σ rᵢ(x)²: curve fitting, and small PINNs.
  *
- * Each step minimises ‖r + Jδ‖² + λ‖Dδ‖². With n unknowns and m residuals it takes O(mn·min(m, n)) work: where m < n the system is solved in its dual form,
- * δ = −Jᵀ(JJᵀ + λI)⁻¹r. The problem must have residuals; `leastSquares` makes one.
+ * Each step minimises ‖r + Jδ‖² + λ‖Dδ‖². With n unknowns and m residuals it takes O(mn·min(m, n)) work: where
+ * m < n the system is solved in its dual form, δ = −Jᵀ(JJᵀ + λI)⁻¹r. The problem must have residuals;
+ * `leastSquares` makes one.
  *
  * @throws RangeError naming an option that is wrong
  * @see Moré (1978), The Levenberg–Marquardt algorithm, Lecture Notes in Mathematics 630, for D by columns; Nielsen (1999),
