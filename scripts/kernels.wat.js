@@ -32,6 +32,10 @@ const store = (width, pointer, value, index = 0) =>
     ? `(v128.store offset=${16 * index} ${get(pointer)} ${value})`
     : `(v128.store64_lane offset=${8 * index} 0 ${get(pointer)} (f32x4.demote_f64x2_zero ${value}))`;
 
+/** Two numbers as they will be read back. @param {number} width @param {string} value */
+const asStored = (width, value) =>
+  width === 8 ? value : `(f64x2.promote_low_f32x4 (f32x4.demote_f64x2_zero ${value}))`;
+
 /** @param {string} a @param {string} b */
 const plus = (a, b) => `(f64x2.add ${a} ${b})`;
 /** @param {string} a @param {string} b */
@@ -80,28 +84,21 @@ const kernel = ({ name, parameters, locals = '', before = '', counter, body, aft
 /** @param {number} width */
 function project(width) {
   const rows = numbered('r', ROWS);
-  const sums = rows.flatMap((row) => [`${row}p`, `${row}q`]);
+  const sums = numbered('sum', ROWS);
   return kernel({
     name: `project${width}`,
-    parameters: parameters('i32', [...rows, 'p', 'q', 'results']),
-    locals: vectors(['pv', 'qv', 'v', ...sums]),
-    counter: 'q',
+    parameters: parameters('i32', [...rows, 'v', 'results']),
+    locals: vectors(['vv', ...sums]),
+    counter: 'v',
     body: [
       each(2, (index) =>
         [
-          set('pv', load(width, 'p', index)),
-          set('qv', load(8, 'q', index)),
-          ...rows.map((row) =>
-            [
-              set('v', load(width, row, index)),
-              accumulate(`${row}p`, get('v'), get('pv')),
-              accumulate(`${row}q`, get('v'), get('qv')),
-            ].join(' '),
-          ),
-        ].join('\n    '),
+          set('vv', load(8, 'v', index)),
+          ...rows.map((row, k) => accumulate(sums[k], load(width, row, index), get('vv'))),
+        ].join(' '),
       ),
-      ...[...rows, 'p'].map(advance(4 * width)),
-      advance(32)('q'),
+      ...rows.map(advance(4 * width)),
+      advance(32)('v'),
     ],
     after: sums.map(addLanes).join('\n    '),
   });
@@ -140,23 +137,23 @@ const record = (width) =>
   kernel({
     name: `record${width}`,
     parameters: parameters('i32', ['x', 'trial', 'g', 'trialG', 's', 'y', 'results']),
-    locals: vectors(['gv', 'hv', 'sv', 'yv', 'sy', 'yy', 'ss', 'slopes']),
+    locals: vectors(['hv', 'sv', 'yv', 'sy', 'yy', 'ss', 'sg', 'yg']),
     counter: 'x',
     body: [
-      set('sv', minus(load(8, 'trial'), load(8, 'x'))),
-      set('gv', load(8, 'g')),
+      set('sv', asStored(width, minus(load(8, 'trial'), load(8, 'x')))),
       set('hv', load(8, 'trialG')),
-      set('yv', minus(get('hv'), get('gv'))),
+      set('yv', asStored(width, minus(get('hv'), load(8, 'g')))),
       accumulate('sy', get('sv'), get('yv')),
       accumulate('yy', get('yv'), get('yv')),
       accumulate('ss', get('sv'), get('sv')),
-      accumulate('slopes', get('sv'), plus(get('hv'), get('gv'))),
+      accumulate('sg', get('sv'), get('hv')),
+      accumulate('yg', get('yv'), get('hv')),
       store(width, 's', get('sv')),
       store(width, 'y', get('yv')),
       ...['x', 'trial', 'g', 'trialG'].map(advance(16)),
       ...['s', 'y'].map(advance(2 * width)),
     ],
-    after: ['sy', 'yy', 'ss', 'slopes'].map(addLanes).join('\n    '),
+    after: ['sy', 'yy', 'ss', 'sg', 'yg'].map(addLanes).join('\n    '),
   });
 
 /** With two vectors of sums, as `dot` of src/core/vector.ts has four. */
@@ -173,27 +170,19 @@ const dot = kernel({
   after: addTo(`(f64.add ${lanes('even')} ${lanes('odd')})`, 0),
 });
 
-/** @param {number} width */
-const addScaled = (width) =>
-  kernel({
-    name: `addScaled${width}`,
-    parameters: `${parameters('i32', ['x'])} ${parameters('f64', ['alpha'])} ${parameters('i32', ['s', 'out'])}`,
-    locals: vectors(['factor']),
-    before: set('factor', `(f64x2.splat ${get('alpha')})`),
-    // Counted in 8-byte numbers; of 4-byte ones the caller asks for half as many.
-    counter: 'x',
-    body: [
-      each(2, (index) =>
-        store(
-          width,
-          'out',
-          plus(load(width, 'x', index), times(get('factor'), load(width, 's', index))),
-          index,
-        ),
-      ),
-      ...['x', 's', 'out'].map(advance(4 * width)),
-    ],
-  });
+const addScaled = kernel({
+  name: 'addScaled',
+  parameters: `${parameters('i32', ['x'])} ${parameters('f64', ['alpha'])} ${parameters('i32', ['s', 'out'])}`,
+  locals: vectors(['factor']),
+  before: set('factor', `(f64x2.splat ${get('alpha')})`),
+  counter: 'x',
+  body: [
+    each(2, (index) =>
+      store(8, 'out', plus(load(8, 'x', index), times(get('factor'), load(8, 's', index))), index),
+    ),
+    ...['x', 's', 'out'].map(advance(32)),
+  ],
+});
 
 /** The largest number's lanes; all bits set, which is NaN, where there is a NaN: `pmax` is fast but passes it over. */
 const normInf = kernel({
@@ -218,7 +207,8 @@ const normInf = kernel({
 export const kernelsText = `(module
   (import "host" "memory" (memory 1))
 ${[
-  ...[8, 4].flatMap((width) => [project(width), combine(width), record(width), addScaled(width)]),
+  ...[8, 4].flatMap((width) => [project(width), combine(width), record(width)]),
+  addScaled,
   dot,
   normInf,
 ].join('\n')})

@@ -1,6 +1,6 @@
 import { dot } from '../core/vector.ts';
 import { addSquares, multiply, setIdentity, zeros } from './dense.ts';
-import { hasExactValues, isCurved, pairProducts, writePair } from './curvature.ts';
+import { biggsFactor, hasExactValues, isCurved, pairSums, writePair } from './curvature.ts';
 import type { Descent } from './lineSearchSolver.ts';
 
 /** The inverse Hessian estimate and the scratch of its update. */
@@ -59,11 +59,12 @@ export function broydenFamily(
     update(memory, step, alpha) {
       const { inverse, s, y, hy } = memory;
       const n = step.x.length;
-      const pair = pairProducts(step, memory.modifiedSecant);
+      const pair = pairSums(step);
       if (!isCurved(pair)) return;
-      const { sy, yy, stretch } = pair;
-      writePair(step, stretch, s, y);
-      if (memory.updates === 0) setIdentity(inverse, n, initialDiagonal(sy, yy));
+      const t = memory.modifiedSecant ? biggsFactor(step, pair) : 1;
+      const sy = t * pair.sy;
+      writePair(step, t, s, y);
+      if (memory.updates === 0) setIdentity(inverse, n, initialDiagonal(pair.sy, pair.yy));
       multiply(inverse, 1, y, hy);
       const yHy = dot(y, hy);
       // B is not stored: s = −αHg gives Bs = −αg.

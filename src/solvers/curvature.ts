@@ -20,78 +20,49 @@ export const isCurved = (
   minCosine = MIN_COSINE,
 ): boolean => sy > minCosine * Math.sqrt(ss) * Math.sqrt(yy);
 
-/** The products of a step's pair s = xₖ₊₁ − xₖ, y = ∇fₖ₊₁ − ∇fₖ + stretch·s. */
-export interface PairProducts {
-  readonly sy: number;
-  readonly yy: number;
-  readonly ss: number;
-  /** What the modified secant equation adds to y, in units of s; 0 without it. */
-  readonly stretch: number;
-}
+/** The sums over a step's pair that a dense method needs; those over `trialGradient` are told by the others. */
+export type PairSums = Pick<MoveSums, 'sy' | 'yy' | 'ss' | 'sg'>;
 
-/**
- * Computes the products without storing the pair, so that it can be refused before it displaces another.
- *
- * @param modified - whether y is that of the modified secant equation
- */
-export function pairProducts(step: LineState, modified = false): PairProducts {
-  const { x, gradient, trial, trialGradient } = step;
-  let sy = 0;
-  let yy = 0;
-  let ss = 0;
-  let slopes = 0;
+/** Computes the sums without storing the pair, so that it can be refused before it displaces another. */
+export function pairSums({ x, gradient, trial, trialGradient }: LineState): PairSums {
+  const sums = { sy: 0, yy: 0, ss: 0, sg: 0 };
   for (let i = 0; i < x.length; i++) {
     const s = trial[i] - x[i];
     const y = trialGradient[i] - gradient[i];
-    sy += s * y;
-    yy += y * y;
-    ss += s * s;
-    slopes += s * (trialGradient[i] + gradient[i]);
+    sums.sy += s * y;
+    sums.yy += y * y;
+    sums.ss += s * s;
+    sums.sg += s * trialGradient[i];
   }
-  return productsOf(step, { sy, yy, ss, slopes }, modified);
-}
-
-/** The products of the pair of which `sums` are known. */
-export function productsOf(step: LineState, sums: MoveSums, modified: boolean): PairProducts {
-  const { sy, yy, ss } = sums;
-  const stretch = modified ? secantStretch(step, sums) : 0;
-  return {
-    sy: sy + stretch * ss,
-    yy: yy + stretch * (2 * sy + stretch * ss),
-    ss,
-    stretch,
-  };
+  return sums;
 }
 
 /** A change of f below this part of it is too noisy to learn from. */
 const TRUSTED_CHANGE = 1e-7;
 
+/** The values of f may divide the curvature along s by ten, and double it. */
+const FACTORS = { least: 0.1, most: 2 };
+
 /**
- * θ/sᵀs of the modified secant equation, which takes the values of f in as well as its gradients, so that
- * sᵀy is sᵀ∇²f(xₖ₊₁)s to one order more.
+ * Biggs's factor t: t·sᵀy is sᵀ∇²f(xₖ₊₁)s of the cubic through f and ∇f at both ends of the step, to one order
+ * more than sᵀy. BFGS with y′ = ty is BFGS with 1/t of its term ssᵀ/sᵀy.
  *
- * Departure from the paper: θ is left out where f has hardly changed or θ is large, and may take away no
- * more than 0.9 of sᵀy.
+ * Departure from the paper: t keeps within narrower bounds, and is 1 where f has hardly changed.
  *
- * @see Zhang, Deng & Chen (1999), New quasi-Newton equation and related methods for unconstrained
- *   optimization, JOTA 102(1), doi:10.1023/A:1021898630001
+ * @see Biggs (1973), A note on minimization algorithms which make use of non-quadratic properties of the
+ *   objective function, J. Inst. Maths Applics 12, doi:10.1093/imamat/12.3.337; Yuan (1991), A modified BFGS
+ *   algorithm for unconstrained optimization, IMA J. Numer. Anal. 11, doi:10.1093/imanum/11.3.325
  */
-function secantStretch({ f, trialF }: LineState, { sy, ss, slopes }: MoveSums): number {
-  const theta = 6 * (f - trialF) + 3 * slopes;
-  const trusted = Math.abs(f - trialF) > TRUSTED_CHANGE * Math.abs(f) && Math.abs(theta) < 10 * sy;
-  return trusted ? Math.max(-0.9 * sy, theta) / ss : 0;
+export function biggsFactor({ f, trialF }: LineState, { sy, sg }: PairSums): number {
+  if (!(sy > 0 && Math.abs(f - trialF) > TRUSTED_CHANGE * Math.abs(f))) return 1;
+  const t = (6 * (f - trialF + sg)) / sy - 2;
+  return Math.max(FACTORS.least, Math.min(FACTORS.most, t));
 }
 
-/** Writes y = ∇fₖ₊₁ − ∇fₖ + stretch·s and s = xₖ₊₁ − xₖ, `[n]` each. */
-export function writePair(
-  { x, gradient, trial, trialGradient }: LineState,
-  stretch: number,
-  s: Row,
-  y: Row,
-): void {
+/** Writes s = xₖ₊₁ − xₖ and y = t·(∇fₖ₊₁ − ∇fₖ), `[n]` each. */
+export function writePair({ x, gradient, trial, trialGradient }: LineState, t: number, s: Row, y: Row): void {
   for (let i = 0; i < x.length; i++) {
-    const si = trial[i] - x[i];
-    s[i] = si;
-    y[i] = trialGradient[i] - gradient[i] + stretch * si;
+    s[i] = trial[i] - x[i];
+    y[i] = t * (trialGradient[i] - gradient[i]);
   }
 }

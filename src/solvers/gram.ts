@@ -1,5 +1,5 @@
 import { ROWS } from '../core/kernels/arena.ts';
-import { kernelsFor } from '../core/kernels/kernels.ts';
+import { kernelsFor, type MoveSums } from '../core/kernels/kernels.ts';
 import { adoptRows } from '../core/kernels/rows.ts';
 import { rowsOf, slotsOf, type PairRing } from './pairRing.ts';
 
@@ -9,47 +9,66 @@ export interface Gram {
   readonly sy: Float64Array;
   /** yᵢᵀyⱼ of slots i and j, `[m + 1, m + 1]` */
   readonly yy: Float64Array;
-  /** sᵢᵀy, sᵢᵀg, yᵢᵀy, yᵢᵀg with the newest y, the newest pair first, `[4m]` */
-  readonly products: Float64Array;
+  /** sᵢᵀg and yᵢᵀg of each slot i at 2i and 2i + 1, with the gradient of the last direction, `[2(m + 1)]` */
+  readonly slopes: Float64Array;
   /** What a direction has of each s and y, the newest first, and zeros to make whole groups of rows, `[2m + …]`. */
   readonly factors: Float64Array;
-  /** What the newest y still wants of its s. */
-  stretch: number;
-  /** Whether the newest pair's products are still to be had. */
-  pending: boolean;
+  /** Of the newest pair, while its products with the others are still to be had. */
+  newest: NewestPair | null;
 }
+
+/**
+ * What is known of a pair from its recording: sᵀy, yᵀy, and sᵀg and yᵀg with the gradient where its step ended.
+ *
+ * These two are not to be relied on, and NaN, where the step did not begin at the gradient of the last direction,
+ * or y is not the change of the gradient.
+ */
+export type NewestPair = Pick<MoveSums, 'sy' | 'yy' | 'sg' | 'yg'>;
 
 /** @param m - number of pairs */
 export const gramOf = (m: number): Gram => ({
   sy: new Float64Array((m + 1) ** 2),
   yy: new Float64Array((m + 1) ** 2),
-  products: new Float64Array(4 * m),
+  slopes: new Float64Array(2 * (m + 1)),
   factors: new Float64Array(2 * m + ROWS),
-  stretch: 0,
-  pending: false,
+  newest: null,
 });
 
 /**
- * Takes the products of all pairs with the newest pair and with `gradient`: one pass over the pairs. Each pair
- * kept must have been the newest here once.
+ * Takes the products of all pairs with `gradient` into `gram.slopes`, in one pass over the pairs, and with them those
+ * of the newest pair with all others: as y = ∇fₖ₊₁ − ∇fₖ, they are by what the slopes have changed. Where `gradient`
+ * is not the one at which the newest pair ended, but that of another batch or a part of it, they take another pass.
+ *
+ * Each pair kept must have been the newest here once.
  *
  * @returns the slots of the pairs, the newest first
+ * @see Byrd, Nocedal & Schnabel (1994), Representations of quasi-Newton matrices and their use in limited memory
+ *   methods, Math. Programming 63, section 3, doi:10.1007/BF01582063
  */
-export function takeProducts(ring: PairRing, gram: Gram, gradient: Float64Array): number[] {
-  const { products, sy, yy, stretch, pending } = gram;
+export function takeSlopes(ring: PairRing, gram: Gram, gradient: Float64Array): number[] {
+  const { sy, yy, slopes, newest } = gram;
   adoptRows(ring.rows);
   const slots = slotsOf(ring);
   const rows = rowsOf(ring, slots);
-  const [s, y] = rows;
-  kernelsFor(s).project(rows, { s, y, stretch }, gradient, products);
-  Object.assign(gram, { stretch: 0, pending: false });
-  if (!pending) return slots;
-  const [newest] = slots;
+  const kernels = kernelsFor(rows[0]);
+  const products = new Float64Array(rows.length);
+  kernels.project(rows, gradient, products);
+  const endsHere = newest !== null && products[0] === newest.sg && products[1] === newest.yg;
+  for (const [age, i] of slots.entries()) {
+    for (let k = 0; k < 2; k++) {
+      const before = slopes[2 * i + k];
+      slopes[2 * i + k] = products[2 * age + k];
+      products[2 * age + k] -= before;
+    }
+  }
+  if (newest === null) return slots;
+  if (endsHere) products.set([newest.sy, newest.yy]);
+  else kernels.project(rows, rows[1], products);
+  gram.newest = null;
   const width = ring.rows.length / 2;
-  for (let age = 0; age < slots.length; age++) {
-    const i = slots[age];
-    sy[i * width + newest] = products[4 * age];
-    yy[i * width + newest] = yy[newest * width + i] = products[4 * age + 2];
+  for (const [age, i] of slots.entries()) {
+    sy[i * width + slots[0]] = products[2 * age];
+    yy[i * width + slots[0]] = yy[slots[0] * width + i] = products[2 * age + 1];
   }
   return slots;
 }
@@ -72,6 +91,7 @@ export function combinePairs(
  * themselves, so that the pairs are read twice, in order, whatever their number.
  *
  * @param tau - by what H is divided before each pair, by slot
+ * @param biggs - Biggs's factor of each pair, by slot
  * @param gamma - H₀ = γI
  * @returns gradientᵀout
  * @see Nocedal & Wright (2006), Algorithm 7.4, for the recursion; Chen, Wang & Zhou (2014), Large-scale L-BFGS
@@ -81,12 +101,13 @@ export function gramDirection(
   ring: PairRing,
   gram: Gram,
   tau: Float64Array,
+  biggs: Float64Array,
   gamma: number,
   gradient: Float64Array,
   out: Float64Array,
 ): number {
-  const slots = takeProducts(ring, gram, gradient);
-  const { sy, yy, products, factors } = gram;
+  const slots = takeSlopes(ring, gram, gradient);
+  const { sy, yy, slopes, factors } = gram;
   const width = tau.length;
   const alpha = new Float64Array(slots.length);
 
@@ -100,7 +121,7 @@ export function gramDirection(
   };
   for (let age = 0; age < slots.length; age++) {
     const i = slots[age];
-    let sq = c * products[4 * age + 1];
+    let sq = c * slopes[2 * i];
     for (let newer = 0; newer < age; newer++) sq += factors[2 * newer + 1] * sy[i * width + slots[newer]];
     alpha[age] = sq / sy[i * width + i];
     factors[2 * age + 1] = -alpha[age];
@@ -110,11 +131,11 @@ export function gramDirection(
   for (let age = slots.length - 1; age >= 0; age--) {
     const i = slots[age];
     scale(1 / Math.sqrt(tau[i]));
-    let yr = c * products[4 * age + 3];
+    let yr = c * slopes[2 * i + 1];
     for (let k = 0; k < slots.length; k++) yr += factors[2 * k + 1] * yy[i * width + slots[k]];
     for (let older = age + 1; older < slots.length; older++)
       yr += factors[2 * older] * sy[slots[older] * width + i];
-    factors[2 * age] += alpha[age] - yr / sy[i * width + i];
+    factors[2 * age] += alpha[age] / biggs[i] - yr / sy[i * width + i];
   }
   return combinePairs(ring, gram, slots, c, gradient, out);
 }

@@ -96,7 +96,8 @@ export function lbfgs(options: LbfgsOptions = {}): Solver<LineSearchState<LbfgsM
   const { lineSearch = strongWolfe(), initialStep = unitStep() } = options;
   const { lower = -Infinity, upper = Infinity, pairs = 'sameBatch' } = options;
   const memoryFor = (n: number) => options.memory ?? defaultMemory(n);
-  const model = limitedMemory(memoryFor, options);
+  const free = lower === -Infinity && upper === Infinity;
+  const model = limitedMemory(memoryFor, options, free);
   const method = {
     name: 'lbfgs',
     describe: (n: number) => `L-BFGS (memory ${memoryFor(n)}, ${lineSearch.name})`,
@@ -104,7 +105,6 @@ export function lbfgs(options: LbfgsOptions = {}): Solver<LineSearchState<LbfgsM
     lineSearch,
     initialStep,
   };
-  const free = lower === -Infinity && upper === Infinity;
   const solver = free ? lineSearchSolver(method) : inBox(method, boxOf('lbfgs', lower, upper));
   return pairs === 'overlap' ? overlapPairs(solver, model) : solver;
 }

@@ -1,7 +1,8 @@
+import type { MoveSums } from '../core/kernels/kernels.ts';
 import { KERNEL_LENGTH, vectorBeside, type Row, type Storage } from '../core/kernels/rows.ts';
 import { addScaled, dot, scaleInto } from '../core/vector.ts';
-import { hasExactValues, isCurved, productsOf, type PairProducts } from './curvature.ts';
-import { gramDirection, gramOf, takeProducts, type Gram } from './gram.ts';
+import { biggsFactor, hasExactValues, isCurved, type PairSums } from './curvature.ts';
+import { gramDirection, gramOf, takeSlopes, type Gram } from './gram.ts';
 import { keepPair, pairRing, recordPair, slotsOf, type PairRing } from './pairRing.ts';
 import type { Descent } from './lineSearchSolver.ts';
 import type { LineState } from './searchAlong.ts';
@@ -16,6 +17,8 @@ export interface LbfgsMemory extends PairRing {
   readonly gamma: Float64Array;
   /** By what H was divided before each slot's pair was taken in; 1 without self-scaling. */
   readonly tau: Float64Array;
+  /** Biggs's factor of each slot's pair; 1 without the modified secant equation. */
+  readonly biggs: Float64Array;
   /** Scratch of the preconditioner, `[n]`, or empty. */
   readonly preconditioned: Float64Array;
   readonly modifiedSecant: boolean;
@@ -68,10 +71,12 @@ export interface LimitedMemoryOptions {
  * The limited-memory estimate of BFGS, applied by the two-loop recursion.
  *
  * @param memoryFor - number of pairs for n unknowns
+ * @param ofGradient - whether directions are asked for of the whole gradient, of which the pairs are made
  */
 export function limitedMemory(
   memoryFor: (n: number) => number,
-  options: LimitedMemoryOptions = {},
+  options: LimitedMemoryOptions,
+  ofGradient: boolean,
 ): Descent<LbfgsMemory> {
   const { modifiedSecant, selfScaling = false, preconditioner, damping = false } = options;
   const { storage = 'float64' } = options;
@@ -79,23 +84,27 @@ export function limitedMemory(
 
   function update(memory: LbfgsMemory, step: LineState, alpha: number, led = step.gradient): void {
     const { rows, gram, next: slot } = memory;
-    const [s, y] = [rows[2 * slot], rows[2 * slot + 1]];
-    if (gram?.pending) takeProducts(memory, gram, step.gradient);
-    const bare = productsOf(step, recordPair(memory, step), memory.modifiedSecant);
+    const y = rows[2 * slot + 1];
+    if (gram?.newest) takeSlopes(memory, gram, step.gradient);
+    const sums = recordPair(memory, step);
+    const t = memory.modifiedSecant ? biggsFactor(step, sums) : 1;
     // B is not stored: s = −αHg gives Bs = −αg, with the g that led there.
     const sBs = damping || selfScaling ? -alpha * slopeAlong(step, led) : NaN;
-    const damped = damping && bare.sy < DAMPED_CURVATURE * sBs;
+    const damped = damping && t * sums.sy < DAMPED_CURVATURE * sBs;
     // Rounding what is stored could turn the sign of less curvature than this, damped or not.
-    const learnable = storage === 'float32' ? isCurved(bare, FLOAT32_COSINE) : damped || isCurved(bare);
+    const learnable = storage === 'float32' ? isCurved(sums, FLOAT32_COSINE) : damped || isCurved(sums);
     if (!learnable) return;
-    // With a Gram matrix y is stretched when its products are taken, unless it is read before.
-    if (gram) Object.assign(gram, { pending: true, stretch: damped ? 0 : bare.stretch });
-    if (!gram || damped) stretch(y, bare.stretch, s);
 
-    const pair = damped ? dampPair(bare, sBs, alpha, led, y) : bare;
+    const pair = damped ? dampPair(sums, t, sBs, alpha, led, y) : sums;
     const { sy } = pair;
     memory.rho[slot] = 1 / sy;
-    memory.tau[slot] = selfScaling ? Math.min(1, sy / sBs) : 1;
+    memory.biggs[slot] = damped ? 1 : t;
+    memory.tau[slot] = selfScaling ? Math.min(1, (memory.biggs[slot] * sy) / sBs) : 1;
+    if (gram) {
+      const { yy, sg, yg } = pair;
+      const followed = ofGradient && led === step.gradient;
+      gram.newest = { sy, yy, sg: followed ? sg : NaN, yg };
+    }
     if (preconditioner === undefined) {
       memory.gamma[slot] = scalingOf(pair);
     } else {
@@ -107,11 +116,11 @@ export function limitedMemory(
 
   /** `out ← −H·gradient`; `gradient` may be `out`. */
   function direction(memory: LbfgsMemory, gradient: Float64Array, out: Float64Array): number | void {
-    const { gram, tau } = memory;
+    const { gram, tau, biggs } = memory;
     const slots = slotsOf(memory);
     if (slots.length === 0) return scaleInto(-1, gradient, out);
     const gamma = memory.gamma[slots[selfScaling ? slots.length - 1 : 0]];
-    if (gram) return gramDirection(memory, gram, tau, gamma, gradient, out);
+    if (gram) return gramDirection(memory, gram, tau, biggs, gamma, gradient, out);
     return twoLoop(memory, slots, gamma, gradient, out);
   }
 
@@ -123,7 +132,7 @@ export function limitedMemory(
     gradient: Float64Array,
     out: Float64Array,
   ): void {
-    const { rho, tau, preconditioned } = memory;
+    const { rho, tau, biggs, preconditioned } = memory;
     const rows = memory.rows as Float64Array[];
     const alpha = new Float64Array(slots.length);
     scaleInto(-1, gradient, out);
@@ -141,7 +150,7 @@ export function limitedMemory(
     for (let age = slots.length - 1; age >= 0; age--) {
       const i = slots[age];
       if (tau[i] !== 1) scaleInto(1 / Math.sqrt(tau[i]), out, out);
-      addScaled(out, alpha[age] - rho[i] * dot(rows[2 * i + 1], out), rows[2 * i], out);
+      addScaled(out, alpha[age] / biggs[i] - rho[i] * dot(rows[2 * i + 1], out), rows[2 * i], out);
     }
   }
 
@@ -156,6 +165,7 @@ export function limitedMemory(
         rho: new Float64Array(m + 1),
         gamma: new Float64Array(m + 1),
         tau: new Float64Array(m + 1),
+        biggs: new Float64Array(m + 1),
         preconditioned: new Float64Array(preconditioner === undefined ? 0 : setting.n),
         modifiedSecant: modifiedSecant ?? hasExactValues(setting),
       };
@@ -165,14 +175,14 @@ export function limitedMemory(
     update,
     forget(memory) {
       Object.assign(memory, { count: 0, next: 0 });
-      if (memory.gram) Object.assign(memory.gram, { pending: false, stretch: 0 });
+      if (memory.gram) memory.gram.newest = null;
     },
     isFresh: ({ count }) => count === 0,
   };
 }
 
 /** γ by the names of the option; the first two are the steps of Barzilai & Borwein (1988). */
-const scalings: Record<string, (pair: PairProducts) => number> = {
+const scalings: Record<string, (pair: PairSums) => number> = {
   short: ({ sy, yy }) => sy / yy,
   long: ({ sy, ss }) => ss / sy,
   geometric: ({ ss, yy }) => Math.sqrt(ss / yy),
@@ -181,12 +191,6 @@ const scalings: Record<string, (pair: PairProducts) => number> = {
 
 /** The cosine of s and y below which their rounding to float32 could turn its sign. */
 const FLOAT32_COSINE = 2 ** -22;
-
-/** `y ← y + factor·s` */
-function stretch(y: Row, factor: number, s: Row): void {
-  if (factor === 0) return;
-  for (let i = 0; i < y.length; i++) y[i] += factor * s[i];
-}
 
 /** gᵀs of the step. */
 function slopeAlong({ x, trial }: LineState, gradient: Float64Array): number {
@@ -198,19 +202,20 @@ function slopeAlong({ x, trial }: LineState, gradient: Float64Array): number {
 /** Damping leaves sᵀy at this part of sᵀBs. */
 const DAMPED_CURVATURE = 0.2;
 
-/** `y ← θy + (1 − θ)Bs` with sᵀy = 0.2·sᵀBs; Nocedal & Wright, Procedure 18.2. */
+/** `y ← θty + (1 − θ)Bs` with sᵀy = 0.2·sᵀBs; Nocedal & Wright, Procedure 18.2. */
 function dampPair(
-  { sy, ss }: PairProducts,
+  { sy, ss }: MoveSums,
+  t: number,
   sBs: number,
   alpha: number,
   gradient: Float64Array,
   y: Row,
-): PairProducts {
-  const theta = ((1 - DAMPED_CURVATURE) * sBs) / (sBs - sy);
+): MoveSums {
+  const theta = ((1 - DAMPED_CURVATURE) * sBs) / (sBs - t * sy);
   let yy = 0;
   for (let i = 0; i < y.length; i++) {
-    y[i] = theta * y[i] - (1 - theta) * alpha * gradient[i];
+    y[i] = theta * t * y[i] - (1 - theta) * alpha * gradient[i];
     yy += y[i] * y[i];
   }
-  return { sy: DAMPED_CURVATURE * sBs, yy, ss, stretch: 0 };
+  return { sy: DAMPED_CURVATURE * sBs, yy, ss, sg: NaN, yg: NaN };
 }

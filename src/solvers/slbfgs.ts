@@ -3,7 +3,7 @@ import { vectorBeside } from '../core/kernels/rows.ts';
 import { addScaled, dot, scaleInto } from '../core/vector.ts';
 import { factor, solveFactored } from './cholesky.ts';
 import { isCurved } from './curvature.ts';
-import { combinePairs, gramOf, takeProducts, type Gram } from './gram.ts';
+import { combinePairs, gramOf, takeSlopes, type Gram } from './gram.ts';
 import { keepPair, memoryRule, pairRing, recordPair, type PairRing } from './pairRing.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
 import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
@@ -144,7 +144,7 @@ function multisecant(m: number, lambda: number | undefined, transposed: boolean)
     update: storePair,
     forget(memory) {
       Object.assign(memory, { count: 0, next: 0, gamma: 1 });
-      memory.gram.pending = false;
+      memory.gram.newest = null;
     },
     isFresh: ({ count }) => count === 0,
   };
@@ -157,15 +157,18 @@ const STEEPNESS = 0.1;
 function directDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64Array): number | void {
   const { gram, w, gamma, count } = memory;
   if (count === 0) return scaleInto(-gamma, g, out);
-  const slots = takeProducts(memory, gram, g);
-  const { products, factors } = gram;
+  const slots = takeSlopes(memory, gram, g);
+  const { slopes, factors } = gram;
   const gg = dot(g, g);
   let lambda = memory.lambda * meanDiagonal(memory, slots);
   for (;;) {
-    for (let k = 0; k < count; k++) w[k] = products[4 * k + 3];
+    for (let k = 0; k < count; k++) w[k] = slopes[2 * slots[k] + 1];
     if (solveRegularised(memory, slots, lambda)) {
       let slope = -gamma * gg;
-      for (let k = 0; k < count; k++) slope += (gamma * products[4 * k + 3] - products[4 * k + 1]) * w[k];
+      for (let k = 0; k < count; k++) {
+        const i = slots[k];
+        slope += (gamma * slopes[2 * i + 1] - slopes[2 * i]) * w[k];
+      }
       if (slope <= -STEEPNESS * gamma * gg) break;
     }
     lambda *= 10;
@@ -187,9 +190,9 @@ function directDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64Arra
 function transposedDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64Array): number | void {
   const { gram, w, lambda, count } = memory;
   if (count === 0) return scaleInto(-1, g, out);
-  const slots = takeProducts(memory, gram, g);
-  const { products, factors } = gram;
-  for (let k = 0; k < count; k++) w[k] = products[4 * k + 1] - products[4 * k + 3];
+  const slots = takeSlopes(memory, gram, g);
+  const { slopes, factors } = gram;
+  for (let k = 0; k < count; k++) w[k] = slopes[2 * slots[k]] - slopes[2 * slots[k] + 1];
   if (!solveRegularised(memory, slots, lambda)) return scaleInto(-1, g, out);
   factors.fill(0);
   for (let k = 0; k < count; k++) factors[2 * k + 1] = -w[k];
@@ -226,10 +229,10 @@ const MIN_COSINE = 1e-12;
 
 function storePair(memory: SlbfgsMemory, step: LineState): void {
   const { gram, transposed } = memory;
-  if (gram.pending) takeProducts(memory, gram, step.gradient);
+  if (gram.newest) takeSlopes(memory, gram, step.gradient);
   const pair = recordPair(memory, step);
   if (transposed ? pair.yy === 0 : !isCurved(pair, MIN_COSINE)) return;
-  gram.pending = true;
+  gram.newest = pair;
   keepPair(memory);
   if (!transposed) memory.gamma = pair.sy / pair.yy;
 }

@@ -10,9 +10,11 @@ import { gramDirection, gramOf } from '../../src/solvers/gram.ts';
 import { pairRing, slotsOf } from '../../src/solvers/pairRing.ts';
 import { conjugateGradient } from '../../src/solvers/conjugateGradient.ts';
 import { lbfgs, type LbfgsOptions } from '../../src/solvers/lbfgs.ts';
-import { slbfgs } from '../../src/solvers/slbfgs.ts';
+import { owlqn } from '../../src/solvers/owlqn.ts';
+import { slbfgs, type SlbfgsMemory } from '../../src/solvers/slbfgs.ts';
+import type { LbfgsMemory } from '../../src/solvers/limitedMemory.ts';
 import type { Asks } from '../../src/core/question.ts';
-import type { Solver } from '../../src/core/solver.ts';
+import type { Iterate, Solver } from '../../src/core/solver.ts';
 import type { Problem } from '../../src/core/problem.ts';
 
 /** The extended Rosenbrock function, from its usual start. */
@@ -56,12 +58,13 @@ function quadraticPairs(n: number, m: number, seed: number) {
     }
   }
   const tau = Float64Array.from({ length: slots }, () => (random() < 0.5 ? 1 : 0.5 + random()));
-  return { ring, rows, gram, tau };
+  const biggs = Float64Array.from({ length: slots }, () => (random() < 0.5 ? 1 : 0.1 + 1.9 * random()));
+  return { ring, rows, gram, tau, biggs };
 }
 
 /** −Hg by the two-loop recursion on vectors. */
 function twoLoop(pairs: ReturnType<typeof quadraticPairs>, gamma: number, g: Float64Array): Float64Array {
-  const { ring, rows, tau } = pairs;
+  const { ring, rows, tau, biggs } = pairs;
   const order = slotsOf(ring);
   const q = new Float64Array(g.length);
   scaleInto(-1, g, q);
@@ -75,7 +78,7 @@ function twoLoop(pairs: ReturnType<typeof quadraticPairs>, gamma: number, g: Flo
   scaleInto(gamma, q, q);
   for (const i of order.toReversed()) {
     scaleInto(1 / Math.sqrt(tau[i]), q, q);
-    addScaled(q, alpha[i] - dot(rows[2 * i + 1], q) / sy(i), rows[2 * i], q);
+    addScaled(q, alpha[i] / biggs[i] - dot(rows[2 * i + 1], q) / sy(i), rows[2 * i], q);
   }
   return q;
 }
@@ -90,7 +93,8 @@ test('the recursion on coefficients gives the direction of the recursion on vect
         const pairs = quadraticPairs(n, m, seed);
         const g = Float64Array.from({ length: n }, uniform(seed + 1));
         const out = new Float64Array(n);
-        const slope = gramDirection(pairs.ring, pairs.gram, pairs.tau, 0.8, g, out);
+        const { ring, gram, tau, biggs } = pairs;
+        const slope = gramDirection(ring, gram, tau, biggs, 0.8, g, out);
         const expected = twoLoop(pairs, 0.8, g);
         const error = new Float64Array(n);
         addScaled(out, -1, expected, error);
@@ -100,6 +104,83 @@ test('the recursion on coefficients gives the direction of the recursion on vect
     ),
   );
 });
+
+type WithGram = Iterate & { readonly memory: LbfgsMemory | SlbfgsMemory };
+
+/** The largest error of the products kept with what they should be, in units of the vectors' lengths. */
+function gramError({ memory }: WithGram): number {
+  const { gram } = memory;
+  if (gram === null) throw new Error('no Gram matrix is kept');
+  const rows = memory.rows.map((row) => Float64Array.from(row));
+  const slots = slotsOf(memory);
+  const error = (kept: number, i: number, j: number) =>
+    Math.abs(kept - dot(rows[i], rows[j])) / Math.sqrt(dot(rows[i], rows[i]) * dot(rows[j], rows[j]));
+  return Math.max(
+    ...slots.flatMap((j, age) =>
+      slots.slice(age).flatMap((i) => {
+        const at = (i * rows.length) / 2 + j;
+        return [error(gram.sy[at], 2 * i, 2 * j + 1), error(gram.yy[at], 2 * i + 1, 2 * j + 1)];
+      }),
+    ),
+  );
+}
+
+/** The extended Rosenbrock function, a different part of it at each `nextBatch`. */
+function inBatches(n: number): Problem {
+  const { p0, fg } = extendedRosenbrock(n);
+  let batch = 0;
+  const part = (size: number) => (x: Float64Array, gradient: Float64Array | null) => {
+    const full = new Float64Array(n);
+    const f = fg(x, full);
+    gradient?.set(full.map((g, i) => ((i >> 1) % 3 < size + (batch % 2) ? g : 0)));
+    return f;
+  };
+  return { p0, fg: part(2), nextBatch: () => void batch++, overlap: part(1) };
+}
+
+const n = 2 * KERNEL_LENGTH;
+const gramTable: [name: string, solver: Solver, problem: Problem][] = [
+  ['L-BFGS', lbfgs({ memory: 5 }), extendedRosenbrock(n)],
+  ['with damping', lbfgs({ memory: 5, damping: true }), extendedRosenbrock(n)],
+  ['with float32 storage', lbfgs({ memory: 5, storage: 'float32' }), extendedRosenbrock(n)],
+  ['with bounds', lbfgs({ memory: 5, lower: -1.3, upper: 0.7 }), extendedRosenbrock(n)],
+  ['on batches', lbfgs({ memory: 5 }), inBatches(n)],
+  ['on overlaps', lbfgs({ memory: 5, pairs: 'overlap' }), inBatches(n)],
+  ['an L1 term', owlqn({ memory: 5, l1: 0.3 }), extendedRosenbrock(n)],
+  ['SLBFGS', slbfgs({ memory: 5 }), extendedRosenbrock(n)],
+  ['SLBFGS on batches', slbfgs({ memory: 5 }), inBatches(n)],
+];
+
+test.each(gramTable)('%s: the products kept are those of the pairs', (name, solver, problem) => {
+  let state: WithGram | undefined;
+  const errors: number[] = [];
+  const fg: Problem['fg'] = (x, gradient) => {
+    // Within a search, the products are those of its direction.
+    if (state && state.memory.count > 0 && state.memory.gram?.newest === null) errors.push(gramError(state));
+    return problem.fg(x, gradient);
+  };
+  const watched: Solver = { ...solver, init: (setting) => (state = solver.init(setting) as WithGram) };
+  minimize({ ...problem, fg }, watched, { maxIterations: 40 });
+  expect(errors.length).toBeGreaterThan(30);
+  expect(Math.max(...errors)).toBeLessThan(name.includes('float32') ? 1e-6 : 1e-9);
+});
+
+test.each([lbfgs({ memory: 5 }), slbfgs({ memory: 5 })])(
+  '$name: the products are right too where the point is moved between steps',
+  (solver: Solver) => {
+    const problem = extendedRosenbrock(n);
+    const state = solver.init({ n, precision: 'float64' }) as WithGram;
+    state.x.set(problem.p0);
+    state.f = problem.fg(state.x, state.gradient);
+    for (let k = 0; k < 20; k++) {
+      runSync(solver.step(state), problem);
+      if (k % 2 === 0) state.x[k] = 0.5;
+      state.f = problem.fg(state.x, state.gradient);
+      solver.direction?.(state, new Float64Array(n));
+      expect(gramError(state)).toBeLessThan(1e-9);
+    }
+  },
+);
 
 const run = (n: number, options: LbfgsOptions) =>
   minimize(extendedRosenbrock(n), lbfgs(options), { gtol: 1e-8, storeTrace: true });

@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
 import {
   bfgs,
   lbfgs,
@@ -10,6 +10,8 @@ import {
   type Problem,
   type Solver,
 } from 'quasi-newton';
+import { biggsFactor } from '../../src/solvers/curvature.ts';
+import type { LineState } from '../../src/solvers/searchAlong.ts';
 import { mgh } from '../../bench/problems/mgh/index.js';
 
 // Oracles: each update written out once more with dense matrices, straight from its formula.
@@ -56,6 +58,8 @@ interface Step {
   readonly y: Vector;
   readonly g: Vector;
   readonly alpha: number;
+  /** f before and after. */
+  readonly f: readonly [number, number];
 }
 
 /** Runs a solver for some steps and returns its state, its steps, and the direction it would take next. */
@@ -65,11 +69,12 @@ function observe<State extends Iterate>(solver: Solver<State>, { p0, fg }: Probl
   state.f = fg(state.x, state.gradient);
   const steps: Step[] = [];
   for (let k = 0; k < count; k++) {
-    const [x, g] = [[...state.x], [...state.gradient]];
+    const [x, g, f] = [[...state.x], [...state.gradient], state.f];
     const outcome = runSync(solver.step(state), { p0, fg });
     if (outcome.kind !== 'accepted') throw new Error(outcome.termination);
     const s = x.map((value, i) => state.x[i] - value);
-    steps.push({ s, y: g.map((value, i) => state.gradient[i] - value), g, alpha: outcome.alpha });
+    const y = g.map((value, i) => state.gradient[i] - value);
+    steps.push({ s, y, g, alpha: outcome.alpha, f: [f, state.f] });
   }
   const direction = new Float64Array(p0.length);
   solver.direction?.(state, direction);
@@ -92,6 +97,18 @@ function bfgsUpdate(H: Matrix, { s, y }: Step): Matrix {
   return add([1, product(product(transpose(V), H), V)], [rho, outer(s, s)]);
 }
 
+/** y′ = ty, with t that makes sᵀy′ the curvature at the step's end of the cubic through both ends, bounded. */
+function bySecant(step: Step): Step {
+  const { s, y, g, f } = step;
+  const end = dot(
+    s,
+    g.map((value, i) => value + y[i]),
+  );
+  const t = 1 + (6 * (f[0] - f[1]) + 3 * (dot(s, g) + end)) / dot(s, y);
+  const bounded = Math.abs(f[0] - f[1]) > 1e-7 * Math.abs(f[0]) ? Math.min(2, Math.max(0.1, t)) : 1;
+  return { ...step, y: y.map((value) => bounded * value) };
+}
+
 /** Broyden's family with φ and τ as its source has them. */
 function familyUpdate(H: Matrix, { s, y }: Step, phi: number, tau: number): Matrix {
   const Hy = times(H, y);
@@ -103,6 +120,28 @@ function familyUpdate(H: Matrix, { s, y }: Step, phi: number, tau: number): Matr
     [(phi * yHy) / tau, outer(v, v)],
     [1 / sy, outer(s, s)],
   );
+}
+
+/** The sum of so many copies of a problem's function, each scaled a little differently. */
+function blocks(count: number, { p0, fg }: Problem): Problem {
+  const n = p0.length;
+  return {
+    p0: Float64Array.from({ length: count * n }, (_, i) => p0[i % n]),
+    fg(x, gradient) {
+      let f = 0;
+      for (let k = 0; k < count; k++) {
+        const scale = 1 + k / count;
+        const part = gradient && new Float64Array(n);
+        f += scale * fg(x.slice(k * n, (k + 1) * n), part);
+        if (part)
+          gradient.set(
+            part.map((value) => scale * value),
+            k * n,
+          );
+      }
+      return f;
+    },
+  };
 }
 
 /** f in units 2⁶⁰ times as small: every number scales without rounding. */
@@ -120,6 +159,47 @@ describe('pairs are learned from whatever the units of f', () => {
     const [plain, large] = [wood, scaled(wood)].map((problem) => observe(solver, problem, 20));
     expect(large.steps.map(({ s }) => s)).toEqual(plain.steps.map(({ s }) => s));
   });
+});
+
+test('Biggs’s factor is exact on cubics, and bounded', () => {
+  const cubic = (scale: number) => (x: Vector) => ({
+    f: x.reduce((sum, xi, i) => sum + scale * (i - 1) * xi ** 3 + (1 + i) * xi ** 2, 0),
+    g: Float64Array.from(x, (xi, i) => 3 * scale * (i - 1) * xi ** 2 + 2 * (1 + i) * xi),
+    curvatures: x.map((xi, i) => 6 * scale * (i - 1) * xi + 2 * (1 + i)),
+  });
+  const [x, s] = [
+    [0.3, -0.2, 0.5, 0.1],
+    [0.2, 0.4, 0.3, -0.5],
+  ];
+  const factor = (scale: number, f0 = 0) => {
+    const end = x.map((value, i) => value + s[i]);
+    const [before, after] = [cubic(scale)(x), cubic(scale)(end)];
+    const y = [...after.g].map((value, i) => value - before.g[i]);
+    const state = { f: before.f + f0, trialF: after.f + f0 } as LineState;
+    const sums = { sy: dot(s, y), yy: dot(y, y), ss: dot(s, s), sg: dot(s, [...after.g]) };
+    const exact = dot(
+      s,
+      after.curvatures.map((value, i) => value * s[i]),
+    );
+    return { t: biggsFactor(state, sums), exact: exact / sums.sy };
+  };
+  for (const scale of [-0.3, 0, 0.2, 0.6]) {
+    const { t, exact } = factor(scale);
+    expect(exact).toBeGreaterThan(0.1);
+    expect(exact).toBeLessThan(2);
+    expect(t).toBeCloseTo(exact, 12);
+  }
+  expect(factor(0.6, 1e9).t).toBe(1);
+  /** Of x³ on the way from a to b: 2b/(a + b) without bounds. */
+  const alongCube = (a: number, b: number) => {
+    const [move, y] = [b - a, 3 * (b ** 2 - a ** 2)];
+    const sums = { sy: move * y, yy: y ** 2, ss: move ** 2, sg: move * 3 * b ** 2 };
+    return biggsFactor({ f: a ** 3, trialF: b ** 3 } as LineState, sums);
+  };
+  expect(alongCube(0.5, 1)).toBeCloseTo(4 / 3, 12);
+  expect(alongCube(-0.2, 1)).toBe(2);
+  expect(alongCube(1, 0.01)).toBe(0.1);
+  expect(alongCube(-1, -0.5)).toBe(1);
 });
 
 describe('L-BFGS', () => {
@@ -175,13 +255,19 @@ describe('L-BFGS', () => {
     ).toBeLessThan(1e-9);
   });
 
-  it('with the modified secant equation knows sᵀ∇²f s to one order more', () => {
-    const solver = lbfgs({ modifiedSecant: true });
-    const { state, steps } = observe(solver, wood, 4);
-    // The pair kept satisfies sᵀy = sᵀ(g⁺ − g) + 6(f − f⁺) + 3sᵀ(g + g⁺), up to its safeguards.
-    const [kept, bare] = [state.memory.rows[7], steps[3].y];
-    const stretch = Array.from(kept, (value, i) => (value - bare[i]) / steps[3].s[i]);
-    stretch.forEach((value) => expect(value).toBeCloseTo(stretch[0], 6));
+  it.each([
+    ['two loops', wood],
+    ['coefficients', blocks(64, wood)],
+  ])('with the modified secant equation takes ty for y, by %s', (_, problem) => {
+    const { steps, direction, gradient } = observe(lbfgs({ memory: 5, modifiedSecant: true }), problem, 11);
+    const kept = steps.slice(-5);
+    const { s, y } = kept[4];
+    const start = identity(s.length, dot(s, y) / dot(y, y));
+    const H = kept.map(bySecant).reduce(bfgsUpdate, start);
+    const expected = times(H, gradient).map((value) => -value);
+    expect(distance(direction, expected)).toBeLessThan(1e-9);
+    expect(distance(times(H, bySecant(kept[4]).y), s)).toBeLessThan(1e-9);
+    expect(distance(times(H, y), s)).toBeGreaterThan(1e-3);
   });
 
   it('damped, keeps pairs of negative curvature with a fifth of the curvature expected', () => {
@@ -200,12 +286,12 @@ describe('L-BFGS', () => {
 
 /** The dense method that takes the same steps. */
 function denseOracle(
+  H0: number,
   steps: Step[],
-  H0: (step: Step) => number,
   member: (b: number, h: number, n: number) => [number, number],
 ) {
   const n = steps[0].s.length;
-  let H = identity(n, H0(steps[0]));
+  let H = identity(n, H0);
   for (const step of steps) {
     const sy = dot(step.s, step.y);
     const [phi, tau] = member(
@@ -239,19 +325,28 @@ describe('the dense methods', () => {
     },
     { solver: ssbfgs(), H0: () => 1, member: (b: number): [number, number] => [1, Math.min(1, 1 / b)] },
     { solver: ssbroyden(), H0: () => 1, member: selfScaled },
-  ])('$solver.name: H is that of its formula and takes y to s', ({ solver, H0, member }) => {
-    for (const problem of [wood, osborne]) {
-      const n = problem.p0.length;
-      const { state, steps } = observe(solver, problem, 12);
-      const H = denseOracle(steps, H0, member);
-      const { inverse } = state.memory;
-      // Only the lower triangle is kept.
-      const rows = H.map((row, i) => row.map((_, j) => inverse[Math.max(i, j) * n + Math.min(i, j)]));
-      expect(distance(rows.flat(), H.flat())).toBeLessThan(1e-6);
-      const { s, y } = steps[11];
-      expect(distance(times(rows, y), s)).toBeLessThan(1e-8);
-    }
-  });
+    {
+      solver: bfgs({ modifiedSecant: true }),
+      H0: ({ s, y }: Step) => Math.max(1, dot(s, y) / dot(y, y)),
+      member: (): [number, number] => [1, 1],
+      taken: bySecant,
+    },
+  ])(
+    '$solver.name: H is that of its formula and takes y to s',
+    ({ solver, H0, member, taken = (step: Step) => step }) => {
+      for (const problem of [wood, osborne]) {
+        const n = problem.p0.length;
+        const { state, steps } = observe(solver, problem, 12);
+        const H = denseOracle(H0(steps[0]), steps.map(taken), member);
+        const { inverse } = state.memory;
+        // Only the lower triangle is kept.
+        const rows = H.map((row, i) => row.map((_, j) => inverse[Math.max(i, j) * n + Math.min(i, j)]));
+        expect(distance(rows.flat(), H.flat())).toBeLessThan(1e-6);
+        const { s, y } = taken(steps[11]);
+        expect(distance(times(rows, y), s)).toBeLessThan(1e-8);
+      }
+    },
+  );
 
   it('of one unknown: SSBroyden needs no family, and still ends', () => {
     const cosh: Problem = {

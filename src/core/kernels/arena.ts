@@ -27,18 +27,16 @@ interface Exports {
   readonly combine4: Combine;
   readonly record8: Record;
   readonly record4: Record;
-  readonly addScaled8: AddScaled;
-  readonly addScaled4: AddScaled;
+  readonly addScaled: (x: number, alpha: number, s: number, out: number, n: number) => void;
   readonly dot: (p: number, q: number, results: number, n: number) => void;
   readonly normInf: (p: number, results: number, n: number) => void;
 }
 type Rows = [r0: number, r1: number, r2: number, r3: number, r4: number];
 type Factors = [f0: number, f1: number, f2: number, f3: number, f4: number];
 type Move = [x: number, trial: number, g: number, trialG: number];
-type Project = (...at: [...Rows, p: number, q: number, results: number, n: number]) => void;
+type Project = (...at: [...Rows, v: number, results: number, n: number]) => void;
 type Combine = (...at: [g: number, ...Rows, c: number, ...Factors, out: number, n: number]) => void;
 type Record = (...at: [...Move, s: number, y: number, results: number, n: number]) => void;
-type AddScaled = (x: number, alpha: number, s: number, out: number, n: number) => void;
 
 /** A WebAssembly memory of rows and vectors of one length, with the kernels that work on it. */
 export interface Arena {
@@ -81,7 +79,7 @@ export function newArena(n: number, rows: number, bytesPerNumber: number): Arena
   const length = padded(n);
   const tile = Math.min(TILE, length);
   const resultsAt = 8 * TILES * tile;
-  const vectorsAt = resultsAt + 8 * 2 * (rows + ROWS);
+  const vectorsAt = resultsAt + 8 * (rows + ROWS);
   const rowsAt = vectorsAt + 8 * VECTORS * length;
   const pages = Math.ceil((rowsAt + bytesPerNumber * rows * length) / PAGE);
   if (pages > MAX_PAGES) return null;
@@ -93,7 +91,7 @@ export function newArena(n: number, rows: number, bytesPerNumber: number): Arena
       kernels: new WebAssembly.Instance(module, { host: { memory } }).exports as unknown as Exports,
       buffer,
       tiles: Array.from({ length: TILES }, (_, i) => new Float64Array(buffer, 8 * i * tile, tile)),
-      results: new Float64Array(buffer, resultsAt, 2 * (rows + ROWS)),
+      results: new Float64Array(buffer, resultsAt, rows + ROWS),
       rowOffset: (row) => rowsAt + bytesPerNumber * row * length,
       vector: () =>
         vectors < VECTORS ? new Float64Array(buffer, vectorsAt + 8 * vectors++ * length, n) : null,
@@ -122,7 +120,7 @@ function simdOperations({ kernels, results }: Arena, n: number): FastOperations 
       return results[0];
     },
     addScaled(x, alpha, s, out) {
-      kernels.addScaled8(x.byteOffset, alpha, s.byteOffset, out.byteOffset, padded(x.length));
+      kernels.addScaled(x.byteOffset, alpha, s.byteOffset, out.byteOffset, padded(x.length));
       if (!Number.isFinite(alpha)) clearPadding(out);
     },
     normInf(x) {

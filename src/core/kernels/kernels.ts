@@ -11,29 +11,20 @@ export interface Move {
   readonly trialGradient: Float64Array;
 }
 
-/** The sums over a move, s = trial − x, y = trialGradient − gradient. */
+/** The sums over a move, s = trial − x, y = trialGradient − gradient, as they are stored. */
 export interface MoveSums {
   readonly sy: number;
   readonly yy: number;
   readonly ss: number;
-  /** sᵀ(gradient + trialGradient) */
-  readonly slopes: number;
-}
-
-/** Two of the rows, the second of which still wants `stretch` times the first. */
-export interface StretchedPair {
-  readonly s: Row;
-  readonly y: Row;
-  readonly stretch: number;
+  /** sᵀtrialGradient and yᵀtrialGradient */
+  readonly sg: number;
+  readonly yg: number;
 }
 
 /** The O(mn) work of limited-memory methods, on rows of one length and storage. */
 export interface Kernels {
-  /**
-   * `y ← y + stretch·s` of the newest pair, then `out[2k], out[2k + 1] ← rowₖᵀy, rowₖᵀg` for every row: one pass
-   * over them.
-   */
-  project(rows: readonly Row[], newest: StretchedPair, g: Float64Array, out: Float64Array): void;
+  /** `out[k] ← rowₖᵀv` for every row: one pass over them. */
+  project(rows: readonly Row[], v: Row, out: Float64Array): void;
   /**
    * `out ← c·g + Σ factorsₖ·rowₖ`, in one pass over the rows; `out` may be `g`.
    *

@@ -13,12 +13,8 @@ import type { Kernels } from './kernels.ts';
 import type { Row } from './rows.ts';
 
 export const plainKernels: Kernels = {
-  project(rows, { s, y, stretch }, g, out) {
-    if (stretch !== 0) for (let i = 0; i < y.length; i++) y[i] += stretch * s[i];
-    for (let k = 0; k < rows.length; k++) {
-      out[2 * k] = product(rows[k], y);
-      out[2 * k + 1] = product(rows[k], g);
-    }
+  project(rows, v, out) {
+    for (let k = 0; k < rows.length; k++) out[k] = product(rows[k], v);
   },
 
   combine(rows, factors, c, g, out) {
@@ -34,25 +30,26 @@ export const plainKernels: Kernels = {
   },
 
   record({ x, gradient, trial, trialGradient }, s, y) {
-    const sums = { sy: 0, yy: 0, ss: 0, slopes: 0 };
+    const sums = { sy: 0, yy: 0, ss: 0, sg: 0, yg: 0 };
     for (let from = 0; from < x.length; from += TILE) {
-      const lanes = new Float64Array(8);
+      const lanes = new Float64Array(10);
       const to = Math.min(from + TILE, x.length);
       for (let i = from; i < to; i++) {
-        const si = trial[i] - x[i];
-        const yi = trialGradient[i] - gradient[i];
+        s[i] = trial[i] - x[i];
+        y[i] = trialGradient[i] - gradient[i];
+        const [si, yi] = [s[i], y[i]];
         const lane = i % 2;
         lanes[lane] += si * yi;
         lanes[2 + lane] += yi * yi;
         lanes[4 + lane] += si * si;
-        lanes[6 + lane] += si * (trialGradient[i] + gradient[i]);
-        s[i] = si;
-        y[i] = yi;
+        lanes[6 + lane] += si * trialGradient[i];
+        lanes[8 + lane] += yi * trialGradient[i];
       }
       sums.sy += lanes[0] + lanes[1];
       sums.yy += lanes[2] + lanes[3];
       sums.ss += lanes[4] + lanes[5];
-      sums.slopes += lanes[6] + lanes[7];
+      sums.sg += lanes[6] + lanes[7];
+      sums.yg += lanes[8] + lanes[9];
     }
     return sums;
   },

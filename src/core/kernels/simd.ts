@@ -13,26 +13,23 @@ export function simdKernels({ kernels, buffer, tiles, results }: Arena): Kernels
   const sums = results.byteOffset;
 
   /** Where the numbers of `vector` from `from` on are, or a copy of a tile of them. */
-  function place(vector: Float64Array, from: number, tile: number): number {
-    if (vector.buffer === buffer) return vector.byteOffset + 8 * from;
+  function place(vector: Row, from: number, tile: number): number {
+    if (vector.buffer === buffer && vector instanceof Float64Array) return vector.byteOffset + 8 * from;
     tiles[tile].set(vector.subarray(from, from + TILE));
     tiles[tile].fill(0, vector.length - from);
     return tiles[tile].byteOffset;
   }
 
   return {
-    project(rows, { s, y, stretch }, g, out) {
-      const width = y.BYTES_PER_ELEMENT;
+    project(rows, v, out) {
+      const width = rows[0].BYTES_PER_ELEMENT;
       const project = width === 8 ? kernels.project8 : kernels.project4;
-      const addScaled = width === 8 ? kernels.addScaled8 : kernels.addScaled4;
       const at = offsets(rows);
       results.fill(0);
-      for (let from = 0; from < g.length; from += TILE) {
-        const n = lengthOf(g, from);
+      for (let from = 0; from < v.length; from += TILE) {
+        const n = lengthOf(v, from);
         const skip = from * width;
-        const p = y.byteOffset + skip;
-        const q = place(g, from, 0);
-        if (stretch !== 0) addScaled(p, stretch, s.byteOffset + skip, p, (n * width) / 8);
+        const start = place(v, from, 0);
         for (let k = 0; k < at.length; k += ROWS) {
           project(
             at[k] + skip,
@@ -40,14 +37,13 @@ export function simdKernels({ kernels, buffer, tiles, results }: Arena): Kernels
             at[k + 2] + skip,
             at[k + 3] + skip,
             at[k + 4] + skip,
-            p,
-            q,
-            sums + 16 * k,
+            start,
+            sums + 8 * k,
             n,
           );
         }
       }
-      for (let k = 0; k < 2 * rows.length; k++) out[k] = results[k];
+      for (let k = 0; k < rows.length; k++) out[k] = results[k];
     },
 
     combine(rows, f, c, g, out) {
@@ -91,7 +87,7 @@ export function simdKernels({ kernels, buffer, tiles, results }: Arena): Kernels
     record({ x, gradient, trial, trialGradient }, s, y) {
       const width = s.BYTES_PER_ELEMENT;
       const record = width === 8 ? kernels.record8 : kernels.record4;
-      results.fill(0, 0, 4);
+      results.fill(0, 0, 5);
       for (let from = 0; from < x.length; from += TILE) {
         record(
           place(x, from, 0),
@@ -104,7 +100,8 @@ export function simdKernels({ kernels, buffer, tiles, results }: Arena): Kernels
           lengthOf(x, from),
         );
       }
-      return { sy: results[0], yy: results[1], ss: results[2], slopes: results[3] };
+      const [sy, yy, ss, sg, yg] = results;
+      return { sy, yy, ss, sg, yg };
     },
   };
 }
@@ -117,4 +114,4 @@ function offsets(rows: readonly Row[]): number[] {
 }
 
 /** How many numbers of a vector the tile has that starts at `from`, with those that fill it up. */
-const lengthOf = ({ length }: Float64Array, from: number): number => Math.min(TILE, padded(length - from));
+const lengthOf = ({ length }: Row, from: number): number => Math.min(TILE, padded(length - from));

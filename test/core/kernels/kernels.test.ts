@@ -96,12 +96,15 @@ test('SIMD and plain kernels agree to the last bit, wherever the vectors lie', (
 
       for (let count = 1; count <= m; count++) {
         const part = (all: Row[]) => all.slice(0, 2 * count);
-        const newest = ([s, y]: Row[]) => ({ s, y, stretch: count % 2 });
-        const products = [new Float64Array(4 * m), new Float64Array(4 * m)];
-        simd.project(part(rows), newest(rows), gradient, products[0]);
-        plainKernels.project(part(copy), newest(copy), gradient, products[1]);
-        expect(sameBits(products[0], products[1])).toBe(true);
-        expect(sameRows(rows, copy)).toBe(true);
+        for (const [of, inCopy] of [
+          [gradient, gradient],
+          [rows[1], copy[1]],
+        ]) {
+          const products = [new Float64Array(2 * m), new Float64Array(2 * m)];
+          simd.project(part(rows), of, products[0]);
+          plainKernels.project(part(copy), inCopy, products[1]);
+          expect(sameBits(products[0], products[1])).toBe(true);
+        }
 
         const factors = new Float64Array(2 * m + 5);
         factors.set(vector().subarray(0, 2 * count));
@@ -115,8 +118,13 @@ test('SIMD and plain kernels agree to the last bit, wherever the vectors lie', (
       }
 
       const move = { x, gradient, trial, trialGradient };
-      expect(simd.record(move, rows[0], rows[1])).toEqual(plainKernels.record(move, copy[0], copy[1]));
+      const sums = simd.record(move, rows[0], rows[1]);
+      expect(sums).toEqual(plainKernels.record(move, copy[0], copy[1]));
       expect(sameRows(rows, copy)).toBe(true);
+      // By this a Gram matrix knows the gradient again.
+      const products = new Float64Array(2);
+      simd.project(rows.slice(0, 2), trialGradient, products);
+      expect([...products]).toEqual([sums.sg, sums.yg]);
     }),
     { numRuns: 60 },
   );
@@ -194,12 +202,10 @@ test('the plain kernels compute what they should', () => {
   const { rows, vector } = randomCase({ n: 1003, m: 2, storage: 'float64', seed: 5 });
   const copy = plainCopy(rows) as Float64Array[];
   const g = vector();
-  const products = new Float64Array(8);
+  const products = new Float64Array(4);
   const [s, y] = copy;
-  const stretched = y.map((value, i) => value + 0.5 * s[i]);
-  plainKernels.project(copy, { s, y, stretch: 0.5 }, g, products);
-  expect(y).toEqual(stretched);
-  const expectedProducts = Float64Array.from(copy.flatMap((row) => [dot(row, y), dot(row, g)]));
+  plainKernels.project(copy, g, products);
+  const expectedProducts = Float64Array.from(copy.map((row) => dot(row, g)));
   expect(distance(products, expectedProducts)).toBeLessThan(1e-12);
 
   const sum = new Float64Array(g.length);
@@ -214,9 +220,10 @@ test('the plain kernels compute what they should', () => {
   const sums = plainKernels.record(move, s, y);
   expect(s).toEqual(move.trial.map((value, i) => value - move.x[i]));
   expect(y).toEqual(move.trialGradient.map((value, i) => value - g[i]));
-  const both = g.map((value, i) => value + move.trialGradient[i]);
-  const expectedSums = Float64Array.of(dot(s, y), dot(y, y), dot(s, s), dot(s, both));
-  expect(distance(Float64Array.of(sums.sy, sums.yy, sums.ss, sums.slopes), expectedSums)).toBeLessThan(1e-12);
+  const end = move.trialGradient;
+  const expectedSums = Float64Array.of(dot(s, y), dot(y, y), dot(s, s), dot(s, end), dot(y, end));
+  const { sy, yy, ss, sg, yg } = sums;
+  expect(distance(Float64Array.of(sy, yy, ss, sg, yg), expectedSums)).toBeLessThan(1e-12);
 });
 
 test('rows that were cloned are moved to an arena, unchanged', () => {
