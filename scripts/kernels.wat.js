@@ -1,6 +1,6 @@
 // The kernels of src/core/kernels/simd.ts in WebAssembly text: what is wanted of them is said there.
 //
-// Text has no macros, so a few functions stand in for them: `each` unrolls a loop, and `load` reads two
+// Text has no macros, so a few functions stand in for them: `each` repeats a text, and `load` reads two
 // numbers of a row that is stored in 8 or in 4 bytes a number. Lengths are multiples of 8. Sums have two lanes,
 // that of `dot` four, and the twins in plain.ts and vector.ts add in the same order.
 
@@ -66,68 +66,102 @@ const vectors = (names) => names.map((name) => `(local $${name} v128)`).join(' '
 const numbered = (name, count) => Array.from({ length: count }, (_, index) => `${name}${index}`);
 
 /**
- * A function whose body runs over `n` numbers, some of them each time; `counter` is a pointer to 8-byte
- * numbers that the body advances.
+ * A loop that runs over numbers until `counter`, a pointer that its body advances, has come to `$end`.
+ *
+ * @param {string} counter
+ * @param {readonly string[]} body
+ */
+const loop = (counter, body) => `(loop $next
+    ${body.join('\n    ')}
+    (br_if $next (i32.lt_u ${get(counter)} ${get('end')})))`;
+
+/** @param {string} start - a pointer to 8-byte numbers */
+const setEnd = (start) => set('end', `(i32.add ${get(start)} (i32.shl ${get('n')} (i32.const 3)))`);
+
+/**
+ * A function of one loop over `n` numbers.
  *
  * @param {{ name: string, parameters: string, locals?: string, before?: string, counter: string, body: readonly string[], after?: string }} parts
  */
 const kernel = ({ name, parameters, locals = '', before = '', counter, body, after = '' }) => `
   (func (export "${name}") ${parameters} (param $n i32)
     (local $end i32) ${locals}
-    (local.set $end (i32.add ${get(counter)} (i32.shl (local.get $n) (i32.const 3))))
+    ${setEnd(counter)}
     ${before}
-    (loop $next
-    ${body.join('\n    ')}
-    (br_if $next (i32.lt_u ${get(counter)} (local.get $end))))
+    ${loop(counter, body)}
     ${after})`;
+
+const rows = numbered('r', ROWS);
+
+/**
+ * A function that does the same for each group of rows in turn: `count` pointers lie from `rows` on, and each row is
+ * taken from `skip` bytes on.
+ *
+ * @param {{ name: string, parameters: string, locals: string, start: string, group: readonly string[] }} parts - `group` is what is done, with the pointers `r0`, `r1`, …, for the `n` numbers of `start`
+ */
+const grouped = ({ name, parameters: more, locals, start, group }) => `
+  (func (export "${name}") ${parameters('i32', ['rows', 'count', 'skip'])} ${more} (param $n i32)
+    (local $last i32) (local $end i32) (local $at i32) ${rows.map((row) => `(local $${row} i32)`).join(' ')} ${locals}
+    ${set('last', `(i32.add ${get('rows')} (i32.shl ${get('count')} (i32.const 2)))`)}
+    ${setEnd(start)}
+    (loop $group
+    ${rows.map((row, k) => set(row, `(i32.add (i32.load offset=${4 * k} ${get('rows')}) ${get('skip')})`)).join('\n    ')}
+    ${set('at', get(start))}
+    ${group.join('\n    ')}
+    ${advance(4 * ROWS)('rows')}
+    (br_if $group (i32.lt_u ${get('rows')} ${get('last')}))))`;
 
 /** @param {number} width */
 function project(width) {
-  const rows = numbered('r', ROWS);
   const sums = numbered('sum', ROWS);
-  return kernel({
+  return grouped({
     name: `project${width}`,
-    parameters: parameters('i32', [...rows, 'v', 'results']),
+    parameters: parameters('i32', ['v', 'results']),
     locals: vectors(['vv', ...sums]),
-    counter: 'v',
-    body: [
-      each(2, (index) =>
-        [
-          set('vv', load(8, 'v', index)),
-          ...rows.map((row, k) => accumulate(sums[k], load(width, row, index), get('vv'))),
-        ].join(' '),
-      ),
-      ...rows.map(advance(4 * width)),
-      advance(32)('v'),
+    start: 'v',
+    group: [
+      ...sums.map((sum) => set(sum, '(i32x4.splat (i32.const 0))')),
+      loop('at', [
+        set('vv', load(8, 'at')),
+        ...rows.map((row, k) => accumulate(sums[k], load(width, row), get('vv'))),
+        ...rows.map(advance(2 * width)),
+        advance(16)('at'),
+      ]),
+      ...sums.map(addLanes),
+      advance(8 * ROWS)('results'),
     ],
-    after: sums.map(addLanes).join('\n    '),
   });
 }
 
 /** @param {number} width */
 function combine(width) {
-  const rows = numbered('r', ROWS);
   const factors = numbered('f', ROWS);
-  return kernel({
+  return grouped({
     name: `combine${width}`,
-    parameters: `${parameters('i32', ['g', ...rows])} ${parameters('f64', ['c', ...factors])} ${parameters('i32', ['out'])}`,
-    locals: vectors(['cv', ...factors.map((factor) => `${factor}v`)]),
-    before: ['c', ...factors].map((factor) => set(`${factor}v`, `(f64x2.splat ${get(factor)})`)).join(' '),
-    counter: 'out',
-    body: [
-      each(2, (index) =>
+    parameters: `${parameters('i32', ['factors'])} (param $c f64) ${parameters('i32', ['g', 'out'])}`,
+    locals: vectors(['cv', ...factors]),
+    start: 'out',
+    group: [
+      set('cv', `(f64x2.splat ${get('c')})`),
+      ...factors.map((factor, k) =>
+        set(factor, `(f64x2.splat (f64.load offset=${8 * k} ${get('factors')}))`),
+      ),
+      loop('at', [
         store(
           8,
-          'out',
+          'at',
           rows.reduce(
-            (sum, row, k) => plus(sum, times(get(`f${k}v`), load(width, row, index))),
-            times(get('cv'), load(8, 'g', index)),
+            (sum, row, k) => plus(sum, times(get(factors[k]), load(width, row))),
+            times(get('cv'), load(8, 'g')),
           ),
-          index,
         ),
-      ),
-      ...rows.map(advance(4 * width)),
-      ...['g', 'out'].map(advance(32)),
+        ...rows.map(advance(2 * width)),
+        ...['g', 'at'].map(advance(16)),
+      ]),
+      // The next group adds to what is there.
+      set('g', get('out')),
+      set('c', '(f64.const 1)'),
+      advance(8 * ROWS)('factors'),
     ],
   });
 }

@@ -1,4 +1,3 @@
-import { ROWS } from '../core/kernels/arena.ts';
 import { kernelsFor, type MoveSums } from '../core/kernels/kernels.ts';
 import { adoptRows } from '../core/kernels/rows.ts';
 import { rowsOf, slotsOf, type PairRing } from './pairRing.ts';
@@ -11,7 +10,7 @@ export interface Gram {
   readonly yy: Float64Array;
   /** sᵢᵀg and yᵢᵀg of each slot i at 2i and 2i + 1, with the gradient of the last direction, `[2(m + 1)]` */
   readonly slopes: Float64Array;
-  /** What a direction has of each s and y, the newest first, and zeros to make whole groups of rows, `[2m + …]`. */
+  /** What a direction has of each s and y, the newest first, `[2m]`. */
   readonly factors: Float64Array;
   /** Of the newest pair, while its products with the others are still to be had. */
   newest: NewestPair | null;
@@ -30,7 +29,7 @@ export const gramOf = (m: number): Gram => ({
   sy: new Float64Array((m + 1) ** 2),
   yy: new Float64Array((m + 1) ** 2),
   slopes: new Float64Array(2 * (m + 1)),
-  factors: new Float64Array(2 * m + ROWS),
+  factors: new Float64Array(2 * m),
   newest: null,
 });
 

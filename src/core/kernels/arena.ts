@@ -31,11 +31,11 @@ interface Exports {
   readonly dot: (p: number, q: number, results: number, n: number) => void;
   readonly normInf: (p: number, results: number, n: number) => void;
 }
-type Rows = [r0: number, r1: number, r2: number, r3: number, r4: number];
-type Factors = [f0: number, f1: number, f2: number, f3: number, f4: number];
+/** A table of `count` pointers, and how many bytes of each row are skipped. */
+type Rows = [rows: number, count: number, skip: number];
 type Move = [x: number, trial: number, g: number, trialG: number];
 type Project = (...at: [...Rows, v: number, results: number, n: number]) => void;
-type Combine = (...at: [g: number, ...Rows, c: number, ...Factors, out: number, n: number]) => void;
+type Combine = (...at: [...Rows, factors: number, c: number, g: number, out: number, n: number]) => void;
 type Record = (...at: [...Move, s: number, y: number, results: number, n: number]) => void;
 
 /** A WebAssembly memory of rows and vectors of one length, with the kernels that work on it. */
@@ -45,6 +45,8 @@ export interface Arena {
   /** Views of what the kernels read and write beside rows and vectors, each at its `byteOffset`. */
   readonly tiles: readonly Float64Array[];
   readonly results: Float64Array;
+  readonly factors: Float64Array;
+  readonly rows: Uint32Array;
   rowOffset(row: number): number;
   /** Another vector, or null when there is no room for one. */
   vector(): Float64Array | null;
@@ -78,8 +80,11 @@ export function newArena(n: number, rows: number, bytesPerNumber: number): Arena
   if (module === null) return null;
   const length = padded(n);
   const tile = Math.min(TILE, length);
+  const table = rows + ROWS;
   const resultsAt = 8 * TILES * tile;
-  const vectorsAt = resultsAt + 8 * (rows + ROWS);
+  const factorsAt = resultsAt + 8 * table;
+  const tableAt = factorsAt + 8 * table;
+  const vectorsAt = resultsAt + 8 * padded(3 * table);
   const rowsAt = vectorsAt + 8 * VECTORS * length;
   const pages = Math.ceil((rowsAt + bytesPerNumber * rows * length) / PAGE);
   if (pages > MAX_PAGES) return null;
@@ -91,7 +96,9 @@ export function newArena(n: number, rows: number, bytesPerNumber: number): Arena
       kernels: new WebAssembly.Instance(module, { host: { memory } }).exports as unknown as Exports,
       buffer,
       tiles: Array.from({ length: TILES }, (_, i) => new Float64Array(buffer, 8 * i * tile, tile)),
-      results: new Float64Array(buffer, resultsAt, rows + ROWS),
+      results: new Float64Array(buffer, resultsAt, table),
+      factors: new Float64Array(buffer, factorsAt, table),
+      rows: new Uint32Array(buffer, tableAt, table),
       rowOffset: (row) => rowsAt + bytesPerNumber * row * length,
       vector: () =>
         vectors < VECTORS ? new Float64Array(buffer, vectorsAt + 8 * vectors++ * length, n) : null,

@@ -28,7 +28,7 @@ export interface Kernels {
   /**
    * `out ← c·g + Σ factorsₖ·rowₖ`, in one pass over the rows; `out` may be `g`.
    *
-   * @param factors - one for each row; those beyond are 0
+   * @param factors - one for each row
    * @returns gᵀout
    */
   combine(rows: readonly Row[], factors: Float64Array, c: number, g: Float64Array, out: Float64Array): number;

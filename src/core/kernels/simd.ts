@@ -5,12 +5,19 @@
  * @module
  */
 
-import { clearPadding, lastTile, padded, ROWS, TILE, type Arena } from './arena.ts';
+import { clearPadding, lastTile, padded, TILE, type Arena } from './arena.ts';
 import type { Kernels } from './kernels.ts';
 import type { Row } from './rows.ts';
 
-export function simdKernels({ kernels, buffer, tiles, results }: Arena): Kernels {
+export function simdKernels({ kernels, buffer, tiles, results, factors, rows: pointers }: Arena): Kernels {
   const sums = results.byteOffset;
+  const table = pointers.byteOffset;
+
+  /** Notes where the rows are; the last group is filled up with the first row. */
+  function tabulate(rows: readonly Row[]): void {
+    pointers.fill(rows[0].byteOffset);
+    for (let k = 0; k < rows.length; k++) pointers[k] = rows[k].byteOffset;
+  }
 
   /** Where the numbers of `vector` from `from` on are, or a copy of a tile of them. */
   function place(vector: Row, from: number, tile: number): number {
@@ -24,24 +31,10 @@ export function simdKernels({ kernels, buffer, tiles, results }: Arena): Kernels
     project(rows, v, out) {
       const width = rows[0].BYTES_PER_ELEMENT;
       const project = width === 8 ? kernels.project8 : kernels.project4;
-      const at = offsets(rows);
+      tabulate(rows);
       results.fill(0);
       for (let from = 0; from < v.length; from += TILE) {
-        const n = lengthOf(v, from);
-        const skip = from * width;
-        const start = place(v, from, 0);
-        for (let k = 0; k < at.length; k += ROWS) {
-          project(
-            at[k] + skip,
-            at[k + 1] + skip,
-            at[k + 2] + skip,
-            at[k + 3] + skip,
-            at[k + 4] + skip,
-            start,
-            sums + 8 * k,
-            n,
-          );
-        }
+        project(table, rows.length, from * width, place(v, from, 0), sums, lengthOf(v, from));
       }
       for (let k = 0; k < rows.length; k++) out[k] = results[k];
     },
@@ -49,33 +42,17 @@ export function simdKernels({ kernels, buffer, tiles, results }: Arena): Kernels
     combine(rows, f, c, g, out) {
       const width = rows[0].BYTES_PER_ELEMENT;
       const combine = width === 8 ? kernels.combine8 : kernels.combine4;
-      const at = offsets(rows);
       const inPlace = out.buffer === buffer && out !== g;
+      tabulate(rows);
+      factors.fill(0);
+      for (let k = 0; k < rows.length; k++) factors[k] = f[k];
       results[0] = 0;
       // From the end, where `project` has just been, to find what the cache still holds.
       for (let from = lastTile(g); from >= 0; from -= TILE) {
         const n = lengthOf(g, from);
-        const skip = from * width;
         const start = place(g, from, 0);
         const sum = inPlace ? place(out, from, 1) : tiles[1].byteOffset;
-        for (let k = 0; k < at.length; k += ROWS) {
-          combine(
-            k === 0 ? start : sum,
-            at[k] + skip,
-            at[k + 1] + skip,
-            at[k + 2] + skip,
-            at[k + 3] + skip,
-            at[k + 4] + skip,
-            k === 0 ? c : 1,
-            f[k],
-            f[k + 1],
-            f[k + 2],
-            f[k + 3],
-            f[k + 4],
-            sum,
-            n,
-          );
-        }
+        combine(table, rows.length, from * width, factors.byteOffset, c, start, sum, n);
         kernels.dot(start, sum, sums, n);
         if (!inPlace) out.set(tiles[1].subarray(0, g.length - from), from);
       }
@@ -104,13 +81,6 @@ export function simdKernels({ kernels, buffer, tiles, results }: Arena): Kernels
       return { sy, yy, ss, sg, yg };
     },
   };
-}
-
-/** Where the rows are, in groups as the kernels take them: the last one is filled up with the first row. */
-function offsets(rows: readonly Row[]): number[] {
-  const at = rows.map(({ byteOffset }) => byteOffset);
-  while (at.length % ROWS !== 0) at.push(at[0]);
-  return at;
 }
 
 /** How many numbers of a vector the tile has that starts at `from`, with those that fill it up. */

@@ -106,7 +106,7 @@ test('SIMD and plain kernels agree to the last bit, wherever the vectors lie', (
           expect(sameBits(products[0], products[1])).toBe(true);
         }
 
-        const factors = new Float64Array(2 * m + 5);
+        const factors = new Float64Array(2 * m);
         factors.set(vector().subarray(0, 2 * count));
         const expected = new Float64Array(n);
         const slope = plainKernels.combine(part(copy), factors, -0.7, gradient, expected);
@@ -157,7 +157,7 @@ test('vectors in an arena are worked on by SIMD, to the last bit as elsewhere', 
 test('what is not finite does not outlast its cause', () => {
   const [row] = allocateRows(KERNEL_LENGTH + 1, 2, 'float64');
   const [g, out] = [vectorBeside(row), vectorBeside(row)];
-  const factors = new Float64Array(7).fill(NaN, 0, 2);
+  const factors = new Float64Array(2).fill(NaN);
   expect(kernelsFor(row).combine([row, row], factors, 1, g, out)).toBeNaN();
   out.fill(1);
   expect(dot(out, out)).toBe(KERNEL_LENGTH + 1);
