@@ -12,6 +12,8 @@ export interface Gram {
   readonly slopes: Float64Array;
   /** What a direction has of each s and y, the newest first, `[2m]`. */
   readonly factors: Float64Array;
+  /** Scratch, `[2m]`. */
+  readonly products: Float64Array;
   /** Of the newest pair, while its products with the others are still to be had. */
   newest: NewestPair | null;
 }
@@ -30,6 +32,7 @@ export const gramOf = (m: number): Gram => ({
   yy: new Float64Array((m + 1) ** 2),
   slopes: new Float64Array(2 * (m + 1)),
   factors: new Float64Array(2 * m),
+  products: new Float64Array(2 * m),
   newest: null,
 });
 
@@ -45,27 +48,26 @@ export const gramOf = (m: number): Gram => ({
  *   methods, Math. Programming 63, section 3, doi:10.1007/BF01582063
  */
 export function takeSlopes(ring: PairRing, gram: Gram, gradient: Float64Array): number[] {
-  const { sy, yy, slopes, newest } = gram;
+  const { sy, yy, slopes, products, newest } = gram;
   adoptRows(ring.rows);
   const slots = slotsOf(ring);
   const rows = rowsOf(ring, slots);
   const kernels = kernelsFor(rows[0]);
-  const products = new Float64Array(rows.length);
   kernels.project(rows, gradient, products);
   const endsHere = newest !== null && products[0] === newest.sg && products[1] === newest.yg;
-  for (const [age, i] of slots.entries()) {
-    for (let k = 0; k < 2; k++) {
-      const before = slopes[2 * i + k];
-      slopes[2 * i + k] = products[2 * age + k];
-      products[2 * age + k] -= before;
-    }
+  for (let row = 0; row < rows.length; row++) {
+    const at = 2 * slots[row >> 1] + (row % 2);
+    const before = slopes[at];
+    slopes[at] = products[row];
+    products[row] -= before;
   }
   if (newest === null) return slots;
-  if (endsHere) products.set([newest.sy, newest.yy]);
-  else kernels.project(rows, rows[1], products);
+  if (!endsHere) kernels.project(rows, rows[1], products);
+  else [products[0], products[1]] = [newest.sy, newest.yy];
   gram.newest = null;
   const width = ring.rows.length / 2;
-  for (const [age, i] of slots.entries()) {
+  for (let age = 0; age < slots.length; age++) {
+    const i = slots[age];
     sy[i * width + slots[0]] = products[2 * age];
     yy[i * width + slots[0]] = yy[slots[0] * width + i] = products[2 * age + 1];
   }
@@ -106,9 +108,8 @@ export function gramDirection(
   out: Float64Array,
 ): number {
   const slots = takeSlopes(ring, gram, gradient);
-  const { sy, yy, slopes, factors } = gram;
+  const { sy, yy, slopes, factors, products: alpha } = gram;
   const width = tau.length;
-  const alpha = new Float64Array(slots.length);
 
   // The vector of the recursion is c·g + Σ factors₂ₖ·s + factors₂ₖ₊₁·y, k the age of the pair.
   factors.fill(0);

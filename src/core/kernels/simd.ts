@@ -77,8 +77,7 @@ export function simdKernels({ kernels, buffer, tiles, results, factors, rows: po
           lengthOf(x, from),
         );
       }
-      const [sy, yy, ss, sg, yg] = results;
-      return { sy, yy, ss, sg, yg };
+      return { sy: results[0], yy: results[1], ss: results[2], sg: results[3], yg: results[4] };
     },
   };
 }
