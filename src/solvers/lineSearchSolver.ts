@@ -43,6 +43,8 @@ export interface LineSearchState<Memory> extends LineState {
   readonly last: LastStep;
   /** How often {@link LineState.epsilon} has been raised. */
   growths: number;
+  /** The largest |f| met at the start of a step. */
+  highest: number;
   /** Mini-batches in a row that ended without a step. */
   failures: number;
 }
@@ -61,7 +63,11 @@ export interface LineSearchMethod<Memory> {
 /** How often the noise allowance may grow tenfold, to 0.1·|f|. */
 const MAX_GROWTHS = 5;
 
-/** A decrease below this part of f, or of what x adds to f to first order, is not to be told from rounding. */
+/**
+ * A decrease below this part of f, or of what x adds to f to first order, is not to be told from rounding. Nor is one
+ * below this part of the largest f: terms that are as large as ever can leave a small f, as in a cross-entropy, and a
+ * gradient that has led so far down is not the one to blame.
+ */
 const NOISE = { float64: 2 ** -40, float32: 2 ** -20 };
 
 /** After so many mini-batches in a row without a step, the memory is forgotten. */
@@ -80,6 +86,7 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
 
   function* step(state: LineSearchState<Memory>): Asks<StepOutcome> {
     const { memory } = state;
+    state.highest = Math.max(state.highest, Math.abs(state.f));
     // The decrease that the last step promised, or the direction with curvature does; NaN at the start.
     let predicted = -state.last.alpha * state.last.slope;
     for (;;) {
@@ -107,7 +114,7 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
         descent.forget(memory);
       } else {
         const noise = state.rounded ? NOISE.float32 : NOISE.float64;
-        const atFloor = predicted <= noise * Math.max(Math.abs(state.f), sensitivity(state));
+        const atFloor = predicted <= noise * Math.max(state.highest, sensitivity(state));
         return { kind: 'failed', termination: atFloor ? 'precisionFloor' : 'lineSearchFailed' };
       }
     }
@@ -133,6 +140,7 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
         memory,
         last: { alpha: NaN, slope: NaN, value: NaN },
         growths: 0,
+        highest: 0,
         failures: 0,
       };
     },
