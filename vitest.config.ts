@@ -15,6 +15,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     testTimeout: 60_000,
+    // A browser may take its time to open.
+    hookTimeout: 60_000,
     reporters: ['default', 'json'],
     outputFile: { json: 'out/tests.json' },
     // Training runs are long and compute-bound: one worker a core, a process of its own each.
