@@ -1,3 +1,4 @@
+import type { GraphProto, ValueInfoProto } from 'onnx-buf';
 import type { Precision } from '../../core/problem.ts';
 import {
   batchStatisticNameOf,
@@ -94,48 +95,34 @@ function differentiateChecked(bytes: Uint8Array, options: DifferentiateOptions):
   const ownLoss = mergeLossGraph(model, options);
   const { parameters, wrtInputs, names } = choose(model, origins, options.wrt);
   const current = freeNames(graph, names);
-
   const dataInputs = [...graph.input];
   const outputs = graph.output.map(({ name }) => name);
-  const lifted = new Set(names);
-  graph.initializer = graph.initializer.filter(({ name }) => !lifted.has(name));
-  graph.input.push(...parameters.map(inputOf));
+
+  makeInputs(graph, parameters, names);
   const { g, statistics, faults } = lower(graph, floatTypeIn(graph), new Map());
   graph.output = [];
   graph.valueInfo = [];
   if (options.freeBatch) faults.push(...fixedBatchFaults(g, outputs));
-
   const targets: Target[] = [];
   const loss = appendLoss({ g, options, outputs, current, ownLoss, parameters, targets, faults });
   if (loss === undefined) throw new OnnxError(faults);
-  const { gradients, faults: refused } = sweep(g, loss, names, rulesFor(options.target));
+  const rules = rulesFor(options.target);
+  const { gradients, faults: refused } = sweep(g, loss, names, rules);
   faults.push(...refused);
-  if (gradients.size === 0 && faults.length === 0) {
-    faults.push(
-      fault(
-        `the loss depends on none of ${names.map((name) => JSON.stringify(name)).join(', ')}: there is nothing to train.`,
-      ),
-    );
-  }
+  if (gradients.size === 0 && faults.length === 0) faults.push(nothingToTrain(names));
   refuseAll(faults);
 
   g.addOutput(lossName, loss);
   for (const name of names) g.addOutput(gradientNameOf(name), gradients.get(name) ?? g.zerosLike(name));
-  if (options.hessianVector) addHessianVector(g, names, gradients, rulesFor(options.target));
-  const running = statistics.map(({ running, batch, momentum }) => {
-    const output = batchStatisticNameOf(running);
+  if (options.hessianVector) addHessianVector(g, names, gradients, rules);
+  const running = statistics.map(({ running: name, batch, momentum }) => {
+    const output = batchStatisticNameOf(name);
     g.addOutput(output, batch);
-    return { name: running, output, momentum };
+    return { name, output, momentum };
   });
   for (const name of options.keep ?? []) keepOutput(g, name, current(name), outputs);
 
-  // The order of the convention: data, targets and whatever else is fed, parameters.
-  const own = new Set([...dataInputs.map(({ name }) => name), ...parameters.map(({ name }) => name)]);
-  graph.input = [
-    ...dataInputs,
-    ...graph.input.filter(({ name }) => !own.has(name)),
-    ...parameters.map(inputOf),
-  ];
+  orderInputs(graph, dataInputs, parameters);
   prune(graph);
   useFloat64Kernels(graph);
   return {
@@ -153,6 +140,29 @@ function differentiateChecked(bytes: Uint8Array, options: DifferentiateOptions):
     precision: g.dtypeOf(loss) === DType.DOUBLE ? 'float64' : 'float32',
   };
 }
+
+/** Turns parameters from constants of the graph into inputs of it. */
+function makeInputs(graph: GraphProto, parameters: readonly Parameter[], names: readonly string[]): void {
+  const lifted = new Set(names);
+  graph.initializer = graph.initializer.filter(({ name }) => !lifted.has(name));
+  graph.input.push(...parameters.map(inputOf));
+}
+
+/** Puts the inputs in the order of the convention: data, targets and whatever else is fed, parameters. */
+function orderInputs(
+  graph: GraphProto,
+  dataInputs: readonly ValueInfoProto[],
+  parameters: readonly Parameter[],
+): void {
+  const own = new Set([...dataInputs, ...parameters].map(({ name }) => name));
+  const others = graph.input.filter(({ name }) => !own.has(name));
+  graph.input = [...dataInputs, ...others, ...parameters.map(inputOf)];
+}
+
+const nothingToTrain = (names: readonly string[]): Fault =>
+  fault(
+    `the loss depends on none of ${names.map((name) => JSON.stringify(name)).join(', ')}: there is nothing to train.`,
+  );
 
 function refuseAll(faults: readonly Fault[]): void {
   if (faults.length > 0) throw new OnnxError(faults);
