@@ -1,6 +1,7 @@
 """Runs scipy.optimize.minimize on a function that lives in the parent process.
 
-Reads lines of JSON {"method", "n", "options"} followed by x0; asks for f and its gradient by writing x, n doubles,
+Reads lines of JSON {"method", "n", "options", "bounded"} followed by x0, and where bounded by the lower and the upper
+bounds, n doubles each; asks for f and its gradient by writing x, n doubles,
 to stdout, and reads n + 1 doubles back, f first. A frame starts with one byte: "x" a question, "d" done.
 """
 
@@ -29,9 +30,11 @@ def ask(x):
 
 for line in iter(source.readline, b""):
     task = json.loads(line)
-    x0 = np.frombuffer(source.read(8 * task["n"]), dtype="<f8").copy()
+    vector = lambda: np.frombuffer(source.read(8 * task["n"]), dtype="<f8").copy()
+    x0 = vector()
+    bounds = list(zip(vector(), vector())) if task["bounded"] else None
     try:
-        minimize(ask, x0, jac=True, method=task["method"], options=task["options"])
+        minimize(ask, x0, jac=True, method=task["method"], bounds=bounds, options=task["options"])
     except Enough:
         pass
     sink.write(b"d")

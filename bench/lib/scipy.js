@@ -30,19 +30,33 @@ export class SciPy {
    * @param {keyof typeof scipyOptions} method
    */
   async evaluationsToSolve(problem, minimum, method, limit = 3000) {
-    const n = problem.p0.length;
     const counter = hitCounter(problem, minimum, limit);
+    await this.minimize({ ...problem, fg: counter.fg }, method, limit, {
+      enough: () => counter.hit() !== null,
+    });
+    return counter.hit();
+  }
+
+  /**
+   * Lets SciPy minimise a problem until it ends, has taken `limit` evaluations or has done enough.
+   *
+   * @param {import('quasi-newton').Problem} problem
+   * @param {keyof typeof scipyOptions} method
+   * @param {number} limit
+   * @param {{ enough?: () => boolean, bounds?: readonly [lower: Float64Array, upper: Float64Array] }} [more]
+   */
+  async minimize({ p0, fg }, method, limit, { enough = () => false, bounds } = {}) {
+    const n = p0.length;
     const answer = new Float64Array(n + 1);
     const x = new Float64Array(n);
-    this.#child.stdin.write(`${JSON.stringify({ method, n, options: scipyOptions[method] })}\n`);
-    this.#child.stdin.write(bytesOf(problem.p0));
+    const task = { method, n, options: scipyOptions[method], bounded: bounds !== undefined };
+    this.#child.stdin.write(`${JSON.stringify(task)}\n`);
+    for (const vector of [p0, ...(bounds ?? [])]) this.#child.stdin.write(Buffer.from(bytesOf(vector)));
     for (let evaluations = 1; String(await this.#read(1)) === 'x'; evaluations++) {
-      const enough = counter.hit() !== null || evaluations > limit;
       bytesOf(x).set(await this.#read(8 * n));
-      answer[0] = enough ? NaN : finite(counter.fg(x, answer.subarray(1)));
+      answer[0] = enough() || evaluations > limit ? NaN : finite(fg(x, answer.subarray(1)));
       this.#child.stdin.write(Buffer.from(bytesOf(answer)));
     }
-    return counter.hit();
   }
 
   close() {

@@ -60,16 +60,17 @@ export function project(box: Box, x: Float64Array): void {
 const isHeld = (box: Box, x: number, g: number, i: number): boolean =>
   (g > 0 && x <= box.lower(i)) || (g < 0 && x >= box.upper(i));
 
-/** `out ←` ∇f with 0 where x is held by a bound. */
-export function freeGradient(box: Box, x: Float64Array, gradient: Float64Array, out: Float64Array): void {
-  for (let i = 0; i < x.length; i++) out[i] = isHeld(box, x[i], gradient[i], i) ? 0 : gradient[i];
+/** The indices of the elements that a bound holds: there −∇f points out of the box. */
+export function heldBy(box: Box, x: Float64Array, gradient: Float64Array): number[] {
+  const held: number[] = [];
+  for (let i = 0; i < x.length; i++) if (isHeld(box, x[i], gradient[i], i)) held.push(i);
+  return held;
 }
 
-/** Cuts the step p back to the box, and to 0 where x is held by a bound. */
-export function confine(box: Box, x: Float64Array, gradient: Float64Array, p: Float64Array): void {
+/** Cuts the step p back to the box. */
+export function confine(box: Box, x: Float64Array, p: Float64Array): void {
   for (let i = 0; i < x.length; i++) {
-    const end = Math.min(box.upper(i), Math.max(box.lower(i), x[i] + p[i]));
-    p[i] = isHeld(box, x[i], gradient[i], i) ? 0 : end - x[i];
+    p[i] = Math.min(box.upper(i), Math.max(box.lower(i), x[i] + p[i])) - x[i];
   }
 }
 

@@ -3,7 +3,7 @@ import {
   boundRule,
   boxOf,
   confine,
-  freeGradient,
+  heldBy,
   longestStep,
   measureInBox,
   project,
@@ -11,8 +11,13 @@ import {
   type Box,
 } from './bounds.ts';
 import { memoryRule } from './pairRing.ts';
-import { unitStep, type InitialStep } from './initialStep.ts';
-import { limitedMemory, type LbfgsMemory, type LimitedMemoryOptions } from './limitedMemory.ts';
+import { staticStep, unitStep, type InitialStep } from './initialStep.ts';
+import {
+  limitedMemory,
+  type LbfgsMemory,
+  type LimitedMemory,
+  type LimitedMemoryOptions,
+} from './limitedMemory.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
 import {
   lineSearchSolver,
@@ -36,7 +41,7 @@ export interface LbfgsOptions extends LimitedMemoryOptions {
   readonly memory?: number;
   /** @defaultValue `strongWolfe()` */
   readonly lineSearch?: LineSearch;
-  /** @defaultValue `unitStep()` */
+  /** @defaultValue `unitStep()`; with bounds `staticStep(1)` */
   readonly initialStep?: InitialStep;
   /**
    * Of which samples a pair's y is made, where f changes from batch to batch: of the step's own batch, or, with
@@ -93,11 +98,13 @@ export function lbfgs(options: LbfgsOptions = {}): Solver<LineSearchState<LbfgsM
       "lbfgs: storage 'float32' does not go with a preconditioner; leave one of the two options out.",
     );
   }
-  const { lineSearch = strongWolfe(), initialStep = unitStep() } = options;
   const { lower = -Infinity, upper = Infinity, pairs = 'sameBatch' } = options;
-  const memoryFor = (n: number) => options.memory ?? defaultMemory(n);
   const free = lower === -Infinity && upper === Infinity;
-  const model = limitedMemory(memoryFor, options, free);
+  const { lineSearch = strongWolfe(), initialStep = free ? unitStep() : staticStep(1) } = options;
+  const memoryFor = (n: number) => options.memory ?? defaultMemory(n);
+  const box = free ? null : boxOf('lbfgs', lower, upper);
+  const estimate = limitedMemory(memoryFor, options, free ? 'gradient' : 'freeElements');
+  const model = box === null ? estimate : boxed(estimate, box);
   const method = {
     name: 'lbfgs',
     describe: (n: number) => `L-BFGS (memory ${memoryFor(n)}, ${lineSearch.name})`,
@@ -105,14 +112,14 @@ export function lbfgs(options: LbfgsOptions = {}): Solver<LineSearchState<LbfgsM
     lineSearch,
     initialStep,
   };
-  const solver = free ? lineSearchSolver(method) : inBox(method, boxOf('lbfgs', lower, upper));
+  const solver = box === null ? lineSearchSolver(method) : inBox(method, box);
   return pairs === 'overlap' ? overlapPairs(solver, model) : solver;
 }
 
-/** A method that keeps within a box. */
+/** A method whose descent keeps within a box. */
 function inBox(method: LineSearchMethod<LbfgsMemory>, box: Box): Solver<LineSearchState<LbfgsMemory>> {
   return {
-    ...lineSearchSolver({ ...method, descent: boxed(method.descent, box) }),
+    ...lineSearchSolver(method),
     admit(x) {
       box.checkLength(x.length);
       project(box, x);
@@ -122,13 +129,12 @@ function inBox(method: LineSearchMethod<LbfgsMemory>, box: Box): Solver<LineSear
 }
 
 /** Keeps a descent in a box. */
-function boxed(descent: Descent<LbfgsMemory>, box: Box): Descent<LbfgsMemory> {
+function boxed(estimate: LimitedMemory, box: Box): Descent<LbfgsMemory> {
   return {
-    ...descent,
+    ...estimate,
     direction(memory, gradient, out, x) {
-      freeGradient(box, x, gradient, out);
-      descent.direction(memory, out, out, x);
-      confine(box, x, gradient, out);
+      estimate.directionWithin(memory, gradient, heldBy(box, x, gradient), out);
+      confine(box, x, out);
     },
     longestStep: (x, direction) => longestStep(box, x, direction),
     project: (trial) => project(box, trial),

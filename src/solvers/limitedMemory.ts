@@ -1,9 +1,10 @@
 import type { MoveSums } from '../core/kernels/kernels.ts';
 import { KERNEL_LENGTH, vectorBeside, type Row, type Storage } from '../core/kernels/rows.ts';
-import { addScaled, dot, scaleInto } from '../core/vector.ts';
+import { dot, normInf, scaleInto } from '../core/vector.ts';
 import { biggsFactor, hasExactValues, isCurved, type PairSums } from './curvature.ts';
 import { gramDirection, gramOf, takeSlopes, type Gram } from './gram.ts';
 import { keepPair, pairRing, recordPair, slotsOf, type PairRing } from './pairRing.ts';
+import { twoLoop } from './twoLoop.ts';
 import type { Descent } from './lineSearchSolver.ts';
 import type { LineState } from './searchAlong.ts';
 
@@ -19,8 +20,8 @@ export interface LbfgsMemory extends PairRing {
   readonly tau: Float64Array;
   /** Biggs's factor of each slot's pair; 1 without the modified secant equation. */
   readonly biggs: Float64Array;
-  /** Scratch of the preconditioner, `[n]`, or empty. */
-  readonly preconditioned: Float64Array;
+  /** `[n]`, or empty where it is not needed. */
+  readonly scratch: Float64Array;
   readonly modifiedSecant: boolean;
 }
 
@@ -68,16 +69,37 @@ export interface LimitedMemoryOptions {
 }
 
 /**
+ * What directions are made of: the gradient, of which the pairs are made too; another vector in its place; or, with
+ * {@link LimitedMemory.directionWithin} alone, those elements of it that are free.
+ */
+export type DirectionOf = 'gradient' | 'pseudoGradient' | 'freeElements';
+
+/** A limited-memory estimate. */
+export interface LimitedMemory extends Descent<LbfgsMemory> {
+  /**
+   * `out ← −H·gradient` in the space of the elements that are not held: of the pairs, too, these alone count, as if
+   * the others were constants. Where that leaves no pair, −∇f, no element longer than 1. Held elements of `out` are 0.
+   *
+   * @param held - their indices, in order
+   */
+  directionWithin(
+    memory: LbfgsMemory,
+    gradient: Float64Array,
+    held: readonly number[],
+    out: Float64Array,
+  ): void;
+}
+
+/**
  * The limited-memory estimate of BFGS, applied by the two-loop recursion.
  *
  * @param memoryFor - number of pairs for n unknowns
- * @param ofGradient - whether directions are asked for of the whole gradient, of which the pairs are made
  */
 export function limitedMemory(
   memoryFor: (n: number) => number,
-  options: LimitedMemoryOptions,
-  ofGradient: boolean,
-): Descent<LbfgsMemory> {
+  options: LimitedMemoryOptions = {},
+  directionOf: DirectionOf = 'gradient',
+): LimitedMemory {
   const { modifiedSecant, selfScaling = false, preconditioner, damping = false } = options;
   const { storage = 'float64' } = options;
   const scalingOf = scalings[options.initialScaling ?? 'short'];
@@ -102,14 +124,14 @@ export function limitedMemory(
     memory.tau[slot] = selfScaling ? Math.min(1, (memory.biggs[slot] * sy) / sBs) : 1;
     if (gram) {
       const { yy, sg, yg } = pair;
-      const followed = ofGradient && led === step.gradient;
+      const followed = directionOf === 'gradient' && led === step.gradient;
       gram.newest = { sy, yy, sg: followed ? sg : NaN, yg };
     }
     if (preconditioner === undefined) {
       memory.gamma[slot] = scalingOf(pair);
     } else {
-      preconditioner(y as Float64Array, memory.preconditioned);
-      memory.gamma[slot] = sy / dot(y as Float64Array, memory.preconditioned);
+      preconditioner(y as Float64Array, memory.scratch);
+      memory.gamma[slot] = sy / dot(y as Float64Array, memory.scratch);
     }
     keepPair(memory);
   }
@@ -121,44 +143,52 @@ export function limitedMemory(
     if (slots.length === 0) return scaleInto(-1, gradient, out);
     const gamma = memory.gamma[slots[selfScaling ? slots.length - 1 : 0]];
     if (gram) return gramDirection(memory, gram, tau, biggs, gamma, gradient, out);
-    return twoLoop(memory, slots, gamma, gradient, out);
+    scaleInto(-1, gradient, out);
+    twoLoop(memory, { slots, rho: memory.rho, held: [], initial: initial(memory, gamma) }, out);
   }
 
-  /** `out ← −H·gradient`; Nocedal & Wright, Algorithm 7.4. */
-  function twoLoop(
+  function directionWithin(
     memory: LbfgsMemory,
-    slots: readonly number[],
-    gamma: number,
     gradient: Float64Array,
+    held: readonly number[],
     out: Float64Array,
   ): void {
-    const { rho, tau, biggs, preconditioned } = memory;
-    const rows = memory.rows as Float64Array[];
-    const alpha = new Float64Array(slots.length);
+    const { rows } = memory;
+    const rho = new Float64Array(memory.rho.length);
+    const slots: number[] = [];
+    const gammas: number[] = [];
+    for (const i of slotsOf(memory)) {
+      const sums = sumsWithin(rows[2 * i], rows[2 * i + 1], held);
+      if (!isCurved(sums)) continue;
+      slots.push(i);
+      gammas.push(preconditioner === undefined ? scalingOf(sums) : memory.gamma[i]);
+      rho[i] = 1 / sums.sy;
+    }
     scaleInto(-1, gradient, out);
-    for (let age = 0; age < slots.length; age++) {
-      const i = slots[age];
-      alpha[age] = rho[i] * dot(rows[2 * i], out);
-      addScaled(out, -alpha[age], rows[2 * i + 1], out);
-      if (tau[i] !== 1) scaleInto(1 / Math.sqrt(tau[i]), out, out);
-    }
-    if (preconditioner !== undefined) {
-      preconditioner(out, preconditioned);
-      out.set(preconditioned);
-    }
-    scaleInto(gamma, out, out);
-    for (let age = slots.length - 1; age >= 0; age--) {
-      const i = slots[age];
-      if (tau[i] !== 1) scaleInto(1 / Math.sqrt(tau[i]), out, out);
-      addScaled(out, alpha[age] / biggs[i] - rho[i] * dot(rows[2 * i + 1], out), rows[2 * i], out);
-    }
+    for (const i of held) out[i] = 0;
+    if (slots.length === 0) return scaleInto(Math.min(1, 1 / normInf(out)), out, out);
+    const gamma = gammas[selfScaling ? gammas.length - 1 : 0];
+    twoLoop(memory, { slots, rho, held, initial: initial(memory, gamma) }, out);
   }
+
+  /** `out ← H₀·out` */
+  const initial =
+    ({ scratch }: LbfgsMemory, gamma: number) =>
+    (out: Float64Array) => {
+      if (preconditioner !== undefined) {
+        preconditioner(out, scratch);
+        out.set(scratch);
+      }
+      scaleInto(gamma, out, out);
+    };
 
   return {
     init(setting) {
       const m = memoryFor(setting.n);
+      const within = directionOf === 'freeElements';
       const large = setting.n >= KERNEL_LENGTH || storage === 'float32';
-      const withGram = large && preconditioner === undefined;
+      const withGram = large && preconditioner === undefined && !within;
+      const withScratch = preconditioner !== undefined || (storage === 'float32' && within);
       return {
         ...pairRing(setting.n, m, storage),
         gram: withGram ? gramOf(m) : null,
@@ -166,12 +196,13 @@ export function limitedMemory(
         gamma: new Float64Array(m + 1),
         tau: new Float64Array(m + 1),
         biggs: new Float64Array(m + 1),
-        preconditioned: new Float64Array(preconditioner === undefined ? 0 : setting.n),
+        scratch: new Float64Array(withScratch ? setting.n : 0),
         modifiedSecant: modifiedSecant ?? hasExactValues(setting),
       };
     },
     vector: ({ rows }) => vectorBeside(rows[0]),
     direction,
+    directionWithin,
     update,
     forget(memory) {
       Object.assign(memory, { count: 0, next: 0 });
@@ -182,7 +213,7 @@ export function limitedMemory(
 }
 
 /** γ by the names of the option; the first two are the steps of Barzilai & Borwein (1988). */
-const scalings: Record<string, (pair: PairSums) => number> = {
+const scalings: Record<string, (pair: Pick<PairSums, 'sy' | 'yy' | 'ss'>) => number> = {
   short: ({ sy, yy }) => sy / yy,
   long: ({ sy, ss }) => ss / sy,
   geometric: ({ ss, yy }) => Math.sqrt(ss / yy),
@@ -191,6 +222,21 @@ const scalings: Record<string, (pair: PairSums) => number> = {
 
 /** The cosine of s and y below which their rounding to float32 could turn its sign. */
 const FLOAT32_COSINE = 2 ** -22;
+
+/** sᵀy, yᵀy and sᵀs over the elements that are not held. */
+function sumsWithin(s: Row, y: Row, held: readonly number[]): Pick<PairSums, 'sy' | 'yy' | 'ss'> {
+  const sums = { sy: 0, yy: 0, ss: 0 };
+  let next = 0;
+  for (let i = 0; i < s.length; i++) {
+    if (held[next] === i) next++;
+    else {
+      sums.sy += s[i] * y[i];
+      sums.yy += y[i] * y[i];
+      sums.ss += s[i] * s[i];
+    }
+  }
+  return sums;
+}
 
 /** gᵀs of the step. */
 function slopeAlong({ x, trial }: LineState, gradient: Float64Array): number {

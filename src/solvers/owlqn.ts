@@ -65,7 +65,7 @@ export function owlqn(options: OwlqnOptions = {}): Solver<OwlqnState> {
   const { l1 = 1, penalised, c1 = 1e-4, maxEvaluations = 40 } = options;
   const weight = penalised === undefined ? () => l1 : (i: number) => (penalised(i) ? l1 : 0);
   const memoryFor = (n: number) => options.memory ?? defaultMemory(n);
-  const descent = limitedMemory(memoryFor, {}, false);
+  const descent = limitedMemory(memoryFor, {}, 'pseudoGradient');
 
   function* step(state: OwlqnState): Asks<StepOutcome> {
     const { memory, pseudoGradient } = state;

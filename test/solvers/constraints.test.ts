@@ -42,6 +42,40 @@ describe('lbfgs with bounds', () => {
     expect(Math.abs(solveInBox(meyer).f / 15575.1606741546 - 1)).toBeLessThan(1e-12);
   });
 
+  it.each(['float64', 'float32'] as const)(
+    'keeps to them too among a thousand unknowns, stored in %s',
+    (storage) => {
+      const n = 1000;
+      const curvature = (i: number) => 1 + 99 * (i / n);
+      const target = (i: number) => Math.sin(i);
+      const problem: Problem = {
+        p0: new Float64Array(n),
+        fg(x, g) {
+          let f = 0;
+          for (let i = 0; i < n; i++) {
+            const [d, next] = [x[i] - target(i), i + 1 < n ? x[i + 1] - x[i] : 0];
+            f += (curvature(i) * d * d) / 2 + next * next;
+          }
+          g?.forEach((_, i) => {
+            const [before, after] = [i > 0 ? x[i] - x[i - 1] : 0, i + 1 < n ? x[i + 1] - x[i] : 0];
+            g[i] = curvature(i) * (x[i] - target(i)) + 2 * (before - after);
+          });
+          return f;
+        },
+      };
+      const { x, converged } = minimize(problem, lbfgs({ lower: -0.5, upper: 0.4, storage }));
+      expect(converged).toBe(true);
+      const g = new Float64Array(n);
+      problem.fg(x, g);
+      x.forEach((value, i) => {
+        if (value === -0.5) expect(g[i]).toBeGreaterThan(-1e-8);
+        else if (value === 0.4) expect(g[i]).toBeLessThan(1e-8);
+        else expect(Math.abs(g[i])).toBeLessThan(2e-8);
+      });
+      expect(x.filter((value) => value === -0.5 || value === 0.4).length).toBeGreaterThan(300);
+    },
+  );
+
   it('starts from the nearest point of the box, and takes one number for all', () => {
     const rosenbrock = mgh[0];
     const { x, converged } = minimize(rosenbrock, lbfgs({ lower: 1.5 }));

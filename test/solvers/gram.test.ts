@@ -143,7 +143,6 @@ const gramTable: [name: string, solver: Solver, problem: Problem][] = [
   ['L-BFGS', lbfgs({ memory: 5 }), extendedRosenbrock(n)],
   ['with damping', lbfgs({ memory: 5, damping: true }), extendedRosenbrock(n)],
   ['with float32 storage', lbfgs({ memory: 5, storage: 'float32' }), extendedRosenbrock(n)],
-  ['with bounds', lbfgs({ memory: 5, lower: -1.3, upper: 0.7 }), extendedRosenbrock(n)],
   ['on batches', lbfgs({ memory: 5 }), inBatches(n)],
   ['on overlaps', lbfgs({ memory: 5, pairs: 'overlap' }), inBatches(n)],
   ['an L1 term', owlqn({ memory: 5, l1: 0.3 }), extendedRosenbrock(n)],

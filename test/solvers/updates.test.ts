@@ -270,6 +270,27 @@ describe('L-BFGS', () => {
     expect(distance(times(H, y), s)).toBeGreaterThan(1e-3);
   });
 
+  it('within bounds takes the direction that BFGS has of its pairs in the free elements alone', () => {
+    const upper = [Infinity, 0.2, Infinity, 0.3];
+    const solver = lbfgs({ memory: 5, modifiedSecant: false, upper });
+    const { steps, state, direction, gradient } = observe(solver, wood, 8);
+    const free = [0, 1, 2, 3].filter((i) => !(gradient[i] < 0 && state.x[i] >= upper[i]));
+    expect(free.length).toBeLessThan(4);
+    const part = (v: Vector) => free.map((i) => v[i]);
+    const kept = steps
+      .slice(-5)
+      .map((step) => ({ ...step, s: part(step.s), y: part(step.y) }))
+      .filter(({ s, y }) => dot(s, y) > 0);
+    const { s, y } = kept[kept.length - 1];
+    const H = kept.reduce(bfgsUpdate, identity(free.length, dot(s, y) / dot(y, y)));
+    const expected = times(H, part(gradient)).map((value) => -value);
+    expected.forEach((value, k) => {
+      const x = state.x[free[k]];
+      expect(direction[free[k]]).toBeCloseTo(Math.min(x + value, upper[free[k]]) - x, 9);
+    });
+    for (const i of [0, 1, 2, 3]) if (!free.includes(i)) expect(direction[i]).toBe(0);
+  });
+
   it('damped, keeps pairs of negative curvature with a fifth of the curvature expected', () => {
     const saddle: Problem = {
       p0: Float64Array.of(0.1, 2),
