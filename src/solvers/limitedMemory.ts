@@ -6,6 +6,7 @@ import { gramDirection, gramOf, takeSlopes, type Gram } from './gram.ts';
 import { keepPair, pairRing, recordPair, slotsOf, type PairRing } from './pairRing.ts';
 import { twoLoop } from './twoLoop.ts';
 import type { Descent } from './lineSearchSolver.ts';
+import type { Setting } from '../core/solver.ts';
 import type { LineState } from './searchAlong.ts';
 
 /** The last m pairs, and what is known of each, by slot. */
@@ -63,7 +64,8 @@ export interface LimitedMemoryOptions {
    * In how many bytes the pairs' numbers are stored: with `'float32'` they take half the memory and half the
    * time to read, and are known to 7 digits. Sums are float64 in any case. Not with a preconditioner.
    *
-   * @defaultValue `'float64'`
+   * @defaultValue `'float32'` where the loss is float32 and has 256 unknowns or more, for more digits its gradients do
+   * not have; else, and with bounds or a preconditioner, `'float64'`
    */
   readonly storage?: Storage | undefined;
 }
@@ -101,7 +103,6 @@ export function limitedMemory(
   directionOf: DirectionOf = 'gradient',
 ): LimitedMemory {
   const { modifiedSecant, selfScaling = false, preconditioner, damping = false } = options;
-  const { storage = 'float64' } = options;
   const scalingOf = scalings[options.initialScaling ?? 'short'];
 
   function update(memory: LbfgsMemory, step: LineState, alpha: number, led = step.gradient): void {
@@ -114,7 +115,7 @@ export function limitedMemory(
     const sBs = damping || selfScaling ? -alpha * slopeAlong(step, led) : NaN;
     const damped = damping && t * sums.sy < DAMPED_CURVATURE * sBs;
     // Rounding what is stored could turn the sign of less curvature than this, damped or not.
-    const learnable = storage === 'float32' ? isCurved(sums, FLOAT32_COSINE) : damped || isCurved(sums);
+    const learnable = y instanceof Float32Array ? isCurved(sums, FLOAT32_COSINE) : damped || isCurved(sums);
     if (!learnable) return;
 
     const pair = damped ? dampPair(sums, t, sBs, alpha, led, y) : sums;
@@ -171,6 +172,13 @@ export function limitedMemory(
     twoLoop(memory, { slots, rho, held, initial: initial(memory, gamma) }, out);
   }
 
+  const within = directionOf === 'freeElements';
+
+  function storageFor({ n, precision }: Setting): Storage {
+    const asExact = precision === 'float32' && n >= KERNEL_LENGTH && preconditioner === undefined && !within;
+    return options.storage ?? (asExact ? 'float32' : 'float64');
+  }
+
   /** `out ← H₀·out` */
   const initial =
     ({ scratch }: LbfgsMemory, gamma: number) =>
@@ -185,7 +193,7 @@ export function limitedMemory(
   return {
     init(setting) {
       const m = memoryFor(setting.n);
-      const within = directionOf === 'freeElements';
+      const storage = storageFor(setting);
       const large = setting.n >= KERNEL_LENGTH || storage === 'float32';
       const withGram = large && preconditioner === undefined && !within;
       const withScratch = preconditioner !== undefined || (storage === 'float32' && within);

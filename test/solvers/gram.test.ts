@@ -316,6 +316,17 @@ function breakOff(asks: Asks<unknown>): void {
   expect(() => asks.throw(new Error('no loss'))).toThrow('no loss');
 }
 
+test('pairs are stored as exactly as the loss is known', () => {
+  const arrayOf = (n: number, precision: 'float32' | 'float64', options: LbfgsOptions = {}) =>
+    lbfgs({ memory: 2, ...options }).init({ n, precision }).memory.rows[0].constructor.name;
+  expect(arrayOf(KERNEL_LENGTH, 'float32')).toBe('Float32Array');
+  expect(arrayOf(KERNEL_LENGTH - 1, 'float32')).toBe('Float64Array');
+  expect(arrayOf(KERNEL_LENGTH, 'float64')).toBe('Float64Array');
+  expect(arrayOf(KERNEL_LENGTH, 'float32', { storage: 'float64' })).toBe('Float64Array');
+  expect(arrayOf(KERNEL_LENGTH, 'float32', { lower: 0 })).toBe('Float64Array');
+  expect(arrayOf(KERNEL_LENGTH, 'float32', { preconditioner: (v, out) => out.set(v) })).toBe('Float64Array');
+});
+
 test('float32 storage and a preconditioner do not go together', () => {
   expect(() => lbfgs({ storage: 'float32', preconditioner: (v, out) => out.set(v) })).toThrow(/storage/);
 });
