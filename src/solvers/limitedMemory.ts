@@ -114,11 +114,9 @@ export function limitedMemory(
     // B is not stored: s = −αHg gives Bs = −αg, with the g that led there.
     const sBs = damping || selfScaling ? -alpha * slopeAlong(step, led) : NaN;
     const damped = damping && t * sums.sy < DAMPED_CURVATURE * sBs;
-    // Rounding what is stored could turn the sign of less curvature than this, damped or not.
-    const learnable = y instanceof Float32Array ? isCurved(sums, FLOAT32_COSINE) : damped || isCurved(sums);
-    if (!learnable) return;
-
     const pair = damped ? dampPair(sums, t, sBs, alpha, led, y) : sums;
+    if (!isCurved(pair, y instanceof Float32Array ? FLOAT32_COSINE : undefined)) return;
+
     const { sy } = pair;
     memory.rho[slot] = 1 / sy;
     memory.biggs[slot] = damped ? 1 : t;
@@ -228,7 +226,7 @@ const scalings: Record<string, (pair: Pick<PairSums, 'sy' | 'yy' | 'ss'>) => num
   none: () => 1,
 };
 
-/** The cosine of s and y below which their rounding to float32 could turn its sign. */
+/** The cosine of s and y below which the rounding of a damped y to float32 could turn its sign. */
 const FLOAT32_COSINE = 2 ** -22;
 
 /** sᵀy, yᵀy and sᵀs over the elements that are not held. */

@@ -10,6 +10,7 @@ import { gramDirection, gramOf } from '../../src/solvers/gram.ts';
 import { pairRing, slotsOf } from '../../src/solvers/pairRing.ts';
 import { conjugateGradient } from '../../src/solvers/conjugateGradient.ts';
 import { lbfgs, type LbfgsOptions } from '../../src/solvers/lbfgs.ts';
+import { backtracking } from '../../src/solvers/linesearch/backtracking.ts';
 import { owlqn } from '../../src/solvers/owlqn.ts';
 import { slbfgs, type SlbfgsMemory } from '../../src/solvers/slbfgs.ts';
 import type { LbfgsMemory } from '../../src/solvers/limitedMemory.ts';
@@ -315,6 +316,21 @@ function breakOff(asks: Asks<unknown>): void {
   asks.next();
   expect(() => asks.throw(new Error('no loss'))).toThrow('no loss');
 }
+
+test.each(['float64', 'float32'] as const)('damped pairs of negative curvature are kept in %s', (storage) => {
+  const { fg } = hilly(n, 3);
+  const start = Float64Array.from({ length: n }, (_, i) => 0.05 * Math.sin(1 + i));
+  const solver = lbfgs({ damping: true, storage, lineSearch: backtracking() });
+  const state = solver.init({ n, precision: 'float32' });
+  state.x.set(start);
+  state.f = fg(state.x, state.gradient);
+  const before = state.gradient.slice();
+  expect(runSync(solver.step(state), { p0: start, fg }).kind).toBe('accepted');
+  const curvature = state.x.reduce((sum, x, i) => sum + (x - start[i]) * (state.gradient[i] - before[i]), 0);
+  expect(curvature).toBeLessThan(0);
+  expect(state.memory.count).toBe(1);
+  expect(state.memory.rho[0]).toBeGreaterThan(0);
+});
 
 test('pairs are stored as exactly as the loss is known', () => {
   const arrayOf = (n: number, precision: 'float32' | 'float64', options: LbfgsOptions = {}) =>
