@@ -7,6 +7,9 @@ import type { LineState } from './searchAlong.ts';
 export const hasExactValues = ({ precision, stochastic = false }: Setting): boolean =>
   precision === 'float64' && !stochastic;
 
+/** What is learned of a pair alone. */
+export type Curvature = Pick<MoveSums, 'sy' | 'yy' | 'ss'>;
+
 /** The smallest cosine of the angle between s and y that is not their rounding. */
 const MIN_COSINE = 2 ** -52;
 
@@ -15,10 +18,8 @@ const MIN_COSINE = 2 ** -52;
  *
  * Roots before their product, which could overflow.
  */
-export const isCurved = (
-  { sy, yy, ss }: Pick<MoveSums, 'sy' | 'yy' | 'ss'>,
-  minCosine = MIN_COSINE,
-): boolean => sy > minCosine * Math.sqrt(ss) * Math.sqrt(yy);
+export const isCurved = ({ sy, yy, ss }: Curvature, minCosine = MIN_COSINE): boolean =>
+  sy > minCosine * Math.sqrt(ss) * Math.sqrt(yy);
 
 /** The sums over a step's pair that a dense method needs; those over `trialGradient` are told by the others. */
 export type PairSums = Pick<MoveSums, 'sy' | 'yy' | 'ss' | 'sg'>;
@@ -33,6 +34,25 @@ export function pairSums({ x, gradient, trial, trialGradient }: LineState): Pair
     sums.yy += y * y;
     sums.ss += s * s;
     sums.sg += s * trialGradient[i];
+  }
+  return sums;
+}
+
+/**
+ * sᵀy, yᵀy and sᵀs over the elements that are not held.
+ *
+ * @param held - their indices, in order
+ */
+export function sumsWithin(s: Row, y: Row, held: readonly number[]): Curvature {
+  const sums = { sy: 0, yy: 0, ss: 0 };
+  let next = 0;
+  for (let i = 0; i < s.length; i++) {
+    if (held[next] === i) next++;
+    else {
+      sums.sy += s[i] * y[i];
+      sums.yy += y[i] * y[i];
+      sums.ss += s[i] * s[i];
+    }
   }
   return sums;
 }

@@ -1,7 +1,7 @@
-import type { MoveSums } from '../core/kernels/kernels.ts';
-import { KERNEL_LENGTH, vectorBeside, type Row, type Storage } from '../core/kernels/rows.ts';
+import { KERNEL_LENGTH, vectorBeside, type Storage } from '../core/kernels/rows.ts';
 import { dot, normInf, scaleInto } from '../core/vector.ts';
-import { biggsFactor, hasExactValues, isCurved, type PairSums } from './curvature.ts';
+import { biggsFactor, hasExactValues, isCurved, sumsWithin, type Curvature } from './curvature.ts';
+import { DAMPED_CURVATURE, dampPair, slopeAlong } from './damping.ts';
 import { gramDirection, gramOf, takeSlopes, type Gram } from './gram.ts';
 import { keepPair, pairRing, recordPair, slotsOf, type PairRing } from './pairRing.ts';
 import { twoLoop } from './twoLoop.ts';
@@ -219,7 +219,7 @@ export function limitedMemory(
 }
 
 /** γ by the names of the option; the first two are the steps of Barzilai & Borwein (1988). */
-const scalings: Record<string, (pair: Pick<PairSums, 'sy' | 'yy' | 'ss'>) => number> = {
+const scalings: Record<string, (pair: Curvature) => number> = {
   short: ({ sy, yy }) => sy / yy,
   long: ({ sy, ss }) => ss / sy,
   geometric: ({ ss, yy }) => Math.sqrt(ss / yy),
@@ -228,46 +228,3 @@ const scalings: Record<string, (pair: Pick<PairSums, 'sy' | 'yy' | 'ss'>) => num
 
 /** The cosine of s and y below which the rounding of a damped y to float32 could turn its sign. */
 const FLOAT32_COSINE = 2 ** -22;
-
-/** sᵀy, yᵀy and sᵀs over the elements that are not held. */
-function sumsWithin(s: Row, y: Row, held: readonly number[]): Pick<PairSums, 'sy' | 'yy' | 'ss'> {
-  const sums = { sy: 0, yy: 0, ss: 0 };
-  let next = 0;
-  for (let i = 0; i < s.length; i++) {
-    if (held[next] === i) next++;
-    else {
-      sums.sy += s[i] * y[i];
-      sums.yy += y[i] * y[i];
-      sums.ss += s[i] * s[i];
-    }
-  }
-  return sums;
-}
-
-/** gᵀs of the step. */
-function slopeAlong({ x, trial }: LineState, gradient: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < x.length; i++) sum += gradient[i] * (trial[i] - x[i]);
-  return sum;
-}
-
-/** Damping leaves sᵀy at this part of sᵀBs. */
-const DAMPED_CURVATURE = 0.2;
-
-/** `y ← θty + (1 − θ)Bs` with sᵀy = 0.2·sᵀBs; Nocedal & Wright, Procedure 18.2. */
-function dampPair(
-  { sy, ss }: MoveSums,
-  t: number,
-  sBs: number,
-  alpha: number,
-  gradient: Float64Array,
-  y: Row,
-): MoveSums {
-  const theta = ((1 - DAMPED_CURVATURE) * sBs) / (sBs - t * sy);
-  let yy = 0;
-  for (let i = 0; i < y.length; i++) {
-    y[i] = theta * t * y[i] - (1 - theta) * alpha * gradient[i];
-    yy += y[i] * y[i];
-  }
-  return { sy: DAMPED_CURVATURE * sBs, yy, ss, sg: NaN, yg: NaN };
-}

@@ -1,0 +1,38 @@
+import type { MoveSums } from '../core/kernels/kernels.ts';
+import type { Row } from '../core/kernels/rows.ts';
+import type { LineState } from './searchAlong.ts';
+
+/** gᵀs of the step. */
+export function slopeAlong({ x, trial }: LineState, gradient: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < x.length; i++) sum += gradient[i] * (trial[i] - x[i]);
+  return sum;
+}
+
+/** Damping leaves sᵀy at this part of sᵀBs. */
+export const DAMPED_CURVATURE = 0.2;
+
+/**
+ * `y ← θty + (1 − θ)Bs`, Bs = −αg, with θ that makes sᵀy = 0.2·sᵀBs.
+ *
+ * @param sums - of the pair as it was recorded
+ * @param t - by what y is multiplied beforehand: Biggs's factor
+ * @param gradient - g, of which the step's direction was made
+ * @see Powell (1978), as Procedure 18.2 of Nocedal & Wright (2006), Numerical Optimization, 2nd ed.
+ */
+export function dampPair(
+  { sy, ss }: MoveSums,
+  t: number,
+  sBs: number,
+  alpha: number,
+  gradient: Float64Array,
+  y: Row,
+): MoveSums {
+  const theta = ((1 - DAMPED_CURVATURE) * sBs) / (sBs - t * sy);
+  let yy = 0;
+  for (let i = 0; i < y.length; i++) {
+    y[i] = theta * t * y[i] - (1 - theta) * alpha * gradient[i];
+    yy += y[i] * y[i];
+  }
+  return { sy: DAMPED_CURVATURE * sBs, yy, ss, sg: NaN, yg: NaN };
+}
