@@ -45,7 +45,7 @@ export type {
   Residuals,
 } from './core/problem.ts';
 export type { ConvergenceMeasures, SolveResult } from './core/result.ts';
-export type { Progress, SolveOptions } from './core/solveOptions.ts';
+export type { PlainSolveOptions, Progress, SolveOptions } from './core/solveOptions.ts';
 export type { Iterate, Measured, Setting, Solver, StepOutcome } from './core/solver.ts';
 export type { TraceEntry } from './core/trace.ts';
 

@@ -1,9 +1,10 @@
+import { begin } from './begin.ts';
 import { runAsync, runSync } from './drive.ts';
-import { show } from './options.ts';
-import { solve } from './solve.ts';
-import { checkProblem } from './start.ts';
-import { completeSolveOptions, type SolveOptions } from './solveOptions.ts';
+import { oneOf } from './options.ts';
+import { plainSolveRules, type SolveOptions } from './solveOptions.ts';
+import { transformBy } from './transform.ts';
 import type { AsyncProblem, Problem } from './problem.ts';
+import type { Asks } from './question.ts';
 import type { SolveResult } from './result.ts';
 import type { Solver } from './solver.ts';
 
@@ -34,8 +35,7 @@ import type { Solver } from './solver.ts';
  * ```
  */
 export function minimize(problem: Problem, solver: Solver, options: SolveOptions = {}): SolveResult {
-  checkArguments('minimize', problem, solver);
-  return runSync(solve(solver, problem, completeSolveOptions('minimize', options)), problem);
+  return runSync(beginTransformed('minimize', problem, solver, options), problem);
 }
 
 /** As {@link minimize}, for a problem whose `fg` answers later; a problem that answers at once will do too. */
@@ -44,13 +44,15 @@ export async function minimizeAsync(
   solver: Solver,
   options: SolveOptions = {},
 ): Promise<SolveResult> {
-  checkArguments('minimizeAsync', problem, solver);
-  return runAsync(solve(solver, problem, completeSolveOptions('minimizeAsync', options)), problem);
+  return runAsync(beginTransformed('minimizeAsync', problem, solver, options), problem);
 }
 
-function checkArguments(where: string, problem: AsyncProblem | Problem, solver: Solver): void {
-  checkProblem(where, problem);
-  if (typeof solver?.step !== 'function') {
-    throw new TypeError(`${where}: a solver is what lbfgs(), bfgs(), auto(), … return, got ${show(solver)}.`);
-  }
+function beginTransformed(
+  where: string,
+  problem: AsyncProblem | Problem,
+  solver: Solver,
+  options: SolveOptions,
+): Asks<SolveResult> {
+  const rules = { ...plainSolveRules, transform: oneOf('none', 'log', 'sqrt') };
+  return begin(where, problem, solver, options, rules, transformBy(options.transform));
 }

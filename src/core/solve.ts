@@ -4,13 +4,13 @@ import { metered, startMeter, type Meter } from './meter.ts';
 import { evaluate, type Asks } from './question.ts';
 import { solveResult, type SolveResult } from './result.ts';
 import { checkStart, checkStartValues, checkUnwritten } from './start.ts';
-import { transformed, transforms, type Transform } from './transform.ts';
 import { traceHeading, traceLine, type TraceEntry } from './trace.ts';
 import { normInf } from './vector.ts';
 import type { ProblemFacts } from './problem.ts';
 import type { CompleteSolveOptions } from './solveOptions.ts';
 import type { Iterate, Measured, Setting, Solver } from './solver.ts';
 import type { Termination } from './termination.ts';
+import type { Filter } from './transform.ts';
 
 /** A problem as the loop sees it: everything but the answers. */
 export interface Task extends ProblemFacts {
@@ -29,17 +29,22 @@ export interface Task extends ProblemFacts {
  * However it ends, also by a throw, `task.params` then hold the best finite point; where f changes from
  * batch to batch and values do not compare, the last one.
  *
+ * @param filter - what the solver is to see of f
  * @throws RangeError if p0 is empty or not finite, or f or ∇f is not finite there
  */
-export function* solve(solver: Solver, task: Task, options: CompleteSolveOptions): Asks<SolveResult> {
+export function* solve(
+  solver: Solver,
+  task: Task,
+  options: CompleteSolveOptions,
+  filter: Filter | null,
+): Asks<SolveResult> {
   options.signal?.throwIfAborted();
   checkStart(task);
   const best = bestPoint(task.p0, solver);
   solver.admit?.(best.x);
-  const transform = transforms[options.transform];
-  const run = iterate(solver, task, options, best, measureOf(solver, transform));
+  const run = iterate(solver, task, options, best, measureOf(solver, filter));
   try {
-    return yield* transform === null ? run : transformed(run, transform);
+    return yield* filter === null ? run : filter.pass(run);
   } finally {
     task.params?.copyFrom(best.x);
   }
@@ -165,11 +170,11 @@ function saysStop(answer: unknown): boolean {
   return answer === true;
 }
 
-/** How states are measured: as the solver says, and with the transform undone. */
-function measureOf(solver: Solver, transform: Transform | null): (state: Iterate) => Measured {
+/** How states are measured: as the solver says, and without the filter. */
+function measureOf(solver: Solver, filter: Filter | null): (state: Iterate) => Measured {
   const measure = (state: Iterate): Measured =>
     solver.measure?.(state) ?? { f: state.f, gradientNorm: normInf(state.gradient) };
-  return transform === null ? measure : (state) => transform.undo(measure(state));
+  return filter === null ? measure : (state) => filter.undo(measure(state));
 }
 
 /** Evaluates f and ∇f at the current point. */

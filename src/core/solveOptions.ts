@@ -5,7 +5,6 @@ import {
   checkOptions,
   integerFrom,
   nonNegative,
-  oneOf,
   positive,
   type Rules,
 } from './options.ts';
@@ -52,7 +51,11 @@ export interface SolveOptions {
   readonly signal?: AbortSignal;
 }
 
-const solveOptionRules: Rules<SolveOptions> = {
+/** Options that every solve has. */
+export type PlainSolveOptions = Omit<SolveOptions, 'transform'>;
+
+/** What is allowed of {@link PlainSolveOptions}. */
+export const plainSolveRules: Rules<PlainSolveOptions> = {
   maxIterations: integerFrom(0),
   maxEvaluations: integerFrom(1),
   maxTime: positive,
@@ -60,7 +63,6 @@ const solveOptionRules: Rules<SolveOptions> = {
   gRel: nonNegative,
   ftol: nonNegative,
   xtol: nonNegative,
-  transform: oneOf('none', 'log', 'sqrt'),
   storeTrace: boolean,
   showTrace: boolean,
   showEvery: integerFrom(1),
@@ -68,8 +70,8 @@ const solveOptionRules: Rules<SolveOptions> = {
   signal: abortSignal,
 };
 
-/** {@link SolveOptions} with every default filled in. */
-export type CompleteSolveOptions = Required<Omit<SolveOptions, 'callback' | 'signal'>> &
+/** {@link PlainSolveOptions} with every default filled in. */
+export type CompleteSolveOptions = Required<Omit<PlainSolveOptions, 'callback' | 'signal'>> &
   Pick<SolveOptions, 'callback' | 'signal'>;
 
 /**
@@ -77,8 +79,12 @@ export type CompleteSolveOptions = Required<Omit<SolveOptions, 'callback' | 'sig
  *
  * @throws RangeError naming every option that is wrong
  */
-export function completeSolveOptions(where: string, options: SolveOptions): CompleteSolveOptions {
-  checkOptions(where, options, solveOptionRules);
+export function completeSolveOptions<Options extends PlainSolveOptions>(
+  where: string,
+  options: Options,
+  rules: Rules<Options>,
+): CompleteSolveOptions {
+  checkOptions(where, options, rules);
   return {
     maxIterations: 1000,
     maxEvaluations: Infinity,
@@ -87,7 +93,6 @@ export function completeSolveOptions(where: string, options: SolveOptions): Comp
     gRel: 0,
     ftol: 0,
     xtol: 0,
-    transform: 'none',
     storeTrace: true,
     showTrace: false,
     showEvery: 1,
@@ -95,6 +100,6 @@ export function completeSolveOptions(where: string, options: SolveOptions): Comp
   };
 }
 
-function withoutUndefined(options: SolveOptions): SolveOptions {
+function withoutUndefined(options: PlainSolveOptions): PlainSolveOptions {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }

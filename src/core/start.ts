@@ -7,12 +7,19 @@ import { tensorAt } from './layout.ts';
 import { show } from './options.ts';
 import { firstNonFinite } from './vector.ts';
 import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
-import type { Iterate } from './solver.ts';
+import type { Iterate, Solver } from './solver.ts';
 
 /** @throws TypeError, in the name of the function called, if it has no `fg` */
 export function checkProblem(where: string, problem: AsyncProblem | Problem): void {
   if (typeof problem?.fg !== 'function') {
     throw new TypeError(`${where}: a problem is an object { p0, fg }, got ${show(problem)}.`);
+  }
+}
+
+/** @throws TypeError, in the name of the function called, if it cannot make a step */
+export function checkSolver(where: string, solver: Solver): void {
+  if (typeof solver?.step !== 'function') {
+    throw new TypeError(`${where}: a solver is what lbfgs(), bfgs(), auto(), … return, got ${show(solver)}.`);
   }
 }
 

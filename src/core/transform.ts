@@ -3,7 +3,7 @@ import type { Asks } from './question.ts';
 import type { Measured } from './solver.ts';
 
 /** A monotone change of the values of f > 0, and the way back. */
-export interface Transform {
+interface Transform {
   /** The transformed value. */
   value(f: number): number;
   /** What its gradient is in units of ∇f. */
@@ -12,14 +12,20 @@ export interface Transform {
   undo(measured: Measured): Measured;
 }
 
+/** What a solve is passed through. */
+export interface Filter {
+  /** Passes the questions of `asks` on, and changes the answers. */
+  pass<Result>(asks: Asks<Result>): Asks<Result>;
+  /** f and ‖∇f‖∞ without the change. */
+  undo(measured: Measured): Measured;
+}
+
 /** log f, where the smallest positive number stands for an f of exactly 0. */
 const lowest = Math.log(Number.MIN_VALUE);
 const logOf = (f: number): number => (f === 0 ? lowest : Math.log(f));
 const expOf = (log: number): number => (log === lowest ? 0 : Math.exp(log));
 
-/** The transforms of the option of that name. */
-export const transforms: Record<'none' | 'log' | 'sqrt', Transform | null> = {
-  none: null,
+const transforms: Partial<Record<'none' | 'log' | 'sqrt', Transform>> = {
   log: {
     value: logOf,
     slope: (f) => 1 / f,
@@ -32,6 +38,16 @@ export const transforms: Record<'none' | 'log' | 'sqrt', Transform | null> = {
   },
 };
 
+/** The transform of the option of that name. */
+export function transformBy(name: 'none' | 'log' | 'sqrt' = 'none'): Filter | null {
+  const transform = transforms[name];
+  if (!transform) return null;
+  return {
+    pass: (asks) => transformed(asks, transform),
+    undo: (measured) => transform.undo(measured),
+  };
+}
+
 /**
  * Passes the questions of `asks` on and transforms the answers: values in the return, gradients in their buffers.
  *
@@ -41,7 +57,7 @@ export const transforms: Record<'none' | 'log' | 'sqrt', Transform | null> = {
  * @throws RangeError if f is not > 0 at the first question
  * @throws TypeError if `asks` asks for more than f and its gradient
  */
-export function* transformed<Result>(asks: Asks<Result>, transform: Transform): Asks<Result> {
+function* transformed<Result>(asks: Asks<Result>, transform: Transform): Asks<Result> {
   let isFirst = true;
   let turn = asks.next();
   while (!turn.done) {

@@ -9,29 +9,26 @@
 
 /** The operations on vectors of one block of memory, to the last bit those below but faster. */
 export interface FastOperations {
-  /** Of the vectors. */
-  readonly length: number;
   dot(a: Float64Array, b: Float64Array): number;
   addScaled(x: Float64Array, alpha: number, s: Float64Array, out: Float64Array): void;
   normInf(x: Float64Array): number;
 }
 
-const blocks = new WeakMap<ArrayBufferLike, FastOperations>();
+/** Finds them for whole vectors; there are none until {@link accelerateBy} has been called. */
+export type FindFast = (a: Float64Array, b: Float64Array, c: Float64Array) => FastOperations | undefined;
 
-/** Has vectors that lie in `block` worked on by `operations` from now on. */
-export function accelerate(block: ArrayBufferLike, operations: FastOperations): void {
-  blocks.set(block, operations);
+let find: FindFast = () => undefined;
+
+/** Has long vectors worked on by the operations that are found for them. */
+export function accelerateBy(found: FindFast): void {
+  find = found;
 }
 
-/** Shorter vectors are done before the block has been looked up. */
+/** Shorter vectors are done before any operations have been found. */
 const LONG = 256;
 
-/** The operations for whole vectors that lie in one block; parts of them are for the loops below. */
-function fastFor(a: Float64Array, b = a, c = a): FastOperations | undefined {
-  if (a.length < LONG || b.buffer !== a.buffer || c.buffer !== a.buffer) return undefined;
-  const fast = blocks.get(a.buffer);
-  return fast?.length === a.length ? fast : undefined;
-}
+const fastFor = (a: Float64Array, b = a, c = a): FastOperations | undefined =>
+  a.length < LONG ? undefined : find(a, b, c);
 
 /** Inner product aᵀb. */
 export function dot(a: Float64Array, b: Float64Array): number {

@@ -1,6 +1,7 @@
+import { enableSimd } from '../core/kernels/enableSimd.ts';
 import { callable, checkOptions, finitePositive, nonNegative, oneOf } from '../core/options.ts';
-import { kernelsFor } from '../core/kernels/kernels.ts';
-import { adoptRows, allocateRows, vectorBeside, type Row } from '../core/kernels/rows.ts';
+import { adoptRows, allocateRows, kernelsFor, vectorBeside } from '../core/kernels/placement.ts';
+import type { Row } from '../core/kernels/rows.ts';
 import { dot, scaleInto } from '../core/vector.ts';
 import { hagerZhangStep, type InitialStep } from './initialStep.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
@@ -53,6 +54,7 @@ export function conjugateGradient(
     lineSearch: lineSearchRule,
     initialStep: callable,
   });
+  enableSimd();
   const { beta = 'hagerZhang', eta = 0.4, theta = 1 } = options;
   const { lineSearch = hagerZhang(), initialStep = hagerZhangStep() } = options;
   const title = beta === 'hagerZhang' ? 'Hager–Zhang' : 'Polak–Ribière+';

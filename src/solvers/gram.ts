@@ -1,5 +1,5 @@
-import { kernelsFor, type MoveSums } from '../core/kernels/kernels.ts';
-import { adoptRows } from '../core/kernels/rows.ts';
+import { adoptRows, kernelsFor } from '../core/kernels/placement.ts';
+import type { MoveSums } from '../core/kernels/kernels.ts';
 import { rowsOf, slotsOf, type PairRing } from './pairRing.ts';
 
 /** The inner products of a ring's pairs, by which an estimate is applied without vectors between. */

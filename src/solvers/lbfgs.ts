@@ -1,4 +1,5 @@
-import { boolean, callable, checkOptions, oneOf } from '../core/options.ts';
+import { checkOptions, oneOf } from '../core/options.ts';
+import { enableSimd } from '../core/kernels/enableSimd.ts';
 import {
   boundRule,
   boxOf,
@@ -10,39 +11,16 @@ import {
   type Bound,
   type Box,
 } from './bounds.ts';
-import { memoryRule } from './pairRing.ts';
-import { staticStep, unitStep, type InitialStep } from './initialStep.ts';
-import {
-  limitedMemory,
-  type LbfgsMemory,
-  type LimitedMemory,
-  type LimitedMemoryOptions,
-} from './limitedMemory.ts';
-import { lineSearchRule } from './lineSearchOption.ts';
-import {
-  lineSearchSolver,
-  type Descent,
-  type LineSearchMethod,
-  type LineSearchState,
-} from './lineSearchSolver.ts';
+import { staticStep, unitStep } from './initialStep.ts';
+import { lineSearchSolver, type LineSearchMethod, type LineSearchState } from './lineSearchSolver.ts';
 import { overlapPairs } from './overlapPairs.ts';
-import { strongWolfe } from './linesearch/strongWolfe.ts';
+import { lbfgsMethod, plainLbfgsRules, type PlainLbfgsOptions } from './plainLbfgs.ts';
+import { directionWithin } from './within.ts';
 import type { Solver } from '../core/solver.ts';
-import type { LineSearch } from './linesearch/lineSearch.ts';
+import type { LbfgsMemory } from './limitedMemory.ts';
 
 /** Options of {@link lbfgs}. */
-export interface LbfgsOptions extends LimitedMemoryOptions {
-  /**
-   * Number m of curvature pairs kept: 2mn numbers. More pairs take fewer evaluations, and a little more
-   * time each.
-   *
-   * @defaultValue 50 for n ≤ 2000, 10 for n ≥ 1e6, else 20
-   */
-  readonly memory?: number;
-  /** @defaultValue `strongWolfe()` */
-  readonly lineSearch?: LineSearch;
-  /** @defaultValue `unitStep()`; with bounds `staticStep(1)` */
-  readonly initialStep?: InitialStep;
+export interface LbfgsOptions extends PlainLbfgsOptions {
   /**
    * Of which samples a pair's y is made, where f changes from batch to batch: of the step's own batch, or, with
    * `'overlap'`, of those that it shares with the next one. Then y sees the same samples on both sides and the
@@ -79,45 +57,39 @@ export interface LbfgsOptions extends LimitedMemoryOptions {
  *   doi:10.1090/S0025-5718-1980-0572855-7; Liu & Nocedal (1989), Math. Programming 45, doi:10.1007/BF01589116
  */
 export function lbfgs(options: LbfgsOptions = {}): Solver<LineSearchState<LbfgsMemory>> {
-  checkOptions('lbfgs', options, {
-    memory: memoryRule,
-    lineSearch: lineSearchRule,
-    pairs: oneOf('sameBatch', 'overlap'),
-    initialStep: callable,
-    modifiedSecant: boolean,
-    selfScaling: boolean,
-    initialScaling: oneOf('short', 'long', 'geometric', 'none'),
-    preconditioner: callable,
-    damping: boolean,
-    lower: boundRule,
-    upper: boundRule,
-    storage: oneOf('float64', 'float32'),
-  });
-  if (options.storage === 'float32' && options.preconditioner !== undefined) {
-    throw new RangeError(
-      "lbfgs: storage 'float32' does not go with a preconditioner; leave one of the two options out.",
-    );
-  }
+  const rules = { pairs: oneOf('sameBatch', 'overlap'), lower: boundRule, upper: boundRule };
+  checkOptions('lbfgs', options, { ...plainLbfgsRules, ...rules });
+  enableSimd();
   const { lower = -Infinity, upper = Infinity, pairs = 'sameBatch' } = options;
   const free = lower === -Infinity && upper === Infinity;
-  const { lineSearch = strongWolfe(), initialStep = free ? unitStep() : staticStep(1) } = options;
-  const memoryFor = (n: number) => options.memory ?? defaultMemory(n);
   const box = free ? null : boxOf('lbfgs', lower, upper);
-  const estimate = limitedMemory(memoryFor, options, free ? 'gradient' : 'freeElements');
-  const model = box === null ? estimate : boxed(estimate, box);
-  const method = {
-    name: 'lbfgs',
-    describe: (n: number) => `L-BFGS (memory ${memoryFor(n)}, ${lineSearch.name})`,
-    descent: pairs === 'overlap' ? { ...model, update: () => {} } : model,
-    lineSearch,
-    initialStep,
-  };
-  const solver = box === null ? lineSearchSolver(method) : inBox(method, box);
-  return pairs === 'overlap' ? overlapPairs(solver, model) : solver;
+  const method = box === null ? lbfgsMethod(options, 'gradient', unitStep()) : methodIn(box, options);
+  const { descent } = method;
+  // Of overlaps it is learned between the steps.
+  const stepping = pairs === 'overlap' ? { ...method, descent: { ...descent, update: () => {} } } : method;
+  const solver = box === null ? lineSearchSolver(stepping) : solverIn(box, stepping);
+  return pairs === 'overlap' ? overlapPairs(solver, descent) : solver;
 }
 
-/** A method whose descent keeps within a box. */
-function inBox(method: LineSearchMethod<LbfgsMemory>, box: Box): Solver<LineSearchState<LbfgsMemory>> {
+/** L-BFGS with directions that keep within a box. */
+function methodIn(box: Box, options: LbfgsOptions): LineSearchMethod<LbfgsMemory> {
+  const method = lbfgsMethod(options, 'freeElements', staticStep(1));
+  return {
+    ...method,
+    descent: {
+      ...method.descent,
+      direction(memory, gradient, out, x) {
+        directionWithin(options, memory, gradient, heldBy(box, x, gradient), out);
+        confine(box, x, out);
+      },
+      longestStep: (x, direction) => longestStep(box, x, direction),
+      project: (trial) => project(box, trial),
+    },
+  };
+}
+
+/** A solver that begins within a box, too, and is measured by the projected gradient. */
+function solverIn(box: Box, method: LineSearchMethod<LbfgsMemory>): Solver<LineSearchState<LbfgsMemory>> {
   return {
     ...lineSearchSolver(method),
     admit(x) {
@@ -126,23 +98,4 @@ function inBox(method: LineSearchMethod<LbfgsMemory>, box: Box): Solver<LineSear
     },
     measure: (state) => measureInBox(box, state),
   };
-}
-
-/** Keeps a descent in a box. */
-function boxed(estimate: LimitedMemory, box: Box): Descent<LbfgsMemory> {
-  return {
-    ...estimate,
-    direction(memory, gradient, out, x) {
-      estimate.directionWithin(memory, gradient, heldBy(box, x, gradient), out);
-      confine(box, x, out);
-    },
-    longestStep: (x, direction) => longestStep(box, x, direction),
-    project: (trial) => project(box, trial),
-  };
-}
-
-/** The number of pairs where none is chosen. */
-export function defaultMemory(n: number): number {
-  if (n <= 2000) return 50;
-  return n >= 1e6 ? 10 : 20;
 }

@@ -1,6 +1,7 @@
-import { KERNEL_LENGTH, vectorBeside, type Storage } from '../core/kernels/rows.ts';
-import { dot, normInf, scaleInto } from '../core/vector.ts';
-import { biggsFactor, hasExactValues, isCurved, sumsWithin, type Curvature } from './curvature.ts';
+import { vectorBeside } from '../core/kernels/placement.ts';
+import { KERNEL_LENGTH, type Storage } from '../core/kernels/rows.ts';
+import { dot, scaleInto } from '../core/vector.ts';
+import { biggsFactor, hasExactValues, isCurved, type Curvature } from './curvature.ts';
 import { DAMPED_CURVATURE, dampPair, slopeAlong } from './damping.ts';
 import { gramDirection, gramOf, takeSlopes, type Gram } from './gram.ts';
 import { keepPair, pairRing, recordPair, slotsOf, type PairRing } from './pairRing.ts';
@@ -35,7 +36,7 @@ export interface LimitedMemoryOptions {
    */
   readonly modifiedSecant?: boolean | undefined;
   /**
-   * Divide H by τ = min(1, sᵀy/sᵀBs) before each pair, as {@link ssbfgs} does; H₀ is then scaled by the oldest
+   * Divide H by τ = min(1, sᵀy/sᵀBs) before each pair, as `ssbfgs` does; H₀ is then scaled by the oldest
    * pair. With a memory of 100 and more it comes near to the dense method.
    *
    * @defaultValue `false`
@@ -72,25 +73,9 @@ export interface LimitedMemoryOptions {
 
 /**
  * What directions are made of: the gradient, of which the pairs are made too; another vector in its place; or, with
- * {@link LimitedMemory.directionWithin} alone, those elements of it that are free.
+ * `directionWithin` in the place of `direction`, those elements of it that are free.
  */
 export type DirectionOf = 'gradient' | 'pseudoGradient' | 'freeElements';
-
-/** A limited-memory estimate. */
-export interface LimitedMemory extends Descent<LbfgsMemory> {
-  /**
-   * `out ← −H·gradient` in the space of the elements that are not held: of the pairs, too, these alone count, as if
-   * the others were constants. Where that leaves no pair, −∇f, no element longer than 1. Held elements of `out` are 0.
-   *
-   * @param held - their indices, in order
-   */
-  directionWithin(
-    memory: LbfgsMemory,
-    gradient: Float64Array,
-    held: readonly number[],
-    out: Float64Array,
-  ): void;
-}
 
 /**
  * The limited-memory estimate of BFGS, applied by the two-loop recursion.
@@ -101,9 +86,9 @@ export function limitedMemory(
   memoryFor: (n: number) => number,
   options: LimitedMemoryOptions = {},
   directionOf: DirectionOf = 'gradient',
-): LimitedMemory {
+): Descent<LbfgsMemory> {
   const { modifiedSecant, selfScaling = false, preconditioner, damping = false } = options;
-  const scalingOf = scalings[options.initialScaling ?? 'short'];
+  const scalingOf = scalingBy(options);
 
   function update(memory: LbfgsMemory, step: LineState, alpha: number, led = step.gradient): void {
     const { rows, gram, next: slot } = memory;
@@ -143,31 +128,7 @@ export function limitedMemory(
     const gamma = memory.gamma[slots[selfScaling ? slots.length - 1 : 0]];
     if (gram) return gramDirection(memory, gram, tau, biggs, gamma, gradient, out);
     scaleInto(-1, gradient, out);
-    twoLoop(memory, { slots, rho: memory.rho, held: [], initial: initial(memory, gamma) }, out);
-  }
-
-  function directionWithin(
-    memory: LbfgsMemory,
-    gradient: Float64Array,
-    held: readonly number[],
-    out: Float64Array,
-  ): void {
-    const { rows } = memory;
-    const rho = new Float64Array(memory.rho.length);
-    const slots: number[] = [];
-    const gammas: number[] = [];
-    for (const i of slotsOf(memory)) {
-      const sums = sumsWithin(rows[2 * i], rows[2 * i + 1], held);
-      if (!isCurved(sums)) continue;
-      slots.push(i);
-      gammas.push(preconditioner === undefined ? scalingOf(sums) : memory.gamma[i]);
-      rho[i] = 1 / sums.sy;
-    }
-    scaleInto(-1, gradient, out);
-    for (const i of held) out[i] = 0;
-    if (slots.length === 0) return scaleInto(Math.min(1, 1 / normInf(out)), out, out);
-    const gamma = gammas[selfScaling ? gammas.length - 1 : 0];
-    twoLoop(memory, { slots, rho, held, initial: initial(memory, gamma) }, out);
+    twoLoop(memory, { slots, rho: memory.rho, held: [], initial: initialBy(options, memory, gamma) }, out);
   }
 
   const within = directionOf === 'freeElements';
@@ -176,17 +137,6 @@ export function limitedMemory(
     const asExact = precision === 'float32' && n >= KERNEL_LENGTH && preconditioner === undefined && !within;
     return options.storage ?? (asExact ? 'float32' : 'float64');
   }
-
-  /** `out ← H₀·out` */
-  const initial =
-    ({ scratch }: LbfgsMemory, gamma: number) =>
-    (out: Float64Array) => {
-      if (preconditioner !== undefined) {
-        preconditioner(out, scratch);
-        out.set(scratch);
-      }
-      scaleInto(gamma, out, out);
-    };
 
   return {
     init(setting) {
@@ -208,7 +158,6 @@ export function limitedMemory(
     },
     vector: ({ rows }) => vectorBeside(rows[0]),
     direction,
-    directionWithin,
     update,
     forget(memory) {
       Object.assign(memory, { count: 0, next: 0 });
@@ -217,6 +166,20 @@ export function limitedMemory(
     isFresh: ({ count }) => count === 0,
   };
 }
+
+/** `out ← H₀·out`, as the options have it. */
+export const initialBy =
+  ({ preconditioner }: LimitedMemoryOptions, { scratch }: LbfgsMemory, gamma: number) =>
+  (out: Float64Array): void => {
+    if (preconditioner !== undefined) {
+      preconditioner(out, scratch);
+      out.set(scratch);
+    }
+    scaleInto(gamma, out, out);
+  };
+
+/** γ of a pair, as the options have it. */
+export const scalingBy = ({ initialScaling = 'short' }: LimitedMemoryOptions) => scalings[initialScaling];
 
 /** γ by the names of the option; the first two are the steps of Barzilai & Borwein (1988). */
 const scalings: Record<string, (pair: Curvature) => number> = {

@@ -1,8 +1,9 @@
+import { enableSimd } from '../core/kernels/enableSimd.ts';
 import { callable, checkOptions, integerFrom, nonNegative, numberBetween } from '../core/options.ts';
 import { evaluate, type Asks } from '../core/question.ts';
 import { addScaled, normInf, roundToFloat32 } from '../core/vector.ts';
 import { memoryRule } from './pairRing.ts';
-import { defaultMemory } from './lbfgs.ts';
+import { defaultMemory } from './plainLbfgs.ts';
 import { limitedMemory, type LbfgsMemory } from './limitedMemory.ts';
 import { acceptTrial, lineState, type LineState } from './searchAlong.ts';
 import type { Solver, StepOutcome } from '../core/solver.ts';
@@ -62,6 +63,7 @@ export function owlqn(options: OwlqnOptions = {}): Solver<OwlqnState> {
     c1: numberBetween(0, 1),
     maxEvaluations: integerFrom(1),
   });
+  enableSimd();
   const { l1 = 1, penalised, c1 = 1e-4, maxEvaluations = 40 } = options;
   const weight = penalised === undefined ? () => l1 : (i: number) => (penalised(i) ? l1 : 0);
   const memoryFor = (n: number) => options.memory ?? defaultMemory(n);

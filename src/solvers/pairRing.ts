@@ -1,6 +1,7 @@
 import { integerIn } from '../core/options.ts';
-import { kernelsFor, type MoveSums } from '../core/kernels/kernels.ts';
-import { adoptRows, allocateRows, type Row, type Storage } from '../core/kernels/rows.ts';
+import { adoptRows, allocateRows, kernelsFor } from '../core/kernels/placement.ts';
+import type { MoveSums } from '../core/kernels/kernels.ts';
+import type { Row, Storage } from '../core/kernels/rows.ts';
 import type { LineState } from './searchAlong.ts';
 
 /** The last m pairs s = xₖ₊₁ − xₖ, y = ∇fₖ₊₁ − ∇fₖ, in a ring of m + 1 slots: one is always free for the next. */

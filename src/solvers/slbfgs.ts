@@ -1,5 +1,6 @@
+import { enableSimd } from '../core/kernels/enableSimd.ts';
 import { boolean, checkOptions, finitePositive, numberBetween } from '../core/options.ts';
-import { vectorBeside } from '../core/kernels/rows.ts';
+import { vectorBeside } from '../core/kernels/placement.ts';
 import { addScaled, dot, scaleInto } from '../core/vector.ts';
 import { factor, solveFactored } from './cholesky.ts';
 import { isCurved } from './curvature.ts';
@@ -76,6 +77,7 @@ export function slbfgs(options: SlbfgsOptions = {}): Solver<LineSearchState<Slbf
     transposed: boolean,
     shrink: numberBetween(0, 1),
   });
+  enableSimd();
   const { memory = 20, lambda, alphaMax = 1, transposed = false, shrink = 0.5 } = options;
   const {
     lineSearch = transposed ? tolerantDecrease(shrink) : backtracking({ interpolation: 'quadratic' }),

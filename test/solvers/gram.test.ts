@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { afterEach, expect, test, vi } from 'vitest';
 import { uniform } from '../../bench/problems/random.js';
-import { arenaOf } from '../../src/core/kernels/arena.ts';
+import { arenaOf } from '../../src/core/kernels/enableSimd.ts';
 import { KERNEL_LENGTH } from '../../src/core/kernels/rows.ts';
 import { runSync } from '../../src/core/drive.ts';
 import { minimize } from '../../src/core/minimize.ts';
@@ -249,7 +249,7 @@ test('without WebAssembly the same steps are taken, to the last bit', async () =
   const plain = {
     ...(await import('../../src/core/minimize.ts')),
     ...(await import('../../src/solvers/lbfgs.ts')),
-    ...(await import('../../src/core/kernels/rows.ts')),
+    ...(await import('../../src/core/kernels/placement.ts')),
   };
   expect(plain.allocateRows(n, 1, 'float64')[0].byteOffset).toBe(0);
   const result = plain.minimize(extendedRosenbrock(n), plain.lbfgs({ memory: 6 }), { gtol: 1e-8 });

@@ -1,61 +1,22 @@
-import { accelerate, type FastOperations } from '../vector.ts';
+import type { FastOperations } from '../vector.ts';
+import type { Kernels } from './kernels.ts';
+import { simdKernels, type Exports, type SimdMemory } from './simd.ts';
 import { simdBytes } from './simdBytes.ts';
+import { clearPadding, padded, ROWS } from './padding.ts';
+import { TILE } from './tiles.ts';
 
-/** Numbers taken from a vector at a time: few enough to stay in the cache, enough for the rows to stream. */
-export const TILE = 32768;
-
-/** Where the last tile of a vector starts. */
-export const lastTile = ({ length }: Float64Array): number => Math.floor((length - 1) / TILE) * TILE;
-
-/** A row takes a multiple of so many numbers; those after its end are 0. */
-const PADDING = 8;
-
-/** n numbers take as many as this. */
-export const padded = (n: number): number => Math.ceil(n / PADDING) * PADDING;
-
-/** So many rows a kernel takes at a time. */
-export const ROWS = 5;
-
-/**
- * The kernels, the bytes of a stored number in their names; pointers are in bytes, `n` in numbers, a multiple of
- * {@link PADDING}.
- */
-interface Exports {
-  readonly project8: Project;
-  readonly project4: Project;
-  readonly combine8: Combine;
-  readonly combine4: Combine;
-  readonly record8: Record;
-  readonly record4: Record;
-  readonly addScaled: (x: number, alpha: number, s: number, out: number, n: number) => void;
-  readonly dot: (p: number, q: number, results: number, n: number) => void;
-  readonly normInf: (p: number, results: number, n: number) => void;
-}
-/** A table of `count` pointers, and how many bytes of each row are skipped. */
-type Rows = [rows: number, count: number, skip: number];
-type Move = [x: number, trial: number, g: number, trialG: number];
-type Project = (...at: [...Rows, v: number, results: number, n: number]) => void;
-type Combine = (...at: [...Rows, factors: number, c: number, g: number, out: number, n: number]) => void;
-type Record = (...at: [...Move, s: number, y: number, results: number, n: number]) => void;
-
-/** A WebAssembly memory of rows and vectors of one length, with the kernels that work on it. */
+/** A memory of rows and vectors of one length, with the kernels that work on them. */
 export interface Arena {
-  readonly kernels: Exports;
   readonly buffer: ArrayBuffer;
-  /** Views of what the kernels read and write beside rows and vectors, each at its `byteOffset`. */
-  readonly tiles: readonly Float64Array[];
-  readonly results: Float64Array;
-  readonly factors: Float64Array;
-  readonly rows: Uint32Array;
+  /** Of rows and vectors. */
+  readonly length: number;
+  readonly kernels: Kernels;
+  readonly operations: FastOperations;
+  /** Where a row is, in bytes. */
   rowOffset(row: number): number;
   /** Another vector, or null when there is no room for one. */
   vector(): Float64Array | null;
 }
-
-/** The arena in whose memory an array lies: what a state, being plain data, cannot say. */
-const arenas = new WeakMap<ArrayBufferLike, Arena>();
-
-export const arenaOf = ({ buffer }: ArrayBufferView): Arena | undefined => arenas.get(buffer);
 
 /** WebAssembly addresses 4 GiB, in pages of 64 KiB; the last is left out, for at its end addresses begin anew. */
 const PAGE = 2 ** 16;
@@ -91,36 +52,33 @@ export function newArena(n: number, rows: number, bytesPerNumber: number): Arena
   try {
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     const { buffer } = memory;
-    let vectors = 0;
-    const arena: Arena = {
-      kernels: new WebAssembly.Instance(module, { host: { memory } }).exports as unknown as Exports,
+    const views: SimdMemory = {
+      exports: new WebAssembly.Instance(module, { host: { memory } }).exports as unknown as Exports,
       buffer,
       tiles: Array.from({ length: TILES }, (_, i) => new Float64Array(buffer, 8 * i * tile, tile)),
       results: new Float64Array(buffer, resultsAt, table),
       factors: new Float64Array(buffer, factorsAt, table),
       rows: new Uint32Array(buffer, tableAt, table),
+    };
+    let vectors = 0;
+    return {
+      buffer,
+      length: n,
+      kernels: simdKernels(views),
+      operations: simdOperations(views),
       rowOffset: (row) => rowsAt + bytesPerNumber * row * length,
       vector: () =>
         vectors < VECTORS ? new Float64Array(buffer, vectorsAt + 8 * vectors++ * length, n) : null,
     };
-    arenas.set(buffer, arena);
-    accelerate(buffer, simdOperations(arena, n));
-    return arena;
   } catch {
     // The process has no such memory to give.
     return null;
   }
 }
 
-/** Makes the numbers that fill a vector up 0 again: a factor that is not finite has made them NaN. */
-export function clearPadding({ buffer, byteOffset, byteLength, length }: Float64Array): void {
-  new Float64Array(buffer, byteOffset + byteLength, padded(length) - length).fill(0);
-}
-
 /** What vector.ts does, on vectors in the arena: their ends are filled up with zeros. */
-function simdOperations({ kernels, results }: Arena, n: number): FastOperations {
+function simdOperations({ exports: kernels, results }: SimdMemory): FastOperations {
   return {
-    length: n,
     dot(a, b) {
       results[0] = 0;
       kernels.dot(a.byteOffset, b.byteOffset, results.byteOffset, padded(a.length));

@@ -1,6 +1,3 @@
-import { arenaOf, type Arena } from './arena.ts';
-import { plainKernels } from './plain.ts';
-import { simdKernels } from './simd.ts';
 import type { Row } from './rows.ts';
 
 /** A step from `x`, where the gradient is `gradient`, to `trial`, `[n]` each. */
@@ -34,15 +31,4 @@ export interface Kernels {
   combine(rows: readonly Row[], factors: Float64Array, c: number, g: Float64Array, out: Float64Array): number;
   /** `s ← trial − x`, `y ← trialGradient − gradient`, and their products, in one pass. */
   record(move: Move, s: Row, y: Row): MoveSums;
-}
-
-const made = new WeakMap<Arena, Kernels>();
-
-/** The kernels for rows like this one: SIMD where it lies in an arena, else plain; equal to the last bit. */
-export function kernelsFor(row: Row): Kernels {
-  const arena = arenaOf(row);
-  if (arena === undefined) return plainKernels;
-  let kernels = made.get(arena);
-  if (!kernels) made.set(arena, (kernels = simdKernels(arena)));
-  return kernels;
 }

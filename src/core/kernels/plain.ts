@@ -7,7 +7,7 @@
  * @module
  */
 
-import { lastTile, TILE } from './arena.ts';
+import { lastTile, TILE } from './tiles.ts';
 import { dot } from '../vector.ts';
 import type { Kernels } from './kernels.ts';
 import type { Row } from './rows.ts';

@@ -5,11 +5,51 @@
  * @module
  */
 
-import { clearPadding, lastTile, padded, TILE, type Arena } from './arena.ts';
+import { clearPadding, padded } from './padding.ts';
+import { lastTile, TILE } from './tiles.ts';
 import type { Kernels } from './kernels.ts';
 import type { Row } from './rows.ts';
 
-export function simdKernels({ kernels, buffer, tiles, results, factors, rows: pointers }: Arena): Kernels {
+/**
+ * The kernels, the bytes of a stored number in their names; pointers are in bytes, `n` in numbers, a multiple of
+ * 8.
+ */
+export interface Exports {
+  readonly project8: Project;
+  readonly project4: Project;
+  readonly combine8: Combine;
+  readonly combine4: Combine;
+  readonly record8: Record;
+  readonly record4: Record;
+  readonly addScaled: (x: number, alpha: number, s: number, out: number, n: number) => void;
+  readonly dot: (p: number, q: number, results: number, n: number) => void;
+  readonly normInf: (p: number, results: number, n: number) => void;
+}
+/** A table of `count` pointers, and how many bytes of each row are skipped. */
+type Rows = [rows: number, count: number, skip: number];
+type Move = [x: number, trial: number, g: number, trialG: number];
+type Project = (...at: [...Rows, v: number, results: number, n: number]) => void;
+type Combine = (...at: [...Rows, factors: number, c: number, g: number, out: number, n: number]) => void;
+type Record = (...at: [...Move, s: number, y: number, results: number, n: number]) => void;
+
+/** What the kernels read and write beside rows and vectors: views of the memory, each at its `byteOffset`. */
+export interface SimdMemory {
+  readonly exports: Exports;
+  readonly buffer: ArrayBuffer;
+  readonly tiles: readonly Float64Array[];
+  readonly results: Float64Array;
+  readonly factors: Float64Array;
+  readonly rows: Uint32Array;
+}
+
+export function simdKernels({
+  exports: kernels,
+  buffer,
+  tiles,
+  results,
+  factors,
+  rows: pointers,
+}: SimdMemory): Kernels {
   const sums = results.byteOffset;
   const table = pointers.byteOffset;
 

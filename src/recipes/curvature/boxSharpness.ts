@@ -11,7 +11,7 @@
 import { integerFrom, positive, type Rules } from '../../core/options.ts';
 import { evaluate, type Asks } from '../../core/question.ts';
 import { solve } from '../../core/solve.ts';
-import { completeSolveOptions } from '../../core/solveOptions.ts';
+import { completeSolveOptions, plainSolveRules } from '../../core/solveOptions.ts';
 import { norm2 } from '../../core/vector.ts';
 import { lbfgs } from '../../solvers/lbfgs.ts';
 import { uniformStream } from '../random.ts';
@@ -129,7 +129,8 @@ function highest(
       const asks = solve(
         lbfgs({ lower: -1, upper: 1 }),
         { p0: start, precision },
-        completeSolveOptions(where, { maxIterations, ...(signal && { signal }) }),
+        completeSolveOptions(where, { maxIterations, ...(signal && { signal }) }, plainSolveRules),
+        null,
       );
       for (let turn = asks.next(); !turn.done;) {
         const question = turn.value;
