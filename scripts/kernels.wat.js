@@ -56,6 +56,14 @@ const addTo = (value, index) =>
 /** Adds both lanes of `sum` to it. @param {string} sum @param {number} index */
 const addLanes = (sum, index) => addTo(lanes(sum), index);
 
+/** Of absolute values; NaN is passed over. @param {string} max @param {string} value */
+const largest = (max, value) => set(max, `(f64x2.pmax ${get(max)} (f64x2.abs ${value}))`);
+
+/** Raises the two numbers at `$results + 8·index`. @param {string} max @param {number} index */
+const keepLargest = (max, index) =>
+  `(v128.store offset=${8 * index} ${get('results')}
+      (f64x2.pmax ${get(max)} (v128.load offset=${8 * index} ${get('results')})))`;
+
 /** @param {string} type @param {readonly string[]} names */
 const parameters = (type, names) => names.map((name) => `(param $${name} ${type})`).join(' ');
 
@@ -171,7 +179,7 @@ const record = (width) =>
   kernel({
     name: `record${width}`,
     parameters: parameters('i32', ['x', 'trial', 'g', 'trialG', 's', 'y', 'results']),
-    locals: vectors(['hv', 'sv', 'yv', 'sy', 'yy', 'ss', 'sg', 'yg']),
+    locals: vectors(['hv', 'sv', 'yv', 'sy', 'yy', 'ss', 'sg', 'yg', 'sInf', 'gInf']),
     counter: 'x',
     body: [
       set('sv', asStored(width, minus(load(8, 'trial'), load(8, 'x')))),
@@ -182,12 +190,19 @@ const record = (width) =>
       accumulate('ss', get('sv'), get('sv')),
       accumulate('sg', get('sv'), get('hv')),
       accumulate('yg', get('yv'), get('hv')),
+      largest('sInf', get('sv')),
+      largest('gInf', get('hv')),
       store(width, 's', get('sv')),
       store(width, 'y', get('yv')),
       ...['x', 'trial', 'g', 'trialG'].map(advance(16)),
       ...['s', 'y'].map(advance(2 * width)),
     ],
-    after: ['sy', 'yy', 'ss', 'sg', 'yg'].map(addLanes).join('\n    '),
+    after: [
+      ...['sy', 'yy', 'ss', 'sg', 'yg'].map(addLanes),
+      // Of the maxima there are two lanes each.
+      keepLargest('sInf', 5),
+      keepLargest('gInf', 7),
+    ].join('\n    '),
   });
 
 /** With two vectors of sums, as `dot` of src/core/vector.ts has four. */
@@ -225,10 +240,10 @@ const normInf = kernel({
   locals: vectors(['v', 'even', 'odd', 'nan']),
   counter: 'p',
   body: [
-    ...['even', 'odd'].map((largest, index) =>
+    ...['even', 'odd'].map((max, index) =>
       [
         set('v', load(8, 'p', index)),
-        set(largest, `(f64x2.pmax ${get(largest)} (f64x2.abs ${get('v')}))`),
+        largest(max, get('v')),
         set('nan', `(v128.or ${get('nan')} (f64x2.ne ${get('v')} ${get('v')}))`),
       ].join(' '),
     ),

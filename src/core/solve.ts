@@ -55,7 +55,7 @@ function* iterate(
   task: Task,
   options: CompleteSolveOptions,
   best: BestPoint,
-  measure: (state: Iterate) => Measured,
+  measure: Measure,
 ): Asks<SolveResult> {
   const setting = settingOf(task);
   const { n, precision, stochastic: batches } = setting;
@@ -120,7 +120,7 @@ function* iterate(
       termination = outcome.termination;
       break;
     }
-    now = measure(state);
+    now = measure(state, outcome.gradientNorm);
     if (!isFinite(now)) {
       termination = 'nonFinite';
       break;
@@ -170,11 +170,14 @@ function saysStop(answer: unknown): boolean {
   return answer === true;
 }
 
+/** f and ‖∇f‖∞ of a state; `norm` is what the solver sees as the latter, where that is known. */
+type Measure = (state: Iterate, norm?: number) => Measured;
+
 /** How states are measured: as the solver says, and without the filter. */
-function measureOf(solver: Solver, filter: Filter | null): (state: Iterate) => Measured {
-  const measure = (state: Iterate): Measured =>
-    solver.measure?.(state) ?? { f: state.f, gradientNorm: normInf(state.gradient) };
-  return filter === null ? measure : (state) => filter.undo(measure(state));
+function measureOf(solver: Solver, filter: Filter | null): Measure {
+  const measure: Measure = (state, norm) =>
+    solver.measure?.(state) ?? { f: state.f, gradientNorm: norm ?? normInf(state.gradient) };
+  return filter === null ? measure : (state, norm) => filter.undo(measure(state, norm));
 }
 
 /** Evaluates f and ∇f at the current point. */

@@ -92,5 +92,7 @@ export type StepOutcome =
       readonly alpha: number;
       /** ‖xₖ₊₁ − xₖ‖∞. */
       readonly moved: number;
+      /** ‖∇f‖∞ at the new point, where that came without a pass of its own. */
+      readonly gradientNorm?: number | undefined;
     }
   | { readonly kind: 'failed'; readonly termination: Termination };

@@ -17,22 +17,16 @@ export interface FastOperations {
 /** Finds them for whole vectors; there are none until {@link accelerateBy} has been called. */
 export type FindFast = (a: Float64Array, b: Float64Array, c: Float64Array) => FastOperations | undefined;
 
-let find: FindFast = () => undefined;
+let fastFor: FindFast = () => undefined;
 
-/** Has long vectors worked on by the operations that are found for them. */
-export function accelerateBy(found: FindFast): void {
-  find = found;
+/** Has vectors worked on by the operations that are found for them. */
+export function accelerateBy(find: FindFast): void {
+  fastFor = find;
 }
-
-/** Shorter vectors are done before any operations have been found. */
-const LONG = 256;
-
-const fastFor = (a: Float64Array, b = a, c = a): FastOperations | undefined =>
-  a.length < LONG ? undefined : find(a, b, c);
 
 /** Inner product aᵀb. */
 export function dot(a: Float64Array, b: Float64Array): number {
-  const fast = fastFor(a, b);
+  const fast = fastFor(a, b, a);
   if (fast) return fast.dot(a, b);
   // Four accumulators: a single one makes each addition wait for the one before (3-4 times slower).
   let s0 = 0;
@@ -78,7 +72,7 @@ export function roundToFloat32(x: Float64Array): void {
 
 /** ‖x‖∞ = maxᵢ |xᵢ|; NaN when any element is NaN. */
 export function normInf(x: Float64Array): number {
-  const fast = fastFor(x);
+  const fast = fastFor(x, x, x);
   if (fast) return fast.normInf(x);
   // `Math.max` passes NaN on; four of them for the reason given at `dot`.
   let m0 = 0;

@@ -1,4 +1,5 @@
-import type { MoveSums } from '../core/kernels/kernels.ts';
+import type { Curvature } from './curvature.ts';
+import type { NewestPair } from './gram.ts';
 import type { Row } from '../core/kernels/rows.ts';
 import type { LineState } from './searchAlong.ts';
 
@@ -21,13 +22,13 @@ export const DAMPED_CURVATURE = 0.2;
  * @see Powell (1978), as Procedure 18.2 of Nocedal & Wright (2006), Numerical Optimization, 2nd ed.
  */
 export function dampPair(
-  { sy, ss }: MoveSums,
+  { sy, ss }: Curvature,
   t: number,
   sBs: number,
   alpha: number,
   gradient: Float64Array,
   y: Row,
-): MoveSums {
+): NewestPair & Curvature {
   const theta = ((1 - DAMPED_CURVATURE) * sBs) / (sBs - t * sy);
   let yy = 0;
   for (let i = 0; i < y.length; i++) {

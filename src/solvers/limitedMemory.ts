@@ -6,7 +6,7 @@ import { DAMPED_CURVATURE, dampPair, slopeAlong } from './damping.ts';
 import { gramDirection, gramOf, takeSlopes, type Gram } from './gram.ts';
 import { keepPair, pairRing, recordPair, slotsOf, type PairRing } from './pairRing.ts';
 import { twoLoop } from './twoLoop.ts';
-import type { Descent } from './lineSearchSolver.ts';
+import type { Descent, StepNorms } from './lineSearchSolver.ts';
 import type { Setting } from '../core/solver.ts';
 import type { LineState } from './searchAlong.ts';
 
@@ -90,7 +90,7 @@ export function limitedMemory(
   const { modifiedSecant, selfScaling = false, preconditioner, damping = false } = options;
   const scalingOf = scalingBy(options);
 
-  function update(memory: LbfgsMemory, step: LineState, alpha: number, led = step.gradient): void {
+  function update(memory: LbfgsMemory, step: LineState, alpha: number, led = step.gradient): StepNorms {
     const { rows, gram, next: slot } = memory;
     const y = rows[2 * slot + 1];
     if (gram?.newest) takeSlopes(memory, gram, step.gradient);
@@ -100,16 +100,15 @@ export function limitedMemory(
     const sBs = damping || selfScaling ? -alpha * slopeAlong(step, led) : NaN;
     const damped = damping && t * sums.sy < DAMPED_CURVATURE * sBs;
     const pair = damped ? dampPair(sums, t, sBs, alpha, led, y) : sums;
-    if (!isCurved(pair, y instanceof Float32Array ? FLOAT32_COSINE : undefined)) return;
+    if (!isCurved(pair, y instanceof Float32Array ? FLOAT32_COSINE : undefined)) return sums;
 
     const { sy } = pair;
     memory.rho[slot] = 1 / sy;
     memory.biggs[slot] = damped ? 1 : t;
     memory.tau[slot] = selfScaling ? Math.min(1, (memory.biggs[slot] * sy) / sBs) : 1;
     if (gram) {
-      const { yy, sg, yg } = pair;
       const followed = directionOf === 'gradient' && led === step.gradient;
-      gram.newest = { sy, yy, sg: followed ? sg : NaN, yg };
+      gram.newest = followed ? pair : { ...pair, sg: NaN };
     }
     if (preconditioner === undefined) {
       memory.gamma[slot] = scalingOf(pair);
@@ -118,6 +117,7 @@ export function limitedMemory(
       memory.gamma[slot] = sy / dot(y as Float64Array, memory.scratch);
     }
     keepPair(memory);
+    return sums;
   }
 
   /** `out ← −H·gradient`; `gradient` may be `out`. */

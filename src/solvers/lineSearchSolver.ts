@@ -1,6 +1,7 @@
 import { dot, normInf } from '../core/vector.ts';
 import { acceptTrial, lineState, searchAlong, type LineState } from './searchAlong.ts';
 import { unitStep, type InitialStep, type LastStep } from './initialStep.ts';
+import type { MoveSums } from '../core/kernels/kernels.ts';
 import type { Asks } from '../core/question.ts';
 import type { Setting, Solver, StepOutcome } from '../core/solver.ts';
 import type { AskPhi, LineSearch, LineSearchResult, Phi } from './linesearch/lineSearch.ts';
@@ -25,8 +26,9 @@ export interface Descent<Memory> {
    * Learns from a step about to be accepted: from `x, f, gradient` to `trial, trialF, trialGradient`.
    *
    * @param led - the gradient that the step's direction was made of, where `gradient` is of other samples
+   * @returns what is known of the step where that comes without a pass of its own
    */
-  update(memory: Memory, step: LineState, alpha: number, led?: Float64Array): void;
+  update(memory: Memory, step: LineState, alpha: number, led?: Float64Array): StepNorms | void;
   /** Forgets all curvature; the next direction is −∇f. */
   forget(memory: Memory): void;
   /** Whether nothing is remembered, so that the direction is −∇f. */
@@ -36,6 +38,9 @@ export interface Descent<Memory> {
   /** Moves a trial point to where it may be; against rounding, since {@link Descent.longestStep} is kept. */
   readonly project?: (trial: Float64Array) => void;
 }
+
+/** ‖trial − x‖∞ and ‖trialGradient‖∞. */
+export type StepNorms = Pick<MoveSums, 'sInf' | 'gInf'>;
 
 /** The state of every line-search method. */
 export interface LineSearchState<Memory> extends LineState {
@@ -97,11 +102,12 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
       const alpha = result._tag === 'Right' ? result.right : result.left.alpha;
       if (alpha > 0) {
         const value = state.f;
-        descent.update(memory, state, alpha);
+        const norms = descent.update(memory, state, alpha);
         acceptTrial(state);
         state.failures = 0;
         Object.assign(state.last, { alpha, slope, value });
-        return { kind: 'accepted', alpha, moved: alpha * normInf(state.direction) };
+        const moved = norms?.sInf ?? alpha * normInf(state.direction);
+        return { kind: 'accepted', alpha, moved, gradientNorm: norms?.gInf };
       }
       if (state.stochastic) {
         if (++state.failures >= MAX_BATCH_FAILURES) descent.forget(memory);

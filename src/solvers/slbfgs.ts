@@ -7,7 +7,7 @@ import { isCurved } from './curvature.ts';
 import { combinePairs, gramOf, takeSlopes, type Gram } from './gram.ts';
 import { keepPair, memoryRule, pairRing, recordPair, type PairRing } from './pairRing.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
-import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
+import { lineSearchSolver, type Descent, type LineSearchState, type StepNorms } from './lineSearchSolver.ts';
 import { backtracking } from './linesearch/backtracking.ts';
 import { found, isFinitePhi, notFound } from './linesearch/lineSearch.ts';
 import { unitStep, type InitialStep } from './initialStep.ts';
@@ -229,12 +229,13 @@ function meanDiagonal({ gram, rows }: SlbfgsMemory, slots: readonly number[]): n
 /** The smallest cosine of the angle between s and y. */
 const MIN_COSINE = 1e-12;
 
-function storePair(memory: SlbfgsMemory, step: LineState): void {
+function storePair(memory: SlbfgsMemory, step: LineState): StepNorms {
   const { gram, transposed } = memory;
   if (gram.newest) takeSlopes(memory, gram, step.gradient);
   const pair = recordPair(memory, step);
-  if (transposed ? pair.yy === 0 : !isCurved(pair, MIN_COSINE)) return;
+  if (transposed ? pair.yy === 0 : !isCurved(pair, MIN_COSINE)) return pair;
   gram.newest = pair;
   keepPair(memory);
   if (!transposed) memory.gamma = pair.sy / pair.yy;
+  return pair;
 }

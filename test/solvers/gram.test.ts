@@ -17,6 +17,7 @@ import type { LbfgsMemory } from '../../src/solvers/limitedMemory.ts';
 import type { Asks } from '../../src/core/question.ts';
 import type { Iterate, Solver } from '../../src/core/solver.ts';
 import type { Problem } from '../../src/core/problem.ts';
+import type { SolveOptions } from '../../src/core/solveOptions.ts';
 
 /** The extended Rosenbrock function, from its usual start. */
 function extendedRosenbrock(n: number): Problem {
@@ -181,6 +182,24 @@ test.each([lbfgs({ memory: 5 }), slbfgs({ memory: 5 })])(
     }
   },
 );
+
+test.each<[name: string, solver: Solver, problem: Problem]>([
+  ['few unknowns', lbfgs(), extendedRosenbrock(8)],
+  ...gramTable,
+])('%s: the gradient norm shown is that of the gradient', (name, solver, problem) => {
+  const wrong: number[] = [];
+  const gradient = problem.p0.slice();
+  // With an L1 term it is that of the pseudo-gradient.
+  const own = name.includes('L1');
+  const callback: SolveOptions['callback'] = ({ x, gradientNorm }) => {
+    problem.fg(x, gradient);
+    if (gradientNorm !== normInf(gradient) && !own) wrong.push(gradientNorm);
+    return false;
+  };
+  const { iterations } = minimize(problem, solver, { maxIterations: 25, callback });
+  expect(iterations).toBeGreaterThan(10);
+  expect(wrong).toEqual([]);
+});
 
 const run = (n: number, options: LbfgsOptions) =>
   minimize(extendedRosenbrock(n), lbfgs(options), { gtol: 1e-8, storeTrace: true });

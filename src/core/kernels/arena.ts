@@ -28,6 +28,9 @@ let module: WebAssembly.Module | null | undefined;
 /** As many vectors as a kernel reads beside rows. */
 const TILES = 4;
 
+/** So many numbers `record` answers with. */
+const RESULTS = 9;
+
 /** There is room for so many vectors: a line search's point and gradient, twice, and its direction. */
 const VECTORS = 5;
 
@@ -41,7 +44,7 @@ export function newArena(n: number, rows: number, bytesPerNumber: number): Arena
   if (module === null) return null;
   const length = padded(n);
   const tile = Math.min(TILE, length);
-  const table = rows + ROWS;
+  const table = Math.max(rows + ROWS, RESULTS);
   const resultsAt = 8 * TILES * tile;
   const factorsAt = resultsAt + 8 * table;
   const tableAt = factorsAt + 8 * table;

@@ -21,7 +21,7 @@ export const arenaOf = ({ buffer }: ArrayBufferView): Arena | undefined => arena
 
 /** Those for whole vectors that lie in one arena; parts of them are not for SIMD. */
 function operationsFor(a: Float64Array, b: Float64Array, c: Float64Array) {
-  if (b.buffer !== a.buffer || c.buffer !== a.buffer) return undefined;
+  if (a.length < KERNEL_LENGTH || b.buffer !== a.buffer || c.buffer !== a.buffer) return undefined;
   const arena = arenas.get(a.buffer);
   return arena?.length === a.length ? arena.operations : undefined;
 }

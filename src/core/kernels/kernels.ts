@@ -16,6 +16,9 @@ export interface MoveSums {
   /** sᵀtrialGradient and yᵀtrialGradient */
   readonly sg: number;
   readonly yg: number;
+  /** ‖s‖∞ and ‖trialGradient‖∞ */
+  readonly sInf: number;
+  readonly gInf: number;
 }
 
 /** The O(mn) work of limited-memory methods, on rows of one length and storage. */

@@ -30,7 +30,7 @@ export const plainKernels: Kernels = {
   },
 
   record({ x, gradient, trial, trialGradient }, s, y) {
-    const sums = { sy: 0, yy: 0, ss: 0, sg: 0, yg: 0 };
+    const sums = { sy: 0, yy: 0, ss: 0, sg: 0, yg: 0, sInf: 0, gInf: 0 };
     for (let from = 0; from < x.length; from += TILE) {
       const lanes = new Float64Array(10);
       const to = Math.min(from + TILE, x.length);
@@ -44,6 +44,8 @@ export const plainKernels: Kernels = {
         lanes[4 + lane] += si * si;
         lanes[6 + lane] += si * trialGradient[i];
         lanes[8 + lane] += yi * trialGradient[i];
+        sums.sInf = Math.max(sums.sInf, Math.abs(si));
+        sums.gInf = Math.max(sums.gInf, Math.abs(trialGradient[i]));
       }
       sums.sy += lanes[0] + lanes[1];
       sums.yy += lanes[2] + lanes[3];

@@ -104,7 +104,7 @@ export function simdKernels({
     record({ x, gradient, trial, trialGradient }, s, y) {
       const width = s.BYTES_PER_ELEMENT;
       const record = width === 8 ? kernels.record8 : kernels.record4;
-      results.fill(0, 0, 5);
+      results.fill(0, 0, 9);
       for (let from = 0; from < x.length; from += TILE) {
         record(
           place(x, from, 0),
@@ -117,7 +117,11 @@ export function simdKernels({
           lengthOf(x, from),
         );
       }
-      return { sy: results[0], yy: results[1], ss: results[2], sg: results[3], yg: results[4] };
+      const [sy, yy, ss, sg, yg] = [results[0], results[1], results[2], results[3], results[4]];
+      // Maxima pass NaN over, sums do not.
+      const sInf = Number.isNaN(ss) ? NaN : Math.max(results[5], results[6]);
+      const gInf = Number.isNaN(yg) ? NaN : Math.max(results[7], results[8]);
+      return { sy, yy, ss, sg, yg, sInf, gInf };
     },
   };
 }

@@ -160,6 +160,23 @@ test('what is not finite does not outlast its cause', () => {
   expect(dot(out, out)).toBe(KERNEL_LENGTH + 1);
 });
 
+test('the norms of a step show what is not finite, as its sums do', () => {
+  const { rows, vector } = randomCase({ n: 2 * TILE + 3, m: 1, storage: 'float64', seed: 3 });
+  const move = { x: vector(), gradient: vector(), trial: vector(), trialGradient: vector() };
+  for (const [value, at] of [
+    [NaN, 5],
+    [NaN, TILE + 1],
+    [Infinity, 2 * TILE + 2],
+  ]) {
+    const trialGradient = move.trialGradient.slice();
+    trialGradient[at] = value;
+    for (const kernels of [kernelsFor(rows[0]), plainKernels]) {
+      const { gInf, sInf } = kernels.record({ ...move, trialGradient }, rows[0], rows[1]);
+      expect([gInf, Number.isFinite(sInf)]).toEqual([value, true]);
+    }
+  }
+});
+
 test('a factor that is not finite spoils the result and nothing beyond its end', () => {
   const [row] = allocateRows(KERNEL_LENGTH + 1, 2, 'float64');
   const [x, s, out] = [vectorBeside(row), vectorBeside(row), vectorBeside(row)];
@@ -219,7 +236,8 @@ test('the plain kernels compute what they should', () => {
   expect(y).toEqual(move.trialGradient.map((value, i) => value - g[i]));
   const end = move.trialGradient;
   const expectedSums = Float64Array.of(dot(s, y), dot(y, y), dot(s, s), dot(s, end), dot(y, end));
-  const { sy, yy, ss, sg, yg } = sums;
+  const { sy, yy, ss, sg, yg, sInf, gInf } = sums;
+  expect([sInf, gInf]).toEqual([normInf(Float64Array.from(s)), normInf(end)]);
   expect(distance(Float64Array.of(sy, yy, ss, sg, yg), expectedSums)).toBeLessThan(1e-12);
 });
 
