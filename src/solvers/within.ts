@@ -1,5 +1,6 @@
 import { normInf, scaleInto } from '../core/vector.ts';
-import { isCurved, sumsWithin } from './curvature.ts';
+import type { Row } from '../core/kernels/rows.ts';
+import { sumsWithin } from './curvature.ts';
 import { initialBy, scalingBy, type LbfgsMemory, type LimitedMemoryOptions } from './limitedMemory.ts';
 import { slotsOf } from './pairRing.ts';
 import { twoLoop } from './twoLoop.ts';
@@ -19,21 +20,30 @@ export function directionWithin(
   out: Float64Array,
 ): void {
   const { rows } = memory;
-  const { selfScaling = false, preconditioner } = options;
-  const scalingOf = scalingBy(options);
   const rho = new Float64Array(memory.rho.length);
-  const slots: number[] = [];
-  const gammas: number[] = [];
-  for (const i of slotsOf(memory)) {
-    const sums = sumsWithin(rows[2 * i], rows[2 * i + 1], held);
-    if (!isCurved(sums)) continue;
-    slots.push(i);
-    gammas.push(preconditioner === undefined ? scalingOf(sums) : memory.gamma[i]);
-    rho[i] = 1 / sums.sy;
-  }
+  const slots = slotsOf(memory).filter((i) => {
+    const whole = 1 / memory.rho[i];
+    const sy = whole - productOver(held, rows[2 * i], rows[2 * i + 1]);
+    rho[i] = 1 / sy;
+    return sy > LEAST_PART * whole;
+  });
   scaleInto(-1, gradient, out);
   for (const i of held) out[i] = 0;
   if (slots.length === 0) return scaleInto(Math.min(1, 1 / normInf(out)), out, out);
-  const gamma = gammas[selfScaling ? gammas.length - 1 : 0];
+  const first = slots[options.selfScaling ? slots.length - 1 : 0];
+  const asWhole = held.length === 0 || options.preconditioner !== undefined;
+  const gamma = asWhole
+    ? memory.gamma[first]
+    : scalingBy(options)(sumsWithin(rows[2 * first], rows[2 * first + 1], held));
   twoLoop(memory, { slots, rho, held, initial: initialBy(options, memory, gamma) }, out);
+}
+
+/** A pair with less than this part of its curvature in the free elements tells of the held ones. */
+const LEAST_PART = 2 ** -26;
+
+/** sᵀy over the elements of these indices. */
+function productOver(indices: readonly number[], s: Row, y: Row): number {
+  let sum = 0;
+  for (const i of indices) sum += s[i] * y[i];
+  return sum;
 }
