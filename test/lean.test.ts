@@ -34,6 +34,7 @@ test('lean names what it does not have', async () => {
   const [, [, problem]] = problems;
   const bounded: LbfgsOptions = { lower: 0 };
   expect(() => lbfgs(bounded)).toThrow(/lower: no such option; there are memory/);
+  expect(() => minimize(problem, lbfgs(), null as never)).toThrow(/options must be an object, got null/);
   const transformed: SolveOptions = { transform: 'log' };
   expect(() => minimize(problem, lbfgs(), transformed)).toThrow(/transform: no such option/);
 });

@@ -12,6 +12,7 @@ import type { Filter } from './transform.ts';
  * Checks what a user has given, and begins to solve.
  *
  * @param where - the function called, named in messages
+ * @param filterFor - what the solver is to see of f, by options that have been found right; default f itself
  * @throws RangeError naming every option that is wrong
  * @throws TypeError if `problem` or `solver` is none
  */
@@ -21,9 +22,10 @@ export function begin<Options extends PlainSolveOptions>(
   solver: Solver,
   options: Options,
   rules: Rules<Options>,
-  filter: Filter | null,
+  filterFor: (options: Options) => Filter | null = () => null,
 ): Asks<SolveResult> {
   checkProblem(where, problem);
   checkSolver(where, solver);
-  return solve(solver, problem, completeSolveOptions(where, options, rules), filter);
+  const complete = completeSolveOptions(where, options, rules);
+  return solve(solver, problem, complete, filterFor(options));
 }

@@ -54,5 +54,5 @@ function beginTransformed(
   options: SolveOptions,
 ): Asks<SolveResult> {
   const rules = { ...plainSolveRules, transform: oneOf('none', 'log', 'sqrt') };
-  return begin(where, problem, solver, options, rules, transformBy(options.transform));
+  return begin(where, problem, solver, options, rules, ({ transform }) => transformBy(transform));
 }

@@ -7,7 +7,7 @@ import type { Solver } from './solver.ts';
 
 /** As `minimize` of `quasi-newton`, without the option `transform`. */
 export function minimize(problem: Problem, solver: Solver, options: PlainSolveOptions = {}): SolveResult {
-  return runSync(begin('minimize', problem, solver, options, plainSolveRules, null), problem);
+  return runSync(begin('minimize', problem, solver, options, plainSolveRules), problem);
 }
 
 /** As `minimizeAsync` of `quasi-newton`, without the option `transform`. */
@@ -16,5 +16,5 @@ export async function minimizeAsync(
   solver: Solver,
   options: PlainSolveOptions = {},
 ): Promise<SolveResult> {
-  return runAsync(begin('minimizeAsync', problem, solver, options, plainSolveRules, null), problem);
+  return runAsync(begin('minimizeAsync', problem, solver, options, plainSolveRules), problem);
 }

@@ -275,6 +275,9 @@ describe('bad input', () => {
 
   it('a solver that is none is refused', () => {
     expect(() => minimize(rosenbrock(), lbfgs as never)).toThrow(/a solver is what lbfgs\(\)/);
+    expect(() => minimize(rosenbrock(), lbfgs(), null as never)).toThrow(
+      /minimize: options must be an object, got null/,
+    );
   });
 
   it('names the tensor that holds a bad element', () => {
