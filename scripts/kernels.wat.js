@@ -1,14 +1,11 @@
 // The kernels of src/core/kernels/simd.ts in WebAssembly text: what is wanted of them is said there.
 //
-// Text has no macros, so a few functions stand in for them: `each` repeats a text, and `load` reads two
-// numbers of a row that is stored in 8 or in 4 bytes a number. Lengths are multiples of 8. Sums have two lanes,
-// that of `dot` four, and the twins in plain.ts and vector.ts add in the same order.
+// Text has no macros, so a few functions stand in for them: `load` reads two numbers of a row that is stored in 8 or
+// in 4 bytes a number. Lengths are multiples of 8. Sums have two lanes, that of `dot` four, and the twins in plain.ts
+// and vector.ts add in the same order.
 
 /** Rows taken at a time: as many as the registers of x86 hold sums for. */
 const ROWS = 5;
-
-/** @param {number} count @param {(index: number) => string} write */
-const each = (count, write) => Array.from({ length: count }, (_, index) => write(index)).join('\n    ');
 
 /** @param {string} name */
 const get = (name) => `(local.get $${name})`;
@@ -226,7 +223,8 @@ const addScaled = kernel({
   before: set('factor', `(f64x2.splat ${get('alpha')})`),
   counter: 'x',
   body: [
-    each(2, (index) =>
+    // Two at a time, which is a quarter faster here.
+    ...[0, 1].map((index) =>
       store(8, 'out', plus(load(8, 'x', index), times(get('factor'), load(8, 's', index))), index),
     ),
     ...['x', 's', 'out'].map(advance(32)),

@@ -21,7 +21,7 @@ const MIN_COSINE = 2 ** -52;
 export const isCurved = ({ sy, yy, ss }: Curvature, minCosine = MIN_COSINE): boolean =>
   sy > minCosine * Math.sqrt(ss) * Math.sqrt(yy);
 
-/** The sums over a step's pair that a dense method needs; those over `trialGradient` are told by the others. */
+/** The sums over a step's pair that a dense method needs. */
 export type PairSums = Pick<MoveSums, 'sy' | 'yy' | 'ss' | 'sg'>;
 
 /** Computes the sums without storing the pair, so that it can be refused before it displaces another. */
@@ -34,25 +34,6 @@ export function pairSums({ x, gradient, trial, trialGradient }: LineState): Pair
     sums.yy += y * y;
     sums.ss += s * s;
     sums.sg += s * trialGradient[i];
-  }
-  return sums;
-}
-
-/**
- * sᵀy, yᵀy and sᵀs over the elements that are not held.
- *
- * @param held - their indices, in order
- */
-export function sumsWithin(s: Row, y: Row, held: readonly number[]): Curvature {
-  const sums = { sy: 0, yy: 0, ss: 0 };
-  let next = 0;
-  for (let i = 0; i < s.length; i++) {
-    if (held[next] === i) next++;
-    else {
-      sums.sy += s[i] * y[i];
-      sums.yy += y[i] * y[i];
-      sums.ss += s[i] * s[i];
-    }
   }
   return sums;
 }

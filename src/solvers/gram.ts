@@ -62,8 +62,8 @@ export function takeSlopes(ring: PairRing, gram: Gram, gradient: Float64Array): 
     products[row] -= before;
   }
   if (newest === null) return slots;
-  if (!endsHere) kernels.project(rows, rows[1], products);
-  else [products[0], products[1]] = [newest.sy, newest.yy];
+  if (endsHere) [products[0], products[1]] = [newest.sy, newest.yy];
+  else kernels.project(rows, rows[1], products);
   gram.newest = null;
   const width = ring.rows.length / 2;
   for (let age = 0; age < slots.length; age++) {

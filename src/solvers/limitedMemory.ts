@@ -132,10 +132,12 @@ export function limitedMemory(
   }
 
   const within = directionOf === 'freeElements';
+  /** Whether H can be applied by the products of the pairs. */
+  const byProducts = preconditioner === undefined && !within;
 
   function storageFor({ n, precision }: Setting): Storage {
-    const asExact = precision === 'float32' && n >= KERNEL_LENGTH && preconditioner === undefined && !within;
-    return options.storage ?? (asExact ? 'float32' : 'float64');
+    const single = byProducts && precision === 'float32' && n >= KERNEL_LENGTH;
+    return options.storage ?? (single ? 'float32' : 'float64');
   }
 
   return {
@@ -143,11 +145,10 @@ export function limitedMemory(
       const m = memoryFor(setting.n);
       const storage = storageFor(setting);
       const large = setting.n >= KERNEL_LENGTH || storage === 'float32';
-      const withGram = large && preconditioner === undefined && !within;
       const withScratch = preconditioner !== undefined || (storage === 'float32' && within);
       return {
         ...pairRing(setting.n, m, storage),
-        gram: withGram ? gramOf(m) : null,
+        gram: byProducts && large ? gramOf(m) : null,
         rho: new Float64Array(m + 1),
         gamma: new Float64Array(m + 1),
         tau: new Float64Array(m + 1),

@@ -1,6 +1,6 @@
 import { normInf, scaleInto } from '../core/vector.ts';
 import type { Row } from '../core/kernels/rows.ts';
-import { sumsWithin } from './curvature.ts';
+import type { Curvature } from './curvature.ts';
 import { initialBy, scalingBy, type LbfgsMemory, type LimitedMemoryOptions } from './limitedMemory.ts';
 import { slotsOf } from './pairRing.ts';
 import { twoLoop } from './twoLoop.ts';
@@ -46,4 +46,23 @@ function productOver(indices: readonly number[], s: Row, y: Row): number {
   let sum = 0;
   for (const i of indices) sum += s[i] * y[i];
   return sum;
+}
+
+/**
+ * sᵀy, yᵀy and sᵀs over the elements that are not held.
+ *
+ * @param held - their indices, in order
+ */
+function sumsWithin(s: Row, y: Row, held: readonly number[]): Curvature {
+  const sums = { sy: 0, yy: 0, ss: 0 };
+  let next = 0;
+  for (let i = 0; i < s.length; i++) {
+    if (held[next] === i) next++;
+    else {
+      sums.sy += s[i] * y[i];
+      sums.yy += y[i] * y[i];
+      sums.ss += s[i] * s[i];
+    }
+  }
+  return sums;
 }

@@ -1,8 +1,8 @@
 import type { FastOperations } from '../vector.ts';
 import type { Kernels } from './kernels.ts';
-import { simdKernels, type Exports, type SimdMemory } from './simd.ts';
+import { RECORDED, simdKernels, type Exports, type SimdMemory } from './simd.ts';
 import { simdBytes } from './simdBytes.ts';
-import { clearPadding, padded, ROWS } from './padding.ts';
+import { clearPadding, padded } from './padding.ts';
 import { TILE } from './tiles.ts';
 
 /** A memory of rows and vectors of one length, with the kernels that work on them. */
@@ -28,8 +28,8 @@ let module: WebAssembly.Module | null | undefined;
 /** As many vectors as a kernel reads beside rows. */
 const TILES = 4;
 
-/** So many numbers `record` answers with. */
-const RESULTS = 9;
+/** So many rows a kernel takes at a time: tables have room for a last group that is not full. */
+const ROWS = 5;
 
 /** There is room for so many vectors: a line search's point and gradient, twice, and its direction. */
 const VECTORS = 5;
@@ -44,7 +44,7 @@ export function newArena(n: number, rows: number, bytesPerNumber: number): Arena
   if (module === null) return null;
   const length = padded(n);
   const tile = Math.min(TILE, length);
-  const table = Math.max(rows + ROWS, RESULTS);
+  const table = Math.max(rows + ROWS, RECORDED);
   const resultsAt = 8 * TILES * tile;
   const factorsAt = resultsAt + 8 * table;
   const tableAt = factorsAt + 8 * table;

@@ -4,9 +4,6 @@ const PADDING = 8;
 /** n numbers take as many as this. */
 export const padded = (n: number): number => Math.ceil(n / PADDING) * PADDING;
 
-/** So many rows a kernel takes at a time. */
-export const ROWS = 5;
-
 /** Makes the numbers that fill a vector up 0 again: a factor that is not finite has made them NaN. */
 export function clearPadding({ buffer, byteOffset, byteLength, length }: Float64Array): void {
   new Float64Array(buffer, byteOffset + byteLength, padded(length) - length).fill(0);

@@ -11,8 +11,7 @@ import type { Kernels } from './kernels.ts';
 import type { Row } from './rows.ts';
 
 /**
- * The kernels, the bytes of a stored number in their names; pointers are in bytes, `n` in numbers, a multiple of
- * 8.
+ * The kernels, the bytes of a stored number in their names; pointers are in bytes, `n` in numbers, {@link padded}.
  */
 export interface Exports {
   readonly project8: Project;
@@ -41,6 +40,9 @@ export interface SimdMemory {
   readonly factors: Float64Array;
   readonly rows: Uint32Array;
 }
+
+/** So many numbers the kernel `record` answers with: five sums, and the lanes of two maxima. */
+export const RECORDED = 9;
 
 export function simdKernels({
   exports: kernels,
@@ -104,7 +106,7 @@ export function simdKernels({
     record({ x, gradient, trial, trialGradient }, s, y) {
       const width = s.BYTES_PER_ELEMENT;
       const record = width === 8 ? kernels.record8 : kernels.record4;
-      results.fill(0, 0, 9);
+      results.fill(0, 0, RECORDED);
       for (let from = 0; from < x.length; from += TILE) {
         record(
           place(x, from, 0),
