@@ -71,6 +71,15 @@ export function approximateWolfe(phi0: Phi, phi: Phi, slack: number, delta: numb
   );
 }
 
-/** Whether both numbers of φ are finite. */
+/**
+ * φ(α) − φ(0), or the trapezoid α·(φ′(0) + φ′(α))/2 where that difference is within `slack`: there the values are
+ * noise, and only the slopes tell.
+ */
+export function changeOf(phi0: Phi, alpha: number, phi: Phi, slack: number): number {
+  const change = phi.value - phi0.value;
+  return Math.abs(change) <= slack ? (alpha * (phi0.slope + phi.slope)) / 2 : change;
+}
+
+/** True if both numbers of φ are finite. */
 export const isFinitePhi = ({ value, slope }: Phi): boolean =>
   Number.isFinite(value) && Number.isFinite(slope);

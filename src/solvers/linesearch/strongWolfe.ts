@@ -1,5 +1,13 @@
 import { checkOptions, finitePositive, integerFrom, numberBetween } from '../../core/options.ts';
-import { approximateWolfe, found, isFinitePhi, notFound, type LineSearch, type Phi } from './lineSearch.ts';
+import {
+  approximateWolfe,
+  found,
+  isFinitePhi,
+  notFound,
+  changeOf,
+  type LineSearch,
+  type Phi,
+} from './lineSearch.ts';
 import { refine, type Interval, type Trial } from './moreThuenteStep.ts';
 
 /** Options of {@link strongWolfe}. */
@@ -25,8 +33,10 @@ const XTOL = 1e-16;
  * Moré–Thuente line search for the strong Wolfe conditions, by safeguarded cubic interpolation.
  *
  * Departures from the paper: a step that meets Hager and Zhang's approximate Wolfe conditions is accepted
- * too, at every trial (in float32 and near a minimum the strict ones cannot be met); where φ is not finite
- * the trial is drawn back to a tenth of its distance from the best step.
+ * too, at every trial (in float32 and near a minimum the strict ones cannot be met). A value that equals φ(0) to
+ * within the noise says nothing: the search goes by the slopes there, so that a gentle slope is followed until φ
+ * resolves the decrease. Where φ is not finite, the trial is drawn back to a tenth of its distance from the best
+ * step.
  *
  * @throws RangeError naming every option that is wrong
  * @see Moré & Thuente (1994), Line search algorithms with guaranteed sufficient decrease, ACM TOMS 20(3),
@@ -49,9 +59,10 @@ export function strongWolfe(options: StrongWolfeOptions = {}): LineSearch {
     *search(phi0, alpha0, slack, allowed) {
       const longest = Math.min(farthest, allowed);
       const decrease = c1 * phi0.slope;
-      const start: Trial = { alpha: 0, value: phi0.value, slope: phi0.slope };
+      // The values of the interval are φ(α) − φ(0): what matters where |φ(0)| is large.
+      const start: Trial = { alpha: 0, value: 0, slope: phi0.slope };
       let interval: Interval = { best: start, other: start, bracketed: false };
-      let lowest: Trial = start;
+      let lowest: Trial = { alpha: 0, ...phi0 };
       let auxiliary = true; // stage 1: work on ψ(α) = φ(α) − φ(0) − c1·α·φ′(0)
       let width = longest;
       let previousWidth = 2 * longest;
@@ -66,13 +77,13 @@ export function strongWolfe(options: StrongWolfeOptions = {}): LineSearch {
           alpha = interval.best.alpha + (alpha - interval.best.alpha) * SHRINK;
           continue;
         }
-        const trial: Trial = { alpha, value: phi.value, slope: phi.slope };
-        if (trial.value < lowest.value) lowest = trial;
-
-        const ceiling = phi0.value + alpha * decrease;
-        const decreases = trial.value <= ceiling;
-        if (decreases && Math.abs(trial.slope) <= -c2 * phi0.slope) return found(alpha);
+        if (phi.value < lowest.value) lowest = { alpha, ...phi };
         if (approximateWolfe(phi0, phi, slack, DELTA, c2)) return found(alpha);
+
+        const change = changeOf(phi0, alpha, phi, slack);
+        const trial: Trial = { alpha, value: change, slope: phi.slope };
+        const decreases = change <= alpha * decrease;
+        if (decreases && Math.abs(phi.slope) <= -c2 * phi0.slope) return found(alpha);
         if (alpha >= longest && decreases && trial.slope <= decrease) return found(alpha);
 
         const { bracketed } = interval;
