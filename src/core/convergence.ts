@@ -11,6 +11,8 @@ export interface Convergence {
   observe(before: number, f: number, moved: number, x: Float64Array): void;
   /** The test that holds at the current point, or null. */
   met(f: number, gradientNorm: number): Termination | null;
+  /** Forgets how long f has stood still: it can fall after all. */
+  goOn(): void;
   measures(gradientNorm: number): ConvergenceMeasures;
 }
 
@@ -31,7 +33,7 @@ export function convergenceTests(
   descends: boolean,
 ): Convergence {
   const tolerance = gtol + gRel * start.gradientNorm;
-  const floor = noFloor();
+  let floor = noFloor();
   let change = Infinity;
   let last: { readonly moved: number; readonly x: Float64Array } | null = null;
   let smallChanges = 0;
@@ -53,6 +55,9 @@ export function convergenceTests(
       if (smallSteps >= HITS) return 'stepTolerance';
       if (f < -UNBOUNDED * Math.max(1, Math.abs(start.f))) return 'unbounded';
       return descends && atFloor(floor, precision, f, gradientNorm) ? 'precisionFloor' : null;
+    },
+    goOn() {
+      floor = noFloor();
     },
     measures: (gradientNorm) => ({
       gradient: { value: gradientNorm, tolerance },

@@ -34,7 +34,7 @@ export interface SolveResult {
     readonly hessianVector: number;
   };
   readonly termination: Termination;
-  /** The sentence that goes with the termination. */
+  /** The termination in a sentence, with the figures that belong to it. */
   readonly message: string;
   readonly converged: boolean;
   /** Seconds. */
@@ -50,10 +50,15 @@ export interface SolveResult {
 
 const statusWords: Record<Outcome, string> = { converged: 'success', stopped: 'stopped', failed: 'failure' };
 
+/** What a solve knows at its end; `message` only where the sentence of the termination does not say it all. */
+type SolveFacts = Omit<SolveResult, 'message' | 'converged' | 'toString'> & {
+  readonly message: string | null;
+};
+
 /** Adds the sentence and the report to the facts of a solve. */
-export function solveResult(facts: Omit<SolveResult, 'message' | 'converged' | 'toString'>): SolveResult {
+export function solveResult(facts: SolveFacts): SolveResult {
   const { outcome, sentence } = terminations[facts.termination];
-  const result = { ...facts, message: sentence, converged: outcome === 'converged' };
+  const result = { ...facts, message: facts.message ?? sentence, converged: outcome === 'converged' };
   const toString = () => report(result);
   // The report is a method, not data: it stays out of spreads and JSON, and `console.log` shows it in Node.
   Object.defineProperty(result, 'toString', { value: toString });

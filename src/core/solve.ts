@@ -1,15 +1,17 @@
 import { bestPoint, type BestPoint } from './best.ts';
 import { convergenceTests } from './convergence.ts';
+import { inspect, trapezoid, type Inspection, type Mismatch } from './disagreement.ts';
 import { metered, startMeter, type Meter } from './meter.ts';
 import { evaluate, type Asks } from './question.ts';
+import { rescaling } from './rescale.ts';
 import { solveResult, type SolveResult } from './result.ts';
 import { checkStart, checkStartValues, checkUnwritten } from './start.ts';
+import { terminations, type Termination } from './termination.ts';
 import { traceHeading, traceLine, type TraceEntry } from './trace.ts';
 import { normInf } from './vector.ts';
-import type { ProblemFacts } from './problem.ts';
+import type { Precision, ProblemFacts } from './problem.ts';
 import type { CompleteSolveOptions } from './solveOptions.ts';
 import type { Iterate, Measured, Setting, Solver } from './solver.ts';
-import type { Termination } from './termination.ts';
 import type { Filter } from './transform.ts';
 
 /** A problem as the loop sees it: everything but the answers. */
@@ -41,10 +43,12 @@ export function* solve(
   options.signal?.throwIfAborted();
   checkStart(task);
   const best = bestPoint(task.p0, solver);
-  solver.admit?.(best.x);
-  const run = iterate(solver, task, options, best, measureOf(solver, filter));
+  solver.admit?.(best.x, settingOf(task));
+  const filters = [...(filter === null ? [] : [filter]), ...(solver.anyScale ? [rescaling()] : [])];
+  const run = iterate(solver, task, options, best, measureOf(solver, filters));
   try {
-    return yield* filter === null ? run : filter.pass(run);
+    // The last filter is nearest to the solver: it sees what those before it have made of f.
+    return yield* filters.reduceRight((asks, by) => by.pass(asks), run);
   } finally {
     task.params?.copyFrom(best.x);
   }
@@ -73,9 +77,43 @@ function* iterate(
   let now = measure(state);
   const convergence = convergenceTests(options, now, precision, solver.descends && !batches);
 
+  /** Looks for what stopped the run: see {@link inspect}. Null where a limit forbids to evaluate. */
+  function* inspectHere(): Asks<Inspection | null> {
+    const admit = solver.admit && ((x: Float64Array) => solver.admit?.(x, setting));
+    const standstill = { at: state, p0: task.p0, precision, highest, admit };
+    const found = yield* metered(inspect(standstill), meter, options.signal);
+    if ('kind' in found) return null;
+    const { lower } = found;
+    if (lower !== null) {
+      const measured = measure({ ...state, ...lower });
+      if (measured.f < best.f) best.keep(lower.x, measured);
+    }
+    return found;
+  }
+
+  /**
+   * True if no earlier point lies below the present one: by values, or by slopes where the difference of the values
+   * may be noise. Then the best point is evaluated once more, for its gradient.
+   */
+  function* isLowest({ f }: Measured): Asks<boolean> {
+    if (f <= best.f + ROUNDING[precision] * Math.abs(best.f)) return true;
+    if (!solver.descends || meter.exhausted() !== null) return false;
+    best.secure();
+    const lower = { ...state, x: best.x, gradient: new Float64Array(n) };
+    yield* refresh(lower, meter);
+    if (state.f - lower.f > NOISE[precision] * Math.abs(lower.f)) return false;
+    // What else is minimized, such as a penalty, is exact.
+    const rest = (at: Iterate) => (solver.measure?.(at).f ?? at.f) - at.f;
+    const rise = trapezoid(lower, state) + rest(state) - rest(lower);
+    return rise <= ROUNDING[precision] * Math.abs(state.f);
+  }
+
   let alpha = 0;
+  /** The largest |f| so far, as the solver sees it. */
+  let highest = 0;
   let iteration = 0;
   let termination: Termination | null;
+  let message: string | null = null;
   for (; ; iteration++) {
     const { f, gradientNorm } = now;
     // Of a mini-batch the point is kept once it is known that the next batch has a loss there.
@@ -83,6 +121,7 @@ function* iterate(
       if (f < best.f) best.keep(state.x, now);
       else best.secure();
     }
+    highest = Math.max(highest, Math.abs(state.f));
     const entry = { iteration, f, gradientNorm, alpha, evaluations: meter.f, elapsed: meter.elapsed() };
     if (options.storeTrace) trace.push(entry);
     if (options.showTrace && iteration % options.showEvery === 0) console.log(traceLine(entry));
@@ -90,10 +129,24 @@ function* iterate(
     options.signal?.throwIfAborted();
 
     termination = convergence.met(f, gradientNorm);
+    // A test that holds at a point above an earlier one is no success.
+    const isSuccess = termination !== null && terminations[termination].outcome === 'converged';
+    if (isSuccess && !batches && !(yield* isLowest(now))) {
+      termination = solver.descends ? 'precisionFloor' : null;
+    }
+    if (termination === 'gradientTolerance' && iteration === 0) message = atStart(now, options);
     if (termination === null && askedToStop) termination = 'callback';
     if (termination === null && iteration >= options.maxIterations) termination = 'maxIterations';
     termination ??= meter.exhausted();
-    // Where the gradient test holds, this is the answer, though an earlier f may be lower by its noise; values of
+    if (termination === 'precisionFloor') {
+      const found = yield* inspectHere();
+      if (found?.mismatch) [termination, message] = mismatchEnding(found.mismatch);
+      else if (found?.descends) {
+        convergence.goOn();
+        termination = null;
+      }
+    }
+    // Where the gradient test holds, this is the answer, though an earlier f may be lower by its rounding; values of
     // different batches do not compare, and the last point is the answer.
     const isAnswer = termination === 'gradientTolerance' || (batches && termination !== null);
     if (isAnswer) best.keep(state.x, now);
@@ -118,6 +171,10 @@ function* iterate(
     }
     if (outcome.kind === 'failed') {
       termination = outcome.termination;
+      const standsStill = termination === 'precisionFloor' || termination === 'lineSearchFailed';
+      const found = standsStill && !batches ? yield* inspectHere() : null;
+      if (found?.mismatch) [termination, message] = mismatchEnding(found.mismatch);
+      else if (found?.descends) termination = 'lineSearchFailed';
       break;
     }
     now = measure(state, outcome.gradientNorm);
@@ -138,11 +195,33 @@ function* iterate(
     iterations: iteration,
     evaluations: { f: meter.f, gradient: meter.gradient, hessianVector: meter.hessianVector },
     termination,
+    message,
     elapsed: meter.elapsed(),
     trace,
     method: solver.describe(n),
     measures: convergence.measures(gradientNorm),
   });
+}
+
+/** Two values of f that differ by less than this part are equal to rounding. */
+const ROUNDING: Record<Precision, number> = { float64: 2 ** -50, float32: 2 ** -20 };
+
+/** Two values of f that differ by more than this part differ by more than noise. */
+const NOISE: Record<Precision, number> = { float64: 1e-10, float32: 1e-2 };
+
+/** The sentence of a success without a step. */
+function atStart({ gradientNorm }: Measured, { gtol, gRel }: CompleteSolveOptions): string {
+  const tolerance = gRel > 0 ? 'gtol + gRel·‖∇f(p0)‖∞' : `gtol = ${gtol}`;
+  return `The start meets the tolerance already: ‖∇f(p0)‖∞ = ${gradientNorm.toExponential(2)} is within ${tolerance}. Where the loss or its slopes are that small by their units, set gtol: 0 and gRel: 1e-6, which measures against the start.`;
+}
+
+/** The ending where values and gradients contradict each other, and its sentence. */
+function mismatchEnding({ byValues, byGradients }: Mismatch): ['gradientMismatch', string] {
+  const [measured, promised] = [byValues, byGradients].map((change) => change.toExponential(3));
+  return [
+    'gradientMismatch',
+    `The gradient contradicts the values of f: near the end f changes by ${measured} along a line where its gradients say ${promised}. checkGradient(problem) names the elements that are wrong.`,
+  ];
 }
 
 /** What the solver is told of the task. */
@@ -173,11 +252,15 @@ function saysStop(answer: unknown): boolean {
 /** f and ‖∇f‖∞ of a state; `norm` is what the solver sees as the latter, where that is known. */
 type Measure = (state: Iterate, norm?: number) => Measured;
 
-/** How states are measured: as the solver says, and without the filter. */
-function measureOf(solver: Solver, filter: Filter | null): Measure {
-  const measure: Measure = (state, norm) =>
-    solver.measure?.(state) ?? { f: state.f, gradientNorm: norm ?? normInf(state.gradient) };
-  return filter === null ? measure : (state, norm) => filter.undo(measure(state, norm));
+/** How states are measured: as the solver says, and without the filters. */
+function measureOf(solver: Solver, filters: readonly Filter[]): Measure {
+  return (state, norm) => {
+    const measured = solver.measure?.(state) ?? {
+      f: state.f,
+      gradientNorm: norm ?? normInf(state.gradient),
+    };
+    return filters.reduceRight((seen, by) => by.undo(seen), measured);
+  };
 }
 
 /** Evaluates f and ∇f at the current point. */

@@ -50,16 +50,23 @@ export interface Solver<State extends Iterate = Iterate> {
    * @defaultValue `false`
    */
   readonly leavesPoint?: boolean;
+  /**
+   * True if the solver works the same on a multiple of f, so that a solve may keep values beyond 1e±90 within the
+   * range of float64. It then asks for no residuals.
+   *
+   * @defaultValue `false`
+   */
+  readonly anyScale?: boolean;
   /** How reports name it for n unknowns: `'L-BFGS (memory 20, Moré–Thuente)'`. */
   describe(n: number): string;
   /** Allocates the state; the driver fills `x`, `f` and `gradient` before the first step. */
   init(setting: Setting): State;
   /**
-   * Moves the start, `[n]`, to where the solver may begin, such as into its bounds.
+   * Moves a point, `[n]`, to where the solver may go, such as into its bounds.
    *
    * @throws RangeError where it cannot
    */
-  admit?(x: Float64Array): void;
+  admit?(x: Float64Array, setting: Setting): void;
   /**
    * What is minimised and tested, where that is not f and ∇f: f with its penalty, and the norm of a projected
    * gradient.

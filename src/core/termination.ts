@@ -37,7 +37,12 @@ export const terminations = {
   lineSearchFailed: {
     outcome: 'failed',
     sentence:
-      'No step along the search direction lowers f, not even along the negative gradient: f may be too noisy or not smooth here, or its gradient wrong, which checkGradient tells.',
+      'No acceptable step was found, not even along the negative gradient: f may be too noisy or not smooth here.',
+  },
+  gradientMismatch: {
+    outcome: 'failed',
+    sentence:
+      'The gradient contradicts the values of f: checkGradient(problem) names the elements that are wrong.',
   },
   nonFinite: {
     outcome: 'failed',

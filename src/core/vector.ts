@@ -92,6 +92,13 @@ export function normInf(x: Float64Array): number {
   return Math.max(m0, m1, m2, m3);
 }
 
+/** Σ|aᵢbᵢ|. With x and ∇f: rounding x by a part ε changes f by up to ε times this, however small f is. */
+export function absoluteDot(a: Float64Array, b: Float64Array): number {
+  let sum = 0;
+  for (let i = 0; i < a.length; i++) sum += Math.abs(a[i] * b[i]);
+  return sum;
+}
+
 /** ‖x‖₂. */
 export function norm2(x: Float64Array): number {
   return Math.sqrt(dot(x, x));

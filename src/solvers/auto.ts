@@ -19,6 +19,7 @@ export function auto(): Solver {
     name: 'auto',
     descends: true,
     leavesPoint: true,
+    anyScale: true,
     describe: (n) => `${choose(n).describe(n)}, chosen for n = ${n}`,
     init: (setting) => choose(setting.n).init(setting),
     step: (state) => chosen(state).step(state),

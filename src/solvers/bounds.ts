@@ -1,62 +1,143 @@
 import { show } from '../core/options.ts';
 import { normInf } from '../core/vector.ts';
 import type { Rule } from '../core/options.ts';
+import type { Precision } from '../core/problem.ts';
 import type { Iterate, Measured } from '../core/solver.ts';
 
-/** Bounds of the unknowns: one number for all, or one for each, `[n]`; infinite where there is none. */
-export type Bound = number | ArrayLike<number>;
+/**
+ * Bounds of the unknowns: one number for all, or one for each, `[n]`. Unbounded are -Infinity below, Infinity above,
+ * and null, which is what JSON makes of both.
+ */
+export type Bound = number | null | ArrayLike<number | null>;
 
 /** lower ≤ x ≤ upper, element by element. */
 export interface Box {
   /** The bounds of element i. */
   lower(i: number): number;
   upper(i: number): number;
-  /** @throws RangeError if a bound has not one element for each of the n unknowns */
+  /** @throws RangeError if a bound does not have one element for each of the n unknowns */
   checkLength(n: number): void;
 }
 
-/** The rule of an option that takes a {@link Bound}. */
+const isList = (value: unknown): value is ArrayLike<unknown> =>
+  Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+
+/** The rule of an option that takes a {@link Bound}; {@link boxOf} looks at the elements. */
 export const boundRule: Rule = {
-  allowed: 'a number or an array of numbers',
-  accepts: (value) =>
-    typeof value === 'number' ? !Number.isNaN(value) : Array.isArray(value) || ArrayBuffer.isView(value),
+  allowed: 'a number, null (unbounded), or an array of these',
+  accepts: (value) => value === null || (typeof value === 'number' ? !Number.isNaN(value) : isList(value)),
 };
 
 /**
+ * Returns the box between two bounds, of which it keeps copies.
+ *
  * @param where - the function whose options they are, named in the message
- * @throws RangeError if a lower bound exceeds its upper one, or a bound is NaN
+ * @throws RangeError if an element is not a number or null, or leaves no room for x
  */
 export function boxOf(where: string, lower: Bound, upper: Bound): Box {
-  const at = (bound: Bound, i: number): number => (typeof bound === 'number' ? bound : bound[i]);
-  const shared = Math.min(arrayLength(lower), arrayLength(upper));
-  for (let i = 0; i < (shared === Infinity ? 1 : shared); i++) {
-    if (!(at(lower, i) <= at(upper, i))) {
+  const below = completeBound(where, 'lower', lower, -Infinity);
+  const above = completeBound(where, 'upper', upper, Infinity);
+  const length = Math.min(below.length, above.length);
+  for (let i = 0; i < (length === Infinity ? 1 : length); i++) {
+    if (!(below.at(i) <= above.at(i))) {
       throw new RangeError(
-        `${where}: lower must not exceed upper; at element ${i} they are ${show(at(lower, i))} and ${show(at(upper, i))}.`,
+        `${where}: lower must not exceed upper; at element ${i} they are ${below.at(i)} and ${above.at(i)}.`,
       );
     }
   }
   return {
-    lower: (i) => at(lower, i),
-    upper: (i) => at(upper, i),
+    lower: below.at,
+    upper: above.at,
     checkLength(n) {
-      for (const [name, bound] of Object.entries({ lower, upper })) {
-        if (typeof bound !== 'number' && bound.length !== n) {
-          throw new RangeError(`${where}: ${name} has length ${bound.length}; there are ${n} unknowns.`);
+      for (const [name, { length }] of Object.entries({ lower: below, upper: above })) {
+        if (length !== Infinity && length !== n) {
+          throw new RangeError(`${where}: ${name} has length ${length}; there are ${n} unknowns.`);
         }
       }
     },
   };
 }
 
-const arrayLength = (bound: Bound): number => (typeof bound === 'number' ? Infinity : bound.length);
+/** A bound element by element; `length` is Infinity where one number holds for all. */
+interface CompleteBound {
+  readonly length: number;
+  readonly at: (i: number) => number;
+}
+
+/** @param unbounded - what null stands for: -Infinity below, Infinity above */
+function completeBound(where: string, name: string, bound: Bound, unbounded: number): CompleteBound {
+  const number = (value: unknown, place: string): number => {
+    if (value === null) return unbounded;
+    if (typeof value === 'number' && !Number.isNaN(value) && value !== -unbounded) return value;
+    throw new RangeError(
+      `${where}: ${place} must be a number${unbounded > 0 ? ' above -Infinity' : ' below Infinity'}, or null where x is unbounded; got ${show(value)}.`,
+    );
+  };
+  if (!isList(bound)) {
+    const value = number(bound, name);
+    return { length: Infinity, at: () => value };
+  }
+  const values = Float64Array.from({ length: bound.length }, (_, i) => number(bound[i], `${name}[${i}]`));
+  return { length: values.length, at: (i) => values[i] };
+}
+
+/**
+ * Returns the box as a loss of this precision sees it: in float32 its bounds are the outermost float32 numbers within.
+ * Where there is none between the bounds of an element, that stays at its lower one.
+ */
+export function boxIn(precision: Precision, box: Box): Box {
+  if (precision === 'float64') return box;
+  const isEmpty = (i: number): boolean => !(ceil32(box.lower(i)) <= floor32(box.upper(i)));
+  return {
+    ...box,
+    lower: (i) => (isEmpty(i) ? box.lower(i) : ceil32(box.lower(i))),
+    upper: (i) => (isEmpty(i) ? box.lower(i) : floor32(box.upper(i))),
+  };
+}
+
+const bits = new Int32Array(1);
+const float32 = new Float32Array(bits.buffer);
+
+/** The largest float32 number ≤ value. */
+function floor32(value: number): number {
+  float32[0] = value;
+  if (float32[0] <= value) return float32[0];
+  if (float32[0] === 0) return -(2 ** -149);
+  bits[0] += float32[0] > 0 ? -1 : 1;
+  return float32[0];
+}
+
+/** The smallest float32 number ≥ value. */
+const ceil32 = (value: number): number => -floor32(-value);
 
 /** Moves x to the nearest point of the box. */
 export function project(box: Box, x: Float64Array): void {
   for (let i = 0; i < x.length; i++) x[i] = Math.min(box.upper(i), Math.max(box.lower(i), x[i]));
 }
 
-/** Whether −∇f points out of the box at element i. */
+/** The step from x along p to a trial point. */
+export interface StepInBox {
+  readonly x: Float64Array;
+  readonly direction: Float64Array;
+  readonly alpha: number;
+}
+
+/** As {@link project}, for x + αp: an element whose step reaches its bound ends exactly there, rounding or not. */
+export function projectStep(box: Box, trial: Float64Array, { x, direction, alpha }: StepInBox): void {
+  for (let i = 0; i < x.length; i++) {
+    if (direction[i] !== 0 && alpha >= reach(box, x[i], direction[i], i))
+      trial[i] = endOf(box, direction[i], i);
+  }
+  project(box, trial);
+}
+
+/** The bound that an element moves toward. */
+const endOf = (box: Box, p: number, i: number): number => (p > 0 ? box.upper(i) : box.lower(i));
+
+/** The α at which an element meets its bound; p ≠ 0. */
+const reach = (box: Box, x: number, p: number, i: number): number => (endOf(box, p, i) - x) / p;
+
+/** True if −∇f points out of the box at element i. */
 const isHeld = (box: Box, x: number, g: number, i: number): boolean =>
   (g > 0 && x <= box.lower(i)) || (g < 0 && x >= box.upper(i));
 
@@ -67,10 +148,11 @@ export function heldBy(box: Box, x: Float64Array, gradient: Float64Array): numbe
   return held;
 }
 
-/** Cuts the step p back to the box. */
+/** Cuts the step p back to the box; elements that stay within are untouched, however small beside x. */
 export function confine(box: Box, x: Float64Array, p: Float64Array): void {
   for (let i = 0; i < x.length; i++) {
-    p[i] = Math.min(box.upper(i), Math.max(box.lower(i), x[i] + p[i])) - x[i];
+    if (x[i] + p[i] > box.upper(i)) p[i] = box.upper(i) - x[i];
+    else if (x[i] + p[i] < box.lower(i)) p[i] = box.lower(i) - x[i];
   }
 }
 
@@ -78,19 +160,20 @@ export function confine(box: Box, x: Float64Array, p: Float64Array): void {
 export function longestStep(box: Box, x: Float64Array, p: Float64Array): number {
   let longest = Infinity;
   for (let i = 0; i < x.length; i++) {
-    if (p[i] > 0) longest = Math.min(longest, (box.upper(i) - x[i]) / p[i]);
-    else if (p[i] < 0) longest = Math.min(longest, (box.lower(i) - x[i]) / p[i]);
+    if (p[i] !== 0) longest = Math.min(longest, reach(box, x[i], p[i], i));
   }
   return longest;
 }
 
-/** f, and the norm of the projected gradient x − P(x − ∇f), which is 0 at a solution. */
+/**
+ * Returns f and the largest |∂ᵢf| of the elements that no bound holds. It is 0 where the conditions of Karush, Kuhn
+ * and Tucker hold, and measured in units of the gradient, however narrow the box.
+ */
 export function measureInBox(box: Box, { x, f, gradient }: Iterate): Measured {
   if (Number.isNaN(normInf(gradient))) return { f, gradientNorm: NaN };
   let norm = 0;
   for (let i = 0; i < x.length; i++) {
-    const end = Math.min(box.upper(i), Math.max(box.lower(i), x[i] - gradient[i]));
-    norm = Math.max(norm, Math.abs(end - x[i]));
+    if (!isHeld(box, x[i], gradient[i], i)) norm = Math.max(norm, Math.abs(gradient[i]));
   }
   return { f, gradientNorm: norm };
 }

@@ -2,12 +2,14 @@ import { checkOptions, oneOf } from '../core/options.ts';
 import { enableSimd } from '../core/kernels/enableSimd.ts';
 import {
   boundRule,
+  boxIn,
   boxOf,
   confine,
   heldBy,
   longestStep,
   measureInBox,
   project,
+  projectStep,
   type Bound,
   type Box,
 } from './bounds.ts';
@@ -16,6 +18,7 @@ import { lineSearchSolver, type LineSearchMethod, type LineSearchState } from '.
 import { overlapPairs } from './overlapPairs.ts';
 import { lbfgsMethod, plainLbfgsRules, type PlainLbfgsOptions } from './plainLbfgs.ts';
 import { directionWithin } from './within.ts';
+import type { Precision } from '../core/problem.ts';
 import type { Solver } from '../core/solver.ts';
 import type { LbfgsMemory } from './limitedMemory.ts';
 
@@ -32,9 +35,9 @@ export interface LbfgsOptions extends PlainLbfgsOptions {
    *   arXiv:1605.06049
    */
   readonly pairs?: 'sameBatch' | 'overlap';
-  /** lower ≤ x, one number or `[n]`. @defaultValue `-Infinity` */
+  /** lower ≤ x, one number or `[n]`; null where x is unbounded. @defaultValue `-Infinity` */
   readonly lower?: Bound;
-  /** x ≤ upper, one number or `[n]`. @defaultValue `Infinity` */
+  /** x ≤ upper, one number or `[n]`; null where x is unbounded. @defaultValue `Infinity` */
   readonly upper?: Bound;
 }
 
@@ -61,41 +64,54 @@ export function lbfgs(options: LbfgsOptions = {}): Solver<LineSearchState<LbfgsM
   checkOptions('lbfgs', options, { ...plainLbfgsRules, ...rules });
   enableSimd();
   const { lower = -Infinity, upper = Infinity, pairs = 'sameBatch' } = options;
-  const free = lower === -Infinity && upper === Infinity;
-  const box = free ? null : boxOf('lbfgs', lower, upper);
-  const method = box === null ? lbfgsMethod(options, 'gradient', unitStep()) : methodIn(box, options);
+  const free = (lower ?? -Infinity) === -Infinity && (upper ?? Infinity) === Infinity;
+  const boxes = free ? null : boxesOf(lower, upper);
+  const method = boxes === null ? lbfgsMethod(options, 'gradient', unitStep()) : methodIn(boxes, options);
   const { descent } = method;
   // Of overlaps it is learned between the steps.
   const stepping = pairs === 'overlap' ? { ...method, descent: { ...descent, update: () => {} } } : method;
-  const solver = box === null ? lineSearchSolver(stepping) : solverIn(box, stepping);
+  const solver = boxes === null ? lineSearchSolver(stepping) : solverIn(boxes, stepping);
   return pairs === 'overlap' ? overlapPairs(solver, descent) : solver;
 }
 
+/** The box of each precision. */
+type Boxes = Readonly<Record<Precision, Box>>;
+
+function boxesOf(lower: Bound, upper: Bound): Boxes {
+  const box = boxOf('lbfgs', lower, upper);
+  return { float64: box, float32: boxIn('float32', box) };
+}
+
+const boxFor = (boxes: Boxes, rounded: boolean): Box => (rounded ? boxes.float32 : boxes.float64);
+
 /** L-BFGS with directions that keep within a box. */
-function methodIn(box: Box, options: LbfgsOptions): LineSearchMethod<LbfgsMemory> {
+function methodIn(boxes: Boxes, options: LbfgsOptions): LineSearchMethod<LbfgsMemory> {
   const method = lbfgsMethod(options, 'freeElements', staticStep(1));
   return {
     ...method,
     descent: {
       ...method.descent,
       direction(memory, gradient, out, x) {
+        const box = boxFor(boxes, memory.rounded);
         directionWithin(options, memory, gradient, heldBy(box, x, gradient), out);
         confine(box, x, out);
       },
-      longestStep: (x, direction) => longestStep(box, x, direction),
-      project: (trial) => project(box, trial),
+      longestStep: ({ x, direction, rounded }) => longestStep(boxFor(boxes, rounded), x, direction),
+      project(trial, { x, direction, rounded }, alpha) {
+        projectStep(boxFor(boxes, rounded), trial, { x, direction, alpha });
+      },
     },
   };
 }
 
-/** A solver that begins within a box, too, and is measured by the projected gradient. */
-function solverIn(box: Box, method: LineSearchMethod<LbfgsMemory>): Solver<LineSearchState<LbfgsMemory>> {
+/** A solver that begins within a box, too, and is measured by the elements that no bound holds. */
+function solverIn(boxes: Boxes, method: LineSearchMethod<LbfgsMemory>): Solver<LineSearchState<LbfgsMemory>> {
   return {
     ...lineSearchSolver(method),
-    admit(x) {
-      box.checkLength(x.length);
-      project(box, x);
+    admit(x, { precision }) {
+      boxes.float64.checkLength(x.length);
+      project(boxes[precision], x);
     },
-    measure: (state) => measureInBox(box, state),
+    measure: (state) => measureInBox(boxFor(boxes, state.rounded), state),
   };
 }

@@ -25,6 +25,8 @@ export interface LbfgsMemory extends PairRing {
   /** `[n]`, or empty where it is not needed. */
   readonly scratch: Float64Array;
   readonly modifiedSecant: boolean;
+  /** True if the loss sees x rounded to float32. */
+  readonly rounded: boolean;
 }
 
 /** What can be chosen about a limited-memory estimate. */
@@ -155,6 +157,7 @@ export function limitedMemory(
         biggs: new Float64Array(m + 1),
         scratch: new Float64Array(withScratch ? setting.n : 0),
         modifiedSecant: modifiedSecant ?? hasExactValues(setting),
+        rounded: setting.precision === 'float32',
       };
     },
     vector: ({ rows }) => vectorBeside(rows[0]),

@@ -1,5 +1,6 @@
-import { dot, normInf } from '../core/vector.ts';
-import { acceptTrial, lineState, searchAlong, type LineState } from './searchAlong.ts';
+import { absoluteDot, dot, normInf } from '../core/vector.ts';
+import { acceptTrial, lineState, searchAlong, type LineState, type Project } from './searchAlong.ts';
+import { growNoise, observeStep, slackOf } from './noise.ts';
 import { unitStep, type InitialStep, type LastStep } from './initialStep.ts';
 import type { MoveSums } from '../core/kernels/kernels.ts';
 import type { Asks } from '../core/question.ts';
@@ -34,9 +35,9 @@ export interface Descent<Memory> {
   /** Whether nothing is remembered, so that the direction is −∇f. */
   isFresh(memory: Memory): boolean;
   /** The farthest that x may go along a direction, in units of it. @defaultValue as far as it likes */
-  readonly longestStep?: (x: Float64Array, direction: Float64Array) => number;
+  readonly longestStep?: (state: LineState) => number;
   /** Moves a trial point to where it may be; against rounding, since {@link Descent.longestStep} is kept. */
-  readonly project?: (trial: Float64Array) => void;
+  readonly project?: Project;
 }
 
 /** ‖trial − x‖∞ and ‖trialGradient‖∞. */
@@ -46,10 +47,6 @@ export type StepNorms = Pick<MoveSums, 'sInf' | 'gInf'>;
 export interface LineSearchState<Memory> extends LineState {
   readonly memory: Memory;
   readonly last: LastStep;
-  /** How often {@link LineState.epsilon} has been raised. */
-  growths: number;
-  /** The largest |f| met at the start of a step. */
-  highest: number;
   /** Mini-batches in a row that ended without a step. */
   failures: number;
 }
@@ -64,9 +61,6 @@ export interface LineSearchMethod<Memory> {
   /** @defaultValue `unitStep()` */
   readonly initialStep?: InitialStep;
 }
-
-/** How often the noise allowance may grow tenfold, to 0.1·|f|. */
-const MAX_GROWTHS = 5;
 
 /**
  * A decrease below this part of f, or of what x adds to f to first order, is not to be told from rounding. Nor is one
@@ -91,7 +85,7 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
 
   function* step(state: LineSearchState<Memory>): Asks<StepOutcome> {
     const { memory } = state;
-    state.highest = Math.max(state.highest, Math.abs(state.f));
+    state.noise.highest = Math.max(state.noise.highest, Math.abs(state.f));
     // The decrease that the last step promised, or the direction with curvature does; NaN at the start.
     let predicted = -state.last.alpha * state.last.slope;
     for (;;) {
@@ -103,6 +97,7 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
       if (alpha > 0) {
         const value = state.f;
         const norms = descent.update(memory, state, alpha);
+        observeStep(state, state.trialF);
         acceptTrial(state);
         state.failures = 0;
         Object.assign(state.last, { alpha, slope, value });
@@ -113,31 +108,34 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
         if (++state.failures >= MAX_BATCH_FAILURES) descent.forget(memory);
         return { kind: 'failed', termination: 'lineSearchFailed' };
       }
-      if (state.growths < MAX_GROWTHS) {
-        state.growths++;
-        state.epsilon *= 10;
-      } else if (!descent.isFresh(memory)) {
+      if (growNoise(state)) continue;
+      if (!descent.isFresh(memory)) {
         descent.forget(memory);
       } else {
         const noise = state.rounded ? NOISE.float32 : NOISE.float64;
-        const atFloor = predicted <= noise * Math.max(state.highest, sensitivity(state));
+        const atFloor =
+          predicted <= noise * Math.max(state.noise.highest, absoluteDot(state.x, state.gradient));
         return { kind: 'failed', termination: atFloor ? 'precisionFloor' : 'lineSearchFailed' };
       }
     }
   }
 
   function* search(state: LineSearchState<Memory>, slope: number): Generator<AskPhi, LineSearchResult, Phi> {
+    // Without curvature, or after a failure, the step proposed may be lost in the rounding of x.
+    const isBlind = descent.isFresh(state.memory) || state.noise.growths > 0;
     const first = initialStep(state, descent.isFresh(state.memory), slope, state.last);
-    const alpha0 = typeof first === 'number' ? first : yield* first;
-    const longest = descent.longestStep?.(state.x, state.direction) ?? Infinity;
-    const slack = state.epsilon * Math.abs(state.f);
-    return yield* lineSearch.search({ value: state.f, slope }, Math.min(alpha0, longest), slack, longest);
+    const proposed = typeof first === 'number' ? first : yield* first;
+    const alpha0 = isBlind ? Math.max(proposed, shortestStep(state)) : proposed;
+    const longest = descent.longestStep?.(state) ?? Infinity;
+    const phi0 = { value: state.f, slope };
+    return yield* lineSearch.search(phi0, Math.min(alpha0, longest), slackOf(state), longest);
   }
 
   return {
     name,
     descends: lineSearch.descends,
     leavesPoint: true,
+    anyScale: true,
     describe,
     init: (setting) => {
       const memory = descent.init(setting);
@@ -145,8 +143,6 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
         ...lineState(setting, () => descent.vector?.(memory) ?? new Float64Array(setting.n)),
         memory,
         last: { alpha: NaN, slope: NaN, value: NaN },
-        growths: 0,
-        highest: 0,
         failures: 0,
       };
     },
@@ -157,11 +153,14 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
   };
 }
 
-/** Σ|xᵢ ∂ᵢf|: to round x by a part ε changes f by up to ε times this, however small f is. */
-function sensitivity({ x, gradient }: LineState): number {
-  let sum = 0;
-  for (let i = 0; i < x.length; i++) sum += Math.abs(x[i] * gradient[i]);
-  return sum;
+/** The shortest step that moves an element of x by a unit in its last place. */
+function shortestStep({ x, direction, rounded }: LineState): number {
+  const unit = rounded ? 2 ** -23 : 2 ** -52;
+  let shortest = Infinity;
+  for (let i = 0; i < x.length; i++) {
+    if (direction[i] !== 0) shortest = Math.min(shortest, Math.abs(x[i] / direction[i]));
+  }
+  return Number.isFinite(shortest) ? unit * shortest : 0;
 }
 
 /** Sets `state.direction` and returns its slope; a memory whose direction does not lead down is forgotten. */

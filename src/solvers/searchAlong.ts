@@ -1,6 +1,7 @@
 import { evaluate, type Asks, type Evaluate } from '../core/question.ts';
 import { addScaled, dot, roundToFloat32 } from '../core/vector.ts';
 import { notFound, type AskPhi, type LineSearchResult, type Phi } from './linesearch/lineSearch.ts';
+import { noNoise, type Noise } from './noise.ts';
 import type { Iterate, Setting } from '../core/solver.ts';
 
 /** What a search along a direction needs beside the iterate. */
@@ -13,16 +14,15 @@ export interface LineState extends Iterate {
   trialGradient: Float64Array;
   /** f there. */
   trialF: number;
-  /** The relative noise of f that a search allows for; see {@link LineSearch}. */
-  epsilon: number;
+  readonly noise: Noise;
   /** Whether the model sees x rounded to float32. */
   readonly rounded: boolean;
   /** Whether f changes from step to step, with the mini-batch. */
   readonly stochastic: boolean;
 }
 
-/** The relative noise of f assumed at first. */
-export const EPSILON = 1e-6;
+/** Moves the trial point x + αp to where it may be. */
+export type Project = (trial: Float64Array, state: LineState, alpha: number) => void;
 
 /** One mini-batch is not worth more evaluations of a search than this. */
 const MAX_BATCH_EVALUATIONS = 6;
@@ -40,7 +40,7 @@ export function lineState(
     trial: vector(),
     trialGradient: vector(),
     trialF: NaN,
-    epsilon: EPSILON,
+    noise: noNoise(),
     rounded: precision === 'float32',
     stochastic,
   };
@@ -55,7 +55,7 @@ export function lineState(
 export function* searchAlong(
   state: LineState,
   search: Generator<AskPhi, LineSearchResult, Phi>,
-  project?: (trial: Float64Array) => void,
+  project?: Project,
 ): Asks<LineSearchResult> {
   let last: number = NaN;
   let hasGradient = false;
@@ -82,15 +82,10 @@ export function* searchAlong(
 }
 
 /** Sets the trial point to x + αp, as the model will see it, and asks for its value. */
-function at(
-  state: LineState,
-  alpha: number,
-  withGradient: boolean,
-  project?: (trial: Float64Array) => void,
-): Evaluate {
+function at(state: LineState, alpha: number, withGradient: boolean, project?: Project): Evaluate {
   addScaled(state.x, alpha, state.direction, state.trial);
-  project?.(state.trial);
   if (state.rounded) roundToFloat32(state.trial);
+  project?.(state.trial, state, alpha);
   return evaluate(state.trial, withGradient ? state.trialGradient : null);
 }
 

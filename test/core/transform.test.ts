@@ -222,7 +222,7 @@ describe('hard and wrong inputs', () => {
           return f;
         },
       };
-      expect(minimize(lying, solver)).toMatchObject({ termination: 'lineSearchFailed', converged: false });
+      expect(minimize(lying, solver)).toMatchObject({ termination: 'gradientMismatch', converged: false });
     },
   );
 

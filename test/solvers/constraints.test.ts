@@ -86,7 +86,7 @@ describe('lbfgs with bounds', () => {
     expect(() => minimize(mgh[0], lbfgs({ lower: [0, 0, 0] }))).toThrow(
       /lower has length 3; there are 2 unknowns/,
     );
-    expect(() => lbfgs({ lower: NaN })).toThrow(/lower: must be a number or an array/);
+    expect(() => lbfgs({ lower: NaN })).toThrow(/lower: must be a number, null \(unbounded\), or an array/);
   });
 });
 

@@ -51,9 +51,10 @@ const cases = solvers.map((solver) => ({ name: solver.describe(4), solver }));
 
 function start(solver: Solver) {
   const { p0, fg } = problem;
-  const state = solver.init({ n: p0.length, precision: 'float64', residualCount: kowalik.m });
+  const setting = { n: p0.length, precision: 'float64' as const, residualCount: kowalik.m };
+  const state = solver.init(setting);
   state.x.set(p0);
-  solver.admit?.(state.x);
+  solver.admit?.(state.x, setting);
   state.f = fg(state.x, state.gradient);
   return state;
 }

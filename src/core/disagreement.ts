@@ -1,0 +1,196 @@
+/**
+ * Compares the values of f with its gradient along lines, where a solver can get no farther: a wrong gradient looks
+ * like a loss that has reached its precision.
+ *
+ * @module
+ */
+import { evaluate, type Asks } from './question.ts';
+import { absoluteDot, dot, normInf, roundToFloat32 } from './vector.ts';
+import type { Precision } from './problem.ts';
+import type { Iterate } from './solver.ts';
+
+/** The point where a solver stopped, and what may be asked around it. */
+export interface Standstill {
+  readonly at: Iterate;
+  /** Start of the solve, `[n]`: the way from there sets the scale of steps. */
+  readonly p0: Float64Array;
+  readonly precision: Precision;
+  /** The largest |f| of the run: terms as large as that may still be at work where f is small. */
+  readonly highest: number;
+  /** Moves a point, `[n]`, to where the solver may go. @defaultValue nowhere */
+  readonly admit: ((x: Float64Array) => void) | undefined;
+}
+
+/** What {@link inspect} found. */
+export interface Inspection {
+  /** Present if the values contradict the gradient. */
+  readonly mismatch: Mismatch | null;
+  /** True if a step along the negative gradient lowers f by more than its noise. */
+  readonly descends: boolean;
+  /** The lowest of the points that were evaluated, if it lies below the standstill. */
+  readonly lower: Iterate | null;
+}
+
+/** The change of f between two points, by its values and by the integral of its gradient. */
+export interface Mismatch {
+  readonly byValues: number;
+  readonly byGradients: number;
+}
+
+const EPSILON: Record<Precision, number> = { float32: 2 ** -23, float64: 2 ** -52 };
+/** Rounding of f, in units of its precision. */
+const ROUNDING = 16;
+/** A change of f that exceeds its rounding by this factor is resolved. */
+const RESOLVED = 12;
+/** Relative difference of the two changes that counts as a contradiction. */
+const TOLERANCE = 0.15;
+/** Simpson's rule and the trapezoidal rule differ by less than this part where a line is short enough for both. */
+const TRUSTED = 0.05;
+/** Decreases of f that steps along −∇f aim at, relative to the size of f: large ones tell more, small ones curve less. */
+const DECREASES: Record<Precision, readonly number[]> = {
+  float32: [1e-2, 4e-4],
+  float64: [1e-4, 1e-7, 1e-10],
+};
+/** Longest step along −∇f, in units of ‖x‖∞. */
+const LONGEST = 0.1;
+/** Lengths of the other lines, in units of the way from the start. */
+const PARTS = [0.3, 0.03, 0.003];
+/** Number of other lines at most: the unknowns take turns, so that few of them have a line each. */
+const LINES = 6;
+
+/**
+ * Compares f and ∇f near a standstill.
+ *
+ * First along −∇f; where that promises less than f resolves, along up to six lines that share the unknowns among
+ * them. A line of three points costs two evaluations. It is shortened until two rules of integration agree on what
+ * the gradients say, so that neither curvature nor a kink passes for a contradiction; a contradiction must show on
+ * half the line too, for one evaluation more.
+ */
+export function* inspect(standstill: Standstill): Asks<Inspection> {
+  const { at } = standstill;
+  let lower: Iterate | null = null;
+
+  /**
+   * Takes steps, the longest first, until one is short enough to be judged; where `downhill`, until one is that lowers
+   * f or contradicts.
+   */
+  function* judge(steps: readonly Float64Array[], downhill: boolean): Asks<Verdict> {
+    for (const step of steps) {
+      const middle = yield* evaluateAt(standstill, step, 1 / 2);
+      const end = yield* evaluateAt(standstill, step, 1);
+      for (const point of [middle, end]) if (point.f < (lower ?? at).f) lower = point;
+      const whole = changeAlong([at, middle, end], standstill);
+      if (contradicts(whole)) {
+        const quarter = yield* evaluateAt(standstill, step, 1 / 4);
+        const isWrong = contradicts(changeAlong([at, quarter, middle], standstill));
+        return { mismatch: isWrong ? whole : null, descends: false };
+      }
+      const descends = whole.trusted && whole.resolved && whole.byValues < 0;
+      if (whole.trusted && (descends || !downhill)) return { mismatch: null, descends };
+    }
+    return { mismatch: null, descends: false };
+  }
+
+  const steepest = yield* judge(steepestSteps(standstill), true);
+  if (steepest.mismatch !== null || steepest.descends) return { ...steepest, lower };
+  const lines = Math.min(LINES, at.x.length);
+  for (let line = 0; line < lines; line++) {
+    const { mismatch } = yield* judge(sharedSteps(standstill, line, lines), false);
+    if (mismatch !== null) return { mismatch, descends: false, lower };
+  }
+  return { mismatch: null, descends: false, lower };
+}
+
+type Verdict = Omit<Inspection, 'lower'>;
+
+/**
+ * Returns steps along −∇f, the longest first, by the decrease of f that they promise. Elements that may not move
+ * there stay. Empty where the gradient is 0 or so gentle that the steps would be longer than x.
+ */
+function steepestSteps({ at, p0, precision, admit }: Standstill): Float64Array[] {
+  const { x, gradient } = at;
+  const aims = DECREASES[precision];
+  const longest = LONGEST * (normInf(x) || normInf(p0) || 1);
+  const along = (direction: Float64Array) => {
+    const norm = normInf(direction);
+    // Relative to the norm, squares neither overflow nor underflow.
+    const unit = direction.map((value) => (norm > 0 ? value / norm : 0));
+    const slope = norm * dot(unit, unit);
+    const lengths = aims.map((aim) => (aim * sizeOf(at)) / slope);
+    return lengths.filter((length) => length <= longest).map((length) => unit.map((u) => -length * u));
+  };
+  const steps = along(gradient);
+  if (admit === undefined || steps.length === 0) return steps;
+  const wanted = x.map((value, i) => value + steps[0][i]);
+  const admitted = Float64Array.from(wanted);
+  admit(admitted);
+  return along(gradient.map((value, i) => (admitted[i] === wanted[i] ? value : 0)));
+}
+
+/** Returns steps of every `lines`-th unknown, with signs from a hash, by parts of its way from the start. */
+function sharedSteps({ at: { x }, p0 }: Standstill, line: number, lines: number): Float64Array[] {
+  return PARTS.map((part) =>
+    x.map((value, i) => (i % lines === line ? part * signOf(i) * Math.abs(value - p0[i]) : 0)),
+  ).filter((step) => normInf(step) > 0);
+}
+
+function signOf(index: number): number {
+  const hash = Math.imul(index + 1, 0x9e3779b1);
+  return (hash ^ (hash >>> 15)) & 1 ? 1 : -1;
+}
+
+function* evaluateAt(
+  { at: { x }, precision, admit }: Standstill,
+  step: Float64Array,
+  part: number,
+): Asks<Iterate> {
+  const point = x.map((value, i) => value + part * step[i]);
+  if (precision === 'float32') roundToFloat32(point);
+  admit?.(point);
+  const gradient = new Float64Array(x.length);
+  const f = yield evaluate(point, gradient);
+  return { x: point, f, gradient };
+}
+
+/** A change of f along a line. */
+interface Change extends Mismatch {
+  /** True if it exceeds the rounding of f by far. */
+  readonly resolved: boolean;
+  /** True if the line is short enough for the rule of integration. */
+  readonly trusted: boolean;
+}
+
+/** Compares f at the ends of a line with Simpson's rule, composed of the trapezoids of the line and of its halves. */
+function changeAlong(
+  [start, middle, end]: readonly [Iterate, Iterate, Iterate],
+  { precision, highest }: Standstill,
+): Change {
+  const byValues = end.f - start.f;
+  const halves = trapezoid(start, middle) + trapezoid(middle, end);
+  const byGradients = (4 * halves - trapezoid(start, end)) / 3;
+  const largest = Math.max(Math.abs(byValues), Math.abs(byGradients));
+  const noise = ROUNDING * EPSILON[precision] * Math.max(sizeOf(start) + sizeOf(end), highest);
+  return {
+    byValues,
+    byGradients,
+    resolved: largest > RESOLVED * noise && Number.isFinite(largest),
+    trusted: Math.abs(byGradients - halves) <= Math.max(TRUSTED * largest, noise),
+  };
+}
+
+/** Returns (g + g⁺)ᵀ(x⁺ − x)/2, the change of f between two points by the trapezoidal rule. */
+export function trapezoid(from: Iterate, to: Iterate): number {
+  let sum = 0;
+  for (let i = 0; i < from.x.length; i++) {
+    sum += ((from.gradient[i] + to.gradient[i]) / 2) * (to.x[i] - from.x[i]);
+  }
+  return sum;
+}
+
+function contradicts({ byValues, byGradients, resolved, trusted }: Change): boolean {
+  const size = Math.max(Math.abs(byValues), Math.abs(byGradients));
+  return resolved && trusted && Math.abs(byValues - byGradients) > TOLERANCE * size;
+}
+
+/** The size that the rounding of f is relative to: |f|, or what x adds to f to first order. */
+const sizeOf = ({ x, f, gradient }: Iterate): number => Math.max(Math.abs(f), absoluteDot(x, gradient));
