@@ -27,6 +27,11 @@ export interface Inspection {
   readonly mismatch: Mismatch | null;
   /** True if a step along the negative gradient lowers f by more than its noise. */
   readonly descends: boolean;
+  /**
+   * True if f is smooth along all lines and falls along none by more than its noise: what the gradient promises is
+   * below what f resolves.
+   */
+  readonly atFloor: boolean;
   /** The lowest of the points that were evaluated, if it lies below the standstill. */
   readonly lower: Iterate | null;
 }
@@ -56,25 +61,26 @@ const LONGEST = 0.1;
 /** Lengths of the other lines, in units of the way from the start. */
 const PARTS = [0.3, 0.03, 0.003];
 /** Number of other lines at most: the unknowns take turns, so that few of them have a line each. */
-const LINES = 6;
+const LINES = 4;
 
 /**
  * Compares f and ∇f near a standstill.
  *
- * First along −∇f; where that promises less than f resolves, along up to six lines that share the unknowns among
- * them. A line of three points costs two evaluations. It is shortened until two rules of integration agree on what
- * the gradients say, so that neither curvature nor a kink passes for a contradiction; a contradiction must show on
- * half the line too, for one evaluation more.
+ * First along −∇f; where that promises less than f resolves, along up to four lines that share the unknowns among
+ * them. A line of three points costs two evaluations. Where two rules of integration do not agree on what the gradients
+ * say, for curvature or a kink, the line is not judged; a contradiction must show on half the line too, for one
+ * evaluation more. Long lines compare curvatures, short ones slopes.
  */
 export function* inspect(standstill: Standstill): Asks<Inspection> {
   const { at } = standstill;
   let lower: Iterate | null = null;
 
   /**
-   * Takes steps, the longest first, until one is short enough to be judged; where `downhill`, until one is that lowers
-   * f or contradicts.
+   * Takes steps, the longest first, until one contradicts; where `downhill`, until one lowers f, else until one is too
+   * short to be resolved.
    */
   function* judge(steps: readonly Float64Array[], downhill: boolean): Asks<Verdict> {
+    let verdict: Verdict = { mismatch: null, descends: false, isSmooth: true };
     for (const step of steps) {
       const middle = yield* evaluateAt(standstill, step, 1 / 2);
       const end = yield* evaluateAt(standstill, step, 1);
@@ -83,25 +89,32 @@ export function* inspect(standstill: Standstill): Asks<Inspection> {
       if (contradicts(whole)) {
         const quarter = yield* evaluateAt(standstill, step, 1 / 4);
         const isWrong = contradicts(changeAlong([at, quarter, middle], standstill));
-        return { mismatch: isWrong ? whole : null, descends: false };
+        return { mismatch: isWrong ? whole : null, descends: false, isSmooth: false };
       }
-      const descends = whole.trusted && whole.resolved && whole.byValues < 0;
-      if (whole.trusted && (descends || !downhill)) return { mismatch: null, descends };
+      const { trusted: isSmooth, resolved, byValues } = whole;
+      verdict = { mismatch: null, descends: isSmooth && resolved && byValues < 0, isSmooth };
+      if (downhill ? verdict.descends : !resolved) break;
     }
-    return { mismatch: null, descends: false };
+    return verdict;
   }
 
   const steepest = yield* judge(steepestSteps(standstill), true);
-  if (steepest.mismatch !== null || steepest.descends) return { ...steepest, lower };
+  const { mismatch, descends } = steepest;
+  if (mismatch !== null || descends) return { mismatch, descends, atFloor: false, lower };
+  let atFloor = steepest.isSmooth;
   const lines = Math.min(LINES, at.x.length);
   for (let line = 0; line < lines; line++) {
-    const { mismatch } = yield* judge(sharedSteps(standstill, line, lines), false);
-    if (mismatch !== null) return { mismatch, descends: false, lower };
+    const verdict = yield* judge(sharedSteps(standstill, line, lines), false);
+    if (verdict.mismatch !== null) return { ...verdict, descends: false, atFloor: false, lower };
+    atFloor &&= verdict.isSmooth;
   }
-  return { mismatch: null, descends: false, lower };
+  return { mismatch: null, descends: false, atFloor, lower };
 }
 
-type Verdict = Omit<Inspection, 'lower'>;
+interface Verdict extends Pick<Inspection, 'mismatch' | 'descends'> {
+  /** True if the shortest line judged was short enough to integrate along. */
+  readonly isSmooth: boolean;
+}
 
 /**
  * Returns steps along −∇f, the longest first, by the decrease of f that they promise. Elements that may not move
@@ -127,11 +140,15 @@ function steepestSteps({ at, p0, precision, admit }: Standstill): Float64Array[]
   return along(gradient.map((value, i) => (admitted[i] === wanted[i] ? value : 0)));
 }
 
-/** Returns steps of every `lines`-th unknown, with signs from a hash, by parts of its way from the start. */
+/**
+ * Returns steps of every `lines`-th unknown, with signs from a hash, by parts of its way from the start, or of its size
+ * where it has not moved.
+ */
 function sharedSteps({ at: { x }, p0 }: Standstill, line: number, lines: number): Float64Array[] {
-  return PARTS.map((part) =>
-    x.map((value, i) => (i % lines === line ? part * signOf(i) * Math.abs(value - p0[i]) : 0)),
-  ).filter((step) => normInf(step) > 0);
+  const way = x.map((value, i) => (i % lines === line ? Math.abs(value - p0[i]) || Math.abs(value) : 0));
+  return PARTS.map((part) => way.map((value, i) => part * signOf(i) * value)).filter(
+    (step) => normInf(step) > 0,
+  );
 }
 
 function signOf(index: number): number {

@@ -175,6 +175,7 @@ function* iterate(
       const found = standsStill && !batches ? yield* inspectHere() : null;
       if (found?.mismatch) [termination, message] = mismatchEnding(found.mismatch);
       else if (found?.descends) termination = 'lineSearchFailed';
+      else if (found?.atFloor) termination = 'precisionFloor';
       break;
     }
     now = measure(state, outcome.gradientNorm);
@@ -207,7 +208,7 @@ function* iterate(
 const ROUNDING: Record<Precision, number> = { float64: 2 ** -50, float32: 2 ** -20 };
 
 /** Two values of f that differ by more than this part differ by more than noise. */
-const NOISE: Record<Precision, number> = { float64: 1e-10, float32: 1e-2 };
+const NOISE: Record<Precision, number> = { float64: 2 ** -44, float32: 2 ** -14 };
 
 /** The sentence of a success without a step. */
 function atStart({ gradientNorm }: Measured, { gtol, gRel }: CompleteSolveOptions): string {

@@ -25,8 +25,8 @@ const UNIT = { float64: 2 ** -50, float32: 2 ** -20 };
 /** Factor by which the allowance grows at each failure. */
 const GROWTH = 10;
 
-/** Number of growths at most: to 1e-10 of f in float64, 1e-2 in float32. */
-const MAX_GROWTHS = { float64: 5, float32: 4 };
+/** Number of growths at most: to 1e-10 of f in float64, 1e-4 in float32. */
+const MAX_GROWTHS = { float64: 5, float32: 2 };
 
 /** A decrease of this many allowances shows that values tell again. */
 const TELLING = 10;
