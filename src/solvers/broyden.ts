@@ -64,11 +64,16 @@ export function broydenFamily(
       const t = memory.modifiedSecant ? biggsFactor(step, pair) : 1;
       const sy = t * pair.sy;
       writePair(step, t, s, y);
-      if (memory.updates === 0) setIdentity(inverse, n, initialDiagonal(pair.sy, pair.yy));
+      // B is not stored: s = −αHg gives Bs = −αg, with the H that led there.
+      let sBs = -alpha * dot(s, step.gradient);
+      if (memory.updates === 0) {
+        const diagonal = initialDiagonal(pair.sy, pair.yy);
+        setIdentity(inverse, n, diagonal);
+        sBs /= diagonal;
+      }
       multiply(inverse, 1, y, hy);
       const yHy = dot(y, hy);
-      // B is not stored: s = −αHg gives Bs = −αg.
-      const { phi, tau } = member({ n, b: (-alpha * dot(s, step.gradient)) / sy, h: yHy / sy });
+      const { phi, tau } = member({ n, b: sBs / sy, h: yHy / sy });
       updateInverse(inverse, memory, sy, yHy, phi, tau);
       memory.updates++;
     },

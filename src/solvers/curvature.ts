@@ -21,6 +21,22 @@ const MIN_COSINE = 2 ** -52;
 export const isCurved = ({ sy, yy, ss }: Curvature, minCosine = MIN_COSINE): boolean =>
   sy > minCosine * Math.sqrt(ss) * Math.sqrt(yy);
 
+/** Names of the scales of H₀. */
+export type ScalingName = 'short' | 'long' | 'geometric' | 'none';
+
+/**
+ * γ of H₀ = γI by the names of the option.
+ *
+ * @see Barzilai & Borwein (1988), Two-point step size gradient methods, IMA J. Numer. Anal. 8,
+ *   doi:10.1093/imanum/8.1.141, for the first two
+ */
+export const scalings: Readonly<Record<ScalingName, (pair: Curvature) => number>> = {
+  short: ({ sy, yy }) => sy / yy,
+  long: ({ sy, ss }) => ss / sy,
+  geometric: ({ ss, yy }) => Math.sqrt(ss / yy),
+  none: () => 1,
+};
+
 /** The sums over a step's pair that a dense method needs. */
 export type PairSums = Pick<MoveSums, 'sy' | 'yy' | 'ss' | 'sg'>;
 

@@ -1,7 +1,8 @@
 import { vectorBeside } from '../core/kernels/placement.ts';
 import { KERNEL_LENGTH, type Storage } from '../core/kernels/rows.ts';
 import { dot, scaleInto } from '../core/vector.ts';
-import { biggsFactor, hasExactValues, isCurved, type Curvature } from './curvature.ts';
+import { biggsFactor, hasExactValues, isCurved, scalings } from './curvature.ts';
+import type { ScalingName } from './curvature.ts';
 import { DAMPED_CURVATURE, dampPair, slopeAlong } from './damping.ts';
 import { gramDirection, gramOf, takeSlopes, type Gram } from './gram.ts';
 import { keepPair, pairRing, recordPair, slotsOf, type PairRing } from './pairRing.ts';
@@ -49,7 +50,7 @@ export interface LimitedMemoryOptions {
    *
    * @defaultValue `'short'`
    */
-  readonly initialScaling?: 'short' | 'long' | 'geometric' | 'none' | undefined;
+  readonly initialScaling?: ScalingName | undefined;
   /**
    * `out ← P⁻¹·vector`, `[n]` each, P near to the Hessian and positive definite: H₀ is then γP⁻¹.
    *
@@ -184,14 +185,6 @@ export const initialBy =
 
 /** γ of a pair, as the options have it. */
 export const scalingBy = ({ initialScaling = 'short' }: LimitedMemoryOptions) => scalings[initialScaling];
-
-/** γ by the names of the option; the first two are the steps of Barzilai & Borwein (1988). */
-const scalings: Record<string, (pair: Curvature) => number> = {
-  short: ({ sy, yy }) => sy / yy,
-  long: ({ sy, ss }) => ss / sy,
-  geometric: ({ ss, yy }) => Math.sqrt(ss / yy),
-  none: () => 1,
-};
 
 /** The cosine of s and y below which the rounding of a damped y to float32 could turn its sign. */
 const FLOAT32_COSINE = 2 ** -22;

@@ -21,7 +21,7 @@ export interface SsbfgsOptions {
  * Self-scaled BFGS: before each update H is divided by τ = min(1, yᵀs/sᵀBs), which lets large eigenvalues
  * of H⁻¹ that are no longer true decay. For small networks in float64; {@link ssbroyden} is better still.
  *
- * Dense: n² numbers and O(n²) work an iteration.
+ * Dense: n² numbers and O(n²) work an iteration. H starts as sᵀy/yᵀy·I at the first update.
  *
  * @throws RangeError naming every option that is wrong
  * @see Al-Baali (1998), Comput. Optim. Appl. 9, 191–203; Urbán, Stefanou & Pons (2024),
@@ -39,7 +39,7 @@ export function ssbfgs(options: SsbfgsOptions = {}): Solver<LineSearchState<Dens
     describe: () => `SSBFGS (${lineSearch.name})`,
     descent: broydenFamily(
       ({ b }) => ({ phi: 1, tau: Math.min(1, 1 / b) }),
-      () => 1,
+      (sy, yy) => sy / yy,
       modifiedSecant,
     ),
     lineSearch,

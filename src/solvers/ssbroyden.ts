@@ -21,7 +21,8 @@ export interface SsbroydenOptions {
  * Self-scaled Broyden: at each step both the scale of H and the member of Broyden's family are chosen
  * anew. The most accurate method here for small networks and PINNs, in float64.
  *
- * Dense: n² numbers and O(n²) work an iteration, for up to about three thousand unknowns.
+ * Dense: n² numbers and O(n²) work an iteration, for up to about three thousand unknowns. H starts as I, or as
+ * sᵀy/yᵀy·I where the units of x and f put that beyond 1e±9.
  *
  * @throws RangeError naming every option that is wrong
  *
@@ -49,10 +50,16 @@ export function ssbroyden(options: SsbroydenOptions = {}): Solver<LineSearchStat
   return lineSearchSolver({
     name: 'ssbroyden',
     describe: () => `SSBroyden (${lineSearch.name})`,
-    descent: broydenFamily(selfScaled, () => 1, modifiedSecant),
+    descent: broydenFamily(selfScaled, startingDiagonal, modifiedSecant),
     lineSearch,
     initialStep,
   });
+}
+
+/** The identity serves best, unless the units of x and f put the curvature of the first step far from 1. */
+function startingDiagonal(sy: number, yy: number): number {
+  const scale = sy / yy;
+  return scale < 1e-9 || scale > 1e9 ? scale : 1;
 }
 
 /** a = bh − 1 measures how far s is from an eigenvector; below this it counts as one. */

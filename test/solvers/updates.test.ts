@@ -314,19 +314,18 @@ function denseOracle(
 ) {
   const n = steps[0].s.length;
   let H = identity(n, H0);
-  for (const step of steps) {
+  for (const [k, step] of steps.entries()) {
     const sy = dot(step.s, step.y);
-    const [phi, tau] = member(
-      (-step.alpha * dot(step.s, step.g)) / sy,
-      dot(step.y, times(H, step.y)) / sy,
-      n,
-    );
+    // The step was made by H = I where the first update starts from another multiple.
+    const sBs = -step.alpha * dot(step.s, step.g) * (k === 0 ? 1 / H0 : 1);
+    const [phi, tau] = member(sBs / sy, dot(step.y, times(H, step.y)) / sy, n);
     H = familyUpdate(H, step, phi, tau);
   }
   return H;
 }
 
 describe('the dense methods', () => {
+  const shortScale = ({ s, y }: Step) => dot(s, y) / dot(y, y);
   const selfScaled = (b: number, h: number, n: number): [number, number] => {
     const a = Math.max(b * h - 1, 0);
     const c = Math.sqrt(a / (1 + a));
@@ -340,32 +339,56 @@ describe('the dense methods', () => {
     return [(1 - theta) / sigma, tau];
   };
   it.each([
-    {
-      solver: bfgs({ modifiedSecant: false }),
-      H0: ({ s, y }: Step) => Math.max(1, dot(s, y) / dot(y, y)),
-      member: (): [number, number] => [1, 1],
-    },
-    { solver: ssbfgs(), H0: () => 1, member: (b: number): [number, number] => [1, Math.min(1, 1 / b)] },
+    { solver: ssbfgs(), H0: shortScale, member: (b: number): [number, number] => [1, Math.min(1, 1 / b)] },
     { solver: ssbroyden(), H0: () => 1, member: selfScaled },
-    {
-      solver: bfgs({ modifiedSecant: true }),
-      H0: ({ s, y }: Step) => Math.max(1, dot(s, y) / dot(y, y)),
-      member: (): [number, number] => [1, 1],
-      taken: bySecant,
-    },
-  ])(
-    '$solver.name: H is that of its formula and takes y to s',
-    ({ solver, H0, member, taken = (step: Step) => step }) => {
-      for (const problem of [wood, osborne]) {
-        const n = problem.p0.length;
-        const { state, steps } = observe(solver, problem, 12);
-        const H = denseOracle(H0(steps[0]), steps.map(taken), member);
-        const { inverse } = state.memory;
-        // Only the lower triangle is kept.
-        const rows = H.map((row, i) => row.map((_, j) => inverse[Math.max(i, j) * n + Math.min(i, j)]));
-        expect(distance(rows.flat(), H.flat())).toBeLessThan(1e-6);
-        const { s, y } = taken(steps[11]);
-        expect(distance(times(rows, y), s)).toBeLessThan(1e-8);
+  ])('$solver.name: H is that of its formula and takes y to s', ({ solver, H0, member }) => {
+    for (const problem of [wood, osborne]) {
+      const n = problem.p0.length;
+      const { state, steps } = observe(solver, problem, 12);
+      const H = denseOracle(H0(steps[0]), steps, member);
+      const { inverse } = state.memory;
+      // Only the lower triangle is kept.
+      const rows = H.map((row, i) => row.map((_, j) => inverse[Math.max(i, j) * n + Math.min(i, j)]));
+      expect(distance(rows.flat(), H.flat())).toBeLessThan(1e-6);
+      const { s, y } = steps[11];
+      expect(distance(times(rows, y), s)).toBeLessThan(1e-8);
+    }
+  });
+
+  it.each(['long', 'short', 'geometric', 'none'] as const)(
+    'bfgs with the scale %s: H is BFGS from γI of the newest pair through all pairs',
+    (initialScaling) => {
+      const scale = ({ s, y }: Step) =>
+        ({
+          long: dot(s, s) / dot(s, y),
+          short: dot(s, y) / dot(y, y),
+          geometric: Math.sqrt(dot(s, s) / dot(y, y)),
+          none: 1,
+        })[initialScaling];
+      for (const modifiedSecant of [false, true]) {
+        for (const problem of [wood, osborne]) {
+          const n = problem.p0.length;
+          const { state, steps, direction, gradient } = observe(
+            bfgs({ initialScaling, modifiedSecant }),
+            problem,
+            12,
+          );
+          const taken = modifiedSecant ? steps.map(bySecant) : steps;
+          const expected = denseOracle(scale(steps[11]), taken, () => [1, 1]);
+          const { gamma, scaled, added } = state.memory;
+          // Only the lower triangles are kept.
+          const H = expected.map((row, i) =>
+            row.map((_, j) => {
+              const at = Math.max(i, j) * n + Math.min(i, j);
+              return gamma * scaled[at] + added[at];
+            }),
+          );
+          expect(distance(H.flat(), expected.flat())).toBeLessThan(1e-6);
+          const { s, y } = taken[11];
+          expect(distance(times(H, y), s)).toBeLessThan(1e-8);
+          const minus = times(H, gradient).map((value) => -value);
+          expect(distance(direction, minus)).toBeLessThan(1e-8);
+        }
       }
     },
   );

@@ -1,0 +1,121 @@
+import { dot, scaleInto } from '../core/vector.ts';
+import { biggsFactor, hasExactValues, isCurved, pairSums, writePair, type Curvature } from './curvature.ts';
+import { addSquares, multiply, setIdentity, zeros } from './dense.ts';
+import type { Descent } from './lineSearchSolver.ts';
+import type { LineState } from './searchAlong.ts';
+
+/**
+ * The BFGS estimate H = γM + N of the inverse Hessian, from H₀ = γI through all pairs: γ can be chosen by the newest
+ * pair at every step, as limited memory does.
+ */
+export interface RescaledMemory {
+  /** M = Vₖᵀ⋯V₁ᵀV₁⋯Vₖ with V = I − ρysᵀ: symmetric, `[n, n]`, lower triangle only. */
+  readonly scaled: Float64Array;
+  /** N, what the pairs add: symmetric, `[n, n]`, lower triangle only. */
+  readonly added: Float64Array;
+  /** Scale of H₀. */
+  gamma: number;
+  /** Number of pairs taken in; at 0 H is the identity. */
+  updates: number;
+  readonly modifiedSecant: boolean;
+  /** The gradient g that the products belong to, `[n]`; NaN where there is none. */
+  readonly at: Float64Array;
+  /** Mg, `[n]` */
+  readonly scaledAt: Float64Array;
+  /** Ng, `[n]` */
+  readonly addedAt: Float64Array;
+  /** Scratch, `[n]` each. */
+  readonly s: Float64Array;
+  readonly y: Float64Array;
+  readonly product: Float64Array;
+  readonly next: Float64Array;
+}
+
+/**
+ * A dense inverse Hessian estimate by BFGS that is rescaled at every step.
+ *
+ * An iteration costs two products of matrix and vector and two updates of rank two: the products with the new gradient
+ * give those with y by subtraction, and those of the updated matrices in O(n).
+ *
+ * @param scalingOf - γ from the sums of a pair
+ * @param modifiedSecant - whether y is that of the modified secant equation; by default where f is exact enough
+ * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., eq. (6.17) and (7.16), which M and N split
+ */
+export function rescaledInverse(
+  scalingOf: (pair: Curvature) => number,
+  modifiedSecant: boolean | undefined,
+): Descent<RescaledMemory> {
+  return {
+    init: (setting) => ({
+      scaled: setIdentity(zeros(setting.n), setting.n, 1),
+      added: zeros(setting.n),
+      gamma: 1,
+      updates: 0,
+      modifiedSecant: modifiedSecant ?? hasExactValues(setting),
+      at: new Float64Array(setting.n).fill(NaN),
+      scaledAt: new Float64Array(setting.n),
+      addedAt: new Float64Array(setting.n),
+      s: new Float64Array(setting.n),
+      y: new Float64Array(setting.n),
+      product: new Float64Array(setting.n),
+      next: new Float64Array(setting.n),
+    }),
+    direction(memory, gradient, out) {
+      if (memory.updates === 0) return scaleInto(-1, gradient, out);
+      multiplyAt(memory, gradient);
+      const { gamma, scaledAt, addedAt } = memory;
+      for (let i = 0; i < out.length; i++) out[i] = -(gamma * scaledAt[i] + addedAt[i]);
+    },
+    update(memory, step) {
+      const pair = pairSums(step);
+      if (!isCurved(pair)) return;
+      const t = memory.modifiedSecant ? biggsFactor(step, pair) : 1;
+      multiplyAt(memory, step.gradient);
+      writePair(step, t, memory.s, memory.y);
+      const rho = 1 / (t * pair.sy);
+      takeIn(memory, memory.scaled, memory.scaledAt, step, { t, rho, own: 0 });
+      takeIn(memory, memory.added, memory.addedAt, step, { t, rho, own: rho });
+      memory.at.set(step.trialGradient);
+      memory.gamma = scalingOf(pair);
+      memory.updates++;
+    },
+    forget(memory) {
+      setIdentity(memory.scaled, memory.s.length, 1);
+      memory.added.fill(0);
+      memory.at.fill(NaN);
+      memory.updates = 0;
+    },
+    isFresh: ({ updates }) => updates === 0,
+  };
+}
+
+/** Makes the products those with this gradient, unless they are already. */
+function multiplyAt(memory: RescaledMemory, gradient: Float64Array): void {
+  const { at, scaled, added, scaledAt, addedAt } = memory;
+  if (at.every((value, i) => value === gradient[i])) return;
+  at.set(gradient);
+  multiply(scaled, 1, gradient, scaledAt);
+  multiply(added, 1, gradient, addedAt);
+}
+
+/**
+ * `A ← VᵀAV + own·ssᵀ = A − ρ(suᵀ + usᵀ) + (ρ²·yᵀu + own)·ssᵀ`, u = Ay; and `productAt ← A g⁺`, which was Ag.
+ */
+function takeIn(
+  { s, y, product: u, next }: RescaledMemory,
+  matrix: Float64Array,
+  productAt: Float64Array,
+  { trialGradient }: LineState,
+  { t, rho, own }: { t: number; rho: number; own: number },
+): void {
+  const n = s.length;
+  multiply(matrix, 1, trialGradient, next);
+  for (let i = 0; i < n; i++) u[i] = t * (next[i] - productAt[i]);
+  const ss = rho * rho * dot(y, u) + own;
+  const sg = dot(s, trialGradient);
+  const ug = dot(u, trialGradient);
+  for (let i = 0; i < n; i++) productAt[i] = next[i] + (ss * sg - rho * ug) * s[i] - rho * sg * u[i];
+  // addSquares overwrites its vectors, and s is needed for the other matrix.
+  next.set(s);
+  addSquares(matrix, 1, [ss, -rho, 0], next, u);
+}
