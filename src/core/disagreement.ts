@@ -50,7 +50,7 @@ const RESOLVED = 12;
 /** Relative difference of the two changes that counts as a contradiction. */
 const TOLERANCE = 0.15;
 /** Simpson's rule and the trapezoidal rule differ by less than this part where a line is short enough for both. */
-const TRUSTED = 0.05;
+const TRUSTED = 0.02;
 /** Decreases of f that steps along −∇f aim at, relative to the size of f: large ones tell more, small ones curve less. */
 const DECREASES: Record<Precision, readonly number[]> = {
   float32: [1e-2, 4e-4],
@@ -60,6 +60,8 @@ const DECREASES: Record<Precision, readonly number[]> = {
 const LONGEST = 0.1;
 /** Lengths of the other lines, in units of the way from the start. */
 const PARTS = [0.3, 0.03, 0.003];
+/** A contradiction is confirmed on these parts of the line; no multiples of each other, lest a wave fits all of them. */
+const SHORTER = [0.382, 0.157] as const;
 /** Number of other lines at most: the unknowns take turns, so that few of them have a line each. */
 const LINES = 4;
 
@@ -68,12 +70,20 @@ const LINES = 4;
  *
  * First along −∇f; where that promises less than f resolves, along up to four lines that share the unknowns among
  * them. A line of three points costs two evaluations. Where two rules of integration do not agree on what the gradients
- * say, for curvature or a kink, the line is not judged; a contradiction must show on half the line too, for one
- * evaluation more. Long lines compare curvatures, short ones slopes.
+ * say, for curvature or a kink, the line is not judged; a contradiction must show on shorter parts of the line too, for
+ * two to four evaluations more. Long lines compare curvatures, short ones slopes.
  */
 export function* inspect(standstill: Standstill): Asks<Inspection> {
   const { at } = standstill;
   let lower: Iterate | null = null;
+
+  /** The change of f along a part of a step. */
+  function* measure(step: Float64Array, part: number): Asks<Change> {
+    const middle = yield* evaluateAt(standstill, step, part / 2);
+    const end = yield* evaluateAt(standstill, step, part);
+    for (const point of [middle, end]) if (point.f < (lower ?? at).f) lower = point;
+    return changeAlong([at, middle, end], standstill);
+  }
 
   /**
    * Takes steps, the longest first, until one contradicts; where `downhill`, until one lowers f, else until one is too
@@ -82,13 +92,10 @@ export function* inspect(standstill: Standstill): Asks<Inspection> {
   function* judge(steps: readonly Float64Array[], downhill: boolean): Asks<Verdict> {
     let verdict: Verdict = { mismatch: null, descends: false, isSmooth: true };
     for (const step of steps) {
-      const middle = yield* evaluateAt(standstill, step, 1 / 2);
-      const end = yield* evaluateAt(standstill, step, 1);
-      for (const point of [middle, end]) if (point.f < (lower ?? at).f) lower = point;
-      const whole = changeAlong([at, middle, end], standstill);
+      const whole = yield* measure(step, 1);
       if (contradicts(whole)) {
-        const quarter = yield* evaluateAt(standstill, step, 1 / 4);
-        const isWrong = contradicts(changeAlong([at, quarter, middle], standstill));
+        const isWrong =
+          contradicts(yield* measure(step, SHORTER[0])) && !agrees(yield* measure(step, SHORTER[1]));
         return { mismatch: isWrong ? whole : null, descends: false, isSmooth: false };
       }
       const { trusted: isSmooth, resolved, byValues } = whole;
@@ -204,10 +211,13 @@ export function trapezoid(from: Iterate, to: Iterate): number {
   return sum;
 }
 
-function contradicts({ byValues, byGradients, resolved, trusted }: Change): boolean {
-  const size = Math.max(Math.abs(byValues), Math.abs(byGradients));
-  return resolved && trusted && Math.abs(byValues - byGradients) > TOLERANCE * size;
-}
+const differs = ({ byValues, byGradients }: Change): boolean =>
+  Math.abs(byValues - byGradients) > TOLERANCE * Math.max(Math.abs(byValues), Math.abs(byGradients));
+
+const contradicts = (change: Change): boolean => change.resolved && change.trusted && differs(change);
+
+/** True if the line can be judged and says nothing against the gradient. */
+const agrees = (change: Change): boolean => change.resolved && !(change.trusted && differs(change));
 
 /** The size that the rounding of f is relative to: |f|, or what x adds to f to first order. */
 const sizeOf = ({ x, f, gradient }: Iterate): number => Math.max(Math.abs(f), absoluteDot(x, gradient));

@@ -205,10 +205,10 @@ function* iterate(
 }
 
 /** Two values of f that differ by less than this part are equal to rounding. */
-const ROUNDING: Record<Precision, number> = { float64: 2 ** -50, float32: 2 ** -20 };
+const ROUNDING: Record<Precision, number> = { float64: 2 ** -50, float32: 2 ** -21 };
 
 /** Two values of f that differ by more than this part differ by more than noise. */
-const NOISE: Record<Precision, number> = { float64: 2 ** -44, float32: 2 ** -14 };
+const NOISE: Record<Precision, number> = { float64: 2 ** -44, float32: 2 ** -20 };
 
 /** The sentence of a success without a step. */
 function atStart({ gradientNorm }: Measured, { gtol, gRel }: CompleteSolveOptions): string {

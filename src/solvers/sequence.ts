@@ -69,6 +69,7 @@ export function sequence(...stages: readonly (Solver | Stage)[]): Solver<Sequenc
   return {
     name: 'sequence',
     descends: plan.every(({ solver }) => solver.descends),
+    anyScale: plan.every(({ solver }) => solver.anyScale === true),
     describe: (n) => plan.map(({ solver }) => solver.describe(n)).join(', then '),
     init(setting) {
       const inner = plan[0].solver.init(setting);
