@@ -32,6 +32,7 @@ export {
   type GradientCheck,
   type GradientElement,
 } from './core/checkGradient.ts';
+export type { Scale } from './core/scale.ts';
 export { leastSquares } from './core/leastSquares.ts';
 export { runAsync, runSync } from './core/drive.ts';
 export { terminations, type Outcome, type Termination } from './core/termination.ts';

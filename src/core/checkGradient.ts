@@ -1,9 +1,11 @@
 import { runAsync, runSync } from './drive.ts';
 import { tensorAt } from './layout.ts';
-import { checkOptions, positive } from './options.ts';
+import { checkOptions, positive, show } from './options.ts';
 import { evaluate, type Asks } from './question.ts';
+import { scaleOf, sizeAt, typicalSizes, type Scale } from './scale.ts';
+import { judge, type Element, type Judgment } from './slope.ts';
 import { checkProblem } from './start.ts';
-import { normInf, roundToFloat32 } from './vector.ts';
+import { roundToFloat32 } from './vector.ts';
 import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
 
 /** Options of {@link checkGradient}. */
@@ -14,27 +16,39 @@ export interface CheckGradientOptions {
   readonly tolerance?: number;
   /** How many elements to check, spread evenly over all. @defaultValue `1000` */
   readonly maxElements?: number;
+  /**
+   * Typical size of the unknowns, one number for all or one for each, `[n]`. Steps are relative to it; worth giving
+   * where an unknown is 0 and its unit is far from 1.
+   *
+   * @defaultValue found by trial, from |xᵢ| and the other elements of its tensor
+   */
+  readonly scale?: Scale;
 }
 
-/** One element of the gradient beside its central difference. */
+/** One element of the gradient beside its difference quotient. */
 export interface GradientElement {
   readonly index: number;
   /** The tensor it lies in, where the problem's parameters have names. */
   readonly tensor: string | null;
   readonly gradient: number;
+  /** Central difference of f at the step that shows the slope best; NaN where no step does. */
   readonly difference: number;
-  /** |gradient − difference|, relative to the larger of both and a hundredth of ‖∇f‖∞. */
+  /** |gradient − difference|, relative to the larger of both. */
   readonly error: number;
 }
 
 /** What {@link checkGradient} found. */
 export interface GradientCheck {
-  /** Whether no element is wrong. */
+  /** True if no element is wrong. */
   readonly ok: boolean;
   /** Number of elements checked. */
   readonly checked: number;
   /** The elements that are wrong, the worst first. */
   readonly wrong: readonly GradientElement[];
+  /** Elements at a kink of f (ReLU, max), whose gradient lies between the one-sided slopes: as right as can be. */
+  readonly kinks: readonly GradientElement[];
+  /** Elements that cannot be judged: f is too coarse or too noisy there to show them. */
+  readonly undetermined: readonly GradientElement[];
   /** The largest error seen. */
   readonly worst: GradientElement;
   /** The finding in a sentence. */
@@ -42,13 +56,14 @@ export interface GradientCheck {
 }
 
 /**
- * Compares the gradient of a problem with central differences of its values, and says where they disagree.
+ * Compares the gradient of a problem with differences of its values, and says where they disagree.
  *
- * Two evaluations for each element. Kinks and noise within a step of the point show as disagreement too. The
- * problem's parameters are the point checked afterwards.
+ * Two evaluations for each element that the first step confirms; a ladder of up to 60 steps for each that it does
+ * not. An element counts as wrong only if the differences exclude it, kinks and rounding considered. The problem's
+ * parameters are the point checked afterwards.
  *
- * @throws RangeError naming every option that is wrong
- * @throws TypeError if the problem is none
+ * @throws RangeError naming every option that is wrong, or if f is not finite at the point
+ * @throws TypeError if `problem` is not a problem, or f not a number
  *
  * @example
  * ```js
@@ -79,35 +94,36 @@ export async function checkGradientAsync(
   return runAsync(check('checkGradientAsync', problem, options), problem);
 }
 
-const EPSILON = { float32: 2 ** -23, float64: 2 ** -52 };
 const TOLERANCE = { float32: 1e-2, float64: 1e-5 };
-/** Rounding of f counts this many times. */
-const NOISE = 10;
 
 function* check(where: string, problem: ProblemFacts, options: CheckGradientOptions): Asks<GradientCheck> {
+  const n = problem.p0.length;
   checkOptions(where, options, {
-    at: { allowed: `a Float64Array(${problem.p0.length})`, accepts: isVectorLike(problem.p0) },
+    at: { allowed: `a Float64Array(${n})`, accepts: (v) => v instanceof Float64Array && v.length === n },
     tolerance: positive,
     maxElements: positive,
+    scale: scaleOf(n),
   });
-  const { at = problem.p0, maxElements = 1000 } = options;
+  const { at = problem.p0 } = options;
   try {
-    const stride = Math.max(1, Math.ceil(at.length / maxElements));
-    return verdict(yield* compare(problem, at, stride, options));
+    return verdict(yield* compare(where, problem, at, options));
   } finally {
     problem.params?.copyFrom(at);
   }
 }
 
-/** An element, and whether it is wrong. */
-type Finding = GradientElement & { readonly wrong: boolean };
+/** An element, and what the differences say of it. */
+interface Finding {
+  readonly element: GradientElement;
+  readonly judgment: Judgment;
+}
 
-/** Compares every `stride`-th element. */
+/** Compares elements spread evenly over all. */
 function* compare(
+  where: string,
   problem: ProblemFacts,
   at: Float64Array,
-  stride: number,
-  options: CheckGradientOptions,
+  { maxElements = 1000, scale, ...options }: CheckGradientOptions,
 ): Asks<Finding[]> {
   const { precision = 'float64' } = problem;
   const { tolerance = TOLERANCE[precision] } = options;
@@ -117,57 +133,106 @@ function* compare(
   // What fg leaves unwritten, or adds to, then shows.
   const gradient = new Float64Array(n).fill(NaN);
   const f = yield evaluate(x, gradient);
-  const floor = 0.01 * normInf(gradient.filter(Number.isFinite));
+  checkValue(where, f);
+  const around = { x, f, precision, tolerance };
+  const sizes = scale === undefined ? sizesFor(x, f, gradient, problem.params) : givenSizes(scale);
 
   const findings: Finding[] = [];
+  const stride = Math.max(1, Math.ceil(n / maxElements));
   for (let index = 0; index < n; index += stride) {
-    const centre = x[index];
-    const step = Math.cbrt(EPSILON[precision]) * Math.max(1, Math.abs(centre));
-    const ends = [centre + step, centre - step];
-    if (precision === 'float32') ends.forEach((end, i) => (ends[i] = Math.fround(end)));
-    x[index] = ends[0];
-    const above = yield evaluate(x, null);
-    x[index] = ends[1];
-    const below = yield evaluate(x, null);
-    x[index] = centre;
-    const difference = (above - below) / (ends[0] - ends[1]);
-    const noise = (NOISE * EPSILON[precision] * Math.max(Math.abs(f), Math.abs(above))) / step;
-    const size = Math.max(Math.abs(gradient[index]), Math.abs(difference), floor);
-    const distance = Math.abs(gradient[index] - difference);
-    findings.push({
+    const { judgment, difference } = yield* judge(around, {
+      index,
+      gradient: gradient[index],
+      ...sizes(index),
+    });
+    const size = Math.max(Math.abs(gradient[index]), Math.abs(difference));
+    const element = {
       index,
       tensor: (problem.params && tensorAt(problem.params.layout, index)?.name) ?? null,
       gradient: gradient[index],
       difference,
-      error: size > 0 ? distance / size : 0,
-      wrong: !(distance <= tolerance * size + noise),
-    });
+      error: size > 0 ? Math.abs(gradient[index] - difference) / size : 0,
+    };
+    findings.push({ element, judgment });
   }
   return findings;
 }
 
-/** Puts the worst first, and says what that means. */
-function verdict(findings: readonly Finding[]): GradientCheck {
-  const byError = findings.toSorted((a, b) => rank(b.error) - rank(a.error));
-  const wrong = byError.filter((element) => element.wrong);
-  const worst = wrong[0] ?? byError[0];
-  return {
-    ok: wrong.length === 0,
-    checked: findings.length,
-    wrong,
-    worst,
-    message: sentence(wrong.length, findings.length, worst),
+function checkValue(where: string, f: unknown): void {
+  if (typeof f !== 'number') throw new TypeError(`${where}: fg must return a number, got ${show(f)}.`);
+  if (!Number.isFinite(f)) {
+    throw new RangeError(`${where}: f is ${f} at the point checked; check where it is finite.`);
+  }
+}
+
+type Sizes = (index: number) => Pick<Element, 'size' | 'largest'>;
+
+const givenSizes =
+  (scale: Scale): Sizes =>
+  (index) => ({ size: sizeAt(scale, index), largest: sizeAt(scale, index) });
+
+/** An unknown's own size comes first; the ladder begins at the largest of all that is known of its scale. */
+function sizesFor(x: Float64Array, f: number, gradient: Float64Array, params: ProblemFacts['params']): Sizes {
+  const typical = typicalSizes(x, params);
+  return (index) => {
+    const own = Math.abs(x[index]);
+    // Over this distance f changes by itself, if the gradient is right.
+    const natural = Math.abs(f / gradient[index]);
+    const largest = Math.max(own, typical(index), 1, Number.isFinite(natural) ? natural : 0);
+    return { size: own || typical(index) || 1, largest };
   };
 }
 
+/** Puts the worst first, and says what that means. */
+function verdict(findings: readonly Finding[]): GradientCheck {
+  const byError = findings.toSorted((a, b) => rank(b.element) - rank(a.element));
+  const those = (judgment: Judgment): GradientElement[] =>
+    byError.filter((finding) => finding.judgment === judgment).map(({ element }) => element);
+  const wrong = those('wrong');
+  const facts = {
+    ok: wrong.length === 0,
+    checked: findings.length,
+    wrong,
+    kinks: those('kink'),
+    undetermined: those('undetermined'),
+    worst: wrong[0] ?? byError[0].element,
+  };
+  return { ...facts, message: sentence(facts) };
+}
+
 /** NaN is the worst of errors. */
-const rank = (error: number): number => (Number.isNaN(error) ? Infinity : error);
+const rank = ({ error }: GradientElement): number => (Number.isNaN(error) ? Infinity : error);
 
-const isVectorLike = (p0: Float64Array) => (value: unknown) =>
-  value instanceof Float64Array && value.length === p0.length;
+function sentence({ wrong, checked, kinks, undetermined, worst }: Omit<GradientCheck, 'message'>): string {
+  const parts: string[] = [];
+  if (wrong.length > 0) {
+    parts.push(
+      `The gradient disagrees with f in ${wrong.length} of ${checked} elements; worst is element ${place(worst)}: ${worst.gradient} against ${worst.difference.toPrecision(7)} by differences.`,
+    );
+  } else if (undetermined.length === 0) {
+    parts.push(`The gradient agrees with f in all ${checked} elements checked.`);
+  } else {
+    parts.push(
+      `The gradient agrees with f in ${checked - undetermined.length} of the ${checked} elements checked, and disagrees in none.`,
+    );
+  }
+  if (kinks.length > 0) {
+    parts.push(`At a kink of f, between its one-sided slopes: ${listed(kinks)}.`);
+  }
+  if (undetermined.length > 0) {
+    parts.push(
+      `Not determined, because rounding or kinks of f hide the slope: ${listed(undetermined)}. Another point, a typical size (scale) or float64 may tell.`,
+    );
+  }
+  return parts.join(' ');
+}
 
-function sentence(wrong: number, checked: number, worst: GradientElement): string {
-  if (wrong === 0) return `The gradient agrees with f in all ${checked} elements checked.`;
-  const place = worst.tensor !== null ? `${worst.index} (of "${worst.tensor}")` : String(worst.index);
-  return `The gradient disagrees with f in ${wrong} of ${checked} elements; worst is element ${place}: ${worst.gradient} against ${worst.difference.toPrecision(7)} by differences.`;
+const place = ({ index, tensor }: GradientElement): string =>
+  tensor === null ? String(index) : `${index} (of "${tensor}")`;
+
+/** `4 elements (7, 9, 12, …)`. */
+function listed(elements: readonly GradientElement[]): string {
+  const indices = elements.map(({ index }) => index).toSorted((a, b) => a - b);
+  const shown = indices.length > 3 ? [...indices.slice(0, 3), '…'] : indices;
+  return `${elements.length} element${elements.length > 1 ? 's' : ''} (${shown.join(', ')})`;
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { checkGradient, checkGradientAsync, leastSquares, levenbergMarquardt, minimize } from 'quasi-newton';
-import { adam, bfgs, hagerZhang, lbfgs, newtonCG, ssbroyden, vectorParams, type Problem } from 'quasi-newton';
+import { adam, bfgs, hagerZhang, lbfgs, leastSquares, levenbergMarquardt, minimize } from 'quasi-newton';
+import { newtonCG, ssbroyden, type Problem } from 'quasi-newton';
 import { sine } from '../../bench/problems/sine.js';
 import { rosenbrock } from './functions.ts';
 
@@ -62,96 +62,6 @@ describe('transform', () => {
       },
     });
     expect(() => minimize(problem, levenbergMarquardt(), { transform: 'log' })).toThrow(/no more than f/);
-  });
-});
-
-describe('checkGradient', () => {
-  const wrong: Problem = {
-    p0: Float64Array.of(1, 2, 3),
-    params: vectorParams(new Float64Array(3), {
-      length: 3,
-      tensors: [
-        { name: 'kernel', shape: [2], offset: 0, size: 2 },
-        { name: 'bias', shape: [1], offset: 2, size: 1 },
-      ],
-    }),
-    fg(x, g) {
-      g?.set([2 * x[0], 2 * x[1], -2 * x[2]]);
-      return x[0] ** 2 + x[1] ** 2 + x[2] ** 2;
-    },
-  };
-
-  it('says where a gradient disagrees with its loss', async () => {
-    const check = checkGradient(wrong);
-    expect(check.ok).toBe(false);
-    expect(check.wrong.map(({ index, tensor }) => ({ index, tensor }))).toEqual([
-      { index: 2, tensor: 'bias' },
-    ]);
-    expect(check.message).toMatch(/1 of 3 elements; worst is element 2 \(of "bias"\): -6 against 6\.0000/);
-    expect(await checkGradientAsync(wrong)).toEqual(check);
-  });
-
-  it('allows for float32', () => {
-    const { p0, fg } = sine(4);
-    const rounded: Problem = {
-      p0,
-      precision: 'float32',
-      fg: (x, g) => Math.fround(fg(x, g)),
-    };
-    expect(checkGradient(rounded).ok).toBe(true);
-    expect(checkGradient({ p0, fg }).ok).toBe(true);
-  });
-
-  it('finds a NaN', () => {
-    const { p0, fg } = rosenbrock();
-    const check = checkGradient({
-      p0,
-      fg(x, g) {
-        const f = fg(x, g);
-        if (g) g[1] = NaN;
-        return f;
-      },
-    });
-    expect(check.wrong.map(({ index }) => index)).toEqual([1]);
-  });
-
-  it('leaves the parameters at the point it has checked, also where a value throws', () => {
-    const { p0, fg } = rosenbrock();
-    const params = vectorParams(Float64Array.from(p0));
-    let left = Infinity;
-    const problem: Problem = {
-      p0,
-      params,
-      fg(x, g) {
-        if (left-- <= 0) throw new Error('enough');
-        params.copyFrom(x);
-        return fg(x, g);
-      },
-    };
-    const at = Float64Array.of(0.5, 0.25);
-    checkGradient(problem, { at });
-    expect(params.copyInto(params.zeros())).toEqual(at);
-    left = 2;
-    expect(() => checkGradient(problem)).toThrow('enough');
-    expect(params.copyInto(params.zeros())).toEqual(p0);
-  });
-
-  it('sees that a gradient is not written', () => {
-    const { p0, fg } = rosenbrock();
-    const check = checkGradient({ p0, fg: (x) => fg(x, null) });
-    expect(check.wrong).toHaveLength(2);
-    expect(check.message).toMatch(/NaN against/);
-  });
-
-  it('refuses what is no problem', async () => {
-    expect(() => checkGradient({} as never)).toThrow(/checkGradient: a problem is an object \{ p0, fg \}/);
-    await expect(checkGradientAsync(undefined as never)).rejects.toThrow(/checkGradientAsync: a problem is/);
-  });
-
-  it('checks its options', () => {
-    expect(() => checkGradient(rosenbrock(), { at: new Float64Array(3), tolerance: -1 })).toThrow(
-      /2 options/,
-    );
   });
 });
 
