@@ -1,5 +1,5 @@
 import { solve } from './solve.ts';
-import { checkProblem, checkSolver } from './start.ts';
+import { checkProblem, checkSolver, readOnly } from './start.ts';
 import { completeSolveOptions, type PlainSolveOptions } from './solveOptions.ts';
 import type { Rules } from './options.ts';
 import type { AsyncProblem, Problem } from './problem.ts';
@@ -27,5 +27,7 @@ export function begin<Options extends PlainSolveOptions>(
   checkProblem(where, problem);
   checkSolver(where, solver);
   const complete = completeSolveOptions(where, options, rules);
-  return solve(solver, problem, complete, filterFor(options));
+  const { callback } = complete;
+  const guarded = callback === undefined ? complete : { ...complete, callback: readOnly(callback) };
+  return solve(solver, problem, guarded, filterFor(options));
 }

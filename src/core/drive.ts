@@ -1,3 +1,4 @@
+import { guarded } from './guard.ts';
 import { dot } from './vector.ts';
 import type { AsyncProblem, Problem } from './problem.ts';
 import type { Asks, Question } from './question.ts';
@@ -8,35 +9,38 @@ import type { Asks, Question } from './question.ts';
  * An error thrown by the problem is thrown into `asks` first, so that it can put things in order, and
  * then leaves unchanged.
  *
- * @throws TypeError if the problem answers with a promise
+ * @throws TypeError if the problem answers with a promise or with no number, writes into its inputs, leaves an output
+ *   unwritten, or has a method that belongs to another `fg`
  */
 export function runSync<Result>(asks: Asks<Result>, problem: Problem): Result {
-  let turn = asks.next();
+  const questions = guarded(asks, problem);
+  let turn = questions.next();
   while (!turn.done) {
     let answer: number;
     try {
       answer = answerSync(turn.value, problem);
     } catch (error) {
-      turn = asks.throw(error);
+      turn = questions.throw(error);
       continue;
     }
-    turn = asks.next(answer);
+    turn = questions.next(answer);
   }
   return turn.value;
 }
 
 /** As {@link runSync}, awaiting every answer. */
 export async function runAsync<Result>(asks: Asks<Result>, problem: AsyncProblem | Problem): Promise<Result> {
-  let turn = asks.next();
+  const questions = guarded(asks, problem);
+  let turn = questions.next();
   while (!turn.done) {
     let answer: number;
     try {
       answer = await answerAsync(turn.value, problem);
     } catch (error) {
-      turn = asks.throw(error);
+      turn = questions.throw(error);
       continue;
     }
-    turn = asks.next(answer);
+    turn = questions.next(answer);
   }
   return turn.value;
 }
@@ -66,7 +70,7 @@ function answerSync(question: Question, problem: Problem): number {
   }
 }
 
-/** An answer that is to come later would be taken for the zeros that its buffer still holds. */
+/** Refuses a promise: the buffers would be read before it has filled them. */
 function atOnce<Answer>(method: string, answer: Answer): Answer {
   if (!(answer instanceof Promise)) return answer;
   answer.catch(() => {}); // Nobody waits for it.

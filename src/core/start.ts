@@ -7,6 +7,7 @@ import { tensorAt } from './layout.ts';
 import { show } from './options.ts';
 import { firstNonFinite } from './vector.ts';
 import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
+import type { SolveOptions } from './solveOptions.ts';
 import type { Iterate, Solver } from './solver.ts';
 
 /** @throws TypeError, in the name of the function called, if it has no `fg` */
@@ -50,6 +51,39 @@ export function checkUnwritten(x: Float64Array, sent: Float64Array): void {
       `minimize: fg wrote into x (element ${changed} was ${sent[changed]} and is ${x[changed]}); it must only read x.`,
     );
   }
+}
+
+type Callback = NonNullable<SolveOptions['callback']>;
+
+/** Calls after which x is always compared; then after every power of 2, since a comparison costs more than the copy. */
+const FIRST_CALLS = 4;
+
+/**
+ * Shows a callback a copy of x, and names one that writes into it: what it means to change would not change.
+ *
+ * @throws TypeError if it does
+ */
+export function readOnly(callback: Callback): Callback {
+  let copy: Float64Array | null = null;
+  let calls = 0;
+  return (progress) => {
+    const { x } = progress;
+    copy ??= new Float64Array(x.length);
+    copy.set(x);
+    const answer = callback({ ...progress, x: copy });
+    calls++;
+    if (calls <= FIRST_CALLS || (calls & (calls - 1)) === 0) checkUntouched(copy, x);
+    return answer;
+  };
+}
+
+function checkUntouched(copy: Float64Array, x: Float64Array): void {
+  let i = 0;
+  while (i < x.length && (copy[i] === x[i] || Number.isNaN(x[i]))) i++;
+  if (i === x.length) return;
+  throw new TypeError(
+    `minimize: callback wrote into x (element ${i} was ${x[i]} and is ${copy[i]}); it must only read x. Work on a copy, x.slice().`,
+  );
 }
 
 /**

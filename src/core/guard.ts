@@ -1,0 +1,189 @@
+/**
+ * Checks that a problem keeps to the protocol, at little cost: at the first question of each kind, its inputs must be
+ * as they were, its outputs written, and its values those of `fg`; every value must be a number.
+ *
+ * @module
+ */
+import { tensorAt } from './layout.ts';
+import { show } from './options.ts';
+import { evaluate, type Asks, type Question } from './question.ts';
+import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
+
+/**
+ * A NaN that no arithmetic makes. What `fg` leaves unwritten keeps its bits, and so does, on the machines in use, what it
+ * adds to; a NaN that was computed differs.
+ */
+const MARK = 0x7ff8_5117_0000_0001n;
+
+/** A buffer of a question, by the name it has in {@link Problem}. */
+interface Named {
+  readonly name: string;
+  readonly buffer: Float64Array;
+}
+
+/** How far a value may be from that of `fg`, relative: rounding, and sums in another order. */
+const AGREEMENT = { float32: 1e-3, float64: 1e-6 };
+
+/**
+ * Passes the questions of `asks` on, and throws into it where the answers break the protocol.
+ *
+ * Askers that fill a gradient with NaN before they ask judge themselves what is left of it.
+ *
+ * @throws TypeError naming the method, the element and what to do
+ */
+export function* guarded<Result>(asks: Asks<Result>, problem: AsyncProblem | Problem): Asks<Result> {
+  const guard = guardOf(problem);
+  let turn = asks.next();
+  while (!turn.done) {
+    let answer: number;
+    try {
+      answer = guard.isKnown(turn.value) ? yield turn.value : yield* guard.meet(turn.value);
+      if (typeof answer !== 'number') throw noNumber(turn.value, answer);
+      guard.note(turn.value, answer);
+    } catch (error) {
+      turn = asks.throw(error);
+      continue;
+    }
+    turn = asks.next(answer);
+  }
+  return turn.value;
+}
+
+function guardOf(problem: AsyncProblem | Problem) {
+  const known = new Set<string>();
+  const compared = new Set<string>();
+  /** f at the last point, kept until residuals have been compared with it. */
+  let last: { readonly x: Float64Array; readonly f: number } | null = null;
+
+  /** Compares a value with that of fg at the same point. */
+  function* compare(method: 'residuals' | 'valuesAt', x: Float64Array, value: number): Asks<void> {
+    if (compared.has(method)) return;
+    compared.add(method);
+    const isLast = last !== null && last.x.every((element, i) => element === x[i]);
+    const f = last !== null && isLast ? last.f : yield evaluate(x, null);
+    if (agree(value, f, problem)) return;
+    // Dropout, or a random batch in fg: it does not agree with itself either.
+    if (!agree(yield evaluate(x, null), f, problem)) return;
+    throw otherFunction(method, value, f);
+  }
+
+  return {
+    isKnown: (question: Question): boolean => known.has(kindOf(question)),
+    /** Asks a question whose kind is new. */
+    *meet(question: Question): Asks<number> {
+      known.add(kindOf(question));
+      const method = methodOf(question);
+      const inputs = inputsOf(question).map(({ name, buffer }) => ({ name, buffer, sent: buffer.slice() }));
+      const outputs = outputsOf(question).filter(({ buffer }) => !isJudgedByAsker(question, buffer));
+      for (const { buffer } of outputs) bitsOf(buffer).fill(MARK);
+      const answer = yield question;
+      for (const { name, buffer, sent } of inputs) {
+        const changed = buffer.findIndex((value, i) => !Object.is(value, sent[i]));
+        if (changed >= 0) throw wroteInto(method, name, changed, sent[changed], buffer[changed]);
+      }
+      for (const { name, buffer } of outputs) {
+        const unwritten = bitsOf(buffer).indexOf(MARK);
+        if (unwritten >= 0) throw leftUnwritten(method, name, unwritten, buffer.length, problem);
+      }
+      if (question.kind === 'residuals') yield* compare('residuals', question.x, answer);
+      if (question.kind === 'valuesAt' && question.values.length > 0) {
+        // The first point: what the problem leaves behind there is what it left behind already.
+        yield* compare('valuesAt', question.points.slice(0, problem.p0.length), question.values[0]);
+      }
+      return answer;
+    },
+    /** Remembers f where residuals may have to be compared with it. */
+    note(question: Question, f: number): void {
+      const isWanted = problem.residuals !== undefined && !compared.has('residuals');
+      if (question.kind === 'evaluate' && isWanted) last = { x: question.x.slice(), f };
+      else if (!isWanted) last = null;
+    },
+  };
+}
+
+/** A kind of question; one with a gradient is another than one without. */
+function kindOf(question: Question): string {
+  if (question.kind === 'residuals') return question.jacobian === null ? 'residuals alone' : 'residuals';
+  const isAlone = 'gradient' in question && question.gradient === null;
+  return isAlone ? `${question.kind} alone` : question.kind;
+}
+
+const methodOf = ({ kind }: Question): string => (kind === 'evaluate' ? 'fg' : kind);
+
+function inputsOf(question: Question): Named[] {
+  switch (question.kind) {
+    case 'nextBatch':
+      return [];
+    case 'valuesAt':
+      return [{ name: 'points', buffer: question.points }];
+    case 'hessianVector':
+      return [
+        { name: 'x', buffer: question.x },
+        { name: 'v', buffer: question.v },
+      ];
+    case 'evaluate':
+    case 'overlap':
+    case 'residuals':
+      return [{ name: 'x', buffer: question.x }];
+  }
+}
+
+function outputsOf(question: Question): Named[] {
+  switch (question.kind) {
+    case 'nextBatch':
+      return [];
+    case 'valuesAt':
+      return [{ name: 'values', buffer: question.values }];
+    case 'hessianVector':
+      return [{ name: 'product', buffer: question.product }];
+    case 'residuals':
+      return [{ name: 'residuals', buffer: question.residuals }, ...named('jacobian', question.jacobian)];
+    case 'evaluate':
+    case 'overlap':
+      return named('gradient', question.gradient);
+  }
+}
+
+const named = (name: string, buffer: Float64Array | null): Named[] =>
+  buffer === null ? [] : [{ name, buffer }];
+
+const isJudgedByAsker = ({ kind }: Question, buffer: Float64Array): boolean =>
+  kind === 'evaluate' && buffer.every(Number.isNaN);
+
+const bitsOf = ({ buffer, byteOffset, length }: Float64Array): BigUint64Array =>
+  new BigUint64Array(buffer, byteOffset, length);
+
+/** True where either is not finite, too: that is not for the protocol to judge. */
+function agree(value: number, f: number, { precision = 'float64' }: ProblemFacts): boolean {
+  const distance = Math.abs(value - f);
+  return !(distance > AGREEMENT[precision] * Math.max(Math.abs(value), Math.abs(f)) && distance < Infinity);
+}
+
+const noNumber = (question: Question, answer: unknown) =>
+  new TypeError(`${methodOf(question)} must return a number, got ${show(answer)}.`);
+
+const wroteInto = (method: string, name: string, index: number, was: number, is: number) =>
+  new TypeError(
+    `${method} wrote into ${name} (element ${index} was ${was} and is ${is}); it must only read ${name}.`,
+  );
+
+function leftUnwritten(
+  method: string,
+  name: string,
+  index: number,
+  length: number,
+  { params, p0 }: ProblemFacts,
+) {
+  const tensor = params && length === p0.length ? tensorAt(params.layout, index) : undefined;
+  const place = tensor ? `${index} (of "${tensor.name}")` : String(index);
+  return new TypeError(
+    `${method} left element ${place} of ${name} unwritten, or added to what was there: buffers are not cleared, so it must set every element, also those that are 0 (${name}[i] = …, not +=).`,
+  );
+}
+
+const otherFunction = (method: string, value: number, f: number) =>
+  new TypeError(
+    `${method} gives ${value} where fg gives ${f} at the same point: they are two functions. ${
+      method === 'residuals' ? 'fg must return the sum of the squared residuals. ' : ''
+    }A problem made by { ...problem, fg } keeps the other methods of the old one: give it its own ${method}, or ${method}: undefined.`,
+  );

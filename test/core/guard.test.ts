@@ -1,0 +1,279 @@
+import { describe, expect, it, vi } from 'vitest';
+import {
+  hessianVectorProduct,
+  lbfgs,
+  leastSquares,
+  levenbergMarquardt,
+  minimize,
+  minimizeAsync,
+  newtonCG,
+  runAsync,
+  runSync,
+  slbfgs,
+  vectorParams,
+  type Asks,
+  type AsyncProblem,
+  type Problem,
+  type Question,
+} from 'quasi-newton';
+import { landscape } from 'quasi-newton/landscape';
+import { rosenbrock } from './functions.ts';
+
+/** Asks the questions one after the other, and returns the answers. */
+function* asking(...questions: Question[]): Asks<number[]> {
+  const answers: number[] = [];
+  for (const question of questions) answers.push(yield question);
+  return answers;
+}
+
+const later = (problem: Problem): AsyncProblem => ({
+  ...(problem as unknown as AsyncProblem),
+  fg: async (x, gradient) => problem.fg(x, gradient),
+});
+
+const x = () => Float64Array.of(1, 2, 3);
+const buffer = (n = 3) => new Float64Array(n);
+const params = vectorParams(buffer(), {
+  length: 3,
+  tensors: [
+    { name: 'kernel', shape: [2], offset: 0, size: 2 },
+    { name: 'bias', shape: [1], offset: 2, size: 1 },
+  ],
+});
+
+/** f = Σxᵢ², with everything that a problem may answer. */
+const whole: Required<Omit<Problem, 'nextBatch' | 'precision'>> = {
+  p0: x(),
+  params,
+  residualCount: 3,
+  fg(at: Float64Array, gradient: Float64Array | null) {
+    gradient?.set(at.map((value) => 2 * value));
+    return at.reduce((sum, value) => sum + value * value, 0);
+  },
+  overlap(at: Float64Array, gradient: Float64Array | null) {
+    return whole.fg(at, gradient);
+  },
+  hessianVector(_: Float64Array, v: Float64Array, product: Float64Array) {
+    product.set(v.map((value) => 2 * value));
+  },
+  residuals(at: Float64Array, residuals: Float64Array, jacobian: Float64Array | null) {
+    residuals.set(at);
+    jacobian?.set([1, 0, 0, 0, 1, 0, 0, 0, 1]);
+  },
+  valuesAt(points: Float64Array, values: Float64Array) {
+    values.forEach((_, k) => (values[k] = whole.fg(points.slice(3 * k, 3 * k + 3), null)));
+  },
+};
+
+const questions: Record<string, () => Question> = {
+  fg: () => ({ kind: 'evaluate', x: x(), gradient: buffer() }),
+  overlap: () => ({ kind: 'overlap', x: x(), gradient: buffer() }),
+  hessianVector: () => ({ kind: 'hessianVector', x: x(), v: x(), product: buffer() }),
+  residuals: () => ({ kind: 'residuals', x: x(), residuals: buffer(), jacobian: buffer(9) }),
+  valuesAt: () => ({ kind: 'valuesAt', points: Float64Array.of(...x(), ...x()), values: buffer(2) }),
+};
+
+/** Which argument of a method is which output. */
+const outputs: [method: keyof typeof questions, argument: number, name: string][] = [
+  ['fg', 1, 'gradient'],
+  ['overlap', 1, 'gradient'],
+  ['hessianVector', 2, 'product'],
+  ['residuals', 1, 'residuals'],
+  ['residuals', 2, 'jacobian'],
+  ['valuesAt', 1, 'values'],
+];
+
+/** The problem with a method that does something to its buffers before and after. */
+function altered(method: string, after: (buffers: Float64Array[], before: Float64Array[]) => void): Problem {
+  const original = whole[method as 'fg'] as (...buffers: Float64Array[]) => number;
+  return {
+    ...whole,
+    [method]: (...buffers: Float64Array[]) => {
+      const before = buffers.map((values) => values?.slice());
+      const answer = original(...buffers);
+      after(buffers, before);
+      return answer;
+    },
+  };
+}
+
+describe.each(outputs)('%s, output %d (%s)', (method, argument, name) => {
+  const refusal = (index: string) => `${method} left element ${index} of ${name} unwritten`;
+
+  it('must be written, to the last element', async () => {
+    const last = method === 'valuesAt' ? 1 : name === 'jacobian' ? 8 : 2;
+    const problem = altered(method, (buffers, before) => {
+      buffers[argument][last] = before[argument][last];
+    });
+    const place = last === 2 ? '2 (of "bias")' : String(last);
+    expect(() => runSync(asking(questions[method]()), problem)).toThrow(refusal(place));
+    await expect(runAsync(asking(questions[method]()), later(problem))).rejects.toThrow(refusal(place));
+  });
+
+  it('must not be added to', () => {
+    const problem = altered(method, (buffers, before) => {
+      buffers[argument].forEach((value, i) => (buffers[argument][i] = before[argument][i] + value));
+    });
+    expect(() => runSync(asking(questions[method]()), problem)).toThrow(/, or added to what was there:/);
+  });
+
+  it('may be NaN by itself', () => {
+    const problem = altered(method, (buffers) => {
+      buffers[argument][1] = Math.log(-1) + 1;
+    });
+    expect(() => runSync(asking(questions[method]()), problem)).not.toThrow();
+  });
+
+  it('is looked at once only', () => {
+    let calls = 0;
+    const problem = altered(method, (buffers, before) => {
+      if (calls++ > 0) buffers[argument][0] = before[argument][0];
+    });
+    expect(() => runSync(asking(questions[method](), questions[method]()), problem)).not.toThrow();
+  });
+});
+
+describe('inputs', () => {
+  it.each([
+    ['fg', 0, 'x'],
+    ['overlap', 0, 'x'],
+    ['hessianVector', 0, 'x'],
+    ['hessianVector', 1, 'v'],
+    ['residuals', 0, 'x'],
+    ['valuesAt', 0, 'points'],
+  ])('of %s must not be written (argument %d, %s)', (method, argument, name) => {
+    const problem = altered(method, (buffers) => void (buffers[argument][1] = 7));
+    expect(() => runSync(asking(questions[method]()), problem)).toThrow(
+      `${method} wrote into ${name} (element 1 was 2 and is 7); it must only read ${name}.`,
+    );
+  });
+
+  it('of a callback neither', () => {
+    const callback = ({ x: at, iteration }: { x: Float64Array; iteration: number }) => {
+      if (iteration === 3) at[1] = -1;
+    };
+    expect(() => minimize(rosenbrock(), lbfgs(), { callback })).toThrow(
+      /callback wrote into x \(element 1 was .* and is -1\); it must only read x\. Work on a copy, x\.slice\(\)/,
+    );
+    const seen: number[] = [];
+    minimize(rosenbrock(), lbfgs(), { callback: ({ x: at }) => void seen.push(at[0]) });
+    expect(seen[0]).toBe(-1.2);
+    expect(seen.at(-1)).toBeCloseTo(1, 6);
+  });
+});
+
+describe('a value', () => {
+  it.each([undefined, null, '3', [3], 3n])(
+    'that is %o is refused, also in the middle of a run',
+    async (value) => {
+      const { p0, fg } = rosenbrock();
+      const problemOf = (): Problem => {
+        let calls = 0;
+        return { p0, fg: (at, gradient) => (++calls > 5 ? (value as never) : fg(at, gradient)) };
+      };
+      expect(() => minimize(problemOf(), lbfgs())).toThrow(/fg must return a number, got/);
+      await expect(minimizeAsync(later(problemOf()), lbfgs())).rejects.toThrow(
+        /fg must return a number, got/,
+      );
+    },
+  );
+
+  it('that is a promise is refused in the middle of a synchronous run, and the parameters hold the best point', () => {
+    const { p0, fg } = rosenbrock();
+    const own = vectorParams(Float64Array.from(p0));
+    let calls = 0;
+    const problem: Problem = {
+      p0,
+      params: own,
+      fg: (at, gradient) => (++calls > 5 ? (Promise.resolve(1) as never) : fg(at, gradient)),
+    };
+    expect(() => minimize(problem, lbfgs())).toThrow(/fg must answer at once here, got a Promise/);
+    const left = own.copyInto(own.zeros());
+    expect(left).not.toEqual(p0);
+    expect(fg(left, null)).toBeLessThan(fg(p0, null));
+  });
+});
+
+function isRefused(run: () => unknown): boolean {
+  try {
+    run();
+    return false;
+  } catch (error) {
+    if (error instanceof TypeError && error.message.includes('two functions')) return true;
+    throw error;
+  }
+}
+
+describe('the methods of an older fg', () => {
+  const penalized = {
+    ...whole,
+    fg(at: Float64Array, gradient: Float64Array | null) {
+      const f = whole.fg(at, gradient);
+      gradient?.forEach((value, i) => (gradient[i] = value + 0.02 * at[i]));
+      return f + 0.01 * at.reduce((sum, value) => sum + value * value, 0);
+    },
+  };
+
+  it('valuesAt is noticed', async () => {
+    const message = /valuesAt gives 14 where fg gives 14\.14 at the same point: .*valuesAt: undefined/;
+    expect(() => runSync(asking(questions.valuesAt()), penalized)).toThrow(message);
+    await expect(runAsync(asking(questions.valuesAt()), later(penalized))).rejects.toThrow(message);
+    const options = { center: x(), npoints: 3 };
+    expect(() => landscape(penalized, options)).toThrow(/valuesAt gives .* where fg gives/);
+    expect(landscape({ ...penalized, valuesAt: undefined as never }, options).loss).toBeCloseTo(14.14, 12);
+  });
+
+  it('residuals are noticed, without another evaluation where f is known', () => {
+    const fg = vi.fn<Problem['fg']>((at, gradient) => penalized.fg(at, gradient));
+    const message =
+      /residuals gives 14 where fg gives 14\.14 .*fg must return the sum of the squared residuals/;
+    expect(() => minimize({ ...penalized, fg }, levenbergMarquardt())).toThrow(message);
+    const halved = vi.fn<Problem['fg']>((at, gradient) => whole.fg(at, gradient) / 2);
+    expect(() => minimize({ ...whole, fg: halved }, levenbergMarquardt())).toThrow(
+      /residuals gives 14 where fg gives 7/,
+    );
+    const right = vi.fn<Problem['fg']>(whole.fg);
+    minimize({ ...whole, fg: right }, levenbergMarquardt());
+    expect(right).toHaveBeenCalledTimes(1);
+  });
+
+  it.each([
+    ['float64', 1e-7, false],
+    ['float64', 1e-5, true],
+    ['float32', 1e-4, false],
+    ['float32', 1e-2, true],
+  ] as const)('in %s a difference of %d is noticed: %s', (precision, difference, isNoticed) => {
+    const fg: Problem['fg'] = (at, gradient) => whole.fg(at, gradient) * (1 + difference);
+    const run = () => runSync(asking(questions.valuesAt()), { ...whole, precision, fg });
+    expect(isRefused(run)).toBe(isNoticed);
+  });
+
+  it('is not suspected where fg differs from call to call', () => {
+    let calls = 0;
+    const noisy: Problem = { ...whole, fg: (at, gradient) => whole.fg(at, gradient) * (1 + 0.3 * ++calls) };
+    expect(() => runSync(asking(questions.valuesAt()), noisy)).not.toThrow();
+  });
+
+  it('is not judged where values are not finite', () => {
+    const problem = altered('valuesAt', (buffers) => void buffers[1].fill(Infinity));
+    expect(() => runSync(asking(questions.valuesAt()), problem)).not.toThrow();
+    expect(() => runSync(asking(questions.valuesAt()), { ...whole, fg: () => NaN })).not.toThrow();
+  });
+});
+
+it('costs no evaluation of fg where nothing has to be compared', () => {
+  const fg = vi.fn<Problem['fg']>(rosenbrock().fg);
+  const { evaluations } = minimize({ ...rosenbrock(), fg }, lbfgs());
+  expect(fg).toHaveBeenCalledTimes(evaluations.f);
+});
+
+it('lets right problems be', () => {
+  const problem = { ...whole, nextBatch: () => {} };
+  for (const solver of [lbfgs(), newtonCG(), slbfgs()]) {
+    expect(() => minimize(whole, solver)).not.toThrow();
+    expect(() => minimize(problem, solver, { maxIterations: 5 })).not.toThrow();
+  }
+  expect(hessianVectorProduct(whole, x(), x()).product).toEqual(Float64Array.of(2, 4, 6));
+  const fit = leastSquares({ p0: x(), residualCount: 3, residuals: whole.residuals });
+  expect(minimize(fit, levenbergMarquardt()).converged).toBe(true);
+});
