@@ -1,21 +1,24 @@
+import { solveResult, type SolveResult } from './result.ts';
 import { checkNumber } from './start.ts';
+import { terminations } from './termination.ts';
+import { normInf } from './vector.ts';
 import type { Asks } from './question.ts';
 import type { Measured } from './solver.ts';
 
-/** A monotone change of the values of f > 0, and the way back. */
+/** A monotone change of the values of f > 0, and its inverse. */
 interface Transform {
   /** The transformed value. */
   value(f: number): number;
-  /** What its gradient is in units of ∇f. */
+  /** Its derivative: the transformed gradient in units of ∇f. */
   slope(f: number): number;
   /** f and ‖∇f‖∞ from the transformed ones. */
   undo(measured: Measured): Measured;
 }
 
-/** What a solve is passed through. */
+/** Something that a solve sees f through. */
 export interface Filter {
-  /** Passes the questions of `asks` on, and changes the answers. */
-  pass<Result>(asks: Asks<Result>): Asks<Result>;
+  /** Passes the questions of a solve on, and changes the answers. */
+  pass(asks: Asks<SolveResult>): Asks<SolveResult>;
   /** f and ‖∇f‖∞ without the change. */
   undo(measured: Measured): Measured;
 }
@@ -38,27 +41,46 @@ const transforms: Partial<Record<'none' | 'log' | 'sqrt', Transform>> = {
   },
 };
 
-/** The transform of the option of that name. */
+/** What a run has seen at and below f = 0, where a transform ends. */
+interface Below {
+  /** f at the first point. */
+  first: number;
+  /** The least f seen. */
+  least: number;
+  /** ‖∇f‖∞ at the last point where f was 0: no multiple of a transformed gradient. */
+  normAtZero: number;
+}
+
+/** An f this far below zero, relative to the first, is rounding. */
+const ROUNDING = 1e-10;
+
+/** Returns the transform of the option of that name, for one run. */
 export function transformBy(name: 'none' | 'log' | 'sqrt' = 'none'): Filter | null {
   const transform = transforms[name];
   if (!transform) return null;
+  const below: Below = { first: NaN, least: Infinity, normAtZero: 0 };
   return {
-    pass: (asks) => transformed(asks, transform),
-    undo: (measured) => transform.undo(measured),
+    *pass(asks) {
+      const result = yield* transformed(asks, transform, below);
+      return withoutFalseEnd(name, result, below);
+    },
+    undo(measured) {
+      const { f, gradientNorm } = transform.undo(measured);
+      return { f, gradientNorm: f === 0 ? below.normAtZero : gradientNorm };
+    },
   };
 }
 
 /**
  * Passes the questions of `asks` on and transforms the answers: values in the return, gradients in their buffers.
  *
- * An f < 0 becomes NaN, which searches step back from. At f = 0, the least that f > 0 can come to, the
- * gradient is 0.
+ * An f < 0 becomes NaN, which searches step back from. At f = 0 the transformed gradient is 0.
  *
+ * @param below - written
  * @throws RangeError if f is not > 0 at the first question
  * @throws TypeError if `asks` asks for more than f and its gradient
  */
-function* transformed<Result>(asks: Asks<Result>, transform: Transform): Asks<Result> {
-  let isFirst = true;
+function* transformed<Result>(asks: Asks<Result>, transform: Transform, below: Below): Asks<Result> {
   let turn = asks.next();
   while (!turn.done) {
     const question = turn.value;
@@ -71,11 +93,15 @@ function* transformed<Result>(asks: Asks<Result>, transform: Transform): Asks<Re
     }
     if (question.kind === 'evaluate' || question.kind === 'overlap') {
       checkNumber(answer);
-      if (isFirst && !(answer > 0)) {
-        throw new RangeError(`minimize: a transform needs f > 0; f(p0) is ${answer}.`);
+      if (Number.isNaN(below.first)) {
+        if (!(answer > 0)) throw new RangeError(`minimize: a transform needs f > 0; f(p0) is ${answer}.`);
+        below.first = answer;
       }
-      isFirst = false;
-      if (question.gradient !== null) scale(question.gradient, answer === 0 ? 0 : transform.slope(answer));
+      below.least = Math.min(below.least, Number.isNaN(answer) ? Infinity : answer);
+      if (question.gradient !== null) {
+        if (answer === 0) below.normAtZero = normInf(question.gradient);
+        scale(question.gradient, answer === 0 ? 0 : transform.slope(answer));
+      }
       answer = answer < 0 ? NaN : transform.value(answer);
     } else if (question.kind !== 'nextBatch') {
       throw new TypeError('minimize: transform is for solvers that need no more than f and its gradient.');
@@ -84,6 +110,28 @@ function* transformed<Result>(asks: Asks<Result>, transform: Transform): Asks<Re
   }
   return turn.value;
 }
+
+/**
+ * Says that f has fallen to or below 0, where that is so. A run that ends at this border has found no minimum, unless the
+ * gradient is 0 there, and its search is not at fault: the ending is `nonFinite`, as the transformed f is.
+ */
+function withoutFalseEnd(name: string, result: SolveResult, { first, least }: Below): SolveResult {
+  const isNegative = least < -ROUNDING * first;
+  const isAtZero = result.f === 0 && result.gradientNorm > result.measures.gradient.tolerance;
+  if (!isNegative && !isAtZero) return result;
+  const word = isNegative ? `fell to ${least}` : `came to 0, where its gradient is not`;
+  const sentence = `f ${word}; transform: '${name}' needs f > 0, and has kept the run where f is. Minimize f itself, transform: 'none', or add a constant to it.`;
+  const isMinimum = result.termination === 'gradientTolerance';
+  if (isMinimum || isLimit(result)) {
+    return Object.assign(result, { message: `${result.message} But ${sentence}` });
+  }
+  const honest = solveResult({ ...result, termination: 'nonFinite' });
+  return Object.assign(honest, { message: sentence.replace(/^f/, 'The objective') });
+}
+
+/** True if a limit or the user has ended the run, not what it found. */
+const isLimit = ({ termination }: SolveResult): boolean =>
+  terminations[termination].outcome === 'stopped' && termination !== 'precisionFloor';
 
 function scale(x: Float64Array, by: number): void {
   for (let i = 0; i < x.length; i++) x[i] *= by;

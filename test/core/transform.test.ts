@@ -1,8 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { adam, bfgs, hagerZhang, lbfgs, leastSquares, levenbergMarquardt, minimize } from 'quasi-newton';
-import { newtonCG, ssbroyden, type Problem } from 'quasi-newton';
+import { newtonCG, ssbroyden, type Problem, type SolveResult } from 'quasi-newton';
 import { sine } from '../../bench/problems/sine.js';
 import { rosenbrock } from './functions.ts';
+
+function expectTrueNorm({ fg }: Problem, { x, gradientNorm }: SolveResult) {
+  const gradient = new Float64Array(x.length);
+  fg(x, gradient);
+  const norm = Math.max(...gradient.map(Math.abs));
+  expect(Math.abs(gradientNorm - norm)).toBeLessThanOrEqual(1e-6 * norm);
+}
 
 describe('transform', () => {
   it.each(['log', 'sqrt'] as const)(
@@ -50,6 +57,84 @@ describe('transform', () => {
     expect(() => minimize(below, lbfgs(), { transform: 'log' })).toThrow(
       /a transform needs f > 0; f\(p0\) is -1/,
     );
+  });
+
+  describe.each(['log', 'sqrt'] as const)('%s, where f falls below 0', (transform) => {
+    /** Rosenbrock's valley, lowered: its minimum is −1. */
+    const lowered: Problem = {
+      p0: Float64Array.of(-1.2, 1),
+      fg(x, g) {
+        return rosenbrock().fg(x, g) - 1;
+      },
+    };
+
+    it.each([bfgs(), lbfgs(), ssbroyden(), lbfgs({ lineSearch: hagerZhang() })])(
+      'is no success of $name, and says so',
+      (solver) => {
+        const result = minimize(lowered, solver, { transform });
+        expect(result).toMatchObject({ termination: 'nonFinite', converged: false });
+        expect(result.message).toMatch(
+          /^The objective (fell to -0\.\d+|came to 0, where its gradient is not); transform: '(log|sqrt)' needs f > 0/,
+        );
+        expect(String(result)).toContain(result.message);
+        expect(String(result)).toContain('Status: failure');
+        expectTrueNorm(lowered, result);
+        expect(result.f).toBeGreaterThanOrEqual(0);
+      },
+    );
+
+    it('is told beside the limit that has ended the run', () => {
+      const { message, termination } = minimize(lowered, bfgs(), { transform, maxEvaluations: 60 });
+      expect(termination).toBe('maxEvaluations');
+      expect(message).toMatch(/^The evaluation limit was reached; .* But f (fell to -|came to 0)/);
+    });
+
+    it('is told beside a minimum above 0', () => {
+      // The first step, of length 1, goes below; the minimum is at 1.
+      const far: Problem = {
+        p0: Float64Array.of(1.5),
+        fg([x], g) {
+          g?.fill(50 * (x - 1));
+          return x < 0.7 ? -1 : 25 * (x - 1) ** 2 + 1;
+        },
+      };
+      const result = minimize(far, lbfgs(), { transform });
+      expect(result).toMatchObject({ termination: 'gradientTolerance', converged: true });
+      expect(result.x[0]).toBeCloseTo(1, 6);
+      expect(result.message).toMatch(/^The gradient norm fell below .* But f fell to -1/);
+    });
+  });
+
+  it.each(['log', 'sqrt'] as const)(
+    '%s reports the gradient where f is exactly 0 on its way down',
+    (transform) => {
+      // 0 at x = 0, with slope 3, and without bound below.
+      const straight: Problem = {
+        p0: Float64Array.of(1),
+        fg([x], g) {
+          g?.fill(3);
+          return Math.abs(x) < 1e-3 ? 0 : 3 * x;
+        },
+      };
+      const result = minimize(straight, bfgs(), { transform });
+      expect(result).toMatchObject({ termination: 'nonFinite', gradientNorm: 3 });
+    },
+  );
+
+  it('takes what rounding leaves below 0 at a minimum for rounding', () => {
+    const rounded: Problem = {
+      p0: Float64Array.of(3, 1),
+      fg([x, y], g) {
+        g?.set([2 * x, 8 * y]);
+        return 1 + x * x + 4 * y * y - (1 - 2 ** -52) - 3 * 2 ** -53;
+      },
+    };
+    for (const transform of ['log', 'sqrt'] as const) {
+      const result = minimize(rounded, bfgs(), { transform });
+      expect(result.message).not.toMatch(/fell to/);
+      expect(result.f).toBeLessThan(1e-12);
+      expectTrueNorm(rounded, result);
+    }
   });
 
   it('is refused by solvers that ask for more than f and its gradient', () => {
