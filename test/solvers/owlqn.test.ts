@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { minimize, owlqn, runSync, type OwlqnOptions, type Problem } from 'quasi-newton';
-import { difference, started, stepFrom } from './walk.ts';
+import { bowl, difference, started, stepFrom } from './walk.ts';
 
 // Oracle: Andrew & Gao (2007), with a dense BFGS matrix of the pairs of f.
 
@@ -83,26 +83,6 @@ function follow(options: OwlqnOptions, problem: Problem, weights: Vector, count:
     return { step, expected };
   });
 }
-
-/** A quadratic that is not separable: Biggs's factor is 1 there. */
-const bowl: Problem = {
-  p0: Float64Array.of(1.5, -2, 0, 3, 0.5),
-  fg(x, gradient) {
-    const centre = [0.4, -3, 1.5, 0, 2];
-    const d = x.map((value, i) => value - centre[i]);
-    let f = 0;
-    gradient?.fill(0);
-    for (let i = 0; i < d.length; i++) {
-      const next = (i + 1) % d.length;
-      f += ((i + 1) * d[i] ** 2) / 2 + 0.3 * d[i] * d[next];
-      if (gradient) {
-        gradient[i] += (i + 1) * d[i] + 0.3 * d[next];
-        gradient[next] += 0.3 * d[i];
-      }
-    }
-    return f;
-  },
-};
 
 describe('OWL-QN takes the steps of its paper', () => {
   it.each<[string, OwlqnOptions, Vector]>([

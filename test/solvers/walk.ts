@@ -85,3 +85,23 @@ export const hills: Problem = {
     return f;
   },
 };
+
+/** A quadratic that is not separable. */
+export const bowl: Problem = {
+  p0: Float64Array.of(1.5, -2, 0, 3, 0.5),
+  fg(x, gradient) {
+    const centre = [0.4, -3, 1.5, 0, 2];
+    const d = x.map((value, i) => value - centre[i]);
+    let f = 0;
+    gradient?.fill(0);
+    for (let i = 0; i < d.length; i++) {
+      const next = (i + 1) % d.length;
+      f += ((i + 1) * d[i] ** 2) / 2 + 0.3 * d[i] * d[next];
+      if (gradient) {
+        gradient[i] += (i + 1) * d[i] + 0.3 * d[next];
+        gradient[next] += 0.3 * d[i];
+      }
+    }
+    return f;
+  },
+};

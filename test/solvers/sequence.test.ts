@@ -1,0 +1,169 @@
+import { describe, expect, it } from 'vitest';
+import {
+  adam,
+  fixedStep,
+  gradientDescent,
+  lbfgs,
+  owlqn,
+  runSync,
+  sequence,
+  type Iterate,
+  type Problem,
+  type Solver,
+} from 'quasi-newton';
+import { hills, started, stepFrom, walk } from './walk.ts';
+
+const slow = adam({ learningRate: 0.05 });
+const rolling = gradientDescent({ learningRate: 0.01, momentum: 0.5 });
+
+/** Where each solver leaves x after its iterations, starting afresh where the one before ended. */
+function oneAfterTheOther(...stages: [Solver, number][]): number[][] {
+  let p0 = hills.p0;
+  return stages.flatMap(([solver, iterations]) => {
+    const points = walk(solver, { ...hills, p0 }, iterations).map(({ x }) => x);
+    p0 = Float64Array.from(points[iterations - 1]);
+    return points;
+  });
+}
+
+/** Fails in every step. */
+const stuck: Solver = {
+  name: 'stuck',
+  descends: true,
+  describe: () => 'Stuck',
+  init: ({ n }) => ({ x: new Float64Array(n), gradient: new Float64Array(n), f: NaN }),
+  // eslint-disable-next-line require-yield
+  *step() {
+    return { kind: 'failed', termination: 'lineSearchFailed' };
+  },
+};
+
+describe('sequence', () => {
+  it('runs each stage for its iterations, each starting afresh from where the last one ended', () => {
+    const solver = sequence({ solver: slow, iterations: 4 }, { solver: rolling, iterations: 3 }, slow);
+    const points = walk(solver, hills, 12).map(({ x }) => x);
+    expect(points).toEqual(oneAfterTheOther([slow, 4], [rolling, 3], [slow, 5]));
+  });
+
+  it('hands over after 500 iterations where it is told no number', () => {
+    const solver = sequence(slow, rolling);
+    const state = started(solver, hills);
+    for (let k = 0; k < 500; k++) {
+      stepFrom(solver, state, hills);
+      expect(state.stage).toBe(0);
+    }
+    stepFrom(solver, state, hills);
+    expect([state.stage, state.iterations]).toEqual([1, 1]);
+  });
+
+  it('never leaves a stage of infinitely many iterations, nor the last', () => {
+    const solver = sequence({ solver: slow, iterations: Infinity }, rolling);
+    const points = walk(solver, hills, 6).map(({ x }) => x);
+    expect(points).toEqual(oneAfterTheOther([slow, 6]));
+    const last = sequence({ solver: slow, iterations: 2 });
+    expect(walk(last, hills, 6).map(({ x }) => x)).toEqual(points);
+  });
+
+  it('goes on at once with the next stage where one fails, and says so where the last does', () => {
+    const solver = sequence(
+      stuck,
+      { solver: stuck, iterations: 1 },
+      { solver: rolling, iterations: 2 },
+      stuck,
+    );
+    const state = started(solver, hills);
+    const points = [stepFrom(solver, state, hills).x, stepFrom(solver, state, hills).x];
+    expect(points).toEqual(oneAfterTheOther([rolling, 2]));
+    expect(state).toMatchObject({ stage: 2, iterations: 2 });
+    const x = [...state.x];
+    const failed = { kind: 'failed', termination: 'lineSearchFailed' };
+    expect(runSync(solver.step(state), hills)).toEqual(failed);
+    expect(state.stage).toBe(3);
+    expect([...state.x]).toEqual(x);
+  });
+
+  it('on mini-batches lets a stage go on after a step that failed', () => {
+    const solver = sequence({ solver: stuck, iterations: 2 }, rolling);
+    const state = started(solver, hills, { stochastic: true });
+    const kinds = [1, 2, 3].map(() => runSync(solver.step(state), hills).kind);
+    expect(kinds).toEqual(['failed', 'failed', 'accepted']);
+    expect(state.stage).toBe(1);
+  });
+
+  it('tells every stage of the problem', () => {
+    const settings: unknown[] = [];
+    const asking: Solver = {
+      ...rolling,
+      init(setting) {
+        settings.push(setting);
+        return rolling.init(setting);
+      },
+    };
+    const solver = sequence({ solver: asking, iterations: 1 }, asking);
+    walk(solver, hills, 2, { precision: 'float32', residualCount: 3 });
+    const setting = { n: 4, precision: 'float32', residualCount: 3 };
+    expect(settings).toEqual([setting, setting]);
+  });
+
+  it('has the direction of the stage at work, at its own point', () => {
+    const dense = lbfgs({ lineSearch: fixedStep({ alpha: 0.01 }) });
+    const solver = sequence({ solver: dense, iterations: 3 }, rolling);
+    const state = started(solver, hills);
+    stepFrom(solver, state, hills);
+    const [out, expected] = [new Float64Array(4), new Float64Array(4)];
+    solver.direction?.(state, out);
+    dense.direction?.(state.inner as never, expected);
+    expect(out).toEqual(expected);
+    expect(out[0]).not.toBe(0);
+    const gradients = sequence(rolling);
+    const none = new Float64Array(4);
+    gradients.direction?.(started(gradients, hills), none);
+    expect([...none]).toEqual([0, 0, 0, 0]);
+  });
+
+  it('names its stages in order, and goes down only if all of them do', () => {
+    expect(sequence(slow, rolling).describe(4)).toBe(
+      'Adam (learning rate 0.05), then Gradient descent (learning rate 0.01, momentum 0.5)',
+    );
+    expect(sequence(slow).name).toBe('sequence');
+    expect([sequence(slow, lbfgs()), sequence(lbfgs(), stuck)].map(({ descends }) => descends)).toEqual([
+      false,
+      true,
+    ]);
+  });
+
+  it.each([
+    ['there must be at least one stage.', []],
+    ['stage 1 must be a solver or { solver, iterations }, got null.', [null]],
+    ['stage 2 must be a solver or { solver, iterations }, got "adam".', [slow, 'adam']],
+    ['stage 1 must be a solver or { solver, iterations }, got an object with solver.', [{ solver: 3 }]],
+    ['stage 1: iterations must be a whole number ≥ 1, got 0.', [{ solver: slow, iterations: 0 }]],
+    ['stage 2: iterations must be a whole number ≥ 1, got 1.5.', [slow, { solver: slow, iterations: 1.5 }]],
+    ['stage 1: iterations must be a whole number ≥ 1, got "3".', [{ solver: slow, iterations: '3' }]],
+    ['stage 2: owlqn keeps bounds or adds a penalty', [slow, owlqn()]],
+    ['stage 1: lbfgs keeps bounds or adds a penalty', [lbfgs({ lower: 0 }), slow]],
+  ])('refuses: %s', (message, stages) => {
+    expect(() => sequence(...(stages as Solver[]))).toThrow(message);
+    expect(() => sequence(...(stages as Solver[]))).toThrow(/^sequence: /);
+  });
+
+  it('hands over x, its gradient and f, whatever arrays the stages use', () => {
+    const seen: Iterate[] = [];
+    const looking: Solver = {
+      ...rolling,
+      *step(state) {
+        seen.push({ x: state.x.slice(), gradient: state.gradient.slice(), f: state.f });
+        return yield* rolling.step(state);
+      },
+    };
+    const problem: Problem = hills;
+    const solver = sequence({ solver: lbfgs(), iterations: 3 }, looking);
+    const steps = walk(solver, problem, 5);
+    for (const [k, { x, gradient, f }] of seen.entries()) {
+      expect([...x]).toEqual(steps[2 + k].x);
+      expect([...gradient]).toEqual(steps[2 + k].gradient);
+      expect(f).toBe(steps[2 + k].f);
+    }
+    expect(seen.length).toBe(2);
+  });
+});
