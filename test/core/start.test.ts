@@ -1,0 +1,73 @@
+import { describe, expect, it } from 'vitest';
+import { lbfgs } from '../../src/solvers/lbfgs.ts';
+import { minimize, minimizeAsync } from '../../src/core/minimize.ts';
+import type { Problem } from '../../src/core/problem.ts';
+import { rosenbrock } from './functions.ts';
+
+/** A problem whose values at the start are these. */
+const giving = (f: unknown, gradient: number[] = [1, 1]): Problem => ({
+  p0: Float64Array.of(1, 2),
+  fg: (_x, out) => (out?.set(gradient), f as number),
+});
+
+describe('a start is refused with advice', () => {
+  it.each<[string, Problem]>([
+    [
+      'minimize: p0 must be a Float64Array, got Array(1); Float64Array.from(p0) makes one.',
+      { ...rosenbrock(), p0: [1] as never },
+    ],
+    ['minimize: p0 is empty; there is nothing to optimi', { ...rosenbrock(), p0: new Float64Array(0) }],
+    [
+      'minimize: p0[1] is Infinity; every element must be finite.',
+      { ...rosenbrock(), p0: Float64Array.of(1, Infinity) },
+    ],
+    ['minimize: f(p0) is Infinity; start where the objective is finite.', giving(Infinity)],
+    [
+      'minimize: f(p0) is NaN; start where the objective is finite, and look for NaN among the data.',
+      giving(NaN),
+    ],
+    ['minimize: fg must return a number, got undefined.', giving(undefined)],
+    ['minimize: fg must return a number, got 1.', giving(1n)],
+    [
+      'minimize: element 1 of the gradient at p0 is Infinity; start where it is finite.',
+      giving(1, [0, Infinity]),
+    ],
+    [
+      'minimize: element 0 of the gradient at p0 is NaN; fg must write every element of gradient (not add to it), and p0 be where they are finite.',
+      giving(1, [NaN, Infinity]),
+    ],
+  ])('%s', (message, problem) => {
+    expect(() => minimize(problem, lbfgs())).toThrow(message);
+  });
+
+  it('an objective that writes into x is refused, with the element and its two values', () => {
+    const problem: Problem = {
+      p0: Float64Array.of(1, 2),
+      fg(x, gradient) {
+        gradient?.fill(1);
+        x[1] = 7;
+        return 1;
+      },
+    };
+    expect(() => minimize(problem, lbfgs())).toThrow(
+      /fg wrote into x \(element 1 was 2 and is 7\); it must only read x/,
+    );
+  });
+
+  it('a problem or a solver that is none is refused in the name of the function called', async () => {
+    const none = [null, undefined, 3, {}, { p0: Float64Array.of(1) }, { fg: 3 }];
+    for (const problem of none as never[]) {
+      expect(() => minimize(problem, lbfgs())).toThrow(TypeError);
+      expect(() => minimize(problem, lbfgs())).toThrow(
+        /^minimize: a problem is an object \{ p0, fg \}, got /,
+      );
+      await expect(minimizeAsync(problem, lbfgs())).rejects.toThrow(/^minimizeAsync: a problem is/);
+    }
+    for (const solver of [null, undefined, lbfgs, {}, { step: 1 }] as never[]) {
+      expect(() => minimize(rosenbrock(), solver)).toThrow(TypeError);
+      expect(() => minimize(rosenbrock(), solver)).toThrow(
+        /^minimize: a solver is what lbfgs\(\), bfgs\(\), auto\(\), … return, got /,
+      );
+    }
+  });
+});
