@@ -87,3 +87,60 @@ describe('flatten', () => {
     expect(() => flatten([1, 2]).unflatten([1])).toThrow('unflatten: vector has length 1; it must be 2.');
   });
 });
+
+describe('the leaves of flatten', () => {
+  const tfTensor = (shape: number[], values: number[]) => ({
+    shape,
+    dataSync: () => Float32Array.from(values),
+  });
+
+  it('takes tensors of tfjs by shape and values, and gives { shape, data } back', () => {
+    const { vector, unflatten } = flatten({ w: tfTensor([2, 1], [5, 6]), b: 7 });
+    expect([...vector]).toEqual([5, 6, 7]);
+    expect(unflatten([1, 2, 3])).toEqual({ w: { shape: [2, 1], data: Float64Array.of(1, 2) }, b: 3 });
+  });
+
+  it('rebuilds tensors by a function of one’s own, which is given data, shape and original', () => {
+    const original = tfTensor([2], [5, 6]);
+    const tensor = (data: Float64Array, shape: readonly number[], from: object) => [
+      ...data,
+      ...shape,
+      from === original,
+    ];
+    expect(flatten([original], { tensor }).unflatten([1, 2])).toEqual([[1, 2, 2, true]]);
+  });
+
+  it('refuses a tensor of which shape and values differ in size', () => {
+    expect(() => flatten({ w: tfTensor([2, 2], [1, 2]) })).toThrow(
+      new TypeError('flatten: tree.w has the shape [2, 2] and 2 values.'),
+    );
+  });
+
+  it('takes for a tensor only what has all of its marks', () => {
+    const values = Float32Array.of(1, 2);
+    expect(flatten({ dims: 2, data: values }).vector.length).toBe(3);
+    expect(flatten({ dims: [2], data: [1, 2] }).vector.length).toBe(3);
+    expect(flatten({ dims: [2], data: values }).vector.length).toBe(2);
+    expect(flatten({ dims: [2] }).vector.length).toBe(1);
+    expect(flatten({ data: values }).vector.length).toBe(2);
+    expect(() => flatten({ shape: [2], dataSync: 3 }).vector.length).not.toThrow();
+    expect(() => flatten({ dataSync: () => values })).toThrow(/tree\.dataSync is the function/);
+  });
+
+  it('takes objects without a prototype, and no instances of classes', () => {
+    const bare = Object.assign(Object.create(null) as object, { a: 1 });
+    expect(flatten(bare).vector).toEqual(Float64Array.of(1));
+    expect(() => flatten({ when: new Date(0) })).toThrow(
+      'flatten: tree.when is a Date; only plain objects, arrays and tensors are flattened.',
+    );
+    expect(() => flatten([new DataView(new ArrayBuffer(8))])).toThrow(/tree\[0\] is DataView\(8\)/);
+    expect(() => flatten([new BigUint64Array(1)])).toThrow(/tree\[0\] is BigUint64Array\(1\)/);
+    expect(() => flatten([true])).toThrow('flatten: tree[0] is true, not a number.');
+  });
+
+  it('gives null and undefined back as they are', () => {
+    const { vector, unflatten } = flatten([null, undefined, 1]);
+    expect(vector.length).toBe(1);
+    expect(unflatten([4])).toEqual([null, undefined, 4]);
+  });
+});
