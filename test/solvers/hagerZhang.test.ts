@@ -156,13 +156,16 @@ describe('hagerZhang', () => {
   });
 
   it('has the defaults it documents', () => {
-    const line: Line = (a) => ({
-      value: 1 - a + 40 * a ** 2 + Math.sin(9 * a) ** 2,
-      slope: -1 + 80 * a + 9 * Math.sin(18 * a),
-    });
     const documented = { delta: 0.1, sigma: 0.9, rho: 5, gamma: 2 / 3, maxEvaluations: 50 };
-    for (const alpha0 of [1e-4, 0.3, 20]) {
-      expect(searchOn(line, {}, alpha0)).toEqual(searchOn(line, documented, alpha0));
+    // Conditions this strict take long enough for the other defaults to tell.
+    const strictest = { delta: 0.49, sigma: 0.495 };
+    for (let power = 0.5; power < 8; power += 0.25) {
+      const line: Line = (a) => ({ value: a ** (power + 1) / (power + 1) - a, slope: a ** power - 1 });
+      for (const alpha0 of [1e-3, 1.3, 5]) {
+        expect(searchOn(line, {}, alpha0)).toEqual(searchOn(line, documented, alpha0));
+        const given = { ...documented, ...strictest };
+        expect(searchOn(line, strictest, alpha0)).toEqual(searchOn(line, given, alpha0));
+      }
     }
     const falling: Line = (a) => ({ value: -a, slope: -1 });
     const strict = { delta: 0.1, sigma: 0.5 };

@@ -55,7 +55,7 @@ describe('SLBFGS', () => {
     const unit = kept.reduce((sum, [, y]) => sum + dot(y, y), 0) / kept.length;
     const out = new Float64Array(4);
     const raised = [];
-    for (let k = 0; k < 40; k++) {
+    for (let k = 0; k < 200; k++) {
       const g = [Math.sin(k), Math.cos(2 * k), Math.sin(3 * k + 1), Math.cos(5 * k)];
       let lambda = 0.01 * unit;
       let expected = estimateTimes(kept, lambda, gamma, g);

@@ -1,0 +1,245 @@
+import { describe, expect, it } from 'vitest';
+import { fixedStep, lbfgs, type LbfgsOptions, type Problem, type Setting } from 'quasi-newton';
+import { lbfgs as leanLbfgs } from 'quasi-newton/lean';
+import { bowl, difference, started, stepFrom } from './walk.ts';
+
+// Oracles: what each option of L-BFGS changes, with the pairs taken into H one by one.
+
+type Vector = number[];
+
+interface Pair {
+  readonly s: Vector;
+  readonly y: Vector;
+}
+
+const dot = (a: Vector, b: Vector) => a.reduce((sum, value, i) => sum + value * b[i], 0);
+const plus = (a: Vector, c: number, b: Vector) => a.map((value, i) => value + c * b[i]);
+
+/** H·v for H = VᵀH′V + ρssᵀ, V = I − ρysᵀ, H′ that of the pairs before, down to γI. */
+function timesH(pairs: readonly Pair[], gamma: number, v: Vector): Vector {
+  if (pairs.length === 0) return v.map((value) => gamma * value);
+  const { s, y } = pairs[pairs.length - 1];
+  const rho = 1 / dot(s, y);
+  const inner = timesH(pairs.slice(0, -1), gamma, plus(v, -rho * dot(s, v), y));
+  return plus(inner, rho * dot(s, v) - rho * dot(y, inner), s);
+}
+
+/** The pairs of some steps, as they were observed, and the direction after them. */
+function follow(options: LbfgsOptions, problem: Problem, count: number, setting: Partial<Setting> = {}) {
+  const solver = lbfgs({ modifiedSecant: false, ...options });
+  const state = started(solver, problem, setting);
+  const steps = Array.from({ length: count }, () => {
+    const { before, x, gradient, alpha } = stepFrom(solver, state, problem);
+    return { s: plus(x, -1, before.x), y: plus(gradient, -1, before.gradient), g: before.gradient, alpha };
+  });
+  const direction = new Float64Array(problem.p0.length);
+  solver.direction?.(state, direction);
+  return { steps, state, direction: [...direction], gradient: [...state.gradient] };
+}
+
+/** As the bowl, of more unknowns than the fast kernels need. */
+const wide: Problem = {
+  p0: Float64Array.from({ length: 300 }, (_, i) => Math.sin(i)),
+  fg(x, gradient) {
+    gradient?.set(x.map((value, i) => (1 + (i % 7)) * value + value ** 3));
+    return x.reduce((sum, value, i) => sum + ((1 + (i % 7)) * value ** 2) / 2 + value ** 4 / 4, 0);
+  },
+};
+
+const negative = (v: Vector) => v.map((value) => -value);
+
+describe('the scale γ of H₀', () => {
+  it.each<[NonNullable<LbfgsOptions['initialScaling']>, (pair: Pair) => number]>([
+    ['short', ({ s, y }) => dot(s, y) / dot(y, y)],
+    ['long', ({ s, y }) => dot(s, s) / dot(s, y)],
+    ['geometric', ({ s, y }) => Math.sqrt(dot(s, s) / dot(y, y))],
+    ['none', () => 1],
+  ])('%s', (initialScaling, gammaOf) => {
+    for (const problem of [bowl, wide]) {
+      const { steps, direction, gradient } = follow({ initialScaling, memory: 3 }, problem, 5);
+      const kept = steps.slice(-3);
+      const expected = negative(timesH(kept, gammaOf(kept[2]), gradient));
+      expect(difference(direction, expected)).toBeLessThan(1e-10);
+    }
+  });
+
+  it('is short by default', () => {
+    const [plain, short] = [{}, { initialScaling: 'short' as const }].map(
+      (o) => follow(o, bowl, 4).direction,
+    );
+    expect(plain).toEqual(short);
+  });
+
+  it('self-scaled, is that of the oldest pair, and every pair divides H by τ = min(1, sᵀy/sᵀBs)', () => {
+    for (const problem of [bowl, wide]) {
+      const { steps, direction, gradient } = follow({ selfScaling: true, memory: 3 }, problem, 5);
+      const kept = steps.slice(-3);
+      const gamma = dot(kept[0].s, kept[0].y) / dot(kept[0].y, kept[0].y);
+      const timesScaled = (count: number, v: Vector): Vector => {
+        if (count === 0) return v.map((value) => gamma * value);
+        const { s, y, g, alpha } = kept[count - 1];
+        const rho = 1 / dot(s, y);
+        const tau = Math.min(1, dot(s, y) / (-alpha * dot(s, g)));
+        const inner = timesScaled(count - 1, plus(v, -rho * dot(s, v), y)).map((value) => value / tau);
+        return plus(inner, rho * dot(s, v) - rho * dot(y, inner), s);
+      };
+      expect(difference(direction, negative(timesScaled(3, gradient)))).toBeLessThan(1e-10);
+    }
+  });
+});
+
+/** Concave where it begins, and convex in its valleys. */
+const waves = (n: number): Problem => ({
+  p0: Float64Array.from({ length: n }, (_, i) => 0.3 + 0.1 * Math.sin(i)),
+  fg(x, gradient) {
+    gradient?.set(x.map((value, i) => -(1 + (i % 3)) * Math.sin(value) + 0.1 * value));
+    return x.reduce((sum, value, i) => sum + (1 + (i % 3)) * Math.cos(value) + 0.05 * value ** 2, 0);
+  },
+});
+
+describe('Powell’s damping', () => {
+  it.each([waves(4), waves(300)])('draws y towards Bs until sᵀy is a fifth of sᵀBs', (problem) => {
+    const options = { damping: true, memory: 20, lineSearch: fixedStep({ alpha: 0.3 }) };
+    const { steps, direction, gradient, state } = follow(options, problem, 6);
+    const damped = steps.map(({ s, y, g, alpha }): Pair & { theta: number } => {
+      const Bs = g.map((value) => -alpha * value);
+      const sBs = dot(s, Bs);
+      const theta = dot(s, y) >= 0.2 * sBs ? 1 : (0.8 * sBs) / (sBs - dot(s, y));
+      return {
+        s,
+        y: plus(
+          y.map((value) => theta * value),
+          1 - theta,
+          Bs,
+        ),
+        theta,
+      };
+    });
+    expect(damped.some(({ theta }) => theta < 1)).toBe(true);
+    expect(state.memory.count).toBe(6);
+    const { s, y } = damped[5];
+    const expected = negative(timesH(damped, dot(s, y) / dot(y, y), gradient));
+    expect(difference(direction, expected)).toBeLessThan(1e-9);
+  });
+
+  it('is off by default: pairs of negative curvature are left out', () => {
+    const options = { memory: 20, lineSearch: fixedStep({ alpha: 0.3 }) };
+    const { steps, direction, gradient, state } = follow(options, waves(4), 6);
+    const kept = steps.filter(({ s, y }) => dot(s, y) > 0);
+    expect(kept.length).toBeLessThan(6);
+    expect(state.memory.count).toBe(kept.length);
+    const { s, y } = kept[kept.length - 1];
+    const expected = negative(timesH(kept, dot(s, y) / dot(y, y), gradient));
+    expect(difference(direction, expected)).toBeLessThan(1e-10);
+  });
+});
+
+describe('a preconditioner P⁻¹', () => {
+  it.each([1, 4])('makes H₀ = γP⁻¹ with γ = sᵀy/yᵀP⁻¹y, at memory %d', (memory) => {
+    const scales = (i: number) => 1 + (i % 7);
+    for (const problem of [bowl, wide]) {
+      const times = (v: Vector) => v.map((value, i) => value / scales(i));
+      const preconditioner = (v: Float64Array, out: Float64Array) => out.set(times([...v]));
+      const { steps, direction, gradient } = follow({ preconditioner, memory }, problem, 5);
+      const kept = steps.slice(-memory);
+      const { s, y } = kept[kept.length - 1];
+      const gamma = dot(s, y) / dot(y, times(y));
+      const timesPreconditioned = (count: number, v: Vector): Vector => {
+        if (count === 0) return times(v).map((value) => gamma * value);
+        const { s, y } = kept[count - 1];
+        const rho = 1 / dot(s, y);
+        const inner = timesPreconditioned(count - 1, plus(v, -rho * dot(s, v), y));
+        return plus(inner, rho * dot(s, v) - rho * dot(y, inner), s);
+      };
+      expect(difference(direction, negative(timesPreconditioned(kept.length, gradient)))).toBeLessThan(1e-10);
+    }
+  });
+});
+
+describe('defaults of L-BFGS', () => {
+  const memoryOf = (options: LbfgsOptions, setting: Partial<Setting>) =>
+    lbfgs(options).init({ n: 10, precision: 'float64', ...setting }).memory;
+
+  it('keep 50 pairs up to 2000 unknowns, 10 from a million on, and 20 between', () => {
+    const described = [1, 2000, 2001, 999_999, 1e6].map((n) => lbfgs().describe(n));
+    expect(described).toEqual(
+      [50, 50, 20, 20, 10].map((memory) => `L-BFGS (memory ${memory}, Moré–Thuente)`),
+    );
+    expect(lbfgs({ memory: 3 }).describe(1e6)).toBe('L-BFGS (memory 3, Moré–Thuente)');
+    expect(memoryOf({ memory: 3 }, {}).rows.length).toBe(8);
+  });
+
+  it('learn from the values of f where they are exact', () => {
+    expect(memoryOf({}, {}).modifiedSecant).toBe(true);
+    expect(memoryOf({}, { precision: 'float32' }).modifiedSecant).toBe(false);
+    expect(memoryOf({}, { stochastic: true }).modifiedSecant).toBe(false);
+    expect(memoryOf({ modifiedSecant: false }, {}).modifiedSecant).toBe(false);
+    expect(memoryOf({ modifiedSecant: true }, { stochastic: true }).modifiedSecant).toBe(true);
+  });
+
+  it('store float32 pairs of float32 losses that are not small, without bounds and preconditioner', () => {
+    const isSingle = (options: LbfgsOptions, setting: Partial<Setting>) =>
+      memoryOf(options, setting).rows.every((row) => row instanceof Float32Array);
+    const float32 = { precision: 'float32', n: 256 } as const;
+    const preconditioner = (v: Float64Array, out: Float64Array) => out.set(v);
+    expect(isSingle({}, float32)).toBe(true);
+    expect(isSingle({}, { ...float32, n: 255 })).toBe(false);
+    expect(isSingle({}, { n: 256 })).toBe(false);
+    expect(isSingle({ lower: 0 }, float32)).toBe(false);
+    expect(isSingle({ preconditioner }, float32)).toBe(false);
+    expect(isSingle({ storage: 'float64' }, float32)).toBe(false);
+    expect(isSingle({ storage: 'float32' }, {})).toBe(true);
+    expect(isSingle({ storage: 'float32', lower: 0 }, {})).toBe(true);
+  });
+
+  it('keep products of pairs where these are long or float32, and room for a vector only where it is needed', () => {
+    const preconditioner = (v: Float64Array, out: Float64Array) => out.set(v);
+    const rooms = ([options, n]: [LbfgsOptions, number]) => {
+      const { gram, scratch } = memoryOf(options, { n });
+      return [gram !== null, scratch.length];
+    };
+    expect(
+      (
+        [
+          [{}, 255],
+          [{}, 256],
+          [{ storage: 'float32' }, 10],
+          [{ preconditioner }, 300],
+          [{ lower: 0 }, 300],
+          [{ lower: 0, storage: 'float32' }, 300],
+        ] as [LbfgsOptions, number][]
+      ).map(rooms),
+    ).toEqual([
+      [false, 0],
+      [true, 0],
+      [true, 0],
+      [false, 300],
+      [false, 0],
+      [false, 300],
+    ]);
+  });
+
+  it.each([
+    ['lbfgs', lbfgs],
+    ['lbfgs of quasi-newton/lean', leanLbfgs],
+  ])('%s refuses wrong options', (_name, make) => {
+    for (const [message, options] of [
+      ['memory: must be a whole number in [1, 10000], got 10001.', { memory: 10001 }],
+      ['lineSearch: must be a line search such as strongWolfe(), got 1.', { lineSearch: 1 }],
+      ['initialStep: must be a function, got 1.', { initialStep: 1 }],
+      ['modifiedSecant: must be true or false', { modifiedSecant: 1 }],
+      ['selfScaling: must be true or false', { selfScaling: 1 }],
+      ["initialScaling: must be 'short' or 'long' or 'geometric' or 'none'", { initialScaling: 'wide' }],
+      ['preconditioner: must be a function', { preconditioner: 1 }],
+      ['damping: must be true or false', { damping: 1 }],
+      ["storage: must be 'float64' or 'float32'", { storage: 'float16' }],
+      [
+        "storage 'float32' does not go with a preconditioner; leave one of the two options out.",
+        { storage: 'float32', preconditioner: () => {} },
+      ],
+    ] as const) {
+      expect(() => make(options as never)).toThrow(RangeError);
+      expect(() => make(options as never)).toThrow(`lbfgs: ${message}`);
+    }
+  });
+});
