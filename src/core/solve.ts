@@ -134,10 +134,6 @@ function* iterate(
     if (isSuccess && !batches && !(yield* isLowest(now))) {
       termination = solver.descends ? 'precisionFloor' : null;
     }
-    if (termination === 'gradientTolerance' && iteration === 0) message = atStart(now, options);
-    if (termination === null && askedToStop) termination = 'callback';
-    if (termination === null && iteration >= options.maxIterations) termination = 'maxIterations';
-    termination ??= meter.exhausted();
     if (termination === 'precisionFloor') {
       const found = yield* inspectHere();
       if (found?.mismatch) [termination, message] = mismatchEnding(found.mismatch);
@@ -146,6 +142,10 @@ function* iterate(
         termination = null;
       }
     }
+    if (termination === 'gradientTolerance' && iteration === 0) message = atStart(now, options);
+    if (termination === null && askedToStop) termination = 'callback';
+    if (termination === null && iteration >= options.maxIterations) termination = 'maxIterations';
+    termination ??= meter.exhausted();
     // Where the gradient test holds, this is the answer, though an earlier f may be lower by its rounding; values of
     // different batches do not compare, and the last point is the answer.
     const isAnswer = termination === 'gradientTolerance' || (batches && termination !== null);

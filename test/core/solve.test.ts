@@ -1,0 +1,324 @@
+import { describe, expect, it } from 'vitest';
+import { minimize } from '../../src/core/minimize.ts';
+import type { Problem } from '../../src/core/problem.ts';
+import type { Progress } from '../../src/core/solveOptions.ts';
+import type { Setting, Solver, StepOutcome } from '../../src/core/solver.ts';
+
+/** ½‖x‖² */
+const bowl: Problem = {
+  p0: Float64Array.of(4, -2),
+  fg(x, gradient) {
+    gradient?.set(x);
+    return (x[0] ** 2 + x[1] ** 2) / 2;
+  },
+};
+
+type Move = readonly number[] | StepOutcome | 'stay';
+
+/** Goes to these points one after the other, or ends a step as it is told; the last move again and again. */
+function scripted(moves: readonly Move[], change: Partial<Solver> = {}) {
+  const settings: Setting[] = [];
+  let k = 0;
+  const solver: Solver = {
+    name: 'scripted',
+    descends: false,
+    describe: (n) => `Scripted in ${n}`,
+    init(setting) {
+      settings.push(setting);
+      return { x: new Float64Array(setting.n), gradient: new Float64Array(setting.n), f: NaN };
+    },
+    *step(state) {
+      const move = moves[Math.min(k++, moves.length - 1)];
+      if (typeof move === 'object' && 'kind' in move) return move;
+      const next = move === 'stay' ? [...state.x] : move;
+      const moved = Math.max(...next.map((value, i) => Math.abs(value - state.x[i])));
+      state.x.set(next);
+      state.f = yield { kind: 'evaluate', x: state.x, gradient: state.gradient };
+      return { kind: 'accepted', alpha: 0.5, moved: Math.max(moved, 1e-3) };
+    },
+    ...change,
+  };
+  return { solver, settings };
+}
+
+const failed = (termination: 'lineSearchFailed' | 'precisionFloor' | 'nonFinite'): StepOutcome => ({
+  kind: 'failed',
+  termination,
+});
+
+describe('a solve', () => {
+  it('traces the start and each step, with what was spent up to there', () => {
+    const { solver } = scripted([
+      [2, 0],
+      [1, 0],
+    ]);
+    const result = minimize(bowl, solver, { maxIterations: 2 });
+    const elapsed = expect.any(Number) as number;
+    expect(result.trace).toEqual([
+      { iteration: 0, f: 10, gradientNorm: 4, alpha: 0, evaluations: 1, elapsed },
+      { iteration: 1, f: 2, gradientNorm: 2, alpha: 0.5, evaluations: 2, elapsed },
+      { iteration: 2, f: 0.5, gradientNorm: 1, alpha: 0.5, evaluations: 3, elapsed },
+    ]);
+    expect(result).toMatchObject({
+      termination: 'maxIterations',
+      iterations: 2,
+      f: 0.5,
+      gradientNorm: 1,
+      method: 'Scripted in 2',
+      evaluations: { f: 3, gradient: 3, hessianVector: 0 },
+    });
+    expect([...result.x]).toEqual([1, 0]);
+    expect(result.trace.every(({ elapsed }, k) => elapsed >= (result.trace[k - 1]?.elapsed ?? 0))).toBe(true);
+  });
+
+  it('tells the solver what the problem can', () => {
+    const { solver, settings } = scripted(['stay']);
+    const options = { maxIterations: 0 };
+    const more = {
+      ...bowl,
+      precision: 'float32' as const,
+      nextBatch() {},
+      overlap: () => 0,
+      hessianVector() {},
+      residuals() {},
+      residualCount: 7,
+    };
+    minimize(bowl, solver, options);
+    minimize({ ...bowl, residualCount: 7 }, solver, options);
+    minimize(more, solver, options);
+    const plain = { stochastic: false, overlap: false, residualCount: 0, hessianVector: false };
+    expect(settings).toEqual([
+      { n: 2, precision: 'float64', ...plain },
+      { n: 2, precision: 'float64', ...plain },
+      { n: 2, precision: 'float32', stochastic: true, overlap: true, residualCount: 7, hessianVector: true },
+    ]);
+  });
+
+  it('is measured as the solver says', () => {
+    const { solver } = scripted(
+      [
+        [2, 0],
+        [1, 0],
+      ],
+      { measure: ({ f }) => ({ f: f + 100, gradientNorm: 3 * f }) },
+    );
+    const result = minimize(bowl, solver, { gtol: 2 });
+    expect(result).toMatchObject({ f: 100.5, gradientNorm: 1.5, termination: 'gradientTolerance' });
+    expect(result.trace.map(({ f, gradientNorm }) => [f, gradientNorm])).toEqual([
+      [110, 30],
+      [102, 6],
+      [100.5, 1.5],
+    ]);
+  });
+
+  it('takes a norm of the gradient that a step has told', () => {
+    const { solver } = scripted([[2, 0]]);
+    const told: Solver = {
+      ...solver,
+      *step(state) {
+        const outcome = yield* solver.step(state);
+        return outcome.kind === 'accepted' ? { ...outcome, gradientNorm: 1e-9 } : outcome;
+      },
+    };
+    expect(minimize(bowl, told)).toMatchObject({ termination: 'gradientTolerance', gradientNorm: 1e-9 });
+  });
+
+  it('begins where the solver admits', () => {
+    const { solver } = scripted(['stay'], { admit: (x) => void x.fill(1) });
+    const result = minimize(bowl, solver, { maxIterations: 0 });
+    expect([...result.x]).toEqual([1, 1]);
+    expect([...bowl.p0]).toEqual([4, -2]);
+  });
+});
+
+describe('the ending of a solve', () => {
+  it('at a start that meets the tolerance says so, and what to do about units', () => {
+    const small: Problem = { ...bowl, p0: Float64Array.of(1e-9, 0) };
+    const { solver } = scripted(['stay']);
+    expect(minimize(small, solver).message).toBe(
+      'The start meets the tolerance already: ‖∇f(p0)‖∞ = 1.00e-9 is within gtol = 1e-8. Where the loss or its slopes are that small by their units, set gtol: 0 and gRel: 1e-6, which measures against the start.',
+    );
+    expect(minimize(small, solver, { gRel: 1 }).message).toMatch(/is within gtol \+ gRel·‖∇f\(p0\)‖∞\. /);
+    const later = minimize(bowl, scripted([[1e-9, 0]]).solver);
+    expect(later).toMatchObject({ termination: 'gradientTolerance', iterations: 1 });
+    expect(later.message).toBe('The gradient norm fell below its tolerance.');
+  });
+
+  it.each([['maxIterations'], ['callback'], ['maxEvaluations'], ['gradientTolerance']])(
+    'is the first that holds, tolerances before the callback and that before limits: %s',
+    (expected) => {
+      const at = { maxIterations: 3, callback: 2, maxEvaluations: 2, gradientTolerance: 2 };
+      const { solver } = scripted([[2, 0], expected === 'gradientTolerance' ? [0, 0] : [1, 0], [1, 1]]);
+      const result = minimize(bowl, solver, {
+        maxIterations: at.maxIterations,
+        ...(expected === 'maxEvaluations' && { maxEvaluations: 3 }),
+        ...(expected === 'gradientTolerance' && { maxIterations: 2 }),
+        callback: ({ iteration }) => iteration === 2 && ['callback', 'gradientTolerance'].includes(expected),
+      });
+      expect(result).toMatchObject({ termination: expected, iterations: at[expected as keyof typeof at] });
+    },
+  );
+
+  it('is the failure of a step, with the point before it', () => {
+    const { solver } = scripted([[2, 0], failed('nonFinite')]);
+    expect(minimize(bowl, solver)).toMatchObject({ termination: 'nonFinite', iterations: 1, f: 2 });
+  });
+
+  it('is nonFinite where f or its gradient becomes so, with the last finite point', () => {
+    for (const bad of [
+      [NaN, 1],
+      [1, NaN],
+      [Infinity, 1],
+    ]) {
+      const problem: Problem = {
+        p0: bowl.p0,
+        fg(x, gradient) {
+          const f = bowl.fg(x, gradient);
+          if (x[0] !== 1) return f;
+          gradient?.fill(bad[1]);
+          return bad[0];
+        },
+      };
+      const result = minimize(
+        problem,
+        scripted([
+          [2, 0],
+          [1, 0],
+        ]).solver,
+      );
+      expect(result).toMatchObject({ termination: 'nonFinite', f: 2, iterations: 1 });
+    }
+  });
+
+  it('where values contradict gradients gives the two changes of f', () => {
+    const lying: Problem = {
+      p0: Float64Array.of(4, -2),
+      fg(x, gradient) {
+        gradient?.set([x[0], -x[1]]);
+        return (x[0] ** 2 + x[1] ** 2) / 2;
+      },
+    };
+    const { solver } = scripted([[2, 1], failed('lineSearchFailed')]);
+    const result = minimize(lying, solver);
+    expect(result).toMatchObject({ termination: 'gradientMismatch', converged: false });
+    const pattern =
+      /f changes by (\S+e[+-]\d+) along a line where its gradients say (\S+e[+-]\d+)\. checkGradient/;
+    const [, byValues, byGradients] = pattern.exec(result.message) ?? [];
+    expect(Math.abs(Number(byValues) / Number(byGradients) - 1)).toBeGreaterThan(0.15);
+    expect(result.evaluations.f).toBeGreaterThan(2);
+  });
+
+  it('of a search that failed where −∇f descends is no floor, and keeps a lower point that was seen', () => {
+    for (const termination of ['precisionFloor', 'lineSearchFailed'] as const) {
+      const { solver } = scripted([[2, 0], failed(termination)]);
+      const result = minimize(bowl, solver);
+      expect(result.termination).toBe('lineSearchFailed');
+      expect(result.f).toBeLessThan(2);
+      expect(result.f).toBe(bowl.fg(result.x, null));
+    }
+  });
+
+  it('of a search that failed where f is flat is the floor of its precision', () => {
+    const flat: Problem = {
+      p0: Float64Array.of(1, 1),
+      fg: (x, gradient) => (gradient?.set(x), 1e12 + (x[0] ** 2 + x[1] ** 2) / 2),
+    };
+    const { solver } = scripted([[1e-6, 1e-6], failed('lineSearchFailed')]);
+    expect(minimize(flat, solver).termination).toBe('precisionFloor');
+  });
+
+  it('names no floor where f falls along −∇f, however long it stood still', () => {
+    const { solver } = scripted([...Array<Move>(14).fill('stay'), [0, 0]], { descends: true });
+    expect(minimize(bowl, solver)).toMatchObject({ termination: 'gradientTolerance', iterations: 15 });
+  });
+
+  it('by a limit or the callback comes where the floor proved none, too', () => {
+    const stays = () => scripted(['stay'], { descends: true }).solver;
+    expect(minimize(bowl, stays(), { maxIterations: 10 })).toMatchObject({
+      termination: 'maxIterations',
+      iterations: 10,
+    });
+    const callback = ({ iteration }: Progress) => iteration === 10;
+    expect(minimize(bowl, stays(), { callback })).toMatchObject({ termination: 'callback', iterations: 10 });
+  });
+});
+
+describe('a success', () => {
+  /** Goes to a point with a small gradient that lies higher than an earlier one. */
+  const terraces: Problem = {
+    p0: Float64Array.of(0),
+    fg(x, gradient) {
+      gradient?.fill(x[0] === 2 ? 0 : 1);
+      return [5, 1, 3][x[0]] ?? 9;
+    },
+  };
+
+  it('is none above an earlier point', () => {
+    const { solver } = scripted([[1], [2]]);
+    const result = minimize(terraces, solver, { maxIterations: 3 });
+    expect(result).toMatchObject({ termination: 'maxIterations', f: 1, converged: false });
+    expect([...result.x]).toEqual([1]);
+  });
+
+  it('may lie above one by rounding', () => {
+    const near = (rise: number): Problem => ({
+      ...terraces,
+      fg: (x, gradient) => (terraces.fg(x, gradient), [5, 1, 1 + rise][x[0]]),
+    });
+    const end = (rise: number) => minimize(near(rise), scripted([[1], [2]]).solver, { maxIterations: 3 });
+    expect(end(2 ** -51)).toMatchObject({ termination: 'gradientTolerance', converged: true });
+    expect([...end(2 ** -51).x]).toEqual([2]);
+    expect(end(2 ** -40).converged).toBe(false);
+  });
+});
+
+describe('on mini-batches', () => {
+  /** f of batch k is ½‖x − k‖². */
+  function batches() {
+    let batch = 0;
+    const drawn = () => batch;
+    const problem: Problem = {
+      p0: Float64Array.of(4, 4),
+      nextBatch: () => void batch++,
+      fg(x, gradient) {
+        gradient?.set(x.map((value) => value - batch));
+        return ((x[0] - batch) ** 2 + (x[1] - batch) ** 2) / 2;
+      },
+    };
+    return { problem, drawn };
+  }
+
+  it('each step has its own batch, and the last point is the answer, with its loss', () => {
+    const { problem, drawn } = batches();
+    const { solver } = scripted([
+      [2, 2],
+      [9, 9],
+      [7, 7],
+    ]);
+    const result = minimize(problem, solver, { maxIterations: 3 });
+    expect(drawn()).toBe(3);
+    expect([...result.x]).toEqual([7, 7]);
+    expect(result.f).toBe(16);
+    expect(result.trace.map(({ f }) => f)).toEqual([16, 1, 49, 16]);
+    // One at the start, and two for each: the new batch where the step begins, and the step's own.
+    expect(result.evaluations.f).toBe(7);
+  });
+
+  it('a batch that allows no step is passed over, and no other failure', () => {
+    const { problem, drawn } = batches();
+    const { solver } = scripted([[5, 5], failed('lineSearchFailed'), [1, 1]]);
+    const result = minimize(problem, solver, { maxIterations: 3 });
+    expect(drawn()).toBe(3);
+    expect(result.trace.map(({ alpha }) => alpha)).toEqual([0, 0.5, 0, 0.5]);
+    expect([...result.x]).toEqual([1, 1]);
+    const other = batches();
+    const broken = minimize(other.problem, scripted([[5, 5], failed('nonFinite')]).solver);
+    expect(broken).toMatchObject({ termination: 'nonFinite', iterations: 1 });
+  });
+
+  it('the floor of f means nothing', () => {
+    const still: Problem = { ...bowl, nextBatch() {} };
+    const { solver } = scripted(['stay'], { descends: true });
+    expect(minimize(still, solver, { maxIterations: 30 }).termination).toBe('maxIterations');
+  });
+});
