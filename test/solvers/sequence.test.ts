@@ -32,8 +32,8 @@ const stuck: Solver = {
   descends: true,
   describe: () => 'Stuck',
   init: ({ n }) => ({ x: new Float64Array(n), gradient: new Float64Array(n), f: NaN }),
-  // eslint-disable-next-line require-yield
   *step() {
+    yield* [];
     return { kind: 'failed', termination: 'lineSearchFailed' };
   },
 };
