@@ -1,6 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { addScaled, dot, firstNonFinite, norm2, normInf, roundToFloat32 } from '../../src/core/vector.ts';
+import {
+  absoluteDot,
+  addScaled,
+  dot,
+  firstNonFinite,
+  norm2,
+  normInf,
+  roundToFloat32,
+  scaleInto,
+  subtract,
+} from '../../src/core/vector.ts';
 
 const small = fc.float64Array({ min: -1e3, max: 1e3, noNaN: true, maxLength: 40 });
 
@@ -41,5 +51,31 @@ describe('vector operations', () => {
     const x = Float64Array.of(0.1, 1e300);
     roundToFloat32(x);
     expect(x).toEqual(Float64Array.of(Math.fround(0.1), Infinity));
+  });
+
+  it('sums and norms see every element once, whatever the length', () => {
+    for (let n = 1; n <= 9; n++) {
+      for (let i = 0; i < n; i++) {
+        const a = new Float64Array(n);
+        a[i] = -3;
+        expect([n, i, normInf(a)]).toEqual([n, i, 3]);
+        const b = Float64Array.from(a, (_, j) => 2 ** j);
+        expect([n, i, dot(a, b)]).toEqual([n, i, -3 * 2 ** i]);
+        expect([n, i, absoluteDot(a, b)]).toEqual([n, i, 3 * 2 ** i]);
+        a[i] = NaN;
+        expect(normInf(a)).toBeNaN();
+      }
+    }
+  });
+
+  it('write no farther than their vectors reach', () => {
+    const [x, s, out] = [Float64Array.of(1, 2), Float64Array.of(5, 7), new Float64Array(3).fill(9)];
+    addScaled(x, 2, s, out);
+    expect([...out]).toEqual([11, 16, 9]);
+    subtract(s, x, out);
+    expect([...out]).toEqual([4, 5, 9]);
+    scaleInto(-3, x, out);
+    expect([...out]).toEqual([-3, -6, 9]);
+    expect(x).toEqual(Float64Array.of(1, 2));
   });
 });
