@@ -1,5 +1,6 @@
 import { normInf } from './vector.ts';
 import type { Asks, Question } from './question.ts';
+import type { Measured } from './solver.ts';
 import type { Filter } from './transform.ts';
 
 /** Gradients within [2⁻³⁰⁰, 2³⁰⁰] have squares that neither overflow nor underflow. */
@@ -13,7 +14,7 @@ const LARGEST_EXPONENT = 900;
  *
  * Between these limits the filter passes all on unchanged.
  */
-export function rescaling(): Filter {
+export function rescaling() {
   let scale = 1;
   let isFirst = true;
 
@@ -40,8 +41,11 @@ export function rescaling(): Filter {
 
   return {
     pass,
-    undo: ({ f, gradientNorm }) => ({ f: f / scale, gradientNorm: gradientNorm / scale }),
-  };
+    undo: ({ f, gradientNorm }: Measured): Measured => ({
+      f: f / scale,
+      gradientNorm: gradientNorm / scale,
+    }),
+  } satisfies Filter;
 }
 
 /** The power of two that brings ‖∇f‖∞ near 1, as far as |f| allows; 1 where squares are safe. */

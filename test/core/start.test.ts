@@ -26,8 +26,8 @@ describe('a start is refused with advice', () => {
       'minimize: f(p0) is NaN; start where the objective is finite, and look for NaN among the data.',
       giving(NaN),
     ],
-    ['minimize: fg must return a number, got undefined.', giving(undefined)],
-    ['minimize: fg must return a number, got 1.', giving(1n)],
+    ['fg must return a number, got undefined.', giving(undefined)],
+    ['fg must return a number, got 1.', giving(1n)],
     [
       'minimize: element 1 of the gradient at p0 is Infinity; start where it is finite.',
       giving(1, [0, Infinity]),

@@ -180,7 +180,7 @@ describe('owlqn', () => {
     const state = started(solver, bowl);
     stepFrom(solver, state, bowl);
     let asked = 0;
-    const wall: Problem = { ...bowl, fg: () => (asked++, 1e9) };
+    const wall: Problem = { ...bowl, fg: (_x, gradient) => (gradient?.fill(1), asked++, 1e9) };
     expect(runSync(solver.step(state), wall)).toEqual({ kind: 'failed', termination: 'lineSearchFailed' });
     expect(asked).toBe(6);
     expect(state.memory.count).toBe(0);
@@ -191,7 +191,7 @@ describe('owlqn', () => {
     const state = started(solver, bowl, { stochastic: true });
     stepFrom(solver, state, bowl);
     let asked = 0;
-    const wall: Problem = { ...bowl, fg: () => (asked++, 1e9) };
+    const wall: Problem = { ...bowl, fg: (_x, gradient) => (gradient?.fill(1), asked++, 1e9) };
     expect(runSync(solver.step(state), wall)).toEqual({ kind: 'failed', termination: 'lineSearchFailed' });
     expect(asked).toBe(3);
     expect(state.memory.count).toBe(1);

@@ -87,7 +87,10 @@ describe('a search along a direction', () => {
 
   it('fails where the step it ends with is not finite the second time', () => {
     let calls = 0;
-    const problem: Problem = { p0: new Float64Array(2), fg: () => (++calls > 2 ? NaN : 1) };
+    const problem: Problem = {
+      p0: new Float64Array(2),
+      fg: (_x, gradient) => (gradient?.fill(1), ++calls > 2 ? NaN : 1),
+    };
     const result = runSync(searchAlong(stateAt(), asking([at(0.5), at(1)], found(0.5))), problem);
     expect(result).toEqual({ _tag: 'Left', left: { kind: 'nonFinite', alpha: 0 } });
   });
