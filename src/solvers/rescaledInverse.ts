@@ -112,6 +112,8 @@ function takeIn(
   multiply(matrix, 1, trialGradient, next);
   for (let i = 0; i < n; i++) u[i] = t * (next[i] - productAt[i]);
   const ss = rho * rho * dot(y, u) + own;
+  // Once n pairs are taken in, My is rounding, and M no longer positive on y: nothing is left to take from it.
+  if (!(ss > 0)) return productAt.set(next);
   const sg = dot(s, trialGradient);
   const ug = dot(u, trialGradient);
   for (let i = 0; i < n; i++) productAt[i] = next[i] + (ss * sg - rho * ug) * s[i] - rho * sg * u[i];

@@ -18,7 +18,7 @@ export interface StrongWolfeOptions {
   readonly c2?: number;
   /** Evaluations a search may take. @defaultValue `20` */
   readonly maxEvaluations?: number;
-  /** Longest step. @defaultValue `1e20` */
+  /** Longest step, in units of the first where that is longer than 1. @defaultValue `1e20` */
   readonly alphaMax?: number;
 }
 
@@ -57,7 +57,7 @@ export function strongWolfe(options: StrongWolfeOptions = {}): LineSearch {
     name: 'Moré–Thuente',
     descends: true,
     *search(phi0, alpha0, slack, allowed) {
-      const longest = Math.min(farthest, allowed);
+      const longest = Math.min(farthest * Math.max(1, alpha0), allowed);
       const decrease = c1 * phi0.slope;
       // The values of the interval are φ(α) − φ(0): what matters where |φ(0)| is large.
       const start: Trial = { alpha: 0, value: 0, slope: phi0.slope };
