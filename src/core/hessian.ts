@@ -4,89 +4,124 @@
  *
  * ε matters: too small and rounding drowns the difference, too large and third derivatives, or the kinks of a
  * ReLU network, enter it. The first product is therefore tried with a ladder of ε, and the one is kept whose
- * result agrees best with that of the next smaller; how well is told as `agreement`.
+ * result agrees best with that of the next smaller; how well is told as `agreement`. The ladder is continued
+ * where none agrees: the scale of f may be far from that of x.
  *
  * @module
  */
-import { evaluate, type Asks } from './question.ts';
-import { addScaled, norm2, scaleInto } from './vector.ts';
+import { checkProduct } from './checkProduct.ts';
+import { apart, changeOf, differenceAlong, isDrowned } from './gradientDifference.ts';
+import { sizeAt, type Scale } from './scale.ts';
+import { norm2, scaleInto } from './vector.ts';
 import type { Precision } from './problem.ts';
+import type { Asks } from './question.ts';
 
 /** The Hessian at one point, as something to multiply by. */
 export interface Hessian {
   readonly n: number;
-  /** Multiplies done so far. */
+  /** Number of products so far. */
   readonly products: number;
-  /** Gradients evaluated so far. */
+  /** Number of gradients evaluated so far. */
   readonly gradients: number;
   /**
-   * Relative difference of the first product at two neighbouring ε: 0 for exact products, about 1e-4 or less on a
+   * Relative difference of the first product at two neighboring ε: 0 for exact products, about 1e-4 or less on a
    * smooth loss in float32; above 0.1 the loss is too rough or too noisy here for its curvature to mean much.
    */
   readonly agreement: number;
-  /** `product ← H v`. */
+  /**
+   * `product ← H v`.
+   *
+   * @throws TypeError if the problem's own first product contradicts its gradients
+   */
   times(v: Float64Array, product: Float64Array): Asks<void>;
 }
 
-/** Steps that the first product is tried with, as multiples of max(1, ‖x‖), by precision. */
+/** Steps that the first product is tried with, as multiples of the size of x, by precision. */
 const ladders: Readonly<Record<Precision, readonly number[]>> = {
   float64: [1e-3, 1e-4, 1e-5, 1e-6],
   float32: [1e-2, 3e-3, 1e-3, 3e-4, 1e-4],
 };
 
+/** Agreement at which the ladder is not continued. */
+const GOOD: Record<Precision, number> = { float64: 1e-3, float32: 0.03 };
+/** Decades that it is continued by, and the relative change of gradients up to which a step counts as small. */
+const MOST_DECADES = 30;
+const SMALL = 0.1;
+
 export interface HessianOptions {
   readonly precision: Precision;
-  /** Whether the problem answers `hessianVector`. */
+  /** True if the problem answers `hessianVector`. */
   readonly exact: boolean;
-  /** Step in units of max(1, ‖x‖), or the best of a ladder. */
+  /** Step in units of max(1, ‖x‖) or of `scale`, or the best of a ladder. */
   readonly epsilon: number | 'auto';
+  /** Typical sizes of the unknowns. @defaultValue ‖x‖ in all directions */
+  readonly scale?: Scale | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
-/** The Hessian at `x`, `[n]`, which is kept and not written. */
-export function hessianAt(x: Float64Array, { precision, exact, epsilon, signal }: HessianOptions): Hessian {
+/** Returns the Hessian at `x`, `[n]`, which is kept and not written. */
+export function hessianAt(x: Float64Array, options: HessianOptions): Hessian {
+  const { precision, exact, epsilon, scale, signal } = options;
   const n = x.length;
-  const scale = Math.max(1, norm2(x));
-  let step = epsilon === 'auto' ? NaN : epsilon * scale;
-  const forward = new Float64Array(n);
-  const backward = new Float64Array(n);
-  const point = new Float64Array(n);
-  const ahead = evaluate(point, forward);
-  const behind = evaluate(point, backward);
+  const rounded = precision === 'float32';
+  const work = { x, gradient: null, point: new Float64Array(n), behind: new Float64Array(n), rounded, scale };
+  /** In units of the size along v. */
+  let step = epsilon === 'auto' ? NaN : epsilon;
+  let isChecked = false;
 
-  function* difference(v: Float64Array, size: number, product: Float64Array): Asks<void> {
-    // ‖v‖ = `size`: the step is along the unit vector.
+  /** Returns the multiple of v that moves x by its own size, or one of the unknowns by its typical size. */
+  function sizeAlong(v: Float64Array, length: number): number {
+    if (scale === undefined) return (epsilon === 'auto' ? norm2(x) || 1 : Math.max(1, norm2(x))) / length;
+    return 1 / v.reduce((most, value, i) => Math.max(most, Math.abs(value) / sizeAt(scale, i)), 0);
+  }
+
+  function* takeDifference(v: Float64Array, size: number, product: Float64Array): Asks<void> {
     signal?.throwIfAborted();
-    addScaled(x, step / size, v, point);
-    yield ahead;
-    addScaled(x, -step / size, v, point);
-    yield behind;
+    yield* differenceAlong(work, v, step * size, product);
     hessian.gradients += 2;
-    for (let i = 0; i < n; i++) product[i] = ((forward[i] - backward[i]) / (2 * step)) * size;
   }
 
   function* calibrate(v: Float64Array, size: number, product: Float64Array): Asks<void> {
     const ladder = ladders[precision];
-    const coarser = new Float64Array(n);
-    const finer = new Float64Array(n);
+    const last = new Float64Array(n);
+    const next = new Float64Array(n);
     let best = Infinity;
-    let bestStep = ladder[0] * scale;
-    step = bestStep;
-    yield* difference(v, size, coarser);
-    product.set(coarser);
-    for (const rung of ladder.slice(1)) {
-      step = rung * scale;
-      yield* difference(v, size, finer);
-      const apart = distance(coarser, finer) / Math.max(norm2(coarser), norm2(finer), Number.MIN_VALUE);
-      if (apart < best) {
-        best = apart;
+    let bestStep = ladder[0];
+    const isGood = () => best <= GOOD[precision];
+    /** Tries a step; returns by how much the gradient changes over it, relative. */
+    function* attempt(rung: number): Asks<number> {
+      step = rung;
+      yield* takeDifference(v, size, next);
+      const change = changeOf(next, work.behind, step * size, scale);
+      // Where rounding is most of a difference, agreement is chance.
+      const difference = isDrowned(change, precision) ? Infinity : apart(last, next, scale);
+      if (difference < best) {
+        best = difference;
         bestStep = step;
-        product.set(finer);
+        product.set(next);
       }
-      coarser.set(finer);
+      last.set(next);
+      return change;
+    }
+    last.fill(NaN);
+    const first = yield* attempt(ladder[0]);
+    const coarsest = Float64Array.from(last);
+    product.set(last);
+    let change = first;
+    for (const rung of ladder.slice(1)) change = yield* attempt(rung);
+    let rung = ladder[ladder.length - 1];
+    for (let k = 0; k < MOST_DECADES && !isGood() && !isDrowned(change, precision); k++) {
+      change = yield* attempt((rung /= 10));
+    }
+    last.set(coarsest);
+    change = first;
+    rung = ladder[0];
+    for (let k = 0; k < MOST_DECADES && !isGood() && change < SMALL; k++) {
+      change = yield* attempt((rung *= 10));
     }
     step = bestStep;
-    hessian.agreement = best;
+    // If all gradients are the same, f is linear along v.
+    hessian.agreement = best === Infinity && norm2(last) === 0 ? 0 : best;
   }
 
   const hessian = {
@@ -96,26 +131,25 @@ export function hessianAt(x: Float64Array, { precision, exact, epsilon, signal }
     agreement: exact ? 0 : NaN,
     *times(v: Float64Array, product: Float64Array): Asks<void> {
       hessian.products++;
-      const size = norm2(v);
-      if (size === 0) {
+      const length = norm2(v);
+      if (length === 0) {
         product.fill(0);
-      } else if (exact) {
+        return;
+      }
+      const size = sizeAlong(v, length);
+      if (exact) {
         signal?.throwIfAborted();
         yield { kind: 'hessianVector', x, v, product };
+        if (!isChecked) hessian.gradients += yield* checkProduct(work, v, size, product, precision);
+        isChecked = true;
       } else if (Number.isNaN(step)) {
         yield* calibrate(v, size, product);
       } else {
-        yield* difference(v, size, product);
+        yield* takeDifference(v, size, product);
       }
     },
   };
   return hessian;
-}
-
-function distance(a: Float64Array, b: Float64Array): number {
-  let sum = 0;
-  for (let i = 0; i < a.length; i++) sum += (a[i] - b[i]) ** 2;
-  return Math.sqrt(sum);
 }
 
 /** `v ← v / ‖v‖`; returns ‖v‖. */

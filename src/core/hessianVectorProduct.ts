@@ -2,6 +2,7 @@ import { runAsync, runSync } from './drive.ts';
 import { hessianAt, type Hessian } from './hessian.ts';
 import { checkOptions, either, numberBetween, oneOf, type Rules } from './options.ts';
 import { checkLength } from './paramSet.ts';
+import { scaleOf, type Scale } from './scale.ts';
 import { checkProblem } from './start.ts';
 import type { AsyncProblem, Problem } from './problem.ts';
 
@@ -14,37 +15,44 @@ export interface HessianVectorOptions {
    */
   readonly method?: 'auto' | 'differences';
   /**
-   * Step of the differences, in units of max(1, ‖x‖).
+   * Step of the differences, in units of max(1, ‖x‖), or of `scale`.
    *
-   * @defaultValue `'auto'`: the one of a ladder whose product agrees best with its neighbour's
+   * @defaultValue `'auto'`: the one of a ladder whose product agrees best with its neighbor's
    */
   readonly epsilon?: number | 'auto';
+  /**
+   * Typical size of the unknowns, one number for all or one for each, `[n]`: a step of 1 moves one of them by it.
+   *
+   * @defaultValue max(1, ‖x‖), with a ladder that is continued where no steps agree
+   */
+  readonly scale?: Scale;
 }
 
-const rules: Rules<HessianVectorOptions> = {
+const rulesFor = (n: number): Rules<HessianVectorOptions> => ({
   method: oneOf('auto', 'differences'),
   epsilon: either(numberBetween(0, 1), oneOf('auto')),
-};
+  scale: scaleOf(n),
+});
 
-/** A product of the Hessian with a vector, and how far it is to be trusted. */
+/** A product of the Hessian with a vector, and how far to trust it. */
 export interface HessianVectorProduct {
   /** ∇²f(x)·v, `[n]`. */
   readonly product: Float64Array;
   /**
-   * Relative difference of the products at two neighbouring steps: 0 for exact products, 1e-4 and less where
-   * f is smooth, above 0.1 where f is too rough for its curvature to mean much; NaN with a step of one's own.
+   * Relative difference of the products at two neighboring steps: 0 for exact products, 1e-4 and less where
+   * f is smooth, above 0.1 where f is too rough for its curvature to mean much; NaN where `epsilon` is given.
    */
   readonly agreement: number;
 }
 
 /**
- * ∇²f(x)·v: exactly where the problem can, else by central differences of gradients with a check of their
- * agreement. The problem's parameters are x afterwards.
+ * Computes ∇²f(x)·v: exactly where the problem can, else by central differences of gradients with a check of their
+ * agreement. An exact product is compared with a difference, two evaluations. The problem's parameters are x afterwards.
  *
  * @param x - point, `[n]`
  * @param v - direction, `[n]`
  * @throws RangeError if an option or a length is wrong
- * @throws TypeError if the problem is none
+ * @throws TypeError if `problem` is not a problem, or its hessianVector contradicts the gradients of its fg
  *
  * @example
  * ```js
@@ -99,15 +107,15 @@ function prepare(
   options: HessianVectorOptions,
 ): { hessian: Hessian; product: Float64Array } {
   checkProblem(where, problem);
-  checkOptions(where, options, rules);
   const n = problem.p0.length;
+  checkOptions(where, options, rulesFor(n));
   checkLength(`${where}: x`, x, n);
   checkLength(`${where}: v`, v, n);
-  const { method = 'auto', epsilon = 'auto' } = options;
+  const { method = 'auto', epsilon = 'auto', scale } = options;
   const exact = method === 'auto' && problem.hessianVector !== undefined;
   const { precision = 'float64' } = problem;
   return {
-    hessian: hessianAt(x, { precision, exact, epsilon, signal: undefined }),
+    hessian: hessianAt(x, { precision, exact, epsilon, scale, signal: undefined }),
     product: new Float64Array(n),
   };
 }

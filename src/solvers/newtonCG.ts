@@ -1,55 +1,63 @@
 import { checkOptions, finitePositive, integerFrom, numberBetween, positive } from '../core/options.ts';
 import { evaluate, type Asks } from '../core/question.ts';
-import { addScaled, dot, norm2, normInf, roundToFloat32, scaleInto } from '../core/vector.ts';
-import type { Iterate, Setting, Solver, StepOutcome } from '../core/solver.ts';
+import { scaleOf, sizeAt, type Scale } from '../core/scale.ts';
+import { dot, normInf } from '../core/vector.ts';
+import {
+  move,
+  multiply,
+  scaleSlope,
+  shortenDifferences,
+  sizeOfX,
+  type NewtonCGState,
+} from './newtonModel.ts';
+import { solveInRegion, type RegionStep } from './steihaug.ts';
+import type { Precision } from '../core/problem.ts';
+import type { Setting, Solver, StepOutcome } from '../core/solver.ts';
+
+export type { NewtonCGState } from './newtonModel.ts';
 
 /** Options of {@link newtonCG}. */
 export interface NewtonCGOptions {
-  /** The first radius of the trust region. @defaultValue `1` */
+  /**
+   * The first radius of the trust region, in units of `scale`.
+   *
+   * @defaultValue `'auto'`: the larger of ‖x‖∞ and the minimizer of the model along the gradient
+   */
   readonly radius?: number;
-  /** Its largest. @defaultValue `1e10` */
+  /** Its largest. @defaultValue `Infinity` */
   readonly maxRadius?: number;
   /** A step is taken if f falls by this part of what the model predicts. @defaultValue `1e-4` */
   readonly acceptance?: number;
-  /** Products with the Hessian a step may take. @defaultValue `min(n, 200)` */
+  /** Number of products with the Hessian that a step may take. @defaultValue `min(n, 200)` */
   readonly maxProducts?: number;
+  /**
+   * Typical size of the unknowns, one number for all or one for each, `[n]`. The region and the conjugate gradients are
+   * in these units: worth giving where units differ by powers of 10.
+   *
+   * @defaultValue `1`
+   */
+  readonly scale?: Scale;
 }
 
-/** The trust region and the vectors of its conjugate gradients, `[n]` each. */
-export interface NewtonCGState extends Iterate {
-  trial: Float64Array;
-  trialGradient: Float64Array;
-  /** The step, z. */
-  readonly step: Float64Array;
-  /** ∇f + Hz */
-  readonly residual: Float64Array;
-  readonly direction: Float64Array;
-  /** H·direction */
-  readonly product: Float64Array;
-  /** Scratch of the differences. */
-  readonly shifted: Float64Array;
-  radius: number;
-  /** Whether the problem answers for Hessian products; else they are differences of gradients. */
-  readonly exact: boolean;
-  readonly rounded: boolean;
-  readonly stochastic: boolean;
-}
-
-/** The radius shrinks below this part of ‖x‖ only where nothing can be gained. */
-const MIN_RADIUS = 1e-15;
 /** A change of f below this part of it is rounding; the gradient then decides. */
-const NOISE = { float64: 1e-14, float32: 1e-6 };
+const NOISE: Record<Precision, number> = { float64: 1e-14, float32: 1e-6 };
+/** A decrease below this is subnormal, or nearly so, where nothing is exact. */
+const NEGLIGIBLE = 1e-292;
+/** Trials along one step, before the region is solved once more. */
+const TRIALS = 5;
 
 /**
  * Newton's method in a trust region, its equations solved by conjugate gradients (Steihaug).
  *
- * Fast where products with the Hessian are cheap and exact: give the problem a `hessianVector`. Without one
- * each product costs two evaluations, a central difference of gradients whose step is fit for the
- * problem's precision; `lbfgs` is then usually the better choice.
+ * Fast where products with the Hessian are cheap and exact: give the problem a `hessianVector`. Without one each
+ * product is a difference of gradients, one evaluation in float64 and two in float32; `lbfgs` is then usually the
+ * better choice. A step that does not lower f is shortened along itself before the region is solved once more.
  *
  * @throws RangeError naming every option that is wrong
+ * @throws TypeError, in a solve, if a `hessianVector` contradicts the gradients of its `fg`
  * @see Steihaug (1983), SIAM J. Numer. Anal. 20(3), doi:10.1137/0720042; Nocedal & Wright (2006), Numerical
- *   Optimization, 2nd ed., Algorithms 4.1 and 7.2
+ *   Optimization, 2nd ed., Algorithms 4.1, 7.1 and 7.2; Nocedal & Yuan (1998), Combining trust region and line search
+ *   techniques, doi:10.1007/978-1-4613-3335-7_7
  */
 export function newtonCG(options: NewtonCGOptions = {}): Solver<NewtonCGState> {
   checkOptions('newtonCG', options, {
@@ -57,8 +65,9 @@ export function newtonCG(options: NewtonCGOptions = {}): Solver<NewtonCGState> {
     maxRadius: positive,
     acceptance: numberBetween(0, 0.25),
     maxProducts: integerFrom(1),
+    scale: scaleOf(),
   });
-  const { radius = 1, maxRadius = 1e10, acceptance = 1e-4, maxProducts } = options;
+  const { radius = 0, maxRadius = Infinity, acceptance = 1e-4, maxProducts, scale } = options;
   if (!(radius <= maxRadius)) {
     throw new RangeError(
       `newtonCG: radius must not exceed maxRadius, got radius = ${radius} and maxRadius = ${maxRadius}.`,
@@ -66,143 +75,140 @@ export function newtonCG(options: NewtonCGOptions = {}): Solver<NewtonCGState> {
   }
 
   function* step(state: NewtonCGState): Asks<StepOutcome> {
-    const noise = state.rounded ? NOISE.float32 : NOISE.float64;
+    const unit = scaleSlope(state);
+    if (unit === 0) return { kind: 'failed', termination: 'precisionFloor' };
+    const forcing = forcingTerm(state, unit);
+    const products = maxProducts ?? Math.min(state.x.length, 200);
+    let promised = NaN;
     for (;;) {
-      const products = maxProducts ?? Math.min(state.x.length, 200);
-      const predicted = yield* solveInRegion(state, products);
-      addScaled(state.x, 1, state.step, state.trial);
-      if (state.rounded) roundToFloat32(state.trial);
+      const limits = { radius: state.radius, forcing, maxProducts: products };
+      const region = yield* solveInRegion(
+        state,
+        { ...limits, firstRadius: (cauchy) => Math.min(firstRadius(state, cauchy), maxRadius) },
+        () => multiply(state, unit),
+      );
+      state.radius = region.radius;
+      // What the gradient promises is what the first region has said; smaller ones promise less and less.
+      if (Number.isNaN(promised)) promised = unit * region.predicted;
+      if (promised < NEGLIGIBLE) return { kind: 'failed', termination: 'precisionFloor' };
+      const outcome = yield* walk(state, region, unit);
+      if (outcome?.kind === 'accepted') return outcome;
+      if (isRounding(state, promised)) return { kind: 'failed', termination: 'precisionFloor' };
+      if (!shortenDifferences(state, region.length) && outcome !== null) return outcome;
+    }
+  }
+
+  /** Tries the step of a region and shorter ones; null where the next region may be better. */
+  function* walk(state: NewtonCGState, region: RegionStep, unit: number): Asks<StepOutcome | null> {
+    const slope = unit * dot(state.slope, state.step);
+    const predicted = unit * region.predicted;
+    let along = 1;
+    for (let k = 0; k < TRIALS; k++) {
+      const moved = move(state, along);
+      if (!(moved > 0)) break;
       const trialF = yield evaluate(state.trial, state.trialGradient);
-      const ratio = gainRatio(state, trialF, predicted, noise * Math.abs(state.f));
-      const length = norm2(state.step);
+      const promised = modelDecrease(slope, predicted, along);
+      const ratio = gainRatio(state, trialF, promised);
+      const length = along * region.length;
       if (!(ratio >= 0.25)) state.radius = 0.25 * length;
-      else if (ratio > 0.75 && length > 0.99 * state.radius) state.radius = Math.min(2 * length, maxRadius);
+      else if (along < 1) state.radius = length;
+      else if (ratio > 0.75 && region.onBoundary) state.radius = Math.min(2 * length, maxRadius);
+      // A model that promises half as much as f gives overestimates the curvature.
+      if (ratio > 1.5) shortenDifferences(state, length);
       if (ratio > acceptance) {
         [state.x, state.trial] = [state.trial, state.x];
         [state.gradient, state.trialGradient] = [state.trialGradient, state.gradient];
         state.f = trialF;
-        return { kind: 'accepted', alpha: 1, moved: normInf(state.step) };
+        return { kind: 'accepted', alpha: along, moved };
       }
-      if (state.stochastic || !(state.radius > MIN_RADIUS * (1 + norm2(state.x)))) {
-        state.radius = radius;
-        return { kind: 'failed', termination: 'lineSearchFailed' };
-      }
+      if (state.stochastic) break;
+      along = shorter(along, slope, trialF - state.f);
     }
+    const isLost = state.stochastic || isRounding(state, predicted) || !(move(state, along) > 0);
+    if (!isLost) return null;
+    state.radius = radius;
+    return { kind: 'failed', termination: 'lineSearchFailed' };
   }
 
   return {
     name: 'newtonCG',
     descends: true,
     describe: () => 'Newton–CG (trust region, Steihaug)',
-    init: (setting) => initialState(setting, radius),
+    init: (setting) => initialState(setting, radius, scale),
     step,
   };
 }
 
-function initialState({ n, precision, stochastic = false, hessianVector = false }: Setting, radius: number) {
+function initialState(
+  { n, precision, stochastic = false, hessianVector = false }: Setting,
+  radius: number,
+  scale: Scale | undefined,
+): NewtonCGState {
+  checkOptions('newtonCG', { scale }, { scale: scaleOf(n) });
+  const vector = () => new Float64Array(n);
   return {
-    x: new Float64Array(n),
-    gradient: new Float64Array(n),
+    x: vector(),
+    gradient: vector(),
     f: NaN,
-    trial: new Float64Array(n),
-    trialGradient: new Float64Array(n),
-    step: new Float64Array(n),
-    residual: new Float64Array(n),
-    direction: new Float64Array(n),
-    product: new Float64Array(n),
-    shifted: new Float64Array(n),
+    trial: vector(),
+    trialGradient: vector(),
+    slope: vector(),
+    step: vector(),
+    residual: vector(),
+    direction: vector(),
+    product: vector(),
+    scaled: new Float64Array(scale === undefined ? 0 : n),
+    sizes: scale === undefined ? null : vector().map((_, i) => sizeAt(scale, i)),
     radius,
+    firstNorm: 0,
+    firstValue: 0,
+    reach: 1,
     exact: hessianVector,
-    rounded: precision === 'float32',
+    checked: false,
+    precision,
     stochastic,
   };
 }
 
-/** The decrease of f over the one predicted; where both are noise, whether the gradient has become smaller. */
-function gainRatio(state: NewtonCGState, trialF: number, predicted: number, noise: number): number {
+/** The fraction of the gradient that the residual is to fall below: √ of how far the gradient has come, at most ½. */
+function forcingTerm(state: NewtonCGState, unit: number): number {
+  const norm = unit * Math.sqrt(dot(state.slope, state.slope));
+  if (state.firstNorm === 0) {
+    state.firstNorm = norm;
+    state.firstValue = Math.abs(state.f);
+  }
+  return Math.min(0.5, Math.sqrt(norm / state.firstNorm));
+}
+
+/** A region that fits the units of x and f: as large as x, or as the minimizer of the model along the gradient. */
+function firstRadius(state: NewtonCGState, cauchy: number): number {
+  const size = Math.max(sizeOfX(state), Number.isFinite(cauchy) ? cauchy : 0);
+  return size > 0 ? size : 1;
+}
+
+/** The decrease that the model predicts of αz, from its slope gᵀz and its decrease at z. */
+function modelDecrease(slope: number, predicted: number, alpha: number): number {
+  // −αgᵀz − α²zᵀHz/2, where zᵀHz/2 = −gᵀz − predicted.
+  return -alpha * slope + alpha * alpha * (slope + predicted);
+}
+
+/** The decrease of f over the one predicted; where both are rounding, 1 if the gradient has become smaller, else 0. */
+function gainRatio(state: NewtonCGState, trialF: number, promised: number): number {
   const gained = state.f - trialF;
-  if (predicted <= noise && Math.abs(gained) <= noise) {
-    return norm2(state.trialGradient) < norm2(state.gradient) ? 1 : 0;
-  }
-  return gained / predicted;
+  const rounding = Math.max(Math.abs(gained), promised);
+  const [norm, trialNorm] = [normInf(state.gradient), normInf(state.trialGradient)];
+  if (rounding <= NOISE[state.precision] * Math.abs(state.f)) return trialNorm < norm ? 1 : 0;
+  // The terms of f may be as large as at the start, where f itself has become small.
+  if (isRounding(state, rounding) && trialNorm <= 0.5 * norm) return 1;
+  return gained / promised;
 }
 
-/**
- * `step ←` an approximate minimiser of gᵀz + zᵀHz/2 in ‖z‖ ≤ radius; Nocedal & Wright, Algorithm 7.2.
- *
- * @returns the decrease that the quadratic model predicts
- */
-function* solveInRegion(state: NewtonCGState, maxProducts: number): Asks<number> {
-  const { gradient, step, residual, direction, product, radius } = state;
-  step.fill(0);
-  residual.set(gradient);
-  scaleInto(-1, gradient, direction);
-  let square = dot(residual, residual);
-  const norm = Math.sqrt(square);
-  const tolerance = Math.min(0.5, Math.sqrt(norm)) * norm;
-  let decrease = 0;
-  for (let k = 0; k < maxProducts; k++) {
-    yield* hessianTimesDirection(state);
-    const curvature = dot(direction, product);
-    const alpha = square / curvature;
-    // Negative curvature, or a step that leaves the region: go on to its boundary.
-    const leaves = !(curvature > 0) || norm2Of(step, alpha, direction) >= radius;
-    const length = leaves ? toBoundary(step, direction, radius) : alpha;
-    // Along the direction the model's slope is rᵀd = −‖r‖².
-    decrease += length * square - (length * length * curvature) / 2;
-    addScaled(step, length, direction, step);
-    if (leaves) return decrease;
-    addScaled(residual, alpha, product, residual);
-    const next = dot(residual, residual);
-    if (Math.sqrt(next) <= tolerance) return decrease;
-    scaleInto(next / square, direction, direction);
-    addScaled(direction, -1, residual, direction);
-    square = next;
-  }
-  return decrease;
-}
+/** True if a decrease may be below the rounding of f. */
+const isRounding = ({ f, firstValue, precision }: NewtonCGState, decrease: number): boolean =>
+  decrease <= NOISE[precision] * Math.max(Math.abs(f), firstValue);
 
-/** ‖z + alpha·d‖₂. */
-function norm2Of(z: Float64Array, alpha: number, d: Float64Array): number {
-  return Math.sqrt(dot(z, z) + alpha * (2 * dot(z, d) + alpha * dot(d, d)));
-}
-
-/** The τ ≥ 0 with ‖z + τd‖ = radius. */
-function toBoundary(z: Float64Array, d: Float64Array, radius: number): number {
-  const dd = dot(d, d);
-  const zd = dot(z, d);
-  const room = Math.max(0, radius * radius - dot(z, z));
-  return room / (zd + Math.sqrt(zd * zd + dd * room));
-}
-
-/** The relative step of a central difference of gradients: the cube root of their rounding. */
-const DIFFERENCE = { float64: Math.cbrt(2 ** -52), float32: Math.cbrt(2 ** -23) };
-
-/** `product ← H·direction`, asked for or by central differences. */
-function* hessianTimesDirection(state: NewtonCGState): Asks<void> {
-  const { x, direction, product, shifted, trialGradient, exact, rounded } = state;
-  if (exact) {
-    yield { kind: 'hessianVector', x, v: direction, product };
-    return;
-  }
-  const relative = rounded ? DIFFERENCE.float32 : DIFFERENCE.float64;
-  const h = (relative * (1 + normInf(x))) / normInf(direction);
-  yield shift(shifted, x, h, direction, rounded, product);
-  yield shift(shifted, x, -h, direction, rounded, trialGradient);
-  addScaled(product, -1, trialGradient, product);
-  scaleInto(1 / (2 * h), product, product);
-}
-
-/** Asks for ∇f(x + h·d) into `gradient`. */
-function shift(
-  shifted: Float64Array,
-  x: Float64Array,
-  h: number,
-  d: Float64Array,
-  rounded: boolean,
-  gradient: Float64Array,
-) {
-  addScaled(x, h, d, shifted);
-  if (rounded) roundToFloat32(shifted);
-  return evaluate(shifted, gradient);
+/** The minimizer of the parabola through f, its slope and its rise at α, within [α/10, α/2]. */
+function shorter(alpha: number, slope: number, rise: number): number {
+  const minimizer = (-slope * alpha * alpha) / (2 * (rise - slope * alpha));
+  return Math.max(0.1 * alpha, Math.min(0.5 * alpha, Number.isFinite(minimizer) ? minimizer : 0));
 }

@@ -1,0 +1,75 @@
+import { evaluate, type Asks } from './question.ts';
+import { sizeAt, type Scale } from './scale.ts';
+import { addScaled, normInf, roundToFloat32 } from './vector.ts';
+import type { Precision } from './problem.ts';
+
+/** A point, and the vectors that differences of gradients around it need, `[n]` each. */
+export interface DifferenceAt {
+  readonly x: Float64Array;
+  /** ∇f(x), which makes differences one-sided, one evaluation each; null for central ones, two each. */
+  readonly gradient: Float64Array | null;
+  /** Scratch. */
+  readonly point: Float64Array;
+  /** Scratch of central differences; that of others is left alone. */
+  readonly behind: Float64Array;
+  /** True if the problem sees x in float32. */
+  readonly rounded: boolean;
+  /** Typical sizes of the unknowns, where they differ. */
+  readonly scale: Scale | undefined;
+}
+
+/**
+ * `product ← ∇²f(x)·v` by differences of gradients: (∇f(x + tv) − ∇f(x − tv)) / 2t, or (∇f(x + tv) − ∇f(x)) / t.
+ *
+ * @param t - step, in units of v
+ */
+export function* differenceAlong(
+  at: DifferenceAt,
+  v: Float64Array,
+  t: number,
+  product: Float64Array,
+): Asks<void> {
+  const { x, gradient, point, behind, rounded } = at;
+  addScaled(x, t, v, point);
+  if (rounded) roundToFloat32(point);
+  yield evaluate(point, product);
+  if (gradient !== null) {
+    for (let i = 0; i < x.length; i++) product[i] = (product[i] - gradient[i]) / t;
+    return;
+  }
+  addScaled(x, -t, v, point);
+  if (rounded) roundToFloat32(point);
+  yield evaluate(point, behind);
+  for (let i = 0; i < x.length; i++) product[i] = (product[i] - behind[i]) / (2 * t);
+}
+
+const EPSILON: Record<Precision, number> = { float32: 2 ** -23, float64: 2 ** -52 };
+
+/** ‖a‖∞ of a gradient or a product, each element times the size of its unknown. */
+export function scaledNorm(a: Float64Array, scale: Scale | undefined): number {
+  if (scale === undefined) return normInf(a);
+  return a.reduce((most, value, i) => Math.max(most, Math.abs(value) * sizeAt(scale, i)), 0);
+}
+
+/** ‖a − b‖∞ relative to the larger of both, each element times the size of its unknown. */
+export function apart(a: Float64Array, b: Float64Array, scale: Scale | undefined): number {
+  const difference = a.map((value, i) => value - b[i]);
+  return scaledNorm(difference, scale) / Math.max(scaledNorm(a, scale), scaledNorm(b, scale));
+}
+
+/**
+ * Returns by how much the gradient changes over a step of {@link differenceAlong}, relative.
+ *
+ * @param gradient - one of the gradients, `[n]`
+ * @param t - the step
+ */
+export const changeOf = (
+  product: Float64Array,
+  gradient: Float64Array,
+  t: number,
+  scale: Scale | undefined,
+): number => (scaledNorm(product, scale) * t) / scaledNorm(gradient, scale);
+
+/** True if rounding of the gradients may be most of a change. */
+export const isDrowned = (change: number, precision: Precision): boolean =>
+  !(change > 10 * EPSILON[precision]);
