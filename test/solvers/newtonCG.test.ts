@@ -173,9 +173,9 @@ describe('each step is that of the formulas', () => {
       const outcome = runSync(solver.step(state), problem);
       expect(outcome).toMatchObject({ kind: 'accepted' });
       if (outcome.kind !== 'accepted') return;
-      expect(relative(outcome.alpha, plain.alpha)).toBeLessThan(1e-9);
-      expect(relative(state.radius, plain.radius)).toBeLessThan(1e-9);
-      expect(normInf(add(Array.from(state.x), -1, plain.x)) / normInf(plain.x)).toBeLessThan(1e-11);
+      expect(relative(outcome.alpha, plain.alpha)).toBeLessThan(1e-12);
+      expect(relative(state.radius, plain.radius)).toBeLessThan(1e-12);
+      expect(normInf(add(Array.from(state.x), -1, plain.x)) / normInf(plain.x)).toBeLessThan(1e-12);
       expect(outcome.moved).toBeGreaterThan(0);
       if (plain.alpha < 1) seen.shortened++;
       seen.radii.add(plain.radius);
