@@ -6,7 +6,7 @@
  * differ shows how well. A gradient is right if such quotients confirm it, wrong if they exclude it, and
  * undetermined where rounding hides the slope.
  *
- * @see Ridders (1982), Adv. Eng. Softw. 4(2), doi:10.1016/S0141-1195(82)80057-0
+ * @see Ridders (1982), Accurate computation of F'(x) and F''(x), Advances in Engineering Software 4(2), 75-76
  * @module
  */
 import { evaluate, type Asks } from './question.ts';

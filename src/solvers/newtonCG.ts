@@ -57,7 +57,7 @@ const TRIALS = 5;
  * @throws TypeError, in a solve, if a `hessianVector` contradicts the gradients of its `fg`
  * @see Steihaug (1983), SIAM J. Numer. Anal. 20(3), doi:10.1137/0720042; Nocedal & Wright (2006), Numerical
  *   Optimization, 2nd ed., Algorithms 4.1, 7.1 and 7.2; Nocedal & Yuan (1998), Combining trust region and line search
- *   techniques, doi:10.1007/978-1-4613-3335-7_7
+ *   techniques, in: Advances in Nonlinear Programming, Kluwer, 153-175
  */
 export function newtonCG(options: NewtonCGOptions = {}): Solver<NewtonCGState> {
   checkOptions('newtonCG', options, {
