@@ -121,8 +121,8 @@ describe('a standstill', () => {
 
   it('is not judged by lines with a kink', () => {
     const trough: Objective = (x, gradient) => {
-      gradient[0] = Math.sign(x[0] - 0.49999) + Math.sign(x[0] - 0.50001);
-      return 2 + Math.abs(x[0] - 0.49999) + Math.abs(x[0] - 0.50001);
+      gradient[0] = Math.sign(x[0] - 0.4999999) + Math.sign(x[0] - 0.5000001);
+      return 2 + Math.abs(x[0] - 0.4999999) + Math.abs(x[0] - 0.5000001);
     };
     const { found } = inspectAt(trough, [0.5], [1]);
     expect(found).toMatchObject({ mismatch: null, descends: false, atFloor: false });

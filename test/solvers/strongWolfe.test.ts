@@ -135,16 +135,18 @@ describe('strongWolfe', () => {
   });
 
   it('has the defaults it documents', () => {
-    const documented = { c1: 1e-4, c2: 0.9, maxEvaluations: 20, alphaMax: 1e20 };
+    const documented = { c1: 1e-4, c2: 0.9, maxEvaluations: 20 };
     fc.assert(
       fc.property(lines, fc.constantFrom(1e-3, 0.1, 30), (line, alpha0) => {
-        expect(searchOn(line, {}, alpha0)).toEqual(searchOn(line, documented, alpha0));
+        const alphaMax = 1e20 * Math.max(1, alpha0);
+        expect(searchOn(line, {}, alpha0)).toEqual(searchOn(line, { ...documented, alphaMax }, alpha0));
       }),
       { numRuns: 200, seed: 2 },
     );
-    // Falls forever, by less and less: at most 1e20, in at most 20 evaluations.
+    // Falls forever: at most 1e20 or 1e20 first steps, in at most 20 evaluations.
     const falling: Line = (a) => ({ value: -a, slope: -1 });
-    expect(searchOn(falling, {}, 1e19).result).toEqual({ _tag: 'Right', right: 1e20 });
+    expect(searchOn(falling, { alphaMax: 1e20 }, 1e19).result).toEqual({ _tag: 'Right', right: 1e20 });
+    expect(searchOn(falling, { maxEvaluations: 40 }, 10).result).toEqual({ _tag: 'Right', right: 1e21 });
     expect(searchOn(falling, {}, 1e-30).alphas.length).toBe(20);
     // Slopes of 0.9 and of 0.89 of the first one; a decrease of just 1e-4 and of less.
     const flatter =

@@ -18,10 +18,12 @@ export interface StrongWolfeOptions {
   readonly c2?: number;
   /** Evaluations a search may take. @defaultValue `20` */
   readonly maxEvaluations?: number;
-  /** Longest step, in units of the first where that is longer than 1. @defaultValue `1e20` */
+  /** Longest step. @defaultValue `1e20`, or 1e20 times the first step where that is longer than 1 */
   readonly alphaMax?: number;
 }
 
+/** The longest step by default, in units of 1 or of the first step. */
+const FARTHEST = 1e20;
 /** δ of the approximate Wolfe test, as Hager & Zhang recommend; its σ is c2. */
 const DELTA = 0.1;
 /** A non-finite trial is drawn back to this fraction of its distance from the best step. */
@@ -50,14 +52,14 @@ export function strongWolfe(options: StrongWolfeOptions = {}): LineSearch {
     maxEvaluations: integerFrom(1),
     alphaMax: finitePositive,
   });
-  const { c1 = 1e-4, c2 = 0.9, maxEvaluations = 20, alphaMax: farthest = 1e20 } = options;
+  const { c1 = 1e-4, c2 = 0.9, maxEvaluations = 20 } = options;
   if (!(c1 < c2)) throw new RangeError(`strongWolfe: c1 must be below c2, got c1 = ${c1} and c2 = ${c2}.`);
 
   return {
     name: 'Moré–Thuente',
     descends: true,
     *search(phi0, alpha0, slack, allowed) {
-      const longest = Math.min(farthest * Math.max(1, alpha0), allowed);
+      const longest = Math.min(options.alphaMax ?? FARTHEST * Math.max(1, alpha0), allowed);
       const decrease = c1 * phi0.slope;
       // The values of the interval are φ(α) − φ(0): what matters where |φ(0)| is large.
       const start: Trial = { alpha: 0, value: 0, slope: phi0.slope };
