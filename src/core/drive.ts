@@ -13,7 +13,16 @@ import type { Asks, Question } from './question.ts';
  *   unwritten, or has a method that belongs to another `fg`
  */
 export function runSync<Result>(asks: Asks<Result>, problem: Problem): Result {
-  const questions = guarded(asks, problem);
+  return runUnguarded(guarded(asks, problem), problem);
+}
+
+/**
+ * As {@link runSync}, without its checks: for many short runs on a problem of the project's own, where the first
+ * question of each would be checked.
+ *
+ * @throws TypeError if the problem answers with a promise
+ */
+export function runUnguarded<Result>(questions: Asks<Result>, problem: Problem): Result {
   let turn = questions.next();
   while (!turn.done) {
     let answer: number;

