@@ -6,7 +6,9 @@
  */
 import * as tf from '@tensorflow/tfjs';
 import { show } from '../../core/options.ts';
+import { explainGradientError } from './gradientErrors.ts';
 import { discardTape } from './internals/engine.ts';
+import { guardNested } from './internals/nestedGradients.ts';
 import { readJoined, readNow } from './read.ts';
 import { tfGrads } from './tfGrads.ts';
 import type { TfParamSet } from './tfParams.ts';
@@ -69,25 +71,22 @@ export function asyncEvaluator(
   };
 }
 
-function gradientsOf(
+/**
+ * `tf.variableGrads`, also of a loss that takes gradients inside of it; errors say what to do.
+ *
+ * @throws Error where a part of the gradient cannot be computed
+ */
+export function gradientsOf(
   loss: () => tf.Tensor,
-  variables: tf.Variable[],
+  variables?: tf.Variable[],
 ): { value: tf.Scalar; grads: tf.NamedTensorMap } {
   try {
-    return tf.variableGrads(() => scalarOf(loss()), variables);
+    return guardNested(() => tf.variableGrads(() => scalarOf(loss()), variables));
   } catch (error) {
     discardTape();
-    if (error instanceof Error && error.message.startsWith('Cannot find a connection'))
-      throw unconnected(error);
-    throw error;
+    throw explainGradientError(error);
   }
 }
-
-const unconnected = (cause: Error) =>
-  new Error(
-    'The loss does not depend on any of the variables: compute it from them with operations of TensorFlow.js, not from numbers read out of them (dataSync), nor from copies.',
-    { cause },
-  );
 
 function scalarOf(value: tf.Tensor): tf.Scalar {
   if (!(value instanceof tf.Tensor)) {

@@ -69,6 +69,16 @@ describe('tfjs still has', () => {
     });
   });
 
+  it('gradients, custom gradients and ids of tensors in the engine', () => {
+    const engine = tf.engine() as unknown as Private & { constructor: Private };
+    expect([typeof engine.gradients, typeof engine.customGrad]).toEqual(['function', 'function']);
+    const before = engine.constructor.nextTensorId as number;
+    const scalar = tf.scalar(1);
+    expect(scalar.id).toBe(before);
+    expect(engine.constructor.nextTensorId).toBe(before + 1);
+    scalar.dispose();
+  });
+
   it('the memory of the wasm backend, with how many hold the data of a tensor', async () => {
     await useBackend('wasm');
     const backend = tf.backend();

@@ -15,7 +15,7 @@ interface Scope {
 }
 
 /** An operation on the gradient tape. */
-interface TapeNode {
+export interface TapeNode {
   readonly inputs: tf.NamedTensorMap;
   readonly outputs: readonly tf.Tensor[];
   /** What its gradient will need. */
@@ -30,7 +30,11 @@ interface EngineState {
   gradientDepth: number;
 }
 
-const engineState = (): EngineState => (tf.engine() as unknown as { state: EngineState }).state;
+export const engineState = (): EngineState => (tf.engine() as unknown as { state: EngineState }).state;
+
+/** The id that the next tensor will have. */
+export const nextTensorId = (): number =>
+  (tf.engine().constructor as unknown as { nextTensorId: number }).nextTensorId;
 
 /** The innermost `tf.tidy` that is open, or null. */
 export function currentScope(): Scope | null {
@@ -63,29 +67,32 @@ export function discardTape(): void {
 }
 
 /**
- * Puts the open gradient tape in an order in which every tensor is made before it is used.
+ * The nodes of a gradient tape in an order in which every tensor is made before it is used.
  *
- * Where a gradient needs an output of its operation (tanh, exp, softmax, …), tfjs saves a copy of it, and
+ * Where a gradient needs an output of its operation (tanh, exp, softmax, …), TensorFlow.js saves a copy of it, and
  * records the copying before the operation itself. A second differentiation reads the tape forwards, finds
- * copies of what is not there yet, and takes them for constants: the reason why second derivatives of tfjs
+ * copies of tensors that nothing has made yet, and takes them for constants: the reason why its second derivatives
  * are silently wrong (tfjs issues 3252, 227). In the right order they are right.
  */
-export function orderTape(): void {
-  const { activeTape: tape } = engineState();
-  if (!tape) return;
+export function orderedTape(tape: readonly TapeNode[]): TapeNode[] {
   const makers = new Map<number, TapeNode>();
-  for (const node of tape) for (const { id } of node.outputs) makers.set(id, node);
-  const placed = new Set<TapeNode>();
+  for (const node of tape) for (const { id } of node.outputs) if (!makers.has(id)) makers.set(id, node);
+  const ordered = new Set<TapeNode>();
+  /** Nodes met before the maker of one of their inputs, by that maker. */
+  const waiting = new Map<TapeNode, TapeNode[]>();
   const place = (node: TapeNode): void => {
-    if (placed.has(node)) return;
-    placed.add(node);
-    for (const input of Object.values(node.inputs)) {
-      const maker = input && makers.get(input.id);
-      if (maker) place(maker);
+    const maker = Object.values(node.inputs)
+      .map((input) => input && makers.get(input.id))
+      .find((made) => made && made !== node && !ordered.has(made));
+    if (maker) {
+      waiting.set(maker, [...(waiting.get(maker) ?? []), node]);
+      return;
     }
-    ordered.push(node);
+    ordered.add(node);
+    for (const waiter of waiting.get(node) ?? []) place(waiter);
   };
-  const ordered: TapeNode[] = [];
   for (const node of tape) place(node);
-  tape.splice(0, tape.length, ...ordered);
+  // Two nodes that wait for each other stay in the order they were in.
+  for (const node of tape) ordered.add(node);
+  return [...ordered];
 }

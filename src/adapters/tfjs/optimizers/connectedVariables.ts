@@ -1,6 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { guard } from '../guard/guard.ts';
+import { explainGradientError } from '../gradientErrors.ts';
 import { discardTape } from '../internals/engine.ts';
+import { guardNested } from '../internals/nestedGradients.ts';
 
 /** Those of `variables` that `closure` depends on. Running it leaves nothing behind. */
 export function connectedVariables(
@@ -10,12 +12,12 @@ export function connectedVariables(
   const guarded = guard(closure, { own: new Set(), model: null, keepFirst: false });
   try {
     return tf.tidy(() => {
-      const { grads } = tf.variableGrads(guarded.loss, [...variables]);
+      const { grads } = guardNested(() => tf.variableGrads(guarded.loss, [...variables]));
       return variables.filter(({ name }) => grads[name]);
     });
   } catch (error) {
     discardTape();
-    throw error;
+    throw explainGradientError(error);
   } finally {
     tf.dispose(guarded.release());
   }

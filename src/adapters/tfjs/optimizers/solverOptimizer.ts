@@ -3,7 +3,7 @@ import type { Solver } from '../../../core/solver.ts';
 import { attachedModel, type AttachedModel, type AttachOptions } from './attachedModel.ts';
 import { connectedVariables } from './connectedVariables.ts';
 import type { SolverOptimizerOptions } from './optimizerOptions.ts';
-import { OtherVariables } from '../evaluate.ts';
+import { gradientsOf, OtherVariables } from '../evaluate.ts';
 import { fromTensors, toTensors, type NamedTensor, type SavedState } from './savedState.ts';
 import { trainingRun, type Knowledge, type Progress, type TrainingRun } from './trainingRun.ts';
 
@@ -97,6 +97,14 @@ export abstract class SolverOptimizer extends tf.Optimizer {
     }
     this.incrementIterations();
     return returnCost ? tf.scalar(this.progress!.startLoss) : null;
+  }
+
+  /** Value and gradients of a loss, as any `tf.Optimizer` computes them; see {@link enableSecondOrder} for nested ones. */
+  override computeGradients(
+    f: () => tf.Scalar,
+    varList?: tf.Variable[],
+  ): { value: tf.Scalar; grads: tf.NamedTensorMap } {
+    return gradientsOf(f, varList);
   }
 
   /** Takes the fixed step described above along −H∇f, from gradients made elsewhere. */

@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { correctNested } from '../internals/nestedGradients.ts';
 import { gradientRules } from './gradients.ts';
 
 let enabled = false;
@@ -7,17 +8,20 @@ let enabled = false;
 export const secondOrderEnabled = (): boolean => enabled;
 
 /**
- * Gives the problems that are made from here on exact products with their Hessian, `hessianVector`: for
- * `newtonCG`, for {@link hessianVectorProduct}, for the curvature of landscapes.
+ * Makes second derivatives exact: a loss may take gradients inside of it (`tf.grad` and the like, as a PINN does),
+ * and problems made from here on have exact products with their Hessian, `hessianVector`, for `newtonCG`, for
+ * {@link hessianVectorProduct} and for the curvature of landscapes.
  *
- * tfjs itself differentiates twice silently wrong, for one reason, which is put right for the products asked
- * for here; what is added for all of the page are gradients of operations that had none, comparisons and
- * the backward parts of convolution and pooling. Where an operation still has no second derivative, the
- * product throws and names it. Kinks (ReLU, max pooling) count with the curvature on either side of them.
+ * TensorFlow.js alone differentiates twice silently wrong: where a gradient needs the output of an operation (tanh,
+ * exp, softmax, …), that output counts as a constant. This call corrects that for the whole page, also for
+ * `tf.variableGrads` and other optimizers, and adds gradients of operations that had none: comparisons and the
+ * backward parts of convolution and pooling. Where an operation still has no second derivative, an error names it.
+ * Kinks (ReLU, max pooling) count with the curvature on either side of them.
  *
  * @example
  * ```js
  * import * as tf from '@tensorflow/tfjs';
+import { correctNested } from '../internals/nestedGradients.ts';
  * import { minimize, newtonCG } from 'quasi-newton';
  * import { enableSecondOrder, optfuns } from 'quasi-newton/tfjs';
  *
@@ -33,5 +37,6 @@ export function enableSecondOrder(): void {
   for (const [kernelName, gradient] of Object.entries(gradientRules)) {
     if (!tf.getGradient(kernelName)) tf.registerGradient({ kernelName, ...gradient });
   }
+  correctNested();
   enabled = true;
 }

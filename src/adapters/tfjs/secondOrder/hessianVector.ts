@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
-import { discardTape, orderTape } from '../internals/engine.ts';
+import { discardTape } from '../internals/engine.ts';
+import { explainGradientError } from '../gradientErrors.ts';
 import { readJoined, readNow } from '../read.ts';
 import type { TfParamSet } from '../tfParams.ts';
 
@@ -47,7 +48,6 @@ function productTensors(loss: () => tf.Tensor, params: TfParamSet, v: Float64Arr
     const products = variables.flatMap(({ name }, i) =>
       grads[name] ? [grads[name].mul(parts[i]).sum()] : [],
     );
-    orderTape();
     return tf.addN(products) as tf.Scalar;
   };
   try {
@@ -56,9 +56,9 @@ function productTensors(loss: () => tf.Tensor, params: TfParamSet, v: Float64Arr
   } catch (cause) {
     discardTape();
     const [, kernel] = /gradient function not found for (\w+)/.exec(String(cause)) ?? [];
-    if (!kernel) throw cause;
+    if (!kernel) throw explainGradientError(cause);
     throw new Error(
-      `The loss uses ${kernel} on its way, of which there is no second derivative. Use differences of gradients: give the problem without its hessianVector, { ...problem, hessianVector: undefined }, or hessianVectorProduct the method 'differences'.`,
+      `The loss uses ${kernel}, which has no second derivative. Use differences of gradients: give the problem without its hessianVector, { ...problem, hessianVector: undefined }, or hessianVectorProduct the method 'differences'.`,
       { cause },
     );
   }

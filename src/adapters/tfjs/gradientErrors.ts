@@ -1,0 +1,30 @@
+import { secondOrderEnabled } from './secondOrder/enableSecondOrder.ts';
+
+/** Texts of TensorFlow.js that leave open what to do, and sentences that say it. */
+const explanations: readonly { readonly text: RegExp; readonly sentence: (match: string[]) => string }[] = [
+  {
+    text: /^Cannot find a connection/,
+    sentence: () =>
+      'The loss does not depend on any of the variables: compute it from them with operations of TensorFlow.js, not from numbers read out of them (dataSync), nor from copies.',
+  },
+  {
+    text: /gradient function not found for (\w+)/,
+    sentence: ([, kernel]) =>
+      `The loss uses ${kernel}, for which TensorFlow.js has no gradient${secondOrderEnabled() ? '' : '; if the loss takes a gradient inside of it (tf.grad), enableSecondOrder() of quasi-newton/tfjs adds those of comparisons, convolutions and pooling'}.`,
+  },
+  {
+    text: /Kernel '(\w+)' not registered for backend 'wasm'|Cannot find registered kernel '(\w+)' for backend 'wasm'/,
+    sentence: ([, registered, found]) =>
+      `The wasm backend of TensorFlow.js has no kernel ${registered ?? found}, which this loss or its gradient needs. Call enableWasmConv() of quasi-newton/tfjs once after tf.setBackend('wasm'): it adds the kernels for training convolutions and embeddings. Or use another backend: await tf.setBackend('cpu').`,
+  },
+];
+
+/** An error of a gradient, with a sentence that says what to do where TensorFlow.js has none. */
+export function explainGradientError(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  for (const { text, sentence } of explanations) {
+    const match = text.exec(error.message);
+    if (match) return new Error(sentence(match), { cause: error });
+  }
+  return error;
+}
