@@ -47,9 +47,14 @@ export { LBFGSOptimizer, type LBFGSOptimizerOptions } from './optimizers/LBFGSOp
 export { SLBFGSOptimizer, type SLBFGSOptimizerOptions } from './optimizers/SLBFGSOptimizer.ts';
 export { SSBFGSOptimizer, type SSBFGSOptimizerOptions } from './optimizers/SSBFGSOptimizer.ts';
 export { SSBroydenOptimizer, type SSBroydenOptimizerOptions } from './optimizers/SSBroydenOptimizer.ts';
-export type { LineSearchName, SolverOptimizerOptions } from './optimizers/optimizerOptions.ts';
+export type {
+  LineSearchChoice,
+  LineSearchName,
+  SolverOptimizerOptions,
+} from './optimizers/optimizerOptions.ts';
 export { SolverOptimizer } from './optimizers/solverOptimizer.ts';
 export type { AttachOptions } from './optimizers/attachedModel.ts';
 export type { NamedTensor } from './optimizers/savedState.ts';
-export type { Progress } from './optimizers/trainingRun.ts';
+export type { ApplyGradientsOptions } from './optimizers/appliedGradients.ts';
+export type { Progress } from './optimizers/progress.ts';
 export type { Data } from './internals/model.ts';

@@ -2,8 +2,8 @@ import type * as tf from '@tensorflow/tfjs';
 import { assignments } from './assignments.ts';
 import { withDraws } from './randomness.ts';
 import { currentScope, giveToScope, keptScalars } from '../internals/engine.ts';
-import { recurrentStates } from '../internals/layerStates.ts';
-import { withoutMetrics } from '../internals/model.ts';
+import { recurrentStates, type RecurrentStates } from '../internals/layerStates.ts';
+import { watchingModel, withoutMetrics } from '../internals/model.ts';
 
 /** A closure made fit for being run many times. */
 export interface Guard {
@@ -11,6 +11,8 @@ export interface Guard {
   readonly loss: () => tf.Scalar;
   /** Whether the closure is another function each time it is not guarded: it draws or carries state on. */
   varies(): boolean;
+  /** The model whose training closure it is, once that is known. */
+  model(): tf.LayersModel | null;
   /**
    * Ends it; from here on the world is as if the closure had run once.
    *
@@ -39,16 +41,26 @@ export interface GuardOptions {
  * random numbers (dropout masks, noise), the same states of stateful RNNs, the same other variables. So
  * the loss is one function for all of a step.
  *
- * Without the model, metrics of the later runs can be told from other tensors only by being scalars that
- * are kept; and the states of RNNs are out of reach.
+ * The first run of a training closure tells whose it is, unless that is known. A closure of another kind may keep
+ * scalars as a training closure keeps metrics: those of later runs are disposed of in the end.
  */
 export function guard(closure: () => tf.Scalar, options: GuardOptions): Guard {
-  const { own, model, draws = [], keepFirst = true } = options;
+  const { own, draws = [], keepFirst = true } = options;
+  let { model } = options;
   const written = assignments(own);
-  const states = model && recurrentStates(model);
+  let states: RecurrentStates | null = model && recurrentStates(model);
   const outer = currentScope();
   const extras: tf.Tensor[] = [];
   let runs = 0;
+
+  const runOnce = () => written.first(closure);
+  function runFirst(): tf.Scalar {
+    if (model) return runOnce();
+    return watchingModel(runOnce, (found) => {
+      model = found;
+      states = recurrentStates(found, true);
+    });
+  }
 
   function runAgain(): tf.Scalar {
     if (model) return withoutMetrics(model, () => states!.again(() => written.again(closure)));
@@ -61,7 +73,8 @@ export function guard(closure: () => tf.Scalar, options: GuardOptions): Guard {
   }
 
   return {
-    loss: () => withDraws(draws, runs++ === 0 && keepFirst ? () => written.first(closure) : runAgain),
+    loss: () => withDraws(draws, runs++ === 0 && keepFirst ? runFirst : runAgain),
+    model: () => model,
     varies: () => draws.length > 0 || (states?.some ?? false),
     release() {
       written.release();

@@ -63,13 +63,20 @@ export interface RecurrentStates {
   again<Result>(body: () => Result): Result;
 }
 
-/** Remembers the states of a model's stateful RNNs as they are now. */
-export function recurrentStates(model: tf.LayersModel): RecurrentStates {
+/**
+ * Remembers the states of a model's stateful RNNs as they are now.
+ *
+ * @param hasRun - true if the model has run in training mode since, so that they are those before the last run
+ */
+export function recurrentStates(model: tf.LayersModel, hasRun = false): RecurrentStates {
   const layers = new Set(allLayers(inner(model).layers)) as unknown as Set<StatefulRnn>;
   const rnns = [...layers].filter((layer) => layer.stateful && 'states_' in layer);
   if (rnns.length === 0) return { some: false, again: (body) => body() };
   // A run in training mode keeps the tensors it began with: they need no copies here.
-  const starts = rnns.map(({ states_: states }) => states && [...states]);
+  const starts = rnns.map(({ states_: states, keptStates }) => {
+    const start = hasRun ? keptStates.at(-1) : states;
+    return start ? [...start] : null;
+  });
   return {
     some: true,
     again(body) {

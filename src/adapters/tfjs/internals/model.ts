@@ -6,13 +6,17 @@
  *
  * @module
  */
-import type * as tf from '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs';
 
 /** The parts of a LayersModel that have no public name. */
 interface ModelInternals {
   optimizer_?: unknown;
   metricsTensors: unknown[];
   readonly layers: tf.layers.Layer[];
+  /** The weights that `compile` found trainable, which `fit` hands to the optimizer. */
+  readonly collectedTrainableWeights?: tf.layers.Layer['trainableWeights'];
+  /** What the last `fit` or `fitDataset` records, from its beginning on. */
+  readonly history?: object;
   makeTrainFunction(): (data: tf.Tensor[]) => tf.Scalar[];
   standardizeUserDataXY(x: Data, y: Data, checkBatchAxis?: boolean): [tf.Tensor[], tf.Tensor[]];
 }
@@ -89,4 +93,60 @@ export function withoutMetrics<Result>(model: tf.LayersModel, body: () => Result
   } finally {
     internals.metricsTensors = metricsTensors;
   }
+}
+
+/**
+ * Runs a closure and finds out whose training closure it is: the last thing that one does is to ask its model for the
+ * losses of its regularizers.
+ *
+ * @param found - called with the model, if there is one
+ */
+export function watchingModel<Result>(closure: () => Result, found: (model: tf.LayersModel) => void): Result {
+  // Sequential inherits the method, and calls it on the model inside it.
+  const prototype = Object.getPrototypeOf(tf.LayersModel.prototype) as {
+    calculateLosses(this: tf.LayersModel): tf.Scalar[];
+  };
+  const method = Object.getOwnPropertyDescriptor(prototype, 'calculateLosses');
+  if (!method) return closure();
+  // A nested model is asked by the one around it, which comes first.
+  const asked: tf.LayersModel[] = [];
+  const original = method.value as (this: tf.LayersModel) => tf.Scalar[];
+  prototype.calculateLosses = function () {
+    asked.push(this);
+    return original.call(this);
+  };
+  try {
+    return closure();
+  } finally {
+    Object.defineProperty(prototype, 'calculateLosses', method);
+    if (asked.length > 0) found(asked[0]);
+  }
+}
+
+/** The variables that `compile` found trainable, some of which may have been frozen since. */
+export function compiledVariables(model: tf.LayersModel): tf.Variable[] {
+  const { collectedTrainableWeights = model.trainableWeights } = inner(model);
+  return collectedTrainableWeights.map((weight) => weight.read() as tf.Variable);
+}
+
+/** Tells whether a training closure belongs to another `fit` than the last one. */
+export interface FitWatch {
+  /** @param model - the one whose closure it is, or null as long as that is not known */
+  isNew(model: tf.LayersModel | null): boolean;
+  note(model: tf.LayersModel | null): void;
+}
+
+export function fitWatch(): FitWatch {
+  let last: ModelInternals | null = null;
+  let history: object | undefined;
+  return {
+    isNew(model) {
+      const now = model ? inner(model) : last;
+      return last !== null && (now !== last || last.history !== history);
+    },
+    note(model) {
+      last = model && inner(model);
+      history = last?.history;
+    },
+  };
 }

@@ -1,17 +1,10 @@
-import { bfgs } from '../../../solvers/bfgs.ts';
-import {
-  lineSearchName,
-  solverOptions,
-  type LineSearchName,
-  type SolverOptimizerOptions,
-} from './optimizerOptions.ts';
+import { boolean, callable } from '../../../core/options.ts';
+import { bfgs, type BfgsOptions } from '../../../solvers/bfgs.ts';
+import { lineSearchChoice, solverOptions, type ClassOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 
-/** Options of {@link BFGSOptimizer}. */
-export interface BFGSOptimizerOptions extends SolverOptimizerOptions {
-  /** @defaultValue `'strongWolfe'` */
-  readonly lineSearch?: LineSearchName;
-}
+/** Options of {@link BFGSOptimizer}: those of every optimizer class, and those of `bfgs`. */
+export type BFGSOptimizerOptions = ClassOptions<BfgsOptions>;
 
 /**
  * BFGS with a dense inverse Hessian for `model.compile`: n² numbers for n parameters, for small models.
@@ -29,11 +22,16 @@ export interface BFGSOptimizerOptions extends SolverOptimizerOptions {
  */
 export class BFGSOptimizer extends SolverOptimizer {
   // A getter keeps the class free of side effects, so that bundlers can leave it out.
-  static get className(): string {
+  static override get className(): string {
     return 'BFGSOptimizer';
   }
 
   constructor(options: BFGSOptimizerOptions = {}) {
-    super(bfgs(solverOptions('BFGSOptimizer', options, { lineSearch: lineSearchName })), options);
+    const own = solverOptions<BfgsOptions>('BFGSOptimizer', options, {
+      lineSearch: lineSearchChoice,
+      initialStep: callable,
+      modifiedSecant: boolean,
+    });
+    super(bfgs(own), options, (lineSearch) => bfgs({ ...own, lineSearch }));
   }
 }

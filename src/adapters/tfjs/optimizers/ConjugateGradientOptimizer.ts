@@ -1,20 +1,11 @@
-import { oneOf } from '../../../core/options.ts';
-import { conjugateGradient } from '../../../solvers/conjugateGradient.ts';
-import {
-  lineSearchName,
-  solverOptions,
-  type LineSearchName,
-  type SolverOptimizerOptions,
-} from './optimizerOptions.ts';
+import { callable, finitePositive, nonNegative, oneOf } from '../../../core/options.ts';
+import { staticStep } from '../../../solvers/initialStep.ts';
+import { conjugateGradient, type ConjugateGradientOptions } from '../../../solvers/conjugateGradient.ts';
+import { lineSearchChoice, solverOptions, type ClassOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 
-/** Options of {@link ConjugateGradientOptimizer}. */
-export interface ConjugateGradientOptimizerOptions extends SolverOptimizerOptions {
-  /** How much of the last direction is kept. @defaultValue `'hagerZhang'` */
-  readonly beta?: 'hagerZhang' | 'polakRibiere';
-  /** @defaultValue `'hagerZhang'` */
-  readonly lineSearch?: LineSearchName;
-}
+/** Options of {@link ConjugateGradientOptimizer}: those of every optimizer class, and those of `conjugateGradient`. */
+export type ConjugateGradientOptimizerOptions = ClassOptions<ConjugateGradientOptions>;
 
 /**
  * Nonlinear conjugate gradients for `model.compile`: six vectors of memory, more evaluations than L-BFGS.
@@ -32,19 +23,20 @@ export interface ConjugateGradientOptimizerOptions extends SolverOptimizerOption
  */
 export class ConjugateGradientOptimizer extends SolverOptimizer {
   // A getter keeps the class free of side effects, so that bundlers can leave it out.
-  static get className(): string {
+  static override get className(): string {
     return 'ConjugateGradientOptimizer';
   }
 
   constructor(options: ConjugateGradientOptimizerOptions = {}) {
-    super(
-      conjugateGradient(
-        solverOptions('ConjugateGradientOptimizer', options, {
-          beta: oneOf('hagerZhang', 'polakRibiere'),
-          lineSearch: lineSearchName,
-        }),
-      ),
-      options,
+    const own = solverOptions<ConjugateGradientOptions>('ConjugateGradientOptimizer', options, {
+      beta: oneOf('hagerZhang', 'polakRibiere'),
+      eta: nonNegative,
+      theta: finitePositive,
+      lineSearch: lineSearchChoice,
+      initialStep: callable,
+    });
+    super(conjugateGradient(own), options, (lineSearch) =>
+      conjugateGradient({ ...own, lineSearch, initialStep: staticStep() }),
     );
   }
 }

@@ -1,17 +1,16 @@
-import { gradientDescent } from '../../../solvers/gradientDescent.ts';
-import {
-  lineSearchName,
-  solverOptions,
-  type LineSearchName,
-  type SolverOptimizerOptions,
-} from './optimizerOptions.ts';
+import { boolean, nonNegative } from '../../../core/options.ts';
+import { gradientDescent, type GradientDescentOptions } from '../../../solvers/gradientDescent.ts';
+import { scheduleRule, type Schedule } from '../../../solvers/schedules.ts';
+import { lineSearchChoice, solverOptions, type ClassOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 
-/** Options of {@link GradientDescentOptimizer}. */
-export interface GradientDescentOptimizerOptions extends SolverOptimizerOptions {
-  /** @defaultValue `'strongWolfe'` */
-  readonly lineSearch?: LineSearchName;
+interface Own extends Omit<GradientDescentOptions, 'learningRate'> {
+  /** The `learningRate` of `gradientDescent`: a fixed rate or a schedule in the place of a line search. */
+  readonly rate?: number | Schedule;
 }
+
+/** Options of {@link GradientDescentOptimizer}: those of every optimizer class, and those of `gradientDescent`. */
+export type GradientDescentOptimizerOptions = ClassOptions<Own>;
 
 /**
  * Steepest descent with a line search for `model.compile`: the yardstick.
@@ -29,14 +28,17 @@ export interface GradientDescentOptimizerOptions extends SolverOptimizerOptions 
  */
 export class GradientDescentOptimizer extends SolverOptimizer {
   // A getter keeps the class free of side effects, so that bundlers can leave it out.
-  static get className(): string {
+  static override get className(): string {
     return 'GradientDescentOptimizer';
   }
 
   constructor(options: GradientDescentOptimizerOptions = {}) {
-    super(
-      gradientDescent(solverOptions('GradientDescentOptimizer', options, { lineSearch: lineSearchName })),
-      options,
-    );
+    const { rate, ...own } = solverOptions<Own>('GradientDescentOptimizer', options, {
+      lineSearch: lineSearchChoice,
+      rate: scheduleRule,
+      momentum: nonNegative,
+      nesterov: boolean,
+    });
+    super(gradientDescent({ ...own, ...(rate !== undefined && { learningRate: rate }) }), options);
   }
 }

@@ -1,20 +1,14 @@
-import { memoryRule } from '../../../solvers/pairRing.ts';
-import { lbfgs } from '../../../solvers/lbfgs.ts';
-import {
-  lineSearchName,
-  solverOptions,
-  type LineSearchName,
-  type SolverOptimizerOptions,
-} from './optimizerOptions.ts';
+import { boundRule } from '../../../solvers/bounds.ts';
+import { plainLbfgsRules } from '../../../solvers/plainLbfgs.ts';
+import { lbfgs, type LbfgsOptions } from '../../../solvers/lbfgs.ts';
+import { lineSearchChoice, solverOptions, type ClassOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 
-/** Options of {@link LBFGSOptimizer}. */
-export interface LBFGSOptimizerOptions extends SolverOptimizerOptions {
-  /** Number of curvature pairs kept. @defaultValue by the number of parameters, see `lbfgs` */
-  readonly memory?: number;
-  /** @defaultValue `'strongWolfe'` */
-  readonly lineSearch?: LineSearchName;
-}
+/** `pairs` is for problems that know what their batches share. */
+type Own = Omit<LbfgsOptions, 'pairs'>;
+
+/** Options of {@link LBFGSOptimizer}: those of every optimizer class, and those of `lbfgs` but `pairs`. */
+export type LBFGSOptimizerOptions = ClassOptions<Own>;
 
 /**
  * Limited-memory BFGS for `model.compile`: the one to begin with.
@@ -39,14 +33,17 @@ export interface LBFGSOptimizerOptions extends SolverOptimizerOptions {
  */
 export class LBFGSOptimizer extends SolverOptimizer {
   // A getter keeps the class free of side effects, so that bundlers can leave it out.
-  static get className(): string {
+  static override get className(): string {
     return 'LBFGSOptimizer';
   }
 
   constructor(options: LBFGSOptimizerOptions = {}) {
-    super(
-      lbfgs(solverOptions('LBFGSOptimizer', options, { memory: memoryRule, lineSearch: lineSearchName })),
-      options,
-    );
+    const own = solverOptions<Own>('LBFGSOptimizer', options, {
+      ...plainLbfgsRules,
+      lineSearch: lineSearchChoice,
+      lower: boundRule,
+      upper: boundRule,
+    });
+    super(lbfgs(own), options, (lineSearch) => lbfgs({ ...own, lineSearch }));
   }
 }

@@ -1,17 +1,10 @@
-import { ssbfgs } from '../../../solvers/ssbfgs.ts';
-import {
-  lineSearchName,
-  solverOptions,
-  type LineSearchName,
-  type SolverOptimizerOptions,
-} from './optimizerOptions.ts';
+import { boolean, callable } from '../../../core/options.ts';
+import { ssbfgs, type SsbfgsOptions } from '../../../solvers/ssbfgs.ts';
+import { lineSearchChoice, solverOptions, type ClassOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 
-/** Options of {@link SSBFGSOptimizer}. */
-export interface SSBFGSOptimizerOptions extends SolverOptimizerOptions {
-  /** @defaultValue `'strongWolfe'` */
-  readonly lineSearch?: LineSearchName;
-}
+/** Options of {@link SSBFGSOptimizer}: those of every optimizer class, and those of `ssbfgs`. */
+export type SSBFGSOptimizerOptions = ClassOptions<SsbfgsOptions>;
 
 /**
  * Self-scaled BFGS with a dense inverse Hessian for `model.compile`, for small models.
@@ -29,11 +22,16 @@ export interface SSBFGSOptimizerOptions extends SolverOptimizerOptions {
  */
 export class SSBFGSOptimizer extends SolverOptimizer {
   // A getter keeps the class free of side effects, so that bundlers can leave it out.
-  static get className(): string {
+  static override get className(): string {
     return 'SSBFGSOptimizer';
   }
 
   constructor(options: SSBFGSOptimizerOptions = {}) {
-    super(ssbfgs(solverOptions('SSBFGSOptimizer', options, { lineSearch: lineSearchName })), options);
+    const own = solverOptions<SsbfgsOptions>('SSBFGSOptimizer', options, {
+      lineSearch: lineSearchChoice,
+      initialStep: callable,
+      modifiedSecant: boolean,
+    });
+    super(ssbfgs(own), options, (lineSearch) => ssbfgs({ ...own, lineSearch }));
   }
 }

@@ -1,17 +1,10 @@
-import { ssbroyden } from '../../../solvers/ssbroyden.ts';
-import {
-  lineSearchName,
-  solverOptions,
-  type LineSearchName,
-  type SolverOptimizerOptions,
-} from './optimizerOptions.ts';
+import { boolean, callable } from '../../../core/options.ts';
+import { ssbroyden, type SsbroydenOptions } from '../../../solvers/ssbroyden.ts';
+import { lineSearchChoice, solverOptions, type ClassOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 
-/** Options of {@link SSBroydenOptimizer}. */
-export interface SSBroydenOptimizerOptions extends SolverOptimizerOptions {
-  /** @defaultValue `'strongWolfe'` */
-  readonly lineSearch?: LineSearchName;
-}
+/** Options of {@link SSBroydenOptimizer}: those of every optimizer class, and those of `ssbroyden`. */
+export type SSBroydenOptimizerOptions = ClassOptions<SsbroydenOptions>;
 
 /**
  * Self-scaled Broyden with a dense inverse Hessian for `model.compile`, for small models.
@@ -29,11 +22,16 @@ export interface SSBroydenOptimizerOptions extends SolverOptimizerOptions {
  */
 export class SSBroydenOptimizer extends SolverOptimizer {
   // A getter keeps the class free of side effects, so that bundlers can leave it out.
-  static get className(): string {
+  static override get className(): string {
     return 'SSBroydenOptimizer';
   }
 
   constructor(options: SSBroydenOptimizerOptions = {}) {
-    super(ssbroyden(solverOptions('SSBroydenOptimizer', options, { lineSearch: lineSearchName })), options);
+    const own = solverOptions<SsbroydenOptions>('SSBroydenOptimizer', options, {
+      lineSearch: lineSearchChoice,
+      initialStep: callable,
+      modifiedSecant: boolean,
+    });
+    super(ssbroyden(own), options, (lineSearch) => ssbroyden({ ...own, lineSearch }));
   }
 }

@@ -4,11 +4,14 @@ import { strongWolfe } from '../../../solvers/linesearch/strongWolfe.ts';
 import {
   boolean,
   checkOptions,
+  either,
   finitePositive,
   integerIn,
   oneOf,
   type Rules,
 } from '../../../core/options.ts';
+import { lineSearchRule } from '../../../solvers/lineSearchOption.ts';
+import type * as tf from '@tensorflow/tfjs';
 import type { LineSearch } from '../../../solvers/linesearch/lineSearch.ts';
 
 /** Options that all optimizer classes have. */
@@ -16,20 +19,26 @@ export interface SolverOptimizerOptions {
   /** Solver iterations for each call of `minimize`, that is for each batch. @defaultValue `1` */
   readonly maxIterations?: number;
   /**
-   * Says that every call sees the same data, so that the last evaluation of one call is the first of the
-   * next: about 1.2 evaluations an epoch instead of 2.2. Metrics are then those of the first evaluation in
-   * the call, one step ahead of the loss. Wrong with mini-batches, shuffled or not, which are refused where
-   * they show; without effect where the loss draws random numbers (dropout).
+   * Says that every call sees the same data, so that the last evaluation of one call is the first of the next: about
+   * 1.2 evaluations an epoch instead of 2.2. Metrics are then those of the first evaluation in the call, one step
+   * ahead of the loss. Where the data or the loss change, as with a new `fit`, the optimizer starts afresh; where they
+   * change from call to call, as with mini-batches, it throws. Without effect where the loss draws random numbers
+   * (dropout).
    *
    * @defaultValue `false`
    */
   readonly fullBatch?: boolean;
-  /** Largest change of a parameter in `applyGradients`, which has no line search. @defaultValue `1` */
+  /**
+   * Largest change of a parameter where no search on the whole function bounds it: for each mini-batch, and for each
+   * call of `applyGradients`.
+   *
+   * @defaultValue `0.03`
+   */
   readonly learningRate?: number;
 }
 
 /** The rules of {@link SolverOptimizerOptions}. They are finite: a saved configuration is JSON. */
-const commonRules: Rules<SolverOptimizerOptions> = {
+export const commonRules: Rules<SolverOptimizerOptions> = {
   maxIterations: integerIn(1, 1e9),
   fullBatch: boolean,
   learningRate: finitePositive,
@@ -38,32 +47,70 @@ const commonRules: Rules<SolverOptimizerOptions> = {
 /** The line searches that an optimizer can be told to use, by the names of their factories. */
 const lineSearches = { strongWolfe, hagerZhang, backtracking };
 
-/** A line search by name, so that a saved configuration can tell it. */
+/** The name of a line search, which a saved configuration can hold. */
 export type LineSearchName = keyof typeof lineSearches;
 
-export const lineSearchName = oneOf(...Object.keys(lineSearches));
+/** A line search by name, or one with options of its own such as `strongWolfe({ c2: 0.1 })`. */
+export type LineSearchChoice = LineSearchName | LineSearch;
 
-/** The options of a class that its solver takes, with the line search itself for its name. */
-type SolverOptions<Options> = {
-  [Name in Exclude<keyof Options, keyof SolverOptimizerOptions>]?: Name extends 'lineSearch'
-    ? LineSearch
-    : Exclude<Options[Name], undefined>;
-};
+export const lineSearchChoice = either(oneOf(...Object.keys(lineSearches)), lineSearchRule);
+
+/** Options of a class: those that all have, and its solver's. */
+export type ClassOptions<SolverOptions> = SolverOptimizerOptions &
+  Omit<SolverOptions, 'lineSearch' | keyof SolverOptimizerOptions> & {
+    /** @defaultValue the solver's */
+    readonly lineSearch?: LineSearchChoice;
+  };
 
 /**
- * Checks the options of an optimizer class, and picks those of the solver within.
+ * Checks the options of an optimizer class, and picks those of its solver.
  *
  * @param own - rules of the options that the class has beside those all have
  * @throws RangeError naming every option that is wrong
  */
-export function solverOptions<Options extends SolverOptimizerOptions>(
+export function solverOptions<SolverOptions extends { readonly lineSearch?: LineSearch }>(
   className: string,
-  options: Options,
-  own: Rules<Omit<Options, keyof SolverOptimizerOptions>>,
-): SolverOptions<Options> {
-  checkOptions<SolverOptimizerOptions>(className, options, { ...commonRules, ...own });
-  const picked = Object.entries(options as Record<string, unknown>)
+  options: ClassOptions<SolverOptions>,
+  own: Rules<Omit<SolverOptions, keyof SolverOptimizerOptions>>,
+): SolverOptions {
+  checkOptions<object>(className, options, { ...commonRules, ...own });
+  const picked = Object.entries(options)
     .filter(([name, value]) => name in own && value !== undefined)
-    .map(([name, value]) => [name, name === 'lineSearch' ? lineSearches[value as LineSearchName]() : value]);
-  return Object.fromEntries(picked) as SolverOptions<Options>;
+    .map(([name, value]) => [
+      name,
+      name === 'lineSearch' && typeof value === 'string' ? lineSearches[value as LineSearchName]() : value,
+    ]);
+  return Object.fromEntries(picked) as SolverOptions;
+}
+
+/**
+ * Options as JSON, for a saved model.
+ *
+ * @throws Error naming the options that cannot be saved
+ */
+export function savable(className: string, options: object): tf.serialization.ConfigDict {
+  const entries = Object.entries(options);
+  const unsavable = entries.filter(([, value]) => !isPlain(value)).map(([name]) => name);
+  if (unsavable.length > 0) {
+    throw new Error(
+      `${className}: ${unsavable.join(', ')} cannot be saved, as functions and infinite numbers cannot. Save the model without includeOptimizer, and compile it with a new optimizer when it is loaded.`,
+    );
+  }
+  return Object.fromEntries(
+    entries.map(([name, value]) => [
+      name,
+      ArrayBuffer.isView(value) ? Array.from(value as Float64Array) : value,
+    ]),
+  );
+}
+
+function isPlain(value: unknown): boolean {
+  if (Array.isArray(value) || ArrayBuffer.isView(value)) {
+    return Array.from(value as ArrayLike<unknown>).every(Number.isFinite);
+  }
+  return (
+    typeof value !== 'function' &&
+    typeof value !== 'object' &&
+    !Object.is(Math.abs(value as number), Infinity)
+  );
 }

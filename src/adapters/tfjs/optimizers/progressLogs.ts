@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import type { Progress } from './trainingRun.ts';
+import type { Progress } from './progress.ts';
 
 type Logs = Record<string, unknown>;
 /** The two hooks of a callback at which tfjs hands out logs of training. */
@@ -13,16 +13,19 @@ interface FitArguments {
   readonly callbacks?: Hooks | Hooks[];
 }
 
-const reporting = new WeakMap<tf.LayersModel, { readonly progress: Progress | null }>();
+/** An optimizer whose progress can be reported. */
+export interface ReportingOptimizer {
+  readonly progress: Progress | null;
+}
+
+const reporting = new WeakMap<tf.LayersModel, ReportingOptimizer>();
 
 /**
  * Puts `gradientNorm`, `step` and `evaluations` into the logs of the model's `fit` and `fitDataset`, by a
- * callback before all others. Those of an epoch are the last, the last, and the sum.
+ * callback before all others, and the sentence `stopped` where the optimizer no longer moves. Those of an epoch are the
+ * last, the last, the sum, and the last.
  */
-export function reportProgress(
-  model: tf.LayersModel,
-  optimizer: { readonly progress: Progress | null },
-): void {
+export function reportProgress(model: tf.LayersModel, optimizer: ReportingOptimizer): void {
   const known = reporting.has(model);
   reporting.set(model, optimizer);
   if (known) return;
@@ -45,10 +48,7 @@ export function reportProgress(
 }
 
 /** `callbacks` with the reporter before them. */
-function reported(
-  callbacks: Hooks | Hooks[] | undefined,
-  optimizer: { readonly progress: Progress | null },
-): Hooks[] {
+function reported(callbacks: Hooks | Hooks[] | undefined, optimizer: ReportingOptimizer): Hooks[] {
   const report = reporter(optimizer);
   const others = callbacks === undefined ? [] : [callbacks].flat();
   // tfjs takes either objects with hooks or instances of its own classes, never both.
@@ -58,7 +58,16 @@ function reported(
   return [report, ...others];
 }
 
-function reporter(optimizer: { readonly progress: Progress | null }): Hooks {
+/**
+ * Writes the entries of one batch or epoch. `stopped` is a sentence, and TensorFlow.js's own callbacks, which go through all
+ * entries, know numbers only: so it is an entry that they do not see.
+ */
+function writeEntries(logs: Logs, { gradientNorm, step, stopped }: Progress, evaluations: number): void {
+  Object.assign(logs, { gradientNorm, step, evaluations });
+  if (stopped !== null) Object.defineProperty(logs, 'stopped', { value: stopped, configurable: true });
+}
+
+function reporter(optimizer: ReportingOptimizer): Hooks {
   let evaluations = 0;
   return {
     onEpochBegin() {
@@ -68,14 +77,12 @@ function reporter(optimizer: { readonly progress: Progress | null }): Hooks {
       const { progress } = optimizer;
       if (!progress || !logs) return;
       evaluations += progress.evaluations;
-      const { gradientNorm, step } = progress;
-      Object.assign(logs, { gradientNorm, step, evaluations: progress.evaluations });
+      writeEntries(logs, progress, progress.evaluations);
     },
     onEpochEnd(_epoch, logs) {
       const { progress } = optimizer;
       if (!progress || !logs) return;
-      const { gradientNorm, step } = progress;
-      Object.assign(logs, { gradientNorm, step, evaluations });
+      writeEntries(logs, progress, evaluations);
     },
   };
 }

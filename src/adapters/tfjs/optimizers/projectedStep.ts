@@ -1,9 +1,6 @@
 import { addScaled, normInf } from '../../../core/vector.ts';
 import type { Iterate } from '../../../core/solver.ts';
 
-/** Where a step began. */
-export type Start = Readonly<Iterate>;
-
 /** How a step is brought back to where the parameters may be. */
 export interface Projection {
   /** `x ← P(x)`; whether that has moved it. */
@@ -29,7 +26,11 @@ const ARCS = [
  * @see Bertsekas (1976), On the Goldstein-Levitin-Polyak gradient projection method, IEEE TAC 21(2),
  *   doi:10.1109/TAC.1976.1101194
  */
-export function projectStep(state: Iterate, start: Start, { project, evaluate }: Projection): boolean {
+export function projectStep(
+  state: Iterate,
+  start: Readonly<Iterate>,
+  { project, evaluate }: Projection,
+): boolean {
   const reached = Float64Array.from(state.x);
   if (!project(state.x)) return true;
   const step = reached.map((value, i) => value - start.x[i]);

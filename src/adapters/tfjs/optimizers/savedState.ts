@@ -8,7 +8,7 @@ export type NamedTensor = { name: string; tensor: tf.Tensor };
 /** What an optimizer saves beside its options. */
 export interface SavedState {
   /** Format of this record. */
-  readonly version: 1;
+  readonly version: 2;
   /** The class that saved it. */
   readonly className: string;
   /** Calls of `minimize` and `applyGradients` so far. */
@@ -48,14 +48,40 @@ export async function fromTensors(className: string, tensors: readonly NamedTens
   const [text] = await structure.data<'string'>();
   // The copy aligns the bytes, wherever the file had them.
   const halves = Int32Array.from(await numbers.data());
-  const state = unpack({
-    structure: text,
-    numbers: new Float64Array(halves.buffer),
-  }) as unknown as SavedState;
-  if (state.version !== 1) {
+  const unpacked: unknown = unpack({ structure: text, numbers: new Float64Array(halves.buffer) });
+  const state = unpacked as SavedState | SavedState1;
+  if (state.version === 1) return fromVersion1(state);
+  if (state.version !== 2) {
     throw new Error(
-      `${className}.setWeights: the state has format ${String(state.version)}, this version reads format 1; train on without it, or with the version that saved it.`,
+      `${className}.setWeights: the state has format ${String((state as SavedState).version)}, this version reads formats 1 and 2; train on without it, or with the version that saved it.`,
     );
   }
   return state;
+}
+
+/** The first format, which knew less of a run. */
+interface SavedState1 extends Omit<SavedState, 'version' | 'run'> {
+  readonly version: 1;
+  readonly run: {
+    readonly shapes: readonly (readonly number[])[];
+    readonly knowledge: Pick<Knowledge, 'state' | 'known' | 'floor'> & { readonly stochastic: boolean };
+  } | null;
+}
+
+function fromVersion1({ run, ...saved }: SavedState1): SavedState {
+  if (run === null) return { ...saved, version: 2, run };
+  const { state, known, floor, stochastic } = run.knowledge;
+  const knowledge: Knowledge = {
+    state,
+    known,
+    floor,
+    stopped: null,
+    changes: stochastic ? 'batches' : 'same',
+    checked: true,
+    replaced: false,
+    idle: 0,
+    largest: Math.abs(state.f),
+    applied: null,
+  };
+  return { ...saved, version: 2, run: { shapes: run.shapes, knowledge } };
 }

@@ -2,64 +2,96 @@ import * as tf from '@tensorflow/tfjs';
 import type { Solver } from '../../../core/solver.ts';
 import { attachedModel, type AttachedModel, type AttachOptions } from './attachedModel.ts';
 import { connectedVariables } from './connectedVariables.ts';
-import type { SolverOptimizerOptions } from './optimizerOptions.ts';
+import type { AppliedOptions, ApplyGradientsOptions } from './appliedGradients.ts';
+import { commonRules, savable, type SolverOptimizerOptions } from './optimizerOptions.ts';
+import { warnOnce, type Progress } from './progress.ts';
+import { boolean, checkOptions, finitePositive, show } from '../../../core/options.ts';
 import { gradientsOf, OtherVariables } from '../evaluate.ts';
 import { fromTensors, toTensors, type NamedTensor, type SavedState } from './savedState.ts';
-import { trainingRun, type Knowledge, type Progress, type TrainingRun } from './trainingRun.ts';
+import { trainingRun, type Knowledge, type TrainingRun } from './trainingRun.ts';
 
 /**
- * A core solver as a `tf.Optimizer`: what `model.compile({ optimizer })` and `optimizer.minimize` need.
+ * Any solver as a `tf.Optimizer`: what `model.compile({ optimizer })` and `optimizer.minimize` need.
  *
  * `minimize` runs `maxIterations` iterations of the solver on the closure it is given and returns the loss
  * at the starting point. All evaluations are of that closure, and curvature pairs come from one and the
  * same closure only; what was learned is kept from call to call, and forgotten when the list of variables
  * changes. However often the closure is evaluated, the model is left as if it had been once: metrics,
- * BatchNorm's statistics, dropout. {@link SolverOptimizer.attach} makes that exact in the few cases where
- * the model must be known.
- *
- * `applyGradients` alone, which sees no loss, takes the fixed step x ← x − α·H∇f with
- * α = learningRate·min(1, 1/‖H∇f‖∞), and learns nothing.
+ * BatchNorm's statistics, dropout, states of RNNs.
  *
  * Calls with `model.fit` in mini-batches give another function each time. A run finds that out at its second
- * call, and is from then on what the solver makes of mini-batches.
+ * call; from then on the solver works as it does on mini-batches, and no batch moves a parameter by more than
+ * `learningRate`. Where the loss is another one at each evaluation, a warning says so, and Adam takes over.
  *
  * Where the loss is not finite at the start, the variables stay as they are and that loss is returned.
+ *
+ * @example
+ * ```js
+ * import * as tf from '@tensorflow/tfjs';
+ * import { adam, lbfgs, sequence } from 'quasi-newton';
+ * import { SolverOptimizer } from 'quasi-newton/tfjs';
+ *
+ * const optimizer = new SolverOptimizer(sequence({ solver: adam(), iterations: 50 }, lbfgs()), { fullBatch: true });
+ * const model = tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [3] })] });
+ * model.compile({ optimizer, loss: 'meanSquaredError' });
+ * ```
  */
-export abstract class SolverOptimizer extends tf.Optimizer {
+export class SolverOptimizer extends tf.Optimizer {
+  // A getter keeps the class free of side effects, so that bundlers can leave it out.
+  static get className(): string {
+    return 'SolverOptimizer';
+  }
+
   /** The solver within: the same object trains an ONNX model by `minimizeAsync(problem, optimizer.solver)`. */
   readonly solver: Solver;
   /** What the last `minimize` did; null before the first. */
   progress: Progress | null = null;
   private readonly options: Required<SolverOptimizerOptions>;
+  private readonly withSearch: AppliedOptions['withSearch'];
   private run: TrainingRun | null = null;
   /** A loaded state, until the variables it is about are known. */
   private loaded: SavedState['run'] = null;
   /** What the last loss without a list of variables depends on, among all there were. */
   private connected: { among: tf.Variable[]; variables: tf.Variable[] } | null = null;
   private models: AttachedModel[] = [];
-  /** The attached model whose weights the run is about. */
-  private owner: AttachedModel | null = null;
   /** What `getWeights` gave last; nobody else disposes of it. */
   private saved: tf.Tensor[] = [];
   /** Tensors of the last call that its caller may still have been reading when it ended. */
   private stash: tf.Tensor[] = [];
 
-  protected constructor(solver: Solver, options: SolverOptimizerOptions) {
+  /**
+   * @param withSearch - makes the solver with another line search, for `applyGradients` to learn
+   * @throws TypeError if `solver` is not one
+   * @throws RangeError naming every option that is wrong
+   */
+  constructor(
+    solver: Solver,
+    options: SolverOptimizerOptions = {},
+    withSearch: AppliedOptions['withSearch'] = null,
+  ) {
     super();
+    if (typeof solver?.step !== 'function' || typeof solver.init !== 'function') {
+      throw new TypeError(
+        `SolverOptimizer: solver must be a solver of quasi-newton such as lbfgs(), got ${show(solver)}.`,
+      );
+    }
+    if (new.target === SolverOptimizer) checkOptions('SolverOptimizer', options, commonRules);
     this.solver = solver;
+    this.withSearch = withSearch;
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
-    this.options = { maxIterations: 1, fullBatch: false, learningRate: 1, ...Object.fromEntries(given) };
+    this.options = { maxIterations: 1, fullBatch: false, learningRate: 0.03, ...Object.fromEntries(given) };
   }
 
   /**
    * Makes the model known to its optimizer; before or after `compile`, for any number of models. Then
    *
-   * - `trainOnBatch` returns as many values as it should, and `fitDataset` keeps nothing aside, with metrics;
-   * - stateful RNNs carry on from the states of one evaluation;
    * - constraints of layers (`kernelConstraint`, …) hold after each step, by projection; no optimizer of
    *   tfjs does that;
    * - the logs of `fit` and `fitDataset` have `gradientNorm`, `step` and `evaluations`, for callbacks and in
-   *   the history.
+   *   the history; and `stopped`, the sentence of {@link Progress}, where the weights no longer move.
+   *
+   * It stays in force when layers are frozen (`trainable`) and when the model is compiled again, also with another
+   * optimizer that has `attach`.
    *
    * @throws TypeError if it is not a LayersModel
    * @throws RangeError if an option is wrong
@@ -67,7 +99,6 @@ export abstract class SolverOptimizer extends tf.Optimizer {
   attach(model: tf.LayersModel, options: AttachOptions = {}): this {
     const attached = attachedModel(model, this, options);
     this.models = [...this.models.filter((known) => known.model !== model), attached];
-    if (this.run && attached.trains(this.run.params.variables)) this.owner = attached;
     return this;
   }
 
@@ -81,10 +112,13 @@ export abstract class SolverOptimizer extends tf.Optimizer {
   override minimize(f: () => tf.Scalar, returnCost = false, varList?: tf.Variable[]): tf.Scalar | null {
     tf.dispose(this.stash);
     if (varList) {
-      this.train(
-        f,
-        varList.filter(({ trainable }) => trainable),
-      );
+      const variables = varList.filter(({ trainable }) => trainable);
+      if (variables.length === 0 && varList.length > 0) {
+        throw new Error(
+          `${this.getClassName()}: none of the ${varList.length} variables is trainable; set trainable = true on what is to be trained.`,
+        );
+      }
+      this.train(f, variables);
     } else {
       const { variables, among } = this.connections(f);
       try {
@@ -107,10 +141,19 @@ export abstract class SolverOptimizer extends tf.Optimizer {
     return gradientsOf(f, varList);
   }
 
-  /** Takes the fixed step described above along −H∇f, from gradients made elsewhere. */
+  /**
+   * Takes a bounded step along −H∇f for gradients made elsewhere, without a look at the loss: no parameter moves by more
+   * than the learning rate. Say `sameFunction: true` where the gradients of all calls belong to one function, and
+   * curvature is learned from them.
+   *
+   * @throws RangeError if a gradient belongs to no variable, or an option is wrong
+   */
   override applyGradients(
     variableGradients: tf.NamedTensorMap | { name: string; tensor: tf.Tensor }[],
+    options: ApplyGradientsOptions = {},
   ): void {
+    checkOptions('applyGradients', options, { learningRate: finitePositive, sameFunction: boolean });
+    const { learningRate = this.options.learningRate, sameFunction = false } = options;
     const byName = Array.isArray(variableGradients)
       ? Object.fromEntries(variableGradients.map(({ name, tensor }) => [name, tensor]))
       : variableGradients;
@@ -120,8 +163,9 @@ export abstract class SolverOptimizer extends tf.Optimizer {
       if (!variable) throw new RangeError(`applyGradients: there is no variable named "${name}".`);
       return variable;
     });
+    const { withSearch } = this;
     const run = this.runFor(variables);
-    run.applyGradients(byName, this.options.learningRate, this.owner?.project ?? null);
+    run.applyGradients(byName, { learningRate, sameFunction, withSearch }, this.projectionOf(variables));
     this.incrementIterations();
   }
 
@@ -134,7 +178,7 @@ export abstract class SolverOptimizer extends tf.Optimizer {
       ? { shapes: this.run.params.variables.map(({ shape }) => shape), knowledge: this.run.knowledge }
       : this.loaded;
     const weights = toTensors({
-      version: 1,
+      version: 2,
       className: this.getClassName(),
       iterations: this.iterations,
       run,
@@ -156,9 +200,15 @@ export abstract class SolverOptimizer extends tf.Optimizer {
     this.loaded = run;
   }
 
-  /** The options, which are plain JSON in all classes. */
+  /**
+   * The options, as JSON.
+   *
+   * @throws Error if there are some that cannot be saved: functions, or the solver that a {@link SolverOptimizer} was
+   *   given
+   */
   override getConfig(): tf.serialization.ConfigDict {
-    return { ...this.options };
+    const className = this.getClassName();
+    return savable(className, className === 'SolverOptimizer' ? { solver: this.solver } : this.options);
   }
 
   /** Makes the optimizer again that `getConfig` describes; called by tfjs when it loads a model. */
@@ -187,8 +237,8 @@ export abstract class SolverOptimizer extends tf.Optimizer {
   ): void {
     const run = this.runFor(variables);
     const { maxIterations: iterations, fullBatch } = this.options;
-    const { model = null, project = null } = this.owner ?? {};
-    const { progress, stash } = run.minimize({ loss, among, iterations, fullBatch, model, project });
+    const project = this.projectionOf(variables);
+    const { progress, stash } = run.minimize({ loss, among, iterations, fullBatch, project });
     this.progress = progress;
     this.stash = stash;
   }
@@ -196,10 +246,16 @@ export abstract class SolverOptimizer extends tf.Optimizer {
   /** The run on these variables; a new one, with nothing learned, if the list has changed. */
   private runFor(variables: readonly tf.Variable[]): TrainingRun {
     if (this.run === null || !sameList(this.run.params.variables, variables)) {
-      this.run = trainingRun(this.solver, variables, this.takeLoaded(variables));
-      this.owner = this.models.find((model) => model.trains(variables)) ?? null;
+      const { learningRate } = this.options;
+      const warn = (sentence: string) => warnOnce(this, `${this.getClassName()}: ${sentence}`);
+      this.run = trainingRun(this.solver, variables, { learningRate, warn }, this.takeLoaded(variables));
     }
     return this.run;
+  }
+
+  /** Makes the constraints hold of the attached model that trains these variables; null if there are none. */
+  private projectionOf(variables: readonly tf.Variable[]): (() => void) | null {
+    return this.models.find((model) => model.trains(variables))?.project ?? null;
   }
 
   /** What a loaded state knows about variables of these shapes. */

@@ -1,27 +1,13 @@
-import * as tf from '@tensorflow/tfjs';
-import { atFloor, noFloor, type Floor } from '../../../core/convergence.ts';
-import { runSync } from '../../../core/drive.ts';
+import type * as tf from '@tensorflow/tfjs';
+import { noFloor, type Floor } from '../../../core/convergence.ts';
 import { normInf } from '../../../core/vector.ts';
+import { adam } from '../../../solvers/adam.ts';
 import type { Iterate, Solver } from '../../../core/solver.ts';
-import { guard } from '../guard/guard.ts';
-import { projectStep, type Start } from './projectedStep.ts';
-import { evaluator } from '../evaluate.ts';
-import { tfGrads } from '../tfGrads.ts';
+import { fitWatch, type FitWatch } from '../internals/model.ts';
 import { tfParams, type TfParamSet } from '../tfParams.ts';
-
-/** What one `minimize` did. */
-export interface Progress {
-  /** The loss where the call began. */
-  readonly startLoss: number;
-  /** The loss where it ended, on the same closure. */
-  readonly loss: number;
-  /** ‖∇f‖∞ where it ended. */
-  readonly gradientNorm: number;
-  /** Step length of the last iteration; 0 if none was accepted. */
-  readonly step: number;
-  /** Evaluations of the closure. */
-  readonly evaluations: number;
-}
+import { applyGradients, type Applied, type AppliedOptions } from './appliedGradients.ts';
+import type { Progress } from './progress.ts';
+import { runCall } from './trainingCall.ts';
 
 /** One call of `minimize`, as a {@link TrainingRun} takes it. */
 export interface Call {
@@ -29,12 +15,10 @@ export interface Call {
   readonly loss: () => tf.Scalar;
   /** Where the variables were found by what the loss depends on: those it might depend on. */
   readonly among?: readonly tf.Variable[] | undefined;
-  /** How many iterations to run. */
+  /** Number of iterations to run. */
   readonly iterations: number;
-  /** Whether it is the function of the call before, so that f and ∇f are known at the start. */
+  /** True if it is the function of the call before, so that f and ∇f are known at the start. */
   readonly fullBatch: boolean;
-  /** The model whose closure it is, where that is known. */
-  readonly model: tf.LayersModel | null;
   /** Moves the variables to where they may be, after each accepted step. */
   readonly project: (() => void) | null;
 }
@@ -43,14 +27,51 @@ export interface Call {
 export interface Knowledge {
   /** The solver's state. */
   state: Iterate;
-  /** Whether `state.f` and `state.gradient` are those of `state.x` under the last closure. */
+  /** True if `state.f` and `state.gradient` are those of `state.x` under the last closure. */
   known: boolean;
-  /** Whether the last step at `state.x` found nothing to gain under the last closure. */
-  stalled: boolean;
-  /** How long f has gained nothing, where every call sees the same function. */
+  /** Why no step from `state.x` gains anything under the last closure, or null. */
+  stopped: string | null;
+  /** Number of iterations that have gained nothing, where every call sees the same function. */
   floor: Floor;
-  /** Whether f has been seen to change from call to call, with the mini-batch. */
-  stochastic: boolean;
+  /**
+   * `'same'` until f is seen to change: `'batches'` from call to call, `'evaluations'` from one evaluation to the
+   * next.
+   */
+  changes: 'same' | 'batches' | 'evaluations';
+  /** True once the closure has been evaluated twice at one point. */
+  checked: boolean;
+  /** True if the last call met another function than the one before, and took it for a lasting one. */
+  replaced: boolean;
+  /** Number of mini-batches in a row that allowed no step. */
+  idle: number;
+  /** The largest |f| that a call has begun with. */
+  largest: number;
+  /** The last step of `applyGradients`, whose pair can still be learned. */
+  applied: Applied | null;
+}
+
+/** The options of an optimizer that its runs need. */
+export interface RunSettings {
+  readonly learningRate: number;
+  /** Called with a sentence that its user should read. */
+  readonly warn: (sentence: string) => void;
+}
+
+/** What the calls of a run share. */
+export interface RunContext extends RunSettings {
+  readonly params: TfParamSet;
+  readonly run: Knowledge;
+  readonly fit: FitWatch;
+  /** Where the last call began, `[n]`; null before the first of this process. */
+  previous: Float64Array | null;
+  /** The solver that `run.state` belongs to. */
+  solver(): Solver;
+  /** Takes over what somebody else may have written into the variables, and moves it to where the solver may begin. */
+  readVariables(): void;
+  /** Begins again with an empty memory, at the point and with the values that are known. */
+  restart(changes: Knowledge['changes']): void;
+  /** `x ← P(x)`, by way of the variables; true if it has moved. */
+  projected(x: Float64Array, project: () => void): boolean;
 }
 
 /** A solver at work on one list of variables, through any number of closures. */
@@ -59,8 +80,8 @@ export interface TrainingRun {
   readonly knowledge: Knowledge;
   /** Runs solver iterations on one closure; tensors in `stash` are to be disposed of later. */
   minimize(call: Call): { progress: Progress; stash: tf.Tensor[] };
-  /** x ← x − α·H∇f for a gradient that somebody else computed; H is what earlier calls have learned. */
-  applyGradients(gradients: tf.NamedTensorMap, learningRate: number, project: Call['project']): void;
+  /** Takes a bounded step along −H∇f for gradients that somebody else computed. */
+  applyGradients(gradients: tf.NamedTensorMap, options: AppliedOptions, project: Call['project']): void;
 }
 
 /**
@@ -69,173 +90,81 @@ export interface TrainingRun {
  */
 const PROJECTION_TOLERANCE = 1e-6;
 
-/** Two losses at one point that differ by more than this, relatively, are taken for those of different functions. */
-const SAME_LOSS = 1e-4;
-
-/** By more than this, and more than {@link ROUNDING} of the largest there was, they are: it is no rounding. */
-const OTHER_LOSS = 1e-2;
-const ROUNDING = 1e-6;
-
-const startOf = ({ x, f, gradient }: Iterate): Start => ({
-  x: Float64Array.from(x),
-  f,
-  gradient: Float64Array.from(gradient),
-});
-
-/** Mini-batches under `fullBatch` soon allow no step from values that are another batch's; then this is called. */
-function checkSame(f: number, known: number, largest: number): void {
-  if (!(Math.abs(f - known) > Math.max(OTHER_LOSS * Math.abs(known), ROUNDING * largest))) return;
-  throw new Error(
-    `fullBatch: every batch must be all the data, but at the same weights the loss of this one is ${f}, and that of an earlier one was ${known}. Give fit a batchSize of all samples that it trains on, or leave fullBatch out.`,
-  );
-}
+/** Steps of Adam on closures that draw another batch at each evaluation, as a part of the learning rate. */
+const ADAM_RATE = 0.1;
 
 /** @param knowledge - of an earlier run on variables of the same shapes, to go on from */
 export function trainingRun(
   solver: Solver,
   variables: readonly tf.Variable[],
+  settings: RunSettings,
   knowledge?: Knowledge,
 ): TrainingRun {
   const params = tfParams(variables);
   const { length: n } = params;
-  const own = new Set(variables);
-  const init = (stochastic: boolean) => solver.init({ n, precision: 'float32', stochastic });
-  const run = knowledge ?? {
-    state: init(false),
+  const plain = adam({ learningRate: ADAM_RATE * settings.learningRate });
+  const solverFor = (changes: Knowledge['changes']) => (changes === 'evaluations' ? plain : solver);
+  const init = (changes: Knowledge['changes']) =>
+    solverFor(changes).init({ n, precision: 'float32', stochastic: changes !== 'same' });
+  const run: Knowledge = knowledge ?? {
+    state: init('same'),
     known: false,
-    stalled: false,
+    stopped: null,
     floor: noFloor(),
-    stochastic: false,
+    changes: 'same',
+    checked: false,
+    replaced: false,
+    idle: 0,
+    largest: 0,
+    applied: null,
   };
   const current = params.zeros();
-  /** The largest |f| that a call has begun with; not known, and nothing compared with it, in a run that was loaded. */
-  let largest = Infinity;
-
-  /** Takes over what somebody else may have written into the variables. */
-  function readVariables(): void {
-    const { x } = run.state;
-    params.copyInto(current);
-    if (current.every((value, i) => value === x[i])) return;
-    x.set(current);
-    run.known = false;
-  }
-
-  /** Begins again as a solver on mini-batches, at the point and with the values that are known. */
-  function becomeStochastic(): void {
-    const { x, f, gradient } = run.state;
-    run.state = init(true);
-    run.state.x.set(x);
-    run.state.gradient.set(gradient);
-    run.state.f = f;
-    run.stochastic = true;
-  }
-
-  /** `x ← P(x)`, by way of the variables; whether it has moved. */
-  function projected(x: Float64Array, project: () => void): boolean {
-    params.copyFrom(x);
-    project();
-    params.copyInto(current);
-    let moved = 0;
-    for (let i = 0; i < n; i++) moved = Math.max(moved, Math.abs(current[i] - x[i]));
-    if (!(moved > PROJECTION_TOLERANCE * normInf(x))) return false;
-    x.set(current);
-    return true;
-  }
-
-  function minimize({
-    loss,
-    among,
-    iterations,
-    fullBatch,
-    model,
-    project,
-  }: Call): ReturnType<TrainingRun['minimize']> {
-    readVariables();
-    if (project && projected(run.state.x, project)) run.known = false;
-    const guarded = guard(loss, { own, model });
-    const evaluate = evaluator(guarded.loss, params, among);
-    let evaluations = 0;
-    const problem = {
-      p0: run.state.x,
-      fg(x: Float64Array, gradient: Float64Array | null) {
-        params.copyFrom(x);
-        evaluations++;
-        return evaluate(gradient);
-      },
-    };
-    function evaluateHere(): void {
-      const { state } = run;
-      state.f = problem.fg(state.x, state.gradient);
-      run.known = true;
-      run.stalled = false;
-      largest = Math.max(largest === Infinity ? 0 : largest, Math.abs(state.f));
-    }
-    /** Whether steps have become a waste: neither f nor its gradient gains anything more in float32. */
-    function exhausted(): boolean {
-      const { f, gradient } = run.state;
-      return fullBatch && solver.descends && atFloor(run.floor, 'float32', f, normInf(gradient));
-    }
-
-    let step = 0;
-    let stash: tf.Tensor[];
-    let startLoss: number;
-    try {
-      const expected = run.known ? run.state.f : NaN;
-      if (!(fullBatch && run.known)) {
-        evaluateHere();
-        run.floor = noFloor();
-        const surprise = Math.abs(run.state.f - expected) > SAME_LOSS * Math.abs(expected);
-        if (surprise && !run.stochastic) becomeStochastic();
-      }
-      startLoss = run.state.f;
-      // A start that is not finite leaves no direction to go in: the variables stay as they are.
-      if (!Number.isFinite(startLoss + normInf(run.state.gradient))) run.stalled = true;
-      for (let k = 0; k < iterations && !run.stalled; k++) {
-        const { state } = run;
-        const start = project && startOf(state);
-        const outcome = runSync(solver.step(state), problem);
-        const within =
-          outcome.kind === 'accepted' &&
-          (!start ||
-            projectStep(state, start, { project: (x) => projected(x, project), evaluate: evaluateHere }));
-        if (within) step = outcome.alpha;
-        run.stalled = !within || exhausted();
-      }
-      // The closure is owed one run in each call: it is what fills in the metrics.
-      if (evaluations === 0) checkSame(problem.fg(run.state.x, null), run.state.f, largest);
-    } catch (error) {
+  const context: RunContext = {
+    ...settings,
+    params,
+    run,
+    fit: fitWatch(),
+    previous: null,
+    solver: () => solverFor(run.changes),
+    readVariables() {
+      params.copyInto(current);
+      solver.admit?.(current);
+      const { x } = run.state;
+      if (current.every((value, i) => value === x[i])) return;
+      x.set(current);
       run.known = false;
-      tf.dispose(guarded.release());
-      throw error;
-    } finally {
-      stash = guarded.release();
+    },
+    restart(changes) {
+      const { x, f, gradient } = run.state;
+      run.state = init(changes);
+      run.state.x.set(x);
+      run.state.gradient.set(gradient);
+      run.state.f = f;
+      Object.assign(run, { changes, stopped: null, floor: noFloor() });
+    },
+    projected(x, project) {
+      params.copyFrom(x);
+      project();
+      params.copyInto(current);
+      let moved = 0;
+      for (let i = 0; i < n; i++) moved = Math.max(moved, Math.abs(current[i] - x[i]));
+      if (!(moved > PROJECTION_TOLERANCE * normInf(x))) return false;
+      x.set(current);
+      return true;
+    },
+  };
+  return {
+    params,
+    knowledge: run,
+    minimize: (call) => runCall(context, call),
+    applyGradients(gradients, options, project) {
+      context.readVariables();
+      // Adam's memory is not the solver's.
+      const withSearch = run.changes === 'evaluations' ? null : options.withSearch;
+      applyGradients(run, params, gradients, { ...options, withSearch, solver: context.solver() });
+      if (project) context.projected(run.state.x, project);
       params.copyFrom(run.state.x);
-    }
-    if (fullBatch && guarded.varies()) run.known = false;
-    const { f, gradient } = run.state;
-    return { progress: { startLoss, loss: f, gradientNorm: normInf(gradient), step, evaluations }, stash };
-  }
-
-  function applyGradients(
-    gradients: tf.NamedTensorMap,
-    learningRate: number,
-    project: Call['project'],
-  ): void {
-    readVariables();
-    const { state } = run;
-    tfGrads(gradients, params).copyInto(state.gradient);
-    const direction = current;
-    if (solver.direction) solver.direction(state, direction);
-    else for (let i = 0; i < n; i++) direction[i] = -state.gradient[i];
-    // No line search guards this step: no parameter may move by more than the learning rate.
-    const alpha = learningRate * Math.min(1, 1 / normInf(direction));
-    if (Number.isFinite(alpha)) {
-      for (let i = 0; i < n; i++) state.x[i] = Math.fround(state.x[i] + alpha * direction[i]);
-      if (project) projected(state.x, project);
-      params.copyFrom(state.x);
-    }
-    run.known = false;
-  }
-
-  return { params, knowledge: run, minimize, applyGradients };
+      run.known = false;
+    },
+  };
 }

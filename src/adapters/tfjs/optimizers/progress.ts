@@ -1,0 +1,38 @@
+/** What one `minimize` did. */
+export interface Progress {
+  /** The loss where the call began. */
+  readonly startLoss: number;
+  /** The loss where it ended, on the same closure. */
+  readonly loss: number;
+  /** ‖∇f‖∞ where it ended; on mini-batches, where it began. */
+  readonly gradientNorm: number;
+  /** Step length of the last iteration; 0 if none was accepted. */
+  readonly step: number;
+  /** Evaluations of the closure. */
+  readonly evaluations: number;
+  /** Why the variables no longer move, as a sentence; null while they do. */
+  readonly stopped: string | null;
+}
+
+export const NOT_FINITE =
+  'The loss or its gradient is NaN or infinite at these weights, which stay as they are: look for a logarithm or a division that overflows, or set other weights.';
+
+export const DRAWS_ANEW =
+  'The loss is another one at each evaluation, at the same weights: it seems to draw a batch or random numbers by itself. A line search cannot compare such values, so plain steps of Adam are taken instead. Draw the batch before calling minimize, outside of the function you give it, so that it is one function for all of a call.';
+
+export const NONE_ALLOWED = 'No point that keeps the constraints of the layers lowers the loss any further.';
+
+/** @param batches - number in a row that allowed no step */
+export const noBatchHelps = (batches: number): string =>
+  `No step lowers the loss of any of the last ${batches} batches: they may be too small, or the gradient of the loss wrong, which checkGradient tells.`;
+
+const warned = new WeakMap<object, Set<string>>();
+
+/** Prints a warning, once for each optimizer. */
+export function warnOnce(optimizer: object, sentence: string): void {
+  const known = warned.get(optimizer) ?? new Set();
+  warned.set(optimizer, known);
+  if (known.has(sentence)) return;
+  known.add(sentence);
+  console.warn(sentence);
+}
