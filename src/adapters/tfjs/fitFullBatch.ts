@@ -1,20 +1,38 @@
 import type * as tf from '@tensorflow/tfjs';
 import { minimize, minimizeAsync } from '../../core/minimize.ts';
-import { auto } from '../../solvers/auto.ts';
-import { modelProblem, modelProblemAsync } from './modelProblem.ts';
-import type { ModelProblemOptions } from './modelLoss.ts';
-import type { Data } from './internals/model.ts';
-import type { SolveResult } from '../../core/result.ts';
-import type { SolveOptions } from '../../core/solveOptions.ts';
+import {
+  boolean,
+  callable,
+  checkOptions,
+  either,
+  nonNegative,
+  numberBetween,
+  objectWith,
+  oneOf,
+  type Rule,
+  type Rules,
+} from '../../core/options.ts';
+import { solveResult, type SolveResult } from '../../core/result.ts';
+import { plainSolveRules, type Progress, type SolveOptions } from '../../core/solveOptions.ts';
 import type { Solver } from '../../core/solver.ts';
+import { auto } from '../../solvers/auto.ts';
+import { fitMonitor, type FitMonitor, type MonitorOptions } from './fitMonitor.ts';
+import { modelProblemRules, type ModelProblemOptions } from './modelLoss.ts';
+import { asyncProblemOf, problemOf, type AsyncModelProblem, type ModelProblem } from './modelProblem.ts';
+import type { OptFunsAsyncOptions } from './optfunsAsync.ts';
+import { splitData } from './splitData.ts';
+import type { Data } from './internals/model.ts';
 
 /** Options of {@link fitFullBatch}. */
-export interface FitFullBatchOptions extends SolveOptions, ModelProblemOptions {
+export interface FitFullBatchOptions extends SolveOptions, ModelProblemOptions, MonitorOptions {
   /** @defaultValue `auto()` */
   readonly solver?: Solver;
 }
 
-/** The run as columns, one number for each iteration, the start first. */
+/** Options of {@link fitFullBatchAsync}. */
+export interface FitFullBatchAsyncOptions extends FitFullBatchOptions, OptFunsAsyncOptions {}
+
+/** The run as columns, one number for each iteration, the start first; also `val_loss` and metrics where there are some. */
 export interface FitHistory {
   readonly loss: readonly number[];
   /** ‖∇f‖∞ */
@@ -23,10 +41,32 @@ export interface FitHistory {
   readonly evaluations: readonly number[];
   /** So far. */
   readonly seconds: readonly number[];
+  readonly [name: string]: readonly number[];
 }
 
 /** What {@link fitFullBatch} found. */
-export type FitResult = SolveResult & { readonly history: FitHistory };
+export type FitResult = SolveResult & {
+  readonly history: FitHistory;
+  /** The iteration whose weights the model has, where early stopping has restored them. */
+  readonly bestEpoch?: number;
+};
+
+const anObject: Rule = objectWith('an object');
+
+const rules: Rules<FitFullBatchOptions> = {
+  solver: objectWith('a solver such as lbfgs()', 'step', 'init'),
+  ...modelProblemRules,
+  ...plainSolveRules,
+  transform: oneOf('none', 'log', 'sqrt'),
+  validationData: objectWith('[x, y]', '0', '1'),
+  validationSplit: numberBetween(0, 1),
+  earlyStopping: anObject,
+  metrics: either(
+    boolean,
+    either(anObject, either({ allowed: 'a name', accepts: (v) => typeof v === 'string' }, callable)),
+  ),
+  onEpochEnd: callable,
+};
 
 /**
  * Trains a compiled model on all data at once: the shortest way to a fitted model, and the fastest.
@@ -37,7 +77,11 @@ export type FitResult = SolveResult & { readonly history: FitHistory };
  * @param model - compiled
  * @param x - inputs as `model.fit` takes them, `[samples, …]`
  * @param y - targets likewise
- * @param options - the solver, and when to stop
+ * It works without a pause until it ends: no timer, click or abort signal gets a turn meanwhile. `maxTime` bounds it, and
+ * {@link fitFullBatchAsync} can be stopped from outside.
+ *
+ * @param options - the solver, when to stop, what to monitor
+ * @throws RangeError naming every option that is wrong
  * @throws as {@link modelProblem} and {@link minimize} do
  *
  * @example
@@ -60,52 +104,173 @@ export function fitFullBatch(
   y: Data,
   options: FitFullBatchOptions = {},
 ): FitResult {
-  const { solver, problemOptions, solveOptions } = sorted(options);
-  const problem = modelProblem(model, x, y, problemOptions);
+  const where = 'fitFullBatch';
+  const plan = planOf(where, model, x, y, options, rules);
+  let problem: ModelProblem | null = null;
   try {
-    const result = minimize(problem, solver, solveOptions);
-    problem.settleStatistics();
-    return withHistory(result);
+    problem = problemOf(where, model, plan.x, plan.y, plan.problemOptions);
+    const monitor = plan.monitorOn(problem);
+    const callback = (progress: Progress): boolean => {
+      const answer = monitor.observe(progress);
+      if (answer instanceof Promise) {
+        answer.catch(() => {}); // Nobody waits for it.
+        throw new TypeError(
+          `${where}: onEpochEnd must be synchronous, it returned a Promise; fitFullBatchAsync waits for it.`,
+        );
+      }
+      return plan.callback(progress) || answer;
+    };
+    const result = minimize(problem, plan.solver, { ...plan.solveOptions, callback });
+    return finished(result, monitor, problem, plan.storeTrace);
   } finally {
-    problem.dispose();
+    problem?.dispose();
+    plan.dispose();
   }
 }
 
-/** As {@link fitFullBatch}, for backends that answer later: webgpu, webgl. */
+/**
+ * As {@link fitFullBatch}, and the event loop turns about every 16 ms: a button, an abort signal, timers and painting work on
+ * every backend. Also for backends that answer later only (webgpu); there a stop by `earlyStopping` or `onEpochEnd` takes
+ * effect one iteration later.
+ *
+ * @example
+ * ```js
+ * import * as tf from '@tensorflow/tfjs';
+ * import { fitFullBatchAsync } from 'quasi-newton/tfjs';
+ *
+ * const x = tf.linspace(-3, 3, 100).reshape([100, 1]);
+ * const model = tf.sequential({ layers: [tf.layers.dense({ units: 1, inputShape: [1] })] });
+ * model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+ * const stop = new AbortController(); // button.onclick = () => stop.abort();
+ * const result = await fitFullBatchAsync(model, x, x.mul(2), { signal: stop.signal });
+ * ```
+ */
 export async function fitFullBatchAsync(
   model: tf.LayersModel,
   x: Data,
   y: Data,
-  options: FitFullBatchOptions = {},
+  options: FitFullBatchAsyncOptions = {},
 ): Promise<FitResult> {
-  const { solver, problemOptions, solveOptions } = sorted(options);
-  const problem = await modelProblemAsync(model, x, y, problemOptions);
+  const where = 'fitFullBatchAsync';
+  const plan = planOf(where, model, x, y, options, { ...rules, yieldEvery: nonNegative });
+  let problem: AsyncModelProblem | null = null;
   try {
-    const result = await minimizeAsync(problem, solver, solveOptions);
-    problem.settleStatistics();
-    return withHistory(result);
+    problem = await asyncProblemOf(where, model, plan.x, plan.y, plan.problemOptions);
+    const monitor = plan.monitorOn(problem);
+    const { fg } = problem;
+    let isDone = false;
+    const pending: Promise<void>[] = [];
+    const callback = (progress: Progress): boolean => {
+      const answer = monitor.observe(progress);
+      if (answer instanceof Promise) {
+        const later = answer.then((stop) => void (isDone ||= stop));
+        // It is awaited before the next evaluation, and at the end.
+        later.catch(() => {});
+        pending.push(later);
+      } else isDone ||= answer;
+      return plan.callback(progress) || isDone;
+    };
+    const attentive: AsyncModelProblem = {
+      ...problem,
+      async fg(point, gradient) {
+        await pending.pop();
+        return fg(point, gradient);
+      },
+    };
+    const result = await minimizeAsync(attentive, plan.solver, { ...plan.solveOptions, callback });
+    await pending.pop();
+    return finished(result, monitor, problem, plan.storeTrace);
   } finally {
-    problem.dispose();
+    problem?.dispose();
+    plan.dispose();
   }
 }
 
-/** Tells the options of the problem from those of the solve. */
-function sorted({ solver = auto(), batchSize, constraints, ...solveOptions }: FitFullBatchOptions) {
-  const problemOptions: ModelProblemOptions = {
-    ...(batchSize !== undefined && { batchSize }),
-    ...(constraints !== undefined && { constraints }),
+/** What a fit needs, from its options. */
+function planOf(
+  where: string,
+  model: tf.LayersModel,
+  x: Data,
+  y: Data,
+  options: FitFullBatchAsyncOptions,
+  allowed: Rules<FitFullBatchOptions> | Rules<FitFullBatchAsyncOptions>,
+) {
+  checkOptions<object>(where, options, allowed);
+  const { batchSize, constraints, classWeight, sampleWeight, yieldEvery, ...rest } = options;
+  const {
+    solver = auto(),
+    validationData,
+    validationSplit,
+    earlyStopping,
+    metrics,
+    onEpochEnd,
+    ...solving
+  } = rest;
+  const { callback, ...solveOptions } = solving;
+  const split = splitData(where, { x, y, sampleWeight, validationData, validationSplit });
+  const problemOptions = given({
+    batchSize,
+    constraints,
+    classWeight,
+    sampleWeight: split.sampleWeight,
+    yieldEvery,
+  });
+  const monitoring = given({ validationData: split.validationData, earlyStopping, metrics, onEpochEnd });
+  return {
+    x: split.x,
+    y: split.y,
+    solver,
+    solveOptions,
+    problemOptions,
+    storeTrace: options.storeTrace ?? true,
+    callback: (progress: Progress): boolean => callback?.(progress) === true,
+    monitorOn: (problem: Pick<ModelProblem, 'params' | 'settleStatistics'>): FitMonitor =>
+      fitMonitor({
+        ...monitoring,
+        where,
+        model,
+        x: split.x,
+        y: split.y,
+        batchSize,
+        show(point) {
+          problem.params.copyFrom(point);
+          problem.settleStatistics();
+        },
+      }),
+    dispose: split.dispose,
   };
-  return { solver, problemOptions, solveOptions };
 }
 
-function withHistory(result: SolveResult): FitResult {
-  const { trace } = result;
-  return Object.assign(result, {
-    history: {
-      loss: trace.map(({ f }) => f),
-      gradientNorm: trace.map(({ gradientNorm }) => gradientNorm),
-      evaluations: trace.map(({ evaluations }) => evaluations),
-      seconds: trace.map(({ elapsed }) => elapsed),
-    },
+/** Options without those that are undefined. */
+function given<Options extends object>(
+  options: Options,
+): { [Name in keyof Options]?: Exclude<Options[Name], undefined> } {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
+}
+
+/** The result of a fit, with the weights it is to end with in the model. */
+function finished(
+  result: SolveResult,
+  monitor: FitMonitor,
+  { params, settleStatistics }: Pick<ModelProblem, 'params' | 'settleStatistics'>,
+  storeTrace: boolean,
+): FitResult {
+  const { x, f, gradientNorm, ...best } = monitor.best() ?? { ...result, epoch: undefined };
+  const final = solveResult({ ...result, x, f, gradientNorm });
+  if (best.epoch !== undefined) params.copyFrom(x);
+  settleStatistics();
+  const message = result.termination === 'callback' ? (monitor.reason() ?? final.message) : final.message;
+  const { loss = [], evaluations = [], seconds = [], ...columns } = storeTrace ? monitor.columns : {};
+  const history: FitHistory = {
+    loss,
+    gradientNorm: columns.gradientNorm ?? [],
+    evaluations,
+    seconds,
+    ...columns,
+  };
+  return Object.assign(final, {
+    message,
+    history,
+    ...(best.epoch !== undefined && { bestEpoch: best.epoch }),
   });
 }

@@ -10,6 +10,7 @@ export {
   fitFullBatch,
   fitFullBatchAsync,
   type FitResult,
+  type FitFullBatchAsyncOptions,
   type FitFullBatchOptions,
   type FitHistory,
 } from './fitFullBatch.ts';
@@ -18,11 +19,14 @@ export {
   modelProblem,
   modelProblemAsync,
   type AsyncModelProblem,
+  type AsyncModelProblemOptions,
   type ModelProblem,
 } from './modelProblem.ts';
+export type { EarlyStopping, FitLogs, MonitorOptions } from './fitMonitor.ts';
 export type { ModelProblemOptions } from './modelLoss.ts';
+export type { ClassWeight, PerOutput, WeightOptions } from './sampleWeights.ts';
 export { optfuns, type OptFuns } from './optfuns.ts';
-export { optfunsAsync, type AsyncOptFuns } from './optfunsAsync.ts';
+export { optfunsAsync, type AsyncOptFuns, type OptFunsAsyncOptions } from './optfunsAsync.ts';
 export { tfGrads } from './tfGrads.ts';
 export { tfParams, type TfParamSet } from './tfParams.ts';
 export { enableWasmConv } from './wasm/enableWasmConv.ts';

@@ -1,13 +1,21 @@
 import * as tf from '@tensorflow/tfjs';
-import { checkOptions, integerFrom, oneOf, show } from '../../core/options.ts';
+import { integerFrom, objectWith, oneOf, show, type Rules } from '../../core/options.ts';
 import { constrainedWeights } from './constraints.ts';
 import { guard } from './guard/guard.ts';
-import { captureTraining, isCompiled, standardize, withoutMetrics, type Data } from './internals/model.ts';
+import {
+  captureTraining,
+  isCompiled,
+  standardize,
+  tensorsOf,
+  withoutMetrics,
+  type Data,
+} from './internals/model.ts';
 import { movingStatistics, recurrentStates } from './internals/layerStates.ts';
+import { weightsOfSamples, type WeightOptions } from './sampleWeights.ts';
 import { tfParams, type TfParamSet } from './tfParams.ts';
 
 /** Options of {@link modelProblem}. */
-export interface ModelProblemOptions {
+export interface ModelProblemOptions extends WeightOptions {
   /**
    * Evaluate this many samples at a time and add the parts up: the same loss with less memory. Layers that
    * look at a whole batch (BatchNorm) then see parts.
@@ -18,6 +26,14 @@ export interface ModelProblemOptions {
   /** What to do about layer constraints, which solvers cannot keep. @defaultValue `'refuse'` */
   readonly constraints?: 'refuse' | 'ignore';
 }
+
+/** The rules of {@link ModelProblemOptions}. */
+export const modelProblemRules: Rules<ModelProblemOptions> = {
+  batchSize: integerFrom(1),
+  constraints: oneOf('refuse', 'ignore'),
+  classWeight: objectWith('weights by class'),
+  sampleWeight: objectWith('a tensor, or one for each output'),
+};
 
 /** A compiled model's loss on fixed data, in one part or several. */
 export interface ModelLoss {
@@ -30,7 +46,10 @@ export interface ModelLoss {
   readonly dispose: () => void;
 }
 
-/** @throws as {@link modelProblem} does */
+/**
+ * @param options - found right already
+ * @throws as {@link modelProblem} does
+ */
 export function modelLoss(
   where: string,
   model: tf.LayersModel,
@@ -38,15 +57,15 @@ export function modelLoss(
   y: Data,
   options: ModelProblemOptions,
 ): ModelLoss {
-  checkOptions(where, options, { batchSize: integerFrom(1), constraints: oneOf('refuse', 'ignore') });
   checkModel(where, model, options);
   const params = tfParams(model);
   const own = new Set(params.variables);
   checkData(where, x, y);
   const { inputs, targets } = standardize(model, x, y);
   const given = new Set([...tensorsOf(x), ...tensorsOf(y)]);
-  const made = [...inputs, ...targets].filter((tensor) => !given.has(tensor));
-  const all = parts(model, inputs, targets, options.batchSize ?? Infinity);
+  const weights = weightsOfSamples(where, model, targets, options);
+  const made = [...inputs, ...targets, ...weights].filter((tensor) => !given.has(tensor));
+  const all = parts(model, inputs, [...targets, ...weights], options.batchSize ?? Infinity);
   return {
     params,
     parts: all.map(({ share, closure }) => {
@@ -75,12 +94,8 @@ export function modelLoss(
   };
 }
 
-/** The tensors of data as users give them. */
-const tensorsOf = (data: Data): tf.Tensor[] =>
-  data instanceof tf.Tensor ? [data] : Object.values<tf.Tensor>(data);
-
 /** A loss is a mean over samples: of none it would be 0/0, or whatever lies in memory. */
-function checkData(where: string, x: Data, y: Data): void {
+export function checkData(where: string, x: Data, y: Data): void {
   for (const [name, data] of Object.entries({ x, y })) {
     const tensors = typeof data === 'object' && data !== null ? tensorsOf(data) : [];
     if (tensors.length === 0 || !tensors.every((tensor) => tensor instanceof tf.Tensor)) {
@@ -136,6 +151,7 @@ interface Part {
   readonly closure: () => tf.Scalar;
 }
 
+/** @param targets - and after them the weights of the samples, if there are some */
 function parts(model: tf.LayersModel, inputs: tf.Tensor[], targets: tf.Tensor[], batchSize: number): Part[] {
   const samples = inputs[0].shape[0];
   if (batchSize >= samples) return [{ share: 1, closure: captureTraining(model, inputs, targets).loss }];

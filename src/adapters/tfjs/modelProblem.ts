@@ -1,8 +1,10 @@
 import type * as tf from '@tensorflow/tfjs';
+import { checkOptions, nonNegative } from '../../core/options.ts';
 import { addScaled } from '../../core/vector.ts';
-import { modelLoss, type ModelProblemOptions } from './modelLoss.ts';
+import { FRAME } from './eventLoop.ts';
+import { modelLoss, modelProblemRules, type ModelProblemOptions } from './modelLoss.ts';
 import { optfuns, type OptFuns } from './optfuns.ts';
-import { optfunsAsync, type AsyncOptFuns } from './optfunsAsync.ts';
+import { optfunsAsync, type AsyncOptFuns, type OptFunsAsyncOptions } from './optfunsAsync.ts';
 import type { Data } from './internals/model.ts';
 
 /** What a model's loss can do beside being a problem. */
@@ -21,6 +23,9 @@ interface ModelExtras {
 
 /** A model's training loss as a problem. */
 export interface ModelProblem extends OptFuns, ModelExtras {}
+
+/** Options of {@link modelProblemAsync}. */
+export interface AsyncModelProblemOptions extends ModelProblemOptions, OptFunsAsyncOptions {}
 
 /** A model's training loss as a problem that answers later. */
 export interface AsyncModelProblem extends AsyncOptFuns, ModelExtras {}
@@ -60,7 +65,19 @@ export function modelProblem(
   y: Data,
   options: ModelProblemOptions = {},
 ): ModelProblem {
-  const { params, parts, ...extras } = modelLoss('modelProblem', model, x, y, options);
+  checkOptions('modelProblem', options, modelProblemRules);
+  return problemOf('modelProblem', model, x, y, options);
+}
+
+/** @param where - the function called, named in messages */
+export function problemOf(
+  where: string,
+  model: tf.LayersModel,
+  x: Data,
+  y: Data,
+  options: ModelProblemOptions,
+): ModelProblem {
+  const { params, parts, ...extras } = modelLoss(where, model, x, y, options);
   const problems = parts.map(({ loss }) => optfuns(loss, params));
   if (problems.length === 1) return { ...problems[0], ...extras };
   const partGradient = params.zeros();
@@ -95,15 +112,30 @@ export function modelProblem(
   };
 }
 
-/** As {@link modelProblem}, for backends that answer later: webgpu, webgl. */
+/**
+ * As {@link modelProblem}, for backends that answer later (webgpu), and where the page or the process is to go on meanwhile.
+ */
 export async function modelProblemAsync(
   model: tf.LayersModel,
   x: Data,
   y: Data,
-  options: ModelProblemOptions = {},
+  options: AsyncModelProblemOptions = {},
 ): Promise<AsyncModelProblem> {
-  const { params, parts, ...extras } = modelLoss('modelProblemAsync', model, x, y, options);
-  const problems = await Promise.all(parts.map(({ loss }) => optfunsAsync(loss, params)));
+  checkOptions('modelProblemAsync', options, { ...modelProblemRules, yieldEvery: nonNegative });
+  return asyncProblemOf('modelProblemAsync', model, x, y, options);
+}
+
+/** @param where - the function called, named in messages */
+export async function asyncProblemOf(
+  where: string,
+  model: tf.LayersModel,
+  x: Data,
+  y: Data,
+  options: AsyncModelProblemOptions,
+): Promise<AsyncModelProblem> {
+  const { params, parts, ...extras } = modelLoss(where, model, x, y, options);
+  const { yieldEvery = FRAME } = options;
+  const problems = await Promise.all(parts.map(({ loss }) => optfunsAsync(loss, params, { yieldEvery })));
   if (problems.length === 1) return { ...problems[0], ...extras };
   const partGradient = params.zeros();
   const fg: AsyncOptFuns['fg'] = async (x, gradient) => {

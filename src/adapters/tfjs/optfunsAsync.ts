@@ -1,6 +1,8 @@
 import type * as tf from '@tensorflow/tfjs';
+import { checkOptions, nonNegative } from '../../core/options.ts';
 import { checkLength } from '../../core/paramSet.ts';
 import type { AsyncObjective, AsyncProblem } from '../../core/problem.ts';
+import { breather, FRAME } from './eventLoop.ts';
 import { asyncEvaluator, checkLoss } from './evaluate.ts';
 import { secondOrderEnabled } from './secondOrder/enableSecondOrder.ts';
 import { asyncHessianVector } from './secondOrder/hessianVector.ts';
@@ -20,12 +22,24 @@ export interface AsyncOptFuns extends AsyncProblem {
   readonly precision: 'float32';
 }
 
+/** Options of {@link optfunsAsync}. */
+export interface OptFunsAsyncOptions {
+  /**
+   * Milliseconds after which the event loop may turn, for timers, clicks and painting; 0 after each evaluation.
+   *
+   * @defaultValue `16`
+   */
+  readonly yieldEvery?: number;
+}
+
 /**
- * As {@link optfuns}, for backends that answer later: webgpu, and webgl where the page is not to wait. Value
- * and gradient of an evaluation come back in one read.
+ * As {@link optfuns}, for backends that answer later (webgpu), and where the page or the process is to go on meanwhile:
+ * between evaluations the event loop turns about every 16 ms, on every backend. Value and gradient of an evaluation come
+ * back in one read.
  *
  * @param loss - returns a scalar tensor; called anew for each evaluation, its tensors are disposed
  * @param pars - the variables, a model, or a set made by {@link tfParams}
+ * @param options - how often the event loop turns
  * @throws TypeError or RangeError as {@link optfuns} does
  *
  * @example
@@ -42,11 +56,15 @@ export interface AsyncOptFuns extends AsyncProblem {
 export async function optfunsAsync(
   loss: () => tf.Tensor,
   pars: TfParamSet | readonly tf.Variable[] | tf.LayersModel,
+  options: OptFunsAsyncOptions = {},
 ): Promise<AsyncOptFuns> {
   checkLoss('optfunsAsync', loss);
+  checkOptions('optfunsAsync', options, { yieldEvery: nonNegative });
   const params = paramSet(pars);
   const evaluate = asyncEvaluator(loss, params);
+  const breathe = breather(options.yieldEvery ?? FRAME);
   const fg = async (x: ArrayLike<number>, gradient: Float64Array | null) => {
+    await breathe();
     params.copyFrom(x);
     return evaluate(gradient);
   };

@@ -12,6 +12,9 @@ import * as tf from '@tensorflow/tfjs';
 interface ModelInternals {
   optimizer_?: unknown;
   metricsTensors: unknown[];
+  metricsNames: string[];
+  readonly loss: tf.ModelCompileArgs['loss'];
+  getDedupedMetricsNames(): string[];
   readonly layers: tf.layers.Layer[];
   /** The weights that `compile` found trainable, which `fit` hands to the optimizer. */
   readonly collectedTrainableWeights?: tf.layers.Layer['trainableWeights'];
@@ -23,6 +26,10 @@ interface ModelInternals {
 
 /** Inputs or targets as `model.fit` takes them: a tensor, several, or several by name. */
 export type Data = tf.Tensor | tf.Tensor[] | { [name: string]: tf.Tensor };
+
+/** The tensors of data as users give them. */
+export const tensorsOf = (data: Data): tf.Tensor[] =>
+  data instanceof tf.Tensor ? [data] : Object.values<tf.Tensor>(data);
 
 /** What a compiled model hands to its optimizer. */
 export interface TrainingClosure {
@@ -149,4 +156,49 @@ export function fitWatch(): FitWatch {
       history = last?.history;
     },
   };
+}
+
+/** What `evaluate` of a model computes beside the loss. */
+export interface CompiledMetrics {
+  /** Names of all that `evaluate` returns, the loss first. */
+  readonly names: readonly string[];
+  /** Runs `body` with these metrics in the place of the model's. */
+  readonly during: <Result>(body: () => Result) => Result;
+}
+
+/**
+ * Metrics as `compile` makes them of names and functions, for a model that stays compiled as it is.
+ *
+ * @param metrics - default: those that the model is compiled with
+ */
+export function compiledMetrics(
+  model: tf.LayersModel,
+  metrics?: tf.ModelCompileArgs['metrics'],
+): CompiledMetrics {
+  const internals = inner(model);
+  if (metrics === undefined) {
+    return { names: internals.getDedupedMetricsNames(), during: (body) => body() };
+  }
+  const before = { ...internals };
+  const { optimizer_: optimizer, loss } = internals;
+  try {
+    const args = { optimizer: optimizer as tf.Optimizer, loss, metrics };
+    tf.LayersModel.prototype.compile.call(internals as unknown as tf.LayersModel, args);
+    const { metricsTensors, metricsNames } = internals;
+    const names = internals.getDedupedMetricsNames();
+    return {
+      names,
+      during(body) {
+        const held = { metricsTensors: internals.metricsTensors, metricsNames: internals.metricsNames };
+        Object.assign(internals, { metricsTensors, metricsNames });
+        try {
+          return body();
+        } finally {
+          Object.assign(internals, held);
+        }
+      },
+    };
+  } finally {
+    Object.assign(internals, before);
+  }
 }

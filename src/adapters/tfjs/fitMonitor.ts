@@ -1,0 +1,196 @@
+import * as tf from '@tensorflow/tfjs';
+import type { Progress } from '../../core/solveOptions.ts';
+import { checkOptions, boolean, integerFrom, nonNegative, oneOf, show, string } from '../../core/options.ts';
+import { compiledMetrics, tensorsOf, type CompiledMetrics, type Data } from './internals/model.ts';
+import { readNow } from './read.ts';
+
+/** When to stop because a monitored value no longer improves. */
+export interface EarlyStopping {
+  /** A name of the logs: `'val_loss'`, `'loss'`, `'val_acc'`, … @defaultValue `'val_loss'` */
+  readonly monitor?: string;
+  /** Number of iterations without improvement after which to stop. @defaultValue `10` */
+  readonly patience?: number;
+  /** Changes no larger than this are no improvement. @defaultValue `0` */
+  readonly minDelta?: number;
+  /** @defaultValue `'max'` where `monitor` names an accuracy, else `'min'` */
+  readonly mode?: 'min' | 'max';
+  /** Leave the model with the weights of the best value, whether it stops early or not. @defaultValue `true` */
+  readonly restoreBest?: boolean;
+}
+
+/** What is known of an iteration: `loss`, `gradientNorm`, `evaluations`, `seconds`, metrics, and `val_…` of all these. */
+export type FitLogs = Readonly<Record<string, number>>;
+
+/** Options of `fitFullBatch` that look at the model after each iteration. */
+export interface MonitorOptions {
+  /** Inputs and targets to evaluate the model on after each iteration, as `val_loss` and `val_…` of the metrics. */
+  readonly validationData?: readonly [x: Data, y: Data];
+  /** In the place of `validationData`: the share of the samples, the last ones, that is held out for it, in (0, 1). */
+  readonly validationSplit?: number;
+  readonly earlyStopping?: EarlyStopping;
+  /**
+   * Metrics of the training data after each iteration, as `evaluate` computes them: names and functions as for
+   * `compile`, or true for those that the model is compiled with. Costs one forward pass.
+   *
+   * @defaultValue none; those the model is compiled with for validation data
+   */
+  readonly metrics?: true | tf.ModelCompileArgs['metrics'];
+  /**
+   * Called before the first iteration (epoch 0) and after each; return true to stop. In `fitFullBatchAsync` a promise is
+   * awaited before training goes on.
+   */
+  readonly onEpochEnd?: (epoch: number, logs: FitLogs) => boolean | void | Promise<boolean | void>;
+}
+
+/** What a monitor is told of the fit. */
+export interface MonitoredFit extends MonitorOptions {
+  /** The function called, named in messages. */
+  readonly where: string;
+  readonly model: tf.LayersModel;
+  readonly x: Data;
+  readonly y: Data;
+  readonly batchSize?: number | undefined;
+  /** Writes weights into the model, and brings its BatchNorms' statistics up to date. */
+  readonly show: (x: Float64Array) => void;
+}
+
+/** The best iteration by early stopping. */
+export interface BestEpoch {
+  readonly epoch: number;
+  readonly value: number;
+  /** The weights, `[n]`. */
+  readonly x: Float64Array;
+  readonly f: number;
+  readonly gradientNorm: number;
+}
+
+/** Looks at the model after each iteration. */
+export interface FitMonitor {
+  /** Takes an iteration; true if training is to stop. */
+  observe(progress: Progress): Later<boolean>;
+  /** Logs as columns, a number for each iteration. */
+  readonly columns: Record<string, number[]>;
+  /** The best iteration, where its weights are to be restored. */
+  best(): BestEpoch | null;
+  /** Why training stopped, where a monitor stopped it. */
+  reason(): string | null;
+}
+
+/** @throws RangeError if early stopping monitors what is not there, or its options are wrong */
+export function fitMonitor(fit: MonitoredFit): FitMonitor {
+  const { where, model, validationData, earlyStopping, onEpochEnd } = fit;
+  if (earlyStopping !== undefined) checkEarlyStopping(where, earlyStopping);
+  const own = fit.metrics === true ? undefined : fit.metrics;
+  const metrics = compiledMetrics(model, own);
+  const stopping = earlyStopping && stoppingBy(earlyStopping);
+  const columns: Record<string, number[]> = {};
+  let reason: string | null = null;
+
+  function logsOf(progress: Progress): Later<FitLogs> {
+    const { f, gradientNorm, evaluations, elapsed } = progress;
+    const logs: Record<string, number> = { loss: f, gradientNorm, evaluations, seconds: elapsed };
+    const data: [prefix: string, data: readonly [Data, Data]][] = [];
+    if (fit.metrics !== undefined) data.push(['', [fit.x, fit.y]]);
+    if (validationData) data.push(['val_', validationData]);
+    if (data.length > 0) fit.show(progress.x);
+    const values = data.map(([, each]) => evaluated(metrics, model, each, fit.batchSize));
+    return next(allOf(values), (all) => {
+      for (const [i, [prefix]] of data.entries()) {
+        for (const [k, name] of metrics.names.entries()) logs[prefix + name] = all[i][k];
+      }
+      // The loss that is minimized, regularizers and all, is not that of evaluate.
+      return { ...logs, loss: f };
+    });
+  }
+  const wantsStop = (answer: boolean | void): boolean => {
+    if (answer === true) reason = 'onEpochEnd asked to stop.';
+    return answer === true;
+  };
+  return {
+    columns,
+    best: () => (earlyStopping?.restoreBest === false ? null : (stopping?.best() ?? null)),
+    reason: () => reason,
+    observe(progress) {
+      // The solver's buffer is its own again when an answer comes later.
+      const entry = { ...progress, x: Float64Array.from(progress.x) };
+      return next(logsOf(entry), (logs) => {
+        for (const [name, value] of Object.entries(logs)) (columns[name] ??= []).push(value);
+        let isDone = false;
+        if (stopping) {
+          const { monitor, patience } = stopping;
+          if (!(monitor in logs)) {
+            throw new RangeError(
+              `${where}: earlyStopping.monitor is ${show(monitor)}, and the logs have ${Object.keys(logs).join(', ')}; validationData or validationSplit makes val_loss, metrics the rest.`,
+            );
+          }
+          isDone = stopping.observe(entry, logs[monitor]);
+          if (isDone) reason = `${monitor} has not improved for ${patience} iterations: stopped early.`;
+        }
+        const answer = onEpochEnd?.(entry.iteration, logs);
+        return next(answer as Later<boolean | void>, (value) => wantsStop(value) || isDone);
+      });
+    },
+  };
+}
+
+/** A value, or a promise of it: on webgpu, and of an `onEpochEnd` that takes time. */
+type Later<Value> = Value | Promise<Value>;
+
+function next<A, B>(value: Later<A>, then: (value: A) => Later<B>): Later<B> {
+  return value instanceof Promise ? value.then(then) : then(value);
+}
+
+function allOf<Value>(values: Later<Value>[]): Later<Value[]> {
+  return values.some((value) => value instanceof Promise) ? Promise.all(values) : (values as Value[]);
+}
+
+/** Loss and metrics of a model on data, as `evaluate` computes them. */
+function evaluated(
+  { during }: CompiledMetrics,
+  model: tf.LayersModel,
+  [x, y]: readonly [Data, Data],
+  batchSize: number | undefined,
+): Later<number[]> {
+  const [first] = tensorsOf(x);
+  const args = { batchSize: batchSize ?? Math.max(1, first.shape[0] ?? 1) };
+  const scalars = during(() => [model.evaluate(x as tf.Tensor, y as tf.Tensor, args)].flat());
+  if (tf.getBackend() === 'webgpu') {
+    return Promise.all(scalars.map((scalar) => scalar.data()))
+      .then((values) => values.map(([value]) => value))
+      .finally(() => tf.dispose(scalars));
+  }
+  try {
+    return scalars.map((scalar) => readNow(scalar)[0]);
+  } finally {
+    tf.dispose(scalars);
+  }
+}
+
+function checkEarlyStopping(where: string, options: EarlyStopping): void {
+  checkOptions(`${where}: earlyStopping`, options, {
+    monitor: string,
+    patience: integerFrom(0),
+    minDelta: nonNegative,
+    mode: oneOf('min', 'max'),
+    restoreBest: boolean,
+  });
+}
+
+function stoppingBy({ monitor = 'val_loss', patience = 10, minDelta = 0, mode }: EarlyStopping) {
+  const sign = (mode ?? (/acc/i.test(monitor) ? 'max' : 'min')) === 'max' ? -1 : 1;
+  let best: BestEpoch | null = null;
+  let waited = 0;
+  return {
+    monitor,
+    patience,
+    best: () => best,
+    /** True if the value has not improved for too long. */
+    observe({ iteration, x, f, gradientNorm }: Progress, value: number): boolean {
+      if (best === null || sign * (best.value - value) > minDelta) {
+        best = { epoch: iteration, value, x: Float64Array.from(x), f, gradientNorm };
+        waited = 0;
+      } else waited++;
+      return waited > 0 && waited >= patience;
+    },
+  };
+}

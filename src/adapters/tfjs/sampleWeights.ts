@@ -1,0 +1,109 @@
+import * as tf from '@tensorflow/tfjs';
+import { show } from '../../core/options.ts';
+
+/** Weights of classes by their number: `{ 0: 1, 1: 5 }`. */
+export type ClassWeight = Readonly<Record<number, number>>;
+
+/** For each output: one alone for a model with one output, else in order or by the outputs' names. */
+export type PerOutput<Value> = Value | readonly Value[] | { readonly [output: string]: Value };
+
+/** Options that weight the samples of a loss. */
+export interface WeightOptions {
+  /**
+   * Factors of the loss of samples, by the class of their target: `[samples]` or `[samples, 1]` class numbers, or
+   * `[samples, classes]` one-hot. As `classWeight` of `model.fit`.
+   */
+  readonly classWeight?: PerOutput<ClassWeight>;
+  /** Factors of the loss of each sample, `[samples]`; multiplied with those of the classes. */
+  readonly sampleWeight?: PerOutput<tf.Tensor>;
+}
+
+/**
+ * The weights of all samples as the model's training closure takes them, `[samples]` for each output; none without
+ * options. The tensors are the caller's.
+ *
+ * @throws RangeError where weights and outputs do not fit
+ */
+export function weightsOfSamples(
+  where: string,
+  model: tf.LayersModel,
+  targets: readonly tf.Tensor[],
+  { classWeight, sampleWeight }: WeightOptions,
+): tf.Tensor[] {
+  if (classWeight === undefined && sampleWeight === undefined) return [];
+  const names = model.outputNames;
+  const classes = perOutput(where, 'classWeight', names, classWeight, isClassWeight);
+  const samples = perOutput(
+    where,
+    'sampleWeight',
+    names,
+    sampleWeight,
+    (value) => value instanceof tf.Tensor,
+  );
+  return targets.map((target, i) =>
+    tf.tidy(() => {
+      const count = target.shape[0];
+      const byClass = classes[i] && classWeights(where, target, classes[i]);
+      const bySample = samples[i];
+      if (bySample && bySample.shape.join() !== `${count}`) {
+        throw new RangeError(
+          `${where}: sampleWeight must have the shape [${count}], a number for each sample, got [${bySample.shape.join(', ')}].`,
+        );
+      }
+      if ((byClass || bySample) && target.rank > 2) {
+        throw new RangeError(
+          `${where}: weights need targets of shape [samples, values]; those of "${names[i]}" have [${target.shape.join(', ')}].`,
+        );
+      }
+      const one = byClass ?? tf.ones([count]);
+      return bySample ? one.mul(bySample) : one;
+    }),
+  );
+}
+
+/** One value, or undefined, for each output. */
+function perOutput<Value>(
+  where: string,
+  option: string,
+  names: readonly string[],
+  given: PerOutput<Value> | undefined,
+  isOne: (value: unknown) => boolean,
+): (Value | undefined)[] {
+  if (given === undefined) return names.map(() => undefined);
+  if (names.length === 1 && isOne(given)) return [given as Value];
+  const values = Array.isArray(given)
+    ? (given as Value[])
+    : names.map((name) => (given as Record<string, Value>)[name]);
+  const unknown = Array.isArray(given)
+    ? []
+    : Object.keys(given as object).filter((name) => !names.includes(name));
+  if (
+    values.length !== names.length ||
+    unknown.length > 0 ||
+    !values.every((v) => v === undefined || isOne(v))
+  ) {
+    throw new RangeError(
+      `${where}: ${option} must be one for each output, in order or by name (${names.join(', ')}), got ${show(given)}.`,
+    );
+  }
+  return values;
+}
+
+const isClassWeight = (value: unknown): boolean =>
+  typeof value === 'object' && value !== null && Object.entries(value).every(([key, w]) => /^\d+$/.test(key) && typeof w === 'number' && w >= 0); // prettier-ignore
+
+/** `[samples]` */
+function classWeights(where: string, target: tf.Tensor, weights: ClassWeight): tf.Tensor {
+  const isOneHot = target.rank === 2 && target.shape[1]! > 1;
+  const classes = (isOneHot ? target.argMax(1) : target.flatten()).toInt();
+  const values = Float32Array.from(classes.dataSync(), (label) => {
+    const weight = weights[label];
+    if (weight === undefined) {
+      throw new RangeError(
+        `${where}: classWeight has no weight for class ${label}, which is among the targets; it has ${Object.keys(weights).join(', ')}.`,
+      );
+    }
+    return weight;
+  });
+  return tf.tensor1d(values);
+}
