@@ -18,6 +18,19 @@ const types = {
   '.wasm': 'application/wasm',
 };
 
+/** Addresses of the packages that modules import by name: an import map does not reach into workers. */
+const packages = /** @type {Record<string, string>} */ ({
+  '@tensorflow/tfjs': '/node_modules/@tensorflow/tfjs/dist/tf.fesm.min.js',
+  'quasi-newton': '/dist/index.js',
+  'quasi-newton/tfjs': '/dist/adapters/tfjs/index.js',
+});
+
+/** A module of this project with addresses in the place of names, as a bundler would have it. @param {string} code */
+const withAddresses = (code) =>
+  code.replaceAll(/(\bfrom |\bimport )'([^'./][^']*)'/g, (all, keyword, name) =>
+    name in packages ? `${keyword}'${packages[name]}'` : all,
+  );
+
 /**
  * @param {number} port - 0 is any that is free
  * @returns {Promise<{ origin: string, close: () => Promise<unknown> }>}
@@ -33,7 +46,9 @@ export function serve(port) {
       response.writeHead(404).end();
       return;
     }
-    response.writeHead(200, { 'content-type': type }).end(readFileSync(file));
+    const isOwn = extname(file) === '.js' && /^\/(dist|examples)\//.test(path);
+    const content = isOwn ? withAddresses(readFileSync(file, 'utf8')) : readFileSync(file);
+    response.writeHead(200, { 'content-type': type }).end(content);
   });
   return new Promise((done) => {
     server.listen(port, '127.0.0.1', () => {

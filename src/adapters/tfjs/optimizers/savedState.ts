@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { pack, unpack } from '../../../core/pack.ts';
-import type { Knowledge } from './trainingRun.ts';
+import type { Knowledge } from './runContext.ts';
 
 /** A named tensor, as `getWeights` and `setWeights` of tfjs pass them. */
 export type NamedTensor = { name: string; tensor: tf.Tensor };

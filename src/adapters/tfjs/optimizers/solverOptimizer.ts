@@ -8,7 +8,8 @@ import { warnOnce, type Progress } from './progress.ts';
 import { boolean, checkOptions, finitePositive, show } from '../../../core/options.ts';
 import { gradientsOf, OtherVariables } from '../evaluate.ts';
 import { fromTensors, toTensors, type NamedTensor, type SavedState } from './savedState.ts';
-import { trainingRun, type Knowledge, type TrainingRun } from './trainingRun.ts';
+import type { Knowledge } from './runContext.ts';
+import { trainingRun, type TrainingRun } from './trainingRun.ts';
 
 /**
  * Any solver as a `tf.Optimizer`: what `model.compile({ optimizer })` and `optimizer.minimize` need.

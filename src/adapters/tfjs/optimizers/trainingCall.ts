@@ -17,7 +17,7 @@ import {
   OtherFunction,
   type Known,
 } from './sameFunction.ts';
-import type { Call, RunContext } from './trainingRun.ts';
+import type { Call, RunContext } from './runContext.ts';
 
 /** After this many mini-batches in a row without a step, a user should know. */
 const IDLE_BATCHES = 10;
