@@ -2,7 +2,7 @@ import type * as tf from '@tensorflow/tfjs';
 import { checkLength } from '../../core/paramSet.ts';
 import type { Objective, Problem } from '../../core/problem.ts';
 import { checkLoss, evaluator } from './evaluate.ts';
-import { secondOrderEnabled } from './secondOrder/enableSecondOrder.ts';
+import { secondOrderEnabled } from './secondOrder/enabled.ts';
 import { hessianVector } from './secondOrder/hessianVector.ts';
 import { paramSet, type TfParamSet } from './tfParams.ts';
 

@@ -4,7 +4,7 @@ import { checkLength } from '../../core/paramSet.ts';
 import type { AsyncObjective, AsyncProblem } from '../../core/problem.ts';
 import { breather, FRAME } from './eventLoop.ts';
 import { asyncEvaluator, checkLoss } from './evaluate.ts';
-import { secondOrderEnabled } from './secondOrder/enableSecondOrder.ts';
+import { secondOrderEnabled } from './secondOrder/enabled.ts';
 import { asyncHessianVector } from './secondOrder/hessianVector.ts';
 import { paramSet, type TfParamSet } from './tfParams.ts';
 

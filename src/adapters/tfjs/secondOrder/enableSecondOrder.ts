@@ -1,11 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { correctNested } from '../internals/nestedGradients.ts';
+import { secondOrderEnabled, setSecondOrderEnabled } from './enabled.ts';
 import { gradientRules } from './gradients.ts';
-
-let enabled = false;
-
-/** Whether {@link enableSecondOrder} has been called. */
-export const secondOrderEnabled = (): boolean => enabled;
 
 /**
  * Makes second derivatives exact: a loss may take gradients inside of it (`tf.grad` and the like, as a PINN does),
@@ -33,10 +29,10 @@ import { correctNested } from '../internals/nestedGradients.ts';
  * @see tfjs issues 3252 and 227
  */
 export function enableSecondOrder(): void {
-  if (enabled) return;
+  if (secondOrderEnabled()) return;
   for (const [kernelName, gradient] of Object.entries(gradientRules)) {
     if (!tf.getGradient(kernelName)) tf.registerGradient({ kernelName, ...gradient });
   }
   correctNested();
-  enabled = true;
+  setSecondOrderEnabled();
 }
