@@ -125,8 +125,10 @@ function differentiateChecked(bytes: Uint8Array, options: DifferentiateOptions):
   orderInputs(graph, dataInputs, parameters);
   prune(graph);
   useFloat64Kernels(graph);
+  model.functions = [];
+  model.trainingInfo = [];
   return {
-    bytes: encodeModel({ ...model, functions: [], trainingInfo: [] }),
+    bytes: encodeModel(model),
     parameters,
     inputs: dataInputs.map(({ name }) => ({
       name,

@@ -15,7 +15,7 @@ import type { Builder } from './graph/builder.ts';
 import type { Value } from './graph/graph.ts';
 import { isLossName, lossNames, type LossName, type LossTerm } from './losses.ts';
 import type { Candidate } from './parameters.ts';
-import type { ExternalData } from './proto.ts';
+import { isBytes, type ExternalData } from './proto.ts';
 
 /** What a {@link LossFunction} has at hand besides the graph. */
 export interface LossContext {
@@ -107,8 +107,8 @@ export const differentiateRules: Rules<DifferentiateOptions> = {
   keep: rule('a list of names', names),
   freeBatch: boolean,
   externalData: rule(
-    'an object of Uint8Arrays',
-    (value) => isObject(value) && Object.values(value).every((v) => v instanceof Uint8Array),
+    'an object of Uint8Arrays or other views of bytes',
+    (value) => isObject(value) && Object.values(value).every(isBytes),
   ),
 };
 

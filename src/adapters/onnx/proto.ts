@@ -1,12 +1,20 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, TensorProto_DataLocation } from 'onnx-buf';
-import type { GraphProto, ModelProto } from 'onnx-buf';
+import type { GraphProto, ModelProto, NodeProto, SparseTensorProto } from 'onnx-buf';
 import { show } from '../../core/options.ts';
 import { fault, OnnxError, type Fault } from './errors.ts';
+import { subgraphsOf } from './graph/attributes.ts';
 import { bytesPerElement, countOf, dtypeName, shapeOf, type TensorProto } from './graph/tensor.ts';
 
-/** The files that a model's external data lie in, by the location that the model names. */
-export type ExternalData = Readonly<Record<string, Uint8Array>>;
+/**
+ * The files that a model's external data lie in, by the location that the model names: what `readFile` returns, or any
+ * other view of bytes.
+ */
+export type ExternalData = Readonly<Record<string, ArrayBufferView | ArrayBuffer>>;
+
+/** True if a value is bytes that external data can be read from. */
+export const isBytes = (value: unknown): value is ArrayBufferView | ArrayBuffer =>
+  ArrayBuffer.isView(value) || value instanceof ArrayBuffer;
 
 /** A model in memory: the file's own graph, free to be changed. */
 export type Model = ModelProto & { graph: GraphProto };
@@ -32,19 +40,44 @@ export function decodeModel(bytes: Uint8Array, externalData: ExternalData = {}):
       cause: error,
     });
   }
-  const { graph } = model;
-  if (graph === undefined || model.opsetImport.length === 0) {
+  if (!hasGraph(model) || model.opsetImport.length === 0) {
     throw new OnnxError([fault('these bytes are no ONNX model: there is no graph in them, or no opset.')]);
   }
-  const faults = [
-    ...graph.initializer,
-    ...graph.node.flatMap((node) => node.attribute.flatMap(({ t }) => t ?? [])),
-  ]
+  const faults = Array.from(tensorsIn(model))
     .map((tensor) => tensorFault(tensor, externalData))
     .filter((found) => found !== undefined);
   if (faults.length > 0) throw new OnnxError(faults);
-  return { ...model, graph };
+  return model;
 }
+
+const hasGraph = (model: ModelProto): model is Model => model.graph !== undefined;
+
+/** Every tensor of a model: of its graph, of the graphs inside that, and of its functions. */
+function* tensorsIn({ graph, functions }: Model): Iterable<TensorProto> {
+  yield* tensorsOf(graph);
+  for (const { node } of functions) yield* tensorsOfNodes(node);
+}
+
+function* tensorsOf({ initializer, sparseInitializer, node }: GraphProto): Iterable<TensorProto> {
+  yield* initializer;
+  for (const sparse of sparseInitializer) yield* partsOf(sparse);
+  yield* tensorsOfNodes(node);
+}
+
+function* tensorsOfNodes(nodes: readonly NodeProto[]): Iterable<TensorProto> {
+  for (const node of nodes) {
+    for (const { t, tensors, sparseTensor, sparseTensors } of node.attribute) {
+      if (t) yield t;
+      yield* tensors;
+      for (const sparse of sparseTensor ? [sparseTensor, ...sparseTensors] : sparseTensors)
+        yield* partsOf(sparse);
+    }
+    for (const subgraph of subgraphsOf(node)) yield* tensorsOf(subgraph);
+  }
+}
+
+const partsOf = ({ values, indices }: SparseTensorProto): TensorProto[] =>
+  [values, indices].filter((part) => part !== undefined);
 
 function gotInstead(value: unknown): string {
   if (typeof value === 'string') return `${show(value)}; if that is its path, readFile gives them`;
@@ -66,23 +99,12 @@ export function encodeModel(model: Model): Uint8Array {
   ]);
 }
 
-/** What is wrong with a tensor's data; external data are brought in on the way. */
+/** Returns what is wrong with a tensor's data; external data are read into the tensor first. */
 function tensorFault(tensor: TensorProto, externalData: ExternalData): Fault | undefined {
   const name = JSON.stringify(tensor.name);
   if (tensor.dataLocation === TensorProto_DataLocation.EXTERNAL) {
-    const entry = (key: string) => tensor.externalData.find((candidate) => candidate.key === key)?.value;
-    const location = entry('location') ?? '';
-    const file = externalData[location];
-    if (file === undefined) {
-      return fault(
-        `initializer ${name} lies in the file ${JSON.stringify(location)}: pass its bytes as externalData: { ${JSON.stringify(location)}: bytes }.`,
-      );
-    }
-    const offset = Number(entry('offset') ?? 0);
-    const length = Number(entry('length') ?? file.length - offset);
-    tensor.rawData = file.slice(offset, offset + length);
-    tensor.dataLocation = TensorProto_DataLocation.DEFAULT;
-    tensor.externalData = [];
+    const reason = readExternal(tensor, externalData);
+    if (reason !== undefined) return fault(`tensor ${name} ${reason}`);
   }
   const size = bytesPerElement(tensor.dataType);
   if (size === undefined) return undefined;
@@ -97,4 +119,28 @@ function tensorFault(tensor: TensorProto, externalData: ExternalData): Fault | u
   return fault(
     `tensor ${name} of shape [${shapeOf(tensor).join(', ')}], ${dtypeName(tensor.dataType)}, holds ${held} values: the file is damaged.`,
   );
+}
+
+/** Copies a tensor's data out of the file that they lie in, and returns the reason where that cannot be done. */
+function readExternal(tensor: TensorProto, files: ExternalData): string | undefined {
+  const entry = (key: string) => tensor.externalData.find((candidate) => candidate.key === key)?.value;
+  const location = entry('location') ?? '';
+  const quoted = JSON.stringify(location);
+  // The location comes from the file: it must not find what every object inherits.
+  const file = Object.hasOwn(files, location) ? files[location] : undefined;
+  if (file === undefined)
+    return `lies in the file ${quoted}: pass its bytes as externalData: { ${quoted}: bytes }.`;
+  const bytes = ArrayBuffer.isView(file)
+    ? new Uint8Array(file.buffer, file.byteOffset, file.byteLength)
+    : new Uint8Array(file);
+  const offset = Number(entry('offset') ?? 0);
+  const length = Number(entry('length') ?? bytes.length - offset);
+  const whole = Number.isInteger(offset) && Number.isInteger(length) && offset >= 0 && length >= 0;
+  if (!whole || offset + length > bytes.length)
+    return `lies in bytes ${entry('offset') ?? 0} to ${whole ? offset + length : entry('length')} of the file ${quoted}, which has ${bytes.length}: these are not the bytes that the model was saved with.`;
+  // A copy at the start of a buffer of its own: the slice of a Buffer would be a view of its pool.
+  tensor.rawData = Uint8Array.from(bytes.subarray(offset, offset + length));
+  tensor.dataLocation = TensorProto_DataLocation.DEFAULT;
+  tensor.externalData = [];
+  return undefined;
 }

@@ -96,8 +96,8 @@ export function elementsOf(tensor: TensorProto): Elements {
   if (rawData.length > 0) {
     if (rawData.length !== count * ArrayType.BYTES_PER_ELEMENT)
       refuse(wrongSize(tensor, rawData.length, 'bytes'));
-    // rawData is a view at any alignment: slice copies it to the start of a buffer of its own.
-    return new ArrayType(rawData.slice().buffer);
+    // rawData is a view at any alignment, of a Buffer too: this copies it to the start of a buffer of its own.
+    return new ArrayType(Uint8Array.from(rawData).buffer);
   }
   const { floatData, doubleData, int32Data, int64Data, uint64Data } = tensor;
   const field =
@@ -112,6 +112,15 @@ export function elementsOf(tensor: TensorProto): Elements {
   }
   return elements;
 }
+
+/**
+ * Returns a tensor under another name; the elements are shared.
+ *
+ * Only the fields that the file holds are copied, onto a message that has the others' defaults: spreading a message
+ * would lose those, which are on its prototype.
+ */
+export const renamedTensor = (tensor: TensorProto, name: string): TensorProto =>
+  Object.assign(create(TensorProtoSchema), tensor, { name });
 
 const wrongSize = (tensor: TensorProto, got: number, unit: string) =>
   `${JSON.stringify(tensor.name)} of shape [${shapeOf(tensor).join(', ')}], ${dtypeName(tensor.dataType)}, holds ${got} ${unit}: the file is damaged.`;

@@ -1,7 +1,7 @@
 import type { NodeProto } from 'onnx-buf';
 import { constantTensor } from '../graph/constant.ts';
 import { isStatic, unknownShape, type Dimension, type Shape, type TensorType } from '../graph/shape.ts';
-import { DType, isFloat } from '../graph/tensor.ts';
+import { DType, isFloat, renamedTensor } from '../graph/tensor.ts';
 import { contents } from './contents.ts';
 import { inferContext, know, type Facts, type InferRule } from './context.ts';
 import { typesWithin } from './control.ts';
@@ -36,7 +36,7 @@ export function inferNode(facts: Facts, node: NodeProto): void {
   const c = inferContext(facts, node);
   const standard = node.domain === '' || node.domain === 'ai.onnx';
   const constant = standard ? constantTensor(node) : undefined;
-  if (constant !== undefined) return know(facts, { ...constant, name: node.output[0] });
+  if (constant !== undefined) return know(facts, renamedTensor(constant, node.output[0]));
   const rule = standard ? rules.get(node.opType) : undefined;
   const types = rule?.(c) ?? (standard ? typesWithin(facts, c, inferNode) : []);
   const fallback = node.input.findIndex((_, i) => isFloat(c.dtype(i)));

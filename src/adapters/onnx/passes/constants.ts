@@ -1,8 +1,6 @@
-import { create } from '@bufbuild/protobuf';
-import { TensorProtoSchema } from 'onnx-buf';
 import type { NodeProto } from 'onnx-buf';
 import { constantTensor } from '../graph/constant.ts';
-import { isFloat, type TensorProto } from '../graph/tensor.ts';
+import { isFloat, renamedTensor, type TensorProto } from '../graph/tensor.ts';
 import type { Model } from '../proto.ts';
 
 /** Where a tensor of the graph stands in the model's file. */
@@ -46,7 +44,7 @@ export function gatherConstants(
       rest.push(node);
       continue;
     }
-    const tensor = create(TensorProtoSchema, { ...made, name });
+    const tensor = renamedTensor(made, name);
     tensors.set(name, tensor);
     const kind = within ? 'function' : node.opType === 'Constant' ? 'constant' : 'copy';
     origins.set(name, { kind, name });

@@ -1,5 +1,5 @@
 import { clone, create } from '@bufbuild/protobuf';
-import { AttributeProtoSchema, GraphProtoSchema, NodeProtoSchema } from 'onnx-buf';
+import { AttributeProtoSchema, GraphProtoSchema, NodeProtoSchema, OperatorSetIdProtoSchema } from 'onnx-buf';
 import type { AttributeProto, FunctionProto, GraphProto, NodeProto } from 'onnx-buf';
 import { fault, refuse, type Fault } from '../errors.ts';
 import { subgraphsOf } from '../graph/attributes.ts';
@@ -27,7 +27,7 @@ export function inlineFunctions(model: Model): Inlined {
   const faults = functions.flatMap((each) => opsetFaults(each, model));
   for (const { domain, version } of functions.flatMap((each) => each.opsetImport)) {
     if (!opsetImport.some((known) => known.domain === domain))
-      opsetImport.push({ ...opsetImport[0], domain, version });
+      opsetImport.push(create(OperatorSetIdProtoSchema, { domain, version }));
   }
   const known = new Map(functions.map((each) => [keyOf(each.domain, each.name, each.overload), each]));
   let count = 0;
@@ -97,7 +97,10 @@ function giveAttributes(node: NodeProto, given: ReadonlyMap<string, AttributePro
   node.attribute = node.attribute.flatMap((attribute) => {
     if (attribute.refAttrName === '') return [attribute];
     const value = given.get(attribute.refAttrName);
-    return value === undefined ? [] : [{ ...clone(AttributeProtoSchema, value), name: attribute.name }];
+    if (value === undefined) return [];
+    const own = clone(AttributeProtoSchema, value);
+    own.name = attribute.name;
+    return [own];
   });
   for (const subgraph of subgraphsOf(node)) for (const inner of subgraph.node) giveAttributes(inner, given);
 }

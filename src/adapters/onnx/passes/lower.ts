@@ -40,7 +40,8 @@ export function lower(graph: GraphProto, float: DType, more: ReadonlyMap<string,
   const g = rewrite(graph, float, lowerings, (g, node, error) => {
     faults.push(faultOf(node, error));
     // So that faults further down the graph are found too; the result is thrown away.
-    g.append(create(NodeProtoSchema, { ...node, opType: 'Identity', input: [node.input[0]], attribute: [] }));
+    const { name, output } = node;
+    g.append(create(NodeProtoSchema, { opType: 'Identity', name, input: [node.input[0] ?? ''], output }));
   });
   return { g, statistics, faults };
 }

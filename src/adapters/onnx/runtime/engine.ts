@@ -62,8 +62,8 @@ export function engine({ ort, bytes, plan, differentiated, gradients }: Loaded):
   const products = parameters.map(({ name }) => hessianVectorNameOf(name));
   const prediction = once(async () => {
     const trained = [...parameters, ...statistics].map(({ name }) => name);
-    const graph = predictionGraph(bytes, trained, plan.differentiate);
-    return { ...graph, session: await another(graph.bytes) };
+    const built = predictionGraph(bytes, trained, plan.differentiate);
+    return { ...built, session: await another(built.bytes) };
   });
 
   const alone = inTurn();

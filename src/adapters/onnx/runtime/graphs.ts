@@ -112,8 +112,9 @@ export function predictionGraph(
   graph.input.push(...lifted.map((tensor) => valueInfo(tensor.name, tensor.dataType, shapeOf(tensor))));
   graph.valueInfo = [];
   useFloat64Kernels(graph);
+  model.trainingInfo = [];
   return {
-    bytes: encodeModel({ ...model, trainingInfo: [] }),
+    bytes: encodeModel(model),
     inputs: data.map(({ name }) =>
       specOf({ name, dtype: types.get(name)?.dtype ?? DType.UNDEFINED, shape: types.get(name)?.shape }),
     ),
