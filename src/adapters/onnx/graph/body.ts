@@ -28,7 +28,8 @@ export function doBody(g: Builder, body: GraphProto, inputs: readonly Value[]): 
   renameValues(copy, names);
   for (const tensor of copy.initializer) g.addConstant(tensor);
   for (const node of copy.node) {
-    node.name = `${prefix}/${node.name}`;
+    // Names must differ from each other, or be empty.
+    if (node.name !== '') node.name = `${prefix}/${node.name}`;
     g.append(node);
   }
   return copy.output.map(({ name }) => name);

@@ -1,0 +1,81 @@
+import { differentiate } from 'quasi-newton/onnx';
+import * as ort from 'onnxruntime-node';
+import type { NodeProto } from 'onnx-buf';
+import { expect, test } from 'vitest';
+import { DType } from '../../../src/adapters/onnx/graph/tensor.ts';
+import { body, floats, integers, modelFrom, node, runOnce, tensor, type Written } from './written.ts';
+
+/** s → w·min(tanh s, 0.9), with nodes that have names, or none. */
+const step = (named: boolean, ...more: readonly NodeProto[]): NodeProto[] =>
+  [node('Tanh', ['s'], 'a'), node('Clip', ['a', '', 'hi'], 'b'), node('Mul', ['b', 'w'], 's2'), ...more].map(
+    (each) => Object.assign(each, named && { name: `n_${each.output[0]}` }),
+  );
+
+const scalar = (dtype: number) => ({ dtype, shape: [] });
+const holding = (each: NodeProto, ...attributes: NodeProto['attribute']) =>
+  Object.assign(each, { attribute: [...each.attribute, ...attributes] });
+const weights = [floats('w', [2], [0.7, 1.3]), floats('hi', [], [0.9])];
+
+const models: Readonly<Record<string, (named: boolean) => Written>> = {
+  Loop: (named) => ({
+    inputs: { x: [2] },
+    outputs: { y: [2] },
+    initializers: [...weights, integers('M', [3], [])],
+    nodes: [
+      holding(
+        node('Loop', ['M', '', 'x'], 'y'),
+        body('body', {
+          inputs: { i: scalar(DType.INT64), going: scalar(DType.BOOL), s: [2] },
+          outputs: { on: scalar(DType.BOOL), s2: [2] },
+          nodes: step(named, node('Identity', ['going'], 'on')),
+        }),
+      ),
+    ],
+  }),
+  Scan: (named) => ({
+    inputs: { x: [2] },
+    outputs: { y: [2] },
+    initializers: [...weights, floats('seq', [2, 2], [1, 2, 3, 4])],
+    nodes: [
+      holding(
+        node('Scan', ['x', 'seq'], 'y', { num_scan_inputs: 1 }),
+        body('body', {
+          inputs: { s: [2], q: [2] },
+          outputs: { s3: [2] },
+          nodes: step(named, node('Add', ['s2', 'q'], 's3')),
+        }),
+      ),
+    ],
+  }),
+  If: (named) => ({
+    inputs: { x: [2], c: scalar(DType.BOOL) },
+    outputs: { y: [2] },
+    initializers: weights,
+    nodes: [
+      node('Identity', ['x'], 's'),
+      holding(
+        node('If', ['c'], 'y'),
+        body('then_branch', { outputs: { s2: [2] }, nodes: step(named) }),
+        body('else_branch', {
+          outputs: { z: [2] },
+          nodes: [node('Neg', ['s'], 'z0'), node('Exp', ['z0'], 'z')],
+        }),
+      ),
+    ],
+  }),
+};
+
+test.each(Object.keys(models))('%s may hold nodes without names', async (op) => {
+  const gradients = (named: boolean) => {
+    const wrt = ['x', 'w'];
+    const bytes = differentiate(modelFrom(models[op](named)), {
+      loss: (g, { outputs: [y] }) => g.sumOfAll(y),
+      wrt,
+    });
+    const feeds = { x: tensor([2], [0.3, 2.5]), w: tensor([2], [0.7, 1.3]) };
+    return runOnce(bytes, op === 'If' ? { ...feeds, c: new ort.Tensor('bool', [true], []) } : feeds);
+  };
+  const found = await gradients(false);
+  expect(found['grad_of/w'][1]).not.toBe(0);
+  expect(found).toEqual(await gradients(true));
+});
