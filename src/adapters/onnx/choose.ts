@@ -5,6 +5,7 @@ import { DType, dtypeName, type TensorProto } from './graph/tensor.ts';
 import type { DifferentiateOptions } from './options.ts';
 import { candidatesOf, type Candidate } from './parameters.ts';
 import type { Origin } from './passes/constants.ts';
+import type { Copy } from './passes/ties.ts';
 import type { Model } from './proto.ts';
 
 /** A tensor of the model that became an input of the result. */
@@ -18,6 +19,8 @@ export interface Parameter {
   readonly tensor: TensorProto;
   /** Where it stands in the model's file. */
   readonly origin: Origin;
+  /** The input of the result that it is fed to: its name, or another where the result gives that to an output. */
+  readonly input: string;
   /** The output that holds its gradient. */
   readonly gradient: string;
 }
@@ -28,6 +31,7 @@ export interface Choice {
   readonly wrtInputs: readonly string[];
   /** The names of the parameters, then of the inputs. */
   readonly names: readonly string[];
+  readonly copies: readonly Copy[];
 }
 
 /**
@@ -57,7 +61,8 @@ export function choose(
     );
   }
   const parameters = chosen.candidates.map(({ name, shape, tensor, origin, role }): Parameter => {
-    return { name, shape, dtype: tensor.dataType, role, tensor, origin, gradient: gradientNameOf(name) };
+    const gradient = gradientNameOf(name);
+    return { name, shape, dtype: tensor.dataType, role, tensor, origin, input: name, gradient };
   });
   const names = [...parameters.map(({ name }) => name), ...chosen.inputs];
   if (names.length === 0) {
@@ -69,7 +74,29 @@ export function choose(
       ),
     ]);
   }
-  return { parameters, wrtInputs: chosen.inputs, names };
+  return {
+    parameters,
+    wrtInputs: chosen.inputs,
+    names,
+    copies: copiesOf(candidates, names, Array.isArray(wrt)),
+  };
+}
+
+/**
+ * The copies among a model's constant tensors: none that is chosen itself follows another.
+ *
+ * @param listed - true if the choice is a list of names: what copies a tensor in it follows that, whatever it holds
+ */
+export function copiesOf(
+  candidates: readonly Candidate[],
+  chosen: readonly string[],
+  listed: boolean,
+): readonly Copy[] {
+  return candidates.flatMap(({ name, origin, follows, statistic }) => {
+    if (origin.of === undefined) return [];
+    const follower = follows !== undefined || (listed && !statistic);
+    return [{ name, of: origin.of, tied: follower && !chosen.includes(name) }];
+  });
 }
 
 /** The constants there are, as far as a message may list them. */

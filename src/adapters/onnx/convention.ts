@@ -2,7 +2,7 @@
  * How a graph made by `differentiate` is fed and read, in one place.
  *
  * - inputs: the model's own data inputs; the targets of the loss, if it needs any; then one plain input for
- *   each parameter, under its initializer's name.
+ *   each parameter, under its initializer's name, or one beginning with `inner/` where an output has that name.
  * - outputs: `loss`, a scalar; then for each parameter, or each input in `wrt`, `grad_of/NAME`, of its shape;
  *   then, with `hessianVector`, `hessian_vector_of/NAME`; then the batch statistics of BatchNormalization
  *   nodes in training mode, `batch_of/NAME`; then the outputs named in `keep`.
@@ -30,3 +30,9 @@ export const hessianVectorNameOf = (name: string): string => `hessian_vector_of/
 
 /** Name of the output that holds this batch's mean or variance, of which `name` is the running one. */
 export const batchStatisticNameOf = (name: string): string => `batch_of/${name}`;
+
+/** Name of the input that holds k values of parameter `name`, in the graph of many losses. */
+export const manyOf = (name: string): string => `many_of/${name}`;
+
+/** Name of the output that holds the k losses there. */
+export const manyLosses = 'many_losses';

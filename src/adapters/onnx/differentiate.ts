@@ -21,6 +21,7 @@ import { lower } from './passes/lower.ts';
 import { mergeLossGraph } from './passes/merge.ts';
 import { fixedBatchFaults } from './passes/batch.ts';
 import { freeNames } from './passes/freeNames.ts';
+import { tie, type Copy } from './passes/ties.ts';
 import { prune } from './passes/prune.ts';
 import { normalise } from './passes/normalise.ts';
 import { floatTypeIn } from './passes/precision.ts';
@@ -61,6 +62,8 @@ export interface Differentiated {
   readonly statistics: readonly RunningStatistic[];
   /** Parameters that the loss does not depend on: their gradients are zeros. */
   readonly unused: readonly string[];
+  /** Tensors that an Identity copies from another, and whether each is one parameter with it. */
+  readonly copies: readonly Copy[];
   readonly precision: Precision;
 }
 
@@ -93,12 +96,17 @@ function differentiateChecked(bytes: Uint8Array, options: DifferentiateOptions):
   const { model, origins } = normalise(bytes, options);
   const { graph } = model;
   const ownLoss = mergeLossGraph(model, options);
-  const { parameters, wrtInputs, names } = choose(model, origins, options.wrt);
+  const { parameters: chosen, wrtInputs, names, copies } = choose(model, origins, options.wrt);
+  tie(graph, copies);
   const current = freeNames(graph, names);
+  const parameters = chosen.map((parameter) =>
+    Object.assign({}, parameter, { input: current(parameter.name) }),
+  );
+  const wrt = names.map(current);
   const dataInputs = [...graph.input];
   const outputs = graph.output.map(({ name }) => name);
 
-  makeInputs(graph, parameters, names);
+  makeInputs(graph, parameters);
   const { g, statistics, faults } = lower(graph, floatTypeIn(graph), new Map());
   graph.output = [];
   graph.valueInfo = [];
@@ -107,14 +115,14 @@ function differentiateChecked(bytes: Uint8Array, options: DifferentiateOptions):
   const loss = appendLoss({ g, options, outputs, current, ownLoss, parameters, targets, faults });
   if (loss === undefined) throw new OnnxError(faults);
   const rules = rulesFor(options.target);
-  const { gradients, faults: refused } = sweep(g, loss, names, rules);
+  const { gradients, faults: refused } = sweep(g, loss, wrt, rules);
   faults.push(...refused);
   if (gradients.size === 0 && faults.length === 0) faults.push(nothingToTrain(names));
   refuseAll(faults);
 
   g.addOutput(lossName, loss);
-  for (const name of names) g.addOutput(gradientNameOf(name), gradients.get(name) ?? g.zerosLike(name));
-  if (options.hessianVector) addHessianVector(g, names, gradients, rules);
+  names.forEach((name, i) => g.addOutput(gradientNameOf(name), gradients.get(wrt[i]) ?? g.zerosLike(wrt[i])));
+  if (options.hessianVector) addHessianVector(g, names, wrt, gradients, rules);
   const running = statistics.map(({ running: name, batch, momentum }) => {
     const output = batchStatisticNameOf(name);
     g.addOutput(output, batch);
@@ -138,14 +146,15 @@ function differentiateChecked(bytes: Uint8Array, options: DifferentiateOptions):
     targets,
     wrtInputs,
     statistics: running,
-    unused: names.filter((name) => !gradients.has(name)),
+    unused: names.filter((_, i) => !gradients.has(wrt[i])),
+    copies,
     precision: g.dtypeOf(loss) === DType.DOUBLE ? 'float64' : 'float32',
   };
 }
 
 /** Turns parameters from constants of the graph into inputs of it. */
-function makeInputs(graph: GraphProto, parameters: readonly Parameter[], names: readonly string[]): void {
-  const lifted = new Set(names);
+function makeInputs(graph: GraphProto, parameters: readonly Parameter[]): void {
+  const lifted = new Set(parameters.map(({ input }) => input));
   graph.initializer = graph.initializer.filter(({ name }) => !lifted.has(name));
   graph.input.push(...parameters.map(inputOf));
 }
@@ -156,7 +165,7 @@ function orderInputs(
   dataInputs: readonly ValueInfoProto[],
   parameters: readonly Parameter[],
 ): void {
-  const own = new Set([...dataInputs, ...parameters].map(({ name }) => name));
+  const own = new Set([...dataInputs.map(({ name }) => name), ...parameters.map(({ input }) => input)]);
   const others = graph.input.filter(({ name }) => !own.has(name));
   graph.input = [...dataInputs, ...others, ...parameters.map(inputOf)];
 }
@@ -170,34 +179,41 @@ function refuseAll(faults: readonly Fault[]): void {
   if (faults.length > 0) throw new OnnxError(faults);
 }
 
-const inputOf = ({ name, dtype, shape }: Parameter) => valueInfo(name, dtype, shape);
+const inputOf = ({ input, dtype, shape }: Parameter) => valueInfo(input, dtype, shape);
 
 /** Appends v·∇f, differentiates it once more, and makes the products outputs. */
 function addHessianVector(
   g: Builder,
   names: readonly string[],
+  wrt: readonly Value[],
   gradients: ReadonlyMap<Value, Value>,
   rules: VjpRules,
 ): void {
-  const terms = names.flatMap((name) => {
-    const vector = g.addInput(vectorNameOf(name), g.floatTypeOf(name), g.shapeOf(name));
-    const gradient = gradients.get(name);
+  const terms = names.flatMap((name, i) => {
+    const vector = g.addInput(vectorNameOf(name), g.floatTypeOf(wrt[i]), g.shapeOf(wrt[i]));
+    const gradient = gradients.get(wrt[i]);
     return gradient === undefined ? [] : [g.sumOfAll(g.mul(gradient, vector))];
   });
   const [first, ...others] = terms;
-  const { gradients: products, faults } = sweep(g, g.add(first, ...others), names, rules);
+  const { gradients: products, faults } = sweep(g, g.add(first, ...others), wrt, rules);
   if (faults.length > 0) {
     throw new OnnxError(
       faults.map(({ node, op, reason }) => ({ node, op, reason: `in the second derivative: ${reason}` })),
     );
   }
-  for (const name of names) g.addOutput(hessianVectorNameOf(name), products.get(name) ?? g.zerosLike(name));
+  names.forEach((name, i) =>
+    g.addOutput(hessianVectorNameOf(name), products.get(wrt[i]) ?? g.zerosLike(wrt[i])),
+  );
 }
 
 function keepOutput(g: Builder, name: string, value: Value, outputs: readonly string[]): void {
   if (!outputs.includes(value))
     throw new OnnxError([
       fault(`keep: the model has no output ${JSON.stringify(name)}; it has ${outputs.join(', ')}.`),
+    ]);
+  if (g.proto.output.some((output) => output.name === name))
+    throw new OnnxError([
+      fault(`keep: the result has an output ${JSON.stringify(name)} of its own; rename the model's.`),
     ]);
   g.addOutput(name, value);
 }

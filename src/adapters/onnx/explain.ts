@@ -1,6 +1,8 @@
 import { fault, OnnxError, sentence, type Fault } from './errors.ts';
 import { dtypeName } from './graph/tensor.ts';
 import { candidatesOf, type Candidate } from './parameters.ts';
+import { copiesOf } from './choose.ts';
+import { tie } from './passes/ties.ts';
 import { lower } from './passes/lower.ts';
 import { normalise } from './passes/normalise.ts';
 import { floatTypeIn } from './passes/precision.ts';
@@ -8,7 +10,7 @@ import { valueInfo } from './graph/graph.ts';
 import { vjpRules } from './registry.ts';
 import { nodesBetween, sweep } from './sweep.ts';
 import type { ExternalData } from './proto.ts';
-import { opKey } from './vjp.ts';
+import { opKey } from './graph/domain.ts';
 
 /** One kind of op in a model. */
 export interface OpReport {
@@ -77,6 +79,7 @@ function examine(bytes: Uint8Array, options: { readonly externalData?: ExternalD
   for (const node of graph.node) counts.set(opKey(node), (counts.get(opKey(node)) ?? 0) + 1);
   for (const [op, count] of expanded) counts.set(op, (counts.get(op) ?? 0) + count);
 
+  tie(graph, copiesOf(parameters, names, false));
   graph.initializer = graph.initializer.filter(({ name }) => !names.includes(name));
   graph.input.push(...trained.map(({ name, shape, tensor }) => valueInfo(name, tensor.dataType, shape)));
   const nodes = graph.node;

@@ -2,6 +2,7 @@ import { refuse } from './errors.ts';
 import { attributesOf } from './graph/attributes.ts';
 import type { Builder } from './graph/builder.ts';
 import type { Value } from './graph/graph.ts';
+import { isStandard } from './graph/domain.ts';
 import { axisFrom, type Shape } from './graph/shape.ts';
 import { DType } from './graph/tensor.ts';
 
@@ -101,7 +102,7 @@ const carriers = new Set('Reshape Flatten Squeeze Unsqueeze Transpose Slice Gath
  */
 function inputOfFinal(g: Builder, y: Value, ops: readonly string[], axis?: number): Value | undefined {
   const node = g.proto.node.find(({ output }) => output.includes(y));
-  if (node === undefined || node.domain !== '') return undefined;
+  if (node === undefined || !isStandard(node)) return undefined;
   if (node.opType === 'Identity' || node.opType === 'Cast') return inputOfFinal(g, node.input[0], ops, axis);
   if (node.opType === 'If') {
     refuse(

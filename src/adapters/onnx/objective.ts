@@ -35,7 +35,7 @@ export function appendLoss(objective: Objective): Value | undefined {
   if (loss === undefined || !options.l2) return loss;
   const squares = parameters
     .filter(({ role }) => role.kind === 'weight')
-    .map(({ name }) => g.op('ReduceSumSquare', [name], { keepdims: 0 }));
+    .map(({ input }) => g.op('ReduceSumSquare', [input], { keepdims: 0 }));
   if (squares.length === 0) {
     faults.push(fault('l2: none of the parameters is a weight.'));
     return loss;
@@ -94,6 +94,8 @@ function contextOf({ g, options, outputs, current, targets }: Objective): LossCo
     },
     target(name, like) {
       const [dtype, shape] = [g.floatTypeOf(like), g.shapeOf(like)];
+      if (g.types.has(name))
+        refuse(`target: the graph has a value ${JSON.stringify(name)} already; choose another name.`);
       targets.push({ name, dtype, shape });
       return g.addInput(name, dtype, shape);
     },

@@ -1,11 +1,12 @@
-import type { NodeProto } from 'onnx-buf';
+import type { GraphProto, NodeProto } from 'onnx-buf';
 import type { TensorRole } from '../../core/layout.ts';
 import { subgraphsOf } from './graph/attributes.ts';
+import { opKey } from './graph/domain.ts';
 import { namesIn } from './graph/graph.ts';
 import { isFloat, numbersOf, shapeOf, type TensorProto } from './graph/tensor.ts';
 import type { Origin } from './passes/constants.ts';
 import type { Model } from './proto.ts';
-import { learnedValues, slotOf, type Readers, type Slot } from './slots.ts';
+import { learnedValues, slotOf, type Reader, type Slot } from './slots.ts';
 
 /** A constant float tensor of a model: a parameter, or something that only looks like one. */
 export interface Candidate {
@@ -18,11 +19,16 @@ export interface Candidate {
   readonly byDefault: boolean;
   /** Where it stands in the network, or why it is not trained by default; a short phrase. */
   readonly why: string;
+  /** The tensor that it is a copy of, and follows unless it is chosen itself. */
+  readonly follows: string | undefined;
+  /** True for the running mean or variance of a BatchNormalization. */
+  readonly statistic: boolean;
 }
 
 /** Every constant float tensor of a model in which `gatherConstants` has run, with its role. */
 export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Origin>): Candidate[] {
   const readers = readersOf(graph.node);
+  const followed = tiesIn(graph, origins, readers);
   const learned = learnedValues(graph.node, graph.initializer);
   const captured = new Set(
     graph.node.flatMap((node) => subgraphsOf(node).flatMap((subgraph) => Array.from(namesIn(subgraph)))),
@@ -32,6 +38,8 @@ export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Orig
   function objection(tensor: TensorProto): string | undefined {
     const { name } = tensor;
     const kind = origins.get(name)?.kind;
+    const leader = followed.get(name);
+    if (leader !== undefined) return `a copy of ${JSON.stringify(leader)}, trained with it unless chosen too`;
     if (captured.has(name) && !readers.has(name)) return 'read only by a graph inside an If, Loop or Scan';
     if (kind === 'function') return 'a constant inside a function of the model';
     if (!readers.has(name)) return 'used by no node';
@@ -53,12 +61,50 @@ export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Orig
         role: 'against' in found ? { kind: 'other' } : roleOf(found),
         byDefault: against === undefined,
         why: against ?? ('why' in found ? found.why : ''),
+        statistic: readers.get(name)?.some(readsStatistic) ?? false,
+        follows: followed.get(name),
       };
     });
 }
 
-function readersOf(nodes: readonly NodeProto[]): Readers {
-  const readers = new Map<string, [NodeProto, number][]>();
+/**
+ * Copies that follow what they are made of, with its name; what reads a copy becomes a reader of that, too.
+ *
+ * Exporters write an Identity for weights that the network shares, and also for tensors that happened to be equal when
+ * the file was written, as those of fresh norms are. What holds one number throughout is of the second kind if both are
+ * read; running statistics always are.
+ */
+function tiesIn(
+  { initializer }: GraphProto,
+  origins: ReadonlyMap<string, Origin>,
+  readers: Map<string, Reader[]>,
+): ReadonlyMap<string, string> {
+  const followed = new Map<string, string>();
+  // A copy of a copy first: its readers are then among those of what that copies.
+  for (const tensor of initializer.toReversed()) {
+    const of = origins.get(tensor.name)?.of;
+    if (of === undefined) continue;
+    const own = readers.get(tensor.name) ?? [];
+    const leader = readers.get(of) ?? [];
+    const chance = own.length > 0 && leader.length > 0 && isUniform(tensor);
+    if (chance || own.some(readsStatistic)) continue;
+    followed.set(tensor.name, of);
+    readers.set(of, [...leader, ...own]);
+  }
+  return followed;
+}
+
+/** True if a reader takes a tensor for a running mean or variance. */
+const readsStatistic = ([node, i]: Reader): boolean => opKey(node) === 'BatchNormalization' && i >= 3;
+
+/** True if all elements of a tensor are the same number. */
+function isUniform(tensor: TensorProto): boolean {
+  const [first, ...others] = numbersOf(tensor);
+  return others.every((value) => value === first);
+}
+
+function readersOf(nodes: readonly NodeProto[]): Map<string, Reader[]> {
+  const readers = new Map<string, Reader[]>();
   for (const node of nodes) {
     node.input.forEach((input, i) => readers.set(input, [...(readers.get(input) ?? []), [node, i]]));
   }

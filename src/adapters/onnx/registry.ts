@@ -72,5 +72,5 @@ export function registerVjp(opType: string, rule: VjpRule): void {
   }
   if (typeof rule !== 'function')
     throw new TypeError(`registerVjp: the rule of ${opType} must be a function.`);
-  registry.set(opType, rule);
+  registry.set(opType.replace(/^ai\.onnx::/, ''), rule);
 }

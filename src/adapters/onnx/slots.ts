@@ -6,6 +6,7 @@
 
 import type { NodeProto } from 'onnx-buf';
 import type { TensorRole } from '../../core/layout.ts';
+import { opKey } from './graph/domain.ts';
 import { attributesOf } from './graph/attributes.ts';
 import { axisFrom, range } from './graph/shape.ts';
 import { isFloat, numbersOf, shapeOf, type TensorProto } from './graph/tensor.ts';
@@ -61,6 +62,9 @@ const slots = new Map<string, ReadonlyMap<number, Slot>>([
   ['PRelu', new Map([[1, slot('slope', 'slope')]])],
 ]);
 
+/** The op of a node, or that which an optimised op of ONNX Runtime's own stands for. */
+const opOf = (node: NodeProto): string => opKey(node).replace(/^com\.microsoft(\.\w+)?::/, '');
+
 const products = new Set(['Gemm', 'MatMul', 'Einsum']);
 const elementwise = new Set(['Add', 'Sub', 'Mul', 'Div']);
 /** Ops that hand a tensor on, its elements moved or a part of them taken. */
@@ -71,8 +75,11 @@ const carriers = new Set(
 /** A tensor that is moved more often than this is not followed to its end. */
 const LONGEST_PATH = 16;
 
-/** The nodes that read a value, and as which of their inputs. */
-export type Readers = ReadonlyMap<string, readonly (readonly [NodeProto, number])[]>;
+/** A node that reads a value, and as which of its inputs. */
+export type Reader = readonly [NodeProto, number];
+
+/** The readers of each value. */
+export type Readers = ReadonlyMap<string, readonly Reader[]>;
 
 /** Why a tensor is no parameter, a short phrase. */
 export interface NoSlot {
@@ -88,15 +95,15 @@ export function learnedValues(
   const weighty = new Set(initializers.filter(({ dataType }) => isFloat(dataType)).map(({ name }) => name));
   const learned = new Set<string>();
   for (const node of nodes) {
-    const weights = slots.get(node.opType)?.keys() ?? (products.has(node.opType) ? node.input.keys() : []);
+    const weights = slots.get(opOf(node))?.keys() ?? (products.has(opOf(node)) ? node.input.keys() : []);
     const layer = Array.from(weights).some((i) => weighty.has(node.input[i]));
     const carried = node.input.some((input) => learned.has(input));
     const moved =
-      carriers.has(node.opType) && node.input.every((input) => input === '' || constant.has(input));
+      carriers.has(opOf(node)) && node.input.every((input) => input === '' || constant.has(input));
     for (const output of node.output) {
       if (layer || carried) learned.add(output);
       if (moved) constant.add(output);
-      if (carriers.has(node.opType) && weighty.has(node.input[0])) weighty.add(output);
+      if (carriers.has(opOf(node)) && weighty.has(node.input[0])) weighty.add(output);
     }
   }
   return learned;
@@ -109,12 +116,7 @@ export function slotOf(tensor: TensorProto, readers: Readers, learned: ReadonlyS
   function follow(name: string, path: readonly NodeProto[]): Slot | NoSlot {
     let against = 'a constant of the graph, in no place where weights stand';
     for (const [node, i] of readers.get(name) ?? []) {
-      if (
-        i === 0 &&
-        carriers.has(node.opType) &&
-        path.length < LONGEST_PATH &&
-        !learned.has(node.output[0])
-      ) {
+      if (i === 0 && carriers.has(opOf(node)) && path.length < LONGEST_PATH && !learned.has(node.output[0])) {
         for (const output of node.output) {
           const found = follow(output, [...path, node]);
           if (!('against' in found)) return found;
@@ -122,7 +124,7 @@ export function slotOf(tensor: TensorProto, readers: Readers, learned: ReadonlyS
         }
         continue;
       }
-      if (node.opType === 'Concat' && path.length < LONGEST_PATH) {
+      if (opOf(node) === 'Concat' && path.length < LONGEST_PATH) {
         const found = follow(node.output[0], [...path, node]);
         if (!('against' in found)) return found;
       }
@@ -144,23 +146,23 @@ function direct(
   const rank = tensor.dims.length;
   const where = (found: Slot): Slot => ({
     ...found,
-    why: `${found.why} of ${node.opType} ${JSON.stringify(node.name || node.output[0])}`,
+    why: `${found.why} of ${opOf(node)} ${JSON.stringify(node.name || node.output[0])}`,
   });
-  if (node.opType === 'Gemm') {
+  if (opOf(node) === 'Gemm') {
     if (i === 2) return where(slot('bias', 'bias'));
     const transposed = attributesOf(node).int(i === 0 ? 'transA' : 'transB', 0) === 1;
     const columns = i === 0 ? transposed : !transposed;
     return where(slot('weight', 'weight', columns ? 1 : 0));
   }
-  if (node.opType === 'MatMul')
+  if (opOf(node) === 'MatMul')
     return where(slot('weight', 'weight', ...(rank > 1 ? [i === 0 ? rank - 2 : rank - 1] : [])));
-  if (node.opType === 'Einsum') return where(slot('weight', 'weight'));
-  if (elementwise.has(node.opType)) {
+  if (opOf(node) === 'Einsum') return where(slot('weight', 'weight'));
+  if (elementwise.has(opOf(node))) {
     const other = node.input[1 - i];
     if (!learned.has(other)) return { against: 'applied before any layer: part of the preprocessing' };
     return elementwiseSlot(node, tensor, where);
   }
-  const found = slots.get(node.opType)?.get(i);
+  const found = slots.get(opOf(node))?.get(i);
   return found && where(found);
 }
 
@@ -170,8 +172,8 @@ function elementwiseSlot(node: NodeProto, tensor: TensorProto, where: (found: Sl
   const values = numbersOf(tensor);
   if (values.some((value) => !(Math.abs(value) < 1e4)))
     return { against: 'looks like a mask: it holds values beyond 1e4' };
-  if (node.opType === 'Div') return { against: 'a constant divisor' };
-  const additive = node.opType !== 'Mul';
+  if (opOf(node) === 'Div') return { against: 'a constant divisor' };
+  const additive = opOf(node) !== 'Mul';
   if (wide === 1) return where(additive ? slot('bias', 'bias') : slot('scale', 'norm'));
   return additive
     ? where(slot('offset', 'other'))
@@ -181,8 +183,8 @@ function elementwiseSlot(node: NodeProto, tensor: TensorProto, where: (found: Sl
 /** A slot seen through the ops between it and the tensor: filter axes survive transposition, and nothing else. */
 function through(found: Slot, path: readonly NodeProto[], tensor: TensorProto): Slot {
   const { kind, filterAxes, why } = found;
-  const moves = path.filter(({ opType }) => opType !== 'Identity' && opType !== 'Cast');
-  const transposed = moves.every(({ opType }) => opType === 'Transpose');
+  const moves = path.filter((node) => !['Identity', 'Cast'].includes(opOf(node)));
+  const transposed = moves.every((node) => opOf(node) === 'Transpose');
   // The gates of a recurrent layer may be cut out and stacked anew; the rows of a matrix are units all the same.
   const stacked = filterAxes?.length === 2 && tensor.dims.length === 2 ? [0] : undefined;
   const axes = transposed

@@ -5,7 +5,8 @@ import type { Builder } from './graph/builder.ts';
 import { capturedBy, type Value } from './graph/graph.ts';
 import type { Shape } from './graph/shape.ts';
 import { isContinuous } from './graph/tensor.ts';
-import { opKey, type Cotangents, type VjpContext, type VjpRules } from './vjp.ts';
+import { opKey } from './graph/domain.ts';
+import type { Cotangents, VjpContext, VjpRules } from './vjp.ts';
 
 /** What a reverse sweep finds. */
 export interface Sweep {
@@ -99,7 +100,7 @@ function reachedFrom(
   for (const node of nodes) {
     if (!readBy(node).some((input) => active.has(input))) continue;
     for (const output of node.output) {
-      if (output !== '' && (isContinuous(g.dtypeOf(output)) || quantising.has(node.opType)))
+      if (output !== '' && (isContinuous(g.dtypeOf(output)) || quantising.has(opKey(node))))
         active.add(output);
     }
   }

@@ -46,7 +46,3 @@ export type VjpRule = (context: VjpContext) => Cotangents;
 
 /** Rules by op; those of other domains than ONNX's own under `domain::op`. */
 export type VjpRules = ReadonlyMap<string, VjpRule>;
-
-/** The key of a node's op in {@link VjpRules}, and its name in messages. */
-export const opKey = ({ domain, opType }: NodeProto): string =>
-  domain === '' || domain === 'ai.onnx' ? opType : `${domain}::${opType}`;

@@ -116,10 +116,13 @@ function tied(): Uint8Array {
 describe('writing back', () => {
   const x = { data: new Float32Array(6).map((_, i) => i / 6), dims: [3, 2] };
 
-  test('unties tied tensors, and fills Constant nodes', async () => {
-    const model = await trainable(ort, tied(), { loss: 'mse' });
+  test.each([
+    ['keeps', ['offset', 'w'], {}],
+    ['unties', ['offset', 'v', 'w'], { trainable: ['offset', 'v', 'w'] }],
+  ])('%s tied tensors, and fills Constant nodes', async (_, trained, options) => {
+    const model = await trainable(ort, tied(), { loss: 'mse', ...options });
     const names = model.params.layout.tensors.map(({ name }) => name);
-    expect(names.toSorted()).toEqual(['offset', 'v', 'w']);
+    expect(names.toSorted()).toEqual(trained);
     const target = { data: [1, 0, 0, 1, 2, 1], dims: [3, 2] };
     await minimizeAsync(model.problem({ x, target }), lbfgs(), { maxIterations: 30 });
     const { y } = await model.predict({ x });

@@ -99,7 +99,7 @@ export const integers = (name: string, values: readonly number[], shape = [value
 
 /** A tensor with its elements in the field of their type, as `onnx.helper.make_tensor` writes it. */
 export const typed = (
-  fields: Partial<Pick<TensorProto, 'dims' | 'dataType' | 'floatData' | 'int64Data' | 'name'>>,
+  fields: Partial<Pick<TensorProto, 'dims' | 'dataType' | 'floatData' | 'doubleData' | 'int64Data' | 'name'>>,
 ): TensorProto => create(TensorProtoSchema, fields);
 
 /** A tensor whose elements lie in another file. */

@@ -1,10 +1,11 @@
 import type { NodeProto } from 'onnx-buf';
+import { opKey } from './domain.ts';
 import { attributesOf } from './attributes.ts';
 import { DType, tensorOf, type TensorProto } from './tensor.ts';
 
 /** What a Constant node makes; undefined for any other node, and for strings and sparse tensors. */
 export function constantTensor(node: NodeProto): TensorProto | undefined {
-  if (node.opType !== 'Constant') return undefined;
+  if (opKey(node) !== 'Constant') return undefined;
   const attributes = attributesOf(node);
   if (attributes.has('value')) return attributes.tensor('value');
   const [floats, ints] = [attributes.floats('value_floats'), attributes.ints('value_ints')];

@@ -1,4 +1,5 @@
 import type { NodeProto } from 'onnx-buf';
+import { isStandard } from '../graph/domain.ts';
 import { constantTensor } from '../graph/constant.ts';
 import { isStatic, unknownShape, type Dimension, type Shape, type TensorType } from '../graph/shape.ts';
 import { DType, isFloat, renamedTensor } from '../graph/tensor.ts';
@@ -34,8 +35,8 @@ export const inferredOps = (): ReadonlySet<string> => new Set(rules.keys());
  */
 export function inferNode(facts: Facts, node: NodeProto): void {
   const c = inferContext(facts, node);
-  const standard = node.domain === '' || node.domain === 'ai.onnx';
-  const constant = standard ? constantTensor(node) : undefined;
+  const standard = isStandard(node);
+  const constant = constantTensor(node);
   if (constant !== undefined) return know(facts, renamedTensor(constant, node.output[0]));
   const rule = standard ? rules.get(node.opType) : undefined;
   const types = rule?.(c) ?? (standard ? typesWithin(facts, c, inferNode) : []);

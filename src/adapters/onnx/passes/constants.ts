@@ -1,22 +1,22 @@
 import type { NodeProto } from 'onnx-buf';
+import { opKey } from '../graph/domain.ts';
 import { constantTensor } from '../graph/constant.ts';
 import { isFloat, renamedTensor, type TensorProto } from '../graph/tensor.ts';
 import type { Model } from '../proto.ts';
 
 /** Where a tensor of the graph stands in the model's file. */
 export interface Origin {
-  /**
-   * `copy`: an Identity of an initializer, by which exporters tie tensors that only happen to be equal. `function`:
-   * inside one of the model's own functions.
-   */
+  /** `copy`: an Identity of a constant tensor. `function`: inside one of the model's own functions. */
   readonly kind: 'initializer' | 'constant' | 'copy' | 'function';
   /** The initializer's name, or for the others the output of the Constant or Identity node. */
   readonly name: string;
+  /** The tensor that a copy is made of, itself perhaps a copy. */
+  readonly of?: string;
 }
 
 /**
  * Makes every constant tensor of the top graph an initializer, in place: Constant nodes, and Identity nodes of
- * float initializers, which thereby become tensors of their own.
+ * float initializers, which `tie` puts back where they are to follow what they copy.
  *
  * @param inFunctions - the values made inside functions of the model
  * @returns where each initializer came from
@@ -38,7 +38,7 @@ export function gatherConstants(
   for (const node of graph.node) {
     const [name] = node.output;
     const within = inFunctions.has(name);
-    const kept = node.domain !== '' || outputs.has(name) || (within && node.opType === 'Identity');
+    const kept = outputs.has(name) || (within && opKey(node) === 'Identity');
     const made = kept ? undefined : constantOf(node, tensors);
     if (made === undefined) {
       rest.push(node);
@@ -46,8 +46,9 @@ export function gatherConstants(
     }
     const tensor = renamedTensor(made, name);
     tensors.set(name, tensor);
-    const kind = within ? 'function' : node.opType === 'Constant' ? 'constant' : 'copy';
-    origins.set(name, { kind, name });
+    if (within || opKey(node) === 'Constant')
+      origins.set(name, { kind: within ? 'function' : 'constant', name });
+    else origins.set(name, { kind: 'copy', name, of: node.input[0] });
     graph.initializer.push(tensor);
   }
   graph.node = rest;
@@ -55,7 +56,7 @@ export function gatherConstants(
 }
 
 function constantOf(node: NodeProto, tensors: ReadonlyMap<string, TensorProto>): TensorProto | undefined {
-  if (node.opType === 'Identity') {
+  if (opKey(node) === 'Identity') {
     const tensor = tensors.get(node.input[0]);
     return tensor && isFloat(tensor.dataType) ? tensor : undefined;
   }

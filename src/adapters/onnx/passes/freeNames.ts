@@ -1,18 +1,29 @@
 import type { GraphProto } from 'onnx-buf';
-import { gradientNameOf, hessianVectorNameOf, lossName } from '../convention.ts';
+import {
+  batchStatisticNameOf,
+  gradientNameOf,
+  hessianVectorNameOf,
+  lossName,
+  manyLosses,
+  manyOf,
+  vectorNameOf,
+} from '../convention.ts';
 import { fault, OnnxError } from '../errors.ts';
 import { namesIn } from '../graph/graph.ts';
 import { renameValues } from '../graph/rename.ts';
 
 /**
- * Renames the values of a graph, in place, that have the names which the convention gives to the loss and to the
- * gradients of `names`.
+ * Renames the values of a graph, in place, that have names which the convention gives to the loss or to what belongs to
+ * one of `names`.
  *
  * @returns the present name of each value, by its former one
  * @throws OnnxError if an input has such a name: it must keep it
  */
 export function freeNames(graph: GraphProto, names: readonly string[]): (name: string) => string {
-  const reserved = [lossName, ...names.flatMap((name) => [gradientNameOf(name), hessianVectorNameOf(name)])];
+  const own = names.flatMap((name) =>
+    [gradientNameOf, vectorNameOf, hessianVectorNameOf, batchStatisticNameOf, manyOf].map((of) => of(name)),
+  );
+  const reserved = [lossName, manyLosses, ...own];
   const taken = new Set(namesIn(graph));
   const inputs = new Set(graph.input.map(({ name }) => name));
   const clash = reserved.filter((name) => inputs.has(name));
@@ -20,7 +31,7 @@ export function freeNames(graph: GraphProto, names: readonly string[]): (name: s
     throw new OnnxError(
       clash.map((name) =>
         fault(
-          `the model's input ${JSON.stringify(name)} has a name that the result gives to an output; rename it.`,
+          `the model's input ${JSON.stringify(name)} has a name that the result gives to a value of its own; rename it.`,
         ),
       ),
     );

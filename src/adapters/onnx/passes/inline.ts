@@ -3,6 +3,7 @@ import { AttributeProtoSchema, GraphProtoSchema, NodeProtoSchema, OperatorSetIdP
 import type { AttributeProto, FunctionProto, GraphProto, NodeProto } from 'onnx-buf';
 import { fault, refuse, type Fault } from '../errors.ts';
 import { subgraphsOf } from '../graph/attributes.ts';
+import { isStandard } from '../graph/domain.ts';
 import { namesIn } from '../graph/graph.ts';
 import type { Model } from '../proto.ts';
 import { faultOf } from '../sweep.ts';
@@ -63,8 +64,7 @@ export function inlineFunctions(model: Model): Inlined {
 
 const keyOf = (domain: string, name: string, overload: string) => `${domain}::${name}::${overload}`;
 
-const standard = (opsets: Model['opsetImport']) =>
-  opsets.find(({ domain }) => domain === '' || domain === 'ai.onnx')?.version;
+const standard = (opsets: Model['opsetImport']) => opsets.find(isStandard)?.version;
 
 /** Opsets may differ from the model's where nothing is to be converted. */
 function opsetFaults({ name, opsetImport }: FunctionProto, model: Model): Fault[] {

@@ -7,7 +7,7 @@ import { normalise } from './normalise.ts';
 
 /**
  * Appends the graph of the user's own loss to a model, in place, if that is the loss asked for. Its inputs that
- * are named as values of the model are those values; the others become inputs.
+ * are named as values of the model, weights among them, are those values; the others become inputs.
  *
  * @returns the loss, its first output
  */
@@ -18,7 +18,8 @@ export function mergeLossGraph(
   const { loss, precision } = options;
   if (typeof loss !== 'object' || !('graph' in loss)) return undefined;
   const own = normalise(loss.graph, { ...(precision && { precision }) }).model;
-  const made = new Set([...graph.output, ...graph.input].map(({ name }) => name));
+  const made = new Set([...graph.input, ...graph.initializer].map(({ name }) => name));
+  for (const { output } of graph.node) for (const name of output) made.add(name);
   const inputs = new Set(own.graph.input.map(({ name }) => name));
   const taken = new Set(namesIn(graph));
   renameValues(
@@ -32,7 +33,7 @@ export function mergeLossGraph(
   if (![...inputs].some((name) => made.has(name))) {
     const names = graph.output.map(({ name }) => JSON.stringify(name)).join(', ');
     throw new OnnxError([
-      fault(`the loss graph reads none of the model's outputs: name one of its inputs ${names}.`),
+      fault(`the loss graph reads none of the model's values: name one of its inputs ${names}, say.`),
     ]);
   }
   graph.input.push(...own.graph.input.filter(({ name }) => !made.has(name)));

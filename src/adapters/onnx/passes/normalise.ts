@@ -1,5 +1,6 @@
-import type { GraphProto } from 'onnx-buf';
+import type { GraphProto, NodeProto } from 'onnx-buf';
 import { OnnxError } from '../errors.ts';
+import { isStandard } from '../graph/domain.ts';
 import { subgraphsOf } from '../graph/attributes.ts';
 import type { DifferentiateOptions } from '../options.ts';
 import { decodeModel, type Model } from '../proto.ts';
@@ -35,9 +36,7 @@ export function normalise(
   { externalData, precision, freeBatch }: NormaliseOptions,
 ): Normalised {
   const model = decodeModel(bytes, externalData);
-  // ONNX's own ops have two names for their domain.
-  for (const node of model.graph.node) if (node.domain === 'ai.onnx') node.domain = '';
-  for (const opset of model.opsetImport) if (opset.domain === 'ai.onnx') opset.domain = '';
+  nameDomains(model);
   const { made, faults: calls } = inlineFunctions(model);
   const faults = [...calls, ...structureFaults(model)];
   // Before anything adds constants of its own: those stand nowhere in the file.
@@ -50,8 +49,28 @@ export function normalise(
   const expanded = expand(model.graph);
   // Optimised models import the opsets of domains that other runtimes may not know.
   const domains = new Set(domainsIn(model.graph));
-  model.opsetImport = model.opsetImport.filter(({ domain }) => domain === '' || domains.has(domain));
+  model.opsetImport = model.opsetImport.filter((opset) => isStandard(opset) || domains.has(opset.domain));
   return { model, origins, expanded };
+}
+
+/** Gives ONNX's own domain the one of its two names that is usual, in place. */
+function nameDomains({ graph, functions, opsetImport }: Model): void {
+  const renameIn = (nodes: readonly NodeProto[]): void => {
+    for (const node of nodes) {
+      nameDomain(node);
+      for (const subgraph of subgraphsOf(node)) renameIn(subgraph.node);
+    }
+  };
+  renameIn(graph.node);
+  for (const each of functions) {
+    renameIn(each.node);
+    each.opsetImport.forEach(nameDomain);
+  }
+  opsetImport.forEach(nameDomain);
+}
+
+function nameDomain(each: { domain: string }): void {
+  if (isStandard(each)) each.domain = '';
 }
 
 function* domainsIn(graph: GraphProto): Iterable<string> {

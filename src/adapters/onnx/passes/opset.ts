@@ -3,6 +3,7 @@ import { NodeProtoSchema } from 'onnx-buf';
 import type { GraphProto, NodeProto } from 'onnx-buf';
 import { fault, refuse, type Fault } from '../errors.ts';
 import { attributesOf, nodeAttributes, subgraphsOf, type AttributeValues } from '../graph/attributes.ts';
+import { isStandard } from '../graph/domain.ts';
 import { range } from '../graph/shape.ts';
 import { DType, tensorOf } from '../graph/tensor.ts';
 import type { Model } from '../proto.ts';
@@ -27,7 +28,7 @@ interface Upgrade {
 
 /** Brings a model of opset 7 or later to opset 18 in place, where that is a matter of form. */
 export function upgradeOpset(model: Model): Fault[] {
-  const standard = model.opsetImport.find(({ domain }) => domain === '' || domain === 'ai.onnx');
+  const standard = model.opsetImport.find(isStandard);
   if (standard === undefined)
     return [fault('the model imports no opset of ONNX itself; there is nothing to differentiate.')];
   const from = Number(standard.version);
@@ -101,7 +102,7 @@ function upgradeGraph(
         later.push(nodeOf(op, [inner, ...inputs], made, attributes, inner));
       },
     };
-    if (node.domain === '' || node.domain === 'ai.onnx') {
+    if (isStandard(node)) {
       try {
         upgrades.get(node.opType)?.(upgrade);
       } catch (error) {

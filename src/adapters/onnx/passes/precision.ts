@@ -4,6 +4,7 @@ import type { GraphProto, NodeProto, ValueInfoProto } from 'onnx-buf';
 import { DType, elementsOf, shapeOf, tensorOf, type TensorProto } from '../graph/tensor.ts';
 import type { Precision } from '../../../core/problem.ts';
 import { nodeAttributes, subgraphsOf } from '../graph/attributes.ts';
+import { opKey } from '../graph/domain.ts';
 import { constantTensor } from '../graph/constant.ts';
 
 /** Makes every float tensor, input, output and Cast of a graph float64, or float32, in place. */
@@ -34,7 +35,7 @@ export function convertPrecision(graph: GraphProto, precision: Precision): void 
       if (namesType && attribute.type === Kind.INT && attribute.i === BigInt(from)) attribute.i = BigInt(to);
     }
     // ConstantOfShape without a value makes float32 zeros.
-    if (node.opType === 'ConstantOfShape' && from === DType.FLOAT && node.attribute.length === 0) {
+    if (opKey(node) === 'ConstantOfShape' && from === DType.FLOAT && node.attribute.length === 0) {
       node.attribute.push(...zeros());
     }
     for (const subgraph of subgraphsOf(node)) convertPrecision(subgraph, precision);
@@ -45,7 +46,7 @@ export function convertPrecision(graph: GraphProto, precision: Precision): void 
 const zeros = () => nodeAttributes({ value: tensorOf('', DType.DOUBLE, [1], [0]) });
 
 /** The scales and regions of Resize, which are float32 whatever is resized. */
-const scalesOf = (node: NodeProto) => (node.opType === 'Resize' || node.opType === 'Upsample' ? [1, 2] : []);
+const scalesOf = (node: NodeProto) => (['Resize', 'Upsample'].includes(opKey(node)) ? [1, 2] : []);
 
 const readAsFloat32 = (graph: GraphProto) =>
   new Set(graph.node.flatMap((node) => scalesOf(node).flatMap((i) => node.input[i] || [])));

@@ -7,7 +7,7 @@ import { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import type { DType } from '../graph/tensor.ts';
 import { inferNode } from '../infer/infer.ts';
-import { opKey } from '../vjp.ts';
+import { opKey } from '../graph/domain.ts';
 
 /** Writes a node in terms of others: the values of its outputs, or undefined to leave it as it is. */
 export type Lowering = (

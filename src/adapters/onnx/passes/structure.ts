@@ -1,18 +1,18 @@
 import type { GraphProto } from 'onnx-buf';
 import { fault, type Fault } from '../errors.ts';
-import { opKey } from '../vjp.ts';
+import { isStandard, opKey } from '../graph/domain.ts';
 import type { Model } from '../proto.ts';
 
 /** What is wrong with a graph's wiring: names used before they are made, or made twice. */
 export function structureFaults({ graph, opsetImport }: Model): Fault[] {
   const faults: Fault[] = [];
   const known = new Set(['', ...graph.input.map(({ name }) => name), ...initializers(graph)]);
-  const domains = new Set(['', 'ai.onnx', ...opsetImport.map(({ domain }) => domain)]);
+  const domains = new Set(opsetImport.map(({ domain }) => domain));
   for (const node of graph.node) {
     const at = (reason: string) =>
       faults.push({ node: node.name || (node.output[0] ?? ''), op: opKey(node), reason });
     if (node.opType === '') at('it names no op: the file is damaged.');
-    if (!domains.has(node.domain))
+    if (!isStandard(node) && !domains.has(node.domain))
       at(`the model imports no opset of the domain ${JSON.stringify(node.domain)}.`);
     for (const input of node.input) {
       if (!known.has(input)) at(`its input ${JSON.stringify(input)} is made by no earlier node.`);

@@ -1,9 +1,9 @@
 import { isLeft } from 'fp-ts/lib/Either.js';
 import { checkLength } from '../../../core/paramSet.ts';
-import { hessianVectorNameOf, lossName, vectorNameOf } from '../convention.ts';
+import { hessianVectorNameOf, lossName, manyLosses, vectorNameOf } from '../convention.ts';
 import type { Differentiated } from '../differentiate.ts';
 import { checkFeeds, type Feeds } from './feeds.ts';
-import { hessianGraph, lossGraph, manyLosses, manyLossesGraph, predictionGraph } from './graphs.ts';
+import { hessianGraph, lossGraph, manyLossesGraph, predictionGraph } from './graphs.ts';
 import type { InputSpec } from './inputs.ts';
 import type { Plan } from './options.ts';
 import { tensorOver, type Ort, type OrtSession, type OrtTensors } from './ort.ts';
@@ -41,10 +41,10 @@ export interface Engine {
 
 /** Opens what a model needs when it is first needed, and runs it. */
 export function engine({ ort, bytes, plan, differentiated, gradients }: Loaded): Engine {
-  const { parameters, precision, statistics } = differentiated;
+  const { parameters, precision, statistics, copies } = differentiated;
   const others = [lossName, ...statistics.map(({ output }) => output)];
   const weights = weightsOf(ort, parameters, precision, others);
-  const { params, values, point, inputs } = weights;
+  const { params, values, point, inputs, named } = weights;
 
   const sessions: Promise<OrtSession>[] = [Promise.resolve(gradients)];
   const another = (graph: Uint8Array) => {
@@ -57,12 +57,16 @@ export function engine({ ort, bytes, plan, differentiated, gradients }: Loaded):
   const hessian = once(async () => {
     const direction = zeros(precision, params.length);
     const session = await another(hessianGraph(bytes, plan.differentiate));
-    return { session, direction, vectors: viewsOf(ort, params.layout, direction, vectorNameOf) };
+    return {
+      session,
+      direction,
+      vectors: viewsOf(ort, params.layout, direction, ({ name }) => vectorNameOf(name)),
+    };
   });
   const products = parameters.map(({ name }) => hessianVectorNameOf(name));
   const prediction = once(async () => {
     const trained = [...parameters, ...statistics].map(({ name }) => name);
-    const built = predictionGraph(bytes, trained, plan.differentiate);
+    const built = predictionGraph(bytes, trained, copies, plan.differentiate);
     return { ...built, session: await another(built.bytes) };
   });
 
@@ -118,11 +122,7 @@ export function engine({ ort, bytes, plan, differentiated, gradients }: Loaded):
         return [name, tensorOver(ort, precision, values.slice(), [values.length])] as const;
       });
       point.set(values);
-      return run(
-        session,
-        { ...checked(specs, feeds), ...inputs, ...Object.fromEntries(statistics) },
-        outputs,
-      );
+      return run(session, { ...checked(specs, feeds), ...named, ...Object.fromEntries(statistics) }, outputs);
     },
     dispose() {
       disposed = true;

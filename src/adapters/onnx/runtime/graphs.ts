@@ -5,11 +5,12 @@
  */
 import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, NodeProtoSchema } from 'onnx-buf';
-import type { GraphProto, NodeProto } from 'onnx-buf';
-import { attributesOf, nodeAttributes } from '../graph/attributes.ts';
+import { nodeAttributes } from '../graph/attributes.ts';
 import { Graph, valueInfo } from '../graph/graph.ts';
 import { DType, shapeOf } from '../graph/tensor.ts';
-import { hessianVectorNameOf, lossName } from '../convention.ts';
+import { hessianVectorNameOf, lossName, manyLosses, manyOf } from '../convention.ts';
+import { toInference } from '../passes/inference.ts';
+import { tie, type Copy } from '../passes/ties.ts';
 import { prune } from '../passes/prune.ts';
 import { normalise, type NormaliseOptions } from '../passes/normalise.ts';
 import { floatTypeIn } from '../passes/precision.ts';
@@ -43,10 +44,6 @@ export function hessianGraph(bytes: Uint8Array, options: DifferentiateOptions): 
   return encodeModel(model);
 }
 
-/** Names in the graph of many losses. */
-export const manyOf = (parameter: string): string => `many_of/${parameter}`;
-export const manyLosses = 'many_losses';
-
 /**
  * Of the graph of the loss alone, one that gives the losses `[k]` of k parameter sets in one run: a Scan whose body it
  * is. Fed with each parameter k times over, `[k, …shape]`, under the name that {@link manyOf} gives it.
@@ -57,24 +54,24 @@ export const manyLosses = 'many_losses';
 export function manyLossesGraph(loss: Uint8Array, { parameters, precision }: Differentiated): Uint8Array {
   const model = decodeModel(loss);
   const { graph } = model;
-  const names = parameters.map(({ name }) => name);
+  const inputs = parameters.map(({ input }) => input);
   const dtype = precision === 'float64' ? DType.DOUBLE : DType.FLOAT;
   const body = create(GraphProtoSchema, {
     name: 'loss',
     node: graph.node,
-    input: parameters.map(({ name, shape }) => valueInfo(name, dtype, shape)),
+    input: parameters.map(({ input, shape }) => valueInfo(input, dtype, shape)),
     output: [valueInfo(lossName, dtype, [])],
   });
   const scan = create(NodeProtoSchema, {
     opType: 'Scan',
     name: 'losses',
-    input: names.map(manyOf),
+    input: parameters.map(({ name }) => manyOf(name)),
     output: [manyLosses],
-    attribute: nodeAttributes({ body, num_scan_inputs: names.length }),
+    attribute: nodeAttributes({ body, num_scan_inputs: inputs.length }),
   });
   // The data and the constants are read from the scope outside the body.
   graph.input = [
-    ...graph.input.filter(({ name }) => !names.includes(name)),
+    ...graph.input.filter(({ name }) => !inputs.includes(name)),
     ...parameters.map(({ name, shape }) => valueInfo(manyOf(name), dtype, ['k', ...shape])),
   ];
   graph.node = [scan];
@@ -95,15 +92,18 @@ export interface PredictionGraph {
  * Turns the tensors `names` of a model into inputs, and the model to inference.
  *
  * @param bytes - an .onnx file
+ * @param copies - of its constant tensors
  * @param options - those that its gradients were made with
  */
 export function predictionGraph(
   bytes: Uint8Array,
   names: readonly string[],
+  copies: readonly Copy[],
   options: NormaliseOptions,
 ): PredictionGraph {
   const { model } = normalise(bytes, options);
   const { graph } = model;
+  tie(graph, copies);
   toInference(graph);
   const data = [...graph.input];
   const { types } = new Graph(graph, floatTypeIn(graph));
@@ -120,22 +120,4 @@ export function predictionGraph(
     ),
     outputs: graph.output.map(({ name }) => name),
   };
-}
-
-/** Takes BatchNormalization and Dropout nodes out of their training mode, in place. */
-export function toInference(graph: GraphProto): void {
-  for (const node of graph.node) {
-    if (node.domain !== '') continue;
-    if (node.opType === 'Dropout') node.input = node.input.slice(0, 2);
-    if (node.opType === 'BatchNormalization') batchNormalization(node);
-  }
-}
-
-function batchNormalization(node: NodeProto): void {
-  if (attributesOf(node).int('training_mode', 0) === 0) return;
-  node.output = node.output.slice(0, 1);
-  node.attribute = [
-    ...node.attribute.filter(({ name }) => name !== 'training_mode'),
-    ...nodeAttributes({ training_mode: 0 }),
-  ];
 }

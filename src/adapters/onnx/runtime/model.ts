@@ -41,7 +41,7 @@ export interface OnnxModel {
 /** Puts a model together. */
 export function onnxModel(loaded: Loaded): OnnxModel {
   const { bytes, plan, differentiated } = loaded;
-  const { precision, statistics, unused } = differentiated;
+  const { precision, statistics, unused, copies } = differentiated;
   const runs = engine(loaded);
   const { params, values } = runs.weights;
   const running = runningStatistics(bytes, differentiated, plan.differentiate);
@@ -66,7 +66,8 @@ export function onnxModel(loaded: Loaded): OnnxModel {
         tensors.set(name, { shape, values: values.subarray(offset, offset + size) });
       }
       for (const [name, values] of running) tensors.set(name, { shape: [values.length], values });
-      return writeBack(bytes, tensors, options);
+      const { externalData } = plan.differentiate;
+      return writeBack({ bytes, copies, externalData }, tensors, options);
     },
     dispose: () => runs.dispose(),
   };

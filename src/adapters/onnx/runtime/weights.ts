@@ -2,9 +2,8 @@ import { layoutOf, type Layout } from '../../../core/layout.ts';
 import { vectorParams, type ParamSet } from '../../../core/paramSet.ts';
 import type { Precision } from '../../../core/problem.ts';
 import type { Parameter } from '../choose.ts';
-import { gradientNameOf } from '../convention.ts';
+import { gradientNameOf, manyOf } from '../convention.ts';
 import { elementsOf } from '../graph/tensor.ts';
-import { manyOf } from './graphs.ts';
 import { fillsOutputs, tensorOver, type Ort, type OrtTensor, type OrtTensors } from './ort.ts';
 
 /** A real array of either precision. */
@@ -22,8 +21,10 @@ export interface Weights {
   readonly values: Reals;
   /** What ONNX Runtime is fed with, `[n]`: write a point here, then feed `inputs`. */
   readonly point: Reals;
-  /** For each parameter a tensor that views its part of `point`. */
+  /** For each parameter a tensor that views its part of `point`, by the graph's input. */
   readonly inputs: OrtTensors;
+  /** The same, by the parameter's name in the model. */
+  readonly named: OrtTensors;
   /**
    * k points, `[k, n]`, as feeds for the graph of many losses: each parameter `[k, …shape]`. The tensors view a buffer
    * that the next call writes.
@@ -55,12 +56,14 @@ export function weightsOf(
     const { offset } = layout.tensors[i];
     values.set(Array.from<number | bigint, number>(elementsOf(tensor), Number), offset);
   });
-  const outputs = gradients.length > 0 ? viewsOf(ort, layout, gradients, gradientNameOf) : {};
+  const outputs =
+    gradients.length > 0 ? viewsOf(ort, layout, gradients, ({ name }) => gradientNameOf(name)) : {};
   return {
     params: vectorParams(values, layout),
     values,
     point,
-    inputs: viewsOf(ort, layout, point, (name) => name),
+    inputs: viewsOf(ort, layout, point, (_, i) => parameters[i].input),
+    named: viewsOf(ort, layout, point, ({ name }) => name),
     many: feederOfMany(ort, layout, precision),
     fetches:
       gradients.length > 0
@@ -78,13 +81,13 @@ export function viewsOf(
   ort: Ort,
   { tensors }: Layout,
   buffer: Reals,
-  nameOf: (name: string) => string,
+  nameOf: (tensor: { readonly name: string }, i: number) => string,
 ): OrtTensors {
   const type = buffer instanceof Float64Array ? 'float64' : 'float32';
   return Object.fromEntries(
-    tensors.map(({ name, shape, offset, size }) => [
-      nameOf(name),
-      tensorOver(ort, type, buffer.subarray(offset, offset + size), shape),
+    tensors.map((tensor, i) => [
+      nameOf(tensor, i),
+      tensorOver(ort, type, buffer.subarray(tensor.offset, tensor.offset + tensor.size), tensor.shape),
     ]),
   );
 }

@@ -2,8 +2,12 @@ import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, TensorProto_DataLocation } from 'onnx-buf';
 import type { GraphProto, NodeProto } from 'onnx-buf';
 import { attributesOf, nodeAttributes } from '../graph/attributes.ts';
-import { DType, numbersOf, tensorOf, type TensorProto } from '../graph/tensor.ts';
-import { toInference } from './graphs.ts';
+import { constantTensor } from '../graph/constant.ts';
+import { opKey } from '../graph/domain.ts';
+import { DType, numbersOf, shapeOf, tensorOf, type TensorProto } from '../graph/tensor.ts';
+import { toInference } from '../passes/inference.ts';
+import type { Copy } from '../passes/ties.ts';
+import { decodeModel, type ExternalData } from '../proto.ts';
 
 /** New elements of a constant tensor of a model. */
 export interface NewValues {
@@ -22,14 +26,20 @@ export interface WriteOptions {
   readonly inference?: boolean;
 }
 
+/** What a model's file and its parameters are, beside their values. */
+export interface Source {
+  readonly bytes: Uint8Array;
+  /** Copies among its constant tensors: those that follow nothing keep what they hold. */
+  readonly copies: readonly Copy[];
+  readonly externalData?: ExternalData | undefined;
+}
+
 /**
- * A model's file with new values in some of its tensors: initializers, outputs of Constant nodes, or of Identity
- * nodes that tie two tensors, which are then untied.
- *
- * @param bytes - the file; not written
+ * Returns a model's file with new values in some of its tensors: initializers, outputs of Constant nodes, or of Identity
+ * nodes, which become constants where they no longer hold what they copy.
  */
 export function writeBack(
-  bytes: Uint8Array,
+  { bytes, copies, externalData }: Source,
   tensors: ReadonlyMap<string, NewValues>,
   { inference = false }: WriteOptions = {},
 ): Uint8Array {
@@ -40,21 +50,52 @@ export function writeBack(
   if (graph === undefined) return file;
   let inPlace = !inference;
   const initializers = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]));
-  for (const [name, now] of tensors) {
-    const tensor = initializers.get(name) ?? constantTensor(graph, name);
-    if (tensor !== undefined) inPlace = overwrite(tensor, now.values) && inPlace;
-    else inPlace = writeNode(graph, name, now, tensors, initializers) && inPlace;
+  for (const [name, { values }] of tensors) {
+    const tensor = initializers.get(name) ?? constantIn(graph, name);
+    if (tensor !== undefined) inPlace = overwrite(tensor, values) && inPlace;
   }
-  if (inference) toInference(graph);
+  const apart = copies.filter(({ tied }) => !tied);
+  const originals = once(() => decodeModel(bytes, externalData).graph);
+  for (const { name, of } of apart) {
+    const node = nodeOf(graph, name);
+    if (node === undefined) continue;
+    const held = () => originalOf(originals(), of);
+    const values = tensors.get(name)?.values;
+    const now = (source: string): ArrayLike<number> | undefined => {
+      const copied = copies.find((copy) => copy.name === source && copy.tied);
+      return copied ? now(copied.of) : tensors.get(source)?.values;
+    };
+    const source = now(of);
+    // An Identity stays where it makes what is wanted.
+    if (values === undefined && source === undefined) continue;
+    const wanted = values ?? numbersOf(held());
+    if (sameNumbers(wanted, source ?? numbersOf(held()))) continue;
+    inPlace = false;
+    holdConstant(node, tensorOf('', held().dataType, shapeOf(held()), wanted));
+  }
+  const written = new Set(apart.map(({ name }) => name));
+  for (const [name, { shape, values }] of tensors) {
+    const node = nodeOf(graph, name);
+    if (node === undefined || initializers.has(name) || written.has(name) || constantIn(graph, name))
+      continue;
+    // A Constant whose numbers are listed in another attribute than a tensor.
+    inPlace = false;
+    holdConstant(node, tensorOf('', DType.FLOAT, shape, values));
+  }
+  if (inference) {
+    toInference(graph);
+    for (const each of model.functions) toInference(each);
+  }
   return inPlace ? file : toBinary(ModelProtoSchema, model);
 }
 
 const nodeOf = (graph: GraphProto, output: string): NodeProto | undefined =>
   graph.node.find((node) => node.output[0] === output);
 
-function constantTensor(graph: GraphProto, name: string): TensorProto | undefined {
+/** The tensor in a Constant node that makes a value. */
+function constantIn(graph: GraphProto, name: string): TensorProto | undefined {
   const node = nodeOf(graph, name);
-  return node?.opType === 'Constant' ? attributesOf(node).tensor('value') : undefined;
+  return node && opKey(node) === 'Constant' ? attributesOf(node).tensor('value') : undefined;
 }
 
 /** Puts values into a tensor; whether they went into the file's own memory. */
@@ -79,25 +120,29 @@ function overwrite(tensor: TensorProto, values: ArrayLike<number>): boolean {
   return false;
 }
 
-/** Puts values into a Constant or Identity node; true if it stays as it is, since it makes them already. */
-function writeNode(
-  graph: GraphProto,
-  name: string,
-  { shape, values }: NewValues,
-  tensors: ReadonlyMap<string, NewValues>,
-  initializers: ReadonlyMap<string, TensorProto>,
-): boolean {
+/** The tensor that a value of a file holds, through the Identity nodes between it and that. */
+function originalOf(graph: GraphProto, name: string): TensorProto {
   const node = nodeOf(graph, name);
-  if (node === undefined) return true;
-  const source = initializers.get(node.input[0]);
-  const before = tensors.get(node.input[0])?.values ?? (source && numbersOf(source));
-  if (before !== undefined && before.length === values.length) {
-    let same = true;
-    for (let i = 0; i < values.length && same; i++) same = before[i] === values[i];
-    if (same) return true;
-  }
+  if (node && opKey(node) === 'Identity') return originalOf(graph, node.input[0]);
+  const held = graph.initializer.find((tensor) => tensor.name === name) ?? (node && constantTensor(node));
+  if (held === undefined) throw new Error(`writeBack: ${JSON.stringify(name)} is no tensor of the file.`);
+  return held;
+}
+
+const sameNumbers = (a: ArrayLike<number>, b: ArrayLike<number>): boolean => {
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
+};
+
+/** What `make` gives, made when it is first asked for. */
+function once<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}
+
+/** Turns a node into a Constant. */
+function holdConstant(node: NodeProto, tensor: TensorProto): void {
   node.opType = 'Constant';
   node.input = [];
-  node.attribute = nodeAttributes({ value: tensorOf('', source?.dataType ?? DType.FLOAT, shape, values) });
-  return false;
+  node.attribute = nodeAttributes({ value: tensor });
 }

@@ -1,0 +1,24 @@
+import { create } from '@bufbuild/protobuf';
+import { NodeProtoSchema } from 'onnx-buf';
+import type { GraphProto } from 'onnx-buf';
+
+/** A tensor that an Identity copies from another. */
+export interface Copy {
+  readonly name: string;
+  /** What it is a copy of: a constant tensor, or another copy. */
+  readonly of: string;
+  /** True if it follows what it copies: the two are one parameter, trained and written as one. */
+  readonly tied: boolean;
+}
+
+/** Makes the copies that follow others an Identity of them again, in place; `gatherConstants` made them initializers. */
+export function tie(graph: GraphProto, copies: readonly Copy[]): void {
+  const tied = copies.filter((copy) => copy.tied);
+  const names = new Set(tied.map(({ name }) => name));
+  graph.initializer = graph.initializer.filter(({ name }) => !names.has(name));
+  graph.node.unshift(
+    ...tied.map(({ name, of }) =>
+      create(NodeProtoSchema, { opType: 'Identity', name: `${name}/tie`, input: [of], output: [name] }),
+    ),
+  );
+}
