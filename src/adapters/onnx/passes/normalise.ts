@@ -5,6 +5,7 @@ import { subgraphsOf } from '../graph/attributes.ts';
 import type { DifferentiateOptions } from '../options.ts';
 import { decodeModel, type Model } from '../proto.ts';
 import { freeBatchAxis } from './batch.ts';
+import { meetingSamples } from './samples.ts';
 import { expand } from './expand.ts';
 import { gatherConstants, type Origin } from './constants.ts';
 import { inlineFunctions } from './inline.ts';
@@ -44,9 +45,10 @@ export function normalise(
   faults.push(...upgradeOpset(model));
   if (faults.length > 0) throw new OnnxError(faults);
   if (precision !== undefined) convertPrecision(model.graph, precision);
-  const fixed = freeBatch ? freeBatchAxis(model) : [];
-  if (fixed.length > 0) throw new OnnxError(fixed);
+  const batch = freeBatch ? freeBatchAxis(model) : undefined;
   const expanded = expand(model.graph);
+  const apart = batch && [...batch.faults, ...meetingSamples(model, batch.freed)];
+  if (apart && apart.length > 0) throw new OnnxError(apart);
   // Optimised models import the opsets of domains that other runtimes may not know.
   const domains = new Set(domainsIn(model.graph));
   model.opsetImport = model.opsetImport.filter((opset) => isStandard(opset) || domains.has(opset.domain));

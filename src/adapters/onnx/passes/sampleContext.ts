@@ -1,0 +1,45 @@
+import type { NodeProto } from 'onnx-buf';
+import { refuse } from '../errors.ts';
+import type { Attributes } from '../graph/attributes.ts';
+import type { Dimension, Shape } from '../graph/shape.ts';
+import type { TensorProto } from '../graph/tensor.ts';
+
+/** The axis along which the samples of a value lie one after the other, each with `inner` places. */
+export interface Samples {
+  readonly axis: number;
+  readonly inner: number;
+}
+
+/** A node that reads samples. */
+export interface SampleContext {
+  readonly node: NodeProto;
+  readonly attributes: Attributes;
+  /** Where the samples lie in input i; undefined if it is the same for all. */
+  readonly of: (i: number) => Samples | undefined;
+  readonly shape: (i: number) => Shape | undefined;
+  /** Shape of the first output. */
+  readonly out: Shape | undefined;
+  readonly integers: (i: number) => readonly number[] | undefined;
+  readonly contents: (i: number) => readonly Dimension[] | undefined;
+  readonly constant: (i: number) => TensorProto | undefined;
+}
+
+/** Where the samples lie in a node's outputs, in all of them alike or in each; refused where they meet. */
+export type SampleRule = (c: SampleContext) => Samples | readonly Samples[];
+
+/** Refuses a node in which samples meet. */
+export const meet = (what: string) => refuse(`samples meet: ${what}.`);
+/** Refuses a node of which too little is known. */
+export const unclear = () =>
+  refuse('it is not known whether samples meet here: shapes are not known beforehand.');
+
+/** Where the samples of the first input lie. */
+export const first = (c: SampleContext): Samples =>
+  c.of(0) ?? refuse('samples come in by another input than the first.');
+export const rankOf = (c: SampleContext, i: number): number => c.shape(i)?.length ?? unclear();
+
+/** Where the samples of the first input lie; no other input may hold any. */
+export function onlyFirst(c: SampleContext): Samples {
+  if (c.node.input.some((_, i) => i > 0 && c.of(i))) meet('they are not in its first input alone');
+  return first(c);
+}
