@@ -19,6 +19,7 @@ import { choose, type Parameter } from './choose.ts';
 import { useFloat64Kernels } from './kernels/float64.ts';
 import { lower } from './passes/lower.ts';
 import { mergeLossGraph } from './passes/merge.ts';
+import { keepEpsilon } from './passes/fusion.ts';
 import { fixedBatchFaults } from './passes/batch.ts';
 import { freeNames } from './passes/freeNames.ts';
 import { tie, type Copy } from './passes/ties.ts';
@@ -133,6 +134,7 @@ function differentiateChecked(bytes: Uint8Array, options: DifferentiateOptions):
   orderInputs(graph, dataInputs, parameters);
   prune(graph);
   useFloat64Kernels(graph);
+  keepEpsilon(graph);
   model.functions = [];
   model.trainingInfo = [];
   return {

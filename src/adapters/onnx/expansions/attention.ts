@@ -16,11 +16,18 @@ const joined = (g: Builder, x: Value) => g.reshape(g.transpose(x, [0, 2, 1, 3]),
 /** q·kᵀ of heads [B, N, S, H], scaled. */
 const scoresOf = (g: Builder, q: Value, k: Value, scale: number) => g.mul(scale, g.matmul(q, g.swap(k)));
 
-/** Scores [B, N, S, T] where no query sees a key that comes after it. */
-function causal(g: Builder, scores: Value): Value {
+/** Which keys do not come after each query, a boolean [S, T], for scores [B, N, S, T]. */
+function notAfter(g: Builder, scores: Value): Value {
   const queries = g.places(g.sizes(scores, [2]), 0, 2);
   const keys = g.places(g.sizes(scores, [3]), 1, 2);
-  return g.where(g.op('LessOrEqual', [keys, queries]), scores, lowest);
+  return g.op('LessOrEqual', [keys, queries]);
+}
+
+/** As {@link notAfter}, but that the last query sees all keys, as in ONNX Runtime where there are more than queries. */
+function unidirectional(g: Builder, scores: Value): Value {
+  const size = g.sizes(scores, [2]);
+  const last = g.equal(g.places(size, 0, 2), g.op('Sub', [size, g.integers([1])]));
+  return g.op('Or', [notAfter(g, scores), last]);
 }
 
 const lengthOf = (g: Builder, x: Value, axis: number): number => {
@@ -95,7 +102,7 @@ function attend(g: Builder, { x, q, k, v, mask, added, attributes, size }: Atten
   if (mask)
     scores = g.add(scores, maskTerm(g, mask, x, scores, attributes.float('mask_filter_value', -10_000)));
   if (added) scores = g.add(scores, added);
-  if (attributes.int('unidirectional', 0)) scores = causal(g, scores);
+  if (attributes.int('unidirectional', 0)) scores = g.where(unidirectional(g, scores), scores, lowest);
   return joined(g, g.matmul(g.op('Softmax', [scores], { axis: -1 }), v));
 }
 
@@ -106,6 +113,14 @@ function repeated(g: Builder, x: Value, times: number): Value {
   const copies = g.op('Expand', [one, g.integers([1, 1, times, 1, 1])]);
   const merged = g.op('Mul', [g.sizes(x, [1]), g.integers([times])]);
   return g.reshape(copies, g.concat([g.sizes(x, [0]), merged, g.sizes(x, [2, 3])], 0));
+}
+
+/** Softmax over the keys that a query sees; all zeros where it sees none. */
+function softmaxOver(g: Builder, scores: Value, [first, ...others]: readonly Value[]): Value {
+  if (first === undefined) return g.op('Softmax', [scores], { axis: -1 });
+  const seen = others.reduce((a, b) => g.and(a, b), first);
+  const softmax = g.op('Softmax', [g.where(seen, scores, lowest)], { axis: -1 });
+  return g.where(seen, softmax, 0);
 }
 
 /** Attention of ONNX itself, of opset 23. */
@@ -128,12 +143,15 @@ const standard: Lowering = (g, node, attributes) => {
   const scale = attributes.has('scale') ? attributes.float('scale', 1) : 1 / Math.sqrt(size);
   let scores = scoresOf(g, q, repeated(g, k, times), scale);
   if (softcap !== 0) scores = g.mul(softcap, g.tanh(g.mul(1 / softcap, scores)));
+  const seen: Value[] = [];
   if (mask) {
     const boolean = g.dtypeOf(mask) === DType.BOOL;
-    scores = boolean ? g.where(mask, scores, lowest) : g.add(scores, mask);
+    const visible = boolean ? mask : g.op('Not', [g.op('IsInf', [mask], { detect_positive: 0 })]);
+    seen.push(visible);
+    if (!boolean) scores = g.add(scores, g.where(visible, mask, 0));
   }
-  if (causally) scores = causal(g, scores);
-  const y = g.matmul(g.op('Softmax', [scores], { axis: -1 }), repeated(g, v, times));
+  if (causally) seen.push(notAfter(g, scores));
+  const y = g.matmul(softmaxOver(g, scores, seen), repeated(g, v, times));
   return [flat ? joined(g, y) : y];
 };
 

@@ -20,7 +20,8 @@ export interface ResizedAxis {
  */
 export function resizedAxes(g: Builder, node: NodeProto): ResizedAxis[] {
   const attributes = attributesOf(node);
-  const [x, , scales] = node.input;
+  const [x] = node.input;
+  const scales = scalesOf(g, node);
   const rank = g.rank(x);
   if (attributes.string('coordinate_transformation_mode', 'half_pixel') === 'tf_crop_and_resize')
     refuse('coordinate_transformation_mode tf_crop_and_resize has no rule.');
@@ -45,6 +46,10 @@ export function resizedAxes(g: Builder, node: NodeProto): ResizedAxis[] {
   });
 }
 
+/** The scales of a Resize; undefined where it has sizes, beside which older files have empty scales. */
+const scalesOf = (g: Builder, { input: [, , scales] }: NodeProto): Value | undefined =>
+  scales && g.shapeOf(scales)?.[0] !== 0 ? scales : undefined;
+
 const copied = new Set(
   'antialias coordinate_transformation_mode cubic_coeff_a exclude_outside mode nearest_mode'.split(' '),
 );
@@ -54,7 +59,8 @@ const copied = new Set(
  * for every mode and rounding that it knows. ONNX Runtime has it in float32 only.
  */
 export function interpolationOf(g: Builder, node: NodeProto, { axis, place }: ResizedAxis): Value {
-  const [x, , scales, sizes] = node.input;
+  const [x, , , sizes] = node.input;
+  const scales = scalesOf(g, node);
   const n = g.sizes(x, [axis]);
   const identity = g.op('EyeLike', [g.filled(g.concat([n, n], 0), 0, DType.FLOAT)]);
   const image = g.reshape(identity, g.concat([g.integers([1, 1]), n, n], 0));

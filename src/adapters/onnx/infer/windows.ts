@@ -86,7 +86,7 @@ const resize: InferRule = (c) => {
   const axes = c.attributes.ints('axes')?.map((axis) => (axis < 0 ? axis + x.length : axis));
   const policy = c.attributes.string('keep_aspect_ratio_policy', 'stretch');
   const place = (i: number) => (axes ? axes.indexOf(i) : i);
-  const scales = c.has(2) ? c.constant(2) : undefined;
+  const scales = c.has(2) && c.shape(2)?.[0] !== 0 ? c.constant(2) : undefined;
   const sizes = c.has(3) && policy === 'stretch' ? c.contents(3) : undefined;
   const factors = scales && numbersOf(scales);
   const shape = x.map((size, i): Dimension => {

@@ -5,7 +5,7 @@ import { fault, refuse, type Fault } from '../errors.ts';
 import { attributesOf, nodeAttributes, subgraphsOf, type AttributeValues } from '../graph/attributes.ts';
 import { isStandard } from '../graph/domain.ts';
 import { range } from '../graph/shape.ts';
-import { DType, tensorOf } from '../graph/tensor.ts';
+import { DType, numbersOf, tensorOf, type TensorProto } from '../graph/tensor.ts';
 import type { Model } from '../proto.ts';
 import { floatTypeIn } from './precision.ts';
 import { faultOf } from '../sweep.ts';
@@ -20,7 +20,10 @@ interface Upgrade {
   readonly from: number;
   /** The number of axes of a value, if the file tells. */
   readonly rankOf: (value: string) => number | undefined;
+  /** The constant tensors of the file. */
+  readonly constants: ReadonlyMap<string, TensorProto>;
   readonly integers: (values: readonly number[]) => string;
+  readonly floats: (values: readonly number[]) => string;
   readonly scalar: (value: number) => string;
   readonly before: (op: string, inputs: readonly string[], attributes?: AttributeValues) => string;
   readonly after: (op: string, inputs: readonly string[], attributes?: AttributeValues) => void;
@@ -72,6 +75,9 @@ function upgradeGraph(
   const nodes: NodeProto[] = [];
   const described = [...graph.input, ...graph.output, ...graph.valueInfo];
   const types = new Map(described.map(({ name, type }) => [name, type?.value]));
+  const constants = new Map(
+    [...root.initializer, ...graph.initializer].map((tensor) => [tensor.name, tensor]),
+  );
   const rankOf = (value: string) => {
     const type = types.get(value);
     return type?.case === 'tensorType' ? type.value.shape?.dim.length : undefined;
@@ -88,7 +94,9 @@ function upgradeGraph(
       node,
       from,
       rankOf,
+      constants,
       integers: (values) => constant(DType.INT64, [values.length], values),
+      floats: (values) => constant(DType.FLOAT, [values.length], values),
       scalar: (value) => constant(floatTypeIn(root), [], [value]),
       before(op, inputs, attributes) {
         const output = name(op);
@@ -180,16 +188,27 @@ function split(u: Upgrade): void {
   if (!u.node.input[1]) u.node.attribute.push(...nodeAttributes({ num_outputs: u.node.output.length }));
 }
 
-/** Resize of opset 10 and Upsample: the coordinates of nearest neighbours were floor(i / scale). */
-function upsample({ node, from }: Upgrade): void {
+/**
+ * Resize of opset 10 and Upsample: nearest neighbors were floor(i / scale) where an axis grew, and in ONNX Runtime
+ * ceil(i / scale) where it shrank. An axis does one or the other, so the two are done one after the other.
+ */
+function upsample({ node, from, constants, floats, before }: Upgrade): void {
   if (node.opType === 'Resize' && from >= 11) return;
-  if (!node.input[1])
+  const [x, scales] = node.input;
+  if (!scales)
     refuse('Upsample with its scales as an attribute is not converted; export with opset 9 or later.');
+  const nearest = attributesOf(node).string('mode', 'nearest') === 'nearest';
+  const known = constants.get(scales);
+  const factors = known && numbersOf(known);
+  const grows = !nearest || node.opType === 'Upsample' || (factors?.every((factor) => factor >= 1) ?? false);
+  const shrinks = !grows && (factors?.every((factor) => factor <= 1) ?? false);
+  const rule = { coordinate_transformation_mode: 'asymmetric', nearest_mode: grows ? 'floor' : 'ceil' };
+  const both = !grows && !shrinks;
+  const larger = { mode: 'nearest', coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' };
+  const grown = both ? before('Resize', [x, '', before('Max', [scales, floats([1])])], larger) : x;
   node.opType = 'Resize';
-  node.input = [node.input[0], '', node.input[1]];
-  node.attribute.push(
-    ...nodeAttributes({ coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' }),
-  );
+  node.input = [grown, '', both ? before('Min', [scales, floats([1])]) : scales];
+  node.attribute.push(...nodeAttributes(rule));
 }
 
 function batchNormalization({ node, from }: Upgrade): void {

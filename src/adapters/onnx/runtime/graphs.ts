@@ -9,6 +9,7 @@ import { nodeAttributes } from '../graph/attributes.ts';
 import { Graph, valueInfo } from '../graph/graph.ts';
 import { DType, shapeOf } from '../graph/tensor.ts';
 import { hessianVectorNameOf, lossName, manyLosses, manyOf } from '../convention.ts';
+import { keepEpsilon } from '../passes/fusion.ts';
 import { toInference } from '../passes/inference.ts';
 import { tie, type Copy } from '../passes/ties.ts';
 import { prune } from '../passes/prune.ts';
@@ -112,6 +113,7 @@ export function predictionGraph(
   graph.input.push(...lifted.map((tensor) => valueInfo(tensor.name, tensor.dataType, shapeOf(tensor))));
   graph.valueInfo = [];
   useFloat64Kernels(graph);
+  keepEpsilon(graph);
   model.trainingInfo = [];
   return {
     bytes: encodeModel(model),
