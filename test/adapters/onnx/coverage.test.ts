@@ -8,7 +8,9 @@ import { ruleFamilies } from '../../../src/adapters/onnx/registry.ts';
 const page = new URL('../../../docs/onnx-differentiate.md', import.meta.url);
 const [begin, end] = ['<!-- coverage -->\n', '<!-- end of coverage -->'];
 // Ops whose own float64 kernel is only passed by, for what ONNX Runtime makes of them.
-const native = new Set(['Sigmoid', 'Shrink', 'GroupNormalization']);
+const native = new Set(
+  'Sigmoid Shrink GroupNormalization LayerNormalization SimplifiedLayerNormalization'.split(' '),
+);
 
 /** Hardmax has a rule only to say better why it is refused. */
 const listed = (ops: Iterable<string>) =>

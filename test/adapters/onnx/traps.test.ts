@@ -10,7 +10,6 @@ import {
   type Value,
 } from 'quasi-newton/onnx';
 import { nodeAttributes, type AttributeValues } from '../../../src/adapters/onnx/graph/attributes.ts';
-import { valueInfo } from '../../../src/adapters/onnx/graph/graph.ts';
 import { decodeModel, encodeModel } from '../../../src/adapters/onnx/proto.ts';
 import { InferenceSession } from 'onnxruntime-node';
 import { expect, test } from 'vitest';
@@ -189,25 +188,3 @@ test('a weight that a branch reads too is trained like others', () => {
   const trained = explain(modelOf({ x }, build)).parameters.filter(({ byDefault }) => byDefault);
   expect(trained.map(({ name }) => name)).toEqual(['m/constant_0']);
 });
-
-test.each(['LayerNormalization', 'SimplifiedLayerNormalization'])(
-  'statistics of %s are refused as outputs',
-  (op) => {
-    const build = (g: Builder, { x }: Readonly<Record<string, Value>>) => {
-      const outputs = g.ops(
-        op,
-        [x, g.constant(DType.DOUBLE, [3], [1, 2, 3])],
-        { axis: -1 },
-        op === 'LayerNormalization' ? 3 : 2,
-      );
-      const last = outputs.at(-1) ?? '';
-      const described = valueInfo(last, DType.DOUBLE, [2, 1]);
-      g.proto.valueInfo.push(described);
-      g.types.set(last, { dtype: DType.DOUBLE, shape: [2, 1] });
-      return g.mul(outputs[0], last);
-    };
-    expect(() => differentiate(modelOf({ x }, build), { loss: weighted, wrt: ['x'] })).toThrow(
-      'its mean or inverse deviation is used as an output, which has no rule.',
-    );
-  },
-);

@@ -6,9 +6,20 @@ import { branch } from './branch.ts';
 import { einsum } from './einsum.ts';
 import { fused } from './fused.ts';
 import { gatherND, indexing } from './indexing.ts';
+import { lossOps } from './losses.ts';
+import { rotary } from './rotary.ts';
 import { sampling } from './sampling.ts';
+import { sequenceOps } from './sequence.ts';
 
-const always: readonly (readonly [string, Lowering])[] = [...fused, ...attention, ...indexing, ...sampling];
+const always: readonly (readonly [string, Lowering])[] = [
+  ...fused,
+  ...attention,
+  ...rotary,
+  ...indexing,
+  ...sampling,
+  ...sequenceOps,
+  ...lossOps,
+];
 
 /** Ops that are written in others before anything is differentiated; some of them only in some of their forms. */
 export const expansions: ReadonlyMap<string, Lowering> = new Map([

@@ -65,7 +65,9 @@ export function interpolationOf(g: Builder, node: NodeProto, { axis, place }: Re
   const identity = g.op('EyeLike', [g.filled(g.concat([n, n], 0), 0, DType.FLOAT)]);
   const image = g.reshape(identity, g.concat([g.integers([1, 1]), n, n], 0));
   const of = (list: Value) => g.slice(list, place, place + 1, 0);
-  const factor = scales ? g.concat([g.constant(DType.FLOAT, [3], [1, 1, 1]), of(scales)], 0) : undefined;
+  const factor = scales
+    ? g.concat([g.constant(DType.FLOAT, [3], [1, 1, 1]), g.cast(of(scales), DType.FLOAT)], 0)
+    : undefined;
   const size = scales ? undefined : g.concat([g.integers([1, 1]), n, of(sizes)], 0);
   const resized = g.op('Resize', [image, undefined, factor, size]);
   g.proto.node.at(-1)?.attribute.push(...node.attribute.filter(({ name }) => copied.has(name)));

@@ -21,7 +21,8 @@ const layerNormalisation: InferRule = (c) => {
   const shape = c.shape(0);
   const axis = c.axis(-1);
   const statistic = shape && axis !== undefined ? shape.map((size, i) => (i < axis ? size : 1)) : undefined;
-  const statistics = { dtype: DType.FLOAT, shape: statistic };
+  // Of float64 they are computed in float64 here; see the kernels.
+  const statistics = { dtype: c.dtype(0) === DType.DOUBLE ? DType.DOUBLE : DType.FLOAT, shape: statistic };
   return [{ dtype: c.dtype(0), shape }, statistics, statistics];
 };
 
@@ -32,7 +33,7 @@ export const elementwise = new Map<string, InferRule>([
     Hardmax Identity LeakyRelu Log LogSoftmax Mish Neg PRelu Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin
     Sinh Softmax Softplus Softsign Sqrt Swish Tan Tanh ThresholdedRelu BitwiseNot
     CumSum InstanceNormalization GroupNormalization LRN LpNormalization MeanVarianceNormalization
-    RMSNormalization SimplifiedLayerNormalization ScatterElements ScatterND Scatter Trilu ReverseSequence Bernoulli
+    RMSNormalization ScatterElements ScatterND Scatter Trilu ReverseSequence Bernoulli
     RandomNormalLike RandomUniformLike`).map((op): [string, InferRule] => [op, like]),
   ...words('Add Sub Mul Div Pow Min Max Sum Mean Mod BitShift BitwiseAnd BitwiseOr BitwiseXor').map(
     (op): [string, InferRule] => [op, broadcast],
@@ -60,4 +61,5 @@ export const elementwise = new Map<string, InferRule>([
   ],
   ['BatchNormalization', normalisation],
   ['LayerNormalization', layerNormalisation],
+  ['SimplifiedLayerNormalization', (c) => layerNormalisation(c).slice(0, 2)],
 ]);

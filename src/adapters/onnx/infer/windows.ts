@@ -5,7 +5,11 @@ import { windowOf, type Window } from '../graph/window.ts';
 import type { InferContext, InferRule } from './context.ts';
 
 /** The spatial sizes that `window` makes of those of `x`. */
-function outputs(x: Shape, { kernel, strides, dilations, pads }: Window, ceil: boolean): Dimension[] {
+export function outputSizes(
+  x: Shape,
+  { kernel, strides, dilations, pads }: Window,
+  ceil: boolean,
+): Dimension[] {
   return strides.map((stride, i) => {
     const [size, k, begin] = [x[i + 2], kernel[i], pads[i]];
     if (typeof size !== 'number' || typeof k !== 'number') return unknownDimension();
@@ -33,7 +37,7 @@ const conv: InferRule = (c) => {
   const dtype = c.dtype(0);
   if (rank === undefined) return [{ dtype }];
   const window = w && windowIn(c, w.slice(2));
-  const spatial = window && x ? outputs(x, window, false) : unknownShape(rank - 2);
+  const spatial = window && x ? outputSizes(x, window, false) : unknownShape(rank - 2);
   return [{ dtype, shape: [x?.[0] ?? unknownDimension(), w?.[0] ?? unknownDimension(), ...spatial] }];
 };
 
@@ -66,7 +70,7 @@ const pool: InferRule = (c) => {
   if (x === undefined || kernel === undefined) return [{ dtype }];
   const window = windowIn(c, kernel);
   const spatial = window
-    ? outputs(x, window, c.attributes.int('ceil_mode', 0) === 1)
+    ? outputSizes(x, window, c.attributes.int('ceil_mode', 0) === 1)
     : unknownShape(x.length - 2);
   const shape = [...x.slice(0, 2), ...spatial];
   return [

@@ -1,6 +1,7 @@
 import type { Value } from '../graph/graph.ts';
 import { alongChannels, channelWindow, spatialAxes } from '../graph/channels.ts';
-import { DType } from '../graph/tensor.ts';
+import { axisFrom, range } from '../graph/shape.ts';
+import { hotPlaces } from '../graph/oneHot.ts';
 import type { Lowering } from '../passes/rewrite.ts';
 import { standardise } from '../rules/normalisation.ts';
 
@@ -25,6 +26,28 @@ const group: Lowering = (g, node, attributes) => {
   return [g.add(scaled, alongChannels(g, bias, x))];
 };
 
+/** Where its statistics are outputs: those of ONNX Runtime are float32. */
+const layer: Lowering = (g, node, attributes) => {
+  if (!node.output.slice(1).some(Boolean)) return undefined;
+  const [x, scale, bias] = node.input;
+  const rank = g.rank(x);
+  const axis = axisFrom(attributes.int('axis', -1), rank);
+  const axes = range(rank - axis, axis);
+  const { xhat, reciprocal } = standardise(g, x, axes, attributes.float('epsilon', 1e-5));
+  const scaled = g.mul(xhat, scale);
+  return [bias ? g.add(scaled, bias) : scaled, g.mean(x, axes), reciprocal];
+};
+
+const simplifiedLayer: Lowering = (g, node, attributes) => {
+  if (!node.output[1]) return undefined;
+  const [x, scale] = node.input;
+  const rank = g.rank(x);
+  const axis = axisFrom(attributes.int('axis', -1), rank);
+  const squares = g.mean(g.square(x), range(rank - axis, axis));
+  const reciprocal = g.div(1, g.sqrt(g.add(squares, attributes.float('epsilon', 1e-5))));
+  return [g.mul(x, reciprocal, scale), reciprocal];
+};
+
 const localResponse: Lowering = (g, node, attributes) => {
   const [x] = node.input;
   const size = attributes.int('size', 1);
@@ -36,16 +59,15 @@ const localResponse: Lowering = (g, node, attributes) => {
 
 const oneHot: Lowering = (g, node, attributes) => {
   const [indices, depth, values] = node.input;
-  const hot = g.op('OneHot', [indices, depth, g.constant(DType.INT64, [2], [0, 1])], {
-    axis: attributes.int('axis', -1),
-  });
   const [off, on] = [g.slice(values, 0, 1, 0), g.slice(values, 1, 2, 0)].map((v) => g.squeeze(v, [0]));
-  return [g.where(g.cast(hot, DType.BOOL), on, off)];
+  return [g.where(hotPlaces(g, indices, depth, attributes), on, off)];
 };
 
 export const normalisationKernels = new Map<string, Lowering>([
   ['InstanceNormalization', instance],
   ['GroupNormalization', group],
+  ['LayerNormalization', layer],
+  ['SimplifiedLayerNormalization', simplifiedLayer],
   ['LRN', localResponse],
   ['OneHot', oneHot],
 ]);

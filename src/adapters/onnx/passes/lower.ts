@@ -7,6 +7,7 @@ import type { Value } from '../graph/graph.ts';
 import { alongChannels, exceptChannels } from '../graph/channels.ts';
 import { DType } from '../graph/tensor.ts';
 import { unusualRecurrent } from '../expansions/recurrent.ts';
+import { ceilModes } from './ceilMode.ts';
 import { faultOf } from '../sweep.ts';
 import { rewrite, type Lowering } from './rewrite.ts';
 
@@ -35,6 +36,7 @@ export function lower(graph: GraphProto, float: DType, more: ReadonlyMap<string,
     ['Dropout', dropout],
     ['BatchNormalization', batchNormalization(statistics)],
     ...unusualRecurrent,
+    ...ceilModes,
     ...more,
   ]);
   const g = rewrite(graph, float, lowerings, (g, node, error) => {

@@ -20,7 +20,8 @@ export function convertPrecision(graph: GraphProto, precision: Precision): void 
       type.value.value.elemType = to;
   };
   const single = readAsFloat32(graph);
-  const made = new Set(graph.node.flatMap(({ opType, output }) => (opType === 'Constant' ? [] : output)));
+  const made = new Set(graph.node.flatMap((node) => (opKey(node) === 'Constant' ? [] : node.output)));
+  for (const { name } of graph.input) made.add(name);
   graph.initializer = graph.initializer.map((t) => (single.has(t.name) ? t : tensor(t)));
   [...graph.input, ...graph.output, ...graph.valueInfo].forEach(typed);
   for (const node of graph.node) {
@@ -51,7 +52,7 @@ const scalesOf = (node: NodeProto) => (['Resize', 'Upsample'].includes(opKey(nod
 const readAsFloat32 = (graph: GraphProto) =>
   new Set(graph.node.flatMap((node) => scalesOf(node).flatMap((i) => node.input[i] || [])));
 
-/** Casts to float32 for inputs that must be, where they are computed by nodes. */
+/** Casts to float32 for inputs that must be, where they are computed by nodes or fed. */
 function castsFor(node: NodeProto, single: ReadonlySet<string>, made: ReadonlySet<string>): NodeProto[] {
   return scalesOf(node).flatMap((i) => {
     const name = node.input[i];

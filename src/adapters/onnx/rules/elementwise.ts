@@ -92,7 +92,7 @@ const prelu: VjpRule = ({ g, inputs: [x, slope], dy, needs }) => [
 const cast: VjpRule = ({ g, inputs: [x], dy }) => [g.cast(dy, g.floatTypeOf(x))];
 
 /** Of its second input an op takes the type only. */
-const castLike: VjpRule = (c) => [...cast(c), undefined];
+const castLike: VjpRule = (c) => (c.needs(0) ? [...cast(c), undefined] : []);
 
 /** At the top it has been left out before; inside the graph of another node it stays as it is. */
 const dropout: VjpRule = ({ g, inputs: [, , training], dy }) => {

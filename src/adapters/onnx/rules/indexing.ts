@@ -1,6 +1,7 @@
 import { refuse } from '../errors.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
+import { hotPlaces } from '../graph/oneHot.ts';
 import { axisFrom, inverse, range } from '../graph/shape.ts';
 import { DType } from '../graph/tensor.ts';
 import type { VjpContext, VjpRule } from '../vjp.ts';
@@ -93,9 +94,7 @@ const topK: VjpRule = ({ g, node, inputs: [x], dy, attributes }) => {
 
 /** Where the index is hot the value on, elsewhere the value off: both are sums. */
 const oneHot: VjpRule = ({ g, inputs: [indices, depth, values], dy, attributes }) => {
-  const axis = attributes.int('axis', -1);
-  const dtype = g.floatTypeOf(values);
-  const hot = g.op('OneHot', [indices, depth, g.constant(dtype, [2], [0, 1])], { axis });
+  const hot = g.mask(hotPlaces(g, indices, depth, attributes), values);
   const on = g.sumOfAll(g.mul(dy, hot));
   const off = g.sub(g.sumOfAll(dy), on);
   return [undefined, undefined, g.concat([g.unsqueeze(off, [0]), g.unsqueeze(on, [0])], 0)];

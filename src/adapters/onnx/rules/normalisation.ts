@@ -5,10 +5,20 @@ import { alongChannels, channelWindow, exceptChannels, spatialAxes } from '../gr
 import { axisFrom, range } from '../graph/shape.ts';
 import type { VjpContext, VjpRule } from '../vjp.ts';
 
-const softmax: VjpRule = ({ g, outputs: [y], dy, attributes }) => {
+const softmax: VjpRule = ({ g, outputs: [made], dy, attributes }) => {
+  // A row of −∞ alone has no softmax; where a Where puts something in its place, nothing flows back.
+  const y = isReplaced(g, made) ? g.where(g.op('IsNaN', [made]), 0, made) : made;
   const weighted = g.mul(dy, y);
   return [g.sub(weighted, g.mul(y, g.sum(weighted, [attributes.int('axis', -1)])))];
 };
+
+/** True if a Where reads a value, as it is or cast. */
+const isReplaced = (g: Builder, value: Value): boolean =>
+  g.proto.node.some(
+    ({ opType, input, output }) =>
+      input.includes(value) &&
+      (opType === 'Where' || ((opType === 'Cast' || opType === 'Identity') && isReplaced(g, output[0]))),
+  );
 
 const logSoftmax: VjpRule = ({ g, outputs: [y], dy, attributes }) => [
   g.sub(dy, g.mul(g.exp(y), g.sum(dy, [attributes.int('axis', -1)]))),
@@ -36,19 +46,40 @@ function throughStandardised(g: Builder, { axes, xhat, reciprocal }: Standardise
 
 const epsilonOf = ({ attributes }: VjpContext) => attributes.float('epsilon', 1e-5);
 
-function refuseStatistics({ dys }: VjpContext): void {
-  if (dys[1] ?? dys[2]) refuse('its mean or inverse deviation is used as an output, which has no rule.');
+/** The sum of what there is of some cotangents of one value. */
+function sumOf(g: Builder, terms: readonly (Value | undefined)[]): Value | undefined {
+  const [first, ...others] = terms.filter((term) => term !== undefined);
+  return first === undefined ? undefined : g.add(first, ...others);
+}
+
+/** What x gets from the cotangents of its mean, and of r = 1/√(mean of squares + ε): −r²/n·x̂ of the latter. */
+function throughStatistics(
+  g: Builder,
+  x: Value,
+  { axes, xhat, reciprocal }: Standardised,
+  [dMean, dReciprocal]: readonly (Value | undefined)[],
+): Value | undefined {
+  const count = () => g.div(g.count(x, x), g.count(reciprocal, x));
+  const spread = (v: Value) => g.expandLike(v, x);
+  return sumOf(g, [
+    dMean && axes.length > 0 ? spread(g.div(dMean, count())) : dMean,
+    dReciprocal && g.neg(g.mul(xhat, g.div(g.mul(dReciprocal, g.square(reciprocal)), count()))),
+  ]);
 }
 
 const layer: VjpRule = (c) => {
-  refuseStatistics(c);
-  const { g, inputs, dy, needs, attributes } = c;
+  const { g, inputs, dy, dys, needs, attributes } = c;
   const [x, scale, bias] = inputs;
   const rank = g.rank(x);
   const from = axisFrom(attributes.int('axis', -1), rank);
   const standardised = standardise(g, x, range(rank - from, from), epsilonOf(c));
+  const through = () =>
+    sumOf(g, [
+      dys[0] && throughStandardised(g, standardised, g.mul(dys[0], scale)),
+      throughStatistics(g, x, standardised, [dys[1], dys[2]]),
+    ]);
   return [
-    needs(0) && throughStandardised(g, standardised, g.mul(dy, scale)),
+    needs(0) && through(),
     needs(1) && g.sumTo(g.mul(dy, standardised.xhat), scale),
     needs(2) && g.sumTo(dy, bias),
   ];
@@ -56,11 +87,11 @@ const layer: VjpRule = (c) => {
 
 /** As layer normalisation, without the mean. */
 const rms: VjpRule = (c) => {
-  refuseStatistics(c);
   const {
     g,
     inputs: [x, scale],
     dy,
+    dys,
     needs,
     attributes,
   } = c;
@@ -70,10 +101,12 @@ const rms: VjpRule = (c) => {
   const reciprocal = g.div(1, g.sqrt(g.add(g.mean(g.square(x), axes), epsilonOf(c))));
   const xhat = g.mul(x, reciprocal);
   const d = g.mul(dy, scale);
-  return [
-    needs(0) && g.mul(reciprocal, g.sub(d, g.mul(xhat, g.mean(g.mul(d, xhat), axes)))),
-    needs(1) && g.sumTo(g.mul(dy, xhat), scale),
-  ];
+  const through = () =>
+    sumOf(g, [
+      g.mul(reciprocal, g.sub(d, g.mul(xhat, g.mean(g.mul(d, xhat), axes)))),
+      throughStatistics(g, x, { axes, xhat, reciprocal }, [undefined, dys[1] ?? dys[2]]),
+    ]);
+  return [needs(0) && through(), needs(1) && g.sumTo(g.mul(dy, xhat), scale)];
 };
 
 /** By running statistics, an affine map; the statistics are no parameters. In training mode it is lowered before. */

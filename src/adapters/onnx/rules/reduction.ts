@@ -1,6 +1,7 @@
 import { refuse } from '../errors.ts';
 import { reducedAxes } from '../infer/reduction.ts';
 import { inferContext } from '../infer/context.ts';
+import type { NodeProto } from 'onnx-buf';
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { inverse, productOf, range } from '../graph/shape.ts';
@@ -8,27 +9,35 @@ import { DType } from '../graph/tensor.ts';
 import type { VjpRule } from '../vjp.ts';
 
 /** dx from x, and from y and dy with the reduced axes kept as size 1. */
-type Reduction = (g: Builder, x: Value, y: Value, dy: Value, axes: readonly number[]) => Value;
+type Reduction = (g: Builder, x: Value, y: Value, dy: Value, axes: readonly number[] | Value) => Value;
+
+/** As {@link reducedAxes}; refused where run time decides between all axes and none. */
+function axesOf(g: Builder, node: NodeProto): ReturnType<typeof reducedAxes> {
+  const c = inferContext(g, node);
+  const axes = reducedAxes(c);
+  if (axes === undefined && c.attributes.int('noop_with_empty_axes', 0) !== 0)
+    refuse('its axes are known only at run time, where none of them may mean all or nothing.');
+  return axes;
+}
 
 const reduction =
   (dx: Reduction): VjpRule =>
-  ({ g, node, inputs: [x], outputs: [y], dy, attributes }) => {
-    const axes = reducedAxes(inferContext(g, node));
+  ({ g, node, inputs: [x, given], outputs: [y], dy, attributes }) => {
+    const axes = axesOf(g, node);
     if (axes === 'none') return [dx(g, x, y, dy, [])];
-    if (attributes.int('keepdims', 1) === 1) return [dx(g, x, y, dy, axes ?? allOnes(g, y, x))];
-    if (axes === undefined)
-      refuse('its axes are known only at run time; keepdims = 1 or constant axes would do.');
-    const kept = axes.toSorted((a, b) => a - b);
-    return [dx(g, x, g.unsqueeze(y, kept), g.unsqueeze(dy, kept), axes)];
+    const keep = attributes.int('keepdims', 1) === 1;
+    if (keep) return [dx(g, x, y, dy, axes ?? given)];
+    if (axes === undefined) {
+      const kept = keptOf(g, node, x);
+      return [dx(g, x, kept, g.op('Reshape', [dy, g.op('Shape', [kept])], { allowzero: 1 }), given)];
+    }
+    const sorted = axes.toSorted((a, b) => a - b);
+    return [dx(g, x, g.unsqueeze(y, sorted), g.unsqueeze(dy, sorted), axes)];
   };
 
-/** The axes in which y has size 1 and x has not; refused where that cannot be told. */
-function allOnes(g: Builder, y: Value, x: Value): number[] {
-  const [from, to] = [g.shapeOf(x), g.shapeOf(y)];
-  if (!from || !to || to.some((size) => typeof size === 'string')) {
-    refuse('its axes are known only at run time; constant axes would do.');
-  }
-  return to.flatMap((size, axis) => (size === 1 && from[axis] !== 1 ? [axis] : []));
+/** A reduction once more, its axes, which only run time knows, kept as size 1. */
+function keptOf(g: Builder, { opType, input }: NodeProto, x: Value): Value {
+  return g.op(opType, [x, input[1]], { keepdims: 1 });
 }
 
 /** Spread over the elements that attain the extremum, evenly where several do. */
@@ -42,6 +51,7 @@ const extremum: Reduction = (g, x, y, dy, axes) => {
  * by it, so that it is right, and its derivative too, wherever there are zeros.
  */
 const product: Reduction = (g, x, _y, dy, axes) => {
+  if (typeof axes === 'string') refuse('its axes are known only at run time; constant axes would do.');
   const rest = range(g.rank(x)).filter((axis) => !axes.includes(axis));
   const count = productOf(axes.map((axis) => g.shapeOf(x)?.[axis] ?? ''));
   if (typeof count !== 'number' || count > 1024) {
@@ -70,12 +80,14 @@ const norm: Reduction = (g, x, y, dy) => {
 const spread =
   (divide: boolean): VjpRule =>
   ({ g, node, inputs: [x], outputs: [y], dy, attributes }) => {
-    const axes = reducedAxes(inferContext(g, node));
+    const axes = axesOf(g, node);
     const share = divide ? g.mul(dy, g.div(g.count(y, x), g.count(x, x))) : dy;
     const scalar = g.shapeOf(y)?.length === 0;
     if (scalar || axes === 'none' || attributes.int('keepdims', 1) === 1) return [g.expandLike(share, x)];
     if (axes === undefined)
-      refuse('its axes are known only at run time; keepdims = 1 or constant axes would do.');
+      return [
+        g.expandLike(g.op('Reshape', [share, g.op('Shape', [keptOf(g, node, x)])], { allowzero: 1 }), x),
+      ];
     return [
       g.expandLike(
         g.unsqueeze(

@@ -1,0 +1,282 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { create } from '@bufbuild/protobuf';
+import { NodeProtoSchema } from 'onnx-buf';
+import { differentiate } from 'quasi-newton/onnx';
+import { describe, expect, test } from 'vitest';
+import { nodeAttributes, type AttributeValues } from '../../../src/adapters/onnx/graph/attributes.ts';
+import type { Builder } from '../../../src/adapters/onnx/graph/builder.ts';
+import { DType } from '../../../src/adapters/onnx/graph/tensor.ts';
+import { checkGradients, direction, feedsOf, modelOf, quiet, type Build, type Input } from './harness.ts';
+import { floats, modelFrom, node, runOnce, tensor } from './written.ts';
+
+const real = (seed: number, ...shape: number[]): Input => ({
+  shape,
+  values: direction(
+    shape.reduce((a, b) => a * b, 1),
+    seed,
+  ),
+});
+const whole = (shape: readonly number[], values: readonly number[]): Input => ({
+  shape,
+  values,
+  integral: true,
+});
+
+/** Holds what is differentiated against ONNX Runtime's own kernels, and the gradient against central differences. */
+async function check(inputs: Readonly<Record<string, Input>>, build: Build, opset = 23): Promise<void> {
+  const bytes = modelOf(inputs, build, { precision: 'float32', opset });
+  const wrt = Object.keys(inputs).filter((name) => !inputs[name].integral);
+  const graph = differentiate(bytes, { loss: (g, { outputs: [y] }) => g.sumOfAll(y), wrt, keep: ['y'] });
+  const feeds = feedsOf(inputs, 'float32');
+  const outputs = [bytes, graph].map(async (each) => {
+    const session = await InferenceSession.create(each, quiet);
+    const { y } = await session.run(feeds);
+    await session.release();
+    return { dims: y.dims, values: Array.from(y.data as Float32Array) };
+  });
+  const [wanted, got] = await Promise.all(outputs);
+  expect(got.dims).toEqual(wanted.dims);
+  wanted.values.forEach((value, i) => expect(got.values[i]).toBeCloseTo(value, 4));
+  await checkGradients(inputs, build, { opset });
+}
+
+describe('losses that are ops', () => {
+  const reductions = ['none', 'sum', 'mean'];
+  const options = reductions.flatMap((reduction) =>
+    [undefined, 1, -1].flatMap((ignored) =>
+      [false, true].map((weighted) => ({ reduction, ignored, weighted })),
+    ),
+  );
+  test.each(options)(
+    '$reduction, ignoring $ignored, weighted: $weighted',
+    async ({ reduction, ignored, weighted }) => {
+      const inputs = {
+        scores: real(1, 3, 4, 2),
+        target: whole([3, 2], [0, 3, ignored ?? 2, 1, 2, 0]),
+        ...(weighted && { weight: { shape: [4], values: [0.5, 1.5, 2, 0.7] } }),
+      };
+      const attributes: AttributeValues = { reduction, ignore_index: ignored };
+      const loss =
+        (op: string): Build =>
+        (g, { scores, target, weight }) =>
+          g.op(op, [scores, target, weight], attributes);
+      await expect(check(inputs, loss('SoftmaxCrossEntropyLoss'))).resolves.toBeUndefined();
+      await expect(check(inputs, loss('NegativeLogLikelihoodLoss'))).resolves.toBeUndefined();
+    },
+  );
+
+  test('the logarithms are an output, too', async () => {
+    const inputs = { scores: real(1, 3, 4), target: whole([3], [0, 3, 1]) };
+    const build: Build = (g, { scores, target }) => {
+      const [loss, logs] = g.ops('SoftmaxCrossEntropyLoss', [scores, target], {}, 2);
+      return g.add(g.mul(logs, logs), loss);
+    };
+    await expect(check(inputs, build)).resolves.toBeUndefined();
+  });
+});
+
+/** A node of ONNX Runtime's own domain. */
+function contributed(
+  g: Builder,
+  opType: string,
+  input: readonly string[],
+  attributes: AttributeValues,
+): string {
+  const output = g.fresh(opType);
+  const fields = { domain: 'com.microsoft', name: output, input: [...input], output: [output] };
+  g.append(create(NodeProtoSchema, { opType, ...fields, attribute: nodeAttributes(attributes) }));
+  return output;
+}
+
+describe('rotary embeddings', () => {
+  const cache = { cos: real(2, 6, 2), sin: real(3, 6, 2) };
+  test.each([0, 1])('of opset 23, interleaved: %i', async (interleaved) => {
+    const places = whole([2, 3], [0, 1, 2, 3, 4, 5]);
+    const rotate: Build = (g, { x, cos, sin, places }) =>
+      g.op('RotaryEmbedding', [x, cos, sin, places], {
+        interleaved,
+        ...(g.rank(x) === 3 && { num_heads: 2 }),
+      });
+    await expect(check({ x: real(1, 2, 2, 3, 4), ...cache, places }, rotate)).resolves.toBeUndefined();
+    await expect(check({ x: real(1, 2, 3, 8), ...cache, places }, rotate)).resolves.toBeUndefined();
+    const part: Build = (g, { x, cos, sin, places }) =>
+      g.op('RotaryEmbedding', [x, cos, sin, places], { interleaved, rotary_embedding_dim: 4 });
+    await expect(check({ x: real(1, 2, 2, 3, 6), ...cache, places }, part)).resolves.toBeUndefined();
+  });
+
+  test.each([
+    [0, whole([2, 3], [0, 1, 2, 3, 4, 5])],
+    [1, whole([2, 3], [0, 1, 2, 3, 4, 5])],
+    [0, whole([1], [2])],
+  ])("of ONNX Runtime's own, interleaved: %i, places %o", async (interleaved, places) => {
+    const rotate: Build = (g, { x, places, cos, sin }) =>
+      contributed(g, 'RotaryEmbedding', [x, places, cos, sin], { interleaved });
+    await expect(check({ x: real(1, 2, 3, 8), places, ...cache }, rotate)).resolves.toBeUndefined();
+    await expect(check({ x: real(1, 2, 2, 3, 4), places, ...cache }, rotate)).resolves.toBeUndefined();
+  });
+});
+
+describe('ops along an axis', () => {
+  test.each([
+    [0, 0],
+    [1, 0],
+    [0, 1],
+    [1, 1],
+  ])('CumProd, exclusive %i, reverse %i, also where there are zeros', async (exclusive, reverse) => {
+    const x = { shape: [2, 4], values: [1, 2, 0, 3, 0.5, 0, 0, 2] };
+    for (const axis of [0, 1]) {
+      // ONNX Runtime has no kernel for it.
+      const build: Build = (g, { x }) =>
+        g.op('CumProd', [x, g.constant(DType.INT64, [], [axis])], { exclusive, reverse });
+      await expect(checkGradients({ x }, build, { opset: 26 })).resolves.toBeUndefined();
+    }
+  });
+
+  test('CenterCropPad', async () => {
+    const build: Build = (g, { x }) => g.op('CenterCropPad', [x, g.integers([3, 6])], { axes: [0, -1] });
+    await expect(check({ x: real(1, 6, 2, 3) }, build)).resolves.toBeUndefined();
+  });
+});
+
+describe('statistics of a normalization as outputs', () => {
+  test.each(['mean', 'deviation', 'all'])('%s of LayerNormalization', async (which) => {
+    const build: Build = (g, { x, scale, bias }) => {
+      const outputs = g.ops('LayerNormalization', [x, scale, bias], { axis: 1 }, 3);
+      if (which === 'mean') return g.add(g.square(outputs[1]), 0.5);
+      if (which === 'deviation') return g.square(outputs[2]);
+      return g.add(g.mul(outputs[0], outputs[1]), outputs[2]);
+    };
+    await expect(
+      check({ x: real(1, 2, 3, 2), scale: real(2, 3, 2), bias: real(3, 3, 2) }, build),
+    ).resolves.toBeUndefined();
+  });
+});
+
+test('the deviation of SimplifiedLayerNormalization is an output, too', async () => {
+  const build: Build = (g, { x, scale }) => {
+    const [y, reciprocal] = g.ops('SimplifiedLayerNormalization', [x, scale], { axis: -1 }, 2);
+    return g.mul(y, reciprocal);
+  };
+  await expect(check({ x: real(1, 2, 3), scale: real(2, 3) }, build, 21)).resolves.toBeUndefined();
+});
+
+describe('reductions whose axes are fed', () => {
+  const ops = ['Sum', 'Mean', 'Max', 'Min', 'L1', 'L2', 'LogSumExp', 'SumSquare'];
+  test.each(ops.flatMap((op) => [0, 1].map((keepdims) => [op, keepdims] as const)))(
+    'Reduce%s, keepdims %i',
+    async (op, keepdims) => {
+      const build: Build = (g, { x, axes }) => g.op(`Reduce${op}`, [x, axes], { keepdims });
+      await expect(check({ x: real(1, 2, 3, 4), axes: whole([2], [0, -1]) }, build)).resolves.toBeUndefined();
+    },
+  );
+
+  test('none of them may mean all or nothing', () => {
+    const inputs = { x: real(1, 2, 3), axes: whole([1], [0]) };
+    const build: Build = (g, { x, axes }) =>
+      g.op('ReduceL2', [x, axes], { keepdims: 1, noop_with_empty_axes: 1 });
+    expect(() => differentiate(modelOf(inputs, build), { loss: 'mse', wrt: ['x'] })).toThrow(
+      'its axes are known only at run time, where none of them may mean all or nothing.',
+    );
+  });
+});
+
+describe('what once gave a graph that does not load', () => {
+  test.each(
+    ['MaxPool', 'AveragePool'].flatMap((op) =>
+      [
+        [1, 3, 5],
+        [2, 3, 6],
+        [2, 2, 5],
+        [3, 2, 6],
+      ].map((window) => ({ op, window })),
+    ),
+  )(
+    '$op with ceil_mode: window, step and elements are $window',
+    async ({ op, window: [kernel, stride, size] }) => {
+      const attributes = { kernel_shape: [kernel], strides: [stride], ceil_mode: 1 };
+      const build: Build = (g, { x }) => g.op(op, [x], attributes);
+      await expect(check({ x: real(1, 1, 2, size) }, build, 19)).resolves.toBeUndefined();
+      const bytes = modelOf({ x: real(1, 1, 2, size) }, build, { precision: 'float32', opset: 19 });
+      const graph = differentiate(bytes, { loss: 'mse', wrt: ['x'] });
+      const session = await InferenceSession.create(graph, quiet);
+      await session.release();
+    },
+  );
+
+  test('CastLike of an integer constant', async () => {
+    const build: Build = (g, { x }) => g.mul(x, g.op('CastLike', [g.constant(DType.INT64, [1], [2]), x]));
+    await expect(check({ x: real(1, 3) }, build, 18)).resolves.toBeUndefined();
+  });
+
+  test('a OneHot whose depth is fed, in float64', async () => {
+    const bytes = modelFrom({
+      inputs: { indices: { dtype: DType.INT64, shape: [3] }, depth: [] },
+      outputs: { y: [3, 'd'] },
+      initializers: [floats('values', [2], [0.5, 2])],
+      nodes: [node('OneHot', ['indices', 'depth', 'values'], 'y')],
+      opset: 17,
+    });
+    const loss = { loss: (g, { outputs: [y] }) => g.sumOfAll(g.square(y)) } satisfies {
+      loss: Parameters<typeof differentiate>[1]['loss'];
+    };
+    const graph = differentiate(bytes, { ...loss, wrt: ['values'], precision: 'float64' });
+    const found = await runOnce(graph, {
+      indices: new Tensor('int64', [0n, -1n, 7n], [3]),
+      depth: new Tensor('float64', [4], []),
+      values: new Tensor('float64', [0.5, 2], [2]),
+    });
+    expect(found['grad_of/values']).toEqual([10, 8]);
+  });
+
+  test.each(['fed', 'computed'])('a Resize in float64 whose scales are %s', async (kind) => {
+    const computed = [
+      node('Shape', ['x'], 's'),
+      node('Cast', ['s'], 'sizes', { to: DType.FLOAT }),
+      node('Div', ['four', 'sizes'], 'scales'),
+    ];
+    const bytes = modelFrom({
+      inputs: { x: ['b', 'c', 'h', 'w'], ...(kind === 'fed' && { scales: [4] }) },
+      outputs: { y: ['b', 'c', 'h2', 'w2'] },
+      initializers: [floats('four', [4], [1, 1, 4, 4])],
+      nodes: [
+        ...(kind === 'fed' ? [] : computed),
+        node('Resize', ['x', '', 'scales'], 'y', { mode: 'linear' }),
+      ],
+    });
+    const run = async (precision: 'float32' | 'float64') => {
+      const graph = differentiate(bytes, {
+        loss: (g, { outputs: [y] }) => g.sumOfAll(g.square(y)),
+        wrt: ['x'],
+        precision,
+      });
+      const of = (shape: number[], values: number[]) => new Tensor(precision, values, shape);
+      const feeds = {
+        x: of([1, 1, 2, 2], [1, 2, 3, 4]),
+        ...(kind === 'fed' && { scales: of([4], [1, 1, 2, 2]) }),
+      };
+      return (await runOnce(graph, feeds))['grad_of/x'];
+    };
+    expect(await run('float64')).toEqual([12.5, 17.5, 22.5, 27.5]);
+    expect(await run('float32')).toEqual([12.5, 17.5, 22.5, 27.5]);
+  });
+});
+
+test('a softmax of nothing but −∞, replaced by a Where, hands nothing on', async () => {
+  const bytes = modelFrom({
+    inputs: { x: [2, 2] },
+    outputs: { y: [2, 2] },
+    initializers: [floats('mask', [2, 2], [-Infinity, -Infinity, 0, 0]), floats('zero', [], [0])],
+    nodes: [
+      node('Add', ['x', 'mask'], 'm'),
+      node('Softmax', ['m'], 's', { axis: -1 }),
+      node('IsNaN', ['s'], 'n'),
+      node('Where', ['n', 'zero', 's'], 'y'),
+    ],
+  });
+  const graph = differentiate(bytes, {
+    loss: (g, { outputs: [y] }) => g.sumOfAll(g.slice(y, 0, 1, 1)),
+    wrt: ['x'],
+  });
+  const { 'grad_of/x': gradient } = await runOnce(graph, { x: tensor([2, 2], [1, 2, 3, 3]) });
+  expect(gradient).toEqual([0, 0, 0.25, -0.25]);
+});
