@@ -55,7 +55,7 @@ export function choose(
     throw new OnnxError(
       inFunctions.map(({ name }) =>
         fault(
-          `wrt: ${JSON.stringify(name)} lies inside a function of the model, from where it could not be written back; inline the functions first (onnx.inliner does).`,
+          `wrt: ${JSON.stringify(name)} is made in a function of the model from what a call of it gives, and could not be written back; inline the functions first (onnx.inliner does).`,
         ),
       ),
     );

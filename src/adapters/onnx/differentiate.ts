@@ -17,7 +17,7 @@ import { appendLoss } from './objective.ts';
 import { checkDifferentiateOptions, type DifferentiateOptions } from './options.ts';
 import { choose, type Parameter } from './choose.ts';
 import { useFloat64Kernels } from './kernels/float64.ts';
-import { lower } from './passes/lower.ts';
+import { dropoutOff, lower } from './passes/lower.ts';
 import { mergeLossGraph } from './passes/merge.ts';
 import { keepEpsilon } from './passes/fusion.ts';
 import { fixedBatchFaults } from './passes/batch.ts';
@@ -108,7 +108,11 @@ function differentiateChecked(bytes: Uint8Array, options: DifferentiateOptions):
   const outputs = graph.output.map(({ name }) => name);
 
   makeInputs(graph, parameters);
-  const { g, statistics, faults } = lower(graph, floatTypeIn(graph), new Map());
+  const { g, statistics, faults } = lower(
+    graph,
+    floatTypeIn(graph),
+    new Map(options.dropout === 'off' ? [['Dropout', dropoutOff]] : []),
+  );
   graph.output = [];
   graph.valueInfo = [];
   if (options.freeBatch) faults.push(...fixedBatchFaults(g, outputs));

@@ -75,6 +75,9 @@ function examine(bytes: Uint8Array, options: { readonly externalData?: ExternalD
   const names = trained.map(({ name }) => name);
   const inputs = graph.input.map(({ name }) => name);
   const outputs = graph.output.map(({ name }) => name);
+  const tensors = new Set(
+    graph.output.flatMap(({ name, type }) => (type?.value.case === 'tensorType' || !type ? [name] : [])),
+  );
   const counts = new Map<string, number>();
   for (const node of graph.node) counts.set(opKey(node), (counts.get(opKey(node)) ?? 0) + 1);
   for (const [op, count] of expanded) counts.set(op, (counts.get(op) ?? 0) + count);
@@ -88,7 +91,7 @@ function examine(bytes: Uint8Array, options: { readonly externalData?: ExternalD
   const left = new Set(graph.node);
   for (const node of nodes)
     if (!left.has(node)) rewritten.set(opKey(node), (rewritten.get(opKey(node)) ?? 0) + 1);
-  const real = outputs.filter((output) => g.isFloat(output));
+  const real = outputs.filter((output) => tensors.has(output) && g.isFloat(output));
   const onPath = new Map<string, number>();
   if (names.length === 0) faults.push(fault('the model has no trainable parameter.'));
   else if (real.length === 0) faults.push(fault('the model has no float output that a loss could be of.'));

@@ -93,8 +93,10 @@ const binaryCrossEntropy: LossRule = (g, y, _term, addTarget) => {
   return g.meanOfAll(g.sub(g.op('Softplus', [z]), g.mul(target, z)));
 };
 
-// Ops after which the values are still the same probabilities.
-const carriers = new Set('Reshape Flatten Squeeze Unsqueeze Transpose Slice Gather Concat Clip'.split(' '));
+// Ops after which the values are still probabilities, divided by their sum in some models.
+const carriers = new Set(
+  'Reshape Flatten Squeeze Unsqueeze Transpose Slice Gather Concat Clip Div'.split(' '),
+);
 
 /**
  * The input of the op that makes y, if it is one of `ops` along `axis`. Probabilities that come by another way

@@ -15,6 +15,7 @@ import type { Builder } from './graph/builder.ts';
 import type { Value } from './graph/graph.ts';
 import { isLossName, lossNames, type LossName, type LossTerm } from './losses.ts';
 import type { Candidate } from './parameters.ts';
+import type { FixedInputs } from './passes/fix.ts';
 import { isBytes, type ExternalData } from './proto.ts';
 
 /** What a {@link LossFunction} has at hand besides the graph. */
@@ -76,6 +77,19 @@ export interface DifferentiateOptions {
   readonly keep?: readonly string[];
   /** Lets the first axis of the inputs vary where the model fixes it at 1. @defaultValue false */
   readonly freeBatch?: boolean;
+  /**
+   * Inputs that are the same in every run, by name: they are no inputs of the result, and an If that they decide is
+   * settled. A number, or the elements of a vector.
+   *
+   * @defaultValue none
+   */
+  readonly fix?: FixedInputs;
+  /**
+   * A Dropout in training mode: `'file'` drops as the file says, another choice in each run; `'off'` drops nothing.
+   *
+   * @defaultValue `'file'`; `trainable` always takes `'off'`
+   */
+  readonly dropout?: 'file' | 'off';
   /** The files of a model with external data, by the location it names. @defaultValue none */
   readonly externalData?: ExternalData;
 }
@@ -106,6 +120,17 @@ export const differentiateRules: Rules<DifferentiateOptions> = {
   target: oneOf('cpu', 'wasm', 'webgpu'),
   keep: rule('a list of names', names),
   freeBatch: boolean,
+  fix: rule(
+    'an object of numbers, booleans or lists of numbers',
+    (value) =>
+      isObject(value) &&
+      Object.values(value).every((each) =>
+        Array.isArray(each)
+          ? each.every((element) => typeof element === 'number')
+          : ['number', 'bigint', 'boolean'].includes(typeof each),
+      ),
+  ),
+  dropout: oneOf('file', 'off'),
   externalData: rule(
     'an object of Uint8Arrays or other views of bytes',
     (value) => isObject(value) && Object.values(value).every(isBytes),

@@ -2,7 +2,6 @@ import type { GraphProto, NodeProto } from 'onnx-buf';
 import type { TensorRole } from '../../core/layout.ts';
 import { subgraphsOf } from './graph/attributes.ts';
 import { opKey } from './graph/domain.ts';
-import { namesIn } from './graph/graph.ts';
 import { isFloat, numbersOf, shapeOf, type TensorProto } from './graph/tensor.ts';
 import type { Origin } from './passes/constants.ts';
 import type { Model } from './proto.ts';
@@ -27,12 +26,9 @@ export interface Candidate {
 
 /** Every constant float tensor of a model in which `gatherConstants` has run, with its role. */
 export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Origin>): Candidate[] {
-  const readers = readersOf(graph.node);
+  const readers = readersOf(graph);
   const followed = tiesIn(graph, origins, readers);
   const learned = learnedValues(graph.node, graph.initializer);
-  const captured = new Set(
-    graph.node.flatMap((node) => subgraphsOf(node).flatMap((subgraph) => Array.from(namesIn(subgraph)))),
-  );
 
   /** Why a tensor is no parameter, wherever it stands. */
   function objection(tensor: TensorProto): string | undefined {
@@ -40,8 +36,7 @@ export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Orig
     const kind = origins.get(name)?.kind;
     const leader = followed.get(name);
     if (leader !== undefined) return `a copy of ${JSON.stringify(leader)}, trained with it unless chosen too`;
-    if (captured.has(name) && !readers.has(name)) return 'read only by a graph inside an If, Loop or Scan';
-    if (kind === 'function') return 'a constant inside a function of the model';
+    if (kind === 'function') return 'made in a function from what a call of it gives';
     if (!readers.has(name)) return 'used by no node';
     if (kind === 'constant' && isNeutral(tensor)) return 'ones or zeros that an exporter put in';
     return undefined;
@@ -103,11 +98,18 @@ function isUniform(tensor: TensorProto): boolean {
   return others.every((value) => value === first);
 }
 
-function readersOf(nodes: readonly NodeProto[]): Map<string, Reader[]> {
+/** The readers of each value, also in the graphs inside nodes. */
+function readersOf(graph: GraphProto): Map<string, Reader[]> {
   const readers = new Map<string, Reader[]>();
-  for (const node of nodes) {
-    node.input.forEach((input, i) => readers.set(input, [...(readers.get(input) ?? []), [node, i]]));
-  }
+  const visit = (node: NodeProto): void => {
+    node.input.forEach((input, i) => {
+      const known = readers.get(input);
+      if (known) known.push([node, i]);
+      else readers.set(input, [[node, i]]);
+    });
+    for (const subgraph of subgraphsOf(node)) subgraph.node.forEach(visit);
+  };
+  graph.node.forEach(visit);
   return readers;
 }
 

@@ -7,7 +7,7 @@
 import type { NodeProto } from 'onnx-buf';
 import type { TensorRole } from '../../core/layout.ts';
 import { opKey } from './graph/domain.ts';
-import { attributesOf } from './graph/attributes.ts';
+import { attributesOf, subgraphsOf } from './graph/attributes.ts';
 import { axisFrom, range } from './graph/shape.ts';
 import { isFloat, numbersOf, shapeOf, type TensorProto } from './graph/tensor.ts';
 
@@ -94,18 +94,25 @@ export function learnedValues(
   const constant = new Set(initializers.map(({ name }) => name));
   const weighty = new Set(initializers.filter(({ dataType }) => isFloat(dataType)).map(({ name }) => name));
   const learned = new Set<string>();
-  for (const node of nodes) {
-    const weights = slots.get(opOf(node))?.keys() ?? (products.has(opOf(node)) ? node.input.keys() : []);
+  const visit = (node: NodeProto): void => {
+    const op = opOf(node);
+    const weights = slots.get(op)?.keys() ?? (products.has(op) ? node.input.keys() : []);
     const layer = Array.from(weights).some((i) => weighty.has(node.input[i]));
     const carried = node.input.some((input) => learned.has(input));
-    const moved =
-      carriers.has(opOf(node)) && node.input.every((input) => input === '' || constant.has(input));
-    for (const output of node.output) {
-      if (layer || carried) learned.add(output);
-      if (moved) constant.add(output);
-      if (carriers.has(opOf(node)) && weighty.has(node.input[0])) weighty.add(output);
+    const moved = carriers.has(op) && node.input.every((input) => input === '' || constant.has(input));
+    let inside = false;
+    for (const subgraph of subgraphsOf(node)) {
+      if (carried) for (const { name } of subgraph.input) learned.add(name);
+      subgraph.node.forEach(visit);
+      inside ||= subgraph.output.some(({ name }) => learned.has(name));
     }
-  }
+    for (const output of node.output) {
+      if (layer || carried || inside) learned.add(output);
+      if (moved) constant.add(output);
+      if (carriers.has(op) && weighty.has(node.input[0])) weighty.add(output);
+    }
+  };
+  nodes.forEach(visit);
   return learned;
 }
 

@@ -162,10 +162,20 @@ test('what cannot be inlined is refused', () => {
   expect(() => differentiate(older, { loss: 'mse' })).toThrow(
     /"Squash" is of opset 13, the model of opset 21/,
   );
-  const half = explain(network(0.7, true)).parameters.find(({ why }) => why.includes('inside a function'));
-  expect(() => differentiate(network(0.7, true), { loss: 'mse', wrt: [half?.name ?? ''] })).toThrow(
-    'could not be written back',
-  );
+});
+
+test('a constant of a function can be trained, and is written back into it', async () => {
+  const bytes = network(0.7, true);
+  const half = explain(bytes).parameters.find(({ origin }) => origin.kind === 'nested');
+  const model = await trainable(ort, bytes, { loss: 'mse', trainable: [half?.name ?? ''] });
+  model.params.copyFrom(model.params.zeros().fill(0.3));
+  const mine = await model.predict({ x: feeds.x });
+  const session = await ort.InferenceSession.create(model.toBytes(), { logSeverityLevel: 3 });
+  const { y } = await session.run({ x: new ort.Tensor('float32', feeds.x.data, [5, 3]) });
+  await session.release();
+  await model.dispose();
+  const errors = Array.from(mine['y'].data, (value, i) => Math.abs(Number(value) - Number(y.data[i])));
+  expect(Math.max(...errors)).toBeLessThan(1e-6);
 });
 
 test('of an If that asks for a rank, the branch that is taken', () => {

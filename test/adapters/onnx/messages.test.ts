@@ -28,7 +28,7 @@ test('no protobuf message is spread into another object: fields that hold their 
   const plain = /^(\(|Object\.fromEntries\(|(checked|quiet|specOf|weights\.many|windowOf)\()/;
   const names = new Set(
     `attributes context convolution data differentiate extra feeds fields found built inputs named options outputs params
-     parts problem rest sessionOptions shared target vectors window`.split(/\s+/),
+     parts place problem rest sessionOptions shared target vectors window`.split(/\s+/),
   );
   const files = readdirSync(sources, { recursive: true, encoding: 'utf8' }).filter((file) =>
     file.endsWith('.ts'),

@@ -6,6 +6,7 @@ import { branch } from './branch.ts';
 import { einsum } from './einsum.ts';
 import { fused } from './fused.ts';
 import { gatherND, indexing } from './indexing.ts';
+import { linearModels } from './linearModels.ts';
 import { lossOps } from './losses.ts';
 import { rotary } from './rotary.ts';
 import { sampling } from './sampling.ts';
@@ -19,6 +20,7 @@ const always: readonly (readonly [string, Lowering])[] = [
   ...sampling,
   ...sequenceOps,
   ...lossOps,
+  ...linearModels,
 ];
 
 /** Ops that are written in others before anything is differentiated; some of them only in some of their forms. */

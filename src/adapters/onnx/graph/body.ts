@@ -9,6 +9,7 @@ import type { Value } from './graph.ts';
 export function bodyIn(g: Builder, captured: readonly Value[]): Builder {
   const name = g.fresh('body');
   const body = new Builder(create(GraphProtoSchema, { name }), g.float, [], `${name}/`);
+  body.inside = true;
   for (const value of captured) {
     body.types.set(value, g.types.get(value) ?? {});
     const [tensor, elements] = [g.constants.get(value), g.contents.get(value)];

@@ -24,6 +24,8 @@ export class Graph implements Facts {
   readonly constants = new Map<Value, TensorProto>();
   /** The type of numbers that meet no typed operand. */
   readonly float: DType;
+  /** True for the graph inside a node. */
+  inside = false;
   readonly #prefix: string;
   readonly #taken = new Set<string>();
   readonly #memo = new Map<string, Value>();

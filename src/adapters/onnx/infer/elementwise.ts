@@ -11,6 +11,10 @@ const compare: InferRule = (c) => [{ dtype: DType.BOOL, shape: broadcastShapes(i
 const test: InferRule = (c) => [{ dtype: DType.BOOL, shape: c.shape(0) }];
 const castTo = (c: Parameters<InferRule>[0]): DType => c.attributes.int('to', DType.FLOAT);
 
+/** That of the zero point, else what an attribute says. */
+const quantizedType = (c: Parameters<InferRule>[0]): DType =>
+  c.dtype(2) ?? (c.attributes.int('output_dtype', 0) || DType.UINT8);
+
 const normalisation: InferRule = (c) => [
   { dtype: c.dtype(0), shape: c.shape(0) },
   { dtype: c.dtype(1), shape: c.shape(1) },
@@ -57,6 +61,16 @@ export const elementwise = new Map<string, InferRule>([
     (c) => [
       { dtype: c.dtype(0), shape: c.shape(0) },
       { dtype: DType.BOOL, shape: c.shape(0) },
+    ],
+  ],
+  ['QuantizeLinear', (c) => [{ dtype: quantizedType(c), shape: c.shape(0) }]],
+  ['DequantizeLinear', (c) => [{ dtype: c.dtype(1), shape: c.shape(0) }]],
+  [
+    'DynamicQuantizeLinear',
+    (c) => [
+      { dtype: DType.UINT8, shape: c.shape(0) },
+      { dtype: DType.FLOAT, shape: [] },
+      { dtype: DType.UINT8, shape: [] },
     ],
   ],
   ['BatchNormalization', normalisation],

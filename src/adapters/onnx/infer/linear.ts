@@ -1,5 +1,6 @@
 import { broadcastDimension, broadcastShapes, unknownDimension, type Dimension } from '../graph/shape.ts';
 import type { InferRule } from './context.ts';
+import { DType } from '../graph/tensor.ts';
 import { parseEinsum } from '../graph/einsum.ts';
 
 const matmul: InferRule = (c) => {
@@ -33,7 +34,11 @@ const einsum: InferRule = (c) => {
   return [{ dtype, shape: equation.output.map((letter) => sizes.get(letter) ?? unknownDimension()) }];
 };
 
+/** A product of integers that stand for real numbers. */
+const matmulInteger: InferRule = (c) => [{ dtype: DType.INT32, shape: matmul(c)[0]?.shape }];
+
 export const linear = new Map<string, InferRule>([
+  ['MatMulInteger', matmulInteger],
   ['MatMul', matmul],
   ['Gemm', gemm],
   ['Einsum', einsum],

@@ -22,6 +22,8 @@ const withoutCeil: Lowering = (g, node, attributes) => {
     const end = Math.max(pads[i + rank], reached - Number(x[i + 2]) - pads[i]);
     return size === floor[i] ? pads[i + rank] : end;
   });
+  // ONNX Runtime pads by less than a window.
+  if (more.some((end, i) => end >= kernel[i] && end !== pads[i + rank])) return undefined;
   const counted = attributes.int('count_include_pad', 0) === 1;
   if (counted && more.some((end, i) => end !== pads[i + rank])) return undefined;
   const outputs = g.ops(

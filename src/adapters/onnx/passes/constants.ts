@@ -6,8 +6,11 @@ import type { Model } from '../proto.ts';
 
 /** Where a tensor of the graph stands in the model's file. */
 export interface Origin {
-  /** `copy`: an Identity of a constant tensor. `function`: inside one of the model's own functions. */
-  readonly kind: 'initializer' | 'constant' | 'copy' | 'function';
+  /**
+   * `copy`: an Identity of a constant tensor. `nested`: inside the graph of a node, a function of the model, or an
+   * attribute. `function`: made in a function from what a call of it gives.
+   */
+  readonly kind: 'initializer' | 'constant' | 'copy' | 'nested' | 'function';
   /** The initializer's name, or for the others the output of the Constant or Identity node. */
   readonly name: string;
   /** The tensor that a copy is made of, itself perhaps a copy. */

@@ -20,8 +20,12 @@ export interface Inlined {
   readonly faults: readonly Fault[];
 }
 
-/** Puts in place of each call of a model's own functions, in place, what the function does. */
-export function inlineFunctions(model: Model): Inlined {
+/**
+ * Puts in place of each call of a model's own functions, in place, what the function does.
+ *
+ * @param outside - values of the top graph that functions read
+ */
+export function inlineFunctions(model: Model, outside: ReadonlySet<string>): Inlined {
   const { functions, graph, opsetImport } = model;
   const made = new Set<string>();
   if (functions.length === 0) return { made, faults: [] };
@@ -41,7 +45,7 @@ export function inlineFunctions(model: Model): Inlined {
       if (calling.includes(callee)) refuse(`the function ${callee.name} calls itself.`);
       count += callee.node.length;
       if (count > most) refuse(`its functions stand for more than ${most} nodes.`);
-      const body = called(callee, node, `${node.name || 'call'}/${made.size}/`);
+      const body = called(callee, node, `${node.name || 'call'}/${made.size}/`, outside);
       for (const { output } of body) for (const name of output) made.add(name);
       return inlined(body, [...calling, callee]);
     });
@@ -79,7 +83,12 @@ function opsetFaults({ name, opsetImport }: FunctionProto, model: Model): Fault[
 }
 
 /** The nodes of a function, for one call of it. */
-function called(callee: FunctionProto, call: NodeProto, prefix: string): NodeProto[] {
+function called(
+  callee: FunctionProto,
+  call: NodeProto,
+  prefix: string,
+  outside: ReadonlySet<string>,
+): NodeProto[] {
   const body = create(GraphProtoSchema, { node: callee.node.map((node) => clone(NodeProtoSchema, node)) });
   const given = new Map([...callee.attributeProto, ...call.attribute].map((each) => [each.name, each]));
   for (const node of body.node) giveAttributes(node, given);
@@ -87,7 +96,8 @@ function called(callee: FunctionProto, call: NodeProto, prefix: string): NodePro
   const names = new Map(callee.input.map((name, i) => [name, call.input[i] ?? '']));
   callee.output.forEach((name, k) => call.output[k] && names.set(name, call.output[k]));
   names.set('', '');
-  for (const name of namesIn(body)) if (!names.has(name)) names.set(name, prefix + name);
+  for (const name of namesIn(body))
+    if (!names.has(name) && !outside.has(name)) names.set(name, prefix + name);
   renameValues(body, names);
   return body.node;
 }

@@ -48,8 +48,15 @@ export function lower(graph: GraphProto, float: DType, more: ReadonlyMap<string,
   return { g, statistics, faults };
 }
 
-/** A parameter search sees a deterministic loss: dropout is for inference. */
-const dropout: Lowering = (g, node) => {
+/** A Dropout in inference, or with a ratio of 0, does nothing; one that may be in training mode is left as it is. */
+const dropout: Lowering = (g, node, attributes) => {
+  const [, ratio, training] = node.input;
+  const idle = !training || g.integersOf(training)?.[0] === 0 || (ratio && g.scalarOf(ratio) === 0);
+  return idle ? dropoutOff(g, node, attributes) : undefined;
+};
+
+/** A Dropout that drops nothing, whatever its mode: a parameter search needs a deterministic loss. */
+export const dropoutOff: Lowering = (g, node) => {
   const [, mask] = node.output;
   return [node.input[0], mask ? g.cast(g.filled(g.shape(node.input[0]), 1), DType.BOOL) : undefined];
 };

@@ -1,10 +1,12 @@
 import type { GraphProto, NodeProto } from 'onnx-buf';
 import { OnnxError } from '../errors.ts';
-import { isStandard } from '../graph/domain.ts';
+import { isStandard, opKey } from '../graph/domain.ts';
 import { subgraphsOf } from '../graph/attributes.ts';
 import type { DifferentiateOptions } from '../options.ts';
 import { decodeModel, type Model } from '../proto.ts';
 import { freeBatchAxis } from './batch.ts';
+import { fixInputs } from './fix.ts';
+import { hoistConstants } from './nested.ts';
 import { meetingSamples } from './samples.ts';
 import { expand } from './expand.ts';
 import { gatherConstants, type Origin } from './constants.ts';
@@ -14,7 +16,7 @@ import { convertPrecision } from './precision.ts';
 import { structureFaults } from './structure.ts';
 
 /** The options that bear on a model before anything is added to it. */
-export type NormaliseOptions = Pick<DifferentiateOptions, 'externalData' | 'precision' | 'freeBatch'>;
+export type NormaliseOptions = Pick<DifferentiateOptions, 'externalData' | 'precision' | 'freeBatch' | 'fix'>;
 
 /** A model in the one form that everything after works on. */
 export interface Normalised {
@@ -34,14 +36,19 @@ export interface Normalised {
  */
 export function normalise(
   bytes: Uint8Array,
-  { externalData, precision, freeBatch }: NormaliseOptions,
+  { externalData, precision, freeBatch, fix = {} }: NormaliseOptions,
 ): Normalised {
   const model = decodeModel(bytes, externalData);
   nameDomains(model);
-  const { made, faults: calls } = inlineFunctions(model);
-  const faults = [...calls, ...structureFaults(model)];
+  leaveMapsOut(model.graph);
+  const { names: nested, inFunctions } = hoistConstants(model);
+  const unfixed = fixInputs(model, fix);
+  const { made, faults: calls } = inlineFunctions(model, inFunctions);
+  const faults = [...unfixed, ...calls, ...structureFaults(model)];
   // Before anything adds constants of its own: those stand nowhere in the file.
   const origins = gatherConstants(model, made);
+  for (const name of nested) origins.set(name, { kind: 'nested', name });
+  for (const name of Object.keys(fix)) origins.delete(name);
   faults.push(...upgradeOpset(model));
   if (faults.length > 0) throw new OnnxError(faults);
   if (precision !== undefined) convertPrecision(model.graph, precision);
@@ -53,6 +60,15 @@ export function normalise(
   const domains = new Set(domainsIn(model.graph));
   model.opsetImport = model.opsetImport.filter((opset) => isStandard(opset) || domains.has(opset.domain));
   return { model, origins, expanded };
+}
+
+/** Takes the numbers that a ZipMap would sort into maps by class for its result, in place: a tensor [N, classes]. */
+function leaveMapsOut(graph: GraphProto): void {
+  for (const node of graph.node) {
+    if (opKey(node) !== 'ai.onnx.ml::ZipMap') continue;
+    Object.assign(node, { opType: 'Identity', domain: '', attribute: [] });
+    for (const output of graph.output) if (output.name === node.output[0]) delete output.type;
+  }
 }
 
 /** Gives ONNX's own domain the one of its two names that is usual, in place. */

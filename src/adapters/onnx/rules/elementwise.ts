@@ -94,11 +94,15 @@ const cast: VjpRule = ({ g, inputs: [x], dy }) => [g.cast(dy, g.floatTypeOf(x))]
 /** Of its second input an op takes the type only. */
 const castLike: VjpRule = (c) => (c.needs(0) ? [...cast(c), undefined] : []);
 
-/** At the top it has been left out before; inside the graph of another node it stays as it is. */
-const dropout: VjpRule = ({ g, inputs: [, , training], dy }) => {
-  if (training && g.integersOf(training)?.[0] !== 0)
-    refuse('in training mode, inside the graph of another node, it has no rule.');
-  return [dy];
+/** What was kept was divided by its probability. In a graph that is run again for its states, the choice would be another. */
+const dropout: VjpRule = ({ g, node, inputs: [x, ratio, training], dy }) => {
+  const mode = training ? g.integersOf(training)?.[0] : 0;
+  if (mode === 0) return [dy];
+  if (g.inside) refuse('in training mode, inside the graph of another node, it has no rule.');
+  const kept = g.extraOutput(node, 1);
+  const part = ratio ? g.sub(1, g.cast(ratio, g.floatTypeOf(x))) : g.scalar(0.5, g.floatTypeOf(x));
+  const share = mode === undefined ? g.where(training, part, g.scalar(1, g.floatTypeOf(x))) : part;
+  return [g.where(kept, g.div(dy, share), 0)];
 };
 
 /** Rules of f(x) alone. */

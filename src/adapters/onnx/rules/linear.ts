@@ -5,7 +5,14 @@ import type { Value } from '../graph/graph.ts';
 import type { VjpRule } from '../vjp.ts';
 
 /** y = a·b: da = dy·bᵀ, db = aᵀ·dy, each summed over the axes along which it was broadcast. */
-const matmul: VjpRule = ({ g, inputs: [a, b], dy, needs }) => {
+const matmul: VjpRule = (c) => {
+  const {
+    g,
+    inputs: [a, b],
+    dy,
+    needs,
+  } = c;
+  if (g.shapeOf(a) === undefined && g.shapeOf(b)?.length === 2) return byRows(c);
   const [p, q] = [g.rank(a), g.rank(b)];
   if (p === 2 && q === 2) {
     return [
@@ -23,6 +30,15 @@ const matmul: VjpRule = ({ g, inputs: [a, b], dy, needs }) => {
   return [
     needs(0) && fit(g.matmul(full, g.swap(right)), left, a),
     needs(1) && fit(weightOf(g, left, full, right), right, b),
+  ];
+};
+
+/** As {@link matmul}, of a left operand of unknown rank, whose rows meet one matrix. */
+const byRows: VjpRule = ({ g, inputs: [a, b], dy, needs }) => {
+  const rows = (x: Value, axis: number) => g.reshape(x, g.concat([g.integers([-1]), g.sizes(b, [axis])], 0));
+  return [
+    needs(0) && g.matmul(dy, g.swap(b)),
+    needs(1) && g.op('Gemm', [rows(a, 0), rows(dy, 1)], { transA: 1 }),
   ];
 };
 

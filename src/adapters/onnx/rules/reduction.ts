@@ -80,11 +80,11 @@ const norm: Reduction = (g, x, y, dy) => {
 const spread =
   (divide: boolean): VjpRule =>
   ({ g, node, inputs: [x], outputs: [y], dy, attributes }) => {
-    const axes = axesOf(g, node);
+    const axes = reducedAxes(inferContext(g, node));
     const share = divide ? g.mul(dy, g.div(g.count(y, x), g.count(x, x))) : dy;
     const scalar = g.shapeOf(y)?.length === 0;
     if (scalar || axes === 'none' || attributes.int('keepdims', 1) === 1) return [g.expandLike(share, x)];
-    if (axes === undefined)
+    if (axes === undefined || axesOf(g, node) === undefined)
       return [
         g.expandLike(g.op('Reshape', [share, g.op('Shape', [keptOf(g, node, x)])], { allowzero: 1 }), x),
       ];

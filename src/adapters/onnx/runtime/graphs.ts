@@ -5,6 +5,7 @@
  */
 import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, NodeProtoSchema } from 'onnx-buf';
+import type { TypeProto } from 'onnx-buf';
 import { nodeAttributes } from '../graph/attributes.ts';
 import { Graph, valueInfo } from '../graph/graph.ts';
 import { DType, shapeOf } from '../graph/tensor.ts';
@@ -81,6 +82,8 @@ export function manyLossesGraph(loss: Uint8Array, { parameters, precision }: Dif
   return encodeModel(model);
 }
 
+const isTensorType = ({ value }: TypeProto) => value.case === 'tensorType' || value.case === undefined;
+
 /** A model for inference whose parameters are inputs. */
 export interface PredictionGraph {
   readonly bytes: Uint8Array;
@@ -112,6 +115,9 @@ export function predictionGraph(
   graph.initializer = graph.initializer.filter((tensor) => !lifted.includes(tensor));
   graph.input.push(...lifted.map((tensor) => valueInfo(tensor.name, tensor.dataType, shapeOf(tensor))));
   graph.valueInfo = [];
+  // Sequences and maps do not come out of ONNX Runtime's JavaScript API.
+  graph.output = graph.output.filter(({ type }) => type === undefined || isTensorType(type));
+  prune(graph);
   useFloat64Kernels(graph);
   keepEpsilon(graph);
   model.trainingInfo = [];

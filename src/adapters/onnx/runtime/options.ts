@@ -2,7 +2,10 @@ import { checkOptions, objectWith, type Rules } from '../../../core/options.ts';
 import { checkDifferentiateOptions, differentiateRules, type DifferentiateOptions } from '../options.ts';
 
 /** Options of `trainable`. */
-export interface TrainableOptions extends Omit<DifferentiateOptions, 'wrt' | 'keep' | 'hessianVector'> {
+export interface TrainableOptions extends Omit<
+  DifferentiateOptions,
+  'wrt' | 'keep' | 'hessianVector' | 'dropout'
+> {
   /**
    * What to train: names of the model's constant tensors, or a choice among all float ones.
    *
@@ -23,7 +26,7 @@ export interface TrainableOptions extends Omit<DifferentiateOptions, 'wrt' | 'ke
   readonly target?: 'cpu' | 'wasm' | 'webgpu';
 }
 
-const { wrt, keep: _, ...shared } = differentiateRules;
+const { wrt, keep: _, dropout: __, ...shared } = differentiateRules;
 const rules: Rules<TrainableOptions> = {
   ...shared,
   trainable: wrt,
@@ -35,13 +38,16 @@ const rules: Rules<TrainableOptions> = {
  * network then costs twice the processor time. And on two cores a second thread gains a third when nothing else
  * runs, and costs several times the evaluation when something does.
  *
+ * Quantized ops fused over a DequantizeLinear round otherwise than the ops that a file has, and the graphs of the loss
+ * with and without its gradient would not be fused alike.
+ *
  * Pad_Fusion of ONNX Runtime 1.30 takes a padded weight of a Conv for its padded input, and breaks the graph: second
  * derivatives of convolutions have such weights.
  */
 const quiet = () => ({
   logSeverityLevel: 3,
   extra: {
-    session: { intra_op: { allow_spinning: '0' } },
+    session: { intra_op: { allow_spinning: '0' }, disable_quant_qdq: '1' },
     optimization: { disable_specified_optimizers: 'Pad_Fusion' },
   },
   ...(cores() <= 2 && { intraOpNumThreads: 1 }),
@@ -71,6 +77,7 @@ export function planOf(where: string, options: TrainableOptions): Plan {
   const { trainable, sessionOptions, target, hessianVector = false, ...rest } = options;
   const differentiate = {
     ...rest,
+    dropout: 'off' as const,
     ...(trainable !== undefined && { wrt: trainable }),
     ...(target !== undefined && { target }),
   };

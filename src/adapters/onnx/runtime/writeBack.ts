@@ -5,6 +5,7 @@ import { attributesOf, nodeAttributes } from '../graph/attributes.ts';
 import { constantTensor } from '../graph/constant.ts';
 import { opKey } from '../graph/domain.ts';
 import { DType, numbersOf, shapeOf, tensorOf, type TensorProto } from '../graph/tensor.ts';
+import { nestedConstants, type Nested } from '../passes/nested.ts';
 import { toInference } from '../passes/inference.ts';
 import type { Copy } from '../passes/ties.ts';
 import { decodeModel, type ExternalData } from '../proto.ts';
@@ -50,9 +51,12 @@ export function writeBack(
   if (graph === undefined) return file;
   let inPlace = !inference;
   const initializers = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]));
-  for (const [name, { values }] of tensors) {
+  const nested = new Map(nestedConstants(model).map((each) => [each.name, each]));
+  for (const [name, { shape, values }] of tensors) {
+    const inner = nested.get(name);
     const tensor = initializers.get(name) ?? constantIn(graph, name);
-    if (tensor !== undefined) inPlace = overwrite(tensor, values) && inPlace;
+    if (inner) inPlace = overwriteNested(inner, shape, values) && inPlace;
+    else if (tensor !== undefined) inPlace = overwrite(tensor, values) && inPlace;
   }
   const apart = copies.filter(({ tied }) => !tied);
   const originals = once(() => decodeModel(bytes, externalData).graph);
@@ -96,6 +100,24 @@ const nodeOf = (graph: GraphProto, output: string): NodeProto | undefined =>
 function constantIn(graph: GraphProto, name: string): TensorProto | undefined {
   const node = nodeOf(graph, name);
   return node && opKey(node) === 'Constant' ? attributesOf(node).tensor('value') : undefined;
+}
+
+/** As {@link overwrite}, inside the graph of a node, a function or an attribute. */
+function overwriteNested(
+  { tensor, node, attribute }: Nested,
+  shape: readonly number[],
+  values: ArrayLike<number>,
+): boolean {
+  if (node === undefined) return overwrite(tensor, values);
+  if (attribute !== undefined) {
+    const held = node.attribute.find(({ name }) => name === attribute);
+    if (held) held.floats = Array.from(values);
+    return false;
+  }
+  const held = attributesOf(node).tensor('value');
+  if (held !== undefined) return overwrite(held, values);
+  holdConstant(node, tensorOf('', tensor.dataType, shape, values));
+  return false;
 }
 
 /** Puts values into a tensor; whether they went into the file's own memory. */

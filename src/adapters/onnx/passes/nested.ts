@@ -1,0 +1,137 @@
+/**
+ * Constant float tensors that do not lie in the top graph of a file: in the graphs inside If, Loop and Scan, in the
+ * model's own functions, and in attributes of linear models.
+ *
+ * @module
+ */
+import type { GraphProto, ModelProto, NodeProto } from 'onnx-buf';
+import { attributesOf, subgraphsOf } from '../graph/attributes.ts';
+import { constantTensor } from '../graph/constant.ts';
+import { opKey } from '../graph/domain.ts';
+import { namesIn } from '../graph/graph.ts';
+import { renameValues } from '../graph/rename.ts';
+import { DType, isFloat, renamedTensor, tensorOf, type TensorProto } from '../graph/tensor.ts';
+
+/** A constant tensor, and where it stands in its file. */
+export interface Nested {
+  /** Its own name if no other value has that, else one that tells where it is; the same for the same file. */
+  readonly name: string;
+  readonly tensor: TensorProto;
+  /** The Constant node, or the one with the attribute, that holds it; absent for an initializer. */
+  readonly node?: NodeProto;
+  /** The attribute of a linear model that holds it. */
+  readonly attribute?: string;
+}
+
+/** A scope in which constants lie. */
+interface Scope {
+  readonly at: string;
+  readonly nodes: NodeProto[];
+  readonly graph?: GraphProto;
+  readonly outputs: ReadonlySet<string>;
+}
+
+interface Found extends Nested {
+  readonly scope: Scope;
+  readonly inner: string;
+}
+
+const linearModels = new Set(['ai.onnx.ml::LinearRegressor', 'ai.onnx.ml::LinearClassifier']);
+
+/** All nested constants of a model, in the order of the file. */
+export const nestedConstants = (model: ModelProto): readonly Nested[] => findAll(model);
+
+function findAll({ graph, functions }: ModelProto): Found[] {
+  if (graph === undefined) return [];
+  const taken = new Set(namesIn(graph));
+  const used = new Set(graph.initializer.map(({ name }) => name));
+  for (const { output } of graph.node) for (const name of output) used.add(name);
+  for (const { name } of graph.input) used.add(name);
+  const found: Found[] = [];
+  const add = (scope: Scope, inner: string, place: Omit<Nested, 'name'>) => {
+    if (!isFloat(place.tensor.dataType) || scope.outputs.has(inner)) return;
+    let name = inner;
+    for (let k = 0; used.has(name) || (k > 0 && taken.has(name)); k++)
+      name = k === 0 ? `${scope.at}/${inner}` : `${scope.at}/${inner}/${k}`;
+    used.add(name);
+    found.push({ name, inner, scope, ...place });
+  };
+  const walk = (scope: Scope): void => {
+    for (const tensor of scope.graph?.initializer ?? []) add(scope, tensor.name, { tensor });
+    for (const node of scope.nodes) {
+      const tensor = constantTensor(node);
+      if (tensor && node.attribute.every(({ refAttrName }) => refAttrName === ''))
+        add(scope, node.output[0], { tensor, node });
+      walkInside(node, scope.at);
+    }
+  };
+  const walkInside = (node: NodeProto, at: string) => {
+    for (const [k, subgraph] of subgraphsOf(node).entries()) {
+      walk({
+        at: `${at}${at && '/'}${node.name || node.output[0]}/${node.attribute.filter(({ g }) => g)[k]?.name ?? k}`,
+        nodes: subgraph.node,
+        graph: subgraph,
+        outputs: new Set(subgraph.output.map(({ name }) => name)),
+      });
+    }
+  };
+  for (const node of graph.node) {
+    walkInside(node, '');
+    if (linearModels.has(opKey(node))) addLinear(node, add);
+  }
+  for (const each of functions) walk({ at: each.name, nodes: each.node, outputs: new Set(each.output) });
+  return found;
+}
+
+/** The coefficients `[targets, features]` and intercepts of a linear model, which are attributes of its node. */
+function addLinear(node: NodeProto, add: (scope: Scope, inner: string, place: Omit<Nested, 'name'>) => void) {
+  const attributes = attributesOf(node);
+  const coefficients = attributes.floats('coefficients') ?? [];
+  const intercepts = attributes.floats('intercepts') ?? [];
+  const labels = attributes.ints('classlabels_ints') ?? attributes.strings('classlabels_strings') ?? [];
+  const rows = labels.length || attributes.int('targets', 1);
+  const at = node.name || node.output[0];
+  const scope: Scope = { at, nodes: [], outputs: new Set() };
+  const put = (attribute: string, shape: readonly number[], values: readonly number[]) =>
+    add(scope, `${at}/${attribute}`, { tensor: tensorOf('', DType.FLOAT, shape, values), node, attribute });
+  if (coefficients.length === 0 || coefficients.length % rows !== 0) return;
+  put('coefficients', [rows, coefficients.length / rows], coefficients);
+  if (intercepts.length === rows) put('intercepts', [rows], intercepts);
+}
+
+/**
+ * Makes every nested constant an initializer of the top graph, in place, read from where it was; linear models get
+ * theirs as further inputs.
+ *
+ * @returns their names, and those of them that functions read
+ */
+export function hoistConstants(model: ModelProto): {
+  readonly names: string[];
+  readonly inFunctions: ReadonlySet<string>;
+} {
+  const { graph } = model;
+  const found = findAll(model);
+  const inFunctions = new Set<string>();
+  for (const { name, inner, tensor, node, attribute, scope } of found) {
+    graph?.initializer.push(renamedTensor(tensor, name));
+    if (node !== undefined && attribute !== undefined) {
+      node.input.push(name);
+      continue;
+    }
+    if (node !== undefined) scope.nodes.splice(scope.nodes.indexOf(node), 1);
+    else if (scope.graph) scope.graph.initializer = scope.graph.initializer.filter((each) => each !== tensor);
+    if (scope.graph === undefined) inFunctions.add(name);
+    if (name === inner) continue;
+    const names = new Map([[inner, name]]);
+    if (scope.graph) renameValues(scope.graph, names);
+    else renameIn(scope.nodes, names);
+  }
+  return { names: found.map(({ name }) => name), inFunctions };
+}
+
+function renameIn(nodes: readonly NodeProto[], names: ReadonlyMap<string, string>): void {
+  for (const node of nodes) {
+    node.input = node.input.map((name) => names.get(name) ?? name);
+    for (const subgraph of subgraphsOf(node)) renameValues(subgraph, names);
+  }
+}
