@@ -19,6 +19,12 @@ export const targetName = 'target';
 /** Name of the target's input for one of several outputs. */
 export const targetNameOf = (output: string): string => `${targetName}/${output}`;
 
+/** Name of the input that holds a weight for each sample. */
+export const sampleWeightName = 'sample_weight';
+
+/** Name of that input for one of several outputs. */
+export const sampleWeightNameOf = (output: string): string => `${sampleWeightName}/${output}`;
+
 /** Name of the output that holds the gradient with respect to `name`. */
 export const gradientNameOf = (name: string): string => `grad_of/${name}`;
 

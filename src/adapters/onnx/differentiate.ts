@@ -11,7 +11,7 @@ import { fault, OnnxError, typed, type Fault } from './errors.ts';
 import type { Builder } from './graph/builder.ts';
 import { valueInfo, type Value } from './graph/graph.ts';
 import type { Shape } from './graph/shape.ts';
-import { DType } from './graph/tensor.ts';
+import { DType, shapeOf } from './graph/tensor.ts';
 import type { Target } from './losses.ts';
 import { appendLoss } from './objective.ts';
 import { checkDifferentiateOptions, type DifferentiateOptions } from './options.ts';
@@ -19,6 +19,7 @@ import { choose, type Parameter } from './choose.ts';
 import { useFloat64Kernels } from './kernels/float64.ts';
 import { dropoutOff, lower } from './passes/lower.ts';
 import { mergeLossGraph } from './passes/merge.ts';
+import { toInference } from './passes/inference.ts';
 import { keepEpsilon } from './passes/fusion.ts';
 import { fixedBatchFaults } from './passes/batch.ts';
 import { freeNames } from './passes/freeNames.ts';
@@ -93,8 +94,25 @@ export function differentiateModel(bytes: Uint8Array, options: DifferentiateOpti
   return typed(() => differentiateChecked(bytes, options), typeof options.loss === 'function');
 }
 
-function differentiateChecked(bytes: Uint8Array, options: DifferentiateOptions): Differentiated {
+/**
+ * As {@link differentiateModel}, of the model in inference mode.
+ *
+ * @param statistics - running means and variances, which become inputs beside the data
+ */
+export const differentiateInference = (
+  bytes: Uint8Array,
+  options: DifferentiateOptions,
+  statistics: readonly string[],
+): Differentiated =>
+  typed(() => differentiateChecked(bytes, options, statistics), typeof options.loss === 'function');
+
+function differentiateChecked(
+  bytes: Uint8Array,
+  options: DifferentiateOptions,
+  inferenceBy?: readonly string[],
+): Differentiated {
   const { model, origins } = normalise(bytes, options);
+  if (inferenceBy) liftStatistics(model.graph, inferenceBy);
   const { graph } = model;
   const ownLoss = mergeLossGraph(model, options);
   const { parameters: chosen, wrtInputs, names, copies } = choose(model, origins, options.wrt);
@@ -156,6 +174,14 @@ function differentiateChecked(bytes: Uint8Array, options: DifferentiateOptions):
     copies,
     precision: g.dtypeOf(loss) === DType.DOUBLE ? 'float64' : 'float32',
   };
+}
+
+/** Takes a graph out of training mode, in place, with its running statistics as inputs. */
+function liftStatistics(graph: GraphProto, statistics: readonly string[]): void {
+  toInference(graph);
+  const lifted = graph.initializer.filter(({ name }) => statistics.includes(name));
+  graph.initializer = graph.initializer.filter((tensor) => !lifted.includes(tensor));
+  graph.input.push(...lifted.map((tensor) => valueInfo(tensor.name, tensor.dataType, shapeOf(tensor))));
 }
 
 /** Turns parameters from constants of the graph into inputs of it. */

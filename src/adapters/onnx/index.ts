@@ -11,6 +11,8 @@ export type { DataInput, Differentiated, RunningStatistic } from './differentiat
 export { explain, type Explanation, type OpReport } from './explain.ts';
 export type { Parameter } from './choose.ts';
 export type { Candidate } from './parameters.ts';
+export type { FixedInputs } from './passes/fix.ts';
+export type { Copy } from './passes/ties.ts';
 export type { LossName, LossTerm, Target } from './losses.ts';
 export type { DifferentiateOptions, Loss, LossContext, LossFunction } from './options.ts';
 export type { Builder } from './graph/builder.ts';
@@ -22,7 +24,7 @@ export { miniBatches, type BatchSource, type MiniBatchOptions } from './runtime/
 export { checkFeeds, type Feed, type Feeds } from './runtime/feeds.ts';
 export type { InputSpec } from './runtime/inputs.ts';
 export type { OnnxModel } from './runtime/model.ts';
-export type { FeedSource, OnnxProblem } from './runtime/problem.ts';
+export type { FeedSource, OnnxProblem, ProblemOptions } from './runtime/problem.ts';
 export type { TrainableOptions } from './runtime/options.ts';
 export type { Ort, OrtSession, OrtTensor, OrtTensors } from './runtime/ort.ts';
 export { loadTrainable, trainable } from './runtime/trainable.ts';

@@ -2,8 +2,9 @@ import { refuse } from './errors.ts';
 import { attributesOf } from './graph/attributes.ts';
 import type { Builder } from './graph/builder.ts';
 import type { Value } from './graph/graph.ts';
+import { classLosses, reduced } from './expansions/losses.ts';
 import { isStandard } from './graph/domain.ts';
-import { axisFrom, type Shape } from './graph/shape.ts';
+import { axisFrom, range, type Shape } from './graph/shape.ts';
 import { DType } from './graph/tensor.ts';
 
 /** The losses that are known by name; each is a mean over all elements, or over all predictions. */
@@ -24,6 +25,21 @@ export interface LossTerm {
   readonly axis?: number;
   /** `softmaxCrossEntropy`: class indices (int64), or a probability for each class. @defaultValue `'indices'` */
   readonly targets?: 'indices' | 'probabilities';
+  /** `softmaxCrossEntropy`: a factor for each class; means are by weight. @defaultValue 1 for each */
+  readonly classWeights?: readonly number[];
+  /** `softmaxCrossEntropy` of indices: the index that stands for no class; its losses are left out. @defaultValue none */
+  readonly ignoreIndex?: number;
+  /** `softmaxCrossEntropy`: the part of the target that is spread evenly over all classes. @defaultValue 0 */
+  readonly labelSmoothing?: number;
+  /**
+   * Adds an input with a weight for each sample, `[N]`, named `sample_weight`, or with several terms
+   * `sample_weight/OUTPUT`; means are by weight.
+   *
+   * @defaultValue false
+   */
+  readonly sampleWeights?: boolean;
+  /** The mean of all losses, or their sum. @defaultValue `'mean'` */
+  readonly reduction?: 'mean' | 'sum';
 }
 
 /** What is to be fed as the target of a loss. */
@@ -33,8 +49,16 @@ export interface Target {
   readonly shape: Shape | undefined;
   /** For class indices, how many classes there are: each index must be in [0, classes). */
   readonly classes?: number;
+  /** An index that stands for no class, and is allowed too. */
+  readonly ignored?: number;
   /** Every element must be in [min, max]. */
   readonly range?: readonly [number, number];
+}
+
+/** Losses of all predictions, `[N, …]`, and the weights they are multiplied by already, of the same shape. */
+interface Losses {
+  readonly losses: Value;
+  readonly weights: Value | undefined;
 }
 
 /** Appends a loss; adds its target's input by `addTarget`. */
@@ -43,14 +67,14 @@ type LossRule = (
   y: Value,
   term: LossTerm,
   addTarget: (target: Omit<Target, 'name'>) => Value,
-) => Value;
+) => Losses;
 
 /** The target has the output's type and shape. */
 const regression =
   (loss: (g: Builder, error: Value, term: LossTerm) => Value): LossRule =>
   (g, y, term, addTarget) => {
     const target = addTarget({ dtype: g.floatTypeOf(y), shape: g.shapeOf(y) });
-    return g.meanOfAll(loss(g, g.sub(y, target), term));
+    return { losses: loss(g, g.sub(y, target), term), weights: undefined };
   };
 
 /** e²/2 up to δ, beyond it δ·(|e| − δ/2). */
@@ -72,25 +96,59 @@ const softmaxCrossEntropy: LossRule = (g, y, term, addTarget) => {
   const logits = inputOfFinal(g, y, ['Softmax', 'LogSoftmax'], axis) ?? y;
   const logProbability = g.op('LogSoftmax', [logits], { axis });
   const shape = g.shapeOf(y);
-  if (term.targets === 'probabilities') {
-    const target = addTarget({ dtype: g.floatTypeOf(y), shape, range: [0, 1] });
-    return g.neg(g.meanOfAll(g.sum(g.mul(target, logProbability), [axis], false)));
-  }
   const classes = shape?.[axis];
+  const { classWeights, ignoreIndex, labelSmoothing = 0 } = term;
+  if (classWeights && typeof classes === 'number' && classWeights.length !== classes)
+    refuse(
+      `softmaxCrossEntropy: classWeights must hold ${classes} numbers, one a class; got ${classWeights.length}.`,
+    );
+  const weight = classWeights && g.constant(g.floatTypeOf(y), [classWeights.length], classWeights);
+  /** −Σ w·t·log p over the classes. */
+  const spread = (t: Value | undefined) => {
+    const along =
+      weight &&
+      g.reshape(
+        weight,
+        range(rank).map((i) => (i === axis ? -1 : 1)),
+      );
+    const factors = [logProbability, ...(t ? [t] : []), ...(along ? [along] : [])];
+    const [first, ...others] = factors;
+    return g.neg(g.sum(others.length > 0 ? g.mul(first, ...others) : first, [axis], false));
+  };
+  const share = () =>
+    typeof classes === 'number'
+      ? g.scalar(labelSmoothing / classes, g.floatTypeOf(y))
+      : g.div(labelSmoothing, g.cast(g.squeeze(g.sizes(y, [axis]), [0]), g.floatTypeOf(y)));
+  if (term.targets === 'probabilities') {
+    if (ignoreIndex !== undefined) refuse('softmaxCrossEntropy: ignoreIndex goes with class indices.');
+    const target = addTarget({ dtype: g.floatTypeOf(y), shape, range: [0, 1] });
+    return {
+      losses: spread(labelSmoothing > 0 ? g.add(g.mul(1 - labelSmoothing, target), share()) : target),
+      weights: undefined,
+    };
+  }
   const target = addTarget({
     dtype: DType.INT64,
     shape: shape?.filter((_, i) => i !== axis),
     ...(typeof classes === 'number' && { classes }),
+    ...(ignoreIndex !== undefined && { ignored: ignoreIndex }),
   });
-  const ofClass = g.op('GatherElements', [logProbability, g.unsqueeze(target, [axis])], { axis });
-  return g.neg(g.meanOfAll(ofClass));
+  const found = classLosses(g, logProbability, { target, weight, ignored: ignoreIndex }, axis);
+  if (labelSmoothing === 0) return found;
+  const all = spread(undefined);
+  const counted =
+    ignoreIndex === undefined ? all : g.where(g.equal(g.cast(target, DType.INT64), ignoreIndex), 0, all);
+  return {
+    losses: g.add(g.mul(1 - labelSmoothing, found.losses), g.mul(share(), counted)),
+    weights: found.weights,
+  };
 };
 
 /** mean(log(1 + eᶻ) − t·z); the logits z are taken from before a final Sigmoid, or else the output is z. */
 const binaryCrossEntropy: LossRule = (g, y, _term, addTarget) => {
   const target = addTarget({ dtype: g.floatTypeOf(y), shape: g.shapeOf(y), range: [0, 1] });
   const z = inputOfFinal(g, y, ['Sigmoid']) ?? y;
-  return g.meanOfAll(g.sub(g.op('Softplus', [z]), g.mul(target, z)));
+  return { losses: g.sub(g.op('Softplus', [z]), g.mul(target, z)), weights: undefined };
 };
 
 // Ops after which the values are still probabilities, divided by their sum in some models.
@@ -158,12 +216,29 @@ export const lossNames: readonly LossName[] = [
 
 export const isLossName = (name: unknown): name is LossName => lossNames.some((known) => known === name);
 
-/** Appends one term of a loss, weighted. */
+/** Appends one term of a loss, weighted; `addWeights` adds the input of the weights of samples. */
 export function appendTerm(
   g: Builder,
   y: Value,
   term: LossTerm,
   addTarget: (target: Omit<Target, 'name'>) => Value,
+  addWeights: (target: Omit<Target, 'name'>) => Value,
 ): Value {
-  return g.mul(rules[term.loss](g, y, term, addTarget), term.weight ?? 1);
+  const found = rules[term.loss](g, y, term, addTarget);
+  const weighted = term.sampleWeights ? bySample(g, y, found, addWeights) : found;
+  return g.mul(reduced(g, weighted, term.reduction ?? 'mean'), term.weight ?? 1);
+}
+
+/** Losses multiplied by a weight for each sample, which come first in their shape. */
+function bySample(
+  g: Builder,
+  y: Value,
+  { losses, weights }: Losses,
+  addWeights: (target: Omit<Target, 'name'>) => Value,
+): Losses {
+  const rank = g.rank(losses);
+  if (rank === 0) refuse('sampleWeights: the loss has no axis of samples.');
+  const vector = addWeights({ dtype: g.floatTypeOf(y), shape: g.shapeOf(losses)?.slice(0, 1) });
+  const along = g.expandLike(g.reshape(vector, [-1, ...range(rank - 1).map(() => 1)]), losses);
+  return { losses: g.mul(losses, along), weights: weights ? g.mul(weights, along) : along };
 }

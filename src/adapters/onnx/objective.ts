@@ -1,4 +1,4 @@
-import { targetName, targetNameOf } from './convention.ts';
+import { sampleWeightName, sampleWeightNameOf, targetName, targetNameOf } from './convention.ts';
 import type { Parameter } from './choose.ts';
 import { fault, OnnxError, Refusal, refuse, type Fault } from './errors.ts';
 import type { Builder } from './graph/builder.ts';
@@ -71,17 +71,24 @@ function termOf({ g, options, outputs, current, targets }: Objective, term: Loss
     refuse(`the model has ${outputs.length} outputs, ${list}: say which the loss is of, as output.`);
   const y = asked === undefined ? outputs[0] : current(asked);
   if (!g.types.has(y)) refuse(`output: the model has no output ${JSON.stringify(asked)}; it has ${list}.`);
-  const name = term.target ?? (count === 1 ? targetName : targetNameOf(asked ?? y));
-  return appendTerm(g, y, term, (target) => {
+  const named = (name: string, advice: string) => (target: Omit<Target, 'name'>) => {
     const same = targets.find((other) => other.name === name);
     if (same !== undefined) return same.name;
     if (g.types.has(name))
       refuse(
-        `the target's input would be named ${JSON.stringify(name)}, as a value of the model is; choose another name as target.`,
+        `the target's input would be named ${JSON.stringify(name)}, as a value of the model is; ${advice}.`,
       );
     targets.push({ name, ...target });
     return g.addInput(name, target.dtype, target.shape);
-  });
+  };
+  const [single, of] = [count === 1, asked ?? y];
+  return appendTerm(
+    g,
+    y,
+    term,
+    named(term.target ?? (single ? targetName : targetNameOf(of)), 'choose another name as target'),
+    named(single ? sampleWeightName : sampleWeightNameOf(of), 'rename that'),
+  );
 }
 
 /** What a loss given as a function has at hand. */

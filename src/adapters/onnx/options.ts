@@ -145,7 +145,21 @@ const termRules: Rules<LossTerm> = {
   delta: numberIn(Number.MIN_VALUE, Number.MAX_VALUE),
   axis: rule('a whole number', Number.isInteger),
   targets: oneOf('indices', 'probabilities'),
+  classWeights: rule(
+    'a list of numbers, none negative',
+    (value) =>
+      Array.isArray(value) &&
+      value.length > 0 &&
+      value.every((each) => typeof each === 'number' && each >= 0),
+  ),
+  ignoreIndex: rule('a whole number', Number.isInteger),
+  labelSmoothing: numberIn(0, 1),
+  sampleWeights: boolean,
+  reduction: oneOf('mean', 'sum'),
 };
+
+/** Options of a term that only a cross-entropy of classes has. */
+const ofClasses = ['classWeights', 'ignoreIndex', 'labelSmoothing', 'targets', 'axis'] as const;
 
 /**
  * Checks the options of `differentiate`.
@@ -157,6 +171,12 @@ export function checkDifferentiateOptions(where: string, options: DifferentiateO
   if (options.loss === undefined)
     throw new RangeError(`${where}: loss: must be ${loss.allowed}, got undefined.`);
   const faults = termsOf(options.loss).flatMap((term) => faultsOf(term, termRules));
+  for (const term of termsOf(options.loss)) {
+    if (!isObject(term) || term.loss === 'softmaxCrossEntropy') continue;
+    for (const name of ofClasses)
+      if (term[name] !== undefined)
+        faults.push(`${name}: goes with 'softmaxCrossEntropy', not with '${term.loss}'.`);
+  }
   if (faults.length > 0) throw new RangeError(`${where}: loss: ${faults.join('\n  ')}`);
   if (isObject(options.loss) && 'graph' in options.loss && !(options.loss.graph instanceof Uint8Array)) {
     throw new RangeError(

@@ -27,7 +27,7 @@ test('no protobuf message is spread into another object: fields that hold their 
   // Each of these is a plain object of this package; so is what stands in parentheses, a condition.
   const plain = /^(\(|Object\.fromEntries\(|(checked|quiet|specOf|weights\.many|windowOf)\()/;
   const names = new Set(
-    `attributes context convolution data differentiate extra feeds fields found built inputs named options outputs params
+    `attributes context convolution data differentiate extra feeds fields fixed found built inputs named options outputs params
      parts place problem rest sessionOptions shared target vectors window`.split(/\s+/),
   );
   const files = readdirSync(sources, { recursive: true, encoding: 'utf8' }).filter((file) =>

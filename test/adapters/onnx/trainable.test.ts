@@ -68,11 +68,12 @@ describe.each(runtimes)('a trainable model in %s', (_, runtime) => {
     const model = await trainable(runtime, network, { loss: 'mse' });
     const { params } = model;
     const problem = model.problem(data());
+    const start = problem.p0;
     await problem.fg(new Float64Array(params.length).fill(9), null);
-    expect(params.copyInto(params.zeros())).toEqual(problem.p0);
+    expect(params.copyInto(params.zeros())).toEqual(start);
 
     const controller = new AbortController();
-    let best = { f: Infinity, x: problem.p0 };
+    let best = { f: Infinity, x: start };
     const aborted = minimizeAsync(problem, lbfgs(), {
       signal: controller.signal,
       callback({ iteration, f, x }) {
@@ -93,7 +94,7 @@ describe.each(runtimes)('a trainable model in %s', (_, runtime) => {
     };
     await expect(minimizeAsync(failing, lbfgs())).rejects.toThrow('broken');
     expect(await problem.fg(params.copyInto(params.zeros()), null)).toBeLessThan(
-      await problem.fg(problem.p0, null),
+      await problem.fg(start, null),
     );
     await model.dispose();
   });

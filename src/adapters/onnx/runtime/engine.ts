@@ -1,13 +1,13 @@
 import { isLeft } from 'fp-ts/lib/Either.js';
 import { checkLength } from '../../../core/paramSet.ts';
 import { hessianVectorNameOf, lossName, manyLosses, vectorNameOf } from '../convention.ts';
-import type { Differentiated } from '../differentiate.ts';
+import { differentiateInference, type Differentiated } from '../differentiate.ts';
 import { checkFeeds, type Feeds } from './feeds.ts';
 import { hessianGraph, lossGraph, manyLossesGraph, predictionGraph } from './graphs.ts';
 import type { InputSpec } from './inputs.ts';
 import type { Plan } from './options.ts';
 import { tensorOver, type Ort, type OrtSession, type OrtTensors } from './ort.ts';
-import { inTurn, once, open, run } from './session.ts';
+import { inTurn, once, open, remembered, run } from './session.ts';
 import { gather, viewsOf, weightsOf, zeros, type Reals, type Weights } from './weights.ts';
 
 /** What a model is made of. */
@@ -21,6 +21,9 @@ export interface Loaded {
   readonly gradients: OrtSession;
 }
 
+/** Whether nodes are as the file has them, or all in inference mode. */
+export type Mode = 'file' | 'inference';
+
 /** The sessions of one model. Runs come one after the other, for all read the point from one buffer. */
 export interface Engine {
   readonly weights: Weights;
@@ -29,18 +32,30 @@ export interface Engine {
   /** Waits for its turn, and throws if the model has been disposed of. */
   inTurn<T>(task: () => Promise<T>): Promise<T>;
   /** The loss and whatever comes with the gradient, which is written unless it is null. */
-  evaluate(data: OrtTensors, x: Float64Array, gradient: Float64Array | null): Promise<OrtTensors>;
+  evaluate(
+    data: OrtTensors,
+    x: Float64Array,
+    gradient: Float64Array | null,
+    mode?: Mode,
+  ): Promise<OrtTensors>;
   /** The losses at k points, `[k, n]`. */
-  losses(data: OrtTensors, points: Float64Array, losses: Float64Array): Promise<void>;
+  losses(data: OrtTensors, points: Float64Array, losses: Float64Array, mode?: Mode): Promise<void>;
   /** `product ← ∇²f(x)·v`. */
   hessianVector(data: OrtTensors, x: Float64Array, v: Float64Array, product: Float64Array): Promise<void>;
-  /** The model's outputs at its own parameters, and at these running statistics. */
-  predict(feeds: Feeds, running: ReadonlyMap<string, Reals>): Promise<OrtTensors>;
+  /** The model's outputs at its own parameters and running statistics. */
+  predict(feeds: Feeds): Promise<OrtTensors>;
   dispose(): Promise<void>;
 }
 
-/** Opens what a model needs when it is first needed, and runs it. */
-export function engine({ ort, bytes, plan, differentiated, gradients }: Loaded): Engine {
+/**
+ * Opens what a model needs when it is first needed, and runs it.
+ *
+ * @param running - the model's running statistics, kept up to date elsewhere
+ */
+export function engine(
+  { ort, bytes, plan, differentiated, gradients }: Loaded,
+  running: ReadonlyMap<string, Reals>,
+): Engine {
   const { parameters, precision, statistics, copies } = differentiated;
   const others = [lossName, ...statistics.map(({ output }) => output)];
   const weights = weightsOf(ort, parameters, precision, others);
@@ -52,8 +67,25 @@ export function engine({ ort, bytes, plan, differentiated, gradients }: Loaded):
     sessions.push(session);
     return session;
   };
-  const lossOnly = once(() => another(lossGraph(differentiated.bytes)));
-  const lossOfMany = once(() => another(manyLossesGraph(lossGraph(differentiated.bytes), differentiated)));
+  /** The graphs of a mode, each opened when it is first needed. */
+  const sessionsOf = (graph: () => Differentiated, session?: OrtSession) => ({
+    gradients: once(async () => session ?? (await another(graph().bytes))),
+    lossOnly: once(() => another(lossGraph(graph().bytes))),
+    lossOfMany: once(() => another(manyLossesGraph(lossGraph(graph().bytes), graph()))),
+  });
+  const names = statistics.map(({ name }) => name);
+  const modes = {
+    file: sessionsOf(() => differentiated, gradients),
+    inference: sessionsOf(remembered(() => differentiateInference(bytes, plan.differentiate, names))),
+  };
+  const present = () => {
+    // Copies: a solver may put the statistics in order while this runs.
+    const tensors = Array.from(running, ([name, values]) => {
+      return [name, tensorOver(ort, precision, values.slice(), [values.length])] as const;
+    });
+    return Object.fromEntries(tensors);
+  };
+  const inMode = (mode: Mode) => (statistics.length === 0 || mode === 'file' ? 'file' : 'inference');
   const hessian = once(async () => {
     const direction = zeros(precision, params.length);
     const session = await another(hessianGraph(bytes, plan.differentiate));
@@ -92,18 +124,24 @@ export function engine({ ort, bytes, plan, differentiated, gradients }: Loaded):
         if (disposed) throw new Error('This model has been disposed of; load it again.');
         return task();
       }),
-    async evaluate(data, x, gradient) {
+    async evaluate(data, x, gradient, asked = 'file') {
       checkLength('fg: x', x, params.length);
-      const session = gradient === null ? await lossOnly() : gradients;
+      const mode = inMode(asked);
+      const session = await (gradient === null ? modes[mode].lossOnly() : modes[mode].gradients());
       point.set(x);
-      const fetches = gradient === null ? [lossName] : weights.fetches;
-      const results = await run(session, { ...data, ...inputs }, fetches);
+      const withGradient = mode === 'file' ? weights.fetches : weights.gradientsAnd([lossName]);
+      const fetches = gradient === null ? [lossName] : withGradient;
+      const fixed = mode === 'file' ? undefined : present();
+      const results = await run(session, { ...data, ...inputs, ...fixed }, fetches);
       if (gradient !== null) weights.readGradient(results, gradient);
       return results;
     },
-    async losses(data, points, losses) {
+    async losses(data, points, losses, asked = 'file') {
       checkLength('valuesAt: points', points, losses.length * params.length);
-      const results = await run(await lossOfMany(), { ...data, ...weights.many(points) }, [manyLosses]);
+      const mode = inMode(asked);
+      const fixed = mode === 'file' ? undefined : present();
+      const session = await modes[mode].lossOfMany();
+      const results = await run(session, { ...data, ...weights.many(points), ...fixed }, [manyLosses]);
       losses.set(results[manyLosses].data as Reals);
     },
     async hessianVector(data, x, v, product) {
@@ -115,14 +153,11 @@ export function engine({ ort, bytes, plan, differentiated, gradients }: Loaded):
       const results = await run(session, { ...data, ...inputs, ...vectors }, products);
       gather(results, params.layout, hessianVectorNameOf, product);
     },
-    async predict(feeds, running) {
+    async predict(feeds) {
       const { session, inputs: specs, outputs } = await prediction();
-      // Copies: a solver may put the statistics in order while this runs.
-      const statistics = Array.from(running, ([name, values]) => {
-        return [name, tensorOver(ort, precision, values.slice(), [values.length])] as const;
-      });
+      const fixed = present();
       point.set(values);
-      return run(session, { ...checked(specs, feeds), ...named, ...Object.fromEntries(statistics) }, outputs);
+      return run(session, { ...checked(specs, feeds), ...named, ...fixed }, outputs);
     },
     dispose() {
       disposed = true;

@@ -157,19 +157,20 @@ function dataFaults(spec: InputSpec, dims: readonly number[], data: Feed['data']
 }
 
 /** Class indices must be classes, probabilities in [0, 1], and what becomes integers whole numbers. */
-function valueFault({ dtype, classes, range }: InputSpec, data: Feed['data']): string | undefined {
+function valueFault({ dtype, classes, ignored, range }: InputSpec, data: Feed['data']): string | undefined {
   const array = arrays.get(dtype);
   const integral = array !== undefined && array !== Float32Array && array !== Float64Array;
   const bounds = range ?? (classes === undefined ? undefined : [0, classes - 1]);
   if (bounds === undefined && (!integral || data instanceof array)) return undefined;
   const [min, max] = bounds ?? [-Infinity, Infinity];
   const isWrong = (value: number) =>
-    !(value >= min && value <= max) || (integral && !Number.isInteger(value));
+    value !== ignored && (!(value >= min && value <= max) || (integral && !Number.isInteger(value)));
   let wrong = 0;
   let first = -1;
   for (let i = 0; i < data.length; i++) if (isWrong(Number(data[i])) && wrong++ === 0) first = i;
   if (wrong === 0) return undefined;
   const numbers = range ? `a number from ${min} to ${max}` : 'a whole number';
-  const allowed = classes === undefined ? numbers : `a class, one of 0 to ${max}`;
+  const none = ignored === undefined ? '' : `, or ${ignored} for none`;
+  const allowed = classes === undefined ? numbers : `a class, one of 0 to ${max}${none}`;
   return `element ${first} is ${String(data[first])}${wrong > 1 ? `, and ${wrong - 1} more are wrong` : ''}; each must be ${allowed}.`;
 }

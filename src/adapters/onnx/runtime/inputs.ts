@@ -11,6 +11,8 @@ export interface InputSpec {
   readonly shape?: Shape | undefined;
   /** Class indices must be whole numbers in [0, classes). */
   readonly classes?: number | undefined;
+  /** An index that stands for no class, and is allowed too. */
+  readonly ignored?: number | undefined;
   /** Every element must be in [min, max]. */
   readonly range?: readonly [number, number] | undefined;
 }
@@ -27,8 +29,9 @@ export const dataInputs = ({ inputs }: Differentiated): InputSpec[] => inputs.ma
 
 /** What the loss is fed with beside that. */
 export const targetInputs = ({ targets }: Differentiated): InputSpec[] =>
-  targets.map(({ classes, range, ...target }) => ({
+  targets.map(({ classes, ignored, range, ...target }) => ({
     ...specOf(target),
     ...(classes !== undefined && { classes }),
+    ...(ignored !== undefined && { ignored }),
     ...(range !== undefined && { range }),
   }));

@@ -1,10 +1,11 @@
+import { boolean, checkOptions } from '../../../core/options.ts';
 import type { ParamSet } from '../../../core/paramSet.ts';
 import type { Precision } from '../../../core/problem.ts';
 import { engine, type Loaded } from './engine.ts';
 import type { Feeds } from './feeds.ts';
 import { dataInputs, targetInputs, type InputSpec } from './inputs.ts';
 import type { OrtTensors } from './ort.ts';
-import { problemOf, type FeedSource, type OnnxProblem } from './problem.ts';
+import { problemOf, type FeedSource, type OnnxProblem, type ProblemOptions } from './problem.ts';
 import { observe, runningStatistics } from './statistics.ts';
 import { writeBack, type NewValues, type WriteOptions } from './writeBack.ts';
 
@@ -23,8 +24,9 @@ export interface OnnxModel {
    * @param feeds - data and target by input name; tensors are referred to, not copied. Or a function that gives the
    *   next mini-batch, such as {@link miniBatches} makes
    * @throws OnnxError naming every feed that is wrong; with a function, the problem throws it when it comes to it
+   * @throws RangeError if an option is wrong
    */
-  problem(feeds: FeedSource): OnnxProblem;
+  problem(feeds: FeedSource, options?: ProblemOptions): OnnxProblem;
   /**
    * The model's outputs, by name, with the parameters as they are, in inference mode.
    *
@@ -42,24 +44,25 @@ export interface OnnxModel {
 export function onnxModel(loaded: Loaded): OnnxModel {
   const { bytes, plan, differentiated } = loaded;
   const { precision, statistics, unused, copies } = differentiated;
-  const runs = engine(loaded);
-  const { params, values } = runs.weights;
   const running = runningStatistics(bytes, differentiated, plan.differentiate);
+  const runs = engine(loaded, running);
+  const { params, values } = runs.weights;
   const inputs = [...dataInputs(differentiated), ...targetInputs(differentiated)];
   return {
     params,
     precision,
     inputs,
     unused,
-    problem(source) {
+    problem(source, options = {}) {
+      checkOptions('problem', options, { inference: boolean });
+      const mode = options.inference === true && statistics.length > 0 ? 'inference' : 'file';
       const batches = typeof source === 'function';
-      const observer = observe(statistics, [...running.values()], params, precision, batches);
-      return problemOf(
-        { engine: runs, inputs, precision, observer, hessianVector: plan.hessianVector },
-        source,
-      );
+      const seen = mode === 'inference' ? [] : statistics;
+      const observer = observe(seen, [...running.values()], params, precision, batches);
+      const hessianVector = plan.hessianVector && mode === 'file';
+      return problemOf({ engine: runs, inputs, precision, observer, hessianVector, mode }, source);
     },
-    predict: (feeds) => runs.inTurn(() => runs.predict(feeds, running)),
+    predict: (feeds) => runs.inTurn(() => runs.predict(feeds)),
     toBytes(options) {
       const tensors = new Map<string, NewValues>();
       for (const { name, shape, offset, size } of params.layout.tensors) {

@@ -2,7 +2,7 @@ import type { ParamSet } from '../../../core/paramSet.ts';
 import type { AsyncProblem, Precision } from '../../../core/problem.ts';
 import { lossName } from '../convention.ts';
 import type { BatchSource } from './batches.ts';
-import type { Engine } from './engine.ts';
+import type { Engine, Mode } from './engine.ts';
 import type { Feeds } from './feeds.ts';
 import type { InputSpec } from './inputs.ts';
 import type { OrtTensors } from './ort.ts';
@@ -25,11 +25,23 @@ export interface ProblemParts {
   readonly observer: Observer;
   /** Whether to answer `hessianVector`. */
   readonly hessianVector: boolean;
+  readonly mode: Mode;
+}
+
+/** How a problem computes its loss. */
+export interface ProblemOptions {
+  /**
+   * Whether BatchNormalization nodes that the file has in training mode use their running statistics, as in `predict`:
+   * the loss on data held out. Evaluations then leave the statistics alone.
+   *
+   * @defaultValue false
+   */
+  readonly inference?: boolean;
 }
 
 /** The loss of an engine on some data. */
 export function problemOf(
-  { engine, inputs, precision, observer, hessianVector }: ProblemParts,
+  { engine, inputs, precision, observer, hessianVector, mode }: ProblemParts,
   source: FeedSource,
 ): OnnxProblem {
   const { params } = engine.weights;
@@ -51,17 +63,20 @@ export function problemOf(
     engine.inTurn(async () => task(current ?? (await draw())));
 
   return {
-    p0: params.copyInto(params.zeros()),
+    /** Where the parameters are now: another run goes on from where the last one ended. */
+    get p0() {
+      return params.copyInto(params.zeros());
+    },
     params: settling(params, observer),
     precision,
     fg: (x, gradient) =>
       onData(async (data) => {
-        const results = await engine.evaluate(data, x, gradient);
+        const results = await engine.evaluate(data, x, gradient, mode);
         const f = Number(results[lossName].data[0]);
-        if (gradient !== null) observer.evaluated(x, f, results);
+        if (gradient !== null && mode === 'file') observer.evaluated(x, f, results);
         return f;
       }),
-    valuesAt: (points, losses) => onData((data) => engine.losses(data, points, losses)),
+    valuesAt: (points, losses) => onData((data) => engine.losses(data, points, losses, mode)),
     ...(hessianVector && {
       hessianVector: (x, v, product) => onData((data) => engine.hessianVector(data, x, v, product)),
     }),
@@ -80,7 +95,7 @@ export function problemOf(
             gradient?.fill(0);
             return 0;
           }
-          const results = await engine.evaluate(shared, x, gradient);
+          const results = await engine.evaluate(shared, x, gradient, mode);
           return Number(results[lossName].data[0]);
         }),
     }),

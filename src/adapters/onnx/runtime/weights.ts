@@ -13,6 +13,9 @@ export type Reals = Float32Array | Float64Array;
 export const zeros = (precision: Precision, n: number): Reals =>
   precision === 'float64' ? new Float64Array(n) : new Float32Array(n);
 
+/** What a run is asked for: names, or tensors to be filled in place. */
+export type Fetches = readonly string[] | Readonly<Record<string, OrtTensor | null>>;
+
 /** The parameters of a model, and the buffers in which they go to ONNX Runtime and their gradients come back. */
 export interface Weights {
   /** What the model holds. Evaluations elsewhere leave it alone. */
@@ -31,7 +34,9 @@ export interface Weights {
    */
   many(points: Float64Array): OrtTensors;
   /** What to ask for: the gradients, and `others`. */
-  readonly fetches: readonly string[] | Readonly<Record<string, OrtTensor | null>>;
+  readonly fetches: Fetches;
+  /** The same with other outputs. */
+  gradientsAnd(others: readonly string[]): Fetches;
   /** `gradient ← ` what a run brought, `[n]`. */
   readGradient(results: OrtTensors, gradient: Float64Array): void;
 }
@@ -58,6 +63,10 @@ export function weightsOf(
   });
   const outputs =
     gradients.length > 0 ? viewsOf(ort, layout, gradients, ({ name }) => gradientNameOf(name)) : {};
+  const gradientsAnd = (names: readonly string[]): Fetches =>
+    gradients.length > 0
+      ? { ...outputs, ...Object.fromEntries(names.map((name) => [name, null])) }
+      : [...names, ...layout.tensors.map(({ name }) => gradientNameOf(name))];
   return {
     params: vectorParams(values, layout),
     values,
@@ -65,10 +74,8 @@ export function weightsOf(
     inputs: viewsOf(ort, layout, point, (_, i) => parameters[i].input),
     named: viewsOf(ort, layout, point, ({ name }) => name),
     many: feederOfMany(ort, layout, precision),
-    fetches:
-      gradients.length > 0
-        ? { ...outputs, ...Object.fromEntries(others.map((name) => [name, null])) }
-        : [...others, ...layout.tensors.map(({ name }) => gradientNameOf(name))],
+    fetches: gradientsAnd(others),
+    gradientsAnd,
     readGradient(results, gradient) {
       if (gradients.length > 0) gradient.set(gradients);
       else gather(results, layout, gradientNameOf, gradient);

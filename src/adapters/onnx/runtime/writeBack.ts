@@ -9,6 +9,7 @@ import { nestedConstants, type Nested } from '../passes/nested.ts';
 import { toInference } from '../passes/inference.ts';
 import type { Copy } from '../passes/ties.ts';
 import { decodeModel, type ExternalData } from '../proto.ts';
+import { remembered } from './session.ts';
 
 /** New elements of a constant tensor of a model. */
 export interface NewValues {
@@ -59,7 +60,7 @@ export function writeBack(
     else if (tensor !== undefined) inPlace = overwrite(tensor, values) && inPlace;
   }
   const apart = copies.filter(({ tied }) => !tied);
-  const originals = once(() => decodeModel(bytes, externalData).graph);
+  const originals = remembered(() => decodeModel(bytes, externalData).graph);
   for (const { name, of } of apart) {
     const node = nodeOf(graph, name);
     if (node === undefined) continue;
@@ -155,12 +156,6 @@ const sameNumbers = (a: ArrayLike<number>, b: ArrayLike<number>): boolean => {
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;
 };
-
-/** What `make` gives, made when it is first asked for. */
-function once<T>(make: () => T): () => T {
-  let made: { readonly value: T } | undefined;
-  return () => (made ??= { value: make() }).value;
-}
 
 /** Turns a node into a Constant. */
 function holdConstant(node: NodeProto, tensor: TensorProto): void {
