@@ -53,4 +53,9 @@ export {
 } from './curvature/eigenpairs.ts';
 export { curvatureMap, curvatureMapAsync, type CurvatureMapOptions } from './curvature/map.ts';
 export { sharpness, sharpnessAsync, type Sharpness, type SharpnessOptions } from './curvature/sharpness.ts';
-export { trace, traceAsync, type TraceEstimate, type TraceOptions } from './curvature/trace.ts';
+export {
+  hessianTrace,
+  hessianTraceAsync,
+  type TraceEstimate,
+  type TraceOptions,
+} from './curvature/hessianTrace.ts';

@@ -14,7 +14,7 @@ import { landscapeRules, type LandscapeOptions } from './options.ts';
 import { progressMeter } from './progress.ts';
 import { restore, subjectOf, type Held, type Source, type Subject } from './subject.ts';
 import { coarseFirst, partOf, rowByRow, subgrid, type Draft, type SurveyHooks } from './survey.ts';
-import type { PlaneSpec } from './planes.ts';
+import { areParallel, type PlaneSpec } from './planes.ts';
 
 /** Options but for the metrics, of which only the names matter here. */
 type JobOptions = Omit<LandscapeOptions, 'metrics'> & { metrics?: object };
@@ -121,13 +121,19 @@ function givenDirections(
       `${where}: directions has ${given.length} for ${dimensions} dimensions; give two, or dimensions: 1.`,
     );
   }
-  return given.slice(0, dimensions).map((d, k) => {
+  const directions = given.slice(0, dimensions).map((d, k) => {
     checkLength(`${where}: directions[${k}]`, d, n);
     const bad = firstNonFinite(d);
     if (bad >= 0) throw new RangeError(`${where}: directions[${k}][${bad}] is ${d[bad]}; it must be finite.`);
     if (norm2(d) === 0) throw new RangeError(`${where}: directions[${k}] is zero; it leads nowhere.`);
     return Float64Array.from(d);
   });
+  if (directions.length === 2 && areParallel(directions[0], directions[1])) {
+    throw new RangeError(
+      `${where}: directions are parallel and span no plane; give another one, or dimensions: 1.`,
+    );
+  }
+  return directions;
 }
 
 /** Up to 64, in at most 32 MiB of memory; fewer where metrics, one by one, make them wait for one another. */

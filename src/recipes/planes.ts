@@ -1,12 +1,12 @@
 /**
- * Planes of parameters other than random ones: between models, along a trajectory.
+ * Planes of parameters other than random ones: between models, along a path.
  *
  * @module
  */
 import { show } from '../core/options.ts';
 import { checkLength } from '../core/paramSet.ts';
-import { dot, norm2, subtract } from '../core/vector.ts';
-import { symmetricEigen } from './curvature/symmetric.ts';
+import { addScaled, dot, norm2, subtract } from '../core/vector.ts';
+import { leadingEigen } from './principalAxes.ts';
 
 /** A plane, with the ranges that show what it is about. */
 export interface PlaneSpec {
@@ -30,7 +30,8 @@ export type DirectionSpec = readonly Float64Array[] | PlaneSpec;
  * The axes of a plane are oblique, `b − a` and `c − a` as they are.
  *
  * @param models - two or three parameter vectors, `[n]` each
- * @throws RangeError if there are not two or three, if lengths differ, or if two are equal
+ * @throws RangeError if there are not two or three, if lengths differ, if two are equal, or if three lie
+ *   on one line
  * @example
  * ```ts
  * line(landscape(problem, params, { dimensions: 1, directions: between(small.x, large.x) })).toSVG();
@@ -48,6 +49,9 @@ export function between(...models: readonly Float64Array[]): PlaneSpec {
     if (norm2(d) === 0) throw new RangeError(`between: models 0 and ${k + 1} are the same.`);
     return d;
   });
+  if (directions.length === 2 && areParallel(directions[0], directions[1])) {
+    throw new RangeError('between: the three models lie on one line; give two of them and draw the line.');
+  }
   return {
     center: Float64Array.from(a),
     directions,
@@ -56,6 +60,14 @@ export function between(...models: readonly Float64Array[]): PlaneSpec {
     anchors: [0, 1],
     labels: ['towards the second model', 'towards the third model'],
   };
+}
+
+/** True if two vectors span no plane, but for rounding. */
+export function areParallel(a: Float64Array, b: Float64Array): boolean {
+  const along = dot(a, b) / dot(a, a);
+  const off = new Float64Array(a.length);
+  addScaled(b, -along, a, off);
+  return norm2(off) <= 1e-10 * norm2(b);
 }
 
 /** A {@link PlaneSpec} of {@link pcaPlane}, with how much of the path it holds. */
@@ -67,7 +79,7 @@ export interface PcaPlane extends PlaneSpec {
 /**
  * The plane that holds most of a path, through its last point: the two leading principal axes of θₜ − θ_T.
  *
- * From the T×T Gram matrix, so that T long vectors cost T² products and no n×n matrix. Not centred: the plane goes
+ * From the T×T Gram matrix, so that T long vectors cost T² products and no n×n matrix. Not centered: the plane goes
  * through θ_T. A path in the plane does not mean that the loss in the plane is that of the path; `onPlane` tells.
  *
  * @param trajectory - points θ₀ … θ_T of a path, `[n]` each, two or more
@@ -91,20 +103,15 @@ export function pcaPlane(trajectory: readonly Float64Array[], dimensions: 1 | 2 
   for (let i = 0; i < count; i++) {
     for (let j = 0; j <= i; j++) gram[i * count + j] = gram[j * count + i] = dot(steps[i], steps[j]);
   }
-  const { values, vectors } = symmetricEigen(gram, count);
-  const total = values.reduce((sum, value) => sum + Math.max(0, value), 0);
-  const axes = Array.from({ length: dimensions }, (_, k) => count - 1 - k);
-  if (axes.some((row) => row < 0 || !(values[row] > 1e-14 * total))) {
+  const { values, vectors, total } = leadingEigen(gram, count, dimensions);
+  if (values.length < dimensions || values.some((value) => !(value > 1e-14 * total))) {
     throw new RangeError(
       `pcaPlane: the trajectory moves in fewer than ${dimensions} directions; give more points, or dimensions 1.`,
     );
   }
-  const directions = axes.map((row) => {
+  const directions = vectors.map((weights) => {
     const axis = new Float64Array(last.length);
-    for (let t = 0; t < count; t++) {
-      const weight = vectors[row * count + t];
-      for (let i = 0; i < axis.length; i++) axis[i] += weight * steps[t][i];
-    }
+    steps.forEach((step, t) => addScaled(axis, weights[t], step, axis));
     const length = norm2(axis);
     // The path is to come from positive coordinates: signs of eigenvectors mean nothing.
     const sign = dot(axis, steps[0]) < 0 ? -1 : 1;
@@ -116,15 +123,18 @@ export function pcaPlane(trajectory: readonly Float64Array[], dimensions: 1 | 2 
     directions,
     xrange: ranges[0],
     ...(ranges.length > 1 && { yrange: ranges[1] }),
-    labels: ['first principal axis', 'second principal axis'],
-    explained: axes.map((row) => values[row] / total),
+    labels: [axisLabel('first', values[0] / total), axisLabel('second', (values[1] ?? 0) / total)],
+    explained: Array.from(values, (value) => value / total),
   };
 }
 
+const axisLabel = (which: string, share: number) =>
+  `${which} principal axis (${Number((100 * share).toPrecision(3))} %)`;
+
 /** The range of some values, a fifth wider on either side. */
 function rangeOf(values: readonly number[]): [number, number] {
-  const low = Math.min(...values);
-  const high = Math.max(...values);
+  const low = values.reduce((least, value) => Math.min(least, value), Infinity);
+  const high = values.reduce((most, value) => Math.max(most, value), -Infinity);
   const pad = 0.2 * (high - low);
   return [low - pad, high + pad];
 }

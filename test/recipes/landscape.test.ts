@@ -18,6 +18,7 @@ import {
 import { dot, norm2 } from '../../src/core/vector.ts';
 import { layoutOf } from '../../src/core/layout.ts';
 import { vectorParams } from '../../src/core/paramSet.ts';
+import { symmetricEigen } from '../../src/recipes/curvature/symmetric.ts';
 import { gaussian } from '../../src/recipes/random.ts';
 import { middleOf } from '../../src/recipes/survey.ts';
 
@@ -237,6 +238,11 @@ describe('directions', () => {
     expect(plane.z[row * plane.x.length + plane.x.indexOf(0)]).toBeCloseTo(quadratic(c), 12);
     expect(() => between(a)).toThrow(/two or three/);
     expect(() => between(a, a)).toThrow(/the same/);
+    const beyond = a.map((value, i) => 3 * b[i] - 2 * value);
+    expect(() => between(a, b, beyond)).toThrow(/the three models lie on one line/);
+    expect(() =>
+      landscape(loss, params(), { directions: [a, a.map((value) => -2 * value)], npoints: 3 }),
+    ).toThrow(/landscape: directions are parallel/);
     expect(() => between(a, b.slice(1))).toThrow(/length 11; it must be 12/);
   });
 
@@ -262,6 +268,16 @@ describe('directions', () => {
       expect(seen.y[t]).toBeLessThanOrEqual(result.y[result.y.length - 1]);
     }
     expect(seen.residual[5]).toBeGreaterThan(0.1);
+    // As all eigenvalues of the Gram matrix say, for a longer path.
+    const draw = gaussian(2);
+    const long = Array.from({ length: 60 }, (_, t) =>
+      start().map((value) => value * Math.exp(-t / 9) + 0.1 * draw()),
+    );
+    const steps = long.slice(0, -1).map((point) => point.map((value, i) => value - long[59][i]));
+    const gram = Float64Array.from(steps.flatMap((u) => steps.map((v) => dot(u, v))));
+    const { values } = symmetricEigen(gram, 59);
+    const whole = values.reduce((sum, value) => sum + value, 0);
+    pcaPlane(long).explained.forEach((share, k) => expect(share).toBeCloseTo(values[58 - k] / whole, 12));
     expect(() => pcaPlane([end])).toThrow(/two or more/);
     expect(() => pcaPlane([at(1, 0, 0), end])).toThrow(/fewer than 2 directions/);
     expect(pcaPlane([at(1, 0, 0), end], 1).directions).toHaveLength(1);

@@ -16,8 +16,9 @@ import {
   type Rules,
 } from '../../core/options.ts';
 import { hessianAt, type Hessian } from '../../core/hessian.ts';
+import { firstNonFinite } from '../../core/vector.ts';
 import { heldBy, heldByAsync, restore, subjectOf, type Held } from '../subject.ts';
-import type { AsyncProblem, Problem } from '../../core/problem.ts';
+import type { AsyncProblem, Precision, Problem } from '../../core/problem.ts';
 import type { Asks } from '../../core/question.ts';
 
 /** What every computation with a Hessian may be told. */
@@ -46,8 +47,19 @@ export const curvatureRules: Rules<CurvatureOptions> = {
   signal: abortSignal,
 };
 
-/** A computation at a point; the loss there comes with it. */
-export type AtPoint<Result> = (hessian: Hessian, center: Float64Array) => Asks<Result>;
+/** The Hessian at a point, with what is needed to check its products. */
+export interface CurvaturePoint {
+  /** Its products throw where they are not finite. */
+  readonly hessian: Hessian;
+  /** The Hessian by differences of several steps, coarsest first; empty where products are exact. */
+  readonly rungs: readonly Hessian[];
+  readonly precision: Precision;
+  /** `[n]`. */
+  readonly center: Float64Array;
+}
+
+/** A computation at a point. */
+export type AtPoint<Result> = (point: CurvaturePoint) => Asks<Result>;
 
 /** Runs a computation, and puts the parameters back. */
 export function runAt<Options extends CurvatureOptions, Result>(
@@ -59,9 +71,9 @@ export function runAt<Options extends CurvatureOptions, Result>(
 ): Result {
   check(where, problem, options, rules);
   const held = heldBy(problem, undefined);
-  const { hessian, center } = enter(where, problem, held, options);
+  const point = enter(where, problem, held, options);
   try {
-    return runSync(computation(hessian, center), problem);
+    return runSync(computation(point), problem);
   } finally {
     restore(held);
   }
@@ -77,9 +89,9 @@ export async function runAtAsync<Options extends CurvatureOptions, Result>(
 ): Promise<Result> {
   check(where, problem, options, rules);
   const held = await heldByAsync(problem, undefined);
-  const { hessian, center } = enter(where, problem, held, options);
+  const point = enter(where, problem, held, options);
   try {
-    return await runAsync(computation(hessian, center), problem);
+    return await runAsync(computation(point), problem);
   } finally {
     restore(held);
   }
@@ -103,9 +115,52 @@ function enter(
   problem: AsyncProblem | Problem,
   held: Held,
   { center: at, epsilon = 'auto', signal }: CurvatureOptions,
-): { hessian: Hessian; center: Float64Array } {
+): CurvaturePoint {
   const { center } = subjectOf(where, problem, held, at);
   const { precision = 'float64' } = problem;
   const exact = problem.hessianVector !== undefined;
-  return { hessian: hessianAt(center, { precision, exact, epsilon, signal }), center };
+  const hessianWith = (step: number | 'auto') =>
+    finiteOnly(where, hessianAt(center, { precision, exact, epsilon: step, signal }));
+  const steps = epsilon === 'auto' ? ladders[precision] : [3 * epsilon, epsilon, epsilon / 3, epsilon / 10];
+  const rungs = exact ? [] : steps.map(hessianWith);
+  return { hessian: hessianWith(epsilon), rungs, precision, center };
+}
+
+/** Steps that products are checked with, by precision. */
+const ladders: Readonly<Record<Precision, readonly number[]>> = {
+  float64: [1e-3, 1e-4, 1e-5, 1e-6, 1e-7],
+  float32: [1e-2, 3e-3, 1e-3, 3e-4, 1e-4],
+};
+
+/** A Hessian that throws where a product is not finite: no curvature can be had from it. */
+function finiteOnly(where: string, hessian: Hessian): Hessian {
+  return {
+    n: hessian.n,
+    get products() {
+      return hessian.products;
+    },
+    get gradients() {
+      return hessian.gradients;
+    },
+    get agreement() {
+      return hessian.agreement;
+    },
+    *times(v: Float64Array, product: Float64Array): Asks<void> {
+      yield* hessian.times(v, product);
+      const bad = firstNonFinite(product);
+      if (bad >= 0) {
+        throw new RangeError(
+          `${where}: element ${bad} of a product of the Hessian with a vector is ${product[bad]}: the gradient is not finite at the point or near it. Look at another point, or see what makes the loss overflow.`,
+        );
+      }
+    },
+  };
+}
+
+/** Products and gradients so far, those of checks included; a check at several steps counts as one product. */
+export function workOf({ hessian, rungs }: CurvaturePoint): { products: number; gradients: number } {
+  return {
+    products: hessian.products + (rungs[0]?.products ?? 0),
+    gradients: rungs.reduce((sum, rung) => sum + rung.gradients, hessian.gradients),
+  };
 }

@@ -2,7 +2,7 @@
  * The sharpness of Keskar, Mudigere, Nocedal, Smelyanskiy and Tang (2017), arXiv:1609.04836, equations 3 and 4: how
  * far the loss rises in a small box around a point.
  *
- * Departures: the maximisation begins at a random point of the box, since at a minimum the gradient is 0 and leads
+ * Departures: the maximization begins at a random point of the box, since at a minimum the gradient is 0 and leads
  * nowhere; and it is in units of the box, with the loss scaled so that a first step of
  * steepest ascent is as long as the box is wide.
  *
@@ -25,7 +25,7 @@ export interface BoxSharpnessOptions extends Omit<CurvatureOptions, 'epsilon' | 
   rho?: number;
   /** Look in a random subspace of so many dimensions; the paper takes 100. @defaultValue the whole space */
   subspace?: number;
-  /** Iterations of the maximisation. @defaultValue `10` */
+  /** Iterations of the maximization. @defaultValue `10` */
   maxIterations?: number;
 }
 
@@ -54,7 +54,7 @@ export interface BoxSharpness {
 /**
  * The sharpness of a minimum after Keskar et al.: the largest rise of the loss in a box, in per cent of 1 + loss.
  *
- * The box is maximised over by a few iterations of bounded L-BFGS, so that the value is a lower bound; other seeds
+ * The box is maximized over by a few iterations of bounded L-BFGS, so that the value is a lower bound; other seeds
  * begin elsewhere and may find more.
  *
  * @throws RangeError for bad options, and where `subspace` exceeds the number of parameters; whatever the problem throws
@@ -87,7 +87,7 @@ function highest(
   { precision = 'float64' }: AsyncProblem | Problem,
   { rho = 1e-3, subspace, seed = 0, maxIterations = 10, signal }: BoxSharpnessOptions,
 ): AtPoint<BoxSharpness> {
-  return function* (_hessian, center): Asks<BoxSharpness> {
+  return function* ({ center }): Asks<BoxSharpness> {
     if (subspace !== undefined && subspace > center.length) {
       throw new RangeError(
         `${where}: subspace: must not exceed the number of parameters, ${center.length}; got ${subspace}.`,

@@ -1,10 +1,16 @@
 import { either, integerFrom, oneOf, positive, type Rules } from '../../core/options.ts';
 import { gaussian } from '../random.ts';
-import { curvatureRules, runAt, runAtAsync, type AtPoint, type CurvatureOptions } from './at.ts';
-import { krylovFrom, lanczosStep, ritzOf } from './lanczos.ts';
+import {
+  curvatureRules,
+  runAt,
+  runAtAsync,
+  type AtPoint,
+  type CurvatureOptions,
+  type CurvaturePoint,
+} from './at.ts';
+import { krylovOf, lanczosStep, ritzOf } from './lanczos.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 import type { Asks } from '../../core/question.ts';
-import type { Hessian } from '../../core/hessian.ts';
 
 /** Options of {@link spectralDensity}. */
 export interface DensityOptions extends CurvatureOptions {
@@ -26,7 +32,7 @@ const rules: Rules<DensityOptions> = {
   sigma: either(positive, oneOf('auto')),
 };
 
-/** How the eigenvalues of a Hessian are spread. */
+/** The distribution of the eigenvalues of a Hessian. */
 export interface SpectralDensity {
   /** Eigenvalues, `[points]`, ascending. */
   readonly x: Float64Array;
@@ -62,19 +68,19 @@ export function spectralDensityAsync(
 
 function density(options: DensityOptions): AtPoint<SpectralDensity> {
   const { steps = 40, samples = 4, points = 400, sigma = 'auto', seed = 0, onProgress } = options;
-  return function* (hessian: Hessian): Asks<SpectralDensity> {
+  return function* ({ hessian }: CurvaturePoint): Asks<SpectralDensity> {
     const { n } = hessian;
     const draw = gaussian(seed);
     const depth = Math.min(steps, n);
     const nodes: number[] = [];
     const weights: number[] = [];
     for (let sample = 0; sample < samples; sample++) {
-      const krylov = krylovFrom(Float64Array.from({ length: n }, draw));
+      const krylov = krylovOf(n, 1, draw);
       for (let step = 0; step < depth; step++) {
         const more = yield* lanczosStep(hessian, krylov, draw);
         onProgress?.(hessian.products, samples * depth);
         // An invariant space holds all that this start can tell.
-        if (!more || krylov.beta[step] === 0) break;
+        if (!more || krylov.rows[step][step + 1] === 0) break;
       }
       const { values, coefficients } = ritzOf(krylov);
       values.forEach((value, row) => {
@@ -82,8 +88,8 @@ function density(options: DensityOptions): AtPoint<SpectralDensity> {
         weights.push(coefficients[row * values.length] ** 2 / samples);
       });
     }
-    const low = Math.min(...nodes);
-    const high = Math.max(...nodes);
+    const low = nodes.reduce((least, node) => Math.min(least, node), Infinity);
+    const high = nodes.reduce((most, node) => Math.max(most, node), -Infinity);
     const width = sigma === 'auto' ? (high - low || Math.abs(high) || 1) / 100 : sigma;
     const x = Float64Array.from({ length: points }, (_, i) => {
       return low - 4 * width + ((high - low + 8 * width) * i) / (points - 1);

@@ -1,21 +1,37 @@
 import { checkOptions, integerFrom, numberBetween, positive, type Rules } from '../../core/options.ts';
 import { evaluate, type Asks } from '../../core/question.ts';
 import { gaussian } from '../random.ts';
-import { curvatureRules, runAt, runAtAsync, type AtPoint, type CurvatureOptions } from './at.ts';
-import { krylovFrom, lanczosStep, ritzOf, ritzVector, type Krylov, type Ritz } from './lanczos.ts';
+import {
+  curvatureRules,
+  runAt,
+  runAtAsync,
+  workOf,
+  type AtPoint,
+  type CurvatureOptions,
+  type CurvaturePoint,
+} from './at.ts';
+import { checkedPair, type CheckedPair } from './check.ts';
+import {
+  isCheckpoint,
+  krylovOf,
+  lanczosStep,
+  ritzOf,
+  ritzVector,
+  type Krylov,
+  type Ritz,
+} from './lanczos.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 import type { PlaneSpec } from '../planes.ts';
-import type { Hessian } from '../../core/hessian.ts';
 
 /** Options of {@link topEigenpairs}. */
 export interface EigenOptions extends CurvatureOptions {
-  /** How many of the largest. @defaultValue `1` */
+  /** Number of the largest eigenvalues. @defaultValue `1` */
   count?: number;
-  /** How many of the smallest (the most negative). @defaultValue `1` */
+  /** Number of the smallest (the most negative). @defaultValue `1` */
   bottom?: number;
-  /** Products at most; with n of them the eigenvalues are exact. @defaultValue `60` */
+  /** Products of the Lanczos process at most; checking takes one more for each pair. @defaultValue `60` */
   maxProducts?: number;
-  /** Done when ‖Hv − λv‖ ≤ tolerance · max|λ| for each. @defaultValue `1e-3` */
+  /** Largest error of each eigenvalue, relative to its own |λ|. @defaultValue `1e-3` */
   tolerance?: number;
 }
 
@@ -27,13 +43,21 @@ export const eigenRules: Rules<EigenOptions> = {
   tolerance: numberBetween(0, 1),
 };
 
-/** Some eigenvalues with their vectors. */
+/** Some eigenvalues with their vectors, each checked by a product of its own. */
 export interface EigenList {
+  /** vᵀHv of each. */
   readonly values: Float64Array;
   /** Unit vectors, `[n]` each. */
   readonly vectors: readonly Float64Array[];
-  /** ‖Hv − λv‖ of each: the distance to an eigenvalue is no more. */
+  /** ‖Hv − λv‖ of each, measured. */
   readonly residuals: Float64Array;
+  /**
+   * Bound on how far each value is from an eigenvalue: its residual, and how far its product differs at other steps
+   * of the differences. Larger than |λ| where not even the sign is known.
+   */
+  readonly errors: Float64Array;
+  /** True where the error is within the tolerance, relative to |λ|, or at most 1e-12 of the largest |λ|. */
+  readonly accurate: readonly boolean[];
 }
 
 /** The ends of a Hessian's spectrum. */
@@ -44,29 +68,32 @@ export interface Eigenpairs extends EigenList {
   readonly loss: number;
   /** The point, `[n]`. */
   readonly center: Float64Array;
+  /** Products, those of checks included. */
   readonly products: number;
   /** Gradients that the products took. */
   readonly gradients: number;
   /**
-   * Relative difference of the first product at two neighbouring ε: 0 for exact products, about 1e-4 or less on a
-   * smooth loss in float32; above 0.1 the loss is too rough or too noisy here for its curvature to mean much.
+   * Largest relative difference of products at neighboring steps, of the first product and of each pair's own: 0 for
+   * exact products. Above 0.1 the loss is too rough or too noisy for at least one of the pairs.
    */
   readonly agreement: number;
-  /** Whether every pair asked for met the tolerance. */
+  /** True if every pair asked for is accurate. */
   readonly converged: boolean;
 }
 
 /**
- * The largest eigenvalues of the Hessian with their eigenvectors, and the smallest, by the Lanczos process with full
- * re-orthogonalisation.
+ * The largest eigenvalues of the Hessian with their eigenvectors, and the smallest, by the Lanczos process from two
+ * random starts.
  *
- * Needs gradients only; twenty products give the extreme eigenvalues of most networks to half a per cent.
+ * Needs gradients only. Each pair is multiplied once more and judged by its own residual, relative to its own |λ|, so
+ * that a small eigenvalue beside large ones is not taken for known. Of an eigenvalue that is
+ * more than double, two may be found.
  *
- * @throws RangeError for bad options; whatever the problem throws
+ * @throws RangeError for bad options, and where a gradient is not finite; whatever the problem throws
  * @see Ghorbani, Krishnan and Xiao (2019), arXiv:1901.10159
  * @example
  * ```ts
- * const { values, bottom, agreement } = topEigenpairs(problem, { count: 2, maxProducts: 20 });
+ * const { values, errors, bottom, converged } = topEigenpairs(problem, { count: 2, maxProducts: 20 });
  * ```
  */
 export function topEigenpairs(problem: Problem, options: EigenOptions = {}): Eigenpairs {
@@ -82,54 +109,87 @@ export function topEigenpairsAsync(
 }
 
 function eigenpairs(options: EigenOptions): AtPoint<Eigenpairs> {
-  return function* (hessian: Hessian, center: Float64Array): Asks<Eigenpairs> {
+  return function* (point: CurvaturePoint): Asks<Eigenpairs> {
+    const { center } = point;
     const loss = yield evaluate(center, null);
-    const { krylov, ritz, converged } = yield* krylovEnds(hessian, options);
-    const k = ritz.values.length;
-    const largest = Math.min(options.count ?? 1, k);
-    const smallest = Math.min(options.bottom ?? 1, k);
-    const list = (rows: readonly number[]): EigenList => ({
-      values: Float64Array.from(rows, (row) => ritz.values[row]),
-      vectors: rows.map((row) => ritzVector(krylov, ritz, row)),
-      residuals: Float64Array.from(rows, (row) => ritz.residuals[row]),
-    });
-    const { products, gradients, agreement } = hessian;
-    return {
-      ...list(Array.from({ length: largest }, (_, i) => k - 1 - i)),
-      bottom: list(Array.from({ length: smallest }, (_, i) => i)),
-      loss,
-      center,
-      products,
-      gradients,
-      agreement,
-      converged,
-    };
+    const { top, bottom, agreement, converged } = yield* spectrumEnds(point, options);
+    return { ...top, bottom, loss, center, ...workOf(point), agreement, converged };
   };
 }
 
-/** Lanczos until both ends of the spectrum are known well enough. */
+/** Both ends of a spectrum, checked. */
+export interface SpectrumEnds extends Pick<Eigenpairs, 'bottom' | 'agreement' | 'converged'> {
+  readonly top: EigenList;
+}
+
+/** Computes and checks the ends of the spectrum. */
+export function* spectrumEnds(point: CurvaturePoint, options: EigenOptions): Asks<SpectrumEnds> {
+  const { count = 1, bottom: below = 1, tolerance = 1e-3 } = options;
+  const { krylov, ritz } = yield* krylovEnds(point, options);
+  const k = ritz.values.length;
+  const largest = Math.max(Math.abs(ritz.values[0]), Math.abs(ritz.values[k - 1]));
+  const rowsAbove = Array.from({ length: Math.min(count, k) }, (_, i) => k - 1 - i);
+  const rowsBelow = Array.from({ length: Math.min(below, k) }, (_, i) => i);
+  const pairs: Pair[] = [];
+  for (const row of [...rowsAbove, ...rowsBelow]) {
+    const vector = ritzVector(krylov, ritz, row);
+    const checked = yield* checkedPair(point, vector, largest);
+    const { value, error } = checked;
+    const accurate = error <= Math.max(tolerance * Math.abs(value), 1e-12 * largest);
+    pairs.push({ ...checked, vector, accurate });
+  }
+  const { agreement } = point.hessian;
+  return {
+    top: listOf(pairs.slice(0, rowsAbove.length).toSorted((a, b) => b.value - a.value)),
+    bottom: listOf(pairs.slice(rowsAbove.length).toSorted((a, b) => a.value - b.value)),
+    // NaN where a step was given: then the pairs alone tell.
+    agreement: pairs.reduce((most, pair) => Math.max(most, agreementOf(pair)), agreement || 0),
+    converged: k >= Math.min(Math.max(count, below), point.hessian.n) && pairs.every((pair) => pair.accurate),
+  };
+}
+
+interface Pair extends CheckedPair {
+  readonly vector: Float64Array;
+  readonly accurate: boolean;
+}
+
+const listOf = (pairs: readonly Pair[]): EigenList => ({
+  values: Float64Array.from(pairs, ({ value }) => value),
+  vectors: pairs.map(({ vector }) => vector),
+  residuals: Float64Array.from(pairs, ({ residual }) => residual),
+  errors: Float64Array.from(pairs, ({ error }) => error),
+  accurate: pairs.map(({ accurate }) => accurate),
+});
+
+const agreementOf = ({ value, doubt }: Pair): number =>
+  doubt === 0 ? 0 : doubt / Math.max(Math.abs(value), Number.MIN_VALUE);
+
+/** Lanczos until both ends of the spectrum are known well enough, as far as its own residuals tell. */
 export function* krylovEnds(
-  hessian: Hessian,
+  { hessian }: CurvaturePoint,
   { count = 1, bottom = 1, maxProducts = 60, tolerance = 1e-3, seed = 0, onProgress }: EigenOptions,
-): Asks<{ krylov: Krylov; ritz: Ritz; converged: boolean }> {
+): Asks<{ krylov: Krylov; ritz: Ritz }> {
   const draw = gaussian(seed);
   const most = Math.min(maxProducts, hessian.n);
-  const krylov = krylovFrom(Float64Array.from({ length: hessian.n }, draw));
+  const krylov = krylovOf(hessian.n, 2, draw);
   for (let step = 1; ; step++) {
     const more = yield* lanczosStep(hessian, krylov, draw);
     onProgress?.(step, most);
+    if (more && step < most && !isCheckpoint(step)) continue;
     const ritz = ritzOf(krylov);
-    const converged = !more || settled(ritz, count, bottom, tolerance);
-    if (converged || step >= most) return { krylov, ritz, converged };
+    if (!more || step >= most || settled(ritz, count, bottom, tolerance)) return { krylov, ritz };
   }
 }
 
-/** Whether the `count` largest and `bottom` smallest Ritz pairs meet the tolerance. */
+/** True if the `count` largest and `bottom` smallest Ritz values are known to a tenth of the tolerance. */
 function settled({ values, residuals }: Ritz, count: number, bottom: number, tolerance: number): boolean {
   const k = values.length;
   if (k < count + bottom + 1) return false;
-  const allowed = tolerance * Math.max(Math.abs(values[0]), Math.abs(values[k - 1]));
-  return residuals.every((residual, row) => (row >= bottom && row < k - count) || residual <= allowed);
+  const floor = 1e-13 * Math.max(Math.abs(values[0]), Math.abs(values[k - 1]));
+  return residuals.every((residual, row) => {
+    const wanted = row < bottom || row >= k - count;
+    return !wanted || residual <= Math.max(0.1 * tolerance * Math.abs(values[row]), floor);
+  });
 }
 
 /** Options of {@link eigenPlane}. */
@@ -148,18 +208,22 @@ export interface EigenPlaneOptions {
  *
  * @param pairs - from `topEigenpairs` with a count of 2; with a count of 1, the other direction is that of the
  *   smallest eigenvalue
- * @throws RangeError if there are fewer than two directions, or an eigenvalue is 0
+ * @throws RangeError if there are fewer than two directions, or the error of an eigenvalue exceeds it
  */
 export function eigenPlane(pairs: Eigenpairs, options: EigenPlaneOptions = {}): PlaneSpec {
   checkOptions('eigenPlane', options, { deltaLoss: positive });
   const { deltaLoss = Math.abs(pairs.loss) || 1 } = options;
   const values = [...pairs.values.slice(0, 2), ...pairs.bottom.values].slice(0, 2);
+  const errors = [...pairs.errors.slice(0, 2), ...pairs.bottom.errors].slice(0, 2);
   const vectors = [...pairs.vectors.slice(0, 2), ...pairs.bottom.vectors].slice(0, 2);
   if (values.length < 2)
     throw new RangeError('eigenPlane: needs two eigenpairs; ask topEigenpairs for count: 2.');
   const directions = vectors.map((vector, k) => {
-    if (values[k] === 0)
-      throw new RangeError(`eigenPlane: eigenvalue ${k} is 0; its axis would be infinitely long.`);
+    if (!(Math.abs(values[k]) > errors[k])) {
+      throw new RangeError(
+        `eigenPlane: eigenvalue ${k} is ${values[k]} ± ${errors[k]}, not told from 0; its axis would have no known length. Give topEigenpairs more products, or take another pair.`,
+      );
+    }
     const length = Math.sqrt((2 * deltaLoss) / Math.abs(values[k]));
     return vector.map((element) => element * length);
   });

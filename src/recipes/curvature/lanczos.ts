@@ -1,16 +1,24 @@
-import { dot } from '../../core/vector.ts';
+/**
+ * The Lanczos process from one or several starts, with full re-orthogonalization.
+ *
+ * From two starts (band Lanczos) it finds eigenvalues twice over, and those that nearly coincide: from a single start,
+ * one of two close eigenvalues stays unseen whenever the start happens to be nearly orthogonal to its vector.
+ *
+ * @module
+ * @see Ruhe (1979), doi:10.1090/S0025-5718-1979-0521282-9; Golub and Van Loan, Matrix Computations, 4th edition,
+ *   sections 10.3 and 10.3.6
+ */
+import { addScaled, dot } from '../../core/vector.ts';
 import { normalise, type Hessian } from '../../core/hessian.ts';
 import { symmetricEigen } from './symmetric.ts';
 import type { Asks } from '../../core/question.ts';
 
-/** A Krylov space of the Hessian: H Q ≈ Q T, T tridiagonal. */
+/** A Krylov space of the Hessian: H Q = Q T + what leads out of the space. */
 export interface Krylov {
-  /** Orthonormal vectors q₁ … q_k, `[n]` each. */
+  /** Orthonormal vectors, `[n]` each; the last ones, as many as there are starts, are not yet multiplied. */
   readonly basis: Float64Array[];
-  /** Diagonal of T, `[k]`. */
-  readonly alpha: number[];
-  /** Below and above it; the last is the norm of what is left over, `[k]`. */
-  readonly beta: number[];
+  /** Row j: qᵢᵀ H qⱼ for all i that were in the basis after its product. */
+  readonly rows: Float64Array[];
 }
 
 /** Ritz values in ascending order, with what is known of each. */
@@ -22,78 +30,90 @@ export interface Ritz {
   readonly coefficients: Float64Array;
 }
 
-/** An empty Krylov space that starts with `start`, `[n]`, normalised and kept. */
-export function krylovFrom(start: Float64Array): Krylov {
-  normalise(start);
-  return { basis: [start], alpha: [], beta: [] };
+/** A Krylov space of dimension 0 with `starts` random start vectors. */
+export function krylovOf(n: number, starts: number, draw: () => number): Krylov {
+  const krylov: Krylov = { basis: [], rows: [] };
+  while (krylov.basis.length < Math.min(starts, n)) addRandom(krylov, n, draw);
+  return krylov;
+}
+
+function addRandom({ basis }: Krylov, n: number, draw: () => number): void {
+  const vector = Float64Array.from({ length: n }, draw);
+  orthogonalize(vector, basis);
+  normalise(vector);
+  basis.push(vector);
 }
 
 /**
- * One Lanczos step: one product, one more row of T.
+ * One step: one product, one more row of T, one more basis vector.
  *
- * Every new vector is orthogonalised against all others, twice: without it Lanczos finds the same eigenvalue again
- * and again, in float32 after a few steps. Where the space is invariant it goes on with `fresh`, so that multiple
- * eigenvalues are found too.
+ * Every new vector is orthogonalized against all others, twice: otherwise rounding makes Lanczos find the same
+ * eigenvalue again and again, in float32 after a few steps. Where the space is invariant, a random vector goes on.
  *
- * @param fresh - draws a random vector's element
- * @returns false when the space is all there is
- * @see Golub and Van Loan, Matrix Computations, 4th edition, section 10.3
+ * @returns false if the space is all of ℝⁿ
  */
-export function* lanczosStep(hessian: Hessian, krylov: Krylov, fresh: () => number): Asks<boolean> {
-  const { basis, alpha, beta } = krylov;
-  const k = alpha.length;
-  const q = basis[k];
-  const w = new Float64Array(hessian.n);
-  yield* hessian.times(q, w);
-  alpha.push(dot(q, w));
-  orthogonalise(w, basis);
-  let left = normalise(w);
-  const scale = Math.max(...alpha.map(Math.abs), ...beta, Number.MIN_VALUE);
-  if (k + 1 === hessian.n) {
-    beta.push(0);
-    return false;
+export function* lanczosStep(hessian: Hessian, krylov: Krylov, draw: () => number): Asks<boolean> {
+  const { basis, rows } = krylov;
+  const { n } = hessian;
+  const w = new Float64Array(n);
+  yield* hessian.times(basis[rows.length], w);
+  const row = new Float64Array(Math.min(n, basis.length + 1));
+  orthogonalize(w, basis, row);
+  rows.push(row);
+  if (basis.length < n) {
+    const left = normalise(w);
+    const scale = row.reduce((most, value) => Math.max(most, Math.abs(value)), Number.MIN_VALUE);
+    if (left > 1e-13 * scale) {
+      row[basis.length] = left;
+      basis.push(w);
+    } else {
+      addRandom(krylov, n, draw);
+    }
   }
-  if (!(left > 1e-13 * scale)) {
-    left = 0;
-    for (let i = 0; i < w.length; i++) w[i] = fresh();
-    orthogonalise(w, basis);
-    normalise(w);
-  }
-  beta.push(left);
-  basis.push(w);
-  return true;
+  return rows.length < n;
 }
 
-/** `w ← w − Q Qᵀ w`, twice. */
-export function orthogonalise(w: Float64Array, basis: readonly Float64Array[]): void {
+/**
+ * `w ← w − Q Qᵀ w`, twice.
+ *
+ * @param along - unless absent, Qᵀw is added to it
+ */
+export function orthogonalize(w: Float64Array, basis: readonly Float64Array[], along?: Float64Array): void {
   for (let pass = 0; pass < 2; pass++) {
-    for (const q of basis) {
-      const along = dot(q, w);
-      for (let i = 0; i < w.length; i++) w[i] -= along * q[i];
+    for (const [k, q] of basis.entries()) {
+      const part = dot(q, w);
+      addScaled(w, -part, q, w);
+      if (along !== undefined) along[k] += part;
     }
   }
 }
 
-/** Eigenvalues of T, and the coefficients of its eigenvectors. */
-export function ritzOf({ alpha, beta }: Krylov): Ritz {
-  const k = alpha.length;
+/** Eigenvalues of T, the coefficients of its eigenvectors, and what leads out of the space; about 10 k³ operations. */
+export function ritzOf({ basis, rows }: Krylov): Ritz {
+  const k = rows.length;
   const matrix = new Float64Array(k * k);
-  for (let i = 0; i < k; i++) {
-    matrix[i * k + i] = alpha[i];
-    if (i + 1 < k) matrix[i * k + i + 1] = matrix[(i + 1) * k + i] = beta[i];
-  }
+  for (let j = 0; j < k; j++) for (let i = 0; i <= j; i++) matrix[i * k + j] = matrix[j * k + i] = rows[j][i];
   const { values, vectors } = symmetricEigen(matrix, k);
-  const residuals = values.map((_, row) => Math.abs(beta[k - 1] * vectors[row * k + k - 1]));
-  return { values, residuals, coefficients: vectors };
+  const residuals = new Float64Array(k);
+  for (let row = 0; row < k; row++) {
+    for (let out = k; out < basis.length; out++) {
+      let part = 0;
+      for (let j = 0; j < k; j++) if (out < rows[j].length) part += rows[j][out] * vectors[row * k + j];
+      residuals[row] += part * part;
+    }
+  }
+  return { values, residuals: residuals.map(Math.sqrt), coefficients: vectors };
 }
 
+/** True if T is to be looked at after `k` steps: always while it is small, seldom where its eigenvalues take long. */
+export const isCheckpoint = (k: number): boolean => k % Math.ceil(k / 12) === 0;
+
 /** The unit Ritz vector of row `row`, `[n]`. */
-export function ritzVector({ basis, alpha }: Krylov, { coefficients }: Ritz, row: number): Float64Array {
-  const k = alpha.length;
+export function ritzVector({ basis }: Krylov, { values, coefficients }: Ritz, row: number): Float64Array {
+  const k = values.length;
   const vector = new Float64Array(basis[0].length);
   for (let j = 0; j < k; j++) {
-    const weight = coefficients[row * k + j];
-    for (let i = 0; i < vector.length; i++) vector[i] += weight * basis[j][i];
+    addScaled(vector, coefficients[row * k + j], basis[j], vector);
   }
   normalise(vector);
   return vector;

@@ -16,7 +16,8 @@ const rules: Rules<CurvatureMapOptions> = { ...shared, maxProducts: integerFrom(
 
 /**
  * A landscape with the extreme eigenvalues of the Hessian at each point, as the metrics `lambdaMax`, `lambdaMin` and
- * `ratio` = |λmin/λmax|: where that is small, the loss is close to convex, and what a plane shows of it can be trusted.
+ * `ratio` = |λmin/λmax|: where that is small, the loss is close to convex, and what a plane shows of it can be trusted. The
+ * metric `error` bounds the errors of both; a `lambdaMin` below it may have the other sign.
  *
  * Each point costs a Lanczos process of its own; `npoints` is 15 by default.
  *
@@ -37,6 +38,7 @@ export function curvatureMap(problem: Problem, options: CurvatureMapOptions = {}
       lambdaMax: (x) => (pairs = topEigenpairs(problem, { ...eigen, center: x })).values[0],
       lambdaMin: () => pairs?.bottom.values[0] ?? NaN,
       ratio: () => ratioOf(pairs),
+      error: () => errorOf(pairs),
     },
   });
 }
@@ -55,6 +57,7 @@ export function curvatureMapAsync(
       lambdaMax: async (x) => (pairs = await topEigenpairsAsync(problem, { ...eigen, center: x })).values[0],
       lambdaMin: () => pairs?.bottom.values[0] ?? NaN,
       ratio: () => ratioOf(pairs),
+      error: () => errorOf(pairs),
     },
   });
 }
@@ -72,4 +75,9 @@ function parted({ maxProducts = 15, ...evaluation }: CurvatureMapOptions) {
 
 function ratioOf(pairs: Eigenpairs | undefined): number {
   return pairs === undefined ? NaN : Math.abs(pairs.bottom.values[0] / pairs.values[0]);
+}
+
+/** The larger error of both eigenvalues. */
+function errorOf(pairs: Eigenpairs | undefined): number {
+  return pairs === undefined ? NaN : Math.max(pairs.errors[0], pairs.bottom.errors[0]);
 }

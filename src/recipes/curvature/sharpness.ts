@@ -2,15 +2,14 @@ import { integerFrom, positive, type Rules } from '../../core/options.ts';
 import { evaluate, type Asks } from '../../core/question.ts';
 import { addScaled, norm2 } from '../../core/vector.ts';
 import { gaussian } from '../random.ts';
-import { runAt, runAtAsync, type AtPoint } from './at.ts';
-import { eigenRules, krylovEnds, type EigenOptions } from './eigenpairs.ts';
-import { normalise, type Hessian } from '../../core/hessian.ts';
-import { ritzVector } from './lanczos.ts';
+import { runAt, runAtAsync, workOf, type AtPoint, type CurvaturePoint } from './at.ts';
+import { eigenRules, spectrumEnds, type EigenOptions } from './eigenpairs.ts';
+import { normalise } from '../../core/hessian.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 
 /** Options of {@link sharpness}. */
 export interface SharpnessOptions extends Omit<EigenOptions, 'count' | 'bottom'> {
-  /** Radius of the neighbourhood that losses are compared over. @defaultValue `0.05` */
+  /** Radius of the neighborhood that losses are compared over. @defaultValue `0.05` */
   rho?: number;
   /** Random points on its surface. @defaultValue `20` */
   samples?: number;
@@ -35,7 +34,10 @@ export interface Sharpness {
   /** Largest and smallest eigenvalue of the Hessian. */
   readonly lambdaMax: number;
   readonly lambdaMin: number;
-  /** f(x + ρ ∇f/‖∇f‖) − f(x): the rise that sharpness-aware minimisation counters (Foret et al. 2021). */
+  /** Bound on the error of each, as `errors` of `topEigenpairs`. */
+  readonly lambdaMaxError: number;
+  readonly lambdaMinError: number;
+  /** f(x + ρ ∇f/‖∇f‖) − f(x): the rise that sharpness-aware minimization counters (Foret et al. 2021). */
   readonly ascent: number;
   /** f(x ± ρ v) − f(x), the larger of both, v the leading eigenvector. */
   readonly worst: number;
@@ -45,6 +47,8 @@ export interface Sharpness {
   readonly edge: number;
   readonly products: number;
   readonly agreement: number;
+  /** True if both eigenvalues are accurate to the tolerance. */
+  readonly converged: boolean;
 }
 
 /**
@@ -72,21 +76,25 @@ function measures({
   learningRate,
   ...options
 }: SharpnessOptions): AtPoint<Sharpness> {
-  return function* (hessian: Hessian, center: Float64Array): Asks<Sharpness> {
+  return function* (point: CurvaturePoint): Asks<Sharpness> {
+    const { center } = point;
     const direction = new Float64Array(center.length);
-    const point = new Float64Array(center.length);
+    const place = new Float64Array(center.length);
     const loss = yield evaluate(center, direction);
     const gradientNorm = norm2(direction);
     const rise = function* (distance: number): Asks<number> {
-      addScaled(center, distance, direction, point);
-      return (yield evaluate(point, null)) - loss;
+      addScaled(center, distance, direction, place);
+      return (yield evaluate(place, null)) - loss;
     };
     normalise(direction);
     const ascent = gradientNorm === 0 ? 0 : yield* rise(rho);
 
-    const { krylov, ritz } = yield* krylovEnds(hessian, { ...options, count: 1, bottom: 1 });
-    const last = ritz.values.length - 1;
-    direction.set(ritzVector(krylov, ritz, last));
+    const { top, bottom, agreement, converged } = yield* spectrumEnds(point, {
+      ...options,
+      count: 1,
+      bottom: 1,
+    });
+    direction.set(top.vectors[0]);
     const worst = Math.max(yield* rise(rho), yield* rise(-rho));
 
     const draw = gaussian((options.seed ?? 0) + 1);
@@ -99,14 +107,17 @@ function measures({
     return {
       loss,
       gradientNorm,
-      lambdaMax: ritz.values[last],
-      lambdaMin: ritz.values[0],
+      lambdaMax: top.values[0],
+      lambdaMin: bottom.values[0],
+      lambdaMaxError: top.errors[0],
+      lambdaMinError: bottom.errors[0],
       ascent,
       worst,
       average: sum / samples,
       edge: learningRate === undefined ? NaN : 2 / learningRate,
-      products: hessian.products,
-      agreement: hessian.agreement,
+      products: workOf(point).products,
+      agreement,
+      converged,
     };
   };
 }

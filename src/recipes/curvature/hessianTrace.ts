@@ -1,0 +1,186 @@
+import { integerFrom, type Rules } from '../../core/options.ts';
+import { dot } from '../../core/vector.ts';
+import { gaussian } from '../random.ts';
+import {
+  curvatureRules,
+  runAt,
+  runAtAsync,
+  workOf,
+  type AtPoint,
+  type CurvatureOptions,
+  type CurvaturePoint,
+} from './at.ts';
+import { checkedProduct } from './check.ts';
+import { krylovEnds } from './eigenpairs.ts';
+import { orthogonalize, ritzVector } from './lanczos.ts';
+import { studentWidening } from './studentT.ts';
+import type { AsyncProblem, Problem } from '../../core/problem.ts';
+import type { Asks } from '../../core/question.ts';
+
+/** Options of {@link hessianTrace}. */
+export interface TraceOptions extends CurvatureOptions {
+  /** Number of random vectors. @defaultValue `30` */
+  samples?: number;
+  /** Number of leading eigenvectors whose part is taken out first and computed without chance. @defaultValue `5` */
+  deflate?: number;
+}
+
+const rules: Rules<TraceOptions> = {
+  ...curvatureRules,
+  samples: integerFrom(2),
+  deflate: integerFrom(0),
+};
+
+/** An estimate of tr H. */
+export interface TraceEstimate {
+  readonly value: number;
+  /**
+   * Standard error of `value`, widened after Student so that ±2 of it cover 95 % of cases whatever the number of
+   * samples; with differences it holds their own errors too. 0 where nothing is left to chance.
+   */
+  readonly standardError: number;
+  /** The part of `value` that is not estimated: Σ qᵀHq over the deflated directions. */
+  readonly deflated: number;
+  readonly products: number;
+  /** Relative difference between products at neighboring steps, of the first product or of the estimates if larger. */
+  readonly agreement: number;
+}
+
+/** Samples that are multiplied at several steps of the differences, to measure what the steps do. */
+const checkedSamples = 8;
+
+/**
+ * The trace of the Hessian: leading eigenvectors from Lanczos, and the rest by Hutchinson's estimator on their
+ * orthogonal complement.
+ *
+ * Unbiased however good the vectors are; the better, the smaller the error.
+ *
+ * @throws RangeError for bad options, and where a gradient is not finite; whatever the problem throws
+ * @see Meyer, Musco, Musco and Woodruff (2021), Hutch++, arXiv:2010.09649
+ * @example
+ * ```ts
+ * const { value, standardError } = hessianTrace(problem, { samples: 50 }); // value ± 2 standardError
+ * ```
+ */
+export function hessianTrace(problem: Problem, options: TraceOptions = {}): TraceEstimate {
+  return runAt('hessianTrace', problem, options, rules, traceEstimate(options));
+}
+
+/** As {@link hessianTrace}, for a problem that answers later. */
+export function hessianTraceAsync(
+  problem: AsyncProblem | Problem,
+  options: TraceOptions = {},
+): Promise<TraceEstimate> {
+  return runAtAsync('hessianTraceAsync', problem, options, rules, traceEstimate(options));
+}
+
+function traceEstimate(options: TraceOptions): AtPoint<TraceEstimate> {
+  const { samples = 30, deflate = 5 } = options;
+  return function* (point: CurvaturePoint): Asks<TraceEstimate> {
+    const { n } = point.hessian;
+    const most = (deflate === 0 ? 0 : 3 * Math.min(deflate, n)) + samples;
+    const { basis, deflated, doubt } = yield* deflation(point, options, most);
+    const rest =
+      basis.length === n
+        ? { mean: 0, standardError: 0, doubt: 0 }
+        : yield* hutchinson(point, basis, options, most);
+    const value = deflated + rest.mean;
+    const apart = Math.hypot(doubt, rest.doubt);
+    const agreement = point.hessian.agreement || 0;
+    return {
+      value,
+      standardError: Math.hypot(rest.standardError, apart),
+      deflated,
+      products: workOf(point).products,
+      agreement: apart === 0 ? agreement : Math.max(agreement, apart / Math.max(Math.abs(value), apart)),
+    };
+  };
+}
+
+/** Leading Ritz vectors and Σ qᵀHq over them. */
+function* deflation(
+  point: CurvaturePoint,
+  { deflate = 5, seed = 0, onProgress }: TraceOptions,
+  most: number,
+): Asks<{ basis: Float64Array[]; deflated: number; doubt: number }> {
+  const basis: Float64Array[] = [];
+  const taken = Math.min(deflate, point.hessian.n);
+  if (taken === 0) return { basis, deflated: 0, doubt: 0 };
+  const { krylov, ritz } = yield* krylovEnds(point, {
+    count: taken,
+    bottom: 0,
+    maxProducts: 3 * taken,
+    seed,
+    onProgress: (products) => onProgress?.(products, most),
+  });
+  const order = Array.from(ritz.values.keys()).sort(
+    (a, b) => Math.abs(ritz.values[b]) - Math.abs(ritz.values[a]),
+  );
+  let deflated = 0;
+  let doubts = 0;
+  for (const row of order.slice(0, taken)) {
+    const q = ritzVector(krylov, ritz, row);
+    basis.push(q);
+    if (point.rungs.length === 0) {
+      deflated += ritz.values[row];
+      continue;
+    }
+    const { product, others } = yield* checkedProduct(point, q);
+    const along = dot(q, product);
+    deflated += along;
+    doubts += largestGap(q, along, others) ** 2;
+  }
+  return { basis, deflated, doubt: Math.sqrt(doubts) };
+}
+
+/**
+ * Mean of zᵀHz over z = P s, s random signs, P the projection away from `basis`.
+ *
+ * Its variance is 2 Σᵢ≠ⱼ Aᵢⱼ² / samples with A = PHP, and Σⱼ≠ᵢ Aᵢⱼ² is the variance of sᵢ(As)ᵢ. These n variances together
+ * are known much better than that of the few sums zᵀHz, whose distribution has a long tail.
+ */
+function* hutchinson(
+  point: CurvaturePoint,
+  basis: readonly Float64Array[],
+  { samples = 30, seed = 0, onProgress }: TraceOptions,
+  most: number,
+): Asks<{ mean: number; standardError: number; doubt: number }> {
+  const { hessian, rungs } = point;
+  const checked = rungs.length === 0 ? 0 : Math.min(samples, checkedSamples);
+  const draw = gaussian(seed + 1);
+  const signs = new Float64Array(hessian.n);
+  const z = new Float64Array(hessian.n);
+  const product = new Float64Array(hessian.n);
+  const diagonal = new Float64Array(hessian.n);
+  let squares = 0;
+  let mean = 0;
+  let doubts = 0;
+  for (let k = 0; k < samples; k++) {
+    for (let i = 0; i < z.length; i++) signs[i] = draw() < 0 ? -1 : 1;
+    z.set(signs);
+    orthogonalize(z, basis);
+    if (k < checked) {
+      const careful = yield* checkedProduct(point, z);
+      product.set(careful.product);
+      doubts += largestGap(z, dot(z, product), careful.others) ** 2;
+    } else {
+      yield* hessian.times(z, product);
+    }
+    mean += dot(z, product) / samples;
+    orthogonalize(product, basis);
+    squares += dot(product, product) / samples;
+    for (let i = 0; i < z.length; i++) diagonal[i] += (signs[i] * product[i]) / samples;
+    onProgress?.(most - samples + k + 1, most);
+  }
+  const offDiagonal = Math.max(0, squares - dot(diagonal, diagonal)) * (samples / (samples - 1));
+  return {
+    mean,
+    standardError: Math.sqrt((2 * offDiagonal) / samples) * studentWidening(samples),
+    // Not divided by √samples: what kinks add to the products has the same sign in all of them.
+    doubt: checked === 0 ? 0 : Math.sqrt(doubts / checked),
+  };
+}
+
+/** Largest |zᵀp − value| over the products p of other steps. */
+const largestGap = (z: Float64Array, value: number, others: readonly Float64Array[]): number =>
+  others.reduce((most, other) => Math.max(most, Math.abs(dot(z, other) - value)), 0);
