@@ -1,5 +1,5 @@
 /**
- * Random directions, normalised after Li, Xu, Taylor, Studer and Goldstein (2018), arXiv:1712.09913.
+ * Random directions, normalized after Li, Xu, Taylor, Studer and Goldstein (2018), arXiv:1712.09913.
  *
  * Departures: the second direction is made orthogonal to the first, filter by filter, so that ⟨dx, dy⟩ = 0 and
  * the norm of each filter is exact at once; and a norm is not divided by ‖d‖ + 1e-10 but by ‖d‖.

@@ -26,7 +26,7 @@ export { line, type LineAttributes, type NamedLandscape } from './plots/line.ts'
 export { contour, contourf, heatmap } from './plots/map.ts';
 export type { LandscapePlot } from './plots/drawn.ts';
 export type { LandscapeAttributes, PathOverlay, ValueScale } from './plots/field.ts';
-export type { ColourMap, ColourMapName } from './plots/colour.ts';
+export type { ColorMap, ColorMapName } from './plots/color.ts';
 export { surface, type SurfaceAttributes } from './plots/surface.ts';
 export { toOBJ, toVTP, type MeshAttributes } from './export3d.ts';
 export type { CurvatureOptions } from './curvature/at.ts';

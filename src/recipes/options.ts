@@ -28,7 +28,7 @@ export interface LandscapeOptions {
    */
   npoints?: number | readonly [number, number];
   /**
-   * How far the axes of random directions reach, as a fraction of ‖p‖ (of a filter's norm where normalised by
+   * How far the axes of random directions reach, as a fraction of ‖p‖ (of a filter's norm where normalized by
    * filter): coordinates run from −lnorm to lnorm.
    *
    * @defaultValue `1`

@@ -17,7 +17,7 @@ export type RoleOverride = (tensor: TensorEntry) => TensorRole | undefined;
 /**
  * What a tensor is in its network: the user's word, else the adapter's, else a guess from name and rank.
  *
- * The guess: rank 0 or 1 is a normalisation where the name says so (gamma, beta, scale, running or moving
+ * The guess: rank 0 or 1 is a normalization where the name says so (gamma, beta, scale, running or moving
  * statistics) and a bias otherwise. Of rank 2 and more, an embedding has one filter for each row; a depthwise
  * kernel `[h, w, in, m]` one for each of its last two indices; a tensor called weight, as torch calls it, one for
  * each first index; any other, such as a kernel of TensorFlow, one for each last index.
@@ -49,7 +49,7 @@ export function layerGroups(layout: Layout): Grouping {
 }
 
 /**
- * One group for each filter; a tensor without filters (a bias, a normalisation) is one as a whole.
+ * One group for each filter; a tensor without filters (a bias, a normalization) is one as a whole.
  *
  * @throws RangeError if a role names an axis that its tensor does not have
  */

@@ -20,7 +20,7 @@ export interface PathOnPlane {
  * Projects a path onto the plane of a landscape: least squares, also where the directions are oblique.
  *
  * @param points - `[n]` each
- * @param losses - the loss at each point; drawn as the colour of its marker
+ * @param losses - the loss at each point; drawn as the color of its marker
  * @throws RangeError if lengths differ, or the plane came from a file without its vectors
  */
 export function onPlane(

@@ -17,7 +17,7 @@ export interface Axis {
   readonly at: (value: number) => number;
 }
 
-/** An axis from `domain` to `range` (px), with about one labelled tick every 70 px. */
+/** An axis from `domain` to `range` (px), with about one labeled tick every 70 px. */
 export function axisOf(
   kind: AxisScale,
   domain: readonly [number, number],
@@ -63,7 +63,7 @@ export function domainOf(values: Iterable<number>, kind: AxisScale, padding = 0.
   return [low - pad, high + pad];
 }
 
-/** Powers of ten, every `k`-th labelled; over less than two decades also 2 and 5. */
+/** Powers of ten, every `k`-th labeled; over less than two decades also 2 and 5. */
 function logTicks([low, high]: readonly [number, number], count: number): Tick[] {
   const ticks: Tick[] = [];
   const decades = Math.log10(high / low);

@@ -1,6 +1,6 @@
 import { boolean, checkOptions, either, oneOf, show, string, type Rules } from '../../core/options.ts';
 import { boxplotSvg, type Column } from './boxplotSvg.ts';
-import { lineColour } from './colour.ts';
+import { lineColor } from './color.ts';
 import { plotOf, type Plot, type PlotlyFigure, type VegaSpec } from './plot.ts';
 import { plotlyAxis, plotlyLayout } from './plotly.ts';
 import { axisScale, figureRules, limits, recipe, theme } from './recipe.ts';
@@ -13,7 +13,7 @@ import { isNumbers } from './traces.ts';
 export interface Sample {
   readonly name: string;
   readonly values: ArrayLike<number>;
-  /** Any CSS colour. @defaultValue one of eight, by position */
+  /** Any CSS color. @defaultValue one of eight, by position */
   readonly color?: string;
   /** A value from elsewhere to compare with, drawn as a hollow diamond; `relativeTo` leaves it as it is. @defaultValue none */
   readonly reference?: number | undefined;
@@ -75,7 +75,7 @@ export function boxplot(
   const unit = unitOf(list, final.relativeTo);
   const columns = list.map(({ name, values, color, reference }, k): Column => {
     const scaled = Array.from(values, (value) => value / unit).filter(Number.isFinite);
-    return { name, color: color ?? lineColour(k), values: scaled, five: fiveNumbers(scaled), reference };
+    return { name, color: color ?? lineColor(k), values: scaled, five: fiveNumbers(scaled), reference };
   });
   return plotOf(final.title || 'Box plot', {
     toSVG: () => boxplotSvg(columns, final),

@@ -1,10 +1,10 @@
 import { boolean, checkOptions, either, oneOf, show, string, type Rules } from '../../core/options.ts';
 import { convergenceSvg, referencesOf, type Curve } from './convergenceSvg.ts';
-import { lineColour } from './colour.ts';
+import { lineColor } from './color.ts';
 import { plotOf, type Plot, type PlotlyFigure, type VegaSpec } from './plot.ts';
 import { axisScale, figureRules, limits, recipe, theme } from './recipe.ts';
 import type { AxisScale, FigureAttributes } from './recipe.ts';
-import { runsOf, summarise, type Against, type Trace } from './traces.ts';
+import { runsOf, summarize, type Against, type Trace } from './traces.ts';
 import { referencesPlotly, referencesVega } from './reference.ts';
 import { plotlyAxis, plotlyLayout } from './plotly.ts';
 
@@ -85,8 +85,8 @@ export function convergence(traces: readonly Trace[], attributes: ConvergenceAtt
   const final = recipe(defaults, { xlabel: attributes.against ?? 'iterations', ...attributes });
   const curves = traces.map((trace, k): Curve => {
     const runs = runsOf(trace, final.against);
-    const summary = summarise(runs, { x: final.xscale, y: final.yscale });
-    const color = trace.color ?? lineColour(k);
+    const summary = summarize(runs, { x: final.xscale, y: final.yscale });
+    const color = trace.color ?? lineColor(k);
     const end = Math.max(...summary.x);
     const reference = trace.reference === undefined ? undefined : { x: end, y: trace.reference, color };
     return { name: trace.name, color, runs, summary, reference };

@@ -1,5 +1,5 @@
 /**
- * A landscape as it is drawn: its values transformed, the range of its colours, its levels.
+ * A landscape as it is drawn: its values transformed, the range of its colors, its levels.
  *
  * @module
  */
@@ -14,14 +14,14 @@ import {
   type Rules,
 } from '../../core/options.ts';
 import { axisOf, type Axis, type Tick } from './axes.ts';
-import { colourMap, colourRule, type ColourMap, type ColourMapName } from './colour.ts';
+import { colorMap, colorRule, type ColorMap, type ColorMapName } from './color.ts';
 import { figureRules, limits, recipe, theme, type FigureAttributes } from './recipe.ts';
 import { quantileSorted, sortedFinite } from './statistics.ts';
 import type { LandscapeData } from '../data.ts';
 import type { PathOnPlane } from '../trajectory.ts';
 import type { Grid } from './upsample.ts';
 
-/** How values become heights and colours: as they are, log₁₀ z, or log₁₀(1 + z). */
+/** How values become heights and colors: as they are, log₁₀ z, or log₁₀(1 + z). */
 export type ValueScale = 'linear' | 'log' | 'log1p';
 
 /** A path drawn on a landscape. */
@@ -29,23 +29,23 @@ export interface PathOverlay {
   readonly name: string;
   /** From `onPlane`. */
   readonly path: PathOnPlane;
-  /** Of its line, any CSS colour; its markers show the true loss. @defaultValue one of eight, by position */
+  /** Of its line, any CSS color; its markers show the true loss. @defaultValue one of eight, by position */
   readonly color?: string;
 }
 
 /** What every drawing of a landscape may be told. */
 export interface LandscapeAttributes extends FigureAttributes {
-  /** A colour map by name, or a function from [0, 1] to a colour. @defaultValue `'turbo'` */
-  color?: ColourMapName | ColourMap;
+  /** A color map by name, or a function from [0, 1] to a color. @defaultValue `'turbo'` */
+  color?: ColorMapName | ColorMap;
   /** Draw this metric instead of the loss. @defaultValue the loss */
   metric?: string;
   /** @defaultValue `'linear'` */
   zscale?: ValueScale;
   /** What the values are. @defaultValue `'loss'`, or the metric */
   zlabel?: string;
-  /** The values at both ends of the colours; what lies beyond takes the colour of the end. @defaultValue all */
+  /** The values at both ends of the colors; what lies beyond takes the color of the end. @defaultValue all */
   clims?: readonly [number, number];
-  /** How many bands of colour, or the values between them, ascending. @defaultValue `20` */
+  /** How many bands of color, or the values between them, ascending. @defaultValue `20` */
   levels?: number | readonly number[];
   /** Bands of equal height, or of equal area. @defaultValue `'uniform'` */
   levelSpacing?: 'uniform' | 'quantile';
@@ -74,7 +74,7 @@ const pathRule: Rule = {
 
 export const landscapeAttributeRules: Rules<LandscapeAttributes> = {
   ...figureRules,
-  color: colourRule,
+  color: colorRule,
   metric: string,
   zscale: oneOf('linear', 'log', 'log1p'),
   zlabel: string,
@@ -124,12 +124,12 @@ export interface Field extends Grid {
   readonly y: Float64Array;
   /** Transformed values; NaN where they are not finite or have no logarithm. */
   readonly values: Float64Array;
-  /** Transformed values at both ends of the colours. */
+  /** Transformed values at both ends of the colors. */
   readonly low: number;
   readonly high: number;
   /** What the transformed values are. */
   readonly label: string;
-  readonly colour: ColourMap;
+  readonly color: ColorMap;
   /** A value as it is drawn: its transform. */
   readonly transform: (value: number) => number;
 }
@@ -157,12 +157,12 @@ export function fieldOf(data: LandscapeData, attributes: FilledLandscapeAttribut
   if (!Number.isFinite(low)) {
     throw new RangeError(`clims: must lie where zscale '${zscale}' is defined, got ${clims?.join(', ')}.`);
   }
-  // A loss of 0 has the lowest colour on a log scale; what is infinite or no number has none.
+  // A loss of 0 has the lowest color on a log scale; what is infinite or no number has none.
   for (let cell = 0; cell < values.length; cell++) {
     if (values[cell] === -Infinity && Number.isFinite(raw[cell])) values[cell] = Math.min(low, finite[0]);
     else if (!Number.isFinite(values[cell])) values[cell] = NaN;
   }
-  // A landscape that is flat still has a range, of one colour.
+  // A landscape that is flat still has a range, of one color.
   const span = high - low;
   return {
     nx: data.x.length,
@@ -173,7 +173,7 @@ export function fieldOf(data: LandscapeData, attributes: FilledLandscapeAttribut
     low,
     high: span > 0 ? high : low + (Math.abs(low) || 1) * 1e-3,
     label: zscale === 'log1p' ? `log₁₀(1 + ${zlabel})` : zlabel,
-    colour: colourMap(color),
+    color: colorMap(color),
     transform,
   };
 }
@@ -195,9 +195,9 @@ export function levelsOf(field: Field, { levels, levelSpacing }: FilledLandscape
   return quantiles.filter((level, k) => level > low && level < high && (k === 0 || level > quantiles[k - 1]));
 }
 
-/** Colour of a transformed value. */
-export function colourAt({ low, high, colour }: Field, value: number): string {
-  return colour(Math.min(1, Math.max(0, (value - low) / (high - low))));
+/** Color of a transformed value. */
+export function colorAt({ low, high, color }: Field, value: number): string {
+  return color(Math.min(1, Math.max(0, (value - low) / (high - low))));
 }
 
 /** A scale of the field's values over `range`, px: of transformed values, with ticks in the user's units. */

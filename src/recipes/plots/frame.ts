@@ -109,7 +109,7 @@ export function axesOf(
   ].join('');
 }
 
-/** The title, centred over the plotting area, but never beyond the picture's edges; smaller if it must. */
+/** The title, centered over the plotting area, but never beyond the picture's edges; smaller if it must. */
 function titleOf(
   title: string,
   middle: number,
@@ -129,7 +129,7 @@ function titleOf(
   );
 }
 
-/** Text that reads upwards, centred at (x, y). */
+/** Text that reads upwards, centered at (x, y). */
 export function sideways(text: string, x: number, y: number, fontSize: number): string {
   const transform = `translate(${x.toFixed(1)} ${y.toFixed(1)}) rotate(-90)`;
   return el('text', { transform, fontSize, textAnchor: 'middle' }, escapeXml(text));

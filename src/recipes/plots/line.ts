@@ -1,7 +1,7 @@
 import { boolean, oneOf, show, string, type Rules, checkOptions } from '../../core/options.ts';
 import { axisOf, domainOf } from './axes.ts';
 import { axesOf, clipped, frameOf, gridLines, labelsWidth, pictureOf } from './frame.ts';
-import { lineColour } from './colour.ts';
+import { lineColor } from './color.ts';
 import { legendOf, legendWidth } from './legend.ts';
 import { plotOf, type Plot } from './plot.ts';
 import { plotlyAxis, plotlyLayout } from './plotly.ts';
@@ -38,7 +38,7 @@ const rules: Rules<LineAttributes> = {
 export interface NamedLandscape {
   readonly name: string;
   readonly data: LandscapeData;
-  /** Any CSS colour. @defaultValue one of eight, by position */
+  /** Any CSS color. @defaultValue one of eight, by position */
   readonly color?: string;
 }
 
@@ -145,7 +145,7 @@ function curveOf({ name, data, color }: NamedLandscape, metric: string, k: numbe
   }
   const y = metric === '' ? data.z : data.metrics[metric];
   if (y === undefined) throw new RangeError(`line: there is no metric ${show(metric)} in this landscape.`);
-  return { name, color: color ?? lineColour(k), x: data.x, y };
+  return { name, color: color ?? lineColor(k), x: data.x, y };
 }
 
 function svg(curves: readonly Curve[], attributes: Attributes): string {

@@ -28,7 +28,7 @@ import { plotOf } from './plot.ts';
  */
 export const contourf = mapOf('contourf');
 
-/** Contour lines of a landscape, each in the colour of its level. See {@link contourf}. */
+/** Contour lines of a landscape, each in the color of its level. See {@link contourf}. */
 export const contour = mapOf('contour');
 
 /** A landscape as a rectangle for each point, nothing interpolated. See {@link contourf}. */

@@ -1,6 +1,6 @@
-import { lineColour } from './colour.ts';
+import { lineColor } from './color.ts';
 import { valueAxis, type Field, type FilledLandscapeAttributes } from './field.ts';
-import { markerColour } from './overlay.ts';
+import { markerColor } from './overlay.ts';
 import { plotlyAxis, plotlyLayout } from './plotly.ts';
 import type { MapFigure } from './mapSvg.ts';
 import type { PlotlyFigure } from './plot.ts';
@@ -20,7 +20,7 @@ export function mapPlotly({ kind, field, levels, attributes }: MapFigure): Plotl
     x: Array.from(x),
     y: Array.from(y),
     z: rowsOf(field),
-    ...plotlyColours(field, attributes),
+    ...plotlyColors(field, attributes),
     ...(kind !== 'heatmap' && {
       autocontour: false,
       contours,
@@ -54,20 +54,20 @@ export function rowsOf({ nx, ny, values }: Field): (number | null)[][] {
   );
 }
 
-/** Colours and colour bar, in the user's units. */
-export function plotlyColours(field: Field, attributes: FilledLandscapeAttributes): Record<string, unknown> {
-  const { low, high, colour, label } = field;
+/** Colors and color bar, in the user's units. */
+export function plotlyColors(field: Field, attributes: FilledLandscapeAttributes): Record<string, unknown> {
+  const { low, high, color, label } = field;
   return {
     zmin: low,
     zmax: high,
     // As pairs: plotly does not know every map by name.
-    colorscale: Array.from({ length: 65 }, (_, k) => [k / 64, colour(k / 64)]),
+    colorscale: Array.from({ length: 65 }, (_, k) => [k / 64, color(k / 64)]),
     showscale: attributes.colorbar,
     colorbar: { title: { text: label, side: 'right' }, ...plotlyTicks(field, attributes) },
   };
 }
 
-/** Ticks at transformed values, labelled in the user's units. */
+/** Ticks at transformed values, labeled in the user's units. */
 export function plotlyTicks(field: Field, { zscale }: FilledLandscapeAttributes): Record<string, unknown> {
   const ticks = valueAxis(field, zscale, [0, 400]).ticks.filter(({ label }) => label !== null);
   return {
@@ -85,11 +85,11 @@ function pathTraces(field: Field, { paths }: FilledLandscapeAttributes): Record<
     name,
     x: Array.from(path.x),
     y: Array.from(path.y),
-    line: { color: color ?? lineColour(k), width: 2.4 },
+    line: { color: color ?? lineColor(k), width: 2.4 },
     marker: {
-      color: Array.from(path.loss, (loss) => markerColour(field, loss)),
+      color: Array.from(path.loss, (loss) => markerColor(field, loss)),
       size: Array.from(path.inPlane, (share) => 4 + 5 * share),
-      line: { color: color ?? lineColour(k), width: 1.2 },
+      line: { color: color ?? lineColor(k), width: 1.2 },
     },
     customdata: Array.from(path.loss, (loss, t) => [loss, path.residual[t]]),
     hovertemplate:

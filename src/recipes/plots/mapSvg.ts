@@ -1,8 +1,8 @@
 import { axisOf, type Axis } from './axes.ts';
 import { axesOf, clipped, frameOf, labelsWidth, pictureOf, type Box } from './frame.ts';
-import { bandValue, colourBar, colourBarWidth } from './colourbar.ts';
+import { bandValue, colorBar, colorBarWidth } from './colorbar.ts';
 import { regionsAbove } from './contours.ts';
-import { colourAt, withoutGaps, type Field, type FilledLandscapeAttributes } from './field.ts';
+import { colorAt, withoutGaps, type Field, type FilledLandscapeAttributes } from './field.ts';
 import { centerMark, pathLegend, pathLegendHeight, pathsOver } from './overlay.ts';
 import { el } from './svg.ts';
 import { upsample } from './upsample.ts';
@@ -25,7 +25,7 @@ export function mapSvg({ kind, field, levels, attributes }: MapFigure): string {
   const box = frameOf(
     attributes,
     labelsWidth('linear', yDomain, attributes),
-    colourBarWidth(field, attributes),
+    colorBarWidth(field, attributes),
     legend,
   );
   const { x, y } = mapAxes(field, kind, box);
@@ -41,7 +41,7 @@ export function mapSvg({ kind, field, levels, attributes }: MapFigure): string {
     ),
     axesOf(attributes, box, x, y, legend),
     pathLegend(attributes, box),
-    colourBar(field, kind === 'heatmap' ? null : levels, box, attributes),
+    colorBar(field, kind === 'heatmap' ? null : levels, box, attributes),
   );
 }
 
@@ -67,7 +67,7 @@ export function regionsOf({ field, levels, attributes }: MapFigure, box: Box): R
   const edges = [field.low, ...inner, field.high];
   const paths = regionsAbove(grid, inner, box);
   const whole = `M${box.left},${box.top}H${box.right}V${box.bottom}H${box.left}Z`;
-  return [whole, ...paths].map((path, k) => ({ path, color: colourAt(field, bandValue(edges, k)) }));
+  return [whole, ...paths].map((path, k) => ({ path, color: colorAt(field, bandValue(edges, k)) }));
 }
 
 function bands(
@@ -93,11 +93,11 @@ function bands(
   }
   const grid = upsample(withoutGaps(field), attributes.upsample);
   return regionsAbove(grid, levels, box)
-    .map((d, k) => el('path', { d, fill: 'none', stroke: colourAt(field, levels[k]), strokeWidth: 1.5 }))
+    .map((d, k) => el('path', { d, fill: 'none', stroke: colorAt(field, levels[k]), strokeWidth: 1.5 }))
     .join('');
 }
 
-/** The rectangle of one cell, px: halfway to its neighbours. */
+/** The rectangle of one cell, px: halfway to its neighbors. */
 function cellRect({ x, y, nx }: Field, cell: number, xAxis: Axis, yAxis: Axis) {
   const j = Math.floor(cell / nx);
   const halfX = (x[1] - x[0]) / 2;
@@ -117,12 +117,12 @@ function cells(field: Field, x: Axis, y: Axis): string {
     if (Number.isNaN(value)) return '';
     const { width, height, ...corner } = cellRect(field, cell, x, y);
     // A hair of overlap, so that no seam shows between cells.
-    return el('rect', { ...corner, width: width + 0.3, height: height + 0.3, fill: colourAt(field, value) });
+    return el('rect', { ...corner, width: width + 0.3, height: height + 0.3, fill: colorAt(field, value) });
   });
   return el('g', { shapeRendering: 'crispEdges' }, ...rects);
 }
 
-/** Grey crossed cells where there is no value to draw. */
+/** Gray crossed cells where there is no value to draw. */
 function gapMarks(field: Field, x: Axis, y: Axis): string {
   return Array.from(field.values, (value, cell) => {
     if (!Number.isNaN(value)) return '';

@@ -1,6 +1,6 @@
-import { lineColour } from './colour.ts';
+import { lineColor } from './color.ts';
 import { regionsOf, type MapFigure } from './mapSvg.ts';
-import { markerColour } from './overlay.ts';
+import { markerColor } from './overlay.ts';
 import type { VegaSpec } from './plot.ts';
 
 /** The map as a Vega specification: the regions of the SVG as paths, so that both are one picture. */
@@ -15,8 +15,8 @@ export function mapVega(figure: MapFigure): VegaSpec {
       name,
       x: at,
       y: path.y[t],
-      color: color ?? lineColour(k),
-      fill: markerColour(field, path.loss[t]),
+      color: color ?? lineColor(k),
+      fill: markerColor(field, path.loss[t]),
       loss: path.loss[t],
       residual: path.residual[t],
     })),
@@ -85,7 +85,7 @@ export function mapVega(figure: MapFigure): VegaSpec {
         name: 'color',
         type: 'linear',
         domain: evenly(field.low, field.high),
-        range: evenly(0, 1).map(field.colour),
+        range: evenly(0, 1).map(field.color),
       },
     ],
     axes: [
@@ -130,13 +130,13 @@ function heatmapCells({
   field,
   attributes: { width, height },
 }: MapFigure): { path: string; color: string }[] {
-  const { nx, ny, values, low, high, colour } = field;
+  const { nx, ny, values, low, high, color } = field;
   const w = width / (nx - 1);
   const h = height / (ny - 1);
   return Array.from(values, (value, cell) => {
     const left = ((cell % nx) - 0.5) * w;
     const top = height - (Math.floor(cell / nx) + 0.5) * h;
     const path = `M${left.toFixed(2)},${top.toFixed(2)}h${(w + 0.4).toFixed(2)}v${(h + 0.4).toFixed(2)}h${(-w - 0.4).toFixed(2)}Z`;
-    return { path, color: Number.isNaN(value) ? '#bdbdbd' : colour((value - low) / (high - low)) };
+    return { path, color: Number.isNaN(value) ? '#bdbdbd' : color((value - low) / (high - low)) };
   });
 }

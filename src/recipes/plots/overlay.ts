@@ -1,12 +1,12 @@
-import { lineColour } from './colour.ts';
-import { colourAt, type Field, type FilledLandscapeAttributes, type PathOverlay } from './field.ts';
+import { lineColor } from './color.ts';
+import { colorAt, type Field, type FilledLandscapeAttributes, type PathOverlay } from './field.ts';
 import { el, escapeXml, polyline, textWidth } from './svg.ts';
 import type { Axis } from './axes.ts';
 import type { Box } from './frame.ts';
 
 /**
- * Paths over a landscape: a line with a white rim, and markers in the colour of the true loss, which need not be that
- * of the plane below, ringed in the colour of the line; the smaller a marker, the farther its point lies off the plane.
+ * Paths over a landscape: a line with a white rim, and markers in the color of the true loss, which need not be that
+ * of the plane below, ringed in the color of the line; the smaller a marker, the farther its point lies off the plane.
  */
 export function pathsOver(field: Field, paths: readonly PathOverlay[], x: Axis, y: Axis): string {
   return paths
@@ -15,7 +15,7 @@ export function pathsOver(field: Field, paths: readonly PathOverlay[], x: Axis, 
       const xs = Array.from(path.x, x.at);
       const ys = Array.from(path.y, y.at);
       const d = polyline(xs, ys);
-      const stroke = color ?? lineColour(k);
+      const stroke = color ?? lineColor(k);
       const style = { d, fill: 'none', strokeLinejoin: 'round', strokeLinecap: 'round' };
       const markers = xs.map((cx, t) => pathMarker(field, overlay, stroke, t, cx, ys[t]));
       return el(
@@ -29,7 +29,7 @@ export function pathsOver(field: Field, paths: readonly PathOverlay[], x: Axis, 
     .join('');
 }
 
-/** The marker of point t of a path, at (cx, cy), ringed in the colour of the path. */
+/** The marker of point t of a path, at (cx, cy), ringed in the color of the path. */
 export function pathMarker(
   field: Field,
   { name, path }: PathOverlay,
@@ -38,7 +38,7 @@ export function pathMarker(
   cx: number,
   cy: number,
 ): string {
-  const fill = markerColour(field, path.loss[t]);
+  const fill = markerColor(field, path.loss[t]);
   const told = `${name}, point ${t}: loss ${short(path.loss[t])}, ${short(path.residual[t])} off the plane`;
   return el(
     'circle',
@@ -49,10 +49,10 @@ export function pathMarker(
 
 const short = (value: number) => (Number.isNaN(value) ? 'unknown' : value.toPrecision(3));
 
-/** Colour of the marker of a point with this true loss. */
-export function markerColour(field: Field, loss: number): string {
+/** Color of the marker of a point with this true loss. */
+export function markerColor(field: Field, loss: number): string {
   const shown = field.transform(loss);
-  return Number.isNaN(shown) ? '#ffffff' : colourAt(field, shown);
+  return Number.isNaN(shown) ? '#ffffff' : colorAt(field, shown);
 }
 
 /** Radius of the marker of a point of whose distance from the center this share lies in the plane. */
@@ -66,7 +66,7 @@ export function pathLegend({ paths, fontSize }: FilledLandscapeAttributes, box: 
     at += 30 + textWidth(name, fontSize) + 18;
     const y = box.top - 0.75 * fontSize;
     return [
-      el('path', { d: `M${x},${y.toFixed(1)}h22`, stroke: color ?? lineColour(k), strokeWidth: 3 }),
+      el('path', { d: `M${x},${y.toFixed(1)}h22`, stroke: color ?? lineColor(k), strokeWidth: 3 }),
       el('text', { x: x + 28, y: y + 0.35 * fontSize, fill: '#222' }, escapeXml(name)),
     ].join('');
   });

@@ -14,7 +14,7 @@ export interface FigureAttributes {
   fontSize?: number;
   /** @defaultValue `'Helvetica, Arial, DejaVu Sans, sans-serif'` */
   fontFamily?: string;
-  /** Colour behind the figure, any CSS colour, or `'none'`. @defaultValue `'white'` */
+  /** Color behind the figure, any CSS color, or `'none'`. @defaultValue `'white'` */
   background?: string;
 }
 

@@ -3,7 +3,7 @@ import { upsample, type Grid } from './upsample.ts';
 
 /** A field refined as finely as a surface can be seen, in the unit cube: x, y in [−1, 1], height in [0, 1]. */
 export interface Sheet extends Grid {
-  /** The height of a value; what lies beyond the colours is cut off. */
+  /** The height of a value; what lies beyond the colors is cut off. */
   readonly height: (value: number) => number;
   /** Whether the cell from (i, j) to (i + 1, j + 1) touches a sample that has no value. */
   readonly isGap: (i: number, j: number) => boolean;

@@ -1,4 +1,4 @@
-import { lineColour } from './colour.ts';
+import { lineColor } from './color.ts';
 import { pathMarker } from './overlay.ts';
 import { acrossAxis, heightOver, type Sheet } from './sheet.ts';
 import { el, px } from './svg.ts';
@@ -19,7 +19,7 @@ const lift = { rim: 1.5, line: 2.5, marker: 3.5 };
 
 /**
  * Paths on a surface, in short pieces, so that what stands before them hides them. They lie on the surface: a
- * marker in the height of its own loss would be seen over, or under, another place. Its colour tells that loss.
+ * marker in the height of its own loss would be seen over, or under, another place. Its color tells that loss.
  */
 export function pathsOn(
   sheet: Sheet,
@@ -31,7 +31,7 @@ export function pathsOn(
   const toX = acrossAxis(field.x);
   const toY = acrossAxis(field.y);
   return paths.flatMap((overlay, k) => {
-    const stroke = overlay.color ?? lineColour(k);
+    const stroke = overlay.color ?? lineColor(k);
     const xs = Array.from(overlay.path.x, toX);
     const ys = Array.from(overlay.path.y, toY);
     const pieces: Piece[] = [];

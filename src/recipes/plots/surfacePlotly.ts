@@ -1,7 +1,7 @@
-import { lineColour } from './colour.ts';
+import { lineColor } from './color.ts';
 import type { Field, FilledLandscapeAttributes } from './field.ts';
-import { plotlyColours, plotlyTicks, rowsOf } from './mapPlotly.ts';
-import { markerColour } from './overlay.ts';
+import { plotlyColors, plotlyTicks, rowsOf } from './mapPlotly.ts';
+import { markerColor } from './overlay.ts';
 import { acrossAxis, heightOver } from './sheet.ts';
 import { plotlyLayout } from './plotly.ts';
 import type { PlotlyFigure } from './plot.ts';
@@ -9,7 +9,7 @@ import type { View } from './projection.ts';
 
 /** The surface as a plotly figure; paths lie on it, a hair above. */
 export function surfacePlotly(field: Field, attributes: FilledLandscapeAttributes, view: View): PlotlyFigure {
-  const { zmin, zmax, ...colours } = plotlyColours(field, attributes);
+  const { zmin, zmax, ...colors } = plotlyColors(field, attributes);
   const main = {
     type: 'surface',
     x: Array.from(field.x),
@@ -17,7 +17,7 @@ export function surfacePlotly(field: Field, attributes: FilledLandscapeAttribute
     z: rowsOf(field),
     cmin: zmin,
     cmax: zmax,
-    ...colours,
+    ...colors,
     contours: { z: { show: true, usecolormap: true, project: { z: true }, width: 1 } },
     hovertemplate: 'x %{x:.4g}<br>y %{y:.4g}<br>%{z:.4g}<extra></extra>',
   };
@@ -38,7 +38,7 @@ export function surfacePlotly(field: Field, attributes: FilledLandscapeAttribute
 
 const axis = (title: string) => ({ title: { text: title } });
 
-/** Range of the vertical axis: that of the colours, with room for what lies below. */
+/** Range of the vertical axis: that of the colors, with room for what lies below. */
 function heights({ low, high }: Field): [number, number] {
   return [low - 0.05 * (high - low), high + 0.02 * (high - low)];
 }
@@ -64,8 +64,8 @@ function pathTraces(field: Field, { paths }: FilledLandscapeAttributes): Record<
       const height = heightOver(sheet, toX(x), toY(path.y[t])) + lift;
       return Number.isNaN(height) ? null : height;
     }),
-    line: { color: color ?? lineColour(k), width: 5 },
-    marker: { size: 5, color: Array.from(path.loss, (loss) => markerColour(field, loss)) },
+    line: { color: color ?? lineColor(k), width: 5 },
+    marker: { size: 5, color: Array.from(path.loss, (loss) => markerColor(field, loss)) },
     customdata: Array.from(path.loss, (loss, t) => [loss, path.residual[t]]),
     hovertemplate:
       'true loss %{customdata[0]:.4g}<br>%{customdata[1]:.3g} off the plane<extra>%{fullData.name}</extra>',

@@ -1,7 +1,7 @@
 import { axisOf, labelWidth, type Axis } from './axes.ts';
 import { frameOf, pictureOf, type Box } from './frame.ts';
-import { colourBar, colourBarWidth } from './colourbar.ts';
-import { colourAt, valueAxis, type Field, type FilledLandscapeAttributes } from './field.ts';
+import { colorBar, colorBarWidth } from './colorbar.ts';
+import { colorAt, valueAxis, type Field, type FilledLandscapeAttributes } from './field.ts';
 import { pathLegend, pathLegendHeight } from './overlay.ts';
 import { heightRatio, projectionInto, type Projection, type View } from './projection.ts';
 import { sheetOf, type Sheet } from './sheet.ts';
@@ -11,7 +11,7 @@ import { el, escapeXml, px, textWidth } from './svg.ts';
 /** The surface as SVG: quadrilaterals from back to front, lit from above, in a box with axes. */
 export function surfaceSvg(field: Field, attributes: FilledLandscapeAttributes, view: View): string {
   const { title } = attributes;
-  const right = colourBarWidth(field, attributes);
+  const right = colorBarWidth(field, attributes);
   const legend = pathLegendHeight(attributes);
   const box = frameOf({ ...attributes, xlabel: '', ylabel: '', title }, 0, right, legend);
   const bar = { ...box, top: box.top + 20, bottom: box.bottom - 20 };
@@ -26,7 +26,7 @@ export function surfaceSvg(field: Field, attributes: FilledLandscapeAttributes, 
     scene(field, attributes, cube),
     heading,
     pathLegend(attributes, box),
-    colourBar(field, null, bar, attributes),
+    colorBar(field, null, bar, attributes),
   );
 }
 
@@ -67,7 +67,7 @@ function quads(field: Field, sheet: Sheet, cube: Projection): Piece[] {
       ];
       const slopeX = ((height(b) - height(a) + height(c) - height(d)) / 2) * (nx - 1);
       const slopeY = ((height(d) - height(a) + height(c) - height(b)) / 2) * (ny - 1);
-      const fill = lit(colourAt(field, (a + b + c + d) / 4), slopeX, slopeY);
+      const fill = lit(colorAt(field, (a + b + c + d) / 4), slopeX, slopeY);
       const path = corners.map(([x, y], k) => `${k === 0 ? 'M' : 'L'}${px(x)},${px(y)}`).join('');
       const depth = cube.depth(u(i + 0.5), v(j + 0.5));
       pieces.push({ depth, svg: el('path', { d: `${path}Z`, fill, stroke: fill }) });
@@ -76,10 +76,10 @@ function quads(field: Field, sheet: Sheet, cube: Projection): Piece[] {
   return pieces;
 }
 
-/** A colour under light from the upper left. */
-function lit(colour: string, slopeX: number, slopeY: number): string {
-  const parts = /^#(..)(..)(..)$/.exec(colour);
-  if (parts === null) return colour;
+/** A color under light from the upper left. */
+function lit(color: string, slopeX: number, slopeY: number): string {
+  const parts = /^#(..)(..)(..)$/.exec(color);
+  if (parts === null) return color;
   const norm = Math.sqrt(1 + (slopeX * heightRatio) ** 2 + (slopeY * heightRatio) ** 2);
   const light = (0.85 + 0.3 * slopeX * heightRatio + 0.3 * slopeY * heightRatio) / norm;
   const shade = Math.min(1.12, 0.72 + 0.34 * Math.max(0, light));
@@ -142,7 +142,7 @@ function cage(
     // Beyond the tick labels, and half its own width where the edge runs up and down.
     const aside = Math.abs(edge[0] - middle[0]) / Math.hypot(edge[0] - middle[0], edge[1] - middle[1]);
     const [u, v] = outward(middle, edge, 2.9 * fontSize + 0.45 * aside * textWidth(name, fontSize));
-    // Not into the colour bar, nor off the picture.
+    // Not into the color bar, nor off the picture.
     const width = 1.1 * textWidth(name, fontSize);
     const x = Math.max(box.left + width / 2, Math.min(box.right - width / 2, u));
     const label = besideOthers({ x, y: v, width, height: 1.1 * fontSize }, taken);
@@ -186,7 +186,7 @@ function outward(
   return [edge[0] + (dx / length) * far, edge[1] + (dy / length) * far];
 }
 
-/** A few labelled ticks. */
+/** A few labeled ticks. */
 function ticksOf(axis: Axis, [low, high]: readonly [number, number]): { value: number; label: string }[] {
   const { ticks } = axisOf(axis.kind, [low, high], [0, 280]);
   return ticks.flatMap(({ value, label }) => (label === null ? [] : [{ value, label }]));

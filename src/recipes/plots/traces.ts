@@ -24,7 +24,7 @@ export interface Trace {
   readonly name: string;
   /** Each `{ x, y }`, the `trace` of a `SolveResult`, or losses alone, which are drawn against 0, 1, 2, … */
   readonly runs: readonly (Run | readonly TracePoint[] | ArrayLike<number>)[];
-  /** Any CSS colour. @defaultValue one of eight, by position */
+  /** Any CSS color. @defaultValue one of eight, by position */
   readonly color?: string;
   /** A final value from elsewhere to compare with, drawn at the last x as a hollow diamond. @defaultValue none */
   readonly reference?: number | undefined;
@@ -107,7 +107,7 @@ export interface Summary {
  * A run that ended keeps its last value, since that is what its method has to show from then on; before its
  * first x it does not count. Between points it is interpolated, in log y if `scale` is.
  */
-export function summarise(
+export function summarize(
   runs: readonly Run[],
   scales: { x: AxisScale; y: AxisScale },
   count = 240,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { boxplot, convergence, toPNG } from 'quasi-newton/landscape';
 import { fiveNumbers, quantileSorted } from '../../../src/recipes/plots/statistics.ts';
-import { summarise } from '../../../src/recipes/plots/traces.ts';
+import { summarize } from '../../../src/recipes/plots/traces.ts';
 import { axisOf, domainOf } from '../../../src/recipes/plots/axes.ts';
 
 const traces = [
@@ -30,7 +30,7 @@ describe('statistics', () => {
       { x: [0, 1], y: [5, 3] },
       { x: [2, 3], y: [9, 9] },
     ];
-    const { x, median } = summarise(runs, { x: 'linear', y: 'linear' }, 4);
+    const { x, median } = summarize(runs, { x: 'linear', y: 'linear' }, 4);
     expect([...x]).toEqual([0, 1, 2, 3]);
     expect([...median]).toEqual([3, 2, 3, 3]);
   });
@@ -40,7 +40,7 @@ describe('statistics', () => {
       { x: [0, 2], y: [1, 1e-4] },
       { x: [0, 1, 2], y: [1, 1e-2, 1e-4] },
     ];
-    const { median } = summarise(runs, { x: 'linear', y: 'log' }, 3);
+    const { median } = summarize(runs, { x: 'linear', y: 'log' }, 3);
     expect(median[1]).toBeCloseTo(1e-2, 12);
   });
 });

@@ -102,7 +102,7 @@ describe('scales', () => {
     expect(fieldWith({ metric: 'twice' }).field.values[3]).toBe(2 * data.z[3]);
   });
 
-  it('give a loss of 0 the lowest colour of a log scale, and mark what is not finite', () => {
+  it('give a loss of 0 the lowest color of a log scale, and mark what is not finite', () => {
     const zero = landscape(() => (memory[0] - 1) ** 2, params, { directions: axes, npoints: 3 });
     const { values } = fieldOf(zero, fillAttributes(zero, { zscale: 'log' }));
     expect([...values.subarray(0, 3)]).toEqual([0, 0, 0]);
@@ -146,7 +146,7 @@ describe('the drawings', () => {
     expect(heatmap(problem, undefined, { npoints: 5 }).toPlotly().data[0]['z']).toHaveLength(5);
   });
 
-  it('give plotly rows of y and colours as pairs', () => {
+  it('give plotly rows of y and colors as pairs', () => {
     const [main] = contourf(data).toPlotly().data;
     expect(main['z']).toHaveLength(21);
     expect(main['colorscale']).toContainEqual([0, expect.stringMatching(/^#/)]);
@@ -215,7 +215,7 @@ describe('paths on a surface', () => {
     expect(paintedAfter(-0.5)).toBeLessThan(0.3 * rows * rows);
   });
 
-  it('lie on it: their loss is in the colour of the markers', () => {
+  it('lie on it: their loss is in the color of the markers', () => {
     const [, trace] = surface(ridge, { paths: [{ name: 'a', path: pathAt(-0.2) }] }).toPlotly().data;
     const heights = trace['z'] as (number | null)[];
     expect(heights.map((z) => z === null)).toEqual([true, false, false, false, true]);

@@ -1,10 +1,10 @@
 import { labelWidth } from './axes.ts';
 import { sideways, type Box } from './frame.ts';
-import { colourAt, valueAxis, type Field, type FilledLandscapeAttributes } from './field.ts';
+import { colorAt, valueAxis, type Field, type FilledLandscapeAttributes } from './field.ts';
 import { el } from './svg.ts';
 
-/** Space that a colour bar needs right of the plotting area, px. */
-export function colourBarWidth(field: Field, attributes: FilledLandscapeAttributes): number {
+/** Space that a color bar needs right of the plotting area, px. */
+export function colorBarWidth(field: Field, attributes: FilledLandscapeAttributes): number {
   if (!attributes.colorbar) return 0;
   const { fontSize, height, zscale } = attributes;
   const { ticks } = valueAxis(field, zscale, [height - 60, 0]);
@@ -13,11 +13,11 @@ export function colourBarWidth(field: Field, attributes: FilledLandscapeAttribut
 }
 
 /**
- * The colour bar: bands between levels, or without levels a continuous one.
+ * The color bar: bands between levels, or without levels a continuous one.
  *
  * @param levels - transformed values between the bands, or null
  */
-export function colourBar(
+export function colorBar(
   field: Field,
   levels: readonly number[] | null,
   box: Box,
@@ -35,7 +35,7 @@ export function colourBar(
     const y = axis.at(to);
     // A hair of overlap, so that no seam shows between bands.
     const height = axis.at(from) - y + (k === 0 ? 0 : 0.4);
-    return el('rect', { x: left, y, width: 18, height, fill: colourAt(field, bandValue(edges, k)) });
+    return el('rect', { x: left, y, width: 18, height, fill: colorAt(field, bandValue(edges, k)) });
   });
   const marks: string[] = [];
   const labels: string[] = [];
@@ -58,7 +58,7 @@ export function colourBar(
   ].join('');
 }
 
-/** The value whose colour the k-th band takes: its middle. */
+/** The value whose color the k-th band takes: its middle. */
 export function bandValue(edges: readonly number[], k: number): number {
   return (edges[k] + edges[k + 1]) / 2;
 }

@@ -1,0 +1,66 @@
+import {
+  interpolateCividis,
+  interpolateInferno,
+  interpolateMagma,
+  interpolatePlasma,
+  interpolateTurbo,
+  interpolateViridis,
+} from 'd3-scale-chromatic';
+import { show, type Rule } from '../../core/options.ts';
+
+/** Color of a value t in [0, 1]. */
+export type ColorMap = (t: number) => string;
+
+const maps = {
+  turbo: hex(interpolateTurbo),
+  viridis: hex(interpolateViridis),
+  magma: hex(interpolateMagma),
+  inferno: hex(interpolateInferno),
+  plasma: hex(interpolatePlasma),
+  cividis: hex(interpolateCividis),
+} as const satisfies Record<string, ColorMap>;
+
+/** Names of the color maps; all but turbo are even in lightness and safe for the color-blind. */
+export type ColorMapName = keyof typeof maps;
+
+const isName = (name: unknown): name is ColorMapName => typeof name === 'string' && name in maps;
+
+export const colorRule: Rule = {
+  allowed: `one of ${Object.keys(maps).join(', ')}, or a function from [0, 1] to a color`,
+  accepts: (v) => typeof v === 'function' || isName(v),
+};
+
+/** The color map of that name, or the function itself. */
+export function colorMap(color: ColorMapName | ColorMap): ColorMap {
+  if (typeof color === 'function') return color;
+  if (isName(color)) return maps[color];
+  throw new RangeError(`color: must be ${colorRule.allowed}, got ${show(color)}.`);
+}
+
+/** Eight colors told apart by the color-blind (Okabe and Ito 2008), for the lines of one figure. */
+export const palette = [
+  '#0072b2',
+  '#d55e00',
+  '#009e73',
+  '#cc79a7',
+  '#56b4e9',
+  '#e69f00',
+  '#444444',
+  '#8a6bbf',
+] as const;
+
+/** Color of the k-th line. */
+export const lineColor = (k: number): string => palette[k % palette.length];
+
+/** d3 answers 'rgb(1, 2, 3)' or '#010203'; six digits everywhere make smaller files and equal strings. */
+function hex(map: ColorMap): ColorMap {
+  return (t) => {
+    const color = map(Math.min(1, Math.max(0, t)));
+    const parts = /^rgb\((\d+), (\d+), (\d+)\)$/.exec(color);
+    if (parts === null) return color;
+    return `#${parts
+      .slice(1)
+      .map((part) => Number(part).toString(16).padStart(2, '0'))
+      .join('')}`;
+  };
+}
