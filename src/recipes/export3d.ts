@@ -26,7 +26,7 @@ export function toOBJ(data: LandscapeData, attributes: MeshAttributes = {}): str
 
 /**
  * A landscape as a VTK PolyData file (.vtp), for ParaView: the mesh, with the raw loss and every metric as point
- * data.
+ * data. Arrays are binary, so that a value which is not finite stays what it is: as text, VTK refuses the file.
  *
  * @throws RangeError for a landscape in one dimension, or without values
  */
@@ -34,21 +34,20 @@ export function toVTP(data: LandscapeData, attributes: MeshAttributes = {}): str
   const { points, quads } = meshOf('toVTP', data, attributes);
   const columns = Object.entries({ loss: data.z, ...data.metrics });
   return `<?xml version="1.0"?>
-<VTKFile type="PolyData" version="0.1" byte_order="LittleEndian">
+<VTKFile type="PolyData" version="1.0" byte_order="LittleEndian" header_type="UInt32">
 <PolyData>
 <Piece NumberOfPoints="${points.length}" NumberOfPolys="${quads.length}">
 <PointData Scalars="loss">
-${columns.map(([name, values]) => array(name.replaceAll(/[^\w.-]/g, '_'), 'Float64', values)).join('\n')}
+${columns.map(([name, values]) => array(name.replaceAll(/[^\w.-]/g, '_'), values)).join('\n')}
 </PointData>
 <Points>
-${array('points', 'Float64', points.flat(), 3)}
+${array('points', Float64Array.from(points.flat()), 3)}
 </Points>
 <Polys>
-${array('connectivity', 'Int32', quads.flat())}
+${array('connectivity', Int32Array.from(quads.flat()))}
 ${array(
   'offsets',
-  'Int32',
-  quads.map((_, k) => 4 * (k + 1)),
+  Int32Array.from(quads, (_, k) => 4 * (k + 1)),
 )}
 </Polys>
 </Piece>
@@ -57,12 +56,23 @@ ${array(
 `;
 }
 
-function array(name: string, type: string, values: Iterable<number>, components = 1): string {
-  const text = Array.from(values, vtkNumber).join(' ');
-  return `<DataArray type="${type}" Name="${name}" NumberOfComponents="${components}" format="ascii">${text}</DataArray>`;
+/** A DataArray: its length in bytes and its bytes, in base64. */
+function array(name: string, values: Float64Array | Int32Array, components = 1): string {
+  const bytes = new Uint8Array(4 + values.byteLength);
+  new DataView(bytes.buffer).setUint32(0, values.byteLength, true);
+  bytes.set(new Uint8Array(values.buffer, values.byteOffset, values.byteLength), 4);
+  const type = values instanceof Float64Array ? 'Float64' : 'Int32';
+  return `<DataArray type="${type}" Name="${name}" NumberOfComponents="${components}" format="binary">${base64(bytes)}</DataArray>`;
 }
 
-const vtkNumber = (value: number) => (Number.isFinite(value) ? String(value) : 'nan');
+function base64(bytes: Uint8Array): string {
+  let text = '';
+  // In chunks divisible by 3, which need no padding, and short enough for an argument list.
+  for (let i = 0; i < bytes.length; i += 6144) {
+    text += btoa(String.fromCharCode(...bytes.subarray(i, i + 6144)));
+  }
+  return text;
+}
 
 function meshOf(where: string, data: LandscapeData, attributes: MeshAttributes): Mesh {
   checkOptions<LandscapeAttributes>(where, attributes, landscapeAttributeRules);

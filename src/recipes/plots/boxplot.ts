@@ -74,7 +74,7 @@ export function boxplot(
   const final = recipe(defaults, attributes);
   const unit = unitOf(list, final.relativeTo);
   const columns = list.map(({ name, values, color, reference }, k): Column => {
-    const scaled = Array.from(values, (value) => value / unit).filter(Number.isFinite);
+    const scaled = sortedFinite(Array.from(values, (value) => value / unit));
     return { name, color: color ?? lineColor(k), values: scaled, five: fiveNumbers(scaled), reference };
   });
   return plotOf(final.title || 'Box plot', {
@@ -124,16 +124,22 @@ const referencesOf = (columns: readonly Column[]): Reference[] =>
   );
 
 function plotly(columns: readonly Column[], attributes: Attributes): PlotlyFigure {
-  const data = columns.map(({ name, color, values }) => ({
+  // The statistics are given: plotly has another rule for quartiles.
+  const data = columns.map(({ name, color, values, five }) => ({
     type: 'box',
     name,
-    y: values,
+    x: [name],
+    y: [attributes.points ? values : five.outliers],
+    q1: [five.q1],
+    median: [five.median],
+    q3: [five.q3],
+    lowerfence: [five.low],
+    upperfence: [five.high],
     marker: { color, opacity: 0.6 },
     line: { color },
     boxpoints: attributes.points ? 'all' : 'outliers',
     pointpos: 0,
     jitter: 0.6,
-    quartilemethod: 'linear',
   }));
   const layout = {
     ...plotlyLayout(attributes),

@@ -1,8 +1,10 @@
-import { axisOf, domainOf } from './axes.ts';
-import { axesOf, clipped, frameOf, gridLines, labelsWidth, pictureOf } from './frame.ts';
+import { axisOf, domainOf, type Axis } from './axes.ts';
+import { axesOf, clipped, fitted, frameOf, gridLines, labelsWidth, pictureOf, type Frame } from './frame.ts';
+import { inkOn } from './ink.ts';
 import { legendOf, legendWidth } from './legend.ts';
 import { diamond, referenceEntry } from './reference.ts';
-import { el, escapeXml, textWidth } from './svg.ts';
+import { el, escapeXml, px, textWidth } from './svg.ts';
+import { inside, shortened } from './text.ts';
 import type { BoxplotAttributes } from './boxplot.ts';
 import type { FiveNumbers } from './statistics.ts';
 
@@ -12,16 +14,19 @@ type Attributes = Required<BoxplotAttributes>;
 export interface Column {
   readonly name: string;
   readonly color: string;
+  /** The values that are finite, ascending. */
   readonly values: readonly number[];
   readonly five: FiveNumbers;
   readonly reference?: number | undefined;
 }
 
-/** How far names that are too long are turned. */
+/** Angle that names are turned by where they are too long, and its sine. */
 const turn = (35 / 180) * Math.PI;
+const [sine, cosine] = [Math.sin(turn), Math.cos(turn)];
 
 /** The box plot as SVG. */
-export function boxplotSvg(columns: readonly Column[], attributes: Attributes): string {
+export function boxplotSvg(columns: readonly Column[], given: Attributes): string {
+  const attributes = fitted(given);
   const { fontSize, yscale, ylims } = attributes;
   const domain =
     ylims === 'data'
@@ -31,97 +36,142 @@ export function boxplotSvg(columns: readonly Column[], attributes: Attributes): 
           0.06,
         )
       : ylims;
-  const leftLabels = labelsWidth(yscale, domain, attributes);
   const entries = columns.some(({ reference }) => reference !== undefined)
     ? [referenceEntry(attributes.reference)]
     : [];
-  const wide = frameOf(attributes, leftLabels, legendWidth(entries, fontSize));
-  const longest = Math.max(...columns.map(({ name }) => textWidth(name, fontSize)));
-  // Names that would run into each other are turned; the frame then ends higher, and starts further right.
-  const turned = longest > ((wide.right - wide.left) / columns.length) * 0.94;
-  const first = textWidth(columns[0].name, fontSize) * Math.cos(turn);
-  const box = turned
-    ? {
-        ...wide,
-        bottom: Math.round(wide.bottom - longest * Math.sin(turn) + 0.4 * fontSize),
-        left: Math.max(wide.left, Math.round(first - (wide.right - wide.left) / (2 * columns.length))),
-      }
-    : wide;
+  const wide = frameOf(attributes, labelsWidth(yscale, domain, attributes), legendWidth(entries, attributes));
+  const names = namesBelow(columns, wide, attributes);
+  const box: Frame = { ...wide, left: names.left, bottom: names.bottom, xlabel: '' };
   const slot = (box.right - box.left) / columns.length;
-  const y = axisOf(yscale, domain, [box.bottom, box.top]);
+  const y = axisOf(yscale, domain, [box.bottom, box.top], { fontSize });
   const boxes = columns.map((column, k) => {
-    return boxOf(column, box.left + (k + 0.5) * slot, Math.min(64, slot * 0.5), y.at, attributes.points);
-  });
-  const names = columns.map(({ name }, k) => {
-    const x = box.left + (k + 0.5) * slot;
-    const place = turned
-      ? {
-          transform: `translate(${(x + 4).toFixed(1)} ${box.bottom + 8 + fontSize / 2}) rotate(-35)`,
-          textAnchor: 'end',
-        }
-      : { x, y: box.bottom + 8 + fontSize, textAnchor: 'middle' };
-    return el('text', { ...place, fill: '#222' }, escapeXml(name));
+    return boxOf(column, box.left + (k + 0.5) * slot, Math.min(64, slot * 0.5), y, attributes);
   });
   return pictureOf(
     attributes,
-    gridLines(box, null, y),
-    clipped(box, ...boxes),
-    axesOf({ ...attributes, xlabel: '' }, box, null, y),
-    ...names,
-    legendOf(entries, box, fontSize),
-    xlabelOf(attributes, (box.left + box.right) / 2),
+    gridLines(attributes, box, null, y),
+    clipped(box, boxes.join('')),
+    axesOf(attributes, box, null, y),
+    names.draw(box, slot),
+    legendOf(entries, box, attributes),
+    xlabelOf(attributes, wide.xlabel, (box.left + box.right) / 2),
   );
 }
 
-function xlabelOf({ xlabel, fontSize, height }: Attributes, x: number): string {
-  if (xlabel === '') return '';
-  return el(
-    'text',
-    { x, y: height - 0.6 * fontSize, textAnchor: 'middle', fontSize: fontSize * 1.1, fill: '#222' },
-    escapeXml(xlabel),
-  );
+/** The columns' names: level where they fit, else turned, shortened to a third of the height. */
+function namesBelow(
+  columns: readonly Column[],
+  wide: Frame,
+  { fontSize, width, height, background }: Attributes,
+) {
+  const ink = inkOn(background).text;
+  const slot = (wide.right - wide.left) / columns.length;
+  const longest = columns.reduce((most, { name }) => Math.max(most, textWidth(name, fontSize)), 0);
+  if (longest <= slot * 0.94) {
+    const draw = (box: Frame, wider: number) =>
+      columns
+        .map(({ name }, k) => {
+          const x = inside(box.left + (k + 0.5) * wider, textWidth(name, fontSize), 2, width - 2);
+          const place = { x, y: box.bottom + 0.57 * fontSize + fontSize, textAnchor: 'middle', fill: ink };
+          return el('text', place, escapeXml(name));
+        })
+        .join('');
+    return { left: wide.left, bottom: wide.bottom, draw };
+  }
+  // Turned lines must not overlap; where even small letters would, only every `every`-th has its name.
+  const size = Math.max(Math.min(6, fontSize), Math.min(fontSize, 0.55 * slot));
+  const every = Math.ceil(size / (0.55 * slot) - 1e-9);
+  const room = Math.min((0.33 * height) / sine, 0.6 * width);
+  const shown = columns.map(({ name }) => shortened(name, room, size));
+  const tallest = shown.reduce((most, name) => Math.max(most, textWidth(name, size)), 0) * sine;
+  const bottom = Math.round(wide.bottom - Math.max(0, tallest + 0.4 * size - 0.6 * fontSize));
+  const draw = (box: Frame, narrower: number) =>
+    shown
+      .map((name, k) => {
+        if (k % every !== 0) return '';
+        const x = box.left + (k + 0.5) * narrower + 0.3 * size;
+        const y = box.bottom + 0.5 * fontSize + 0.5 * size;
+        // What would reach beyond the left edge is shortened.
+        const fitting = shortened(name, (x - 3) / cosine, size);
+        const transform = `translate(${px(x)} ${px(y)}) rotate(-35)`;
+        const full = fitting === columns[k].name ? [] : [el('title', {}, escapeXml(columns[k].name))];
+        return el(
+          'text',
+          { transform, textAnchor: 'end', fill: ink, fontSize: size },
+          escapeXml(fitting),
+          ...full,
+        );
+      })
+      .join('');
+  const first = textWidth(shown[0], size) * cosine;
+  const left = Math.max(wide.left, Math.min(Math.round(first - slot / 2), Math.round(0.35 * width)));
+  return { left: Math.min(left, wide.right - 0.2 * width), bottom, draw };
 }
+
+function xlabelOf(
+  { fontSize, width, height, background }: Attributes,
+  xlabel: string,
+  middle: number,
+): string {
+  const size = fontSize * 1.1;
+  const text = shortened(xlabel, width - 8, size);
+  if (text === '') return '';
+  const x = inside(middle, textWidth(text, size), 4, width - 4);
+  const place = { x, y: height - 0.6 * fontSize, textAnchor: 'middle', fontSize: size };
+  return el('text', { ...place, fill: inkOn(background).text }, escapeXml(text));
+}
+
+/** Most dots drawn for one column. */
+const mostDots = 1000;
 
 function boxOf(
   { five, values, color, reference = NaN }: Column,
   x: number,
   width: number,
-  at: (value: number) => number,
-  points: boolean,
+  { kind, at, range }: Axis,
+  { points }: Attributes,
 ): string {
   if (values.length === 0) return diamond(x, at(reference), color);
   const half = width / 2;
-  const row = (value: number) => at(value).toFixed(1);
+  // What a log axis has no place for lies below its foot.
+  const rowAt = (value: number) => (kind === 'log' && value <= 0 ? range[0] : at(value));
+  const row = (value: number) => rowAt(value).toFixed(1);
   const whiskers = [
-    `M${x},${row(five.low)}V${row(five.q1)}M${x},${row(five.q3)}V${row(five.high)}`,
-    `M${x - half / 2},${row(five.low)}h${half}M${x - half / 2},${row(five.high)}h${half}`,
+    `M${px(x)},${row(five.low)}V${row(five.q1)}M${px(x)},${row(five.q3)}V${row(five.high)}`,
+    `M${px(x - half / 2)},${row(five.low)}h${px(half)}M${px(x - half / 2)},${row(five.high)}h${px(half)}`,
   ];
-  const dots = points ? values : five.outliers;
+  const dots = evenlyTaken(points ? values : five.outliers, mostDots).filter((value) =>
+    Number.isFinite(at(value)),
+  );
+  const circles = dots.map((value, i) => {
+    // Spread by the golden ratio: even, and the same in every drawing.
+    const aside = points ? (((i * 0.618034) % 1) - 0.5) * width * 0.7 : 0;
+    const style = { r: 2.4, fill: color, fillOpacity: 0.55, stroke: 'none' };
+    return el('circle', { cx: x + aside, cy: at(value), ...style });
+  });
+  const hasBox = Number.isFinite(five.low);
   return el(
     'g',
     { stroke: color, strokeWidth: 1.5, fill: 'none' },
-    el('path', { d: whiskers.join('') }),
-    el('rect', {
-      x: x - half,
-      y: at(five.q3),
-      width,
-      height: Math.max(0.5, at(five.q1) - at(five.q3)),
-      fill: color,
-      fillOpacity: 0.2,
-    }),
-    el('path', { d: `M${x - half},${row(five.median)}h${width}`, strokeWidth: 3 }),
-    ...dots.map((value, i) => {
-      // Spread by the golden ratio: even, and the same in every drawing.
-      const aside = points ? (((i * 0.618034) % 1) - 0.5) * width * 0.7 : 0;
-      return el('circle', {
-        cx: x + aside,
-        cy: at(value),
-        r: 2.4,
-        fill: color,
-        fillOpacity: 0.55,
-        stroke: 'none',
-      });
-    }),
+    hasBox ? el('path', { d: whiskers.join('') }) : '',
+    hasBox
+      ? el('rect', {
+          x: x - half,
+          y: rowAt(five.q3),
+          width,
+          height: Math.max(0.5, rowAt(five.q1) - rowAt(five.q3)),
+          fill: color,
+          fillOpacity: 0.2,
+        })
+      : '',
+    hasBox ? el('path', { d: `M${px(x - half)},${row(five.median)}h${px(width)}`, strokeWidth: 3 }) : '',
+    circles.join(''),
     diamond(x, at(reference), color),
   );
+}
+
+/** At most `count` of sorted values, evenly taken, the first and the last among them. */
+function evenlyTaken(sorted: readonly number[], count: number): readonly number[] {
+  if (sorted.length <= count) return sorted;
+  return Array.from({ length: count }, (_, k) => sorted[Math.round((k * (sorted.length - 1)) / (count - 1))]);
 }

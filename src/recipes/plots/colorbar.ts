@@ -1,15 +1,42 @@
-import { labelWidth } from './axes.ts';
-import { sideways, type Box } from './frame.ts';
+import { widestLabel } from './axes.ts';
 import { colorAt, valueAxis, type Field, type FilledLandscapeAttributes } from './field.ts';
-import { el } from './svg.ts';
+import { shares, sideways, sizeWithin, type Box } from './frame.ts';
+import { inkOn } from './ink.ts';
+import { el, px } from './svg.ts';
+
+/** Sizes of a color bar, px. */
+interface BarPlan {
+  readonly gap: number;
+  readonly thickness: number;
+  /** Size of the labels, smaller where they would be too wide. */
+  readonly labelSize: number;
+  /** True if there is room for the name of the values. */
+  readonly named: boolean;
+  readonly total: number;
+}
+
+/** The bar, its labels and its name, within their share of the picture. */
+function planOf(field: Field, { fontSize, width, height, zscale }: FilledLandscapeAttributes): BarPlan {
+  const [gap, thickness] = [1.15 * fontSize, 1.3 * fontSize];
+  const axis = valueAxis(field, zscale, [0.85 * height, 0], fontSize);
+  const widest = widestLabel(axis, fontSize);
+  const bare = gap + thickness + 0.7 * fontSize;
+  const name = 1.7 * fontSize;
+  const room = shares.right * width;
+  const named = field.label !== '' && bare + widest + name <= room;
+  const labels = Math.min(widest, room - bare);
+  return {
+    gap,
+    thickness,
+    labelSize: sizeWithin(widest, labels, fontSize),
+    named,
+    total: bare + labels + (named ? name : 0),
+  };
+}
 
 /** Space that a color bar needs right of the plotting area, px. */
 export function colorBarWidth(field: Field, attributes: FilledLandscapeAttributes): number {
-  if (!attributes.colorbar) return 0;
-  const { fontSize, height, zscale } = attributes;
-  const { ticks } = valueAxis(field, zscale, [height - 60, 0]);
-  const labels = ticks.map(({ label }) => (label === null ? 0 : labelWidth(label, fontSize)));
-  return 16 + 18 + 10 + Math.max(0, ...labels) + 1.7 * fontSize;
+  return attributes.colorbar ? planOf(field, attributes).total : 0;
 }
 
 /**
@@ -24,37 +51,43 @@ export function colorBar(
   attributes: FilledLandscapeAttributes,
 ): string {
   if (!attributes.colorbar) return '';
-  const { fontSize, width, zscale } = attributes;
-  const left = box.right + 16;
-  const axis = valueAxis(field, zscale, [box.bottom, box.top]);
+  const { fontSize, width, height, zscale, background } = attributes;
+  const { gap, thickness, labelSize, named } = planOf(field, attributes);
+  const left = box.right + gap;
+  const right = left + thickness;
+  const axis = valueAxis(field, zscale, [box.bottom, box.top], fontSize);
   const { low, high } = field;
   const inner = levels?.filter((level) => level > low && level < high) ?? null;
   const edges = inner === null ? evenly(low, high, 128) : [low, ...inner, high];
-  const bands = edges.slice(0, -1).map((from, k) => {
-    const to = edges[k + 1];
-    const y = axis.at(to);
-    // A hair of overlap, so that no seam shows between bands.
-    const height = axis.at(from) - y + (k === 0 ? 0 : 0.4);
-    return el('rect', { x: left, y, width: 18, height, fill: colorAt(field, bandValue(edges, k)) });
-  });
+  // Each band reaches down to the foot, the highest first: no seam shows between two.
+  const bands = edges
+    .slice(0, -1)
+    .map((_, k) => {
+      const y = axis.at(edges[k + 1]);
+      const fill = colorAt(field, bandValue(edges, k));
+      return el('rect', { x: left, y, width: thickness, height: box.bottom - y, fill });
+    })
+    .toReversed();
   const marks: string[] = [];
   const labels: string[] = [];
   for (const { value, label } of axis.ticks) {
     const y = axis.at(value);
     if (y < box.top - 0.5 || y > box.bottom + 0.5) continue;
-    marks.push(el('path', { d: `M${left + 18},${y.toFixed(1)}h${label === null ? 3 : 5}` }));
-    if (label !== null) labels.push(el('text', { x: left + 27, y: y + 0.35 * fontSize }, label));
+    marks.push(`M${px(right)},${y.toFixed(1)}h${px((label === null ? 0.2 : 0.36) * fontSize)}`);
+    if (label !== null) {
+      const place = { x: right + 0.6 * fontSize, y: y + 0.35 * labelSize, fontSize: labelSize };
+      labels.push(el('text', place, label));
+    }
   }
-  const frame = el('rect', { x: left, y: box.top, width: 18, height: box.bottom - box.top });
+  const ink = inkOn(background);
+  const frame = el('rect', { x: left, y: box.top, width: thickness, height: box.bottom - box.top });
+  const name = named
+    ? sideways(field.label, width - 0.5 * fontSize, (box.top + box.bottom) / 2, 1.1 * fontSize, height)
+    : '';
   return [
-    el('g', {}, ...bands),
-    el('g', { fill: 'none', stroke: '#333' }, frame, ...marks),
-    el(
-      'g',
-      { fill: '#222' },
-      ...labels,
-      sideways(field.label, width - 0.5 * fontSize, (box.top + box.bottom) / 2, 1.1 * fontSize),
-    ),
+    bands.join(''),
+    el('g', { fill: 'none', stroke: ink.frame }, frame, el('path', { d: marks.join('') })),
+    el('g', { fill: ink.text }, ...labels, name),
   ].join('');
 }
 

@@ -1,12 +1,13 @@
 import { boolean, checkOptions, either, oneOf, show, string, type Rules } from '../../core/options.ts';
 import { convergenceSvg, referencesOf, type Curve } from './convergenceSvg.ts';
-import { lineColor } from './color.ts';
+import { lineColor, lineDash, vegaDash } from './color.ts';
+import { faded } from './ink.ts';
 import { plotOf, type Plot, type PlotlyFigure, type VegaSpec } from './plot.ts';
 import { axisScale, figureRules, limits, recipe, theme } from './recipe.ts';
 import type { AxisScale, FigureAttributes } from './recipe.ts';
-import { runsOf, summarize, type Against, type Trace } from './traces.ts';
+import { partsOf, runsOf, summarize, type Against, type Trace } from './traces.ts';
 import { referencesPlotly, referencesVega } from './reference.ts';
-import { plotlyAxis, plotlyLayout } from './plotly.ts';
+import { finiteOrNull, plotlyAxis, plotlyLayout } from './plotly.ts';
 
 /** What {@link convergence} may be told. */
 export interface ConvergenceAttributes extends FigureAttributes {
@@ -87,9 +88,9 @@ export function convergence(traces: readonly Trace[], attributes: ConvergenceAtt
     const runs = runsOf(trace, final.against);
     const summary = summarize(runs, { x: final.xscale, y: final.yscale });
     const color = trace.color ?? lineColor(k);
-    const end = Math.max(...summary.x);
+    const end = summary.x.reduce((most, value) => (value > most ? value : most), -Infinity);
     const reference = trace.reference === undefined ? undefined : { x: end, y: trace.reference, color };
-    return { name: trace.name, color, runs, summary, reference };
+    return { name: trace.name, color, dash: lineDash(k).svg, runs, summary, reference };
   });
   return plotOf(final.title || 'Convergence', {
     toSVG: () => convergenceSvg(curves, final),
@@ -99,7 +100,7 @@ export function convergence(traces: readonly Trace[], attributes: ConvergenceAtt
 }
 
 function plotly(curves: readonly Curve[], attributes: Attributes): PlotlyFigure {
-  const data = curves.flatMap((curve) => {
+  const data = curves.flatMap((curve, k) => {
     const several = curve.runs.length > 1;
     const band = attributes.band && several ? plotlyBand(curve) : [];
     const runs = attributes.runs && several ? curve.runs : [];
@@ -107,7 +108,7 @@ function plotly(curves: readonly Curve[], attributes: Attributes): PlotlyFigure 
     return [
       ...band,
       ...runs.map(({ x, y }) => plotlyLine(name, x, y, { color, width: 1 }, 0.25)),
-      plotlyLine(name, summary.x, summary.median, { color, width: 2.4 }, 1),
+      plotlyLine(name, summary.x, summary.median, { color, width: 2.4, dash: lineDash(k).plotly }, 1),
     ];
   });
   const layout = {
@@ -122,6 +123,7 @@ function plotly(curves: readonly Curve[], attributes: Attributes): PlotlyFigure 
 interface PlotlyLine {
   readonly color?: string;
   readonly width: number;
+  readonly dash?: string;
 }
 
 /** A line; a faint one, a single run, is not named in the legend. */
@@ -133,22 +135,28 @@ function plotlyLine(
   opacity: number,
 ): Record<string, unknown> {
   const named = opacity === 1 ? {} : { showlegend: false, hoverinfo: 'skip' };
-  const columns = { x: Array.from(x), y: Array.from(y) };
+  const columns = { x: finiteOrNull(x), y: finiteOrNull(y) };
   return { type: 'scatter', mode: 'lines', name, legendgroup: name, ...columns, line, opacity, ...named };
 }
 
 function plotlyBand({ name, color, summary: { x, q1, q3 } }: Curve): Record<string, unknown>[] {
   const edge = (y: Float64Array) => plotlyLine(name, x, y, { width: 0 }, 0.99);
-  return [edge(q1), { ...edge(q3), fill: 'tonexty', fillcolor: `${color}29` }];
+  return [edge(q1), { ...edge(q3), fill: 'tonexty', fillcolor: faded(color, 0.16) }];
 }
 
 function vega(curves: readonly Curve[], attributes: Attributes): VegaSpec {
   const { title, width, height, xlabel, ylabel, xscale, yscale, xlims, ylims } = attributes;
-  const rows = curves
-    .flatMap(({ name, summary: { x, median, q1, q3 } }) =>
-      Array.from(x, (at, i) => ({ name, x: at, y: median[i], q1: q1[i], q3: q3[i] })),
-    )
-    .filter(({ x, y }) => (xscale === 'linear' || x > 0) && (yscale === 'linear' || y > 0));
+  const rows = curves.flatMap(({ name, summary: { x, median, q1, q3 } }) =>
+    // A new part begins behind each gap, so that no line bridges it.
+    partsOf(x, median, { x: xscale, y: yscale }).map(({ i, part }) => ({
+      name,
+      part,
+      x: x[i],
+      y: median[i],
+      q1: q1[i],
+      q3: q3[i],
+    })),
+  );
   const scaleOf = (type: AxisScale, domain: typeof xlims) => ({
     type,
     ...(type === 'linear' && { zero: false }),
@@ -162,15 +170,16 @@ function vega(curves: readonly Curve[], attributes: Attributes): VegaSpec {
     scale: { domain: curves.map(({ name }) => name), range: curves.map(({ color }) => color) },
     ...(!attributes.legend && { legend: null }),
   };
+  const strokeDash = vegaDash(curves.map(({ name }) => name));
   const x = { field: 'x', type: 'quantitative', title: xlabel, scale: scaleOf(xscale, xlims) };
   const y = { type: 'quantitative', title: ylabel, scale: scaleOf(yscale, ylims) };
   const area = {
     mark: { type: 'area', opacity: 0.18, clip: true },
-    encoding: { x, y: { ...y, field: 'q1' }, y2: { field: 'q3' }, color },
+    encoding: { x, y: { ...y, field: 'q1' }, y2: { field: 'q3' }, color, detail: { field: 'part' } },
   };
   const line = {
     mark: { type: 'line', strokeWidth: 2.4, clip: true },
-    encoding: { x, y: { ...y, field: 'y' }, color },
+    encoding: { x, y: { ...y, field: 'y' }, color, strokeDash, detail: { field: 'part' } },
   };
   return {
     $schema: 'https://vega.github.io/schema/vega-lite/v5.json',

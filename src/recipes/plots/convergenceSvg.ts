@@ -1,5 +1,5 @@
 import { axisOf, domainOf, type Axis } from './axes.ts';
-import { axesOf, clipped, frameOf, gridLines, labelsWidth, pictureOf } from './frame.ts';
+import { axesOf, clipped, fitted, frameOf, gridLines, labelsWidth, pictureOf } from './frame.ts';
 import { legendOf, legendWidth } from './legend.ts';
 import { diamond, referenceEntry, type Reference } from './reference.ts';
 import { el, polygon, polyline } from './svg.ts';
@@ -12,6 +12,8 @@ type Attributes = Required<ConvergenceAttributes>;
 export interface Curve {
   readonly name: string;
   readonly color: string;
+  /** Dash pattern of its lines, if any. */
+  readonly dash: string | undefined;
   readonly runs: readonly Run[];
   readonly summary: Summary;
   readonly reference?: (Reference & { readonly x: number }) | undefined;
@@ -22,19 +24,28 @@ export const referencesOf = (curves: readonly Curve[]) =>
   curves.flatMap(({ reference }) => (reference === undefined ? [] : [reference]));
 
 /** The curves as SVG. */
-export function convergenceSvg(curves: readonly Curve[], attributes: Attributes): string {
+export function convergenceSvg(curves: readonly Curve[], given: Attributes): string {
+  const attributes = fitted(given);
   const { fontSize, xscale, yscale, xlims, ylims } = attributes;
   const single = (curve: Curve) => curve.runs.length < 2;
   const all = curves.flatMap(({ runs }) => runs);
   const references = referencesOf(curves);
   const xDomain = xlims === 'data' ? domainOf(values(all, 'x'), xscale, 0.02) : xlims;
   const yDomain =
-    ylims === 'data' ? domainOf([...values(all, 'y'), ...references.map((mark) => mark.y)], yscale) : ylims;
+    ylims === 'data'
+      ? domainOf(
+          chained(
+            values(all, 'y'),
+            references.map((mark) => mark.y),
+          ),
+          yscale,
+        )
+      : ylims;
   const marks = references.length > 0 ? [referenceEntry(attributes.reference)] : [];
   const entries = attributes.legend ? [...curves, ...marks] : [];
-  const box = frameOf(attributes, labelsWidth(yscale, yDomain, attributes), legendWidth(entries, fontSize));
-  const x = axisOf(xscale, xDomain, [box.left, box.right]);
-  const y = axisOf(yscale, yDomain, [box.bottom, box.top]);
+  const box = frameOf(attributes, labelsWidth(yscale, yDomain, attributes), legendWidth(entries, attributes));
+  const x = axisOf(xscale, xDomain, [box.left, box.right], { fontSize, horizontal: true });
+  const y = axisOf(yscale, yDomain, [box.bottom, box.top], { fontSize });
   const faint = curves.flatMap((curve) => {
     if (!attributes.runs || single(curve)) return [];
     const style = { fill: 'none', stroke: curve.color, strokeWidth: 1, strokeOpacity: 0.22 };
@@ -43,22 +54,33 @@ export function convergenceSvg(curves: readonly Curve[], attributes: Attributes)
   const bands = curves
     .filter((curve) => attributes.band && !single(curve))
     .map(({ color, summary }) => el('path', { d: bandOf(summary, x, y), fill: color, fillOpacity: 0.16 }));
-  const medians = curves.map(({ color, summary }) => {
-    const style = { fill: 'none', stroke: color, strokeWidth: 2.4, strokeLinejoin: 'round' };
+  const medians = curves.map(({ color, dash, summary }) => {
+    const style = {
+      fill: 'none',
+      stroke: color,
+      strokeWidth: 2.4,
+      strokeLinejoin: 'round',
+      strokeLinecap: 'round',
+      strokeDasharray: dash,
+    };
     return el('path', { d: lineOf(summary.x, summary.median, x, y), ...style });
   });
   return pictureOf(
     attributes,
-    gridLines(box, x, y),
+    gridLines(attributes, box, x, y),
     clipped(box, ...bands, ...faint, ...medians),
     axesOf(attributes, box, x, y),
     ...references.map((mark) => diamond(x.at(mark.x), y.at(mark.y), mark.color)),
-    legendOf(entries, box, fontSize),
+    legendOf(entries, box, attributes),
   );
 }
 
 function* values(runs: readonly Run[], of: 'x' | 'y'): Generator<number> {
   for (const run of runs) for (let i = 0; i < run[of].length; i++) yield run[of][i];
+}
+
+function* chained<Value>(...lists: readonly Iterable<Value>[]): Generator<Value> {
+  for (const list of lists) yield* list;
 }
 
 function lineOf(xs: ArrayLike<number>, ys: ArrayLike<number>, x: Axis, y: Axis): string {

@@ -13,10 +13,11 @@ import {
   type Rule,
   type Rules,
 } from '../../core/options.ts';
-import { axisOf, type Axis, type Tick } from './axes.ts';
+import { axisOf, type Axis } from './axes.ts';
 import { colorMap, colorRule, type ColorMap, type ColorMapName } from './color.ts';
 import { figureRules, limits, recipe, theme, type FigureAttributes } from './recipe.ts';
-import { quantileSorted, sortedFinite } from './statistics.ts';
+import { drawableSize, quantileSorted, sortedFinite } from './statistics.ts';
+import type { Tick } from './ticks.ts';
 import type { LandscapeData } from '../data.ts';
 import type { PathOnPlane } from '../trajectory.ts';
 import type { Grid } from './upsample.ts';
@@ -147,7 +148,8 @@ export function fieldOf(data: LandscapeData, attributes: FilledLandscapeAttribut
     throw new RangeError(`metric: there is no ${show(metric)} in this landscape; there are ${names}.`);
   }
   const transform = transforms[zscale];
-  const values = raw.map(transform);
+  // Beyond 1e300, differences overflow: such values count as infinite.
+  const values = raw.map((value) => (Math.abs(value) <= drawableSize ? transform(value) : NaN));
   const finite = sortedFinite(values);
   if (finite.length === 0) {
     const hint = zscale === 'linear' ? '' : ` under zscale '${zscale}'`;
@@ -162,8 +164,9 @@ export function fieldOf(data: LandscapeData, attributes: FilledLandscapeAttribut
     if (values[cell] === -Infinity && Number.isFinite(raw[cell])) values[cell] = Math.min(low, finite[0]);
     else if (!Number.isFinite(values[cell])) values[cell] = NaN;
   }
-  // A landscape that is flat still has a range, of one color.
-  const span = high - low;
+  // A landscape that is flat still has a range, of one color; below its rounding there is nothing to tell.
+  const size = Math.max(Math.abs(low), Math.abs(high), 1e-270);
+  const flat = !(high - low > 1e-10 * size);
   return {
     nx: data.x.length,
     ny: data.y.length,
@@ -171,7 +174,7 @@ export function fieldOf(data: LandscapeData, attributes: FilledLandscapeAttribut
     y: data.y,
     values,
     low,
-    high: span > 0 ? high : low + (Math.abs(low) || 1) * 1e-3,
+    high: flat ? low + (size > 1e-270 ? 1e-3 * size : 1) : high,
     label: zscale === 'log1p' ? `log₁₀(1 + ${zlabel})` : zlabel,
     color: colorMap(color),
     transform,
@@ -180,14 +183,15 @@ export function fieldOf(data: LandscapeData, attributes: FilledLandscapeAttribut
 
 const transforms: Readonly<Record<ValueScale, (value: number) => number>> = {
   linear: (z) => z,
-  log: Math.log10,
+  // Below 1e-300 a loss counts as 0.
+  log: (z) => (z > 0 && z < 1e-300 ? -300 : Math.log10(z)),
   log1p: (z) => Math.log1p(z) / Math.LN10,
 };
 
 /** The transformed values that part the bands, ascending: those inside (low, high). */
 export function levelsOf(field: Field, { levels, levelSpacing }: FilledLandscapeAttributes): number[] {
   const { low, high, values, transform } = field;
-  if (typeof levels !== 'number') return levels.map(transform).filter((level) => Number.isFinite(level));
+  if (typeof levels !== 'number') return levels.map(transform).filter(Number.isFinite);
   const inner = Array.from({ length: levels - 1 }, (_, k) => (k + 1) / levels);
   if (levelSpacing === 'uniform') return inner.map((t) => low + t * (high - low));
   const sorted = sortedFinite(values);
@@ -201,18 +205,57 @@ export function colorAt({ low, high, color }: Field, value: number): string {
 }
 
 /** A scale of the field's values over `range`, px: of transformed values, with ticks in the user's units. */
-export function valueAxis({ low, high }: Field, zscale: ValueScale, range: readonly [number, number]): Axis {
-  if (zscale !== 'log') return axisOf('linear', [low, high], range);
-  const { ticks, at } = axisOf('log', [10 ** low, 10 ** high], range);
+export function valueAxis(
+  { low, high }: Field,
+  zscale: ValueScale,
+  range: readonly [number, number],
+  fontSize = 14,
+): Axis {
+  if (zscale !== 'log') return axisOf('linear', [low, high], range, { fontSize });
+  const { ticks, at } = axisOf('log', [10 ** low, 10 ** high], range, { fontSize });
   return {
     kind: 'linear',
     domain: [low, high],
+    range,
     ticks: ticks.map(({ value, label }): Tick => ({ value: Math.log10(value), label })),
     at: (v) => at(10 ** v),
   };
 }
 
-/** The values with what cannot be drawn replaced by the highest, to be covered by a mark afterwards. */
-export function withoutGaps({ nx, ny, values, high }: Field): Grid {
-  return { nx, ny, values: values.map((value) => (Number.isNaN(value) ? high : value)) };
+/**
+ * The values with missing ones replaced by the mean of their neighbors, layer by layer from the edge of a gap inwards,
+ * so that contours run straight into a gap; a mark covers it afterwards.
+ */
+export function withoutGaps({ nx, ny, values }: Grid): Grid {
+  const filled = Float64Array.from(values);
+  let open = Array.from(filled.keys()).filter((cell) => Number.isNaN(filled[cell]));
+  while (open.length > 0) {
+    const means = open.map((cell) => neighborMean(filled, nx, ny, cell));
+    const before = open;
+    open = [];
+    before.forEach((cell, k) => {
+      filled[cell] = means[k];
+      if (Number.isNaN(means[k])) open.push(cell);
+    });
+    if (open.length === before.length) break;
+  }
+  return { nx, ny, values: filled };
+}
+
+/** Mean of the neighbors that have a value; NaN if none has. */
+function neighborMean(values: Float64Array, nx: number, ny: number, cell: number): number {
+  const i = cell % nx;
+  const j = Math.floor(cell / nx);
+  let sum = 0;
+  let count = 0;
+  const add = (inGrid: boolean, neighbor: number) => {
+    if (!inGrid || Number.isNaN(values[neighbor])) return;
+    sum += values[neighbor];
+    count++;
+  };
+  add(i > 0, cell - 1);
+  add(i < nx - 1, cell + 1);
+  add(j > 0, cell - nx);
+  add(j < ny - 1, cell + nx);
+  return count === 0 ? NaN : sum / count;
 }

@@ -1,5 +1,16 @@
-import { axisOf, labelWidth, type Axis } from './axes.ts';
-import { el, escapeXml, textWidth } from './svg.ts';
+/**
+ * The frame of a figure: where the plotting area goes, and what stands around it.
+ *
+ * Everything is measured in font sizes and has a largest share of the picture, so that the plotting area never
+ * vanishes or turns over: titles are wrapped, names shortened, axis names left out where there is no room.
+ *
+ * @module
+ */
+import { axisOf, widestLabel, type Axis } from './axes.ts';
+import { inkOn } from './ink.ts';
+import { boldness, el, escapeXml, px, textWidth } from './svg.ts';
+import { inside, shortened, wrapped } from './text.ts';
+import { labelWidth } from './ticks.ts';
 import type { AxisScale, Filled, FigureAttributes } from './recipe.ts';
 
 /** An inner rectangle of the picture, px. */
@@ -10,19 +21,49 @@ export interface Box {
   readonly bottom: number;
 }
 
-/** Where the plotting area goes, given the labels on its left, and px kept free on the right. */
+/** The plotting area, and the axis names that have room. */
+export interface Frame extends Box {
+  readonly xlabel: string;
+  readonly ylabel: string;
+}
+
+/** Largest shares of the picture's width and height that labels, legends and titles take. */
+export const shares = { labels: 0.25, right: 0.38, title: 0.25, above: 0.2 };
+
+/** The attributes with a font no larger than the picture can hold: about 20 letters across, 15 lines. */
+export function fitted<Attributes extends Filled<FigureAttributes>>(attributes: Attributes): Attributes {
+  const { width, height, fontSize } = attributes;
+  return { ...attributes, fontSize: Math.min(fontSize, Math.max(7, Math.min(width / 20, height / 15))) };
+}
+
+/**
+ * The plotting area.
+ *
+ * @param leftLabels - width of the widest label at the left, px
+ * @param right - px wanted for a legend or a color bar
+ * @param above - px wanted for a row between title and plotting area
+ */
 export function frameOf(
   attributes: Filled<FigureAttributes>,
   leftLabels: number,
   right: number,
-  top = 0,
-): Box {
-  const { width, height, fontSize, title, xlabel, ylabel } = attributes;
+  above = 0,
+): Frame {
+  const { width, height, fontSize, xlabel, ylabel } = attributes;
+  const left = Math.min(leftLabels, shares.labels * width) + 0.85 * fontSize;
+  const end = width - Math.min(right, shares.right * width) - 1.2 * fontSize;
+  const top = 0.8 * fontSize + titleHeight(attributes) + Math.min(above, shares.above * height);
+  const bottom = height - 1.9 * fontSize;
+  const named = 1.6 * fontSize;
+  const showsY = ylabel !== '' && end - left - named > 0.3 * width;
+  const showsX = xlabel !== '' && bottom - top - named > 0.3 * height;
   return {
-    left: Math.round(leftLabels + 12 + (ylabel === '' ? 4 : 1.6 * fontSize)),
-    top: Math.round(0.8 * fontSize + (title === '' ? 0 : 1.8 * fontSize) + top),
-    right: Math.round(width - right - 1.2 * fontSize),
-    bottom: Math.round(height - 1.9 * fontSize - (xlabel === '' ? 0 : 1.7 * fontSize)),
+    left: Math.round(left + (showsY ? named : 0.3 * fontSize)),
+    top: Math.round(top),
+    right: Math.round(end),
+    bottom: Math.round(bottom - (showsX ? named : 0)),
+    xlabel: showsX ? xlabel : '',
+    ylabel: showsY ? ylabel : '',
   };
 }
 
@@ -30,29 +71,27 @@ export function frameOf(
 export function labelsWidth(
   kind: AxisScale,
   domain: readonly [number, number],
-  attributes: Filled<FigureAttributes>,
+  { height, fontSize }: Filled<FigureAttributes>,
 ): number {
-  const { ticks } = axisOf(kind, domain, [attributes.height - 60, 0]);
-  return Math.max(
-    0,
-    ...ticks.map(({ label }) => (label === null ? 0 : labelWidth(label, attributes.fontSize))),
-  );
+  return widestLabel(axisOf(kind, domain, [0.85 * height, 0], { fontSize }), fontSize);
 }
+
+/** Size of labels so that the widest is no wider than `room` px. */
+export const sizeWithin = (widest: number, room: number, fontSize: number): number =>
+  widest > room ? (fontSize * room) / widest : fontSize;
 
 const round = (v: number) => Math.round(v * 10) / 10;
 
 /** Grid lines behind the data. */
-export function gridLines(box: Box, x: Axis | null, y: Axis): string {
+export function gridLines(attributes: Filled<FigureAttributes>, box: Box, x: Axis | null, y: Axis): string {
   const parts: string[] = [];
-  const line = (x1: number, y1: number, x2: number, y2: number) =>
-    parts.push(el('path', { d: `M${x1},${y1}L${x2},${y2}` }));
   for (const { value, label } of x?.ticks ?? []) {
-    if (label !== null && x !== null) line(round(x.at(value)), box.top, round(x.at(value)), box.bottom);
+    if (label !== null && x !== null) parts.push(`M${round(x.at(value))},${box.top}V${box.bottom}`);
   }
   for (const { value, label } of y.ticks) {
-    if (label !== null) line(box.left, round(y.at(value)), box.right, round(y.at(value)));
+    if (label !== null) parts.push(`M${box.left},${round(y.at(value))}H${box.right}`);
   }
-  return el('g', { stroke: '#e4e4e4', strokeWidth: 1 }, ...parts);
+  return el('path', { d: parts.join(''), stroke: inkOn(attributes.background).grid, strokeWidth: 1 });
 }
 
 /**
@@ -62,77 +101,114 @@ export function gridLines(box: Box, x: Axis | null, y: Axis): string {
  */
 export function axesOf(
   attributes: Filled<FigureAttributes>,
-  box: Box,
+  frame: Frame,
   x: Axis | null,
   y: Axis,
   above = 0,
 ): string {
-  const { width, fontSize, title, xlabel, ylabel } = attributes;
+  const { width, height, fontSize } = attributes;
   const marks: string[] = [];
   const labels: string[] = [];
+  const sizeX = x === null ? fontSize : sizeWithin(widestLabel(x, fontSize), width - 8, fontSize);
   for (const { value, label } of x?.ticks ?? []) {
     const at = x === null ? 0 : x.at(value);
-    if (at < box.left - 0.5 || at > box.right + 0.5) continue;
-    marks.push(el('path', { d: `M${at.toFixed(1)},${box.bottom}v${label === null ? 3 : 6}` }));
-    if (label !== null) {
-      // The last may be wider than the margin.
-      const x = Math.min(at, width - labelWidth(label, fontSize) / 2 - 2);
-      labels.push(el('text', { x, y: box.bottom + 6 + fontSize, textAnchor: 'middle' }, label));
-    }
+    if (at < frame.left - 0.5 || at > frame.right + 0.5) continue;
+    marks.push(`M${at.toFixed(1)},${frame.bottom}v${px((label === null ? 0.2 : 0.43) * fontSize)}`);
+    if (label === null) continue;
+    const place = inside(at, labelWidth(label, sizeX), 2, width - 2);
+    labels.push(
+      el(
+        'text',
+        { x: place, y: frame.bottom + 1.43 * fontSize, textAnchor: 'middle', fontSize: sizeX },
+        label,
+      ),
+    );
   }
+  const sizeY = sizeWithin(
+    widestLabel(y, fontSize),
+    frame.left - 0.64 * fontSize - (frame.ylabel === '' ? 2 : 1.7 * fontSize),
+    fontSize,
+  );
   for (const { value, label } of y.ticks) {
     const at = y.at(value);
-    if (at < box.top - 0.5 || at > box.bottom + 0.5) continue;
-    marks.push(el('path', { d: `M${box.left},${at.toFixed(1)}h${label === null ? -3 : -6}` }));
-    if (label !== null) {
-      labels.push(el('text', { x: box.left - 9, y: at + 0.35 * fontSize, textAnchor: 'end' }, label));
-    }
+    if (at < frame.top - 0.5 || at > frame.bottom + 0.5) continue;
+    marks.push(`M${frame.left},${at.toFixed(1)}h${px((label === null ? -0.2 : -0.43) * fontSize)}`);
+    if (label === null) continue;
+    labels.push(
+      el(
+        'text',
+        { x: frame.left - 0.64 * fontSize, y: at + 0.35 * sizeY, textAnchor: 'end', fontSize: sizeY },
+        label,
+      ),
+    );
   }
-  const frame = el('rect', {
-    x: box.left,
-    y: box.top,
-    width: box.right - box.left,
-    height: box.bottom - box.top,
+  const ink = inkOn(attributes.background);
+  const rectangle = el('rect', {
+    x: frame.left,
+    y: frame.top,
+    width: frame.right - frame.left,
+    height: frame.bottom - frame.top,
   });
-  const middle = (box.left + box.right) / 2;
-  const named = { textAnchor: 'middle', fontSize: fontSize * 1.1 };
+  const middle = (frame.left + frame.right) / 2;
+  const nameSize = fontSize * 1.1;
+  const xname = shortened(frame.xlabel, width - 8, nameSize);
   const names = [
-    title === '' ? '' : titleOf(title, middle, box.top - above, attributes),
-    xlabel === ''
+    titleOf(attributes, middle, frame.top - above),
+    xname === ''
       ? ''
-      : el('text', { ...named, x: middle, y: box.bottom + 6 + 2.6 * fontSize }, escapeXml(xlabel)),
-    ylabel === '' ? '' : sideways(ylabel, 1.3 * fontSize, (box.top + box.bottom) / 2, fontSize * 1.1),
+      : el(
+          'text',
+          {
+            textAnchor: 'middle',
+            fontSize: nameSize,
+            x: inside(middle, textWidth(xname, nameSize), 4, width - 4),
+            y: Math.min(height - 0.5 * fontSize, frame.bottom + 3.05 * fontSize),
+          },
+          escapeXml(xname),
+        ),
+    sideways(frame.ylabel, 1.3 * fontSize, (frame.top + frame.bottom) / 2, nameSize, height),
   ];
   return [
-    el('g', { fill: 'none', stroke: '#333' }, frame, ...marks),
-    el('g', { fill: '#222' }, ...labels, ...names),
+    el('g', { fill: 'none', stroke: ink.frame }, rectangle, el('path', { d: marks.join('') })),
+    el('g', { fill: ink.text }, ...labels, ...names),
   ].join('');
 }
 
-/** The title, centered over the plotting area, but never beyond the picture's edges; smaller if it must. */
-function titleOf(
-  title: string,
-  middle: number,
-  top: number,
-  { width, fontSize }: Filled<FigureAttributes>,
-): string {
-  const size = Math.min(
-    fontSize * 1.25,
-    (fontSize * 1.25 * (width - 16)) / textWidth(title, fontSize * 1.25),
-  );
-  const half = textWidth(title, size) / 2;
-  const x = Math.max(half + 8, Math.min(width - half - 8, middle));
-  return el(
-    'text',
-    { x, y: top - 0.75 * fontSize, fontSize: size, textAnchor: 'middle', fontWeight: 'bold' },
-    escapeXml(title),
-  );
+/** The lines of the title and their size: wrapped before it is made smaller, shortened if neither helps. */
+function titleLines({ title, width, height, fontSize }: Filled<FigureAttributes>) {
+  const room = width - 16;
+  for (const size of [1.25 * fontSize, fontSize, 0.85 * fontSize]) {
+    const most = Math.max(1, Math.min(3, Math.floor((shares.title * height) / (1.3 * size))));
+    const lines = wrapped(title, room, boldness * size, most);
+    if (!lines.some((line) => line.endsWith('…')) || size === 0.85 * fontSize) return { lines, size };
+  }
+  return { lines: [], size: fontSize };
 }
 
-/** Text that reads upwards, centered at (x, y). */
-export function sideways(text: string, x: number, y: number, fontSize: number): string {
-  const transform = `translate(${x.toFixed(1)} ${y.toFixed(1)}) rotate(-90)`;
-  return el('text', { transform, fontSize, textAnchor: 'middle' }, escapeXml(text));
+function titleHeight(attributes: Filled<FigureAttributes>): number {
+  const { lines, size } = titleLines(attributes);
+  return lines.length === 0 ? 0 : (1.3 * lines.length - 0.2) * size + 0.55 * attributes.fontSize;
+}
+
+/** The title, centered over the plotting area, but never beyond the picture's edges. */
+export function titleOf(attributes: Filled<FigureAttributes>, middle: number, top: number): string {
+  const { width, fontSize } = attributes;
+  const { lines, size } = titleLines(attributes);
+  const texts = lines.map((line, k) => {
+    const x = inside(middle, textWidth(line, boldness * size), 8, width - 8);
+    const y = top - 0.75 * fontSize - 1.3 * size * (lines.length - 1 - k);
+    return el('text', { x, y, fontSize: size, textAnchor: 'middle', fontWeight: 'bold' }, escapeXml(line));
+  });
+  return texts.join('');
+}
+
+/** Text that reads upwards, centered at (x, y), shortened to `height` and kept inside it. */
+export function sideways(text: string, x: number, y: number, fontSize: number, height: number): string {
+  const shown = shortened(text, height - 8, fontSize);
+  if (shown === '') return '';
+  const middle = inside(y, textWidth(shown, fontSize), 4, height - 4);
+  const transform = `translate(${x.toFixed(1)} ${middle.toFixed(1)}) rotate(-90)`;
+  return el('text', { transform, fontSize, textAnchor: 'middle' }, escapeXml(shown));
 }
 
 /** Content drawn in the plotting area and cut off at its edges; inside, pixels count as outside. */

@@ -1,12 +1,14 @@
 import { boolean, oneOf, show, string, type Rules, checkOptions } from '../../core/options.ts';
 import { axisOf, domainOf } from './axes.ts';
-import { axesOf, clipped, frameOf, gridLines, labelsWidth, pictureOf } from './frame.ts';
-import { lineColor } from './color.ts';
+import { axesOf, clipped, fitted, frameOf, gridLines, labelsWidth, pictureOf } from './frame.ts';
+import { lineColor, lineDash, vegaDash } from './color.ts';
+import { inkOn } from './ink.ts';
 import { legendOf, legendWidth } from './legend.ts';
 import { plotOf, type Plot } from './plot.ts';
-import { plotlyAxis, plotlyLayout } from './plotly.ts';
+import { finiteOrNull, plotlyAxis, plotlyLayout } from './plotly.ts';
 import { axisScale, figureRules, recipe, theme, type AxisScale, type FigureAttributes } from './recipe.ts';
 import { el, polyline } from './svg.ts';
+import { partsOf } from './traces.ts';
 import type { LandscapeData } from '../data.ts';
 
 /** What {@link line} may be told. */
@@ -78,13 +80,13 @@ export function line(data: LandscapeData | readonly NamedLandscape[], attributes
   return plotOf(final.title || 'Loss along a line', {
     toSVG: () => svg(curves, final),
     toPlotly: () => ({
-      data: curves.map(({ name, color, x, y }) => ({
+      data: curves.map(({ name, color, x, y }, k) => ({
         type: 'scatter',
         mode: 'lines',
         name,
-        x: Array.from(x),
-        y: Array.from(y),
-        line: { color, width: 2.4 },
+        x: finiteOrNull(x),
+        y: finiteOrNull(y),
+        line: { color, width: 2.4, dash: lineDash(k).plotly },
       })),
       layout: {
         ...plotlyLayout(final),
@@ -100,9 +102,12 @@ export function line(data: LandscapeData | readonly NamedLandscape[], attributes
       height: final.height,
       data: {
         values: curves.flatMap(({ name, x, y }) =>
-          Array.from(x, (at, i) => ({ name, x: at, y: y[i] })).filter(
-            (row) => final.yscale === 'linear' || row.y > 0,
-          ),
+          partsOf(x, y, { x: 'linear', y: final.yscale }).map(({ i, part }) => ({
+            name,
+            part,
+            x: x[i],
+            y: y[i],
+          })),
         ),
       },
       mark: { type: 'line', strokeWidth: 2.4 },
@@ -122,6 +127,8 @@ export function line(data: LandscapeData | readonly NamedLandscape[], attributes
           scale: { range: curves.map(({ color }) => color) },
           ...(!hasLegend(curves, final) && { legend: null }),
         },
+        strokeDash: vegaDash(curves.map(({ name }) => name)),
+        detail: { field: 'part' },
       },
     }),
   });
@@ -148,7 +155,8 @@ function curveOf({ name, data, color }: NamedLandscape, metric: string, k: numbe
   return { name, color: color ?? lineColor(k), x: data.x, y };
 }
 
-function svg(curves: readonly Curve[], attributes: Attributes): string {
+function svg(curves: readonly Curve[], given: Attributes): string {
+  const attributes = fitted(given);
   const { yscale, fontSize } = attributes;
   const yDomain = domainOf(
     curves.flatMap(({ y }) => Array.from(y)),
@@ -159,25 +167,28 @@ function svg(curves: readonly Curve[], attributes: Attributes): string {
     'linear',
     0,
   );
-  const entries = hasLegend(curves, attributes) ? curves : [];
-  const box = frameOf(attributes, labelsWidth(yscale, yDomain, attributes), legendWidth(entries, fontSize));
-  const x = axisOf('linear', xDomain, [box.left, box.right]);
-  const y = axisOf(yscale, yDomain, [box.bottom, box.top]);
-  const lines = curves.map((curve) => {
+  const entries = hasLegend(curves, attributes)
+    ? curves.map(({ name, color }, k) => ({ name, color, dash: lineDash(k).svg }))
+    : [];
+  const box = frameOf(attributes, labelsWidth(yscale, yDomain, attributes), legendWidth(entries, attributes));
+  const x = axisOf('linear', xDomain, [box.left, box.right], { fontSize, horizontal: true });
+  const y = axisOf(yscale, yDomain, [box.bottom, box.top], { fontSize });
+  const lines = curves.map((curve, k) => {
     const d = polyline(Array.from(curve.x, x.at), Array.from(curve.y, y.at));
-    return el('path', { d, fill: 'none', stroke: curve.color, strokeWidth: 2.4, strokeLinejoin: 'round' });
+    const stroke = { stroke: curve.color, strokeWidth: 2.4, strokeDasharray: lineDash(k).svg };
+    return el('path', { d, fill: 'none', strokeLinejoin: 'round', strokeLinecap: 'round', ...stroke });
   });
   const zero = x.at(0).toFixed(1);
   const center = el('path', {
     d: `M${zero},${box.top}V${box.bottom}`,
-    stroke: '#555',
+    stroke: inkOn(attributes.background).frame,
     strokeDasharray: '4 4',
   });
   return pictureOf(
     attributes,
-    gridLines(box, x, y),
+    gridLines(attributes, box, x, y),
     clipped(box, attributes.mark ? center : '', ...lines),
     axesOf(attributes, box, x, y),
-    legendOf(entries, box, fontSize),
+    legendOf(entries, box, attributes),
   );
 }

@@ -1,33 +1,27 @@
+import { bisectRight } from 'd3-array';
 import { lineColor } from './color.ts';
-import { valueAxis, type Field, type FilledLandscapeAttributes } from './field.ts';
+import { bandValue } from './colorbar.ts';
+import { colorAt, valueAxis, type Field, type FilledLandscapeAttributes } from './field.ts';
 import { markerColor } from './overlay.ts';
-import { plotlyAxis, plotlyLayout } from './plotly.ts';
+import { finiteOrNull, plotlyAxis, plotlyLayout } from './plotly.ts';
 import type { MapFigure } from './mapSvg.ts';
 import type { PlotlyFigure } from './plot.ts';
+import type { Grid } from './upsample.ts';
 
-/** The map as a plotly figure; its levels are evenly spaced, whatever those of the SVG are. */
-export function mapPlotly({ kind, field, levels, attributes }: MapFigure): PlotlyFigure {
-  const { x, y, low, high } = field;
-  const step = (high - low) / (levels.length + 1);
-  const contours = {
-    start: low + step,
-    end: high - step / 2,
-    size: step,
-    coloring: kind === 'contour' ? 'lines' : 'fill',
-  };
+/** The map as a plotly figure, with the levels and colors of the SVG. */
+export function mapPlotly(figure: MapFigure): PlotlyFigure {
+  const { kind, field, attributes } = figure;
+  const { x, y } = field;
   const main = {
     type: kind === 'heatmap' ? 'heatmap' : 'contour',
     x: Array.from(x),
     y: Array.from(y),
-    z: rowsOf(field),
-    ...plotlyColors(field, attributes),
-    ...(kind !== 'heatmap' && {
-      autocontour: false,
-      contours,
-      line: { smoothing: 0.7, width: kind === 'contour' ? 2 : 0.5 },
-    }),
+    ...(kind === 'heatmap'
+      ? { z: rowsOf(field), ...plotlyColors(field, attributes) }
+      : contourTrace(figure, kind)),
+    customdata: rowsOf(field),
     name: attributes.zlabel,
-    hovertemplate: 'x %{x:.4g}<br>y %{y:.4g}<br>%{z:.4g}<extra></extra>',
+    hovertemplate: 'x %{x:.4g}<br>y %{y:.4g}<br>%{customdata:.4g}<extra></extra>',
   };
   const center = {
     type: 'scatter',
@@ -47,8 +41,51 @@ export function mapPlotly({ kind, field, levels, attributes }: MapFigure): Plotl
   return { data: [main, ...pathTraces(field, attributes), ...(attributes.mark ? [center] : [])], layout };
 }
 
+/**
+ * Contours in units of levels: the k-th level is drawn at k. plotly knows equal steps only, and this way any levels
+ * are.
+ */
+function contourTrace({ field, levels, attributes }: MapFigure, kind: 'contourf' | 'contour') {
+  const { low, high, nx, ny, values } = field;
+  const inner = levels.filter((level) => level > low && level < high);
+  const edges = [low, ...inner, high];
+  const bands = edges.length - 1;
+  const index = (value: number) => {
+    const k = Math.min(bands - 1, Math.max(0, bisectRight(edges, value) - 1));
+    return Math.min(bands, Math.max(0, k + (value - edges[k]) / (edges[k + 1] - edges[k])));
+  };
+  // plotly spreads the colors over the bands (or lines): the first color is that of the first, the last of the last.
+  const colors =
+    kind === 'contour'
+      ? inner.map((level) => colorAt(field, level))
+      : Array.from({ length: bands }, (_, k) => colorAt(field, bandValue(edges, k)));
+  const stops =
+    colors.length > 1 ? colors : [colors[0] ?? colorAt(field, low), colors[0] ?? colorAt(field, low)];
+  const { tickvals, ticktext } = plotlyTicks(field, attributes);
+  return {
+    z: rowsOf({ nx, ny, values: values.map(index) }),
+    zmin: 0,
+    zmax: bands,
+    colorscale: stops.map((color, k) => [k / (stops.length - 1), color]),
+    showscale: attributes.colorbar,
+    colorbar: {
+      title: { text: field.label, side: 'right' },
+      tickvals: tickvals.map(index),
+      ticktext,
+    },
+    autocontour: false,
+    contours: {
+      start: 1,
+      end: Math.max(1, bands - 1),
+      size: 1,
+      coloring: kind === 'contour' ? 'lines' : 'fill',
+    },
+    line: { smoothing: 0.7, width: kind === 'contour' ? 2 : 0.5 },
+  };
+}
+
 /** Transformed values, row by row; null where there is none. */
-export function rowsOf({ nx, ny, values }: Field): (number | null)[][] {
+export function rowsOf({ nx, ny, values }: Grid): (number | null)[][] {
   return Array.from({ length: ny }, (_, j) =>
     Array.from(values.subarray(j * nx, (j + 1) * nx), (value) => (Number.isNaN(value) ? null : value)),
   );
@@ -68,7 +105,10 @@ export function plotlyColors(field: Field, attributes: FilledLandscapeAttributes
 }
 
 /** Ticks at transformed values, labeled in the user's units. */
-export function plotlyTicks(field: Field, { zscale }: FilledLandscapeAttributes): Record<string, unknown> {
+export function plotlyTicks(
+  field: Field,
+  { zscale }: FilledLandscapeAttributes,
+): { tickvals: number[]; ticktext: string[] } {
   const ticks = valueAxis(field, zscale, [0, 400]).ticks.filter(({ label }) => label !== null);
   return {
     tickvals: ticks.map(({ value }) => value),
@@ -83,15 +123,15 @@ function pathTraces(field: Field, { paths }: FilledLandscapeAttributes): Record<
     type: 'scatter',
     mode: 'lines+markers',
     name,
-    x: Array.from(path.x),
-    y: Array.from(path.y),
+    x: finiteOrNull(path.x),
+    y: finiteOrNull(path.y),
     line: { color: color ?? lineColor(k), width: 2.4 },
     marker: {
       color: Array.from(path.loss, (loss) => markerColor(field, loss)),
       size: Array.from(path.inPlane, (share) => 4 + 5 * share),
       line: { color: color ?? lineColor(k), width: 1.2 },
     },
-    customdata: Array.from(path.loss, (loss, t) => [loss, path.residual[t]]),
+    customdata: Array.from(path.loss, (loss, t) => finiteOrNull([loss, path.residual[t]])),
     hovertemplate:
       'true loss %{customdata[0]:.4g}<br>%{customdata[1]:.3g} off the plane<extra>%{fullData.name}</extra>',
   }));

@@ -1,11 +1,11 @@
 import { axisOf, type Axis } from './axes.ts';
-import { axesOf, clipped, frameOf, labelsWidth, pictureOf, type Box } from './frame.ts';
+import { axesOf, clipped, fitted, frameOf, labelsWidth, pictureOf, type Box } from './frame.ts';
 import { bandValue, colorBar, colorBarWidth } from './colorbar.ts';
 import { regionsAbove } from './contours.ts';
 import { colorAt, withoutGaps, type Field, type FilledLandscapeAttributes } from './field.ts';
 import { centerMark, pathLegend, pathLegendHeight, pathsOver } from './overlay.ts';
 import { el } from './svg.ts';
-import { upsample } from './upsample.ts';
+import { upsample, type Grid } from './upsample.ts';
 
 export type MapKind = 'contourf' | 'contour' | 'heatmap';
 
@@ -19,7 +19,8 @@ export interface MapFigure {
 }
 
 /** The map as SVG. */
-export function mapSvg({ kind, field, levels, attributes }: MapFigure): string {
+export function mapSvg({ kind, field, levels, attributes: given }: MapFigure): string {
+  const attributes = fitted(given);
   const yDomain = [field.y[0], field.y[field.y.length - 1]] as const;
   const legend = pathLegendHeight(attributes);
   const box = frameOf(
@@ -28,7 +29,7 @@ export function mapSvg({ kind, field, levels, attributes }: MapFigure): string {
     colorBarWidth(field, attributes),
     legend,
   );
-  const { x, y } = mapAxes(field, kind, box);
+  const { x, y } = mapAxes(field, kind, box, attributes.fontSize);
   const body = kind === 'heatmap' ? cells(field, x, y) : bands(kind, field, levels, attributes, box);
   return pictureOf(
     attributes,
@@ -36,8 +37,8 @@ export function mapSvg({ kind, field, levels, attributes }: MapFigure): string {
       box,
       body,
       gapMarks(field, x, y),
-      pathsOver(field, attributes.paths, x, y),
-      attributes.mark ? centerMark(x, y) : '',
+      pathsOver(field, attributes, x, y),
+      attributes.mark ? centerMark(x, y, attributes.fontSize) : '',
     ),
     axesOf(attributes, box, x, y, legend),
     pathLegend(attributes, box),
@@ -46,11 +47,19 @@ export function mapSvg({ kind, field, levels, attributes }: MapFigure): string {
 }
 
 /** Both axes of a map, in `box`; those of a heatmap end with the outer cells. */
-function mapAxes({ x, y }: Pick<Field, 'x' | 'y'>, kind: MapKind, box: Box): { x: Axis; y: Axis } {
+function mapAxes(
+  { x, y }: Pick<Field, 'x' | 'y'>,
+  kind: MapKind,
+  box: Box,
+  fontSize: number,
+): { x: Axis; y: Axis } {
   const [padX, padY] = kind === 'heatmap' ? [(x[1] - x[0]) / 2, (y[1] - y[0]) / 2] : [0, 0];
   return {
-    x: axisOf('linear', [x[0] - padX, x[x.length - 1] + padX], [box.left, box.right]),
-    y: axisOf('linear', [y[0] - padY, y[y.length - 1] + padY], [box.bottom, box.top]),
+    x: axisOf('linear', [x[0] - padX, x[x.length - 1] + padX], [box.left, box.right], {
+      fontSize,
+      horizontal: true,
+    }),
+    y: axisOf('linear', [y[0] - padY, y[y.length - 1] + padY], [box.bottom, box.top], { fontSize }),
   };
 }
 
@@ -62,12 +71,18 @@ export interface Region {
 
 /** The regions of filled contours, lowest first; the first covers everything. */
 export function regionsOf({ field, levels, attributes }: MapFigure, box: Box): Region[] {
-  const grid = upsample(withoutGaps(field), attributes.upsample);
+  const grid = refined(field, attributes);
   const inner = levels.filter((level) => level > field.low && level < field.high);
   const edges = [field.low, ...inner, field.high];
   const paths = regionsAbove(grid, inner, box);
   const whole = `M${box.left},${box.top}H${box.right}V${box.bottom}H${box.left}Z`;
   return [whole, ...paths].map((path, k) => ({ path, color: colorAt(field, bandValue(edges, k)) }));
+}
+
+/** The grid that contours are drawn from: refined, but to no more than about 800 points a side. */
+function refined(field: Field, { upsample: factor }: FilledLandscapeAttributes): Grid {
+  const side = Math.max(field.nx, field.ny);
+  return upsample(withoutGaps(field), Math.max(1, Math.min(factor, Math.floor(800 / side))));
 }
 
 function bands(
@@ -91,8 +106,7 @@ function bands(
       )
       .join('');
   }
-  const grid = upsample(withoutGaps(field), attributes.upsample);
-  return regionsAbove(grid, levels, box)
+  return regionsAbove(refined(field, attributes), levels, box)
     .map((d, k) => el('path', { d, fill: 'none', stroke: colorAt(field, levels[k]), strokeWidth: 1.5 }))
     .join('');
 }
@@ -119,8 +133,11 @@ function cells(field: Field, x: Axis, y: Axis): string {
     // A hair of overlap, so that no seam shows between cells.
     return el('rect', { ...corner, width: width + 0.3, height: height + 0.3, fill: colorAt(field, value) });
   });
-  return el('g', { shapeRendering: 'crispEdges' }, ...rects);
+  return el('g', { shapeRendering: 'crispEdges' }, rects.join(''));
 }
+
+/** Fill of cells without a value. */
+export const gapColor = '#bdbdbd';
 
 /** Gray crossed cells where there is no value to draw. */
 function gapMarks(field: Field, x: Axis, y: Axis): string {
@@ -129,7 +146,7 @@ function gapMarks(field: Field, x: Axis, y: Axis): string {
     const { x: left, y: top, width, height } = cellRect(field, cell, x, y);
     const d = `M${left.toFixed(1)},${top.toFixed(1)}l${width.toFixed(1)},${height.toFixed(1)}m0,${(-height).toFixed(1)}l${(-width).toFixed(1)},${height.toFixed(1)}`;
     return (
-      el('rect', { x: left, y: top, width, height, fill: '#bdbdbd' }) +
+      el('rect', { x: left, y: top, width, height, fill: gapColor }) +
       el('path', { d, stroke: '#8a8a8a', strokeWidth: 0.8 })
     );
   }).join('');

@@ -1,5 +1,6 @@
 import { lineColor } from './color.ts';
-import { regionsOf, type MapFigure } from './mapSvg.ts';
+import { colorAt } from './field.ts';
+import { gapColor, regionsOf, type MapFigure } from './mapSvg.ts';
 import { markerColor } from './overlay.ts';
 import type { VegaSpec } from './plot.ts';
 
@@ -62,6 +63,7 @@ export function mapVega(figure: MapFigure): VegaSpec {
         values:
           figure.kind === 'heatmap' ? heatmapCells(figure) : regionsOf(figure, box).slice(lines ? 1 : 0),
       },
+      { name: 'gaps', values: figure.kind === 'heatmap' ? [] : gapCells(figure) },
       { name: 'points', values: points },
     ],
     scales: [
@@ -113,6 +115,11 @@ export function mapVega(figure: MapFigure): VegaSpec {
             from: { data: 'regions' },
             encode: { enter: { path: { field: 'path' }, [lines ? 'stroke' : 'fill']: { field: 'color' } } },
           },
+          {
+            type: 'path',
+            from: { data: 'gaps' },
+            encode: { enter: { path: { field: 'path' }, fill: { field: 'color' } } },
+          },
           line,
           marker,
           ...(mark ? [center] : []),
@@ -125,18 +132,22 @@ export function mapVega(figure: MapFigure): VegaSpec {
 const evenly = (low: number, high: number) =>
   Array.from({ length: 17 }, (_, k) => low + ((high - low) * k) / 16);
 
+/** The cells without a value. */
+const gapCells = (figure: MapFigure) => heatmapCells(figure).filter(({ missing }) => missing);
+
 /** The cells of a heatmap as paths. */
 function heatmapCells({
   field,
   attributes: { width, height },
-}: MapFigure): { path: string; color: string }[] {
-  const { nx, ny, values, low, high, color } = field;
+}: MapFigure): { path: string; color: string; missing: boolean }[] {
+  const { nx, ny, values } = field;
   const w = width / (nx - 1);
   const h = height / (ny - 1);
   return Array.from(values, (value, cell) => {
     const left = ((cell % nx) - 0.5) * w;
     const top = height - (Math.floor(cell / nx) + 0.5) * h;
     const path = `M${left.toFixed(2)},${top.toFixed(2)}h${(w + 0.4).toFixed(2)}v${(h + 0.4).toFixed(2)}h${(-w - 0.4).toFixed(2)}Z`;
-    return { path, color: Number.isNaN(value) ? '#bdbdbd' : color((value - low) / (high - low)) };
+    const missing = Number.isNaN(value);
+    return { path, color: missing ? gapColor : colorAt(field, value), missing };
   });
 }

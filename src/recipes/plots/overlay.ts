@@ -1,14 +1,16 @@
 import { lineColor } from './color.ts';
 import { colorAt, type Field, type FilledLandscapeAttributes, type PathOverlay } from './field.ts';
+import { inkOn } from './ink.ts';
 import { el, escapeXml, polyline, textWidth } from './svg.ts';
+import { shortened } from './text.ts';
 import type { Axis } from './axes.ts';
-import type { Box } from './frame.ts';
+import { shares, type Box } from './frame.ts';
 
 /**
  * Paths over a landscape: a line with a white rim, and markers in the color of the true loss, which need not be that
  * of the plane below, ringed in the color of the line; the smaller a marker, the farther its point lies off the plane.
  */
-export function pathsOver(field: Field, paths: readonly PathOverlay[], x: Axis, y: Axis): string {
+export function pathsOver(field: Field, { paths }: FilledLandscapeAttributes, x: Axis, y: Axis): string {
   return paths
     .map((overlay, k) => {
       const { path, color } = overlay;
@@ -17,16 +19,43 @@ export function pathsOver(field: Field, paths: readonly PathOverlay[], x: Axis, 
       const d = polyline(xs, ys);
       const stroke = color ?? lineColor(k);
       const style = { d, fill: 'none', strokeLinejoin: 'round', strokeLinecap: 'round' };
-      const markers = xs.map((cx, t) => pathMarker(field, overlay, stroke, t, cx, ys[t]));
+      const markers = thinned(xs, ys).map((t) => pathMarker(field, overlay, stroke, t, xs[t], ys[t]));
       return el(
         'g',
         {},
         el('path', { ...style, stroke: 'white', strokeWidth: 5 }),
         el('path', { ...style, stroke, strokeWidth: 2.4 }),
-        ...markers,
+        markers.join(''),
       );
     })
     .join('');
+}
+
+/** Most markers drawn along one path. */
+const mostMarkers = 2000;
+
+/**
+ * Indices of markers that stand at least a few pixels from the one before, and of no more than 2,000; the first and
+ * the last are always kept.
+ */
+export function thinned(xs: ArrayLike<number>, ys: ArrayLike<number>): number[] {
+  const apart = markersApart(xs, ys);
+  if (apart.length <= mostMarkers) return apart;
+  const step = (apart.length - 1) / (mostMarkers - 1);
+  return Array.from({ length: mostMarkers }, (_, k) => apart[Math.round(k * step)]);
+}
+
+function markersApart(xs: ArrayLike<number>, ys: ArrayLike<number>): number[] {
+  const kept: number[] = [];
+  let last = -1;
+  for (let t = 0; t < xs.length; t++) {
+    if (!Number.isFinite(xs[t] + ys[t])) continue;
+    const near = last >= 0 && Math.hypot(xs[t] - xs[last], ys[t] - ys[last]) < 4;
+    if (near && t < xs.length - 1) continue;
+    kept.push(t);
+    last = t;
+  }
+  return kept;
 }
 
 /** The marker of point t of a path, at (cx, cy), ringed in the color of the path. */
@@ -58,31 +87,74 @@ export function markerColor(field: Field, loss: number): string {
 /** Radius of the marker of a point of whose distance from the center this share lies in the plane. */
 const markerRadius = (inPlane: number) => 1.6 + 3 * inPlane;
 
-/** Names of the paths, in a row above the plotting area. */
-export function pathLegend({ paths, fontSize }: FilledLandscapeAttributes, box: Box): string {
-  let at = box.left;
-  const entries = paths.map(({ name, color }, k) => {
-    const x = at;
-    at += 30 + textWidth(name, fontSize) + 18;
-    const y = box.top - 0.75 * fontSize;
-    return [
-      el('path', { d: `M${x},${y.toFixed(1)}h22`, stroke: color ?? lineColor(k), strokeWidth: 3 }),
-      el('text', { x: x + 28, y: y + 0.35 * fontSize, fill: '#222' }, escapeXml(name)),
-    ].join('');
+/** Names of the paths, in rows above the plotting area; those that have no room are counted. */
+export function pathLegend(attributes: FilledLandscapeAttributes, box: Box): string {
+  const { fontSize, background } = attributes;
+  const { rows, left } = legendRows(attributes);
+  const ink = inkOn(background).text;
+  const parts = rows.flatMap((entries, r) => {
+    const y = box.top - (1.05 + 1.5 * (rows.length - 1 - r)) * fontSize;
+    return entries.map(({ name, full, color, x }) => {
+      const line = `M${x.toFixed(1)},${y.toFixed(1)}h${(1.6 * fontSize).toFixed(1)}`;
+      return [
+        color === '' ? '' : el('path', { d: line, stroke: color, strokeWidth: 3 }),
+        el(
+          'text',
+          { x: x + (color === '' ? 0 : 2 * fontSize), y: y + 0.35 * fontSize, fill: ink },
+          escapeXml(name),
+          ...(name === full ? [] : [el('title', {}, escapeXml(full))]),
+        ),
+      ].join('');
+    });
   });
-  return el('g', {}, ...entries);
+  return el('g', left > 0 ? { 'data-left-out': left } : {}, ...parts);
 }
 
-/** Height of that row, px. */
-export function pathLegendHeight({ paths, fontSize }: FilledLandscapeAttributes): number {
-  return paths.length === 0 ? 0 : 1.5 * fontSize;
+interface LegendPlace {
+  readonly name: string;
+  readonly full: string;
+  readonly color: string;
+  readonly x: number;
+}
+
+/** At most three rows, from one side of the picture to the other. */
+function legendRows({ paths, width, height, fontSize }: FilledLandscapeAttributes) {
+  const most = Math.max(1, Math.min(3, Math.floor((shares.above * height) / (1.5 * fontSize) - 0.2)));
+  const [start, end] = [fontSize, width - fontSize];
+  const rows: LegendPlace[][] = [[]];
+  let x = start;
+  for (const [k, overlay] of paths.entries()) {
+    const full = overlay.name;
+    const name = shortened(full, end - start - 2.2 * fontSize, fontSize);
+    const wide = (text: string) => 2 * fontSize + textWidth(text, fontSize);
+    if (x > start && x + wide(name) > end) {
+      if (rows.length === most) {
+        const rest = paths.length - k;
+        const more = shortened(`and ${rest} more`, end - x, fontSize);
+        rows[rows.length - 1].push({ name: more, full: more, color: '', x });
+        return { rows, left: rest };
+      }
+      rows.push([]);
+      x = start;
+    }
+    rows[rows.length - 1].push({ name, full, color: overlay.color ?? lineColor(k), x });
+    x += wide(name) + 1.2 * fontSize;
+  }
+  return { rows: paths.length === 0 ? [] : rows, left: 0 };
+}
+
+/** Height of those rows, px. */
+export function pathLegendHeight(attributes: FilledLandscapeAttributes): number {
+  const { rows } = legendRows(attributes);
+  return rows.length === 0 ? 0 : (1.5 * rows.length + 0.3) * attributes.fontSize;
 }
 
 /** A cross where the parameters are. */
-export function centerMark(x: Axis, y: Axis): string {
+export function centerMark(x: Axis, y: Axis, fontSize: number): string {
   const cx = x.at(0).toFixed(1);
   const cy = y.at(0).toFixed(1);
-  const d = `M${cx},${cy}m-6,0h12m-6,-6v12`;
+  const r = Number((0.43 * fontSize).toFixed(1));
+  const d = `M${cx},${cy}m${-r},0h${2 * r}m${-r},${-r}v${2 * r}`;
   return [
     el('path', { d, stroke: 'white', strokeWidth: 4.4, strokeLinecap: 'round' }),
     el('path', { d, stroke: '#111', strokeWidth: 1.8, strokeLinecap: 'round' }),

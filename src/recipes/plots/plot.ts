@@ -1,4 +1,5 @@
 import { htmlPage, type HtmlOptions } from './html.ts';
+import { toPNG, type PngOptions } from './png.ts';
 
 /** A plotly.js figure: hand it to `Plotly.newPlot(div, figure.data, figure.layout)`. */
 export interface PlotlyFigure {
@@ -9,7 +10,7 @@ export interface PlotlyFigure {
 /** A Vega or Vega-Lite specification (its `$schema` says which), for `vega-embed` and notebooks. */
 export type VegaSpec = Readonly<Record<string, unknown>> & { readonly $schema: string };
 
-/** A figure that is finished, and can be had in several forms. */
+/** A finished figure, in several forms. */
 export interface Plot {
   /** A standalone SVG picture, drawn without a DOM. */
   toSVG(): string;
@@ -23,9 +24,19 @@ export interface Plot {
    * @throws Error if plotly.js is to be put inside the page and `plotly.js-dist-min` is not installed
    */
   toHTML(options?: HtmlOptions): string;
+  /**
+   * The bytes of a PNG image, rendered from the SVG.
+   *
+   * @throws Error if `@resvg/resvg-js` is not installed, or no font is found
+   */
+  toPNG(options?: PngOptions): Promise<Uint8Array>;
 }
 
 /** A {@link Plot} from its three drawings. */
 export function plotOf(title: string, drawings: Pick<Plot, 'toSVG' | 'toPlotly' | 'toVega'>): Plot {
-  return { ...drawings, toHTML: (options) => htmlPage(title, drawings.toPlotly(), options) };
+  return {
+    ...drawings,
+    toHTML: (options) => htmlPage(title, drawings.toPlotly(), options),
+    toPNG: (options) => toPNG(drawings.toSVG(), options),
+  };
 }

@@ -1,3 +1,4 @@
+import { inkOn } from './ink.ts';
 import type { AxisScale, Filled, FigureAttributes } from './recipe.ts';
 
 /** The part of a plotly layout that all figures share. */
@@ -10,12 +11,16 @@ export function plotlyLayout({
   const paper = background === 'none' ? 'rgba(0,0,0,0)' : background;
   return {
     title: { text: title },
-    font: { family: fontFamily, size: fontSize, color: '#222' },
+    font: { family: fontFamily, size: fontSize, color: inkOn(background).text },
     paper_bgcolor: paper,
     plot_bgcolor: paper,
     margin: { t: title === '' ? 30 : 60 },
   };
 }
+
+/** Numbers for JSON: what is not finite is null, a gap. */
+export const finiteOrNull = (values: ArrayLike<number>): (number | null)[] =>
+  Array.from(values, (value) => (Number.isFinite(value) ? value : null));
 
 /** A plotly axis; a range on a log axis is given in powers of ten. */
 export function plotlyAxis(

@@ -1,6 +1,5 @@
 import type resvg from '@resvg/resvg-js';
 import { checkOptions, positive, string, type Rule, type Rules } from '../../core/options.ts';
-import type { Plot } from './plot.ts';
 
 /** Options of {@link toPNG}. */
 export interface PngOptions {
@@ -23,13 +22,16 @@ const rules: Rules<PngOptions> = {
 };
 
 /**
- * Renders a figure, or any SVG, to a PNG image through `@resvg/resvg-js`.
+ * Renders an SVG, or a figure, to a PNG image through `@resvg/resvg-js`.
  *
  * @returns the bytes of the PNG file
  * @throws Error if `@resvg/resvg-js` is not installed, and where no font at all is found, since all text
  *   would silently be missing
  */
-export async function toPNG(plot: Plot | string, options: PngOptions = {}): Promise<Uint8Array> {
+export async function toPNG(
+  plot: { toSVG(): string } | string,
+  options: PngOptions = {},
+): Promise<Uint8Array> {
   checkOptions('toPNG', options, rules);
   const { scale = 2, fontFiles = [], defaultFontFamily = 'DejaVu Sans' } = options;
   const { Resvg } = await loadResvg();

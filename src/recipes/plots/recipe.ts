@@ -1,6 +1,6 @@
 import { numberIn, oneOf, string, type Rule, type Rules } from '../../core/options.ts';
 
-/** What every figure may be told. */
+/** Attributes that all figures have. */
 export interface FigureAttributes {
   /** @defaultValue none */
   title?: string;
@@ -10,11 +10,16 @@ export interface FigureAttributes {
   width?: number;
   /** Height of the picture, px. @defaultValue 480 */
   height?: number;
-  /** Size of the tick labels, px; titles and axis names are drawn a little larger. @defaultValue 14 */
+  /**
+   * Size of the tick labels, px; titles and axis names are drawn a little larger. Smaller in pictures that would
+   * otherwise have no room: at most a fifteenth of the height.
+   *
+   * @defaultValue 14
+   */
   fontSize?: number;
   /** @defaultValue `'Helvetica, Arial, DejaVu Sans, sans-serif'` */
   fontFamily?: string;
-  /** Color behind the figure, any CSS color, or `'none'`. @defaultValue `'white'` */
+  /** Color behind the figure, any CSS color, or `'none'`; text is light on dark colors. @defaultValue `'white'` */
   background?: string;
 }
 

@@ -1,4 +1,4 @@
-import { el } from './svg.ts';
+import { el, px } from './svg.ts';
 import type { LegendEntry } from './legend.ts';
 
 /** A value from elsewhere, drawn as a hollow diamond beside one's own. */
@@ -10,10 +10,10 @@ export interface Reference {
 }
 
 /** A hollow diamond, white inside so that it is seen on lines and boxes; nothing where it has no place. */
-export function diamond(x: number, y: number, color: string): string {
+export function diamond(x: number, y: number, color: string, size = 7): string {
   if (!Number.isFinite(x + y)) return '';
   return el('path', {
-    d: `M${x.toFixed(1)},${(y - 7).toFixed(1)}l7,7l-7,7l-7,-7z`,
+    d: `M${px(x)},${px(y - size)}l${px(size)},${px(size)}l${px(-size)},${px(size)}l${px(-size)},${px(-size)}z`,
     fill: '#fff',
     stroke: color,
     strokeWidth: 2,

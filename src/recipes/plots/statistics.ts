@@ -8,9 +8,12 @@ export function quantileSorted(sorted: ArrayLike<number>, p: number): number {
   return a === b ? a : a + (h - low) * (b - a);
 }
 
-/** A sorted copy of the values that are finite. */
+/** Largest size of a value that can be drawn: differences of larger ones could overflow. */
+export const drawableSize = 1e300;
+
+/** A sorted copy of the values that are finite and can be drawn. */
 export function sortedFinite(values: Iterable<number>): number[] {
-  return [...values].filter(Number.isFinite).sort((a, b) => a - b);
+  return [...values].filter((value) => Math.abs(value) <= drawableSize).sort((a, b) => a - b);
 }
 
 /** What a box plot shows of one sample. */

@@ -1,9 +1,12 @@
 import { lineColor } from './color.ts';
-import { pathMarker } from './overlay.ts';
+import { pathMarker, thinned } from './overlay.ts';
 import { acrossAxis, heightOver, type Sheet } from './sheet.ts';
 import { el, px } from './svg.ts';
 import type { Field, PathOverlay } from './field.ts';
 import type { Projection } from './projection.ts';
+
+/** Most points of one path that are drawn on a surface. */
+const mostPoints = 3000;
 
 /** A part of a scene that is painted from back to front. */
 export interface Piece {
@@ -32,15 +35,20 @@ export function pathsOn(
   const toY = acrossAxis(field.y);
   return paths.flatMap((overlay, k) => {
     const stroke = overlay.color ?? lineColor(k);
-    const xs = Array.from(overlay.path.x, toX);
-    const ys = Array.from(overlay.path.y, toY);
+    // Each piece of a line is sorted by its depth: of a longer path, evenly taken points.
+    const every = Math.ceil(overlay.path.x.length / mostPoints);
+    const taken = Array.from(overlay.path.x.keys()).filter((t) => t % every === 0);
+    const xs = taken.map((t) => toX(overlay.path.x[t]));
+    const ys = taken.map((t) => toY(overlay.path.y[t]));
     const pieces: Piece[] = [];
-    for (let t = 0; t < xs.length; t++) {
-      const height = heightOver(sheet, xs[t], ys[t]);
-      if (Number.isNaN(height)) continue;
-      const [cx, cy] = cube.at(xs[t], ys[t], height);
+    const places = xs.map((x, t) => cube.at(x, ys[t], heightOver(sheet, x, ys[t])));
+    for (const t of thinned(
+      places.map(([u]) => u),
+      places.map(([, v]) => v),
+    )) {
+      const [cx, cy] = places[t];
       const depth = cube.depth(xs[t], ys[t]) - lift.marker * cell;
-      pieces.push({ depth, svg: pathMarker(field, overlay, stroke, t, cx, cy) });
+      pieces.push({ depth, svg: pathMarker(field, overlay, stroke, taken[t], cx, cy) });
     }
     for (const { d, depth } of shortLines(sheet, cube, xs, ys, cell)) {
       const style = { d, fill: 'none', strokeLinecap: 'round' };

@@ -3,7 +3,7 @@ import type { Field, FilledLandscapeAttributes } from './field.ts';
 import { plotlyColors, plotlyTicks, rowsOf } from './mapPlotly.ts';
 import { markerColor } from './overlay.ts';
 import { acrossAxis, heightOver } from './sheet.ts';
-import { plotlyLayout } from './plotly.ts';
+import { finiteOrNull, plotlyLayout } from './plotly.ts';
 import type { PlotlyFigure } from './plot.ts';
 import type { View } from './projection.ts';
 
@@ -58,15 +58,15 @@ function pathTraces(field: Field, { paths }: FilledLandscapeAttributes): Record<
     type: 'scatter3d',
     mode: 'lines+markers',
     name,
-    x: Array.from(path.x),
-    y: Array.from(path.y),
+    x: finiteOrNull(path.x),
+    y: finiteOrNull(path.y),
     z: Array.from(path.x, (x, t) => {
       const height = heightOver(sheet, toX(x), toY(path.y[t])) + lift;
       return Number.isNaN(height) ? null : height;
     }),
     line: { color: color ?? lineColor(k), width: 5 },
     marker: { size: 5, color: Array.from(path.loss, (loss) => markerColor(field, loss)) },
-    customdata: Array.from(path.loss, (loss, t) => [loss, path.residual[t]]),
+    customdata: Array.from(path.loss, (loss, t) => finiteOrNull([loss, path.residual[t]])),
     hovertemplate:
       'true loss %{customdata[0]:.4g}<br>%{customdata[1]:.3g} off the plane<extra>%{fullData.name}</extra>',
   }));

@@ -93,6 +93,26 @@ function abscissa(entry: TracePoint, i: number, against: Against, name: string):
   );
 }
 
+/**
+ * The points of a line that have a place on its axes, each with the number of its unbroken part.
+ */
+export function partsOf(
+  x: ArrayLike<number>,
+  y: ArrayLike<number>,
+  scales: { readonly x: AxisScale; readonly y: AxisScale },
+): { readonly i: number; readonly part: number }[] {
+  const points: { i: number; part: number }[] = [];
+  let part = 0;
+  for (let i = 0; i < x.length; i++) {
+    if (hasPlace(x[i], scales.x) && hasPlace(y[i], scales.y)) points.push({ i, part });
+    else if (points.length > 0 && points[points.length - 1].part === part) part++;
+  }
+  return points;
+}
+
+const hasPlace = (value: number, scale: AxisScale) =>
+  Number.isFinite(value) && (scale === 'linear' || value > 0);
+
 /** Median and quartiles of several runs along a common x. */
 export interface Summary {
   readonly x: Float64Array;

@@ -151,11 +151,111 @@ describe('references', () => {
   });
 });
 
+describe('tick labels', () => {
+  const plain = (label: string | null) => label?.replaceAll(/<tspan[^>]*>/g, '^').replaceAll('</tspan>', '');
+  const labelsOf = (low: number, high: number) =>
+    axisOf('linear', [low, high], [0, 400]).ticks.map(({ label }) => plain(label));
+
+  it('have the digits that their step needs', () => {
+    expect(labelsOf(2.3022, 2.3028)).toContain('2.3025');
+    expect(labelsOf(123456, 123460)).toContain('123458');
+    expect(labelsOf(1.0001e-4, 1.0005e-4)).toContain('1.0003×10^−4');
+    expect(labelsOf(-2, 2)).toEqual(['−2', '−1.5', '−1', '−0.5', '0', '0.5', '1', '1.5', '2']);
+    expect(labelsOf(0, 3e7)).toEqual(['0', '0.5×10^7', '10^7', '1.5×10^7', '2×10^7', '2.5×10^7', '3×10^7']);
+  });
+
+  it('never repeat, however narrow, large or small the domain', () => {
+    for (const [center, width] of [
+      [Math.LN2, 1e-9],
+      [1e300, 1e297],
+      [1e-290, 1e-291],
+      [-5e15, 3e6],
+      [0, 1e-200],
+    ]) {
+      for (const kind of ['linear', 'log'] as const) {
+        const domain = domainOf([center - width, center + width], kind);
+        const labels = axisOf(kind, domain, [0, 400])
+          .ticks.map(({ label }) => label)
+          .filter((label) => label !== null);
+        expect(new Set(labels).size, `${center} ± ${width}`).toBe(labels.length);
+      }
+    }
+  });
+});
+
+describe('boxes on a page', () => {
+  it('have the quartiles and whiskers of the SVG', () => {
+    const values = [1, 2, 4, 8, 100];
+    const [box] = boxplot({ a: values }).toPlotly().data;
+    expect(box).toMatchObject({ q1: [2], median: [4], q3: [8], lowerfence: [1], upperfence: [8] });
+  });
+});
+
+describe('gaps', () => {
+  const broken = [1, NaN, 0.5, 0.4, Infinity, 0.1];
+
+  it('break lines in every form', () => {
+    const plot = convergence([{ name: 'a', runs: [broken] }]);
+    // The single points 1 and 0.1 are dots.
+    expect(plot.toSVG().match(/d="M[^"]*h0\.01M[^"]*L[^"]*M[^"]*h0\.01"/)).not.toBeNull();
+    expect(plot.toPlotly().data[0]['y']).toEqual([1, null, 0.5, 0.4, null, 0.1]);
+    const { data } = plot.toVega() as unknown as { data: { values: { part: number; y: number }[] } };
+    expect(data.values.map(({ part, y }) => [part, y])).toEqual([
+      [0, 1],
+      [1, 0.5],
+      [1, 0.4],
+      [2, 0.1],
+    ]);
+  });
+});
+
+describe('names', () => {
+  it('of any length leave room for the plot, and are whole in the tooltip', () => {
+    const name =
+      'L-BFGS, strong Wolfe line search, memory 20, curvature pairs damped (Powell) and more of it';
+    const svg = convergence([{ name, runs: [[1, 0.3]] }], { width: 300 }).toSVG();
+    const [, width] = /<svg x="[\d.]+" y="[\d.]+" width="([\d.]+)"/.exec(svg) ?? [];
+    expect(Number(width)).toBeGreaterThan(90);
+    expect(svg).toContain(`<title>${name}</title>`);
+    expect(svg).not.toMatch(/(width|height)="-/);
+  });
+
+  it('of 30 methods stand in one legend, told apart by colors and dashes', () => {
+    const many = Array.from({ length: 30 }, (_, k) => ({ name: `method ${k}`, runs: [[1, 0.5]] }));
+    const svg = convergence(many).toSVG();
+    for (const { name } of many) expect(svg).toContain(`>${name}<`);
+    const styles = [...svg.matchAll(/stroke="(#\w+)" stroke-width="2.5"( stroke-dasharray="[\d ]+")?/g)];
+    expect(new Set(styles.map(([style]) => style)).size).toBe(30);
+  });
+
+  it('with control characters are drawn without them', () => {
+    const svg = convergence([{ name: 'a\u0000b\u001Fc\tlone \uD800', runs: [[1, 2]] }], {
+      title: '\u0007',
+    }).toSVG();
+    // eslint-disable-next-line no-control-regex
+    expect(svg).not.toMatch(/[\u0000-\u001F]|\p{Cs}/u);
+    expect(svg).toContain('\uFFFDb\uFFFDc');
+  });
+});
+
+describe('large series', () => {
+  const long = Float64Array.from({ length: 200_000 }, (_, i) => 1 / (1 + i));
+
+  it('are drawn without a call that takes them as arguments', () => {
+    expect(convergence([{ name: 'a', runs: [long] }]).toSVG().length).toBeLessThan(1e6);
+    expect(
+      boxplot({ a: long })
+        .toSVG()
+        .match(/<circle/g),
+    ).toHaveLength(1000);
+  });
+});
+
 describe('boxplot', () => {
   it('divides by the median of the sample named', () => {
     const figure = boxplot({ a: [2, 4, 6], b: [8] }, { relativeTo: 'a' }).toPlotly();
-    expect(figure.data[0]['y']).toEqual([0.5, 1, 1.5]);
-    expect(figure.data[1]['y']).toEqual([2]);
+    expect(figure.data[0]['y']).toEqual([[0.5, 1, 1.5]]);
+    expect(figure.data[1]['y']).toEqual([[2]]);
     expect(() => boxplot({ a: [1] }, { relativeTo: 'c' })).toThrow(/must name a sample, one of "a"; got "c"/);
     expect(() => boxplot({})).toThrow(/at least one/);
     expect(() => boxplot([{ name: 'a', runs: [1] } as never])).toThrow(
@@ -178,7 +278,9 @@ describe('boxplot', () => {
 
 describe('forms', () => {
   it('gives a PNG', async () => {
-    const png = await toPNG(convergence(traces), { scale: 1 });
+    const plot = convergence(traces);
+    const png = await plot.toPNG({ scale: 1 });
+    expect(await toPNG(plot.toSVG(), { scale: 1 })).toEqual(png);
     expect(Buffer.from(png).toString('latin1', 1, 4)).toBe('PNG');
   });
 
@@ -196,7 +298,7 @@ describe('forms', () => {
     const { data, $schema } = convergence(traces).toVega();
     expect($schema).toContain('vega-lite');
     expect(data).toMatchObject({
-      values: expect.arrayContaining([{ name: 'Adam', x: 1, y: 0.9, q1: 0.9, q3: 0.9 }]),
+      values: expect.arrayContaining([{ name: 'Adam', part: 0, x: 1, y: 0.9, q1: 0.9, q3: 0.9 }]),
     });
   });
 });

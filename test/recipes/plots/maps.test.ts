@@ -237,6 +237,69 @@ describe('paths on a surface', () => {
   });
 });
 
+describe('missing values', () => {
+  /** 1 everywhere, 10 in one far corner, nothing for x > 0.5: the level 4 is nowhere near the gap. */
+  const far = landscape(
+    () => (memory[0] > 1.5 ? NaN : memory[0] < 0.05 && memory[1] < 1.05 ? 10 : 1),
+    params,
+    {
+      directions: axes,
+      npoints: 21,
+    },
+  );
+
+  it('raise no contours along their edge', () => {
+    const svg = contour(far, { levels: [4] }).toSVG();
+    const [, left, width] = /<svg x="([\d.]+)" y="[\d.]+" width="([\d.]+)"/.exec(svg) ?? [];
+    const [, path] = /<path d="(M[^"]*)" fill="none" stroke="#/.exec(svg) ?? [];
+    const xs = [...path.matchAll(/[ML]([-\d.]+),/g)].map(
+      ([, x]) => -1 + (2 * (Number(x) - Number(left))) / Number(width),
+    );
+    expect(xs.filter((x) => x > 0.3 && x < 0.55)).toEqual([]);
+    expect(xs.length).toBeGreaterThan(3);
+  });
+
+  it('are gray in SVG and Vega, and null on the page', () => {
+    for (const plot of [contourf(holed), contour(holed), heatmap(holed), surface(holed)]) {
+      expect(JSON.stringify(plot.toVega())).toContain('#bdbdbd');
+      expect(JSON.stringify(plot.toPlotly().data[0]['z'])).toContain('null');
+    }
+  });
+});
+
+describe('levels on a page', () => {
+  it('are those of the SVG, with the same colors', () => {
+    const given = { levels: [0.5, 1, 3], zscale: 'linear' } as const;
+    const [trace] = contourf(data, given).toPlotly().data;
+    expect(trace).toMatchObject({ zmin: 0, zmax: 4, contours: { start: 1, end: 3, size: 1 } });
+    // In units of levels: a value between 1 and 3 lies between 2 and 3.
+    const cell = data.z.findIndex((z) => z > 1 && z < 3);
+    const z = (trace['z'] as number[][])[Math.floor(cell / 41)][cell % 41];
+    expect(z).toBeCloseTo(2 + (data.z[cell] - 1) / 2, 12);
+    const svg = contourf(data, given).toSVG();
+    for (const [, color] of trace['colorscale'] as [number, string][])
+      expect(svg).toContain(`fill="${color}"`);
+    const quantiles = contourf(data, { levels: 5, levelSpacing: 'quantile' }).toPlotly().data[0];
+    expect(quantiles).toMatchObject({ contours: { start: 1, end: 4, size: 1 } });
+  });
+});
+
+describe('small pictures', () => {
+  it.each([120, 160, 200, 260])('of a surface at %d px are upright', (side) => {
+    const svg = surface(data, { width: side, height: side, elevation: 20, mark: false }).toSVG();
+    const quads = [...svg.matchAll(/d="M([-\d.]+),([-\d.]+)L[^"]*Z" fill="#/g)].map(([, x, y]) => [
+      Number(x),
+      Number(y),
+    ]);
+    const xs = quads.map(([x]) => x);
+    // The high corner at x = y = 1 lies to the right of and above the low middle.
+    expect(Math.max(...xs) - Math.min(...xs)).toBeGreaterThan(0.2 * side);
+    const top = quads.reduce((best, quad) => (quad[1] < best[1] ? quad : best));
+    const low = quads.reduce((best, quad) => (quad[1] > best[1] ? quad : best));
+    expect(top[1]).toBeLessThan(low[1] - 0.1 * side);
+  });
+});
+
 describe('3D files', () => {
   it('hold a vertex for each point and a face for each cell without holes', () => {
     const obj = toOBJ(data).split('\n');
@@ -252,7 +315,10 @@ describe('3D files', () => {
   it('keep the raw loss and the metrics for ParaView', () => {
     const vtp = toVTP(data, { zscale: 'log' });
     expect(vtp).toContain('NumberOfPoints="861" NumberOfPolys="800"');
-    expect(vtp).toContain(`Name="loss" NumberOfComponents="1" format="ascii">${data.z[0]} `);
+    const [, text] = /Name="loss" NumberOfComponents="1" format="binary">([^<]*)</.exec(vtp) ?? [];
+    const bytes = Uint8Array.from(Buffer.from(text, 'base64'));
+    expect(new DataView(bytes.buffer).getUint32(0, true)).toBe(8 * 861);
+    expect(new Float64Array(bytes.slice(4).buffer)).toEqual(data.z);
     expect(vtp).toContain('Name="twice"');
   });
 });

@@ -1,0 +1,164 @@
+/**
+ * The box around a surface: floor, two walls at the back, ticks with labels, names of the axes.
+ *
+ * @module
+ */
+import { axisOf, type Axis } from './axes.ts';
+import { valueAxis, type Field, type FilledLandscapeAttributes } from './field.ts';
+import { inkOn } from './ink.ts';
+import { el, escapeXml, px, textWidth } from './svg.ts';
+import { inside, shortened } from './text.ts';
+import { labelWidth, type Tick } from './ticks.ts';
+import type { Box } from './frame.ts';
+import type { Projection, View } from './projection.ts';
+
+/** The cage as SVG; labels that would stand over others, or outside the picture, are left out. */
+export function cage(
+  field: Field,
+  attributes: FilledLandscapeAttributes,
+  cube: Projection,
+  { azimuth }: View,
+  box: Box,
+): string {
+  const { fontSize, zscale, background } = attributes;
+  const { x, y } = field;
+  const [xAxis, yAxis, zAxis] = [
+    axisOf('linear', [x[0], x[x.length - 1]], [-1, 1]),
+    axisOf('linear', [y[0], y[y.length - 1]], [-1, 1]),
+    // In units of the cube: about four labels over its height.
+    valueAxis(field, zscale, [0, 1], 0.05),
+  ];
+  // Signs of the near edges: the floor's edge nearest to the eye along each direction.
+  const a = (azimuth / 180) * Math.PI;
+  const nearY = Math.cos(a) >= 0 ? -1 : 1;
+  const nearX = Math.sin(a) >= 0 ? 1 : -1;
+  const labels = new Labels(attributes, box);
+  const lines: string[] = [];
+  const line = (...points: (readonly [number, number])[]) =>
+    lines.push(points.map(([u, v], k) => `${k === 0 ? 'M' : 'L'}${px(u)},${px(v)}`).join(''));
+
+  for (const { value, label } of spacedLabels(xAxis, box, fontSize)) {
+    const at = xAxis.at(value);
+    line(cube.at(at, nearY, 0), cube.at(at, -nearY, 0), cube.at(at, -nearY, 1));
+    labels.tick(outward(cube.at(at, 0, 0), cube.at(at, nearY, 0), 1.3 * fontSize), label);
+  }
+  for (const { value, label } of spacedLabels(yAxis, box, fontSize)) {
+    const at = yAxis.at(value);
+    line(cube.at(nearX, at, 0), cube.at(-nearX, at, 0), cube.at(-nearX, at, 1));
+    labels.tick(outward(cube.at(0, at, 0), cube.at(nearX, at, 0), 1.3 * fontSize), label);
+  }
+  // The upright edge at the left of the picture carries the labels of the values.
+  const corners = [
+    [nearX, -nearY],
+    [-nearX, nearY],
+  ].map(([u, v]) => ({ u, v, left: cube.at(u, v, 0)[0] }));
+  const upright = corners[0].left < corners[1].left ? corners[0] : corners[1];
+  for (const { value, label } of labeled(zAxis.ticks)) {
+    const at = zAxis.at(value);
+    line(cube.at(nearX, -nearY, at), cube.at(-nearX, -nearY, at), cube.at(-nearX, nearY, at));
+    const [u, v] = cube.at(upright.u, upright.v, at);
+    labels.tick([u - 0.5 * fontSize - labelWidth(label, fontSize) / 2, v], label);
+  }
+  const middle = cube.at(0, 0, 0);
+  labels.name(attributes.xlabel, middle, cube.at(0, nearY, 0));
+  labels.name(attributes.ylabel, middle, cube.at(nearX, 0, 0));
+  const ink = inkOn(background);
+  return (
+    el('path', { d: lines.join(''), fill: 'none', stroke: ink.grid === '#e4e4e4' ? '#d4d4d4' : ink.grid }) +
+    el('g', { fill: ink.text }, ...labels.texts)
+  );
+}
+
+/** A text as it stands: its middle and its size, px. */
+interface Label {
+  readonly x: number;
+  readonly y: number;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Labels placed one after the other, none over another. */
+class Labels {
+  readonly texts: string[] = [];
+  readonly #taken: Label[] = [];
+  readonly #attributes: FilledLandscapeAttributes;
+  readonly #box: Box;
+
+  constructor(attributes: FilledLandscapeAttributes, box: Box) {
+    this.#attributes = attributes;
+    this.#box = box;
+  }
+
+  /** A label centered at a point; left out where it has no place. */
+  tick([x, y]: readonly [number, number], text: string): void {
+    const { fontSize } = this.#attributes;
+    const label = { x, y, width: labelWidth(text, fontSize), height: fontSize };
+    if (this.#isFree(label)) this.#put(label, text, fontSize, {});
+  }
+
+  /** The name of an axis beyond its edge and its tick labels, moved down past those that it would overlap. */
+  name(text: string, middle: readonly [number, number], edge: readonly [number, number]): void {
+    const { fontSize } = this.#attributes;
+    const size = 1.1 * fontSize;
+    const { left, right } = this.#box;
+    const shown = shortened(text, right - left, size);
+    if (shown === '') return;
+    // Half its own width further where the edge runs up and down.
+    const width = textWidth(shown, size);
+    const aside = Math.abs(edge[0] - middle[0]) / Math.hypot(edge[0] - middle[0], edge[1] - middle[1]);
+    const [u, v] = outward(middle, edge, 2.9 * fontSize + 0.41 * aside * width);
+    const label = { x: inside(u, width, left, right), y: v, width, height: size };
+    const steps = Array.from({ length: 12 }, (_, k) => ({ ...label, y: v + 0.3 * k * size }));
+    const free = steps.find((place) => this.#isFree(place));
+    if (free !== undefined) this.#put(free, escapeXml(shown), size, { fontSize: size });
+  }
+
+  #isFree({ x, y, width, height }: Label): boolean {
+    const { left, right } = this.#box;
+    const outside =
+      x - width / 2 < Math.min(left, 2) ||
+      x + width / 2 > right + 2 ||
+      y - height / 2 < 1 ||
+      y + height / 2 > this.#attributes.height - 1;
+    return (
+      !outside &&
+      this.#taken.every(
+        (other) =>
+          Math.abs(x - other.x) >= (width + other.width) / 2 + 0.3 * height ||
+          Math.abs(y - other.y) >= (height + other.height) / 2 + 0.15 * height,
+      )
+    );
+  }
+
+  #put(label: Label, text: string, size: number, style: object): void {
+    this.#taken.push(label);
+    const place = { x: label.x, y: label.y + 0.35 * size, textAnchor: 'middle' };
+    this.texts.push(el('text', { ...place, ...style }, text));
+  }
+}
+
+/** The point `far` px beyond `edge`, seen from `within`. */
+function outward(
+  within: readonly [number, number],
+  edge: readonly [number, number],
+  far: number,
+): readonly [number, number] {
+  const dx = edge[0] - within[0];
+  const dy = edge[1] - within[1];
+  const length = Math.hypot(dx, dy) || 1;
+  return [edge[0] + (dx / length) * far, edge[1] + (dy / length) * far];
+}
+
+/** A few labels of an axis, as many as the picture has room for. */
+function spacedLabels({ kind, domain }: Axis, box: Box, fontSize: number): LabeledTick[] {
+  const length = Math.min(280, 0.7 * Math.min(box.right - box.left, box.bottom - box.top));
+  return labeled(axisOf(kind, domain, [0, length], { fontSize }).ticks);
+}
+
+interface LabeledTick {
+  readonly value: number;
+  readonly label: string;
+}
+
+const labeled = (ticks: readonly Tick[]): LabeledTick[] =>
+  ticks.flatMap(({ value, label }) => (label === null ? [] : [{ value, label }]));

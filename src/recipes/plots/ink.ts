@@ -1,0 +1,26 @@
+import { rgb } from 'd3-color';
+
+/** The colors of text, frame and grid, so that they are seen on the background. */
+export interface Ink {
+  readonly text: string;
+  readonly frame: string;
+  readonly grid: string;
+  /** What shows through between a line and the picture below it. */
+  readonly paper: string;
+}
+
+const onLight: Ink = { text: '#222', frame: '#333', grid: '#e4e4e4', paper: '#fff' };
+const onDark: Ink = { text: '#e8e8e8', frame: '#bbb', grid: '#444', paper: '#111' };
+
+/** The ink for a background: light on dark ones, dark on light, transparent and unknown ones. */
+export function inkOn(background: string): Ink {
+  const { r, g, b, opacity } = rgb(background);
+  const light = 0.299 * r + 0.587 * g + 0.114 * b;
+  return opacity > 0.5 && light < 110 ? onDark : onLight;
+}
+
+/** A color with this opacity, as `rgba(…)`; a color of an unknown form as it is. */
+export function faded(color: string, opacity: number): string {
+  const parsed = rgb(color);
+  return Number.isNaN(parsed.r) ? color : String(parsed.copy({ opacity }));
+}

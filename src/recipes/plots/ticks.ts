@@ -1,0 +1,114 @@
+/**
+ * Ticks and their labels: neighboring labels always differ.
+ *
+ * @module
+ */
+import { ticks as niceTicks } from 'd3-array';
+import { textWidth } from './svg.ts';
+
+/** One tick: where it stands, and its label as SVG text, or null for a minor one. */
+export interface Tick {
+  readonly value: number;
+  readonly label: string | null;
+}
+
+/** About `count` round values in [low, high], with as many digits as tell them apart. */
+export function linearTicks(low: number, high: number, count: number): Tick[] {
+  // Closer together than that, powers of ten overflow.
+  if (!(high - low > 1e-290)) return [];
+  const values = niceTicks(low, high, count);
+  const labels = tickLabels(values);
+  return values.map((value, k) => ({ value, label: labels[k] }));
+}
+
+/** True if no label comes nearer to the next than half its height. */
+export function fit(ticks: readonly Tick[], at: (value: number) => number, fontSize: number): boolean {
+  let end = -Infinity;
+  for (const { value, label } of ticks) {
+    if (label === null) continue;
+    const half = labelWidth(label, fontSize) / 2;
+    const middle = at(value);
+    if (middle - half < end + 0.5 * fontSize) return false;
+    end = middle + half;
+  }
+  return true;
+}
+
+/** The ticks with each second label left out. */
+export function everyOther(ticks: readonly Tick[]): Tick[] {
+  let keep = false;
+  return ticks.map(({ value, label }) => {
+    if (label !== null) keep = !keep;
+    return { value, label: keep ? label : null };
+  });
+}
+
+/** Powers of ten, every `k`-th labeled; over less than two decades also 2 and 5. */
+export function logTicks(low: number, high: number, count: number): Tick[] {
+  const ticks: Tick[] = [];
+  if (!(low > 0 && high < Infinity)) return ticks;
+  const decades = Math.log10(high) - Math.log10(low);
+  const every = Math.max(1, Math.ceil(decades / Math.max(count, 2)));
+  for (let power = Math.floor(Math.log10(low)); power <= Math.ceil(Math.log10(high)); power++) {
+    for (let digit = 1; digit < 10; digit++) {
+      const value = Number(`${digit}e${power}`);
+      if (value < low * (1 - 1e-12) || value > high * (1 + 1e-12)) continue;
+      if (digit === 1) ticks.push({ value, label: power % every === 0 ? powerLabel(power) : null });
+      else if (decades < 2.2) ticks.push({ value, label: wants(digit, decades) ? plain(value) : null });
+      else if (decades < 8) ticks.push({ value, label: null });
+    }
+  }
+  return ticks;
+}
+
+const wants = (digit: number, decades: number) => decades < 0.7 || digit === 2 || digit === 5;
+
+/** Labels of ticks in equal steps: all with the digits that their step needs, and one power of ten. */
+export function tickLabels(values: readonly number[]): string[] {
+  const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
+  const step = values.length > 1 ? Math.abs(values[1] - values[0]) : largest;
+  if (largest === 0) return values.map(() => '0');
+  const power = Math.floor(Math.log10(largest) + 1e-12);
+  const stepPower = Math.floor(Math.log10(step) + 1e-9);
+  const decimals = Math.max(0, -stepPower);
+  if (power < 7 && power >= -3 && Math.max(power, 0) + decimals <= 9)
+    return values.map((value) => trimmed(value.toFixed(decimals)));
+  const digits = Math.max(0, power - stepPower);
+  return values.map((value) => {
+    if (Math.abs(value) < step / 2) return '0';
+    // Divided in two steps where 10^power itself is too small or too large for a number.
+    const half = Math.trunc(power / 2);
+    return scientific(trimmed((value / 10 ** half / 10 ** (power - half)).toFixed(digits)), power);
+  });
+}
+
+/** Without zeros at the end, and with a minus sign. */
+const trimmed = (digits: string): string =>
+  minus((digits.includes('.') ? digits.replace(/\.?0+$/, '') : digits).replace(/^-0$/, '0'));
+
+/** 10^power as SVG text. */
+function powerLabel(power: number): string {
+  return power >= -2 && power <= 3 ? plain(Number(`1e${power}`)) : scientific('1', power);
+}
+
+function scientific(mantissa: string, power: number): string {
+  const raised = `10<tspan dy="-0.5em" font-size="75%">${minus(String(power))}</tspan>`;
+  return mantissa === '1' ? raised : mantissa === `−1` ? `−${raised}` : `${mantissa}×${raised}`;
+}
+
+/** A number as SVG text, to three digits: 0.05, 300, 2×10⁵. */
+export function plain(value: number): string {
+  const size = Math.abs(value);
+  if (size !== 0 && (size < 1e-3 || size >= 1e5)) {
+    const [mantissa, power] = value.toExponential(2).split('e');
+    return scientific(minus(String(Number(mantissa))), Number(power));
+  }
+  return minus(String(Number(value.toPrecision(3))));
+}
+
+const minus = (text: string) => text.replace('-', '−');
+
+/** Width of a label, px, not counting its tags. */
+export function labelWidth(label: string, fontSize: number): number {
+  return textWidth(label.replaceAll(/<[^>]*>/g, ''), fontSize);
+}
