@@ -1,6 +1,7 @@
 import { decodeLandscape, encodeLandscape } from './codec.ts';
-import { sameLoss } from './data.ts';
+import { sameLoss, type LandscapeData } from './data.ts';
 import { nodeModule } from './node.ts';
+import { writeWholeFile } from './writeFile.ts';
 import type { Draft } from './survey.ts';
 
 /** Keeps a draft in a file while it is evaluated. */
@@ -26,9 +27,7 @@ const share = 20;
  */
 export function openCheckpoint(path: string, draft: Draft): Checkpoint {
   const fs = nodeModule('node:fs', 'checkpoint');
-  const stored = fs.existsSync(path)
-    ? decodeLandscape(fs.readFileSync(path), `checkpoint: ${path}: its bytes`)
-    : null;
+  const stored = fs.existsSync(path) ? storedIn(fs, path) : null;
   if (stored !== null) {
     if (stored.fingerprint !== draft.fingerprint) {
       throw new Error(
@@ -44,16 +43,7 @@ export function openCheckpoint(path: string, draft: Draft): Checkpoint {
   let pause = interval;
   const write = () => {
     const start = performance.now();
-    const temporary = `${path}.tmp`;
-    try {
-      fs.writeFileSync(temporary, encodeLandscape(draft, false));
-      fs.renameSync(temporary, path);
-    } catch (cause) {
-      throw new Error(
-        `checkpoint: ${path} cannot be written; is there such a folder, and may it be written to?`,
-        { cause },
-      );
-    }
+    writeWholeFile('checkpoint', path, encodeLandscape(draft, false));
     last = performance.now();
     pause = Math.max(interval, share * (last - start));
   };
@@ -74,4 +64,17 @@ export function openCheckpoint(path: string, draft: Draft): Checkpoint {
       if (last > 0) write();
     },
   };
+}
+
+/** The landscape in a file. */
+function storedIn(fs: Pick<typeof import('node:fs'), 'readFileSync'>, path: string): LandscapeData {
+  let bytes: Uint8Array;
+  try {
+    bytes = fs.readFileSync(path);
+  } catch (cause) {
+    throw new Error(`checkpoint: ${path} cannot be read; is it a file, and may this user read it?`, {
+      cause,
+    });
+  }
+  return decodeLandscape(bytes, `checkpoint: ${path}: its bytes`);
 }

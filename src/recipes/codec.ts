@@ -1,13 +1,14 @@
 /**
  * A landscape as bytes: for files, and for shards that come from other machines.
  *
- * Layout: the word QNLS, a version and the length of a JSON header (two little-endian uint32), the header padded
- * to a multiple of 8, then float64 columns (loss, x, y, z, metrics, and center and directions if they are
- * there), then one byte for each cell.
+ * Layout: the word QNLS, a version, the length of a JSON header and the CRC-32 of all that follows (four
+ * little-endian uint32), the header padded to a multiple of 8, float64 columns (loss, x, y, z, metrics, and center and
+ * directions if they are there), one byte for each cell.
  *
  * @module
  */
 import { show } from '../core/options.ts';
+import { crc32 } from './crc32.ts';
 import type { LandscapeData } from './data.ts';
 
 interface Header {
@@ -18,16 +19,18 @@ interface Header {
   readonly labels: readonly [string, string];
   /** Length of the parameter vectors, 0 where they are left out. */
   readonly n: number;
-  readonly dimensions: number;
+  readonly dimensions: 1 | 2;
 }
 
 const magic = 0x534c4e51;
-const version = 1;
+const version = 2;
+/** Bytes before the header. */
+const prefix = 16;
 
 /**
- * A landscape as bytes, to be stored or sent; `decodeLandscape` reads them.
+ * Encodes a landscape, to be stored or sent; `decodeLandscape` reads it.
  *
- * @param vectors - whether the parameters and directions go in too; a landscape without them can be drawn and merged,
+ * @param vectors - true to store the parameters and directions too; a landscape without them can be drawn and merged,
  *   but no path can be projected on its plane
  */
 export function encodeLandscape(data: LandscapeData, vectors = true): Uint8Array {
@@ -39,19 +42,15 @@ export function encodeLandscape(data: LandscapeData, vectors = true): Uint8Array
     metrics: Object.keys(metrics),
     labels: plane.labels,
     n: vectors ? plane.center.length : 0,
-    dimensions: plane.directions.length,
+    dimensions: plane.directions.length === 1 ? 1 : 2,
   };
   const json = new TextEncoder().encode(JSON.stringify(header));
-  const start = 8 * Math.ceil((12 + json.length) / 8);
+  const start = 8 * Math.ceil((prefix + json.length) / 8);
   const columns = [Float64Array.of(loss), x, y, z, ...Object.values(metrics)];
   if (vectors) columns.push(plane.center, ...plane.directions);
   const length = columns.reduce((sum, column) => sum + column.length, 0);
   const bytes = new Uint8Array(start + 8 * length + done.length).fill(32, 0, start);
-  const view = new DataView(bytes.buffer);
-  view.setUint32(0, magic, true);
-  view.setUint32(4, version, true);
-  view.setUint32(8, start - 12, true);
-  bytes.set(json, 12);
+  bytes.set(json, prefix);
   let offset = start;
   for (const column of columns) {
     // Byte order is that of the machine: every platform that runs JavaScript today is little-endian.
@@ -59,42 +58,54 @@ export function encodeLandscape(data: LandscapeData, vectors = true): Uint8Array
     offset += column.byteLength;
   }
   bytes.set(done, offset);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(0, magic, true);
+  view.setUint32(4, version, true);
+  view.setUint32(8, start - prefix, true);
+  view.setUint32(12, crc32(bytes.subarray(prefix)), true);
   return bytes;
 }
 
 /**
- * The landscape in `bytes`, as {@link encodeLandscape} wrote it.
+ * Decodes a landscape from bytes that {@link encodeLandscape} wrote.
  *
  * @param what - names the bytes in the message
- * @throws TypeError if they are no landscape, or are cut short
+ * @throws TypeError if they are no landscape, are cut short or damaged
  */
 export function decodeLandscape(bytes: Uint8Array, what = 'decodeLandscape: bytes'): LandscapeData {
   if (!(bytes instanceof Uint8Array))
     throw new TypeError(`${what} must be a Uint8Array, got ${show(bytes)}.`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  if (bytes.length < 12 || view.getUint32(0, true) !== magic)
+  if (bytes.length < prefix || view.getUint32(0, true) !== magic)
     throw new TypeError(`${what} hold no landscape.`);
   if (view.getUint32(4, true) !== version) {
     throw new TypeError(
       `${what} hold a landscape of version ${view.getUint32(4, true)}; only ${version} is known.`,
     );
   }
-  const start = 12 + view.getUint32(8, true);
+  const start = prefix + view.getUint32(8, true);
   if (bytes.length < start)
     throw new TypeError(`${what} are cut short: ${bytes.length} bytes of ${start} and more.`);
-  const { nx, ny, metrics, labels, n, dimensions, fingerprint }: Header = JSON.parse(
-    new TextDecoder().decode(bytes.subarray(12, start)),
-  );
-  const cells = nx * ny;
-  const floats = 1 + nx + ny + cells * (1 + metrics.length) + (n > 0 ? n * (1 + dimensions) : 0);
-  if (bytes.length !== start + 8 * floats + cells) {
-    throw new TypeError(`${what} are cut short: ${bytes.length} bytes of ${start + 8 * floats + cells}.`);
+  const damaged = crc32(bytes.subarray(prefix)) !== view.getUint32(12, true);
+  const header = headerOf(bytes.subarray(prefix, start));
+  const length = header === undefined ? NaN : sizeOf(header, start);
+  // Told apart where the header can still be read: what is cut short could be fetched again.
+  if (bytes.length < length)
+    throw new TypeError(`${what} are cut short: ${bytes.length} bytes of ${length}.`);
+  if (damaged) throw new TypeError(`${what} are damaged: their checksum differs.`);
+  if (header === undefined || bytes.length !== length) {
+    throw new TypeError(
+      `${what} hold no landscape that this version could have written: their header is wrong.`,
+    );
   }
+  const { nx, ny, metrics, labels, n, dimensions, fingerprint } = header;
+  const cells = nx * ny;
+  const floats = floatsOf(header);
   // Not `bytes.slice`: of a Buffer of Node that is no copy.
   const copy = new Uint8Array(bytes.subarray(start));
   const numbers = new Float64Array(copy.buffer, 0, floats);
   let at = 0;
-  const take = (length: number) => numbers.slice(at, (at += length));
+  const take = (count: number) => numbers.slice(at, (at += count));
   const [loss] = take(1);
   const x = take(nx);
   const y = take(ny);
@@ -105,3 +116,39 @@ export function decodeLandscape(bytes: Uint8Array, what = 'decodeLandscape: byte
   const done = new Uint8Array(copy.subarray(8 * floats));
   return { x, y, z, metrics: columns, done, loss, plane: { center, directions, labels }, fingerprint };
 }
+
+const floatsOf = ({ nx, ny, metrics, n, dimensions }: Header): number =>
+  1 + nx + ny + nx * ny * (1 + metrics.length) + n * (1 + dimensions);
+
+const sizeOf = (header: Header, start: number): number =>
+  start + 8 * floatsOf(header) + header.nx * header.ny;
+
+/** The header, if all of it is what an encoder writes: nothing is allocated by its word alone. */
+function headerOf(json: Uint8Array): Header | undefined {
+  let value: Partial<Record<keyof Header, unknown>> | null;
+  try {
+    value = JSON.parse(new TextDecoder().decode(json));
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== 'object' || value === null) return undefined;
+  const { fingerprint, nx, ny, metrics, labels, n, dimensions } = value;
+  const isHeader =
+    typeof fingerprint === 'string' &&
+    isCount(nx, 1) &&
+    isCount(ny, 1) &&
+    isCount(n, 0) &&
+    (dimensions === 1 || dimensions === 2) &&
+    (dimensions === 2 || ny === 1) &&
+    isTexts(metrics) &&
+    new Set(metrics).size === metrics.length &&
+    isTexts(labels) &&
+    labels.length === 2;
+  return isHeader ? (value as unknown as Header) : undefined;
+}
+
+const isCount = (value: unknown, least: number): value is number =>
+  Number.isSafeInteger(value) && Number(value) >= least && Number(value) < 2 ** 40;
+
+const isTexts = (value: unknown): value is string[] =>
+  Array.isArray(value) && value.every((text) => typeof text === 'string');
