@@ -12,6 +12,7 @@ import { emptyLandscape } from './data.ts';
 import { randomDirections, type Normalize } from './directions.ts';
 import { landscapeRules, type LandscapeOptions } from './options.ts';
 import { progressMeter } from './progress.ts';
+import { checkStatistics } from './statistics.ts';
 import { restore, subjectOf, type Held, type Source, type Subject } from './subject.ts';
 import { coarseFirst, partOf, rowByRow, subgrid, type Draft, type SurveyHooks } from './survey.ts';
 import { areParallel, type PlaneSpec } from './planes.ts';
@@ -46,6 +47,10 @@ export function jobOf(
   options.signal?.throwIfAborted();
   const plane = planeSpec(options);
   const subject = subjectOf(where, source, held, options.center ?? plane?.center);
+  // A problem is a function of its parameters alone; a loss of nothing may read more of its model.
+  if (plane?.throughModels === true && typeof source === 'function' && options.statistics === undefined) {
+    checkStatistics(where, subject.layout);
+  }
   const draft = { ...emptyDraft(where, subject, options, plane, metricNames), loss: NaN };
   const checkpoint = options.checkpoint === undefined ? undefined : openCheckpoint(options.checkpoint, draft);
   const all = options.onPreview === undefined ? rowByRow(draft.z.length) : coarseFirst(draft);

@@ -49,6 +49,13 @@ export interface LandscapeOptions {
    * @defaultValue random
    */
   directions?: DirectionSpec;
+  /**
+   * `'fixed'` keeps the moving statistics of batch normalization as they are at all points, also between models that
+   * have others of their own.
+   *
+   * @defaultValue refused between models where the loss may read statistics that are not among the parameters
+   */
+  statistics?: 'fixed';
   /** The point to look from, `[n]`. @defaultValue what the parameters hold */
   center?: Float64Array;
   /** Range of the first coordinate. @defaultValue `[-lnorm, lnorm]`, or that of `directions` */
@@ -113,6 +120,7 @@ export const landscapeRules: Rules<LandscapeOptions> = {
       );
     },
   },
+  statistics: oneOf('fixed'),
   center: { allowed: 'a Float64Array', accepts: (v) => v instanceof Float64Array },
   xrange: range,
   yrange: range,

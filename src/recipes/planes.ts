@@ -19,6 +19,8 @@ export interface PlaneSpec {
   /** Coordinates that are to be on the grid exactly. @defaultValue `[0]` */
   readonly anchors?: readonly number[];
   readonly labels?: readonly [string, string];
+  /** True if it goes through several models, each of which may have state of its own besides its parameters. */
+  readonly throughModels?: boolean;
 }
 
 /** Directions as vectors, or as a plane with its ranges. */
@@ -27,7 +29,8 @@ export type DirectionSpec = readonly Float64Array[] | PlaneSpec;
 /**
  * The line through two models, or the plane through three: the first at 0, the second at x = 1, the third at y = 1.
  *
- * The axes of a plane are oblique, `b − a` and `c − a` as they are.
+ * The axes of a plane are oblique, `b − a` and `c − a` as they are. Parameters are all that is interpolated: where the
+ * loss reads moving statistics of batch normalization, those must be among them, or `landscape` refuses.
  *
  * @param models - two or three parameter vectors, `[n]` each
  * @throws RangeError if there are not two or three, if lengths differ, if two are equal, or if three lie
@@ -59,6 +62,7 @@ export function between(...models: readonly Float64Array[]): PlaneSpec {
     yrange: [-0.5, 1.5],
     anchors: [0, 1],
     labels: ['towards the second model', 'towards the third model'],
+    throughModels: true,
   };
 }
 
