@@ -27,7 +27,7 @@ const share = 20;
  */
 export function openCheckpoint(path: string, draft: Draft): Checkpoint {
   const fs = nodeModule('node:fs', 'checkpoint');
-  const stored = fs.existsSync(path) ? storedIn(fs, path) : null;
+  const stored = fs.existsSync(path) ? storedIn(path, () => fs.readFileSync(path)) : null;
   if (stored !== null) {
     if (stored.fingerprint !== draft.fingerprint) {
       throw new Error(
@@ -67,10 +67,10 @@ export function openCheckpoint(path: string, draft: Draft): Checkpoint {
 }
 
 /** The landscape in a file. */
-function storedIn(fs: Pick<typeof import('node:fs'), 'readFileSync'>, path: string): LandscapeData {
+function storedIn(path: string, read: () => Uint8Array): LandscapeData {
   let bytes: Uint8Array;
   try {
-    bytes = fs.readFileSync(path);
+    bytes = read();
   } catch (cause) {
     throw new Error(`checkpoint: ${path} cannot be read; is it a file, and may this user read it?`, {
       cause,
