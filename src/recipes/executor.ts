@@ -5,42 +5,9 @@
  */
 import { sameLoss } from './data.ts';
 import { strideOf, strides, type Draft, type SurveyHooks } from './survey.ts';
+import type { Executor } from '../core/grid.ts';
 
-/** A grid with its plane: all that is needed to know the point of each cell. */
-export interface GridTask {
-  readonly center: Float64Array;
-  /** One or two, `[n]` each. */
-  readonly directions: readonly Float64Array[];
-  readonly x: Float64Array;
-  readonly y: Float64Array;
-  /** Names of the metrics, in the order in which their values are wanted. */
-  readonly metrics: readonly string[];
-}
-
-/** Values of some cells. */
-export interface TileResult {
-  /** Cell numbers, `j * nx + i`. */
-  readonly cells: Uint32Array;
-  /** Loss of each cell. */
-  readonly z: Float64Array;
-  /** Metrics of each cell: `metrics[k * cells.length + c]`. */
-  readonly metrics: Float64Array;
-  /** The loss at the center, as the one who evaluated the cells has it. */
-  readonly loss: number;
-}
-
-/** Evaluates tiles of a grid: on a pool of workers, on other machines, as you like. */
-export interface Executor {
-  /** How many tiles it can work on at once. */
-  readonly parallelism: number;
-  /**
-   * Evaluates all tiles, in any order, and yields each when it is done.
-   *
-   * The point of cell (i, j) is (center + y[j]·dy) + x[i]·dx, summed in this order, so that values do not depend on
-   * who evaluates them. Once `signal` is aborted, it stops and throws the reason.
-   */
-  run(task: GridTask, tiles: readonly Uint32Array[], signal?: AbortSignal): AsyncIterable<TileResult>;
-}
+export type { Executor, GridTask, TileResult } from '../core/grid.ts';
 
 /** Has the open cells of a draft evaluated. */
 export async function runOn(
@@ -58,7 +25,7 @@ export async function runOn(
   for await (const result of executor.run(task, tilesOf(open, executor.parallelism), hooks.signal)) {
     if (!sameLoss(result.loss, draft.loss)) {
       throw new Error(
-        `executor: its loss at the center is ${result.loss}, here it is ${draft.loss}; its data or its model are others.`,
+        `executor: its loss at the center is ${result.loss}${result.worker === undefined ? '' : ` on ${result.worker}`}, here it is ${draft.loss}; its data or its model are others.`,
       );
     }
     result.cells.forEach((cell, c) => {
