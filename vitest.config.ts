@@ -9,6 +9,7 @@ export default defineConfig({
       { find: /^quasi-newton\/lean$/, replacement: source('lean.ts') },
       { find: /^quasi-newton\/tfjs$/, replacement: source('adapters/tfjs/index.ts') },
       { find: /^quasi-newton\/onnx$/, replacement: source('adapters/onnx/index.ts') },
+      { find: /^quasi-newton\/bullmq$/, replacement: source('adapters/bullmq/index.ts') },
       { find: /^quasi-newton\/landscape$/, replacement: source('recipes/index.ts') },
       { find: /^quasi-newton$/, replacement: source('index.ts') },
     ],

@@ -1,0 +1,73 @@
+/**
+ * What a worker evaluates: made by a user's module, which every machine has.
+ *
+ * @module
+ */
+import { show } from '../../core/options.ts';
+import type { ParamSet } from '../../core/paramSet.ts';
+import type { AsyncProblem, Problem } from '../../core/problem.ts';
+
+/** The part of the data that a worker is asked for. */
+export interface ShardPlace {
+  /** Number of the shard, from 0. */
+  readonly shard: number;
+  /** Number of all shards. */
+  readonly shards: number;
+}
+
+/** A problem on one shard of the data. */
+export type ShardProblem = (AsyncProblem | Problem) & {
+  /** Factor of this shard's f in the sum, such as its share of the samples. @defaultValue `1` */
+  readonly weight?: number;
+};
+
+/** A loss of what the parameters hold, or a problem, with metrics by name. */
+export type LandscapeSource = (
+  | AsyncProblem
+  | Problem
+  | { readonly loss: () => number | Promise<number>; readonly params: ParamSet }
+) & {
+  readonly metrics?: Readonly<Record<string, (x: Float64Array) => number | Promise<number>>>;
+};
+
+/** Makes what a worker evaluates, from the worker's `data`; it may answer later. */
+export type Maker<Made, Data> = (data: Data, place: ShardPlace) => Made | Promise<Made>;
+
+/** Address of a module whose default export is a {@link Maker}, a maker itself, or what it would make. */
+export type Served<Made extends object, Data> = URL | string | Maker<Made, Data> | Made;
+
+/**
+ * Finds the maker in what a user serves, and loads its module.
+ *
+ * @throws TypeError for a relative path, a module without a function, or what is no source at all
+ */
+export async function makerOf<Made extends object, Data>(
+  where: string,
+  served: Served<Made, Data>,
+): Promise<Maker<Made, Data>> {
+  if (typeof served === 'function') return served;
+  if (served instanceof URL || typeof served === 'string') {
+    const address = String(served);
+    if (address.startsWith('.')) {
+      throw new TypeError(
+        `${where}: module ${show(served)} is relative, and this package does not know to what; new URL(${show(served)}, import.meta.url) does.`,
+      );
+    }
+    const { default: make }: { readonly default?: unknown } = await import(address);
+    if (typeof make !== 'function') {
+      throw new TypeError(`${where}: ${address} must export a function by default, got ${show(make)}.`);
+    }
+    return make as Maker<Made, Data>;
+  }
+  if (typeof served !== 'object' || served === null) {
+    throw new TypeError(
+      `${where}: needs the address of a module, a function or a problem, got ${show(served)}.`,
+    );
+  }
+  return (_data, { shards }) => {
+    if (shards === 1) return served;
+    throw new TypeError(
+      `${where}: asked for one of ${shards} shards, but it serves one problem. Serve a module or a function (data, { shard, shards }) => problem.`,
+    );
+  };
+}

@@ -1,0 +1,210 @@
+import { checkOptions, abortSignal, integerFrom, positive, type Rules } from '../../core/options.ts';
+import { connectionRules, requireOptions } from './connection.ts';
+import { Dispatcher, type DispatchOptions } from './dispatcher.ts';
+import { decode, encode, reused, type Numbers } from './message.ts';
+import { shardJob, startMessage } from './serveProblem.ts';
+import type { AsyncProblem, Precision } from '../../core/problem.ts';
+import type { Request, ShardAnswer, ShardData, ShardFacts } from './shard.ts';
+
+/** Options of {@link bullmqProblem}. */
+export interface BullmqProblemOptions extends DispatchOptions {
+  /** Number of shards that the data are divided into. */
+  shards: number;
+  /** Where to start, `[n]`. @defaultValue `p0` of the first shard */
+  p0?: Float64Array;
+  /** Once aborted, evaluations that go on fail with its reason, and so does everything after. */
+  signal?: AbortSignal;
+}
+
+/** A problem that is evaluated elsewhere. */
+export interface BullmqProblem extends AsyncProblem {
+  /** Disconnects, and removes what is left in Redis. */
+  close(): Promise<void>;
+}
+
+const rules: Rules<BullmqProblemOptions> = {
+  ...connectionRules,
+  reconnectTime: positive,
+  attempts: integerFrom(1),
+  shards: { allowed: 'a whole number ≥ 1', accepts: (v) => Number.isSafeInteger(v) && Number(v) >= 1 },
+  p0: { allowed: 'a Float64Array', accepts: (v) => v instanceof Float64Array },
+  signal: abortSignal,
+};
+
+/**
+ * A problem whose data lie in shards on any number of machines, through BullMQ over Redis.
+ *
+ * f(x) = Σ wₛ fₛ(x) over the shards s, in their order, with the weights that their problems have (1 by default);
+ * ∇f and Hessian products likewise; residuals are those of the shards one after the other, each multiplied by √wₛ.
+ * Workers ({@link serveProblem}) compute the terms. A worker that dies costs time; each shard counts once, and the sum
+ * does not depend on who answers first.
+ *
+ * @returns a problem for `minimizeAsync`, once each shard has been opened by some worker; close it at the end
+ * @throws RangeError, TypeError for wrong options
+ * @throws Error if there is no connection within `reconnectTime`, or whatever a worker throws
+ * @example
+ * ```ts
+ * const problem = await bullmqProblem({ connection: 'redis://10.0.0.1:6379', queue: 'digits', shards: 4 });
+ * try {
+ *   console.log(String(await minimizeAsync(problem, lbfgs())));
+ * } finally {
+ *   await problem.close();
+ * }
+ * ```
+ */
+export async function bullmqProblem(options: BullmqProblemOptions): Promise<BullmqProblem> {
+  const where = 'bullmqProblem';
+  requireOptions(where, options, 'connection', 'queue', 'shards');
+  checkOptions(where, options, rules);
+  const { shards, signal, p0, ...dispatch } = options;
+  const dispatcher = await Dispatcher.open(where, dispatch, signal);
+  try {
+    return await openProblem(where, dispatcher, shards, p0);
+  } catch (error) {
+    await dispatcher.close();
+    throw error;
+  }
+}
+
+/** What comes of a shard: arrays that depend on the request. */
+type Use = (shard: number, arrays: readonly Numbers[]) => void;
+
+async function openProblem(
+  where: string,
+  dispatcher: Dispatcher,
+  shards: number,
+  given: Float64Array | undefined,
+): Promise<BullmqProblem> {
+  const agree = agreement(where);
+  const scratch = reused();
+  let questions = 0;
+  let batch = 0;
+
+  /** Asks shards from the first on, and uses the answers in their order: so sums are the same whoever is first. */
+  async function ask(
+    request: Request,
+    vectors: readonly Numbers[],
+    use: (shard: number, arrays: readonly Numbers[], header: ShardAnswer) => void,
+    count = shards,
+  ): Promise<void> {
+    const parts = Array.from({ length: count }, (_, shard): ShardData => ({ request, batch, shard, shards }));
+    const { answers, withdraw } = dispatcher.ask(shardJob, `${++questions}`, encode({}, vectors), parts);
+    try {
+      for (const [shard, answer] of answers.entries()) {
+        const { header, arrays } = decode<ShardAnswer>(await answer, scratch);
+        use(shard, arrays, header);
+      }
+    } finally {
+      withdraw();
+    }
+  }
+
+  let p0 = given?.slice();
+  if (p0 === undefined) {
+    await ask('start', [], (_shard, [theirs]) => (p0 = new Float64Array(theirs)), 1);
+  }
+  const start = p0 ?? new Float64Array(0);
+  dispatcher.keep(startMessage, encode({}, [start]));
+  const facts: ShardFacts[] = [];
+  await ask('facts', [], (shard, [marks], { worker, facts: fact }) => {
+    if (fact === undefined) return;
+    facts.push(fact);
+    agree(shard, worker, marks, fact.precision);
+  });
+  checkFacts(where, facts);
+  const { precision } = facts[0];
+  const n = start.length;
+  const weights = facts.map(({ weight }) => weight);
+  const counts = facts.map(({ residualCount }) => residualCount ?? 0);
+  const offsets = counts.map((_, shard) => counts.slice(0, shard).reduce((sum, count) => sum + count, 0));
+  const all = (feature: 'overlap' | 'residuals' | 'hessianVector') => facts.every((fact) => fact[feature]);
+
+  /** As {@link ask}, of workers that agree with the first. */
+  const evaluate = (request: Request, vectors: readonly Float64Array[], use: Use) =>
+    ask(request, vectors.map(sent), (shard, [marks, ...arrays], { worker }) => {
+      agree(shard, worker, marks, precision);
+      use(shard, arrays);
+    });
+  // A float32 problem sees no more of a point than this.
+  const sent = (x: Float64Array): Numbers => (precision === 'float32' ? new Float32Array(x) : x);
+  const sum = async (request: Request, x: Float64Array, gradient: Float64Array | null) => {
+    let f = 0;
+    gradient?.fill(0);
+    await evaluate(request, [x], (shard, [[value], term]) => {
+      f += weights[shard] * value;
+      if (gradient !== null) addWeighted(gradient, weights[shard], term);
+    });
+    return f;
+  };
+
+  return {
+    p0: start,
+    precision,
+    fg: (x, gradient) => sum(gradient === null ? 'value' : 'gradient', x, gradient),
+    ...(facts.some((fact) => fact.nextBatch) && {
+      nextBatch() {
+        batch++;
+      },
+    }),
+    ...(all('overlap') && { overlap: (x, gradient) => sum('overlap', x, gradient) }),
+    ...(all('hessianVector') && {
+      async hessianVector(x, v, product) {
+        product.fill(0);
+        await evaluate('product', [x, v], (shard, [term]) => addWeighted(product, weights[shard], term));
+      },
+    }),
+    ...(all('residuals') && {
+      residualCount: counts.reduce((sum, count) => sum + count, 0),
+      residuals: (x, residuals, jacobian) =>
+        evaluate(jacobian === null ? 'residuals' : 'jacobian', [x], (shard, [r, J]) => {
+          const root = Math.sqrt(weights[shard]);
+          setScaled(residuals, offsets[shard], root, r);
+          if (jacobian !== null) setScaled(jacobian, offsets[shard] * n, root, J);
+        }),
+    }),
+    close: () => dispatcher.close(),
+  } satisfies BullmqProblem;
+}
+
+/** @throws TypeError if shards compute in different arithmetics */
+function checkFacts(where: string, facts: readonly ShardFacts[]): void {
+  const [{ precision }] = facts;
+  const other = facts.findIndex((fact) => fact.precision !== precision);
+  if (other < 0) return;
+  throw new TypeError(
+    `${where}: shard ${other} computes in ${facts[other].precision}, shard 0 in ${precision}; they must agree.`,
+  );
+}
+
+/** Remembers the first worker of each shard, with its marks, and refuses those who differ. */
+function agreement(where: string) {
+  const firsts: { readonly worker: string; readonly marks: number[] }[] = [];
+  return (shard: number, worker: string, marks: Numbers, precision: Precision): void => {
+    const first = (firsts[shard] ??= { worker, marks: [] });
+    marks.forEach((mark, k) => {
+      const expected = (first.marks[k] ??= mark);
+      if (sameValue(mark, expected, precision)) return;
+      throw new Error(
+        k === 0
+          ? `${where}: for shard ${shard}, f at the start is ${mark} on ${worker} and ${expected} on ${first.worker}; their data or their models differ.`
+          : `${where}: for shard ${shard}, f at the start on the second batch is ${mark} on ${worker} and ${expected} on ${first.worker}; batches must be the same on all workers, such as drawn with the same seed.`,
+      );
+    });
+  };
+}
+
+/** Whether two values are those of one function, computed on different machines. */
+function sameValue(a: number, b: number, precision: Precision): boolean {
+  const tolerance = precision === 'float32' ? 1e-5 : 1e-9;
+  return Object.is(a, b) || Math.abs(a - b) <= tolerance * Math.max(Math.abs(a), Math.abs(b));
+}
+
+/** `sum ← sum + weight · term`. */
+function addWeighted(sum: Float64Array, weight: number, term: Numbers): void {
+  for (let i = 0; i < sum.length; i++) sum[i] += weight * term[i];
+}
+
+/** `out[offset + i] ← factor · values[i]`. */
+function setScaled(out: Float64Array, offset: number, factor: number, values: Numbers): void {
+  for (let i = 0; i < values.length; i++) out[offset + i] = factor * values[i];
+}

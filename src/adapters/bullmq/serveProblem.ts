@@ -1,0 +1,71 @@
+import { checkOptions } from '../../core/options.ts';
+import { requireOptions } from './connection.ts';
+import { encode, type Message } from './message.ts';
+import { makerOf, type Served, type ShardPlace, type ShardProblem } from './module.ts';
+import { compute, factsOf, Shard, type ShardAnswer, type ShardData } from './shard.ts';
+import { serveRules, startWorker, type BullmqWorker, type ServeOptions } from './worker.ts';
+
+/** Name of the jobs. */
+export const shardJob = 'shard';
+
+/** Name of the message that holds the point at which shards are compared. */
+export const startMessage = 'start';
+
+/**
+ * Serves shards of a problem: computes f, ∇f and more for {@link bullmqProblem}, in this process, until it is closed.
+ *
+ * Any worker may be asked for any shard; it makes those that it is asked for, and keeps them.
+ *
+ * @param source - address of a module whose default export is called with `data` and `{ shard, shards }` and gives the
+ *   problem of that shard, `{ p0, fg, weight? }`; or such a function; or, where there is one shard, a problem
+ * @throws RangeError, TypeError for wrong options, or if `source` is none
+ * @throws Error if bullmq or ioredis is not installed
+ * @example
+ * ```ts
+ * const worker = await serveProblem(new URL('./digits.js', import.meta.url), {
+ *   connection: 'redis://10.0.0.1:6379',
+ *   queue: 'digits',
+ * });
+ * process.once('SIGTERM', () => worker.close());
+ * ```
+ */
+export async function serveProblem<Data>(
+  source: Served<ShardProblem, Data>,
+  options: ServeOptions<Data>,
+): Promise<BullmqWorker> {
+  const where = 'serveProblem';
+  requireOptions(where, options, 'connection', 'queue');
+  checkOptions(where, options, serveRules);
+  const make = await makerOf(where, source);
+  const opened = new Map<number, Promise<Shard>>();
+  let shards = 0;
+  const shardAt = (place: ShardPlace) => {
+    // Of another division of the data nothing is of use.
+    if (place.shards !== shards) opened.clear();
+    ({ shards } = place);
+    const shard =
+      opened.get(place.shard) ?? Shard.open(where, place, () => make(options.data as Data, place));
+    opened.set(place.shard, shard);
+    shard.catch(() => opened.delete(place.shard));
+    return shard;
+  };
+
+  return startWorker<ShardData>(where, options, shardJob, async ({ data, message, read }, worker) => {
+    const { request, batch, base } = data;
+    const shard = await shardAt({ shard: data.shard, shards: data.shards });
+    if (request === 'start') {
+      return shard.use(({ p0 }) => encode({ worker } satisfies ShardAnswer, [p0]));
+    }
+    const [start] = vectorsOf(await read(startMessage));
+    const vectors = vectorsOf(message);
+    return shard.useAt(base, start, batch, async (problem, marks) => {
+      const results = await compute(problem, request, vectors, shard.scratch);
+      const facts = request === 'facts' ? { facts: factsOf(problem) } : {};
+      return encode({ worker, ...facts } satisfies ShardAnswer, [new Float64Array(marks), ...results]);
+    });
+  });
+}
+
+/** What solvers take: float64. */
+const vectorsOf = ({ arrays }: Message<unknown>) =>
+  arrays.map((array) => (array instanceof Float64Array ? array : new Float64Array(array)));
