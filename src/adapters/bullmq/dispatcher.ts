@@ -11,7 +11,7 @@
 import { randomUUID } from 'node:crypto';
 import { connect, type BullmqOptions, type Link } from './connection.ts';
 import { answerKey, baseOf, lease, messageKey, queueName, type JobData } from './keys.ts';
-import { failureOf, removeIfIdle, within } from './queueEnd.ts';
+import { closingTime, failureOf, removeIfIdle, within } from './queueEnd.ts';
 import { watch, type Watch } from './watch.ts';
 import type { Queue, QueueEvents } from 'bullmq';
 import type { Redis } from 'ioredis';
@@ -50,8 +50,6 @@ interface Part {
 const auditInterval = 10_000;
 /** A job that vanishes this often without an answer does so for a reason. */
 const maxSubmissions = 20;
-/** Milliseconds granted to what is done while closing. */
-const closingTime = 3000;
 
 /** Asks questions through a queue. */
 export class Dispatcher {
@@ -69,6 +67,7 @@ export class Dispatcher {
   readonly #cleanups = new Set<Promise<unknown>>();
   readonly #timer: NodeJS.Timeout;
   #events: QueueEvents | undefined;
+  #closed: Promise<void> | undefined;
   #auditing = false;
   #warned = false;
 
@@ -170,7 +169,11 @@ export class Dispatcher {
   }
 
   /** Closes the connections, and removes what is left in Redis. */
-  async close(): Promise<void> {
+  close(): Promise<void> {
+    return (this.#closed ??= this.#close());
+  }
+
+  async #close(): Promise<void> {
     clearInterval(this.#timer);
     this.#watch.end(new Error(`${this.#where}: it was closed.`));
     if (this.#redis.status === 'ready') {

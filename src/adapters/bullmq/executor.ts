@@ -1,7 +1,7 @@
-import { checkOptions, integerFrom, positive, type Rules } from '../../core/options.ts';
+import { checkOptions, integerIn, positive, type Rules } from '../../core/options.ts';
 import { connectionRules, requireOptions } from './connection.ts';
 import { Dispatcher, type DispatchOptions } from './dispatcher.ts';
-import { decode, encode } from './message.ts';
+import { decode, encode, float64 } from './message.ts';
 import { tile, type TileAnswer, type TileHeader } from './serveLandscape.ts';
 import type { Executor, GridTask, TileResult } from '../../core/grid.ts';
 
@@ -19,8 +19,8 @@ export interface BullmqExecutorOptions extends DispatchOptions {
 const rules: Rules<BullmqExecutorOptions> = {
   ...connectionRules,
   reconnectTime: positive,
-  attempts: integerFrom(1),
-  parallelism: integerFrom(1),
+  attempts: integerIn(1, 1_000_000),
+  parallelism: integerIn(1, 1_000_000),
 };
 
 /**
@@ -69,7 +69,7 @@ export function bullmqExecutor(options: BullmqExecutorOptions): Executor {
 
 function resultOf(cells: Uint32Array, answer: Buffer): TileResult {
   const { header, arrays } = decode<TileAnswer>(answer);
-  const [loss, z, metrics] = arrays.map((array) => new Float64Array(array));
+  const [loss, z, metrics] = arrays.map(float64);
   return { cells, z, metrics, loss: loss[0], worker: header.worker };
 }
 

@@ -6,7 +6,15 @@
 export type { BullmqConnection, BullmqOptions } from './connection.ts';
 export type { DispatchOptions } from './dispatcher.ts';
 export { bullmqExecutor, type BullmqExecutorOptions } from './executor.ts';
-export type { LandscapeSource, Maker, Served, ShardPlace, ShardProblem } from './module.ts';
+export type {
+  LandscapeSource,
+  LossOfParams,
+  Maker,
+  Served,
+  ShardPlace,
+  ShardProblem,
+  WithMetrics,
+} from './module.ts';
 export { bullmqProblem, type BullmqProblem, type BullmqProblemOptions } from './problem.ts';
 export { serveLandscape } from './serveLandscape.ts';
 export { serveProblem } from './serveProblem.ts';

@@ -6,7 +6,7 @@
  * @module
  */
 
-/** What a message carries; a reader takes either kind of array. */
+/** An array of a message; a reader takes either kind. */
 export type Numbers = Float32Array | Float64Array;
 
 /** A message that has been read. */
@@ -23,13 +23,26 @@ interface Head<Header> {
 
 const padded = (length: number) => 8 * Math.ceil(length / 8);
 
-/** Writes a message; an array whose elements are all float32 numbers takes half the bytes, without loss. */
+/** The longest value that Redis takes. */
+const maxBytes = 2 ** 29;
+
+/**
+ * Writes a message; an array whose elements are all float32 numbers takes half the bytes, without loss.
+ *
+ * @throws RangeError if it is longer than Redis allows
+ */
 export function encode(header: object, arrays: readonly Numbers[]): Buffer {
   const packed = arrays.map(narrowed);
   const kinds = packed.map((array) => [array instanceof Float32Array ? 'float32' : 'float64', array.length]);
   const head = Buffer.from(JSON.stringify({ header, arrays: kinds }));
   const start = padded(4 + head.length);
-  const bytes = Buffer.allocUnsafe(packed.reduce((sum, { byteLength }) => sum + padded(byteLength), start));
+  const size = packed.reduce((sum, { byteLength }) => sum + padded(byteLength), start);
+  if (size > maxBytes) {
+    throw new RangeError(
+      `${(size / 2 ** 20).toFixed(0)} MiB in one message are more than Redis takes, which is 512; use more shards, or a float32 problem.`,
+    );
+  }
+  const bytes = Buffer.allocUnsafe(size);
   bytes.writeUInt32LE(head.length, 0);
   bytes.set(head, 4);
   bytes.fill(0, 4 + head.length, start);
@@ -82,6 +95,10 @@ export function reused(): Scratch {
     return memory;
   };
 }
+
+/** The same numbers in float64, which is what problems take; not a copy if they are. */
+export const float64 = (array: Numbers): Float64Array =>
+  array instanceof Float64Array ? array : new Float64Array(array);
 
 /** The same numbers in float32, if each of them is one. */
 function narrowed(array: Numbers): Numbers {

@@ -21,14 +21,22 @@ export type ShardProblem = (AsyncProblem | Problem) & {
   readonly weight?: number;
 };
 
-/** A loss of what the parameters hold, or a problem, with metrics by name. */
-export type LandscapeSource = (
-  | AsyncProblem
-  | Problem
-  | { readonly loss: () => number | Promise<number>; readonly params: ParamSet }
-) & {
+/** A loss as a function of nothing, with the parameters that it reads. */
+export interface LossOfParams {
+  /** The loss at what the parameters hold; it may answer later. */
+  readonly loss: () => number | Promise<number>;
+  /** The parameters. */
+  readonly params: ParamSet;
+}
+
+/** Further values to record at each point. */
+export interface WithMetrics {
+  /** By name; each is given the point, with the parameters in place, and may answer later. */
   readonly metrics?: Readonly<Record<string, (x: Float64Array) => number | Promise<number>>>;
-};
+}
+
+/** What a landscape is of: a problem, or a loss with its parameters. */
+export type LandscapeSource = (AsyncProblem | Problem | LossOfParams) & WithMetrics;
 
 /** Makes what a worker evaluates, from the worker's `data`; it may answer later. */
 export type Maker<Made, Data> = (data: Data, place: ShardPlace) => Made | Promise<Made>;

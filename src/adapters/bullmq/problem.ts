@@ -1,4 +1,4 @@
-import { checkOptions, abortSignal, integerFrom, positive, type Rules } from '../../core/options.ts';
+import { checkOptions, abortSignal, integerIn, positive, type Rules } from '../../core/options.ts';
 import { connectionRules, requireOptions } from './connection.ts';
 import { Dispatcher, type DispatchOptions } from './dispatcher.ts';
 import { decode, encode, reused, type Numbers } from './message.ts';
@@ -25,8 +25,8 @@ export interface BullmqProblem extends AsyncProblem {
 const rules: Rules<BullmqProblemOptions> = {
   ...connectionRules,
   reconnectTime: positive,
-  attempts: integerFrom(1),
-  shards: { allowed: 'a whole number ≥ 1', accepts: (v) => Number.isSafeInteger(v) && Number(v) >= 1 },
+  attempts: integerIn(1, 1_000_000),
+  shards: integerIn(1, 1_000_000),
   p0: { allowed: 'a Float64Array', accepts: (v) => v instanceof Float64Array },
   signal: abortSignal,
 };
@@ -66,7 +66,7 @@ export async function bullmqProblem(options: BullmqProblemOptions): Promise<Bull
   }
 }
 
-/** What comes of a shard: arrays that depend on the request. */
+/** Uses the arrays of a shard's answer, which depend on the request. */
 type Use = (shard: number, arrays: readonly Numbers[]) => void;
 
 async function openProblem(
@@ -121,12 +121,15 @@ async function openProblem(
 
   /** As {@link ask}, of workers that agree with the first. */
   const evaluate = (request: Request, vectors: readonly Float64Array[], use: Use) =>
-    ask(request, vectors.map(sent), (shard, [marks, ...arrays], { worker }) => {
+    ask(request, sent(vectors), (shard, [marks, ...arrays], { worker }) => {
       agree(shard, worker, marks, precision);
       use(shard, arrays);
     });
-  // A float32 problem sees no more of a point than this.
-  const sent = (x: Float64Array): Numbers => (precision === 'float32' ? new Float32Array(x) : x);
+  // A float32 problem sees no more of a point than its float32 values.
+  const sent = ([x, ...others]: readonly Float64Array[]): Numbers[] => [
+    precision === 'float32' ? new Float32Array(x) : x,
+    ...others,
+  ];
   const sum = async (request: Request, x: Float64Array, gradient: Float64Array | null) => {
     let f = 0;
     gradient?.fill(0);
@@ -193,7 +196,7 @@ function agreement(where: string) {
   };
 }
 
-/** Whether two values are those of one function, computed on different machines. */
+/** True if two values can be those of one function, computed on different machines. */
 function sameValue(a: number, b: number, precision: Precision): boolean {
   const tolerance = precision === 'float32' ? 1e-5 : 1e-9;
   return Object.is(a, b) || Math.abs(a - b) <= tolerance * Math.max(Math.abs(a), Math.abs(b));

@@ -5,6 +5,9 @@
  */
 import type { Queue } from 'bullmq';
 
+/** Milliseconds granted to what is done while closing. */
+export const closingTime = 3000;
+
 /** Says what the failure of a job means. */
 export function failureOf(where: string, reason: string): Error {
   if (!/stalled more than/.test(reason)) return new Error(`${where}: ${reason}`);

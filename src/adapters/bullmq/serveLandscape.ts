@@ -1,7 +1,7 @@
 import { checkOptions, show } from '../../core/options.ts';
 import { addScaled } from '../../core/vector.ts';
 import { requireOptions } from './connection.ts';
-import { encode, type Message } from './message.ts';
+import { encode, float64, type Message } from './message.ts';
 import { makerOf, type LandscapeSource, type Served } from './module.ts';
 import {
   Refusal,
@@ -87,7 +87,7 @@ interface Evaluate {
 }
 
 async function evaluateTile(evaluate: Evaluate, { message, data, pause }: Call<TileData>, worker: string) {
-  const [center, x, y, dx, dy] = message.arrays.map((array) => new Float64Array(array));
+  const [center, x, y, dx, dy] = message.arrays.map(float64);
   const { metrics } = message.header as TileHeader;
   if (evaluate.n !== center.length) {
     throw new Refusal(
@@ -102,7 +102,8 @@ async function evaluateTile(evaluate: Evaluate, { message, data, pause }: Call<T
   const point = new Float64Array(center.length);
   let row = -1;
   try {
-    const loss = evaluate.losses.get(message) ?? (await evaluate.loss(center));
+    point.set(center);
+    const loss = evaluate.losses.get(message) ?? (await evaluate.loss(point));
     evaluate.losses.set(message, loss);
     for (const [c, cell] of cells.entries()) {
       const j = Math.floor(cell / x.length);

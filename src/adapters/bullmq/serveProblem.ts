@@ -1,6 +1,6 @@
 import { checkOptions } from '../../core/options.ts';
 import { requireOptions } from './connection.ts';
-import { encode, type Message } from './message.ts';
+import { encode, float64, type Message, type Scratch } from './message.ts';
 import { makerOf, type Served, type ShardPlace, type ShardProblem } from './module.ts';
 import { compute, factsOf, Shard, type ShardAnswer, type ShardData } from './shard.ts';
 import { serveRules, startWorker, type BullmqWorker, type ServeOptions } from './worker.ts';
@@ -56,9 +56,9 @@ export async function serveProblem<Data>(
     if (request === 'start') {
       return shard.use(({ p0 }) => encode({ worker } satisfies ShardAnswer, [p0]));
     }
-    const [start] = vectorsOf(await read(startMessage));
-    const vectors = vectorsOf(message);
-    return shard.useAt(base, start, batch, async (problem, marks) => {
+    const { arrays } = await read(startMessage);
+    return shard.useAt(base, float64(arrays[0]), batch, async (problem, marks) => {
+      const vectors = copiesOf(message, shard.points);
       const results = await compute(problem, request, vectors, shard.scratch);
       const facts = request === 'facts' ? { facts: factsOf(problem) } : {};
       return encode({ worker, ...facts } satisfies ShardAnswer, [new Float64Array(marks), ...results]);
@@ -66,6 +66,14 @@ export async function serveProblem<Data>(
   });
 }
 
-/** What solvers take: float64. */
-const vectorsOf = ({ arrays }: Message<unknown>) =>
-  arrays.map((array) => (array instanceof Float64Array ? array : new Float64Array(array)));
+/** The vectors of a message, as copies in memory that is used for nothing else meanwhile. */
+function copiesOf({ arrays }: Message<unknown>, scratch: Scratch): Float64Array[] {
+  const memory = scratch(8 * arrays.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  return arrays.map((array) => {
+    const copy = new Float64Array(memory, at, array.length);
+    copy.set(array);
+    at += copy.byteLength;
+    return copy;
+  });
+}

@@ -52,7 +52,8 @@ const remembered = 4;
 export class Shard {
   readonly #make: () => Promise<ShardProblem>;
   readonly #marks = new Map<string, number[]>();
-  /** Memory for the results of one piece of work. */
+  /** Memory for the points of one piece of work, and for its results. */
+  readonly points = reused();
   readonly scratch = reused();
   #problem: ShardProblem;
   #batch = 0;
@@ -124,10 +125,14 @@ export class Shard {
       this.#problem = await this.#make();
       this.#batch = 0;
     }
-    marks[0] ??= await this.#problem.fg(start, null);
-    for (; this.#batch < batch; this.#batch++) {
+    marks[0] ??= await this.#problem.fg(start.slice(), null);
+    while (this.#batch < batch) {
+      const next = this.#batch + 1;
+      // If drawing fails, nobody knows where the problem is: it is then made once more.
+      this.#batch = Infinity;
       await this.#problem.nextBatch?.();
-      if (this.#batch === 0) marks[1] ??= await this.#problem.fg(start, null);
+      this.#batch = next;
+      if (next === 1) marks[1] ??= await this.#problem.fg(start.slice(), null);
     }
     this.#marks.set(run, marks);
     const [oldest] = this.#marks.keys();

@@ -4,10 +4,11 @@
  * @module
  */
 import { hostname } from 'node:os';
-import { callable, finitePositive, integerFrom, type Rules } from '../../core/options.ts';
+import { callable, finitePositive, integerIn, type Rules } from '../../core/options.ts';
 import { connect, connectionRules, type BullmqOptions } from './connection.ts';
 import { decode, type Message } from './message.ts';
 import { answerKey, messageKey, queueName, type JobData } from './keys.ts';
+import { closingTime, removeIfIdle, within } from './queueEnd.ts';
 import type { Job } from 'bullmq';
 import type { Redis } from 'ioredis';
 
@@ -31,7 +32,7 @@ export interface ServeOptions<Data = unknown> extends BullmqOptions {
 export const serveRules: Rules<ServeOptions> = {
   ...connectionRules,
   data: { allowed: 'anything', accepts: () => true },
-  concurrency: integerFrom(1),
+  concurrency: integerIn(1, 1_000_000),
   stallTime: finitePositive,
   onError: callable,
 };
@@ -131,19 +132,33 @@ export async function startWorker<Data>(
     connection: redis,
     name,
     concurrency,
-    lockDuration: 1000 * stallTime,
-    stalledInterval: 500 * stallTime,
+    lockDuration: Math.ceil(1000 * stallTime),
+    stalledInterval: Math.ceil(500 * stallTime),
     maxStalledCount: maxLostWorkers,
   });
   worker.on('error', onError);
   await worker.waitUntilReady();
-  return {
-    name,
-    async close() {
-      await worker.close();
-      link.close();
-    },
+  /** Removes what BullMQ keeps of a queue that is served, unless others serve it or have jobs there. */
+  const tidyAfter = async (self: string) => {
+    const emptied = new bullmq.Queue(queueName(queue), { connection: redis, skipMetasUpdate: true });
+    emptied.on('error', onError);
+    try {
+      const others = (await emptied.getWorkers()).filter(
+        ({ rawname = '' }) => !rawname.endsWith(`:w:${self}`),
+      );
+      if (others.length === 0) await removeIfIdle(emptied);
+    } catch (error) {
+      onError(new Error(`${where}: the queue could not be tidied up: ${String(error)}`, { cause: error }));
+    }
+    await emptied.close();
   };
+  const close = async () => {
+    await worker.close();
+    if (redis.status === 'ready') await within(closingTime, tidyAfter(name));
+    link.close();
+  };
+  let closed: Promise<void> | undefined;
+  return { name, close: () => (closed ??= close()) };
 }
 
 /** Prints an error once, however often it comes in a row. */

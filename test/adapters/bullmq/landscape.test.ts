@@ -12,6 +12,69 @@ import type { TestRedis, WorkerJob, WorkerProcess } from './setup.ts';
 
 const network = makeNetwork();
 
+describe.skipIf(!hasRedis)('a 51×51 landscape of the digits model over three processes', () => {
+  const queue = 'digits';
+  let redis: TestRedis;
+  let workers: WorkerProcess[];
+  let digits: Awaited<ReturnType<typeof makeDigits>>;
+  beforeAll(async () => {
+    redis = await startRedis({ persist: true });
+    const job: WorkerJob = {
+      serves: 'landscape',
+      module: './digits.js',
+      connection: redis.connection,
+      queue,
+      data: { tell: true },
+      stallTime: 2,
+    };
+    [digits, ...workers] = await Promise.all([
+      makeDigits(),
+      ...[1, 2, 3].map(() => startWorkerProcess(job)),
+    ] as const);
+  }, 240_000);
+  afterAll(async () => {
+    await Promise.all(workers.map((worker) => worker.kill()));
+    await redis.stop();
+  });
+
+  it('is the local one bit for bit', { timeout: 240_000 }, async () => {
+    const options = { npoints: 51, normalize: 'filter' } as const;
+    const executor = bullmqExecutor({ connection: redis.connection, queue });
+    const remote = await landscapeAsync(digits, { ...options, executor });
+    expect(sameBits(remote.z, landscape(digits, options).z)).toBe(true);
+    expect(isComplete(remote)).toBe(true);
+    expect(workers.every(({ begun }) => begun > 100)).toBe(true);
+  });
+
+  it(
+    'loses no more than the tiles in flight when a worker is killed and Redis restarts',
+    { timeout: 240_000 },
+    async () => {
+      const options = { npoints: 51, normalize: 'filter', seed: 7 } as const;
+      const parallelism = 8;
+      const executor = bullmqExecutor({ connection: redis.connection, queue, parallelism });
+      const [first, second, third] = workers;
+      const before = workers.map(({ begun }) => begun);
+      const running = landscapeAsync(digits, { ...options, executor });
+      await first.hasBegun(before[0] + 400);
+      await first.kill();
+      await second.hasBegun(before[1] + 700);
+      await redis.kill();
+      await redis.start();
+      const remote = await running;
+      expect(sameBits(remote.z, landscape(digits, options).z)).toBe(true);
+      expect(isComplete(remote)).toBe(true);
+      // Each worker evaluates the center once; three tiles were in flight at each of the two blows.
+      const tileLength = Math.ceil(51 ** 2 / (8 * parallelism));
+      const begun = workers.reduce((sum, worker, k) => sum + worker.begun - before[k], 0);
+      expect(begun).toBeLessThanOrEqual(51 ** 2 + 3 + 2 * 3 * tileLength);
+      // They end by themselves, and nothing is left.
+      expect([await second.close(), await third.close()]).toEqual([0, 0]);
+      expect(await lastingKeys(redis.client)).toEqual([]);
+    },
+  );
+});
+
 describe.skipIf(!hasRedis)('landscapes through a queue', () => {
   let redis: TestRedis;
   const closing: (() => Promise<unknown>)[] = [];
@@ -39,62 +102,6 @@ describe.skipIf(!hasRedis)('landscapes through a queue', () => {
     await redis.client.flushall();
   });
   afterAll(() => redis?.stop());
-
-  it('of the digits model, 51×51 over three processes, are the local ones bit for bit', async () => {
-    const digits = await makeDigits();
-    const queue = 'digits';
-    const workers = await startWorkers(3, {
-      module: './digits.js',
-      connection: redis.connection,
-      queue,
-      data: { tell: true },
-    });
-    const local = landscape(digits, { npoints: 51, normalize: 'filter' });
-    const executor = bullmqExecutor({ connection: redis.connection, queue });
-    const remote = await landscapeAsync(digits, { npoints: 51, normalize: 'filter', executor });
-    expect(sameBits(remote.z, local.z)).toBe(true);
-    expect(isComplete(remote)).toBe(true);
-    expect(workers.every(({ begun }) => begun > 100)).toBe(true);
-    // They end by themselves, and nothing is left.
-    expect(await Promise.all(workers.map((worker) => worker.close()))).toEqual([0, 0, 0]);
-    expect(await lastingKeys(redis.client)).toEqual([]);
-  });
-
-  it('lose no more than the tiles in flight when a worker is killed and Redis restarts', async () => {
-    const own = await startRedis({ persist: true });
-    closing.push(() => own.stop());
-    const digits = await makeDigits();
-    const { connection } = own;
-    const [first, second, third] = await startWorkers(3, {
-      module: './digits.js',
-      connection,
-      queue: 'digits',
-      data: { tell: true },
-      stallTime: 2,
-    });
-    const options = { npoints: 51, normalize: 'filter', seed: 7 } as const;
-    const local = landscape(digits, options);
-    const parallelism = 8;
-    const running = landscapeAsync(digits, {
-      ...options,
-      executor: bullmqExecutor({ connection, queue: 'digits', parallelism }),
-    });
-    await first.hasBegun(400);
-    await first.kill();
-    await second.hasBegun(700);
-    await own.kill();
-    await own.start();
-    const remote = await running;
-    expect(sameBits(remote.z, local.z)).toBe(true);
-    expect(isComplete(remote)).toBe(true);
-    // Each worker evaluates the center once; three tiles were in flight at each of the two blows.
-    const tileLength = Math.ceil(local.z.length / (8 * parallelism));
-    const begun = first.begun + second.begun + third.begun;
-    expect(begun).toBeLessThanOrEqual(local.z.length + 3 + 2 * 3 * tileLength);
-    expect(await second.close()).toBe(0);
-    expect(await third.close()).toBe(0);
-    expect(await lastingKeys(own.client)).toEqual([]);
-  });
 
   it('are finished even if Redis forgets everything', async () => {
     const own = await startRedis();

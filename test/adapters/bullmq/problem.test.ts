@@ -97,7 +97,7 @@ describe.skipIf(!hasRedis)('a problem in shards', () => {
 
   it('loses nothing but time when a worker is killed in the middle of an evaluation', async () => {
     const { connection } = redis;
-    const [victim] = await startWorkers(3, {
+    const [victim, ...others] = await startWorkers(3, {
       module: './network.js',
       connection,
       queue: 'killed',
@@ -112,6 +112,7 @@ describe.skipIf(!hasRedis)('a problem in shards', () => {
     await problem.close();
     const expected = await pathOf(sumOf(shardsOfNetwork(4)), 12);
     expect(path).toEqual(expected);
+    for (const worker of others) await worker.close();
     expect(await lastingKeys(redis.client)).toEqual([]);
   });
 
@@ -296,6 +297,18 @@ describe.skipIf(!hasRedis)('a problem in shards', () => {
     expect(
       (await minimizeAsync(problem, newtonCG(), { maxIterations: 3 })).evaluations.hessianVector,
     ).toBeGreaterThan(0);
+  });
+
+  it('is not disturbed by a shard that writes into its point', async () => {
+    const { problem } = await open(() => ({
+      p0: Float64Array.of(1, 0.1),
+      fg(x: Float64Array) {
+        const [f] = x;
+        x.fill(99);
+        return f;
+      },
+    }));
+    expect(await problem.fg(Float64Array.of(0.3, 0.1), null)).toBe(0.3 + 0.3 + 0.3);
   });
 
   it('takes float32 numbers for what they are', async () => {

@@ -53,7 +53,7 @@ describe('options', () => {
       'bullmqExecutor: needs connection; got an object with queue.',
     );
     expect(() => bullmqExecutor({ connection, queue: '', parallelism: 0 })).toThrow(
-      /2 options are wrong:\n {2}queue: must be a text that is not empty, got ""\.\n {2}parallelism: must be a whole number ≥ 1, got 0\./,
+      /2 options are wrong:\n {2}queue: must be a text that is not empty, got ""\.\n {2}parallelism: must be a whole number in \[1, 1000000\], got 0\./,
     );
     expect(() => bullmqExecutor({ connection: 'localhost:6379', queue: 'x' })).toThrow(
       /connection: must be an address \(redis:\/\/host:port\), .* got "localhost:6379"/,
@@ -62,7 +62,7 @@ describe('options', () => {
       'bullmqProblem: needs shards;',
     );
     await expect(bullmqProblem({ connection, queue: 'x', shards: 1.5 })).rejects.toThrow(
-      /shards: must be a whole number ≥ 1, got 1\.5/,
+      /shards: must be a whole number in \[1, 1000000\], got 1\.5/,
     );
     await expect(serveProblem('./x.js', { connection, queue: 'x' })).rejects.toThrow(
       /serveProblem: module "\.\/x\.js" is relative, .*import\.meta\.url/,
@@ -105,6 +105,22 @@ describe.skipIf(!hasRedis)('a queue', () => {
     });
     expect(JSON.parse(stdout)).toEqual({ cells: 25, iterations: 3 });
     expect(stderr).toBe('');
+    expect(await lastingKeys(redis.client)).toEqual([]);
+  });
+
+  it('is removed by the last of its workers, which keep some of it while they serve', async () => {
+    const { connection } = redis;
+    // A worker that looks for lost jobs every 50 ms, and writes a key each time.
+    const options = { connection, queue: 'kept', stallTime: 0.1 };
+    const [first, second] = [
+      await serveProblem(makeNetwork, options),
+      await serveProblem(makeNetwork, options),
+    ];
+    const problem = await bullmqProblem({ connection, queue: 'kept', shards: 2 });
+    await problem.close();
+    await vi.waitFor(async () => expect(await lastingKeys(redis.client)).toEqual(['bull:kept:meta']), 10_000);
+    await first.close();
+    await second.close();
     expect(await lastingKeys(redis.client)).toEqual([]);
   });
 
@@ -195,7 +211,7 @@ describe.skipIf(!hasRedis)('a queue', () => {
   });
 
   it('is shared by several who ask', async () => {
-    await served('shared');
+    const worker = await served('shared');
     const problems = await Promise.all(
       [1, 2, 3].map((shards) => bullmqProblem({ connection: redis.connection, queue: 'shared', shards })),
     );
@@ -208,6 +224,7 @@ describe.skipIf(!hasRedis)('a queue', () => {
     const [f, g] = [network.fg(network.p0, null), network.fg(network.p0.map(Math.sin), null)];
     values.forEach((value, k) => expect(value).toBeCloseTo(k % 2 === 0 ? f : g, 12));
     await Promise.all(problems.map((problem) => problem.close()));
+    await worker.close();
     expect(await lastingKeys(redis.client)).toEqual([]);
   });
 

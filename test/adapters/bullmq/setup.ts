@@ -1,74 +1,30 @@
-import { fork, spawn, spawnSync, type ChildProcess } from 'node:child_process';
+import { fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { Redis } from 'ioredis';
+import { hasRedis, startRedis as startServer } from '../../../examples/lib/redis.js';
 
-/** True if there is a redis-server to start. */
-export const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
 if (!hasRedis)
   console.warn('There is no redis-server here (apt-get install redis-server); its tests are skipped.');
 
-/** A server of this test's own. */
-export interface TestRedis {
-  readonly connection: string;
-  /** A client that looks into it. */
-  readonly client: Redis;
-  /** Kills the process at once. */
-  kill(): Promise<void>;
-  /** Starts another process on the same port and in the same folder. */
-  start(): Promise<void>;
-  /** Stops the server, and removes its folder. */
-  stop(): Promise<void>;
-}
+export { hasRedis };
 
-/** Starts Redis on a free loopback port; what it holds survives its process if it is to `persist`. */
-export async function startRedis({ persist = false, args = [] as string[] } = {}): Promise<TestRedis> {
-  const port = await freePort();
-  const folder = mkdtempSync(join(tmpdir(), 'redis-'));
-  const options = ['--bind', '127.0.0.1', '--port', String(port), '--dir', folder, '--save', ''];
-  if (persist) options.push('--appendonly', 'yes');
-  let server: ChildProcess;
-  const connection = `redis://127.0.0.1:${port}`;
-  const client = new Redis(connection, {
-    lazyConnect: true,
-    maxRetriesPerRequest: null,
-    retryStrategy: () => 50,
-  });
+/** A server of this test's own, and a client that looks into it. */
+export type TestRedis = Awaited<ReturnType<typeof startRedis>>;
+
+/** Starts Redis on a free loopback port. */
+export async function startRedis(options: Parameters<typeof startServer>[0] = {}) {
+  const server = await startServer(options);
+  const client = new Redis(server.connection, { maxRetriesPerRequest: null, retryStrategy: () => 50 });
   client.on('error', () => {});
-  const start = async () => {
-    server = spawn('redis-server', [...options, ...args], { stdio: 'ignore' });
-    await client.ping();
-  };
-  const kill = async () => {
-    if (server.exitCode !== null || server.signalCode !== null) return;
-    const ended = once(server, 'exit');
-    server.kill('SIGKILL');
-    await ended;
-  };
-  await start();
   return {
-    connection,
+    ...server,
     client,
-    kill,
-    start,
     async stop() {
       client.disconnect();
-      await kill();
-      rmSync(folder, { recursive: true, force: true });
+      await server.stop();
     },
   };
-}
-
-async function freePort(): Promise<number> {
-  const listener = createServer().listen(0, '127.0.0.1');
-  await once(listener, 'listening');
-  const address = listener.address();
-  listener.close();
-  return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
 /** What a worker process is to do; see worker.js. */
