@@ -1,0 +1,22 @@
+// A worker of the benchmark of queues: shards whose evaluation costs next to nothing, or tiles of as cheap a landscape.
+import { serveLandscape, serveProblem } from 'quasi-newton/bullmq';
+
+const [connection, queue, serves, n] = process.argv.slice(2);
+
+const problem = {
+  p0: new Float64Array(Number(n)).fill(0.1),
+  /** @type {import('quasi-newton').Objective} */
+  fg(x, gradient) {
+    // All digits, so that no element can travel as a float32 number.
+    if (gradient !== null) for (let i = 0; i < x.length; i++) gradient[i] = 0.1 + x[i];
+    return x[0];
+  },
+};
+const options = { connection, queue };
+const worker = await (serves === 'tiles'
+  ? serveLandscape(problem, options)
+  : serveProblem(() => problem, options));
+process.send?.('up');
+process.once('message', () => {
+  void worker.close().then(() => process.disconnect());
+});
