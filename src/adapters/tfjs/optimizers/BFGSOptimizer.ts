@@ -1,4 +1,4 @@
-import { boolean, callable } from '../../../core/options.ts';
+import { boolean, callable, oneOf } from '../../../core/options.ts';
 import { bfgs, type BfgsOptions } from '../../../solvers/bfgs.ts';
 import { lineSearchChoice, solverOptions, type ClassOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
@@ -7,7 +7,7 @@ import { SolverOptimizer } from './solverOptimizer.ts';
 export type BFGSOptimizerOptions = ClassOptions<BfgsOptions>;
 
 /**
- * BFGS with a dense inverse Hessian for `model.compile`: n² numbers for n parameters, for small models.
+ * BFGS with a dense inverse Hessian for `model.compile`: 2n² numbers for n parameters, for small models.
  *
  * @throws RangeError naming every option that is wrong
  *
@@ -31,6 +31,7 @@ export class BFGSOptimizer extends SolverOptimizer {
       lineSearch: lineSearchChoice,
       initialStep: callable,
       modifiedSecant: boolean,
+      initialScaling: oneOf('short', 'long', 'geometric', 'none'),
     });
     super(bfgs(own), options, (lineSearch) => bfgs({ ...own, lineSearch }));
   }

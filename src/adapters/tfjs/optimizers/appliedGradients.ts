@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs';
-import { runSync } from '../../../core/drive.ts';
+import { runUnguarded } from '../../../core/drive.ts';
 import { normInf } from '../../../core/vector.ts';
 import { fixedStep } from '../../../solvers/linesearch/fixedStep.ts';
 import type { Iterate, Solver } from '../../../core/solver.ts';
@@ -95,7 +95,7 @@ function learn(
     },
   };
   try {
-    return runSync(withSearch(fixedStep({ alpha })).step(state), problem).kind === 'accepted';
+    return runUnguarded(withSearch(fixedStep({ alpha })).step(state), problem).kind === 'accepted';
   } catch (error) {
     if (!(error instanceof LedElsewhere)) throw error;
     return false;

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { atFloor, noFloor } from '../../../core/convergence.ts';
-import { runSync } from '../../../core/drive.ts';
+import { runUnguarded } from '../../../core/drive.ts';
 import { terminations } from '../../../core/termination.ts';
 import { normInf } from '../../../core/vector.ts';
 import type { Iterate } from '../../../core/solver.ts';
@@ -179,7 +179,7 @@ class CallIterations {
       const before = this.evaluations;
       const onBatch = run.changes === 'batches';
       const from = call.project || onBatch ? copyOf(state) : start;
-      const outcome = runSync(context.solver().step(state), problem);
+      const outcome = runUnguarded(context.solver().step(state), problem);
       if (outcome.kind === 'failed' && this.isElsewhere) {
         // What the solver knows of noise and steps is about another place or function.
         this.isElsewhere = false;

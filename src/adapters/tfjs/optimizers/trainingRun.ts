@@ -64,7 +64,7 @@ export function trainingRun(
     solver: () => solverFor(run.changes),
     readVariables() {
       params.copyInto(current);
-      solver.admit?.(current);
+      solver.admit?.(current, { n, precision: 'float32' });
       const { x } = run.state;
       if (current.every((value, i) => value === x[i])) return;
       x.set(current);
