@@ -22,8 +22,12 @@ export interface Arena {
 const PAGE = 2 ** 16;
 const MAX_PAGES = 2 ** 16 - 1;
 
-/** Null where it cannot be had; undefined until it is first wanted. */
-let module: WebAssembly.Module | null | undefined;
+/** Null where it cannot be compiled; undefined until it is first wanted. */
+let compiled: WebAssembly.Module | null | undefined;
+
+/** The compiled kernels, or null where there is no WebAssembly with SIMD. */
+export const simdModule = (): WebAssembly.Module | null =>
+  (compiled ??= compiled === null ? null : compile());
 
 /** As many vectors as a kernel reads beside rows. */
 const TILES = 4;
@@ -40,7 +44,7 @@ const VECTORS = 5;
  * @returns null where there is no WebAssembly with SIMD, or not so much memory
  */
 export function newArena(n: number, rows: number, bytesPerNumber: number): Arena | null {
-  if (module === undefined) module = compile();
+  const module = simdModule();
   if (module === null) return null;
   const length = padded(n);
   const tile = Math.min(TILE, length);

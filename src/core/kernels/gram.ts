@@ -1,0 +1,133 @@
+/**
+ * Products of all pairs of columns or rows of a matrix, by SIMD where there is any.
+ *
+ * @module
+ */
+import { simdModule } from './arena.ts';
+
+/** Vectors whose products are wanted: element i of vector v is `values[v·vectorStride + i·stride]`. */
+export interface Vectors {
+  readonly values: Float64Array;
+  /** Number k of vectors, and their length. */
+  readonly count: number;
+  readonly length: number;
+  readonly vectorStride: number;
+  readonly stride: number;
+  /** Factors of the elements, `[length]`, and of the vectors, `[count]`. */
+  readonly weights?: Float64Array;
+  readonly factors?: Float64Array;
+}
+
+/** Vectors in a panel, side by side. */
+const WIDTH = 4;
+/** Elements of each vector that are multiplied at a time: two panels of them fit into the first cache. */
+const DEPTH = 256;
+/** Below this many vectors, setting up costs more than SIMD saves. */
+const LEAST_COUNT = 16;
+const PAGE = 2 ** 16;
+const MAX_BYTES = 2 ** 31;
+
+/** Adds products of panels to blocks of the result; pointers and `stride` in bytes. */
+type GramKernel = (a: number, b: number, count: number, out: number, stride: number, n: number) => void;
+
+/** Memory that all products share: nothing in it outlasts a call. */
+let shared: { readonly memory: WebAssembly.Memory; readonly kernel: GramKernel } | null | undefined;
+
+/** Memory of at least so many bytes with the kernel, or null where there is none. */
+function scratch(bytes: number): { buffer: ArrayBuffer; kernel: GramKernel } | null {
+  const module = simdModule();
+  if (module === null || bytes > MAX_BYTES) return null;
+  try {
+    if (!shared) {
+      const memory = new WebAssembly.Memory({ initial: 1 });
+      const { exports } = new WebAssembly.Instance(module, { host: { memory } });
+      shared = { memory, kernel: exports.gram as GramKernel };
+    }
+    const missing = bytes - shared.memory.buffer.byteLength;
+    if (missing > 0) shared.memory.grow(Math.ceil(missing / PAGE));
+    return { buffer: shared.memory.buffer, kernel: shared.kernel };
+  } catch {
+    // The process has no such memory to give.
+    return null;
+  }
+}
+
+/**
+ * `out ←` weighted products of all pairs of vectors, Σᵢ wᵢ·fᵤfᵥ·uᵢvᵢ; the lower triangle of `[k, k]`.
+ */
+export function gram(vectors: Vectors, out: Float64Array): void {
+  const { count, length } = vectors;
+  const panels = Math.ceil(count / WIDTH);
+  const depth = Math.min(DEPTH, length);
+  const panelBytes = 8 * WIDTH * depth;
+  const outAt = panels * panelBytes;
+  const rowBytes = 8 * WIDTH * panels;
+  const room = count < LEAST_COUNT ? null : scratch(outAt + rowBytes * WIDTH * panels);
+  if (room === null) return plainGram(vectors, out);
+
+  const packed = new Float64Array(room.buffer, 0, panels * WIDTH * depth);
+  const products = new Float64Array(room.buffer, outAt, (WIDTH * panels) ** 2);
+  products.fill(0);
+  packed.fill(0); // beyond the last vector
+  for (let from = 0; from < length; from += depth) {
+    const n = Math.min(depth, length - from);
+    pack(vectors, from, n, packed, WIDTH * depth);
+    if (n < depth) clearTail(packed, n, depth);
+    for (let panel = 0; panel < panels; panel++) {
+      room.kernel(panel * panelBytes, 0, panel + 1, outAt + panel * WIDTH * rowBytes, rowBytes, depth);
+    }
+  }
+  for (let u = 0; u < count; u++) {
+    out.set(products.subarray(u * WIDTH * panels, u * WIDTH * panels + u + 1), u * count);
+  }
+}
+
+/** Copies n elements of each vector into panels, `[panels, depth, 4]`. */
+function pack(vectors: Vectors, from: number, n: number, packed: Float64Array, panelLength: number): void {
+  const { values, count, vectorStride, stride, weights, factors } = vectors;
+  for (let v = 0; v < count; v++) {
+    const factor = factors === undefined ? 1 : factors[v];
+    let source = v * vectorStride + from * stride;
+    let target = Math.floor(v / WIDTH) * panelLength + (v % WIDTH);
+    for (let i = 0; i < n; i++) {
+      packed[target] = factor * values[source] * (weights === undefined ? 1 : Math.sqrt(weights[from + i]));
+      source += stride;
+      target += WIDTH;
+    }
+  }
+}
+
+/** Clears what the previous part has left beyond the last elements. */
+function clearTail(packed: Float64Array, n: number, depth: number): void {
+  for (let at = 0; at < packed.length; at += WIDTH * depth)
+    packed.fill(0, at + WIDTH * n, at + WIDTH * depth);
+}
+
+/** {@link gram} in plain loops, each over neighbors in memory. */
+export function plainGram(vectors: Vectors, out: Float64Array): void {
+  const { values, count, length, vectorStride, stride, weights, factors } = vectors;
+  const weight = (i: number): number => (weights === undefined ? 1 : weights[i]);
+  out.fill(0);
+  if (stride === 1) {
+    for (let u = 0; u < count; u++) {
+      for (let v = 0; v <= u; v++) {
+        const [a, b] = [u * vectorStride, v * vectorStride];
+        let sum = 0;
+        for (let i = 0; i < length; i++) sum += weight(i) * values[a + i] * values[b + i];
+        out[u * count + v] = sum;
+      }
+    }
+  } else {
+    for (let i = 0; i < length; i++) {
+      for (let u = 0; u < count; u++) {
+        const value = weight(i) * values[i * stride + u * vectorStride];
+        if (value === 0) continue;
+        for (let v = 0; v <= u; v++) out[u * count + v] += value * values[i * stride + v * vectorStride];
+      }
+    }
+  }
+  if (factors === undefined) return;
+  for (let u = 0; u < count; u++) {
+    for (let v = 0; v <= u; v++) out[u * count + v] *= factors[u] * factors[v];
+  }
+}

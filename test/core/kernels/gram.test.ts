@@ -1,0 +1,62 @@
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { gram, plainGram, type Vectors } from '../../../src/core/kernels/gram.ts';
+import { uniform } from '../../../bench/problems/random.js';
+
+const shapes = fc.record({
+  count: fc.integer({ min: 1, max: 40 }),
+  length: fc.oneof(fc.integer({ min: 1, max: 30 }), fc.integer({ min: 250, max: 530 })),
+  byRows: fc.boolean(),
+  weighted: fc.boolean(),
+  seed: fc.integer(),
+});
+
+/** Products by definition. */
+function products({ values, count, length, vectorStride, stride, weights, factors }: Vectors): number[][] {
+  const element = (v: number, i: number) => values[v * vectorStride + i * stride] * (factors?.[v] ?? 1);
+  return Array.from({ length: count }, (_, u) =>
+    Array.from({ length: u + 1 }, (_, v) => {
+      let sum = 0;
+      for (let i = 0; i < length; i++) sum += (weights?.[i] ?? 1) * element(u, i) * element(v, i);
+      return sum;
+    }),
+  );
+}
+
+it('products of all pairs of rows or columns are right, by SIMD and in plain loops', () => {
+  fc.assert(
+    fc.property(shapes, ({ count, length, byRows, weighted, seed }) => {
+      const random = uniform(seed);
+      const fill = (n: number) => Float64Array.from({ length: n }, random);
+      const vectors = {
+        values: fill(count * length),
+        count,
+        length,
+        ...(byRows ? { vectorStride: length, stride: 1 } : { vectorStride: 1, stride: count }),
+        ...(weighted && { weights: fill(length), factors: fill(count) }),
+      };
+      const expected = products(vectors);
+      for (const compute of [gram, plainGram]) {
+        const out = new Float64Array(count * count);
+        compute(vectors, out);
+        expected.forEach((row, u) =>
+          row.forEach((value, v) =>
+            expect(Math.abs(out[u * count + v] - value)).toBeLessThan(1e-13 * (length + 1)),
+          ),
+        );
+      }
+    }),
+    { numRuns: 60 },
+  );
+});
+
+it('a value that is not finite stays in the products that it belongs to', () => {
+  const values = new Float64Array(20 * 3).fill(1);
+  values[0] = NaN;
+  const out = new Float64Array(400);
+  gram({ values, count: 20, length: 3, vectorStride: 3, stride: 1 }, out);
+  expect(out[0]).toBeNaN();
+  expect(out[20]).toBeNaN();
+  gram({ values: values.fill(2), count: 20, length: 3, vectorStride: 3, stride: 1 }, out);
+  expect(out[399]).toBe(12);
+});
