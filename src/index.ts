@@ -32,8 +32,16 @@ export {
   type GradientCheck,
   type GradientElement,
 } from './core/checkGradient.ts';
-export type { Scale } from './core/scale.ts';
-export { leastSquares } from './core/leastSquares.ts';
+export { leastSquares, type LeastSquaresSettings } from './core/leastSquares.ts';
+export type { RobustLoss } from './core/robustLoss.ts';
+export type { Scheme } from './core/jacobian.ts';
+export {
+  checkJacobian,
+  checkJacobianAsync,
+  type CheckJacobianOptions,
+  type JacobianCheck,
+  type JacobianElement,
+} from './core/checkJacobian.ts';
 export { runAsync, runSync } from './core/drive.ts';
 export { terminations, type Outcome, type Termination } from './core/termination.ts';
 export type {

@@ -1,14 +1,43 @@
-import { show } from './options.ts';
+import { runSync } from './drive.ts';
+import { differenceJacobian, jacobianSource, noteSizes, type JacobianSource } from './jacobian.ts';
+import { checkOptions, finitePositive, integerIn, oneOf, show } from './options.ts';
+import { makeRobust, robustLosses, type RobustLoss } from './robustLoss.ts';
 import { dot } from './vector.ts';
-import type { Problem, Residuals } from './problem.ts';
+import type { ParamSet } from './paramSet.ts';
+import type { Precision, Problem, Residuals } from './problem.ts';
+
+/** A sum of squares to be minimized, as {@link leastSquares} takes it. */
+export interface LeastSquaresSettings {
+  /** Start, `[n]`. */
+  readonly p0: Float64Array;
+  /** Number m of residuals. */
+  readonly residualCount: number;
+  /**
+   * Writes the residuals, and their Jacobian unless that is null. A function that leaves the Jacobian alone gets one by
+   * differences.
+   */
+  readonly residuals: Residuals;
+  /** Holds the solution after a solve. */
+  readonly params?: ParamSet;
+  /** Arithmetic of `residuals`. @defaultValue `'float64'` */
+  readonly precision?: Precision;
+  /**
+   * Loss of each residual; f is then Σ scale²·ρ((rᵢ/scale)²), twice SciPy's cost.
+   *
+   * @defaultValue `'linear'`: the square
+   */
+  readonly loss?: RobustLoss;
+  /** Size above which a residual counts as an outlier, in the units of the residuals. @defaultValue `1` */
+  readonly scale?: number;
+}
 
 /**
  * Makes a problem of residuals: f(x) = Σ rᵢ(x)², for `levenbergMarquardt()` and for every other solver.
  *
- * @param problem - the start, `[n]`; the number m of residuals; and the function that computes them and their
- *   Jacobian
- * @throws RangeError if `residualCount` is not a whole number ≥ 1
- * @throws TypeError if `residuals` is not a function
+ * The Jacobian is written as a whole, or left alone: then it comes by differences, n or 2n further evaluations each.
+ *
+ * @throws RangeError if `residualCount`, `precision`, `loss` or `scale` is wrong
+ * @throws TypeError if `p0` is not a Float64Array or `residuals` is not a function
  *
  * @example
  * ```js
@@ -23,37 +52,122 @@ import type { Problem, Residuals } from './problem.ts';
  *     data.forEach(([t, y], i) => {
  *       const e = Math.exp(b * t);
  *       residuals[i] = a * e - y;
- *       jacobian?.set([e, a * t * e], 2 * i);
+ *       jacobian?.set([e, a * t * e], 2 * i); // may be left out
  *     });
  *   },
  * });
  * console.log(minimize(problem, levenbergMarquardt()).x);
  * ```
  */
-export function leastSquares(problem: {
-  readonly p0: Float64Array;
-  readonly residualCount: number;
-  readonly residuals: Residuals;
-}): Problem {
-  const { p0, residualCount: m, residuals } = problem;
-  if (!(Number.isInteger(m) && m >= 1)) {
-    throw new RangeError(`leastSquares: residualCount must be a whole number ≥ 1, got ${show(m)}.`);
+export function leastSquares(settings: LeastSquaresSettings): Problem & { readonly residuals: Residuals } {
+  checkSettings(settings);
+  const { p0, residualCount: m, precision = 'float64', loss = 'linear', scale = 1 } = settings;
+  const n = p0.length;
+  const r = new Float64Array(m);
+  const sizes = new Float64Array(n);
+  let jacobian: Float64Array | null = null; // allocated when a gradient is first wanted
+  let source: JacobianSource = 'unknown';
+  let isFirst = true;
+  /** Point of which `r` and `jacobian` are; a solver that begins there need not compute them again. */
+  let known: Float64Array | null = null;
+
+  function residuals(x: Float64Array, out: Float64Array, outJacobian: Float64Array | null): void {
+    const at = known;
+    known = null;
+    if (at !== null && jacobian !== null && outJacobian !== null && at.every((value, j) => value === x[j])) {
+      out.set(r);
+      outJacobian.set(jacobian);
+      return;
+    }
+    compute(x, out, outJacobian);
+  }
+
+  function compute(x: Float64Array, r: Float64Array, jacobian: Float64Array | null): void {
+    r.fill(NaN); // shows what is left unwritten
+    const answer: unknown = settings.residuals(x, r, jacobian);
+    if (isFirst) checkResiduals(r, answer);
+    isFirst = false;
+    if (loss !== 'linear') makeRobust(loss, scale, r, jacobian);
+  }
+
+  function fg(x: Float64Array, gradient: Float64Array | null): number {
+    known = null;
+    if (gradient === null) {
+      compute(x, r, null);
+      return dot(r, r);
+    }
+    jacobian ??= new Float64Array(m * n);
+    compute(x, r, source === 'differences' ? null : jacobian.fill(NaN));
+    const isStart = source === 'unknown';
+    if (isStart) source = jacobianSource('leastSquares', r, jacobian);
+    if (source === 'differences') {
+      noteSizes(sizes, x);
+      // The start needs few digits.
+      const steps = { scheme: isStart ? '2-point' : '3-point', precision, sizes, bounds: null } as const;
+      const failed = runSync(differenceJacobian(x, r, jacobian, steps), {
+        p0,
+        fg: () => NaN,
+        residuals: compute,
+      });
+      if (failed >= 0) jacobian.fill(NaN);
+      else if (isStart) known = x.slice();
+    }
+    gradientOfSquares(r, jacobian, gradient);
+    return dot(r, r);
+  }
+
+  return {
+    p0,
+    residualCount: m,
+    precision,
+    ...(settings.params && { params: settings.params }),
+    residuals,
+    fg,
+  };
+}
+
+function checkSettings(settings: LeastSquaresSettings): void {
+  const { p0, residuals } = settings;
+  if (!(p0 instanceof Float64Array)) {
+    throw new TypeError(
+      `leastSquares: p0 must be a Float64Array, got ${show(p0)}; Float64Array.from(p0) makes one.`,
+    );
   }
   if (typeof residuals !== 'function') {
     throw new TypeError(`leastSquares: residuals must be a function, got ${show(residuals)}.`);
   }
-  const n = p0.length;
-  const r = new Float64Array(m);
-  let jacobian: Float64Array | null = null; // made when a gradient is first wanted
-  return {
-    ...problem,
-    fg(x, gradient) {
-      if (gradient !== null) jacobian ??= new Float64Array(m * n);
-      residuals(x, r, gradient && jacobian);
-      if (gradient !== null && jacobian !== null) gradientOfSquares(r, jacobian, gradient);
-      return dot(r, r);
+  const { residualCount, precision, loss, scale } = settings;
+  checkOptions(
+    'leastSquares',
+    { residualCount, precision, loss, scale },
+    {
+      residualCount: integerIn(1, 2 ** 32),
+      precision: oneOf('float32', 'float64'),
+      loss: oneOf(...robustLosses),
+      scale: finitePositive,
     },
-  };
+  );
+  if (residualCount === undefined) {
+    throw new RangeError('leastSquares: residualCount is missing; it is the number of residuals.');
+  }
+}
+
+/** Refuses what the first call shows to be no residuals. */
+function checkResiduals(r: Float64Array, answer: unknown): void {
+  if (answer instanceof Promise) {
+    answer.catch(() => {}); // Nobody waits for it.
+    throw new TypeError('leastSquares: residuals must be synchronous; it returned a Promise.');
+  }
+  const bad = r.findIndex(Number.isNaN);
+  if (bad < 0) return;
+  if (typeof answer === 'object' && answer !== null) {
+    throw new TypeError(
+      `leastSquares: residuals must write into its second argument; it returned ${show(answer)} and left residual ${bad} unwritten.`,
+    );
+  }
+  throw new RangeError(
+    `leastSquares: residual ${bad} of ${r.length} is NaN at the first point; it was not written, or the data or p0 make it NaN.`,
+  );
 }
 
 /** `gradient ← 2Jᵀr`. */

@@ -1,6 +1,7 @@
 import { bfgs } from './bfgs.ts';
 import { lbfgs } from './lbfgs.ts';
-import type { Iterate, Solver } from '../core/solver.ts';
+import { levenbergMarquardt } from './levenbergMarquardt.ts';
+import type { Iterate, Setting, Solver } from '../core/solver.ts';
 
 /**
  * Above this many unknowns the n² numbers of a dense inverse Hessian no longer pay: on small nets BFGS breaks
@@ -9,20 +10,32 @@ import type { Iterate, Solver } from '../core/solver.ts';
  */
 const DENSE_LIMIT = 500;
 
-/** Chooses for you: {@link bfgs} for n ≤ 500, {@link lbfgs} above, each with its defaults. */
+/** Largest Jacobian, in elements, that {@link levenbergMarquardt} is chosen for: 400 MB. */
+const JACOBIAN_LIMIT = 5e7;
+/** Largest min(m, n), the size of the system that each of its steps factors. */
+const SYSTEM_LIMIT = 2000;
+
+/**
+ * Chooses a solver, with its defaults: {@link levenbergMarquardt} for a sum of squares whose Jacobian is small enough,
+ * else {@link bfgs} for n ≤ 500 and {@link lbfgs} above.
+ */
 export function auto(): Solver {
+  const squares: Solver = levenbergMarquardt();
   const small: Solver = bfgs();
   const large: Solver = lbfgs();
   const choose = (n: number): Solver => (n <= DENSE_LIMIT ? small : large);
-  const chosen = (state: Iterate): Solver => choose(state.x.length);
+  const chosen = (state: Iterate): Solver => ('jacobian' in state ? squares : choose(state.x.length));
   return {
     name: 'auto',
     descends: true,
     leavesPoint: true,
-    anyScale: true,
-    describe: (n) => `${choose(n).describe(n)}, chosen for n = ${n}`,
-    init: (setting) => choose(setting.n).init(setting),
+    describe: (n) =>
+      `${choose(n).describe(n)}, chosen for n = ${n}; Levenberg–Marquardt for a sum of squares`,
+    init: (setting) => (isSmallSumOfSquares(setting) ? squares : choose(setting.n)).init(setting),
     step: (state) => chosen(state).step(state),
     direction: (state, out) => chosen(state).direction?.(state, out),
   };
 }
+
+const isSmallSumOfSquares = ({ n, residualCount: m = 0, stochastic = false }: Setting): boolean =>
+  m > 0 && !stochastic && m * n <= JACOBIAN_LIMIT && Math.min(m, n) <= SYSTEM_LIMIT;

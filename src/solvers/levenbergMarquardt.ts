@@ -1,211 +1,215 @@
-import { checkOptions, finitePositive, oneOf } from '../core/options.ts';
-import { gradientOfSquares } from '../core/leastSquares.ts';
-import { addScaled, dot, normInf, roundToFloat32 } from '../core/vector.ts';
-import { factor, solveFactored } from './cholesky.ts';
-import type { Asks, EvaluateResiduals } from '../core/question.ts';
-import type { Iterate, Setting, Solver, StepOutcome } from '../core/solver.ts';
+import { boolean, checkOptions, finitePositive, oneOf } from '../core/options.ts';
+import { askResiduals, EPSILON, type Scheme } from '../core/jacobian.ts';
+import { normInf, subtract } from '../core/vector.ts';
+import { boundRule, boxOf, heldBy, measureInBox, project, type Bound, type Box } from './bounds.ts';
+import { formNormal, scaledSquare } from './leastSquares/dampedSystem.ts';
+import { accelerate, cutToBox, firstOrderStep, jacobianHolds, moveBy } from './leastSquares/geodesicStep.ts';
+import { chooseScale, linearize } from './leastSquares/linearModel.ts';
+import { newState, type LevenbergMarquardtState } from './leastSquares/state.ts';
+import type { Asks } from '../core/question.ts';
+import type { Solver, StepOutcome } from '../core/solver.ts';
+
+export type { LevenbergMarquardtState } from './leastSquares/state.ts';
 
 /** Options of {@link levenbergMarquardt}. */
 export interface LevenbergMarquardtOptions {
-  /** The first damping λ. @defaultValue `1e-3` */
+  /**
+   * First damping λ, relative to the largest squared column of J in units of D.
+   *
+   * @defaultValue 1e-3 where D is the identity; where it follows the columns, the least power of 10 from 1e-12 on whose
+   * step is not longer than x
+   */
   readonly damping?: number;
   /**
-   * D: the identity, or the largest norms that the columns of J have had, so that the units of x do not matter.
-   * The identity has got farther on networks, whose unknowns are of one kind.
+   * Measure ‖Dδ‖ of a step: D is the identity, or the largest norms that the columns of J have had, so that the units
+   * of x do not matter.
    *
-   * @defaultValue `'identity'`
+   * @defaultValue `'auto'`: `'columns'` where the norms of the first J differ by a factor of 5000 or more
    */
-  readonly scaling?: 'identity' | 'columns';
+  readonly scaling?: 'auto' | 'identity' | 'columns';
+  /** Second-order correction of each step, for one further evaluation. @defaultValue `true` */
+  readonly acceleration?: boolean;
+  /**
+   * Formula of the Jacobian where the problem writes none.
+   *
+   * @defaultValue `'auto'`: `'2-point'` until no step lowers f, then `'3-point'`
+   */
+  readonly differences?: 'auto' | Scheme;
+  /** lower ≤ x, one number or `[n]`. @defaultValue `-Infinity` */
+  readonly lower?: Bound;
+  /** x ≤ upper, one number or `[n]`. @defaultValue `Infinity` */
+  readonly upper?: Bound;
 }
 
-/** The residuals, their Jacobian, and the damping. */
-export interface LevenbergMarquardtState extends Iterate {
-  /** r(x), `[m]` */
-  residuals: Float64Array;
-  /** `[m, n]` row by row, its columns divided by `scale` */
-  readonly jacobian: Float64Array;
-  /** D, `[n]` */
-  readonly scale: Float64Array;
-  trial: Float64Array;
-  trialResiduals: Float64Array;
-  /** δ, `[n]`, in units of `scale` until it is taken. */
-  readonly step: Float64Array;
-  /** Scratch: JᵀJ or JJᵀ, whichever is smaller, and its factor, `[k, k]` each. */
-  readonly normal: Float64Array;
-  readonly factor: Float64Array;
-  /** Scratch of the dual form, `[m]`, or empty. */
-  readonly dual: Float64Array;
-  damping: number;
-  /** By how much a rejected step raises the damping. */
-  growth: number;
-  /** Whether residuals and Jacobian are those of x. */
-  ready: boolean;
-  readonly byColumns: boolean;
-  readonly rounded: boolean;
-  readonly stochastic: boolean;
-}
-
-/** A decrease predicted below this part of f would drown in its rounding. */
-const ROUNDING = 2 ** -52;
-/** No step is tried at a damping above this. */
-const MAX_DAMPING = 1e32;
+/** First damping where the unknowns are of one kind. */
+const FIRST_DAMPING = 1e-3;
+/** Least first damping where they are not: nearly a Gauss–Newton step. */
+const LEAST_FIRST_DAMPING = 1e-12;
+/** Damping stays within these, in units of the first J. */
+const LEAST_DAMPING = 1e-20;
+const MOST_DAMPING = 1e32;
+/** Below this predicted relative decrease, second differences are noise and Gauss–Newton converges by itself. */
+const LEAST_ACCELERATED = 1e-6;
 
 /**
- * Levenberg–Marquardt for sums of squares f(x) = Σ rᵢ(x)²: curve fitting, and small PINNs.
+ * Levenberg–Marquardt with geodesic acceleration, for sums of squares f(x) = Σ rᵢ(x)².
  *
- * Each step minimises ‖r + Jδ‖² + λ‖Dδ‖². With n unknowns and m residuals it takes O(mn·min(m, n)) work: where
- * m < n the system is solved in its dual form, δ = −Jᵀ(JJᵀ + λI)⁻¹r. The problem must have residuals;
- * `leastSquares` makes one.
+ * δ₁ minimizes ‖r + Jδ‖² + λ‖Dδ‖²; δ₂ corrects it for the curvature of r along δ₁, which one further evaluation
+ * shows; the step is δ₁ + ½δ₂. With n unknowns and m residuals it takes O(mn·min(m, n)) work. The problem must have
+ * residuals: `leastSquares` makes one.
  *
- * @throws RangeError naming an option that is wrong
- * @see Moré (1978), The Levenberg–Marquardt algorithm, Lecture Notes in Mathematics 630, for D by columns; Nielsen (1999),
- *   Damping parameter in Marquardt's method, IMM-REP-1999-05, eq. (2.4) and (2.5), for λ
+ * Within bounds, unknowns that a bound holds are left out of the system, and steps are projected.
+ *
+ * @throws RangeError naming every option that is wrong
+ *
+ * @example
+ * ```js
+ * import { leastSquares, levenbergMarquardt, minimize } from 'quasi-newton';
+ *
+ * const line = leastSquares({
+ *   p0: Float64Array.of(0, 0),
+ *   residualCount: 3,
+ *   residuals: ([a, b], r) => [1, 3, 5].forEach((y, t) => (r[t] = a + b * t - y)),
+ * });
+ * console.log(minimize(line, levenbergMarquardt({ lower: 0 })).x); // [1, 2]
+ * ```
+ *
+ * @see Transtrum & Sethna (2012), Improvements to the Levenberg–Marquardt algorithm for nonlinear least-squares
+ *   minimization, arXiv:1201.5885; Moré (1978), The Levenberg–Marquardt algorithm, Lecture Notes in Mathematics 630,
+ *   doi:10.1007/BFb0067700, for D
  */
 export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Solver<LevenbergMarquardtState> {
   checkOptions('levenbergMarquardt', options, {
     damping: finitePositive,
-    scaling: oneOf('identity', 'columns'),
+    scaling: oneOf('auto', 'identity', 'columns'),
+    acceleration: boolean,
+    differences: oneOf('auto', '2-point', '3-point'),
+    lower: boundRule,
+    upper: boundRule,
   });
-  const { damping = 1e-3, scaling = 'identity' } = options;
+  const { damping, scaling = 'auto', acceleration = true, differences = 'auto' } = options;
+  const { lower = -Infinity, upper = Infinity } = options;
+  const isFree = lower === -Infinity && upper === Infinity;
+  const box = isFree ? null : boxOf('levenbergMarquardt', lower, upper);
+
+  /** Evaluates the model at x; chooses D and λ the first time. */
+  function* begin(state: LevenbergMarquardtState): Asks<void> {
+    if (!(yield* linearize(state, box, false))) {
+      throw new RangeError('levenbergMarquardt: the Jacobian is not finite at the start; start elsewhere.');
+    }
+    if (state.unit > 0) return;
+    const largest = chooseScale(state, scaling);
+    state.unit = state.byColumns ? 1 : largest ** 2 || 1;
+    hold(state, box);
+    formNormal(state);
+    state.damping = damping ?? (state.byColumns ? dampingOfShortStep(state) : FIRST_DAMPING);
+    state.damping *= state.unit;
+    state.first = state.damping;
+  }
 
   function* step(state: LevenbergMarquardtState): Asks<StepOutcome> {
-    if (!state.ready || state.stochastic) yield* linearise(state);
+    if (!state.ready || state.stochastic) yield* begin(state);
+    const noise = EPSILON[state.rounded ? 'float32' : 'float64'];
+    hold(state, box);
     formNormal(state);
-    while (state.damping < MAX_DAMPING) {
-      const predicted = solveDamped(state);
-      if (predicted <= ROUNDING * state.f) return { kind: 'failed', termination: 'precisionFloor' };
-      addScaled(state.x, 1, state.step, state.trial);
-      if (state.rounded) roundToFloat32(state.trial);
-      const trialF = yield ask(state.trial, state.trialResiduals, null);
-      const gain = (state.f - trialF) / predicted;
-      if (trialF < state.f) {
-        const moved = normInf(state.step);
-        [state.x, state.trial] = [state.trial, state.x];
-        yield* linearise(state);
-        state.damping *= Math.max(1 / 3, 1 - (2 * gain - 1) ** 3);
-        state.growth = 2;
-        return { kind: 'accepted', alpha: 1, moved };
+    let promised = 0;
+    while (state.damping < MOST_DAMPING * state.unit) {
+      const whole = firstOrderStep(state);
+      if (whole <= noise * state.f) {
+        if (state.source === 'differences' && state.scheme === '2-point' && differences === 'auto') {
+          state.scheme = '3-point';
+          yield* begin(state);
+          hold(state, box);
+          formNormal(state);
+          promised = 0;
+          continue;
+        }
+        return yield* standstill(state, box, promised > noise * state.f);
+      }
+      promised = Math.max(promised, whole);
+      const predicted = box === null ? whole : cutToBox(state, box, whole);
+      const straight = !acceleration || predicted < LEAST_ACCELERATED * state.f;
+      // A matrix that is not positive definite has no step (NaN).
+      if (predicted > 0 && (straight || (yield* accelerate(state, box)))) {
+        moveBy(state, 1, state.step, box);
+        const trialF = yield askResiduals(state.trial, state.trialResiduals, null);
+        if (trialF < state.f && (yield* accept(state, box, trialF))) {
+          const gain = (state.before - trialF) / predicted;
+          const factor = gain > 0.75 ? 1 / 5 : gain < 0.25 ? 2 : 1 / 1.5;
+          state.damping = Math.max(factor * state.damping, LEAST_DAMPING * state.unit);
+          state.growth = 2;
+          return { kind: 'accepted', alpha: 1, moved: normInf(state.step) };
+        }
       }
       state.damping *= state.growth;
       state.growth *= 2;
     }
-    state.damping = damping;
-    state.growth = 2;
-    return { kind: 'failed', termination: 'lineSearchFailed' };
+    return yield* standstill(state, box, true);
   }
 
   return {
     name: 'levenbergMarquardt',
     descends: true,
-    describe: () => 'Levenberg–Marquardt',
-    init: (setting) => initialState(setting, damping, scaling),
+    leavesPoint: true,
+    describe: () => `Levenberg–Marquardt${acceleration ? ' (geodesic acceleration)' : ''}`,
+    init: (setting) => newState(setting, differences === '3-point' ? '3-point' : '2-point'),
     step,
+    ...(box && {
+      admit(x: Float64Array) {
+        box.checkLength(x.length);
+        project(box, x);
+      },
+      measure: (state: LevenbergMarquardtState) => measureInBox(box, state),
+    }),
   };
 }
 
-function initialState(
-  { n, precision, stochastic = false, residualCount: m = 0 }: Setting,
-  damping: number,
-  scaling: 'identity' | 'columns',
-) {
-  if (m === 0) {
-    throw new TypeError(
-      'levenbergMarquardt: the problem has no residuals; leastSquares({ p0, residualCount, residuals }) makes one that has.',
-    );
+/** Returns the least damping whose step is not longer than x, in units of D: one that does not leave its scale. */
+function dampingOfShortStep(state: LevenbergMarquardtState): number {
+  const size = scaledSquare(state.scale, state.x);
+  if (size === 0) return FIRST_DAMPING;
+  for (state.damping = LEAST_FIRST_DAMPING; state.damping < 1; state.damping *= 10) {
+    firstOrderStep(state);
+    if (scaledSquare(state.scale, state.step) <= size) break;
   }
-  const k = Math.min(m, n);
-  return {
-    x: new Float64Array(n),
-    gradient: new Float64Array(n),
-    f: NaN,
-    residuals: new Float64Array(m),
-    jacobian: new Float64Array(m * n),
-    scale: new Float64Array(n).fill(scaling === 'columns' ? 0 : 1),
-    trial: new Float64Array(n),
-    trialResiduals: new Float64Array(m),
-    step: new Float64Array(n),
-    normal: new Float64Array(k * k),
-    factor: new Float64Array(k * k),
-    dual: new Float64Array(m < n ? m : 0),
-    damping,
-    growth: 2,
-    ready: false,
-    byColumns: scaling === 'columns',
-    rounded: precision === 'float32',
-    stochastic,
-  };
+  return state.damping;
 }
 
-const ask = (x: Float64Array, residuals: Float64Array, jacobian: Float64Array | null): EvaluateResiduals => ({
-  kind: 'residuals',
-  x,
-  residuals,
-  jacobian,
-});
-
-/** Asks for r and J at x, and scales J's columns. */
-function* linearise(state: LevenbergMarquardtState): Asks<void> {
-  const { x, residuals, jacobian, gradient, scale } = state;
-  state.f = yield ask(x, residuals, jacobian);
-  gradientOfSquares(residuals, jacobian, gradient);
-  const n = x.length;
-  state.ready = true;
-  if (!state.byColumns) return;
-  for (let j = 0; j < n; j++) {
-    let square = 0;
-    for (let i = j; i < jacobian.length; i += n) square += jacobian[i] * jacobian[i];
-    scale[j] = Math.max(scale[j], Math.sqrt(square));
-  }
-  for (let row = 0; row < jacobian.length; row += n) {
-    for (let j = 0; j < n; j++) if (scale[j] > 0) jacobian[row + j] /= scale[j];
-  }
+/** Marks the unknowns that a bound holds. */
+function hold(state: LevenbergMarquardtState, box: Box | null): void {
+  if (box === null) return;
+  state.free.fill(1);
+  for (const j of heldBy(box, state.x, state.gradient)) state.free[j] = 0;
 }
 
-/** `normal ← JᵀJ`, or JJᵀ where that is smaller; the lower triangle alone. */
-function formNormal({ jacobian, normal, dual, x }: LevenbergMarquardtState): void {
-  const n = x.length;
-  const m = dual.length;
-  if (m > 0) {
-    for (let i = 0; i < m; i++) {
-      for (let l = 0; l <= i; l++) {
-        let sum = 0;
-        for (let j = 0; j < n; j++) sum += jacobian[i * n + j] * jacobian[l * n + j];
-        normal[i * m + l] = sum;
-      }
-    }
-    return;
+/** Makes the trial point the iterate; false, and all as before, if the Jacobian is not finite there. */
+function* accept(state: LevenbergMarquardtState, box: Box | null, trialF: number): Asks<boolean> {
+  state.before = state.f;
+  swap(state);
+  state.f = trialF;
+  if (yield* linearize(state, box, true)) {
+    subtract(state.x, state.trial, state.step);
+    return true;
   }
-  normal.fill(0);
-  for (let row = 0; row < jacobian.length; row += n) {
-    for (let i = 0; i < n; i++) {
-      const a = jacobian[row + i];
-      if (a === 0) continue;
-      for (let j = 0; j <= i; j++) normal[i * n + j] += a * jacobian[row + j];
-    }
-  }
+  swap(state);
+  state.f = state.before;
+  yield* linearize(state, box, true);
+  return false;
 }
 
-/** `step ← δ`; returns the decrease of f that the linear model predicts, NaN where rounding spoils it. */
-function solveDamped(state: LevenbergMarquardtState): number {
-  const { normal, factor: matrix, gradient, scale, step, dual, residuals, jacobian, damping } = state;
-  const n = step.length;
-  const k = dual.length > 0 ? dual.length : n;
-  matrix.set(normal);
-  for (let i = 0; i < k; i++) matrix[i * k + i] += damping;
-  if (!factor(matrix, k, k)) return NaN;
-  if (dual.length > 0) {
-    dual.set(residuals);
-    solveFactored(matrix, k, k, dual);
-    step.fill(0);
-    for (let i = 0, row = 0; i < k; i++, row += n) {
-      for (let j = 0; j < n; j++) step[j] -= dual[i] * jacobian[row + j];
-    }
-  } else {
-    for (let j = 0; j < n; j++) step[j] = scale[j] > 0 ? -gradient[j] / (2 * scale[j]) : 0;
-    solveFactored(matrix, k, k, step);
-  }
-  // ‖r‖² − ‖r + Jδ‖² = −∇fᵀδ/2 + λ‖Dδ‖², for δ of the normal equations.
-  const penalty = damping * dot(step, step);
-  for (let j = 0; j < n; j++) step[j] = scale[j] > 0 ? step[j] / scale[j] : 0;
-  return penalty - dot(gradient, step) / 2;
+function swap(state: LevenbergMarquardtState): void {
+  [state.x, state.trial] = [state.trial, state.x];
+  [state.residuals, state.trialResiduals] = [state.trialResiduals, state.residuals];
+}
+
+/** Ends where no step lowers f: because of rounding only if the Jacobian agrees with the residuals along the step. */
+function* standstill(
+  state: LevenbergMarquardtState,
+  box: Box | null,
+  disappointed: boolean,
+): Asks<StepOutcome> {
+  const rounding = !disappointed || state.source === 'differences' || (yield* jacobianHolds(state, box));
+  state.damping = state.first;
+  state.growth = 2;
+  return { kind: 'failed', termination: rounding ? 'precisionFloor' : 'lineSearchFailed' };
 }

@@ -1,49 +1,303 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { gradientOfSquares, leastSquares } from '../../src/core/leastSquares.ts';
+import {
+  auto,
+  checkGradient,
+  checkJacobian,
+  checkJacobianAsync,
+  lbfgs,
+  leastSquares,
+  levenbergMarquardt,
+  minimize,
+  runSync,
+  type LeastSquaresSettings,
+  type RobustLoss,
+} from 'quasi-newton';
+import { differenceJacobian, noteSizes, type Scheme } from '../../src/core/jacobian.ts';
 
-describe('leastSquares', () => {
-  const residuals = ([a, b]: Float64Array, out: Float64Array, jacobian: Float64Array | null) => {
-    out.set([a - 3, a * b, b ** 2]);
-    jacobian?.set([1, 0, b, a, 0, 2 * b]);
-  };
-  const problem = leastSquares({ p0: Float64Array.of(2, 3), residualCount: 3, residuals });
+const data: [number, number][] = [
+  [0, 2],
+  [1, 1.2],
+  [2, 0.7],
+  [3, 0.45],
+];
 
-  it('is Σr² with the gradient 2Jᵀr', () => {
-    const gradient = new Float64Array(2).fill(9);
-    expect(problem.fg(problem.p0, gradient)).toBe(1 + 36 + 81);
-    // 2(−1·1 + 6·3, 6·2 + 9·6)
-    expect([...gradient]).toEqual([34, 132]);
-    expect(problem.fg(problem.p0, null)).toBe(118);
-    expect(problem).toMatchObject({ residualCount: 3, residuals });
-    const out = new Float64Array(2);
-    gradientOfSquares(Float64Array.of(-1, 6, 9), Float64Array.of(1, 0, 3, 2, 0, 6), out);
-    expect([...out]).toEqual([34, 132]);
+/** Decay a·exp(b·t) through four points; `jacobian` says what is written. */
+function decay(jacobian: 'whole' | 'none' | 'half', settings: Partial<LeastSquaresSettings> = {}) {
+  return leastSquares({
+    p0: Float64Array.of(1, -1),
+    residualCount: 4,
+    residuals([a, b], r, J) {
+      data.forEach(([t, y], i) => {
+        const e = Math.exp(b * t);
+        r[i] = a * e - y;
+        if (jacobian === 'whole') J?.set([e, a * t * e], 2 * i);
+        if (jacobian === 'half' && J) J[2 * i] = e;
+      });
+    },
+    ...settings,
+  });
+}
+
+/** By SciPy 1.17, least_squares with tolerances of 1e-15. */
+const solution = [1.998436320903879, -0.5114256027796016];
+
+describe('a Jacobian that the residuals do not write', () => {
+  it.each([levenbergMarquardt(), lbfgs(), auto()])('comes by differences: $name', (solver) => {
+    const { x, converged } = minimize(decay('none'), solver);
+    expect(converged).toBe(true);
+    expect(x[0]).toBeCloseTo(solution[0], 7);
+    expect(x[1]).toBeCloseTo(solution[1], 7);
   });
 
-  it('asks for the Jacobian only where a gradient is wanted', () => {
-    const asked: boolean[] = [];
-    const noted = leastSquares({
-      p0: Float64Array.of(2, 3),
-      residualCount: 3,
-      residuals(x, out, jacobian) {
-        asked.push(jacobian !== null);
-        residuals(x, out, jacobian);
-      },
+  it.each([levenbergMarquardt(), lbfgs()])('in part is refused, its place named: $name', (solver) => {
+    expect(() => minimize(decay('half'), solver)).toThrow(/Jacobian unwritten at row 0, column 1.*all 4 × 2/);
+  });
+
+  it('in part is refused by the solver too, where the problem was made by hand', () => {
+    const problem = { ...decay('half'), fg: decay('whole').fg };
+    expect(() => minimize(problem, levenbergMarquardt())).toThrow(
+      /levenbergMarquardt: residuals left the Jacobian unwritten at row 0, column 1/,
+    );
+  });
+
+  it('is the same whether the function or differences give it', () => {
+    const [own, differences] = [decay('whole'), decay('none')].map((problem) => {
+      const gradient = new Float64Array(2);
+      problem.fg(Float64Array.of(1.5, -0.4), gradient);
+      problem.fg(Float64Array.of(1.7, -0.6), gradient);
+      return gradient;
     });
-    noted.fg(noted.p0, null);
-    noted.fg(noted.p0, new Float64Array(2));
-    noted.fg(noted.p0, null);
-    expect(asked).toEqual([false, true, false]);
+    expect(Math.abs(differences[0] / own[0] - 1)).toBeLessThan(1e-8);
+    expect(Math.abs(differences[1] / own[1] - 1)).toBeLessThan(1e-8);
+  });
+});
+
+describe('differences', () => {
+  /** Residuals sin(cⱼxⱼ) + xⱼ, one for each unknown, that record where they are evaluated. */
+  function waves(c: number[], visited: number[][] = [], round = (v: number) => v) {
+    return {
+      p0: new Float64Array(c.length),
+      fg: () => NaN,
+      residuals(x: Float64Array, r: Float64Array) {
+        visited.push([...x]);
+        c.forEach((cj, j) => (r[j] = round(Math.sin(cj * x[j]) + cj * x[j])));
+      },
+    };
+  }
+  const derivative = (c: number, x: number) => c * Math.cos(c * x) + c;
+
+  function jacobianAt(
+    x: Float64Array,
+    problem: ReturnType<typeof waves>,
+    scheme: Scheme,
+    precision: 'float32' | 'float64' = 'float64',
+    bounds: { lower(j: number): number; upper(j: number): number } | null = null,
+  ): Float64Array {
+    const n = x.length;
+    const [r, J, sizes] = [new Float64Array(n), new Float64Array(n * n), new Float64Array(n)];
+    problem.residuals(x, r);
+    noteSizes(sizes, x);
+    const failed = runSync(differenceJacobian(x, r, J, { scheme, precision, sizes, bounds }), problem);
+    expect(failed).toBe(-1);
+    return J;
+  }
+
+  it.each([
+    ['2-point', 'float64', 3e-7],
+    ['3-point', 'float64', 3e-9],
+    ['2-point', 'float32', 6e-3],
+    ['3-point', 'float32', 2e-3],
+  ] as const)(
+    'of %s in %s are right to their precision for unknowns of any unit',
+    (scheme, precision, error) => {
+      fc.assert(
+        fc.property(
+          fc.array(
+            fc.tuple(fc.integer({ min: -12, max: 12 }), fc.double({ min: 0.2, max: 1.2, noNaN: true })),
+            { minLength: 1, maxLength: 4 },
+          ),
+          (units) => {
+            const c = units.map(([power]) => 10 ** -power);
+            const x = Float64Array.from(units, ([power, value]) => value * 10 ** power);
+            const round = precision === 'float32' ? Math.fround : undefined;
+            const at = precision === 'float32' ? x.map(Math.fround) : x;
+            const J = jacobianAt(x, waves(c, [], round), scheme, precision);
+            c.forEach((cj, j) => {
+              expect(Math.abs(J[j * c.length + j] / derivative(cj, at[j]) - 1)).toBeLessThan(error);
+            });
+          },
+        ),
+        { numRuns: 50 },
+      );
+    },
+  );
+
+  it.each(['2-point', '3-point'] as const)(
+    'of %s never leave the bounds, and are right beside them',
+    (scheme) => {
+      const x = Float64Array.of(1, 2, 0.5, 0.5);
+      const [lower, upper] = [
+        [1, -9, 0.5, 0.5 - 1e-10],
+        [9, 2, 0.5, 0.5 + 1e-10],
+      ];
+      const visited: number[][] = [];
+      const bounds = { lower: (j: number) => lower[j], upper: (j: number) => upper[j] };
+      const J = jacobianAt(x, waves([1, 1, 1, 1], visited), scheme, 'float64', bounds);
+      for (const at of visited) at.forEach((v, j) => expect(v >= lower[j] && v <= upper[j]).toBe(true));
+      expect(J[0]).toBeCloseTo(derivative(1, 1), 6);
+      expect(J[5]).toBeCloseTo(derivative(1, 2), 6);
+      expect(J[10]).toBe(0); // has no room to move
+      expect(J[15]).toBeCloseTo(derivative(1, 0.5), 4);
+    },
+  );
+
+  it('go to the other side where the residuals are not finite', () => {
+    const logarithm = {
+      ...waves([1]),
+      residuals: (x: Float64Array, r: Float64Array) => void (r[0] = Math.sqrt(2 - x[0])),
+    };
+    const J = jacobianAt(Float64Array.of(2 - 1e-12), logarithm, '2-point');
+    expect(J[0]).toBeLessThan(0);
+  });
+
+  it('take a longer step where the first one changes nothing', () => {
+    const offset = {
+      ...waves([1]),
+      residuals: (x: Float64Array, r: Float64Array) => void (r[0] = 1e6 + x[0]),
+    };
+    expect(jacobianAt(Float64Array.of(1e-3), offset, '2-point')[0]).toBeCloseTo(1, 1);
+  });
+});
+
+describe('robust losses', () => {
+  /** ρ(z) as SciPy's least_squares documents them. */
+  const rho: Record<Exclude<RobustLoss, 'linear'>, (z: number) => number> = {
+    huber: (z) => (z <= 1 ? z : 2 * Math.sqrt(z) - 1),
+    softL1: (z) => 2 * (Math.sqrt(1 + z) - 1),
+    cauchy: (z) => Math.log(1 + z),
+    arctan: (z) => Math.atan(z),
+  };
+  /** A line with two outliers. */
+  const points = Array.from({ length: 20 }, (_, t) => [
+    t / 2,
+    1 + t + 0.1 * Math.sin(7 * t) + (t % 9 === 4 ? 12 : 0),
+  ]);
+  const line = (loss: RobustLoss, scale: number, withJacobian: boolean) =>
+    leastSquares({
+      p0: Float64Array.of(0, 0),
+      residualCount: points.length,
+      loss,
+      scale,
+      residuals: ([a, b], r, J) =>
+        points.forEach(([t, y], i) => {
+          r[i] = a + b * t - y;
+          if (withJacobian) J?.set([1, t], 2 * i);
+        }),
+    });
+  const names = Object.keys(rho) as (keyof typeof rho)[];
+
+  it.each(names)('%s: f is Σ scale²·ρ((r/scale)²), and its gradient is right', (loss) => {
+    const problem = line(loss, 0.5, true);
+    const at = Float64Array.of(0.3, 1.1);
+    const expected = points.reduce(
+      (sum, [t, y]) => sum + 0.25 * rho[loss](((0.3 + 1.1 * t - y) / 0.5) ** 2),
+      0,
+    );
+    expect(problem.fg(at, null)).toBeCloseTo(expected, 10);
+    expect(checkGradient(problem, { at })).toMatchObject({ wrong: [] });
+    expect(checkJacobian(problem, { at })).toMatchObject({ ok: true });
   });
 
   it.each([
-    ['residualCount must be a whole number ≥ 1, got 0.', { residualCount: 0 }],
-    ['residualCount must be a whole number ≥ 1, got 1.5.', { residualCount: 1.5 }],
-    ['residualCount must be a whole number ≥ 1, got "3".', { residualCount: '3' }],
-    ['residuals must be a function, got undefined.', { residuals: undefined }],
-  ])('refuses: %s', (message, change) => {
-    const make = () =>
-      leastSquares({ p0: Float64Array.of(1), residualCount: 3, residuals, ...change } as never);
-    expect(make).toThrow(`leastSquares: ${message}`);
+    ['huber', [1.09535548, 1.99256399], 23.560564556],
+    ['softL1', [1.09782848, 1.99246747], 23.078812780821],
+    ['cauchy', [1.02624314, 1.99590641], 3.2713305845],
+    ['arctan', [1.02267493, 1.9961295], 0.877340116208],
+  ] as const)('%s: the minimum is that of SciPy 1.17, f twice its cost', (loss, expected, f) => {
+    // From the plain fit, for arctan has minima elsewhere.
+    const p0 = minimize(line('linear', 1, true), levenbergMarquardt()).x;
+    for (const solver of [levenbergMarquardt(), lbfgs()]) {
+      for (const withJacobian of [true, false]) {
+        const result = minimize({ ...line(loss, 0.5, withJacobian), p0 }, solver, { gtol: 1e-9 });
+        expect([...result.x]).toEqual(expected.map((value) => expect.closeTo(value, 6)));
+        expect(result.f).toBeCloseTo(f, 8);
+      }
+    }
+  });
+});
+
+describe('checkJacobian', () => {
+  const wrong = leastSquares({
+    p0: Float64Array.of(1, 2),
+    residualCount: 2,
+    residuals([a, b], r, J) {
+      r.set([a + b - 3, a + 2 * b - 5]);
+      J?.set([1, 1, 1, 1]);
+    },
+  });
+
+  it('names the element that is wrong', async () => {
+    const check = checkJacobian(wrong);
+    expect(check.ok).toBe(false);
+    expect(check.checked).toBe(4);
+    expect(check.worst).toMatchObject({ row: 1, column: 1, jacobian: 1 });
+    expect(check.message).toMatch(/in 1 of 4 elements; worst is row 1, column 1: 1 against 2\.0000/);
+    expect(await checkJacobianAsync(wrong)).toEqual(check);
+  });
+
+  it('finds a right one right, also far from the unit of its unknowns', () => {
+    expect(checkJacobian(decay('whole')).ok).toBe(true);
+    const small = decay('whole', { p0: Float64Array.of(1e-7, -3e-5) });
+    expect(checkJacobian(small).message).toMatch(/agrees with the residuals in all 8/);
+  });
+
+  it('refuses a problem that writes none, or has no residuals', () => {
+    expect(() => checkJacobian(decay('none'))).toThrow(/writes no Jacobian/);
+    expect(() => checkJacobian({ p0: Float64Array.of(1), fg: () => 0 })).toThrow(/must have residuals/);
+    expect(() => checkJacobian(decay('whole'), { at: Float64Array.of(1) })).toThrow(
+      /at: must be a Float64Array\(2\)/,
+    );
+  });
+});
+
+describe('leastSquares refuses', () => {
+  const p0 = Float64Array.of(1);
+  const residuals = (_: Float64Array, r: Float64Array) => void r.fill(0);
+
+  it.each([
+    ['a start that is no Float64Array', { p0: [1] as unknown as Float64Array }, /p0 must be a Float64Array/],
+    ['a count that is none', { residualCount: 0 }, /residualCount: must be a whole number/],
+    ['a missing count', { residualCount: undefined as unknown as number }, /residualCount is missing/],
+    [
+      'residuals that are no function',
+      { residuals: 3 as unknown as typeof residuals },
+      /must be a function, got 3/,
+    ],
+    ['an unknown loss', { loss: 'l1' as RobustLoss }, /loss: must be 'linear' or 'huber'/],
+    ['a scale that is not positive', { scale: 0 }, /scale: must be a finite number > 0/],
+  ])('%s', (_, settings, message) => {
+    expect(() => leastSquares({ p0, residualCount: 1, residuals, ...settings })).toThrow(message);
+  });
+
+  it.each([
+    [
+      'a residual left unwritten',
+      (_: Float64Array, r: Float64Array) => void (r[0] = 1),
+      /residual 1 of 2 is NaN/,
+    ],
+    [
+      'residuals that are returned',
+      () => [1, 2],
+      /must write into its second argument; it returned Array\(2\)/,
+    ],
+    ['a promise', () => Promise.resolve(), /must be synchronous; it returned a Promise/],
+  ])('%s', (_, residuals, message) => {
+    const problem = leastSquares({
+      p0,
+      residualCount: 2,
+      residuals: (x, r): void => residuals(x, r) as undefined,
+    });
+    expect(() => minimize(problem, levenbergMarquardt())).toThrow(message);
   });
 });

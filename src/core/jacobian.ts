@@ -1,0 +1,178 @@
+import { firstNonFinite } from './vector.ts';
+import type { Precision } from './problem.ts';
+import type { Asks, EvaluateResiduals } from './question.ts';
+
+/** Difference formula: forward (`'2-point'`, n evaluations) or central (`'3-point'`, 2n, more digits). */
+export type Scheme = '2-point' | '3-point';
+
+/** Bounds of the unknowns. */
+interface Bounds {
+  lower(j: number): number;
+  upper(j: number): number;
+}
+
+/** The facts that decide the steps of {@link differenceJacobian}. */
+export interface DifferenceSteps {
+  readonly scheme: Scheme;
+  readonly precision: Precision;
+  /** Largest |xⱼ| so far, `[n]`; see {@link noteSizes}. */
+  readonly sizes: Float64Array;
+  /** No evaluation leaves them. */
+  readonly bounds: Bounds | null;
+}
+
+/** Relative rounding error. */
+export const EPSILON: Record<Precision, number> = { float32: 2 ** -23, float64: 2 ** -52 };
+
+/** Exponent of ε in the relative step, where rounding and truncation balance. */
+const POWER: Record<Scheme, number> = { '2-point': 1 / 2, '3-point': 1 / 3 };
+
+/** An unknown counts as at least this fraction of its largest size: near 0, steps would drown in rounding. */
+const LEAST_SIZE = 1e-3;
+
+/** A step that changes no residual is tried once more, this many times as long. */
+const LONGER = 2 ** 12;
+
+/** Length of a step in an unknown of this size; 0 counts as 1. */
+export const differenceStep = (scheme: Scheme, precision: Precision, size: number): number =>
+  EPSILON[precision] ** POWER[scheme] * (Math.abs(size) || 1);
+
+/** Asks for r(x), and for J unless `jacobian` is null. */
+export const askResiduals = (
+  x: Float64Array,
+  residuals: Float64Array,
+  jacobian: Float64Array | null,
+): EvaluateResiduals => ({ kind: 'residuals', x, residuals, jacobian });
+
+/** Origin of a Jacobian: the function that computes the residuals, differences, or not known yet. */
+export type JacobianSource = 'unknown' | 'own' | 'differences';
+
+/**
+ * Tells if a Jacobian that was filled with NaN before has been written.
+ *
+ * @param where - function called, named in the message
+ * @param residuals - r, `[m]`; where it is not finite, the answer is `'unknown'`
+ * @throws TypeError naming the first element left unwritten, if others were written
+ */
+export function jacobianSource(
+  where: string,
+  residuals: Float64Array,
+  jacobian: Float64Array,
+): JacobianSource {
+  if (firstNonFinite(residuals) >= 0) return 'unknown';
+  const bad = jacobian.findIndex(Number.isNaN);
+  if (bad < 0) return 'own';
+  if (jacobian.every(Number.isNaN)) return 'differences';
+  const n = jacobian.length / residuals.length;
+  const place = `row ${Math.floor(bad / n)}, column ${bad % n}`;
+  throw new TypeError(
+    `${where}: residuals left the Jacobian unwritten at ${place} (or wrote NaN); it must set all ${residuals.length} × ${n} elements, jacobian[i * ${n} + j] = ∂rᵢ/∂xⱼ, zeros too, or none.`,
+  );
+}
+
+/** Records how large the unknowns are at x: `sizes ← max(sizes, |x|)`. */
+export function noteSizes(sizes: Float64Array, x: Float64Array): void {
+  for (let j = 0; j < x.length; j++) sizes[j] = Math.max(sizes[j], Math.abs(x[j]));
+}
+
+/**
+ * Computes the Jacobian by differences of residuals.
+ *
+ * A step is ε^½·|xⱼ| (forward) or ε^⅓·|xⱼ| (central), with ε of the problem's precision; for an unknown that has
+ * only been 0, ε^½ or ε^⅓. At a bound, and where residuals are not finite, the points lie on the other side.
+ *
+ * @param x - point, `[n]`
+ * @param residuals - r(x), `[m]`
+ * @param jacobian - output, `[m, n]` row by row
+ * @returns index of the first column for which no finite residuals were found, or -1
+ * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., section 8.1
+ */
+export function* differenceJacobian(
+  x: Float64Array,
+  residuals: Float64Array,
+  jacobian: Float64Array,
+  steps: DifferenceSteps,
+): Asks<number> {
+  const { scheme, precision, sizes, bounds } = steps;
+  const round = precision === 'float32' ? Math.fround : (value: number): number => value;
+  const probe: Probe = {
+    x: x.map(round),
+    residuals,
+    near: new Float64Array(residuals.length),
+    far: new Float64Array(residuals.length),
+  };
+  for (let j = 0; j < x.length; j++) {
+    const center = probe.x[j];
+    const below = center - (bounds?.lower(j) ?? -Infinity);
+    const above = (bounds?.upper(j) ?? Infinity) - center;
+    const step = differenceStep(scheme, precision, Math.max(Math.abs(center), LEAST_SIZE * sizes[j]));
+    const actual = (moves: number[]): number[] => moves.map((move) => round(center + move) - center);
+
+    let moves = actual(points(scheme, step, below, above));
+    let change = yield* visit(probe, j, moves);
+    if (change === 'not finite') {
+      const side = moves[0] > 0 ? [below, 0] : [0, above];
+      moves = actual(points(scheme, step, side[0], side[1]));
+      change = yield* visit(probe, j, moves);
+    } else if (change === 'none') {
+      const longer = actual(points(scheme, LONGER * step, below, above));
+      if ((yield* visit(probe, j, longer)) === 'some') [moves, change] = [longer, 'some'];
+    }
+    if (change === 'not finite') return j;
+    writeColumn(probe, moves, jacobian, j, change === 'none');
+  }
+  return -1;
+}
+
+/** Buffers of one Jacobian. */
+interface Probe {
+  /** `[n]`, restored after each column. */
+  readonly x: Float64Array;
+  /** r at x, at the first and at the second point of a column, `[m]` each. */
+  readonly residuals: Float64Array;
+  readonly near: Float64Array;
+  readonly far: Float64Array;
+}
+
+/** Distances of the points of a difference from its center, within the room on both sides. */
+function points(scheme: Scheme, step: number, below: number, above: number): number[] {
+  const wider = above >= below ? above : -below;
+  if (scheme === '2-point') return [above >= step ? step : below >= step ? -step : wider];
+  if (Math.min(above, below) >= step) return [step, -step];
+  if (above >= 2 * step) return [step, 2 * step];
+  return below >= 2 * step ? [-step, -2 * step] : [wider / 2, wider];
+}
+
+/** Evaluates the residuals at the points of column j; tells if they are finite, and differ from those at x. */
+function* visit(probe: Probe, j: number, moves: readonly number[]): Asks<'some' | 'none' | 'not finite'> {
+  const { x, residuals, near, far } = probe;
+  if (!moves.every(Boolean)) return 'none';
+  const center = x[j];
+  let finite = true;
+  for (const [k, move] of moves.entries()) {
+    x[j] = center + move;
+    const f = yield askResiduals(x, k === 0 ? near : far, null);
+    finite &&= Number.isFinite(f);
+  }
+  x[j] = center;
+  if (!finite) return 'not finite';
+  return near.some((r, i) => r !== residuals[i]) ? 'some' : 'none';
+}
+
+/** Writes the derivative of the parabola (or line) through the points. */
+function writeColumn(
+  probe: Probe,
+  moves: readonly number[],
+  jacobian: Float64Array,
+  j: number,
+  flat: boolean,
+): void {
+  const { x, residuals, near, far } = probe;
+  const [a, b] = moves;
+  for (let i = 0, at = j; i < residuals.length; i++, at += x.length) {
+    const first = near[i] - residuals[i];
+    if (flat) jacobian[at] = 0;
+    else if (moves.length === 1) jacobian[at] = first / a;
+    else jacobian[at] = ((first * b) / a - ((far[i] - residuals[i]) * a) / b) / (b - a);
+  }
+}

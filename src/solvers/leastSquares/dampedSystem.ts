@@ -1,0 +1,81 @@
+import { gram } from '../../core/kernels/gram.ts';
+import { factor, solveFactored } from '../cholesky.ts';
+import { dot } from '../../core/vector.ts';
+
+/**
+ * The system (JᵀJ + λD²)δ = −Jᵀb over the free unknowns, in its dual form where m < n:
+ * δ = −D⁻²Jᵀ(JD⁻²Jᵀ + λI)⁻¹b.
+ */
+export interface DampedSystem {
+  /** `[m, n]` row by row */
+  readonly jacobian: Float64Array;
+  /** D, `[n]`; 0 counts as 1 */
+  readonly scale: Float64Array;
+  /** 1 for unknowns that may move, 0 for those held by a bound, `[n]` */
+  readonly free: Float64Array;
+  /** JᵀJ or JD⁻²Jᵀ, whichever is smaller, `[k, k]`; the lower triangle counts */
+  readonly normal: Float64Array;
+  /** Factor of the damped matrix, `[k, k]` */
+  readonly factor: Float64Array;
+  /** Scratch of the dual form, `[m]`; empty in the primal form */
+  readonly dual: Float64Array;
+}
+
+const squareOf = (scale: number): number => (scale > 0 ? scale * scale : 1);
+
+/** `normal ← JᵀJ` or `JD⁻²Jᵀ` over the free unknowns. */
+export function formNormal({ jacobian: values, normal, dual, free, scale }: DampedSystem): void {
+  const n = free.length;
+  const m = values.length / n;
+  if (dual.length > 0) {
+    const weights = free.map((isFree, j) => isFree / squareOf(scale[j]));
+    gram({ values, count: m, length: n, vectorStride: n, stride: 1, weights }, normal);
+  } else {
+    gram({ values, count: n, length: m, vectorStride: 1, stride: n, factors: free }, normal);
+  }
+}
+
+/** Factors the system at damping λ; false where rounding leaves it not positive definite. */
+export function factorDamped(system: DampedSystem, damping: number): boolean {
+  const { normal, factor: matrix, dual, free, scale } = system;
+  const k = dual.length || free.length;
+  matrix.set(normal);
+  for (let i = 0; i < k; i++) {
+    const add = dual.length > 0 ? damping : damping * squareOf(scale[i]);
+    // A held unknown has a row of zeros, which a pivot of 1 keeps apart.
+    matrix[i * k + i] += dual.length > 0 || free[i] === 1 ? add : 1;
+  }
+  return factor(matrix, k, k);
+}
+
+/** `out ← δ` of the factored system, `[n]`, for a right-hand side b, `[m]`; 0 for held unknowns. */
+export function solveDamped(system: DampedSystem, b: Float64Array, out: Float64Array): void {
+  const { jacobian, factor: matrix, dual, free, scale } = system;
+  const n = out.length;
+  let rows = b;
+  if (dual.length > 0) {
+    dual.set(b);
+    solveFactored(matrix, dual.length, dual.length, dual);
+    rows = dual;
+  }
+  out.fill(0);
+  for (let i = 0, row = 0; i < rows.length; i++, row += n) {
+    const factor = rows[i];
+    for (let j = 0; j < n; j++) out[j] -= factor * jacobian[row + j];
+  }
+  for (let j = 0; j < n; j++) out[j] *= dual.length > 0 ? free[j] / squareOf(scale[j]) : free[j];
+  if (dual.length === 0) solveFactored(matrix, n, n, out);
+}
+
+/** `out ← Jv`, `[m]`. */
+export function timesJacobian(jacobian: Float64Array, v: Float64Array, out: Float64Array): void {
+  const n = v.length;
+  for (let i = 0, row = 0; i < out.length; i++, row += n) out[i] = dot(jacobian.subarray(row, row + n), v);
+}
+
+/** ‖Dv‖². */
+export function scaledSquare(scale: Float64Array, v: Float64Array): number {
+  let sum = 0;
+  for (let j = 0; j < v.length; j++) sum += squareOf(scale[j]) * v[j] * v[j];
+  return sum;
+}

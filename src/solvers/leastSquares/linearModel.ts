@@ -1,0 +1,105 @@
+import { gradientOfSquares } from '../../core/leastSquares.ts';
+import {
+  askResiduals,
+  differenceJacobian,
+  jacobianSource,
+  noteSizes,
+  type JacobianSource,
+  type Scheme,
+} from '../../core/jacobian.ts';
+import { firstNonFinite, normInf } from '../../core/vector.ts';
+import type { Asks } from '../../core/question.ts';
+import type { Iterate } from '../../core/solver.ts';
+import type { Box } from '../bounds.ts';
+
+/** The linear model r + Jδ of the residuals at x. */
+export interface LinearModel extends Iterate {
+  /** r(x), `[m]` */
+  residuals: Float64Array;
+  /** J(x), `[m, n]` row by row */
+  readonly jacobian: Float64Array;
+  /** D, `[n]`: a step is measured by ‖Dδ‖ */
+  readonly scale: Float64Array;
+  /** Largest |xⱼ| so far, `[n]` */
+  readonly sizes: Float64Array;
+  /** Origin of J. */
+  source: JacobianSource;
+  /** Formula of differences in use. */
+  scheme: Scheme;
+  /** D follows the columns of J, or is the identity. */
+  byColumns: boolean;
+  /** True if r and J are those of x. */
+  ready: boolean;
+  readonly rounded: boolean;
+}
+
+/**
+ * Evaluates r, J and ∇f at x, and updates D.
+ *
+ * @param known - true if `residuals` and `f` are those of x already
+ * @returns false if J is not finite
+ * @throws TypeError if the Jacobian is written in part
+ */
+export function* linearize(model: LinearModel, box: Box | null, known: boolean): Asks<boolean> {
+  const { x, residuals, jacobian, gradient, sizes } = model;
+  model.ready = false;
+  noteSizes(sizes, x);
+  if (model.source !== 'differences') {
+    jacobian.fill(NaN); // shows what is left unwritten
+    model.f = yield askResiduals(x, residuals, jacobian);
+    // A function may stop to write its Jacobian after the first one; that it writes a part is found then.
+    if (model.source === 'unknown' || jacobian.every(Number.isNaN)) {
+      model.source = jacobianSource('levenbergMarquardt', residuals, jacobian);
+    }
+  } else if (!known) {
+    model.f = yield askResiduals(x, residuals, null);
+  }
+  if (model.source === 'differences') {
+    const { scheme, rounded } = model;
+    const precision = rounded ? 'float32' : 'float64';
+    const failed = yield* differenceJacobian(x, residuals, jacobian, {
+      scheme,
+      precision,
+      sizes,
+      bounds: box,
+    });
+    if (failed >= 0) return false;
+  }
+  gradientOfSquares(residuals, jacobian, gradient);
+  if (firstNonFinite(gradient) >= 0) return false;
+  if (model.byColumns) raiseScale(model);
+  model.ready = true;
+  return true;
+}
+
+/**
+ * Chooses D: by the columns of J where that is wanted, or where their norms differ by far.
+ *
+ * @returns the largest norm of a column of J
+ */
+export function chooseScale(model: LinearModel, scaling: 'auto' | 'identity' | 'columns'): number {
+  const norms = columnNorms(model.jacobian, model.x.length);
+  const largest = normInf(norms);
+  const least = norms.reduce((a, norm) => (norm > 0 ? Math.min(a, norm) : a), Infinity);
+  model.byColumns = scaling === 'columns' || (scaling === 'auto' && largest >= SPREAD * least);
+  if (model.byColumns) model.scale.set(norms);
+  return largest;
+}
+
+/** Column norms that differ by this factor come from units, not from the random weights of a network. */
+const SPREAD = 5000;
+
+/** `scale ← max(scale, column norms of J)` */
+function raiseScale({ jacobian, scale }: LinearModel): void {
+  const norms = columnNorms(jacobian, scale.length);
+  for (let j = 0; j < norms.length; j++) scale[j] = Math.max(scale[j], norms[j]);
+}
+
+/** ‖J eⱼ‖ for each column, `[n]`. */
+function columnNorms(jacobian: Float64Array, n: number): Float64Array {
+  const norms = new Float64Array(n);
+  for (let row = 0; row < jacobian.length; row += n) {
+    for (let j = 0; j < n; j++) norms[j] += jacobian[row + j] * jacobian[row + j];
+  }
+  return norms.map(Math.sqrt);
+}

@@ -1,0 +1,321 @@
+import { describe, expect, it } from 'vitest';
+import { leastSquares, levenbergMarquardt, minimize, minimizeAsync, type Problem } from 'quasi-newton';
+import { mgh } from '../../bench/problems/mgh/index.js';
+import { poisson } from '../../bench/problems/poisson.js';
+
+type Matrix = number[][];
+
+const transpose = (a: Matrix): Matrix => a[0].map((_, j) => a.map((row) => row[j]));
+const times = (a: Matrix, v: number[]): number[] => a.map((row) => inner(row, v));
+const inner = (a: number[], b: number[]): number => a.reduce((sum, value, i) => sum + value * b[i], 0);
+
+/** Gaussian elimination with pivots. */
+function solve(a: Matrix, b: number[]): number[] {
+  const rows = a.map((row, i) => [...row, b[i]]);
+  const n = b.length;
+  for (let k = 0; k < n; k++) {
+    const pivot = rows
+      .slice(k)
+      .reduce((best, row, i) => (Math.abs(row[k]) > Math.abs(rows[best][k]) ? k + i : best), k);
+    [rows[k], rows[pivot]] = [rows[pivot], rows[k]];
+    for (let i = k + 1; i < n; i++) {
+      const factor = rows[i][k] / rows[k][k];
+      for (let j = k; j <= n; j++) rows[i][j] -= factor * rows[k][j];
+    }
+  }
+  const x: number[] = [];
+  for (let i = n - 1; i >= 0; i--) {
+    x[i] = (rows[i][n] - inner(rows[i].slice(i + 1, n), x.slice(i + 1))) / rows[i][i];
+  }
+  return x;
+}
+
+interface Settings {
+  scaling: 'identity' | 'columns';
+  acceleration: boolean;
+  damping: number;
+}
+
+/** Levenberg–Marquardt as its papers have it, without regard to rounding, memory or time: the points it visits. */
+function plain(problem: Problem, iterations: number, settings: Settings): number[][] {
+  const { p0, residualCount: m = 0 } = problem;
+  const n = p0.length;
+  const at = (x: number[]) => {
+    const r = new Float64Array(m);
+    const J = new Float64Array(m * n);
+    problem.residuals!(Float64Array.from(x), r, J);
+    return { r: [...r], J: Array.from({ length: m }, (_, i) => Array.from(J.subarray(i * n, (i + 1) * n))) };
+  };
+  const norms = (J: Matrix) => transpose(J).map((column) => Math.sqrt(inner(column, column)));
+  let x = [...p0];
+  let { r, J } = at(x);
+  let D = settings.scaling === 'columns' ? norms(J) : x.map(() => 1);
+  let lambda = settings.damping * (settings.scaling === 'columns' ? 1 : Math.max(...norms(J)) ** 2);
+  const points = [x];
+  for (let k = 0; k < iterations; k++) {
+    const Jt = transpose(J);
+    let growth = 2;
+    for (;;) {
+      const system = Jt.map((row, i) =>
+        Jt.map((other, j) => inner(row, other) + (i === j ? lambda * D[i] ** 2 : 0)),
+      );
+      const first = solve(
+        system,
+        times(Jt, r).map((g) => -g),
+      );
+      const slope = times(J, first);
+      const predicted =
+        inner(r, r) -
+        inner(
+          r.map((ri, i) => ri + slope[i]),
+          r.map((ri, i) => ri + slope[i]),
+        );
+      let step = first;
+      let accepted = true;
+      if (settings.acceleration && predicted >= 1e-6 * inner(r, r)) {
+        const h = 0.1;
+        const ahead = at(x.map((xj, j) => xj + h * first[j])).r;
+        const curvature = r.map((ri, i) => (2 / h) * ((ahead[i] - ri) / h - slope[i]));
+        const second = solve(
+          system,
+          times(Jt, curvature).map((g) => -g),
+        );
+        const length = (v: number[]) => Math.sqrt(v.reduce((sum, vj, j) => sum + (D[j] * vj) ** 2, 0));
+        accepted = (2 * length(second)) / length(first) <= 1.5;
+        step = first.map((v, j) => v + second[j] / 2);
+      }
+      const next = x.map((xj, j) => xj + step[j]);
+      const f = inner(r, r);
+      const trial = at(next);
+      const trialF = inner(trial.r, trial.r);
+      if (accepted && trialF < f) {
+        const gain = (f - trialF) / predicted;
+        lambda *= gain > 0.75 ? 1 / 5 : gain < 0.25 ? 2 : 1 / 1.5;
+        [x, r, J] = [next, trial.r, trial.J];
+        if (settings.scaling === 'columns') D = norms(J).map((norm, j) => Math.max(norm, D[j]));
+        points.push(x);
+        break;
+      }
+      lambda *= growth;
+      growth *= 2;
+    }
+  }
+  return points;
+}
+
+/** Kowalik & Osborne's fit (11 residuals, 4 unknowns), and three of its residuals with a fifth unknown (dual form). */
+const kowalik = mgh.find(({ name }) => name === 'mgh15_kowalik_osborne')!;
+const fit = leastSquares({ p0: kowalik.p0, residualCount: 11, residuals: kowalik.residuals });
+const wide = leastSquares({
+  p0: Float64Array.of(0.3, 0.4, -0.5, 0.2, 0.1),
+  residualCount: 3,
+  residuals([a, b, c, d, e], r, J) {
+    r.set([a * b + Math.exp(c) - 1, c * d * e + Math.sin(a) + 0.5, b * b + d * d - e - 0.7]);
+    J?.set([b, a, Math.exp(c), 0, 0, Math.cos(a), 0, d * e, c * e, c * d, 0, 2 * b, 0, 2 * d, -1]);
+  },
+});
+
+describe('Levenberg–Marquardt takes the steps of a plain implementation', () => {
+  const variants = (['identity', 'columns'] as const).flatMap((scaling) =>
+    [true, false].map((acceleration) => ({ scaling, acceleration })),
+  );
+  const cases = [
+    ...variants.map((variant) => Object.assign({ name: 'a fit', problem: fit, iterations: 12 }, variant)),
+    ...variants.map((variant) =>
+      Object.assign({ name: 'the dual form', problem: wide, iterations: 4 }, variant),
+    ),
+    { name: 'a network', problem: poisson(1), iterations: 1, ...variants[0] },
+  ];
+
+  it.each(cases)(
+    '$name, $scaling, acceleration $acceleration',
+    ({ problem, iterations, scaling, acceleration }) => {
+      const settings = { scaling, acceleration, damping: 1e-2 };
+      const points: number[][] = [];
+      minimize(problem, levenbergMarquardt(settings), {
+        maxIterations: iterations,
+        gtol: 0,
+        callback: ({ x }) => void points.push([...x]),
+      });
+      const expected = plain(problem, iterations, settings);
+      expect(points).toHaveLength(expected.length);
+      points.forEach((x, k) => {
+        const size = Math.max(...expected[k].map(Math.abs));
+        x.forEach((value, j) => expect(Math.abs(value - expected[k][j])).toBeLessThan(1e-12 * size));
+      });
+    },
+  );
+});
+
+/** Rosenbrock's function, with its Jacobian or without. */
+const rosenbrock = (withJacobian: boolean): Problem =>
+  leastSquares({
+    p0: Float64Array.of(-1.2, 1.7),
+    residualCount: 2,
+    residuals([a, b], r, J) {
+      r.set([10 * (b - a * a), 1 - a]);
+      if (withJacobian) J?.set([-20 * a, 10, -1, 0]);
+    },
+  });
+const decay = leastSquares({
+  p0: Float64Array.of(1, -0.3),
+  residualCount: 4,
+  residuals: ([a, b], r) => [2, 1.2, 0.7, 0.45].forEach((y, t) => (r[t] = a * Math.exp(b * t) - y)),
+});
+
+describe('within bounds', () => {
+  it.each([
+    ['Kowalik, one bound', fit, [0, 0.3, 0, 0.2], [0.19, 0.39, 0.5, 0.5], 0.00033153509399948744],
+    ['Kowalik, two bounds', fit, [0.195, -9, -9, -9], [9, 9, 0.1, 9], 0.00031786145678306256],
+    ['decay', decay, [0, -0.5], [1.9, 0], 0.011321796203562488],
+    ['Rosenbrock, right of the minimum', rosenbrock(true), [-2, -2], [0.5, 2], 0.25],
+    ['Rosenbrock, above it, by differences', rosenbrock(false), [-2, 1.5], [2, 3], 4.941229317989184],
+  ] as const)(
+    'comes to the minimum of SciPy 1.17, and never leaves them: %s',
+    (_, problem, lower, upper, f) => {
+      const within: Problem = {
+        ...problem,
+        residuals(x, r, J) {
+          x.forEach((value, j) => expect(value >= lower[j] && value <= upper[j]).toBe(true));
+          problem.residuals!(x, r, J);
+        },
+      };
+      for (const scaling of ['identity', 'columns'] as const) {
+        const result = minimize(within, levenbergMarquardt({ lower, upper, scaling }), { gtol: 1e-9 });
+        expect(Math.abs(result.f / f - 1)).toBeLessThan(1e-6);
+        expect(result.evaluations.f).toBeLessThan(250);
+      }
+    },
+  );
+
+  it('refuses bounds of another length, and a lower one above its upper one', () => {
+    expect(() => minimize(fit, levenbergMarquardt({ lower: [1, 2] }))).toThrow(
+      /lower has length 2.*4 unknowns/,
+    );
+    expect(() => levenbergMarquardt({ lower: 2, upper: 1 })).toThrow(/lower must not exceed upper/);
+  });
+});
+
+describe('an ending says what is so', () => {
+  const withJacobian = (change: (J: Float64Array) => void): Problem =>
+    leastSquares({
+      p0: kowalik.p0,
+      residualCount: 11,
+      residuals(x, r, J) {
+        kowalik.residuals(x, r, J);
+        if (J) change(J);
+      },
+    });
+
+  it('precision, where no step lowers f by more than rounding', () => {
+    const { termination, f, evaluations } = minimize(fit, levenbergMarquardt(), { gtol: 0 });
+    expect(termination).toBe('precisionFloor');
+    expect(f).toBeCloseTo(3.0750560385e-4, 13);
+    expect(evaluations.f).toBeLessThan(100);
+  });
+
+  it.each([
+    ['of the wrong sign', (J: Float64Array) => J.forEach((value, i) => (J[i] = -value))],
+    [
+      'wrong in one column',
+      (J: Float64Array) => J.forEach((value, i) => i % 4 === 1 && (J[i] = -3 * value + 0.1)),
+    ],
+  ])('failure, where the Jacobian is %s', (_, change) => {
+    const { termination, converged, f } = minimize(withJacobian(change), levenbergMarquardt(), { gtol: 0 });
+    expect(converged).toBe(false);
+    expect(termination).toBe('lineSearchFailed');
+    expect(f).toBeLessThanOrEqual(fit.fg(fit.p0, null));
+  });
+
+  it('never more evaluations than allowed, those of differences included, and the best point', () => {
+    for (const maxEvaluations of [1, 2, 4, 7, 12, 20]) {
+      let calls = 0;
+      const problem = rosenbrock(false);
+      const counted: Problem = {
+        ...problem,
+        residuals(x, r, J) {
+          calls++;
+          problem.residuals!(x, r, J);
+        },
+      };
+      const result = minimize(counted, levenbergMarquardt(), { maxEvaluations });
+      expect(calls).toBeLessThanOrEqual(maxEvaluations);
+      expect(result.termination).toBe('maxEvaluations');
+      expect(counted.fg(result.x, null)).toBe(result.f);
+      expect(result.f).toBeLessThanOrEqual(24.2);
+    }
+  });
+});
+
+describe('difficult ground', () => {
+  it('solves Meyer’s problem from NIST’s first start within 300 evaluations', () => {
+    const meyer = mgh.find(({ name }) => name === 'mgh10_meyer')!;
+    const problem = leastSquares({
+      p0: Float64Array.of(2, 400_000, 25_000),
+      residualCount: meyer.m,
+      residuals: meyer.residuals,
+    });
+    const { f, evaluations } = minimize(problem, levenbergMarquardt());
+    expect(f).toBeCloseTo(87.945855171, 8);
+    // Those with a Jacobian repeat a point; MINPACK counts them apart, too.
+    expect(evaluations.f - evaluations.gradient).toBeLessThanOrEqual(300);
+  });
+
+  it('steps back where residuals, or only the Jacobian, are not finite', () => {
+    const walled = (blind: boolean) =>
+      leastSquares({
+        p0: Float64Array.of(3, 1),
+        residualCount: 2,
+        residuals([a, b], r, J) {
+          const wall = a < 0.9 ? NaN : 1;
+          r.set([Math.log(a) * (blind ? 1 : wall), 10 * (b - a)]);
+          J?.set([(1 / a) * wall, 0, -10, 10]);
+        },
+      });
+    for (const blind of [false, true]) {
+      const { x, f } = minimize(walled(blind), levenbergMarquardt(), { gtol: 1e-9 });
+      expect(f).toBeLessThan(1e-12);
+      expect(x[0]).toBeCloseTo(1, 5);
+    }
+  });
+
+  it('reaches what float32 can tell, its Jacobian by differences', () => {
+    const single = leastSquares({
+      p0: Float64Array.of(1, -1),
+      residualCount: 4,
+      precision: 'float32',
+      residuals: (x, r) => {
+        const [a, b] = x.map(Math.fround);
+        [2, 1.2, 0.7, 0.45].forEach(
+          (y, t) => (r[t] = Math.fround(Math.fround(a * Math.fround(Math.exp(b * t))) - y)),
+        );
+      },
+    });
+    const { x, termination } = minimize(single, levenbergMarquardt(), { gtol: 0 });
+    expect(x[0]).toBeCloseTo(1.9984363, 3);
+    expect(x[1]).toBeCloseTo(-0.5114256, 3);
+    expect(termination).toBe('precisionFloor');
+  });
+
+  it('takes the same steps by differences whether answers come now or later', async () => {
+    const now = minimize(rosenbrock(false), levenbergMarquardt(), { gtol: 0 });
+    const problem = rosenbrock(false);
+    const later = await minimizeAsync(
+      {
+        p0: problem.p0,
+        residualCount: 2,
+        fg: async (x, g) => problem.fg(x, g),
+        residuals: async (x, r, J) => problem.residuals!(x, r, J),
+      },
+      levenbergMarquardt(),
+      { gtol: 0 },
+    );
+    expect(later.x).toEqual(now.x);
+    expect(later.f).toBeLessThan(1e-20);
+  });
+
+  it('refuses a problem without residuals', () => {
+    const problem: Problem = { p0: Float64Array.of(1), fg: (_, g) => (g?.fill(0), 0) };
+    expect(() => minimize(problem, levenbergMarquardt())).toThrow(/leastSquares\(.*makes one that has/);
+  });
+});
