@@ -7,6 +7,7 @@ import { Converter } from 'typedoc';
 const sections = {
   'Begin here': ['getting-started', 'how-to-choose', 'troubleshooting', 'limits', 'migration'],
   Guides: [
+    'guides/curve-fitting',
     'guides/regression',
     'guides/digits',
     'guides/physics-informed',

@@ -72,6 +72,12 @@ export {
   type GradientDescentOptions,
   type MomentumState,
 } from './solvers/gradientDescent.ts';
+export { curveFit, type CurveFitOptions } from './solvers/curveFit/curveFit.ts';
+export type { Point, Sigma } from './solvers/curveFit/data.ts';
+export type { Limits, Start, Values } from './solvers/curveFit/parameters.ts';
+export type { Band, Prediction, PredictOptions } from './solvers/curveFit/predict.ts';
+export type { Interval } from './solvers/curveFit/profile.ts';
+export type { CurveFit, ParameterRole } from './solvers/curveFit/result.ts';
 export { lbfgs, type LbfgsOptions } from './solvers/lbfgs.ts';
 export type { Bound } from './solvers/bounds.ts';
 export type { LbfgsMemory, LimitedMemoryOptions } from './solvers/limitedMemory.ts';

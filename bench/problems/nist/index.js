@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 
 const { PI, atan, cos, exp, sin } = Math;
 
-/** @typedef {(x: number & readonly number[], b: ArrayLike<number>) => number} Model */
+/** @typedef {(x: number & readonly number[], b: ArrayLike<number>) => number} Model - x is a number, or for Nelson two */
 
 /** @type {Model} */
 const peaks = (x, b) =>

@@ -1,0 +1,74 @@
+import { inverseOfNormal, nullSpace } from './qr.ts';
+import type { FitSolution } from './solveFit.ts';
+import type { ParameterSet } from './parameters.ts';
+
+/** Uncertainty of the parameters that vary. */
+export interface Uncertainty {
+  /** Generalized inverse of JᵀJ, `[n, n]`, over the parameters that vary; 0 for those that a bound holds */
+  readonly inverse: Float64Array;
+  /** Directions of the parameters that the data say nothing of, `[n]` each, relative to the columns of J */
+  readonly loose: readonly Float64Array[];
+  /** Lengths of the columns of J, `[n]`; 0 for parameters that a bound holds */
+  readonly norms: Float64Array;
+}
+
+/** A parameter takes part in an undetermined direction from this share of it on. */
+const SHARE = 1e-4;
+
+/** Finds what the Jacobian at a solution tells of the parameters. */
+export function uncertaintyOf({ qr, free }: FitSolution, n: number): Uncertainty {
+  const small = inverseOfNormal(qr);
+  const inverse = new Float64Array(n * n);
+  free.forEach((i, k) => free.forEach((j, l) => (inverse[i * n + j] = small[k * free.length + l])));
+  const spread = (values: Float64Array): Float64Array => {
+    const out = new Float64Array(n);
+    free.forEach((j, k) => (out[j] = values[k]));
+    return out;
+  };
+  return { inverse, loose: nullSpace(qr).map(spread), norms: spread(qr.norms) };
+}
+
+/**
+ * Variance of a function of the parameters in units of s²: gᵀ(JᵀJ)⁻¹g, Infinity where the data do not determine it.
+ *
+ * @param g - its gradient with respect to the parameters that vary, `[n]`
+ */
+export function varianceOf({ inverse, loose, norms }: Uncertainty, g: Float64Array): number {
+  const n = g.length;
+  const scaled = g.map((value, j) => (norms[j] > 0 ? value / norms[j] : 0));
+  const length = Math.hypot(...scaled);
+  for (const direction of loose) {
+    let along = 0;
+    for (let j = 0; j < n; j++) along += scaled[j] * direction[j];
+    if (Math.abs(along) > SHARE * length * Math.hypot(...direction)) return Infinity;
+  }
+  return covarianceOf({ inverse, loose, norms }, g, g);
+}
+
+/** gᵀ(JᵀJ)⁻¹h */
+export function covarianceOf({ inverse }: Uncertainty, g: Float64Array, h: Float64Array): number {
+  const n = g.length;
+  let sum = 0;
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j < n; j++) sum += g[i] * inverse[i * n + j] * h[j];
+  }
+  return sum;
+}
+
+/** Derivatives of all parameters with respect to those that vary, a gradient `[n]` for each. */
+export function gradientsOf(
+  { names, varied, tied, expand }: ParameterSet,
+  theta: Float64Array,
+): Float64Array[] {
+  const gradients = names.map(() => new Float64Array(varied.length));
+  varied.forEach((j, k) => (gradients[j][k] = 1));
+  if (tied.length === 0) return gradients;
+  theta.forEach((value, k) => {
+    const step = 6e-6 * (Math.abs(value) || 1);
+    const [above, below] = [step, -step].map((move) =>
+      expand(theta.map((v, l) => (l === k ? value + move : v))),
+    );
+    for (const j of tied) gradients[j][k] = (above[j] - below[j]) / (2 * step);
+  });
+  return gradients;
+}

@@ -1,0 +1,185 @@
+import {
+  abortSignal,
+  boolean,
+  checkOptions,
+  finitePositive,
+  integerFrom,
+  oneOf,
+  positive,
+  show,
+  type Rule,
+} from '../../core/options.ts';
+import { leastSquares } from '../../core/leastSquares.ts';
+import { robustLosses, type RobustLoss } from '../../core/robustLoss.ts';
+import { norm2 } from '../../core/vector.ts';
+import { readData, showPoint, type FitData, type Point, type Sigma } from './data.ts';
+import { evaluatorOf, type GivenModel } from './model.ts';
+import { readParameters, type Limits, type ParameterSet, type Start, type Values } from './parameters.ts';
+import { solveFit, type FitProblem } from './solveFit.ts';
+import { summarize } from './summarize.ts';
+import type { CurveFit } from './result.ts';
+
+/** Options of {@link curveFit}. */
+export interface CurveFitOptions<S extends Start = Start> {
+  /** Standard deviation σ of y, one number or one for each point. @defaultValue unknown, and the same for all */
+  readonly sigma?: Sigma;
+  /** 1/σ² of each point, in the place of `sigma`. */
+  readonly weights?: ArrayLike<number>;
+  /**
+   * True if `sigma` is known, false if only its ratios are: errors are then scaled so that the reduced χ² is 1.
+   *
+   * @defaultValue `false`
+   */
+  readonly absoluteSigma?: boolean;
+  /** Bounds of the parameters, in order or by name. */
+  readonly lower?: Limits;
+  readonly upper?: Limits;
+  /** Parameters that keep their start, by name or index. */
+  readonly fixed?: readonly (string | number)[];
+  /** Parameters that are functions of others: `{ b: ({ a }) => 2 * a }`. */
+  readonly tied?: { readonly [name: string]: (parameters: Values<S>) => number };
+  /** Points with a value that is missing (null, NaN, infinite) are refused or left out. @defaultValue `'refuse'` */
+  readonly missing?: 'refuse' | 'skip';
+  /** Loss of a residual (y − f)/σ; see `leastSquares`. @defaultValue `'linear'` */
+  readonly loss?: RobustLoss;
+  /** Residual above which a point counts as an outlier, in units of σ. @defaultValue `1` */
+  readonly scale?: number;
+  /** True if the model takes all points at once and returns an array. @defaultValue `false` */
+  readonly vectorized?: boolean;
+  /** @defaultValue `1000` */
+  readonly maxIterations?: number;
+  /** Of the model at all points, in each stage of a fit. @defaultValue `Infinity` */
+  readonly maxEvaluations?: number;
+  /** Seconds. @defaultValue `Infinity` */
+  readonly maxTime?: number;
+  readonly signal?: AbortSignal;
+}
+
+const list: Rule = { allowed: 'an array', accepts: (v) => Array.isArray(v) || ArrayBuffer.isView(v) };
+const object: Rule = { allowed: 'an object', accepts: (v) => typeof v === 'object' && v !== null };
+const anything: Rule = { allowed: 'anything', accepts: () => true }; // checked where it is read
+
+/**
+ * Fits a model to data by least squares, and tells how far its parameters are known.
+ *
+ * Derivatives come by differences. Bad data, bounds and starts are refused before the fit begins.
+ *
+ * @param model - value at a point x, for parameters as the start gives them: an array or an object
+ * @param xdata - `[m]` numbers, or arrays of numbers for a model of several variables
+ * @param ydata - `[m]`
+ * @param p0 - start: an array, or an object by name
+ * @throws RangeError, TypeError naming what is wrong with the data, the start, the options or the model
+ *
+ * @example
+ * ```js
+ * import { curveFit } from 'quasi-newton';
+ *
+ * const t = [0, 1, 2, 3, 4, 5];
+ * const y = [5.1, 3.3, 2.4, 1.8, 1.4, 1.3];
+ * const decay = (t, { amplitude, rate, offset }) => amplitude * Math.exp(-rate * t) + offset;
+ * const fit = curveFit(decay, t, y, { amplitude: 4, rate: 1, offset: 0 });
+ * console.log(String(fit)); // parameters ± standard errors, correlations, χ², …
+ * console.log(fit.predict([6]).confidence);
+ * ```
+ *
+ * @see Bates & Watts (1988), Nonlinear Regression Analysis and Its Applications, Wiley
+ */
+export function curveFit<X extends Point, S extends Start>(
+  model: (x: readonly X[], parameters: Values<S>) => ArrayLike<number>,
+  xdata: ArrayLike<X | null>,
+  ydata: ArrayLike<number | null>,
+  p0: S,
+  options: CurveFitOptions<S> & { readonly vectorized: true },
+): CurveFit;
+export function curveFit<X extends Point, S extends Start>(
+  model: (x: X, parameters: Values<S>) => number,
+  xdata: ArrayLike<X | null>,
+  ydata: ArrayLike<number | null>,
+  p0: S,
+  options?: CurveFitOptions<S>,
+): CurveFit;
+export function curveFit<S extends Start>(
+  model: GivenModel,
+  xdata: ArrayLike<Point | null>,
+  ydata: ArrayLike<number | null>,
+  p0: S,
+  options: CurveFitOptions<S> = {},
+): CurveFit {
+  if (typeof model !== 'function')
+    throw new TypeError(`curveFit: model must be a function, got ${show(model)}.`);
+  check(options);
+  const { sigma, weights, missing = 'refuse', vectorized = false, loss = 'linear', scale = 1 } = options;
+  const { lower, upper, fixed = [], tied = {}, absoluteSigma = false } = options;
+  if (absoluteSigma && sigma === undefined && weights === undefined) {
+    throw new RangeError(
+      'curveFit: absoluteSigma needs sigma or weights; without them, errors follow from the scatter.',
+    );
+  }
+  const data = readData({ xdata, ydata, sigma, weights, missing });
+  const parameters = readParameters(p0, { lower, upper, fixed, tied });
+  checkCount(data, parameters);
+
+  let evaluations = 0;
+  const evaluate = evaluatorOf(model, vectorized);
+  const residuals = (theta: Float64Array, r: Float64Array): void => {
+    evaluations++;
+    evaluate(data.x, parameters.present(parameters.expand(theta)), r);
+    for (let i = 0; i < r.length; i++) r[i] = (r[i] - data.y[i]) * data.rootWeights[i];
+  };
+  const pick = (all: Float64Array): Float64Array => Float64Array.from(parameters.varied, (j) => all[j]);
+  const start = pick(parameters.start);
+  checkStart(residuals, start, data);
+  const { maxIterations = 1000, maxEvaluations = Infinity, maxTime = Infinity, signal } = options;
+  const fit: FitProblem = {
+    problem: leastSquares({ p0: start, residualCount: data.y.length, residuals, loss, scale }),
+    lower: pick(parameters.lower),
+    upper: pick(parameters.upper),
+    size: norm2(data.y.map((y, i) => y * data.rootWeights[i])),
+    limits: { maxIterations, maxEvaluations, maxTime, ...(signal && { signal }) },
+  };
+  const solution = solveFit(fit);
+  return summarize({ data, parameters, evaluate, fit, solution, absoluteSigma, evaluations });
+}
+
+function check<S extends Start>(options: CurveFitOptions<S>): void {
+  checkOptions('curveFit', options, {
+    sigma: anything,
+    weights: list,
+    absoluteSigma: boolean,
+    lower: anything,
+    upper: anything,
+    fixed: list,
+    tied: object,
+    missing: oneOf('refuse', 'skip'),
+    loss: oneOf(...robustLosses),
+    scale: finitePositive,
+    vectorized: boolean,
+    maxIterations: integerFrom(0),
+    maxEvaluations: integerFrom(1),
+    maxTime: positive,
+    signal: abortSignal,
+  });
+}
+
+function checkCount({ y, skipped }: FitData, { varied }: ParameterSet): void {
+  if (y.length >= varied.length) return;
+  const left = skipped > 0 ? ` (${skipped} missing left out)` : '';
+  throw new RangeError(
+    `curveFit: ${varied.length} parameters vary, and there are ${y.length} points${left}; fix some of them or measure more.`,
+  );
+}
+
+/** Refuses a model that has no value at the start. */
+function checkStart(
+  residuals: (theta: Float64Array, r: Float64Array) => void,
+  start: Float64Array,
+  { x, y }: FitData,
+): void {
+  const r = new Float64Array(y.length);
+  residuals(start, r);
+  const bad = r.findIndex((value) => !Number.isFinite(value));
+  if (bad < 0) return;
+  throw new RangeError(
+    `curveFit: the model is ${Number.isNaN(r[bad]) ? 'NaN' : 'infinite'} at point ${bad} (x = ${showPoint(x[bad])}) for p0; start where it is finite at every point.`,
+  );
+}

@@ -1,0 +1,106 @@
+import { show } from '../../core/options.ts';
+
+/** One value of x: a number, or several for a model of several variables. */
+export type Point = number | ArrayLike<number>;
+
+/** Standard deviations of y: one for all points, or one for each. */
+export type Sigma = number | ArrayLike<number>;
+
+/** Measurements as {@link curveFit} uses them. */
+export interface FitData {
+  readonly x: readonly Point[];
+  readonly y: Float64Array;
+  /** 1/σ of each point, `[m]`; 1 where no σ is known */
+  readonly rootWeights: Float64Array;
+  /** σ, where it is one for all points; null where points differ */
+  readonly sigma: number | null;
+  /** Number of points left out. */
+  readonly skipped: number;
+}
+
+/** The data as given. */
+export interface GivenData {
+  readonly xdata: ArrayLike<Point | null>;
+  readonly ydata: ArrayLike<number | null>;
+  readonly sigma: Sigma | undefined;
+  readonly weights: ArrayLike<number> | undefined;
+  readonly missing: 'refuse' | 'skip';
+}
+
+const isList = (value: unknown): value is ArrayLike<unknown> =>
+  Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value);
+
+const isPoint = (value: unknown): value is Point =>
+  isList(value) ? value.length > 0 && Array.from(value).every(Number.isFinite) : Number.isFinite(value);
+
+/**
+ * Checks the data and leaves out what is missing, if that is wanted.
+ *
+ * @throws TypeError if x or y is not a list
+ * @throws RangeError if lengths differ, σ or a weight is not positive, or a value is missing
+ */
+export function readData({ xdata, ydata, sigma, weights, missing }: GivenData): FitData {
+  for (const [name, list] of Object.entries({ xdata, ydata })) {
+    if (!isList(list)) throw new TypeError(`curveFit: ${name} must be an array, got ${show(list)}.`);
+  }
+  const count = ydata.length;
+  checkLength('xdata', xdata, count);
+  if (sigma !== undefined && weights !== undefined) {
+    throw new RangeError('curveFit: give sigma or weights, not both; weights are 1/sigma².');
+  }
+  if (isList(sigma)) checkLength('sigma', sigma, count);
+  if (weights !== undefined) checkLength('weights', weights, count);
+
+  const [x, y, rootWeights]: [Point[], number[], number[]] = [[], [], []];
+  for (let i = 0; i < count; i++) {
+    const [xi, yi] = [xdata[i], ydata[i]];
+    const rootWeight = rootWeightOf(i, sigma, weights);
+    if (isPoint(xi) && Number.isFinite(yi) && !Number.isNaN(rootWeight)) {
+      x.push(xi);
+      y.push(Number(yi));
+      rootWeights.push(rootWeight);
+    } else if (missing === 'refuse') {
+      const name = isPoint(xi) ? (Number.isFinite(yi) ? 'sigma' : 'ydata') : 'xdata';
+      const got = name === 'xdata' ? showPoint(xi) : name === 'ydata' ? show(yi) : 'NaN';
+      throw new RangeError(
+        `curveFit: ${name}[${i}] is ${got}; every value must be a finite number, or pass missing: 'skip' to leave such points out.`,
+      );
+    }
+  }
+  const dimension = new Set(x.map((xi) => (isList(xi) ? xi.length : 0)));
+  if (dimension.size > 1)
+    throw new RangeError('curveFit: the points of xdata must have one and the same length.');
+  return {
+    x,
+    y: Float64Array.from(y),
+    rootWeights: Float64Array.from(rootWeights),
+    sigma: weights === undefined ? (isList(sigma) ? null : (sigma ?? 1)) : null,
+    skipped: count - y.length,
+  };
+}
+
+function checkLength(name: string, list: unknown, count: number): void {
+  const length = isList(list) ? list.length : NaN;
+  if (length !== count) {
+    throw new RangeError(
+      `curveFit: ${name} has ${length} values and ydata ${count}; there must be one for each.`,
+    );
+  }
+}
+
+/** 1/σᵢ; NaN where σᵢ is missing. */
+function rootWeightOf(i: number, sigma: Sigma | undefined, weights: ArrayLike<number> | undefined): number {
+  const name = weights === undefined ? 'sigma' : 'weights';
+  const value = weights?.[i] ?? (isList(sigma) ? sigma[i] : (sigma ?? 1));
+  if (value === null || Number.isNaN(value)) return NaN;
+  if (!(typeof value === 'number' && value > 0 && value < Infinity)) {
+    throw new RangeError(
+      `curveFit: ${name}${isList(sigma ?? weights) ? `[${i}]` : ''} must be a finite number > 0, got ${show(value)}.`,
+    );
+  }
+  return weights === undefined ? 1 / value : Math.sqrt(value);
+}
+
+/** A point as a message shows it. */
+export const showPoint = (x: Point | null): string =>
+  isList(x) ? `[${Array.from(x).map(String).join(', ')}]` : show(x);

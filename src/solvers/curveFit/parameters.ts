@@ -1,0 +1,153 @@
+import { show } from '../../core/options.ts';
+
+/** A start: the parameters in order, or by name. */
+export type Start = ArrayLike<number> | { readonly [name: string]: number };
+
+/** What a model and tied parameters are given: a Float64Array, or an object, as the start was. */
+export type Values<S extends Start> =
+  S extends ArrayLike<number> ? Float64Array : { [Name in keyof S]: number };
+
+/** Bounds in order or by name; absent or null is unbounded. */
+export type Limits = ArrayLike<number | null> | { readonly [name: string]: number | null };
+
+/** The parameters of a fit, and which of them vary. */
+export interface ParameterSet {
+  readonly names: readonly string[];
+  /** Start of all, `[n]` */
+  readonly start: Float64Array;
+  /** Indices of those that vary. */
+  readonly varied: readonly number[];
+  readonly lower: Float64Array;
+  readonly upper: Float64Array;
+  /** Indices of those that are functions of others, in their order. */
+  readonly tied: readonly number[];
+  /** All parameters, `[n]`, from those that vary. */
+  readonly expand: (theta: Float64Array) => Float64Array;
+  /** All parameters as the model takes them. */
+  readonly present: (all: Float64Array) => unknown;
+}
+
+/** The options that concern parameters, as given. */
+export interface ParameterOptions {
+  readonly lower: Limits | undefined;
+  readonly upper: Limits | undefined;
+  readonly fixed: readonly (string | number)[];
+  readonly tied: { readonly [name: string]: (values: never) => number };
+}
+
+const isList = (value: object): value is ArrayLike<number> =>
+  Array.isArray(value) || ArrayBuffer.isView(value);
+
+/**
+ * Reads start, bounds, fixed and tied parameters.
+ *
+ * @throws TypeError if the start is neither a list nor an object of numbers
+ * @throws RangeError naming a parameter that does not exist, or a start outside its bounds
+ */
+export function readParameters(p0: Start, options: ParameterOptions): ParameterSet {
+  if (typeof p0 !== 'object' || p0 === null) {
+    throw new TypeError(`curveFit: p0 must be an array or an object { name: start }, got ${show(p0)}.`);
+  }
+  const byName = !isList(p0);
+  const names = byName ? Object.keys(p0) : Array.from({ length: p0.length }, (_, j) => `p${j}`);
+  const start = Float64Array.from(byName ? Object.values(p0) : Array.from(p0));
+  if (names.length === 0) throw new RangeError('curveFit: p0 is empty; there is nothing to fit.');
+  names.forEach((name, j) => {
+    if (!Number.isFinite(start[j]))
+      throw new RangeError(`curveFit: the start of ${name} is ${start[j]}; it must be finite.`);
+  });
+  const indexOf = (option: string, key: string | number): number => {
+    const index = byName
+      ? names.indexOf(String(key))
+      : names.indexOf(/^\d+$/.test(String(key)) ? `p${key}` : String(key));
+    if (index < 0)
+      throw new RangeError(`curveFit: ${option}: no parameter ${show(key)}; there are ${names.join(', ')}.`);
+    return index;
+  };
+
+  const fixed = new Set(options.fixed.map((key) => indexOf('fixed', key)));
+  const functions = new Map(Object.entries(options.tied).map(([key, tie]) => [indexOf('tied', key), tie]));
+  for (const [index, tie] of functions) {
+    if (typeof tie !== 'function')
+      throw new TypeError(`curveFit: tied.${names[index]} must be a function, got ${show(tie)}.`);
+    if (fixed.has(index)) throw new RangeError(`curveFit: ${names[index]} is both fixed and tied.`);
+  }
+  const lower = limits('lower', options.lower, -Infinity, names, indexOf);
+  const upper = limits('upper', options.upper, Infinity, names, indexOf);
+  const varied = names.map((_, j) => j).filter((j) => !fixed.has(j) && !functions.has(j));
+  if (varied.length === 0)
+    throw new RangeError('curveFit: every parameter is fixed or tied; there is nothing to fit.');
+  for (const j of functions.keys()) {
+    if (lower[j] > -Infinity || upper[j] < Infinity) {
+      throw new RangeError(
+        `curveFit: ${names[j]} is tied and takes no bounds; bound the parameters that it depends on.`,
+      );
+    }
+  }
+  for (const j of varied) {
+    if (!(lower[j] < upper[j])) {
+      throw new RangeError(
+        `curveFit: lower must be below upper; for ${names[j]} they are ${lower[j]} and ${upper[j]}. Put a constant into fixed.`,
+      );
+    }
+    if (start[j] < lower[j] || start[j] > upper[j]) {
+      throw new RangeError(
+        `curveFit: the start of ${names[j]}, ${start[j]}, is outside its bounds [${lower[j]}, ${upper[j]}].`,
+      );
+    }
+  }
+
+  const present = (all: Float64Array): unknown =>
+    byName ? Object.fromEntries(names.map((name, j) => [name, all[j]])) : all;
+  const tied = [...functions.keys()];
+  return {
+    names,
+    start,
+    varied,
+    lower,
+    upper,
+    tied,
+    present,
+    expand(theta) {
+      const all = Float64Array.from(start);
+      varied.forEach((j, k) => (all[j] = theta[k]));
+      for (const [j, tie] of functions) all[j] = tie(present(all) as never);
+      return all;
+    },
+  };
+}
+
+function limits(
+  option: string,
+  given: Limits | undefined,
+  unbounded: number,
+  names: readonly string[],
+  indexOf: (option: string, key: string | number) => number,
+): Float64Array {
+  const values = new Float64Array(names.length).fill(unbounded);
+  if (given === undefined) return values;
+  if (typeof given !== 'object' || given === null) {
+    throw new TypeError(
+      `curveFit: ${option} must be an array or an object { name: bound }, got ${show(given)}.`,
+    );
+  }
+  if (isList(given) && given.length !== names.length) {
+    throw new RangeError(
+      `curveFit: ${option} has ${given.length} values; there are ${names.length} parameters.`,
+    );
+  }
+  const entries: [string | number, unknown][] = isList(given)
+    ? Array.from(given, (v, j) => [j, v])
+    : Object.entries(given);
+  for (const [key, value] of entries) {
+    const index = typeof key === 'number' ? key : indexOf(option, key);
+    if (value === null || value === undefined) continue;
+    if (typeof value !== 'number' || Number.isNaN(value)) {
+      throw new RangeError(
+        `curveFit: ${option} of ${names[index]} must be a number or null, got ${show(value)}.`,
+      );
+    }
+    values[index] = value;
+  }
+  return values;
+}

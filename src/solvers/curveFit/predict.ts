@@ -1,0 +1,96 @@
+import { runSync } from '../../core/drive.ts';
+import { differenceJacobian } from '../../core/jacobian.ts';
+import { checkOptions, either, finitePositive, numberBetween } from '../../core/options.ts';
+import { varianceOf, type Uncertainty } from './covariance.ts';
+import { studentQuantile } from './studentT.ts';
+import type { EvaluateModel } from './model.ts';
+import type { ParameterSet } from './parameters.ts';
+import type { Point, Sigma } from './data.ts';
+
+/** Options of {@link CurveFit.predict}. */
+export interface PredictOptions {
+  /** Probability of the bands. @defaultValue `0.95` */
+  readonly level?: number;
+  /**
+   * Standard deviations of new observations, one or one for each point, in the unit of the fit's `sigma`.
+   *
+   * @defaultValue those of the fit, where they are one number
+   */
+  readonly sigma?: Sigma;
+}
+
+/** Lower and upper ends at each point, `[k]`. */
+export interface Band {
+  readonly lower: Float64Array;
+  readonly upper: Float64Array;
+}
+
+/** Values of a fitted model at some points, and how far they are known. */
+export interface Prediction {
+  /** `[k]` */
+  readonly values: Float64Array;
+  /** Standard errors of the values, `[k]`. */
+  readonly standardErrors: Float64Array;
+  /** Where the curve is. */
+  readonly confidence: Band;
+  /** Where new observations fall; null if their standard deviations are not known. */
+  readonly prediction: Band | null;
+}
+
+/** A fit as its predictions need it. */
+export interface Fitted {
+  readonly evaluate: EvaluateModel;
+  readonly parameters: ParameterSet;
+  /** Solution of the parameters that vary, `[n]` */
+  readonly theta: Float64Array;
+  readonly uncertainty: Uncertainty;
+  /** s²: factor of variances; NaN where no degree of freedom is left */
+  readonly variance: number;
+  /** Degrees of freedom of the quantiles; Infinity where σ is known */
+  readonly degrees: number;
+  /** σ of the data, where it is one number */
+  readonly sigma: number | null;
+}
+
+/** Computes the model, its derivatives and its bands at some points. */
+export function predictBy(fitted: Fitted, points: readonly Point[], options: PredictOptions): Prediction {
+  checkOptions('predict', options, {
+    level: numberBetween(0, 1),
+    sigma: either(finitePositive, {
+      allowed: 'an array of one for each point',
+      accepts: (v) =>
+        (Array.isArray(v) || ArrayBuffer.isView(v)) && 'length' in v && v.length === points.length,
+    }),
+  });
+  const { level = 0.95, sigma = fitted.sigma } = options;
+  const { evaluate, parameters, theta, uncertainty, variance, degrees } = fitted;
+  const k = points.length;
+  const n = theta.length;
+  const at = (x: Float64Array, out: Float64Array): void =>
+    evaluate(points, parameters.present(parameters.expand(x)), out);
+  const values = new Float64Array(k);
+  at(theta, values);
+  const derivatives = new Float64Array(k * n);
+  const { lower, upper, varied } = parameters;
+  const bounds = { lower: (j: number) => lower[varied[j]], upper: (j: number) => upper[varied[j]] };
+  const steps = { scheme: '3-point', precision: 'float64', sizes: theta.map(Math.abs), bounds } as const;
+  const problem = { p0: theta, fg: () => NaN, residuals: at };
+  if (runSync(differenceJacobian(theta, values, derivatives, steps), problem) >= 0) derivatives.fill(NaN);
+
+  const variances = values.map(
+    (_, i) => variance * varianceOf(uncertainty, derivatives.subarray(i * n, (i + 1) * n)),
+  );
+  const quantile = studentQuantile(level, degrees);
+  const band = (noise: (i: number) => number): Band => {
+    const widths = variances.map((v, i) => quantile * Math.sqrt(v + noise(i)));
+    return { lower: values.map((v, i) => v - widths[i]), upper: values.map((v, i) => v + widths[i]) };
+  };
+  const noiseAt = (i: number): number =>
+    variance * (typeof sigma === 'number' ? sigma : (sigma?.[i] ?? NaN)) ** 2;
+  return {
+    values,
+    standardErrors: variances.map(Math.sqrt),
+    confidence: band(() => 0),
+    prediction: sigma === null ? null : band(noiseAt),
+  };
+}

@@ -1,0 +1,97 @@
+import { leastSquares } from '../../core/leastSquares.ts';
+import { dot } from '../../core/vector.ts';
+import { solveFit, type FitProblem } from './solveFit.ts';
+
+/** Ends of a confidence interval; infinite where χ² does not rise enough on that side. */
+export interface Interval {
+  readonly lower: number;
+  readonly upper: number;
+}
+
+/** A fit as its profiles need it. */
+export interface Profiled {
+  readonly fit: FitProblem;
+  /** Solution, `[n]`, and f there */
+  readonly theta: Float64Array;
+  readonly f: number;
+  /** s²: f rises by s²t² to the end of an interval */
+  readonly variance: number;
+  readonly quantile: number;
+}
+
+/** Refits on one side. */
+const MAX_REFITS = 40;
+/** Steps outward from the solution before an end counts as infinite: each doubles. */
+const MAX_OUTWARD = 12;
+/** Accuracy of an end, as that of t. */
+const TOLERANCE = 1e-5;
+
+/**
+ * Finds the profile-likelihood interval of one unknown: where f, minimized over all others, has risen by s²t².
+ *
+ * @param k - index of the unknown
+ * @param standardError - first guess of its half-width in units of t
+ * @see Venzon & Moolgavkar (1988), A method for computing profile-likelihood-based confidence intervals, Applied
+ *   Statistics 37, doi:10.2307/2347496
+ */
+export function profileOf(profiled: Profiled, k: number, standardError: number): Interval {
+  const { fit, theta, quantile } = profiled;
+  const side = (sign: 1 | -1): number => {
+    const bound = sign > 0 ? fit.upper[k] : fit.lower[k];
+    const cap = (value: number): number => (sign > 0 ? Math.min(value, bound) : Math.max(value, bound));
+    const rise = signedRoot(profiled, k);
+    let inner = { at: theta[k], t: 0 };
+    let width =
+      quantile *
+      (Number.isFinite(standardError) && standardError > 0 ? standardError : Math.abs(theta[k]) || 1);
+    let outer = inner;
+    for (let i = 0; ; i++) {
+      const at = cap(theta[k] + sign * width);
+      outer = { at, t: rise(at) };
+      if (outer.t >= quantile) break;
+      if (at === bound) return bound;
+      if (i === MAX_OUTWARD || Number.isNaN(outer.t)) return sign * Infinity;
+      inner = outer;
+      width *= 2;
+    }
+    // False position on t, which is nearly linear; by halves where that creeps.
+    for (let i = 0; i < MAX_REFITS; i++) {
+      const share = i % 3 === 2 ? 0.5 : (quantile - inner.t) / (outer.t - inner.t);
+      const at = inner.at + share * (outer.at - inner.at);
+      const middle = { at, t: rise(at) };
+      if (Math.abs(middle.t - quantile) <= TOLERANCE * quantile) return at;
+      if (middle.t < quantile) inner = middle;
+      else outer = middle;
+    }
+    return (inner.at + outer.at) / 2;
+  };
+  return { lower: side(-1), upper: side(1) };
+}
+
+/** √((f − f_min)/s²) with unknown k held at a value and the others fitted anew, from where they ended last. */
+function signedRoot({ fit, theta, f, variance }: Profiled, k: number): (value: number) => number {
+  const { problem } = fit;
+  const others = Array.from(theta, (_, j) => j).filter((j) => j !== k);
+  const pick = (values: Float64Array): Float64Array => Float64Array.from(others, (j) => values[j]);
+  const rootOf = (lowest: number): number => Math.sqrt(Math.max(0, lowest - f) / variance);
+  let warm = pick(theta);
+  return (value) => {
+    const whole = Float64Array.from(theta);
+    const complete = (x: Float64Array): Float64Array => {
+      others.forEach((j, l) => (whole[j] = x[l]));
+      whole[k] = value;
+      return whole;
+    };
+    const residuals = (x: Float64Array, r: Float64Array): void => problem.residuals(complete(x), r, null);
+    const residualCount = problem.residualCount ?? 0;
+    if (others.length === 0) {
+      const r = new Float64Array(residualCount);
+      residuals(warm, r);
+      return rootOf(dot(r, r));
+    }
+    const reduced = leastSquares({ p0: warm, residualCount, residuals });
+    const found = solveFit({ ...fit, problem: reduced, lower: pick(fit.lower), upper: pick(fit.upper) });
+    warm = found.x;
+    return rootOf(found.f);
+  };
+}

@@ -1,0 +1,62 @@
+import type { CurveFit } from './result.ts';
+
+/** A number with so many significant digits as a report shows it. */
+const digits = (value: number, count = 6): string =>
+  Number.isFinite(value) ? String(Number(value.toPrecision(count))) : String(value);
+
+/** Correlations below this are left out. */
+const LEAST_CORRELATION = 0.1;
+const MAX_CORRELATIONS = 20;
+
+/** A fit in words: status, data, goodness, parameters with their errors, correlations. */
+export function reportOf(fit: CurveFit): string {
+  const width = Math.max(...fit.names.map((name) => name.length));
+  const parameters = fit.names.map((name, j) => `    ${name.padEnd(width)}   ${describe(fit, j)}`);
+  const correlations = pairs(fit)
+    .slice(0, MAX_CORRELATIONS)
+    .map(([pair, value]) => `    ${pair.padEnd(2 * width + 2)}   ${value.toFixed(3)}`);
+  const skipped = fit.skipped > 0 ? ` (${fit.skipped} missing left out)` : '';
+  return ` * Status: ${fit.converged ? 'success' : 'failure'}
+    ${fit.message}
+
+ * Data
+    Points:              ${fit.y.length}${skipped}
+    Degrees of freedom:  ${fit.degreesOfFreedom}
+    Model evaluations:   ${fit.evaluations}
+
+ * Goodness of fit
+    χ²:                  ${digits(fit.chiSquare)}
+    Reduced χ²:          ${digits(fit.reducedChiSquare)}
+    R²:                  ${digits(fit.rSquared)}
+    AIC, BIC:            ${digits(fit.aic)}, ${digits(fit.bic)}
+
+ * Parameters
+${parameters.join('\n')}
+${correlations.length > 0 ? `\n * Correlations (above ${LEAST_CORRELATION} in size)\n${correlations.join('\n')}\n` : ''}`;
+}
+
+function describe(fit: CurveFit, j: number): string {
+  const value = digits(fit.x[j], 9);
+  const role = fit.roles[j];
+  if (role === 'fixed') return `${value} (fixed)`;
+  if (role === 'at bound') return `${value} (at its bound)`;
+  const error = fit.standardErrors[j];
+  const suffix = role === 'tied' ? ' (tied)' : '';
+  if (error === Infinity) return `${value} ± Infinity: not determined by the data${suffix}`;
+  const relative = fit.x[j] === 0 ? '' : ` (${digits(100 * Math.abs(error / fit.x[j]), 3)} %)`;
+  return `${value} ± ${digits(error, 3)}${relative}${suffix}`;
+}
+
+/** Pairs of parameters that vary with their correlation, the strongest first. */
+function pairs({ names, correlation, roles }: CurveFit): [pair: string, value: number][] {
+  const found: [string, number][] = [];
+  names.forEach((first, i) =>
+    names.slice(0, i).forEach((second, j) => {
+      const value = correlation[i][j];
+      if (roles[i] === 'varied' && roles[j] === 'varied' && Math.abs(value) >= LEAST_CORRELATION) {
+        found.push([`${second}, ${first}`, value]);
+      }
+    }),
+  );
+  return found.sort(([, a], [, b]) => Math.abs(b) - Math.abs(a));
+}

@@ -1,0 +1,69 @@
+import type { Termination } from '../../core/termination.ts';
+import type { Point } from './data.ts';
+import type { Band, Prediction, PredictOptions } from './predict.ts';
+import type { Interval } from './profile.ts';
+
+/** Part of a parameter in a fit. */
+export type ParameterRole = 'varied' | 'fixed' | 'tied' | 'at bound';
+
+/** What a fit found; `String(fit)` is a report. */
+export interface CurveFit {
+  /** All parameters, `[n]`, in the order of the start. */
+  readonly x: Float64Array;
+  /** Their names; `p0`, `p1`, … where the start was an array. */
+  readonly names: readonly string[];
+  /** The parameters by name. */
+  readonly parameters: { readonly [name: string]: number };
+  readonly roles: readonly ParameterRole[];
+  /**
+   * Standard error of each parameter, `[n]`: 0 if fixed, NaN at a bound, Infinity if the data do not determine it.
+   */
+  readonly standardErrors: Float64Array;
+  /** Covariance of the parameters, `[n, n]`; Infinity or NaN where they are not determined or at a bound. */
+  readonly covariance: readonly Float64Array[];
+  /** Correlation of the parameters, `[n, n]`; NaN where a standard error is not positive and finite. */
+  readonly correlation: readonly Float64Array[];
+  /** Names of the parameters that the data do not determine. */
+  readonly undetermined: readonly string[];
+  /** Names of the parameters that ended at a bound; the errors of the others hold as long as they stay there. */
+  readonly atBound: readonly string[];
+  /** Σ((yᵢ − f(xᵢ))/σᵢ)². */
+  readonly chiSquare: number;
+  /** χ² per degree of freedom; NaN where none is left. */
+  readonly reducedChiSquare: number;
+  /** 1 − χ² / Σ((yᵢ − ȳ)/σᵢ)². */
+  readonly rSquared: number;
+  /** m·ln(χ²/m) + 2k for m points and k parameters that vary, as lmfit has it. */
+  readonly aic: number;
+  /** m·ln(χ²/m) + k·ln m. */
+  readonly bic: number;
+  readonly degreesOfFreedom: number;
+  /** The points that took part. */
+  readonly points: readonly Point[];
+  /** Their y and the fitted values, `[m]`. */
+  readonly y: Float64Array;
+  readonly fitted: Float64Array;
+  /** σ of each point, `[m]`; 1 where none was given. */
+  readonly sigma: Float64Array;
+  /** Number of points left out as missing. */
+  readonly skipped: number;
+  readonly converged: boolean;
+  readonly message: string;
+  /** Ending of the first stage, Levenberg–Marquardt. */
+  readonly termination: Termination;
+  /** Evaluations of the model at all points, those of derivatives included. */
+  readonly evaluations: number;
+  /** Computes the model at other points, with confidence and prediction bands. */
+  predict(points: ArrayLike<Point>, options?: PredictOptions): Prediction;
+  /** The confidence band of {@link CurveFit.predict}. */
+  confidence(points: ArrayLike<Point>, level?: number): Band;
+  /** Intervals value ± t·error of each parameter, by name. */
+  intervals(level?: number): { [name: string]: Interval };
+  /**
+   * Profile-likelihood intervals of the parameters that vary, by name: better where the model is far from linear, at the
+   * cost of some ten fits each. Names none to get all.
+   */
+  profile(level?: number, names?: readonly string[]): { [name: string]: Interval };
+  /** A readable report: status, data, goodness of fit, parameters with their errors, correlations. */
+  toString(): string;
+}

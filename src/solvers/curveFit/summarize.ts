@@ -1,0 +1,183 @@
+import { checkOptions, numberBetween, show } from '../../core/options.ts';
+import { dot } from '../../core/vector.ts';
+import { covarianceOf, gradientsOf, uncertaintyOf, varianceOf, type Uncertainty } from './covariance.ts';
+import { predictBy, type Fitted, type PredictOptions } from './predict.ts';
+import { profileOf, type Interval } from './profile.ts';
+import { reportOf } from './report.ts';
+import { studentQuantile } from './studentT.ts';
+import type { FitData, Point } from './data.ts';
+import type { EvaluateModel } from './model.ts';
+import type { ParameterSet } from './parameters.ts';
+import type { CurveFit, ParameterRole } from './result.ts';
+import type { FitProblem, FitSolution } from './solveFit.ts';
+
+/** A finished fit in its parts. */
+export interface FinishedFit {
+  readonly data: FitData;
+  readonly parameters: ParameterSet;
+  readonly evaluate: EvaluateModel;
+  readonly fit: FitProblem;
+  readonly solution: FitSolution;
+  readonly absoluteSigma: boolean;
+  readonly evaluations: number;
+}
+
+/** Adds statistics, methods and the report to a solution. */
+export function summarize(finished: FinishedFit): CurveFit {
+  const { data, parameters, evaluate, fit, solution, absoluteSigma, evaluations } = finished;
+  const { names, varied } = parameters;
+  const theta = solution.x;
+  const x = parameters.expand(theta);
+  const m = data.y.length;
+  const degreesOfFreedom = m - varied.length;
+  const variance = absoluteSigma ? 1 : degreesOfFreedom > 0 ? solution.f / degreesOfFreedom : NaN;
+  const degrees = absoluteSigma ? Infinity : degreesOfFreedom;
+  const uncertainty = uncertaintyOf(solution, varied.length);
+  const roles = rolesOf(parameters, solution);
+  const { covariance, correlation, standardErrors } = matrices(
+    parameters,
+    roles,
+    theta,
+    uncertainty,
+    variance,
+  );
+
+  const fitted = new Float64Array(m);
+  evaluate(data.x, parameters.present(x), fitted);
+  const statistics = goodness(data, fitted, varied.length);
+  const byName = <T>(values: ArrayLike<T>): { [name: string]: T } =>
+    Object.fromEntries(names.map((name, j) => [name, values[j]]));
+  const forBands: Fitted = { evaluate, parameters, theta, uncertainty, variance, degrees, sigma: data.sigma };
+  const quantile = (where: string, level: number): number => {
+    checkOptions(where, { level }, { level: numberBetween(0, 1) });
+    return studentQuantile(level, degrees);
+  };
+
+  const result = {
+    x,
+    names,
+    parameters: byName(x),
+    roles,
+    standardErrors,
+    covariance,
+    correlation,
+    undetermined: names.filter((_, j) => standardErrors[j] === Infinity && degrees > 0),
+    atBound: names.filter((_, j) => roles[j] === 'at bound'),
+    ...statistics,
+    degreesOfFreedom,
+    reducedChiSquare: degreesOfFreedom > 0 ? statistics.chiSquare / degreesOfFreedom : NaN,
+    points: data.x,
+    y: data.y,
+    fitted,
+    sigma: data.rootWeights.map((w) => 1 / w),
+    skipped: data.skipped,
+    converged: solution.converged,
+    message: messageOf(solution),
+    termination: solution.run.termination,
+    evaluations,
+  };
+  const methods = {
+    predict: (points: ArrayLike<Point>, options: PredictOptions = {}) =>
+      predictBy(forBands, Array.from(points), options),
+    confidence: (points: ArrayLike<Point>, level = 0.95) =>
+      predictBy(forBands, Array.from(points), { level }).confidence,
+    intervals(level = 0.95) {
+      const t = quantile('intervals', level);
+      return byName(
+        Array.from(x, (value, j) => ({
+          lower: value - t * standardErrors[j],
+          upper: value + t * standardErrors[j],
+        })),
+      );
+    },
+    profile(level = 0.95, only: readonly string[] = varied.map((j) => names[j])) {
+      const t = quantile('profile', level);
+      const intervals: { [name: string]: Interval } = {};
+      for (const name of only) {
+        const k = varied.indexOf(names.indexOf(name));
+        if (k < 0) {
+          throw new RangeError(
+            `profile: no parameter ${show(name)} that varies; there are ${varied.map((j) => names[j]).join(', ')}.`,
+          );
+        }
+        if (!(variance > 0))
+          throw new RangeError('profile: without degrees of freedom there are no intervals.');
+        const profiled = { fit, theta, f: solution.f, variance, quantile: t };
+        intervals[name] = profileOf(profiled, k, standardErrors[varied[k]]);
+      }
+      return intervals;
+    },
+  };
+  const curveFit: CurveFit = Object.assign(result, methods);
+  const toString = (): string => reportOf(curveFit);
+  // Methods are not data: they stay out of spreads and JSON, and `console.log` shows the report in Node.
+  for (const [name, value] of Object.entries({ ...methods, toString })) {
+    Object.defineProperty(curveFit, name, { value, enumerable: false });
+  }
+  Object.defineProperty(curveFit, Symbol.for('nodejs.util.inspect.custom'), { value: toString });
+  return curveFit;
+}
+
+function rolesOf({ names, varied, tied }: ParameterSet, { held }: FitSolution): ParameterRole[] {
+  const atBound = new Set(held.map((k) => varied[k]));
+  return names.map((_, j) => {
+    if (tied.includes(j)) return 'tied';
+    if (!varied.includes(j)) return 'fixed';
+    return atBound.has(j) ? 'at bound' : 'varied';
+  });
+}
+
+/** Covariance, correlation and standard errors of all parameters. */
+function matrices(
+  parameters: ParameterSet,
+  roles: readonly ParameterRole[],
+  theta: Float64Array,
+  uncertainty: Uncertainty,
+  variance: number,
+) {
+  const gradients = gradientsOf(parameters, theta);
+  // Without a degree of freedom the scatter is not known: errors are infinite, as SciPy has them.
+  const factor = Number.isNaN(variance) ? Infinity : variance;
+  const variances = gradients.map((g, j) => {
+    if (roles[j] === 'at bound') return NaN;
+    const relative = varianceOf(uncertainty, g);
+    return relative === 0 ? 0 : factor * relative;
+  });
+  const standardErrors = Float64Array.from(variances, Math.sqrt);
+  const covariance = gradients.map((g, i) =>
+    Float64Array.from(gradients, (h, j) => {
+      if (i === j) return variances[i];
+      if (variances[i] === 0 || variances[j] === 0) return 0;
+      const known = Number.isFinite(variances[i]) && Number.isFinite(variances[j]);
+      return known ? factor * covarianceOf(uncertainty, g, h) : NaN;
+    }),
+  );
+  const correlation = covariance.map((row, i) =>
+    row.map((value, j) => value / (standardErrors[i] * standardErrors[j])),
+  );
+  return { covariance, correlation, standardErrors };
+}
+
+/** χ², R² and the criteria of information. */
+function goodness({ y, rootWeights }: FitData, fitted: Float64Array, count: number) {
+  const m = y.length;
+  const weighted = y.map((value, i) => (value - fitted[i]) * rootWeights[i]);
+  const chiSquare = dot(weighted, weighted);
+  const weights = rootWeights.map((w) => w * w);
+  const mean = dot(weights, y) / weights.reduce((a, b) => a + b, 0);
+  const total = y.reduce((sum, value, i) => sum + weights[i] * (value - mean) ** 2, 0);
+  const likelihood = m * Math.log(chiSquare / m);
+  return {
+    chiSquare,
+    rSquared: 1 - chiSquare / total,
+    aic: likelihood + 2 * count,
+    bic: likelihood + count * Math.log(m),
+  };
+}
+
+function messageOf({ converged, run, qr, free }: FitSolution): string {
+  if (!converged) return run.message;
+  return qr.rank < free.length
+    ? 'The sum of squares is at a minimum, which not all parameters determine.'
+    : 'The sum of squares is at a minimum: no step that the derivatives suggest lowers it.';
+}
