@@ -1,16 +1,7 @@
-import {
-  abortSignal,
-  boolean,
-  checkOptions,
-  finitePositive,
-  integerFrom,
-  oneOf,
-  positive,
-  show,
-  type Rule,
-} from '../../core/options.ts';
+import { boolean, checkOptions, finitePositive, oneOf, show, type Rule } from '../../core/options.ts';
 import { leastSquares } from '../../core/leastSquares.ts';
 import { robustLosses, type RobustLoss } from '../../core/robustLoss.ts';
+import { completeSolveOptions, plainSolveRules } from '../../core/solveOptions.ts';
 import { norm2 } from '../../core/vector.ts';
 import { readData, showPoint, type FitData, type Point, type Sigma } from './data.ts';
 import { evaluatorOf, type GivenModel } from './model.ts';
@@ -48,7 +39,7 @@ export interface CurveFitOptions<S extends Start = Start> {
   readonly vectorized?: boolean;
   /** @defaultValue `1000` */
   readonly maxIterations?: number;
-  /** Of the model at all points, in each stage of a fit. @defaultValue `Infinity` */
+  /** Evaluations of the model until the derivatives at the solution, which take more. @defaultValue `Infinity` */
   readonly maxEvaluations?: number;
   /** Seconds. @defaultValue `Infinity` */
   readonly maxTime?: number;
@@ -108,8 +99,8 @@ export function curveFit<S extends Start>(
   if (typeof model !== 'function')
     throw new TypeError(`curveFit: model must be a function, got ${show(model)}.`);
   check(options);
-  const { sigma, weights, missing = 'refuse', vectorized = false, loss = 'linear', scale = 1 } = options;
-  const { lower, upper, fixed = [], tied = {}, absoluteSigma = false } = options;
+  const { sigma, weights, absoluteSigma = false, missing = 'refuse', vectorized = false, ...more } = options;
+  const { lower, upper, fixed = [], tied = {}, loss = 'linear', scale = 1, ...limits } = more;
   if (absoluteSigma && sigma === undefined && weights === undefined) {
     throw new RangeError(
       'curveFit: absoluteSigma needs sigma or weights; without them, errors follow from the scatter.',
@@ -129,13 +120,12 @@ export function curveFit<S extends Start>(
   const pick = (all: Float64Array): Float64Array => Float64Array.from(parameters.varied, (j) => all[j]);
   const start = pick(parameters.start);
   checkStart(residuals, start, data);
-  const { maxIterations = 1000, maxEvaluations = Infinity, maxTime = Infinity, signal } = options;
   const fit: FitProblem = {
     problem: leastSquares({ p0: start, residualCount: data.y.length, residuals, loss, scale }),
     lower: pick(parameters.lower),
     upper: pick(parameters.upper),
     size: norm2(data.y.map((y, i) => y * data.rootWeights[i])),
-    limits: { maxIterations, maxEvaluations, maxTime, ...(signal && { signal }) },
+    limits: completeSolveOptions('curveFit', limits, plainSolveRules),
   };
   const solution = solveFit(fit);
   return summarize({ data, parameters, evaluate, fit, solution, absoluteSigma, evaluations });
@@ -154,10 +144,10 @@ function check<S extends Start>(options: CurveFitOptions<S>): void {
     loss: oneOf(...robustLosses),
     scale: finitePositive,
     vectorized: boolean,
-    maxIterations: integerFrom(0),
-    maxEvaluations: integerFrom(1),
-    maxTime: positive,
-    signal: abortSignal,
+    maxIterations: plainSolveRules.maxIterations,
+    maxEvaluations: plainSolveRules.maxEvaluations,
+    maxTime: plainSolveRules.maxTime,
+    signal: plainSolveRules.signal,
   });
 }
 

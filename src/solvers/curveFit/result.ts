@@ -1,4 +1,3 @@
-import type { Termination } from '../../core/termination.ts';
 import type { Point } from './data.ts';
 import type { Band, Prediction, PredictOptions } from './predict.ts';
 import type { Interval } from './profile.ts';
@@ -49,8 +48,6 @@ export interface CurveFit {
   readonly skipped: number;
   readonly converged: boolean;
   readonly message: string;
-  /** Ending of the first stage, Levenberg–Marquardt. */
-  readonly termination: Termination;
   /** Evaluations of the model at all points, those of derivatives included. */
   readonly evaluations: number;
   /** Computes the model at other points, with confidence and prediction bands. */

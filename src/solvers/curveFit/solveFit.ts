@@ -1,13 +1,14 @@
 import { runSync } from '../../core/drive.ts';
-import { differenceJacobian, EPSILON } from '../../core/jacobian.ts';
+import { differenceJacobian, EPSILON, type Scheme } from '../../core/jacobian.ts';
 import { gradientOfSquares } from '../../core/leastSquares.ts';
-import { minimize } from '../../core/minimize.ts';
+import { metered, startMeter } from '../../core/meter.ts';
 import { dot } from '../../core/vector.ts';
 import { levenbergMarquardt } from '../levenbergMarquardt.ts';
 import { pivotedQr, solveByQr, type PivotedQr } from './qr.ts';
 import type { Problem, Residuals } from '../../core/problem.ts';
-import type { SolveResult } from '../../core/result.ts';
-import type { SolveOptions } from '../../core/solveOptions.ts';
+import type { Asks } from '../../core/question.ts';
+import type { CompleteSolveOptions } from '../../core/solveOptions.ts';
+import type { Termination } from '../../core/termination.ts';
 
 /** A problem with bounds, and how far it may be solved. */
 export interface FitProblem {
@@ -16,7 +17,7 @@ export interface FitProblem {
   readonly upper: Float64Array;
   /** ‖y/σ‖: rounding errors of residuals are relative to it */
   readonly size: number;
-  readonly limits: Pick<SolveOptions, 'maxIterations' | 'maxEvaluations' | 'maxTime' | 'signal'>;
+  readonly limits: CompleteSolveOptions;
 }
 
 /** A solution, and the Jacobian there. */
@@ -29,11 +30,14 @@ export interface FitSolution {
   readonly free: readonly number[];
   readonly held: readonly number[];
   readonly converged: boolean;
-  readonly run: SolveResult;
+  /** Ending of the first stage. */
+  readonly termination: Termination;
 }
 
 /** Two successive decreases of f below this end the first stage. */
 const FTOL = 1e-7;
+/** The same where that was too early. */
+const FINE_FTOL = 1e-12;
 /** A Gauss–Newton step that promises more than this part of f is left to Levenberg–Marquardt. */
 const FAR = 1e-6;
 /** What the second stage leaves of f, by its own estimate, relative to f. */
@@ -51,27 +55,49 @@ const MAX_ROUNDS = 30;
  * @throws whatever the residuals throw
  */
 export function solveFit(fit: FitProblem): FitSolution {
-  const { problem, lower, upper, limits } = fit;
-  const isBounded = lower.some(Number.isFinite) || upper.some(Number.isFinite);
-  const bounds = isBounded ? { lower, upper } : {};
-  const run = (p0: Float64Array, differences: '2-point' | '3-point', ftol: number): SolveResult =>
-    minimize({ ...problem, p0 }, levenbergMarquardt({ scaling: 'columns', differences, ...bounds }), {
-      ...limits,
-      gtol: 0,
-      ftol,
-      storeTrace: false,
-    });
-
-  let found = run(problem.p0, '2-point', FTOL);
-  let state = linearizeAt(fit, found);
-  for (let round = 0; round < 2 && state.decrease > FAR * state.f && !isLimit(found); round++) {
-    found = run(found.x, '3-point', 0);
-    state = linearizeAt(fit, found);
+  const { problem } = fit;
+  let stage = runSync(descend(fit, problem.p0, '2-point', FTOL), problem);
+  let state = linearizeAt(fit, stage.x);
+  for (let round = 0; round < 2 && state.decrease > FAR * state.f && !isLimit(stage); round++) {
+    stage = runSync(descend(fit, stage.x, '3-point', FINE_FTOL), problem);
+    state = linearizeAt(fit, stage.x);
   }
-  return settle(fit, state, found);
+  return settle(fit, state, stage);
 }
 
-const isLimit = ({ termination }: SolveResult): boolean =>
+/** Point where a stage ended, and why. */
+interface Stage {
+  readonly x: Float64Array;
+  readonly termination: Termination;
+}
+
+/** Runs Levenberg–Marquardt until f changes by less than `ftol`, twice in a row, no step lowers it, or a limit is met. */
+function* descend(fit: FitProblem, p0: Float64Array, differences: Scheme, ftol: number): Asks<Stage> {
+  const { problem, lower, upper, limits } = fit;
+  const isBounded = lower.some(Number.isFinite) || upper.some(Number.isFinite);
+  const solver = levenbergMarquardt({ scaling: 'columns', differences, ...(isBounded && { lower, upper }) });
+  const state = solver.init({
+    n: p0.length,
+    precision: 'float64',
+    residualCount: problem.residualCount ?? 0,
+  });
+  state.x.set(p0);
+  const meter = startMeter(limits);
+  let small = 0;
+  for (let iteration = 0; iteration < limits.maxIterations; iteration++) {
+    const outcome = yield* metered(solver.step(state), meter, limits.signal);
+    if (outcome.kind === 'failed') return { x: state.x, termination: outcome.termination };
+    small = state.before - state.f <= ftol * state.before ? small + 1 : 0;
+    // To look for less than the rounding of y would only take time.
+    if (small === 2 || state.f <= exactness(fit)) return { x: state.x, termination: 'functionTolerance' };
+  }
+  return { x: state.x, termination: 'maxIterations' };
+}
+
+/** f that is only rounding of y: residuals of 100 ε‖y/σ‖. */
+const exactness = ({ size }: FitProblem): number => (100 * EPSILON.float64 * size) ** 2;
+
+const isLimit = ({ termination }: Stage): boolean =>
   termination === 'maxIterations' || termination === 'maxEvaluations' || termination === 'maxTime';
 
 interface Linearized extends Pick<FitSolution, 'x' | 'f' | 'qr' | 'free' | 'held'> {
@@ -81,7 +107,7 @@ interface Linearized extends Pick<FitSolution, 'x' | 'f' | 'qr' | 'free' | 'held
 }
 
 /** Computes and factors J at a solution, by central differences. */
-function linearizeAt({ problem, lower, upper }: FitProblem, { x }: { readonly x: Float64Array }): Linearized {
+function linearizeAt({ problem, lower, upper }: FitProblem, x: Float64Array): Linearized {
   const n = x.length;
   const m = problem.residualCount ?? 0;
   const residuals = new Float64Array(m);
@@ -125,12 +151,12 @@ function gaussNewton(
  * @see Walker & Ni (2011), Anderson acceleration for fixed-point iterations, SIAM J. Numer. Anal. 49(4),
  *   doi:10.1137/10078356X
  */
-function settle(fit: FitProblem, start: Linearized, run: SolveResult): FitSolution {
+function settle(fit: FitProblem, start: Linearized, stage: Stage): FitSolution {
   let now = start;
   let before: Linearized | null = null;
   let end: Pick<FitSolution, 'x' | 'f'> = start;
   let rate = 0;
-  for (let round = 0; round < MAX_ROUNDS && !isLimit(run) && now.decrease > 0; round++) {
+  for (let round = 0; round < MAX_ROUNDS && !isLimit(stage) && now.decrease > 0; round++) {
     // Of plain steps; mixing makes a single one look better than the next will be.
     if (before !== null) rate = Math.max(rate, Math.min(0.999, Math.sqrt(now.decrease / before.decrease)));
     const left = now.decrease * (Math.max(0.1, rate) / (1 - rate)) ** 2;
@@ -140,16 +166,15 @@ function settle(fit: FitProblem, start: Linearized, run: SolveResult): FitSoluti
     if (!(f <= end.f + roundingOf(fit, f))) break;
     end = { x, f };
     if (isLast) break;
-    const next = linearizeAt(fit, { x });
+    const next = linearizeAt(fit, x);
     if (!(next.decrease < 4 * now.decrease)) break;
     [before, now] = [now, next];
   }
   const { x, f } = end;
   const { qr, free, held, step, decrease } = now;
-  const isExact = f <= (EPSILON.float64 * fit.size) ** 2 * 1e4;
   const isStill = step.every((move, j) => Math.abs(move) <= 1e-8 * Math.abs(x[j]));
-  const converged = !isLimit(run) && (decrease <= CONVERGED * f || isExact || isStill);
-  return { x, f, qr, free, held, converged, run };
+  const converged = !isLimit(stage) && (decrease <= CONVERGED * f || f <= exactness(fit) || isStill);
+  return { x, f, qr, free, held, converged, termination: stage.termination };
 }
 
 const plus = (x: Float64Array, step: Float64Array): Float64Array => x.map((value, j) => value + step[j]);

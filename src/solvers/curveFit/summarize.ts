@@ -1,4 +1,5 @@
 import { checkOptions, numberBetween, show } from '../../core/options.ts';
+import { terminations } from '../../core/termination.ts';
 import { dot } from '../../core/vector.ts';
 import { covarianceOf, gradientsOf, uncertaintyOf, varianceOf, type Uncertainty } from './covariance.ts';
 import { predictBy, type Fitted, type PredictOptions } from './predict.ts';
@@ -73,7 +74,6 @@ export function summarize(finished: FinishedFit): CurveFit {
     skipped: data.skipped,
     converged: solution.converged,
     message: messageOf(solution),
-    termination: solution.run.termination,
     evaluations,
   };
   const methods = {
@@ -175,8 +175,8 @@ function goodness({ y, rootWeights }: FitData, fitted: Float64Array, count: numb
   };
 }
 
-function messageOf({ converged, run, qr, free }: FitSolution): string {
-  if (!converged) return run.message;
+function messageOf({ converged, termination, qr, free }: FitSolution): string {
+  if (!converged) return terminations[termination].sentence;
   return qr.rank < free.length
     ? 'The sum of squares is at a minimum, which not all parameters determine.'
     : 'The sum of squares is at a minimum: no step that the derivatives suggest lowers it.';
