@@ -24,7 +24,11 @@ export {
 } from './modelProblem.ts';
 export type { EarlyStopping, FitLogs, MonitorOptions } from './fitMonitor.ts';
 export type { ModelProblemOptions } from './modelLoss.ts';
-export type { ClassWeight, PerOutput, WeightOptions } from './sampleWeights.ts';
+export {
+  leastSquaresProblem,
+  type LeastSquaresProblemOptions,
+  type TfLeastSquares,
+} from './leastSquaresProblem.ts';
 export { optfuns, type OptFuns } from './optfuns.ts';
 export { optfunsAsync, type AsyncOptFuns, type OptFunsAsyncOptions } from './optfunsAsync.ts';
 export { tfGrads } from './tfGrads.ts';

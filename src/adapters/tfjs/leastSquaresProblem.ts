@@ -1,0 +1,121 @@
+import * as tf from '@tensorflow/tfjs';
+import { checkOptions, oneOf, show } from '../../core/options.ts';
+import { dot } from '../../core/vector.ts';
+import { checkLoss, evaluator } from './evaluate.ts';
+import { readNow } from './read.ts';
+import { paramSet, type TfParamSet } from './tfParams.ts';
+import type { Problem, Residuals } from '../../core/problem.ts';
+
+/** Options of {@link leastSquaresProblem}. */
+export interface LeastSquaresProblemOptions {
+  /**
+   * Way to the Jacobian: by rows, one backward pass for each residual, exact to float32; or left to the solver, which
+   * takes differences, one forward pass for each unknown, exact to three digits.
+   *
+   * @defaultValue `'rows'`
+   */
+  readonly jacobian?: 'rows' | 'differences';
+}
+
+/** A sum of squares over tfjs variables. Each evaluation sets the variables to x. */
+export interface TfLeastSquares extends Problem {
+  readonly residuals: Residuals;
+  readonly residualCount: number;
+  readonly params: TfParamSet;
+  readonly precision: 'float32';
+}
+
+/**
+ * Makes a problem of the residuals that a function computes from variables: f = Σ rᵢ², for `levenbergMarquardt()` and
+ * every other solver.
+ *
+ * @param residuals - returns a tensor of any shape, the same each time; called for each evaluation, its tensors are
+ *   disposed
+ * @param pars - the variables, a model, or a set made by {@link tfParams}
+ * @throws TypeError or RangeError as {@link tfParams} does; a TypeError if `residuals` returns no float32 tensor; when
+ *   called, a RangeError if their number has changed
+ *
+ * @example
+ * ```js
+ * import * as tf from '@tensorflow/tfjs';
+ * import { levenbergMarquardt, minimize } from 'quasi-newton';
+ * import { leastSquaresProblem } from 'quasi-newton/tfjs';
+ *
+ * const t = tf.linspace(0, 3, 20);
+ * const y = t.mul(-0.7).exp().mul(2);
+ * const [amplitude, rate] = [tf.variable(tf.scalar(1)), tf.variable(tf.scalar(1))];
+ * const problem = leastSquaresProblem(() => t.mul(rate).neg().exp().mul(amplitude).sub(y), [amplitude, rate]);
+ * const { x } = minimize(problem, levenbergMarquardt()); // 2, 0.7
+ * ```
+ */
+export function leastSquaresProblem(
+  residuals: () => tf.Tensor,
+  pars: TfParamSet | readonly tf.Variable[] | tf.LayersModel,
+  options: LeastSquaresProblemOptions = {},
+): TfLeastSquares {
+  checkLoss('leastSquaresProblem', residuals);
+  checkOptions('leastSquaresProblem', options, { jacobian: oneOf('rows', 'differences') });
+  const { jacobian: way = 'rows' } = options;
+  const params = paramSet(pars);
+  const m = tf.tidy(() => checked(residuals()).size);
+  const n = params.length;
+  const r = new Float64Array(m);
+
+  const flat = (): tf.Tensor1D => {
+    const tensor = checked(residuals());
+    if (tensor.size === m) return tensor.reshape([m]);
+    throw new RangeError(
+      `leastSquaresProblem: residuals returned ${tensor.size} values; at first there were ${m}.`,
+    );
+  };
+  /** Index of the residual that is differentiated, or null for the sum of their squares. */
+  let row: number | null = null;
+  let kept: tf.Tensor1D | null = null;
+  const differentiate = evaluator(() => {
+    const values = flat();
+    if (row !== null) return values.slice([row], [1]).sum();
+    kept = tf.keep(values.clone());
+    return values.square().sum();
+  }, params);
+
+  function fg(x: Float64Array, gradient: Float64Array | null): number {
+    params.copyFrom(x);
+    if (gradient === null) tf.tidy(() => r.set(readNow(flat())));
+    else {
+      row = null;
+      try {
+        differentiate(gradient);
+        if (kept !== null) r.set(readNow(kept));
+      } finally {
+        kept?.dispose();
+        kept = null;
+      }
+    }
+    // In float64: the sum of squares in float32 would lose digits that the residuals have.
+    return dot(r, r);
+  }
+
+  return {
+    p0: params.copyInto(params.zeros()),
+    params,
+    precision: 'float32',
+    residualCount: m,
+    fg,
+    residuals(x, out, jacobian) {
+      params.copyFrom(x);
+      tf.tidy(() => out.set(readNow(flat())));
+      if (jacobian === null || way === 'differences') return;
+      for (let i = 0; i < m; i++) {
+        row = i;
+        differentiate(jacobian.subarray(i * n, (i + 1) * n));
+      }
+    },
+  };
+}
+
+function checked(values: tf.Tensor): tf.Tensor {
+  if (values instanceof tf.Tensor && values.dtype === 'float32' && values.size > 0) return values;
+  const got =
+    values instanceof tf.Tensor ? `one of ${values.dtype} with ${values.size} values` : show(values);
+  throw new TypeError(`leastSquaresProblem: residuals must return a float32 tensor, got ${got}.`);
+}

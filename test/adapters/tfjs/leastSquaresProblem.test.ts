@@ -1,0 +1,96 @@
+import * as tf from '@tensorflow/tfjs';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { bfgs, checkGradient, checkJacobian, lbfgs, levenbergMarquardt, minimize } from 'quasi-newton';
+import { leastSquaresProblem } from 'quasi-newton/tfjs';
+
+beforeAll(async () => {
+  await tf.setBackend('cpu');
+});
+
+/** A 1-4-1 tanh network through a sine: 25 residuals, 13 unknowns. */
+function network() {
+  const x = tf.linspace(-2, 2, 25).reshape([25, 1]);
+  const y = x.mul(1.5).sin();
+  const weights = (shape: [number, number], seed: number) =>
+    tf.variable(tf.randomNormal(shape, 0, 0.7, 'float32', seed));
+  const [w, b, v, c] = [
+    weights([1, 4], 1),
+    weights([1, 4], 2),
+    weights([4, 1], 3),
+    tf.variable(tf.zeros([1, 1])),
+  ];
+  const residuals = () => x.matMul(w).add(b).tanh().matMul(v).add(c).sub(y);
+  return { residuals, variables: [w, b, v, c] };
+}
+
+describe('leastSquaresProblem', () => {
+  it('has the gradient and the Jacobian of its residuals', () => {
+    const { residuals, variables } = network();
+    const problem = leastSquaresProblem(residuals, variables);
+    expect(problem.residualCount).toBe(25);
+    expect(checkGradient(problem, { tolerance: 3e-2 })).toMatchObject({ wrong: [] });
+    expect(checkJacobian(problem)).toMatchObject({ wrong: [], checked: 25 * 13 });
+  });
+
+  it.each(['rows', 'differences'] as const)(
+    'trains a network by %s, lower than lbfgs and bfgs do',
+    (jacobian) => {
+      const [lm, ...others] = [levenbergMarquardt(), lbfgs(), bfgs()].map((solver) => {
+        const { residuals, variables } = network();
+        const problem = leastSquaresProblem(residuals, variables, { jacobian });
+        const result = minimize(problem, solver, { maxIterations: 60, gtol: 0 });
+        // The variables hold the solution.
+        expect(result.f).toBe(problem.fg(problem.params.copyInto(problem.params.zeros()), null));
+        return result.f;
+      });
+      expect(lm).toBeLessThan(1e-5);
+      for (const other of others) expect(lm).toBeLessThan(other);
+    },
+  );
+
+  it('names one and the same f with and without a gradient', () => {
+    const { residuals, variables } = network();
+    const { fg, p0, residuals: compute } = leastSquaresProblem(residuals, variables);
+    const r = new Float64Array(25);
+    compute(p0, r, null);
+    expect(fg(p0, new Float64Array(13))).toBe(fg(p0, null));
+    expect(fg(p0, null)).toBeCloseTo(
+      r.reduce((sum, value) => sum + value * value, 0),
+      12,
+    );
+  });
+
+  it('leaves no tensor behind, also when it throws', () => {
+    const { residuals, variables } = network();
+    const problem = leastSquaresProblem(residuals, variables);
+    const before = tf.memory().numTensors;
+    minimize(problem, levenbergMarquardt(), { maxIterations: 3 });
+    expect(tf.memory().numTensors).toBe(before);
+    let fails = false;
+    const failing = leastSquaresProblem(() => {
+      const values = residuals();
+      if (fails) throw new Error('no data');
+      return values;
+    }, variables);
+    fails = true;
+    for (const gradient of [null, failing.params.zeros()]) {
+      expect(() => failing.fg(failing.p0, gradient)).toThrow('no data');
+    }
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
+  it('refuses what is no tensor of residuals, and a number of them that changes', () => {
+    const w = tf.variable(tf.tensor1d([1, 2, 3]));
+    expect(() => leastSquaresProblem(() => 3 as unknown as tf.Tensor, [w])).toThrow(
+      /must return a float32 tensor, got 3/,
+    );
+    expect(() => leastSquaresProblem(() => tf.tensor1d([1], 'int32'), [w])).toThrow(
+      /got one of int32 with 1 values/,
+    );
+    expect(() => leastSquaresProblem(3 as unknown as () => tf.Tensor, [w])).toThrow(/must be a function/);
+    let length = 3;
+    const changing = leastSquaresProblem(() => w.slice([0], [length]), [w]);
+    length = 2;
+    expect(() => changing.fg(changing.p0, null)).toThrow(/returned 2 values; at first there were 3/);
+  });
+});
