@@ -24,7 +24,9 @@ export { miniBatches, type BatchSource, type MiniBatchOptions } from './runtime/
 export { checkFeeds, type Feed, type Feeds } from './runtime/feeds.ts';
 export type { InputSpec } from './runtime/inputs.ts';
 export type { OnnxModel } from './runtime/model.ts';
-export type { FeedSource, OnnxProblem, ProblemOptions } from './runtime/problem.ts';
+export type { LeastSquaresOptions, OnnxLeastSquares } from './runtime/leastSquares.ts';
+export type { ResidualFunction } from './runtime/residualGraphs.ts';
+export type { FeedSource, OnnxProblem } from './runtime/problem.ts';
 export type { TrainableOptions } from './runtime/options.ts';
 export type { Ort, OrtSession, OrtTensor, OrtTensors } from './runtime/ort.ts';
 export { loadTrainable, trainable } from './runtime/trainable.ts';

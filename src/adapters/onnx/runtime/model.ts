@@ -4,6 +4,12 @@ import type { Precision } from '../../../core/problem.ts';
 import { engine, type Loaded } from './engine.ts';
 import type { Feeds } from './feeds.ts';
 import { dataInputs, targetInputs, type InputSpec } from './inputs.ts';
+import {
+  leastSquaresOf,
+  sessionsOf,
+  type LeastSquaresOptions,
+  type OnnxLeastSquares,
+} from './leastSquares.ts';
 import type { OrtTensors } from './ort.ts';
 import { problemOf, type FeedSource, type OnnxProblem, type ProblemOptions } from './problem.ts';
 import { observe, runningStatistics } from './statistics.ts';
@@ -28,6 +34,13 @@ export interface OnnxModel {
    */
   problem(feeds: FeedSource, options?: ProblemOptions): OnnxProblem;
   /**
+   * The loss as a sum of squares, with residuals and their Jacobian, for `levenbergMarquardt()`.
+   *
+   * @param feeds - data and targets by input name, as for {@link OnnxModel.problem}
+   * @throws OnnxError if the loss is not `'mse'` and no residuals are given, and naming every feed that is wrong
+   */
+  leastSquares(feeds: Feeds, options?: LeastSquaresOptions): OnnxLeastSquares;
+  /**
    * The model's outputs, by name, with the parameters as they are, in inference mode.
    *
    * @param feeds - the model's own inputs
@@ -45,8 +58,7 @@ export function onnxModel(loaded: Loaded): OnnxModel {
   const { bytes, plan, differentiated } = loaded;
   const { precision, statistics, unused, copies } = differentiated;
   const running = runningStatistics(bytes, differentiated, plan.differentiate);
-  const runs = engine(loaded, running);
-  const { params, values } = runs.weights;
+  const residualSessions = sessionsOf(loaded);
   const inputs = [...dataInputs(differentiated), ...targetInputs(differentiated)];
   return {
     params,
@@ -62,7 +74,9 @@ export function onnxModel(loaded: Loaded): OnnxModel {
       const hessianVector = plan.hessianVector && mode === 'file';
       return problemOf({ engine: runs, inputs, precision, observer, hessianVector, mode }, source);
     },
-    predict: (feeds) => runs.inTurn(() => runs.predict(feeds)),
+    leastSquares: (feeds, options = {}) =>
+      leastSquaresOf(loaded, runs, (graph) => residualSessions.another(graph), feeds, options),
+    predict: (feeds) => runs.inTurn(() => runs.predict(feeds, running)),
     toBytes(options) {
       const tensors = new Map<string, NewValues>();
       for (const { name, shape, offset, size } of params.layout.tensors) {
@@ -72,6 +86,9 @@ export function onnxModel(loaded: Loaded): OnnxModel {
       const { externalData } = plan.differentiate;
       return writeBack({ bytes, copies, externalData }, tensors, options);
     },
-    dispose: () => runs.dispose(),
+    async dispose() {
+      await runs.dispose(); // after the runs that are under way
+      await residualSessions.release();
+    },
   };
 }

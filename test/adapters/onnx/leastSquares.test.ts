@@ -1,0 +1,212 @@
+import * as ort from 'onnxruntime-node';
+import {
+  bfgs,
+  checkGradientAsync,
+  checkJacobianAsync,
+  levenbergMarquardt,
+  minimize,
+  minimizeAsync,
+} from 'quasi-newton';
+import { trainable, type ResidualFunction } from 'quasi-newton/onnx';
+import { describe, expect, it } from 'vitest';
+import { floats, mlp, model as graph, node, randomNumbers } from '../../../examples/lib/mlp.js';
+import { poisson } from '../../../bench/problems/poisson.js';
+
+const samples = 40;
+const random = randomNumbers(3);
+const points = Array.from({ length: samples * 3 }, () => 2 * random() - 1);
+const values = Array.from({ length: samples }, (_, i) => Math.sin(2 * points[3 * i]) + points[3 * i + 1]);
+const data = (list: number[], width: number) => ({ data: list, dims: [list.length / width, width] });
+const feeds = { x: data(points, 3), target: data(values, 1) };
+
+/** A network with MatMul and Add instead of Gemm, a slope, and two outputs for each sample. */
+const other = graph({
+  input: { x: ['N', 3] },
+  output: { y: ['N', 2] },
+  initializer: [
+    floats('w', [3, 5], (i) => Math.sin(i)),
+    floats('b', [1, 5], (i) => 0.1 * i),
+    floats('s', [5], (i) => 1 + 0.1 * i),
+    floats('v', [5, 2], (i) => Math.cos(i)),
+    floats('c', [2], (i) => i),
+  ],
+  nodes: [
+    node('MatMul', ['x', 'w'], 'xw'),
+    node('Add', ['xw', 'b'], 'a'),
+    node('Mul', ['a', 's'], 'as'),
+    node('Tanh', ['as'], 'h'),
+    node('MatMul', ['h', 'v'], 'hv'),
+    node('Add', ['hv', 'c'], 'y'),
+  ],
+});
+
+describe('the residuals of a model', () => {
+  it.each(['float64', 'float32'] as const)(
+    'have the f of the loss, its gradient and Jacobian: %s',
+    async (precision) => {
+      const model = await trainable(ort, mlp([3, 5, 4, 1]), { loss: 'mse', precision });
+      const problem = model.leastSquares(feeds);
+      expect(problem.residualCount).toBe(samples);
+      const f = await problem.fg(problem.p0, null);
+      expect(f).toBeCloseTo(
+        await model.problem(feeds).fg(problem.p0, null),
+        precision === 'float64' ? 12 : 5,
+      );
+      expect(await problem.fg(problem.p0, problem.p0.slice())).toBe(f);
+      expect(await checkGradientAsync(problem)).toMatchObject({ wrong: [] });
+      expect(await checkJacobianAsync(problem)).toMatchObject({
+        wrong: [],
+        checked: samples * problem.p0.length,
+      });
+      expect(problem.jacobian()).toBe('samples');
+      await model.dispose();
+    },
+  );
+
+  it('of several outputs, MatMul, Add and Mul come in one run too', async () => {
+    const target = data(
+      Array.from({ length: 2 * samples }, (_, i) => Math.cos(i)),
+      2,
+    );
+    const model = await trainable(ort, other, {
+      loss: { loss: 'mse', weight: 3 },
+      precision: 'float64',
+      trainable: ['w', 'b', 's', 'v', 'c'],
+    });
+    const problem = model.leastSquares({ x: feeds.x, target });
+    expect(problem.residualCount).toBe(2 * samples);
+    expect(await checkJacobianAsync(problem)).toMatchObject({ wrong: [], checked: 2 * samples * 37 });
+    expect(problem.jacobian()).toBe('samples');
+    expect(await problem.fg(problem.p0, null)).toBeCloseTo(
+      await model.problem({ x: feeds.x, target }).fg(problem.p0, null),
+      12,
+    );
+    await model.dispose();
+  });
+
+  it('train it lower than bfgs does, and are left in it', async () => {
+    const model = await trainable(ort, mlp([3, 6, 1]), { loss: 'mse', precision: 'float64' });
+    const start = model.params.copyInto(model.params.zeros());
+    const losses: number[] = [];
+    for (const solver of [levenbergMarquardt(), bfgs()]) {
+      model.params.copyFrom(start);
+      const result = await minimizeAsync(model.leastSquares(feeds), solver, { maxIterations: 60, gtol: 0 });
+      expect(model.params.copyInto(model.params.zeros())).toEqual(result.x);
+      losses.push(result.f);
+    }
+    expect(losses[0]).toBeLessThan(0.1 * losses[1]);
+    await model.dispose();
+  });
+
+  it('come by differences where samples see each other, or weights are used otherwise', async () => {
+    const centered = graph({
+      input: { x: ['N', 3] },
+      output: { y: ['N', 1] },
+      initializer: [floats('w', [3, 1], (i) => 1 + i), floats('axes', [0], () => 0)],
+      nodes: [
+        node('MatMul', ['x', 'w'], 'h'),
+        node('Tanh', ['h'], 't'),
+        node('ReduceSum', ['t'], 'total', { keepdims: 1 }),
+        node('Mul', ['t', 'total'], 'y'),
+      ],
+    });
+    const squared = graph({
+      input: { x: ['N', 3] },
+      output: { y: ['N', 1] },
+      initializer: [floats('w', [3, 1], (i) => 1 + i)],
+      nodes: [node('Exp', ['w'], 'e'), node('MatMul', ['x', 'e'], 'y')],
+    });
+    for (const bytes of [centered, squared]) {
+      const model = await trainable(ort, bytes, { loss: 'mse', precision: 'float64', trainable: ['w'] });
+      const problem = model.leastSquares(feeds);
+      const { f, converged } = await minimizeAsync(problem, levenbergMarquardt(), { gtol: 1e-6 });
+      expect(problem.jacobian()).toBe('differences');
+      expect(converged).toBe(true);
+      expect(f).toBeLessThan(await problem.fg(problem.p0, null));
+      await model.dispose();
+    }
+  });
+});
+
+describe('a physics-informed network', () => {
+  /** −Δu = 2π² sin πx sin πy inside, u = 0 on the boundary, as bench/problems/poisson.js has it. */
+  const residuals: ResidualFunction = (g, { outputs: [u], target, gradient }) => {
+    const [slope] = gradient(u, ['x']);
+    const second = [0, 1].map((axis) => {
+      const [again] = gradient(g.slice(slope, axis, axis + 1, 1), ['x']);
+      return g.slice(again, axis, axis + 1, 1);
+    });
+    const inside = g.mul(target('inside', u), g.add(second[0], second[1], target('source', u)));
+    return g.add(inside, g.mul(target('edge', u), u));
+  };
+  const grid = Array.from({ length: 784 }, (_, k) => [((k % 28) + 1) / 29, (Math.floor(k / 28) + 1) / 29]);
+  const edge = Array.from({ length: 116 }, (_, k) => {
+    const t = (k % 29) / 29;
+    return [
+      [t, 0],
+      [1, t],
+      [1 - t, 1],
+      [0, 1 - t],
+    ][Math.floor(k / 29)];
+  });
+  const all = [...grid, ...edge];
+  const pinnFeeds = {
+    x: data(all.flat(), 2),
+    source: data(
+      all.map(([x, y]) => 2 * Math.PI ** 2 * Math.sin(Math.PI * x) * Math.sin(Math.PI * y)),
+      1,
+    ),
+    inside: data(
+      all.map((_, k) => (k < 784 ? 1 / 28 : 0)),
+      1,
+    ),
+    edge: data(
+      all.map((_, k) => (k < 784 ? 0 : Math.sqrt(4 / 116))),
+      1,
+    ),
+  };
+
+  it('takes the steps of the one written by hand', async () => {
+    const hand = poisson(1);
+    const model = await trainable(ort, mlp([2, 32, 1]), {
+      loss: (g, context) => g.sumOfAll(g.square(residuals(g, context) as string)),
+      precision: 'float64',
+    });
+    const start = model.params.zeros();
+    for (let j = 0; j < 32; j++) {
+      start.set(hand.p0.subarray(3 * j, 3 * j + 2), 2 * j);
+      start[64 + j] = hand.p0[3 * j + 2];
+      start[96 + j] = hand.p0[96 + j];
+    }
+    start[128] = hand.p0[128];
+    model.params.copyFrom(start);
+    const problem = model.leastSquares(pinnFeeds, { residuals });
+    const options = { maxIterations: 5, gtol: 0 };
+    const [graphs, plain] = [
+      await minimizeAsync(problem, levenbergMarquardt(), options),
+      minimize(hand, levenbergMarquardt(), options),
+    ];
+    expect(problem.jacobian()).toBe('samples');
+    expect(graphs.evaluations).toEqual(plain.evaluations);
+    expect(Math.abs(graphs.f / plain.f - 1)).toBeLessThan(1e-8);
+    await model.dispose();
+  });
+});
+
+describe('leastSquares refuses', () => {
+  it('a loss that is no mean of squares, wrong feeds, and use after dispose', async () => {
+    const model = await trainable(ort, mlp([3, 4, 2]), { loss: 'mae' });
+    expect(() => model.leastSquares(feeds)).toThrow(/the loss must be 'mse'.*or give the residuals/);
+    await model.dispose();
+    const fine = await trainable(ort, mlp([3, 4, 1]), { loss: 'mse' });
+    expect(() => fine.leastSquares({ x: feeds.x })).toThrow(/feed "target": it is missing/);
+    expect(() => fine.leastSquares({ ...feeds, target: data([1, 2], 1) })).toThrow(/feed "target".*shape/);
+    expect(() => fine.leastSquares(feeds, { jacobian: 'rows' as 'auto' })).toThrow(
+      /jacobian: must be 'auto' or 'differences'/,
+    );
+    const problem = fine.leastSquares(feeds);
+    await problem.fg(problem.p0, null);
+    await fine.dispose();
+    await expect(problem.fg(problem.p0, null)).rejects.toThrow(/disposed/);
+  });
+});
