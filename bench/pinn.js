@@ -14,7 +14,7 @@ export function run() {
     [
       { name: 'ssbroyden() 1000', solver: ssbroyden() },
       { name: 'levenbergMarquardt() 100', solver: levenbergMarquardt(), options: { maxIterations: 100 } },
-      { name: 'levenbergMarquardt() 500', solver: levenbergMarquardt(), options: { maxIterations: 500 } },
+      { name: 'levenbergMarquardt() 300', solver: levenbergMarquardt(), options: { maxIterations: 300 } },
       {
         name: 'adam 500, ssbroyden() 3000',
         solver: sequence(warmUp, ssbroyden()),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { leastSquares, levenbergMarquardt, minimize, minimizeAsync, type Problem } from 'quasi-newton';
+import { auto, leastSquares, levenbergMarquardt, minimize, minimizeAsync, type Problem } from 'quasi-newton';
 import { mgh } from '../../bench/problems/mgh/index.js';
 import { poisson } from '../../bench/problems/poisson.js';
 
@@ -317,5 +317,21 @@ describe('difficult ground', () => {
   it('refuses a problem without residuals', () => {
     const problem: Problem = { p0: Float64Array.of(1), fg: (_, g) => (g?.fill(0), 0) };
     expect(() => minimize(problem, levenbergMarquardt())).toThrow(/leastSquares\(.*makes one that has/);
+  });
+});
+
+describe('auto', () => {
+  const chosen = (n: number, residualCount: number, stochastic = false) =>
+    'jacobian' in auto().init({ n, precision: 'float64', residualCount, stochastic });
+
+  it('takes it for sums of squares, unless a step would take long or f changes', () => {
+    expect(chosen(4, 11)).toBe(true);
+    expect(chosen(129, 900)).toBe(true);
+    expect(chosen(4929, 1000)).toBe(false);
+    expect(chosen(4, 0)).toBe(false);
+    expect(chosen(4, 11, true)).toBe(false);
+    const own = levenbergMarquardt();
+    const [a, b] = [auto(), own].map((solver) => minimize(fit, solver));
+    expect(a.x).toEqual(b.x);
   });
 });
