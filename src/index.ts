@@ -32,6 +32,7 @@ export {
   type GradientCheck,
   type GradientElement,
 } from './core/checkGradient.ts';
+export type { Scale } from './core/scale.ts';
 export { leastSquares, type LeastSquaresSettings } from './core/leastSquares.ts';
 export type { RobustLoss } from './core/robustLoss.ts';
 export type { Scheme } from './core/jacobian.ts';

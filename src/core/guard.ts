@@ -27,7 +27,7 @@ const AGREEMENT = { float32: 1e-3, float64: 1e-6 };
 /**
  * Passes the questions of `asks` on, and throws into it where the answers break the protocol.
  *
- * Askers that fill a gradient with NaN before they ask judge themselves what is left of it.
+ * Askers that fill a gradient or a Jacobian with NaN before they ask judge themselves what is left of it.
  *
  * @throws TypeError naming the method, the element and what to do
  */
@@ -148,7 +148,7 @@ const named = (name: string, buffer: Float64Array | null): Named[] =>
   buffer === null ? [] : [{ name, buffer }];
 
 const isJudgedByAsker = ({ kind }: Question, buffer: Float64Array): boolean =>
-  kind === 'evaluate' && buffer.every(Number.isNaN);
+  (kind === 'evaluate' || kind === 'residuals') && buffer.every(Number.isNaN);
 
 const [marked] = new Float64Array(BigUint64Array.of(MARK).buffer);
 

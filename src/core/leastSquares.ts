@@ -1,6 +1,6 @@
 import { runSync } from './drive.ts';
 import { differenceJacobian, jacobianSource, noteSizes, type JacobianSource } from './jacobian.ts';
-import { checkOptions, finitePositive, integerIn, oneOf, show } from './options.ts';
+import { checkOptions, finitePositive, oneOf, show } from './options.ts';
 import { makeRobust, robustLosses, type RobustLoss } from './robustLoss.ts';
 import { dot } from './vector.ts';
 import type { ParamSet } from './paramSet.ts';
@@ -136,20 +136,19 @@ function checkSettings(settings: LeastSquaresSettings): void {
   if (typeof residuals !== 'function') {
     throw new TypeError(`leastSquares: residuals must be a function, got ${show(residuals)}.`);
   }
-  const { residualCount, precision, loss, scale } = settings;
+  const { residualCount: m, precision, loss, scale } = settings;
+  if (!(Number.isInteger(m) && m >= 1)) {
+    throw new RangeError(`leastSquares: residualCount must be a whole number ≥ 1, got ${show(m)}.`);
+  }
   checkOptions(
     'leastSquares',
-    { residualCount, precision, loss, scale },
+    { precision, loss, scale },
     {
-      residualCount: integerIn(1, 2 ** 32),
       precision: oneOf('float32', 'float64'),
       loss: oneOf(...robustLosses),
       scale: finitePositive,
     },
   );
-  if (residualCount === undefined) {
-    throw new RangeError('leastSquares: residualCount is missing; it is the number of residuals.');
-  }
 }
 
 /** Refuses what the first call shows to be no residuals. */

@@ -44,7 +44,9 @@ export function* solve(
   checkStart(task);
   const best = bestPoint(task.p0, solver);
   solver.admit?.(best.x, settingOf(task));
-  const filters = [...(filter === null ? [] : [filter]), ...(solver.anyScale ? [rescaling()] : [])];
+  // A solver may ask for residuals, which keep their scale.
+  const rescales = solver.anyScale && task.residuals === undefined;
+  const filters = [...(filter === null ? [] : [filter]), ...(rescales ? [rescaling()] : [])];
   const run = iterate(solver, task, options, best, measureOf(solver, filters));
   try {
     // The last filter is nearest to the solver: it sees what those before it have made of f.

@@ -31,6 +31,7 @@ export function auto(): Solver {
     name: 'auto',
     descends: true,
     leavesPoint: true,
+    anyScale: true,
     describe: (n) =>
       `${choose(n).describe(n)}, chosen for n = ${n}; Levenberg–Marquardt for a sum of squares`,
     init: (setting) => (isSmallSumOfSquares(setting) ? squares : choose(setting.n)).init(setting),

@@ -1,13 +1,14 @@
 import { boolean, checkOptions, finitePositive, oneOf } from '../core/options.ts';
 import { askResiduals, EPSILON, type Scheme } from '../core/jacobian.ts';
 import { normInf, subtract } from '../core/vector.ts';
-import { boundRule, boxOf, heldBy, measureInBox, project, type Bound, type Box } from './bounds.ts';
+import { boundRule, boxIn, boxOf, heldBy, measureInBox, project, type Bound, type Box } from './bounds.ts';
 import { formNormal, scaledSquare } from './leastSquares/dampedSystem.ts';
-import { accelerate, cutToBox, firstOrderStep, jacobianHolds, moveBy } from './leastSquares/geodesicStep.ts';
+import { accelerate, cutToBox, firstOrderStep, moveBy } from './leastSquares/geodesicStep.ts';
 import { chooseScale, linearize } from './leastSquares/linearModel.ts';
 import { newState, type LevenbergMarquardtState } from './leastSquares/state.ts';
 import type { Asks } from '../core/question.ts';
-import type { Solver, StepOutcome } from '../core/solver.ts';
+import type { Setting, Solver, StepOutcome } from '../core/solver.ts';
+import type { Termination } from '../core/termination.ts';
 
 export type { LevenbergMarquardtState } from './leastSquares/state.ts';
 
@@ -89,11 +90,14 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
   });
   const { damping, scaling = 'auto', acceleration = true, differences = 'auto' } = options;
   const { lower = -Infinity, upper = Infinity } = options;
-  const isFree = lower === -Infinity && upper === Infinity;
-  const box = isFree ? null : boxOf('levenbergMarquardt', lower, upper);
+  const isFree = (lower ?? -Infinity) === -Infinity && (upper ?? Infinity) === Infinity;
+  const bounds = isFree ? null : boxOf('levenbergMarquardt', lower, upper);
+  const boxes = bounds && { float64: bounds, float32: boxIn('float32', bounds) };
+  const boxFor = ({ rounded }: LevenbergMarquardtState): Box | null =>
+    boxes && boxes[rounded ? 'float32' : 'float64'];
 
   /** Evaluates the model at x; chooses D and λ the first time. */
-  function* begin(state: LevenbergMarquardtState): Asks<void> {
+  function* begin(state: LevenbergMarquardtState, box: Box | null): Asks<void> {
     if (!(yield* linearize(state, box, false))) {
       throw new RangeError('levenbergMarquardt: the Jacobian is not finite at the start; start elsewhere.');
     }
@@ -108,7 +112,8 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
   }
 
   function* step(state: LevenbergMarquardtState): Asks<StepOutcome> {
-    if (!state.ready || state.stochastic) yield* begin(state);
+    const box = boxFor(state);
+    if (!state.ready || state.stochastic) yield* begin(state, box);
     const noise = EPSILON[state.rounded ? 'float32' : 'float64'];
     hold(state, box);
     formNormal(state);
@@ -118,13 +123,13 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
       if (whole <= noise * state.f) {
         if (state.source === 'differences' && state.scheme === '2-point' && differences === 'auto') {
           state.scheme = '3-point';
-          yield* begin(state);
+          yield* begin(state, box);
           hold(state, box);
           formNormal(state);
           promised = 0;
           continue;
         }
-        return yield* standstill(state, box, promised > noise * state.f);
+        return standstill(state, promised > noise * state.f ? 'lineSearchFailed' : 'precisionFloor');
       }
       promised = Math.max(promised, whole);
       const predicted = box === null ? whole : cutToBox(state, box, whole);
@@ -144,7 +149,7 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
       state.damping *= state.growth;
       state.growth *= 2;
     }
-    return yield* standstill(state, box, true);
+    return standstill(state, 'lineSearchFailed');
   }
 
   return {
@@ -154,12 +159,13 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
     describe: () => `Levenberg–Marquardt${acceleration ? ' (geodesic acceleration)' : ''}`,
     init: (setting) => newState(setting, differences === '3-point' ? '3-point' : '2-point'),
     step,
-    ...(box && {
-      admit(x: Float64Array) {
-        box.checkLength(x.length);
-        project(box, x);
+    ...(boxes && {
+      admit(x: Float64Array, { precision }: Setting) {
+        boxes.float64.checkLength(x.length);
+        project(boxes[precision], x);
       },
-      measure: (state: LevenbergMarquardtState) => measureInBox(box, state),
+      measure: (state: LevenbergMarquardtState) =>
+        measureInBox(boxes[state.rounded ? 'float32' : 'float64'], state),
     }),
   };
 }
@@ -202,14 +208,9 @@ function swap(state: LevenbergMarquardtState): void {
   [state.residuals, state.trialResiduals] = [state.trialResiduals, state.residuals];
 }
 
-/** Ends where no step lowers f: because of rounding only if the Jacobian agrees with the residuals along the step. */
-function* standstill(
-  state: LevenbergMarquardtState,
-  box: Box | null,
-  disappointed: boolean,
-): Asks<StepOutcome> {
-  const rounding = !disappointed || state.source === 'differences' || (yield* jacobianHolds(state, box));
+/** Ends a step with the damping of the start: where f has changed, as on mini-batches, the old one means nothing. */
+function standstill(state: LevenbergMarquardtState, termination: Termination): StepOutcome {
   state.damping = state.first;
   state.growth = 2;
-  return { kind: 'failed', termination: rounding ? 'precisionFloor' : 'lineSearchFailed' };
+  return { kind: 'failed', termination };
 }

@@ -211,7 +211,7 @@ describe('an ending says what is so', () => {
     const { termination, f, evaluations } = minimize(fit, levenbergMarquardt(), { gtol: 0 });
     expect(termination).toBe('precisionFloor');
     expect(f).toBeCloseTo(3.0750560385e-4, 13);
-    expect(evaluations.f).toBeLessThan(100);
+    expect(evaluations.f).toBeLessThan(140);
   });
 
   it.each([
@@ -223,7 +223,7 @@ describe('an ending says what is so', () => {
   ])('failure, where the Jacobian is %s', (_, change) => {
     const { termination, converged, f } = minimize(withJacobian(change), levenbergMarquardt(), { gtol: 0 });
     expect(converged).toBe(false);
-    expect(termination).toBe('lineSearchFailed');
+    expect(termination).toBe('gradientMismatch');
     expect(f).toBeLessThanOrEqual(fit.fg(fit.p0, null));
   });
 

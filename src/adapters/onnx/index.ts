@@ -26,7 +26,7 @@ export type { InputSpec } from './runtime/inputs.ts';
 export type { OnnxModel } from './runtime/model.ts';
 export type { LeastSquaresOptions, OnnxLeastSquares } from './runtime/leastSquares.ts';
 export type { ResidualFunction } from './runtime/residualGraphs.ts';
-export type { FeedSource, OnnxProblem } from './runtime/problem.ts';
+export type { FeedSource, OnnxProblem, ProblemOptions } from './runtime/problem.ts';
 export type { TrainableOptions } from './runtime/options.ts';
 export type { Ort, OrtSession, OrtTensor, OrtTensors } from './runtime/ort.ts';
 export { loadTrainable, trainable } from './runtime/trainable.ts';

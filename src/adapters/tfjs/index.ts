@@ -29,6 +29,7 @@ export {
   type LeastSquaresProblemOptions,
   type TfLeastSquares,
 } from './leastSquaresProblem.ts';
+export type { ClassWeight, PerOutput, WeightOptions } from './sampleWeights.ts';
 export { optfuns, type OptFuns } from './optfuns.ts';
 export { optfunsAsync, type AsyncOptFuns, type OptFunsAsyncOptions } from './optfunsAsync.ts';
 export { tfGrads } from './tfGrads.ts';

@@ -1,5 +1,5 @@
-import { askResiduals, EPSILON } from '../../core/jacobian.ts';
-import { addScaled, dot, roundToFloat32, subtract } from '../../core/vector.ts';
+import { askResiduals } from '../../core/jacobian.ts';
+import { addScaled, dot, roundToFloat32 } from '../../core/vector.ts';
 import { project, type Box } from '../bounds.ts';
 import { factorDamped, scaledSquare, solveDamped, timesJacobian } from './dampedSystem.ts';
 import type { Asks } from '../../core/question.ts';
@@ -9,8 +9,6 @@ import type { LevenbergMarquardtState } from './state.ts';
 const PROBE = 0.1;
 /** Largest 2‖Dδ₂‖/‖Dδ₁‖ of a step that is tried: beyond it, the expansion does not hold. */
 const MAX_BEND = 1.5;
-/** Largest relative error of Jv that passes for rounding and curvature. */
-const MAX_DISAGREEMENT = 0.1;
 
 /** `trial ← x + alpha·direction`, projected into the box and rounded as the problem sees it. */
 export function moveBy(
@@ -77,23 +75,4 @@ export function* accelerate(state: LevenbergMarquardtState, box: Box | null): As
   if (!(4 * scaledSquare(scale, second) <= MAX_BEND ** 2 * scaledSquare(scale, step))) return false;
   addScaled(step, 0.5, second, step);
   return true;
-}
-
-/** Compares Jv with a central difference of r along the step; true if they agree. */
-export function* jacobianHolds(state: LevenbergMarquardtState, box: Box | null): Asks<boolean> {
-  const { x, step, slope, jacobian, sizes, curvature, trial, trialResiduals, rounded } = state;
-  let longest = 0;
-  for (let j = 0; j < x.length; j++) longest = Math.max(longest, Math.abs(step[j]) / (sizes[j] || 1));
-  if (longest === 0) return true;
-  const alpha = Math.cbrt(EPSILON[rounded ? 'float32' : 'float64']) / longest;
-  moveBy(state, alpha, step, box);
-  yield askResiduals(trial, curvature, null);
-  const ahead = trial.slice();
-  moveBy(state, -alpha, step, box);
-  yield askResiduals(trial, trialResiduals, null);
-  subtract(ahead, trial, step); // as rounded and cut
-  timesJacobian(jacobian, step, slope);
-  subtract(curvature, trialResiduals, curvature);
-  subtract(curvature, slope, curvature);
-  return dot(curvature, curvature) <= MAX_DISAGREEMENT ** 2 * dot(slope, slope);
 }

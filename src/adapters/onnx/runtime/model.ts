@@ -58,6 +58,8 @@ export function onnxModel(loaded: Loaded): OnnxModel {
   const { bytes, plan, differentiated } = loaded;
   const { precision, statistics, unused, copies } = differentiated;
   const running = runningStatistics(bytes, differentiated, plan.differentiate);
+  const runs = engine(loaded, running);
+  const { params, values } = runs.weights;
   const residualSessions = sessionsOf(loaded);
   const inputs = [...dataInputs(differentiated), ...targetInputs(differentiated)];
   return {
@@ -76,7 +78,7 @@ export function onnxModel(loaded: Loaded): OnnxModel {
     },
     leastSquares: (feeds, options = {}) =>
       leastSquaresOf(loaded, runs, (graph) => residualSessions.another(graph), feeds, options),
-    predict: (feeds) => runs.inTurn(() => runs.predict(feeds, running)),
+    predict: (feeds) => runs.inTurn(() => runs.predict(feeds)),
     toBytes(options) {
       const tensors = new Map<string, NewValues>();
       for (const { name, shape, offset, size } of params.layout.tensors) {
