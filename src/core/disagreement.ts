@@ -198,7 +198,7 @@ function changeAlong(
     byValues,
     byGradients,
     resolved: largest > RESOLVED * noise && Number.isFinite(largest),
-    trusted: Math.abs(byGradients - halves) <= Math.max(TRUSTED * largest, noise),
+    trusted: Math.abs(byGradients - halves) <= Math.max(TRUSTED * Math.abs(byGradients), noise),
   };
 }
 
