@@ -201,7 +201,7 @@ function* iterate(
     message,
     elapsed: meter.elapsed(),
     trace,
-    method: solver.describe(n),
+    method: solver.describe(n, state),
     measures: convergence.measures(gradientNorm),
   });
 }

@@ -57,8 +57,8 @@ export interface Solver<State extends Iterate = Iterate> {
    * @defaultValue `false`
    */
   readonly anyScale?: boolean;
-  /** How reports name it for n unknowns: `'L-BFGS (memory 20, Moré–Thuente)'`. */
-  describe(n: number): string;
+  /** Name in reports for n unknowns, and at the end of a solve its state: `'L-BFGS (memory 20, Moré–Thuente)'`. */
+  describe(n: number, state?: State): string;
   /** Allocates the state; the driver fills `x`, `f` and `gradient` before the first step. */
   init(setting: Setting): State;
   /**

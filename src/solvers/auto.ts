@@ -26,19 +26,23 @@ export function auto(): Solver {
   const small: Solver = bfgs();
   const large: Solver = lbfgs();
   const choose = (n: number): Solver => (n <= DENSE_LIMIT ? small : large);
-  const chosen = (state: Iterate): Solver => ('jacobian' in state ? squares : choose(state.x.length));
+  const chosen = (state: Iterate): Solver => (isSquares(state) ? squares : choose(state.x.length));
   return {
     name: 'auto',
     descends: true,
     leavesPoint: true,
     anyScale: true,
-    describe: (n) =>
-      `${choose(n).describe(n)}, chosen for n = ${n}; Levenberg–Marquardt for a sum of squares`,
+    describe: (n, state) =>
+      state !== undefined && isSquares(state)
+        ? `${squares.describe(n)}, chosen for a sum of squares`
+        : `${choose(n).describe(n)}, chosen for n = ${n}`,
     init: (setting) => (isSmallSumOfSquares(setting) ? squares : choose(setting.n)).init(setting),
     step: (state) => chosen(state).step(state),
     direction: (state, out) => chosen(state).direction?.(state, out),
   };
 }
+
+const isSquares = (state: Iterate): boolean => 'jacobian' in state;
 
 const isSmallSumOfSquares = ({ n, residualCount: m = 0, stochastic = false }: Setting): boolean =>
   m > 0 && !stochastic && m * n * Math.min(m, n) <= WORK_LIMIT;
