@@ -34,6 +34,6 @@ describe('auto', () => {
   it('is dense for few unknowns, limited-memory for many, and says what holds of both', () => {
     expect(auto().describe(2)).toMatch(/^BFGS/);
     expect(auto().describe(1e5)).toMatch(/^L-BFGS/);
-    expect(auto()).toMatchObject({ name: 'auto', descends: true, leavesPoint: true });
+    expect(auto()).toMatchObject({ name: 'auto', descends: true, leavesPoint: true, anyScale: true });
   });
 });

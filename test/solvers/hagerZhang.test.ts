@@ -69,7 +69,7 @@ function oracle(line: Line, alpha0: number, slack: number, alphaMax: number, opt
     return bracket(Math.min(rho * c, alphaMax), c);
   }
   function update(a: number, b: number, c: number): [number, number] {
-    if (c <= a || c >= b) return [a, b];
+    if (!(c > a && c < b)) return [a, b];
     if (slopeAt(c) >= 0) return [a, c];
     return isHigh(c) ? halve(a, c) : [c, b];
   }
@@ -109,6 +109,22 @@ const lines = fc
     slope: -slope + 2 * curvature * a + wave * w * Math.sin(2 * w * a),
   }));
 
+/** Lines that fall, jump up at a cliff, and fall on behind it: what lies there is high and slopes down. */
+const cliffs = fc
+  .record({
+    at: fc.double({ min: 0.05, max: 3, noNaN: true }),
+    width: fc.double({ min: 1e-4, max: 0.1, noNaN: true }),
+    height: fc.double({ min: 0.5, max: 50, noNaN: true }),
+    curvature: fc.constantFrom(0, 0, 0.05),
+  })
+  .map(({ at, width, height, curvature }): Line => (a) => {
+    const e = Math.tanh((a - at) / width);
+    return {
+      value: -a + curvature * a ** 2 + (height * (1 + e)) / 2,
+      slope: -1 + 2 * curvature * a + (height * (1 - e * e)) / (2 * width),
+    };
+  });
+
 const options = fc.record({
   delta: fc.constantFrom(0.01, 0.1, 0.4),
   sigma: fc.constantFrom(0.41, 0.9),
@@ -133,7 +149,7 @@ describe('hagerZhang', () => {
     const lengths = new Set<number>();
     fc.assert(
       fc.property(
-        lines,
+        fc.oneof(lines, cliffs),
         given,
         fc.constantFrom(1e-3, 0.1, 1, 30),
         fc.constantFrom(0, 0.01),
@@ -143,6 +159,7 @@ describe('hagerZhang', () => {
           const { alphas, result } = searchOn(line, options, alpha0, slack, alphaMax);
           // Intervals of rounding are given up, which the paper's never are.
           fc.pre(result._tag === 'Right' || result.left.kind !== 'intervalTooSmall');
+          fc.pre(line(0).slope < 0);
           expect(alphas).toEqual(expected.alphas);
           expect(result._tag).toBe(expected.found ? 'Right' : 'Left');
           const tried = [0, ...alphas].toSorted((a, b) => line(a).value - line(b).value);

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { fixedStep, lbfgs, type LbfgsOptions, type Problem, type Setting } from 'quasi-newton';
 import { lbfgs as leanLbfgs } from 'quasi-newton/lean';
+import { limitedMemory } from '../../src/solvers/limitedMemory.ts';
+import type { LineState } from '../../src/solvers/searchAlong.ts';
 import { bowl, difference, started, stepFrom } from './walk.ts';
 
 // Oracles: what each option of L-BFGS changes, with the pairs taken into H one by one.
@@ -241,5 +243,60 @@ describe('defaults of L-BFGS', () => {
       expect(() => make(options as never)).toThrow(RangeError);
       expect(() => make(options as never)).toThrow(`lbfgs: ${message}`);
     }
+  });
+});
+
+describe('pairs that are taken in one after the other, with no direction between', () => {
+  it.each([10, 300])('count as any others, at n = %d', (n) => {
+    const descent = limitedMemory(() => 3, { modifiedSecant: false });
+    const memory = descent.init({ n, precision: 'float64' });
+    const vector = (seed: number) => Array.from({ length: n }, (_, i) => Math.sin(seed * (i + 1)));
+    const pairs = [1, 2, 3, 4].map((seed): Pair => {
+      const s = vector(seed);
+      return { s, y: s.map((value, i) => (2 + (i % 3)) * value) };
+    });
+    const start = vector(9);
+    let [x, gradient] = [vector(8), start];
+    for (const { s, y } of pairs) {
+      const [trial, trialGradient] = [plus(x, 1, s), plus(gradient, 1, y)];
+      const step = { x, gradient, trial, trialGradient };
+      const [from, g, to, gNext] = Object.values(step).map((v) => Float64Array.from(v));
+      descent.update(
+        memory,
+        { x: from, gradient: g, trial: to, trialGradient: gNext, f: 1, trialF: 0 } as LineState,
+        1,
+      );
+      [x, gradient] = [trial, trialGradient];
+    }
+    const out = new Float64Array(n);
+    descent.direction(memory, Float64Array.from(gradient), out, Float64Array.from(x));
+    const kept = pairs.slice(-3);
+    const { s, y } = kept[2];
+    const expected = negative(timesH(kept, dot(s, y) / dot(y, y), gradient));
+    expect(difference([...out], expected)).toBeLessThan(1e-10);
+  });
+});
+
+describe('bounds of L-BFGS', () => {
+  it('null, as the infinite ones, is none', () => {
+    for (const options of [{ lower: null }, { upper: null }, { lower: -Infinity, upper: Infinity }]) {
+      expect('admit' in lbfgs(options)).toBe(false);
+    }
+    expect('admit' in lbfgs({ lower: null, upper: 3 })).toBe(true);
+    expect('admit' in lbfgs({ lower: 3, upper: null })).toBe(true);
+  });
+
+  it.each([
+    ['nextBatch and no overlap', {}],
+    ['nextBatch', { overlap: true }],
+    ['overlap', { stochastic: true }],
+  ])('overlapping pairs need a problem with batches that overlap; this has no %s', (missing, setting) => {
+    const solver = lbfgs({ pairs: 'overlap' });
+    const begin = () => solver.init({ n: 3, precision: 'float64', ...setting });
+    expect(begin).toThrow(
+      new RangeError(
+        `lbfgs: pairs 'overlap' needs a problem with nextBatch(), and overlap(x, gradient) for the samples that a batch shares with the one before; this one has no ${missing}.`,
+      ),
+    );
   });
 });

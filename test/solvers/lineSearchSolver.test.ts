@@ -1,13 +1,19 @@
 import { describe, expect, it } from 'vitest';
 import {
+  bfgs,
+  conjugateGradient,
+  gradientDescent,
+  lbfgs,
   lineSearchSolver,
   runSync,
+  slbfgs,
   type Descent,
   type LastStep,
   type LineSearch,
   type LineSearchResult,
   type Phi,
   type Problem,
+  type Solver,
 } from 'quasi-newton';
 import { started } from './walk.ts';
 
@@ -239,5 +245,30 @@ describe('a search that fails', () => {
     const fresh = solverOf([found(1e9)], 1, {}, () => 1e-20);
     runSync(fresh.solver.step(started(fresh.solver, far, { precision: 'float32' })), far);
     expect(fresh.calls[0].alpha0).toBe(2 ** 30 * 2 ** -23);
+  });
+});
+
+describe('a method whose searches all fail', () => {
+  const wall: Problem = {
+    ...bowl,
+    fg: (x, gradient) => 1e6 * bowl.fg(x, gradient),
+  };
+  it.each<[string, Solver]>([
+    ['gradientDescent', gradientDescent()],
+    ['conjugateGradient', conjugateGradient()],
+    ['slbfgs', slbfgs()],
+    ['bfgs', bfgs()],
+    ['lbfgs', lbfgs()],
+  ])('comes to an end: %s', (_name, solver) => {
+    const state = started(solver, bowl);
+    runSync(solver.step(state), bowl);
+    state.x.fill(1);
+    state.f = bowl.fg(state.x, state.gradient);
+    const outcome = runSync(solver.step(state), wall);
+    expect(outcome.kind).toBe('failed');
+    // All is forgotten: the next direction is −∇f.
+    const out = new Float64Array(2);
+    solver.direction?.(state, out);
+    expect([...out]).toEqual([-2, -4]);
   });
 });

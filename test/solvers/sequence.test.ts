@@ -147,6 +147,11 @@ describe('sequence', () => {
     expect(() => sequence(...(stages as Solver[]))).toThrow(/^sequence: /);
   });
 
+  it('refuses a solver that only moves its start', () => {
+    const admitting: Solver = { ...rolling, admit() {} };
+    expect(() => sequence(slow, admitting)).toThrow(/^sequence: stage 2: gradientDescent keeps bounds/);
+  });
+
   it('hands over x, its gradient and f, whatever arrays the stages use', () => {
     const seen: Iterate[] = [];
     const looking: Solver = {

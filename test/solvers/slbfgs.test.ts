@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { fixedStep, runSync, slbfgs, type Problem } from 'quasi-newton';
+import { backtracking, fixedStep, runSync, slbfgs, type Problem } from 'quasi-newton';
 import { bowl, difference, hills, started, stepFrom, walk } from './walk.ts';
 
 type Vector = number[];
@@ -36,11 +36,11 @@ function estimateTimes(pairs: [Vector, Vector][], lambda: number, gamma: number,
 }
 
 /** A solver after some steps, with the pairs it has seen. */
-function afterSteps(options: Parameters<typeof slbfgs>[0], count: number) {
+function afterSteps(options: Parameters<typeof slbfgs>[0], count: number, problem = hills) {
   const solver = slbfgs(options);
-  const state = started(solver, hills);
+  const state = started(solver, problem);
   const pairs = Array.from({ length: count }, (): [Vector, Vector] => {
-    const { before, x, gradient } = stepFrom(solver, state, hills);
+    const { before, x, gradient } = stepFrom(solver, state, problem);
     return [x.map((v, i) => v - before.x[i]), gradient.map((v, i) => v - before.gradient[i])];
   });
   return { solver, state, pairs };
@@ -70,6 +70,61 @@ describe('SLBFGS', () => {
     }
     expect(raised).toContain(0);
     expect(Math.max(...raised)).toBeGreaterThan(0);
+  });
+
+  it('transposed, is −Ĥᵀg, and reflected on g where that leads uphill', () => {
+    // Cosines, concave where they begin: y points against s.
+    const summit: Problem = {
+      p0: Float64Array.of(0.1, 0.2, -0.1, 0.15),
+      fg(x, gradient) {
+        gradient?.set(x.map((value, i) => -(i + 1) * Math.sin(value)));
+        return x.reduce((sum, value, i) => sum + (i + 1) * Math.cos(value), 0);
+      },
+    };
+    const options = { memory: 3, lambda: 1e-3, transposed: true, lineSearch: fixedStep({ alpha: 0.1 }) };
+    const { solver, state, pairs } = afterSteps(options, 3, summit);
+    const kept = pairs.slice(-3);
+    const out = new Float64Array(4);
+    let reflected = 0;
+    for (let k = 0; k < 100; k++) {
+      const g = [Math.sin(k), Math.cos(2 * k), Math.sin(3 * k + 1), Math.cos(5 * k)];
+      const right = g.map(
+        (value, i) => 1e-3 * value + kept.reduce((sum, [s, y]) => sum + y[i] * dot(s, g), 0),
+      );
+      const yy = g.map((_, i) =>
+        g.map((_, j) => kept.reduce((sum, [, y]) => sum + y[i] * y[j], i === j ? 1e-3 : 0)),
+      );
+      const plain = solve(yy, right).map((value) => -value);
+      const uphill = Math.max(0, dot(plain, g) / dot(g, g));
+      if (uphill > 0) reflected++;
+      state.gradient.set(g);
+      solver.direction?.(state, out);
+      const expected = plain.map((value, i) => value - 2 * uphill * g[i]);
+      expect(difference([...out], expected)).toBeLessThan(1e-8);
+    }
+    expect(reflected).toBeGreaterThan(5);
+  });
+
+  it('backtracks by parabolas by default', () => {
+    const wall: Problem = {
+      p0: Float64Array.of(1),
+      fg(x, gradient) {
+        gradient?.set([x[0] < 1 ? -1 : 1]);
+        return x[0] === 1 ? 1 : 1 + 3 * (1 - x[0]) ** 3 + 0.2 * (1 - x[0]);
+      },
+    };
+    const ending = (options: object) => {
+      const asked: number[] = [];
+      const noted: Problem = { ...wall, fg: (x, gradient) => (asked.push(x[0]), wall.fg(x, gradient)) };
+      const solver = slbfgs(options);
+      runSync(solver.step(started(solver, noted)), noted);
+      return asked.slice(0, 12);
+    };
+    const lineSearch = (interpolation: 'quadratic' | 'cubic') => ({
+      lineSearch: backtracking({ interpolation }),
+    });
+    expect(ending({})).toEqual(ending(lineSearch('quadratic')));
+    expect(ending({})).not.toEqual(ending(lineSearch('cubic')));
   });
 
   it('regularises the more, the noisier the gradients are', () => {
