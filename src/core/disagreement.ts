@@ -59,7 +59,7 @@ const DECREASES: Record<Precision, readonly number[]> = {
 /** Longest step along −∇f, in units of ‖x‖∞. */
 const LONGEST = 0.1;
 /** Lengths of the other lines, in units of the way from the start. */
-const PARTS = [0.3, 1e-2, 3e-4, 1e-5];
+const PARTS = [0.3, 0.03, 1e-3, 2e-5];
 /** A contradiction is confirmed on these parts of the line; no multiples of each other, lest a wave fits all of them. */
 const SHORTER = [0.382, 0.157] as const;
 /** Number of other lines at most: the unknowns take turns, so that few of them have a line each. */
