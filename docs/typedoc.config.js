@@ -7,7 +7,6 @@ export default {
   basePath: '..',
   entryPoints: [
     '../src/index.ts',
-    '../src/lean.ts',
     '../src/adapters/tfjs/index.ts',
     '../src/adapters/onnx/index.ts',
     '../src/recipes/index.ts',

@@ -21,18 +21,6 @@ const cases = [
     without: ['solvers/bfgs', 'solvers/adam', 'solvers/slbfgs', 'solvers/hagerZhang', 'core/flatten'],
   },
   {
-    what: 'lean: core and L-BFGS',
-    code: `export { lbfgs, minimize } from 'quasi-newton/lean';`,
-    budget: 10,
-    without: [
-      'core/kernels/arena',
-      'core/kernels/simd',
-      'solvers/bounds',
-      'solvers/overlap',
-      'core/transform',
-    ],
-  },
-  {
     what: 'core and Adam',
     code: `export { adam, minimize } from 'quasi-newton';`,
     budget: 6,

@@ -16,14 +16,14 @@ import {
 import { staticStep, unitStep } from './initialStep.ts';
 import { lineSearchSolver, type LineSearchMethod, type LineSearchState } from './lineSearchSolver.ts';
 import { overlapPairs } from './overlapPairs.ts';
-import { lbfgsMethod, plainLbfgsRules, type PlainLbfgsOptions } from './plainLbfgs.ts';
+import { lbfgsMethod, lbfgsMethodRules, type LbfgsMethodOptions } from './lbfgsMethod.ts';
 import { directionWithin } from './within.ts';
 import type { Precision } from '../core/problem.ts';
 import type { Solver } from '../core/solver.ts';
 import type { LbfgsMemory } from './limitedMemory.ts';
 
 /** Options of {@link lbfgs}. */
-export interface LbfgsOptions extends PlainLbfgsOptions {
+export interface LbfgsOptions extends LbfgsMethodOptions {
   /**
    * Of which samples a pair's y is made, where f changes from batch to batch: of the step's own batch, or, with
    * `'overlap'`, of those that it shares with the next one. Then y sees the same samples on both sides and the
@@ -61,7 +61,7 @@ export interface LbfgsOptions extends PlainLbfgsOptions {
  */
 export function lbfgs(options: LbfgsOptions = {}): Solver<LineSearchState<LbfgsMemory>> {
   const rules = { pairs: oneOf('sameBatch', 'overlap'), lower: boundRule, upper: boundRule };
-  checkOptions('lbfgs', options, { ...plainLbfgsRules, ...rules });
+  checkOptions('lbfgs', options, { ...lbfgsMethodRules, ...rules });
   enableSimd();
   const { lower = -Infinity, upper = Infinity, pairs = 'sameBatch' } = options;
   const free = (lower ?? -Infinity) === -Infinity && (upper ?? Infinity) === Infinity;

@@ -3,7 +3,7 @@ import { callable, checkOptions, integerFrom, nonNegative, numberBetween } from 
 import { evaluate, type Asks } from '../core/question.ts';
 import { addScaled, normInf, roundToFloat32 } from '../core/vector.ts';
 import { memoryRule } from './pairRing.ts';
-import { defaultMemory } from './plainLbfgs.ts';
+import { defaultMemory } from './lbfgsMethod.ts';
 import { limitedMemory, type LbfgsMemory } from './limitedMemory.ts';
 import { acceptTrial, lineState, type LineState } from './searchAlong.ts';
 import type { Solver, StepOutcome } from '../core/solver.ts';

@@ -1,6 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { fixedStep, lbfgs, type LbfgsOptions, type Problem, type Setting } from 'quasi-newton';
-import { lbfgs as leanLbfgs } from 'quasi-newton/lean';
 import { limitedMemory } from '../../src/solvers/limitedMemory.ts';
 import type { LineState } from '../../src/solvers/searchAlong.ts';
 import { bowl, difference, started, stepFrom } from './walk.ts';
@@ -221,10 +220,7 @@ describe('defaults of L-BFGS', () => {
     ]);
   });
 
-  it.each([
-    ['lbfgs', lbfgs],
-    ['lbfgs of quasi-newton/lean', leanLbfgs],
-  ])('%s refuses wrong options', (_name, make) => {
+  it.each([['lbfgs', lbfgs]])('%s refuses wrong options', (_name, make) => {
     for (const [message, options] of [
       ['memory: must be a whole number in [1, 10000], got 10001.', { memory: 10001 }],
       ['lineSearch: must be a line search such as strongWolfe(), got 1.', { lineSearch: 1 }],

@@ -1,5 +1,5 @@
 import { boundRule } from '../../../solvers/bounds.ts';
-import { plainLbfgsRules } from '../../../solvers/plainLbfgs.ts';
+import { lbfgsMethodRules } from '../../../solvers/lbfgsMethod.ts';
 import { lbfgs, type LbfgsOptions } from '../../../solvers/lbfgs.ts';
 import { lineSearchChoice, solverOptions, type ClassOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
@@ -39,7 +39,7 @@ export class LBFGSOptimizer extends SolverOptimizer {
 
   constructor(options: LBFGSOptimizerOptions = {}) {
     const own = solverOptions<Own>('LBFGSOptimizer', options, {
-      ...plainLbfgsRules,
+      ...lbfgsMethodRules,
       lineSearch: lineSearchChoice,
       lower: boundRule,
       upper: boundRule,

@@ -1,6 +1,6 @@
-import { boolean, callable, checkOptions, oneOf, type Rules } from '../core/options.ts';
+import { boolean, callable, oneOf, type Rules } from '../core/options.ts';
 import { memoryRule } from './pairRing.ts';
-import { unitStep, type InitialStep } from './initialStep.ts';
+import type { InitialStep } from './initialStep.ts';
 import {
   limitedMemory,
   type DirectionOf,
@@ -8,13 +8,12 @@ import {
   type LimitedMemoryOptions,
 } from './limitedMemory.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
-import { lineSearchSolver, type LineSearchMethod, type LineSearchState } from './lineSearchSolver.ts';
+import type { LineSearchMethod } from './lineSearchSolver.ts';
 import { strongWolfe } from './linesearch/strongWolfe.ts';
-import type { Solver } from '../core/solver.ts';
 import type { LineSearch } from './linesearch/lineSearch.ts';
 
-/** Options that L-BFGS has in `quasi-newton/lean` too. */
-export interface PlainLbfgsOptions extends LimitedMemoryOptions {
+/** Options of L-BFGS, without bounds and overlapping batches. */
+export interface LbfgsMethodOptions extends LimitedMemoryOptions {
   /**
    * Number m of curvature pairs kept: 2mn numbers. More pairs take fewer evaluations, and a little more
    * time each.
@@ -28,8 +27,8 @@ export interface PlainLbfgsOptions extends LimitedMemoryOptions {
   readonly initialStep?: InitialStep;
 }
 
-/** What is allowed of {@link PlainLbfgsOptions}. */
-export const plainLbfgsRules: Rules<PlainLbfgsOptions> = {
+/** What is allowed of {@link LbfgsMethodOptions}. */
+export const lbfgsMethodRules: Rules<LbfgsMethodOptions> = {
   memory: memoryRule,
   lineSearch: lineSearchRule,
   initialStep: callable,
@@ -42,23 +41,13 @@ export const plainLbfgsRules: Rules<PlainLbfgsOptions> = {
 };
 
 /**
- * As `lbfgs` of `quasi-newton`, without bounds and overlapping batches, and in plain loops in the place of SIMD.
- *
- * @throws RangeError naming every option that is wrong
- */
-export function lbfgs(options: PlainLbfgsOptions = {}): Solver<LineSearchState<LbfgsMemory>> {
-  checkOptions('lbfgs', options, plainLbfgsRules);
-  return lineSearchSolver(lbfgsMethod(options, 'gradient', unitStep()));
-}
-
-/**
- * The method that the options describe.
+ * Returns the method that the options describe.
  *
  * @param firstStep - where the options have none
  * @throws RangeError if they contradict each other
  */
 export function lbfgsMethod(
-  options: PlainLbfgsOptions,
+  options: LbfgsMethodOptions,
   directionOf: DirectionOf,
   firstStep: InitialStep,
 ): LineSearchMethod<LbfgsMemory> {
