@@ -7,9 +7,9 @@
 import { dot } from '../core/vector.ts';
 
 /**
- * A matrix of zeros, `[n, n]`.
+ * Returns a matrix of zeros, `[n, n]`.
  *
- * @throws RangeError if there is no memory for as many numbers
+ * @throws RangeError if so much memory cannot be allocated
  */
 export function zeros(n: number): Float64Array {
   try {
@@ -17,7 +17,7 @@ export function zeros(n: number): Float64Array {
   } catch (cause) {
     const size = `${((8 * n ** 2) / 1e9).toPrecision(3)} GB`;
     throw new RangeError(
-      `A dense inverse Hessian of ${n} unknowns would take ${size}, which cannot be had; lbfgs() keeps a few vectors instead.`,
+      `A dense inverse Hessian of ${n} unknowns needs ${size}, more than can be allocated; lbfgs() keeps a few vectors instead.`,
       { cause },
     );
   }

@@ -72,5 +72,5 @@ test('the identity has its diagonal', () => {
 
 test('names what too many unknowns would take', () => {
   expect(zeros(3)).toEqual(new Float64Array(9));
-  expect(() => zeros(200_000)).toThrow(/of 200000 unknowns would take 320 GB, .*lbfgs\(\)/);
+  expect(() => zeros(200_000)).toThrow(/of 200000 unknowns needs 320 GB, .*lbfgs\(\)/);
 });
