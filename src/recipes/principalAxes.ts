@@ -1,4 +1,4 @@
-import { runSync } from '../core/drive.ts';
+import { runUnguarded } from '../core/drive.ts';
 import { hessianAt, type Hessian } from '../core/hessian.ts';
 import { dot } from '../core/vector.ts';
 import {
@@ -44,7 +44,7 @@ export function leadingEigen(matrix: Float64Array, n: number, count: number): Le
     epsilon: 'auto',
     signal: undefined,
   });
-  const { krylov, ritz } = runSync(leadingKrylov(operator, count), products);
+  const { krylov, ritz } = runUnguarded(leadingKrylov(operator, count), products);
   const last = ritz.values.length - 1;
   const leading = Array.from({ length: Math.min(count, last + 1) }, (_, k) => last - k);
   return {

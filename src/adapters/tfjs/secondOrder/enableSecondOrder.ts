@@ -17,7 +17,6 @@ import { gradientRules } from './gradients.ts';
  * @example
  * ```js
  * import * as tf from '@tensorflow/tfjs';
-import { correctNested } from '../internals/nestedGradients.ts';
  * import { minimize, newtonCG } from 'quasi-newton';
  * import { enableSecondOrder, optfuns } from 'quasi-newton/tfjs';
  *
