@@ -34,8 +34,9 @@ export function openCheckpoint(path: string, draft: Draft): Checkpoint {
         `checkpoint: ${path} is of another landscape: its parameters, directions, grid or metrics differ (fingerprint ${stored.fingerprint}, here ${draft.fingerprint}). Use another path, or delete it.`,
       );
     }
-    draft.z.set(stored.z);
-    draft.done.set(stored.done);
+    draft.z.set(stored.z.map((value, cell) => (stored.done[cell] === 1 ? value : NaN)));
+    // What an adaptive grid predicted is predicted again.
+    draft.done.set(stored.done.map((mark) => (mark === 1 ? 1 : 0)));
     for (const [name, values] of Object.entries(stored.metrics)) draft.metrics[name].set(values);
   }
 

@@ -20,7 +20,10 @@ export interface LandscapeData {
   readonly z: Float64Array;
   /** Values of further metrics, laid out as `z`. */
   readonly metrics: Readonly<Record<string, Float64Array>>;
-  /** 1 where the cell has been evaluated, 0 where not, `[ny * nx]`: tells a NaN loss from an open cell. */
+  /**
+   * 1 where the cell has been evaluated, 2 where an adaptive grid predicted its value, 0 where neither, `[ny * nx]`:
+   * tells a NaN loss from an open cell.
+   */
   readonly done: Uint8Array;
   /** The loss at the center, which is `z` at (0, 0) where that is on the grid. */
   readonly loss: number;
@@ -55,7 +58,7 @@ export function dimensionsOf({ plane }: LandscapeData): 1 | 2 {
   return plane.directions.length === 1 ? 1 : 2;
 }
 
-/** Whether every cell has been evaluated. */
+/** True if every cell has a value, evaluated or predicted by an adaptive grid. */
 export function isComplete({ done }: LandscapeData): boolean {
   return !done.includes(0);
 }
@@ -92,10 +95,11 @@ export function merge(shards: readonly LandscapeData[]): LandscapeData {
       );
     }
     for (let cell = 0; cell < shard.done.length; cell++) {
-      if (shard.done[cell] === 0) continue;
+      // What is evaluated goes before what is predicted.
+      if (shard.done[cell] === 0 || merged.done[cell] === 1) continue;
       merged.z[cell] = shard.z[cell];
       for (const name of Object.keys(merged.metrics)) merged.metrics[name][cell] = shard.metrics[name][cell];
-      merged.done[cell] = 1;
+      merged.done[cell] = shard.done[cell];
     }
   });
   return merged;

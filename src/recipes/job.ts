@@ -6,6 +6,7 @@
 import { checkOptions } from '../core/options.ts';
 import { checkLength } from '../core/paramSet.ts';
 import { firstNonFinite, norm2 } from '../core/vector.ts';
+import { adaptivePlan, type AdaptivePlan } from './adaptive.ts';
 import { gridAxis } from './axis.ts';
 import { openCheckpoint, type Checkpoint } from './checkpoint.ts';
 import { emptyLandscape } from './data.ts';
@@ -29,6 +30,8 @@ export interface Job {
   readonly cells: Uint32Array;
   readonly hooks: SurveyHooks;
   readonly checkpoint: Checkpoint | undefined;
+  /** Of an adaptive grid. */
+  readonly plan: AdaptivePlan | undefined;
 }
 
 /**
@@ -60,8 +63,23 @@ export function jobOf(
     'valuesAt' in source && source.valuesAt !== undefined
       ? pointsAtOnce(subject.center.length, metricNames.length)
       : 1;
-  const hooks = hooksOf(draft, cells, atOnce, options, checkpoint);
-  return { where, subject, held, draft, cells, hooks, checkpoint };
+  const plan = planOf(where, draft, options);
+  const hooks = hooksOf(draft, cells, atOnce, options, checkpoint, plan);
+  return { where, subject, held, draft, cells, hooks, checkpoint, plan };
+}
+
+function planOf(
+  where: string,
+  draft: Draft,
+  { adaptive = false, shard }: JobOptions,
+): AdaptivePlan | undefined {
+  if (adaptive === false) return undefined;
+  if (shard !== undefined) {
+    throw new RangeError(
+      `${where}: adaptive: decides by values of the whole grid and goes with no shard, got '${shard}'; use an executor.`,
+    );
+  }
+  return adaptivePlan(draft, adaptive === true ? 'linear' : adaptive);
 }
 
 /** Puts the parameters back, and writes the last checkpoint. */
@@ -151,6 +169,7 @@ function hooksOf(
   atOnce: number,
   { signal, onProgress, onPreview }: JobOptions,
   checkpoint: Checkpoint | undefined,
+  plan: AdaptivePlan | undefined,
 ): SurveyHooks {
   let done = cells.reduce((sum, cell) => sum + draft.done[cell], 0);
   const progress = progressMeter(cells.length, done, onProgress);
@@ -164,6 +183,7 @@ function hooksOf(
       checkpoint?.evaluated();
       progress(done);
     },
-    levelDone: onPreview && ((stride) => onPreview(subgrid(draft, stride))),
+    levelDone: onPreview && ((stride) => onPreview(subgrid(plan?.filled() ?? draft, stride))),
+    finished: () => progress(done, done),
   };
 }

@@ -9,6 +9,7 @@
  */
 import { runAsync, runSync } from '../core/drive.ts';
 import { show } from '../core/options.ts';
+import { adaptiveRun, adaptiveSurvey } from './adaptive.ts';
 import { runOn, type Executor } from './executor.ts';
 import { endJob, jobOf } from './job.ts';
 import {
@@ -77,10 +78,11 @@ export function landscape(source: Loss | Problem, ...rest: SyncArguments): Lands
   const { metrics = {} } = options;
   const job = jobOf('landscape', source, heldBy(source, params), options, Object.keys(metrics));
   try {
-    const { draft, cells, hooks, subject } = job;
+    const { draft, cells, hooks, subject, plan } = job;
     const fg = watched('landscape', source, subject.params, metrics, hooks.metricValues);
     const many = watchedAt('landscape', source, subject.params, metrics, hooks);
-    runSync(survey(draft, cells, hooks), { p0: draft.plane.center, fg, ...many });
+    const asks = plan === undefined ? survey(draft, cells, hooks) : adaptiveSurvey(draft, plan, hooks);
+    runSync(asks, { p0: draft.plane.center, fg, ...many });
   } finally {
     endJob(job);
   }
@@ -121,12 +123,20 @@ export async function landscapeAsync(
   const held = await heldByAsync(source, params);
   const job = jobOf('landscapeAsync', source, held, options, Object.keys(metrics));
   try {
-    const { draft, cells, hooks, subject } = job;
+    const { draft, cells, hooks, subject, plan } = job;
     const fg = watchedAsync('landscapeAsync', source, subject.params, metrics, hooks.metricValues);
     const here = executor === undefined ? cells : new Uint32Array(0);
     const many = watchedAtAsync('landscapeAsync', source, subject.params, metrics, hooks);
-    await runAsync(survey(draft, here, hooks), { p0: draft.plane.center, fg, ...many });
-    if (executor !== undefined) await runOn(executor, draft, cells, hooks);
+    const asks =
+      executor === undefined && plan !== undefined
+        ? adaptiveSurvey(draft, plan, hooks)
+        : survey(draft, here, hooks);
+    await runAsync(asks, { p0: draft.plane.center, fg, ...many });
+    if (executor !== undefined && plan !== undefined) {
+      await adaptiveRun(plan, hooks, (some, told) => runOn(executor, draft, some, told));
+    } else if (executor !== undefined) {
+      await runOn(executor, draft, cells, hooks);
+    }
   } finally {
     endJob(job);
   }

@@ -15,17 +15,18 @@ export interface Progress {
 /**
  * Reports progress at most ten times a second, and at the end.
  *
+ * @param most - points in all, unless a call says otherwise
  * @param before - points that an earlier run has evaluated
  */
 export function progressMeter(
-  total: number,
+  most: number,
   before: number,
   report: ((progress: Progress) => void) | undefined,
-): (done: number) => void {
+): (done: number, total?: number) => void {
   if (report === undefined) return () => {};
   const start = performance.now();
   let last = start;
-  return (done) => {
+  return (done, total = most) => {
     const now = performance.now();
     if (done < total && now - last < 100) return;
     last = now;

@@ -23,6 +23,8 @@ export interface SurveyHooks {
   evaluated(): void;
   /** Called when the sub-grid of every `stride`-th point is complete; absent where coarse points do not come first. */
   readonly levelDone: ((stride: number) => void) | undefined;
+  /** Called at the end of an adaptive grid, which evaluates fewer points than it has. */
+  finished?(): void;
 }
 
 /** Strides of the coarser grids that a progressive walk completes one after the other. */
