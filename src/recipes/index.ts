@@ -54,6 +54,13 @@ export {
 export { curvatureMap, curvatureMapAsync, type CurvatureMapOptions } from './curvature/map.ts';
 export { sharpness, sharpnessAsync, type Sharpness, type SharpnessOptions } from './curvature/sharpness.ts';
 export {
+  hessianDiagonal,
+  hessianDiagonalAsync,
+  type DiagonalEstimate,
+  type DiagonalOptions,
+} from './curvature/hessianDiagonal.ts';
+export type { TensorChoice } from './curvature/operators.ts';
+export {
   hessianTrace,
   hessianTraceAsync,
   type TraceEstimate,

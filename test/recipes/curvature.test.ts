@@ -5,6 +5,8 @@ import {
   curvatureMap,
   curvatureMapAsync,
   eigenPlane,
+  hessianDiagonal,
+  hessianDiagonalAsync,
   hessianTrace,
   hessianTraceAsync,
   landscape,
@@ -17,6 +19,7 @@ import {
 } from 'quasi-newton/landscape';
 import { lbfgs, minimize, type AsyncProblem, type Problem } from 'quasi-newton';
 import { glorot, tanhNetwork } from '../../bench/problems/tanhNetwork.js';
+import { layoutOf } from '../../src/core/layout.ts';
 import { vectorParams } from '../../src/core/paramSet.ts';
 import { dot, norm2 } from '../../src/core/vector.ts';
 import { gaussian } from '../../src/recipes/random.ts';
@@ -363,6 +366,139 @@ describe('the trace', () => {
     const { value, standardError } = hessianTrace(turnedQuadratic(Float64Array.of(3, 2, -1)), { deflate: 3 });
     expect(value).toBeCloseTo(4, 6);
     expect(standardError).toBeLessThan(1e-9);
+  });
+});
+
+describe('a block of some tensors', () => {
+  const eigenvalues = Float64Array.from({ length: 12 }, (_, i) => (i === 5 ? -3 : 1 + i));
+  const turned = turnedQuadratic(eigenvalues);
+  const layout = layoutOf([
+    { name: 'a/kernel', shape: [2, 2] },
+    { name: 'a/bias', shape: [2] },
+    { name: 'b/kernel', shape: [6] },
+  ]);
+  const problem: Problem = { ...turned, params: vectorParams(new Float64Array(12), layout) };
+  /** The Hessian's columns. */
+  const columns = Array.from({ length: 12 }, (_, k) => {
+    const [point, gradient] = [new Float64Array(12), new Float64Array(12)];
+    point[k] = 1;
+    turned.fg(point, gradient);
+    return gradient;
+  });
+  const elements = [0, 1, 2, 3, 6, 7, 8, 9, 10, 11];
+  const block = symmetricEigen(
+    Float64Array.from(elements.flatMap((i) => elements.map((j) => columns[i][j]))),
+    10,
+  );
+
+  it('has its own eigenvalues, trace and diagonal', () => {
+    const options = { only: /kernel/, tolerance: 1e-6 };
+    const { values, vectors, bottom } = topEigenpairs(problem, options);
+    expect(values[0]).toBeCloseTo(block.values[9], 5);
+    expect(bottom.values[0]).toBeCloseTo(block.values[0], 5);
+    expect([vectors[0].length, vectors[0][4], vectors[0][5]]).toEqual([12, 0, 0]);
+    expect(hessianTrace(problem, { only: ['a/kernel', 'b/kernel'], deflate: 10 }).value).toBeCloseTo(
+      block.values.reduce((sum, value) => sum + value, 0),
+      5,
+    );
+    const diagonal = hessianDiagonal(problem, { only: /kernel/, samples: 400 });
+    for (const i of elements) {
+      expect(Math.abs(diagonal.values[i] - columns[i][i])).toBeLessThan(
+        3 * diagonal.standardErrors[i] + 1e-6,
+      );
+    }
+    expect(diagonal.values[4]).toBeNaN();
+  });
+
+  it('is named, or what there is instead', () => {
+    expect(() => topEigenpairs(problem, { only: ['a', 'b/kernel'] })).toThrow(
+      /only: there is no tensor "a"; there are "a\/kernel", "a\/bias", "b\/kernel"/,
+    );
+    expect(() => hessianTrace(problem, { only: /gamma/ })).toThrow(/only: there is no tensor \/gamma\//);
+    expect(() => sharpness(problem, { only: /kernel/ } as object)).toThrow(/only: no such option/);
+  });
+});
+
+describe('the diagonal', () => {
+  it('of a network is within two standard errors in 93 % of its elements', () => {
+    const { values, standardErrors } = hessianDiagonal(network, { samples: 60 });
+    const step = 1e-5;
+    const [ahead, behind] = [new Float64Array(values.length), new Float64Array(values.length)];
+    let within = 0;
+    values.forEach((value, k) => {
+      const at = (h: number) => network.p0.map((p, i) => (i === k ? p + h : p));
+      network.fg(at(step), ahead);
+      network.fg(at(-step), behind);
+      if (Math.abs(value - (ahead[k] - behind[k]) / (2 * step)) <= 2 * standardErrors[k] + 1e-6) within++;
+    });
+    expect(within / values.length).toBeGreaterThan(0.93);
+  });
+
+  it('is the same whether the problem answers now or later', async () => {
+    const options = { samples: 4, seed: 2 };
+    expect(await hessianDiagonalAsync(later(network), options)).toEqual(hessianDiagonal(network, options));
+  });
+});
+
+describe('the Gauss-Newton matrix', () => {
+  /** rᵢ = exp(−x₀ tᵢ) + x₁ tᵢ² − dᵢ. */
+  const times = Float64Array.from({ length: 9 }, (_, i) => i / 4);
+  const fill = (x: Float64Array, r: Float64Array, jacobian: Float64Array | null) =>
+    times.forEach((t, i) => {
+      r[i] = Math.exp(-x[0] * t) + x[1] * t * t - Math.cos(t);
+      jacobian?.set([-t * Math.exp(-x[0] * t), t * t], 2 * i);
+    });
+  const problem: Problem = {
+    p0: Float64Array.of(0.7, -0.2),
+    residualCount: 9,
+    residuals: fill,
+    fg(x, gradient) {
+      const [r, jacobian] = [new Float64Array(9), new Float64Array(18)];
+      fill(x, r, jacobian);
+      gradient?.fill(0);
+      r.forEach((value, i) => {
+        if (gradient !== null) for (let k = 0; k < 2; k++) gradient[k] += 2 * value * jacobian[2 * i + k];
+      });
+      return dot(r, r);
+    },
+  };
+  const jacobian = new Float64Array(18);
+  fill(problem.p0, new Float64Array(9), jacobian);
+  const entry = (a: number, b: number) =>
+    2 * times.reduce((sum, _, i) => sum + jacobian[2 * i + a] * jacobian[2 * i + b], 0);
+
+  it('has the eigenvalues of 2 JᵀJ, exactly, and asks for J once', async () => {
+    const { values } = symmetricEigen(Float64Array.of(entry(0, 0), entry(0, 1), entry(0, 1), entry(1, 1)), 2);
+    let asked = 0;
+    const counted: Problem = { ...problem, residuals: (...given) => (asked++, fill(...given)) };
+    const found = topEigenpairs(counted, { matrix: 'gauss-newton' });
+    expect(found.values[0]).toBeCloseTo(values[1], 12);
+    expect(found.bottom.values[0]).toBeCloseTo(values[0], 12);
+    expect(found).toMatchObject({ converged: true, agreement: 0, gradients: 0 });
+    expect(asked).toBe(1);
+    const asynchronous: AsyncProblem = {
+      ...later(problem),
+      residuals: async (x, r, j) => fill(x, r, j),
+    };
+    expect(await topEigenpairsAsync(asynchronous, { matrix: 'gauss-newton' })).toEqual(found);
+    expect(hessianTrace(problem, { matrix: 'gauss-newton' }).value).toBeCloseTo(
+      entry(0, 0) + entry(1, 1),
+      12,
+    );
+  });
+
+  it('differs from the Hessian, and is refused without residuals', () => {
+    const whole = topEigenpairs(problem).values[0];
+    expect(
+      Math.abs(whole / topEigenpairs(problem, { matrix: 'gauss-newton' }).values[0] - 1),
+    ).toBeGreaterThan(1e-4);
+    expect(() => topEigenpairs(network, { matrix: 'gauss-newton' })).toThrow(
+      /matrix 'gauss-newton' needs a problem with residuals/,
+    );
+    const large: Problem = { ...problem, residualCount: 1e9 };
+    expect(() => hessianTrace(large, { matrix: 'gauss-newton' })).toThrow(
+      /more than 1 GiB; take fewer samples/,
+    );
   });
 });
 

@@ -18,6 +18,7 @@ import {
 import { hessianAt, type Hessian } from '../../core/hessian.ts';
 import { firstNonFinite } from '../../core/vector.ts';
 import { heldBy, heldByAsync, restore, subjectOf, type Held } from '../subject.ts';
+import { blockOf, elementsOf, gaussNewtonAt, type TensorChoice } from './operators.ts';
 import type { AsyncProblem, Precision, Problem } from '../../core/problem.ts';
 import type { Asks } from '../../core/question.ts';
 
@@ -31,6 +32,15 @@ export interface CurvatureOptions {
    * @defaultValue `'auto'`: the best of a ladder, by trial
    */
   epsilon?: number | 'auto';
+  /**
+   * `'gauss-newton'` for 2 JᵀJ in the place of the Hessian, where the problem has residuals, f = Σ rᵢ²: positive
+   * semidefinite, exact, and for normal errors the Fisher information up to their variance.
+   *
+   * @defaultValue `'hessian'`
+   */
+  matrix?: 'hessian' | 'gauss-newton';
+  /** Only the block of these tensors, by name or by a pattern of names. @defaultValue all */
+  only?: TensorChoice;
   /** Of the random vectors. @defaultValue `0` */
   seed?: number;
   /** Told the number of products done, and of those at most to come. */
@@ -42,6 +52,13 @@ export interface CurvatureOptions {
 export const curvatureRules: Rules<CurvatureOptions> = {
   center: { allowed: 'a Float64Array', accepts: (v) => v instanceof Float64Array },
   epsilon: either(numberBetween(0, 1), oneOf('auto')),
+  matrix: oneOf('hessian', 'gauss-newton'),
+  only: {
+    allowed: 'an array of names of tensors, or a RegExp',
+    accepts: (v) =>
+      v instanceof RegExp ||
+      (Array.isArray(v) && v.length > 0 && v.every((name) => typeof name === 'string')),
+  },
   seed: { allowed: 'a finite number', accepts: (v) => typeof v === 'number' && Number.isFinite(v) },
   onProgress: callable,
   signal: abortSignal,
@@ -56,6 +73,8 @@ export interface CurvaturePoint {
   readonly precision: Precision;
   /** `[n]`. */
   readonly center: Float64Array;
+  /** A vector of the block as one of all parameters, `[n]`, with `rest` for the others. */
+  embed(vector: Float64Array, rest: number): Float64Array;
 }
 
 /** A computation at a point. */
@@ -114,16 +133,33 @@ function enter(
   where: string,
   problem: AsyncProblem | Problem,
   held: Held,
-  { center: at, epsilon = 'auto', signal }: CurvatureOptions,
+  { center: at, epsilon = 'auto', matrix = 'hessian', only, signal }: CurvatureOptions,
 ): CurvaturePoint {
-  const { center } = subjectOf(where, problem, held, at);
-  const { precision = 'float64' } = problem;
-  const exact = problem.hessianVector !== undefined;
+  const { center, layout } = subjectOf(where, problem, held, at);
+  const { precision = 'float64', residualCount } = problem;
+  const gaussNewton = matrix === 'gauss-newton';
+  if (gaussNewton && (problem.residuals === undefined || residualCount === undefined)) {
+    throw new RangeError(
+      `${where}: matrix 'gauss-newton' needs a problem with residuals and residualCount, f = Σ rᵢ²; this one has none.`,
+    );
+  }
+  const exact = gaussNewton || problem.hessianVector !== undefined;
+  const elements = only === undefined ? undefined : elementsOf(where, layout, only);
+  const wholeWith = (step: number | 'auto') =>
+    gaussNewton
+      ? gaussNewtonAt(where, center, residualCount ?? 0, signal)
+      : hessianAt(center, { precision, exact, epsilon: step, signal });
   const hessianWith = (step: number | 'auto') =>
-    finiteOnly(where, hessianAt(center, { precision, exact, epsilon: step, signal }));
+    finiteOnly(where, elements === undefined ? wholeWith(step) : blockOf(wholeWith(step), elements));
   const steps = epsilon === 'auto' ? ladders[precision] : [3 * epsilon, epsilon, epsilon / 3, epsilon / 10];
   const rungs = exact ? [] : steps.map(hessianWith);
-  return { hessian: hessianWith(epsilon), rungs, precision, center };
+  const embed = (vector: Float64Array, rest: number) => {
+    if (elements === undefined) return vector;
+    const whole = new Float64Array(center.length).fill(rest);
+    elements.forEach((element, i) => (whole[element] = vector[i]));
+    return whole;
+  };
+  return { hessian: hessianWith(epsilon), rungs, precision, center, embed };
 }
 
 /** Steps that products are checked with, by precision. */

@@ -20,7 +20,10 @@ import { randomSubspace, wholeSpace } from './unitBox.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 
 /** Options of {@link boxSharpness}. */
-export interface BoxSharpnessOptions extends Omit<CurvatureOptions, 'epsilon' | 'onProgress'> {
+export interface BoxSharpnessOptions extends Omit<
+  CurvatureOptions,
+  'epsilon' | 'matrix' | 'only' | 'onProgress'
+> {
   /** ε of the paper: parameter i may move by ρ(|xᵢ| + 1). @defaultValue `1e-3` */
   rho?: number;
   /** Look in a random subspace of so many dimensions; the paper takes 100. @defaultValue the whole space */
@@ -29,7 +32,13 @@ export interface BoxSharpnessOptions extends Omit<CurvatureOptions, 'epsilon' | 
   maxIterations?: number;
 }
 
-const { epsilon: _epsilon, onProgress: _onProgress, ...shared } = curvatureRules;
+const {
+  epsilon: _epsilon,
+  matrix: _matrix,
+  only: _only,
+  onProgress: _onProgress,
+  ...shared
+} = curvatureRules;
 const rules: Rules<BoxSharpnessOptions> = {
   ...shared,
   rho: positive,

@@ -47,7 +47,7 @@ export const eigenRules: Rules<EigenOptions> = {
 export interface EigenList {
   /** vᵀHv of each. */
   readonly values: Float64Array;
-  /** Unit vectors, `[n]` each. */
+  /** Unit vectors, `[n]` each; 0 outside the tensors of `only`. */
   readonly vectors: readonly Float64Array[];
   /** ‖Hv − λv‖ of each, measured. */
   readonly residuals: Float64Array;
@@ -136,7 +136,7 @@ export function* spectrumEnds(point: CurvaturePoint, options: EigenOptions): Ask
     const checked = yield* checkedPair(point, vector, largest);
     const { value, error } = checked;
     const accurate = error <= Math.max(tolerance * Math.abs(value), 1e-12 * largest);
-    pairs.push({ ...checked, vector, accurate });
+    pairs.push({ ...checked, vector: point.embed(vector, 0), accurate });
   }
   const { agreement } = point.hessian;
   return {

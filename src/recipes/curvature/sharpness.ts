@@ -8,7 +8,7 @@ import { normalise } from '../../core/hessian.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 
 /** Options of {@link sharpness}. */
-export interface SharpnessOptions extends Omit<EigenOptions, 'count' | 'bottom'> {
+export interface SharpnessOptions extends Omit<EigenOptions, 'count' | 'bottom' | 'matrix' | 'only'> {
   /** Radius of the neighborhood that losses are compared over. @defaultValue `0.05` */
   rho?: number;
   /** Random points on its surface. @defaultValue `20` */
@@ -17,7 +17,7 @@ export interface SharpnessOptions extends Omit<EigenOptions, 'count' | 'bottom'>
   learningRate?: number;
 }
 
-const { count: _count, bottom: _bottom, ...shared } = eigenRules;
+const { count: _count, bottom: _bottom, matrix: _matrix, only: _only, ...shared } = eigenRules;
 const rules: Rules<SharpnessOptions> = {
   ...shared,
   rho: positive,

@@ -1,0 +1,87 @@
+import { integerFrom, type Rules } from '../../core/options.ts';
+import { gaussian } from '../random.ts';
+import {
+  curvatureRules,
+  runAt,
+  runAtAsync,
+  workOf,
+  type AtPoint,
+  type CurvatureOptions,
+  type CurvaturePoint,
+} from './at.ts';
+import { studentWidening } from './studentT.ts';
+import type { AsyncProblem, Problem } from '../../core/problem.ts';
+import type { Asks } from '../../core/question.ts';
+
+/** Options of {@link hessianDiagonal}. */
+export interface DiagonalOptions extends CurvatureOptions {
+  /** Number of random vectors, one product each. @defaultValue `30` */
+  samples?: number;
+}
+
+const rules: Rules<DiagonalOptions> = { ...curvatureRules, samples: integerFrom(2) };
+
+/** An estimate of the diagonal of a Hessian. */
+export interface DiagonalEstimate {
+  /** ∂²f/∂xᵢ², `[n]`; NaN for elements that `only` leaves out. */
+  readonly values: Float64Array;
+  /** Standard error of each, widened after Student so that ±2 of it cover 95 % of cases, `[n]`. */
+  readonly standardErrors: Float64Array;
+  readonly products: number;
+  readonly agreement: number;
+}
+
+/**
+ * The diagonal of the Hessian by Hutchinson's estimator: the mean of z ∘ Hz over vectors z of random signs.
+ *
+ * The error of element i is √(Σⱼ≠ᵢ Hᵢⱼ² / samples): small where the Hessian is nearly diagonal.
+ *
+ * @throws RangeError for bad options, and where a gradient is not finite; whatever the problem throws
+ * @see Bekas, Kokiopoulou and Saad (2007), doi:10.1016/j.apnum.2007.01.003
+ * @example
+ * ```ts
+ * const { values } = hessianDiagonal(problem, { samples: 100, only: /kernel/ });
+ * ```
+ */
+export function hessianDiagonal(problem: Problem, options: DiagonalOptions = {}): DiagonalEstimate {
+  return runAt('hessianDiagonal', problem, options, rules, diagonal(options));
+}
+
+/** As {@link hessianDiagonal}, for a problem that answers later. */
+export function hessianDiagonalAsync(
+  problem: AsyncProblem | Problem,
+  options: DiagonalOptions = {},
+): Promise<DiagonalEstimate> {
+  return runAtAsync('hessianDiagonalAsync', problem, options, rules, diagonal(options));
+}
+
+function diagonal({ samples = 30, seed = 0, onProgress }: DiagonalOptions): AtPoint<DiagonalEstimate> {
+  return function* (point: CurvaturePoint): Asks<DiagonalEstimate> {
+    const { hessian } = point;
+    const { n } = hessian;
+    const draw = gaussian(seed);
+    const z = new Float64Array(n);
+    const product = new Float64Array(n);
+    const means = new Float64Array(n);
+    const squares = new Float64Array(n);
+    for (let k = 1; k <= samples; k++) {
+      for (let i = 0; i < n; i++) z[i] = draw() < 0 ? -1 : 1;
+      yield* hessian.times(z, product);
+      // Welford's update: no difference of large sums.
+      for (let i = 0; i < n; i++) {
+        const off = z[i] * product[i] - means[i];
+        means[i] += off / k;
+        squares[i] += off * (z[i] * product[i] - means[i]);
+      }
+      onProgress?.(k, samples);
+    }
+    const widening = studentWidening(samples);
+    const errors = squares.map((sum) => widening * Math.sqrt(sum / (samples - 1) / samples));
+    return {
+      values: point.embed(means, NaN),
+      standardErrors: point.embed(errors, NaN),
+      products: workOf(point).products,
+      agreement: hessian.agreement || 0,
+    };
+  };
+}
