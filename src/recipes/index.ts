@@ -4,6 +4,10 @@
  * @module quasi-newton/landscape
  */
 export { decodeLandscape, encodeLandscape } from './codec.ts';
+export { landscapeFromCSV, landscapeToCSV } from './io/csv.ts';
+export { fromGrid, type GridSpec } from './io/fromGrid.ts';
+export { landscapeFromJSON, landscapeToJSON, type JsonNumber, type LandscapeJson } from './io/json.ts';
+export { readNPY, writeNPY, type NpyArray } from './io/npy.ts';
 export { isComplete, merge, type LandscapeData, type Plane } from './data.ts';
 export type { Normalize } from './directions.ts';
 export { landscape, landscapeAsync, type LandscapeAsyncOptions } from './landscape.ts';

@@ -1,0 +1,80 @@
+import { fromGrid } from './fromGrid.ts';
+import type { LandscapeData } from '../data.ts';
+
+/** Writes a landscape as CSV: a row for each point, with the columns x, y, loss and the metrics. */
+export function landscapeToCSV({ x, y, z, metrics }: LandscapeData): string {
+  const names = Object.keys(metrics);
+  const rows = Array.from(z, (loss, cell) =>
+    [
+      x[cell % x.length],
+      y[Math.floor(cell / x.length)],
+      loss,
+      ...names.map((name) => metrics[name][cell]),
+    ].join(','),
+  );
+  return [['x', 'y', 'loss', ...names].map(quoted).join(','), ...rows, ''].join('\n');
+}
+
+const quoted = (name: string) => (/[",\r\n]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name);
+
+/**
+ * Reads a landscape from CSV: a header with `x`, `y` and one more column at least, then a row for each point of an even
+ * grid, in any order. The first further column is the loss, others are metrics; an empty field is NaN.
+ *
+ * @throws TypeError if the header or a number is wrong, with its line
+ * @throws RangeError if the points are not those of an even grid, each once
+ */
+export function landscapeFromCSV(text: string): LandscapeData {
+  const lines = text.split(/\r\n|\n|\r/).filter((line) => line.trim() !== '');
+  const names = fieldsOf(lines[0] ?? '');
+  const [atX, atY] = [names.indexOf('x'), names.indexOf('y')];
+  const others = names.flatMap((name, k) => (k === atX || k === atY ? [] : [{ name, k }]));
+  if (atX < 0 || atY < 0 || others.length === 0) {
+    throw new TypeError(
+      `landscapeFromCSV: the header must name x, y and a column of values; got ${lines[0] ?? ''}.`,
+    );
+  }
+  const points = lines.slice(1).map((line, k) => numbersOf(line, k + 2, names.length));
+  const x = distinct(points.map((point) => point[atX]));
+  const y = distinct(points.map((point) => point[atY]));
+  if (points.length !== x.length * y.length) {
+    throw new RangeError(
+      `landscapeFromCSV: ${points.length} points; ${x.length} different x and ${y.length} different y make ${x.length * y.length}.`,
+    );
+  }
+  const [columnOf, rowOf] = [x, y].map((values) => new Map(values.map((value, i) => [value, i])));
+  const tables = others.map(() => new Float64Array(points.length));
+  const seen = new Uint8Array(points.length);
+  for (const point of points) {
+    const cell = (rowOf.get(point[atY]) ?? 0) * x.length + (columnOf.get(point[atX]) ?? 0);
+    if (seen[cell]++ > 0)
+      throw new RangeError(`landscapeFromCSV: the point (${point[atX]}, ${point[atY]}) comes twice.`);
+    others.forEach(({ k }, column) => (tables[column][cell] = point[k]));
+  }
+  const [z, ...rest] = tables;
+  const metrics = Object.fromEntries(rest.map((table, k) => [others[k + 1].name, table]));
+  return fromGrid({ x, y, z, metrics });
+}
+
+const distinct = (values: readonly number[]): number[] => [...new Set(values)].sort((a, b) => a - b);
+
+/** The fields of a line, quotes taken off. */
+const fieldsOf = (line: string): string[] =>
+  [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(([, inQuotes, plain]) =>
+    (inQuotes?.replaceAll('""', '"') ?? plain ?? '').trim(),
+  );
+
+function numbersOf(line: string, number: number, count: number): number[] {
+  const fields = fieldsOf(line);
+  if (fields.length !== count) {
+    throw new TypeError(`landscapeFromCSV: line ${number} has ${fields.length} fields for ${count} columns.`);
+  }
+  return fields.map((field) => {
+    const value =
+      field === '' || /^nan$/i.test(field) ? NaN : Number(field.replace(/^([+-]?)inf$/i, '$1Infinity'));
+    if (Number.isNaN(value) && field !== '' && !/^nan$/i.test(field)) {
+      throw new TypeError(`landscapeFromCSV: line ${number}: ${JSON.stringify(field)} is not a number.`);
+    }
+    return value;
+  });
+}
