@@ -80,7 +80,7 @@ const overlays = paths.map((path) => {
 show(
   'paths',
   contourf(data, { zscale: 'log', levels: 16, paths: overlays }),
-  `Adam, SLBFGS and BFGS from one start, in the plane of their principal axes. The markers have the colour of the *true* loss at their points, which lie off the plane (the smaller the marker, the farther): the plane holds ${Math.round(100 * (plane.explained[0] + plane.explained[1]))} % of the paths, and still shows a loss that is far from theirs.`,
+  `Adam, SLBFGS and BFGS from one start, in the plane of their principal axes. The markers have the color of the *true* loss at their points, which lie off the plane (the smaller the marker, the farther): the plane holds ${Math.round(100 * (plane.explained[0] + plane.explained[1]))} % of the paths, and still shows a loss that is far from theirs.`,
   `const plane = pcaPlane([...points, best]);
 const data = landscape(problem, { directions: plane, npoints: 61 });
 contourf(data, { zscale: 'log', paths: [{ name: 'BFGS', path: onPlane(data.plane, points, losses) }] });`,
@@ -183,9 +183,9 @@ const around = landscape(classifier, {
   metrics: { accuracy },
 });
 show(
-  'filter-normalised',
+  'filter-normalized',
   contourf(around, { zscale: 'log', levels: 16, zlabel: 'cross-entropy' }),
-  'A classifier of handwritten digits (784-16-10), in directions normalised filter by filter (Li et al. 2018).',
+  'A classifier of handwritten digits (784-16-10), in directions normalized filter by filter (Li et al. 2018).',
   `const around = landscape(modelProblem(net, x, y), { npoints: 31, normalize: 'filter', ignore: ['bias'], metrics: { accuracy } });
 contourf(around, { zscale: 'log', zlabel: 'cross-entropy' });`,
 );
