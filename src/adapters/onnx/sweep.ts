@@ -42,8 +42,11 @@ function pullBack(
   const ends = seeds.map(([value]) => value);
   const needed = reaching(nodes, active, ends);
   const cotangents = new Map<Value, Value[]>();
-  const arrive = (value: Value, cotangent: Value) =>
-    cotangents.set(value, [...(cotangents.get(value) ?? []), cotangent]);
+  const arrive = (value: Value, cotangent: Value) => {
+    const known = cotangents.get(value);
+    if (known) known.push(cotangent);
+    else cotangents.set(value, [cotangent]);
+  };
   for (const [value, cotangent] of seeds) arrive(value, cotangent);
   const faults: Fault[] = [];
 

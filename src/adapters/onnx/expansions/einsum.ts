@@ -30,6 +30,8 @@ export const einsum: Lowering = (g, node, attributes) => {
     ),
   );
   if (equation === undefined) refuse(`the equation ${JSON.stringify(text)} is none.`);
+  if (equation.inputs.length !== node.input.length)
+    refuse(`its equation has ${equation.inputs.length} terms, for ${node.input.length} inputs.`);
   const operands = node.input.map((input, i) => diagonal(g, input, equation.inputs[i]));
   const inputs = equation.inputs.map((letters) => [...new Set(letters)]);
   return [g.op('Einsum', operands, { equation: einsumEquation({ inputs, output: equation.output }) })];

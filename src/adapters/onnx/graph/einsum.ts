@@ -10,10 +10,14 @@ export function parseEinsum(equation: string): Einsum | undefined {
   if (!/^[A-Za-z,]*(->[A-Za-z]*)?$/.test(compact)) return undefined;
   const [left, right] = compact.split('->');
   const inputs = left.split(',').map((letters) => letters.split(''));
-  const letters = inputs.flat().toSorted();
-  // Without an arrow, the output holds in alphabetical order the letters that occur once.
-  const once = letters.filter((letter) => letters.indexOf(letter) === letters.lastIndexOf(letter));
-  return { inputs, output: right?.split('') ?? once };
+  return { inputs, output: right?.split('') ?? onceIn(inputs) };
+}
+
+/** Without an arrow, the output holds in alphabetical order the letters that occur once. */
+function onceIn(inputs: readonly (readonly string[])[]): string[] {
+  const counts = new Map<string, number>();
+  for (const letter of inputs.flat()) counts.set(letter, (counts.get(letter) ?? 0) + 1);
+  return [...counts.keys()].filter((letter) => counts.get(letter) === 1).toSorted();
 }
 
 /** Writes an equation. */

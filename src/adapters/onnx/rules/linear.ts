@@ -70,6 +70,8 @@ const einsum: VjpRule = ({ g, inputs, dy, needs, attributes }) => {
   const equation = parseEinsum(attributes.string('equation', ''));
   if (equation === undefined)
     refuse(`the equation ${text} has no rule where its inputs' ranks are not known: write its ellipsis out.`);
+  if (equation.inputs.length !== inputs.length)
+    refuse(`its equation has ${equation.inputs.length} terms, for ${inputs.length} inputs.`);
   if (equation.inputs.some(repeats) || repeats(equation.output)) {
     refuse(`the equation ${text} makes a diagonal, which has no rule.`);
   }
