@@ -1,5 +1,5 @@
 import { fault, OnnxError, sentence, type Fault } from './errors.ts';
-import { dtypeName } from './graph/tensor.ts';
+import { dtypeName, isHalf } from './graph/tensor.ts';
 import { candidatesOf, type Candidate } from './parameters.ts';
 import { copiesOf } from './choose.ts';
 import { tie } from './passes/ties.ts';
@@ -155,12 +155,12 @@ function printed({
   ];
   if (faults.length > 0) parts.push('refused', faults.map((found) => `  ${sentence(found)}`).join('\n'));
   if (parameters.length > 0) {
-    const rows = parameters.map(({ name, shape, tensor, role, byDefault, why }) => [
+    const rows = parameters.map(({ name, shape, tensor, origin, role, byDefault, why }) => [
       byDefault ? 'trained' : '-',
       name,
-      `${dtypeName(tensor.dataType)}[${shape.join(', ')}]`,
+      `${dtypeName(origin.dtype ?? tensor.dataType)}[${shape.join(', ')}]`,
       byDefault ? role.kind : '',
-      why,
+      isHalf(origin.dtype) ? `${why}; trained in float32` : why,
     ]);
     parts.push('constant tensors', table(rows));
   }

@@ -9,6 +9,7 @@ import { linear } from './rules/linear.ts';
 import { loopRule } from './rules/loop.ts';
 import { normalisationRules } from './rules/normalisation.ts';
 import { maxPoolOnWebGpu, poolingRules } from './rules/pooling.ts';
+import { quantization } from './rules/quantization.ts';
 import { recurrentRules } from './rules/recurrent.ts';
 import { reductions } from './rules/reduction.ts';
 import { scanRule } from './rules/scan.ts';
@@ -27,6 +28,7 @@ export const ruleFamilies: Readonly<Record<string, VjpRules>> = {
   normalisations: normalisationRules,
   indexing: indexingRules,
   recurrent: recurrentRules,
+  quantization,
   'control flow': new Map([
     ['Scan', scanRule],
     ['If', ifRule],

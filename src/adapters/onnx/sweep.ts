@@ -90,8 +90,12 @@ export function nodesBetween(g: Builder, wrt: readonly Value[], loss: Value): No
   );
 }
 
-// Their integers stand for the real numbers that went in: a path through them is refused, not cut.
+// Their integers stand for the real numbers that went in: a path through them goes on, or is refused, but is not cut.
 const quantising = new Set(['QuantizeLinear', 'DynamicQuantizeLinear']);
+
+/** True for the integers between a QuantizeLinear and a DequantizeLinear, which carry cotangents of real numbers. */
+const standsForReal = (node: NodeProto, output: boolean, i: number): boolean =>
+  i === 0 && opKey(node) === (output ? 'QuantizeLinear' : 'DequantizeLinear');
 
 /** The values that depend on `sources`, as far as a derivative can. */
 function reachedFrom(
@@ -139,8 +143,8 @@ function cotangentsOf(
 ): Cotangents {
   const rule = rules.get(opKey(node));
   if (rule === undefined) throw new Refusal(noRule(node));
-  node.output.forEach((output, k) => dys[k] && g.floatTypeOf(output));
-  inputs.forEach((input, i) => wanted[i] && g.floatTypeOf(input));
+  node.output.forEach((output, k) => dys[k] && !standsForReal(node, true, k) && g.floatTypeOf(output));
+  inputs.forEach((input, i) => wanted[i] && !standsForReal(node, false, i) && g.floatTypeOf(input));
   const context: VjpContext = {
     g,
     node,

@@ -7,7 +7,7 @@ import { nodeAttributes, type AttributeValues } from '../../../src/adapters/onnx
 import type { Builder } from '../../../src/adapters/onnx/graph/builder.ts';
 import { DType } from '../../../src/adapters/onnx/graph/tensor.ts';
 import { checkGradients, direction, feedsOf, modelOf, quiet, type Build, type Input } from './harness.ts';
-import { floats, modelFrom, node, runOnce, tensor } from './written.ts';
+import { floats, integers, modelFrom, node, runOnce, tensor } from './written.ts';
 
 const real = (seed: number, ...shape: number[]): Input => ({
   shape,
@@ -258,6 +258,55 @@ describe('what once gave a graph that does not load', () => {
     };
     expect(await run('float64')).toEqual([12.5, 17.5, 22.5, 27.5]);
     expect(await run('float32')).toEqual([12.5, 17.5, 22.5, 27.5]);
+  });
+});
+
+describe('quantization', () => {
+  const zero = (axis: boolean) =>
+    Object.assign(integers('z', axis ? [0, 1, -2] : [1], axis ? [3] : []), int8(axis));
+  const int8 = (axis: boolean) => ({
+    dataType: DType.INT8,
+    rawData: new Uint8Array(axis ? Int8Array.of(0, 1, -2).buffer : Int8Array.of(1).buffer),
+  });
+  const x = [-40, -0.3, 0.24, 0.26, 1, 40];
+
+  test.each([false, true])(
+    'goes straight through, but beyond the range; one scale for each row: %s',
+    async (axis) => {
+      const scale = axis ? [0.1, 0.2, 0.3] : [0.1];
+      const bytes = modelFrom({
+        inputs: { x: [3, 2] },
+        outputs: { y: [3, 2] },
+        initializers: [floats('s', axis ? [3] : [], scale), zero(axis)],
+        nodes: [
+          node('QuantizeLinear', ['x', 's', 'z'], 'q', { axis: 0 }),
+          node('DequantizeLinear', ['q', 's', 'z'], 'd', { axis: 0 }),
+          node('Mul', ['d', 'd'], 'y'),
+        ],
+      });
+      const options = { loss: (g, { outputs: [y] }) => g.sumOfAll(y), keep: ['y'] } satisfies Partial<
+        Parameters<typeof differentiate>[1]
+      >;
+      const feeds = { x: tensor([3, 2], x) };
+      const found = await runOnce(differentiate(bytes, { ...options, wrt: ['x'] }), feeds);
+      const file = await runOnce(bytes, feeds);
+      expect(found['y']).toEqual(file['y']);
+      const slopes = file['y'].map((y, i) =>
+        Math.abs(x[i]) === 40 ? 0 : 2 * Math.sign(x[i]) * Math.sqrt(y),
+      );
+      slopes.forEach((slope, i) => expect(found['grad_of/x'][i]).toBeCloseTo(slope, 5));
+      expect(() => differentiate(bytes, { ...options, wrt: ['s'] })).toThrow('its scale has no rule');
+    },
+  );
+
+  test('the scale of integers that are constant is a parameter', async () => {
+    const build: Build = (g, { s }) => {
+      const q = g.op('Cast', [g.constant(DType.INT64, [3, 2], [1, -2, 3, 4, 5, -6])], { to: DType.INT8 });
+      return g.op('DequantizeLinear', [q, s], { axis: 0 });
+    };
+    const bytes = modelOf({ s: real(1, 3) }, build, { precision: 'float32' });
+    const graph = differentiate(bytes, { loss: (g, { outputs: [y] }) => g.sumOfAll(y), wrt: ['s'] });
+    expect((await runOnce(graph, feedsOf({ s: real(1, 3) }, 'float32')))['grad_of/s']).toEqual([-1, 7, -1]);
   });
 });
 

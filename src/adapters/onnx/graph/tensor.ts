@@ -2,6 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { TensorProto_DataLocation, TensorProto_DataType, TensorProtoSchema } from 'onnx-buf';
 import type { TensorProto } from 'onnx-buf';
 import { refuse } from '../errors.ts';
+import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from './half.ts';
 
 export type { TensorProto };
 
@@ -126,8 +127,23 @@ const wrongSize = (tensor: TensorProto, got: number, unit: string) =>
   `${JSON.stringify(tensor.name)} of shape [${shapeOf(tensor).join(', ')}], ${dtypeName(tensor.dataType)}, holds ${got} ${unit}: the file is damaged.`;
 
 /** A tensor's elements as plain numbers. */
-export const numbersOf = (tensor: TensorProto): number[] =>
-  Array.from<number | bigint, number>(elementsOf(tensor), Number);
+export function numbersOf(tensor: TensorProto): number[] {
+  const elements = elementsOf(tensor);
+  const half = halves.get(tensor.dataType);
+  return Array.from<number | bigint, number>(elements, half ? (bits) => half.from(Number(bits)) : Number);
+}
+
+/** How numbers of 16 bits are read and written. */
+const halves = new Map<
+  DType,
+  { readonly from: (bits: number) => number; readonly to: (value: number) => number }
+>([
+  [DType.FLOAT16, { from: fromFloat16, to: toFloat16 }],
+  [DType.BFLOAT16, { from: fromBfloat16, to: toBfloat16 }],
+]);
+
+/** True for real numbers of 16 bits, which are computed with in float32 here. */
+export const isHalf = (dtype: DType | undefined): boolean => dtype !== undefined && halves.has(dtype);
 
 /** A tensor of that type and shape; `values` are converted to its element type. */
 export function tensorOf(
@@ -141,7 +157,11 @@ export function tensorOf(
   const buffer = new ArrayBuffer(values.length * ArrayType.BYTES_PER_ELEMENT);
   const elements = new ArrayType(buffer);
   const big = elements instanceof BigInt64Array || elements instanceof BigUint64Array;
-  for (let i = 0; i < values.length; i++) elements[i] = big ? BigInt(values[i]) : values[i];
+  const half = halves.get(dtype);
+  for (let i = 0; i < values.length; i++) {
+    if (big) elements[i] = BigInt(values[i]);
+    else elements[i] = half ? half.to(values[i]) : values[i];
+  }
   return create(TensorProtoSchema, {
     name,
     dataType: dtype,

@@ -1,7 +1,7 @@
 import type { NodeProto } from 'onnx-buf';
 import { opKey } from '../graph/domain.ts';
 import { constantTensor } from '../graph/constant.ts';
-import { isFloat, renamedTensor, type TensorProto } from '../graph/tensor.ts';
+import { isFloat, isHalf, renamedTensor, type DType, type TensorProto } from '../graph/tensor.ts';
 import type { Model } from '../proto.ts';
 
 /** Where a tensor of the graph stands in the model's file. */
@@ -13,6 +13,8 @@ export interface Origin {
   readonly kind: 'initializer' | 'constant' | 'copy' | 'nested' | 'function';
   /** The initializer's name, or for the others the output of the Constant or Identity node. */
   readonly name: string;
+  /** The type that it has in the file: one of 16 bits is trained in float32, and written back as it was. */
+  readonly dtype?: DType;
   /** The tensor that a copy is made of, itself perhaps a copy. */
   readonly of?: string;
 }
@@ -61,7 +63,7 @@ export function gatherConstants(
 function constantOf(node: NodeProto, tensors: ReadonlyMap<string, TensorProto>): TensorProto | undefined {
   if (opKey(node) === 'Identity') {
     const tensor = tensors.get(node.input[0]);
-    return tensor && isFloat(tensor.dataType) ? tensor : undefined;
+    return tensor && (isFloat(tensor.dataType) || isHalf(tensor.dataType)) ? tensor : undefined;
   }
   return constantTensor(node);
 }

@@ -10,7 +10,7 @@ import { constantTensor } from '../graph/constant.ts';
 import { opKey } from '../graph/domain.ts';
 import { namesIn } from '../graph/graph.ts';
 import { renameValues } from '../graph/rename.ts';
-import { DType, isFloat, renamedTensor, tensorOf, type TensorProto } from '../graph/tensor.ts';
+import { DType, isFloat, isHalf, renamedTensor, tensorOf, type TensorProto } from '../graph/tensor.ts';
 
 /** A constant tensor, and where it stands in its file. */
 export interface Nested {
@@ -49,7 +49,8 @@ function findAll({ graph, functions }: ModelProto): Found[] {
   for (const { name } of graph.input) used.add(name);
   const found: Found[] = [];
   const add = (scope: Scope, inner: string, place: Omit<Nested, 'name'>) => {
-    if (!isFloat(place.tensor.dataType) || scope.outputs.has(inner)) return;
+    const { dataType } = place.tensor;
+    if ((!isFloat(dataType) && !isHalf(dataType)) || scope.outputs.has(inner)) return;
     let name = inner;
     for (let k = 0; used.has(name) || (k > 0 && taken.has(name)); k++)
       name = k === 0 ? `${scope.at}/${inner}` : `${scope.at}/${inner}/${k}`;

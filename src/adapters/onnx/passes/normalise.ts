@@ -48,10 +48,14 @@ export function normalise(
   // Before anything adds constants of its own: those stand nowhere in the file.
   const origins = gatherConstants(model, made);
   for (const name of nested) origins.set(name, { kind: 'nested', name });
+  for (const { name, dataType } of model.graph.initializer) {
+    const origin = origins.get(name);
+    if (origin) origins.set(name, Object.assign({}, origin, { dtype: dataType }));
+  }
   for (const name of Object.keys(fix)) origins.delete(name);
   faults.push(...upgradeOpset(model));
   if (faults.length > 0) throw new OnnxError(faults);
-  if (precision !== undefined) convertPrecision(model.graph, precision);
+  convertPrecision(model.graph, precision);
   const batch = freeBatch ? freeBatchAxis(model) : undefined;
   const expanded = expand(model.graph);
   const apart = batch && [...batch.faults, ...meetingSamples(model, batch.freed)];

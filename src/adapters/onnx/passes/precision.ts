@@ -1,22 +1,27 @@
 import { create } from '@bufbuild/protobuf';
 import { AttributeProto_AttributeType as Kind, NodeProtoSchema } from 'onnx-buf';
 import type { GraphProto, NodeProto, ValueInfoProto } from 'onnx-buf';
-import { DType, elementsOf, shapeOf, tensorOf, type TensorProto } from '../graph/tensor.ts';
+import { DType, numbersOf, shapeOf, tensorOf, type TensorProto } from '../graph/tensor.ts';
 import type { Precision } from '../../../core/problem.ts';
 import { nodeAttributes, subgraphsOf } from '../graph/attributes.ts';
 import { opKey } from '../graph/domain.ts';
 import { constantTensor } from '../graph/constant.ts';
 
-/** Makes every float tensor, input, output and Cast of a graph float64, or float32, in place. */
-export function convertPrecision(graph: GraphProto, precision: Precision): void {
-  const [from, to] = precision === 'float64' ? [DType.FLOAT, DType.DOUBLE] : [DType.DOUBLE, DType.FLOAT];
-  const tensor = (t: TensorProto): TensorProto => {
-    if (t.dataType !== from) return t;
-    const elements = elementsOf(t);
-    return tensorOf(t.name, to, shapeOf(t), Array.from<number | bigint, number>(elements, Number));
-  };
+/**
+ * Makes every float tensor, input, output and Cast of a graph float64, or float32, in place. Without a precision, only
+ * what is of 16 bits becomes float32.
+ */
+export function convertPrecision(graph: GraphProto, precision: Precision | undefined): void {
+  const to = precision === 'float64' ? DType.DOUBLE : DType.FLOAT;
+  const others = { float64: [DType.FLOAT], float32: [DType.DOUBLE], none: [] };
+  convertTypes(graph, new Set([DType.FLOAT16, DType.BFLOAT16, ...others[precision ?? 'none']]), to);
+}
+
+function convertTypes(graph: GraphProto, from: ReadonlySet<DType>, to: DType): void {
+  const tensor = (t: TensorProto): TensorProto =>
+    from.has(t.dataType) ? tensorOf(t.name, to, shapeOf(t), numbersOf(t)) : t;
   const typed = ({ type }: ValueInfoProto) => {
-    if (type?.value.case === 'tensorType' && type.value.value.elemType === from)
+    if (type?.value.case === 'tensorType' && from.has(type.value.value.elemType))
       type.value.value.elemType = to;
   };
   const single = readAsFloat32(graph);
@@ -27,19 +32,19 @@ export function convertPrecision(graph: GraphProto, precision: Precision): void 
   for (const node of graph.node) {
     // Constants inside other graphs may list their numbers in other attributes than a tensor.
     const constant = constantTensor(node);
-    if (constant?.dataType === from && !node.attribute.some(({ t }) => t))
+    if (constant && from.has(constant.dataType) && !node.attribute.some(({ t }) => t))
       node.attribute = nodeAttributes({ value: constant });
     for (const attribute of node.attribute) {
       if (attribute.t && !single.has(node.output[0])) attribute.t = tensor(attribute.t);
       // Types are named by number in the attributes `to` (Cast) and `dtype` (EyeLike, RandomNormal, …).
       const namesType = attribute.name === 'to' || attribute.name === 'dtype';
-      if (namesType && attribute.type === Kind.INT && attribute.i === BigInt(from)) attribute.i = BigInt(to);
+      if (namesType && attribute.type === Kind.INT && from.has(Number(attribute.i))) attribute.i = BigInt(to);
     }
     // ConstantOfShape without a value makes float32 zeros.
-    if (opKey(node) === 'ConstantOfShape' && from === DType.FLOAT && node.attribute.length === 0) {
+    if (opKey(node) === 'ConstantOfShape' && from.has(DType.FLOAT) && node.attribute.length === 0) {
       node.attribute.push(...zeros());
     }
-    for (const subgraph of subgraphsOf(node)) convertPrecision(subgraph, precision);
+    for (const subgraph of subgraphsOf(node)) convertTypes(subgraph, from, to);
   }
   graph.node = graph.node.flatMap((node) => [...castsFor(node, single, made), node]);
 }

@@ -123,20 +123,17 @@ function overwriteNested(
 
 /** Puts values into a tensor; whether they went into the file's own memory. */
 function overwrite(tensor: TensorProto, values: ArrayLike<number>): boolean {
-  const { dataType, rawData, floatData, doubleData } = tensor;
+  const { dataType, rawData, floatData, doubleData, int32Data } = tensor;
   const external = tensor.dataLocation === TensorProto_DataLocation.EXTERNAL;
-  const width = dataType === DType.DOUBLE ? 8 : 4;
-  if (!external && rawData.length === width * values.length) {
-    const view = new DataView(rawData.buffer, rawData.byteOffset, rawData.byteLength);
-    for (let i = 0; i < values.length; i++) {
-      if (width === 8) view.setFloat64(8 * i, values[i], true);
-      else view.setFloat32(4 * i, values[i], true);
-    }
+  const fresh = tensorOf('', dataType, [], values).rawData;
+  if (!external && rawData.length === fresh.length && rawData.length > 0) {
+    rawData.set(fresh);
     return true;
   }
   if (floatData.length > 0) tensor.floatData = Array.from(values);
   else if (doubleData.length > 0) tensor.doubleData = Array.from(values);
-  else tensor.rawData = tensorOf('', dataType, [], values).rawData;
+  else if (int32Data.length > 0) tensor.int32Data = Array.from(new Uint16Array(fresh.buffer));
+  else tensor.rawData = fresh;
   // What lay in a file of its own is now part of the model.
   tensor.dataLocation = TensorProto_DataLocation.DEFAULT;
   tensor.externalData = [];

@@ -1,0 +1,62 @@
+import { refuse } from '../errors.ts';
+import type { Builder } from '../graph/builder.ts';
+import type { Value } from '../graph/graph.ts';
+import { DType, dtypeName } from '../graph/tensor.ts';
+import { axisFrom, range } from '../graph/shape.ts';
+import type { VjpContext, VjpRule } from '../vjp.ts';
+
+/** The least and greatest numbers of the types that are quantized to. */
+const ranges = new Map<DType | undefined, readonly [number, number]>([
+  [DType.INT8, [-128, 127]],
+  [DType.UINT8, [0, 255]],
+  [DType.INT16, [-32_768, 32_767]],
+  [DType.UINT16, [0, 65_535]],
+]);
+
+/** A scale or zero point, one number or one for each place along an axis, shaped to broadcast against x. */
+function along(g: Builder, value: Value, x: Value, axis: number): Value {
+  if (g.rank(value) === 0) return value;
+  const rank = g.rank(x);
+  return g.reshape(
+    value,
+    range(rank).map((i) => (i === axisFrom(axis, rank) ? -1 : 1)),
+  );
+}
+
+/**
+ * The straight-through estimate of Bengio, Léonard and Courville: rounding counts as the identity, so that what arrives
+ * at a DequantizeLinear goes on through the QuantizeLinear before it, but for elements beyond the range.
+ *
+ * The integers between the two carry cotangents of the real numbers that they stand for.
+ *
+ * @see https://arxiv.org/abs/1308.3432
+ */
+const quantize: VjpRule = ({ g, inputs: [x, scale, zero], outputs: [y], dy, needs, attributes }) => {
+  if (needs(1)) refuse('its scale has no rule: leave it out of wrt.');
+  if (attributes.int('block_size', 0) !== 0) refuse('block_size has no rule.');
+  const [low, high] = ranges.get(g.dtypeOf(y)) ?? refuse(`${dtypeName(g.dtypeOf(y))} has no rule.`);
+  const axis = attributes.int('axis', 1);
+  const steps = g.div(x, along(g, scale, x, axis));
+  const offset = zero ? along(g, g.cast(zero, g.floatTypeOf(x)), x, axis) : undefined;
+  const place = g.op('Round', [offset ? g.add(steps, offset) : steps]);
+  const inside = g.and(g.op('GreaterOrEqual', [place, low]), g.op('LessOrEqual', [place, high]));
+  return [g.where(inside, dy, 0)];
+};
+
+/** The cotangent of the integers is that of the real numbers that they stand for; see {@link quantize}. */
+const dequantize: VjpRule = ({ g, inputs: [x, scale, zero], dy, needs, attributes }: VjpContext) => {
+  if (attributes.int('block_size', 0) !== 0) refuse('block_size has no rule.');
+  const ofScale = () => {
+    const axis = attributes.int('axis', 1);
+    const whole = g.cast(x, g.floatTypeOf(scale));
+    const steps = zero ? g.sub(whole, along(g, g.cast(zero, g.floatTypeOf(scale)), x, axis)) : whole;
+    return g.reshapeLike(g.sumTo(g.mul(dy, steps), along(g, scale, x, axis)), scale);
+  };
+  return [needs(0) && dy, needs(1) && ofScale()];
+};
+
+/** Rules of quantization to integers and back. */
+export const quantization = new Map<string, VjpRule>([
+  ['QuantizeLinear', quantize],
+  ['DequantizeLinear', dequantize],
+]);
