@@ -40,6 +40,20 @@ async function check(inputs: Readonly<Record<string, Input>>, build: Build, opse
   await checkGradients(inputs, build, { opset });
 }
 
+/** The first output of a node of ONNX Runtime's own domain. */
+function contributed(
+  g: Builder,
+  opType: string,
+  input: readonly string[],
+  attributes: AttributeValues,
+  outputs = 1,
+): string {
+  const output = Array.from({ length: outputs }, () => g.fresh(opType));
+  const fields = { domain: 'com.microsoft', name: output[0], input: [...input], output };
+  g.append(create(NodeProtoSchema, { opType, ...fields, attribute: nodeAttributes(attributes) }));
+  return output[0];
+}
+
 describe('losses that are ops', () => {
   const reductions = ['none', 'sum', 'mean'];
   const options = reductions.flatMap((reduction) =>
@@ -75,19 +89,6 @@ describe('losses that are ops', () => {
   });
 });
 
-/** A node of ONNX Runtime's own domain. */
-function contributed(
-  g: Builder,
-  opType: string,
-  input: readonly string[],
-  attributes: AttributeValues,
-): string {
-  const output = g.fresh(opType);
-  const fields = { domain: 'com.microsoft', name: output, input: [...input], output: [output] };
-  g.append(create(NodeProtoSchema, { opType, ...fields, attribute: nodeAttributes(attributes) }));
-  return output;
-}
-
 describe('rotary embeddings', () => {
   const cache = { cos: real(2, 6, 2), sin: real(3, 6, 2) };
   test.each([0, 1])('of opset 23, interleaved: %i', async (interleaved) => {
@@ -113,6 +114,66 @@ describe('rotary embeddings', () => {
       contributed(g, 'RotaryEmbedding', [x, places, cos, sin], { interleaved });
     await expect(check({ x: real(1, 2, 3, 8), places, ...cache }, rotate)).resolves.toBeUndefined();
     await expect(check({ x: real(1, 2, 2, 3, 4), places, ...cache }, rotate)).resolves.toBeUndefined();
+  });
+});
+
+describe('attention with what came before', () => {
+  const sequence = (seed: number, length: number, heads = 2) => real(seed, 2, heads, length, 4);
+
+  test.each([0, 1])('of opset 23, causal: %i', async (causal) => {
+    const inputs = {
+      q: sequence(1, 3),
+      k: sequence(2, 3),
+      v: sequence(3, 3),
+      pk: sequence(4, 2),
+      pv: sequence(5, 2),
+    };
+    const build: Build = (g, { q, k, v, pk, pv }) => {
+      const outputs = g.ops('Attention', [q, k, v, undefined, pk, pv], { is_causal: causal }, 3);
+      return g.concat(outputs, 2);
+    };
+    await expect(check(inputs, build)).resolves.toBeUndefined();
+  });
+
+  test('of MultiHeadAttention', async () => {
+    const inputs = {
+      q: real(1, 2, 3, 8),
+      k: real(2, 2, 3, 8),
+      v: real(3, 2, 3, 8),
+      pk: sequence(4, 2),
+      pv: sequence(5, 2),
+    };
+    const build: Build = (g, { q, k, v, pk, pv }) =>
+      contributed(g, 'MultiHeadAttention', [q, k, v, '', '', '', pk, pv], { num_heads: 2 }, 3);
+    await expect(check(inputs, build, 21)).resolves.toBeUndefined();
+  });
+});
+
+describe('GroupQueryAttention of a prompt', () => {
+  const lengths = { sl: whole([2], [2, 2]), tl: whole([1], [3]) };
+  const cache = { cos: real(6, 8, 8), sin: real(7, 8, 8) };
+  const inputs = { q: real(1, 2, 3, 64), k: real(2, 2, 3, 32), v: real(3, 2, 3, 32), ...lengths };
+  const grouped =
+    (attributes: AttributeValues): Build =>
+    (g, { q, k, v, sl, tl, cos, sin }) => {
+      const [lengthsOfKeys, total] = [sl, tl].map((each) => g.cast(each, DType.INT32));
+      const tables = cos ? [cos, sin] : [];
+      return contributed(g, 'GroupQueryAttention', [q, k, v, '', '', lengthsOfKeys, total, ...tables], {
+        num_heads: 4,
+        kv_num_heads: 2,
+        ...attributes,
+      });
+    };
+  test.each<AttributeValues>([{}, { scale: 0.3 }, { local_window_size: 2 }, { softcap: 2 }])(
+    'with %o',
+    async (attributes) => {
+      await expect(check(inputs, grouped(attributes), 21)).resolves.toBeUndefined();
+    },
+  );
+
+  test.each([0, 1])('with rotary embeddings, interleaved: %i', async (interleaved) => {
+    const build = grouped({ do_rotary: 1, rotary_interleaved: interleaved });
+    await expect(check({ ...inputs, ...cache }, build, 21)).resolves.toBeUndefined();
   });
 });
 

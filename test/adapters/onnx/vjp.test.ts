@@ -35,7 +35,7 @@ const refusing = new Set(['Hardmax', 'RandomNormalLike', 'RandomUniformLike', 'E
 /** Rules whose cases are spelled out, in newOps.test.ts and nested.test.ts. */
 const elsewhere = new Set(
   `CenterCropPad CumProd DequantizeLinear NegativeLogLikelihoodLoss QuantizeLinear RotaryEmbedding SoftmaxCrossEntropyLoss
-   com.microsoft::RotaryEmbedding ai.onnx.ml::LinearClassifier ai.onnx.ml::LinearRegressor ai.onnx.ml::Normalizer
+   com.microsoft::GroupQueryAttention com.microsoft::RotaryEmbedding ai.onnx.ml::LinearClassifier ai.onnx.ml::LinearRegressor ai.onnx.ml::Normalizer
    ai.onnx.ml::OneHotEncoder ai.onnx.ml::Scaler`.split(/\s+/),
 );
 

@@ -1,7 +1,9 @@
 import { refuse } from '../errors.ts';
+import type { Attributes } from '../graph/attributes.ts';
 import type { Builder } from '../graph/builder.ts';
 import type { Value } from '../graph/graph.ts';
 import { DType } from '../graph/tensor.ts';
+import { rotated } from './rotary.ts';
 import type { Lowering } from '../passes/rewrite.ts';
 
 // The lowest float32 number: after it is put in a score's place, softmax gives nothing to it.
@@ -13,13 +15,28 @@ const heads = (g: Builder, x: Value, count: number) =>
 
 const joined = (g: Builder, x: Value) => g.reshape(g.transpose(x, [0, 2, 1, 3]), [0, 0, -1]);
 
-/** q·kᵀ of heads [B, N, S, H], scaled. */
-const scoresOf = (g: Builder, q: Value, k: Value, scale: number) => g.mul(scale, g.matmul(q, g.swap(k)));
+/** q·kᵀ of heads [B, N, S, H], scaled; by 1/√H where no scale is given. */
+function scoresOf(g: Builder, q: Value, k: Value, scale: number | undefined): Value {
+  const size = g.shapeOf(q)?.[3];
+  const product = g.matmul(q, g.swap(k));
+  if (scale !== undefined) return g.mul(scale, product);
+  if (typeof size === 'number') return g.mul(1 / Math.sqrt(size), product);
+  return g.div(product, g.sqrt(g.cast(g.squeeze(g.sizes(q, [3]), [0]), g.floatTypeOf(q))));
+}
 
-/** Which keys do not come after each query, a boolean [S, T], for scores [B, N, S, T]. */
-function notAfter(g: Builder, scores: Value): Value {
+/** Keys or values `[B, N, T, H]` after those of the past. */
+const after = (g: Builder, past: Value | undefined, x: Value) => (past ? g.concat([past, x], 2) : x);
+
+/** The places of queries `[S, 1]`, after those of the past, and of keys `[1, T]`, for scores [B, N, S, T]. */
+function placesOf(g: Builder, scores: Value, past?: Value): readonly [Value, Value] {
   const queries = g.places(g.sizes(scores, [2]), 0, 2);
   const keys = g.places(g.sizes(scores, [3]), 1, 2);
+  return [past ? g.op('Add', [queries, g.sizes(past, [2])]) : queries, keys];
+}
+
+/** Which keys do not come after each query, a boolean [S, T]. */
+function notAfter(g: Builder, scores: Value, past?: Value): Value {
+  const [queries, keys] = placesOf(g, scores, past);
   return g.op('LessOrEqual', [keys, queries]);
 }
 
@@ -64,14 +81,18 @@ const packed: Lowering = (g, node, attributes) => {
   const product = g.matmul(x, weight);
   const parts = g.ops('Split', [bias ? g.add(product, bias) : product, g.integers(sizes)], { axis: 2 }, 3);
   const [q, k, v] = parts.map((part) => heads(g, part, count));
-  return [attend(g, { x, q, k, v, mask, added, attributes, size: sizes[0] / count })];
+  return [attend(g, { x, q, k, v, mask, added, attributes })];
 };
 
 /** MultiHeadAttention of com.microsoft: the projections are made already, but for their biases. */
 const separate: Lowering = (g, node, attributes) => {
-  const [query, key, value, bias, mask, added, ...rest] = node.input;
-  if (rest.some(Boolean) || node.output.slice(1).some(Boolean))
-    refuse('past and present states have no rule.');
+  const [query, key, value, bias, mask, added, pastKey, pastValue, ...rest] = node.input;
+  if (rest.some(Boolean) || node.output[3])
+    refuse('buffers of the past, and its scores as an output, have no rule.');
+  // ONNX Runtime leaves the past out where its continuation is no output.
+  if (pastKey && !(node.output[1] && node.output[2]))
+    refuse('past states without present ones have no rule.');
+  if (pastKey && attributes.int('unidirectional', 0)) refuse('unidirectional with past states has no rule.');
   if (!key || !value || g.rank(query) !== 3 || g.rank(key) !== 3)
     refuse('query, key and value have a rule where each is a tensor of three axes.');
   const count = attributes.int('num_heads', 1);
@@ -79,7 +100,8 @@ const separate: Lowering = (g, node, attributes) => {
   const sizes = inputs.map((input) => lengthOf(g, input, 2));
   const biases = bias ? g.ops('Split', [bias, g.integers(sizes)], { axis: 0 }, 3) : [];
   const [q, k, v] = inputs.map((input, i) => heads(g, bias ? g.add(input, biases[i]) : input, count));
-  return [attend(g, { x: query, q, k, v, mask, added, attributes, size: sizes[0] / count })];
+  const [keys, values] = [after(g, pastKey, k), after(g, pastValue, v)];
+  return [attend(g, { x: query, q, k: keys, v: values, mask, added, attributes }), keys, values];
 };
 
 interface Attention {
@@ -92,13 +114,10 @@ interface Attention {
   /** Added to the scores. */
   readonly added: Value | undefined;
   readonly attributes: Parameters<Lowering>[2];
-  /** Of a head of q. */
-  readonly size: number;
 }
 
-function attend(g: Builder, { x, q, k, v, mask, added, attributes, size }: Attention): Value {
-  const scale = attributes.float('scale', 0) || 1 / Math.sqrt(size);
-  let scores = scoresOf(g, q, k, scale);
+function attend(g: Builder, { x, q, k, v, mask, added, attributes }: Attention): Value {
+  let scores = scoresOf(g, q, k, attributes.float('scale', 0) || undefined);
   if (mask)
     scores = g.add(scores, maskTerm(g, mask, x, scores, attributes.float('mask_filter_value', -10_000)));
   if (added) scores = g.add(scores, added);
@@ -125,22 +144,22 @@ function softmaxOver(g: Builder, scores: Value, [first, ...others]: readonly Val
 
 /** Attention of ONNX itself, of opset 23. */
 const standard: Lowering = (g, node, attributes) => {
-  const [query, key, value, mask, ...others] = node.input;
-  if (others.some(Boolean) || node.output.slice(1).some(Boolean))
-    refuse('past and present states, and its scores as an output, have no rule.');
+  const [query, key, value, mask, pastKey, pastValue, ...others] = node.input;
+  if (others.some(Boolean) || node.output[3])
+    refuse('lengths of keys without padding, and its scores as an output, have no rule.');
   const softcap = attributes.float('softcap', 0);
   const causally = attributes.int('is_causal', 0) === 1;
   if (softcap !== 0 && (mask || causally)) refuse('softcap together with a mask has no rule.');
   const flat = g.rank(query) === 3;
   const split = (x: Value, name: string) => (flat ? heads(g, x, attributes.int(name, 1)) : x);
   const q = split(query, 'q_num_heads');
-  const [k, v] = [key, value].map((x) => split(x, 'kv_num_heads'));
+  const k = after(g, pastKey, split(key, 'kv_num_heads'));
+  const v = after(g, pastValue, split(value, 'kv_num_heads'));
   const [queryHeads, keyHeads] = flat
     ? [attributes.int('q_num_heads', 1), attributes.int('kv_num_heads', 1)]
     : [lengthOf(g, query, 1), lengthOf(g, key, 1)];
   const times = queryHeads / keyHeads;
-  const size = flat ? lengthOf(g, query, 2) / queryHeads : lengthOf(g, query, 3);
-  const scale = attributes.has('scale') ? attributes.float('scale', 1) : 1 / Math.sqrt(size);
+  const scale = attributes.has('scale') ? attributes.float('scale', 1) : undefined;
   let scores = scoresOf(g, q, repeated(g, k, times), scale);
   if (softcap !== 0) scores = g.mul(softcap, g.tanh(g.mul(1 / softcap, scores)));
   const seen: Value[] = [];
@@ -150,14 +169,62 @@ const standard: Lowering = (g, node, attributes) => {
     seen.push(visible);
     if (!boolean) scores = g.add(scores, g.where(visible, mask, 0));
   }
-  if (causally) seen.push(notAfter(g, scores));
+  if (causally) seen.push(notAfter(g, scores, pastKey));
   const y = g.matmul(softmaxOver(g, scores, seen), repeated(g, v, times));
-  return [flat ? joined(g, y) : y];
+  return [flat ? joined(g, y) : y, k, v];
 };
+
+/** GroupQueryAttention of com.microsoft, of a whole prompt: no query sees a key after it, and there is no past. */
+const grouped: Lowering = (g, node, attributes) => {
+  const [query, key, value, pastKey, pastValue, , , cos, sin, places, added, sink] = node.input;
+  if (pastKey || pastValue) refuse('past states have a rule in Attention and MultiHeadAttention only.');
+  if (sink || attributes.int('smooth_softmax', 0) === 1) refuse('smooth_softmax has no rule.');
+  const [count, shared] = [attributes.int('num_heads', 1), attributes.int('kv_num_heads', 1)];
+  const parts = key ? [query, key, value] : unpacked(g, query, count, shared);
+  const turned = (x: Value) =>
+    attributes.int('do_rotary', 0) ? turnedBy(g, x, { cos, sin, places, attributes }) : x;
+  const q = turned(heads(g, parts[0], count));
+  const k = turned(heads(g, parts[1], shared));
+  const v = heads(g, parts[2], shared);
+  let scores = scoresOf(g, q, repeated(g, k, count / shared), attributes.float('scale', 0) || undefined);
+  const softcap = attributes.float('softcap', 0);
+  if (softcap !== 0) scores = g.mul(softcap, g.tanh(g.mul(1 / softcap, scores)));
+  if (added) scores = g.add(scores, added);
+  const [queries, keys] = placesOf(g, scores);
+  const seen = [notAfter(g, scores)];
+  const window = attributes.int('local_window_size', -1);
+  if (window >= 0) seen.push(g.less(g.op('Sub', [queries, keys]), window));
+  const y = g.matmul(softmaxOver(g, scores, seen), repeated(g, v, count / shared));
+  return [joined(g, y), k, v];
+};
+
+/** Queries, keys and values that lie side by side. */
+function unpacked(g: Builder, x: Value, count: number, shared: number): Value[] {
+  const size = lengthOf(g, x, 2) / (count + 2 * shared);
+  return g.ops('Split', [x, g.integers([count, shared, shared].map((n) => n * size))], { axis: 2 }, 3);
+}
+
+/** Heads with the rotary embedding of their places: those given, or 0, 1, 2, … */
+function turnedBy(
+  g: Builder,
+  x: Value,
+  { cos, sin, places, attributes }: { cos: Value; sin: Value; places: Value; attributes: Attributes },
+): Value {
+  const at = places ? g.cast(places, DType.INT64) : g.places(g.sizes(x, [2]));
+  const pick = (cache: Value) => g.op('Gather', [cache, at]);
+  const half = g.shapeOf(cos)?.[1];
+  return rotated(g, x, {
+    cos: pick(cos),
+    sin: pick(sin),
+    interleaved: attributes.int('rotary_interleaved', 0) === 1,
+    size: typeof half === 'number' ? 2 * half : 0,
+  });
+}
 
 /** Attention, in products and softmax. */
 export const attention = new Map<string, Lowering>([
   ['Attention', standard],
   ['com.microsoft::Attention', packed],
   ['com.microsoft::MultiHeadAttention', separate],
+  ['com.microsoft::GroupQueryAttention', grouped],
 ]);
