@@ -1,6 +1,6 @@
 import type { TensorRole } from '../../core/layout.ts';
 import { gradientNameOf } from './convention.ts';
-import { fault, OnnxError } from './errors.ts';
+import { fault, foreign, OnnxError } from './errors.ts';
 import { DType, dtypeName, type TensorProto } from './graph/tensor.ts';
 import type { DifferentiateOptions } from './options.ts';
 import { candidatesOf, type Candidate } from './parameters.ts';
@@ -48,7 +48,7 @@ export function choose(
   const candidates = candidatesOf(model, origins).filter(({ name }) => origins.has(name));
   const chosen =
     wrt === undefined || typeof wrt === 'function'
-      ? { candidates: candidates.filter(wrt ?? (({ byDefault }) => byDefault)), inputs: [] }
+      ? { candidates: foreign(() => candidates.filter(wrt ?? (({ byDefault }) => byDefault))), inputs: [] }
       : named(candidates, model, wrt);
   const inFunctions = chosen.candidates.filter(({ origin }) => origin.kind === 'function');
   if (inFunctions.length > 0) {

@@ -91,7 +91,7 @@ export function differentiate(bytes: Uint8Array, options: DifferentiateOptions):
 /** As {@link differentiate}, with everything that a caller who feeds the result must know. */
 export function differentiateModel(bytes: Uint8Array, options: DifferentiateOptions): Differentiated {
   checkDifferentiateOptions('differentiate', options);
-  return typed(() => differentiateChecked(bytes, options), typeof options.loss === 'function');
+  return typed(() => differentiateChecked(bytes, options));
 }
 
 /**
@@ -103,8 +103,7 @@ export const differentiateInference = (
   bytes: Uint8Array,
   options: DifferentiateOptions,
   statistics: readonly string[],
-): Differentiated =>
-  typed(() => differentiateChecked(bytes, options, statistics), typeof options.loss === 'function');
+): Differentiated => typed(() => differentiateChecked(bytes, options, statistics));
 
 function differentiateChecked(
   bytes: Uint8Array,

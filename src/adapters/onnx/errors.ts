@@ -38,17 +38,32 @@ export class Refusal extends Error {
   override readonly name = 'Refusal';
 }
 
-/**
- * The result of `work` on a model. Whatever else it throws than an {@link OnnxError} was brought about by a model
- * that is not what its format promises, and becomes one.
- *
- * @param foreign - whether code of the caller's runs inside, whose own errors must leave as they are
- */
-export function typed<T>(work: () => T, foreign = false): T {
+/** Carries an error of the caller's own code out of work on a model. */
+class Foreign extends Error {
+  constructor(cause: unknown) {
+    super('thrown by code of the caller', { cause });
+  }
+}
+
+/** Runs code of the caller's inside {@link typed}: its own errors leave that as they are. */
+export function foreign<T>(work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (error instanceof OnnxError || (foreign && !(error instanceof Refusal))) throw error;
+    throw error instanceof OnnxError || error instanceof Refusal ? error : new Foreign(error);
+  }
+}
+
+/**
+ * Returns the result of `work` on a model. An error that is no {@link OnnxError}, and none of the caller's code, means
+ * that the model violates its format; it is rethrown as an OnnxError.
+ */
+export function typed<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (error instanceof OnnxError) throw error;
+    if (error instanceof Foreign) throw error.cause;
     const reason = error instanceof Error ? error.message : String(error);
     throw new OnnxError([fault(`the model cannot be worked on: ${reason}`)], { cause: error });
   }

@@ -1,6 +1,6 @@
 import { sampleWeightName, sampleWeightNameOf, targetName, targetNameOf } from './convention.ts';
 import type { Parameter } from './choose.ts';
-import { fault, OnnxError, Refusal, refuse, type Fault } from './errors.ts';
+import { fault, foreign, OnnxError, Refusal, refuse, type Fault } from './errors.ts';
 import type { Builder } from './graph/builder.ts';
 import type { Value } from './graph/graph.ts';
 import { appendTerm, type LossTerm, type Target } from './losses.ts';
@@ -49,7 +49,7 @@ function lossOf(objective: Objective): Value | undefined {
   const { g, options, current, outputs, ownLoss, faults } = objective;
   const { loss } = options;
   if (ownLoss !== undefined) return ownLoss;
-  if (typeof loss === 'function') return loss(g, contextOf(objective));
+  if (typeof loss === 'function') return foreign(() => loss(g, contextOf(objective)));
   const terms = termsOf(loss);
   if (terms.length > 0) {
     const values = terms.map((term) => attempt(faults, () => termOf(objective, term, terms.length)));

@@ -211,3 +211,19 @@ describe('the loss of a model in training mode, in inference mode', () => {
     await model.dispose();
   });
 });
+
+test('errors of the own loss, and of the own choice, leave as they are', () => {
+  const mine = new RangeError('mine');
+  const fail = () => {
+    throw mine;
+  };
+  const thrownBy = (work: () => unknown) => {
+    try {
+      return work();
+    } catch (error) {
+      return error;
+    }
+  };
+  expect(thrownBy(() => differentiate(scores, { loss: fail, wrt: ['w'] }))).toBe(mine);
+  expect(thrownBy(() => differentiate(scores, { loss: 'mse', wrt: fail }))).toBe(mine);
+});

@@ -135,8 +135,11 @@ const externalData = { constructor: new Uint8Array(8) };
 function complaint(bytes: Uint8Array): string | undefined {
   const begin = performance.now();
   try {
-    String(explain(bytes, { externalData }));
-    differentiate(bytes, { loss: (g, { outputs }) => g.sumOfAll(outputs[0]), externalData });
+    const report = explain(bytes, { externalData });
+    String(report);
+    const [output] = report.outputs;
+    const loss = { loss: 'mse', output: output ?? 'y' } as const;
+    differentiate(bytes, { loss, externalData });
   } catch (error) {
     if (!(error instanceof OnnxError)) return error instanceof Error ? (error.stack ?? '') : String(error);
   }
