@@ -10,7 +10,7 @@ const explanations: readonly { readonly text: RegExp; readonly sentence: (match:
   {
     text: /gradient function not found for (\w+)/,
     sentence: ([, kernel]) =>
-      `The loss uses ${kernel}, for which TensorFlow.js has no gradient${secondOrderEnabled() ? '' : '; if the loss takes a gradient inside of it (tf.grad), enableSecondOrder() of quasi-newton/tfjs adds those of comparisons, convolutions and pooling'}.`,
+      `The loss uses ${kernel}, for which TensorFlow.js has no gradient${secondOrderEnabled() ? '' : '; enableSecondOrder() of quasi-newton/tfjs adds a few: of comparisons, of transposed 3-D convolution, and for nested gradients those of convolution and pooling'}.`,
   },
   {
     text: /Kernel '(\w+)' not registered for backend 'wasm'|Cannot find registered kernel '(\w+)' for backend 'wasm'/,

@@ -32,6 +32,7 @@ export {
 export type { ClassWeight, PerOutput, WeightOptions } from './sampleWeights.ts';
 export { optfuns, type OptFuns } from './optfuns.ts';
 export { optfunsAsync, type AsyncOptFuns, type OptFunsAsyncOptions } from './optfunsAsync.ts';
+export { toOnnx } from './toOnnx/toOnnx.ts';
 export { tfGrads } from './tfGrads.ts';
 export { tfParams, type TfParamSet } from './tfParams.ts';
 export { enableWasmConv } from './wasm/enableWasmConv.ts';

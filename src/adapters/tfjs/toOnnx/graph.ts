@@ -1,0 +1,165 @@
+import { message, type Field } from './protobuf.ts';
+
+/** The operator set that the graph is written in. */
+const OPSET = 17;
+/** The version of the file format that goes with it. */
+const IR_VERSION = 8;
+
+/** A dimension; null where it is known only when the model runs. */
+export type Dimension = number | null;
+
+/** A value of the graph. */
+export interface Value {
+  readonly name: string;
+  /** As TensorFlow.js has it, the channels last. */
+  readonly shape: readonly Dimension[];
+  /** True if the graph has the channels first, `[batch, channels, …]`. */
+  readonly isChannelsFirst: boolean;
+}
+
+/** Element types of ONNX by those of TensorFlow.js. */
+const elementTypes: Readonly<Record<string, number>> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+
+/** Attributes of a node: text, lists of text, a float32, or whole numbers. */
+export type Attributes = Readonly<
+  Record<string, string | readonly string[] | { readonly float: number } | number | readonly number[]>
+>;
+
+/** An ONNX graph that grows. */
+export class OnnxGraph {
+  private readonly nodes: Uint8Array[] = [];
+  private readonly initializers: Uint8Array[] = [];
+  /** Names of initializers, by what they are. */
+  private readonly keys = new Map<unknown, string>();
+  private readonly inputs: Uint8Array[] = [];
+  private readonly outputs: Uint8Array[] = [];
+  private readonly names = new Set<string>();
+  private readonly moved = new Map<string, Value>();
+
+  /** A name that nothing has yet. */
+  fresh(stem: string): string {
+    let name = stem;
+    for (let k = 1; this.names.has(name); k++) name = `${stem}_${k}`;
+    this.names.add(name);
+    return name;
+  }
+
+  /** Appends a node; returns the names of its outputs. */
+  nodeOf(op: string, inputs: readonly string[], attributes: Attributes = {}, count = 1): string[] {
+    const outputs = Array.from({ length: count }, () => this.fresh(op.toLowerCase()));
+    const fields: Field[] = [
+      [1, inputs],
+      [2, outputs],
+      [3, outputs[0]],
+      [4, op],
+      [5, Object.entries(attributes).map(([name, value]) => attribute(name, value))],
+    ];
+    this.nodes.push(message(...fields));
+    return outputs;
+  }
+
+  /** Appends a node of one output; returns its name. */
+  op(op: string, inputs: readonly string[], attributes: Attributes = {}): string {
+    return this.nodeOf(op, inputs, attributes)[0];
+  }
+
+  /** A float32 tensor of the file, named by `stem`. Asked for twice under one `key`, it is written once. */
+  weight(
+    stem: string,
+    values: () => ArrayLike<number>,
+    dims: readonly number[],
+    key: unknown = stem,
+  ): string {
+    const known = this.keys.get(key);
+    if (known !== undefined) return known;
+    const name = this.fresh(stem);
+    this.keys.set(key, name);
+    this.initializers.push(tensor(name, 'float32', dims, Float32Array.from(values())));
+    return name;
+  }
+
+  /** A constant, float32: a number, or `[values.length]`. */
+  constant(values: number | readonly number[], dims?: readonly number[]): string {
+    const list = typeof values === 'number' ? [values] : values;
+    const shape = dims ?? (typeof values === 'number' ? [] : [list.length]);
+    return this.weight('constant', () => list, shape, `${shape.join('x')}: ${list.join(', ')}`);
+  }
+
+  /** A list of whole numbers, int64, such as a shape. */
+  integers(values: readonly number[]): string {
+    const key = `int64 ${values.join(', ')}`;
+    const known = this.keys.get(key);
+    if (known !== undefined) return known;
+    const name = this.fresh('integers');
+    this.keys.set(key, name);
+    this.initializers.push(tensor(name, 'int64', [values.length], BigInt64Array.from(values, BigInt)));
+    return name;
+  }
+
+  /** The value with its channels first, which convolutions want, or last, as TensorFlow.js has it. */
+  withChannels(where: 'first' | 'last', value: Value): Value {
+    const isChannelsFirst = where === 'first';
+    if (value.isChannelsFirst === isChannelsFirst || value.shape.length < 3) return value;
+    const known = this.moved.get(value.name);
+    if (known) return known;
+    const axes = value.shape.map((_, i) => i);
+    const last = axes.length - 1;
+    const perm = isChannelsFirst ? [0, last, ...axes.slice(1, last)] : [0, ...axes.slice(2), 1];
+    const moved = { ...value, name: this.op('Transpose', [value.name], { perm }), isChannelsFirst };
+    this.moved.set(value.name, moved);
+    this.moved.set(moved.name, value);
+    return moved;
+  }
+
+  input(name: string, dtype: string, shape: readonly Dimension[]): Value {
+    this.names.add(name);
+    this.inputs.push(valueInfo(name, dtype, shape));
+    return { name, shape, isChannelsFirst: false };
+  }
+
+  output(name: string, value: Value): void {
+    const { name: source, shape } = this.withChannels('last', value);
+    this.nodes.push(message([1, source], [2, name], [3, name], [4, 'Identity']));
+    this.outputs.push(valueInfo(name, 'float32', shape));
+  }
+
+  /** The bytes of the file. */
+  encode(name: string): Uint8Array {
+    const graph = message(
+      [1, this.nodes],
+      [2, name],
+      [5, this.initializers],
+      [11, this.inputs],
+      [12, this.outputs],
+    );
+    return message([1, IR_VERSION], [2, 'quasi-newton'], [7, graph], [8, message([1, ''], [2, OPSET])]);
+  }
+}
+
+const dimension = (size: Dimension, i: number): Uint8Array =>
+  size === null ? message([2, i === 0 ? 'batch' : `dim_${i}`]) : message([1, size]);
+
+function valueInfo(name: string, dtype: string, shape: readonly Dimension[]): Uint8Array {
+  const tensorType = message([1, elementTypes[dtype]], [2, message([1, shape.map(dimension)])]);
+  return message([1, name], [2, message([1, tensorType])]);
+}
+
+function tensor(name: string, dtype: string, dims: readonly number[], data: ArrayBufferView): Uint8Array {
+  const raw = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return message([1, dims], [2, elementTypes[dtype]], [8, name], [9, raw]);
+}
+
+/** Types of attributes, by the number of the field that holds each. */
+const FLOAT = 1;
+const INT = 2;
+const STRING = 3;
+const INTS = 7;
+const STRINGS = 8;
+
+function attribute(name: string, value: Attributes[string]): Uint8Array {
+  if (typeof value === 'number') return message([1, name], [3, value], [20, INT]);
+  if (typeof value === 'string') return message([1, name], [4, value], [20, STRING]);
+  if ('float' in value) return message([1, name], [2, value], [20, FLOAT]);
+  if (typeof value[0] === 'string') return message([1, name], [9, value], [20, STRINGS]);
+  return message([1, name], [8, value], [20, INTS]);
+}

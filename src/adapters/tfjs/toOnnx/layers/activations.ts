@@ -1,0 +1,44 @@
+/** Activations that are layers of their own. */
+import { plainWeight, refuseLayer, type LayerCall, type LayerTable } from '../layer.ts';
+import type { Attributes, Value } from '../graph.ts';
+
+/** Applies an operation element by element, in whichever layout the value has. */
+function elementwise(
+  { graph, inputs: [x] }: LayerCall,
+  op: string,
+  others: readonly string[] = [],
+  attributes: Attributes = {},
+): Value {
+  return { ...x, name: graph.op(op, [x.name, ...others], attributes) };
+}
+
+export const activationLayers: LayerTable = {
+  ReLU(call) {
+    const { maxValue } = call.config;
+    const positive = elementwise(call, 'Relu');
+    if (maxValue === undefined || maxValue === null) return positive;
+    const name = call.graph.op('Min', [positive.name, call.graph.constant(Number(maxValue))]);
+    return { ...positive, name };
+  },
+  LeakyReLU: (call) => elementwise(call, 'LeakyRelu', [], { alpha: { float: Number(call.config.alpha) } }),
+  ELU(call) {
+    if (Number(call.config.alpha) !== 1) {
+      throw refuseLayer(
+        call.layer,
+        `TensorFlow.js computes its alpha of ${String(call.config.alpha)} as 1 or refuses it.`,
+      );
+    }
+    return elementwise(call, 'Elu');
+  },
+  ThresholdedReLU: (call) =>
+    elementwise(call, 'ThresholdedRelu', [], { alpha: { float: Number(call.config.theta) } }),
+  PReLU(call) {
+    const last = { ...call, inputs: [call.graph.withChannels('last', call.inputs[0])] };
+    return elementwise(last, 'PRelu', [plainWeight(call, 'alpha')!]);
+  },
+  Softmax(call) {
+    const last = { ...call, inputs: [call.graph.withChannels('last', call.inputs[0])] };
+    const axis = Number(call.config.axis ?? -1);
+    return elementwise(last, 'Softmax', [], { axis });
+  },
+};

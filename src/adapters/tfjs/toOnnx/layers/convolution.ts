@@ -1,0 +1,146 @@
+/** Convolutions, forward and transposed, depthwise and separable. */
+import { activated } from '../activations.ts';
+import {
+  numbers,
+  outputShape,
+  plainWeight,
+  refuseLayer,
+  result,
+  transposed,
+  transposedWeight,
+  weightOf,
+  type LayerCall,
+  type LayerTable,
+} from '../layer.ts';
+import type { Attributes, Value } from '../graph.ts';
+
+/** @throws Error if the layer wants its channels first */
+export function checkChannelsLast({ layer, config }: LayerCall): void {
+  if (config.dataFormat === 'channelsFirst') throw refuseLayer(layer, "its dataFormat is 'channelsFirst'.");
+}
+
+/** How a window moves over its input. */
+export interface Window {
+  readonly size: readonly number[];
+  readonly strides: readonly number[];
+  /** @defaultValue 1 along each axis */
+  readonly dilations?: readonly number[];
+  readonly padding: unknown;
+}
+
+/** A window as ONNX has it: padding as in TensorFlow, with more at the end. */
+export function windowAttributes(call: LayerCall, { size, strides, dilations, padding }: Window): Attributes {
+  if (padding !== 'same' && padding !== 'valid') {
+    throw refuseLayer(call.layer, `its padding is ${String(padding)}; same and valid are written.`);
+  }
+  const common = { strides: [...strides], ...(dilations && { dilations: [...dilations] }) };
+  if (padding === 'valid') return { ...common, auto_pad: 'VALID' };
+  if (!dilations?.some((dilation) => dilation > 1)) return { ...common, auto_pad: 'SAME_UPPER' };
+  // ONNX Runtime does not work out the padding of dilated windows.
+  if (strides.some((stride) => stride > 1)) {
+    throw refuseLayer(call.layer, "its padding is 'same', and it has strides and dilations.");
+  }
+  const excess = size.map((count, i) => (count - 1) * dilations[i]);
+  return { ...common, pads: bothEnds(excess) };
+}
+
+/** Padding shared out between both ends of each axis, the larger half at the end. */
+const bothEnds = (totals: readonly number[]): number[] => [
+  ...totals.map((total) => Math.floor(total / 2)),
+  ...totals.map((total) => Math.ceil(total / 2)),
+];
+
+/** The result of a convolution, with bias and activation. */
+function finished(call: LayerCall, name: string): Value {
+  const { activation } = call.layer as unknown as { activation: unknown };
+  return activated(call.graph, call.layer, result(name, outputShape(call), true), activation);
+}
+
+/** Writes a convolution of `rank` spatial axes. */
+function convolution(rank: number) {
+  return (call: LayerCall): Value => {
+    checkChannelsLast(call);
+    const { graph, config } = call;
+    const x = graph.withChannels('first', call.inputs[0]);
+    const axes = Array.from({ length: rank }, (_, i) => i);
+    const kernel = transposedWeight(call, 'kernel', [rank + 1, rank, ...axes]);
+    const dilations = numbers(config.dilationRate ?? 1, rank);
+    const strides = numbers(config.strides, rank);
+    const size = numbers(config.kernelSize, rank);
+    const window = windowAttributes(call, { size, strides, dilations, padding: config.padding });
+    const inputs = [x.name, kernel, ...biasOf(call)];
+    return finished(call, graph.op('Conv', inputs, window));
+  };
+}
+
+const biasOf = (call: LayerCall): string[] => {
+  const bias = plainWeight(call, 'bias');
+  return bias === null ? [] : [bias];
+};
+
+/** Writes a transposed convolution of `rank` spatial axes. */
+function transposedConvolution(rank: number) {
+  return (call: LayerCall): Value => {
+    checkChannelsLast(call);
+    const { graph, config, layer } = call;
+    const x = graph.withChannels('first', call.inputs[0]);
+    const axes = Array.from({ length: rank }, (_, i) => i);
+    // [..., out, in] becomes [in, out, ...].
+    const kernel = transposedWeight(call, 'kernel', [rank + 1, rank, ...axes]);
+    const strides = numbers(config.strides, rank);
+    const sizes = numbers(config.kernelSize, rank);
+    if (config.padding !== 'same' && config.padding !== 'valid') {
+      throw refuseLayer(layer, `its padding is ${String(config.padding)}; same and valid are written.`);
+    }
+    const excess = sizes.map((size, i) => Math.max(size - strides[i], 0));
+    const cut = config.padding === 'same' ? excess : excess.map(() => 0);
+    const pads = bothEnds(cut);
+    const attributes = {
+      strides,
+      pads,
+      output_padding: sizes.map((size, i) => Math.max(strides[i] - size, 0)),
+    };
+    return finished(call, graph.op('ConvTranspose', [x.name, kernel, ...biasOf(call)], attributes));
+  };
+}
+
+/** Convolves each channel for itself; `[batch, channels · multiplier, …]`. */
+function depthwise(call: LayerCall): string {
+  checkChannelsLast(call);
+  const { graph, config, layer } = call;
+  const x = graph.withChannels('first', call.inputs[0]);
+  const weight = weightOf(layer, 'depthwise_kernel')!;
+  const [height, width, channels, multiplier] = weight.shape;
+  // [h, w, in, multiplier] becomes [in · multiplier, 1, h, w].
+  const kernel = graph.weight(
+    weight.name,
+    () => transposed(weight.read(), weight.shape, [2, 3, 0, 1]),
+    [channels * multiplier, 1, height, width],
+    weight.key,
+  );
+  const dilations = numbers(config.dilationRate ?? 1, 2);
+  const strides = numbers(config.strides, 2);
+  const window = windowAttributes(call, {
+    size: [height, width],
+    strides,
+    dilations,
+    padding: config.padding,
+  });
+  const isSeparable = layer.getClassName() !== 'DepthwiseConv2D';
+  const inputs = [x.name, kernel, ...(isSeparable ? [] : biasOf(call))];
+  return graph.op('Conv', inputs, { ...window, group: channels });
+}
+
+export const convolutionLayers: LayerTable = {
+  Conv1D: convolution(1),
+  Conv2D: convolution(2),
+  Conv3D: convolution(3),
+  Conv2DTranspose: transposedConvolution(2),
+  Conv3DTranspose: transposedConvolution(3),
+  DepthwiseConv2D: (call) => finished(call, depthwise(call)),
+  SeparableConv2D(call) {
+    const pointwise = transposedWeight(call, 'pointwise_kernel', [3, 2, 0, 1]);
+    const mixed = call.graph.op('Conv', [depthwise(call), pointwise, ...biasOf(call)]);
+    return finished(call, mixed);
+  },
+};

@@ -1,0 +1,39 @@
+/** Dense, Embedding, and layers that leave values as they are when a model predicts. */
+import { activated } from '../activations.ts';
+import { outputShape, plainWeight, refuseLayer, result, type LayerCall, type LayerTable } from '../layer.ts';
+import type { Value } from '../graph.ts';
+
+const asItIs = ({ inputs }: LayerCall): Value => inputs[0];
+
+/** Adds the bias of a layer along the last axis, if it has one. */
+export function withBias(call: LayerCall, x: string): string {
+  const bias = plainWeight(call, 'bias');
+  return bias === null ? x : call.graph.op('Add', [x, bias]);
+}
+
+export const denseLayers: LayerTable = {
+  Dense(call) {
+    const { graph, layer } = call;
+    const input = graph.withChannels('last', call.inputs[0]);
+    const product = graph.op('MatMul', [input.name, plainWeight(call, 'kernel')!]);
+    const { activation } = layer as unknown as { activation: unknown };
+    return activated(graph, layer, result(withBias(call, product), outputShape(call)), activation);
+  },
+  Embedding(call) {
+    const { graph, layer, config, inputs } = call;
+    if (config.maskZero === true) {
+      throw refuseLayer(layer, 'maskZero makes a mask, which ONNX layers do not know.');
+    }
+    const ids = graph.op('Cast', [inputs[0].name], { to: 7 });
+    return result(graph.op('Gather', [plainWeight(call, 'embeddings')!, ids]), outputShape(call));
+  },
+  Activation(call) {
+    const { activation } = call.layer as unknown as { activation: unknown };
+    return activated(call.graph, call.layer, call.inputs[0], activation);
+  },
+  Dropout: asItIs,
+  SpatialDropout1D: asItIs,
+  GaussianNoise: asItIs,
+  GaussianDropout: asItIs,
+  AlphaDropout: asItIs,
+};

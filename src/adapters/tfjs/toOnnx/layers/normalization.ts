@@ -1,0 +1,47 @@
+import { numbers, plainWeight, refuseLayer, weightOf, type LayerCall, type LayerTable } from '../layer.ts';
+
+/** A weight, or a constant in its place where the layer has none. */
+function weightOr(call: LayerCall, name: string, size: number, value: number): string {
+  return plainWeight(call, name) ?? call.graph.constant(Array.from({ length: size }, () => value));
+}
+
+export const normalizationLayers: LayerTable = {
+  BatchNormalization(call) {
+    const { graph, layer, config, inputs } = call;
+    const rank = inputs[0].shape.length;
+    const axis = Number(config.axis ?? -1);
+    if ((axis + rank) % rank !== rank - 1) {
+      throw refuseLayer(layer, `its axis is ${axis}; the last one is written.`);
+    }
+    const x = graph.withChannels('first', inputs[0]);
+    const size = weightOf(layer, 'moving_mean')!.shape[0];
+    const parameters = [
+      weightOr(call, 'gamma', size, 1),
+      weightOr(call, 'beta', size, 0),
+      plainWeight(call, 'moving_mean')!,
+      plainWeight(call, 'moving_variance')!,
+    ];
+    const epsilon = { float: Number(config.epsilon) };
+    return { ...x, name: graph.op('BatchNormalization', [x.name, ...parameters], { epsilon }) };
+  },
+  LayerNormalization(call) {
+    const { graph, layer, config, inputs } = call;
+    const x = graph.withChannels('last', inputs[0]);
+    const rank = x.shape.length;
+    const axes = numbers(config.axis, 1).map((axis) => (axis + rank) % rank);
+    if (axes.some((axis, i) => axis !== rank - axes.length + i)) {
+      throw refuseLayer(layer, `its axes are ${axes.join(', ')}; the last ones, in order, are written.`);
+    }
+    const sizes = axes.map((axis) => Number(x.shape[axis]));
+    const count = sizes.reduce((product, size) => product * size, 1);
+    const parameter = (name: string, value: number): string =>
+      plainWeight(call, name) ??
+      graph.constant(
+        Array.from({ length: count }, () => value),
+        sizes,
+      );
+    const attributes = { axis: axes[0], epsilon: { float: Number(config.epsilon) } };
+    const inputsOf = [x.name, parameter('gamma', 1), parameter('beta', 0)];
+    return { ...x, name: graph.op('LayerNormalization', inputsOf, attributes) };
+  },
+};

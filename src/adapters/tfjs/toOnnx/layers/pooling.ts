@@ -1,0 +1,41 @@
+/** Pooling over windows, and over all of space. */
+import { numbers, outputShape, result, type LayerCall, type LayerTable } from '../layer.ts';
+import { checkChannelsLast, windowAttributes } from './convolution.ts';
+import type { Value } from '../graph.ts';
+
+function pooling(op: 'MaxPool' | 'AveragePool', rank: number) {
+  return (call: LayerCall): Value => {
+    checkChannelsLast(call);
+    const { graph, config } = call;
+    const x = graph.withChannels('first', call.inputs[0]);
+    const size = numbers(config.poolSize, rank);
+    const window = windowAttributes(call, {
+      size,
+      strides: numbers(config.strides ?? size, rank),
+      padding: config.padding,
+    });
+    return result(graph.op(op, [x.name], { ...window, kernel_shape: size }), outputShape(call), true);
+  };
+}
+
+function globalPooling(op: 'ReduceMax' | 'ReduceMean') {
+  return (call: LayerCall): Value => {
+    checkChannelsLast(call);
+    const { graph, inputs: [x] } = call; // prettier-ignore
+    const spatial = x.shape.slice(1, -1).map((_, i) => (x.isChannelsFirst ? i + 2 : i + 1));
+    return result(graph.op(op, [x.name], { axes: spatial, keepdims: 0 }), outputShape(call));
+  };
+}
+
+export const poolingLayers: LayerTable = {
+  MaxPooling1D: pooling('MaxPool', 1),
+  MaxPooling2D: pooling('MaxPool', 2),
+  MaxPooling3D: pooling('MaxPool', 3),
+  AveragePooling1D: pooling('AveragePool', 1),
+  AveragePooling2D: pooling('AveragePool', 2),
+  AveragePooling3D: pooling('AveragePool', 3),
+  GlobalMaxPooling1D: globalPooling('ReduceMax'),
+  GlobalMaxPooling2D: globalPooling('ReduceMax'),
+  GlobalAveragePooling1D: globalPooling('ReduceMean'),
+  GlobalAveragePooling2D: globalPooling('ReduceMean'),
+};

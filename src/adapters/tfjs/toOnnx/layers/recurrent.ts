@@ -1,0 +1,119 @@
+/** SimpleRNN, LSTM and GRU, in either direction. */
+import type * as tf from '@tensorflow/tfjs';
+import { activationName } from '../activations.ts';
+import { refuseLayer, result, weightOf, type LayerCall, type LayerTable } from '../layer.ts';
+import type { Value } from '../graph.ts';
+
+/** The parts of a recurrent layer that have no public name. */
+interface Cell {
+  readonly activation: unknown;
+  readonly recurrentActivation?: unknown;
+  readonly units: number;
+}
+
+/** A kind of cell: the operation, and its gates in the order of ONNX as places in that of TensorFlow.js. */
+const kinds = {
+  SimpleRNN: { op: 'RNN', gates: [0] },
+  // i f c o, and i o f c
+  LSTM: { op: 'LSTM', gates: [0, 3, 1, 2] },
+  // z r h in both
+  GRU: { op: 'GRU', gates: [0, 1, 2] },
+} as const;
+
+const activations: Readonly<Record<string, string>> = {
+  linear: 'Affine',
+  relu: 'Relu',
+  tanh: 'Tanh',
+  sigmoid: 'Sigmoid',
+  hardSigmoid: 'HardSigmoid',
+  softsign: 'Softsign',
+  softplus: 'Softplus',
+  elu: 'Elu',
+};
+
+function activationOf(layer: tf.layers.Layer, activation: unknown): string {
+  const name = activationName(activation);
+  const known = activations[name];
+  if (!known) throw refuseLayer(layer, `its activation ${name} is none that recurrent layers of ONNX have.`);
+  return known;
+}
+
+/** `[rows, gates · units]` by columns of gates, as `[1, gates · units, rows]` in the order of ONNX. */
+function byGates(values: Float32Array, rows: number, units: number, gates: readonly number[]): Float32Array {
+  const columns = gates.length * units;
+  const out = new Float32Array(rows * columns);
+  for (const [g, source] of gates.entries()) {
+    for (let u = 0; u < units; u++) {
+      for (let r = 0; r < rows; r++)
+        out[(g * units + u) * rows + r] = values[r * columns + source * units + u];
+    }
+  }
+  return out;
+}
+
+/** Kernel, recurrent kernel and bias of one direction, as ONNX has them. */
+function gateWeights({ graph, layer }: LayerCall, gates: readonly number[], units: number) {
+  const matrix = (name: string): string => {
+    const weight = weightOf(layer, name)!;
+    const [rows] = weight.shape;
+    const dims = [1, gates.length * units, rows];
+    return graph.weight(weight.name, () => byGates(weight.read(), rows, units, gates), dims, weight.key);
+  };
+  const size = gates.length * units;
+  const zeros = (count: number) =>
+    graph.constant(
+      Array.from({ length: count }, () => 0),
+      [1, count],
+    );
+  const bias = weightOf(layer, 'bias');
+  if (!bias) return [matrix('kernel'), matrix('recurrent_kernel'), zeros(2 * size)];
+  // ONNX has a second bias, which TensorFlow.js has not: kept apart, it is not trained.
+  const values = () => byGates(bias.read(), 1, units, gates);
+  const first = graph.weight(bias.name, values, [1, size], bias.key);
+  const b = graph.op('Concat', [first, zeros(size)], { axis: 1 });
+  return [matrix('kernel'), matrix('recurrent_kernel'), b];
+}
+
+function recurrent(kind: keyof typeof kinds) {
+  return (call: LayerCall): Value[] => {
+    const { graph, layer, config, inputs } = call;
+    if (config.stateful === true) throw refuseLayer(layer, 'it is stateful; an ONNX model keeps no states.');
+    const { op, gates } = kinds[kind];
+    const { cell } = layer as unknown as { cell: Cell };
+    const { units } = cell;
+    const isReverse = config.goBackwards === true;
+    const [batch, time] = inputs[0].shape;
+    const x = graph.op('Transpose', [graph.withChannels('last', inputs[0]).name], { perm: [1, 0, 2] });
+    const states = inputs.slice(1).map(({ name }) => graph.op('Unsqueeze', [name, graph.integers([0])]));
+    const main = activationOf(layer, cell.activation);
+    const gate = kind === 'SimpleRNN' ? [] : [activationOf(layer, cell.recurrentActivation)];
+    const attributes = {
+      hidden_size: units,
+      direction: isReverse ? 'reverse' : 'forward',
+      activations: kind === 'LSTM' ? [...gate, main, main] : [...gate, main],
+    };
+    const operands = [x, ...gateWeights(call, gates, units), ...(states.length > 0 ? ['', ...states] : [])];
+    const outputs = graph.nodeOf(op, operands, attributes, kind === 'LSTM' ? 3 : 2);
+    const all = graph.op('Transpose', [graph.op('Squeeze', [outputs[0], graph.integers([1])])], {
+      perm: [1, 0, 2],
+    });
+    const [h, c] = outputs
+      .slice(1)
+      .map((name) => result(graph.op('Squeeze', [name, graph.integers([0])]), [batch, units]));
+    const sequence = isReverse && config.returnSequences === true ? reversed(call, all) : all;
+    const output = config.returnSequences === true ? result(sequence, [batch, time, units]) : h;
+    return config.returnState === true ? [output, h, ...(c ? [c] : [])] : [output];
+  };
+}
+
+/** A sequence from its end to its beginning: what TensorFlow.js returns of a layer that goes backwards. */
+export function reversed({ graph }: Pick<LayerCall, 'graph'>, name: string): string {
+  const [start, end, axis, step] = [[-1], [-(2 ** 31)], [1], [-1]].map((list) => graph.integers(list));
+  return graph.op('Slice', [name, start, end, axis, step]);
+}
+
+export const recurrentLayers: LayerTable = {
+  SimpleRNN: recurrent('SimpleRNN'),
+  LSTM: recurrent('LSTM'),
+  GRU: recurrent('GRU'),
+};

@@ -1,0 +1,94 @@
+/** Layers that move values about. */
+import { numbers, outputShape, refuseLayer, result, type LayerCall, type LayerTable } from '../layer.ts';
+import { checkChannelsLast } from './convolution.ts';
+import type { Dimension, Value } from '../graph.ts';
+
+const isKnown = (size: Dimension): size is number => typeof size === 'number' && size >= 0;
+
+/** The product of the sizes that are known. */
+const product = (sizes: readonly Dimension[]): number =>
+  sizes.filter(isKnown).reduce((all, size) => all * size, 1);
+
+/** A shape with its one unknown size, a target of -1, worked out from the sizes of the input. */
+function filledIn(shape: readonly Dimension[], input: readonly Dimension[]): Dimension[] {
+  const [sizes, from] = [shape.slice(1), input.slice(1)];
+  if (!from.every(isKnown) || sizes.filter((size) => !isKnown(size)).length !== 1) return [...shape];
+  return [shape[0], ...sizes.map((size) => (isKnown(size) ? size : product(from) / product(sizes)))];
+}
+
+/** Reshapes to a shape of which only the batch is unknown. */
+function reshaped(call: LayerCall): Value {
+  const { graph, layer } = call;
+  const x = graph.withChannels('last', call.inputs[0]);
+  const shape = filledIn(outputShape(call), x.shape);
+  const rest = shape.slice(1);
+  if (rest.includes(null)) {
+    throw refuseLayer(
+      layer,
+      `its output has the shape [${shape.map(String).join(', ')}]; all but the batch must be known.`,
+    );
+  }
+  const target = graph.integers([-1, ...rest.map(Number)]);
+  return result(graph.op('Reshape', [x.name, target]), shape);
+}
+
+/** `[[top, bottom], [left, right]]` of an option that may be shorter. */
+function margins(value: unknown): [number, number][] {
+  const [vertical, horizontal] = Array.isArray(value)
+    ? (value as (number | number[])[])
+    : [Number(value), Number(value)];
+  return [vertical, horizontal].map((side) => (Array.isArray(side) ? [side[0], side[1]] : [side, side]));
+}
+
+export const shapeLayers: LayerTable = {
+  Reshape: reshaped,
+  Flatten: reshaped,
+  Permute(call) {
+    const { graph, config } = call;
+    const x = graph.withChannels('last', call.inputs[0]);
+    const perm = [0, ...(config.dims as number[])];
+    return result(graph.op('Transpose', [x.name], { perm }), outputShape(call));
+  },
+  RepeatVector(call) {
+    const { graph, config, inputs } = call;
+    const row = graph.op('Unsqueeze', [inputs[0].name, graph.integers([1])]);
+    const repeats = graph.integers([1, Number(config.n), 1]);
+    return result(graph.op('Tile', [row, repeats]), outputShape(call));
+  },
+  ZeroPadding2D(call) {
+    checkChannelsLast(call);
+    const { graph, config } = call;
+    const x = graph.withChannels('last', call.inputs[0]);
+    const [[top, bottom], [left, right]] = margins(config.padding);
+    const pads = graph.integers([0, top, left, 0, 0, bottom, right, 0]);
+    return result(graph.op('Pad', [x.name, pads]), outputShape(call));
+  },
+  Cropping2D(call) {
+    checkChannelsLast(call);
+    const { graph, layer, config } = call;
+    const x = graph.withChannels('last', call.inputs[0]);
+    const [[top, bottom], [left, right]] = margins(config.cropping);
+    const [, height, width] = x.shape;
+    if (height === null || width === null)
+      throw refuseLayer(layer, 'the height and width of its input must be known.');
+    const [starts, ends] = [graph.integers([top, left]), graph.integers([height - bottom, width - right])];
+    return result(graph.op('Slice', [x.name, starts, ends, graph.integers([1, 2])]), outputShape(call));
+  },
+  UpSampling2D(call) {
+    checkChannelsLast(call);
+    const { graph, config } = call;
+    const x = graph.withChannels('first', call.inputs[0]);
+    const scales = graph.constant([1, 1, ...numbers(config.size, 2)]);
+    const attributes = {
+      mode: config.interpolation === 'bilinear' ? 'linear' : 'nearest',
+      coordinate_transformation_mode: 'asymmetric',
+      nearest_mode: 'floor',
+    };
+    return result(graph.op('Resize', [x.name, '', scales], attributes), outputShape(call), true);
+  },
+  Rescaling(call) {
+    const { graph, config, inputs: [x] } = call; // prettier-ignore
+    const scaled = graph.op('Mul', [x.name, graph.constant(Number(config.scale))]);
+    return { ...x, name: graph.op('Add', [scaled, graph.constant(Number(config.offset))]) };
+  },
+};

@@ -1,0 +1,97 @@
+import * as tf from '@tensorflow/tfjs';
+import { show } from '../../../core/options.ts';
+import { inner } from '../internals/model.ts';
+import { OnnxGraph, type Value } from './graph.ts';
+import { refuseLayer, type LayerTable } from './layer.ts';
+import { activationLayers } from './layers/activations.ts';
+import { convolutionLayers } from './layers/convolution.ts';
+import { denseLayers } from './layers/dense.ts';
+import { mergeLayers } from './layers/merge.ts';
+import { normalizationLayers } from './layers/normalization.ts';
+import { poolingLayers } from './layers/pooling.ts';
+import { recurrentLayers } from './layers/recurrent.ts';
+import { shapeLayers } from './layers/shape.ts';
+import { wrapperLayers } from './layers/wrappers.ts';
+
+/** Every class of layers that can be written. */
+const table: LayerTable = {
+  ...denseLayers,
+  ...activationLayers,
+  ...convolutionLayers,
+  ...poolingLayers,
+  ...normalizationLayers,
+  ...mergeLayers,
+  ...shapeLayers,
+  ...recurrentLayers,
+  ...wrapperLayers,
+};
+
+/**
+ * Writes a model as the bytes of an .onnx file (opset 17), which ONNX Runtime runs and `trainable` of
+ * `quasi-newton/onnx` trains.
+ *
+ * It is the model as it predicts: dropout and noise are left out, BatchNorm uses its moving statistics. Weights have the
+ * names that they have in the model, in the layout of ONNX; inputs and outputs the names of their layers; the batch is as
+ * large as one likes. Convolutions and pooling work with channels first, and values are moved only where a layer wants
+ * them otherwise.
+ *
+ * @param model - built, on a backend that is read at once
+ * @throws TypeError if it is no LayersModel
+ * @throws Error naming the layer that cannot be written, and why
+ *
+ * @example
+ * ```js
+ * import * as tf from '@tensorflow/tfjs';
+ * import { toOnnx } from 'quasi-newton/tfjs';
+ *
+ * const model = tf.sequential({ layers: [tf.layers.dense({ units: 2, inputShape: [3] })] });
+ * const bytes = toOnnx(model); // writeFileSync('model.onnx', bytes)
+ * ```
+ */
+export function toOnnx(model: tf.LayersModel): Uint8Array {
+  if (!(model instanceof tf.LayersModel)) {
+    throw new TypeError(`toOnnx: the model must be a tf.LayersModel, got ${show(model)}.`);
+  }
+  // A Sequential makes the model inside it when it is first needed.
+  if (model instanceof tf.Sequential && (model as unknown as { model?: unknown }).model == null)
+    model.build();
+  const graph = new OnnxGraph();
+  const inputs = model.inputs.map(({ shape, dtype }, i) => graph.input(model.inputNames[i], dtype, shape));
+  // Other names than those of inputs: a model may hand an input on.
+  const outputNames = model.outputNames.map((name) => graph.fresh(name));
+  const outputs = writeModel(graph, model, inputs);
+  for (const [i, output] of outputs.entries()) graph.output(outputNames[i], output);
+  return graph.encode(model.name);
+}
+
+/** Writes the layers of a model between its inputs and outputs. */
+function writeModel(graph: OnnxGraph, model: tf.LayersModel, inputs: readonly Value[]): Value[] {
+  const container = inner(model) as unknown as tf.LayersModel;
+  const values = new Map<number, Value>();
+  for (const [i, { id }] of container.inputs.entries()) values.set(id, inputs[i]);
+  const valueOf = (tensor: tf.SymbolicTensor): Value => {
+    const known = values.get(tensor.id);
+    if (known) return known;
+    const { sourceLayer: layer, nodeIndex } = tensor;
+    const node = (
+      layer.inboundNodes as { inputTensors: tf.SymbolicTensor[]; outputTensors: tf.SymbolicTensor[] }[]
+    )[nodeIndex];
+    const outputs = writeLayer(graph, layer, node.inputTensors.map(valueOf));
+    for (const [i, { id }] of node.outputTensors.entries()) values.set(id, outputs[i]);
+    return values.get(tensor.id)!;
+  };
+  return container.outputs.map(valueOf);
+}
+
+function writeLayer(graph: OnnxGraph, layer: tf.layers.Layer, inputs: readonly Value[]): Value[] {
+  if (layer instanceof tf.LayersModel) return writeModel(graph, layer, inputs);
+  const writer = table[layer.getClassName()];
+  if (!Object.hasOwn(table, layer.getClassName())) {
+    throw refuseLayer(
+      layer,
+      `layers of this class are not written; these are: ${Object.keys(table).join(', ')}.`,
+    );
+  }
+  const write = (inside: tf.layers.Layer, values: readonly Value[]) => writeLayer(graph, inside, values);
+  return [writer({ graph, layer, config: layer.getConfig(), inputs, write })].flat();
+}
