@@ -44,7 +44,7 @@ export interface FitHistory {
   readonly [name: string]: readonly number[];
 }
 
-/** What {@link fitFullBatch} found. */
+/** Result of {@link fitFullBatch}. */
 export type FitResult = SolveResult & {
   readonly history: FitHistory;
   /** The iteration whose weights the model has, where early stopping has restored them. */
@@ -186,7 +186,7 @@ export async function fitFullBatchAsync(
   }
 }
 
-/** What a fit needs, from its options. */
+/** Data, solver and options of a fit, sorted by who takes them. */
 function planOf(
   where: string,
   model: tf.LayersModel,

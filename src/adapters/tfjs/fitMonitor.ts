@@ -4,7 +4,7 @@ import { checkOptions, boolean, integerFrom, nonNegative, oneOf, show, string } 
 import { compiledMetrics, tensorsOf, type CompiledMetrics, type Data } from './internals/model.ts';
 import { readNow } from './read.ts';
 
-/** When to stop because a monitored value no longer improves. */
+/** Rule to stop when a monitored value no longer improves. */
 export interface EarlyStopping {
   /** A name of the logs: `'val_loss'`, `'loss'`, `'val_acc'`, … @defaultValue `'val_loss'` */
   readonly monitor?: string;
@@ -18,7 +18,7 @@ export interface EarlyStopping {
   readonly restoreBest?: boolean;
 }
 
-/** What is known of an iteration: `loss`, `gradientNorm`, `evaluations`, `seconds`, metrics, and `val_…` of all these. */
+/** Values of an iteration: `loss`, `gradientNorm`, `evaluations`, `seconds`, metrics, and `val_…` of all these. */
 export type FitLogs = Readonly<Record<string, number>>;
 
 /** Options of `fitFullBatch` that look at the model after each iteration. */
@@ -42,7 +42,7 @@ export interface MonitorOptions {
   readonly onEpochEnd?: (epoch: number, logs: FitLogs) => boolean | void | Promise<boolean | void>;
 }
 
-/** What a monitor is told of the fit. */
+/** The fit that a monitor looks at. */
 export interface MonitoredFit extends MonitorOptions {
   /** The function called, named in messages. */
   readonly where: string;
@@ -72,7 +72,7 @@ export interface FitMonitor {
   readonly columns: Record<string, number[]>;
   /** The best iteration, where its weights are to be restored. */
   best(): BestEpoch | null;
-  /** Why training stopped, where a monitor stopped it. */
+  /** The sentence that says why the monitor stopped the training; null if it did not. */
   reason(): string | null;
 }
 

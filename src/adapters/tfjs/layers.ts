@@ -11,7 +11,7 @@ export function allLayers(layers: readonly Layer[]): Layer[] {
   });
 }
 
-/** What a nested model, a Bidirectional, a TimeDistributed or an RNN holds. */
+/** Layers inside a nested model, a Bidirectional, a TimeDistributed or an RNN. */
 function insideOf(layer: Layer): Layer[] {
   const parts = layer as unknown as {
     layers?: Layer[];

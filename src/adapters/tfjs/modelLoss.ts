@@ -23,7 +23,7 @@ export interface ModelProblemOptions extends WeightOptions {
    * @defaultValue all at once
    */
   readonly batchSize?: number;
-  /** What to do about layer constraints, which solvers cannot keep. @defaultValue `'refuse'` */
+  /** Treatment of layer constraints, which solvers cannot keep. @defaultValue `'refuse'` */
   readonly constraints?: 'refuse' | 'ignore';
 }
 
@@ -109,7 +109,7 @@ export function checkData(where: string, x: Data, y: Data): void {
   }
 }
 
-/** What TensorFlow.js says of a tensor that is gone does not tell which it is. */
+/** Throws a RangeError for disposed data; the error of TensorFlow.js does not say which tensor it is. */
 function checkAlive(where: string, tensors: readonly tf.Tensor[]): void {
   if (tensors.some(({ isDisposed }) => isDisposed)) {
     throw new RangeError(`${where}: x or y is disposed; they must live as long as the problem is evaluated.`);
@@ -158,7 +158,7 @@ function parts(model: tf.LayersModel, inputs: tf.Tensor[], targets: tf.Tensor[],
   return Array.from({ length: Math.ceil(samples / batchSize) }, (_, i) => {
     const begin = i * batchSize;
     const size = Math.min(batchSize, samples - begin);
-    // The slices are made anew for each evaluation: kept, they would be a second copy of the data.
+    // The slices are made again for each evaluation: kept, they would be a second copy of the data.
     const rows = (tensors: tf.Tensor[]) => tensors.map((tensor) => tensor.slice(begin, size));
     return {
       share: size / samples,

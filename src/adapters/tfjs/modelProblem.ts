@@ -7,7 +7,7 @@ import { optfuns, type OptFuns } from './optfuns.ts';
 import { optfunsAsync, type AsyncOptFuns, type OptFunsAsyncOptions } from './optfunsAsync.ts';
 import type { Data } from './internals/model.ts';
 
-/** What a model's loss can do beside being a problem. */
+/** Methods of a model's loss beside those of a problem. */
 interface ModelExtras {
   /**
    * Sets the moving statistics of BatchNorm, which inference uses, to those of the data at the weights as

@@ -23,7 +23,7 @@ export interface OptFuns extends Problem {
 /**
  * A loss over variables as functions of one flat vector, so that any optimizer can train a model.
  *
- * @param loss - returns a scalar tensor; called anew for each evaluation, its tensors are disposed
+ * @param loss - returns a scalar tensor; called for each evaluation, its tensors are disposed
  * @param pars - the variables, a model, or a set made by {@link tfParams}
  * @throws TypeError or RangeError as {@link tfParams} does; and, when called, a TypeError if `loss` returns
  *   anything but a scalar

@@ -37,7 +37,7 @@ export interface OptFunsAsyncOptions {
  * between evaluations the event loop turns about every 16 ms, on every backend. Value and gradient of an evaluation come
  * back in one read.
  *
- * @param loss - returns a scalar tensor; called anew for each evaluation, its tensors are disposed
+ * @param loss - returns a scalar tensor; called for each evaluation, its tensors are disposed
  * @param pars - the variables, a model, or a set made by {@link tfParams}
  * @param options - how often the event loop turns
  * @throws TypeError or RangeError as {@link optfuns} does

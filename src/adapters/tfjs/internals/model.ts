@@ -1,5 +1,5 @@
 /**
- * What a model hands to its optimizer.
+ * The training closure of a model, and what its private parts tell of it.
  *
  * The files of this folder touch what TensorFlow.js keeps private, and no others do: checked against 4.22, and
  * by a test that fails when a part is gone.
@@ -18,7 +18,7 @@ interface ModelInternals {
   readonly layers: tf.layers.Layer[];
   /** The weights that `compile` found trainable, which `fit` hands to the optimizer. */
   readonly collectedTrainableWeights?: tf.layers.Layer['trainableWeights'];
-  /** What the last `fit` or `fitDataset` records, from its beginning on. */
+  /** Record of the last `fit` or `fitDataset`, made when it begins. */
   readonly history?: object;
   makeTrainFunction(): (data: tf.Tensor[]) => tf.Scalar[];
   standardizeUserDataXY(x: Data, y: Data, checkBatchAxis?: boolean): [tf.Tensor[], tf.Tensor[]];
@@ -31,7 +31,7 @@ export type Data = tf.Tensor | tf.Tensor[] | { [name: string]: tf.Tensor };
 export const tensorsOf = (data: Data): tf.Tensor[] =>
   data instanceof tf.Tensor ? [data] : Object.values<tf.Tensor>(data);
 
-/** What a compiled model hands to its optimizer. */
+/** The loss and variables that a compiled model hands to its optimizer. */
 export interface TrainingClosure {
   /** The model's total loss on the data, regularizers included, dropout and BatchNorm in training mode. */
   readonly loss: () => tf.Scalar;
@@ -44,7 +44,7 @@ export function inner(model: tf.LayersModel): ModelInternals {
   return (outer.model ?? outer) as ModelInternals;
 }
 
-/** Whether `compile` has been called. */
+/** True if `compile` has been called. */
 export function isCompiled(model: tf.LayersModel): boolean {
   return inner(model).optimizer_ != null;
 }
@@ -158,7 +158,7 @@ export function fitWatch(): FitWatch {
   };
 }
 
-/** What `evaluate` of a model computes beside the loss. */
+/** Metrics that `evaluate` of a model computes beside the loss. */
 export interface CompiledMetrics {
   /** Names of all that `evaluate` returns, the loss first. */
   readonly names: readonly string[];

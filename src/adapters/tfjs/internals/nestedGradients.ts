@@ -9,7 +9,7 @@
 import * as tf from '@tensorflow/tfjs';
 import { engineState, nextTensorId, orderedTape, type TapeNode } from './engine.ts';
 
-/** What all gradients of TensorFlow.js go through, and `tf.customGrad`. */
+/** The methods of the engine behind all gradients of TensorFlow.js, and behind `tf.customGrad`. */
 interface GradientEngine {
   gradients: (f: () => tf.Tensor, xs: tf.Tensor[], dy?: tf.Tensor | null, allowNone?: boolean) => object;
   customGrad: (f: CustomForward) => (...inputs: tf.Tensor[]) => tf.Tensor;

@@ -8,7 +8,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 
-/** What the wasm backend knows of the data of a tensor. */
+/** Entry of the wasm backend for the data of a tensor. */
 interface WasmData {
   readonly id: number;
   /** Bytes into its memory. */

@@ -28,13 +28,13 @@ export interface AppliedOptions extends Required<ApplyGradientsOptions> {
 
 /** A step that was taken without a look at the function, as plain data. */
 export interface Applied {
-  /** Where it began, `[n]`. */
+  /** Its start, `[n]`. */
   readonly from: Float64Array;
   /** ∇f there, `[n]`. */
   readonly gradient: Float64Array;
   /** Step length along the solver's direction. */
   readonly alpha: number;
-  /** Where it led, `[n]`. */
+  /** Its end, `[n]`. */
   readonly x: Float64Array;
 }
 

@@ -1,4 +1,4 @@
-/** What one `minimize` did. */
+/** Report of one `minimize`. */
 export interface Progress {
   /** The loss where the call began. */
   readonly startLoss: number;
@@ -10,7 +10,7 @@ export interface Progress {
   readonly step: number;
   /** Evaluations of the closure. */
   readonly evaluations: number;
-  /** Why the variables no longer move, as a sentence; null while they do. */
+  /** Sentence that says why the variables no longer move; null while they do. */
   readonly stopped: string | null;
 }
 

@@ -1,7 +1,7 @@
 import { addScaled, normInf } from '../../../core/vector.ts';
 import type { Iterate } from '../../../core/solver.ts';
 
-/** How a step is brought back to where the parameters may be. */
+/** Functions that bring a step back to where the parameters may be. */
 export interface Projection {
   /** `x ← P(x)`; whether that has moved it. */
   readonly project: (x: Float64Array) => boolean;

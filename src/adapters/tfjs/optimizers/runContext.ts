@@ -9,7 +9,7 @@ import type { Applied } from './appliedGradients.ts';
 export interface Call {
   /** Evaluated several times under a guard. */
   readonly loss: () => tf.Scalar;
-  /** Where the variables were found by what the loss depends on: those it might depend on. */
+  /** All variables that the loss might depend on, if its variables were found by looking. */
   readonly among?: readonly tf.Variable[] | undefined;
   /** Number of iterations to run. */
   readonly iterations: number;
@@ -19,13 +19,13 @@ export interface Call {
   readonly project: (() => void) | null;
 }
 
-/** What a run knows, as plain data. */
+/** State of a run, as plain data. */
 export interface Knowledge {
   /** The solver's state. */
   state: Iterate;
   /** True if `state.f` and `state.gradient` are those of `state.x` under the last closure. */
   known: boolean;
-  /** Why no step from `state.x` gains anything under the last closure, or null. */
+  /** Sentence that says why no step from `state.x` gains anything under the last closure, or null. */
   stopped: string | null;
   /** Number of iterations that have gained nothing, where every call sees the same function. */
   floor: Floor;
@@ -53,12 +53,12 @@ export interface RunSettings {
   readonly warn: (sentence: string) => void;
 }
 
-/** What the calls of a run share. */
+/** Data and functions that the calls of a run share. */
 export interface RunContext extends RunSettings {
   readonly params: TfParamSet;
   readonly run: Knowledge;
   readonly fit: FitWatch;
-  /** Where the last call began, `[n]`; null before the first of this process. */
+  /** Point at which the last call began, `[n]`; null before the first of this process. */
   previous: Float64Array | null;
   /** The solver that `run.state` belongs to. */
   solver(): Solver;

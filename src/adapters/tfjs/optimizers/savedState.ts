@@ -5,7 +5,7 @@ import type { Knowledge } from './runContext.ts';
 /** A named tensor, as `getWeights` and `setWeights` of tfjs pass them. */
 export type NamedTensor = { name: string; tensor: tf.Tensor };
 
-/** What an optimizer saves beside its options. */
+/** State that an optimizer saves beside its options. */
 export interface SavedState {
   /** Format of this record. */
   readonly version: 2;
@@ -13,7 +13,7 @@ export interface SavedState {
   readonly className: string;
   /** Calls of `minimize` and `applyGradients` so far. */
   readonly iterations: number;
-  /** What the run knew, and the shapes of the variables it is about; null before the first call. */
+  /** State of the run, and the shapes of its variables; null before the first call. */
   readonly run: { readonly shapes: readonly (readonly number[])[]; readonly knowledge: Knowledge } | null;
 }
 

@@ -45,17 +45,17 @@ export class SolverOptimizer extends tf.Optimizer {
 
   /** The solver within: the same object trains an ONNX model by `minimizeAsync(problem, optimizer.solver)`. */
   readonly solver: Solver;
-  /** What the last `minimize` did; null before the first. */
+  /** Report of the last `minimize`; null before the first. */
   progress: Progress | null = null;
   private readonly options: Required<SolverOptimizerOptions>;
   private readonly withSearch: AppliedOptions['withSearch'];
   private run: TrainingRun | null = null;
   /** A loaded state, until the variables it is about are known. */
   private loaded: SavedState['run'] = null;
-  /** What the last loss without a list of variables depends on, among all there were. */
+  /** Variables that the last loss without a list depends on, among all there were. */
   private connected: { among: tf.Variable[]; variables: tf.Variable[] } | null = null;
   private models: AttachedModel[] = [];
-  /** What `getWeights` gave last; nobody else disposes of it. */
+  /** Tensors that `getWeights` returned last; nobody else disposes of them. */
   private saved: tf.Tensor[] = [];
   /** Tensors of the last call that its caller may still have been reading when it ended. */
   private stash: tf.Tensor[] = [];
@@ -259,7 +259,7 @@ export class SolverOptimizer extends tf.Optimizer {
     return this.models.find((model) => model.trains(variables))?.project ?? null;
   }
 
-  /** What a loaded state knows about variables of these shapes. */
+  /** Returns the loaded state for variables of these shapes. */
   private takeLoaded(variables: readonly tf.Variable[]): Knowledge | undefined {
     const { loaded } = this;
     if (loaded === null) return undefined;

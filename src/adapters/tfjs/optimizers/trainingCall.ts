@@ -70,7 +70,7 @@ class CallIterations {
   private step = 0;
   /** The loss where the call began. */
   private startLoss = NaN;
-  /** Where its first step begins. */
+  /** Start of its first step. */
   private start: Known;
   /** True if the call before met another function than the one before it. */
   private wasReplaced = false;

@@ -43,7 +43,7 @@ function atMaxima(dy: tf.Tensor, x: tf.Tensor4D, { filterSize, strides, pad }: A
   return tf.gather(dy.flatten(), indexes.flatten().toInt()).reshape(indexes.shape);
 }
 
-/** By kernel. */
+/** Rules by kernel. */
 export const gradientRules: Readonly<Record<string, GradientRule>> = {
   Greater: stepwise('a', 'b'),
   GreaterEqual: stepwise('a', 'b'),

@@ -6,7 +6,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 
-/** What tfjs says of a convolution, beside its tensors. */
+/** Attributes of a convolution, as tfjs passes them. */
 export interface ConvolutionAttributes {
   readonly filterShape: [number, number, number, number];
   readonly inputShape: [number, number, number, number];

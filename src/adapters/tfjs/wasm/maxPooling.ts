@@ -7,7 +7,7 @@
  */
 import * as tf from '@tensorflow/tfjs';
 
-/** What tfjs says of a pooling, beside its tensors. */
+/** Attributes of a pooling, as tfjs passes them. */
 interface PoolingAttributes<Extent> {
   readonly filterSize: Extent | number;
   readonly strides: Extent | number;

@@ -19,7 +19,7 @@ export function checkChannelsLast({ layer, config }: LayerCall): void {
   if (config.dataFormat === 'channelsFirst') throw refuseLayer(layer, "its dataFormat is 'channelsFirst'.");
 }
 
-/** How a window moves over its input. */
+/** A window that moves over its input. */
 export interface Window {
   readonly size: readonly number[];
   readonly strides: readonly number[];
