@@ -21,6 +21,8 @@ export type { AsyncLoss, AsyncMetrics, Loss, Metrics } from './subject.ts';
 export { onPlane, type PathOnPlane } from './trajectory.ts';
 export { boxplot, type BoxplotAttributes, type Sample } from './plots/boxplot.ts';
 export { convergence, type ConvergenceAttributes } from './plots/convergence.ts';
+export { fitPlot } from './plots/fitPlot.ts';
+export type { FitAttributes, FittedCurve } from './plots/fitCurves.ts';
 export type { HtmlOptions } from './plots/html.ts';
 export type { Plot, PlotlyFigure, VegaSpec } from './plots/plot.ts';
 export { toPNG, type PngOptions } from './plots/png.ts';

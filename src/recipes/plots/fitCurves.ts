@@ -1,0 +1,51 @@
+import type { FigureAttributes } from './recipe.ts';
+
+/** Attributes of {@link fitPlot}. */
+export interface FitAttributes extends FigureAttributes {
+  /** Probability of the bands. @defaultValue `0.95` */
+  level?: number;
+  /** Shade where the curve is, and where new observations fall. @defaultValue `true` */
+  band?: boolean;
+  /** Number of points that the curve is drawn through. @defaultValue `200` */
+  npoints?: number;
+}
+
+/** Lower and upper ends of a band. */
+export interface Band {
+  readonly lower: Float64Array;
+  readonly upper: Float64Array;
+}
+
+/** What is drawn of a fit: the result of `curveFit` has it all. */
+export interface FittedCurve {
+  readonly points: readonly (number | ArrayLike<number>)[];
+  readonly y: Float64Array;
+  readonly fitted: Float64Array;
+  /** Standard deviation of each y. */
+  readonly sigma: Float64Array;
+  predict(
+    points: ArrayLike<number>,
+    options?: { readonly level?: number },
+  ): { readonly values: Float64Array; readonly confidence: Band; readonly prediction: Band | null };
+}
+
+/** Data, curve and bands, ready to be drawn. */
+export interface FitCurves {
+  readonly x: readonly number[];
+  readonly y: readonly number[];
+  /** (y − f)/σ, and what an axis calls it */
+  readonly residuals: readonly number[];
+  readonly residualName: string;
+  readonly at: readonly number[];
+  readonly values: readonly number[];
+  readonly confidence: Band | null;
+  readonly prediction: Band | null;
+}
+
+export type FilledFit = Required<FitAttributes>;
+
+/** Colors of the curve and of the data. */
+export const colors = { curve: '#1f6fb4', data: '#333333' };
+
+/** Share of the height that the residuals take. */
+export const residualShare = 0.26;
