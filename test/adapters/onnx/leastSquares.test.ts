@@ -193,6 +193,64 @@ describe('a physics-informed network', () => {
   });
 });
 
+describe('an inverse problem', () => {
+  it('finds the coefficient of an oscillator from its equation and some values', async () => {
+    // u″ + μu′ + 4u = 0 with μ = 0.6, of which 12 values are known.
+    const mu = 0.6;
+    const omega = Math.sqrt(4 - mu ** 2 / 4);
+    const exact = (t: number) => Math.exp((-mu * t) / 2) * Math.cos(omega * t);
+    const hidden = 12;
+    const wave = randomNumbers(5);
+    const oscillator = graph({
+      input: { t: ['N', 1] },
+      output: { u: ['N', 1] },
+      initializer: [
+        floats('w', [1, hidden], () => 4 * wave() - 2),
+        floats('b', [hidden], () => 4 * wave() - 2),
+        floats('v', [hidden, 1], () => wave() - 0.5),
+        floats('mu', [1], () => 0),
+      ],
+      nodes: [
+        node('MatMul', ['t', 'w'], 'tw'),
+        node('Add', ['tw', 'b'], 'a'),
+        node('Tanh', ['a'], 'h'),
+        node('MatMul', ['h', 'v'], 'u'),
+      ],
+    });
+    const equation: ResidualFunction = (g, { outputs: [u], value, target, gradient }) => {
+      const [first] = gradient(u, ['t']);
+      const [second] = gradient(first, ['t']);
+      const left = g.add(second, g.mul(value('mu'), first), g.mul(4, u));
+      return [g.mul(0.1, left), g.mul(target('known', u), g.sub(u, target('values', u)))];
+    };
+    const times = Array.from({ length: 60 }, (_, i) => i / 20);
+    const model = await trainable(ort, oscillator, {
+      loss: (g, context) => {
+        const [left, misfit] = equation(g, context) as string[];
+        return g.add(g.sumOfAll(g.square(left)), g.sumOfAll(g.square(misfit)));
+      },
+      precision: 'float64',
+      trainable: ['w', 'b', 'v', 'mu'],
+    });
+    const problem = model.leastSquares(
+      {
+        t: data(times, 1),
+        known: data(
+          times.map((_, i) => (i % 5 === 0 ? 1 : 0)),
+          1,
+        ),
+        values: data(times.map(exact), 1),
+      },
+      { residuals: equation },
+    );
+    const { x, f } = await minimizeAsync(problem, levenbergMarquardt(), { maxIterations: 200, gtol: 0 });
+    expect(problem.jacobian()).toBe('samples');
+    expect(f).toBeLessThan(1e-6);
+    expect(x[x.length - 1]).toBeCloseTo(mu, 2);
+    await model.dispose();
+  });
+});
+
 describe('leastSquares refuses', () => {
   it('a loss that is no mean of squares, wrong feeds, and use after dispose', async () => {
     const model = await trainable(ort, mlp([3, 4, 2]), { loss: 'mae' });

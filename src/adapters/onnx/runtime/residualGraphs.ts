@@ -130,7 +130,10 @@ function build(
     ...rest,
     wrt: names,
     loss(g, context) {
-      const given = residuals(g, context);
+      // Residuals that name a parameter, such as an unknown coefficient, get each sample's copy of it.
+      const value = (name: string): Value =>
+        context.value(samples !== null && names.includes(name) ? perSampleNameOf(name) : name);
+      const given = residuals(g, { ...context, value });
       const values = typeof given === 'string' ? [given] : given;
       shapes = values.map((value) => g.shapeOf(value));
       const squares = values.map((value, k) => {
