@@ -8,7 +8,8 @@ import * as ort from 'onnxruntime-node';
 import { adam, bfgs, lbfgs, minimizeAsync, ssbroyden } from 'quasi-newton';
 import { convergence } from 'quasi-newton/landscape';
 import { trainable } from 'quasi-newton/onnx';
-import { mlp, randomNumbers } from './lib/mlp.js';
+import { mlp } from './lib/mlp.js';
+import { exact, normal, relativeError } from './lib/poisson.js';
 import { progressBar } from './lib/progress.js';
 import { median, printTable, saveFigure } from './lib/report.js';
 
@@ -103,43 +104,3 @@ saveFigure(
     { title: 'Poisson’s equation, 129 parameters', xlabel: 'iteration', ylabel: 'loss' },
   ),
 );
-
-/**
- * ‖u − exact‖₂ / ‖exact‖₂ on a grid of 198² points.
- *
- * @param {import('quasi-newton/onnx').OnnxModel} model
- */
-async function relativeError(model) {
-  const n = 198;
-  const grid = Array.from({ length: n * n }, (_, i) => [(i % n) / (n - 1), Math.floor(i / n) / (n - 1)]);
-  const { y } = await model.predict({ x: { data: grid.flat(), dims: [n * n, 2] } });
-  let [apart, size] = [0, 0];
-  for (const [i, [x1, x2]] of grid.entries()) {
-    apart += (Number(y.data[i]) - exact(x1, x2)) ** 2;
-    size += exact(x1, x2) ** 2;
-  }
-  return Math.sqrt(apart / size);
-}
-
-/**
- * @param {number} x
- * @param {number} y
- */
-function exact(x, y) {
-  return Math.sin(Math.PI * x) * Math.sin(Math.PI * y);
-}
-
-/**
- * Normal random numbers, by Box and Muller.
- *
- * @param {number} n
- * @param {number} deviation
- * @param {number} seed
- */
-function normal(n, deviation, seed) {
-  const random = randomNumbers(seed);
-  return Float64Array.from(
-    { length: n },
-    () => deviation * Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random()),
-  );
-}
