@@ -105,7 +105,7 @@ export class Dispatcher {
     this.#watch.ended.addEventListener('abort', () => this.#failAll());
     this.#queue = new link.bullmq.Queue(queueName(queue), { connection: link.redis });
     this.#queue.on('error', () => {}); // the watch tells of it
-    this.#timer = setInterval(() => this.#audit(auditInterval), auditInterval);
+    this.#timer = setInterval(() => this.#audit(auditInterval), auditInterval / 2);
     // Redis may have lost its memory.
     link.redis.on('ready', () => this.#audit(0));
   }

@@ -29,7 +29,7 @@ export function watch(
   let last: Error | undefined;
   const lost = (given: string) => {
     const reason = last === undefined ? '' : ` (${last.message || String(last)})`;
-    const text = `${where}: no connection to Redis at ${address} ${given}${reason}. Is the server running there?`;
+    const text = `${where}: no connection to Redis at ${address} ${given}${reason}. Is a server running there that lets this client in?`;
     controller.abort(new Error(text, { cause: last }));
   };
   const onError = (error: Error) => {
