@@ -90,7 +90,8 @@ async function shardsOf({ connection }, n, { workers, shards }) {
   const queue = `shards ${n} ${workers}`;
   const processes = await startWorkers(workers, [connection, queue, 'shards', `${n}`]);
   const problem = await bullmqProblem({ connection, queue, shards });
-  const client = new Redis(connection);
+  // With protocol 3 ioredis can take the first line of a monitor for the answer to a command.
+  const client = new Redis(connection, { protocol: 2 });
   const x = Float64Array.from({ length: n }, (_, i) => Math.sin(i));
   const gradient = new Float64Array(n);
   const evaluate = async (/** @type {number} */ turns) => {
