@@ -16,7 +16,7 @@ const sections = {
     'guides/adapter',
     'guides/',
   ],
-  'In depth': ['tfjs', 'onnx', 'landscapes', 'gallery', 'reverse-communication', ''],
+  'In depth': ['tfjs', 'onnx', 'landscapes', 'gallery', 'beyond-one-machine', 'reverse-communication', ''],
   Solvers: ['solvers/'],
 };
 const order = ['Begin here', 'Guides', 'In depth', 'Solvers'];

@@ -9,6 +9,7 @@ export default {
     '../src/index.ts',
     '../src/adapters/tfjs/index.ts',
     '../src/adapters/onnx/index.ts',
+    '../src/adapters/bullmq/index.ts',
     '../src/recipes/index.ts',
   ],
   out: 'site',

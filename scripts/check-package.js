@@ -32,7 +32,7 @@ try {
     }
   }
 
-  const backends = ['@tensorflow/tfjs', 'onnxruntime-node', 'typescript', '@types/node'];
+  const backends = ['@tensorflow/tfjs', 'onnxruntime-node', 'bullmq', 'ioredis', 'typescript', '@types/node'];
   install(...backends.map((name) => `${name}@${devDependencies[name]}`));
   for (const name of names) step(`${name} loads with the backends installed`, () => load(name));
   step('a TypeScript user of all entry points type-checks', typeCheck);
