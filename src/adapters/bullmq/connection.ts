@@ -7,12 +7,12 @@ import { show, type Rule } from '../../core/options.ts';
 import type * as bullmq from 'bullmq';
 import type { Redis, RedisOptions } from 'ioredis';
 
-/** Where Redis is: an address such as `'redis://user:password@host:6379/0'`, options of ioredis, or a client of it. */
+/** Place of Redis: an address such as `'redis://user:password@host:6379/0'`, options of ioredis, or a client of it. */
 export type BullmqConnection = string | RedisOptions | Redis;
 
 /** Options that all functions of this entry point share. */
 export interface BullmqOptions {
-  /** Where Redis is. A client is only copied, never used or closed. */
+  /** Place of Redis. A client is only copied, never used or closed. */
   connection: BullmqConnection;
   /** Name of the queue: any text, the same for those who ask and those who serve. */
   queue: string;

@@ -38,7 +38,7 @@ interface Part {
   readonly kind: string;
   readonly data: JobData;
   answered: boolean;
-  /** When its job was last put into the queue, in milliseconds, and how often it was. */
+  /** The time at which its job was last put into the queue, in milliseconds, and the number of times that it was. */
   since: number;
   submissions: number;
   resolve(answer: Buffer): void;

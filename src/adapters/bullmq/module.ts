@@ -1,5 +1,5 @@
 /**
- * What a worker evaluates: made by a user's module, which every machine has.
+ * Problems of workers, made by a user's module, which every machine has.
  *
  * @module
  */
@@ -31,11 +31,11 @@ export interface LossOfParams {
 
 /** Further values to record at each point. */
 export interface WithMetrics {
-  /** By name; each is given the point, with the parameters in place, and may answer later. */
+  /** Functions by name; each is given the point, with the parameters in place, and may answer later. */
   readonly metrics?: Readonly<Record<string, (x: Float64Array) => number | Promise<number>>>;
 }
 
-/** What a landscape is of: a problem, or a loss with its parameters. */
+/** The subject of a landscape: a problem, or a loss with its parameters. */
 export type LandscapeSource = (AsyncProblem | Problem | LossOfParams) & WithMetrics;
 
 /** Makes what a worker evaluates, from the worker's `data`; it may answer later. */

@@ -10,7 +10,7 @@ import type { Request, ShardAnswer, ShardData, ShardFacts } from './shard.ts';
 export interface BullmqProblemOptions extends DispatchOptions {
   /** Number of shards that the data are divided into. */
   shards: number;
-  /** Where to start, `[n]`. @defaultValue `p0` of the first shard */
+  /** The start, `[n]`. @defaultValue `p0` of the first shard */
   p0?: Float64Array;
   /** Once aborted, evaluations that go on fail with its reason, and so does everything after. */
   signal?: AbortSignal;
@@ -160,6 +160,11 @@ async function openProblem(
       residualCount: counts.reduce((sum, count) => sum + count, 0),
       residuals: (x, residuals, jacobian) =>
         evaluate(jacobian === null ? 'residuals' : 'jacobian', [x], (shard, [r, J]) => {
+          if (r.length !== counts[shard]) {
+            throw new Error(
+              `${where}: shard ${shard} has ${r.length} residuals and had ${counts[shard]}; their number must not change.`,
+            );
+          }
           const root = Math.sqrt(weights[shard]);
           setScaled(residuals, offsets[shard], root, r);
           if (jacobian !== null) setScaled(jacobian, offsets[shard] * n, root, J);
@@ -188,9 +193,9 @@ function agreement(where: string) {
       const expected = (first.marks[k] ??= mark);
       if (sameValue(mark, expected, precision)) return;
       throw new Error(
-        k === 0
-          ? `${where}: for shard ${shard}, f at the start is ${mark} on ${worker} and ${expected} on ${first.worker}; their data or their models differ.`
-          : `${where}: for shard ${shard}, f at the start on the second batch is ${mark} on ${worker} and ${expected} on ${first.worker}; batches must be the same on all workers, such as drawn with the same seed.`,
+        k < 2
+          ? `${where}: for shard ${shard}, f ${k === 0 ? 'at' : 'beside'} the start is ${mark} on ${worker} and ${expected} on ${first.worker}; their data or their models differ.`
+          : `${where}: for shard ${shard}, f beside the start on the second batch is ${mark} on ${worker} and ${expected} on ${first.worker}; batches must be the same on all workers, such as drawn with the same seed.`,
       );
     });
   };

@@ -1,5 +1,5 @@
 /**
- * How jobs, queues and connections come to their end.
+ * The ends of jobs, queues and connections.
  *
  * @module
  */

@@ -8,7 +8,7 @@ import { reused, type Numbers, type Scratch } from './message.ts';
 import { Refusal } from './worker.ts';
 import type { ShardPlace, ShardProblem } from './module.ts';
 
-/** What may be asked of a shard. */
+/** Questions that a shard can answer. */
 export type Request =
   | 'start'
   | 'facts'
@@ -22,11 +22,11 @@ export type Request =
 /** Data of a job. */
 export interface ShardData extends ShardPlace {
   readonly request: Request;
-  /** Number of the mini-batch: how often the next one was drawn. */
+  /** Number of the mini-batch: the number of times that the next one was drawn. */
   readonly batch: number;
 }
 
-/** What a shard's problem is like. */
+/** Description of a shard's problem. */
 export interface ShardFacts {
   readonly n: number;
   readonly precision: 'float32' | 'float64';
@@ -41,7 +41,7 @@ export interface ShardFacts {
 /** Head of an answer; its first array are the marks, the others depend on the request. */
 export interface ShardAnswer {
   readonly worker: string;
-  /** Where that is the request. */
+  /** Present if they were asked for. */
   readonly facts?: ShardFacts;
 }
 
@@ -99,8 +99,8 @@ export class Shard {
    * As {@link use}, on a batch.
    *
    * @param run - for which marks are taken at `start`
-   * @param work - is given the marks: f at `start` on the first batch, and on the second once that has been drawn; by
-   *   these other data, or batches of other samples, are found out
+   * @param work - is given the marks: f at `start` and beside it on the first batch, and beside it on the second once
+   *   that has been drawn; by these other data, or batches of other samples, are found out
    */
   useAt<Result>(
     run: string,
@@ -121,18 +121,20 @@ export class Shard {
   async #moveTo(run: string, start: Float64Array, batch: number): Promise<readonly number[]> {
     const marks = this.#marks.get(run) ?? [];
     // Batches are drawn one after the other: there is no way back but from the beginning.
-    if (batch < this.#batch || (marks.length < Math.min(batch, 1) + 1 && this.#batch > 0)) {
+    if (batch < this.#batch || (marks.length < (batch === 0 ? 2 : 3) && this.#batch > 0)) {
       this.#problem = await this.#make();
       this.#batch = 0;
     }
-    marks[0] ??= await this.#problem.fg(start.slice(), null);
+    const mark = async (at: Float64Array) => valueOf(await this.#problem.fg(at, null))[0];
+    // Where all parameters are 0, many a loss is the same for any data; beside it, it is not.
+    if (marks.length === 0) marks.push(await mark(start.slice()), await mark(beside(start)));
     while (this.#batch < batch) {
       const next = this.#batch + 1;
       // If drawing fails, nobody knows where the problem is: it is then made once more.
       this.#batch = Infinity;
       await this.#problem.nextBatch?.();
       this.#batch = next;
-      if (next === 1) marks[1] ??= await this.#problem.fg(start.slice(), null);
+      if (next === 1) marks[2] ??= await mark(beside(start));
     }
     this.#marks.set(run, marks);
     const [oldest] = this.#marks.keys();
@@ -141,7 +143,15 @@ export class Shard {
   }
 }
 
-/** What a shard's problem is like. */
+/** A point about one per cent from another, the same on all machines. */
+function beside(start: Float64Array): Float64Array {
+  return start.map((value, i) => {
+    const fraction = (Math.imul(i + 1, 0x9e3779b1) >>> 0) / 2 ** 32;
+    return value + 0.02 * (fraction - 0.5) * (1 + Math.abs(value));
+  });
+}
+
+/** Describes a shard's problem. */
 export function factsOf(problem: ShardProblem): ShardFacts {
   return {
     n: problem.p0.length,
@@ -174,30 +184,38 @@ export async function compute(
     case 'facts':
       return [];
     case 'value':
-      return [Float64Array.of(await problem.fg(x, null))];
+      return [valueOf(await problem.fg(x, null))];
     case 'gradient': {
       const gradient = zeros(x.length);
-      return [Float64Array.of(await problem.fg(x, gradient)), gradient];
+      return [valueOf(await problem.fg(x, gradient)), gradient];
     }
     case 'overlap': {
+      if (problem.overlap === undefined) throw lacks('overlap');
       const gradient = zeros(x.length);
-      return [Float64Array.of((await problem.overlap?.(x, gradient)) ?? NaN), gradient];
+      return [valueOf(await problem.overlap(x, gradient)), gradient];
     }
-    case 'residuals': {
-      const residuals = new Float64Array(problem.residualCount ?? 0);
-      await problem.residuals?.(x, residuals, null);
-      return [residuals];
-    }
+    case 'residuals':
     case 'jacobian': {
+      if (problem.residuals === undefined) throw lacks('residuals');
       const residuals = new Float64Array(problem.residualCount ?? 0);
-      const jacobian = zeros(residuals.length * x.length);
-      await problem.residuals?.(x, residuals, jacobian);
-      return [residuals, jacobian];
+      const jacobian = request === 'jacobian' ? zeros(residuals.length * x.length) : null;
+      await problem.residuals(x, residuals, jacobian);
+      return jacobian === null ? [residuals] : [residuals, jacobian];
     }
     case 'product': {
+      if (problem.hessianVector === undefined) throw lacks('hessianVector');
       const product = zeros(x.length);
-      await problem.hessianVector?.(x, v, product);
+      await problem.hessianVector(x, v, product);
       return [product];
     }
   }
 }
+
+/** @throws TypeError if what an objective has returned is not a number */
+function valueOf(f: unknown): Float64Array {
+  if (typeof f === 'number') return Float64Array.of(f);
+  throw new TypeError(`fg must return a number, got ${show(f)}.`);
+}
+
+const lacks = (method: string) =>
+  new Refusal(`its problem has no method ${method}, which that of another worker has; its model is another.`);

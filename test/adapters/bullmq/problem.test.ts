@@ -233,7 +233,7 @@ describe.skipIf(!hasRedis)('a problem in shards', () => {
     const other = await serveProblem(make, where);
     closing.push(() => other.close());
     await expect(problem.fg(problem.p0, null)).rejects.toThrow(
-      /for shard 0, f at the start on the second batch is [\d.]+ on .* batches must be the same on all workers/,
+      /for shard 0, f beside the start on the second batch is [\d.]+ on .* batches must be the same on all workers/,
     );
   });
 
@@ -297,6 +297,40 @@ describe.skipIf(!hasRedis)('a problem in shards', () => {
     expect(
       (await minimizeAsync(problem, newtonCG(), { maxIterations: 3 })).evaluations.hessianVector,
     ).toBeGreaterThan(0);
+  });
+
+  it('refuses other data also where the start does not tell them apart', async () => {
+    /** Logistic regression: at 0 its loss is ln 2, whatever the labels are. */
+    const logistic = (label: number) => ({
+      p0: Float64Array.of(0),
+      fg: ([w]: Float64Array) => Math.log(1 + Math.exp(-label * w)),
+    });
+    const { problem, worker, where } = await open(() => logistic(1), { shards: 1 });
+    expect(await problem.fg(problem.p0, null)).toBe(Math.LN2);
+    await worker.close();
+    const other = await serveProblem(() => logistic(-1), where);
+    closing.push(() => other.close());
+    await expect(problem.fg(problem.p0, null)).rejects.toThrow(
+      /for shard 0, f beside the start is .* their data/,
+    );
+  });
+
+  it('refuses a worker whose problem lacks a method, and values that are no numbers', async () => {
+    const bowl = {
+      p0: Float64Array.of(1),
+      fg: (x: Float64Array) => x[0] ** 2,
+      hessianVector: (_x: Float64Array, v: Float64Array, product: Float64Array) => product.set([2 * v[0]]),
+    };
+    const { problem, worker, where } = await open(() => bowl, { shards: 1 });
+    await worker.close();
+    const other = await serveProblem(() => ({ p0: bowl.p0, fg: bowl.fg }), where);
+    closing.push(() => other.close());
+    await expect(problem.hessianVector?.(problem.p0, problem.p0, new Float64Array(1))).rejects.toThrow(
+      /its problem has no method hessianVector, which that of another worker has/,
+    );
+    await expect(open(() => ({ p0: Float64Array.of(1), fg: () => [0] as never }))).rejects.toThrow(
+      /fg must return a number, got Array\(1\)/,
+    );
   });
 
   it('is not disturbed by a shard that writes into its point', async () => {
