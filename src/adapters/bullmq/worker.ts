@@ -65,8 +65,8 @@ class Forgotten extends Error {}
 /** Thrown where another attempt would be in vain. */
 export class Refusal extends Error {}
 
-/** Messages that a worker remembers: those of a run, and of the questions that overlap. */
-const remembered = 8;
+/** Messages that a worker remembers: the start of a run, its question, and one that overlaps. */
+const remembered = 3;
 /** A job may lose so many workers before it is given up. */
 const maxLostWorkers = 5;
 
