@@ -127,7 +127,7 @@ describe('conjugateGradient', () => {
 
   it('names its β and its line search', () => {
     expect(conjugateGradient()).toMatchObject({ name: 'conjugateGradient', descends: true });
-    expect(conjugateGradient().describe(1)).toBe('Conjugate gradient (Hager–Zhang, Hager–Zhang)');
+    expect(conjugateGradient().describe(1)).toBe('Conjugate gradient (Hager–Zhang, Moré–Thuente)');
     expect(conjugateGradient({ beta: 'polakRibiere', lineSearch: strongWolfe() }).describe(1)).toBe(
       'Conjugate gradient (Polak–Ribière+, Moré–Thuente)',
     );

@@ -205,9 +205,16 @@ describe('the first steps of solvers', () => {
     expect(stepFrom(solver, state, hills).alpha).toBe(expected);
   });
 
-  it('conjugate gradients begin with a hundredth of ‖x‖∞/‖∇f‖∞', () => {
-    const [{ alpha, before }] = walk(conjugateGradient({ lineSearch: fixedStep() }), hills, 1);
+  it('by hagerZhangStep() begin with a hundredth of ‖x‖∞/‖∇f‖∞', () => {
+    const solver = conjugateGradient({ lineSearch: fixedStep(), initialStep: hagerZhangStep() });
+    const [{ alpha, before }] = walk(solver, hills, 1);
     const largest = (v: number[]) => Math.max(...v.map(Math.abs));
     expect(alpha).toBeCloseTo((0.01 * largest(before.x)) / largest(before.gradient), 14);
+  });
+
+  it('of conjugate gradients begin with min(1, 1/‖∇f‖∞)', () => {
+    const steps = walk(conjugateGradient({ lineSearch: fixedStep() }), hills, 1);
+    const largest = (v: number[]) => Math.max(...v.map(Math.abs));
+    expect(steps[0].alpha).toBeCloseTo(Math.min(1, 1 / largest(steps[0].before.gradient)), 14);
   });
 });
