@@ -262,8 +262,16 @@ describe.skipIf(!hasRedis)('a problem in shards', () => {
           jacobian?.set([e, a * (i + shard) * e], 2 * i);
         }
       },
-      hessianVector(_x: Float64Array, v: Float64Array, product: Float64Array) {
-        product.set([(shard + 1) * v[0], v[1] / 3]);
+      hessianVector([a, b]: Float64Array, [va, vb]: Float64Array, product: Float64Array) {
+        product.fill(0);
+        for (let i = 0; i <= shard; i++) {
+          const t = i + shard;
+          const e = Math.exp(b * t);
+          const r = a * e - 2;
+          const along = e * va + a * t * e * vb;
+          product[0] += 2 * (along * e + r * t * e * vb);
+          product[1] += 2 * (along * a * t * e + r * (t * e * va + a * t * t * e * vb));
+        }
       },
     });
     const { problem } = await open(make);
@@ -290,8 +298,17 @@ describe.skipIf(!hasRedis)('a problem in shards', () => {
       12,
     );
     const product = new Float64Array(2);
-    await problem.hessianVector?.(x, Float64Array.of(1, 3), product);
-    expect([...product]).toEqual([1 + 0.25 * 2 + 2 * 3, 1 + 0.25 + 2]);
+    const v = Float64Array.of(1, 3);
+    await problem.hessianVector?.(x, v, product);
+    const sum = [0, 0];
+    for (const shard of [0, 1, 2]) {
+      const local = make(undefined, { shard });
+      const term = new Float64Array(2);
+      local.hessianVector(x, v, term);
+      sum[0] += local.weight * term[0];
+      sum[1] += local.weight * term[1];
+    }
+    expect([...product]).toEqual(sum);
     const fit: SolveResult = await minimizeAsync(problem, levenbergMarquardt());
     expect(fit.converged).toBe(true);
     expect(
