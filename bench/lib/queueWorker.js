@@ -17,6 +17,9 @@ const worker = await (serves === 'tiles'
   ? serveLandscape(problem, options)
   : serveProblem(() => problem, options));
 process.send?.('up');
+const orphaned = () => process.exit(1);
+process.once('disconnect', orphaned);
 process.once('message', () => {
+  process.off('disconnect', orphaned);
   void worker.close().then(() => process.disconnect());
 });
