@@ -4,6 +4,7 @@
  * @module quasi-newton/landscape
  */
 export { decodeLandscape, encodeLandscape } from './codec.ts';
+export { connect, connectAsync, type ConnectOptions, type Connection } from './connect.ts';
 export { landscapeFromCSV, landscapeToCSV } from './io/csv.ts';
 export { fromGrid, type GridSpec } from './io/fromGrid.ts';
 export { landscapeFromJSON, landscapeToJSON, type JsonNumber, type LandscapeJson } from './io/json.ts';

@@ -1,0 +1,203 @@
+/**
+ * Mode connectivity: a curve between two models along which the loss stays low.
+ *
+ * Departure from Garipov et al., who draw one place on the curve at random for each step of gradient descent: here the
+ * loss is averaged over fixed places, so that the bend is the minimum of a function, found by L-BFGS.
+ *
+ * @module
+ * @see Garipov, Izmailov, Podoprikhin, Vetrov and Wilson (2018), arXiv:1802.10026
+ */
+import { integerFrom, oneOf, type Rules } from '../core/options.ts';
+import { checkLength } from '../core/paramSet.ts';
+import { evaluate, type Asks } from '../core/question.ts';
+import { solve } from '../core/solve.ts';
+import { completeSolveOptions, plainSolveRules } from '../core/solveOptions.ts';
+import { addScaled, firstNonFinite, subtract, norm2 } from '../core/vector.ts';
+import { lbfgs } from '../solvers/lbfgs.ts';
+import { curvatureRules, runAt, runAtAsync, type CurvatureOptions } from './curvature/at.ts';
+import { areParallel, between, type PlaneSpec } from './planes.ts';
+import type { AsyncProblem, Problem } from '../core/problem.ts';
+
+/** Options of {@link connect}. */
+export interface ConnectOptions extends Pick<CurvatureOptions, 'onProgress' | 'signal'> {
+  /** A quadratic Bézier curve, or two straight pieces. @defaultValue `'bezier'` */
+  curve?: 'bezier' | 'polygon';
+  /** Number of places on the curve that the loss is averaged over in training. @defaultValue `9` */
+  places?: number;
+  /** Iterations of L-BFGS at most. @defaultValue `100` */
+  maxIterations?: number;
+  /** Number of places that the loss is told at afterwards, both ends included. @defaultValue `61` */
+  resolution?: number;
+}
+
+const rules: Rules<ConnectOptions> = {
+  onProgress: curvatureRules.onProgress,
+  signal: curvatureRules.signal,
+  curve: oneOf('bezier', 'polygon'),
+  places: integerFrom(1),
+  maxIterations: integerFrom(1),
+  resolution: integerFrom(3),
+};
+
+/** A curve between two models, and the loss along it. */
+export interface Connection {
+  /** The control point that was trained, `[n]`. */
+  readonly bend: Float64Array;
+  /** Places on the curve, from 0 at the first model to 1 at the second, `[resolution]`. */
+  readonly t: Float64Array;
+  /** The loss along the curve, and along the straight line between the models, `[resolution]`. */
+  readonly loss: Float64Array;
+  readonly straight: Float64Array;
+  /** The highest of each. */
+  readonly highest: number;
+  readonly highestStraight: number;
+  /** Evaluations of f, nearly all with ∇f. */
+  readonly evaluations: number;
+  /** The plane through both models and the bend, for `landscape`; a line where they lie on one. */
+  readonly plane: PlaneSpec;
+  /** The point of the curve at t, `[n]`. */
+  readonly at: (t: number) => Float64Array;
+}
+
+/**
+ * Finds a curve between two trained models along which the loss is low.
+ *
+ * The models should be minima of this problem. Afterwards the parameters are what they were.
+ *
+ * @param from - parameters of the first model, `[n]`
+ * @param to - parameters of the second, `[n]`
+ * @throws RangeError for bad options, models of a wrong length, that are not finite or the same
+ * @example
+ * ```ts
+ * const { plane, at, t, highest, highestStraight } = connect(problem, a.x, b.x);
+ * const around = landscape(problem, { directions: plane, npoints: 41 });
+ * const path = onPlane(around.plane, Array.from(t, at));
+ * contourf(around, { zscale: 'log', paths: [{ name: 'connection', path }] }).toSVG();
+ * ```
+ */
+export function connect(
+  problem: Problem,
+  from: Float64Array,
+  to: Float64Array,
+  options: ConnectOptions = {},
+): Connection {
+  return runAt('connect', problem, options, rules, () => connection('connect', problem, from, to, options));
+}
+
+/** As {@link connect}, for a problem that answers later. */
+export function connectAsync(
+  problem: AsyncProblem | Problem,
+  from: Float64Array,
+  to: Float64Array,
+  options: ConnectOptions = {},
+): Promise<Connection> {
+  const where = 'connectAsync';
+  return runAtAsync(where, problem, options, rules, () => connection(where, problem, from, to, options));
+}
+
+/** Weights of the first model, the bend and the second model at t. */
+type Weights = (t: number) => readonly [number, number, number];
+
+const curves: Readonly<Record<'bezier' | 'polygon', Weights>> = {
+  bezier: (t) => [(1 - t) ** 2, 2 * t * (1 - t), t ** 2],
+  polygon: (t) => (t < 0.5 ? [1 - 2 * t, 2 * t, 0] : [0, 2 - 2 * t, 2 * t - 1]),
+};
+
+function* connection(
+  where: string,
+  { p0, precision = 'float64' }: AsyncProblem | Problem,
+  from: Float64Array,
+  to: Float64Array,
+  { curve = 'bezier', places = 9, maxIterations = 100, resolution = 61, onProgress, signal }: ConnectOptions,
+): Asks<Connection> {
+  checkModels(where, from, to, p0.length);
+  const n = from.length;
+  const weights = curves[curve];
+  const point = new Float64Array(n);
+  const slope = new Float64Array(n);
+  let evaluations = 0;
+  const place = (bend: Float64Array, [a, b, c]: readonly [number, number, number], out: Float64Array) => {
+    for (let i = 0; i < n; i++) out[i] = a * from[i] + b * bend[i] + c * to[i];
+    return out;
+  };
+  /** Mean loss over the places of the curve, as a function of its bend. */
+  function* meanLoss(bend: Float64Array, gradient: Float64Array | null): Asks<number> {
+    gradient?.fill(0);
+    let sum = 0;
+    for (let k = 0; k < places; k++) {
+      signal?.throwIfAborted();
+      const shares = weights((k + 0.5) / places);
+      const value = yield evaluate(place(bend, shares, point), gradient && slope);
+      sum += value / places;
+      evaluations++;
+      if (gradient !== null) addScaled(gradient, shares[1] / places, slope, gradient);
+    }
+    return sum;
+  }
+
+  const start = from.map((value, i) => (value + to[i]) / 2);
+  const best = { f: Infinity, bend: Float64Array.from(start) };
+  const settings = { maxIterations, ...(signal && { signal }) };
+  const asks = solve(
+    lbfgs(),
+    { p0: start, precision },
+    completeSolveOptions(where, settings, plainSolveRules),
+    null,
+  );
+  const most = places * maxIterations;
+  for (let turn = asks.next(); !turn.done;) {
+    const question = turn.value;
+    if (question.kind !== 'evaluate') throw new TypeError(`${where}: no answer to ${question.kind}.`);
+    const f = yield* meanLoss(question.x, question.gradient);
+    if (f < best.f) {
+      best.f = f;
+      best.bend.set(question.x);
+    }
+    onProgress?.(evaluations, most);
+    turn = asks.next(f);
+  }
+
+  const { bend } = best;
+  const t = Float64Array.from({ length: resolution }, (_, k) => k / (resolution - 1));
+  const loss = new Float64Array(resolution);
+  const straight = new Float64Array(resolution);
+  for (let k = 0; k < resolution; k++) {
+    loss[k] = yield evaluate(place(bend, weights(t[k]), point), null);
+    straight[k] = yield evaluate(place(bend, [1 - t[k], 0, t[k]], point), null);
+    evaluations += 2;
+  }
+  return {
+    bend,
+    t,
+    loss,
+    straight,
+    highest: highestOf(loss),
+    highestStraight: highestOf(straight),
+    evaluations,
+    plane: planeThrough(from, to, bend),
+    at: (s) => place(bend, weights(s), new Float64Array(n)),
+  };
+}
+
+/** The highest value; NaN where one is no number, since nothing is then known of the barrier. */
+const highestOf = (values: Float64Array): number =>
+  values.reduce((most, value) => (Number.isNaN(value) ? NaN : Math.max(most, value)), -Infinity);
+
+function planeThrough(from: Float64Array, to: Float64Array, bend: Float64Array): PlaneSpec {
+  const [along, aside] = [new Float64Array(from.length), new Float64Array(from.length)];
+  subtract(to, from, along);
+  subtract(bend, from, aside);
+  const spec = areParallel(along, aside) ? between(from, to) : between(from, to, bend);
+  return { ...spec, labels: ['towards the second model', 'towards the bend'] };
+}
+
+function checkModels(where: string, from: Float64Array, to: Float64Array, n: number): void {
+  for (const [name, model] of Object.entries({ from, to })) {
+    checkLength(`${where}: ${name}`, model, n);
+    const bad = firstNonFinite(model);
+    if (bad >= 0) throw new RangeError(`${where}: ${name}[${bad}] is ${model[bad]}; it must be finite.`);
+  }
+  const apart = new Float64Array(n);
+  subtract(from, to, apart);
+  if (norm2(apart) === 0) throw new RangeError(`${where}: both models are the same.`);
+}
