@@ -10,7 +10,7 @@
  */
 import { oneOf, type Rule } from '../core/options.ts';
 import { evaluate, type Asks } from '../core/question.ts';
-import { middleOf, strides, walk, type Draft, type SurveyHooks } from './survey.ts';
+import { middleOf, strides, walk, type Draft, type SurveyHooks } from './gridWalk.ts';
 
 /** Scale in which predictions are judged: that in which the landscape will be drawn. */
 export type AdaptiveScale = 'linear' | 'log' | 'log1p';
@@ -154,7 +154,7 @@ interface Surprise {
   readonly size: number;
 }
 
-/** How far evaluated points of lattice l were off what lattice l − 1 predicts. */
+/** Differences between evaluated points of lattice l and their predictions from lattice l − 1. */
 function surprisesOf(
   values: Float64Array,
   evaluated: Uint8Array,

@@ -2,7 +2,7 @@ import { decodeLandscape, encodeLandscape } from './codec.ts';
 import { sameLoss, type LandscapeData } from './data.ts';
 import { nodeModule } from './node.ts';
 import { writeWholeFile } from './writeFile.ts';
-import type { Draft } from './survey.ts';
+import type { Draft } from './gridWalk.ts';
 
 /** Keeps a draft in a file while it is evaluated. */
 export interface Checkpoint {

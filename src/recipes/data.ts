@@ -6,7 +6,7 @@ export interface Plane {
   readonly center: Float64Array;
   /** dx, and dy in two dimensions, `[n]` each. */
   readonly directions: readonly Float64Array[];
-  /** What x and y measure. */
+  /** Names of x and y. */
   readonly labels: readonly [string, string];
 }
 
@@ -106,7 +106,7 @@ export function merge(shards: readonly LandscapeData[]): LandscapeData {
 }
 
 /**
- * Whether two values of the loss at one point are of one function: equal but for the rounding of float32 sums
+ * True if two values of the loss at one point may come from one function: equal but for the rounding of float32 sums
  * taken in another order.
  */
 export function sameLoss(a: number, b: number): boolean {

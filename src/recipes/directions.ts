@@ -12,7 +12,7 @@ import { filterGroups, layerGroups, oneGroup, roleOf, type Grouping, type RoleOv
 import type { Layout, TensorRole } from '../core/layout.ts';
 
 /**
- * How long a random direction is made: `'global'` ‖d‖ = ‖p‖, as in FluxOptTools; `'layer'` and `'filter'` the same
+ * Length of a random direction: `'global'` ‖d‖ = ‖p‖, as in FluxOptTools; `'layer'` and `'filter'` the same
  * for each tensor and each filter; `'weight'` dᵢ ∝ |pᵢ|; `'dlayer'` and `'dfilter'` norm 1 for each tensor and each
  * filter; `'none'` as it was drawn.
  */
@@ -20,7 +20,7 @@ export type Normalize = (typeof normalizations)[number];
 
 export const normalizations = ['global', 'filter', 'layer', 'weight', 'dfilter', 'dlayer', 'none'] as const;
 
-/** What random directions depend on. */
+/** Options of random directions. */
 export interface DirectionOptions {
   readonly dimensions: 1 | 2;
   readonly seed: number;
@@ -34,7 +34,7 @@ export interface DirectionOptions {
  *
  * A filter whose parameters are all zero is not moved. Filters of one element cannot be orthogonal by
  * themselves: they take the sign that keeps ⟨dx, dy⟩ small, and the angles of the others make up for the rest.
- * Where there are no others (all tensors are scalars), orthogonality is kept and the norms of dy give way.
+ * If there are no others (all tensors are scalars), orthogonality is kept and the norms of dy give way.
  *
  * @throws RangeError if every element of a direction would be 0
  */

@@ -4,7 +4,7 @@
  * @module
  */
 import { sameLoss } from './data.ts';
-import { strideOf, strides, type Draft, type SurveyHooks } from './survey.ts';
+import { strideOf, strides, type Draft, type SurveyHooks } from './gridWalk.ts';
 import type { Executor } from '../core/grid.ts';
 
 export type { Executor, GridTask, TileResult } from '../core/grid.ts';

@@ -11,7 +11,7 @@ import { runAsync, runSync } from '../core/drive.ts';
 import { show } from '../core/options.ts';
 import { adaptiveRun, adaptiveSurvey } from './adaptive.ts';
 import { runOn, type Executor } from './executor.ts';
-import { endJob, jobOf } from './job.ts';
+import { endJob, jobOf } from './prepareLandscape.ts';
 import {
   checkParams,
   heldBy,
@@ -24,8 +24,8 @@ import {
   type AsyncLoss,
   type AsyncMetrics,
   type Loss,
-} from './subject.ts';
-import { survey } from './survey.ts';
+} from './lossSource.ts';
+import { survey } from './gridWalk.ts';
 import type { ParamSet } from '../core/paramSet.ts';
 import type { AsyncProblem, Problem } from '../core/problem.ts';
 import type { LandscapeData } from './data.ts';

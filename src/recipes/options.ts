@@ -15,9 +15,9 @@ import type { LandscapeData } from './data.ts';
 import type { DirectionSpec } from './planes.ts';
 import type { Progress } from './progress.ts';
 import type { RoleOverride } from './roles.ts';
-import type { Metrics } from './subject.ts';
+import type { Metrics } from './lossSource.ts';
 
-/** What a landscape is over, and how it is evaluated. */
+/** Options of {@link landscape}: its plane and grid, and its evaluation. */
 export interface LandscapeOptions {
   /** 2, or 1 for the loss along a line. @defaultValue `2` */
   dimensions?: 1 | 2;
@@ -29,7 +29,7 @@ export interface LandscapeOptions {
    */
   npoints?: number | readonly [number, number];
   /**
-   * How far the axes of random directions reach, as a fraction of ‖p‖ (of a filter's norm where normalized by
+   * Reach of the axes of random directions, as a fraction of ‖p‖ (of a filter's norm where normalized by
    * filter): coordinates run from −lnorm to lnorm.
    *
    * @defaultValue `1`
@@ -41,7 +41,7 @@ export interface LandscapeOptions {
   normalize?: Normalize;
   /** Kinds of tensors that random directions leave alone, such as `['bias', 'norm']`. @defaultValue `[]` */
   ignore?: readonly TensorRole['kind'][];
-  /** What tensors are, where the adapter does not know. */
+  /** Roles of tensors that the adapter does not know. */
   roles?: RoleOverride;
   /**
    * Instead of random directions: one or two vectors, `[n]` each, or a plane from `between`, `pcaPlane` or

@@ -16,7 +16,7 @@ const rules: Rules<WorkerPoolOptions> = {
   data: { allowed: 'anything that can be cloned', accepts: () => true },
 };
 
-/** What a worker is started with. */
+/** The data that a worker starts with. */
 export interface WorkerStart extends GridTask {
   readonly module: string;
   readonly data: unknown;

@@ -1,4 +1,4 @@
-/** How far an evaluation has come. */
+/** Progress of an evaluation. */
 export interface Progress {
   /** Points evaluated. */
   readonly done: number;

@@ -15,7 +15,7 @@ export interface Grouping {
 export type RoleOverride = (tensor: TensorEntry) => TensorRole | undefined;
 
 /**
- * What a tensor is in its network: the user's word, else the adapter's, else a guess from name and rank.
+ * Returns the role of a tensor in its network: the user's word, else the adapter's, else a guess from name and rank.
  *
  * The guess: rank 0 or 1 is a normalization where the name says so (gamma, beta, scale, running or moving
  * statistics) and a bias otherwise. Of rank 2 and more, an embedding has one filter for each row; a depthwise

@@ -20,7 +20,7 @@ import { layoutOf } from '../../src/core/layout.ts';
 import { vectorParams } from '../../src/core/paramSet.ts';
 import { symmetricEigen } from '../../src/recipes/curvature/symmetric.ts';
 import { gaussian } from '../../src/recipes/random.ts';
-import { middleOf } from '../../src/recipes/survey.ts';
+import { middleOf } from '../../src/recipes/gridWalk.ts';
 
 const n = 12;
 const weights = Float64Array.from({ length: n }, (_, i) => 1 + i);

@@ -17,12 +17,12 @@ import {
 } from '../../core/options.ts';
 import { hessianAt, type Hessian } from '../../core/hessian.ts';
 import { firstNonFinite } from '../../core/vector.ts';
-import { heldBy, heldByAsync, restore, subjectOf, type Held } from '../subject.ts';
+import { heldBy, heldByAsync, restore, subjectOf, type Held } from '../lossSource.ts';
 import { blockOf, elementsOf, gaussNewtonAt, type TensorChoice } from './operators.ts';
 import type { AsyncProblem, Precision, Problem } from '../../core/problem.ts';
 import type { Asks } from '../../core/question.ts';
 
-/** What every computation with a Hessian may be told. */
+/** Options that all computations with a Hessian have. */
 export interface CurvatureOptions {
   /** The point to look at, `[n]`. @defaultValue what the problem's parameters hold, else p0 */
   center?: Float64Array;

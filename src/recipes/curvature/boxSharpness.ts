@@ -46,7 +46,7 @@ const rules: Rules<BoxSharpnessOptions> = {
   maxIterations: integerFrom(1),
 };
 
-/** How far the loss rises in a box. */
+/** The rise of the loss in a box. */
 export interface BoxSharpness {
   /** f at the point. */
   readonly loss: number;
@@ -54,7 +54,7 @@ export interface BoxSharpness {
   readonly highest: number;
   /** φ = 100 (highest − loss) / (1 + loss), per cent. */
   readonly sharpness: number;
-  /** Where it is highest, `[n]`. */
+  /** The point with that loss, `[n]`. */
   readonly x: Float64Array;
   /** Evaluations of f, nearly all with ∇f. */
   readonly evaluations: number;

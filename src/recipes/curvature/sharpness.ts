@@ -25,7 +25,7 @@ const rules: Rules<SharpnessOptions> = {
   learningRate: positive,
 };
 
-/** How sharp a minimum is, by several measures. */
+/** Several measures of the sharpness of a minimum. */
 export interface Sharpness {
   /** f at the point. */
   readonly loss: number;

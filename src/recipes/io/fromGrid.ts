@@ -12,7 +12,7 @@ export interface GridSpec {
   readonly z: ArrayLike<number> | readonly ArrayLike<number>[];
   /** Further values, laid out as `z`. @defaultValue none */
   readonly metrics?: Readonly<Record<string, ArrayLike<number> | readonly ArrayLike<number>[]>>;
-  /** What x and y measure. @defaultValue `['x', 'y']` */
+  /** Names of x and y. @defaultValue `['x', 'y']` */
   readonly labels?: readonly [string, string];
 }
 

@@ -14,7 +14,7 @@ export interface NpyArray {
 
 const magic = '\u0093NUMPY';
 
-/** How each dtype is read: its size in bytes, and the number at an offset. */
+/** Readers of the dtypes: size in bytes, and the number at an offset. */
 const dtypes: Readonly<
   Record<string, readonly [number, (view: DataView, at: number, little: boolean) => number]>
 > = {

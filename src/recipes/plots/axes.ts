@@ -1,20 +1,20 @@
 import { scaleLinear, scaleLog } from 'd3-scale';
 import { everyOther, fit, labelWidth, linearTicks, logTicks, type Tick } from './ticks.ts';
 import { drawableSize } from './statistics.ts';
-import type { AxisScale } from './recipe.ts';
+import type { AxisScale } from './attributes.ts';
 
 /** One axis: from values to pixels, and its ticks. */
 export interface Axis {
   readonly kind: AxisScale;
   readonly domain: readonly [number, number];
-  /** Where the domain begins and ends, px. */
+  /** Positions of both ends of the domain, px. */
   readonly range: readonly [number, number];
   readonly ticks: readonly Tick[];
   /** Position, px; NaN where the axis has no place for the value (≤ 0 on a log axis). */
   readonly at: (value: number) => number;
 }
 
-/** What the ticks of an axis depend on besides its values. */
+/** Options of the ticks of an axis. */
 export interface TickOptions {
   /** Size of the labels, px. @defaultValue `14` */
   readonly fontSize?: number;

@@ -3,8 +3,8 @@ import { boxplotSvg, type Column } from './boxplotSvg.ts';
 import { lineColor } from './color.ts';
 import { plotOf, type Plot, type PlotlyFigure, type VegaSpec } from './plot.ts';
 import { plotlyAxis, plotlyLayout } from './plotly.ts';
-import { axisScale, figureRules, limits, recipe, theme } from './recipe.ts';
-import type { AxisScale, FigureAttributes } from './recipe.ts';
+import { axisScale, figureRules, limits, recipe, theme } from './attributes.ts';
+import type { AxisScale, FigureAttributes } from './attributes.ts';
 import { referencesPlotly, referencesVega, type Reference } from './reference.ts';
 import { fiveNumbers, quantileSorted, sortedFinite } from './statistics.ts';
 import { isNumbers } from './traces.ts';
@@ -19,7 +19,7 @@ export interface Sample {
   readonly reference?: number | undefined;
 }
 
-/** What {@link boxplot} may be told. */
+/** Attributes of {@link boxplot}. */
 export interface BoxplotAttributes extends FigureAttributes {
   /** Divide everything by the median of the sample of this name: relative times. @defaultValue none */
   relativeTo?: string;
@@ -29,7 +29,7 @@ export interface BoxplotAttributes extends FigureAttributes {
   ylims?: readonly [number, number] | 'data';
   /** Draw every value as a dot beside its box. @defaultValue `true` */
   points?: boolean;
-  /** What the legend calls the samples' references. @defaultValue `'reference'` */
+  /** Name of the samples' references in the legend. @defaultValue `'reference'` */
   reference?: string;
 }
 

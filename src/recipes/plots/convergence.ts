@@ -3,15 +3,15 @@ import { convergenceSvg, referencesOf, type Curve } from './convergenceSvg.ts';
 import { lineColor, lineDash, vegaDash } from './color.ts';
 import { faded } from './ink.ts';
 import { plotOf, type Plot, type PlotlyFigure, type VegaSpec } from './plot.ts';
-import { axisScale, figureRules, limits, recipe, theme } from './recipe.ts';
-import type { AxisScale, FigureAttributes } from './recipe.ts';
+import { axisScale, figureRules, limits, recipe, theme } from './attributes.ts';
+import type { AxisScale, FigureAttributes } from './attributes.ts';
 import { partsOf, runsOf, summarize, type Against, type Trace } from './traces.ts';
 import { referencesPlotly, referencesVega } from './reference.ts';
 import { finiteOrNull, plotlyAxis, plotlyLayout } from './plotly.ts';
 
-/** What {@link convergence} may be told. */
+/** Attributes of {@link convergence}. */
 export interface ConvergenceAttributes extends FigureAttributes {
-  /** What solver traces are drawn against; other runs have their own x. @defaultValue `'iterations'` */
+  /** Abscissa of solver traces; other runs have their own x. @defaultValue `'iterations'` */
   against?: Against;
   /** @defaultValue `'linear'` */
   xscale?: AxisScale;
@@ -27,7 +27,7 @@ export interface ConvergenceAttributes extends FigureAttributes {
   band?: boolean;
   /** @defaultValue `true` */
   legend?: boolean;
-  /** What the legend calls the traces' references. @defaultValue `'reference'` */
+  /** Name of the traces' references in the legend. @defaultValue `'reference'` */
   reference?: string;
 }
 

@@ -19,7 +19,7 @@ export interface Curve {
   readonly reference?: (Reference & { readonly x: number }) | undefined;
 }
 
-/** What the curves are compared with. */
+/** The references of the curves that have one. */
 export const referencesOf = (curves: readonly Curve[]) =>
   curves.flatMap(({ reference }) => (reference === undefined ? [] : [reference]));
 

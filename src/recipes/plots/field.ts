@@ -15,14 +15,14 @@ import {
 } from '../../core/options.ts';
 import { axisOf, type Axis } from './axes.ts';
 import { colorMap, colorRule, type ColorMap, type ColorMapName } from './color.ts';
-import { figureRules, limits, recipe, theme, type FigureAttributes } from './recipe.ts';
+import { figureRules, limits, recipe, theme, type FigureAttributes } from './attributes.ts';
 import { drawableSize, quantileSorted, sortedFinite } from './statistics.ts';
 import type { Tick } from './ticks.ts';
 import type { LandscapeData } from '../data.ts';
 import type { PathOnPlane } from '../trajectory.ts';
 import type { Grid } from './upsample.ts';
 
-/** How values become heights and colors: as they are, log₁₀ z, or log₁₀(1 + z). */
+/** Transform from values to heights and colors: none, log₁₀ z, or log₁₀(1 + z). */
 export type ValueScale = 'linear' | 'log' | 'log1p';
 
 /** A path drawn on a landscape. */
@@ -34,7 +34,7 @@ export interface PathOverlay {
   readonly color?: string;
 }
 
-/** What every drawing of a landscape may be told. */
+/** Attributes that all drawings of landscapes have. */
 export interface LandscapeAttributes extends FigureAttributes {
   /** A color map by name, or a function from [0, 1] to a color. @defaultValue `'turbo'` */
   color?: ColorMapName | ColorMap;
@@ -42,15 +42,15 @@ export interface LandscapeAttributes extends FigureAttributes {
   metric?: string;
   /** @defaultValue `'linear'` */
   zscale?: ValueScale;
-  /** What the values are. @defaultValue `'loss'`, or the metric */
+  /** Name of the values. @defaultValue `'loss'`, or the metric */
   zlabel?: string;
   /** The values at both ends of the colors; what lies beyond takes the color of the end. @defaultValue all */
   clims?: readonly [number, number];
-  /** How many bands of color, or the values between them, ascending. @defaultValue `20` */
+  /** Number of bands of color, or the values between them, ascending. @defaultValue `20` */
   levels?: number | readonly number[];
   /** Bands of equal height, or of equal area. @defaultValue `'uniform'` */
   levelSpacing?: 'uniform' | 'quantile';
-  /** How often each cell is refined by a cubic spline before contours are drawn. @defaultValue `4` */
+  /** Factor by which a cubic spline refines each cell before contours are drawn. @defaultValue `4` */
   upsample?: number;
   /** @defaultValue `true` */
   colorbar?: boolean;
@@ -119,7 +119,7 @@ export function fillAttributes(data: LandscapeData, user: LandscapeAttributes): 
   );
 }
 
-/** What is drawn. */
+/** The values that are drawn, transformed. */
 export interface Field extends Grid {
   readonly x: Float64Array;
   readonly y: Float64Array;
@@ -128,7 +128,7 @@ export interface Field extends Grid {
   /** Transformed values at both ends of the colors. */
   readonly low: number;
   readonly high: number;
-  /** What the transformed values are. */
+  /** Name of the transformed values. */
   readonly label: string;
   readonly color: ColorMap;
   /** A value as it is drawn: its transform. */

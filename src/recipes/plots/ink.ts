@@ -5,12 +5,10 @@ export interface Ink {
   readonly text: string;
   readonly frame: string;
   readonly grid: string;
-  /** What shows through between a line and the picture below it. */
-  readonly paper: string;
 }
 
-const onLight: Ink = { text: '#222', frame: '#333', grid: '#e4e4e4', paper: '#fff' };
-const onDark: Ink = { text: '#e8e8e8', frame: '#bbb', grid: '#444', paper: '#111' };
+const onLight: Ink = { text: '#222', frame: '#333', grid: '#e4e4e4' };
+const onDark: Ink = { text: '#e8e8e8', frame: '#bbb', grid: '#444' };
 
 /** The ink for a background: light on dark ones, dark on light, transparent and unknown ones. */
 export function inkOn(background: string): Ink {

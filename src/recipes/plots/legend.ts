@@ -3,7 +3,7 @@ import { inkOn } from './ink.ts';
 import { diamond } from './reference.ts';
 import { el, escapeXml, textWidth } from './svg.ts';
 import { shortened, wrapped } from './text.ts';
-import type { Filled, FigureAttributes } from './recipe.ts';
+import type { Filled, FigureAttributes } from './attributes.ts';
 
 /** One line of a legend. */
 export interface LegendEntry {

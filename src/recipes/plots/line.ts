@@ -6,12 +6,19 @@ import { inkOn } from './ink.ts';
 import { legendOf, legendWidth } from './legend.ts';
 import { plotOf, type Plot } from './plot.ts';
 import { finiteOrNull, plotlyAxis, plotlyLayout } from './plotly.ts';
-import { axisScale, figureRules, recipe, theme, type AxisScale, type FigureAttributes } from './recipe.ts';
+import {
+  axisScale,
+  figureRules,
+  recipe,
+  theme,
+  type AxisScale,
+  type FigureAttributes,
+} from './attributes.ts';
 import { el, polyline } from './svg.ts';
 import { partsOf } from './traces.ts';
 import type { LandscapeData } from '../data.ts';
 
-/** What {@link line} may be told. */
+/** Attributes of {@link line}. */
 export interface LineAttributes extends FigureAttributes {
   /** Draw this metric instead of the loss. @defaultValue the loss */
   metric?: string;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { landscapePlot, type LandscapePlot } from './drawn.ts';
+import { landscapePlot, type LandscapePlot } from './landscapePlot.ts';
 import {
   fieldOf,
   fillAttributes,

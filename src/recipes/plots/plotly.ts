@@ -1,5 +1,5 @@
 import { inkOn } from './ink.ts';
-import type { AxisScale, Filled, FigureAttributes } from './recipe.ts';
+import type { AxisScale, Filled, FigureAttributes } from './attributes.ts';
 
 /** The part of a plotly layout that all figures share. */
 export function plotlyLayout({

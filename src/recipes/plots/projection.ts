@@ -1,6 +1,6 @@
 import type { Box } from './frame.ts';
 
-/** Where a surface is seen from, degrees. */
+/** Direction that a surface is seen from, degrees. */
 export interface View {
   readonly azimuth: number;
   readonly elevation: number;

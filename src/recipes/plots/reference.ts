@@ -3,7 +3,7 @@ import type { LegendEntry } from './legend.ts';
 
 /** A value from elsewhere, drawn as a hollow diamond beside one's own. */
 export interface Reference {
-  /** Where: a number, or the name of a column. */
+  /** Position along x: a number, or the name of a column. */
   readonly x: number | string;
   readonly y: number;
   readonly color: string;
@@ -20,7 +20,7 @@ export function diamond(x: number, y: number, color: string, size = 7): string {
   });
 }
 
-/** What the legend says of them. */
+/** Their entry in the legend. */
 export const referenceEntry = (name: string): LegendEntry => ({ name, color: '#444', diamond: true });
 
 /** The diamonds as a Plotly trace. */

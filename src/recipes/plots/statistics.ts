@@ -16,7 +16,7 @@ export function sortedFinite(values: Iterable<number>): number[] {
   return [...values].filter((value) => Math.abs(value) <= drawableSize).sort((a, b) => a - b);
 }
 
-/** What a box plot shows of one sample. */
+/** The numbers that a box plot shows of one sample. */
 export interface FiveNumbers {
   readonly low: number;
   readonly q1: number;

@@ -4,7 +4,7 @@
  * @module
  */
 import { numberIn, type Rules } from '../../core/options.ts';
-import { landscapePlot } from './drawn.ts';
+import { landscapePlot } from './landscapePlot.ts';
 import {
   fieldOf,
   fillAttributes,
@@ -17,7 +17,7 @@ import { plotOf } from './plot.ts';
 import { surfacePlotly } from './surfacePlotly.ts';
 import { surfaceSvg } from './surfaceSvg.ts';
 
-/** What a surface may be told. */
+/** Attributes of {@link surface}. */
 export interface SurfaceAttributes extends LandscapeAttributes {
   /** Direction the surface is seen from, degrees, counted from −y towards x. @defaultValue `-35` */
   azimuth?: number;

@@ -1,6 +1,6 @@
 import { lineColor } from './color.ts';
 import { pathMarker, thinned } from './overlay.ts';
-import { acrossAxis, heightOver, type Sheet } from './sheet.ts';
+import { acrossAxis, heightOver, type Sheet } from './surfaceGrid.ts';
 import { el, px } from './svg.ts';
 import type { Field, PathOverlay } from './field.ts';
 import type { Projection } from './projection.ts';
@@ -15,7 +15,7 @@ export interface Piece {
 }
 
 /**
- * How many cells nearer than it is a piece of a path is painted, so that the cells beside it do not cut into its
+ * Cells by which a piece of a path is painted nearer to the eye, so that the cells beside it do not cut into its
  * line: the rim first, then the line, then the marker.
  */
 const lift = { rim: 1.5, line: 2.5, marker: 3.5 };

@@ -2,7 +2,7 @@ import { lineColor } from './color.ts';
 import type { Field, FilledLandscapeAttributes } from './field.ts';
 import { plotlyColors, plotlyTicks, rowsOf } from './mapPlotly.ts';
 import { markerColor } from './overlay.ts';
-import { acrossAxis, heightOver } from './sheet.ts';
+import { acrossAxis, heightOver } from './surfaceGrid.ts';
 import { finiteOrNull, plotlyLayout } from './plotly.ts';
 import type { PlotlyFigure } from './plot.ts';
 import type { View } from './projection.ts';

@@ -5,7 +5,7 @@ import { colorBar, colorBarWidth } from './colorbar.ts';
 import { colorAt, type Field, type FilledLandscapeAttributes } from './field.ts';
 import { pathLegend, pathLegendHeight } from './overlay.ts';
 import { heightRatio, projectionInto, type Projection, type View } from './projection.ts';
-import { sheetOf, type Sheet } from './sheet.ts';
+import { sheetOf, type Sheet } from './surfaceGrid.ts';
 import { pathsOn, type Piece } from './surfacePaths.ts';
 import { el, px } from './svg.ts';
 

@@ -1,6 +1,6 @@
 import { show } from '../../core/options.ts';
 import { quantileSorted } from './statistics.ts';
-import type { AxisScale } from './recipe.ts';
+import type { AxisScale } from './attributes.ts';
 
 /** One run: y against x, x ascending. */
 export interface Run {
@@ -8,7 +8,7 @@ export interface Run {
   readonly y: ArrayLike<number>;
 }
 
-/** What one iteration of a solve left in its trace; of a `SolveResult`'s trace, what is drawn. */
+/** One iteration in the trace of a `SolveResult`, as far as it is drawn. */
 export interface TracePoint {
   readonly iteration?: number;
   /** Objective value. */
@@ -30,7 +30,7 @@ export interface Trace {
   readonly reference?: number | undefined;
 }
 
-/** What a solver's trace is drawn against. */
+/** Abscissa of a solver's trace. */
 export type Against = 'iterations' | 'evaluations' | 'seconds';
 
 /**
@@ -61,7 +61,7 @@ export function runsOf(trace: Trace, against: Against): Run[] {
   });
 }
 
-/** Whether a value is an array of numbers, of either kind; its first element speaks for all. */
+/** True if a value is an array of numbers, of either kind; only its first element is looked at. */
 export const isNumbers = (value: unknown): value is ArrayLike<number> =>
   (ArrayBuffer.isView(value) && !(value instanceof DataView)) ||
   (Array.isArray(value) && (value.length === 0 || typeof value[0] === 'number'));

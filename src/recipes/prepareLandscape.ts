@@ -13,9 +13,9 @@ import { emptyLandscape } from './data.ts';
 import { randomDirections, type Normalize } from './directions.ts';
 import { landscapeRules, type LandscapeOptions } from './options.ts';
 import { progressMeter } from './progress.ts';
-import { checkStatistics } from './statistics.ts';
-import { restore, subjectOf, type Held, type Source, type Subject } from './subject.ts';
-import { coarseFirst, partOf, rowByRow, subgrid, type Draft, type SurveyHooks } from './survey.ts';
+import { checkStatistics } from './movingStatistics.ts';
+import { restore, subjectOf, type Held, type Source, type Subject } from './lossSource.ts';
+import { coarseFirst, partOf, rowByRow, subgrid, type Draft, type SurveyHooks } from './gridWalk.ts';
 import { areParallel, type PlaneSpec } from './planes.ts';
 
 /** Options but for the metrics, of which only the names matter here. */
@@ -122,7 +122,7 @@ function emptyDraft(
 
 const inUnitsOf = (unit: string) => [`x / ${unit}`, `y / ${unit}`] as const;
 
-/** What the coordinates of random directions count in. */
+/** Units of the coordinates of random directions. */
 const randomLabels: Readonly<Record<Normalize, readonly [string, string]>> = {
   global: inUnitsOf('‖p‖'),
   filter: inUnitsOf('filter norms'),

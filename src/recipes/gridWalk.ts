@@ -10,7 +10,7 @@ import type { LandscapeData } from './data.ts';
 /** A landscape whose loss at the center is still to come. */
 export type Draft = Omit<LandscapeData, 'loss'> & { loss: number };
 
-/** What happens beside the walk. */
+/** Callbacks and limits of a walk. */
 export interface SurveyHooks {
   /** Values of the metrics at the points of the last question, `[points, metrics]`, in the order of their names. */
   readonly metricValues: Float64Array;
@@ -73,7 +73,7 @@ export function* walk(draft: Draft, cells: Uint32Array, hooks: SurveyHooks): Ask
 
 /** Points on their way to be evaluated. */
 interface Batch {
-  /** Where the next point is to be written, `[n]`. */
+  /** Buffer for the next point, `[n]`. */
   point(): Float64Array;
   /** That point is that of `cell`. */
   add(cell: number): Asks<void>;

@@ -5,7 +5,7 @@ import { upsample, type Grid } from './upsample.ts';
 export interface Sheet extends Grid {
   /** The height of a value; what lies beyond the colors is cut off. */
   readonly height: (value: number) => number;
-  /** Whether the cell from (i, j) to (i + 1, j + 1) touches a sample that has no value. */
+  /** True if the cell from (i, j) to (i + 1, j + 1) touches a sample that has no value. */
   readonly isGap: (i: number, j: number) => boolean;
 }
 

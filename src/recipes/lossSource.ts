@@ -14,7 +14,7 @@ export type Source<Value> =
   | (() => Value)
   | (ProblemFacts & { fg(x: Float64Array, gradient: Float64Array | null): Value });
 
-/** Where a landscape or a curvature is looked at from. */
+/** The point that a landscape or a curvature is computed around, with its parameters. */
 export interface Subject {
   readonly params: ParamSet | undefined;
   readonly layout: Layout;
@@ -59,7 +59,7 @@ export function checkParams(where: string, source: unknown, next: unknown): void
   }
 }
 
-/** What to say of a loss without a ParamSet: recipes know no backend, so whoever has its tensors wraps them. */
+/** The error for a loss without a ParamSet: recipes know no backend, so the caller wraps its tensors. */
 function needsParams(where: string, got: unknown): TypeError {
   const call = wrapping(got);
   return new TypeError(
@@ -167,7 +167,7 @@ export function watchedAsync(
   };
 }
 
-/** What a walk hears of its metrics, and what stops it. */
+/** The part of the hooks that metrics need. */
 interface Told {
   readonly metricValues: Float64Array;
   readonly signal: AbortSignal | undefined;
@@ -240,7 +240,7 @@ export function checkedLoss(where: string, value: unknown): number {
   );
 }
 
-/** Whether a value is a {@link ParamSet}. */
+/** True if a value is a {@link ParamSet}. */
 export function isParamSet(value: unknown): value is ParamSet {
   return typeof value === 'object' && value !== null && 'copyInto' in value && 'copyFrom' in value;
 }
