@@ -92,10 +92,14 @@ export function copiesOf(
   chosen: readonly string[],
   listed: boolean,
 ): readonly Copy[] {
+  const led = new Set(chosen);
   return candidates.flatMap(({ name, origin, follows, statistic }) => {
     if (origin.of === undefined) return [];
     const follower = follows !== undefined || (listed && !statistic);
-    return [{ name, of: origin.of, tied: follower && !chosen.includes(name) }];
+    // What copies a constant that stays one is a constant too.
+    const tied = follower && led.has(origin.of) && !led.has(name);
+    if (tied) led.add(name);
+    return [{ name, of: origin.of, tied }];
   });
 }
 

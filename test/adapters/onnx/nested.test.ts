@@ -64,8 +64,21 @@ describe('weights are trained and written back that lie', () => {
         { initializers: [weight('W', 0.5, 0, 1, 2)], nodes: [node('MatMul', ['x', 'W'], 'e')] },
       ),
     );
-    expect(await train(bytes, { c: { data: [1], dims: [] } })).toEqual(['W', 'y/else_branch/W']);
+    expect(await train(bytes, { c: { data: [1], dims: [] } })).toEqual([
+      'y/then_branch/W',
+      'y/else_branch/W',
+    ]);
     expect(await train(bytes, { c: { data: [0], dims: [] } })).toHaveLength(2);
+  });
+
+  test('in a branch, where the other makes a value of the same name', async () => {
+    const bytes = modelFrom(
+      chosen(
+        { initializers: [weight('W', 1, 2, 3, 4)], nodes: [node('MatMul', ['x', 'W'], 't')] },
+        { nodes: [node('Tanh', ['x'], 'W'), node('Neg', ['W'], 'e')] },
+      ),
+    );
+    expect(await train(bytes, { c: { data: [1], dims: [] } })).toEqual(['y/then_branch/W']);
   });
 
   test('in Constant nodes of a branch, as typed data and as a list', async () => {

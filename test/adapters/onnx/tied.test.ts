@@ -71,6 +71,22 @@ test('tensors that hold one number throughout are taken apart by default: they h
   expect(trained.map(({ name }) => name)).toEqual(['W', 'V']);
 });
 
+test('a copy of a constant that is not trained stays a constant', async () => {
+  const bytes = modelFrom({
+    inputs: { x: [1, 1, 2, 2] },
+    outputs: { y: [1, 1, 4, 4] },
+    initializers: [floats('scales', [4], [1, 1, 2, 2]), floats('w', [1, 1, 1, 1], [3])],
+    nodes: [
+      node('Identity', ['scales'], 'copied'),
+      node('Conv', ['x', 'w'], 'c'),
+      node('Resize', ['c', '', 'copied'], 'y', { mode: 'linear' }),
+    ],
+  });
+  const graph = differentiateModel(bytes, { loss: (g, { outputs: [y] }) => g.sumOfAll(y), wrt: ['w'] });
+  const feeds = { x: tensor([1, 1, 2, 2], [1, 2, 3, 4]), w: tensor([1, 1, 1, 1], [3]) };
+  expect((await runOnce(graph.bytes, feeds))['grad_of/w']).toEqual([40]);
+});
+
 test('an Identity inside a branch hands its cotangent on', async () => {
   const branch = (name: string) => ({
     outputs: { [name]: ['n', 1] },

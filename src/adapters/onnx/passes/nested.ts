@@ -4,11 +4,10 @@
  *
  * @module
  */
-import type { GraphProto, ModelProto, NodeProto } from 'onnx-buf';
+import type { FunctionProto, GraphProto, ModelProto, NodeProto } from 'onnx-buf';
 import { attributesOf, subgraphsOf } from '../graph/attributes.ts';
 import { constantTensor } from '../graph/constant.ts';
 import { opKey } from '../graph/domain.ts';
-import { namesIn } from '../graph/graph.ts';
 import { renameValues } from '../graph/rename.ts';
 import { DType, isFloat, isHalf, renamedTensor, tensorOf, type TensorProto } from '../graph/tensor.ts';
 
@@ -43,17 +42,15 @@ export const nestedConstants = (model: ModelProto): readonly Nested[] => findAll
 
 function findAll({ graph, functions }: ModelProto): Found[] {
   if (graph === undefined) return [];
-  const taken = new Set(namesIn(graph));
-  const used = new Set(graph.initializer.map(({ name }) => name));
-  for (const { output } of graph.node) for (const name of output) used.add(name);
-  for (const { name } of graph.input) used.add(name);
+  const definitions = definitionsIn(graph, functions);
+  const used = new Set<string>();
   const found: Found[] = [];
   const add = (scope: Scope, inner: string, place: Omit<Nested, 'name'>) => {
     const { dataType } = place.tensor;
     if ((!isFloat(dataType) && !isHalf(dataType)) || scope.outputs.has(inner)) return;
     let name = inner;
-    for (let k = 0; used.has(name) || (k > 0 && taken.has(name)); k++)
-      name = k === 0 ? `${scope.at}/${inner}` : `${scope.at}/${inner}/${k}`;
+    const free = (k: number) => !used.has(name) && (definitions.get(name) ?? 0) <= (k === 0 ? 1 : 0);
+    for (let k = 0; !free(k); k++) name = k === 0 ? `${scope.at}/${inner}` : `${scope.at}/${inner}/${k}`;
     used.add(name);
     found.push({ name, inner, scope, ...place });
   };
@@ -82,6 +79,28 @@ function findAll({ graph, functions }: ModelProto): Found[] {
   }
   for (const each of functions) walk({ at: each.name, nodes: each.node, outputs: new Set(each.output) });
   return found;
+}
+
+/** How many scopes of a model define each name. */
+function definitionsIn(graph: GraphProto, functions: readonly FunctionProto[]): ReadonlyMap<string, number> {
+  const counts = new Map<string, number>();
+  const define = (name: string) => counts.set(name, (counts.get(name) ?? 0) + 1);
+  const visit = (nodes: readonly NodeProto[]): void => {
+    for (const node of nodes) {
+      node.output.forEach(define);
+      for (const { input, initializer, node: inner } of subgraphsOf(node)) {
+        for (const { name } of [...input, ...initializer]) define(name);
+        visit(inner);
+      }
+    }
+  };
+  for (const { name } of [...graph.input, ...graph.initializer]) define(name);
+  visit(graph.node);
+  for (const { input, node } of functions) {
+    input.forEach(define);
+    visit(node);
+  }
+  return counts;
 }
 
 /** The coefficients `[targets, features]` and intercepts of a linear model, which are attributes of its node. */
