@@ -1,12 +1,16 @@
 import { axisOf, domainOf, type Axis } from './axes.ts';
 import { colors, residualShare, type Band, type FilledFit, type FitCurves } from './fitCurves.ts';
-import { axesOf, clipped, frameOf, labelsWidth, pictureOf } from './frame.ts';
+import { axesOf, clipped, fitted, frameOf, gridLines, labelsWidth, pictureOf } from './frame.ts';
+import { inkOn } from './ink.ts';
 import { el, polygon, polyline } from './svg.ts';
 
 const RADIUS = 3;
 
 /** The fit as SVG: data, curve and bands above, residuals below on the same x. */
-export function fitSvg(curves: FitCurves, attributes: FilledFit): string {
+export function fitSvg(curves: FitCurves, given: FilledFit): string {
+  const attributes = fitted(given);
+  const { fontSize } = attributes;
+  const ink = inkOn(attributes.background);
   const { x, y, residuals, residualName, at, values, confidence, prediction } = curves;
   const bands = [prediction, confidence].filter((band) => band !== null);
   const ends = bands.flatMap(({ lower, upper }) => Array.from(lower).concat(Array.from(upper)));
@@ -24,9 +28,9 @@ export function fitSvg(curves: FitCurves, attributes: FilledFit): string {
   const split = Math.round(whole.bottom - residualShare * height);
   const upper = { ...whole, bottom: split - Math.round(0.05 * height), xlabel: '' };
   const lower = { ...whole, top: split, ylabel: residualName };
-  const across = axisOf('linear', xDomain, [whole.left, whole.right]);
-  const up = axisOf('linear', yDomain, [upper.bottom, upper.top]);
-  const aside = axisOf('linear', rDomain, [lower.bottom, lower.top]);
+  const across = axisOf('linear', xDomain, [whole.left, whole.right], { fontSize, horizontal: true });
+  const up = axisOf('linear', yDomain, [upper.bottom, upper.top], { fontSize });
+  const aside = axisOf('linear', rDomain, [lower.bottom, lower.top], { fontSize });
   // The upper panel shares the axis of x with the lower one, which has the labels.
   const unlabeled: Axis = { ...across, ticks: across.ticks.map(({ value }) => ({ value, label: null })) };
   const area = (band: Band | null, opacity: number): string =>
@@ -39,7 +43,7 @@ export function fitSvg(curves: FitCurves, attributes: FilledFit): string {
         cx: across.at(value),
         cy: axis.at(list[i]),
         r: RADIUS,
-        fill: colors.data,
+        fill: ink.text,
         fillOpacity: 0.75,
       }),
     );
@@ -57,6 +61,8 @@ export function fitSvg(curves: FitCurves, attributes: FilledFit): string {
   });
   return pictureOf(
     attributes,
+    gridLines(attributes, upper, across, up),
+    gridLines(attributes, lower, across, aside),
     clipped(upper, area(prediction, 0.1), area(confidence, 0.2), curve, ...dots(y, up)),
     axesOf({ ...attributes, xlabel: '' }, upper, unlabeled, up),
     clipped(lower, zero, ...dots(residuals, aside)),
