@@ -1,4 +1,4 @@
-import type { FigureAttributes } from './recipe.ts';
+import type { FigureAttributes } from './attributes.ts';
 
 /** Attributes of {@link fitPlot}. */
 export interface FitAttributes extends FigureAttributes {

@@ -2,7 +2,7 @@ import { boolean, checkOptions, integerIn, numberBetween, show, type Rules } fro
 import { fitSvg } from './fitSvg.ts';
 import { plotlyAxis, plotlyLayout } from './plotly.ts';
 import { plotOf, type Plot, type PlotlyFigure, type VegaSpec } from './plot.ts';
-import { figureRules, recipe, theme } from './recipe.ts';
+import { figureRules, recipe, theme } from './attributes.ts';
 import {
   colors,
   residualShare,
