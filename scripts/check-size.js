@@ -17,31 +17,31 @@ const cases = [
   {
     what: 'core and L-BFGS',
     code: `export { lbfgs, minimize } from 'quasi-newton';`,
-    budget: 14.2,
+    budget: 19.5,
     without: ['solvers/bfgs', 'solvers/adam', 'solvers/slbfgs', 'solvers/hagerZhang', 'core/flatten'],
   },
   {
     what: 'core and Adam',
     code: `export { adam, minimize } from 'quasi-newton';`,
-    budget: 6,
+    budget: 10,
     without: ['core/kernels', 'solvers/lbfgs', 'solvers/linesearch'],
   },
-  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 26 },
+  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 46.5 },
   { what: 'nothing used', code: `import 'quasi-newton';`, budget: 0.1 },
   {
     what: 'tfjs: LBFGSOptimizer',
     code: `export { LBFGSOptimizer } from 'quasi-newton/tfjs';`,
-    budget: 23.2,
+    budget: 25.5,
     packages: ['@tensorflow/tfjs'],
     without: ['solvers/bfgs', 'adapters/onnx', 'recipes'],
   },
   {
     what: 'quasi-newton/tfjs',
     code: `export * from 'quasi-newton/tfjs';`,
-    budget: 46,
+    budget: 58,
     packages: ['@tensorflow/tfjs'],
   },
-  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 50 },
+  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 66.5 },
   {
     what: 'quasi-newton/bullmq',
     code: `export * from 'quasi-newton/bullmq';`,
@@ -52,10 +52,10 @@ const cases = [
   {
     what: 'landscape: contourf',
     code: `export { contourf } from 'quasi-newton/landscape';`,
-    budget: 22.5,
+    budget: 24.5,
     without: ['solvers', 'core/solve', 'recipes/curvature/box', 'recipes/pool'],
   },
-  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 58 },
+  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 66 },
 ];
 
 const { exports: entries } = JSON.parse(readFileSync('package.json', 'utf8'));
