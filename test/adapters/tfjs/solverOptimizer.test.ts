@@ -83,7 +83,7 @@ describe('optimizer classes', () => {
       expect(optimizer.progress!.loss).toBeLessThan(1e-2);
     }
     expect(() => new LBFGSOptimizer({ initialscaling: 'x', lower: 'y' } as object)).toThrow(
-      /LBFGSOptimizer: 2 options[^]*initialscaling: no such option[^]*lower: must be a number or an array/,
+      /LBFGSOptimizer: 2 options[^]*initialscaling: no such option[^]*lower: must be a number/,
     );
     w.dispose();
   });
@@ -92,6 +92,7 @@ describe('optimizer classes', () => {
     const optimizer = new LBFGSOptimizer({ memory: 3, initialStep: staticStep(0.5), upper: [Infinity, 1] });
     expect(() => optimizer.getConfig()).toThrow(/LBFGSOptimizer: initialStep, upper cannot be saved/);
     expect(new LBFGSOptimizer({ lower: Float64Array.of(0, 1) }).getConfig()).toMatchObject({ lower: [0, 1] });
+    expect(new LBFGSOptimizer({ upper: null }).getConfig()).toMatchObject({ upper: null });
   });
 });
 

@@ -105,8 +105,9 @@ export function savable(className: string, options: object): tf.serialization.Co
 }
 
 function isPlain(value: unknown): boolean {
+  if (value === null) return true;
   if (Array.isArray(value) || ArrayBuffer.isView(value)) {
-    return Array.from(value as ArrayLike<unknown>).every(Number.isFinite);
+    return Array.from(value as ArrayLike<unknown>).every((item) => item === null || Number.isFinite(item));
   }
   return (
     typeof value !== 'function' &&
