@@ -89,12 +89,13 @@ describe.each(runtimes)('a tfjs model and the same network in %s', (_, ort) => {
 
 /** The points of the first ten iterations; the parameters are put back afterwards. */
 async function iterates(problem: Problem | AsyncProblem, solver: Solver) {
+  const { p0 } = problem;
   const points: { x: Float64Array; f: number }[] = [];
   await minimizeAsync(problem, solver, {
     maxIterations: 10,
     callback: ({ x, f }) => void points.push({ x: x.slice(), f }),
   });
-  problem.params?.copyFrom(problem.p0);
+  problem.params?.copyFrom(p0);
   return points;
 }
 

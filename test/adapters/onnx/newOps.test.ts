@@ -352,6 +352,10 @@ describe('quantization', () => {
       const found = await runOnce(differentiate(bytes, { ...options, wrt: ['x'] }), feeds);
       const file = await runOnce(bytes, feeds);
       expect(found['y']).toEqual(file['y']);
+      const exact = differentiate(bytes, { ...options, wrt: ['x'], precision: 'float64' });
+      const double = await runOnce(exact, { x: new Tensor('float64', x, [3, 2]) });
+      double['y'].forEach((y, i) => expect(y).toBeCloseTo(file['y'][i], 3));
+      double['grad_of/x'].forEach((slope, i) => expect(slope).toBeCloseTo(found['grad_of/x'][i], 4));
       const slopes = file['y'].map((y, i) =>
         Math.abs(x[i]) === 40 ? 0 : 2 * Math.sign(x[i]) * Math.sqrt(y),
       );

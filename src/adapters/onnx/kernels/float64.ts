@@ -5,6 +5,7 @@ import type { Lowering } from '../passes/rewrite.ts';
 import { DType } from '../graph/tensor.ts';
 import { activationKernels } from './activations.ts';
 import { normalisationKernels } from './normalisation.ts';
+import { quantizationKernels } from './quantization.ts';
 import { recurrentKernels } from './recurrent.ts';
 import { windowKernels } from './windows.ts';
 
@@ -31,7 +32,11 @@ export function useFloat64Kernels(graph: GraphProto): void {
 
 /** The ops that ONNX Runtime's CPU provider has for float32 only, in terms of those it has for float64 too. */
 export const float64Kernels: ReadonlyMap<string, Lowering> = new Map(
-  [...activationKernels, ...windowKernels, ...normalisationKernels, ...recurrentKernels].map(
-    ([op, lowering]): [string, Lowering] => [op, inFloat64(lowering)],
-  ),
+  [
+    ...activationKernels,
+    ...windowKernels,
+    ...normalisationKernels,
+    ...recurrentKernels,
+    ...quantizationKernels,
+  ].map(([op, lowering]): [string, Lowering] => [op, inFloat64(lowering)]),
 );

@@ -6,7 +6,7 @@ import { axisFrom, range } from '../graph/shape.ts';
 import type { VjpContext, VjpRule } from '../vjp.ts';
 
 /** The least and greatest numbers of the types that are quantized to. */
-const ranges = new Map<DType | undefined, readonly [number, number]>([
+export const ranges = new Map<DType | undefined, readonly [number, number]>([
   [DType.INT8, [-128, 127]],
   [DType.UINT8, [0, 255]],
   [DType.INT16, [-32_768, 32_767]],
@@ -14,7 +14,7 @@ const ranges = new Map<DType | undefined, readonly [number, number]>([
 ]);
 
 /** A scale or zero point, one number or one for each place along an axis, shaped to broadcast against x. */
-function along(g: Builder, value: Value, x: Value, axis: number): Value {
+export function alongAxisOf(g: Builder, value: Value, x: Value, axis: number): Value {
   if (g.rank(value) === 0) return value;
   const rank = g.rank(x);
   return g.reshape(
@@ -36,8 +36,8 @@ const quantize: VjpRule = ({ g, inputs: [x, scale, zero], outputs: [y], dy, need
   if (attributes.int('block_size', 0) !== 0) refuse('block_size has no rule.');
   const [low, high] = ranges.get(g.dtypeOf(y)) ?? refuse(`${dtypeName(g.dtypeOf(y))} has no rule.`);
   const axis = attributes.int('axis', 1);
-  const steps = g.div(x, along(g, scale, x, axis));
-  const offset = zero ? along(g, g.cast(zero, g.floatTypeOf(x)), x, axis) : undefined;
+  const steps = g.div(x, alongAxisOf(g, scale, x, axis));
+  const offset = zero ? alongAxisOf(g, g.cast(zero, g.floatTypeOf(x)), x, axis) : undefined;
   const place = g.op('Round', [offset ? g.add(steps, offset) : steps]);
   const inside = g.and(g.op('GreaterOrEqual', [place, low]), g.op('LessOrEqual', [place, high]));
   return [g.where(inside, dy, 0)];
@@ -49,8 +49,8 @@ const dequantize: VjpRule = ({ g, inputs: [x, scale, zero], dy, needs, attribute
   const ofScale = () => {
     const axis = attributes.int('axis', 1);
     const whole = g.cast(x, g.floatTypeOf(scale));
-    const steps = zero ? g.sub(whole, along(g, g.cast(zero, g.floatTypeOf(scale)), x, axis)) : whole;
-    return g.reshapeLike(g.sumTo(g.mul(dy, steps), along(g, scale, x, axis)), scale);
+    const steps = zero ? g.sub(whole, alongAxisOf(g, g.cast(zero, g.floatTypeOf(scale)), x, axis)) : whole;
+    return g.reshapeLike(g.sumTo(g.mul(dy, steps), alongAxisOf(g, scale, x, axis)), scale);
   };
   return [needs(0) && dy, needs(1) && ofScale()];
 };
