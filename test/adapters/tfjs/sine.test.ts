@@ -48,6 +48,8 @@ describe('the sine problem', () => {
     // Measured 1.2e-7 with 10 seeds: about what float32 resolves of this loss.
     expect(bfgs.loss).toBeLessThan(5e-7);
     expect(adam).toBeGreaterThan(10 * lbfgs.loss);
-    expect(Math.max(lbfgs.evaluations, bfgs.evaluations)).toBeLessThan(1.6);
+    expect(lbfgs.evaluations).toBeLessThan(1.6);
+    // A step of BFGS itself takes about two, by the scale of its H₀.
+    expect(bfgs.evaluations).toBeLessThan(2.2);
   }, 240_000);
 });
