@@ -17,13 +17,11 @@ import { axisOf, type Axis } from './axes.ts';
 import { colorMap, colorRule, type ColorMap, type ColorMapName } from './color.ts';
 import { figureRules, limits, recipe, theme, type FigureAttributes } from './attributes.ts';
 import { drawableSize, quantileSorted, sortedFinite } from './statistics.ts';
+import { automaticScale, symlogTicks, transformOf, type ValueScale } from './valueScale.ts';
 import type { Tick } from './ticks.ts';
 import type { LandscapeData } from '../data.ts';
 import type { PathOnPlane } from '../trajectory.ts';
 import type { Grid } from './upsample.ts';
-
-/** Transform from values to heights and colors: none, log₁₀ z, or log₁₀(1 + z). */
-export type ValueScale = 'linear' | 'log' | 'log1p';
 
 /** A path drawn on a landscape. */
 export interface PathOverlay {
@@ -40,8 +38,8 @@ export interface LandscapeAttributes extends FigureAttributes {
   color?: ColorMapName | ColorMap;
   /** Draw this metric instead of the loss. @defaultValue the loss */
   metric?: string;
-  /** @defaultValue `'linear'` */
-  zscale?: ValueScale;
+  /** `'auto'` chooses by the values: log where they span decades, symlog if they do with both signs. @defaultValue `'linear'` */
+  zscale?: ValueScale | 'auto';
   /** Name of the values. @defaultValue `'loss'`, or the metric */
   zlabel?: string;
   /** The values at both ends of the colors; what lies beyond takes the color of the end. @defaultValue all */
@@ -61,8 +59,8 @@ export interface LandscapeAttributes extends FigureAttributes {
 }
 
 /** Attributes once defaults are in; clims stays open until the data are known. */
-export type FilledLandscapeAttributes = Required<Omit<LandscapeAttributes, 'clims' | 'metric'>> &
-  Pick<LandscapeAttributes, 'clims' | 'metric'>;
+export type FilledLandscapeAttributes = Required<Omit<LandscapeAttributes, 'clims' | 'metric' | 'zscale'>> &
+  Pick<LandscapeAttributes, 'clims' | 'metric'> & { zscale: ValueScale };
 
 const ascending = (list: readonly unknown[]) =>
   list.every((v, i) => i === 0 || Number(v) > Number(list[i - 1]));
@@ -77,7 +75,7 @@ export const landscapeAttributeRules: Rules<LandscapeAttributes> = {
   ...figureRules,
   color: colorRule,
   metric: string,
-  zscale: oneOf('linear', 'log', 'log1p'),
+  zscale: oneOf('linear', 'log', 'log1p', 'symlog', 'auto'),
   zlabel: string,
   clims: limits,
   levels: {
@@ -100,6 +98,8 @@ export const landscapeAttributeRules: Rules<LandscapeAttributes> = {
 /** Data → defaults → user. */
 export function fillAttributes(data: LandscapeData, user: LandscapeAttributes): FilledLandscapeAttributes {
   const [xlabel, ylabel] = data.plane.labels;
+  const { zscale, ...rest } = user;
+  const sorted = () => sortedFinite(columnOf(data, user.metric));
   return recipe<FilledLandscapeAttributes>(
     {
       ...theme,
@@ -115,7 +115,8 @@ export function fillAttributes(data: LandscapeData, user: LandscapeAttributes): 
       mark: true,
       paths: [],
     },
-    user,
+    rest,
+    zscale === undefined ? {} : { zscale: zscale === 'auto' ? automaticScale(sorted()) : zscale },
   );
 }
 
@@ -133,6 +134,8 @@ export interface Field extends Grid {
   readonly color: ColorMap;
   /** A value as it is drawn: its transform. */
   readonly transform: (value: number) => number;
+  /** Constant of the transform, see {@link ValueScale}. */
+  readonly threshold: number;
 }
 
 /**
@@ -142,12 +145,8 @@ export interface Field extends Grid {
  */
 export function fieldOf(data: LandscapeData, attributes: FilledLandscapeAttributes): Field {
   const { metric, zscale, zlabel, clims, color } = attributes;
-  const raw = metric === undefined ? data.z : data.metrics[metric];
-  if (raw === undefined) {
-    const names = Object.keys(data.metrics).join(', ') || 'none';
-    throw new RangeError(`metric: there is no ${show(metric)} in this landscape; there are ${names}.`);
-  }
-  const transform = transforms[zscale];
+  const raw = columnOf(data, metric);
+  const { apply: transform, threshold } = transformOf(zscale, sortedFinite(raw));
   // Beyond 1e300, differences overflow: such values count as infinite.
   const values = raw.map((value) => (Math.abs(value) <= drawableSize ? transform(value) : NaN));
   const finite = sortedFinite(values);
@@ -178,15 +177,17 @@ export function fieldOf(data: LandscapeData, attributes: FilledLandscapeAttribut
     label: zscale === 'log1p' ? `log₁₀(1 + ${zlabel})` : zlabel,
     color: colorMap(color),
     transform,
+    threshold,
   };
 }
 
-const transforms: Readonly<Record<ValueScale, (value: number) => number>> = {
-  linear: (z) => z,
-  // Below 1e-300 a loss counts as 0.
-  log: (z) => (z > 0 && z < 1e-300 ? -300 : Math.log10(z)),
-  log1p: (z) => Math.log1p(z) / Math.LN10,
-};
+/** The loss, or the metric of this name. */
+function columnOf(data: LandscapeData, metric: string | undefined): Float64Array {
+  const column = metric === undefined ? data.z : data.metrics[metric];
+  if (column !== undefined) return column;
+  const names = Object.keys(data.metrics).join(', ') || 'none';
+  throw new RangeError(`metric: there is no ${show(metric)} in this landscape; there are ${names}.`);
+}
 
 /** The transformed values that part the bands, ascending: those inside (low, high). */
 export function levelsOf(field: Field, { levels, levelSpacing }: FilledLandscapeAttributes): number[] {
@@ -206,11 +207,15 @@ export function colorAt({ low, high, color }: Field, value: number): string {
 
 /** A scale of the field's values over `range`, px: of transformed values, with ticks in the user's units. */
 export function valueAxis(
-  { low, high }: Field,
+  { low, high, threshold }: Field,
   zscale: ValueScale,
   range: readonly [number, number],
   fontSize = 14,
 ): Axis {
+  if (zscale === 'symlog') {
+    const most = Math.max(3, Math.round(Math.abs(range[1] - range[0]) / (3 * fontSize)));
+    return { ...axisOf('linear', [low, high], range), ticks: symlogTicks(low, high, threshold, most) };
+  }
   if (zscale !== 'log') return axisOf('linear', [low, high], range, { fontSize });
   const { ticks, at } = axisOf('log', [10 ** low, 10 ** high], range, { fontSize });
   return {

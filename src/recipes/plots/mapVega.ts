@@ -99,7 +99,7 @@ export function mapVega(figure: MapFigure): VegaSpec {
         {
           fill: 'color',
           type: 'gradient',
-          title: attributes.zscale === 'log' ? `log₁₀ ${field.label}` : field.label,
+          title: legendTitle(figure),
           gradientLength: height - 20,
         },
       ],
@@ -127,6 +127,12 @@ export function mapVega(figure: MapFigure): VegaSpec {
       },
     ],
   };
+}
+
+/** Vega labels transformed values, and says so. */
+function legendTitle({ field: { label, threshold }, attributes: { zscale } }: MapFigure): string {
+  if (zscale === 'symlog') return `±log₁₀(1 + |${label}| / ${threshold})`;
+  return zscale === 'log' ? `log₁₀ ${label}` : label;
 }
 
 const evenly = (low: number, high: number) =>

@@ -115,7 +115,7 @@ function randomFigure(seed: number): { plot: Plot; width: number; height: number
         colorbar,
         paths,
         zlabel: words(draw, 60),
-        zscale: pick(draw, ['linear', 'log', 'log1p']),
+        zscale: pick(draw, ['linear', 'log', 'log1p', 'symlog', 'auto']),
       });
     }),
   ];

@@ -13,7 +13,7 @@ import {
 } from 'quasi-newton/landscape';
 import { vectorParams } from '../../../src/core/paramSet.ts';
 import { regionsAbove } from '../../../src/recipes/plots/contours.ts';
-import { fieldOf, fillAttributes, levelsOf } from '../../../src/recipes/plots/field.ts';
+import { fieldOf, fillAttributes, levelsOf, valueAxis } from '../../../src/recipes/plots/field.ts';
 import { upsample } from '../../../src/recipes/plots/upsample.ts';
 
 const memory = Float64Array.of(1, 2);
@@ -233,6 +233,40 @@ describe('paths on a surface', () => {
         const overlap = Math.abs(a.x - b.x) < a.half + b.half && Math.abs(a.y - b.y) < 10;
         expect(a !== b && overlap, `${a.text} over ${b.text}`).toBe(false);
       }
+    }
+  });
+});
+
+describe('the scale chosen by the values', () => {
+  const drawnOf = (f: (x: number, y: number) => number) => {
+    const drawn = landscape(() => f(memory[0] - 1, memory[1] - 2), params, { directions: axes, npoints: 21 });
+    return { drawn, zscale: fillAttributes(drawn, { zscale: 'auto' }).zscale };
+  };
+
+  it('is logarithmic over decades, symlog with both signs, else linear', () => {
+    expect(drawnOf((x, y) => 1 + x * x + y * y).zscale).toBe('linear');
+    expect(drawnOf((x, y) => 10 ** (8 * (x * x + y * y) - 8)).zscale).toBe('log');
+    expect(drawnOf((x, y) => Math.sin(3 * x) + y).zscale).toBe('linear');
+    expect(drawnOf((x) => x * 10 ** (6 * Math.abs(x))).zscale).toBe('symlog');
+    expect(drawnOf(() => 7).zscale).toBe('linear');
+  });
+
+  it('symlog is odd, linear near 0, and has labels on both sides', () => {
+    const { drawn } = drawnOf((x) => x * 10 ** (6 * Math.abs(x)));
+    const filled = fillAttributes(drawn, { zscale: 'symlog' });
+    const field = fieldOf(drawn, filled);
+    const c = field.threshold;
+    expect(field.transform(-3)).toBe(-field.transform(3));
+    expect(field.transform(c * 1e-6) / 1e-6).toBeCloseTo(1 / Math.LN10, 5);
+    expect(field.transform(99 * c)).toBeCloseTo(2, 12);
+    expect(field.low).toBeCloseTo(-field.high, 9);
+    const labels = valueAxis(field, 'symlog', [400, 0]).ticks.map(({ label }) => label);
+    expect(labels).toContain('0');
+    expect(labels.filter((label) => label?.startsWith('−')).length).toBeGreaterThan(0);
+    expect(new Set(labels).size).toBe(labels.length);
+    for (const draw of [contourf, heatmap, surface]) {
+      expect(draw(drawn, { zscale: 'symlog' }).toSVG()).not.toMatch(/NaN|undefined|Infinity/);
+      expect(JSON.stringify(draw(drawn, { zscale: 'auto' }).toVega())).toContain('±log₁₀(1 + |loss|');
     }
   });
 });

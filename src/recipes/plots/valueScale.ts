@@ -1,0 +1,85 @@
+/**
+ * Scales from values to heights and colors.
+ *
+ * @module
+ */
+import { quantileSorted } from './statistics.ts';
+import { plain, type Tick } from './ticks.ts';
+
+/**
+ * Transform from values to heights and colors: none, log₁₀ z, log₁₀(1 + z), or for values of both signs
+ * ±log₁₀(1 + |z| / c), linear below c, which is the decade of the smallest tenth of |z|.
+ */
+export type ValueScale = 'linear' | 'log' | 'log1p' | 'symlog';
+
+/** A transform with its constant. */
+export interface Transform {
+  readonly apply: (value: number) => number;
+  /** c of `symlog`, 1 otherwise. */
+  readonly threshold: number;
+}
+
+/**
+ * The transform of a scale.
+ *
+ * @param sorted - the finite values, ascending
+ */
+export function transformOf(scale: ValueScale, sorted: readonly number[]): Transform {
+  const threshold = scale === 'symlog' ? thresholdOf(sorted) : 1;
+  return { threshold, apply: (value) => functions[scale](value, threshold) };
+}
+
+const functions: Readonly<Record<ValueScale, (value: number, threshold: number) => number>> = {
+  linear: (z) => z,
+  // Below 1e-300 a loss counts as 0.
+  log: (z) => (z > 0 && z < 1e-300 ? -300 : Math.log10(z)),
+  log1p: (z) => Math.log1p(z) / Math.LN10,
+  symlog: (z, c) => (Math.sign(z) * Math.log1p(Math.abs(z) / c)) / Math.LN10,
+};
+
+/** The power of ten at or below the smallest tenth of |z|, at most twelve decades below the largest. */
+function thresholdOf(sorted: readonly number[]): number {
+  const sizes = sizesOf(sorted);
+  if (sizes.length === 0) return 1;
+  const least = Math.max(quantileSorted(sizes, 0.1), 1e-12 * sizes[sizes.length - 1], 1e-300);
+  return 10 ** Math.floor(Math.log10(least));
+}
+
+const sizesOf = (values: readonly number[]): number[] =>
+  values
+    .map(Math.abs)
+    .filter((size) => size > 0)
+    .sort((a, b) => a - b);
+
+/**
+ * The scale that shows values best: `log` where they are positive and their middle nine tenths span two decades or the
+ * highest exceeds their median a thousand times; `symlog` where they have both signs, or zeros, and the sizes span
+ * three decades likewise; else linear.
+ *
+ * @param sorted - the finite values, ascending
+ */
+export function automaticScale(sorted: readonly number[]): ValueScale {
+  const sizes = sizesOf(sorted);
+  if (sizes.length < 2) return 'linear';
+  const middle = quantileSorted(sizes, 0.95) / quantileSorted(sizes, 0.05);
+  const peak = sizes[sizes.length - 1] / quantileSorted(sizes, 0.5);
+  if (sorted[0] > 0) return middle > 100 || peak > 1000 ? 'log' : 'linear';
+  return middle > 1000 || peak > 1000 ? 'symlog' : 'linear';
+}
+
+/** Ticks of a symlog scale at transformed values: 0 and powers of ten on both sides, no more than `most` labels. */
+export function symlogTicks(low: number, high: number, threshold: number, most: number): Tick[] {
+  const top = Math.ceil(Math.log10(threshold) + Math.max(Math.abs(low), Math.abs(high)));
+  const powers = Array.from(
+    { length: Math.max(1, top - Math.round(Math.log10(threshold))) },
+    (_, k) => Math.round(Math.log10(threshold)) + 1 + k,
+  );
+  const sides = low < 0 && high > 0 ? 2 : 1;
+  const every = Math.max(1, Math.ceil((powers.length * sides) / Math.max(1, most - 1)));
+  const kept = powers
+    .filter((_, k) => (powers.length - 1 - k) % every === 0)
+    .map((power) => Number(`1e${power}`));
+  return [...kept.map((value) => -value).toReversed(), 0, ...kept]
+    .map((value) => ({ value: functions.symlog(value, threshold), label: plain(value) }))
+    .filter(({ value }) => value >= low - 1e-9 && value <= high + 1e-9);
+}
