@@ -170,6 +170,25 @@ test('another run on a problem goes on from the parameters as they are now', asy
   await model.dispose();
 });
 
+test('a copy of a problem with another fg has the losses of that at many points, too', async () => {
+  const model = await trainable(ort, mlp([2, 3, 1]), { loss: 'mse', precision: 'float64' });
+  const problem = model.problem({
+    x: { data: direction(8, 3), dims: [4, 2] },
+    target: { data: direction(4, 4), dims: [4, 1] },
+  });
+  const doubled = {
+    ...problem,
+    fg: async (x: Float64Array, gradient: Float64Array | null) => 2 * (await problem.fg(x, gradient)),
+  };
+  const { p0 } = problem;
+  const points = Float64Array.from([...p0, ...p0.map((p) => p + 0.1)]);
+  const [plain, copied] = [new Float64Array(2), new Float64Array(2)];
+  await problem.valuesAt?.(points, plain);
+  await doubled.valuesAt?.(points, copied);
+  expect(Array.from(copied)).toEqual(Array.from(plain, (loss) => expect.closeTo(2 * loss, 12)));
+  await model.dispose();
+});
+
 describe('the loss of a model in training mode, in inference mode', () => {
   test('is that of what it predicts', async () => {
     const { bytes, inputs, target } = fixture('resnet_train');

@@ -62,6 +62,14 @@ export function problemOf(
   const onData = <T>(task: (data: OrtTensors) => Promise<T>) =>
     engine.inTurn(async () => task(current ?? (await draw())));
 
+  const fg: OnnxProblem['fg'] = (x, gradient) =>
+    onData(async (data) => {
+      const results = await engine.evaluate(data, x, gradient, mode);
+      const f = Number(results[lossName].data[0]);
+      if (gradient !== null && mode === 'file') observer.evaluated(x, f, results);
+      return f;
+    });
+
   return {
     /** Where the parameters are now: another run goes on from where the last one ended. */
     get p0() {
@@ -69,14 +77,13 @@ export function problemOf(
     },
     params: settling(params, observer),
     precision,
-    fg: (x, gradient) =>
-      onData(async (data) => {
-        const results = await engine.evaluate(data, x, gradient, mode);
-        const f = Number(results[lossName].data[0]);
-        if (gradient !== null && mode === 'file') observer.evaluated(x, f, results);
-        return f;
-      }),
-    valuesAt: (points, losses) => onData((data) => engine.losses(data, points, losses, mode)),
+    fg,
+    valuesAt(this: Pick<AsyncProblem, 'fg'> | undefined, points, losses) {
+      const own = this?.fg;
+      // A copy of the problem with another fg: the losses are those of that.
+      if (own !== undefined && own !== fg) return oneByOne(own, points, losses);
+      return onData((data) => engine.losses(data, points, losses, mode));
+    },
     ...(hessianVector && {
       hessianVector: (x, v, product) => onData((data) => engine.hessianVector(data, x, v, product)),
     }),
@@ -100,4 +107,10 @@ export function problemOf(
         }),
     }),
   };
+}
+
+/** The losses at k points, `[k, n]`, one after the other. */
+async function oneByOne(fg: AsyncProblem['fg'], points: Float64Array, losses: Float64Array): Promise<void> {
+  const n = points.length / losses.length;
+  for (let k = 0; k < losses.length; k++) losses[k] = await fg(points.slice(k * n, (k + 1) * n), null);
 }
