@@ -1,6 +1,7 @@
 import { bestPoint, type BestPoint } from './best.ts';
 import { convergenceTests } from './convergence.ts';
-import { inspect, trapezoid, type Inspection, type Mismatch } from './disagreement.ts';
+import { inspect, trapezoid, type Inspection } from './disagreement.ts';
+import { atStart, mismatchEnding } from './endings.ts';
 import { metered, startMeter, type Meter } from './meter.ts';
 import { evaluate, type Asks } from './question.ts';
 import { rescaling } from './rescale.ts';
@@ -212,22 +213,7 @@ const ROUNDING: Record<Precision, number> = { float64: 2 ** -50, float32: 2 ** -
 /** Two values of f that differ by more than this part differ by more than noise. */
 const NOISE: Record<Precision, number> = { float64: 2 ** -44, float32: 2 ** -20 };
 
-/** The sentence of a success without a step. */
-function atStart({ gradientNorm }: Measured, { gtol, gRel }: CompleteSolveOptions): string {
-  const tolerance = gRel > 0 ? 'gtol + gRel·‖∇f(p0)‖∞' : `gtol = ${gtol}`;
-  return `The start meets the tolerance already: ‖∇f(p0)‖∞ = ${gradientNorm.toExponential(2)} is within ${tolerance}. Where the loss or its slopes are that small by their units, set gtol: 0 and gRel: 1e-6, which measures against the start.`;
-}
-
-/** The ending where values and gradients contradict each other, and its sentence. */
-function mismatchEnding({ byValues, byGradients }: Mismatch): ['gradientMismatch', string] {
-  const [measured, promised] = [byValues, byGradients].map((change) => change.toExponential(3));
-  return [
-    'gradientMismatch',
-    `The gradient contradicts the values of f: near the end f changes by ${measured} along a line where its gradients say ${promised}. checkGradient(problem) names the elements that are wrong.`,
-  ];
-}
-
-/** What the solver is told of the task. */
+/** Returns what the solver is told of the task. */
 function settingOf(task: Task) {
   return {
     n: task.p0.length,
@@ -242,11 +228,11 @@ function settingOf(task: Task) {
 const isFinite = ({ f, gradientNorm }: Measured): boolean =>
   Number.isFinite(f) && Number.isFinite(gradientNorm);
 
-/** Whether a callback's answer is to stop. */
+/** True if a callback's answer asks to stop. */
 function saysStop(answer: unknown): boolean {
   if (answer instanceof Promise) {
     throw new TypeError(
-      'minimize: callback must answer at once, got a Promise, which nobody waits for; begin there what takes time, and return true to stop.',
+      'minimize: callback must be synchronous; it returned a Promise. Start there what takes time, and return true to stop.',
     );
   }
   return answer === true;
@@ -255,7 +241,7 @@ function saysStop(answer: unknown): boolean {
 /** f and ‖∇f‖∞ of a state; `norm` is what the solver sees as the latter, where that is known. */
 type Measure = (state: Iterate, norm?: number) => Measured;
 
-/** How states are measured: as the solver says, and without the filters. */
+/** Measures states as the solver does, and undoes the filters. */
 function measureOf(solver: Solver, filters: readonly Filter[]): Measure {
   return (state, norm) => {
     const measured = solver.measure?.(state) ?? {
