@@ -263,7 +263,7 @@ describe('bad input', () => {
 
   it('an asynchronous callback is refused: its answer would stop nothing', async () => {
     const callback = (async () => true) as never;
-    expect(() => minimize(rosenbrock(), lbfgs(), { callback })).toThrow(/callback must answer at once/);
+    expect(() => minimize(rosenbrock(), lbfgs(), { callback })).toThrow(/callback must be synchronous/);
     await expect(minimizeAsync(rosenbrock(), lbfgs(), { callback })).rejects.toThrow(/got a Promise/);
   });
 
