@@ -4,19 +4,22 @@ import { checkLength, vectorParams } from '../../src/core/paramSet.ts';
 
 describe('a layout', () => {
   const role = { kind: 'weight', filterAxes: [1] } as const;
-  const layout = layoutOf([
-    { name: 'w', shape: [2, 3], role },
-    { name: 'none', shape: [0, 4] },
-    { name: 'b', shape: [] },
-  ]);
+  const makeLayout = () =>
+    layoutOf([
+      { name: 'w', shape: [2, 3], role },
+      { name: 'none', shape: [0, 4] },
+      { name: 'b', shape: [] },
+    ]);
 
   it('keeps the roles of tensors, and has none where they have none', () => {
+    const layout = makeLayout();
     expect(layout.tensors[0]).toEqual({ name: 'w', shape: [2, 3], offset: 0, size: 6, role });
     expect(layout.tensors[2]).toEqual({ name: 'b', shape: [], offset: 6, size: 1 });
     expect('role' in layout.tensors[2]).toBe(false);
   });
 
   it('knows the tensor of every element, and of none beyond', () => {
+    const layout = makeLayout();
     const names = [-1, 0, 5, 6, 7].map((index) => tensorAt(layout, index)?.name);
     expect(names).toEqual([undefined, 'w', 'w', 'b', undefined]);
   });
