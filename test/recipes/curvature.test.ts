@@ -105,6 +105,20 @@ beforeAll(() => {
   exact = denseEigenvalues(network, x);
 });
 
+/** xᵀHx/2 around 0, with exact products. */
+function quadratic(n: number, multiply: (v: Float64Array, product: Float64Array) => void): Problem {
+  return {
+    p0: new Float64Array(n),
+    fg(x, gradient) {
+      const product = new Float64Array(n);
+      multiply(x, product);
+      gradient?.set(product);
+      return dot(x, product) / 2;
+    },
+    hessianVector: (_, v, product) => multiply(v, product),
+  };
+}
+
 describe('the eigenvalues of a small symmetric matrix', () => {
   it('satisfy A v = λ v, ascend, and their vectors are orthonormal', () => {
     const n = 9;
@@ -247,11 +261,7 @@ describe('pairs that are called accurate', () => {
 
   it('are measured: residuals are those of a product of their own', () => {
     const eigenvalues = Float64Array.from({ length: 30 }, (_, i) => Math.cos(3 * i) * (i + 1));
-    const problem: Problem = {
-      p0: new Float64Array(30),
-      fg: () => 0,
-      hessianVector: (_, v, product) => product.set(v.map((value, i) => eigenvalues[i] * value)),
-    };
+    const problem = quadratic(30, (v, product) => product.set(v.map((value, i) => eigenvalues[i] * value)));
     const { values, vectors, residuals } = topEigenpairs(problem, { count: 3, maxProducts: 12 });
     vectors.forEach((vector, k) => {
       const left = vector.map((value, i) => (eigenvalues[i] - values[k]) * value);
@@ -280,11 +290,9 @@ describe('pairs that are called accurate', () => {
   });
 
   it('may be 0 where products are exact', () => {
-    const problem: Problem = {
-      p0: new Float64Array(40),
-      fg: () => 0,
-      hessianVector: (_, v, product) => product.set(v.map((value, i) => (i < 5 ? (i + 1) * value : 0))),
-    };
+    const problem = quadratic(40, (v, product) =>
+      product.set(v.map((value, i) => (i < 5 ? (i + 1) * value : 0))),
+    );
     const { bottom, converged } = topEigenpairs(problem);
     expect(Math.abs(bottom.values[0])).toBeLessThan(1e-12);
     expect(converged).toBe(true);
@@ -332,17 +340,13 @@ describe('the trace', () => {
     const factor = Array.from({ length: n }, (_, k) =>
       Float64Array.from({ length: n }, () => draw() / (1 + k)),
     );
-    const problem: Problem = {
-      p0: new Float64Array(n),
-      fg: () => 0,
-      hessianVector(_, v, product) {
-        product.fill(0);
-        for (const row of factor) {
-          const along = dot(row, v);
-          for (let i = 0; i < n; i++) product[i] += along * row[i];
-        }
-      },
-    };
+    const problem = quadratic(n, (v, product) => {
+      product.fill(0);
+      for (const row of factor) {
+        const along = dot(row, v);
+        for (let i = 0; i < n; i++) product[i] += along * row[i];
+      }
+    });
     const whole = factor.reduce((sum, row) => sum + dot(row, row), 0);
     let within = 0;
     for (let seed = 0; seed < 400; seed++) {
