@@ -264,7 +264,7 @@ describe('bad input', () => {
   it('an asynchronous callback is refused: its answer would stop nothing', async () => {
     const callback = (async () => true) as never;
     expect(() => minimize(rosenbrock(), lbfgs(), { callback })).toThrow(/callback must be synchronous/);
-    await expect(minimizeAsync(rosenbrock(), lbfgs(), { callback })).rejects.toThrow(/got a Promise/);
+    await expect(minimizeAsync(rosenbrock(), lbfgs(), { callback })).rejects.toThrow(/it returned a Promise/);
   });
 
   it('leaves the parameters as they were where the start is refused', () => {
