@@ -11,7 +11,7 @@ import type { Precision } from '../core/problem.ts';
 import type { Asks } from '../core/question.ts';
 import type { Iterate } from '../core/solver.ts';
 
-/** The trust region and the vectors of its conjugate gradients, `[n]` each; see {@link solveInRegion}. */
+/** The trust region and the vectors of its conjugate gradients, `[n]` each. */
 export interface NewtonCGState extends Iterate {
   trial: Float64Array;
   trialGradient: Float64Array;

@@ -28,7 +28,7 @@ export interface CurveFitOptions<S extends Start = Start> {
   /** Parameters that keep their start, by name or index. */
   readonly fixed?: readonly (string | number)[];
   /** Parameters that are functions of others: `{ b: ({ a }) => 2 * a }`. */
-  readonly tied?: { readonly [name: string]: (parameters: Values<S>) => number };
+  readonly tied?: Readonly<Record<string, (parameters: Values<S>) => number>>;
   /** Points with a value that is missing (null, NaN, infinite) are refused or left out. @defaultValue `'refuse'` */
   readonly missing?: 'refuse' | 'skip';
   /** Loss of a residual (y − f)/σ; see `leastSquares`. @defaultValue `'linear'` */
