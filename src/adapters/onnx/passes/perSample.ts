@@ -1,4 +1,4 @@
-import { create } from '@bufbuild/protobuf';
+import { clone, create } from '@bufbuild/protobuf';
 import { NodeProtoSchema } from 'onnx-buf';
 import type { NodeProto } from 'onnx-buf';
 import { attributesOf, nodeAttributes, subgraphsOf } from '../graph/attributes.ts';
@@ -99,12 +99,9 @@ export function expandPerSample({ graph }: Model, names: readonly string[], samp
       if (c) emit('Add', [sum, used[2] ? perSampleNameOf(c) : c], node.output[0]);
     } else if (['Add', 'Sub', 'Mul', 'Div'].includes(node.opType)) {
       if (node.input.some((name, i) => used[i] && !isRow(widths.get(name), true))) return false;
-      nodes.push(
-        create(NodeProtoSchema, {
-          ...node,
-          input: node.input.map((name, i) => (used[i] ? perSampleNameOf(name) : name)),
-        }),
-      );
+      const copy = clone(NodeProtoSchema, node);
+      copy.input = node.input.map((name, i) => (used[i] ? perSampleNameOf(name) : name));
+      nodes.push(copy);
     } else return false;
   }
   graph.node = nodes;
