@@ -5,7 +5,7 @@ import type { Iterate, Setting, Solver } from '../core/solver.ts';
 
 /**
  * Above this many unknowns the n² numbers of a dense inverse Hessian no longer pay: on small nets BFGS breaks
- * even in time at n ≈ 400 where f is the mean over 50 points, at n ≈ 1000 where it is over 500
+ * even in time at n ≈ 400 where f is the mean over 50 points, beyond n = 1000 where it is over 500
  * (`npm run bench -- scaling`).
  */
 const DENSE_LIMIT = 500;
