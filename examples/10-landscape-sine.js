@@ -78,10 +78,12 @@ printTable(
 // Curvature at the best point, and the landscape along it.
 params.copyFrom(best);
 const pairs = topEigenpairs(problem, { count: 2, maxProducts: 30 });
-console.log(
-  `\nHessian at the best point: λ1 = ${pairs.values[0].toPrecision(4)}, λ2 = ${pairs.values[1].toPrecision(4)}, λmin = ${pairs.bottom.values[0].toPrecision(2)}`,
-);
-console.log(`from ${pairs.products} products, which agree to ${pairs.agreement.toExponential(1)}.`);
+/** @param {ArrayLike<number>} values @param {ArrayLike<number>} errors @param {number} i */
+const withError = (values, errors, i) => `${values[i].toPrecision(4)} ± ${errors[i].toPrecision(1)}`;
+const [first, second] = [0, 1].map((i) => withError(pairs.values, pairs.errors, i));
+const least = withError(pairs.bottom.values, pairs.bottom.errors, 0);
+console.log(`\nHessian at the best point, from ${pairs.products} products: λ1 = ${first}, λ2 = ${second},`);
+console.log(`λmin = ${least}${pairs.bottom.accurate[0] ? '' : ': too small beside λ1 for float32 to tell'}.`);
 saveFigure(
   'landscape-sine-eigen.svg',
   contourf(problem, {
