@@ -21,7 +21,7 @@ export interface Standstill {
   readonly admit: ((x: Float64Array) => void) | undefined;
 }
 
-/** What {@link inspect} found. */
+/** The findings of {@link inspect}. */
 export interface Inspection {
   /** Present if the values contradict the gradient. */
   readonly mismatch: Mismatch | null;

@@ -32,7 +32,7 @@ export interface TileResult {
 
 /** Evaluates tiles of a grid: on a pool of workers, on other machines, as you like. */
 export interface Executor {
-  /** How many tiles it can work on at once. */
+  /** Number of tiles it can work on at once. */
   readonly parallelism: number;
   /**
    * Evaluates all tiles, in any order, and yields each when it is done.

@@ -21,7 +21,7 @@ interface Named {
   readonly buffer: Float64Array;
 }
 
-/** How far a value may be from that of `fg`, relative: rounding, and sums in another order. */
+/** Largest relative difference from the value of `fg`: rounding, and sums in another order. */
 const AGREEMENT = { float32: 1e-3, float64: 1e-6 };
 
 /**

@@ -50,7 +50,7 @@ export interface SolveResult {
 
 const statusWords: Record<Outcome, string> = { converged: 'success', stopped: 'stopped', failed: 'failure' };
 
-/** What a solve knows at its end; `message` only where the sentence of the termination does not say it all. */
+/** The facts of a solve at its end; `message` only where the sentence of the termination does not say it all. */
 type SolveFacts = Omit<SolveResult, 'message' | 'converged' | 'toString'> & {
   readonly message: string | null;
 };

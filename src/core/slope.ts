@@ -12,7 +12,7 @@
 import { evaluate, type Asks } from './question.ts';
 import type { Precision } from './problem.ts';
 
-/** What the quotients say of an element of the gradient. */
+/** The verdict of the quotients on an element of the gradient. */
 export type Judgment = 'right' | 'wrong' | 'kink' | 'undetermined';
 
 /** The function around the point that is checked. */

@@ -41,7 +41,7 @@ const transforms: Partial<Record<'none' | 'log' | 'sqrt', Transform>> = {
   },
 };
 
-/** What a run has seen at and below f = 0, where a transform ends. */
+/** Values seen at and below f = 0, where a transform ends. */
 interface Below {
   /** f at the first point. */
   first: number;

@@ -27,7 +27,7 @@ export interface LbfgsMethodOptions extends LimitedMemoryOptions {
   readonly initialStep?: InitialStep;
 }
 
-/** What is allowed of {@link LbfgsMethodOptions}. */
+/** Rules of {@link LbfgsMethodOptions}. */
 export const lbfgsMethodRules: Rules<LbfgsMethodOptions> = {
   memory: memoryRule,
   lineSearch: lineSearchRule,

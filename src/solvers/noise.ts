@@ -9,9 +9,9 @@
 import { absoluteDot } from '../core/vector.ts';
 import type { Iterate } from '../core/solver.ts';
 
-/** What is known of f's noise. */
+/** The noise of f, as far as it is known. */
 export interface Noise {
-  /** How often the allowance has been raised. */
+  /** Number of times the allowance has been raised. */
   growths: number;
   /** The least f that a step has come to. */
   lowest: number;

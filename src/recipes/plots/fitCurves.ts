@@ -16,7 +16,7 @@ export interface Band {
   readonly upper: Float64Array;
 }
 
-/** What is drawn of a fit: the result of `curveFit` has it all. */
+/** The parts of a fit that are drawn: the result of `curveFit` has them all. */
 export interface FittedCurve {
   readonly points: readonly (number | ArrayLike<number>)[];
   readonly y: Float64Array;

@@ -3,7 +3,7 @@ import { show } from '../../core/options.ts';
 /** A start: the parameters in order, or by name. */
 export type Start = ArrayLike<number> | { readonly [name: string]: number };
 
-/** What a model and tied parameters are given: a Float64Array, or an object, as the start was. */
+/** The parameters as a model and tied parameters get them: a Float64Array, or an object, as the start was. */
 export type Values<S extends Start> =
   S extends ArrayLike<number> ? Float64Array : { [Name in keyof S]: number };
 

@@ -31,9 +31,9 @@ export interface Prediction {
   readonly values: Float64Array;
   /** Standard errors of the values, `[k]`. */
   readonly standardErrors: Float64Array;
-  /** Where the curve is. */
+  /** Band of the curve itself. */
   readonly confidence: Band;
-  /** Where new observations fall; null if their standard deviations are not known. */
+  /** Band of new observations; null if their standard deviations are not known. */
   readonly prediction: Band | null;
 }
 

@@ -5,7 +5,7 @@ import type { Interval } from './profile.ts';
 /** Part of a parameter in a fit. */
 export type ParameterRole = 'varied' | 'fixed' | 'tied' | 'at bound';
 
-/** What a fit found; `String(fit)` is a report. */
+/** The result of a fit; `String(fit)` is a report. */
 export interface CurveFit {
   /** All parameters, `[n]`, in the order of the start. */
   readonly x: Float64Array;

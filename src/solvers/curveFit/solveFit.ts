@@ -40,7 +40,7 @@ const FTOL = 1e-7;
 const FINE_FTOL = 1e-12;
 /** A Gauss–Newton step that promises more than this part of f is left to Levenberg–Marquardt. */
 const FAR = 1e-6;
-/** What the second stage leaves of f, by its own estimate, relative to f. */
+/** Part of f that the second stage leaves, by its own estimate. */
 const SETTLED = 1e-15;
 /** Greatest part of f that a Gauss–Newton step may still promise at a point that counts as converged. */
 const CONVERGED = 1e-10;

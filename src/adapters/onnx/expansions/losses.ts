@@ -5,7 +5,7 @@ import { DType } from '../graph/tensor.ts';
 import type { Lowering } from '../passes/rewrite.ts';
 import { refuse } from '../errors.ts';
 
-/** What is known of the classes that a loss compares with. */
+/** The classes that a loss compares with, as far as they are known. */
 interface Classes {
   /** Class of each prediction, `[N, …]`. */
   readonly target: Value;

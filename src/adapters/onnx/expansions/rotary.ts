@@ -5,14 +5,14 @@ import type { Value } from '../graph/graph.ts';
 import { DType } from '../graph/tensor.ts';
 import type { Lowering } from '../passes/rewrite.ts';
 
-/** How a rotary embedding turns pairs of a head's elements. */
+/** The way a rotary embedding turns pairs of a head's elements. */
 interface Rotation {
   /** `[B, S, half]`, or `[S, half]` for all of the batch. */
   readonly cos: Value;
   readonly sin: Value;
-  /** Whether pairs lie side by side rather than half the rotated part apart. */
+  /** True if pairs lie side by side, false if half the rotated part apart. */
   readonly interleaved: boolean;
-  /** How many elements of a head are rotated; 0 for all. */
+  /** Number of elements of a head that are rotated; 0 for all. */
   readonly size: number;
 }
 

@@ -133,7 +133,7 @@ export function numbersOf(tensor: TensorProto): number[] {
   return Array.from<number | bigint, number>(elements, half ? (bits) => half.from(Number(bits)) : Number);
 }
 
-/** How numbers of 16 bits are read and written. */
+/** Reads and writes numbers of 16 bits. */
 const halves = new Map<
   DType,
   { readonly from: (bits: number) => number; readonly to: (value: number) => number }

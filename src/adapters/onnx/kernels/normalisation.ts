@@ -26,7 +26,7 @@ const group: Lowering = (g, node, attributes) => {
   return [g.add(scaled, alongChannels(g, bias, x))];
 };
 
-/** Where its statistics are outputs: those of ONNX Runtime are float32. */
+/** True if its statistics are outputs: those of ONNX Runtime are float32. */
 const layer: Lowering = (g, node, attributes) => {
   if (!node.output.slice(1).some(Boolean)) return undefined;
   const [x, scale, bias] = node.input;

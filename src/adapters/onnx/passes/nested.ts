@@ -81,7 +81,7 @@ function findAll({ graph, functions }: ModelProto): Found[] {
   return found;
 }
 
-/** How many scopes of a model define each name. */
+/** Counts the scopes of a model that define each name. */
 function definitionsIn(graph: GraphProto, functions: readonly FunctionProto[]): ReadonlyMap<string, number> {
   const counts = new Map<string, number>();
   const define = (name: string) => counts.set(name, (counts.get(name) ?? 0) + 1);

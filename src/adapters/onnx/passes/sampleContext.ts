@@ -14,7 +14,7 @@ export interface Samples {
 export interface SampleContext {
   readonly node: NodeProto;
   readonly attributes: Attributes;
-  /** Where the samples lie in input i; undefined if it is the same for all. */
+  /** Axis of the samples in input i; undefined if it is the same for all. */
   readonly of: (i: number) => Samples | undefined;
   readonly shape: (i: number) => Shape | undefined;
   /** Shape of the first output. */
@@ -24,7 +24,7 @@ export interface SampleContext {
   readonly constant: (i: number) => TensorProto | undefined;
 }
 
-/** Where the samples lie in a node's outputs, in all of them alike or in each; refused where they meet. */
+/** Axis of the samples in a node's outputs, one for all or one for each; refused where samples meet. */
 export type SampleRule = (c: SampleContext) => Samples | readonly Samples[];
 
 /** Refuses a node in which samples meet. */
@@ -33,12 +33,12 @@ export const meet = (what: string) => refuse(`samples meet: ${what}.`);
 export const unclear = () =>
   refuse('it is not known whether samples meet here: shapes are not known beforehand.');
 
-/** Where the samples of the first input lie. */
+/** Returns the axis of the samples of the first input. */
 export const first = (c: SampleContext): Samples =>
   c.of(0) ?? refuse('samples come in by another input than the first.');
 export const rankOf = (c: SampleContext, i: number): number => c.shape(i)?.length ?? unclear();
 
-/** Where the samples of the first input lie; no other input may hold any. */
+/** Returns the axis of the samples of the first input; no other input may hold any. */
 export function onlyFirst(c: SampleContext): Samples {
   if (c.node.input.some((_, i) => i > 0 && c.of(i))) meet('they are not in its first input alone');
   return first(c);

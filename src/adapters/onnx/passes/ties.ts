@@ -5,7 +5,7 @@ import type { GraphProto } from 'onnx-buf';
 /** A tensor that an Identity copies from another. */
 export interface Copy {
   readonly name: string;
-  /** What it is a copy of: a constant tensor, or another copy. */
+  /** The tensor it copies: a constant one, or another copy. */
   readonly of: string;
   /** True if it follows what it copies: the two are one parameter, trained and written as one. */
   readonly tied: boolean;

@@ -21,7 +21,7 @@ export interface Loaded {
   readonly gradients: OrtSession;
 }
 
-/** Whether nodes are as the file has them, or all in inference mode. */
+/** The mode of the nodes: as the file has them, or all in inference mode. */
 export type Mode = 'file' | 'inference';
 
 /** The sessions of one model. Runs come one after the other, for all read the point from one buffer. */

@@ -28,10 +28,10 @@ export interface ProblemParts {
   readonly mode: Mode;
 }
 
-/** How a problem computes its loss. */
+/** Options of a problem's loss. */
 export interface ProblemOptions {
   /**
-   * Whether BatchNormalization nodes that the file has in training mode use their running statistics, as in `predict`:
+   * True if BatchNormalization nodes that the file has in training mode use their running statistics, as in `predict`:
    * the loss on data held out. Evaluations then leave the statistics alone.
    *
    * @defaultValue false
@@ -71,7 +71,7 @@ export function problemOf(
     });
 
   return {
-    /** Where the parameters are now: another run goes on from where the last one ended. */
+    /** The parameters as they are now: another run goes on from where the last one ended. */
     get p0() {
       return params.copyInto(params.zeros());
     },

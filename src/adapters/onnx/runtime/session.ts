@@ -61,7 +61,7 @@ export function once<T>(make: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** What `make` gives, made when it is first asked for. */
+/** Returns what `make` gives, made at the first call. */
 export function remembered<T>(make: () => T): () => T {
   let made: { readonly value: T } | undefined;
   return () => (made ??= { value: make() }).value;

@@ -13,7 +13,7 @@ export type Reals = Float32Array | Float64Array;
 export const zeros = (precision: Precision, n: number): Reals =>
   precision === 'float64' ? new Float64Array(n) : new Float32Array(n);
 
-/** What a run is asked for: names, or tensors to be filled in place. */
+/** The outputs asked of a run: names, or tensors to be filled in place. */
 export type Fetches = readonly string[] | Readonly<Record<string, OrtTensor | null>>;
 
 /** The parameters of a model, and the buffers in which they go to ONNX Runtime and their gradients come back. */

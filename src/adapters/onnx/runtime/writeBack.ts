@@ -28,7 +28,7 @@ export interface WriteOptions {
   readonly inference?: boolean;
 }
 
-/** What a model's file and its parameters are, beside their values. */
+/** A model's file and its parameters, without their values. */
 export interface Source {
   readonly bytes: Uint8Array;
   /** Copies among its constant tensors: those that follow nothing keep what they hold. */
