@@ -1,4 +1,4 @@
-import { firstNonFinite } from './vector.ts';
+import { firstNonFinite, normInf } from './vector.ts';
 import type { Precision } from './problem.ts';
 import type { Asks, EvaluateResiduals } from './question.ts';
 
@@ -32,6 +32,13 @@ const LEAST_SIZE = 1e-3;
 
 /** A step that changes no residual is tried once more, this many times as long. */
 const LONGER = 2 ** 12;
+
+/**
+ * Then, in float64, with steps longer by this factor each: residuals of 1e12 show no step of 1e-5. They count if the
+ * slope that they show is too gentle for the shorter steps; otherwise f is flat here, and not farther away.
+ */
+const MUCH_LONGER = 2 ** 24;
+const ATTEMPTS: Record<Precision, number> = { float32: 1, float64: 4 };
 
 /** Length of a step in an unknown of this size; 0 counts as 1. */
 export const differenceStep = (scheme: Scheme, precision: Precision, size: number): number =>
@@ -115,8 +122,18 @@ export function* differenceJacobian(
       moves = actual(points(scheme, step, side[0], side[1]));
       change = yield* visit(probe, j, moves);
     } else if (change === 'none') {
-      const longer = actual(points(scheme, LONGER * step, below, above));
-      if ((yield* visit(probe, j, longer)) === 'some') [moves, change] = [longer, 'some'];
+      let longer = LONGER;
+      for (let attempt = 0; attempt < ATTEMPTS[precision] && change === 'none'; attempt++) {
+        const farther = actual(points(scheme, longer * step, below, above));
+        const found = yield* visit(probe, j, farther);
+        if (
+          found === 'not finite' ||
+          (found === 'some' && attempt > 0 && !isHidden(probe, scheme === '3-point'))
+        )
+          break;
+        if (found === 'some') [moves, change] = [farther, found];
+        longer *= MUCH_LONGER;
+      }
     }
     if (change === 'not finite') return j;
     writeColumn(probe, moves, jacobian, j, change === 'none');
@@ -157,6 +174,13 @@ function* visit(probe: Probe, j: number, moves: readonly number[]): Asks<'some' 
   x[j] = center;
   if (!finite) return 'not finite';
   return near.some((r, i) => r !== residuals[i]) ? 'some' : 'none';
+}
+
+/** True if a change that is this much smaller at the shorter step is lost in the rounding of the residuals there. */
+function isHidden({ residuals, near, far }: Probe, isCentral: boolean): boolean {
+  const most = 4 * EPSILON.float64 * MUCH_LONGER * normInf(residuals);
+  const isSmall = (r: number, i: number): boolean => Math.abs(r - residuals[i]) <= most;
+  return near.every(isSmall) && (!isCentral || far.every(isSmall));
 }
 
 /** Writes the derivative of the parabola (or line) through the points. */

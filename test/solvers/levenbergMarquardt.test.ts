@@ -316,6 +316,28 @@ describe('difficult ground', () => {
     expect(later.f).toBeLessThan(1e-20);
   });
 
+  it.each([1e12, 1e20])('does not take the rounding of residuals of %g for a gradient of 0', (unit) => {
+    const data = [1, 2.1, 2.9, 4.2];
+    const problem = leastSquares({
+      p0: Float64Array.of(0, 1),
+      residualCount: 4,
+      residuals: ([a, b], r) => data.forEach((y, i) => void (r[i] = a + b * i - unit * y)),
+    });
+    const { x } = minimize(problem, levenbergMarquardt());
+    expect(x[0] / unit).toBeCloseTo(0.99, 6);
+    expect(x[1] / unit).toBeCloseTo(1.04, 6);
+  });
+
+  it('takes what is flat nearby, and not farther away, for flat', () => {
+    const step = leastSquares({
+      p0: Float64Array.of(1),
+      residualCount: 2,
+      residuals: ([a], r) => r.set([a > 1e3 || a < -1e3 ? 0 : 1, 0.5]),
+    });
+    const { termination, x, gradientNorm } = minimize(step, levenbergMarquardt());
+    expect([termination, x[0], gradientNorm]).toEqual(['gradientTolerance', 1, 0]);
+  });
+
   it('refuses a problem without residuals', () => {
     const problem: Problem = { p0: Float64Array.of(1), fg: (_, g) => (g?.fill(0), 0) };
     expect(() => minimize(problem, levenbergMarquardt())).toThrow(/leastSquares\(.*makes one that has/);
