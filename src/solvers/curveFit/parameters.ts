@@ -19,7 +19,7 @@ export interface ParameterSet {
   readonly varied: readonly number[];
   readonly lower: Float64Array;
   readonly upper: Float64Array;
-  /** Indices of those that are functions of others, in their order. */
+  /** Indices of those that are functions of others. */
   readonly tied: readonly number[];
   /** All parameters, `[n]`, from those that vary. */
   readonly expand: (theta: Float64Array) => Float64Array;
@@ -100,21 +100,24 @@ export function readParameters(p0: Start, options: ParameterOptions): ParameterS
   const present = (all: Float64Array): unknown =>
     byName ? Object.fromEntries(names.map((name, j) => [name, all[j]])) : all;
   const tied = [...functions.keys()];
-  return {
-    names,
-    start,
-    varied,
-    lower,
-    upper,
-    tied,
-    present,
-    expand(theta) {
-      const all = Float64Array.from(start);
-      varied.forEach((j, k) => (all[j] = theta[k]));
+  const expand = (theta: ArrayLike<number>): Float64Array => {
+    const all = Float64Array.from(start);
+    varied.forEach((j, k) => (all[j] = theta[k]));
+    // Not yet known: a tie may depend on one that is listed after it, and has its value in a later round.
+    for (const j of tied) all[j] = NaN;
+    for (let round = 0; round < tied.length; round++) {
       for (const [j, tie] of functions) all[j] = tie(present(all) as never);
-      return all;
-    },
+    }
+    return all;
   };
+  const atStart = expand(varied.map((j) => start[j]));
+  for (const j of tied) {
+    if (Number.isNaN(atStart[j]))
+      throw new RangeError(
+        `curveFit: tied.${names[j]} gives NaN at p0; it must return a number, and must not depend on ${names[j]}, nor through other tied parameters.`,
+      );
+  }
+  return { names, start, varied, lower, upper, tied, present, expand };
 }
 
 function limits(
