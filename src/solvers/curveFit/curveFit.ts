@@ -2,7 +2,7 @@ import { boolean, checkOptions, finitePositive, oneOf, show, type Rule } from '.
 import { leastSquares } from '../../core/leastSquares.ts';
 import { robustLosses, type RobustLoss } from '../../core/robustLoss.ts';
 import { completeSolveOptions, plainSolveRules } from '../../core/solveOptions.ts';
-import { norm2 } from '../../core/vector.ts';
+import { dot, norm2, normInf } from '../../core/vector.ts';
 import { readData, showPoint, type FitData, type Point, type Sigma } from './data.ts';
 import { evaluatorOf, type GivenModel } from './model.ts';
 import { readParameters, type Limits, type ParameterSet, type Start, type Values } from './parameters.ts';
@@ -45,6 +45,9 @@ export interface CurveFitOptions<S extends Start = Start> {
   readonly maxTime?: number;
   readonly signal?: AbortSignal;
 }
+
+/** Least ‖y/σ‖: the square of its rounding error is still a normal number. */
+const SMALLEST = 1e-130;
 
 const list: Rule = { allowed: 'an array', accepts: (v) => Array.isArray(v) || ArrayBuffer.isView(v) };
 const object: Rule = { allowed: 'an object', accepts: (v) => typeof v === 'object' && v !== null };
@@ -127,6 +130,7 @@ export function curveFit<S extends Start>(
     size: norm2(data.y.map((y, i) => y * data.rootWeights[i])),
     limits: completeSolveOptions('curveFit', limits, plainSolveRules),
   };
+  checkSize(fit.size, data);
   const solution = solveFit(fit);
   return summarize({ data, parameters, evaluate, fit, solution, absoluteSigma, evaluations });
 }
@@ -159,6 +163,14 @@ function checkCount({ y, skipped }: FitData, { varied }: ParameterSet): void {
   );
 }
 
+/** Refuses data whose squares underflow or overflow. */
+function checkSize(size: number, { y }: FitData): void {
+  if ((size > SMALLEST && size < 1 / SMALLEST) || y.every((value) => value === 0)) return;
+  throw new RangeError(
+    `curveFit: ‖y/σ‖ is ${size.toExponential(1)}, too ${size < 1 ? 'small' : 'large'} to compute with its square; give y in another unit.`,
+  );
+}
+
 /** Refuses a model that has no value at the start. */
 function checkStart(
   residuals: (theta: Float64Array, r: Float64Array) => void,
@@ -168,7 +180,12 @@ function checkStart(
   const r = new Float64Array(y.length);
   residuals(start, r);
   const bad = r.findIndex((value) => !Number.isFinite(value));
-  if (bad < 0) return;
+  if (bad < 0) {
+    if (Number.isFinite(dot(r, r))) return;
+    throw new RangeError(
+      `curveFit: the residuals at p0 reach ${normInf(r).toExponential(1)}, and their squares overflow; start nearer to the data, or give y in a larger unit.`,
+    );
+  }
   throw new RangeError(
     `curveFit: the model is ${Number.isNaN(r[bad]) ? 'NaN' : 'infinite'} at point ${bad} (x = ${showPoint(x[bad])}) for p0; start where it is finite at every point.`,
   );

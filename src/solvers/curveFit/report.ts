@@ -41,6 +41,7 @@ function describe(fit: CurveFit, j: number): string {
   if (role === 'fixed') return `${value} (fixed)`;
   if (role === 'at bound') return `${value} (at its bound)`;
   const error = fit.standardErrors[j];
+  if (role === 'tied' && Number.isNaN(error)) return `${value} (tied to a bound)`;
   const suffix = role === 'tied' ? ' (tied)' : '';
   if (error === Infinity) return `${value} ± Infinity: not determined by the data${suffix}`;
   const relative = fit.x[j] === 0 ? '' : ` (${digits(100 * Math.abs(error / fit.x[j]), 3)} %)`;

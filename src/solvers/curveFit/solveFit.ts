@@ -175,7 +175,10 @@ function settle(fit: FitProblem, start: Linearized, stage: Stage): FitSolution {
   const { x, f } = end;
   const { qr, free, held, step, decrease } = now;
   const isStill = step.every((move, j) => Math.abs(move) <= 1e-8 * Math.abs(x[j]));
-  const converged = !isLimit(stage) && (decrease <= CONVERGED * f || f <= exactness(fit) || isStill);
+  // Where no step changes the model, nothing is known of a minimum.
+  const isFlat = qr.rank === 0 && free.length > 0;
+  const isExact = f <= exactness(fit);
+  const converged = !isLimit(stage) && (isExact || (!isFlat && (decrease <= CONVERGED * f || isStill)));
   return { x, f, qr, free, held, converged, termination: stage.termination };
 }
 

@@ -100,8 +100,13 @@ export function summarize(finished: FinishedFit): CurveFit {
             `profile: no parameter ${show(name)} that varies; there are ${varied.map((j) => names[j]).join(', ')}.`,
           );
         }
-        if (!(variance > 0))
+        if (Number.isNaN(variance))
           throw new RangeError('profile: without degrees of freedom there are no intervals.');
+        if (variance === 0) {
+          throw new RangeError(
+            'profile: the fit is exact (χ² is 0): there is no scatter to derive intervals from.',
+          );
+        }
         const profiled = { fit, theta, f: solution.f, variance, quantile: t };
         intervals[name] = profileOf(profiled, k, standardErrors[varied[k]]);
       }
@@ -135,11 +140,15 @@ function matrices(
   uncertainty: Uncertainty,
   variance: number,
 ) {
+  const { varied } = parameters;
   const gradients = gradientsOf(parameters, theta);
+  const isHeld = (k: number): boolean => roles[varied[k]] === 'at bound';
+  const isTiedToBound = (g: Float64Array, j: number): boolean =>
+    roles[j] === 'tied' && g.some(Boolean) && g.every((slope, k) => slope === 0 || isHeld(k));
   // Without a degree of freedom the scatter is not known: errors are infinite, as SciPy has them.
   const factor = Number.isNaN(variance) ? Infinity : variance;
   const variances = gradients.map((g, j) => {
-    if (roles[j] === 'at bound') return NaN;
+    if (roles[j] === 'at bound' || isTiedToBound(g, j)) return NaN;
     const relative = varianceOf(uncertainty, g);
     return relative === 0 ? 0 : factor * relative;
   });
@@ -153,7 +162,10 @@ function matrices(
     }),
   );
   const correlation = covariance.map((row, i) =>
-    row.map((value, j) => value / (standardErrors[i] * standardErrors[j])),
+    row.map((value, j) => {
+      const ratio = value / (standardErrors[i] * standardErrors[j]);
+      return Math.max(-1, Math.min(1, ratio)); // rounding may exceed 1
+    }),
   );
   return { covariance, correlation, standardErrors };
 }
@@ -176,6 +188,9 @@ function goodness({ y, rootWeights }: FitData, fitted: Float64Array, count: numb
 }
 
 function messageOf({ converged, termination, qr, free }: FitSolution): string {
+  if (!converged && qr.rank === 0 && free.length > 0) {
+    return 'No step in any parameter changes the model by more than rounding: start elsewhere, or scale y and the parameters.';
+  }
   if (!converged) return terminations[termination].sentence;
   return qr.rank < free.length
     ? 'The sum of squares is at a minimum, which not all parameters determine.'

@@ -435,4 +435,77 @@ describe('an ending says what is so', () => {
       /Status: success[\s\S]*Reduced χ²: +0\.0014157[\s\S]*p1 +1\.09569227 ± 0\.0164 \(1\.5 %\)[\s\S]*p1, p2 +0\.650/,
     );
   });
+
+  it('tied parameters have their values in whatever order they are listed', () => {
+    const tied = { b: ({ c }: Named) => c, c: ({ a }: Named) => 2 * a };
+    const fit = curveFit(
+      (x: number, { a }: Named) => a * x,
+      [1, 2, 3],
+      [2, 4, 6.3],
+      { a: 1, b: 7, c: 9 },
+      { tied },
+    );
+    const a = 28.9 / 14; // Σxy/Σx²
+    expect([...fit.x]).toEqual([a, 2 * a, 2 * a].map((value) => expect.closeTo(value, 10)));
+    expect(fit.standardErrors[1]).toBeCloseTo(2 * fit.standardErrors[0], 8);
+  });
+
+  it.each([
+    ['itself', { b: ({ b }: Named) => b + 1 }],
+    ['each other', { b: ({ c }: Named) => c, c: ({ b }: Named) => 2 * b }],
+  ])('refuses tied parameters that depend on %s', (_, tied) => {
+    expect(() => curveFit(named, t, y, { a: 3, b: 1, c: 1 }, { tied })).toThrow(
+      'curveFit: tied.b gives NaN at p0; it must return a number, and must not depend on b, nor through other tied',
+    );
+  });
+
+  it('a parameter tied to one at a bound has no standard error', () => {
+    const tied = { b: ({ c }: Named) => c };
+    const model = (ti: number, { a, c }: Named): number => a * Math.exp(-ti) + c;
+    const fit = curveFit(model, t, y, { a: 3, b: 1, c: 2 }, { tied, lower: { c: 1.5 } });
+    expect(fit.atBound).toEqual(['c']);
+    expect([...fit.standardErrors]).toEqual([expect.any(Number), NaN, NaN]);
+    expect(String(fit)).toMatch(/b +1\.5 \(tied to a bound\)/);
+  });
+
+  it.each([1e-120, 1e14, 1e20, 1e30])('fits data of %g from a start of 0', (unit) => {
+    const line = (ti: number, [a, b]: Float64Array): number => a + b * ti;
+    const one = curveFit(line, t, y, [0, 0]);
+    const fit = curveFit(
+      line,
+      t,
+      y.map((yi) => unit * yi),
+      [0, 0],
+    );
+    for (const j of [0, 1]) {
+      expect(fit.x[j] / unit).toBeCloseTo(one.x[j], 7);
+      expect(fit.standardErrors[j] / unit).toBeCloseTo(one.standardErrors[j], 7);
+    }
+  });
+
+  it('does not call it a minimum where no parameter changes the model', () => {
+    const fit = curveFit(
+      decay,
+      t,
+      y.map((yi) => 1e80 * yi),
+      [1, 1, 1],
+    );
+    expect(fit.converged).toBe(false);
+    expect(fit.message).toMatch(/^No step in any parameter changes the model/);
+  });
+
+  it.each([
+    ['data too small to square', 1e-200, [0], /‖y\/σ‖ is .*too small/],
+    ['data too large to square', 1e140, [0], /‖y\/σ‖ is .*e\+140, too large/],
+    ['a start too far away', 1, [1e200], /the residuals at p0 reach 1\.0e\+200/],
+  ])('refuses %s', (_, unit, start, message) => {
+    expect(() => curveFit((_x: number, [a]: Float64Array) => a, [1, 2], [unit, 2 * unit], start)).toThrow(
+      message,
+    );
+  });
+
+  it('tells why an exact fit has no profiles', () => {
+    const fit = curveFit((_x: number, [a]: Float64Array) => a, [1, 2, 3], [2, 2, 2], [1]);
+    expect(() => fit.profile()).toThrow('the fit is exact (χ² is 0)');
+  });
 });
