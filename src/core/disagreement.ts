@@ -6,6 +6,7 @@
  */
 import { evaluate, type Asks } from './question.ts';
 import { absoluteDot, dot, normInf, roundToFloat32 } from './vector.ts';
+import { noiseOf, NOISE_PARTS } from './valueNoise.ts';
 import type { Precision } from './problem.ts';
 import type { Iterate } from './solver.ts';
 
@@ -62,6 +63,8 @@ const LONGEST = 0.1;
 const PARTS = [0.3, 0.03, 1e-3, 2e-5];
 /** A contradiction is confirmed on these parts of the line; no multiples of each other, lest a wave fits all of them. */
 const SHORTER = [0.382, 0.157] as const;
+/** A contradiction below this multiple of the noise along its line does not count. */
+const NOISE_FACTOR = 16;
 /** Number of other lines at most: the unknowns take turns, so that few of them have a line each. */
 const LINES = 4;
 
@@ -70,8 +73,8 @@ const LINES = 4;
  *
  * First along −∇f; where that promises less than f resolves, along up to four lines that share the unknowns among
  * them. A line of three points costs two evaluations. Where two rules of integration do not agree on what the gradients
- * say, for curvature or a kink, the line is not judged; a contradiction must show on shorter parts of the line too, for
- * two to four evaluations more. Long lines compare curvatures, short ones slopes.
+ * say, for curvature or a kink, the line is not judged; a contradiction must show on shorter parts of the line too, and
+ * exceed the scatter of f along it, for up to twelve evaluations more. Long lines compare curvatures, short ones slopes.
  */
 export function* inspect(standstill: Standstill): Asks<Inspection> {
   const { at } = standstill;
@@ -96,7 +99,8 @@ export function* inspect(standstill: Standstill): Asks<Inspection> {
       if (contradicts(whole)) {
         const isWrong =
           contradicts(yield* measure(step, SHORTER[0])) && !agrees(yield* measure(step, SHORTER[1]));
-        return { mismatch: isWrong ? whole : null, descends: false, isSmooth: false };
+        const isCertain = isWrong && !(yield* isNoise(standstill, step, whole));
+        return { mismatch: isCertain ? whole : null, descends: false, isSmooth: false };
       }
       const { trusted: isSmooth, resolved, byValues } = whole;
       verdict = { mismatch: null, descends: isSmooth && resolved && byValues < 0, isSmooth };
@@ -116,6 +120,29 @@ export function* inspect(standstill: Standstill): Asks<Inspection> {
     atFloor &&= verdict.isSmooth;
   }
   return { mismatch: null, descends: false, atFloor, lower };
+}
+
+/** True if a contradiction may be noise: that of a random loss, or of one computed with fewer digits than declared. */
+function* isNoise(
+  standstill: Standstill,
+  step: Float64Array,
+  { byValues, byGradients }: Mismatch,
+): Asks<boolean> {
+  const slope = ({ gradient }: Iterate): number => dot(gradient, step);
+  let last = standstill.at;
+  const [values, slopes] = [[standstill.at.f], [slope(standstill.at)]];
+  for (let part = 1; part <= NOISE_PARTS; part++) {
+    last = yield* evaluateAt(standstill, step, part / NOISE_PARTS);
+    values.push(last.f);
+    slopes.push(slope(last));
+  }
+  const scatter = NOISE_FACTOR * Math.hypot(noiseOf(values), noiseOf(slopes));
+  // A loss declared float64 that only takes values of float32 has the rounding of those, and stairs without scatter.
+  const isFloat32 = values.every((value) => Math.fround(value) === value);
+  const rounding = isFloat32
+    ? RESOLVED * roundingOf(standstill.at, last, { ...standstill, precision: 'float32' })
+    : 0;
+  return !(Math.abs(byValues - byGradients) > Math.max(scatter, rounding));
 }
 
 interface Verdict extends Pick<Inspection, 'mismatch' | 'descends'> {
@@ -187,13 +214,13 @@ interface Change extends Mismatch {
 /** Compares f at the ends of a line with Simpson's rule, composed of the trapezoids of the line and of its halves. */
 function changeAlong(
   [start, middle, end]: readonly [Iterate, Iterate, Iterate],
-  { precision, highest }: Standstill,
+  standstill: Standstill,
 ): Change {
   const byValues = end.f - start.f;
   const halves = trapezoid(start, middle) + trapezoid(middle, end);
   const byGradients = (4 * halves - trapezoid(start, end)) / 3;
   const largest = Math.max(Math.abs(byValues), Math.abs(byGradients));
-  const noise = ROUNDING * EPSILON[precision] * Math.max(sizeOf(start) + sizeOf(end), highest);
+  const noise = roundingOf(start, end, standstill);
   return {
     byValues,
     byGradients,
@@ -201,6 +228,10 @@ function changeAlong(
     trusted: Math.abs(byGradients - halves) <= Math.max(TRUSTED * Math.abs(byGradients), noise),
   };
 }
+
+/** Rounding error of the change of f between two points. */
+const roundingOf = (start: Iterate, end: Iterate, { precision, highest }: Standstill): number =>
+  ROUNDING * EPSILON[precision] * Math.max(sizeOf(start) + sizeOf(end), highest);
 
 /** Returns (g + g⁺)ᵀ(x⁺ − x)/2, the change of f between two points by the trapezoidal rule. */
 export function trapezoid(from: Iterate, to: Iterate): number {

@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { inspect, trapezoid, type Standstill } from '../../src/core/disagreement.ts';
 import { runSync } from '../../src/core/drive.ts';
 import type { Iterate } from '../../src/core/solver.ts';
+import { uniform as random } from '../../bench/problems/random.js';
 
 type Objective = (x: Float64Array, gradient: Float64Array) => number;
 
@@ -92,8 +93,8 @@ describe('a standstill', () => {
     const { mismatch } = found;
     expect(mismatch).not.toBeNull();
     expect(found).toMatchObject({ descends: false, atFloor: false });
-    // The last points are the half and the whole of the line that told, and of two shorter ones that confirm it.
-    const [middle, end, , shorter, , shortest] = asked.slice(-6);
+    // The half and the whole of the line that told, and of two shorter ones that confirm it, then samples of its noise.
+    const [middle, end, , shorter, , shortest] = asked.slice(-14);
     const simpson =
       dot(between(at.x, end.x), at.gradient) / 6 +
       (4 * dot(between(at.x, end.x), middle.gradient)) / 6 +
@@ -116,7 +117,32 @@ describe('a standstill', () => {
   it('with an element of the gradient missing is a contradiction, though no step along it tells', () => {
     const { found, asked } = inspectAt(bowl(3, [1, 2], [1, 0]), [0, -0.3], [1, 1]);
     expect(found.mismatch?.byGradients).toBe(0);
-    expect(found.mismatch?.byValues).toBe(asked[asked.length - 5].f - 3.09);
+    expect(found.mismatch?.byValues).toBe(asked[asked.length - 13].f - 3.09);
+  });
+
+  it.each([1e-10, 1e-8, 1e-6, 1e-4])('is no contradiction where f scatters by %g of its size', (size) => {
+    const exact = bowl(3, [1, 2]);
+    const uniform = random(5);
+    const noisy: Objective = (x, gradient) => exact(x, gradient) * (1 + size * (uniform() - 0.5));
+    for (let trial = 0; trial < 50; trial++) {
+      const at = [Math.sqrt(size) * (uniform() - 0.5), Math.sqrt(size) * (uniform() - 0.5)];
+      expect(inspectAt(noisy, at, [1, 1]).found.mismatch).toBeNull();
+    }
+  });
+
+  it('is a contradiction where a gradient is wrong by far more than f scatters', () => {
+    const exact = bowl(3, [1, 2], [2, 1]);
+    const uniform = random(5);
+    const noisy: Objective = (x, gradient) => exact(x, gradient) * (1 + 1e-9 * (uniform() - 0.5));
+    expect(inspectAt(noisy, [0.4, -0.3], [1, 1]).found.mismatch).not.toBeNull();
+  });
+
+  it('is no contradiction where a loss of float32 is said to be of float64', () => {
+    const exact = bowl(3, [1, 2]);
+    const rounded: Objective = (x, gradient) => Math.fround(exact(x, gradient));
+    for (const at of [1e-2, 1e-3, 1e-4, 1e-5, 1e-6]) {
+      expect(inspectAt(rounded, [at, -at], [1, 1]).found.mismatch).toBeNull();
+    }
   });
 
   it('is not judged by lines with a kink', () => {

@@ -1,0 +1,23 @@
+/** Number of equal parts of a line on which noise is estimated: that many samples, and the one at its start. */
+export const NOISE_PARTS = 8;
+
+/** Orders of the differences: those below see the trend, those above rest on few samples. */
+const ORDERS = [3, 4, 5];
+
+/**
+ * Estimates the standard deviation of noise in samples of a smooth function at equal distances, from their higher
+ * differences: these are small where values follow a curve, and large where values scatter.
+ *
+ * @see Moré & Wild (2011), Estimating computational noise, SIAM J. Sci. Comput. 33(3), doi:10.1137/100786125
+ */
+export function noiseOf(samples: readonly number[]): number {
+  let [differences, noise, gamma] = [samples, 0, 1];
+  for (let order = 1; order <= Math.max(...ORDERS); order++) {
+    differences = differences.slice(1).map((value, i) => value - differences[i]);
+    gamma *= order / (4 * order - 2); // (k!)² / (2k)!
+    if (!ORDERS.includes(order)) continue;
+    const square = differences.reduce((sum, value) => sum + value * value, 0) / differences.length;
+    noise = Math.max(noise, Math.sqrt(gamma * square));
+  }
+  return noise;
+}
