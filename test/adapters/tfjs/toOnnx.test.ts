@@ -75,6 +75,12 @@ async function largestError(model: tf.LayersModel, isIds = false): Promise<numbe
   return worst;
 }
 
+/** A product of two inputs of these shapes. */
+function multiplied(...shapes: number[][]): tf.LayersModel {
+  const inputs = shapes.map((shape) => tf.input({ shape }));
+  return tf.model({ inputs, outputs: L.multiply().apply(inputs) as tf.SymbolicTensor });
+}
+
 /** A stack of layers, of which the first is told its input. */
 const stack = (...layers: tf.layers.Layer[]) => tf.sequential({ layers });
 const image = { inputShape: [7, 6, 3] };
@@ -142,6 +148,15 @@ const cases: Record<string, () => tf.LayersModel> = {
   separableConv2d: () => stack(L.separableConv2d({ filters: 4, kernelSize: 3, depthMultiplier: 2, activation: 'tanh', ...image })), // prettier-ignore
   maxPooling1d: () => stack(L.maxPooling1d({ poolSize: 2, ...series })),
   'maxPooling2d, same': () => stack(L.maxPooling2d({ poolSize: 3, strides: 2, padding: 'same', ...image })),
+  ...Object.fromEntries(
+    [2, 3, 4].flatMap((strides) =>
+      [1, 2].flatMap((poolSize) => [
+        [`maxPooling2d ${poolSize}, same, strides ${strides}`, () => stack(L.maxPooling2d({ poolSize, strides, padding: 'same', ...image }))],
+        [`averagePooling1d ${poolSize}, same, strides ${strides}`, () => stack(L.averagePooling1d({ poolSize, strides, padding: 'same', ...series }))],
+        [`conv2d ${poolSize}, same, strides ${strides}`, () => stack(L.conv2d({ filters: 2, kernelSize: poolSize, strides, padding: 'same', ...image }))],
+      ]),
+    ),
+  ), // prettier-ignore
   maxPooling2d: () => stack(L.maxPooling2d({ poolSize: [2, 3], ...image })),
   maxPooling3d: () => stack(L.maxPooling3d({ poolSize: 2, ...volume })),
   averagePooling1d: () => stack(L.averagePooling1d({ poolSize: 3, strides: 1, ...series })),
@@ -162,6 +177,8 @@ const cases: Record<string, () => tf.LayersModel> = {
   'layerNormalization over two axes': () =>
     stack(L.layerNormalization({ axis: [1, 2], epsilon: 0.1, ...series })),
   flatten: () => stack(L.conv2d({ filters: 2, kernelSize: 3, ...image }), L.flatten(), L.dense({ units: 2 })),
+  'flatten, channels first': () =>
+    stack(L.conv2d({ filters: 2, kernelSize: 3, ...image }), L.flatten({ dataFormat: 'channelsFirst' })),
   reshape: () => stack(L.reshape({ targetShape: [4, 6], ...series }), L.dense({ units: 2 })),
   'reshape with a size to be worked out': () => stack(L.reshape({ targetShape: [4, -1], ...series })),
   permute: () => stack(L.permute({ dims: [3, 1, 2], ...image })),
@@ -406,6 +423,10 @@ describe('toOnnx', () => {
     ['convLstm2d', () => stack(L.convLstm2d({ filters: 2, kernelSize: 2, inputShape: [2, 4, 4, 1] })), /ConvLSTM2D/],
     ['channels first', () => stack(L.maxPooling2d({ poolSize: 2, dataFormat: 'channelsFirst', inputShape: [2, 4, 4] })), /channelsFirst/],
     ['another axis of batchNormalization', () => stack(L.batchNormalization({ axis: 1, ...series })), /its axis is 1/],
+    ['depthwiseConv2d with a dilation, which tfjs ignores', () => stack(L.depthwiseConv2d({ kernelSize: 2, dilationRate: 2, ...image })), /dilationRate, which TensorFlow.js does not apply/],
+    ['conv3d whose windows tfjs shifts', () => stack(L.conv3d({ filters: 2, kernelSize: 2, strides: [1, 1, 4], padding: 'same', ...volume })), /shifts 3-D windows/],
+    ['pooling of an open size, smaller than its stride', () => stack(L.maxPooling2d({ poolSize: 2, strides: 3, padding: 'same', inputShape: [null, null, 2] })), /the size of its input is not known/],
+    ['multiply of images by rows', () => multiplied([4, 3, 2], [3, 2]), /different numbers of axes/],
     ['an activation that RNNs do not have', () => stack(L.gru({ units: 2, activation: 'selu', ...series })), /activation selu/],
   ]; // prettier-ignore
   it.each(refusals)('refuses %s, naming the layer', (_name, make, words) => {

@@ -35,13 +35,40 @@ export function windowAttributes(call: LayerCall, { size, strides, dilations, pa
   }
   const common = { strides: [...strides], ...(dilations && { dilations: [...dilations] }) };
   if (padding === 'valid') return { ...common, auto_pad: 'VALID' };
-  if (!dilations?.some((dilation) => dilation > 1)) return { ...common, auto_pad: 'SAME_UPPER' };
+  if (!dilations?.some((dilation) => dilation > 1)) {
+    const isNarrow = size.some((count, i) => count < strides[i]);
+    return {
+      ...common,
+      ...(isNarrow ? { pads: narrowPads(call, size, strides) } : { auto_pad: 'SAME_UPPER' }),
+    };
+  }
   // ONNX Runtime does not work out the padding of dilated windows.
   if (strides.some((stride) => stride > 1)) {
     throw refuseLayer(call.layer, "its padding is 'same', and it has strides and dilations.");
   }
   const excess = size.map((count, i) => (count - 1) * dilations[i]);
   return { ...common, pads: bothEnds(excess) };
+}
+
+/**
+ * 'same' padding of windows smaller than their stride, from the sizes of the input. SAME_UPPER would make it negative
+ * where windows leave values out between them, which ONNX Runtime refuses for pooling.
+ */
+function narrowPads(call: LayerCall, size: readonly number[], strides: readonly number[]): number[] {
+  const sizes = call.inputs[0].shape.slice(1, -1);
+  const totals = size.map((count, i) => {
+    const length = sizes[i];
+    const total = length === null ? null : (Math.ceil(length / strides[i]) - 1) * strides[i] + count - length;
+    if (size.length === 3 && count < strides[i] && (total === null || total < 0)) {
+      throw refuseLayer(call.layer, "its padding is 'same', and TensorFlow.js shifts 3-D windows smaller than their stride; use strides of at most the window, or 'valid'."); // prettier-ignore
+    }
+    if (count === 1) return 0;
+    if (total === null) {
+      throw refuseLayer(call.layer, "its padding is 'same', its window is smaller than its stride, and the size of its input is not known."); // prettier-ignore
+    }
+    return Math.max(total, 0);
+  });
+  return bothEnds(totals);
 }
 
 /** Padding shared out between both ends of each axis, the larger half at the end. */
@@ -137,7 +164,12 @@ export const convolutionLayers: LayerTable = {
   Conv3D: convolution(3),
   Conv2DTranspose: transposedConvolution(2),
   Conv3DTranspose: transposedConvolution(3),
-  DepthwiseConv2D: (call) => finished(call, depthwise(call)),
+  DepthwiseConv2D(call) {
+    if (numbers(call.config.dilationRate ?? 1, 2).some((rate) => rate !== 1)) {
+      throw refuseLayer(call.layer, 'it has a dilationRate, which TensorFlow.js does not apply when it predicts; set it to 1, or use a SeparableConv2D.'); // prettier-ignore
+    }
+    return finished(call, depthwise(call));
+  },
   SeparableConv2D(call) {
     const pointwise = transposedWeight(call, 'pointwise_kernel', [3, 2, 0, 1]);
     const mixed = call.graph.op('Conv', [depthwise(call), pointwise, ...biasOf(call)]);

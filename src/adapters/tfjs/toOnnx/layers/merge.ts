@@ -2,16 +2,20 @@
 import { outputShape, refuseLayer, result, type LayerCall, type LayerTable } from '../layer.ts';
 import type { Value } from '../graph.ts';
 
-/** All inputs in one layout: the channels first where all have them first, so that nothing is moved. */
-function alike({ graph, inputs }: LayerCall): Value[] {
+/**
+ * All inputs in one layout: the channels first where all have them first, so that nothing is moved.
+ *
+ * @throws Error if they have different numbers of axes, which TensorFlow.js does not broadcast as ONNX does
+ */
+function alike({ graph, layer, inputs }: LayerCall): Value[] {
+  const ranks = new Set(inputs.map(({ shape }) => shape.length));
+  if (ranks.size > 1) throw refuseLayer(layer, 'its inputs have different numbers of axes.');
   const where = inputs.every(({ isChannelsFirst }) => isChannelsFirst) ? 'first' : 'last';
   return inputs.map((input) => graph.withChannels(where, input));
 }
 
 function merging(op: string, finish = (_call: LayerCall, name: string): string => name) {
   return (call: LayerCall): Value => {
-    const ranks = new Set(call.inputs.map(({ shape }) => shape.length));
-    if (ranks.size > 1) throw refuseLayer(call.layer, 'its inputs have different numbers of axes.');
     const values = alike(call);
     const name = call.graph.op(
       op,

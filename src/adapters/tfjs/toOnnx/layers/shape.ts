@@ -16,10 +16,11 @@ function filledIn(shape: readonly Dimension[], input: readonly Dimension[]): Dim
   return [shape[0], ...sizes.map((size) => (isKnown(size) ? size : product(from) / product(sizes)))];
 }
 
-/** Reshapes to a shape of which only the batch is unknown. */
-function reshaped(call: LayerCall): Value {
+/** Reshapes to a shape of which only the batch is unknown; `perm` reorders the axes first. */
+function reshaped(call: LayerCall, perm?: readonly number[]): Value {
   const { graph, layer } = call;
   const x = graph.withChannels('last', call.inputs[0]);
+  const name = perm ? graph.op('Transpose', [x.name], { perm: [...perm] }) : x.name;
   const shape = filledIn(outputShape(call), x.shape);
   const rest = shape.slice(1);
   if (rest.includes(null)) {
@@ -29,7 +30,7 @@ function reshaped(call: LayerCall): Value {
     );
   }
   const target = graph.integers([-1, ...rest.map(Number)]);
-  return result(graph.op('Reshape', [x.name, target]), shape);
+  return result(graph.op('Reshape', [name, target]), shape);
 }
 
 /** `[[top, bottom], [left, right]]` of an option that may be shorter. */
@@ -41,8 +42,13 @@ function margins(value: unknown): [number, number][] {
 }
 
 export const shapeLayers: LayerTable = {
-  Reshape: reshaped,
-  Flatten: reshaped,
+  Reshape: (call) => reshaped(call),
+  Flatten(call) {
+    // With channels first, TensorFlow.js moves them to the end before it flattens.
+    const rank = call.inputs[0].shape.length;
+    if (call.config.dataFormat !== 'channelsFirst') return reshaped(call);
+    return reshaped(call, [0, ...Array.from({ length: rank - 2 }, (_, i) => i + 2), 1]);
+  },
   Permute(call) {
     const { graph, config } = call;
     const x = graph.withChannels('last', call.inputs[0]);
