@@ -1,4 +1,5 @@
 /** Models of TensorFlow.js written as ONNX, layer by layer: what ONNX Runtime predicts is what TensorFlow.js predicts. */
+import { createRequire } from 'node:module';
 import * as ort from 'onnxruntime-node';
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -434,6 +435,26 @@ describe('toOnnx', () => {
     expect(() => toOnnx(model)).toThrow(words);
     expect(() => toOnnx(model)).toThrow(/^toOnnx: layer "/);
     model.dispose();
+  });
+
+  it('writes models of another copy of TensorFlow.js, nested ones too', async () => {
+    const require = createRequire(import.meta.url);
+    const path = require.resolve('@tensorflow/tfjs-layers');
+    const cached = require.cache[path];
+    delete require.cache[path];
+    const copy = require('@tensorflow/tfjs-layers') as typeof tf;
+    require.cache[path] = cached;
+    const within = copy.sequential({
+      layers: [copy.layers.dense({ units: 3, inputShape: [5], name: 'copied' })],
+    });
+    const model = copy.sequential({ layers: [within, copy.layers.dense({ units: 2, name: 'copied2' })] });
+    expect(model).not.toBeInstanceOf(tf.LayersModel);
+    expect(await largestError(model)).toBeLessThan(1e-5);
+    model.dispose();
+  });
+
+  it('refuses a model without layers', () => {
+    expect(() => toOnnx(tf.sequential())).toThrow('toOnnx: the model has no layers; add some first.');
   });
 
   it('refuses what is no LayersModel', () => {

@@ -1,4 +1,4 @@
-import * as tf from '@tensorflow/tfjs';
+import type * as tf from '@tensorflow/tfjs';
 import { show } from '../../../core/options.ts';
 import { inner } from '../internals/model.ts';
 import { OnnxGraph, type Value } from './graph.ts';
@@ -41,7 +41,7 @@ const table: LayerTable = {
  *
  * @example
  * ```js
- * import * as tf from '@tensorflow/tfjs';
+ * import type * as tf from '@tensorflow/tfjs';
  * import { toOnnx } from 'quasi-newton/tfjs';
  *
  * const model = tf.sequential({ layers: [tf.layers.dense({ units: 2, inputShape: [3] })] });
@@ -49,12 +49,12 @@ const table: LayerTable = {
  * ```
  */
 export function toOnnx(model: tf.LayersModel): Uint8Array {
-  if (!(model instanceof tf.LayersModel)) {
+  if (!isModel(model)) {
     throw new TypeError(`toOnnx: the model must be a tf.LayersModel, got ${show(model)}.`);
   }
-  // A Sequential makes the model inside it when it is first needed.
-  if (model instanceof tf.Sequential && (model as unknown as { model?: unknown }).model == null)
-    model.build();
+  if (model.outputs.length === 0) throw new TypeError('toOnnx: the model has no layers; add some first.');
+  // A Sequential makes the model inside it, and names its inputs, when it is first needed.
+  if (model.outputNames.length === 0) (model as tf.Sequential).build();
   const graph = new OnnxGraph();
   const inputs = model.inputs.map(({ shape, dtype }, i) => graph.input(model.inputNames[i], dtype, shape));
   // Other names than those of inputs: a model may hand an input on.
@@ -62,6 +62,12 @@ export function toOnnx(model: tf.LayersModel): Uint8Array {
   const outputs = writeModel(graph, model, inputs);
   for (const [i, output] of outputs.entries()) graph.output(outputNames[i], output);
   return graph.encode(model.name);
+}
+
+/** True for a LayersModel, of another copy of TensorFlow.js too, where `instanceof` would fail. */
+function isModel(value: unknown): value is tf.LayersModel {
+  const { inputs, outputs, getLayer } = (value ?? {}) as Partial<tf.LayersModel>;
+  return Array.isArray(inputs) && Array.isArray(outputs) && typeof getLayer === 'function';
 }
 
 /** Writes the layers of a model between its inputs and outputs. */
@@ -84,7 +90,7 @@ function writeModel(graph: OnnxGraph, model: tf.LayersModel, inputs: readonly Va
 }
 
 function writeLayer(graph: OnnxGraph, layer: tf.layers.Layer, inputs: readonly Value[]): Value[] {
-  if (layer instanceof tf.LayersModel) return writeModel(graph, layer, inputs);
+  if (isModel(layer)) return writeModel(graph, layer, inputs);
   const writer = table[layer.getClassName()];
   if (!Object.hasOwn(table, layer.getClassName())) {
     throw refuseLayer(
