@@ -90,6 +90,8 @@ export function quadraticStep(): InitialStep {
 const PSI0 = 0.01;
 const PSI1 = 0.1;
 const PSI2 = 2;
+/** A minimizer farther than so many last steps is one of rounding. */
+const LONGEST = 100;
 
 /**
  * The rule of CG_DESCENT: tries a tenth of the last step, and takes the minimiser of the parabola through
@@ -107,7 +109,8 @@ function* interpolatedStep(value: number, slope: number, last: number): Generato
   const alpha = PSI1 * last;
   const phi = yield { alpha, slope: false };
   const curvature = (phi.value - value - slope * alpha) / (alpha * alpha);
-  return phi.value <= value && curvature > 0 ? -slope / (2 * curvature) : PSI2 * last;
+  if (!(phi.value <= value && curvature > 0)) return PSI2 * last;
+  return Math.min(-slope / (2 * curvature), LONGEST * last);
 }
 
 /** The very first step: a hundredth of x's size, or of what would bring f to 0, along −∇f. */

@@ -92,6 +92,7 @@ function cubicMinimum(slope: number, now: Rise, before: Rise): number {
   const v = before.excess / (before.alpha * before.alpha);
   const a = (u - v) / (now.alpha - before.alpha);
   const b = (now.alpha * v - before.alpha * u) / (now.alpha - before.alpha);
-  if (a === 0) return -slope / (2 * b);
-  return (-b + Math.sqrt(Math.max(0, b * b - 3 * a * slope))) / (3 * a);
+  const root = Math.sqrt(Math.max(0, b * b - 3 * a * slope));
+  // Of two forms the one without cancellation; the first also serves where a is 0.
+  return b > 0 ? -slope / (b + root) : (root - b) / (3 * a);
 }
