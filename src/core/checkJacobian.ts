@@ -43,6 +43,8 @@ export interface JacobianCheck {
   readonly checked: number;
   /** Wrong elements, the worst first; at most 1000. */
   readonly wrong: readonly JacobianElement[];
+  /** Number of elements that rounding of the residuals hides; neither right nor wrong. */
+  readonly undetermined: number;
   /** Element with the largest error. */
   readonly worst: JacobianElement;
   /** The finding in a sentence. */
@@ -88,6 +90,8 @@ export async function checkJacobianAsync(
 const TOLERANCE = { float32: 1e-2, float64: 1e-5 };
 /** Rounding of the residuals counts this many times. */
 const NOISE = 10;
+/** An element that is farther off than this, relative to its size, but no farther than rounding, is not determined. */
+const RESOLVED = 0.1;
 const MAX_LISTED = 1000;
 
 function* check(
@@ -143,7 +147,7 @@ function* elements(
   n: number,
   noise: (row: number, column: number) => number,
   nameOf: (column: number) => string | null,
-): Generator<JacobianElement> {
+): Generator<JacobianElement & { readonly isHidden: boolean }> {
   const largest = new Float64Array(n);
   for (let at = 0; at < differences.length; at++) {
     largest[at % n] = Math.max(largest[at % n], Math.abs(differences[at]));
@@ -154,27 +158,34 @@ function* elements(
     const distance = Math.max(0, Math.abs(a - b) - noise(row, column));
     const size = Math.max(Math.abs(a), Math.abs(b), 0.01 * largest[column]);
     const error = distance === 0 ? 0 : Number.isFinite(a) ? distance / size : Infinity;
-    yield { row, column, tensor: nameOf(column), jacobian: a, difference: b, error };
+    const isHidden = error === 0 && Math.abs(a - b) > RESOLVED * size;
+    yield { row, column, tensor: nameOf(column), jacobian: a, difference: b, error, isHidden };
   }
 }
 
-function verdict(found: Iterable<JacobianElement>, tolerance: number): JacobianCheck {
+function verdict(found: ReturnType<typeof elements>, tolerance: number): JacobianCheck {
   const wrong: JacobianElement[] = [];
-  let checked = 0;
+  let [checked, undetermined] = [0, 0];
   let worst: JacobianElement | undefined;
-  for (const element of found) {
+  for (const { isHidden, ...element } of found) {
     checked++;
+    if (isHidden) undetermined++;
     if (worst === undefined || element.error > worst.error) worst = element;
     if (element.error > tolerance) wrong.push(element);
   }
   if (worst === undefined) throw new RangeError('checkJacobian: the problem has no residuals.');
   wrong.sort((a, b) => b.error - a.error);
-  const message = sentence(wrong.length, checked, worst);
-  return { ok: wrong.length === 0, checked, wrong: wrong.slice(0, MAX_LISTED), worst, message };
+  const hidden =
+    undetermined > 0 ? ` Not determined, because rounding of the residuals hides them: ${undetermined}.` : '';
+  const message = sentence(wrong.length, checked, undetermined, worst) + hidden;
+  return { ok: wrong.length === 0, checked, wrong: wrong.slice(0, MAX_LISTED), undetermined, worst, message };
 }
 
-function sentence(wrong: number, checked: number, worst: JacobianElement): string {
-  if (wrong === 0) return `The Jacobian agrees with the residuals in all ${checked} elements.`;
+function sentence(wrong: number, checked: number, undetermined: number, worst: JacobianElement): string {
+  if (wrong === 0) {
+    const right = undetermined === 0 ? `all ${checked}` : `${checked - undetermined} of ${checked}`;
+    return `The Jacobian agrees with the residuals in ${right} elements.`;
+  }
   const place = `row ${worst.row}, column ${worst.column}${worst.tensor === null ? '' : ` (of "${worst.tensor}")`}`;
   return `The Jacobian disagrees with the residuals in ${wrong} of ${checked} elements; worst is ${place}: ${worst.jacobian} against ${worst.difference.toPrecision(7)} by differences.`;
 }
