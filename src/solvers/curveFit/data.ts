@@ -79,6 +79,25 @@ export function readData({ xdata, ydata, sigma, weights, missing }: GivenData): 
   };
 }
 
+/**
+ * Checks points to predict at against those of the fit.
+ *
+ * @throws TypeError if they are no list
+ * @throws RangeError naming one that is not finite, or has another length than the points of the fit
+ */
+export function checkPoints(points: unknown, fitted: readonly Point[]): void {
+  if (!isList(points)) throw new TypeError(`predict: points must be an array, got ${show(points)}.`);
+  const lengthOf = (point: unknown): number => (isList(point) ? point.length : 0);
+  const wanted = lengthOf(fitted[0]);
+  Array.from(points).forEach((point, i) => {
+    if (isPoint(point) && lengthOf(point) === wanted) return;
+    const allowed = wanted === 0 ? 'a finite number' : `an array of ${wanted} finite numbers`;
+    throw new RangeError(
+      `predict: points[${i}] is ${isList(point) ? `[${Array.from(point).map(String).join(', ')}]` : show(point)}; it must be ${allowed}, as the points of the fit are.`,
+    );
+  });
+}
+
 function checkLength(name: string, list: unknown, count: number): void {
   const length = isList(list) ? list.length : NaN;
   if (length !== count) {

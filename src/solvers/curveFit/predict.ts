@@ -5,7 +5,7 @@ import { varianceOf, type Uncertainty } from './covariance.ts';
 import { studentQuantile } from './studentT.ts';
 import type { EvaluateModel } from './model.ts';
 import type { ParameterSet } from './parameters.ts';
-import type { Point, Sigma } from './data.ts';
+import { checkPoints, type Point, type Sigma } from './data.ts';
 
 /** Options of {@link CurveFit.predict}. */
 export interface PredictOptions {
@@ -40,6 +40,8 @@ export interface Prediction {
 /** A fit as its predictions need it. */
 export interface Fitted {
   readonly evaluate: EvaluateModel;
+  /** Points of the fit, `[m]` */
+  readonly points: readonly Point[];
   readonly parameters: ParameterSet;
   /** Solution of the parameters that vary, `[n]` */
   readonly theta: Float64Array;
@@ -52,8 +54,14 @@ export interface Fitted {
   readonly sigma: number | null;
 }
 
-/** Computes the model, its derivatives and its bands at some points. */
-export function predictBy(fitted: Fitted, points: readonly Point[], options: PredictOptions): Prediction {
+/**
+ * Computes the model, its derivatives and its bands at some points.
+ *
+ * @throws TypeError, RangeError naming a point or an option that is wrong
+ */
+export function predictBy(fitted: Fitted, given: ArrayLike<Point>, options: PredictOptions): Prediction {
+  checkPoints(given, fitted.points);
+  const points = Array.from(given);
   checkOptions('predict', options, {
     level: numberBetween(0, 1),
     sigma: either(finitePositive, {

@@ -48,7 +48,16 @@ export function summarize(finished: FinishedFit): CurveFit {
   const statistics = goodness(data, fitted, varied.length);
   const byName = <T>(values: ArrayLike<T>): { [name: string]: T } =>
     Object.fromEntries(names.map((name, j) => [name, values[j]]));
-  const forBands: Fitted = { evaluate, parameters, theta, uncertainty, variance, degrees, sigma: data.sigma };
+  const forBands: Fitted = {
+    evaluate,
+    points: data.x,
+    parameters,
+    theta,
+    uncertainty,
+    variance,
+    degrees,
+    sigma: data.sigma,
+  };
   const quantile = (where: string, level: number): number => {
     checkOptions(where, { level }, { level: numberBetween(0, 1) });
     return studentQuantile(level, degrees);
@@ -77,10 +86,8 @@ export function summarize(finished: FinishedFit): CurveFit {
     evaluations,
   };
   const methods = {
-    predict: (points: ArrayLike<Point>, options: PredictOptions = {}) =>
-      predictBy(forBands, Array.from(points), options),
-    confidence: (points: ArrayLike<Point>, level = 0.95) =>
-      predictBy(forBands, Array.from(points), { level }).confidence,
+    predict: (points: ArrayLike<Point>, options: PredictOptions = {}) => predictBy(forBands, points, options),
+    confidence: (points: ArrayLike<Point>, level = 0.95) => predictBy(forBands, points, { level }).confidence,
     intervals(level = 0.95) {
       const t = quantile('intervals', level);
       return byName(

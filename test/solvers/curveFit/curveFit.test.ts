@@ -508,4 +508,29 @@ describe('an ending says what is so', () => {
     const fit = curveFit((_x: number, [a]: Float64Array) => a, [1, 2, 3], [2, 2, 2], [1]);
     expect(() => fit.profile()).toThrow('the fit is exact (χ² is 0)');
   });
+
+  it.each([
+    [3, 'predict: points must be an array, got 3.'],
+    [[1, null], 'predict: points[1] is null; it must be a finite number'],
+    [[NaN], 'predict: points[0] is NaN;'],
+    [[[1, 2]], 'predict: points[0] is [1, 2]; it must be a finite number, as the points of the fit are.'],
+  ])('refuses to predict at %j', (points, message) => {
+    const fit = curveFit(decay, t, y, [3, 1, 1]);
+    expect(() => fit.predict(points as number[])).toThrow(message);
+  });
+
+  it('refuses to predict at points of another length', () => {
+    const plane = ([u, v]: number[], [a, b]: Float64Array): number => a * u + b * v;
+    const fit = curveFit(
+      plane,
+      [
+        [0, 1],
+        [1, 1],
+        [2, 1],
+      ],
+      [2, 3.1, 3.9],
+      [1, 1],
+    );
+    expect(() => fit.confidence([1, 2])).toThrow('points[0] is 1; it must be an array of 2 finite numbers');
+  });
 });
