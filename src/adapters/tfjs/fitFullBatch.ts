@@ -58,7 +58,7 @@ const rules: Rules<FitFullBatchOptions> = {
   ...modelProblemRules,
   ...plainSolveRules,
   transform: oneOf('none', 'log', 'sqrt'),
-  validationData: objectWith('[x, y]', '0', '1'),
+  validationData: { allowed: '[x, y]', accepts: (value) => Array.isArray(value) && value.length === 2 },
   validationSplit: numberBetween(0, 1),
   earlyStopping: anObject,
   metrics: either(

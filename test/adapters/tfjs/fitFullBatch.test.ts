@@ -203,6 +203,7 @@ describe.each(['fitFullBatch', 'fitFullBatchAsync'] as const)('%s', (name) => {
       await refused({ batchsize: 3 }, new RegExp(`^${name}: batchsize: no such option; there are solver, batchSize,.*earlyStopping`)); // prettier-ignore
       await refused({ validationSplit: 1 }, /validationSplit: must be a number in \(0, 1\), got 1/);
       await refused({ validationSplit: 0.999 }, /leaves 0 of 100 samples to train on/);
+      await refused({ validationData: [x, y, x] }, /validationData: must be \[x, y\], got Array\(3\)/);
       await refused({ validationSplit: 0.2, validationData: [x, y] }, /either validationData or/);
       await refused({ earlyStopping: {} }, /earlyStopping.monitor is "val_loss", and the logs have loss, gr/);
       await refused(
