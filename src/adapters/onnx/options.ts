@@ -158,8 +158,11 @@ const termRules: Rules<LossTerm> = {
   reduction: oneOf('mean', 'sum'),
 };
 
-/** Options of a term that only a cross-entropy of classes has. */
-const ofClasses = ['classWeights', 'ignoreIndex', 'labelSmoothing', 'targets', 'axis'] as const;
+/** Options of a term that only one loss has. */
+const onlyOf = {
+  softmaxCrossEntropy: ['classWeights', 'ignoreIndex', 'labelSmoothing', 'targets', 'axis'],
+  huber: ['delta'],
+} as const;
 
 /**
  * Checks the options of `differentiate`.
@@ -172,10 +175,11 @@ export function checkDifferentiateOptions(where: string, options: DifferentiateO
     throw new RangeError(`${where}: loss: must be ${loss.allowed}, got undefined.`);
   const faults = termsOf(options.loss).flatMap((term) => faultsOf(term, termRules));
   for (const term of termsOf(options.loss)) {
-    if (!isObject(term) || term.loss === 'softmaxCrossEntropy') continue;
-    for (const name of ofClasses)
-      if (term[name] !== undefined)
-        faults.push(`${name}: goes with 'softmaxCrossEntropy', not with '${term.loss}'.`);
+    if (!isObject(term)) continue;
+    for (const [loss, names] of Object.entries(onlyOf))
+      for (const name of names)
+        if (term.loss !== loss && term[name] !== undefined)
+          faults.push(`${name}: goes with '${loss}', not with '${term.loss}'.`);
   }
   if (faults.length > 0) throw new RangeError(`${where}: loss: ${faults.join('\n  ')}`);
   if (isObject(options.loss) && 'graph' in options.loss && !(options.loss.graph instanceof Uint8Array)) {

@@ -140,6 +140,7 @@ test('samples are weighted in the other losses too', async () => {
 
 test.each<[LossTerm, string]>([
   [{ loss: 'mse', classWeights: [1] }, "classWeights: goes with 'softmaxCrossEntropy', not with 'mse'."],
+  [{ loss: 'mse', delta: 1 }, "delta: goes with 'huber', not with 'mse'."],
   [{ loss: 'huber', ignoreIndex: 1 }, "ignoreIndex: goes with 'softmaxCrossEntropy', not with 'huber'."],
   [
     { loss: 'softmaxCrossEntropy', axis: 1, classWeights: [1, 2] },
