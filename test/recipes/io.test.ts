@@ -96,6 +96,24 @@ describe('.npy', () => {
     expect(() => writeNPY(data.z, [5, 8])).toThrow(/holds 40 numbers; there are 35/);
   });
 
+  it('holds the numbers of any array, widened', () => {
+    for (const numbers of [
+      Float32Array.of(0.1, -0, NaN),
+      Int32Array.of(-5, 2 ** 31 - 1),
+      Uint8Array.of(1, 255),
+      [1, 1 / 3],
+    ]) {
+      expect(readNPY(writeNPY(numbers)).data).toEqual(Float64Array.from(numbers));
+    }
+    expect(() => writeNPY(BigInt64Array.of(1n) as never)).toThrow(
+      /^writeNPY: data must be an array of numbers/,
+    );
+    expect(() => writeNPY(['1'] as never)).toThrow(/^writeNPY: data must be an array of numbers/);
+    expect(() => writeNPY([1, 2], [-1, -2])).toThrow(
+      'writeNPY: shape must hold whole numbers ≥ 0, got [-1, -2].',
+    );
+  });
+
   it('is read as NumPy writes it, in other types and orders', () => {
     // numpy.save of numpy.array([[1, 2, 3], [4, 5, 6]], dtype='>i2', order='F').
     const header = "{'descr': '>i2', 'fortran_order': True, 'shape': (2, 3), }".padEnd(117, ' ') + '\n';

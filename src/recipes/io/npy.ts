@@ -71,8 +71,18 @@ export function readNPY(bytes: Uint8Array): NpyArray {
   return { data: fortran === 'True' ? rowByRow(data, shape) : data, shape };
 }
 
-/** Writes an array as the bytes of an .npy file, float64 in C order. */
-export function writeNPY(data: Float64Array, shape: readonly number[] = [data.length]): Uint8Array {
+/**
+ * Writes numbers as the bytes of an .npy file, float64 in C order.
+ *
+ * @param data - row by row; other types than float64 are widened
+ * @throws TypeError if `data` is no array of numbers
+ * @throws RangeError if `shape` is none, or is not that of the data
+ */
+export function writeNPY(data: ArrayLike<number>, shape: readonly number[] = [data.length]): Uint8Array {
+  if (!isNumbers(data)) throw new TypeError(`writeNPY: data must be an array of numbers, got ${show(data)}.`);
+  if (!shape.every((side) => Number.isInteger(side) && side >= 0)) {
+    throw new RangeError(`writeNPY: shape must hold whole numbers ≥ 0, got [${shape.join(', ')}].`);
+  }
   const count = shape.reduce((product, side) => product * side, 1);
   if (count !== data.length) {
     throw new RangeError(
@@ -88,9 +98,15 @@ export function writeNPY(data: Float64Array, shape: readonly number[] = [data.le
   new DataView(bytes.buffer).setUint16(8, start - 10, true);
   bytes.set(new TextEncoder().encode(header), 10);
   bytes[start - 1] = 10;
-  bytes.set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength), start);
+  const view = new DataView(bytes.buffer, start);
+  for (let i = 0; i < data.length; i++) view.setFloat64(8 * i, data[i], true);
   return bytes;
 }
+
+const isNumbers = (data: unknown): boolean =>
+  Array.isArray(data)
+    ? data.every((value) => typeof value === 'number')
+    : ArrayBuffer.isView(data) && 'length' in data && !(data instanceof BigInt64Array || data instanceof BigUint64Array); // prettier-ignore
 
 /** From Fortran's order, first index fastest, to C's, last index fastest. */
 function rowByRow(data: Float64Array, shape: readonly number[]): Float64Array {
