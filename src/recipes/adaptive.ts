@@ -4,7 +4,8 @@
  * The grid is a hierarchy of lattices, every 8th, 4th, 2nd point, then all; the first and the last of each axis belong
  * to all of them. Each new point is predicted by cubic interpolation of the coarser lattice. The first two lattices are
  * evaluated as a whole. From then on a point is evaluated only if, in its neighborhood, points of the lattice before
- * were off their prediction by more than the tolerance; the others keep their prediction.
+ * were off their prediction by more than the tolerance, or if its prediction is not finite; the others keep their
+ * prediction.
  *
  * @module
  */
@@ -66,13 +67,18 @@ export function adaptivePlan(draft: Draft, scale: AdaptiveScale): AdaptivePlan {
       predict(values, evaluated, nx, columns, rows, level - 1);
       const surprises = surprisesOf(values, evaluated, nx, columns, rows, level - 1);
       const allowed = tolerance * rangeOf(values, evaluated);
-      const coarser = new Set(lattice(level - 1));
       const near = neighborhood(
         draft,
         surprises.filter(({ size }) => size > allowed),
         levels[level - 1],
       );
-      return Uint32Array.from(lattice(level).filter((cell) => near[cell] === 1 && !coarser.has(cell)));
+      const cells: number[] = [];
+      forNew(columns, rows, level, (i, j) => {
+        const expected = interpolated(values, nx, columns[level - 1], rows[level - 1], i, j);
+        // A cell that is not finite, or has no place in the scale, says nothing of its neighbors.
+        if (near[j * nx + i] === 1 || !Number.isFinite(inverses[scale](expected))) cells.push(j * nx + i);
+      });
+      return Uint32Array.from(cells);
     },
     filled() {
       const copy: Draft = {

@@ -117,6 +117,22 @@ describe('an adaptive grid of 65 × 65 points', () => {
     expect(wrong.length).toBeLessThan(0.005 * 65 * 65);
   });
 
+  it.each(['linear', 'log', 'log1p'] as const)('predicts no value that is not finite (%s)', (adaptive) => {
+    const axes = { directions: [Float64Array.of(1, 0), Float64Array.of(0, 1)], npoints: 33 };
+    const losses: Problem['fg'][] = [
+      ([x, y]) => x + y,
+      ([x, y]) => Math.max(0, x + y) ** 2,
+      ([x, y]) => (x > 0.2 ? NaN : x * x + y),
+    ];
+    for (const fg of losses) {
+      const problem = { p0: Float64Array.of(0, 0), fg };
+      const { z, done } = landscape(problem, { ...axes, adaptive });
+      expect(z.filter((value, cell) => done[cell] === 2 && !Number.isFinite(value))).toHaveLength(0);
+      const whole = landscape(problem, axes).z;
+      expect(Array.from(z, Number.isNaN)).toEqual(Array.from(whole, Number.isNaN));
+    }
+  });
+
   it('interpolates metrics too', () => {
     const problem = networkOf('tanh', 3);
     const metrics = { first: (x: Float64Array) => x[0] };
