@@ -165,7 +165,7 @@ function settle(fit: FitProblem, start: Linearized, stage: Stage): FitSolution {
     const isLast = left <= SETTLED * now.f;
     const x = isLast || before === null ? plus(now.x, now.step) : mixed(now, before);
     const f = valueWithin(fit, x);
-    if (!(f <= end.f + roundingOf(fit, f))) break;
+    if (!(f < Infinity && f <= end.f + roundingOf(fit, f))) break;
     end = { x, f };
     if (isLast) break;
     const next = linearizeAt(fit, x);

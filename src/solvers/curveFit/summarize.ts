@@ -198,6 +198,9 @@ function messageOf({ converged, termination, qr, free }: FitSolution): string {
   if (!converged && qr.rank === 0 && free.length > 0) {
     return 'No step in any parameter changes the model by more than rounding: start elsewhere, or scale y and the parameters.';
   }
+  if (termination === 'functionTolerance' && !converged) {
+    return 'Steps hardly lower the sum of squares, but its derivatives do not show a minimum: start elsewhere.';
+  }
   if (!converged) return terminations[termination].sentence;
   return qr.rank < free.length
     ? 'The sum of squares is at a minimum, which not all parameters determine.'

@@ -533,4 +533,27 @@ describe('an ending says what is so', () => {
     );
     expect(() => fit.confidence([1, 2])).toThrow('points[0] is 1; it must be an array of 2 finite numbers');
   });
+
+  it('never evaluates outside the bounds, nor ends there, where the solution is at one', () => {
+    const line = (ti: number, [a, b]: Float64Array): number => {
+      expect(a).toBeLessThanOrEqual(1);
+      return a + b * ti;
+    };
+    const fit = curveFit(
+      line,
+      t,
+      t.map((ti) => 1 + 2 * ti),
+      [1, 1],
+      { upper: [1, 5] },
+    );
+    expect([...fit.x]).toEqual([1, expect.closeTo(2, 10)]);
+    expect(fit.undetermined).toEqual([]);
+  });
+
+  it('tells in its own terms that a robust loss far from the data shows no minimum', () => {
+    const line = (ti: number, [a, b]: Float64Array): number => a + b * ti;
+    const fit = curveFit(line, t, y, [1e6, 1e6], { loss: 'cauchy', scale: 1e-3 });
+    expect(fit.converged).toBe(false);
+    expect(fit.message).toMatch(/^Steps hardly lower the sum of squares, but/);
+  });
 });
