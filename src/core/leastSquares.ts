@@ -127,6 +127,11 @@ export function leastSquares(settings: LeastSquaresSettings): Problem & { readon
 }
 
 function checkSettings(settings: LeastSquaresSettings): void {
+  if (typeof settings !== 'object' || settings === null) {
+    throw new TypeError(
+      `leastSquares: settings must be an object { p0, residualCount, residuals }, got ${show(settings)}.`,
+    );
+  }
   const { p0, residuals } = settings;
   if (!(p0 instanceof Float64Array)) {
     throw new TypeError(

@@ -1,4 +1,5 @@
 import { layoutOf, type Layout } from './layout.ts';
+import { show } from './options.ts';
 
 /** Copies between a backend's tensors and one flat vector of length `n`. */
 export interface ParamSet {
@@ -54,7 +55,10 @@ export function vectorParams(
   };
 }
 
-/** Throws a RangeError naming `what` unless `vector` has length `n`. */
+/** Throws a TypeError or RangeError naming `what` unless `vector` is a list of length `n`. */
 export function checkLength(what: string, vector: ArrayLike<number>, n: number): void {
+  if (typeof vector?.length !== 'number') {
+    throw new TypeError(`${what} must be a Float64Array of length ${n}, got ${show(vector)}.`);
+  }
   if (vector.length !== n) throw new RangeError(`${what} has length ${vector.length}; it must be ${n}.`);
 }

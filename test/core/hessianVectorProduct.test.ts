@@ -81,6 +81,13 @@ describe('differences', () => {
     });
   });
 
+  it('need a point and a direction, and say so', () => {
+    const problem = { p0: Float64Array.of(1, 1), fg: () => 0 };
+    const call = hessianVectorProduct as (...given: unknown[]) => unknown;
+    expect(() => call(problem)).toThrow('x must be a Float64Array of length 2, got undefined.');
+    expect(() => call(problem, problem.p0)).toThrow('v must be a Float64Array of length 2, got undefined.');
+  });
+
   it('of a linear function are 0', () => {
     const linear: Problem = {
       p0: Float64Array.of(1, 2),

@@ -238,6 +238,13 @@ describe('checkJacobian', () => {
     },
   });
 
+  it('leastSquares refuses missing settings in a sentence', () => {
+    const call = leastSquares as (settings?: unknown) => unknown;
+    expect(() => call()).toThrow(
+      'leastSquares: settings must be an object { p0, residualCount, residuals }, got undefined.',
+    );
+  });
+
   it('calls no element right that rounding of a large residual hides', () => {
     const hidden = leastSquares({
       p0: Float64Array.of(1, 2),
