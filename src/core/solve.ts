@@ -145,7 +145,12 @@ function* iterate(
         termination = null;
       }
     }
-    if (termination === 'gradientTolerance' && iteration === 0) message = atStart(now, options);
+    if (termination === 'gradientTolerance' && iteration === 0) {
+      message = atStart(now, options);
+      // A gradient of zeros may be one that was never computed.
+      const found = !batches && normInf(state.gradient) === 0 ? yield* inspectHere() : null;
+      if (found?.mismatch) [termination, message] = mismatchEnding(found.mismatch);
+    }
     if (termination === null && askedToStop) termination = 'callback';
     if (termination === null && iteration >= options.maxIterations) termination = 'maxIterations';
     termination ??= meter.exhausted();

@@ -146,9 +146,10 @@ describe('terminations', () => {
     expect(result.message).toMatch(/^[\p{L}].*\.$/u);
   });
 
-  it('stops at once where the gradient is zero', () => {
+  it('makes no iteration where the gradient is zero, after a look at f around', () => {
     const result = minimize({ ...quadratic([1, 2]), p0: Float64Array.of(1, 1) }, auto());
-    expect(result).toMatchObject({ iterations: 0, evaluations: { f: 1, gradient: 1 }, converged: true });
+    expect(result).toMatchObject({ iterations: 0, converged: true });
+    expect(result.evaluations.f).toBeLessThan(20);
   });
 
   it('never exceeds maxEvaluations', () => {

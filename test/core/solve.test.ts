@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { minimize } from '../../src/core/minimize.ts';
+import { bfgs } from '../../src/solvers/bfgs.ts';
 import type { Problem } from '../../src/core/problem.ts';
 import type { Progress } from '../../src/core/solveOptions.ts';
 import type { Setting, Solver, StepOutcome } from '../../src/core/solver.ts';
@@ -320,5 +321,28 @@ describe('on mini-batches', () => {
     const still: Problem = { ...bowl, nextBatch() {} };
     const { solver } = scripted(['stay'], { descends: true });
     expect(minimize(still, solver, { maxIterations: 30 }).termination).toBe('maxIterations');
+  });
+});
+
+describe('a gradient of zeros at the start', () => {
+  it('is no success where f changes nearby', () => {
+    const forgotten: Problem = { ...bowl, fg: (x, gradient) => (gradient?.fill(0), bowl.fg(x, null)) };
+    const result = minimize(forgotten, bfgs());
+    expect(result.termination).toBe('gradientMismatch');
+    expect(result.message).toMatch(/its gradients say 0\.000e\+0/);
+  });
+
+  it('is one at a minimum, and where f is constant', () => {
+    const shifted: Problem = {
+      p0: Float64Array.of(3),
+      fg(x, gradient) {
+        gradient?.set([2 * (x[0] - 3)]);
+        return (x[0] - 3) ** 2;
+      },
+    };
+    const constant: Problem = { p0: Float64Array.of(3), fg: (_x, gradient) => (gradient?.fill(0), 5) };
+    for (const problem of [shifted, constant]) {
+      expect(minimize(problem, bfgs()).termination).toBe('gradientTolerance');
+    }
   });
 });
