@@ -100,8 +100,8 @@ function scalarOf(value: tf.Tensor): tf.Scalar {
   return value as tf.Scalar;
 }
 
-/** @throws TypeError if `loss` is not a function */
-export function checkLoss(where: string, loss: unknown): void {
+/** @throws TypeError if `loss`, the argument of this name, is not a function */
+export function checkLoss(where: string, loss: unknown, name = 'loss'): void {
   if (typeof loss !== 'function')
-    throw new TypeError(`${where}: loss must be a function, got ${show(loss)}.`);
+    throw new TypeError(`${where}: ${name} must be a function, got ${show(loss)}.`);
 }

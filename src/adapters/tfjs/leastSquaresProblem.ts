@@ -53,7 +53,7 @@ export function leastSquaresProblem(
   pars: TfParamSet | readonly tf.Variable[] | tf.LayersModel,
   options: LeastSquaresProblemOptions = {},
 ): TfLeastSquares {
-  checkLoss('leastSquaresProblem', residuals);
+  checkLoss('leastSquaresProblem', residuals, 'residuals');
   checkOptions('leastSquaresProblem', options, { jacobian: oneOf('rows', 'differences') });
   const { jacobian: way = 'rows' } = options;
   const params = paramSet(pars);

@@ -87,7 +87,9 @@ describe('leastSquaresProblem', () => {
     expect(() => leastSquaresProblem(() => tf.tensor1d([1], 'int32'), [w])).toThrow(
       /got one of int32 with 1 values/,
     );
-    expect(() => leastSquaresProblem(3 as unknown as () => tf.Tensor, [w])).toThrow(/must be a function/);
+    expect(() => leastSquaresProblem(3 as unknown as () => tf.Tensor, [w])).toThrow(
+      'leastSquaresProblem: residuals must be a function, got 3.',
+    );
     let length = 3;
     const changing = leastSquaresProblem(() => w.slice([0], [length]), [w]);
     length = 2;

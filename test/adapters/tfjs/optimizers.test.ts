@@ -248,10 +248,18 @@ describe('applyGradients', () => {
       tf.dispose([w, gradient]);
     }));
 
-  it('names a gradient that belongs to no variable', () =>
+  it('names a gradient that belongs to no variable, or has another shape', () =>
     expectNoLeak(() => {
       const gradient = tf.tensor1d([1]);
+      const w = variable(tf.tensor1d([4, 3]), 'longer');
+      expect(() => new LBFGSOptimizer().applyGradients({ longer: gradient })).toThrow(
+        'applyGradients: the gradient of "longer" has shape [1]; it must be [2].',
+      );
+      w.dispose();
       expect(() => new LBFGSOptimizer().applyGradients({ nobody: gradient })).toThrow(/"nobody"/);
+      expect(() => new LBFGSOptimizer().applyGradients({})).toThrow(
+        'applyGradients: there are no gradients.',
+      );
       gradient.dispose();
     }));
 });

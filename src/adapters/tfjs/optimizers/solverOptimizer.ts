@@ -147,7 +147,7 @@ export class SolverOptimizer extends tf.Optimizer {
    * than the learning rate. Say `sameFunction: true` where the gradients of all calls belong to one function, and
    * curvature is learned from them.
    *
-   * @throws RangeError if a gradient belongs to no variable, or an option is wrong
+   * @throws RangeError if there are no gradients, one belongs to no variable or has another shape, or an option is wrong
    */
   override applyGradients(
     variableGradients: tf.NamedTensorMap | { name: string; tensor: tf.Tensor }[],
@@ -159,11 +159,17 @@ export class SolverOptimizer extends tf.Optimizer {
       ? Object.fromEntries(variableGradients.map(({ name, tensor }) => [name, tensor]))
       : variableGradients;
     const { registeredVariables } = tf.engine();
-    const variables = Object.keys(byName).map((name) => {
+    const variables = Object.entries(byName).map(([name, gradient]) => {
       const variable = registeredVariables[name];
       if (!variable) throw new RangeError(`applyGradients: there is no variable named "${name}".`);
+      if (gradient && gradient.shape.join() !== variable.shape.join()) {
+        throw new RangeError(
+          `applyGradients: the gradient of "${name}" has shape [${gradient.shape.join(', ')}]; it must be [${variable.shape.join(', ')}].`,
+        );
+      }
       return variable;
     });
+    if (variables.length === 0) throw new RangeError('applyGradients: there are no gradients.');
     const { withSearch } = this;
     const run = this.runFor(variables);
     run.applyGradients(byName, { learningRate, sameFunction, withSearch }, this.projectionOf(variables));
