@@ -55,7 +55,7 @@ const defaults: Attributes = {
 
 /**
  * A box for each sample: median, quartiles, whiskers at the last values within 1.5 interquartile ranges, and
- * every value as a dot. Values that are not finite are left out.
+ * every value as a dot. Values that are not finite are left out, and counted beside the name.
  *
  * @param samples - columns in order, or an object from names to values
  * @throws RangeError for unknown or bad attributes, and where `relativeTo` names no sample
@@ -75,7 +75,15 @@ export function boxplot(
   const unit = unitOf(list, final.relativeTo);
   const columns = list.map(({ name, values, color, reference }, k): Column => {
     const scaled = sortedFinite(Array.from(values, (value) => value / unit));
-    return { name, color: color ?? lineColor(k), values: scaled, five: fiveNumbers(scaled), reference };
+    // A method that failed in some runs must not look as if the others were all.
+    const left = scaled.length === values.length ? '' : ` (${scaled.length} of ${values.length} finite)`;
+    return {
+      name: `${name}${left}`,
+      color: color ?? lineColor(k),
+      values: scaled,
+      five: fiveNumbers(scaled),
+      reference,
+    };
   });
   return plotOf(final.title || 'Box plot', {
     toSVG: () => boxplotSvg(columns, final),

@@ -264,15 +264,17 @@ describe('boxplot', () => {
     expect(() => boxplot({ a: 3 as never })).toThrow(/sample "a" must have values, .*got 3/);
   });
 
-  it('leaves out what is not finite, and draws an empty sample as an empty column', () => {
-    const svg = boxplot(
+  it('leaves out what is not finite and says so, and draws an empty sample as an empty column', () => {
+    const plot = boxplot(
       [
         { name: 'a', values: [1, NaN, 3] },
         { name: 'b', values: [] },
       ],
       { yscale: 'log' },
-    ).toSVG();
-    expect(svg).not.toMatch(/NaN|Infinity/);
+    );
+    expect(plot.toSVG()).not.toMatch(/NaN|Infinity/);
+    expect(plot.toSVG()).toContain('a (2 of 3 finite)');
+    expect(plot.toPlotly().data.map(({ name }) => name)).toEqual(['a (2 of 3 finite)', 'b']);
   });
 });
 
