@@ -127,6 +127,11 @@ function checkModel(
   if (!isCompiled(model)) {
     throw new Error(`${where}: the model is not compiled; call model.compile({ optimizer, loss }) first.`);
   }
+  if (model.trainableWeights.length === 0) {
+    throw new RangeError(
+      `${where}: the model has no trainable weights; set trainable = true for some layers.`,
+    );
+  }
   const constrained = constrainedWeights(model).map(({ originalName }) => `"${originalName}"`);
   if (constraints === 'refuse' && constrained.length > 0) {
     throw new Error(

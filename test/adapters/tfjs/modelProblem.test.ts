@@ -160,6 +160,17 @@ describe('modelProblem refuses', () => {
       tf.dispose([x, y]);
     }));
 
+  it('a model that is frozen altogether', () =>
+    expectNoLeak(() => {
+      const model = sineModel();
+      const { x, y } = sineData();
+      for (const layer of model.layers) layer.trainable = false;
+      model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });
+      expect(() => modelProblem(model, x, y)).toThrow(/^modelProblem: the model has no trainable weights/);
+      model.dispose();
+      tf.dispose([x, y]);
+    }));
+
   it('data of the wrong shape, in the words of tfjs, the model as it was', () =>
     expectNoLeak(() => {
       const model = sineModel();
