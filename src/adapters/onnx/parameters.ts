@@ -5,7 +5,7 @@ import { opKey } from './graph/domain.ts';
 import { isFloat, numbersOf, shapeOf, type TensorProto } from './graph/tensor.ts';
 import type { Origin } from './passes/constants.ts';
 import type { Model } from './proto.ts';
-import { learnedValues, slotOf, type Reader, type Slot } from './slots.ts';
+import { learnedValues, singleUnits, slotOf, type Reader, type Slot } from './slots.ts';
 
 /** A constant float tensor of a model: a parameter, or something that only looks like one. */
 export interface Candidate {
@@ -29,6 +29,7 @@ export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Orig
   const readers = readersOf(graph);
   const followed = tiesIn(graph, origins, readers);
   const learned = learnedValues(graph.node, graph.initializer);
+  const singles = singleUnits(graph.node, graph.initializer);
 
   /** Why a tensor is no parameter, wherever it stands. */
   function objection(tensor: TensorProto): string | undefined {
@@ -46,7 +47,7 @@ export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Orig
     .filter(({ dataType }) => isFloat(dataType))
     .map((tensor) => {
       const { name } = tensor;
-      const found = slotOf(tensor, readers, learned);
+      const found = slotOf(tensor, readers, learned, singles);
       const against = objection(tensor) ?? ('against' in found ? found.against : undefined);
       return {
         name,

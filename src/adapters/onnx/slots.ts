@@ -116,8 +116,29 @@ export function learnedValues(
   return learned;
 }
 
+/** The products by a weight of one column: layers of one unit, whose bias is a single number. */
+export function singleUnits(
+  nodes: readonly NodeProto[],
+  initializers: readonly TensorProto[],
+): ReadonlySet<string> {
+  const columns = new Map(initializers.map((tensor) => [tensor.name, shapeOf(tensor)]));
+  const singles = new Set<string>();
+  for (const node of nodes) {
+    const shape = columns.get(node.input[opOf(node) === 'MatMul' ? 1 : 0]);
+    if (opOf(node) === 'Transpose' && shape?.length === 2) columns.set(node.output[0], shape.toReversed());
+    if (opOf(node) === 'MatMul' && shape && shape.length > 1 && shape.at(-1) === 1)
+      singles.add(node.output[0]);
+  }
+  return singles;
+}
+
 /** The slot that a tensor ends in, followed through ops that only move it. */
-export function slotOf(tensor: TensorProto, readers: Readers, learned: ReadonlySet<string>): Slot | NoSlot {
+export function slotOf(
+  tensor: TensorProto,
+  readers: Readers,
+  learned: ReadonlySet<string>,
+  singles: ReadonlySet<string>,
+): Slot | NoSlot {
   return follow(tensor.name, []);
 
   function follow(name: string, path: readonly NodeProto[]): Slot | NoSlot {
@@ -135,7 +156,7 @@ export function slotOf(tensor: TensorProto, readers: Readers, learned: ReadonlyS
         const found = follow(node.output[0], [...path, node]);
         if (!('against' in found)) return found;
       }
-      const found = direct(node, i, tensor, learned);
+      const found = direct(node, i, tensor, learned, singles);
       if (found !== undefined && !('against' in found)) return through(found, path, tensor);
       against = found?.against ?? against;
     }
@@ -149,6 +170,7 @@ function direct(
   i: number,
   tensor: TensorProto,
   learned: ReadonlySet<string>,
+  singles: ReadonlySet<string>,
 ): Slot | NoSlot | undefined {
   const rank = tensor.dims.length;
   const where = (found: Slot): Slot => ({
@@ -167,6 +189,9 @@ function direct(
   if (elementwise.has(opOf(node))) {
     const other = node.input[1 - i];
     if (!learned.has(other)) return { against: 'applied before any layer: part of the preprocessing' };
+    // A scalar has no axis; the bias of one unit has.
+    if (opOf(node) === 'Add' && rank > 0 && shapeOf(tensor).every((size) => size === 1) && singles.has(other))
+      return where(slot('bias', 'bias'));
     return elementwiseSlot(node, tensor, where);
   }
   const found = slots.get(opOf(node))?.get(i);

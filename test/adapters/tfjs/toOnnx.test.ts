@@ -404,6 +404,19 @@ describe('toOnnx', () => {
       model.dispose();
     }));
 
+  it('trains the bias of a single unit', () =>
+    expectNoLeak(async () => {
+      const model = stack(
+        L.dense({ units: 2, activation: 'tanh', inputShape: [3], name: 'wide' }),
+        L.dense({ units: 1, name: 'one' }),
+      );
+      const onnx = await trainable(ort, toOnnx(model), { loss: 'mse' });
+      const names = onnx.params.layout.tensors.map(({ name }) => name);
+      expect(names).toEqual(['wide/kernel', 'wide/bias', 'one/kernel', 'one/bias']);
+      await onnx.dispose();
+      model.dispose();
+    }));
+
   it('tells weights of one name apart', () =>
     expectNoLeak(async () => {
       const twin = () => stack(L.dense({ units: 3, inputShape: [3], name: 'same' }));
