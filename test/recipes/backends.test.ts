@@ -17,7 +17,7 @@ import { layoutOf, type Layout } from '../../src/core/layout.ts';
 import { dot } from '../../src/core/vector.ts';
 import { groupNorms, randomDirections } from '../../src/recipes/directions.ts';
 import { filterGroups } from '../../src/recipes/roles.ts';
-import { symmetricEigen } from '../../src/recipes/curvature/symmetric.ts';
+import { symmetricEigen } from '../../src/core/symmetricEigen.ts';
 import { fixture, fixtureNames, type Fixture } from '../adapters/onnx/fixtures.ts';
 
 beforeAll(() => tf.setBackend('cpu'));

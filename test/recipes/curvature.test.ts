@@ -23,7 +23,7 @@ import { layoutOf } from '../../src/core/layout.ts';
 import { vectorParams } from '../../src/core/paramSet.ts';
 import { dot, norm2 } from '../../src/core/vector.ts';
 import { gaussian } from '../../src/recipes/random.ts';
-import { symmetricEigen } from '../../src/recipes/curvature/symmetric.ts';
+import { symmetricEigen } from '../../src/core/symmetricEigen.ts';
 import { centralProbability, studentWidening } from '../../src/recipes/curvature/studentT.ts';
 
 /** ½ xᵀ Λ x with Λ diagonal, turned by a random reflection: H = P Λ P, P = I − 2uuᵀ. */

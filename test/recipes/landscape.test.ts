@@ -18,7 +18,7 @@ import {
 import { dot, norm2 } from '../../src/core/vector.ts';
 import { layoutOf } from '../../src/core/layout.ts';
 import { vectorParams } from '../../src/core/paramSet.ts';
-import { symmetricEigen } from '../../src/recipes/curvature/symmetric.ts';
+import { symmetricEigen } from '../../src/core/symmetricEigen.ts';
 import { gaussian } from '../../src/recipes/random.ts';
 import { middleOf } from '../../src/recipes/gridWalk.ts';
 

@@ -10,7 +10,7 @@
  */
 import { addScaled, dot } from '../../core/vector.ts';
 import { normalise, type Hessian } from '../../core/hessian.ts';
-import { symmetricEigen } from './symmetric.ts';
+import { symmetricEigen } from '../../core/symmetricEigen.ts';
 import type { Asks } from '../../core/question.ts';
 
 /** A Krylov space of the Hessian: H Q = Q T + what leads out of the space. */

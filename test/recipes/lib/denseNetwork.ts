@@ -1,5 +1,5 @@
 import { uniformStream } from '../../../src/recipes/random.ts';
-import { symmetricEigen } from '../../../src/recipes/curvature/symmetric.ts';
+import { symmetricEigen } from '../../../src/core/symmetricEigen.ts';
 import type { Problem } from '../../../src/core/problem.ts';
 
 /** A small dense network with mean squared error, and the exact Hessian of its loss. */
