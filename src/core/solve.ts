@@ -227,6 +227,7 @@ function settingOf(task: Task) {
     overlap: task.overlap !== undefined,
     residualCount: task.residuals === undefined ? 0 : (task.residualCount ?? 0),
     hessianVector: task.hessianVector !== undefined,
+    ...(task.params && { layout: task.params.layout }),
   } satisfies Setting;
 }
 

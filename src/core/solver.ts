@@ -1,3 +1,4 @@
+import type { Layout } from './layout.ts';
 import type { Precision } from './problem.ts';
 import type { Asks } from './question.ts';
 import type { Termination } from './termination.ts';
@@ -25,6 +26,8 @@ export interface Setting {
   readonly residualCount?: number;
   /** Whether the problem answers for products with its Hessian. @defaultValue `false` */
   readonly hessianVector?: boolean;
+  /** Names and shapes of the tensors that make up x, where the problem has a parameter set. */
+  readonly layout?: Layout;
 }
 
 /**

@@ -37,11 +37,11 @@ export function trainingRun(
   knowledge?: Knowledge,
 ): TrainingRun {
   const params = tfParams(variables);
-  const { length: n } = params;
+  const { length: n, layout } = params;
   const plain = adam({ learningRate: ADAM_RATE * settings.learningRate });
   const solverFor = (changes: Knowledge['changes']) => (changes === 'evaluations' ? plain : solver);
   const init = (changes: Knowledge['changes']) =>
-    solverFor(changes).init({ n, precision: 'float32', stochastic: changes !== 'same' });
+    solverFor(changes).init({ n, precision: 'float32', stochastic: changes !== 'same', layout });
   const run: Knowledge = knowledge ?? {
     state: init('same'),
     known: false,
