@@ -98,6 +98,9 @@ export { owlqn, type OwlqnOptions, type OwlqnState } from './solvers/owlqn.ts';
 export { cosineDecay, exponentialDecay, warmup, type Schedule } from './solvers/schedules.ts';
 export { sequence, type SequenceState, type Stage } from './solvers/sequence.ts';
 export { slbfgs, type SlbfgsMemory, type SlbfgsOptions } from './solvers/slbfgs.ts';
+export { soap, type SoapOptions, type SoapState } from './solvers/soap.ts';
+export type { Block } from './solvers/soap/blocks.ts';
+export type { Side } from './solvers/soap/side.ts';
 export { ssbfgs, type SsbfgsOptions } from './solvers/ssbfgs.ts';
 export { ssbroyden, type SsbroydenOptions } from './solvers/ssbroyden.ts';
 export {

@@ -14,6 +14,7 @@ import {
   runSync,
   sequence,
   slbfgs,
+  soap,
   ssbfgs,
   ssbroyden,
   type Problem,
@@ -45,6 +46,7 @@ const solvers: Solver[] = [
   levenbergMarquardt(),
   owlqn({ l1: 1e-3 }),
   adam({ learningRate: 0.01, amsgrad: true }),
+  soap({ learningRate: 0.01 }),
   sequence({ solver: adam({ learningRate: 0.01 }), iterations: 5 }, ssbroyden()),
 ];
 const cases = solvers.map((solver) => ({ name: solver.describe(4), solver }));
