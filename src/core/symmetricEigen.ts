@@ -44,9 +44,13 @@ export function symmetricEigen(matrix: Float64Array, n: number): Eigen {
  */
 function tridiagonalEigen(d: Float64Array, e: Float64Array, rows: Float64Array): Eigen {
   const n = d.length;
+  let norm = 0;
+  for (let i = 0; i < n; i++) norm = Math.max(norm, Math.abs(d[i]) + Math.abs(e[i]));
+  // Smaller couplings are rounding of the reflections: without full rank, nothing else is left to iterate on.
+  const negligible = Number.EPSILON * norm;
   for (let l = 0; l < n; l++) {
     for (let sweep = 0; ; sweep++) {
-      const m = firstUncoupled(d, e, l);
+      const m = firstUncoupled(d, e, l, negligible);
       if (m === l) break;
       if (sweep === 60) throw new Error('symmetricEigen: no convergence; is the matrix finite?');
       qlSweep(d, e, rows, l, m);
@@ -58,11 +62,13 @@ function tridiagonalEigen(d: Float64Array, e: Float64Array, rows: Float64Array):
   return { values: Float64Array.from(order, (k) => d[k]), vectors };
 }
 
-/** Index of the first row from `l` on that is not coupled to the next. */
-function firstUncoupled(d: Float64Array, e: Float64Array, l: number): number {
-  let m = l;
-  while (m + 1 < d.length && Math.abs(e[m]) > Number.EPSILON * (Math.abs(d[m]) + Math.abs(d[m + 1]))) m++;
-  return m;
+/** Index of the first row from `l` on that is not coupled to the next; couplings up to `negligible` count as none. */
+function firstUncoupled(d: Float64Array, e: Float64Array, l: number, negligible: number): number {
+  for (let m = l; m + 1 < d.length; m++) {
+    const least = Math.max(negligible, Number.EPSILON * (Math.abs(d[m]) + Math.abs(d[m + 1])));
+    if (Math.abs(e[m]) <= least) return m;
+  }
+  return d.length - 1;
 }
 
 /** One implicit QL sweep with Wilkinson's shift over rows l … m; the rotations are applied to `rows` too. */
