@@ -55,6 +55,7 @@ export {
 } from './optimizers/GradientDescentOptimizer.ts';
 export { LBFGSOptimizer, type LBFGSOptimizerOptions } from './optimizers/LBFGSOptimizer.ts';
 export { SLBFGSOptimizer, type SLBFGSOptimizerOptions } from './optimizers/SLBFGSOptimizer.ts';
+export { SOAPOptimizer, type SOAPOptimizerOptions } from './optimizers/SOAPOptimizer.ts';
 export { SSBFGSOptimizer, type SSBFGSOptimizerOptions } from './optimizers/SSBFGSOptimizer.ts';
 export { SSBroydenOptimizer, type SSBroydenOptimizerOptions } from './optimizers/SSBroydenOptimizer.ts';
 export type {

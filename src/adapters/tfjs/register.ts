@@ -4,6 +4,7 @@ import { ConjugateGradientOptimizer } from './optimizers/ConjugateGradientOptimi
 import { GradientDescentOptimizer } from './optimizers/GradientDescentOptimizer.ts';
 import { LBFGSOptimizer } from './optimizers/LBFGSOptimizer.ts';
 import { SLBFGSOptimizer } from './optimizers/SLBFGSOptimizer.ts';
+import { SOAPOptimizer } from './optimizers/SOAPOptimizer.ts';
 import { SSBFGSOptimizer } from './optimizers/SSBFGSOptimizer.ts';
 import { SSBroydenOptimizer } from './optimizers/SSBroydenOptimizer.ts';
 
@@ -27,6 +28,7 @@ export function register(namespace: Pick<typeof tf, 'serialization'> = tf): void
     GradientDescentOptimizer,
     LBFGSOptimizer,
     SLBFGSOptimizer,
+    SOAPOptimizer,
     SSBFGSOptimizer,
     SSBroydenOptimizer,
   ]) {

@@ -13,6 +13,7 @@ import {
   LBFGSOptimizer,
   register,
   SLBFGSOptimizer,
+  SOAPOptimizer,
   SSBFGSOptimizer,
   SSBroydenOptimizer,
   type SolverOptimizer,
@@ -26,6 +27,7 @@ const classes = {
   GradientDescentOptimizer,
   LBFGSOptimizer,
   SLBFGSOptimizer,
+  SOAPOptimizer,
   SSBFGSOptimizer,
   SSBroydenOptimizer,
 };
@@ -57,6 +59,8 @@ describe.each(backends)('on %s, a saved and loaded model goes on bit for bit', (
     ['SSBroydenOptimizer', {}, 100],
     ['SLBFGSOptimizer', { memory: 4, lambda: 1e-3 }, 50],
     ['ConjugateGradientOptimizer', { beta: 'polakRibiere' }, 100],
+    ['SOAPOptimizer', { rate: 0.02, frequency: 3, learningRate: 0.2 }, 25],
+    ['SOAPOptimizer', { weightDecay: 1e-3, oneSided: true }, 100],
     ['GradientDescentOptimizer', { lineSearch: 'backtracking' }, 100],
   ] as const)('with %s %o in batches of %i', (name, options, batchSize) =>
     expectNoLeak(async () => {

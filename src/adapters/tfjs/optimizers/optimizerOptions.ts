@@ -68,7 +68,7 @@ export type ClassOptions<SolverOptions> = SolverOptimizerOptions &
  * @param own - rules of the options that the class has beside those all have
  * @throws RangeError naming every option that is wrong
  */
-export function solverOptions<SolverOptions extends { readonly lineSearch?: LineSearch }>(
+export function solverOptions<SolverOptions extends object>(
   className: string,
   options: ClassOptions<SolverOptions>,
   own: Rules<Omit<SolverOptions, keyof SolverOptimizerOptions>>,

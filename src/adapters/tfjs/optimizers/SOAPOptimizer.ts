@@ -1,0 +1,63 @@
+import {
+  boolean,
+  finitePositive,
+  integerFrom,
+  nonNegative,
+  numberIn,
+  positive,
+} from '../../../core/options.ts';
+import { scheduleRule, type Schedule } from '../../../solvers/schedules.ts';
+import { soap, type SoapOptions } from '../../../solvers/soap.ts';
+import { solverOptions, type SolverOptimizerOptions } from './optimizerOptions.ts';
+import { SolverOptimizer } from './solverOptimizer.ts';
+
+interface Own extends Omit<SoapOptions, 'learningRate'> {
+  /** The `learningRate` of `soap`: a rate, or a schedule, which cannot be saved. @defaultValue `0.003` */
+  readonly rate?: number | Schedule;
+}
+
+/**
+ * Options of {@link SOAPOptimizer}: those of every optimizer class, and those of `soap`. `learningRate` bounds the change
+ * of a parameter on mini-batches and should be well above `rate`.
+ */
+export type SOAPOptimizerOptions = SolverOptimizerOptions & Own;
+
+/**
+ * SOAP for `model.compile`, for mini-batches: Adam in the eigenbasis of the curvature of each layer.
+ *
+ * `applyGradients` has no use for it: it steps along the gradient alone. Use `minimize`, as `model.fit` does.
+ *
+ * @throws RangeError naming every option that is wrong
+ *
+ * @example
+ * ```js
+ * import { SOAPOptimizer } from 'quasi-newton/tfjs';
+ *
+ * const optimizer = new SOAPOptimizer({ rate: 0.01, learningRate: 0.1 });
+ * ```
+ *
+ * @see soap of `quasi-newton`, the solver within
+ */
+export class SOAPOptimizer extends SolverOptimizer {
+  // A getter keeps the class free of side effects, so that bundlers can leave it out.
+  static override get className(): string {
+    return 'SOAPOptimizer';
+  }
+
+  constructor(options: SOAPOptimizerOptions = {}) {
+    const { rate, ...own } = solverOptions<Own>('SOAPOptimizer', options, {
+      rate: scheduleRule,
+      beta1: decay,
+      beta2: decay,
+      epsilon: finitePositive,
+      weightDecay: nonNegative,
+      clipNorm: positive,
+      frequency: integerFrom(1),
+      maxSide: integerFrom(1),
+      oneSided: boolean,
+    });
+    super(soap({ ...own, ...(rate !== undefined && { learningRate: rate }) }), options);
+  }
+}
+
+const decay = numberIn(0, 1 - Number.EPSILON);
