@@ -9,9 +9,13 @@ const shapes = [
   [10, 16 * 7 * 7],
 ];
 
-/** A classifier of digits as the bytes of an .onnx file: twice convolution, ReLU and max pooling, then a dense layer. */
-export function cnn() {
-  const random = randomNumbers(1);
+/**
+ * A classifier of digits as the bytes of an .onnx file: twice convolution, ReLU and max pooling, then a dense layer.
+ *
+ * @param {number} [seed] - of its initial weights
+ */
+export function cnn(seed = 1) {
+  const random = randomNumbers(seed);
   const uniform = (/** @type {number} */ bound) => () => bound * (2 * random() - 1);
   return model({
     input: { x: ['N', 1, 28, 28] },
