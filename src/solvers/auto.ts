@@ -20,8 +20,13 @@ const WORK_LIMIT = 5e8;
 /**
  * Chooses a solver, with its defaults: {@link levenbergMarquardt} for a sum of squares whose Jacobian is small enough,
  * else {@link bfgs} for n ≤ 500 and {@link lbfgs} above.
+ *
+ * @throws TypeError if it is given options: those belong to the solvers it chooses from
  */
-export function auto(): Solver {
+export function auto(...options: readonly never[]): Solver {
+  if (options.length > 0) {
+    throw new TypeError('auto: there are no options; give them to bfgs(), lbfgs() or levenbergMarquardt().');
+  }
   const squares: Solver = levenbergMarquardt();
   const small: Solver = bfgs();
   const large: Solver = lbfgs();

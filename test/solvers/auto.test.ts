@@ -36,4 +36,9 @@ describe('auto', () => {
     expect(auto().describe(1e5)).toMatch(/^L-BFGS/);
     expect(auto()).toMatchObject({ name: 'auto', descends: true, leavesPoint: true, anyScale: true });
   });
+
+  it('refuses options, which belong to the solvers that it chooses from', () => {
+    const given = auto as (options: object) => unknown;
+    expect(() => given({ lower: 3 })).toThrow(/auto: there are no options; give them to bfgs/);
+  });
 });
