@@ -41,7 +41,7 @@ const table: LayerTable = {
  *
  * @example
  * ```js
- * import type * as tf from '@tensorflow/tfjs';
+ * import * as tf from '@tensorflow/tfjs';
  * import { toOnnx } from 'quasi-newton/tfjs';
  *
  * const model = tf.sequential({ layers: [tf.layers.dense({ units: 2, inputShape: [3] })] });
