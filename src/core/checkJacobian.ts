@@ -1,12 +1,6 @@
 import { runAsync, runSync } from './drive.ts';
-import {
-  askResiduals,
-  differenceJacobian,
-  differenceStep,
-  EPSILON,
-  jacobianSource,
-  noteSizes,
-} from './jacobian.ts';
+import { EPSILON } from './epsilon.ts';
+import { askResiduals, differenceJacobian, differenceStep, jacobianSource, noteSizes } from './jacobian.ts';
 import { checkOptions, positive, show } from './options.ts';
 import { firstNonFinite, roundToFloat32 } from './vector.ts';
 import { tensorAt } from './layout.ts';

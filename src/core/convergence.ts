@@ -1,3 +1,4 @@
+import { EPSILON } from './epsilon.ts';
 import { normInf } from './vector.ts';
 import type { Precision } from './problem.ts';
 import type { ConvergenceMeasures } from './result.ts';
@@ -69,7 +70,6 @@ export function convergenceTests(
 
 const relative = (change: number, size: number): number => (size > 0 ? change / size : change);
 
-const EPSILON: Record<Precision, number> = { float32: 2 ** -23, float64: 2 ** -52 };
 const FLOOR_ITERATIONS = 10;
 
 /** What {@link atFloor} remembers, as plain data. */

@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { EPSILON } from './epsilon.ts';
 import { evaluate, type Asks } from './question.ts';
 import { absoluteDot, dot, normInf, roundToFloat32 } from './vector.ts';
 import { noiseOf, NOISE_PARTS } from './valueNoise.ts';
@@ -43,7 +44,6 @@ export interface Mismatch {
   readonly byGradients: number;
 }
 
-const EPSILON: Record<Precision, number> = { float32: 2 ** -23, float64: 2 ** -52 };
 /** Rounding of f, in units of its precision. */
 const ROUNDING = 16;
 /** A change of f that exceeds its rounding by this factor is resolved. */

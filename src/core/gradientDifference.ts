@@ -1,3 +1,4 @@
+import { EPSILON } from './epsilon.ts';
 import { evaluate, type Asks } from './question.ts';
 import { sizeAt, type Scale } from './scale.ts';
 import { addScaled, normInf, roundToFloat32 } from './vector.ts';
@@ -42,8 +43,6 @@ export function* differenceAlong(
   yield evaluate(point, behind);
   for (let i = 0; i < x.length; i++) product[i] = (product[i] - behind[i]) / (2 * t);
 }
-
-const EPSILON: Record<Precision, number> = { float32: 2 ** -23, float64: 2 ** -52 };
 
 /** ‖a‖∞ of a gradient or a product, each element times the size of its unknown. */
 export function scaledNorm(a: Float64Array, scale: Scale | undefined): number {

@@ -1,3 +1,4 @@
+import { EPSILON } from './epsilon.ts';
 import { firstNonFinite, normInf } from './vector.ts';
 import type { Precision } from './problem.ts';
 import type { Asks, EvaluateResiduals } from './question.ts';
@@ -20,9 +21,6 @@ export interface DifferenceSteps {
   /** No evaluation leaves them. */
   readonly bounds: Bounds | null;
 }
-
-/** Relative rounding error. */
-export const EPSILON: Record<Precision, number> = { float32: 2 ** -23, float64: 2 ** -52 };
 
 /** Exponent of ε in the relative step, where rounding and truncation balance. */
 const POWER: Record<Scheme, number> = { '2-point': 1 / 2, '3-point': 1 / 3 };

@@ -9,6 +9,7 @@
  * @see Ridders (1982), Accurate computation of F'(x) and F''(x), Advances in Engineering Software 4(2), 75-76
  * @module
  */
+import { EPSILON } from './epsilon.ts';
 import { evaluate, type Asks } from './question.ts';
 import type { Precision } from './problem.ts';
 
@@ -46,7 +47,6 @@ interface Quotient {
   readonly noise: number;
 }
 
-export const EPSILON: Record<Precision, number> = { float32: 2 ** -23, float64: 2 ** -52 };
 /** An element is right only if rounding is below this fraction of it: wrong factors of 1.01 (2) then show. */
 const RESOLVED: Record<Precision, number> = { float32: 0.25, float64: 2e-3 };
 /** f is linear over a step, so that one step suffices, if its one-sided slopes differ by less than this fraction. */

@@ -1,5 +1,6 @@
 import { boolean, checkOptions, finitePositive, oneOf } from '../core/options.ts';
-import { askResiduals, EPSILON, type Scheme } from '../core/jacobian.ts';
+import { EPSILON } from '../core/epsilon.ts';
+import { askResiduals, type Scheme } from '../core/jacobian.ts';
 import { normInf, subtract } from '../core/vector.ts';
 import { boundRule, boxIn, boxOf, heldBy, measureInBox, project, type Bound, type Box } from './bounds.ts';
 import { formNormal, scaledSquare } from './leastSquares/dampedSystem.ts';

@@ -1,3 +1,4 @@
+import { EPSILON } from '../core/epsilon.ts';
 import { absoluteDot, dot, normInf } from '../core/vector.ts';
 import { acceptTrial, lineState, searchAlong, type LineState, type Project } from './searchAlong.ts';
 import { growNoise, observeStep, slackOf } from './noise.ts';
@@ -155,7 +156,7 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
 
 /** The shortest step that moves an element of x by a unit in its last place. */
 function shortestStep({ x, direction, rounded }: LineState): number {
-  const unit = rounded ? 2 ** -23 : 2 ** -52;
+  const unit = rounded ? EPSILON.float32 : EPSILON.float64;
   let shortest = Infinity;
   for (let i = 0; i < x.length; i++) {
     if (direction[i] !== 0) shortest = Math.min(shortest, Math.abs(x[i] / direction[i]));

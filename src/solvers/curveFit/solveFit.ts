@@ -1,5 +1,6 @@
 import { runSync } from '../../core/drive.ts';
-import { differenceJacobian, EPSILON, type Scheme } from '../../core/jacobian.ts';
+import { EPSILON } from '../../core/epsilon.ts';
+import { differenceJacobian, type Scheme } from '../../core/jacobian.ts';
 import { gradientOfSquares } from '../../core/leastSquares.ts';
 import { metered, startMeter } from '../../core/meter.ts';
 import { dot } from '../../core/vector.ts';
