@@ -6,7 +6,7 @@ import { metered, startMeter, type Meter } from './meter.ts';
 import { evaluate, type Asks } from './question.ts';
 import { rescaling } from './rescale.ts';
 import { solveResult, type SolveResult } from './result.ts';
-import { checkStart, checkStartValues, checkUnwritten } from './start.ts';
+import { checkStart, checkStartValues } from './start.ts';
 import { terminations, type Termination } from './termination.ts';
 import { traceHeading, traceLine, type TraceEntry } from './trace.ts';
 import { normInf } from './vector.ts';
@@ -75,7 +75,6 @@ function* iterate(
   // What fg leaves unwritten, or adds to, then shows.
   state.gradient.fill(NaN);
   yield* refresh(state, meter);
-  checkUnwritten(state.x, best.x);
   checkStartValues(state, task);
   let now = measure(state);
   const convergence = convergenceTests(options, now, precision, solver.descends && !batches);

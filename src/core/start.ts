@@ -43,20 +43,10 @@ export function checkStart({ p0, params }: ProblemFacts): void {
   }
 }
 
-/** An objective that changes its argument would move every solver without its knowledge. */
-export function checkUnwritten(x: Float64Array, sent: Float64Array): void {
-  const changed = x.findIndex((value, i) => value !== sent[i]);
-  if (changed >= 0) {
-    throw new TypeError(
-      `minimize: fg wrote into x (element ${changed} was ${sent[changed]} and is ${x[changed]}); it must only read x.`,
-    );
-  }
-}
-
-type Callback = NonNullable<SolveOptions['callback']>;
-
 /** Calls after which x is always compared; then after every power of 2, since a comparison costs more than the copy. */
 const FIRST_CALLS = 4;
+
+type Callback = NonNullable<SolveOptions['callback']>;
 
 /**
  * Shows a callback a copy of x, and names one that writes into it: what it means to change would not change.
@@ -87,11 +77,9 @@ function checkUntouched(copy: Float64Array, x: Float64Array): void {
 }
 
 /**
- * @throws TypeError if f(p0) is not a number
- * @throws RangeError if it or the gradient is not finite
+ * @throws RangeError if f(p0) or the gradient is not finite
  */
 export function checkStartValues({ f, gradient }: Iterate, { params }: ProblemFacts): void {
-  checkNumber(f);
   if (!Number.isFinite(f)) {
     const advice = Number.isNaN(f) ? ', and look for NaN among the data' : '';
     throw new RangeError(`minimize: f(p0) is ${f}; start where the objective is finite${advice}.`);
@@ -105,11 +93,6 @@ export function checkStartValues({ f, gradient }: Iterate, { params }: ProblemFa
       `minimize: element ${bad}${ofTensor(params, bad)} of the gradient at p0 is ${gradient[bad]}; ${advice}`,
     );
   }
-}
-
-/** @throws TypeError if what an objective has returned is not a number */
-export function checkNumber(f: unknown): void {
-  if (typeof f !== 'number') throw new TypeError(`minimize: fg must return a number, got ${show(f)}.`);
 }
 
 /** ` (of "dense/kernel")`, where the tensor that holds element `index` is known. */

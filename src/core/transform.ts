@@ -1,5 +1,4 @@
 import { solveResult, type SolveResult } from './result.ts';
-import { checkNumber } from './start.ts';
 import { terminations } from './termination.ts';
 import { normInf } from './vector.ts';
 import type { Asks } from './question.ts';
@@ -92,7 +91,6 @@ function* transformed<Result>(asks: Asks<Result>, transform: Transform, below: B
       continue;
     }
     if (question.kind === 'evaluate' || question.kind === 'overlap') {
-      checkNumber(answer);
       if (Number.isNaN(below.first)) {
         if (!(answer > 0)) throw new RangeError(`minimize: a transform needs f > 0; f(p0) is ${answer}.`);
         below.first = answer;

@@ -94,7 +94,7 @@ const cast: VjpRule = ({ g, inputs: [x], dy }) => [g.cast(dy, g.floatTypeOf(x))]
 /** Of its second input an op takes the type only. */
 const castLike: VjpRule = (c) => (c.needs(0) ? [...cast(c), undefined] : []);
 
-/** What was kept was divided by its probability. In a graph that is run again for its states, the choice would be another. */
+/** Divides the cotangent of the elements kept by their probability. In a graph that is run again for its states, the choice would be another. */
 const dropout: VjpRule = ({ g, node, inputs: [x, ratio, training], dy }) => {
   const mode = training ? g.integersOf(training)?.[0] : 0;
   if (mode === 0) return [dy];

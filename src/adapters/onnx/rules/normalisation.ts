@@ -52,7 +52,7 @@ function sumOf(g: Builder, terms: readonly (Value | undefined)[]): Value | undef
   return first === undefined ? undefined : g.add(first, ...others);
 }
 
-/** What x gets from the cotangents of its mean, and of r = 1/√(mean of squares + ε): −r²/n·x̂ of the latter. */
+/** Cotangent of x from those of its mean, and of r = 1/√(mean of squares + ε): −r²/n·x̂ of the latter. */
 function throughStatistics(
   g: Builder,
   x: Value,
