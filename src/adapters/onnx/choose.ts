@@ -1,12 +1,12 @@
 import type { TensorRole } from '../../core/layout.ts';
-import { gradientNameOf } from './convention.ts';
-import { fault, foreign, OnnxError } from './errors.ts';
-import { DType, dtypeName, type TensorProto } from './graph/tensor.ts';
+import { gradientNameOf } from './ir/convention.ts';
+import { fault, foreign, OnnxError } from './ir/errors.ts';
+import { DType, dtypeName, type TensorProto } from './ir/tensor.ts';
 import type { DifferentiateOptions } from './options.ts';
 import { candidatesOf, type Candidate } from './parameters.ts';
 import type { Origin } from './passes/constants.ts';
 import type { Copy } from './passes/ties.ts';
-import type { Model } from './proto.ts';
+import type { Model } from './ir/model.ts';
 
 /** A tensor of the model that became an input of the result. */
 export interface Parameter {

@@ -6,12 +6,12 @@ import {
   hessianVectorNameOf,
   lossName,
   vectorNameOf,
-} from './convention.ts';
-import { fault, OnnxError, typed, type Fault } from './errors.ts';
-import type { Builder } from './graph/builder.ts';
-import { valueInfo, type Value } from './graph/graph.ts';
-import type { Shape } from './graph/shape.ts';
-import { DType, shapeOf } from './graph/tensor.ts';
+} from './ir/convention.ts';
+import { fault, OnnxError, typed, type Fault } from './ir/errors.ts';
+import type { Builder } from './ir/builder.ts';
+import { valueInfo, type Value } from './ir/graph.ts';
+import type { Shape } from './ir/shape.ts';
+import { DType, shapeOf } from './ir/tensor.ts';
 import type { Target } from './losses.ts';
 import { appendLoss } from './objective.ts';
 import { checkDifferentiateOptions, type DifferentiateOptions } from './options.ts';
@@ -25,12 +25,12 @@ import { fixedBatchFaults } from './passes/batch.ts';
 import { freeNames } from './passes/freeNames.ts';
 import { tie, type Copy } from './passes/ties.ts';
 import { prune } from './passes/prune.ts';
-import { normalise } from './passes/normalise.ts';
+import { normalise } from './passes/read.ts';
 import { floatTypeIn } from './passes/precision.ts';
-import { encodeModel } from './proto.ts';
+import { encodeModel } from './ir/model.ts';
 import { rulesFor } from './registry.ts';
-import { sweep } from './sweep.ts';
-import type { VjpRules } from './vjp.ts';
+import { sweep } from './passes/sweep.ts';
+import type { VjpRules } from './ir/vjp.ts';
 
 /** An input of the result that is fed with data. */
 export interface DataInput {

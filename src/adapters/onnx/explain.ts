@@ -1,16 +1,16 @@
-import { fault, OnnxError, sentence, type Fault } from './errors.ts';
-import { dtypeName, isHalf } from './graph/tensor.ts';
+import { fault, OnnxError, sentence, type Fault } from './ir/errors.ts';
+import { dtypeName, isHalf } from './ir/tensor.ts';
 import { candidatesOf, type Candidate } from './parameters.ts';
 import { copiesOf } from './choose.ts';
 import { tie } from './passes/ties.ts';
 import { lower } from './passes/lower.ts';
-import { normalise } from './passes/normalise.ts';
+import { normalise } from './passes/read.ts';
 import { floatTypeIn } from './passes/precision.ts';
-import { valueInfo } from './graph/graph.ts';
+import { valueInfo } from './ir/graph.ts';
 import { vjpRules } from './registry.ts';
-import { nodesBetween, sweep } from './sweep.ts';
-import type { ExternalData } from './proto.ts';
-import { opKey } from './graph/domain.ts';
+import { nodesBetween, sweep } from './passes/sweep.ts';
+import type { ExternalData } from './ir/model.ts';
+import { opKey } from './ir/domain.ts';
 
 /** One kind of op in a model. */
 export interface OpReport {

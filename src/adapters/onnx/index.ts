@@ -4,8 +4,8 @@
  * @module quasi-newton/onnx
  */
 
-export * from './convention.ts';
-export { OnnxError, refuse, type Fault } from './errors.ts';
+export * from './ir/convention.ts';
+export { OnnxError, refuse, type Fault } from './ir/errors.ts';
 export { differentiate, differentiateModel } from './differentiate.ts';
 export type { DataInput, Differentiated, RunningStatistic } from './differentiate.ts';
 export { explain, type Explanation, type OpReport } from './explain.ts';
@@ -15,11 +15,11 @@ export type { FixedInputs } from './passes/fix.ts';
 export type { Copy } from './passes/ties.ts';
 export type { LossName, LossTerm, Target } from './losses.ts';
 export type { DifferentiateOptions, Loss, LossContext, LossFunction } from './options.ts';
-export type { Builder } from './graph/builder.ts';
-export type { Operand, Value } from './graph/graph.ts';
-export type { Attributes } from './graph/attributes.ts';
+export type { Builder } from './ir/builder.ts';
+export type { Operand, Value } from './ir/graph.ts';
+export type { Attributes } from './ir/attributes.ts';
 export { registerVjp } from './registry.ts';
-export type { Cotangents, VjpContext, VjpRule } from './vjp.ts';
+export type { Cotangents, VjpContext, VjpRule } from './ir/vjp.ts';
 export { miniBatches, type BatchSource, type MiniBatchOptions } from './runtime/batches.ts';
 export { checkFeeds, type Feed, type Feeds } from './runtime/feeds.ts';
 export type { InputSpec } from './runtime/inputs.ts';

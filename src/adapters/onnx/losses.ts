@@ -1,11 +1,11 @@
-import { refuse } from './errors.ts';
-import { attributesOf } from './graph/attributes.ts';
-import type { Builder } from './graph/builder.ts';
-import type { Value } from './graph/graph.ts';
+import { refuse } from './ir/errors.ts';
+import { attributesOf } from './ir/attributes.ts';
+import type { Builder } from './ir/builder.ts';
+import type { Value } from './ir/graph.ts';
 import { classLosses, reduced } from './expansions/losses.ts';
-import { isStandard } from './graph/domain.ts';
-import { axisFrom, range, type Shape } from './graph/shape.ts';
-import { DType } from './graph/tensor.ts';
+import { isStandard } from './ir/domain.ts';
+import { axisFrom, range, type Shape } from './ir/shape.ts';
+import { DType } from './ir/tensor.ts';
 
 /** The losses that are known by name; each is a mean over all elements, or over all predictions. */
 export type LossName = 'mse' | 'mae' | 'huber' | 'softmaxCrossEntropy' | 'binaryCrossEntropy';

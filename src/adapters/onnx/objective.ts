@@ -1,12 +1,12 @@
-import { sampleWeightName, sampleWeightNameOf, targetName, targetNameOf } from './convention.ts';
+import { sampleWeightName, sampleWeightNameOf, targetName, targetNameOf } from './ir/convention.ts';
 import type { Parameter } from './choose.ts';
-import { fault, foreign, OnnxError, Refusal, refuse, type Fault } from './errors.ts';
-import type { Builder } from './graph/builder.ts';
-import type { Value } from './graph/graph.ts';
+import { fault, foreign, OnnxError, Refusal, refuse, type Fault } from './ir/errors.ts';
+import type { Builder } from './ir/builder.ts';
+import type { Value } from './ir/graph.ts';
 import { appendTerm, type LossTerm, type Target } from './losses.ts';
 import { termsOf, type DifferentiateOptions, type LossContext } from './options.ts';
 import { rulesFor } from './registry.ts';
-import { sweep } from './sweep.ts';
+import { sweep } from './passes/sweep.ts';
 
 /** What a loss is appended to, and what is learnt on the way. */
 interface Objective {

@@ -11,12 +11,12 @@ import {
   type Rules,
 } from '../../core/options.ts';
 import type { Precision } from '../../core/problem.ts';
-import type { Builder } from './graph/builder.ts';
-import type { Value } from './graph/graph.ts';
+import type { Builder } from './ir/builder.ts';
+import type { Value } from './ir/graph.ts';
 import { isLossName, lossNames, type LossName, type LossTerm } from './losses.ts';
 import type { Candidate } from './parameters.ts';
 import type { FixedInputs } from './passes/fix.ts';
-import { isBytes, type ExternalData } from './proto.ts';
+import { isBytes, type ExternalData } from './ir/model.ts';
 
 /** What a {@link LossFunction} has at hand besides the graph. */
 export interface LossContext {

@@ -1,10 +1,10 @@
 import type { GraphProto, NodeProto } from 'onnx-buf';
 import type { TensorRole } from '../../core/layout.ts';
-import { subgraphsOf } from './graph/attributes.ts';
-import { opKey } from './graph/domain.ts';
-import { isFloat, numbersOf, shapeOf, type TensorProto } from './graph/tensor.ts';
+import { subgraphsOf } from './ir/attributes.ts';
+import { opKey } from './ir/domain.ts';
+import { isFloat, numbersOf, shapeOf, type TensorProto } from './ir/tensor.ts';
 import type { Origin } from './passes/constants.ts';
-import type { Model } from './proto.ts';
+import type { Model } from './ir/model.ts';
 import { learnedValues, singleUnits, slotOf, type Reader, type Slot } from './slots.ts';
 
 /** A constant float tensor of a model: a parameter, or something that only looks like one. */

@@ -14,7 +14,7 @@ import { recurrentRules } from './rules/recurrent.ts';
 import { reductions } from './rules/reduction.ts';
 import { scanRule } from './rules/scan.ts';
 import { shapeRules } from './rules/shapes.ts';
-import type { VjpRule, VjpRules } from './vjp.ts';
+import type { VjpRule, VjpRules } from './ir/vjp.ts';
 
 /** The rules that are there from the start, by the kind of op. */
 export const ruleFamilies: Readonly<Record<string, VjpRules>> = {

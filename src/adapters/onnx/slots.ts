@@ -6,10 +6,10 @@
 
 import type { NodeProto } from 'onnx-buf';
 import type { TensorRole } from '../../core/layout.ts';
-import { opKey } from './graph/domain.ts';
-import { attributesOf, subgraphsOf } from './graph/attributes.ts';
-import { axisFrom, range } from './graph/shape.ts';
-import { isFloat, numbersOf, shapeOf, type TensorProto } from './graph/tensor.ts';
+import { opKey } from './ir/domain.ts';
+import { attributesOf, subgraphsOf } from './ir/attributes.ts';
+import { axisFrom, range } from './ir/shape.ts';
+import { isFloat, numbersOf, shapeOf, type TensorProto } from './ir/tensor.ts';
 
 /** What a tensor is, by the input of the op that it feeds. */
 export interface Slot {

@@ -1,8 +1,8 @@
 import { differentiate, explain, OnnxError, type DifferentiateOptions } from 'quasi-newton/onnx';
 import { describe, expect, test } from 'vitest';
-import { bodyIn } from '../../../src/adapters/onnx/graph/body.ts';
-import { DType } from '../../../src/adapters/onnx/graph/tensor.ts';
-import { decodeModel, encodeModel, type Model } from '../../../src/adapters/onnx/proto.ts';
+import { bodyIn } from '../../../src/adapters/onnx/ir/body.ts';
+import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
+import { decodeModel, encodeModel, type Model } from '../../../src/adapters/onnx/ir/model.ts';
 import { random } from './cases/arbitrary.ts';
 import { fixture, fixtureNames } from './fixtures.ts';
 import { modelOf, type Build, type Input } from './harness.ts';

@@ -2,7 +2,7 @@ import { differentiate } from 'quasi-newton/onnx';
 import * as ort from 'onnxruntime-node';
 import type { NodeProto } from 'onnx-buf';
 import { expect, test } from 'vitest';
-import { DType } from '../../../src/adapters/onnx/graph/tensor.ts';
+import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { body, floats, integers, modelFrom, node, runOnce, tensor, type Written } from './written.ts';
 
 /** s → w·min(tanh s, 0.9), with nodes that have names, or none. */

@@ -3,8 +3,8 @@ import * as web from 'onnxruntime-web';
 import { lbfgs, minimizeAsync } from 'quasi-newton';
 import { trainable, type Ort } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
-import type { Builder } from '../../../src/adapters/onnx/graph/builder.ts';
-import { DType } from '../../../src/adapters/onnx/graph/tensor.ts';
+import type { Builder } from '../../../src/adapters/onnx/ir/builder.ts';
+import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { direction, modelOf, type Build } from './harness.ts';
 
 const [samples, size] = [24, 8];

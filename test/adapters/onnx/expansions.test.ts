@@ -2,8 +2,8 @@ import * as fc from 'fast-check';
 import { InferenceSession } from 'onnxruntime-node';
 import { differentiate } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
-import { normalise } from '../../../src/adapters/onnx/passes/normalise.ts';
-import { encodeModel } from '../../../src/adapters/onnx/proto.ts';
+import { normalise } from '../../../src/adapters/onnx/passes/read.ts';
+import { encodeModel } from '../../../src/adapters/onnx/ir/model.ts';
 import { expansionCases } from './cases/expansions.ts';
 import { feedsOf, modelOf, quiet, type Input } from './harness.ts';
 

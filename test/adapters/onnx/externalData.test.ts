@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
 import { differentiateModel, explain, OnnxError, trainable } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
-import { DType, elementsOf } from '../../../src/adapters/onnx/graph/tensor.ts';
+import { DType, elementsOf } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { body, external, floats, modelFrom, node } from './written.ts';
 
 const weights = [1, 2, 3, 4];

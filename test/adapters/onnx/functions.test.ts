@@ -10,9 +10,9 @@ import type { FunctionProto, NodeProto } from 'onnx-buf';
 import * as ort from 'onnxruntime-node';
 import { differentiate, explain, trainable } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
-import { nodeAttributes, type AttributeValues } from '../../../src/adapters/onnx/graph/attributes.ts';
-import { DType, tensorOf } from '../../../src/adapters/onnx/graph/tensor.ts';
-import { decodeModel, encodeModel } from '../../../src/adapters/onnx/proto.ts';
+import { nodeAttributes, type AttributeValues } from '../../../src/adapters/onnx/ir/attributes.ts';
+import { DType, tensorOf } from '../../../src/adapters/onnx/ir/tensor.ts';
+import { decodeModel, encodeModel } from '../../../src/adapters/onnx/ir/model.ts';
 import { realInput } from './cases/arbitrary.ts';
 import { modelOf } from './harness.ts';
 

@@ -1,10 +1,10 @@
 import { InferenceSession } from 'onnxruntime-node';
 import { differentiate, gradientNameOf } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
-import { Builder } from '../../../src/adapters/onnx/graph/builder.ts';
-import { valueInfo } from '../../../src/adapters/onnx/graph/graph.ts';
-import { DType } from '../../../src/adapters/onnx/graph/tensor.ts';
-import { decodeModel, encodeModel } from '../../../src/adapters/onnx/proto.ts';
+import { Builder } from '../../../src/adapters/onnx/ir/builder.ts';
+import { valueInfo } from '../../../src/adapters/onnx/ir/graph.ts';
+import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
+import { decodeModel, encodeModel } from '../../../src/adapters/onnx/ir/model.ts';
 import { direction, feedsOf, modelOf, quiet, type Input } from './harness.ts';
 import { randomGraph } from './randomGraph.ts';
 

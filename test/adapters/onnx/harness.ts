@@ -3,8 +3,8 @@ import { GraphProtoSchema, ModelProtoSchema, OperatorSetIdProtoSchema } from 'on
 import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { differentiate, gradientNameOf, type LossFunction, type Value } from 'quasi-newton/onnx';
 import { expect } from 'vitest';
-import { Builder } from '../../../src/adapters/onnx/graph/builder.ts';
-import { DType } from '../../../src/adapters/onnx/graph/tensor.ts';
+import { Builder } from '../../../src/adapters/onnx/ir/builder.ts';
+import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
 
 export type Precision = 'float32' | 'float64';
 

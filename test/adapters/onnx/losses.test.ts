@@ -1,7 +1,7 @@
 import { InferenceSession } from 'onnxruntime-node';
 import { differentiateModel, gradientNameOf, OnnxError, type DifferentiateOptions } from 'quasi-newton/onnx';
 import { describe, expect, test } from 'vitest';
-import { numbersOf } from '../../../src/adapters/onnx/graph/tensor.ts';
+import { numbersOf } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { realInput } from './cases/arbitrary.ts';
 import { direction, feedsOf, modelOf, quiet, type Build, type Input } from './harness.ts';
 

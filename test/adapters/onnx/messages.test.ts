@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { differentiate, explain } from 'quasi-newton/onnx';
 import { parseSync } from 'vite';
 import { expect, test } from 'vitest';
-import { DType } from '../../../src/adapters/onnx/graph/tensor.ts';
+import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { floats, modelFrom, node, runOnce, tensor, typed } from './written.ts';
 
 const sources = fileURLToPath(new URL('../../../src/adapters/onnx', import.meta.url));

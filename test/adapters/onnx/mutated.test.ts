@@ -4,7 +4,7 @@ import { ModelProtoSchema } from 'onnx-buf';
 import { differentiate, explain, OnnxError } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
 import { mlp, randomNumbers } from '../../../examples/lib/mlp.js';
-import { DType } from '../../../src/adapters/onnx/graph/tensor.ts';
+import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { fixturePath } from './fixtures.ts';
 import { body, external, floats, integers, modelFrom, node, typed } from './written.ts';
 

@@ -2,7 +2,7 @@ import * as ort from 'onnxruntime-node';
 import { lbfgs, minimizeAsync } from 'quasi-newton';
 import { differentiateModel, registerVjp, trainable } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
-import { DType } from '../../../src/adapters/onnx/graph/tensor.ts';
+import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { floats, modelFrom, node, runOnce, tensor } from './written.ts';
 
 /** y = x·A·B, with these names for A and B. */

@@ -5,7 +5,7 @@ import * as ort from 'onnxruntime-node';
 import { lbfgs, minimizeAsync } from 'quasi-newton';
 import { differentiate, explain, trainable, type Feeds, type TrainableOptions } from 'quasi-newton/onnx';
 import { describe, expect, test } from 'vitest';
-import { DType } from '../../../src/adapters/onnx/graph/tensor.ts';
+import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { body, floats, integers, modelFrom, node, runOnce, tensor, typed, type Written } from './written.ts';
 
 const scalar = (dtype: number) => ({ dtype, shape: [] });

@@ -3,9 +3,9 @@ import { create } from '@bufbuild/protobuf';
 import { NodeProtoSchema } from 'onnx-buf';
 import { differentiate } from 'quasi-newton/onnx';
 import { describe, expect, test } from 'vitest';
-import { nodeAttributes, type AttributeValues } from '../../../src/adapters/onnx/graph/attributes.ts';
-import type { Builder } from '../../../src/adapters/onnx/graph/builder.ts';
-import { DType } from '../../../src/adapters/onnx/graph/tensor.ts';
+import { nodeAttributes, type AttributeValues } from '../../../src/adapters/onnx/ir/attributes.ts';
+import type { Builder } from '../../../src/adapters/onnx/ir/builder.ts';
+import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { checkGradients, direction, feedsOf, modelOf, quiet, type Build, type Input } from './harness.ts';
 import { floats, integers, modelFrom, node, runOnce, tensor } from './written.ts';
 

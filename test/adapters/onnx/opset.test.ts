@@ -1,7 +1,7 @@
 import { InferenceSession } from 'onnxruntime-node';
 import { differentiate } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
-import type { AttributeValues } from '../../../src/adapters/onnx/graph/attributes.ts';
+import type { AttributeValues } from '../../../src/adapters/onnx/ir/attributes.ts';
 import { realInput } from './cases/arbitrary.ts';
 import { checkGradients, feedsOf, modelOf, quiet, weighted, type Build } from './harness.ts';
 

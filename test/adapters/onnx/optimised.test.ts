@@ -13,9 +13,9 @@ import {
   type Differentiated,
 } from 'quasi-newton/onnx';
 import { afterAll, describe, expect, test } from 'vitest';
-import { numbersOf } from '../../../src/adapters/onnx/graph/tensor.ts';
+import { numbersOf } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { expansionRules } from '../../../src/adapters/onnx/expansions/expansions.ts';
-import { decodeModel, encodeModel } from '../../../src/adapters/onnx/proto.ts';
+import { decodeModel, encodeModel } from '../../../src/adapters/onnx/ir/model.ts';
 import { feedsOf, fixture, type Fixture } from './fixtures.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'optimised-'));

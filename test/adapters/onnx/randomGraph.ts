@@ -1,8 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema } from 'onnx-buf';
 import type { Value } from 'quasi-newton/onnx';
-import { Builder } from '../../../src/adapters/onnx/graph/builder.ts';
-import { DType } from '../../../src/adapters/onnx/graph/tensor.ts';
+import { Builder } from '../../../src/adapters/onnx/ir/builder.ts';
+import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { random, realInput, size } from './cases/arbitrary.ts';
 import type { Input } from './harness.ts';
 

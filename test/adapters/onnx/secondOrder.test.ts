@@ -8,7 +8,7 @@ import {
   type LossFunction,
 } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
-import { numbersOf } from '../../../src/adapters/onnx/graph/tensor.ts';
+import { numbersOf } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { realInput } from './cases/arbitrary.ts';
 import { feedsOf as fixtureFeeds, fixture } from './fixtures.ts';
 import { Tensor } from 'onnxruntime-node';

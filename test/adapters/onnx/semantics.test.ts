@@ -1,7 +1,7 @@
 import * as ort from 'onnxruntime-node';
 import { differentiate, trainable } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
-import { DType, tensorOf } from '../../../src/adapters/onnx/graph/tensor.ts';
+import { DType, tensorOf } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { floats, integers, modelFrom, node, runOnce, tensor } from './written.ts';
 
 const sum = { loss: (g, { outputs: [y] }) => g.sumOfAll(y) } satisfies Pick<

@@ -2,7 +2,7 @@ import * as ort from 'onnxruntime-node';
 import { lbfgs, minimizeAsync } from 'quasi-newton';
 import { differentiateModel, explain, trainable, type TrainableOptions } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
-import { DType } from '../../../src/adapters/onnx/graph/tensor.ts';
+import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { body, floats, modelFrom, node, runOnce, tensor, typed } from './written.ts';
 
 /** y = x·W + x·V, where V is W by way of some Identity nodes. */

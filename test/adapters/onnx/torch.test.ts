@@ -1,9 +1,9 @@
 import { InferenceSession } from 'onnxruntime-node';
 import { differentiateModel, gradientNameOf } from 'quasi-newton/onnx';
 import { describe, expect, test } from 'vitest';
-import { DType, numbersOf, tensorOf } from '../../../src/adapters/onnx/graph/tensor.ts';
+import { DType, numbersOf, tensorOf } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { convertPrecision } from '../../../src/adapters/onnx/passes/precision.ts';
-import { decodeModel, encodeModel } from '../../../src/adapters/onnx/proto.ts';
+import { decodeModel, encodeModel } from '../../../src/adapters/onnx/ir/model.ts';
 import { feedsOf, fixture, fixtureNames } from './fixtures.ts';
 
 const names = (parameters: readonly { name: string }[]) => parameters.map(({ name }) => name).toSorted();

@@ -1,6 +1,6 @@
-import { DType } from '../../../src/adapters/onnx/graph/tensor.ts';
-import type { Builder } from '../../../src/adapters/onnx/graph/builder.ts';
-import { bodyIn } from '../../../src/adapters/onnx/graph/body.ts';
+import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
+import type { Builder } from '../../../src/adapters/onnx/ir/builder.ts';
+import { bodyIn } from '../../../src/adapters/onnx/ir/body.ts';
 import {
   differentiate,
   differentiateModel,
@@ -9,8 +9,8 @@ import {
   registerVjp,
   type Value,
 } from 'quasi-newton/onnx';
-import { nodeAttributes, type AttributeValues } from '../../../src/adapters/onnx/graph/attributes.ts';
-import { decodeModel, encodeModel } from '../../../src/adapters/onnx/proto.ts';
+import { nodeAttributes, type AttributeValues } from '../../../src/adapters/onnx/ir/attributes.ts';
+import { decodeModel, encodeModel } from '../../../src/adapters/onnx/ir/model.ts';
 import { InferenceSession } from 'onnxruntime-node';
 import { expect, test } from 'vitest';
 import { checkGradients, direction, feedsOf, modelOf, quiet, weighted, type Input } from './harness.ts';

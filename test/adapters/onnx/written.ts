@@ -14,9 +14,9 @@ import {
 } from 'onnx-buf';
 import type { AttributeProto, GraphProto, NodeProto, TensorProto } from 'onnx-buf';
 import { InferenceSession, Tensor } from 'onnxruntime-node';
-import { nodeAttributes, type AttributeValues } from '../../../src/adapters/onnx/graph/attributes.ts';
-import { valueInfo } from '../../../src/adapters/onnx/graph/graph.ts';
-import { DType, tensorOf } from '../../../src/adapters/onnx/graph/tensor.ts';
+import { nodeAttributes, type AttributeValues } from '../../../src/adapters/onnx/ir/attributes.ts';
+import { valueInfo } from '../../../src/adapters/onnx/ir/graph.ts';
+import { DType, tensorOf } from '../../../src/adapters/onnx/ir/tensor.ts';
 
 /** A value's shape, and its type; float32 unless it says otherwise. */
 export type Described = readonly (number | string)[] | { dtype: DType; shape: readonly (number | string)[] };

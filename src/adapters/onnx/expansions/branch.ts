@@ -1,4 +1,4 @@
-import { doBody } from '../graph/body.ts';
+import { doBody } from '../ir/body.ts';
 import type { Lowering } from '../passes/rewrite.ts';
 
 /** An If whose condition is known before the graph runs, as where it asks for a rank: the branch that is taken. */

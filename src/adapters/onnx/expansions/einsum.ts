@@ -1,7 +1,7 @@
-import { refuse } from '../errors.ts';
-import type { Builder } from '../graph/builder.ts';
-import { einsumEquation, isPlain, parseEinsum, withoutEllipsis } from '../graph/einsum.ts';
-import type { Value } from '../graph/graph.ts';
+import { refuse } from '../ir/errors.ts';
+import type { Builder } from '../ir/builder.ts';
+import { einsumEquation, isPlain, parseEinsum, withoutEllipsis } from '../ops/einsum.ts';
+import type { Value } from '../ir/graph.ts';
 import type { Lowering } from '../passes/rewrite.ts';
 
 /** x where all axes of the same letter have the same place: the others of them are summed out. */

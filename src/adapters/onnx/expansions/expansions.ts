@@ -1,6 +1,6 @@
-import { refuse } from '../errors.ts';
+import { refuse } from '../ir/errors.ts';
 import type { Lowering } from '../passes/rewrite.ts';
-import type { VjpRule } from '../vjp.ts';
+import type { VjpRule } from '../ir/vjp.ts';
 import { attention } from './attention.ts';
 import { branch } from './branch.ts';
 import { einsum } from './einsum.ts';

@@ -1,11 +1,11 @@
 import { create } from '@bufbuild/protobuf';
 import { NodeProtoSchema } from 'onnx-buf';
 import type { NodeProto } from 'onnx-buf';
-import { decimalOf, type Attributes } from '../graph/attributes.ts';
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
-import { range } from '../graph/shape.ts';
-import { DType } from '../graph/tensor.ts';
+import { decimalOf, type Attributes } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { range } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
 import type { Lowering } from '../passes/rewrite.ts';
 
 /** The part of a fused node that is an op of its own: with all attributes but those of the activation. */

@@ -1,5 +1,5 @@
-import { refuse } from '../errors.ts';
-import { range } from '../graph/shape.ts';
+import { refuse } from '../ir/errors.ts';
+import { range } from '../ir/shape.ts';
 import type { Lowering } from '../passes/rewrite.ts';
 
 /** The batch of each index becomes a part of the index. */

@@ -1,11 +1,11 @@
 import { create } from '@bufbuild/protobuf';
 import { TensorProtoSchema } from 'onnx-buf';
-import { refuse } from '../errors.ts';
-import type { Attributes } from '../graph/attributes.ts';
-import { opKey } from '../graph/domain.ts';
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
-import { DType } from '../graph/tensor.ts';
+import { refuse } from '../ir/errors.ts';
+import type { Attributes } from '../ir/attributes.ts';
+import { opKey } from '../ir/domain.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { DType } from '../ir/tensor.ts';
 import type { Lowering } from '../passes/rewrite.ts';
 
 /** Numbers in the type that a graph computes in. */

@@ -1,9 +1,9 @@
-import type { Attributes } from '../graph/attributes.ts';
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
-import { DType } from '../graph/tensor.ts';
+import type { Attributes } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { DType } from '../ir/tensor.ts';
 import type { Lowering } from '../passes/rewrite.ts';
-import { refuse } from '../errors.ts';
+import { refuse } from '../ir/errors.ts';
 
 /** The classes that a loss compares with, as far as they are known. */
 interface Classes {

@@ -1,8 +1,8 @@
-import { refuse } from '../errors.ts';
-import type { Attributes } from '../graph/attributes.ts';
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
-import { DType } from '../graph/tensor.ts';
+import { refuse } from '../ir/errors.ts';
+import type { Attributes } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { DType } from '../ir/tensor.ts';
 import type { Lowering } from '../passes/rewrite.ts';
 
 /** The way a rotary embedding turns pairs of a head's elements. */

@@ -1,9 +1,9 @@
-import { refuse } from '../errors.ts';
-import type { Attributes } from '../graph/attributes.ts';
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
-import { range } from '../graph/shape.ts';
-import { DType } from '../graph/tensor.ts';
+import { refuse } from '../ir/errors.ts';
+import type { Attributes } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { range } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
 import type { Lowering } from '../passes/rewrite.ts';
 
 /** The p-norm of each window: an average, times the size of the window, of p-th powers. */

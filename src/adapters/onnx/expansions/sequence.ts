@@ -1,7 +1,7 @@
-import { refuse } from '../errors.ts';
-import { scan } from '../graph/scan.ts';
-import { axisFrom, range } from '../graph/shape.ts';
-import { DType } from '../graph/tensor.ts';
+import { refuse } from '../ir/errors.ts';
+import { scan } from '../ir/scan.ts';
+import { axisFrom, range } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
 import type { Lowering } from '../passes/rewrite.ts';
 
 /** A product of all elements up to each, step by step along the axis: right where there are zeros, too. */

@@ -1,5 +1,5 @@
-import { axisFrom, productOf, range, unknownDimension, type Dimension, type Shape } from '../graph/shape.ts';
-import type { InferContext } from './context.ts';
+import { axisFrom, productOf, range, unknownDimension, type Dimension, type Shape } from '../ir/shape.ts';
+import type { InferContext } from '../ir/facts.ts';
 import { sliceBounds } from './shapes.ts';
 
 type ContentRule = (c: InferContext) => readonly Dimension[] | undefined;

@@ -1,8 +1,8 @@
 import type { NodeProto } from 'onnx-buf';
-import { subgraphsOf } from '../graph/attributes.ts';
-import { range, unknownDimension, unknownShape, type TensorType } from '../graph/shape.ts';
-import { DType } from '../graph/tensor.ts';
-import { know, type Facts, type InferContext } from './context.ts';
+import { subgraphsOf } from '../ir/attributes.ts';
+import { range, unknownDimension, unknownShape, type TensorType } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
+import { know, type Facts, type InferContext } from '../ir/facts.ts';
 
 /** Infers what is known of a node's outputs, into the facts. */
 type InferNode = (facts: Facts, node: NodeProto) => void;

@@ -1,6 +1,6 @@
-import { broadcastShapes } from '../graph/shape.ts';
-import { DType } from '../graph/tensor.ts';
-import type { InferRule } from './context.ts';
+import { broadcastShapes } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
+import type { InferRule } from '../ir/facts.ts';
 
 const words = (text: string) => text.trim().split(/\s+/);
 

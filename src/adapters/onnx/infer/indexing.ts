@@ -1,6 +1,6 @@
-import { axisFrom, unknownDimension, unknownShape } from '../graph/shape.ts';
-import { DType } from '../graph/tensor.ts';
-import type { InferRule } from './context.ts';
+import { axisFrom, unknownDimension, unknownShape } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
+import type { InferRule } from '../ir/facts.ts';
 
 const gather: InferRule = (c) => {
   const dtype = c.dtype(0);

@@ -1,10 +1,10 @@
 import type { NodeProto } from 'onnx-buf';
-import { isStandard } from '../graph/domain.ts';
-import { constantTensor } from '../graph/constant.ts';
-import { isStatic, unknownShape, type Dimension, type Shape, type TensorType } from '../graph/shape.ts';
-import { DType, isFloat, renamedTensor } from '../graph/tensor.ts';
+import { isStandard } from '../ir/domain.ts';
+import { constantTensor } from '../ir/constant.ts';
+import { isStatic, unknownShape, type Dimension, type Shape, type TensorType } from '../ir/shape.ts';
+import { DType, isFloat, renamedTensor } from '../ir/tensor.ts';
 import { contents } from './contents.ts';
-import { inferContext, know, type Facts, type InferRule } from './context.ts';
+import { inferContext, know, type Facts, type InferRule } from '../ir/facts.ts';
 import { typesWithin } from './control.ts';
 import { elementwise } from './elementwise.ts';
 import { indexing } from './indexing.ts';

@@ -1,7 +1,7 @@
-import { broadcastDimension, broadcastShapes, unknownDimension, type Dimension } from '../graph/shape.ts';
-import type { InferRule } from './context.ts';
-import { DType } from '../graph/tensor.ts';
-import { parseEinsum } from '../graph/einsum.ts';
+import { broadcastDimension, broadcastShapes, unknownDimension, type Dimension } from '../ir/shape.ts';
+import type { InferRule } from '../ir/facts.ts';
+import { DType } from '../ir/tensor.ts';
+import { parseEinsum } from '../ops/einsum.ts';
 
 const matmul: InferRule = (c) => {
   const dtype = c.dtype(0);

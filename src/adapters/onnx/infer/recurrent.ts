@@ -1,5 +1,5 @@
-import { unknownDimension, type Dimension } from '../graph/shape.ts';
-import type { InferRule } from './context.ts';
+import { unknownDimension, type Dimension } from '../ir/shape.ts';
+import type { InferRule } from '../ir/facts.ts';
 
 const recurrentOp: InferRule = (c) => {
   const dtype = c.dtype(0);

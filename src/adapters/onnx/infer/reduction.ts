@@ -1,6 +1,6 @@
-import { axisFrom, range, unknownShape, type Shape } from '../graph/shape.ts';
-import { DType } from '../graph/tensor.ts';
-import type { InferContext, InferRule } from './context.ts';
+import { axisFrom, range, unknownShape, type Shape } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
+import type { InferContext, InferRule } from '../ir/facts.ts';
 
 /** The axes that a reduction sums over; undefined if they are known only at run time, `'none'` if it does nothing. */
 export function reducedAxes(c: InferContext): readonly number[] | 'none' | undefined {

@@ -9,9 +9,9 @@ import {
   unknownShape,
   type Dimension,
   type Shape,
-} from '../graph/shape.ts';
-import { DType } from '../graph/tensor.ts';
-import type { InferContext, InferRule } from './context.ts';
+} from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
+import type { InferContext, InferRule } from '../ir/facts.ts';
 
 /** The shape that the integers of input i spell, as far as they are known. */
 function spelled(c: InferContext, i: number): Shape | undefined {

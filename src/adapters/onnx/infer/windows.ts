@@ -1,8 +1,8 @@
-import { Refusal } from '../errors.ts';
-import { productOf, unknownDimension, unknownShape, type Dimension, type Shape } from '../graph/shape.ts';
-import { numbersOf } from '../graph/tensor.ts';
-import { windowOf, type Window } from '../graph/window.ts';
-import type { InferContext, InferRule } from './context.ts';
+import { Refusal } from '../ir/errors.ts';
+import { productOf, unknownDimension, unknownShape, type Dimension, type Shape } from '../ir/shape.ts';
+import { numbersOf } from '../ir/tensor.ts';
+import { windowOf, type Window } from '../ir/window.ts';
+import type { InferContext, InferRule } from '../ir/facts.ts';
 
 /** The spatial sizes that `window` makes of those of `x`. */
 export function outputSizes(

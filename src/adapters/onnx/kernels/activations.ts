@@ -1,6 +1,6 @@
-import type { Attributes } from '../graph/attributes.ts';
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
+import type { Attributes } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
 import type { Lowering } from '../passes/rewrite.ts';
 
 type Formula = (g: Builder, x: Value, attributes: Attributes) => Value;

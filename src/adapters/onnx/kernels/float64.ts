@@ -1,8 +1,8 @@
 import type { GraphProto } from 'onnx-buf';
-import { OnnxError } from '../errors.ts';
+import { OnnxError } from '../ir/errors.ts';
 import { lower } from '../passes/lower.ts';
 import type { Lowering } from '../passes/rewrite.ts';
-import { DType } from '../graph/tensor.ts';
+import { DType } from '../ir/tensor.ts';
 import { activationKernels } from './activations.ts';
 import { normalisationKernels } from './normalisation.ts';
 import { quantizationKernels } from './quantization.ts';

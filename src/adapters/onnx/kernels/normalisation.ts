@@ -1,7 +1,7 @@
-import type { Value } from '../graph/graph.ts';
-import { alongChannels, channelWindow, spatialAxes } from '../graph/channels.ts';
-import { axisFrom, range } from '../graph/shape.ts';
-import { hotPlaces } from '../graph/oneHot.ts';
+import type { Value } from '../ir/graph.ts';
+import { alongChannels, channelWindow, spatialAxes } from '../ir/channels.ts';
+import { axisFrom, range } from '../ir/shape.ts';
+import { hotPlaces } from '../ops/oneHot.ts';
 import type { Lowering } from '../passes/rewrite.ts';
 import { standardise } from '../rules/normalisation.ts';
 

@@ -1,5 +1,5 @@
-import { refuse } from '../errors.ts';
-import { dtypeName } from '../graph/tensor.ts';
+import { refuse } from '../ir/errors.ts';
+import { dtypeName } from '../ir/tensor.ts';
 import type { Lowering } from '../passes/rewrite.ts';
 import { alongAxisOf, ranges } from '../rules/quantization.ts';
 

@@ -1,8 +1,8 @@
-import { refuse } from '../errors.ts';
-import { decimalOf, type Attributes } from '../graph/attributes.ts';
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
-import { range } from '../graph/shape.ts';
+import { refuse } from '../ir/errors.ts';
+import { decimalOf, type Attributes } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { range } from '../ir/shape.ts';
 
 /** A function of a recurrent cell. */
 export type Activation = (s: Builder, x: Value) => Value;

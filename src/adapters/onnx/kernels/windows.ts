@@ -1,10 +1,10 @@
-import { refuse } from '../errors.ts';
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
-import { alongAxis, interpolationOf, resizedAxes, type ResizedAxis } from '../graph/resize.ts';
-import { alongChannels, spatialAxes } from '../graph/channels.ts';
-import { range } from '../graph/shape.ts';
-import { windowOf, type Window } from '../graph/window.ts';
+import { refuse } from '../ir/errors.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { alongAxis, interpolationOf, resizedAxes, type ResizedAxis } from '../ops/resize.ts';
+import { alongChannels, spatialAxes } from '../ir/channels.ts';
+import { range } from '../ir/shape.ts';
+import { windowOf, type Window } from '../ir/window.ts';
 import type { Lowering } from '../passes/rewrite.ts';
 
 /**

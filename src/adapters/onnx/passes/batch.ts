@@ -1,7 +1,7 @@
-import { fault, type Fault } from '../errors.ts';
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
-import type { Model } from '../proto.ts';
+import { fault, type Fault } from '../ir/errors.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import type { Model } from '../ir/model.ts';
 
 /** The size of the axis that is freed. */
 export const batchSymbol = 'batch';

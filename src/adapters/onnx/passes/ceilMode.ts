@@ -1,5 +1,5 @@
-import { isStatic } from '../graph/shape.ts';
-import { windowOf } from '../graph/window.ts';
+import { isStatic } from '../ir/shape.ts';
+import { windowOf } from '../ir/window.ts';
 import { outputSizes } from '../infer/windows.ts';
 import type { Lowering } from './rewrite.ts';
 

@@ -1,8 +1,8 @@
 import type { NodeProto } from 'onnx-buf';
-import { opKey } from '../graph/domain.ts';
-import { constantTensor } from '../graph/constant.ts';
-import { isFloat, isHalf, renamedTensor, type DType, type TensorProto } from '../graph/tensor.ts';
-import type { Model } from '../proto.ts';
+import { opKey } from '../ir/domain.ts';
+import { constantTensor } from '../ir/constant.ts';
+import { isFloat, isHalf, renamedTensor, type DType, type TensorProto } from '../ir/tensor.ts';
+import type { Model } from '../ir/model.ts';
 
 /** Where a tensor of the graph stands in the model's file. */
 export interface Origin {

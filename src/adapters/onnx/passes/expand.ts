@@ -1,7 +1,7 @@
 import type { GraphProto } from 'onnx-buf';
 import { expansions } from '../expansions/expansions.ts';
 import { isBuiltIn } from '../registry.ts';
-import { opKey } from '../graph/domain.ts';
+import { opKey } from '../ir/domain.ts';
 import { floatTypeIn } from './precision.ts';
 import { rewrite } from './rewrite.ts';
 

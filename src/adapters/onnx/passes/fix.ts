@@ -1,6 +1,6 @@
-import { fault, type Fault } from '../errors.ts';
-import { dtypeName, tensorOf } from '../graph/tensor.ts';
-import type { Model } from '../proto.ts';
+import { fault, type Fault } from '../ir/errors.ts';
+import { dtypeName, tensorOf } from '../ir/tensor.ts';
+import type { Model } from '../ir/model.ts';
 
 /** Values of inputs that are to be the same in every run. */
 export type FixedInputs = Readonly<Record<string, number | bigint | boolean | readonly number[]>>;

@@ -7,10 +7,10 @@ import {
   manyLosses,
   manyOf,
   vectorNameOf,
-} from '../convention.ts';
-import { fault, OnnxError } from '../errors.ts';
-import { namesIn } from '../graph/graph.ts';
-import { renameValues } from '../graph/rename.ts';
+} from '../ir/convention.ts';
+import { fault, OnnxError } from '../ir/errors.ts';
+import { namesIn } from '../ir/graph.ts';
+import { renameValues } from '../ir/rename.ts';
 
 /**
  * Renames the values of a graph, in place, that have names which the convention gives to the loss or to what belongs to

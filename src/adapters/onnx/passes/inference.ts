@@ -1,8 +1,8 @@
 import { create } from '@bufbuild/protobuf';
 import { NodeProtoSchema } from 'onnx-buf';
 import type { NodeProto } from 'onnx-buf';
-import { attributesOf, nodeAttributes, subgraphsOf } from '../graph/attributes.ts';
-import { opKey } from '../graph/domain.ts';
+import { attributesOf, nodeAttributes, subgraphsOf } from '../ir/attributes.ts';
+import { opKey } from '../ir/domain.ts';
 
 /** Takes BatchNormalization and Dropout nodes out of their training mode, in place, in graphs inside others too. */
 export function toInference(graph: { node: NodeProto[] }): void {

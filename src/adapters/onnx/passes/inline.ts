@@ -1,13 +1,13 @@
 import { clone, create } from '@bufbuild/protobuf';
 import { AttributeProtoSchema, GraphProtoSchema, NodeProtoSchema, OperatorSetIdProtoSchema } from 'onnx-buf';
 import type { AttributeProto, FunctionProto, GraphProto, NodeProto } from 'onnx-buf';
-import { fault, refuse, type Fault } from '../errors.ts';
-import { subgraphsOf } from '../graph/attributes.ts';
-import { isStandard } from '../graph/domain.ts';
-import { namesIn } from '../graph/graph.ts';
-import type { Model } from '../proto.ts';
-import { faultOf } from '../sweep.ts';
-import { renameValues } from '../graph/rename.ts';
+import { fault, refuse, type Fault } from '../ir/errors.ts';
+import { subgraphsOf } from '../ir/attributes.ts';
+import { isStandard } from '../ir/domain.ts';
+import { namesIn } from '../ir/graph.ts';
+import type { Model } from '../ir/model.ts';
+import { faultOf } from './sweep.ts';
+import { renameValues } from '../ir/rename.ts';
 import { baseOpset } from './opset.ts';
 
 // A file of a few lines can call for more nodes than fit in memory.

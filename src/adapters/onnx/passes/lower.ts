@@ -1,14 +1,14 @@
 import { create } from '@bufbuild/protobuf';
 import { NodeProtoSchema } from 'onnx-buf';
 import type { GraphProto } from 'onnx-buf';
-import type { Fault } from '../errors.ts';
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
-import { alongChannels, exceptChannels } from '../graph/channels.ts';
-import { DType } from '../graph/tensor.ts';
+import type { Fault } from '../ir/errors.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { alongChannels, exceptChannels } from '../ir/channels.ts';
+import { DType } from '../ir/tensor.ts';
 import { unusualRecurrent } from '../expansions/recurrent.ts';
 import { ceilModes } from './ceilMode.ts';
-import { faultOf } from '../sweep.ts';
+import { faultOf } from './sweep.ts';
 import { rewrite, type Lowering } from './rewrite.ts';
 
 /** A BatchNormalization node in training mode, and this batch's statistics of which it keeps running means. */

@@ -1,9 +1,9 @@
-import { fault, OnnxError } from '../errors.ts';
-import { namesIn, type Value } from '../graph/graph.ts';
+import { fault, OnnxError } from '../ir/errors.ts';
+import { namesIn, type Value } from '../ir/graph.ts';
 import type { DifferentiateOptions } from '../options.ts';
-import type { Model } from '../proto.ts';
-import { renameValues } from '../graph/rename.ts';
-import { normalise } from './normalise.ts';
+import type { Model } from '../ir/model.ts';
+import { renameValues } from '../ir/rename.ts';
+import { normalise } from './read.ts';
 
 /**
  * Appends the graph of the user's own loss to a model, in place, if that is the loss asked for. Its inputs that

@@ -5,11 +5,11 @@
  * @module
  */
 import type { FunctionProto, GraphProto, ModelProto, NodeProto } from 'onnx-buf';
-import { attributesOf, subgraphsOf } from '../graph/attributes.ts';
-import { constantTensor } from '../graph/constant.ts';
-import { opKey } from '../graph/domain.ts';
-import { renameValues } from '../graph/rename.ts';
-import { DType, isFloat, isHalf, renamedTensor, tensorOf, type TensorProto } from '../graph/tensor.ts';
+import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
+import { constantTensor } from '../ir/constant.ts';
+import { opKey } from '../ir/domain.ts';
+import { renameValues } from '../ir/rename.ts';
+import { DType, isFloat, isHalf, renamedTensor, tensorOf, type TensorProto } from '../ir/tensor.ts';
 
 /** A constant tensor, and where it stands in its file. */
 export interface Nested {

@@ -1,14 +1,14 @@
 import { create } from '@bufbuild/protobuf';
 import { NodeProtoSchema } from 'onnx-buf';
 import type { GraphProto, NodeProto } from 'onnx-buf';
-import { fault, refuse, type Fault } from '../errors.ts';
-import { attributesOf, nodeAttributes, subgraphsOf, type AttributeValues } from '../graph/attributes.ts';
-import { isStandard } from '../graph/domain.ts';
-import { range } from '../graph/shape.ts';
-import { DType, numbersOf, tensorOf, type TensorProto } from '../graph/tensor.ts';
-import type { Model } from '../proto.ts';
+import { fault, refuse, type Fault } from '../ir/errors.ts';
+import { attributesOf, nodeAttributes, subgraphsOf, type AttributeValues } from '../ir/attributes.ts';
+import { isStandard } from '../ir/domain.ts';
+import { range } from '../ir/shape.ts';
+import { DType, numbersOf, tensorOf, type TensorProto } from '../ir/tensor.ts';
+import type { Model } from '../ir/model.ts';
 import { floatTypeIn } from './precision.ts';
-import { faultOf } from '../sweep.ts';
+import { faultOf } from './sweep.ts';
 
 /** The opset that all rules are written for; later ones, which change none of what they use, are left alone. */
 export const baseOpset = 18;

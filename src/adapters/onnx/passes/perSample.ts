@@ -1,10 +1,10 @@
 import { clone, create } from '@bufbuild/protobuf';
 import { NodeProtoSchema } from 'onnx-buf';
 import type { NodeProto } from 'onnx-buf';
-import { attributesOf, nodeAttributes, subgraphsOf } from '../graph/attributes.ts';
-import { capturedBy } from '../graph/graph.ts';
-import { DType, shapeOf, tensorOf, type TensorProto } from '../graph/tensor.ts';
-import type { Model } from '../proto.ts';
+import { attributesOf, nodeAttributes, subgraphsOf } from '../ir/attributes.ts';
+import { capturedBy } from '../ir/graph.ts';
+import { DType, shapeOf, tensorOf, type TensorProto } from '../ir/tensor.ts';
+import type { Model } from '../ir/model.ts';
 
 /** Name of the value that holds a parameter once for each sample. */
 export const perSampleNameOf = (parameter: string): string => `per_sample/${parameter}`;

@@ -1,11 +1,11 @@
 import { create } from '@bufbuild/protobuf';
 import { AttributeProto_AttributeType as Kind, NodeProtoSchema } from 'onnx-buf';
 import type { GraphProto, NodeProto, ValueInfoProto } from 'onnx-buf';
-import { DType, numbersOf, shapeOf, tensorOf, type TensorProto } from '../graph/tensor.ts';
+import { DType, numbersOf, shapeOf, tensorOf, type TensorProto } from '../ir/tensor.ts';
 import type { Precision } from '../../../core/problem.ts';
-import { nodeAttributes, subgraphsOf } from '../graph/attributes.ts';
-import { opKey } from '../graph/domain.ts';
-import { constantTensor } from '../graph/constant.ts';
+import { nodeAttributes, subgraphsOf } from '../ir/attributes.ts';
+import { opKey } from '../ir/domain.ts';
+import { constantTensor } from '../ir/constant.ts';
 
 /**
  * Makes every float tensor, input, output and Cast of a graph float64, or float32, in place. Without a precision, only

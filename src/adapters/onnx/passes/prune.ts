@@ -1,5 +1,5 @@
 import type { GraphProto } from 'onnx-buf';
-import { subgraphsOf } from '../graph/attributes.ts';
+import { subgraphsOf } from '../ir/attributes.ts';
 
 /** Drops the nodes and initializers that no output of the graph depends on, in place. */
 export function prune(graph: GraphProto): void {

@@ -1,13 +1,13 @@
 import { create } from '@bufbuild/protobuf';
 import { NodeProtoSchema } from 'onnx-buf';
 import type { GraphProto, NodeProto } from 'onnx-buf';
-import { refuse } from '../errors.ts';
-import { attributesOf, type Attributes } from '../graph/attributes.ts';
-import { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
-import type { DType } from '../graph/tensor.ts';
+import { refuse } from '../ir/errors.ts';
+import { attributesOf, type Attributes } from '../ir/attributes.ts';
+import { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import type { DType } from '../ir/tensor.ts';
 import { inferNode } from '../infer/infer.ts';
-import { opKey } from '../graph/domain.ts';
+import { opKey } from '../ir/domain.ts';
 
 /** Writes a node in terms of others: the values of its outputs, or undefined to leave it as it is. */
 export type Lowering = (

@@ -1,7 +1,7 @@
-import { refuse } from '../errors.ts';
-import { parseEinsum } from '../graph/einsum.ts';
-import { axisFrom, range } from '../graph/shape.ts';
-import { first, meet, onlyFirst, rankOf, unclear, type SampleRule, type Samples } from './sampleContext.ts';
+import { refuse } from '../ir/errors.ts';
+import { parseEinsum } from '../ops/einsum.ts';
+import { axisFrom, range } from '../ir/shape.ts';
+import { first, meet, onlyFirst, rankOf, unclear, type SampleRule, type Samples } from '../ir/samples.ts';
 import {
   concat,
   expand,

@@ -1,8 +1,8 @@
-import { refuse } from '../errors.ts';
-import { axisFrom, range, type Shape } from '../graph/shape.ts';
-import { numbersOf } from '../graph/tensor.ts';
+import { refuse } from '../ir/errors.ts';
+import { axisFrom, range, type Shape } from '../ir/shape.ts';
+import { numbersOf } from '../ir/tensor.ts';
 import { batchSymbol } from './batch.ts';
-import { meet, onlyFirst, rankOf, unclear, type SampleRule, type Samples } from './sampleContext.ts';
+import { meet, onlyFirst, rankOf, unclear, type SampleRule, type Samples } from '../ir/samples.ts';
 
 /** Takes axes out of a shape, or leaves them as 1. */
 export const without = ({ axis, inner }: Samples, gone: readonly number[], keep: boolean): Samples => ({

@@ -4,15 +4,15 @@
  * @module
  */
 import type { NodeProto } from 'onnx-buf';
-import { Refusal, refuse, type Fault } from '../errors.ts';
-import { attributesOf, subgraphsOf } from '../graph/attributes.ts';
-import { opKey } from '../graph/domain.ts';
-import { capturedBy, Graph, type Value } from '../graph/graph.ts';
-import { faultOf } from '../sweep.ts';
-import type { Model } from '../proto.ts';
+import { Refusal, refuse, type Fault } from '../ir/errors.ts';
+import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
+import { opKey } from '../ir/domain.ts';
+import { capturedBy, Graph, type Value } from '../ir/graph.ts';
+import { faultOf } from './sweep.ts';
+import type { Model } from '../ir/model.ts';
 import { batchSymbol } from './batch.ts';
 import { floatTypeIn } from './precision.ts';
-import type { Samples } from './sampleContext.ts';
+import type { Samples } from '../ir/samples.ts';
 import { sampleRules } from './sampleRules.ts';
 
 /**

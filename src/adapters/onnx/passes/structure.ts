@@ -1,7 +1,7 @@
 import type { GraphProto } from 'onnx-buf';
-import { fault, type Fault } from '../errors.ts';
-import { isStandard, opKey } from '../graph/domain.ts';
-import type { Model } from '../proto.ts';
+import { fault, type Fault } from '../ir/errors.ts';
+import { isStandard, opKey } from '../ir/domain.ts';
+import type { Model } from '../ir/model.ts';
 
 /** What is wrong with a graph's wiring: names used before they are made, or made twice. */
 export function structureFaults({ graph, opsetImport }: Model): Fault[] {

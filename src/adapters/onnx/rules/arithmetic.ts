@@ -1,7 +1,7 @@
-import { refuse } from '../errors.ts';
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
-import type { VjpContext, VjpRule } from '../vjp.ts';
+import { refuse } from '../ir/errors.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import type { VjpContext, VjpRule } from '../ir/vjp.ts';
 
 /** What one input of a broadcasting op receives, in the shape of the result; it is then summed to the input's. */
 type Share = (g: Builder, inputs: readonly Value[], y: Value, dy: Value) => Value | undefined;

@@ -1,7 +1,7 @@
-import { bodyIn, doBody } from '../graph/body.ts';
-import type { Value } from '../graph/graph.ts';
-import { refuse } from '../errors.ts';
-import type { VjpRule } from '../vjp.ts';
+import { bodyIn, doBody } from '../ir/body.ts';
+import type { Value } from '../ir/graph.ts';
+import { refuse } from '../ir/errors.ts';
+import type { VjpRule } from '../ir/vjp.ts';
 
 /** The same choice once more, between how each branch makes the cotangents of what it reads. */
 export const ifRule: VjpRule = ({ g, node, inputs, dys, needs, within }) => {

@@ -1,10 +1,10 @@
-import { refuse } from '../errors.ts';
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
-import { exceptChannels, spatialAxes } from '../graph/channels.ts';
-import { isStatic, range, type Shape } from '../graph/shape.ts';
-import { windowOf, type Window } from '../graph/window.ts';
-import type { VjpContext, VjpRule } from '../vjp.ts';
+import { refuse } from '../ir/errors.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { exceptChannels, spatialAxes } from '../ir/channels.ts';
+import { isStatic, range, type Shape } from '../ir/shape.ts';
+import { windowOf, type Window } from '../ir/window.ts';
+import type { VjpContext, VjpRule } from '../ir/vjp.ts';
 
 /** A convolution's window and its number of groups. */
 interface Convolution extends Window {

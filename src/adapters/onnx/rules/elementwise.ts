@@ -1,8 +1,8 @@
-import { refuse } from '../errors.ts';
-import type { Attributes } from '../graph/attributes.ts';
-import type { Builder } from '../graph/builder.ts';
-import type { Operand, Value } from '../graph/graph.ts';
-import type { VjpRule } from '../vjp.ts';
+import { refuse } from '../ir/errors.ts';
+import type { Attributes } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Operand, Value } from '../ir/graph.ts';
+import type { VjpRule } from '../ir/vjp.ts';
 
 /** dx of y = f(x), from x, y and dy. */
 type Unary = (g: Builder, x: Value, y: Value, dy: Value, attributes: Attributes) => Value;

@@ -1,10 +1,10 @@
-import { refuse } from '../errors.ts';
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
-import { hotPlaces } from '../graph/oneHot.ts';
-import { axisFrom, inverse, range } from '../graph/shape.ts';
-import { DType } from '../graph/tensor.ts';
-import type { VjpContext, VjpRule } from '../vjp.ts';
+import { refuse } from '../ir/errors.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { hotPlaces } from '../ops/oneHot.ts';
+import { axisFrom, inverse, range } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
+import type { VjpContext, VjpRule } from '../ir/vjp.ts';
 
 /**
  * Adds rows `[n, m]`, in whatever shape, to zeros: `places`, of n elements, tells where in `[count, m]`; the result is

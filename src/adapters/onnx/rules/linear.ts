@@ -1,8 +1,8 @@
-import { refuse } from '../errors.ts';
-import type { Builder } from '../graph/builder.ts';
-import { einsumEquation, parseEinsum } from '../graph/einsum.ts';
-import type { Value } from '../graph/graph.ts';
-import type { VjpRule } from '../vjp.ts';
+import { refuse } from '../ir/errors.ts';
+import type { Builder } from '../ir/builder.ts';
+import { einsumEquation, parseEinsum } from '../ops/einsum.ts';
+import type { Value } from '../ir/graph.ts';
+import type { VjpRule } from '../ir/vjp.ts';
 
 /** y = a·b: da = dy·bᵀ, db = aᵀ·dy, each summed over the axes along which it was broadcast. */
 const matmul: VjpRule = (c) => {

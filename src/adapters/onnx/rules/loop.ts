@@ -1,8 +1,8 @@
-import { refuse } from '../errors.ts';
-import { subgraphsOf } from '../graph/attributes.ts';
-import { bodyIn, doBody } from '../graph/body.ts';
-import { DType } from '../graph/tensor.ts';
-import type { VjpRule } from '../vjp.ts';
+import { refuse } from '../ir/errors.ts';
+import { subgraphsOf } from '../ir/attributes.ts';
+import { bodyIn, doBody } from '../ir/body.ts';
+import { DType } from '../ir/tensor.ts';
+import type { VjpRule } from '../ir/vjp.ts';
 import { throughSteps } from './steps.ts';
 
 /** Another loop learns the states again, which are not kept, and how many steps there were. */

@@ -1,9 +1,9 @@
-import { refuse } from '../errors.ts';
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
-import { alongChannels, channelWindow, exceptChannels, spatialAxes } from '../graph/channels.ts';
-import { axisFrom, range } from '../graph/shape.ts';
-import type { VjpContext, VjpRule } from '../vjp.ts';
+import { refuse } from '../ir/errors.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { alongChannels, channelWindow, exceptChannels, spatialAxes } from '../ir/channels.ts';
+import { axisFrom, range } from '../ir/shape.ts';
+import type { VjpContext, VjpRule } from '../ir/vjp.ts';
 
 const softmax: VjpRule = ({ g, outputs: [made], dy, attributes }) => {
   // A row of −∞ alone has no softmax; where a Where puts something in its place, nothing flows back.

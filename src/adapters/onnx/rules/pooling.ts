@@ -1,12 +1,12 @@
-import { refuse } from '../errors.ts';
-import type { AttributeValues } from '../graph/attributes.ts';
-import type { Builder } from '../graph/builder.ts';
-import { spatialAxes } from '../graph/channels.ts';
-import type { Value } from '../graph/graph.ts';
-import { alongAxis, interpolationOf, resizedAxes, type ResizedAxis } from '../graph/resize.ts';
-import { range } from '../graph/shape.ts';
-import { refuseDilatedSame } from '../graph/window.ts';
-import type { VjpContext, VjpRule } from '../vjp.ts';
+import { refuse } from '../ir/errors.ts';
+import type { AttributeValues } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
+import { spatialAxes } from '../ir/channels.ts';
+import type { Value } from '../ir/graph.ts';
+import { alongAxis, interpolationOf, resizedAxes, type ResizedAxis } from '../ops/resize.ts';
+import { range } from '../ir/shape.ts';
+import { refuseDilatedSame } from '../ir/window.ts';
+import type { VjpContext, VjpRule } from '../ir/vjp.ts';
 
 /** Each maximum's cotangent goes to the element that the pooling took: the first of those that are equal. */
 const maxPool: VjpRule = (c) => (liesSideBySide(c) ? maxPoolByComparison(c) : maxPoolByIndices(c));

@@ -1,9 +1,9 @@
-import { refuse } from '../errors.ts';
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
-import { DType, dtypeName } from '../graph/tensor.ts';
-import { axisFrom, range } from '../graph/shape.ts';
-import type { VjpContext, VjpRule } from '../vjp.ts';
+import { refuse } from '../ir/errors.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { DType, dtypeName } from '../ir/tensor.ts';
+import { axisFrom, range } from '../ir/shape.ts';
+import type { VjpContext, VjpRule } from '../ir/vjp.ts';
 
 /** The least and greatest numbers of the types that are quantized to. */
 export const ranges = new Map<DType | undefined, readonly [number, number]>([

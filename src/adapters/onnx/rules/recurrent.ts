@@ -1,12 +1,12 @@
 import type { NodeProto } from 'onnx-buf';
-import { refuse } from '../errors.ts';
-import type { Attributes } from '../graph/attributes.ts';
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
-import { scan } from '../graph/scan.ts';
-import { range } from '../graph/shape.ts';
+import { refuse } from '../ir/errors.ts';
+import type { Attributes } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { scan } from '../ir/scan.ts';
+import { range } from '../ir/shape.ts';
 import { recurrentKernels } from '../kernels/recurrent.ts';
-import type { Cotangents, VjpContext, VjpRule } from '../vjp.ts';
+import type { Cotangents, VjpContext, VjpRule } from '../ir/vjp.ts';
 
 /** One direction of a layer: sequences are [T, B, …], states [B, H]. */
 interface Direction {

@@ -1,12 +1,12 @@
-import { refuse } from '../errors.ts';
+import { refuse } from '../ir/errors.ts';
 import { reducedAxes } from '../infer/reduction.ts';
-import { inferContext } from '../infer/context.ts';
+import { inferContext } from '../ir/facts.ts';
 import type { NodeProto } from 'onnx-buf';
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
-import { inverse, productOf, range } from '../graph/shape.ts';
-import { DType } from '../graph/tensor.ts';
-import type { VjpRule } from '../vjp.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { inverse, productOf, range } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
+import type { VjpRule } from '../ir/vjp.ts';
 
 /** dx from x, and from y and dy with the reduced axes kept as size 1. */
 type Reduction = (g: Builder, x: Value, y: Value, dy: Value, axes: readonly number[] | Value) => Value;

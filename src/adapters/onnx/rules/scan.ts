@@ -1,9 +1,9 @@
-import { refuse } from '../errors.ts';
-import { subgraphsOf } from '../graph/attributes.ts';
-import { doBody } from '../graph/body.ts';
-import { scan } from '../graph/scan.ts';
-import { range } from '../graph/shape.ts';
-import type { VjpRule } from '../vjp.ts';
+import { refuse } from '../ir/errors.ts';
+import { subgraphsOf } from '../ir/attributes.ts';
+import { doBody } from '../ir/body.ts';
+import { scan } from '../ir/scan.ts';
+import { range } from '../ir/shape.ts';
+import type { VjpRule } from '../ir/vjp.ts';
 import { throughSteps } from './steps.ts';
 
 /** Another scan learns the states again, which are not kept. */

@@ -1,8 +1,8 @@
-import { refuse } from '../errors.ts';
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
-import { axisFrom, inverse, isPermutation, range } from '../graph/shape.ts';
-import type { VjpContext, VjpRule } from '../vjp.ts';
+import { refuse } from '../ir/errors.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { axisFrom, inverse, isPermutation, range } from '../ir/shape.ts';
+import type { VjpContext, VjpRule } from '../ir/vjp.ts';
 
 const reshape: VjpRule = ({ g, inputs: [x], dy }) => [g.reshapeLike(dy, x)];
 

@@ -1,8 +1,8 @@
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
-import { scan } from '../graph/scan.ts';
-import { range } from '../graph/shape.ts';
-import type { Cotangents, VjpContext } from '../vjp.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { scan } from '../ir/scan.ts';
+import { range } from '../ir/shape.ts';
+import type { Cotangents, VjpContext } from '../ir/vjp.ts';
 
 /** Steps that were taken one after the other, each from the states that the one before left. */
 export interface Steps {

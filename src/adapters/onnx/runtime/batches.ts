@@ -1,5 +1,5 @@
 import { callable, checkOptions, integerFrom, type Rules } from '../../../core/options.ts';
-import { fault, OnnxError } from '../errors.ts';
+import { fault, OnnxError } from '../ir/errors.ts';
 import type { Feed, Feeds } from './feeds.ts';
 
 /** Gives the next mini-batch, now or later. */

@@ -1,6 +1,6 @@
 import { isLeft } from 'fp-ts/lib/Either.js';
 import { checkLength } from '../../../core/paramSet.ts';
-import { hessianVectorNameOf, lossName, manyLosses, vectorNameOf } from '../convention.ts';
+import { hessianVectorNameOf, lossName, manyLosses, vectorNameOf } from '../ir/convention.ts';
 import { differentiateInference, type Differentiated } from '../differentiate.ts';
 import { checkFeeds, type Feeds } from './feeds.ts';
 import { hessianGraph, lossGraph, manyLossesGraph, predictionGraph } from './graphs.ts';

@@ -3,8 +3,8 @@ import { getSemigroup, traverse } from 'fp-ts/lib/Array.js';
 import { left, right, type Either } from '../../../core/either.ts';
 import { sizeOf } from '../../../core/layout.ts';
 import { show } from '../../../core/options.ts';
-import { fault, OnnxError, type Fault } from '../errors.ts';
-import type { Shape } from '../graph/shape.ts';
+import { fault, OnnxError, type Fault } from '../ir/errors.ts';
+import type { Shape } from '../ir/shape.ts';
 import type { InputSpec } from './inputs.ts';
 import { tensorOver, type Ort, type OrtTensor, type OrtTensors } from './ort.ts';
 

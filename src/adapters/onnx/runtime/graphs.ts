@@ -6,20 +6,20 @@
 import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, NodeProtoSchema } from 'onnx-buf';
 import type { TypeProto } from 'onnx-buf';
-import { nodeAttributes } from '../graph/attributes.ts';
-import { Graph, valueInfo } from '../graph/graph.ts';
-import { DType, shapeOf } from '../graph/tensor.ts';
-import { hessianVectorNameOf, lossName, manyLosses, manyOf } from '../convention.ts';
+import { nodeAttributes } from '../ir/attributes.ts';
+import { Graph, valueInfo } from '../ir/graph.ts';
+import { DType, shapeOf } from '../ir/tensor.ts';
+import { hessianVectorNameOf, lossName, manyLosses, manyOf } from '../ir/convention.ts';
 import { keepEpsilon } from '../passes/fusion.ts';
 import { toInference } from '../passes/inference.ts';
 import { tie, type Copy } from '../passes/ties.ts';
 import { prune } from '../passes/prune.ts';
-import { normalise, type NormaliseOptions } from '../passes/normalise.ts';
+import { normalise, type NormaliseOptions } from '../passes/read.ts';
 import { floatTypeIn } from '../passes/precision.ts';
 import { useFloat64Kernels } from '../kernels/float64.ts';
 import { differentiateModel, type Differentiated } from '../differentiate.ts';
 import type { DifferentiateOptions } from '../options.ts';
-import { decodeModel, encodeModel } from '../proto.ts';
+import { decodeModel, encodeModel } from '../ir/model.ts';
 import { specOf, type InputSpec } from './inputs.ts';
 
 /** Of a graph of loss and gradients, the loss alone: ONNX Runtime would compute the rest whether asked for or not. */

@@ -1,6 +1,6 @@
-import { dtypeName, type DType } from '../graph/tensor.ts';
+import { dtypeName, type DType } from '../ir/tensor.ts';
 import type { Differentiated } from '../differentiate.ts';
-import type { Shape } from '../graph/shape.ts';
+import type { Shape } from '../ir/shape.ts';
 
 /** What a model, or the target of its loss, is to be fed with. */
 export interface InputSpec {

@@ -1,6 +1,6 @@
 import { checkOptions, callable, oneOf } from '../../../core/options.ts';
 import { dot } from '../../../core/vector.ts';
-import { gradientNameOf } from '../convention.ts';
+import { gradientNameOf } from '../ir/convention.ts';
 import { jacobianNameOf, residualGraphs, residualNameOf, residualsOfLoss } from './residualGraphs.ts';
 import type { ParamSet } from '../../../core/paramSet.ts';
 import type { AsyncProblem, Precision } from '../../../core/problem.ts';

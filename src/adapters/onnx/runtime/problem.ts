@@ -1,6 +1,6 @@
 import type { ParamSet } from '../../../core/paramSet.ts';
 import type { AsyncProblem, Precision } from '../../../core/problem.ts';
-import { lossName } from '../convention.ts';
+import { lossName } from '../ir/convention.ts';
 import type { BatchSource } from './batches.ts';
 import type { Engine, Mode } from './engine.ts';
 import type { Feeds } from './feeds.ts';

@@ -1,16 +1,16 @@
 import { differentiateModel, type Differentiated } from '../differentiate.ts';
-import { fault, OnnxError } from '../errors.ts';
-import { isStatic } from '../graph/shape.ts';
-import { valueInfo } from '../graph/graph.ts';
-import { gradientNameOf, targetName, targetNameOf } from '../convention.ts';
+import { fault, OnnxError } from '../ir/errors.ts';
+import { isStatic } from '../ir/shape.ts';
+import { valueInfo } from '../ir/graph.ts';
+import { gradientNameOf, targetName, targetNameOf } from '../ir/convention.ts';
 import { expandPerSample, perSampleNameOf } from '../passes/perSample.ts';
 import { floatTypeIn } from '../passes/precision.ts';
-import { normalise } from '../passes/normalise.ts';
+import { normalise } from '../passes/read.ts';
 import { prune } from '../passes/prune.ts';
-import { decodeModel, encodeModel } from '../proto.ts';
+import { decodeModel, encodeModel } from '../ir/model.ts';
 import { termsOf, type DifferentiateOptions, type LossContext } from '../options.ts';
-import type { Builder } from '../graph/builder.ts';
-import type { Value } from '../graph/graph.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
 
 /**
  * Residuals written with the graph's own verbs: one value of the graph or several, the samples along their first axis.

@@ -1,4 +1,4 @@
-import { fault, OnnxError } from '../errors.ts';
+import { fault, OnnxError } from '../ir/errors.ts';
 import { openSession, type Ort, type OrtSession, type OrtTensor, type OrtTensors } from './ort.ts';
 
 const messageOf = (error: unknown) => (error instanceof Error ? error.message : String(error));

@@ -1,9 +1,9 @@
 import type { ParamSet } from '../../../core/paramSet.ts';
 import type { Precision } from '../../../core/problem.ts';
 import type { Differentiated, RunningStatistic } from '../differentiate.ts';
-import { numbersOf } from '../graph/tensor.ts';
+import { numbersOf } from '../ir/tensor.ts';
 import type { DifferentiateOptions } from '../options.ts';
-import { normalise } from '../passes/normalise.ts';
+import { normalise } from '../passes/read.ts';
 import type { OrtTensors } from './ort.ts';
 import { zeros, type Reals } from './weights.ts';
 

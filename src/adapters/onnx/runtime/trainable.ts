@@ -11,8 +11,8 @@ import {
 } from 'fp-ts/lib/TaskEither.js';
 import { show } from '../../../core/options.ts';
 import { differentiateModel, type Differentiated } from '../differentiate.ts';
-import { fault, OnnxError } from '../errors.ts';
-import { dtypeName } from '../graph/tensor.ts';
+import { fault, OnnxError } from '../ir/errors.ts';
+import { dtypeName } from '../ir/tensor.ts';
 import type { Loaded } from './engine.ts';
 import { hessianGraph } from './graphs.ts';
 import { onnxModel, type OnnxModel } from './model.ts';

@@ -2,8 +2,8 @@ import { layoutOf, type Layout } from '../../../core/layout.ts';
 import { vectorParams, type ParamSet } from '../../../core/paramSet.ts';
 import type { Precision } from '../../../core/problem.ts';
 import type { Parameter } from '../choose.ts';
-import { gradientNameOf, manyOf } from '../convention.ts';
-import { elementsOf } from '../graph/tensor.ts';
+import { gradientNameOf, manyOf } from '../ir/convention.ts';
+import { elementsOf } from '../ir/tensor.ts';
 import { fillsOutputs, tensorOver, type Ort, type OrtTensor, type OrtTensors } from './ort.ts';
 
 /** A real array of either precision. */

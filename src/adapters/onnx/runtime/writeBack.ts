@@ -1,14 +1,14 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, TensorProto_DataLocation } from 'onnx-buf';
 import type { GraphProto, NodeProto } from 'onnx-buf';
-import { attributesOf, nodeAttributes } from '../graph/attributes.ts';
-import { constantTensor } from '../graph/constant.ts';
-import { opKey } from '../graph/domain.ts';
-import { DType, numbersOf, shapeOf, tensorOf, type TensorProto } from '../graph/tensor.ts';
+import { attributesOf, nodeAttributes } from '../ir/attributes.ts';
+import { constantTensor } from '../ir/constant.ts';
+import { opKey } from '../ir/domain.ts';
+import { DType, numbersOf, shapeOf, tensorOf, type TensorProto } from '../ir/tensor.ts';
 import { nestedConstants, type Nested } from '../passes/nested.ts';
 import { toInference } from '../passes/inference.ts';
 import type { Copy } from '../passes/ties.ts';
-import { decodeModel, type ExternalData } from '../proto.ts';
+import { decodeModel, type ExternalData } from '../ir/model.ts';
 import { remembered } from './session.ts';
 
 /** New elements of a constant tensor of a model. */

@@ -1,5 +1,5 @@
 import * as fc from 'fast-check';
-import type { AttributeValues } from '../../../../src/adapters/onnx/graph/attributes.ts';
+import type { AttributeValues } from '../../../../src/adapters/onnx/ir/attributes.ts';
 import { narrowed, oneOf, realInput, seed, shapeOf, type Case, type Cases, type Range } from './arbitrary.ts';
 
 const none = fc.constant<AttributeValues>({});

@@ -1,10 +1,10 @@
 import { create } from '@bufbuild/protobuf';
 import * as fc from 'fast-check';
 import { AttributeProto_AttributeType as Kind, AttributeProtoSchema, NodeProtoSchema } from 'onnx-buf';
-import { nodeAttributes, type AttributeValues } from '../../../../src/adapters/onnx/graph/attributes.ts';
-import type { Builder } from '../../../../src/adapters/onnx/graph/builder.ts';
-import type { Value } from '../../../../src/adapters/onnx/graph/graph.ts';
-import { DType } from '../../../../src/adapters/onnx/graph/tensor.ts';
+import { nodeAttributes, type AttributeValues } from '../../../../src/adapters/onnx/ir/attributes.ts';
+import type { Builder } from '../../../../src/adapters/onnx/ir/builder.ts';
+import type { Value } from '../../../../src/adapters/onnx/ir/graph.ts';
+import { DType } from '../../../../src/adapters/onnx/ir/tensor.ts';
 import {
   axisOf,
   integerInput,

@@ -1,8 +1,8 @@
 import * as fc from 'fast-check';
-import type { AttributeValues } from '../../../../src/adapters/onnx/graph/attributes.ts';
-import { bodyIn } from '../../../../src/adapters/onnx/graph/body.ts';
-import { scan } from '../../../../src/adapters/onnx/graph/scan.ts';
-import { DType } from '../../../../src/adapters/onnx/graph/tensor.ts';
+import type { AttributeValues } from '../../../../src/adapters/onnx/ir/attributes.ts';
+import { bodyIn } from '../../../../src/adapters/onnx/ir/body.ts';
+import { scan } from '../../../../src/adapters/onnx/ir/scan.ts';
+import { DType } from '../../../../src/adapters/onnx/ir/tensor.ts';
 import {
   axisOf,
   narrowed,

@@ -1,7 +1,7 @@
 import type { Input } from '../harness.ts';
 import * as fc from 'fast-check';
-import type { AttributeValues } from '../../../../src/adapters/onnx/graph/attributes.ts';
-import { DType } from '../../../../src/adapters/onnx/graph/tensor.ts';
+import type { AttributeValues } from '../../../../src/adapters/onnx/ir/attributes.ts';
+import { DType } from '../../../../src/adapters/onnx/ir/tensor.ts';
 import {
   axesOf,
   axisOf,

@@ -1,10 +1,10 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, TensorProto_DataLocation } from 'onnx-buf';
 import type { GraphProto, ModelProto, NodeProto, SparseTensorProto } from 'onnx-buf';
-import { show } from '../../core/options.ts';
+import { show } from '../../../core/options.ts';
 import { fault, OnnxError, type Fault } from './errors.ts';
-import { subgraphsOf } from './graph/attributes.ts';
-import { bytesPerElement, countOf, dtypeName, shapeOf, type TensorProto } from './graph/tensor.ts';
+import { subgraphsOf } from './attributes.ts';
+import { bytesPerElement, countOf, dtypeName, shapeOf, type TensorProto } from './tensor.ts';
 
 /**
  * The files that a model's external data lie in, by the location that the model names: what `readFile` returns, or any

@@ -1,12 +1,12 @@
 import type { NodeProto } from 'onnx-buf';
-import { Refusal, sentence, type Fault } from './errors.ts';
-import { attributesOf, subgraphsOf } from './graph/attributes.ts';
-import type { Builder } from './graph/builder.ts';
-import { capturedBy, type Value } from './graph/graph.ts';
-import type { Shape } from './graph/shape.ts';
-import { isContinuous } from './graph/tensor.ts';
-import { opKey } from './graph/domain.ts';
-import type { Cotangents, VjpContext, VjpRules } from './vjp.ts';
+import { Refusal, sentence, type Fault } from '../ir/errors.ts';
+import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
+import { capturedBy, type Value } from '../ir/graph.ts';
+import type { Shape } from '../ir/shape.ts';
+import { isContinuous } from '../ir/tensor.ts';
+import { opKey } from '../ir/domain.ts';
+import type { Cotangents, VjpContext, VjpRules } from '../ir/vjp.ts';
 
 /** What a reverse sweep finds. */
 export interface Sweep {

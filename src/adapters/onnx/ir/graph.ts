@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { NodeProtoSchema, TypeProtoSchema, ValueInfoProtoSchema } from 'onnx-buf';
 import type { GraphProto, NodeProto, ValueInfoProto } from 'onnx-buf';
-import { know, type Facts } from '../infer/context.ts';
+import { know, type Facts } from './facts.ts';
 import { inferNode } from '../infer/infer.ts';
 import { nodeAttributes, subgraphsOf, type AttributeValues } from './attributes.ts';
 import { range, unknownDimension, type Dimension, type Shape, type TensorType } from './shape.ts';

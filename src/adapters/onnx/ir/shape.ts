@@ -1,4 +1,4 @@
-import { refuse } from '../errors.ts';
+import { refuse } from './errors.ts';
 import type { DType } from './tensor.ts';
 
 /**

@@ -1,4 +1,4 @@
-import { refuse } from '../errors.ts';
+import { refuse } from './errors.ts';
 import { Graph, type Operand, type Value } from './graph.ts';
 import { axisFrom, isStatic, range, type Shape } from './shape.ts';
 import { DType, dtypeName, tensorOf } from './tensor.ts';

@@ -1,4 +1,4 @@
-import { refuse } from '../errors.ts';
+import { refuse } from './errors.ts';
 import type { Attributes } from './attributes.ts';
 import type { Dimension, Shape } from './shape.ts';
 

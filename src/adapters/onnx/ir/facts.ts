@@ -1,8 +1,8 @@
 import type { NodeProto } from 'onnx-buf';
-import type { Attributes } from '../graph/attributes.ts';
-import { axisFrom, type Dimension, type Shape, type TensorType } from '../graph/shape.ts';
-import { DType, numbersOf, shapeOf, type TensorProto } from '../graph/tensor.ts';
-import { attributesOf } from '../graph/attributes.ts';
+import type { Attributes } from './attributes.ts';
+import { axisFrom, type Dimension, type Shape, type TensorType } from './shape.ts';
+import { DType, numbersOf, shapeOf, type TensorProto } from './tensor.ts';
+import { attributesOf } from './attributes.ts';
 
 /** What is known of a graph's values before it runs. */
 export interface Facts {

@@ -1,8 +1,8 @@
-import type { Attributes } from './attributes.ts';
-import type { Builder } from './builder.ts';
-import type { Value } from './graph.ts';
-import { axisFrom, range } from './shape.ts';
-import { DType } from './tensor.ts';
+import type { Attributes } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { axisFrom, range } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
 
 /**
  * The places that are hot in the result of a OneHot, a boolean: indices are counted from the end where they are

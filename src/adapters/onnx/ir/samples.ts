@@ -1,8 +1,8 @@
 import type { NodeProto } from 'onnx-buf';
-import { refuse } from '../errors.ts';
-import type { Attributes } from '../graph/attributes.ts';
-import type { Dimension, Shape } from '../graph/shape.ts';
-import type { TensorProto } from '../graph/tensor.ts';
+import { refuse } from './errors.ts';
+import type { Attributes } from './attributes.ts';
+import type { Dimension, Shape } from './shape.ts';
+import type { TensorProto } from './tensor.ts';
 
 /** The axis along which the samples of a value lie one after the other, each with `inner` places. */
 export interface Samples {

@@ -1,7 +1,7 @@
 import type { NodeProto } from 'onnx-buf';
-import type { Attributes } from './graph/attributes.ts';
-import type { Builder } from './graph/builder.ts';
-import type { Value } from './graph/graph.ts';
+import type { Attributes } from './attributes.ts';
+import type { Builder } from './builder.ts';
+import type { Value } from './graph.ts';
 
 /** A node on the way of the gradient, as its rule sees it. */
 export interface VjpContext {

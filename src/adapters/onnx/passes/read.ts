@@ -1,9 +1,9 @@
 import type { GraphProto, NodeProto } from 'onnx-buf';
-import { OnnxError } from '../errors.ts';
-import { isStandard, opKey } from '../graph/domain.ts';
-import { subgraphsOf } from '../graph/attributes.ts';
+import { OnnxError } from '../ir/errors.ts';
+import { isStandard, opKey } from '../ir/domain.ts';
+import { subgraphsOf } from '../ir/attributes.ts';
 import type { DifferentiateOptions } from '../options.ts';
-import { decodeModel, type Model } from '../proto.ts';
+import { decodeModel, type Model } from '../ir/model.ts';
 import { freeBatchAxis } from './batch.ts';
 import { fixInputs } from './fix.ts';
 import { hoistConstants } from './nested.ts';

@@ -1,7 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { AttributeProto_AttributeType as Kind, AttributeProtoSchema } from 'onnx-buf';
 import type { AttributeProto, GraphProto, NodeProto, TensorProto } from 'onnx-buf';
-import { refuse } from '../errors.ts';
+import { refuse } from './errors.ts';
 
 /** A value that an attribute is made of; numbers become INT or FLOAT by the attribute's name. */
 export type AttributeValue =

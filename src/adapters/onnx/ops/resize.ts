@@ -1,10 +1,10 @@
 import type { NodeProto } from 'onnx-buf';
-import { refuse } from '../errors.ts';
-import { attributesOf, decimalOf } from './attributes.ts';
-import type { Builder } from './builder.ts';
-import type { Value } from './graph.ts';
-import { axisFrom, range } from './shape.ts';
-import { DType, numbersOf } from './tensor.ts';
+import { refuse } from '../ir/errors.ts';
+import { attributesOf, decimalOf } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { axisFrom, range } from '../ir/shape.ts';
+import { DType, numbersOf } from '../ir/tensor.ts';
 
 /** An axis along which a Resize changes something. */
 export interface ResizedAxis {
