@@ -5,7 +5,7 @@ import * as tf from '@tensorflow/tfjs';
 import * as ort from 'onnxruntime-node';
 import * as web from 'onnxruntime-web';
 import { lbfgs, minimizeAsync } from 'quasi-newton';
-import { differentiateModel, trainable } from 'quasi-newton/onnx';
+import { differentiate, trainable } from 'quasi-newton/onnx';
 import { mlp } from '../examples/lib/mlp.js';
 import { mnist } from '../examples/lib/mnist.js';
 import { enableWasmConv } from 'quasi-newton/tfjs';
@@ -154,7 +154,7 @@ function digitFeeds(pixels, labels) {
  */
 async function againstBare(sizes, samples) {
   const bytes = mlp(sizes);
-  const { parameters, bytes: graph } = differentiateModel(bytes, { loss: 'mse' });
+  const { parameters, bytes: graph } = differentiate(bytes, { loss: 'mse' });
   const outputs = sizes[sizes.length - 1];
   const x = new Float32Array(samples * sizes[0]).map((_, i) => Math.sin(i));
   const target = new Float32Array(samples * outputs).map((_, i) => Math.cos(i));

@@ -9,7 +9,7 @@ import {
   topEigenpairs,
   topEigenpairsAsync,
 } from 'quasi-newton/landscape';
-import { differentiateModel, trainable, type OnnxModel, type Ort } from 'quasi-newton/onnx';
+import { differentiate, trainable, type OnnxModel, type Ort } from 'quasi-newton/onnx';
 import { modelProblem, optfuns, tfParams } from 'quasi-newton/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { floats, mlp, model as onnxModel, node as op, randomNumbers } from '../../examples/lib/mlp.js';
@@ -125,7 +125,7 @@ describe('filters of ONNX models', () => {
         op('Gemm', ['a', 'g', 'c'], 'y'),
       ],
     });
-    const layout = layoutOf(differentiateModel(bytes, { loss: 'mse' }).parameters);
+    const layout = layoutOf(differentiate(bytes, { loss: 'mse' }).parameters);
     expect(filtersOf(layout)).toEqual({ w: 16, r: 16, b: 1, m: 7, g: 6, c: 1 });
     checkDirections(
       layout,

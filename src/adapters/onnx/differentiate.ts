@@ -1,5 +1,7 @@
 import type { GraphProto, ValueInfoProto } from 'onnx-buf';
 import type { Precision } from '../../core/problem.ts';
+import { choose, type Parameter } from './choose.ts';
+import type { Builder } from './ir/builder.ts';
 import {
   batchStatisticNameOf,
   gradientNameOf,
@@ -8,29 +10,22 @@ import {
   vectorNameOf,
 } from './ir/convention.ts';
 import { fault, OnnxError, typed, type Fault } from './ir/errors.ts';
-import type { Builder } from './ir/builder.ts';
 import { valueInfo, type Value } from './ir/graph.ts';
+import { encodeModel } from './ir/model.ts';
 import type { Shape } from './ir/shape.ts';
 import { DType, shapeOf } from './ir/tensor.ts';
+import type { Platform } from './ir/vjp.ts';
 import type { Target } from './losses.ts';
 import { appendLoss } from './objective.ts';
 import { checkDifferentiateOptions, type DifferentiateOptions } from './options.ts';
-import { choose, type Parameter } from './choose.ts';
-import { useFloat64Kernels } from './kernels/float64.ts';
-import { dropoutOff, lower } from './passes/lower.ts';
-import { mergeLossGraph } from './passes/merge.ts';
-import { toInference } from './passes/inference.ts';
-import { keepEpsilon } from './passes/fusion.ts';
 import { fixedBatchFaults } from './passes/batch.ts';
-import { freeNames } from './passes/freeNames.ts';
-import { tie, type Copy } from './passes/ties.ts';
-import { prune } from './passes/prune.ts';
-import { normalise } from './passes/read.ts';
-import { floatTypeIn } from './passes/precision.ts';
-import { encodeModel } from './ir/model.ts';
-import { rulesFor } from './registry.ts';
+import { finish } from './passes/finish.ts';
+import { toInference } from './passes/inference.ts';
+import { mergeLossGraph } from './passes/merge.ts';
+import { read } from './passes/read.ts';
 import { sweep } from './passes/sweep.ts';
-import type { VjpRules } from './ir/vjp.ts';
+import type { Copy } from './passes/ties.ts';
+import { inputOf, prepare } from './prepare.ts';
 
 /** An input of the result that is fed with data. */
 export interface DataInput {
@@ -73,7 +68,8 @@ export interface Differentiated {
  * Turns a model into one that computes a loss and its gradient, in standard ops only.
  *
  * @param bytes - an .onnx file, opset 7 or later
- * @returns an .onnx file; how it is fed and read is told in {@link gradientNameOf} and its neighbours
+ * @returns an .onnx file, with all that one must know to feed and read it as properties; {@link gradientNameOf} and its
+ *   neighbors name the inputs and outputs
  * @throws OnnxError naming every node that stands in the way, with its op and the reason
  * @throws RangeError, TypeError if an option is wrong
  *
@@ -84,18 +80,15 @@ export interface Differentiated {
  * const { loss, 'grad_of/fc.weight': gradient } = await session.run({ x, target, 'fc.weight': w, 'fc.bias': b });
  * ```
  */
-export function differentiate(bytes: Uint8Array, options: DifferentiateOptions): Uint8Array {
-  return differentiateModel(bytes, options).bytes;
-}
-
-/** As {@link differentiate}, with everything that a caller who feeds the result must know. */
-export function differentiateModel(bytes: Uint8Array, options: DifferentiateOptions): Differentiated {
+export function differentiate(bytes: Uint8Array, options: DifferentiateOptions): Uint8Array & Differentiated {
   checkDifferentiateOptions('differentiate', options);
-  return typed(() => differentiateChecked(bytes, options));
+  const { bytes: file, ...known } = typed(() => differentiateChecked(bytes, options));
+  // Not enumerable: the file would hold itself.
+  return Object.defineProperty(Object.assign(file, known, { bytes: file }), 'bytes', { enumerable: false });
 }
 
 /**
- * As {@link differentiateModel}, of the model in inference mode.
+ * As {@link differentiate}, of the model in inference mode.
  *
  * @param statistics - running means and variances, which become inputs beside the data
  */
@@ -110,42 +103,32 @@ function differentiateChecked(
   options: DifferentiateOptions,
   inferenceBy?: readonly string[],
 ): Differentiated {
-  const { model, origins } = normalise(bytes, options);
+  const { loss: asked, precision, wrt: choice, target: platform } = options;
+  const file = read(bytes, options);
+  const { model } = file;
   if (inferenceBy) liftStatistics(model.graph, inferenceBy);
+  const ownLoss =
+    typeof asked === 'object' && 'graph' in asked ? mergeLossGraph(model, asked.graph, precision) : undefined;
+  const chosen = choose(model, file.origins, choice);
+  const { names, wrtInputs, copies } = chosen;
+  const prepared = prepare(file, chosen, options.dropout);
+  const { g, parameters, wrt, dataInputs, outputs, current, faults } = prepared;
   const { graph } = model;
-  const ownLoss = mergeLossGraph(model, options);
-  const { parameters: chosen, wrtInputs, names, copies } = choose(model, origins, options.wrt);
-  tie(graph, copies);
-  const current = freeNames(graph, names);
-  const parameters = chosen.map((parameter) =>
-    Object.assign({}, parameter, { input: current(parameter.name) }),
-  );
-  const wrt = names.map(current);
-  const dataInputs = [...graph.input];
-  const outputs = graph.output.map(({ name }) => name);
-
-  makeInputs(graph, parameters);
-  const { g, statistics, faults } = lower(
-    graph,
-    floatTypeIn(graph),
-    new Map(options.dropout === 'off' ? [['Dropout', dropoutOff]] : []),
-  );
   graph.output = [];
   graph.valueInfo = [];
   if (options.freeBatch) faults.push(...fixedBatchFaults(g, outputs));
   const targets: Target[] = [];
   const loss = appendLoss({ g, options, outputs, current, ownLoss, parameters, targets, faults });
   if (loss === undefined) throw new OnnxError(faults);
-  const rules = rulesFor(options.target);
-  const { gradients, faults: refused } = sweep(g, loss, wrt, rules);
+  const { gradients, faults: refused } = sweep(g, loss, wrt, platform);
   faults.push(...refused);
   if (gradients.size === 0 && faults.length === 0) faults.push(nothingToTrain(names));
   refuseAll(faults);
 
   g.addOutput(lossName, loss);
   names.forEach((name, i) => g.addOutput(gradientNameOf(name), gradients.get(wrt[i]) ?? g.zerosLike(wrt[i])));
-  if (options.hessianVector) addHessianVector(g, names, wrt, gradients, rules);
-  const running = statistics.map(({ running: name, batch, momentum }) => {
+  if (options.hessianVector) addHessianVector(g, names, wrt, gradients, platform);
+  const statistics = g.statistics.map(({ running: name, batch, momentum }) => {
     const output = batchStatisticNameOf(name);
     g.addOutput(output, batch);
     return { name, output, momentum };
@@ -153,11 +136,7 @@ function differentiateChecked(
   for (const name of options.keep ?? []) keepOutput(g, name, current(name), outputs);
 
   orderInputs(graph, dataInputs, parameters);
-  prune(graph);
-  useFloat64Kernels(graph);
-  keepEpsilon(graph);
-  model.functions = [];
-  model.trainingInfo = [];
+  finish(model);
   return {
     bytes: encodeModel(model),
     parameters,
@@ -168,7 +147,7 @@ function differentiateChecked(
     })),
     targets,
     wrtInputs,
-    statistics: running,
+    statistics,
     unused: names.filter((_, i) => !gradients.has(wrt[i])),
     copies,
     precision: g.dtypeOf(loss) === DType.DOUBLE ? 'float64' : 'float32',
@@ -181,13 +160,6 @@ function liftStatistics(graph: GraphProto, statistics: readonly string[]): void 
   const lifted = graph.initializer.filter(({ name }) => statistics.includes(name));
   graph.initializer = graph.initializer.filter((tensor) => !lifted.includes(tensor));
   graph.input.push(...lifted.map((tensor) => valueInfo(tensor.name, tensor.dataType, shapeOf(tensor))));
-}
-
-/** Turns parameters from constants of the graph into inputs of it. */
-function makeInputs(graph: GraphProto, parameters: readonly Parameter[]): void {
-  const lifted = new Set(parameters.map(({ input }) => input));
-  graph.initializer = graph.initializer.filter(({ name }) => !lifted.has(name));
-  graph.input.push(...parameters.map(inputOf));
 }
 
 /** Puts the inputs in the order of the convention: data, targets and whatever else is fed, parameters. */
@@ -210,15 +182,13 @@ function refuseAll(faults: readonly Fault[]): void {
   if (faults.length > 0) throw new OnnxError(faults);
 }
 
-const inputOf = ({ input, dtype, shape }: Parameter) => valueInfo(input, dtype, shape);
-
 /** Appends v·∇f, differentiates it once more, and makes the products outputs. */
 function addHessianVector(
   g: Builder,
   names: readonly string[],
   wrt: readonly Value[],
   gradients: ReadonlyMap<Value, Value>,
-  rules: VjpRules,
+  platform: Platform | undefined,
 ): void {
   const terms = names.flatMap((name, i) => {
     const vector = g.addInput(vectorNameOf(name), g.floatTypeOf(wrt[i]), g.shapeOf(wrt[i]));
@@ -226,7 +196,7 @@ function addHessianVector(
     return gradient === undefined ? [] : [g.sumOfAll(g.mul(gradient, vector))];
   });
   const [first, ...others] = terms;
-  const { gradients: products, faults } = sweep(g, g.add(first, ...others), wrt, rules);
+  const { gradients: products, faults } = sweep(g, g.add(first, ...others), wrt, platform);
   if (faults.length > 0) {
     throw new OnnxError(
       faults.map(({ node, op, reason }) => ({ node, op, reason: `in the second derivative: ${reason}` })),

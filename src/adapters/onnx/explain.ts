@@ -1,16 +1,14 @@
-import { fault, OnnxError, sentence, type Fault } from './ir/errors.ts';
-import { dtypeName, isHalf } from './ir/tensor.ts';
-import { candidatesOf, type Candidate } from './parameters.ts';
+import type { NodeProto } from 'onnx-buf';
 import { copiesOf } from './choose.ts';
-import { tie } from './passes/ties.ts';
-import { lower } from './passes/lower.ts';
-import { normalise } from './passes/read.ts';
-import { floatTypeIn } from './passes/precision.ts';
-import { valueInfo } from './ir/graph.ts';
-import { vjpRules } from './registry.ts';
-import { nodesBetween, sweep } from './passes/sweep.ts';
-import type { ExternalData } from './ir/model.ts';
 import { opKey } from './ir/domain.ts';
+import { fault, OnnxError, sentence, type Fault } from './ir/errors.ts';
+import type { ExternalData } from './ir/model.ts';
+import { dtypeName, isHalf } from './ir/tensor.ts';
+import { isDifferentiable } from './ops/index.ts';
+import { candidatesOf, type Candidate } from './parameters.ts';
+import { read } from './passes/read.ts';
+import { nodesBetween, sweep } from './passes/sweep.ts';
+import { prepare } from './prepare.ts';
 
 /** One kind of op in a model. */
 export interface OpReport {
@@ -68,39 +66,29 @@ export function explain(
 }
 
 function examine(bytes: Uint8Array, options: { readonly externalData?: ExternalData }): Explanation {
-  const { model, origins, expanded } = normalise(bytes, options);
-  const { graph } = model;
-  const parameters = candidatesOf(model, origins).filter(({ name }) => origins.has(name));
-  const trained = parameters.filter(({ byDefault }) => byDefault);
+  const file = read(bytes, options);
+  const { graph } = file.model;
+  const candidates = candidatesOf(file.model, file.origins).filter(({ name }) => file.origins.has(name));
+  const trained = candidates.filter(({ byDefault }) => byDefault);
   const names = trained.map(({ name }) => name);
   const inputs = graph.input.map(({ name }) => name);
-  const outputs = graph.output.map(({ name }) => name);
-  const tensors = new Set(
-    graph.output.flatMap(({ name, type }) => (type?.value.case === 'tensorType' || !type ? [name] : [])),
-  );
-  const counts = new Map<string, number>();
-  for (const node of graph.node) counts.set(opKey(node), (counts.get(opKey(node)) ?? 0) + 1);
-  for (const [op, count] of expanded) counts.set(op, (counts.get(op) ?? 0) + count);
+  const outputNames = graph.output.map(({ name }) => name);
+  const tensors = graph.output.map(({ type }) => type?.value.case === 'tensorType' || !type);
+  const counts = countOps(graph.node);
+  for (const [op, count] of file.expanded) counts.set(op, (counts.get(op) ?? 0) + count);
 
-  tie(graph, copiesOf(parameters, names, false));
-  graph.initializer = graph.initializer.filter(({ name }) => !names.includes(name));
-  graph.input.push(...trained.map(({ name, shape, tensor }) => valueInfo(name, tensor.dataType, shape)));
-  const nodes = graph.node;
-  const { g, faults } = lower(graph, floatTypeIn(graph), new Map());
-  const rewritten = new Map(expanded);
-  const left = new Set(graph.node);
-  for (const node of nodes)
-    if (!left.has(node)) rewritten.set(opKey(node), (rewritten.get(opKey(node)) ?? 0) + 1);
-  const real = outputs.filter((output) => tensors.has(output) && g.isFloat(output));
-  const onPath = new Map<string, number>();
+  const parameters = trained.map(({ name, shape, tensor }) => ({ name, shape, dtype: tensor.dataType }));
+  const chosen = { parameters, names, copies: copiesOf(candidates, names, false) };
+  const { g, wrt, outputs, replaced, faults } = prepare(file, chosen);
+  const real = outputs.filter((output, k) => tensors[k] && g.isFloat(output));
+  let onPath = new Map<string, number>();
   if (names.length === 0) faults.push(fault('the model has no trainable parameter.'));
   else if (real.length === 0) faults.push(fault('the model has no float output that a loss could be of.'));
   else {
     const [first, ...others] = real.map((output) => g.sumOfAll(output));
     const loss = g.add(first, ...others);
-    for (const node of nodesBetween(g, names, loss))
-      onPath.set(opKey(node), (onPath.get(opKey(node)) ?? 0) + 1);
-    faults.push(...sweep(g, loss, names, vjpRules).faults);
+    onPath = countOps(nodesBetween(g, wrt, loss));
+    faults.push(...sweep(g, loss, wrt).faults);
   }
   const ops = [...counts]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))
@@ -110,12 +98,19 @@ function examine(bytes: Uint8Array, options: { readonly externalData?: ExternalD
         op,
         count,
         onPath: Math.min(count, onPath.get(op) ?? 0),
-        covered: vjpRules.has(op),
-        rewritten: rewritten.get(op) ?? 0,
+        covered: isDifferentiable(op),
+        rewritten: (file.expanded.get(op) ?? 0) + (replaced.get(op) ?? 0),
         reasons: [...reasons],
       };
     });
-  return explanation({ inputs, outputs, parameters, ops, faults });
+  return explanation({ inputs, outputs: outputNames, parameters: candidates, ops, faults });
+}
+
+/** Counts nodes by op. */
+function countOps(nodes: readonly NodeProto[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const node of nodes) counts.set(opKey(node), (counts.get(opKey(node)) ?? 0) + 1);
+  return counts;
 }
 
 const explanation = (found: Omit<Explanation, 'differentiable' | 'toString'>): Explanation => ({

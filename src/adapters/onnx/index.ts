@@ -6,7 +6,7 @@
 
 export * from './ir/convention.ts';
 export { OnnxError, refuse, type Fault } from './ir/errors.ts';
-export { differentiate, differentiateModel } from './differentiate.ts';
+export { differentiate } from './differentiate.ts';
 export type { DataInput, Differentiated, RunningStatistic } from './differentiate.ts';
 export { explain, type Explanation, type OpReport } from './explain.ts';
 export type { Parameter } from './choose.ts';
@@ -18,8 +18,8 @@ export type { DifferentiateOptions, Loss, LossContext, LossFunction } from './op
 export type { Builder } from './ir/builder.ts';
 export type { Operand, Value } from './ir/graph.ts';
 export type { Attributes } from './ir/attributes.ts';
-export { registerVjp } from './registry.ts';
-export type { Cotangents, VjpContext, VjpRule } from './ir/vjp.ts';
+export { registerVjp } from './ops/index.ts';
+export type { Cotangents, Platform, VjpContext, VjpRule } from './ir/vjp.ts';
 export { miniBatches, type BatchSource, type MiniBatchOptions } from './runtime/batches.ts';
 export { checkFeeds, type Feed, type Feeds } from './runtime/feeds.ts';
 export type { InputSpec } from './runtime/inputs.ts';

@@ -2,7 +2,7 @@ import { refuse } from './ir/errors.ts';
 import { attributesOf } from './ir/attributes.ts';
 import type { Builder } from './ir/builder.ts';
 import type { Value } from './ir/graph.ts';
-import { classLosses, reduced } from './expansions/losses.ts';
+import { classLosses, reduced } from './ops/loss.ts';
 import { isStandard } from './ir/domain.ts';
 import { axisFrom, range, type Shape } from './ir/shape.ts';
 import { DType } from './ir/tensor.ts';

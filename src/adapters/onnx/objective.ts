@@ -5,7 +5,6 @@ import type { Builder } from './ir/builder.ts';
 import type { Value } from './ir/graph.ts';
 import { appendTerm, type LossTerm, type Target } from './losses.ts';
 import { termsOf, type DifferentiateOptions, type LossContext } from './options.ts';
-import { rulesFor } from './registry.ts';
 import { sweep } from './passes/sweep.ts';
 
 /** What a loss is appended to, and what is learnt on the way. */
@@ -107,7 +106,7 @@ function contextOf({ g, options, outputs, current, targets }: Objective): LossCo
       return g.addInput(name, dtype, shape);
     },
     gradient(of, wrt) {
-      const { gradients, faults } = sweep(g, g.sumOfAll(of), wrt, rulesFor(options.target));
+      const { gradients, faults } = sweep(g, g.sumOfAll(of), wrt, options.target);
       if (faults.length > 0) throw new OnnxError(faults);
       return wrt.map((name) => gradients.get(name) ?? g.zerosLike(name));
     },

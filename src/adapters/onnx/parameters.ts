@@ -5,7 +5,7 @@ import { opKey } from './ir/domain.ts';
 import { isFloat, numbersOf, shapeOf, type TensorProto } from './ir/tensor.ts';
 import type { Origin } from './passes/constants.ts';
 import type { Model } from './ir/model.ts';
-import { learnedValues, singleUnits, slotOf, type Reader, type Slot } from './slots.ts';
+import { findRole, learnedValues, singleUnits, type Found, type Reader } from './passes/roles.ts';
 
 /** A constant float tensor of a model: a parameter, or something that only looks like one. */
 export interface Candidate {
@@ -47,7 +47,7 @@ export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Orig
     .filter(({ dataType }) => isFloat(dataType))
     .map((tensor) => {
       const { name } = tensor;
-      const found = slotOf(tensor, readers, learned, singles);
+      const found = findRole(tensor, readers, learned, singles);
       const against = objection(tensor) ?? ('against' in found ? found.against : undefined);
       return {
         name,
@@ -118,4 +118,4 @@ function readersOf(graph: GraphProto): Map<string, Reader[]> {
 const isNeutral = (tensor: TensorProto): boolean =>
   [0, 1].some((neutral) => numbersOf(tensor).every((value) => value === neutral));
 
-const roleOf = ({ kind, filterAxes }: Slot): TensorRole => ({ kind, ...(filterAxes && { filterAxes }) });
+const roleOf = ({ kind, filterAxes }: Found): TensorRole => ({ kind, ...(filterAxes && { filterAxes }) });

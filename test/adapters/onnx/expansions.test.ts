@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { InferenceSession } from 'onnxruntime-node';
 import { differentiate } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
-import { normalise } from '../../../src/adapters/onnx/passes/read.ts';
+import { read } from '../../../src/adapters/onnx/passes/read.ts';
 import { encodeModel } from '../../../src/adapters/onnx/ir/model.ts';
 import { expansionCases } from './cases/expansions.ts';
 import { feedsOf, modelOf, quiet, type Input } from './harness.ts';
@@ -11,7 +11,7 @@ import { feedsOf, modelOf, quiet, type Input } from './harness.ts';
 test.each([...expansionCases])('%s written in other ops is what it was', async (_op, drawn) => {
   const property = fc.asyncProperty(drawn, async ({ inputs, build, options }) => {
     const bytes = modelOf(inputs, build, { ...options, precision: 'float32' });
-    const { model, expanded } = normalise(bytes, {});
+    const { model, expanded } = read(bytes, {});
     expect([...expanded.values()]).toEqual([1]);
     const run = async (bytes: Uint8Array) => {
       const session = await InferenceSession.create(bytes, quiet);

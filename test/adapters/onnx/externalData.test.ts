@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as ort from 'onnxruntime-node';
-import { differentiateModel, explain, OnnxError, trainable } from 'quasi-newton/onnx';
+import { differentiate, explain, OnnxError, trainable } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
 import { DType, elementsOf } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { body, external, floats, modelFrom, node } from './written.ts';
@@ -33,7 +33,7 @@ test.each([
   ['a DataView', new DataView(unaligned().buffer, unaligned().byteOffset, file.byteLength)],
   ['an ArrayBuffer', file.buffer],
 ])('external data are read from %s', (_, bytes) => {
-  const { parameters } = differentiateModel(linear(entries), {
+  const { parameters } = differentiate(linear(entries), {
     loss: 'mse',
     externalData: { 'w.bin': bytes },
   });
@@ -53,7 +53,7 @@ test.each([
   [{ location: 'w.bin', offset: 'four', length: '16' }, 'lies in bytes four to 16 of the file "w.bin"'],
   [{ location: 'w.bin', offset: '4', length: '8' }, 'holds 2 values: the file is damaged'],
 ])('external data at %o are refused', (wrong, message) => {
-  const read = () => differentiateModel(linear(wrong), { loss: 'mse', externalData: { 'w.bin': file } });
+  const read = () => differentiate(linear(wrong), { loss: 'mse', externalData: { 'w.bin': file } });
   expect(read).toThrow(message);
 });
 
@@ -63,15 +63,15 @@ test.each(['__proto__', 'constructor', 'toString'])(
     const bytes = linear({ location });
     const reason = `tensor "w" lies in the file "${location}": pass its bytes as externalData: { "${location}": bytes }.`;
     expect(explain(bytes).faults.map((fault) => fault.reason)).toEqual([reason]);
-    expect(() => differentiateModel(bytes, { loss: 'mse', externalData: {} })).toThrow(reason);
+    expect(() => differentiate(bytes, { loss: 'mse', externalData: {} })).toThrow(reason);
     const given = Object.defineProperty({}, location, { value: file.slice(1, 5), enumerable: true });
-    expect(differentiateModel(bytes, { loss: 'mse', externalData: given }).parameters).toHaveLength(1);
+    expect(differentiate(bytes, { loss: 'mse', externalData: given }).parameters).toHaveLength(1);
   },
 );
 
 test('external data that are no bytes are refused', () => {
   const given = { 'w.bin': [1, 2, 3] } as never;
-  expect(() => differentiateModel(linear(entries), { loss: 'mse', externalData: given })).toThrow(
+  expect(() => differentiate(linear(entries), { loss: 'mse', externalData: given })).toThrow(
     /externalData: must be an object of Uint8Arrays or other views of bytes/,
   );
 });

@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { InferenceSession } from 'onnxruntime-node';
 import { expect, test } from 'vitest';
-import { useFloat64Kernels } from '../../../src/adapters/onnx/kernels/float64.ts';
+import { useFloat64Kernels } from '../../../src/adapters/onnx/passes/lower.ts';
 import { decodeModel, encodeModel } from '../../../src/adapters/onnx/ir/model.ts';
 import type { Case } from './cases/arbitrary.ts';
 import { elementwiseCases } from './cases/elementwise.ts';

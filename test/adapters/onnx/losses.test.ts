@@ -1,5 +1,5 @@
 import { InferenceSession } from 'onnxruntime-node';
-import { differentiateModel, gradientNameOf, OnnxError, type DifferentiateOptions } from 'quasi-newton/onnx';
+import { differentiate, gradientNameOf, OnnxError, type DifferentiateOptions } from 'quasi-newton/onnx';
 import { describe, expect, test } from 'vitest';
 import { numbersOf } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { realInput } from './cases/arbitrary.ts';
@@ -36,7 +36,7 @@ async function evaluate(
   options: DifferentiateOptions,
   data: Readonly<Record<string, Input>>,
 ): Promise<number> {
-  const { bytes: trainer, parameters } = differentiateModel(bytes, options);
+  const { bytes: trainer, parameters } = differentiate(bytes, options);
   const session = await InferenceSession.create(trainer, quiet);
   const values = Object.fromEntries(
     parameters.map(({ name, shape, tensor }): [string, Input] => [
@@ -211,7 +211,7 @@ describe('losses have the value of their formula, and its gradient', () => {
 
 const refusal = (build: Build, loss: DifferentiateOptions['loss']) => {
   try {
-    differentiateModel(modelOf({ x }, build), { loss });
+    differentiate(modelOf({ x }, build), { loss });
   } catch (error) {
     return error instanceof OnnxError ? error.message : undefined;
   }

@@ -1,6 +1,6 @@
 import * as ort from 'onnxruntime-node';
 import { lbfgs, minimizeAsync } from 'quasi-newton';
-import { differentiateModel, registerVjp, trainable } from 'quasi-newton/onnx';
+import { differentiate, registerVjp, trainable } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
 import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { floats, modelFrom, node, runOnce, tensor } from './written.ts';
@@ -40,7 +40,7 @@ test.each([
 });
 
 test('a parameter tells which input of the graph it is fed to', async () => {
-  const { bytes, parameters } = differentiateModel(product('loss', 'B'), { loss: 'mse' });
+  const { bytes, parameters } = differentiate(product('loss', 'B'), { loss: 'mse' });
   expect(parameters.map(({ name, input, gradient }) => [name, input, gradient])).toEqual([
     ['loss', 'inner/loss', 'grad_of/loss'],
     ['B', 'B', 'grad_of/B'],
@@ -57,11 +57,11 @@ test('names that are taken are refused', () => {
     initializers: [floats('w', [2, 1], [1, 2])],
     nodes: [node('MatMul', ['x', 'w'], 'h'), node('ReduceMean', ['h'], 'loss', { keepdims: 0 })],
   });
-  expect(() => differentiateModel(own, { loss: { output: 'loss' }, keep: ['loss'] })).toThrow(
+  expect(() => differentiate(own, { loss: { output: 'loss' }, keep: ['loss'] })).toThrow(
     'keep: the result has an output "loss" of its own; rename the model\'s.',
   );
   expect(() =>
-    differentiateModel(own, { loss: (g, { target, value }) => g.sumOfAll(target('w', value('h'))) }),
+    differentiate(own, { loss: (g, { target, value }) => g.sumOfAll(target('w', value('h'))) }),
   ).toThrow('target: the graph has a value "w" already; choose another name.');
 });
 
@@ -76,7 +76,7 @@ test('a loss graph reads the weights and inner values that its inputs are named 
     ],
     opset: 18,
   });
-  const { bytes } = differentiateModel(product('A', 'B'), { loss: { graph: penalty } });
+  const { bytes } = differentiate(product('A', 'B'), { loss: { graph: penalty } });
   const feeds = { x: tensor([1, 2], [1, 1]), A: tensor([2, 2], [1, 2, 3, 4]), B: tensor([2, 1], [1, -1]) };
   const { loss, 'grad_of/B': gradient } = await runOnce(bytes, feeds);
   expect([loss, gradient]).toEqual([[12], [2, -2]]);
@@ -121,6 +121,6 @@ test('a rule may be registered for ai.onnx::Op', () => {
     nodes: [node('NoSuchOp', ['x'], 'h'), node('Add', ['h', 'x'], 'y')],
   });
   expect(() =>
-    differentiateModel(bytes, { loss: (g, { outputs: [y] }) => g.sumOfAll(y), wrt: ['x'] }),
+    differentiate(bytes, { loss: (g, { outputs: [y] }) => g.sumOfAll(y), wrt: ['x'] }),
   ).not.toThrow();
 });

@@ -1,7 +1,6 @@
 import { InferenceSession } from 'onnxruntime-node';
 import {
   differentiate,
-  differentiateModel,
   gradientNameOf,
   hessianVectorNameOf,
   vectorNameOf,
@@ -25,7 +24,7 @@ test.each(['mlp_acts_mse', 'cnn', 'resnet_train', 'transformer', 'lstm'])(
   async (name) => {
     const reference = fixture(name);
     const loss = reference.target.integral ? 'softmaxCrossEntropy' : 'mse';
-    const made = differentiateModel(reference.bytes, { loss, precision: 'float64', hessianVector: true });
+    const made = differentiate(reference.bytes, { loss, precision: 'float64', hessianVector: true });
     const session = await InferenceSession.create(made.bytes, quiet);
     const feeds = fixtureFeeds(reference, made);
     const vectors = made.parameters.map(({ shape, tensor }, k) => ({
@@ -87,7 +86,7 @@ const points: Input = realInput([7, 2], 4);
 
 test('a loss of second derivatives has the right gradient', async () => {
   const bytes = modelOf({ x: points }, network);
-  const made = differentiateModel(bytes, { loss: residual });
+  const made = differentiate(bytes, { loss: residual });
   expect(made.parameters.map(({ role }) => role.kind)).toEqual(['weight', 'bias', 'weight']);
   const session = await InferenceSession.create(made.bytes, quiet);
   const values = Object.fromEntries(
@@ -134,7 +133,7 @@ test('a result can be differentiated again: by its inputs twice, then by its par
     loss: (g, { value }) => g.sumOfAll(g.slice(value(du), 0, 1, 1)),
     wrt: ['x'],
   });
-  const third = differentiateModel(second, {
+  const third = differentiate(second, {
     loss: (g, { value }) => g.meanOfAll(g.square(g.slice(value(du), 0, 1, 1))),
   });
   expect(third.parameters.length).toBe(3);

@@ -1,6 +1,6 @@
 import * as ort from 'onnxruntime-node';
 import { lbfgs, minimizeAsync } from 'quasi-newton';
-import { differentiateModel, explain, trainable, type TrainableOptions } from 'quasi-newton/onnx';
+import { differentiate, explain, trainable, type TrainableOptions } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
 import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { body, floats, modelFrom, node, runOnce, tensor, typed } from './written.ts';
@@ -27,7 +27,7 @@ async function gradients(
   wrt: readonly string[],
   more = {},
 ): Promise<Record<string, number[]>> {
-  const found = differentiateModel(bytes, { loss: (g, { outputs: [y] }) => g.sumOfAll(y), wrt });
+  const found = differentiate(bytes, { loss: (g, { outputs: [y] }) => g.sumOfAll(y), wrt });
   const weights = found.parameters.map(({ name }) => [name, tensor([2, 1], [3, 4])] as const);
   return runOnce(found.bytes, { x: tensor([1, 2], [5, 6]), ...Object.fromEntries(weights), ...more });
 }
@@ -82,7 +82,7 @@ test('a copy of a constant that is not trained stays a constant', async () => {
       node('Resize', ['c', '', 'copied'], 'y', { mode: 'linear' }),
     ],
   });
-  const graph = differentiateModel(bytes, { loss: (g, { outputs: [y] }) => g.sumOfAll(y), wrt: ['w'] });
+  const graph = differentiate(bytes, { loss: (g, { outputs: [y] }) => g.sumOfAll(y), wrt: ['w'] });
   const feeds = { x: tensor([1, 1, 2, 2], [1, 2, 3, 4]), w: tensor([1, 1, 1, 1], [3]) };
   expect((await runOnce(graph.bytes, feeds))['grad_of/w']).toEqual([40]);
 });

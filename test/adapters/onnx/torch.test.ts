@@ -1,5 +1,5 @@
 import { InferenceSession } from 'onnxruntime-node';
-import { differentiateModel, gradientNameOf } from 'quasi-newton/onnx';
+import { differentiate, gradientNameOf } from 'quasi-newton/onnx';
 import { describe, expect, test } from 'vitest';
 import { DType, numbersOf, tensorOf } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { convertPrecision } from '../../../src/adapters/onnx/passes/precision.ts';
@@ -38,7 +38,7 @@ describe.each([
     const reference = fixture(name);
     const loss = reference.target.integral ? 'softmaxCrossEntropy' : 'mse';
     const bytes = precision === 'float64' ? withExactConstants(reference.bytes) : reference.bytes;
-    const differentiated = differentiateModel(bytes, { loss, precision });
+    const differentiated = differentiate(bytes, { loss, precision });
     const session = await InferenceSession.create(differentiated.bytes, { logSeverityLevel: 3 });
     const results = await session.run(feedsOf(reference, differentiated));
     const lossError = Math.abs(Number(results['loss'].data[0]) - reference.loss);

@@ -8,7 +8,7 @@ import type { Value } from './graph.ts';
 /** An empty graph for a node of another, of whose values it reads some. */
 export function bodyIn(g: Builder, captured: readonly Value[]): Builder {
   const name = g.fresh('body');
-  const body = new Builder(create(GraphProtoSchema, { name }), g.float, [], `${name}/`);
+  const body = new Builder(create(GraphProtoSchema, { name }), g.infer, g.float, [], `${name}/`);
   body.inside = true;
   for (const value of captured) {
     body.types.set(value, g.types.get(value) ?? {});

@@ -1,112 +1,11 @@
+import { ElementwiseGraph } from './elementwise.ts';
 import { refuse } from './errors.ts';
-import { Graph, type Operand, type Value } from './graph.ts';
+import type { Operand, Value } from './graph.ts';
 import { axisFrom, isStatic, range, type Shape } from './shape.ts';
 import { DType, dtypeName, tensorOf } from './tensor.ts';
 
-/** A graph with the verbs that rules and losses are written in. Everything broadcasts as in NumPy. */
-export class Builder extends Graph {
-  /** The sum of all. */
-  add(...terms: readonly [Operand, ...Operand[]]): Value {
-    return this.#fold('Add', 0, terms);
-  }
-  /** The product of all. */
-  mul(...factors: readonly [Operand, ...Operand[]]): Value {
-    return this.#fold('Mul', 1, factors);
-  }
-  #fold(op: string, neutral: number, operands: readonly Operand[]): Value {
-    const rest = operands.filter((operand) => operand !== neutral);
-    if (rest.length === 0) return this.scalar(neutral);
-    const [first, ...others] = rest;
-    if (others.length === 0) return typeof first === 'number' ? this.scalar(first) : first;
-    return others.reduce<Value>(
-      (a, b) => this.op(op, [a, b]),
-      typeof first === 'number' ? this.scalar(first, this.#dtypeAmong(others)) : first,
-    );
-  }
-  #dtypeAmong(operands: readonly Operand[]): DType {
-    const typed = operands.find((operand) => typeof operand === 'string');
-    return (typeof typed === 'string' ? this.dtypeOf(typed) : undefined) ?? this.float;
-  }
-  /** a − b. */
-  sub(a: Operand, b: Operand): Value {
-    return this.op('Sub', [a, b]);
-  }
-  /** a / b. */
-  div(a: Operand, b: Operand): Value {
-    return this.op('Div', [a, b]);
-  }
-  /** a to the power of b. */
-  pow(a: Operand, b: Operand): Value {
-    return this.op('Pow', [a, b]);
-  }
-  /** −x. */
-  neg(x: Value): Value {
-    return this.op('Neg', [x]);
-  }
-  /** x². */
-  square(x: Value): Value {
-    return this.op('Mul', [x, x]);
-  }
-  /** eˣ. */
-  exp(x: Value): Value {
-    return this.op('Exp', [x]);
-  }
-  /** The natural logarithm. */
-  log(x: Value): Value {
-    return this.op('Log', [x]);
-  }
-  /** √x. */
-  sqrt(x: Value): Value {
-    return this.op('Sqrt', [x]);
-  }
-  /** |x|. */
-  abs(x: Value): Value {
-    return this.op('Abs', [x]);
-  }
-  /** −1, 0 or 1. */
-  sign(x: Value): Value {
-    return this.op('Sign', [x]);
-  }
-  /** 1 / (1 + e⁻ˣ). */
-  sigmoid(x: Value): Value {
-    return this.op('Sigmoid', [x]);
-  }
-  /** The hyperbolic tangent. */
-  tanh(x: Value): Value {
-    return this.op('Tanh', [x]);
-  }
-
-  /** Whether a > b, a boolean. */
-  greater(a: Operand, b: Operand): Value {
-    return this.op('Greater', [a, b]);
-  }
-  /** Whether a < b, a boolean. */
-  less(a: Operand, b: Operand): Value {
-    return this.op('Less', [a, b]);
-  }
-  /** Whether a = b, a boolean. */
-  equal(a: Operand, b: Operand): Value {
-    return this.op('Equal', [a, b]);
-  }
-  /** Whether both hold. */
-  and(a: Value, b: Value): Value {
-    return this.op('And', [a, b]);
-  }
-  /** a where the condition holds, else b. */
-  where(condition: Value, a: Operand, b: Operand): Value {
-    const dtype = this.#dtypeAmong([a, b]);
-    const lift = (operand: Operand) => (typeof operand === 'number' ? this.scalar(operand, dtype) : operand);
-    return this.op('Where', [condition, lift(a), lift(b)]);
-  }
-  /** x in another type. */
-  cast(x: Value, dtype: DType): Value {
-    return this.dtypeOf(x) === dtype ? x : this.op('Cast', [x], { to: dtype });
-  }
-  /** 1 where the condition holds, else 0, of the type of `like`. */
-  mask(condition: Value, like: Value): Value {
-    return this.cast(condition, this.dtypeOf(like) ?? this.float);
-  }
-
+/** A graph with the verbs that gradients and losses are written in. Everything broadcasts as in NumPy. */
+export class Builder extends ElementwiseGraph {
   /** Sum over `axes`, kept with size 1 unless `keep` is false. */
   sum(x: Value, axes: readonly number[] | Value, keep = true): Value {
     return this.#reduce('ReduceSum', x, axes, keep);
@@ -130,9 +29,39 @@ export class Builder extends Graph {
     return this.op('ReduceSum', [x], { keepdims: 0 });
   }
 
+  /** Sum of the squares over `axes`, kept with size 1. */
+  sumOfSquares(x: Value, axes: readonly number[]): Value {
+    return this.op('ReduceSumSquare', [x, this.integers(axes)]);
+  }
+  /** Largest element over `axes`, kept with size 1. */
+  maxOver(x: Value, axes: readonly number[]): Value {
+    return this.op('ReduceMax', [x, this.integers(axes)]);
+  }
+  /** Softmax along one axis. */
+  softmax(x: Value, axis: number): Value {
+    return this.op('Softmax', [x], { axis });
+  }
+  /** Logarithm of the softmax along one axis. */
+  logSoftmax(x: Value, axis: number): Value {
+    return this.op('LogSoftmax', [x], { axis });
+  }
+
   /** The matrix product, over the last two axes. */
   matmul(a: Value, b: Value): Value {
     return this.op('MatMul', [a, b]);
+  }
+  /** α·A'·B' + C of matrices, where A' is A or its transpose, and so B'. */
+  gemm(
+    a: Value,
+    b: Value,
+    { transA, transB, alpha = 1 }: { transA?: boolean; transB?: boolean; alpha?: number } = {},
+    c?: Value,
+  ): Value {
+    return this.op('Gemm', [a, b, c], {
+      transA: transA ? 1 : undefined,
+      transB: transB ? 1 : undefined,
+      alpha: alpha === 1 ? undefined : alpha,
+    });
   }
   /** The axes in another order: axis i of the result is axis `perm[i]` of x. */
   transpose(x: Value, perm: readonly number[]): Value {
@@ -159,9 +88,11 @@ export class Builder extends Graph {
     const shape = this.shapeOf(x);
     const sizes = axes.map((axis) => shape?.[axisFrom(axis, shape.length)]);
     if (sizes.every((size) => typeof size === 'number')) return this.integers(sizes);
-    return this.once(`sizes ${axes.join()} of ${x}`, () =>
-      this.op('Gather', [this.shape(x), this.integers(axes)]),
-    );
+    return this.once(`sizes ${axes.join()} of ${x}`, () => this.gather(this.shape(x), this.integers(axes)));
+  }
+  /** The number of elements, a vector of one int64. */
+  size(x: Value): Value {
+    return this.reshape(this.op('Size', [x]), [1]);
   }
   /** The number of elements, of the type of `like`. */
   count(x: Value, like: Value): Value {
@@ -179,18 +110,26 @@ export class Builder extends Graph {
     const target = typeof shape === 'string' ? shape : this.integers(shape);
     return this.op('Reshape', [x, target]);
   }
+  /** x in the shape that a vector of int64 spells; sizes of 0 allowed. */
+  reshapeTo(x: Value, shape: Value): Value {
+    return this.op('Reshape', [x, shape], { allowzero: 1 });
+  }
   /** x with the shape of `like`, which has as many elements; sizes of 0 allowed. */
   reshapeLike(x: Value, like: Value): Value {
     if (this.#sameShape(x, like)) return x;
-    return this.op('Reshape', [x, this.shape(like)], { allowzero: 1 });
+    return this.reshapeTo(x, this.shape(like));
   }
   /** All elements as one vector. */
   flat(x: Value): Value {
     return this.reshape(x, [-1]);
   }
+  /** x broadcast to a shape, constant or a vector of int64. */
+  expand(x: Value, shape: Value | readonly number[]): Value {
+    return this.op('Expand', [x, typeof shape === 'string' ? shape : this.integers(shape)]);
+  }
   /** x broadcast to the shape of `like`, and with it: the longer of both along each axis. */
   expandLike(x: Value, like: Value): Value {
-    return this.#sameShape(x, like) ? x : this.op('Expand', [x, this.shape(like)]);
+    return this.#sameShape(x, like) ? x : this.expand(x, this.shape(like));
   }
   /** x with axes of size 1 put in, as positions in the result. */
   unsqueeze(x: Value, axes: readonly number[]): Value {
@@ -208,6 +147,38 @@ export class Builder extends Graph {
   slice(x: Value, start: number | Value, end: number | Value, axis: number): Value {
     const bound = (v: number | Value) => (typeof v === 'string' ? v : this.integers([v]));
     return this.op('Slice', [x, bound(start), bound(end), this.integers([axis])]);
+  }
+  /** x[starts : ends] along several axes, by vectors of int64. */
+  slices(x: Value, starts: Value, ends: Value, axes: readonly number[], steps?: Value): Value {
+    return this.op('Slice', [x, starts, ends, this.integers(axes), steps]);
+  }
+  /** Parts of these sizes along an axis. */
+  split(x: Value, sizes: readonly number[], axis: number): Value[] {
+    return this.ops('Split', [x, this.integers(sizes)], { axis }, sizes.length);
+  }
+  /** x with this many elements more, or fewer, at the beginning and the end of each axis: zeros, or `value`. */
+  pad(x: Value, pads: readonly number[] | Value, value?: Operand): Value {
+    return this.op('Pad', [x, typeof pads === 'string' ? pads : this.integers(pads), value]);
+  }
+  /** The elements of x along an axis that the indices name, whatever their shape. */
+  gather(x: Value, indices: Value, axis = 0): Value {
+    return this.op('Gather', [x, indices], { axis: axis === 0 ? undefined : axis });
+  }
+  /** One element of x for each index, which differs from it along one axis only. */
+  gatherElements(x: Value, indices: Value, axis: number): Value {
+    return this.op('GatherElements', [x, indices], { axis });
+  }
+  /** `into` with the updates added where the indices say, as `gatherElements` reads them. */
+  scatterAdd(into: Value, indices: Value, updates: Value, axis: number): Value {
+    return this.op('ScatterElements', [into, indices, updates], { axis, reduction: 'add' });
+  }
+  /** Places of the elements that are not zero, int64 `[rank, count]`. */
+  nonZero(x: Value): Value {
+    return this.op('NonZero', [x]);
+  }
+  /** The identity matrix of n rows, a vector that holds n alone. */
+  eye(n: Value, dtype: DType): Value {
+    return this.op('EyeLike', [this.filled(this.concat([n, n], 0), 0, dtype)], { dtype });
   }
   /** `value` everywhere, in the shape that a vector of int64 spells. */
   filled(shape: Value, value: number, dtype: DType = this.float): Value {
@@ -251,8 +222,8 @@ export class Builder extends Graph {
     }
     // Only run time can tell which axes were broadcast: those where the target has size 1.
     const ones = this.#onesBefore(x, target);
-    const isOne = this.op('Equal', [this.concat([...ones, this.shape(target)], 0), this.integers([1])]);
-    const found = this.flat(this.op('NonZero', [isOne]));
+    const isOne = this.equal(this.concat([...ones, this.shape(target)], 0), this.integers([1]));
+    const found = this.flat(this.nonZero(isOne));
     const summed = this.op('ReduceSum', [x, found], { keepdims: 1, noop_with_empty_axes: 1 });
     return this.reshapeLike(summed, target);
   }
@@ -262,7 +233,7 @@ export class Builder extends Graph {
     const ones = this.once(`ones for the rows of ${rows}`, () =>
       this.filled(this.concat([this.integers([1]), this.sizes(rows, [0])], 0), 1, this.dtypeOf(x)),
     );
-    return this.reshape(this.op('Gemm', [ones, rows]), [columns]);
+    return this.reshape(this.gemm(ones, rows), [columns]);
   }
   #onesBefore(x: Value, target: Value): Value[] {
     const [from, to] = [this.shapeOf(x), this.shapeOf(target)];

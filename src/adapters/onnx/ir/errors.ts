@@ -1,3 +1,6 @@
+import type { NodeProto } from 'onnx-buf';
+import { opKey } from './domain.ts';
+
 /** What is wrong with one node, input or option of a model. */
 export interface Fault {
   /** The node's name, or its first output where it has none; `''` where the fault is no node's. */
@@ -72,4 +75,10 @@ export function typed<T>(work: () => T): T {
 /** Says, from within a rule or a loss, that it will not do this node, and why; the caller's `OnnxError` names both. */
 export function refuse(reason: string): never {
   throw new Refusal(reason);
+}
+
+/** A fault at a node, from whatever was thrown there. */
+export function faultOf(node: NodeProto, error: unknown): Fault {
+  const reason = error instanceof Error ? error.message : String(error);
+  return { node: node.name || (node.output[0] ?? ''), op: opKey(node), reason };
 }

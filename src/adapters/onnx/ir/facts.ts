@@ -1,15 +1,16 @@
-import type { NodeProto } from 'onnx-buf';
-import type { Attributes } from './attributes.ts';
+import type { GraphProto, NodeProto } from 'onnx-buf';
+import { attributesOf, type Attributes } from './attributes.ts';
 import { axisFrom, type Dimension, type Shape, type TensorType } from './shape.ts';
 import { DType, numbersOf, shapeOf, type TensorProto } from './tensor.ts';
-import { attributesOf } from './attributes.ts';
 
-/** What is known of a graph's values before it runs. */
+/** All that is known of a graph's values before it runs. */
 export interface Facts {
   readonly types: Map<string, TensorType>;
   /** The elements of small integer tensors, a symbol for each that is the size of an unknown dimension. */
   readonly contents: Map<string, readonly Dimension[]>;
   readonly constants: Map<string, TensorProto>;
+  /** Writes what is known of a node's outputs. */
+  readonly infer: (facts: Facts, node: NodeProto) => void;
 }
 
 /** Writes into `facts` what is known of a constant tensor, under its name. */
@@ -37,10 +38,15 @@ export interface InferContext {
   readonly constant: (i: number) => TensorProto | undefined;
   /** The attribute `axis`, counted from the front of input 0. */
   readonly axis: (byDefault: number) => number | undefined;
+  /** Types of the outputs of a graph inside the node, from those of its inputs. */
+  readonly within: (graph: GraphProto, inputs: readonly TensorType[]) => TensorType[];
 }
 
-/** The types of a node's outputs, as far as its inputs tell. */
-export type InferRule = (c: InferContext) => readonly (TensorType | undefined)[];
+/** Types of a node's outputs, as far as its inputs tell; undefined where nothing is concluded. */
+export type InferRule = (c: InferContext) => readonly (TensorType | undefined)[] | undefined;
+
+/** Elements of a node's first output, an integer tensor, as a flat list. */
+export type ContentRule = (c: InferContext) => readonly Dimension[] | undefined;
 
 export function inferContext(facts: Facts, node: NodeProto): InferContext {
   const attributes = attributesOf(node);
@@ -61,6 +67,22 @@ export function inferContext(facts: Facts, node: NodeProto): InferContext {
       const rank = context.shape(0)?.length;
       return rank === undefined ? undefined : axisFrom(attributes.int('axis', byDefault), rank);
     },
+    within(graph, inputs) {
+      const { types, contents, constants, infer } = facts;
+      const inner: Facts = {
+        types: new Map(types),
+        contents: new Map(contents),
+        constants: new Map(constants),
+        infer,
+      };
+      graph.input.forEach(({ name }, i) => inner.types.set(name, inputs[i] ?? {}));
+      for (const tensor of graph.initializer) know(inner, tensor);
+      for (const each of graph.node) infer(inner, each);
+      return graph.output.map(({ name }): TensorType => inner.types.get(name) ?? {});
+    },
   };
   return context;
 }
+
+/** Shapes are short; no integer tensor of more elements is followed element by element. */
+export const LONGEST = 64;

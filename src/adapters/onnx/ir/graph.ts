@@ -1,9 +1,9 @@
 import { create } from '@bufbuild/protobuf';
-import { NodeProtoSchema, TypeProtoSchema, ValueInfoProtoSchema } from 'onnx-buf';
+import { TypeProtoSchema, ValueInfoProtoSchema } from 'onnx-buf';
 import type { GraphProto, NodeProto, ValueInfoProto } from 'onnx-buf';
 import { know, type Facts } from './facts.ts';
-import { inferNode } from '../infer/infer.ts';
-import { nodeAttributes, subgraphsOf, type AttributeValues } from './attributes.ts';
+import { subgraphsOf, type AttributeValues } from './attributes.ts';
+import { identityNode, nodeOf } from './node.ts';
 import { range, unknownDimension, type Dimension, type Shape, type TensorType } from './shape.ts';
 import { DType, isFloat, numbersOf, tensorOf, type TensorProto } from './tensor.ts';
 
@@ -12,6 +12,16 @@ export type Value = string;
 
 /** A value, or a number that becomes a constant of the other operands' type. */
 export type Operand = Value | number;
+
+/** A BatchNormalization node in training mode, and this batch's statistics of which it keeps running means. */
+export interface BatchStatistic {
+  /** The initializer of the running mean or variance. */
+  readonly running: string;
+  /** The batch's own mean or (biased) variance, `[C]`. */
+  readonly batch: Value;
+  /** running ← momentum·running + (1 − momentum)·batch. */
+  readonly momentum: number;
+}
 
 /**
  * A graph that grows: new nodes are appended, each with a fresh name, and what can be known of their results
@@ -24,8 +34,11 @@ export class Graph implements Facts {
   readonly constants = new Map<Value, TensorProto>();
   /** The type of numbers that meet no typed operand. */
   readonly float: DType;
+  /** Batch statistics that lowering has written out. */
+  readonly statistics: BatchStatistic[] = [];
   /** True for the graph inside a node. */
   inside = false;
+  readonly infer: Facts['infer'];
   readonly #prefix: string;
   readonly #taken = new Set<string>();
   readonly #memo = new Map<string, Value>();
@@ -33,18 +46,21 @@ export class Graph implements Facts {
 
   /**
    * @param proto - grows in place
+   * @param infer - works out what is known of a node's outputs
    * @param float - the type of numbers that meet no typed operand
    * @param coming - nodes that will be appended later, whose names are to be left to them
    * @param prefix - of all names made here
    */
   constructor(
     proto: GraphProto,
+    infer: Facts['infer'],
     float: DType = DType.FLOAT,
     coming: readonly NodeProto[] = [],
     prefix = 'ad/',
   ) {
     this.#prefix = prefix;
     this.proto = proto;
+    this.infer = infer;
     this.float = float;
     for (const { name, type } of [...proto.valueInfo, ...proto.output, ...proto.input]) {
       if (type?.value.case === 'tensorType') {
@@ -53,7 +69,7 @@ export class Graph implements Facts {
       }
     }
     for (const tensor of proto.initializer) know(this, tensor);
-    for (const node of proto.node) inferNode(this, node);
+    for (const node of proto.node) infer(this, node);
     for (const name of [...namesIn(proto), ...namesOf(coming)]) this.#taken.add(name);
   }
 
@@ -91,14 +107,7 @@ export class Graph implements Facts {
     );
     while (input.at(-1) === '') input.pop();
     const output = range(count).map(() => this.fresh(op));
-    const node = create(NodeProtoSchema, {
-      opType: op,
-      name: output[0],
-      input,
-      output,
-      attribute: nodeAttributes(attributes),
-    });
-    this.append(node);
+    this.append(nodeOf(op, input, output, attributes));
     return output;
   }
 
@@ -111,7 +120,7 @@ export class Graph implements Facts {
   append(node: NodeProto): void {
     this.proto.node.push(node);
     for (const output of node.output) this.#taken.add(output);
-    inferNode(this, node);
+    this.infer(this, node);
   }
 
   /** Output k of a node, added to it if it has none there. */
@@ -122,7 +131,7 @@ export class Graph implements Facts {
     while (node.output.length < k) node.output.push('');
     const before = node.output.map((output) => [output, this.types.get(output)] as const);
     node.output[k] = name;
-    inferNode(this, node);
+    this.infer(this, node);
     // The others keep the symbols of their sizes: new ones would be taken for other sizes.
     for (const [output, type] of before) if (type !== undefined) this.types.set(output, type);
     return name;
@@ -189,8 +198,7 @@ export class Graph implements Facts {
 
   /** Makes a value a graph output under `name`. */
   addOutput(name: string, value: Value): void {
-    if (name !== value)
-      this.append(create(NodeProtoSchema, { opType: 'Identity', name, input: [value], output: [name] }));
+    if (name !== value) this.append(identityNode(value, name));
     const { dtype, shape } = this.types.get(value) ?? {};
     this.proto.output.push(valueInfo(name, dtype ?? this.float, shape));
   }

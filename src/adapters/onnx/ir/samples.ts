@@ -4,6 +4,9 @@ import type { Attributes } from './attributes.ts';
 import type { Dimension, Shape } from './shape.ts';
 import type { TensorProto } from './tensor.ts';
 
+/** Name of the size that is freed, the number of samples. */
+export const batchSymbol = 'batch';
+
 /** The axis along which the samples of a value lie one after the other, each with `inner` places. */
 export interface Samples {
   readonly axis: number;
@@ -34,12 +37,23 @@ export const unclear = () =>
   refuse('it is not known whether samples meet here: shapes are not known beforehand.');
 
 /** Returns the axis of the samples of the first input. */
-export const first = (c: SampleContext): Samples =>
+export const samplesOfFirst = (c: SampleContext): Samples =>
   c.of(0) ?? refuse('samples come in by another input than the first.');
-export const rankOf = (c: SampleContext, i: number): number => c.shape(i)?.length ?? unclear();
+/** Returns the number of axes of input i. */
+export const rankOfInput = (c: SampleContext, i: number): number => c.shape(i)?.length ?? unclear();
 
 /** Returns the axis of the samples of the first input; no other input may hold any. */
 export function onlyFirst(c: SampleContext): Samples {
   if (c.node.input.some((_, i) => i > 0 && c.of(i))) meet('they are not in its first input alone');
-  return first(c);
+  return samplesOfFirst(c);
 }
+
+/** Takes axes out of a shape, or leaves them as 1. */
+export const samplesWithout = (
+  { axis, inner }: Samples,
+  gone: readonly number[],
+  keep: boolean,
+): Samples => ({
+  axis: keep ? axis : axis - gone.filter((other) => other < axis).length,
+  inner,
+});

@@ -3,6 +3,9 @@ import type { Attributes } from './attributes.ts';
 import type { Builder } from './builder.ts';
 import type { Value } from './graph.ts';
 
+/** A place where a graph can run. */
+export type Platform = 'cpu' | 'wasm' | 'webgpu';
+
 /** A node on the way of the gradient, as its rule sees it. */
 export interface VjpContext {
   /** Where the rule writes the nodes of the gradient. */
@@ -18,6 +21,8 @@ export interface VjpContext {
   readonly dys: readonly (Value | undefined)[];
   /** Whether a gradient with respect to input i is wanted. */
   readonly needs: (i: number) => boolean;
+  /** Where the gradient is to run; see `DifferentiateOptions.target`. */
+  readonly platform: Platform;
   /**
    * Appends to another graph, one inside the node, how cotangents of its values make those of others.
    *
@@ -44,5 +49,5 @@ export type Cotangents = readonly (Value | undefined | false)[];
  */
 export type VjpRule = (context: VjpContext) => Cotangents;
 
-/** Rules by op; those of other domains than ONNX's own under `domain::op`. */
-export type VjpRules = ReadonlyMap<string, VjpRule>;
+/** The rule of an op whose result does not change, or only in jumps, as its inputs do. */
+export const flat: VjpRule = () => [];

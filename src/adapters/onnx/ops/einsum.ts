@@ -1,11 +1,20 @@
-/** An Einsum equation, taken apart: the letters of each input's axes and of the output's. */
-export interface Einsum {
+import type { Builder } from '../ir/builder.ts';
+import { refuse } from '../ir/errors.ts';
+import type { InferRule } from '../ir/facts.ts';
+import type { Value } from '../ir/graph.ts';
+import { type Lowering, type OpTable, weightRole } from '../ir/op.ts';
+import { type SampleRule, meet, unclear } from '../ir/samples.ts';
+import { type Dimension, broadcastDimension, unknownDimension } from '../ir/shape.ts';
+import type { VjpRule } from '../ir/vjp.ts';
+
+/** An equation taken apart: the letters of each input's axes and of the output's. */
+interface Equation {
   readonly inputs: readonly (readonly string[])[];
   readonly output: readonly string[];
 }
 
 /** Takes an equation apart; undefined for one with an ellipsis, or that is none. */
-export function parseEinsum(equation: string): Einsum | undefined {
+function parse(equation: string): Equation | undefined {
   const compact = equation.replaceAll(/\s/g, '');
   if (!/^[A-Za-z,]*(->[A-Za-z]*)?$/.test(compact)) return undefined;
   const [left, right] = compact.split('->');
@@ -21,18 +30,19 @@ function onceIn(inputs: readonly (readonly string[])[]): string[] {
 }
 
 /** Writes an equation. */
-export const einsumEquation = ({ inputs, output }: Einsum): string =>
+const write = ({ inputs, output }: Equation): string =>
   `${inputs.map((letters) => letters.join('')).join(',')}->${output.join('')}`;
 
 /** Whether an equation has neither an ellipsis nor a letter twice in one term. */
-export function isPlain(text: string): boolean {
-  const equation = parseEinsum(text);
+function isPlain(text: string): boolean {
+  const equation = parse(text);
   return (
     equation !== undefined && equation.inputs.every((letters) => new Set(letters).size === letters.length)
   );
 }
 
 const ellipsis = '...';
+
 const alphabet = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'.split('');
 
 /**
@@ -40,7 +50,7 @@ const alphabet = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'.split(''
  *
  * @param ranks - of the inputs
  */
-export function withoutEllipsis(text: string, ranks: readonly number[]): string {
+function withoutEllipsis(text: string, ranks: readonly number[]): string {
   const compact = text.replaceAll(/\s/g, '');
   const [left, right] = compact.split('->');
   const terms = left.split(',');
@@ -50,6 +60,107 @@ export function withoutEllipsis(text: string, ranks: readonly number[]): string 
   const unused = alphabet.filter((letter) => !compact.includes(letter));
   const letters = unused.slice(0, Math.max(0, count)).join('');
   // Without an arrow, these axes come first.
-  const output = right ?? ellipsis + (parseEinsum(left.replaceAll(ellipsis, ''))?.output.join('') ?? '');
+  const output = right ?? ellipsis + (parse(left.replaceAll(ellipsis, ''))?.output.join('') ?? '');
   return `${left}->${output}`.replaceAll(ellipsis, letters);
 }
+
+/** x where all axes of the same letter have the same place: the others of them are summed out. */
+function diagonal(g: Builder, x: Value, letters: readonly string[]): Value {
+  const rank = letters.length;
+  const second = letters.findIndex((letter, i) => letters.indexOf(letter) < i);
+  if (second < 0) return x;
+  const first = letters.indexOf(letters[second]);
+  const along = (axis: number) => g.places(g.sizes(x, [first]), axis, rank);
+  const kept = g.sum(g.where(g.equal(along(first), along(second)), x, 0), [second], false);
+  return diagonal(
+    g,
+    kept,
+    letters.filter((_, i) => i !== second),
+  );
+}
+
+/** An Equation with an ellipsis or a diagonal, as one without. */
+const plain: Lowering = (g, node, attributes) => {
+  const text = attributes.string('equation', '');
+  if (isPlain(text)) return undefined;
+  const equation = parse(
+    withoutEllipsis(
+      text,
+      node.input.map((input) => g.rank(input)),
+    ),
+  );
+  if (equation === undefined) refuse(`the equation ${JSON.stringify(text)} is none.`);
+  if (equation.inputs.length !== node.input.length)
+    refuse(`its equation has ${equation.inputs.length} terms, for ${node.input.length} inputs.`);
+  const operands = node.input.map((input, i) => diagonal(g, input, equation.inputs[i]));
+  const inputs = equation.inputs.map((letters) => [...new Set(letters)]);
+  return [g.op('Einsum', operands, { equation: write({ inputs, output: equation.output }) })];
+};
+
+const infer: InferRule = (c) => {
+  const dtype = c.dtype(0);
+  const equation = parse(c.attributes.string('equation', ''));
+  if (equation === undefined) return [{ dtype }];
+  const sizes = new Map<string, Dimension>();
+  equation.inputs.forEach((letters, i) =>
+    letters.forEach((letter, axis) => {
+      const size = c.shape(i)?.[axis];
+      if (size !== undefined) sizes.set(letter, broadcastDimension(sizes.get(letter) ?? 1, size));
+    }),
+  );
+  return [{ dtype, shape: equation.output.map((letter) => sizes.get(letter) ?? unknownDimension()) }];
+};
+
+const samplesOf: SampleRule = (c) => {
+  const equation = parse(c.attributes.string('equation', '')) ?? unclear();
+  const letters = c.node.input.flatMap((_, i) => {
+    const samples = c.of(i);
+    return samples ? [equation.inputs[i][samples.axis]] : [];
+  });
+  const [letter] = letters;
+  const axis = equation.output.indexOf(letter);
+  if (letters.some((other) => other !== letter)) meet('they lie on different axes of its inputs');
+  if (axis < 0) meet('it sums over the batch');
+  const apart = equation.inputs.some(
+    (each, i) => !c.of(i) && each.includes(letter) && c.shape(i)?.[each.indexOf(letter)] !== 1,
+  );
+  if (apart) meet('another input has a size of its own along the batch');
+  const inner = c.node.input.map((_, i) => c.of(i)?.inner).find((size) => size !== undefined) ?? 1;
+  return { axis, inner };
+};
+
+const repeats = (letters: readonly string[]) => new Set(letters).size < letters.length;
+
+/** The cotangent of one operand is an Einsum of that of the result with the other operands. */
+const gradient: VjpRule = ({ g, inputs, dy, needs, attributes }) => {
+  const text = JSON.stringify(attributes.string('equation', ''));
+  const equation = parse(attributes.string('equation', ''));
+  if (equation === undefined)
+    refuse(`the equation ${text} has no rule where its inputs' ranks are not known: write its ellipsis out.`);
+  if (equation.inputs.length !== inputs.length)
+    refuse(`its equation has ${equation.inputs.length} terms, for ${inputs.length} inputs.`);
+  if (equation.inputs.some(repeats) || repeats(equation.output)) {
+    refuse(`the equation ${text} makes a diagonal, which has no rule.`);
+  }
+  return inputs.map((input, i) => {
+    if (!needs(i)) return undefined;
+    const own = equation.inputs[i];
+    const others = equation.inputs.filter((_, k) => k !== i);
+    const present = new Set([...equation.output, ...others.flat()]);
+    const d = g.op('Einsum', [dy, ...inputs.filter((_, k) => k !== i)], {
+      equation: write({
+        inputs: [equation.output, ...others],
+        output: own.filter((letter) => present.has(letter)),
+      }),
+    });
+    // Along axes that this operand alone has, and that are summed over, the cotangent is the same everywhere; where an
+    // axis of size 1 stands beside longer ones of the same letter, it gets what all of them get.
+    const alone = own.flatMap((letter, axis) => (present.has(letter) ? [] : [axis]));
+    return g.sumTo(g.expandLike(g.unsqueeze(d, alone), input), input);
+  });
+};
+
+/** Einsum. */
+export const einsum: OpTable = {
+  Einsum: { infer, samples: samplesOf, as: { read: plain }, vjp: gradient, roles: () => weightRole() },
+};

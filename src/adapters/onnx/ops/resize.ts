@@ -1,13 +1,17 @@
 import type { NodeProto } from 'onnx-buf';
-import { refuse } from '../ir/errors.ts';
-import { attributesOf, decimalOf } from '../ir/attributes.ts';
+import { attributesOf, decimalOf, nodeAttributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
+import { refuse } from '../ir/errors.ts';
+import type { InferRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
-import { axisFrom, range } from '../ir/shape.ts';
+import type { Lowering, OpTable, UpgradeContext } from '../ir/op.ts';
+import { type SampleRule, meet, onlyFirst } from '../ir/samples.ts';
+import { type Dimension, axisFrom, range, unknownDimension } from '../ir/shape.ts';
 import { DType, numbersOf } from '../ir/tensor.ts';
+import type { VjpRule } from '../ir/vjp.ts';
 
 /** An axis along which a Resize changes something. */
-export interface ResizedAxis {
+interface ResizedAxis {
   readonly axis: number;
   /** Its place in the scales or sizes. */
   readonly place: number;
@@ -18,7 +22,7 @@ export interface ResizedAxis {
  *
  * @throws Refusal if it does not, or if only run time can tell what it does
  */
-export function resizedAxes(g: Builder, node: NodeProto): ResizedAxis[] {
+function resizedAxes(g: Builder, node: NodeProto): ResizedAxis[] {
   const attributes = attributesOf(node);
   const [x] = node.input;
   const scales = scalesOf(g, node);
@@ -58,7 +62,7 @@ const copied = new Set(
  * The matrix `[before, after]` by which a Resize multiplies one axis: what the op itself makes of the identity, right
  * for every mode and rounding that it knows. ONNX Runtime has it in float32 only.
  */
-export function interpolationOf(g: Builder, node: NodeProto, { axis, place }: ResizedAxis): Value {
+function interpolationOf(g: Builder, node: NodeProto, { axis, place }: ResizedAxis): Value {
   const [x, , , sizes] = node.input;
   const scales = scalesOf(g, node);
   const n = g.sizes(x, [axis]);
@@ -82,3 +86,79 @@ export function alongAxis(g: Builder, x: Value, axis: number, matrix: Value): Va
   const swapped = range(rank).map((i) => (i === axis ? rank - 1 : i === rank - 1 ? axis : i));
   return g.transpose(g.matmul(g.transpose(x, swapped), g.swap(matrix)), swapped);
 }
+
+const inferResize: InferRule = (c) => {
+  const dtype = c.dtype(0);
+  const x = c.shape(0);
+  if (x === undefined) return [{ dtype }];
+  const axes = c.attributes.ints('axes')?.map((axis) => (axis < 0 ? axis + x.length : axis));
+  const policy = c.attributes.string('keep_aspect_ratio_policy', 'stretch');
+  const place = (i: number) => (axes ? axes.indexOf(i) : i);
+  const scales = c.has(2) && c.shape(2)?.[0] !== 0 ? c.constant(2) : undefined;
+  const sizes = c.has(3) && policy === 'stretch' ? c.contents(3) : undefined;
+  const factors = scales && numbersOf(scales);
+  const shape = x.map((size, i): Dimension => {
+    const k = place(i);
+    if (k < 0) return size;
+    if (sizes) return sizes[k] ?? unknownDimension();
+    if (factors && factors[k] === 1) return size;
+    return factors && typeof size === 'number' ? Math.floor(size * factors[k]) : unknownDimension();
+  });
+  return [{ dtype, shape }];
+};
+
+const gradient: VjpRule = ({ g, node, dy }) => {
+  const through = (d: Value, axis: ResizedAxis) => alongAxis(g, d, axis.axis, interpolationOf(g, node, axis));
+  return [resizedAxes(g, node).reduce(through, dy)];
+};
+
+/** Its coefficients are those of the float32 kernel. */
+const inFloat64: Lowering = (g, node) => {
+  const along = (x: Value, axis: ResizedAxis) =>
+    alongAxis(g, x, axis.axis, g.swap(interpolationOf(g, node, axis)));
+  return [resizedAxes(g, node).reduce(along, node.input[0])];
+};
+
+/** The size along the batch must stay. */
+const samples: SampleRule = (c) => {
+  const samples = onlyFirst(c);
+  if (c.shape(0)?.[samples.axis] !== c.out?.[samples.axis]) meet('it changes the size of the batch');
+  return samples;
+};
+
+/**
+ * Resize of opset 10 and Upsample: nearest neighbors were floor(i / scale) where an axis grew, and in ONNX Runtime
+ * ceil(i / scale) where it shrank. An axis does one or the other, so the two are done one after the other.
+ */
+function upgrade({ node, from, constants, floats, before }: UpgradeContext): void {
+  if (node.opType === 'Resize' && from >= 11) return;
+  const [x, scales] = node.input;
+  if (!scales)
+    refuse('Upsample with its scales as an attribute is not converted; export with opset 9 or later.');
+  const nearest = attributesOf(node).string('mode', 'nearest') === 'nearest';
+  const known = constants.get(scales);
+  const factors = known && numbersOf(known);
+  const grows = !nearest || node.opType === 'Upsample' || (factors?.every((factor) => factor >= 1) ?? false);
+  const shrinks = !grows && (factors?.every((factor) => factor <= 1) ?? false);
+  const rule = { coordinate_transformation_mode: 'asymmetric', nearest_mode: grows ? 'floor' : 'ceil' };
+  const both = !grows && !shrinks;
+  const larger = { mode: 'nearest', coordinate_transformation_mode: 'asymmetric', nearest_mode: 'floor' };
+  const grown = both ? before('Resize', [x, '', before('Max', [scales, floats([1])])], larger) : x;
+  node.opType = 'Resize';
+  node.input = [grown, '', both ? before('Min', [scales, floats([1])]) : scales];
+  node.attribute.push(...nodeAttributes(rule));
+}
+
+/** Resize, and Upsample before it. */
+export const resizing: OpTable = {
+  Resize: {
+    infer: inferResize,
+    samples,
+    sizes: [1, 2, 3],
+    float32: [1, 2],
+    as: { float64: inFloat64 },
+    vjp: gradient,
+    upgrade,
+  },
+  Upsample: { float32: [1, 2], upgrade },
+};

@@ -1,10 +1,19 @@
-import { fault, type Fault } from '../ir/errors.ts';
+/**
+ * Frees the batch of a model, and follows its samples through the graph to find where they meet.
+ *
+ * @module
+ */
+import type { NodeProto } from 'onnx-buf';
+import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
-import type { Value } from '../ir/graph.ts';
+import { opKey } from '../ir/domain.ts';
+import { fault, faultOf, Refusal, refuse, type Fault } from '../ir/errors.ts';
+import { capturedBy, Graph, type Value } from '../ir/graph.ts';
 import type { Model } from '../ir/model.ts';
-
-/** The size of the axis that is freed. */
-export const batchSymbol = 'batch';
+import { batchSymbol, type Samples } from '../ir/samples.ts';
+import { opOf } from '../ops/index.ts';
+import { inferNode } from '../ops/infer.ts';
+import { floatTypeIn } from './precision.ts';
 
 /**
  * Lets the first axis vary of every input where it is fixed at 1, in place; it is one symbol for all.
@@ -34,7 +43,87 @@ export function freeBatchAxis({ graph }: Model): {
   return { freed, faults: [] };
 }
 
-/** Which outputs have a first axis of fixed size all the same: something in the graph has lost the batch. */
+/**
+ * Finds the nodes in which samples meet, or in which it cannot be told: with the batch freed they would compute another
+ * function than the model has for one sample.
+ *
+ * @param freed - the inputs whose first axis is that of the batch
+ */
+export function meetingSamples({ graph }: Model, freed: readonly string[]): Fault[] {
+  const g = new Graph(graph, inferNode, floatTypeIn(graph));
+  const samples = new Map<Value, Samples>(freed.map((name) => [name, { axis: 0, inner: 1 }]));
+  // Values that depend on how many samples there are, but on none of them.
+  const counts = new Set<Value>();
+  const faults: Fault[] = [];
+  for (const node of graph.node) {
+    const read = subgraphsOf(node).length === 0 ? node.input : [...node.input, ...capturedBy(node)];
+    const [varies, counted] = [read.some((name) => samples.has(name)), read.some((name) => counts.has(name))];
+    if (!varies && !counted) continue;
+    try {
+      const found = follow(g, node, samples, counts, varies);
+      if (found === 'count')
+        node.output.filter((output) => mayHoldCount(g, output)).forEach((v) => counts.add(v));
+      else node.output.forEach((output, k) => output && samples.set(output, found[k] ?? found[0]));
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      faults.push(faultOf(node, new Error(`freeBatch: ${error.message}`)));
+      // So that further nodes are looked at too.
+      const rank = g.shapeOf(node.output[0])?.length;
+      if (rank !== 0) for (const output of node.output) samples.set(output, { axis: 0, inner: 1 });
+    }
+  }
+  return faults;
+}
+
+function follow(
+  g: Graph,
+  node: NodeProto,
+  samples: ReadonlyMap<Value, Samples>,
+  counts: ReadonlySet<Value>,
+  varies: boolean,
+): readonly Samples[] | 'count' {
+  const op = opKey(node);
+  if (op === 'Shape' || op === 'Size') return 'count';
+  const shape = (i: number) => g.shapeOf(node.input[i] ?? '');
+  const out = g.shapeOf(node.output[0]);
+  if (!varies) {
+    if (op !== 'ConstantOfShape' && op !== 'Expand') return 'count';
+    // The same values for each sample.
+    const axis = out?.indexOf(batchSymbol) ?? -1;
+    if (axis < 0) refuse('its shape depends on the number of samples in a way that is not understood.');
+    return [{ axis, inner: 1 }];
+  }
+  const { samples: rule = refuse('it is not known whether samples meet here.'), sizes = [] } =
+    opOf(node) ?? {};
+  node.input.forEach((name, i) => {
+    if (counts.has(name) && !sizes.includes(i)) refuse('it computes with the number of samples.');
+    if (samples.has(name) && sizes.includes(i)) refuse('a sample decides on its sizes.');
+  });
+  const found = rule({
+    node,
+    attributes: attributesOf(node),
+    of: (i) => samples.get(node.input[i] ?? ''),
+    shape,
+    out,
+    integers: (i) => g.integersOf(node.input[i] ?? ''),
+    contents: (i) => g.contents.get(node.input[i] ?? ''),
+    constant: (i) => g.constants.get(node.input[i] ?? ''),
+  });
+  return Array.isArray(found) ? found : [found as Samples];
+}
+
+/** False if all elements of a value are known and none is the size of the batch. */
+function mayHoldCount(g: Graph, value: Value): boolean {
+  const elements = g.contents.get(value);
+  return (
+    elements === undefined ||
+    elements.some(
+      (element) => element === batchSymbol || (typeof element === 'string' && element.startsWith('?')),
+    )
+  );
+}
+
+/** Faults of outputs whose first axis has a fixed size all the same: something in the graph has lost the batch. */
 export const fixedBatchFaults = (g: Builder, outputs: readonly Value[]): Fault[] =>
   outputs
     .filter((output) => typeof g.shapeOf(output)?.[0] === 'number')

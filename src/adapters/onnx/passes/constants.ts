@@ -1,5 +1,6 @@
 import type { NodeProto } from 'onnx-buf';
 import { opKey } from '../ir/domain.ts';
+import { isIdentity } from '../ir/node.ts';
 import { constantTensor } from '../ir/constant.ts';
 import { isFloat, isHalf, renamedTensor, type DType, type TensorProto } from '../ir/tensor.ts';
 import type { Model } from '../ir/model.ts';
@@ -43,7 +44,7 @@ export function gatherConstants(
   for (const node of graph.node) {
     const [name] = node.output;
     const within = inFunctions.has(name);
-    const kept = outputs.has(name) || (within && opKey(node) === 'Identity');
+    const kept = outputs.has(name) || (within && isIdentity(node));
     const made = kept ? undefined : constantOf(node, tensors);
     if (made === undefined) {
       rest.push(node);
@@ -61,7 +62,7 @@ export function gatherConstants(
 }
 
 function constantOf(node: NodeProto, tensors: ReadonlyMap<string, TensorProto>): TensorProto | undefined {
-  if (opKey(node) === 'Identity') {
+  if (isIdentity(node)) {
     const tensor = tensors.get(node.input[0]);
     return tensor && (isFloat(tensor.dataType) || isHalf(tensor.dataType)) ? tensor : undefined;
   }

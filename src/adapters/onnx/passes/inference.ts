@@ -1,16 +1,23 @@
-import { create } from '@bufbuild/protobuf';
-import { NodeProtoSchema } from 'onnx-buf';
 import type { NodeProto } from 'onnx-buf';
 import { attributesOf, nodeAttributes, subgraphsOf } from '../ir/attributes.ts';
 import { opKey } from '../ir/domain.ts';
+import { identityNode } from '../ir/node.ts';
 
 /** Takes BatchNormalization and Dropout nodes out of their training mode, in place, in graphs inside others too. */
 export function toInference(graph: { node: NodeProto[] }): void {
+  withoutDropout(graph);
   graph.node = graph.node.flatMap((node) => {
     for (const subgraph of subgraphsOf(node)) toInference(subgraph);
-    if (opKey(node) === 'Dropout') node.input = node.input.slice(0, 2);
     return opKey(node) === 'BatchNormalization' ? [node, ...batchNormalization(node)] : [node];
   });
+}
+
+/** Lets Dropout nodes drop nothing, in place, in graphs inside others too. */
+export function withoutDropout(graph: { node: readonly NodeProto[] }): void {
+  for (const node of graph.node) {
+    for (const subgraph of subgraphsOf(node)) withoutDropout(subgraph);
+    if (opKey(node) === 'Dropout') node.input = node.input.slice(0, 2);
+  }
 }
 
 /** Changes a node to inference, and returns nodes that make its other outputs: the statistics stay as they are. */
@@ -26,16 +33,5 @@ function batchNormalization(node: NodeProto): NodeProto[] {
       ...nodeAttributes({ training_mode: 0 }),
     ];
   }
-  return others.flatMap((output, k) =>
-    output === ''
-      ? []
-      : [
-          create(NodeProtoSchema, {
-            opType: 'Identity',
-            name: output,
-            input: [node.input[3 + k]],
-            output: [output],
-          }),
-        ],
-  );
+  return others.flatMap((output, k) => (output === '' ? [] : [identityNode(node.input[3 + k], output)]));
 }

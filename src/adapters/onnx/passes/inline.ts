@@ -1,12 +1,11 @@
 import { clone, create } from '@bufbuild/protobuf';
 import { AttributeProtoSchema, GraphProtoSchema, NodeProtoSchema, OperatorSetIdProtoSchema } from 'onnx-buf';
 import type { AttributeProto, FunctionProto, GraphProto, NodeProto } from 'onnx-buf';
-import { fault, refuse, type Fault } from '../ir/errors.ts';
+import { fault, faultOf, refuse, type Fault } from '../ir/errors.ts';
 import { subgraphsOf } from '../ir/attributes.ts';
 import { isStandard } from '../ir/domain.ts';
 import { namesIn } from '../ir/graph.ts';
 import type { Model } from '../ir/model.ts';
-import { faultOf } from './sweep.ts';
 import { renameValues } from '../ir/rename.ts';
 import { baseOpset } from './opset.ts';
 

@@ -1,89 +1,95 @@
-import { create } from '@bufbuild/protobuf';
-import { NodeProtoSchema } from 'onnx-buf';
-import type { GraphProto } from 'onnx-buf';
-import type { Fault } from '../ir/errors.ts';
-import type { Builder } from '../ir/builder.ts';
+import type { GraphProto, NodeProto } from 'onnx-buf';
+import { faultOf, OnnxError, refuse, type Fault } from '../ir/errors.ts';
+import { attributesOf } from '../ir/attributes.ts';
+import { Builder } from '../ir/builder.ts';
+import { opKey } from '../ir/domain.ts';
 import type { Value } from '../ir/graph.ts';
-import { alongChannels, exceptChannels } from '../ir/channels.ts';
+import { identityNode, nodeOf } from '../ir/node.ts';
+import type { Stage } from '../ir/op.ts';
 import { DType } from '../ir/tensor.ts';
-import { unusualRecurrent } from '../expansions/recurrent.ts';
-import { ceilModes } from './ceilMode.ts';
-import { faultOf } from './sweep.ts';
-import { rewrite, type Lowering } from './rewrite.ts';
+import { loweringOf } from '../ops/index.ts';
+import { inferNode } from '../ops/infer.ts';
+import { floatTypeIn } from './precision.ts';
 
-/** A BatchNormalization node in training mode, and this batch's statistics of which it keeps running means. */
-export interface BatchStatistic {
-  /** The initializer of the running mean or variance. */
-  readonly running: string;
-  /** The batch's own mean or (biased) variance, `[C]`. */
-  readonly batch: Value;
-  /** running ← momentum·running + (1 − momentum)·batch. */
-  readonly momentum: number;
-}
-
+/** A graph in simpler ops. */
 export interface Lowered {
   readonly g: Builder;
-  readonly statistics: readonly BatchStatistic[];
-  /** Grows as more is found. */
+  /** Number of nodes of each op that were replaced. */
+  readonly replaced: ReadonlyMap<string, number>;
+  /** Nodes that refused; grows as more is found. */
   readonly faults: Fault[];
 }
 
-/** Rebuilds a graph, in place, in the form that the rules of gradients are for. */
-export function lower(graph: GraphProto, float: DType, more: ReadonlyMap<string, Lowering>): Lowered {
-  const statistics: BatchStatistic[] = [];
+/**
+ * Rebuilds a graph, in place: works out what is known of each value, and writes nodes in simpler ops as their entries
+ * say for the stage. A node that refuses stays at the stage `'read'`; later, an Identity takes its place, so that faults
+ * further down are found too.
+ */
+export function lower(graph: GraphProto, stage: Stage, float: DType = floatTypeIn(graph)): Lowered {
+  const nodes = graph.node;
+  graph.node = [];
+  const g = new Builder(graph, inferNode, float, nodes);
+  const replaced = new Map<string, number>();
   const faults: Fault[] = [];
-  const lowerings = new Map([
-    ['Dropout', dropout],
-    ['BatchNormalization', batchNormalization(statistics)],
-    ...unusualRecurrent,
-    ...ceilModes,
-    ...more,
-  ]);
-  const g = rewrite(graph, float, lowerings, (g, node, error) => {
-    faults.push(faultOf(node, error));
-    // So that faults further down the graph are found too; the result is thrown away.
-    const { name, output } = node;
-    g.append(create(NodeProtoSchema, { opType: 'Identity', name, input: [node.input[0] ?? ''], output }));
-  });
-  return { g, statistics, faults };
+  const write = (node: NodeProto): void => {
+    const op = opKey(node);
+    try {
+      inferNode(g, node);
+      const before = graph.node.length;
+      const lowering = appliesTo(g, node, stage) ? loweringOf(op, stage) : undefined;
+      const values = lowering?.(g, node, attributesOf(node));
+      const made = graph.node.splice(before);
+      nameAfter(node, made);
+      // What was written may hold nodes to be written in turn.
+      for (const each of made) {
+        if (loweringOf(opKey(each), stage)) write(each);
+        else graph.node.push(each);
+      }
+      if (values === undefined) return g.append(node);
+      node.output.forEach((output, k) => output && rename(g, values[k], output));
+      replaced.set(op, (replaced.get(op) ?? 0) + 1);
+    } catch (error) {
+      faults.push(faultOf(node, error));
+      g.append(stage === 'read' ? node : standIn(node));
+    }
+  };
+  nodes.forEach(write);
+  return { g, replaced, faults };
 }
 
-/** A Dropout in inference, or with a ratio of 0, does nothing; one that may be in training mode is left as it is. */
-const dropout: Lowering = (g, node, attributes) => {
-  const [, ratio, training] = node.input;
-  const idle = !training || g.integersOf(training)?.[0] === 0 || (ratio && g.scalarOf(ratio) === 0);
-  return idle ? dropoutOff(g, node, attributes) : undefined;
-};
+/** Writes the nodes of a graph that stand for several simpler ones, in place, before parameters are chosen. */
+export const expand = (graph: GraphProto): ReadonlyMap<string, number> =>
+  graph.node.some((node) => loweringOf(opKey(node), 'read')) ? lower(graph, 'read').replaced : new Map();
 
-/** A Dropout that drops nothing, whatever its mode: a parameter search needs a deterministic loss. */
-export const dropoutOff: Lowering = (g, node) => {
-  const [, mask] = node.output;
-  return [node.input[0], mask ? g.cast(g.filled(g.shape(node.input[0]), 1), DType.BOOL) : undefined];
-};
+/**
+ * Writes the nodes of a float64 graph that ONNX Runtime has no kernels for in those that it has, in place.
+ *
+ * @throws OnnxError naming every node that has no float64 form
+ */
+export function useFloat64Kernels(graph: GraphProto): void {
+  if (!hasFloat64(graph)) return;
+  const { faults } = lower(graph, 'float64', DType.DOUBLE);
+  if (faults.length > 0) throw new OnnxError(faults);
+}
 
-/** In training mode, by this batch's mean and variance, which the gradient then flows through. */
-const batchNormalization =
-  (statistics: BatchStatistic[]): Lowering =>
-  (g, node, attributes) => {
-    if (attributes.int('training_mode', 0) === 0) return undefined;
-    const [x, scale, bias, runningMean, runningVariance] = node.input;
-    const momentum = attributes.float('momentum', 0.9);
-    const axes = exceptChannels(g, x);
-    const along = (vector: Value) => alongChannels(g, vector, x);
-    // What is small is worked out first, on one number a channel, here and in the gradient.
-    const mean = g.mean(x, axes);
-    const centred = g.add(x, g.neg(mean));
-    const squares = g.op('ReduceSumSquare', [centred, g.integers(axes)]);
-    const variance = g.div(squares, g.div(g.count(x, x), g.count(mean, x)));
-    const deviation = g.sqrt(g.add(variance, attributes.float('epsilon', 1e-5)));
-    const y = g.add(g.mul(centred, g.div(along(scale), deviation)), along(bias));
-    const batches = [g.flat(mean), g.flat(variance)];
-    const next = [runningMean, runningVariance].map((running, k) => {
-      if (!g.constants.has(running)) return undefined;
-      statistics.push({ running, batch: batches[k], momentum });
-      return node.output[k + 1]
-        ? g.add(g.mul(momentum, running), g.mul(1 - momentum, batches[k]))
-        : undefined;
-    });
-    return [y, ...next];
-  };
+const hasFloat64 = ({ input, initializer }: GraphProto): boolean =>
+  initializer.some(({ dataType }) => dataType === DType.DOUBLE) ||
+  input.some(({ type }) => type?.value.case === 'tensorType' && type.value.value.elemType === DType.DOUBLE);
+
+const appliesTo = (g: Builder, { input }: NodeProto, stage: Stage): boolean =>
+  stage !== 'float64' || input.some((name) => g.dtypeOf(name) === DType.DOUBLE);
+
+const standIn = ({ name, input, output }: NodeProto): NodeProto =>
+  nodeOf('Identity', [input[0] ?? ''], output, {}, name);
+
+/** Names nodes after the one that they stand for, for messages; the last of them has its very name. */
+function nameAfter({ name }: NodeProto, made: readonly NodeProto[]): void {
+  if (name === '') return;
+  made.forEach((node, i) => (node.name = i === made.length - 1 ? name : `${name}/${node.output[0]}`));
+}
+
+/** Gives a value the name that the node's output had. */
+function rename(g: Builder, value: Value | undefined, output: string): void {
+  if (value === undefined) refuse(`its output ${JSON.stringify(output)} is used, and cannot be had here.`);
+  g.append(identityNode(value, output, `${output}/out`));
+}

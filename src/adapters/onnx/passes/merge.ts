@@ -1,23 +1,22 @@
+import type { Precision } from '../../../core/problem.ts';
 import { fault, OnnxError } from '../ir/errors.ts';
 import { namesIn, type Value } from '../ir/graph.ts';
-import type { DifferentiateOptions } from '../options.ts';
 import type { Model } from '../ir/model.ts';
 import { renameValues } from '../ir/rename.ts';
-import { normalise } from './read.ts';
+import { read } from './read.ts';
 
 /**
- * Appends the graph of the user's own loss to a model, in place, if that is the loss asked for. Its inputs that
- * are named as values of the model, weights among them, are those values; the others become inputs.
+ * Appends the graph of the user's own loss to a model, in place. Its inputs that are named as values of the model,
+ * weights among them, are those values; the others become inputs.
  *
  * @returns the loss, its first output
  */
 export function mergeLossGraph(
   { graph, opsetImport }: Model,
-  options: DifferentiateOptions,
+  loss: Uint8Array,
+  precision: Precision | undefined,
 ): Value | undefined {
-  const { loss, precision } = options;
-  if (typeof loss !== 'object' || !('graph' in loss)) return undefined;
-  const own = normalise(loss.graph, { ...(precision && { precision }) }).model;
+  const own = read(loss, { ...(precision && { precision }) }).model;
   const made = new Set([...graph.input, ...graph.initializer].map(({ name }) => name));
   for (const { output } of graph.node) for (const name of output) made.add(name);
   const inputs = new Set(own.graph.input.map(({ name }) => name));

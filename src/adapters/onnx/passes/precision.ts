@@ -1,11 +1,12 @@
-import { create } from '@bufbuild/protobuf';
-import { AttributeProto_AttributeType as Kind, NodeProtoSchema } from 'onnx-buf';
+import { AttributeProto_AttributeType as Kind } from 'onnx-buf';
 import type { GraphProto, NodeProto, ValueInfoProto } from 'onnx-buf';
 import { DType, numbersOf, shapeOf, tensorOf, type TensorProto } from '../ir/tensor.ts';
 import type { Precision } from '../../../core/problem.ts';
 import { nodeAttributes, subgraphsOf } from '../ir/attributes.ts';
 import { opKey } from '../ir/domain.ts';
 import { constantTensor } from '../ir/constant.ts';
+import { nodeOf } from '../ir/node.ts';
+import { opOf } from '../ops/index.ts';
 
 /**
  * Makes every float tensor, input, output and Cast of a graph float64, or float32, in place. Without a precision, only
@@ -51,28 +52,20 @@ function convertTypes(graph: GraphProto, from: ReadonlySet<DType>, to: DType): v
 
 const zeros = () => nodeAttributes({ value: tensorOf('', DType.DOUBLE, [1], [0]) });
 
-/** The scales and regions of Resize, which are float32 whatever is resized. */
-const scalesOf = (node: NodeProto) => (['Resize', 'Upsample'].includes(opKey(node)) ? [1, 2] : []);
+/** Inputs that are float32 whatever a node computes in, such as the scales of a Resize. */
+const float32InputsOf = (node: NodeProto) => opOf(node)?.float32 ?? [];
 
 const readAsFloat32 = (graph: GraphProto) =>
-  new Set(graph.node.flatMap((node) => scalesOf(node).flatMap((i) => node.input[i] || [])));
+  new Set(graph.node.flatMap((node) => float32InputsOf(node).flatMap((i) => node.input[i] || [])));
 
 /** Casts to float32 for inputs that must be, where they are computed by nodes or fed. */
 function castsFor(node: NodeProto, single: ReadonlySet<string>, made: ReadonlySet<string>): NodeProto[] {
-  return scalesOf(node).flatMap((i) => {
+  return float32InputsOf(node).flatMap((i) => {
     const name = node.input[i];
     if (!name || !single.has(name) || !made.has(name)) return [];
     const output = `${node.output[0]}/float32_${i}`;
     node.input[i] = output;
-    return [
-      create(NodeProtoSchema, {
-        opType: 'Cast',
-        name: output,
-        input: [name],
-        output: [output],
-        attribute: nodeAttributes({ to: DType.FLOAT }),
-      }),
-    ];
+    return [nodeOf('Cast', [name], [output], { to: DType.FLOAT })];
   });
 }
 

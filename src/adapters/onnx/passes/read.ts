@@ -1,43 +1,47 @@
 import type { GraphProto, NodeProto } from 'onnx-buf';
-import { OnnxError } from '../ir/errors.ts';
-import { isStandard, opKey } from '../ir/domain.ts';
+import type { Precision } from '../../../core/problem.ts';
 import { subgraphsOf } from '../ir/attributes.ts';
-import type { DifferentiateOptions } from '../options.ts';
-import { decodeModel, type Model } from '../ir/model.ts';
-import { freeBatchAxis } from './batch.ts';
-import { fixInputs } from './fix.ts';
-import { hoistConstants } from './nested.ts';
-import { meetingSamples } from './samples.ts';
-import { expand } from './expand.ts';
+import { isStandard, opKey } from '../ir/domain.ts';
+import { OnnxError } from '../ir/errors.ts';
+import { decodeModel, type ExternalData, type Model } from '../ir/model.ts';
+import { freeBatchAxis, meetingSamples } from './batch.ts';
+import { structureFaults } from './check.ts';
 import { gatherConstants, type Origin } from './constants.ts';
+import { fixInputs, type FixedInputs } from './fix.ts';
 import { inlineFunctions } from './inline.ts';
+import { expand } from './lower.ts';
+import { hoistConstants } from './nested.ts';
 import { upgradeOpset } from './opset.ts';
 import { convertPrecision } from './precision.ts';
-import { structureFaults } from './structure.ts';
 
-/** The options that bear on a model before anything is added to it. */
-export type NormaliseOptions = Pick<DifferentiateOptions, 'externalData' | 'precision' | 'freeBatch' | 'fix'>;
+/** The options of `differentiate` that bear on a model before anything is added to it. */
+export interface ReadOptions {
+  readonly externalData?: ExternalData;
+  readonly precision?: Precision;
+  readonly freeBatch?: boolean;
+  readonly fix?: FixedInputs;
+}
 
 /** A model in the one form that everything after works on. */
-export interface Normalised {
+export interface ModelRead {
   readonly model: Model;
   /** Where each initializer stands in the file. */
   readonly origins: ReadonlyMap<string, Origin>;
-  /** How many nodes of each op were written in others. */
+  /** Number of nodes of each op that simpler ones replaced. */
   readonly expanded: ReadonlyMap<string, number>;
 }
 
 /**
  * Reads a model, puts its own functions in place of their calls, checks its wiring, makes every constant an
- * initializer, brings it to opset 18 or later and to the precision asked for, and writes in standard ops what stands
+ * initializer, brings it to opset 18 or later and to the precision asked for, and writes in simpler ops what stands
  * for several of them.
  *
  * @throws OnnxError with all faults of the file at once
  */
-export function normalise(
+export function read(
   bytes: Uint8Array,
-  { externalData, precision, freeBatch, fix = {} }: NormaliseOptions,
-): Normalised {
+  { externalData, precision, freeBatch, fix = {} }: ReadOptions = {},
+): ModelRead {
   const model = decodeModel(bytes, externalData);
   nameDomains(model);
   leaveMapsOut(model.graph);
@@ -60,7 +64,7 @@ export function normalise(
   const expanded = expand(model.graph);
   const apart = batch && [...batch.faults, ...meetingSamples(model, batch.freed)];
   if (apart && apart.length > 0) throw new OnnxError(apart);
-  // Optimised models import the opsets of domains that other runtimes may not know.
+  // Optimized models import the opsets of domains that other runtimes may not know.
   const domains = new Set(domainsIn(model.graph));
   model.opsetImport = model.opsetImport.filter((opset) => isStandard(opset) || domains.has(opset.domain));
   return { model, origins, expanded };
@@ -85,6 +89,7 @@ function nameDomains({ graph, functions, opsetImport }: Model): void {
   };
   renameIn(graph.node);
   for (const each of functions) {
+    nameDomain(each);
     renameIn(each.node);
     each.opsetImport.forEach(nameDomain);
   }

@@ -1,12 +1,14 @@
 import type { NodeProto } from 'onnx-buf';
-import { Refusal, sentence, type Fault } from '../ir/errors.ts';
+import { faultOf, Refusal, refuse, sentence, type Fault } from '../ir/errors.ts';
 import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import { capturedBy, type Value } from '../ir/graph.ts';
 import type { Shape } from '../ir/shape.ts';
 import { isContinuous } from '../ir/tensor.ts';
 import { opKey } from '../ir/domain.ts';
-import type { Cotangents, VjpContext, VjpRules } from '../ir/vjp.ts';
+import type { Lowering } from '../ir/op.ts';
+import type { Cotangents, Platform, VjpContext, VjpRule } from '../ir/vjp.ts';
+import { decompositionOf, ruleOf } from '../ops/index.ts';
 
 /** What a reverse sweep finds. */
 export interface Sweep {
@@ -23,21 +25,22 @@ export interface Sweep {
  * @param loss - a scalar of the graph
  * @param wrt - float values of the graph
  */
-export const sweep = (g: Builder, loss: Value, wrt: readonly Value[], rules: VjpRules): Sweep =>
-  pullBack(g, [[loss, g.filled(g.shape(loss), 1, g.dtypeOf(loss))]], wrt, rules);
+export const sweep = (g: Builder, loss: Value, wrt: readonly Value[], platform: Platform = 'cpu'): Sweep =>
+  pullBack(g, [[loss, g.filled(g.shape(loss), 1, g.dtypeOf(loss))]], wrt, platform);
 
 /**
  * As {@link sweep}, from the cotangents of any values.
  *
  * @param seeds - values and their cotangents; those of one value add up
+ * @param nodes - the part of the graph to go through
  */
 function pullBack(
   g: Builder,
   seeds: readonly (readonly [Value, Value])[],
   wrt: readonly Value[],
-  rules: VjpRules,
+  platform: Platform,
+  nodes: readonly NodeProto[] = [...g.proto.node],
 ): Sweep {
-  const nodes = [...g.proto.node];
   const active = reachedFrom(g, nodes, new Set(wrt));
   const ends = seeds.map(([value]) => value);
   const needed = reaching(nodes, active, ends);
@@ -57,7 +60,7 @@ function pullBack(
     if (!arrived.some(Boolean) || !wanted.some(Boolean)) continue;
     let found: Cotangents;
     try {
-      found = cotangentsOf(g, node, inputs, arrived, wanted, rules);
+      found = cotangentsOf(g, node, inputs, arrived, wanted, platform);
     } catch (error) {
       faults.push(faultOf(node, error));
       // So that faults further up the graph are found too; the result is thrown away.
@@ -139,10 +142,9 @@ function cotangentsOf(
   inputs: readonly Value[],
   dys: readonly (Value | undefined)[],
   wanted: readonly boolean[],
-  rules: VjpRules,
+  platform: Platform,
 ): Cotangents {
-  const rule = rules.get(opKey(node));
-  if (rule === undefined) throw new Refusal(noRule(node));
+  const rule = ruleOf(opKey(node)) ?? throughSimplerOps(decompositionOf(opKey(node)) ?? refuse(noRule(node)));
   node.output.forEach((output, k) => dys[k] && !standsForReal(node, true, k) && g.floatTypeOf(output));
   inputs.forEach((input, i) => wanted[i] && !standsForReal(node, false, i) && g.floatTypeOf(input));
   const context: VjpContext = {
@@ -156,8 +158,9 @@ function cotangentsOf(
       return dys[0] ?? g.zerosLike(node.output[0]);
     },
     needs: (i) => wanted[i] ?? false,
+    platform,
     within(body, seeds, wrt) {
-      const { gradients, faults } = pullBack(body, seeds, wrt, rules);
+      const { gradients, faults } = pullBack(body, seeds, wrt, platform);
       if (faults.length > 0) throw new Refusal(`in the graph inside it, ${faults.map(sentence).join('; ')}`);
       return gradients;
     },
@@ -171,6 +174,24 @@ function cotangentsOf(
   found.forEach((cotangent, i) => cotangent && wanted[i] && checkShape(g, cotangent, inputs[i]));
   return found;
 }
+
+/** The rule of an op that has none of its own: it is written in simpler ops beside its node, and those have rules. */
+const throughSimplerOps =
+  (lowering: Lowering): VjpRule =>
+  ({ g, node, attributes, inputs, dys, needs, platform }) => {
+    const before = g.proto.node.length;
+    const values = lowering(g, node, attributes) ?? refuse(noRule(node));
+    const seeds = values.flatMap((value, k): [Value, Value][] => {
+      const dy = dys[k];
+      return value === undefined || dy === undefined ? [] : [[value, dy]];
+    });
+    if (dys.some((dy, k) => dy !== undefined && values[k] === undefined))
+      refuse('one of its outputs has no rule.');
+    const wrt = inputs.filter((input, i) => needs(i) && inputs.indexOf(input) === i);
+    const { gradients, faults } = pullBack(g, seeds, wrt, platform, g.proto.node.slice(before));
+    if (faults.length > 0) refuse(`in what it stands for, ${faults.map(sentence).join('; ')}`);
+    return inputs.map((input, i) => (inputs.indexOf(input) === i ? gradients.get(input) : undefined));
+  };
 
 /** ONNX Runtime's optimiser puts ops of its own in; those that are bound to a processor cannot be undone. */
 const noRule = ({ domain }: NodeProto): string =>
@@ -192,10 +213,4 @@ function checkShape(g: Builder, cotangent: Value, input: Value): void {
     throw new Refusal(
       `its rule gives a cotangent of shape ${show(got)} for ${JSON.stringify(input)} of shape ${show(must)}.`,
     );
-}
-
-/** A fault at a node, from whatever was thrown there. */
-export function faultOf(node: NodeProto, error: unknown): Fault {
-  const reason = error instanceof Error ? error.message : String(error);
-  return { node: node.name || (node.output[0] ?? ''), op: opKey(node), reason };
 }

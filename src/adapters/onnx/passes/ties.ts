@@ -1,6 +1,5 @@
-import { create } from '@bufbuild/protobuf';
-import { NodeProtoSchema } from 'onnx-buf';
 import type { GraphProto } from 'onnx-buf';
+import { identityNode } from '../ir/node.ts';
 
 /** A tensor that an Identity copies from another. */
 export interface Copy {
@@ -16,9 +15,5 @@ export function tie(graph: GraphProto, copies: readonly Copy[]): void {
   const tied = copies.filter((copy) => copy.tied);
   const names = new Set(tied.map(({ name }) => name));
   graph.initializer = graph.initializer.filter(({ name }) => !names.has(name));
-  graph.node.unshift(
-    ...tied.map(({ name, of }) =>
-      create(NodeProtoSchema, { opType: 'Identity', name: `${name}/tie`, input: [of], output: [name] }),
-    ),
-  );
+  graph.node.unshift(...tied.map(({ name, of }) => identityNode(of, name, `${name}/tie`)));
 }

@@ -10,14 +10,14 @@ import { nodeAttributes } from '../ir/attributes.ts';
 import { Graph, valueInfo } from '../ir/graph.ts';
 import { DType, shapeOf } from '../ir/tensor.ts';
 import { hessianVectorNameOf, lossName, manyLosses, manyOf } from '../ir/convention.ts';
-import { keepEpsilon } from '../passes/fusion.ts';
+import { finish } from '../passes/finish.ts';
 import { toInference } from '../passes/inference.ts';
 import { tie, type Copy } from '../passes/ties.ts';
 import { prune } from '../passes/prune.ts';
-import { normalise, type NormaliseOptions } from '../passes/read.ts';
+import { read, type ReadOptions } from '../passes/read.ts';
+import { inferNode } from '../ops/infer.ts';
 import { floatTypeIn } from '../passes/precision.ts';
-import { useFloat64Kernels } from '../kernels/float64.ts';
-import { differentiateModel, type Differentiated } from '../differentiate.ts';
+import { differentiate, type Differentiated } from '../differentiate.ts';
 import type { DifferentiateOptions } from '../options.ts';
 import { decodeModel, encodeModel } from '../ir/model.ts';
 import { specOf, type InputSpec } from './inputs.ts';
@@ -37,7 +37,7 @@ export function lossGraph(gradients: Uint8Array): Uint8Array {
 
 /** A graph of the products of the Hessian with a vector, and of nothing else. */
 export function hessianGraph(bytes: Uint8Array, options: DifferentiateOptions): Uint8Array {
-  const { bytes: all, parameters } = differentiateModel(bytes, { ...options, hessianVector: true });
+  const { bytes: all, parameters } = differentiate(bytes, { ...options, hessianVector: true });
   const model = decodeModel(all);
   const { graph } = model;
   const products = new Set(parameters.map(({ name }) => hessianVectorNameOf(name)));
@@ -103,24 +103,21 @@ export function predictionGraph(
   bytes: Uint8Array,
   names: readonly string[],
   copies: readonly Copy[],
-  options: NormaliseOptions,
+  options: ReadOptions,
 ): PredictionGraph {
-  const { model } = normalise(bytes, options);
+  const { model } = read(bytes, options);
   const { graph } = model;
   tie(graph, copies);
   toInference(graph);
   const data = [...graph.input];
-  const { types } = new Graph(graph, floatTypeIn(graph));
+  const { types } = new Graph(graph, inferNode, floatTypeIn(graph));
   const lifted = graph.initializer.filter(({ name }) => names.includes(name));
   graph.initializer = graph.initializer.filter((tensor) => !lifted.includes(tensor));
   graph.input.push(...lifted.map((tensor) => valueInfo(tensor.name, tensor.dataType, shapeOf(tensor))));
   graph.valueInfo = [];
   // Sequences and maps do not come out of ONNX Runtime's JavaScript API.
   graph.output = graph.output.filter(({ type }) => type === undefined || isTensorType(type));
-  prune(graph);
-  useFloat64Kernels(graph);
-  keepEpsilon(graph);
-  model.trainingInfo = [];
+  finish(model);
   return {
     bytes: encodeModel(model),
     inputs: data.map(({ name }) =>

@@ -1,11 +1,11 @@
-import { differentiateModel, type Differentiated } from '../differentiate.ts';
+import { differentiate, type Differentiated } from '../differentiate.ts';
 import { fault, OnnxError } from '../ir/errors.ts';
 import { isStatic } from '../ir/shape.ts';
 import { valueInfo } from '../ir/graph.ts';
 import { gradientNameOf, targetName, targetNameOf } from '../ir/convention.ts';
 import { expandPerSample, perSampleNameOf } from '../passes/perSample.ts';
 import { floatTypeIn } from '../passes/precision.ts';
-import { normalise } from '../passes/read.ts';
+import { read } from '../passes/read.ts';
 import { prune } from '../passes/prune.ts';
 import { decodeModel, encodeModel } from '../ir/model.ts';
 import { termsOf, type DifferentiateOptions, type LossContext } from '../options.ts';
@@ -109,7 +109,7 @@ function build(
   residuals: ResidualFunction,
   samples: number | null,
 ) {
-  const { model } = normalise(bytes, options);
+  const { model } = read(bytes, options);
   const { graph } = model;
   const float = floatTypeIn(graph);
   graph.input = graph.input.map((input) => {
@@ -126,7 +126,7 @@ function build(
 
   let shapes: ReturnType<Builder['shapeOf']>[] = [];
   const { externalData: _, freeBatch: __, hessianVector: ___, keep: ____, ...rest } = options;
-  const differentiated = differentiateModel(encodeModel(model), {
+  const differentiated = differentiate(encodeModel(model), {
     ...rest,
     wrt: names,
     loss(g, context) {

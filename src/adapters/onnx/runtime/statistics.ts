@@ -3,7 +3,7 @@ import type { Precision } from '../../../core/problem.ts';
 import type { Differentiated, RunningStatistic } from '../differentiate.ts';
 import { numbersOf } from '../ir/tensor.ts';
 import type { DifferentiateOptions } from '../options.ts';
-import { normalise } from '../passes/read.ts';
+import { read } from '../passes/read.ts';
 import type { OrtTensors } from './ort.ts';
 import { zeros, type Reals } from './weights.ts';
 
@@ -14,7 +14,7 @@ export function runningStatistics(
   options: Pick<DifferentiateOptions, 'externalData'>,
 ): ReadonlyMap<string, Reals> {
   if (statistics.length === 0) return new Map();
-  const { graph } = normalise(bytes, options).model;
+  const { graph } = read(bytes, options).model;
   const tensors = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]));
   return new Map(
     statistics.map(({ name }) => {

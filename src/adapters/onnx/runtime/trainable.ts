@@ -10,7 +10,7 @@ import {
   type TaskEither,
 } from 'fp-ts/lib/TaskEither.js';
 import { show } from '../../../core/options.ts';
-import { differentiateModel, type Differentiated } from '../differentiate.ts';
+import { differentiate, type Differentiated } from '../differentiate.ts';
 import { fault, OnnxError } from '../ir/errors.ts';
 import { dtypeName } from '../ir/tensor.ts';
 import type { Loaded } from './engine.ts';
@@ -61,10 +61,10 @@ function checkOrt(ort: Ort): void {
   }
 }
 
-function forTraining(bytes: Uint8Array, { differentiate, hessianVector }: Plan): Differentiated {
-  const differentiated = differentiateModel(bytes, differentiate);
+function forTraining(bytes: Uint8Array, { differentiate: options, hessianVector }: Plan): Differentiated {
+  const differentiated = differentiate(bytes, options);
   // Made again when it is first asked for; here so that what stands in its way is told now.
-  if (hessianVector) hessianGraph(bytes, differentiate);
+  if (hessianVector) hessianGraph(bytes, options);
   const { parameters, precision, wrtInputs } = differentiated;
   const faults = [
     ...wrtInputs.map((name) =>

@@ -1,0 +1,28 @@
+import { create } from '@bufbuild/protobuf';
+import { NodeProtoSchema } from 'onnx-buf';
+import type { NodeProto } from 'onnx-buf';
+import { nodeAttributes, type AttributeValues } from './attributes.ts';
+import { opKey } from './domain.ts';
+
+/** Makes a node, named as its first output unless a name is given. */
+export const nodeOf = (
+  opType: string,
+  input: readonly string[],
+  output: readonly string[],
+  attributes: AttributeValues = {},
+  name: string = output[0],
+): NodeProto =>
+  create(NodeProtoSchema, {
+    opType,
+    name,
+    input: [...input],
+    output: [...output],
+    attribute: nodeAttributes(attributes),
+  });
+
+/** Makes a node that gives a value another name. */
+export const identityNode = (input: string, output: string, name: string = output): NodeProto =>
+  nodeOf('Identity', [input], [output], {}, name);
+
+/** True for a node that gives a value another name. */
+export const isIdentity = (node: NodeProto): boolean => opKey(node) === 'Identity';

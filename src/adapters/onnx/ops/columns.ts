@@ -1,0 +1,148 @@
+/**
+ * Convolutions and poolings as products and sums of columns, for float64, which ONNX Runtime has no kernels for.
+ *
+ * @module
+ */
+
+import type { Builder } from '../ir/builder.ts';
+import { alongChannels, spatialAxes } from '../ir/channels.ts';
+import { refuse } from '../ir/errors.ts';
+import type { Value } from '../ir/graph.ts';
+import type { Lowering } from '../ir/op.ts';
+import { range } from '../ir/shape.ts';
+import { type Window, windowOf } from '../ir/window.ts';
+
+/**
+ * For each place of a window in its input and each place in the window, which element of the input it is,
+ * counted row by row: int64, [K·O].
+ *
+ * @param kernel - spatial sizes of the window, a vector
+ * @param sizes - spatial sizes of the (padded) input
+ * @param outs - how many places it takes along each axis
+ */
+function placesOf(
+  g: Builder,
+  { strides, dilations }: Window,
+  kernel: Value,
+  sizes: Value,
+  outs: Value,
+): Value {
+  const rank = strides.length;
+  const elementOf = (vector: Value, i: number) => g.slice(vector, i, i + 1, 0);
+  let places: Value | undefined;
+  for (const i of range(rank)) {
+    const inside = g.mul(g.places(elementOf(kernel, i), i, 2 * rank), dilations[i]);
+    const start = g.mul(g.places(elementOf(outs, i), rank + i, 2 * rank), strides[i]);
+    const along = g.add(inside, start);
+    places = places === undefined ? along : g.add(g.mul(places, elementOf(sizes, i)), along);
+  }
+  return g.flat(places ?? refuse('its window has no axes.'));
+}
+
+const padded = (g: Builder, x: Value, { pads }: Window, value = 0, more = 0): Value => {
+  const rank = pads.length / 2;
+  if (pads.every((size) => size === 0) && more === 0) return x;
+  const ends = pads.slice(rank).map((size) => size + more);
+  return g.op('Pad', [x, g.integers([0, 0, ...pads.slice(0, rank), 0, 0, ...ends]), value]);
+};
+
+/** What a window sees at each place, [N, C, K·O]; x is padded already. */
+function columnsOf(g: Builder, x: Value, window: Window, kernel: Value, outs: Value): Value {
+  const places = placesOf(g, window, kernel, g.sizes(x, spatialAxes(g, x)), outs);
+  return g.op('Gather', [g.reshape(x, [0, 0, -1]), places], { axis: 2 });
+}
+
+const join = (g: Builder, ...parts: (Value | readonly number[])[]) =>
+  g.concat(
+    parts.map((part) => (typeof part === 'string' ? part : g.integers(part))),
+    0,
+  );
+
+/** How many places a window takes along each axis of the padded x. */
+function outputsOf(g: Builder, x: Value, kernel: Value, { strides, dilations }: Window): Value {
+  const span = g.add(g.mul(g.sub(kernel, ones(g, strides)), g.integers(dilations)), ones(g, strides));
+  const free = g.sub(g.sizes(x, spatialAxes(g, x)), span);
+  return g.add(g.div(free, g.integers(strides)), ones(g, strides));
+}
+
+const ones = (g: Builder, like: readonly number[]) => g.integers(like.map(() => 1));
+
+/** A convolution as a product of matrices: the weight with what the window sees. */
+export const convByColumns: Lowering = (g, node, attributes) => {
+  const [x, w, bias] = node.input;
+  const axes = spatialAxes(g, w);
+  const window = windowOf(attributes, g.shapeOf(x), g.shapeOf(w)?.slice(2) ?? []);
+  const group = attributes.int('group', 1);
+  const kernel = g.sizes(w, axes);
+  const input = padded(g, x, window);
+  const outs = outputsOf(g, input, kernel, window);
+  const columns = columnsOf(g, input, window, kernel, outs);
+  const depth = g.mul(g.sizes(w, [1]), g.product(kernel));
+  const grouped = g.reshape(columns, join(g, [0, group], depth, g.product(outs)));
+  const weight = g.reshape(w, join(g, [1, group, -1], depth));
+  const y = g.reshape(g.matmul(weight, grouped), join(g, g.sizes(x, [0]), g.sizes(w, [0]), outs));
+  return [bias ? g.add(y, alongChannels(g, bias, w)) : y];
+};
+
+/** The transpose of a convolution: products with the weight, each added to every place the window covers. */
+export const convTransposeByColumns: Lowering = (g, node, attributes) => {
+  const [x, w, bias] = node.input;
+  const axes = spatialAxes(g, w);
+  const window = windowOf(attributes, g.shapeOf(x), g.shapeOf(w)?.slice(2) ?? []);
+  const { strides, dilations, pads } = window;
+  if (attributes.has('output_shape'))
+    refuse('output_shape is not done in float64; give pads and output_padding.');
+  // SAME means other pads than those of a convolution.
+  if (attributes.string('auto_pad', 'NOTSET').startsWith('SAME'))
+    refuse('auto_pad is not done in float64; give pads and output_padding.');
+  const group = attributes.int('group', 1);
+  const kernel = g.sizes(w, axes);
+  const outs = g.sizes(x, axes);
+  const channels = g.sizes(w, [1]);
+  const extra = g.integers(attributes.ints('output_padding') ?? strides.map(() => 0));
+  const reach = g.mul(g.sub(kernel, ones(g, strides)), g.integers(dilations));
+  const steps = g.mul(g.sub(outs, ones(g, strides)), g.integers(strides));
+  const whole = g.add(g.add(g.add(reach, steps), ones(g, strides)), extra);
+
+  const depth = g.mul(channels, g.product(kernel));
+  const weight = g.swap(g.reshape(w, join(g, [1, group, -1], depth)));
+  const seen = g.reshape(x, join(g, [0, group, -1], g.product(outs)));
+  const batch = g.sizes(x, [0]);
+  const all = g.mul(channels, g.integers([group]));
+  const columns = g.reshape(g.matmul(weight, seen), join(g, batch, all, [-1]));
+  const places = g.expand(placesOf(g, window, kernel, whole, outs), g.shape(columns));
+  const zeros = g.filled(join(g, batch, all, g.product(whole)), 0, g.dtypeOf(x));
+  const sum = g.op('ScatterElements', [zeros, places, columns], { axis: 2, reduction: 'add' });
+  const full = g.reshape(sum, join(g, batch, all, whole));
+  const end = g.sub(whole, g.integers(pads.slice(strides.length)));
+  const y = g.op('Slice', [full, g.integers(pads.slice(0, strides.length)), end, g.integers(axes)]);
+  return [bias ? g.add(y, alongChannels(g, bias, w)) : y];
+};
+
+export const averagePoolByColumns: Lowering = (g, node, attributes) => {
+  const [x] = node.input;
+  const axes = spatialAxes(g, x);
+  const window = windowOf(attributes, g.shapeOf(x), attributes.ints('kernel_shape') ?? []);
+  const ceil = attributes.int('ceil_mode', 0) === 1;
+  const countPads = attributes.int('count_include_pad', 0) === 1;
+  if (ceil && countPads) refuse('ceil_mode with count_include_pad is not done in float64.');
+  const kernel = g.integers(attributes.ints('kernel_shape') ?? []);
+  const more = ceil ? Math.max(...window.strides) - 1 : 0;
+  const input = padded(g, x, window, 0, more);
+  const shape = g.shapeOf(node.output[0])?.slice(2) ?? [];
+  if (ceil && shape.some((size) => typeof size !== 'number'))
+    refuse('ceil_mode needs spatial sizes known beforehand.');
+  const outs = ceil ? g.integers(shape.map(Number)) : outputsOf(g, input, kernel, window);
+  const sums = (v: Value) => {
+    const columns = columnsOf(g, v, window, kernel, outs);
+    const split = g.reshape(columns, join(g, [0, 0], g.product(kernel), g.product(outs)));
+    return g.reshape(g.sum(split, [2], false), join(g, g.sizes(v, [0, 1]), outs));
+  };
+  const one = g.filled(join(g, [1, 1], g.sizes(x, axes)), 1, g.dtypeOf(x));
+  const counts = sums(
+    countPads
+      ? padded(g, padded(g, one, window, 1), { ...window, pads: window.pads.map(() => 0) }, 0, more)
+      : padded(g, one, window, 0, more),
+  );
+  return [g.div(sums(input), counts)];
+};

@@ -1,0 +1,63 @@
+/**
+ * Rules that ops of several families share.
+ *
+ * @module
+ */
+
+import type { ContentRule, InferContext, InferRule } from '../ir/facts.ts';
+import { type SampleRule, type Samples, meet, onlyFirst, rankOfInput, unclear } from '../ir/samples.ts';
+import { axisFrom, broadcastShapes } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
+
+const shapesOf = (c: InferContext) => c.node.input.map((_, i) => c.shape(i));
+
+/** The type and shape of the first input. */
+export const sameType: InferRule = (c) => [{ dtype: c.dtype(0), shape: c.shape(0) }];
+
+/** The type of the first input, in the shape of all broadcast. */
+export const broadcastType: InferRule = (c) => [{ dtype: c.dtype(0), shape: broadcastShapes(shapesOf(c)) }];
+
+/** Booleans in the shape of all inputs broadcast. */
+export const booleanType: InferRule = (c) => [{ dtype: DType.BOOL, shape: broadcastShapes(shapesOf(c)) }];
+
+/** Elements of the first input, as they are. */
+export const sameContent: ContentRule = (c) => c.contents(0);
+
+/** Inputs of NumPy's rule of broadcasting: their samples must lie on one axis, counted from the last. */
+export const broadcastSamples: SampleRule = (c) => {
+  let found: Samples | undefined;
+  const rank = c.out?.length ?? Math.max(...c.node.input.map((_, i) => rankOfInput(c, i)));
+  const inputs = c.node.input.flatMap((name, i) => (name === '' ? [] : [i]));
+  for (const i of inputs) {
+    const samples = c.of(i);
+    if (samples === undefined) continue;
+    const moved = { axis: samples.axis + rank - rankOfInput(c, i), inner: samples.inner };
+    if (found && (found.axis !== moved.axis || found.inner !== moved.inner))
+      meet('they lie on different axes of its inputs');
+    found = moved;
+  }
+  const { axis } = found ?? unclear();
+  for (const i of inputs) {
+    if (c.of(i)) continue;
+    const size = c.shape(i)?.at(axis - rank) ?? 1;
+    if (rank - axis <= rankOfInput(c, i) && size !== 1)
+      meet('another input has a size of its own samplesOffAxis the batch');
+  }
+  return found ?? unclear();
+};
+
+/** An op samplesOffAxis one axis, which must be another than that of the samples. */
+export const samplesOffAxis =
+  (byDefault: number, what: string): SampleRule =>
+  (c) => {
+    const samples = onlyFirst(c);
+    if (axisFrom(c.attributes.int('axis', byDefault), rankOfInput(c, 0)) === samples.axis) meet(what);
+    return samples;
+  };
+
+/** Convolutions and what else treats each element of the first axis alike. */
+export const imageSamples: SampleRule = (c) => {
+  const samples = onlyFirst(c);
+  if (samples.axis !== 0) meet('they do not lie on its first axis');
+  return samples;
+};

@@ -1,0 +1,193 @@
+import { subgraphsOf } from '../ir/attributes.ts';
+import { bodyIn, doBody } from '../ir/body.ts';
+import { refuse } from '../ir/errors.ts';
+import type { InferRule } from '../ir/facts.ts';
+import type { Value } from '../ir/graph.ts';
+import type { Lowering, OpTable } from '../ir/op.ts';
+import { scan } from '../ir/scan.ts';
+import { type TensorType, range, unknownDimension, unknownShape } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
+import type { VjpRule } from '../ir/vjp.ts';
+import { throughSteps } from './throughSteps.ts';
+
+/** An If whose condition is known before the graph runs, as where it asks for a rank: the branch that is taken. */
+const branch: Lowering = (g, node) => {
+  const condition = g.integersOf(node.input[0]);
+  if (condition?.length !== 1) return undefined;
+  const taken = condition[0] === 0 ? 'else_branch' : 'then_branch';
+  const body = node.attribute.find(({ name }) => name === taken)?.g;
+  return body && doBody(g, body, []);
+};
+
+/** Types of an If's outputs, as far as its branches agree. */
+const inferIf: InferRule = (c) => {
+  const [first, second] = subgraphsOf(c.node).map((branch) => c.within(branch, []));
+  return first?.map(({ dtype, shape }, k) => {
+    const other = second?.[k]?.shape;
+    const same = shape?.length === other?.length;
+    return {
+      dtype: dtype ?? second?.[k]?.dtype,
+      shape: same ? shape?.map((size, i) => (size === other?.[i] ? size : unknownDimension())) : undefined,
+    };
+  });
+};
+
+/** Types of a Loop's outputs: of states whose shape a step leaves as it is, and of what each step makes. */
+const inferLoop: InferRule = ({ node, shape, dtype, within }) => {
+  const [body] = subgraphsOf(node);
+  if (body === undefined) return undefined;
+  const count = node.input.length - 2;
+  const counter = [
+    { dtype: DType.INT64, shape: [] },
+    { dtype: DType.BOOL, shape: [] },
+  ];
+  const step = (states: readonly TensorType[]) => within(body, [...counter, ...states]).slice(1);
+  let states = range(count).map((i): TensorType => ({ dtype: dtype(i + 2), shape: shape(i + 2) }));
+  const loose = new Set<number>();
+  let made = step(states);
+  const stays = (i: number) => {
+    const [from, to] = [states[i].shape, made[i]?.shape];
+    return from === undefined || (from.length === to?.length && (loose.has(i) || from.join() === to.join()));
+  };
+  // Of what may change its size, the number of axes at most is known; other states may follow from it.
+  while (!range(count).every(stays)) {
+    states = states.map(({ dtype, shape }, i) => {
+      if (stays(i)) return { dtype, shape };
+      const rank = shape?.length ?? 0;
+      if (made[i]?.shape?.length !== rank) return { dtype };
+      loose.add(i);
+      return { dtype, shape: unknownShape(rank) };
+    });
+    made = step(states);
+  }
+  const last = states.map(({ dtype, shape }, i) => ({
+    dtype,
+    shape: loose.has(i) ? shape && unknownShape(shape.length) : shape,
+  }));
+  const results = made.slice(count).map((type) => ({
+    dtype: type.dtype,
+    shape: type.shape && [unknownDimension(), ...type.shape],
+  }));
+  return [...last, ...results];
+};
+
+/** Types of a Scan's outputs, from what its body makes in one step. */
+const inferScan: InferRule = ({ node, attributes, shape, dtype, within }) => {
+  const [body] = subgraphsOf(node);
+  const states = node.input.length - attributes.int('num_scan_inputs', 0);
+  const moved = ['scan_input_axes', 'scan_output_axes'].flatMap((name) => attributes.ints(name) ?? []);
+  if (body === undefined || states < 0 || moved.some((axis) => axis !== 0)) return undefined;
+  const slices = node.input.map((_, i) => ({
+    dtype: dtype(i),
+    shape: i < states ? shape(i) : shape(i)?.slice(1),
+  }));
+  const time = shape(states)?.[0] ?? unknownDimension();
+  return within(body, slices).map((made, k) => ({
+    dtype: made.dtype,
+    shape: k < states ? shape(k) : made.shape && [time, ...made.shape],
+  }));
+};
+
+/** The same choice once more, between how each branch makes the cotangents of what it reads. */
+const ifRule: VjpRule = ({ g, node, inputs, dys, needs, within }) => {
+  const captured = inputs.slice(node.input.length);
+  const wanted = captured.filter((_, j) => needs(node.input.length + j));
+  const back = (branch: string) => {
+    const graph = node.attribute.find(({ name }) => name === branch)?.g ?? refuse(`it has no ${branch}.`);
+    const body = bodyIn(g, [...captured, ...dys.filter((dy) => dy !== undefined)]);
+    const outputs = doBody(body, graph, []);
+    const seeds = outputs.flatMap((output, k): [Value, Value][] => {
+      const dy = dys[k];
+      return dy === undefined ? [] : [[output, dy]];
+    });
+    const found = within(body, seeds, wanted);
+    for (const value of wanted) body.addOutput(body.fresh('out'), found.get(value) ?? body.zerosLike(value));
+    return body.proto;
+  };
+  const branches = { then_branch: back('then_branch'), else_branch: back('else_branch') };
+  const cotangents = g.ops('If', [node.input[0]], branches, wanted.length);
+  wanted.forEach((value, k) => g.types.set(cotangents[k], g.types.get(value) ?? {}));
+  return inputs.map((input, i) => (i < node.input.length ? undefined : cotangents[wanted.indexOf(input)]));
+};
+
+/** Another loop learns the states again, which are not kept, and how many steps there were. */
+const loopRule: VjpRule = (c) => {
+  const { g, node, inputs } = c;
+  const [body] = subgraphsOf(node);
+  const initial = node.input.slice(2);
+  if (body === undefined || body.input.length !== initial.length + 2)
+    refuse('its body and its inputs do not fit together.');
+
+  const again = bodyIn(g, inputs.slice(node.input.length));
+  const own = [
+    again.addInput(again.fresh('step'), DType.INT64, []),
+    again.addInput(again.fresh('going'), DType.BOOL, []),
+    ...initial.map((state) =>
+      again.addInput(again.fresh('state'), g.dtypeOf(state) ?? g.float, g.shapeOf(state)),
+    ),
+  ];
+  const [going, ...next] = doBody(again, body, own).slice(0, own.length - 1);
+  for (const value of [going, ...next, own[0], ...own.slice(2)]) again.addOutput(again.fresh('out'), value);
+  const loop = g.ops('Loop', node.input.slice(0, own.length), { body: again.proto }, 2 * initial.length + 1);
+  const [steps, ...before] = loop.slice(initial.length);
+
+  return throughSteps(c, {
+    firstInput: 2,
+    initial,
+    before,
+    sequences: [steps],
+    sequencesBackward: [false],
+    resultsBackward: body.output.slice(initial.length + 1).map(() => false),
+    step: (s, now, [step]) => doBody(s, body, [step, s.constant(DType.BOOL, [], [1]), ...now]).slice(1),
+  });
+};
+
+/** Another scan learns the states again, which are not kept. */
+const scanRule: VjpRule = (c) => {
+  const { g, node, inputs, attributes } = c;
+  const axes = ['scan_input_axes', 'scan_output_axes'].flatMap((name) => attributes.ints(name) ?? []);
+  if (axes.some((axis) => axis !== 0)) refuse('a Scan along other axes than the first has no rule.');
+  const [body] = subgraphsOf(node);
+  const count = attributes.int('num_scan_inputs', 0);
+  const states = node.input.length - count;
+  if (body === undefined || count < 1 || states < 0 || body.input.length !== node.input.length)
+    refuse('its body and its inputs do not fit together.');
+  const backward = (name: string, n: number) => {
+    const directions = attributes.ints(name);
+    return range(n).map((i) => directions?.[i] === 1);
+  };
+  const initial = inputs.slice(0, states);
+  const sequences = inputs.slice(states, node.input.length);
+  const sequencesBackward = backward('scan_input_directions', count);
+  const { results: before } = scan(
+    g,
+    {
+      states: initial,
+      sequences,
+      captured: inputs.slice(node.input.length),
+      backward: sequencesBackward,
+      resultsBackward: initial.map(() => false),
+    },
+    (s, now, at) => ({ states: doBody(s, body, [...now, ...at]).slice(0, states), results: now }),
+  );
+  return throughSteps(c, {
+    firstInput: 0,
+    initial,
+    before,
+    sequences,
+    sequencesBackward,
+    resultsBackward: backward('scan_output_directions', body.output.length - states),
+    step: (s, now, at) => doBody(s, body, [...now, ...at]),
+  });
+};
+
+/** Control flow. */
+export const control: OpTable = {
+  If: { infer: inferIf, as: { read: branch }, vjp: ifRule },
+  Loop: { infer: inferLoop, vjp: loopRule },
+  Scan: {
+    infer: inferScan,
+    vjp: scanRule,
+    upgrade: ({ from }) => from < 9 && refuse('Scan of opset 8 is not converted.'),
+  },
+};

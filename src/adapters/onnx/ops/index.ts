@@ -1,0 +1,104 @@
+import type { NodeProto } from 'onnx-buf';
+import { show } from '../../../core/options.ts';
+import { opKey } from '../ir/domain.ts';
+import type { Lowering, Op, OpTable, Stage } from '../ir/op.ts';
+import type { VjpRule } from '../ir/vjp.ts';
+import { activations } from './activations.ts';
+import { arithmetic } from './arithmetic.ts';
+import { attention } from './attention.ts';
+import { control } from './control.ts';
+import { convolution } from './convolution.ts';
+import { dropoutOps } from './dropout.ts';
+import { einsum } from './einsum.ts';
+import { elementwiseOps } from './elementwise.ts';
+import { indexing } from './indexing.ts';
+import { linear } from './linear.ts';
+import { losses } from './loss.ts';
+import { microsoft } from './microsoft.ts';
+import { linearModels } from './ml.ts';
+import { normalization } from './normalization.ts';
+import { pooling } from './pooling.ts';
+import { quantization } from './quantization.ts';
+import { rearrangement } from './rearrangement.ts';
+import { recurrent } from './recurrent.ts';
+import { reductions } from './reduction.ts';
+import { resizing } from './resize.ts';
+import { rotary } from './rotary.ts';
+import { sampling } from './sampling.ts';
+import { sequences } from './sequence.ts';
+import { shapes } from './shape.ts';
+import { slicing } from './slicing.ts';
+import { softmaxOps } from './softmax.ts';
+
+/** The ops by family, as the documentation lists them. */
+export const families: Readonly<Record<string, readonly OpTable[]>> = {
+  'of one value': [elementwiseOps, activations, dropoutOps],
+  'of several values, broadcast': [arithmetic],
+  reductions: [reductions],
+  'shape and movement': [shapes, slicing, rearrangement],
+  'products of matrices': [linear, einsum],
+  convolutions: [convolution],
+  'pooling, resizing, sampling': [pooling, resizing, sampling],
+  normalizations: [softmaxOps, normalization],
+  'indexing and sequences': [indexing, sequences],
+  recurrent: [recurrent],
+  'attention and rotary embedding': [attention, rotary],
+  losses: [losses],
+  quantization: [quantization],
+  'control flow': [control],
+  "ONNX Runtime's own": [microsoft],
+  'linear models of ai.onnx.ml': [linearModels],
+};
+
+/** All that is known of each op, by its name as `opKey` gives it. */
+export const ops: ReadonlyMap<string, Op> = new Map(
+  Object.values(families).flatMap((tables) => tables.flatMap((table) => Object.entries(table))),
+);
+
+/** Rules that users gave. */
+const registered = new Map<string, VjpRule>();
+
+/** Returns what is known of a node's op. */
+export const opOf = (node: NodeProto): Op | undefined => ops.get(opKey(node));
+
+/** Returns the rule of an op's gradient: the user's, or its own. */
+export const ruleOf = (op: string): VjpRule | undefined => registered.get(op) ?? ops.get(op)?.vjp;
+
+/** Returns the lowering of an op at a stage; none where a user gave a rule for the op itself. */
+export const loweringOf = (op: string, stage: Stage): Lowering | undefined =>
+  stage !== 'float64' && registered.has(op) ? undefined : ops.get(op)?.as?.[stage];
+
+/** Returns the simpler ops that an op's gradient is taken from, where it has no rule. */
+export function decompositionOf(op: string): Lowering | undefined {
+  const { read, lower, float64 } = ops.get(op)?.as ?? {};
+  return read ?? lower ?? float64;
+}
+
+/** True if an op has a gradient, of its own or by simpler ops. */
+export const isDifferentiable = (op: string): boolean =>
+  ruleOf(op) !== undefined || decompositionOf(op) !== undefined;
+
+/**
+ * Sets the rule of an op's gradient, in place of the one there may be.
+ *
+ * @param opType - the op's name; for another domain than ONNX's own, `domain::op`
+ * @param rule - from the cotangents of a node's outputs to those of its inputs
+ * @throws TypeError if either is not what it must be
+ *
+ * @example
+ * ```ts
+ * // y = x + sin²(αx)/α, of a domain of one's own
+ * registerVjp('com.example::Snake', ({ g, inputs: [x], dy, attributes }) => {
+ *   const alpha = attributes.float('alpha', 1);
+ *   return [g.mul(dy, g.add(1, g.op('Sin', [g.mul(2 * alpha, x)])))];
+ * });
+ * ```
+ */
+export function registerVjp(opType: string, rule: VjpRule): void {
+  if (typeof opType !== 'string' || opType === '') {
+    throw new TypeError(`registerVjp: opType must be an op's name, got ${show(opType)}.`);
+  }
+  if (typeof rule !== 'function')
+    throw new TypeError(`registerVjp: the rule of ${opType} must be a function.`);
+  registered.set(opType.replace(/^ai\.onnx::/, ''), rule);
+}

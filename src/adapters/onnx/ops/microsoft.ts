@@ -1,0 +1,106 @@
+import { create } from '@bufbuild/protobuf';
+import { NodeProtoSchema } from 'onnx-buf';
+import type { NodeProto } from 'onnx-buf';
+import { type Attributes, decimalOf } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import type { Lowering, OpTable } from '../ir/op.ts';
+import { range } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
+import { gelu, geluByTanh, swish } from './activations.ts';
+
+/** The part of a fused node that is an op of its own: with all attributes but those of the activation. */
+function without(g: Builder, node: NodeProto, opType: string, inputs: number): Value {
+  const output = g.fresh(opType);
+  const attribute = node.attribute.filter(({ name }) => !name.startsWith('activation'));
+  const input = node.input.slice(0, inputs);
+  g.append(create(NodeProtoSchema, { opType, name: output, input, output: [output], attribute }));
+  return output;
+}
+
+/** An activation's attributes are named `activation_alpha`, and so on. */
+const fusedGemm: Lowering = (g, node, attributes) => {
+  const product = without(g, node, 'Gemm', 3);
+  const activation = attributes.string('activation', '');
+  if (activation === '') return [product];
+  const given = ['alpha', 'beta', 'gamma']
+    .filter((name) => attributes.has(`activation_${name}`))
+    .map((name) => [name, attributes.float(`activation_${name}`, 0)]);
+  return [g.op(activation, [product], Object.fromEntries(given))];
+};
+
+/** A fourth input is added before the activation, whose attributes are given in their order. */
+const fusedConv: Lowering = (g, node, attributes) => {
+  const convolved = without(g, node, 'Conv', 3);
+  const sum = node.input[3] ? g.add(convolved, node.input[3]) : convolved;
+  const activation = attributes.string('activation', '');
+  const [alpha, beta] = (attributes.floats('activation_params') ?? []).map(decimalOf);
+  if (activation === '') return [sum];
+  if (activation === 'Clip') return [g.clip(sum, alpha, beta)];
+  return [g.op(activation, [sum], { alpha, beta })];
+};
+
+/** α·A'·B', where A' is A with its first axis moved to before the last, or its last two swapped, or both. */
+const fusedMatMul: Lowering = (g, node, attributes) => {
+  const operand = (value: Value, side: 'A' | 'B') => {
+    const rank = g.rank(value);
+    if (rank === 1) return value;
+    const moved = attributes.int(`transBatch${side}`, 0) ? [...range(rank - 2, 1), 0] : range(rank - 1);
+    const rows = moved.slice(-1);
+    const last = attributes.int(`trans${side}`, 0) ? [rank - 1, ...rows] : [...rows, rank - 1];
+    return g.transpose(value, [...moved.slice(0, -1), ...last]);
+  };
+  const product = g.matmul(operand(node.input[0], 'A'), operand(node.input[1], 'B'));
+  return [g.mul(attributes.float('alpha', 1), product)];
+};
+
+/** f(x), or f(x + bias) where there is a bias. */
+const biased =
+  (f: (g: Builder, x: Value, attributes: Attributes) => Value): Lowering =>
+  (g, { input: [x, bias] }, attributes) => [f(g, bias ? g.add(x, bias) : x, attributes)];
+
+const epsilonOf = (attributes: Attributes) => attributes.float('epsilon', 1e-12);
+
+/** Layer normalisation of a sum, which is the fourth output. */
+const skipLayer: Lowering = (g, node, attributes) => {
+  const [x, skip, gamma, beta, bias] = node.input;
+  const sum = g.add(x, skip, ...(bias ? [bias] : []));
+  const y = g.op('LayerNormalization', [sum, gamma, beta], { axis: -1, epsilon: epsilonOf(attributes) });
+  return [y, undefined, undefined, sum];
+};
+
+const skipSimplifiedLayer: Lowering = (g, node, attributes) => {
+  const [x, skip, gamma, bias] = node.input;
+  const sum = g.add(x, skip, ...(bias ? [bias] : []));
+  const size = g.sqrt(g.add(g.mean(g.square(sum), [-1]), epsilonOf(attributes)));
+  return [g.mul(g.div(sum, size), gamma), undefined, undefined, sum];
+};
+
+/** Layer normalisation of the sum of the embeddings of words, their places and their segments. */
+const embedLayer: Lowering = (g, node, attributes) => {
+  const [words, segments, wordTable, placeTable, segmentTable, gamma, beta, mask, places] = node.input;
+  const pick = (table: Value, indices: Value) => g.gather(table, indices);
+  const terms = [places ? pick(placeTable, places) : g.slice(placeTable, 0, g.sizes(words, [1]), 0)];
+  if (segments) terms.push(pick(segmentTable, segments));
+  const sum = g.add(pick(wordTable, words), ...terms);
+  const y = g.op('LayerNormalization', [sum, gamma, beta], { axis: -1, epsilon: epsilonOf(attributes) });
+  const lengths = mask
+    ? g.sum(g.cast(g.equal(mask, 1), DType.INT32), [1], false)
+    : g.filled(g.sizes(words, [0]), 0, DType.INT32);
+  return [y, lengths, sum];
+};
+
+/** Ops that ONNX Runtime's optimizer fuses on the CPU, taken apart again. */
+export const microsoft: OpTable = {
+  'com.microsoft::FusedConv': { as: { read: fusedConv } },
+  'com.microsoft::FusedGemm': { as: { read: fusedGemm } },
+  'com.microsoft::FusedMatMul': { as: { read: fusedMatMul } },
+  'com.microsoft::TransposeMatMul': { as: { read: fusedMatMul } },
+  'com.microsoft::Gelu': { as: { read: biased(gelu) } },
+  'com.microsoft::BiasGelu': { as: { read: biased(gelu) } },
+  'com.microsoft::FastGelu': { as: { read: biased(geluByTanh) } },
+  'com.microsoft::QuickGelu': { as: { read: biased((g, x, a) => swish(g, x, a.float('alpha', 1.702))) } },
+  'com.microsoft::SkipLayerNormalization': { as: { read: skipLayer } },
+  'com.microsoft::SkipSimplifiedLayerNormalization': { as: { read: skipSimplifiedLayer } },
+  'com.microsoft::EmbedLayerNormalization': { as: { read: embedLayer } },
+};

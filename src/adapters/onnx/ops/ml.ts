@@ -1,0 +1,99 @@
+import { create } from '@bufbuild/protobuf';
+import { TensorProtoSchema } from 'onnx-buf';
+import type { Attributes } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
+import { opKey } from '../ir/domain.ts';
+import { refuse } from '../ir/errors.ts';
+import type { Value } from '../ir/graph.ts';
+import type { Lowering, OpTable } from '../ir/op.ts';
+import { DType } from '../ir/tensor.ts';
+
+/** Numbers in the type that a graph computes in. */
+const real = (g: Builder, x: Value) => (g.isFloat(x) ? x : g.cast(x, g.float));
+
+/** (x − offset)·scale, one number of each for all features, or one for each. */
+const scaler: Lowering = (g, { input: [x] }, attributes) => {
+  const values = real(g, x);
+  const of = (name: string) => {
+    const numbers = attributes.floats(name) ?? refuse(`it has no ${name}.`);
+    return g.constant(g.floatTypeOf(values), [numbers.length], numbers);
+  };
+  return [g.mul(g.sub(values, of('offset')), of('scale'))];
+};
+
+function transformed(g: Builder, scores: Value, attributes: Attributes): Value {
+  const name = attributes.string('post_transform', 'NONE');
+  if (name === 'NONE') return scores;
+  if (name === 'LOGISTIC') return g.sigmoid(scores);
+  if (name === 'SOFTMAX') return g.op('Softmax', [scores], { axis: -1 });
+  return refuse(`post_transform ${name} has no rule.`);
+}
+
+/** x·Cᵀ + b, where C and b have become inputs. */
+function scoresOf(g: Builder, [x, coefficients, intercepts]: readonly Value[]): Value {
+  if (!coefficients) refuse('its coefficients do not fit its targets.');
+  const values = real(g, x);
+  const weight = g.cast(coefficients, g.floatTypeOf(values));
+  return g.op('Gemm', [values, weight, intercepts && g.cast(intercepts, g.floatTypeOf(values))], {
+    transB: 1,
+  });
+}
+
+const regressor: Lowering = (g, { input }, attributes) => [transformed(g, scoresOf(g, input), attributes)];
+
+const classifier: Lowering = (g, node, attributes) => {
+  const scores = scoresOf(g, node.input);
+  const rows = g.shapeOf(node.input[1])?.[0];
+  if (rows === 1) refuse('one score for two classes has no rule; export it with a score for each.');
+  const probabilities = transformed(g, scores, attributes);
+  const best = () => g.op('ArgMax', [scores], { axis: 1, keepdims: 0 });
+  return [node.output[0] ? g.gather(labelsOf(g, attributes), best()) : undefined, probabilities];
+};
+
+function labelsOf(g: Builder, attributes: Attributes): Value {
+  const numbers = attributes.ints('classlabels_ints');
+  if (numbers) return g.integers(numbers);
+  const words = attributes.strings('classlabels_strings') ?? refuse('it has no class labels.');
+  const text = new TextEncoder();
+  return g.addConstant(
+    create(TensorProtoSchema, {
+      name: g.fresh('labels'),
+      dataType: 8,
+      dims: [BigInt(words.length)],
+      stringData: words.map((word) => text.encode(word)),
+    }),
+  );
+}
+
+/** Rows divided by their norm; those of a softmax sum to 1 already. */
+const normalizer: Lowering = (g, { input: [x] }, attributes) => {
+  const norm = attributes.string('norm', 'MAX');
+  const values = real(g, x);
+  const made = g.proto.node.find(({ output }) => output[0] === values);
+  const source =
+    made && opKey(made) === 'Identity'
+      ? g.proto.node.find(({ output }) => output[0] === made.input[0])
+      : made;
+  if (norm === 'L1') {
+    if (source && opKey(source) === 'Softmax') return [values];
+    return [g.div(values, g.sum(g.abs(values), [-1]))];
+  }
+  if (norm === 'L2') return [g.div(values, g.sqrt(g.sum(g.square(values), [-1])))];
+  return [g.div(values, g.op('ReduceMax', [values, g.integers([-1])]))];
+};
+
+/** Whole numbers among categories, as ones and zeros: nothing flows back through it. */
+const oneHotEncoder: Lowering = (g, { input: [x] }, attributes) => {
+  const categories = attributes.ints('cats_int64s') ?? refuse('categories that are words have no rule.');
+  const numbers = g.cast(x, DType.INT64);
+  return [g.cast(g.equal(g.unsqueeze(numbers, [-1]), g.integers(categories)), DType.FLOAT)];
+};
+
+/** Ops of ai.onnx.ml that scikit-learn's linear models and their preprocessing become. */
+export const linearModels: OpTable = {
+  'ai.onnx.ml::Scaler': { as: { read: scaler } },
+  'ai.onnx.ml::LinearRegressor': { as: { read: regressor } },
+  'ai.onnx.ml::LinearClassifier': { as: { read: classifier } },
+  'ai.onnx.ml::Normalizer': { as: { read: normalizer } },
+  'ai.onnx.ml::OneHotEncoder': { as: { read: oneHotEncoder } },
+};

@@ -1,0 +1,310 @@
+import { nodeAttributes } from '../ir/attributes.ts';
+import { alongChannels, channelWindow, exceptChannels, spatialAxes } from '../ir/channels.ts';
+import { refuse } from '../ir/errors.ts';
+import type { InferRule } from '../ir/facts.ts';
+import type { Value } from '../ir/graph.ts';
+import { type Lowering, type OpTable, type UpgradeContext, roleNamed } from '../ir/op.ts';
+import { type SampleRule, meet, onlyFirst, rankOfInput } from '../ir/samples.ts';
+import { axisFrom, range } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
+import type { VjpContext, VjpRule } from '../ir/vjp.ts';
+import { imageSamples, sameType, samplesOffAxis } from './common.ts';
+import { standardize, throughStandardized, throughStatistics, totalOf } from './standardize.ts';
+
+const inferNormalization: InferRule = (c) => [
+  { dtype: c.dtype(0), shape: c.shape(0) },
+  { dtype: c.dtype(1), shape: c.shape(1) },
+  { dtype: c.dtype(1), shape: c.shape(1) },
+];
+
+const inferLayer: InferRule = (c) => {
+  const shape = c.shape(0);
+  const axis = c.axis(-1);
+  const statistic = shape && axis !== undefined ? shape.map((size, i) => (i < axis ? size : 1)) : undefined;
+  // Of float64 they are computed in float64 here; see the kernels.
+  const statistics = { dtype: c.dtype(0) === DType.DOUBLE ? DType.DOUBLE : DType.FLOAT, shape: statistic };
+  return [{ dtype: c.dtype(0), shape }, statistics, statistics];
+};
+
+/** Axes from one on are one, as in layer normalization. */
+const layerSamples: SampleRule = (c) => {
+  const samples = onlyFirst(c);
+  if (axisFrom(c.attributes.int('axis', -1), rankOfInput(c, 0)) <= samples.axis)
+    meet('it normalizes over the batch');
+  return samples;
+};
+
+const meanVariance: SampleRule = (c) => {
+  const samples = onlyFirst(c);
+  if ((c.attributes.ints('axes') ?? [0, 2, 3]).includes(samples.axis)) meet('it normalizes over the batch');
+  return samples;
+};
+
+const epsilonOf = ({ attributes }: VjpContext) => attributes.float('epsilon', 1e-5);
+
+const layer: VjpRule = (c) => {
+  const { g, inputs, dy, dys, needs, attributes } = c;
+  const [x, scale, bias] = inputs;
+  const rank = g.rank(x);
+  const from = axisFrom(attributes.int('axis', -1), rank);
+  const standardized = standardize(g, x, range(rank - from, from), epsilonOf(c));
+  const through = () =>
+    totalOf(g, [
+      dys[0] && throughStandardized(g, standardized, g.mul(dys[0], scale)),
+      throughStatistics(g, x, standardized, [dys[1], dys[2]]),
+    ]);
+  return [
+    needs(0) && through(),
+    needs(1) && g.sumTo(g.mul(dy, standardized.xhat), scale),
+    needs(2) && g.sumTo(dy, bias),
+  ];
+};
+
+/** As layer normalisation, without the mean. */
+const rms: VjpRule = (c) => {
+  const {
+    g,
+    inputs: [x, scale],
+    dy,
+    dys,
+    needs,
+    attributes,
+  } = c;
+  const rank = g.rank(x);
+  const from = axisFrom(attributes.int('axis', -1), rank);
+  const axes = range(rank - from, from);
+  const reciprocal = g.div(1, g.sqrt(g.add(g.mean(g.square(x), axes), epsilonOf(c))));
+  const xhat = g.mul(x, reciprocal);
+  const d = g.mul(dy, scale);
+  const through = () =>
+    totalOf(g, [
+      g.mul(reciprocal, g.sub(d, g.mul(xhat, g.mean(g.mul(d, xhat), axes)))),
+      throughStatistics(g, x, { axes, xhat, reciprocal }, [undefined, dys[1] ?? dys[2]]),
+    ]);
+  return [needs(0) && through(), needs(1) && g.sumTo(g.mul(dy, xhat), scale)];
+};
+
+/** By running statistics, an affine map; the statistics are no parameters. In training mode it is lowered before. */
+const batch: VjpRule = (c) => {
+  const {
+    g,
+    inputs: [x, scale, , mean, variance],
+    dy,
+    needs,
+    attributes,
+  } = c;
+  if (attributes.int('training_mode', 0) !== 0)
+    refuse('in training mode, inside the graph of another node, it has no rule.');
+  if (needs(3) || needs(4)) refuse('its running statistics are no parameters: leave them out of wrt.');
+  const reciprocal = g.div(1, g.sqrt(g.add(variance, epsilonOf(c))));
+  const axes = exceptChannels(g, x);
+  const centered = () => g.sub(x, alongChannels(g, mean, x));
+  return [
+    needs(0) && g.mul(dy, alongChannels(g, g.mul(scale, reciprocal), x)),
+    needs(1) && g.mul(reciprocal, g.sum(g.mul(dy, centered()), axes, false)),
+    needs(2) && g.sum(dy, axes, false),
+  ];
+};
+
+const instance: VjpRule = (c) => {
+  const {
+    g,
+    inputs: [x, scale],
+    dy,
+    needs,
+  } = c;
+  const standardized = standardize(g, x, spatialAxes(g, x), epsilonOf(c));
+  const axes = exceptChannels(g, x);
+  return [
+    needs(0) && throughStandardized(g, standardized, g.mul(dy, alongChannels(g, scale, x))),
+    needs(1) && g.sum(g.mul(dy, standardized.xhat), axes, false),
+    needs(2) && g.sum(dy, axes, false),
+  ];
+};
+
+/** Each group of channels is standardized as one; scale and bias are one number a channel, before opset 21 a group. */
+const group: VjpRule = (c) => {
+  const {
+    g,
+    inputs: [x, scale, bias],
+    dy,
+    needs,
+    attributes,
+  } = c;
+  const groups = attributes.int('num_groups', 1);
+  const grouped = (v: Value) => g.reshape(v, [0, groups, -1]);
+  const standardized = standardize(g, grouped(x), [2], epsilonOf(c));
+  const size = g.shapeOf(scale)?.[0];
+  if (typeof size !== 'number') refuse('the length of its scale is not known beforehand.');
+  const perGroup = size === groups;
+  const factor = perGroup ? g.reshape(scale, [1, groups, 1]) : alongChannels(g, scale, x);
+  const scaled = perGroup ? g.mul(grouped(dy), factor) : grouped(g.mul(dy, factor));
+  const xhat = g.reshapeLike(standardized.xhat, x);
+  const total = (v: Value) =>
+    perGroup ? g.sum(grouped(v), [0, 2], false) : g.sum(v, exceptChannels(g, x), false);
+  return [
+    needs(0) && g.reshapeLike(throughStandardized(g, standardized, scaled), x),
+    needs(1) && g.reshapeLike(total(g.mul(dy, xhat)), scale),
+    needs(2) && g.reshapeLike(total(dy), bias),
+  ];
+};
+
+/** y = x·s^−β with s = bias + α/size·Σ x² over neighbouring channels. */
+const localResponse: VjpRule = ({ g, inputs: [x], dy, attributes }) => {
+  const size = attributes.int('size', 1);
+  if (!(size >= 1 && size <= 1000)) refuse(`size ${size} has no rule.`);
+  const alpha = attributes.float('alpha', 1e-4) / size;
+  const beta = attributes.float('beta', 0.75);
+  const [before, after] = [Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2)];
+  const squares = g.mul(alpha, channelWindow(g, g.square(x), before, after));
+  const s = g.add(squares, attributes.float('bias', 1));
+  const shared = g.mul(dy, x, g.pow(s, -beta - 1));
+  const neighbors = g.mul(2 * alpha * beta, x, channelWindow(g, shared, after, before));
+  return [g.sub(g.mul(dy, g.pow(s, -beta)), neighbors)];
+};
+
+/** y = x/‖x‖ₚ along one axis; 0 where the norm is 0. */
+const lp: VjpRule = ({ g, inputs: [x], outputs: [y], dy, attributes }) => {
+  const p = attributes.int('p', 2);
+  const axes = [attributes.int('axis', -1)];
+  const size = p === 1 ? g.sum(g.abs(x), axes) : g.sqrt(g.sum(g.square(x), axes));
+  const origin = g.equal(size, 0);
+  const direction = p === 1 ? g.sign(x) : y;
+  const dx = g.div(g.sub(dy, g.mul(direction, g.sum(g.mul(dy, y), axes))), g.where(origin, 1, size));
+  return [g.where(origin, 0, dx)];
+};
+
+const instanceInFloat64: Lowering = (g, node, attributes) => {
+  const [x, scale, bias] = node.input;
+  const { xhat } = standardize(g, x, spatialAxes(g, x), attributes.float('epsilon', 1e-5));
+  return [g.add(g.mul(xhat, alongChannels(g, scale, x)), alongChannels(g, bias, x))];
+};
+
+/** By the standard's function, whose float64 form would compute in float32. */
+const groupInFloat64: Lowering = (g, node, attributes) => {
+  const [x, scale, bias] = node.input;
+  const groups = attributes.int('num_groups', 1);
+  const grouped = g.reshape(x, [0, groups, -1]);
+  const { xhat } = standardize(g, grouped, [2], attributes.float('epsilon', 1e-5));
+  // One number a group before opset 21, one a channel since.
+  if (g.shapeOf(scale)?.[0] === groups) {
+    const along = (v: Value) => g.reshape(v, [1, groups, 1]);
+    return [g.reshapeLike(g.add(g.mul(xhat, along(scale)), along(bias)), x)];
+  }
+  const scaled = g.mul(g.reshapeLike(xhat, x), alongChannels(g, scale, x));
+  return [g.add(scaled, alongChannels(g, bias, x))];
+};
+
+/** True if its statistics are outputs: those of ONNX Runtime are float32. */
+const layerInFloat64: Lowering = (g, node, attributes) => {
+  if (!node.output.slice(1).some(Boolean)) return undefined;
+  const [x, scale, bias] = node.input;
+  const rank = g.rank(x);
+  const axis = axisFrom(attributes.int('axis', -1), rank);
+  const axes = range(rank - axis, axis);
+  const { xhat, reciprocal } = standardize(g, x, axes, attributes.float('epsilon', 1e-5));
+  const scaled = g.mul(xhat, scale);
+  return [bias ? g.add(scaled, bias) : scaled, g.mean(x, axes), reciprocal];
+};
+
+const rmsInFloat64: Lowering = (g, node, attributes) => {
+  if (!node.output[1]) return undefined;
+  const [x, scale] = node.input;
+  const rank = g.rank(x);
+  const axis = axisFrom(attributes.int('axis', -1), rank);
+  const squares = g.mean(g.square(x), range(rank - axis, axis));
+  const reciprocal = g.div(1, g.sqrt(g.add(squares, attributes.float('epsilon', 1e-5))));
+  return [g.mul(x, reciprocal, scale), reciprocal];
+};
+
+const localResponseInFloat64: Lowering = (g, node, attributes) => {
+  const [x] = node.input;
+  const size = attributes.int('size', 1);
+  const alpha = attributes.float('alpha', 1e-4) / size;
+  const window = channelWindow(g, g.square(x), Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2));
+  const scale = g.add(g.mul(alpha, window), attributes.float('bias', 1));
+  return [g.mul(x, g.pow(scale, -attributes.float('beta', 0.75)))];
+};
+
+/** In training mode, by this batch's mean and variance, which the gradient then flows through. */
+const byBatchStatistics: Lowering = (g, node, attributes) => {
+  if (attributes.int('training_mode', 0) === 0) return undefined;
+  const [x, scale, bias, runningMean, runningVariance] = node.input;
+  const momentum = attributes.float('momentum', 0.9);
+  const axes = exceptChannels(g, x);
+  const along = (vector: Value) => alongChannels(g, vector, x);
+  // What is small is worked out first, on one number a channel, here and in the gradient.
+  const mean = g.mean(x, axes);
+  const centered = g.add(x, g.neg(mean));
+  const variance = g.div(g.sumOfSquares(centered, axes), g.div(g.count(x, x), g.count(mean, x)));
+  const deviation = g.sqrt(g.add(variance, attributes.float('epsilon', 1e-5)));
+  const y = g.add(g.mul(centered, g.div(along(scale), deviation)), along(bias));
+  const batches = [g.flat(mean), g.flat(variance)];
+  const next = [runningMean, runningVariance].map((running, k) => {
+    if (!g.constants.has(running)) return undefined;
+    g.statistics.push({ running, batch: batches[k], momentum });
+    return node.output[k + 1] ? g.add(g.mul(momentum, running), g.mul(1 - momentum, batches[k])) : undefined;
+  });
+  return [y, ...next];
+};
+
+function upgradeBatch({ node, attributes, from, drop }: UpgradeContext): void {
+  if (from >= 14) return;
+  if (from < 9 && attributes.int('spatial', 1) !== 1) refuse('spatial = 0 is not converted.');
+  drop('spatial');
+  // Until opset 13 the number of outputs told training from inference.
+  if (node.output.filter((output) => output !== '').length > 1) {
+    node.output.length = Math.min(3, node.output.length);
+    node.attribute.push(...nodeAttributes({ training_mode: 1 }));
+  }
+}
+
+const roles = { 1: roleNamed('scale', 'norm'), 2: roleNamed('bias', 'norm') };
+
+/** Normalizations. */
+export const normalization: OpTable = {
+  BatchNormalization: {
+    infer: inferNormalization,
+    samples: imageSamples,
+    as: { lower: byBatchStatistics },
+    vjp: batch,
+    roles,
+    upgrade: upgradeBatch,
+  },
+  LayerNormalization: {
+    infer: inferLayer,
+    samples: layerSamples,
+    as: { float64: layerInFloat64 },
+    vjp: layer,
+    roles,
+  },
+  RMSNormalization: { infer: sameType, samples: layerSamples, vjp: rms, roles },
+  SimplifiedLayerNormalization: {
+    infer: (c) => inferLayer(c)?.slice(0, 2),
+    samples: layerSamples,
+    as: { float64: rmsInFloat64 },
+    vjp: rms,
+  },
+  InstanceNormalization: {
+    infer: sameType,
+    samples: imageSamples,
+    as: { float64: instanceInFloat64 },
+    vjp: instance,
+    roles,
+  },
+  GroupNormalization: {
+    infer: sameType,
+    samples: imageSamples,
+    as: { float64: groupInFloat64 },
+    vjp: group,
+    roles,
+  },
+  LRN: {
+    infer: sameType,
+    samples: imageSamples,
+    as: { float64: localResponseInFloat64 },
+    vjp: localResponse,
+  },
+  LpNormalization: { infer: sameType, samples: samplesOffAxis(-1, 'it normalizes over the batch'), vjp: lp },
+  MeanVarianceNormalization: { infer: sameType, samples: meanVariance },
+};

@@ -1,0 +1,229 @@
+import type { AttributeValues } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
+import { spatialAxes } from '../ir/channels.ts';
+import { refuse } from '../ir/errors.ts';
+import type { InferRule } from '../ir/facts.ts';
+import type { Value } from '../ir/graph.ts';
+import type { Lowering, Op, OpTable } from '../ir/op.ts';
+import { isStatic, range, unknownShape } from '../ir/shape.ts';
+import type { VjpContext, VjpRule } from '../ir/vjp.ts';
+import { refuseDilatedSame, windowOf } from '../ir/window.ts';
+import { averagePoolByColumns } from './columns.ts';
+import { imageSamples } from './common.ts';
+import { alongAxis } from './resize.ts';
+import { outputSizes, windowIn } from './windows.ts';
+
+const inferPool: InferRule = (c) => {
+  const x = c.shape(0);
+  const kernel = c.attributes.ints('kernel_shape');
+  const dtype = c.dtype(0);
+  if (x === undefined || kernel === undefined) return [{ dtype }];
+  const window = windowIn(c, kernel);
+  const spatial = window
+    ? outputSizes(x, window, c.attributes.int('ceil_mode', 0) === 1)
+    : unknownShape(x.length - 2);
+  const shape = [...x.slice(0, 2), ...spatial];
+  return [
+    { dtype, shape },
+    { dtype: 7, shape },
+  ];
+};
+
+const inferGlobalPool: InferRule = (c) => [
+  { dtype: c.dtype(0), shape: c.shape(0)?.map((size, i) => (i < 2 ? size : 1)) },
+];
+
+/**
+ * A pooling with `ceil_mode` as one without, padded at the end by what it reaches beyond: what is put there counts for
+ * neither a maximum nor a mean. ONNX Runtime drops a window that begins in the padding after the end, but its inference
+ * of shapes has it, and then takes other sizes for a mistake.
+ */
+const withoutCeil: Lowering = (g, node, attributes) => {
+  if (attributes.int('ceil_mode', 0) === 0) return undefined;
+  const x = g.shapeOf(node.input[0]);
+  const kernel = attributes.ints('kernel_shape');
+  if (!isStatic(x?.slice(2)) || x === undefined || kernel === undefined) return undefined;
+  const window = windowOf(attributes, x, kernel);
+  const { strides, dilations, pads } = window;
+  const rank = kernel.length;
+  const [sizes, floor] = [outputSizes(x, window, true), outputSizes(x, window, false)];
+  const more = sizes.map((size, i) => {
+    const reached = (Number(size) - 1) * strides[i] + dilations[i] * (kernel[i] - 1) + 1;
+    const end = Math.max(pads[i + rank], reached - Number(x[i + 2]) - pads[i]);
+    return size === floor[i] ? pads[i + rank] : end;
+  });
+  // ONNX Runtime pads by less than a window.
+  if (more.some((end, i) => end >= kernel[i] && end !== pads[i + rank])) return undefined;
+  const counted = attributes.int('count_include_pad', 0) === 1;
+  if (counted && more.some((end, i) => end !== pads[i + rank])) return undefined;
+  const outputs = g.ops(
+    node.opType,
+    [node.input[0]],
+    {
+      kernel_shape: kernel,
+      strides,
+      dilations: dilations.some((dilation) => dilation !== 1) ? dilations : undefined,
+      pads: [...pads.slice(0, rank), ...more],
+      count_include_pad: counted ? 1 : undefined,
+      storage_order: attributes.has('storage_order') ? attributes.int('storage_order', 0) : undefined,
+    },
+    node.output.length,
+  );
+  return outputs;
+};
+
+/** Each maximum's cotangent goes to the element that the pooling took: the first of those that are equal. */
+const maxPool: VjpRule = (c) => (liesSideBySide(c) ? maxPoolByComparison(c) : maxPoolByIndices(c));
+
+const maxPoolByIndices: VjpRule = ({ g, node, inputs: [x], dy, attributes }) => {
+  if (attributes.int('storage_order', 0) !== 0) refuse('storage_order = 1 has no rule.');
+  refuseDilatedSame(attributes);
+  const places = g.extraOutput(node, 1);
+  const zeros = g.filled(g.reshape(g.op('Size', [x]), [1]), 0, g.dtypeOf(x));
+  const sum = g.op('ScatterElements', [zeros, g.flat(places), g.flat(dy)], { axis: 0, reduction: 'add' });
+  return [g.reshapeLike(sum, x)];
+};
+
+const placesIn = (kernel: readonly number[]) => kernel.reduce((a, b) => a * b, 1);
+
+/** Whether the windows neither overlap nor leave anything out. */
+function liesSideBySide({ g, inputs: [x], attributes }: VjpContext): boolean {
+  const kernel = attributes.ints('kernel_shape') ?? [];
+  const strides = attributes.ints('strides') ?? kernel.map(() => 1);
+  const sizes = g.shapeOf(x)?.slice(2) ?? [];
+  const auto = attributes.string('auto_pad', 'NOTSET');
+  return (
+    sizes.length === kernel.length &&
+    kernel.every((k, i) => k === strides[i]) &&
+    sizes.every((size, i) => typeof size === 'number' && size % kernel[i] === 0) &&
+    !(attributes.ints('pads') ?? []).some((pad) => pad !== 0) &&
+    !(attributes.ints('dilations') ?? []).some((dilation, i) => dilation !== 1 && kernel[i] !== 1) &&
+    (auto === 'NOTSET' || auto === 'VALID')
+  );
+}
+
+/** Each element of v over its window in x; the windows lie side by side. */
+const spreadOver = (g: Builder, x: Value, v: Value) =>
+  g.op('Resize', [v, undefined, undefined, g.shape(x)], {
+    mode: 'nearest',
+    coordinate_transformation_mode: 'asymmetric',
+    nearest_mode: 'floor',
+  });
+
+/**
+ * The elements that equal their window's maximum are numbered, the first of a window highest; another pooling finds
+ * the highest number. All of it takes ONNX Runtime half as long as to ask a MaxPool for places and to scatter.
+ */
+const maxPoolByComparison: VjpRule = ({ g, inputs: [x], outputs: [y], dy, attributes }) => {
+  const kernel = attributes.ints('kernel_shape') ?? [];
+  const spread = (v: Value) => spreadOver(g, x, v);
+  const equals = (a: Value, b: Value) => g.mask(g.equal(a, b), x);
+  const ranks = g.constant(g.floatTypeOf(x), kernel, range(placesIn(kernel), 1).toReversed());
+  const rank = g.op('Tile', [ranks, g.sizes(y, range(kernel.length, 2))]);
+  const ranked = g.mul(equals(x, spread(y)), rank);
+  const first = g.op('MaxPool', [ranked], { kernel_shape: kernel, strides: kernel });
+  return [g.mul(equals(ranked, spread(first)), spread(dy))];
+};
+
+/** Spread over the elements that attain the maximum, evenly where several do. */
+const globalMaxPool: VjpRule = ({ g, inputs: [x], outputs: [y], dy }) => {
+  const chosen = g.mask(g.equal(x, y), x);
+  return [g.mul(chosen, g.div(dy, g.sum(chosen, spatialAxes(g, x))))];
+};
+
+const globalAveragePool: VjpRule = ({ g, inputs: [x], outputs: [y], dy }) => [
+  g.expandLike(g.mul(dy, g.div(g.count(y, x), g.count(x, x))), x),
+];
+
+const globalLpPool: VjpRule = ({ g, inputs: [x], outputs: [y], dy, attributes }) => {
+  const p = attributes.int('p', 2);
+  const origin = g.equal(y, 0);
+  const share = g.where(origin, 0, g.div(dy, g.pow(g.where(origin, 1, y), p - 1)));
+  return [g.mul(g.sign(x), g.pow(g.abs(x), p - 1), share)];
+};
+
+const averagePool: VjpRule = (c) => {
+  const {
+    g,
+    inputs: [x],
+    dy,
+    attributes,
+  } = c;
+  const kernel = attributes.ints('kernel_shape') ?? refuse('it has no kernel_shape.');
+  refuseDilatedSame(attributes);
+  if (liesSideBySide(c)) return [spreadOver(g, x, g.div(dy, placesIn(kernel)))];
+  const rank = kernel.length;
+  const pads = attributes.ints('pads');
+  const shared: AttributeValues = {
+    ceil_mode: attributes.has('ceil_mode') ? attributes.int('ceil_mode', 0) : undefined,
+    count_include_pad: attributes.has('count_include_pad')
+      ? attributes.int('count_include_pad', 0)
+      : undefined,
+    auto_pad: attributes.has('auto_pad') ? attributes.string('auto_pad', 'NOTSET') : undefined,
+  };
+  const one = (name: string, i: number) => attributes.ints(name)?.slice(i, i + 1);
+  // It is linear, and acts on each axis apart: its matrix there is what it makes of the identity.
+  const spread = (d: Value, i: number) => {
+    const size = g.sizes(x, [i + 2]);
+    const square = g.filled(g.concat([size, size], 0), 0, g.dtypeOf(x));
+    const identity = g.op('EyeLike', [square], { dtype: g.floatTypeOf(x) });
+    const averaged = g.op('AveragePool', [g.unsqueeze(identity, [1])], {
+      ...shared,
+      kernel_shape: [kernel[i]],
+      strides: one('strides', i),
+      dilations: one('dilations', i),
+      pads: pads && [pads[i], pads[i + rank]],
+    });
+    return alongAxis(g, d, i + 2, g.squeeze(averaged, [1]));
+  };
+  return [range(rank).reduce(spread, dy)];
+};
+
+/** The p-norm of each window: an average, times the size of the window, of p-th powers. */
+const lpPool: Lowering = (g, node, attributes) => {
+  const [x] = node.input;
+  const kernel = attributes.ints('kernel_shape') ?? refuse('it has no kernel_shape.');
+  const p = attributes.int('p', 2);
+  if (attributes.int('ceil_mode', 0) !== 0) refuse('ceil_mode has no rule.');
+  if (attributes.ints('dilations')?.some((dilation) => dilation !== 1)) refuse('dilations have no rule.');
+  const auto = attributes.string('auto_pad', 'NOTSET');
+  const powers = p === 2 ? g.square(x) : p === 1 ? g.abs(x) : g.pow(g.abs(x), p);
+  const average = g.op('AveragePool', [powers], {
+    kernel_shape: kernel,
+    strides: attributes.ints('strides'),
+    ...(auto === 'NOTSET' ? { pads: attributes.ints('pads') } : { auto_pad: auto }),
+    count_include_pad: 1,
+  });
+  const sum = g.mul(
+    average,
+    kernel.reduce((a, b) => a * b, 1),
+  );
+  // Where all of a window is 0, so is the gradient.
+  const origin = g.equal(sum, 0);
+  return [g.where(origin, 0, g.pow(g.where(origin, 1, sum), 1 / p))];
+};
+
+const globalPool = (vjp: VjpRule, float64: Lowering): Op => ({
+  infer: inferGlobalPool,
+  samples: imageSamples,
+  vjp,
+  as: { float64 },
+});
+
+/** Poolings. */
+export const pooling: OpTable = {
+  MaxPool: { infer: inferPool, samples: imageSamples, as: { lower: withoutCeil }, vjp: maxPool },
+  AveragePool: {
+    infer: inferPool,
+    samples: imageSamples,
+    as: { lower: withoutCeil, float64: averagePoolByColumns },
+    vjp: averagePool,
+  },
+  LpPool: { infer: inferPool, samples: imageSamples, as: { read: lpPool } },
+  GlobalMaxPool: globalPool(globalMaxPool, (g, { input: [x] }) => [g.maxOver(x, spatialAxes(g, x))]),
+  GlobalAveragePool: globalPool(globalAveragePool, (g, { input: [x] }) => [g.mean(x, spatialAxes(g, x))]),
+  GlobalLpPool: globalPool(globalLpPool, (g, { input: [x] }, attributes) => {
+    const p = attributes.int('p', 2);
+    return [g.pow(g.sum(g.pow(g.abs(x), p), spatialAxes(g, x)), 1 / p)];
+  }),
+};

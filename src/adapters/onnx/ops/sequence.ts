@@ -1,0 +1,63 @@
+import { refuse } from '../ir/errors.ts';
+import type { Lowering, OpTable } from '../ir/op.ts';
+import { type SampleRule, meet, onlyFirst, rankOfInput, unclear } from '../ir/samples.ts';
+import { scan } from '../ir/scan.ts';
+import { axisFrom, range } from '../ir/shape.ts';
+import type { VjpRule } from '../ir/vjp.ts';
+import { sameType } from './common.ts';
+
+/** A product of all elements up to each, step by step along the axis: right where there are zeros, too. */
+const cumProd: Lowering = (g, node, attributes) => {
+  const [x, which] = node.input;
+  const rank = g.rank(x);
+  const axis = axisFrom(g.integersOf(which)?.[0] ?? refuse('its axis is not known beforehand.'), rank);
+  // The axis and the first change places.
+  const perm = range(rank).map((i) => (i === 0 ? axis : i === axis ? 0 : i));
+  const exclusive = attributes.int('exclusive', 0) === 1;
+  const sequence = g.transpose(x, perm);
+  const one = g.filled(g.sizes(sequence, range(rank - 1, 1)), 1, g.floatTypeOf(x));
+  const { results } = scan(
+    g,
+    {
+      states: [one],
+      sequences: [sequence],
+      captured: [],
+      backward: attributes.int('reverse', 0) === 1,
+    },
+    (s, [before], [factor]) => {
+      const next = s.mul(before, factor);
+      return { states: [next], results: [exclusive ? s.op('Identity', [before]) : next] };
+    },
+  );
+  return [g.transpose(results[0], perm)];
+};
+
+const cumulativeSamples: SampleRule = (c) => {
+  const samples = onlyFirst(c);
+  const axis = c.integers(1)?.[0] ?? unclear();
+  if (axisFrom(axis, rankOfInput(c, 0)) === samples.axis) meet('it sums along the batch');
+  return samples;
+};
+
+/** Sums of what follows instead of what precedes. */
+const cumSum: VjpRule = ({ g, inputs: [, axis], dy, attributes }) => [
+  g.op('CumSum', [dy, axis], {
+    exclusive: attributes.int('exclusive', 0),
+    reverse: attributes.int('reverse', 0) ? 0 : 1,
+  }),
+];
+
+/** Reversing twice changes nothing. */
+const reverseSequence: VjpRule = ({ g, inputs: [, lengths], dy, attributes }) => [
+  g.op('ReverseSequence', [dy, lengths], {
+    batch_axis: attributes.int('batch_axis', 1),
+    time_axis: attributes.int('time_axis', 0),
+  }),
+];
+
+/** Ops along a sequence. */
+export const sequences: OpTable = {
+  CumSum: { infer: sameType, samples: cumulativeSamples, vjp: cumSum },
+  CumProd: { as: { read: cumProd } },
+  ReverseSequence: { infer: sameType, vjp: reverseSequence },
+};

@@ -1,0 +1,54 @@
+import { nodeAttributes } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import type { Op, OpTable, UpgradeContext } from '../ir/op.ts';
+import type { VjpRule } from '../ir/vjp.ts';
+import { sameType, samplesOffAxis } from './common.ts';
+
+const softmax: VjpRule = ({ g, outputs: [made], dy, attributes }) => {
+  // A row of −∞ alone has no softmax; where a Where puts something in its place, nothing flows back.
+  const y = isReplaced(g, made) ? g.where(g.op('IsNaN', [made]), 0, made) : made;
+  const weighted = g.mul(dy, y);
+  return [g.sub(weighted, g.mul(y, g.sum(weighted, [attributes.int('axis', -1)])))];
+};
+
+/** True if a Where reads a value, as it is or cast. */
+const isReplaced = (g: Builder, value: Value): boolean =>
+  g.proto.node.some(
+    ({ opType, input, output }) =>
+      input.includes(value) &&
+      (opType === 'Where' || ((opType === 'Cast' || opType === 'Identity') && isReplaced(g, output[0]))),
+  );
+
+const logSoftmax: VjpRule = ({ g, outputs: [y], dy, attributes }) => [
+  g.sub(dy, g.mul(g.exp(y), g.sum(dy, [attributes.int('axis', -1)]))),
+];
+
+/** Before opset 13, Softmax took everything from its axis on as one. */
+function upgrade({ node, attributes, from, rankOf, before, after, drop }: UpgradeContext): void {
+  if (from >= 13) return;
+  const axis = attributes.int('axis', 1);
+  drop('axis');
+  node.attribute.push(...nodeAttributes({ axis: -1 }));
+  const [x] = node.input;
+  const rank = rankOf(x) ?? rankOf(node.output[0]);
+  if (axis === -1 || axis + 1 === rank) return;
+  const shape = before('Shape', [x]);
+  node.input[0] = before('Flatten', [x], { axis });
+  after('Reshape', [shape], { allowzero: 1 });
+}
+
+const alongAxis = (vjp?: VjpRule): Op => ({
+  infer: sameType,
+  samples: samplesOffAxis(-1, 'it normalizes over the batch'),
+  upgrade,
+  ...(vjp && { vjp }),
+});
+
+/** Softmax and its relatives. */
+export const softmaxOps: OpTable = {
+  Softmax: alongAxis(softmax),
+  LogSoftmax: alongAxis(logSoftmax),
+  // Its gradient is zero or undefined everywhere.
+  Hardmax: alongAxis(),
+};

@@ -1,0 +1,40 @@
+import type { GraphProto } from 'onnx-buf';
+import { opKey } from '../ir/domain.ts';
+import type { Model } from '../ir/model.ts';
+import { nodeOf } from '../ir/node.ts';
+import { useFloat64Kernels } from './lower.ts';
+import { prune } from './prune.ts';
+
+/**
+ * Makes a finished graph ready for ONNX Runtime, in place: drops what no output depends on, and writes what it has no
+ * float64 kernels for in those that it has.
+ *
+ * @throws OnnxError naming every node that has no float64 form
+ */
+export function finish(model: Model): void {
+  prune(model.graph);
+  useFloat64Kernels(model.graph);
+  keepEpsilon(model.graph);
+  model.functions = [];
+  model.trainingInfo = [];
+}
+
+/**
+ * Keeps ONNX Runtime from fusing a layer normalization whose epsilon is fed, in place: it would take 1e-5 for it (1.30).
+ * A maximum of a value with itself stands between the sum with epsilon and its root, where no fusion expects it.
+ */
+function keepEpsilon(graph: GraphProto): void {
+  const constant = new Set(graph.initializer.map(({ name }) => name));
+  const sums = new Set(
+    graph.node.flatMap((node) =>
+      opKey(node) === 'Add' && !node.input.some((name) => constant.has(name)) ? node.output : [],
+    ),
+  );
+  graph.node = graph.node.flatMap((node) => {
+    const [x] = node.input;
+    if (opKey(node) !== 'Sqrt' || !sums.has(x)) return [node];
+    const output = `${node.output[0]}/unfused`;
+    node.input = [output];
+    return [nodeOf('Max', [x, x], [output]), node];
+  });
+}

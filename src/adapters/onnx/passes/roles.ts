@@ -1,0 +1,171 @@
+/**
+ * Roles of constant tensors, by the places that they take in the ops that read them.
+ *
+ * @module
+ */
+
+import type { NodeProto } from 'onnx-buf';
+import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
+import { opKey } from '../ir/domain.ts';
+import { isIdentity } from '../ir/node.ts';
+import { biasRole, roleNamed, type Op, type Role } from '../ir/op.ts';
+import { axisFrom, range } from '../ir/shape.ts';
+import { isFloat, numbersOf, shapeOf, type TensorProto } from '../ir/tensor.ts';
+import { ops } from '../ops/index.ts';
+
+/** Name of a node's op, or of the op that an optimized one of ONNX Runtime's own stands for. */
+const plainOp = (node: NodeProto): string => opKey(node).replace(/^com\.microsoft(\.\w+)?::/, '');
+const opOf = (node: NodeProto): Op | undefined => ops.get(plainOp(node));
+
+/** A tensor that is moved more often than this is not followed to its end. */
+const LONGEST_PATH = 16;
+
+/** A node that reads a value, and as which of its inputs. */
+export type Reader = readonly [NodeProto, number];
+
+/** The readers of each value. */
+export type Readers = ReadonlyMap<string, readonly Reader[]>;
+
+/** A role, and the place where a tensor has it. */
+export interface Found extends Role {
+  readonly why: string;
+}
+
+/** A reason why a tensor is no parameter, a short phrase. */
+export interface NoRole {
+  readonly against: string;
+}
+
+/** The values that depend on some trained layer: what comes before the first layer is preprocessing. */
+export function learnedValues(
+  nodes: readonly NodeProto[],
+  initializers: readonly TensorProto[],
+): ReadonlySet<string> {
+  const constant = new Set(initializers.map(({ name }) => name));
+  const weighty = new Set(initializers.filter(({ dataType }) => isFloat(dataType)).map(({ name }) => name));
+  const learned = new Set<string>();
+  const visit = (node: NodeProto): void => {
+    const { roles, carries } = opOf(node) ?? {};
+    const layer = node.input.some(
+      (input, i) => (typeof roles === 'function' || roles?.[i] !== undefined) && weighty.has(input),
+    );
+    const carried = node.input.some((input) => learned.has(input));
+    const moved = carries && node.input.every((input) => input === '' || constant.has(input));
+    let inside = false;
+    for (const subgraph of subgraphsOf(node)) {
+      if (carried) for (const { name } of subgraph.input) learned.add(name);
+      subgraph.node.forEach(visit);
+      inside ||= subgraph.output.some(({ name }) => learned.has(name));
+    }
+    for (const output of node.output) {
+      if (layer || carried || inside) learned.add(output);
+      if (moved) constant.add(output);
+      if (carries && weighty.has(node.input[0])) weighty.add(output);
+    }
+  };
+  nodes.forEach(visit);
+  return learned;
+}
+
+/** The products by a weight of one column: layers of one unit, whose bias is a single number. */
+export function singleUnits(
+  nodes: readonly NodeProto[],
+  initializers: readonly TensorProto[],
+): ReadonlySet<string> {
+  const columns = new Map(initializers.map((tensor) => [tensor.name, shapeOf(tensor)]));
+  const singles = new Set<string>();
+  for (const node of nodes) {
+    const op = plainOp(node);
+    const shape = columns.get(node.input[op === 'MatMul' ? 1 : 0]);
+    if (op === 'Transpose' && shape?.length === 2) columns.set(node.output[0], shape.toReversed());
+    if (op === 'MatMul' && shape && shape.length > 1 && shape.at(-1) === 1) singles.add(node.output[0]);
+  }
+  return singles;
+}
+
+/** Returns the role of a tensor, followed through ops that only move it. */
+export function findRole(
+  tensor: TensorProto,
+  readers: Readers,
+  learned: ReadonlySet<string>,
+  singles: ReadonlySet<string>,
+): Found | NoRole {
+  return follow(tensor.name, []);
+
+  function follow(name: string, path: readonly NodeProto[]): Found | NoRole {
+    let against = 'a constant of the graph, in no place where weights stand';
+    for (const [node, i] of readers.get(name) ?? []) {
+      if (i === 0 && opOf(node)?.carries && path.length < LONGEST_PATH && !learned.has(node.output[0])) {
+        for (const output of node.output) {
+          const found = follow(output, [...path, node]);
+          if (!('against' in found)) return found;
+          against = found.against;
+        }
+        continue;
+      }
+      if (plainOp(node) === 'Concat' && path.length < LONGEST_PATH) {
+        const found = follow(node.output[0], [...path, node]);
+        if (!('against' in found)) return found;
+      }
+      const found = direct(node, i, tensor, learned, singles);
+      if (found !== undefined && !('against' in found)) return through(found, path, tensor);
+      against = found?.against ?? against;
+    }
+    return { against };
+  }
+}
+
+/** The role of input i of a node. */
+function direct(
+  node: NodeProto,
+  i: number,
+  tensor: TensorProto,
+  learned: ReadonlySet<string>,
+  singles: ReadonlySet<string>,
+): Found | NoRole | undefined {
+  const { roles, operand } = opOf(node) ?? {};
+  const rank = tensor.dims.length;
+  const where = (role: Role): Found => ({
+    ...role,
+    why: `${role.name} of ${plainOp(node)} ${JSON.stringify(node.name || node.output[0])}`,
+  });
+  if (operand === undefined) {
+    const role = typeof roles === 'function' ? roles(i, attributesOf(node), rank) : roles?.[i];
+    return role && where(role);
+  }
+  const other = node.input[1 - i];
+  if (!learned.has(other)) return { against: 'applied before any layer: part of the preprocessing' };
+  // A scalar has no axis; the bias of one unit has.
+  const single = rank > 0 && shapeOf(tensor).every((size) => size === 1) && singles.has(other);
+  const role = operand === 'added' && single ? biasRole : operandRole(operand, tensor);
+  return 'against' in role ? role : where(role);
+}
+
+/** The role of a constant operand of arithmetic after a layer. */
+function operandRole(operand: NonNullable<Op['operand']>, tensor: TensorProto): Role | NoRole {
+  const wide = shapeOf(tensor).filter((size) => size !== 1).length;
+  if (wide === 0) return { against: 'a single number in arithmetic' };
+  if (numbersOf(tensor).some((value) => !(Math.abs(value) < 1e4)))
+    return { against: 'looks like a mask: it holds values beyond 1e4' };
+  if (operand === 'divisor') return { against: 'a constant divisor' };
+  if (operand !== 'factor') return wide === 1 ? biasRole : roleNamed('offset', 'other');
+  return wide === 1
+    ? roleNamed('scale', 'norm')
+    : { against: 'a constant factor of several axes, as of a position encoding' };
+}
+
+/** A role seen through the ops between it and the tensor: filter axes survive transposition, and nothing else. */
+function through(found: Found, path: readonly NodeProto[], tensor: TensorProto): Found {
+  const { kind, name, filterAxes, why } = found;
+  const moves = path.filter((node) => !isIdentity(node) && plainOp(node) !== 'Cast');
+  const transposed = moves.every((node) => plainOp(node) === 'Transpose');
+  // The gates of a recurrent layer may be cut out and stacked anew; the rows of a matrix are units all the same.
+  const stacked = filterAxes?.length === 2 && tensor.dims.length === 2 ? [0] : undefined;
+  const axes = transposed
+    ? moves.reduceRight<readonly number[] | undefined>((axes, node) => {
+        const perm = attributesOf(node).ints('perm') ?? range(tensor.dims.length).toReversed();
+        return axes?.map((axis) => perm[axisFrom(axis, perm.length)]);
+      }, filterAxes)
+    : stacked;
+  return { kind, name, why, ...(axes && { filterAxes: axes }) };
+}

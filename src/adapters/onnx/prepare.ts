@@ -1,0 +1,68 @@
+import type { GraphProto, ValueInfoProto } from 'onnx-buf';
+import type { Parameter } from './choose.ts';
+import type { Builder } from './ir/builder.ts';
+import { valueInfo, type Value } from './ir/graph.ts';
+import type { Fault } from './ir/errors.ts';
+import { freeNames } from './passes/freeNames.ts';
+import { withoutDropout } from './passes/inference.ts';
+import { lower } from './passes/lower.ts';
+import type { ModelRead } from './passes/read.ts';
+import { tie, type Copy } from './passes/ties.ts';
+
+/** A tensor that is to be an input. */
+type Lifted = Pick<Parameter, 'name' | 'dtype' | 'shape'>;
+
+/** The values to differentiate a model by. */
+export interface Chosen<P extends Lifted = Parameter> {
+  readonly parameters: readonly P[];
+  /** The names of the parameters, then of inputs. */
+  readonly names: readonly string[];
+  readonly copies: readonly Copy[];
+}
+
+/** A model that is ready for a loss: its parameters are inputs, and all else is in simple ops. */
+export interface Prepared<P extends Lifted = Parameter> {
+  readonly g: Builder;
+  /** The parameters, with the names of their inputs. */
+  readonly parameters: readonly (P & { readonly input: string })[];
+  /** The values to differentiate by, in the order of their names. */
+  readonly wrt: readonly Value[];
+  readonly dataInputs: readonly ValueInfoProto[];
+  readonly outputs: readonly Value[];
+  /** Returns the present name of a value, by its name in the file. */
+  readonly current: (name: string) => Value;
+  /** Number of nodes of each op that simpler ones replaced. */
+  readonly replaced: ReadonlyMap<string, number>;
+  /** Nodes that refused; grows as more is found. */
+  readonly faults: Fault[];
+}
+
+/** Makes what is differentiated by inputs of a model, and lowers it, in place. */
+export function prepare<P extends Lifted>(
+  { model: { graph } }: ModelRead,
+  { parameters: chosen, names, copies }: Chosen<P>,
+  dropout: 'file' | 'off' = 'file',
+): Prepared<P> {
+  tie(graph, copies);
+  const current = freeNames(graph, names);
+  const parameters = chosen.map((parameter) =>
+    Object.assign({}, parameter, { input: current(parameter.name) }),
+  );
+  const dataInputs = [...graph.input];
+  const outputs = graph.output.map(({ name }) => name);
+  makeInputs(graph, parameters);
+  if (dropout === 'off') withoutDropout(graph);
+  const lowered = lower(graph, 'lower');
+  return { ...lowered, parameters, wrt: names.map(current), dataInputs, outputs, current };
+}
+
+/** Turns parameters from constants of the graph into inputs of it. */
+function makeInputs(graph: GraphProto, parameters: readonly (Lifted & { readonly input: string })[]): void {
+  const lifted = new Set(parameters.map(({ input }) => input));
+  graph.initializer = graph.initializer.filter(({ name }) => !lifted.has(name));
+  graph.input.push(...parameters.map(inputOf));
+}
+
+/** Describes the input of a parameter. */
+export const inputOf = ({ input, dtype, shape }: Lifted & { readonly input: string }): ValueInfoProto =>
+  valueInfo(input, dtype, shape);
