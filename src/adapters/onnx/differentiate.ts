@@ -52,7 +52,7 @@ export interface Differentiated {
   readonly parameters: readonly Parameter[];
   /** The model's own inputs. */
   readonly inputs: readonly DataInput[];
-  /** What the loss is to be fed with. */
+  /** Values to feed the loss with. */
   readonly targets: readonly Target[];
   /** Names of the inputs in `wrt`; their gradients come after those of the parameters. */
   readonly wrtInputs: readonly string[];

@@ -14,19 +14,19 @@ import { prepare } from './prepare.ts';
 export interface OpReport {
   readonly op: string;
   readonly count: number;
-  /** How many of them lie between the parameters and the outputs, and so must have a rule. */
+  /** Number of them between the parameters and the outputs, which must have a gradient. */
   readonly onPath: number;
-  /** Whether there is a rule for its gradient, or for those of the ops that it stands for. */
+  /** True if it has a gradient, of its own or by the simpler ops that it stands for. */
   readonly covered: boolean;
-  /** How many of them are written in other ops first; those are listed too. */
+  /** Number of them that simpler ops replace first; those are listed too. */
   readonly rewritten: number;
   /** Why nodes of this op would be refused; empty if none would. */
   readonly reasons: readonly string[];
 }
 
-/** What `differentiate` would make of a model. `String(report)` is a table of it. */
+/** A report of what `differentiate` would make of a model. `String(report)` is a table of it. */
 export interface Explanation {
-  /** Whether the outputs can be differentiated by the parameters of default choice. */
+  /** True if the outputs can be differentiated by the parameters of default choice. */
   readonly differentiable: boolean;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];

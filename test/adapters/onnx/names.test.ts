@@ -1,9 +1,13 @@
+import { create } from '@bufbuild/protobuf';
+import { FunctionProtoSchema, OperatorSetIdProtoSchema } from 'onnx-buf';
 import * as ort from 'onnxruntime-node';
 import { lbfgs, minimizeAsync } from 'quasi-newton';
 import { differentiate, registerVjp, trainable } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
+import { attributesOf, subgraphsOf } from '../../../src/adapters/onnx/ir/attributes.ts';
+import { decodeModel } from '../../../src/adapters/onnx/ir/model.ts';
 import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
-import { floats, modelFrom, node, runOnce, tensor } from './written.ts';
+import { body, floats, modelFrom, node, runOnce, tensor } from './written.ts';
 
 /** y = x·A·B, with these names for A and B. */
 const product = (a: string, b: string) =>
@@ -109,6 +113,44 @@ test("ONNX's own domain may be called ai.onnx", async () => {
   expect(written['y']).toEqual(Array.from(y.data, Number));
   expect(written['kept']).toEqual(Array.from(kept.data, Number));
   expect(written['y']).not.toEqual((await runOnce(model.toBytes(), feeds))['y']);
+  await model.dispose();
+});
+
+test('a written file is out of training mode in branches and functions too, also where they say ai.onnx', async () => {
+  const statistics = ['scale', 'bias', 'mean', 'variance'];
+  const normalize = () =>
+    node('ai.onnx::BatchNormalization', ['x', ...statistics], ['z'], { training_mode: 1 });
+  const choice = node('If', ['flag'], 'chosen');
+  for (const name of ['then_branch', 'else_branch'])
+    choice.attribute.push(body(name, { outputs: { z: ['n', 2] }, nodes: [normalize()] }));
+  const norm = create(FunctionProtoSchema, {
+    name: 'Norm',
+    domain: 'own',
+    input: ['x', ...statistics],
+    output: ['z'],
+    node: [normalize()],
+    opsetImport: [create(OperatorSetIdProtoSchema, { domain: 'ai.onnx', version: 17n })],
+  });
+  const bytes = modelFrom(
+    {
+      inputs: { x: ['n', 2], flag: { dtype: DType.BOOL, shape: [] } },
+      outputs: { y: ['n', 1], chosen: ['n', 2], called: ['n', 2] },
+      initializers: [...statistics.map((name) => floats(name, [2], [1, 2])), floats('w', [2, 1], [1, 2])],
+      nodes: [choice, node('own::Norm', ['x', ...statistics], 'called'), node('MatMul', ['x', 'w'], 'y')],
+      domains: ['own'],
+    },
+    { functions: [norm] },
+  );
+  const model = await trainable(ort, bytes, { loss: 'mse', output: 'y' });
+  const modes = (file: Uint8Array) => {
+    const { graph, functions } = decodeModel(file);
+    const nodes = [...graph.node, ...functions.flatMap((each) => each.node)];
+    return [...nodes, ...nodes.flatMap(subgraphsOf).flatMap((branch) => branch.node)]
+      .filter(({ opType }) => opType === 'BatchNormalization')
+      .map((each) => attributesOf(each).int('training_mode', 0));
+  };
+  expect(modes(model.toBytes())).toEqual([1, 1, 1]);
+  expect(modes(model.toBytes({ inference: true }))).toEqual([0, 0, 0]);
   await model.dispose();
 });
 

@@ -12,7 +12,7 @@ export type AttributeValue =
   | TensorProto
   | GraphProto;
 
-/** What {@link nodeAttributes} makes attributes of; undefined ones are left out. */
+/** Attributes by name, for {@link nodeAttributes}; undefined ones are left out. */
 export type AttributeValues = Readonly<Record<string, AttributeValue | undefined>>;
 
 // In all of ONNX's standard ops, these names are floats, and every other number is an integer.
@@ -37,7 +37,7 @@ const utf8 = new TextDecoder();
 
 /** Reads a node's attributes by name, each with its default. */
 export interface Attributes {
-  /** Whether the node has the attribute. */
+  /** True if the node has the attribute. */
   readonly has: (name: string) => boolean;
   /** A whole number. */
   readonly int: (name: string, byDefault: number) => number;

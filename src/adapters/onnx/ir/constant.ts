@@ -3,7 +3,7 @@ import { opKey } from './domain.ts';
 import { attributesOf } from './attributes.ts';
 import { DType, tensorOf, type TensorProto } from './tensor.ts';
 
-/** What a Constant node makes; undefined for any other node, and for strings and sparse tensors. */
+/** Returns the tensor of a Constant node; undefined for any other node, and for strings and sparse tensors. */
 export function constantTensor(node: NodeProto): TensorProto | undefined {
   if (opKey(node) !== 'Constant') return undefined;
   const attributes = attributesOf(node);

@@ -1,5 +1,5 @@
 /**
- * How a graph made by `differentiate` is fed and read, in one place.
+ * Names of the inputs and outputs of a graph made by `differentiate`, in one place.
  *
  * - inputs: the model's own data inputs; the targets of the loss, if it needs any; then one plain input for
  *   each parameter, under its initializer's name, or one beginning with `inner/` where an output has that name.

@@ -1,7 +1,7 @@
 import type { NodeProto } from 'onnx-buf';
 import { opKey } from './domain.ts';
 
-/** What is wrong with one node, input or option of a model. */
+/** A fault of one node, input or option of a model. */
 export interface Fault {
   /** The node's name, or its first output where it has none; `''` where the fault is no node's. */
   readonly node: string;

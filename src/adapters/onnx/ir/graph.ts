@@ -82,7 +82,7 @@ export class Graph implements Facts {
     return name;
   }
 
-  /** What `make` gives, made once for each key. */
+  /** Returns what `make` gives, made once for each key. */
   once(key: string, make: () => Value): Value {
     const known = this.#memo.get(key);
     if (known !== undefined) return known;
@@ -183,7 +183,7 @@ export class Graph implements Facts {
     return this.types.get(value)?.dtype;
   }
 
-  /** Whether gradients can flow in it: float32 or float64. */
+  /** True if gradients can flow in it: float32 or float64. */
   isFloat(value: Value): boolean {
     return isFloat(this.dtypeOf(value));
   }

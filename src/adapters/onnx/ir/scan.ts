@@ -10,7 +10,7 @@ export type ScanStep = (
   slices: readonly Value[],
 ) => { readonly states: readonly Value[]; readonly results: readonly Value[] };
 
-/** What a scan runs over. */
+/** The values that a scan runs over. */
 export interface ScanInputs {
   /** Their values before the first step. */
   readonly states: readonly Value[];
@@ -18,9 +18,9 @@ export interface ScanInputs {
   readonly sequences: readonly Value[];
   /** Values of the graph outside that a step reads. */
   readonly captured: readonly Value[];
-  /** Whether to go from the last slice to the first: of all sequences, or of each. */
+  /** True to go from the last slice to the first: for all sequences, or for each. */
   readonly backward: boolean | readonly boolean[];
-  /** Whether to stack each result from the last place to the first. @defaultValue as all sequences are read */
+  /** True to stack a result from the last place to the first. @defaultValue as all sequences are read */
   readonly resultsBackward?: readonly boolean[];
 }
 

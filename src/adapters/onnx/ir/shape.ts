@@ -8,7 +8,7 @@ import type { DType } from './tensor.ts';
 export type Dimension = number | string;
 export type Shape = readonly Dimension[];
 
-/** What is known of a value before the graph runs. */
+/** All that is known of a value before the graph runs. */
 export interface TensorType {
   readonly dtype?: DType | undefined;
   /** Absent where not even the rank is known. */
@@ -37,7 +37,7 @@ export function axisFrom(axis: number, rank: number): number {
 export const range = (n: number, start = 0): number[] =>
   Array.from({ length: Math.max(0, n) }, (_, i) => start + i);
 
-/** Whether `perm` holds each of 0, 1, …, n − 1 once. */
+/** True if `perm` holds each of 0, 1, …, n − 1 once. */
 export const isPermutation = (perm: readonly number[]): boolean =>
   perm.toSorted((a, b) => a - b).every((axis, i) => axis === i);
 

@@ -72,7 +72,7 @@ export const isFloat = (dtype: DType | undefined): boolean => dtype === DType.FL
 // Integers, booleans and strings, at which a derivative ends: what they hold has jumps and is flat in between.
 const discrete = new Set<DType>([2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 21, 22]);
 
-/** Whether a derivative may go on in values of that type: also in those that gradients are refused in. */
+/** True if a derivative may go on in values of a type: also in those that gradients are refused in. */
 export const isContinuous = (dtype: DType | undefined): boolean =>
   dtype === undefined || !discrete.has(dtype);
 

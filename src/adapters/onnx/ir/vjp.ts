@@ -8,7 +8,7 @@ export type Platform = 'cpu' | 'wasm' | 'webgpu';
 
 /** A node on the way of the gradient, as its rule sees it. */
 export interface VjpContext {
-  /** Where the rule writes the nodes of the gradient. */
+  /** The graph that the rule appends the gradient to. */
   readonly g: Builder;
   readonly node: NodeProto;
   readonly attributes: Attributes;
@@ -19,9 +19,9 @@ export interface VjpContext {
   readonly dy: Value;
   /** Cotangents of all outputs; undefined for those that nothing depends on. */
   readonly dys: readonly (Value | undefined)[];
-  /** Whether a gradient with respect to input i is wanted. */
+  /** True if a gradient with respect to input i is wanted. */
   readonly needs: (i: number) => boolean;
-  /** Where the gradient is to run; see `DifferentiateOptions.target`. */
+  /** The place where the gradient is to run; see `DifferentiateOptions.target`. */
   readonly platform: Platform;
   /**
    * Appends to another graph, one inside the node, how cotangents of its values make those of others.

@@ -2,7 +2,7 @@ import { refuse } from './errors.ts';
 import type { Attributes } from './attributes.ts';
 import type { Dimension, Shape } from './shape.ts';
 
-/** How a convolution's or a pooling's window moves over its spatial axes; one number an axis, pads two. */
+/** The way of a convolution's or a pooling's window over the spatial axes; one number an axis, pads two. */
 export interface Window {
   readonly kernel: readonly Dimension[];
   readonly strides: readonly number[];

@@ -9,7 +9,7 @@ import { broadcastSamples, sameType } from './common.ts';
 /** An activation: f(x) with numbers from attributes. */
 type Formula = (g: Builder, x: Value, attributes: Attributes) => Value;
 
-/** Where ONNX Runtime has no float64 kernel, and the gradient, are both from the formula, unless a rule is given. */
+/** Entry of an activation: its float64 form, and without a rule its gradient, come from the formula. */
 const activation = (formula: Formula, vjp?: VjpRule): Op => ({
   infer: sameType,
   samples: onlyFirst,

@@ -7,7 +7,7 @@ import { type Dimension, productOf, range, unknownDimension } from '../ir/shape.
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';
 import { booleanType, broadcastSamples, broadcastType } from './common.ts';
 
-/** What one input of a broadcasting op receives, in the shape of the result; it is then summed to the input's. */
+/** The cotangent of one input of a broadcasting op, in the shape of the result; it is then summed to the input's. */
 type Share = (g: Builder, inputs: readonly Value[], y: Value, dy: Value) => Value | undefined;
 
 /** The rule of an op with one {@link Share} for each input. */

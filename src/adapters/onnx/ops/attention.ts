@@ -34,7 +34,7 @@ function placesOf(g: Builder, scores: Value, past?: Value): readonly [Value, Val
   return [past ? g.add(queries, g.sizes(past, [2])) : queries, keys];
 }
 
-/** Which keys do not come after each query, a boolean [S, T]. */
+/** True for the keys that do not come after each query, [S, T]. */
 function notAfter(g: Builder, scores: Value, past?: Value): Value {
   const [queries, keys] = placesOf(g, scores, past);
   return g.lessOrEqual(keys, queries);
@@ -52,7 +52,7 @@ const lengthOf = (g: Builder, x: Value, axis: number): number => {
   return typeof size === 'number' ? size : refuse(`a size of ${JSON.stringify(x)} is not known beforehand.`);
 };
 
-/** What com.microsoft's masks add to scores: 0 where a key counts, else `filter`. */
+/** Term that a mask of com.microsoft adds to scores: 0 where a key counts, else `filter`. */
 function maskTerm(g: Builder, mask: Value, x: Value, scores: Value, filter: number): Value {
   const rank = g.rank(mask);
   const [batch] = g.shapeOf(x) ?? [];

@@ -46,7 +46,7 @@ const padded = (g: Builder, x: Value, { pads }: Window, value = 0, more = 0): Va
   return g.op('Pad', [x, g.integers([0, 0, ...pads.slice(0, rank), 0, 0, ...ends]), value]);
 };
 
-/** What a window sees at each place, [N, C, K·O]; x is padded already. */
+/** The elements that a window sees at each place, [N, C, K·O]; x is padded already. */
 function columnsOf(g: Builder, x: Value, window: Window, kernel: Value, outs: Value): Value {
   const places = placesOf(g, window, kernel, g.sizes(x, spatialAxes(g, x)), outs);
   return g.op('Gather', [g.reshape(x, [0, 0, -1]), places], { axis: 2 });
@@ -58,7 +58,7 @@ const join = (g: Builder, ...parts: (Value | readonly number[])[]) =>
     0,
   );
 
-/** How many places a window takes along each axis of the padded x. */
+/** Number of places that a window takes along each axis of the padded x. */
 function outputsOf(g: Builder, x: Value, kernel: Value, { strides, dilations }: Window): Value {
   const span = g.add(g.mul(g.sub(kernel, ones(g, strides)), g.integers(dilations)), ones(g, strides));
   const free = g.sub(g.sizes(x, spatialAxes(g, x)), span);

@@ -63,7 +63,7 @@ function convolutionOf({ g, inputs: [x, w], attributes }: VjpContext): Convoluti
 
 const spatialSizes = (g: Builder, x: Value): Shape | undefined => g.shapeOf(x)?.slice(2);
 
-/** How much of the padded input's end no window reached, along each axis; undefined where only run time can tell. */
+/** Length of the padded input's end that no window reached, along each axis; undefined where only run time can tell. */
 function missedEnds(
   g: Builder,
   x: Value,

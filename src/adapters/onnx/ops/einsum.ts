@@ -33,7 +33,7 @@ function onceIn(inputs: readonly (readonly string[])[]): string[] {
 const write = ({ inputs, output }: Equation): string =>
   `${inputs.map((letters) => letters.join('')).join(',')}->${output.join('')}`;
 
-/** Whether an equation has neither an ellipsis nor a letter twice in one term. */
+/** True if an equation has neither an ellipsis nor a letter twice in one term. */
 function isPlain(text: string): boolean {
   const equation = parse(text);
   return (

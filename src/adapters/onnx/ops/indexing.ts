@@ -122,7 +122,7 @@ const gatherND: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) => {
   return [g.reshapeLike(addRows(g, dy, places, g.product(sizes), m), x)];
 };
 
-/** How the two scatters write, and how their result is read at the same places. */
+/** The way in which a scatter writes, and in which its result is read at the same places. */
 interface Scatter {
   readonly write: (g: Builder, into: Value, indices: Value, updates: Value) => Value;
   readonly read: (g: Builder, from: Value, indices: Value) => Value;

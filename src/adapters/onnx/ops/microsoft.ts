@@ -61,7 +61,7 @@ const biased =
 
 const epsilonOf = (attributes: Attributes) => attributes.float('epsilon', 1e-12);
 
-/** Layer normalisation of a sum, which is the fourth output. */
+/** Layer normalization of a sum, which is the fourth output. */
 const skipLayer: Lowering = (g, node, attributes) => {
   const [x, skip, gamma, beta, bias] = node.input;
   const sum = g.add(x, skip, ...(bias ? [bias] : []));
@@ -76,7 +76,7 @@ const skipSimplifiedLayer: Lowering = (g, node, attributes) => {
   return [g.mul(g.div(sum, size), gamma), undefined, undefined, sum];
 };
 
-/** Layer normalisation of the sum of the embeddings of words, their places and their segments. */
+/** Layer normalization of the sum of the embeddings of words, their places and their segments. */
 const embedLayer: Lowering = (g, node, attributes) => {
   const [words, segments, wordTable, placeTable, segmentTable, gamma, beta, mask, places] = node.input;
   const pick = (table: Value, indices: Value) => g.gather(table, indices);

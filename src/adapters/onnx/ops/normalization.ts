@@ -60,7 +60,7 @@ const layer: VjpRule = (c) => {
   ];
 };
 
-/** As layer normalisation, without the mean. */
+/** As layer normalization, without the mean. */
 const rms: VjpRule = (c) => {
   const {
     g,
@@ -149,7 +149,7 @@ const group: VjpRule = (c) => {
   ];
 };
 
-/** y = x·s^−β with s = bias + α/size·Σ x² over neighbouring channels. */
+/** y = x·s^−β with s = bias + α/size·Σ x² over neighboring channels. */
 const localResponse: VjpRule = ({ g, inputs: [x], dy, attributes }) => {
   const size = attributes.int('size', 1);
   if (!(size >= 1 && size <= 1000)) refuse(`size ${size} has no rule.`);

@@ -11,7 +11,7 @@ interface Direction {
   readonly hidden: number;
   /** Recurrent weights [k·H, H], the k gates one under the other. */
   readonly R: Value;
-  /** What the gates get from the input, and from the state before: [T, B, k·H]. */
+  /** Terms of the gates from the input, and from the state before: [T, B, k·H]. */
   readonly fromInput: Value;
   readonly fromState: Value;
   /** The bias in `fromState`, [k·H]. */
@@ -24,14 +24,14 @@ interface Direction {
   readonly dY: Value;
   readonly dLast: Value;
   readonly dLastCell: Value;
-  /** Whether time runs from the last slice to the first. */
+  /** True if time runs from the last slice to the first. */
   readonly reverse: boolean;
   /** Each step's sequence element before, `initial` at the first. */
   readonly shift: (sequence: Value, initial: Value) => Value;
   readonly attributes: Attributes;
 }
 
-/** What the rule of a cell finds. */
+/** Cotangents inside a cell. */
 interface CellCotangents {
   /** Of the gates' inputs: what W and the input see, and what the state's bias sees, [T, B, k·H]. */
   readonly input: Value;
@@ -181,7 +181,7 @@ const gruResetBefore: Cell = (direction) => {
 const ofDirection = (g: Builder, value: Value, d: number, axis = 0) =>
   g.squeeze(g.slice(value, d, d + 1, axis), [axis]);
 
-/** What a layer finds in one direction, for its inputs in their order; the cotangent of the lengths is none. */
+/** Cotangents of a layer's inputs by one direction; the lengths have none. */
 export function throughDirection(
   { g, inputs, dys, needs, attributes }: VjpContext,
   cell: Cell,

@@ -7,14 +7,14 @@ import { range } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 
 /** An element beside each sample, along one axis: which it is, and its part in the sample; [N, 1, S] each. */
-interface Neighbour {
+interface Neighbor {
   readonly index: Value;
   /** Absent where it is 1. */
   readonly weight: Value | undefined;
 }
 
-/** The neighbours along axis i of the image; coordinates are from −1 to 1, and come in the opposite order. */
-function neighbours(g: Builder, x: Value, grid: Value, i: number, attributes: Attributes): Neighbour[] {
+/** The neighbors along axis i of the image; coordinates are from −1 to 1, and come in the opposite order. */
+function neighbors(g: Builder, x: Value, grid: Value, i: number, attributes: Attributes): Neighbor[] {
   const dtype = g.floatTypeOf(grid);
   const from = g.rank(x) - 3 - i;
   const coordinate = g.reshape(g.slice(grid, from, from + 1, -1), [0, 1, -1]);
@@ -24,7 +24,7 @@ function neighbours(g: Builder, x: Value, grid: Value, i: number, attributes: At
   const place = corners ? g.mul(unit, last) : g.sub(g.mul(unit, g.add(last, 1)), 0.5);
   const inside = (v: Value) => g.min(g.max(v, g.scalar(0, dtype)), last);
   const border = attributes.string('padding_mode', 'zeros') === 'border';
-  const neighbour = (at: Value, part: Value | undefined): Neighbour => {
+  const neighbor = (at: Value, part: Value | undefined): Neighbor => {
     const held = inside(at);
     const seen = border ? undefined : g.mask(g.equal(held, at), at);
     return {
@@ -33,13 +33,13 @@ function neighbours(g: Builder, x: Value, grid: Value, i: number, attributes: At
     };
   };
   const there = border ? inside(place) : place;
-  if (attributes.string('mode', 'linear') === 'nearest') return [neighbour(g.round(there), undefined)];
+  if (attributes.string('mode', 'linear') === 'nearest') return [neighbor(g.round(there), undefined)];
   const below = g.floor(there);
   const part = g.sub(there, below);
-  return [neighbour(below, g.sub(1, part)), neighbour(g.add(below, 1), part)];
+  return [neighbor(below, g.sub(1, part)), neighbor(g.add(below, 1), part)];
 }
 
-/** Samples of an image at the places of a grid: the neighbours of each, weighted. */
+/** Samples of an image at the places of a grid: the neighbors of each, weighted. */
 const gridSample: Lowering = (g, node, attributes) => {
   const [x, grid] = node.input;
   const mode = attributes.string('mode', 'linear');
@@ -47,9 +47,9 @@ const gridSample: Lowering = (g, node, attributes) => {
   if (!['nearest', 'linear', 'bilinear'].includes(mode)) refuse(`mode ${mode} has no rule.`);
   if (padding !== 'zeros' && padding !== 'border') refuse(`padding_mode ${padding} has no rule.`);
   const image = g.reshape(x, [0, 0, -1]);
-  // All combinations of one neighbour an axis, counted row by row.
-  const corners = range(g.rank(x) - 2).reduce<readonly Neighbour[]>((found, i) => {
-    const along = neighbours(g, x, grid, i, attributes);
+  // All combinations of one neighbor an axis, counted row by row.
+  const corners = range(g.rank(x) - 2).reduce<readonly Neighbor[]>((found, i) => {
+    const along = neighbors(g, x, grid, i, attributes);
     if (i === 0) return along;
     return found.flatMap(({ index, weight }) => {
       const row = g.mul(index, g.sizes(x, [i + 2]));

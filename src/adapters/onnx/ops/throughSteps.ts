@@ -6,16 +6,16 @@ import type { Cotangents, VjpContext } from '../ir/vjp.ts';
 
 /** Steps that were taken one after the other, each from the states that the one before left. */
 export interface Steps {
-  /** Which of the node's inputs, and of its outputs, is the first state. */
+  /** Number of the node's input that is the first state. */
   readonly firstInput: number;
   /** The states at the start. */
   readonly initial: readonly Value[];
   /** The states before each step, in the order of the steps, [T, …]. */
   readonly before: readonly Value[];
-  /** What each step read a slice of, [T, …], and whether from the last to the first. */
+  /** Sequences [T, …] that each step read a slice of; true for those read from the last to the first. */
   readonly sequences: readonly Value[];
   readonly sequencesBackward: readonly boolean[];
-  /** Whether each of the results, which are stacked after the last states, is so from the last place to the first. */
+  /** True for each result, of those stacked after the last states, that is stacked from the last place to the first. */
   readonly resultsBackward: readonly boolean[];
   /** Appends a step: from states and slices to the next states, and its results. */
   readonly step: (s: Builder, states: readonly Value[], slices: readonly Value[]) => readonly Value[];

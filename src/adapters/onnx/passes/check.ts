@@ -3,7 +3,7 @@ import { fault, type Fault } from '../ir/errors.ts';
 import { isStandard, opKey } from '../ir/domain.ts';
 import type { Model } from '../ir/model.ts';
 
-/** What is wrong with a graph's wiring: names used before they are made, or made twice. */
+/** Faults of a graph's wiring: names used before they are made, or made twice. */
 export function structureFaults({ graph, opsetImport }: Model): Fault[] {
   const faults: Fault[] = [];
   const known = new Set(['', ...graph.input.map(({ name }) => name), ...initializers(graph)]);

@@ -5,7 +5,7 @@ import { constantTensor } from '../ir/constant.ts';
 import { isFloat, isHalf, renamedTensor, type DType, type TensorProto } from '../ir/tensor.ts';
 import type { Model } from '../ir/model.ts';
 
-/** Where a tensor of the graph stands in the model's file. */
+/** The place of a tensor of the graph in the model's file. */
 export interface Origin {
   /**
    * `copy`: an Identity of a constant tensor. `nested`: inside the graph of a node, a function of the model, or an

@@ -12,7 +12,7 @@ import { baseOpset } from './opset.ts';
 // A file of a few lines can call for more nodes than fit in memory.
 const most = 200_000;
 
-/** What came of inlining. */
+/** The result of inlining. */
 export interface Inlined {
   /** Every value that is made by what was a function's node. */
   readonly made: ReadonlySet<string>;

@@ -25,7 +25,7 @@ export interface ReadOptions {
 /** A model in the one form that everything after works on. */
 export interface ModelRead {
   readonly model: Model;
-  /** Where each initializer stands in the file. */
+  /** The place of each initializer in the file. */
   readonly origins: ReadonlyMap<string, Origin>;
   /** Number of nodes of each op that simpler ones replaced. */
   readonly expanded: ReadonlyMap<string, number>;

@@ -10,7 +10,7 @@ import type { Lowering } from '../ir/op.ts';
 import type { Cotangents, Platform, VjpContext, VjpRule } from '../ir/vjp.ts';
 import { decompositionOf, ruleOf } from '../ops/index.ts';
 
-/** What a reverse sweep finds. */
+/** The result of a reverse sweep. */
 export interface Sweep {
   /** The gradient of the loss with respect to each value of `wrt` that it depends on. */
   readonly gradients: ReadonlyMap<Value, Value>;
@@ -79,7 +79,7 @@ function pullBack(
   return { gradients, faults };
 }
 
-/** What a node reads: its inputs, then what the graphs inside it read of the graph around. */
+/** The values that a node reads: its inputs, then what the graphs inside it read of the graph around. */
 const readBy = (node: NodeProto): readonly Value[] =>
   subgraphsOf(node).length === 0 ? node.input : [...node.input, ...capturedBy(node)];
 
@@ -94,7 +94,7 @@ export function nodesBetween(g: Builder, wrt: readonly Value[], loss: Value): No
 }
 
 // Their integers stand for the real numbers that went in: a path through them goes on, or is refused, but is not cut.
-const quantising = new Set(['QuantizeLinear', 'DynamicQuantizeLinear']);
+const quantizing = new Set(['QuantizeLinear', 'DynamicQuantizeLinear']);
 
 /** True for the integers between a QuantizeLinear and a DequantizeLinear, which carry cotangents of real numbers. */
 const standsForReal = (node: NodeProto, output: boolean, i: number): boolean =>
@@ -110,7 +110,7 @@ function reachedFrom(
   for (const node of nodes) {
     if (!readBy(node).some((input) => active.has(input))) continue;
     for (const output of node.output) {
-      if (output !== '' && (isContinuous(g.dtypeOf(output)) || quantising.has(opKey(node))))
+      if (output !== '' && (isContinuous(g.dtypeOf(output)) || quantizing.has(opKey(node))))
         active.add(output);
     }
   }
@@ -193,7 +193,7 @@ const throughSimplerOps =
     return inputs.map((input, i) => (inputs.indexOf(input) === i ? gradients.get(input) : undefined));
   };
 
-/** ONNX Runtime's optimiser puts ops of its own in; those that are bound to a processor cannot be undone. */
+/** ONNX Runtime's optimizer puts ops of its own in; those that are bound to a processor cannot be undone. */
 const noRule = ({ domain }: NodeProto): string =>
   domain.startsWith('com.microsoft')
     ? "no rule for its gradient, an op of ONNX Runtime's own: train the model as it was before it was optimised or quantised, or optimise it to the level 'basic' or 'extended' only; registerVjp adds a rule."
