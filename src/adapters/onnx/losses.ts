@@ -1,7 +1,9 @@
+import type { NodeProto } from 'onnx-buf';
 import { refuse } from './ir/errors.ts';
 import { attributesOf } from './ir/attributes.ts';
 import type { Builder } from './ir/builder.ts';
 import type { Value } from './ir/graph.ts';
+import { opOf } from './ops/index.ts';
 import { classLosses, reduced } from './ops/loss.ts';
 import { isStandard } from './ir/domain.ts';
 import { axisFrom, range, type Shape } from './ir/shape.ts';
@@ -94,7 +96,7 @@ const softmaxCrossEntropy: LossRule = (g, y, term, addTarget) => {
       `softmaxCrossEntropy: the output ${JSON.stringify(y)} of rank ${rank} has no axis ${term.axis ?? -1}.`,
     );
   const logits = inputOfFinal(g, y, ['Softmax', 'LogSoftmax'], axis) ?? y;
-  const logProbability = g.op('LogSoftmax', [logits], { axis });
+  const logProbability = g.logSoftmax(logits, axis);
   const shape = g.shapeOf(y);
   const classes = shape?.[axis];
   const { classWeights, ignoreIndex, labelSmoothing = 0 } = term;
@@ -148,13 +150,14 @@ const softmaxCrossEntropy: LossRule = (g, y, term, addTarget) => {
 const binaryCrossEntropy: LossRule = (g, y, _term, addTarget) => {
   const target = addTarget({ dtype: g.floatTypeOf(y), shape: g.shapeOf(y), range: [0, 1] });
   const z = inputOfFinal(g, y, ['Sigmoid']) ?? y;
-  return { losses: g.sub(g.op('Softplus', [z]), g.mul(target, z)), weights: undefined };
+  return { losses: g.sub(g.softplus(z), g.mul(target, z)), weights: undefined };
 };
 
-// Ops after which the values are still probabilities, divided by their sum in some models.
-const carriers = new Set(
-  'Reshape Flatten Squeeze Unsqueeze Transpose Slice Gather Concat Clip Div'.split(' '),
-);
+/** True for ops after which the values are still probabilities, divided by their sum in some models. */
+const carries = (node: NodeProto): boolean => {
+  const { carries, operand } = opOf(node) ?? {};
+  return carries !== undefined || operand === 'divisor' || ['Gather', 'Clip'].includes(node.opType);
+};
 
 /**
  * The input of the op that makes y, if it is one of `ops` along `axis`. Probabilities that come by another way
@@ -163,13 +166,13 @@ const carriers = new Set(
 function inputOfFinal(g: Builder, y: Value, ops: readonly string[], axis?: number): Value | undefined {
   const node = g.proto.node.find(({ output }) => output.includes(y));
   if (node === undefined || !isStandard(node)) return undefined;
-  if (node.opType === 'Identity' || node.opType === 'Cast') return inputOfFinal(g, node.input[0], ops, axis);
+  if (opOf(node)?.carries === 'all') return inputOfFinal(g, node.input[0], ops, axis);
   if (node.opType === 'If') {
     refuse(
       `the output ${JSON.stringify(y)} is chosen by an If, whose branches may hold logits or probabilities; name the logits before it as output, or take another loss.`,
     );
   }
-  if (carriers.has(node.opType)) {
+  if (carries(node)) {
     if (
       node.input.some((input) => inputOfFinal(g, input, ['Softmax', 'LogSoftmax', 'Sigmoid']) !== undefined)
     ) {

@@ -34,7 +34,7 @@ export function appendLoss(objective: Objective): Value | undefined {
   if (loss === undefined || !options.l2) return loss;
   const squares = parameters
     .filter(({ role }) => role.kind === 'weight')
-    .map(({ input }) => g.op('ReduceSumSquare', [input], { keepdims: 0 }));
+    .map(({ input }) => g.sumOfSquares(input));
   if (squares.length === 0) {
     faults.push(fault('l2: none of the parameters is a weight.'));
     return loss;

@@ -29,9 +29,9 @@ export class Builder extends ElementwiseGraph {
     return this.op('ReduceSum', [x], { keepdims: 0 });
   }
 
-  /** Sum of the squares over `axes`, kept with size 1. */
-  sumOfSquares(x: Value, axes: readonly number[]): Value {
-    return this.op('ReduceSumSquare', [x, this.integers(axes)]);
+  /** Sum of the squares over `axes`, kept with size 1; without axes, of all elements, a scalar. */
+  sumOfSquares(x: Value, axes?: readonly number[]): Value {
+    return this.op('ReduceSumSquare', [x, axes && this.integers(axes)], { keepdims: axes ? undefined : 0 });
   }
   /** Largest element over `axes`, kept with size 1. */
   maxOver(x: Value, axes: readonly number[]): Value {

@@ -20,7 +20,7 @@ export const alongChannels = (g: Builder, vector: Value, x: Value): Value =>
 /** Sum over the channels from `before` back to `after` ahead. */
 export function channelWindow(g: Builder, x: Value, before: number, after: number): Value {
   const rest = spatialAxes(g, x).map(() => 0);
-  const padded = g.op('Pad', [x, g.integers([0, before, ...rest, 0, after, ...rest])]);
+  const padded = g.pad(x, [0, before, ...rest, 0, after, ...rest]);
   const shifts = range(before + after + 1).map((i) => {
     const end = i - before - after;
     return g.slice(padded, i, end === 0 ? 2 ** 31 - 1 : end, 1);

@@ -1,4 +1,5 @@
 import { Graph, type Operand, type Value } from './graph.ts';
+import { identityNode } from './node.ts';
 import type { DType } from './tensor.ts';
 
 /** A graph with the elementwise verbs; everything broadcasts as in NumPy. */
@@ -25,115 +26,78 @@ export class ElementwiseGraph extends Graph {
     const typed = operands.find((operand) => typeof operand === 'string');
     return (typeof typed === 'string' ? this.dtypeOf(typed) : undefined) ?? this.float;
   }
+  #unary(op: string) {
+    return (x: Value): Value => this.op(op, [x]);
+  }
+  #binary(op: string) {
+    return (a: Operand, b: Operand): Value => this.op(op, [a, b]);
+  }
+
   /** a − b. */
-  sub(a: Operand, b: Operand): Value {
-    return this.op('Sub', [a, b]);
-  }
+  readonly sub = this.#binary('Sub');
   /** a / b. */
-  div(a: Operand, b: Operand): Value {
-    return this.op('Div', [a, b]);
-  }
+  readonly div = this.#binary('Div');
   /** a to the power of b. */
-  pow(a: Operand, b: Operand): Value {
-    return this.op('Pow', [a, b]);
-  }
-  /** −x. */
-  neg(x: Value): Value {
-    return this.op('Neg', [x]);
-  }
-  /** x². */
-  square(x: Value): Value {
-    return this.op('Mul', [x, x]);
-  }
-  /** eˣ. */
-  exp(x: Value): Value {
-    return this.op('Exp', [x]);
-  }
-  /** The natural logarithm. */
-  log(x: Value): Value {
-    return this.op('Log', [x]);
-  }
-  /** √x. */
-  sqrt(x: Value): Value {
-    return this.op('Sqrt', [x]);
-  }
-  /** |x|. */
-  abs(x: Value): Value {
-    return this.op('Abs', [x]);
-  }
+  readonly pow = this.#binary('Pow');
   /** The smaller of two. */
-  min(a: Operand, b: Operand): Value {
-    return this.op('Min', [a, b]);
-  }
+  readonly min = this.#binary('Min');
   /** The larger of two. */
-  max(a: Operand, b: Operand): Value {
-    return this.op('Max', [a, b]);
-  }
+  readonly max = this.#binary('Max');
   /** x held between two bounds. */
   clip(x: Value, low: Operand, high: Operand): Value {
     return this.op('Clip', [x, low, high]);
   }
-  /** The whole number at or below x. */
-  floor(x: Value): Value {
-    return this.op('Floor', [x]);
+  /** x². */
+  square(x: Value): Value {
+    return this.mul(x, x);
   }
-  /** The nearest whole number, the even one of two. */
-  round(x: Value): Value {
-    return this.op('Round', [x]);
+  /** x itself, as another value. */
+  identity(x: Value): Value {
+    const copy = this.fresh('copy');
+    this.append(identityNode(x, copy));
+    return copy;
   }
+  /** −x. */
+  readonly neg = this.#unary('Neg');
+  /** eˣ. */
+  readonly exp = this.#unary('Exp');
+  /** The natural logarithm. */
+  readonly log = this.#unary('Log');
+  /** √x. */
+  readonly sqrt = this.#unary('Sqrt');
+  /** |x|. */
+  readonly abs = this.#unary('Abs');
   /** −1, 0 or 1. */
-  sign(x: Value): Value {
-    return this.op('Sign', [x]);
-  }
+  readonly sign = this.#unary('Sign');
+  /** The whole number at or below x. */
+  readonly floor = this.#unary('Floor');
+  /** The nearest whole number, the even one of two. */
+  readonly round = this.#unary('Round');
   /** 1 / (1 + e⁻ˣ). */
-  sigmoid(x: Value): Value {
-    return this.op('Sigmoid', [x]);
-  }
+  readonly sigmoid = this.#unary('Sigmoid');
   /** The hyperbolic tangent. */
-  tanh(x: Value): Value {
-    return this.op('Tanh', [x]);
-  }
+  readonly tanh = this.#unary('Tanh');
   /** max(x, 0). */
-  relu(x: Value): Value {
-    return this.op('Relu', [x]);
-  }
+  readonly relu = this.#unary('Relu');
   /** log(1 + eˣ). */
-  softplus(x: Value): Value {
-    return this.op('Softplus', [x]);
-  }
+  readonly softplus = this.#unary('Softplus');
 
   /** True where a > b. */
-  greater(a: Operand, b: Operand): Value {
-    return this.op('Greater', [a, b]);
-  }
+  readonly greater = this.#binary('Greater');
   /** True where a < b. */
-  less(a: Operand, b: Operand): Value {
-    return this.op('Less', [a, b]);
-  }
+  readonly less = this.#binary('Less');
   /** True where a ≥ b. */
-  greaterOrEqual(a: Operand, b: Operand): Value {
-    return this.op('GreaterOrEqual', [a, b]);
-  }
+  readonly greaterOrEqual = this.#binary('GreaterOrEqual');
   /** True where a ≤ b. */
-  lessOrEqual(a: Operand, b: Operand): Value {
-    return this.op('LessOrEqual', [a, b]);
-  }
+  readonly lessOrEqual = this.#binary('LessOrEqual');
   /** True where a = b. */
-  equal(a: Operand, b: Operand): Value {
-    return this.op('Equal', [a, b]);
-  }
+  readonly equal = this.#binary('Equal');
   /** True where both hold. */
-  and(a: Value, b: Value): Value {
-    return this.op('And', [a, b]);
-  }
+  readonly and = this.#binary('And');
   /** True where either holds. */
-  or(a: Value, b: Value): Value {
-    return this.op('Or', [a, b]);
-  }
-  /** True where a does not hold. */
-  not(a: Value): Value {
-    return this.op('Not', [a]);
-  }
+  readonly or = this.#binary('Or');
+  /** True where x does not hold. */
+  readonly not = this.#unary('Not');
   /** a where the condition holds, else b. */
   where(condition: Value, a: Operand, b: Operand): Value {
     const dtype = this.#dtypeAmong([a, b]);

@@ -3,6 +3,7 @@ import { NodeProtoSchema } from 'onnx-buf';
 import type { NodeProto } from 'onnx-buf';
 import { nodeAttributes, type AttributeValues } from './attributes.ts';
 import { opKey } from './domain.ts';
+import type { DType } from './tensor.ts';
 
 /** Makes a node, named as its first output unless a name is given. */
 export const nodeOf = (
@@ -21,8 +22,15 @@ export const nodeOf = (
   });
 
 /** Makes a node that gives a value another name. */
-export const identityNode = (input: string, output: string, name: string = output): NodeProto =>
-  nodeOf('Identity', [input], [output], {}, name);
+export const identityNode = (input: string, output: string | readonly string[], name?: string): NodeProto =>
+  nodeOf('Identity', [input], typeof output === 'string' ? [output] : output, {}, name);
 
 /** True for a node that gives a value another name. */
 export const isIdentity = (node: NodeProto): boolean => opKey(node) === 'Identity';
+
+/** Makes a node that gives a value another type. */
+export const castNode = (input: string, output: string, to: DType): NodeProto =>
+  nodeOf('Cast', [input], [output], { to });
+
+/** True for a node that gives a value another name or type. */
+export const isCopy = (node: NodeProto): boolean => isIdentity(node) || opKey(node) === 'Cast';

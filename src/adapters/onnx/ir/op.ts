@@ -85,10 +85,15 @@ export interface Op {
   readonly roles?: Roles;
   /** The way in which a constant operand acts on the other, for arithmetic that may apply a bias or a scale. */
   readonly operand?: 'added' | 'subtracted' | 'factor' | 'divisor';
-  /** True if the op hands its input on, its elements moved or a part of them taken. */
-  readonly carries?: true;
+  /**
+   * For an op that hands on the elements of its first input: `'all'` of them as they are, `'some'` of them or moved; or
+   * those of every input, `'joined'`.
+   */
+  readonly carries?: 'all' | 'some' | 'joined';
   /** Place of the samples in the output; absent where it is not known whether samples meet. */
   readonly samples?: SampleRule;
+  /** `'count'` for an op whose output tells the number of samples; `'fill'` if it repeats values so many times. */
+  readonly sizesOf?: 'count' | 'fill';
   /** Inputs that spell sizes and positions. */
   readonly sizes?: readonly number[];
   /** Inputs that are float32 whatever the op computes in. */

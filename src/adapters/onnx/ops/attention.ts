@@ -79,7 +79,7 @@ const packed: Lowering = (g, node, attributes) => {
   const third = lengthOf(g, weight, 1) / 3;
   const sizes = attributes.ints('qkv_hidden_sizes') ?? [third, third, third];
   const product = g.matmul(x, weight);
-  const parts = g.ops('Split', [bias ? g.add(product, bias) : product, g.integers(sizes)], { axis: 2 }, 3);
+  const parts = g.split(bias ? g.add(product, bias) : product, sizes, 2);
   const [q, k, v] = parts.map((part) => heads(g, part, count));
   return [attend(g, { x, q, k, v, mask, added, attributes })];
 };
@@ -98,7 +98,7 @@ const separate: Lowering = (g, node, attributes) => {
   const count = attributes.int('num_heads', 1);
   const inputs = [query, key, value];
   const sizes = inputs.map((input) => lengthOf(g, input, 2));
-  const biases = bias ? g.ops('Split', [bias, g.integers(sizes)], { axis: 0 }, 3) : [];
+  const biases = bias ? g.split(bias, sizes, 0) : [];
   const [q, k, v] = inputs.map((input, i) => heads(g, bias ? g.add(input, biases[i]) : input, count));
   const [keys, values] = [after(g, pastKey, k), after(g, pastValue, v)];
   return [attend(g, { x: query, q, k: keys, v: values, mask, added, attributes }), keys, values];
@@ -122,7 +122,7 @@ function attend(g: Builder, { x, q, k, v, mask, added, attributes }: Attention):
     scores = g.add(scores, maskTerm(g, mask, x, scores, attributes.float('mask_filter_value', -10_000)));
   if (added) scores = g.add(scores, added);
   if (attributes.int('unidirectional', 0)) scores = g.where(unidirectional(g, scores), scores, lowest);
-  return joined(g, g.matmul(g.op('Softmax', [scores], { axis: -1 }), v));
+  return joined(g, g.matmul(g.softmax(scores, -1), v));
 }
 
 /** Each head of [B, N, S, H] as often as there are queries' heads for it. */
@@ -136,9 +136,9 @@ function repeated(g: Builder, x: Value, times: number): Value {
 
 /** Softmax over the keys that a query sees; all zeros where it sees none. */
 function softmaxOver(g: Builder, scores: Value, [first, ...others]: readonly Value[]): Value {
-  if (first === undefined) return g.op('Softmax', [scores], { axis: -1 });
+  if (first === undefined) return g.softmax(scores, -1);
   const seen = others.reduce((a, b) => g.and(a, b), first);
-  const softmax = g.op('Softmax', [g.where(seen, scores, lowest)], { axis: -1 });
+  const softmax = g.softmax(g.where(seen, scores, lowest), -1);
   return g.where(seen, softmax, 0);
 }
 
@@ -201,7 +201,8 @@ const grouped: Lowering = (g, node, attributes) => {
 /** Queries, keys and values that lie side by side. */
 function unpacked(g: Builder, x: Value, count: number, shared: number): Value[] {
   const size = lengthOf(g, x, 2) / (count + 2 * shared);
-  return g.ops('Split', [x, g.integers([count, shared, shared].map((n) => n * size))], { axis: 2 }, 3);
+  const sizes = [count, shared, shared].map((n) => n * size);
+  return g.split(x, sizes, 2);
 }
 
 /** Heads with the rotary embedding of their places: those given, or 0, 1, 2, … */

@@ -43,13 +43,13 @@ const padded = (g: Builder, x: Value, { pads }: Window, value = 0, more = 0): Va
   const rank = pads.length / 2;
   if (pads.every((size) => size === 0) && more === 0) return x;
   const ends = pads.slice(rank).map((size) => size + more);
-  return g.op('Pad', [x, g.integers([0, 0, ...pads.slice(0, rank), 0, 0, ...ends]), value]);
+  return g.pad(x, [0, 0, ...pads.slice(0, rank), 0, 0, ...ends], value);
 };
 
 /** The elements that a window sees at each place, [N, C, K·O]; x is padded already. */
 function columnsOf(g: Builder, x: Value, window: Window, kernel: Value, outs: Value): Value {
   const places = placesOf(g, window, kernel, g.sizes(x, spatialAxes(g, x)), outs);
-  return g.op('Gather', [g.reshape(x, [0, 0, -1]), places], { axis: 2 });
+  return g.gather(g.reshape(x, [0, 0, -1]), places, 2);
 }
 
 const join = (g: Builder, ...parts: (Value | readonly number[])[]) =>
@@ -112,10 +112,10 @@ export const convTransposeByColumns: Lowering = (g, node, attributes) => {
   const columns = g.reshape(g.matmul(weight, seen), join(g, batch, all, [-1]));
   const places = g.expand(placesOf(g, window, kernel, whole, outs), g.shape(columns));
   const zeros = g.filled(join(g, batch, all, g.product(whole)), 0, g.dtypeOf(x));
-  const sum = g.op('ScatterElements', [zeros, places, columns], { axis: 2, reduction: 'add' });
+  const sum = g.scatterAdd(zeros, places, columns, 2);
   const full = g.reshape(sum, join(g, batch, all, whole));
   const end = g.sub(whole, g.integers(pads.slice(strides.length)));
-  const y = g.op('Slice', [full, g.integers(pads.slice(0, strides.length)), end, g.integers(axes)]);
+  const y = g.slices(full, g.integers(pads.slice(0, strides.length)), end, axes);
   return [bias ? g.add(y, alongChannels(g, bias, w)) : y];
 };
 

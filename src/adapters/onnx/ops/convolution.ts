@@ -91,10 +91,10 @@ function inputCotangent(g: Builder, d: Value, w: Value, x: Value, convolution: C
   const none = [0, 0, ...range(rank).fill(0)];
   const longer = strides.every((stride) => stride === 1)
     ? whole
-    : g.op('Pad', [whole, g.integers([...none, 0, 0, ...strides.map((stride) => stride - 1)])]);
+    : g.pad(whole, [...none, 0, 0, ...strides.map((stride) => stride - 1)]);
   const begin = g.integers(pads.slice(0, rank));
   const end = g.add(g.sizes(x, spatialAxes(g, x)), begin);
-  return g.op('Slice', [longer, begin, end, g.integers(spatialAxes(g, x))]);
+  return g.slices(longer, begin, end, spatialAxes(g, x));
 }
 
 /**
@@ -143,7 +143,7 @@ function withoutMissedEnds(g: Builder, x: Value, d: Value, convolution: Convolut
 function cutTo(g: Builder, x: Value, sizes: Value): Value {
   const [axes, known] = [spatialAxes(g, x), g.integersOf(sizes)];
   const whole = axes.every((axis, i) => known && g.shapeOf(x)?.[axis] === known[i]);
-  return whole ? x : g.op('Slice', [x, g.integers(axes.map(() => 0)), sizes, g.integers(axes)]);
+  return whole ? x : g.slices(x, g.integers(axes.map(() => 0)), sizes, axes);
 }
 
 /** [N, C, …, W] → [1, group·N, …, W·C/group], the batches of one group side by side. */

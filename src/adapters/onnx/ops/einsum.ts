@@ -8,13 +8,13 @@ import { type Dimension, broadcastDimension, unknownDimension } from '../ir/shap
 import type { VjpRule } from '../ir/vjp.ts';
 
 /** An equation taken apart: the letters of each input's axes and of the output's. */
-interface Equation {
+export interface Equation {
   readonly inputs: readonly (readonly string[])[];
   readonly output: readonly string[];
 }
 
 /** Takes an equation apart; undefined for one with an ellipsis, or that is none. */
-function parse(equation: string): Equation | undefined {
+export function parseEinsum(equation: string): Equation | undefined {
   const compact = equation.replaceAll(/\s/g, '');
   if (!/^[A-Za-z,]*(->[A-Za-z]*)?$/.test(compact)) return undefined;
   const [left, right] = compact.split('->');
@@ -30,12 +30,12 @@ function onceIn(inputs: readonly (readonly string[])[]): string[] {
 }
 
 /** Writes an equation. */
-const write = ({ inputs, output }: Equation): string =>
+export const einsumEquation = ({ inputs, output }: Equation): string =>
   `${inputs.map((letters) => letters.join('')).join(',')}->${output.join('')}`;
 
 /** True if an equation has neither an ellipsis nor a letter twice in one term. */
 function isPlain(text: string): boolean {
-  const equation = parse(text);
+  const equation = parseEinsum(text);
   return (
     equation !== undefined && equation.inputs.every((letters) => new Set(letters).size === letters.length)
   );
@@ -60,7 +60,7 @@ function withoutEllipsis(text: string, ranks: readonly number[]): string {
   const unused = alphabet.filter((letter) => !compact.includes(letter));
   const letters = unused.slice(0, Math.max(0, count)).join('');
   // Without an arrow, these axes come first.
-  const output = right ?? ellipsis + (parse(left.replaceAll(ellipsis, ''))?.output.join('') ?? '');
+  const output = right ?? ellipsis + (parseEinsum(left.replaceAll(ellipsis, ''))?.output.join('') ?? '');
   return `${left}->${output}`.replaceAll(ellipsis, letters);
 }
 
@@ -83,7 +83,7 @@ function diagonal(g: Builder, x: Value, letters: readonly string[]): Value {
 const plain: Lowering = (g, node, attributes) => {
   const text = attributes.string('equation', '');
   if (isPlain(text)) return undefined;
-  const equation = parse(
+  const equation = parseEinsum(
     withoutEllipsis(
       text,
       node.input.map((input) => g.rank(input)),
@@ -94,12 +94,12 @@ const plain: Lowering = (g, node, attributes) => {
     refuse(`its equation has ${equation.inputs.length} terms, for ${node.input.length} inputs.`);
   const operands = node.input.map((input, i) => diagonal(g, input, equation.inputs[i]));
   const inputs = equation.inputs.map((letters) => [...new Set(letters)]);
-  return [g.op('Einsum', operands, { equation: write({ inputs, output: equation.output }) })];
+  return [g.op('Einsum', operands, { equation: einsumEquation({ inputs, output: equation.output }) })];
 };
 
 const infer: InferRule = (c) => {
   const dtype = c.dtype(0);
-  const equation = parse(c.attributes.string('equation', ''));
+  const equation = parseEinsum(c.attributes.string('equation', ''));
   if (equation === undefined) return [{ dtype }];
   const sizes = new Map<string, Dimension>();
   equation.inputs.forEach((letters, i) =>
@@ -112,7 +112,7 @@ const infer: InferRule = (c) => {
 };
 
 const samplesOf: SampleRule = (c) => {
-  const equation = parse(c.attributes.string('equation', '')) ?? unclear();
+  const equation = parseEinsum(c.attributes.string('equation', '')) ?? unclear();
   const letters = c.node.input.flatMap((_, i) => {
     const samples = c.of(i);
     return samples ? [equation.inputs[i][samples.axis]] : [];
@@ -134,7 +134,7 @@ const repeats = (letters: readonly string[]) => new Set(letters).size < letters.
 /** The cotangent of one operand is an Einsum of that of the result with the other operands. */
 const gradient: VjpRule = ({ g, inputs, dy, needs, attributes }) => {
   const text = JSON.stringify(attributes.string('equation', ''));
-  const equation = parse(attributes.string('equation', ''));
+  const equation = parseEinsum(attributes.string('equation', ''));
   if (equation === undefined)
     refuse(`the equation ${text} has no rule where its inputs' ranks are not known: write its ellipsis out.`);
   if (equation.inputs.length !== inputs.length)
@@ -148,7 +148,7 @@ const gradient: VjpRule = ({ g, inputs, dy, needs, attributes }) => {
     const others = equation.inputs.filter((_, k) => k !== i);
     const present = new Set([...equation.output, ...others.flat()]);
     const d = g.op('Einsum', [dy, ...inputs.filter((_, k) => k !== i)], {
-      equation: write({
+      equation: einsumEquation({
         inputs: [equation.output, ...others],
         output: own.filter((letter) => present.has(letter)),
       }),

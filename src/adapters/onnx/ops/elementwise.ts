@@ -99,12 +99,12 @@ const inverseOfRoot = (g: Builder, dy: Value, square: Value) => g.mul(dy, rsqrt(
 
 /** Ops of one value, element by element; activations are apart. */
 export const elementwiseOps: OpTable = {
-  Identity: elementwise({ vjp: ({ dy }) => [dy], content: sameContent, carries: true }),
+  Identity: elementwise({ vjp: ({ dy }) => [dy], content: sameContent, carries: 'all' }),
   Cast: elementwise({
     infer: (c) => [{ dtype: castTo(c), shape: c.shape(0) }],
     content: sameContent,
     vjp: cast,
-    carries: true,
+    carries: 'all',
   }),
   CastLike: elementwise({ infer: (c) => [{ dtype: c.dtype(1), shape: c.shape(0) }], vjp: castLike }),
   Neg: unary((g, _x, _y, dy) => g.neg(dy)),

@@ -6,9 +6,9 @@ import type { Value } from '../ir/graph.ts';
  * the op to learn where each came to lie, and adds what arrived there.
  */
 export function gatherBack(g: Builder, x: Value, dy: Value, move: (indices: Value) => Value): Value {
-  const count = g.reshape(g.op('Size', [x]), [1]);
+  const count = g.size(x);
   const sources = g.flat(move(g.reshapeLike(g.places(count), x)));
   const zeros = g.filled(count, 0, g.dtypeOf(x));
-  const sum = g.op('ScatterElements', [zeros, sources, g.flat(dy)], { axis: 0, reduction: 'add' });
+  const sum = g.scatterAdd(zeros, sources, g.flat(dy), 0);
   return g.reshapeLike(sum, x);
 }

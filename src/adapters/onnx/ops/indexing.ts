@@ -85,7 +85,7 @@ const oneHotSamples: SampleRule = (c) => {
 function addRows(g: Builder, rows: Value, places: Value, count: Value, m: Value): Value {
   const elements = g.add(g.mul(g.reshape(places, [-1, 1]), m), g.places(m));
   const zeros = g.filled(g.mul(count, m), 0, g.dtypeOf(rows));
-  return g.op('ScatterElements', [zeros, g.flat(elements), g.flat(rows)], { axis: 0, reduction: 'add' });
+  return g.scatterAdd(zeros, g.flat(elements), g.flat(rows), 0);
 }
 
 /** Rows picked from x add what they received back to where they came from. */
@@ -99,14 +99,11 @@ const gather: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) => {
   const rows = g.transpose(dy, [...picked, ...range(rank - 1 + depth).filter((i) => !picked.includes(i))]);
   const m = g.product(g.sizes(x, first.slice(1)));
   const sum = addRows(g, rows, g.cast(indices, DType.INT64), g.sizes(x, [axis]), m);
-  return [g.transpose(g.op('Reshape', [sum, g.sizes(x, first)], { allowzero: 1 }), inverse(first))];
+  return [g.transpose(g.reshapeTo(sum, g.sizes(x, first)), inverse(first))];
 };
 
 const gatherElements: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) => [
-  g.op('ScatterElements', [g.zerosLike(x), indices, dy], {
-    axis: attributes.int('axis', 0),
-    reduction: 'add',
-  }),
+  g.scatterAdd(g.zerosLike(x), indices, dy, attributes.int('axis', 0)),
 ];
 
 const gatherND: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) => {
@@ -145,7 +142,7 @@ const scatterElements: VjpRule = (c) => {
   const axis = c.attributes.int('axis', 0);
   return scatter(c, {
     write: (g, into, indices, updates) => g.op('ScatterElements', [into, indices, updates], { axis }),
-    read: (g, from, indices) => g.op('GatherElements', [from, indices], { axis }),
+    read: (g, from, indices) => g.gatherElements(from, indices, axis),
   });
 };
 
@@ -158,7 +155,7 @@ const scatterND: VjpRule = (c) =>
 const topK: VjpRule = ({ g, node, inputs: [x], dy, attributes }) => {
   const places = g.extraOutput(node, 1);
   const axis = attributes.int('axis', -1);
-  return [g.op('ScatterElements', [g.zerosLike(x), places, dy], { axis, reduction: 'add' })];
+  return [g.scatterAdd(g.zerosLike(x), places, dy, axis)];
 };
 
 /** The batch of each index becomes a part of the index. */
@@ -177,8 +174,9 @@ const withoutBatchDims: Lowering = (g, node, attributes) => {
 const compress: Lowering = (g, node, attributes) => {
   const [x, condition] = node.input;
   const chosen = g.squeeze(g.nonZero(condition), [0]);
-  if (!attributes.has('axis')) return [g.gather(g.flat(x), chosen)];
-  return [g.op('Gather', [x, chosen], { axis: attributes.int('axis', 0) })];
+  return [
+    attributes.has('axis') ? g.gather(x, chosen, attributes.int('axis', 0)) : g.gather(g.flat(x), chosen),
+  ];
 };
 
 /**

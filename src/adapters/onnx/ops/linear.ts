@@ -73,10 +73,7 @@ const matmul: VjpRule = (c) => {
   if (g.shapeOf(a) === undefined && g.shapeOf(b)?.length === 2) return byRows(c);
   const [p, q] = [g.rank(a), g.rank(b)];
   if (p === 2 && q === 2) {
-    return [
-      needs(0) && g.op('Gemm', [dy, b], { transB: 1 }),
-      needs(1) && g.op('Gemm', [a, dy], { transA: 1 }),
-    ];
+    return [needs(0) && g.gemm(dy, b, { transB: true }), needs(1) && g.gemm(a, dy, { transA: true })];
   }
   // A vector on the left is a row, on the right a column.
   const left = p === 1 ? g.unsqueeze(a, [0]) : a;
@@ -94,28 +91,25 @@ const matmul: VjpRule = (c) => {
 /** As {@link matmul}, of a left operand of unknown rank, whose rows meet one matrix. */
 const byRows: VjpRule = ({ g, inputs: [a, b], dy, needs }) => {
   const rows = (x: Value, axis: number) => g.reshape(x, g.concat([g.integers([-1]), g.sizes(b, [axis])], 0));
-  return [
-    needs(0) && g.matmul(dy, g.swap(b)),
-    needs(1) && g.op('Gemm', [rows(a, 0), rows(dy, 1)], { transA: 1 }),
-  ];
+  return [needs(0) && g.matmul(dy, g.swap(b)), needs(1) && g.gemm(rows(a, 0), rows(dy, 1), { transA: true })];
 };
 
 /** leftᵀ·d; where the right operand is one matrix for the whole batch, all rows at once in one product. */
 function weightOf(g: Builder, left: Value, d: Value, right: Value): Value {
   if (g.rank(right) !== 2 || g.rank(left) === 2) return g.matmul(g.swap(left), d);
   const rows = (x: Value) => g.reshape(x, g.concat([g.integers([-1]), g.sizes(x, [g.rank(x) - 1])], 0));
-  return g.op('Gemm', [rows(left), rows(d)], { transA: 1 });
+  return g.gemm(rows(left), rows(d), { transA: true });
 }
 
 /** y = α·A'·B' + β·C, where A' is A or its transpose, and so B'. */
 const gemm: VjpRule = ({ g, inputs: [a, b, c], dy, needs, attributes }) => {
   const [alpha, beta] = [attributes.float('alpha', 1), attributes.float('beta', 1)];
-  const [transA, transB] = [attributes.int('transA', 0) ? 1 : 0, attributes.int('transB', 0) ? 1 : 0];
-  const product = (p: Value, q: Value, transposeP: number, transposeQ: number) =>
-    g.op('Gemm', [p, q], { transA: transposeP, transB: transposeQ, alpha: alpha === 1 ? undefined : alpha });
+  const [flippedA, flippedB] = [attributes.int('transA', 0) === 1, attributes.int('transB', 0) === 1];
+  const product = (p: Value, q: Value, transA: boolean, transB: boolean) =>
+    g.gemm(p, q, { transA, transB, alpha });
   return [
-    needs(0) && (transA ? product(b, dy, transB, 1) : product(dy, b, 0, 1 - transB)),
-    needs(1) && (transB ? product(dy, a, 1, transA) : product(a, dy, 1 - transA, 0)),
+    needs(0) && (flippedA ? product(b, dy, flippedB, true) : product(dy, b, false, !flippedB)),
+    needs(1) && (flippedB ? product(dy, a, true, flippedA) : product(a, dy, !flippedA, false)),
     needs(2) && g.mul(g.sumTo(dy, c), beta),
   ];
 };

@@ -25,7 +25,7 @@ export function classLosses(
   const classes = g.cast(target, DType.INT64);
   const counts = ignored === undefined ? undefined : g.not(g.equal(classes, ignored));
   const safe = counts ? g.where(counts, classes, 0) : classes;
-  const picked = g.squeeze(g.op('GatherElements', [logs, g.unsqueeze(safe, [axis])], { axis }), [axis]);
+  const picked = g.squeeze(g.gatherElements(logs, g.unsqueeze(safe, [axis]), axis), [axis]);
   const own = weight ? g.gather(weight, safe) : undefined;
   const weights = counts ? (own ? g.where(counts, own, 0) : g.mask(counts, logs)) : own;
   return { losses: g.neg(weights ? g.mul(picked, weights) : picked), weights };
@@ -59,7 +59,7 @@ const negativeLogLikelihood: Lowering = (g, { input: [logs, target, weight] }, a
 ];
 
 const softmaxCrossEntropy: Lowering = (g, { input: [scores, target, weight] }, attributes) => {
-  const logs = g.op('LogSoftmax', [scores], { axis: 1 });
+  const logs = g.logSoftmax(scores, 1);
   return [lossOf(g, logs, target, weight, attributes), logs];
 };
 

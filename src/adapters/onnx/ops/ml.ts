@@ -3,6 +3,7 @@ import { TensorProtoSchema } from 'onnx-buf';
 import type { Attributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import { opKey } from '../ir/domain.ts';
+import { isIdentity } from '../ir/node.ts';
 import { refuse } from '../ir/errors.ts';
 import type { Value } from '../ir/graph.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
@@ -25,7 +26,7 @@ function transformed(g: Builder, scores: Value, attributes: Attributes): Value {
   const name = attributes.string('post_transform', 'NONE');
   if (name === 'NONE') return scores;
   if (name === 'LOGISTIC') return g.sigmoid(scores);
-  if (name === 'SOFTMAX') return g.op('Softmax', [scores], { axis: -1 });
+  if (name === 'SOFTMAX') return g.softmax(scores, -1);
   return refuse(`post_transform ${name} has no rule.`);
 }
 
@@ -34,9 +35,8 @@ function scoresOf(g: Builder, [x, coefficients, intercepts]: readonly Value[]): 
   if (!coefficients) refuse('its coefficients do not fit its targets.');
   const values = real(g, x);
   const weight = g.cast(coefficients, g.floatTypeOf(values));
-  return g.op('Gemm', [values, weight, intercepts && g.cast(intercepts, g.floatTypeOf(values))], {
-    transB: 1,
-  });
+  const bias = intercepts && g.cast(intercepts, g.floatTypeOf(values));
+  return g.gemm(values, weight, { transB: true }, bias);
 }
 
 const regressor: Lowering = (g, { input }, attributes) => [transformed(g, scoresOf(g, input), attributes)];
@@ -71,15 +71,13 @@ const normalizer: Lowering = (g, { input: [x] }, attributes) => {
   const values = real(g, x);
   const made = g.proto.node.find(({ output }) => output[0] === values);
   const source =
-    made && opKey(made) === 'Identity'
-      ? g.proto.node.find(({ output }) => output[0] === made.input[0])
-      : made;
+    made && isIdentity(made) ? g.proto.node.find(({ output }) => output[0] === made.input[0]) : made;
   if (norm === 'L1') {
     if (source && opKey(source) === 'Softmax') return [values];
     return [g.div(values, g.sum(g.abs(values), [-1]))];
   }
   if (norm === 'L2') return [g.div(values, g.sqrt(g.sum(g.square(values), [-1])))];
-  return [g.div(values, g.op('ReduceMax', [values, g.integers([-1])]))];
+  return [g.div(values, g.maxOver(values, [-1]))];
 };
 
 /** Whole numbers among categories, as ones and zeros: nothing flows back through it. */

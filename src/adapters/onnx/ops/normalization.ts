@@ -149,20 +149,6 @@ const group: VjpRule = (c) => {
   ];
 };
 
-/** y = x·s^−β with s = bias + α/size·Σ x² over neighboring channels. */
-const localResponse: VjpRule = ({ g, inputs: [x], dy, attributes }) => {
-  const size = attributes.int('size', 1);
-  if (!(size >= 1 && size <= 1000)) refuse(`size ${size} has no rule.`);
-  const alpha = attributes.float('alpha', 1e-4) / size;
-  const beta = attributes.float('beta', 0.75);
-  const [before, after] = [Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2)];
-  const squares = g.mul(alpha, channelWindow(g, g.square(x), before, after));
-  const s = g.add(squares, attributes.float('bias', 1));
-  const shared = g.mul(dy, x, g.pow(s, -beta - 1));
-  const neighbors = g.mul(2 * alpha * beta, x, channelWindow(g, shared, after, before));
-  return [g.sub(g.mul(dy, g.pow(s, -beta)), neighbors)];
-};
-
 /** y = x/‖x‖ₚ along one axis; 0 where the norm is 0. */
 const lp: VjpRule = ({ g, inputs: [x], outputs: [y], dy, attributes }) => {
   const p = attributes.int('p', 2);
@@ -217,9 +203,11 @@ const rmsInFloat64: Lowering = (g, node, attributes) => {
   return [g.mul(x, reciprocal, scale), reciprocal];
 };
 
-const localResponseInFloat64: Lowering = (g, node, attributes) => {
+/** y = x·s^−β with s = bias + α/size·Σ x² over neighboring channels. */
+const localResponse: Lowering = (g, node, attributes) => {
   const [x] = node.input;
   const size = attributes.int('size', 1);
+  if (!(size >= 1 && size <= 1000)) refuse(`size ${size} has no rule.`);
   const alpha = attributes.float('alpha', 1e-4) / size;
   const window = channelWindow(g, g.square(x), Math.floor((size - 1) / 2), Math.ceil((size - 1) / 2));
   const scale = g.add(g.mul(alpha, window), attributes.float('bias', 1));
@@ -299,12 +287,7 @@ export const normalization: OpTable = {
     vjp: group,
     roles,
   },
-  LRN: {
-    infer: sameType,
-    samples: imageSamples,
-    as: { float64: localResponseInFloat64 },
-    vjp: localResponse,
-  },
+  LRN: { infer: sameType, samples: imageSamples, as: { float64: localResponse } },
   LpNormalization: { infer: sameType, samples: samplesOffAxis(-1, 'it normalizes over the batch'), vjp: lp },
   MeanVarianceNormalization: { infer: sameType, samples: meanVariance },
 };

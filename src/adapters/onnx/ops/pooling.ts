@@ -79,8 +79,8 @@ const maxPoolByIndices: VjpRule = ({ g, node, inputs: [x], dy, attributes }) => 
   if (attributes.int('storage_order', 0) !== 0) refuse('storage_order = 1 has no rule.');
   refuseDilatedSame(attributes);
   const places = g.extraOutput(node, 1);
-  const zeros = g.filled(g.reshape(g.op('Size', [x]), [1]), 0, g.dtypeOf(x));
-  const sum = g.op('ScatterElements', [zeros, g.flat(places), g.flat(dy)], { axis: 0, reduction: 'add' });
+  const zeros = g.filled(g.size(x), 0, g.dtypeOf(x));
+  const sum = g.scatterAdd(zeros, g.flat(places), g.flat(dy), 0);
   return [g.reshapeLike(sum, x)];
 };
 
@@ -125,16 +125,6 @@ const maxPoolByComparison: VjpRule = ({ g, inputs: [x], outputs: [y], dy, attrib
   return [g.mul(equals(ranked, spread(first)), spread(dy))];
 };
 
-/** Spread over the elements that attain the maximum, evenly where several do. */
-const globalMaxPool: VjpRule = ({ g, inputs: [x], outputs: [y], dy }) => {
-  const chosen = g.mask(g.equal(x, y), x);
-  return [g.mul(chosen, g.div(dy, g.sum(chosen, spatialAxes(g, x))))];
-};
-
-const globalAveragePool: VjpRule = ({ g, inputs: [x], outputs: [y], dy }) => [
-  g.expandLike(g.mul(dy, g.div(g.count(y, x), g.count(x, x))), x),
-];
-
 const globalLpPool: VjpRule = ({ g, inputs: [x], outputs: [y], dy, attributes }) => {
   const p = attributes.int('p', 2);
   const origin = g.equal(y, 0);
@@ -165,8 +155,7 @@ const averagePool: VjpRule = (c) => {
   // It is linear, and acts on each axis apart: its matrix there is what it makes of the identity.
   const spread = (d: Value, i: number) => {
     const size = g.sizes(x, [i + 2]);
-    const square = g.filled(g.concat([size, size], 0), 0, g.dtypeOf(x));
-    const identity = g.op('EyeLike', [square], { dtype: g.floatTypeOf(x) });
+    const identity = g.eye(size, g.floatTypeOf(x));
     const averaged = g.op('AveragePool', [g.unsqueeze(identity, [1])], {
       ...shared,
       kernel_shape: [kernel[i]],
@@ -203,11 +192,11 @@ const lpPool: Lowering = (g, node, attributes) => {
   return [g.where(origin, 0, g.pow(g.where(origin, 1, sum), 1 / p))];
 };
 
-const globalPool = (vjp: VjpRule, float64: Lowering): Op => ({
+const globalPool = (float64: Lowering, vjp?: VjpRule): Op => ({
   infer: inferGlobalPool,
   samples: imageSamples,
-  vjp,
   as: { float64 },
+  ...(vjp && { vjp }),
 });
 
 /** Poolings. */
@@ -220,10 +209,10 @@ export const pooling: OpTable = {
     vjp: averagePool,
   },
   LpPool: { infer: inferPool, samples: imageSamples, as: { read: lpPool } },
-  GlobalMaxPool: globalPool(globalMaxPool, (g, { input: [x] }) => [g.maxOver(x, spatialAxes(g, x))]),
-  GlobalAveragePool: globalPool(globalAveragePool, (g, { input: [x] }) => [g.mean(x, spatialAxes(g, x))]),
-  GlobalLpPool: globalPool(globalLpPool, (g, { input: [x] }, attributes) => {
+  GlobalMaxPool: globalPool((g, { input: [x] }) => [g.maxOver(x, spatialAxes(g, x))]),
+  GlobalAveragePool: globalPool((g, { input: [x] }) => [g.mean(x, spatialAxes(g, x))]),
+  GlobalLpPool: globalPool((g, { input: [x] }, attributes) => {
     const p = attributes.int('p', 2);
     return [g.pow(g.sum(g.pow(g.abs(x), p), spatialAxes(g, x)), 1 / p)];
-  }),
+  }, globalLpPool),
 };

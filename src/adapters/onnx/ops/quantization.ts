@@ -82,7 +82,7 @@ const quantizeInFloat64: Lowering = (g, node, attributes) => {
   const steps = g.round(g.div(x, alongAxisOf(g, scale, x, axis)));
   const offset = zero ? alongAxisOf(g, g.cast(zero, g.floatTypeOf(x)), x, axis) : undefined;
   const held = g.clip(offset ? g.add(steps, offset) : steps, low, high);
-  return [g.op('Cast', [held], { to: dtype })];
+  return [g.cast(held, dtype ?? DType.UINT8)];
 };
 
 /** Quantization to integers and back. */

@@ -86,7 +86,7 @@ const centerCropPad: Lowering = (g, node, attributes) => {
   const excess = g.max(g.sub(sizes, wanted), zeros);
   const start = g.div(excess, two);
   const kept = g.min(sizes, wanted);
-  const cropped = g.op('Slice', [x, start, g.add(start, kept), g.integers(axes)]);
+  const cropped = g.slices(x, start, g.add(start, kept), axes);
   const missing = g.max(g.sub(wanted, sizes), zeros);
   const before = g.div(missing, two);
   const pads = g.concat([before, g.sub(missing, before)], 0);

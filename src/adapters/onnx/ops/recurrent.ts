@@ -49,7 +49,7 @@ const samples: SampleRule = (c) => {
 interface Kind {
   readonly gates: number;
   readonly states: number;
-  /** Activations of one direction, as the standard names them. */
+  /** Activations of one direction, in lower case. */
   readonly activations: readonly string[];
   readonly step: Step;
   readonly gradient: Cell;
@@ -58,7 +58,7 @@ interface Kind {
 /** True if a layer has nothing unusual, so that its gradient can be taken at all steps at once. */
 function isUsual({ activations }: Kind, { input }: NodeProto, attributes: Attributes): boolean {
   const names = (attributes.strings('activations') ?? []).map((name) => name.toLowerCase());
-  const own = activations.join().toLowerCase();
+  const own = activations.join();
   const count = activations.length;
   const usual = count === 1 ? [own, 'relu'] : [own];
   const each = range(names.length / count).map((d) => names.slice(d * count, (d + 1) * count).join());
@@ -123,16 +123,16 @@ export const recurrent: OpTable = {
   LSTM: layer({
     gates: 4,
     states: 2,
-    activations: ['Sigmoid', 'Tanh', 'Tanh'],
+    activations: ['sigmoid', 'tanh', 'tanh'],
     step: lstmStep,
     gradient: lstmGradient,
   }),
   GRU: layer({
     gates: 3,
     states: 1,
-    activations: ['Sigmoid', 'Tanh'],
+    activations: ['sigmoid', 'tanh'],
     step: gruStep,
     gradient: gruGradient,
   }),
-  RNN: layer({ gates: 1, states: 1, activations: ['Tanh'], step: rnnStep, gradient: rnnGradient }),
+  RNN: layer({ gates: 1, states: 1, activations: ['tanh'], step: rnnStep, gradient: rnnGradient }),
 };

@@ -64,7 +64,7 @@ const outer = (g: Builder, a: Value, b: Value) => g.gemm(rows(g, a), rows(g, b),
 /** y = f(z): the state alone. */
 export const rnnGradient: Cell = (direction) => {
   const { g, R, Y, before, dY, dLast, reverse, attributes } = direction;
-  const relu = (attributes.strings('activations')?.[0] ?? 'Tanh').toLowerCase() === 'relu';
+  const relu = attributes.strings('activations')?.[0].toLowerCase() === 'relu';
   const slope = relu ? g.mask(g.greater(Y, 0), Y) : tanhSlope(g, Y);
   const inputs = { states: [dLast], sequences: [dY, slope], captured: [R], backward: !reverse };
   const { states, results } = scan(g, inputs, (s, [dh], [dy, k]) => {

@@ -83,7 +83,7 @@ const reduction =
     if (keep) return [dx(g, x, y, dy, axes ?? given)];
     if (axes === undefined) {
       const kept = keptOf(g, node, x);
-      return [dx(g, x, kept, g.op('Reshape', [dy, g.shape(kept)], { allowzero: 1 }), given)];
+      return [dx(g, x, kept, g.reshapeTo(dy, g.shape(kept)), given)];
     }
     const sorted = axes.toSorted((a, b) => a - b);
     return [dx(g, x, g.unsqueeze(y, sorted), g.unsqueeze(dy, sorted), axes)];
@@ -139,7 +139,7 @@ const spread =
     const scalar = g.shapeOf(y)?.length === 0;
     if (scalar || axes === 'none' || attributes.int('keepdims', 1) === 1) return [g.expandLike(share, x)];
     if (axes === undefined || axesOf(g, node) === undefined)
-      return [g.expandLike(g.op('Reshape', [share, g.shape(keptOf(g, node, x))], { allowzero: 1 }), x)];
+      return [g.expandLike(g.reshapeTo(share, g.shape(keptOf(g, node, x))), x)];
     return [
       g.expandLike(
         g.unsqueeze(

@@ -66,7 +66,7 @@ function interpolationOf(g: Builder, node: NodeProto, { axis, place }: ResizedAx
   const [x, , , sizes] = node.input;
   const scales = scalesOf(g, node);
   const n = g.sizes(x, [axis]);
-  const identity = g.op('EyeLike', [g.filled(g.concat([n, n], 0), 0, DType.FLOAT)]);
+  const identity = g.eye(n, DType.FLOAT);
   const image = g.reshape(identity, g.concat([g.integers([1, 1]), n, n], 0));
   const of = (list: Value) => g.slice(list, place, place + 1, 0);
   const factor = scales

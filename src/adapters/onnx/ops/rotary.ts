@@ -28,9 +28,7 @@ export function rotated(g: Builder, x: Value, { cos, sin, interleaved, size }: R
   const along = (v: Value) => g.unsqueeze(v, g.rank(v) === 2 ? [0, 1] : [1]);
   const [c, s] = [along(cos), along(sin)];
   const halves = interleaved
-    ? [0, 1].map((from) =>
-        g.op('Slice', [turned, g.integers([from]), g.integers([last]), g.integers([-1]), g.integers([2])]),
-      )
+    ? [0, 1].map((from) => g.slices(turned, g.integers([from]), g.integers([last]), [-1], g.integers([2])))
     : [g.slice(turned, 0, part / 2, -1), g.slice(turned, part / 2, part, -1)];
   const [a, b] = halves;
   const [first, second] = [g.sub(g.mul(c, a), g.mul(s, b)), g.add(g.mul(s, a), g.mul(c, b))];

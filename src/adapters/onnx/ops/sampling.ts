@@ -61,7 +61,7 @@ const gridSample: Lowering = (g, node, attributes) => {
   }, []);
   const samples = corners.map(({ index, weight }) => {
     const each = g.concat([g.sizes(x, [0, 1]), g.sizes(index, [2])], 0);
-    const picked = g.op('GatherElements', [image, g.expand(index, each)], { axis: 2 });
+    const picked = g.gatherElements(image, g.expand(index, each), 2);
     return weight === undefined ? picked : g.mul(picked, weight);
   });
   const [first, ...others] = samples;

@@ -26,7 +26,7 @@ const cumProd: Lowering = (g, node, attributes) => {
     },
     (s, [before], [factor]) => {
       const next = s.mul(before, factor);
-      return { states: [next], results: [exclusive ? s.op('Identity', [before]) : next] };
+      return { states: [next], results: [exclusive ? s.identity(before) : next] };
     },
   );
   return [g.transpose(results[0], perm)];

@@ -203,21 +203,21 @@ export const shapes: OpTable = {
     samples: reshapeSamples,
     sizes: [1],
     vjp: reshape,
-    carries: true,
+    carries: 'some',
   },
   Flatten: {
     infer: inferFlatten,
     content: sameContent,
     samples: reshapeSamples,
     vjp: reshape,
-    carries: true,
+    carries: 'some',
   },
   Squeeze: {
     infer: inferSqueeze,
     content: sameContent,
     samples: squeezeSamples,
     vjp: reshape,
-    carries: true,
+    carries: 'some',
     upgrade: axesToInput,
   },
   Unsqueeze: {
@@ -225,18 +225,20 @@ export const shapes: OpTable = {
     content: sameContent,
     samples: unsqueezeSamples,
     vjp: reshape,
-    carries: true,
+    carries: 'some',
     upgrade: axesToInput,
   },
-  Transpose: { infer: inferTranspose, samples: transposeSamples, vjp: transpose, carries: true },
+  Transpose: { infer: inferTranspose, samples: transposeSamples, vjp: transpose, carries: 'some' },
   Expand: {
+    sizesOf: 'fill',
     infer: (c) => [{ dtype: c.dtype(0), shape: broadcastShapes([c.shape(0), spelled(c, 1)]) }],
     samples: expandSamples,
     sizes: [1],
     vjp: ({ g, inputs: [x], dy }) => [g.sumTo(dy, x)],
-    carries: true,
+    carries: 'some',
   },
   Shape: {
+    sizesOf: 'count',
     infer(c) {
       const rank = c.shape(0)?.length;
       const [start, end] = [c.attributes.int('start', 0), c.attributes.int('end', rank ?? 0)];
@@ -246,10 +248,12 @@ export const shapes: OpTable = {
     content: (c) => c.shape(0)?.slice(c.attributes.int('start', 0), c.attributes.int('end', LONGEST)),
   },
   Size: {
+    sizesOf: 'count',
     infer: () => [{ dtype: DType.INT64, shape: [] }],
     content: (c) => (c.shape(0) ? [productOf(c.shape(0) ?? [])] : undefined),
   },
   ConstantOfShape: {
+    sizesOf: 'fill',
     infer: (c) => [{ dtype: c.attributes.tensor('value')?.dataType ?? DType.FLOAT, shape: spelled(c, 0) }],
     content: filled,
   },

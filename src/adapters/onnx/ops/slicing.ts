@@ -147,7 +147,7 @@ function slice({ g, inputs, dy }: VjpContext) {
   if (before?.every((count) => count >= 0)) {
     const begin = g.integers(before);
     const end = g.sub(g.sub(g.shape(x), g.shape(dy)), begin);
-    return [g.op('Pad', [dy, g.concat([begin, end], 0)])];
+    return [g.pad(dy, g.concat([begin, end], 0))];
   }
   return [gatherBack(g, x, dy, (indices) => g.op('Slice', [indices, ...inputs.slice(1)]))];
 }
@@ -167,14 +167,14 @@ export const slicing: OpTable = {
     content: concatContent,
     samples: concatSamples,
     vjp: concat,
-    carries: true,
+    carries: 'joined',
   },
   Split: {
     infer: inferSplit,
     samples: samplesOffAxis(0, 'it splits the batch'),
     sizes: [1],
     vjp: split,
-    carries: true,
+    carries: 'some',
     upgrade(u) {
       toInput('split', 1)(u);
       if (!u.node.input[1]) u.node.attribute.push(...nodeAttributes({ num_outputs: u.node.output.length }));
@@ -186,7 +186,7 @@ export const slicing: OpTable = {
     samples: sliceSamples,
     sizes: [1, 2, 3, 4],
     vjp: slice,
-    carries: true,
+    carries: 'some',
     upgrade: upgradeSlice,
   },
 };

@@ -1,6 +1,8 @@
 import { nodeAttributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
+import { opKey } from '../ir/domain.ts';
 import type { Value } from '../ir/graph.ts';
+import { isCopy } from '../ir/node.ts';
 import type { Op, OpTable, UpgradeContext } from '../ir/op.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 import { sameType, samplesOffAxis } from './common.ts';
@@ -15,9 +17,9 @@ const softmax: VjpRule = ({ g, outputs: [made], dy, attributes }) => {
 /** True if a Where reads a value, as it is or cast. */
 const isReplaced = (g: Builder, value: Value): boolean =>
   g.proto.node.some(
-    ({ opType, input, output }) =>
-      input.includes(value) &&
-      (opType === 'Where' || ((opType === 'Cast' || opType === 'Identity') && isReplaced(g, output[0]))),
+    (node) =>
+      node.input.includes(value) &&
+      (opKey(node) === 'Where' || (isCopy(node) && isReplaced(g, node.output[0]))),
   );
 
 const logSoftmax: VjpRule = ({ g, outputs: [y], dy, attributes }) => [

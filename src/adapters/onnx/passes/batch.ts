@@ -6,7 +6,6 @@
 import type { NodeProto } from 'onnx-buf';
 import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
-import { opKey } from '../ir/domain.ts';
 import { fault, faultOf, Refusal, refuse, type Fault } from '../ir/errors.ts';
 import { capturedBy, Graph, type Value } from '../ir/graph.ts';
 import type { Model } from '../ir/model.ts';
@@ -82,19 +81,18 @@ function follow(
   counts: ReadonlySet<Value>,
   varies: boolean,
 ): readonly Samples[] | 'count' {
-  const op = opKey(node);
-  if (op === 'Shape' || op === 'Size') return 'count';
+  const op = opOf(node) ?? {};
+  if (op.sizesOf === 'count') return 'count';
   const shape = (i: number) => g.shapeOf(node.input[i] ?? '');
   const out = g.shapeOf(node.output[0]);
   if (!varies) {
-    if (op !== 'ConstantOfShape' && op !== 'Expand') return 'count';
+    if (op.sizesOf !== 'fill') return 'count';
     // The same values for each sample.
     const axis = out?.indexOf(batchSymbol) ?? -1;
     if (axis < 0) refuse('its shape depends on the number of samples in a way that is not understood.');
     return [{ axis, inner: 1 }];
   }
-  const { samples: rule = refuse('it is not known whether samples meet here.'), sizes = [] } =
-    opOf(node) ?? {};
+  const { samples: rule = refuse('it is not known whether samples meet here.'), sizes = [] } = op;
   node.input.forEach((name, i) => {
     if (counts.has(name) && !sizes.includes(i)) refuse('it computes with the number of samples.');
     if (samples.has(name) && sizes.includes(i)) refuse('a sample decides on its sizes.');

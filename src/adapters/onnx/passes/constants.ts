@@ -1,7 +1,6 @@
 import type { NodeProto } from 'onnx-buf';
-import { opKey } from '../ir/domain.ts';
 import { isIdentity } from '../ir/node.ts';
-import { constantTensor } from '../ir/constant.ts';
+import { constantTensor, isConstant } from '../ir/constant.ts';
 import { isFloat, isHalf, renamedTensor, type DType, type TensorProto } from '../ir/tensor.ts';
 import type { Model } from '../ir/model.ts';
 
@@ -52,8 +51,7 @@ export function gatherConstants(
     }
     const tensor = renamedTensor(made, name);
     tensors.set(name, tensor);
-    if (within || opKey(node) === 'Constant')
-      origins.set(name, { kind: within ? 'function' : 'constant', name });
+    if (within || isConstant(node)) origins.set(name, { kind: within ? 'function' : 'constant', name });
     else origins.set(name, { kind: 'copy', name, of: node.input[0] });
     graph.initializer.push(tensor);
   }

@@ -4,7 +4,7 @@ import { attributesOf } from '../ir/attributes.ts';
 import { Builder } from '../ir/builder.ts';
 import { opKey } from '../ir/domain.ts';
 import type { Value } from '../ir/graph.ts';
-import { identityNode, nodeOf } from '../ir/node.ts';
+import { identityNode } from '../ir/node.ts';
 import type { Stage } from '../ir/op.ts';
 import { DType } from '../ir/tensor.ts';
 import { loweringOf } from '../ops/index.ts';
@@ -79,8 +79,7 @@ const hasFloat64 = ({ input, initializer }: GraphProto): boolean =>
 const appliesTo = (g: Builder, { input }: NodeProto, stage: Stage): boolean =>
   stage !== 'float64' || input.some((name) => g.dtypeOf(name) === DType.DOUBLE);
 
-const standIn = ({ name, input, output }: NodeProto): NodeProto =>
-  nodeOf('Identity', [input[0] ?? ''], output, {}, name);
+const standIn = ({ name, input, output }: NodeProto): NodeProto => identityNode(input[0] ?? '', output, name);
 
 /** Names nodes after the one that they stand for, for messages; the last of them has its very name. */
 function nameAfter({ name }: NodeProto, made: readonly NodeProto[]): void {

@@ -4,8 +4,8 @@ import { DType, numbersOf, shapeOf, tensorOf, type TensorProto } from '../ir/ten
 import type { Precision } from '../../../core/problem.ts';
 import { nodeAttributes, subgraphsOf } from '../ir/attributes.ts';
 import { opKey } from '../ir/domain.ts';
-import { constantTensor } from '../ir/constant.ts';
-import { nodeOf } from '../ir/node.ts';
+import { constantTensor, isConstant } from '../ir/constant.ts';
+import { castNode } from '../ir/node.ts';
 import { opOf } from '../ops/index.ts';
 
 /**
@@ -26,7 +26,7 @@ function convertTypes(graph: GraphProto, from: ReadonlySet<DType>, to: DType): v
       type.value.value.elemType = to;
   };
   const single = readAsFloat32(graph);
-  const made = new Set(graph.node.flatMap((node) => (opKey(node) === 'Constant' ? [] : node.output)));
+  const made = new Set(graph.node.flatMap((node) => (isConstant(node) ? [] : node.output)));
   for (const { name } of graph.input) made.add(name);
   graph.initializer = graph.initializer.map((t) => (single.has(t.name) ? t : tensor(t)));
   [...graph.input, ...graph.output, ...graph.valueInfo].forEach(typed);
@@ -65,7 +65,7 @@ function castsFor(node: NodeProto, single: ReadonlySet<string>, made: ReadonlySe
     if (!name || !single.has(name) || !made.has(name)) return [];
     const output = `${node.output[0]}/float32_${i}`;
     node.input[i] = output;
-    return [nodeOf('Cast', [name], [output], { to: DType.FLOAT })];
+    return [castNode(name, output, DType.FLOAT)];
   });
 }
 

@@ -3,6 +3,7 @@ import type { Precision } from '../../../core/problem.ts';
 import { subgraphsOf } from '../ir/attributes.ts';
 import { isStandard, opKey } from '../ir/domain.ts';
 import { OnnxError } from '../ir/errors.ts';
+import { identityNode } from '../ir/node.ts';
 import { decodeModel, type ExternalData, type Model } from '../ir/model.ts';
 import { freeBatchAxis, meetingSamples } from './batch.ts';
 import { structureFaults } from './check.ts';
@@ -74,7 +75,7 @@ export function read(
 function leaveMapsOut(graph: GraphProto): void {
   for (const node of graph.node) {
     if (opKey(node) !== 'ai.onnx.ml::ZipMap') continue;
-    Object.assign(node, { opType: 'Identity', domain: '', attribute: [] });
+    Object.assign(node, identityNode(node.input[0], node.output, node.name));
     for (const output of graph.output) if (output.name === node.output[0]) delete output.type;
   }
 }

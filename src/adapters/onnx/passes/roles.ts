@@ -7,7 +7,6 @@
 import type { NodeProto } from 'onnx-buf';
 import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
 import { opKey } from '../ir/domain.ts';
-import { isIdentity } from '../ir/node.ts';
 import { biasRole, roleNamed, type Op, type Role } from '../ir/op.ts';
 import { axisFrom, range } from '../ir/shape.ts';
 import { isFloat, numbersOf, shapeOf, type TensorProto } from '../ir/tensor.ts';
@@ -103,7 +102,7 @@ export function findRole(
         }
         continue;
       }
-      if (plainOp(node) === 'Concat' && path.length < LONGEST_PATH) {
+      if (opOf(node)?.carries === 'joined' && path.length < LONGEST_PATH) {
         const found = follow(node.output[0], [...path, node]);
         if (!('against' in found)) return found;
       }
@@ -157,7 +156,7 @@ function operandRole(operand: NonNullable<Op['operand']>, tensor: TensorProto): 
 /** A role seen through the ops between it and the tensor: filter axes survive transposition, and nothing else. */
 function through(found: Found, path: readonly NodeProto[], tensor: TensorProto): Found {
   const { kind, name, filterAxes, why } = found;
-  const moves = path.filter((node) => !isIdentity(node) && plainOp(node) !== 'Cast');
+  const moves = path.filter((node) => opOf(node)?.carries !== 'all');
   const transposed = moves.every((node) => plainOp(node) === 'Transpose');
   // The gates of a recurrent layer may be cut out and stacked anew; the rows of a matrix are units all the same.
   const stacked = filterAxes?.length === 2 && tensor.dims.length === 2 ? [0] : undefined;

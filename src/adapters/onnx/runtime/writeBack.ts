@@ -2,8 +2,8 @@ import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, TensorProto_DataLocation } from 'onnx-buf';
 import type { GraphProto, NodeProto } from 'onnx-buf';
 import { attributesOf, nodeAttributes } from '../ir/attributes.ts';
-import { constantTensor } from '../ir/constant.ts';
-import { opKey } from '../ir/domain.ts';
+import { constantTensor, isConstant } from '../ir/constant.ts';
+import { isIdentity } from '../ir/node.ts';
 import { DType, numbersOf, shapeOf, tensorOf, type TensorProto } from '../ir/tensor.ts';
 import { nestedConstants, type Nested } from '../passes/nested.ts';
 import { toInference } from '../passes/inference.ts';
@@ -100,7 +100,7 @@ const nodeOf = (graph: GraphProto, output: string): NodeProto | undefined =>
 /** The tensor in a Constant node that makes a value. */
 function constantIn(graph: GraphProto, name: string): TensorProto | undefined {
   const node = nodeOf(graph, name);
-  return node && opKey(node) === 'Constant' ? attributesOf(node).tensor('value') : undefined;
+  return node && isConstant(node) ? attributesOf(node).tensor('value') : undefined;
 }
 
 /** As {@link overwrite}, inside the graph of a node, a function or an attribute. */
@@ -143,7 +143,7 @@ function overwrite(tensor: TensorProto, values: ArrayLike<number>): boolean {
 /** The tensor that a value of a file holds, through the Identity nodes between it and that. */
 function originalOf(graph: GraphProto, name: string): TensorProto {
   const node = nodeOf(graph, name);
-  if (node && opKey(node) === 'Identity') return originalOf(graph, node.input[0]);
+  if (node && isIdentity(node)) return originalOf(graph, node.input[0]);
   const held = graph.initializer.find((tensor) => tensor.name === name) ?? (node && constantTensor(node));
   if (held === undefined) throw new Error(`writeBack: ${JSON.stringify(name)} is no tensor of the file.`);
   return held;
