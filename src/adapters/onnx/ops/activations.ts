@@ -1,7 +1,7 @@
 import type { Attributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import type { Operand, Value } from '../ir/graph.ts';
-import { type Op, type OpTable, roleNamed } from '../ir/op.ts';
+import { roleNamed, type Op, type OpTable } from '../ir/op.ts';
 import { onlyFirst } from '../ir/samples.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 import { broadcastSamples, sameType } from './common.ts';

@@ -3,7 +3,7 @@ import { refuse } from '../ir/errors.ts';
 import type { ContentRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
 import type { Op, OpTable } from '../ir/op.ts';
-import { type Dimension, productOf, range, unknownDimension } from '../ir/shape.ts';
+import { productOf, range, unknownDimension, type Dimension } from '../ir/shape.ts';
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';
 import { booleanType, broadcastSamples, broadcastType } from './common.ts';
 

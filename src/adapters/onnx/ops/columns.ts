@@ -10,7 +10,7 @@ import { refuse } from '../ir/errors.ts';
 import type { Value } from '../ir/graph.ts';
 import type { Lowering } from '../ir/op.ts';
 import { range } from '../ir/shape.ts';
-import { type Window, windowOf } from '../ir/window.ts';
+import { windowOf, type Window } from '../ir/window.ts';
 
 /**
  * For each place of a window in its input and each place in the window, which element of the input it is,

@@ -5,7 +5,7 @@
  */
 
 import type { ContentRule, InferContext, InferRule } from '../ir/facts.ts';
-import { type SampleRule, type Samples, meet, onlyFirst, rankOfInput, unclear } from '../ir/samples.ts';
+import { meet, onlyFirst, rankOfInput, unclear, type SampleRule, type Samples } from '../ir/samples.ts';
 import { axisFrom, broadcastShapes } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 

@@ -5,7 +5,7 @@ import type { InferRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
 import { scan } from '../ir/scan.ts';
-import { type TensorType, range, unknownDimension, unknownShape } from '../ir/shape.ts';
+import { range, unknownDimension, unknownShape, type TensorType } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 import { throughSteps } from './throughSteps.ts';

@@ -3,18 +3,18 @@ import { exceptChannels, spatialAxes } from '../ir/channels.ts';
 import { refuse } from '../ir/errors.ts';
 import type { InferRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
-import { type OpTable, biasRole, weightRole } from '../ir/op.ts';
+import { biasRole, weightRole, type OpTable } from '../ir/op.ts';
 import {
-  type Dimension,
-  type Shape,
   isStatic,
   productOf,
   range,
   unknownDimension,
   unknownShape,
+  type Dimension,
+  type Shape,
 } from '../ir/shape.ts';
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';
-import { type Window, windowOf } from '../ir/window.ts';
+import { windowOf, type Window } from '../ir/window.ts';
 import { convByColumns, convTransposeByColumns } from './columns.ts';
 import { imageSamples } from './common.ts';
 import { outputSizes, windowIn } from './windows.ts';

@@ -2,9 +2,9 @@ import type { Builder } from '../ir/builder.ts';
 import { refuse } from '../ir/errors.ts';
 import type { InferRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
-import { type Lowering, type OpTable, weightRole } from '../ir/op.ts';
-import { type SampleRule, meet, unclear } from '../ir/samples.ts';
-import { type Dimension, broadcastDimension, unknownDimension } from '../ir/shape.ts';
+import { weightRole, type Lowering, type OpTable } from '../ir/op.ts';
+import { meet, unclear, type SampleRule } from '../ir/samples.ts';
+import { broadcastDimension, unknownDimension, type Dimension } from '../ir/shape.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 
 /** An equation taken apart: the letters of each input's axes and of the output's. */
@@ -79,7 +79,7 @@ function diagonal(g: Builder, x: Value, letters: readonly string[]): Value {
   );
 }
 
-/** An Equation with an ellipsis or a diagonal, as one without. */
+/** An Einsum with an ellipsis or a diagonal, as one without. */
 const plain: Lowering = (g, node, attributes) => {
   const text = attributes.string('equation', '');
   if (isPlain(text)) return undefined;

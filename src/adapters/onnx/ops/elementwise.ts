@@ -4,7 +4,7 @@ import type { Value } from '../ir/graph.ts';
 import type { Op, OpTable } from '../ir/op.ts';
 import { onlyFirst } from '../ir/samples.ts';
 import { DType } from '../ir/tensor.ts';
-import { type VjpRule, flat } from '../ir/vjp.ts';
+import { flat, type VjpRule } from '../ir/vjp.ts';
 import { booleanType, sameContent, sameType } from './common.ts';
 
 /** An op of f(x) alone; absent fields are those of any such op. */

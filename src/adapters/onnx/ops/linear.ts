@@ -1,8 +1,8 @@
 import type { Builder } from '../ir/builder.ts';
 import type { InferRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
-import { type OpTable, biasRole, weightRole } from '../ir/op.ts';
-import { type SampleRule, meet, rankOfInput, unclear } from '../ir/samples.ts';
+import { biasRole, weightRole, type OpTable } from '../ir/op.ts';
+import { meet, rankOfInput, unclear, type SampleRule } from '../ir/samples.ts';
 import { broadcastShapes, unknownDimension } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import type { VjpRule } from '../ir/vjp.ts';

@@ -3,8 +3,8 @@ import { alongChannels, channelWindow, exceptChannels, spatialAxes } from '../ir
 import { refuse } from '../ir/errors.ts';
 import type { InferRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
-import { type Lowering, type OpTable, type UpgradeContext, roleNamed } from '../ir/op.ts';
-import { type SampleRule, meet, onlyFirst, rankOfInput } from '../ir/samples.ts';
+import { roleNamed, type Lowering, type OpTable, type UpgradeContext } from '../ir/op.ts';
+import { meet, onlyFirst, rankOfInput, type SampleRule } from '../ir/samples.ts';
 import { axisFrom, range } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';

@@ -1,15 +1,15 @@
 import type { InferRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
 import type { Lowering, OpTable, UpgradeContext } from '../ir/op.ts';
-import { type SampleRule, meet, onlyFirst, rankOfInput, unclear } from '../ir/samples.ts';
+import { meet, onlyFirst, rankOfInput, unclear, type SampleRule } from '../ir/samples.ts';
 import {
-  type Dimension,
   axisFrom,
   productOf,
   range,
   sumOf,
   unknownDimension,
   unknownShape,
+  type Dimension,
 } from '../ir/shape.ts';
 import { DType, numbersOf } from '../ir/tensor.ts';
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';

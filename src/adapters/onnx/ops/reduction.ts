@@ -1,11 +1,11 @@
 import type { NodeProto } from 'onnx-buf';
 import type { Builder } from '../ir/builder.ts';
 import { refuse } from '../ir/errors.ts';
-import { type InferContext, type InferRule, inferContext } from '../ir/facts.ts';
+import { inferContext, type InferContext, type InferRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
 import type { Op, OpTable } from '../ir/op.ts';
-import { type SampleRule, meet, onlyFirst, rankOfInput, samplesWithout, unclear } from '../ir/samples.ts';
-import { type Shape, axisFrom, inverse, productOf, range, unknownShape } from '../ir/shape.ts';
+import { meet, onlyFirst, rankOfInput, samplesWithout, unclear, type SampleRule } from '../ir/samples.ts';
+import { axisFrom, inverse, productOf, range, unknownShape, type Shape } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 import { axesToInput } from './upgrades.ts';

@@ -5,8 +5,8 @@ import { refuse } from '../ir/errors.ts';
 import type { InferRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
 import type { Lowering, OpTable, UpgradeContext } from '../ir/op.ts';
-import { type SampleRule, meet, onlyFirst } from '../ir/samples.ts';
-import { type Dimension, axisFrom, range, unknownDimension } from '../ir/shape.ts';
+import { meet, onlyFirst, type SampleRule } from '../ir/samples.ts';
+import { axisFrom, range, unknownDimension, type Dimension } from '../ir/shape.ts';
 import { DType, numbersOf } from '../ir/tensor.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 

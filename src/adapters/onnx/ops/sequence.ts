@@ -1,6 +1,6 @@
 import { refuse } from '../ir/errors.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
-import { type SampleRule, meet, onlyFirst, rankOfInput, unclear } from '../ir/samples.ts';
+import { meet, onlyFirst, rankOfInput, unclear, type SampleRule } from '../ir/samples.ts';
 import { scan } from '../ir/scan.ts';
 import { axisFrom, range } from '../ir/shape.ts';
 import type { VjpRule } from '../ir/vjp.ts';

@@ -1,18 +1,16 @@
 import { refuse } from '../ir/errors.ts';
-import { type ContentRule, type InferContext, type InferRule, LONGEST } from '../ir/facts.ts';
+import { LONGEST, type ContentRule, type InferContext, type InferRule } from '../ir/facts.ts';
 import type { OpTable } from '../ir/op.ts';
 import {
-  type SampleRule,
   batchSymbol,
   meet,
   onlyFirst,
   rankOfInput,
   samplesWithout,
   unclear,
+  type SampleRule,
 } from '../ir/samples.ts';
 import {
-  type Dimension,
-  type Shape,
   axisFrom,
   broadcastShapes,
   inverse,
@@ -22,6 +20,8 @@ import {
   range,
   unknownDimension,
   unknownShape,
+  type Dimension,
+  type Shape,
 } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import type { VjpRule } from '../ir/vjp.ts';

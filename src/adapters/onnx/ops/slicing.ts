@@ -1,8 +1,8 @@
 import { nodeAttributes } from '../ir/attributes.ts';
-import { type ContentRule, type InferRule, LONGEST } from '../ir/facts.ts';
+import { LONGEST, type ContentRule, type InferRule } from '../ir/facts.ts';
 import type { OpTable, UpgradeContext } from '../ir/op.ts';
-import { type SampleRule, meet, onlyFirst, rankOfInput, unclear } from '../ir/samples.ts';
-import { type Dimension, axisFrom, range, sumOf, unknownDimension, unknownShape } from '../ir/shape.ts';
+import { meet, onlyFirst, rankOfInput, unclear, type SampleRule } from '../ir/samples.ts';
+import { axisFrom, range, sumOf, unknownDimension, unknownShape, type Dimension } from '../ir/shape.ts';
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';
 import { samplesOffAxis } from './common.ts';
 import { gatherBack } from './gatherBack.ts';

@@ -6,8 +6,8 @@
 
 import { Refusal } from '../ir/errors.ts';
 import type { InferContext } from '../ir/facts.ts';
-import { type Dimension, type Shape, unknownDimension } from '../ir/shape.ts';
-import { type Window, windowOf } from '../ir/window.ts';
+import { unknownDimension, type Dimension, type Shape } from '../ir/shape.ts';
+import { windowOf, type Window } from '../ir/window.ts';
 
 /** The spatial sizes that `window` makes of those of `x`. */
 export function outputSizes(
