@@ -130,7 +130,11 @@ const wrongSize = (tensor: TensorProto, got: number, unit: string) =>
 export function numbersOf(tensor: TensorProto): number[] {
   const elements = elementsOf(tensor);
   const half = halves.get(tensor.dataType);
-  return Array.from<number | bigint, number>(elements, half ? (bits) => half.from(Number(bits)) : Number);
+  // A loop: Array.from takes ten times as long.
+  const numbers = Array<number>(elements.length);
+  for (let i = 0; i < numbers.length; i++)
+    numbers[i] = half ? half.from(Number(elements[i])) : Number(elements[i]);
+  return numbers;
 }
 
 /** Reads and writes numbers of 16 bits. */

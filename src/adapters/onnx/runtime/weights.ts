@@ -59,7 +59,8 @@ export function weightsOf(
   const gradients = zeros(precision, fillsOutputs(ort) ? layout.length : 0);
   parameters.forEach(({ tensor }, i) => {
     const { offset } = layout.tensors[i];
-    values.set(Array.from<number | bigint, number>(elementsOf(tensor), Number), offset);
+    // Parameters are real; a list of plain numbers would take most of the time of setting a model up.
+    values.set(elementsOf(tensor) as Reals, offset);
   });
   const outputs =
     gradients.length > 0 ? viewsOf(ort, layout, gradients, ({ name }) => gradientNameOf(name)) : {};
