@@ -130,7 +130,7 @@ const wrongSize = (tensor: TensorProto, got: number, unit: string) =>
 export function numbersOf(tensor: TensorProto): number[] {
   const elements = elementsOf(tensor);
   const half = halves.get(tensor.dataType);
-  // A loop: Array.from takes ten times as long.
+  // Array.from with a function takes three times as long.
   const numbers = Array<number>(elements.length);
   for (let i = 0; i < numbers.length; i++)
     numbers[i] = half ? half.from(Number(elements[i])) : Number(elements[i]);

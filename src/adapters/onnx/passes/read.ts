@@ -73,11 +73,11 @@ export function read(
 
 /** Takes the numbers that a ZipMap would sort into maps by class for its result, in place: a tensor [N, classes]. */
 function leaveMapsOut(graph: GraphProto): void {
-  for (const node of graph.node) {
-    if (opKey(node) !== 'ai.onnx.ml::ZipMap') continue;
-    Object.assign(node, identityNode(node.input[0], node.output, node.name));
+  graph.node = graph.node.map((node) => {
+    if (opKey(node) !== 'ai.onnx.ml::ZipMap') return node;
     for (const output of graph.output) if (output.name === node.output[0]) delete output.type;
-  }
+    return identityNode(node.input[0], node.output, node.name);
+  });
 }
 
 /** Gives ONNX's own domain the one of its two names that is usual, in place. */
