@@ -143,6 +143,11 @@ export class Builder extends ElementwiseGraph {
   concat(parts: readonly Value[], axis: number): Value {
     return parts.length === 1 ? parts[0] : this.op('Concat', parts, { axis });
   }
+  /** The parts side by side along a new axis. */
+  stack(parts: readonly Value[], axis: number): Value {
+    const one = (part: Value) => this.unsqueeze(part, [axis]);
+    return this.concat(parts.map(one), axis);
+  }
   /** x[start : end] along one axis, by constants or vectors of one int64. */
   slice(x: Value, start: number | Value, end: number | Value, axis: number): Value {
     const bound = (v: number | Value) => (typeof v === 'string' ? v : this.integers([v]));

@@ -195,12 +195,8 @@ function channelsFirst(g: Builder, x: Value, group: number): Value {
 const biasCotangent = (g: Builder, d: Value) => g.sum(d, exceptChannels(g, d), false);
 
 const conv: VjpRule = (c) => {
-  const {
-    g,
-    inputs: [x, w],
-    dy,
-    needs,
-  } = c;
+  const { g, dy, needs } = c;
+  const [x, w] = c.inputs;
   const convolution = convolutionOf(c);
   return [
     needs(0) && inputCotangent(g, dy, w, x, convolution),
@@ -211,13 +207,8 @@ const conv: VjpRule = (c) => {
 
 /** The transpose of a convolution: dx is that convolution, and in dw x and dy have changed places. */
 const convTranspose: VjpRule = (c) => {
-  const {
-    g,
-    inputs: [x, w],
-    dy,
-    needs,
-    attributes,
-  } = c;
+  const { g, dy, needs, attributes } = c;
+  const [x, w] = c.inputs;
   const auto = attributes.string('auto_pad', 'NOTSET');
   if (attributes.has('output_shape')) refuse('output_shape has no rule; give pads and output_padding.');
   if (auto !== 'NOTSET' && auto !== 'VALID')

@@ -64,12 +64,8 @@ const gemmSamples: SampleRule = (c) => {
 
 /** y = a·b: da = dy·bᵀ, db = aᵀ·dy, each summed over the axes along which it was broadcast. */
 const matmul: VjpRule = (c) => {
-  const {
-    g,
-    inputs: [a, b],
-    dy,
-    needs,
-  } = c;
+  const { g, dy, needs } = c;
+  const [a, b] = c.inputs;
   if (g.shapeOf(a) === undefined && g.shapeOf(b)?.length === 2) return byRows(c);
   const [p, q] = [g.rank(a), g.rank(b)];
   if (p === 2 && q === 2) {

@@ -1,4 +1,5 @@
-import { nodeAttributes } from '../ir/attributes.ts';
+import { nodeAttributes, type Attributes } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
 import { alongChannels, channelWindow, exceptChannels, spatialAxes } from '../ir/channels.ts';
 import { refuse } from '../ir/errors.ts';
 import type { InferRule } from '../ir/facts.ts';
@@ -7,7 +8,7 @@ import { roleNamed, type Lowering, type OpTable, type UpgradeContext } from '../
 import { meet, onlyFirst, rankOfInput, type SampleRule } from '../ir/samples.ts';
 import { axisFrom, range } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
-import type { VjpContext, VjpRule } from '../ir/vjp.ts';
+import type { VjpRule } from '../ir/vjp.ts';
 import { imageSamples, sameType, samplesOffAxis } from './common.ts';
 import { standardize, throughStandardized, throughStatistics, totalOf } from './standardize.ts';
 
@@ -40,14 +41,19 @@ const meanVariance: SampleRule = (c) => {
   return samples;
 };
 
-const epsilonOf = ({ attributes }: VjpContext) => attributes.float('epsilon', 1e-5);
+const epsilonOf = (attributes: Attributes) => attributes.float('epsilon', 1e-5);
+
+/** The axes that a layer is normalized over: from one on. */
+function lastAxes(g: Builder, x: Value, attributes: Attributes): number[] {
+  const rank = g.rank(x);
+  const first = axisFrom(attributes.int('axis', -1), rank);
+  return range(rank - first, first);
+}
 
 const layer: VjpRule = (c) => {
   const { g, inputs, dy, dys, needs, attributes } = c;
   const [x, scale, bias] = inputs;
-  const rank = g.rank(x);
-  const from = axisFrom(attributes.int('axis', -1), rank);
-  const standardized = standardize(g, x, range(rank - from, from), epsilonOf(c));
+  const standardized = standardize(g, x, lastAxes(g, x, attributes), epsilonOf(attributes));
   const through = () =>
     totalOf(g, [
       dys[0] && throughStandardized(g, standardized, g.mul(dys[0], scale)),
@@ -62,18 +68,10 @@ const layer: VjpRule = (c) => {
 
 /** As layer normalization, without the mean. */
 const rms: VjpRule = (c) => {
-  const {
-    g,
-    inputs: [x, scale],
-    dy,
-    dys,
-    needs,
-    attributes,
-  } = c;
-  const rank = g.rank(x);
-  const from = axisFrom(attributes.int('axis', -1), rank);
-  const axes = range(rank - from, from);
-  const reciprocal = g.div(1, g.sqrt(g.add(g.mean(g.square(x), axes), epsilonOf(c))));
+  const { g, dy, dys, needs, attributes } = c;
+  const [x, scale] = c.inputs;
+  const axes = lastAxes(g, x, attributes);
+  const reciprocal = g.div(1, g.sqrt(g.add(g.mean(g.square(x), axes), epsilonOf(c.attributes))));
   const xhat = g.mul(x, reciprocal);
   const d = g.mul(dy, scale);
   const through = () =>
@@ -86,17 +84,12 @@ const rms: VjpRule = (c) => {
 
 /** By running statistics, an affine map; the statistics are no parameters. In training mode it is lowered before. */
 const batch: VjpRule = (c) => {
-  const {
-    g,
-    inputs: [x, scale, , mean, variance],
-    dy,
-    needs,
-    attributes,
-  } = c;
+  const { g, dy, needs, attributes } = c;
+  const [x, scale, , mean, variance] = c.inputs;
   if (attributes.int('training_mode', 0) !== 0)
     refuse('in training mode, inside the graph of another node, it has no rule.');
   if (needs(3) || needs(4)) refuse('its running statistics are no parameters: leave them out of wrt.');
-  const reciprocal = g.div(1, g.sqrt(g.add(variance, epsilonOf(c))));
+  const reciprocal = g.div(1, g.sqrt(g.add(variance, epsilonOf(c.attributes))));
   const axes = exceptChannels(g, x);
   const centered = () => g.sub(x, alongChannels(g, mean, x));
   return [
@@ -107,13 +100,9 @@ const batch: VjpRule = (c) => {
 };
 
 const instance: VjpRule = (c) => {
-  const {
-    g,
-    inputs: [x, scale],
-    dy,
-    needs,
-  } = c;
-  const standardized = standardize(g, x, spatialAxes(g, x), epsilonOf(c));
+  const { g, dy, needs } = c;
+  const [x, scale] = c.inputs;
+  const standardized = standardize(g, x, spatialAxes(g, x), epsilonOf(c.attributes));
   const axes = exceptChannels(g, x);
   return [
     needs(0) && throughStandardized(g, standardized, g.mul(dy, alongChannels(g, scale, x))),
@@ -124,16 +113,11 @@ const instance: VjpRule = (c) => {
 
 /** Each group of channels is standardized as one; scale and bias are one number a channel, before opset 21 a group. */
 const group: VjpRule = (c) => {
-  const {
-    g,
-    inputs: [x, scale, bias],
-    dy,
-    needs,
-    attributes,
-  } = c;
+  const { g, dy, needs, attributes } = c;
+  const [x, scale, bias] = c.inputs;
   const groups = attributes.int('num_groups', 1);
   const grouped = (v: Value) => g.reshape(v, [0, groups, -1]);
-  const standardized = standardize(g, grouped(x), [2], epsilonOf(c));
+  const standardized = standardize(g, grouped(x), [2], epsilonOf(c.attributes));
   const size = g.shapeOf(scale)?.[0];
   if (typeof size !== 'number') refuse('the length of its scale is not known beforehand.');
   const perGroup = size === groups;
@@ -162,7 +146,7 @@ const lp: VjpRule = ({ g, inputs: [x], outputs: [y], dy, attributes }) => {
 
 const instanceInFloat64: Lowering = (g, node, attributes) => {
   const [x, scale, bias] = node.input;
-  const { xhat } = standardize(g, x, spatialAxes(g, x), attributes.float('epsilon', 1e-5));
+  const { xhat } = standardize(g, x, spatialAxes(g, x), epsilonOf(attributes));
   return [g.add(g.mul(xhat, alongChannels(g, scale, x)), alongChannels(g, bias, x))];
 };
 
@@ -171,7 +155,7 @@ const groupInFloat64: Lowering = (g, node, attributes) => {
   const [x, scale, bias] = node.input;
   const groups = attributes.int('num_groups', 1);
   const grouped = g.reshape(x, [0, groups, -1]);
-  const { xhat } = standardize(g, grouped, [2], attributes.float('epsilon', 1e-5));
+  const { xhat } = standardize(g, grouped, [2], epsilonOf(attributes));
   // One number a group before opset 21, one a channel since.
   if (g.shapeOf(scale)?.[0] === groups) {
     const along = (v: Value) => g.reshape(v, [1, groups, 1]);
@@ -185,10 +169,8 @@ const groupInFloat64: Lowering = (g, node, attributes) => {
 const layerInFloat64: Lowering = (g, node, attributes) => {
   if (!node.output.slice(1).some(Boolean)) return undefined;
   const [x, scale, bias] = node.input;
-  const rank = g.rank(x);
-  const axis = axisFrom(attributes.int('axis', -1), rank);
-  const axes = range(rank - axis, axis);
-  const { xhat, reciprocal } = standardize(g, x, axes, attributes.float('epsilon', 1e-5));
+  const axes = lastAxes(g, x, attributes);
+  const { xhat, reciprocal } = standardize(g, x, axes, epsilonOf(attributes));
   const scaled = g.mul(xhat, scale);
   return [bias ? g.add(scaled, bias) : scaled, g.mean(x, axes), reciprocal];
 };
@@ -196,10 +178,8 @@ const layerInFloat64: Lowering = (g, node, attributes) => {
 const rmsInFloat64: Lowering = (g, node, attributes) => {
   if (!node.output[1]) return undefined;
   const [x, scale] = node.input;
-  const rank = g.rank(x);
-  const axis = axisFrom(attributes.int('axis', -1), rank);
-  const squares = g.mean(g.square(x), range(rank - axis, axis));
-  const reciprocal = g.div(1, g.sqrt(g.add(squares, attributes.float('epsilon', 1e-5))));
+  const squares = g.mean(g.square(x), lastAxes(g, x, attributes));
+  const reciprocal = g.div(1, g.sqrt(g.add(squares, epsilonOf(attributes))));
   return [g.mul(x, reciprocal, scale), reciprocal];
 };
 
@@ -225,7 +205,7 @@ const byBatchStatistics: Lowering = (g, node, attributes) => {
   const mean = g.mean(x, axes);
   const centered = g.add(x, g.neg(mean));
   const variance = g.div(g.sumOfSquares(centered, axes), g.div(g.count(x, x), g.count(mean, x)));
-  const deviation = g.sqrt(g.add(variance, attributes.float('epsilon', 1e-5)));
+  const deviation = g.sqrt(g.add(variance, epsilonOf(attributes)));
   const y = g.add(g.mul(centered, g.div(along(scale), deviation)), along(bias));
   const batches = [g.flat(mean), g.flat(variance)];
   const next = [runningMean, runningVariance].map((running, k) => {

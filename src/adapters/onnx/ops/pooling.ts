@@ -133,12 +133,8 @@ const globalLpPool: VjpRule = ({ g, inputs: [x], outputs: [y], dy, attributes })
 };
 
 const averagePool: VjpRule = (c) => {
-  const {
-    g,
-    inputs: [x],
-    dy,
-    attributes,
-  } = c;
+  const { g, dy, attributes } = c;
+  const [x] = c.inputs;
   const kernel = attributes.ints('kernel_shape') ?? refuse('it has no kernel_shape.');
   refuseDilatedSame(attributes);
   if (liesSideBySide(c)) return [spreadOver(g, x, g.div(dy, placesIn(kernel)))];

@@ -89,10 +89,7 @@ const gradientOf =
       const [first, ...others] = parts;
       // Both directions read one X; of all else each has its own.
       if (first === undefined || i === 0) return first && g.add(first, ...others);
-      return g.concat(
-        parts.map((part) => g.unsqueeze(part, [0])),
-        0,
-      );
+      return g.stack(parts, 0);
     });
   };
 

@@ -117,20 +117,7 @@ export const stepByStep =
         },
       );
     });
-    const stacked = (parts: readonly Value[], axis: number) =>
-      g.concat(
-        parts.map((part) => g.unsqueeze(part, [axis])),
-        axis,
-      );
-    const Y = stacked(
-      runs.map(({ results }) => results[0]),
-      1,
-    );
-    const last = range(stateCount).map((i) =>
-      stacked(
-        runs.map(({ states }) => states[i]),
-        0,
-      ),
-    );
-    return [Y, ...last];
+    const outputs = runs.map(({ results }) => results[0]);
+    const last = (i: number) => runs.map(({ states }) => states[i]);
+    return [g.stack(outputs, 1), ...range(stateCount).map((i) => g.stack(last(i), 0))];
   };
