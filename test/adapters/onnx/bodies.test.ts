@@ -1,4 +1,4 @@
-import { differentiate } from 'quasi-newton/onnx';
+import { differentiate, type LossFunction } from 'quasi-newton/onnx';
 import * as ort from 'onnxruntime-node';
 import type { NodeProto } from 'onnx-buf';
 import { expect, test } from 'vitest';
@@ -78,4 +78,30 @@ test.each(Object.keys(models))('%s may hold nodes without names', async (op) => 
   const found = await gradients(false);
   expect(found['grad_of/w'][1]).not.toBe(0);
   expect(found).toEqual(await gradients(true));
+});
+
+test('an op that stands for several has a gradient inside other graphs too', async () => {
+  const model = modelFrom({
+    inputs: { x: [3], c: scalar(DType.BOOL) },
+    outputs: { y: [3] },
+    nodes: [
+      holding(
+        node('If', ['c'], 'y'),
+        body('then_branch', {
+          outputs: { s: [3] },
+          nodes: [node('com.microsoft::QuickGelu', ['x'], 's', { alpha: 1.5 })],
+        }),
+        body('else_branch', { outputs: { t: [3] }, nodes: [node('Neg', ['x'], 't')] }),
+      ),
+    ],
+    domains: ['com.microsoft'],
+  });
+  const loss: LossFunction = (g, { outputs: [y] }) => g.sumOfAll(y);
+  const x = [-1.2, 0.3, 2];
+  const feeds = { x: tensor([3], x), c: new ort.Tensor('bool', [true], []) };
+  const { 'grad_of/x': found } = await runOnce(differentiate(model, { loss, wrt: ['x'] }), feeds);
+  x.forEach((at, i) => {
+    const s = 1 / (1 + Math.exp(-1.5 * at));
+    expect(found[i]).toBeCloseTo(s + 1.5 * at * s * (1 - s), 5);
+  });
 });
