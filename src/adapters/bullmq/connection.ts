@@ -1,5 +1,5 @@
 /**
- * Connections to Redis, and the two packages that make them, loaded when they are first needed.
+ * Connections to Redis. The packages bullmq and ioredis are loaded on first use.
  *
  * @module
  */
@@ -7,14 +7,14 @@ import { show, type Rule } from '../../core/options.ts';
 import type * as bullmq from 'bullmq';
 import type { Redis, RedisOptions } from 'ioredis';
 
-/** Place of Redis: an address such as `'redis://user:password@host:6379/0'`, options of ioredis, or a client of it. */
+/** A Redis server: an address such as `'redis://user:password@host:6379/0'`, options of ioredis, or an ioredis client. */
 export type BullmqConnection = string | RedisOptions | Redis;
 
-/** Options that all functions of this entry point share. */
+/** Options shared by all functions of this entry point. */
 export interface BullmqOptions {
-  /** Place of Redis. A client is only copied, never used or closed. */
+  /** The Redis server. A client is duplicated; it is not used itself, nor closed. */
   connection: BullmqConnection;
-  /** Name of the queue: any text, the same for those who ask and those who serve. */
+  /** Name of the queue, any text; the same on the asking and the serving side. */
   queue: string;
 }
 
@@ -30,7 +30,7 @@ export const connectionRules = {
 } satisfies Record<keyof BullmqOptions, Rule>;
 
 /**
- * Complains of a missing connection or queue: options that are absent pass every rule.
+ * Throws if a required option is missing; the rules of options accept absent ones.
  *
  * @throws TypeError
  */
@@ -44,18 +44,18 @@ export function requireOptions<Options extends object>(
   throw new TypeError(`${where}: needs ${missing.join(', ')}; got ${show(options)}.`);
 }
 
-/** A connection, and the packages. */
+/** A connection and the loaded packages. */
 export interface Link {
   readonly redis: Redis;
   readonly bullmq: typeof bullmq;
   /** `host:port`, for messages. */
   readonly address: string;
-  /** Ends the connection and keeps its copies from reconnecting. */
+  /** Closes the connection; its duplicates do not reconnect. */
   close(): void;
 }
 
 /**
- * Opens a connection whose commands wait for as long as it takes to reconnect.
+ * Opens a connection. While it is lost, commands wait for it to be restored.
  *
  * @throws Error if bullmq or ioredis is not installed
  */
@@ -64,7 +64,7 @@ export async function connect(where: string, connection: BullmqConnection): Prom
   let closed = false;
   const given = optionsOf(connection)?.retryStrategy;
   const options = {
-    // BullMQ demands it, and a command that is told to wait must not fail by itself.
+    // Required by BullMQ: waiting commands must not fail by themselves.
     maxRetriesPerRequest: null,
     replyMapping: 'legacy' as const,
     retryStrategy: (times: number) => (closed ? null : given ? given(times) : Math.min(50 * times, 1000)),
@@ -75,7 +75,7 @@ export async function connect(where: string, connection: BullmqConnection): Prom
       : isClient(connection)
         ? connection.duplicate(options)
         : new ioredis.Redis({ ...connection, ...options });
-  // Without a listener ioredis prints each failed attempt; who needs to know listens too.
+  // Without a listener ioredis prints each failed attempt.
   redis.on('error', () => {});
   const { path, host, port } = redis.options;
   return {

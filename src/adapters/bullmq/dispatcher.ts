@@ -1,10 +1,10 @@
 /**
- * The asking side: questions in parts, each part a job, each answered once.
+ * The asking side. A question has parts; each part is a job and is answered once.
  *
- * BullMQ hands out the jobs, repeats those whose worker has died or thrown, and tells of their ends. Numbers travel
- * beside it, in keys of their own: the message that all parts share, and one answer for each part. An answer is
- * written only over the empty value that was put there for it, and is removed by being read: what comes twice or
- * late is dropped. If Redis loses jobs or keys, they are sent again.
+ * BullMQ distributes the jobs, retries those whose worker died or threw, and reports when they end. Vectors are stored
+ * in separate keys: one message shared by all parts, and one answer per part. A worker may only replace the empty
+ * answer that the dispatcher created, and reading an answer deletes it, so duplicate and late answers are dropped.
+ * Jobs and keys that Redis loses are sent again.
  *
  * @module
  */
@@ -16,19 +16,19 @@ import { watch, type Watch } from './watch.ts';
 import type { Queue, QueueEvents } from 'bullmq';
 import type { Redis } from 'ioredis';
 
-/** Options of those who ask. */
+/** Options of the asking side. */
 export interface DispatchOptions extends BullmqOptions {
   /** Seconds to wait for Redis, at the start and whenever the connection is lost. @defaultValue `60` */
   reconnectTime?: number;
-  /** Number of times that a job is tried whose worker throws. @defaultValue `3` */
+  /** Number of attempts at a job whose worker throws. @defaultValue `3` */
   attempts?: number;
 }
 
-/** A question that has been asked. */
+/** A pending question. */
 export interface Asked {
-  /** The answers, part by part; all fail as soon as one does. */
+  /** One answer per part; if one fails, all fail. */
   readonly answers: readonly Promise<Buffer>[];
-  /** Forgets the question, and removes what is left of it in Redis. */
+  /** Drops the question and removes its keys and jobs from Redis. */
   readonly withdraw: () => void;
 }
 
@@ -38,7 +38,7 @@ interface Part {
   readonly kind: string;
   readonly data: JobData;
   answered: boolean;
-  /** The time at which its job was last put into the queue, in milliseconds, and the number of times that it was. */
+  /** Time of the last submission in milliseconds, and number of submissions. */
   since: number;
   submissions: number;
   resolve(answer: Buffer): void;
@@ -46,9 +46,9 @@ interface Part {
   fail(reason: unknown): void;
 }
 
-/** Milliseconds without an answer after which the dispatcher looks whether a job is still there. */
+/** Milliseconds without an answer after which the dispatcher checks that a job still exists. */
 const auditInterval = 10_000;
-/** A job that vanishes this often without an answer does so for a reason. */
+/** Number of submissions after which a job that keeps vanishing fails. */
 const maxSubmissions = 20;
 
 /** Asks questions through a queue. */
@@ -72,9 +72,9 @@ export class Dispatcher {
   #warned = false;
 
   /**
-   * Connects, and waits until questions may be asked.
+   * Connects, and waits until the dispatcher is ready.
    *
-   * @param signal - once aborted, everything that waits fails with its reason
+   * @param signal - when aborted, all pending questions fail with its reason
    * @throws Error if there is no connection within `reconnectTime`
    */
   static async open(where: string, options: DispatchOptions, signal?: AbortSignal): Promise<Dispatcher> {
@@ -104,16 +104,16 @@ export class Dispatcher {
     this.#watch = watch(where, link, reconnectTime, signal);
     this.#watch.ended.addEventListener('abort', () => this.#failAll());
     this.#queue = new link.bullmq.Queue(queueName(queue), { connection: link.redis });
-    this.#queue.on('error', () => {}); // the watch tells of it
+    this.#queue.on('error', () => {}); // reported by the watch
     this.#timer = setInterval(() => this.#audit(auditInterval), auditInterval / 2);
-    // Redis may have lost its memory.
+    // Redis may have lost its data.
     link.redis.on('ready', () => this.#audit(0));
   }
 
   async #listen(): Promise<void> {
     await this.#watch.orEnd(this.#queue.waitUntilReady());
     const [seconds, microseconds] = await this.#watch.orEnd(this.#redis.time());
-    // Events are read from this moment on, even if the first job ends before the reader is connected.
+    // Read events from now on, even if the first job ends before the reader is connected.
     const now = 1000 * seconds + Math.floor(microseconds / 1000);
     this.#events = new this.#link.bullmq.QueueEvents(queueName(this.#name), {
       connection: this.#redis,
@@ -139,9 +139,9 @@ export class Dispatcher {
   /**
    * Asks a question.
    *
-   * @param kind - name of its jobs
-   * @param message - what all parts share
-   * @param parts - further data of each job
+   * @param kind - name of the jobs
+   * @param message - shared by all parts
+   * @param parts - additional data of each job
    */
   ask(kind: string, question: string, message: Buffer, parts: readonly object[]): Asked {
     this.keep(question, message);
@@ -160,7 +160,7 @@ export class Dispatcher {
           rejections.push(reject);
         }),
     );
-    // Whoever waits for the first answer must not be told of the others as unhandled.
+    // A caller that awaits only the first answer must not see unhandled rejections of the others.
     for (const answer of answers) answer.catch(() => {});
     for (const part of mine) this.#waiting.set(part.id, part);
     if (this.#watch.ended.aborted) fail(this.#watch.ended.reason);
@@ -168,7 +168,7 @@ export class Dispatcher {
     return { answers, withdraw: () => this.#withdraw(question, mine) };
   }
 
-  /** Closes the connections, and removes what is left in Redis. */
+  /** Removes the remaining keys from Redis and closes the connections. */
   close(): Promise<void> {
     return (this.#closed ??= this.#close());
   }
@@ -183,12 +183,12 @@ export class Dispatcher {
       );
     }
     this.#watch.stop();
-    // A reader whose connection is being sought does not end by itself.
+    // While reconnecting, the event reader does not close by itself.
     await within(closingTime, Promise.allSettled([this.#events?.close(), this.#queue.close()]));
     this.#link.close();
   }
 
-  /** Puts jobs into the queue, each with an empty answer. */
+  /** Adds jobs to the queue, each with an empty answer key. */
   async #submit(parts: readonly Part[]): Promise<void> {
     const pipeline = this.#redis.pipeline();
     for (const part of parts) {
@@ -201,13 +201,13 @@ export class Dispatcher {
       data,
       opts: { jobId: id, attempts: this.#attempts, removeOnComplete: true, removeOnFail: true },
     }));
-    // Both are on their way at once, in this order.
+    // Sent together, in this order.
     const [results] = await Promise.all([pipeline.exec(), this.#queue.addBulk(jobs)]);
     const refused = results?.find(([error]) => error !== null);
     if (refused) throw refused[0];
   }
 
-  /** Fetches the answer to a job that has ended. */
+  /** Reads the answer of a finished job. */
   async #take(part: Part): Promise<void> {
     const answer = await this.#redis.getdelBuffer(answerKey(part.data));
     if (this.#waiting.get(part.id) !== part) return;
@@ -227,7 +227,7 @@ export class Dispatcher {
     }
   }
 
-  /** Keeps the messages from expiring, and sends again those that are lost. */
+  /** Extends the life of the messages, and sends lost ones again. */
   async #renew(): Promise<void> {
     for (const [key, message] of this.#messages) {
       const there = await this.#redis.pexpire(key, lease);
@@ -235,7 +235,7 @@ export class Dispatcher {
     }
   }
 
-  /** Looks after the parts of which nothing has been heard for some milliseconds. */
+  /** Checks the parts that were submitted at least `age` milliseconds ago. */
   #audit(age: number): void {
     if (this.#auditing || this.#redis.status !== 'ready' || this.#messages.size === 0) return;
     this.#auditing = true;
@@ -281,7 +281,7 @@ export class Dispatcher {
     this.#cleanups.add(cleanup);
   }
 
-  /** Removes the messages; and the queue, if nobody else has jobs there. */
+  /** Removes the messages, and the queue if nobody else has jobs in it. */
   async #tidy(): Promise<void> {
     await Promise.all(this.#cleanups);
     const keys = [...this.#messages.keys()];
@@ -294,7 +294,7 @@ export class Dispatcher {
     for (const part of this.#waiting.values()) part.fail(this.#watch.ended.reason);
   }
 
-  /** Ends everything if Redis refuses a command: it is out of memory, or its account may not do that. */
+  /** Ends the dispatcher if Redis refuses a command (out of memory, missing permission). */
   #attempt(work: Promise<unknown>): void {
     work.catch((cause) =>
       this.#watch.end(new Error(`${this.#where}: Redis refuses: ${String(cause)}`, { cause })),

@@ -8,8 +8,7 @@ import type { Executor, GridTask, TileResult } from '../../core/grid.ts';
 /** Options of {@link bullmqExecutor}. */
 export interface BullmqExecutorOptions extends DispatchOptions {
   /**
-   * About how many jobs are worked on at once, on all machines together: the grid is cut into eight times as many
-   * tiles.
+   * Approximate number of concurrent jobs on all machines together. The grid is cut into eight times as many tiles.
    *
    * @defaultValue `16`
    */
@@ -24,11 +23,10 @@ const rules: Rules<BullmqExecutorOptions> = {
 };
 
 /**
- * An executor of `landscapeAsync` on any number of machines, through BullMQ over Redis.
+ * Returns an executor that runs `landscapeAsync` on any number of machines, through BullMQ over Redis.
  *
- * Tiles of the grid are jobs of a queue; {@link serveLandscape} answers them. A tile whose worker dies is evaluated by
- * another; what has been evaluated is kept. Values are those that one process would find, bit for bit, on machines
- * that compute alike.
+ * Each tile of the grid is a job; workers started by {@link serveLandscape} answer it. If a worker dies, its tile goes to
+ * another; finished tiles are kept. On machines with the same arithmetic, values equal those of one process bit for bit.
  *
  * @throws RangeError, TypeError for wrong options
  * @example
@@ -73,7 +71,7 @@ function resultOf(cells: Uint32Array, answer: Buffer): TileResult {
   return { cells, z, metrics, loss: loss[0], worker: header.worker };
 }
 
-/** Answers with their tiles in the order in which they come. */
+/** Streams answers with their tiles in order of arrival. */
 function asTheyCome(answers: readonly Promise<Buffer>[], tiles: readonly Uint32Array[]) {
   return new ReadableStream<{ cells: Uint32Array; answer: Buffer }>({
     start(controller) {

@@ -1,30 +1,30 @@
 /**
- * Names and lifetimes of what lies in Redis beside the queue, and the data of its jobs.
+ * Names and lifetimes of the keys in Redis beside the queue, and the data of its jobs.
  *
  * @module
  */
 
-/** Milliseconds that a key lives without being renewed: those of a process that was killed vanish by themselves. */
+/** Lifetime of a key in milliseconds unless renewed, so that the keys of a killed process expire. */
 export const lease = 600_000;
 
 /** Data of a job; a kind of job may add its own. */
 export interface JobData {
-  /** Beginning of the keys of the run that asks. */
+  /** Prefix of the keys of the run. */
   readonly base: string;
-  /** Name of the question, of which this job is a part. */
+  /** Name of the question that this job is a part of. */
   readonly question: string;
   /** Number of the part. */
   readonly part: number;
 }
 
-/** The name under which BullMQ knows a queue: it takes any character but a colon. */
+/** Returns BullMQ's name of a queue, which may not contain a colon. */
 export const queueName = (name: string): string => name.replaceAll('%', '%25').replaceAll(':', '%3A');
 
-/** Beginning of the keys of a run. */
+/** Returns the prefix of the keys of a run. */
 export const baseOf = (queue: string, run: string): string => `quasi-newton:${queueName(queue)}:${run}`;
 
-/** Key of a message that all parts of a question share. */
+/** Returns the key of a message shared by all parts of a question. */
 export const messageKey = (base: string, name: string): string => `${base}:${name}`;
 
-/** Key of the answer to a part; it holds nothing until there is one. */
+/** Returns the key of the answer to a part; its value is empty until answered. */
 export const answerKey = ({ base, question, part }: JobData): string => `${base}:${question}:${part}`;

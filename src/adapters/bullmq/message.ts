@@ -1,15 +1,15 @@
 /**
- * Numbers as bytes: what travels through Redis beside the jobs, whose data are JSON.
+ * Vectors as bytes. Job data are JSON; vectors are stored in Redis beside them.
  *
  * Layout: the length of a JSON head (little-endian uint32), the head, then arrays, each at a multiple of 8 bytes.
  *
  * @module
  */
 
-/** An array of a message; a reader takes either kind. */
+/** An array of a message. */
 export type Numbers = Float32Array | Float64Array;
 
-/** A message that has been read. */
+/** A decoded message. */
 export interface Message<Header> {
   readonly header: Header;
   readonly arrays: readonly Numbers[];
@@ -23,13 +23,13 @@ interface Head<Header> {
 
 const padded = (length: number) => 8 * Math.ceil(length / 8);
 
-/** The longest value that Redis takes. */
+/** Largest value that Redis accepts, in bytes. */
 const maxBytes = 2 ** 29;
 
 /**
- * Writes a message; an array whose elements are all float32 numbers takes half the bytes, without loss.
+ * Encodes a message. An array whose elements are all float32 numbers takes half the bytes, without loss.
  *
- * @throws RangeError if it is longer than Redis allows
+ * @throws RangeError if it is larger than Redis allows
  */
 export function encode(header: object, arrays: readonly Numbers[]): Buffer {
   const packed = arrays.map(narrowed);
@@ -39,7 +39,7 @@ export function encode(header: object, arrays: readonly Numbers[]): Buffer {
   const size = packed.reduce((sum, { byteLength }) => sum + padded(byteLength), start);
   if (size > maxBytes) {
     throw new RangeError(
-      `${(size / 2 ** 20).toFixed(0)} MiB in one message are more than Redis takes, which is 512; use more shards, or a float32 problem.`,
+      `${(size / 2 ** 20).toFixed(0)} MiB in one message exceed Redis's limit of 512 MiB; use more shards, or a float32 problem.`,
     );
   }
   const bytes = Buffer.allocUnsafe(size);
@@ -48,7 +48,7 @@ export function encode(header: object, arrays: readonly Numbers[]): Buffer {
   bytes.fill(0, 4 + head.length, start);
   let at = start;
   for (const { buffer, byteOffset, byteLength } of packed) {
-    // Byte order is that of the machine: every platform that runs Node today is little-endian.
+    // In the machine's byte order: every platform of Node is little-endian.
     bytes.set(new Uint8Array(buffer, byteOffset, byteLength), at);
     bytes.fill(0, at + byteLength, at + padded(byteLength));
     at += padded(byteLength);
@@ -57,9 +57,9 @@ export function encode(header: object, arrays: readonly Numbers[]): Buffer {
 }
 
 /**
- * Reads a message.
+ * Decodes a message.
  *
- * @param scratch - memory for its arrays, which last until it is used for the next message; by default their own
+ * @param scratch - memory for its arrays, valid until its next use; by default new memory
  */
 export function decode<Header>(bytes: Uint8Array, scratch: Scratch = newMemory): Message<Header> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -79,14 +79,14 @@ export function decode<Header>(bytes: Uint8Array, scratch: Scratch = newMemory):
   return { header: head.header, arrays };
 }
 
-/** Gives memory of at least so many bytes. */
+/** Returns memory of at least the given number of bytes. */
 export type Scratch = (bytes: number) => ArrayBuffer;
 
 const newMemory: Scratch = (bytes) => Buffer.allocUnsafeSlow(bytes).buffer;
 
 /**
- * Gives the same memory each time, enlarged where it has to be: megabytes that are thrown away at each evaluation keep
- * the garbage collector busy for longer than they take to be computed.
+ * Returns a function that provides the same memory each time, enlarged as needed. Collecting megabytes of garbage at
+ * each evaluation would take longer than computing them.
  */
 export function reused(): Scratch {
   let memory = newMemory(0);
@@ -96,11 +96,11 @@ export function reused(): Scratch {
   };
 }
 
-/** The same numbers in float64, which is what problems take; not a copy if they are. */
+/** Converts to float64, without a copy if it is already. */
 export const float64 = (array: Numbers): Float64Array =>
   array instanceof Float64Array ? array : new Float64Array(array);
 
-/** The same numbers in float32, if each of them is one. */
+/** Converts to float32 if every element is a float32 number. */
 function narrowed(array: Numbers): Numbers {
   if (array instanceof Float32Array) return array;
   for (const value of array) if (Math.fround(value) !== value) return array; // NaN stays as it is

@@ -1,5 +1,5 @@
 /**
- * Problems of workers, made by a user's module, which every machine has.
+ * Problems of workers, built by a user's module that every machine has.
  *
  * @module
  */
@@ -7,47 +7,47 @@ import { show } from '../../core/options.ts';
 import type { ParamSet } from '../../core/paramSet.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 
-/** The part of the data that a worker is asked for. */
+/** Position of a shard in the data. */
 export interface ShardPlace {
-  /** Number of the shard, from 0. */
+  /** Index of the shard, from 0. */
   readonly shard: number;
-  /** Number of all shards. */
+  /** Number of shards. */
   readonly shards: number;
 }
 
 /** A problem on one shard of the data. */
 export type ShardProblem = (AsyncProblem | Problem) & {
-  /** Factor of this shard's f in the sum, such as its share of the samples. @defaultValue `1` */
+  /** Weight of this shard's f in the sum, such as its fraction of the samples. @defaultValue `1` */
   readonly weight?: number;
 };
 
-/** A loss as a function of nothing, with the parameters that it reads. */
+/** A loss without arguments, and the parameters it reads. */
 export interface LossOfParams {
-  /** The loss at what the parameters hold; it may answer later. */
+  /** Returns the loss at the current parameters; may be asynchronous. */
   readonly loss: () => number | Promise<number>;
   /** The parameters. */
   readonly params: ParamSet;
 }
 
-/** Further values to record at each point. */
+/** Additional values to record at each point. */
 export interface WithMetrics {
-  /** Functions by name; each is given the point, with the parameters in place, and may answer later. */
+  /** Functions by name. Each receives the point, which the parameters hold; may be asynchronous. */
   readonly metrics?: Readonly<Record<string, (x: Float64Array) => number | Promise<number>>>;
 }
 
 /** The subject of a landscape: a problem, or a loss with its parameters. */
 export type LandscapeSource = (AsyncProblem | Problem | LossOfParams) & WithMetrics;
 
-/** Makes what a worker evaluates, from the worker's `data`; it may answer later. */
+/** Builds a worker's problem from its `data`; may be asynchronous. */
 export type Maker<Made, Data> = (data: Data, place: ShardPlace) => Made | Promise<Made>;
 
-/** Address of a module whose default export is a {@link Maker}, a maker itself, or what it would make. */
+/** Address of a module whose default export is a {@link Maker}, or a maker, or the result of one. */
 export type Served<Made extends object, Data> = URL | string | Maker<Made, Data> | Made;
 
 /**
- * Finds the maker in what a user serves, and loads its module.
+ * Returns the maker of a served source, loading its module.
  *
- * @throws TypeError for a relative path, a module without a function, or what is no source at all
+ * @throws TypeError for a relative path, a module without a default function, or anything that is not a source
  */
 export async function makerOf<Made extends object, Data>(
   where: string,

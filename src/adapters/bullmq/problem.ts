@@ -8,17 +8,17 @@ import type { Request, ShardAnswer, ShardData, ShardFacts } from './shard.ts';
 
 /** Options of {@link bullmqProblem}. */
 export interface BullmqProblemOptions extends DispatchOptions {
-  /** Number of shards that the data are divided into. */
+  /** Number of shards. */
   shards: number;
   /** The start, `[n]`. @defaultValue `p0` of the first shard */
   p0?: Float64Array;
-  /** Once aborted, evaluations that go on fail with its reason, and so does everything after. */
+  /** When aborted, running and later evaluations fail with its reason. */
   signal?: AbortSignal;
 }
 
-/** A problem that is evaluated elsewhere. */
+/** A problem evaluated by workers. */
 export interface BullmqProblem extends AsyncProblem {
-  /** Disconnects, and removes what is left in Redis. */
+  /** Removes the remaining keys from Redis and disconnects. */
   close(): Promise<void>;
 }
 
@@ -32,16 +32,16 @@ const rules: Rules<BullmqProblemOptions> = {
 };
 
 /**
- * A problem whose data lie in shards on any number of machines, through BullMQ over Redis.
+ * Returns a problem whose data are divided into shards on any number of machines, through BullMQ over Redis.
  *
- * f(x) = Σ wₛ fₛ(x) over the shards s, in their order, with the weights that their problems have (1 by default);
- * ∇f and Hessian products likewise; residuals are those of the shards one after the other, each multiplied by √wₛ.
- * Workers ({@link serveProblem}) compute the terms. A worker that dies costs time; each shard counts once, and the sum
- * does not depend on who answers first.
+ * f(x) = Σ wₛ fₛ(x) over the shards s in order, where wₛ is the `weight` of the shard's problem (default 1). ∇f and Hessian
+ * products are summed likewise; residuals of all shards are concatenated, each multiplied by √wₛ. Workers started by
+ * {@link serveProblem} compute the terms. If a worker dies, its shard goes to another; each shard counts once, and the sum
+ * does not depend on the order of the answers.
  *
- * @returns a problem for `minimizeAsync`, once each shard has been opened by some worker; close it at the end
+ * @returns a problem for `minimizeAsync`, once a worker has opened each shard; close it at the end
  * @throws RangeError, TypeError for wrong options
- * @throws Error if there is no connection within `reconnectTime`, or whatever a worker throws
+ * @throws Error if there is no connection within `reconnectTime`, or if a worker throws
  * @example
  * ```ts
  * const problem = await bullmqProblem({ connection: 'redis://10.0.0.1:6379', queue: 'digits', shards: 4 });
@@ -66,7 +66,7 @@ export async function bullmqProblem(options: BullmqProblemOptions): Promise<Bull
   }
 }
 
-/** Uses the arrays of a shard's answer, which depend on the request. */
+/** Receives the arrays of a shard's answer, which depend on the request. */
 type Use = (shard: number, arrays: readonly Numbers[]) => void;
 
 async function openProblem(
@@ -80,7 +80,7 @@ async function openProblem(
   let questions = 0;
   let batch = 0;
 
-  /** Asks shards from the first on, and uses the answers in their order: so sums are the same whoever is first. */
+  /** Asks all shards and uses the answers in shard order, so that sums are reproducible. */
   async function ask(
     request: Request,
     vectors: readonly Numbers[],
@@ -119,13 +119,13 @@ async function openProblem(
   const offsets = counts.map((_, shard) => counts.slice(0, shard).reduce((sum, count) => sum + count, 0));
   const all = (feature: 'overlap' | 'residuals' | 'hessianVector') => facts.every((fact) => fact[feature]);
 
-  /** As {@link ask}, of workers that agree with the first. */
+  /** Like {@link ask}, but refuses workers that disagree with the first. */
   const evaluate = (request: Request, vectors: readonly Float64Array[], use: Use) =>
     ask(request, sent(vectors), (shard, [marks, ...arrays], { worker }) => {
       agree(shard, worker, marks, precision);
       use(shard, arrays);
     });
-  // A float32 problem sees no more of a point than its float32 values.
+  // A float32 problem only sees the float32 values of a point.
   const sent = ([x, ...others]: readonly Float64Array[]): Numbers[] => [
     precision === 'float32' ? new Float32Array(x) : x,
     ...others,
@@ -174,7 +174,7 @@ async function openProblem(
   } satisfies BullmqProblem;
 }
 
-/** @throws TypeError if shards compute in different arithmetics */
+/** @throws TypeError if shards differ in precision */
 function checkFacts(where: string, facts: readonly ShardFacts[]): void {
   const [{ precision }] = facts;
   const other = facts.findIndex((fact) => fact.precision !== precision);
@@ -184,7 +184,7 @@ function checkFacts(where: string, facts: readonly ShardFacts[]): void {
   );
 }
 
-/** Remembers the first worker of each shard, with its marks, and refuses those who differ. */
+/** Returns a function that refuses workers whose marks differ from those of the first worker of the shard. */
 function agreement(where: string) {
   const firsts: { readonly worker: string; readonly marks: number[] }[] = [];
   return (shard: number, worker: string, marks: Numbers, precision: Precision): void => {

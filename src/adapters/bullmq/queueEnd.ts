@@ -5,18 +5,18 @@
  */
 import type { Queue } from 'bullmq';
 
-/** Milliseconds granted to what is done while closing. */
+/** Time limit of the work done on closing, in milliseconds. */
 export const closingTime = 3000;
 
-/** Says what the failure of a job means. */
+/** Returns an error that explains the failure of a job. */
 export function failureOf(where: string, reason: string): Error {
   if (!/stalled more than/.test(reason)) return new Error(`${where}: ${reason}`);
   return new Error(
-    `${where}: one job was lost with its worker several times. Either each worker was killed (out of memory?), or an evaluation keeps its process busy for longer than stallTime, an option of the workers.`,
+    `${where}: one job was lost with its worker several times. Either each worker was killed (out of memory?), or an evaluation blocks its process for longer than stallTime, an option of the workers.`,
   );
 }
 
-/** Waits for a promise, but no longer than some milliseconds. */
+/** Waits for a promise, at most for the given time. */
 export async function within(milliseconds: number, promise: Promise<unknown>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const limit = new Promise((resolve) => {
@@ -26,14 +26,14 @@ export async function within(milliseconds: number, promise: Promise<unknown>): P
   clearTimeout(timer);
 }
 
-/** Removes all keys of a queue, unless somebody has jobs there. */
+/** Removes all keys of a queue, unless it has jobs. */
 export async function removeIfIdle(queue: Queue): Promise<void> {
   const counts = await queue.getJobCounts();
   if (Object.values(counts).some((count) => count > 0)) return;
   try {
     await queue.obliterate();
   } catch {
-    // Somebody has removed it meanwhile, or has put a job there: it is then still paused, as it must be before.
+    // Removed by another process, or it has a new job and is still paused by `obliterate`.
     if (await queue.isPaused()) await queue.resume();
   }
 }

@@ -15,7 +15,7 @@ import {
 /** Name of the jobs. */
 export const tile = 'tile';
 
-/** Head of the message that describes a grid; its arrays are center, x, y and the directions. */
+/** Header of the message that describes a grid; its arrays are center, x, y and the directions. */
 export interface TileHeader {
   readonly metrics: readonly string[];
 }
@@ -25,7 +25,7 @@ export interface TileData {
   readonly cells: readonly number[];
 }
 
-/** Head of an answer; its arrays are the loss at the center, z and the metrics. */
+/** Header of an answer; its arrays are the loss at the center, z and the metrics. */
 export interface TileAnswer {
   readonly worker: string;
 }
@@ -33,11 +33,10 @@ export interface TileAnswer {
 /**
  * Serves landscapes: evaluates tiles of grids for {@link bullmqExecutor}, in this process, until it is closed.
  *
- * @param source - address of a module whose default export is called with `data` and gives a problem `{ p0, fg }`, or
- *   `{ loss, params }` with `loss` a function of nothing, and `metrics` by name if there are any; or such a function;
- *   or what it would give
- * @returns once the problem is made and Redis is there
- * @throws RangeError, TypeError for wrong options, or if `source` is none; whatever the module throws
+ * @param source - a function that receives `data` and returns a problem `{ p0, fg }` or `{ loss, params }`, with `metrics`
+ *   by name if wanted; or the address of a module that exports it by default; or its result
+ * @returns the worker, once its problem is built and Redis is connected
+ * @throws RangeError, TypeError for wrong options or a wrong `source`, and any error of the module
  * @throws Error if bullmq or ioredis is not installed
  * @example
  * ```ts
@@ -63,7 +62,7 @@ export async function serveLandscape<Data>(
     );
   }
   const made = async () => evaluatorOf(where, await make(data as Data, { shard: 0, shards: 1 }));
-  /** Those that work on no job now: two jobs must not move the same parameters. One is made before there are jobs. */
+  /** Evaluators without a job: concurrent jobs must not share parameters. The first is made before any job arrives. */
   const idle = [await made()];
   return startWorker<TileData>(where, options, tile, async (call, worker) => {
     const evaluate = idle.pop() ?? (await made());
@@ -75,14 +74,14 @@ export async function serveLandscape<Data>(
   });
 }
 
-/** The loss at a point, followed by metrics. */
+/** Evaluates the loss and the metrics at a point. */
 interface Evaluate {
   readonly losses: WeakMap<Message<unknown>, number>;
   /** Number of parameters. */
   readonly n: number;
   loss(x: Float64Array): Promise<number>;
   metric(name: string): (x: Float64Array) => Promise<number>;
-  /** Puts the parameters back. */
+  /** Restores the parameters. */
   restore(): void;
 }
 
@@ -107,7 +106,7 @@ async function evaluateTile(evaluate: Evaluate, { message, data, pause }: Call<T
     evaluate.losses.set(message, loss);
     for (const [c, cell] of cells.entries()) {
       const j = Math.floor(cell / x.length);
-      // Each point is computed afresh, in this order, so that its value is the same wherever it is evaluated.
+      // Each point is computed from the center in this order, so that its value does not depend on the tile.
       if (j !== row && dy !== undefined) addScaled(center, y[j], dy, base);
       row = j;
       addScaled(base, x[cell - j * x.length], dx, point);
@@ -121,7 +120,7 @@ async function evaluateTile(evaluate: Evaluate, { message, data, pause }: Call<T
   }
 }
 
-/** @throws TypeError if what a module has made cannot be evaluated */
+/** @throws TypeError if a module's result cannot be evaluated */
 function evaluatorOf(where: string, made: LandscapeSource): Evaluate {
   const params = 'params' in made ? made.params : undefined;
   const held = params?.copyInto(params.zeros());
@@ -148,7 +147,7 @@ function evaluatorOf(where: string, made: LandscapeSource): Evaluate {
       const metric = made.metrics?.[name];
       if (metric === undefined) throw new Refusal(`it has no metric ${show(name)}.`);
       return async (x) => {
-        // The problem need not have left the parameters at x.
+        // The problem may have left the parameters elsewhere.
         params?.copyFrom(x);
         return checked(`the metric ${show(name)}`, await metric(x));
       };

@@ -8,17 +8,17 @@ import { serveRules, startWorker, type BullmqWorker, type ServeOptions } from '.
 /** Name of the jobs. */
 export const shardJob = 'shard';
 
-/** Name of the message that holds the point at which shards are compared. */
+/** Name of the message that holds the point where shards are compared. */
 export const startMessage = 'start';
 
 /**
  * Serves shards of a problem: computes f, ∇f and more for {@link bullmqProblem}, in this process, until it is closed.
  *
- * Any worker may be asked for any shard; it makes those that it is asked for, and keeps them.
+ * Any worker may receive any shard; it builds a shard on its first job and keeps it.
  *
- * @param source - address of a module whose default export is called with `data` and `{ shard, shards }` and gives the
- *   problem of that shard, `{ p0, fg, weight? }`; or such a function; or, where there is one shard, a problem
- * @throws RangeError, TypeError for wrong options, or if `source` is none
+ * @param source - a function that receives `data` and `{ shard, shards }` and returns the problem of that shard,
+ *   `{ p0, fg, weight? }`; or the address of a module that exports it by default; or, for a single shard, a problem
+ * @throws RangeError, TypeError for wrong options or a wrong `source`
  * @throws Error if bullmq or ioredis is not installed
  * @example
  * ```ts
@@ -40,7 +40,7 @@ export async function serveProblem<Data>(
   const opened = new Map<number, Promise<Shard>>();
   let shards = 0;
   const shardAt = (place: ShardPlace) => {
-    // Of another division of the data nothing is of use.
+    // Shards of another division of the data are useless.
     if (place.shards !== shards) opened.clear();
     ({ shards } = place);
     const shard =
@@ -66,7 +66,7 @@ export async function serveProblem<Data>(
   });
 }
 
-/** The vectors of a message, as copies in memory that is used for nothing else meanwhile. */
+/** Copies the vectors of a message into reused memory. */
 function copiesOf({ arrays }: Message<unknown>, scratch: Scratch): Float64Array[] {
   const memory = scratch(8 * arrays.reduce((sum, { length }) => sum + length, 0));
   let at = 0;

@@ -1,5 +1,5 @@
 /**
- * One shard of the data in a worker: its problem, at the batch that is asked for.
+ * One shard of the data in a worker: its problem, moved to the requested batch.
  *
  * @module
  */
@@ -22,7 +22,7 @@ export type Request =
 /** Data of a job. */
 export interface ShardData extends ShardPlace {
   readonly request: Request;
-  /** Number of the mini-batch: the number of times that the next one was drawn. */
+  /** Index of the mini-batch: number of `nextBatch` calls. */
   readonly batch: number;
 }
 
@@ -38,31 +38,31 @@ export interface ShardFacts {
   readonly hessianVector: boolean;
 }
 
-/** Head of an answer; its first array are the marks, the others depend on the request. */
+/** Header of an answer. Its first array holds the marks; the others depend on the request. */
 export interface ShardAnswer {
   readonly worker: string;
-  /** Present if they were asked for. */
+  /** Present if requested. */
   readonly facts?: ShardFacts;
 }
 
-/** Runs whose marks a shard remembers. */
+/** Number of runs whose marks a shard keeps. */
 const remembered = 4;
 
-/** A shard's problem, which can be put to any batch. */
+/** A shard's problem, which can be moved to any batch. */
 export class Shard {
   readonly #make: () => Promise<ShardProblem>;
   readonly #marks = new Map<string, number[]>();
-  /** Memory for the points of one piece of work, and for its results. */
+  /** Reused memory for the points of one task, and for its results. */
   readonly points = reused();
   readonly scratch = reused();
   #problem: ShardProblem;
   #batch = 0;
-  /** The end of the work that goes on here: one piece at a time, since it moves the same parameters. */
+  /** Settles when the current task ends. Tasks share parameters, so they run one at a time. */
   #free: Promise<unknown> = Promise.resolve();
 
   /**
-   * @throws TypeError if what is made is no problem
-   * @throws RangeError if its weight is none
+   * @throws TypeError if `make` does not return a problem
+   * @throws RangeError if its weight is not a finite number ≥ 0
    */
   static async open(
     where: string,
@@ -88,7 +88,7 @@ export class Shard {
     this.#problem = problem;
   }
 
-  /** Does some work with the problem, once nothing else does. */
+  /** Runs a task on the problem after all earlier ones. */
   use<Result>(work: (problem: ShardProblem) => Result | Promise<Result>): Promise<Result> {
     const result = this.#free.then(() => work(this.#problem));
     this.#free = result.catch(() => {});
@@ -96,11 +96,11 @@ export class Shard {
   }
 
   /**
-   * As {@link use}, on a batch.
+   * Runs a task on a batch, like {@link use}.
    *
-   * @param run - for which marks are taken at `start`
-   * @param work - is given the marks: f at `start` and beside it on the first batch, and beside it on the second once
-   *   that has been drawn; by these other data, or batches of other samples, are found out
+   * @param run - the run that the marks belong to
+   * @param work - receives the marks: f at `start` and beside it on the first batch, and beside it on the second batch
+   *   once that has been drawn. Workers with other data or other batches have other marks
    */
   useAt<Result>(
     run: string,
@@ -120,17 +120,17 @@ export class Shard {
 
   async #moveTo(run: string, start: Float64Array, batch: number): Promise<readonly number[]> {
     const marks = this.#marks.get(run) ?? [];
-    // Batches are drawn one after the other: there is no way back but from the beginning.
+    // Batches are drawn in sequence: to go back, start over.
     if (batch < this.#batch || (marks.length < (batch === 0 ? 2 : 3) && this.#batch > 0)) {
       this.#problem = await this.#make();
       this.#batch = 0;
     }
     const mark = async (at: Float64Array) => valueOf(await this.#problem.fg(at, null))[0];
-    // Where all parameters are 0, many a loss is the same for any data; beside it, it is not.
+    // At all-zero parameters many losses do not depend on the data; beside that point they do.
     if (marks.length === 0) marks.push(await mark(start.slice()), await mark(beside(start)));
     while (this.#batch < batch) {
       const next = this.#batch + 1;
-      // If drawing fails, nobody knows where the problem is: it is then made once more.
+      // If drawing fails, the problem's batch is unknown; Infinity makes the next call rebuild it.
       this.#batch = Infinity;
       await this.#problem.nextBatch?.();
       this.#batch = next;
@@ -143,7 +143,7 @@ export class Shard {
   }
 }
 
-/** A point about one per cent from another, the same on all machines. */
+/** Returns a point about one percent away, the same on all machines. */
 function beside(start: Float64Array): Float64Array {
   return start.map((value, i) => {
     const fraction = (Math.imul(i + 1, 0x9e3779b1) >>> 0) / 2 ** 32;
@@ -151,7 +151,7 @@ function beside(start: Float64Array): Float64Array {
   });
 }
 
-/** Describes a shard's problem. */
+/** Returns the description of a shard's problem. */
 export function factsOf(problem: ShardProblem): ShardFacts {
   return {
     n: problem.p0.length,
@@ -166,9 +166,9 @@ export function factsOf(problem: ShardProblem): ShardFacts {
 }
 
 /**
- * Computes what is asked for.
+ * Computes the answer to a request.
  *
- * @param arrays - the point; of a product, the vector too
+ * @param arrays - the point, and for a Hessian product also the vector
  * @param scratch - memory for the longest result
  * @returns nothing for facts; f; f and the gradient; the residuals; the residuals and their Jacobian; or the product
  */
@@ -211,7 +211,7 @@ export async function compute(
   }
 }
 
-/** @throws TypeError if what an objective has returned is not a number */
+/** @throws TypeError if an objective did not return a number */
 function valueOf(f: unknown): Float64Array {
   if (typeof f === 'number') return Float64Array.of(f);
   throw new TypeError(`fg must return a number, got ${show(f)}.`);

@@ -1,12 +1,12 @@
 import type { Link } from './connection.ts';
 
-/** An end that comes from outside: an aborted signal, or a connection that stays lost. */
+/** Reports an end from outside: an aborted signal, or a lost connection. */
 export interface Watch {
-  /** Aborted with the reason once it has come. */
+  /** Aborted with the reason of the end. */
   readonly ended: AbortSignal;
-  /** The promise's outcome, or the reason of the end if that comes first. */
+  /** Settles like the promise, or rejects with the reason of an earlier end. */
   orEnd<Value>(promise: Promise<Value>): Promise<Value>;
-  /** Ends by hand; the first reason counts. */
+  /** Ends with a reason; only the first counts. */
   end(reason: unknown): void;
   /** Stops watching. */
   stop(): void;
@@ -15,7 +15,7 @@ export interface Watch {
 /**
  * Watches a connection and a signal.
  *
- * @param reconnectTime - seconds without a connection after which it counts as lost
+ * @param reconnectTime - seconds after which a broken connection counts as lost
  */
 export function watch(
   where: string,
@@ -29,7 +29,7 @@ export function watch(
   let last: Error | undefined;
   const lost = (given: string) => {
     const reason = last === undefined ? '' : ` (${last.message || String(last)})`;
-    const text = `${where}: no connection to Redis at ${address} ${given}${reason}. Is a server running there that lets this client in?`;
+    const text = `${where}: no connection to Redis at ${address} ${given}${reason}. Is a server running there, and does it accept this client?`;
     controller.abort(new Error(text, { cause: last }));
   };
   const onError = (error: Error) => {
@@ -37,7 +37,7 @@ export function watch(
   };
   const onClose = () => {
     if (reconnectTime < Infinity) {
-      const advice = `for ${reconnectTime} s, which reconnectTime allows`;
+      const advice = `for ${reconnectTime} s (reconnectTime)`;
       timer ??= setTimeout(lost, Math.min(1000 * reconnectTime, 2 ** 31 - 1), advice);
     }
   };
@@ -45,7 +45,7 @@ export function watch(
     clearTimeout(timer);
     timer = undefined;
   };
-  const onEnd = () => lost('any more, and no attempt to reconnect is left');
+  const onEnd = () => lost('and no attempt to reconnect is left');
   const onAbort = () => controller.abort(signal?.reason);
 
   redis.on('error', onError).on('close', onClose).on('ready', onReady).on('end', onEnd);

@@ -1,5 +1,5 @@
 /**
- * The answering side: a worker of BullMQ that reads messages and writes answers.
+ * The answering side: a BullMQ worker that reads messages and writes answers.
  *
  * @module
  */
@@ -14,18 +14,18 @@ import type { Redis } from 'ioredis';
 
 /** Options of a worker. */
 export interface ServeOptions<Data = unknown> extends BullmqOptions {
-  /** Given to the function that makes the problem. */
+  /** Passed to the function that builds the problem. */
   data?: Data;
-  /** Jobs at once in this process: more than 1 where evaluations wait for something else than it. @defaultValue `1` */
+  /** Number of concurrent jobs in this process; above 1 if evaluations wait for a device. @defaultValue `1` */
   concurrency?: number;
   /**
-   * Seconds without a sign of life after which the job of a worker is given to another; longer than one evaluation
-   * that keeps the process busy. The same for all workers of a queue.
+   * Seconds after which the job of an unresponsive worker goes to another. Must exceed the longest evaluation that
+   * blocks the process, and be equal for all workers of a queue.
    *
    * @defaultValue `30`
    */
   stallTime?: number;
-  /** Told of errors that are no answer to anybody, such as a lost connection. @defaultValue `console.error` */
+  /** Called with errors that belong to no job, such as a lost connection. @defaultValue `console.error` */
   onError?: (error: Error) => void;
 }
 
@@ -37,15 +37,15 @@ export const serveRules: Rules<ServeOptions> = {
   onError: callable,
 };
 
-/** A worker at work. */
+/** A running worker. */
 export interface BullmqWorker {
-  /** Name under which messages speak of it: host and process. */
+  /** Name of the worker in messages: host and process id. */
   readonly name: string;
-  /** Finishes the jobs that it has begun, and disconnects. */
+  /** Finishes its current jobs, and disconnects. */
   close(): Promise<void>;
 }
 
-/** A job, with what it takes to answer it. */
+/** A job and the means to answer it. */
 export interface Call<Data> {
   readonly data: Data & JobData;
   /** The message of the question. */
@@ -53,28 +53,28 @@ export interface Call<Data> {
   /** Another message of the same run. */
   readonly read: (name: string) => Promise<Message<unknown>>;
   /**
-   * To be called between evaluations: about every second the lock on the job can be renewed meanwhile, progress is
-   * told, and the call throws if nobody waits for the answer any more.
+   * Yields to the event loop about once a second, so that BullMQ can renew its lock on the job, and reports progress.
+   * Call it between evaluations. Throws if the answer is no longer wanted.
    */
   readonly pause: (done: number, total: number) => Promise<void>;
 }
 
-/** Thrown where nobody waits for an answer any more. */
+/** Thrown when an answer is no longer wanted. */
 class Forgotten extends Error {}
 
-/** Thrown where another attempt would be in vain. */
+/** Thrown when another attempt would fail too. */
 export class Refusal extends Error {}
 
-/** Messages that a worker remembers: the start of a run, its question, and one that overlaps. */
+/** Number of messages that a worker caches: the start of a run, its question, and an overlapping one. */
 const remembered = 3;
-/** A job may lose so many workers before it is given up. */
+/** Number of workers that a job may lose before it fails. */
 const maxLostWorkers = 5;
 
 /**
  * Starts a worker; resolves when it is connected.
  *
- * @param kind - name of the jobs that it answers
- * @param answer - computes an answer; what it throws fails the job
+ * @param kind - name of the jobs it answers
+ * @param answer - computes an answer; if it throws, the job fails
  */
 export async function startWorker<Data>(
   where: string,
@@ -103,7 +103,7 @@ export async function startWorker<Data>(
       if (busy < stallTime) return;
       onError(
         new Error(
-          `${where}: ${busy.toFixed(0)} s went by without a pause, and a job whose process is busy is given to another worker after ${stallTime} s; raise stallTime on all workers.`,
+          `${where}: an evaluation blocked the process for ${busy.toFixed(0)} s; after stallTime, ${stallTime} s, its job also goes to another worker. Raise stallTime on all workers.`,
         ),
       );
     };
@@ -111,7 +111,7 @@ export async function startWorker<Data>(
       if (performance.now() - breath < Math.min(1000, 100 * stallTime)) return;
       breathe();
       if ((await redis.exists(key)) === 0) throw new Forgotten();
-      // A job that Redis has lost is told of nothing; its answer counts all the same.
+      // Fails if Redis has lost the job; the answer counts all the same.
       await job.updateProgress({ done, total }).catch(() => {});
     };
     try {
@@ -119,10 +119,10 @@ export async function startWorker<Data>(
       const other = (question: string) => read(messageKey(data.base, question));
       const bytes = await answer({ data, message, read: other, pause }, name);
       breathe();
-      // Only where an empty answer waits to be filled: whoever has asked may be gone.
+      // XX: only over the empty answer, which is gone if the asking process has withdrawn.
       await redis.set(answerKey(data), bytes, 'KEEPTTL', 'XX');
     } catch (error) {
-      // What goes wrong with an answer that nobody waits for is nobody's failure.
+      // Errors do not matter if the answer is no longer wanted.
       if (error instanceof Forgotten || (await redis.exists(key)) === 0) return;
       if (error instanceof Refusal) throw new bullmq.UnrecoverableError(`${name}: ${error.message}`);
       throw new Error(`${name}: ${String(error)}`, { cause: error });
@@ -138,7 +138,7 @@ export async function startWorker<Data>(
   });
   worker.on('error', onError);
   await worker.waitUntilReady();
-  /** Removes what BullMQ keeps of a queue that is served, unless others serve it or have jobs there. */
+  /** Removes BullMQ's keys of the queue, unless other workers serve it or it has jobs. */
   const tidyAfter = async (self: string) => {
     const emptied = new bullmq.Queue(queueName(queue), { connection: redis, skipMetasUpdate: true });
     emptied.on('error', onError);
@@ -161,7 +161,7 @@ export async function startWorker<Data>(
   return { name, close: () => (closed ??= close()) };
 }
 
-/** Prints an error once, however often it comes in a row. */
+/** Prints an error, but not again while the same one repeats. */
 function printed(where: string): (error: Error) => void {
   let last = '';
   return (error) => {
@@ -171,7 +171,7 @@ function printed(where: string): (error: Error) => void {
   };
 }
 
-/** Reads messages, and remembers the last ones. */
+/** Reads messages and caches the latest. */
 function reader(redis: Redis): (key: string) => Promise<Message<unknown>> {
   const messages = new Map<string, Promise<Message<unknown>>>();
   const fetched = async (key: string) => {
@@ -181,7 +181,7 @@ function reader(redis: Redis): (key: string) => Promise<Message<unknown>> {
   };
   return (key) => {
     const message = messages.get(key) ?? fetched(key);
-    // The last used come last.
+    // A Map iterates in order of insertion, so the first key is the least recently used.
     messages.delete(key);
     messages.set(key, message);
     message.catch(() => messages.delete(key));

@@ -131,7 +131,7 @@ describe.skipIf(!hasRedis)('a queue', () => {
     const { connection } = own;
     const address = connection.replace('redis://', '');
     await expect(bullmqProblem({ connection, queue: 'x', shards: 1, reconnectTime: 0.3 })).rejects.toThrow(
-      `bullmqProblem: no connection to Redis at ${address} for 0.3 s, which reconnectTime allows (connect ECONNREFUSED ${address}). Is a server running there that lets this client in?`,
+      `bullmqProblem: no connection to Redis at ${address} for 0.3 s (reconnectTime) (connect ECONNREFUSED ${address}). Is a server running there, and does it accept this client?`,
     );
     // A server that comes in time is found.
     const opening = bullmqProblem({ connection, queue: 'x', shards: 1 });
