@@ -4,9 +4,9 @@
  * @module
  */
 
-import type { ContentRule, InferContext, InferRule } from '../ir/facts.ts';
+import { LONGEST, type ContentRule, type InferContext, type InferRule } from '../ir/facts.ts';
 import { meet, onlyFirst, rankOfInput, unclear, type SampleRule, type Samples } from '../ir/samples.ts';
-import { axisFrom, broadcastShapes } from '../ir/shape.ts';
+import { axisFrom, broadcastShapes, range, type Dimension } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 
 const shapesOf = (c: InferContext) => c.node.input.map((_, i) => c.shape(i));
@@ -19,6 +19,27 @@ export const broadcastType: InferRule = (c) => [{ dtype: c.dtype(0), shape: broa
 
 /** Booleans in the shape of all inputs broadcast. */
 export const booleanType: InferRule = (c) => [{ dtype: DType.BOOL, shape: broadcastShapes(shapesOf(c)) }];
+
+/**
+ * Returns the elements of a tensor of known sizes in the order of another shape; undefined if they are too many.
+ *
+ * @param place - the index in the tensor, of an index in the result
+ */
+export function pickedContent(
+  data: readonly Dimension[],
+  from: readonly number[],
+  to: readonly number[],
+  place: (index: readonly number[]) => readonly number[],
+): readonly Dimension[] | undefined {
+  const length = to.reduce((a, b) => a * b, 1);
+  if (length > LONGEST) return undefined;
+  return range(length).map((k) => {
+    const index: number[] = [];
+    for (let axis = to.length - 1, rest = k; axis >= 0; rest = Math.floor(rest / to[axis]), axis--)
+      index[axis] = rest % to[axis];
+    return data[place(index).reduce((at, i, axis) => at * from[axis] + i, 0)];
+  });
+}
 
 /** Elements of the first input, as they are. */
 export const sameContent: ContentRule = (c) => c.contents(0);

@@ -25,7 +25,7 @@ import {
 } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import type { VjpRule } from '../ir/vjp.ts';
-import { sameContent } from './common.ts';
+import { pickedContent, sameContent } from './common.ts';
 import { axesToInput } from './upgrades.ts';
 
 /** The shape that the integers of input i spell, as far as they are known. */
@@ -99,6 +99,15 @@ const inferFlatten: InferRule = (c) => {
   const sides =
     shape && axis !== undefined ? [productOf(shape.slice(0, axis)), productOf(shape.slice(axis))] : undefined;
   return [{ dtype: c.dtype(0), shape: sides ?? unknownShape(2) }];
+};
+
+const transposeContent: ContentRule = (c) => {
+  const [data, shape] = [c.contents(0), c.shape(0)];
+  if (data === undefined || !isStatic(shape)) return undefined;
+  const perm = c.attributes.ints('perm') ?? range(shape.length).toReversed();
+  const back = inverse(perm);
+  const to = perm.map((axis) => shape[axis]);
+  return pickedContent(data, shape, to, (index) => back.map((axis) => index[axis]));
 };
 
 const inferTranspose: InferRule = (c) => {
@@ -228,7 +237,13 @@ export const shapes: OpTable = {
     carries: 'some',
     upgrade: axesToInput,
   },
-  Transpose: { infer: inferTranspose, samples: transposeSamples, vjp: transpose, carries: 'some' },
+  Transpose: {
+    infer: inferTranspose,
+    content: transposeContent,
+    samples: transposeSamples,
+    vjp: transpose,
+    carries: 'some',
+  },
   Expand: {
     sizesOf: 'fill',
     infer: (c) => [{ dtype: c.dtype(0), shape: broadcastShapes([c.shape(0), spelled(c, 1)]) }],

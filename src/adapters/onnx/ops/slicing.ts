@@ -2,9 +2,17 @@ import { nodeAttributes } from '../ir/attributes.ts';
 import { LONGEST, type ContentRule, type InferRule } from '../ir/facts.ts';
 import type { OpTable, UpgradeContext } from '../ir/op.ts';
 import { meet, onlyFirst, rankOfInput, unclear, type SampleRule } from '../ir/samples.ts';
-import { axisFrom, range, sumOf, unknownDimension, unknownShape, type Dimension } from '../ir/shape.ts';
+import {
+  axisFrom,
+  isStatic,
+  range,
+  sumOf,
+  unknownDimension,
+  unknownShape,
+  type Dimension,
+} from '../ir/shape.ts';
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';
-import { samplesOffAxis } from './common.ts';
+import { pickedContent, samplesOffAxis } from './common.ts';
 import { gatherBack } from './gatherBack.ts';
 import { toInput } from './upgrades.ts';
 
@@ -75,12 +83,21 @@ function sliceBounds(size: number, start: number, end: number, step: number): [n
 }
 
 const sliceContent: ContentRule = (c) => {
-  const data = c.contents(0);
-  if (data === undefined || c.shape(0)?.length !== 1) return undefined;
-  const [start, end, step] = [c.integers(1)?.[0], c.integers(2)?.[0], c.has(4) ? c.integers(4)?.[0] : 1];
-  if (start === undefined || end === undefined || !step || (step < 0 && end > LONGEST)) return undefined;
-  const [from, to] = sliceBounds(data.length, start, end, step);
-  return range(Math.max(0, Math.ceil((to - from) / step))).map((i) => data[from + i * step]);
+  const [data, shape] = [c.contents(0), c.shape(0)];
+  const [starts, ends] = [c.integers(1), c.integers(2)];
+  if (!data || !isStatic(shape) || !starts || !ends) return undefined;
+  const axes = c.has(3) ? c.integers(3) : range(starts.length);
+  const steps = c.has(4) ? c.integers(4) : starts.map(() => 1);
+  if (!axes || !steps || steps.some((step, k) => step === 0 || (step < 0 && ends[k] > LONGEST)))
+    return undefined;
+  const [first, stride, to] = [shape.map(() => 0), shape.map(() => 1), [...shape]];
+  for (const [k, each] of axes.entries()) {
+    const axis = axisFrom(each, shape.length);
+    const [low, high] = sliceBounds(shape[axis], starts[k], ends[k], steps[k]);
+    [first[axis], stride[axis]] = [low, steps[k]];
+    to[axis] = Math.max(0, Math.ceil((high - low) / steps[k]));
+  }
+  return pickedContent(data, shape, to, (index) => index.map((i, axis) => first[axis] + i * stride[axis]));
 };
 
 const concatContent: ContentRule = (c) => {
