@@ -6,39 +6,9 @@ import { describe, expect, test } from 'vitest';
 import { nodeAttributes, type AttributeValues } from '../../../src/adapters/onnx/ir/attributes.ts';
 import type { Builder } from '../../../src/adapters/onnx/ir/builder.ts';
 import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
-import { checkGradients, direction, feedsOf, modelOf, quiet, type Build, type Input } from './harness.ts';
+import { check, real, whole } from './againstKernels.ts';
+import { checkGradients, feedsOf, modelOf, quiet, type Build, type Input } from './harness.ts';
 import { floats, integers, modelFrom, node, runOnce, tensor } from './written.ts';
-
-const real = (seed: number, ...shape: number[]): Input => ({
-  shape,
-  values: direction(
-    shape.reduce((a, b) => a * b, 1),
-    seed,
-  ),
-});
-const whole = (shape: readonly number[], values: readonly number[]): Input => ({
-  shape,
-  values,
-  integral: true,
-});
-
-/** Holds what is differentiated against ONNX Runtime's own kernels, and the gradient against central differences. */
-async function check(inputs: Readonly<Record<string, Input>>, build: Build, opset = 23): Promise<void> {
-  const bytes = modelOf(inputs, build, { precision: 'float32', opset });
-  const wrt = Object.keys(inputs).filter((name) => !inputs[name].integral);
-  const graph = differentiate(bytes, { loss: (g, { outputs: [y] }) => g.sumOfAll(y), wrt, keep: ['y'] });
-  const feeds = feedsOf(inputs, 'float32');
-  const outputs = [bytes, graph].map(async (each) => {
-    const session = await InferenceSession.create(each, quiet);
-    const { y } = await session.run(feeds);
-    await session.release();
-    return { dims: y.dims, values: Array.from(y.data as Float32Array) };
-  });
-  const [wanted, got] = await Promise.all(outputs);
-  expect(got.dims).toEqual(wanted.dims);
-  wanted.values.forEach((value, i) => expect(got.values[i]).toBeCloseTo(value, 4));
-  await checkGradients(inputs, build, { opset });
-}
 
 /** The first output of a node of ONNX Runtime's own domain. */
 function contributed(
@@ -174,6 +144,73 @@ describe('GroupQueryAttention of a prompt', () => {
   test.each([0, 1])('with rotary embeddings, interleaved: %i', async (interleaved) => {
     const build = grouped({ do_rotary: 1, rotary_interleaved: interleaved });
     await expect(check({ ...inputs, ...cache }, build, 21)).resolves.toBeUndefined();
+  });
+});
+
+describe('GroupQueryAttention after a past', () => {
+  const cache = { cos: real(6, 12, 8), sin: real(7, 12, 8) };
+  /** New tokens after some of each sample, in a buffer of P; several at once where there is one sample. */
+  const inputsOf = (lengths: readonly number[], buffer: number, tokens = lengths.length === 1 ? 3 : 1) => ({
+    q: real(1, lengths.length, tokens, 64),
+    k: real(2, lengths.length, tokens, 32),
+    v: real(3, lengths.length, tokens, 32),
+    pk: real(4, lengths.length, 2, buffer, 16),
+    pv: real(5, lengths.length, 2, buffer, 16),
+    sl: whole(
+      [lengths.length],
+      lengths.map((length) => length + tokens - 1),
+    ),
+    tl: whole([1], [Math.max(...lengths) + tokens]),
+  });
+  const grouped =
+    (attributes: AttributeValues): Build =>
+    (g, { q, k, v, pk, pv, sl, tl, cos, sin }) => {
+      const [lengthsOfKeys, total] = [sl, tl].map((each) => g.cast(each, DType.INT32));
+      const tables = cos ? [cos, sin] : [];
+      return contributed(
+        g,
+        'GroupQueryAttention',
+        [q, k, v, pk ?? '', pv ?? '', lengthsOfKeys, total, ...tables],
+        {
+          num_heads: 4,
+          kv_num_heads: 2,
+          ...attributes,
+        },
+        3,
+      );
+    };
+  test.each<[AttributeValues, number[], number]>([
+    [{}, [4], 4],
+    [{ local_window_size: 3 }, [4], 4],
+    [{}, [4, 2], 4],
+    [{ softcap: 2 }, [1, 3], 8],
+  ])('%o, %o tokens in a buffer of %i', async (attributes, lengths, buffer) => {
+    await expect(check(inputsOf(lengths, buffer), grouped(attributes), 21)).resolves.toBeUndefined();
+  });
+
+  test.each([0, 1])('with rotary embeddings, interleaved: %i', async (interleaved) => {
+    const build = grouped({ do_rotary: 1, rotary_interleaved: interleaved });
+    await expect(check({ ...inputsOf([4, 2], 4), ...cache }, build, 21)).resolves.toBeUndefined();
+  });
+
+  test('an empty past is a prompt', async () => {
+    const inputs = inputsOf([0, 0], 0, 3);
+    const { pk: _, pv: __, ...others } = inputs;
+    const bytes = (given: Readonly<Record<string, Input>>) =>
+      modelOf(given, grouped({}), { precision: 'float32', opset: 21 });
+    const run = async (given: Readonly<Record<string, Input>>) => {
+      const options = { wrt: ['q', 'k', 'v'], keep: ['y'] };
+      const graph = differentiate(bytes(given), {
+        loss: (g, { outputs: [y] }) => g.sumOfAll(g.square(y)),
+        ...options,
+      });
+      const session = await InferenceSession.create(graph, quiet);
+      const results = await session.run(feedsOf(given, 'float32'));
+      await session.release();
+      return ['y', 'loss', 'grad_of/q'].map((name) => Array.from(results[name].data as Float32Array));
+    };
+    const [withPast, without] = [await run(inputs), await run(others)];
+    expect(withPast).toEqual(without);
   });
 });
 

@@ -1,22 +1,21 @@
-import type { Attributes } from '../ir/attributes.ts';
-import type { Builder } from '../ir/builder.ts';
 import { refuse } from '../ir/errors.ts';
+import type { Builder } from '../ir/builder.ts';
 import type { Value } from '../ir/graph.ts';
-import type { Lowering, OpTable } from '../ir/op.ts';
 import { DType } from '../ir/tensor.ts';
-import { rotated } from './rotary.ts';
+import type { Lowering, OpTable } from '../ir/op.ts';
 
 // The lowest float32 number: after it is put in a score's place, softmax gives nothing to it.
 const lowest = -3.4028234663852886e38;
 
 /** [B, S, N·H] as [B, N, S, H]. */
-const heads = (g: Builder, x: Value, count: number) =>
+export const heads = (g: Builder, x: Value, count: number) =>
   g.transpose(g.reshape(x, [0, 0, count, -1]), [0, 2, 1, 3]);
 
-const joined = (g: Builder, x: Value) => g.reshape(g.transpose(x, [0, 2, 1, 3]), [0, 0, -1]);
+/** [B, N, S, H] as [B, S, N·H]. */
+export const joined = (g: Builder, x: Value) => g.reshape(g.transpose(x, [0, 2, 1, 3]), [0, 0, -1]);
 
 /** q·kᵀ of heads [B, N, S, H], scaled; by 1/√H where no scale is given. */
-function scoresOf(g: Builder, q: Value, k: Value, scale: number | undefined): Value {
+export function scoresOf(g: Builder, q: Value, k: Value, scale: number | undefined): Value {
   const size = g.shapeOf(q)?.[3];
   const product = g.matmul(q, g.swap(k));
   if (scale !== undefined) return g.mul(scale, product);
@@ -28,7 +27,7 @@ function scoresOf(g: Builder, q: Value, k: Value, scale: number | undefined): Va
 const after = (g: Builder, past: Value | undefined, x: Value) => (past ? g.concat([past, x], 2) : x);
 
 /** The places of queries `[S, 1]`, after those of the past, and of keys `[1, T]`, for scores [B, N, S, T]. */
-function placesOf(g: Builder, scores: Value, past?: Value): readonly [Value, Value] {
+export function placesOf(g: Builder, scores: Value, past?: Value): readonly [Value, Value] {
   const queries = g.places(g.sizes(scores, [2]), 0, 2);
   const keys = g.places(g.sizes(scores, [3]), 1, 2);
   return [past ? g.add(queries, g.sizes(past, [2])) : queries, keys];
@@ -47,7 +46,8 @@ function unidirectional(g: Builder, scores: Value): Value {
   return g.or(notAfter(g, scores), last);
 }
 
-const lengthOf = (g: Builder, x: Value, axis: number): number => {
+/** Returns a size that must be known beforehand. */
+export const lengthOf = (g: Builder, x: Value, axis: number): number => {
   const size = g.shapeOf(x)?.at(axis);
   return typeof size === 'number' ? size : refuse(`a size of ${JSON.stringify(x)} is not known beforehand.`);
 };
@@ -125,107 +125,97 @@ function attend(g: Builder, { x, q, k, v, mask, added, attributes }: Attention):
   return joined(g, g.matmul(g.softmax(scores, -1), v));
 }
 
-/** Each head of [B, N, S, H] as often as there are queries' heads for it. */
-function repeated(g: Builder, x: Value, times: number): Value {
+/** Number of queries' heads for each of the keys' heads; a vector of one int64 if it is not known beforehand. */
+function sharingOf(g: Builder, q: Value, k: Value): number | Value {
+  const [queries, keys] = [g.shapeOf(q)?.[1], g.shapeOf(k)?.[1]];
+  if (queries !== undefined && queries === keys) return 1;
+  if (typeof queries === 'number' && typeof keys === 'number') return queries / keys;
+  return g.div(g.sizes(q, [1]), g.sizes(k, [1]));
+}
+
+/** Repeats each head of [B, N, S, H], one after the other. */
+export function repeated(g: Builder, x: Value, times: number | Value): Value {
   if (times === 1) return x;
+  const count = typeof times === 'number' ? g.integers([times]) : times;
   const one = g.unsqueeze(x, [2]);
-  const copies = g.expand(one, g.integers([1, 1, times, 1, 1]));
-  const merged = g.mul(g.sizes(x, [1]), g.integers([times]));
+  const ones = g.integers([1, 1]);
+  const copies = g.expand(one, g.concat([ones, count, ones], 0));
+  const merged = g.mul(g.sizes(x, [1]), count);
   return g.reshape(copies, g.concat([g.sizes(x, [0]), merged, g.sizes(x, [2, 3])], 0));
 }
 
+/** The conditions under which a query sees a key, as one; undefined if it sees all. */
+export const allOf = (g: Builder, [first, ...others]: readonly Value[]): Value | undefined =>
+  first === undefined ? undefined : others.reduce((a, b) => g.and(a, b), first);
+
 /** Softmax over the keys that a query sees; all zeros where it sees none. */
-function softmaxOver(g: Builder, scores: Value, [first, ...others]: readonly Value[]): Value {
-  if (first === undefined) return g.softmax(scores, -1);
-  const seen = others.reduce((a, b) => g.and(a, b), first);
+export function softmaxOver(g: Builder, scores: Value, seen: Value | undefined): Value {
+  if (seen === undefined) return g.softmax(scores, -1);
   const softmax = g.softmax(g.where(seen, scores, lowest), -1);
   return g.where(seen, softmax, 0);
 }
 
-/** Attention of ONNX itself, of opset 23. */
+/** Scores limited softly to ± `softcap`; 0 leaves them as they are. */
+export const capped = (g: Builder, scores: Value, softcap: number) =>
+  softcap === 0 ? scores : g.mul(softcap, g.tanh(g.mul(1 / softcap, scores)));
+
+/** Where a mask of ONNX's Attention shows a key, and what it adds to scores there. */
+function maskOf(g: Builder, mask: Value, scores: Value): { readonly seen: Value; readonly bias?: Value } {
+  const [keys, total] = [g.shapeOf(mask)?.at(-1), g.shapeOf(scores)?.[3]];
+  if (typeof keys === 'number' && typeof total === 'number' && keys !== total)
+    refuse(`a mask of ${keys} keys for ${total} has no rule; pad it.`);
+  if (g.dtypeOf(mask) === DType.BOOL) return { seen: mask };
+  const seen = g.not(g.op('IsInf', [mask], { detect_positive: 0 }));
+  return { seen, bias: g.where(seen, mask, 0) };
+}
+
+/** Keys that do not come after each query: after those of the past, or in a buffer filled up to some lengths `[B]`. */
+function causal(g: Builder, scores: Value, past: Value | undefined, lengths: Value | undefined): Value {
+  if (lengths === undefined) return notAfter(g, scores, past);
+  const [queries, keys] = placesOf(g, scores);
+  const offset = g.sub(g.reshape(lengths, [-1, 1, 1, 1]), g.sizes(scores, [2]));
+  return g.lessOrEqual(keys, g.add(queries, offset));
+}
+
+/** Attention of ONNX itself, of opset 23 and 24: softcap comes before masks, as in ONNX Runtime 1.30. */
 const standard: Lowering = (g, node, attributes) => {
-  const [query, key, value, mask, pastKey, pastValue, ...others] = node.input;
-  if (others.some(Boolean) || node.output[3])
-    refuse('lengths of keys without padding, and its scores as an output, have no rule.');
-  const softcap = attributes.float('softcap', 0);
-  const causally = attributes.int('is_causal', 0) === 1;
-  if (softcap !== 0 && (mask || causally)) refuse('softcap together with a mask has no rule.');
+  const [query, key, value, mask, pastKey, pastValue, lengths] = node.input;
   const flat = g.rank(query) === 3;
   const split = (x: Value, name: string) => (flat ? heads(g, x, attributes.int(name, 1)) : x);
   const q = split(query, 'q_num_heads');
   const k = after(g, pastKey, split(key, 'kv_num_heads'));
   const v = after(g, pastValue, split(value, 'kv_num_heads'));
-  const [queryHeads, keyHeads] = flat
-    ? [attributes.int('q_num_heads', 1), attributes.int('kv_num_heads', 1)]
-    : [lengthOf(g, query, 1), lengthOf(g, key, 1)];
-  const times = queryHeads / keyHeads;
+  const times = flat
+    ? attributes.int('q_num_heads', 1) / attributes.int('kv_num_heads', 1)
+    : sharingOf(g, q, k);
   const scale = attributes.has('scale') ? attributes.float('scale', 1) : undefined;
-  let scores = scoresOf(g, q, repeated(g, k, times), scale);
-  if (softcap !== 0) scores = g.mul(softcap, g.tanh(g.mul(1 / softcap, scores)));
-  const seen: Value[] = [];
-  if (mask) {
-    const boolean = g.dtypeOf(mask) === DType.BOOL;
-    const visible = boolean ? mask : g.not(g.op('IsInf', [mask], { detect_positive: 0 }));
-    seen.push(visible);
-    if (!boolean) scores = g.add(scores, g.where(visible, mask, 0));
-  }
-  if (causally) seen.push(notAfter(g, scores, pastKey));
-  const y = g.matmul(softmaxOver(g, scores, seen), repeated(g, v, times));
-  return [flat ? joined(g, y) : y, k, v];
+  const scores = scoresOf(g, q, repeated(g, k, times), scale);
+  const limited = capped(g, scores, attributes.float('softcap', 0));
+  const conditions: Value[] = [];
+  const shown = mask ? maskOf(g, mask, scores) : undefined;
+  const biased = shown?.bias ? g.add(limited, shown.bias) : limited;
+  if (shown) conditions.push(shown.seen);
+  if (attributes.int('is_causal', 0) === 1)
+    conditions.push(causal(g, scores, pastKey || undefined, lengths || undefined));
+  if (lengths)
+    conditions.push(g.less(g.places(g.sizes(scores, [3]), 3, 4), g.reshape(lengths, [-1, 1, 1, 1])));
+  const seen = allOf(g, conditions);
+  const softmax = softmaxOver(g, biased, seen);
+  const y = g.matmul(softmax, repeated(g, v, times));
+  const shows = () => {
+    const mode = attributes.int('qk_matmul_output_mode', 0);
+    // Backends differ in what stands for the score of a hidden key: −∞, or the lowest number.
+    if (mode === 2 && conditions.length > (shown?.bias ? 1 : 0))
+      refuse('scores of keys that a mask hides have no rule (qk_matmul_output_mode 2).');
+    const masked = shown?.bias ? g.add(limited, mask) : limited;
+    return [scores, limited, masked, softmax][mode] ?? refuse('its qk_matmul_output_mode is unknown.');
+  };
+  return [flat ? joined(g, y) : y, k, v, node.output[3] ? shows() : undefined];
 };
-
-/** GroupQueryAttention of com.microsoft, of a whole prompt: no query sees a key after it, and there is no past. */
-const grouped: Lowering = (g, node, attributes) => {
-  const [query, key, value, pastKey, pastValue, , , cos, sin, places, added, sink] = node.input;
-  if (pastKey || pastValue) refuse('past states have a rule in Attention and MultiHeadAttention only.');
-  if (sink || attributes.int('smooth_softmax', 0) === 1) refuse('smooth_softmax has no rule.');
-  const [count, shared] = [attributes.int('num_heads', 1), attributes.int('kv_num_heads', 1)];
-  const parts = key ? [query, key, value] : unpacked(g, query, count, shared);
-  const turned = (x: Value) =>
-    attributes.int('do_rotary', 0) ? turnedBy(g, x, { cos, sin, places, attributes }) : x;
-  const q = turned(heads(g, parts[0], count));
-  const k = turned(heads(g, parts[1], shared));
-  const v = heads(g, parts[2], shared);
-  let scores = scoresOf(g, q, repeated(g, k, count / shared), attributes.float('scale', 0) || undefined);
-  const softcap = attributes.float('softcap', 0);
-  if (softcap !== 0) scores = g.mul(softcap, g.tanh(g.mul(1 / softcap, scores)));
-  if (added) scores = g.add(scores, added);
-  const [queries, keys] = placesOf(g, scores);
-  const seen = [notAfter(g, scores)];
-  const window = attributes.int('local_window_size', -1);
-  if (window >= 0) seen.push(g.less(g.sub(queries, keys), window));
-  const y = g.matmul(softmaxOver(g, scores, seen), repeated(g, v, count / shared));
-  return [joined(g, y), k, v];
-};
-
-/** Queries, keys and values that lie side by side. */
-function unpacked(g: Builder, x: Value, count: number, shared: number): Value[] {
-  const size = lengthOf(g, x, 2) / (count + 2 * shared);
-  const sizes = [count, shared, shared].map((n) => n * size);
-  return g.split(x, sizes, 2);
-}
-
-/** Heads with the rotary embedding of their places: those given, or 0, 1, 2, … */
-function turnedBy(
-  g: Builder,
-  x: Value,
-  { cos, sin, places, attributes }: { cos: Value; sin: Value; places: Value; attributes: Attributes },
-): Value {
-  const at = places ? g.cast(places, DType.INT64) : g.places(g.sizes(x, [2]));
-  const pick = (cache: Value) => g.gather(cache, at);
-  const half = g.shapeOf(cos)?.[1];
-  return rotated(g, x, {
-    cos: pick(cos),
-    sin: pick(sin),
-    interleaved: attributes.int('rotary_interleaved', 0) === 1,
-    size: typeof half === 'number' ? 2 * half : 0,
-  });
-}
 
 /** Attention, in products and softmax. */
 export const attention: OpTable = {
   Attention: { as: { read: standard } },
   'com.microsoft::Attention': { as: { read: packed } },
   'com.microsoft::MultiHeadAttention': { as: { read: separate } },
-  'com.microsoft::GroupQueryAttention': { as: { read: grouped } },
 };

@@ -8,9 +8,12 @@ import { arithmetic } from './arithmetic.ts';
 import { attention } from './attention.ts';
 import { control } from './control.ts';
 import { convolution } from './convolution.ts';
+import { deformation } from './deform.ts';
 import { dropoutOps } from './dropout.ts';
 import { einsum } from './einsum.ts';
 import { elementwiseOps } from './elementwise.ts';
+import { fourier } from './fourier.ts';
+import { groupedAttention } from './groupedAttention.ts';
 import { indexing } from './indexing.ts';
 import { linear } from './linear.ts';
 import { losses } from './loss.ts';
@@ -29,6 +32,7 @@ import { sequences } from './sequence.ts';
 import { shapes } from './shape.ts';
 import { slicing } from './slicing.ts';
 import { softmaxOps } from './softmax.ts';
+import { stateful } from './state.ts';
 
 /** The ops by family, as the documentation lists them. */
 export const families: Readonly<Record<string, readonly OpTable[]>> = {
@@ -38,11 +42,13 @@ export const families: Readonly<Record<string, readonly OpTable[]>> = {
   'shape and movement': [shapes, slicing, rearrangement],
   'products of matrices': [linear, einsum],
   convolutions: [convolution],
-  'pooling, resizing, sampling': [pooling, resizing, sampling],
+  'pooling, resizing, sampling': [pooling, resizing, sampling, deformation],
   normalizations: [softmaxOps, normalization],
   'indexing and sequences': [indexing, sequences],
   recurrent: [recurrent],
-  'attention and rotary embedding': [attention, rotary],
+  'attention and rotary embedding': [attention, groupedAttention, rotary],
+  'Fourier transforms': [fourier],
+  'with a state': [stateful],
   losses: [losses],
   quantization: [quantization],
   'control flow': [control],

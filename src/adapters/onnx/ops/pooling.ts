@@ -86,7 +86,7 @@ const maxPoolByIndices: VjpRule = ({ g, node, inputs: [x], dy, attributes }) => 
 
 const placesIn = (kernel: readonly number[]) => kernel.reduce((a, b) => a * b, 1);
 
-/** True if the windows neither overlap nor leave anything out. */
+/** Whether the windows neither overlap nor leave anything out. */
 function liesSideBySide({ g, inputs: [x], attributes }: VjpContext): boolean {
   const kernel = attributes.ints('kernel_shape') ?? [];
   const strides = attributes.ints('strides') ?? kernel.map(() => 1);
@@ -170,12 +170,12 @@ const lpPool: Lowering = (g, node, attributes) => {
   const kernel = attributes.ints('kernel_shape') ?? refuse('it has no kernel_shape.');
   const p = attributes.int('p', 2);
   if (attributes.int('ceil_mode', 0) !== 0) refuse('ceil_mode has no rule.');
-  if (attributes.ints('dilations')?.some((dilation) => dilation !== 1)) refuse('dilations have no rule.');
   const auto = attributes.string('auto_pad', 'NOTSET');
   const powers = p === 2 ? g.square(x) : p === 1 ? g.abs(x) : g.pow(g.abs(x), p);
   const average = g.op('AveragePool', [powers], {
     kernel_shape: kernel,
     strides: attributes.ints('strides'),
+    dilations: attributes.ints('dilations'),
     ...(auto === 'NOTSET' ? { pads: attributes.ints('pads') } : { auto_pad: auto }),
     count_include_pad: 1,
   });

@@ -1,20 +1,80 @@
+import { refuse } from '../ir/errors.ts';
 import type { Attributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
-import { refuse } from '../ir/errors.ts';
 import type { Value } from '../ir/graph.ts';
-import type { Lowering, OpTable } from '../ir/op.ts';
 import { range } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
+import type { Lowering, OpTable } from '../ir/op.ts';
 
-/** An element beside each sample, along one axis: which it is, and its part in the sample; [N, 1, S] each. */
+/** One element beside each sample, along one axis. */
 interface Neighbor {
+  /** Its place, int64. */
   readonly index: Value;
-  /** Absent where it is 1. */
-  readonly weight: Value | undefined;
+  /** Its part in the sample. */
+  readonly weight: Value;
+}
+
+/** Keeps a coordinate inside an axis: by clipping, or as ONNX Runtime reflects it between two ends. */
+type Hold = (coordinate: Value) => Value;
+
+/** A neighbor at a whole coordinate; outside of the axis it counts as zero, unless it is `held` inside. */
+function neighborAt(g: Builder, at: Value, part: Value, last: Value, held: Hold | undefined): Neighbor {
+  const clipped = clip(g, held ? held(at) : at, last);
+  const weight = held ? part : g.mul(part, g.mask(g.equal(clipped, at), at));
+  return { index: g.cast(clipped, DType.INT64), weight };
+}
+
+const clip = (g: Builder, v: Value, last: Value) => g.min(g.max(v, g.scalar(0, g.floatTypeOf(v))), last);
+
+/**
+ * Returns the two elements beside each place along one axis, with weights of linear interpolation.
+ *
+ * @param last - the last place of the axis, as a float
+ * @param held - keeps neighbors inside; without it, those outside count as zero
+ */
+export function linearNeighbors(g: Builder, place: Value, last: Value, held?: Hold): readonly Neighbor[] {
+  const below = g.floor(place);
+  const part = g.sub(place, below);
+  return [neighborAt(g, below, g.sub(1, part), last, held), neighborAt(g, g.add(below, 1), part, last, held)];
+}
+
+/** Weight of a neighbor by cubic convolution with A = −0.75, at a distance below 1, or from 1 to 2. */
+function cubicWeight(g: Builder, distance: Value, near: boolean): Value {
+  const a = -0.75;
+  const [c3, c2, c1, c0] = near ? [a + 2, -(a + 3), 0, 1] : [a, -5 * a, 8 * a, -4 * a];
+  const inner = g.add(g.mul(c3, distance), c2);
+  return g.add(g.mul(g.add(g.mul(inner, distance), c1), distance), c0);
+}
+
+function cubicNeighbors(g: Builder, place: Value, last: Value, held?: Hold): readonly Neighbor[] {
+  const below = g.floor(place);
+  const part = g.sub(place, below);
+  return [-1, 0, 1, 2].map((k) => {
+    const distance = k <= 0 ? g.add(part, -k) : g.sub(k, part);
+    return neighborAt(g, g.add(below, k), cubicWeight(g, distance, k === 0 || k === 1), last, held);
+  });
+}
+
+/** Reflects coordinates at both ends of an axis, as often as it takes. */
+function reflection(g: Builder, last: Value, corners: boolean): Hold {
+  const low = corners ? 0 : -0.5;
+  const length = corners ? last : g.add(last, 1);
+  return (coordinate) => {
+    const distance = g.abs(g.sub(coordinate, low));
+    const twice = g.mul(2, length);
+    const phase = g.sub(distance, g.mul(twice, g.floor(g.div(distance, twice))));
+    return g.add(g.where(g.greater(phase, length), g.sub(twice, phase), phase), low);
+  };
 }
 
 /** The neighbors along axis i of the image; coordinates are from −1 to 1, and come in the opposite order. */
-function neighbors(g: Builder, x: Value, grid: Value, i: number, attributes: Attributes): Neighbor[] {
+function neighbors(
+  g: Builder,
+  x: Value,
+  grid: Value,
+  i: number,
+  attributes: Attributes,
+): readonly Neighbor[] {
   const dtype = g.floatTypeOf(grid);
   const from = g.rank(x) - 3 - i;
   const coordinate = g.reshape(g.slice(grid, from, from + 1, -1), [0, 1, -1]);
@@ -22,30 +82,32 @@ function neighbors(g: Builder, x: Value, grid: Value, i: number, attributes: Att
   const last = g.sub(g.cast(g.sizes(x, [i + 2]), dtype), 1);
   const corners = attributes.int('align_corners', 0) === 1;
   const place = corners ? g.mul(unit, last) : g.sub(g.mul(unit, g.add(last, 1)), 0.5);
-  const inside = (v: Value) => g.min(g.max(v, g.scalar(0, dtype)), last);
-  const border = attributes.string('padding_mode', 'zeros') === 'border';
-  const neighbor = (at: Value, part: Value | undefined): Neighbor => {
-    const held = inside(at);
-    const seen = border ? undefined : g.mask(g.equal(held, at), at);
-    return {
-      index: g.cast(held, DType.INT64),
-      weight: part && seen ? g.mul(part, seen) : (part ?? seen),
-    };
-  };
-  const there = border ? inside(place) : place;
-  if (attributes.string('mode', 'linear') === 'nearest') return [neighbor(g.round(there), undefined)];
-  const below = g.floor(there);
-  const part = g.sub(there, below);
-  return [neighbor(below, g.sub(1, part)), neighbor(g.add(below, 1), part)];
+  const padding = attributes.string('padding_mode', 'zeros');
+  const held: Hold | undefined =
+    padding === 'border'
+      ? (v) => clip(g, v, last)
+      : padding === 'reflection'
+        ? reflection(g, last, corners)
+        : undefined;
+  const mode = attributes.string('mode', 'linear');
+  if (mode === 'nearest') {
+    const nearest = g.round(place);
+    return [neighborAt(g, nearest, g.scalar(1, dtype), last, held)];
+  }
+  // Cubic interpolation keeps its neighbors inside one by one, wherever the place is.
+  if (mode === 'cubic' || mode === 'bicubic') return cubicNeighbors(g, place, last, held);
+  return linearNeighbors(g, held ? held(place) : place, last, held);
 }
+
+const modes = new Set(['nearest', 'linear', 'bilinear', 'cubic', 'bicubic']);
 
 /** Samples of an image at the places of a grid: the neighbors of each, weighted. */
 const gridSample: Lowering = (g, node, attributes) => {
   const [x, grid] = node.input;
   const mode = attributes.string('mode', 'linear');
   const padding = attributes.string('padding_mode', 'zeros');
-  if (!['nearest', 'linear', 'bilinear'].includes(mode)) refuse(`mode ${mode} has no rule.`);
-  if (padding !== 'zeros' && padding !== 'border') refuse(`padding_mode ${padding} has no rule.`);
+  if (!modes.has(mode)) refuse(`mode ${mode} has no rule.`);
+  if (!['zeros', 'border', 'reflection'].includes(padding)) refuse(`padding_mode ${padding} has no rule.`);
   const image = g.reshape(x, [0, 0, -1]);
   // All combinations of one neighbor an axis, counted row by row.
   const corners = range(g.rank(x) - 2).reduce<readonly Neighbor[]>((found, i) => {
@@ -55,14 +117,13 @@ const gridSample: Lowering = (g, node, attributes) => {
       const row = g.mul(index, g.sizes(x, [i + 2]));
       return along.map((each) => ({
         index: g.add(row, each.index),
-        weight: weight && each.weight ? g.mul(weight, each.weight) : (weight ?? each.weight),
+        weight: g.mul(weight, each.weight),
       }));
     });
   }, []);
   const samples = corners.map(({ index, weight }) => {
     const each = g.concat([g.sizes(x, [0, 1]), g.sizes(index, [2])], 0);
-    const picked = g.gatherElements(image, g.expand(index, each), 2);
-    return weight === undefined ? picked : g.mul(picked, weight);
+    return g.mul(g.gatherElements(image, g.expand(index, each), 2), weight);
   });
   const [first, ...others] = samples;
   const shape = g.concat([g.sizes(x, [0, 1]), g.sizes(grid, range(g.rank(x) - 2, 1))], 0);

@@ -1,5 +1,5 @@
 import type { GraphProto, NodeProto } from 'onnx-buf';
-import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
+import { attributesOf, nodeAttributes, subgraphsOf } from '../ir/attributes.ts';
 import { isStandard } from '../ir/domain.ts';
 import { fault, faultOf, type Fault } from '../ir/errors.ts';
 import type { Model } from '../ir/model.ts';
@@ -26,12 +26,22 @@ export function upgradeOpset(model: Model): Fault[] {
       ),
     ];
   const faults: Fault[] = [];
+  if (from < 20) writeAxisOfDft(model.graph);
   if (from >= baseOpset) return faults;
   let serial = 0;
   upgradeGraph(model.graph, model.graph, from, faults, (stem) => `opset18/${stem}_${serial++}`);
   standard.version = BigInt(baseOpset);
   if (model.irVersion < 8n) model.irVersion = 8n;
   return faults;
+}
+
+/** Writes out the default axis of DFT, 1 up to opset 19 and −2 since, so that its rule need not know the opset. */
+function writeAxisOfDft(graph: GraphProto): void {
+  for (const node of graph.node) {
+    for (const subgraph of subgraphsOf(node)) writeAxisOfDft(subgraph);
+    if (node.opType !== 'DFT' || !isStandard(node) || attributesOf(node).has('axis')) continue;
+    node.attribute.push(...nodeAttributes({ axis: 1 }));
+  }
 }
 
 function upgradeGraph(

@@ -1,0 +1,148 @@
+import { refuse } from '../ir/errors.ts';
+import type { Attributes } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { isStatic, range } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
+import { linearNeighbors } from './sampling.ts';
+import type { Lowering, OpTable } from '../ir/op.ts';
+
+const productOf = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1);
+
+/** The places of row-major order: `each` is called with the indices of every element. */
+const elements = (sizes: readonly number[]): number[][] =>
+  sizes.reduce<number[][]>(
+    (found, size) => found.flatMap((at) => range(size).map((i) => at.concat(i))),
+    [[]],
+  );
+
+/**
+ * For each element of a block at each of its positions, its place in the image in row-major order; the place after the
+ * last where it lies outside.
+ */
+function blockPlaces(image: readonly number[], block: readonly number[], attributes: Attributes): number[] {
+  const axes = image.length;
+  const dilations = attributes.ints('dilations') ?? image.map(() => 1);
+  const strides = attributes.ints('strides') ?? image.map(() => 1);
+  const pads = attributes.ints('pads') ?? range(2 * axes).map(() => 0);
+  const positions = image.map((size, i) =>
+    Math.floor((size + pads[i] + pads[i + axes] - dilations[i] * (block[i] - 1) - 1) / strides[i] + 1),
+  );
+  return elements(block).flatMap((element) =>
+    elements(positions).map((position) => {
+      const at = position.map((p, i) => p * strides[i] + element[i] * dilations[i] - pads[i]);
+      const inside = at.every((coordinate, i) => coordinate >= 0 && coordinate < image[i]);
+      return inside
+        ? at.reduce((place, coordinate, i) => place * image[i] + coordinate, 0)
+        : productOf(image);
+    }),
+  );
+}
+
+/** Adds the columns of blocks, `[N, C·elements, positions]`, into the images they overlap in. */
+const col2Im: Lowering = (g, node, attributes) => {
+  const [x, imageShape, blockShape] = node.input;
+  const image = g.integersOf(imageShape) ?? refuse('the shape of its image is not known beforehand.');
+  const block = g.integersOf(blockShape) ?? refuse('the shape of its blocks is not known beforehand.');
+  const places = blockPlaces(image, block, attributes);
+  const columns = g.reshape(x, g.concat([g.sizes(x, [0]), g.integers([-1, places.length])], 0));
+  const [size, rows] = [productOf(image), g.sizes(columns, [0, 1])];
+  const empty = g.filled(g.concat([rows, g.integers([size + 1])], 0), 0, g.floatTypeOf(x));
+  const index = g.expandLike(g.constant(DType.INT64, [1, 1, places.length], places), columns);
+  const sums = g.scatterAdd(empty, index, columns, 2);
+  return [g.reshape(g.slice(sums, 0, size, 2), g.concat([rows, g.integers(image)], 0))];
+};
+
+/** A grid of coordinates from −1 to 1, `[N, (D,) H, W, axes]`, moved by the affine map theta. */
+const affineGrid: Lowering = (g, node, attributes) => {
+  const [theta, size] = node.input;
+  const axes = g.shapeOf(theta)?.[1];
+  if (axes !== 2 && axes !== 3) refuse('the number of its axes, 2 or 3, is not known beforehand.');
+  const corners = attributes.int('align_corners', 0) === 1;
+  const dtype = g.floatTypeOf(theta);
+  const sizes = g.slice(g.cast(size, DType.INT64), 2, 2 + axes, 0);
+  const coordinate = (axis: number) => {
+    const count = g.slice(sizes, axis, axis + 1, 0);
+    const places = g.cast(g.places(count, axis, axes), dtype);
+    const total = g.cast(count, dtype);
+    const unit = corners ? g.div(places, g.sub(total, 1)) : g.div(g.add(places, 0.5), total);
+    return g.reshape(g.expand(g.sub(g.mul(2, unit), 1), sizes), [-1, 1]);
+  };
+  // x comes first and belongs to the last axis.
+  const coordinates = range(axes).map((i) => coordinate(axes - 1 - i));
+  const ones = g.filled(g.shape(coordinates[0]), 1, dtype);
+  const points = g.unsqueeze(g.concat([...coordinates, ones], 1), [0]);
+  const moved = g.matmul(points, g.swap(theta));
+  return [g.reshape(moved, g.concat([g.sizes(theta, [0]), sizes, g.integers([axes])], 0))];
+};
+
+/**
+ * The places at which a deformable convolution reads, along one of its two axes: `[N, offset groups, taps, oH, oW]`.
+ *
+ * @param offsets - `[N, offset groups, taps, 2, oH, oW]`
+ */
+function readPlaces(
+  g: Builder,
+  offsets: Value,
+  axis: 0 | 1,
+  kernel: readonly number[],
+  attributes: Attributes,
+): Value {
+  const stride = attributes.ints('strides')?.[axis] ?? 1;
+  const dilation = attributes.ints('dilations')?.[axis] ?? 1;
+  const pad = attributes.ints('pads')?.[axis] ?? 0;
+  const taps = elements(kernel).map((tap) => tap[axis] * dilation - pad);
+  const dtype = g.floatTypeOf(offsets);
+  const origin = g.mul(stride, g.cast(g.places(g.sizes(offsets, [4 + axis]), 3 + axis, 5), dtype));
+  const tap = g.constant(dtype, [1, 1, taps.length, 1, 1], taps);
+  return g.add(g.squeeze(g.slice(offsets, axis, axis + 1, 3), [3]), origin, tap);
+}
+
+/** Convolution of an image read at places that are moved by offsets, between pixels linearly, and zero outside. */
+const deformConv: Lowering = (g, node, attributes) => {
+  const [x, weight, offset, bias, mask] = node.input;
+  if (g.rank(x) !== 4) refuse('it has a rule for images of two axes.');
+  const shape = g.shapeOf(weight);
+  if (!isStatic(shape)) refuse('the shape of its weights is not known beforehand.');
+  const [outputs, inputs, ...kernel] = shape;
+  const [taps, group] = [productOf(kernel), attributes.int('group', 1)];
+  const moves = attributes.int('offset_group', 1);
+  const split = (value: Value, sizes: readonly number[], from = value) =>
+    g.reshape(value, g.concat([g.sizes(from, [0]), g.integers(sizes), g.sizes(offset, [2, 3])], 0));
+  const offsets = split(offset, [moves, taps, 2]);
+  const [rows, columns] = ([0, 1] as const).map((axis) => {
+    const last = g.sub(g.cast(g.sizes(x, [2 + axis]), g.floatTypeOf(x)), 1);
+    return linearNeighbors(g, readPlaces(g, offsets, axis, kernel, attributes), last);
+  });
+  // [N, offset groups, channels of each, H·W], read at [N, offset groups, 1, taps·oH·oW].
+  const image = g.reshape(x, g.concat([g.sizes(x, [0]), g.integers([moves, -1]), pixels(g, x)], 0));
+  const flat = (value: Value) => g.reshape(value, [0, moves, 1, -1]);
+  const samples = rows.flatMap((row) =>
+    columns.map((column) => {
+      const index = flat(g.add(g.mul(row.index, g.sizes(x, [3])), column.index));
+      const each = g.concat([g.sizes(image, [0, 1, 2]), g.sizes(index, [3])], 0);
+      const picked = g.gatherElements(image, g.expand(index, each), 3);
+      return g.mul(picked, flat(g.mul(row.weight, column.weight)));
+    }),
+  );
+  const [first, ...others] = samples;
+  const sum = g.add(first, ...others);
+  const read = mask ? g.mul(sum, flat(mask)) : sum;
+  const matrix = g.reshape(
+    read,
+    g.concat([g.sizes(x, [0]), g.integers([group, inputs * taps]), g.product(g.sizes(offset, [2, 3]))], 0),
+  );
+  const product = g.matmul(g.reshape(weight, [group, outputs / group, inputs * taps]), matrix);
+  const y = split(product, [outputs], x);
+  return [bias ? g.add(y, g.reshape(bias, [1, -1, 1, 1])) : y];
+};
+
+/** Number of pixels of an image `[N, C, H, W]`, int64 `[1]`. */
+const pixels = (g: Builder, x: Value) => g.product(g.sizes(x, [2, 3]));
+
+/** Ops that move the pixels of images. */
+export const deformation: OpTable = {
+  Col2Im: { as: { read: col2Im } },
+  AffineGrid: { as: { read: affineGrid } },
+  DeformConv: { as: { read: deformConv } },
+};

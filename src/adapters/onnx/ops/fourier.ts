@@ -1,0 +1,135 @@
+import { refuse } from '../ir/errors.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { axisFrom, range } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
+import type { Lowering, OpTable } from '../ir/op.ts';
+
+/** A complex tensor in two real ones; the imaginary part may be absent. */
+interface Complex {
+  readonly re: Value;
+  readonly im: Value | undefined;
+}
+
+/**
+ * Returns cos and sin of 2π·n·k/N as matrices `[rows, columns]`. The products n·k are reduced modulo N as integers, so
+ * that long transforms lose no digits.
+ *
+ * @param rows - number of samples, int64 `[1]`; likewise `columns`, of frequencies, and `length`, N
+ */
+function waves(
+  g: Builder,
+  rows: Value,
+  columns: Value,
+  length: Value,
+  dtype: DType,
+): readonly [Value, Value] {
+  const products = g.mul(g.places(rows, 0, 2), g.places(columns, 1, 2));
+  const turns = g.div(g.cast(g.op('Mod', [products, length]), dtype), g.cast(length, dtype));
+  const angle = g.mul(2 * Math.PI, turns);
+  return [g.op('Cos', [angle]), g.op('Sin', [angle])];
+}
+
+/** Returns Σₙ x[…, n]·exp(∓2πi·n·k/N) along the last axis, for k = 0, …, `frequencies` − 1. */
+function transform(
+  g: Builder,
+  { re, im }: Complex,
+  { frequencies, length, inverse }: { frequencies: Value; length: Value; inverse: boolean },
+): { readonly re: Value; readonly im: Value } {
+  const samples = g.sizes(re, [-1]);
+  const [cos, sin] = waves(g, samples, frequencies, length, g.floatTypeOf(re));
+  const rotation = inverse ? sin : g.neg(sin);
+  const real = g.matmul(re, cos);
+  const imaginary = g.matmul(re, rotation);
+  if (im === undefined) return { re: real, im: imaginary };
+  return {
+    re: g.sub(real, g.matmul(im, rotation)),
+    im: g.add(imaginary, g.matmul(im, cos)),
+  };
+}
+
+/** Splits the last axis, of one or two elements, into real and imaginary parts. */
+function complexOf(g: Builder, x: Value): Complex {
+  const rank = g.rank(x);
+  const parts = g.shapeOf(x)?.at(-1);
+  const part = (from: Value, k: number) => g.squeeze(g.slice(from, k, k + 1, -1), [rank - 1]);
+  if (parts === 1) return { re: part(x, 0), im: undefined };
+  if (parts === 2) return { re: part(x, 0), im: part(x, 1) };
+  // Which of both it is turns out when the graph runs: a missing imaginary part becomes 0.
+  const padded = g.pad(
+    x,
+    range(2 * rank).map((i) => (i === 2 * rank - 1 ? 1 : 0)),
+  );
+  return { re: part(padded, 0), im: part(padded, 1) };
+}
+
+const joined = (g: Builder, { re, im }: { re: Value; im: Value }) => {
+  const axis = g.rank(re);
+  return g.concat([g.unsqueeze(re, [axis]), g.unsqueeze(im, [axis])], axis);
+};
+
+/** Number of frequencies of a real signal, ⌊N/2⌋ + 1. */
+const half = (g: Builder, length: Value) => g.add(g.div(length, g.integers([2])), g.integers([1]));
+
+/** The discrete Fourier transform along one axis, as a product with a matrix of cosines and sines. */
+const dft: Lowering = (g, node, attributes) => {
+  const [x, dftLength, axisInput] = node.input;
+  const inverse = attributes.int('inverse', 0) === 1;
+  const onesided = attributes.int('onesided', 0) === 1;
+  if (inverse && onesided) refuse('onesided together with inverse has no rule.');
+  const rank = g.rank(x);
+  // Up to opset 19 the axis is an attribute (the upgrade of opsets writes its default out); then an input, −2 by default.
+  const given = axisInput
+    ? (g.integersOf(axisInput)?.[0] ?? refuse('its axis is not known beforehand.'))
+    : attributes.int('axis', -2);
+  const axis = axisFrom(given, rank);
+  const { re, im } = complexOf(g, x);
+  // The axis of the transform changes places with the last one.
+  const perm = range(rank - 1).map((i) => (i === axis ? rank - 2 : i === rank - 2 ? axis : i));
+  const length = dftLength ? g.reshape(g.cast(dftLength, DType.INT64), [1]) : g.sizes(x, [axis]);
+  // A longer signal is cut; a shorter one counts as padded by zeros, which add nothing.
+  const placed = (part: Value) => {
+    const last = g.transpose(part, perm);
+    return dftLength ? g.slice(last, 0, length, -1) : last;
+  };
+  const frequencies = onesided ? half(g, length) : length;
+  const result = transform(g, { re: placed(re), im: im && placed(im) }, { frequencies, length, inverse });
+  const scale = (part: Value) => (inverse ? g.div(part, g.cast(length, g.floatTypeOf(x))) : part);
+  return [
+    joined(g, {
+      re: g.transpose(scale(result.re), perm),
+      im: g.transpose(scale(result.im), perm),
+    }),
+  ];
+};
+
+/** The transforms of a signal's overlapping frames, each multiplied by a window. */
+const stft: Lowering = (g, node, attributes) => {
+  const [signal, step, window, frameLength] = node.input;
+  const onesided = attributes.int('onesided', 1) === 1;
+  const { re, im } = g.rank(signal) === 2 ? { re: signal, im: undefined } : complexOf(g, signal);
+  if (im && onesided) refuse('onesided has a rule for real signals.');
+  if (!window && !frameLength) refuse('it has neither a window nor a frame_length.');
+  const length = frameLength ? g.reshape(g.cast(frameLength, DType.INT64), [1]) : g.sizes(window, [0]);
+  const stride = g.reshape(g.cast(step, DType.INT64), [1]);
+  const span = g.sub(g.sizes(re, [1]), length);
+  const frames = g.add(g.div(span, stride), g.integers([1]));
+  const index = g.add(g.mul(g.places(frames, 0, 2), stride), g.places(length, 1, 2));
+  const framed = (part: Value) => {
+    const picked = g.gather(part, index, 1);
+    return window ? g.mul(picked, window) : picked;
+  };
+  const frequencies = onesided ? half(g, length) : length;
+  return [
+    joined(
+      g,
+      transform(g, { re: framed(re), im: im && framed(im) }, { frequencies, length, inverse: false }),
+    ),
+  ];
+};
+
+/** Fourier transforms. */
+export const fourier: OpTable = {
+  DFT: { as: { read: dft } },
+  STFT: { as: { read: stft } },
+};
