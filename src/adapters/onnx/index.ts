@@ -11,7 +11,7 @@ export type { DataInput, Differentiated, RunningStatistic } from './differentiat
 export { explain, type Explanation, type OpReport } from './explain.ts';
 export type { Parameter } from './choose.ts';
 export type { Candidate } from './parameters.ts';
-export type { FixedInputs } from './passes/fix.ts';
+export type { FixedInputs, FixedShapes } from './passes/fix.ts';
 export type { Copy } from './passes/ties.ts';
 export type { LossName, LossTerm, Target } from './losses.ts';
 export type { DifferentiateOptions, Loss, LossContext, LossFunction } from './options.ts';

@@ -15,7 +15,7 @@ import type { Builder } from './ir/builder.ts';
 import type { Value } from './ir/graph.ts';
 import { isLossName, lossNames, type LossName, type LossTerm } from './losses.ts';
 import type { Candidate } from './parameters.ts';
-import type { FixedInputs } from './passes/fix.ts';
+import type { FixedInputs, FixedShapes } from './passes/fix.ts';
 import { isBytes, type ExternalData } from './ir/model.ts';
 
 /** What a {@link LossFunction} has at hand besides the graph. */
@@ -85,6 +85,13 @@ export interface DifferentiateOptions {
    */
   readonly fix?: FixedInputs;
   /**
+   * Sizes of inputs that are the same in every run, by name, with null for those that vary: an If that asks for a size is
+   * settled, and shapes that depend on sizes are known. The file written back keeps its own.
+   *
+   * @defaultValue none
+   */
+  readonly shapes?: FixedShapes;
+  /**
    * A Dropout in training mode: `'file'` drops as the file says, another choice in each run; `'off'` drops nothing.
    *
    * @defaultValue `'file'`; `trainable` always takes `'off'`
@@ -128,6 +135,16 @@ export const differentiateRules: Rules<DifferentiateOptions> = {
         Array.isArray(each)
           ? each.every((element) => typeof element === 'number')
           : ['number', 'bigint', 'boolean'].includes(typeof each),
+      ),
+  ),
+  shapes: rule(
+    'an object of lists of sizes, whole numbers ≥ 0 or null',
+    (value) =>
+      isObject(value) &&
+      Object.values(value).every(
+        (sizes) =>
+          Array.isArray(sizes) &&
+          sizes.every((size) => size === null || (Number.isSafeInteger(size) && size >= 0)),
       ),
   ),
   dropout: oneOf('file', 'off'),

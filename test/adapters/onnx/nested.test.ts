@@ -13,6 +13,7 @@ const holding = (each: NodeProto, ...attributes: NodeProto['attribute']) =>
   Object.assign(each, { attribute: [...each.attribute, ...attributes] });
 const weight = (name: string, ...values: number[]) => floats(name, [2, 2], values);
 const x = { data: [0.5, -1, 2, 0.3], dims: [2, 2] };
+const tensorOf = (...dims: number[]) => ({ data: new Float32Array(dims.reduce((a, b) => a * b, 1)), dims });
 const target = { data: [1, 0.2, -0.4, 0.6], dims: [2, 2] };
 
 /** Trains a model, and holds its gradient against differences, and what it predicts against the file it writes. */
@@ -202,6 +203,40 @@ test('an If that a fixed input decides is settled, and its weights are those of 
   const fixed = (fix: Record<string, number | number[]>) => () => differentiate(bytes, { loss: 'mse', fix });
   expect(fixed({ speed: 1 })).toThrow('fix: the model has no input "speed"; it has "x", "rate".');
   expect(fixed({ rate: [1, 2] })).toThrow('fix: the input "rate" is int64 of shape []; 2 values do not fit.');
+});
+
+test('an If on a size is settled by sizes that are given, and wrong ones are refused', async () => {
+  const bytes = modelFrom({
+    inputs: { x: ['n', 2], z: ['n', 'm'] },
+    outputs: { y: ['n', 2] },
+    initializers: [integers('two', [2])],
+    nodes: [
+      node('Shape', ['z'], 'sizes', { start: 1 }),
+      node('Equal', ['sizes', 'two'], 'c'),
+      holding(
+        node('If', ['c'], 'y'),
+        body('then_branch', {
+          outputs: { t: ['n', 2] },
+          initializers: [weight('W', 1, 2, 3, 4)],
+          nodes: [node('MatMul', ['x', 'W'], 't')],
+        }),
+        body('else_branch', {
+          outputs: { e: ['n', 2] },
+          initializers: [weight('V', 1, 2, 3, 4)],
+          nodes: [node('MatMul', ['x', 'V'], 'e')],
+        }),
+      ),
+    ],
+  });
+  // z decides, but nothing of it is read.
+  expect(await train(bytes, { z: tensorOf(2, 2) }, { shapes: { z: [null, 2] } })).toEqual(['W']);
+  expect(await train(bytes, { z: tensorOf(2, 3) }, { shapes: { z: [2, 3] } })).toEqual(['V']);
+  const shaped = (shapes: object) => () => differentiate(bytes, { loss: 'mse', shapes } as never);
+  expect(shaped({ speed: [1] })).toThrow('shapes: the model has no input "speed"; it has "x", "z".');
+  expect(shaped({ x: [1] })).toThrow('shapes: the input "x" has the shape [?, 2], not [1].');
+  expect(shaped({ x: [1, 3] })).toThrow('shapes: the input "x" has the shape [?, 2], not [1, 3].');
+  expect(shaped({ x: [1, 2], z: [3, 2] })).toThrow('shapes: the size "n" cannot be both 1 and 3.');
+  expect(shaped({ x: ['n', 2] })).toThrow('shapes: must be an object of lists of sizes');
 });
 
 test('a classifier whose probabilities a ZipMap sorts into maps gives them as a matrix', async () => {

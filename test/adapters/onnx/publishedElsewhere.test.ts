@@ -17,6 +17,7 @@ interface Published {
 }
 
 const vad = { fix: { sr: 16_000 }, output: 'output' } as const;
+const vadSince5 = { ...vad, shapes: { input: [1, 576], state: [2, 1, 128] } } as const;
 const sr = new ort.Tensor('int64', [16_000n], []);
 const models: Readonly<Record<string, Published>> = {
   'PP-OCRv4 detection': {
@@ -38,6 +39,18 @@ const models: Readonly<Record<string, Published>> = {
     options: vad,
     fixed: { sr },
   },
+  ...Object.fromEntries(
+    [5, 6].map((version) => [
+      `Silero VAD v${version}`,
+      {
+        file: `@ricky0123/vad-web/dist/silero_vad_v${version}.onnx`,
+        inputs: vadSince5.shapes,
+        states: ['state'],
+        options: vadSince5,
+        fixed: { sr },
+      },
+    ]),
+  ),
 };
 
 const sizeOf = (dims: readonly number[]) => dims.reduce((a, b) => a * b, 1);

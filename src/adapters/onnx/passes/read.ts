@@ -8,7 +8,7 @@ import { decodeModel, type ExternalData, type Model } from '../ir/model.ts';
 import { freeBatchAxis, meetingSamples } from './batch.ts';
 import { structureFaults } from './check.ts';
 import { gatherConstants, type Origin } from './constants.ts';
-import { fixInputs, type FixedInputs } from './fix.ts';
+import { fixInputs, fixShapes, type FixedInputs, type FixedShapes } from './fix.ts';
 import { inlineFunctions } from './inline.ts';
 import { expand } from './lower.ts';
 import { hoistConstants } from './nested.ts';
@@ -21,6 +21,7 @@ export interface ReadOptions {
   readonly precision?: Precision;
   readonly freeBatch?: boolean;
   readonly fix?: FixedInputs;
+  readonly shapes?: FixedShapes;
 }
 
 /** A model in the one form that everything after works on. */
@@ -41,13 +42,13 @@ export interface ModelRead {
  */
 export function read(
   bytes: Uint8Array,
-  { externalData, precision, freeBatch, fix = {} }: ReadOptions = {},
+  { externalData, precision, freeBatch, fix = {}, shapes = {} }: ReadOptions = {},
 ): ModelRead {
   const model = decodeModel(bytes, externalData);
   nameDomains(model);
   leaveMapsOut(model.graph);
   const { names: nested, inFunctions } = hoistConstants(model);
-  const unfixed = fixInputs(model, fix);
+  const unfixed = [...fixShapes(model, shapes), ...fixInputs(model, fix)];
   const { made, faults: calls } = inlineFunctions(model, inFunctions);
   const faults = [...unfixed, ...calls, ...structureFaults(model)];
   // Before anything adds constants of its own: those stand nowhere in the file.
