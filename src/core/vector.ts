@@ -6,22 +6,30 @@
  *
  * @module
  */
+import { KERNEL_LENGTH } from './kernels/rows.ts';
 
-/** The operations on vectors of one block of memory, to the last bit those below but faster. */
+/** The operations on vectors in one memory: the same to the last bit as those below, but faster. */
 export interface FastOperations {
+  /** Length of the vectors. */
+  readonly length: number;
   dot(a: Float64Array, b: Float64Array): number;
   addScaled(x: Float64Array, alpha: number, s: Float64Array, out: Float64Array): void;
   normInf(x: Float64Array): number;
 }
 
-/** Finds them for whole vectors; there are none until {@link accelerateBy} has been called. */
-export type FindFast = (a: Float64Array, b: Float64Array, c: Float64Array) => FastOperations | undefined;
+/** Operations of each memory that has some. */
+const fastOperations = new WeakMap<ArrayBufferLike, FastOperations>();
 
-let fastFor: FindFast = () => undefined;
+/** Makes the functions below use `operations` on the vectors that lie in `memory`. */
+export function acceptOperations(memory: ArrayBufferLike, operations: FastOperations): void {
+  fastOperations.set(memory, operations);
+}
 
-/** Has vectors worked on by the operations that are found for them. */
-export function accelerateBy(find: FindFast): void {
-  fastFor = find;
+/** Returns the operations for whole vectors that lie in one memory. */
+function fastFor(a: Float64Array, b: Float64Array, c: Float64Array): FastOperations | undefined {
+  if (a.length < KERNEL_LENGTH || b.buffer !== a.buffer || c.buffer !== a.buffer) return undefined;
+  const operations = fastOperations.get(a.buffer);
+  return operations?.length === a.length ? operations : undefined;
 }
 
 /** Inner product aᵀb. */

@@ -55,8 +55,8 @@ export function broydenFamily(
       updates: 0,
       modifiedSecant: modifiedSecant ?? hasExactValues(setting),
     }),
-    direction: ({ inverse }, gradient, out) => multiply(inverse, -1, gradient, out),
-    update(memory, step, alpha) {
+    apply: ({ inverse }, gradient, out) => multiply(inverse, -1, gradient, out),
+    learn(memory, step) {
       const { inverse, s, y, hy } = memory;
       const n = step.x.length;
       const pair = pairSums(step);
@@ -65,7 +65,7 @@ export function broydenFamily(
       const sy = t * pair.sy;
       writePair(step, t, s, y);
       // B is not stored: s = −αHg gives Bs = −αg, with the H that led there.
-      let sBs = -alpha * dot(s, step.gradient);
+      let sBs = -step.alpha * dot(s, step.gradient);
       if (memory.updates === 0) {
         const diagonal = initialDiagonal(pair.sy, pair.yy);
         setIdentity(inverse, n, diagonal);
@@ -77,7 +77,7 @@ export function broydenFamily(
       updateInverse(inverse, memory, sy, yHy, phi, tau);
       memory.updates++;
     },
-    forget(memory) {
+    reset(memory) {
       setIdentity(memory.inverse, memory.s.length, 1);
       memory.updates = 0;
     },

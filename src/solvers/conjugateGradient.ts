@@ -1,4 +1,3 @@
-import { enableSimd } from '../core/kernels/enableSimd.ts';
 import { callable, checkOptions, finitePositive, nonNegative, oneOf } from '../core/options.ts';
 import { adoptRows, allocateRows, kernelsFor, vectorBeside } from '../core/kernels/placement.ts';
 import type { Row } from '../core/kernels/rows.ts';
@@ -57,7 +56,6 @@ export function conjugateGradient(
     lineSearch: lineSearchRule,
     initialStep: callable,
   });
-  enableSimd();
   const { beta = 'hagerZhang', eta = 0.4, theta = 1 } = options;
   const { lineSearch = strongWolfe({ c2: 0.2 }), initialStep = previousStep() } = options;
   const title = beta === 'hagerZhang' ? 'Hager–Zhang' : 'Polak–Ribière+';
@@ -101,17 +99,17 @@ function conjugate(choose: (products: Products) => number): Descent<ConjugateGra
   return {
     init: ({ n }) => ({ rows: allocateRows(n, 1, 'float64'), beta: 0 }),
     vector: ({ rows }) => vectorBeside(rows[0]),
-    direction({ rows, beta }, gradient, out) {
+    apply({ rows, beta }, gradient, out) {
       if (beta === 0) return scaleInto(-1, gradient, out);
       adoptRows(rows);
       return kernelsFor(rows[0]).combine(rows, Float64Array.of(beta, 0, 0, 0, 0), -1, gradient, out);
     },
-    update(memory, { direction, gradient, trialGradient }) {
+    learn(memory, { direction, gradient, trialGradient }) {
       const beta = choose(products(direction, gradient, trialGradient));
       memory.beta = Number.isFinite(beta) ? beta : 0;
       memory.rows[0].set(direction);
     },
-    forget: (memory) => Object.assign(memory, { beta: 0 }),
+    reset: (memory) => Object.assign(memory, { beta: 0 }),
     isFresh: ({ beta }) => beta === 0,
   };
 }

@@ -1,7 +1,6 @@
-import type { MoveSums } from '../core/kernels/kernels.ts';
+import type { Move, MoveSums } from '../core/kernels/kernels.ts';
 import type { Row } from '../core/kernels/rows.ts';
 import type { Setting } from '../core/solver.ts';
-import type { LineState } from './searchAlong.ts';
 
 /** Whether f is exact enough to learn curvature from its values. */
 export const hasExactValues = ({ precision, stochastic = false }: Setting): boolean =>
@@ -41,7 +40,7 @@ export const scalings: Readonly<Record<ScalingName, (pair: Curvature) => number>
 export type PairSums = Pick<MoveSums, 'sy' | 'yy' | 'ss' | 'sg'>;
 
 /** Computes the sums without storing the pair, so that it can be refused before it displaces another. */
-export function pairSums({ x, gradient, trial, trialGradient }: LineState): PairSums {
+export function pairSums({ x, gradient, trial, trialGradient }: Move): PairSums {
   const sums = { sy: 0, yy: 0, ss: 0, sg: 0 };
   for (let i = 0; i < x.length; i++) {
     const s = trial[i] - x[i];
@@ -52,6 +51,12 @@ export function pairSums({ x, gradient, trial, trialGradient }: LineState): Pair
     sums.sg += s * trialGradient[i];
   }
   return sums;
+}
+
+/** f where a step begins and ends. */
+interface Values {
+  readonly f: number;
+  readonly trialF: number;
 }
 
 /** A change of f below this part of it is too noisy to learn from. */
@@ -70,14 +75,14 @@ const FACTORS = { least: 0.1, most: 2 };
  *   objective function, J. Inst. Maths Applics 12, doi:10.1093/imamat/12.3.337; Yuan (1991), A modified BFGS
  *   algorithm for unconstrained optimization, IMA J. Numer. Anal. 11, doi:10.1093/imanum/11.3.325
  */
-export function biggsFactor({ f, trialF }: LineState, { sy, sg }: PairSums): number {
+export function biggsFactor({ f, trialF }: Values, { sy, sg }: PairSums): number {
   if (!(sy > 0 && Math.abs(f - trialF) > TRUSTED_CHANGE * Math.abs(f))) return 1;
   const t = (6 * (f - trialF + sg)) / sy - 2;
   return Math.max(FACTORS.least, Math.min(FACTORS.most, t));
 }
 
 /** Writes s = xₖ₊₁ − xₖ and y = t·(∇fₖ₊₁ − ∇fₖ), `[n]` each. */
-export function writePair({ x, gradient, trial, trialGradient }: LineState, t: number, s: Row, y: Row): void {
+export function writePair({ x, gradient, trial, trialGradient }: Move, t: number, s: Row, y: Row): void {
   for (let i = 0; i < x.length; i++) {
     s[i] = trial[i] - x[i];
     y[i] = t * (trialGradient[i] - gradient[i]);

@@ -1,24 +1,25 @@
 import type { Curvature } from './curvature.ts';
-import type { NewestPair } from './gram.ts';
+import type { NewestPair } from './pairRing.ts';
 import type { Row } from '../core/kernels/rows.ts';
-import type { LineState } from './searchAlong.ts';
+import type { Move } from '../core/kernels/kernels.ts';
 
-/** gᵀs of the step. */
-export function slopeAlong({ x, trial }: LineState, gradient: Float64Array): number {
+/** Returns gᵀs of a step. */
+export function slopeAlong({ x, trial }: Move, gradient: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < x.length; i++) sum += gradient[i] * (trial[i] - x[i]);
   return sum;
 }
 
-/** Damping leaves sᵀy at this part of sᵀBs. */
+/** Damping raises sᵀy to this fraction of sᵀBs. */
 export const DAMPED_CURVATURE = 0.2;
 
 /**
  * `y ← θty + (1 − θ)Bs`, Bs = −αg, with θ that makes sᵀy = 0.2·sᵀBs.
  *
- * @param sums - of the pair as it was recorded
- * @param t - by what y is multiplied beforehand: Biggs's factor
- * @param gradient - g, of which the step's direction was made
+ * @param sums - sums over the pair as it was recorded
+ * @param y - overwritten
+ * @param t - Biggs's factor, which y is multiplied by beforehand
+ * @param gradient - g, which H was applied to for the step's direction, `[n]`
  * @see Powell (1978), as Procedure 18.2 of Nocedal & Wright (2006), Numerical Optimization, 2nd ed.
  */
 export function dampPair(

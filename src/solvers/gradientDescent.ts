@@ -70,9 +70,9 @@ const searching = (lineSearch: LineSearch): Solver =>
 
 const steepest: Descent<Record<string, never>> = {
   init: () => ({}),
-  direction: (_memory, gradient, out) => scaleInto(-1, gradient, out),
-  update() {},
-  forget() {},
+  apply: (_memory, gradient, out) => scaleInto(-1, gradient, out),
+  learn() {},
+  reset() {},
   isFresh: () => true,
 };
 

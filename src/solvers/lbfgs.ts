@@ -1,5 +1,4 @@
-import { checkOptions, oneOf } from '../core/options.ts';
-import { enableSimd } from '../core/kernels/enableSimd.ts';
+import { boolean, callable, checkOptions, oneOf, type Rules } from '../core/options.ts';
 import {
   boundRule,
   boxIn,
@@ -13,22 +12,34 @@ import {
   type Bound,
   type Box,
 } from './bounds.ts';
-import { staticStep, unitStep } from './initialStep.ts';
-import { lineSearchSolver, type LineSearchMethod, type LineSearchState } from './lineSearchSolver.ts';
+import { staticStep, unitStep, type InitialStep } from './initialStep.ts';
+import { limitedMemory, type LbfgsMemory, type LimitedMemoryOptions } from './limitedMemory.ts';
+import { lineSearchRule } from './lineSearchOption.ts';
+import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
 import { overlapPairs } from './overlapPairs.ts';
-import { lbfgsMethod, lbfgsMethodRules, type LbfgsMethodOptions } from './lbfgsMethod.ts';
-import { directionWithin } from './within.ts';
+import { defaultMemory, memoryRule } from './pairRing.ts';
+import { strongWolfe } from './linesearch/strongWolfe.ts';
 import type { Precision } from '../core/problem.ts';
 import type { Solver } from '../core/solver.ts';
-import type { LbfgsMemory } from './limitedMemory.ts';
+import type { LineSearch } from './linesearch/lineSearch.ts';
 
 /** Options of {@link lbfgs}. */
-export interface LbfgsOptions extends LbfgsMethodOptions {
+export interface LbfgsOptions extends LimitedMemoryOptions {
   /**
-   * Of which samples a pair's y is made, where f changes from batch to batch: of the step's own batch, or, with
-   * `'overlap'`, of those that it shares with the next one. Then y sees the same samples on both sides and the
-   * step does not decide on its own batch what is learned of it; it takes two evaluations more, on the samples
-   * shared, and a problem with `nextBatch` and `overlap`.
+   * Number m of curvature pairs kept: 2mn numbers. More pairs take fewer evaluations, and a little more
+   * time each.
+   *
+   * @defaultValue 50 for n ≤ 2000, 10 for n ≥ 1e6, else 20
+   */
+  readonly memory?: number;
+  /** Line search. @defaultValue `strongWolfe()` */
+  readonly lineSearch?: LineSearch;
+  /** First step that the line search tries. @defaultValue `unitStep()`; with bounds `staticStep(1)` */
+  readonly initialStep?: InitialStep;
+  /**
+   * With mini-batches, the samples that y of a pair is computed on: the step's own batch, or those that it shares with
+   * the next one (`'overlap'`). Then y sees the same samples on both sides, and they are not the ones that chose the
+   * step; it takes two more evaluations, on the shared samples, and a problem with `nextBatch` and `overlap`.
    *
    * @defaultValue `'sameBatch'`
    * @see Berahas, Nocedal & Takáč (2016), A multi-batch L-BFGS method for machine learning, NIPS 29,
@@ -40,6 +51,21 @@ export interface LbfgsOptions extends LbfgsMethodOptions {
   /** x ≤ upper, one number or `[n]`; null where x is unbounded. @defaultValue `Infinity` */
   readonly upper?: Bound;
 }
+
+/** Rules of {@link LbfgsOptions} but `pairs`, which optimizer classes do not offer. */
+export const lbfgsRules: Rules<Omit<LbfgsOptions, 'pairs'>> = {
+  memory: memoryRule,
+  lineSearch: lineSearchRule,
+  initialStep: callable,
+  modifiedSecant: boolean,
+  selfScaling: boolean,
+  initialScaling: oneOf('short', 'long', 'geometric', 'none'),
+  preconditioner: callable,
+  damping: boolean,
+  storage: oneOf('float64', 'float32'),
+  lower: boundRule,
+  upper: boundRule,
+};
 
 /**
  * Limited-memory BFGS: the method to begin with, for tens to millions of unknowns.
@@ -60,21 +86,36 @@ export interface LbfgsOptions extends LbfgsMethodOptions {
  *   doi:10.1090/S0025-5718-1980-0572855-7; Liu & Nocedal (1989), Math. Programming 45, doi:10.1007/BF01589116
  */
 export function lbfgs(options: LbfgsOptions = {}): Solver<LineSearchState<LbfgsMemory>> {
-  const rules = { pairs: oneOf('sameBatch', 'overlap'), lower: boundRule, upper: boundRule };
-  checkOptions('lbfgs', options, { ...lbfgsMethodRules, ...rules });
-  enableSimd();
-  const { lower = -Infinity, upper = Infinity, pairs = 'sameBatch' } = options;
-  const free = (lower ?? -Infinity) === -Infinity && (upper ?? Infinity) === Infinity;
-  const boxes = free ? null : boxesOf(lower, upper);
-  const method = boxes === null ? lbfgsMethod(options, 'gradient', unitStep()) : methodIn(boxes, options);
-  const { descent } = method;
-  // Of overlaps it is learned between the steps.
-  const stepping = pairs === 'overlap' ? { ...method, descent: { ...descent, update: () => {} } } : method;
-  const solver = boxes === null ? lineSearchSolver(stepping) : solverIn(boxes, stepping);
+  checkOptions('lbfgs', options, { ...lbfgsRules, pairs: oneOf('sameBatch', 'overlap') });
+  const { lower = -Infinity, upper = Infinity, pairs = 'sameBatch', storage, preconditioner } = options;
+  if (storage === 'float32' && preconditioner !== undefined) {
+    throw new RangeError(
+      "lbfgs: storage 'float32' does not go with a preconditioner; leave one of the two options out.",
+    );
+  }
+  const isFree = (lower ?? -Infinity) === -Infinity && (upper ?? Infinity) === Infinity;
+  const boxes = isFree ? null : boxesOf(lower, upper);
+  const descent = boxes === null ? freeDescent(options) : descentIn(boxes, options);
+  const { lineSearch = strongWolfe(), initialStep = isFree ? unitStep() : staticStep(1) } = options;
+  const plain = lineSearchSolver({
+    name: 'lbfgs',
+    describe: (n) => `L-BFGS (memory ${options.memory ?? defaultMemory(n)}, ${lineSearch.name})`,
+    // Pairs of overlaps are learned between the steps.
+    descent: pairs === 'overlap' ? { ...descent, learn: () => {} } : descent,
+    lineSearch,
+    initialStep,
+  });
+  const solver = boxes === null ? plain : solverIn(boxes, plain);
   return pairs === 'overlap' ? overlapPairs(solver, descent) : solver;
 }
 
-/** The box of each precision. */
+/** L-BFGS without bounds. */
+function freeDescent(options: LbfgsOptions): Descent<LbfgsMemory> {
+  const inverse = limitedMemory((n) => options.memory ?? defaultMemory(n), options);
+  return { ...inverse, apply: (memory, gradient, out) => inverse.apply(memory, gradient, out) };
+}
+
+/** A box as losses of each precision see it. */
 type Boxes = Readonly<Record<Precision, Box>>;
 
 function boxesOf(lower: Bound, upper: Bound): Boxes {
@@ -84,30 +125,30 @@ function boxesOf(lower: Bound, upper: Bound): Boxes {
 
 const boxFor = (boxes: Boxes, rounded: boolean): Box => (rounded ? boxes.float32 : boxes.float64);
 
-/** L-BFGS with directions that keep within a box. */
-function methodIn(boxes: Boxes, options: LbfgsOptions): LineSearchMethod<LbfgsMemory> {
-  const method = lbfgsMethod(options, 'freeElements', staticStep(1));
+/** L-BFGS whose directions stay in a box. */
+function descentIn(boxes: Boxes, options: LbfgsOptions): Descent<LbfgsMemory> {
+  const inverse = limitedMemory((n) => options.memory ?? defaultMemory(n), options, true);
   return {
-    ...method,
-    descent: {
-      ...method.descent,
-      direction(memory, gradient, out, x) {
-        const box = boxFor(boxes, memory.rounded);
-        directionWithin(options, memory, gradient, heldBy(box, x, gradient), out);
-        confine(box, x, out);
-      },
-      longestStep: ({ x, direction, rounded }) => longestStep(boxFor(boxes, rounded), x, direction),
-      project(trial, { x, direction, rounded }, alpha) {
-        projectStep(boxFor(boxes, rounded), trial, { x, direction, alpha });
-      },
+    ...inverse,
+    apply(memory, gradient, out, x) {
+      const box = boxFor(boxes, memory.rounded);
+      inverse.apply(memory, gradient, out, heldBy(box, x, gradient));
+      confine(box, x, out);
+    },
+    longestStep: ({ x, direction, rounded }) => longestStep(boxFor(boxes, rounded), x, direction),
+    project(trial, { x, direction, rounded }, alpha) {
+      projectStep(boxFor(boxes, rounded), trial, { x, direction, alpha });
     },
   };
 }
 
-/** A solver that begins within a box, too, and is measured by the elements that no bound holds. */
-function solverIn(boxes: Boxes, method: LineSearchMethod<LbfgsMemory>): Solver<LineSearchState<LbfgsMemory>> {
+/** Makes a solver start within its box, too, and be measured by the elements that no bound holds. */
+function solverIn(
+  boxes: Boxes,
+  solver: Solver<LineSearchState<LbfgsMemory>>,
+): Solver<LineSearchState<LbfgsMemory>> {
   return {
-    ...lineSearchSolver(method),
+    ...solver,
     admit(x, { precision }) {
       boxes.float64.checkLength(x.length);
       project(boxes[precision], x);

@@ -1,28 +1,22 @@
 import { vectorBeside } from '../core/kernels/placement.ts';
-import { KERNEL_LENGTH, type Storage } from '../core/kernels/rows.ts';
-import { dot, scaleInto } from '../core/vector.ts';
+import { KERNEL_LENGTH, type Row, type Storage } from '../core/kernels/rows.ts';
+import { dot, normInf, scaleInto } from '../core/vector.ts';
 import { biggsFactor, hasExactValues, isCurved, scalings } from './curvature.ts';
-import type { ScalingName } from './curvature.ts';
+import type { Curvature, ScalingName } from './curvature.ts';
 import { DAMPED_CURVATURE, dampPair, slopeAlong } from './damping.ts';
-import { gramDirection, gramOf, takeSlopes, type Gram } from './gram.ts';
-import { keepPair, pairRing, recordPair, slotsOf, type PairRing } from './pairRing.ts';
+import { freePairs, freeSums } from './freePairs.ts';
+import { gramDirection, type PairFactors } from './gramDirection.ts';
+import { clearPairs, gramOf, keepPair, pairRing, recordPair, slotsOf, type PairRing } from './pairRing.ts';
 import { twoLoop } from './twoLoop.ts';
-import type { Descent, StepNorms } from './lineSearchSolver.ts';
+import type { Descent, Step, StepNorms } from './lineSearchSolver.ts';
 import type { Setting } from '../core/solver.ts';
-import type { LineState } from './searchAlong.ts';
 
-/** The last m pairs, and what is known of each, by slot. */
-export interface LbfgsMemory extends PairRing {
-  /** Where n is large: with it the recursion does without vectors. */
-  readonly gram: Gram | null;
-  /** 1/sᵀy of each slot. */
+/** The last m pairs and the numbers that belong to each, by slot. */
+export interface LbfgsMemory extends PairRing, PairFactors {
+  /** 1/sᵀy. */
   readonly rho: Float64Array;
-  /** The scale γ of H₀ = γI that each slot's pair asks for. */
+  /** The scale γ of H₀ = γI that the pair asks for. */
   readonly gamma: Float64Array;
-  /** By what H was divided before each slot's pair was taken in; 1 without self-scaling. */
-  readonly tau: Float64Array;
-  /** Biggs's factor of each slot's pair; 1 without the modified secant equation. */
-  readonly biggs: Float64Array;
   /** `[n]`, or empty where it is not needed. */
   readonly scratch: Float64Array;
   readonly modifiedSecant: boolean;
@@ -30,7 +24,7 @@ export interface LbfgsMemory extends PairRing {
   readonly rounded: boolean;
 }
 
-/** What can be chosen about a limited-memory estimate. */
+/** Options of a limited-memory estimate. */
 export interface LimitedMemoryOptions {
   /**
    * Learn curvature from the values of f too, not from its gradients alone.
@@ -58,133 +52,163 @@ export interface LimitedMemoryOptions {
    */
   readonly preconditioner?: ((vector: Float64Array, out: Float64Array) => void) | undefined;
   /**
-   * Powell's damping: a pair with too little curvature is drawn towards what H expected of it, instead of
-   * being left out. For losses that change from batch to batch.
+   * Powell's damping: a pair with too little curvature is moved towards what H predicted, instead of being left out.
+   * For losses that change from batch to batch.
    *
    * @defaultValue `false`
    */
   readonly damping?: boolean | undefined;
   /**
-   * In how many bytes the pairs' numbers are stored: with `'float32'` they take half the memory and half the
-   * time to read, and are known to 7 digits. Sums are float64 in any case. Not with a preconditioner.
+   * Storage of the pairs: `'float32'` takes half the memory and half the time to read, and keeps 7 digits. Sums are
+   * float64 in any case. Not with a preconditioner.
    *
-   * @defaultValue `'float32'` where the loss is float32 and has 256 unknowns or more, for more digits its gradients do
-   * not have; else, and with bounds or a preconditioner, `'float64'`
+   * @defaultValue `'float32'` if the loss is float32 and has 256 unknowns or more, since its gradients have no more
+   * digits; otherwise, and with bounds or a preconditioner, `'float64'`
    */
   readonly storage?: Storage | undefined;
 }
 
-/**
- * What directions are made of: the gradient, of which the pairs are made too; another vector in its place; or, with
- * `directionWithin` in the place of `direction`, those elements of it that are free.
- */
-export type DirectionOf = 'gradient' | 'pseudoGradient' | 'freeElements';
+/** The limited-memory BFGS estimate of the inverse Hessian, as a descent that can leave out elements. */
+export interface LimitedMemory extends Omit<Descent<LbfgsMemory>, 'apply'> {
+  /**
+   * `out ← −H·gradient`; `gradient` may be `out`.
+   *
+   * @param held - with bounds, indices of the elements to leave out, in order: H is that of the others, as if these
+   *   were constants, and `out` is 0 there
+   * @returns gradientᵀout, where that comes without a pass of its own
+   */
+  apply(
+    memory: LbfgsMemory,
+    gradient: Float64Array,
+    out: Float64Array,
+    held?: readonly number[],
+  ): number | void;
+}
+
+/** The cosine of s and y below which the rounding of a damped y to float32 could turn its sign. */
+const FLOAT32_COSINE = 2 ** -22;
 
 /**
- * The limited-memory estimate of BFGS, applied by the two-loop recursion.
+ * Creates the estimate.
+ *
+ * Long rows are applied by their inner products, which SIMD reads in two passes. Short ones, and those behind a
+ * preconditioner or bounds, whose products change with H₀ or the held elements, by the two-loop recursion.
  *
  * @param memoryFor - number of pairs for n unknowns
+ * @param bounded - true if `apply` is to leave out elements
  */
 export function limitedMemory(
   memoryFor: (n: number) => number,
   options: LimitedMemoryOptions = {},
-  directionOf: DirectionOf = 'gradient',
-): Descent<LbfgsMemory> {
-  const { modifiedSecant, selfScaling = false, preconditioner, damping = false } = options;
-  const scalingOf = scalingBy(options);
+  bounded = false,
+): LimitedMemory {
+  const { selfScaling = false, preconditioner, initialScaling = 'short' } = options;
+  const byVectors = bounded || preconditioner !== undefined;
+  const scalingOf = scalings[initialScaling];
 
-  function update(memory: LbfgsMemory, step: LineState, alpha: number, led = step.gradient): StepNorms {
-    const { rows, gram, next: slot } = memory;
+  function init(setting: Setting): LbfgsMemory {
+    const { n, precision } = setting;
+    const m = memoryFor(n);
+    const isLong = n >= KERNEL_LENGTH;
+    const single = precision === 'float32' && isLong && !byVectors;
+    const storage = options.storage ?? (single ? 'float32' : 'float64');
+    const needsScratch = preconditioner !== undefined || (bounded && storage === 'float32');
+    return {
+      ...pairRing(n, m, storage),
+      gram: !byVectors && (isLong || storage === 'float32') ? gramOf(m) : null,
+      rho: new Float64Array(m + 1),
+      gamma: new Float64Array(m + 1),
+      tau: new Float64Array(m + 1),
+      biggs: new Float64Array(m + 1),
+      scratch: new Float64Array(needsScratch ? n : 0),
+      modifiedSecant: options.modifiedSecant ?? hasExactValues(setting),
+      rounded: precision === 'float32',
+    };
+  }
+
+  function learn(memory: LbfgsMemory, step: Step): StepNorms {
+    const { rows, next: slot } = memory;
     const y = rows[2 * slot + 1];
-    if (gram?.newest) takeSlopes(memory, gram, step.gradient);
     const sums = recordPair(memory, step);
-    const t = memory.modifiedSecant ? biggsFactor(step, sums) : 1;
-    // B is not stored: s = −αHg gives Bs = −αg, with the g that led there.
-    const sBs = damping || selfScaling ? -alpha * slopeAlong(step, led) : NaN;
-    const damped = damping && t * sums.sy < DAMPED_CURVATURE * sBs;
-    const pair = damped ? dampPair(sums, t, sBs, alpha, led, y) : sums;
+    const { pair, biggs, sBs } = shapePair(memory, step, y, sums, options);
     if (!isCurved(pair, y instanceof Float32Array ? FLOAT32_COSINE : undefined)) return sums;
-
-    const { sy } = pair;
-    memory.rho[slot] = 1 / sy;
-    memory.biggs[slot] = damped ? 1 : t;
-    memory.tau[slot] = selfScaling ? Math.min(1, (memory.biggs[slot] * sy) / sBs) : 1;
-    if (gram) {
-      const followed = directionOf === 'gradient' && led === step.gradient;
-      gram.newest = followed ? pair : { ...pair, sg: NaN };
-    }
-    if (preconditioner === undefined) {
-      memory.gamma[slot] = scalingOf(pair);
-    } else {
-      preconditioner(y as Float64Array, memory.scratch);
-      memory.gamma[slot] = sy / dot(y as Float64Array, memory.scratch);
-    }
-    keepPair(memory);
+    memory.rho[slot] = 1 / pair.sy;
+    memory.biggs[slot] = biggs;
+    memory.tau[slot] = selfScaling ? Math.min(1, (biggs * pair.sy) / sBs) : 1;
+    memory.gamma[slot] =
+      preconditioner === undefined
+        ? scalingOf(pair)
+        : preconditionedScale(preconditioner, pair.sy, y as Float64Array, memory.scratch);
+    keepPair(memory, step.appliedTo === undefined ? pair : { ...pair, sg: NaN });
     return sums;
   }
 
-  /** `out ← −H·gradient`; `gradient` may be `out`. */
-  function direction(memory: LbfgsMemory, gradient: Float64Array, out: Float64Array): number | void {
-    const { gram, tau, biggs } = memory;
-    const slots = slotsOf(memory);
-    if (slots.length === 0) return scaleInto(-1, gradient, out);
-    const gamma = memory.gamma[slots[selfScaling ? slots.length - 1 : 0]];
-    if (gram) return gramDirection(memory, gram, tau, biggs, gamma, gradient, out);
+  function apply(
+    memory: LbfgsMemory,
+    gradient: Float64Array,
+    out: Float64Array,
+    held: readonly number[] = [],
+  ): number | void {
+    const { gram, rows, gamma } = memory;
+    const { slots, rho } = bounded
+      ? freePairs(memory, memory, held)
+      : { slots: slotsOf(memory), rho: memory.rho };
+    const first = slots[selfScaling ? slots.length - 1 : 0];
+    if (gram && slots.length > 0) return gramDirection(memory, gram, gamma[first], gradient, out);
     scaleInto(-1, gradient, out);
-    twoLoop(memory, { slots, rho: memory.rho, held: [], initial: initialBy(options, memory, gamma) }, out);
-  }
-
-  const within = directionOf === 'freeElements';
-  /** Whether H can be applied by the products of the pairs. */
-  const byProducts = preconditioner === undefined && !within;
-
-  function storageFor({ n, precision }: Setting): Storage {
-    const single = byProducts && precision === 'float32' && n >= KERNEL_LENGTH;
-    return options.storage ?? (single ? 'float32' : 'float64');
+    for (const i of held) out[i] = 0;
+    if (slots.length === 0) return bounded ? shorten(out) : undefined;
+    const isWhole = held.length === 0 || preconditioner !== undefined;
+    const scale = isWhole ? gamma[first] : scalingOf(freeSums(rows[2 * first], rows[2 * first + 1], held));
+    const initial = (vector: Float64Array): void => {
+      if (preconditioner !== undefined) {
+        preconditioner(vector, memory.scratch);
+        vector.set(memory.scratch);
+      }
+      scaleInto(scale, vector, vector);
+    };
+    twoLoop(memory, { slots, rho, held, initial }, out);
   }
 
   return {
-    init(setting) {
-      const m = memoryFor(setting.n);
-      const storage = storageFor(setting);
-      const large = setting.n >= KERNEL_LENGTH || storage === 'float32';
-      const withScratch = preconditioner !== undefined || (storage === 'float32' && within);
-      return {
-        ...pairRing(setting.n, m, storage),
-        gram: byProducts && large ? gramOf(m) : null,
-        rho: new Float64Array(m + 1),
-        gamma: new Float64Array(m + 1),
-        tau: new Float64Array(m + 1),
-        biggs: new Float64Array(m + 1),
-        scratch: new Float64Array(withScratch ? setting.n : 0),
-        modifiedSecant: modifiedSecant ?? hasExactValues(setting),
-        rounded: setting.precision === 'float32',
-      };
-    },
+    init,
     vector: ({ rows }) => vectorBeside(rows[0]),
-    direction,
-    update,
-    forget(memory) {
-      Object.assign(memory, { count: 0, next: 0 });
-      if (memory.gram) memory.gram.newest = null;
-    },
+    apply,
+    learn,
+    reset: clearPairs,
     isFresh: ({ count }) => count === 0,
   };
 }
 
-/** `out ← H₀·out`, as the options have it. */
-export const initialBy =
-  ({ preconditioner }: LimitedMemoryOptions, { scratch }: LbfgsMemory, gamma: number) =>
-  (out: Float64Array): void => {
-    if (preconditioner !== undefined) {
-      preconditioner(out, scratch);
-      out.set(scratch);
-    }
-    scaleInto(gamma, out, out);
-  };
+/** Returns the pair as it is to be learned, damped if need be, Biggs's factor of it, and sᵀBs where it is needed. */
+function shapePair(
+  { modifiedSecant }: LbfgsMemory,
+  step: Step,
+  y: Row,
+  sums: ReturnType<typeof recordPair>,
+  { damping = false, selfScaling = false }: LimitedMemoryOptions,
+) {
+  const t = modifiedSecant ? biggsFactor(step, sums) : 1;
+  const { alpha, gradient, appliedTo = gradient } = step;
+  // B is not stored: s = −αHg gives Bs = −αg, with the g that H was applied to.
+  const sBs = damping || selfScaling ? -alpha * slopeAlong(step, appliedTo) : NaN;
+  const isDamped = damping && t * sums.sy < DAMPED_CURVATURE * sBs;
+  const pair = isDamped ? dampPair(sums, t, sBs, alpha, appliedTo, y) : sums;
+  return { pair, biggs: isDamped ? 1 : t, sBs };
+}
 
-/** γ of a pair, as the options have it. */
-export const scalingBy = ({ initialScaling = 'short' }: LimitedMemoryOptions) => scalings[initialScaling];
+/** Returns sᵀy/yᵀP⁻¹y. */
+function preconditionedScale(
+  preconditioner: NonNullable<LimitedMemoryOptions['preconditioner']>,
+  sy: Curvature['sy'],
+  y: Float64Array,
+  scratch: Float64Array,
+): number {
+  preconditioner(y, scratch);
+  return sy / dot(y, scratch);
+}
 
-/** The cosine of s and y below which the rounding of a damped y to float32 could turn its sign. */
-const FLOAT32_COSINE = 2 ** -22;
+/** Scales −∇f so that no element is longer than 1: along it the first step within bounds is 1. */
+function shorten(out: Float64Array): void {
+  scaleInto(Math.min(1, 1 / normInf(out)), out, out);
+}

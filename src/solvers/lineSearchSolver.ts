@@ -3,41 +3,53 @@ import { absoluteDot, dot, normInf } from '../core/vector.ts';
 import { acceptTrial, lineState, searchAlong, type LineState, type Project } from './searchAlong.ts';
 import { growNoise, observeStep, slackOf } from './noise.ts';
 import { unitStep, type InitialStep, type LastStep } from './initialStep.ts';
-import type { MoveSums } from '../core/kernels/kernels.ts';
+import type { Move, MoveSums } from '../core/kernels/kernels.ts';
 import type { Asks } from '../core/question.ts';
 import type { Setting, Solver, StepOutcome } from '../core/solver.ts';
 import type { AskPhi, LineSearch, LineSearchResult, Phi } from './linesearch/lineSearch.ts';
 
+/** A step from x to a trial point, which an estimate learns from. */
+export interface Step extends Move {
+  /** f at x. */
+  readonly f: number;
+  /** f at the trial point. */
+  readonly trialF: number;
+  /** Direction of the step, `[n]`, and its length along it. */
+  readonly direction: Float64Array;
+  readonly alpha: number;
+  /** Vector that H was applied to for the direction, `[n]`. @defaultValue `gradient` */
+  readonly appliedTo?: Float64Array;
+}
+
 /**
- * How a method chooses its direction: the part in which line-search methods differ.
+ * Direction of a method, from its estimate H of the inverse Hessian: the part in which line-search methods differ.
  *
- * @typeParam Memory - what it remembers of f's curvature, plain data
+ * @typeParam Memory - the estimate, plain data
  */
 export interface Descent<Memory> {
-  /** An empty memory. */
+  /** Returns an empty memory. */
   init(setting: Setting): Memory;
   /** Allocates a vector of zeros, `[n]`, where the work with the memory is fastest. @defaultValue anywhere */
   readonly vector?: (memory: Memory) => Float64Array;
   /**
    * `out ← −H∇f`, at x.
    *
-   * @returns its slope gradientᵀout, where that comes without a pass of its own
+   * @returns the slope gradientᵀout, where that comes without a pass of its own
    */
-  direction(memory: Memory, gradient: Float64Array, out: Float64Array, x: Float64Array): number | void;
+  apply(memory: Memory, gradient: Float64Array, out: Float64Array, x: Float64Array): number | void;
   /**
-   * Learns from a step about to be accepted: from `x, f, gradient` to `trial, trialF, trialGradient`.
+   * Learns curvature from a step that is about to be accepted.
    *
-   * @param led - the gradient that the step's direction was made of, where `gradient` is of other samples
-   * @returns what is known of the step where that comes without a pass of its own
+   * @returns norms of the step, where these come without a pass of their own
    */
-  update(memory: Memory, step: LineState, alpha: number, led?: Float64Array): StepNorms | void;
+  learn(memory: Memory, step: Step): StepNorms | void;
   /** Forgets all curvature; the next direction is −∇f. */
-  forget(memory: Memory): void;
-  /** Whether nothing is remembered, so that the direction is −∇f. */
+  reset(memory: Memory): void;
+  /** True if no curvature is known, so that the direction is −∇f. */
   isFresh(memory: Memory): boolean;
-  /** The farthest that x may go along a direction, in units of it. @defaultValue as far as it likes */
+  /** Returns the largest α allowed along the direction of a state. @defaultValue no limit */
   readonly longestStep?: (state: LineState) => number;
-  /** Moves a trial point to where it may be; against rounding, since {@link Descent.longestStep} is kept. */
+  /** Moves a trial point into the feasible set, against rounding: steps keep to {@link Descent.longestStep}. */
   readonly project?: Project;
 }
 
@@ -97,7 +109,7 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
       const alpha = result._tag === 'Right' ? result.right : result.left.alpha;
       if (alpha > 0) {
         const value = state.f;
-        const norms = descent.update(memory, state, alpha);
+        const norms = descent.learn(memory, state);
         observeStep(state, state.trialF);
         acceptTrial(state);
         state.failures = 0;
@@ -106,12 +118,12 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
         return { kind: 'accepted', alpha, moved, gradientNorm: norms?.gInf };
       }
       if (state.stochastic) {
-        if (++state.failures >= MAX_BATCH_FAILURES) descent.forget(memory);
+        if (++state.failures >= MAX_BATCH_FAILURES) descent.reset(memory);
         return { kind: 'failed', termination: 'lineSearchFailed' };
       }
       if (growNoise(state)) continue;
       if (!descent.isFresh(memory)) {
-        descent.forget(memory);
+        descent.reset(memory);
       } else {
         const noise = state.rounded ? NOISE.float32 : NOISE.float64;
         const atFloor =
@@ -149,7 +161,7 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
     },
     step,
     direction(state, out) {
-      descent.direction(state.memory, state.gradient, out, state.x);
+      descent.apply(state.memory, state.gradient, out, state.x);
     },
   };
 }
@@ -167,9 +179,9 @@ function shortestStep({ x, direction, rounded }: LineState): number {
 /** Sets `state.direction` and returns its slope; a memory whose direction does not lead down is forgotten. */
 function pointDownhill<Memory>(descent: Descent<Memory>, state: LineSearchState<Memory>): number {
   const { memory, gradient, direction, x } = state;
-  const point = () => descent.direction(memory, gradient, direction, x) ?? dot(gradient, direction);
+  const point = () => descent.apply(memory, gradient, direction, x) ?? dot(gradient, direction);
   const slope = point();
   if (slope < 0 || descent.isFresh(memory)) return slope;
-  descent.forget(memory);
+  descent.reset(memory);
   return point();
 }

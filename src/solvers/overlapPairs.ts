@@ -3,22 +3,22 @@ import type { Solver, StepOutcome } from '../core/solver.ts';
 import type { LbfgsMemory } from './limitedMemory.ts';
 import type { Descent, LineSearchState } from './lineSearchSolver.ts';
 
-/** What a state holds beside the solver's own. */
+/** The solver's state, and the step that is still to be learned. */
 interface OverlapState extends LineSearchState<LbfgsMemory> {
-  /** α of the last step while its pair is still to be learned, else 0. */
+  /** α of the last step if its pair is still to be learned, otherwise 0. */
   unlearned: number;
-  /** ∇f on the samples shared, where that step began and where it ended, `[n]` each. */
+  /** ∇f on the shared samples, where that step began and where it ended, `[n]` each. */
   readonly before: Float64Array;
   readonly after: Float64Array;
 }
 
 /**
- * Makes, of a solver that learns nothing in its steps, one that learns each step's pair once the next batch is
- * drawn, from the samples that the two batches share.
+ * Turns a solver that learns nothing in its steps into one that learns each step's pair when the next batch is drawn,
+ * from the samples that the two batches share.
  *
- * Whoever drives it draws a batch before each step, as `minimize` does. Of a failed step nothing is learned.
+ * The driver draws a batch before each step, as `minimize` does. Nothing is learned from a failed step.
  *
- * @param descent - takes the pairs in
+ * @param descent - learns the pairs
  * @see Berahas, Nocedal & Takáč (2016), A multi-batch L-BFGS method for machine learning, NIPS 29,
  *   arXiv:1605.06049
  */
@@ -35,13 +35,22 @@ export function overlapPairs(
     return outcome;
   }
 
-  /** Since the step was accepted, `trial` and `trialGradient` are those of where it began. */
+  /** Learns the last step. As it was accepted, `trial` and `trialGradient` belong to its start. */
   function* learnLastStep(state: OverlapState, alpha: number): Asks<void> {
-    const { memory, x, trial: start, trialGradient: led, before, after } = state;
+    const { memory, x, trial: start, trialGradient: appliedTo, before, after } = state;
     const f = yield { kind: 'overlap', x: start, gradient: before };
     const trialF = yield { kind: 'overlap', x, gradient: after };
-    const step = { ...state, x: start, f, gradient: before, trial: x, trialF, trialGradient: after };
-    descent.update(memory, step, alpha, led);
+    descent.learn(memory, {
+      x: start,
+      f,
+      gradient: before,
+      trial: x,
+      trialF,
+      trialGradient: after,
+      direction: state.direction,
+      alpha,
+      appliedTo,
+    });
   }
 
   return {

@@ -1,9 +1,7 @@
-import { enableSimd } from '../core/kernels/enableSimd.ts';
 import { callable, checkOptions, integerFrom, nonNegative, numberBetween } from '../core/options.ts';
 import { evaluate, type Asks } from '../core/question.ts';
 import { addScaled, normInf, roundToFloat32 } from '../core/vector.ts';
-import { memoryRule } from './pairRing.ts';
-import { defaultMemory } from './lbfgsMethod.ts';
+import { defaultMemory, memoryRule } from './pairRing.ts';
 import { limitedMemory, type LbfgsMemory } from './limitedMemory.ts';
 import { acceptTrial, lineState, type LineState } from './searchAlong.ts';
 import type { Solver, StepOutcome } from '../core/solver.ts';
@@ -63,11 +61,10 @@ export function owlqn(options: OwlqnOptions = {}): Solver<OwlqnState> {
     c1: numberBetween(0, 1),
     maxEvaluations: integerFrom(1),
   });
-  enableSimd();
   const { l1 = 1, penalised, c1 = 1e-4, maxEvaluations = 40 } = options;
   const weight = penalised === undefined ? () => l1 : (i: number) => (penalised(i) ? l1 : 0);
   const memoryFor = (n: number) => options.memory ?? defaultMemory(n);
-  const descent = limitedMemory(memoryFor, {}, 'pseudoGradient');
+  const inverse = limitedMemory(memoryFor);
 
   function* step(state: OwlqnState): Asks<StepOutcome> {
     const { memory, pseudoGradient } = state;
@@ -75,7 +72,7 @@ export function owlqn(options: OwlqnOptions = {}): Solver<OwlqnState> {
     const value = state.f + penalty(state.x, weight);
     for (;;) {
       setDirection(state);
-      const fresh = descent.isFresh(memory);
+      const fresh = inverse.isFresh(memory);
       let alpha = fresh ? Math.min(1, 1 / normInf(pseudoGradient)) : 1;
       for (let evaluations = 1; evaluations <= maxEvaluations; evaluations++) {
         addScaled(state.x, alpha, state.direction, state.trial);
@@ -90,19 +87,19 @@ export function owlqn(options: OwlqnOptions = {}): Solver<OwlqnState> {
         alpha *= 0.5;
       }
       if (fresh || state.stochastic) return { kind: 'failed', termination: 'lineSearchFailed' };
-      descent.forget(memory);
+      inverse.reset(memory);
     }
   }
 
-  function setDirection({ memory, pseudoGradient, direction, x }: OwlqnState): void {
-    descent.direction(memory, pseudoGradient, direction, x);
+  function setDirection({ memory, pseudoGradient, direction }: OwlqnState): void {
+    inverse.apply(memory, pseudoGradient, direction);
     for (let i = 0; i < direction.length; i++) {
       if (direction[i] * pseudoGradient[i] >= 0) direction[i] = 0;
     }
   }
 
   function accept(state: OwlqnState, alpha: number): StepOutcome {
-    descent.update(state.memory, state, alpha);
+    inverse.learn(state.memory, { ...state, alpha, appliedTo: state.pseudoGradient });
     let moved = 0;
     for (let i = 0; i < state.x.length; i++) moved = Math.max(moved, Math.abs(state.trial[i] - state.x[i]));
     acceptTrial(state);
@@ -116,7 +113,7 @@ export function owlqn(options: OwlqnOptions = {}): Solver<OwlqnState> {
     describe: (n) => `OWL-QN (memory ${memoryFor(n)}, λ = ${l1})`,
     init: (setting) => ({
       ...lineState(setting),
-      memory: descent.init(setting),
+      memory: inverse.init(setting),
       pseudoGradient: new Float64Array(setting.n),
     }),
     step,

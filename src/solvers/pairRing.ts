@@ -1,8 +1,7 @@
 import { integerIn } from '../core/options.ts';
 import { adoptRows, allocateRows, kernelsFor } from '../core/kernels/placement.ts';
-import type { MoveSums } from '../core/kernels/kernels.ts';
+import type { Move, MoveSums } from '../core/kernels/kernels.ts';
 import type { Row, Storage } from '../core/kernels/rows.ts';
-import type { LineState } from './searchAlong.ts';
 
 /** The last m pairs s = xₖ₊₁ − xₖ, y = ∇fₖ₊₁ − ∇fₖ, in a ring of m + 1 slots: one is always free for the next. */
 export interface PairRing {
@@ -12,41 +11,144 @@ export interface PairRing {
   count: number;
   /** The free slot. */
   next: number;
+  /** Inner products of the pairs; null where the estimate works with the vectors themselves. */
+  readonly gram: Gram | null;
 }
 
-/** The rule of an option that numbers the pairs; their inner products are m² numbers. */
+/** The inner products of a ring's pairs, by which an estimate is applied without vectors between. */
+export interface Gram {
+  /** sᵢᵀyⱼ of slots i and j, for j not older than i, `[m + 1, m + 1]`. */
+  readonly sy: Float64Array;
+  /** yᵢᵀyⱼ of slots i and j, `[m + 1, m + 1]`. */
+  readonly yy: Float64Array;
+  /** sᵢᵀg and yᵢᵀg of each slot i at 2i and 2i + 1, with the gradient of the last direction, `[2(m + 1)]`. */
+  readonly slopes: Float64Array;
+  /** Coefficients of each s and y in a direction, the newest first, `[2m]`. */
+  readonly factors: Float64Array;
+  /** Scratch, `[2m]`. */
+  readonly products: Float64Array;
+  /** Sums of the newest pair, until its products with the other pairs are known; then null. */
+  newest: NewestPair | null;
+}
+
+/**
+ * Sums over a pair when it was recorded: sᵀy, yᵀy, and sᵀg and yᵀg with the gradient where its step ended.
+ *
+ * The last two are NaN where the products with the other pairs cannot be taken from changes of the slopes: H was not
+ * applied to the gradient where the step began, or y is not the change of the gradient.
+ */
+export type NewestPair = Pick<MoveSums, 'sy' | 'yy' | 'sg' | 'yg'>;
+
+/** Rule of the option for the number of pairs; their inner products are m² numbers. */
 export const memoryRule = integerIn(1, 1e4);
 
-/** An empty ring for m pairs. */
+/** Returns the default number of pairs for n unknowns. */
+export function defaultMemory(n: number): number {
+  if (n <= 2000) return 50;
+  return n >= 1e6 ? 10 : 20;
+}
+
+/** Returns an empty ring for m pairs of n unknowns, without products. */
 export const pairRing = (n: number, m: number, storage: Storage = 'float64'): PairRing => ({
   rows: allocateRows(n, 2 * (m + 1), storage),
   count: 0,
   next: 0,
+  gram: null,
 });
 
-/** The slots of the pairs, the newest first. */
+/** Returns the products of a ring of m pairs, to be filled in. */
+export const gramOf = (m: number): Gram => ({
+  sy: new Float64Array((m + 1) ** 2),
+  yy: new Float64Array((m + 1) ** 2),
+  slopes: new Float64Array(2 * (m + 1)),
+  factors: new Float64Array(2 * m),
+  products: new Float64Array(2 * m),
+  newest: null,
+});
+
+/** Returns the slots of the pairs, the newest first. */
 export function slotsOf({ rows, count, next }: PairRing): number[] {
   const slots: number[] = [];
   for (let age = 1; age <= count; age++) slots.push(next >= age ? next - age : next - age + rows.length / 2);
   return slots;
 }
 
-/** s and y of each of `slots` in turn. */
-export function rowsOf(ring: PairRing, slots: readonly number[]): Row[] {
-  const rows: Row[] = [];
-  for (const slot of slots) rows.push(ring.rows[2 * slot], ring.rows[2 * slot + 1]);
-  return rows;
-}
-
-/** Writes the pair of a step into the free slot, and computes its products; {@link keepPair} may follow. */
-export function recordPair({ rows, next }: PairRing, step: LineState): MoveSums {
+/** Writes the pair of a step into the free slot and returns its sums; {@link keepPair} may follow. */
+export function recordPair(ring: PairRing, step: Move): MoveSums {
+  const { rows, next, gram } = ring;
+  if (gram?.newest) takeSlopes(ring, gram, step.gradient);
   adoptRows(rows);
   return kernelsFor(rows[0]).record(step, rows[2 * next], rows[2 * next + 1]);
 }
 
 /** Makes the recorded pair the newest; the oldest gives way to the next where the ring is full. */
-export function keepPair(ring: PairRing): void {
+export function keepPair(ring: PairRing, newest: NewestPair): void {
   const slots = ring.rows.length / 2;
+  if (ring.gram) ring.gram.newest = newest;
   ring.next = (ring.next + 1) % slots;
   ring.count = Math.min(ring.count + 1, slots - 1);
+}
+
+/** Forgets all pairs. */
+export function clearPairs(ring: PairRing): void {
+  [ring.count, ring.next] = [0, 0];
+  if (ring.gram) ring.gram.newest = null;
+}
+
+/**
+ * Writes the products of all pairs with `gradient` into `gram.slopes`, in one pass over the pairs, and adds those of the
+ * newest pair with all others: as y = ∇fₖ₊₁ − ∇fₖ, they are the changes of the slopes. If `gradient` is not the one
+ * where the newest pair's step ended, but that of another batch or a part of it, they take a second pass.
+ *
+ * Each pair kept must have been the newest here once.
+ *
+ * @returns the slots of the pairs, the newest first
+ * @see Byrd, Nocedal & Schnabel (1994), Representations of quasi-Newton matrices and their use in limited memory
+ *   methods, Math. Programming 63, section 3, doi:10.1007/BF01582063
+ */
+export function takeSlopes(ring: PairRing, gram: Gram, gradient: Float64Array): number[] {
+  const { sy, yy, slopes, products, newest } = gram;
+  adoptRows(ring.rows);
+  const slots = slotsOf(ring);
+  const rows = rowsOf(ring, slots);
+  const kernels = kernelsFor(rows[0]);
+  kernels.project(rows, gradient, products);
+  const endsHere = newest !== null && products[0] === newest.sg && products[1] === newest.yg;
+  for (let row = 0; row < rows.length; row++) {
+    const at = 2 * slots[row >> 1] + (row % 2);
+    const before = slopes[at];
+    slopes[at] = products[row];
+    products[row] -= before;
+  }
+  if (newest === null) return slots;
+  if (endsHere) [products[0], products[1]] = [newest.sy, newest.yy];
+  else kernels.project(rows, rows[1], products);
+  gram.newest = null;
+  const width = ring.rows.length / 2;
+  for (let age = 0; age < slots.length; age++) {
+    const i = slots[age];
+    sy[i * width + slots[0]] = products[2 * age];
+    yy[i * width + slots[0]] = yy[slots[0] * width + i] = products[2 * age + 1];
+  }
+  return slots;
+}
+
+/** `out ← c·g + Σ aᵢsᵢ + bᵢyᵢ` over `slots`, with aᵢ and bᵢ in turn in `gram.factors`; returns gᵀout. */
+export function combinePairs(
+  ring: PairRing,
+  { factors }: Gram,
+  slots: readonly number[],
+  c: number,
+  g: Float64Array,
+  out: Float64Array,
+): number {
+  const rows = rowsOf(ring, slots);
+  return kernelsFor(rows[0]).combine(rows, factors, c, g, out);
+}
+
+/** Returns s and y of each of `slots` in turn. */
+function rowsOf(ring: PairRing, slots: readonly number[]): Row[] {
+  const rows: Row[] = [];
+  for (const slot of slots) rows.push(ring.rows[2 * slot], ring.rows[2 * slot + 1]);
+  return rows;
 }

@@ -2,7 +2,7 @@ import { dot, scaleInto } from '../core/vector.ts';
 import { biggsFactor, hasExactValues, isCurved, pairSums, writePair, type Curvature } from './curvature.ts';
 import { addSquares, multiply, setIdentity, zeros } from './dense.ts';
 import type { Descent } from './lineSearchSolver.ts';
-import type { LineState } from './searchAlong.ts';
+import type { Move } from '../core/kernels/kernels.ts';
 
 /**
  * The BFGS estimate H = γM + N of the inverse Hessian, from H₀ = γI through all pairs: γ can be chosen by the newest
@@ -60,13 +60,13 @@ export function rescaledInverse(
       product: new Float64Array(setting.n),
       next: new Float64Array(setting.n),
     }),
-    direction(memory, gradient, out) {
+    apply(memory, gradient, out) {
       if (memory.updates === 0) return scaleInto(-1, gradient, out);
       multiplyAt(memory, gradient);
       const { gamma, scaledAt, addedAt } = memory;
       for (let i = 0; i < out.length; i++) out[i] = -(gamma * scaledAt[i] + addedAt[i]);
     },
-    update(memory, step) {
+    learn(memory, step) {
       const pair = pairSums(step);
       if (!isCurved(pair)) return;
       const t = memory.modifiedSecant ? biggsFactor(step, pair) : 1;
@@ -79,7 +79,7 @@ export function rescaledInverse(
       memory.gamma = scalingOf(pair);
       memory.updates++;
     },
-    forget(memory) {
+    reset(memory) {
       setIdentity(memory.scaled, memory.s.length, 1);
       memory.added.fill(0);
       memory.at.fill(NaN);
@@ -105,7 +105,7 @@ function takeIn(
   { s, y, product: u, next }: RescaledMemory,
   matrix: Float64Array,
   productAt: Float64Array,
-  { trialGradient }: LineState,
+  { trialGradient }: Move,
   { t, rho, own }: { t: number; rho: number; own: number },
 ): void {
   const n = s.length;

@@ -14,6 +14,8 @@ export interface LineState extends Iterate {
   trialGradient: Float64Array;
   /** f there. */
   trialF: number;
+  /** That α. */
+  alpha: number;
   readonly noise: Noise;
   /** Whether the model sees x rounded to float32. */
   readonly rounded: boolean;
@@ -40,6 +42,7 @@ export function lineState(
     trial: vector(),
     trialGradient: vector(),
     trialF: NaN,
+    alpha: NaN,
     noise: noNoise(),
     rounded: precision === 'float32',
     stochastic,
@@ -83,6 +86,7 @@ export function* searchAlong(
 
 /** Sets the trial point to x + αp, as the model will see it, and asks for its value. */
 function at(state: LineState, alpha: number, withGradient: boolean, project?: Project): Evaluate {
+  state.alpha = alpha;
   addScaled(state.x, alpha, state.direction, state.trial);
   if (state.rounded) roundToFloat32(state.trial);
   project?.(state.trial, state, alpha);

@@ -1,19 +1,18 @@
-import { enableSimd } from '../core/kernels/enableSimd.ts';
 import { boolean, checkOptions, finitePositive, numberBetween } from '../core/options.ts';
 import { vectorBeside } from '../core/kernels/placement.ts';
 import { addScaled, dot, scaleInto } from '../core/vector.ts';
 import { factor, solveFactored } from './cholesky.ts';
 import { isCurved } from './curvature.ts';
-import { combinePairs, gramOf, takeSlopes, type Gram } from './gram.ts';
-import { keepPair, memoryRule, pairRing, recordPair, type PairRing } from './pairRing.ts';
+import { clearPairs, combinePairs, gramOf, keepPair, memoryRule, pairRing } from './pairRing.ts';
+import { recordPair, takeSlopes, type Gram, type PairRing } from './pairRing.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
-import { lineSearchSolver, type Descent, type LineSearchState, type StepNorms } from './lineSearchSolver.ts';
+import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
 import { backtracking } from './linesearch/backtracking.ts';
 import { found, isFinitePhi, notFound } from './linesearch/lineSearch.ts';
 import { unitStep, type InitialStep } from './initialStep.ts';
 import type { Setting, Solver } from '../core/solver.ts';
 import type { LineSearch } from './linesearch/lineSearch.ts';
-import type { LineState } from './searchAlong.ts';
+import type { Step, StepNorms } from './lineSearchSolver.ts';
 
 /** Options of {@link slbfgs}. */
 export interface SlbfgsOptions {
@@ -77,7 +76,6 @@ export function slbfgs(options: SlbfgsOptions = {}): Solver<LineSearchState<Slbf
     transposed: boolean,
     shrink: numberBetween(0, 1),
   });
-  enableSimd();
   const { memory = 20, lambda, alphaMax = 1, transposed = false, shrink = 0.5 } = options;
   const {
     lineSearch = transposed ? tolerantDecrease(shrink) : backtracking({ interpolation: 'quadratic' }),
@@ -142,11 +140,11 @@ function multisecant(m: number, lambda: number | undefined, transposed: boolean)
       lambda: lambda ?? (transposed ? 1e-4 : defaultLambda(setting)),
     }),
     vector: ({ rows }) => vectorBeside(rows[0]),
-    direction: transposed ? transposedDirection : directDirection,
-    update: storePair,
-    forget(memory) {
-      Object.assign(memory, { count: 0, next: 0, gamma: 1 });
-      memory.gram.newest = null;
+    apply: transposed ? transposedDirection : directDirection,
+    learn,
+    reset(memory) {
+      clearPairs(memory);
+      memory.gamma = 1;
     },
     isFresh: ({ count }) => count === 0,
   };
@@ -229,13 +227,11 @@ function meanDiagonal({ gram, rows }: SlbfgsMemory, slots: readonly number[]): n
 /** The smallest cosine of the angle between s and y. */
 const MIN_COSINE = 1e-12;
 
-function storePair(memory: SlbfgsMemory, step: LineState): StepNorms {
-  const { gram, transposed } = memory;
-  if (gram.newest) takeSlopes(memory, gram, step.gradient);
+function learn(memory: SlbfgsMemory, step: Step): StepNorms {
+  const { transposed } = memory;
   const pair = recordPair(memory, step);
   if (transposed ? pair.yy === 0 : !isCurved(pair, MIN_COSINE)) return pair;
-  gram.newest = pair;
-  keepPair(memory);
+  keepPair(memory, pair);
   if (!transposed) memory.gamma = pair.sy / pair.yy;
   return pair;
 }

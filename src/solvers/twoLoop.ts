@@ -1,21 +1,18 @@
-import type { Row } from '../core/kernels/rows.ts';
 import { addScaled, dot, scaleInto } from '../core/vector.ts';
+import type { Row } from '../core/kernels/rows.ts';
+import type { PairFactors } from './gramDirection.ts';
 
-/** The pairs, by slot. */
-export interface Pairs {
+/** Pairs to apply, and the scratch that float32 rows need. */
+interface Pairs extends PairFactors {
   /** s and y of slot i at 2i and 2i + 1, `[n]` each. */
   readonly rows: readonly Row[];
-  /** By what H is divided before each pair. */
-  readonly tau: Float64Array;
-  /** Biggs's factors. */
-  readonly biggs: Float64Array;
   /** `[n]`, where rows are float32. */
   readonly scratch: Float64Array;
 }
 
-/** Of which pairs, from which H₀ and in which elements the recursion is run. */
+/** Pairs, H₀ and elements of one recursion. */
 export interface Recursion {
-  /** The newest pair first. */
+  /** Slots of the pairs, the newest first. */
   readonly slots: readonly number[];
   /** 1/sᵀy, by slot. */
   readonly rho: Float64Array;
@@ -57,7 +54,7 @@ export function twoLoop(
   }
 }
 
-/** What is worked on is float64, in copy if need be. */
+/** Returns the row, or a copy of it in `scratch` if it is float32. */
 function inFloat64(row: Row, scratch: Float64Array): Float64Array {
   if (row instanceof Float64Array) return row;
   scratch.set(row);

@@ -60,7 +60,7 @@ describe('curvature of a pair', () => {
 
 describe('Biggs’s factor', () => {
   const factor = (f: number, trialF: number, sy: number, sg: number) =>
-    biggsFactor({ f, trialF } as LineState, { sy, sg, yy: 1, ss: 1 });
+    biggsFactor({ f, trialF }, { sy, sg, yy: 1, ss: 1 });
 
   it('is 6(f − f⁺ + sᵀg⁺)/sᵀy − 2, between 0.1 and 2', () => {
     expect(factor(3, 2, 4, 0.5)).toBeCloseTo((6 * (3 - 2 + 0.5)) / 4 - 2, 14);

@@ -1,13 +1,13 @@
 import fc from 'fast-check';
 import { afterEach, expect, test, vi } from 'vitest';
 import { uniform } from '../../bench/problems/random.js';
-import { arenaOf } from '../../src/core/kernels/enableSimd.ts';
+import { arenaOf } from '../../src/core/kernels/placement.ts';
 import { KERNEL_LENGTH } from '../../src/core/kernels/rows.ts';
 import { runSync } from '../../src/core/drive.ts';
 import { minimize } from '../../src/core/minimize.ts';
 import { addScaled, dot, normInf, scaleInto } from '../../src/core/vector.ts';
-import { gramDirection, gramOf } from '../../src/solvers/gram.ts';
-import { pairRing, slotsOf } from '../../src/solvers/pairRing.ts';
+import { gramDirection } from '../../src/solvers/gramDirection.ts';
+import { gramOf, pairRing, slotsOf } from '../../src/solvers/pairRing.ts';
 import { conjugateGradient } from '../../src/solvers/conjugateGradient.ts';
 import { lbfgs, type LbfgsOptions } from '../../src/solvers/lbfgs.ts';
 import { backtracking } from '../../src/solvers/linesearch/backtracking.ts';
@@ -96,7 +96,7 @@ test('the recursion on coefficients gives the direction of the recursion on vect
         const g = Float64Array.from({ length: n }, uniform(seed + 1));
         const out = new Float64Array(n);
         const { ring, gram, tau, biggs } = pairs;
-        const slope = gramDirection(ring, gram, tau, biggs, 0.8, g, out);
+        const slope = gramDirection({ ...ring, tau, biggs }, gram, 0.8, g, out);
         const expected = twoLoop(pairs, 0.8, g);
         const error = new Float64Array(n);
         addScaled(out, -1, expected, error);

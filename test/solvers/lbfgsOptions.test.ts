@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { fixedStep, lbfgs, type LbfgsOptions, type Problem, type Setting } from 'quasi-newton';
 import { limitedMemory } from '../../src/solvers/limitedMemory.ts';
-import type { LineState } from '../../src/solvers/searchAlong.ts';
 import { bowl, difference, started, stepFrom } from './walk.ts';
 
 // Oracles: what each option of L-BFGS changes, with the pairs taken into H one by one.
@@ -257,15 +256,12 @@ describe('pairs that are taken in one after the other, with no direction between
       const [trial, trialGradient] = [plus(x, 1, s), plus(gradient, 1, y)];
       const step = { x, gradient, trial, trialGradient };
       const [from, g, to, gNext] = Object.values(step).map((v) => Float64Array.from(v));
-      descent.update(
-        memory,
-        { x: from, gradient: g, trial: to, trialGradient: gNext, f: 1, trialF: 0 } as LineState,
-        1,
-      );
+      const move = { x: from, gradient: g, trial: to, trialGradient: gNext };
+      descent.learn(memory, { ...move, direction: to, f: 1, trialF: 0, alpha: 1 });
       [x, gradient] = [trial, trialGradient];
     }
     const out = new Float64Array(n);
-    descent.direction(memory, Float64Array.from(gradient), out, Float64Array.from(x));
+    descent.apply(memory, Float64Array.from(gradient), out);
     const kept = pairs.slice(-3);
     const { s, y } = kept[2];
     const expected = negative(timesH(kept, dot(s, y) / dot(y, y), gradient));

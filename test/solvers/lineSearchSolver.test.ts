@@ -60,15 +60,15 @@ function scaledDescent(scale: number, change: Partial<Descent<{ scale: number }>
   const noted: string[] = [];
   const descent: Descent<{ scale: number }> = {
     init: () => ({ scale }),
-    direction(memory, gradient, out) {
+    apply(memory, gradient, out) {
       noted.push(`direction ${memory.scale}`);
       gradient.forEach((value, i) => (out[i] = -memory.scale * value));
     },
-    update(_memory, { trial }, alpha) {
-      noted.push(`update ${alpha} to ${trial.join(' ')}`);
+    learn(_memory, { trial, alpha }) {
+      noted.push(`learn ${alpha} to ${trial.join(' ')}`);
     },
-    forget(memory) {
-      noted.push('forget');
+    reset(memory) {
+      noted.push('reset');
       memory.scale = 1;
     },
     isFresh: (memory) => memory.scale === 1,
@@ -107,7 +107,7 @@ describe('a step of a line-search method', () => {
     expect([...state.x]).toEqual([0.75, 0.5]);
     expect(state.f).toBe(0.75 ** 2 + 2 * 0.5 ** 2);
     expect([...state.gradient]).toEqual([1.5, 2]);
-    expect(noted).toEqual(['direction 0.5', 'update 0.25 to 0.75 0.5']);
+    expect(noted).toEqual(['direction 0.5', 'learn 0.25 to 0.75 0.5']);
     expect(outcome).toEqual({ kind: 'accepted', alpha: 0.25, moved: 0.5, gradientNorm: undefined });
     expect(state.last).toEqual({ alpha: 0.25, slope: -10, value: 3 });
     expect(solver).toMatchObject({ name: 'test', descends: true, leavesPoint: true });
@@ -116,11 +116,11 @@ describe('a step of a line-search method', () => {
 
   it('tells the norms that the descent knows, and takes a slope that it knows', () => {
     const { solver, calls } = solverOf([found(0.25)], 0.5, {
-      direction: (_memory, gradient, out) => {
+      apply: (_memory, gradient, out) => {
         gradient.forEach((value, i) => (out[i] = -value));
         return -7;
       },
-      update: () => ({ sInf: 11, gInf: 12 }),
+      learn: () => ({ sInf: 11, gInf: 12 }),
     });
     const state = started(solver, bowl);
     expect(runSync(solver.step(state), bowl)).toMatchObject({ moved: 11, gradientNorm: 12 });
@@ -174,7 +174,7 @@ describe('a step of a line-search method', () => {
     const { solver, noted, calls } = solverOf([found(0.25)], -3);
     const state = started(solver, bowl);
     runSync(solver.step(state), bowl);
-    expect(noted.slice(0, 3)).toEqual(['direction -3', 'forget', 'direction 1']);
+    expect(noted.slice(0, 3)).toEqual(['direction -3', 'reset', 'direction 1']);
     expect(calls[0].phi0.slope).toBe(-20);
     const flat: Problem = { ...bowl, fg: (_x, gradient) => (gradient?.fill(0), 3) };
     const level = started(solver, flat);
@@ -196,7 +196,7 @@ describe('a search that fails', () => {
     const x = [...state.x];
     expect(runSync(solver.step(state), bowl)).toEqual({ kind: 'failed', termination: 'lineSearchFailed' });
     expect(calls.map(({ slack }) => slack / unit)).toEqual([1, 10, 100, 1e3, 1e4, 1e5, 1e5]);
-    expect(noted).toEqual([...Array(6).fill('direction 0.5'), 'forget', 'direction 1']);
+    expect(noted).toEqual([...Array(6).fill('direction 0.5'), 'reset', 'direction 1']);
     expect([...state.x]).toEqual(x);
   });
 
@@ -228,9 +228,9 @@ describe('a search that fails', () => {
       'failed',
       'failed',
     ]);
-    expect(noted).not.toContain('forget');
+    expect(noted).not.toContain('reset');
     expect(step()).toBe('failed');
-    expect(noted.at(-1)).toBe('forget');
+    expect(noted.at(-1)).toBe('reset');
     expect(calls.length).toBe(6);
   });
 

@@ -194,7 +194,7 @@ test('Biggs’s factor is exact on cubics, and bounded', () => {
   const alongCube = (a: number, b: number) => {
     const [move, y] = [b - a, 3 * (b ** 2 - a ** 2)];
     const sums = { sy: move * y, yy: y ** 2, ss: move ** 2, sg: move * 3 * b ** 2 };
-    return biggsFactor({ f: a ** 3, trialF: b ** 3 } as LineState, sums);
+    return biggsFactor({ f: a ** 3, trialF: b ** 3 }, sums);
   };
   expect(alongCube(0.5, 1)).toBeCloseTo(4 / 3, 12);
   expect(alongCube(-0.2, 1)).toBe(2);

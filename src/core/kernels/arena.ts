@@ -8,8 +8,6 @@ import { TILE } from './tiles.ts';
 /** A memory of rows and vectors of one length, with the kernels that work on them. */
 export interface Arena {
   readonly buffer: ArrayBuffer;
-  /** Of rows and vectors. */
-  readonly length: number;
   readonly kernels: Kernels;
   readonly operations: FastOperations;
   /** Where a row is, in bytes. */
@@ -70,9 +68,8 @@ export function newArena(n: number, rows: number, bytesPerNumber: number): Arena
     let vectors = 0;
     return {
       buffer,
-      length: n,
       kernels: simdKernels(views),
-      operations: simdOperations(views),
+      operations: simdOperations(views, n),
       rowOffset: (row) => rowsAt + bytesPerNumber * row * length,
       vector: () =>
         vectors < VECTORS ? new Float64Array(buffer, vectorsAt + 8 * vectors++ * length, n) : null,
@@ -84,8 +81,9 @@ export function newArena(n: number, rows: number, bytesPerNumber: number): Arena
 }
 
 /** What vector.ts does, on vectors in the arena: their ends are filled up with zeros. */
-function simdOperations({ exports: kernels, results }: SimdMemory): FastOperations {
+function simdOperations({ exports: kernels, results }: SimdMemory, n: number): FastOperations {
   return {
+    length: n,
     dot(a, b) {
       results[0] = 0;
       kernels.dot(a.byteOffset, b.byteOffset, results.byteOffset, padded(a.length));

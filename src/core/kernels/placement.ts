@@ -1,39 +1,58 @@
+/**
+ * Memory of large rows: arenas, where WebAssembly with SIMD works on them; arrays of their own otherwise. The results
+ * are the same to the last bit.
+ *
+ * @module
+ */
+import { acceptOperations } from '../vector.ts';
+import { newArena, type Arena } from './arena.ts';
 import { plainKernels } from './plain.ts';
-import { arrays, type Row, type Storage } from './rows.ts';
+import { arrays, KERNEL_LENGTH, type Row, type Storage } from './rows.ts';
 import type { Kernels } from './kernels.ts';
 
-/** Where large rows lie, that kernels can work on them faster than plain loops, with the same results. */
-export interface Placement {
-  /** Rows of zeros in one memory, or null where that cannot be had or does not pay. */
-  allocate(n: number, count: number, storage: Storage): Row[] | null;
-  /** A vector of zeros in the memory of a row, or null where there is none or no room. */
-  beside(row: Row): Float64Array | null;
-  /** Moves rows that came from elsewhere, as from a `structuredClone`, to such a memory if it can. */
-  adopt(rows: Row[]): void;
-  kernelsFor(row: Row): Kernels | undefined;
-}
+/** Arena of each memory. A state is plain data, so it cannot refer to its arena itself. */
+const arenas = new WeakMap<ArrayBufferLike, Arena>();
 
-/** Null until {@link placeRowsBy} has been called: rows are then arrays of their own. */
-let placement: Placement | null = null;
-
-export function placeRowsBy(by: Placement): void {
-  placement = by;
-}
+/** Returns the arena that an array lies in, if any. */
+export const arenaOf = ({ buffer }: ArrayBufferView): Arena | undefined => arenas.get(buffer);
 
 /** Allocates rows of zeros. */
 export const allocateRows = (n: number, count: number, storage: Storage): Row[] =>
-  placement?.allocate(n, count, storage) ?? Array.from({ length: count }, () => new arrays[storage](n));
+  allocateInArena(n, count, storage) ?? Array.from({ length: count }, () => new arrays[storage](n));
 
-/** Allocates a vector of zeros, `[n]`: beside a row, where the kernels need no copy of it, if there is room. */
+/** Allocates a vector of zeros, `[n]`: in the arena of `row`, where kernels need no copy of it, if there is room. */
 export const vectorBeside = (row: Row): Float64Array =>
-  placement?.beside(row) ?? new Float64Array(row.length);
+  arenaOf(row)?.vector() ?? new Float64Array(row.length);
 
-/**
- * Moves rows that came from elsewhere to where the kernels can work on them.
- *
- * The results are the same to the last bit without it, but later.
- */
-export const adoptRows = (rows: Row[]): void => placement?.adopt(rows);
+/** Returns the kernels for rows like this one. */
+export const kernelsFor = (row: Row): Kernels => arenaOf(row)?.kernels ?? plainKernels;
 
-/** The kernels for rows like this one: those of the place where it lies, else plain; equal to the last bit. */
-export const kernelsFor = (row: Row): Kernels => placement?.kernelsFor(row) ?? plainKernels;
+/** Rows for which no memory was left: asking for it at every step would take longer than the steps. */
+const immovable = new WeakSet<Row[]>();
+
+/** Moves large rows that came from elsewhere, such as from `structuredClone`, into an arena. */
+export function adoptRows(rows: Row[]): void {
+  const [first] = rows;
+  if (first.length < KERNEL_LENGTH || arenaOf(first) || immovable.has(rows)) return;
+  const storage = first instanceof Float32Array ? 'float32' : 'float64';
+  const moved = allocateInArena(first.length, rows.length, storage);
+  if (moved === null) {
+    immovable.add(rows);
+    return;
+  }
+  for (const [k, row] of moved.entries()) {
+    row.set(rows[k]);
+    rows[k] = row;
+  }
+}
+
+/** Allocates rows as views of one arena; null where n is small or there is no memory for one. */
+function allocateInArena(n: number, count: number, storage: Storage): Row[] | null {
+  if (n < KERNEL_LENGTH) return null;
+  const make = arrays[storage];
+  const arena = newArena(n, count, make.BYTES_PER_ELEMENT);
+  if (arena === null) return null;
+  arenas.set(arena.buffer, arena);
+  acceptOperations(arena.buffer, arena.operations);
+  return Array.from({ length: count }, (_, k) => new make(arena.buffer, arena.rowOffset(k), n));
+}

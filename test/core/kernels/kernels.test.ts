@@ -3,15 +3,18 @@ import { expect, test, vi } from 'vitest';
 import { embedded, embedKernels } from '../../../scripts/build-kernels.js';
 import { readFileSync } from 'node:fs';
 import { newArena } from '../../../src/core/kernels/arena.ts';
-import { arenaOf, enableSimd } from '../../../src/core/kernels/enableSimd.ts';
 import { TILE } from '../../../src/core/kernels/tiles.ts';
 import { plainKernels } from '../../../src/core/kernels/plain.ts';
-import { adoptRows, allocateRows, kernelsFor, vectorBeside } from '../../../src/core/kernels/placement.ts';
+import {
+  adoptRows,
+  allocateRows,
+  arenaOf,
+  kernelsFor,
+  vectorBeside,
+} from '../../../src/core/kernels/placement.ts';
 import { KERNEL_LENGTH, type Row, type Storage } from '../../../src/core/kernels/rows.ts';
 import { addScaled, dot, normInf } from '../../../src/core/vector.ts';
 import { uniform } from '../../../bench/problems/random.js';
-
-enableSimd();
 
 /** Lengths with every remainder, below and above a tile, and at its edges. */
 const lengths = fc.oneof(

@@ -1,6 +1,4 @@
-import { boundRule } from '../../../solvers/bounds.ts';
-import { lbfgsMethodRules } from '../../../solvers/lbfgsMethod.ts';
-import { lbfgs, type LbfgsOptions } from '../../../solvers/lbfgs.ts';
+import { lbfgs, lbfgsRules, type LbfgsOptions } from '../../../solvers/lbfgs.ts';
 import { lineSearchChoice, solverOptions, type ClassOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 
@@ -39,10 +37,8 @@ export class LBFGSOptimizer extends SolverOptimizer {
 
   constructor(options: LBFGSOptimizerOptions = {}) {
     const own = solverOptions<Own>('LBFGSOptimizer', options, {
-      ...lbfgsMethodRules,
+      ...lbfgsRules,
       lineSearch: lineSearchChoice,
-      lower: boundRule,
-      upper: boundRule,
     });
     super(lbfgs(own), options, (lineSearch) => lbfgs({ ...own, lineSearch }));
   }

@@ -1,7 +1,5 @@
 import { describe, expect, it } from 'vitest';
 import { limitedMemory, type LimitedMemoryOptions } from '../../src/solvers/limitedMemory.ts';
-import { directionWithin } from '../../src/solvers/within.ts';
-import type { LineState } from '../../src/solvers/searchAlong.ts';
 import { difference } from './walk.ts';
 
 // Oracle: L-BFGS of the free elements alone, as if the others did not exist.
@@ -23,22 +21,22 @@ const pairs: Pair[] = [
 ];
 const gradient = [1, -2, 0.5, 3, -1];
 
-/** A memory that has learned the pairs; α and the gradient that led are such that sᵀBs = 4, for self-scaling. */
+/** A memory that has learned the pairs; α and the vector that H was applied to are such that sᵀBs = 4, for self-scaling. */
 function memoryOf(options: LimitedMemoryOptions, learned: readonly Pair[]) {
-  const descent = limitedMemory(() => 3, { modifiedSecant: false, ...options }, 'freeElements');
+  const descent = limitedMemory(() => 3, { modifiedSecant: false, ...options }, true);
   const memory = descent.init({ n: 5, precision: 'float64' });
   for (const { s, y } of learned) {
     const zeros = new Float64Array(5);
-    const led = Float64Array.from(s, (value) => (-4 * value) / dot(s, s));
+    const appliedTo = Float64Array.from(s, (value) => (-4 * value) / dot(s, s));
     const step = {
       x: zeros,
       gradient: zeros,
       trial: Float64Array.from(s),
       trialGradient: Float64Array.from(y),
     };
-    descent.update(memory, { ...step, f: 1, trialF: 0 } as LineState, 1, led);
+    descent.learn(memory, { ...step, direction: step.trial, f: 1, trialF: 0, alpha: 1, appliedTo });
   }
-  return memory;
+  return { descent, memory };
 }
 
 function direction(
@@ -48,7 +46,8 @@ function direction(
   g = gradient,
 ) {
   const out = new Float64Array(5);
-  directionWithin(options, memoryOf(options, learned), Float64Array.from(g), held, out);
+  const { descent, memory } = memoryOf(options, learned);
+  descent.apply(memory, Float64Array.from(g), out, held);
   return [...out];
 }
 

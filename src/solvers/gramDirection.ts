@@ -1,0 +1,59 @@
+import { combinePairs, takeSlopes, type Gram, type PairRing } from './pairRing.ts';
+
+/** Factors of an estimate beside its pairs, by slot. */
+export interface PairFactors {
+  /** Self-scaling factor τ applied to H before each pair; 1 without self-scaling. */
+  readonly tau: Float64Array;
+  /** Biggs's factor of each pair; 1 without the modified secant equation. */
+  readonly biggs: Float64Array;
+}
+
+/**
+ * `out ← −H·gradient`: the two-loop recursion on the coefficients of its vectors instead of the vectors
+ * themselves, so that the pairs are read twice, in order, whatever their number.
+ *
+ * @param gamma - H₀ = γI
+ * @returns gradientᵀout
+ * @see Nocedal & Wright (2006), Algorithm 7.4, for the recursion; Chen, Wang & Zhou (2014), Large-scale L-BFGS
+ *   using MapReduce, NIPS 27, for its form without vectors
+ */
+export function gramDirection(
+  ring: PairRing & PairFactors,
+  gram: Gram,
+  gamma: number,
+  gradient: Float64Array,
+  out: Float64Array,
+): number {
+  const slots = takeSlopes(ring, gram, gradient);
+  const { tau, biggs } = ring;
+  const { sy, yy, slopes, factors, products: alpha } = gram;
+  const width = tau.length;
+
+  // The vector of the recursion is c·g + Σ factors₂ₖ·s + factors₂ₖ₊₁·y, k the age of the pair.
+  factors.fill(0);
+  let c = -1;
+  const scale = (factor: number) => {
+    if (factor === 1) return;
+    for (let k = 0; k < factors.length; k++) factors[k] *= factor;
+    c *= factor;
+  };
+  for (let age = 0; age < slots.length; age++) {
+    const i = slots[age];
+    let sq = c * slopes[2 * i];
+    for (let newer = 0; newer < age; newer++) sq += factors[2 * newer + 1] * sy[i * width + slots[newer]];
+    alpha[age] = sq / sy[i * width + i];
+    factors[2 * age + 1] = -alpha[age];
+    scale(1 / Math.sqrt(tau[i]));
+  }
+  scale(gamma);
+  for (let age = slots.length - 1; age >= 0; age--) {
+    const i = slots[age];
+    scale(1 / Math.sqrt(tau[i]));
+    let yr = c * slopes[2 * i + 1];
+    for (let k = 0; k < slots.length; k++) yr += factors[2 * k + 1] * yy[i * width + slots[k]];
+    for (let older = age + 1; older < slots.length; older++)
+      yr += factors[2 * older] * sy[slots[older] * width + i];
+    factors[2 * age] += alpha[age] / biggs[i] - yr / sy[i * width + i];
+  }
+  return combinePairs(ring, gram, slots, c, gradient, out);
+}
