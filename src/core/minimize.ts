@@ -1,7 +1,8 @@
-import { begin } from './begin.ts';
 import { runAsync, runSync } from './drive.ts';
 import { oneOf } from './options.ts';
-import { plainSolveRules, type SolveOptions } from './solveOptions.ts';
+import { solve } from './solve.ts';
+import { completeSolveOptions, plainSolveRules, type SolveOptions } from './solveOptions.ts';
+import { checkProblem, checkSolver, readOnly } from './start.ts';
 import { transformBy } from './transform.ts';
 import type { AsyncProblem, Problem } from './problem.ts';
 import type { Asks } from './question.ts';
@@ -35,7 +36,7 @@ import type { Solver } from './solver.ts';
  * ```
  */
 export function minimize(problem: Problem, solver: Solver, options: SolveOptions = {}): SolveResult {
-  return runSync(beginTransformed('minimize', problem, solver, options), problem);
+  return runSync(begin('minimize', problem, solver, options), problem);
 }
 
 /** As {@link minimize}, for a problem whose `fg` answers later; a problem that answers at once will do too. */
@@ -44,15 +45,25 @@ export async function minimizeAsync(
   solver: Solver,
   options: SolveOptions = {},
 ): Promise<SolveResult> {
-  return runAsync(beginTransformed('minimizeAsync', problem, solver, options), problem);
+  return runAsync(begin('minimizeAsync', problem, solver, options), problem);
 }
 
-function beginTransformed(
+/** Checks the arguments in the name of the function called, and begins to solve. */
+function begin(
   where: string,
   problem: AsyncProblem | Problem,
   solver: Solver,
   options: SolveOptions,
 ): Asks<SolveResult> {
+  checkProblem(where, problem);
+  checkSolver(where, solver);
   const rules = { ...plainSolveRules, transform: oneOf('none', 'log', 'sqrt') };
-  return begin(where, problem, solver, options, rules, ({ transform }) => transformBy(transform));
+  const complete = completeSolveOptions(where, options, rules);
+  const callback = complete.callback && readOnly(complete.callback);
+  return solve(
+    solver,
+    problem,
+    { ...complete, ...(callback && { callback }) },
+    transformBy(options.transform),
+  );
 }

@@ -105,8 +105,7 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
       const slope = pointDownhill(descent, state);
       if (!(slope < 0)) return { kind: 'failed', termination: 'lineSearchFailed' };
       if (!descent.isFresh(memory)) predicted = -slope;
-      const result = yield* searchAlong(state, search(state, slope), descent.project);
-      const alpha = result._tag === 'Right' ? result.right : result.left.alpha;
+      const { alpha } = yield* searchAlong(state, search(state, slope), descent.project);
       if (alpha > 0) {
         const value = state.f;
         const norms = descent.learn(memory, state);

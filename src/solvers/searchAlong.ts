@@ -75,7 +75,7 @@ export function* searchAlong(
     });
   }
   const result = turn.value;
-  const alpha = result._tag === 'Right' ? result.right : result.left.alpha;
+  const { alpha } = result;
   if (alpha > 0 && !(alpha === last && hasGradient)) {
     state.trialF = yield at(state, alpha, true, project);
     // A loss that changes from one evaluation to the next may deny what it said before.

@@ -24,11 +24,8 @@ function searchOn(line: Line, search: LineSearch, alpha0: number, slack = 0, alp
   return { alphas, result: turn.value };
 }
 
-const found = (alpha: number): LineSearchResult => ({ _tag: 'Right', right: alpha });
-const notFound = (kind: 'maxEvaluations' | 'nonFinite'): LineSearchResult => ({
-  _tag: 'Left',
-  left: { kind, alpha: 0 },
-});
+const found = (alpha: number): LineSearchResult => ({ alpha });
+const notFound = (failure: 'maxEvaluations' | 'nonFinite'): LineSearchResult => ({ alpha: 0, failure });
 
 /** Nocedal & Wright (2006), Algorithm 3.1 with eq. (3.57) and (3.58), and the bounds of Dennis & Schnabel, A6.3.1. */
 function oracle(line: Line, alpha0: number, slack: number, options: BacktrackingOptions) {
@@ -105,11 +102,11 @@ describe('backtracking', () => {
         (line, options, alpha0, slack) => {
           const expected = oracle(line, alpha0, slack, options);
           const { alphas, result } = searchOn(line, backtracking(options), alpha0, slack);
-          expect(result._tag).toBe(expected.result._tag);
+          expect(result.failure).toBe(expected.result.failure);
           expect(alphas.length).toBe(expected.alphas.length);
           // Where the cubic is nearly a parabola, its formula cancels.
           alphas.forEach((alpha, k) => expect(Math.abs(alpha / expected.alphas[k] - 1)).toBeLessThan(1e-5));
-          const last = result._tag === 'Right' ? found(alphas[alphas.length - 1]) : expected.result;
+          const last = result.failure === undefined ? found(alphas[alphas.length - 1]) : expected.result;
           expect(result).toEqual(last);
           seen.add(alphas.length);
         },

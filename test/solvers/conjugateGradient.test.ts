@@ -57,7 +57,7 @@ const secant: LineSearch = {
   descends: true,
   *search(phi0, alpha0) {
     const { slope } = yield { alpha: alpha0, slope: true };
-    return { _tag: 'Right', right: (alpha0 * phi0.slope) / (phi0.slope - slope) };
+    return { alpha: (alpha0 * phi0.slope) / (phi0.slope - slope) };
   },
 };
 

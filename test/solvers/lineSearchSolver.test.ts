@@ -26,11 +26,8 @@ const bowl: Problem = {
   },
 };
 
-const found = (alpha: number): LineSearchResult => ({ _tag: 'Right', right: alpha });
-const lowered = (alpha: number): LineSearchResult => ({
-  _tag: 'Left',
-  left: { kind: 'maxEvaluations', alpha },
-});
+const found = (alpha: number): LineSearchResult => ({ alpha });
+const lowered = (alpha: number): LineSearchResult => ({ alpha, failure: 'maxEvaluations' });
 const none = lowered(0);
 
 interface Call {

@@ -4,8 +4,8 @@ import { acceptTrial, lineState, searchAlong, type LineState } from '../../src/s
 
 type Search = Generator<AskPhi, LineSearchResult, Phi>;
 
-const found = (alpha: number): LineSearchResult => ({ _tag: 'Right', right: alpha });
-const best = (alpha: number): LineSearchResult => ({ _tag: 'Left', left: { kind: 'maxEvaluations', alpha } });
+const found = (alpha: number): LineSearchResult => ({ alpha });
+const best = (alpha: number): LineSearchResult => ({ failure: 'maxEvaluations', alpha });
 
 /** Asks for φ at these steps and ends with `result`; notes what it was told. */
 function* asking(steps: readonly AskPhi[], result: LineSearchResult, told: Phi[] = []): Search {
@@ -92,7 +92,7 @@ describe('a search along a direction', () => {
       fg: (_x, gradient) => (gradient?.fill(1), ++calls > 2 ? NaN : 1),
     };
     const result = runSync(searchAlong(stateAt(), asking([at(0.5), at(1)], found(0.5))), problem);
-    expect(result).toEqual({ _tag: 'Left', left: { kind: 'nonFinite', alpha: 0 } });
+    expect(result).toEqual({ failure: 'nonFinite', alpha: 0 });
   });
 
   it('takes no more than six evaluations of a mini-batch', () => {

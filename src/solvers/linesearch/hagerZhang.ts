@@ -88,7 +88,7 @@ export function hagerZhang(options: HagerZhangOptions = {}): LineSearch {
         trial.value <= phi0.value + delta * trial.alpha * phi0.slope && trial.slope >= sigma * phi0.slope;
       return isFinitePhi(trial) && (wolfe || approximateWolfe(phi0, trial, slack, delta, sigma));
     }
-    const fail = (kind: LineSearchFailure['kind']) => notFound(kind, lowest.alpha);
+    const fail = (kind: LineSearchFailure) => notFound(kind, lowest.alpha);
 
     /** B0–B3: steps out until a minimum is bracketed. */
     function* bracket(): Generator<AskPhi, Bracket | LineSearchResult, Phi> {
@@ -159,7 +159,8 @@ export function hagerZhang(options: HagerZhangOptions = {}): LineSearch {
   }
 }
 
-const isResult = (value: Trial | Bracket | LineSearchResult): value is LineSearchResult => '_tag' in value;
+const isResult = (value: Trial | Bracket | LineSearchResult): value is LineSearchResult =>
+  !('slope' in value || 'a' in value);
 
 /** Where the line through the slopes at `a` and `b` is zero. */
 function secant(a: Trial, b: Trial): number {

@@ -1,44 +1,43 @@
-import { left, right, type Either } from '../../core/either.ts';
-
-/** A question along the line φ(α) = f(x + αp): φ(α), and φ′(α) if `slope` is true. */
+/** Question along the line φ(α) = f(x + αp): asks for φ(α), and for φ′(α) if `slope` is true. */
 export interface AskPhi {
   readonly alpha: number;
   readonly slope: boolean;
 }
 
-/** φ(α) and φ′(α); `slope` is NaN where it was not asked for. */
+/** Answer φ(α) and φ′(α); `slope` is NaN if it was not asked for. */
 export interface Phi {
   readonly value: number;
   readonly slope: number;
 }
 
-/** A search that ended without meeting its conditions. */
-export interface LineSearchFailure {
-  readonly kind: 'nonFinite' | 'maxEvaluations' | 'intervalTooSmall';
-  /** The step with the lowest φ below φ(0) that was seen; 0 if there was none. */
+/** Reason why a search ended without meeting its conditions. */
+export type LineSearchFailure = 'nonFinite' | 'maxEvaluations' | 'intervalTooSmall';
+
+/** End of a search. */
+export interface LineSearchResult {
+  /** Step that meets the conditions; after a failure the one with the lowest φ below φ(0), or 0 if none was below. */
   readonly alpha: number;
+  /** Present if no step met the conditions. */
+  readonly failure?: LineSearchFailure;
 }
 
-/** How a search ends: with a step that meets its conditions, or a failure. */
-export type LineSearchResult = Either<LineSearchFailure, number>;
-
 /**
- * A scalar search: asks for φ at steps α > 0, and ends with an acceptable one.
+ * A scalar search: asks for φ at steps α > 0 and ends with an acceptable one.
  *
- * It knows nothing of vectors, so that it can be tested on functions of one variable and used by any solver.
+ * It does not deal with vectors, so that it can be tested on functions of one variable and used by any solver.
  */
 export interface LineSearch {
-  /** As reports name it: `'Moré–Thuente'`. */
+  /** Name in reports: `'Moré–Thuente'`. */
   readonly name: string;
-  /** Whether the steps it finds lower φ, to within its noise. */
+  /** True if the steps it finds lower φ, to within its noise. */
   readonly descends: boolean;
   /**
-   * Looks for a step length along one direction, asking for φ where it wants to know it.
+   * Searches for a step length along one direction.
    *
    * @param phi0 - φ(0) and φ′(0) < 0
    * @param alpha0 - the first step to try, > 0
-   * @param slack - by how much φ may exceed φ(0) and still count as no higher: its noise, ≥ 0
-   * @param alphaMax - the longest step allowed, such as the way to a bound
+   * @param slack - noise of φ, ≥ 0: a value that exceeds φ(0) by less counts as no higher
+   * @param alphaMax - longest step allowed, such as the distance to a bound
    */
   search(
     phi0: Phi,
@@ -48,15 +47,14 @@ export interface LineSearch {
   ): Generator<AskPhi, LineSearchResult, Phi>;
 }
 
-/** Ends a search with a step that meets its conditions. */
-export const found = (alpha: number): LineSearchResult => right(alpha);
+/** Returns the end of a search that has found a step. */
+export const found = (alpha: number): LineSearchResult => ({ alpha });
 
-/** Ends a search without one; `alpha` is the best step seen, 0 if none lowered φ. */
-export const notFound = (kind: LineSearchFailure['kind'], alpha: number): LineSearchResult =>
-  left({ kind, alpha });
+/** Returns the end of a search that has not; `alpha` is the best step seen, 0 if none lowered φ. */
+export const notFound = (failure: LineSearchFailure, alpha: number): LineSearchResult => ({ alpha, failure });
 
 /**
- * Hager and Zhang's approximate Wolfe conditions: (2δ − 1)φ′(0) ≥ φ′(α) ≥ σφ′(0) and φ(α) ≤ φ(0) + slack.
+ * Tests Hager and Zhang's approximate Wolfe conditions: (2δ − 1)φ′(0) ≥ φ′(α) ≥ σφ′(0) and φ(α) ≤ φ(0) + slack.
  *
  * Near a minimum φ(α) − φ(0) drowns in rounding long before the slopes do; these conditions are the Wolfe
  * conditions of the parabola through the slopes.
@@ -72,7 +70,7 @@ export function approximateWolfe(phi0: Phi, phi: Phi, slack: number, delta: numb
 }
 
 /**
- * φ(α) − φ(0), or the trapezoid α·(φ′(0) + φ′(α))/2 where that difference is within `slack`: there the values are
+ * Returns φ(α) − φ(0), or the trapezoid α·(φ′(0) + φ′(α))/2 if that difference is within `slack`: the values are then
  * noise, and only the slopes tell.
  */
 export function changeOf(phi0: Phi, alpha: number, phi: Phi, slack: number): number {
