@@ -17,6 +17,7 @@ export { vectorParams, type GradSet, type ParamSet } from './core/paramSet.ts';
 export {
   evaluate,
   type Asks,
+  type Compute,
   type Evaluate,
   type EvaluateOverlap,
   type EvaluateResiduals,

@@ -81,7 +81,6 @@ export interface GradientCheck {
  * ```
  */
 export function checkGradient(problem: Problem, options: CheckGradientOptions = {}): GradientCheck {
-  checkProblem('checkGradient', problem);
   return runSync(check('checkGradient', problem, options), problem);
 }
 
@@ -90,13 +89,17 @@ export async function checkGradientAsync(
   problem: AsyncProblem | Problem,
   options: CheckGradientOptions = {},
 ): Promise<GradientCheck> {
-  checkProblem('checkGradientAsync', problem);
   return runAsync(check('checkGradientAsync', problem, options), problem);
 }
 
 const TOLERANCE = { float32: 1e-2, float64: 1e-5 };
 
-function* check(where: string, problem: ProblemFacts, options: CheckGradientOptions): Asks<GradientCheck> {
+function* check(
+  where: string,
+  problem: AsyncProblem | Problem,
+  options: CheckGradientOptions,
+): Asks<GradientCheck> {
+  checkProblem(where, problem);
   const n = problem.p0.length;
   checkOptions(where, options, {
     at: { allowed: `a Float64Array(${n})`, accepts: (v) => v instanceof Float64Array && v.length === n },

@@ -6,7 +6,7 @@
  */
 import { tensorAt } from './layout.ts';
 import { show } from './options.ts';
-import { evaluate, type Asks, type Question } from './question.ts';
+import { evaluate, methodOf, type Asks, type Question } from './question.ts';
 import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
 
 /**
@@ -108,11 +108,10 @@ function kindOf(question: Question): string {
   return isAlone ? `${question.kind} alone` : question.kind;
 }
 
-const methodOf = ({ kind }: Question): string => (kind === 'evaluate' ? 'fg' : kind);
-
 function inputsOf(question: Question): Named[] {
   switch (question.kind) {
     case 'nextBatch':
+    case 'compute':
       return [];
     case 'valuesAt':
       return [{ name: 'points', buffer: question.points }];
@@ -131,6 +130,7 @@ function inputsOf(question: Question): Named[] {
 function outputsOf(question: Question): Named[] {
   switch (question.kind) {
     case 'nextBatch':
+    case 'compute':
       return [];
     case 'valuesAt':
       return [{ name: 'values', buffer: question.values }];

@@ -1,10 +1,11 @@
 import { runAsync, runSync } from './drive.ts';
-import { hessianAt, type Hessian } from './hessian.ts';
+import { hessianAt } from './hessian.ts';
 import { checkOptions, either, numberBetween, oneOf, type Rules } from './options.ts';
 import { checkLength } from './paramSet.ts';
 import { scaleOf, type Scale } from './scale.ts';
 import { checkProblem } from './start.ts';
 import type { AsyncProblem, Problem } from './problem.ts';
+import type { Asks } from './question.ts';
 
 /** Options of {@link hessianVectorProduct}. */
 export interface HessianVectorOptions {
@@ -74,13 +75,7 @@ export function hessianVectorProduct(
   v: Float64Array,
   options: HessianVectorOptions = {},
 ): HessianVectorProduct {
-  const { hessian, product } = prepare('hessianVectorProduct', problem, x, v, options);
-  try {
-    runSync(hessian.times(v, product), problem);
-  } finally {
-    problem.params?.copyFrom(x);
-  }
-  return { product, agreement: hessian.agreement };
+  return runSync(multiply('hessianVectorProduct', problem, x, v, options), problem);
 }
 
 /** As {@link hessianVectorProduct}, for a problem that answers later. */
@@ -90,22 +85,16 @@ export async function hessianVectorProductAsync(
   v: Float64Array,
   options: HessianVectorOptions = {},
 ): Promise<HessianVectorProduct> {
-  const { hessian, product } = prepare('hessianVectorProductAsync', problem, x, v, options);
-  try {
-    await runAsync(hessian.times(v, product), problem);
-  } finally {
-    problem.params?.copyFrom(x);
-  }
-  return { product, agreement: hessian.agreement };
+  return runAsync(multiply('hessianVectorProductAsync', problem, x, v, options), problem);
 }
 
-function prepare(
+function* multiply(
   where: string,
   problem: AsyncProblem | Problem,
   x: Float64Array,
   v: Float64Array,
   options: HessianVectorOptions,
-): { hessian: Hessian; product: Float64Array } {
+): Asks<HessianVectorProduct> {
   checkProblem(where, problem);
   const n = problem.p0.length;
   checkOptions(where, options, rulesFor(n));
@@ -114,8 +103,12 @@ function prepare(
   const { method = 'auto', epsilon = 'auto', scale } = options;
   const exact = method === 'auto' && problem.hessianVector !== undefined;
   const { precision = 'float64' } = problem;
-  return {
-    hessian: hessianAt(x, { precision, exact, epsilon, scale, signal: undefined }),
-    product: new Float64Array(n),
-  };
+  const hessian = hessianAt(x, { precision, exact, epsilon, scale, signal: undefined });
+  const product = new Float64Array(n);
+  try {
+    yield* hessian.times(v, product);
+  } finally {
+    problem.params?.copyFrom(x);
+  }
+  return { product, agreement: hessian.agreement };
 }

@@ -63,13 +63,56 @@ export interface ValuesAt {
   readonly values: Float64Array;
 }
 
-/** All that may be asked; a problem answers what it can. */
-export type Question = Evaluate | NextBatch | EvaluateOverlap | EvaluateResiduals | HessianVector | ValuesAt;
+/** Anything else, now or later: the parameters, a metric, the loss of a model. The driver calls `run`. Answer: 0. */
+export interface Compute {
+  readonly kind: 'compute';
+  /** Name in messages. */
+  readonly name: string;
+  /** Computes and keeps the value; returns a promise if that takes time. */
+  run(): void | Promise<void>;
+}
 
-/** A computation that asks questions, is told numbers, and ends in a `Result`. */
+/** Any question; a problem answers those that it can. */
+export type Question =
+  | Evaluate
+  | NextBatch
+  | EvaluateOverlap
+  | EvaluateResiduals
+  | HessianVector
+  | ValuesAt
+  | Compute;
+
+/** Computation that asks questions, is told numbers, and ends in a `Result`. */
 export type Asks<Result> = Generator<Question, Result, number>;
 
 /** Asks for f(x) and, unless `gradient` is null, ∇f(x). */
 export function evaluate(x: Float64Array, gradient: Float64Array | null): Evaluate {
   return { kind: 'evaluate', x, gradient };
+}
+
+/**
+ * Asks for a value that `run` computes, now or later, and returns it: one text for synchronous and asynchronous callers.
+ *
+ * @param name - name in messages, such as `'loss'`
+ */
+export function* compute<Value>(name: string, run: () => Value | Promise<Value>): Asks<Value> {
+  let value: Value | undefined;
+  const keep = (answer: Value): void => {
+    value = answer;
+  };
+  yield {
+    kind: 'compute',
+    name,
+    run() {
+      const answer = run();
+      return answer instanceof Promise ? answer.then(keep) : keep(answer);
+    },
+  };
+  return value as Value;
+}
+
+/** Returns the name of the method that answers a question. */
+export function methodOf(question: Question): string {
+  if (question.kind === 'compute') return question.name;
+  return question.kind === 'evaluate' ? 'fg' : question.kind;
 }

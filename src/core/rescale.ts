@@ -73,6 +73,7 @@ function scaled(question: Question, answer: number, scale: number): number {
       return answer;
     case 'nextBatch':
     case 'residuals':
+    case 'compute':
       return answer;
   }
 }

@@ -101,7 +101,7 @@ function* transformed<Result>(asks: Asks<Result>, transform: Transform, below: B
         scale(question.gradient, answer === 0 ? 0 : transform.slope(answer));
       }
       answer = answer < 0 ? NaN : transform.value(answer);
-    } else if (question.kind !== 'nextBatch') {
+    } else if (question.kind !== 'nextBatch' && question.kind !== 'compute') {
       throw new TypeError('minimize: transform is for solvers that need no more than f and its gradient.');
     }
     turn = asks.next(answer);
