@@ -4,7 +4,7 @@
  * @module quasi-newton
  */
 
-export { flatten, type Flattened } from './core/flatten.ts';
+export { flatten, type Flattened, type FlattenOptions } from './core/flatten.ts';
 export { layoutOf, type Layout, type TensorEntry, type TensorRole, type TensorSpec } from './core/layout.ts';
 export {
   hessianVectorProduct,
@@ -55,25 +55,17 @@ export type {
   ProblemFacts,
   Residuals,
 } from './core/problem.ts';
-export type { ConvergenceMeasures, SolveResult } from './core/result.ts';
+export type { ConvergenceMeasure, ConvergenceMeasures, SolveResult } from './core/result.ts';
 export type { PlainSolveOptions, Progress, SolveOptions } from './core/solveOptions.ts';
-export type { Iterate, Measured, Setting, Solver, StepOutcome } from './core/solver.ts';
+export type { Iterate, Measured, Setting, Solver, SolverState, StepOutcome } from './core/solver.ts';
 export type { TraceEntry } from './core/trace.ts';
 
-export { adam, type AdamOptions, type AdamState } from './solvers/adam.ts';
+export { adam, type AdamOptions } from './solvers/adam.ts';
 export { auto } from './solvers/auto.ts';
+export type { ScalingName } from './solvers/curvature.ts';
 export { bfgs, type BfgsOptions } from './solvers/bfgs.ts';
-export type { DenseMemory } from './solvers/broyden.ts';
-export {
-  conjugateGradient,
-  type ConjugateGradientMemory,
-  type ConjugateGradientOptions,
-} from './solvers/conjugateGradient.ts';
-export {
-  gradientDescent,
-  type GradientDescentOptions,
-  type MomentumState,
-} from './solvers/gradientDescent.ts';
+export { conjugateGradient, type ConjugateGradientOptions } from './solvers/conjugateGradient.ts';
+export { gradientDescent, type GradientDescentOptions } from './solvers/gradientDescent.ts';
 export { curveFit, type CurveFitOptions } from './solvers/curveFit/curveFit.ts';
 export type { Point, Sigma } from './solvers/curveFit/data.ts';
 export type { Limits, Start, Values } from './solvers/curveFit/parameters.ts';
@@ -82,26 +74,21 @@ export type { Interval } from './solvers/curveFit/profile.ts';
 export type { CurveFit, ParameterRole } from './solvers/curveFit/result.ts';
 export { lbfgs, type LbfgsOptions } from './solvers/lbfgs.ts';
 export type { Bound } from './solvers/bounds.ts';
-export type { LbfgsMemory, LimitedMemoryOptions } from './solvers/limitedMemory.ts';
+export type { LimitedMemoryOptions } from './solvers/limitedMemory.ts';
 export {
   lineSearchSolver,
   type Descent,
+  type LearnedStep,
   type LineSearchMethod,
-  type LineSearchState,
+  type StepNorms,
 } from './solvers/lineSearchSolver.ts';
-export {
-  levenbergMarquardt,
-  type LevenbergMarquardtOptions,
-  type LevenbergMarquardtState,
-} from './solvers/levenbergMarquardt.ts';
-export { newtonCG, type NewtonCGOptions, type NewtonCGState } from './solvers/newtonCG.ts';
-export { owlqn, type OwlqnOptions, type OwlqnState } from './solvers/owlqn.ts';
+export { levenbergMarquardt, type LevenbergMarquardtOptions } from './solvers/levenbergMarquardt.ts';
+export { newtonCG, type NewtonCGOptions } from './solvers/newtonCG.ts';
+export { owlqn, type OwlqnOptions } from './solvers/owlqn.ts';
 export { cosineDecay, exponentialDecay, warmup, type Schedule } from './solvers/schedules.ts';
-export { sequence, type SequenceState, type Stage } from './solvers/sequence.ts';
-export { slbfgs, type SlbfgsMemory, type SlbfgsOptions } from './solvers/slbfgs.ts';
-export { soap, type SoapOptions, type SoapState } from './solvers/soap.ts';
-export type { Block } from './solvers/soap/blocks.ts';
-export type { Side } from './solvers/soap/side.ts';
+export { sequence, type Stage } from './solvers/sequence.ts';
+export { slbfgs, type SlbfgsOptions } from './solvers/slbfgs.ts';
+export { soap, type SoapOptions } from './solvers/soap.ts';
 export { ssbfgs, type SsbfgsOptions } from './solvers/ssbfgs.ts';
 export { ssbroyden, type SsbroydenOptions } from './solvers/ssbroyden.ts';
 export {

@@ -36,7 +36,7 @@ import type { Solver } from './solver.ts';
  * ```
  */
 export function minimize(problem: Problem, solver: Solver, options: SolveOptions = {}): SolveResult {
-  return runSync(begin('minimize', problem, solver, options), problem);
+  return runSync(minimizing('minimize', problem, solver, options), problem);
 }
 
 /** As {@link minimize}, for a problem whose `fg` answers later; a problem that answers at once will do too. */
@@ -45,11 +45,11 @@ export async function minimizeAsync(
   solver: Solver,
   options: SolveOptions = {},
 ): Promise<SolveResult> {
-  return runAsync(begin('minimizeAsync', problem, solver, options), problem);
+  return runAsync(minimizing('minimizeAsync', problem, solver, options), problem);
 }
 
-/** Checks the arguments in the name of the function called, and begins to solve. */
-function begin(
+/** Returns the computation of {@link minimize}, with its arguments checked in the name of the function called. */
+export function minimizing(
   where: string,
   problem: AsyncProblem | Problem,
   solver: Solver,
@@ -59,11 +59,11 @@ function begin(
   checkSolver(where, solver);
   const rules = { ...plainSolveRules, transform: oneOf('none', 'log', 'sqrt') };
   const complete = completeSolveOptions(where, options, rules);
-  const callback = complete.callback && readOnly(complete.callback);
+  const callback = complete.callback && readOnly(where, complete.callback);
   return solve(
     solver,
     problem,
     { ...complete, ...(callback && { callback }) },
-    transformBy(options.transform),
+    transformBy(where, options.transform),
   );
 }

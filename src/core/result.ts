@@ -1,17 +1,18 @@
 import { terminations, type Outcome, type Termination } from './termination.ts';
 import type { TraceEntry } from './trace.ts';
 
-/** How far a solve has come, as its tolerances measure it. */
+/** Convergence of a solve, as its tolerances measure it. */
 export interface ConvergenceMeasures {
-  /** ‖∇f‖∞ and what it was to fall below. */
-  readonly gradient: Measure;
+  /** ‖∇f‖∞. */
+  readonly gradient: ConvergenceMeasure;
   /** |fₖ₊₁ − fₖ| / max(|fₖ|, |fₖ₊₁|) in the last iteration. */
-  readonly function: Measure;
+  readonly function: ConvergenceMeasure;
   /** ‖xₖ₊₁ − xₖ‖∞ / ‖xₖ₊₁‖∞ in the last iteration. */
-  readonly step: Measure;
+  readonly step: ConvergenceMeasure;
 }
 
-interface Measure {
+/** A measured value, and the tolerance that it is to fall below. */
+export interface ConvergenceMeasure {
   readonly value: number;
   readonly tolerance: number;
 }
@@ -91,7 +92,7 @@ function report(result: Omit<SolveResult, 'toString'>): string {
 ${result.evaluations.hessianVector > 0 ? `    ∇²f(x)v calls:     ${result.evaluations.hessianVector}\n` : ''}`;
 }
 
-function compare({ value, tolerance }: Measure): string {
+function compare({ value, tolerance }: ConvergenceMeasure): string {
   const sign = value <= tolerance ? '≤' : '≰';
   return `${value.toExponential(2)} ${sign} ${tolerance.toExponential(2)}`;
 }

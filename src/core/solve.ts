@@ -42,7 +42,7 @@ export function* solve(
   filter: Filter | null,
 ): Asks<SolveResult> {
   options.signal?.throwIfAborted();
-  checkStart(task);
+  checkStart(options.where, task);
   const best = bestPoint(task.p0, solver);
   solver.admit?.(best.x, settingOf(task));
   // A solver may ask for residuals, which keep their scale.
@@ -75,7 +75,7 @@ function* iterate(
   // What fg leaves unwritten, or adds to, then shows.
   state.gradient.fill(NaN);
   yield* refresh(state, meter);
-  checkStartValues(state, task);
+  checkStartValues(options.where, state, task);
   let now = measure(state);
   const convergence = convergenceTests(options, now, precision, solver.descends && !batches);
 
@@ -127,7 +127,7 @@ function* iterate(
     const entry = { iteration, f, gradientNorm, alpha, evaluations: meter.f, elapsed: meter.elapsed() };
     if (options.storeTrace) trace.push(entry);
     if (options.showTrace && iteration % options.showEvery === 0) console.log(traceLine(entry));
-    const askedToStop = saysStop(options.callback?.({ ...entry, x: state.x }));
+    const askedToStop = saysStop(options.where, options.callback?.({ ...entry, x: state.x }));
     options.signal?.throwIfAborted();
 
     termination = convergence.met(f, gradientNorm);
@@ -234,10 +234,10 @@ const isFinite = ({ f, gradientNorm }: Measured): boolean =>
   Number.isFinite(f) && Number.isFinite(gradientNorm);
 
 /** True if a callback's answer asks to stop. */
-function saysStop(answer: unknown): boolean {
+function saysStop(where: string, answer: unknown): boolean {
   if (answer instanceof Promise) {
     throw new TypeError(
-      'minimize: callback must be synchronous; it returned a Promise. Start there what takes time, and return true to stop.',
+      `${where}: callback must be synchronous; it returned a Promise. Start there what takes time, and return true to stop.`,
     );
   }
   return answer === true;

@@ -72,7 +72,10 @@ export const plainSolveRules: Rules<PlainSolveOptions> = {
 
 /** {@link PlainSolveOptions} with every default filled in. */
 export type CompleteSolveOptions = Required<Omit<PlainSolveOptions, 'callback' | 'signal'>> &
-  Pick<SolveOptions, 'callback' | 'signal'>;
+  Pick<SolveOptions, 'callback' | 'signal'> & {
+    /** Function that the user called, named in messages. */
+    readonly where: string;
+  };
 
 /**
  * Checks the options and fills in the defaults.
@@ -86,6 +89,7 @@ export function completeSolveOptions<Options extends PlainSolveOptions>(
 ): CompleteSolveOptions {
   checkOptions(where, options, rules);
   return {
+    where,
     maxIterations: 1000,
     maxEvaluations: Infinity,
     maxTime: Infinity,

@@ -3,7 +3,7 @@ import type { Precision } from './problem.ts';
 import type { Asks } from './question.ts';
 import type { Termination } from './termination.ts';
 
-/** The iterate every solver carries. */
+/** Current point of a solver. */
 export interface Iterate {
   /** Current point, `[n]`. */
   x: Float64Array;
@@ -13,88 +13,91 @@ export interface Iterate {
   f: number;
 }
 
-/** What a solver is told of the problem before it allocates its state. */
+/**
+ * State of a solver between iterations: the iterate, and plain data that only the solver itself reads (numbers, booleans,
+ * strings, null, typed arrays of floats, and arrays and objects of these), so that it can be saved and continued later.
+ */
+export interface SolverState extends Iterate {}
+
+/** Facts of a problem that a solver is told before it allocates its state. */
 export interface Setting {
   /** Number of unknowns. */
   readonly n: number;
   readonly precision: Precision;
-  /** Whether f changes from step to step, with the mini-batch. @defaultValue `false` */
+  /** True if f changes from step to step, with the mini-batch. @defaultValue `false` */
   readonly stochastic?: boolean;
-  /** Whether the problem answers for what a batch shares with the one before. @defaultValue `false` */
+  /** True if the problem evaluates the samples that a batch shares with the one before. @defaultValue `false` */
   readonly overlap?: boolean;
-  /** Number of residuals, where the problem answers for them. @defaultValue `0` */
+  /** Number of residuals, if the problem has them. @defaultValue `0` */
   readonly residualCount?: number;
-  /** Whether the problem answers for products with its Hessian. @defaultValue `false` */
+  /** True if the problem has products with its Hessian. @defaultValue `false` */
   readonly hessianVector?: boolean;
-  /** Names and shapes of the tensors that make up x, where the problem has a parameter set. */
+  /** Names and shapes of the tensors that make up x, if the problem has a parameter set. */
   readonly layout?: Layout;
 }
 
 /**
- * An iterative minimiser: a value without problem data, used for as many problems as one likes.
+ * An iterative minimizer: a value without problem data, which can be used for any number of problems.
  *
- * A state is plain data (numbers, booleans, strings, null, typed arrays of floats, and arrays and objects of
- * these), so that whoever drives a solver can save it and go on later.
- *
- * @typeParam State - the solver's memory between iterations
+ * @typeParam State - the solver's state between iterations, plain data
  */
-export interface Solver<State extends Iterate = Iterate> {
-  /** Its factory's name, `'lbfgs'`. */
+export interface Solver<State extends Iterate = SolverState> {
+  /** Name of its factory, `'lbfgs'`. */
   readonly name: string;
   /**
-   * Whether f falls from step to step, to within its own noise. Then a standstill means the end;
-   * otherwise (Adam) it means nothing.
+   * True if f falls from step to step, to within its own noise. Then a standstill means the end; otherwise (Adam) it
+   * means nothing.
    */
   readonly descends: boolean;
   /**
-   * Whether a step leaves the array of the point where it began as it is, until the next step. The best point
-   * then need not be copied each time there is a better one.
+   * True if a step does not write into the array of the point where it began until the next step. The best point then
+   * need not be copied each time there is a better one.
    *
    * @defaultValue `false`
    */
   readonly leavesPoint?: boolean;
   /**
-   * True if the solver works the same on a multiple of f, so that a solve may keep values beyond 1e±90 within the
+   * True if the solver makes the same steps on a multiple of f, so that a solve can keep values beyond 1e±90 within the
    * range of float64. It then asks for no residuals.
    *
    * @defaultValue `false`
    */
   readonly anyScale?: boolean;
-  /** Name in reports for n unknowns, and at the end of a solve its state: `'L-BFGS (memory 20, Moré–Thuente)'`. */
+  /** Returns the name in reports, `'L-BFGS (memory 20, Moré–Thuente)'`; `state` is given at the end of a solve. */
   describe(n: number, state?: State): string;
   /** Allocates the state; the driver fills `x`, `f` and `gradient` before the first step. */
   init(setting: Setting): State;
   /**
-   * Moves a point, `[n]`, to where the solver may go, such as into its bounds.
+   * Moves a point, `[n]`, into the set that the solver keeps to, such as its bounds.
    *
-   * @throws RangeError where it cannot
+   * @throws RangeError if it cannot
    */
   admit?(x: Float64Array, setting: Setting): void;
   /**
-   * What is minimised and tested, where that is not f and ∇f: f with its penalty, and the norm of a projected
+   * Returns what is minimized and tested, where that is not f and ∇f: f with its penalty, and the norm of a projected
    * gradient.
    */
   measure?(state: State): Measured;
   /**
-   * One iteration: moves `state.x` and leaves `state.f` and `state.gradient` as they are there; on mini-batches,
-   * where the next batch is evaluated there anyway, they may be those of where the step began.
+   * Makes one iteration: moves `state.x` and sets `state.f` and `state.gradient` to their values there. On mini-batches
+   * these may stay those of the step's start, since the next batch is evaluated at the new point anyway.
    */
   step(state: State): Asks<StepOutcome>;
   /**
-   * `out ← −H∇f`, the direction of the next step, `[n]`; for callers that choose the step themselves.
-   * Absent where a solver has no such direction.
+   * `out ← −H∇f`, the direction of the next step, `[n]`; for callers that choose the step themselves. Absent if the
+   * solver has no such direction.
    */
   direction?(state: State, out: Float64Array): void;
 }
 
-/** The values a solver is judged by. */
+/** Values that a solver is judged by. */
 export interface Measured {
   readonly f: number;
   /** ‖·‖∞ of what is 0 at a solution. */
   readonly gradientNorm: number;
 }
 
-/** How a step ended. After a failed one the iterate is as it was before. */
+/** Outcome of a step. A failed one leaves the iterate unchanged. */
 export type StepOutcome =
   | {
       readonly kind: 'accepted';
@@ -102,7 +105,7 @@ export type StepOutcome =
       readonly alpha: number;
       /** ‖xₖ₊₁ − xₖ‖∞. */
       readonly moved: number;
-      /** ‖∇f‖∞ at the new point, where that came without a pass of its own. */
+      /** ‖∇f‖∞ at the new point, if that came without a pass of its own. */
       readonly gradientNorm?: number | undefined;
     }
   | { readonly kind: 'failed'; readonly termination: Termination };

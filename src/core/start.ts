@@ -28,17 +28,17 @@ export function checkSolver(where: string, solver: Solver): void {
  * @throws TypeError if p0 is no vector
  * @throws RangeError if it is empty or not finite
  */
-export function checkStart({ p0, params }: ProblemFacts): void {
+export function checkStart(where: string, { p0, params }: ProblemFacts): void {
   if (!(p0 instanceof Float64Array)) {
     throw new TypeError(
-      `minimize: p0 must be a Float64Array, got ${show(p0)}; Float64Array.from(p0) makes one.`,
+      `${where}: p0 must be a Float64Array, got ${show(p0)}; Float64Array.from(p0) makes one.`,
     );
   }
-  if (p0.length === 0) throw new RangeError('minimize: p0 is empty; there is nothing to optimise.');
+  if (p0.length === 0) throw new RangeError(`${where}: p0 is empty; there is nothing to optimize.`);
   const bad = firstNonFinite(p0);
   if (bad >= 0) {
     throw new RangeError(
-      `minimize: p0[${bad}]${ofTensor(params, bad)} is ${p0[bad]}; every element must be finite.`,
+      `${where}: p0[${bad}]${ofTensor(params, bad)} is ${p0[bad]}; every element must be finite.`,
     );
   }
 }
@@ -53,7 +53,7 @@ type Callback = NonNullable<SolveOptions['callback']>;
  *
  * @throws TypeError if it does
  */
-export function readOnly(callback: Callback): Callback {
+export function readOnly(where: string, callback: Callback): Callback {
   let copy: Float64Array | null = null;
   let calls = 0;
   return (progress) => {
@@ -62,27 +62,27 @@ export function readOnly(callback: Callback): Callback {
     copy.set(x);
     const answer = callback({ ...progress, x: copy });
     calls++;
-    if (calls <= FIRST_CALLS || (calls & (calls - 1)) === 0) checkUntouched(copy, x);
+    if (calls <= FIRST_CALLS || (calls & (calls - 1)) === 0) checkUntouched(where, copy, x);
     return answer;
   };
 }
 
-function checkUntouched(copy: Float64Array, x: Float64Array): void {
+function checkUntouched(where: string, copy: Float64Array, x: Float64Array): void {
   let i = 0;
   while (i < x.length && (copy[i] === x[i] || Number.isNaN(x[i]))) i++;
   if (i === x.length) return;
   throw new TypeError(
-    `minimize: callback wrote into x (element ${i} was ${x[i]} and is ${copy[i]}); it must only read x. Work on a copy, x.slice().`,
+    `${where}: callback wrote into x (element ${i} was ${x[i]} and is ${copy[i]}); it must only read x. Work on a copy, x.slice().`,
   );
 }
 
 /**
  * @throws RangeError if f(p0) or the gradient is not finite
  */
-export function checkStartValues({ f, gradient }: Iterate, { params }: ProblemFacts): void {
+export function checkStartValues(where: string, { f, gradient }: Iterate, { params }: ProblemFacts): void {
   if (!Number.isFinite(f)) {
     const advice = Number.isNaN(f) ? ', and look for NaN among the data' : '';
-    throw new RangeError(`minimize: f(p0) is ${f}; start where the objective is finite${advice}.`);
+    throw new RangeError(`${where}: f(p0) is ${f}; start where the objective is finite${advice}.`);
   }
   const bad = firstNonFinite(gradient);
   if (bad >= 0) {
@@ -90,7 +90,7 @@ export function checkStartValues({ f, gradient }: Iterate, { params }: ProblemFa
       ? 'fg must write every element of gradient (not add to it), and p0 be where they are finite.'
       : 'start where it is finite.';
     throw new RangeError(
-      `minimize: element ${bad}${ofTensor(params, bad)} of the gradient at p0 is ${gradient[bad]}; ${advice}`,
+      `${where}: element ${bad}${ofTensor(params, bad)} of the gradient at p0 is ${gradient[bad]}; ${advice}`,
     );
   }
 }

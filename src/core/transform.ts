@@ -54,13 +54,13 @@ interface Below {
 const ROUNDING = 1e-10;
 
 /** Returns the transform of the option of that name, for one run. */
-export function transformBy(name: 'none' | 'log' | 'sqrt' = 'none'): Filter | null {
+export function transformBy(where: string, name: 'none' | 'log' | 'sqrt' = 'none'): Filter | null {
   const transform = transforms[name];
   if (!transform) return null;
   const below: Below = { first: NaN, least: Infinity, normAtZero: 0 };
   return {
     *pass(asks) {
-      const result = yield* transformed(asks, transform, below);
+      const result = yield* transformed(where, asks, transform, below);
       return withoutFalseEnd(name, result, below);
     },
     undo(measured) {
@@ -79,7 +79,12 @@ export function transformBy(name: 'none' | 'log' | 'sqrt' = 'none'): Filter | nu
  * @throws RangeError if f is not > 0 at the first question
  * @throws TypeError if `asks` asks for more than f and its gradient
  */
-function* transformed<Result>(asks: Asks<Result>, transform: Transform, below: Below): Asks<Result> {
+function* transformed<Result>(
+  where: string,
+  asks: Asks<Result>,
+  transform: Transform,
+  below: Below,
+): Asks<Result> {
   let turn = asks.next();
   while (!turn.done) {
     const question = turn.value;
@@ -92,7 +97,7 @@ function* transformed<Result>(asks: Asks<Result>, transform: Transform, below: B
     }
     if (question.kind === 'evaluate' || question.kind === 'overlap') {
       if (Number.isNaN(below.first)) {
-        if (!(answer > 0)) throw new RangeError(`minimize: a transform needs f > 0; f(p0) is ${answer}.`);
+        if (!(answer > 0)) throw new RangeError(`${where}: a transform needs f > 0; f(p0) is ${answer}.`);
         below.first = answer;
       }
       below.least = Math.min(below.least, Number.isNaN(answer) ? Infinity : answer);
@@ -102,7 +107,7 @@ function* transformed<Result>(asks: Asks<Result>, transform: Transform, below: B
       }
       answer = answer < 0 ? NaN : transform.value(answer);
     } else if (question.kind !== 'nextBatch' && question.kind !== 'compute') {
-      throw new TypeError('minimize: transform is for solvers that need no more than f and its gradient.');
+      throw new TypeError(`${where}: transform is for solvers that need no more than f and its gradient.`);
     }
     turn = asks.next(answer);
   }

@@ -2,8 +2,8 @@ import { boolean, callable, checkOptions, oneOf } from '../core/options.ts';
 import { scalings, type ScalingName } from './curvature.ts';
 import { unitStep, type InitialStep } from './initialStep.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
-import { lineSearchSolver, type LineSearchState } from './lineSearchSolver.ts';
-import { rescaledInverse, type RescaledMemory } from './rescaledInverse.ts';
+import { lineSearchSolver } from './lineSearchSolver.ts';
+import { rescaledInverse } from './rescaledInverse.ts';
 import { strongWolfe } from './linesearch/strongWolfe.ts';
 import type { Solver } from '../core/solver.ts';
 import type { LineSearch } from './linesearch/lineSearch.ts';
@@ -40,7 +40,7 @@ export interface BfgsOptions {
  * @throws RangeError naming every option that is wrong
  * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., Algorithm 6.1 and eq. (6.17), (7.20)
  */
-export function bfgs(options: BfgsOptions = {}): Solver<LineSearchState<RescaledMemory>> {
+export function bfgs(options: BfgsOptions = {}): Solver {
   checkOptions('bfgs', options, {
     lineSearch: lineSearchRule,
     initialStep: callable,

@@ -4,7 +4,7 @@ import type { Row } from '../core/kernels/rows.ts';
 import { dot, scaleInto } from '../core/vector.ts';
 import { previousStep, type InitialStep } from './initialStep.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
-import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
+import { lineSearchSolver, type Descent } from './lineSearchSolver.ts';
 import { strongWolfe } from './linesearch/strongWolfe.ts';
 import type { Solver } from '../core/solver.ts';
 import type { LineSearch } from './linesearch/lineSearch.ts';
@@ -46,9 +46,7 @@ export interface ConjugateGradientMemory {
  * @see Hager & Zhang (2006), Algorithm 851: CG_DESCENT, ACM TOMS 32(1), doi:10.1145/1132973.1132979; Hager &
  *   Zhang (2013), The limited memory conjugate gradient method, SIAM J. Optim. 23(4), for θ = 1 and η·dᵀ∇f/dᵀd
  */
-export function conjugateGradient(
-  options: ConjugateGradientOptions = {},
-): Solver<LineSearchState<ConjugateGradientMemory>> {
+export function conjugateGradient(options: ConjugateGradientOptions = {}): Solver {
   checkOptions('conjugateGradient', options, {
     beta: oneOf('hagerZhang', 'polakRibiere'),
     eta: nonNegative,

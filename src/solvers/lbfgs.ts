@@ -85,7 +85,7 @@ export const lbfgsRules: Rules<Omit<LbfgsOptions, 'pairs'>> = {
  * @see Nocedal (1980), Updating quasi-Newton matrices with limited storage, Math. Comp. 35,
  *   doi:10.1090/S0025-5718-1980-0572855-7; Liu & Nocedal (1989), Math. Programming 45, doi:10.1007/BF01589116
  */
-export function lbfgs(options: LbfgsOptions = {}): Solver<LineSearchState<LbfgsMemory>> {
+export function lbfgs(options: LbfgsOptions = {}): Solver {
   checkOptions('lbfgs', options, { ...lbfgsRules, pairs: oneOf('sameBatch', 'overlap') });
   const { lower = -Infinity, upper = Infinity, pairs = 'sameBatch', storage, preconditioner } = options;
   if (storage === 'float32' && preconditioner !== undefined) {
@@ -97,7 +97,7 @@ export function lbfgs(options: LbfgsOptions = {}): Solver<LineSearchState<LbfgsM
   const boxes = isFree ? null : boxesOf(lower, upper);
   const descent = boxes === null ? freeDescent(options) : descentIn(boxes, options);
   const { lineSearch = strongWolfe(), initialStep = isFree ? unitStep() : staticStep(1) } = options;
-  const plain = lineSearchSolver({
+  const made: Solver = lineSearchSolver({
     name: 'lbfgs',
     describe: (n) => `L-BFGS (memory ${options.memory ?? defaultMemory(n)}, ${lineSearch.name})`,
     // Pairs of overlaps are learned between the steps.
@@ -105,6 +105,7 @@ export function lbfgs(options: LbfgsOptions = {}): Solver<LineSearchState<LbfgsM
     lineSearch,
     initialStep,
   });
+  const plain = made as Solver<LineSearchState<LbfgsMemory>>;
   const solver = boxes === null ? plain : solverIn(boxes, plain);
   return pairs === 'overlap' ? overlapPairs(solver, descent) : solver;
 }

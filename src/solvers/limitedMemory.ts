@@ -1,5 +1,5 @@
 import { vectorBeside } from '../core/kernels/placement.ts';
-import { KERNEL_LENGTH, type Row, type Storage } from '../core/kernels/rows.ts';
+import { KERNEL_LENGTH, type Row } from '../core/kernels/rows.ts';
 import { dot, normInf, scaleInto } from '../core/vector.ts';
 import { biggsFactor, hasExactValues, isCurved, scalings } from './curvature.ts';
 import type { Curvature, ScalingName } from './curvature.ts';
@@ -8,7 +8,8 @@ import { freePairs, freeSums } from './freePairs.ts';
 import { gramDirection, type PairFactors } from './gramDirection.ts';
 import { clearPairs, gramOf, keepPair, pairRing, recordPair, slotsOf, type PairRing } from './pairRing.ts';
 import { twoLoop } from './twoLoop.ts';
-import type { Descent, Step, StepNorms } from './lineSearchSolver.ts';
+import type { Descent, LearnedStep, StepNorms } from './lineSearchSolver.ts';
+import type { Precision } from '../core/problem.ts';
 import type { Setting } from '../core/solver.ts';
 
 /** The last m pairs and the numbers that belong to each, by slot. */
@@ -65,7 +66,7 @@ export interface LimitedMemoryOptions {
    * @defaultValue `'float32'` if the loss is float32 and has 256 unknowns or more, since its gradients have no more
    * digits; otherwise, and with bounds or a preconditioner, `'float64'`
    */
-  readonly storage?: Storage | undefined;
+  readonly storage?: Precision | undefined;
 }
 
 /** The limited-memory BFGS estimate of the inverse Hessian, as a descent that can leave out elements. */
@@ -126,7 +127,7 @@ export function limitedMemory(
     };
   }
 
-  function learn(memory: LbfgsMemory, step: Step): StepNorms {
+  function learn(memory: LbfgsMemory, step: LearnedStep): StepNorms {
     const { rows, next: slot } = memory;
     const y = rows[2 * slot + 1];
     const sums = recordPair(memory, step);
@@ -183,7 +184,7 @@ export function limitedMemory(
 /** Returns the pair as it is to be learned, damped if need be, Biggs's factor of it, and sᵀBs where it is needed. */
 function shapePair(
   { modifiedSecant }: LbfgsMemory,
-  step: Step,
+  step: LearnedStep,
   y: Row,
   sums: ReturnType<typeof recordPair>,
   { damping = false, selfScaling = false }: LimitedMemoryOptions,

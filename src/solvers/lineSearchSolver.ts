@@ -1,7 +1,7 @@
 import { EPSILON } from '../core/epsilon.ts';
 import { absoluteDot, dot, normInf } from '../core/vector.ts';
-import { acceptTrial, lineState, searchAlong, type LineState, type Project } from './searchAlong.ts';
-import { growNoise, observeStep, slackOf } from './noise.ts';
+import { acceptTrial, lineState, searchAlong, type LineState } from './searchAlong.ts';
+import { growNoise, noNoise, observeStep, slackOf, type Noise } from './noise.ts';
 import { unitStep, type InitialStep, type LastStep } from './initialStep.ts';
 import type { Move, MoveSums } from '../core/kernels/kernels.ts';
 import type { Asks } from '../core/question.ts';
@@ -9,7 +9,7 @@ import type { Setting, Solver, StepOutcome } from '../core/solver.ts';
 import type { AskPhi, LineSearch, LineSearchResult, Phi } from './linesearch/lineSearch.ts';
 
 /** A step from x to a trial point, which an estimate learns from. */
-export interface Step extends Move {
+export interface LearnedStep extends Move {
   /** f at x. */
   readonly f: number;
   /** f at the trial point. */
@@ -42,7 +42,7 @@ export interface Descent<Memory> {
    *
    * @returns norms of the step, where these come without a pass of their own
    */
-  learn(memory: Memory, step: Step): StepNorms | void;
+  learn(memory: Memory, step: LearnedStep): StepNorms | void;
   /** Forgets all curvature; the next direction is −∇f. */
   reset(memory: Memory): void;
   /** True if no curvature is known, so that the direction is −∇f. */
@@ -50,7 +50,7 @@ export interface Descent<Memory> {
   /** Returns the largest α allowed along the direction of a state. @defaultValue no limit */
   readonly longestStep?: (state: LineState) => number;
   /** Moves a trial point into the feasible set, against rounding: steps keep to {@link Descent.longestStep}. */
-  readonly project?: Project;
+  readonly project?: (trial: Float64Array, state: LineState, alpha: number) => void;
 }
 
 /** ‖trial − x‖∞ and ‖trialGradient‖∞. */
@@ -58,6 +58,7 @@ export type StepNorms = Pick<MoveSums, 'sInf' | 'gInf'>;
 
 /** The state of every line-search method. */
 export interface LineSearchState<Memory> extends LineState {
+  readonly noise: Noise;
   readonly memory: Memory;
   readonly last: LastStep;
   /** Mini-batches in a row that ended without a step. */
@@ -93,7 +94,7 @@ const MAX_BATCH_FAILURES = 3;
  * that lowers f without meeting the search's conditions is taken for progress. On mini-batches a failed
  * search fails the step at once, and it is for the driver to go on with the next batch.
  */
-export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solver<LineSearchState<Memory>> {
+export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solver {
   const { name, describe, descent, lineSearch, initialStep = unitStep() } = solver;
 
   function* step(state: LineSearchState<Memory>): Asks<StepOutcome> {
@@ -143,7 +144,7 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
     return yield* lineSearch.search(phi0, Math.min(alpha0, longest), slackOf(state), longest);
   }
 
-  return {
+  const made: Solver<LineSearchState<Memory>> = {
     name,
     descends: lineSearch.descends,
     leavesPoint: true,
@@ -153,6 +154,7 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
       const memory = descent.init(setting);
       return {
         ...lineState(setting, () => descent.vector?.(memory) ?? new Float64Array(setting.n)),
+        noise: noNoise(),
         memory,
         last: { alpha: NaN, slope: NaN, value: NaN },
         failures: 0,
@@ -163,6 +165,7 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
       descent.apply(state.memory, state.gradient, out, state.x);
     },
   };
+  return made;
 }
 
 /** The shortest step that moves an element of x by a unit in its last place. */

@@ -59,7 +59,7 @@ const TRIALS = 5;
  *   Optimization, 2nd ed., Algorithms 4.1, 7.1 and 7.2; Nocedal & Yuan (1998), Combining trust region and line search
  *   techniques, in: Advances in Nonlinear Programming, Kluwer, 153-175
  */
-export function newtonCG(options: NewtonCGOptions = {}): Solver<NewtonCGState> {
+export function newtonCG(options: NewtonCGOptions = {}): Solver {
   checkOptions('newtonCG', options, {
     radius: finitePositive,
     maxRadius: positive,

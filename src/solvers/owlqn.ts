@@ -53,7 +53,7 @@ export interface OwlqnState extends LineState {
  * @see Andrew & Gao (2007), Scalable training of L1-regularized log-linear models, ICML,
  *   doi:10.1145/1273496.1273501
  */
-export function owlqn(options: OwlqnOptions = {}): Solver<OwlqnState> {
+export function owlqn(options: OwlqnOptions = {}): Solver {
   checkOptions('owlqn', options, {
     l1: nonNegative,
     penalised: callable,
@@ -106,7 +106,7 @@ export function owlqn(options: OwlqnOptions = {}): Solver<OwlqnState> {
     return { kind: 'accepted', alpha, moved };
   }
 
-  return {
+  const solver: Solver<OwlqnState> = {
     name: 'owlqn',
     descends: true,
     leavesPoint: true,
@@ -122,6 +122,7 @@ export function owlqn(options: OwlqnOptions = {}): Solver<OwlqnState> {
       return { f: state.f + penalty(state.x, weight), gradientNorm: normInf(state.pseudoGradient) };
     },
   };
+  return solver;
 }
 
 /** A rise below this part of f is rounding. */

@@ -1,10 +1,9 @@
 import { evaluate, type Asks, type Evaluate } from '../core/question.ts';
 import { addScaled, dot, roundToFloat32 } from '../core/vector.ts';
 import { notFound, type AskPhi, type LineSearchResult, type Phi } from './linesearch/lineSearch.ts';
-import { noNoise, type Noise } from './noise.ts';
 import type { Iterate, Setting } from '../core/solver.ts';
 
-/** What a search along a direction needs beside the iterate. */
+/** Iterate, and the vectors of a search along a direction. */
 export interface LineState extends Iterate {
   /** p, `[n]`. */
   direction: Float64Array;
@@ -16,20 +15,23 @@ export interface LineState extends Iterate {
   trialF: number;
   /** That α. */
   alpha: number;
-  readonly noise: Noise;
-  /** Whether the model sees x rounded to float32. */
+  /** True if the problem sees x rounded to float32. */
   readonly rounded: boolean;
-  /** Whether f changes from step to step, with the mini-batch. */
+  /** True if f changes from step to step, with the mini-batch. */
   readonly stochastic: boolean;
 }
 
-/** Moves the trial point x + αp to where it may be. */
-export type Project = (trial: Float64Array, state: LineState, alpha: number) => void;
+/** Moves a trial point x + αp into the feasible set. */
+type Project = (trial: Float64Array, state: LineState, alpha: number) => void;
 
-/** One mini-batch is not worth more evaluations of a search than this. */
+/** Evaluations that a search may take on one mini-batch. */
 const MAX_BATCH_EVALUATIONS = 6;
 
-/** @param vector - allocates a vector of zeros, `[n]` */
+/**
+ * Returns the state of a search.
+ *
+ * @param vector - allocates a vector of zeros, `[n]`
+ */
 export function lineState(
   { n, precision, stochastic = false }: Setting,
   vector: () => Float64Array = () => new Float64Array(n),
@@ -43,17 +45,16 @@ export function lineState(
     trialGradient: vector(),
     trialF: NaN,
     alpha: NaN,
-    noise: noNoise(),
     rounded: precision === 'float32',
     stochastic,
   };
 }
 
 /**
- * Runs a scalar search along `state.direction`, its trial points projected where `project` is given.
+ * Runs a scalar search along `state.direction`.
  *
- * On success, and on a failure that names a step, `trial`, `trialF` and `trialGradient` are those of the
- * step returned.
+ * On success, and on a failure that names a step, `trial`, `alpha`, `trialF` and `trialGradient` belong to the step
+ * returned.
  */
 export function* searchAlong(
   state: LineState,

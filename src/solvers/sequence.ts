@@ -41,7 +41,7 @@ const DEFAULT_ITERATIONS = 500;
  * const solver = sequence({ solver: adam({ learningRate: 5e-3 }), iterations: 1000 }, ssbroyden());
  * ```
  */
-export function sequence(...stages: readonly (Solver | Stage)[]): Solver<SequenceState> {
+export function sequence(...stages: readonly (Solver | Stage)[]): Solver {
   const plan = stages.map(completeStage);
   if (plan.length === 0) throw new RangeError('sequence: there must be at least one stage.');
 
@@ -66,7 +66,7 @@ export function sequence(...stages: readonly (Solver | Stage)[]): Solver<Sequenc
     state.inner = plan[state.stage].solver.init(state.setting);
   }
 
-  return {
+  const solver: Solver<SequenceState> = {
     name: 'sequence',
     descends: plan.every(({ solver }) => solver.descends),
     anyScale: plan.every(({ solver }) => solver.anyScale === true),
@@ -81,6 +81,7 @@ export function sequence(...stages: readonly (Solver | Stage)[]): Solver<Sequenc
       plan[state.stage].solver.direction?.(handOver(state), out);
     },
   };
+  return solver;
 }
 
 /** The inner state, standing where the sequence stands. */

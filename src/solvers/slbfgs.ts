@@ -6,13 +6,13 @@ import { isCurved } from './curvature.ts';
 import { clearPairs, combinePairs, gramOf, keepPair, memoryRule, pairRing } from './pairRing.ts';
 import { recordPair, takeSlopes, type Gram, type PairRing } from './pairRing.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
-import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
+import { lineSearchSolver, type Descent } from './lineSearchSolver.ts';
 import { backtracking } from './linesearch/backtracking.ts';
 import { found, isFinitePhi, notFound } from './linesearch/lineSearch.ts';
 import { unitStep, type InitialStep } from './initialStep.ts';
 import type { Setting, Solver } from '../core/solver.ts';
 import type { LineSearch } from './linesearch/lineSearch.ts';
-import type { Step, StepNorms } from './lineSearchSolver.ts';
+import type { LearnedStep, StepNorms } from './lineSearchSolver.ts';
 
 /** Options of {@link slbfgs}. */
 export interface SlbfgsOptions {
@@ -67,7 +67,7 @@ export interface SlbfgsMemory extends PairRing {
  * @see Wills & Schön (2018), Stochastic quasi-Newton with adaptive step lengths for large-scale problems,
  *   arXiv:1802.04310
  */
-export function slbfgs(options: SlbfgsOptions = {}): Solver<LineSearchState<SlbfgsMemory>> {
+export function slbfgs(options: SlbfgsOptions = {}): Solver {
   checkOptions('slbfgs', options, {
     memory: memoryRule,
     lambda: finitePositive,
@@ -227,7 +227,7 @@ function meanDiagonal({ gram, rows }: SlbfgsMemory, slots: readonly number[]): n
 /** The smallest cosine of the angle between s and y. */
 const MIN_COSINE = 1e-12;
 
-function learn(memory: SlbfgsMemory, step: Step): StepNorms {
+function learn(memory: SlbfgsMemory, step: LearnedStep): StepNorms {
   const { transposed } = memory;
   const pair = recordPair(memory, step);
   if (transposed ? pair.yy === 0 : !isCurved(pair, MIN_COSINE)) return pair;

@@ -1,8 +1,8 @@
 import { boolean, callable, checkOptions } from '../core/options.ts';
-import { broydenFamily, type DenseMemory } from './broyden.ts';
+import { broydenFamily } from './broyden.ts';
 import { rampedStep, type InitialStep } from './initialStep.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
-import { lineSearchSolver, type LineSearchState } from './lineSearchSolver.ts';
+import { lineSearchSolver } from './lineSearchSolver.ts';
 import { strongWolfe } from './linesearch/strongWolfe.ts';
 import type { Solver } from '../core/solver.ts';
 import type { LineSearch } from './linesearch/lineSearch.ts';
@@ -27,7 +27,7 @@ export interface SsbfgsOptions {
  * @see Al-Baali (1998), Comput. Optim. Appl. 9, 191–203; Urbán, Stefanou & Pons (2024),
  *   arXiv:2405.04230
  */
-export function ssbfgs(options: SsbfgsOptions = {}): Solver<LineSearchState<DenseMemory>> {
+export function ssbfgs(options: SsbfgsOptions = {}): Solver {
   checkOptions('ssbfgs', options, {
     lineSearch: lineSearchRule,
     initialStep: callable,

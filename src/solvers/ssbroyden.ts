@@ -1,8 +1,8 @@
 import { boolean, callable, checkOptions } from '../core/options.ts';
-import { broydenFamily, type BroydenMember, type DenseMemory, type StepCurvature } from './broyden.ts';
+import { broydenFamily, type BroydenMember, type StepCurvature } from './broyden.ts';
 import { rampedStep, type InitialStep } from './initialStep.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
-import { lineSearchSolver, type LineSearchState } from './lineSearchSolver.ts';
+import { lineSearchSolver } from './lineSearchSolver.ts';
 import { strongWolfe } from './linesearch/strongWolfe.ts';
 import type { Solver } from '../core/solver.ts';
 import type { LineSearch } from './linesearch/lineSearch.ts';
@@ -36,7 +36,7 @@ export interface SsbroydenOptions {
  * @see Urbán, Stefanou & Pons (2024), arXiv:2405.04230; Al-Baali & Khalfan (2005),
  *   Wide interval for efficient self-scaling quasi-Newton algorithms, Optim. Methods Softw. 20
  */
-export function ssbroyden(options: SsbroydenOptions = {}): Solver<LineSearchState<DenseMemory>> {
+export function ssbroyden(options: SsbroydenOptions = {}): Solver {
   checkOptions('ssbroyden', options, {
     lineSearch: lineSearchRule,
     initialStep: callable,

@@ -117,6 +117,7 @@ describe('the options of a solve', () => {
       storeTrace: true,
       showTrace: false,
       showEvery: 1,
+      where: 'solve',
     };
     expect(completeSolveOptions('solve', {}, plainSolveRules)).toEqual(defaults);
     const given = { gtol: undefined, storeTrace: undefined, ftol: 0.5 } as never;

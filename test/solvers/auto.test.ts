@@ -17,15 +17,13 @@ describe('auto', () => {
       const solver = auto();
       const chosen = solver.describe(n).startsWith('BFGS') ? bfgs() : lbfgs();
       expect(solver.describe(n)).toBe(`${chosen.describe(n)}, chosen for n = ${n}`);
-      const [state, other] = [started(solver, problem), started(chosen as typeof solver, problem)];
+      const [state, other] = [started(solver, problem), started(chosen, problem)];
       const [out, expected] = [new Float64Array(n), new Float64Array(n)];
       for (let k = 0; k < 3; k++) {
-        expect(stepFrom(solver, state, problem).x).toEqual(
-          stepFrom(chosen as typeof solver, other, problem).x,
-        );
+        expect(stepFrom(solver, state, problem).x).toEqual(stepFrom(chosen, other, problem).x);
       }
       solver.direction?.(state, out);
-      (chosen as typeof solver).direction?.(other, expected);
+      chosen.direction?.(other, expected);
       expect(out).toEqual(expected);
       expect(out.some((value) => value !== 0)).toBe(true);
     }

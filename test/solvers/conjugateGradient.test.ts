@@ -9,6 +9,8 @@ import {
   type Problem,
 } from 'quasi-newton';
 import { difference, hills, started, stepFrom, type Walked } from './walk.ts';
+import { memoryOf } from './internals.ts';
+import type { ConjugateGradientMemory } from '../../src/solvers/conjugateGradient.ts';
 
 // Oracle: β from the vectors of its formula, where the solver has it from their products.
 
@@ -99,7 +101,7 @@ describe('the direction of conjugate gradients is −g + βd', () => {
     const solver = conjugateGradient({ lineSearch: fixedStep({ alpha: 1 }) });
     const state = started(solver, line);
     stepFrom(solver, state, line);
-    expect(state.memory.beta).toBe(0);
+    expect(memoryOf<ConjugateGradientMemory>(state).beta).toBe(0);
     const out = new Float64Array(2);
     solver.direction?.(state, out);
     expect([...out]).toEqual([-1, -2]);

@@ -78,7 +78,7 @@ describe.each([
   ['ssbfgs', ssbfgs, 'SSBFGS'],
   ['ssbroyden', ssbroyden, 'SSBroyden'],
 ] as const)('%s', (name, make, title) => {
-  const solver = (options: object = {}) => make(options) as Solver;
+  const solver = (options: object = {}) => make(options);
 
   it('names itself and its line search, and descends', () => {
     expect(solver()).toMatchObject({ name, descends: true, leavesPoint: true });

@@ -18,6 +18,7 @@ import type { Asks } from '../../src/core/question.ts';
 import type { Iterate, Solver } from '../../src/core/solver.ts';
 import type { Problem } from '../../src/core/problem.ts';
 import type { SolveOptions } from '../../src/core/solveOptions.ts';
+import { memoryOf } from './internals.ts';
 
 /** The extended Rosenbrock function, from its usual start. */
 function extendedRosenbrock(n: number): Problem {
@@ -157,7 +158,8 @@ test.each(gramTable)('%s: the products kept are those of the pairs', (name, solv
   const errors: number[] = [];
   const fg: Problem['fg'] = (x, gradient) => {
     // Within a search, the products are those of its direction.
-    if (state && state.memory.count > 0 && state.memory.gram?.newest === null) errors.push(gramError(state));
+    if (state && memoryOf(state).count > 0 && state.memory.gram?.newest === null)
+      errors.push(gramError(state));
     return problem.fg(x, gradient);
   };
   const watched: Solver = { ...solver, init: (setting) => (state = solver.init(setting) as WithGram) };
@@ -247,9 +249,9 @@ test('a cloned state goes on bit for bit, in kernel memory again', () => {
     for (let i = 0; i < 9; i++) step();
     const { x, f } = state;
     state = copy;
-    expect(arenaOf(copy.memory.rows[0])).toBeUndefined();
+    expect(arenaOf(memoryOf(copy).rows[0])).toBeUndefined();
     for (let i = 0; i < 9; i++) step();
-    expect(arenaOf(copy.memory.rows[0])).toBeDefined();
+    expect(arenaOf(memoryOf(copy).rows[0])).toBeDefined();
     expect(copy.f).toBe(f);
     expect(copy.x).toEqual(x);
   }
@@ -347,13 +349,13 @@ test.each(['float64', 'float32'] as const)('damped pairs of negative curvature a
   expect(runSync(solver.step(state), { p0: start, fg }).kind).toBe('accepted');
   const curvature = state.x.reduce((sum, x, i) => sum + (x - start[i]) * (state.gradient[i] - before[i]), 0);
   expect(curvature).toBeLessThan(0);
-  expect(state.memory.count).toBe(1);
-  expect(state.memory.rho[0]).toBeGreaterThan(0);
+  expect(memoryOf(state).count).toBe(1);
+  expect(memoryOf(state).rho[0]).toBeGreaterThan(0);
 });
 
 test('pairs are stored as exactly as the loss is known', () => {
   const arrayOf = (n: number, precision: 'float32' | 'float64', options: LbfgsOptions = {}) =>
-    lbfgs({ memory: 2, ...options }).init({ n, precision }).memory.rows[0].constructor.name;
+    memoryOf(lbfgs({ memory: 2, ...options }).init({ n, precision })).rows[0].constructor.name;
   expect(arrayOf(KERNEL_LENGTH, 'float32')).toBe('Float32Array');
   expect(arrayOf(KERNEL_LENGTH - 1, 'float32')).toBe('Float64Array');
   expect(arrayOf(KERNEL_LENGTH, 'float64')).toBe('Float64Array');

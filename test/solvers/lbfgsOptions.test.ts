@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { fixedStep, lbfgs, type LbfgsOptions, type Problem, type Setting } from 'quasi-newton';
 import { limitedMemory } from '../../src/solvers/limitedMemory.ts';
 import { bowl, difference, started, stepFrom } from './walk.ts';
+import { memoryOf } from './internals.ts';
 
 // Oracles: what each option of L-BFGS changes, with the pairs taken into H one by one.
 
@@ -116,7 +117,7 @@ describe('Powell’s damping', () => {
       };
     });
     expect(damped.some(({ theta }) => theta < 1)).toBe(true);
-    expect(state.memory.count).toBe(6);
+    expect(memoryOf(state).count).toBe(6);
     const { s, y } = damped[5];
     const expected = negative(timesH(damped, dot(s, y) / dot(y, y), gradient));
     expect(difference(direction, expected)).toBeLessThan(1e-9);
@@ -127,7 +128,7 @@ describe('Powell’s damping', () => {
     const { steps, direction, gradient, state } = follow(options, waves(4), 6);
     const kept = steps.filter(({ s, y }) => dot(s, y) > 0);
     expect(kept.length).toBeLessThan(6);
-    expect(state.memory.count).toBe(kept.length);
+    expect(memoryOf(state).count).toBe(kept.length);
     const { s, y } = kept[kept.length - 1];
     const expected = negative(timesH(kept, dot(s, y) / dot(y, y), gradient));
     expect(difference(direction, expected)).toBeLessThan(1e-10);
@@ -157,8 +158,8 @@ describe('a preconditioner P⁻¹', () => {
 });
 
 describe('defaults of L-BFGS', () => {
-  const memoryOf = (options: LbfgsOptions, setting: Partial<Setting>) =>
-    lbfgs(options).init({ n: 10, precision: 'float64', ...setting }).memory;
+  const memoryFor = (options: LbfgsOptions, setting: Partial<Setting>) =>
+    memoryOf(lbfgs(options).init({ n: 10, precision: 'float64', ...setting }));
 
   it('keep 50 pairs up to 2000 unknowns, 10 from a million on, and 20 between', () => {
     const described = [1, 2000, 2001, 999_999, 1e6].map((n) => lbfgs().describe(n));
@@ -166,20 +167,20 @@ describe('defaults of L-BFGS', () => {
       [50, 50, 20, 20, 10].map((memory) => `L-BFGS (memory ${memory}, Moré–Thuente)`),
     );
     expect(lbfgs({ memory: 3 }).describe(1e6)).toBe('L-BFGS (memory 3, Moré–Thuente)');
-    expect(memoryOf({ memory: 3 }, {}).rows.length).toBe(8);
+    expect(memoryFor({ memory: 3 }, {}).rows.length).toBe(8);
   });
 
   it('learn from the values of f where they are exact', () => {
-    expect(memoryOf({}, {}).modifiedSecant).toBe(true);
-    expect(memoryOf({}, { precision: 'float32' }).modifiedSecant).toBe(false);
-    expect(memoryOf({}, { stochastic: true }).modifiedSecant).toBe(false);
-    expect(memoryOf({ modifiedSecant: false }, {}).modifiedSecant).toBe(false);
-    expect(memoryOf({ modifiedSecant: true }, { stochastic: true }).modifiedSecant).toBe(true);
+    expect(memoryFor({}, {}).modifiedSecant).toBe(true);
+    expect(memoryFor({}, { precision: 'float32' }).modifiedSecant).toBe(false);
+    expect(memoryFor({}, { stochastic: true }).modifiedSecant).toBe(false);
+    expect(memoryFor({ modifiedSecant: false }, {}).modifiedSecant).toBe(false);
+    expect(memoryFor({ modifiedSecant: true }, { stochastic: true }).modifiedSecant).toBe(true);
   });
 
   it('store float32 pairs of float32 losses that are not small, without bounds and preconditioner', () => {
     const isSingle = (options: LbfgsOptions, setting: Partial<Setting>) =>
-      memoryOf(options, setting).rows.every((row) => row instanceof Float32Array);
+      memoryFor(options, setting).rows.every((row) => row instanceof Float32Array);
     const float32 = { precision: 'float32', n: 256 } as const;
     const preconditioner = (v: Float64Array, out: Float64Array) => out.set(v);
     expect(isSingle({}, float32)).toBe(true);
@@ -195,7 +196,7 @@ describe('defaults of L-BFGS', () => {
   it('keep products of pairs where these are long or float32, and room for a vector only where it is needed', () => {
     const preconditioner = (v: Float64Array, out: Float64Array) => out.set(v);
     const rooms = ([options, n]: [LbfgsOptions, number]) => {
-      const { gram, scratch } = memoryOf(options, { n });
+      const { gram, scratch } = memoryFor(options, { n });
       return [gram !== null, scratch.length];
     };
     expect(

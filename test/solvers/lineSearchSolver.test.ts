@@ -16,6 +16,8 @@ import {
   type Solver,
 } from 'quasi-newton';
 import { started } from './walk.ts';
+import { inside } from './internals.ts';
+import type { LineSearchState } from '../../src/solvers/lineSearchSolver.ts';
 
 /** x₀² + 2x₁² from (1, 1): f = 3, ∇f = (2, 4). */
 const bowl: Problem = {
@@ -106,7 +108,7 @@ describe('a step of a line-search method', () => {
     expect([...state.gradient]).toEqual([1.5, 2]);
     expect(noted).toEqual(['direction 0.5', 'learn 0.25 to 0.75 0.5']);
     expect(outcome).toEqual({ kind: 'accepted', alpha: 0.25, moved: 0.5, gradientNorm: undefined });
-    expect(state.last).toEqual({ alpha: 0.25, slope: -10, value: 3 });
+    expect(inside<LineSearchState<unknown>>(state).last).toEqual({ alpha: 0.25, slope: -10, value: 3 });
     expect(solver).toMatchObject({ name: 'test', descends: true, leavesPoint: true });
     expect(solver.describe(4)).toBe('Test 4');
   });

@@ -1,7 +1,9 @@
 import { describe, expect, it, vi } from 'vitest';
-import { minimize, newtonCG, type NewtonCGState, type Problem, type SolveResult } from 'quasi-newton';
+import { minimize, newtonCG, type Problem, type SolveResult } from 'quasi-newton';
 import { runSync } from '../../src/core/drive.ts';
 import { rosenbrock } from '../core/functions.ts';
+import { inside } from './internals.ts';
+import type { NewtonCGState } from '../../src/solvers/newtonModel.ts';
 
 type Vector = number[];
 type Matrix = (x: Vector) => number[][];
@@ -161,7 +163,7 @@ describe('each step is that of the formulas', () => {
     const solver = newtonCG(options);
     const problem = problemOf(smooth);
     const n = smooth.p0.length;
-    const state: NewtonCGState = solver.init({ n, precision: 'float64', hessianVector: true });
+    const state = inside<NewtonCGState>(solver.init({ n, precision: 'float64', hessianVector: true }));
     state.x.set(smooth.p0);
     state.f = problem.fg(state.x, state.gradient);
     const sizes = options.scale ?? smooth.p0.map(() => 1);

@@ -7,12 +7,13 @@ import {
   runSync,
   sequence,
   type AsyncProblem,
-  type LbfgsMemory,
-  type LineSearchState,
   type Problem,
   type Setting,
   type Solver,
 } from '../../src/index.ts';
+import { inside, memoryOf } from './internals.ts';
+import type { SolverState } from '../../src/core/solver.ts';
+import type { LineState } from '../../src/solvers/searchAlong.ts';
 
 const SAMPLES = 60;
 const FEATURES = 8;
@@ -58,11 +59,10 @@ function batches(size: number, shared: number) {
   return { problem, asked };
 }
 
-type State = LineSearchState<LbfgsMemory>;
 const setting: Setting = { n: FEATURES, precision: 'float64', stochastic: true, overlap: true };
 
 /** One iteration as `minimize` makes it on batches. */
-function iterate(solver: Solver<State>, state: State, problem: Problem) {
+function iterate(solver: Solver, state: SolverState, problem: Problem) {
   problem.nextBatch?.();
   state.f = problem.fg(state.x, state.gradient);
   return runSync(solver.step(state), problem);
@@ -81,7 +81,7 @@ describe("lbfgs({ pairs: 'overlap' })", () => {
     iterate(solver, state, problem);
     for (let k = 1; k < 8; k++) {
       const here = Float64Array.from(state.x);
-      expect(state.memory.count).toBe(k - 1);
+      expect(memoryOf(state).count).toBe(k - 1);
       expect(iterate(solver, state, problem).kind).toBe('accepted');
       const [before, after] = [start, here].map((x) => {
         const gradient = new Float64Array(FEATURES);
@@ -90,9 +90,9 @@ describe("lbfgs({ pairs: 'overlap' })", () => {
       });
       const s = here.map((value, j) => value - start[j]);
       const y = after.map((value, j) => value - before[j]);
-      expect(state.memory.rows[2 * (k - 1)]).toEqual(s);
-      expect(state.memory.rows[2 * k - 1]).toEqual(y);
-      expect(state.memory.rho[k - 1]).toBeCloseTo(1 / dot(s, y), 10);
+      expect(memoryOf(state).rows[2 * (k - 1)]).toEqual(s);
+      expect(memoryOf(state).rows[2 * k - 1]).toEqual(y);
+      expect(memoryOf(state).rho[k - 1]).toBeCloseTo(1 / dot(s, y), 10);
       start = here;
     }
     expect(asked.overlaps).toBe(14);
@@ -120,10 +120,10 @@ describe("lbfgs({ pairs: 'overlap' })", () => {
     const state = solver.init(setting);
     state.x.set(problem.p0);
     const outcome = iterate(solver, state, problem);
-    const led = Float64Array.from(state.trialGradient);
+    const led = Float64Array.from(inside<LineState>(state).trialGradient);
     iterate(solver, state, problem);
     const alpha = outcome.kind === 'accepted' ? outcome.alpha : NaN;
-    state.memory.rows[1].forEach((value, j) => expect(value).toBeCloseTo(-0.2 * alpha * led[j], 12));
+    memoryOf(state).rows[1].forEach((value, j) => expect(value).toBeCloseTo(-0.2 * alpha * led[j], 12));
   });
 
   it('learns nothing from batches that share nothing, nor from a step that failed', () => {
@@ -131,7 +131,7 @@ describe("lbfgs({ pairs: 'overlap' })", () => {
     const solver = lbfgs({ pairs: 'overlap' });
     const state = solver.init(setting);
     for (let k = 0; k < 4; k++) iterate(solver, state, problem);
-    expect(state.memory.count).toBe(0);
+    expect(memoryOf(state).count).toBe(0);
 
     const shared = batches(20, 8);
     const uphill = {

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { minimize, owlqn, runSync, type OwlqnOptions, type Problem } from 'quasi-newton';
 import { bowl, difference, started, stepFrom } from './walk.ts';
+import { inside } from './internals.ts';
+import type { OwlqnState } from '../../src/solvers/owlqn.ts';
 
 // Oracle: Andrew & Gao (2007), with a dense BFGS matrix of the pairs of f.
 
@@ -145,7 +147,7 @@ describe('owlqn', () => {
       const solver = owlqn();
       const state = started(solver, line);
       solver.measure?.(state);
-      expect(state.pseudoGradient[0]).toBe(expected);
+      expect(inside<OwlqnState>(state).pseudoGradient[0]).toBe(expected);
     }
   });
 
@@ -183,7 +185,7 @@ describe('owlqn', () => {
     const wall: Problem = { ...bowl, fg: (_x, gradient) => (gradient?.fill(1), asked++, 1e9) };
     expect(runSync(solver.step(state), wall)).toEqual({ kind: 'failed', termination: 'lineSearchFailed' });
     expect(asked).toBe(6);
-    expect(state.memory.count).toBe(0);
+    expect(inside<OwlqnState>(state).memory.count).toBe(0);
   });
 
   it('on mini-batches gives a batch up after one search', () => {
@@ -194,7 +196,7 @@ describe('owlqn', () => {
     const wall: Problem = { ...bowl, fg: (_x, gradient) => (gradient?.fill(1), asked++, 1e9) };
     expect(runSync(solver.step(state), wall)).toEqual({ kind: 'failed', termination: 'lineSearchFailed' });
     expect(asked).toBe(3);
-    expect(state.memory.count).toBe(1);
+    expect(inside<OwlqnState>(state).memory.count).toBe(1);
   });
 
   it('describes itself', () => {

@@ -12,6 +12,8 @@ import {
   type Solver,
 } from 'quasi-newton';
 import { hills, started, stepFrom, walk } from './walk.ts';
+import { inside } from './internals.ts';
+import type { SequenceState } from '../../src/solvers/sequence.ts';
 
 const slow = adam({ learningRate: 0.05 });
 const rolling = gradientDescent({ learningRate: 0.01, momentum: 0.5 });
@@ -50,10 +52,10 @@ describe('sequence', () => {
     const state = started(solver, hills);
     for (let k = 0; k < 500; k++) {
       stepFrom(solver, state, hills);
-      expect(state.stage).toBe(0);
+      expect(inside<SequenceState>(state).stage).toBe(0);
     }
     stepFrom(solver, state, hills);
-    expect([state.stage, state.iterations]).toEqual([1, 1]);
+    expect(state).toMatchObject({ stage: 1, iterations: 1 });
   });
 
   it('never leaves a stage of infinitely many iterations, nor the last', () => {
@@ -78,7 +80,7 @@ describe('sequence', () => {
     const x = [...state.x];
     const failed = { kind: 'failed', termination: 'lineSearchFailed' };
     expect(runSync(solver.step(state), hills)).toEqual(failed);
-    expect(state.stage).toBe(3);
+    expect(inside<SequenceState>(state).stage).toBe(3);
     expect([...state.x]).toEqual(x);
   });
 
@@ -87,7 +89,7 @@ describe('sequence', () => {
     const state = started(solver, hills, { stochastic: true });
     const kinds = [1, 2, 3].map(() => runSync(solver.step(state), hills).kind);
     expect(kinds).toEqual(['failed', 'failed', 'accepted']);
-    expect(state.stage).toBe(1);
+    expect(inside<SequenceState>(state).stage).toBe(1);
   });
 
   it('tells every stage of the problem', () => {
@@ -112,7 +114,7 @@ describe('sequence', () => {
     stepFrom(solver, state, hills);
     const [out, expected] = [new Float64Array(4), new Float64Array(4)];
     solver.direction?.(state, out);
-    dense.direction?.(state.inner as never, expected);
+    dense.direction?.(inside<SequenceState>(state).inner, expected);
     expect(out).toEqual(expected);
     expect(out[0]).not.toBe(0);
     const gradients = sequence(rolling);

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { backtracking, fixedStep, runSync, slbfgs, type Problem } from 'quasi-newton';
 import { bowl, difference, hills, started, stepFrom, walk } from './walk.ts';
+import { memoryOf } from './internals.ts';
+import type { SlbfgsMemory } from '../../src/solvers/slbfgs.ts';
 
 type Vector = number[];
 type Matrix = number[][];
@@ -129,7 +131,7 @@ describe('SLBFGS', () => {
 
   it('regularises the more, the noisier the gradients are', () => {
     const lambda = (options: object, setting: object) =>
-      slbfgs(options).init({ n: 3, precision: 'float64', ...setting }).memory.lambda;
+      memoryOf<SlbfgsMemory>(slbfgs(options).init({ n: 3, precision: 'float64', ...setting })).lambda;
     expect(lambda({}, {})).toBe(1e-4);
     expect(lambda({}, { precision: 'float32' })).toBe(1e-2);
     expect(lambda({}, { stochastic: true })).toBe(0.1);
@@ -171,7 +173,7 @@ describe('SLBFGS', () => {
       const solver = slbfgs({ ...options, lineSearch: fixedStep({ alpha: 0.5 }) });
       const state = started(solver, problem);
       stepFrom(solver, state, problem);
-      return state.memory.count;
+      return memoryOf(state).count;
     };
     const line: Problem = { p0: Float64Array.of(1), fg: (x, g) => (g?.set([1]), x[0]) };
     expect(count({}, cosine)).toBe(0);
@@ -184,8 +186,8 @@ describe('SLBFGS', () => {
   it('takes γ from its newest pair, and 1 where transposed', () => {
     const { state, pairs } = afterSteps({ memory: 3 }, 4);
     const [s, y] = pairs.filter(([s, y]) => dot(s, y) > 0).slice(-1)[0];
-    expect(state.memory.gamma).toBeCloseTo(dot(s, y) / dot(y, y), 12);
-    expect(afterSteps({ memory: 3, transposed: true }, 4).state.memory.gamma).toBe(1);
+    expect(memoryOf<SlbfgsMemory>(state).gamma).toBeCloseTo(dot(s, y) / dot(y, y), 12);
+    expect(memoryOf<SlbfgsMemory>(afterSteps({ memory: 3, transposed: true }, 4).state).gamma).toBe(1);
   });
 });
 

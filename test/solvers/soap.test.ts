@@ -11,9 +11,9 @@ import {
   type Layout,
   type Problem,
   type SoapOptions,
-  type SoapState,
   type TensorSpec,
 } from 'quasi-newton';
+import type { SoapState } from '../../src/solvers/soap.ts';
 import { uniform } from '../../bench/problems/random.js';
 
 type Matrix = number[][];

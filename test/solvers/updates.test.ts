@@ -13,6 +13,9 @@ import {
 import { biggsFactor } from '../../src/solvers/curvature.ts';
 import type { LineState } from '../../src/solvers/searchAlong.ts';
 import { mgh } from '../../bench/problems/mgh/index.js';
+import { memoryOf } from './internals.ts';
+import type { DenseMemory } from '../../src/solvers/broyden.ts';
+import type { RescaledMemory } from '../../src/solvers/rescaledInverse.ts';
 
 // Oracles: each update written out once more with dense matrices, straight from its formula.
 
@@ -301,8 +304,8 @@ describe('L-BFGS', () => {
       },
     };
     const { state } = observe(lbfgs({ damping: true, modifiedSecant: false }), saddle, 3);
-    expect(state.memory.count).toBe(3);
-    for (let i = 0; i < 3; i++) expect(state.memory.rho[i]).toBeGreaterThan(0);
+    expect(memoryOf(state).count).toBe(3);
+    for (let i = 0; i < 3; i++) expect(memoryOf(state).rho[i]).toBeGreaterThan(0);
   });
 });
 
@@ -346,7 +349,7 @@ describe('the dense methods', () => {
       const n = problem.p0.length;
       const { state, steps } = observe(solver, problem, 12);
       const H = denseOracle(H0(steps[0]), steps, member);
-      const { inverse } = state.memory;
+      const { inverse } = memoryOf<DenseMemory>(state);
       // Only the lower triangle is kept.
       const rows = H.map((row, i) => row.map((_, j) => inverse[Math.max(i, j) * n + Math.min(i, j)]));
       expect(distance(rows.flat(), H.flat())).toBeLessThan(1e-6);
@@ -375,7 +378,7 @@ describe('the dense methods', () => {
           );
           const taken = modifiedSecant ? steps.map(bySecant) : steps;
           const expected = denseOracle(scale(steps[11]), taken, () => [1, 1]);
-          const { gamma, scaled, added } = state.memory;
+          const { gamma, scaled, added } = memoryOf<RescaledMemory>(state);
           // Only the lower triangles are kept.
           const H = expected.map((row, i) =>
             row.map((_, j) => {

@@ -1,5 +1,6 @@
 import type * as tf from '@tensorflow/tfjs';
-import { minimize, minimizeAsync } from '../../core/minimize.ts';
+import { runAsync, runSync } from '../../core/drive.ts';
+import { minimizing } from '../../core/minimize.ts';
 import {
   boolean,
   callable,
@@ -120,7 +121,8 @@ export function fitFullBatch(
       }
       return plan.callback(progress) || answer;
     };
-    const result = minimize(problem, plan.solver, { ...plan.solveOptions, callback });
+    const asks = minimizing(where, problem, plan.solver, { ...plan.solveOptions, callback });
+    const result = runSync(asks, problem);
     return finished(result, monitor, problem, plan.storeTrace);
   } finally {
     problem?.dispose();
@@ -177,7 +179,8 @@ export async function fitFullBatchAsync(
         return fg(point, gradient);
       },
     };
-    const result = await minimizeAsync(attentive, plan.solver, { ...plan.solveOptions, callback });
+    const asks = minimizing(where, attentive, plan.solver, { ...plan.solveOptions, callback });
+    const result = await runAsync(asks, attentive);
     await pending.pop();
     return finished(result, monitor, problem, plan.storeTrace);
   } finally {
