@@ -73,7 +73,7 @@ export type { Band, Prediction, PredictOptions } from './solvers/curveFit/predic
 export type { Interval } from './solvers/curveFit/profile.ts';
 export type { CurveFit, ParameterRole } from './solvers/curveFit/result.ts';
 export { lbfgs, type LbfgsOptions } from './solvers/lbfgs.ts';
-export type { Bound } from './solvers/bounds.ts';
+export type { Bound } from './core/bounds.ts';
 export type { LimitedMemoryOptions } from './solvers/limitedMemory.ts';
 export {
   lineSearchSolver,

@@ -6,7 +6,9 @@
  *
  * @module
  */
-import { KERNEL_LENGTH } from './kernels/rows.ts';
+
+/** Vectors at least this long use SIMD; below, setting up the memory costs more than it saves. */
+export const KERNEL_LENGTH = 256;
 
 /** The operations on vectors in one memory: the same to the last bit as those below, but faster. */
 export interface FastOperations {

@@ -11,7 +11,7 @@ import {
   projectStep,
   type Bound,
   type Box,
-} from './bounds.ts';
+} from '../core/bounds.ts';
 import { staticStep, unitStep, type InitialStep } from './initialStep.ts';
 import { limitedMemory, type LbfgsMemory, type LimitedMemoryOptions } from './limitedMemory.ts';
 import { lineSearchRule } from './lineSearchOption.ts';

@@ -2,7 +2,16 @@ import { boolean, checkOptions, finitePositive, oneOf } from '../core/options.ts
 import { EPSILON } from '../core/epsilon.ts';
 import { askResiduals, type Scheme } from '../core/jacobian.ts';
 import { normInf, subtract } from '../core/vector.ts';
-import { boundRule, boxIn, boxOf, heldBy, measureInBox, project, type Bound, type Box } from './bounds.ts';
+import {
+  boundRule,
+  boxIn,
+  boxOf,
+  heldBy,
+  measureInBox,
+  project,
+  type Bound,
+  type Box,
+} from '../core/bounds.ts';
 import { formNormal, scaledSquare } from './leastSquares/dampedSystem.ts';
 import { accelerate, cutToBox, firstOrderStep, moveBy } from './leastSquares/geodesicStep.ts';
 import { chooseScale, linearize } from './leastSquares/linearModel.ts';

@@ -1,6 +1,5 @@
 import { vectorBeside } from '../core/kernels/placement.ts';
-import { KERNEL_LENGTH, type Row } from '../core/kernels/rows.ts';
-import { dot, normInf, scaleInto } from '../core/vector.ts';
+import { dot, KERNEL_LENGTH, normInf, scaleInto } from '../core/vector.ts';
 import { biggsFactor, hasExactValues, isCurved, scalings } from './curvature.ts';
 import type { Curvature, ScalingName } from './curvature.ts';
 import { DAMPED_CURVATURE, dampPair, slopeAlong } from './damping.ts';
@@ -9,6 +8,7 @@ import { gramDirection, type PairFactors } from './gramDirection.ts';
 import { clearPairs, gramOf, keepPair, pairRing, recordPair, slotsOf, type PairRing } from './pairRing.ts';
 import { twoLoop } from './twoLoop.ts';
 import type { Descent, LearnedStep, StepNorms } from './lineSearchSolver.ts';
+import type { Row } from '../core/kernels/rows.ts';
 import type { Precision } from '../core/problem.ts';
 import type { Setting } from '../core/solver.ts';
 

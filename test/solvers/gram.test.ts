@@ -2,10 +2,10 @@ import fc from 'fast-check';
 import { afterEach, expect, test, vi } from 'vitest';
 import { uniform } from '../../bench/problems/random.js';
 import { arenaOf } from '../../src/core/kernels/placement.ts';
-import { KERNEL_LENGTH } from '../../src/core/kernels/rows.ts';
+
 import { runSync } from '../../src/core/drive.ts';
 import { minimize } from '../../src/core/minimize.ts';
-import { addScaled, dot, normInf, scaleInto } from '../../src/core/vector.ts';
+import { addScaled, dot, KERNEL_LENGTH, normInf, scaleInto } from '../../src/core/vector.ts';
 import { gramDirection } from '../../src/solvers/gramDirection.ts';
 import { gramOf, pairRing, slotsOf } from '../../src/solvers/pairRing.ts';
 import { conjugateGradient } from '../../src/solvers/conjugateGradient.ts';

@@ -4,10 +4,10 @@
  *
  * @module
  */
-import { acceptOperations } from '../vector.ts';
+import { acceptOperations, KERNEL_LENGTH } from '../vector.ts';
 import { newArena, type Arena } from './arena.ts';
 import { plainKernels } from './plain.ts';
-import { arrays, KERNEL_LENGTH, type Row, type Storage } from './rows.ts';
+import { arrays, type Row, type Storage } from './rows.ts';
 import type { Kernels } from './kernels.ts';
 
 /** Arena of each memory. A state is plain data, so it cannot refer to its arena itself. */

@@ -1,5 +1,5 @@
 import { gram } from '../../core/kernels/gram.ts';
-import { factor, solveFactored } from '../cholesky.ts';
+import { factor, solveFactored } from '../../core/kernels/cholesky.ts';
 import { dot } from '../../core/vector.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { askResiduals } from '../../core/jacobian.ts';
 import { addScaled, dot, roundToFloat32 } from '../../core/vector.ts';
-import { project, type Box } from '../bounds.ts';
+import { project, type Box } from '../../core/bounds.ts';
 import { factorDamped, scaledSquare, solveDamped, timesJacobian } from './dampedSystem.ts';
 import type { Asks } from '../../core/question.ts';
 import type { LevenbergMarquardtState } from './state.ts';

@@ -10,7 +10,7 @@ import {
 import { firstNonFinite, normInf } from '../../core/vector.ts';
 import type { Asks } from '../../core/question.ts';
 import type { Iterate } from '../../core/solver.ts';
-import type { Box } from '../bounds.ts';
+import type { Box } from '../../core/bounds.ts';
 
 /** The linear model r + Jδ of the residuals at x. */
 export interface LinearModel extends Iterate {

@@ -12,8 +12,8 @@ import {
   kernelsFor,
   vectorBeside,
 } from '../../../src/core/kernels/placement.ts';
-import { KERNEL_LENGTH, type Row, type Storage } from '../../../src/core/kernels/rows.ts';
-import { addScaled, dot, normInf } from '../../../src/core/vector.ts';
+import type { Row, Storage } from '../../../src/core/kernels/rows.ts';
+import { addScaled, dot, KERNEL_LENGTH, normInf } from '../../../src/core/vector.ts';
 import { uniform } from '../../../bench/problems/random.js';
 
 /** Lengths with every remainder, below and above a tile, and at its edges. */

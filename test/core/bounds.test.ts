@@ -11,7 +11,7 @@ import {
   project,
   projectStep,
   type Bound,
-} from '../../src/solvers/bounds.ts';
+} from '../../src/core/bounds.ts';
 
 const vector = (...values: number[]) => Float64Array.from(values);
 const box = boxOf('test', [-1, 0, null, -2, 3], [1, null, 5, Infinity, 3]);

@@ -1,8 +1,8 @@
-import { show } from '../core/options.ts';
-import { normInf } from '../core/vector.ts';
-import type { Rule } from '../core/options.ts';
-import type { Precision } from '../core/problem.ts';
-import type { Iterate, Measured } from '../core/solver.ts';
+import { show } from './options.ts';
+import { normInf } from './vector.ts';
+import type { Rule } from './options.ts';
+import type { Precision } from './problem.ts';
+import type { Iterate, Measured } from './solver.ts';
 
 /**
  * Bounds of the unknowns: one number for all, or one for each, `[n]`. Unbounded are -Infinity below, Infinity above,

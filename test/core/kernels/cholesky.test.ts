@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { factor, solveFactored } from '../../src/solvers/cholesky.ts';
-import { uniform } from '../../bench/problems/random.js';
+import { factor, solveFactored } from '../../../src/core/kernels/cholesky.ts';
+import { uniform } from '../../../bench/problems/random.js';
 
 /** The lower triangle of AAᵀ + shift·I, row by row in rows of m numbers, 7 elsewhere; and the whole of it. */
 function matrixOf(A: number[][], shift: number, m: number) {

@@ -1,4 +1,4 @@
-import { gram } from '../core/kernels/gram.ts';
+import { gram } from './gram.ts';
 
 /** Columns factored at a time; what they take from the rest is one symmetric product. */
 const BLOCK = 64;
