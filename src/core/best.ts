@@ -1,16 +1,16 @@
 import type { Measured, Solver } from './solver.ts';
 
-/** The point a solve will return if it has to end now. */
+/** The point that a solve returns if it ends now. */
 export interface BestPoint extends Measured {
-  /** `[n]`; that of the iterate as long as nobody writes there, else a copy. */
+  /** `[n]`; the array of the iterate until someone writes there, then a copy. */
   readonly x: Float64Array;
   /** Makes an iterate the best point. */
   keep(x: Float64Array, measured: Measured): void;
-  /** Has the point outlast the next step: to be called where that one does not start from it. */
+  /** Copies the point so that the next step may overwrite its array; called if that step does not start from it. */
   secure(): void;
 }
 
-/** Begins with the start, `[n]`, of which it takes a copy; f is not known there yet. */
+/** Starts with a copy of p0, `[n]`; f is not known there yet. */
 export function bestPoint(p0: Float64Array, { leavesPoint = false }: Solver): BestPoint {
   const copy = Float64Array.from(p0);
   const best = {

@@ -5,15 +5,16 @@ import type { Precision } from './problem.ts';
 import type { Iterate, Measured } from './solver.ts';
 
 /**
- * Bounds of the unknowns: one number for all, or one for each, `[n]`. Unbounded are -Infinity below, Infinity above,
- * and null, which is what JSON makes of both.
+ * Bounds of the unknowns: one number for all, or one for each, `[n]`. -Infinity below, Infinity above, and null, which
+ * JSON makes of both, mean unbounded.
  */
 export type Bound = number | null | ArrayLike<number | null>;
 
 /** lower ≤ x ≤ upper, element by element. */
 export interface Box {
-  /** The bounds of element i. */
+  /** Returns the lower bound of element i. */
   lower(i: number): number;
+  /** Returns the upper bound of element i. */
   upper(i: number): number;
   /** @throws RangeError if a bound does not have one element for each of the n unknowns */
   checkLength(n: number): void;
@@ -22,16 +23,16 @@ export interface Box {
 const isList = (value: unknown): value is ArrayLike<unknown> =>
   Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
 
-/** The rule of an option that takes a {@link Bound}; {@link boxOf} looks at the elements. */
+/** Rule of an option that takes a {@link Bound}; {@link boxOf} checks the elements. */
 export const boundRule: Rule = {
   allowed: 'a number, null (unbounded), or an array of these',
   accepts: (value) => value === null || (typeof value === 'number' ? !Number.isNaN(value) : isList(value)),
 };
 
 /**
- * Returns the box between two bounds, of which it keeps copies.
+ * Returns the box between two bounds, which are copied.
  *
- * @param where - the function whose options they are, named in the message
+ * @param where - function called, named in the message
  * @throws RangeError if an element is not a number or null, or leaves no room for x
  */
 export function boxOf(where: string, lower: Bound, upper: Bound): Box {
@@ -58,13 +59,17 @@ export function boxOf(where: string, lower: Bound, upper: Bound): Box {
   };
 }
 
-/** A bound element by element; `length` is Infinity where one number holds for all. */
+/** A bound element by element; `length` is Infinity if one number holds for all. */
 interface CompleteBound {
   readonly length: number;
   readonly at: (i: number) => number;
 }
 
-/** @param unbounded - what null stands for: -Infinity below, Infinity above */
+/**
+ * Checks a bound and copies it.
+ *
+ * @param unbounded - value of null: -Infinity below, Infinity above
+ */
 function completeBound(where: string, name: string, bound: Bound, unbounded: number): CompleteBound {
   const number = (value: unknown, place: string): number => {
     if (value === null) return unbounded;
@@ -83,7 +88,7 @@ function completeBound(where: string, name: string, bound: Bound, unbounded: num
 
 /**
  * Returns the box as a loss of this precision sees it: in float32 its bounds are the outermost float32 numbers within.
- * Where there is none between the bounds of an element, that stays at its lower one.
+ * An element without such a number between its bounds stays at the lower one.
  */
 export function boxIn(precision: Precision, box: Box): Box {
   if (precision === 'float64') return box;
@@ -98,7 +103,7 @@ export function boxIn(precision: Precision, box: Box): Box {
 const bits = new Int32Array(1);
 const float32 = new Float32Array(bits.buffer);
 
-/** The largest float32 number ≤ value. */
+/** Returns the largest float32 number ≤ value. */
 function floor32(value: number): number {
   float32[0] = value;
   if (float32[0] <= value) return float32[0];
@@ -107,7 +112,7 @@ function floor32(value: number): number {
   return float32[0];
 }
 
-/** The smallest float32 number ≥ value. */
+/** Returns the smallest float32 number ≥ value. */
 const ceil32 = (value: number): number => -floor32(-value);
 
 /** Moves x to the nearest point of the box. */
@@ -115,14 +120,14 @@ export function project(box: Box, x: Float64Array): void {
   for (let i = 0; i < x.length; i++) x[i] = Math.min(box.upper(i), Math.max(box.lower(i), x[i]));
 }
 
-/** The step from x along p to a trial point. */
+/** Step from x along p to a trial point. */
 export interface StepInBox {
   readonly x: Float64Array;
   readonly direction: Float64Array;
   readonly alpha: number;
 }
 
-/** As {@link project}, for x + αp: an element whose step reaches its bound ends exactly there, rounding or not. */
+/** As {@link project}, for x + αp: an element whose step reaches its bound ends exactly there, despite rounding. */
 export function projectStep(box: Box, trial: Float64Array, { x, direction, alpha }: StepInBox): void {
   for (let i = 0; i < x.length; i++) {
     if (direction[i] !== 0 && alpha >= reach(box, x[i], direction[i], i))
@@ -131,24 +136,24 @@ export function projectStep(box: Box, trial: Float64Array, { x, direction, alpha
   project(box, trial);
 }
 
-/** The bound that an element moves toward. */
+/** Returns the bound that an element moves toward. */
 const endOf = (box: Box, p: number, i: number): number => (p > 0 ? box.upper(i) : box.lower(i));
 
-/** The α at which an element meets its bound; p ≠ 0. */
+/** Returns the α at which an element meets its bound; p ≠ 0. */
 const reach = (box: Box, x: number, p: number, i: number): number => (endOf(box, p, i) - x) / p;
 
-/** True if −∇f points out of the box at element i. */
+/** Returns true if −∇f points out of the box at element i. */
 const isHeld = (box: Box, x: number, g: number, i: number): boolean =>
   (g > 0 && x <= box.lower(i)) || (g < 0 && x >= box.upper(i));
 
-/** The indices of the elements that a bound holds: there −∇f points out of the box. */
+/** Returns the indices of the elements that a bound holds: −∇f points out of the box there. */
 export function heldBy(box: Box, x: Float64Array, gradient: Float64Array): number[] {
   const held: number[] = [];
   for (let i = 0; i < x.length; i++) if (isHeld(box, x[i], gradient[i], i)) held.push(i);
   return held;
 }
 
-/** Cuts the step p back to the box; elements that stay within are untouched, however small beside x. */
+/** Cuts the step p back to the box. Elements that stay inside keep their value, however small relative to x. */
 export function confine(box: Box, x: Float64Array, p: Float64Array): void {
   for (let i = 0; i < x.length; i++) {
     if (x[i] + p[i] > box.upper(i)) p[i] = box.upper(i) - x[i];
@@ -156,7 +161,7 @@ export function confine(box: Box, x: Float64Array, p: Float64Array): void {
   }
 }
 
-/** The largest α with x + αp in the box. */
+/** Returns the largest α with x + αp in the box. */
 export function longestStep(box: Box, x: Float64Array, p: Float64Array): number {
   let longest = Infinity;
   for (let i = 0; i < x.length; i++) {
@@ -166,8 +171,8 @@ export function longestStep(box: Box, x: Float64Array, p: Float64Array): number 
 }
 
 /**
- * Returns f and the largest |∂ᵢf| of the elements that no bound holds. It is 0 where the conditions of Karush, Kuhn
- * and Tucker hold, and measured in units of the gradient, however narrow the box.
+ * Returns f and the largest |∂ᵢf| of the elements that no bound holds. It is 0 where the Karush-Kuhn-Tucker conditions
+ * hold, and in units of the gradient, however narrow the box.
  */
 export function measureInBox(box: Box, { x, f, gradient }: Iterate): Measured {
   if (Number.isNaN(normInf(gradient))) return { f, gradientNorm: NaN };

@@ -10,15 +10,15 @@ import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
 
 /** Options of {@link checkGradient}. */
 export interface CheckGradientOptions {
-  /** Where to check, `[n]`. @defaultValue `problem.p0` */
+  /** Point to check at, `[n]`. @defaultValue `problem.p0` */
   readonly at?: Float64Array;
-  /** How far the gradient may be from the difference, relative. @defaultValue 1e-5, in float32 1e-2 */
+  /** Largest relative error that counts as right. @defaultValue 1e-5, in float32 1e-2 */
   readonly tolerance?: number;
-  /** How many elements to check, spread evenly over all. @defaultValue `1000` */
+  /** Number of elements to check, spread evenly over all. @defaultValue `1000` */
   readonly maxElements?: number;
   /**
-   * Typical size of the unknowns, one number for all or one for each, `[n]`. Steps are relative to it; worth giving
-   * where an unknown is 0 and its unit is far from 1.
+   * Typical size of the unknowns, one number for all or one for each, `[n]`. Steps are relative to it; give it if an
+   * unknown is 0 and its unit is far from 1.
    *
    * @defaultValue found by trial, from |xᵢ| and the other elements of its tensor
    */
@@ -28,39 +28,39 @@ export interface CheckGradientOptions {
 /** One element of the gradient beside its difference quotient. */
 export interface GradientElement {
   readonly index: number;
-  /** The tensor it lies in, where the problem's parameters have names. */
+  /** Tensor that it lies in, if the problem's parameters have names. */
   readonly tensor: string | null;
   readonly gradient: number;
-  /** Central difference of f at the step that shows the slope best; NaN where no step does. */
+  /** Central difference of f at the step that shows the slope best; NaN if no step does. */
   readonly difference: number;
   /** |gradient − difference|, relative to the larger of both. */
   readonly error: number;
 }
 
-/** What {@link checkGradient} found. */
+/** Result of {@link checkGradient}. */
 export interface GradientCheck {
   /** True if no element is wrong. */
   readonly ok: boolean;
   /** Number of elements checked. */
   readonly checked: number;
-  /** The elements that are wrong, the worst first. */
+  /** Wrong elements, the worst first. */
   readonly wrong: readonly GradientElement[];
-  /** Elements at a kink of f (ReLU, max), whose gradient lies between the one-sided slopes: as right as can be. */
+  /** Elements at a kink of f (ReLU, max), whose gradient lies between the one-sided slopes: as right as it can be. */
   readonly kinks: readonly GradientElement[];
   /** Elements that cannot be judged: f is too coarse or too noisy there to show them. */
   readonly undetermined: readonly GradientElement[];
-  /** The largest error seen. */
+  /** Element with the largest error. */
   readonly worst: GradientElement;
-  /** The finding in a sentence. */
+  /** Result in a sentence. */
   readonly message: string;
 }
 
 /**
- * Compares the gradient of a problem with differences of its values, and says where they disagree.
+ * Compares the gradient of a problem with differences of its values and names the elements that disagree.
  *
- * Two evaluations for each element that the first step confirms; a ladder of up to 60 steps for each that it does
- * not. An element counts as wrong only if the differences exclude it, kinks and rounding considered. The problem's
- * parameters are the point checked afterwards.
+ * Takes two evaluations for each element that the first step confirms, and a ladder of up to 60 steps for each of the
+ * others. An element counts as wrong only if the differences exclude it, kinks and rounding considered. Afterwards the
+ * problem's parameters hold the point that was checked.
  *
  * @throws RangeError naming every option that is wrong, or if f is not finite at the point
  * @throws TypeError if `problem` is not a problem, or f not a number
@@ -84,7 +84,7 @@ export function checkGradient(problem: Problem, options: CheckGradientOptions = 
   return runSync(check('checkGradient', problem, options), problem);
 }
 
-/** As {@link checkGradient}, for a problem that answers later. */
+/** As {@link checkGradient}, for a problem whose methods may return promises. */
 export async function checkGradientAsync(
   problem: AsyncProblem | Problem,
   options: CheckGradientOptions = {},
@@ -115,7 +115,7 @@ function* check(
   }
 }
 
-/** An element, and what the differences say of it. */
+/** An element and its judgment. */
 interface Finding {
   readonly element: GradientElement;
   readonly judgment: Judgment;
@@ -133,7 +133,7 @@ function* compare(
   const n = at.length;
   const x = Float64Array.from(at);
   if (precision === 'float32') roundToFloat32(x);
-  // What fg leaves unwritten, or adds to, then shows.
+  // Elements that fg leaves unwritten, or adds to, stay NaN.
   const gradient = new Float64Array(n).fill(NaN);
   const f = yield evaluate(x, gradient);
   checkValue(where, f);
@@ -174,19 +174,19 @@ const givenSizes =
   (scale: Scale): Sizes =>
   (index) => ({ size: sizeAt(scale, index), largest: sizeAt(scale, index) });
 
-/** An unknown's own size comes first; the ladder begins at the largest of all that is known of its scale. */
+/** Takes an unknown's own size first; the ladder begins at the largest size that anything suggests. */
 function sizesFor(x: Float64Array, f: number, gradient: Float64Array, params: ProblemFacts['params']): Sizes {
   const typical = typicalSizes(x, params);
   return (index) => {
     const own = Math.abs(x[index]);
-    // Over this distance f changes by itself, if the gradient is right.
+    // Over this distance f changes by about |f|, if the gradient is right.
     const natural = Math.abs(f / gradient[index]);
     const largest = Math.max(own, typical(index), 1, Number.isFinite(natural) ? natural : 0);
     return { size: own || typical(index) || 1, largest };
   };
 }
 
-/** Puts the worst first, and says what that means. */
+/** Sorts the findings, the worst first, and puts them into a sentence. */
 function verdict(findings: readonly Finding[]): GradientCheck {
   const byError = findings.toSorted((a, b) => rank(b.element) - rank(a.element));
   const those = (judgment: Judgment): GradientElement[] =>

@@ -21,15 +21,17 @@ export interface JacobianElement {
   readonly row: number;
   /** Index j of the unknown. */
   readonly column: number;
-  /** Tensor that the unknown lies in, where the problem's parameters have names. */
+  /** Tensor that the unknown lies in, if the problem's parameters have names. */
   readonly tensor: string | null;
   readonly jacobian: number;
   readonly difference: number;
-  /** |jacobian − difference| beyond rounding, relative to the larger of both and a hundredth of the column's largest. */
+  /**
+   * |jacobian − difference| beyond rounding, relative to the larger of both and a hundredth of the column's largest.
+   */
   readonly error: number;
 }
 
-/** Finding of {@link checkJacobian}. */
+/** Result of {@link checkJacobian}. */
 export interface JacobianCheck {
   /** True if no element is wrong. */
   readonly ok: boolean;
@@ -41,7 +43,7 @@ export interface JacobianCheck {
   readonly undetermined: number;
   /** Element with the largest error. */
   readonly worst: JacobianElement;
-  /** The finding in a sentence. */
+  /** Result in a sentence. */
   readonly message: string;
 }
 
@@ -57,23 +59,17 @@ export interface JacobianCheck {
  * ```js
  * import { checkJacobian, leastSquares } from 'quasi-newton';
  *
- * const line = leastSquares({
- *   p0: Float64Array.of(1, 2),
- *   residualCount: 2,
- *   residuals([a, b], residuals, jacobian) {
- *     residuals.set([a + b - 3, a + 2 * b - 5]);
- *     jacobian?.set([1, 1, 1, 1]); // wrong: the last should be 2
- *   },
- * });
- * console.log(checkJacobian(line).message);
- * // The Jacobian disagrees with the residuals in 1 of 4 elements; worst is row 1, column 1: 1 against 2.000000 by differences.
+ * const line = leastSquares({ p0: Float64Array.of(1, 2), residualCount: 2, residuals([a, b], residuals, jacobian) {
+ * residuals.set([a + b - 3, a + 2 * b - 5]); jacobian?.set([1, 1, 1, 1]); // wrong: the last should be 2 }, });
+ * console.log(checkJacobian(line).message); // The Jacobian disagrees with the residuals in 1 of 4 elements; worst is
+ * row 1, column 1: 1 against 2.000000 by differences.
  * ```
  */
 export function checkJacobian(problem: Problem, options: CheckJacobianOptions = {}): JacobianCheck {
   return runSync(check('checkJacobian', problem, options), problem);
 }
 
-/** As {@link checkJacobian}, for a problem that answers later. */
+/** As {@link checkJacobian}, for a problem whose methods may return promises. */
 export async function checkJacobianAsync(
   problem: AsyncProblem | Problem,
   options: CheckJacobianOptions = {},
@@ -82,9 +78,9 @@ export async function checkJacobianAsync(
 }
 
 const TOLERANCE = { float32: 1e-2, float64: 1e-5 };
-/** Rounding of the residuals counts this many times. */
+/** Factor by which rounding of the residuals is allowed for. */
 const NOISE = 10;
-/** An element that is farther off than this, relative to its size, but no farther than rounding, is not determined. */
+/** An element whose relative error exceeds this, but not its rounding, is undetermined. */
 const RESOLVED = 0.1;
 const MAX_LISTED = 1000;
 
@@ -134,7 +130,7 @@ function* check(
   return verdict(elements(jacobian, differences, n, noise, nameOf), tolerance);
 }
 
-/** Every element with its error; `noise(i, j)` is the rounding error of a difference. */
+/** Yields every element with its error; `noise(i, j)` is the rounding error of a difference. */
 function* elements(
   jacobian: Float64Array,
   differences: Float64Array,

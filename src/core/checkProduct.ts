@@ -7,14 +7,14 @@ const STEPS: Record<Precision, readonly number[]> = {
   float64: [1e-5, 1e-4, 1e-6, 1e-7, 1e-3],
   float32: [1e-2, 3e-3, 3e-2, 1e-3],
 };
-/** Products and differences further apart than this, relative, belong to two functions. */
+/** Products and differences whose relative distance exceeds this belong to two functions. */
 const APART = 0.1;
 /** Differences at two steps that agree this well show the curvature. */
 const CERTAIN = 0.01;
 
 /**
- * Compares a problem's own product with differences of its gradients, and refuses it where these agree among themselves
- * and exclude it. One step is the rule, one or two evaluations; a disagreement is verified with others.
+ * Compares a problem's own product with differences of its gradients, and refuses it if these agree with each other but
+ * not with it. Usually takes one step, which is one or two evaluations; a disagreement is verified at other steps.
  *
  * @param size - multiple of v that moves x by its typical size
  * @returns the number of evaluations
@@ -49,7 +49,7 @@ export function* checkProduct(
   if (!differences.some((a, i) => differences.some((b, j) => j > i && apart(a, b, at.scale) <= CERTAIN))) {
     return each * differences.length;
   }
-  // What agrees may be the curvature of a coarser scale.
+  // The differences may agree on the curvature of a coarser scale.
   for (let step = 1e-8; !isLost && step > 1e-40; step /= 10) {
     yield* take(step);
     if (!isLost && isSettled()) return each * differences.length;
@@ -64,6 +64,6 @@ function contradiction(product: Float64Array, difference: Float64Array): TypeErr
     0,
   );
   return new TypeError(
-    `hessianVector gives ${product[index]} for element ${index} of a product where differences of fg's gradients give ${difference[index].toPrecision(5)}: they are two functions, or one of them is wrong, which checkGradient tells. A problem made by { ...problem, fg } keeps the other methods of the old one: give it its own hessianVector, or hessianVector: undefined.`,
+    `hessianVector gives ${product[index]} for element ${index} of a product where differences of fg's gradients give ${difference[index].toPrecision(5)}: they are two functions, or one of them is wrong: checkGradient finds out. A problem made by { ...problem, fg } keeps the other methods of the old one: give it its own hessianVector, or hessianVector: undefined.`,
   );
 }

@@ -6,26 +6,28 @@ import type { CompleteSolveOptions } from './solveOptions.ts';
 import type { Measured } from './solver.ts';
 import type { Termination } from './termination.ts';
 
-/** The tests that end a solve because of where it has come. */
+/** Tests that end a solve at the point it has reached. */
 export interface Convergence {
-  /** Takes note of an iteration: f before and after, and ‖xₖ₊₁ − xₖ‖∞. */
+  /** Records an iteration: f before and after, and ‖xₖ₊₁ − xₖ‖∞. */
   observe(before: number, f: number, moved: number, x: Float64Array): void;
-  /** The test that holds at the current point, or null. */
+  /** Returns the test that holds at the current point, or null. */
   met(f: number, gradientNorm: number): Termination | null;
-  /** Forgets how long f has stood still: it can fall after all. */
+  /** Restarts the count of iterations without progress: f can fall after all. */
   goOn(): void;
   measures(gradientNorm: number): ConvergenceMeasures;
 }
 
-/** f that has fallen below zero by this many times its start, with no end in sight, has no minimum. */
+/** f < −this·max(1, |f₀|) counts as unbounded below. */
 const UNBOUNDED = 1e30;
 
-/** One small change can be chance; two in a row are a standstill. */
+/** Number of small changes in a row that count as a standstill; one can be chance. */
 const HITS = 2;
 
 /**
+ * Creates the tests.
+ *
  * @param start - f(x₀) and ‖∇f(x₀)‖∞
- * @param descends - whether the solver's f falls from step to step, so that a standstill means the end
+ * @param descends - true if the solver's f falls from step to step, so that a standstill means the end
  */
 export function convergenceTests(
   { gtol, gRel, ftol, xtol }: CompleteSolveOptions,
@@ -39,7 +41,7 @@ export function convergenceTests(
   let last: { readonly moved: number; readonly x: Float64Array } | null = null;
   let smallChanges = 0;
   let smallSteps = 0;
-  /** Asked for only where it decides, and at the end: ‖x‖∞ is a pass over x. */
+  /** Computed only if it decides, and at the end, since ‖x‖∞ takes a pass over x. */
   const step = () => (last === null ? Infinity : relative(last.moved, normInf(last.x)));
   return {
     observe(before, f, moved, x) {
@@ -72,16 +74,16 @@ const relative = (change: number, size: number): number => (size > 0 ? change / 
 
 const FLOOR_ITERATIONS = 10;
 
-/** What {@link atFloor} remembers, as plain data. */
+/** State of {@link atFloor}, plain data. */
 export interface Floor {
   f: number;
   gradientNorm: number;
   smallestNorm: number;
-  /** Iterations without gain. */
+  /** Number of iterations without gain. */
   still: number;
 }
 
-/** To begin with. */
+/** Returns the initial state. */
 export const noFloor = (): Floor => ({
   f: Infinity,
   gradientNorm: Infinity,
@@ -90,7 +92,7 @@ export const noFloor = (): Floor => ({
 });
 
 /**
- * Tells when neither f nor its gradient can gain more: for ten iterations f fell by no more than its own
+ * Returns true once neither f nor its gradient gains any more: for ten iterations f fell by no more than its own
  * rounding, and the smallest gradient norm did not halve.
  */
 export function atFloor(floor: Floor, precision: Precision, f: number, gradientNorm: number): boolean {

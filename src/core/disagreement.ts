@@ -1,5 +1,5 @@
 /**
- * Compares the values of f with its gradient along lines, where a solver can get no farther: a wrong gradient looks
+ * Compares the values of f with its gradient along lines when a solver makes no more progress: a wrong gradient looks
  * like a loss that has reached its precision.
  *
  * @module
@@ -11,30 +11,30 @@ import { noiseOf, NOISE_PARTS } from './valueNoise.ts';
 import type { Precision } from './problem.ts';
 import type { Iterate } from './solver.ts';
 
-/** The point where a solver stopped, and what may be asked around it. */
+/** The point where a solver stopped, and limits of the comparison around it. */
 export interface Standstill {
   readonly at: Iterate;
-  /** Start of the solve, `[n]`: the way from there sets the scale of steps. */
+  /** Start of the solve, `[n]`: the distance from there sets the scale of steps. */
   readonly p0: Float64Array;
   readonly precision: Precision;
-  /** The largest |f| of the run: terms as large as that may still be at work where f is small. */
+  /** Largest |f| of the run: a small f may still be the difference of terms as large as this. */
   readonly highest: number;
-  /** Moves a point, `[n]`, to where the solver may go. @defaultValue nowhere */
+  /** Moves a point, `[n]`, into the set that the solver keeps to; undefined if it has none. */
   readonly admit: ((x: Float64Array) => void) | undefined;
 }
 
-/** The findings of {@link inspect}. */
+/** Result of {@link inspect}. */
 export interface Inspection {
-  /** Present if the values contradict the gradient. */
+  /** The contradiction, or null if the values agree with the gradient. */
   readonly mismatch: Mismatch | null;
   /** True if a step along the negative gradient lowers f by more than its noise. */
   readonly descends: boolean;
   /**
-   * True if f is smooth along all lines and falls along none by more than its noise: what the gradient promises is
-   * below what f resolves.
+   * True if f is smooth along all lines and falls along none by more than its noise: the decrease that the gradient
+   * promises is below the resolution of f.
    */
   readonly atFloor: boolean;
-  /** The lowest of the points that were evaluated, if it lies below the standstill. */
+  /** Lowest of the evaluated points, if it lies below the standstill. */
   readonly lower: Iterate | null;
 }
 
@@ -50,37 +50,43 @@ const ROUNDING = 16;
 const RESOLVED = 12;
 /** Relative difference of the two changes that counts as a contradiction. */
 const TOLERANCE = 0.15;
-/** Simpson's rule and the trapezoidal rule differ by less than this part where a line is short enough for both. */
+/** Simpson's rule and the trapezoidal rule differ by less than this fraction if a line is short enough for both. */
 const TRUSTED = 0.02;
-/** Decreases of f that steps along −∇f aim at, relative to the size of f: large ones tell more, small ones curve less. */
+/**
+ * Decreases of f that steps along −∇f aim at, relative to the size of f: large ones tell more, small ones curve less.
+ */
 const DECREASES: Record<Precision, readonly number[]> = {
   float32: [1e-2, 4e-4],
   float64: [1e-4, 1e-7, 1e-10],
 };
 /** Longest step along −∇f, in units of ‖x‖∞. */
 const LONGEST = 0.1;
-/** Lengths of the other lines, in units of the way from the start. */
+/** Lengths of the other lines, in units of the distance from the start. */
 const PARTS = [0.3, 0.03, 1e-3, 2e-5];
-/** A contradiction is confirmed on these parts of the line; no multiples of each other, lest a wave fits all of them. */
+/**
+ * Parts of the line on which a contradiction is confirmed: no multiples of each other, so that no wave fits all of
+ * them.
+ */
 const SHORTER = [0.382, 0.157] as const;
 /** A contradiction below this multiple of the noise along its line does not count. */
 const NOISE_FACTOR = 16;
-/** Number of other lines at most: the unknowns take turns, so that few of them have a line each. */
+/** Largest number of other lines; the unknowns are dealt out to them in turn. */
 const LINES = 4;
 
 /**
  * Compares f and ∇f near a standstill.
  *
- * First along −∇f; where that promises less than f resolves, along up to four lines that share the unknowns among
- * them. A line of three points costs two evaluations. Where two rules of integration do not agree on what the gradients
- * say, for curvature or a kink, the line is not judged; a contradiction must show on shorter parts of the line too, and
- * exceed the scatter of f along it, for up to twelve evaluations more. Long lines compare curvatures, short ones slopes.
+ * Looks along −∇f first. If the decrease promised there is below the resolution of f, it looks along up to four lines
+ * that share the unknowns among them. A line of three points costs two evaluations. It is not judged if two rules of
+ * integration disagree, because of curvature or a kink. A contradiction must show on shorter parts of the line too,
+ * and exceed the scatter of f along it, which takes up to twelve more evaluations. Long lines compare curvatures,
+ * short ones slopes.
  */
 export function* inspect(standstill: Standstill): Asks<Inspection> {
   const { at } = standstill;
   let lower: Iterate | null = null;
 
-  /** The change of f along a part of a step. */
+  /** Returns the change of f along a part of a step. */
   function* measure(step: Float64Array, part: number): Asks<Change> {
     const middle = yield* evaluateAt(standstill, step, part / 2);
     const end = yield* evaluateAt(standstill, step, part);
@@ -89,8 +95,8 @@ export function* inspect(standstill: Standstill): Asks<Inspection> {
   }
 
   /**
-   * Takes steps, the longest first, until one contradicts; where `downhill`, until one lowers f, else until one is too
-   * short to be resolved.
+   * Takes steps, the longest first, until one contradicts; if `downhill`, until one lowers f, otherwise until one is
+   * too short to be resolved.
    */
   function* judge(steps: readonly Float64Array[], downhill: boolean): Asks<Verdict> {
     let verdict: Verdict = { mismatch: null, descends: false, isSmooth: true };
@@ -122,7 +128,7 @@ export function* inspect(standstill: Standstill): Asks<Inspection> {
   return { mismatch: null, descends: false, atFloor, lower };
 }
 
-/** True if a contradiction may be noise: that of a random loss, or of one computed with fewer digits than declared. */
+/** Returns true if a contradiction may be noise, of a random loss or of one with fewer digits than declared. */
 function* isNoise(
   standstill: Standstill,
   step: Float64Array,
@@ -137,7 +143,7 @@ function* isNoise(
     slopes.push(slope(last));
   }
   const scatter = NOISE_FACTOR * Math.hypot(noiseOf(values), noiseOf(slopes));
-  // A loss declared float64 that only takes values of float32 has the rounding of those, and stairs without scatter.
+  // A loss declared float64 whose values are all float32 has their rounding: steps without scatter.
   const isFloat32 = values.every((value) => Math.fround(value) === value);
   const rounding = isFloat32
     ? RESOLVED * roundingOf(standstill.at, last, { ...standstill, precision: 'float32' })
@@ -146,13 +152,13 @@ function* isNoise(
 }
 
 interface Verdict extends Pick<Inspection, 'mismatch' | 'descends'> {
-  /** True if the shortest line judged was short enough to integrate along. */
+  /** True if the shortest line was short enough to integrate along. */
   readonly isSmooth: boolean;
 }
 
 /**
- * Returns steps along −∇f, the longest first, by the decrease of f that they promise. Elements that may not move
- * there stay. Empty where the gradient is 0 or so gentle that the steps would be longer than x.
+ * Returns steps along −∇f, the longest first, by the decrease of f that they promise. Elements that must not move
+ * there stay. Returns none if the gradient is 0, or so small that the steps would be longer than x.
  */
 function steepestSteps({ at, p0, precision, admit }: Standstill): Float64Array[] {
   const { x, gradient } = at;
@@ -175,8 +181,8 @@ function steepestSteps({ at, p0, precision, admit }: Standstill): Float64Array[]
 }
 
 /**
- * Returns steps of every `lines`-th unknown, with signs from a hash, by parts of its way from the start, or of its size
- * where it has not moved.
+ * Returns steps of every `lines`-th unknown, with signs from a hash, by parts of its distance from the start, or of its
+ * size if it has not moved.
  */
 function sharedSteps({ at: { x }, p0 }: Standstill, line: number, lines: number): Float64Array[] {
   const way = x.map((value, i) => (i % lines === line ? Math.abs(value - p0[i]) || Math.abs(value) : 0));
@@ -247,8 +253,8 @@ const differs = ({ byValues, byGradients }: Change): boolean =>
 
 const contradicts = (change: Change): boolean => change.resolved && change.trusted && differs(change);
 
-/** True if the line can be judged and says nothing against the gradient. */
+/** True if the line can be judged and agrees with the gradient. */
 const agrees = (change: Change): boolean => change.resolved && !(change.trusted && differs(change));
 
-/** The size that the rounding of f is relative to: |f|, or what x adds to f to first order. */
+/** Returns the size that the rounding of f is relative to: |f|, or the contribution of x to f to first order. */
 const sizeOf = ({ x, f, gradient }: Iterate): number => Math.max(Math.abs(f), absoluteDot(x, gradient));

@@ -2,9 +2,9 @@ import { sizeOf } from './layout.ts';
 import { show } from './options.ts';
 import { checkLength } from './paramSet.ts';
 
-/** A tree as one vector, and the way back. */
+/** A tree as one vector, with its inverse. */
 export interface Flattened<Tree> {
-  /** Every number of the tree, in the order of its keys, `[n]`. */
+  /** All numbers of the tree, in the order of its keys, `[n]`. */
   readonly vector: Float64Array;
   /**
    * Builds a tree of the same form from a vector `[n]`; the two share nothing.
@@ -17,22 +17,22 @@ export interface Flattened<Tree> {
 /** Options of {@link flatten}. */
 export interface FlattenOptions {
   /**
-   * Makes a tensor on the way back: from its values `[size]`, its shape, and the tensor that was flattened.
+   * Rebuilds a tensor from its values `[size]`, its shape, and the tensor that was flattened.
    *
-   * @defaultValue a tensor is rebuilt by its own constructor where that takes `(type, data, dims)`, as ONNX
-   *   Runtime's does, else as `{ shape, data }`. `flatten` of `quasi-newton/tfjs` rebuilds tfjs tensors.
+   * @defaultValue a tensor is rebuilt by its own constructor if that takes `(type, data, dims)`, as ONNX
+   *   Runtime's does, otherwise as `{ shape, data }`. `flatten` of `quasi-newton/tfjs` rebuilds tfjs tensors.
    */
   readonly tensor?: (data: Float64Array, shape: readonly number[], original: object) => unknown;
 }
 
-/** Reads its own part of a vector and builds a leaf or a branch of it. */
+/** Builds a leaf or a branch from its own part of a vector. */
 type Rebuild = (vector: ArrayLike<number>) => unknown;
 
 /**
  * Flattens any nesting of plain objects and arrays of numbers, typed arrays and tensors into one vector.
  *
- * On the way back numbers are numbers, typed arrays of their kind, arrays and objects as they were. null
- * and undefined hold no numbers and come back as they are.
+ * `unflatten` restores numbers, typed arrays of each kind, arrays and objects. null and undefined hold no numbers and
+ * are restored as they were.
  *
  * @throws TypeError naming the path to a value that holds no numbers, or to a branch that contains itself
  *
@@ -131,7 +131,7 @@ function isPlainObject(value: object): boolean {
   return prototype === Object.prototype || prototype === null;
 }
 
-/** Shape and values of a tensor of tfjs (`shape`, `dataSync()`) or ONNX Runtime (`dims`, `data`), or null. */
+/** Returns shape and values of a tensor of tfjs (`shape`, `dataSync()`) or ONNX Runtime (`dims`, `data`), or null. */
 function tensorContent(value: object): { shape: readonly number[]; data: ArrayLike<number> } | null {
   if ('dataSync' in value && typeof value.dataSync === 'function' && 'shape' in value) {
     return { shape: value.shape as readonly number[], data: value.dataSync() as ArrayLike<number> };

@@ -4,18 +4,18 @@ import { sizeAt, type Scale } from './scale.ts';
 import { addScaled, normInf, roundToFloat32 } from './vector.ts';
 import type { Precision } from './problem.ts';
 
-/** A point, and the vectors that differences of gradients around it need, `[n]` each. */
+/** Point of differences of gradients, and their scratch, `[n]` each. */
 export interface DifferenceAt {
   readonly x: Float64Array;
   /** ∇f(x), which makes differences one-sided, one evaluation each; null for central ones, two each. */
   readonly gradient: Float64Array | null;
   /** Scratch. */
   readonly point: Float64Array;
-  /** Scratch of central differences; that of others is left alone. */
+  /** Scratch of central differences; one-sided ones leave it alone. */
   readonly behind: Float64Array;
-  /** True if the problem sees x in float32. */
+  /** True if the problem sees x rounded to float32. */
   readonly rounded: boolean;
-  /** Typical sizes of the unknowns, where they differ. */
+  /** Typical sizes of the unknowns, if they differ. */
   readonly scale: Scale | undefined;
 }
 
@@ -44,20 +44,20 @@ export function* differenceAlong(
   for (let i = 0; i < x.length; i++) product[i] = (product[i] - behind[i]) / (2 * t);
 }
 
-/** ‖a‖∞ of a gradient or a product, each element times the size of its unknown. */
+/** Returns ‖a‖∞ of a gradient or a product, each element times the size of its unknown. */
 export function scaledNorm(a: Float64Array, scale: Scale | undefined): number {
   if (scale === undefined) return normInf(a);
   return a.reduce((most, value, i) => Math.max(most, Math.abs(value) * sizeAt(scale, i)), 0);
 }
 
-/** ‖a − b‖∞ relative to the larger of both, each element times the size of its unknown. */
+/** Returns ‖a − b‖∞ relative to the larger of both, each element times the size of its unknown. */
 export function apart(a: Float64Array, b: Float64Array, scale: Scale | undefined): number {
   const difference = a.map((value, i) => value - b[i]);
   return scaledNorm(difference, scale) / Math.max(scaledNorm(a, scale), scaledNorm(b, scale));
 }
 
 /**
- * Returns by how much the gradient changes over a step of {@link differenceAlong}, relative.
+ * Returns the relative change of the gradient over a step of {@link differenceAlong}.
  *
  * @param gradient - one of the gradients, `[n]`
  * @param t - the step
@@ -69,6 +69,6 @@ export const changeOf = (
   scale: Scale | undefined,
 ): number => (scaledNorm(product, scale) * t) / scaledNorm(gradient, scale);
 
-/** True if rounding of the gradients may be most of a change. */
+/** Returns true if a relative change of gradients may be mostly rounding. */
 export const isDrowned = (change: number, precision: Precision): boolean =>
   !(change > 10 * EPSILON[precision]);

@@ -1,6 +1,6 @@
 /**
- * The contract between who wants a grid of values and who computes them elsewhere: an executor, on a pool of threads
- * or on other machines.
+ * The contract between a landscape and an executor that computes its grid elsewhere, on a pool of threads or on other
+ * machines.
  *
  * @module
  */
@@ -12,7 +12,7 @@ export interface GridTask {
   readonly directions: readonly Float64Array[];
   readonly x: Float64Array;
   readonly y: Float64Array;
-  /** Names of the metrics, in the order in which their values are wanted. */
+  /** Names of the metrics, in the order of their values. */
   readonly metrics: readonly string[];
 }
 
@@ -24,21 +24,21 @@ export interface TileResult {
   readonly z: Float64Array;
   /** Metrics of each cell: `metrics[k * cells.length + c]`. */
   readonly metrics: Float64Array;
-  /** The loss at the center, as the one who evaluated the cells has it. */
+  /** Loss at the center, as computed by the worker that evaluated the cells. */
   readonly loss: number;
-  /** Name of the one who evaluated the cells, for messages. */
+  /** Name of that worker, for messages. */
   readonly worker?: string;
 }
 
-/** Evaluates tiles of a grid: on a pool of workers, on other machines, as you like. */
+/** Evaluates tiles of a grid, on a pool of workers or on other machines. */
 export interface Executor {
-  /** Number of tiles it can work on at once. */
+  /** Number of tiles that it can work on at once. */
   readonly parallelism: number;
   /**
    * Evaluates all tiles, in any order, and yields each when it is done.
    *
-   * The point of cell (i, j) is (center + y[j]·dy) + x[i]·dx, summed in this order, so that values do not depend on
-   * who evaluates them. Once `signal` is aborted, it stops and throws the reason.
+   * The point of cell (i, j) is (center + y[j]·dy) + x[i]·dx, summed in this order, so that values are the same on
+   * every worker. Once `signal` is aborted, it stops and throws the reason.
    */
   run(task: GridTask, tiles: readonly Uint32Array[], signal?: AbortSignal): AsyncIterable<TileResult>;
 }

@@ -1,6 +1,6 @@
 /**
- * Checks that a problem keeps to the protocol, at little cost: at the first question of each kind, its inputs must be
- * as they were, its outputs written, and its values those of `fg`; every value must be a number.
+ * Checks that a problem follows the protocol, at little cost: at the first question of each kind, its inputs must be
+ * unchanged, its outputs written, and its values equal to those of `fg`; every value must be a number.
  *
  * @module
  */
@@ -10,24 +10,24 @@ import { evaluate, methodOf, type Asks, type Question } from './question.ts';
 import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
 
 /**
- * A NaN that no arithmetic makes. What `fg` leaves unwritten keeps its bits, and so does, on the machines in use, what it
- * adds to; a NaN that was computed differs.
+ * A NaN that no arithmetic produces. Elements that `fg` leaves unwritten keep its bits, and on common machines so do
+ * elements that it adds to; a computed NaN differs.
  */
 const MARK = 0x7ff8_5117_0000_0001n;
 
-/** A buffer of a question, by the name it has in {@link Problem}. */
+/** A buffer of a question, with its name in {@link Problem}. */
 interface Named {
   readonly name: string;
   readonly buffer: Float64Array;
 }
 
-/** Largest relative difference from the value of `fg`: rounding, and sums in another order. */
+/** Largest relative difference from the value of `fg`, for rounding and another order of sums. */
 const AGREEMENT = { float32: 1e-3, float64: 1e-6 };
 
 /**
- * Passes the questions of `asks` on, and throws into it where the answers break the protocol.
+ * Passes the questions of `asks` on, and throws into it if an answer breaks the protocol.
  *
- * Askers that fill a gradient or a Jacobian with NaN before they ask judge themselves what is left of it.
+ * Computations that fill a gradient or a Jacobian with NaN before they ask check it themselves.
  *
  * @throws TypeError naming the method, the element and what to do
  */
@@ -52,7 +52,7 @@ export function* guarded<Result>(asks: Asks<Result>, problem: AsyncProblem | Pro
 function guardOf(problem: AsyncProblem | Problem) {
   const known = new Set<string>();
   const compared = new Set<string>();
-  /** f at the last point, kept until residuals have been compared with it. */
+  /** f at the last point, until residuals have been compared with it. */
   let last: { readonly x: Float64Array; readonly f: number } | null = null;
 
   /** Compares a value with that of fg at the same point. */
@@ -62,7 +62,7 @@ function guardOf(problem: AsyncProblem | Problem) {
     const isLast = last !== null && last.x.every((element, i) => element === x[i]);
     const f = last !== null && isLast ? last.f : yield evaluate(x, null);
     if (agree(value, f, problem)) return;
-    // Dropout, or a random batch in fg: it does not agree with itself either.
+    // With dropout or a random batch, fg does not agree with itself either.
     if (!agree(yield evaluate(x, null), f, problem)) return;
     throw otherFunction(method, value, f);
   }
@@ -87,12 +87,12 @@ function guardOf(problem: AsyncProblem | Problem) {
       }
       if (question.kind === 'residuals') yield* compare('residuals', question.x, answer);
       if (question.kind === 'valuesAt' && question.values.length > 0) {
-        // The first point: what the problem leaves behind there is what it left behind already.
+        // At the first point, so that the problem's side effects are those of its last evaluation.
         yield* compare('valuesAt', question.points.slice(0, problem.p0.length), question.values[0]);
       }
       return answer;
     },
-    /** Remembers f where residuals may have to be compared with it. */
+    /** Remembers f if residuals may have to be compared with it. */
     note(question: Question, f: number): void {
       const isWanted = problem.residuals !== undefined && !compared.has('residuals');
       if (question.kind === 'evaluate' && isWanted) last = { x: question.x.slice(), f };
@@ -101,7 +101,7 @@ function guardOf(problem: AsyncProblem | Problem) {
   };
 }
 
-/** A kind of question; one with a gradient is another than one without. */
+/** Returns the kind of a question, told apart by whether it has a gradient. */
 function kindOf(question: Question): string {
   if (question.kind === 'residuals') return question.jacobian === null ? 'residuals alone' : 'residuals';
   const isAlone = 'gradient' in question && question.gradient === null;
@@ -152,14 +152,14 @@ const isJudgedByAsker = ({ kind }: Question, buffer: Float64Array): boolean =>
 
 const [marked] = new Float64Array(BigUint64Array.of(MARK).buffer);
 
-/** Fills a buffer with the mark; as a number where the engine keeps its bits, which is ten times as fast. */
+/** Fills a buffer with the mark; as a number if the engine keeps its bits, which is ten times as fast. */
 function mark(buffer: Float64Array): void {
   buffer.fill(marked);
   const bits = bitsOf(buffer);
   if (bits[0] !== MARK || bits[bits.length - 1] !== MARK) bits.fill(MARK);
 }
 
-/** Index of the first element that is no longer the same, or -1. */
+/** Returns the index of the first element that has changed, or -1. */
 function firstChange(buffer: Float64Array, sent: Float64Array): number {
   for (let i = 0; i < buffer.length; i++) {
     if (buffer[i] !== sent[i] && !(Number.isNaN(buffer[i]) && Number.isNaN(sent[i]))) return i;
@@ -170,7 +170,7 @@ function firstChange(buffer: Float64Array, sent: Float64Array): number {
 const bitsOf = ({ buffer, byteOffset, length }: Float64Array): BigUint64Array =>
   new BigUint64Array(buffer, byteOffset, length);
 
-/** True where either is not finite, too: that is not for the protocol to judge. */
+/** Also true if a value is not finite, which is not a matter of the protocol. */
 function agree(value: number, f: number, { precision = 'float64' }: ProblemFacts): boolean {
   const distance = Math.abs(value - f);
   return !(distance > AGREEMENT[precision] * Math.max(Math.abs(value), Math.abs(f)) && distance < Infinity);

@@ -1,11 +1,11 @@
 /**
- * Products of the Hessian with vectors: the problem's own where it has them, else central differences of
+ * Products of the Hessian with vectors: the problem's own if it has them, otherwise central differences of
  * gradients, Hv ≈ (∇f(x + εv) − ∇f(x − εv)) / 2ε with ‖v‖ = 1.
  *
- * ε matters: too small and rounding drowns the difference, too large and third derivatives, or the kinks of a
- * ReLU network, enter it. The first product is therefore tried with a ladder of ε, and the one is kept whose
- * result agrees best with that of the next smaller; how well is told as `agreement`. The ladder is continued
- * where none agrees: the scale of f may be far from that of x.
+ * ε matters: if it is too small, the difference is mostly rounding; if it is too large, third derivatives or the
+ * kinks of a ReLU network enter. The first product is therefore computed at a ladder of ε, and the ε is kept whose
+ * product agrees best with that of the next smaller one (`agreement`). The ladder is extended if none agrees, since
+ * the scale of f may be far from that of x.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import { norm2, scaleInto } from './vector.ts';
 import type { Precision } from './problem.ts';
 import type { Asks } from './question.ts';
 
-/** The Hessian at one point, as something to multiply by. */
+/** The Hessian at one point, as a product. */
 export interface Hessian {
   readonly n: number;
   /** Number of products so far. */
@@ -25,7 +25,7 @@ export interface Hessian {
   readonly gradients: number;
   /**
    * Relative difference of the first product at two neighboring ε: 0 for exact products, about 1e-4 or less on a
-   * smooth loss in float32; above 0.1 the loss is too rough or too noisy here for its curvature to mean much.
+   * smooth loss in float32; above 0.1 the loss is too rough or too noisy here for its curvature to be meaningful.
    */
   readonly agreement: number;
   /**
@@ -36,36 +36,39 @@ export interface Hessian {
   times(v: Float64Array, product: Float64Array): Asks<void>;
 }
 
-/** Steps that the first product is tried with, as multiples of the size of x, by precision. */
+/** Steps of the first product, as multiples of the size of x. */
 const ladders: Readonly<Record<Precision, readonly number[]>> = {
   float64: [1e-3, 1e-4, 1e-5, 1e-6],
   float32: [1e-2, 3e-3, 1e-3, 3e-4, 1e-4],
 };
 
-/** Agreement at which the ladder is not continued. */
+/** Agreement at which the ladder is not extended. */
 const GOOD: Record<Precision, number> = { float64: 1e-3, float32: 0.03 };
-/** Decades that it is continued by, and the relative change of gradients up to which a step counts as small. */
+/**
+ * Largest number of decades to extend it by, and the relative change of gradients up to which a step counts as small.
+ */
 const MOST_DECADES = 30;
 const SMALL = 0.1;
 
+/** Options of {@link hessianAt}. */
 export interface HessianOptions {
   readonly precision: Precision;
   /** True if the problem answers `hessianVector`. */
   readonly exact: boolean;
-  /** Step in units of max(1, ‖x‖) or of `scale`, or the best of a ladder. */
+  /** Step in units of max(1, ‖x‖) or of `scale`, or `'auto'` for the best of a ladder. */
   readonly epsilon: number | 'auto';
   /** Typical sizes of the unknowns. @defaultValue ‖x‖ in all directions */
   readonly scale?: Scale | undefined;
   readonly signal: AbortSignal | undefined;
 }
 
-/** Returns the Hessian at `x`, `[n]`, which is kept and not written. */
+/** Returns the Hessian at `x`, `[n]`, which it keeps and does not write. */
 export function hessianAt(x: Float64Array, options: HessianOptions): Hessian {
   const { precision, exact, epsilon, scale, signal } = options;
   const n = x.length;
   const rounded = precision === 'float32';
   const work = { x, gradient: null, point: new Float64Array(n), behind: new Float64Array(n), rounded, scale };
-  /** In units of the size along v. */
+  /** Step in units of the size along v; NaN until it is known. */
   let step = epsilon === 'auto' ? NaN : epsilon;
   let isChecked = false;
 
@@ -88,12 +91,12 @@ export function hessianAt(x: Float64Array, options: HessianOptions): Hessian {
     let best = Infinity;
     let bestStep = ladder[0];
     const isGood = () => best <= GOOD[precision];
-    /** Tries a step; returns by how much the gradient changes over it, relative. */
+    /** Tries a step; returns the relative change of the gradient over it. */
     function* attempt(rung: number): Asks<number> {
       step = rung;
       yield* takeDifference(v, size, next);
       const change = changeOf(next, work.behind, step * size, scale);
-      // Where rounding is most of a difference, agreement is chance.
+      // If a difference is mostly rounding, agreement is chance.
       const difference = isDrowned(change, precision) ? Infinity : apart(last, next, scale);
       if (difference < best) {
         best = difference;
@@ -120,7 +123,7 @@ export function hessianAt(x: Float64Array, options: HessianOptions): Hessian {
       change = yield* attempt((rung *= 10));
     }
     step = bestStep;
-    // If all gradients are the same, f is linear along v.
+    // If all gradients are equal, f is linear along v.
     hessian.agreement = best === Infinity && norm2(last) === 0 ? 0 : best;
   }
 
@@ -153,7 +156,7 @@ export function hessianAt(x: Float64Array, options: HessianOptions): Hessian {
 }
 
 /** `v ← v / ‖v‖`; returns ‖v‖. */
-export function normalise(v: Float64Array): number {
+export function normalize(v: Float64Array): number {
   const size = norm2(v);
   if (size > 0) scaleInto(1 / size, v, v);
   return size;

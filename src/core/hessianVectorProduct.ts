@@ -10,21 +10,21 @@ import type { Asks } from './question.ts';
 /** Options of {@link hessianVectorProduct}. */
 export interface HessianVectorOptions {
   /**
-   * `'differences'` of gradients, also where the problem has products of its own.
+   * `'differences'` of gradients, even if the problem has products of its own.
    *
-   * @defaultValue `'auto'`: the problem's own if it has them
+   * @defaultValue `'auto'`: the problem's own products if it has them
    */
   readonly method?: 'auto' | 'differences';
   /**
    * Step of the differences, in units of max(1, ‖x‖), or of `scale`.
    *
-   * @defaultValue `'auto'`: the one of a ladder whose product agrees best with its neighbor's
+   * @defaultValue `'auto'`: the step of a ladder whose product agrees best with its neighbor's
    */
   readonly epsilon?: number | 'auto';
   /**
    * Typical size of the unknowns, one number for all or one for each, `[n]`: a step of 1 moves one of them by it.
    *
-   * @defaultValue max(1, ‖x‖), with a ladder that is continued where no steps agree
+   * @defaultValue max(1, ‖x‖), with a ladder that is extended if no steps agree
    */
   readonly scale?: Scale;
 }
@@ -35,20 +35,21 @@ const rulesFor = (n: number): Rules<HessianVectorOptions> => ({
   scale: scaleOf(n),
 });
 
-/** A product of the Hessian with a vector, and how far to trust it. */
+/** A product of the Hessian with a vector, and its reliability. */
 export interface HessianVectorProduct {
   /** ∇²f(x)·v, `[n]`. */
   readonly product: Float64Array;
   /**
-   * Relative difference of the products at two neighboring steps: 0 for exact products, 1e-4 and less where
-   * f is smooth, above 0.1 where f is too rough for its curvature to mean much; NaN where `epsilon` is given.
+   * Relative difference of the products at two neighboring steps: 0 for exact products, 1e-4 and less for a smooth f,
+   * above 0.1 if f is too rough for its curvature to be meaningful; NaN if `epsilon` is given.
    */
   readonly agreement: number;
 }
 
 /**
- * Computes ∇²f(x)·v: exactly where the problem can, else by central differences of gradients with a check of their
- * agreement. An exact product is compared with a difference, two evaluations. The problem's parameters are x afterwards.
+ * Computes ∇²f(x)·v: by the problem's own product if it has one, otherwise by central differences of gradients, with a
+ * check of their agreement. The problem's own product is compared with a difference, which takes two evaluations.
+ * Afterwards the problem's parameters hold x.
  *
  * @param x - point, `[n]`
  * @param v - direction, `[n]`
@@ -78,7 +79,7 @@ export function hessianVectorProduct(
   return runSync(multiply('hessianVectorProduct', problem, x, v, options), problem);
 }
 
-/** As {@link hessianVectorProduct}, for a problem that answers later. */
+/** As {@link hessianVectorProduct}, for a problem whose methods may return promises. */
 export async function hessianVectorProductAsync(
   problem: AsyncProblem | Problem,
   x: Float64Array,

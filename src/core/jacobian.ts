@@ -12,13 +12,13 @@ interface Bounds {
   upper(j: number): number;
 }
 
-/** The facts that decide the steps of {@link differenceJacobian}. */
+/** Facts that decide the steps of {@link differenceJacobian}. */
 export interface DifferenceSteps {
   readonly scheme: Scheme;
   readonly precision: Precision;
   /** Largest |xⱼ| so far, `[n]`; see {@link noteSizes}. */
   readonly sizes: Float64Array;
-  /** No evaluation leaves them. */
+  /** Bounds that no evaluation leaves, if any. */
   readonly bounds: Bounds | null;
 }
 
@@ -28,21 +28,21 @@ const POWER: Record<Scheme, number> = { '2-point': 1 / 2, '3-point': 1 / 3 };
 /** An unknown counts as at least this fraction of its largest size: near 0, steps would drown in rounding. */
 const LEAST_SIZE = 1e-3;
 
-/** A step that changes no residual is tried once more, this many times as long. */
+/** A step that changes no residual is tried again, longer by this factor. */
 const LONGER = 2 ** 12;
 
 /**
- * Then, in float64, with steps longer by this factor each: residuals of 1e12 show no step of 1e-5. They count if the
- * slope that they show is too gentle for the shorter steps; otherwise f is flat here, and not farther away.
+ * Factor of the attempts after that, in float64: residuals of 1e12 do not show a step of 1e-5. Such a step counts if
+ * the slope that it shows is too small for the shorter steps; otherwise f is flat here, but not farther away.
  */
 const MUCH_LONGER = 2 ** 24;
 const ATTEMPTS: Record<Precision, number> = { float32: 1, float64: 4 };
 
-/** Length of a step in an unknown of this size; 0 counts as 1. */
+/** Returns the length of a step in an unknown of this size; 0 counts as 1. */
 export const differenceStep = (scheme: Scheme, precision: Precision, size: number): number =>
   EPSILON[precision] ** POWER[scheme] * (Math.abs(size) || 1);
 
-/** Asks for r(x), and for J unless `jacobian` is null. */
+/** Asks for r(x), and for its Jacobian unless `jacobian` is null. */
 export const askResiduals = (
   x: Float64Array,
   residuals: Float64Array,
@@ -53,10 +53,10 @@ export const askResiduals = (
 export type JacobianSource = 'unknown' | 'own' | 'differences';
 
 /**
- * Tells if a Jacobian that was filled with NaN before has been written.
+ * Finds out if a Jacobian that was filled with NaN has been written.
  *
  * @param where - function called, named in the message
- * @param residuals - r, `[m]`; where it is not finite, the answer is `'unknown'`
+ * @param residuals - r, `[m]`; if it is not finite, the answer is `'unknown'`
  * @throws TypeError naming the first element left unwritten, if others were written
  */
 export function jacobianSource(
@@ -75,7 +75,7 @@ export function jacobianSource(
   );
 }
 
-/** Records how large the unknowns are at x: `sizes ← max(sizes, |x|)`. */
+/** `sizes ← max(sizes, |x|)`. */
 export function noteSizes(sizes: Float64Array, x: Float64Array): void {
   for (let j = 0; j < x.length; j++) sizes[j] = Math.max(sizes[j], Math.abs(x[j]));
 }
@@ -84,7 +84,7 @@ export function noteSizes(sizes: Float64Array, x: Float64Array): void {
  * Computes the Jacobian by differences of residuals.
  *
  * A step is ε^½·|xⱼ| (forward) or ε^⅓·|xⱼ| (central), with ε of the problem's precision; for an unknown that has
- * only been 0, ε^½ or ε^⅓. At a bound, and where residuals are not finite, the points lie on the other side.
+ * always been 0, ε^½ or ε^⅓. At a bound, or if residuals are not finite, the points lie on the other side.
  *
  * @param x - point, `[n]`
  * @param residuals - r(x), `[m]`
@@ -149,7 +149,7 @@ interface Probe {
   readonly far: Float64Array;
 }
 
-/** Distances of the points of a difference from its center, within the room on both sides. */
+/** Returns the distances of the points of a difference from its center, within the room on both sides. */
 function points(scheme: Scheme, step: number, below: number, above: number): number[] {
   const wider = above >= below ? above : -below;
   if (scheme === '2-point') return [above >= step ? step : below >= step ? -step : wider];
@@ -158,7 +158,7 @@ function points(scheme: Scheme, step: number, below: number, above: number): num
   return below >= 2 * step ? [-step, -2 * step] : [wider / 2, wider];
 }
 
-/** Evaluates the residuals at the points of column j; tells if they are finite, and differ from those at x. */
+/** Evaluates the residuals at the points of column j, and compares them with those at x. */
 function* visit(probe: Probe, j: number, moves: readonly number[]): Asks<'some' | 'none' | 'not finite'> {
   const { x, residuals, near, far } = probe;
   if (!moves.every(Boolean)) return 'none';
@@ -174,14 +174,14 @@ function* visit(probe: Probe, j: number, moves: readonly number[]): Asks<'some' 
   return near.some((r, i) => r !== residuals[i]) ? 'some' : 'none';
 }
 
-/** True if a change that is this much smaller at the shorter step is lost in the rounding of the residuals there. */
+/** Returns true if the change would be lost in the rounding of the residuals at the shorter step. */
 function isHidden({ residuals, near, far }: Probe, isCentral: boolean): boolean {
   const most = 4 * EPSILON.float64 * MUCH_LONGER * normInf(residuals);
   const isSmall = (r: number, i: number): boolean => Math.abs(r - residuals[i]) <= most;
   return near.every(isSmall) && (!isCentral || far.every(isSmall));
 }
 
-/** Writes the derivative of the parabola (or line) through the points. */
+/** Writes the derivative of the parabola, or line, through the points. */
 function writeColumn(
   probe: Probe,
   moves: readonly number[],

@@ -6,15 +6,15 @@ import { dot } from './vector.ts';
 import type { ParamSet } from './paramSet.ts';
 import type { Precision, Problem, Residuals } from './problem.ts';
 
-/** A sum of squares to be minimized, as {@link leastSquares} takes it. */
+/** Settings of {@link leastSquares}: a sum of squares to be minimized. */
 export interface LeastSquaresSettings {
   /** Start, `[n]`. */
   readonly p0: Float64Array;
   /** Number m of residuals. */
   readonly residualCount: number;
   /**
-   * Writes the residuals, and their Jacobian unless that is null. A function that leaves the Jacobian alone gets one by
-   * differences.
+   * Writes the residuals, and their Jacobian unless that is null. If it never writes the Jacobian, differences are
+   * used.
    */
   readonly residuals: Residuals;
   /** Holds the solution after a solve. */
@@ -27,14 +27,14 @@ export interface LeastSquaresSettings {
    * @defaultValue `'linear'`: the square
    */
   readonly loss?: RobustLoss;
-  /** Size above which a residual counts as an outlier, in the units of the residuals. @defaultValue `1` */
+  /** Size above which a residual counts as an outlier, in units of the residuals. @defaultValue `1` */
   readonly scale?: number;
 }
 
 /**
- * Makes a problem of residuals: f(x) = Σ rᵢ(x)², for `levenbergMarquardt()` and for every other solver.
+ * Makes a problem from residuals: f(x) = Σ rᵢ(x)², for `levenbergMarquardt()` and every other solver.
  *
- * The Jacobian is written as a whole, or left alone: then it comes by differences, n or 2n further evaluations each.
+ * The Jacobian is either written completely or not at all; then differences are used, n or 2n evaluations each time.
  *
  * @throws RangeError if `residualCount`, `precision`, `loss` or `scale` is wrong
  * @throws TypeError if `p0` is not a Float64Array or `residuals` is not a function
@@ -65,10 +65,10 @@ export function leastSquares(settings: LeastSquaresSettings): Problem & { readon
   const n = p0.length;
   const r = new Float64Array(m);
   const sizes = new Float64Array(n);
-  let jacobian: Float64Array | null = null; // allocated when a gradient is first wanted
+  let jacobian: Float64Array | null = null; // allocated for the first gradient
   let source: JacobianSource = 'unknown';
   let isFirst = true;
-  /** Point of which `r` and `jacobian` are; a solver that begins there need not compute them again. */
+  /** Point that `r` and `jacobian` belong to, so that a solver that starts there need not compute them again. */
   let known: Float64Array | null = null;
 
   function residuals(x: Float64Array, out: Float64Array, outJacobian: Float64Array | null): void {
@@ -83,7 +83,7 @@ export function leastSquares(settings: LeastSquaresSettings): Problem & { readon
   }
 
   function compute(x: Float64Array, r: Float64Array, jacobian: Float64Array | null): void {
-    r.fill(NaN); // shows what is left unwritten
+    r.fill(NaN); // elements left unwritten stay NaN
     const answer: unknown = settings.residuals(x, r, jacobian);
     if (isFirst) checkResiduals(r, answer);
     isFirst = false;
@@ -156,7 +156,7 @@ function checkSettings(settings: LeastSquaresSettings): void {
   );
 }
 
-/** Refuses what the first call shows to be no residuals. */
+/** Checks what the first call has written and returned. */
 function checkResiduals(r: Float64Array, answer: unknown): void {
   if (answer instanceof Promise) {
     answer.catch(() => {}); // Nobody waits for it.

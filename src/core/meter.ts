@@ -6,14 +6,14 @@ import type { Termination } from './termination.ts';
 export interface Meter {
   /** Evaluations of f, with or without its gradient. */
   readonly f: number;
-  /** Those that brought the gradient too. */
+  /** Evaluations that computed the gradient too. */
   readonly gradient: number;
   /** Products with the Hessian. */
   readonly hessianVector: number;
   /** Seconds. */
   elapsed(): number;
   count(question: Question): void;
-  /** The limit that forbids another evaluation, or null. */
+  /** Returns the limit that forbids another evaluation, or null. */
   exhausted(): Termination | null;
 }
 
@@ -43,7 +43,7 @@ const evaluates = (question: Question): question is Evaluate | EvaluateOverlap |
   question.kind === 'evaluate' || question.kind === 'overlap' || question.kind === 'residuals';
 
 /**
- * Passes the questions of `asks` on and counts them, breaking off where a limit is reached.
+ * Passes the questions of `asks` on and counts them; ends early if a limit is reached.
  *
  * @throws the reason of `signal`, once aborted
  */

@@ -10,16 +10,16 @@ import type { SolveResult } from './result.ts';
 import type { Solver } from './solver.ts';
 
 /**
- * Minimises a function from its gradients.
+ * Minimizes a function from its gradients.
  *
- * Numerical trouble is a value: `result.termination` names it and `result.message` says what it means.
- * Whatever happens, `problem.params` then hold the best finite point.
+ * Numerical failures are not thrown: `result.termination` names them and `result.message` explains them. In any case
+ * `problem.params` hold the best finite point afterwards.
  *
  * @param problem - any `{ p0, fg }`: the start, `[n]`, and an {@link Objective}
- * @param solver - what to use: `auto()`, `lbfgs()`, `bfgs()`, …
- * @param options - when to stop, and what to tell meanwhile
- * @throws RangeError if an option is wrong (all are named), or the start or the values there are not finite
- * @throws whatever the objective or the callback throws, and the reason of an aborted signal, unchanged
+ * @param solver - `auto()`, `lbfgs()`, `bfgs()`, …
+ * @param options - limits, tolerances, traces and callbacks
+ * @throws RangeError naming every option that is wrong, or if the start or the values there are not finite
+ * @throws errors of the objective and the callback, and the reason of an aborted signal, unchanged
  *
  * @example
  * ```js
@@ -39,7 +39,7 @@ export function minimize(problem: Problem, solver: Solver, options: SolveOptions
   return runSync(minimizing('minimize', problem, solver, options), problem);
 }
 
-/** As {@link minimize}, for a problem whose `fg` answers later; a problem that answers at once will do too. */
+/** As {@link minimize}, for a problem whose methods may return promises. */
 export async function minimizeAsync(
   problem: AsyncProblem | Problem,
   solver: Solver,

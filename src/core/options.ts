@@ -1,10 +1,10 @@
 /**
- * Validation of options, once, where they enter: every fault is named, with the value got and what is allowed.
+ * Validation of options, once, where the user enters: the error names every fault, the value and what is allowed.
  *
  * @module
  */
 
-/** Tells whether a value is allowed, and says in words what is. */
+/** Test of a value, with the allowed values in words. */
 export interface Rule {
   readonly allowed: string;
   accepts(value: unknown): boolean;
@@ -16,7 +16,7 @@ export type Rules<Options> = { readonly [Name in keyof Required<Options>]: Rule 
 const rule = (allowed: string, accepts: (value: unknown) => boolean): Rule => ({ allowed, accepts });
 const isNumber = (value: unknown): value is number => typeof value === 'number';
 
-/** A number in [min, max]; NaN never. */
+/** A number in [min, max], not NaN. */
 export const numberIn = (min: number, max: number): Rule =>
   rule(`a number in [${min}, ${max}]`, (v) => isNumber(v) && v >= min && v <= max);
 /** A number in (min, max), the ends excluded. */
@@ -47,14 +47,14 @@ export const abortSignal = rule(
   'an AbortSignal',
   (v) => typeof v === 'object' && v !== null && 'aborted' in v && 'addEventListener' in v,
 );
-/** An object that has methods (or values) of these names. */
+/** An object with properties of these names. */
 export const objectWith = (what: string, ...names: readonly string[]): Rule =>
   rule(what, (v) => typeof v === 'object' && v !== null && names.every((name) => name in v));
-/** Either rule will do. */
+/** Values that one of two rules allows. */
 export const either = (a: Rule, b: Rule): Rule =>
   rule(`${a.allowed}, or ${b.allowed}`, (v) => a.accepts(v) || b.accepts(v));
 
-/** Every fault of `options` under `rules`, a sentence each; an option that is absent or undefined has none. */
+/** Returns the faults of `options` under `rules`, a sentence each; absent and undefined options have none. */
 export function faultsOf<Options extends object>(options: Options, rules: Rules<Options>): string[] {
   const known = new Map<string, Rule>(Object.entries<Rule>(rules));
   const faults: string[] = [];
@@ -70,11 +70,11 @@ export function faultsOf<Options extends object>(options: Options, rules: Rules<
 }
 
 /**
- * Checks that `options` is an object and keeps `rules`.
+ * Checks that `options` is an object that follows `rules`.
  *
- * @param where - the function whose options they are, named in the message
+ * @param where - function called, named in the message
  * @throws TypeError if `options` is not an object
- * @throws RangeError naming every unknown name and every value not allowed
+ * @throws RangeError naming every unknown option and every value that is not allowed
  */
 export function checkOptions<Options extends object>(
   where: string,
@@ -91,7 +91,7 @@ export function checkOptions<Options extends object>(
   }
 }
 
-/** A value as an error message shows it: short, and telling strings from numbers. */
+/** Returns a value as error messages show it: short, with strings in quotes. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
   if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`;

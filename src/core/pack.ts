@@ -1,9 +1,8 @@
 /**
- * Plain data as one string and one vector: how a solver's state is written to a file and read again, bit for
- * bit.
+ * Plain data as one string and one vector, to write a solver's state to a file and read it again bit for bit.
  *
- * The string is JSON in which every number stands as 0 and every typed array as `{ "float64": length }`
- * or `{ "float32": length }`; the vector holds the numbers themselves, in order, so that NaN, −0 and infinities come back as they were.
+ * The string is JSON in which every number stands as 0 and every typed array as `{ "float64": length }` or
+ * `{ "float32": length }`. The vector holds the numbers themselves, in order, so that NaN, −0 and infinities are kept.
  *
  * @module
  */
@@ -20,14 +19,18 @@ export type PlainData =
   | readonly PlainData[]
   | { readonly [name: string]: PlainData };
 
-/** What {@link pack} makes of plain data. */
+/** Plain data as {@link pack} returns it. */
 export interface Packed {
   /** JSON. */
   readonly structure: string;
   readonly numbers: Float64Array;
 }
 
-/** @throws TypeError naming the path to a value that is not plain data */
+/**
+ * Packs plain data.
+ *
+ * @throws TypeError naming the path to a value that is not plain data
+ */
 export function pack(data: unknown): Packed {
   const chunks: ArrayLike<number>[] = [];
   const outline = (value: unknown, path: string): unknown => {
@@ -62,7 +65,7 @@ export function pack(data: unknown): Packed {
 }
 
 /**
- * The data that {@link pack} was given.
+ * Returns the data that {@link pack} was given.
  *
  * @throws RangeError if structure and numbers do not belong together
  */

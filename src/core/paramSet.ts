@@ -6,7 +6,7 @@ export interface ParamSet {
   /** Number of scalars, n. */
   readonly length: number;
   readonly layout: Layout;
-  /** A new zero vector, `[n]`. */
+  /** Returns a new vector of zeros, `[n]`. */
   zeros(): Float64Array;
   /**
    * `vector ← set`.
@@ -19,7 +19,7 @@ export interface ParamSet {
    * `set ← vector`.
    *
    * @param vector - `[n]`, read and not kept
-   * @throws RangeError if its length is not n; the set is then as it was
+   * @throws RangeError if its length is not n; the set is then unchanged
    */
   copyFrom(vector: ArrayLike<number>): void;
 }
@@ -28,9 +28,9 @@ export interface ParamSet {
 export interface GradSet extends ParamSet {}
 
 /**
- * A set in plain memory: its tensors are slices of one array.
+ * Creates a set in plain memory, whose tensors are slices of one array.
  *
- * @param data - `[n]`, used in place, not copied; a `Float32Array` rounds what it is given
+ * @param data - `[n]`, used in place, not copied; a `Float32Array` rounds its values
  * @param layout - of length n; default: one tensor, `x`, of shape `[n]`
  * @throws RangeError if the lengths differ
  */
@@ -55,7 +55,7 @@ export function vectorParams(
   };
 }
 
-/** Throws a TypeError or RangeError naming `what` unless `vector` is a list of length `n`. */
+/** Throws a TypeError or RangeError that names `what`, unless `vector` is a list of length `n`. */
 export function checkLength(what: string, vector: ArrayLike<number>, n: number): void {
   if (typeof vector?.length !== 'number') {
     throw new TypeError(`${what} must be a Float64Array of length ${n}, got ${show(vector)}.`);

@@ -1,38 +1,40 @@
 /**
  * Reverse communication: a computation asks, a driver answers.
  *
- * A solver, a line search over vectors, a landscape are generators that yield a question and are resumed
- * with its answer, one number. Whoever drives them may answer at once or after an `await`; the asker
- * cannot tell. Every buffer in a question belongs to the asker: the driver reads the points, fills the
- * outputs, and keeps none of them.
+ * Solvers, line searches over vectors and landscapes are generators that yield a question and are resumed with its
+ * answer, one number. A driver may answer at once or after an `await`; the generator cannot tell. Every buffer in a
+ * question belongs to the generator: the driver reads the points, fills the outputs, and keeps none of them.
  *
  * @module
  */
 
-/** f(x); and ∇f(x) into `gradient` unless it is null. Answer: f(x). */
+/** Asks for f(x), and for ∇f(x) in `gradient` unless that is null. Answer: f(x). */
 export interface Evaluate {
   readonly kind: 'evaluate';
   /** Point, `[n]`. */
   readonly x: Float64Array;
-  /** Output, `[n]`, or null when f alone is wanted. */
+  /** Output, `[n]`, or null if only f is wanted. */
   readonly gradient: Float64Array | null;
 }
 
-/** Another mini-batch: f is another function from here on. Answer: 0. */
+/** Asks for the next mini-batch: f is another function from here on. Answer: 0. */
 export interface NextBatch {
   readonly kind: 'nextBatch';
 }
 
-/** f(x) and ∇f(x) on the samples that this batch shares with the one before; only of a problem that can. Answer: f(x). */
+/**
+ * Asks for f(x) and ∇f(x) on the samples that this batch shares with the previous one, if the problem has `overlap`.
+ * Answer: f(x).
+ */
 export interface EvaluateOverlap {
   readonly kind: 'overlap';
   /** Point, `[n]`. */
   readonly x: Float64Array;
-  /** Output, `[n]`, or null when f alone is wanted. */
+  /** Output, `[n]`, or null if only f is wanted. */
   readonly gradient: Float64Array | null;
 }
 
-/** r(x); and J, Jᵢⱼ = ∂rᵢ/∂xⱼ, unless it is null. Answer: f(x) = Σ rᵢ². */
+/** Asks for r(x), and for J, Jᵢⱼ = ∂rᵢ/∂xⱼ, unless that is null. Answer: f(x) = Σ rᵢ². */
 export interface EvaluateResiduals {
   readonly kind: 'residuals';
   /** Point, `[n]`. */
@@ -43,7 +45,7 @@ export interface EvaluateResiduals {
   readonly jacobian: Float64Array | null;
 }
 
-/** ∇²f(x)·v into `product`; only of a problem that can. Answer: 0. */
+/** Asks for ∇²f(x)·v in `product`, if the problem has `hessianVector`. Answer: 0. */
 export interface HessianVector {
   readonly kind: 'hessianVector';
   /** Point, `[n]`. */
@@ -54,16 +56,18 @@ export interface HessianVector {
   readonly product: Float64Array;
 }
 
-/** f at k points at once; only of a problem that can. Answer: 0. */
+/** Asks for f at k points at once, if the problem has `valuesAt`. Answer: 0. */
 export interface ValuesAt {
   readonly kind: 'valuesAt';
-  /** The points one after the other, `[k, n]`. */
+  /** Points one after the other, `[k, n]`. */
   readonly points: Float64Array;
   /** Output, `[k]`. */
   readonly values: Float64Array;
 }
 
-/** Anything else, now or later: the parameters, a metric, the loss of a model. The driver calls `run`. Answer: 0. */
+/**
+ * Asks for anything else, now or later: parameters, a metric, the loss of a model. The driver calls `run`. Answer: 0.
+ */
 export interface Compute {
   readonly kind: 'compute';
   /** Name in messages. */
@@ -91,7 +95,8 @@ export function evaluate(x: Float64Array, gradient: Float64Array | null): Evalua
 }
 
 /**
- * Asks for a value that `run` computes, now or later, and returns it: one text for synchronous and asynchronous callers.
+ * Asks for a value that `run` computes, now or later, and returns it: one text for synchronous and asynchronous
+ * callers.
  *
  * @param name - name in messages, such as `'loss'`
  */

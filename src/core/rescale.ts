@@ -9,10 +9,10 @@ const SAFE_EXPONENT = 300;
 const LARGEST_EXPONENT = 900;
 
 /**
- * Returns a filter that multiplies f by a power of two where ‖∇f‖∞ at the start is below 1e-90 or above 1e90: squares
- * of the gradient would leave the range of float64. Everything shown and returned is of f itself, exactly.
+ * Returns a filter that multiplies f by a power of two if ‖∇f‖∞ at the start is below 1e-90 or above 1e90, so that
+ * squares of the gradient stay in the range of float64. Everything shown and returned is exactly that of f itself.
  *
- * Between these limits the filter passes all on unchanged.
+ * Between these limits the filter changes nothing.
  */
 export function rescaling() {
   let scale = 1;
@@ -48,7 +48,7 @@ export function rescaling() {
   } satisfies Filter;
 }
 
-/** The power of two that brings ‖∇f‖∞ near 1, as far as |f| allows; 1 where squares are safe. */
+/** Returns the power of two that brings ‖∇f‖∞ near 1, as far as |f| allows; 1 if squares are safe. */
 function scaleFor(f: number, gradient: Float64Array): number {
   const exponent = exponentOf(normInf(gradient));
   if (!Number.isFinite(exponent) || !Number.isFinite(f) || Math.abs(exponent) <= SAFE_EXPONENT) return 1;
@@ -58,7 +58,7 @@ function scaleFor(f: number, gradient: Float64Array): number {
 
 const exponentOf = (value: number): number => Math.floor(Math.log2(value));
 
-/** Scales what a question has brought back. */
+/** Scales the outputs of a question, and returns its scaled answer. */
 function scaled(question: Question, answer: number, scale: number): number {
   switch (question.kind) {
     case 'evaluate':

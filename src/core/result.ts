@@ -17,9 +17,9 @@ export interface ConvergenceMeasure {
   readonly tolerance: number;
 }
 
-/** What a solve found; `String(result)` is a report in the manner of Optim.jl's. */
+/** Result of a solve; `String(result)` is a readable report, in the manner of Optim.jl's. */
 export interface SolveResult {
-  /** The best point, `[n]`. The problem's parameters hold it too. */
+  /** Best point, `[n]`. The problem's parameters hold it too. */
   readonly x: Float64Array;
   /** f(x). */
   readonly f: number;
@@ -29,29 +29,29 @@ export interface SolveResult {
   readonly evaluations: {
     /** Evaluations of f, with or without its gradient. */
     readonly f: number;
-    /** Those that brought the gradient too. */
+    /** Evaluations that computed the gradient too. */
     readonly gradient: number;
-    /** Products with the Hessian, where the problem offers them. */
+    /** Products with the Hessian, if the problem has them. */
     readonly hessianVector: number;
   };
   readonly termination: Termination;
-  /** The termination in a sentence, with the figures that belong to it. */
+  /** Termination in a sentence, with its figures. */
   readonly message: string;
   readonly converged: boolean;
   /** Seconds. */
   readonly elapsed: number;
   /** One entry for each iteration, the start first; empty with `storeTrace: false`. */
   readonly trace: readonly TraceEntry[];
-  /** What the solver calls itself. */
+  /** Name of the method. */
   readonly method: string;
   readonly measures: ConvergenceMeasures;
-  /** A readable report: status, candidate, method, convergence measures, work. */
+  /** Returns a readable report: status, candidate, method, convergence measures, work. */
   toString(): string;
 }
 
 const statusWords: Record<Outcome, string> = { converged: 'success', stopped: 'stopped', failed: 'failure' };
 
-/** The facts of a solve at its end; `message` only where the sentence of the termination does not say it all. */
+/** Facts of a solve at its end; `message` replaces the sentence of the termination. */
 type SolveFacts = Omit<SolveResult, 'message' | 'converged' | 'toString'> & {
   readonly message: string | null;
 };

@@ -1,7 +1,7 @@
 /**
- * Losses that limit the influence of outliers, as a change of residuals: ρ(r) = s(r)² with s(r) ≈ r for small r.
+ * Losses that limit the influence of outliers, as transforms of residuals: ρ(r) = s(r)² with s(r) ≈ r for small r.
  *
- * A sum of robust losses is then a sum of squares again, for every solver.
+ * A sum of robust losses is then again a sum of squares, for every solver.
  *
  * @module
  */

@@ -12,7 +12,7 @@ export type Scale = number | readonly number[] | Float64Array;
 
 const isSize = (value: unknown): boolean => typeof value === 'number' && Number.isFinite(value) && value > 0;
 
-/** Allows a {@link Scale} of n unknowns; of any number of them where n is not known yet. */
+/** Returns the rule of a {@link Scale} of n unknowns; of any number of them if n is not known yet. */
 export const scaleOf = (n?: number): Rule => ({
   allowed: `a finite number > 0, or an array of ${n ?? 'n'} of them`,
   accepts: (value) =>
@@ -22,11 +22,11 @@ export const scaleOf = (n?: number): Rule => ({
       value.every(isSize)),
 });
 
-/** The typical size of unknown `index`. */
+/** Returns the typical size of unknown `index`. */
 export const sizeAt = (scale: Scale, index: number): number =>
   typeof scale === 'number' ? scale : scale[index];
 
-/** Returns the root mean square of the tensor that an unknown lies in; of all unknowns where they have no names. */
+/** Returns the root mean square of the tensor that an unknown lies in; of all unknowns if tensors are not known. */
 export function typicalSizes(x: Float64Array, params: ProblemFacts['params']): (index: number) => number {
   const known = new Map<string, number>();
   return (index) => {
@@ -41,7 +41,10 @@ export function typicalSizes(x: Float64Array, params: ProblemFacts['params']): (
   };
 }
 
-/** Divides by the largest element first: squares of 1e±160 leave the range of float64. */
+/**
+ * Returns the root mean square; divides by the largest element first, as squares of 1e±160 leave the range of
+ * float64.
+ */
 function rootMeanSquare(x: Float64Array): number {
   const largest = x.reduce((size, value) => Math.max(size, Math.abs(value)), 0);
   if (largest === 0) return 0;

@@ -1,10 +1,10 @@
 /**
  * Judges one element of a gradient by difference quotients of f on a ladder of steps.
  *
- * No single step fits: the right one depends on the unknown's scale, on the rounding of f and on its kinks, none
- * of which is known beforehand. Where quotients at neighboring steps agree, they show the slope, and how far they
- * differ shows how well. A gradient is right if such quotients confirm it, wrong if they exclude it, and
- * undetermined where rounding hides the slope.
+ * No single step fits: the right one depends on the unknown's scale, on the rounding of f and on its kinks, none of
+ * which is known beforehand. Quotients at neighboring steps that agree show the slope, and their difference its
+ * uncertainty. A gradient is right if such quotients confirm it, wrong if they exclude it, and undetermined if
+ * rounding hides the slope.
  *
  * @see Ridders (1982), Accurate computation of F'(x) and F''(x), Advances in Engineering Software 4(2), 75-76
  * @module
@@ -13,12 +13,12 @@ import { EPSILON } from './epsilon.ts';
 import { evaluate, type Asks } from './question.ts';
 import type { Precision } from './problem.ts';
 
-/** The verdict of the quotients on an element of the gradient. */
+/** Verdict of the quotients on an element of the gradient. */
 export type Judgment = 'right' | 'wrong' | 'kink' | 'undetermined';
 
-/** The function around the point that is checked. */
+/** Function around the point that is checked. */
 export interface Surroundings {
-  /** The point, `[n]`; moved along one unknown at a time, and back. */
+  /** Point, `[n]`; moved along one unknown at a time, and back. */
   readonly x: Float64Array;
   /** f there. */
   readonly f: number;
@@ -27,13 +27,13 @@ export interface Surroundings {
   readonly tolerance: number;
 }
 
-/** An element of the gradient, and the sizes of its unknown. */
+/** Element of the gradient, and sizes of its unknown. */
 export interface Element {
   readonly index: number;
   readonly gradient: number;
   /** Typical size of the unknown; the first step is relative to it. */
   readonly size: number;
-  /** Largest size that the unknown may have; the ladder begins there. */
+  /** Largest plausible size of the unknown; the ladder begins there. */
   readonly largest: number;
 }
 
@@ -43,11 +43,14 @@ interface Quotient {
   readonly central: number;
   readonly above: number;
   readonly below: number;
-  /** Bound of what rounding adds to `central`; twice this for the one-sided quotients. */
+  /** Bound of the rounding in `central`; twice this for the one-sided quotients. */
   readonly noise: number;
 }
 
-/** An element is right only if rounding is below this fraction of it: wrong factors of 1.01 (2) then show. */
+/**
+ * An element is right only if rounding is below this fraction of it, so that wrong factors of 1.01 (2 in float32)
+ * show.
+ */
 const RESOLVED: Record<Precision, number> = { float32: 0.25, float64: 2e-3 };
 /** f is linear over a step, so that one step suffices, if its one-sided slopes differ by less than this fraction. */
 const LINEAR: Record<Precision, number> = { float32: 0.1, float64: 0.02 };
@@ -59,7 +62,7 @@ const MOST_RUNGS = 60;
 /** Quotients that differ by less than this fraction form a plateau. */
 const PLATEAU = 0.1;
 
-/** Judges an element; `difference` is the quotient that decided, `error` its uncertainty. */
+/** Judges an element; `difference` is the quotient that decided. */
 export function* judge(
   around: Surroundings,
   element: Element,
@@ -87,7 +90,7 @@ export function* judge(
     if (isConfirmed(rungs.length - 1)) return { judgment: 'right', difference: next.central };
     if (rungs.length > 2 && isDrowned(next, gradient)) break;
   }
-  // Up from there, as long as no steps agree and f is still linear: the unknown may be far below its scale.
+  // Up from there while no steps agree and f is still linear: the unknown may be far below its scale.
   for (let rung = 0, step = start * RATIO; rung < MOST_RUNGS && step <= largest; rung++, step *= RATIO) {
     if (bestOf(rungs)?.isPlateau || (rungs.length > 0 && !isLinear(rungs[0], around))) break;
     const next = yield* quotient(around, index, step);
@@ -98,7 +101,7 @@ export function* judge(
   return conclude(rungs, gradient, around);
 }
 
-/** True if f is the same on both sides; at a small step, if it has been seen to vary over larger ones (dead ReLU). */
+/** Returns true if f is equal on both sides; at a small step only if it varies over larger ones (dead ReLU). */
 function isFlat(
   { above, below, noise }: Quotient,
   larger: readonly Quotient[] | null,
@@ -111,7 +114,7 @@ function isFlat(
 const isDrowned = ({ noise, central }: Quotient, gradient: number): boolean =>
   noise > 4 * Math.max(Math.abs(gradient) || 0, Math.abs(central));
 
-/** Compares f on both sides of the point; null where it is not finite, or the step is below the rounding of x. */
+/** Compares f on both sides of the point; null if it is not finite, or the step is below the rounding of x. */
 function* quotient({ x, f, precision }: Surroundings, index: number, step: number): Asks<Quotient | null> {
   const center = x[index];
   const round = precision === 'float32' ? Math.fround : Number;
@@ -135,7 +138,7 @@ function* quotient({ x, f, precision }: Surroundings, index: number, step: numbe
   };
 }
 
-/** True if the gradient agrees with a quotient that rounding does not hide. */
+/** Returns true if the gradient agrees with a quotient that rounding does not hide. */
 function confirms({ central, noise }: Quotient, gradient: number, around: Surroundings): boolean {
   const size = Math.max(Math.abs(gradient), Math.abs(central));
   return (
@@ -148,7 +151,7 @@ function isLinear({ central, above, below, noise }: Quotient, { precision }: Sur
   return Math.abs(above - below) <= LINEAR[precision] * Math.abs(central) + 4 * noise;
 }
 
-/** Weighs all quotients of an element that no pair of neighbors has confirmed, from the largest step to the least. */
+/** Judges an element that no pair of neighboring quotients has confirmed, from the largest step to the smallest. */
 function conclude(rungs: readonly Quotient[], gradient: number, around: Surroundings) {
   const best = bestOf(rungs);
   if (best === null) return { judgment: 'undetermined', difference: NaN } as const;
@@ -167,8 +170,8 @@ function conclude(rungs: readonly Quotient[], gradient: number, around: Surround
 }
 
 /**
- * Returns the slope that the quotients show, with its uncertainty: the plateau of the least steps, where neighbors
- * differ little; else the quotient of least uncertainty. Null where there are not two quotients.
+ * Returns the slope that the quotients show, with its uncertainty: the plateau of the smallest steps, where neighbors
+ * differ little, otherwise the quotient of least uncertainty. Null if there are fewer than two quotients.
  */
 function bestOf(rungs: readonly Quotient[]): Estimate | null {
   let best: Estimate | null = null;
@@ -183,7 +186,7 @@ function bestOf(rungs: readonly Quotient[]): Estimate | null {
     const uncertainty = 2 * difference + noise + rounding / step;
     const candidate = { central, uncertainty, isPlateau: uncertainty <= PLATEAU * Math.abs(central) };
     if (best === null || uncertainty < best.uncertainty) best = candidate;
-    // Going to larger steps, one plateau goes on as long as it becomes more certain.
+    // Toward larger steps, a plateau continues as long as its uncertainty falls.
     if (candidate.isPlateau && (plateau === null || continues(plateau, candidate))) plateau = candidate;
   }
   return plateau ?? best;
@@ -200,8 +203,8 @@ const continues = (plateau: Estimate, next: Estimate): boolean =>
   Math.abs(next.central - plateau.central) <= next.uncertainty + plateau.uncertainty;
 
 /**
- * Judges a gradient that is not the slope of both sides by the one-sided slopes. Of a smooth f they approach each other
- * in proportion to the step; at a kink they stay apart, down to the least step that rounding leaves.
+ * Judges a gradient that is not the slope of both sides by the one-sided slopes. For a smooth f they approach each
+ * other in proportion to the step; at a kink they stay apart, down to the smallest step that rounding allows.
  *
  * @param distance - from the gradient to the slope of both sides, which a kink would have to explain
  */
@@ -219,7 +222,7 @@ function judgeByOneSide(
   const [coarse, fine] = clear.slice(-2);
   const isAbove = clear.map(({ above, noise }) => isSlope(above, noise));
   const isBelow = clear.map(({ below, noise }) => isSlope(below, noise));
-  // A wrong gradient may meet a slope that varies with the step at one step, but not at two.
+  // A wrong gradient may equal a slope that varies with the step at one step, but not at two.
   if (isMetTwice(isAbove) || isMetTwice(isBelow)) return 'kink';
   const jump = Math.abs(fine.above - fine.below);
   const isKink = jump > 8 * fine.noise && jump > 0.5 * Math.abs(coarse.above - coarse.below);
@@ -236,8 +239,8 @@ const isMetTwice = (matches: readonly boolean[]): boolean =>
   matches.some((match, k) => match && matches[k + 1]);
 
 /**
- * True if kinks nearer than float32 resolves may explain a disagreement: the one-sided slopes stay apart by as much, or
- * they stay apart at all and the disagreement is small.
+ * Returns true if kinks closer than float32 resolves may explain a disagreement: the one-sided slopes stay apart by as
+ * much, or they stay apart at all and the disagreement is small.
  */
 function mayBeKinks(clear: readonly Quotient[], distance: number, gradient: number): boolean {
   const jumps = clear.map(({ above, below }) => Math.abs(above - below));

@@ -15,13 +15,11 @@ import type { CompleteSolveOptions } from './solveOptions.ts';
 import type { Iterate, Measured, Setting, Solver } from './solver.ts';
 import type { Filter } from './transform.ts';
 
-/** A problem as the loop sees it: everything but the answers. */
+/** A problem as the loop sees it: its facts, and which methods it has. */
 export interface Task extends ProblemFacts {
-  /** Present where f changes from batch to batch. */
+  /** Methods of the problem, present or not. */
   readonly nextBatch?: unknown;
-  /** Present where the problem answers for what a batch shares with the one before. */
   readonly overlap?: unknown;
-  /** Present where the problem answers for residuals and for products with its Hessian. */
   readonly residuals?: unknown;
   readonly hessianVector?: unknown;
 }
@@ -29,10 +27,10 @@ export interface Task extends ProblemFacts {
 /**
  * Iterates `solver` from `task.p0` until a termination rule holds: the loop of every solver.
  *
- * However it ends, also by a throw, `task.params` then hold the best finite point; where f changes from
- * batch to batch and values do not compare, the last one.
+ * However it ends, also by a throw, `task.params` hold the best finite point afterwards. With mini-batches, whose
+ * values do not compare, they hold the last one.
  *
- * @param filter - what the solver is to see of f
+ * @param filter - transform of f that the solver sees
  * @throws RangeError if p0 is empty or not finite, or f or ∇f is not finite there
  */
 export function* solve(
@@ -50,7 +48,7 @@ export function* solve(
   const filters = [...(filter === null ? [] : [filter]), ...(rescales ? [rescaling()] : [])];
   const run = iterate(solver, task, options, best, measureOf(solver, filters));
   try {
-    // The last filter is nearest to the solver: it sees what those before it have made of f.
+    // The last filter is nearest to the solver: it sees f as the others have changed it.
     return yield* filters.reduceRight((asks, by) => by.pass(asks), run);
   } finally {
     task.params?.copyFrom(best.x);
@@ -72,14 +70,14 @@ function* iterate(
   if (options.showTrace) console.log(traceHeading);
 
   state.x.set(best.x);
-  // What fg leaves unwritten, or adds to, then shows.
+  // Elements that fg leaves unwritten, or adds to, stay NaN.
   state.gradient.fill(NaN);
   yield* refresh(state, meter);
   checkStartValues(options.where, state, task);
   let now = measure(state);
   const convergence = convergenceTests(options, now, precision, solver.descends && !batches);
 
-  /** Looks for what stopped the run: see {@link inspect}. Null where a limit forbids to evaluate. */
+  /** Compares values and gradients around the iterate, see {@link inspect}; null if a limit forbids evaluations. */
   function* inspectHere(): Asks<Inspection | null> {
     const admit = solver.admit && ((x: Float64Array) => solver.admit?.(x, setting));
     const standstill = { at: state, p0: task.p0, precision, highest, admit };
@@ -94,8 +92,8 @@ function* iterate(
   }
 
   /**
-   * True if no earlier point lies below the present one: by values, or by slopes where the difference of the values
-   * may be noise. Then the best point is evaluated once more, for its gradient.
+   * Returns true if no earlier point lies below the current one: by values, or by slopes if the difference of the
+   * values may be noise. Then the best point is evaluated once more, for its gradient.
    */
   function* isLowest({ f }: Measured): Asks<boolean> {
     if (f <= best.f + ROUNDING[precision] * Math.abs(best.f)) return true;
@@ -104,7 +102,7 @@ function* iterate(
     const lower = { ...state, x: best.x, gradient: new Float64Array(n) };
     yield* refresh(lower, meter);
     if (state.f - lower.f > NOISE[precision] * Math.abs(lower.f)) return false;
-    // What else is minimized, such as a penalty, is exact.
+    // The other terms, such as a penalty, are exact.
     const rest = (at: Iterate) => (solver.measure?.(at).f ?? at.f) - at.f;
     const rise = trapezoid(lower, state) + rest(state) - rest(lower);
     return rise <= ROUNDING[precision] * Math.abs(state.f);
@@ -118,7 +116,7 @@ function* iterate(
   let message: string | null = null;
   for (; ; iteration++) {
     const { f, gradientNorm } = now;
-    // Of a mini-batch the point is kept once it is known that the next batch has a loss there.
+    // With mini-batches, a point is kept once the next batch has a finite loss there.
     if (!batches) {
       if (f < best.f) best.keep(state.x, now);
       else best.secure();
@@ -153,8 +151,8 @@ function* iterate(
     if (termination === null && askedToStop) termination = 'callback';
     if (termination === null && iteration >= options.maxIterations) termination = 'maxIterations';
     termination ??= meter.exhausted();
-    // Where the gradient test holds, this is the answer, though an earlier f may be lower by its rounding; values of
-    // different batches do not compare, and the last point is the answer.
+    // If the gradient test holds, this point is the answer, though an earlier f may be lower by its rounding. Values of
+    // different batches do not compare; the last point is the answer.
     const isAnswer = termination === 'gradientTolerance' || (batches && termination !== null);
     if (isAnswer) best.keep(state.x, now);
     if (termination !== null) break;
@@ -171,7 +169,7 @@ function* iterate(
     }
     const before = now.f;
     const outcome = yield* metered(solver.step(state), meter, options.signal);
-    // A mini-batch that allows no step is passed over: x stays, and the next one is tried.
+    // A mini-batch without an acceptable step is skipped: x stays, and the next batch is tried.
     if (batches && outcome.kind === 'failed' && outcome.termination === 'lineSearchFailed') {
       alpha = 0;
       continue;
@@ -211,13 +209,13 @@ function* iterate(
   });
 }
 
-/** Two values of f that differ by less than this part are equal to rounding. */
+/** Values of f with a smaller relative difference are equal to rounding. */
 const ROUNDING: Record<Precision, number> = { float64: 2 ** -50, float32: 2 ** -21 };
 
-/** Two values of f that differ by more than this part differ by more than noise. */
+/** Values of f with a larger relative difference differ by more than noise. */
 const NOISE: Record<Precision, number> = { float64: 2 ** -44, float32: 2 ** -20 };
 
-/** Returns what the solver is told of the task. */
+/** Returns the facts that the solver is told. */
 function settingOf(task: Task) {
   return {
     n: task.p0.length,
@@ -233,7 +231,7 @@ function settingOf(task: Task) {
 const isFinite = ({ f, gradientNorm }: Measured): boolean =>
   Number.isFinite(f) && Number.isFinite(gradientNorm);
 
-/** True if a callback's answer asks to stop. */
+/** Returns true if a callback's answer asks to stop. */
 function saysStop(where: string, answer: unknown): boolean {
   if (answer instanceof Promise) {
     throw new TypeError(
@@ -243,10 +241,10 @@ function saysStop(where: string, answer: unknown): boolean {
   return answer === true;
 }
 
-/** f and ‖∇f‖∞ of a state; `norm` is what the solver sees as the latter, where that is known. */
+/** Returns f and ‖∇f‖∞ of a state; `norm` is the latter as the solver sees it, if known. */
 type Measure = (state: Iterate, norm?: number) => Measured;
 
-/** Measures states as the solver does, and undoes the filters. */
+/** Returns a measure that follows the solver's and undoes the filters. */
 function measureOf(solver: Solver, filters: readonly Filter[]): Measure {
   return (state, norm) => {
     const measured = solver.measure?.(state) ?? {

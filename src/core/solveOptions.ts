@@ -10,51 +10,51 @@ import {
 } from './options.ts';
 import type { TraceEntry } from './trace.ts';
 
-/** What a callback is shown after each iteration (and once before the first). */
+/** Argument of a callback, which is called after each iteration and once before the first. */
 export interface Progress extends TraceEntry {
-  /** The current point, `[n]`: the solver's own buffer, to be read now and copied if it is to be kept. */
+  /** Current point, `[n]`: a buffer that the next call overwrites; copy it to keep it. */
   readonly x: Float64Array;
 }
 
-/** When to stop a solve, and what to tell meanwhile. */
+/** Options of a solve: limits, tolerances, traces and callbacks. */
 export interface SolveOptions {
-  /** @defaultValue `1000` */
+  /** Largest number of iterations. @defaultValue `1000` */
   readonly maxIterations?: number;
-  /** Never exceeded. @defaultValue `Infinity` */
+  /** Largest number of evaluations; never exceeded. @defaultValue `Infinity` */
   readonly maxEvaluations?: number;
-  /** Seconds; looked at after each evaluation. @defaultValue `Infinity` */
+  /** Time limit in seconds, checked after each evaluation. @defaultValue `Infinity` */
   readonly maxTime?: number;
-  /** Converged when ‖∇f‖∞ ≤ gtol + gRel·‖∇f(x₀)‖∞. @defaultValue `1e-8` */
+  /** Converged if ‖∇f‖∞ ≤ gtol + gRel·‖∇f(x₀)‖∞. @defaultValue `1e-8` */
   readonly gtol?: number;
   /** See {@link SolveOptions.gtol}. @defaultValue `0` */
   readonly gRel?: number;
-  /** Converged when |fₖ₊₁ − fₖ| ≤ ftol·max(|fₖ|, |fₖ₊₁|) twice in a row; 0 is never. @defaultValue `0` */
+  /** Converged if |fₖ₊₁ − fₖ| ≤ ftol·max(|fₖ|, |fₖ₊₁|) twice in a row; 0 turns it off. @defaultValue `0` */
   readonly ftol?: number;
-  /** Converged when 0 < ‖xₖ₊₁ − xₖ‖∞ ≤ xtol·‖xₖ₊₁‖∞ twice in a row; 0 is never. @defaultValue `0` */
+  /** Converged if 0 < ‖xₖ₊₁ − xₖ‖∞ ≤ xtol·‖xₖ₊₁‖∞ twice in a row; 0 turns it off. @defaultValue `0` */
   readonly xtol?: number;
   /**
-   * Minimise log f or √f in the place of f > 0; everything shown and returned is of f. Where f falls by many
-   * powers of ten, quasi-Newton methods get farther on the transformed loss.
+   * Minimize log f or √f instead of f > 0; everything shown and returned is that of f. Quasi-Newton methods get
+   * farther on the transformed loss if f falls by many powers of ten.
    *
    * @defaultValue `'none'`
    */
   readonly transform?: 'none' | 'log' | 'sqrt';
-  /** Keep a {@link TraceEntry} for each iteration in `result.trace`. @defaultValue `true` */
+  /** Keeps a {@link TraceEntry} for each iteration in `result.trace`. @defaultValue `true` */
   readonly storeTrace?: boolean;
-  /** Print the trace with `console.log` as it grows. @defaultValue `false` */
+  /** Prints the trace with `console.log` as it grows. @defaultValue `false` */
   readonly showTrace?: boolean;
-  /** Print every so many iterations. @defaultValue `1` */
+  /** Number of iterations between printed lines. @defaultValue `1` */
   readonly showEvery?: number;
-  /** Called at the start and after each iteration; returns true to stop, and no promise. */
+  /** Called at the start and after each iteration, synchronously; returns true to stop. */
   readonly callback?: (progress: Progress) => boolean | void;
-  /** Once aborted, its reason is thrown; the parameters then hold the best point so far. */
+  /** Aborts the solve: its reason is thrown, and the parameters hold the best point so far. */
   readonly signal?: AbortSignal;
 }
 
-/** Options that every solve has. */
+/** Options of {@link SolveOptions} that every solve has, without the transform. */
 export type PlainSolveOptions = Omit<SolveOptions, 'transform'>;
 
-/** What is allowed of {@link PlainSolveOptions}. */
+/** Rules of {@link PlainSolveOptions}. */
 export const plainSolveRules: Rules<PlainSolveOptions> = {
   maxIterations: integerFrom(0),
   maxEvaluations: integerFrom(1),

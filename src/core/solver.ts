@@ -14,8 +14,9 @@ export interface Iterate {
 }
 
 /**
- * State of a solver between iterations: the iterate, and plain data that only the solver itself reads (numbers, booleans,
- * strings, null, typed arrays of floats, and arrays and objects of these), so that it can be saved and continued later.
+ * State of a solver between iterations: the iterate, and plain data that only the solver itself reads (numbers,
+ * booleans, strings, null, typed arrays of floats, and arrays and objects of these), so that it can be saved and
+ * continued later.
  */
 export interface SolverState extends Iterate {}
 

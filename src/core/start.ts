@@ -1,5 +1,5 @@
 /**
- * What is refused before a solve begins, each in a sentence that says what to do.
+ * Checks before a solve begins. Each error says what to do.
  *
  * @module
  */
@@ -10,22 +10,34 @@ import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
 import type { SolveOptions } from './solveOptions.ts';
 import type { Iterate, Solver } from './solver.ts';
 
-/** @throws TypeError, in the name of the function called, if it has no `fg` */
+/**
+ * Checks that a problem has `fg`.
+ *
+ * @throws TypeError in the name of the function called
+ */
 export function checkProblem(where: string, problem: AsyncProblem | Problem): void {
   if (typeof problem?.fg !== 'function') {
-    throw new TypeError(`${where}: a problem is an object { p0, fg }, got ${show(problem)}.`);
-  }
-}
-
-/** @throws TypeError, in the name of the function called, if it cannot make a step */
-export function checkSolver(where: string, solver: Solver): void {
-  if (typeof solver?.step !== 'function') {
-    throw new TypeError(`${where}: a solver is what lbfgs(), bfgs(), auto(), … return, got ${show(solver)}.`);
+    throw new TypeError(`${where}: problem must be an object { p0, fg }, got ${show(problem)}.`);
   }
 }
 
 /**
- * @throws TypeError if p0 is no vector
+ * Checks that a solver can make a step.
+ *
+ * @throws TypeError in the name of the function called
+ */
+export function checkSolver(where: string, solver: Solver): void {
+  if (typeof solver?.step !== 'function') {
+    throw new TypeError(
+      `${where}: solver must be a solver such as lbfgs(), bfgs() or auto(), got ${show(solver)}.`,
+    );
+  }
+}
+
+/**
+ * Checks the start.
+ *
+ * @throws TypeError if p0 is not a Float64Array
  * @throws RangeError if it is empty or not finite
  */
 export function checkStart(where: string, { p0, params }: ProblemFacts): void {
@@ -43,15 +55,17 @@ export function checkStart(where: string, { p0, params }: ProblemFacts): void {
   }
 }
 
-/** Calls after which x is always compared; then after every power of 2, since a comparison costs more than the copy. */
+/**
+ * Number of calls after which x is always compared; then at powers of 2, since a comparison costs more than the copy.
+ */
 const FIRST_CALLS = 4;
 
 type Callback = NonNullable<SolveOptions['callback']>;
 
 /**
- * Shows a callback a copy of x, and names one that writes into it: what it means to change would not change.
+ * Wraps a callback so that it sees a copy of x, and refuses one that writes into it, which would have no effect.
  *
- * @throws TypeError if it does
+ * @throws TypeError if it writes into x
  */
 export function readOnly(where: string, callback: Callback): Callback {
   let copy: Float64Array | null = null;
@@ -77,6 +91,8 @@ function checkUntouched(where: string, copy: Float64Array, x: Float64Array): voi
 }
 
 /**
+ * Checks the values at the start.
+ *
  * @throws RangeError if f(p0) or the gradient is not finite
  */
 export function checkStartValues(where: string, { f, gradient }: Iterate, { params }: ProblemFacts): void {
@@ -87,7 +103,7 @@ export function checkStartValues(where: string, { f, gradient }: Iterate, { para
   const bad = firstNonFinite(gradient);
   if (bad >= 0) {
     const advice = Number.isNaN(gradient[bad])
-      ? 'fg must write every element of gradient (not add to it), and p0 be where they are finite.'
+      ? 'fg must set every element of gradient (not add to it); start where they are finite.'
       : 'start where it is finite.';
     throw new RangeError(
       `${where}: element ${bad}${ofTensor(params, bad)} of the gradient at p0 is ${gradient[bad]}; ${advice}`,
@@ -95,7 +111,7 @@ export function checkStartValues(where: string, { f, gradient }: Iterate, { para
   }
 }
 
-/** ` (of "dense/kernel")`, where the tensor that holds element `index` is known. */
+/** Returns ` (of "dense/kernel")` if the tensor that holds element `index` is known. */
 function ofTensor(params: ProblemFacts['params'], index: number): string {
   const tensor = params && tensorAt(params.layout, index);
   return tensor ? ` (of "${tensor.name}")` : '';

@@ -13,12 +13,12 @@ export interface Eigen {
 }
 
 /**
- * Eigenvalues and unit eigenvectors of a symmetric matrix.
+ * Computes eigenvalues and unit eigenvectors of a symmetric matrix.
  *
  * Costs about 10 n³ operations.
  *
  * @param matrix - `[n, n]` row by row, left as it is
- * @throws Error if the iteration does not converge, which only NaN brings about
+ * @throws Error if the iteration does not converge, which happens only with NaN
  */
 export function symmetricEigen(matrix: Float64Array, n: number): Eigen {
   const a = Float64Array.from(matrix);
@@ -36,7 +36,7 @@ export function symmetricEigen(matrix: Float64Array, n: number): Eigen {
 }
 
 /**
- * Eigenvalues of a symmetric tridiagonal matrix, and its eigenvectors in the basis whose vectors are the rows of `rows`.
+ * Computes eigenvalues of a symmetric tridiagonal matrix, and its eigenvectors in the basis of the rows of `rows`.
  *
  * @param d - diagonal, `[n]`, overwritten
  * @param e - `e[i]` couples i and i + 1, `[n]`, its last element 0, overwritten
@@ -46,7 +46,7 @@ function tridiagonalEigen(d: Float64Array, e: Float64Array, rows: Float64Array):
   const n = d.length;
   let norm = 0;
   for (let i = 0; i < n; i++) norm = Math.max(norm, Math.abs(d[i]) + Math.abs(e[i]));
-  // Smaller couplings are rounding of the reflections: without full rank, nothing else is left to iterate on.
+  // Smaller couplings are rounding of the reflections; without full rank, they would keep the iteration going.
   const negligible = Number.EPSILON * norm;
   for (let l = 0; l < n; l++) {
     for (let sweep = 0; ; sweep++) {
@@ -62,7 +62,7 @@ function tridiagonalEigen(d: Float64Array, e: Float64Array, rows: Float64Array):
   return { values: Float64Array.from(order, (k) => d[k]), vectors };
 }
 
-/** Index of the first row from `l` on that is not coupled to the next; couplings up to `negligible` count as none. */
+/** Returns the first row from `l` on that is not coupled to the next; couplings up to `negligible` count as none. */
 function firstUncoupled(d: Float64Array, e: Float64Array, l: number, negligible: number): number {
   for (let m = l; m + 1 < d.length; m++) {
     const least = Math.max(negligible, Number.EPSILON * (Math.abs(d[m]) + Math.abs(d[m + 1])));
@@ -71,7 +71,7 @@ function firstUncoupled(d: Float64Array, e: Float64Array, l: number, negligible:
   return d.length - 1;
 }
 
-/** One implicit QL sweep with Wilkinson's shift over rows l … m; the rotations are applied to `rows` too. */
+/** Makes one implicit QL sweep with Wilkinson's shift over rows l … m, and applies the rotations to `rows` too. */
 function qlSweep(d: Float64Array, e: Float64Array, rows: Float64Array, l: number, m: number): void {
   const width = d.length;
   const half = (d[l + 1] - d[l]) / (2 * e[l]);
@@ -86,7 +86,7 @@ function qlSweep(d: Float64Array, e: Float64Array, rows: Float64Array, l: number
     const r = Math.hypot(f, g);
     e[i + 1] = r;
     if (r === 0) {
-      // The matrix falls apart here: what is left is for the next sweep.
+      // The matrix splits here; the rest is for the next sweep.
       d[i + 1] -= shift;
       e[m] = 0;
       return;

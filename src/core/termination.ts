@@ -1,4 +1,4 @@
-/** What a termination means for the point returned. */
+/** Verdict of a termination on the point returned. */
 export type Outcome = 'converged' | 'stopped' | 'failed';
 
 interface TerminationText {
@@ -6,7 +6,7 @@ interface TerminationText {
   readonly sentence: string;
 }
 
-/** Why a solve ended, what that means, and the sentence shown to people. */
+/** Reasons why a solve ends, each with its outcome and the sentence shown to people. */
 export const terminations = {
   gradientTolerance: {
     outcome: 'converged',
@@ -22,7 +22,7 @@ export const terminations = {
   },
   precisionFloor: {
     outcome: 'stopped',
-    sentence: 'Neither f nor its gradient improves any further: this is as far as the precision of f allows.',
+    sentence: 'Neither f nor its gradient improves further: this is as far as the precision of f allows.',
   },
   maxIterations: {
     outcome: 'stopped',
@@ -49,8 +49,8 @@ export const terminations = {
     sentence:
       'f or its gradient became NaN or infinite; the best finite point is returned. A smaller step may help.',
   },
-  unbounded: { outcome: 'failed', sentence: 'f falls without bound: it has no minimum to find.' },
+  unbounded: { outcome: 'failed', sentence: 'f falls without bound: it has no minimum.' },
 } as const satisfies Record<string, TerminationText>;
 
-/** Why a solve ended: one of the keys of {@link terminations}. */
+/** Reason why a solve ended: one of the keys of {@link terminations}. */
 export type Termination = keyof typeof terminations;

@@ -1,4 +1,4 @@
-/** One line of a trace: the state after `iteration` iterations, 0 being the start. */
+/** Entry of a trace: the state after `iteration` iterations, where 0 is the start. */
 export interface TraceEntry {
   readonly iteration: number;
   readonly f: number;
@@ -12,10 +12,10 @@ export interface TraceEntry {
   readonly elapsed: number;
 }
 
-/** The heading of a printed trace. */
+/** Heading of a printed trace. */
 export const traceHeading = ' Iteration   Function value   Gradient norm     Step  Evaluations   Seconds';
 
-/** One entry as a line under {@link traceHeading}. */
+/** Returns an entry as a line under {@link traceHeading}. */
 export function traceLine({ iteration, f, gradientNorm, alpha, evaluations, elapsed }: TraceEntry): string {
   return [
     String(iteration).padStart(10),

@@ -4,25 +4,25 @@ import { normInf } from './vector.ts';
 import type { Asks } from './question.ts';
 import type { Measured } from './solver.ts';
 
-/** A monotone change of the values of f > 0, and its inverse. */
+/** A monotone transform of the values of f > 0, and its inverse. */
 interface Transform {
-  /** The transformed value. */
+  /** Returns the transformed value. */
   value(f: number): number;
-  /** Its derivative: the transformed gradient in units of ∇f. */
+  /** Returns its derivative: the transformed gradient in units of ∇f. */
   slope(f: number): number;
-  /** f and ‖∇f‖∞ from the transformed ones. */
+  /** Returns f and ‖∇f‖∞ from the transformed ones. */
   undo(measured: Measured): Measured;
 }
 
-/** Something that a solve sees f through. */
+/** A change of the answers of a solve, and its inverse. */
 export interface Filter {
   /** Passes the questions of a solve on, and changes the answers. */
   pass(asks: Asks<SolveResult>): Asks<SolveResult>;
-  /** f and ‖∇f‖∞ without the change. */
+  /** Returns f and ‖∇f‖∞ without the change. */
   undo(measured: Measured): Measured;
 }
 
-/** log f, where the smallest positive number stands for an f of exactly 0. */
+/** log f, with the smallest positive number in place of an f of exactly 0. */
 const lowest = Math.log(Number.MIN_VALUE);
 const logOf = (f: number): number => (f === 0 ? lowest : Math.log(f));
 const expOf = (log: number): number => (log === lowest ? 0 : Math.exp(log));
@@ -40,20 +40,20 @@ const transforms: Partial<Record<'none' | 'log' | 'sqrt', Transform>> = {
   },
 };
 
-/** Values seen at and below f = 0, where a transform ends. */
+/** Values at and below f = 0, where a transform is not defined. */
 interface Below {
   /** f at the first point. */
   first: number;
-  /** The least f seen. */
+  /** Lowest f. */
   least: number;
-  /** ‖∇f‖∞ at the last point where f was 0: no multiple of a transformed gradient. */
+  /** ‖∇f‖∞ at the last point with f = 0, which the transformed gradient does not tell. */
   normAtZero: number;
 }
 
-/** An f this far below zero, relative to the first, is rounding. */
+/** An f this little below zero, relative to the first, is rounding. */
 const ROUNDING = 1e-10;
 
-/** Returns the transform of the option of that name, for one run. */
+/** Returns the transform of that name, for one run. */
 export function transformBy(where: string, name: 'none' | 'log' | 'sqrt' = 'none'): Filter | null {
   const transform = transforms[name];
   if (!transform) return null;
@@ -73,7 +73,7 @@ export function transformBy(where: string, name: 'none' | 'log' | 'sqrt' = 'none
 /**
  * Passes the questions of `asks` on and transforms the answers: values in the return, gradients in their buffers.
  *
- * An f < 0 becomes NaN, which searches step back from. At f = 0 the transformed gradient is 0.
+ * An f < 0 becomes NaN, from which line searches step back. At f = 0 the transformed gradient is 0.
  *
  * @param below - written
  * @throws RangeError if f is not > 0 at the first question
@@ -115,15 +115,15 @@ function* transformed<Result>(
 }
 
 /**
- * Says that f has fallen to or below 0, where that is so. A run that ends at this border has found no minimum, unless the
- * gradient is 0 there, and its search is not at fault: the ending is `nonFinite`, as the transformed f is.
+ * Adds that f has fallen to 0 or below, if it has. A run that ends there has found no minimum unless the gradient is 0,
+ * and its line search is not to blame: the termination is `nonFinite`, as the transformed f is.
  */
 function withoutFalseEnd(name: string, result: SolveResult, { first, least }: Below): SolveResult {
   const isNegative = least < -ROUNDING * first;
   const isAtZero = result.f === 0 && result.gradientNorm > result.measures.gradient.tolerance;
   if (!isNegative && !isAtZero) return result;
-  const word = isNegative ? `fell to ${least}` : `came to 0, where its gradient is not`;
-  const sentence = `f ${word}; transform: '${name}' needs f > 0, and has kept the run where f is. Minimize f itself, transform: 'none', or add a constant to it.`;
+  const word = isNegative ? `fell to ${least}` : `reached 0, where its gradient is not 0`;
+  const sentence = `f ${word}; transform: '${name}' needs f > 0, and has kept the run where that holds. Minimize f itself with transform: 'none', or add a constant to it.`;
   const isMinimum = result.termination === 'gradientTolerance';
   if (isMinimum || isLimit(result)) {
     return Object.assign(result, { message: `${result.message} But ${sentence}` });
@@ -132,7 +132,7 @@ function withoutFalseEnd(name: string, result: SolveResult, { first, least }: Be
   return Object.assign(honest, { message: sentence.replace(/^f/, 'The objective') });
 }
 
-/** True if a limit or the user has ended the run, not what it found. */
+/** Returns true if a limit or the user has ended the run. */
 const isLimit = ({ termination }: SolveResult): boolean =>
   terminations[termination].outcome === 'stopped' && termination !== 'precisionFloor';
 

@@ -1,12 +1,12 @@
-/** Number of equal parts of a line on which noise is estimated: that many samples, and the one at its start. */
+/** Number of equal parts of a line on which noise is estimated; it takes one sample more. */
 export const NOISE_PARTS = 8;
 
-/** Orders of the differences: those below see the trend, those above rest on few samples. */
+/** Orders of the differences: lower ones see the trend, higher ones rest on few samples. */
 const ORDERS = [3, 4, 5];
 
 /**
  * Estimates the standard deviation of noise in samples of a smooth function at equal distances, from their higher
- * differences: these are small where values follow a curve, and large where values scatter.
+ * differences: these are small if values follow a curve, and large if values scatter.
  *
  * @see Moré & Wild (2011), Estimating computational noise, SIAM J. Sci. Comput. 33(3), doi:10.1137/100786125
  */

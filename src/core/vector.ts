@@ -1,8 +1,8 @@
 /**
  * Level-1 vector operations on flat `Float64Array`s, all of one length `n`.
  *
- * Results go into the last argument; sums accumulate in float64. These loops and those of the solvers'
- * updates are the only code in the project worth unrolling.
+ * Results are written to the last argument; sums accumulate in float64. Only these loops and those of the solvers'
+ * updates are worth unrolling.
  *
  * @module
  */
@@ -34,7 +34,7 @@ function fastFor(a: Float64Array, b: Float64Array, c: Float64Array): FastOperati
   return operations?.length === a.length ? operations : undefined;
 }
 
-/** Inner product aᵀb. */
+/** Returns the inner product aᵀb. */
 export function dot(a: Float64Array, b: Float64Array): number {
   const fast = fastFor(a, b, a);
   if (fast) return fast.dot(a, b);
@@ -80,7 +80,7 @@ export function roundToFloat32(x: Float64Array): void {
   for (let i = 0; i < x.length; i++) x[i] = Math.fround(x[i]);
 }
 
-/** ‖x‖∞ = maxᵢ |xᵢ|; NaN when any element is NaN. */
+/** Returns ‖x‖∞ = maxᵢ |xᵢ|; NaN if any element is NaN. */
 export function normInf(x: Float64Array): number {
   const fast = fastFor(x, x, x);
   if (fast) return fast.normInf(x);
@@ -102,19 +102,19 @@ export function normInf(x: Float64Array): number {
   return Math.max(m0, m1, m2, m3);
 }
 
-/** Σ|aᵢbᵢ|. With x and ∇f: rounding x by a part ε changes f by up to ε times this, however small f is. */
+/** Returns Σ|aᵢbᵢ|. With x and ∇f, a relative change ε of x changes f by up to ε times this, however small f is. */
 export function absoluteDot(a: Float64Array, b: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += Math.abs(a[i] * b[i]);
   return sum;
 }
 
-/** ‖x‖₂. */
+/** Returns ‖x‖₂. */
 export function norm2(x: Float64Array): number {
   return Math.sqrt(dot(x, x));
 }
 
-/** Index of the first element that is NaN or infinite, or -1. */
+/** Returns the index of the first element that is NaN or infinite, or -1. */
 export function firstNonFinite(x: ArrayLike<number>): number {
   for (let i = 0; i < x.length; i++) if (!Number.isFinite(x[i])) return i;
   return -1;

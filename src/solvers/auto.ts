@@ -4,14 +4,14 @@ import { levenbergMarquardt } from './levenbergMarquardt.ts';
 import type { Iterate, Setting, Solver } from '../core/solver.ts';
 
 /**
- * Above this many unknowns the n² numbers of a dense inverse Hessian no longer pay: on small nets BFGS breaks
- * even in time at n ≈ 400 where f is the mean over 50 points, beyond n = 1000 where it is over 500
+ * Above this many unknowns the n² numbers of a dense inverse Hessian no longer pay off: on small networks BFGS breaks
+ * even in time at n ≈ 400 if f is the mean over 50 points, and beyond n = 1000 with 500 points
  * (`npm run bench -- scaling`).
  */
 const DENSE_LIMIT = 500;
 
 /**
- * Largest work of a step of {@link levenbergMarquardt}, m·n·min(m, n) multiplications, that it is chosen for: about
+ * Largest work of a step of {@link levenbergMarquardt}, m·n·min(m, n) multiplications, for which it is chosen: about
  * half a second. A network of 4929 weights and 1000 samples, ten times that, trains faster with {@link lbfgs}
  * (`npm run bench -- onnxLeastSquares`).
  */
@@ -19,13 +19,13 @@ const WORK_LIMIT = 5e8;
 
 /**
  * Chooses a solver, with its defaults: {@link levenbergMarquardt} for a sum of squares whose Jacobian is small enough,
- * else {@link bfgs} for n ≤ 500 and {@link lbfgs} above.
+ * otherwise {@link bfgs} for n ≤ 500 and {@link lbfgs} above.
  *
- * @throws TypeError if it is given options: those belong to the solvers it chooses from
+ * @throws TypeError if options are given
  */
 export function auto(...options: readonly never[]): Solver {
   if (options.length > 0) {
-    throw new TypeError('auto: there are no options; give them to bfgs(), lbfgs() or levenbergMarquardt().');
+    throw new TypeError('auto: takes no options; give them to bfgs(), lbfgs() or levenbergMarquardt().');
   }
   const squares: Solver = levenbergMarquardt();
   const small: Solver = bfgs();

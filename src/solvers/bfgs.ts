@@ -10,20 +10,20 @@ import type { LineSearch } from './linesearch/lineSearch.ts';
 
 /** Options of {@link bfgs}. */
 export interface BfgsOptions {
-  /** @defaultValue `strongWolfe()` */
+  /** Line search. @defaultValue `strongWolfe()` */
   readonly lineSearch?: LineSearch;
-  /** @defaultValue `unitStep()` */
+  /** First step that the line search tries. @defaultValue `unitStep()` */
   readonly initialStep?: InitialStep;
   /**
-   * Learn curvature from the values of f too, not from its gradients alone.
+   * Learn curvature from the values of f too, not only from its gradients.
    *
    * @defaultValue true in float64, false in float32 and on mini-batches, whose values are too noisy for it
    */
   readonly modifiedSecant?: boolean;
   /**
    * The scale γ of H₀ = γI, chosen by the newest pair at every step: sᵀs/sᵀy (`'long'`), sᵀy/yᵀy (`'short'`),
-   * √(sᵀs/yᵀy) (`'geometric'`), or 1 (`'none'`). `'long'` is the best on networks by decades, `'short'` takes fewer
-   * evaluations on large problems whose curvatures are alike.
+   * √(sᵀs/yᵀy) (`'geometric'`), or 1 (`'none'`). `'long'` is better by decades on networks; `'short'` takes fewer
+   * evaluations on large problems with similar curvatures.
    *
    * @defaultValue `'long'`
    */
@@ -31,11 +31,11 @@ export interface BfgsOptions {
 }
 
 /**
- * BFGS with a dense inverse Hessian: 2n² numbers and O(n²) work an iteration, for up to about a thousand
+ * BFGS with a dense inverse Hessian: 2n² numbers and O(n²) work per iteration, for up to about a thousand
  * unknowns. There it reaches losses that limited memory does not.
  *
- * H starts from γI, where the newest pair sets γ at every step, as limited memory does: H = γM + N, where M
- * and N take in each pair.
+ * H starts from γI, and the newest pair sets γ at every step, as in limited memory: H = γM + N, where M and N are
+ * updated with each pair.
  *
  * @throws RangeError naming every option that is wrong
  * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., Algorithm 6.1 and eq. (6.17), (7.20)

@@ -3,9 +3,9 @@ import { addSquares, multiply, setIdentity, zeros } from './dense.ts';
 import { biggsFactor, hasExactValues, isCurved, pairSums, writePair } from './curvature.ts';
 import type { Descent } from './lineSearchSolver.ts';
 
-/** The inverse Hessian estimate and the scratch of its update. */
+/** Inverse Hessian estimate, and the scratch of its update. */
 export interface DenseMemory {
-  /** H, symmetric, `[n, n]` row by row; only the lower triangle is kept. */
+  /** H, symmetric, `[n, n]` row by row; lower triangle only. */
   readonly inverse: Float64Array;
   /** `[n]` */
   readonly s: Float64Array;
@@ -13,7 +13,7 @@ export interface DenseMemory {
   readonly y: Float64Array;
   /** Hy, `[n]` */
   readonly hy: Float64Array;
-  /** Number of updates H has seen; at 0 it is the identity. */
+  /** Number of updates; at 0 H is the identity. */
   updates: number;
   readonly modifiedSecant: boolean;
 }
@@ -24,21 +24,21 @@ export interface BroydenMember {
   readonly tau: number;
 }
 
-/** The curvature of a step under the old estimate H = B⁻¹ and under f. */
+/** Curvature of a step under the old estimate H = B⁻¹, relative to that of f. */
 export interface StepCurvature {
   readonly n: number;
-  /** b = sᵀBs/sᵀy */
+  /** b = sᵀBs/sᵀy. */
   readonly b: number;
-  /** h = yᵀHy/sᵀy */
+  /** h = yᵀHy/sᵀy. */
   readonly h: number;
 }
 
 /**
- * A dense inverse Hessian estimate, updated within Broyden's family.
+ * Creates a dense inverse Hessian estimate that is updated within Broyden's family.
  *
  * @param member - chooses the update for a step
- * @param initialDiagonal - H before the first update, from sᵀy and yᵀy
- * @param modifiedSecant - whether y is that of the modified secant equation; by default where f is exact enough
+ * @param initialDiagonal - returns the diagonal of H before the first update, from sᵀy and yᵀy
+ * @param modifiedSecant - true to scale y by Biggs's factor; by default if f is exact enough
  * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., section 6.3
  */
 export function broydenFamily(

@@ -12,7 +12,7 @@ import type { LineSearch } from './linesearch/lineSearch.ts';
 /** Options of {@link conjugateGradient}. */
 export interface ConjugateGradientOptions {
   /**
-   * How much of the last direction is kept: Hager & Zhang's β, or Polak and Ribière's, never below 0.
+   * Factor β of the last direction: Hager and Zhang's, or Polak and Ribière's, which is never below 0.
    *
    * @defaultValue `'hagerZhang'`
    */
@@ -21,26 +21,26 @@ export interface ConjugateGradientOptions {
   readonly eta?: number;
   /** θ of Hager & Zhang's β = (y − θ‖y‖²/(dᵀy)·d)ᵀ∇f/dᵀy; 2 is that of their first paper. @defaultValue `1` */
   readonly theta?: number;
-  /** @defaultValue `strongWolfe({ c2: 0.2 })` */
+  /** Line search. @defaultValue `strongWolfe({ c2: 0.2 })` */
   readonly lineSearch?: LineSearch;
-  /** @defaultValue `previousStep()` */
+  /** First step that the line search tries. @defaultValue `previousStep()` */
   readonly initialStep?: InitialStep;
 }
 
-/** The last direction, and how much of it the next one keeps. */
+/** Last direction, and its factor in the next one. */
 export interface ConjugateGradientMemory {
-  /** The last direction alone, `[n]`. */
+  /** One row, `[n]`: the last direction. */
   readonly rows: Row[];
-  /** 0 where the next direction is −∇f. */
+  /** Factor β; at 0 the next direction is −∇f. */
   beta: number;
 }
 
 /**
- * Nonlinear conjugate gradients with the β of CG_DESCENT: six vectors of memory, however many unknowns. It takes more
- * evaluations than {@link lbfgs}, which is the better choice wherever its memory is available.
+ * Nonlinear conjugate gradients with the β of CG_DESCENT, in six vectors of memory. It takes more evaluations than
+ * {@link lbfgs}, which is the better choice if its memory is available.
  *
- * Departure from CG_DESCENT: the search is Moré and Thuente's, from a first step that keeps the last decrease. It takes
- * 0.79 × the evaluations of `hagerZhang()` with `hagerZhangStep()` on 90 problems.
+ * Departure from CG_DESCENT: the line search is Moré and Thuente's, from a first step that promises the last
+ * decrease. It takes 0.79 × the evaluations of `hagerZhang()` with `hagerZhangStep()` on 90 problems.
  *
  * @throws RangeError naming every option that is wrong
  * @see Hager & Zhang (2006), Algorithm 851: CG_DESCENT, ACM TOMS 32(1), doi:10.1145/1132973.1132979; Hager &
@@ -66,25 +66,25 @@ export function conjugateGradient(options: ConjugateGradientOptions = {}): Solve
   });
 }
 
-/** The products β is made of; d the last direction, g and g⁺ the gradients before and after it. */
+/** Products that β is computed from, with the last direction d and the gradients g and g⁺ before and after it. */
 interface Products {
-  /** yᵀg⁺ */
+  /** yᵀg⁺. */
   readonly yg: number;
-  /** dᵀy */
+  /** dᵀy. */
   readonly dy: number;
-  /** yᵀy */
+  /** yᵀy. */
   readonly yy: number;
-  /** dᵀg */
+  /** dᵀg. */
   readonly dg: number;
-  /** dᵀg⁺ */
+  /** dᵀg⁺. */
   readonly dgNext: number;
-  /** dᵀd */
+  /** dᵀd. */
   readonly dd: number;
-  /** gᵀg */
+  /** gᵀg. */
   readonly gg: number;
 }
 
-/** Hager & Zhang (2013), eq. (3.1) and (3.2), with θ in the place of 1. */
+/** Hager & Zhang (2013), eq. (3.1) and (3.2), with θ instead of 1. */
 function hagerZhangBeta(eta: number, theta: number): (products: Products) => number {
   return ({ yg, dy, yy, dg, dgNext, dd }) =>
     Math.max((yg - (theta * yy * dgNext) / dy) / dy, (eta * dg) / dd);

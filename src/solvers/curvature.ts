@@ -2,29 +2,29 @@ import type { Move, MoveSums } from '../core/kernels/kernels.ts';
 import type { Row } from '../core/kernels/rows.ts';
 import type { Setting } from '../core/solver.ts';
 
-/** Whether f is exact enough to learn curvature from its values. */
+/** Returns true if f is exact enough to learn curvature from its values. */
 export const hasExactValues = ({ precision, stochastic = false }: Setting): boolean =>
   precision === 'float64' && !stochastic;
 
-/** What is learned of a pair alone. */
+/** Sums over a pair that tell its curvature. */
 export type Curvature = Pick<MoveSums, 'sy' | 'yy' | 'ss'>;
 
-/** The smallest cosine of the angle between s and y that is not their rounding. */
+/** Smallest cosine of the angle between s and y that is not just rounding. */
 const MIN_COSINE = 2 ** -52;
 
 /**
- * Whether a pair has curvature to learn from: sᵀy > minCosine·‖s‖‖y‖, a test that no scale of f or x sways.
+ * Returns true if a pair has positive curvature, sᵀy > minCosine·‖s‖‖y‖, whatever the scales of f and x.
  *
- * Roots before their product, which could overflow.
+ * Takes roots before their product, which could overflow.
  */
 export const isCurved = ({ sy, yy, ss }: Curvature, minCosine = MIN_COSINE): boolean =>
   sy > minCosine * Math.sqrt(ss) * Math.sqrt(yy);
 
-/** Names of the scales of H₀. */
+/** Name of a scale γ of H₀ = γI: sᵀy/yᵀy, sᵀs/sᵀy, √(sᵀs/yᵀy), or 1. */
 export type ScalingName = 'short' | 'long' | 'geometric' | 'none';
 
 /**
- * γ of H₀ = γI by the names of the option.
+ * Scales γ of H₀ = γI by name.
  *
  * @see Barzilai & Borwein (1988), Two-point step size gradient methods, IMA J. Numer. Anal. 8,
  *   doi:10.1093/imanum/8.1.141, for the first two
@@ -36,10 +36,10 @@ export const scalings: Readonly<Record<ScalingName, (pair: Curvature) => number>
   none: () => 1,
 };
 
-/** The sums over a step's pair that a dense method needs. */
+/** Sums over a step's pair that a dense method needs. */
 export type PairSums = Pick<MoveSums, 'sy' | 'yy' | 'ss' | 'sg'>;
 
-/** Computes the sums without storing the pair, so that it can be refused before it displaces another. */
+/** Computes the sums of a move without storing its pair. */
 export function pairSums({ x, gradient, trial, trialGradient }: Move): PairSums {
   const sums = { sy: 0, yy: 0, ss: 0, sg: 0 };
   for (let i = 0; i < x.length; i++) {
@@ -59,17 +59,17 @@ interface Values {
   readonly trialF: number;
 }
 
-/** A change of f below this part of it is too noisy to learn from. */
+/** A smaller relative change of f is too noisy to learn from. */
 const TRUSTED_CHANGE = 1e-7;
 
-/** The values of f may divide the curvature along s by ten, and double it. */
+/** Limits of Biggs's factor. */
 const FACTORS = { least: 0.1, most: 2 };
 
 /**
- * Biggs's factor t: t·sᵀy is sᵀ∇²f(xₖ₊₁)s of the cubic through f and ∇f at both ends of the step, to one order
- * more than sᵀy. BFGS with y′ = ty is BFGS with 1/t of its term ssᵀ/sᵀy.
+ * Computes Biggs's factor t: t·sᵀy is sᵀ∇²f(xₖ₊₁)s of the cubic through f and ∇f at both ends of the step, accurate to
+ * one order more than sᵀy. BFGS with y′ = ty is BFGS with 1/t of its term ssᵀ/sᵀy.
  *
- * Departure from the paper: t keeps within narrower bounds, and is 1 where f has hardly changed.
+ * Departure from the paper: the limits of t are narrower, and t is 1 if f has hardly changed.
  *
  * @see Biggs (1973), A note on minimization algorithms which make use of non-quadratic properties of the
  *   objective function, J. Inst. Maths Applics 12, doi:10.1093/imamat/12.3.337; Yuan (1991), A modified BFGS

@@ -1,6 +1,5 @@
 /**
- * Symmetric matrices `[n, n]`, row by row, of which the lower triangle alone is read and written: half the
- * numbers, each used for its mirror image too.
+ * Symmetric matrices `[n, n]`, row by row. Only the lower triangle is read and written.
  *
  * @module
  */
@@ -9,7 +8,7 @@ import { dot } from '../core/vector.ts';
 /**
  * Returns a matrix of zeros, `[n, n]`.
  *
- * @throws RangeError if so much memory cannot be allocated
+ * @throws RangeError if there is not enough memory
  */
 export function zeros(n: number): Float64Array {
   try {
@@ -23,7 +22,7 @@ export function zeros(n: number): Float64Array {
   }
 }
 
-/** `A ← diagonal·I`; returns it. */
+/** `A ← diagonal·I`; returns A. */
 export function setIdentity(matrix: Float64Array, n: number, diagonal: number): Float64Array {
   matrix.fill(0);
   for (let i = 0; i < n; i++) matrix[i * n + i] = diagonal;
@@ -44,7 +43,7 @@ export function multiply(matrix: Float64Array, alpha: number, x: Float64Array, o
   for (let i = 0; i < n; i++) out[i] *= alpha;
 }
 
-/** Adds what rows i … i + 3 contribute left of column i. */
+/** Adds the contributions of rows i … i + 3 left of column i. */
 function multiplyFourRows(matrix: Float64Array, i: number, x: Float64Array, out: Float64Array): void {
   const n = x.length;
   const row0 = i * n;
@@ -77,7 +76,7 @@ function multiplyFourRows(matrix: Float64Array, i: number, x: Float64Array, out:
   out[i + 3] += s3;
 }
 
-/** Adds what a row contributes from column `from` to its diagonal. */
+/** Adds the contribution of a row from column `from` to its diagonal. */
 function multiplyRow(
   matrix: Float64Array,
   row: number,
@@ -108,7 +107,7 @@ export function addSquares(
   v: Float64Array,
 ): void {
   const n = u.length;
-  // Complete the square in u where a is the larger, as in elimination with a pivot; else in v.
+  // Complete the square in u if a is the larger, as in elimination with a pivot, otherwise in v.
   const pivotU = Math.abs(a) * dot(u, u) >= Math.abs(c) * dot(v, v);
   const [p, q, pivot, rest] = pivotU ? [u, v, a, c - (b * b) / a] : [v, u, c, a - (b * b) / c];
   const mix = b / pivot;
@@ -142,7 +141,7 @@ function addTwoSquares(
     }
     const p1 = signP * p[i + 1];
     const q1 = signQ * q[i + 1];
-    // The first row goes one beyond its diagonal, to where nobody reads.
+    // The first row goes one element beyond its diagonal, which is never read.
     for (let j = 0; j <= i + 1; j++) {
       const pj = p[j];
       const qj = q[j];

@@ -7,7 +7,10 @@ import type { Row } from '../core/kernels/rows.ts';
 import type { Curvature } from './curvature.ts';
 import { slotsOf, type PairRing } from './pairRing.ts';
 
-/** Pairs with less than this fraction of sᵀy in the free elements are skipped: their curvature belongs to the held ones. */
+/**
+ * Pairs with less than this fraction of sᵀy in the free elements are skipped: their curvature belongs to the held
+ * ones.
+ */
 const LEAST_PART = 2 ** -26;
 
 /**

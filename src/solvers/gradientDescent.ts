@@ -11,17 +11,17 @@ import type { LineSearch } from './linesearch/lineSearch.ts';
 
 /** Options of {@link gradientDescent}. */
 export interface GradientDescentOptions {
-  /** @defaultValue `strongWolfe()`, unless there is a learning rate */
+  /** Line search. @defaultValue `strongWolfe()`, unless there is a learning rate */
   readonly lineSearch?: LineSearch;
-  /** A fixed rate or a schedule, in the place of a line search. */
+  /** Fixed rate or schedule, instead of a line search. */
   readonly learningRate?: number | Schedule;
-  /** With a learning rate: the part of the last step that is kept, in [0, 1). @defaultValue `0` */
+  /** With a learning rate: fraction of the last step that is kept, in [0, 1). @defaultValue `0` */
   readonly momentum?: number;
-  /** With momentum: Nesterov's form. @defaultValue `false` */
+  /** With momentum: true for Nesterov's form. @defaultValue `false` */
   readonly nesterov?: boolean;
 }
 
-/** Gradient descent with momentum: the velocity, `[n]`. */
+/** State of gradient descent with momentum; the velocity is `[n]`. */
 export interface MomentumState extends Iterate {
   readonly velocity: Float64Array;
   steps: number;
@@ -30,8 +30,8 @@ export interface MomentumState extends Iterate {
 }
 
 /**
- * Steepest descent: with a line search the yardstick, with a learning rate and momentum the classic of
- * mini-batch training.
+ * Steepest descent: the baseline with a line search, or the classic of mini-batch training with a learning rate and
+ * momentum.
  *
  * With a learning rate: v ← momentum·v − rate·∇f, x ← x + v; in Nesterov's form x ← x + momentum·v − rate·∇f.
  *

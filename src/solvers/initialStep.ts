@@ -2,7 +2,7 @@ import { normInf } from '../core/vector.ts';
 import type { AskPhi, Phi } from './linesearch/lineSearch.ts';
 import type { LineState } from './searchAlong.ts';
 
-/** The last accepted step of a solver; all NaN before the first. */
+/** Last accepted step of a solver; all NaN before the first. */
 export interface LastStep {
   alpha: number;
   /** φ′(0) along its direction. */
@@ -12,9 +12,9 @@ export interface LastStep {
 }
 
 /**
- * Chooses the first step a line search tries: a number, or a scalar coroutine that looks at φ first.
+ * Chooses the first step that a line search tries: a number, or a scalar coroutine that evaluates φ first.
  *
- * @param fresh - the direction is the plain negative gradient: nothing is known of f's scale
+ * @param fresh - true if the direction is −∇f, because no curvature is known yet
  * @param slope - φ′(0) along the direction
  */
 export type InitialStep = (
@@ -25,29 +25,28 @@ export type InitialStep = (
 ) => number | Generator<AskPhi, number, Phi>;
 
 /**
- * Always the same first step.
+ * Creates a rule that always returns the same first step.
  *
- * @param alpha - default 1
+ * @param alpha - the step; default 1
  */
 export function staticStep(alpha = 1): InitialStep {
   return () => alpha;
 }
 
 /**
- * 1 for directions that carry their own scale, which is every quasi-Newton direction but the first; along a
- * plain gradient min(1, 1/‖∇f‖∞).
+ * Creates a rule that returns 1 for directions with curvature, and min(1, 1/‖∇f‖∞) along −∇f.
  *
- * @param longest - the step in the place of 1; default 1
+ * @param longest - factor of both; default 1
  */
 export function unitStep(longest = 1): InitialStep {
   return (state, fresh) => (fresh ? longest * cautiousStep(state) : longest);
 }
 
 /**
- * As {@link unitStep}, but no more than a few times the last step: for directions that tend to be too long, so
- * that a first step of 1 would be rejected again and again.
+ * Creates a rule like {@link unitStep} that returns at most a few times the last step: for directions that tend to be
+ * too long, so that a first step of 1 would be rejected again and again.
  *
- * @param growth - how many times; default 3
+ * @param growth - largest ratio to the last step; default 3
  */
 export function rampedStep(growth = 3): InitialStep {
   const unit = unitStep();
@@ -55,14 +54,14 @@ export function rampedStep(growth = 3): InitialStep {
     !fresh && last.alpha > 0 ? Math.min(1, growth * last.alpha) : unit(state, fresh, slope, last);
 }
 
-/** No unknown moves by more than 1, nor by more than its slope. */
+/** Returns a step along −∇f that moves no unknown by more than 1 or its slope. */
 function cautiousStep({ gradient }: LineState): number {
   return Math.min(1, 1 / normInf(gradient));
 }
 
 /**
- * The step that would lower f to first order as much as the last one did, and at most ten times the last:
- * for directions without a scale.
+ * Creates a rule that returns the step that promises the decrease of the last one to first order, at most ten times the
+ * last step: for directions without a scale.
  *
  * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., the text before eq. (3.60)
  */
@@ -74,8 +73,8 @@ export function previousStep(): InitialStep {
 }
 
 /**
- * The minimiser of the parabola through the last two values of f and the slope: 2(fₖ − fₖ₋₁)/φ′(0), a
- * little stretched so that steps of 1 are reached, and at most 1.
+ * Creates a rule that returns the minimizer of the parabola through the last two values of f and the slope,
+ * 2(fₖ − fₖ₋₁)/φ′(0), times 1.01 so that steps of 1 are reached, and at most 1.
  *
  * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., eq. (3.60)
  */
@@ -90,12 +89,12 @@ export function quadraticStep(): InitialStep {
 const PSI0 = 0.01;
 const PSI1 = 0.1;
 const PSI2 = 2;
-/** A minimizer farther than so many last steps is one of rounding. */
+/** Largest ratio of the minimizer to the last step; a larger one comes from rounding. */
 const LONGEST = 100;
 
 /**
- * The rule of CG_DESCENT: tries a tenth of the last step, and takes the minimiser of the parabola through
- * what it finds, or twice the last step where that parabola has none. One evaluation of f without its gradient.
+ * Creates the rule of CG_DESCENT: it evaluates f at a tenth of the last step, without the gradient, and returns the
+ * minimizer of the parabola through that value, or twice the last step if the parabola has none.
  *
  * @see Hager & Zhang (2006), Algorithm 851: CG_DESCENT, ACM TOMS 32(1), I0–I2 of section 4,
  *   doi:10.1145/1132973.1132979
@@ -113,7 +112,7 @@ function* interpolatedStep(value: number, slope: number, last: number): Generato
   return Math.min(-slope / (2 * curvature), LONGEST * last);
 }
 
-/** The very first step: a hundredth of x's size, or of what would bring f to 0, along −∇f. */
+/** Returns the very first step: a hundredth of the size of x, or of the step that would bring f to 0, along −∇f. */
 function firstOfAll(state: LineState, slope: number): number {
   const size = normInf(state.x);
   if (size > 0) return (PSI0 * size) / normInf(state.gradient);

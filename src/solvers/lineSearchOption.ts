@@ -1,4 +1,4 @@
 import { objectWith, type Rule } from '../core/options.ts';
 
-/** The rule of an option that takes a line search. */
+/** Rule of an option that takes a line search. */
 export const lineSearchRule: Rule = objectWith('a line search such as strongWolfe()', 'search');

@@ -53,46 +53,46 @@ export interface Descent<Memory> {
   readonly project?: (trial: Float64Array, state: LineState, alpha: number) => void;
 }
 
-/** ‖trial − x‖∞ and ‖trialGradient‖∞. */
+/** Norms of a step: ‖trial − x‖∞ and ‖trialGradient‖∞. */
 export type StepNorms = Pick<MoveSums, 'sInf' | 'gInf'>;
 
-/** The state of every line-search method. */
+/** State of every line-search method. */
 export interface LineSearchState<Memory> extends LineState {
   readonly noise: Noise;
   readonly memory: Memory;
   readonly last: LastStep;
-  /** Mini-batches in a row that ended without a step. */
+  /** Number of mini-batches in a row that ended without a step. */
   failures: number;
 }
 
-/** What {@link lineSearchSolver} makes a solver of. */
+/** Parts of a line-search method, for {@link lineSearchSolver}. */
 export interface LineSearchMethod<Memory> {
   readonly name: string;
-  /** How reports name it for n unknowns. */
+  /** Returns the name in reports for n unknowns. */
   readonly describe: (n: number) => string;
   readonly descent: Descent<Memory>;
   readonly lineSearch: LineSearch;
-  /** @defaultValue `unitStep()` */
+  /** First step that the line search tries. @defaultValue `unitStep()` */
   readonly initialStep?: InitialStep;
 }
 
 /**
- * A decrease below this part of f, or of what x adds to f to first order, is not to be told from rounding. Nor is one
- * below this part of the largest f: terms that are as large as ever can leave a small f, as in a cross-entropy, and a
- * gradient that has led so far down is not the one to blame.
+ * A decrease below this fraction of f, or of the contribution of x to f to first order, may be rounding. So may one
+ * below this fraction of the largest f: a small f can be the difference of terms that are still large, as in a
+ * cross-entropy.
  */
 const NOISE = { float64: 2 ** -40, float32: 2 ** -20 };
 
-/** After so many mini-batches in a row without a step, the memory is forgotten. */
+/** Number of mini-batches in a row without a step after which the memory is reset. */
 const MAX_BATCH_FAILURES = 3;
 
 /**
- * Makes a solver of a {@link Descent} and a line search.
+ * Makes a solver from a {@link Descent} and a line search.
  *
- * Where a search fails, the noise it allows for grows tenfold and it is tried again; then the memory is
- * forgotten, so that the direction is −∇f; and only when that too fails does the solver give up. A step
- * that lowers f without meeting the search's conditions is taken for progress. On mini-batches a failed
- * search fails the step at once, and it is for the driver to go on with the next batch.
+ * If a search fails, the noise that it allows for grows tenfold and it is tried again. Then the memory is reset, so
+ * that the direction is −∇f, and only if that fails too does the step fail. A step that lowers f without meeting the
+ * search's conditions is accepted. On mini-batches a failed search fails the step at once, and the driver goes on
+ * with the next batch.
  */
 export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solver {
   const { name, describe, descent, lineSearch, initialStep = unitStep() } = solver;
@@ -100,7 +100,7 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
   function* step(state: LineSearchState<Memory>): Asks<StepOutcome> {
     const { memory } = state;
     state.noise.highest = Math.max(state.noise.highest, Math.abs(state.f));
-    // The decrease that the last step promised, or the direction with curvature does; NaN at the start.
+    // The decrease promised by the last step, or by the direction if it has curvature; NaN at the start.
     let predicted = -state.last.alpha * state.last.slope;
     for (;;) {
       const slope = pointDownhill(descent, state);
@@ -134,7 +134,7 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
   }
 
   function* search(state: LineSearchState<Memory>, slope: number): Generator<AskPhi, LineSearchResult, Phi> {
-    // Without curvature, or after a failure, the step proposed may be lost in the rounding of x.
+    // Without curvature, or after a failure, the proposed step may be lost in the rounding of x.
     const isBlind = descent.isFresh(state.memory) || state.noise.growths > 0;
     const first = initialStep(state, descent.isFresh(state.memory), slope, state.last);
     const proposed = typeof first === 'number' ? first : yield* first;
@@ -168,7 +168,7 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
   return made;
 }
 
-/** The shortest step that moves an element of x by a unit in its last place. */
+/** Returns the shortest step that moves an element of x by a unit in its last place. */
 function shortestStep({ x, direction, rounded }: LineState): number {
   const unit = rounded ? EPSILON.float32 : EPSILON.float64;
   let shortest = Infinity;
@@ -178,7 +178,7 @@ function shortestStep({ x, direction, rounded }: LineState): number {
   return Number.isFinite(shortest) ? unit * shortest : 0;
 }
 
-/** Sets `state.direction` and returns its slope; a memory whose direction does not lead down is forgotten. */
+/** Sets `state.direction` and returns its slope; resets a memory whose direction does not point downhill. */
 function pointDownhill<Memory>(descent: Descent<Memory>, state: LineSearchState<Memory>): number {
   const { memory, gradient, direction, x } = state;
   const point = () => descent.apply(memory, gradient, direction, x) ?? dot(gradient, direction);

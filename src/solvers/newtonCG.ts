@@ -19,39 +19,39 @@ export type { NewtonCGState } from './newtonModel.ts';
 /** Options of {@link newtonCG}. */
 export interface NewtonCGOptions {
   /**
-   * The first radius of the trust region, in units of `scale`.
+   * First radius of the trust region, in units of `scale`.
    *
    * @defaultValue `'auto'`: the larger of ‖x‖∞ and the minimizer of the model along the gradient
    */
   readonly radius?: number;
-  /** Its largest. @defaultValue `Infinity` */
+  /** Largest radius. @defaultValue `Infinity` */
   readonly maxRadius?: number;
-  /** A step is taken if f falls by this part of what the model predicts. @defaultValue `1e-4` */
+  /** A step is accepted if f falls by this fraction of the predicted decrease. @defaultValue `1e-4` */
   readonly acceptance?: number;
-  /** Number of products with the Hessian that a step may take. @defaultValue `min(n, 200)` */
+  /** Largest number of products with the Hessian in a step. @defaultValue `min(n, 200)` */
   readonly maxProducts?: number;
   /**
    * Typical size of the unknowns, one number for all or one for each, `[n]`. The region and the conjugate gradients are
-   * in these units: worth giving where units differ by powers of 10.
+   * in these units: give it if units differ by powers of 10.
    *
    * @defaultValue `1`
    */
   readonly scale?: Scale;
 }
 
-/** A change of f below this part of it is rounding; the gradient then decides. */
+/** A smaller relative change of f is rounding; the gradient then decides. */
 const NOISE: Record<Precision, number> = { float64: 1e-14, float32: 1e-6 };
-/** A decrease below this is subnormal, or nearly so, where nothing is exact. */
+/** A decrease below this is nearly subnormal, where nothing is exact. */
 const NEGLIGIBLE = 1e-292;
-/** Trials along one step, before the region is solved once more. */
+/** Number of trials along one step, before the region is solved once more. */
 const TRIALS = 5;
 
 /**
  * Newton's method in a trust region, its equations solved by conjugate gradients (Steihaug).
  *
- * Fast where products with the Hessian are cheap and exact: give the problem a `hessianVector`. Without one each
- * product is a difference of gradients, one evaluation in float64 and two in float32; `lbfgs` is then usually the
- * better choice. A step that does not lower f is shortened along itself before the region is solved once more.
+ * Fast if products with the Hessian are cheap and exact: give the problem a `hessianVector`. Without one each product
+ * is a difference of gradients, one evaluation in float64 and two in float32, and `lbfgs` is usually the better
+ * choice. A step that does not lower f is shortened before the region is solved once more.
  *
  * @throws RangeError naming every option that is wrong
  * @throws TypeError, in a solve, if a `hessianVector` contradicts the gradients of its `fg`
@@ -88,7 +88,7 @@ export function newtonCG(options: NewtonCGOptions = {}): Solver {
         () => multiply(state, unit),
       );
       state.radius = region.radius;
-      // What the gradient promises is what the first region has said; smaller ones promise less and less.
+      // The decrease that the gradient promises is that of the first region; smaller ones promise less.
       if (Number.isNaN(promised)) promised = unit * region.predicted;
       if (promised < NEGLIGIBLE) return { kind: 'failed', termination: 'precisionFloor' };
       const outcome = yield* walk(state, region, unit);
@@ -98,7 +98,7 @@ export function newtonCG(options: NewtonCGOptions = {}): Solver {
     }
   }
 
-  /** Tries the step of a region and shorter ones; null where the next region may be better. */
+  /** Tries the step of a region and shorter ones; returns null if the next region may be better. */
   function* walk(state: NewtonCGState, region: RegionStep, unit: number): Asks<StepOutcome | null> {
     const slope = unit * dot(state.slope, state.step);
     const predicted = unit * region.predicted;
@@ -113,7 +113,7 @@ export function newtonCG(options: NewtonCGOptions = {}): Solver {
       if (!(ratio >= 0.25)) state.radius = 0.25 * length;
       else if (along < 1) state.radius = length;
       else if (ratio > 0.75 && region.onBoundary) state.radius = Math.min(2 * length, maxRadius);
-      // A model that promises half as much as f gives overestimates the curvature.
+      // A model that promises much less than f gains overestimates the curvature.
       if (ratio > 1.5) shortenDifferences(state, length);
       if (ratio > acceptance) {
         [state.x, state.trial] = [state.trial, state.x];
@@ -170,7 +170,7 @@ function initialState(
   };
 }
 
-/** The fraction of the gradient that the residual is to fall below: √ of how far the gradient has come, at most ½. */
+/** Returns the fraction of the gradient that the residual must fall below: √(‖g‖/‖g₀‖), at most ½. */
 function forcingTerm(state: NewtonCGState, unit: number): number {
   const norm = unit * Math.sqrt(dot(state.slope, state.slope));
   if (state.firstNorm === 0) {
@@ -180,34 +180,37 @@ function forcingTerm(state: NewtonCGState, unit: number): number {
   return Math.min(0.5, Math.sqrt(norm / state.firstNorm));
 }
 
-/** A region that fits the units of x and f: as large as x, or as the minimizer of the model along the gradient. */
+/** Returns a radius that fits the units of x and f: the size of x, or of the model's minimizer along the gradient. */
 function firstRadius(state: NewtonCGState, cauchy: number): number {
   const size = Math.max(sizeOfX(state), Number.isFinite(cauchy) ? cauchy : 0);
   return size > 0 ? size : 1;
 }
 
-/** The decrease that the model predicts of αz, from its slope gᵀz and its decrease at z. */
+/** Returns the decrease that the model predicts at αz, from its slope gᵀz and its decrease at z. */
 function modelDecrease(slope: number, predicted: number, alpha: number): number {
   // −αgᵀz − α²zᵀHz/2, where zᵀHz/2 = −gᵀz − predicted.
   return -alpha * slope + alpha * alpha * (slope + predicted);
 }
 
-/** The decrease of f over the one predicted; where both are rounding, 1 if the gradient has become smaller, else 0. */
+/**
+ * Returns the decrease of f over the predicted one; if both are rounding, 1 if the gradient has become smaller,
+ * otherwise 0.
+ */
 function gainRatio(state: NewtonCGState, trialF: number, promised: number): number {
   const gained = state.f - trialF;
   const rounding = Math.max(Math.abs(gained), promised);
   const [norm, trialNorm] = [normInf(state.gradient), normInf(state.trialGradient)];
   if (rounding <= NOISE[state.precision] * Math.abs(state.f)) return trialNorm < norm ? 1 : 0;
-  // The terms of f may be as large as at the start, where f itself has become small.
+  // f may be small but its terms as large as at the start.
   if (isRounding(state, rounding) && trialNorm <= 0.5 * norm) return 1;
   return gained / promised;
 }
 
-/** True if a decrease may be below the rounding of f. */
+/** Returns true if a decrease may be below the rounding of f. */
 const isRounding = ({ f, firstValue, precision }: NewtonCGState, decrease: number): boolean =>
   decrease <= NOISE[precision] * Math.max(Math.abs(f), firstValue);
 
-/** The minimizer of the parabola through f, its slope and its rise at α, within [α/10, α/2]. */
+/** Returns the minimizer of the parabola through f, its slope and its rise at α, within [α/10, α/2]. */
 function shorter(alpha: number, slope: number, rise: number): number {
   const minimizer = (-slope * alpha * alpha) / (2 * (rise - slope * alpha));
   return Math.max(0.1 * alpha, Math.min(0.5 * alpha, Number.isFinite(minimizer) ? minimizer : 0));

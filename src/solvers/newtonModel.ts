@@ -1,6 +1,5 @@
 /**
- * The model of Newton-CG in units of the typical sizes S of the unknowns: its slope S∇f, its products S∇²fS·d, and steps
- * x + Sz.
+ * Model of Newton-CG in units of the typical sizes S of the unknowns: slope S∇f, products S∇²fS·d, and steps x + Sz.
  *
  * @module
  */
@@ -11,7 +10,7 @@ import type { Precision } from '../core/problem.ts';
 import type { Asks } from '../core/question.ts';
 import type { Iterate } from '../core/solver.ts';
 
-/** The trust region and the vectors of its conjugate gradients, `[n]` each. */
+/** Trust region, and the vectors of its conjugate gradients, `[n]` each. */
 export interface NewtonCGState extends Iterate {
   trial: Float64Array;
   trialGradient: Float64Array;
@@ -20,9 +19,9 @@ export interface NewtonCGState extends Iterate {
   readonly residual: Float64Array;
   readonly direction: Float64Array;
   readonly product: Float64Array;
-  /** The direction in units of x; empty where the sizes are all 1. */
+  /** Direction in units of x; empty if the sizes are all 1. */
   readonly scaled: Float64Array;
-  /** Typical sizes of the unknowns; null where they are all 1. */
+  /** Typical sizes of the unknowns; null if they are all 1. */
   readonly sizes: Float64Array | null;
   /** 0 before the first product. */
   radius: number;
@@ -31,7 +30,7 @@ export interface NewtonCGState extends Iterate {
   firstValue: number;
   /** Multiple of the usual step of differences. */
   reach: number;
-  /** True if the problem answers for Hessian products; else they are differences of gradients. */
+  /** True if the problem has Hessian products; otherwise they are differences of gradients. */
   readonly exact: boolean;
   /** True once its first product has been compared with a difference. */
   checked: boolean;
@@ -41,11 +40,12 @@ export interface NewtonCGState extends Iterate {
 
 /** Relative step of differences: one-sided in float64, central in float32. */
 const DIFFERENCE: Record<Precision, number> = { float64: 2 ** -26, float32: Math.cbrt(2 ** -23) };
-/** Largest step of differences, in radii: the model is to hold in the region. */
+/** Largest step of differences, in radii, so that the model holds in the region. */
 const LARGEST_DIFFERENCE: Record<Precision, number> = { float64: 1e-3, float32: 0.3 };
-/** Least multiple of the usual step of differences: its step is to be above the rounding of x. */
+/** Least multiple of the usual step of differences, so that steps exceed the rounding of x. */
 const LEAST_REACH = 1e-5;
-/** `slope ← S∇f / u`, u = ‖S∇f‖∞, which it returns. */
+
+/** `slope ← S∇f / u`, u = ‖S∇f‖∞; returns u. */
 export function scaleSlope({ gradient, slope, sizes }: NewtonCGState): number {
   if (sizes === null) slope.set(gradient);
   else for (let i = 0; i < slope.length; i++) slope[i] = sizes[i] * gradient[i];
@@ -55,7 +55,7 @@ export function scaleSlope({ gradient, slope, sizes }: NewtonCGState): number {
   return unit;
 }
 
-/** ‖S⁻¹x‖∞. */
+/** Returns ‖S⁻¹x‖∞. */
 export function sizeOfX({ x, sizes }: NewtonCGState): number {
   if (sizes === null) return normInf(x);
   return x.reduce((most, value, i) => Math.max(most, Math.abs(value) / sizes[i]), 0);
@@ -71,14 +71,14 @@ export function move({ x, step, sizes, trial, precision }: NewtonCGState, alpha:
   return moved;
 }
 
-/** The step of differences in units of S: relative to x, and small in the region. */
+/** Returns the step of differences in units of S: relative to x, and small within the region. */
 function differenceStep(state: NewtonCGState): number {
   const { radius, precision, reach } = state;
   const largest = radius > 0 ? LARGEST_DIFFERENCE[precision] * radius : Infinity;
   return Math.min(reach * DIFFERENCE[precision] * (sizeOfX(state) || 1), largest);
 }
 
-/** Shortens differences over more than a step, whose curvature is of another place; false where they are not. */
+/** Shortens differences that are longer than a step and so see curvature elsewhere; returns false if they are not. */
 export function shortenDifferences(state: NewtonCGState, length: number): boolean {
   if (state.exact || state.reach < LEAST_REACH || differenceStep(state) <= length) return false;
   state.reach *= 1e-3;

@@ -1,21 +1,22 @@
 /**
- * The noise of f that line searches allow for.
+ * Noise of f that line searches allow for.
  *
- * It follows the arithmetic: a few units in the last place of f. Only while searches fail does the allowance grow,
- * since a small f may be the difference of large terms; it returns as soon as f falls by more than the noise.
+ * It follows from the arithmetic: a few units in the last place of f. The allowance grows only while searches fail,
+ * since a small f may be the difference of large terms, and returns to its unit as soon as f falls by more than the
+ * noise.
  *
  * @module
  */
 import { absoluteDot } from '../core/vector.ts';
 import type { Iterate } from '../core/solver.ts';
 
-/** The noise of f, as far as it is known. */
+/** State of the allowance. */
 export interface Noise {
   /** Number of times the allowance has been raised. */
   growths: number;
-  /** The least f that a step has come to. */
+  /** Lowest f that a step has reached. */
   lowest: number;
-  /** The largest |f| met at the start of a step. */
+  /** Largest |f| at the start of a step. */
   highest: number;
 }
 
@@ -25,13 +26,13 @@ const UNIT = { float64: 2 ** -50, float32: 2 ** -20 };
 /** Factor by which the allowance grows at each failure. */
 const GROWTH = 10;
 
-/** Number of growths at most: to 1e-10 of f in float64, 1e-4 in float32. */
+/** Largest number of growths: to 1e-10 of f in float64, 1e-4 in float32. */
 const MAX_GROWTHS = { float64: 5, float32: 2 };
 
-/** A decrease of this many allowances shows that values tell again. */
+/** A decrease of this many allowances shows that values are meaningful again. */
 const TELLING = 10;
 
-/** Nothing is known yet. */
+/** Returns the initial state. */
 export const noNoise = (): Noise => ({ growths: 0, lowest: Infinity, highest: 0 });
 
 interface NoisyIterate extends Iterate {
@@ -41,8 +42,8 @@ interface NoisyIterate extends Iterate {
 }
 
 /**
- * Returns by how much a step may raise f: the noise, less what earlier steps have already used of it, so that a run
- * never rises above its lowest f by more than the noise. Values of different mini-batches do not compare; there each
+ * Returns the amount by which a step may raise f: the noise, less the part that earlier steps have used, so that a run
+ * never rises above its lowest f by more than the noise. Values of different mini-batches do not compare, so there each
  * step has the whole allowance.
  */
 export function slackOf(state: NoisyIterate): number {
@@ -53,8 +54,8 @@ export function slackOf(state: NoisyIterate): number {
 }
 
 /**
- * The noise of f as now believed: relative to |f| at first, and once grown also to what x adds to f to first order,
- * though never to more than the largest |f|.
+ * Returns the current allowance: relative to |f| at first, and once it has grown also to the contribution of x to f to
+ * first order, but at most to the largest |f|.
  */
 function allowanceOf(state: NoisyIterate): number {
   const { noise, f, x, gradient, rounded } = state;
@@ -64,14 +65,14 @@ function allowanceOf(state: NoisyIterate): number {
   return unit * GROWTH ** noise.growths * size;
 }
 
-/** Raises the allowance tenfold; false where it may not grow further. */
+/** Raises the allowance tenfold; returns false if it may not grow further. */
 export function growNoise({ noise, rounded }: NoisyIterate): boolean {
   if (noise.growths >= (rounded ? MAX_GROWTHS.float32 : MAX_GROWTHS.float64)) return false;
   noise.growths++;
   return true;
 }
 
-/** Takes note of a step from `f` to `trialF`: the allowance returns to its unit where values tell again. */
+/** Records a step from `f` to `trialF`; the allowance returns to its unit if values are meaningful again. */
 export function observeStep(state: NoisyIterate, trialF: number): void {
   const { noise, f } = state;
   if (noise.growths > 0 && f - trialF > TELLING * allowanceOf(state)) noise.growths = 0;

@@ -8,30 +8,29 @@ import type { Solver, StepOutcome } from '../core/solver.ts';
 
 /** Options of {@link owlqn}. */
 export interface OwlqnOptions {
-  /** λ, the weight of ‖x‖₁. @defaultValue `1` */
+  /** Weight λ of ‖x‖₁. @defaultValue `1` */
   readonly l1?: number;
-  /** Tells which elements of x are penalised, so that biases can be left out. @defaultValue all */
-  readonly penalised?: (index: number) => boolean;
+  /** Returns true for the elements of x that are penalized, so that biases can be left out. @defaultValue all */
+  readonly penalized?: (index: number) => boolean;
   /** Number m of curvature pairs kept. @defaultValue as for {@link lbfgs} */
   readonly memory?: number;
   /** Sufficient decrease. @defaultValue `1e-4` */
   readonly c1?: number;
-  /** Evaluations a step may take. @defaultValue `40` */
+  /** Largest number of evaluations of a step. @defaultValue `40` */
   readonly maxEvaluations?: number;
 }
 
-/** The iterate, the pairs, and the pseudo-gradient, `[n]`. */
+/** Iterate, pairs, and pseudo-gradient, `[n]`. */
 export interface OwlqnState extends LineState {
   readonly memory: LbfgsMemory;
   readonly pseudoGradient: Float64Array;
 }
 
 /**
- * Orthant-wise L-BFGS: minimises f(x) + λ‖x‖₁, f smooth. Elements that do not matter become exactly 0.
+ * Orthant-wise L-BFGS: minimizes f(x) + λ‖x‖₁, f smooth. Elements that do not matter become exactly 0.
  *
- * Curvature is learnt from f alone; each step stays within one orthant, where the penalty is linear, and
- * ends by backtracking. `result.f` is f + λ‖x‖₁, and `gradientNorm` the norm of the pseudo-gradient, the
- * subgradient of least size.
+ * Curvature is learned only from f. Each step stays within one orthant, where the penalty is linear, and is found by
+ * backtracking. `result.f` is f + λ‖x‖₁, and `gradientNorm` the norm of the pseudo-gradient, the smallest subgradient.
  *
  * @throws RangeError naming every option that is wrong
  *
@@ -56,13 +55,13 @@ export interface OwlqnState extends LineState {
 export function owlqn(options: OwlqnOptions = {}): Solver {
   checkOptions('owlqn', options, {
     l1: nonNegative,
-    penalised: callable,
+    penalized: callable,
     memory: memoryRule,
     c1: numberBetween(0, 1),
     maxEvaluations: integerFrom(1),
   });
-  const { l1 = 1, penalised, c1 = 1e-4, maxEvaluations = 40 } = options;
-  const weight = penalised === undefined ? () => l1 : (i: number) => (penalised(i) ? l1 : 0);
+  const { l1 = 1, penalized, c1 = 1e-4, maxEvaluations = 40 } = options;
+  const weight = penalized === undefined ? () => l1 : (i: number) => (penalized(i) ? l1 : 0);
   const memoryFor = (n: number) => options.memory ?? defaultMemory(n);
   const inverse = limitedMemory(memoryFor);
 
@@ -125,19 +124,19 @@ export function owlqn(options: OwlqnOptions = {}): Solver {
   return solver;
 }
 
-/** A rise below this part of f is rounding. */
+/** A smaller relative rise of f is rounding. */
 const ROUNDING = 2 ** -50;
 
 type Weight = (index: number) => number;
 
-/** Σ λᵢ|xᵢ| */
+/** Returns Σ λᵢ|xᵢ|. */
 function penalty(x: Float64Array, weight: Weight): number {
   let sum = 0;
   for (let i = 0; i < x.length; i++) sum += weight(i) * Math.abs(x[i]);
   return sum;
 }
 
-/** `out ←` the subgradient of f + λ‖x‖₁ of least size; Andrew & Gao, eq. (4). */
+/** `out ←` the smallest subgradient of f + λ‖x‖₁; Andrew & Gao, eq. (4). */
 function writePseudoGradient({ x, gradient }: LineState, weight: Weight, out: Float64Array): void {
   for (let i = 0; i < x.length; i++) {
     const g = gradient[i];
@@ -147,7 +146,7 @@ function writePseudoGradient({ x, gradient }: LineState, weight: Weight, out: Fl
   }
 }
 
-/** Sets elements of the trial to 0 that have left the orthant of x, or of the step where x is 0. */
+/** Sets elements of the trial to 0 that have left the orthant of x, or that of −∇f if x is 0. */
 function keepOrthant({ x, trial, pseudoGradient }: OwlqnState, weight: Weight): void {
   for (let i = 0; i < x.length; i++) {
     const orthant = x[i] !== 0 ? Math.sign(x[i]) : -Math.sign(pseudoGradient[i]);
@@ -155,7 +154,7 @@ function keepOrthant({ x, trial, pseudoGradient }: OwlqnState, weight: Weight): 
   }
 }
 
-/** The pseudo-gradient along the step that the trial has come to. */
+/** Returns the product of the pseudo-gradient with the step to the trial point. */
 function slopeTo({ x, trial, pseudoGradient }: OwlqnState): number {
   let sum = 0;
   for (let i = 0; i < x.length; i++) sum += pseudoGradient[i] * (trial[i] - x[i]);

@@ -96,9 +96,9 @@ export function clearPairs(ring: PairRing): void {
 }
 
 /**
- * Writes the products of all pairs with `gradient` into `gram.slopes`, in one pass over the pairs, and adds those of the
- * newest pair with all others: as y = ∇fₖ₊₁ − ∇fₖ, they are the changes of the slopes. If `gradient` is not the one
- * where the newest pair's step ended, but that of another batch or a part of it, they take a second pass.
+ * Writes the products of all pairs with `gradient` into `gram.slopes`, in one pass over the pairs, and adds those of
+ * the newest pair with all others: as y = ∇fₖ₊₁ − ∇fₖ, they are the changes of the slopes. If `gradient` is not the
+ * one where the newest pair's step ended, but that of another batch or a part of it, they take a second pass.
  *
  * Each pair kept must have been the newest here once.
  *

@@ -5,24 +5,24 @@ import type { Descent } from './lineSearchSolver.ts';
 import type { Move } from '../core/kernels/kernels.ts';
 
 /**
- * The BFGS estimate H = γM + N of the inverse Hessian, from H₀ = γI through all pairs: γ can be chosen by the newest
- * pair at every step, as limited memory does.
+ * The BFGS estimate H = γM + N of the inverse Hessian, from H₀ = γI through all pairs: the newest pair can set γ at
+ * every step, as in limited memory.
  */
 export interface RescaledMemory {
   /** M = Vₖᵀ⋯V₁ᵀV₁⋯Vₖ with V = I − ρysᵀ: symmetric, `[n, n]`, lower triangle only. */
   readonly scaled: Float64Array;
-  /** N, what the pairs add: symmetric, `[n, n]`, lower triangle only. */
+  /** N, the terms that the pairs add: symmetric, `[n, n]`, lower triangle only. */
   readonly added: Float64Array;
   /** Scale of H₀. */
   gamma: number;
-  /** Number of pairs taken in; at 0 H is the identity. */
+  /** Number of pairs learned; at 0 H is the identity. */
   updates: number;
   readonly modifiedSecant: boolean;
-  /** The gradient g that the products belong to, `[n]`; NaN where there is none. */
+  /** Gradient g that the products belong to, `[n]`; NaN if there is none. */
   readonly at: Float64Array;
-  /** Mg, `[n]` */
+  /** Mg, `[n]`. */
   readonly scaledAt: Float64Array;
-  /** Ng, `[n]` */
+  /** Ng, `[n]`. */
   readonly addedAt: Float64Array;
   /** Scratch, `[n]` each. */
   readonly s: Float64Array;
@@ -32,13 +32,13 @@ export interface RescaledMemory {
 }
 
 /**
- * A dense inverse Hessian estimate by BFGS that is rescaled at every step.
+ * Creates a dense inverse Hessian estimate by BFGS that is rescaled at every step.
  *
  * An iteration costs two products of matrix and vector and two updates of rank two: the products with the new gradient
  * give those with y by subtraction, and those of the updated matrices in O(n).
  *
- * @param scalingOf - γ from the sums of a pair
- * @param modifiedSecant - whether y is that of the modified secant equation; by default where f is exact enough
+ * @param scalingOf - returns γ from the sums of a pair
+ * @param modifiedSecant - true to scale y by Biggs's factor; by default if f is exact enough
  * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., eq. (6.17) and (7.16), which M and N split
  */
 export function rescaledInverse(
@@ -89,7 +89,7 @@ export function rescaledInverse(
   };
 }
 
-/** Makes the products those with this gradient, unless they are already. */
+/** Computes the products with this gradient, unless they are known. */
 function multiplyAt(memory: RescaledMemory, gradient: Float64Array): void {
   const { at, scaled, added, scaledAt, addedAt } = memory;
   if (at.every((value, i) => value === gradient[i])) return;
@@ -112,7 +112,7 @@ function takeIn(
   multiply(matrix, 1, trialGradient, next);
   for (let i = 0; i < n; i++) u[i] = t * (next[i] - productAt[i]);
   const ss = rho * rho * dot(y, u) + own;
-  // Once n pairs are taken in, My is rounding, and M no longer positive on y: nothing is left to take from it.
+  // After n pairs, My is rounding and M no longer positive on y: there is nothing left to subtract.
   if (!(ss > 0)) return productAt.set(next);
   const sg = dot(s, trialGradient);
   const ug = dot(u, trialGradient);

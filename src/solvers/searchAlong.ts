@@ -79,7 +79,7 @@ export function* searchAlong(
   const { alpha } = result;
   if (alpha > 0 && !(alpha === last && hasGradient)) {
     state.trialF = yield at(state, alpha, true, project);
-    // A loss that changes from one evaluation to the next may deny what it said before.
+    // A random loss may not be finite here again.
     if (!Number.isFinite(state.trialF)) return notFound('nonFinite', 0);
   }
   return result;

@@ -2,34 +2,34 @@ import { show } from '../core/options.ts';
 import type { Asks } from '../core/question.ts';
 import type { Iterate, Setting, Solver, StepOutcome } from '../core/solver.ts';
 
-/** One solver of a {@link sequence}, and for how long. */
+/** A solver of a {@link sequence}, with its number of iterations. */
 export interface Stage {
   readonly solver: Solver;
-  /** Iterations until the next stage takes over. @defaultValue `500` */
+  /** Number of iterations until the next stage takes over. @defaultValue `500` */
   readonly iterations?: number;
 }
 
-/** The stage at work, and its solver's own state. */
+/** Current stage, and the state of its solver. */
 export interface SequenceState extends Iterate {
-  /** Index of the stage. */
+  /** Index of the current stage. */
   stage: number;
-  /** Iterations it has made. */
+  /** Number of iterations that it has made. */
   iterations: number;
-  /** Its solver's state. */
+  /** State of its solver. */
   inner: Iterate;
-  /** What later stages are to be told of the problem. */
+  /** Facts of the problem, for later stages. */
   readonly setting: Setting;
 }
 
 const DEFAULT_ITERATIONS = 500;
 
 /**
- * Solvers one after the other, each starting where the one before has come to: Adam to find a valley,
- * a quasi-Newton method to follow it down.
+ * Runs solvers one after the other, each from the point that the previous one has reached: for example Adam to find a
+ * valley, and a quasi-Newton method to follow it down.
  *
- * A stage ends after its iterations, or earlier where its solver can take no step; the last one has no end.
- * A solver alone stands for `{ solver, iterations: 500 }`. All stages must minimise f itself, where they like:
- * solvers with bounds or a penalty (`lbfgs({ lower })`, `owlqn()`) stand alone.
+ * A stage ends after its iterations, or earlier if its solver can take no step; the last stage has no limit. A bare
+ * solver means `{ solver, iterations: 500 }`. Solvers with bounds or a penalty (`lbfgs({ lower })`, `owlqn()`) cannot
+ * be stages.
  *
  * @throws TypeError naming a stage that is not a solver
  * @throws RangeError naming a stage whose iterations are not a whole number ≥ 1, or that has bounds or a penalty
@@ -84,7 +84,7 @@ export function sequence(...stages: readonly (Solver | Stage)[]): Solver {
   return solver;
 }
 
-/** The inner state, standing where the sequence stands. */
+/** Returns the state of the current solver, moved to the point of the sequence. */
 function handOver({ inner, x, gradient, f }: SequenceState): Iterate {
   return Object.assign(inner, { x, gradient, f });
 }
@@ -100,7 +100,7 @@ function completeStage(stage: Solver | Stage, index: number): Required<Stage> {
   }
   if (solver.admit !== undefined || solver.measure !== undefined) {
     throw new RangeError(
-      `${where}: ${solver.name} keeps bounds or adds a penalty, of which the other stages know nothing; run it by itself, from result.x of the stages before as its p0.`,
+      `${where}: ${solver.name} keeps bounds or adds a penalty, which the other stages do not; run it by itself, with result.x of the other stages as p0.`,
     );
   }
   if (!(iterations === Infinity || (Number.isInteger(iterations) && iterations >= 1))) {

@@ -19,27 +19,27 @@ export interface SlbfgsOptions {
   /** Number m of pairs kept. @defaultValue `20` */
   readonly memory?: number;
   /**
-   * The regularisation λ; in units of the mean ‖y‖² of the pairs, unless `transposed`.
+   * Regularization λ, in units of the mean ‖y‖² of the pairs unless `transposed`.
    *
    * @defaultValue 1e-4, in float32 1e-2, on mini-batches 0.1; transposed 1e-4
    */
   readonly lambda?: number;
-  /** The longest step, in units of the direction. @defaultValue `1` */
+  /** Longest step, in units of the direction. @defaultValue `1` */
   readonly alphaMax?: number;
-  /** @defaultValue `backtracking({ interpolation: 'quadratic' })` */
+  /** Line search. @defaultValue `backtracking({ interpolation: 'quadratic' })` */
   readonly lineSearch?: LineSearch;
   /**
-   * Use the transpose of the estimate, with λ as it is and H̄ = I, as FluxOptTools.jl does: less accurate,
-   * for comparison with it.
+   * True for the transpose of the estimate, with an absolute λ and H̄ = I, as in FluxOptTools.jl: less accurate, for
+   * comparison with it.
    *
    * @defaultValue `false`
    */
   readonly transposed?: boolean;
-  /** With `transposed` and no `lineSearch` of its own: the factor of a rejected step. @defaultValue `0.5` */
+  /** With `transposed` and without `lineSearch`: factor of a rejected step. @defaultValue `0.5` */
   readonly shrink?: number;
 }
 
-/** The last m pairs in a ring, and their inner products. */
+/** Last m pairs in a ring, with their inner products. */
 export interface SlbfgsMemory extends PairRing {
   readonly gram: Gram;
   /** Scratch: the factor of λI + YᵀY, `[m, m]`. */
@@ -49,19 +49,18 @@ export interface SlbfgsMemory extends PairRing {
   /** H̄ = gamma·I */
   gamma: number;
   readonly transposed: boolean;
-  /** λ as the options have it. */
+  /** λ of the options. */
   readonly lambda: number;
 }
 
 /**
- * Stochastic L-BFGS of Wills and Schön: a regularised multisecant estimate of the inverse Hessian.
+ * Stochastic L-BFGS of Wills and Schön: a regularized multisecant estimate of the inverse Hessian.
  *
- * Ĥ minimises ‖HY − S‖² + λ‖H − γI‖², which makes the direction
- * p = −γ(g − Yw) − Sw, w = (λI + YᵀY)⁻¹Yᵀg. Where p does not fall steeply enough, λ grows tenfold until it
- * does; that costs no vector work. Memory 2mn, as for {@link lbfgs}.
+ * Ĥ minimizes ‖HY − S‖² + λ‖H − γI‖², which gives the direction p = −γ(g − Yw) − Sw, w = (λI + YᵀY)⁻¹Yᵀg. If p is not
+ * steep enough, λ grows tenfold until it is; that takes no vector work. Memory 2mn, as for {@link lbfgs}.
  *
- * The method is derived here from the estimate itself and from the code of FluxOptTools.jl. Without
- * mini-batches `lbfgs` is the better choice, and on them a tuned `adam` is.
+ * The method is derived from the estimate itself and from the code of FluxOptTools.jl. `lbfgs` is the better choice
+ * without mini-batches, and a tuned `adam` with them.
  *
  * @throws RangeError naming every option that is wrong
  * @see Wills & Schön (2018), Stochastic quasi-Newton with adaptive step lengths for large-scale problems,
@@ -90,9 +89,9 @@ export function slbfgs(options: SlbfgsOptions = {}): Solver {
 }
 
 /**
- * The acceptance rule of FluxOptTools.jl, made deterministic: there a step that raises f is accepted by
- * chance, the likelier the less it does; here if it raises f by no more than a tenth. What is rejected
- * shrinks by a fixed factor.
+ * Creates the acceptance rule of FluxOptTools.jl, made deterministic: there a step that raises f is accepted at
+ * random, the more likely the smaller the rise; here it is accepted if it raises f by less than a tenth. A rejected
+ * step shrinks by a fixed factor.
  */
 function tolerantDecrease(shrink: number): LineSearch {
   return {
@@ -113,7 +112,7 @@ function tolerantDecrease(shrink: number): LineSearch {
 
 const MAX_TRIALS = 40;
 
-/** ᾱ, on mini-batches at most twice the last step; along −∇f no farther than 1/‖∇f‖∞. */
+/** Creates a rule that returns ᾱ, on mini-batches at most twice the last step, along −∇f at most 1/‖∇f‖∞. */
 function adaptiveStep(alphaMax: number): InitialStep {
   const first = unitStep(alphaMax);
   return (state, fresh, slope, last) =>
@@ -122,7 +121,7 @@ function adaptiveStep(alphaMax: number): InitialStep {
       : first(state, fresh, slope, last);
 }
 
-/** The noisier the pairs, the less they are to be believed. */
+/** Returns the default λ, which is larger for noisier pairs. */
 function defaultLambda({ precision, stochastic = false }: Setting): number {
   if (stochastic) return 0.1;
   return precision === 'float32' ? 1e-2 : 1e-4;
@@ -150,7 +149,7 @@ function multisecant(m: number, lambda: number | undefined, transposed: boolean)
   };
 }
 
-/** The direction must fall at least this much as steeply as −γg. */
+/** Least slope of the direction, relative to that of −γg. */
 const STEEPNESS = 0.1;
 
 /** `out ← −Ĥg`, with λ raised until gᵀ·out ≤ −STEEPNESS·γ‖g‖². */
@@ -163,7 +162,7 @@ function directDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64Arra
   let lambda = memory.lambda * meanDiagonal(memory, slots);
   for (;;) {
     for (let k = 0; k < count; k++) w[k] = slopes[2 * slots[k] + 1];
-    if (solveRegularised(memory, slots, lambda)) {
+    if (solveRegularized(memory, slots, lambda)) {
       let slope = -gamma * gg;
       for (let k = 0; k < count; k++) {
         const i = slots[k];
@@ -183,7 +182,7 @@ function directDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64Arra
 }
 
 /**
- * `out ← −Ĥᵀg` with γ = 1, reflected on ∇f where it points uphill.
+ * `out ← −Ĥᵀg` with γ = 1, reflected across ∇f if it points uphill.
  *
  * In exact arithmetic this is −z + Y(λI + YᵀY)⁻¹Yᵀz, z = λ⁻¹Y(Sᵀg) + g, without the division by λ.
  */
@@ -193,7 +192,7 @@ function transposedDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64
   const slots = takeSlopes(memory, gram, g);
   const { slopes, factors } = gram;
   for (let k = 0; k < count; k++) w[k] = slopes[2 * slots[k]] - slopes[2 * slots[k] + 1];
-  if (!solveRegularised(memory, slots, lambda)) return scaleInto(-1, g, out);
+  if (!solveRegularized(memory, slots, lambda)) return scaleInto(-1, g, out);
   factors.fill(0);
   for (let k = 0; k < count; k++) factors[2 * k + 1] = -w[k];
   const slope = combinePairs(memory, gram, slots, -1, g, out);
@@ -202,8 +201,8 @@ function transposedDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64
   return -slope;
 }
 
-/** `w ← (λI + YᵀY)⁻¹w`; false where rounding makes the matrix indefinite. */
-function solveRegularised(
+/** `w ← (λI + YᵀY)⁻¹w`; returns false if rounding makes the matrix indefinite. */
+function solveRegularized(
   { gram: { yy }, rows, factor: matrix, w }: SlbfgsMemory,
   slots: readonly number[],
   lambda: number,

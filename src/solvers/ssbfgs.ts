@@ -9,19 +9,19 @@ import type { LineSearch } from './linesearch/lineSearch.ts';
 
 /** Options of {@link ssbfgs}. */
 export interface SsbfgsOptions {
-  /** @defaultValue `strongWolfe()` */
+  /** Line search. @defaultValue `strongWolfe()` */
   readonly lineSearch?: LineSearch;
-  /** @defaultValue `rampedStep()` */
+  /** First step that the line search tries. @defaultValue `rampedStep()` */
   readonly initialStep?: InitialStep;
   /** As for {@link bfgs}. @defaultValue `false` */
   readonly modifiedSecant?: boolean;
 }
 
 /**
- * Self-scaled BFGS: before each update H is divided by τ = min(1, yᵀs/sᵀBs), which lets large eigenvalues
- * of H⁻¹ that are no longer true decay. For small networks in float64; {@link ssbroyden} is better still.
+ * Self-scaled BFGS: before each update H is divided by τ = min(1, yᵀs/sᵀBs), so that large eigenvalues of H⁻¹ that are
+ * out of date decay. For small networks in float64; {@link ssbroyden} is even better.
  *
- * Dense: n² numbers and O(n²) work an iteration. H starts as sᵀy/yᵀy·I at the first update.
+ * Dense: n² numbers and O(n²) work per iteration. H starts as sᵀy/yᵀy·I at the first update.
  *
  * @throws RangeError naming every option that is wrong
  * @see Al-Baali (1998), Comput. Optim. Appl. 9, 191–203; Urbán, Stefanou & Pons (2024),

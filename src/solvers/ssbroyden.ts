@@ -9,20 +9,20 @@ import type { LineSearch } from './linesearch/lineSearch.ts';
 
 /** Options of {@link ssbroyden}. */
 export interface SsbroydenOptions {
-  /** @defaultValue `strongWolfe({ c2: 0.05 })`: the update rewards a search that is nearly exact */
+  /** Line search. @defaultValue `strongWolfe({ c2: 0.05 })`: the update rewards a nearly exact search */
   readonly lineSearch?: LineSearch;
-  /** @defaultValue `rampedStep()` */
+  /** First step that the line search tries. @defaultValue `rampedStep()` */
   readonly initialStep?: InitialStep;
   /** As for {@link bfgs}. @defaultValue `false` */
   readonly modifiedSecant?: boolean;
 }
 
 /**
- * Self-scaled Broyden: at each step both the scale of H and the member of Broyden's family are chosen
- * anew. The most accurate method here for small networks and PINNs, in float64.
+ * Self-scaled Broyden: each step chooses both the scale of H and the member of Broyden's family. The most accurate
+ * method here for small networks and PINNs, in float64.
  *
- * Dense: n² numbers and O(n²) work an iteration, for up to about three thousand unknowns. H starts as I, or as
- * sᵀy/yᵀy·I where the units of x and f put that beyond 1e±9.
+ * Dense: n² numbers and O(n²) work per iteration, for up to about three thousand unknowns. H starts as I, or as
+ * sᵀy/yᵀy·I if the units of x and f put sᵀy/yᵀy beyond 1e±9.
  *
  * @throws RangeError naming every option that is wrong
  *
@@ -56,16 +56,16 @@ export function ssbroyden(options: SsbroydenOptions = {}): Solver {
   });
 }
 
-/** The identity serves best, unless the units of x and f put the curvature of the first step far from 1. */
+/** Returns 1, unless the units of x and f put the curvature of the first step far from it. */
 function startingDiagonal(sy: number, yy: number): number {
   const scale = sy / yy;
   return scale < 1e-9 || scale > 1e9 ? scale : 1;
 }
 
-/** a = bh − 1 measures how far s is from an eigenvector; below this it counts as one. */
+/** If a = bh − 1 is below this, s counts as an eigenvector. */
 const COLLINEAR = 1e-14;
 
-/** The parameters of Urbán et al. (2024), section 2; θ is the family's parameter in terms of B = H⁻¹. */
+/** Returns the parameters of Urbán et al. (2024), section 2; θ is the family's parameter in terms of B = H⁻¹. */
 function selfScaled({ n, b, h }: StepCurvature): BroydenMember {
   const a = Math.max(b * h - 1, 0);
   const c = Math.sqrt(a / (1 + a));

@@ -13,29 +13,31 @@ import type { Asks } from '../core/question.ts';
 
 /** Vectors of the conjugate gradients, `[n]` each. */
 export interface RegionVectors {
-  /** g */
+  /** g. */
   readonly slope: Float64Array;
   /** z, the result. */
   readonly step: Float64Array;
-  /** g + Hz */
+  /** g + Hz. */
   readonly residual: Float64Array;
   readonly direction: Float64Array;
-  /** H·direction */
+  /** H·direction. */
   readonly product: Float64Array;
 }
 
+/** Limits of the solution. */
 export interface RegionLimits {
-  /** Δ; 0 before the first product, which then gives it. */
+  /** Δ; 0 to choose it after the first product. */
   readonly radius: number;
-  /** The residual is to fall below this fraction of ‖g‖. */
+  /** Fraction of ‖g‖ that the residual must fall below. */
   readonly forcing: number;
   readonly maxProducts: number;
-  /** Returns Δ from the length of the model's minimizer along −g; not finite where the model has none. */
+  /** Returns Δ from the length of the model's minimizer along −g, which is infinite if the model has none. */
   readonly firstRadius: (cauchy: number) => number;
 }
 
+/** Solution of the subproblem; z itself is in `step`. */
 export interface RegionStep {
-  /** The decrease that the model predicts, −gᵀz − zᵀHz/2. */
+  /** Decrease that the model predicts, −gᵀz − zᵀHz/2. */
   readonly predicted: number;
   /** ‖z‖. */
   readonly length: number;
@@ -83,12 +85,12 @@ export function* solveInRegion(
   return { predicted, length: Math.sqrt(dot(step, step)), radius, onBoundary: false };
 }
 
-/** ‖z + αd‖. */
+/** Returns ‖z + αd‖. */
 export function lengthAfter(z: Float64Array, alpha: number, d: Float64Array): number {
   return Math.sqrt(dot(z, z) + alpha * (2 * dot(z, d) + alpha * dot(d, d)));
 }
 
-/** The τ ≥ 0 with ‖z + τd‖ = Δ. */
+/** Returns the τ ≥ 0 with ‖z + τd‖ = Δ. */
 export function toBoundary(z: Float64Array, d: Float64Array, radius: number): number {
   const dd = dot(d, d);
   const zd = dot(z, d);

@@ -470,8 +470,10 @@ describe('checkGradient', () => {
   });
 
   it('refuses what is no problem', async () => {
-    expect(() => checkGradient({} as never)).toThrow(/checkGradient: a problem is an object \{ p0, fg \}/);
-    await expect(checkGradientAsync(undefined as never)).rejects.toThrow(/checkGradientAsync: a problem is/);
+    expect(() => checkGradient({} as never)).toThrow(/checkGradient: problem must be an object \{ p0, fg \}/);
+    await expect(checkGradientAsync(undefined as never)).rejects.toThrow(
+      /checkGradientAsync: problem must be/,
+    );
   });
 
   it('checks its options', () => {

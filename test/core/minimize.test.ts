@@ -235,7 +235,7 @@ describe('bad input', () => {
     [
       'a gradient not written',
       { p0: Float64Array.of(1, 2), fg: (x) => x[0] ** 2 + x[1] ** 2 },
-      /element 0 of the gradient at p0 is NaN; fg must write every element/,
+      /element 0 of the gradient at p0 is NaN; fg must set every element/,
     ],
     [
       'a gradient added to what was there',
@@ -246,9 +246,9 @@ describe('bad input', () => {
           return x[0] ** 2;
         },
       },
-      /element 0 of the gradient at p0 is NaN; fg must write every element/,
+      /element 0 of the gradient at p0 is NaN; fg must set every element/,
     ],
-    ['no function', { p0: Float64Array.of(1) } as never, /a problem is an object \{ p0, fg \}/],
+    ['no function', { p0: Float64Array.of(1) } as never, /problem must be an object \{ p0, fg \}/],
   ];
 
   it.each(bad)('%s is refused in words', async (_what, problem, message) => {
@@ -275,7 +275,7 @@ describe('bad input', () => {
   });
 
   it('a solver that is none is refused', () => {
-    expect(() => minimize(rosenbrock(), lbfgs as never)).toThrow(/a solver is what lbfgs\(\)/);
+    expect(() => minimize(rosenbrock(), lbfgs as never)).toThrow(/solver must be a solver such as lbfgs\(\)/);
     expect(() => minimize(rosenbrock(), lbfgs(), null as never)).toThrow(
       /minimize: options must be an object, got null/,
     );

@@ -137,7 +137,7 @@ describe('the ending of a solve', () => {
     const small: Problem = { ...bowl, p0: Float64Array.of(1e-9, 0) };
     const { solver } = scripted(['stay']);
     expect(minimize(small, solver).message).toBe(
-      'The start meets the tolerance already: ‖∇f(p0)‖∞ = 1.00e-9 is within gtol = 1e-8. Where the loss or its slopes are that small by their units, set gtol: 0 and gRel: 1e-6, which measures against the start.',
+      'The start already meets the tolerance: ‖∇f(p0)‖∞ = 1.00e-9 is within gtol = 1e-8. If the loss or its gradient is that small because of its units, set gtol: 0 and gRel: 1e-6, which is relative to the start.',
     );
     expect(minimize(small, solver, { gRel: 1 }).message).toMatch(/is within gtol \+ gRel·‖∇f\(p0\)‖∞\. /);
     const later = minimize(bowl, scripted([[1e-9, 0]]).solver);
@@ -203,7 +203,7 @@ describe('the ending of a solve', () => {
     const result = minimize(lying, solver);
     expect(result).toMatchObject({ termination: 'gradientMismatch', converged: false });
     const pattern =
-      /f changes by (\S+e[+-]\d+) along a line where its gradients say (\S+e[+-]\d+)\. checkGradient/;
+      /f changes by (\S+e[+-]\d+) along a line where its gradients predict (\S+e[+-]\d+)\. checkGradient/;
     const [, byValues, byGradients] = pattern.exec(result.message) ?? [];
     expect(Math.abs(Number(byValues) / Number(byGradients) - 1)).toBeGreaterThan(0.15);
     expect(result.evaluations.f).toBeGreaterThan(2);
@@ -329,7 +329,7 @@ describe('a gradient of zeros at the start', () => {
     const forgotten: Problem = { ...bowl, fg: (x, gradient) => (gradient?.fill(0), bowl.fg(x, null)) };
     const result = minimize(forgotten, bfgs());
     expect(result.termination).toBe('gradientMismatch');
-    expect(result.message).toMatch(/its gradients say 0\.000e\+0/);
+    expect(result.message).toMatch(/its gradients predict 0\.000e\+0/);
   });
 
   it('is one at a minimum, and where f is constant', () => {

@@ -33,7 +33,7 @@ describe('a start is refused with advice', () => {
       giving(1, [0, Infinity]),
     ],
     [
-      'minimize: element 0 of the gradient at p0 is NaN; fg must write every element of gradient (not add to it), and p0 be where they are finite.',
+      'minimize: element 0 of the gradient at p0 is NaN; fg must set every element of gradient (not add to it); start where they are finite.',
       giving(1, [NaN, Infinity]),
     ],
   ])('%s', (message, problem) => {
@@ -59,14 +59,14 @@ describe('a start is refused with advice', () => {
     for (const problem of none as never[]) {
       expect(() => minimize(problem, lbfgs())).toThrow(TypeError);
       expect(() => minimize(problem, lbfgs())).toThrow(
-        /^minimize: a problem is an object \{ p0, fg \}, got /,
+        /^minimize: problem must be an object \{ p0, fg \}, got /,
       );
-      await expect(minimizeAsync(problem, lbfgs())).rejects.toThrow(/^minimizeAsync: a problem is/);
+      await expect(minimizeAsync(problem, lbfgs())).rejects.toThrow(/^minimizeAsync: problem must be/);
     }
     for (const solver of [null, undefined, lbfgs, {}, { step: 1 }] as never[]) {
       expect(() => minimize(rosenbrock(), solver)).toThrow(TypeError);
       expect(() => minimize(rosenbrock(), solver)).toThrow(
-        /^minimize: a solver is what lbfgs\(\), bfgs\(\), auto\(\), … return, got /,
+        /^minimize: solver must be a solver such as lbfgs\(\), bfgs\(\) or auto\(\), got /,
       );
     }
   });

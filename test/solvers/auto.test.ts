@@ -37,6 +37,6 @@ describe('auto', () => {
 
   it('refuses options, which belong to the solvers that it chooses from', () => {
     const given = auto as (options: object) => unknown;
-    expect(() => given({ lower: 3 })).toThrow(/auto: there are no options; give them to bfgs/);
+    expect(() => given({ lower: 3 })).toThrow(/auto: takes no options; give them to bfgs/);
   });
 });

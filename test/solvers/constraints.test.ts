@@ -114,8 +114,8 @@ describe('owlqn', () => {
     expect(f).toBeCloseTo(bowl.fg(x, null) + penalty, 12);
   });
 
-  it('leaves elements alone that are not penalised', () => {
-    const { x } = minimize(bowl, owlqn({ l1: 1, penalised: (i) => i !== 4 }), { gtol: 1e-10 });
+  it('leaves elements alone that are not penalized', () => {
+    const { x } = minimize(bowl, owlqn({ l1: 1, penalized: (i) => i !== 4 }), { gtol: 1e-10 });
     expect(x[4]).toBeCloseTo(-0.99, 9);
   });
 

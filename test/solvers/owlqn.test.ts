@@ -91,7 +91,7 @@ describe('OWL-QN takes the steps of its paper', () => {
     ['by default', {}, [1, 1, 1, 1, 1]],
     ['with a heavy penalty', { l1: 2.5 }, [2.5, 2.5, 2.5, 2.5, 2.5]],
     ['with no penalty', { l1: 0 }, [0, 0, 0, 0, 0]],
-    ['with some elements free', { penalised: (i) => i % 2 === 0 }, [1, 0, 1, 0, 1]],
+    ['with some elements free', { penalized: (i) => i % 2 === 0 }, [1, 0, 1, 0, 1]],
     ['with a memory of 2', { memory: 2, l1: 0.5 }, [0.5, 0.5, 0.5, 0.5, 0.5]],
     ['with much decrease asked for', { c1: 0.6 }, [1, 1, 1, 1, 1]],
   ])('%s', (_name, options, weights) => {
@@ -124,7 +124,7 @@ describe('OWL-QN takes the steps of its paper', () => {
 
 describe('owlqn', () => {
   it('measures f with its penalty, and the norm of the pseudo-gradient', () => {
-    const solver = owlqn({ l1: 0.7, penalised: (i) => i !== 1 });
+    const solver = owlqn({ l1: 0.7, penalized: (i) => i !== 1 });
     const state = started(solver, bowl);
     const weights = [0.7, 0, 0.7, 0.7, 0.7];
     const [x, g] = [[...state.x], [...state.gradient]];
@@ -164,7 +164,7 @@ describe('owlqn', () => {
     expect(converged).toBe(true);
     expect(difference([...x], [2, 0, -1, 0])).toBeLessThan(1e-8);
     expect([x[1], x[3]]).toEqual([0, 0]);
-    const { x: some } = minimize(problem, owlqn({ penalised: (i) => i < 2 }));
+    const { x: some } = minimize(problem, owlqn({ penalized: (i) => i < 2 }));
     expect(difference([...some], [2, 0, -2, -0.2])).toBeLessThan(1e-8);
   });
 
@@ -207,7 +207,7 @@ describe('owlqn', () => {
 
   it.each([
     ['l1: must be a finite number ≥ 0, got -1', { l1: -1 }],
-    ['penalised: must be a function', { penalised: true }],
+    ['penalized: must be a function', { penalized: true }],
     ['memory: must be a whole number in [1, 10000], got 0', { memory: 0 }],
     ['c1: must be a number in (0, 1), got 1', { c1: 1 }],
     ['maxEvaluations: must be a whole number ≥ 1, got 0', { maxEvaluations: 0 }],

@@ -10,36 +10,38 @@ export interface Arena {
   readonly buffer: ArrayBuffer;
   readonly kernels: Kernels;
   readonly operations: FastOperations;
-  /** Where a row is, in bytes. */
+  /** Returns the address of a row, in bytes. */
   rowOffset(row: number): number;
-  /** Another vector, or null when there is no room for one. */
+  /** Returns another vector, or null if there is no room for one. */
   vector(): Float64Array | null;
 }
 
-/** WebAssembly addresses 4 GiB, in pages of 64 KiB; the last is left out, for at its end addresses begin anew. */
+/**
+ * WebAssembly addresses 4 GiB in pages of 64 KiB; the last page is left out, since addresses wrap around at its end.
+ */
 const PAGE = 2 ** 16;
 const MAX_PAGES = 2 ** 16 - 1;
 
-/** Null where it cannot be compiled; undefined until it is first wanted. */
+/** Null if it cannot be compiled; undefined before the first use. */
 let compiled: WebAssembly.Module | null | undefined;
 
-/** The compiled kernels, or null where there is no WebAssembly with SIMD. */
+/** Returns the compiled kernels, or null if there is no WebAssembly with SIMD. */
 export const simdModule = (): WebAssembly.Module | null =>
   (compiled ??= compiled === null ? null : compile());
 
-/** As many vectors as a kernel reads beside rows. */
+/** Number of vectors that a kernel reads beside rows. */
 const TILES = 4;
 
-/** So many rows a kernel takes at a time: tables have room for a last group that is not full. */
+/** Rows that a kernel takes at a time; tables have room for a last group that is not full. */
 const ROWS = 5;
 
-/** There is room for so many vectors: a line search's point and gradient, twice, and its direction. */
+/** Number of vectors with room in an arena: point and gradient of a line search, twice, and its direction. */
 const VECTORS = 5;
 
 /**
- * Allocates the memory of so many rows once and for all, since growth would detach every view.
+ * Allocates the memory of an arena in one piece, since growth would detach every view.
  *
- * @returns null where there is no WebAssembly with SIMD, or not so much memory
+ * @returns null if there is no WebAssembly with SIMD, or not enough memory
  */
 export function newArena(n: number, rows: number, bytesPerNumber: number): Arena | null {
   const module = simdModule();
@@ -75,12 +77,12 @@ export function newArena(n: number, rows: number, bytesPerNumber: number): Arena
         vectors < VECTORS ? new Float64Array(buffer, vectorsAt + 8 * vectors++ * length, n) : null,
     };
   } catch {
-    // The process has no such memory to give.
+    // Not enough memory.
     return null;
   }
 }
 
-/** What vector.ts does, on vectors in the arena: their ends are filled up with zeros. */
+/** The operations of vector.ts, on padded vectors in the arena. */
 function simdOperations({ exports: kernels, results }: SimdMemory, n: number): FastOperations {
   return {
     length: n,

@@ -1,17 +1,17 @@
 import { gram } from './gram.ts';
 
-/** Columns factored at a time; what they take from the rest is one symmetric product. */
+/** Columns factored at a time; their contribution to the rest is one symmetric product. */
 const BLOCK = 64;
 
 /**
  * `A ← R`, the lower triangle of A = RRᵀ, for the leading `[k, k]` of a symmetric matrix of row length `m`.
  *
- * @returns false where A is not positive definite; A is then spoilt
+ * @returns false if A is not positive definite; A is then overwritten with partial results
  * @see Golub & Van Loan (2013), Matrix Computations, 4th ed., Algorithms 4.2.2 and 4.2.4
  */
 export function factor(matrix: Float64Array, k: number, m: number): boolean {
   for (let from = 0; from < k; from += BLOCK) {
-    // What is left over is not worth a block of its own.
+    // A short rest joins the last block.
     const to = k - from < 2 * BLOCK ? k : from + BLOCK;
     if (!factorColumns(matrix, k, m, from, to)) return false;
     if (to === k) return true;
@@ -20,7 +20,7 @@ export function factor(matrix: Float64Array, k: number, m: number): boolean {
   return true;
 }
 
-/** Factors the columns in [from, to), from which those before have been subtracted. */
+/** Factors the columns in [from, to), after the earlier ones have been subtracted from them. */
 function factorColumns(matrix: Float64Array, k: number, m: number, from: number, to: number): boolean {
   for (let j = from; j < to; j++) {
     let pivot = matrix[j * m + j];
@@ -37,7 +37,7 @@ function factorColumns(matrix: Float64Array, k: number, m: number, from: number,
   return true;
 }
 
-/** Subtracts from the lower triangle behind `to` what the columns in [from, to) contribute to it. */
+/** Subtracts the contribution of the columns in [from, to) from the lower triangle behind `to`. */
 function subtractProducts(matrix: Float64Array, k: number, m: number, from: number, to: number): void {
   const count = k - to;
   const products = new Float64Array(count * count);
@@ -49,7 +49,7 @@ function subtractProducts(matrix: Float64Array, k: number, m: number, from: numb
   }
 }
 
-/** `x ← A⁻¹x` from the factor that {@link factor} has left in the lower triangle. */
+/** `x ← A⁻¹x`, from the factor that {@link factor} has written into the lower triangle. */
 export function solveFactored(matrix: Float64Array, k: number, m: number, x: Float64Array): void {
   for (let i = 0; i < k; i++) {
     let sum = x[i];

@@ -5,7 +5,7 @@
  */
 import { simdModule } from './arena.ts';
 
-/** Vectors whose products are wanted: element i of vector v is `values[v·vectorStride + i·stride]`. */
+/** Vectors to multiply: element i of vector v is `values[v·vectorStride + i·stride]`. */
 export interface Vectors {
   readonly values: Float64Array;
   /** Number k of vectors, and their length. */
@@ -20,7 +20,7 @@ export interface Vectors {
 
 /** Vectors in a panel, side by side. */
 const WIDTH = 4;
-/** Elements of each vector that are multiplied at a time: two panels of them fit into the first cache. */
+/** Elements of each vector processed at a time: two panels of them fit into the first-level cache. */
 const DEPTH = 256;
 /** Below this many vectors, setting up costs more than SIMD saves. */
 const LEAST_COUNT = 16;
@@ -30,10 +30,10 @@ const MAX_BYTES = 2 ** 31;
 /** Adds products of panels to blocks of the result; pointers and `stride` in bytes. */
 type GramKernel = (a: number, b: number, count: number, out: number, stride: number, n: number) => void;
 
-/** Memory that all products share: nothing in it outlasts a call. */
+/** Memory that all calls share; nothing in it outlives a call. */
 let shared: { readonly memory: WebAssembly.Memory; readonly kernel: GramKernel } | null | undefined;
 
-/** Memory of at least so many bytes with the kernel, or null where there is none. */
+/** Returns a memory of at least this many bytes with the kernel, or null if there is none. */
 function scratch(bytes: number): { buffer: ArrayBuffer; kernel: GramKernel } | null {
   const module = simdModule();
   if (module === null || bytes > MAX_BYTES) return null;
@@ -47,7 +47,7 @@ function scratch(bytes: number): { buffer: ArrayBuffer; kernel: GramKernel } | n
     if (missing > 0) shared.memory.grow(Math.ceil(missing / PAGE));
     return { buffer: shared.memory.buffer, kernel: shared.kernel };
   } catch {
-    // The process has no such memory to give.
+    // Not enough memory.
     return null;
   }
 }
@@ -97,7 +97,7 @@ function pack(vectors: Vectors, from: number, n: number, packed: Float64Array, p
   }
 }
 
-/** Clears what the previous part has left beyond the last elements. */
+/** Clears what the previous part left behind after the last elements. */
 function clearTail(packed: Float64Array, n: number, depth: number): void {
   for (let at = 0; at < packed.length; at += WIDTH * depth)
     packed.fill(0, at + WIDTH * n, at + WIDTH * depth);

@@ -1,6 +1,6 @@
 import type { Row } from './rows.ts';
 
-/** A step from `x`, where the gradient is `gradient`, to `trial`, `[n]` each. */
+/** A move from `x`, with gradient `gradient`, to `trial`, `[n]` each. */
 export interface Move {
   readonly x: Float64Array;
   readonly gradient: Float64Array;
@@ -8,20 +8,20 @@ export interface Move {
   readonly trialGradient: Float64Array;
 }
 
-/** The sums over a move, s = trial − x, y = trialGradient − gradient, as they are stored. */
+/** Sums over a move, s = trial − x, y = trialGradient − gradient, as stored. */
 export interface MoveSums {
   readonly sy: number;
   readonly yy: number;
   readonly ss: number;
-  /** sᵀtrialGradient and yᵀtrialGradient */
+  /** sᵀtrialGradient and yᵀtrialGradient. */
   readonly sg: number;
   readonly yg: number;
-  /** ‖s‖∞ and ‖trialGradient‖∞ */
+  /** ‖s‖∞ and ‖trialGradient‖∞. */
   readonly sInf: number;
   readonly gInf: number;
 }
 
-/** The O(mn) work of limited-memory methods, on rows of one length and storage. */
+/** Operations of O(mn) in limited-memory methods, on rows of one length and storage. */
 export interface Kernels {
   /** `out[k] ← rowₖᵀv` for every row: one pass over them. */
   project(rows: readonly Row[], v: Row, out: Float64Array): void;

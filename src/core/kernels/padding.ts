@@ -1,10 +1,10 @@
-/** A row takes a multiple of so many numbers; those after its end are 0. */
+/** Rows are padded with zeros to a multiple of this many numbers. */
 const PADDING = 8;
 
-/** n numbers take as many as this. */
+/** Returns the padded length of n numbers. */
 export const padded = (n: number): number => Math.ceil(n / PADDING) * PADDING;
 
-/** Makes the numbers that fill a vector up 0 again: a factor that is not finite has made them NaN. */
+/** Sets the padding of a vector to 0 again, after a factor that is not finite made it NaN. */
 export function clearPadding({ buffer, byteOffset, byteLength, length }: Float64Array): void {
   new Float64Array(buffer, byteOffset + byteLength, padded(length) - length).fill(0);
 }

@@ -1,8 +1,8 @@
 /**
- * The kernels in plain loops: what they compute, to the last bit, and what runs where there is no SIMD.
+ * The kernels in plain loops, for machines without SIMD: equal to those of SIMD to the last bit.
  *
- * A vector is taken in tiles; within a tile a sum has two parts, of the numbers at even and at odd indices, as
- * the two lanes of the SIMD kernels have. What is computed is said in kernels.ts.
+ * Vectors are processed in tiles. Within a tile a sum has two parts, over even and over odd indices, like the two lanes
+ * of SIMD.
  *
  * @module
  */
@@ -57,7 +57,7 @@ export const plainKernels: Kernels = {
   },
 };
 
-/** aᵀb */
+/** Returns aᵀb. */
 function product(a: Row, b: Row): number {
   let total = 0;
   for (let from = 0; from < a.length; from += TILE) {

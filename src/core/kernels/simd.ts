@@ -1,6 +1,5 @@
 /**
- * The kernels in WebAssembly SIMD, on rows that lie in an arena; vectors that do not are copied there tile by
- * tile.
+ * The kernels in WebAssembly SIMD, on rows in an arena. Vectors outside of it are copied there tile by tile.
  *
  * @module
  */
@@ -11,7 +10,8 @@ import type { Kernels } from './kernels.ts';
 import type { Row } from './rows.ts';
 
 /**
- * The kernels, the bytes of a stored number in their names; pointers are in bytes, `n` in numbers, {@link padded}.
+ * Exports of the module, with the bytes of a stored number in their names. Pointers are in bytes; `n` counts numbers,
+ * {@link padded}.
  */
 export interface Exports {
   readonly project8: Project;
@@ -24,14 +24,14 @@ export interface Exports {
   readonly dot: (p: number, q: number, results: number, n: number) => void;
   readonly normInf: (p: number, results: number, n: number) => void;
 }
-/** A table of `count` pointers, and how many bytes of each row are skipped. */
+/** A table of `count` pointers, and the number of bytes to skip in each row. */
 type Rows = [rows: number, count: number, skip: number];
 type Move = [x: number, trial: number, g: number, trialG: number];
 type Project = (...at: [...Rows, v: number, results: number, n: number]) => void;
 type Combine = (...at: [...Rows, factors: number, c: number, g: number, out: number, n: number]) => void;
 type Record = (...at: [...Move, s: number, y: number, results: number, n: number]) => void;
 
-/** What the kernels read and write beside rows and vectors: views of the memory, each at its `byteOffset`. */
+/** Scratch of the kernels: views of the memory, each at its `byteOffset`. */
 export interface SimdMemory {
   readonly exports: Exports;
   readonly buffer: ArrayBuffer;
@@ -41,9 +41,10 @@ export interface SimdMemory {
   readonly rows: Uint32Array;
 }
 
-/** So many numbers the kernel `record` answers with: five sums, and the lanes of two maxima. */
+/** Number of results of the kernel `record`: five sums, and two lanes of each of two maxima. */
 export const RECORDED = 9;
 
+/** Wraps the exports as {@link Kernels}. */
 export function simdKernels({
   exports: kernels,
   buffer,
@@ -55,13 +56,13 @@ export function simdKernels({
   const sums = results.byteOffset;
   const table = pointers.byteOffset;
 
-  /** Notes where the rows are; the last group is filled up with the first row. */
+  /** Writes the table of rows; the last group is filled up with the first row. */
   function tabulate(rows: readonly Row[]): void {
     pointers.fill(rows[0].byteOffset);
     for (let k = 0; k < rows.length; k++) pointers[k] = rows[k].byteOffset;
   }
 
-  /** Where the numbers of `vector` from `from` on are, or a copy of a tile of them. */
+  /** Returns the address of `vector[from]`, or of a copy of the tile that starts there. */
   function place(vector: Row, from: number, tile: number): number {
     if (vector.buffer === buffer && vector instanceof Float64Array) return vector.byteOffset + 8 * from;
     tiles[tile].set(vector.subarray(from, from + TILE));
@@ -89,7 +90,7 @@ export function simdKernels({
       factors.fill(0);
       for (let k = 0; k < rows.length; k++) factors[k] = f[k];
       results[0] = 0;
-      // From the end, where `project` has just been, to find what the cache still holds.
+      // From the end, where `project` stopped: that part is still in the cache.
       for (let from = lastTile(g); from >= 0; from -= TILE) {
         const n = lengthOf(g, from);
         const start = place(g, from, 0);
@@ -98,7 +99,7 @@ export function simdKernels({
         kernels.dot(start, sum, sums, n);
         if (!inPlace) out.set(tiles[1].subarray(0, g.length - from), from);
       }
-      // What is beyond the end has to stay 0, also where a factor is not finite.
+      // Padding must stay 0, also if a factor is not finite.
       if (inPlace) clearPadding(out);
       return results[0];
     },
@@ -120,7 +121,7 @@ export function simdKernels({
         );
       }
       const [sy, yy, ss, sg, yg] = [results[0], results[1], results[2], results[3], results[4]];
-      // Maxima pass NaN over, sums do not.
+      // Maxima ignore NaN; sums do not.
       const sInf = Number.isNaN(ss) ? NaN : Math.max(results[5], results[6]);
       const gInf = Number.isNaN(yg) ? NaN : Math.max(results[7], results[8]);
       return { sy, yy, ss, sg, yg, sInf, gInf };
@@ -128,5 +129,5 @@ export function simdKernels({
   };
 }
 
-/** How many numbers of a vector the tile has that starts at `from`, with those that fill it up. */
+/** Returns the number of elements in the tile that starts at `from`, padding included. */
 const lengthOf = ({ length }: Row, from: number): number => Math.min(TILE, padded(length - from));

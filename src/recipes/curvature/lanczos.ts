@@ -9,7 +9,7 @@
  *   sections 10.3 and 10.3.6
  */
 import { addScaled, dot } from '../../core/vector.ts';
-import { normalise, type Hessian } from '../../core/hessian.ts';
+import { normalize, type Hessian } from '../../core/hessian.ts';
 import { symmetricEigen } from '../../core/symmetricEigen.ts';
 import type { Asks } from '../../core/question.ts';
 
@@ -40,7 +40,7 @@ export function krylovOf(n: number, starts: number, draw: () => number): Krylov 
 function addRandom({ basis }: Krylov, n: number, draw: () => number): void {
   const vector = Float64Array.from({ length: n }, draw);
   orthogonalize(vector, basis);
-  normalise(vector);
+  normalize(vector);
   basis.push(vector);
 }
 
@@ -61,7 +61,7 @@ export function* lanczosStep(hessian: Hessian, krylov: Krylov, draw: () => numbe
   orthogonalize(w, basis, row);
   rows.push(row);
   if (basis.length < n) {
-    const left = normalise(w);
+    const left = normalize(w);
     const scale = row.reduce((most, value) => Math.max(most, Math.abs(value)), Number.MIN_VALUE);
     if (left > 1e-13 * scale) {
       row[basis.length] = left;
@@ -115,6 +115,6 @@ export function ritzVector({ basis }: Krylov, { values, coefficients }: Ritz, ro
   for (let j = 0; j < k; j++) {
     addScaled(vector, coefficients[row * k + j], basis[j], vector);
   }
-  normalise(vector);
+  normalize(vector);
   return vector;
 }

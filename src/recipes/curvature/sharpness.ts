@@ -4,7 +4,7 @@ import { addScaled, norm2 } from '../../core/vector.ts';
 import { gaussian } from '../random.ts';
 import { runAt, runAtAsync, workOf, type AtPoint, type CurvaturePoint } from './at.ts';
 import { eigenRules, spectrumEnds, type EigenOptions } from './eigenpairs.ts';
-import { normalise } from '../../core/hessian.ts';
+import { normalize } from '../../core/hessian.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 
 /** Options of {@link sharpness}. */
@@ -86,7 +86,7 @@ function measures({
       addScaled(center, distance, direction, place);
       return (yield evaluate(place, null)) - loss;
     };
-    normalise(direction);
+    normalize(direction);
     const ascent = gradientNorm === 0 ? 0 : yield* rise(rho);
 
     const { top, bottom, agreement, converged } = yield* spectrumEnds(point, {
@@ -101,7 +101,7 @@ function measures({
     let sum = 0;
     for (let k = 0; k < samples; k++) {
       for (let i = 0; i < direction.length; i++) direction[i] = draw();
-      normalise(direction);
+      normalize(direction);
       sum += yield* rise(rho);
     }
     return {

@@ -6,25 +6,25 @@ export interface BacktrackingOptions {
   /** Sufficient decrease (Armijo): φ(α) ≤ φ(0) + c1·α·φ′(0). @defaultValue `1e-4` */
   readonly c1?: number;
   /**
-   * How the next step is chosen: the minimiser of the parabola through φ(0), φ′(0), φ(α), of the cubic
-   * through the last two trials, or simply `maxShrink`·α.
+   * Choice of the next step: the minimizer of the parabola through φ(0), φ′(0) and φ(α), that of the cubic through the
+   * last two trials, or simply `maxShrink`·α.
    *
    * @defaultValue `'cubic'`
    */
   readonly interpolation?: 'cubic' | 'quadratic' | 'none';
-  /** The next step is at least this fraction of the last. @defaultValue `0.1` */
+  /** Least ratio of the next step to the last. @defaultValue `0.1` */
   readonly minShrink?: number;
-  /** And at most this. @defaultValue `0.5` */
+  /** Largest ratio of the next step to the last. @defaultValue `0.5` */
   readonly maxShrink?: number;
-  /** Evaluations a search may take. @defaultValue `40` */
+  /** Largest number of evaluations of a search. @defaultValue `40` */
   readonly maxEvaluations?: number;
 }
 
 /**
- * Backtracking from the first step until f has decreased sufficiently; the curvature condition is left to chance.
+ * Backtracking from the first step until f has decreased sufficiently, without a curvature condition.
  *
- * For directions whose natural step is 1 and losses whose slopes are not to be trusted. Gradients come with
- * every trial, since most first trials are accepted and need one.
+ * For directions whose natural step is 1, and losses whose slopes are unreliable. Every trial asks for the gradient,
+ * since most first trials are accepted and need it.
  *
  * @throws RangeError naming every option that is wrong
  * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., Algorithm 3.1 and eq. (3.57)–(3.59);
@@ -76,23 +76,23 @@ export function backtracking(options: BacktrackingOptions = {}): LineSearch {
   };
 }
 
-/** By how much φ at a trial lies above the tangent at 0. */
+/** Height of φ at a trial above the tangent at 0. */
 interface Rise {
   readonly alpha: number;
   readonly excess: number;
 }
 
-/** The minimiser of φ(0) + φ′(0)α + bα². */
+/** Returns the minimizer of φ(0) + φ′(0)α + bα². */
 const parabolaMinimum = (slope: number, { alpha, excess }: Rise): number =>
   (-slope * alpha * alpha) / (2 * excess);
 
-/** The minimiser of φ(0) + φ′(0)α + bα² + aα³ through two trials. */
+/** Returns the minimizer of φ(0) + φ′(0)α + bα² + aα³ through two trials. */
 function cubicMinimum(slope: number, now: Rise, before: Rise): number {
   const u = now.excess / (now.alpha * now.alpha);
   const v = before.excess / (before.alpha * before.alpha);
   const a = (u - v) / (now.alpha - before.alpha);
   const b = (now.alpha * v - before.alpha * u) / (now.alpha - before.alpha);
   const root = Math.sqrt(Math.max(0, b * b - 3 * a * slope));
-  // Of two forms the one without cancellation; the first also serves where a is 0.
+  // The form without cancellation; the first one also holds for a = 0.
   return b > 0 ? -slope / (b + root) : (root - b) / (3 * a);
 }

@@ -3,12 +3,12 @@ import { found, isFinitePhi, notFound, type LineSearch } from './lineSearch.ts';
 
 /** Options of {@link fixedStep}. */
 export interface FixedStepOptions {
-  /** The step. @defaultValue the first step that the solver proposes: 1 for quasi-Newton directions */
+  /** Step. @defaultValue the first step that the solver proposes: 1 for quasi-Newton directions */
   readonly alpha?: number;
 }
 
 /**
- * No search: takes one step, wherever it leads; only where f is not finite it is drawn back tenfold.
+ * No search: takes a fixed step, whatever f does there. Only if f is not finite, the step shrinks tenfold.
  *
  * @throws RangeError if alpha is not a finite number > 0
  */

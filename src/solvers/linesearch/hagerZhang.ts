@@ -16,11 +16,11 @@ export interface HagerZhangOptions {
   readonly delta?: number;
   /** σ: curvature. @defaultValue `0.9` */
   readonly sigma?: number;
-  /** ρ: by how much a step grows while f still falls. @defaultValue `5` */
+  /** ρ: growth of the step while f still falls. @defaultValue `5` */
   readonly rho?: number;
-  /** γ: an interval that has not shrunk to this fraction is bisected. @defaultValue `2 / 3` */
+  /** γ: an interval that does not shrink to this fraction is bisected. @defaultValue `2 / 3` */
   readonly gamma?: number;
-  /** Evaluations a search may take. @defaultValue `50` */
+  /** Largest number of evaluations of a search. @defaultValue `50` */
   readonly maxEvaluations?: number;
 }
 
@@ -30,15 +30,15 @@ interface Bracket {
   readonly b: Trial;
 }
 
-/** A non-finite trial is drawn back to this fraction of its distance. */
+/** Fraction of its distance to which a non-finite trial is drawn back. */
 const SHRINK = 0.1;
 
 /**
- * The line search of CG_DESCENT: brackets a minimum and closes in by the double secant step, for the
- * Wolfe or the approximate Wolfe conditions.
+ * The line search of CG_DESCENT: brackets a minimum and closes in on it by double secant steps, until the Wolfe or the
+ * approximate Wolfe conditions hold.
  *
- * Departures from the paper: every trial is tested, those of the bracketing too; where φ is not finite the
- * trial is drawn back.
+ * Departures from the paper: every trial is tested, those of the bracketing too, and a trial where φ is not finite is
+ * drawn back.
  *
  * @throws RangeError naming every option that is wrong
  * @see Hager & Zhang (2006), Algorithm 851: CG_DESCENT, ACM TOMS 32(1), section 3, doi:10.1145/1132973.1132979
@@ -74,7 +74,7 @@ export function hagerZhang(options: HagerZhangOptions = {}): LineSearch {
     let lowest: Trial = start;
     let evaluations = 0;
 
-    /** Evaluates φ; the answer is done when it meets the conditions or the evaluations are spent. */
+    /** Evaluates φ; returns the end of the search if the conditions hold or the evaluations are spent. */
     function* probe(alpha: number): Generator<AskPhi, Trial | LineSearchResult, Phi> {
       if (evaluations >= maxEvaluations) return fail('maxEvaluations');
       evaluations++;
@@ -90,7 +90,7 @@ export function hagerZhang(options: HagerZhangOptions = {}): LineSearch {
     }
     const fail = (kind: LineSearchFailure) => notFound(kind, lowest.alpha);
 
-    /** B0–B3: steps out until a minimum is bracketed. */
+    /** Steps out until a minimum is bracketed (B0–B3). */
     function* bracket(): Generator<AskPhi, Bracket | LineSearchResult, Phi> {
       let a = start; // the farthest trial with φ ≤ φ(0) + slack
       let wall = Infinity; // the nearest trial where φ was not finite
@@ -115,7 +115,7 @@ export function hagerZhang(options: HagerZhangOptions = {}): LineSearch {
       }
     }
 
-    /** U3: halves [a, b], where φ(b) lies above the ceiling and φ′(b) < 0, until its upper end slopes up. */
+    /** Halves [a, b], with φ(b) above the ceiling and φ′(b) < 0, until φ rises at its upper end (U3). */
     function* bisect(a: Trial, b: Trial): Generator<AskPhi, Bracket | LineSearchResult, Phi> {
       for (;;) {
         const trial = yield* probe((a.alpha + b.alpha) / 2);
@@ -127,7 +127,7 @@ export function hagerZhang(options: HagerZhangOptions = {}): LineSearch {
       }
     }
 
-    /** U0–U3: takes a trial into the bracket. */
+    /** Takes a trial into the bracket (U0–U3). */
     function* update(bracket: Bracket, alpha: number): Generator<AskPhi, Bracket | LineSearchResult, Phi> {
       if (!(alpha > bracket.a.alpha && alpha < bracket.b.alpha)) return bracket;
       const trial = yield* probe(alpha);
@@ -162,7 +162,7 @@ export function hagerZhang(options: HagerZhangOptions = {}): LineSearch {
 const isResult = (value: Trial | Bracket | LineSearchResult): value is LineSearchResult =>
   !('slope' in value || 'a' in value);
 
-/** Where the line through the slopes at `a` and `b` is zero. */
+/** Returns the zero of the line through the slopes at `a` and `b`. */
 function secant(a: Trial, b: Trial): number {
   return (a.alpha * b.slope - b.alpha * a.slope) / (b.slope - a.slope);
 }

@@ -5,33 +5,33 @@ export interface Trial {
   readonly slope: number;
 }
 
-/** The interval that holds a minimiser once `bracketed`; `best` is its end with the lower φ. */
+/** Interval that holds a minimizer once `bracketed`; `best` is its end with the lower φ. */
 export interface Interval {
   readonly best: Trial;
   readonly other: Trial;
   readonly bracketed: boolean;
 }
 
-/** The interval after a trial, and the step to try next. */
+/** Interval after a trial, and the step to try next. */
 export interface Refinement {
   readonly interval: Interval;
   readonly alpha: number;
 }
 
 /**
- * One refinement of Moré and Thuente: chooses the next step by cubic and quadratic interpolation of the
- * trial and the interval's better end, and takes the trial into the interval.
+ * Makes one refinement of Moré and Thuente: chooses the next step by cubic and quadratic interpolation of the trial and
+ * the interval's better end, and takes the trial into the interval.
  *
  * @param alphaMin - lower bound of the next step while nothing is bracketed
- * @param alphaMax - its upper bound
+ * @param alphaMax - upper bound of the next step then
  * @see Moré & Thuente (1994), ACM TOMS 20(3), section 4 (cases 1-4), doi:10.1145/192115.192132
  */
 export function refine(interval: Interval, trial: Trial, alphaMin: number, alphaMax: number): Refinement {
   const { best, other } = interval;
   const sameSide = trial.slope * Math.sign(best.slope) >= 0;
 
-  // Case 1: higher than the best. The minimum is between them; take the cubic's where it lies nearer to
-  // the best, else the mean of both.
+  // Case 1: higher than the best. The minimum is between them; take the cubic's if it lies nearer to the
+  // best, otherwise the mean of both.
   if (trial.value > best.value) {
     const cubic = cubicMinimum(best, trial);
     const quadratic = quadraticMinimum(best, trial);
@@ -42,7 +42,7 @@ export function refine(interval: Interval, trial: Trial, alphaMin: number, alpha
     };
   }
 
-  // Case 2: lower, and the slope has changed its sign. Again bracketed; take what is farther from the trial.
+  // Case 2: lower, and the slope has changed its sign. Again bracketed; take the one farther from the trial.
   if (!sameSide) {
     const cubic = cubicMinimum(trial, best);
     const secant = secantStep(trial, best);
@@ -57,7 +57,7 @@ export function refine(interval: Interval, trial: Trial, alphaMin: number, alpha
   const forward = trial.alpha > best.alpha;
   const bound = forward ? alphaMax : alphaMin;
 
-  // Case 3: lower, same sign, flatter. The cubic counts only where it rises beyond the trial.
+  // Case 3: lower, same sign, flatter. The cubic counts only if it rises beyond the trial.
   if (Math.abs(trial.slope) < Math.abs(best.slope)) {
     const cubic = cubicBeyond(best, trial, bound);
     const secant = secantStep(trial, best);
@@ -74,7 +74,7 @@ export function refine(interval: Interval, trial: Trial, alphaMin: number, alpha
   return { alpha: interval.bracketed ? cubicMinimum(trial, other) : bound, interval: next };
 }
 
-/** The minimiser of the cubic through φ and φ′ at `a` and `b`, computed from `a`'s side. */
+/** Returns the minimizer of the cubic through φ and φ′ at `a` and `b`, computed from the side of `a`. */
 function cubicMinimum(a: Trial, b: Trial): number {
   const { theta, gamma } = cubicTerms(a, b);
   const towardB = b.alpha < a.alpha ? -gamma : gamma;
@@ -82,7 +82,7 @@ function cubicMinimum(a: Trial, b: Trial): number {
   return a.alpha + r * (b.alpha - a.alpha);
 }
 
-/** As {@link cubicMinimum}, from `trial` away from `best`; `bound` where the cubic only falls that way. */
+/** As {@link cubicMinimum}, from `trial` away from `best`; returns `bound` if the cubic only falls that way. */
 function cubicBeyond(best: Trial, trial: Trial, bound: number): number {
   const { theta, gamma } = cubicTerms(best, trial);
   const away = trial.alpha > best.alpha ? -gamma : gamma;
@@ -90,7 +90,7 @@ function cubicBeyond(best: Trial, trial: Trial, bound: number): number {
   return r < 0 && away !== 0 ? trial.alpha + r * (best.alpha - trial.alpha) : bound;
 }
 
-/** θ and γ = √(θ² − φ′ₐφ′ᵦ), scaled against overflow; γ is 0 where rounding makes its square negative. */
+/** Returns θ and γ = √(θ² − φ′ₐφ′ᵦ), scaled against overflow; γ is 0 if rounding makes its square negative. */
 function cubicTerms(a: Trial, b: Trial): { theta: number; gamma: number } {
   const theta = (3 * (a.value - b.value)) / (b.alpha - a.alpha) + a.slope + b.slope;
   const scale = Math.max(Math.abs(theta), Math.abs(a.slope), Math.abs(b.slope));
@@ -98,13 +98,13 @@ function cubicTerms(a: Trial, b: Trial): { theta: number; gamma: number } {
   return { theta, gamma: scale * Math.sqrt(Math.max(0, square)) };
 }
 
-/** The minimiser of the parabola through φ and φ′ at `a` and φ at `b`. */
+/** Returns the minimizer of the parabola through φ and φ′ at `a` and φ at `b`. */
 function quadraticMinimum(a: Trial, b: Trial): number {
   const width = b.alpha - a.alpha;
   return a.alpha + ((a.slope / ((a.value - b.value) / width + a.slope)) * width) / 2;
 }
 
-/** Where the line through the slopes at `a` and `b` is zero. */
+/** Returns the zero of the line through the slopes at `a` and `b`. */
 function secantStep(a: Trial, b: Trial): number {
   return a.alpha + (a.slope / (a.slope - b.slope)) * (b.alpha - a.alpha);
 }

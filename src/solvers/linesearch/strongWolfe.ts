@@ -16,29 +16,28 @@ export interface StrongWolfeOptions {
   readonly c1?: number;
   /** Curvature: |φ′(α)| ≤ c2·|φ′(0)|. @defaultValue `0.9` */
   readonly c2?: number;
-  /** Evaluations a search may take. @defaultValue `20` */
+  /** Largest number of evaluations of a search. @defaultValue `20` */
   readonly maxEvaluations?: number;
-  /** Longest step. @defaultValue `1e20`, or 1e20 times the first step where that is longer than 1 */
+  /** Longest step. @defaultValue `1e20`, or 1e20 times the first step if that is longer than 1 */
   readonly alphaMax?: number;
 }
 
-/** The longest step by default, in units of 1 or of the first step. */
+/** Default longest step, in units of 1 or of the first step. */
 const FARTHEST = 1e20;
 /** δ of the approximate Wolfe test, as Hager & Zhang recommend; its σ is c2. */
 const DELTA = 0.1;
-/** A non-finite trial is drawn back to this fraction of its distance from the best step. */
+/** Fraction of its distance from the best step to which a non-finite trial is drawn back. */
 const SHRINK = 0.1;
-/** The relative width at which an interval has no point left between its ends. */
+/** Relative width at which an interval has no number left between its ends. */
 const XTOL = 1e-16;
 
 /**
  * Moré–Thuente line search for the strong Wolfe conditions, by safeguarded cubic interpolation.
  *
- * Departures from the paper: a step that meets Hager and Zhang's approximate Wolfe conditions is accepted
- * too, at every trial (in float32 and near a minimum the strict ones cannot be met). A value that equals φ(0) to
- * within the noise says nothing: the search goes by the slopes there, so that a gentle slope is followed until φ
- * resolves the decrease. Where φ is not finite, the trial is drawn back to a tenth of its distance from the best
- * step.
+ * Departures from the paper: a step that meets Hager and Zhang's approximate Wolfe conditions is accepted too, at
+ * every trial, since in float32 and near a minimum the strict ones cannot be met. A value that equals φ(0) to within
+ * the noise is ignored: the search uses the slopes there, so that a gentle slope is followed until φ resolves the
+ * decrease. A trial where φ is not finite is drawn back to a tenth of its distance from the best step.
  *
  * @throws RangeError naming every option that is wrong
  * @see Moré & Thuente (1994), Line search algorithms with guaranteed sufficient decrease, ACM TOMS 20(3),
@@ -61,7 +60,7 @@ export function strongWolfe(options: StrongWolfeOptions = {}): LineSearch {
     *search(phi0, alpha0, slack, allowed) {
       const longest = Math.min(options.alphaMax ?? FARTHEST * Math.max(1, alpha0), allowed);
       const decrease = c1 * phi0.slope;
-      // The values of the interval are φ(α) − φ(0): what matters where |φ(0)| is large.
+      // The values of the interval are φ(α) − φ(0), which is more accurate if |φ(0)| is large.
       const start: Trial = { alpha: 0, value: 0, slope: phi0.slope };
       let interval: Interval = { best: start, other: start, bracketed: false };
       let lowest: Trial = { alpha: 0, ...phi0 };
@@ -107,7 +106,7 @@ export function strongWolfe(options: StrongWolfeOptions = {}): LineSearch {
 
         const { best, other } = interval;
         if (interval.bracketed) {
-          // Bisect where two refinements have not brought the width down to two thirds.
+          // Bisect if two refinements have not reduced the width to two thirds.
           if (Math.abs(other.alpha - best.alpha) >= 0.66 * previousWidth) {
             alpha = best.alpha + 0.5 * (other.alpha - best.alpha);
           }
@@ -128,7 +127,7 @@ export function strongWolfe(options: StrongWolfeOptions = {}): LineSearch {
   };
 }
 
-/** The trial as seen on φ(α) + slope·α. */
+/** Returns the trial as it lies on φ(α) + slope·α. */
 function tilt({ alpha, value, slope }: Trial, by: number): Trial {
   return { alpha, value: value + by * alpha, slope: slope + by };
 }
