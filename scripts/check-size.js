@@ -17,7 +17,7 @@ const cases = [
   {
     what: 'core and L-BFGS',
     code: `export { lbfgs, minimize } from 'quasi-newton';`,
-    budget: 19.5,
+    budget: 19,
     without: [
       'solvers/bfgs',
       'solvers/adam',
