@@ -51,7 +51,7 @@ export interface AdamState extends Iterate {
  * @see Kingma & Ba (2015), Adam: a method for stochastic optimization, Algorithm 1, arXiv:1412.6980;
  *   Loshchilov & Hutter (2019), arXiv:1711.05101; Reddi, Kale & Kumar (2018), arXiv:1904.09237
  */
-export function adam(options: AdamOptions = {}): Solver<AdamState> {
+export function adam(options: AdamOptions = {}): Solver {
   checkOptions('adam', options, {
     learningRate: scheduleRule,
     beta1: decay,

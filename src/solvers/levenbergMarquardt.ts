@@ -89,7 +89,7 @@ const LEAST_ACCELERATED = 1e-6;
  *   minimization, arXiv:1201.5885; Moré (1978), The Levenberg–Marquardt algorithm, Lecture Notes in Mathematics 630,
  *   doi:10.1007/BFb0067700, for D
  */
-export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Solver<LevenbergMarquardtState> {
+export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Solver {
   checkOptions('levenbergMarquardt', options, {
     damping: finitePositive,
     scaling: oneOf('auto', 'identity', 'columns'),

@@ -76,7 +76,7 @@ export interface SoapState extends Iterate {
  *
  * @see Vyas et al. (2024), SOAP: improving and stabilizing Shampoo using Adam, Algorithms 3 and 4, arXiv:2409.11321
  */
-export function soap(options: SoapOptions = {}): Solver<SoapState> {
+export function soap(options: SoapOptions = {}): Solver {
   checkOptions('soap', options, {
     learningRate: scheduleRule,
     beta1: decay,

@@ -13,6 +13,7 @@ import {
   type SoapOptions,
   type TensorSpec,
 } from 'quasi-newton';
+import { inside } from './internals.ts';
 import type { SoapState } from '../../src/solvers/soap.ts';
 import { uniform } from '../../bench/problems/random.js';
 
@@ -139,7 +140,7 @@ function startOf(problem: Problem, options: SoapOptions): SoapState {
   const state = soap(options).init({ n: problem.p0.length, precision: 'float64', ...(layout && { layout }) });
   state.x.set(problem.p0);
   state.f = problem.fg(state.x, state.gradient);
-  return state;
+  return inside<SoapState>(state);
 }
 
 const rowsOf = (side: { basis: Float64Array; size: number } | null): Matrix | null =>

@@ -5,6 +5,7 @@ import { gradientOfSquares } from '../../core/leastSquares.ts';
 import { metered, startMeter } from '../../core/meter.ts';
 import { dot } from '../../core/vector.ts';
 import { levenbergMarquardt } from '../levenbergMarquardt.ts';
+import type { LevenbergMarquardtState } from '../leastSquares/state.ts';
 import { pivotedQr, solveByQr, type PivotedQr } from './qr.ts';
 import type { Problem, Residuals } from '../../core/problem.ts';
 import type { Asks } from '../../core/question.ts';
@@ -83,7 +84,7 @@ function* descend(fit: FitProblem, p0: Float64Array, differences: Scheme, ftol: 
     n: p0.length,
     precision: 'float64',
     residualCount: problem.residualCount ?? 0,
-  });
+  }) as LevenbergMarquardtState;
   state.x.set(p0);
   const meter = startMeter(limits);
   let small = 0;
