@@ -108,12 +108,71 @@ function* iterate(
     return rise <= ROUNDING[precision] * Math.abs(state.f);
   }
 
+  /** Returns the end of the run if a test holds at the current point. */
+  function* testHere(askedToStop: boolean): Asks<End | null> {
+    let termination = convergence.met(now.f, now.gradientNorm);
+    let message: string | null = null;
+    // A test that holds at a point above an earlier one is no success.
+    const isSuccess = termination !== null && terminations[termination].outcome === 'converged';
+    if (isSuccess && !batches && !(yield* isLowest(now))) {
+      termination = solver.descends ? 'precisionFloor' : null;
+    }
+    if (termination === 'precisionFloor') {
+      const found = yield* inspectHere();
+      if (found?.mismatch) return mismatchEnding(found.mismatch);
+      if (found?.descends) {
+        convergence.goOn();
+        termination = null;
+      }
+    }
+    if (termination === 'gradientTolerance' && iteration === 0) {
+      message = atStart(now, options);
+      // A gradient of zeros may be one that was never computed.
+      const found = !batches && normInf(state.gradient) === 0 ? yield* inspectHere() : null;
+      if (found?.mismatch) return mismatchEnding(found.mismatch);
+    }
+    if (termination === null && askedToStop) termination = 'callback';
+    if (termination === null && iteration >= options.maxIterations) termination = 'maxIterations';
+    termination ??= meter.exhausted();
+    return termination === null ? null : [termination, message];
+  }
+
+  /** Draws the next mini-batch, if there are any, and makes a step; returns the end of the run if it fails. */
+  function* advance(): Asks<End | null> {
+    if (batches) {
+      yield { kind: 'nextBatch' };
+      yield* refresh(state, meter);
+      now = measure(state);
+      if (!isFinite(now)) return ['nonFinite', null];
+      best.keep(state.x, now);
+    }
+    const before = now.f;
+    const outcome = yield* metered(solver.step(state), meter, options.signal);
+    if (outcome.kind === 'failed') {
+      const { termination } = outcome;
+      // A mini-batch without an acceptable step is skipped: x stays, and the next batch is tried.
+      if (batches && termination === 'lineSearchFailed') {
+        alpha = 0;
+        return null;
+      }
+      const standsStill = termination === 'precisionFloor' || termination === 'lineSearchFailed';
+      const found = standsStill && !batches ? yield* inspectHere() : null;
+      if (found?.mismatch) return mismatchEnding(found.mismatch);
+      if (found?.descends) return ['lineSearchFailed', null];
+      return [found?.atFloor ? 'precisionFloor' : termination, null];
+    }
+    now = measure(state, outcome.gradientNorm);
+    if (!isFinite(now)) return ['nonFinite', null];
+    alpha = outcome.alpha;
+    convergence.observe(before, now.f, outcome.moved, state.x);
+    return null;
+  }
+
   let alpha = 0;
   /** The largest |f| so far, as the solver sees it. */
   let highest = 0;
   let iteration = 0;
-  let termination: Termination | null;
-  let message: string | null = null;
+  let end: End | null = null;
   for (; ; iteration++) {
     const { f, gradientNorm } = now;
     // With mini-batches, a point is kept once the next batch has a finite loss there.
@@ -128,68 +187,12 @@ function* iterate(
     const askedToStop = saysStop(options.where, options.callback?.({ ...entry, x: state.x }));
     options.signal?.throwIfAborted();
 
-    termination = convergence.met(f, gradientNorm);
-    // A test that holds at a point above an earlier one is no success.
-    const isSuccess = termination !== null && terminations[termination].outcome === 'converged';
-    if (isSuccess && !batches && !(yield* isLowest(now))) {
-      termination = solver.descends ? 'precisionFloor' : null;
-    }
-    if (termination === 'precisionFloor') {
-      const found = yield* inspectHere();
-      if (found?.mismatch) [termination, message] = mismatchEnding(found.mismatch);
-      else if (found?.descends) {
-        convergence.goOn();
-        termination = null;
-      }
-    }
-    if (termination === 'gradientTolerance' && iteration === 0) {
-      message = atStart(now, options);
-      // A gradient of zeros may be one that was never computed.
-      const found = !batches && normInf(state.gradient) === 0 ? yield* inspectHere() : null;
-      if (found?.mismatch) [termination, message] = mismatchEnding(found.mismatch);
-    }
-    if (termination === null && askedToStop) termination = 'callback';
-    if (termination === null && iteration >= options.maxIterations) termination = 'maxIterations';
-    termination ??= meter.exhausted();
+    end = yield* testHere(askedToStop);
     // If the gradient test holds, this point is the answer, though an earlier f may be lower by its rounding. Values of
     // different batches do not compare; the last point is the answer.
-    const isAnswer = termination === 'gradientTolerance' || (batches && termination !== null);
-    if (isAnswer) best.keep(state.x, now);
-    if (termination !== null) break;
-
-    if (batches) {
-      yield { kind: 'nextBatch' };
-      yield* refresh(state, meter);
-      now = measure(state);
-      if (!isFinite(now)) {
-        termination = 'nonFinite';
-        break;
-      }
-      best.keep(state.x, now);
-    }
-    const before = now.f;
-    const outcome = yield* metered(solver.step(state), meter, options.signal);
-    // A mini-batch without an acceptable step is skipped: x stays, and the next batch is tried.
-    if (batches && outcome.kind === 'failed' && outcome.termination === 'lineSearchFailed') {
-      alpha = 0;
-      continue;
-    }
-    if (outcome.kind === 'failed') {
-      termination = outcome.termination;
-      const standsStill = termination === 'precisionFloor' || termination === 'lineSearchFailed';
-      const found = standsStill && !batches ? yield* inspectHere() : null;
-      if (found?.mismatch) [termination, message] = mismatchEnding(found.mismatch);
-      else if (found?.descends) termination = 'lineSearchFailed';
-      else if (found?.atFloor) termination = 'precisionFloor';
-      break;
-    }
-    now = measure(state, outcome.gradientNorm);
-    if (!isFinite(now)) {
-      termination = 'nonFinite';
-      break;
-    }
-    alpha = outcome.alpha;
-    convergence.observe(before, now.f, outcome.moved, state.x);
+    if (end !== null && (batches || end[0] === 'gradientTolerance')) best.keep(state.x, now);
+    end ??= yield* advance();
+    if (end !== null) break;
   }
 
   best.secure();
@@ -200,14 +203,17 @@ function* iterate(
     gradientNorm,
     iterations: iteration,
     evaluations: { f: meter.f, gradient: meter.gradient, hessianVector: meter.hessianVector },
-    termination,
-    message,
+    termination: end[0],
+    message: end[1],
     elapsed: meter.elapsed(),
     trace,
     method: solver.describe(n, state),
     measures: convergence.measures(gradientNorm),
   });
 }
+
+/** End of a run; the message replaces the sentence of the termination. */
+type End = readonly [termination: Termination, message: string | null];
 
 /** Values of f with a smaller relative difference are equal to rounding. */
 const ROUNDING: Record<Precision, number> = { float64: 2 ** -50, float32: 2 ** -21 };

@@ -3,7 +3,7 @@ import { absoluteDot, dot, normInf } from '../core/vector.ts';
 import { acceptTrial, lineState, searchAlong, type LineState } from './searchAlong.ts';
 import { growNoise, noNoise, observeStep, slackOf, type Noise } from './noise.ts';
 import { unitStep, type InitialStep, type LastStep } from './initialStep.ts';
-import type { Move, MoveSums } from '../core/kernels/kernels.ts';
+import type { Move } from '../core/kernels/kernels.ts';
 import type { Asks } from '../core/question.ts';
 import type { Setting, Solver, StepOutcome } from '../core/solver.ts';
 import type { AskPhi, LineSearch, LineSearchResult, Phi } from './linesearch/lineSearch.ts';
@@ -53,8 +53,13 @@ export interface Descent<Memory> {
   readonly project?: (trial: Float64Array, state: LineState, alpha: number) => void;
 }
 
-/** Norms of a step: ‖trial − x‖∞ and ‖trialGradient‖∞. */
-export type StepNorms = Pick<MoveSums, 'sInf' | 'gInf'>;
+/** Norms of a step. */
+export interface StepNorms {
+  /** ‖trial − x‖∞. */
+  readonly sInf: number;
+  /** ‖trialGradient‖∞. */
+  readonly gInf: number;
+}
 
 /** State of every line-search method. */
 export interface LineSearchState<Memory> extends LineState {
