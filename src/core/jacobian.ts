@@ -120,18 +120,10 @@ export function* differenceJacobian(
       moves = actual(points(scheme, step, side[0], side[1]));
       change = yield* visit(probe, j, moves);
     } else if (change === 'none') {
-      let longer = LONGER;
-      for (let attempt = 0; attempt < ATTEMPTS[precision] && change === 'none'; attempt++) {
-        const farther = actual(points(scheme, longer * step, below, above));
-        const found = yield* visit(probe, j, farther);
-        if (
-          found === 'not finite' ||
-          (found === 'some' && attempt > 0 && !isHidden(probe, scheme === '3-point'))
-        )
-          break;
-        if (found === 'some') [moves, change] = [farther, found];
-        longer *= MUCH_LONGER;
-      }
+      const isCentral = scheme === '3-point';
+      const movesFor = (factor: number) => actual(points(scheme, factor * step, below, above));
+      const longer = yield* visitFarther(probe, j, movesFor, ATTEMPTS[precision], isCentral);
+      if (longer !== null) [moves, change] = [longer, 'some'];
     }
     if (change === 'not finite') return j;
     writeColumn(probe, moves, jacobian, j, change === 'none');
@@ -172,6 +164,30 @@ function* visit(probe: Probe, j: number, moves: readonly number[]): Asks<'some' 
   x[j] = center;
   if (!finite) return 'not finite';
   return near.some((r, i) => r !== residuals[i]) ? 'some' : 'none';
+}
+
+/**
+ * Tries longer steps in column j, which changes no residual at the usual one; returns the moves of one that does, or
+ * null if f is flat.
+ *
+ * @param movesFor - returns the moves for a factor of the usual step
+ */
+function* visitFarther(
+  probe: Probe,
+  j: number,
+  movesFor: (factor: number) => number[],
+  attempts: number,
+  isCentral: boolean,
+): Asks<number[] | null> {
+  let factor = LONGER;
+  for (let attempt = 0; attempt < attempts; attempt++) {
+    const moves = movesFor(factor);
+    const change = yield* visit(probe, j, moves);
+    if (change === 'not finite') return null;
+    if (change === 'some') return attempt > 0 && !isHidden(probe, isCentral) ? null : moves;
+    factor *= MUCH_LONGER;
+  }
+  return null;
 }
 
 /** Returns true if the change would be lost in the rounding of the residuals at the shorter step. */

@@ -54,20 +54,15 @@ export function refine(interval: Interval, trial: Trial, alphaMin: number, alpha
   }
 
   const next = { best: trial, other, bracketed: interval.bracketed };
-  const forward = trial.alpha > best.alpha;
-  const bound = forward ? alphaMax : alphaMin;
+  const bound = trial.alpha > best.alpha ? alphaMax : alphaMin;
 
   // Case 3: lower, same sign, flatter. The cubic counts only if it rises beyond the trial.
   if (Math.abs(trial.slope) < Math.abs(best.slope)) {
-    const cubic = cubicBeyond(best, trial, bound);
-    const secant = secantStep(trial, best);
-    const cubicNearer = Math.abs(cubic - trial.alpha) < Math.abs(secant - trial.alpha);
-    if (!interval.bracketed) {
-      return { alpha: clamp(cubicNearer ? secant : cubic, alphaMin, alphaMax), interval: next };
-    }
-    const alpha = cubicNearer ? cubic : secant;
+    const [nearer, farther] = inOrder(trial.alpha, cubicBeyond(best, trial, bound), secantStep(trial, best));
+    if (!interval.bracketed) return { alpha: clamp(farther, alphaMin, alphaMax), interval: next };
     const limit = trial.alpha + 0.66 * (other.alpha - trial.alpha);
-    return { alpha: forward ? Math.min(limit, alpha) : Math.max(limit, alpha), interval: next };
+    const limited = trial.alpha > best.alpha ? Math.min(limit, nearer) : Math.max(limit, nearer);
+    return { alpha: limited, interval: next };
   }
 
   // Case 4: lower, same sign, at least as steep.
@@ -107,6 +102,11 @@ function quadraticMinimum(a: Trial, b: Trial): number {
 /** Returns the zero of the line through the slopes at `a` and `b`. */
 function secantStep(a: Trial, b: Trial): number {
   return a.alpha + (a.slope / (a.slope - b.slope)) * (b.alpha - a.alpha);
+}
+
+/** Returns the cubic's and the secant's step, the one nearer to `alpha` first; the secant's if they are as near. */
+function inOrder(alpha: number, cubic: number, secant: number): [nearer: number, farther: number] {
+  return Math.abs(cubic - alpha) < Math.abs(secant - alpha) ? [cubic, secant] : [secant, cubic];
 }
 
 function clamp(value: number, min: number, max: number): number {
