@@ -59,6 +59,63 @@ describe('transform', () => {
     );
   });
 
+  it('needs more than 0 at the start', () => {
+    const atZero: Problem = { p0: Float64Array.of(1), fg: () => 0 };
+    expect(() => minimize(atZero, lbfgs(), { transform: 'sqrt' })).toThrow(/needs f > 0; f\(p0\) is 0/);
+  });
+
+  it.each(['log', 'sqrt'] as const)(
+    '%s adds nothing to the message of a run that stays above 0',
+    (transform) => {
+      const above: Problem = {
+        p0: Float64Array.of(3),
+        fg([x], g) {
+          g?.fill(2 * x);
+          return 1 + x * x;
+        },
+      };
+      const done = minimize(above, bfgs(), { transform });
+      expect(done).toMatchObject({ termination: 'gradientTolerance', converged: true });
+      expect(done.message).not.toContain('transform');
+      const { p0, fg } = rosenbrock();
+      const valley: Problem = { p0, fg: (x, g) => 1 + fg(x, g) };
+      const cut = minimize(valley, bfgs(), { transform, maxIterations: 3 });
+      expect(cut.termination).toBe('maxIterations');
+      expect(cut.message).not.toContain('transform');
+      expect(cut.gradientNorm).toBeGreaterThan(0);
+    },
+  );
+
+  it.each(['log', 'sqrt'] as const)('%s adds nothing where f and its gradient come to 0', (transform) => {
+    const flat: Problem = {
+      p0: Float64Array.of(3),
+      fg([x], g) {
+        const inside = Math.abs(x) < 1e-3;
+        g?.fill(inside ? 0 : 2 * x);
+        return inside ? 0 : x ** 2;
+      },
+    };
+    const { f, gradientNorm, message } = minimize(flat, bfgs(), { transform });
+    expect([f, gradientNorm]).toEqual([0, 0]);
+    expect(message).not.toContain('transform');
+  });
+
+  it.each(['log', 'sqrt'] as const)(
+    '%s says so where f comes to 0 and its gradient does not',
+    (transform) => {
+      const kink: Problem = {
+        p0: Float64Array.of(1),
+        fg([x], g) {
+          g?.fill(3);
+          return x < 1e-3 ? 0 : 3 * x;
+        },
+      };
+      const { message, f, gradientNorm } = minimize(kink, bfgs(), { transform });
+      expect([f, gradientNorm]).toEqual([0, 3]);
+      expect(message).toMatch(/^The objective reached 0, where its gradient is not 0; transform: /);
+    },
+  );
+
   describe.each(['log', 'sqrt'] as const)('%s, where f falls below 0', (transform) => {
     /** Rosenbrock's valley, lowered: its minimum is −1. */
     const lowered: Problem = {
@@ -74,7 +131,7 @@ describe('transform', () => {
         const result = minimize(lowered, solver, { transform });
         expect(result).toMatchObject({ termination: 'nonFinite', converged: false });
         expect(result.message).toMatch(
-          /^The objective (fell to -0\.\d+|came to 0, where its gradient is not); transform: '(log|sqrt)' needs f > 0/,
+          /^The objective (fell to -0\.\d+|reached 0, where its gradient is not 0); transform: '(log|sqrt)' needs f > 0/,
         );
         expect(String(result)).toContain(result.message);
         expect(String(result)).toContain('Status: failure');
@@ -86,7 +143,7 @@ describe('transform', () => {
     it('is told beside the limit that has ended the run', () => {
       const { message, termination } = minimize(lowered, bfgs(), { transform, maxEvaluations: 60 });
       expect(termination).toBe('maxEvaluations');
-      expect(message).toMatch(/^The evaluation limit was reached; .* But f (fell to -|came to 0)/);
+      expect(message).toMatch(/^The evaluation limit was reached; .* But f (fell to -|reached 0)/);
     });
 
     it('is told beside a minimum above 0', () => {
