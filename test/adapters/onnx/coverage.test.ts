@@ -7,7 +7,7 @@ const page = new URL('../../../docs/onnx-differentiate.md', import.meta.url);
 const [begin, end] = ['<!-- coverage -->\n', '<!-- end of coverage -->'];
 // Ops whose own float64 kernel is only passed by, for what ONNX Runtime makes of them.
 const native = new Set(
-  'Sigmoid Shrink GroupNormalization LayerNormalization SimplifiedLayerNormalization'.split(' '),
+  'Sigmoid Swish Shrink GroupNormalization LayerNormalization SimplifiedLayerNormalization'.split(' '),
 );
 
 /** The ops of a family that have a gradient, those marked that have a float64 form of their own. */
