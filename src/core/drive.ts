@@ -38,7 +38,14 @@ export function runUnguarded<Result>(asks: Asks<Result>, problem: Problem): Resu
 
 /** Runs `asks` as {@link runSync} does, awaiting every answer. */
 export async function runAsync<Result>(asks: Asks<Result>, problem: AsyncProblem | Problem): Promise<Result> {
-  const questions = guarded(asks, problem);
+  return runUnguardedAsync(guarded(asks, problem), problem);
+}
+
+/** As {@link runUnguarded}, awaiting every answer. */
+export async function runUnguardedAsync<Result>(
+  questions: Asks<Result>,
+  problem: AsyncProblem | Problem,
+): Promise<Result> {
   let turn = questions.next();
   while (!turn.done) {
     let answer: number;
