@@ -34,17 +34,22 @@ export function reportProgress(model: tf.LayersModel, optimizer: ReportingOptimi
     dataset: unknown,
     args: FitArguments,
   ) => Promise<tf.History>;
-  // The model may have been compiled with another optimizer since.
   const withReport = (args: FitArguments = {}) => {
-    const own = reporting.get(model)!;
-    return (model.optimizer as unknown) === own
-      ? { ...args, callbacks: reported(args.callbacks, own) }
-      : args;
+    const callbacks = withProgress(model, args.callbacks);
+    return callbacks === undefined ? args : { ...args, callbacks };
   };
   Object.assign(model, {
     fit: (x: unknown, y: unknown, args?: FitArguments) => fit(x, y, withReport(args)),
     fitDataset: (dataset: unknown, args: FitArguments) => fitDataset(dataset, withReport(args)),
   });
+}
+
+/** Callbacks with a report of progress before them, where the model is attached to its optimizer. */
+export function withProgress<Given>(model: tf.LayersModel, callbacks: Given): Given | Hooks[] {
+  const own = reporting.get(model);
+  // The model may have been compiled with another optimizer since.
+  if (own === undefined || (model.optimizer as unknown) !== own) return callbacks;
+  return reported(callbacks as Hooks | Hooks[] | undefined, own);
 }
 
 /** `callbacks` with the reporter before them. */

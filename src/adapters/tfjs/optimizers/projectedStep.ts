@@ -1,4 +1,5 @@
 import { addScaled, normInf } from '../../../core/vector.ts';
+import type { Asks } from '../../../core/question.ts';
 import type { Iterate } from '../../../core/solver.ts';
 
 /** Functions that bring a step back to where the parameters may be. */
@@ -6,7 +7,7 @@ export interface Projection {
   /** `x ← P(x)`; whether that has moved it. */
   readonly project: (x: Float64Array) => boolean;
   /** Sets `state.f` and `state.gradient` to those at `state.x`. */
-  readonly evaluate: () => void;
+  readonly evaluate: () => Asks<void>;
 }
 
 /** Tries along the solver's step, and then along the gradient; each a shorter step by the factor given. */
@@ -26,11 +27,11 @@ const ARCS = [
  * @see Bertsekas (1976), On the Goldstein-Levitin-Polyak gradient projection method, IEEE TAC 21(2),
  *   doi:10.1109/TAC.1976.1101194
  */
-export function projectStep(
+export function* projectStep(
   state: Iterate,
   start: Readonly<Iterate>,
   { project, evaluate }: Projection,
-): boolean {
+): Asks<boolean> {
   const reached = Float64Array.from(state.x);
   if (!project(state.x)) return true;
   const step = reached.map((value, i) => value - start.x[i]);
@@ -42,7 +43,7 @@ export function projectStep(
       addScaled(start.x, t, direction, state.x);
       for (let i = 0; i < reached.length; i++) state.x[i] = Math.fround(state.x[i]);
       project(state.x);
-      evaluate();
+      yield* evaluate();
       if (state.f < start.f) return true;
     }
   }

@@ -1,22 +1,22 @@
 import type * as tf from '@tensorflow/tfjs';
 import type { Floor } from '../../../core/convergence.ts';
+import type { ParamSet } from '../../../core/paramSet.ts';
 import type { Iterate, Solver } from '../../../core/solver.ts';
 import type { FitWatch } from '../internals/model.ts';
-import type { TfParamSet } from '../tfParams.ts';
 import type { Applied } from './appliedGradients.ts';
 
-/** One call of `minimize`, as a run takes it. */
+/** One call of `minimize`, as a run takes it: a function, whose evaluations it asks for. */
 export interface Call {
-  /** Evaluated several times under a guard. */
-  readonly loss: () => tf.Scalar;
-  /** All variables that the loss might depend on, if its variables were found by looking. */
-  readonly among?: readonly tf.Variable[] | undefined;
   /** Number of iterations to run. */
   readonly iterations: number;
   /** True if it is the function of the call before, so that f and ∇f are known at the start. */
   readonly fullBatch: boolean;
   /** Moves the variables to where they may be, after each accepted step. */
   readonly project: (() => void) | null;
+  /** The model whose training loss it is, or null as long as that is not known. */
+  readonly model: () => tf.LayersModel | null;
+  /** True if the function draws random numbers, or carries state on. */
+  readonly varies: () => boolean;
 }
 
 /** State of a run, as plain data. */
@@ -55,7 +55,7 @@ export interface RunSettings {
 
 /** Data and functions that the calls of a run share. */
 export interface RunContext extends RunSettings {
-  readonly params: TfParamSet;
+  readonly params: ParamSet;
   readonly run: Knowledge;
   readonly fit: FitWatch;
   /** Point at which the last call began, `[n]`; null before the first of this process. */

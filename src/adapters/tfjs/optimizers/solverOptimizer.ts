@@ -1,4 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
+import type { ParamSet } from '../../../core/paramSet.ts';
+import type { AsyncObjective } from '../../../core/problem.ts';
 import type { Solver } from '../../../core/solver.ts';
 import { attachedModel, type AttachedModel, type AttachOptions } from './attachedModel.ts';
 import { connectedVariables } from './connectedVariables.ts';
@@ -8,8 +10,19 @@ import { warnOnce, type Progress } from './progress.ts';
 import { boolean, checkOptions, finitePositive, show } from '../../../core/options.ts';
 import { gradientsOf, OtherVariables } from '../evaluate.ts';
 import { fromTensors, toTensors, type NamedTensor, type SavedState } from './savedState.ts';
-import type { Knowledge } from './runContext.ts';
+import type { Call, Knowledge } from './runContext.ts';
+import { tfParams } from '../tfParams.ts';
 import { trainingRun, type TrainingRun } from './trainingRun.ts';
+
+/** One call of {@link SolverOptimizer.minimizeLater}. */
+export interface LaterCall extends Pick<Call, 'model' | 'varies'> {
+  readonly fg: AsyncObjective;
+  readonly variables: readonly tf.Variable[];
+  /** Where points are read and left, in the order of the variables. */
+  readonly memory: ParamSet;
+  /** Runs a function that changes the variables, with the points of the memory in them before and in the memory after. */
+  readonly readBack: (change: () => void) => void;
+}
 
 /**
  * Any solver as a `tf.Optimizer`: what `model.compile({ optimizer })` and `optimizer.minimize` need.
@@ -134,6 +147,21 @@ export class SolverOptimizer extends tf.Optimizer {
     return returnCost ? tf.scalar(this.progress!.startLoss) : null;
   }
 
+  /**
+   * Runs `maxIterations` iterations on a function that answers later and stands for the loss of these variables.
+   *
+   * @internal
+   */
+  async minimizeLater({ fg, variables, memory, model, varies, readBack }: LaterCall): Promise<Progress> {
+    const { maxIterations: iterations, fullBatch } = this.options;
+    const projection = this.projectionOf(variables);
+    const project = projection && (() => readBack(projection));
+    const run = this.runFor(variables, memory);
+    this.progress = await run.minimizeLater({ iterations, fullBatch, project, model, varies }, fg);
+    this.incrementIterations();
+    return this.progress;
+  }
+
   /** Value and gradients of a loss, as any `tf.Optimizer` computes them; see {@link enableSecondOrder} for nested ones. */
   override computeGradients(
     f: () => tf.Scalar,
@@ -250,13 +278,20 @@ export class SolverOptimizer extends tf.Optimizer {
     this.stash = stash;
   }
 
-  /** The run on these variables; a new one, with nothing learned, if the list has changed. */
-  private runFor(variables: readonly tf.Variable[]): TrainingRun {
-    if (this.run === null || !sameList(this.run.params.variables, variables)) {
-      const { learningRate } = this.options;
-      const warn = (sentence: string) => warnOnce(this, `${this.getClassName()}: ${sentence}`);
-      this.run = trainingRun(this.solver, variables, { learningRate, warn }, this.takeLoaded(variables));
-    }
+  /**
+   * The run on these variables; a new one, with nothing learned, if the list has changed.
+   *
+   * @param memory - where points are left. @defaultValue the variables
+   */
+  private runFor(variables: readonly tf.Variable[], memory?: ParamSet): TrainingRun {
+    const { run } = this;
+    const isSame = run !== null && sameList(run.params.variables, variables);
+    if (isSame && run.memory === (memory ?? run.params)) return run;
+    const { learningRate } = this.options;
+    const warn = (sentence: string) => warnOnce(this, `${this.getClassName()}: ${sentence}`);
+    const knowledge = isSame ? run.knowledge : this.takeLoaded(variables);
+    const params = isSame ? run.params : tfParams(variables);
+    this.run = trainingRun(this.solver, params, { learningRate, warn }, knowledge, memory);
     return this.run;
   }
 

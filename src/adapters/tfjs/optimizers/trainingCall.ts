@@ -1,11 +1,8 @@
-import * as tf from '@tensorflow/tfjs';
 import { atFloor, noFloor } from '../../../core/convergence.ts';
-import { runUnguarded } from '../../../core/drive.ts';
 import { terminations } from '../../../core/termination.ts';
 import { normInf } from '../../../core/vector.ts';
-import type { Iterate } from '../../../core/solver.ts';
-import { guard } from '../guard/guard.ts';
-import { evaluator } from '../evaluate.ts';
+import { evaluate, type Asks, type Question } from '../../../core/question.ts';
+import type { Iterate, Solver, StepOutcome } from '../../../core/solver.ts';
 import { DRAWS_ANEW, NONE_ALLOWED, NOT_FINITE, noBatchHelps, type Progress } from './progress.ts';
 import { projectStep } from './projectedStep.ts';
 import {
@@ -23,51 +20,35 @@ import type { Call, RunContext } from './runContext.ts';
 const IDLE_BATCHES = 10;
 
 /**
- * Runs solver iterations on one closure. Whatever happens, the variables then hold the best point.
+ * Runs solver iterations on one function. Whatever happens, the variables then hold the best point.
  *
- * @returns what it did, and tensors that are to be disposed of later
+ * The driver answers for the function at the points that are asked for.
  */
-export function runCall(context: RunContext, call: Call): { progress: Progress; stash: tf.Tensor[] } {
+export function* callSteps(context: RunContext, call: Call): Asks<Progress> {
   const { run, params } = context;
-  const { loss, among, fullBatch } = call;
   context.readVariables();
   run.applied = null;
   if (call.project && context.projected(run.state.x, call.project)) run.known = false;
-  const guarded = guard(loss, { own: new Set(params.variables), model: null });
-  const evaluate = evaluator(guarded.loss, params, among);
-  const isNewFit = () => context.fit.isNew(guarded.model());
-  const iterations = new CallIterations(context, call, { evaluate, isNewFit });
-  let stash: tf.Tensor[];
+  const iterations = new CallIterations(context, call);
   try {
-    iterations.run();
+    yield* iterations.run();
   } catch (error) {
     run.known = false;
-    tf.dispose(guarded.release());
     throw error;
   } finally {
-    stash = guarded.release();
     params.copyFrom(run.state.x);
   }
-  context.fit.note(guarded.model());
-  if ((fullBatch && guarded.varies()) || run.changes !== 'same') run.known = false;
-  return { progress: iterations.progress(), stash };
-}
-
-/** The closure of one call, under guard. */
-interface GuardedClosure {
-  /** Value, and gradient unless null, at the variables as they are. */
-  readonly evaluate: (gradient: Float64Array | null) => number;
-  /** True if it belongs to another `fit` than the call before; certain once it has been evaluated. */
-  readonly isNewFit: () => boolean;
+  context.fit.note(call.model());
+  if ((call.fullBatch && call.varies()) || run.changes !== 'same') run.known = false;
+  return iterations.progress();
 }
 
 /** The iterations of one call. */
 class CallIterations {
   private readonly context: RunContext;
   private readonly call: Call;
-  private readonly closure: GuardedClosure;
   private evaluations = 0;
-  private step = 0;
+  private stepLength = 0;
   /** The loss where the call began. */
   private startLoss = NaN;
   /** Start of its first step. */
@@ -79,21 +60,20 @@ class CallIterations {
   /** True while the values at the start are taken from the call before. */
   private isTrusting = false;
 
-  constructor(context: RunContext, call: Call, closure: GuardedClosure) {
+  constructor(context: RunContext, call: Call) {
     this.context = context;
     this.call = call;
-    this.closure = closure;
     this.start = context.run.state;
   }
 
   /** @throws Error if the function changes from call to call though `fullBatch` says it does not */
-  run(): void {
+  *run(): Asks<void> {
     const { run } = this.context;
     this.wasReplaced = run.replaced;
     run.replaced = false;
     try {
-      this.begin();
-      this.iterate();
+      yield* this.begin();
+      yield* this.iterate();
     } catch (error) {
       if (!(error instanceof OtherFunction)) throw error;
       if (this.wasReplaced) throw error.refusal();
@@ -101,8 +81,8 @@ class CallIterations {
       run.state.x.set(this.start.x);
       this.context.restart('same');
       Object.assign(run, { known: false, replaced: true });
-      this.begin();
-      this.iterate();
+      yield* this.begin();
+      yield* this.iterate();
     }
   }
 
@@ -110,7 +90,7 @@ class CallIterations {
     const { run } = this.context;
     const isSame = run.changes === 'same';
     const isFinite = run.stopped !== NOT_FINITE;
-    run.idle = isSame || this.step > 0 ? 0 : run.idle + 1;
+    run.idle = isSame || this.stepLength > 0 ? 0 : run.idle + 1;
     let { stopped } = run;
     if (!isSame && isFinite) {
       // The next batch may allow a step.
@@ -121,21 +101,20 @@ class CallIterations {
       startLoss: this.startLoss,
       loss: run.state.f,
       gradientNorm: normInf(isSame ? run.state.gradient : this.start.gradient),
-      step: this.step,
+      step: this.stepLength,
       evaluations: this.evaluations,
       stopped,
     };
   }
 
   /** Finds out f and ∇f where the call begins, and how this function compares with the last. */
-  private begin(): void {
+  private *begin(): Asks<void> {
     const { run } = this.context;
     const expected = run.known ? run.state.f : NaN;
     // A loaded run has yet to see whether these are the data that it was trained on.
-    this.isTrusting =
-      this.call.fullBatch && run.known && !this.closure.isNewFit() && this.context.previous !== null;
+    this.isTrusting = this.call.fullBatch && run.known && !this.isNewFit() && this.context.previous !== null;
     if (!this.isTrusting) {
-      this.evaluateHere();
+      yield* this.evaluateHere();
       const { f } = run.state;
       this.startLoss = f;
       if (!isSameToRounding(f, expected)) {
@@ -146,12 +125,12 @@ class CallIterations {
       const isOther = !Number.isNaN(expected) && !isSameLoss(f, expected, run.largest);
       if (isOther && run.changes === 'same') {
         // Another fit may have other data; where that happens again and again, they are mini-batches all the same.
-        const isReplaced = this.call.fullBatch || (this.closure.isNewFit() && !this.wasReplaced);
+        const isReplaced = this.call.fullBatch || (this.isNewFit() && !this.wasReplaced);
         run.replaced = isReplaced;
-        if (!isReplaced) this.withdraw();
+        if (!isReplaced) yield* this.withdraw();
         this.context.restart(isReplaced ? 'same' : 'batches');
       }
-      if (!run.checked) this.checkRepeats();
+      if (!run.checked) yield* this.checkRepeats();
     }
     this.start = copyOf(run.state);
     if (this.isTrusting) this.startLoss = this.start.f;
@@ -160,26 +139,15 @@ class CallIterations {
     if (!Number.isFinite(this.start.f + normInf(this.start.gradient))) run.stopped = NOT_FINITE;
   }
 
-  private iterate(): void {
+  private *iterate(): Asks<void> {
     const { context, call, start } = this;
     const { run } = context;
-    const problem = {
-      p0: start.x,
-      fg: (x: Float64Array, gradient: Float64Array | null): number => {
-        const f = this.at(x, gradient);
-        if (this.isTrusting && gradient !== null) {
-          this.isTrusting = false;
-          if (this.closure.isNewFit() || isInDoubt(start, { x, f, gradient })) this.verify();
-        }
-        return f;
-      },
-    };
     for (let k = 0; k < call.iterations && run.stopped === null; k++) {
       const { state } = run;
       const before = this.evaluations;
       const onBatch = run.changes === 'batches';
       const from = call.project || onBatch ? copyOf(state) : start;
-      const outcome = runUnguarded(context.solver().step(state), problem);
+      const outcome = yield* this.step(context.solver());
       if (outcome.kind === 'failed' && this.isElsewhere) {
         // What the solver knows of noise and steps is about another place or function.
         this.isElsewhere = false;
@@ -194,62 +162,94 @@ class CallIterations {
       const share = onBatch ? shorten(state, from, context.learningRate) : 1;
       const isLast = k + 1 === call.iterations;
       // Solvers on mini-batches leave the evaluation to the next batch.
-      if (!isLast && (share < 1 || this.evaluations === before)) this.evaluateHere();
-      else if (share < 1) state.f = this.at(state.x, null);
-      if (call.project && !this.project(call.project, from)) {
+      if (!isLast && (share < 1 || this.evaluations === before)) yield* this.evaluateHere();
+      else if (share < 1) state.f = yield* this.at(state.x, null);
+      if (call.project && !(yield* this.project(call.project, from))) {
         run.stopped = NONE_ALLOWED;
         break;
       }
-      this.step = share * outcome.alpha;
+      this.stepLength = share * outcome.alpha;
       if (this.isExhausted()) run.stopped = terminations.precisionFloor.sentence;
     }
     // Also: the closure is owed one run in each call, as it is what fills in the metrics.
-    if (this.isTrusting) this.verify();
+    if (this.isTrusting) yield* this.verify();
   }
 
-  private at(x: Float64Array, gradient: Float64Array | null): number {
-    this.context.params.copyFrom(x);
+  /** Takes one step of the solver, and looks at the answers on their way to it. */
+  private *step(solver: Solver): Asks<StepOutcome> {
+    const questions = solver.step(this.context.run.state);
+    let turn = questions.next();
+    while (!turn.done) {
+      let answer: number;
+      try {
+        answer = yield* this.answer(turn.value);
+      } catch (error) {
+        turn = questions.throw(error);
+        continue;
+      }
+      turn = questions.next(answer);
+    }
+    return turn.value;
+  }
+
+  private *answer(question: Question): Asks<number> {
+    if (question.kind !== 'evaluate') return yield question;
+    const { x, gradient } = question;
+    const f = yield* this.at(x, gradient);
+    if (this.isTrusting && gradient !== null) {
+      this.isTrusting = false;
+      if (this.isNewFit() || isInDoubt(this.start, { x, f, gradient })) yield* this.verify();
+    }
+    return f;
+  }
+
+  private *at(x: Float64Array, gradient: Float64Array | null): Asks<number> {
     this.evaluations++;
-    return this.closure.evaluate(gradient);
+    return yield evaluate(x, gradient);
   }
 
-  private evaluateHere(): void {
+  /** True if the function belongs to another `fit` than the call before; certain once it has been evaluated. */
+  private isNewFit(): boolean {
+    return this.context.fit.isNew(this.call.model());
+  }
+
+  private *evaluateHere(): Asks<void> {
     const { run } = this.context;
-    run.state.f = this.at(run.state.x, run.state.gradient);
+    run.state.f = yield* this.at(run.state.x, run.state.gradient);
     run.known = true;
     if (Number.isFinite(run.state.f)) run.largest = Math.max(run.largest, Math.abs(run.state.f));
   }
 
   /** Brings the last call's step down to the learning rate: it was the first mini-batch's, which nobody could know. */
-  private withdraw(): void {
+  private *withdraw(): Asks<void> {
     const { run, previous, learningRate } = this.context;
     if (previous === null) return;
     const share = shorten(run.state, { x: previous }, learningRate);
-    if (share < 1) this.evaluateHere();
+    if (share < 1) yield* this.evaluateHere();
   }
 
   /** @throws OtherFunction if the loss at the start is not what it was in the call before */
-  private verify(): void {
+  private *verify(): Asks<void> {
     this.isTrusting = false;
-    const f = this.at(this.start.x, null);
+    const f = yield* this.at(this.start.x, null);
     if (!isSameLoss(f, this.start.f, this.context.run.largest)) throw new OtherFunction(f, this.start.f);
   }
 
   /** Compares two evaluations at one point, once in a run. */
-  private checkRepeats(): void {
+  private *checkRepeats(): Asks<void> {
     const { context } = this;
     const { run, params } = context;
     run.checked = true;
     const gradient = params.zeros();
-    const f = this.at(run.state.x, gradient);
+    const f = yield* this.at(run.state.x, gradient);
     if (!Number.isFinite(f) || isSameEvaluation({ x: run.state.x, f, gradient }, run.state)) return;
     context.warn(DRAWS_ANEW);
     context.restart('evaluations');
   }
 
   /** Brings the state to where the parameters may be; false if no such point is lower than `from`. */
-  private project(project: () => void, from: Known): boolean {
-    return projectStep(this.context.run.state, from, {
+  private *project(project: () => void, from: Known): Asks<boolean> {
+    return yield* projectStep(this.context.run.state, from, {
       project: (x) => this.context.projected(x, project),
       evaluate: () => this.evaluateHere(),
     });

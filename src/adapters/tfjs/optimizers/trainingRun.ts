@@ -1,21 +1,29 @@
 import type * as tf from '@tensorflow/tfjs';
 import { noFloor } from '../../../core/convergence.ts';
+import { runUnguardedAsync } from '../../../core/drive.ts';
+import type { ParamSet } from '../../../core/paramSet.ts';
+import type { AsyncObjective } from '../../../core/problem.ts';
 import { normInf } from '../../../core/vector.ts';
 import { adam } from '../../../solvers/adam.ts';
 import type { Solver } from '../../../core/solver.ts';
 import { fitWatch } from '../internals/model.ts';
-import { tfParams, type TfParamSet } from '../tfParams.ts';
+import type { TfParamSet } from '../tfParams.ts';
 import { applyGradients, type AppliedOptions } from './appliedGradients.ts';
 import type { Progress } from './progress.ts';
+import { runCall, type ClosureCall } from './guardedCall.ts';
 import type { Call, Knowledge, RunContext, RunSettings } from './runContext.ts';
-import { runCall } from './trainingCall.ts';
+import { callSteps } from './trainingCall.ts';
 
 /** A solver at work on one list of variables, through any number of closures. */
 export interface TrainingRun {
   readonly params: TfParamSet;
+  /** Where points are left: `params`, or memory elsewhere that stands for it. */
+  readonly memory: ParamSet;
   readonly knowledge: Knowledge;
   /** Runs solver iterations on one closure; tensors in `stash` are to be disposed of later. */
-  minimize(call: Call): { progress: Progress; stash: tf.Tensor[] };
+  minimize(call: ClosureCall): { progress: Progress; stash: tf.Tensor[] };
+  /** Runs solver iterations on one function that answers later. */
+  minimizeLater(call: Call, fg: AsyncObjective): Promise<Progress>;
   /** Takes a bounded step along −H∇f for gradients that somebody else computed. */
   applyGradients(gradients: tf.NamedTensorMap, options: AppliedOptions, project: Call['project']): void;
 }
@@ -29,14 +37,17 @@ const PROJECTION_TOLERANCE = 1e-6;
 /** Steps of Adam on closures that draw another batch at each evaluation, as a part of the learning rate. */
 const ADAM_RATE = 0.1;
 
-/** @param knowledge - of an earlier run on variables of the same shapes, to go on from */
+/**
+ * @param knowledge - of an earlier run on variables of the same shapes, to go on from
+ * @param memory - where points are left. @defaultValue `params`
+ */
 export function trainingRun(
   solver: Solver,
-  variables: readonly tf.Variable[],
+  params: TfParamSet,
   settings: RunSettings,
   knowledge?: Knowledge,
+  memory: ParamSet = params,
 ): TrainingRun {
-  const params = tfParams(variables);
   const { length: n, layout } = params;
   const plain = adam({ learningRate: ADAM_RATE * settings.learningRate });
   const solverFor = (changes: Knowledge['changes']) => (changes === 'evaluations' ? plain : solver);
@@ -57,13 +68,13 @@ export function trainingRun(
   const current = params.zeros();
   const context: RunContext = {
     ...settings,
-    params,
+    params: memory,
     run,
     fit: fitWatch(),
     previous: null,
     solver: () => solverFor(run.changes),
     readVariables() {
-      params.copyInto(current);
+      memory.copyInto(current);
       solver.admit?.(current, { n, precision: 'float32' });
       const { x } = run.state;
       if (current.every((value, i) => value === x[i])) return;
@@ -79,9 +90,9 @@ export function trainingRun(
       Object.assign(run, { changes, stopped: null, floor: noFloor() });
     },
     projected(x, project) {
-      params.copyFrom(x);
+      memory.copyFrom(x);
       project();
-      params.copyInto(current);
+      memory.copyInto(current);
       let moved = 0;
       for (let i = 0; i < n; i++) moved = Math.max(moved, Math.abs(current[i] - x[i]));
       if (!(moved > PROJECTION_TOLERANCE * normInf(x))) return false;
@@ -91,8 +102,10 @@ export function trainingRun(
   };
   return {
     params,
+    memory,
     knowledge: run,
-    minimize: (call) => runCall(context, call),
+    minimize: (call) => runCall(context, params, call),
+    minimizeLater: (call, fg) => runUnguardedAsync(callSteps(context, call), { p0: run.state.x, fg }),
     applyGradients(gradients, options, project) {
       context.readVariables();
       // Adam's memory is not the solver's.
