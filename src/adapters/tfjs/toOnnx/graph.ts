@@ -25,8 +25,28 @@ export type Attributes = Readonly<
   Record<string, string | readonly string[] | { readonly float: number } | number | readonly number[]>
 >;
 
+/**
+ * Use of a graph: a file in the layout of ONNX, or a part of training, whose weights have the layout of TensorFlow.js.
+ */
+export type GraphUse = 'file' | 'training' | 'inference';
+
+/** An input of random numbers that a layer needs in training. */
+export interface NoiseInput {
+  readonly name: string;
+  /** As TensorFlow.js has it; null for the batch. */
+  readonly shape: readonly Dimension[];
+  /** Fills the array with the numbers of one step; `random` is uniform in [0, 1). */
+  readonly fill: (values: Float32Array, random: () => number) => void;
+}
+
 /** An ONNX graph that grows. */
 export class OnnxGraph {
+  readonly use: GraphUse;
+  /** Random inputs, in the order of the layers. */
+  readonly noise: NoiseInput[] = [];
+  /** Number of loops over time around the layer that is being written. */
+  timeLoops = 0;
+  private readonly isFed: (key: unknown) => boolean;
   private readonly nodes: Uint8Array[] = [];
   private readonly initializers: Uint8Array[] = [];
   /** Names of initializers, by what they are. */
@@ -34,7 +54,15 @@ export class OnnxGraph {
   private readonly inputs: Uint8Array[] = [];
   private readonly outputs: Uint8Array[] = [];
   private readonly names = new Set<string>();
+  /** Moving means of the BatchNorms so far. */
+  private readonly normalized = new Set<string>();
   private readonly moved = new Map<string, Value>();
+
+  /** @param isFed - true for the keys of weights that are inputs rather than a part of the graph */
+  constructor(use: GraphUse = 'file', isFed: (key: unknown) => boolean = () => false) {
+    this.use = use;
+    this.isFed = isFed;
+  }
 
   /** A name that nothing has yet. */
   fresh(stem: string): string {
@@ -74,7 +102,28 @@ export class OnnxGraph {
     if (known !== undefined) return known;
     const name = this.fresh(stem);
     this.keys.set(key, name);
-    this.initializers.push(tensor(name, 'float32', dims, Float32Array.from(values())));
+    if (this.isFed(key)) this.inputs.push(valueInfo(name, 'float32', dims));
+    else this.initializers.push(tensor(name, 'float32', dims, Float32Array.from(values())));
+    return name;
+  }
+
+  /** Name of the weight that was written under this key, if one was. */
+  weightName(key: unknown): string | undefined {
+    return this.keys.get(key);
+  }
+
+  /** Notes that a BatchNorm has used this mean; true if one had before. */
+  isNormalized(movingMean: string): boolean {
+    const known = this.normalized.has(movingMean);
+    this.normalized.add(movingMean);
+    return known;
+  }
+
+  /** Adds an input of random numbers; returns its name. */
+  noiseInput(shape: readonly Dimension[], fill: NoiseInput['fill']): string {
+    const name = this.fresh('noise');
+    this.inputs.push(valueInfo(name, 'float32', shape));
+    this.noise.push({ name, shape, fill });
     return name;
   }
 

@@ -19,10 +19,13 @@ export type LayerWriter = (call: LayerCall) => Value | Value[];
 /** Writers by the class names of layers. */
 export type LayerTable = Readonly<Record<string, LayerWriter>>;
 
-/** A model that cannot be written, and the layer that is why. */
-export function refuseLayer(layer: tf.layers.Layer, why: string): Error {
-  return new Error(
-    `toOnnx: layer "${layer.name}" (${layer.getClassName()}) cannot be written as ONNX: ${why}`,
+/** A layer that cannot be written. */
+export class LayerRefusal extends Error {}
+
+/** Returns the error for a layer that cannot be written. */
+export function refuseLayer(layer: tf.layers.Layer, why: string): LayerRefusal {
+  return new LayerRefusal(
+    `layer "${layer.name}" (${layer.getClassName()}) cannot be written as ONNX: ${why}`,
   );
 }
 
@@ -65,11 +68,27 @@ export function plainWeight({ graph, layer }: LayerCall, name: string): string |
   return weight && graph.weight(weight.name, weight.read, weight.shape, weight.key);
 }
 
-/** A weight under its name in the model, with its axes in another order. */
-export function transposedWeight({ graph, layer }: LayerCall, name: string, perm: readonly number[]): string {
+/**
+ * A weight under its name in the model, with its axes in another order.
+ *
+ * In a file its numbers are moved, else the graph moves them.
+ *
+ * @param shape - of the result. @defaultValue that of the transposed weight
+ */
+export function transposedWeight(
+  call: LayerCall,
+  name: string,
+  perm: readonly number[],
+  shape?: readonly number[],
+): string {
+  const { graph, layer } = call;
   const weight = weightOf(layer, name);
   if (!weight) throw refuseLayer(layer, `it has no weight "${name}".`);
-  const dims = perm.map((axis) => weight.shape[axis]);
+  const dims = shape ?? perm.map((axis) => weight.shape[axis]);
+  if (graph.use !== 'file') {
+    const moved = graph.op('Transpose', [plainWeight(call, name)!], { perm: [...perm] });
+    return shape ? graph.op('Reshape', [moved, graph.integers(shape)]) : moved;
+  }
   return graph.weight(weight.name, () => transposed(weight.read(), weight.shape, perm), dims, weight.key);
 }
 

@@ -2,11 +2,12 @@ import type * as tf from '@tensorflow/tfjs';
 import { show } from '../../../core/options.ts';
 import { inner } from '../internals/model.ts';
 import { OnnxGraph, type Value } from './graph.ts';
-import { refuseLayer, type LayerTable } from './layer.ts';
+import { LayerRefusal, refuseLayer, type LayerTable } from './layer.ts';
 import { activationLayers } from './layers/activations.ts';
 import { convolutionLayers } from './layers/convolution.ts';
 import { denseLayers } from './layers/dense.ts';
 import { mergeLayers } from './layers/merge.ts';
+import { noiseLayers } from './layers/noise.ts';
 import { normalizationLayers } from './layers/normalization.ts';
 import { poolingLayers } from './layers/pooling.ts';
 import { recurrentLayers } from './layers/recurrent.ts';
@@ -20,6 +21,7 @@ const table: LayerTable = {
   ...convolutionLayers,
   ...poolingLayers,
   ...normalizationLayers,
+  ...noiseLayers,
   ...mergeLayers,
   ...shapeLayers,
   ...recurrentLayers,
@@ -49,19 +51,40 @@ const table: LayerTable = {
  * ```
  */
 export function toOnnx(model: tf.LayersModel): Uint8Array {
+  const graph = new OnnxGraph();
+  writeGraph('toOnnx', graph, model);
+  return graph.encode(model.name);
+}
+
+/** Names of the inputs and outputs of a graph, in the order of the model's. */
+export interface GraphEnds {
+  readonly inputs: readonly string[];
+  readonly outputs: readonly string[];
+}
+
+/**
+ * Writes a whole model into an empty graph.
+ *
+ * @param where - the function called, named in messages
+ * @throws as {@link toOnnx} does
+ */
+export function writeGraph(where: string, graph: OnnxGraph, model: tf.LayersModel): GraphEnds {
   if (!isModel(model)) {
-    throw new TypeError(`toOnnx: the model must be a tf.LayersModel, got ${show(model)}.`);
+    throw new TypeError(`${where}: the model must be a tf.LayersModel, got ${show(model)}.`);
   }
-  if (model.outputs.length === 0) throw new TypeError('toOnnx: the model has no layers; add some first.');
+  if (model.outputs.length === 0) throw new TypeError(`${where}: the model has no layers; add some first.`);
   // A Sequential makes the model inside it, and names its inputs, when it is first needed.
   if (model.outputNames.length === 0) (model as tf.Sequential).build();
-  const graph = new OnnxGraph();
   const inputs = model.inputs.map(({ shape, dtype }, i) => graph.input(model.inputNames[i], dtype, shape));
   // Other names than those of inputs: a model may hand an input on.
-  const outputNames = model.outputNames.map((name) => graph.fresh(name));
-  const outputs = writeModel(graph, model, inputs);
-  for (const [i, output] of outputs.entries()) graph.output(outputNames[i], output);
-  return graph.encode(model.name);
+  const outputs = model.outputNames.map((name) => graph.fresh(name));
+  try {
+    const values = writeModel(graph, model, inputs);
+    for (const [i, value] of values.entries()) graph.output(outputs[i], value);
+  } catch (error) {
+    throw error instanceof LayerRefusal ? new Error(`${where}: ${error.message}`) : error;
+  }
+  return { inputs: inputs.map(({ name }) => name), outputs };
 }
 
 /** True for a LayersModel, of another copy of TensorFlow.js too, where `instanceof` would fail. */

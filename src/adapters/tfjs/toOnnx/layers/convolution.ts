@@ -6,7 +6,6 @@ import {
   plainWeight,
   refuseLayer,
   result,
-  transposed,
   transposedWeight,
   weightOf,
   type LayerCall,
@@ -139,12 +138,8 @@ function depthwise(call: LayerCall): string {
   const weight = weightOf(layer, 'depthwise_kernel')!;
   const [height, width, channels, multiplier] = weight.shape;
   // [h, w, in, multiplier] becomes [in · multiplier, 1, h, w].
-  const kernel = graph.weight(
-    weight.name,
-    () => transposed(weight.read(), weight.shape, [2, 3, 0, 1]),
-    [channels * multiplier, 1, height, width],
-    weight.key,
-  );
+  const kernelShape = [channels * multiplier, 1, height, width];
+  const kernel = transposedWeight(call, 'depthwise_kernel', [2, 3, 0, 1], kernelShape);
   const dilations = numbers(config.dilationRate ?? 1, 2);
   const strides = numbers(config.strides, 2);
   const window = windowAttributes(call, {

@@ -1,9 +1,6 @@
-/** Dense, Embedding, and layers that leave values as they are when a model predicts. */
+/** Dense, Embedding and Activation. */
 import { activated } from '../activations.ts';
 import { outputShape, plainWeight, refuseLayer, result, type LayerCall, type LayerTable } from '../layer.ts';
-import type { Value } from '../graph.ts';
-
-const asItIs = ({ inputs }: LayerCall): Value => inputs[0];
 
 /** Adds the bias of a layer along the last axis, if it has one. */
 export function withBias(call: LayerCall, x: string): string {
@@ -31,9 +28,4 @@ export const denseLayers: LayerTable = {
     const { activation } = call.layer as unknown as { activation: unknown };
     return activated(call.graph, call.layer, call.inputs[0], activation);
   },
-  Dropout: asItIs,
-  SpatialDropout1D: asItIs,
-  GaussianNoise: asItIs,
-  GaussianDropout: asItIs,
-  AlphaDropout: asItIs,
 };

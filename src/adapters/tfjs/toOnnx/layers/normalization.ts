@@ -5,6 +5,13 @@ function weightOr(call: LayerCall, name: string, size: number, value: number): s
   return plainWeight(call, name) ?? call.graph.constant(Array.from({ length: size }, () => value));
 }
 
+/** @throws LayerRefusal where TensorFlow.js takes the statistics of several batches in one step */
+function checkOnce({ graph, layer }: LayerCall, movingMean: string): void {
+  const why = 'in training it would see several batches in a step, each with statistics of its own';
+  if (graph.timeLoops > 0) throw refuseLayer(layer, `it is inside a TimeDistributed; ${why}.`);
+  if (graph.isNormalized(movingMean)) throw refuseLayer(layer, `it is applied more than once; ${why}.`);
+}
+
 export const normalizationLayers: LayerTable = {
   BatchNormalization(call) {
     const { graph, layer, config, inputs } = call;
@@ -22,6 +29,11 @@ export const normalizationLayers: LayerTable = {
       plainWeight(call, 'moving_variance')!,
     ];
     const epsilon = { float: Number(config.epsilon) };
+    if (graph.use === 'training') {
+      checkOnce(call, parameters[2]);
+      const attributes = { epsilon, momentum: { float: Number(config.momentum) }, training_mode: 1 };
+      return { ...x, name: graph.nodeOf('BatchNormalization', [x.name, ...parameters], attributes, 3)[0] };
+    }
     return { ...x, name: graph.op('BatchNormalization', [x.name, ...parameters], { epsilon }) };
   },
   LayerNormalization(call) {

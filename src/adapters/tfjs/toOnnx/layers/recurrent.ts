@@ -1,8 +1,9 @@
 /** SimpleRNN, LSTM and GRU, in either direction. */
 import type * as tf from '@tensorflow/tfjs';
 import { activationName } from '../activations.ts';
-import { refuseLayer, result, weightOf, type LayerCall, type LayerTable } from '../layer.ts';
+import { plainWeight, refuseLayer, result, weightOf, type LayerCall, type LayerTable } from '../layer.ts';
 import type { Value } from '../graph.ts';
+import { droppedInputs } from './noise.ts';
 
 /** The parts of a recurrent layer that have no public name. */
 interface Cell {
@@ -51,9 +52,21 @@ function byGates(values: Float32Array, rows: number, units: number, gates: reado
   return out;
 }
 
+/** `[gates · units, …]` with the gates in the order of ONNX, by operations of the graph, as `[1, gates · units, …]`. */
+function movedGates({ graph }: LayerCall, name: string, gates: readonly number[]): string {
+  let ordered = name;
+  if (gates.some((source, g) => source !== g)) {
+    const parts = graph.nodeOf('Split', [name], { axis: 0 }, gates.length);
+    ordered = graph.op('Concat', gates.map((source) => parts[source]), { axis: 0 }); // prettier-ignore
+  }
+  return graph.op('Unsqueeze', [ordered, graph.integers([0])]);
+}
+
 /** Kernel, recurrent kernel and bias of one direction, as ONNX has them. */
-function gateWeights({ graph, layer }: LayerCall, gates: readonly number[], units: number) {
+function gateWeights(call: LayerCall, gates: readonly number[], units: number) {
+  const { graph, layer } = call;
   const matrix = (name: string): string => {
+    if (graph.use !== 'file') return movedGates(call, graph.op('Transpose', [plainWeight(call, name)!], { perm: [1, 0] }), gates); // prettier-ignore
     const weight = weightOf(layer, name)!;
     const [rows] = weight.shape;
     const dims = [1, gates.length * units, rows];
@@ -69,7 +82,10 @@ function gateWeights({ graph, layer }: LayerCall, gates: readonly number[], unit
   if (!bias) return [matrix('kernel'), matrix('recurrent_kernel'), zeros(2 * size)];
   // ONNX has a second bias, which TensorFlow.js has not: kept apart, it is not trained.
   const values = () => byGates(bias.read(), 1, units, gates);
-  const first = graph.weight(bias.name, values, [1, size], bias.key);
+  const first =
+    graph.use === 'file'
+      ? graph.weight(bias.name, values, [1, size], bias.key)
+      : movedGates(call, plainWeight(call, 'bias')!, gates);
   const b = graph.op('Concat', [first, zeros(size)], { axis: 1 });
   return [matrix('kernel'), matrix('recurrent_kernel'), b];
 }
@@ -83,7 +99,8 @@ function recurrent(kind: keyof typeof kinds) {
     const { units } = cell;
     const isReverse = config.goBackwards === true;
     const [batch, time] = inputs[0].shape;
-    const x = graph.op('Transpose', [graph.withChannels('last', inputs[0]).name], { perm: [1, 0, 2] });
+    const sequences = droppedInputs(call, graph.withChannels('last', inputs[0]));
+    const x = graph.op('Transpose', [sequences.name], { perm: [1, 0, 2] });
     const states = inputs.slice(1).map(({ name }) => graph.op('Unsqueeze', [name, graph.integers([0])]));
     const main = activationOf(layer, cell.activation);
     const gate = kind === 'SimpleRNN' ? [] : [activationOf(layer, cell.recurrentActivation)];

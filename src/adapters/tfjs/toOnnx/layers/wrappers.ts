@@ -14,7 +14,9 @@ export const wrapperLayers: LayerTable = {
       throw refuseLayer(layer, 'all sizes of its input but the batch must be known.');
     }
     const steps = graph.op('Reshape', [x.name, graph.integers([-1, ...rest.map(Number)])]);
+    graph.timeLoops++;
     const [written] = call.write(inside, [result(steps, [batch, ...rest])]);
+    graph.timeLoops--;
     const target = graph.integers([-1, ...shape.slice(1).map(Number)]);
     return result(graph.op('Reshape', [graph.withChannels('last', written).name, target]), shape);
   },
