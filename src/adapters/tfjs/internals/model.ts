@@ -130,10 +130,14 @@ export function watchingModel<Result>(closure: () => Result, found: (model: tf.L
   }
 }
 
-/** The variables that `compile` found trainable, some of which may have been frozen since. */
+/** The weights that `compile` found trainable, some of which may have been frozen since. */
+export function compiledTrainableWeights(model: tf.LayersModel): tf.layers.Layer['trainableWeights'] {
+  return inner(model).collectedTrainableWeights ?? model.trainableWeights;
+}
+
+/** The variables of {@link compiledTrainableWeights}. */
 export function compiledVariables(model: tf.LayersModel): tf.Variable[] {
-  const { collectedTrainableWeights = model.trainableWeights } = inner(model);
-  return collectedTrainableWeights.map((weight) => weight.read() as tf.Variable);
+  return compiledTrainableWeights(model).map((weight) => weight.read() as tf.Variable);
 }
 
 /** Tells whether a training closure belongs to another `fit` than the last one. */

@@ -1,0 +1,86 @@
+import * as tf from '@tensorflow/tfjs';
+import type { OrtTensor } from '../../onnx/index.ts';
+import { testValues } from '../internals/training.ts';
+import { sizeOf, sliceOf, type Column } from './data.ts';
+import type { Predictor } from './predictor.ts';
+
+/** Inputs and targets, one column each. */
+export interface TestColumns {
+  readonly inputs: readonly Column[];
+  readonly targets: readonly Column[];
+}
+
+/** An output of ONNX Runtime as a tensor, the caller's. */
+export const toTensor = ({ data, dims }: OrtTensor): tf.Tensor =>
+  tf.tensor(data as unknown as Float32Array, dims.map(Number), 'float32');
+
+/** Σ over the batches of size · value for each value, so that division by the samples gives means. */
+export interface Totals {
+  values: number[];
+  samples: number;
+}
+
+/** Adds the losses and metrics of samples [from, to) to the totals. */
+export async function addBatch(
+  model: tf.LayersModel,
+  predictor: Predictor,
+  { inputs, targets }: TestColumns,
+  [from, to]: readonly [number, number],
+  totals: Totals,
+): Promise<void> {
+  const results = await predictor.predict(inputs, from, to);
+  const outputs = results.map(toTensor);
+  const wanted = sliceOf(targets, from, to).map(({ values, shape, count }) =>
+    tf.tensor(Float32Array.from(values), [count, ...shape], 'float32'),
+  );
+  const tensors = testValues(model, wanted, outputs);
+  try {
+    const numbers = await Promise.all(tensors.map((tensor) => tensor.data()));
+    for (const [i, [value]] of numbers.entries()) {
+      totals.values[i] = (totals.values[i] ?? 0) + (to - from) * value;
+    }
+    totals.samples += to - from;
+  } finally {
+    tf.dispose([...outputs, ...wanted, ...tensors]);
+  }
+}
+
+/** Means of the losses and metrics of all samples, as `evaluate` has them. */
+export async function evaluated(
+  model: tf.LayersModel,
+  predictor: Predictor,
+  columns: TestColumns,
+  batchSize: number,
+): Promise<number[]> {
+  const totals: Totals = { values: [], samples: 0 };
+  const { count } = columns.inputs[0];
+  for (let from = 0; from < count; from += batchSize) {
+    await addBatch(model, predictor, columns, [from, Math.min(from + batchSize, count)], totals);
+  }
+  return meansOf(totals);
+}
+
+export const meansOf = ({ values, samples }: Totals): number[] => values.map((value) => value / samples);
+
+/** Outputs for all samples, as tensors, the caller's. */
+export async function predicted(
+  predictor: Predictor,
+  inputs: readonly Column[],
+  batchSize: number,
+): Promise<tf.Tensor[]> {
+  const { count } = inputs[0];
+  let outputs: { values: Float32Array; shape: number[] }[] = [];
+  for (let from = 0; from < count; from += batchSize) {
+    const results = await predictor.predict(inputs, from, Math.min(from + batchSize, count));
+    if (from === 0) {
+      outputs = results.map(({ dims }) => {
+        const shape = dims.slice(1).map(Number);
+        return { values: new Float32Array(count * sizeOf(shape)), shape };
+      });
+    }
+    for (const [i, { data }] of results.entries()) {
+      outputs[i].values.set(data as unknown as Float32Array, from * sizeOf(outputs[i].shape));
+    }
+  }
+  return outputs.map(({ values, shape }) => tf.tensor(values, [count, ...shape], 'float32'));
+}

@@ -1,0 +1,167 @@
+/**
+ * The update rules of TensorFlow.js's optimizers on one flat vector: step by step the same numbers to within float32.
+ *
+ * @see https://github.com/tensorflow/tfjs/tree/master/tfjs-core/src/optimizers
+ * @module
+ */
+
+/** Hyper-parameters of an optimizer, as its `getConfig` has them. */
+export type Hyper = Readonly<Record<string, number | boolean>>;
+
+/** The numbers that an optimizer keeps beside its vectors. */
+export type Counters = Record<string, number>;
+
+/** A step: parameters p and gradient g, `[n]`, and the vectors that the optimizer keeps, `[n]` each. */
+export interface UpdateStep {
+  readonly p: Float32Array;
+  readonly g: Float32Array;
+  readonly slots: readonly Float32Array[];
+  readonly hyper: Hyper;
+  /** Updated by the step. */
+  readonly counters: Counters;
+  /** ε of the backend. */
+  readonly epsilon: number;
+}
+
+/** The update of one class of optimizers. */
+export interface UpdateRule {
+  /** Fields of the optimizer that hold its vectors, and the ends of their names. */
+  readonly slots: (hyper: Hyper) => readonly (readonly [field: string, suffix: string])[];
+  /** What the vectors hold before the first step. @defaultValue 0 */
+  readonly initial?: (hyper: Hyper) => number;
+  /** Fields of the optimizer that hold single numbers, and these before the first step. */
+  readonly counters?: (hyper: Hyper) => Counters;
+  readonly step: (step: UpdateStep) => void;
+}
+
+const number = (hyper: Hyper, name: string): number => Number(hyper[name]);
+
+const sgd: UpdateRule = {
+  slots: () => [],
+  step({ p, g, hyper }) {
+    const rate = number(hyper, 'learningRate');
+    for (let i = 0; i < p.length; i++) p[i] -= rate * g[i];
+  },
+};
+
+const momentum: UpdateRule = {
+  slots: () => [['accumulations', 'momentum']],
+  step({ p, g, slots: [a], hyper }) {
+    const [rate, m] = [number(hyper, 'learningRate'), number(hyper, 'momentum')];
+    const isNesterov = hyper.useNesterov === true;
+    for (let i = 0; i < p.length; i++) {
+      a[i] = m * a[i] + g[i];
+      p[i] -= rate * (isNesterov ? g[i] + m * a[i] : a[i]);
+    }
+  },
+};
+
+/** Kingma & Ba 2015, arXiv:1412.6980 */
+const adam: UpdateRule = {
+  slots: () => [
+    ['accumulatedFirstMoment', 'm'],
+    ['accumulatedSecondMoment', 'v'],
+  ],
+  counters: ({ beta1, beta2 }) => ({ accBeta1: Number(beta1), accBeta2: Number(beta2) }),
+  step({ p, g, slots: [m, v], hyper, counters }) {
+    const [rate, b1, b2] = [number(hyper, 'learningRate'), number(hyper, 'beta1'), number(hyper, 'beta2')];
+    const epsilon = number(hyper, 'epsilon');
+    const [c1, c2] = [1 - counters.accBeta1, 1 - counters.accBeta2];
+    const [d1, d2] = [1 - b1, 1 - b2];
+    for (let i = 0; i < p.length; i++) {
+      const gi = g[i];
+      const mi = b1 * m[i] + d1 * gi;
+      const vi = b2 * v[i] + d2 * gi * gi;
+      m[i] = mi;
+      v[i] = vi;
+      p[i] -= (rate * (mi / c1)) / (Math.sqrt(vi / c2) + epsilon);
+    }
+    counters.accBeta1 = Math.fround(counters.accBeta1 * b1);
+    counters.accBeta2 = Math.fround(counters.accBeta2 * b2);
+  },
+};
+
+const adamax: UpdateRule = {
+  slots: () => [
+    ['accumulatedFirstMoment', 'm'],
+    ['accumulatedWeightedInfNorm', 'v'],
+  ],
+  counters: ({ beta1 }) => ({ accBeta1: Number(beta1), iteration: 0 }),
+  step({ p, g, slots: [m, u], hyper, counters }) {
+    const [b1, b2] = [number(hyper, 'beta1'), number(hyper, 'beta2')];
+    const epsilon = number(hyper, 'epsilon');
+    const decayed = number(hyper, 'learningRate') / (counters.iteration * number(hyper, 'decay') + 1);
+    const rate = decayed / (1 - counters.accBeta1);
+    for (let i = 0; i < p.length; i++) {
+      m[i] = b1 * m[i] + (1 - b1) * g[i];
+      u[i] = Math.max(b2 * u[i], Math.abs(g[i]));
+      p[i] -= (rate * m[i]) / (u[i] + epsilon);
+    }
+    counters.iteration += 1;
+    counters.accBeta1 = Math.fround(counters.accBeta1 * b1);
+  },
+};
+
+const adagrad: UpdateRule = {
+  slots: () => [['accumulatedGrads', 'accumulator']],
+  initial: ({ initialAccumulatorValue }) => Number(initialAccumulatorValue),
+  step({ p, g, slots: [a], hyper, epsilon }) {
+    const rate = number(hyper, 'learningRate');
+    for (let i = 0; i < p.length; i++) {
+      a[i] += g[i] * g[i];
+      p[i] -= (rate * g[i]) / Math.sqrt(a[i] + epsilon);
+    }
+  },
+};
+
+const rmsprop: UpdateRule = {
+  slots: ({ centered }) => [
+    ['accumulatedMeanSquares', 'rms'],
+    ['accumulatedMoments', 'momentum'],
+    ...(centered === true ? [['accumulatedMeanGrads', 'mg'] as const] : []),
+  ],
+  step({ p, g, slots: [square, moment, mean], hyper }) {
+    const [rate, decay] = [number(hyper, 'learningRate'), number(hyper, 'decay')];
+    const [m, epsilon] = [number(hyper, 'momentum'), number(hyper, 'epsilon')];
+    for (let i = 0; i < p.length; i++) {
+      const gi = g[i];
+      square[i] = decay * square[i] + (1 - decay) * gi * gi;
+      let variance = square[i] + epsilon;
+      if (mean) {
+        mean[i] = decay * mean[i] + (1 - decay) * gi;
+        // TensorFlow.js subtracts ε here.
+        variance = square[i] - (mean[i] * mean[i] + epsilon);
+      }
+      moment[i] = m * moment[i] + (rate * gi) / Math.sqrt(variance);
+      p[i] -= moment[i];
+    }
+  },
+};
+
+/** Zeiler 2012, arXiv:1212.5701; TensorFlow.js divides by the mean square before this gradient. */
+const adadelta: UpdateRule = {
+  slots: () => [
+    ['accumulatedGrads', 'accum_grad'],
+    ['accumulatedUpdates', 'accum_var'],
+  ],
+  step({ p, g, slots: [a, u], hyper }) {
+    const [rate, rho, epsilon] = ['learningRate', 'rho', 'epsilon'].map((name) => number(hyper, name));
+    for (let i = 0; i < p.length; i++) {
+      const update = (Math.sqrt(u[i] + epsilon) / Math.sqrt(a[i] + epsilon)) * g[i];
+      a[i] = rho * a[i] + (1 - rho) * g[i] * g[i];
+      u[i] = rho * u[i] + (1 - rho) * update * update;
+      p[i] -= rate * update;
+    }
+  },
+};
+
+/** Rules by the class name of the optimizer. */
+export const updateRules: Readonly<Record<string, UpdateRule>> = {
+  SGD: sgd,
+  Momentum: momentum,
+  Adam: adam,
+  Adamax: adamax,
+  Adagrad: adagrad,
+  RMSProp: rmsprop,
+  Adadelta: adadelta,
+};
