@@ -112,7 +112,8 @@ async function bundle(code) {
   const { output } = await build.generate({ minify: true });
   await build.close();
   const all = output.filter((part) => part.type === 'chunk');
-  const chunks = all.filter((chunk) => chunk.isEntry).flatMap((entry) => [...neededBy(entry, all)]);
+  const entry = all.filter((chunk) => chunk.isEntry);
+  const chunks = [...new Set(entry.flatMap((chunk) => Array.from(neededBy(chunk, all))))];
   return {
     size: chunks.reduce((sum, chunk) => sum + gzipSync(chunk.code, { level: 9 }).length, 0),
     modules: chunks.flatMap(({ modules }) =>

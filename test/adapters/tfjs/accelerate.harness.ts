@@ -81,10 +81,10 @@ export async function lossesOf(
   const losses: number[] = [];
   const callbacks = {
     onBatchEnd(_batch: number, logs?: tf.Logs) {
-      losses.push(Number(logs!.loss));
+      losses.push(logs!.loss);
     },
   };
-  const { history } = await trained.fit(x, y, { verbose: 0, ...args, callbacks } as never);
+  const { history } = await trained.fit(x, y, { verbose: 0, ...args, callbacks });
   return { losses, history: history as Record<string, number[]> };
 }
 

@@ -52,12 +52,12 @@ describe('a fit has the losses and the history that TensorFlow.js has', () => {
             returnSequences: true,
             kernelInitializer: glorot(1),
             recurrentInitializer: glorot(2),
-          }) as never,
+          }),
         }),
         L.spatialDropout1d({ rate: 0.3, seed: 4 }),
         L.gaussianDropout({ rate: 0.2 }),
         L.conv1d({ filters: 4, kernelSize: 3, activation: 'selu', kernelInitializer: glorot(3) }),
-        L.alphaDropout({ rate: 0.2 } as never),
+        L.alphaDropout({ rate: 0.2 }),
         L.dropout({ rate: 0.2, noiseShape: [null as never, 1, 4] }),
         L.globalMaxPooling1d({}),
         L.dense({ units: 3, activation: 'softmax', kernelInitializer: glorot(4) }),
@@ -146,7 +146,7 @@ describe('an optimizer takes the steps that it takes in TensorFlow.js', () => {
           Object.assign(modelOf(trained).optimizer, { learningRate: 0.02 / (epoch + 1) });
         },
       };
-      return (await trained.fit(x, y, { epochs: 3, verbose: 0, callbacks } as never)).history;
+      return (await trained.fit(x, y, { epochs: 3, verbose: 0, callbacks })).history;
     });
     expect(apart(fast.result.loss, stock.result.loss)).toBeLessThan(2e-5);
     tf.dispose([x, y]);
@@ -253,7 +253,7 @@ describe('a loss is that of TensorFlow.js', () => {
     const byClass = await both(make, (trained) => lossesOf(trained, x, y, { classWeight, shuffle: false }));
     const bySample = await both(make, (trained) =>
       isFast(trained)
-        ? lossesOf(trained, x, y, { sampleWeight, shuffle: false } as never)
+        ? lossesOf(trained, x, y, { sampleWeight, shuffle: false })
         : lossesOf(trained, x, y, { classWeight, shuffle: false }),
     );
     expect(apart(bySample.fast.result.losses, byClass.fast.result.losses)).toBe(0);

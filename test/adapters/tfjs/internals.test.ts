@@ -36,6 +36,47 @@ describe('tfjs still has', () => {
     model.dispose();
   });
 
+  it('what fit of a model works with', () => {
+    const input = tf.input({ shape: [2] });
+    const layer = tf.layers.dense({ units: 1, kernelRegularizer: 'l1l2' });
+    const outputs = layer.apply(input) as tf.SymbolicTensor;
+    const model = tf.model({ inputs: input, outputs });
+    model.compile({ optimizer: 'sgd', loss: 'meanSquaredError', metrics: ['mae'] });
+    const own = model as unknown as Private;
+    expect(own.isTraining).toBe(false);
+    model.stopTraining = true;
+    expect(own.stopTraining_).toBe(true);
+    expect([own.loss, own.metricsNames]).toEqual(['meanSquaredError', ['loss', 'mae']]);
+    expect([own.lossFunctions, own.collectedTrainableWeights]).toMatchObject([{ length: 1 }, { length: 2 }]);
+    expect(own.checkTrainableWeightsConsistency).toBeTypeOf('function');
+    expect(own.containerNodes).toContain(`${layer.name}_ib-0`);
+    expect((layer as unknown as Private).losses).toHaveLength(1);
+    expect(layer.getConfig().kernelRegularizer).toMatchObject({ className: 'L1L2', config: { l1: 0.01 } });
+    model.dispose();
+  });
+
+  it.each([
+    ['accumulations', () => tf.train.momentum(0.1, 0.9)],
+    ['accumulatedFirstMoment accumulatedSecondMoment accBeta1 accBeta2', () => tf.train.adam()],
+    ['accumulatedFirstMoment accumulatedWeightedInfNorm accBeta1 iteration', () => tf.train.adamax()],
+    ['accumulatedGrads', () => tf.train.adagrad(0.1)],
+    ['accumulatedMeanSquares accumulatedMoments', () => tf.train.rmsprop(0.1)],
+    ['accumulatedMeanSquares accumulatedMeanGrads', () => tf.train.rmsprop(0.1, 0.9, 0, 1e-7, true)],
+    ['accumulatedGrads accumulatedUpdates', () => tf.train.adadelta()],
+  ])('%s in an optimizer', (fields, make: () => tf.Optimizer) => {
+    const optimizer = make() as tf.Optimizer & { iterations_?: number };
+    const weight = tf.variable(tf.tensor1d([1, 2]));
+    optimizer.minimize(() => weight.square().sum(), false, [weight]);
+    for (const name of fields.split(' ')) {
+      const field = (optimizer as unknown as Private)[name];
+      const [slot] = Array.isArray(field) ? (field as { variable: tf.Variable }[]) : [{ variable: field }];
+      expect(slot.variable).toBeInstanceOf(tf.Variable);
+    }
+    expect(optimizer.iterations).toBe(1);
+    tf.dispose(weight);
+    optimizer.dispose();
+  });
+
   it('states and kept states in stateful RNNs', () => {
     const layer = tf.layers.lstm({ units: 2, stateful: true, batchInputShape: [1, 2, 3] });
     const model = tf.sequential({ layers: [layer] });

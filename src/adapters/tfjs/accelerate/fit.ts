@@ -21,14 +21,10 @@ import type { TrainingColumns } from './trainer.ts';
 /** Options of `fit` of an accelerated model: those of `model.fit`, weights of samples, and a signal. */
 export interface AcceleratedFitArgs
   extends
-    Omit<
-      tf.ModelFitArgs,
-      'classWeight' | 'sampleWeight' | 'stepsPerEpoch' | 'validationSteps' | 'validationData' | 'shuffle'
-    >,
+    Omit<tf.ModelFitArgs, keyof WeightOptions | 'validationData' | 'stepsPerEpoch' | 'validationSteps'>,
     WeightOptions {
-  /** Whether the samples are shuffled before each epoch. @defaultValue `true` */
-  readonly shuffle?: boolean;
-  readonly validationData?: readonly [x: Data, y: Data];
+  /** Inputs and targets; the third that TensorFlow.js has a place for is refused, there as here. */
+  readonly validationData?: readonly [x: Data, y: Data] | NonNullable<tf.ModelFitArgs['validationData']>;
   /** Ends the fit before its next batch, with the reason of the abort; the model keeps the weights reached. */
   readonly signal?: AbortSignal;
 }
@@ -106,7 +102,8 @@ async function preparedData(
 ): Promise<{ train: TrainingColumns; validation: TestColumns | null }> {
   const { validationData, validationSplit = 0 } = options;
   const all = await labelled(where, model, x, y, options);
-  if (validationData) return { train: all, validation: await tested(where, model, ...validationData) };
+  if (validationData)
+    return { train: all, validation: await tested(where, model, validationData[0], validationData[1]) };
   if (validationSplit <= 0 || validationSplit >= 1) return { train: all, validation: null };
   const { count } = all.inputs[0];
   const kept = Math.floor(count * (1 - validationSplit));
