@@ -66,7 +66,8 @@ const adam: UpdateRule = {
   step({ p, g, slots: [m, v], hyper, counters }) {
     const [rate, b1, b2] = [number(hyper, 'learningRate'), number(hyper, 'beta1'), number(hyper, 'beta2')];
     const epsilon = number(hyper, 'epsilon');
-    const [c1, c2] = [1 - counters.accBeta1, 1 - counters.accBeta2];
+    // Divisions are slow: what is the same for all elements is worked out first.
+    const [step, unbias] = [rate / (1 - counters.accBeta1), 1 / (1 - counters.accBeta2)];
     const [d1, d2] = [1 - b1, 1 - b2];
     for (let i = 0; i < p.length; i++) {
       const gi = g[i];
@@ -74,7 +75,7 @@ const adam: UpdateRule = {
       const vi = b2 * v[i] + d2 * gi * gi;
       m[i] = mi;
       v[i] = vi;
-      p[i] -= (rate * (mi / c1)) / (Math.sqrt(vi / c2) + epsilon);
+      p[i] -= (step * mi) / (Math.sqrt(vi * unbias) + epsilon);
     }
     counters.accBeta1 = Math.fround(counters.accBeta1 * b1);
     counters.accBeta2 = Math.fround(counters.accBeta2 * b2);
