@@ -100,6 +100,8 @@ async function trained({ shape, make }, { epochs, warmUp, isFast }) {
   return { seconds: median(seconds.slice(warmUp)), losses };
 }
 
+const seconds = (/** @type {number} */ value) => (Number.isNaN(value) ? 'cannot' : value.toFixed(3));
+
 export async function run() {
   console.log(
     `Seconds for an epoch of ${samples} digits in batches of ${batchSize}, with validation and shuffling off.\n`,
@@ -119,7 +121,6 @@ export async function run() {
       }
     }
   }
-  const seconds = (/** @type {number} */ value) => (Number.isNaN(value) ? 'cannot' : value.toFixed(3));
   printTable(
     [
       'network',
@@ -133,13 +134,8 @@ export async function run() {
       const apart = Math.max(...own.losses.map((loss, i) => Math.abs(loss - conv.losses[i])));
       const times = (/** @type {{ seconds: number }} */ other) =>
         Number.isNaN(other.seconds) ? '' : `${(other.seconds / own.seconds).toFixed(1)} ×`;
-      return [
-        name,
-        ...runs.map((each) => seconds(each.seconds)),
-        times(stock),
-        times(conv),
-        apart.toExponential(1),
-      ];
+      const cells = runs.map((each) => seconds(each.seconds));
+      return [name].concat(cells, times(stock), times(conv), apart.toExponential(1));
     }),
   );
 }

@@ -115,11 +115,12 @@ function digitImages(from, count) {
   return { x, y: tf.tidy(() => tf.oneHot(tf.tensor1d(labels, 'int32'), 10).toFloat()), labels };
 }
 
+const weight = (/** @type {number[]} */ shape, /** @type {number} */ seed) =>
+  tf.tidy(() => tf.variable(tf.randomNormal(shape, 0, 0.1, 'float32', seed)));
+
 /** mnist-core: convolutions by hand; each evaluation of the loss draws another batch. @param {tf.Optimizer} optimizer */
 async function mnistCore(optimizer) {
   const { x, y } = digitImages(0, 256);
-  const weight = (/** @type {number[]} */ shape, /** @type {number} */ seed) =>
-    tf.tidy(() => tf.variable(tf.randomNormal(shape, 0, 0.1, 'float32', seed)));
   const variables = [weight([5, 5, 1, 4], 1), weight([3, 3, 4, 8], 2), weight([72, 10], 3), weight([10], 4)];
   const [first, second, dense, bias] = variables;
   const model = (/** @type {tf.Tensor4D} */ images) => {
@@ -201,11 +202,13 @@ async function transfer(optimizer) {
   return fitted(model, optimizer, data);
 }
 
+const two = (/** @type {number} */ number) => String(number).padStart(2, '0');
+const apply = (/** @type {tf.layers.Layer} */ layer, /** @type {any} */ inputs) => /** @type {tf.SymbolicTensor} */ (layer.apply(inputs)); // prettier-ignore
+
 /** date-conversion-attention: dates from one form to another, an encoder and a decoder with attention. @param {tf.Optimizer} optimizer */
 async function dates(optimizer) {
   const symbols = '0123456789-/ ';
   const random = randomNumbers(6);
-  const two = (/** @type {number} */ number) => String(number).padStart(2, '0');
   const texts = Array.from({ length: 160 }, () => {
     const [day, month, year] = [
       1 + Math.floor(28 * random()),
@@ -223,7 +226,6 @@ async function dates(optimizer) {
   const lstm = (/** @type {number} */ seed) =>
     L.lstm({ units: 16, returnSequences: true, ...startRecurrent(seed) });
   const [source, target] = [tf.input({ shape: [8] }), tf.input({ shape: [8] })];
-  const apply = (/** @type {tf.layers.Layer} */ layer, /** @type {any} */ inputs) => /** @type {tf.SymbolicTensor} */ (layer.apply(inputs)); // prettier-ignore
   const encoded = apply(lstm(2), apply(embedding(1), source));
   const decoded = apply(lstm(5), apply(embedding(4), target));
   const attention = apply(
@@ -242,18 +244,18 @@ async function dates(optimizer) {
   return fitted(model, optimizer, data);
 }
 
+const dense = (
+  /** @type {number} */ units,
+  /** @type {number} */ input,
+  /** @type {number} */ seed,
+  activation = 'relu',
+) => L.dense({ units, activation: /** @type {'relu'} */ (activation), inputShape: [input], ...start(seed) });
+
 /** fashion-mnist-vae: images through two numbers and back; the loss is the user's, and draws noise. @param {tf.Optimizer} optimizer */
 async function autoencoder(optimizer) {
   const { x: images, y } = digitImages(0, 192);
   const x = images.reshape([192, 196]);
   tf.dispose([images, y]);
-  const dense = (
-    /** @type {number} */ units,
-    /** @type {number} */ input,
-    /** @type {number} */ seed,
-    activation = 'relu',
-  ) =>
-    L.dense({ units, activation: /** @type {'relu'} */ (activation), inputShape: [input], ...start(seed) });
   const encoder = tf.sequential({ layers: [dense(32, 196, 1), dense(8, 32, 2, 'linear')] });
   const decoder = tf.sequential({ layers: [dense(32, 4, 3), dense(196, 32, 4, 'sigmoid')] });
   const weights = [encoder, decoder].flatMap((model) => model.trainableWeights.map((weight) => /** @type {tf.Variable} */ (weight.read()))); // prettier-ignore
@@ -279,6 +281,15 @@ async function autoencoder(optimizer) {
   return value;
 }
 
+/** One step of the cart, by Euler's method. @param {number[]} state @param {number} force */
+const moved = ([x, v, angle, rate], force) => {
+  const [sin, cos] = [Math.sin(angle), Math.cos(angle)];
+  const push = (10 * force + 0.05 * rate * rate * sin) / 1.1;
+  const turn = (9.8 * sin - cos * push) / (0.5 * (4 / 3 - (0.1 * cos * cos) / 1.1));
+  const speed = push - (0.05 * turn * cos) / 1.1;
+  return [x + 0.02 * v, v + 0.02 * speed, angle + 0.02 * rate, rate + 0.02 * turn];
+};
+
 /** cart-pole: gradients of a policy, summed over games, and `optimizer.applyGradients`. @param {tf.Optimizer} optimizer */
 async function cartPole(optimizer) {
   const random = randomNumbers(8);
@@ -289,14 +300,6 @@ async function cartPole(optimizer) {
     ],
   });
   const variables = policy.trainableWeights.map((weight) => /** @type {tf.Variable} */ (weight.read()));
-  /** One step of the cart, by Euler's method. @param {number[]} state @param {number} force */
-  const moved = ([x, v, angle, rate], force) => {
-    const [sin, cos] = [Math.sin(angle), Math.cos(angle)];
-    const push = (10 * force + 0.05 * rate * rate * sin) / 1.1;
-    const turn = (9.8 * sin - cos * push) / (0.5 * (4 / 3 - (0.1 * cos * cos) / 1.1));
-    const speed = push - (0.05 * turn * cos) / 1.1;
-    return [x + 0.02 * v, v + 0.02 * speed, angle + 0.02 * rate, rate + 0.02 * turn];
-  };
   const play = () => {
     let state = Array.from({ length: 4 }, () => 0.1 * (random() - 0.5));
     /** @type {tf.NamedTensorMap[]} */
@@ -308,7 +311,7 @@ async function cartPole(optimizer) {
         const left = /** @type {tf.Tensor} */ (policy.apply(tf.tensor2d([state]))).sigmoid();
         action = draw < left.dataSync()[0] ? 0 : 1;
         const label = tf.tensor2d([[1 - action]]);
-        return /** @type {tf.Scalar} */ (tf.losses.logLoss(label, left).asScalar());
+        return tf.losses.logLoss(label, left).asScalar();
       }, variables);
       value.dispose();
       gradients.push(grads);

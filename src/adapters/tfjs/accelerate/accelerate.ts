@@ -25,7 +25,7 @@ import { Runtime } from './runtime.ts';
 
 /** Options of {@link accelerate}. */
 export interface AccelerateOptions {
-  /** Where to run: an execution provider of the ONNX Runtime in use. @defaultValue ONNX Runtime's own choice */
+  /** Execution provider of the ONNX Runtime in use. @defaultValue ONNX Runtime's own choice */
   readonly target?: 'cpu' | 'wasm' | 'webgpu';
   /** Given to ONNX Runtime with each session, as for `trainable` of `quasi-newton/onnx`. */
   readonly sessionOptions?: object;

@@ -14,7 +14,7 @@ export interface GraphSession {
   readonly release: () => Promise<void>;
 }
 
-/** What is opened and run: a graph of the loss and its gradients, and what to read of it. */
+/** Session of the graph of the loss and its gradients, and the names of its outputs. */
 export interface TrainingSessions {
   readonly gradients: GraphSession;
   /** Opens the graph of the loss alone. */

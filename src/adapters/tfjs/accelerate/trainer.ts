@@ -32,7 +32,7 @@ export interface TrainingBatch {
   targets(): tf.Tensor[];
 }
 
-/** Where ONNX Runtime runs, and where random numbers come from. */
+/** Options of the sessions, and the source of random numbers. */
 export interface TrainerOptions extends OnnxOptions {
   readonly random: () => number;
 }

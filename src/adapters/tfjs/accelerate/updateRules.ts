@@ -27,7 +27,7 @@ export interface UpdateStep {
 export interface UpdateRule {
   /** Fields of the optimizer that hold its vectors, and the ends of their names. */
   readonly slots: (hyper: Hyper) => readonly (readonly [field: string, suffix: string])[];
-  /** What the vectors hold before the first step. @defaultValue 0 */
+  /** Number that the vectors hold before the first step. @defaultValue 0 */
   readonly initial?: (hyper: Hyper) => number;
   /** Fields of the optimizer that hold single numbers, and these before the first step. */
   readonly counters?: (hyper: Hyper) => Counters;

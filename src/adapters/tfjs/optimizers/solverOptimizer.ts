@@ -18,7 +18,7 @@ import { trainingRun, type TrainingRun } from './trainingRun.ts';
 export interface LaterCall extends Pick<Call, 'model' | 'varies'> {
   readonly fg: AsyncObjective;
   readonly variables: readonly tf.Variable[];
-  /** Where points are read and left, in the order of the variables. */
+  /** The set that points are read from and left in, in the order of the variables. */
   readonly memory: ParamSet;
   /** Runs a function that changes the variables, with the points of the memory in them before and in the memory after. */
   readonly readBack: (change: () => void) => void;
@@ -281,7 +281,7 @@ export class SolverOptimizer extends tf.Optimizer {
   /**
    * The run on these variables; a new one, with nothing learned, if the list has changed.
    *
-   * @param memory - where points are left. @defaultValue the variables
+   * @param memory - the set that points are left in. @defaultValue the variables
    */
   private runFor(variables: readonly tf.Variable[], memory?: ParamSet): TrainingRun {
     const { run } = this;

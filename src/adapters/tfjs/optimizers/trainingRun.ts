@@ -17,7 +17,7 @@ import { callSteps } from './trainingCall.ts';
 /** A solver at work on one list of variables, through any number of closures. */
 export interface TrainingRun {
   readonly params: TfParamSet;
-  /** Where points are left: `params`, or memory elsewhere that stands for it. */
+  /** The set that points are left in: `params`, or memory elsewhere that stands for it. */
   readonly memory: ParamSet;
   readonly knowledge: Knowledge;
   /** Runs solver iterations on one closure; tensors in `stash` are to be disposed of later. */
@@ -39,7 +39,7 @@ const ADAM_RATE = 0.1;
 
 /**
  * @param knowledge - of an earlier run on variables of the same shapes, to go on from
- * @param memory - where points are left. @defaultValue `params`
+ * @param memory - the set that points are left in. @defaultValue `params`
  */
 export function trainingRun(
   solver: Solver,
