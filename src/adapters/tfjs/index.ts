@@ -46,7 +46,7 @@ export {
   type HessianVectorOptions,
   type HessianVectorProduct,
 } from '../../core/hessianVectorProduct.ts';
-export { register } from './register.ts';
+export { register, type RegisterOptions } from './register.ts';
 export { BFGSOptimizer, type BFGSOptimizerOptions } from './optimizers/BFGSOptimizer.ts';
 export {
   ConjugateGradientOptimizer,

@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { adam, lbfgs, sequence } from 'quasi-newton';
 import {
   BFGSOptimizer,
   ConjugateGradientOptimizer,
@@ -16,7 +17,7 @@ import {
   SOAPOptimizer,
   SSBFGSOptimizer,
   SSBroydenOptimizer,
-  type SolverOptimizer,
+  SolverOptimizer,
 } from 'quasi-newton/tfjs';
 import { pack, unpack } from '../../../src/core/pack.ts';
 import { backends, expectNoLeak, sineData, sineModel, useBackend, variable, weightsOf } from './harness.ts';
@@ -30,6 +31,7 @@ const classes = {
   SOAPOptimizer,
   SSBFGSOptimizer,
   SSBroydenOptimizer,
+  SolverOptimizer,
 };
 
 /** Saves to memory, as `model.save` does, and returns what was saved. */
@@ -46,7 +48,9 @@ async function saved(model: tf.LayersModel): Promise<tf.io.ModelArtifacts> {
 
 const loaded = (artifacts: tf.io.ModelArtifacts) => tf.loadLayersModel(tf.io.fromMemory(artifacts));
 
-beforeAll(() => register());
+beforeAll(() =>
+  register(tf, { solvers: { adamThenLbfgs: () => sequence({ solver: adam(), iterations: 8 }, lbfgs()) } }),
+);
 
 describe.each(backends)('on %s, a saved and loaded model goes on bit for bit', (backend) => {
   beforeEach(() => useBackend(backend));
@@ -62,11 +66,13 @@ describe.each(backends)('on %s, a saved and loaded model goes on bit for bit', (
     ['SOAPOptimizer', { rate: 0.02, frequency: 3, learningRate: 0.2 }, 25],
     ['SOAPOptimizer', { weightDecay: 1e-3, oneSided: true }, 100],
     ['GradientDescentOptimizer', { lineSearch: 'backtracking' }, 100],
+    ['SolverOptimizer', 'adamThenLbfgs', 100],
   ] as const)('with %s %o in batches of %i', (name, options, batchSize) =>
     expectNoLeak(async () => {
       const { x, y } = sineData();
       const args = { batchSize, epochs: 6, shuffle: false, verbose: 0 };
-      const optimizer: SolverOptimizer = new classes[name](options);
+      const make = classes[name] as new (options: unknown) => SolverOptimizer;
+      const optimizer = new make(options);
       const model = sineModel(2);
       model.compile({ optimizer, loss: 'meanSquaredError' });
       await model.fit(x, y, args);

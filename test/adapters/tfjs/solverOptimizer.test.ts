@@ -8,6 +8,7 @@ import {
   GradientDescentOptimizer,
   LBFGSOptimizer,
   SOAPOptimizer,
+  register,
   SolverOptimizer,
   SSBroydenOptimizer,
 } from 'quasi-newton/tfjs';
@@ -56,12 +57,26 @@ describe('new SolverOptimizer(solver)', () => {
     );
   });
 
-  it('says that its solver cannot be saved', async () => {
+  it('takes the name of a solver that register was told of, and of no other', () => {
+    register(tf, { solvers: { mine: () => lbfgs({ memory: 3 }) } });
+    expect(new SolverOptimizer('mine').solver.describe(5)).toContain('memory 3');
+    expect(() => new SolverOptimizer('yours')).toThrow(
+      /^SolverOptimizer: no solver is named "yours", of those that are \(.*'mine'.*\); name it by register/,
+    );
+    expect(() => register(tf, { solvers: { my_own: () => lbfgs() } })).toThrow(
+      /^register: the name of a solver must be of letters and digits.*got "my_own"/,
+    );
+    expect(() => register(tf, { solvers: { own: lbfgs() as never } })).toThrow(
+      /^register: solvers.own must be a function that returns a solver/,
+    );
+  });
+
+  it('says that a solver without a name cannot be saved', async () => {
     const model = sineModel();
     model.compile({ optimizer: new SolverOptimizer(lbfgs()), loss: 'meanSquaredError' });
     const handler = tf.io.withSaveHandler(() => Promise.reject(new Error('not reached')));
     await expect(model.save(handler, { includeOptimizer: true })).rejects.toThrow(
-      /SolverOptimizer: solver cannot be saved.*without includeOptimizer/,
+      /SolverOptimizer: the solver cannot be saved, as it has no name.*without includeOptimizer/,
     );
     model.dispose();
   });

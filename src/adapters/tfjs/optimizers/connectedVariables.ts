@@ -22,3 +22,8 @@ export function connectedVariables(
     tf.dispose(guarded.release());
   }
 }
+
+/** True for two lists of the same variables in the same order. */
+export function sameList(a: readonly tf.Variable[], b: readonly tf.Variable[]): boolean {
+  return a.length === b.length && a.every((variable, i) => variable === b[i]);
+}

@@ -1,28 +1,18 @@
 import * as tf from '@tensorflow/tfjs';
 import type { ParamSet } from '../../../core/paramSet.ts';
-import type { AsyncObjective } from '../../../core/problem.ts';
 import type { Solver } from '../../../core/solver.ts';
 import { attachedModel, type AttachedModel, type AttachOptions } from './attachedModel.ts';
-import { connectedVariables } from './connectedVariables.ts';
+import { connectedVariables, sameList } from './connectedVariables.ts';
 import type { AppliedOptions, ApplyGradientsOptions } from './appliedGradients.ts';
 import { commonRules, savable, type SolverOptimizerOptions } from './optimizerOptions.ts';
 import { warnOnce, type Progress } from './progress.ts';
-import { boolean, checkOptions, finitePositive, show } from '../../../core/options.ts';
+import { boolean, checkOptions, finitePositive } from '../../../core/options.ts';
 import { gradientsOf, OtherVariables } from '../evaluate.ts';
 import { fromTensors, toTensors, type NamedTensor, type SavedState } from './savedState.ts';
-import type { Call, Knowledge } from './runContext.ts';
+import type { Knowledge } from './runContext.ts';
 import { tfParams } from '../tfParams.ts';
-import { trainingRun, type TrainingRun } from './trainingRun.ts';
-
-/** One call of {@link SolverOptimizer.minimizeLater}. */
-export interface LaterCall extends Pick<Call, 'model' | 'varies'> {
-  readonly fg: AsyncObjective;
-  readonly variables: readonly tf.Variable[];
-  /** The set that points are read from and left in, in the order of the variables. */
-  readonly memory: ParamSet;
-  /** Runs a function that changes the variables, with the points of the memory in them before and in the memory after. */
-  readonly readBack: (change: () => void) => void;
-}
+import { solverOf } from './namedSolvers.ts';
+import { trainingRun, type LaterCall, type TrainingRun } from './trainingRun.ts';
 
 /**
  * Any solver as a `tf.Optimizer`: what `model.compile({ optimizer })` and `optimizer.minimize` need.
@@ -61,6 +51,8 @@ export class SolverOptimizer extends tf.Optimizer {
   /** Report of the last `minimize`; null before the first. */
   progress: Progress | null = null;
   private readonly options: Required<SolverOptimizerOptions>;
+  /** Name that the solver was given by, under which it is saved. */
+  private readonly solverName: string | null;
   private readonly withSearch: AppliedOptions['withSearch'];
   private run: TrainingRun | null = null;
   /** A loaded state, until the variables it is about are known. */
@@ -74,23 +66,20 @@ export class SolverOptimizer extends tf.Optimizer {
   private stash: tf.Tensor[] = [];
 
   /**
+   * @param solver - a solver, or the name of one that {@link register} was told of: then it can be saved with a model
    * @param withSearch - makes the solver with another line search, for `applyGradients` to learn
    * @throws TypeError if `solver` is not one
    * @throws RangeError naming every option that is wrong
    */
   constructor(
-    solver: Solver,
+    solver: Solver | string,
     options: SolverOptimizerOptions = {},
     withSearch: AppliedOptions['withSearch'] = null,
   ) {
     super();
-    if (typeof solver?.step !== 'function' || typeof solver.init !== 'function') {
-      throw new TypeError(
-        `SolverOptimizer: solver must be a solver of quasi-newton such as lbfgs(), got ${show(solver)}.`,
-      );
-    }
     if (new.target === SolverOptimizer) checkOptions('SolverOptimizer', options, commonRules);
-    this.solver = solver;
+    this.solver = solverOf('SolverOptimizer', solver);
+    this.solverName = typeof solver === 'string' ? solver : null;
     this.withSearch = withSearch;
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
     this.options = { maxIterations: 1, fullBatch: false, learningRate: 0.03, ...Object.fromEntries(given) };
@@ -238,12 +227,15 @@ export class SolverOptimizer extends tf.Optimizer {
   /**
    * The options, as JSON.
    *
-   * @throws Error if there are some that cannot be saved: functions, or the solver that a {@link SolverOptimizer} was
-   *   given
+   * @throws Error if there are some that cannot be saved: functions, or a solver without a name
    */
   override getConfig(): tf.serialization.ConfigDict {
     const className = this.getClassName();
-    return savable(className, className === 'SolverOptimizer' ? { solver: this.solver } : this.options);
+    if (className !== 'SolverOptimizer') return savable(className, this.options);
+    if (this.solverName !== null) return savable(className, { solver: this.solverName, ...this.options });
+    throw new Error(
+      `${className}: the solver cannot be saved, as it has no name. Give it one by register(tf, { solvers: { name: () => … } }) and new SolverOptimizer('name'); or save the model without includeOptimizer, and compile it with a new optimizer when it is loaded.`,
+    );
   }
 
   /** Makes the optimizer again that `getConfig` describes; called by tfjs when it loads a model. */
@@ -252,8 +244,9 @@ export class SolverOptimizer extends tf.Optimizer {
     config: tf.serialization.ConfigDict,
   ): T {
     // tfjs adds `customObjects` on its way.
-    const { customObjects: _, ...options } = config;
-    return new (cls as unknown as new (options: object) => T)(options);
+    const { customObjects: _, solver, ...options } = config;
+    const make = cls as unknown as new (...args: unknown[]) => T;
+    return solver === undefined ? new make(options) : new make(solver, options);
   }
 
   /** Forgets what was learned, and lets go of all tensors. */
@@ -324,8 +317,4 @@ export class SolverOptimizer extends tf.Optimizer {
     }
     return this.connected;
   }
-}
-
-function sameList(a: readonly tf.Variable[], b: readonly tf.Variable[]): boolean {
-  return a.length === b.length && a.every((variable, i) => variable === b[i]);
 }

@@ -14,6 +14,16 @@ import { runCall, type ClosureCall } from './guardedCall.ts';
 import type { Call, Knowledge, RunContext, RunSettings } from './runContext.ts';
 import { callSteps } from './trainingCall.ts';
 
+/** One call on a function that answers later, and stands for the loss of some variables. */
+export interface LaterCall extends Pick<Call, 'model' | 'varies'> {
+  readonly fg: AsyncObjective;
+  readonly variables: readonly tf.Variable[];
+  /** The set that points are read from and left in, in the order of the variables. */
+  readonly memory: ParamSet;
+  /** Runs a function that changes the variables, with the points of the memory in them before and in the memory after. */
+  readonly readBack: (change: () => void) => void;
+}
+
 /** A solver at work on one list of variables, through any number of closures. */
 export interface TrainingRun {
   readonly params: TfParamSet;

@@ -1,0 +1,53 @@
+import { show } from '../../../core/options.ts';
+import type { Solver } from '../../../core/solver.ts';
+
+/** Solvers that a saved model can name. */
+const makers = new Map<string, () => Solver>();
+
+/** True for a value that has the methods of a solver. */
+const isSolver = (value: unknown): value is Solver => {
+  const { step, init } = (value ?? {}) as Partial<Solver>;
+  return typeof step === 'function' && typeof init === 'function';
+};
+
+/**
+ * Gives solvers names, under which optimizers are saved and loaded.
+ *
+ * @throws RangeError if a name is not made of letters and digits, which is all that TensorFlow.js leaves as it is
+ * @throws TypeError if a maker returns no solver
+ */
+export function nameSolvers(where: string, solvers: Readonly<Record<string, () => Solver>>): void {
+  for (const [name, make] of Object.entries(solvers)) {
+    if (!/^[a-z][A-Za-z0-9]*$/.test(name)) {
+      throw new RangeError(
+        `${where}: the name of a solver must be of letters and digits and begin with a small letter, such as 'adamThenLbfgs'; got ${show(name)}.`,
+      );
+    }
+    const made: unknown = typeof make === 'function' ? make() : undefined;
+    if (!isSolver(made)) {
+      throw new TypeError(`${where}: solvers.${name} must be a function that returns a solver, such as () => lbfgs(); got ${show(make)}.`); // prettier-ignore
+    }
+    makers.set(name, make);
+  }
+}
+
+/**
+ * Returns the solver that was given, or the one of that name.
+ *
+ * @throws TypeError if it is neither
+ * @throws RangeError if no solver has the name
+ */
+export function solverOf(where: string, given: Solver | string): Solver {
+  if (typeof given === 'string') {
+    const make = makers.get(given);
+    if (make) return make();
+    const names = [...makers.keys()].map((name) => `'${name}'`).join(', ') || 'none';
+    throw new RangeError(
+      `${where}: no solver is named ${show(given)}, of those that are (${names}); name it by register(tf, { solvers: { ${given}: () => … } }).`,
+    );
+  }
+  if (isSolver(given)) return given;
+  throw new TypeError(
+    `${where}: solver must be a solver of quasi-newton such as lbfgs(), got ${show(given)}.`,
+  );
+}
