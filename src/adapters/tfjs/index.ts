@@ -35,7 +35,7 @@ export { optfunsAsync, type AsyncOptFuns, type OptFunsAsyncOptions } from './opt
 export { toOnnx } from './toOnnx/toOnnx.ts';
 export { accelerate, type AcceleratedModel, type AccelerateOptions } from './accelerate/accelerate.ts';
 export type { AcceleratedFitArgs } from './accelerate/fit.ts';
-export type { AcceleratedFitDatasetArgs, BatchDataset } from './accelerate/fitDataset.ts';
+export type { AcceleratedFitDatasetArgs, BatchDataset, BatchIterator } from './accelerate/fitDataset.ts';
 export { tfGrads } from './tfGrads.ts';
 export { tfParams, type TfParamSet } from './tfParams.ts';
 export { enableWasmConv } from './wasm/enableWasmConv.ts';

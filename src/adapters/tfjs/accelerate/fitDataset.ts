@@ -11,11 +11,18 @@ import type { Callbacks } from './logs.ts';
 import type { Runtime } from './runtime.ts';
 import type { TrainingColumns } from './trainer.ts';
 
-/** Data that come batch by batch, such as a `tf.data.Dataset`: `{ xs, ys }` each. */
+/** Batches of a {@link BatchDataset}, one after the other. */
+export interface BatchIterator {
+  /** Returns the next batch, `{ xs, ys }`; null as `value` where there is none. */
+  next(): Promise<IteratorResult<unknown>>;
+}
+
+/** Data that come batch by batch, such as a `tf.data.Dataset`. */
 export interface BatchDataset {
   /** Number of batches; NaN, Infinity or absent where it is not known. */
   readonly size?: number | null;
-  iterator(): Promise<{ next(): Promise<IteratorResult<unknown>> }>;
+  /** Begins with the first batch. */
+  iterator(): Promise<BatchIterator>;
 }
 
 /** Options of `fitDataset` of an accelerated model: those of `model.fitDataset`, and a signal. */
