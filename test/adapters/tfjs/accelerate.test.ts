@@ -88,6 +88,29 @@ describe('a fit has the losses and the history that TensorFlow.js has', () => {
         tf.tidy(() => tf.randomUniform([72, 1], 0, 4, 'int32', 2).toFloat()),
       ],
     ],
+    [
+      'a frozen model inside, with a BatchNorm',
+      () => {
+        const base = tf.sequential({
+          layers: [
+            L.conv2d({
+              filters: 3,
+              kernelSize: 3,
+              useBias: false,
+              inputShape: [6, 6, 1],
+              kernelInitializer: glorot(1),
+            }),
+            L.batchNormalization({ momentum: 0.7 }),
+            L.flatten(),
+          ],
+        });
+        // TensorFlow.js trains the weights of a nested model of which only the model itself is frozen.
+        for (const layer of base.layers) layer.trainable = false;
+        const head = L.dense({ units: 3, activation: 'softmax', kernelInitializer: glorot(2) });
+        return compiled(tf.sequential({ layers: [base, head] }));
+      },
+      () => classes([6, 6, 1]),
+    ],
     ['noise and dropout of all kinds', () => compiled(noisy()), () => classes([6, 3])],
   ])('with %s', async (_name, make, dataOf) => {
     const [x, y] = dataOf();
