@@ -1,0 +1,183 @@
+import { existsSync } from 'node:fs';
+// Scripts of the examples write ONNX graphs already; they are part of the package.
+import { floats, model as graph, node } from '../../examples/lib/mlp.js';
+import { BadInput } from '../lib/badInput.js';
+import { choose } from '../lib/feeds.js';
+import { checkFolder, writeWhole } from '../lib/output.js';
+import { dataOptions } from '../lib/runtime.js';
+import { seeded } from '../lib/seeded.js';
+import { readTable } from '../lib/table.js';
+
+/** @import { Arguments, Command } from '../lib/arguments.js' */
+/** @import { Samples, Table } from '../lib/table.js' */
+
+/** Activations, and the ops that they are. */
+const activations = { tanh: 'Tanh', relu: 'Relu', sigmoid: 'Sigmoid', softplus: 'Softplus' };
+
+/** @type {Command} */
+export const create = {
+  summary: 'writes an untrained network of dense layers that fits a table of samples',
+  example: 'model.onnx --data data.csv --target y --hidden 16,16',
+  options: {
+    ...dataOptions,
+    target: { ...dataOptions.target, isRequired: true },
+    hidden: { value: 'SIZES', help: 'units of the hidden layers, separated by commas', default: '16,16' },
+    activation: {
+      value: 'NAME',
+      oneOf: Object.keys(activations),
+      help: 'between two layers',
+      default: 'tanh',
+    },
+    classes: {
+      help: 'the target names classes: one output for each, as logits',
+      default: 'where it holds words',
+    },
+    normalize: {
+      help: 'shift and scale inputs and outputs by their mean and deviation, in the model',
+      default: 'yes',
+    },
+    seed: { value: 'NUMBER', isNumber: true, help: 'of the weights', default: '1' },
+    force: { help: 'overwrite the file' },
+    json: { help: 'write the result as an object to standard output' },
+  },
+  run,
+};
+
+/** @param {Arguments} given */
+async function run({ model, text, number, on, list }) {
+  checkFolder('model', model);
+  if (existsSync(model) && !on.force)
+    throw new BadInput(`model: ${model} exists; say --force to overwrite it.`);
+  const table = await readTable(text.data ?? '', on.header);
+  const choice = choose(table, text.target, list.input ?? []);
+  if ([...choice.inputs.keys()].some((name) => name !== '' && name !== 'x'))
+    throw new BadInput('--input: the network has one input, x: say --input NAMES.');
+  const free =
+    choice.inputs.get('') ??
+    choice.inputs.get('x') ??
+    table.names.filter((name) => !choice.target.includes(name));
+  if (free.length === 0) throw new BadInput(`--input: ${table.path} has nothing beside the target.`);
+  const x = statistics(table.numbers(free));
+  const isClasses = on.classes ?? choice.classes !== undefined;
+  const y = isClasses ? undefined : statistics(targetsOf(table, choice));
+  const units = y?.mean.length ?? classCount(table, choice);
+  const sizes = [x.mean.length, ...hiddenSizes(text.hidden ?? '16,16'), units];
+  const activation = activations[/** @type {keyof typeof activations} */ (text.activation ?? 'tanh')];
+  const isScaled = on.normalize ?? true;
+  const bytes = network(sizes, activation, number.seed ?? 1, isScaled ? { x, y } : {});
+  await writeWhole(model, bytes);
+  const loss = isClasses ? 'softmaxCrossEntropy' : 'mse';
+  const facts = { model, sizes, activation, normalized: isScaled, loss };
+  const call = `quasi-newton train ${model} --data ${table.path} --target ${text.target} --loss ${loss} --out trained.onnx`;
+  console.log(
+    on.json
+      ? JSON.stringify(facts, null, 2)
+      : `written  ${model}: ${sizes.join('-')}, ${activation}\nnext     ${call}`,
+  );
+  return 0;
+}
+
+/**
+ * @param {Table} table
+ * @param {import('../lib/feeds.js').Choice} choice
+ */
+function targetsOf(table, { target, classes }) {
+  if (classes)
+    throw new BadInput(`--target: ${target[0]} holds words, which are classes; leave out --no-classes.`);
+  return table.numbers(target);
+}
+
+/**
+ * @param {Table} table
+ * @param {import('../lib/feeds.js').Choice} choice
+ */
+function classCount(table, { target, classes }) {
+  if (classes) return classes.length;
+  const { data, dims } = table.numbers(target);
+  const isIndex = Array.from(data).every((value) => Number.isInteger(value) && value >= 0);
+  if (!isIndex || data.length !== dims[0])
+    throw new BadInput('--classes: the target must be one column of words, or of whole numbers from 0.');
+  return 1 + Array.from(data).reduce((a, b) => Math.max(a, b), 1);
+}
+
+/** @param {string} text */
+function hiddenSizes(text) {
+  const sizes = text.split(',').map(Number);
+  if (sizes.every((size) => Number.isInteger(size) && size >= 1 && size <= 1e5)) return sizes;
+  throw new BadInput(
+    `--hidden: must be whole numbers ≥ 1, separated by commas; got ${JSON.stringify(text)}.`,
+  );
+}
+
+/**
+ * Mean and standard deviation of each number of a sample; a deviation of 0 counts as 1.
+ *
+ * @param {Samples} samples
+ */
+function statistics({ data, dims: [count, ...sizes] }) {
+  const width = sizes.reduce((a, b) => a * b, 1);
+  const mean = new Float64Array(width);
+  const variance = new Float64Array(width);
+  for (let i = 0; i < data.length; i++) mean[i % width] += data[i] / count;
+  for (let i = 0; i < data.length; i++) variance[i % width] += (data[i] - mean[i % width]) ** 2 / count;
+  return { mean, deviation: variance.map((value) => Math.sqrt(value) || 1) };
+}
+
+/** @typedef {ReturnType<typeof statistics>} Statistics */
+
+/**
+ * A network of dense layers, weights and biases uniform in ±1/√in, torch's default.
+ *
+ * Its outputs are scaled by single numbers, which are no parameters: vectors would be trained, as scales and biases
+ * that the last layer has already. That layer's biases begin with what is left of the means.
+ *
+ * @param {readonly number[]} sizes
+ * @param {string} activation
+ * @param {number} seed
+ * @param {{ x?: Statistics, y?: Statistics | undefined }} scales
+ */
+function network(sizes, activation, seed, { x, y }) {
+  const random = seeded(seed);
+  const last = sizes.length - 2;
+  const shift = y ? meanOf(y.mean) : 0;
+  const spread = y ? Math.sqrt(meanOf(y.deviation.map((value) => value ** 2))) : 1;
+  const layers = sizes.slice(1).flatMap((out, i) => {
+    const bound = 1 / Math.sqrt(sizes[i]);
+    const uniform = () => bound * (2 * random() - 1);
+    const offset = (/** @type {number} */ k) => (y && i === last ? (y.mean[k] - shift) / spread : 0);
+    return [
+      floats(`${i}.weight`, [out, sizes[i]], uniform),
+      floats(`${i}.bias`, [out], (k) => offset(k) + uniform()),
+    ];
+  });
+  const dense = sizes.slice(1).flatMap((_, i) => {
+    const from = i === 0 ? (x ? 'standard' : 'x') : `h${i}`;
+    const to = i < last ? `a${i + 1}` : y ? 'scaled' : 'y';
+    const gemm = node('Gemm', [from, `${i}.weight`, `${i}.bias`], to, { transB: 1 });
+    return i < last ? [gemm, node(activation, [to], `h${i + 1}`)] : [gemm];
+  });
+  return graph({
+    input: { x: ['N', sizes[0]] },
+    output: { y: ['N', sizes[last + 1]] },
+    initializer: [
+      ...(x ? [vector('x.mean', x.mean), vector('x.deviation', x.deviation)] : []),
+      ...(y ? [vector('y.mean', [shift]), vector('y.deviation', [spread])] : []),
+      ...layers,
+    ],
+    nodes: [
+      ...(x
+        ? [node('Sub', ['x', 'x.mean'], 'centered'), node('Div', ['centered', 'x.deviation'], 'standard')]
+        : []),
+      ...dense,
+      ...(y
+        ? [node('Mul', ['scaled', 'y.deviation'], 'spread'), node('Add', ['spread', 'y.mean'], 'y')]
+        : []),
+    ],
+  });
+}
+
+/** @param {Float64Array} values */
+const meanOf = (values) => values.reduce((a, b) => a + b, 0) / values.length;
+
+/** @type {(name: string, values: ArrayLike<number>) => ReturnType<typeof floats>} */
+const vector = (name, values) => floats(name, [values.length], (i) => values[i]);

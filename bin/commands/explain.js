@@ -1,0 +1,70 @@
+import { fromBinary } from '@bufbuild/protobuf';
+import { ModelProtoSchema } from 'onnx-buf';
+import { explain as explainModel } from 'quasi-newton/onnx';
+import { BadInput } from '../lib/badInput.js';
+import { modelAt } from '../lib/runtime.js';
+
+/** @import { Command } from '../lib/arguments.js' */
+
+/** @type {Command} */
+export const explain = {
+  summary: 'tells what would be trained in a model, and what stands in the way',
+  example: 'model.onnx',
+  options: { json: { help: 'write an object to standard output' } },
+  async run({ model, on }) {
+    const bytes = await modelAt(model);
+    const report = explainModel(bytes);
+    const values = shapesIn(bytes);
+    if (values.outputs.length === 0 && report.faults.length > 0)
+      throw new BadInput(`model: ${model}: ${report.faults[0].reason}`);
+    if (on.json) {
+      const { differentiable, ops, faults } = report;
+      const parameters = report.parameters.map(({ name, shape, role, byDefault, why }) => ({
+        name,
+        shape,
+        role: role.kind,
+        trained: byDefault,
+        why,
+      }));
+      const { inputs, outputs } = values;
+      console.log(
+        JSON.stringify({ model, differentiable, inputs, outputs, parameters, ops, faults }, null, 2),
+      );
+    } else {
+      const lines = Object.entries(values).flatMap(([role, list]) =>
+        list.map(({ name, shape }) => `  ${role.slice(0, -1).padEnd(6)}  ${name}  [${shape.join(', ')}]`),
+      );
+      console.log([String(report), ...(lines.length > 0 ? ['shapes', ...lines] : [])].join('\n'));
+    }
+    return report.differentiable ? 0 : 1;
+  },
+};
+
+/**
+ * Names and shapes of a model's inputs and outputs; none if its bytes cannot be read.
+ *
+ * @param {Uint8Array} bytes
+ */
+function shapesIn(bytes) {
+  try {
+    const { graph } = fromBinary(ModelProtoSchema, bytes);
+    const constants = new Set(graph?.initializer.map(({ name }) => name));
+    const inputs = graph?.input.filter(({ name }) => !constants.has(name)) ?? [];
+    return { inputs: described(inputs), outputs: described(graph?.output ?? []) };
+  } catch {
+    return { inputs: [], outputs: [] };
+  }
+}
+
+/** @param {import('onnx-buf').TypeProto_Tensor} tensor */
+const sizes = ({ shape }) =>
+  (shape?.dim ?? []).map(({ value }) =>
+    value.case === 'dimValue' ? Number(value.value) : value.value || '?',
+  );
+
+/** @param {readonly import('onnx-buf').ValueInfoProto[]} values */
+const described = (values) =>
+  values.map(({ name, type }) => ({
+    name,
+    shape: type?.value.case === 'tensorType' ? sizes(type.value.value) : [],
+  }));

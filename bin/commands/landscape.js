@@ -1,0 +1,207 @@
+import { createRequire } from 'node:module';
+import { extname } from 'node:path';
+import * as figures from 'quasi-newton/landscape';
+import { BadInput } from '../lib/badInput.js';
+import { interruptible, noticing } from '../lib/interrupt.js';
+import { checkFolder, writeWhole } from '../lib/output.js';
+import { staticPage } from '../lib/page.js';
+import { dataOptions, load, lossOptions, modelAt } from '../lib/runtime.js';
+import { duration, statusLine } from '../lib/status.js';
+
+/** @import { LandscapeData, Plot } from 'quasi-newton/landscape' */
+/** @import { Arguments, Command } from '../lib/arguments.js' */
+/** @import { Loaded } from '../lib/runtime.js' */
+
+const { contour, contourf, heatmap, surface } = figures;
+const drawings = { contourf, contour, heatmap, surface };
+const endings = ['.html', '.svg', '.png', '.csv', '.json', '.obj'];
+
+/** @type {Command} */
+export const landscape = {
+  summary: 'draws the loss around the weights of a model',
+  example: 'trained.onnx --data data.csv --target y --out landscape.html',
+  options: {
+    ...dataOptions,
+    ...lossOptions,
+    out: {
+      value: 'FILE',
+      isRequired: true,
+      multiple: true,
+      help: `where the picture or its numbers are written; may be given several times; ends in ${endings.join(', ')}`,
+    },
+    plot: {
+      value: 'KIND',
+      oneOf: Object.keys(drawings),
+      default: 'surface in .html, contourf elsewhere',
+    },
+    npoints: { value: 'COUNT', isNumber: true, help: 'points along each axis', default: '41' },
+    directions: {
+      value: 'KIND',
+      oneOf: ['random', 'eigen'],
+      help: 'the plane: two random directions, or the two of greatest curvature',
+      default: 'random',
+    },
+    normalize: {
+      value: 'KIND',
+      oneOf: ['global', 'filter', 'layer', 'weight', 'dfilter', 'dlayer', 'none'],
+      help: 'length of random directions',
+      default: 'filter',
+    },
+    lnorm: {
+      value: 'NUMBER',
+      isNumber: true,
+      help: "reach, as a fraction of the weights' norm",
+      default: '1',
+    },
+    seed: { value: 'NUMBER', isNumber: true, help: 'of the random directions', default: '0' },
+    zscale: { value: 'KIND', oneOf: ['auto', 'linear', 'log', 'log1p', 'symlog'], default: 'auto' },
+    color: {
+      value: 'NAME',
+      oneOf: ['turbo', 'viridis', 'magma', 'inferno', 'plasma', 'cividis'],
+      default: 'viridis',
+    },
+    title: { value: 'TEXT', default: 'none' },
+    plotly: { value: 'ADDRESS', help: 'where a page finds plotly.js; default: it is put into the page' },
+    checkpoint: {
+      value: 'FILE',
+      help: 'keeps what has been evaluated; the same command then goes on from there',
+    },
+    json: { help: 'write the result as an object to standard output' },
+  },
+  run: (given) => interruptible((stop) => run(given, stop.signal)),
+};
+
+/**
+ * @param {Arguments} given
+ * @param {AbortSignal} signal
+ */
+async function run(given, signal) {
+  const { model: path, text, on } = given;
+  const outs = given.list.out ?? [];
+  for (const out of outs) {
+    checkFolder('--out', out);
+    if (!endings.includes(extname(out).toLowerCase()))
+      throw new BadInput(`--out: ${out} must end in one of ${endings.join(', ')}.`);
+  }
+  const loaded = await load(
+    given,
+    await modelAt(path),
+    text.directions === 'eigen' ? { hessianVector: true } : {},
+  );
+  try {
+    const data = await evaluate(given, loaded, signal);
+    for (const out of outs) await writeWhole(out, await contentOf(out, data, given));
+    const finite = data.z.filter(Number.isFinite);
+    const facts = {
+      model: path,
+      loss: data.loss,
+      lowest: finite.reduce((a, b) => Math.min(a, b), Infinity),
+      highest: finite.reduce((a, b) => Math.max(a, b), -Infinity),
+      points: data.z.length,
+      notFinite: data.z.length - finite.length,
+      out: outs,
+    };
+    console.log(on.json ? JSON.stringify(facts, null, 2) : report(facts));
+    return 0;
+  } catch (error) {
+    if (!signal.aborted || error !== signal.reason) throw error;
+    const kept =
+      text.checkpoint === undefined
+        ? 'nothing is kept without --checkpoint'
+        : `${text.checkpoint} keeps it; run the command again to go on`;
+    console.error(`Stopped before the picture was whole: ${kept}.`);
+    return 130;
+  } finally {
+    await loaded.model.dispose();
+  }
+}
+
+/**
+ * @param {Arguments} given
+ * @param {Loaded} loaded
+ * @param {AbortSignal} signal
+ */
+async function evaluate({ text, number }, { model, feeds }, signal) {
+  const own = model.problem(feeds);
+  const problem = {
+    ...own,
+    p0: own.p0,
+    fg: noticing(own.fg),
+    valuesAt: noticing((/** @type {Float64Array} */ points, /** @type {Float64Array} */ losses) =>
+      own.valuesAt?.(points, losses),
+    ),
+  };
+  const line = statusLine();
+  try {
+    if (text.directions === 'eigen') line.show('looking for the directions of greatest curvature');
+    const plane =
+      text.directions === 'eigen'
+        ? figures.eigenPlane(await figures.topEigenpairsAsync(own, { count: 2, signal }))
+        : undefined;
+    return await figures.landscapeAsync(problem, {
+      npoints: number.npoints ?? 41,
+      seed: number.seed ?? 0,
+      ...(plane
+        ? { directions: plane }
+        : { normalize: /** @type {'filter'} */ (text.normalize ?? 'filter') }),
+      ...(number.lnorm !== undefined && { lnorm: number.lnorm }),
+      ...(text.checkpoint !== undefined && { checkpoint: text.checkpoint }),
+      signal,
+      onProgress: ({ done, total, remaining }) =>
+        line.show(`${done} of ${total} points, ${duration(remaining)} left`, done / total),
+    });
+  } finally {
+    line.done();
+  }
+}
+
+/**
+ * What a file of this name holds.
+ *
+ * @param {string} out
+ * @param {LandscapeData} data
+ * @param {Arguments} given
+ */
+async function contentOf(out, data, { text }) {
+  const ending = extname(out).toLowerCase();
+  if (ending === '.csv') return figures.landscapeToCSV(data);
+  if (ending === '.json') return JSON.stringify(figures.landscapeToJSON(data));
+  const attributes = {
+    zscale: /** @type {'auto'} */ (text.zscale ?? 'auto'),
+    color: /** @type {'viridis'} */ (text.color ?? 'viridis'),
+    title: text.title ?? '',
+  };
+  if (ending === '.obj') return figures.toOBJ(data, { zscale: attributes.zscale });
+  const kind = /** @type {keyof typeof drawings} */ (
+    text.plot ?? (ending === '.html' ? 'surface' : 'contourf')
+  );
+  /** @type {Plot} */ const plot = drawings[kind](data, attributes);
+  if (ending === '.svg') return plot.toSVG();
+  if (ending === '.png') return plot.toPNG();
+  if (text.plotly !== undefined) return plot.toHTML({ plotly: text.plotly });
+  if (hasPlotly()) return plot.toHTML();
+  console.error('The page shows still pictures; for one to turn and zoom: npm install plotly.js-dist-min');
+  const kinds = text.plot === undefined ? [surface, contourf] : [drawings[kind]];
+  return staticPage(
+    text.title ?? 'Loss landscape',
+    kinds.map((draw) => draw(data, attributes).toSVG()),
+  );
+}
+
+/** True if plotly.js can be put into a page: installed beside this package, or where the command runs. */
+const hasPlotly = () =>
+  [import.meta.url, `${process.cwd()}/`].some((from) => {
+    try {
+      return createRequire(from).resolve('plotly.js-dist-min') !== '';
+    } catch {
+      return false;
+    }
+  });
+
+/** @param {{ loss: number, lowest: number, highest: number, points: number, notFinite: number, out: readonly string[] }} facts */
+const report = ({ loss, lowest, highest, points, notFinite, out }) =>
+  [
+    `loss     ${loss.toExponential(4)} at the weights; ${lowest.toExponential(4)} to ${highest.toExponential(4)} around them`,
+    `points   ${points}${notFinite > 0 ? `, ${notFinite} of them not finite` : ''}`,
+    `written  ${out.join(', ')}`,
+  ].join('\n');

@@ -1,0 +1,255 @@
+import { existsSync } from 'node:fs';
+import { minimizeAsync, terminations } from 'quasi-newton';
+import { convergence } from 'quasi-newton/landscape';
+import { miniBatches } from 'quasi-newton/onnx';
+import { BadInput } from '../lib/badInput.js';
+import { interruptible, noticing } from '../lib/interrupt.js';
+import { judge } from '../lib/judge.js';
+import { checkFolder, writeWhole } from '../lib/output.js';
+import { dataOptions, load, lossOptions, modelAt } from '../lib/runtime.js';
+import { solverNames, solverOf } from '../lib/solvers.js';
+import { duration, statusLine } from '../lib/status.js';
+import { readTable } from '../lib/table.js';
+import { sameLayout } from '../lib/layout.js';
+import { seeded } from '../lib/seeded.js';
+
+/** @import { AsyncProblem, SolveResult, TraceEntry } from 'quasi-newton' */
+/** @import { Arguments, Command } from '../lib/arguments.js' */
+/** @import { Loaded } from '../lib/runtime.js' */
+
+/** @type {Command} */
+export const train = {
+  summary: 'trains a model on a table of samples, and writes it with its new weights',
+  example: 'model.onnx --data data.csv --target y --loss mse --out trained.onnx',
+  options: {
+    ...dataOptions,
+    ...lossOptions,
+    solver: { value: 'NAME', oneOf: solverNames, default: 'auto' },
+    'learning-rate': {
+      value: 'NUMBER',
+      isNumber: true,
+      help: 'of adam and soap',
+      default: '0.001 and 0.003',
+    },
+    'batch-size': {
+      value: 'COUNT',
+      isNumber: true,
+      help: 'samples of a step, for adam, soap and slbfgs',
+      default: 'all',
+    },
+    'max-iterations': { value: 'COUNT', isNumber: true, default: '1000' },
+    'max-time': { value: 'SECONDS', isNumber: true, default: 'none' },
+    gtol: {
+      value: 'NUMBER',
+      isNumber: true,
+      help: 'converged when no element of the gradient is larger',
+      default: '1e-8',
+    },
+    ftol: {
+      value: 'NUMBER',
+      isNumber: true,
+      help: 'converged when the loss changes by less, twice',
+      default: 'off',
+    },
+    train: {
+      value: 'NAMES',
+      help: 'constant tensors to train, see explain',
+      default: 'the weights of all layers',
+    },
+    test: { value: 'FILE', help: 'samples held out: loss and accuracy there, before and after' },
+    seed: { value: 'NUMBER', isNumber: true, help: 'of the order of mini-batches', default: '0' },
+    out: { value: 'FILE', isRequired: true, help: 'where the trained model is written' },
+    resume: { help: 'begin with the weights in --out, if that exists; curvature is gathered anew' },
+    curve: { value: 'FILE.svg', help: 'draw the loss against the iterations' },
+    json: { help: 'write the result as an object to standard output' },
+  },
+  run: (given) => interruptible((stop) => run(given, stop)),
+};
+
+/**
+ * @param {Arguments} given
+ * @param {{ readonly asked: boolean }} stop
+ */
+async function run(given, stop) {
+  const { text, number, on } = given;
+  const out = text.out ?? '';
+  checkFolder('--out', out);
+  checkFolder('--curve', text.curve);
+  const solver = solverOf(text.solver ?? 'auto', number['learning-rate'], number['batch-size']);
+  const loaded = await load(given, await start(given), {
+    ...(text.train !== undefined && { trainable: text.train.split(',').map((name) => name.trim()) }),
+    ...(text.solver === 'newtonCG' && { hessianVector: true }),
+  });
+  const { model } = loaded;
+  try {
+    const held =
+      text.test === undefined ? undefined : loaded.feedsFrom(await readTable(text.test, on.header));
+    const before = held && (await judge(loaded, held));
+    const result = await solve(given, loaded, solver, stop);
+    const after = held && (await judge(loaded, held));
+    const isWritten = Number.isFinite(result.f) && result.iterations > 0;
+    if (isWritten) await writeWhole(out, model.toBytes());
+    if (text.curve !== undefined) await writeWhole(text.curve, curveOf(result));
+    const facts = await factsOf(given, loaded, result, stop.asked);
+    if (on.json)
+      console.log(
+        JSON.stringify({ ...facts, out: isWritten ? out : null, test: after && { before, after } }, null, 2),
+      );
+    else console.log(report(facts, result, isWritten ? out : null, before, after));
+    if (stop.asked) return 130;
+    return terminations[result.termination].outcome === 'failed' ? 1 : 0;
+  } finally {
+    await model.dispose();
+  }
+}
+
+/**
+ * The model to begin with: the one given, or with --resume the one that an earlier run has written.
+ *
+ * @param {Arguments} given
+ */
+async function start({ model, text, on }) {
+  const bytes = await modelAt(model);
+  const out = text.out ?? '';
+  if (!on.resume || !existsSync(out)) return bytes;
+  const earlier = await modelAt(out);
+  if (!sameLayout(bytes, earlier))
+    throw new BadInput(`--resume: ${out} has other weights than ${model}; it is another model.`);
+  return earlier;
+}
+
+/**
+ * @param {Arguments} given
+ * @param {Loaded} loaded
+ * @param {import('quasi-newton').Solver} solver
+ * @param {{ readonly asked: boolean }} stop
+ * @returns {Promise<SolveResult>}
+ */
+async function solve({ text, number }, { model, feeds }, solver, stop) {
+  const {
+    'max-iterations': maxIterations = 1000,
+    'max-time': maxTime = Infinity,
+    'batch-size': batchSize,
+  } = number;
+  const { gtol, ftol, seed = 0 } = number;
+  const problem = watchful(problemOf());
+  const line = statusLine();
+  try {
+    return await minimizeAsync(problem, solver, {
+      maxIterations,
+      ...(Number.isFinite(maxTime) && { maxTime }),
+      ...(gtol !== undefined && { gtol }),
+      ...(ftol !== undefined && { ftol }),
+      callback(progress) {
+        const { iteration, elapsed } = progress;
+        const share = Math.max(iteration / maxIterations, elapsed / maxTime);
+        line.show(`${described(progress)}  ${duration(elapsed)}`, share);
+        return stop.asked;
+      },
+    });
+  } finally {
+    line.done();
+  }
+
+  function problemOf() {
+    if (text.solver === 'levenbergMarquardt') return model.leastSquares(feeds);
+    if (batchSize === undefined) return model.problem(feeds);
+    return model.problem(miniBatches(feeds, { batchSize, random: seeded(seed) }));
+  }
+}
+
+/** @param {TraceEntry} entry */
+const described = ({ iteration, f, gradientNorm }) =>
+  `iteration ${iteration}  loss ${f.toExponential(3)}  gradient ${gradientNorm.toExponential(1)}`;
+
+/**
+ * A problem that lets signals through between its evaluations.
+ *
+ * @template {AsyncProblem} P
+ * @param {P} problem
+ * @returns {P}
+ */
+function watchful(problem) {
+  const fg = noticing((/** @type {Float64Array} */ x, /** @type {Float64Array | null} */ gradient) =>
+    problem.fg(x, gradient),
+  );
+  return { ...problem, p0: problem.p0, fg };
+}
+
+/** @param {SolveResult} result */
+const curveOf = ({ trace, method }) =>
+  convergence([{ name: method, runs: [trace] }], { legend: false, title: method }).toSVG();
+
+/**
+ * @param {Arguments} given
+ * @param {Loaded} loaded
+ * @param {SolveResult} result
+ * @param {boolean} interrupted
+ */
+async function factsOf(
+  { model, number },
+  { model: trained, feeds, table, choice, loss, freedBatch },
+  result,
+  interrupted,
+) {
+  const { f, gradientNorm, iterations, evaluations, termination, message, converged, elapsed, method } =
+    result;
+  // The f of mini-batches is that of the last one.
+  const all = number['batch-size'] === undefined ? f : await trained.problem(feeds).fg(result.x, null);
+  return {
+    model,
+    loss: all,
+    lossName: loss,
+    l2: number.l2 ?? 0,
+    samples: table.samples,
+    parameters: result.x.length,
+    ...(choice.classes && { classes: choice.classes }),
+    ...(freedBatch && { freedBatch }),
+    startLoss: result.trace[0]?.f,
+    gradientNorm,
+    iterations,
+    evaluations: evaluations.f,
+    seconds: elapsed,
+    method,
+    termination,
+    message: interrupted
+      ? 'Stopped by Ctrl-C.'
+      : message.replace('maxIterations', '--max-iterations').replace('maxTime', '--max-time'),
+    converged,
+    interrupted,
+  };
+}
+
+/**
+ * @param {Awaited<ReturnType<typeof factsOf>>} facts
+ * @param {SolveResult} result
+ * @param {string | null} out
+ * @param {Awaited<ReturnType<typeof judge>> | undefined} before
+ * @param {Awaited<ReturnType<typeof judge>> | undefined} after
+ */
+function report(facts, result, out, before, after) {
+  const rows = [
+    [
+      `${facts.lossName}${facts.l2 > 0 ? ' + l2' : ''}`,
+      `${facts.startLoss?.toExponential(4)} → ${facts.loss.toExponential(4)}`,
+    ],
+    ['', facts.message],
+    ['samples', String(facts.samples)],
+    ['parameters', String(facts.parameters)],
+    ['method', result.method],
+    ['work', `${facts.iterations} iterations, ${facts.evaluations} evaluations, ${duration(facts.seconds)}`],
+  ];
+  if (facts.classes) rows.push(['classes', facts.classes.map((name, i) => `${i} ${name}`).join(', ')]);
+  if (facts.freedBatch)
+    rows.push(['batch', 'the model takes one sample at a time; it was trained on all at once']);
+  if (before && after) {
+    rows.push(['held out', `loss ${before.loss.toExponential(4)} → ${after.loss.toExponential(4)}`]);
+    if (after.accuracy !== undefined && before.accuracy !== undefined)
+      rows.push(['', `accuracy ${percent(before.accuracy)} → ${percent(after.accuracy)}`]);
+  }
+  rows.push(['written', out ?? 'nothing: no step was made']);
+  const width = Math.max(...rows.map(([name]) => name.length));
+  return rows.map(([name, value]) => `${name.padEnd(width)}  ${value}`).join('\n');
+}
+
+const percent = (/** @type {number} */ share) => `${(100 * share).toFixed(1)} %`;

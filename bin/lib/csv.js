@@ -1,0 +1,60 @@
+/**
+ * Reads comma-separated values (RFC 4180): fields may stand in double quotes, and then hold commas, line breaks and
+ * doubled quotes. Semicolons or tabs separate the fields where the first line has more of them than commas. Lines
+ * without a character are skipped.
+ *
+ * @param {string} text
+ * @returns {{ line: number, fields: string[] }[]} the rows, each with the line of the file that it begins in
+ * @throws Error with a line number, if a quote is not closed or a row has another number of fields than the first
+ */
+export function readCSV(text) {
+  const separator = separatorOf(text);
+  /** @type {{ line: number, fields: string[] }[]} */
+  const rows = [];
+  const pattern = new RegExp(
+    String.raw`(?:"((?:[^"]|"")*)"[ \t]*|([^"${separator}\r\n]*))(${separator}|\r\n|\n|\r|$)`,
+    'y',
+  );
+  /** @type {string[]} */
+  let fields = [];
+  let line = 1;
+  let start = 1;
+  pattern.lastIndex = text.startsWith('\ufeff') ? 1 : 0;
+  while (pattern.lastIndex < text.length || fields.length > 0) {
+    const found = pattern.exec(text);
+    if (!found)
+      throw new Error(`line ${line}: a quoted field is not closed, or is followed by other characters`);
+    const [whole, quoted, plain, end] = found;
+    fields.push(quoted?.replaceAll('""', '"') ?? plain.trim());
+    if (end === separator) {
+      line += breaksIn(whole);
+      if (pattern.lastIndex >= text.length) fields.push(''); // the file ends in an empty field
+      else continue;
+    }
+    if (fields.length > 1 || fields[0] !== '' || quoted !== undefined) rows.push({ line: start, fields });
+    fields = [];
+    if (end !== separator) line += breaksIn(whole);
+    start = line;
+  }
+  const width = rows[0]?.fields.length ?? 0;
+  const odd = rows.find((row) => row.fields.length !== width);
+  if (odd) throw new Error(`line ${odd.line} has ${odd.fields.length} fields; the first row has ${width}`);
+  return rows;
+}
+
+/** @param {string} text */
+function separatorOf(text) {
+  const [first = ''] = text.split(/[\r\n]/, 1);
+  const counts = [',', ';', '\t'].map((separator) => first.split(separator).length);
+  return [',', ';', '\t'][counts.indexOf(Math.max(...counts))];
+}
+
+/** @param {string} text */
+const breaksIn = (text) => text.match(/\r\n|\n|\r/g)?.length ?? 0;
+
+/**
+ * A field as a number; NaN where it is none.
+ *
+ * @param {string} field
+ */
+export const numberOf = (field) => (field === '' ? NaN : Number(field));
