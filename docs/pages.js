@@ -5,7 +5,7 @@ import { Converter } from 'typedoc';
 
 /** Sections, and the beginnings of the paths of their pages; a page belongs to the first that fits. */
 const sections = {
-  'Begin here': ['getting-started', 'command-line', 'how-to-choose', 'troubleshooting', 'limits', 'migration'],
+  'Begin here': ['getting-started', 'which-api', 'command-line', 'how-to-choose', 'troubleshooting', 'limits', 'migration'],
   Guides: [
     'guides/curve-fitting',
     'guides/regression',

