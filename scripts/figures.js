@@ -37,6 +37,7 @@ const methods = [
   { name: 'BFGS', solver: bfgs() },
 ];
 const seeds = Array.from({ length: 10 }, (_, i) => i + 1);
+/** @type {import('quasi-newton/landscape').Trace[]} */
 const traces = [];
 for (const { name, solver } of methods) {
   const runs = [];

@@ -1,0 +1,197 @@
+// Trains in a worker, so that the page stays free, and sends it pictures.
+import { classMap, guessedDigits, planeOfInputs, CELLS } from './bitmaps.js';
+import { networkOf } from './backends.js';
+import { digits, sine, spirals, table } from './data.js';
+import { bestOf, fits, lossCurves, pathsOnLandscape } from './pictures.js';
+import { race, racersOf } from './race.js';
+
+/** @import { Network } from './backends.js' */
+/** @import { Data } from './data.js' */
+/** @import { View } from './pictures.js' */
+/** @import { Racer } from './race.js' */
+/** @import { Settings } from './settings.js' */
+
+/** @typedef {{ settings: Settings, table: string, target: string | undefined, view: View }} Order */
+/**
+ * What the page is told: rows of the table with each sign of progress; pictures as they are drawn; the end.
+ *
+ * @typedef {{ name: string, color: string, loss: number, evaluations: number, seconds: number, accuracy: number | undefined,
+ *   ending: string }} Row
+ * @typedef {{ kind: 'progress', rows: Row[], parameters: number, done: boolean }
+ *   | { kind: 'picture', place: 'losses' | 'landscape' | 'learned', picture: string | Blob }
+ *   | { kind: 'error', message: string }} Message
+ */
+
+/** Milliseconds of work before messages are let in, between two drawings of the losses, and of the landscape. */
+const PAUSE = 12;
+const REDRAW = 200;
+const SURVEY = 1500;
+
+const post = (/** @type {Message} */ message) => postMessage(message);
+let current = new AbortController();
+/** The run under way: the next one waits for its end. */
+let running = Promise.resolve();
+
+/** @param {MessageEvent<Order | 'stop'>} event */
+onmessage = ({ data: order }) => {
+  current.abort();
+  if (order === 'stop') return;
+  current = new AbortController();
+  const { signal } = current;
+  running = running
+    .then(() => run(order, signal))
+    .catch((error) => {
+      if (!signal.aborted)
+        post({ kind: 'error', message: error instanceof Error ? error.message : String(error) });
+    });
+};
+
+/**
+ * @param {Order} order
+ * @param {AbortSignal} signal
+ */
+async function run(order, signal) {
+  if (signal.aborted) return;
+  const { settings, view } = order;
+  const data = await dataOf(order);
+  const network = await networkOf(settings, data);
+  try {
+    const racers = racersOf(settings);
+    const breathe = breather();
+    const tell = teller(data, network, racers, view, breathe);
+    const watching = watch(tell, signal);
+    try {
+      await race(network.problem, racers, { evaluations: Number(settings.evaluations), signal, breathe });
+    } finally {
+      watching.stop();
+      await watching.ended;
+    }
+    await tell.progress(true);
+    await tell.landscape(37, signal);
+  } finally {
+    await network.dispose();
+  }
+}
+
+/** @param {Order} order @returns {Promise<Data> | Data} */
+function dataOf({ settings, table: text, target }) {
+  if (settings.data === 'table') return table(text, target);
+  return { sine, spirals, digits }[/** @type {'sine' | 'spirals' | 'digits'} */ (settings.data)]();
+}
+
+/** Lets messages in, and timers, whenever it has not done so for a while. */
+function breather() {
+  const { port1, port2 } = new MessageChannel();
+  port1.start();
+  let last = performance.now();
+  return async () => {
+    if (performance.now() - last < PAUSE) return;
+    await new Promise((resolve) => {
+      port1.addEventListener('message', resolve, { once: true });
+      port2.postMessage(null);
+    });
+    last = performance.now();
+  };
+}
+
+/**
+ * Draws again and again while a race is on.
+ *
+ * @param {ReturnType<typeof teller>} tell
+ * @param {AbortSignal} signal
+ */
+function watch(tell, signal) {
+  const controller = new AbortController();
+  const over = AbortSignal.any([signal, controller.signal]);
+  const ended = (async () => {
+    let surveyed = performance.now() - SURVEY / 2;
+    await wait(REDRAW / 2);
+    while (!over.aborted) {
+      await tell.progress(false);
+      if (performance.now() - surveyed > SURVEY) {
+        await tell.landscape(17, over);
+        surveyed = performance.now();
+      }
+      await wait(REDRAW);
+    }
+  })().catch(() => {}); // A picture that cannot be drawn yet is no error.
+  return { ended, stop: () => controller.abort() };
+}
+
+const wait = (/** @type {number} */ milliseconds) =>
+  new Promise((resolve) => {
+    setTimeout(resolve, milliseconds);
+  });
+
+/**
+ * @param {Data} data
+ * @param {Network} network
+ * @param {readonly Racer[]} racers
+ * @param {View} view
+ * @param {() => Promise<void>} breathe
+ */
+function teller(data, network, racers, view, breathe) {
+  const last = (/** @type {Racer} */ { points }) => points[points.length - 1] ?? network.problem.p0;
+  return {
+    /** @param {boolean} done */
+    async progress(done) {
+      const judged = data.held ?? data;
+      /** @type {Float32Array[]} */
+      const outputs = [];
+      for (const racer of racers) outputs.push(await network.predict(last(racer), judged.x, judged.samples));
+      const rows = racers.map(({ name, color, losses, evaluations, seconds, ending }, i) => ({
+        name,
+        color,
+        loss: losses[losses.length - 1] ?? NaN,
+        evaluations: evaluations[evaluations.length - 1] ?? 0,
+        seconds,
+        accuracy: data.kind === 'classes' ? accuracy(outputs[i], judged.y, data.outputs) : undefined,
+        ending,
+      }));
+      post({ kind: 'progress', rows, parameters: network.problem.p0.length, done });
+      if (racers.some(({ losses }) => losses.length > 1))
+        post({ kind: 'picture', place: 'losses', picture: lossCurves(racers, view) });
+      const learned = await this.learned(outputs);
+      if (learned) post({ kind: 'picture', place: 'learned', picture: learned });
+    },
+    /** @param {readonly Float32Array[]} outputs */
+    async learned(outputs) {
+      if (data.kind === 'numbers')
+        return fits(
+          data,
+          racers.map(({ name, color }, i) => ({ name, color, values: outputs[i] })),
+          view,
+        );
+      const best = bestOf(racers);
+      if (!best) return undefined;
+      if (data.inputs === 2 && data.outputs === 2) {
+        const scores = await network.predict(last(best), planeOfInputs(), CELLS * CELLS);
+        return classMap(scores, data, view.width);
+      }
+      return data.held && data.inputs === 196
+        ? guessedDigits(classesOf(outputs[racers.indexOf(best)], data.outputs), data.held, view.width)
+        : undefined;
+    },
+    /**
+     * @param {number} npoints
+     * @param {AbortSignal} signal
+     */
+    async landscape(npoints, signal) {
+      const picture = await pathsOnLandscape(network.problem, racers, npoints, view, signal, breathe);
+      if (picture) post({ kind: 'picture', place: 'landscape', picture });
+    },
+  };
+}
+
+/** @type {(scores: Float32Array, classes: number) => number[]} */
+const classesOf = (scores, classes) =>
+  Array.from({ length: scores.length / classes }, (_, i) => {
+    const row = scores.subarray(i * classes, (i + 1) * classes);
+    return row.indexOf(Math.max(...row));
+  });
+
+/** @type {(scores: Float32Array, truth: Float32Array, classes: number) => number} */
+function accuracy(scores, truth, classes) {
+  const guesses = classesOf(scores, classes);
+  return guesses.filter((guess, i) => guess === truth[i]).length / guesses.length;
+}
