@@ -16,7 +16,7 @@ const sections = {
     'guides/adapter',
     'guides/',
   ],
-  'In depth': ['tfjs', 'onnx', 'landscapes', 'gallery', 'beyond-one-machine', 'reverse-communication', ''],
+  'In depth': ['tfjs', 'tfjs-layers', 'tfjs-to-onnx', 'onnx-training', 'onnx-differentiate', 'landscapes', 'gallery', 'beyond-one-machine', 'reverse-communication', ''],
   Solvers: ['solvers/'],
 };
 const order = ['Begin here', 'Guides', 'In depth', 'Solvers'];
@@ -29,12 +29,12 @@ function placeOf(path) {
   return plan.findIndex((place) => place === fits.find(({ start }) => start.length === longest));
 }
 
-/** All pages, as paths from this folder, in their order. */
+/** All pages but the first, as paths from this folder, in their order. */
 export const pages = readdirSync(fileURLToPath(new URL('.', import.meta.url)), {
   recursive: true,
   encoding: 'utf8',
 })
-  .filter((path) => path.endsWith('.md') && !/^(site|node_modules)\b/.test(path))
+  .filter((path) => path.endsWith('.md') && !/^(site|node_modules|landing)\b/.test(path))
   .sort((a, b) => placeOf(a) - placeOf(b) || a.localeCompare(b));
 
 export const sectionTitles = order;

@@ -28,6 +28,7 @@ export default defineConfig({
     target: 'es2022',
     // The backends are large, and load when they are asked for.
     chunkSizeWarningLimit: 3000,
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
 });
 
