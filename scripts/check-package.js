@@ -1,10 +1,11 @@
 // Packs the project, installs the tarball in an empty folder as a user would, and loads every entry point
 // there: first with no backend installed, then with them; type-checks a TypeScript user of each; and follows the
-// README and the first page of the documents, in JavaScript and in TypeScript.
-import { execFileSync } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// README and the first page of the documents, in JavaScript, in TypeScript and in the shell; and runs an example where it
+// is installed.
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 const { exports: entries, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
 const names = Object.keys(entries)
@@ -13,6 +14,7 @@ const names = Object.keys(entries)
 /** Entry points that are about one backend and cannot load without it. */
 const needsBackend = new Set(['quasi-newton/tfjs']);
 
+const digits = 'node_modules/quasi-newton/examples/models/digits.onnx';
 const folder = mkdtempSync(join(tmpdir(), 'quasi-newton-'));
 try {
   step('publint', () => run('npx', ['publint', '--strict', '--pack', 'npm'], '.'));
@@ -20,6 +22,10 @@ try {
     run('npm', ['pack', '--json', '--pack-destination', folder], '.'),
   );
   console.log(`packed: ${files.length} files, ${(size / 1024).toFixed(0)} kB`);
+
+  step('what its pages link to and show is in the package', () =>
+    checkLinks(files.map((/** @type {{ path: string }} */ { path }) => path)),
+  );
 
   cpSync('.npmrc', join(folder, '.npmrc'));
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
@@ -32,16 +38,89 @@ try {
     }
   }
 
+  step('the command line says that onnxruntime-node is missing', () => {
+    writeFileSync(join(folder, 'data.csv'), table());
+    const { status, stderr } = command(
+      'train',
+      digits,
+      '--data',
+      'data.csv',
+      '--target',
+      'y',
+      '--out',
+      't.onnx',
+    );
+    if (status !== 2 || !stderr.includes('npm install onnxruntime-node'))
+      throw new Error(`${status}: ${stderr}`);
+  });
+
   const backends = ['@tensorflow/tfjs', 'onnxruntime-node', 'bullmq', 'ioredis', 'typescript', '@types/node'];
   install(...backends.map((name) => `${name}@${devDependencies[name]}`));
   for (const name of names) step(`${name} loads with the backends installed`, () => load(name));
   step('a TypeScript user of all entry points type-checks', typeCheck);
+  step('the command line explains the model of the examples', () =>
+    command('explain', digits, { mustWork: true }),
+  );
+  step('the commands of README.md train and draw a model of a table', followInTheShell);
+  step('an example runs where it is installed', () =>
+    run('node', ['node_modules/quasi-newton/examples/01-sine.js'], folder, { QUICK: '1' }),
+  );
   for (const page of ['README.md', 'docs/getting-started.md']) {
     step(`the examples of ${page} run`, () => follow(page));
     step(`the examples of ${page} are TypeScript`, () => followInTypeScript(page));
   }
 } finally {
   rmSync(folder, { recursive: true, force: true });
+}
+
+/**
+ * Finds pages that link to, or show, what the package does not hold; addresses of the web are left alone.
+ *
+ * @param {string[]} paths - of the files in the package
+ */
+function checkLinks(paths) {
+  const isThere = (/** @type {string} */ target) =>
+    paths.some((path) => path === target || path.startsWith(`${target.replace(/\/$/, '')}/`));
+  const missing = paths
+    .filter((path) => path.endsWith('.md'))
+    .flatMap((page) => {
+      const text = readFileSync(page, 'utf8').replaceAll(/^```[\s\S]*?^```/gm, '');
+      return [...text.matchAll(/\]\(([^)\s]+)\)|\b(?:src|srcset|href)="([^"]+)"/g)]
+        .map(([, link, attribute]) => (link ?? attribute).split('#')[0])
+        .filter(
+          (target) => target !== '' && !/^[a-z]+:/.test(target) && !isThere(join(dirname(page), target)),
+        )
+        .map((target) => `${page}: ${target}`);
+    });
+  if (missing.length > 0) throw new Error(`The package lacks what its pages link to:\n${missing.join('\n')}`);
+}
+
+/** A table of y = sin x. */
+function table() {
+  const rows = Array.from({ length: 50 }, (_, i) => [i / 10, Math.sin(i / 10)]);
+  return ['x,y', ...rows.map((row) => row.join(','))].join('\n');
+}
+
+/**
+ * Runs the installed command.
+ *
+ * @param {(string | { mustWork: boolean })[]} args
+ */
+function command(...args) {
+  const words = args.filter((arg) => typeof arg === 'string');
+  const options = /** @type {const} */ ({ cwd: folder, encoding: 'utf8' });
+  const result = spawnSync('npx', ['--no-install', 'quasi-newton', ...words], options);
+  if (args.length > words.length && result.status !== 0) throw new Error(result.stderr);
+  return result;
+}
+
+function followInTheShell() {
+  const text = readFileSync(join(folder, 'node_modules/quasi-newton/README.md'), 'utf8');
+  const lines = [...text.matchAll(/^npx quasi-newton (.*)$/gm)].map(([, line]) => line.split(' '));
+  if (lines.length < 3) throw new Error('README.md shows no commands.');
+  for (const line of lines) command(...line, { mustWork: true });
+  for (const file of ['trained.onnx', 'landscape.html'])
+    if (!existsSync(join(folder, file))) throw new Error(`${file} was not written.`);
 }
 
 /** @param {string[]} packages */
@@ -131,7 +210,13 @@ function step(what, check) {
  * @param {string} command
  * @param {string[]} args
  * @param {string} cwd
+ * @param {Record<string, string>} [env]
  */
-function run(command, args, cwd) {
-  return execFileSync(command, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+function run(command, args, cwd, env = {}) {
+  return execFileSync(command, args, {
+    cwd,
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
 }

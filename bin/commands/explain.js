@@ -2,7 +2,7 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema } from 'onnx-buf';
 import { explain as explainModel } from 'quasi-newton/onnx';
 import { BadInput } from '../lib/badInput.js';
-import { modelAt } from '../lib/runtime.js';
+import { modelAt } from '../lib/modelFile.js';
 
 /** @import { Command } from '../lib/arguments.js' */
 
@@ -12,8 +12,8 @@ export const explain = {
   example: 'model.onnx',
   options: { json: { help: 'write an object to standard output' } },
   async run({ model, on }) {
-    const bytes = await modelAt(model);
-    const report = explainModel(bytes);
+    const { bytes, externalData } = await modelAt(model);
+    const report = explainModel(bytes, { externalData });
     const values = shapesIn(bytes);
     if (values.outputs.length === 0 && report.faults.length > 0)
       throw new BadInput(`model: ${model}: ${report.faults[0].reason}`);

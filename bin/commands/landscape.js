@@ -5,7 +5,8 @@ import { BadInput } from '../lib/badInput.js';
 import { interruptible, noticing } from '../lib/interrupt.js';
 import { checkFolder, writeWhole } from '../lib/output.js';
 import { staticPage } from '../lib/page.js';
-import { dataOptions, load, lossOptions, modelAt } from '../lib/runtime.js';
+import { modelAt } from '../lib/modelFile.js';
+import { dataOptions, load, lossOptions } from '../lib/runtime.js';
 import { duration, statusLine } from '../lib/status.js';
 
 /** @import { LandscapeData, Plot } from 'quasi-newton/landscape' */

@@ -6,7 +6,8 @@ import { BadInput } from '../lib/badInput.js';
 import { interruptible, noticing } from '../lib/interrupt.js';
 import { judge } from '../lib/judge.js';
 import { checkFolder, writeWhole } from '../lib/output.js';
-import { dataOptions, load, lossOptions, modelAt } from '../lib/runtime.js';
+import { modelAt } from '../lib/modelFile.js';
+import { dataOptions, load, lossOptions } from '../lib/runtime.js';
 import { solverNames, solverOf } from '../lib/solvers.js';
 import { duration, statusLine } from '../lib/status.js';
 import { readTable } from '../lib/table.js';
@@ -109,11 +110,11 @@ async function run(given, stop) {
  * @param {Arguments} given
  */
 async function start({ model, text, on }) {
-  const bytes = await modelAt(model);
+  const file = await modelAt(model);
   const out = text.out ?? '';
-  if (!on.resume || !existsSync(out)) return bytes;
+  if (!on.resume || !existsSync(out)) return file;
   const earlier = await modelAt(out);
-  if (!sameLayout(bytes, earlier))
+  if (!sameLayout(file, earlier))
     throw new BadInput(`--resume: ${out} has other weights than ${model}; it is another model.`);
   return earlier;
 }

@@ -1,14 +1,10 @@
 import { explain } from 'quasi-newton/onnx';
 
-/**
- * True if two models hold constant tensors of the same names and shapes.
- *
- * @param {Uint8Array} a
- * @param {Uint8Array} b
- */
-export function sameLayout(a, b) {
-  const [one, other] = [a, b].map((bytes) =>
-    JSON.stringify(explain(bytes).parameters.map(({ name, shape }) => [name, shape])),
-  );
-  return one === other;
-}
+/** @import { ModelFile } from './modelFile.js' */
+
+/** True if two models hold constant tensors of the same names and shapes. @type {(a: ModelFile, b: ModelFile) => boolean} */
+export const sameLayout = (a, b) => layoutOf(a) === layoutOf(b);
+
+/** @param {ModelFile} file */
+const layoutOf = ({ bytes, externalData }) =>
+  JSON.stringify(explain(bytes, { externalData }).parameters.map(({ name, shape }) => [name, shape]));

@@ -4,11 +4,12 @@ import { pathToFileURL } from 'node:url';
 import { trainable } from 'quasi-newton/onnx';
 import { BadInput } from './badInput.js';
 import { choose, feedsOf } from './feeds.js';
-import { fileAt, readTable } from './table.js';
+import { readTable } from './table.js';
 
 /** @import { Loss, OnnxModel, TrainableOptions } from 'quasi-newton/onnx' */
 /** @import { Arguments, Option } from './arguments.js' */
 /** @import { Choice } from './feeds.js' */
+/** @import { ModelFile } from './modelFile.js' */
 /** @import { Samples, Table } from './table.js' */
 
 export const losses = ['mse', 'mae', 'huber', 'softmaxCrossEntropy', 'binaryCrossEntropy'];
@@ -68,11 +69,11 @@ export const lossOptions = {
  * Loads what `train` and `landscape` work on.
  *
  * @param {Arguments} given
- * @param {Uint8Array} bytes - the model
+ * @param {ModelFile} file
  * @param {Partial<TrainableOptions>} [more]
  * @returns {Promise<Loaded>}
  */
-export async function load({ text, number, on, list }, bytes, more = {}) {
+export async function load({ text, number, on, list }, { bytes, externalData }, more = {}) {
   if (text.loss !== undefined && text['loss-output'] !== undefined)
     throw new BadInput('--loss and --loss-output exclude each other.');
   const ort = await onnxRuntime();
@@ -82,6 +83,7 @@ export async function load({ text, number, on, list }, bytes, more = {}) {
   /** @type {TrainableOptions} */
   const options = {
     loss,
+    externalData,
     ...(text.output !== undefined && { output: text.output }),
     ...(number.l2 !== undefined && { l2: number.l2 }),
     ...(text.precision !== undefined && { precision: /** @type {'float32'} */ (text.precision) }),
@@ -115,15 +117,6 @@ function lossOf(text, number, choice) {
     ...(number.delta !== undefined && { delta: number.delta }),
     ...(text.loss === 'softmaxCrossEntropy' && choice.target.length > 1 && { targets: 'probabilities' }),
   };
-}
-
-/**
- * The bytes of a model's file.
- *
- * @param {string} path
- */
-export async function modelAt(path) {
-  return new Uint8Array(await fileAt(path, 'model'));
 }
 
 /** `onnxruntime-node`, as this package or the folder where the command runs sees it. */

@@ -11,6 +11,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
+import { ModelProtoSchema, TensorProto_DataLocation } from 'onnx-buf';
 import * as ort from 'onnxruntime-node';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { mnist } from '../../examples/lib/mnist.js';
@@ -132,6 +134,41 @@ describe('quasi-newton train', () => {
     const { test } = await json(`train ${onDigits} --max-iterations 5 --test digits.csv --out judged.onnx`);
     expect(test.after.loss).toBeCloseTo(await crossEntropy('judged.onnx', 100), 4);
     expect(test.after.accuracy).toBeGreaterThan(test.before.accuracy);
+  });
+});
+
+describe('a model whose weights lie in a file beside it', () => {
+  const trainIt =
+    'train split.onnx --data digits.csv --target label --loss softmaxCrossEntropy --max-iterations 3';
+
+  /** Writes the classifier of digits as torch writes large models: its first tensor in another file. */
+  function split(location: string): void {
+    const model = fromBinary(ModelProtoSchema, new Uint8Array(readFileSync(at('digits.onnx'))));
+    const [tensor] = model.graph?.initializer ?? [];
+    if (location === 'split.bin') writeFileSync(at(location), tensor.rawData);
+    const entry = { $typeName: 'onnx.StringStringEntryProto', key: 'location', value: location } as const;
+    Object.assign(tensor, {
+      rawData: new Uint8Array(),
+      dataLocation: TensorProto_DataLocation.EXTERNAL,
+      externalData: [entry],
+    });
+    writeFileSync(at('split.onnx'), toBinary(ModelProtoSchema, model));
+  }
+
+  it('is trained like any other, and written in one file', async () => {
+    split('split.bin');
+    const told = await json(`${trainIt} --out joined.onnx`);
+    expect(told.startLoss).toBeCloseTo(await crossEntropy('digits.onnx', 100), 4);
+    expect(await crossEntropy('joined.onnx', 100)).toBeCloseTo(told.loss, 4);
+  });
+
+  it.each([
+    ['absent.bin', 'keeps weights in absent.bin beside it'],
+    ['../../package.json', 'outside of its folder'],
+  ])('is refused where that is %s', async (location, sentence) => {
+    split(location);
+    const { code, err } = await run(`${trainIt} --out joined.onnx`);
+    expect([code, err]).toEqual([2, expect.stringContaining(sentence)]);
   });
 });
 
