@@ -126,7 +126,7 @@ async function start({ model, text, on }) {
  * @param {{ readonly asked: boolean }} stop
  * @returns {Promise<SolveResult>}
  */
-async function solve({ text, number }, { model, feeds }, solver, stop) {
+async function solve({ text, number }, { model, feeds, table }, solver, stop) {
   const {
     'max-iterations': maxIterations = 1000,
     'max-time': maxTime = Infinity,
@@ -134,6 +134,7 @@ async function solve({ text, number }, { model, feeds }, solver, stop) {
   } = number;
   const { gtol, ftol, seed = 0 } = number;
   const problem = watchful(problemOf());
+  process.stderr.write(`Training ${model.params.length} parameters on ${table.samples} samples.\n`);
   const line = statusLine();
   try {
     return await minimizeAsync(problem, solver, {

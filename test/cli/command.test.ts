@@ -14,7 +14,8 @@ import { fileURLToPath } from 'node:url';
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, TensorProto_DataLocation } from 'onnx-buf';
 import * as ort from 'onnxruntime-node';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { main } from '../../bin/lib/main.js';
 import { mnist } from '../../examples/lib/mnist.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -23,15 +24,32 @@ const folder = mkdtempSync(join(root, '.cache', 'cli-'));
 const at = (name: string) => join(folder, name);
 const write = (name: string, text: string) => writeFileSync(at(name), text);
 
-/** Runs the command in the folder; `interrupt` sends it a SIGINT after so many milliseconds. */
+/** Runs the command in the folder; `interrupt` sends it a SIGINT so many milliseconds after training begins. */
 async function run(line: string, { interrupt = 0 } = {}) {
   const child = spawn('node', [join(root, 'bin/quasi-newton.js'), ...line.split(' ')], { cwd: folder });
   let [out, err] = ['', ''];
   child.stdout.on('data', (text) => (out += text));
   child.stderr.on('data', (text) => (err += text));
-  if (interrupt > 0) setTimeout(() => child.kill('SIGINT'), interrupt);
+  if (interrupt > 0) child.stderr.once('data', () => setTimeout(() => child.kill('SIGINT'), interrupt));
   const [code] = await once(child, 'close');
   return { code, out, err };
+}
+
+/** The same in this process, which is quicker and cannot be interrupted. */
+async function call(line: string) {
+  const said: Record<'out' | 'err', string[]> = { out: [], err: [] };
+  const log = vi.spyOn(console, 'log').mockImplementation((text) => said.out.push(String(text)));
+  const error = vi.spyOn(console, 'error').mockImplementation((text) => said.err.push(String(text)));
+  const before = process.cwd();
+  process.chdir(folder);
+  try {
+    const code = await main(line.split(' '));
+    return { code, out: said.out.join('\n'), err: said.err.join('\n') };
+  } finally {
+    process.chdir(before);
+    log.mockRestore();
+    error.mockRestore();
+  }
 }
 const json = async (line: string) => JSON.parse((await run(`${line} --json`)).out);
 
@@ -111,7 +129,7 @@ describe('quasi-newton train', () => {
 
   it('stops at Ctrl-C, writes what was reached and says so', async () => {
     const line = `train ${onDigits} --solver adam --max-iterations 10000000 --max-time 30 --gtol 0 --out stopped.onnx --json`;
-    const { code, out, err } = await run(line, { interrupt: 2500 });
+    const { code, out, err } = await run(line, { interrupt: 1500 });
     expect(code).toBe(130);
     expect(err).toContain('Stopping');
     const told = JSON.parse(out);
@@ -167,7 +185,7 @@ describe('a model whose weights lie in a file beside it', () => {
     ['../../package.json', 'outside of its folder'],
   ])('is refused where that is %s', async (location, sentence) => {
     split(location);
-    const { code, err } = await run(`${trainIt} --out joined.onnx`);
+    const { code, err } = await call(`${trainIt} --out joined.onnx`);
     expect([code, err]).toEqual([2, expect.stringContaining(sentence)]);
   });
 });
@@ -192,7 +210,7 @@ describe('quasi-newton create', () => {
   });
 
   it('overwrites nothing unasked', async () => {
-    const { code, err } = await run('create digits.onnx --data plane.csv --target y');
+    const { code, err } = await call('create digits.onnx --data plane.csv --target y');
     expect(code).toBe(2);
     expect(err).toContain('--force');
   });
@@ -274,7 +292,7 @@ describe('a mistake in the call is answered with a sentence and exit code 2', ()
     ['a picture of an unknown kind', `landscape ${onDigits} --out picture.gif`, 'must end in one of .html'],
     ['an unknown command', 'tran digits.onnx', 'there are explain, train, landscape, create'],
   ])('%s', async (_, line, sentence) => {
-    const { code, err, out } = await run(line);
+    const { code, err, out } = await call(line);
     expect(err).toContain(sentence);
     expect(err).not.toMatch(/\n {4}at /);
     expect(code).toBe(2);
@@ -283,11 +301,11 @@ describe('a mistake in the call is answered with a sentence and exit code 2', ()
 
   it('a table without names, and one with a hole', async () => {
     write('bare.csv', '1,2\n3,4\n');
-    const { code, err } = await run('create bare.onnx --data bare.csv --target 2');
+    const { code, err } = await call('create bare.onnx --data bare.csv --target 2');
     expect([code, err]).toEqual([2, expect.stringContaining('Say --no-header')]);
-    expect((await run('create bare.onnx --data bare.csv --target 2 --no-header --hidden 2')).code).toBe(0);
+    expect((await call('create bare.onnx --data bare.csv --target 2 --no-header --hidden 2')).code).toBe(0);
     write('hole.csv', 'a,y\n1,2\n,4\n');
-    const hole = await run('create hole.onnx --data hole.csv --target y');
+    const hole = await call('create hole.onnx --data hole.csv --target y');
     expect([hole.code, hole.err]).toEqual([
       2,
       expect.stringContaining('line 3, column "a": the field is empty'),
@@ -297,7 +315,7 @@ describe('a mistake in the call is answered with a sentence and exit code 2', ()
 
 describe('quasi-newton --help', () => {
   it.each(['explain', 'train', 'landscape', 'create'])('describes the options of %s', async (command) => {
-    const { code, out } = await run(`${command} --help`);
+    const { code, out } = await call(`${command} --help`);
     expect(code).toBe(0);
     expect(out).toContain(`quasi-newton ${command} MODEL.onnx`);
     expect(out).toContain('--json');
