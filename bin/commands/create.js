@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { floats, model as graph, node } from '../../examples/lib/mlp.js';
 import { BadInput } from '../lib/badInput.js';
 import { choose } from '../lib/feeds.js';
-import { checkFolder, writeWhole } from '../lib/output.js';
+import { checkOutput, writeWhole } from '../lib/output.js';
 import { dataOptions } from '../lib/runtime.js';
 import { seeded } from '../lib/seeded.js';
 import { readTable } from '../lib/table.js';
@@ -45,7 +45,7 @@ export const create = {
 
 /** @param {Arguments} given */
 async function run({ model, text, number, on, list }) {
-  checkFolder('model', model);
+  checkOutput('model', model, ['.onnx']);
   if (existsSync(model) && !on.force)
     throw new BadInput(`model: ${model} exists; say --force to overwrite it.`);
   const table = await readTable(text.data ?? '', on.header);

@@ -1,9 +1,8 @@
 import { createRequire } from 'node:module';
 import { extname } from 'node:path';
 import * as figures from 'quasi-newton/landscape';
-import { BadInput } from '../lib/badInput.js';
 import { interruptible, noticing } from '../lib/interrupt.js';
-import { checkFolder, writeWhole } from '../lib/output.js';
+import { checkOutput, writeWhole } from '../lib/output.js';
 import { staticPage } from '../lib/page.js';
 import { modelAt } from '../lib/modelFile.js';
 import { dataOptions, load, lossOptions } from '../lib/runtime.js';
@@ -79,11 +78,7 @@ export const landscape = {
 async function run(given, signal) {
   const { model: path, text, on } = given;
   const outs = given.list.out ?? [];
-  for (const out of outs) {
-    checkFolder('--out', out);
-    if (!endings.includes(extname(out).toLowerCase()))
-      throw new BadInput(`--out: ${out} must end in one of ${endings.join(', ')}.`);
-  }
+  for (const out of outs) checkOutput('--out', out, endings);
   const loaded = await load(
     given,
     await modelAt(path),

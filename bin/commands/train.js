@@ -5,7 +5,7 @@ import { miniBatches } from 'quasi-newton/onnx';
 import { BadInput } from '../lib/badInput.js';
 import { interruptible, noticing } from '../lib/interrupt.js';
 import { judge } from '../lib/judge.js';
-import { checkFolder, writeWhole } from '../lib/output.js';
+import { checkOutput, writeWhole } from '../lib/output.js';
 import { modelAt } from '../lib/modelFile.js';
 import { dataOptions, load, lossOptions } from '../lib/runtime.js';
 import { solverNames, solverOf } from '../lib/solvers.js';
@@ -74,8 +74,8 @@ export const train = {
 async function run(given, stop) {
   const { text, number, on } = given;
   const out = text.out ?? '';
-  checkFolder('--out', out);
-  checkFolder('--curve', text.curve);
+  checkOutput('--out', out, ['.onnx']);
+  checkOutput('--curve', text.curve, ['.svg']);
   const solver = solverOf(text.solver ?? 'auto', number['learning-rate'], number['batch-size']);
   const loaded = await load(given, await start(given), {
     ...(text.train !== undefined && { trainable: text.train.split(',').map((name) => name.trim()) }),

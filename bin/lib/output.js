@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { rename, writeFile } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { dirname, extname } from 'node:path';
 import { BadInput } from './badInput.js';
 
 /**
@@ -16,12 +16,17 @@ export async function writeWhole(path, content) {
 }
 
 /**
- * Refuses a file to be written in a folder that does not exist, before any work is done.
+ * Refuses a file to be written that has another ending than it should, or whose folder does not exist, before any work
+ * is done: a slip must not overwrite the data.
  *
  * @param {string} option
  * @param {string | undefined} path
+ * @param {readonly string[]} endings
  */
-export function checkFolder(option, path) {
-  if (path !== undefined && !existsSync(dirname(path)))
-    throw new BadInput(`${option}: there is no folder ${dirname(path)}.`);
+export function checkOutput(option, path, endings) {
+  if (path === undefined) return;
+  if (!endings.includes(extname(path).toLowerCase()))
+    throw new BadInput(`${option}: ${path} must end in ${endings.join(', ')}.`);
+  if (!existsSync(dirname(path))) throw new BadInput(`${option}: there is no folder ${dirname(path)}.`);
+  if (existsSync(path) && statSync(path).isDirectory()) throw new BadInput(`${option}: ${path} is a folder.`);
 }

@@ -276,6 +276,7 @@ describe('a mistake in the call is answered with a sentence and exit code 2', ()
       '--target is missing',
     ],
     ['no model in the file', 'explain digits.csv', 'no ONNX model'],
+    ['data as the model to write', `train ${onDigits} --out digits.csv`, 'must end in .onnx'],
     ['a folder that is not there', `train ${onDigits} --out no/t.onnx`, 'no folder no'],
     [
       'an unknown option',
@@ -289,7 +290,7 @@ describe('a mistake in the call is answered with a sentence and exit code 2', ()
       `train ${onDigits} --solver lbfgs --batch-size 10 --out t.onnx`,
       'all samples at once',
     ],
-    ['a picture of an unknown kind', `landscape ${onDigits} --out picture.gif`, 'must end in one of .html'],
+    ['a picture of an unknown kind', `landscape ${onDigits} --out picture.gif`, 'must end in .html'],
     ['an unknown command', 'tran digits.onnx', 'there are explain, train, landscape, create'],
   ])('%s', async (_, line, sentence) => {
     const { code, err, out } = await call(line);
