@@ -30,17 +30,7 @@ async function inTfjs({ activation, backend, seed }, sizes, { kind, samples, inp
   if (backend === 'wasm') (await import('./wasm.js')).prepareWasm();
   if (!(await tf.setBackend(backend)))
     throw new Error(`This browser has no backend ${backend} for TensorFlow.js.`);
-  const depth = sizes.length - 1;
-  const model = tf.sequential({
-    layers: sizes.slice(1).map((units, i) =>
-      tf.layers.dense({
-        units,
-        kernelInitializer: tf.initializers.glorotUniform({ seed: 100 * Number(seed) + i }),
-        ...(i === 0 && { inputShape: [inputs] }),
-        ...(i < depth - 1 && { activation: /** @type {'tanh'} */ (activation) }),
-      }),
-    ),
-  });
+  const model = layered(tf, sizes, activation, Number(seed));
   /** @param {import('@tensorflow/tfjs').Tensor} t @param {import('@tensorflow/tfjs').Tensor} z */
   const crossEntropy = (t, z) => tf.losses.softmaxCrossEntropy(t, z);
   model.compile({ optimizer: 'sgd', loss: kind === 'numbers' ? 'meanSquaredError' : crossEntropy });
@@ -70,6 +60,21 @@ async function inTfjs({ activation, backend, seed }, sizes, { kind, samples, inp
       tf.dispose([features, targets]);
     },
   };
+}
+
+/** @type {(tf: typeof import('@tensorflow/tfjs'), sizes: number[], activation: string, seed: number) => import('@tensorflow/tfjs').Sequential} */
+function layered(tf, sizes, activation, seed) {
+  const last = sizes.length - 2;
+  return tf.sequential({
+    layers: sizes.slice(1).map((units, i) =>
+      tf.layers.dense({
+        units,
+        kernelInitializer: tf.initializers.glorotUniform({ seed: 100 * seed + i }),
+        ...(i === 0 && { inputShape: [sizes[0]] }),
+        ...(i < last && { activation: /** @type {'tanh'} */ (activation) }),
+      }),
+    ),
+  });
 }
 
 const ops = { tanh: 'Tanh', relu: 'Relu', sigmoid: 'Sigmoid' };

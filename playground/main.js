@@ -23,6 +23,8 @@ const captions = {
 /** Text of the user's own table. */
 let table = '';
 let isRunning = false;
+/** Runs so far: what an earlier one still has to tell is not shown. */
+let runs = 0;
 
 const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
 worker.addEventListener('message', (/** @type {MessageEvent<Message>} */ { data }) => receive(data));
@@ -125,15 +127,17 @@ function train() {
   const width = Math.round(document.querySelector('.picture')?.clientWidth ?? 480);
   const isDark = matchMedia('(prefers-color-scheme: dark)').matches;
   const view = { width, height: Math.round(0.8 * width), background: isDark ? '#14181e' : '#ffffff' };
+  runs++;
   /** @type {Order} */
-  const order = { settings, table, target: target.value || undefined, view };
+  const order = { settings, table, target: target.value || undefined, view, run: runs };
   worker.postMessage(order);
 }
 
 /** @param {Message} message */
 function receive(message) {
+  if (message.run !== runs) return;
   if (message.kind === 'error') return fail(message.message);
-  if (message.kind === 'picture') return void draw(message.place, message.picture);
+  if (message.kind === 'picture') return void draw(message.place, message.picture, message.run);
   if (!isRunning) return;
   const { rows, parameters, done } = message;
   body.replaceChildren(...rows.map(rowOf));
@@ -144,14 +148,14 @@ function receive(message) {
   end(`Done: ${parameters} parameters; the lowest loss is ${number(best.loss)}, by ${best.name}.`);
 }
 
-/** @type {(place: string, picture: string | Blob) => Promise<void>} */
-async function draw(place, picture) {
+/** @type {(place: string, picture: string | Blob, run: number) => Promise<void>} */
+async function draw(place, picture, run) {
   const blob = typeof picture === 'string' ? new Blob([picture], { type: 'image/svg+xml' }) : picture;
   const image = new Image();
   image.alt = altOf(place);
   image.src = URL.createObjectURL(blob);
   await image.decode().catch(() => {});
-  document.querySelector(`#${place} .picture`)?.replaceChildren(image);
+  if (run === runs) document.querySelector(`#${place} .picture`)?.replaceChildren(image);
   URL.revokeObjectURL(image.src);
 }
 

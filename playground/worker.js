@@ -11,7 +11,7 @@ import { race, racersOf } from './race.js';
 /** @import { Racer } from './race.js' */
 /** @import { Settings } from './settings.js' */
 
-/** @typedef {{ settings: Settings, table: string, target: string | undefined, view: View }} Order */
+/** @typedef {{ settings: Settings, table: string, target: string | undefined, view: View, run: number }} Order - `run` counts them */
 /**
  * What the page is told: rows of the table with each sign of progress; pictures as they are drawn; the end.
  *
@@ -19,15 +19,18 @@ import { race, racersOf } from './race.js';
  *   ending: string }} Row
  * @typedef {{ kind: 'progress', rows: Row[], parameters: number, done: boolean }
  *   | { kind: 'picture', place: 'losses' | 'landscape' | 'learned', picture: string | Blob }
- *   | { kind: 'error', message: string }} Message
+ *   | { kind: 'error', message: string }} News
+ * @typedef {News & { run: number }} Message
  */
+
+/** @typedef {{ data: Data, network: Network, racers: readonly Racer[], view: View }} Stage - all that is told of */
+/** @typedef {(news: News) => void} Post */
 
 /** Milliseconds of work before messages are let in, between two drawings of the losses, and of the landscape. */
 const PAUSE = 12;
 const REDRAW = 200;
 const SURVEY = 1500;
 
-const post = (/** @type {Message} */ message) => postMessage(message);
 let current = new AbortController();
 /** The run under way: the next one waits for its end. */
 let running = Promise.resolve();
@@ -41,8 +44,9 @@ onmessage = ({ data: order }) => {
   running = running
     .then(() => run(order, signal))
     .catch((error) => {
-      if (!signal.aborted)
-        post({ kind: 'error', message: error instanceof Error ? error.message : String(error) });
+      if (signal.aborted) return;
+      const message = error instanceof Error ? error.message : String(error);
+      postMessage({ kind: 'error', message, run: order.run });
     });
 };
 
@@ -58,7 +62,9 @@ async function run(order, signal) {
   try {
     const racers = racersOf(settings);
     const breathe = breather();
-    const tell = teller(data, network, racers, view, breathe);
+    /** @type {Post} */
+    const post = (news) => postMessage({ ...news, run: order.run });
+    const tell = teller({ data, network, racers, view }, post, breathe);
     const watching = watch(tell, signal);
     try {
       await race(network.problem, racers, { evaluations: Number(settings.evaluations), signal, breathe });
@@ -124,63 +130,75 @@ const wait = (/** @type {number} */ milliseconds) =>
   });
 
 /**
- * @param {Data} data
- * @param {Network} network
- * @param {readonly Racer[]} racers
- * @param {View} view
+ * @param {Stage} stage
+ * @param {Post} post
  * @param {() => Promise<void>} breathe
  */
-function teller(data, network, racers, view, breathe) {
-  const last = (/** @type {Racer} */ { points }) => points[points.length - 1] ?? network.problem.p0;
+function teller(stage, post, breathe) {
+  const { network, racers, view } = stage;
+  const { problem } = network;
   return {
     /** @param {boolean} done */
     async progress(done) {
-      const judged = data.held ?? data;
-      /** @type {Float32Array[]} */
-      const outputs = [];
-      for (const racer of racers) outputs.push(await network.predict(last(racer), judged.x, judged.samples));
-      const rows = racers.map(({ name, color, losses, evaluations, seconds, ending }, i) => ({
-        name,
-        color,
-        loss: losses[losses.length - 1] ?? NaN,
-        evaluations: evaluations[evaluations.length - 1] ?? 0,
-        seconds,
-        accuracy: data.kind === 'classes' ? accuracy(outputs[i], judged.y, data.outputs) : undefined,
-        ending,
-      }));
-      post({ kind: 'progress', rows, parameters: network.problem.p0.length, done });
+      const outputs = await outputsOf(stage);
+      post({ kind: 'progress', rows: rowsOf(stage, outputs), parameters: problem.p0.length, done });
       if (racers.some(({ losses }) => losses.length > 1))
         post({ kind: 'picture', place: 'losses', picture: lossCurves(racers, view) });
-      const learned = await this.learned(outputs);
+      const learned = await learnedPicture(stage, outputs);
       if (learned) post({ kind: 'picture', place: 'learned', picture: learned });
-    },
-    /** @param {readonly Float32Array[]} outputs */
-    async learned(outputs) {
-      if (data.kind === 'numbers')
-        return fits(
-          data,
-          racers.map(({ name, color }, i) => ({ name, color, values: outputs[i] })),
-          view,
-        );
-      const best = bestOf(racers);
-      if (!best) return undefined;
-      if (data.inputs === 2 && data.outputs === 2) {
-        const scores = await network.predict(last(best), planeOfInputs(), CELLS * CELLS);
-        return classMap(scores, data, view.width);
-      }
-      return data.held && data.inputs === 196
-        ? guessedDigits(classesOf(outputs[racers.indexOf(best)], data.outputs), data.held, view.width)
-        : undefined;
     },
     /**
      * @param {number} npoints
      * @param {AbortSignal} signal
      */
     async landscape(npoints, signal) {
-      const picture = await pathsOnLandscape(network.problem, racers, npoints, view, signal, breathe);
+      const picture = await pathsOnLandscape(problem, racers, npoints, view, signal, breathe);
       if (picture) post({ kind: 'picture', place: 'landscape', picture });
     },
   };
+}
+
+/** What each racer predicts now, of the samples it is judged by. @param {Stage} stage */
+async function outputsOf({ data, network, racers }) {
+  const { x, samples } = data.held ?? data;
+  /** @type {Float32Array[]} */
+  const outputs = [];
+  for (const racer of racers) outputs.push(await network.predict(placeOf(racer, network), x, samples));
+  return outputs;
+}
+
+/** @type {(racer: Racer, network: Network) => Float64Array} */
+const placeOf = ({ points }, { problem }) => points[points.length - 1] ?? problem.p0;
+
+/** @type {(stage: Stage, outputs: readonly Float32Array[]) => Row[]} */
+function rowsOf({ data, racers }, outputs) {
+  const { y } = data.held ?? data;
+  return racers.map(({ name, color, losses, evaluations, seconds, ending }, i) => ({
+    name,
+    color,
+    loss: losses[losses.length - 1] ?? NaN,
+    evaluations: evaluations[evaluations.length - 1] ?? 0,
+    seconds,
+    accuracy: data.kind === 'classes' ? accuracy(outputs[i], y, data.outputs) : undefined,
+    ending,
+  }));
+}
+
+/** @type {(stage: Stage, outputs: readonly Float32Array[]) => Promise<string | Blob | undefined>} */
+async function learnedPicture({ data, network, racers, view }, outputs) {
+  if (data.kind === 'numbers') {
+    const predictions = racers.map(({ name, color }, i) => ({ name, color, values: outputs[i] }));
+    return fits(data, predictions, view);
+  }
+  const best = bestOf(racers);
+  if (!best) return undefined;
+  if (data.inputs === 2 && data.outputs === 2) {
+    const scores = await network.predict(placeOf(best, network), planeOfInputs(), CELLS * CELLS);
+    return classMap(scores, data, view.width);
+  }
+  return data.held
+    ? guessedDigits(classesOf(outputs[racers.indexOf(best)], data.outputs), data.held, view.width)
+    : undefined;
 }
 
 /** @type {(scores: Float32Array, classes: number) => number[]} */

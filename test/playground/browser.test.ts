@@ -81,7 +81,7 @@ describe.skipIf(noBrowser !== null)('the playground in a browser', () => {
     expect(bfgs).toBeLessThan(adam);
     for (const id of ['landscape', 'learned']) await pictureOf(id);
     const durations = await page.evaluate(() => (globalThis as unknown as { durations: number[] }).durations);
-    // Measured alone, none is above 100 ms; other tests share the processor.
+    // The longest measured was 105 ms, on a busy machine of two cores; other tests share the processor.
     expect(Math.max(0, ...durations)).toBeLessThan(400);
   });
 
