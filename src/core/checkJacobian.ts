@@ -59,10 +59,16 @@ export interface JacobianCheck {
  * ```js
  * import { checkJacobian, leastSquares } from 'quasi-newton';
  *
- * const line = leastSquares({ p0: Float64Array.of(1, 2), residualCount: 2, residuals([a, b], residuals, jacobian) {
- * residuals.set([a + b - 3, a + 2 * b - 5]); jacobian?.set([1, 1, 1, 1]); // wrong: the last should be 2 }, });
- * console.log(checkJacobian(line).message); // The Jacobian disagrees with the residuals in 1 of 4 elements; worst is
- * row 1, column 1: 1 against 2.000000 by differences.
+ * const line = leastSquares({
+ *   p0: Float64Array.of(1, 2),
+ *   residualCount: 2,
+ *   residuals([a, b], residuals, jacobian) {
+ *     residuals.set([a + b - 3, a + 2 * b - 5]);
+ *     jacobian?.set([1, 1, 1, 1]); // wrong: the last should be 2
+ *   },
+ * });
+ * console.log(checkJacobian(line).message);
+ * // The Jacobian disagrees with the residuals in 1 of 4 elements; worst is row 1, column 1: 1 against 2.000000 …
  * ```
  */
 export function checkJacobian(problem: Problem, options: CheckJacobianOptions = {}): JacobianCheck {

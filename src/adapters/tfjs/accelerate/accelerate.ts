@@ -107,7 +107,7 @@ const rules: Rules<AccelerateOptions> = {
  * model.compile({ optimizer: 'adam', loss: 'categoricalCrossentropy', metrics: ['accuracy'] });
  *
  * const x = tf.randomNormal([100, 3]);
- * const y = tf.oneHot(x.argMax(1).minimum(1), 2).toFloat();
+ * const y = tf.oneHot(x.argMax(1).minimum(1).toInt(), 2).toFloat();
  * const fast = accelerate(ort, model);
  * const { history } = await fast.fit(x, y, { epochs: 5, verbose: 0 });
  * await fast.dispose();
