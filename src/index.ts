@@ -13,6 +13,9 @@ export {
   type HessianVectorProduct,
 } from './core/hessianVectorProduct.ts';
 export { minimize, minimizeAsync } from './core/minimize.ts';
+export { loadState, saveState, type SavedState } from './core/savedState.ts';
+export type { RunState } from './core/runState.ts';
+export type { Validation, ValidationResult } from './core/validation.ts';
 export { vectorParams, type GradSet, type ParamSet } from './core/paramSet.ts';
 export {
   evaluate,
@@ -54,9 +57,10 @@ export type {
   Problem,
   ProblemFacts,
   Residuals,
+  Statistics,
 } from './core/problem.ts';
 export type { ConvergenceMeasure, ConvergenceMeasures, SolveResult } from './core/result.ts';
-export type { PlainSolveOptions, Progress, SolveOptions } from './core/solveOptions.ts';
+export type { AsyncSolveOptions, PlainSolveOptions, Progress, SolveOptions } from './core/solveOptions.ts';
 export type { Iterate, Measured, Setting, Solver, SolverState, StepOutcome } from './core/solver.ts';
 export type { TraceEntry } from './core/trace.ts';
 

@@ -8,15 +8,26 @@ export interface BestPoint extends Measured {
   keep(x: Float64Array, measured: Measured): void;
   /** Copies the point so that the next step may overwrite its array; called if that step does not start from it. */
   secure(): void;
+  /** What the problem is to hold beside x; null to leave it to the problem. */
+  statistics: Float64Array | null;
 }
 
-/** Starts with a copy of p0, `[n]`; f is not known there yet. */
-export function bestPoint(p0: Float64Array, { leavesPoint = false }: Solver): BestPoint {
+/**
+ * Starts with a copy of p0, `[n]`.
+ *
+ * @param measured - f and ‖∇f‖∞ there, where they are known
+ */
+export function bestPoint(
+  p0: Float64Array,
+  { leavesPoint = false }: Solver,
+  measured: Measured = { f: Infinity, gradientNorm: Infinity },
+): BestPoint {
   const copy = Float64Array.from(p0);
   const best = {
     x: copy,
-    f: Infinity,
-    gradientNorm: Infinity,
+    f: measured.f,
+    gradientNorm: measured.gradientNorm,
+    statistics: null,
     keep(x: Float64Array, { f, gradientNorm }: Measured) {
       Object.assign(best, { x, f, gradientNorm });
       if (!leavesPoint) best.secure();

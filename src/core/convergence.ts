@@ -17,6 +17,29 @@ export interface Convergence {
   measures(gradientNorm: number): ConvergenceMeasures;
 }
 
+/** What the tests remember from step to step, as plain data. */
+export interface ConvergenceMemory {
+  /** f and ‖∇f‖∞ where the run began. */
+  readonly start: Measured;
+  readonly floor: Floor;
+  /** Relative change of f in the last iteration; Infinity before the first. */
+  change: number;
+  /** ‖xₖ₊₁ − xₖ‖∞ of the last iteration; Infinity before the first. */
+  moved: number;
+  smallChanges: number;
+  smallSteps: number;
+}
+
+/** Returns the memory of a run that begins. */
+export const freshConvergence = (start: Measured): ConvergenceMemory => ({
+  start,
+  floor: noFloor(),
+  change: Infinity,
+  moved: Infinity,
+  smallChanges: 0,
+  smallSteps: 0,
+});
+
 /** f < −this·max(1, |f₀|) counts as unbounded below. */
 const UNBOUNDED = 1e30;
 
@@ -26,45 +49,45 @@ const HITS = 2;
 /**
  * Creates the tests.
  *
- * @param start - f(x₀) and ‖∇f(x₀)‖∞
+ * @param memory - written
+ * @param at - the present point, `[n]`
  * @param descends - true if the solver's f falls from step to step, so that a standstill means the end
  */
 export function convergenceTests(
   { gtol, gRel, ftol, xtol }: CompleteSolveOptions,
-  start: Measured,
+  memory: ConvergenceMemory,
+  at: Float64Array,
   precision: Precision,
   descends: boolean,
 ): Convergence {
+  const { start, floor } = memory;
   const tolerance = gtol + gRel * start.gradientNorm;
-  let floor = noFloor();
-  let change = Infinity;
-  let last: { readonly moved: number; readonly x: Float64Array } | null = null;
-  let smallChanges = 0;
-  let smallSteps = 0;
-  /** Computed only if it decides, and at the end, since ‖x‖∞ takes a pass over x. */
-  const step = () => (last === null ? Infinity : relative(last.moved, normInf(last.x)));
+  let last = at;
+  /** Asked for only where it decides, and at the end: ‖x‖∞ is a pass over x. */
+  const step = () => (memory.moved === Infinity ? Infinity : relative(memory.moved, normInf(last)));
   return {
     observe(before, f, moved, x) {
-      change = relative(Math.abs(f - before), Math.max(Math.abs(f), Math.abs(before)));
-      last = { moved, x };
-      smallChanges = ftol > 0 && change <= ftol ? smallChanges + 1 : 0;
+      memory.change = relative(Math.abs(f - before), Math.max(Math.abs(f), Math.abs(before)));
+      memory.moved = moved;
+      last = x;
+      memory.smallChanges = ftol > 0 && memory.change <= ftol ? memory.smallChanges + 1 : 0;
       // A step of length 0 is a failure to move, never a success.
       const small = xtol > 0 && moved > 0 && step() <= xtol;
-      smallSteps = small ? smallSteps + 1 : 0;
+      memory.smallSteps = small ? memory.smallSteps + 1 : 0;
     },
     met(f, gradientNorm) {
       if (gradientNorm <= tolerance) return 'gradientTolerance';
-      if (smallChanges >= HITS) return 'functionTolerance';
-      if (smallSteps >= HITS) return 'stepTolerance';
+      if (memory.smallChanges >= HITS) return 'functionTolerance';
+      if (memory.smallSteps >= HITS) return 'stepTolerance';
       if (f < -UNBOUNDED * Math.max(1, Math.abs(start.f))) return 'unbounded';
       return descends && atFloor(floor, precision, f, gradientNorm) ? 'precisionFloor' : null;
     },
     goOn() {
-      floor = noFloor();
+      Object.assign(floor, noFloor());
     },
     measures: (gradientNorm) => ({
       gradient: { value: gradientNorm, tolerance },
-      function: { value: change, tolerance: ftol },
+      function: { value: memory.change, tolerance: ftol },
       step: { value: step(), tolerance: xtol },
     }),
   };

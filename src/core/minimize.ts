@@ -1,9 +1,15 @@
 import { runAsync, runSync } from './drive.ts';
 import { oneOf } from './options.ts';
 import { solve } from './solve.ts';
-import { completeSolveOptions, plainSolveRules, type SolveOptions } from './solveOptions.ts';
+import {
+  completeSolveOptions,
+  plainSolveRules,
+  type AsyncSolveOptions,
+  type SolveOptions,
+} from './solveOptions.ts';
 import { checkProblem, checkSolver, readOnly } from './start.ts';
 import { transformBy } from './transform.ts';
+import { validationRule } from './validation.ts';
 import type { AsyncProblem, Problem } from './problem.ts';
 import type { Asks } from './question.ts';
 import type { SolveResult } from './result.ts';
@@ -39,11 +45,13 @@ export function minimize(problem: Problem, solver: Solver, options: SolveOptions
   return runSync(minimizing('minimize', problem, solver, options), problem);
 }
 
-/** As {@link minimize}, for a problem whose methods may return promises. */
+/**
+ * As {@link minimize}, for a problem whose methods may return promises. A callback that returns one is awaited.
+ */
 export async function minimizeAsync(
   problem: AsyncProblem | Problem,
   solver: Solver,
-  options: SolveOptions = {},
+  options: AsyncSolveOptions = {},
 ): Promise<SolveResult> {
   return runAsync(minimizing('minimizeAsync', problem, solver, options), problem);
 }
@@ -53,11 +61,15 @@ export function minimizing(
   where: string,
   problem: AsyncProblem | Problem,
   solver: Solver,
-  options: SolveOptions,
+  options: AsyncSolveOptions,
 ): Asks<SolveResult> {
   checkProblem(where, problem);
   checkSolver(where, solver);
-  const rules = { ...plainSolveRules, transform: oneOf('none', 'log', 'sqrt') };
+  const rules = {
+    ...plainSolveRules,
+    transform: oneOf('none', 'log', 'sqrt'),
+    validation: validationRule,
+  };
   const complete = completeSolveOptions(where, options, rules);
   const callback = complete.callback && readOnly(where, complete.callback);
   return solve(

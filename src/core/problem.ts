@@ -31,6 +31,16 @@ export interface ProblemFacts {
   readonly precision?: Precision;
   /** Number m of residuals, if the problem has them. */
   readonly residualCount?: number;
+  /** What it holds beside x. */
+  readonly statistics?: Statistics;
+}
+
+/** Numbers that a problem gathers beside x, such as the running statistics of batch normalization. */
+export interface Statistics {
+  /** A copy of them, brought up to date at the point x, `[n]`, that was evaluated last or best. */
+  read(x: Float64Array): Float64Array;
+  /** Puts them back. */
+  write(values: Float64Array): void;
 }
 
 /** Arithmetic of a loss: float32 has 7 decimal digits, float64 has 16. */

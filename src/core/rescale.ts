@@ -13,10 +13,12 @@ const LARGEST_EXPONENT = 900;
  * squares of the gradient stay in the range of float64. Everything shown and returned is exactly that of f itself.
  *
  * Between these limits the filter changes nothing.
+ *
+ * @param factor - that of the run that is resumed; NaN to choose it at the first evaluation
  */
-export function rescaling() {
-  let scale = 1;
-  let isFirst = true;
+export function rescaling(factor = NaN) {
+  let scale = Number.isNaN(factor) ? 1 : factor;
+  let isFirst = Number.isNaN(factor);
 
   function* pass<Result>(asks: Asks<Result>): Asks<Result> {
     let turn = asks.next();
@@ -41,11 +43,13 @@ export function rescaling() {
 
   return {
     pass,
+    /** The factor. */
+    factor: () => scale,
     undo: ({ f, gradientNorm }: Measured): Measured => ({
       f: f / scale,
       gradientNorm: gradientNorm / scale,
     }),
-  } satisfies Filter;
+  } satisfies Filter & { factor(): number };
 }
 
 /** Returns the power of two that brings ‖∇f‖∞ near 1, as far as |f| allows; 1 if squares are safe. */

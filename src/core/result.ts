@@ -1,5 +1,7 @@
 import { terminations, type Outcome, type Termination } from './termination.ts';
+import type { RunState } from './runState.ts';
 import type { TraceEntry } from './trace.ts';
+import type { ValidationResult } from './validation.ts';
 
 /** Convergence of a solve, as its tolerances measure it. */
 export interface ConvergenceMeasures {
@@ -45,6 +47,13 @@ export interface SolveResult {
   /** Name of the method. */
   readonly method: string;
   readonly measures: ConvergenceMeasures;
+  /** Validation losses, with the option `validation`. */
+  readonly validation?: ValidationResult;
+  /**
+   * All that the run knows, for `options.resume` of another: opaque plain data. `saveState` takes it through JSON. It is not
+   * enumerable, so that printing, spreading and sending a result leave it out.
+   */
+  readonly state: RunState;
   /** Returns a readable report: status, candidate, method, convergence measures, work. */
   toString(): string;
 }
@@ -52,22 +61,25 @@ export interface SolveResult {
 const statusWords: Record<Outcome, string> = { converged: 'success', stopped: 'stopped', failed: 'failure' };
 
 /** Facts of a solve at its end; `message` replaces the sentence of the termination. */
-type SolveFacts = Omit<SolveResult, 'message' | 'converged' | 'toString'> & {
+type SolveFacts = Omit<SolveResult, 'message' | 'converged' | 'state' | 'toString'> & {
+  readonly state?: RunState | undefined;
   readonly message: string | null;
 };
 
 /** Adds the sentence and the report to the facts of a solve. */
 export function solveResult(facts: SolveFacts): SolveResult {
   const { outcome, sentence } = terminations[facts.termination];
-  const result = { ...facts, message: facts.message ?? sentence, converged: outcome === 'converged' };
+  const { state, ...enumerable } = facts;
+  const result = { ...enumerable, message: facts.message ?? sentence, converged: outcome === 'converged' };
   const toString = () => report(result);
   // The report is a method, not data: it stays out of spreads and JSON, and `console.log` shows it in Node.
+  Object.defineProperty(result, 'state', { value: state });
   Object.defineProperty(result, 'toString', { value: toString });
   Object.defineProperty(result, Symbol.for('nodejs.util.inspect.custom'), { value: toString });
-  return result;
+  return result as typeof result & Pick<SolveResult, 'state'>;
 }
 
-function report(result: Omit<SolveResult, 'toString'>): string {
+function report(result: Omit<SolveResult, 'state' | 'toString'>): string {
   const { gradient, function: change, step } = result.measures;
   return ` * Status: ${statusWords[terminations[result.termination].outcome]}
     ${result.message}

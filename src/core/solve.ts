@@ -1,15 +1,20 @@
 import { bestPoint, type BestPoint } from './best.ts';
-import { convergenceTests } from './convergence.ts';
+import { convergenceTests, freshConvergence } from './convergence.ts';
 import { inspect, trapezoid, type Inspection } from './disagreement.ts';
 import { atStart, mismatchEnding } from './endings.ts';
 import { metered, startMeter, type Meter } from './meter.ts';
 import { evaluate, type Asks } from './question.ts';
+import { saysStop } from './later.ts';
 import { rescaling } from './rescale.ts';
 import { solveResult, type SolveResult } from './result.ts';
+import { checkResume, comeBack, markOf } from './resume.ts';
+import { copyPlain, type RunState } from './runState.ts';
 import { checkStart, checkStartValues } from './start.ts';
 import { terminations, type Termination } from './termination.ts';
 import { traceHeading, traceLine, type TraceEntry } from './trace.ts';
-import { normInf } from './vector.ts';
+import { watch } from './validation.ts';
+import { normInf, sameNumbers } from './vector.ts';
+import { measureOf, type View } from './view.ts';
 import type { Precision, ProblemFacts } from './problem.ts';
 import type { CompleteSolveOptions } from './solveOptions.ts';
 import type { Iterate, Measured, Setting, Solver } from './solver.ts';
@@ -41,17 +46,24 @@ export function* solve(
 ): Asks<SolveResult> {
   options.signal?.throwIfAborted();
   checkStart(options.where, task);
-  const best = bestPoint(task.p0, solver);
+  const { resume } = options;
+  if (resume) checkResume(resume, solver, markOf(task, settingOf(task)), filter?.name ?? 'none');
+  const best = resume
+    ? bestPoint(resume.best.x ?? resume.iterate.x, solver, resume.best)
+    : bestPoint(task.p0, solver);
   solver.admit?.(best.x, settingOf(task));
   // A solver may ask for residuals, which keep their scale.
   const rescales = solver.anyScale && task.residuals === undefined;
-  const filters = [...(filter === null ? [] : [filter]), ...(rescales ? [rescaling()] : [])];
-  const run = iterate(solver, task, options, best, measureOf(solver, filters));
+  const scale = rescaling(resume?.factor);
+  const filters = [...(filter === null ? [] : [filter]), ...(rescales ? [scale] : [])];
+  const view = { name: filter?.name ?? 'none', factor: scale.factor, measure: measureOf(solver, filters) };
+  const run = iterate(solver, task, options, best, view);
   try {
     // The last filter is nearest to the solver: it sees f as the others have changed it.
     return yield* filters.reduceRight((asks, by) => by.pass(asks), run);
   } finally {
     task.params?.copyFrom(best.x);
+    if (best.statistics !== null) task.statistics?.write(best.statistics);
   }
 }
 
@@ -60,22 +72,52 @@ function* iterate(
   task: Task,
   options: CompleteSolveOptions,
   best: BestPoint,
-  measure: Measure,
+  { measure, ...view }: View,
 ): Asks<SolveResult> {
+  const { resume } = options;
   const setting = settingOf(task);
   const { n, precision, stochastic: batches } = setting;
   const meter = startMeter(options);
-  const state = solver.init(setting);
+  const state = resume
+    ? (solver.initLike?.(setting, resume.iterate) ?? solver.init(setting))
+    : solver.init(setting);
   const trace: TraceEntry[] = [];
   if (options.showTrace) console.log(traceHeading);
 
-  state.x.set(best.x);
-  // Elements that fg leaves unwritten, or adds to, stay NaN.
-  state.gradient.fill(NaN);
-  yield* refresh(state, meter);
+  let sameFunction = false;
+  if (resume) sameFunction = yield* comeBack(resume, state, solver, { task, setting, meter });
+  else {
+    state.x.set(best.x);
+    // What fg leaves unwritten, or adds to, then shows.
+    state.gradient.fill(NaN);
+    yield* refresh(state, meter);
+  }
   checkStartValues(options.where, state, task);
   let now = measure(state);
-  const convergence = convergenceTests(options, now, precision, solver.descends && !batches);
+  if (resume && !sameFunction) best.keep(state.x, now);
+  const memory = resume && sameFunction ? copyPlain(resume.convergence) : freshConvergence(now);
+  const descends = solver.descends && !batches;
+  const convergence = convergenceTests(options, memory, state.x, precision, descends);
+  const watched =
+    options.validation && watch(options.validation, task, copyPlain(resume?.validation) ?? undefined);
+  const stateNow = (): RunState => ({
+    format: 1,
+    solver: solver.name,
+    transform: view.name,
+    problem: markOf(task, setting),
+    iterate: state,
+    best: {
+      x: sameNumbers(best.x, state.x) ? null : best.x.slice(),
+      f: best.f,
+      gradientNorm: best.gradientNorm,
+    },
+    convergence: memory,
+    validation: watched?.memory ?? null,
+    statistics: task.statistics?.read(state.x) ?? null,
+    factor: view.factor(),
+    highest,
+    alpha,
+  });
 
   /** Compares values and gradients around the iterate, see {@link inspect}; null if a limit forbids evaluations. */
   function* inspectHere(): Asks<Inspection | null> {
@@ -109,7 +151,7 @@ function* iterate(
   }
 
   /** Returns the end of the run if a test holds at the current point. */
-  function* testHere(askedToStop: boolean): Asks<End | null> {
+  function* testHere(askedToStop: boolean, isOverfit: boolean): Asks<End | null> {
     let termination = convergence.met(now.f, now.gradientNorm);
     let message: string | null = null;
     // A test that holds at a point above an earlier one is no success.
@@ -132,6 +174,7 @@ function* iterate(
       if (found?.mismatch) return mismatchEnding(found.mismatch);
     }
     if (termination === null && askedToStop) termination = 'callback';
+    if (termination === null && isOverfit) return ['validation', watched?.reason() ?? null];
     if (termination === null && iteration >= options.maxIterations) termination = 'maxIterations';
     termination ??= meter.exhausted();
     return termination === null ? null : [termination, message];
@@ -168,9 +211,9 @@ function* iterate(
     return null;
   }
 
-  let alpha = 0;
+  let alpha = resume?.alpha ?? 0;
   /** The largest |f| so far, as the solver sees it. */
-  let highest = 0;
+  let highest = resume?.highest ?? 0;
   let iteration = 0;
   let end: End | null = null;
   for (; ; iteration++) {
@@ -184,10 +227,20 @@ function* iterate(
     const entry = { iteration, f, gradientNorm, alpha, evaluations: meter.f, elapsed: meter.elapsed() };
     if (options.storeTrace) trace.push(entry);
     if (options.showTrace && iteration % options.showEvery === 0) console.log(traceLine(entry));
-    const askedToStop = saysStop(options.where, options.callback?.({ ...entry, x: state.x }));
+    const isValidated = watched !== undefined && (iteration > 0 || resume === undefined);
+    const isOverfit = isValidated && (yield* watched.observe(iteration, state, now, false));
+    const validation = watched?.valueAt(iteration);
+    const askedToStop = yield* saysStop(
+      options.callback?.({
+        ...entry,
+        x: state.x,
+        ...(validation !== undefined && { validation }),
+        state: () => copyPlain(stateNow()),
+      }),
+    );
     options.signal?.throwIfAborted();
 
-    end = yield* testHere(askedToStop);
+    end = yield* testHere(askedToStop, isOverfit);
     // If the gradient test holds, this point is the answer, though an earlier f may be lower by its rounding. Values of
     // different batches do not compare; the last point is the answer.
     if (end !== null && (batches || end[0] === 'gradientTolerance')) best.keep(state.x, now);
@@ -196,6 +249,19 @@ function* iterate(
   }
 
   best.secure();
+  const finalState = stateNow();
+  let [termination, message] = end;
+  if (watched) {
+    yield* watched.observe(iteration, best, best, true);
+    const chosen = watched.chosen();
+    if (chosen !== null && !sameNumbers(chosen.x, best.x)) {
+      best.keep(chosen.x.slice(), chosen);
+      if (termination !== 'validation')
+        message = `${message ?? terminations[termination].sentence} ${ELSEWHERE}`;
+      if (terminations[termination].outcome === 'converged') termination = 'validation';
+    }
+    best.statistics = chosen?.statistics ?? null;
+  }
   const { x, f, gradientNorm } = best;
   return solveResult({
     x,
@@ -203,14 +269,19 @@ function* iterate(
     gradientNorm,
     iterations: iteration,
     evaluations: { f: meter.f, gradient: meter.gradient, hessianVector: meter.hessianVector },
-    termination: end[0],
-    message: end[1],
+    termination,
+    message,
     elapsed: meter.elapsed(),
     trace,
     method: solver.describe(n, state),
     measures: convergence.measures(gradientNorm),
+    ...(watched && { validation: watched.result() }),
+    state: finalState,
   });
 }
+
+/** Addition to a message if the point returned is not where the run ended. */
+const ELSEWHERE = 'The point returned is the one whose validation loss was least.';
 
 /** End of a run; the message replaces the sentence of the termination. */
 type End = readonly [termination: Termination, message: string | null];
@@ -236,30 +307,6 @@ function settingOf(task: Task) {
 
 const isFinite = ({ f, gradientNorm }: Measured): boolean =>
   Number.isFinite(f) && Number.isFinite(gradientNorm);
-
-/** Returns true if a callback's answer asks to stop. */
-function saysStop(where: string, answer: unknown): boolean {
-  if (answer instanceof Promise) {
-    throw new TypeError(
-      `${where}: callback must be synchronous; it returned a Promise. Start there what takes time, and return true to stop.`,
-    );
-  }
-  return answer === true;
-}
-
-/** Returns f and ‖∇f‖∞ of a state; `norm` is the latter as the solver sees it, if known. */
-type Measure = (state: Iterate, norm?: number) => Measured;
-
-/** Returns a measure that follows the solver's and undoes the filters. */
-function measureOf(solver: Solver, filters: readonly Filter[]): Measure {
-  return (state, norm) => {
-    const measured = solver.measure?.(state) ?? {
-      f: state.f,
-      gradientNorm: norm ?? normInf(state.gradient),
-    };
-    return filters.reduceRight((seen, by) => by.undo(seen), measured);
-  };
-}
 
 /** Evaluates f and ∇f at the current point. */
 function* refresh(state: Iterate, meter: Meter): Asks<void> {

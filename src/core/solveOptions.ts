@@ -5,15 +5,22 @@ import {
   checkOptions,
   integerFrom,
   nonNegative,
+  objectWith,
   positive,
   type Rules,
 } from './options.ts';
+import type { RunState } from './runState.ts';
 import type { TraceEntry } from './trace.ts';
+import type { Validation } from './validation.ts';
 
 /** Argument of a callback, which is called after each iteration and once before the first. */
 export interface Progress extends TraceEntry {
   /** Current point, `[n]`: a buffer that the next call overwrites; copy it to keep it. */
   readonly x: Float64Array;
+  /** The validation loss of this iteration, where it was evaluated. */
+  readonly validation?: number;
+  /** Copies all that the run knows: for `options.resume` of another run, or by `saveState` into a file. */
+  state(this: void): RunState;
 }
 
 /** Options of a solve: limits, tolerances, traces and callbacks. */
@@ -45,14 +52,34 @@ export interface SolveOptions {
   readonly showTrace?: boolean;
   /** Number of iterations between printed lines. @defaultValue `1` */
   readonly showEvery?: number;
-  /** Called at the start and after each iteration, synchronously; returns true to stop. */
+  /**
+   * Called at the start and after each iteration; returns true to stop. `minimizeAsync` waits for a promise; `minimize`
+   * refuses it.
+   */
   readonly callback?: (progress: Progress) => boolean | void;
   /** Aborts the solve: its reason is thrown, and the parameters hold the best point so far. */
   readonly signal?: AbortSignal;
+  /** A loss to watch, such as that of data held out: the run ends when it no longer falls. */
+  readonly validation?: Validation;
+  /**
+   * State of an earlier run of this solver on this problem, to go on from: its point (not `p0`), curvature, moments and best
+   * point. Limits count anew.
+   *
+   * @defaultValue none: the run begins at `p0`
+   */
+  readonly resume?: RunState;
+}
+
+/** {@link SolveOptions} of a run that can wait. */
+export interface AsyncSolveOptions extends Omit<SolveOptions, 'callback' | 'validation'> {
+  /** As in {@link SolveOptions}; a promise is awaited before the run goes on. */
+  readonly callback?: (progress: Progress) => boolean | void | Promise<boolean | void>;
+  /** As in {@link SolveOptions}; its loss may answer later. */
+  readonly validation?: Validation<number | Promise<number>>;
 }
 
 /** Options of {@link SolveOptions} that every solve has, without the transform. */
-export type PlainSolveOptions = Omit<SolveOptions, 'transform'>;
+export type PlainSolveOptions = Omit<AsyncSolveOptions, 'transform' | 'validation'>;
 
 /** Rules of {@link PlainSolveOptions}. */
 export const plainSolveRules: Rules<PlainSolveOptions> = {
@@ -68,11 +95,12 @@ export const plainSolveRules: Rules<PlainSolveOptions> = {
   showEvery: integerFrom(1),
   callback: callable,
   signal: abortSignal,
+  resume: objectWith('a state, as result.state has it'),
 };
 
 /** {@link PlainSolveOptions} with every default filled in. */
-export type CompleteSolveOptions = Required<Omit<PlainSolveOptions, 'callback' | 'signal'>> &
-  Pick<SolveOptions, 'callback' | 'signal'> & {
+export type CompleteSolveOptions = Required<Omit<PlainSolveOptions, 'callback' | 'signal' | 'resume'>> &
+  Pick<AsyncSolveOptions, 'callback' | 'signal' | 'resume' | 'validation'> & {
     /** Function that the user called, named in messages. */
     readonly where: string;
   };

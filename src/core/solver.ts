@@ -69,6 +69,12 @@ export interface Solver<State extends Iterate = SolverState> {
   /** Allocates the state; the driver fills `x`, `f` and `gradient` before the first step. */
   init(setting: Setting): State;
   /**
+   * Allocates a state like one of an earlier run, which is then copied into it: where `init` gives another kind.
+   *
+   * @throws RangeError if the earlier one cannot be this solver's
+   */
+  initLike?(setting: Setting, earlier: Iterate): State;
+  /**
    * Moves a point, `[n]`, into the set that the solver keeps to, such as its bounds.
    *
    * @throws RangeError if it cannot

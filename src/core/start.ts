@@ -7,7 +7,7 @@ import { tensorAt } from './layout.ts';
 import { show } from './options.ts';
 import { firstNonFinite } from './vector.ts';
 import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
-import type { SolveOptions } from './solveOptions.ts';
+import type { AsyncSolveOptions } from './solveOptions.ts';
 import type { Iterate, Solver } from './solver.ts';
 
 /**
@@ -60,7 +60,7 @@ export function checkStart(where: string, { p0, params }: ProblemFacts): void {
  */
 const FIRST_CALLS = 4;
 
-type Callback = NonNullable<SolveOptions['callback']>;
+type Callback = NonNullable<AsyncSolveOptions['callback']>;
 
 /**
  * Wraps a callback so that it sees a copy of x, and refuses one that writes into it, which would have no effect.

@@ -33,6 +33,7 @@ export const terminations = {
     sentence: 'The evaluation limit was reached; raise maxEvaluations to go on.',
   },
   maxTime: { outcome: 'stopped', sentence: 'The time limit was reached; raise maxTime to go on.' },
+  validation: { outcome: 'stopped', sentence: 'The validation loss no longer improves.' },
   callback: { outcome: 'stopped', sentence: 'The callback asked to stop.' },
   lineSearchFailed: {
     outcome: 'failed',

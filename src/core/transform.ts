@@ -16,6 +16,8 @@ interface Transform {
 
 /** A change of the answers of a solve, and its inverse. */
 export interface Filter {
+  /** Name of the transform; absent where f is only scaled. */
+  readonly name?: string;
   /** Passes the questions of a solve on, and changes the answers. */
   pass(asks: Asks<SolveResult>): Asks<SolveResult>;
   /** Returns f and ‖∇f‖∞ without the change. */
@@ -59,6 +61,7 @@ export function transformBy(where: string, name: 'none' | 'log' | 'sqrt' = 'none
   if (!transform) return null;
   const below: Below = { first: NaN, least: Infinity, normAtZero: 0 };
   return {
+    name,
     *pass(asks) {
       const result = yield* transformed(where, asks, transform, below);
       return withoutFalseEnd(name, result, below);
@@ -128,7 +131,7 @@ function withoutFalseEnd(name: string, result: SolveResult, { first, least }: Be
   if (isMinimum || isLimit(result)) {
     return Object.assign(result, { message: `${result.message} But ${sentence}` });
   }
-  const honest = solveResult({ ...result, termination: 'nonFinite' });
+  const honest = solveResult({ ...result, state: result.state, termination: 'nonFinite' });
   return Object.assign(honest, { message: sentence.replace(/^f/, 'The objective') });
 }
 

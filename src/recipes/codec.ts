@@ -8,7 +8,7 @@
  * @module
  */
 import { show } from '../core/options.ts';
-import { crc32 } from './crc32.ts';
+import { crc32 } from '../core/crc32.ts';
 import type { LandscapeData } from './data.ts';
 
 interface Header {

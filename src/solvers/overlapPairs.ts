@@ -23,7 +23,7 @@ interface OverlapState extends LineSearchState<LbfgsMemory> {
  *   arXiv:1605.06049
  */
 export function overlapPairs(
-  solver: Solver<LineSearchState<LbfgsMemory>>,
+  solver: Omit<Solver<LineSearchState<LbfgsMemory>>, 'initLike'>,
   descent: Descent<LbfgsMemory>,
 ): Solver<OverlapState> {
   function* step(state: OverlapState): Asks<StepOutcome> {

@@ -60,6 +60,12 @@ export function sequence(...stages: readonly (Solver | Stage)[]): Solver {
     }
   }
 
+  function stateOf(stage: number, setting: Setting): SequenceState {
+    const inner = plan[stage].solver.init(setting);
+    const { x, gradient, f } = inner;
+    return { x, gradient, f, stage, iterations: 0, inner, setting };
+  }
+
   function advance(state: SequenceState): void {
     state.stage++;
     state.iterations = 0;
@@ -71,10 +77,15 @@ export function sequence(...stages: readonly (Solver | Stage)[]): Solver {
     descends: plan.every(({ solver }) => solver.descends),
     anyScale: plan.every(({ solver }) => solver.anyScale === true),
     describe: (n) => plan.map(({ solver }) => solver.describe(n)).join(', then '),
-    init(setting) {
-      const inner = plan[0].solver.init(setting);
-      const { x, gradient, f } = inner;
-      return { x, gradient, f, stage: 0, iterations: 0, inner, setting };
+    init: (setting) => stateOf(0, setting),
+    initLike(setting, earlier) {
+      const { stage } = earlier as SequenceState;
+      if (plan[stage] === undefined) {
+        throw new RangeError(
+          `minimize: resume: the state is of stage ${show(stage + 1)} of a sequence; this one has ${plan.length}.`,
+        );
+      }
+      return stateOf(stage, setting);
     },
     step,
     direction(state, out) {

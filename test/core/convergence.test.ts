@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { atFloor, convergenceTests, noFloor } from '../../src/core/convergence.ts';
+import { atFloor, convergenceTests, freshConvergence, noFloor } from '../../src/core/convergence.ts';
 import { plainSolveRules, completeSolveOptions } from '../../src/core/solveOptions.ts';
 import type { Precision } from '../../src/core/problem.ts';
 import type { PlainSolveOptions } from '../../src/core/solveOptions.ts';
@@ -20,7 +20,8 @@ function tests(
   options: PlainSolveOptions,
   { descends = false, precision = 'float64' }: { descends?: boolean; precision?: Precision } = {},
 ) {
-  return convergenceTests(completeSolveOptions('test', options, plainSolveRules), start, precision, descends);
+  const complete = completeSolveOptions('test', options, plainSolveRules);
+  return convergenceTests(complete, freshConvergence(start), Float64Array.of(1), precision, descends);
 }
 
 /** What ends a run of these iterations, and at which; null and -1 where none does. */
@@ -127,7 +128,8 @@ describe('f without a bound', () => {
       null,
     ]);
     const options = completeSolveOptions('test', {}, plainSolveRules);
-    const small = convergenceTests(options, { f: -0.5, gradientNorm: 1 }, 'float64', true);
+    const memory = freshConvergence({ f: -0.5, gradientNorm: 1 });
+    const small = convergenceTests(options, memory, Float64Array.of(1), 'float64', true);
     expect([-1e30, -1.01e30].map((f) => small.met(f, 1))).toEqual([null, 'unbounded']);
   });
 });

@@ -42,7 +42,7 @@ const params = vectorParams(buffer(), {
 });
 
 /** f = Σxᵢ², with everything that a problem may answer. */
-const whole: Required<Omit<Problem, 'nextBatch' | 'precision'>> = {
+const whole: Required<Omit<Problem, 'nextBatch' | 'precision' | 'statistics'>> = {
   p0: x(),
   params,
   residualCount: 3,
@@ -184,6 +184,7 @@ describe('a value', () => {
     let calls = 0;
     const problem: Problem = {
       p0,
+      statistics: { read: () => new Float64Array(0), write: () => {} },
       params: own,
       fg: (at, gradient) => (++calls > 5 ? (Promise.resolve(1) as never) : fg(at, gradient)),
     };

@@ -262,10 +262,35 @@ describe('bad input', () => {
     expect(() => minimize(problem, lbfgs(), { transform: 'log' })).toThrow(/got a Promise/);
   });
 
-  it('an asynchronous callback is refused: its answer would stop nothing', async () => {
+  it('an asynchronous callback is refused where nobody waits: its answer would stop nothing', () => {
     const callback = (async () => true) as never;
-    expect(() => minimize(rosenbrock(), lbfgs(), { callback })).toThrow(/callback must be synchronous/);
-    await expect(minimizeAsync(rosenbrock(), lbfgs(), { callback })).rejects.toThrow(/it returned a Promise/);
+    expect(() => minimize(rosenbrock(), lbfgs(), { callback })).toThrow(
+      /callback must answer at once here, got a Promise/,
+    );
+  });
+
+  it('an asynchronous callback is awaited before the run goes on', async () => {
+    const order: string[] = [];
+    const problem = rosenbrock();
+    const result = await minimizeAsync(
+      { ...problem, fg: (x, g) => (order.push('fg'), problem.fg(x, g)) },
+      lbfgs(),
+      {
+        async callback({ iteration }) {
+          await new Promise((resolve) => setTimeout(resolve, 1));
+          order.push(`callback ${iteration}`);
+          return iteration === 2;
+        },
+        transform: 'log',
+      },
+    );
+    expect(result.termination).toBe('callback');
+    expect(result.iterations).toBe(2);
+    expect(order.filter((word) => word !== 'fg')).toEqual(['callback 0', 'callback 1', 'callback 2']);
+    expect(order.at(-1)).toBe('callback 2');
+    await expect(
+      minimizeAsync(rosenbrock(), lbfgs(), { callback: () => Promise.reject(new Error('disk full')) }),
+    ).rejects.toThrow('disk full');
   });
 
   it('leaves the parameters as they were where the start is refused', () => {

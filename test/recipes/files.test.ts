@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { decodeLandscape, encodeLandscape, landscape } from 'quasi-newton/landscape';
-import { crc32 } from '../../src/recipes/crc32.ts';
+import { crc32 } from '../../src/core/crc32.ts';
 
 const problem = {
   p0: Float64Array.of(1, 2, 3),

@@ -25,7 +25,8 @@ import { splitData } from './splitData.ts';
 import type { Data } from './internals/model.ts';
 
 /** Options of {@link fitFullBatch}. */
-export interface FitFullBatchOptions extends SolveOptions, ModelProblemOptions, MonitorOptions {
+export interface FitFullBatchOptions
+  extends Omit<SolveOptions, 'validation'>, ModelProblemOptions, MonitorOptions {
   /** @defaultValue `auto()` */
   readonly solver?: Solver;
 }
@@ -83,7 +84,7 @@ const rules: Rules<FitFullBatchOptions> = {
  *
  * @param options - the solver, when to stop, what to monitor
  * @throws RangeError naming every option that is wrong
- * @throws as {@link modelProblem} and `minimize` do
+ * @throws as {@link modelProblem} and {@link minimize} do
  *
  * @example
  * ```js
@@ -132,8 +133,7 @@ export function fitFullBatch(
 
 /**
  * As {@link fitFullBatch}, and the event loop turns about every 16 ms: a button, an abort signal, timers and painting work on
- * every backend. Also for backends that answer later only (webgpu); there a stop by `earlyStopping` or `onEpochEnd` takes
- * effect one iteration later.
+ * every backend. Also for backends that answer later only (webgpu).
  *
  * @example
  * ```js
@@ -159,29 +159,12 @@ export async function fitFullBatchAsync(
   try {
     problem = await asyncProblemOf(where, model, plan.x, plan.y, plan.problemOptions);
     const monitor = plan.monitorOn(problem);
-    const { fg } = problem;
-    let isDone = false;
-    const pending: Promise<void>[] = [];
-    const callback = (progress: Progress): boolean => {
-      const answer = monitor.observe(progress);
-      if (answer instanceof Promise) {
-        const later = answer.then((stop) => void (isDone ||= stop));
-        // It is awaited before the next evaluation, and at the end.
-        later.catch(() => {});
-        pending.push(later);
-      } else isDone ||= answer;
+    const callback = async (progress: Progress): Promise<boolean> => {
+      const isDone = await monitor.observe(progress);
       return plan.callback(progress) || isDone;
     };
-    const attentive: AsyncModelProblem = {
-      ...problem,
-      async fg(point, gradient) {
-        await pending.pop();
-        return fg(point, gradient);
-      },
-    };
-    const asks = minimizing(where, attentive, plan.solver, { ...plan.solveOptions, callback });
-    const result = await runAsync(asks, attentive);
-    await pending.pop();
+    const asks = minimizing(where, problem, plan.solver, { ...plan.solveOptions, callback });
+    const result = await runAsync(asks, problem);
     return finished(result, monitor, problem, plan.storeTrace);
   } finally {
     problem?.dispose();
@@ -259,7 +242,7 @@ function finished(
   storeTrace: boolean,
 ): FitResult {
   const { x, f, gradientNorm, ...best } = monitor.best() ?? { ...result, epoch: undefined };
-  const final = solveResult({ ...result, x, f, gradientNorm });
+  const final = solveResult({ ...result, state: result.state, x, f, gradientNorm });
   if (best.epoch !== undefined) params.copyFrom(x);
   settleStatistics();
   const message = result.termination === 'callback' ? (monitor.reason() ?? final.message) : final.message;

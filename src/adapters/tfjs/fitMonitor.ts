@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { freshImprovement, observeValue } from '../../core/patience.ts';
 import type { Progress } from '../../core/solveOptions.ts';
 import { checkOptions, boolean, integerFrom, nonNegative, oneOf, show, string } from '../../core/options.ts';
 import { compiledMetrics, tensorsOf, type CompiledMetrics, type Data } from './internals/model.ts';
@@ -177,20 +178,18 @@ function checkEarlyStopping(where: string, options: EarlyStopping): void {
 }
 
 function stoppingBy({ monitor = 'val_loss', patience = 10, minDelta = 0, mode }: EarlyStopping) {
-  const sign = (mode ?? (/acc/i.test(monitor) ? 'max' : 'min')) === 'max' ? -1 : 1;
+  const rule = { patience, minDelta, mode: mode ?? (/acc/i.test(monitor) ? 'max' : 'min') } as const;
+  const memory = freshImprovement();
   let best: BestEpoch | null = null;
-  let waited = 0;
   return {
     monitor,
     patience,
     best: () => best,
     /** True if the value has not improved for too long. */
     observe({ iteration, x, f, gradientNorm }: Progress, value: number): boolean {
-      if (best === null || sign * (best.value - value) > minDelta) {
-        best = { epoch: iteration, value, x: Float64Array.from(x), f, gradientNorm };
-        waited = 0;
-      } else waited++;
-      return waited > 0 && waited >= patience;
+      const { isBest, isOver } = observeValue(memory, value, rule);
+      if (isBest) best = { epoch: iteration, value, x: Float64Array.from(x), f, gradientNorm };
+      return isOver;
     },
   };
 }

@@ -1,0 +1,145 @@
+/**
+ * Going on from the state of an earlier run.
+ *
+ * @module
+ */
+import { show } from './options.ts';
+import { evaluate, type Asks } from './question.ts';
+import { copyPlain, isArray, isObject, type ProblemMark, type RunState } from './runState.ts';
+import type { Meter } from './meter.ts';
+import type { ProblemFacts } from './problem.ts';
+import type { Iterate, Setting, Solver } from './solver.ts';
+
+/** Returns the mark of a problem. */
+export const markOf = (
+  { params }: ProblemFacts,
+  { n, precision, stochastic = false }: Setting,
+): ProblemMark => ({
+  n,
+  precision,
+  stochastic,
+  shapes: params ? params.layout.tensors.map(({ shape }) => shape) : null,
+});
+
+/**
+ * Checks that a state can be resumed with this solver and problem.
+ *
+ * @throws TypeError if it is no state
+ * @throws RangeError naming all that differs
+ */
+export function checkResume(state: RunState, solver: Solver, mark: ProblemMark, transform: string): void {
+  if (typeof state !== 'object' || state === null || state.format !== 1 || !state.iterate || !state.problem) {
+    const isSaved = typeof state === 'object' && state !== null && 'checksum' in state;
+    throw new TypeError(
+      `minimize: resume must be the state of a run, result.state or what loadState returns, got ${show(state)}.${isSaved ? ' It is a saved state: loadState(saved) reads it.' : ''}`,
+    );
+  }
+  const was = state.problem;
+  const faults = [
+    ...differ('solver', state.solver, solver.name),
+    ...differ('transform', state.transform, transform),
+    ...differ('number of unknowns', was.n, mark.n),
+    ...differ('precision', was.precision, mark.precision),
+    ...differ('kind of problem', kindOf(was), kindOf(mark)),
+    ...(was.shapes && mark.shapes && was.n === mark.n
+      ? differ('shapes of the tensors', shown(was.shapes), shown(mark.shapes))
+      : []),
+  ];
+  if (faults.length > 0) {
+    throw new RangeError(
+      `minimize: resume: the state is that of another run: ${faults.join('; ')}. Leave resume out to begin anew from p0.`,
+    );
+  }
+}
+
+const kindOf = ({ stochastic }: ProblemMark) => (stochastic ? 'mini-batches' : 'all data at once');
+const shown = (shapes: readonly (readonly number[])[]) =>
+  shapes.map((shape) => `[${shape.join(', ')}]`).join(' ');
+const differ = (what: string, was: unknown, is: unknown): string[] =>
+  was === is ? [] : [`its ${what} is ${String(was)}, here it is ${String(is)}`];
+
+/**
+ * Copies a solver's state from an earlier run into a fresh one of the same solver, array by array, so that the arrays lie
+ * where the solver has placed them.
+ *
+ * @throws RangeError naming the first part that does not fit: an option of the solver is another one
+ */
+function restoreInto(fresh: Iterate, saved: Iterate, solver: string): void {
+  const fits = fill(fresh, saved, '');
+  if (fits !== null) {
+    throw new RangeError(
+      `minimize: resume: the state does not fit ${solver}() as it is set here: ${fits}. Give the solver the options that it had, or leave resume out.`,
+    );
+  }
+}
+
+type Part = Record<string, unknown>;
+
+/** Fills `into` from `from`; null, or the part that does not fit. */
+function fill(into: object, from: object, path: string): string | null {
+  const target = into as Part;
+  const keys = new Set([...Object.keys(into), ...Object.keys(from)]);
+  for (const key of keys) {
+    const name = Array.isArray(into) ? `${path}[${key}]` : path === '' ? key : `${path}.${key}`;
+    if (key === '__proto__') return `${name} is no part of a state`;
+    const [is, was] = [target[key], (from as Part)[key]];
+    if (was === undefined && is !== undefined) return `${name} is missing`;
+    if (isArray(is) && isArray(was)) {
+      if (is.length !== was.length || is.constructor !== was.constructor)
+        return `${name} has ${was.length} numbers, not ${is.length}`;
+      is.set(was);
+    } else if (isArray(is) || isArray(was)) {
+      if (is && was) return `${name} is of another kind`;
+      target[key] = copyPlain(was);
+    } else if (Array.isArray(is) && Array.isArray(was) && is.length !== was.length) {
+      return `${name} has ${was.length} parts, not ${is.length}`;
+    } else if (isObject(is) && isObject(was)) {
+      const fault = fill(is, was, name);
+      if (fault !== null) return fault;
+    } else target[key] = copyPlain(was);
+  }
+  return null;
+}
+
+/** Relative difference of f from that of the state, beyond rounding. */
+const AGREEMENT = { float32: 1e-3, float64: 1e-6 };
+
+/**
+ * Brings a fresh solver state to where an earlier run was, and evaluates f there.
+ *
+ * On mini-batches nothing is evaluated: the next batch comes first.
+ *
+ * @returns false if f is another function now, which only a solver without curvature takes
+ * @throws RangeError if the state does not fit the solver, or belongs to another function
+ */
+export function* comeBack(
+  { iterate, statistics, convergence, problem: { precision, stochastic } }: RunState,
+  state: Iterate,
+  solver: Solver,
+  { task, setting, meter }: { task: ProblemFacts; setting: Setting; meter: Pick<Meter, 'count'> },
+): Asks<boolean> {
+  restoreInto(state, iterate, solver.name);
+  const admitted = state.x.slice();
+  solver.admit?.(admitted, setting);
+  if (admitted.some((value, i) => value !== state.x[i])) {
+    throw new RangeError(
+      `minimize: resume: the point of the state lies outside of the bounds of ${solver.name}() as they are here. Leave resume out to begin anew.`,
+    );
+  }
+  if (statistics !== null) task.statistics?.write(statistics);
+  if (stochastic) return true;
+  const gradient = new Float64Array(state.x.length).fill(NaN);
+  const question = evaluate(state.x, gradient);
+  const f = yield question;
+  meter.count(question);
+  const size = Math.max(Math.abs(f), Math.abs(state.f), Math.abs(convergence.start.f));
+  if (Math.abs(f - state.f) <= AGREEMENT[precision] * size) return true;
+  if (solver.descends) {
+    throw new RangeError(
+      `minimize: resume: f is ${f} at the point of the state, where it was ${state.f}: data or loss are others, and what ${solver.name}() has learned is of no use. Leave resume out to begin anew.`,
+    );
+  }
+  state.f = f;
+  state.gradient.set(gradient);
+  return false;
+}

@@ -1,0 +1,123 @@
+import { numberFrom } from './later.ts';
+import { boolean, faultsOf, integerFrom, nonNegative, objectWith, type Rule } from './options.ts';
+import { freshImprovement, observeValue, type Improvement } from './patience.ts';
+import type { Iterate, Measured } from './solver.ts';
+import type { ProblemFacts } from './problem.ts';
+import type { Asks } from './question.ts';
+
+/** A loss that is watched while another is minimized, and when it ends the run. */
+export interface Validation<Answer = number> {
+  /**
+   * Loss to watch, such as that of data held out: its `fg(x, null)` is evaluated, and nothing else of it. Any measure that
+   * falls as the model gets better will do: `{ fg: (x) => 1 - accuracyAt(x) }`.
+   */
+  readonly problem: { fg(x: Float64Array, gradient: null): Answer };
+  /** Evaluate it at the start, after every so many iterations, and at the end. @defaultValue `1` */
+  readonly every?: number;
+  /** Evaluations without improvement after which to stop; Infinity never stops. @defaultValue `10` */
+  readonly patience?: number;
+  /** Changes no larger than this are no improvement. @defaultValue `0` */
+  readonly minDelta?: number;
+  /** End at the point whose validation loss was least, whether it stops early or not. @defaultValue `true` */
+  readonly restoreBest?: boolean;
+}
+
+/** Validation losses of a run, in `result.validation`. */
+export interface ValidationResult {
+  /** The least validation loss and the iteration it is of; null where none was a number. */
+  readonly best: { readonly iteration: number; readonly f: number } | null;
+  /** Every validation loss, in order. */
+  readonly trace: readonly { readonly iteration: number; readonly f: number }[];
+}
+
+/** A point whose validation loss was the least so far. */
+export interface ValidatedPoint extends Measured {
+  /** `[n]` */
+  readonly x: Float64Array;
+  /** What the problem held beside x: see {@link ProblemFacts.statistics}. */
+  readonly statistics: Float64Array | null;
+  readonly iteration: number;
+}
+
+/** Memory of a validation, as plain data. */
+export interface ValidationMemory extends Improvement {
+  /** Null before there is a best point. */
+  point: ValidatedPoint | null;
+}
+
+const rules = {
+  problem: objectWith('a problem, { fg }', 'fg'),
+  every: integerFrom(1),
+  patience: integerFrom(1),
+  minDelta: nonNegative,
+  restoreBest: boolean,
+};
+
+/** Rule of the option `validation`. */
+export const validationRule: Rule = {
+  allowed:
+    '{ problem: { fg }, every, patience, minDelta, restoreBest }, every and patience being whole numbers ≥ 1',
+  accepts: (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    typeof (value as Partial<Validation>).problem?.fg === 'function' &&
+    faultsOf(value, rules as never).length === 0,
+};
+
+/** Watches a validation loss in a run. */
+export interface Watch {
+  readonly memory: ValidationMemory;
+  /** The value of an iteration, if it was evaluated there. */
+  valueAt(iteration: number): number | undefined;
+  /**
+   * Evaluates it where it is due, and at the end of a run in any case; true if it has not improved for too long.
+   *
+   * @param measured - f and ‖∇f‖∞ as the user sees them
+   */
+  observe(iteration: number, at: Pick<Iterate, 'x'>, measured: Measured, isEnd: boolean): Asks<boolean>;
+  /** The best point, where the run is to end there. */
+  chosen(): ValidatedPoint | null;
+  result(): ValidationResult;
+  /** The sentence that says why it stopped. */
+  reason(): string;
+}
+
+/**
+ * Starts to watch.
+ *
+ * @param task - the problem that is minimized: its statistics are brought up to date before each evaluation
+ * @param memory - of the run that is resumed, written
+ */
+export function watch(
+  options: Validation<number | Promise<number>>,
+  task: ProblemFacts,
+  memory: ValidationMemory = { ...freshImprovement(), point: null },
+): Watch {
+  const { problem, every = 1, patience = 10, minDelta = 0, restoreBest = true } = options;
+  const trace: { iteration: number; f: number }[] = [];
+  return {
+    memory,
+    *observe(iteration, { x }, { f, gradientNorm }, isEnd) {
+      const isDue = isEnd || iteration % every === 0;
+      if (!isDue || trace.at(-1)?.iteration === iteration) return false;
+      const statistics = task.statistics?.read(x) ?? null;
+      // A copy: what is given to others may be written into.
+      const value = yield* numberFrom(problem.fg(x.slice(), null), 'validation.problem.fg');
+      trace.push({ iteration, f: value });
+      const { isBest, isOver } = observeValue(memory, value, { patience, minDelta, mode: 'min' });
+      if (isBest) memory.point = { x: x.slice(), f, gradientNorm, statistics, iteration };
+      return isOver;
+    },
+    valueAt: (iteration) => (trace.at(-1)?.iteration === iteration ? trace.at(-1)?.f : undefined),
+    chosen: () => (restoreBest ? memory.point : null),
+    result: () => ({
+      best: memory.point && { iteration: memory.point.iteration, f: memory.best ?? NaN },
+      trace,
+    }),
+    reason() {
+      const reached = memory.best === null ? 'has not been a number' : `has not fallen below ${memory.best}`;
+      const point = restoreBest && memory.point ? ' The best point is returned.' : '';
+      return `The validation loss ${reached} for ${patience} evaluations.${point}`;
+    },
+  };
+}

@@ -1,0 +1,313 @@
+import { describe, expect, it } from 'vitest';
+import {
+  adam,
+  auto,
+  bfgs,
+  conjugateGradient,
+  gradientDescent,
+  lbfgs,
+  leastSquares,
+  levenbergMarquardt,
+  loadState,
+  minimize,
+  newtonCG,
+  owlqn,
+  saveState,
+  sequence,
+  slbfgs,
+  soap,
+  ssbfgs,
+  ssbroyden,
+  vectorParams,
+  layoutOf,
+  type Problem,
+  type RunState,
+  type SavedState,
+  type Solver,
+} from '../../src/index.ts';
+
+/** Rosenbrock's function in n unknowns. */
+function rosenbrock(n = 6): Problem {
+  return {
+    p0: Float64Array.from({ length: n }, (_, i) => (i % 2 === 0 ? -1.2 : 1)),
+    fg(x, gradient) {
+      let f = 0;
+      gradient?.fill(0);
+      for (let i = 0; i + 1 < n; i++) {
+        const [a, b] = [x[i + 1] - x[i] ** 2, 1 - x[i]];
+        f += 100 * a * a + b * b;
+        if (gradient) {
+          gradient[i] += -400 * a * x[i] - 2 * b;
+          gradient[i + 1] += 200 * a;
+        }
+      }
+      return f;
+    },
+  };
+}
+
+/** Noisy least squares in batches: sample i pulls x toward its own point. */
+function batches(n = 6): Problem & { readonly drawn: () => number } {
+  let k = 0;
+  const fgOf =
+    (first: number): Problem['fg'] =>
+    (x, gradient) => {
+      let f = 0;
+      gradient?.fill(0);
+      for (let s = first; s < first + 4; s++) {
+        for (let i = 0; i < n; i++) {
+          const d = x[i] - Math.sin(7 * s + i);
+          f += ((i + 1) * d * d) / 4;
+          if (gradient) gradient[i] += ((i + 1) * d) / 2;
+        }
+      }
+      return f;
+    };
+  return {
+    p0: new Float64Array(n).fill(2),
+    fg: (x, gradient) => fgOf(4 * k)(x, gradient),
+    nextBatch: () => void k++,
+    overlap: (x, gradient) => fgOf(4 * k)(x, gradient),
+    drawn: () => k,
+  };
+}
+
+const squares = () =>
+  leastSquares({
+    p0: Float64Array.of(-1.2, 1),
+    residualCount: 2,
+    residuals([a, b], r) {
+      r.set([10 * (b - a * a), 1 - a]);
+    },
+  });
+
+const throughJson = (state: RunState): RunState =>
+  loadState(JSON.parse(JSON.stringify(saveState(state))) as SavedState);
+
+const full: Record<string, () => Solver> = {
+  auto,
+  lbfgs,
+  'lbfgs float32': () => lbfgs({ storage: 'float32' }),
+  'lbfgs bounds': () => lbfgs({ lower: -2, upper: 0.7 }),
+  bfgs,
+  ssbfgs,
+  ssbroyden,
+  conjugateGradient,
+  gradientDescent,
+  newtonCG,
+  owlqn: () => owlqn({ l1: 0.01 }),
+  adam,
+  amsgrad: () => adam({ amsgrad: true }),
+  soap,
+  sequence: () => sequence({ solver: adam(), iterations: 4 }, bfgs()),
+  slbfgs,
+};
+const stochastic: Record<string, () => Solver> = {
+  adam,
+  soap,
+  gradientDescent: () => gradientDescent({ learningRate: 0.01 }),
+  slbfgs,
+  'lbfgs overlap': () => lbfgs({ pairs: 'overlap' }),
+};
+
+describe('a run that is resumed', () => {
+  for (const [name, solver] of Object.entries(full)) {
+    it(`goes on bit for bit as if it had not been interrupted: ${name}`, () => {
+      const whole = minimize(rosenbrock(), solver(), { maxIterations: 14, gtol: 0 });
+      for (const at of [0, 3, 7]) {
+        const first = minimize(rosenbrock(), solver(), { maxIterations: at, gtol: 0 });
+        const resume = throughJson(first.state);
+        const second = minimize(rosenbrock(), solver(), { maxIterations: 14 - at, gtol: 0, resume });
+        expect(second.x).toEqual(whole.x);
+        expect(second.f).toBe(whole.f);
+        expect(second.iterations + first.iterations).toBe(whole.iterations);
+        expect(saveState(second.state).structure).toBe(saveState(whole.state).structure);
+      }
+    });
+  }
+
+  for (const [name, solver] of Object.entries(stochastic)) {
+    it(`goes on bit for bit on the batches that follow: ${name}`, () => {
+      const whole = minimize(batches(), solver(), { maxIterations: 20 });
+      const source = batches();
+      const first = minimize(source, solver(), { maxIterations: 9 });
+      expect(source.drawn()).toBe(9);
+      const second = minimize(source, solver(), { maxIterations: 11, resume: throughJson(first.state) });
+      expect(second.x).toEqual(whole.x);
+      expect(second.state.iterate.gradient).toEqual(whole.state.iterate.gradient);
+    });
+  }
+
+  it('goes on bit for bit with a sum of squares', () => {
+    const whole = minimize(squares(), levenbergMarquardt(), { maxIterations: 8 });
+    const first = minimize(squares(), levenbergMarquardt(), { maxIterations: 3 });
+    const resume = throughJson(first.state);
+    const second = minimize(squares(), levenbergMarquardt(), { maxIterations: 5, resume });
+    expect(second.x).toEqual(whole.x);
+  });
+
+  it('goes on bit for bit where the pairs lie in WebAssembly, and under transforms and scales', () => {
+    for (const [n, scale, transform] of [
+      [3000, 1, 'none'],
+      [40, 1, 'log'],
+      [40, 1e120, 'none'],
+      [40, 1e-120, 'sqrt'],
+    ] as const) {
+      const { p0, fg } = rosenbrock(n);
+      const problem: Problem = {
+        p0,
+        fg(x, gradient) {
+          const f = scale * fg(x, gradient);
+          if (gradient) for (let i = 0; i < n; i++) gradient[i] *= scale;
+          return f;
+        },
+      };
+      const options = { gtol: 0, transform };
+      const whole = minimize(problem, lbfgs(), { ...options, maxIterations: 30 });
+      const first = minimize(problem, lbfgs(), { ...options, maxIterations: 12 });
+      const resume = throughJson(first.state);
+      const second = minimize(problem, lbfgs(), { ...options, maxIterations: 18, resume });
+      expect(second.x).toEqual(whole.x);
+    }
+  });
+
+  it('can be resumed twice from one state, which stays as it is', () => {
+    const first = minimize(rosenbrock(), bfgs(), { maxIterations: 5 });
+    const before = JSON.stringify(saveState(first.state));
+    const once = minimize(rosenbrock(), bfgs(), { maxIterations: 5, resume: first.state });
+    const twice = minimize(rosenbrock(), bfgs(), { maxIterations: 5, resume: first.state });
+    expect(once.x).toEqual(twice.x);
+    expect(JSON.stringify(saveState(first.state))).toBe(before);
+  });
+
+  it('goes on from a state that a callback has taken', () => {
+    const whole = minimize(rosenbrock(), lbfgs(), { maxIterations: 20 });
+    let kept: RunState | undefined;
+    const signal = new AbortController();
+    expect(() =>
+      minimize(rosenbrock(), lbfgs(), {
+        signal: signal.signal,
+        callback({ iteration, state }) {
+          if (iteration === 6) kept = state();
+          if (iteration === 8) signal.abort(new Error('power cut'));
+        },
+      }),
+    ).toThrow('power cut');
+    const rest = minimize(rosenbrock(), lbfgs(), { maxIterations: 14, resume: kept! });
+    expect(rest.x).toEqual(whole.x);
+  });
+
+  it('returns the best point of both runs, and remembers the stopping rules', () => {
+    const options = { maxIterations: 400, gtol: 0, gRel: 1e-6 };
+    const whole = minimize(rosenbrock(), adam({ learningRate: 0.3 }), options);
+    const first = minimize(rosenbrock(), adam({ learningRate: 0.3 }), { ...options, maxIterations: 250 });
+    const resume = first.state;
+    const second = minimize(rosenbrock(), adam({ learningRate: 0.3 }), {
+      ...options,
+      maxIterations: 150,
+      resume,
+    });
+    expect(second.f).toBe(whole.f);
+    expect(second.measures.gradient.tolerance).toBe(whole.measures.gradient.tolerance);
+  });
+
+  it('starts from the state, whatever p0 is, and leaves parameters there', () => {
+    const first = minimize(rosenbrock(), bfgs(), { maxIterations: 5 });
+    const data = new Float64Array(6);
+    const elsewhere = { ...rosenbrock(), p0: new Float64Array(6).fill(9), params: vectorParams(data) };
+    const still = minimize(elsewhere, bfgs(), { maxIterations: 0, resume: first.state });
+    expect(still.x).toEqual(first.x);
+    expect(data).toEqual(first.x);
+  });
+});
+
+describe('a state', () => {
+  const { state } = minimize(rosenbrock(), lbfgs(), { maxIterations: 5 });
+  const resumed = (change: Partial<Problem>, solver: Solver = lbfgs(), given: RunState = state) => {
+    return () => minimize({ ...rosenbrock(), ...change }, solver, { resume: given });
+  };
+
+  it('of another solver, problem or transform is refused with all that differs', () => {
+    expect(resumed({}, bfgs())).toThrow(/its solver is lbfgs, here it is bfgs.* Leave resume out/);
+    expect(resumed({ p0: new Float64Array(7) })).toThrow(/its number of unknowns is 6, here it is 7/);
+    expect(resumed({ precision: 'float32' }, adam())).toThrow(
+      /its solver is lbfgs, here it is adam; its precision is float64, here it is float32/,
+    );
+    expect(resumed({ nextBatch() {} })).toThrow(/all data at once, here it is mini-batches/);
+    expect(() => minimize(rosenbrock(), lbfgs(), { resume: state, transform: 'log' })).toThrow(
+      /its transform is none, here it is log/,
+    );
+    const shaped = (shape: number[]) => ({
+      params: vectorParams(new Float64Array(6), layoutOf([{ name: 'w', shape }])),
+    });
+    const { state: wide } = minimize({ ...rosenbrock(), ...shaped([2, 3]) }, lbfgs(), { maxIterations: 2 });
+    expect(resumed(shaped([3, 2]), lbfgs(), wide)).toThrow(
+      /shapes of the tensors is \[2, 3\], here it is \[3, 2\]/,
+    );
+  });
+
+  it('of other options is refused where they do not fit', () => {
+    expect(resumed({}, lbfgs({ memory: 3 }))).toThrow(/does not fit lbfgs\(\) as it is set here: memory\./);
+    const plain = minimize(rosenbrock(), adam(), { maxIterations: 2 }).state;
+    expect(resumed({}, adam({ amsgrad: true }), plain)).toThrow(/largestMoment has 0 numbers, not 6/);
+    expect(resumed({}, lbfgs({ memory: 50, upper: -5 }))).toThrow(
+      /resume: .*(does not fit|outside of the bounds)/,
+    );
+    const two = minimize(rosenbrock(), sequence({ solver: adam(), iterations: 1 }, bfgs()), {
+      maxIterations: 3,
+    });
+    expect(resumed({}, sequence(adam()), two.state)).toThrow(/of stage 2 of a sequence; this one has 1/);
+  });
+
+  it('of another function is refused by solvers with curvature, and taken by Adam', () => {
+    const { fg } = rosenbrock();
+    const other: Problem['fg'] = (x, gradient) => 3 * fg(x, gradient);
+    expect(resumed({ fg: other })).toThrow(/data or loss are others/);
+    const moments = minimize(rosenbrock(), adam(), { maxIterations: 3 }).state;
+    const result = minimize({ ...rosenbrock(), fg: other }, adam(), { maxIterations: 3, resume: moments });
+    expect(result.f).toBe(other(result.x, null));
+  });
+
+  it('that is none is refused in words', () => {
+    for (const resume of [1, 'state', {}, { format: 2 }, null, saveState(state)]) {
+      expect(() => minimize(rosenbrock(), lbfgs(), { resume: resume as never })).toThrow(/resume/);
+    }
+    expect(() => minimize(rosenbrock(), lbfgs(), { resume: saveState(state) as never })).toThrow(/loadState/);
+    expect(() => saveState({} as never)).toThrow(/saveState: state must be result.state/);
+    expect(() => saveState(undefined as never)).toThrow(TypeError);
+  });
+
+  it('that is damaged, of another version or something else is not loaded', () => {
+    const saved = saveState(state);
+    const bad = (change: object) => () => loadState({ ...saved, ...change });
+    const flip = (text: string, i: number) =>
+      text.slice(0, i) + (text[i] === 'A' ? 'B' : 'A') + text.slice(i + 1);
+    for (let i = 0; i < saved.numbers.length; i += 97) {
+      expect(bad({ numbers: flip(saved.numbers, i) })).toThrow(/damaged: its checksum differs/);
+    }
+    for (let i = 0; i < saved.structure.length; i += 31) {
+      expect(bad({ structure: flip(saved.structure, i) })).toThrow(/damaged/);
+    }
+    expect(bad({ numbers: saved.numbers.slice(0, -8) })).toThrow(/damaged/);
+    expect(bad({ numbers: '***' })).toThrow(/damaged/);
+    expect(bad({ numbers: 3 })).toThrow(/damaged/);
+    expect(bad({ version: 2 })).toThrow(/version 2; this release reads version 1/);
+    expect(bad({ format: 'onnx' })).toThrow(/no saved state/);
+    expect(() => loadState(JSON.stringify(saved) as never)).toThrow(/JSON.parse\(text\) comes first/);
+    expect(() => loadState(null as never)).toThrow(/no saved state/);
+  });
+
+  it('stays out of what is printed, spread and sent', () => {
+    const result = minimize(rosenbrock(), lbfgs(), { maxIterations: 2 });
+    expect(Object.keys(result)).not.toContain('state');
+    expect(JSON.stringify(result)).not.toContain('iterate');
+    expect(structuredClone({ ...result, toString: undefined }).x).toEqual(result.x);
+  });
+
+  it('cannot reach the prototypes of objects', () => {
+    const iterate = JSON.parse('{"__proto__": {"polluted": 1}}') as RunState['iterate'];
+    const evil = { ...state, iterate: { ...state.iterate, ...iterate } };
+    expect(resumed({}, lbfgs(), evil)).toThrow(/__proto__ is no part of a state/);
+    expect(({} as { polluted?: number }).polluted).toBeUndefined();
+  });
+});
