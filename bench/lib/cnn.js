@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
+import { graph } from 'quasi-newton/onnx';
 import { optfuns } from 'quasi-newton/tfjs';
-import { floats, model, node, randomNumbers } from '../../examples/lib/mlp.js';
 
 /** Shapes of the weights as torch has them: two convolutions `[out, in, height, width]`, and a dense layer. */
 const shapes = [
@@ -15,36 +15,14 @@ const shapes = [
  * @param {number} [seed] - of its initial weights
  */
 export function cnn(seed = 1) {
-  const random = randomNumbers(seed);
-  const uniform = (/** @type {number} */ bound) => () => bound * (2 * random() - 1);
-  return model({
-    input: { x: ['N', 1, 28, 28] },
-    output: { y: ['N', 10] },
-    initializer: shapes.flatMap((shape, i) => {
-      const bound = uniform(1 / Math.sqrt(shape.slice(1).reduce((a, b) => a * b)));
-      return [floats(`${i}.weight`, shape, bound), floats(`${i}.bias`, [shape[0]], bound)];
-    }),
-    nodes: [
-      ...layer('x', 0, 2),
-      ...layer('p0', 1, 1),
-      node('Flatten', ['p1'], 'f'),
-      node('Gemm', ['f', '2.weight', '2.bias'], 'y', { transB: 1 }),
-    ],
-  });
+  const g = graph({ seed });
+  let x = g.input('x', ['N', 1, 28, 28]);
+  for (const [i, [filters, , size]] of shapes.slice(0, 2).entries()) {
+    x = g.maxPool(g.relu(g.conv(x, filters, size, { name: `${i}`, padding: 'same' })), 2);
+  }
+  g.output('y', g.dense(g.flatten(x), 10, { name: '2' }));
+  return g.toBytes();
 }
-
-/**
- * A convolution that keeps the size of an image, ReLU, and a pooling that halves it.
- *
- * @param {string} from - the layer's input
- * @param {number} i - its number
- * @param {number} pad - the pixels around the image
- */
-const layer = (from, i, pad) => [
-  node('Conv', [from, `${i}.weight`, `${i}.bias`], `a${i}`, { pads: Array(4).fill(pad) }),
-  node('Relu', [`a${i}`], `r${i}`),
-  node('MaxPool', [`r${i}`], `p${i}`, { kernel_shape: [2, 2], strides: [2, 2] }),
-];
 
 /**
  * The network of {@link cnn} with softmax cross-entropy as tfjs writes it, channels last, starting where the ONNX model

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { floats, model, node } from './mlp.js';
+import { graph } from 'quasi-newton/onnx';
 
 /**
  * @param {tf.Tensor} target
@@ -34,21 +34,9 @@ export function digitNet(seed = 1) {
  */
 export function digitNetAsOnnx(net) {
   const [w1, b1, w2, b2] = net.getWeights().map((weight) => weight.dataSync());
-  return model({
-    input: { pixels: ['N', 784] },
-    output: { logits: ['N', 10] },
-    initializer: [
-      floats('w1', [784, 16], (i) => w1[i]),
-      floats('b1', [16], (i) => b1[i]),
-      floats('w2', [16, 10], (i) => w2[i]),
-      floats('b2', [10], (i) => b2[i]),
-    ],
-    nodes: [
-      node('MatMul', ['pixels', 'w1'], 'a'),
-      node('Add', ['a', 'b1'], 'c'),
-      node('Tanh', ['c'], 'h'),
-      node('MatMul', ['h', 'w2'], 'd'),
-      node('Add', ['d', 'b2'], 'logits'),
-    ],
-  });
+  const g = graph();
+  const pixels = g.input('pixels', ['N', 784]);
+  const hidden = g.tanh(g.add(g.matmul(pixels, g.weight('w1', [784, 16], w1)), g.weight('b1', [16], b1)));
+  g.output('logits', g.add(g.matmul(hidden, g.weight('w2', [16, 10], w2)), g.weight('b2', [10], b2)));
+  return g.toBytes();
 }

@@ -12,7 +12,8 @@ import {
 import { differentiate, trainable, type OnnxModel, type Ort } from 'quasi-newton/onnx';
 import { modelProblem, optfuns, tfParams } from 'quasi-newton/tfjs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { floats, mlp, model as onnxModel, node as op, randomNumbers } from '../../examples/lib/mlp.js';
+import { mlp, randomNumbers } from '../../examples/lib/mlp.js';
+import { floats, model as onnxModel, node as op } from '../adapters/onnx/rawModel.js';
 import { layoutOf, type Layout } from '../../src/core/layout.ts';
 import { dot } from '../../src/core/vector.ts';
 import { groupNorms, randomDirections } from '../../src/recipes/directions.ts';

@@ -9,7 +9,8 @@ import {
 } from 'quasi-newton';
 import { trainable, type ResidualFunction } from 'quasi-newton/onnx';
 import { describe, expect, it } from 'vitest';
-import { floats, mlp, model as graph, node, randomNumbers } from '../../../examples/lib/mlp.js';
+import { mlp, randomNumbers } from '../../../examples/lib/mlp.js';
+import { floats, model as graph, node } from './rawModel.js';
 import { poisson } from '../../../bench/problems/poisson.js';
 
 const samples = 40;

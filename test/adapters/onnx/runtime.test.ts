@@ -5,7 +5,8 @@ import { lbfgs, minimizeAsync } from 'quasi-newton';
 import { checkFeeds, loadTrainable, miniBatches, OnnxError, trainable } from 'quasi-newton/onnx';
 import { ModelProtoSchema, TensorProtoSchema } from 'onnx-buf';
 import { describe, expect, test } from 'vitest';
-import { floats, mlp, model as graph, node, randomNumbers } from '../../../examples/lib/mlp.js';
+import { mlp, randomNumbers } from '../../../examples/lib/mlp.js';
+import { floats, model as graph, node } from './rawModel.js';
 import { fixture, type Fixture } from './fixtures.ts';
 
 /** A fixture's data and target, to be converted. */

@@ -1,0 +1,190 @@
+import { sizeOf } from '../../../core/layout.ts';
+import { show } from '../../../core/options.ts';
+import type { Value } from '../graph/graph.ts';
+import { dtypeName } from '../graph/tensor.ts';
+import { ModelWriter, wrong, type GraphOptions } from './modelWriter.ts';
+
+/** Options of a layer. */
+export interface LayerOptions {
+  /** Beginning of the names of its tensors, `NAME.weight` and `NAME.bias`. @defaultValue its kind and number, `'dense_1'` */
+  readonly name?: string;
+  /** False for a layer without bias. @defaultValue `true` */
+  readonly bias?: boolean;
+}
+
+/** Options of a convolution. */
+export interface ConvOptions extends LayerOptions {
+  /** @defaultValue `1` */
+  readonly stride?: number;
+  /** Zeros around the image; `'same'` keeps its size at stride 1. @defaultValue `0` */
+  readonly padding?: number | 'same';
+  /** @defaultValue `1` */
+  readonly dilation?: number;
+  /** @defaultValue `1` */
+  readonly groups?: number;
+}
+
+/**
+ * A network that is written in JavaScript: inputs, layers with their weights, and the verbs that losses are written in.
+ *
+ * Verbs take and give values, which are names; every op of ONNX is at hand by `op(name, inputs, attributes)`.
+ */
+export class Network extends ModelWriter {
+  readonly #layers = new Map<string, number>();
+
+  /** A dense layer, `[…, n] → […, units]`: x·Wᵀ + b, drawn uniformly in ±1/√n as torch does. */
+  dense(x: Value, units: number, { name = this.#layer('dense'), bias = true }: LayerOptions = {}): Value {
+    const inputs = this.#size('dense', x, -1);
+    const bound = 1 / Math.sqrt(inputs);
+    const weight = this.weight(`${name}.weight`, [units, inputs], bound);
+    const offset = bias ? this.weight(`${name}.bias`, [units], bound) : undefined;
+    if (this.rank(x) === 2) return this.op('Gemm', [x, weight, offset], { transB: 1 });
+    const product = this.matmul(x, this.transpose(weight, [1, 0]));
+    return offset === undefined ? product : this.add(product, offset);
+  }
+
+  /** A convolution of images `[N, channels, height, width]`, or of signals `[N, channels, length]`. */
+  conv(x: Value, filters: number, kernel: number | readonly number[], options: ConvOptions = {}): Value {
+    const {
+      name = this.#layer('conv'),
+      bias = true,
+      stride = 1,
+      padding = 0,
+      dilation = 1,
+      groups = 1,
+    } = options;
+    const axes = this.rank(x) - 2;
+    const window = typeof kernel === 'number' ? Array<number>(axes).fill(kernel) : kernel;
+    const channels = this.#size('conv', x, 1) / groups;
+    if (axes < 1 || window.length !== axes || !Number.isInteger(channels)) {
+      wrong(
+        `conv ${show(name)}`,
+        `x is [${this.#shown(x)}], the kernel [${window.join(', ')}], in ${groups} groups; they do not fit.`,
+      );
+    }
+    const bound = 1 / Math.sqrt(channels * sizeOf(window));
+    const weight = this.weight(`${name}.weight`, [filters, channels, ...window], bound);
+    const offset = bias ? this.weight(`${name}.bias`, [filters], bound) : undefined;
+    const widths = window.map((size) => dilation * (size - 1));
+    const pads =
+      padding === 'same'
+        ? [...widths.map((width) => Math.floor(width / 2)), ...widths.map((width) => Math.ceil(width / 2))]
+        : Array<number>(2 * axes).fill(padding);
+    return this.op('Conv', [x, weight, offset], {
+      kernel_shape: [...window],
+      strides: Array<number>(axes).fill(stride),
+      dilations: Array<number>(axes).fill(dilation),
+      pads,
+      group: groups,
+    });
+  }
+
+  /** Rows of a table of `count` rows, by indices of int64: `[…] → […, units]`; drawn uniformly in ±√3, of variance 1. */
+  embedding(
+    indices: Value,
+    count: number,
+    units: number,
+    { name = this.#layer('embedding') }: LayerOptions = {},
+  ): Value {
+    return this.op('Gather', [this.weight(`${name}.weight`, [count, units], Math.sqrt(3)), indices], {
+      axis: 0,
+    });
+  }
+
+  /** Layer normalization over the last axis, with scale and bias. */
+  layerNorm(x: Value, { name = this.#layer('norm') }: LayerOptions = {}): Value {
+    const size = this.#size('layerNorm', x, -1);
+    const scale = this.weight(`${name}.weight`, [size], () => 1);
+    return this.op('LayerNormalization', [x, scale, this.weight(`${name}.bias`, [size], () => 0)], {
+      axis: -1,
+    });
+  }
+
+  /**
+   * Batch normalization over all axes but the channels', 1, in training mode: it trains with the statistics of each batch, and
+   * `model.toBytes({ inference: true })` writes it with the running ones.
+   */
+  batchNorm(x: Value, { name = this.#layer('norm') }: LayerOptions = {}): Value {
+    const size = this.#size('batchNorm', x, 1);
+    const tensors = ['weight', 'bias', 'running_mean', 'running_var'].map((part, i) =>
+      this.weight(`${name}.${part}`, [size], () => (i === 0 || i === 3 ? 1 : 0)),
+    );
+    return this.ops('BatchNormalization', [x, ...tensors], { training_mode: 1 }, 3)[0];
+  }
+
+  /** The largest of each window of `size` along the axes after the channels, side by side unless `stride` is another. */
+  maxPool(x: Value, size: number, stride = size): Value {
+    const axes = this.rank(x) - 2;
+    const all = (value: number) => Array<number>(axes).fill(value);
+    return this.op('MaxPool', [x], { kernel_shape: all(size), strides: all(stride) });
+  }
+
+  /** The mean over all axes after the channels, `[N, channels]`. */
+  globalAveragePool(x: Value): Value {
+    const axes = Array.from({ length: this.rank(x) - 2 }, (_, i) => i + 2);
+    return this.mean(x, axes, false);
+  }
+
+  /** A sample a row, `[N, …] → [N, the rest]`. */
+  flatten(x: Value): Value {
+    return this.op('Flatten', [x], { axis: 1 });
+  }
+
+  /** max(x, 0). */
+  relu(x: Value): Value {
+    return this.op('Relu', [x]);
+  }
+
+  /** x·Φ(x), by the error function. */
+  gelu(x: Value): Value {
+    return this.mul(0.5, x, this.add(this.op('Erf', [this.mul(x, Math.SQRT1_2)]), 1));
+  }
+
+  /** eˣ over its sum along an axis. */
+  softmax(x: Value, axis = -1): Value {
+    return this.op('Softmax', [x], { axis });
+  }
+
+  /** Name of the next layer of a kind. */
+  #layer(kind: string): string {
+    const number = (this.#layers.get(kind) ?? 0) + 1;
+    this.#layers.set(kind, number);
+    return `${kind}_${number}`;
+  }
+
+  /** Size of an axis, which a layer's weights are made for. */
+  #size(where: string, x: Value, axis: number): number {
+    this.checkKnown(where, x);
+    const size = this.shapeOf(x)?.at(axis);
+    if (typeof size === 'number') return size;
+    return wrong(
+      where,
+      `the size of axis ${axis} of ${show(x)}, [${this.#shown(x)}], must be known: ${dtypeName(this.dtypeOf(x))}.`,
+    );
+  }
+
+  #shown(x: Value): string {
+    return this.shapeOf(x)?.join(', ') ?? 'of unknown rank';
+  }
+}
+
+/**
+ * Starts a network, to be written with {@link Network}'s verbs: no Python, no exporter.
+ *
+ * @throws RangeError naming every wrong option
+ *
+ * @example
+ * ```js
+ * import * as ort from 'onnxruntime-node';
+ * import { graph, trainable } from 'quasi-newton/onnx';
+ *
+ * const g = graph({ seed: 1 });
+ * const x = g.input('x', ['N', 2]);
+ * const hidden = g.tanh(g.dense(x, 16));
+ * g.output('y', g.dense(hidden, 1));
+ * const model = await trainable(ort, g.toBytes(), { loss: 'mse' });
+ * console.log(model.params.length); // 65
+ * await model.dispose();
+ * ```
+ */
+export const graph = (options: GraphOptions = {}): Network => new Network(options);
