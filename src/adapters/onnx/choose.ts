@@ -29,7 +29,9 @@ export interface Parameter {
 export interface Choice {
   readonly parameters: readonly Parameter[];
   readonly wrtInputs: readonly string[];
-  /** The names of the parameters, then of the inputs. */
+  /** Values between the inputs and the outputs. */
+  readonly wrtInner: readonly string[];
+  /** The names of the parameters, then of the inputs, then of inner values. */
   readonly names: readonly string[];
   readonly copies: readonly Copy[];
 }
@@ -48,7 +50,11 @@ export function choose(
   const candidates = candidatesOf(model, origins).filter(({ name }) => origins.has(name));
   const chosen =
     wrt === undefined || typeof wrt === 'function'
-      ? { candidates: foreign(() => candidates.filter(wrt ?? (({ byDefault }) => byDefault))), inputs: [] }
+      ? {
+          candidates: foreign(() => candidates.filter(wrt ?? (({ byDefault }) => byDefault))),
+          inputs: [],
+          inner: [],
+        }
       : named(candidates, model, wrt);
   const inFunctions = chosen.candidates.filter(({ origin }) => origin.kind === 'function');
   if (inFunctions.length > 0) {
@@ -64,7 +70,7 @@ export function choose(
     const gradient = gradientNameOf(name);
     return { name, shape, dtype: tensor.dataType, role, tensor, origin, input: name, gradient };
   });
-  const names = [...parameters.map(({ name }) => name), ...chosen.inputs];
+  const names = [...parameters.map(({ name }) => name), ...chosen.inputs, ...chosen.inner];
   if (names.length === 0) {
     const constants = candidates.map(({ name, why }) => `${JSON.stringify(name)} (${why})`);
     const none = wrt === undefined ? 'the model has no trainable parameter' : 'no parameter was chosen';
@@ -77,6 +83,7 @@ export function choose(
   return {
     parameters,
     wrtInputs: chosen.inputs,
+    wrtInner: chosen.inner,
     names,
     copies: copiesOf(candidates, names, Array.isArray(wrt)),
   };
@@ -118,12 +125,14 @@ function named(candidates: readonly Candidate[], { graph }: Model, names: readon
     ]),
   );
   const tensors = new Map(graph.initializer.map(({ name, dataType }) => [name, dataType]));
+  const inner = new Set(graph.node.flatMap(({ output }) => output).filter((name) => name !== ''));
   const faults = names.flatMap((name) => {
+    if (!inputs.has(name) && !tensors.has(name) && inner.has(name)) return [];
     const dtype = inputs.get(name) ?? tensors.get(name);
     if (dtype === undefined)
       return [
         fault(
-          `the model has no initializer and no input ${JSON.stringify(name)}, by which to differentiate; ${listed(candidates)}.`,
+          `the model has no initializer, no input and no value ${JSON.stringify(name)}, by which to differentiate; ${listed(candidates)}.`,
         ),
       ];
     if (dtype === DType.FLOAT || dtype === DType.DOUBLE) return [];
@@ -138,5 +147,6 @@ function named(candidates: readonly Candidate[], { graph }: Model, names: readon
   return {
     candidates: candidates.filter(({ name }) => wanted.has(name)),
     inputs: [...wanted].filter((name) => inputs.has(name)),
+    inner: [...wanted].filter((name) => !inputs.has(name) && !tensors.has(name)),
   };
 }

@@ -13,7 +13,7 @@ import { fault, OnnxError, typed, type Fault } from './ir/errors.ts';
 import { valueInfo, type Value } from './ir/graph.ts';
 import { encodeModel } from './ir/model.ts';
 import type { Shape } from './ir/shape.ts';
-import { DType, shapeOf } from './ir/tensor.ts';
+import { DType, dtypeName, shapeOf } from './ir/tensor.ts';
 import type { Platform } from './ir/vjp.ts';
 import type { Target } from './losses.ts';
 import { appendLoss } from './objective.ts';
@@ -56,6 +56,8 @@ export interface Differentiated {
   readonly targets: readonly Target[];
   /** Names of the inputs in `wrt`; their gradients come after those of the parameters. */
   readonly wrtInputs: readonly string[];
+  /** Names of the inner values in `wrt`; their gradients come last. */
+  readonly wrtInner: readonly string[];
   readonly statistics: readonly RunningStatistic[];
   /** Parameters that the loss does not depend on: their gradients are zeros. */
   readonly unused: readonly string[];
@@ -110,13 +112,14 @@ function differentiateChecked(
   const ownLoss =
     typeof asked === 'object' && 'graph' in asked ? mergeLossGraph(model, asked.graph, precision) : undefined;
   const chosen = choose(model, file.origins, choice);
-  const { names, wrtInputs, copies } = chosen;
+  const { names, wrtInputs, wrtInner, copies } = chosen;
   const prepared = prepare(file, chosen, options.dropout);
   const { g, parameters, wrt, dataInputs, outputs, current, faults } = prepared;
   const { graph } = model;
   graph.output = [];
   graph.valueInfo = [];
   if (options.freeBatch) faults.push(...fixedBatchFaults(g, outputs));
+  faults.push(...unfit(g, wrtInner, current));
   const targets: Target[] = [];
   const loss = appendLoss({ g, options, outputs, current, ownLoss, parameters, targets, faults });
   if (loss === undefined) throw new OnnxError(faults);
@@ -147,6 +150,7 @@ function differentiateChecked(
     })),
     targets,
     wrtInputs,
+    wrtInner,
     statistics,
     unused: names.filter((_, i) => !gradients.has(wrt[i])),
     copies,
@@ -178,6 +182,16 @@ const nothingToTrain = (names: readonly string[]): Fault =>
     `the loss depends on none of ${names.map((name) => JSON.stringify(name)).join(', ')}: there is nothing to train.`,
   );
 
+/** Inner values in `wrt` that gradients do not flow in. */
+const unfit = (g: Builder, names: readonly string[], current: (name: string) => Value): Fault[] =>
+  names
+    .filter((name) => !g.isFloat(current(name)))
+    .map((name) =>
+      fault(
+        `wrt: the value ${JSON.stringify(name)} is ${dtypeName(g.dtypeOf(current(name)))}; gradients are taken by float32 and float64 values.`,
+      ),
+    );
+
 function refuseAll(faults: readonly Fault[]): void {
   if (faults.length > 0) throw new OnnxError(faults);
 }
@@ -208,9 +222,11 @@ function addHessianVector(
 }
 
 function keepOutput(g: Builder, name: string, value: Value, outputs: readonly string[]): void {
-  if (!outputs.includes(value))
+  if (!g.types.has(value) || g.constants.has(value))
     throw new OnnxError([
-      fault(`keep: the model has no output ${JSON.stringify(name)}; it has ${outputs.join(', ')}.`),
+      fault(
+        `keep: the model computes no value ${JSON.stringify(name)}; its outputs are ${outputs.join(', ')}.`,
+      ),
     ]);
   if (g.proto.output.some((output) => output.name === name))
     throw new OnnxError([

@@ -54,7 +54,8 @@ export interface DifferentiateOptions {
    */
   readonly loss: Loss;
   /**
-   * What to differentiate by: names of initializers and of inputs, or a choice among all constant float tensors.
+   * What to differentiate by: names of initializers, of inputs and of values between (with `keep` of the same, all that
+   * Grad-CAM needs), or a choice among all constant float tensors.
    *
    * @defaultValue the weights, biases, scales, tables and slopes of the model's layers
    */
@@ -73,7 +74,7 @@ export interface DifferentiateOptions {
    * @defaultValue `'cpu'`
    */
   readonly target?: 'cpu' | 'wasm' | 'webgpu';
-  /** Outputs of the model to keep among those of the result. @defaultValue none */
+  /** Outputs of the model, or values on the way to them, to keep among the outputs of the result. @defaultValue none */
   readonly keep?: readonly string[];
   /** Lets the first axis of the inputs vary where the model fixes it at 1. @defaultValue false */
   readonly freeBatch?: boolean;

@@ -246,13 +246,13 @@ describe('what is no model, no runtime and no option is refused in words', () =>
     [
       'a misspelt option',
       [ort, network, { loss: 'mse', presision: 'float64' }],
-      /presision: no such option; there are loss, .*trainable, sessionOptions/,
+      /presision: no such option; there are loss, .*trainable, frozen, sessionOptions/,
     ],
     ['another name for trainable', [ort, network, { loss: 'mse', wrt: ['x'] }], /wrt: no such option/],
     [
       'a misspelt name',
       [ort, network, { loss: 'mse', trainable: ['weigth'] }],
-      /no input "weigth", .*; its constants are "[^"]+", /,
+      /no input and no value "weigth", .*; its constants are "[^"]+", /,
     ],
     [
       'a choice of nothing',

@@ -3,9 +3,9 @@
  *
  * - inputs: the model's own data inputs; the targets of the loss, if it needs any; then one plain input for
  *   each parameter, under its initializer's name, or one beginning with `inner/` where an output has that name.
- * - outputs: `loss`, a scalar; then for each parameter, or each input in `wrt`, `grad_of/NAME`, of its shape;
+ * - outputs: `loss`, a scalar; then for each parameter, or each input or inner value in `wrt`, `grad_of/NAME`, of its shape;
  *   then, with `hessianVector`, `hessian_vector_of/NAME`; then the batch statistics of BatchNormalization
- *   nodes in training mode, `batch_of/NAME`; then the outputs named in `keep`.
+ *   nodes in training mode, `batch_of/NAME`; then the values named in `keep`.
  *
  * @module
  */

@@ -3,7 +3,8 @@ import { checkLength } from '../../../core/paramSet.ts';
 import { hessianVectorNameOf, lossName, manyLosses, vectorNameOf } from '../ir/convention.ts';
 import { differentiateInference, type Differentiated } from '../differentiate.ts';
 import { checkFeeds, type Feeds } from './feeds.ts';
-import { hessianGraph, lossGraph, manyLossesGraph, predictionGraph } from './graphs.ts';
+import type { FrozenSplit } from './frozen.ts';
+import { hessianGraph, keptGraph, lossGraph, manyLossesGraph, predictionGraph } from './graphs.ts';
 import type { InputSpec } from './inputs.ts';
 import type { Plan } from './options.ts';
 import { tensorOver, type Ort, type OrtSession, type OrtTensors } from './ort.ts';
@@ -17,7 +18,9 @@ export interface Loaded {
   readonly bytes: Uint8Array;
   readonly plan: Plan;
   readonly differentiated: Differentiated;
-  /** A session of `differentiated`. */
+  /** Its part that no parameter comes into, apart; null where it is not. */
+  readonly split: FrozenSplit | null;
+  /** A session of `differentiated`, or of what is left of it. */
   readonly gradients: OrtSession;
 }
 
@@ -29,16 +32,20 @@ export interface Engine {
   readonly weights: Weights;
   /** Feeds as tensors; throws an OnnxError naming every fault. */
   checked(specs: readonly InputSpec[], feeds: Feeds): OrtTensors;
+  /** What evaluations are fed with for some data: computes what is the same at every point. */
+  prepared(data: OrtTensors): Promise<OrtTensors>;
   /** Waits for its turn, and throws if the model has been disposed of. */
   inTurn<T>(task: () => Promise<T>): Promise<T>;
-  /** The loss and whatever comes with the gradient, which is written unless it is null. */
+  /** The loss and whatever comes with the gradient, which is written unless it is null; `data` are prepared. */
   evaluate(
     data: OrtTensors,
     x: Float64Array,
     gradient: Float64Array | null,
     mode?: Mode,
   ): Promise<OrtTensors>;
-  /** The losses at k points, `[k, n]`. */
+  /** The loss and the values that the options keep; `data` are as they were checked. */
+  kept(data: OrtTensors, x: Float64Array, mode: Mode): Promise<OrtTensors>;
+  /** The losses at k points, `[k, n]`; `data` are prepared. */
   losses(data: OrtTensors, points: Float64Array, losses: Float64Array, mode?: Mode): Promise<void>;
   /** `product ← ∇²f(x)·v`. */
   hessianVector(data: OrtTensors, x: Float64Array, v: Float64Array, product: Float64Array): Promise<void>;
@@ -53,7 +60,7 @@ export interface Engine {
  * @param running - the model's running statistics, kept up to date elsewhere
  */
 export function engine(
-  { ort, bytes, plan, differentiated, gradients }: Loaded,
+  { ort, bytes, plan, differentiated, split, gradients }: Loaded,
   running: ReadonlyMap<string, Reals>,
 ): Engine {
   const { parameters, precision, statistics, copies } = differentiated;
@@ -68,16 +75,23 @@ export function engine(
     return session;
   };
   /** The graphs of a mode, each opened when it is first needed. */
-  const sessionsOf = (graph: () => Differentiated, session?: OrtSession) => ({
+  const sessionsOf = (graph: () => Pick<Differentiated, 'bytes'>, mode: Mode, session?: OrtSession) => ({
     gradients: once(async () => session ?? (await another(graph().bytes))),
     lossOnly: once(() => another(lossGraph(graph().bytes))),
-    lossOfMany: once(() => another(manyLossesGraph(lossGraph(graph().bytes), graph()))),
+    lossOfMany: once(() => another(manyLossesGraph(lossGraph(graph().bytes), differentiated))),
+    kept: once(() =>
+      another(keptGraph(bytes, plan.differentiate, plan.keep, mode === 'file' ? null : names)),
+    ),
   });
   const names = statistics.map(({ name }) => name);
   const modes = {
-    file: sessionsOf(() => differentiated, gradients),
-    inference: sessionsOf(remembered(() => differentiateInference(bytes, plan.differentiate, names))),
+    file: sessionsOf(() => ({ bytes: split?.rest ?? differentiated.bytes }), 'file', gradients),
+    inference: sessionsOf(
+      remembered(() => differentiateInference(bytes, plan.differentiate, names)),
+      'inference',
+    ),
   };
+  const frozen = once(() => another(split?.frozen ?? new Uint8Array()));
   const present = () => {
     // Copies: a solver may put the statistics in order while this runs.
     const tensors = Array.from(running, ([name, values]) => {
@@ -124,6 +138,23 @@ export function engine(
         if (disposed) throw new Error('This model has been disposed of; load it again.');
         return task();
       }),
+    async prepared(data) {
+      if (split === null) return data;
+      const some = (chosen: readonly string[]) =>
+        Object.fromEntries(chosen.map((name) => [name, data[name]]));
+      const features = await run(await frozen(), some(split.inputs.frozen), split.features);
+      return Object.assign(some(split.inputs.rest), features);
+    },
+    async kept(data, x, asked) {
+      checkLength('evaluate: x', x, params.length);
+      const mode = inMode(asked);
+      const session = await modes[mode].kept();
+      point.set(x);
+      return run(session, { ...data, ...inputs, ...(mode === 'file' ? undefined : present()) }, [
+        lossName,
+        ...plan.keep,
+      ]);
+    },
     async evaluate(data, x, gradient, asked = 'file') {
       checkLength('fg: x', x, params.length);
       const mode = inMode(asked);

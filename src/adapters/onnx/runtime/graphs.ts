@@ -17,22 +17,43 @@ import { prune } from '../passes/prune.ts';
 import { read, type ReadOptions } from '../passes/read.ts';
 import { inferNode } from '../ops/infer.ts';
 import { floatTypeIn } from '../passes/precision.ts';
-import { differentiate, type Differentiated } from '../differentiate.ts';
+import { differentiate, differentiateInference, type Differentiated } from '../differentiate.ts';
 import type { DifferentiateOptions } from '../options.ts';
 import { decodeModel, encodeModel } from '../ir/model.ts';
 import { specOf, type InputSpec } from './inputs.ts';
 
-/** Of a graph of loss and gradients, the loss alone: ONNX Runtime would compute the rest whether asked for or not. */
-export function lossGraph(gradients: Uint8Array): Uint8Array {
+/**
+ * Of a graph of loss and gradients, the loss alone: ONNX Runtime would compute the rest whether asked for or not.
+ *
+ * @param others - outputs to keep beside it
+ */
+export function lossGraph(gradients: Uint8Array, others: readonly string[] = []): Uint8Array {
   const model = decodeModel(gradients);
   const { graph } = model;
-  graph.output = graph.output.filter(({ name }) => name === lossName);
+  graph.output = graph.output.filter(({ name }) => name === lossName || others.includes(name));
   prune(graph);
   // Only the gradient reads which elements a MaxPool took, and to tell them it takes ten times as long.
   const read = new Set(graph.node.flatMap(({ input }) => input));
   for (const { opType, output } of graph.node)
     if (opType === 'MaxPool' && !read.has(output[1])) output.length = 1;
   return encodeModel(model);
+}
+
+/**
+ * A graph of the loss and of values that the model computes on the way.
+ *
+ * @param statistics - those of the running means and variances to be fed, in inference mode; null in the file's
+ */
+export function keptGraph(
+  bytes: Uint8Array,
+  options: DifferentiateOptions,
+  keep: readonly string[],
+  statistics: readonly string[] | null = null,
+): Uint8Array {
+  const all = { ...options, keep };
+  const { bytes: graph } =
+    statistics === null ? differentiate(bytes, all) : differentiateInference(bytes, all, statistics);
+  return lossGraph(graph, keep);
 }
 
 /** A graph of the products of the Hessian with a vector, and of nothing else. */

@@ -12,7 +12,7 @@ import {
 } from './leastSquares.ts';
 import type { OrtTensors } from './ort.ts';
 import { problemOf, type FeedSource, type OnnxProblem, type ProblemOptions } from './problem.ts';
-import { observe, runningStatistics } from './statistics.ts';
+import { observe, runningStatistics, statisticsOf } from './statistics.ts';
 import { writeBack, type NewValues, type WriteOptions } from './writeBack.ts';
 
 /** A model being trained in ONNX Runtime. */
@@ -74,7 +74,9 @@ export function onnxModel(loaded: Loaded): OnnxModel {
       const seen = mode === 'inference' ? [] : statistics;
       const observer = observe(seen, [...running.values()], params, precision, batches);
       const hessianVector = plan.hessianVector && mode === 'file';
-      return problemOf({ engine: runs, inputs, precision, observer, hessianVector, mode }, source);
+      const own = seen.length === 0 ? undefined : statisticsOf(observer, [...running.values()]);
+      const shared = { engine: runs, inputs, precision, observer, statistics: own };
+      return problemOf({ ...shared, hessianVector, mode }, source);
     },
     leastSquares: (feeds, options = {}) =>
       leastSquaresOf(loaded, runs, (graph) => residualSessions.another(graph), feeds, options),

@@ -1,11 +1,8 @@
-import { checkOptions, objectWith, type Rules } from '../../../core/options.ts';
+import { checkOptions, objectWith, oneOf, type Rules } from '../../../core/options.ts';
 import { checkDifferentiateOptions, differentiateRules, type DifferentiateOptions } from '../options.ts';
 
 /** Options of `trainable`. */
-export interface TrainableOptions extends Omit<
-  DifferentiateOptions,
-  'wrt' | 'keep' | 'hessianVector' | 'dropout'
-> {
+export interface TrainableOptions extends Omit<DifferentiateOptions, 'wrt' | 'hessianVector' | 'dropout'> {
   /**
    * What to train: names of the model's constant tensors, or a choice among all float ones.
    *
@@ -22,14 +19,22 @@ export interface TrainableOptions extends Omit<
   readonly sessionOptions?: object;
   /** Problems answer `hessianVector` too, with exact products; more memory, no time otherwise. @defaultValue false */
   readonly hessianVector?: boolean;
+  /**
+   * What no parameter comes into, such as the layers before the first that is trained: computed `'once'` for the data of a
+   * problem, whose results are kept with it, or at `'every'` evaluation, which takes less memory.
+   *
+   * @defaultValue `'once'`
+   */
+  readonly frozen?: 'once' | 'every';
   /** Where to run: an execution provider of the ONNX Runtime in use. @defaultValue ONNX Runtime's own choice */
   readonly target?: 'cpu' | 'wasm' | 'webgpu';
 }
 
-const { wrt, keep: _, dropout: __, ...shared } = differentiateRules;
+const { wrt, dropout: _, ...shared } = differentiateRules;
 const rules: Rules<TrainableOptions> = {
   ...shared,
   trainable: wrt,
+  frozen: oneOf('once', 'every'),
   sessionOptions: objectWith("an object of ONNX Runtime's session options"),
 };
 
@@ -65,6 +70,10 @@ export interface Plan {
   readonly session: object;
   /** Whether products of the Hessian are wanted. */
   readonly hessianVector: boolean;
+  /** Whether to compute once what no parameter comes into. */
+  readonly frozenOnce: boolean;
+  /** Values of the model that `problem.evaluate` gives beside the loss. */
+  readonly keep: readonly string[];
 }
 
 /**
@@ -74,7 +83,7 @@ export interface Plan {
  */
 export function planOf(where: string, options: TrainableOptions): Plan {
   checkOptions(where, options, rules);
-  const { trainable, sessionOptions, target, hessianVector = false, ...rest } = options;
+  const { trainable, sessionOptions, target, hessianVector = false, frozen, keep = [], ...rest } = options;
   const differentiate = {
     ...rest,
     dropout: 'off' as const,
@@ -85,6 +94,8 @@ export function planOf(where: string, options: TrainableOptions): Plan {
   return {
     differentiate,
     hessianVector,
+    frozenOnce: frozen !== 'every',
+    keep,
     session: {
       ...quiet(),
       ...(target !== undefined && { executionProviders: [target] }),

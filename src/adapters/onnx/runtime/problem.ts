@@ -1,17 +1,40 @@
 import type { ParamSet } from '../../../core/paramSet.ts';
-import type { AsyncProblem, Precision } from '../../../core/problem.ts';
+import type { AsyncProblem, Precision, Statistics } from '../../../core/problem.ts';
 import { lossName } from '../ir/convention.ts';
 import type { BatchSource } from './batches.ts';
 import type { Engine, Mode } from './engine.ts';
 import type { Feeds } from './feeds.ts';
 import type { InputSpec } from './inputs.ts';
 import type { OrtTensors } from './ort.ts';
+import { once } from './session.ts';
+import { eachSample, type SampleGradients } from './samples.ts';
 import { settling, type Observer } from './statistics.ts';
 
 /** A loss of a model on given data, as a function of the model's parameters. */
 export interface OnnxProblem extends AsyncProblem {
   readonly params: ParamSet;
   readonly precision: Precision;
+  /**
+   * The loss, and with it the values that `trainable`'s option `keep` names, in one run.
+   *
+   * @param x - point, `[n]`; default: the parameters as they are
+   */
+  evaluate(x?: Float64Array): Promise<Evaluation>;
+  /**
+   * The loss of each sample as a batch of its own, and its gradient.
+   *
+   * @param x - point, `[n]`; default: the parameters as they are
+   * @throws OnnxError if some feed has no axis of samples, or the model takes no batch of one
+   */
+  sampleGradients(x?: Float64Array): Promise<SampleGradients>;
+}
+
+/** What {@link OnnxProblem.evaluate} gives. */
+export interface Evaluation {
+  /** The loss. */
+  readonly f: number;
+  /** The values that are kept, by name. */
+  readonly outputs: OrtTensors;
 }
 
 /** Data, or a function that gives the next mini-batch of them. */
@@ -23,6 +46,8 @@ export interface ProblemParts {
   readonly inputs: readonly InputSpec[];
   readonly precision: Precision;
   readonly observer: Observer;
+  /** The running statistics of the model, if the problem moves them. */
+  readonly statistics: Statistics | undefined;
   /** Whether to answer `hessianVector`. */
   readonly hessianVector: boolean;
   readonly mode: Mode;
@@ -41,30 +66,30 @@ export interface ProblemOptions {
 
 /** The loss of an engine on some data. */
 export function problemOf(
-  { engine, inputs, precision, observer, hessianVector, mode }: ProblemParts,
+  { engine, inputs, precision, observer, statistics, hessianVector, mode }: ProblemParts,
   source: FeedSource,
 ): OnnxProblem {
   const { params } = engine.weights;
   const batches = typeof source === 'function' ? source : undefined;
-  let current = typeof source === 'function' ? undefined : engine.checked(inputs, source);
+  let current = typeof source === 'function' ? undefined : dataOf(engine, engine.checked(inputs, source));
   /** What the present batch shares with the one before it, once that has been asked for. */
-  let shared: OrtTensors | 'none' | undefined;
-  const draw = async (): Promise<OrtTensors> => {
-    current = engine.checked(inputs, (await batches?.()) ?? {});
+  let shared: Data | 'none' | undefined;
+  const draw = async (): Promise<Data> => {
+    current = dataOf(engine, engine.checked(inputs, (await batches?.()) ?? {}));
     shared = undefined;
     return current;
   };
   const checkedShared = () => {
     const feeds = batches?.shared?.();
-    return feeds === undefined ? 'none' : engine.checked(inputs, feeds);
+    return feeds === undefined ? 'none' : dataOf(engine, engine.checked(inputs, feeds));
   };
   /** Runs a task on the data of the present batch, in turn. */
-  const onData = <T>(task: (data: OrtTensors) => Promise<T>) =>
+  const onData = <T>(task: (data: Data) => Promise<T>) =>
     engine.inTurn(async () => task(current ?? (await draw())));
 
   const fg: OnnxProblem['fg'] = (x, gradient) =>
     onData(async (data) => {
-      const results = await engine.evaluate(data, x, gradient, mode);
+      const results = await engine.evaluate(await data.prepared(), x, gradient, mode);
       const f = Number(results[lossName].data[0]);
       if (gradient !== null && mode === 'file') observer.evaluated(x, f, results);
       return f;
@@ -77,15 +102,28 @@ export function problemOf(
     },
     params: settling(params, observer),
     precision,
+    ...(statistics && { statistics }),
     fg,
+    evaluate: (x = params.copyInto(params.zeros())) =>
+      onData(async ({ checked }) => {
+        const { [lossName]: loss, ...outputs } = await engine.kept(checked, x, mode);
+        return { f: Number(loss.data[0]), outputs };
+      }),
+    sampleGradients: (x = params.copyInto(params.zeros())) =>
+      onData(({ checked }) =>
+        eachSample(engine, inputs, checked, async (data, gradient) => {
+          const results = await engine.evaluate(await engine.prepared(data), x, gradient, mode);
+          return Number(results[lossName].data[0]);
+        }),
+      ),
     valuesAt(this: Pick<AsyncProblem, 'fg'> | undefined, points, losses) {
       const own = this?.fg;
       // A copy of the problem with another fg: the losses are those of that.
       if (own !== undefined && own !== fg) return oneByOne(own, points, losses);
-      return onData((data) => engine.losses(data, points, losses, mode));
+      return onData(async (data) => engine.losses(await data.prepared(), points, losses, mode));
     },
     ...(hessianVector && {
-      hessianVector: (x, v, product) => onData((data) => engine.hessianVector(data, x, v, product)),
+      hessianVector: (x, v, product) => onData(({ checked }) => engine.hessianVector(checked, x, v, product)),
     }),
     ...(batches && {
       nextBatch: () =>
@@ -102,12 +140,24 @@ export function problemOf(
             gradient?.fill(0);
             return 0;
           }
-          const results = await engine.evaluate(shared, x, gradient, mode);
+          const results = await engine.evaluate(await shared.prepared(), x, gradient, mode);
           return Number(results[lossName].data[0]);
         }),
     }),
   };
 }
+
+/** Feeds that have been checked. */
+interface Data {
+  readonly checked: OrtTensors;
+  /** What evaluations are fed with, computed once. */
+  readonly prepared: () => Promise<OrtTensors>;
+}
+
+const dataOf = (engine: Engine, checked: OrtTensors): Data => ({
+  checked,
+  prepared: once(() => engine.prepared(checked)),
+});
 
 /** The losses at k points, `[k, n]`, one after the other. */
 async function oneByOne(fg: AsyncProblem['fg'], points: Float64Array, losses: Float64Array): Promise<void> {

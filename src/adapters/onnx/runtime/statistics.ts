@@ -1,5 +1,5 @@
 import type { ParamSet } from '../../../core/paramSet.ts';
-import type { Precision } from '../../../core/problem.ts';
+import type { Precision, Statistics } from '../../../core/problem.ts';
 import type { Differentiated, RunningStatistic } from '../differentiate.ts';
 import { numbersOf } from '../ir/tensor.ts';
 import type { DifferentiateOptions } from '../options.ts';
@@ -38,6 +38,21 @@ export function settling(params: ParamSet, observer: Observer): ParamSet {
     },
   };
 }
+
+/** The running statistics of a problem as a run keeps them: all one after the other. */
+export const statisticsOf = (observer: Observer, running: readonly Reals[]): Statistics => ({
+  read(x) {
+    observer.settles(x);
+    return Float64Array.from(running.flatMap((values) => Array.from(values)));
+  },
+  write(values) {
+    let offset = 0;
+    for (const each of running) {
+      each.set(values.subarray(offset, offset + each.length));
+      offset += each.length;
+    }
+  },
+});
 
 /** Follows the running statistics of BatchNormalization nodes through the evaluations of one problem. */
 export interface Observer {

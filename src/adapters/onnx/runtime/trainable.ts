@@ -14,7 +14,8 @@ import { differentiate, type Differentiated } from '../differentiate.ts';
 import { fault, OnnxError } from '../ir/errors.ts';
 import { dtypeName } from '../ir/tensor.ts';
 import type { Loaded } from './engine.ts';
-import { hessianGraph } from './graphs.ts';
+import { splitFrozen, type FrozenSplit } from './frozen.ts';
+import { hessianGraph, keptGraph } from './graphs.ts';
 import { onnxModel, type OnnxModel } from './model.ts';
 import { planOf, type Plan, type TrainableOptions } from './options.ts';
 import type { Ort } from './ort.ts';
@@ -36,8 +37,11 @@ export function loadTrainable(
     chainEitherK(() => attempt(() => planOf('trainable', options), asError)),
     bindTo('plan'),
     bind('differentiated', ({ plan }) => fromEither(attempt(() => forTraining(bytes, plan), asError))),
-    bind('gradients', ({ plan, differentiated }) =>
-      tryCatch(() => open(ort, differentiated.bytes, plan.session), asError),
+    bind('split', ({ plan, differentiated }) =>
+      fromEither(attempt(() => frozenPartOf(differentiated, plan), asError)),
+    ),
+    bind('gradients', ({ plan, differentiated, split }) =>
+      tryCatch(() => open(ort, split?.rest ?? differentiated.bytes, plan.session), asError),
     ),
     chain((parts) => tryCatch(() => assembled({ ort, bytes: new Uint8Array(bytes), ...parts }), asError)),
   );
@@ -61,15 +65,36 @@ function checkOrt(ort: Ort): void {
   }
 }
 
-function forTraining(bytes: Uint8Array, { differentiate: options, hessianVector }: Plan): Differentiated {
+/** Null where there is none, or batch statistics come out of it, which belong to each evaluation. */
+const frozenPartOf = (
+  { bytes, parameters, statistics }: Differentiated,
+  { frozenOnce }: Plan,
+): FrozenSplit | null =>
+  frozenOnce && statistics.length === 0
+    ? splitFrozen(
+        bytes,
+        parameters.map(({ input }) => input),
+      )
+    : null;
+
+function forTraining(
+  bytes: Uint8Array,
+  { differentiate: options, hessianVector, keep }: Plan,
+): Differentiated {
   const differentiated = differentiate(bytes, options);
   // Made again when it is first asked for; here so that what stands in its way is told now.
   if (hessianVector) hessianGraph(bytes, options);
-  const { parameters, precision, wrtInputs } = differentiated;
+  if (keep.length > 0) keptGraph(bytes, options, keep);
+  const { parameters, precision, wrtInputs, wrtInner } = differentiated;
   const faults = [
     ...wrtInputs.map((name) =>
       fault(
         `trainable: ${JSON.stringify(name)} is an input of the model, fed with data; it cannot be trained.`,
+      ),
+    ),
+    ...wrtInner.map((name) =>
+      fault(
+        `trainable: ${JSON.stringify(name)} is computed by the model; only constant tensors can be trained.`,
       ),
     ),
     ...parameters
