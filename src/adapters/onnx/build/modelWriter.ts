@@ -1,15 +1,16 @@
-import { create } from '@bufbuild/protobuf';
-import { GraphProtoSchema, ModelProtoSchema, OperatorSetIdProtoSchema } from 'onnx-buf';
-import type { NodeProto } from 'onnx-buf';
-import { checkOptions, integerIn, oneOf, show } from '../../../core/options.ts';
+import type { GraphProto, NodeProto } from 'onnx-buf';
+import { checkOptions, integerIn, objectWith, oneOf, show } from '../../../core/options.ts';
 import { sizeOf } from '../../../core/layout.ts';
 import { fault, OnnxError } from '../errors.ts';
 import type { AttributeValues } from '../graph/attributes.ts';
 import { Builder } from '../graph/builder.ts';
-import type { Operand, Value } from '../graph/graph.ts';
+import { capturedBy, type Operand, type Value } from '../graph/graph.ts';
 import type { Dimension, Shape } from '../graph/shape.ts';
 import { DType, tensorOf, type TensorProto } from '../graph/tensor.ts';
-import { encodeModel, type Model } from '../proto.ts';
+import { floatTypeIn } from '../passes/precision.ts';
+import { prune } from '../passes/prune.ts';
+import { encodeModel, type ExternalData, type Model } from '../proto.ts';
+import { editableModel, emptyModel, importDomains } from './editable.ts';
 import { randomNumbers } from './random.ts';
 import type { Precision } from '../../../core/problem.ts';
 
@@ -17,12 +18,26 @@ import type { Precision } from '../../../core/problem.ts';
 export interface GraphOptions {
   /** Of the weights that are drawn. @defaultValue `1` */
   readonly seed?: number;
-  /** Type of weights, and of inputs that say no other. @defaultValue `'float32'` */
+  /** Type of weights, and of inputs that say no other. @defaultValue `'float32'`, or that of the model that is extended */
   readonly precision?: Precision;
+  /** An .onnx file to add to. @defaultValue none: the graph is empty */
+  readonly extend?: Uint8Array;
+  /** The files of an extended model with external data, by the location it names. @defaultValue none */
+  readonly externalData?: ExternalData;
 }
 
 /** Element types of an input, as ONNX Runtime names them. */
 export type InputType = 'float32' | 'float64' | 'int64' | 'int32' | 'bool' | 'uint8';
+
+/** Element types of weights. */
+export type FloatType = 'float32' | 'float64' | 'float16' | 'bfloat16';
+
+const floats: Record<FloatType, DType> = {
+  float32: DType.FLOAT,
+  float64: DType.DOUBLE,
+  float16: DType.FLOAT16,
+  bfloat16: DType.BFLOAT16,
+};
 
 const dtypes: Record<InputType, DType> = {
   float32: DType.FLOAT,
@@ -33,34 +48,56 @@ const dtypes: Record<InputType, DType> = {
   uint8: DType.UINT8,
 };
 
-/** Opset and version of the format that {@link ModelWriter.toBytes} writes. */
-const OPSET = 18n;
-const IR_VERSION = 8n;
-
 /** True for a size, or the name of one that may vary. */
 const isSize = (size: unknown): boolean =>
   (typeof size === 'string' && size !== '') || (Number.isInteger(size) && Number(size) >= 0);
-
-const opset = (domain: string, version: bigint) => create(OperatorSetIdProtoSchema, { domain, version });
 
 export const wrong = (what: string, reason: string): never => {
   throw new OnnxError([fault(`${what}: ${reason}`)]);
 };
 
+/** Drops the inputs of a graph that nothing reads, in place. */
+function dropUnreadInputs(graph: GraphProto): void {
+  const read = new Set(graph.node.flatMap((node) => [...node.input, ...capturedBy(node)]));
+  for (const { name } of graph.output) read.add(name);
+  graph.input = graph.input.filter(({ name }) => read.has(name));
+}
+
 /** A graph with named inputs, weights and outputs that is written as a file. */
 export class ModelWriter extends Builder {
   readonly #random: () => number;
-  readonly #values = new Set<Value>();
+  /** Names of the tensors that {@link ModelWriter.weight} has added. */
+  readonly drawn = new Set<Value>();
+  readonly #values: Set<Value>;
+  readonly #model: Model;
+  #hasRemoved = false;
 
+  /** @throws OnnxError if the model to extend is none */
   constructor(options: GraphOptions = {}) {
     checkOptions('graph', options, {
       seed: integerIn(-(2 ** 31), 2 ** 32),
       precision: oneOf('float32', 'float64'),
+      extend: { allowed: 'the bytes of an .onnx file', accepts: (value) => value instanceof Uint8Array },
+      externalData: objectWith('an object of Uint8Arrays'),
     });
-    const { seed = 1, precision = 'float32' } = options;
-    const float = precision === 'float64' ? DType.DOUBLE : DType.FLOAT;
-    super(create(GraphProtoSchema, { name: 'network' }), float, [], '');
+    const { seed = 1, precision, extend, externalData } = options;
+    const model = extend === undefined ? emptyModel() : editableModel(extend, externalData);
+    const own = extend === undefined ? DType.FLOAT : floatTypeIn(model.graph);
+    const chosen = precision === 'float64' ? DType.DOUBLE : DType.FLOAT;
+    super(model.graph, precision === undefined ? own : chosen, [], '');
+    this.#model = model;
+    const { input, initializer, node } = model.graph;
+    this.#values = new Set([...input, ...initializer].map(({ name }) => name));
+    for (const { output } of node) for (const name of output) this.#values.add(name);
+    this.#values.delete('');
     this.#random = randomNumbers(seed);
+  }
+
+  /** Names of the inputs, outputs and tensors of weights. */
+  get names(): { readonly inputs: Value[]; readonly outputs: Value[]; readonly weights: Value[] } {
+    const { input, output, initializer } = this.proto;
+    const [inputs, outputs, weights] = [input, output, initializer].map((all) => all.map(({ name }) => name));
+    return { inputs, outputs, weights };
   }
 
   /**
@@ -92,12 +129,14 @@ export class ModelWriter extends Builder {
    * Adds a tensor of weights.
    *
    * @param values - its elements, a function of their index, or a bound b: uniform in ±b
+   * @param type - @defaultValue the precision of the graph
    * @throws OnnxError if the name is taken, or the number of elements is another one
    */
   weight(
     name: string,
     shape: readonly number[],
     values: ArrayLike<number> | ((index: number) => number) | number,
+    type?: FloatType,
   ): Value {
     this.#checkNew('weight', name);
     const size = sizeOf(shape);
@@ -116,7 +155,9 @@ export class ModelWriter extends Builder {
         `its shape [${shape.join(', ')}] has ${size} elements, got ${elements.length}.`,
       );
     }
-    return this.addConstant(tensorOf(name, this.float, shape, elements));
+    this.drawn.add(name);
+    const dtype = type === undefined ? this.float : floats[type];
+    return this.addConstant(tensorOf(name, dtype, shape, elements));
   }
 
   /**
@@ -132,6 +173,20 @@ export class ModelWriter extends Builder {
   }
 
   /**
+   * Makes a value no output any more; what only that output needed, inputs too, is left out of the file.
+   *
+   * @throws OnnxError if there is no such output
+   */
+  removeOutput(name: string): void {
+    const { output } = this.proto;
+    const at = output.findIndex((each) => each.name === name);
+    if (at < 0)
+      wrong('removeOutput', `there is no output ${show(name)}; there are ${this.names.outputs.join(', ')}.`);
+    output.splice(at, 1);
+    this.#hasRemoved = true;
+  }
+
+  /**
    * Writes the network as the bytes of an .onnx file, for `trainable`, `InferenceSession.create` or a file.
    *
    * @throws OnnxError if it has no output
@@ -139,12 +194,11 @@ export class ModelWriter extends Builder {
   toBytes(): Uint8Array {
     if (this.proto.output.length === 0)
       wrong('toBytes', "the network has no output; output('y', value) makes one.");
-    const domains = [
-      ...new Set(this.proto.node.map(({ domain }) => domain).filter((domain) => domain !== '')),
-    ];
-    const opsetImport = [opset('', OPSET), ...domains.map((domain) => opset(domain, 1n))];
-    const model = create(ModelProtoSchema, { irVersion: IR_VERSION, opsetImport, graph: this.proto });
-    return encodeModel(model as Model);
+    const model = this.#model;
+    prune(model.graph);
+    if (this.#hasRemoved) dropUnreadInputs(model.graph);
+    importDomains(model);
+    return encodeModel(model);
   }
 
   override ops(
@@ -170,6 +224,11 @@ export class ModelWriter extends Builder {
   override addConstant(tensor: TensorProto): Value {
     this.#values.add(tensor.name);
     return super.addConstant(tensor);
+  }
+
+  /** True if the graph has a value of that name. */
+  has(name: string): boolean {
+    return this.#values.has(name);
   }
 
   /** @throws OnnxError if the graph has no such value */

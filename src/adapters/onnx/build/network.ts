@@ -1,7 +1,7 @@
 import { sizeOf } from '../../../core/layout.ts';
 import { show } from '../../../core/options.ts';
 import type { Value } from '../graph/graph.ts';
-import { dtypeName } from '../graph/tensor.ts';
+import { dtypeName, tensorOf } from '../graph/tensor.ts';
 import { ModelWriter, wrong, type GraphOptions } from './modelWriter.ts';
 
 /** Options of a layer. */
@@ -106,9 +106,12 @@ export class Network extends ModelWriter {
    */
   batchNorm(x: Value, { name = this.#layer('norm') }: LayerOptions = {}): Value {
     const size = this.#size('batchNorm', x, 1);
-    const tensors = ['weight', 'bias', 'running_mean', 'running_var'].map((part, i) =>
-      this.weight(`${name}.${part}`, [size], () => (i === 0 || i === 3 ? 1 : 0)),
-    );
+    const tensors = [
+      this.weight(`${name}.weight`, [size], () => 1),
+      this.weight(`${name}.bias`, [size], () => 0),
+      this.addConstant(tensorOf(`${name}.running_mean`, this.float, [size], Array<number>(size).fill(0))),
+      this.addConstant(tensorOf(`${name}.running_var`, this.float, [size], Array<number>(size).fill(1))),
+    ];
     return this.ops('BatchNormalization', [x, ...tensors], { training_mode: 1 }, 3)[0];
   }
 
@@ -147,9 +150,13 @@ export class Network extends ModelWriter {
 
   /** Name of the next layer of a kind. */
   #layer(kind: string): string {
-    const number = (this.#layers.get(kind) ?? 0) + 1;
-    this.#layers.set(kind, number);
-    return `${kind}_${number}`;
+    let name;
+    do {
+      const number = (this.#layers.get(kind) ?? 0) + 1;
+      this.#layers.set(kind, number);
+      name = `${kind}_${number}`;
+    } while (this.has(`${name}.weight`));
+    return name;
   }
 
   /** Size of an axis, which a layer's weights are made for. */

@@ -1,0 +1,49 @@
+import { create } from '@bufbuild/protobuf';
+import { GraphProtoSchema, ModelProtoSchema, OperatorSetIdProtoSchema } from 'onnx-buf';
+import { fault, OnnxError } from '../errors.ts';
+import { gatherConstants } from '../passes/constants.ts';
+import { baseOpset, upgradeOpset } from '../passes/opset.ts';
+import { isStandard } from '../graph/domain.ts';
+import { decodeModel, type ExternalData, type Model } from '../proto.ts';
+
+/** Version of the format that new models are written in. */
+const IR_VERSION = 8n;
+
+/** Returns an empty model of the opset that the builder's verbs are of. */
+export const emptyModel = (): Model =>
+  create(ModelProtoSchema, {
+    irVersion: IR_VERSION,
+    opsetImport: [create(OperatorSetIdProtoSchema, { domain: '', version: BigInt(baseOpset) })],
+    graph: create(GraphProtoSchema, { name: 'network' }),
+  }) as Model;
+
+/**
+ * Reads a model that nodes are to be added to: of opset 18 or later, its constants initializers. All else is as in the file.
+ *
+ * @throws OnnxError if it is none, or older with functions of its own
+ */
+export function editableModel(bytes: Uint8Array, externalData?: ExternalData): Model {
+  const model = decodeModel(bytes, externalData);
+  const version = Number(model.opsetImport.find(isStandard)?.version ?? 0);
+  if (version < baseOpset && model.functions.length > 0) {
+    throw new OnnxError([
+      fault(
+        `the model is of opset ${version} and has functions of its own; export it in opset ${baseOpset} or later, or inline them (onnx.inliner does).`,
+      ),
+    ]);
+  }
+  gatherConstants(model);
+  const faults = upgradeOpset(model);
+  if (faults.length > 0) throw new OnnxError(faults);
+  return model;
+}
+
+/** Adds the domains that nodes of a model are of to its imports, in place. */
+export function importDomains({ graph, opsetImport }: Model): void {
+  const known = new Set(opsetImport.map(({ domain }) => domain));
+  for (const { domain } of graph.node) {
+    if (known.has(domain) || isStandard({ domain })) continue;
+    known.add(domain);
+    opsetImport.push(create(OperatorSetIdProtoSchema, { domain, version: 1n }));
+  }
+}

@@ -1,0 +1,266 @@
+import { create } from '@bufbuild/protobuf';
+import { NodeProtoSchema } from 'onnx-buf';
+import type { GraphProto, NodeProto } from 'onnx-buf';
+import {
+  checkOptions,
+  finitePositive,
+  integerFrom,
+  integerIn,
+  objectWith,
+  show,
+} from '../../../core/options.ts';
+import { attributesOf } from '../graph/attributes.ts';
+import { opKey } from '../graph/domain.ts';
+import {
+  dtypeName,
+  isFloat,
+  isHalf,
+  numbersOf,
+  shapeOf,
+  tensorOf,
+  type TensorProto,
+} from '../graph/tensor.ts';
+import type { ExternalData } from '../proto.ts';
+import { writeBack, type NewValues } from '../runtime/writeBack.ts';
+import { editableModel } from './editable.ts';
+import { wrong, type FloatType } from './modelWriter.ts';
+import { graph, type Network } from './network.ts';
+import { matching, type Adapted, type Layers } from './transfer.ts';
+
+/** Options of {@link lora}. */
+export interface LoraOptions {
+  /** Rank r of what is added to each weight. @defaultValue `8` */
+  readonly rank?: number;
+  /** What is added is scaled by alpha / rank. @defaultValue the rank */
+  readonly alpha?: number;
+  /**
+   * Weights to adapt, by name, beginning of a name, pattern or function.
+   *
+   * @defaultValue every matrix that a MatMul or Gemm multiplies with
+   */
+  readonly layers?: Layers | readonly Layers[];
+  /** Of A, which is drawn uniformly in ±1/√n for n inputs; B begins at 0. @defaultValue `1` */
+  readonly seed?: number;
+  /** The files of a model with external data, by the location it names. @defaultValue none */
+  readonly externalData?: ExternalData;
+}
+
+const names = { a: '.lora_A', b: '.lora_B', scale: '.lora_scale' };
+
+/** A product with a constant matrix. */
+interface Product {
+  readonly node: NodeProto;
+  /** The matrix, by its name in the file. */
+  readonly weight: string;
+  /** Sizes of what goes in and comes out. */
+  readonly sizes: readonly [inputs: number, outputs: number];
+  /** True if the file holds it as `[outputs, inputs]`. */
+  readonly isTransposed: boolean;
+}
+
+/**
+ * Adds a product of two narrow matrices to dense layers: x·W becomes x·W + (alpha / rank)·(x·A)·B. Only A and B are trained;
+ * as B is 0 at first, the model is then what it was.
+ *
+ * Weights may be of any type, quantized ones too, as long as their product with the data is a MatMul or Gemm.
+ *
+ * @param bytes - an .onnx file
+ * @throws OnnxError if one of `layers` stands for no such weight
+ * @throws RangeError naming every wrong option
+ *
+ * @example
+ * ```js
+ * import * as ort from 'onnxruntime-node';
+ * import { graph, lora, mergeLora, trainable } from 'quasi-newton/onnx';
+ *
+ * const g = graph();
+ * g.output('y', g.dense(g.tanh(g.dense(g.input('x', ['N', 64]), 64)), 10));
+ * const original = g.toBytes();
+ * const { bytes, trainable: names } = lora(original, { rank: 4 });
+ * const model = await trainable(ort, bytes, { loss: 'softmaxCrossEntropy', trainable: names });
+ * console.log(model.params.length); // 808 of 4810
+ * const merged = mergeLora(original, model.toBytes()); // the file as it was, with other weights
+ * await model.dispose();
+ * ```
+ *
+ * @see Hu et al. (2022), LoRA: Low-rank adaptation of large language models, arXiv:2106.09685
+ */
+export function lora(bytes: Uint8Array, options: LoraOptions = {}): Adapted {
+  checkOptions('lora', options, {
+    rank: integerFrom(1),
+    alpha: finitePositive,
+    layers: {
+      allowed: 'a name, a pattern, a function of a name, or a list of these',
+      accepts: (value) =>
+        [value].flat().every((v) => ['string', 'function'].includes(typeof v) || v instanceof RegExp),
+    },
+    seed: integerIn(-(2 ** 31), 2 ** 32),
+    externalData: objectWith('an object of Uint8Arrays'),
+  });
+  const { rank = 8, alpha = rank, layers, seed = 1, externalData } = options;
+  const g = graph({ extend: bytes, seed, ...(externalData && { externalData }) });
+  const products = g.proto.node.map((node) => productOf(g, node)).filter((found) => found !== undefined);
+  const weights = [...new Set(products.map(({ weight }) => weight))];
+  const asked = layers === undefined ? [] : [layers].flat();
+  const idle = asked.filter((layer) => !weights.some(matching(layer))).map(show);
+  if (idle.length > 0)
+    wrong(
+      'lora',
+      `${idle.join(', ')} stands for none of the matrices ${weights.join(', ') || 'of dense layers: there are none'}.`,
+    );
+  if (weights.length === 0)
+    wrong('lora', 'the model has no dense layer: no MatMul or Gemm with a constant matrix of known size.');
+  const chosen = products.filter(
+    ({ weight }) => asked.length === 0 || asked.some((layer) => matching(layer)(weight)),
+  );
+  for (const product of chosen) adapt(g, product, rank, alpha / rank);
+  return { bytes: g.toBytes(), trainable: [...g.drawn] };
+}
+
+/** The product with a constant matrix that a node is, if it is one. */
+function productOf(g: Network, node: NodeProto): Product | undefined {
+  const attributes = attributesOf(node);
+  const [, matrix = ''] = node.input;
+  const found = (isTransposed: boolean): Product | undefined => {
+    const shape = g.shapeOf(matrix);
+    const source = sourceOf(g, matrix);
+    if (shape?.length !== 2 || source === undefined) return undefined;
+    const [rows, columns] = isTransposed ? shape.toReversed() : shape;
+    if (typeof rows !== 'number' || typeof columns !== 'number') return undefined;
+    return {
+      node,
+      weight: source.name,
+      sizes: [rows, columns],
+      isTransposed: isTransposed !== source.isTransposed,
+    };
+  };
+  switch (opKey(node)) {
+    case 'MatMul':
+      return found(false);
+    case 'Gemm':
+      return attributes.int('transA', 0) === 0 ? found(attributes.int('transB', 0) === 1) : undefined;
+    default:
+      return undefined;
+  }
+}
+
+/** Ops between a tensor of the file and the matrix that it stands for. */
+const carriers = new Set(['Identity', 'Transpose', 'Cast', 'DequantizeLinear']);
+
+/** The tensor of the file that a constant matrix stands for, and whether that is its transpose; undefined if it varies. */
+function sourceOf(
+  g: Network,
+  value: string,
+): { readonly name: string; readonly isTransposed: boolean } | undefined {
+  if (g.constants.has(value)) return { name: value, isTransposed: false };
+  const node = g.proto.node.find(({ output }) => output.includes(value));
+  if (node === undefined || !carriers.has(opKey(node))) return undefined;
+  const source = sourceOf(g, node.input[0]);
+  return source && { name: source.name, isTransposed: source.isTransposed !== (opKey(node) === 'Transpose') };
+}
+
+/** Adds the two matrices to a product; those of a weight that several nodes read are shared. */
+function adapt(
+  g: Network,
+  { node, weight, sizes: [inputs, outputs] }: Product,
+  rank: number,
+  scale: number,
+): void {
+  const [a, b, factor] = [weight + names.a, weight + names.b, weight + names.scale];
+  if (!g.drawn.has(a)) {
+    // Of the type of the data, which may have 16 bits.
+    const dtype = g.dtypeOf(node.input[0]) ?? g.float;
+    const type = dtypeName(dtype) as FloatType;
+    g.weight(a, [inputs, rank], 1 / Math.sqrt(inputs), type);
+    g.weight(b, [rank, outputs], () => 0, type);
+    g.addConstant(tensorOf(factor, dtype, [], [scale]));
+  }
+  const [output] = node.output;
+  const plain = g.fresh(`${output}/without_lora`);
+  node.output[0] = plain;
+  const at = g.proto.node.length;
+  const delta = g.mul(g.matmul(g.matmul(node.input[0], a), b), factor);
+  g.append(
+    create(NodeProtoSchema, {
+      opType: 'Add',
+      name: g.fresh(`${output}/lora`),
+      input: [plain, delta],
+      output: [output],
+    }),
+  );
+  // Nodes stand in the order in which they run.
+  const added = g.proto.node.splice(at);
+  g.proto.node.splice(g.proto.node.indexOf(node) + 1, 0, ...added);
+}
+
+/**
+ * Returns the original file with what low-rank matrices have learned added to its weights: W + (alpha / rank)·A·B. It runs as
+ * fast as it did, and anywhere.
+ *
+ * @param original - the file that {@link lora} was given
+ * @param adapted - what it made of it, trained: `model.toBytes()`
+ * @throws OnnxError if the one does not belong to the other, or a weight is quantized
+ */
+export function mergeLora(
+  original: Uint8Array,
+  adapted: Uint8Array,
+  options: { readonly externalData?: ExternalData } = {},
+): Uint8Array {
+  const { externalData } = options;
+  const before = tensorsOf(editableModel(original, externalData).graph);
+  const g = graph({ extend: adapted, ...options });
+  const learned = tensorsOf(g.proto);
+  const weights = [...learned.keys()]
+    .filter((name) => name.endsWith(names.a))
+    .map((name) => name.slice(0, -names.a.length));
+  if (weights.length === 0)
+    wrong('mergeLora', 'the second file has no low-rank matrices; it must be what lora has made, trained.');
+  // Biases, norms and other weights may have been trained beside.
+  const tensors = new Map<string, NewValues>();
+  for (const [name, tensor] of before) {
+    const now = learned.get(name);
+    if (now === undefined || !isReal(tensor) || shapeOf(now).join() !== shapeOf(tensor).join()) continue;
+    tensors.set(name, { shape: shapeOf(tensor), values: numbersOf(now) });
+  }
+  const products = g.proto.node.map((node) => productOf(g, node)).filter((found) => found !== undefined);
+  for (const weight of weights) {
+    const product = products.find((each) => each.weight === weight);
+    const held = tensors.get(weight);
+    if (product === undefined || held === undefined) {
+      wrong(
+        'mergeLora',
+        `${show(weight)} is no matrix of floats in the original file, to which A·B could be added; run the adapted file as it is.`,
+      );
+    } else tensors.set(weight, { shape: held.shape, values: merged(held.values, product, learned) });
+  }
+  return writeBack({ bytes: original, copies: [], externalData }, tensors);
+}
+
+const tensorsOf = ({ initializer }: GraphProto): Map<string, TensorProto> =>
+  new Map(initializer.map((tensor) => [tensor.name, tensor]));
+
+const isReal = ({ dataType }: TensorProto): boolean => isFloat(dataType) || isHalf(dataType);
+
+/** W + s·A·B; of a W that is stored `[out, in]`, W + s·(A·B)ᵀ. */
+function merged(
+  w: ArrayLike<number>,
+  { weight, sizes: [inputs, outputs], isTransposed }: Product,
+  tensors: ReadonlyMap<string, TensorProto>,
+): Float64Array {
+  const [a, b, [scale]] = [names.a, names.b, names.scale].map((part) => {
+    const tensor = tensors.get(weight + part);
+    return tensor === undefined
+      ? wrong('mergeLora', `the adapted file has no ${show(weight + part)}.`)
+      : numbersOf(tensor);
+  });
+  const rank = a.length / inputs;
+  const sum = Float64Array.from(w);
+  for (let i = 0; i < inputs; i++) {
+    for (let k = 0; k < rank; k++) {
+      const factor = scale * a[i * rank + k];
+      for (let j = 0; j < outputs; j++)
+        sum[isTransposed ? j * inputs + i : i * outputs + j] += factor * b[k * outputs + j];
+    }
+  }
+  return sum;
+}
