@@ -18,11 +18,17 @@ describe.skipIf(missing !== null)('in Chromium', () => {
   }, 60_000);
   afterAll(async () => surroundings?.close());
 
-  it.each(['wasm', 'webgpu'] as const)(
-    'a model is trained on %s, predicts, and is written',
-    async (target) => {
+  it.each([
+    ['wasm', false],
+    ['webgpu', false],
+    ['wasm', true],
+  ] as const)(
+    'a model is trained on %s (in a worker of ONNX Runtime: %s), predicts, and is written',
+    async (target, proxy) => {
+      // The runtime of a page works in one way for all its life.
+      await surroundings.page.goto(`${surroundings.origin}test/adapters/onnx/browser/blank.html`);
       // As text: what a bundler makes of import() would not run there.
-      const run = `import('./checks.js').then(({ train }) => train('${target}'))`;
+      const run = `import('./checks.js').then(({ train }) => train('${target}', ${proxy}))`;
       const { losses, predicted, written } = await surroundings.page.evaluate<Trained>(run);
       expect(losses.length).toBe(31);
       expect(losses[30]).toBeLessThan(0.05 * losses[0]);

@@ -32,13 +32,36 @@ export interface Ort {
     create(bytes: Uint8Array, options?: object): Promise<unknown>;
   };
   readonly Tensor: new (type: never, data: never, dims: readonly number[]) => unknown;
-  readonly env?: { readonly versions?: { readonly node?: string | undefined } };
+  readonly env?: {
+    readonly versions?: { readonly node?: string | undefined };
+    readonly wasm?: { readonly proxy?: boolean | undefined };
+  };
 }
 
 /** Opens a session. */
 export async function openSession(ort: Ort, bytes: Uint8Array, options: object): Promise<OrtSession> {
-  return (await ort.InferenceSession.create(bytes, options)) as OrtSession;
+  if (!givesAway(ort)) return (await ort.InferenceSession.create(bytes, options)) as OrtSession;
+  const session = (await ort.InferenceSession.create(bytes.slice(), options)) as OrtSession;
+  return {
+    run: (feeds, fetches) => session.run(copied(ort, feeds), fetches),
+    release: () => session.release(),
+  };
 }
+
+/**
+ * True if memory is given away with each call: onnxruntime-web, asked to work in a worker of its own (`env.wasm.proxy`),
+ * transfers what it is fed with, and its arrays are empty afterwards (1.30).
+ */
+const givesAway = ({ env }: Ort): boolean => env?.wasm?.proxy === true && 'document' in globalThis;
+
+/** Feeds that may be given away: each with a buffer of its own. */
+const copied = (ort: Ort, feeds: OrtTensors): OrtTensors =>
+  Object.fromEntries(
+    Object.entries(feeds).map(([name, { type, data, dims }]) => [
+      name,
+      tensorOver(ort, type, (data as Float32Array | string[]).slice(), dims),
+    ]),
+  );
 
 /** A tensor over `data`, which is not copied. */
 export function tensorOver(ort: Ort, type: string, data: object, dims: readonly number[]): OrtTensor {

@@ -10,9 +10,11 @@ ort.env.wasm.numThreads = 1;
  * Trains a small network.
  *
  * @param {'wasm' | 'webgpu'} target
+ * @param {boolean} [proxy] - whether ONNX Runtime works in a worker of its own
  * @returns the losses of each iteration, and what the written model and `predict` give of the first sample
  */
-export async function train(target) {
+export async function train(target, proxy = false) {
+  ort.env.wasm.proxy = proxy;
   const model = await trainable(ort, mlp([2, 8, 3]), { loss: 'softmaxCrossEntropy', target });
   const samples = 60;
   const x = new Float32Array(2 * samples).map((_, i) => Math.sin(7 * i));
