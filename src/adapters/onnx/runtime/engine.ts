@@ -6,6 +6,7 @@ import { checkFeeds, type Feeds } from './feeds.ts';
 import type { FrozenSplit } from './frozen.ts';
 import { hessianGraph, keptGraph, lossGraph, manyLossesGraph, predictionGraph } from './graphs.ts';
 import type { InputSpec } from './inputs.ts';
+import { narrow } from './narrow.ts';
 import type { Plan } from './options.ts';
 import { tensorOver, type Ort, type OrtSession, type OrtTensors } from './ort.ts';
 import { inTurn, once, open, remembered, run } from './session.ts';
@@ -67,6 +68,7 @@ export function engine(
   const others = [lossName, ...statistics.map(({ output }) => output)];
   const weights = weightsOf(ort, parameters, precision, others);
   const { params, values, point, inputs, named } = weights;
+  const setPoint = (x: Float64Array) => (point instanceof Float32Array ? narrow(x, point) : point.set(x));
 
   const sessions: Promise<OrtSession>[] = [Promise.resolve(gradients)];
   const another = (graph: Uint8Array) => {
@@ -149,7 +151,7 @@ export function engine(
       checkLength('evaluate: x', x, params.length);
       const mode = inMode(asked);
       const session = await modes[mode].kept();
-      point.set(x);
+      setPoint(x);
       return run(session, { ...data, ...inputs, ...(mode === 'file' ? undefined : present()) }, [
         lossName,
         ...plan.keep,
@@ -159,7 +161,7 @@ export function engine(
       checkLength('fg: x', x, params.length);
       const mode = inMode(asked);
       const session = await (gradient === null ? modes[mode].lossOnly() : modes[mode].gradients());
-      point.set(x);
+      setPoint(x);
       const withGradient = mode === 'file' ? weights.fetches : weights.gradientsAnd([lossName]);
       const fetches = gradient === null ? [lossName] : withGradient;
       const fixed = mode === 'file' ? undefined : present();
@@ -179,7 +181,7 @@ export function engine(
       checkLength('hessianVector: x', x, params.length);
       checkLength('hessianVector: v', v, params.length);
       const { session, direction, vectors } = await hessian();
-      point.set(x);
+      setPoint(x);
       direction.set(v);
       const results = await run(session, { ...data, ...inputs, ...vectors }, products);
       gather(results, params.layout, hessianVectorNameOf, product);
