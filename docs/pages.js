@@ -12,6 +12,7 @@ const sections = {
     'guides/digits',
     'guides/physics-informed',
     'guides/onnx-fine-tuning',
+    'guides/onnx-transfer-learning',
     'guides/saving',
     'guides/adapter',
     'guides/',
