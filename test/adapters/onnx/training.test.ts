@@ -2,7 +2,14 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema } from 'onnx-buf';
 import * as ort from 'onnxruntime-node';
 import * as web from 'onnxruntime-web';
-import { adam, checkGradientAsync, hessianVectorProductAsync, lbfgs, minimizeAsync } from 'quasi-newton';
+import {
+  adam,
+  checkGradientAsync,
+  hessianVectorProductAsync,
+  lbfgs,
+  levenbergMarquardt,
+  minimizeAsync,
+} from 'quasi-newton';
 import {
   differentiate,
   differentiateModel,
@@ -298,6 +305,22 @@ describe('training', () => {
     }
     expect(losses).toEqual([...losses].sort((a, b) => b - a));
     expect(losses[3]).toBeLessThan(losses[0] / 2);
+    await model.dispose();
+  });
+
+  test('goes on from the parameters as they are, with least squares too', async () => {
+    const g = graph({ seed: 4, precision: 'float64' });
+    g.output('y', g.dense(g.tanh(g.dense(g.input('x', ['N', 1]), 5)), 1));
+    const model = await trainable(ort, g.toBytes(), { loss: 'mse' });
+    const x = Array.from({ length: 12 }, (_, i) => i / 6 - 1);
+    const problem = model.leastSquares({
+      x: { data: x, dims: [12, 1] },
+      target: { data: x.map((t) => Math.sin(3 * t)), dims: [12, 1] },
+    });
+    const first = await minimizeAsync(problem, levenbergMarquardt(), { maxIterations: 3 });
+    const second = await minimizeAsync(problem, levenbergMarquardt(), { maxIterations: 3 });
+    expect(second.trace[0].f).toBe(first.f);
+    expect(second.f).toBeLessThan(first.f);
     await model.dispose();
   });
 

@@ -103,7 +103,10 @@ export function leastSquaresOf(
   }
 
   return {
-    p0: params.copyInto(params.zeros()),
+    /** The parameters as they are now: another run goes on from where the last one ended. */
+    get p0() {
+      return params.copyInto(params.zeros());
+    },
     params,
     precision,
     residualCount: m,
