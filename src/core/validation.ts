@@ -11,7 +11,10 @@ export interface Validation<Answer = number> {
    * Loss to watch, such as that of data held out: its `fg(x, null)` is evaluated, and nothing else of it. Any measure that
    * falls as the model gets better will do: `{ fg: (x) => 1 - accuracyAt(x) }`.
    */
-  readonly problem: { fg(x: Float64Array, gradient: null): Answer };
+  readonly problem: {
+    /** The loss at x, `[n]`; x is a copy. */
+    fg(x: Float64Array, gradient: null): Answer;
+  };
   /** Evaluate it at the start, after every so many iterations, and at the end. @defaultValue `1` */
   readonly every?: number;
   /** Evaluations without improvement after which to stop; Infinity never stops. @defaultValue `10` */

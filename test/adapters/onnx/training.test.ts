@@ -23,6 +23,7 @@ import {
 } from 'quasi-newton/onnx';
 import { describe, expect, test } from 'vitest';
 import { randomNumbers } from '../../../examples/lib/mlp.js';
+import { fixture } from './fixtures.ts';
 import { splitFrozen } from '../../../src/adapters/onnx/runtime/frozen.ts';
 
 /** Images `[samples, 1, 8, 8]` and classes that can be told from them. */
@@ -123,6 +124,53 @@ describe('the frozen part of a graph', () => {
     const noisy = classifier((g, x) => g.add(x, g.op('RandomNormalLike', [x])));
     const found = split(noisy, ['head.weight']);
     expect(found?.features.some((name) => name.startsWith('Random'))).toBe(false);
+  });
+});
+
+describe('the frozen layers of networks of torch', () => {
+  const names = ['mlp_ce', 'cnn', 'transformer', 'lstm', 'misc'];
+  test.each(names)('leave the gradients of what is trained behind them: %s', async (name) => {
+    const { bytes, inputs, target, parameters } = fixture(name);
+    const feeds = Object.fromEntries(
+      [...inputs, target].map(({ name, shape, values }) => [name, { data: values, dims: shape }]),
+    );
+    const named = { loss: target.integral ? 'softmaxCrossEntropy' : 'mse' } as const;
+    let splits = 0;
+    // The last parameters, down to all but the first two.
+    for (const count of [1, 2, 4, parameters.length - 2]) {
+      const chosen = parameters.slice(-count).map((parameter) => parameter.name);
+      const evaluate = async (frozen: 'once' | 'every') => {
+        const model = await trainable(ort, bytes, {
+          ...named,
+          trainable: chosen,
+          frozen,
+          precision: 'float64',
+        });
+        const { p0, fg } = model.problem(feeds);
+        const gradient = new Float64Array(p0.length);
+        const f = await fg(p0, gradient);
+        const again = await fg(p0, null);
+        const order = model.params.layout.tensors;
+        await model.dispose();
+        return { f, again, gradient, order };
+      };
+      const [a, b] = [await evaluate('once'), await evaluate('every')];
+      expect(Math.abs(a.f - b.f)).toBeLessThan(1e-12 * Math.max(1, Math.abs(b.f)));
+      expect(Math.abs(a.again - a.f)).toBeLessThan(1e-12 * Math.max(1, Math.abs(b.f)));
+      const largest = Math.max(...b.gradient.map(Math.abs));
+      a.gradient.forEach((value, i) =>
+        expect(Math.abs(value - b.gradient[i])).toBeLessThan(1e-11 * Math.max(1e-3, largest)),
+      );
+      const { bytes: all, parameters: trained } = differentiateModel(bytes, { ...named, wrt: chosen });
+      if (
+        splitFrozen(
+          all,
+          trained.map(({ input }) => input),
+        ) !== null
+      )
+        splits++;
+    }
+    expect(splits).toBeGreaterThan(0);
   });
 });
 
