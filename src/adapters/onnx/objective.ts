@@ -3,6 +3,9 @@ import type { Parameter } from './choose.ts';
 import { fault, foreign, OnnxError, Refusal, refuse, type Fault } from './ir/errors.ts';
 import type { Builder } from './ir/builder.ts';
 import type { Value } from './ir/graph.ts';
+import type { Shape } from './ir/shape.ts';
+import type { DType } from './ir/tensor.ts';
+import { dtypes, isSize, type TargetSpec } from './inputTypes.ts';
 import { appendTerm, type LossTerm, type Target } from './losses.ts';
 import { termsOf, type DifferentiateOptions, type LossContext } from './options.ts';
 import { sweep } from './passes/sweep.ts';
@@ -99,7 +102,8 @@ function contextOf({ g, options, outputs, current, targets }: Objective): LossCo
       return g.types.has(value) ? value : refuse(`loss: the model has no value ${JSON.stringify(name)}.`);
     },
     target(name, like) {
-      const [dtype, shape] = [g.floatTypeOf(like), g.shapeOf(like)];
+      const { dtype, shape } =
+        typeof like === 'string' ? { dtype: g.floatTypeOf(like), shape: g.shapeOf(like) } : told(name, like);
       if (g.types.has(name))
         refuse(`target: the graph has a value ${JSON.stringify(name)} already; choose another name.`);
       targets.push({ name, dtype, shape });
@@ -111,6 +115,17 @@ function contextOf({ g, options, outputs, current, targets }: Objective): LossCo
       return wrt.map((name) => gradients.get(name) ?? g.zerosLike(name));
     },
   };
+}
+
+/** Type and shape of a target that a loss function asks for. */
+function told(name: string, spec: TargetSpec): { dtype: DType; shape: Shape } {
+  const dtype = Object.hasOwn(dtypes, spec?.dtype) ? dtypes[spec.dtype] : undefined;
+  if (dtype === undefined || !Array.isArray(spec.shape) || !spec.shape.every(isSize)) {
+    refuse(
+      `target ${JSON.stringify(name)}: must be like a value of the graph, or { dtype, shape } with a dtype of ${Object.keys(dtypes).join(', ')} and a list of sizes and names of sizes.`,
+    );
+  }
+  return { dtype, shape: spec.shape };
 }
 
 /** A value of one element as a scalar; refused if it has, or may have, more. */

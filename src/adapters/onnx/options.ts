@@ -13,6 +13,7 @@ import {
 import type { Precision } from '../../core/problem.ts';
 import type { Builder } from './ir/builder.ts';
 import type { Value } from './ir/graph.ts';
+import type { TargetSpec } from './inputTypes.ts';
 import { isLossName, lossNames, type LossName, type LossTerm } from './losses.ts';
 import type { Candidate } from './parameters.ts';
 import type { FixedInputs, FixedShapes } from './passes/fix.ts';
@@ -24,8 +25,8 @@ export interface LossContext {
   readonly outputs: readonly Value[];
   /** The value of that name in the model, whatever it is called in the graph of the result. */
   readonly value: (name: string) => Value;
-  /** Adds an input to be fed with each run, of the shape and type of a value. */
-  readonly target: (name: string, like: Value) => Value;
+  /** Adds an input to be fed with each run, of the shape and type of a value, or as told: a mask, or indices. */
+  readonly target: (name: string, like: Value | TargetSpec) => Value;
   /** The gradient of the sum of a value's elements with respect to other values; it can be differentiated again. */
   readonly gradient: (of: Value, wrt: readonly Value[]) => Value[];
 }

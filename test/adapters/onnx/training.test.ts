@@ -174,6 +174,54 @@ describe('the frozen layers of networks of torch', () => {
   });
 });
 
+describe('a loss of one’s own', () => {
+  test('takes masks and indices of any shape as targets', async () => {
+    const g = graph({ seed: 5, precision: 'float64' });
+    const words = g.input('words', ['N', 'T'], 'int64');
+    g.output('scores', g.dense(g.embedding(words, 6, 4), 3));
+    const model = await trainable(ort, g.toBytes(), {
+      // Cross-entropy of the words that a mask leaves.
+      loss(b, { outputs: [scores], target }) {
+        const label = target('label', { dtype: 'int32', shape: ['N', 'T'] });
+        const mask = target('mask', { dtype: 'bool', shape: ['N', 'T'] });
+        const logs = b.op('LogSoftmax', [scores], { axis: -1 });
+        const chosen = b.op('GatherElements', [logs, b.unsqueeze(label, [2])], { axis: 2 });
+        const kept = b.where(b.unsqueeze(mask, [2]), chosen, 0);
+        return b.neg(b.div(b.sumOfAll(kept), b.sumOfAll(b.mask(mask, scores))));
+      },
+    });
+    expect(model.inputs.map(({ name, dtype, shape }) => [name, dtype, shape])).toEqual([
+      ['words', 'int64', ['N', 'T']],
+      ['label', 'int32', ['N', 'T']],
+      ['mask', 'bool', ['N', 'T']],
+    ]);
+    const feeds = {
+      words: { data: [0, 1, 2, 3, 4, 5], dims: [2, 3] },
+      label: { data: [0, 2, 1, 1, 0, 2], dims: [2, 3] },
+      mask: { data: [1, 1, 0, 1, 0, 0], dims: [2, 3] },
+    };
+    const problem = model.problem(feeds);
+    expect((await checkGradientAsync(problem)).wrong).toEqual([]);
+    const { scores } = await model.predict({ words: feeds.words });
+    let expected = 0;
+    for (const [i, label] of feeds.label.data.entries()) {
+      const row = Array.from(scores.data as Float64Array).slice(3 * i, 3 * i + 3);
+      const log = row[label] - Math.log(row.reduce((sum, v) => sum + Math.exp(v), 0));
+      if (feeds.mask.data[i] === 1) expected -= log / 3;
+    }
+    expect((await problem.evaluate()).f).toBeCloseTo(expected, 12);
+    expect(() => model.problem({ ...feeds, mask: { data: [1, 1], dims: [2, 1] } })).toThrow(/"mask"/);
+    await model.dispose();
+    const bad = (spec: object) =>
+      trainable(ort, classifier(), {
+        loss: (b, { outputs, target }) => b.sumOfAll(b.sub(outputs[1], target('t', spec as never))),
+      });
+    await expect(bad({ dtype: 'float16', shape: [1] })).rejects.toThrow(/target "t": must be like a value/);
+    await expect(bad({ dtype: 'int64', shape: 3 })).rejects.toThrow(/a list of sizes and names of sizes/);
+    await expect(bad({ dtype: 'toString', shape: [] })).rejects.toThrow(/target "t"/);
+  });
+});
+
 describe('evaluate', () => {
   test('gives the loss and what is kept in one run, at the parameters or another point', async () => {
     const data = images(7);

@@ -10,6 +10,7 @@ import { DType, tensorOf, type TensorProto } from '../graph/tensor.ts';
 import { floatTypeIn } from '../passes/precision.ts';
 import { prune } from '../passes/prune.ts';
 import { encodeModel, type ExternalData, type Model } from '../proto.ts';
+import { dtypes, isSize, type InputType } from '../inputTypes.ts';
 import { editableModel, emptyModel, importDomains } from './editable.ts';
 import { randomNumbers } from './random.ts';
 import type { Precision } from '../../../core/problem.ts';
@@ -26,9 +27,6 @@ export interface GraphOptions {
   readonly externalData?: ExternalData;
 }
 
-/** Element types of an input, as ONNX Runtime names them. */
-export type InputType = 'float32' | 'float64' | 'int64' | 'int32' | 'bool' | 'uint8';
-
 /** Element types of weights. */
 export type FloatType = 'float32' | 'float64' | 'float16' | 'bfloat16';
 
@@ -38,19 +36,6 @@ const floats: Record<FloatType, DType> = {
   float16: DType.FLOAT16,
   bfloat16: DType.BFLOAT16,
 };
-
-const dtypes: Record<InputType, DType> = {
-  float32: DType.FLOAT,
-  float64: DType.DOUBLE,
-  int64: DType.INT64,
-  int32: DType.INT32,
-  bool: DType.BOOL,
-  uint8: DType.UINT8,
-};
-
-/** True for a size, or the name of one that may vary. */
-const isSize = (size: unknown): boolean =>
-  (typeof size === 'string' && size !== '') || (Number.isInteger(size) && Number(size) >= 0);
 
 export const wrong = (what: string, reason: string): never => {
   throw new OnnxError([fault(`${what}: ${reason}`)]);
