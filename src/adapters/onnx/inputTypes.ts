@@ -1,5 +1,5 @@
-import { DType } from './graph/tensor.ts';
-import type { Dimension } from './graph/shape.ts';
+import { DType } from './ir/tensor.ts';
+import type { Dimension } from './ir/shape.ts';
 
 /** Element types of an input, as ONNX Runtime names them. */
 export type InputType = 'float32' | 'float64' | 'int64' | 'int32' | 'bool' | 'uint8';

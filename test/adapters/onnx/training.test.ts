@@ -12,7 +12,6 @@ import {
 } from 'quasi-newton';
 import {
   differentiate,
-  differentiateModel,
   graph,
   miniBatches,
   OnnxError,
@@ -100,7 +99,7 @@ describe.each(runtimes)('layers that are not trained, in %s', (_, runtime) => {
 
 describe('the frozen part of a graph', () => {
   const split = (bytes: Uint8Array, wrt?: string[]) => {
-    const { bytes: all, parameters } = differentiateModel(bytes, { loss, ...(wrt && { wrt }) });
+    const { bytes: all, parameters } = differentiate(bytes, { loss, ...(wrt && { wrt }) });
     return splitFrozen(
       all,
       parameters.map(({ input }) => input),
@@ -161,7 +160,7 @@ describe('the frozen layers of networks of torch', () => {
       a.gradient.forEach((value, i) =>
         expect(Math.abs(value - b.gradient[i])).toBeLessThan(1e-11 * Math.max(1e-3, largest)),
       );
-      const { bytes: all, parameters: trained } = differentiateModel(bytes, { ...named, wrt: chosen });
+      const { bytes: all, parameters: trained } = differentiate(bytes, { ...named, wrt: chosen });
       if (
         splitFrozen(
           all,
@@ -339,9 +338,9 @@ describe('gradients by values inside a model', () => {
   test('and by what lies before them at once: the chain rule holds', async () => {
     const bytes = classifier();
     const wrt = ['Relu_3', 'image', 'first.bias'];
-    const names = differentiateModel(bytes, { loss, wrt: ['first.bias', 'image'] });
+    const names = differentiate(bytes, { loss, wrt: ['first.bias', 'image'] });
     expect(names.wrtInner).toEqual([]);
-    const inner = differentiateModel(bytes, { loss, wrt: ['features', 'image', 'first.bias'] });
+    const inner = differentiate(bytes, { loss, wrt: ['features', 'image', 'first.bias'] });
     expect(inner.wrtInner).toEqual(['features']);
     const run = async (model: Uint8Array) => {
       const session = await ort.InferenceSession.create(model, { logSeverityLevel: 3 });
@@ -360,7 +359,7 @@ describe('gradients by values inside a model', () => {
       p.forEach((value, i) => expect(Math.abs(value - q[i])).toBeLessThan(1e-6));
     }
     expect(b['grad_of/features'].dims).toEqual([2, 96]);
-    expect(() => differentiateModel(bytes, { loss, wrt })).toThrow(/no value "Relu_3"/);
+    expect(() => differentiate(bytes, { loss, wrt })).toThrow(/no value "Relu_3"/);
   });
 
   test('are refused where they are integers, and cannot be trained', async () => {

@@ -1,10 +1,10 @@
 import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, ModelProtoSchema, OperatorSetIdProtoSchema } from 'onnx-buf';
-import { fault, OnnxError } from '../errors.ts';
+import { fault, OnnxError } from '../ir/errors.ts';
 import { gatherConstants } from '../passes/constants.ts';
 import { baseOpset, upgradeOpset } from '../passes/opset.ts';
-import { isStandard } from '../graph/domain.ts';
-import { decodeModel, type ExternalData, type Model } from '../proto.ts';
+import { isStandard } from '../ir/domain.ts';
+import { decodeModel, type ExternalData, type Model } from '../ir/model.ts';
 
 /** Version of the format that new models are written in. */
 const IR_VERSION = 8n;

@@ -9,18 +9,10 @@ import {
   objectWith,
   show,
 } from '../../../core/options.ts';
-import { attributesOf } from '../graph/attributes.ts';
-import { opKey } from '../graph/domain.ts';
-import {
-  dtypeName,
-  isFloat,
-  isHalf,
-  numbersOf,
-  shapeOf,
-  tensorOf,
-  type TensorProto,
-} from '../graph/tensor.ts';
-import type { ExternalData } from '../proto.ts';
+import { attributesOf } from '../ir/attributes.ts';
+import { opKey } from '../ir/domain.ts';
+import { dtypeName, isFloat, isHalf, numbersOf, shapeOf, tensorOf, type TensorProto } from '../ir/tensor.ts';
+import type { ExternalData } from '../ir/model.ts';
 import { writeBack, type NewValues } from '../runtime/writeBack.ts';
 import { editableModel } from './editable.ts';
 import { wrong, type FloatType } from './modelWriter.ts';

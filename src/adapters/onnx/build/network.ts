@@ -1,7 +1,7 @@
 import { sizeOf } from '../../../core/layout.ts';
 import { show } from '../../../core/options.ts';
-import type { Value } from '../graph/graph.ts';
-import { dtypeName, tensorOf } from '../graph/tensor.ts';
+import type { Value } from '../ir/graph.ts';
+import { dtypeName, tensorOf } from '../ir/tensor.ts';
 import { ModelWriter, wrong, type GraphOptions } from './modelWriter.ts';
 
 /** Options of a layer. */
@@ -133,19 +133,14 @@ export class Network extends ModelWriter {
     return this.op('Flatten', [x], { axis: 1 });
   }
 
-  /** max(x, 0). */
-  relu(x: Value): Value {
-    return this.op('Relu', [x]);
-  }
-
   /** x·Φ(x), by the error function. */
   gelu(x: Value): Value {
     return this.mul(0.5, x, this.add(this.op('Erf', [this.mul(x, Math.SQRT1_2)]), 1));
   }
 
   /** eˣ over its sum along an axis. */
-  softmax(x: Value, axis = -1): Value {
-    return this.op('Softmax', [x], { axis });
+  override softmax(x: Value, axis = -1): Value {
+    return super.softmax(x, axis);
   }
 
   /** Name of the next layer of a kind. */

@@ -12,10 +12,10 @@ import {
   string,
   type Rule,
 } from '../../../core/options.ts';
-import { sentence } from '../errors.ts';
-import type { Value } from '../graph/graph.ts';
+import { sentence } from '../ir/errors.ts';
+import type { Value } from '../ir/graph.ts';
 import { explain } from '../explain.ts';
-import type { ExternalData } from '../proto.ts';
+import type { ExternalData } from '../ir/model.ts';
 import { wrong } from './modelWriter.ts';
 import { graph, type Network } from './network.ts';
 

@@ -3,11 +3,12 @@
  *
  * @module
  */
-import { Graph, capturedBy, valueInfo } from '../graph/graph.ts';
-import { opKey } from '../graph/domain.ts';
+import { Graph, capturedBy, valueInfo } from '../ir/graph.ts';
+import { opKey } from '../ir/domain.ts';
+import { inferNode } from '../ops/infer.ts';
 import { floatTypeIn } from '../passes/precision.ts';
 import { prune } from '../passes/prune.ts';
-import { decodeModel, encodeModel } from '../proto.ts';
+import { decodeModel, encodeModel } from '../ir/model.ts';
 import type { GraphProto, NodeProto } from 'onnx-buf';
 
 /** A graph in two: what is the same at every point, and the rest, which is fed with it. */
@@ -46,7 +47,7 @@ export function splitFrozen(bytes: Uint8Array, parameters: readonly string[]): F
   const { graph } = model;
   const parts = sort(graph, new Set(parameters));
   if (parts === null) return null;
-  const { types } = new Graph(graph, floatTypeIn(graph));
+  const { types } = new Graph(graph, inferNode, floatTypeIn(graph));
   if (!parts.features.every((name) => types.get(name)?.dtype !== undefined)) return null;
   const infos = () =>
     parts.features.map((name) => valueInfo(name, types.get(name)?.dtype ?? 0, types.get(name)?.shape));

@@ -1,4 +1,4 @@
-import { fault, OnnxError } from '../errors.ts';
+import { fault, OnnxError } from '../ir/errors.ts';
 import type { Engine } from './engine.ts';
 import type { Feeds } from './feeds.ts';
 import type { InputSpec } from './inputs.ts';

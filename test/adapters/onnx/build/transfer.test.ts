@@ -6,7 +6,7 @@ import { checkGradientAsync, lbfgs, minimizeAsync } from 'quasi-newton';
 import { addHead, freeze, graph, lora, mergeLora, OnnxError, trainable } from 'quasi-newton/onnx';
 import { describe, expect, test } from 'vitest';
 import { randomNumbers } from '../../../../examples/lib/mlp.js';
-import { DType, tensorOf } from '../../../../src/adapters/onnx/graph/tensor.ts';
+import { DType, tensorOf } from '../../../../src/adapters/onnx/ir/tensor.ts';
 import { fixture } from '../fixtures.ts';
 
 const numbers = (n: number, seed = 3): Float32Array => {
