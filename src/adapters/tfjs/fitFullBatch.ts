@@ -84,7 +84,7 @@ const rules: Rules<FitFullBatchOptions> = {
  *
  * @param options - the solver, when to stop, what to monitor
  * @throws RangeError naming every option that is wrong
- * @throws as {@link modelProblem} and {@link minimize} do
+ * @throws as {@link modelProblem} and `minimize` do
  *
  * @example
  * ```js
