@@ -1,14 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { NodeProtoSchema } from 'onnx-buf';
 import type { GraphProto, NodeProto } from 'onnx-buf';
-import {
-  checkOptions,
-  finitePositive,
-  integerFrom,
-  integerIn,
-  objectWith,
-  show,
-} from '../../../core/options.ts';
+import { checkOptions, finitePositive, integerIn, objectWith, show } from '../../../core/options.ts';
 import { attributesOf } from '../ir/attributes.ts';
 import { opKey } from '../ir/domain.ts';
 import { dtypeName, isFloat, isHalf, numbersOf, shapeOf, tensorOf, type TensorProto } from '../ir/tensor.ts';
@@ -21,7 +14,7 @@ import { matching, type Adapted, type Layers } from './transfer.ts';
 
 /** Options of {@link lora}. */
 export interface LoraOptions {
-  /** Rank r of what is added to each weight. @defaultValue `8` */
+  /** Rank r of what is added to each weight; no more than the smaller side of the matrix counts. @defaultValue `8` */
   readonly rank?: number;
   /** What is added is scaled by alpha / rank. @defaultValue the rank */
   readonly alpha?: number;
@@ -79,7 +72,7 @@ interface Product {
  */
 export function lora(bytes: Uint8Array, options: LoraOptions = {}): Adapted {
   checkOptions('lora', options, {
-    rank: integerFrom(1),
+    rank: integerIn(1, Number.MAX_SAFE_INTEGER),
     alpha: finitePositive,
     layers: {
       allowed: 'a name, a pattern, a function of a name, or a list of these',
@@ -163,8 +156,9 @@ function adapt(
     // Of the type of the data, which may have 16 bits.
     const dtype = g.dtypeOf(node.input[0]) ?? g.float;
     const type = dtypeName(dtype) as FloatType;
-    g.weight(a, [inputs, rank], 1 / Math.sqrt(inputs), type);
-    g.weight(b, [rank, outputs], () => 0, type);
+    const width = Math.min(rank, inputs, outputs);
+    g.weight(a, [inputs, width], 1 / Math.sqrt(inputs), type);
+    g.weight(b, [width, outputs], () => 0, type);
     g.addConstant(tensorOf(factor, dtype, [], [scale]));
   }
   const [output] = node.output;
