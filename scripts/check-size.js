@@ -47,7 +47,7 @@ const cases = [
     budget: 62,
     packages: ['@tensorflow/tfjs'],
   },
-  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 70.5 },
+  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 72.5 },
   {
     what: 'quasi-newton/bullmq',
     code: `export * from 'quasi-newton/bullmq';`,
