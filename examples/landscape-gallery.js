@@ -11,6 +11,7 @@ import {
   contourf,
   convergence,
   curvatureMap,
+  density,
   eigenPlane,
   heatmap,
   landscape,
@@ -123,20 +124,11 @@ show(
   'How far the loss is from convex: |λmin/λmax| of the Hessian at each point, from a Lanczos process of twelve products.',
   `heatmap(curvatureMap(problem, { npoints: 15, lnorm: 0.5 }), { metric: 'ratio', zscale: 'log', color: 'magma' });`,
 );
-const density = spectralDensity(problem, { steps: 30, samples: 10 });
 show(
   'spectral-density',
-  convergence([{ name: 'density', runs: [density] }], {
-    xlabel: 'eigenvalue',
-    ylabel: 'density',
-    ylims: [1e-7, 1],
-    legend: false,
-  }),
+  density(spectralDensity(problem, { steps: 30, samples: 10 })),
   'The spectrum of the Hessian at the same point, by stochastic Lanczos quadrature: nearly all eigenvalues at 0, a few outliers.',
-  `const density = spectralDensity(problem, { steps: 30, samples: 10 });
-convergence([{ name: 'density', runs: [density] }], {
-  xlabel: 'eigenvalue', ylabel: 'density', ylims: [1e-7, 1], legend: false,
-});`,
+  `density(spectralDensity(problem, { steps: 30, samples: 10 }));`,
 );
 params.copyFrom(p0);
 
@@ -152,16 +144,20 @@ show(
   'Eight seeds of each method on the sine problem: medians, quartiles, single runs.',
   `convergence([{ name: 'BFGS', runs: results.map(({ trace }) => trace) }, …], { xlabel: 'iteration' });`,
 );
+const finals = Object.fromEntries(
+  names.map((name, k) => [name, many.map((run) => run[k].losses[run[k].losses.length - 1])]),
+);
 show(
   'box-plot',
-  boxplot(
-    Object.fromEntries(
-      names.map((name, k) => [name, many.map((run) => run[k].losses[run[k].losses.length - 1])]),
-    ),
-    { yscale: 'log', ylabel: 'final loss', width: 480, height: 400 },
-  ),
+  boxplot(finals, { yscale: 'log', ylabel: 'final loss', width: 480, height: 400 }),
   'Where they ended.',
   `boxplot({ Adam: [...], BFGS: [...] }, { yscale: 'log', ylabel: 'final loss' });`,
+);
+show(
+  'densities',
+  density(finals, { xscale: 'log', xlabel: 'final loss' }),
+  'The same as distributions: a kernel estimate of the logarithms, each run as a stroke at the foot.',
+  `density({ Adam: [...], BFGS: [...] }, { xscale: 'log', xlabel: 'final loss' });`,
 );
 
 await tf.setBackend('wasm');

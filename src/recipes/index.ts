@@ -20,8 +20,9 @@ export type { Progress } from './progress.ts';
 export type { RoleOverride } from './roles.ts';
 export type { AsyncLoss, AsyncMetrics, Loss, Metrics } from './lossSource.ts';
 export { onPlane, type PathOnPlane } from './trajectory.ts';
-export { boxplot, type BoxplotAttributes, type Sample } from './plots/boxplot.ts';
+export { boxplot, type BoxplotAttributes } from './plots/boxplot.ts';
 export { convergence, type ConvergenceAttributes } from './plots/convergence.ts';
+export { density, type DensityAttributes, type DensitySample } from './plots/density.ts';
 export { fitPlot } from './plots/fitPlot.ts';
 export type { FitAttributes, FittedCurve } from './plots/fitCurves.ts';
 export type { HtmlOptions } from './plots/html.ts';
@@ -35,6 +36,7 @@ export type { LandscapePlot } from './plots/landscapePlot.ts';
 export type { LandscapeAttributes, PathOverlay } from './plots/field.ts';
 export type { ValueScale } from './plots/valueScale.ts';
 export type { ColorMap, ColorMapName } from './plots/color.ts';
+export type { Sample } from './plots/samples.ts';
 export { surface, type SurfaceAttributes } from './plots/surface.ts';
 export { toOBJ, toVTP, type MeshAttributes } from './export3d.ts';
 export type { CurvatureOptions } from './curvature/at.ts';
@@ -49,7 +51,7 @@ export {
   spectralDensityAsync,
   type DensityOptions,
   type SpectralDensity,
-} from './curvature/density.ts';
+} from './curvature/spectralDensity.ts';
 export {
   eigenPlane,
   topEigenpairs,

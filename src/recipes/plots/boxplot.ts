@@ -7,17 +7,7 @@ import { axisScale, figureRules, limits, recipe, theme } from './attributes.ts';
 import type { AxisScale, FigureAttributes } from './attributes.ts';
 import { referencesPlotly, referencesVega, type Reference } from './reference.ts';
 import { fiveNumbers, quantileSorted, sortedFinite } from './statistics.ts';
-import { isNumbers } from './traces.ts';
-
-/** One column of a box plot. */
-export interface Sample {
-  readonly name: string;
-  readonly values: ArrayLike<number>;
-  /** Any CSS color. @defaultValue one of eight, by position */
-  readonly color?: string;
-  /** A value from elsewhere to compare with, drawn as a hollow diamond; `relativeTo` leaves it as it is. @defaultValue none */
-  readonly reference?: number | undefined;
-}
+import { samplesOf, nameWithCount, type Sample, type Samples } from './samples.ts';
 
 /** Attributes of {@link boxplot}. */
 export interface BoxplotAttributes extends FigureAttributes {
@@ -65,20 +55,15 @@ const defaults: Attributes = {
  * boxplot({ Adam: [3.1, 2.9, 3.3], 'L-BFGS': [1.0, 1.1, 0.9] }, { relativeTo: 'L-BFGS', ylabel: 'relative time' });
  * ```
  */
-export function boxplot(
-  samples: readonly Sample[] | Readonly<Record<string, ArrayLike<number>>>,
-  attributes: BoxplotAttributes = {},
-): Plot {
+export function boxplot(samples: Samples, attributes: BoxplotAttributes = {}): Plot {
   checkOptions('boxplot', attributes, rules);
-  const list = sampleList(samples);
+  const list = samplesOf('boxplot', samples);
   const final = recipe(defaults, attributes);
   const unit = unitOf(list, final.relativeTo);
   const columns = list.map(({ name, values, color, reference }, k): Column => {
     const scaled = sortedFinite(Array.from(values, (value) => value / unit));
-    // A method that failed in some runs must not look as if the others were all.
-    const left = scaled.length === values.length ? '' : ` (${scaled.length} of ${values.length} finite)`;
     return {
-      name: `${name}${left}`,
+      name: nameWithCount(name, scaled.length, values.length, 'finite'),
       color: color ?? lineColor(k),
       values: scaled,
       five: fiveNumbers(scaled),
@@ -91,30 +76,6 @@ export function boxplot(
     toVega: () => vega(columns, final),
   });
 }
-
-function sampleList(
-  samples: readonly Sample[] | Readonly<Record<string, ArrayLike<number>>>,
-): readonly Sample[] {
-  if (typeof samples !== 'object' || samples === null) {
-    throw new TypeError(
-      `boxplot: samples must be [{ name, values }] or { name: values }, got ${show(samples)}.`,
-    );
-  }
-  const list = isList(samples)
-    ? samples
-    : Object.entries(samples).map(([name, values]) => ({ name, values }));
-  if (list.length === 0) throw new RangeError('boxplot: samples must hold at least one sample, got none.');
-  for (const [k, sample] of list.entries()) {
-    if (isNumbers(sample?.values)) continue;
-    const name = sample?.name === undefined ? k : show(sample.name);
-    throw new TypeError(
-      `boxplot: sample ${name} must have values, an array of numbers; got ${show(sample?.values ?? sample)}.`,
-    );
-  }
-  return list;
-}
-
-const isList = (samples: object): samples is readonly Sample[] => Array.isArray(samples);
 
 function unitOf(samples: readonly Sample[], relativeTo: string): number {
   if (relativeTo === '') return 1;

@@ -6,7 +6,7 @@ import { diamond, referenceEntry } from './reference.ts';
 import { el, escapeXml, px, textWidth } from './svg.ts';
 import { inside, shortened } from './text.ts';
 import type { BoxplotAttributes } from './boxplot.ts';
-import type { FiveNumbers } from './statistics.ts';
+import { evenlyTaken, type FiveNumbers } from './statistics.ts';
 
 type Attributes = Required<BoxplotAttributes>;
 
@@ -168,10 +168,4 @@ function boxOf(
     circles.join(''),
     diamond(x, at(reference), color),
   );
-}
-
-/** At most `count` of sorted values, evenly taken, the first and the last among them. */
-function evenlyTaken(sorted: readonly number[], count: number): readonly number[] {
-  if (sorted.length <= count) return sorted;
-  return Array.from({ length: count }, (_, k) => sorted[Math.round((k * (sorted.length - 1)) / (count - 1))]);
 }

@@ -43,3 +43,9 @@ export function fiveNumbers(values: Iterable<number>): FiveNumbers {
     outliers: sorted.filter((value) => value < q1 - reach || value > q3 + reach),
   };
 }
+
+/** At most `count` of sorted values, evenly taken, the first and the last among them. */
+export function evenlyTaken(sorted: readonly number[], count: number): readonly number[] {
+  if (sorted.length <= count) return sorted;
+  return Array.from({ length: count }, (_, k) => sorted[Math.round((k * (sorted.length - 1)) / (count - 1))]);
+}

@@ -5,6 +5,7 @@ import {
   contour,
   contourf,
   convergence,
+  density,
   heatmap,
   landscape,
   line,
@@ -29,7 +30,7 @@ const words = (draw: Draw, most: number): string =>
 
 /** A way to fill columns: numbers of one kind. */
 function valueKind(draw: Draw): (t: number) => number {
-  const offset = pick(draw, [0, 0, 1e6, -3.5, Math.LN2, 1e-300, 1e300, 1e308]);
+  const offset = pick(draw, [0, 0, 1e6, -3.5, Math.LN2, 1e-300, 1e300, 1e307, -1e307, 1e308]);
   const scale = pick(draw, [1, 1e-12, 1e-6, 1e3, 1e15]);
   const broken = pick(draw, [0, 0, 0.1, 0.9, 1]);
   return pick<(t: number) => number>(draw, [
@@ -94,6 +95,15 @@ function randomFigure(seed: number): { plot: Plot; width: number; height: number
           };
         }),
         { ...look, yscale: pick(draw, ['log', 'linear']), xlabel: words(draw, 40), ylabel: words(draw, 80) },
+      ),
+    () =>
+      density(
+        Array.from({ length: Math.max(1, series) }, () => {
+          const value = valueKind(draw);
+          const values = Array.from({ length: integer(draw, 0, 30) }, (_, i) => value(i / 30));
+          return { name: words(draw, 40), values };
+        }),
+        { ...look, xscale: pick(draw, ['log', 'linear']), yscale: pick(draw, ['log', 'linear']) },
       ),
     () =>
       line(

@@ -32,7 +32,7 @@ const rules: Rules<DensityOptions> = {
   sigma: either(positive, oneOf('auto')),
 };
 
-/** The distribution of the eigenvalues of a Hessian. */
+/** The distribution of the eigenvalues of a Hessian; `density` draws it. */
 export interface SpectralDensity {
   /** Eigenvalues, `[points]`, ascending. */
   readonly x: Float64Array;
@@ -49,10 +49,12 @@ export interface SpectralDensity {
  * The spectral density of the Hessian, by stochastic Lanczos quadrature: the Ritz values of a random start are the
  * nodes, the squared first components of T's eigenvectors the weights of a Gauss rule.
  *
- * Draw it with `convergence([{ name: '', runs: [density] }], { xlabel: 'eigenvalue', ylabel: 'density' })`.
- *
  * @throws RangeError for bad options; whatever the problem throws
  * @see Ubaru, Chen and Saad (2017), doi:10.1137/16M1104974; Ghorbani, Krishnan and Xiao (2019), arXiv:1901.10159
+ * @example
+ * ```ts
+ * density(spectralDensity(problem, { steps: 30, samples: 10 })).toSVG();
+ * ```
  */
 export function spectralDensity(problem: Problem, options: DensityOptions = {}): SpectralDensity {
   return runAt('spectralDensity', problem, options, rules, density(options));

@@ -1,0 +1,104 @@
+import { vegaDash } from './color.ts';
+import { densityRange, hasLegend, mostStrokes, placesRange, type DensityCurve } from './densitySvg.ts';
+import { faded } from './ink.ts';
+import { finiteOrNull, plotlyAxis, plotlyLayout } from './plotly.ts';
+import { evenlyTaken } from './statistics.ts';
+import { partsOf } from './traces.ts';
+import type { FilledDensity } from './density.ts';
+import type { PlotlyFigure, VegaSpec } from './plot.ts';
+
+/** The densities as a plotly figure. */
+export function densityPlotly(curves: readonly DensityCurve[], attributes: FilledDensity): PlotlyFigure {
+  const { xscale, yscale, fill, points } = attributes;
+  const range = densityRange(curves, attributes);
+  const data = curves.flatMap(({ name, color, dash, x, y, values }) => [
+    {
+      type: 'scatter',
+      mode: 'lines',
+      name,
+      legendgroup: name,
+      x: finiteOrNull(x),
+      y: finiteOrNull(y),
+      line: { color, width: 2.4, dash: dash.plotly },
+      ...(fill && { fill: 'tozeroy', fillcolor: faded(color, 0.16) }),
+    },
+    ...(points && values.length > 0
+      ? [
+          {
+            type: 'scatter',
+            mode: 'markers',
+            name,
+            legendgroup: name,
+            showlegend: false,
+            x: evenlyTaken(values, mostStrokes),
+            y: evenlyTaken(values, mostStrokes).map(() => range[0]),
+            marker: { symbol: 'line-ns-open', size: 10, color },
+            hovertemplate: '%{x:.4g}<extra>%{fullData.name}</extra>',
+          },
+        ]
+      : []),
+  ]);
+  const layout = {
+    ...plotlyLayout(attributes),
+    showlegend: hasLegend(curves, attributes),
+    xaxis: plotlyAxis(attributes.xlabel, xscale, placesRange(curves, attributes)),
+    yaxis: plotlyAxis(attributes.ylabel, yscale, range),
+  };
+  return { data, layout };
+}
+
+/** The densities as a Vega-Lite specification. */
+export function densityVega(curves: readonly DensityCurve[], attributes: FilledDensity): VegaSpec {
+  const { title, width, height, xlabel, ylabel, xscale, yscale, fill, points } = attributes;
+  const [low, high] = densityRange(curves, attributes);
+  const rows = curves.flatMap(({ name, x, y }) =>
+    partsOf(x, y, { x: xscale, y: yscale }).map(({ i, part }) => ({ name, part, x: x[i], y: y[i], low })),
+  );
+  const names = curves.map(({ name }) => name);
+  const xs = {
+    field: 'x',
+    type: 'quantitative',
+    title: xlabel || null,
+    scale: { type: xscale, domain: placesRange(curves, attributes) },
+  };
+  const ys = {
+    field: 'y',
+    type: 'quantitative',
+    title: ylabel,
+    scale: { type: yscale, domain: [low, high] },
+  };
+  const color = {
+    field: 'name',
+    type: 'nominal',
+    title: null,
+    sort: null,
+    scale: { domain: names, range: curves.map((curve) => curve.color) },
+    ...(!hasLegend(curves, attributes) && { legend: null }),
+  };
+  const detail = { field: 'part' };
+  const area = {
+    mark: { type: 'area', opacity: 0.16, clip: true },
+    encoding: { x: xs, y: ys, y2: { field: 'low' }, color, detail },
+  };
+  const line = {
+    mark: { type: 'line', strokeWidth: 2.4, clip: true },
+    encoding: { x: xs, y: ys, color, strokeDash: vegaDash(names), detail },
+  };
+  const strokes = {
+    data: {
+      values: curves.flatMap(({ name, values }) =>
+        evenlyTaken(values, mostStrokes).map((x) => ({ name, x })),
+      ),
+    },
+    mark: { type: 'tick', orient: 'vertical', size: 9, opacity: 0.6, clip: true },
+    encoding: { x: xs, y: { value: height - 4.5 }, color },
+  };
+  return {
+    $schema: 'https://vega.github.io/schema/vega-lite/v5.json',
+    title,
+    width,
+    height,
+    data: { values: rows },
+    layer: [...(fill ? [area] : []), line, ...(points ? [strokes] : [])],
+  };
+}
