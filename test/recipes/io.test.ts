@@ -147,6 +147,25 @@ describe('CSV', () => {
     expect(landscapeFromCSV([head, ...rows.toReversed()].join('\r\n'))).toEqual(read);
   });
 
+  it('keeps the marks of points that were not evaluated', () => {
+    const fg = ([x, y]: Float64Array) => x * x + Math.sin(y);
+    const some = landscape(
+      { p0: Float64Array.of(1, 2), fg },
+      { npoints: 33, adaptive: true, metrics: { 'x, y': ([x]) => x } },
+    );
+    expect(some.done).toContain(2);
+    const text = landscapeToCSV(some);
+    expect(text.split('\n')[0]).toBe('x,y,loss,done,"x, y"');
+    const read = landscapeFromCSV(text);
+    expect([read.done, read.z, read.metrics]).toEqual([some.done, some.z, some.metrics]);
+    const whole = landscape({ p0: Float64Array.of(1, 2), fg }, { npoints: 3 });
+    expect(landscapeToCSV(whole)).not.toContain('done');
+    expect(() => landscapeFromCSV('x,y,f,done\n0,0,1,3\n1,0,2,1')).toThrow(
+      /line 2: done must be 0, 1 or 2, got 3/,
+    );
+    expect(() => landscapeToCSV({ ...whole, metrics: { done: whole.z } })).toThrow(/a metric is called done/);
+  });
+
   it('names the line that is wrong', () => {
     expect(() => landscapeFromCSV('a,b\n1,2')).toThrow(
       /header must name x, y and a column of values; got a,b/,

@@ -1,25 +1,43 @@
 import { fromGrid } from './fromGrid.ts';
 import type { LandscapeData } from '../data.ts';
 
-/** Writes a landscape as CSV: a row for each point, with the columns x, y, loss and the metrics. */
-export function landscapeToCSV({ x, y, z, metrics }: LandscapeData): string {
+/** Columns that have a meaning of their own. */
+const reserved = ['x', 'y', 'loss', 'done'];
+
+/**
+ * Writes a landscape as CSV: a row for each point, with the columns x, y, loss and the metrics. Where not all points
+ * were evaluated, a column `done` tells them: 1 evaluated, 2 predicted by an adaptive grid, 0 neither.
+ *
+ * @throws RangeError if a metric has the name of one of these columns
+ */
+export function landscapeToCSV({ x, y, z, metrics, done }: LandscapeData): string {
   const names = Object.keys(metrics);
+  const taken = names.find((name) => reserved.includes(name));
+  if (taken !== undefined) {
+    throw new RangeError(
+      `landscapeToCSV: a metric is called ${taken}, which is the name of another column; rename the metric.`,
+    );
+  }
+  const marks = done.some((mark) => mark !== 1);
   const rows = Array.from(z, (loss, cell) =>
     [
       x[cell % x.length],
       y[Math.floor(cell / x.length)],
       loss,
+      ...(marks ? [done[cell]] : []),
       ...names.map((name) => metrics[name][cell]),
     ].join(','),
   );
-  return [['x', 'y', 'loss', ...names].map(quoted).join(','), ...rows, ''].join('\n');
+  const header = ['x', 'y', 'loss', ...(marks ? ['done'] : []), ...names];
+  return [header.map(quoted).join(','), ...rows, ''].join('\n');
 }
 
 const quoted = (name: string) => (/[",\r\n]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name);
 
 /**
  * Reads a landscape from CSV: a header with `x`, `y` and one more column at least, then a row for each point of an even
- * grid, in any order. The first further column is the loss, others are metrics; an empty field is NaN.
+ * grid, in any order. The first further column is the loss, others are metrics; an empty field is NaN. A column `done`
+ * is that of {@link landscapeToCSV}.
  *
  * @throws TypeError if the header or a number is wrong, with its line
  * @throws RangeError if the points are not those of an even grid, each once
@@ -28,13 +46,20 @@ export function landscapeFromCSV(text: string): LandscapeData {
   const lines = text.split(/\r\n|\n|\r/).filter((line) => line.trim() !== '');
   const names = fieldsOf(lines[0] ?? '');
   const [atX, atY] = [names.indexOf('x'), names.indexOf('y')];
-  const others = names.flatMap((name, k) => (k === atX || k === atY ? [] : [{ name, k }]));
+  const atDone = names.indexOf('done');
+  const others = names.flatMap((name, k) => ([atX, atY, atDone].includes(k) ? [] : [{ name, k }]));
   if (atX < 0 || atY < 0 || others.length === 0) {
     throw new TypeError(
       `landscapeFromCSV: the header must name x, y and a column of values; got ${lines[0] ?? ''}.`,
     );
   }
   const points = lines.slice(1).map((line, k) => numbersOf(line, k + 2, names.length));
+  const badMark = atDone < 0 ? -1 : points.findIndex((point) => ![0, 1, 2].includes(point[atDone]));
+  if (badMark >= 0) {
+    throw new TypeError(
+      `landscapeFromCSV: line ${badMark + 2}: done must be 0, 1 or 2, got ${points[badMark][atDone]}.`,
+    );
+  }
   const x = distinct(points.map((point) => point[atX]));
   const y = distinct(points.map((point) => point[atY]));
   if (points.length !== x.length * y.length) {
@@ -45,15 +70,17 @@ export function landscapeFromCSV(text: string): LandscapeData {
   const [columnOf, rowOf] = [x, y].map((values) => new Map(values.map((value, i) => [value, i])));
   const tables = others.map(() => new Float64Array(points.length));
   const seen = new Uint8Array(points.length);
+  const done = new Uint8Array(points.length).fill(1);
   for (const point of points) {
     const cell = (rowOf.get(point[atY]) ?? 0) * x.length + (columnOf.get(point[atX]) ?? 0);
     if (seen[cell]++ > 0)
       throw new RangeError(`landscapeFromCSV: the point (${point[atX]}, ${point[atY]}) comes twice.`);
+    if (atDone >= 0) done[cell] = point[atDone];
     others.forEach(({ k }, column) => (tables[column][cell] = point[k]));
   }
   const [z, ...rest] = tables;
   const metrics = Object.fromEntries(rest.map((table, k) => [others[k + 1].name, table]));
-  return fromGrid({ x, y, z, metrics });
+  return { ...fromGrid({ x, y, z, metrics }), done };
 }
 
 const distinct = (values: readonly number[]): number[] => [...new Set(values)].sort((a, b) => a - b);
