@@ -88,7 +88,7 @@ export function domainOf(values: Iterable<number>, kind: AxisScale, padding = 0.
     const decades = Math.log10(high) - Math.log10(low);
     const least = decades < 1e-10 ? 1 + 1e-10 : 1;
     const factor = low === high ? 2 : Math.max(least, Math.min(1e5, 10 ** (padding * decades)));
-    return [low / factor, high * factor];
+    return [Math.max(low / factor, Number.MIN_VALUE), Math.min(high * factor, 1e308)];
   }
   const size = Math.max(Math.abs(low), Math.abs(high));
   const pad = low === high ? size * 0.1 || 1 : Math.max((high - low) * padding, 1e-10 * size, 1e-280);

@@ -4,7 +4,8 @@
  * @module
  */
 import { axisOf, type Axis } from './axes.ts';
-import { valueAxis, type Field, type FilledLandscapeAttributes } from './field.ts';
+import { valueAxis, type Field } from './field.ts';
+import type { FilledLandscapeAttributes } from './landscapeAttributes.ts';
 import { inkOn } from './ink.ts';
 import { el, escapeXml, px, textWidth } from './svg.ts';
 import { inside, shortened } from './text.ts';

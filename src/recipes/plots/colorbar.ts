@@ -1,6 +1,7 @@
 import { widestLabel } from './axes.ts';
-import { colorAt, valueAxis, type Field, type FilledLandscapeAttributes } from './field.ts';
-import { shares, sideways, sizeWithin, type Box } from './frame.ts';
+import { colorAt, valueAxis, type Field } from './field.ts';
+import type { FilledLandscapeAttributes } from './landscapeAttributes.ts';
+import { shares, sideways, sizeWithin, type Box, type Frame } from './frame.ts';
 import { inkOn } from './ink.ts';
 import { el, px } from './svg.ts';
 
@@ -40,14 +41,14 @@ export function colorBarWidth(field: Field, attributes: FilledLandscapeAttribute
 }
 
 /**
- * The color bar: bands between levels, or without levels a continuous one.
+ * The color bar: bands between levels, or without levels a continuous one; with an arrow where values lie beyond.
  *
  * @param levels - transformed values between the bands, or null
  */
 export function colorBar(
   field: Field,
   levels: readonly number[] | null,
-  box: Box,
+  box: Box & Partial<Pick<Frame, 'shift'>>,
   attributes: FilledLandscapeAttributes,
 ): string {
   if (!attributes.colorbar) return '';
@@ -68,6 +69,14 @@ export function colorBar(
       return el('rect', { x: left, y, width: thickness, height: box.bottom - y, fill });
     })
     .toReversed();
+  const arrows = [
+    field.above ? arrowAt(box.top, -0.6 * fontSize, colorAt(field, high)) : '',
+    field.below ? arrowAt(box.bottom, 0.6 * fontSize, colorAt(field, low)) : '',
+  ];
+  function arrowAt(y: number, height: number, fill: string): string {
+    const d = `M${px(left)},${px(y)}h${px(thickness)}L${px((left + right) / 2)},${px(y + height)}Z`;
+    return el('path', { d, fill, stroke: inkOn(background).frame });
+  }
   const marks: string[] = [];
   const labels: string[] = [];
   for (const { value, label } of axis.ticks) {
@@ -82,13 +91,26 @@ export function colorBar(
   const ink = inkOn(background);
   const frame = el('rect', { x: left, y: box.top, width: thickness, height: box.bottom - box.top });
   const name = named
-    ? sideways(field.label, width - 0.5 * fontSize, (box.top + box.bottom) / 2, 1.1 * fontSize, height)
+    ? sideways(
+        field.label,
+        width - (box.shift ?? 0) - 0.5 * fontSize,
+        (box.top + box.bottom) / 2,
+        1.1 * fontSize,
+        height,
+      )
     : '';
   return [
+    ...arrows,
     bands.join(''),
     el('g', { fill: 'none', stroke: ink.frame }, frame, el('path', { d: marks.join('') })),
     el('g', { fill: ink.text }, ...labels, name),
   ].join('');
+}
+
+/** The name of the values where a bar has no arrows: it says which ends are cut off. */
+export function barTitle(label: string, { below, above }: Field): string {
+  if (!below && !above) return label;
+  return `${label}, cut off ${below ? (above ? 'at both ends' : 'below') : 'above'}`;
 }
 
 /** The value whose color the k-th band takes: its middle. */
@@ -97,5 +119,5 @@ export function bandValue(edges: readonly number[], k: number): number {
 }
 
 function evenly(low: number, high: number, count: number): number[] {
-  return Array.from({ length: count + 1 }, (_, k) => low + ((high - low) * k) / count);
+  return Array.from({ length: count + 1 }, (_, k) => low + (high - low) * (k / count));
 }

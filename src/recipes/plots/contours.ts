@@ -6,41 +6,54 @@ import type { Grid } from './upsample.ts';
 /** One point of d3-contour's geometry. */
 type Position = readonly number[];
 
+/** A closed line, px: x and y of each point, the first not repeated. */
+export interface Ring {
+  readonly xs: readonly number[];
+  readonly ys: readonly number[];
+}
+
 /**
- * The regions where a grid is at or above each level, as SVG path data in `box`.
+ * The outlines of the regions where a grid is at or above each level, in `box`.
  *
  * d3-contour puts sample i at i + ½ and closes its polygons half a cell beyond the outermost samples; here sample 0
  * lies on the edge of the box, the last on the other, and what is beyond is for the caller to clip.
  */
-export function regionsAbove(grid: Grid, levels: readonly number[], box: Box): string[] {
+export function ringsAbove(grid: Grid, levels: readonly number[], box: Box): Ring[][] {
   const trace = contours().size([grid.nx, grid.ny]);
   // The declared type wants an array.
   const values = Array.from(grid.values);
-  return levels.map((level) => pathOf(trace.contour(values, level).coordinates, grid, box));
+  return levels.map((level) =>
+    trace
+      .contour(values, level)
+      .coordinates.flatMap((polygon) => polygon.map((ring) => ringOf(ring, grid, box))),
+  );
 }
 
-function pathOf(coordinates: readonly Position[][][], { nx, ny }: Grid, box: Box): string {
+/** The same regions as SVG path data. */
+export function regionsAbove(grid: Grid, levels: readonly number[], box: Box): string[] {
+  return ringsAbove(grid, levels, box).map((rings) => rings.map(pathOf).join(''));
+}
+
+function ringOf(ring: readonly Position[], { nx, ny }: Grid, box: Box): Ring {
   const scaleX = (box.right - box.left) / (nx - 1);
   const scaleY = (box.bottom - box.top) / (ny - 1);
-  let path = '';
-  for (const polygon of coordinates) {
-    for (const ring of polygon) {
-      let pen = 'M';
-      let lastX = NaN;
-      let lastY = NaN;
-      // The last point of a ring is its first.
-      for (let k = 0; k < ring.length - 1; k++) {
-        const [u, v] = ring[k];
-        const x = box.left + (u - 0.5) * scaleX;
-        const y = box.bottom - (v - 0.5) * scaleY;
-        if (Math.abs(x - lastX) + Math.abs(y - lastY) < 0.5) continue;
-        path += `${pen}${px(x)},${px(y)}`;
-        pen = 'L';
-        lastX = x;
-        lastY = y;
-      }
-      path += 'Z';
-    }
+  const xs: number[] = [];
+  const ys: number[] = [];
+  let lastX = NaN;
+  let lastY = NaN;
+  // The last point of a ring is its first.
+  for (let k = 0; k < ring.length - 1; k++) {
+    const [u, v] = ring[k];
+    const x = box.left + (u - 0.5) * scaleX;
+    const y = box.bottom - (v - 0.5) * scaleY;
+    if (Math.abs(x - lastX) + Math.abs(y - lastY) < 0.5) continue;
+    xs.push(x);
+    ys.push(y);
+    lastX = x;
+    lastY = y;
   }
-  return path;
+  return { xs, ys };
 }
+
+const pathOf = ({ xs, ys }: Ring): string =>
+  `${xs.map((x, k) => `${k === 0 ? 'M' : 'L'}${px(x)},${px(ys[k])}`).join('')}Z`;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { evenlyTaken, fiveNumbers } from './statistics.ts';
+import { drawableSize, evenlyTaken, fiveNumbers } from './statistics.ts';
 import type { AxisScale } from './attributes.ts';
 
 /** A density as a curve. */
@@ -47,7 +47,9 @@ export function kernelDensity(
     for (let i = from; i < to; i++) sum += Math.exp(-0.5 * ((place - values[i]) / bandwidth) ** 2);
     y[k] = (scale * sum) / bandwidth;
   });
-  return { x: xscale === 'log' ? at.map((value) => 10 ** value) : at, y };
+  const x = at.map((value) => (xscale === 'log' ? 10 ** value : value));
+  // Beyond what can be drawn there are only tails.
+  return { x: x.map((value) => Math.max(-drawableSize, Math.min(drawableSize, value))), y };
 }
 
 /**
@@ -67,7 +69,7 @@ function placesFor(values: readonly number[], bandwidth: number): Float64Array {
   return Float64Array.from(
     ranges.flatMap(([low, high]) => {
       const count = Math.max(2, Math.ceil((high - low) / step));
-      return Array.from({ length: count + 1 }, (_, k) => low + ((high - low) * k) / count);
+      return Array.from({ length: count + 1 }, (_, k) => low + (high - low) * (k / count));
     }),
   );
 }

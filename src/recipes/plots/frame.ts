@@ -23,6 +23,8 @@ export interface Box {
 
 /** The plotting area, and the axis names that have room. */
 export interface Frame extends Box {
+  /** Space left free at either side, px, so that the plotting area has its shape. */
+  readonly shift: number;
   readonly xlabel: string;
   readonly ylabel: string;
 }
@@ -62,8 +64,24 @@ export function frameOf(
     top: Math.round(top),
     right: Math.round(end),
     bottom: Math.round(bottom - (showsX ? named : 0)),
+    shift: 0,
     xlabel: showsX ? xlabel : '',
     ylabel: showsY ? ylabel : '',
+  };
+}
+
+/** The frame with a plotting area of this shape, width / height, in the middle of what it had. */
+export function shaped(frame: Frame, ratio: number): Frame {
+  const [width, height] = [frame.right - frame.left, frame.bottom - frame.top];
+  const aside = Math.round(Math.max(0, width - ratio * height) / 2);
+  const above = Math.round(Math.max(0, height - width / ratio) / 2);
+  return {
+    ...frame,
+    left: frame.left + aside,
+    right: frame.right - aside,
+    top: frame.top + above,
+    bottom: frame.bottom - above,
+    shift: aside,
   };
 }
 
@@ -126,7 +144,7 @@ export function axesOf(
   }
   const sizeY = sizeWithin(
     widestLabel(y, fontSize),
-    frame.left - 0.64 * fontSize - (frame.ylabel === '' ? 2 : 1.7 * fontSize),
+    frame.left - frame.shift - 0.64 * fontSize - (frame.ylabel === '' ? 2 : 1.7 * fontSize),
     fontSize,
   );
   for (const { value, label } of y.ticks) {
@@ -166,7 +184,7 @@ export function axesOf(
           },
           escapeXml(xname),
         ),
-    sideways(frame.ylabel, 1.3 * fontSize, (frame.top + frame.bottom) / 2, nameSize, height),
+    sideways(frame.ylabel, frame.shift + 1.3 * fontSize, (frame.top + frame.bottom) / 2, nameSize, height),
   ];
   return [
     el('g', { fill: 'none', stroke: ink.frame }, rectangle, el('path', { d: marks.join('') })),

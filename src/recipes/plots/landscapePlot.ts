@@ -2,7 +2,7 @@ import { checkOptions, show, type Rules } from '../../core/options.ts';
 import { landscape } from '../landscape.ts';
 import { landscapeRules, type LandscapeOptions } from '../options.ts';
 import { checkParams, isParamSet, type Loss } from '../lossSource.ts';
-import type { LandscapeAttributes } from './field.ts';
+import type { LandscapeAttributes } from './landscapeAttributes.ts';
 import type { ParamSet } from '../../core/paramSet.ts';
 import type { Problem } from '../../core/problem.ts';
 import type { LandscapeData } from '../data.ts';

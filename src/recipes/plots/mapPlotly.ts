@@ -1,7 +1,9 @@
 import { bisectRight } from 'd3-array';
 import { lineColor } from './color.ts';
-import { bandValue } from './colorbar.ts';
-import { colorAt, valueAxis, type Field, type FilledLandscapeAttributes } from './field.ts';
+import { shapeOf } from './mapAttributes.ts';
+import { bandValue, barTitle } from './colorbar.ts';
+import { colorAt, valueAxis, type Field } from './field.ts';
+import type { FilledLandscapeAttributes } from './landscapeAttributes.ts';
 import { markerColor } from './overlay.ts';
 import { finiteOrNull, plotlyAxis, plotlyLayout } from './plotly.ts';
 import type { MapFigure } from './mapSvg.ts';
@@ -32,13 +34,26 @@ export function mapPlotly(figure: MapFigure): PlotlyFigure {
     showlegend: false,
     hoverinfo: 'skip',
   };
+  const equal =
+    shapeOf(field, attributes, [attributes.width, attributes.height], kind === 'heatmap') !== null;
   const layout = {
     ...plotlyLayout(attributes),
     xaxis: { ...plotlyAxis(attributes.xlabel, 'linear', [x[0], x[x.length - 1]]), constrain: 'domain' },
-    yaxis: plotlyAxis(attributes.ylabel, 'linear', [y[0], y[y.length - 1]]),
+    yaxis: {
+      ...plotlyAxis(attributes.ylabel, 'linear', [y[0], y[y.length - 1]]),
+      ...(equal && { scaleanchor: 'x', constrain: 'domain' }),
+    },
     legend: { orientation: 'h', y: 1.08 },
   };
-  return { data: [main, ...pathTraces(field, attributes), ...(attributes.mark ? [center] : [])], layout };
+  return {
+    data: [
+      main,
+      ...labelTraces(figure),
+      ...pathTraces(field, attributes),
+      ...(attributes.mark ? [center] : []),
+    ],
+    layout,
+  };
 }
 
 /**
@@ -69,7 +84,7 @@ function contourTrace({ field, levels, attributes }: MapFigure, kind: 'contourf'
     colorscale: stops.map((color, k) => [k / (stops.length - 1), color]),
     showscale: attributes.colorbar,
     colorbar: {
-      title: { text: field.label, side: 'right' },
+      title: { text: barTitle(field.label, field), side: 'right' },
       tickvals: tickvals.map(index),
       ticktext,
     },
@@ -100,7 +115,7 @@ export function plotlyColors(field: Field, attributes: FilledLandscapeAttributes
     // As pairs: plotly does not know every map by name.
     colorscale: Array.from({ length: 65 }, (_, k) => [k / 64, color(k / 64)]),
     showscale: attributes.colorbar,
-    colorbar: { title: { text: label, side: 'right' }, ...plotlyTicks(field, attributes) },
+    colorbar: { title: { text: barTitle(label, field), side: 'right' }, ...plotlyTicks(field, attributes) },
   };
 }
 
@@ -112,11 +127,34 @@ export function plotlyTicks(
   const ticks = valueAxis(field, zscale, [0, 400]).ticks.filter(({ label }) => label !== null);
   return {
     tickvals: ticks.map(({ value }) => value),
-    ticktext: ticks.map(({ label }) =>
-      (label ?? '').replace(/<tspan[^>]*>/, '<sup>').replace('</tspan>', '</sup>'),
-    ),
+    ticktext: ticks.map(({ label }) => raisedForPlotly(label ?? '')),
   };
 }
+
+/** The labels of the contours where the SVG has them, but level. */
+function labelTraces({ field: { x, y }, attributes, labelsIn }: MapFigure): Record<string, unknown>[] {
+  const { width, height, fontSize } = attributes;
+  const labels = labelsIn({ left: 0, top: 0, right: width, bottom: height }, fontSize);
+  if (labels.length === 0) return [];
+  const across = (u: number) => x[0] + (u / width) * (x[x.length - 1] - x[0]);
+  const up = (v: number) => y[y.length - 1] - (v / height) * (y[y.length - 1] - y[0]);
+  return [
+    {
+      type: 'scatter',
+      mode: 'text',
+      x: labels.map((label) => across(label.x)),
+      y: labels.map((label) => up(label.y)),
+      text: labels.map(({ text }) => raisedForPlotly(text)),
+      textfont: { size: 0.85 * fontSize, color: '#111' },
+      hoverinfo: 'skip',
+      showlegend: false,
+    },
+  ];
+}
+
+/** A tick label with its exponent raised, in plotly's markup. */
+const raisedForPlotly = (label: string): string =>
+  label.replace(/<tspan[^>]*>/, '<sup>').replace('</tspan>', '</sup>');
 
 function pathTraces(field: Field, { paths }: FilledLandscapeAttributes): Record<string, unknown>[] {
   return paths.map(({ name, path, color }, k) => ({

@@ -1,10 +1,14 @@
 import { axisOf, type Axis } from './axes.ts';
-import { axesOf, clipped, fitted, frameOf, labelsWidth, pictureOf, type Box } from './frame.ts';
+import { axesOf, clipped, fitted, frameOf, labelsWidth, pictureOf, shaped, type Box } from './frame.ts';
 import { bandValue, colorBar, colorBarWidth } from './colorbar.ts';
 import { regionsAbove } from './contours.ts';
-import { colorAt, withoutGaps, type Field, type FilledLandscapeAttributes } from './field.ts';
+import { colorAt, type Field } from './field.ts';
+import { withoutGaps } from './gaps.ts';
 import { centerMark, pathLegend, pathLegendHeight, pathsOver } from './overlay.ts';
-import { el } from './svg.ts';
+import { inkOn } from './ink.ts';
+import { shapeOf, type FilledMapAttributes } from './mapAttributes.ts';
+import { el, px } from './svg.ts';
+import type { ContourLabel } from './contourLabels.ts';
 import { upsample, type Grid } from './upsample.ts';
 
 export type MapKind = 'contourf' | 'contour' | 'heatmap';
@@ -15,28 +19,34 @@ export interface MapFigure {
   readonly field: Field;
   /** Transformed values between the bands; none in a heatmap. */
   readonly levels: readonly number[];
-  readonly attributes: FilledLandscapeAttributes;
+  readonly attributes: FilledMapAttributes;
+  /** The labels of the contours in a plotting area, for letters of this size. */
+  readonly labelsIn: (box: Box, fontSize: number) => readonly ContourLabel[];
 }
 
 /** The map as SVG. */
-export function mapSvg({ kind, field, levels, attributes: given }: MapFigure): string {
-  const attributes = fitted(given);
+export function mapSvg(figure: MapFigure): string {
+  const { kind, field, levels } = figure;
+  const attributes = fitted(figure.attributes);
   const yDomain = [field.y[0], field.y[field.y.length - 1]] as const;
   const legend = pathLegendHeight(attributes);
-  const box = frameOf(
+  const whole = frameOf(
     attributes,
     labelsWidth('linear', yDomain, attributes),
     colorBarWidth(field, attributes),
     legend,
   );
+  const shape = shapeOf(field, attributes, sizeOf(whole), kind === 'heatmap');
+  const box = shape === null ? whole : shaped(whole, shape);
   const { x, y } = mapAxes(field, kind, box, attributes.fontSize);
-  const body = kind === 'heatmap' ? cells(field, x, y) : bands(kind, field, levels, attributes, box);
+  const body = kind === 'heatmap' ? cells(field, x, y) : bands(figure, box);
   return pictureOf(
     attributes,
     clipped(
       box,
       body,
       gapMarks(field, x, y),
+      ...figure.labelsIn(box, attributes.fontSize).map((label) => labelOn(label, attributes)),
       pathsOver(field, attributes, x, y),
       attributes.mark ? centerMark(x, y, attributes.fontSize) : '',
     ),
@@ -44,6 +54,23 @@ export function mapSvg({ kind, field, levels, attributes: given }: MapFigure): s
     pathLegend(attributes, box),
     colorBar(field, kind === 'heatmap' ? null : levels, box, attributes),
   );
+}
+
+const sizeOf = (box: Box) => [box.right - box.left, box.bottom - box.top] as const;
+
+/** A label on its line, with a rim in which it can be read. */
+function labelOn({ x, y, angle, text }: ContourLabel, { fontSize, background }: FilledMapAttributes): string {
+  const size = 0.85 * fontSize;
+  const dark = inkOn(background) !== inkOn('white');
+  const style = { fill: dark ? '#fff' : '#111', stroke: dark ? '#000' : '#fff' };
+  const rim = {
+    strokeWidth: 0.25 * size,
+    strokeOpacity: 0.75,
+    strokeLinejoin: 'round',
+    paintOrder: 'stroke',
+  };
+  const transform = `translate(${px(x)} ${px(y)}) rotate(${px(angle)}) translate(0 ${px(0.35 * size)})`;
+  return el('text', { transform, textAnchor: 'middle', fontSize: size, ...style, ...rim }, text);
 }
 
 /** Both axes of a map, in `box`; those of a heatmap end with the outer cells. */
@@ -80,20 +107,15 @@ export function regionsOf({ field, levels, attributes }: MapFigure, box: Box): R
 }
 
 /** The grid that contours are drawn from: refined, but to no more than about 800 points a side. */
-function refined(field: Field, { upsample: factor }: FilledLandscapeAttributes): Grid {
+export function refined(field: Field, { upsample: factor }: Pick<FilledMapAttributes, 'upsample'>): Grid {
   const side = Math.max(field.nx, field.ny);
   return upsample(withoutGaps(field), Math.max(1, Math.min(factor, Math.floor(800 / side))));
 }
 
-function bands(
-  kind: MapKind,
-  field: Field,
-  levels: readonly number[],
-  attributes: FilledLandscapeAttributes,
-  box: Box,
-): string {
+function bands(figure: MapFigure, box: Box): string {
+  const { kind, field, levels, attributes } = figure;
   if (kind === 'contourf') {
-    return regionsOf({ kind, field, levels, attributes }, box)
+    return regionsOf(figure, box)
       .map(({ path, color }) =>
         el('path', {
           d: path,

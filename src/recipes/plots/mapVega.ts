@@ -1,11 +1,16 @@
 import { lineColor } from './color.ts';
+import { barTitle } from './colorbar.ts';
 import { colorAt } from './field.ts';
 import { gapColor, regionsOf, type MapFigure } from './mapSvg.ts';
 import { markerColor } from './overlay.ts';
+import { shapeOf } from './mapAttributes.ts';
+import { withoutTags } from './ticks.ts';
+import type { Box } from './frame.ts';
 import type { VegaSpec } from './plot.ts';
 
 /** The map as a Vega specification: the regions of the SVG as paths, so that both are one picture. */
-export function mapVega(figure: MapFigure): VegaSpec {
+export function mapVega(given: MapFigure): VegaSpec {
+  const figure = inShape(given);
   const { field, attributes } = figure;
   const { width, height, title, xlabel, ylabel, paths, mark } = attributes;
   const box = { left: 0, top: 0, right: width, bottom: height };
@@ -39,6 +44,21 @@ export function mapVega(figure: MapFigure): VegaSpec {
     from: { data: 'points' },
     encode: { enter: { ...place, fill: { field: 'fill' }, stroke: { value: 'white' }, size: { value: 50 } } },
   };
+  const label = {
+    type: 'text',
+    from: { data: 'labels' },
+    encode: {
+      enter: {
+        x: { field: 'x' },
+        y: { field: 'y' },
+        angle: { field: 'angle' },
+        text: { field: 'text' },
+        align: { value: 'center' },
+        baseline: { value: 'middle' },
+        fill: { value: '#111' },
+      },
+    },
+  };
   const center = {
     type: 'symbol',
     encode: {
@@ -65,6 +85,7 @@ export function mapVega(figure: MapFigure): VegaSpec {
       },
       { name: 'gaps', values: figure.kind === 'heatmap' ? [] : gapCells(figure) },
       { name: 'points', values: points },
+      { name: 'labels', values: labelsOf(figure, box) },
     ],
     scales: [
       {
@@ -99,7 +120,7 @@ export function mapVega(figure: MapFigure): VegaSpec {
         {
           fill: 'color',
           type: 'gradient',
-          title: legendTitle(figure),
+          title: barTitle(legendTitle(figure), field),
           gradientLength: height - 20,
         },
       ],
@@ -120,6 +141,7 @@ export function mapVega(figure: MapFigure): VegaSpec {
             from: { data: 'gaps' },
             encode: { enter: { path: { field: 'path' }, fill: { field: 'color' } } },
           },
+          label,
           line,
           marker,
           ...(mark ? [center] : []),
@@ -129,14 +151,33 @@ export function mapVega(figure: MapFigure): VegaSpec {
   };
 }
 
+/** The figure with the width or height cut to the shape of its plotting area. */
+function inShape(figure: MapFigure): MapFigure {
+  const { field, attributes, kind } = figure;
+  const { width, height } = attributes;
+  const ratio = shapeOf(field, attributes, [width, height], kind === 'heatmap');
+  if (ratio === null) return figure;
+  const size = { width: Math.min(width, height * ratio), height: Math.min(height, width / ratio) };
+  return { ...figure, attributes: { ...attributes, ...size } };
+}
+
+/** Labels of the contours; Vega has no superscripts in text. */
+const labelsOf = ({ labelsIn, attributes }: MapFigure, box: Box) =>
+  labelsIn(box, attributes.fontSize).map(({ x, y, angle, text }) => ({
+    x,
+    y,
+    angle,
+    text: withoutTags(text),
+  }));
+
 /** Vega labels transformed values, and says so. */
-function legendTitle({ field: { label, threshold }, attributes: { zscale } }: MapFigure): string {
-  if (zscale === 'symlog') return `±log₁₀(1 + |${label}| / ${threshold})`;
+function legendTitle({ field: { label, transform }, attributes: { zscale } }: MapFigure): string {
+  if (zscale === 'symlog') return `±log₁₀(1 + |${label}| / ${transform.threshold})`;
   return zscale === 'log' ? `log₁₀ ${label}` : label;
 }
 
 const evenly = (low: number, high: number) =>
-  Array.from({ length: 17 }, (_, k) => low + ((high - low) * k) / 16);
+  Array.from({ length: 17 }, (_, k) => low + (high - low) * (k / 16));
 
 /** The cells without a value. */
 const gapCells = (figure: MapFigure) => heatmapCells(figure).filter(({ missing }) => missing);

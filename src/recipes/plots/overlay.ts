@@ -1,5 +1,6 @@
 import { lineColor } from './color.ts';
-import { colorAt, type Field, type FilledLandscapeAttributes, type PathOverlay } from './field.ts';
+import { colorAt, type Field } from './field.ts';
+import type { FilledLandscapeAttributes, PathOverlay } from './landscapeAttributes.ts';
 import { inkOn } from './ink.ts';
 import { el, escapeXml, polyline, textWidth } from './svg.ts';
 import { shortened } from './text.ts';
@@ -80,7 +81,7 @@ const short = (value: number) => (Number.isNaN(value) ? 'unknown' : value.toPrec
 
 /** Color of the marker of a point with this true loss. */
 export function markerColor(field: Field, loss: number): string {
-  const shown = field.transform(loss);
+  const shown = field.transform.apply(loss);
   return Number.isNaN(shown) ? '#ffffff' : colorAt(field, shown);
 }
 

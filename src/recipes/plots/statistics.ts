@@ -9,7 +9,7 @@ export function quantileSorted(sorted: ArrayLike<number>, p: number): number {
 }
 
 /** Largest size of a value that can be drawn: differences of larger ones could overflow. */
-export const drawableSize = 1e300;
+export const drawableSize = 1e307;
 
 /** A sorted copy of the values that are finite and can be drawn. */
 export function sortedFinite(values: Iterable<number>): number[] {

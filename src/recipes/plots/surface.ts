@@ -5,13 +5,8 @@
  */
 import { numberIn, type Rules } from '../../core/options.ts';
 import { landscapePlot } from './landscapePlot.ts';
-import {
-  fieldOf,
-  fillAttributes,
-  landscapeAttributeRules,
-  levelsOf,
-  type LandscapeAttributes,
-} from './field.ts';
+import { fieldOf, levelsOf } from './field.ts';
+import { fillAttributes, landscapeAttributeRules, type LandscapeAttributes } from './landscapeAttributes.ts';
 import { mapVega } from './mapVega.ts';
 import { plotOf } from './plot.ts';
 import { surfacePlotly } from './surfacePlotly.ts';
@@ -50,6 +45,13 @@ export const surface = landscapePlot('surface', rules, (data, { azimuth = -35, e
   return plotOf(attributes.title || 'Loss landscape', {
     toSVG: () => surfaceSvg(field, attributes, view),
     toPlotly: () => surfacePlotly(field, attributes, view),
-    toVega: () => mapVega({ kind: 'contourf', field, levels: levelsOf(field, attributes), attributes }),
+    toVega: () =>
+      mapVega({
+        kind: 'contourf',
+        field,
+        levels: levelsOf(field, attributes),
+        attributes: { ...attributes, aspect: 'auto', labels: false },
+        labelsIn: () => [],
+      }),
   });
 });

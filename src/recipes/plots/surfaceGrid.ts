@@ -1,4 +1,5 @@
-import { withoutGaps, type Field } from './field.ts';
+import { withoutGaps } from './gaps.ts';
+import type { Field } from './field.ts';
 import { upsample, type Grid } from './upsample.ts';
 
 /** A field refined as finely as a surface can be seen, in the unit cube: x, y in [−1, 1], height in [0, 1]. */

@@ -2,7 +2,8 @@ import { lineColor } from './color.ts';
 import { pathMarker, thinned } from './overlay.ts';
 import { acrossAxis, heightOver, type Sheet } from './surfaceGrid.ts';
 import { el, px } from './svg.ts';
-import type { Field, PathOverlay } from './field.ts';
+import type { Field } from './field.ts';
+import type { PathOverlay } from './landscapeAttributes.ts';
 import type { Projection } from './projection.ts';
 
 /** Most points of one path that are drawn on a surface. */

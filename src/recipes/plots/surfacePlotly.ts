@@ -1,5 +1,6 @@
 import { lineColor } from './color.ts';
-import type { Field, FilledLandscapeAttributes } from './field.ts';
+import type { Field } from './field.ts';
+import type { FilledLandscapeAttributes } from './landscapeAttributes.ts';
 import { plotlyColors, plotlyTicks, rowsOf } from './mapPlotly.ts';
 import { markerColor } from './overlay.ts';
 import { acrossAxis, heightOver } from './surfaceGrid.ts';

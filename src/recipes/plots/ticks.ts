@@ -108,6 +108,10 @@ export function plain(value: number): string {
 
 const minus = (text: string) => text.replace('-', '−');
 
+/** A label as plain text: 10^−3 for a raised exponent. */
+export const withoutTags = (label: string): string =>
+  label.replace(/<tspan[^>]*>/, '^').replace('</tspan>', '');
+
 /** Width of a label, px, not counting its tags. */
 export function labelWidth(label: string, fontSize: number): number {
   return textWidth(label.replaceAll(/<[^>]*>/g, ''), fontSize);

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { oneOf } from '../../core/options.ts';
 import { quantileSorted } from './statistics.ts';
 import { plain, type Tick } from './ticks.ts';
 
@@ -15,6 +16,7 @@ export type ValueScale = 'linear' | 'log' | 'log1p' | 'symlog';
 /** A transform with its constant. */
 export interface Transform {
   readonly apply: (value: number) => number;
+  readonly invert: (shown: number) => number;
   /** c of `symlog`, 1 otherwise. */
   readonly threshold: number;
 }
@@ -26,7 +28,11 @@ export interface Transform {
  */
 export function transformOf(scale: ValueScale, sorted: readonly number[]): Transform {
   const threshold = scale === 'symlog' ? thresholdOf(sorted) : 1;
-  return { threshold, apply: (value) => functions[scale](value, threshold) };
+  return {
+    threshold,
+    apply: (value) => functions[scale](value, threshold),
+    invert: (shown) => inverses[scale](shown, threshold),
+  };
 }
 
 const functions: Readonly<Record<ValueScale, (value: number, threshold: number) => number>> = {
@@ -35,6 +41,13 @@ const functions: Readonly<Record<ValueScale, (value: number, threshold: number) 
   log: (z) => (z > 0 && z < 1e-300 ? -300 : Math.log10(z)),
   log1p: (z) => Math.log1p(z) / Math.LN10,
   symlog: (z, c) => (Math.sign(z) * Math.log1p(Math.abs(z) / c)) / Math.LN10,
+};
+
+const inverses: Readonly<Record<ValueScale, (shown: number, threshold: number) => number>> = {
+  linear: (t) => t,
+  log: (t) => 10 ** t,
+  log1p: (t) => Math.expm1(t * Math.LN10),
+  symlog: (t, c) => Math.sign(t) * c * Math.expm1(Math.abs(t) * Math.LN10),
 };
 
 /** The power of ten at or below the smallest tenth of |z|, at most twelve decades below the largest. */
@@ -83,3 +96,6 @@ export function symlogTicks(low: number, high: number, threshold: number, most: 
     .map((value) => ({ value: functions.symlog(value, threshold), label: plain(value) }))
     .filter(({ value }) => value >= low - 1e-9 && value <= high + 1e-9);
 }
+
+/** The rule of options that name a scale, or leave it to the values. */
+export const valueScaleRule = oneOf('linear', 'log', 'log1p', 'symlog', 'auto');

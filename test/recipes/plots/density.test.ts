@@ -87,7 +87,7 @@ describe('a figure of densities', () => {
   it('is a page and a PNG as well', async () => {
     const plot = density(samples);
     expect(plot.toHTML({ plotly: 'https://example.org/plotly.js' })).toContain('Plotly.newPlot');
-    expect([...(await plot.toPNG()).slice(1, 4)]).toEqual([80, 78, 71]);
+    expect((await plot.toPNG()).slice(1, 4).join(' ')).toBe('80 78 71');
   });
 
   it('of a spectrum is drawn as it is, on six decades', () => {

@@ -10,10 +10,12 @@ import {
   toOBJ,
   toVTP,
   type LandscapeAttributes,
+  type LandscapePlot,
 } from 'quasi-newton/landscape';
 import { vectorParams } from '../../../src/core/paramSet.ts';
 import { regionsAbove } from '../../../src/recipes/plots/contours.ts';
-import { fieldOf, fillAttributes, levelsOf, valueAxis } from '../../../src/recipes/plots/field.ts';
+import { fieldOf, levelsOf, valueAxis } from '../../../src/recipes/plots/field.ts';
+import { fillAttributes } from '../../../src/recipes/plots/landscapeAttributes.ts';
 import { upsample } from '../../../src/recipes/plots/upsample.ts';
 
 const memory = Float64Array.of(1, 2);
@@ -113,7 +115,12 @@ describe('scales', () => {
 
 describe('the drawings', () => {
   const path = onPlane(data.plane, [Float64Array.of(1.9, 2.5), Float64Array.of(1, 2)], [1, 0.3]);
-  const drawings = { contourf, contour, heatmap, surface };
+  const drawings: Record<string, LandscapePlot<LandscapeAttributes>> = {
+    contourf,
+    contour,
+    heatmap,
+    surface,
+  };
 
   it.each(Object.entries(drawings))('%s refuses a path that is not from onPlane', (_, draw) => {
     const points = [Float64Array.of(1, 2)];
@@ -255,16 +262,17 @@ describe('the scale chosen by the values', () => {
     const { drawn } = drawnOf((x) => x * 10 ** (6 * Math.abs(x)));
     const filled = fillAttributes(drawn, { zscale: 'symlog' });
     const field = fieldOf(drawn, filled);
-    const c = field.threshold;
-    expect(field.transform(-3)).toBe(-field.transform(3));
-    expect(field.transform(c * 1e-6) / 1e-6).toBeCloseTo(1 / Math.LN10, 5);
-    expect(field.transform(99 * c)).toBeCloseTo(2, 12);
+    const c = field.transform.threshold;
+    expect(field.transform.apply(-3)).toBe(-field.transform.apply(3));
+    expect(field.transform.apply(c * 1e-6) / 1e-6).toBeCloseTo(1 / Math.LN10, 5);
+    expect(field.transform.apply(99 * c)).toBeCloseTo(2, 12);
     expect(field.low).toBeCloseTo(-field.high, 9);
     const labels = valueAxis(field, 'symlog', [400, 0]).ticks.map(({ label }) => label);
     expect(labels).toContain('0');
     expect(labels.filter((label) => label?.startsWith('−')).length).toBeGreaterThan(0);
     expect(new Set(labels).size).toBe(labels.length);
-    for (const draw of [contourf, heatmap, surface]) {
+    const draws: LandscapePlot<LandscapeAttributes>[] = [contourf, heatmap, surface];
+    for (const draw of draws) {
       expect(draw(drawn, { zscale: 'symlog' }).toSVG()).not.toMatch(/NaN|undefined|Infinity/);
       expect(JSON.stringify(draw(drawn, { zscale: 'auto' }).toVega())).toContain('±log₁₀(1 + |loss|');
     }
@@ -354,5 +362,158 @@ describe('3D files', () => {
     expect(new DataView(bytes.buffer).getUint32(0, true)).toBe(8 * 861);
     expect(new Float64Array(bytes.slice(4).buffer)).toEqual(data.z);
     expect(vtp).toContain('Name="twice"');
+  });
+});
+
+/** A landscape of f over [−1, 1]², with axes of the same unit. */
+const over = (f: (x: number, y: number) => number, npoints: number | [number, number] = 21) =>
+  landscape(() => f(memory[0] - 1, memory[1] - 2), params, { directions: axes, npoints });
+
+describe('limits of the colors', () => {
+  const peak = over((x, y) => 1 + x * x + y * y + (x > 0.85 && y > 0.85 ? 700 : 0));
+  const fieldFor = (attributes: LandscapeAttributes) => fieldOf(peak, fillAttributes(peak, attributes));
+
+  it('leave out a single peak, unless all data are wanted, and say so in every form', () => {
+    const robust = fieldFor({});
+    expect(robust.high).toBeLessThan(6);
+    expect([robust.low, robust.above, robust.below]).toEqual([1, true, false]);
+    const all = fieldFor({ clims: 'data' });
+    expect([all.low, all.high, all.above]).toEqual([1, 703, false]);
+    const [cut, whole] = [contourf(peak), contourf(peak, { clims: 'data' })];
+    const arrow = /<path d="M[\d.]+,[\d.]+h18.2L[^"]*Z"/;
+    expect(cut.toSVG()).toMatch(arrow);
+    expect(whole.toSVG()).not.toMatch(arrow);
+    for (const form of ['toVega', 'toPlotly'] as const) {
+      expect(JSON.stringify(cut[form]())).toContain('loss, cut off above');
+      expect(JSON.stringify(whole[form]())).not.toContain('cut off');
+    }
+  });
+
+  it('hold all values of a smooth landscape, and of one that is nearly flat', () => {
+    const smooth = fieldOf(data, fillAttributes(data, {}));
+    expect([smooth.above, smooth.below]).toEqual([false, false]);
+    const step = over((x) => (x === 1 ? 5 : 1), 61);
+    expect(fieldOf(step, fillAttributes(step, {})).high).toBe(5);
+  });
+
+  it('of ten decades show them all, by default', () => {
+    const decades = over((x, y) => 10 ** (5 * (x + y * y)));
+    const filled = fillAttributes(decades, {});
+    expect(filled.zscale).toBe('log');
+    const field = fieldOf(decades, filled);
+    expect(field.high - field.low).toBeGreaterThan(8);
+    // No band takes more than a quarter of the picture.
+    const levels = [field.low, ...levelsOf(field, filled), field.high];
+    const shares = levels.slice(1).map((level, k) => {
+      const inBand = field.values.filter((value) => value >= levels[k] && value < level).length;
+      return inBand / field.values.length;
+    });
+    expect(Math.max(...shares)).toBeLessThan(0.25);
+  });
+
+  it.each([1e307, -1e307])('are right for values up to %d', (size) => {
+    const huge = over((x) => size * x);
+    const field = fieldOf(huge, fillAttributes(huge, { clims: 'data' }));
+    expect([field.low, field.high]).toEqual([-1e307, 1e307]);
+    const svg = heatmap(huge, { color: 'viridis' }).toSVG();
+    expect(svg).not.toMatch(/NaN|Infinity/);
+    const row = [...svg.matchAll(/height="[\d.]+" fill="(#\w{6})"/g)].map(([, color]) => color).slice(0, 21);
+    expect([row[0], row[10], row[20]]).toEqual(
+      size > 0 ? ['#440154', '#21918c', '#fde725'] : ['#fde725', '#21918c', '#440154'],
+    );
+    expect(row).not.toContain('#bdbdbd');
+  });
+});
+
+describe('contour labels', () => {
+  it('stand on their lines, inside the picture, apart from each other, at round values', () => {
+    const bowlLike = over((x, y) => 3 * (x * x + y * y), 41);
+    const svg = contour(bowlLike, { labels: true, levels: 8, mark: false }).toSVG();
+    const [, left, top, width, height] =
+      /<svg x="([\d.]+)" y="([\d.]+)" width="([\d.]+)" height="([\d.]+)"/.exec(svg)?.map(Number) ?? [];
+    const labels = [
+      ...svg.matchAll(/<text transform="translate\(([\d.]+) ([\d.]+)\)[^>]*paint-order[^>]*>([\d.]+)</g),
+    ].map(([, x, y, text]) => ({ x: Number(x), y: Number(y), value: Number(text) }));
+    expect(labels.length).toBeGreaterThan(4);
+    for (const { x, y, value } of labels) {
+      const [u, v] = [(2 * (x - left)) / width - 1, 1 - (2 * (y - top)) / height];
+      expect(3 * (u * u + v * v)).toBeCloseTo(value, 1);
+      expect(value).toBe(Math.round(value * 2) / 2);
+    }
+    labels.forEach((a, i) =>
+      labels.slice(i + 1).forEach((b) => expect(Math.hypot(a.x - b.x, a.y - b.y)).toBeGreaterThan(14)),
+    );
+  });
+
+  it('are in every form where they are wanted, and refused where there are no lines', () => {
+    const plot = contourf(data, { labels: true });
+    const texts = plot.toPlotly().data.find(({ mode }) => mode === 'text')?.['text'] as string[];
+    expect(texts.length).toBeGreaterThan(2);
+    expect(plot.toVega()['data']).toContainEqual(
+      expect.objectContaining({ name: 'labels', values: expect.arrayContaining([expect.anything()]) }),
+    );
+    const plain = contourf(data);
+    expect(plain.toSVG()).not.toContain('paint-order');
+    expect(plain.toPlotly().data.some(({ mode }) => mode === 'text')).toBe(false);
+    expect(() => heatmap(data, { labels: true } as never)).toThrow(/labels: no such option/);
+  });
+
+  it.each([
+    ['log', 10, (x: number) => 10 ** (9 * x), [1e-8, 1e-6, 1e-4, 0.01, 1, 100, 1e4, 1e6, 1e8]],
+    ['symlog', 7, (x: number) => x * 10 ** (6 * Math.abs(x)), [-1e4, -100, -1, 0, 1, 100, 1e4]],
+    ['linear', 5, (x: number) => x + 1, [0.5, 1, 1.5]],
+  ] as const)('of a %s scale are at round values', (zscale, levels, f, expected) => {
+    const drawn = over(f, 41);
+    const trace = contour(drawn, { zscale, levels, labels: true, clims: 'data' }).toPlotly().data[0];
+    const field = fieldOf(drawn, fillAttributes(drawn, { zscale }));
+    const colors = trace['colorscale'] as [number, string][];
+    expect(colors).toHaveLength(expected.length);
+    expected.forEach((value, k) => {
+      const t = (field.transform.apply(value) - field.low) / (field.high - field.low);
+      expect(colors[k][1]).toBe(field.color(t));
+    });
+  });
+});
+
+describe('the aspect of a map', () => {
+  const sizeOf = (svg: string) =>
+    /<svg x="[\d.]+" y="[\d.]+" width="([\d.]+)" height="([\d.]+)"/.exec(svg)?.slice(1).map(Number) ?? [];
+
+  it('is equal where both axes have one unit', () => {
+    for (const draw of [contourf, contour]) {
+      const [width, height] = sizeOf(draw(over((x) => x)).toSVG());
+      expect(Math.abs(width - height)).toBeLessThanOrEqual(2);
+    }
+    const wide = landscape(() => memory[0], params, { directions: axes, npoints: 5, yrange: [-0.7, 0.7] });
+    const [width, height] = sizeOf(contourf(wide).toSVG());
+    expect(width / height).toBeCloseTo(2 / 1.4, 1);
+    expect(contourf(wide).toPlotly().layout['yaxis']).toMatchObject({ scaleanchor: 'x' });
+    const vega = contourf(wide).toVega();
+    expect(Number(vega['width']) / Number(vega['height'])).toBeCloseTo(2 / 1.4, 10);
+    // The cells of a heatmap are square where its points are.
+    const [cellsAcross, cellsUp] = sizeOf(heatmap(over((x) => x, [21, 21])).toSVG());
+    expect(Math.abs(cellsAcross - cellsUp)).toBeLessThanOrEqual(2);
+  });
+
+  it('is free where units differ, the map would become a strip, or it is to fill', () => {
+    const units = landscape(() => memory[0], params, {
+      directions: [Float64Array.of(1, 0), Float64Array.of(0, 3)],
+      npoints: 5,
+    });
+    const strip = landscape(() => memory[0], params, { directions: axes, npoints: 5, yrange: [-0.1, 0.1] });
+    const full = sizeOf(
+      contourf(
+        over((x) => x),
+        { aspect: 'fill' },
+      ).toSVG(),
+    );
+    for (const plot of [contourf(units), contourf(strip)]) {
+      const [width, height] = sizeOf(plot.toSVG());
+      expect(width / height).toBeGreaterThan(1.05);
+      expect(width).toBeGreaterThan(full[0] - 60);
+      expect(plot.toPlotly().layout['yaxis']).not.toHaveProperty('scaleanchor');
+    }
+    const [width, height] = sizeOf(contourf(strip, { aspect: 'equal' }).toSVG());
+    expect(width / height).toBeCloseTo(10, 0);
   });
 });

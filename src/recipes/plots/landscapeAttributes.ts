@@ -1,0 +1,137 @@
+import {
+  boolean,
+  either,
+  integerFrom,
+  objectWith,
+  oneOf,
+  show,
+  string,
+  type Rule,
+  type Rules,
+} from '../../core/options.ts';
+import { colorRule, type ColorMap, type ColorMapName } from './color.ts';
+import { figureRules, limits, recipe, theme, type FigureAttributes } from './attributes.ts';
+import { sortedFinite } from './statistics.ts';
+import { automaticScale, valueScaleRule, type ValueScale } from './valueScale.ts';
+import type { LandscapeData } from '../data.ts';
+import type { PathOnPlane } from '../trajectory.ts';
+
+/** A path drawn on a landscape. */
+export interface PathOverlay {
+  readonly name: string;
+  /** From `onPlane`. */
+  readonly path: PathOnPlane;
+  /** Of its line, any CSS color; its markers show the true loss. @defaultValue one of eight, by position */
+  readonly color?: string;
+}
+
+/** Attributes that all drawings of landscapes have. */
+export interface LandscapeAttributes extends FigureAttributes {
+  /** A color map by name, or a function from [0, 1] to a color. @defaultValue `'turbo'` */
+  color?: ColorMapName | ColorMap;
+  /** Draw this metric instead of the loss. @defaultValue the loss */
+  metric?: string;
+  /**
+   * Scale of heights and colors. `'auto'` chooses by the values: log where they span decades, symlog if they do with
+   * both signs, else linear.
+   *
+   * @defaultValue `'auto'`
+   */
+  zscale?: ValueScale | 'auto';
+  /** Name of the values. @defaultValue `'loss'`, or the metric */
+  zlabel?: string;
+  /**
+   * The values at both ends of the colors; what lies beyond takes the color of the end, and the color bar has an arrow
+   * there. `'robust'`: the smallest and the largest, but not farther from the middle 96 % than those are wide, so that a
+   * single peak does not take all colors. `'data'`: the smallest and the largest.
+   *
+   * @defaultValue `'robust'`
+   */
+  clims?: readonly [number, number] | 'robust' | 'data';
+  /** Number of bands of color, or the values between them, ascending. @defaultValue `20` */
+  levels?: number | readonly number[];
+  /** Bands of equal height, or of equal area. @defaultValue `'uniform'` */
+  levelSpacing?: 'uniform' | 'quantile';
+  /** Factor by which a cubic spline refines each cell before contours are drawn. @defaultValue `4` */
+  upsample?: number;
+  /** @defaultValue `true` */
+  colorbar?: boolean;
+  /** Mark where the parameters are. @defaultValue `true` */
+  mark?: boolean;
+  /** Paths from `onPlane`; in a surface they lie on it. @defaultValue none */
+  paths?: readonly PathOverlay[];
+}
+
+/** Attributes once defaults are in; the scale is chosen. */
+export type FilledLandscapeAttributes = Required<Omit<LandscapeAttributes, 'metric' | 'zscale'>> &
+  Pick<LandscapeAttributes, 'metric'> & { zscale: ValueScale };
+
+const ascending = (list: readonly unknown[]) =>
+  list.every((v, i) => i === 0 || Number(v) > Number(list[i - 1]));
+const levelCount = integerFrom(1);
+const fromOnPlane = objectWith('a path from onPlane', 'x', 'y', 'loss', 'inPlane', 'residual');
+const pathRule: Rule = {
+  allowed: 'an array of { name, path }, each path from onPlane',
+  accepts: (v) => Array.isArray(v) && v.every((overlay) => fromOnPlane.accepts(overlay?.path)),
+};
+
+export const landscapeAttributeRules: Rules<LandscapeAttributes> = {
+  ...figureRules,
+  color: colorRule,
+  metric: string,
+  zscale: valueScaleRule,
+  zlabel: string,
+  clims: either(limits, oneOf('robust', 'data')),
+  levels: {
+    allowed: 'a whole number ≥ 1, or an array of ascending numbers',
+    accepts: (v) =>
+      Array.isArray(v)
+        ? v.length > 0 && v.every(Number.isFinite) && ascending(v)
+        : levelCount.accepts(v) && Number(v) <= 1000,
+  },
+  levelSpacing: oneOf('uniform', 'quantile'),
+  upsample: {
+    allowed: 'a whole number from 1 to 16',
+    accepts: (v) => Number.isInteger(v) && Number(v) >= 1 && Number(v) <= 16,
+  },
+  colorbar: boolean,
+  mark: boolean,
+  paths: pathRule,
+};
+
+/** The attributes of a drawing: defaults that depend on the data, and the user's word. */
+export function fillAttributes(data: LandscapeData, user: LandscapeAttributes): FilledLandscapeAttributes {
+  const [xlabel, ylabel] = data.plane.labels;
+  const { zscale = 'auto', ...rest } = user;
+  const chosen = zscale === 'auto' ? automaticScale(sortedFinite(columnOf(data, user.metric))) : zscale;
+  return recipe<FilledLandscapeAttributes>(
+    {
+      ...theme,
+      xlabel,
+      ylabel,
+      color: 'turbo',
+      zscale: chosen,
+      zlabel: user.metric ?? 'loss',
+      clims: 'robust',
+      levels: 20,
+      levelSpacing: 'uniform',
+      upsample: 4,
+      colorbar: true,
+      mark: true,
+      paths: [],
+    },
+    rest,
+  );
+}
+
+/**
+ * The loss, or the metric of this name.
+ *
+ * @throws RangeError if there is no such metric
+ */
+export function columnOf(data: LandscapeData, metric: string | undefined): Float64Array {
+  const column = metric === undefined ? data.z : data.metrics[metric];
+  if (column !== undefined) return column;
+  const names = Object.keys(data.metrics).join(', ') || 'none';
+  throw new RangeError(`metric: there is no ${show(metric)} in this landscape; there are ${names}.`);
+}

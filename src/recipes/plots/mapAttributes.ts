@@ -1,0 +1,63 @@
+import { boolean, oneOf, type Rules } from '../../core/options.ts';
+import {
+  fillAttributes,
+  landscapeAttributeRules,
+  type FilledLandscapeAttributes,
+  type LandscapeAttributes,
+} from './landscapeAttributes.ts';
+import type { Field } from './field.ts';
+import type { LandscapeData } from '../data.ts';
+
+/** Attributes of landscapes seen from above. */
+export interface MapAttributes extends LandscapeAttributes {
+  /**
+   * `'equal'`: a unit is as long on either axis. `'fill'`: the map takes all the room there is. `'auto'`: equal where
+   * both axes have one unit, as along random directions and principal axes, unless the map would lose more than half of
+   * its width or height.
+   *
+   * @defaultValue `'auto'`
+   */
+  aspect?: 'auto' | 'equal' | 'fill';
+}
+
+/** Attributes of maps with contours. */
+export interface ContourAttributes extends MapAttributes {
+  /** Write the values on the lines; a number of `levels` then stands for about as many round values. @defaultValue `false` */
+  labels?: boolean;
+}
+
+export const mapRules: Rules<MapAttributes> = {
+  ...landscapeAttributeRules,
+  aspect: oneOf('auto', 'equal', 'fill'),
+};
+
+export const contourRules: Rules<ContourAttributes> = { ...mapRules, labels: boolean };
+
+/** Attributes once defaults are in. */
+export type FilledMapAttributes = FilledLandscapeAttributes &
+  Required<Pick<ContourAttributes, 'aspect' | 'labels'>>;
+
+export const fillMapAttributes = (
+  data: LandscapeData,
+  { aspect = 'auto', labels = false, ...user }: ContourAttributes,
+): FilledMapAttributes => ({ ...fillAttributes(data, user), aspect, labels });
+
+/**
+ * Width / height of the plotting area, or null where it takes all the room.
+ *
+ * @param room - width and height there are, px
+ * @param cells - the axes go half a cell beyond the outer points, as those of a heatmap
+ */
+export function shapeOf(
+  { x, y, oneUnit }: Pick<Field, 'x' | 'y' | 'oneUnit'>,
+  { aspect }: Pick<FilledMapAttributes, 'aspect'>,
+  [width, height]: readonly [number, number],
+  cells: boolean,
+): number | null {
+  if (aspect === 'fill' || (aspect === 'auto' && !oneUnit)) return null;
+  const span = (axis: Float64Array) =>
+    (axis[axis.length - 1] - axis[0]) * (cells ? axis.length / (axis.length - 1) : 1);
+  const ratio = span(x) / span(y);
+  const lost = (ratio * height) / width;
+  return aspect === 'equal' || (lost > 0.5 && lost < 2) ? ratio : null;
+}
