@@ -9,18 +9,24 @@
  *
  * @module
  */
-import { oneOf, type Rule } from '../core/options.ts';
+import type { Rule } from '../core/options.ts';
 import { evaluate, type Asks } from '../core/question.ts';
+import { sortedFinite } from './plots/statistics.ts';
+import {
+  automaticScale,
+  transformOf,
+  valueScaleRule,
+  type Transform,
+  type ValueScale,
+} from './plots/valueScale.ts';
 import { middleOf, strides, walk, type Draft, type SurveyHooks } from './gridWalk.ts';
 
 /** Scale in which predictions are judged: that in which the landscape will be drawn. */
-export type AdaptiveScale = 'linear' | 'log' | 'log1p';
-
-const scales = oneOf('linear', 'log', 'log1p');
+export type AdaptiveScale = ValueScale | 'auto';
 
 export const adaptiveRule: Rule = {
-  allowed: `true or false, or ${scales.allowed}`,
-  accepts: (value) => typeof value === 'boolean' || scales.accepts(value),
+  allowed: `true or false, or ${valueScaleRule.allowed}`,
+  accepts: (value) => typeof value === 'boolean' || valueScaleRule.accepts(value),
 };
 
 /** Mark of a cell in `done` whose value is a prediction. */
@@ -52,6 +58,16 @@ export function adaptivePlan(draft: Draft, scale: AdaptiveScale): AdaptivePlan {
   const rows = levels.map((stride) => latticeOf(draft.y, stride));
   let level = -1;
   const done = () => draft.done.map((mark) => (mark === 1 ? 1 : 0));
+  let chosen: Transform | undefined;
+  /** Chosen by the first two lattices, which are evaluated as a whole: the same where an evaluation goes on. */
+  const transform = (): Transform => {
+    if (chosen === undefined) {
+      const first = lattice(Math.min(1, levels.length - 1));
+      const sorted = sortedFinite(first.map((cell) => draft.z[cell]));
+      chosen = transformOf(scale === 'auto' ? automaticScale(sorted) : scale, sorted);
+    }
+    return chosen;
+  };
 
   const lattice = (l: number): number[] => rows[l].flatMap((j) => columns[l].map((i) => j * nx + i));
   return {
@@ -62,9 +78,15 @@ export function adaptivePlan(draft: Draft, scale: AdaptiveScale): AdaptivePlan {
       level++;
       if (level >= levels.length) return null;
       if (level < 2) return Uint32Array.from(lattice(level));
-      const values = draft.z.map(transforms[scale]);
+      const { apply, invert } = transform();
+      const values = draft.z.map(apply);
       const evaluated = done();
       predict(values, evaluated, nx, columns, rows, level - 1);
+      // A metric can be missing where the loss is not.
+      const metrics = Object.values(draft.metrics)
+        .filter((metric) => metric.some((value, cell) => evaluated[cell] === 1 && !Number.isFinite(value)))
+        .map((metric) => Float64Array.from(metric));
+      for (const metric of metrics) predict(metric, evaluated, nx, columns, rows, level - 1);
       const surprises = surprisesOf(values, evaluated, nx, columns, rows, level - 1);
       const allowed = tolerance * rangeOf(values, evaluated);
       const near = neighborhood(
@@ -74,9 +96,13 @@ export function adaptivePlan(draft: Draft, scale: AdaptiveScale): AdaptivePlan {
       );
       const cells: number[] = [];
       forNew(columns, rows, level, (i, j) => {
-        const expected = interpolated(values, nx, columns[level - 1], rows[level - 1], i, j);
+        const expected = (of: Float64Array) =>
+          interpolated(of, nx, columns[level - 1], rows[level - 1], i, j);
         // A cell that is not finite, or has no place in the scale, says nothing of its neighbors.
-        if (near[j * nx + i] === 1 || !Number.isFinite(inverses[scale](expected))) cells.push(j * nx + i);
+        const known =
+          Number.isFinite(invert(expected(values))) &&
+          metrics.every((metric) => Number.isFinite(expected(metric)));
+        if (near[j * nx + i] === 1 || !known) cells.push(j * nx + i);
       });
       return Uint32Array.from(cells);
     },
@@ -89,24 +115,12 @@ export function adaptivePlan(draft: Draft, scale: AdaptiveScale): AdaptivePlan {
           Object.entries(draft.metrics).map(([name, values]) => [name, Float64Array.from(values)]),
         ),
       };
-      fill(copy, scale, columns, rows, Math.min(level, levels.length - 1));
+      fill(copy, transform(), columns, rows, Math.min(level, levels.length - 1));
       return copy;
     },
-    finish: () => fill(draft, scale, columns, rows, levels.length - 1),
+    finish: () => fill(draft, transform(), columns, rows, levels.length - 1),
   };
 }
-
-const transforms: Readonly<Record<AdaptiveScale, (value: number) => number>> = {
-  linear: (value) => value,
-  log: Math.log10,
-  log1p: Math.log1p,
-};
-
-const inverses: Readonly<Record<AdaptiveScale, (value: number) => number>> = {
-  linear: (value) => value,
-  log: (value) => 10 ** value,
-  log1p: Math.expm1,
-};
 
 /** Strides from the coarsest lattice, of about nine points a side, to 1. */
 function levelsOf({ x, y }: Draft): number[] {
@@ -237,21 +251,21 @@ function weightsAt(nodes: readonly number[], at: number): (readonly [number, num
 /** Writes predictions into the cells up to lattice `last` that were not evaluated. */
 function fill(
   draft: Draft,
-  scale: AdaptiveScale,
+  { apply, invert }: Transform,
   columns: readonly number[][],
   rows: readonly number[][],
   last: number,
 ): void {
   const nx = draft.x.length;
   const evaluated = draft.done.map((mark) => (mark === 1 ? 1 : 0));
-  const values = draft.z.map(transforms[scale]);
+  const values = draft.z.map(apply);
   predict(values, evaluated, nx, columns, rows, last);
   for (const metric of Object.values(draft.metrics)) predict(metric, evaluated, nx, columns, rows, last);
   for (const j of rows[last]) {
     for (const i of columns[last]) {
       const cell = j * nx + i;
       if (evaluated[cell] === 1) continue;
-      draft.z[cell] = inverses[scale](values[cell]);
+      draft.z[cell] = invert(values[cell]);
       draft.done[cell] = predicted;
     }
   }

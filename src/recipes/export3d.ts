@@ -1,5 +1,10 @@
 import { checkOptions } from '../core/options.ts';
-import { fieldOf, fillAttributes, landscapeAttributeRules, type LandscapeAttributes } from './plots/field.ts';
+import { fieldOf } from './plots/field.ts';
+import {
+  fillAttributes,
+  landscapeAttributeRules,
+  type LandscapeAttributes,
+} from './plots/landscapeAttributes.ts';
 import type { LandscapeData } from './data.ts';
 
 /** Attributes that matter to a 3D file: `metric`, `zscale` and `clims`. */

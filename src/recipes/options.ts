@@ -66,8 +66,8 @@ export interface LandscapeOptions {
   /**
    * Evaluates coarse points first and finer ones only where the values between them were not foreseen; the others are
    * interpolated and marked 2 in `done`. The picture is the same within a fraction of a color band for a tenth to a
-   * fifth of the evaluations. `true` or `'linear'` for a picture of the values, `'log'` or `'log1p'` for one drawn with
-   * that `zscale`. What is narrower than every fourth point of a grid of 65 may be missed.
+   * fifth of the evaluations. Say the `zscale` that it will be drawn with; `true` is `'auto'`. What is narrower than
+   * every fourth point of a grid of 65 may be missed.
    *
    * @defaultValue false
    */

@@ -79,7 +79,7 @@ function planOf(
       `${where}: adaptive: decides by values of the whole grid and goes with no shard, got '${shard}'; use an executor.`,
     );
   }
-  return adaptivePlan(draft, adaptive === true ? 'linear' : adaptive);
+  return adaptivePlan(draft, adaptive === true ? 'auto' : adaptive);
 }
 
 /** Puts the parameters back, and writes the last checkpoint. */

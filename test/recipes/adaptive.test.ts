@@ -117,20 +117,51 @@ describe('an adaptive grid of 65 × 65 points', () => {
     expect(wrong.length).toBeLessThan(0.005 * 65 * 65);
   });
 
-  it.each(['linear', 'log', 'log1p'] as const)('predicts no value that is not finite (%s)', (adaptive) => {
+  it.each(['linear', 'log', 'log1p', 'symlog', 'auto'] as const)(
+    'predicts no value that is not finite (%s)',
+    (adaptive) => {
+      const axes = { directions: [Float64Array.of(1, 0), Float64Array.of(0, 1)], npoints: 33 };
+      const losses: Problem['fg'][] = [
+        ([x, y]) => x + y,
+        ([x, y]) => Math.max(0, x + y) ** 2,
+        ([x, y]) => (x > 0.2 ? NaN : x * x + y),
+      ];
+      for (const fg of losses) {
+        const problem = { p0: Float64Array.of(0, 0), fg };
+        const { z, done } = landscape(problem, { ...axes, adaptive });
+        expect(z.filter((value, cell) => done[cell] === 2 && !Number.isFinite(value))).toHaveLength(0);
+        const whole = landscape(problem, axes).z;
+        expect(Array.from(z, Number.isNaN)).toEqual(Array.from(whole, Number.isNaN));
+      }
+    },
+  );
+
+  it('judges in the scale that the default picture has', () => {
+    const problem = networkOf('tanh', 4);
+    const axes = { directions: [Float64Array.of(1, 0), Float64Array.of(0, 1)], npoints: 65 };
+    const decades: Problem = { p0: new Float64Array(2), fg: ([x, y]) => 10 ** (3 * Math.sin(2 * x) + 2 * y) };
+    const signs: Problem = { p0: new Float64Array(2), fg: ([x, y]) => x * 10 ** (5 * Math.abs(x)) + y };
+    const asAuto = (p: Problem, scale: 'linear' | 'log' | 'symlog', options: object) => {
+      expect(landscape(p, { ...options, adaptive: true })).toEqual(
+        landscape(p, { ...options, adaptive: scale }),
+      );
+    };
+    asAuto(problem, 'linear', { npoints: 33, seed: 4, lnorm: 0.1 });
+    asAuto(decades, 'log', axes);
+    asAuto(signs, 'symlog', axes);
+    const [whole, some] = [landscape(decades, axes), landscape(decades, { ...axes, adaptive: true })];
+    expect(bandsApart(whole, some, Math.log10)).toBeLessThan(0.25);
+    expect(some.done.filter((mark) => mark === 1).length).toBeLessThan(0.2 * 65 * 65);
+  });
+
+  it('predicts no metric from points where it is missing', () => {
     const axes = { directions: [Float64Array.of(1, 0), Float64Array.of(0, 1)], npoints: 33 };
-    const losses: Problem['fg'][] = [
-      ([x, y]) => x + y,
-      ([x, y]) => Math.max(0, x + y) ** 2,
-      ([x, y]) => (x > 0.2 ? NaN : x * x + y),
-    ];
-    for (const fg of losses) {
-      const problem = { p0: Float64Array.of(0, 0), fg };
-      const { z, done } = landscape(problem, { ...axes, adaptive });
-      expect(z.filter((value, cell) => done[cell] === 2 && !Number.isFinite(value))).toHaveLength(0);
-      const whole = landscape(problem, axes).z;
-      expect(Array.from(z, Number.isNaN)).toEqual(Array.from(whole, Number.isNaN));
-    }
+    const flat: Problem = { p0: new Float64Array(2), fg: ([x, y]) => x + y };
+    const metrics = { root: ([x, y]: Float64Array) => Math.sqrt(0.3 - x * x - y * y) };
+    const { metrics: found, done } = landscape(flat, { ...axes, adaptive: true, metrics });
+    const whole = landscape(flat, { ...axes, metrics }).metrics['root'];
+    expect(Array.from(found['root'], Number.isNaN)).toEqual(Array.from(whole, Number.isNaN));
+    expect(done).toContain(2);
   });
 
   it('interpolates metrics too', () => {
@@ -209,7 +240,7 @@ describe('an adaptive evaluation', () => {
   it('refuses shards and unknown scales', () => {
     expect(() => landscape(problem, { ...options, shard: '1/2' })).toThrow(/adaptive: .* goes with no shard/);
     expect(() => landscape(problem, { adaptive: 'fast' as never })).toThrow(
-      /adaptive: must be true or false, or 'linear' or 'log' or 'log1p', got "fast"/,
+      /adaptive: must be true or false, or 'linear' or 'log' or 'log1p' or 'symlog' or 'auto', got "fast"/,
     );
   });
 });
