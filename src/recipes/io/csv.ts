@@ -2,7 +2,7 @@ import { fromGrid } from './fromGrid.ts';
 import type { LandscapeData } from '../data.ts';
 
 /** Columns that have a meaning of their own. */
-const reserved = ['x', 'y', 'loss', 'done'];
+const reserved = new Set(['x', 'y', 'loss', 'done']);
 
 /**
  * Writes a landscape as CSV: a row for each point, with the columns x, y, loss and the metrics. Where not all points
@@ -12,7 +12,7 @@ const reserved = ['x', 'y', 'loss', 'done'];
  */
 export function landscapeToCSV({ x, y, z, metrics, done }: LandscapeData): string {
   const names = Object.keys(metrics);
-  const taken = names.find((name) => reserved.includes(name));
+  const taken = names.find((name) => reserved.has(name));
   if (taken !== undefined) {
     throw new RangeError(
       `landscapeToCSV: a metric is called ${taken}, which is the name of another column; rename the metric.`,

@@ -63,6 +63,9 @@ const dashes = [
 /** Dash pattern of the k-th line: the colors go around once for each, so that 40 lines are told apart. */
 export const lineDash = (k: number) => dashes[Math.floor(k / palette.length) % dashes.length];
 
+/** Dash pattern of lines that belong to an axis at the right. */
+export const rightDash = { svg: '6 4', plotly: 'dash' } as const;
+
 /** The encoding that gives each of these names its dash pattern in Vega-Lite. */
 export const vegaDash = (names: readonly string[]) => ({
   field: 'name',

@@ -1,11 +1,4 @@
-import { boolean, oneOf, show, string, type Rules, checkOptions } from '../../core/options.ts';
-import { axisOf, domainOf } from './axes.ts';
-import { axesOf, clipped, fitted, frameOf, gridLines, labelsWidth, pictureOf } from './frame.ts';
-import { lineColor, lineDash, vegaDash } from './color.ts';
-import { inkOn } from './ink.ts';
-import { legendOf, legendWidth } from './legend.ts';
-import { plotOf, type Plot } from './plot.ts';
-import { finiteOrNull, plotlyAxis, plotlyLayout } from './plotly.ts';
+import { boolean, checkOptions, either, oneOf, show, string, type Rules } from '../../core/options.ts';
 import {
   axisScale,
   figureRules,
@@ -14,14 +7,20 @@ import {
   type AxisScale,
   type FigureAttributes,
 } from './attributes.ts';
-import { el, polyline } from './svg.ts';
-import { partsOf } from './traces.ts';
+import { lineColor, lineDash } from './color.ts';
+import { linePlotly, lineVega } from './lineForms.ts';
+import { lineSvg, type LineCurve } from './lineSvg.ts';
+import { plotOf, type Plot } from './plot.ts';
 import type { LandscapeData } from '../data.ts';
 
 /** Attributes of {@link line}. */
 export interface LineAttributes extends FigureAttributes {
   /** Draw this metric instead of the loss. @defaultValue the loss */
   metric?: string;
+  /** A metric that is drawn as well, dashed, on an axis at the right: the accuracy beside the loss. @defaultValue none */
+  right?: string;
+  /** Name of the right axis. @defaultValue `right` */
+  rightlabel?: string;
   /** @defaultValue `'linear'` */
   yscale?: AxisScale;
   /** Mark where the parameters are. @defaultValue `true` */
@@ -30,17 +29,17 @@ export interface LineAttributes extends FigureAttributes {
   legend?: boolean | 'auto';
 }
 
-type Attributes = Required<LineAttributes>;
+/** Attributes once defaults are in. */
+export type FilledLine = Required<LineAttributes>;
 
 const rules: Rules<LineAttributes> = {
   ...figureRules,
   metric: string,
+  right: string,
+  rightlabel: string,
   yscale: axisScale,
   mark: boolean,
-  legend: {
-    allowed: "true, false or 'auto'",
-    accepts: (v) => boolean.accepts(v) || oneOf('auto').accepts(v),
-  },
+  legend: either(boolean, oneOf('auto')),
 };
 
 /** A line with a name. */
@@ -49,104 +48,54 @@ export interface NamedLandscape {
   readonly data: LandscapeData;
   /** Any CSS color. @defaultValue one of eight, by position */
   readonly color?: string;
-}
-
-interface Curve {
-  readonly name: string;
-  readonly color: string;
-  readonly x: Float64Array;
-  readonly y: Float64Array;
+  /** As the attribute of this name, for this landscape: the loss on held-out data, say. */
+  readonly metric?: string;
+  /** As the attribute of this name, for this landscape. */
+  readonly right?: string;
 }
 
 /**
- * The loss along a line: landscapes in one dimension, one or several.
+ * The loss along a line: landscapes in one dimension, one or several, with a second quantity at the right if wanted.
  *
- * @throws RangeError for unknown or bad attributes, and for a landscape in two dimensions
+ * @throws RangeError for unknown or bad attributes or metrics, and for a landscape in two dimensions
  * @example
  * ```ts
  * line(landscape(loss, params, { dimensions: 1, directions: between(a, b) }), { yscale: 'log' }).toSVG();
+ * line([{ name: 'training', data: onTraining }, { name: 'held-out', data: onHeldOut }], { right: 'accuracy' });
  * ```
  */
 export function line(data: LandscapeData | readonly NamedLandscape[], attributes: LineAttributes = {}): Plot {
   checkOptions('line', attributes, rules);
   const list = isList(data) ? data : [{ name: '', data }];
   if (list.length === 0) throw new RangeError('line: needs at least one landscape, got none.');
-  const { metric = '' } = attributes;
-  const curves = list.map((one, k): Curve => curveOf(one, metric, k));
-  const xlabel = list[0].data.plane.labels[0];
-  const defaults: Attributes = {
+  const curves = list.map((one, k) => curveOf(one, attributes, k));
+  const { metric = '', right = list.find((one) => one.right !== undefined)?.right ?? '' } = attributes;
+  const defaults: FilledLine = {
     ...theme,
-    xlabel,
+    xlabel: list[0].data.plane.labels[0],
     ylabel: metric || 'loss',
     metric,
+    right,
+    rightlabel: right,
     yscale: 'linear',
     mark: true,
     legend: 'auto',
   };
   const final = recipe(defaults, attributes);
   return plotOf(final.title || 'Loss along a line', {
-    toSVG: () => svg(curves, final),
-    toPlotly: () => ({
-      data: curves.map(({ name, color, x, y }, k) => ({
-        type: 'scatter',
-        mode: 'lines',
-        name,
-        x: finiteOrNull(x),
-        y: finiteOrNull(y),
-        line: { color, width: 2.4, dash: lineDash(k).plotly },
-      })),
-      layout: {
-        ...plotlyLayout(final),
-        showlegend: hasLegend(curves, final),
-        xaxis: plotlyAxis(final.xlabel, 'linear', 'data'),
-        yaxis: plotlyAxis(final.ylabel, final.yscale, 'data'),
-      },
-    }),
-    toVega: () => ({
-      $schema: 'https://vega.github.io/schema/vega-lite/v5.json',
-      title: final.title,
-      width: final.width,
-      height: final.height,
-      data: {
-        values: curves.flatMap(({ name, x, y }) =>
-          partsOf(x, y, { x: 'linear', y: final.yscale }).map(({ i, part }) => ({
-            name,
-            part,
-            x: x[i],
-            y: y[i],
-          })),
-        ),
-      },
-      mark: { type: 'line', strokeWidth: 2.4 },
-      encoding: {
-        x: { field: 'x', type: 'quantitative', title: final.xlabel },
-        y: {
-          field: 'y',
-          type: 'quantitative',
-          title: final.ylabel,
-          scale: { type: final.yscale, ...(final.yscale === 'linear' && { zero: false }) },
-        },
-        color: {
-          field: 'name',
-          type: 'nominal',
-          sort: null,
-          title: null,
-          scale: { range: curves.map(({ color }) => color) },
-          ...(!hasLegend(curves, final) && { legend: null }),
-        },
-        strokeDash: vegaDash(curves.map(({ name }) => name)),
-        detail: { field: 'part' },
-      },
-    }),
+    toSVG: () => lineSvg(curves, final),
+    toPlotly: () => linePlotly(curves, final),
+    toVega: () => lineVega(curves, final),
   });
 }
 
 const isList = (data: object): data is readonly NamedLandscape[] => Array.isArray(data);
 
-const hasLegend = (curves: readonly Curve[], { legend }: Attributes) =>
-  legend === 'auto' ? curves.length > 1 : legend;
-
-function curveOf({ name, data, color }: NamedLandscape, metric: string, k: number): Curve {
+function curveOf(
+  { name, data, color, ...own }: NamedLandscape,
+  { metric, right }: LineAttributes,
+  k: number,
+): LineCurve {
   if (typeof data !== 'object' || data === null || !('plane' in data)) {
     throw new TypeError(
       `line: needs a landscape, such as landscape(problem, { dimensions: 1 }) gives, or an array of { name, data }; got ${show(data)}.`,
@@ -157,45 +106,20 @@ function curveOf({ name, data, color }: NamedLandscape, metric: string, k: numbe
       'line: this landscape has two dimensions; draw it with contourf(data) or surface(data).',
     );
   }
-  const y = metric === '' ? data.z : data.metrics[metric];
-  if (y === undefined) throw new RangeError(`line: there is no metric ${show(metric)} in this landscape.`);
-  return { name, color: color ?? lineColor(k), x: data.x, y };
+  const second = own.right ?? right;
+  return {
+    name,
+    color: color ?? lineColor(k),
+    dash: lineDash(k),
+    x: data.x,
+    y: columnOf(data, own.metric ?? metric),
+    right: second === undefined ? undefined : columnOf(data, second),
+  };
 }
 
-function svg(curves: readonly Curve[], given: Attributes): string {
-  const attributes = fitted(given);
-  const { yscale, fontSize } = attributes;
-  const yDomain = domainOf(
-    curves.flatMap(({ y }) => Array.from(y)),
-    yscale,
-  );
-  const xDomain = domainOf(
-    curves.flatMap(({ x }) => Array.from(x)),
-    'linear',
-    0,
-  );
-  const entries = hasLegend(curves, attributes)
-    ? curves.map(({ name, color }, k) => ({ name, color, dash: lineDash(k).svg }))
-    : [];
-  const box = frameOf(attributes, labelsWidth(yscale, yDomain, attributes), legendWidth(entries, attributes));
-  const x = axisOf('linear', xDomain, [box.left, box.right], { fontSize, horizontal: true });
-  const y = axisOf(yscale, yDomain, [box.bottom, box.top], { fontSize });
-  const lines = curves.map((curve, k) => {
-    const d = polyline(Array.from(curve.x, x.at), Array.from(curve.y, y.at));
-    const stroke = { stroke: curve.color, strokeWidth: 2.4, strokeDasharray: lineDash(k).svg };
-    return el('path', { d, fill: 'none', strokeLinejoin: 'round', strokeLinecap: 'round', ...stroke });
-  });
-  const zero = x.at(0).toFixed(1);
-  const center = el('path', {
-    d: `M${zero},${box.top}V${box.bottom}`,
-    stroke: inkOn(attributes.background).frame,
-    strokeDasharray: '4 4',
-  });
-  return pictureOf(
-    attributes,
-    gridLines(attributes, box, x, y),
-    clipped(box, attributes.mark ? center : '', ...lines),
-    axesOf(attributes, box, x, y),
-    legendOf(entries, box, attributes),
-  );
+function columnOf({ z, metrics }: LandscapeData, metric = ''): Float64Array {
+  const column = metric === '' ? z : metrics[metric];
+  if (column !== undefined) return column;
+  const names = Object.keys(metrics).join(', ') || 'none';
+  throw new RangeError(`line: there is no metric ${show(metric)} in this landscape; there are ${names}.`);
 }

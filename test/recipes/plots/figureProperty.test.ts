@@ -57,6 +57,7 @@ function randomLandscape(draw: Draw, dimensions: 1 | 2): LandscapeData {
       npoints: integer(draw, 3, 15),
       xrange: [-span, span],
       yrange: [-span, 2 * span],
+      metrics: { other: ([x]) => value(Math.abs(x / span)) },
     },
   );
 }
@@ -115,7 +116,11 @@ function randomFigure(seed: number): { plot: Plot; width: number; height: number
           name: words(draw, 60),
           data: randomLandscape(draw, 1),
         })),
-        { ...look, yscale: pick(draw, ['log', 'linear']) },
+        {
+          ...look,
+          ...(draw() < 0.5 && { right: 'other', rightlabel: words(draw, 60) }),
+          yscale: pick(draw, ['log', 'linear']),
+        },
       ),
     ...maps.map((map) => () => {
       const data = randomLandscape(draw, 2);
@@ -130,7 +135,10 @@ function randomFigure(seed: number): { plot: Plot; width: number; height: number
         paths,
         zlabel: words(draw, 60),
         zscale: pick(draw, ['linear', 'log', 'log1p', 'symlog', 'auto']),
-      });
+        clims: pick(draw, ['robust', 'data']),
+        ...(map !== surface && { aspect: pick(draw, ['auto', 'fill']) }),
+        ...((map === contour || map === contourf) && { labels: draw() < 0.5 }),
+      } as LandscapeAttributes);
     }),
   ];
   try {
