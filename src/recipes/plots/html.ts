@@ -1,6 +1,7 @@
 import { checkOptions, string, type Rules } from '../../core/options.ts';
 import { nodeModule } from '../node.ts';
 import { escapeXml } from './svg.ts';
+import { stepControls, stepScript, stepsOf } from './steps.ts';
 import type { PlotlyFigure } from './plot.ts';
 
 /** Options of `toHTML`. */
@@ -16,7 +17,15 @@ export interface HtmlOptions {
 
 const rules: Rules<HtmlOptions> = { plotly: string };
 
-/** A page with one interactive figure. */
+const style = `html, body { height: 100%; margin: 0; font-family: sans-serif }
+body { display: flex; flex-direction: column }
+#figure { flex: 1; min-height: 0; width: 100% }
+#steps { display: flex; gap: 0.8em; align-items: center; padding: 0.4em 1em }
+#steps input { flex: 1; min-width: 6em }
+#steps output { min-width: 40%; font-size: 0.85em; font-variant-numeric: tabular-nums }
+#steps button { min-width: 5em; font: inherit }`;
+
+/** A page with one interactive figure; paths in it can be followed step by step. */
 export function htmlPage(title: string, figure: PlotlyFigure, options: HtmlOptions = {}): string {
   checkOptions('toHTML', options, rules);
   const { plotly = 'inline' } = options;
@@ -24,6 +33,7 @@ export function htmlPage(title: string, figure: PlotlyFigure, options: HtmlOptio
     plotly === 'inline'
       ? `<script>${plotlySource().replaceAll('</script', String.raw`<\/script`)}</script>`
       : `<script src="${escapeXml(plotly)}"></script>`;
+  const steps = stepsOf(figure);
   const json = JSON.stringify({ ...figure, config: { responsive: true, displaylogo: false } });
   return `<!doctype html>
 <html lang="en">
@@ -31,15 +41,15 @@ export function htmlPage(title: string, figure: PlotlyFigure, options: HtmlOptio
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escapeXml(title)}</title>
-<style>html, body { height: 100%; margin: 0; font-family: sans-serif } #figure { width: 100%; height: 100% }</style>
+<style>${style}</style>
 ${library}
 </head>
 <body>
 <div id="figure"></div>
-<script>
+${steps > 1 ? stepControls(steps) : ''}<script>
 const figure = ${json.replaceAll('<', String.raw`\u003c`)};
-Plotly.newPlot('figure', figure.data, figure.layout, figure.config);
-</script>
+const drawn = Plotly.newPlot('figure', figure.data, figure.layout, figure.config);
+${steps > 1 ? stepScript : ''}</script>
 </body>
 </html>
 `;

@@ -53,6 +53,8 @@ export function linePlotly(curves: readonly LineCurve[], attributes: FilledLine)
   return { data, layout };
 }
 
+const scaleOf = (type: FilledLine['yscale']) => ({ type, ...(type === 'linear' && { zero: false }) });
+
 /** The lines as a Vega-Lite specification. */
 export function lineVega(curves: readonly LineCurve[], attributes: FilledLine): VegaSpec {
   const { title, width, height, xlabel, ylabel, rightlabel, yscale } = attributes;
@@ -78,7 +80,6 @@ export function lineVega(curves: readonly LineCurve[], attributes: FilledLine): 
         }),
       );
     });
-  const scaleOf = (type: FilledLine['yscale']) => ({ type, ...(type === 'linear' && { zero: false }) });
   const detail = { field: 'part' };
   const left = {
     data: { values: rowsOf('y', yscale) },

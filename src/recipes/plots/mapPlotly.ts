@@ -5,7 +5,7 @@ import { bandValue, barTitle } from './colorbar.ts';
 import { colorAt, valueAxis, type Field } from './field.ts';
 import type { FilledLandscapeAttributes } from './landscapeAttributes.ts';
 import { markerColor } from './overlay.ts';
-import { finiteOrNull, plotlyAxis, plotlyLayout } from './plotly.ts';
+import { finiteOrNull, pathMeta, plotlyAxis, plotlyLayout } from './plotly.ts';
 import type { MapFigure } from './mapSvg.ts';
 import type { PlotlyFigure } from './plot.ts';
 import type { Grid } from './upsample.ts';
@@ -161,6 +161,7 @@ function pathTraces(field: Field, { paths }: FilledLandscapeAttributes): Record<
     type: 'scatter',
     mode: 'lines+markers',
     name,
+    meta: pathMeta,
     x: finiteOrNull(path.x),
     y: finiteOrNull(path.y),
     line: { color: color ?? lineColor(k), width: 2.4 },

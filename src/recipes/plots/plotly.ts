@@ -18,6 +18,9 @@ export function plotlyLayout({
   };
 }
 
+/** Marks traces of paths, which a page can show step by step. */
+export const pathMeta = { path: true };
+
 /** Numbers for JSON: what is not finite is null, a gap. */
 export const finiteOrNull = (values: ArrayLike<number>): (number | null)[] =>
   Array.from(values, (value) => (Number.isFinite(value) ? value : null));

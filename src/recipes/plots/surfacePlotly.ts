@@ -4,7 +4,7 @@ import type { FilledLandscapeAttributes } from './landscapeAttributes.ts';
 import { plotlyColors, plotlyTicks, rowsOf } from './mapPlotly.ts';
 import { markerColor } from './overlay.ts';
 import { acrossAxis, heightOver } from './surfaceGrid.ts';
-import { finiteOrNull, plotlyLayout } from './plotly.ts';
+import { finiteOrNull, pathMeta, plotlyLayout } from './plotly.ts';
 import type { PlotlyFigure } from './plot.ts';
 import type { View } from './projection.ts';
 
@@ -59,6 +59,7 @@ function pathTraces(field: Field, { paths }: FilledLandscapeAttributes): Record<
     type: 'scatter3d',
     mode: 'lines+markers',
     name,
+    meta: pathMeta,
     x: finiteOrNull(path.x),
     y: finiteOrNull(path.y),
     z: Array.from(path.x, (x, t) => {
