@@ -13,6 +13,15 @@ export { isComplete, merge, type LandscapeData, type Plane } from './data.ts';
 export type { Normalize } from './directions.ts';
 export { landscape, landscapeAsync, type LandscapeAsyncOptions } from './landscape.ts';
 export type { Executor, GridTask, TileResult } from './executor.ts';
+export {
+  liveLandscape,
+  liveLandscapeAsync,
+  type AsyncLiveLandscape,
+  type LiveLandscape,
+  type LiveProgress,
+} from './live/liveLandscape.ts';
+export type { LiveOptions } from './live/options.ts';
+export type { LiveTarget } from './live/output.ts';
 export type { LandscapeOptions } from './options.ts';
 export { workerPool, type WorkerPoolOptions } from './pool.ts';
 export { between, pcaPlane, type DirectionSpec, type PcaPlane, type PlaneSpec } from './planes.ts';

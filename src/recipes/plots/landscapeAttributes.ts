@@ -52,7 +52,11 @@ export interface LandscapeAttributes extends FigureAttributes {
   levels?: number | readonly number[];
   /** Bands of equal height, or of equal area. @defaultValue `'uniform'` */
   levelSpacing?: 'uniform' | 'quantile';
-  /** Factor by which a cubic spline refines each cell before contours are drawn. @defaultValue `4` */
+  /**
+   * Factor by which a cubic spline refines each cell before it is drawn.
+   *
+   * @defaultValue `4`; of a surface as much as makes about sixty cells a side
+   */
   upsample?: number;
   /** @defaultValue `true` */
   colorbar?: boolean;

@@ -39,7 +39,9 @@ export const surface = landscapePlot('surface', rules, (data, { azimuth = -35, e
   if (data.y.length < 2) {
     throw new RangeError('surface: this landscape has one dimension; draw it with line(data).');
   }
-  const attributes = fillAttributes(data, user);
+  // About sixty cells a side: finer cannot be told apart, and each is a polygon.
+  const fine = Math.max(1, Math.min(16, Math.round(60 / Math.max(data.x.length, data.y.length))));
+  const attributes = fillAttributes(data, { ...user, upsample: user.upsample ?? fine });
   const field = fieldOf(data, attributes);
   const view = { azimuth, elevation };
   return plotOf(attributes.title || 'Loss landscape', {
@@ -50,7 +52,7 @@ export const surface = landscapePlot('surface', rules, (data, { azimuth = -35, e
         kind: 'contourf',
         field,
         levels: levelsOf(field, attributes),
-        attributes: { ...attributes, aspect: 'auto', labels: false },
+        attributes: { ...attributes, upsample: user.upsample ?? 4, aspect: 'auto', labels: false },
         labelsIn: () => [],
       }),
   });

@@ -10,9 +10,7 @@ export interface Sheet extends Grid {
   readonly isGap: (i: number, j: number) => boolean;
 }
 
-export function sheetOf(field: Field): Sheet {
-  // About sixty cells a side: finer cannot be told apart, and each is a polygon.
-  const factor = Math.max(1, Math.round(60 / Math.max(field.nx, field.ny)));
+export function sheetOf(field: Field, factor: number): Sheet {
   return {
     ...upsample(withoutGaps(field), factor),
     height: (value) => Math.min(1, Math.max(0, (value - field.low) / (field.high - field.low))),

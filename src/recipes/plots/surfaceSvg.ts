@@ -28,8 +28,8 @@ export function surfaceSvg(field: Field, given: FilledLandscapeAttributes, view:
 }
 
 /** The surface and what lies on it, from back to front. */
-function scene(field: Field, { paths }: FilledLandscapeAttributes, cube: Projection): string {
-  const sheet = sheetOf(field);
+function scene(field: Field, { paths, upsample }: FilledLandscapeAttributes, cube: Projection): string {
+  const sheet = sheetOf(field, upsample);
   const pieces = [...quads(field, sheet, cube), ...pathsOn(sheet, cube, field, paths)];
   pieces.sort((a, b) => b.depth - a.depth);
   return el('g', { strokeWidth: 0.7, strokeLinejoin: 'round' }, pieces.map(({ svg }) => svg).join(''));

@@ -1,0 +1,247 @@
+/**
+ * A landscape that is drawn while a model trains: the path so far, on the surface around it.
+ *
+ * Nothing is evaluated behind the training's back: the surface is evaluated in slices of a few milliseconds inside the
+ * callbacks (of problems that answer later, behind their own evaluations), and the parameters are put back after each.
+ *
+ * @module
+ */
+import { runUnguarded } from '../../core/drive.ts';
+import { checkOptions, show } from '../../core/options.ts';
+import {
+  checkParams,
+  heldBy,
+  heldByAsync,
+  isParamSet,
+  restore,
+  subjectOf,
+  watched,
+  watchedAsync,
+  type Held,
+  type Loss,
+} from '../lossSource.ts';
+import { liveView, nextTask, type LiveView } from './liveView.ts';
+import { liveRules, type LiveOptions } from './options.ts';
+import { sinkOf } from './output.ts';
+import type { ParamSet } from '../../core/paramSet.ts';
+import type { AsyncProblem, Problem } from '../../core/problem.ts';
+import type { Asks, Question } from '../../core/question.ts';
+import type { Plot } from '../plots/plot.ts';
+
+/** A point of a training, as `minimize` tells it to its callback. */
+export interface LiveProgress {
+  readonly x: Float64Array;
+  readonly f: number;
+}
+
+/** Shows a training; for `model.fit`, it goes into `callbacks` as it is. */
+export interface LiveLandscape {
+  /** For the `callback` of `minimize` and its relatives. */
+  readonly callback: (progress: LiveProgress) => void;
+  /** For `model.fit`. */
+  readonly onBatchEnd: () => void | Promise<void>;
+  /** For `model.fit`, and for `fitFullBatch`, which knows no batches. */
+  readonly onEpochEnd: () => void | Promise<void>;
+  /** For `model.fit`: as `finish`. */
+  readonly onTrainEnd: () => Promise<void>;
+  /**
+   * Completes the surface around the whole path and draws it. Meanwhile the event loop turns.
+   *
+   * @returns the last picture, or null where the path never had two directions
+   */
+  readonly finish: () => Promise<Plot | null>;
+  /** Number of pictures drawn. */
+  readonly updates: number;
+}
+
+/** As {@link LiveLandscape}, of a problem that answers later. */
+export interface AsyncLiveLandscape extends LiveLandscape {
+  /** The problem to train: as the one given, with slices of the surface behind its evaluations. */
+  readonly problem: AsyncProblem;
+}
+
+/**
+ * Draws the path of a training and the loss around it, again and again, while the training goes on.
+ *
+ * @param loss - `() => number`, the loss at what the parameters hold, or a problem, such as `modelProblem(model, x, y)`
+ * @param params - the parameters that the loss reads; of a problem, by default its own
+ * @throws RangeError naming every option that is wrong; whatever the loss throws
+ * @example
+ * ```ts
+ * const live = liveLandscape(modelProblem(model, x, y), { to: document.querySelector('#figure') });
+ * await model.fit(x, y, { epochs: 200, callbacks: live });
+ *
+ * minimize(problem, lbfgs(), { callback: live.callback });
+ * const plot = await live.finish();
+ * ```
+ */
+export function liveLandscape(loss: Loss, params: ParamSet, options: LiveOptions): LiveLandscape;
+export function liveLandscape(problem: Problem, options: LiveOptions): LiveLandscape;
+export function liveLandscape(source: Loss | Problem, ...rest: readonly unknown[]): LiveLandscape {
+  const where = 'liveLandscape';
+  const { params, options } = argumentsOf(where, source, rest);
+  const subject = subjectOf(where, source, heldBy(source, params), undefined);
+  const view = liveView(where, source, subject, options, sinkOf(where, options.to));
+  const problem: Problem = {
+    p0: subject.center,
+    fg: watched(where, source, subject.params, {}, new Float64Array(0)),
+  };
+  /** Works for the picture, and puts the parameters back. */
+  const working = (work: (held: Float64Array) => Asks<void>) => {
+    const held = heldBy(source, params);
+    try {
+      runUnguarded(work(held.values ?? subject.center), problem);
+    } finally {
+      restore(held);
+    }
+  };
+  return liveOf(view, {
+    callback({ x, f }) {
+      view.add(x, f);
+      if (view.isDue()) working(() => view.work());
+      if (view.isPictureDue()) view.picture(false);
+    },
+    visit() {
+      if (view.isDue()) working((x) => view.visit(x));
+    },
+    lastSlice: () => working(() => view.lastWork()),
+  });
+}
+
+/**
+ * As {@link liveLandscape}, of a problem that answers later: an ONNX model's, or that of a backend that reads
+ * asynchronously.
+ *
+ * @throws as {@link liveLandscape}
+ * @example
+ * ```ts
+ * const live = liveLandscapeAsync(model.problem(feeds), { to: 'training.html' });
+ * await minimizeAsync(live.problem, lbfgs(), { callback: live.callback });
+ * await live.finish();
+ * ```
+ */
+export function liveLandscapeAsync(source: AsyncProblem | Problem, options: LiveOptions): AsyncLiveLandscape {
+  const where = 'liveLandscapeAsync';
+  checkParams(where, source, options);
+  checkOptions(where, options, liveRules);
+  const start = { params: source.params, values: source.p0 };
+  const subject = subjectOf(where, source, start, undefined);
+  const view = liveView(where, source, subject, options, sinkOf(where, options.to));
+  const answering: AsyncProblem = {
+    p0: subject.center,
+    fg: watchedAsync(where, source, subject.params, {}, new Float64Array(0)),
+  };
+  const working = async (work: (held: Float64Array) => Asks<void>) => {
+    const held = await heldByAsync(source, undefined);
+    try {
+      await runLater(work(held.values ?? subject.center), answering);
+    } finally {
+      if (!isUntouched(held)) restore(held);
+    }
+  };
+  const live = liveOf(view, {
+    callback: ({ x, f }) => view.add(x, f),
+    async visit() {
+      if (view.isDue()) await working((x) => view.visit(x));
+    },
+    lastSlice: () => working(() => view.lastWork()),
+  });
+  const fg: AsyncProblem['fg'] = async (x, gradient) => {
+    const f = await source.fg(x, gradient);
+    await view.breathe();
+    if (view.isDue()) await working(() => view.work());
+    await pictureBetween(view);
+    return f;
+  };
+  // As the problem given, with its getters, but for fg.
+  const own = { ...Object.getOwnPropertyDescriptors(source), fg: { value: fg, enumerable: true } };
+  const problem: AsyncProblem = Object.defineProperties({ p0: subject.center, fg }, own);
+  return Object.defineProperty(live, 'problem', { value: problem, enumerable: true }) as AsyncLiveLandscape;
+}
+
+/** True where the evaluations left the parameters alone, as those of an ONNX model do. */
+function isUntouched({ params, values }: Held): boolean {
+  if (params === undefined || values === undefined) return true;
+  if ('read' in params) return false;
+  const now = params.copyInto(params.zeros());
+  return now.every((value, i) => Object.is(value, values[i]));
+}
+
+/** The parts in which problems that answer now and later differ. */
+interface Hooks extends Pick<LiveLandscape, 'callback'> {
+  /** Adds the point that the parameters hold. */
+  visit(): void | Promise<void>;
+  lastSlice(): void | Promise<void>;
+}
+
+function liveOf(view: LiveView, { callback, visit, lastSlice }: Hooks): LiveLandscape {
+  let hasBatches = false;
+  const finish = async (): Promise<Plot | null> => {
+    if (!view.isComplete()) {
+      do {
+        await nextTask();
+        await lastSlice();
+      } while (!view.isComplete());
+      await nextTask();
+      view.picture(true);
+    }
+    return view.plot();
+  };
+  return {
+    callback,
+    async onBatchEnd() {
+      hasBatches = true;
+      await view.breathe();
+      await visit();
+      await pictureBetween(view);
+    },
+    onEpochEnd() {
+      const seen = hasBatches ? undefined : visit();
+      if (seen instanceof Promise) return seen.then(() => pictureBetween(view));
+      if (!hasBatches && view.isPictureDue()) view.picture(false);
+      return undefined;
+    },
+    onTrainEnd: async () => void (await finish()),
+    finish,
+    get updates() {
+      return view.updates;
+    },
+  };
+}
+
+/** Draws a picture that is due, in a task of its own, so that no task is long. */
+async function pictureBetween(view: LiveView): Promise<void> {
+  if (!view.isPictureDue()) return;
+  await nextTask();
+  view.picture(false);
+  await nextTask();
+}
+
+/** Runs a slice of a surface, which asks for values alone. */
+async function runLater(asks: Asks<void>, problem: AsyncProblem): Promise<void> {
+  const answer = async (question: Question): Promise<number> => {
+    if (question.kind === 'evaluate') return problem.fg(question.x, null);
+    throw new TypeError(`liveLandscapeAsync: no answer to ${question.kind}.`);
+  };
+  for (let turn = asks.next(); !turn.done;) {
+    try {
+      turn = asks.next(await answer(turn.value));
+    } catch (error) {
+      turn = asks.throw(error);
+    }
+  }
+}
+
+/** `(loss, params, options)` or `(problem, options)`. */
+function argumentsOf(where: string, source: unknown, rest: readonly unknown[]) {
+  checkParams(where, source, rest[0]);
+  const params = rest.find(isParamSet);
+  const options = rest.find((value) => !isParamSet(value));
+  if (typeof options !== 'object' || options === null || !('to' in options)) {
+    throw new TypeError(
+      `${where}: needs options with \`to\`, where the pictures go: an element of a page, a function or a file; got ${show(options)}.`,
+    );
+  }
+  checkOptions<object>(where, options, liveRules);
+  return { params, options: options as LiveOptions };
+}

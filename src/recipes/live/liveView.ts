@@ -1,0 +1,178 @@
+import { evaluate, type Asks } from '../../core/question.ts';
+import { firstNonFinite } from '../../core/vector.ts';
+import { contourf } from '../plots/map.ts';
+import { onPlane } from '../trajectory.ts';
+import { distanceOf, livePath, planeOfPath } from './path.ts';
+import { surfaceJob, type SurfaceJob } from './surfaceJob.ts';
+import type { LandscapeData } from '../data.ts';
+import type { Source, Subject } from '../lossSource.ts';
+import type { Plot } from '../plots/plot.ts';
+import type { LiveOptions } from './options.ts';
+
+/** The picture of a training: its path, its surface, and what is under way. */
+export interface LiveView {
+  /** Adds a point of the training. */
+  add(x: Float64Array, loss: number): void;
+  /** True if the training has had its share of the time. */
+  isDue(): boolean;
+  /** A slice of the surface. */
+  work(): Asks<void>;
+  /** Adds a point whose loss is not known, and works. */
+  visit(x: Float64Array): Asks<void>;
+  /** True if it is time for a picture. */
+  isPictureDue(): boolean;
+  /** Draws a picture, if there is a surface. */
+  picture(isLast: boolean): void;
+  /** A slice of the surface around the whole path. */
+  lastWork(): Asks<void>;
+  /** True once that surface is complete, or there is none to come. */
+  isComplete(): boolean;
+  /** Lets the event loop turn where it has not for a while. */
+  breathe(): Promise<void>;
+  plot(): Plot | null;
+  readonly updates: number;
+}
+
+/** Milliseconds of one slice, and between two turns of the event loop. */
+const sliceTime = 12;
+const breathTime = 30;
+/** Refinement of the pictures: they are seen for a moment. */
+const upsample = 2;
+/** A surface is replaced when the path has moved this part of its width from its center. */
+const moved = 0.05;
+
+/** Resolves in a later task, so that events and repaints have their turn. */
+export const nextTask = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
+
+export function liveView(
+  where: string,
+  source: Source<unknown>,
+  subject: Subject,
+  {
+    npoints = 25,
+    interval = 200,
+    share = 0.5,
+    draw = contourf,
+    name = 'training',
+    directions,
+    center,
+  }: LiveOptions,
+  show: (plot: Plot, isLast: boolean) => void,
+): LiveView {
+  const path = livePath(subject.center.length);
+  const held = { params: subject.params, values: subject.center };
+  // One point after the other: to prepare for many at once can take seconds, and a slice has time for few.
+  const single: Source<unknown> =
+    typeof source === 'function'
+      ? source
+      : { p0: subject.center, fg: (x, gradient) => source.fg(x, gradient) };
+  let surface: LandscapeData | null = null;
+  let isWhole = false;
+  let job: SurfaceJob | null = null;
+  let [started, spent, lastDrawn, lastBreath] = [NaN, 0, -Infinity, performance.now()];
+  let updates = 0;
+  let isComplete = false;
+
+  /** Begins the next surface, where the path asks for one. */
+  function begin(least: number): void {
+    if (job !== null) return;
+    const points = path.points();
+    if (directions !== undefined) {
+      if (!isWhole && points.length > 0) {
+        job = surfaceJob(where, single, held, { npoints, directions, center: center ?? subject.center });
+      }
+      return;
+    }
+    const newest = points[points.length - 1];
+    if (surface !== null && isWhole) {
+      const width = surface.x[surface.x.length - 1] - surface.x[0];
+      if (!(distanceOf(newest, surface.plane.center) > least * width)) return;
+    }
+    const plane = planeOfPath(points);
+    if (plane !== null) job = surfaceJob(where, single, held, { npoints, directions: plane });
+  }
+
+  function* slice(): Asks<void> {
+    if (job === null) return;
+    try {
+      yield* job.slice(performance.now() + sliceTime);
+    } catch (error) {
+      job = null;
+      throw error;
+    }
+    const result = job.result();
+    // A coarse surface is better than none.
+    if (result === null) {
+      if (!isWhole) surface = job.preview();
+      return;
+    }
+    surface = result;
+    isWhole = true;
+    job = null;
+  }
+
+  function plot(): Plot | null {
+    if (surface === null) return null;
+    const onSurface = onPlane(surface.plane, path.points(), path.losses());
+    return draw(surface, { paths: [{ name, path: onSurface }], upsample });
+  }
+
+  function picture(isLast: boolean): void {
+    const start = performance.now();
+    const drawn = plot();
+    if (drawn === null) return;
+    show(drawn, isLast);
+    updates++;
+    lastDrawn = performance.now();
+    spent += lastDrawn - start;
+  }
+
+  /** Counts the time of some work. */
+  function* timed(work: () => Asks<void>): Asks<void> {
+    const start = performance.now();
+    yield* work();
+    spent += performance.now() - start;
+  }
+
+  function* work(): Asks<void> {
+    begin(moved);
+    yield* slice();
+  }
+
+  const isDue = () => !(spent > share * (performance.now() - started));
+  const add = (x: Float64Array, loss: number) => {
+    if (Number.isNaN(started)) started = performance.now();
+    isComplete = false;
+    // A training that has diverged leaves the picture as it was.
+    if (firstNonFinite(x) < 0) path.add(x, loss);
+  };
+  return {
+    add,
+    isDue,
+    work: () => timed(work),
+    visit: (x) =>
+      timed(function* () {
+        add(x, yield evaluate(x, null));
+        yield* work();
+      }),
+    isPictureDue: () => surface !== null && isDue() && performance.now() - lastDrawn >= interval,
+    picture,
+    *lastWork() {
+      if (path.points().length > 0) begin(0);
+      yield* slice();
+      // The surface that was under way may be of an earlier part of the path.
+      if (path.points().length > 0) begin(0);
+      isComplete = job === null;
+    },
+    isComplete: () => isComplete,
+    async breathe() {
+      if (performance.now() - lastBreath < breathTime) return;
+      await nextTask();
+      lastBreath = performance.now();
+    },
+    plot,
+    get updates() {
+      return updates;
+    },
+  };
+}

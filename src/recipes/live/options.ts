@@ -1,0 +1,41 @@
+import { callable, nonNegative, numberBetween, string, type Rules } from '../../core/options.ts';
+import { landscapeRules, type LandscapeOptions } from '../options.ts';
+import { targetRule, type LiveTarget } from './output.ts';
+import type { LandscapeData } from '../data.ts';
+import type { LandscapeAttributes } from '../plots/landscapeAttributes.ts';
+import type { Plot } from '../plots/plot.ts';
+
+/** Options of `liveLandscape`. */
+export interface LiveOptions {
+  /** Where the pictures go. */
+  to: LiveTarget;
+  /** Points of the surface along each axis; an adaptive grid evaluates a part of them. @defaultValue `25` */
+  npoints?: NonNullable<LandscapeOptions['npoints']>;
+  /**
+   * A plane that stays.
+   *
+   * @defaultValue the principal axes of the path so far, found anew as it goes on
+   */
+  directions?: NonNullable<LandscapeOptions['directions']>;
+  /** With `directions`: the point that they begin at, `[n]`. @defaultValue what the parameters hold at the start */
+  center?: Float64Array;
+  /** Milliseconds from one picture to the next, at least. @defaultValue `200` */
+  interval?: number;
+  /** Largest part of the time that surface and pictures take from the training. @defaultValue `0.5` */
+  share?: number;
+  /** Draws a picture: `surface`, say, or a function that adds attributes. @defaultValue `contourf` */
+  draw?: (data: LandscapeData, attributes: LandscapeAttributes) => Plot;
+  /** Name of the path. @defaultValue `'training'` */
+  name?: string;
+}
+
+export const liveRules: Rules<LiveOptions> = {
+  to: targetRule,
+  npoints: landscapeRules.npoints,
+  directions: landscapeRules.directions,
+  center: landscapeRules.center,
+  interval: nonNegative,
+  share: numberBetween(0, 1),
+  draw: callable,
+  name: string,
+};

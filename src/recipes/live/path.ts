@@ -1,0 +1,74 @@
+import { norm2, subtract } from '../../core/vector.ts';
+import { pcaPlane, type PlaneSpec } from '../planes.ts';
+
+/** The path of a training, thinned so that it never takes much memory or time. */
+export interface LivePath {
+  /** Adds a copy of a point and its loss. */
+  add(x: Float64Array, loss: number): void;
+  /** The points that are kept, `[n]` each, the newest last. */
+  points(): readonly Float64Array[];
+  /** Their losses. */
+  losses(): readonly number[];
+}
+
+/** Most points that are kept, and most numbers in them. */
+const mostPoints = 300;
+const mostNumbers = 2_000_000;
+
+/** An empty path of points of n numbers; where it is full, every other point is let go. */
+export function livePath(n: number): LivePath {
+  const most = Math.max(12, Math.min(mostPoints, Math.floor(mostNumbers / n)));
+  let kept: { x: Float64Array; loss: number; turn: number }[] = [];
+  let stride = 1;
+  let turn = 0;
+  return {
+    add(x, loss) {
+      const last = kept[kept.length - 1];
+      // The newest point is always there; it stays if its turn is one of every `stride`.
+      if (last !== undefined && last.turn % stride !== 0) kept.pop();
+      kept.push({ x: Float64Array.from(x), loss, turn });
+      turn++;
+      if (kept.length <= most) return;
+      stride *= 2;
+      kept = kept.filter((point, k) => point.turn % stride === 0 || k === kept.length - 1);
+    },
+    points: () => kept.map(({ x }) => x),
+    losses: () => kept.map(({ loss }) => loss),
+  };
+}
+
+/** Most points that the principal axes are found from: their cost grows with the square. */
+const mostForPlane = 24;
+
+/**
+ * The plane of the path's principal axes through its newest point, no narrower than a third of its length; null while
+ * the path has no two directions.
+ */
+export function planeOfPath(points: readonly Float64Array[]): PlaneSpec | null {
+  if (points.length < 3) return null;
+  const count = Math.min(points.length, mostForPlane);
+  const some = Array.from(
+    { length: count },
+    (_, k) => points[Math.round((k * (points.length - 1)) / (count - 1))],
+  );
+  try {
+    const { xrange = [-1, 1], yrange = xrange, ...plane } = pcaPlane(some);
+    const [middle, half] = [(yrange[0] + yrange[1]) / 2, (xrange[1] - xrange[0]) / 6];
+    return {
+      ...plane,
+      xrange,
+      yrange: [Math.min(yrange[0], middle - half), Math.max(yrange[1], middle + half)],
+    };
+  } catch (error) {
+    // So far it is a straight line, or stands still.
+    if (error instanceof RangeError) return null;
+    throw error;
+  }
+}
+
+/** ‖a − b‖. */
+export function distanceOf(a: Float64Array, b: Float64Array): number {
+  const apart = new Float64Array(a.length);
+  subtract(a, b, apart);
+  return norm2(apart);
+}

@@ -1,0 +1,51 @@
+/**
+ * A landscape that is evaluated in slices of a few milliseconds, between the steps of a training.
+ *
+ * @module
+ */
+import { adaptiveSurvey } from '../adaptive.ts';
+import { jobOf } from '../prepareLandscape.ts';
+import type { Asks, Question } from '../../core/question.ts';
+import type { LandscapeData } from '../data.ts';
+import type { LandscapeOptions } from '../options.ts';
+import type { Held, Source } from '../lossSource.ts';
+
+/** An evaluation under way. */
+export interface SurfaceJob {
+  /** Goes on until this time of `performance.now()`, or to the end; at least one question is asked. */
+  slice(until: number): Asks<void>;
+  /** The landscape once it is complete, else null. */
+  result(): LandscapeData | null;
+  /** The coarser grid that is complete, if any. */
+  preview(): LandscapeData | null;
+}
+
+/** Begins to evaluate an adaptive landscape. */
+export function surfaceJob(
+  where: string,
+  source: Source<unknown>,
+  held: Held,
+  options: Pick<LandscapeOptions, 'npoints' | 'directions' | 'center'>,
+): SurfaceJob {
+  let coarse: LandscapeData | null = null;
+  const onPreview = (data: LandscapeData) => void (coarse = data);
+  const { draft, hooks, plan } = jobOf(where, source, held, { ...options, adaptive: true, onPreview }, []);
+  const asks: Asks<void> | null = plan === undefined ? null : adaptiveSurvey(draft, plan, hooks);
+  let question: Question | null = null;
+  let isDone = asks === null;
+  const take = (turn: IteratorResult<Question, void> | undefined) => {
+    isDone = turn?.done ?? true;
+    question = turn === undefined || turn.done === true ? null : turn.value;
+  };
+  take(asks?.next());
+  return {
+    *slice(until) {
+      do {
+        if (question === null) return;
+        take(asks?.next(yield question));
+      } while (performance.now() < until);
+    },
+    result: () => (isDone ? draft : null),
+    preview: () => coarse,
+  };
+}
