@@ -7,21 +7,27 @@
  * @module
  * @see Garipov, Izmailov, Podoprikhin, Vetrov and Wilson (2018), arXiv:1802.10026
  */
-import { integerFrom, oneOf, type Rules } from '../core/options.ts';
-import { checkLength } from '../core/paramSet.ts';
+import { boolean, integerFrom, oneOf, type Rules } from '../core/options.ts';
 import { evaluate, type Asks } from '../core/question.ts';
 import { solve } from '../core/solve.ts';
 import { completeSolveOptions, plainSolveRules } from '../core/solveOptions.ts';
-import { addScaled, firstNonFinite, subtract, norm2 } from '../core/vector.ts';
+import { addScaled, subtract } from '../core/vector.ts';
 import { lbfgs } from '../solvers/lbfgs.ts';
+import { aligned } from './alignUnits.ts';
 import { curvatureRules, runAt, runAtAsync, type CurvatureOptions } from './curvature/at.ts';
-import { areParallel, between, type PlaneSpec } from './planes.ts';
+import { areParallel, between, checkModels, type PlaneSpec } from './planes.ts';
 import type { AsyncProblem, Problem } from '../core/problem.ts';
 
 /** Options of {@link connect}. */
 export interface ConnectOptions extends Pick<CurvatureOptions, 'onProgress' | 'signal'> {
   /** A quadratic Bézier curve, or two straight pieces. @defaultValue `'bezier'` */
   curve?: 'bezier' | 'polygon';
+  /**
+   * Permute the hidden units of the second model first, as {@link alignUnits} does: it computes the same, and lies nearer.
+   *
+   * @defaultValue false
+   */
+  align?: boolean;
   /** Number of places on the curve that the loss is averaged over in training. @defaultValue `9` */
   places?: number;
   /** Iterations of L-BFGS at most. @defaultValue `100` */
@@ -34,6 +40,7 @@ const rules: Rules<ConnectOptions> = {
   onProgress: curvatureRules.onProgress,
   signal: curvatureRules.signal,
   curve: oneOf('bezier', 'polygon'),
+  align: boolean,
   places: integerFrom(1),
   maxIterations: integerFrom(1),
   resolution: integerFrom(3),
@@ -55,7 +62,7 @@ export interface Connection {
   readonly evaluations: number;
   /** The plane through both models and the bend, for `landscape`; a line where they lie on one. */
   readonly plane: PlaneSpec;
-  /** The point of the curve at t, `[n]`. */
+  /** The point of the curve at t, `[n]`; at 1 the second model, its units permuted where they were aligned. */
   readonly at: (t: number) => Float64Array;
 }
 
@@ -105,12 +112,26 @@ const curves: Readonly<Record<'bezier' | 'polygon', Weights>> = {
 
 function* connection(
   where: string,
-  { p0, precision = 'float64' }: AsyncProblem | Problem,
+  problem: AsyncProblem | Problem,
   from: Float64Array,
-  to: Float64Array,
-  { curve = 'bezier', places = 9, maxIterations = 100, resolution = 61, onProgress, signal }: ConnectOptions,
+  second: Float64Array,
+  {
+    curve = 'bezier',
+    align = false,
+    places = 9,
+    maxIterations = 100,
+    resolution = 61,
+    onProgress,
+    signal,
+  }: ConnectOptions,
 ): Asks<Connection> {
-  checkModels(where, from, to, p0.length);
+  const { p0, precision = 'float64' } = problem;
+  checkModels(where, from, second, p0.length);
+  const to = align
+    ? yield* aligned(where, problem, from, second, signal === undefined ? {} : { signal })
+    : second;
+  // Two that differ in the order of their units alone are one now.
+  if (align) checkModels(where, from, to, p0.length);
   const n = from.length;
   const weights = curves[curve];
   const point = new Float64Array(n);
@@ -189,15 +210,4 @@ function planeThrough(from: Float64Array, to: Float64Array, bend: Float64Array):
   subtract(bend, from, aside);
   const spec = areParallel(along, aside) ? between(from, to) : between(from, to, bend);
   return { ...spec, labels: ['towards the second model', 'towards the bend'] };
-}
-
-function checkModels(where: string, from: Float64Array, to: Float64Array, n: number): void {
-  for (const [name, model] of Object.entries({ from, to })) {
-    checkLength(`${where}: ${name}`, model, n);
-    const bad = firstNonFinite(model);
-    if (bad >= 0) throw new RangeError(`${where}: ${name}[${bad}] is ${model[bad]}; it must be finite.`);
-  }
-  const apart = new Float64Array(n);
-  subtract(from, to, apart);
-  if (norm2(apart) === 0) throw new RangeError(`${where}: both models are the same.`);
 }

@@ -3,6 +3,7 @@
  *
  * @module quasi-newton/landscape
  */
+export { alignUnits, alignUnitsAsync, type AlignOptions } from './alignUnits.ts';
 export { decodeLandscape, encodeLandscape } from './codec.ts';
 export { connect, connectAsync, type ConnectOptions, type Connection } from './connect.ts';
 export { landscapeFromCSV, landscapeToCSV } from './io/csv.ts';

@@ -5,7 +5,7 @@
  */
 import { show } from '../core/options.ts';
 import { checkLength } from '../core/paramSet.ts';
-import { addScaled, dot, norm2, subtract } from '../core/vector.ts';
+import { addScaled, dot, firstNonFinite, norm2, subtract } from '../core/vector.ts';
 import { leadingEigen } from './principalAxes.ts';
 
 /** A plane, with the ranges that show what it is about. */
@@ -64,6 +64,22 @@ export function between(...models: readonly Float64Array[]): PlaneSpec {
     labels: ['towards the second model', 'towards the third model'],
     throughModels: true,
   };
+}
+
+/**
+ * Checks two models of n parameters.
+ *
+ * @throws RangeError for a wrong length, values that are not finite, and two that are the same
+ */
+export function checkModels(where: string, from: Float64Array, to: Float64Array, n: number): void {
+  for (const [name, model] of Object.entries({ from, to })) {
+    checkLength(`${where}: ${name}`, model, n);
+    const bad = firstNonFinite(model);
+    if (bad >= 0) throw new RangeError(`${where}: ${name}[${bad}] is ${model[bad]}; it must be finite.`);
+  }
+  const apart = new Float64Array(n);
+  subtract(from, to, apart);
+  if (norm2(apart) === 0) throw new RangeError(`${where}: both models are the same.`);
 }
 
 /** True if two vectors span no plane, but for rounding. */
