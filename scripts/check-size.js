@@ -58,10 +58,10 @@ const cases = [
   {
     what: 'landscape: contourf',
     code: `export { contourf } from 'quasi-newton/landscape';`,
-    budget: 24.5,
+    budget: 27,
     without: ['solvers', 'core/solve', 'recipes/curvature/boxSharpness', 'recipes/pool'],
   },
-  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 66 },
+  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 74.5 },
 ];
 
 const { exports: entries } = JSON.parse(readFileSync('package.json', 'utf8'));

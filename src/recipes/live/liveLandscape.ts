@@ -170,8 +170,8 @@ function isUntouched({ params, values }: Held): boolean {
 /** The parts in which problems that answer now and later differ. */
 interface Hooks extends Pick<LiveLandscape, 'callback'> {
   /** Adds the point that the parameters hold. */
-  visit(): void | Promise<void>;
-  lastSlice(): void | Promise<void>;
+  readonly visit: () => void | Promise<void>;
+  readonly lastSlice: () => void | Promise<void>;
 }
 
 function liveOf(view: LiveView, { callback, visit, lastSlice }: Hooks): LiveLandscape {

@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { Resvg } from '@resvg/resvg-js';
 import { describe, expect, it } from 'vitest';
 import {
@@ -20,6 +21,8 @@ import { uniformStream } from '../../../src/recipes/random.ts';
 
 /** Number of random figures: raised by hand for a full run. */
 const count = Number(process.env['RANDOM_FIGURES'] ?? 40);
+/** Where thirty of them are written, to be looked at. */
+const folder = process.env['RANDOM_FIGURES_FOLDER'];
 
 type Draw = () => number;
 const integer = (draw: Draw, low: number, high: number) => low + Math.floor(draw() * (high - low + 1));
@@ -177,6 +180,8 @@ describe('random figures', () => {
       drawn++;
       const { plot, width, height } = figure;
       const svg = plot.toSVG();
+      if (folder !== undefined && seed % Math.ceil(count / 30) === 0)
+        writeFileSync(`${folder}/${seed}.svg`, svg);
       const fault = (what: string) => faults.push(`seed ${seed}, ${width}×${height}: ${what}`);
       const drawing = svg.replaceAll(/<text.*?<\/text>|<title>.*?<\/title>/g, '');
       const notNumber = /.{0,40}(NaN|undefined|Infinity).{0,20}/.exec(drawing)?.[0];
