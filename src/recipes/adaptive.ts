@@ -32,7 +32,7 @@ export const adaptiveRule: Rule = {
 /** Mark of a cell in `done` whose value is a prediction. */
 export const predicted = 2;
 
-/** Which cells to evaluate, lattice by lattice. */
+/** The cells to evaluate, lattice by lattice. */
 export interface AdaptivePlan {
   /** The next cells to be evaluated, given the values of those before; null after the last lattice. */
   next(): Uint32Array | null;

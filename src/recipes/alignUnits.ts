@@ -5,8 +5,8 @@
  * less. This is weight matching, algorithm 1 of Ainsworth et al.: layer by layer, the permutation with the largest inner
  * product of the weights, until none changes.
  *
- * Addition: the layout alone does not tell what a network does with its units. Whether the permuted one computes the same
- * is measured, at the model and beside it.
+ * Addition: a layout does not say how a network uses its units. So the loss of the permuted network is compared with that
+ * of the original, at the model and beside it.
  *
  * @module
  * @see Ainsworth, Hayase and Srinivasa (2022), Git Re-Basin, arXiv:2209.04836

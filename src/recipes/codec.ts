@@ -123,7 +123,7 @@ const floatsOf = ({ nx, ny, metrics, n, dimensions }: Header): number =>
 const sizeOf = (header: Header, start: number): number =>
   start + 8 * floatsOf(header) + header.nx * header.ny;
 
-/** The header, if all of it is what an encoder writes: nothing is allocated by its word alone. */
+/** The header, checked in full before anything is allocated. */
 function headerOf(json: Uint8Array): Header | undefined {
   let value: Partial<Record<keyof Header, unknown>> | null;
   try {

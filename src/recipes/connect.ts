@@ -130,7 +130,7 @@ function* connection(
   const to = align
     ? yield* aligned(where, problem, from, second, signal === undefined ? {} : { signal })
     : second;
-  // Two that differ in the order of their units alone are one now.
+  // Models that differ only in the order of their units are equal now.
   if (align) checkModels(where, from, to, p0.length);
   const n = from.length;
   const weights = curves[curve];

@@ -36,8 +36,8 @@ export interface LandscapeAsyncOptions extends Omit<LandscapeOptions, 'metrics'>
   /** As those of a synchronous landscape; each may answer later. */
   metrics?: AsyncMetrics;
   /**
-   * Evaluates the points elsewhere, such as `workerPool`; the loss and the metrics given here then serve at the
-   * center alone.
+   * Evaluates the points elsewhere, such as `workerPool`; the loss and the metrics given here are then used only at the
+   * center.
    *
    * @defaultValue here
    */

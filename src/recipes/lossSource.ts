@@ -71,7 +71,7 @@ function needsParams(where: string, got: unknown): TypeError {
 
 const fromTfjs = (what: string) => `tfParams(${what}), with import { tfParams } from 'quasi-newton/tfjs',`;
 
-/** The call that makes a ParamSet of what a backend's user has at hand; undefined of anything else. */
+/** The call that makes a ParamSet of a backend's variables or model; undefined of anything else. */
 function wrapping(value: unknown): string | undefined {
   if (Array.isArray(value))
     return value.length > 0 && value.every(isVariable) ? fromTfjs('variables') : undefined;
@@ -92,7 +92,7 @@ export function restore({ params, values }: Held): void {
 /**
  * The point to look from: `at` where the user gives one, else what the parameters hold, else p0.
  *
- * @throws TypeError if there are no parameters to be had
+ * @throws TypeError if the source has no parameters
  * @throws RangeError if the point has a wrong length or is not finite
  */
 export function subjectOf(

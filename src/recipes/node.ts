@@ -1,6 +1,5 @@
 /**
- * Modules of Node, had only when a feature that needs them is used: the rest of the package loads in a
- * browser too.
+ * Modules of Node, loaded only by the features that need them: the rest of the package runs in a browser too.
  *
  * @module
  */
@@ -19,7 +18,7 @@ interface NodeModules {
 /**
  * A built-in module of Node.
  *
- * @param feature - what needs it, for the message
+ * @param feature - the feature that needs it, for the message
  * @throws Error where there is no Node
  */
 export function nodeModule<Name extends keyof NodeModules>(name: Name, feature: string): NodeModules[Name] {

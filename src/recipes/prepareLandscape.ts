@@ -1,5 +1,5 @@
 /**
- * One evaluation of a landscape, prepared: where, what, in which order, and what is told meanwhile.
+ * Prepares the evaluation of a landscape: its plane, its grid, the order of the points, checkpoints and progress.
  *
  * @module
  */

@@ -1,5 +1,5 @@
 /**
- * Which elements of the flat vector make one filter.
+ * Filters: groups of elements of the flat vector.
  *
  * @module
  */

@@ -1,10 +1,10 @@
 import { nodeModule } from './node.ts';
 
 /**
- * Writes a file as a whole or not at all: into a file of another name beside it, which then takes its place. The name
- * is of this write alone, so that several writers do not disturb each other; the last wins.
+ * Writes a file as a whole or not at all: into a temporary file beside it, which then takes its place. Each write has its
+ * own temporary name, so that several writers do not disturb each other; the last wins.
  *
- * @param feature - what writes, for messages
+ * @param feature - the feature that writes, for messages
  * @throws Error that says what is wrong: no such folder, disk full, no permission; nothing is left behind
  */
 export function writeWholeFile(feature: string, path: string, bytes: Uint8Array): void {

@@ -416,9 +416,9 @@ describe('a block of some tensors', () => {
 
   it('is named, or what there is instead', () => {
     expect(() => topEigenpairs(problem, { only: ['a', 'b/kernel'] })).toThrow(
-      /only: there is no tensor "a"; there are "a\/kernel", "a\/bias", "b\/kernel"/,
+      /only: no tensor is called "a"; there are "a\/kernel", "a\/bias", "b\/kernel"/,
     );
-    expect(() => hessianTrace(problem, { only: /gamma/ })).toThrow(/only: there is no tensor \/gamma\//);
+    expect(() => hessianTrace(problem, { only: /gamma/ })).toThrow(/only: no tensor is called \/gamma\//);
     expect(() => sharpness(problem, { only: /kernel/ } as object)).toThrow(/only: no such option/);
   });
 });

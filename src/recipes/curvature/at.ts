@@ -43,7 +43,7 @@ export interface CurvatureOptions {
   only?: TensorChoice;
   /** Of the random vectors. @defaultValue `0` */
   seed?: number;
-  /** Told the number of products done, and of those at most to come. */
+  /** Called with the number of products done, and the largest number that there can be. */
   onProgress?: (products: number, most: number) => void;
   /** Once aborted, its reason is thrown. */
   signal?: AbortSignal;
@@ -168,7 +168,7 @@ const ladders: Readonly<Record<Precision, readonly number[]>> = {
   float32: [1e-2, 3e-3, 1e-3, 3e-4, 1e-4],
 };
 
-/** A Hessian that throws where a product is not finite: no curvature can be had from it. */
+/** A Hessian that throws where a product is not finite: such a product tells no curvature. */
 function finiteOnly(where: string, hessian: Hessian): Hessian {
   return {
     n: hessian.n,

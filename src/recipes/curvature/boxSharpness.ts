@@ -26,7 +26,7 @@ export interface BoxSharpnessOptions extends Omit<
 > {
   /** ε of the paper: parameter i may move by ρ(|xᵢ| + 1). @defaultValue `1e-3` */
   rho?: number;
-  /** Look in a random subspace of so many dimensions; the paper takes 100. @defaultValue the whole space */
+  /** Number of dimensions of a random subspace to look in; the paper takes 100. @defaultValue the whole space */
   subspace?: number;
   /** Iterations of the maximization. @defaultValue `10` */
   maxIterations?: number;

@@ -74,13 +74,13 @@ export function blockOf(hessian: Hessian, elements: Uint32Array): Hessian {
   };
 }
 
-/** Which tensors a block belongs to: their names, or a pattern of names. */
+/** The tensors of a block: their names, or a pattern of names. */
 export type TensorChoice = readonly string[] | RegExp;
 
 /**
  * The elements of the chosen tensors, ascending.
  *
- * @throws RangeError for a name that there is not, and where a pattern matches none
+ * @throws RangeError for a name that no tensor has, and where a pattern matches none
  */
 export function elementsOf(where: string, { tensors }: Layout, only: TensorChoice): Uint32Array {
   const chosen =
@@ -92,7 +92,7 @@ export function elementsOf(where: string, { tensors }: Layout, only: TensorChoic
   if (chosen.length === 0 || missing.length > 0) {
     const wanted = missing.length > 0 ? missing.map(show).join(', ') : String(only);
     throw new RangeError(
-      `${where}: only: there is no tensor ${wanted}; there are ${tensors.map(({ name }) => show(name)).join(', ')}.`,
+      `${where}: only: no tensor is called ${wanted}; there are ${tensors.map(({ name }) => show(name)).join(', ')}.`,
     );
   }
   return Uint32Array.from(

@@ -7,14 +7,14 @@ import type { Plot } from '../plots/plot.ts';
 
 /** Options of `liveLandscape`. */
 export interface LiveOptions {
-  /** Where the pictures go. */
+  /** Target of the pictures: an element of a page, a function, or the path of an `.svg` or `.html` file. */
   to: LiveTarget;
   /** Points of the surface along each axis; an adaptive grid evaluates a part of them. @defaultValue `25` */
   npoints?: NonNullable<LandscapeOptions['npoints']>;
   /**
    * A plane that stays.
    *
-   * @defaultValue the principal axes of the path so far, found anew as it goes on
+   * @defaultValue the principal axes of the path so far, updated as it goes on
    */
   directions?: NonNullable<LandscapeOptions['directions']>;
   /** With `directions`: the point that they begin at, `[n]`. @defaultValue what the parameters hold at the start */

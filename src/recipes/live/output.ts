@@ -3,8 +3,8 @@ import { show, type Rule } from '../../core/options.ts';
 import type { Plot } from '../plots/plot.ts';
 
 /**
- * Where pictures go: an element of a page, a function, or the path of a file: `.svg`, or `.html` for a page that loads
- * itself anew every second while training goes on.
+ * Target of pictures: an element of a page, a function, or the path of a file: `.svg`, or `.html` for a page that reloads
+ * itself every second while training goes on.
  */
 export type LiveTarget = { innerHTML: string } | ((svg: string, plot: Plot) => void) | string;
 
