@@ -13,23 +13,6 @@ const element = /** @type {HTMLElement} */ (document.querySelector('#figure'));
 const draws = { contourf, surface };
 const inputs = Float32Array.from({ length: 64 }, (_, i) => -2 + i / 16);
 
-/** Milliseconds of each task that blocked the page for more than 50. @returns {{ stop: () => number[] }} */
-function watchLongTasks() {
-  /** @type {number[]} */
-  const tasks = [];
-  const observer = new PerformanceObserver((list) => {
-    for (const { duration } of list.getEntries()) tasks.push(duration);
-  });
-  observer.observe({ type: 'longtask' });
-  return {
-    stop() {
-      for (const { duration } of observer.takeRecords()) tasks.push(duration);
-      observer.disconnect();
-      return tasks;
-    },
-  };
-}
-
 /** Trains with `model.fit` until so many pictures are drawn. @param {number} updates @param {keyof typeof draws} draw */
 export async function trainTfjs(updates, draw) {
   await tf.setBackend('cpu');
@@ -49,8 +32,6 @@ export async function trainTfjs(updates, draw) {
   const live = liveLandscape(modelProblem(model, x, y), { to: element, draw: draws[draw] });
   // The first steps compile what the engine runs.
   await model.fit(x, y, { epochs: 3, verbose: 0 });
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  const watch = watchLongTasks();
   const start = performance.now();
   /** @type {(epoch: number, logs?: tf.Logs) => Promise<void>} */
   const onEpochEnd = async () => {
@@ -60,7 +41,7 @@ export async function trainTfjs(updates, draw) {
   await model.fit(x, y, { epochs: 100_000, verbose: 0, callbacks: { onEpochEnd } });
   const seconds = (performance.now() - start) / 1000;
   await live.finish();
-  return { updates: live.updates, longTasks: watch.stop(), seconds };
+  return { updates: live.updates, seconds };
 }
 
 /** The same with ONNX Runtime and `minimizeAsync`. @param {number} updates @param {keyof typeof draws} draw */
@@ -75,8 +56,6 @@ export async function trainOnnx(updates, draw) {
   // The sessions for values and gradients are created at first use.
   await problem.fg(problem.p0, null);
   await minimizeAsync(problem, adam({ learningRate: 0.003 }), { maxIterations: 3 });
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  const watch = watchLongTasks();
   const start = performance.now();
   await minimizeAsync(live.problem, adam({ learningRate: 0.003 }), {
     maxIterations: 1_000_000,
@@ -88,7 +67,7 @@ export async function trainOnnx(updates, draw) {
   });
   const seconds = (performance.now() - start) / 1000;
   await live.finish();
-  const result = { updates: live.updates, longTasks: watch.stop(), seconds };
+  const result = { updates: live.updates, seconds };
   await model.dispose();
   return result;
 }
