@@ -98,12 +98,11 @@ export function liveLandscape(source: Loss | Problem, ...rest: readonly unknown[
   return liveOf(view, {
     callback({ x, f }) {
       view.add(x, f);
-      if (view.isDue()) working(() => view.work());
-      if (view.isPictureDue()) view.picture(false);
+      const turn = view.turn();
+      if (turn === 'work') working(() => view.work());
+      if (turn === 'picture') view.picture(false);
     },
-    visit() {
-      if (view.isDue()) working((x) => view.visit(x));
-    },
+    visit: () => working((x) => view.visit(x)),
     lastSlice: () => working(() => view.lastWork()),
   });
 }
@@ -141,16 +140,15 @@ export function liveLandscapeAsync(source: AsyncProblem | Problem, options: Live
   };
   const live = liveOf(view, {
     callback: ({ x, f }) => view.add(x, f),
-    async visit() {
-      if (view.isDue()) await working((x) => view.visit(x));
-    },
+    visit: () => working((x) => view.visit(x)),
     lastSlice: () => working(() => view.lastWork()),
   });
   const fg: AsyncProblem['fg'] = async (x, gradient) => {
     const f = await source.fg(x, gradient);
     await view.breathe();
-    if (view.isDue()) await working(() => view.work());
-    await pictureBetween(view);
+    const turn = view.turn();
+    if (turn === 'work') await working(() => view.work());
+    if (turn === 'picture') await pictureBetween(view);
     return f;
   };
   // As the problem given, with its getters, but for fg.
@@ -192,14 +190,14 @@ function liveOf(view: LiveView, { callback, visit, lastSlice }: Hooks): LiveLand
     async onBatchEnd() {
       hasBatches = true;
       await view.breathe();
-      await visit();
-      await pictureBetween(view);
+      const turn = view.turn();
+      if (turn === 'work') await visit();
+      if (turn === 'picture') await pictureBetween(view);
     },
     onEpochEnd() {
-      const seen = hasBatches ? undefined : visit();
-      if (seen instanceof Promise) return seen.then(() => pictureBetween(view));
-      if (!hasBatches && view.isPictureDue()) view.picture(false);
-      return undefined;
+      const turn = hasBatches ? 'rest' : view.turn();
+      if (turn === 'picture') view.picture(false);
+      return turn === 'work' ? visit() : undefined;
     },
     onTrainEnd: async () => void (await finish()),
     finish,
@@ -209,9 +207,8 @@ function liveOf(view: LiveView, { callback, visit, lastSlice }: Hooks): LiveLand
   };
 }
 
-/** Draws a picture that is due, in a task of its own, so that no task is long. */
+/** Draws a picture in a task of its own, so that no task is long. */
 async function pictureBetween(view: LiveView): Promise<void> {
-  if (!view.isPictureDue()) return;
   await nextTask();
   view.picture(false);
   await nextTask();

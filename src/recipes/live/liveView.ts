@@ -13,14 +13,12 @@ import type { LiveOptions } from './options.ts';
 export interface LiveView {
   /** Adds a point of the training. */
   add(x: Float64Array, loss: number): void;
-  /** True if the training has had its share of the time. */
-  isDue(): boolean;
+  /** The next use of the picture's share of the time: in turn a slice of the surface and, if one is due, a picture. */
+  turn(): 'rest' | 'work' | 'picture';
   /** A slice of the surface. */
   work(): Asks<void>;
   /** Adds a point whose loss is not known, and works. */
   visit(x: Float64Array): Asks<void>;
-  /** True if it is time for a picture. */
-  isPictureDue(): boolean;
   /** Draws a picture, if there is a surface. */
   picture(isLast: boolean): void;
   /** A slice of the surface around the whole path. */
@@ -72,6 +70,7 @@ export function liveView(
   let [started, spent, lastDrawn, lastBreath] = [NaN, 0, -Infinity, performance.now()];
   let updates = 0;
   let isComplete = false;
+  let lastTurn: 'work' | 'picture' = 'work';
 
   /** Begins the next surface, where the path asks for one. */
   function begin(least: number): void {
@@ -139,7 +138,6 @@ export function liveView(
     yield* slice();
   }
 
-  const isDue = () => !(spent > share * (performance.now() - started));
   const add = (x: Float64Array, loss: number) => {
     if (Number.isNaN(started)) started = performance.now();
     isComplete = false;
@@ -148,14 +146,18 @@ export function liveView(
   };
   return {
     add,
-    isDue,
+    turn() {
+      if (spent > share * (performance.now() - started)) return 'rest';
+      const isPictureDue = surface !== null && performance.now() - lastDrawn >= interval;
+      lastTurn = isPictureDue && lastTurn === 'work' ? 'picture' : 'work';
+      return lastTurn;
+    },
     work: () => timed(work),
     visit: (x) =>
       timed(function* () {
         add(x, yield evaluate(x, null));
         yield* work();
       }),
-    isPictureDue: () => surface !== null && isDue() && performance.now() - lastDrawn >= interval,
     picture,
     *lastWork() {
       if (path.points().length > 0) begin(0);
