@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
-// Scripts of the examples write ONNX graphs already; they are part of the package.
-import { floats, model as graph, node } from '../../examples/lib/mlp.js';
+import { graph } from 'quasi-newton/onnx';
 import { BadInput } from '../lib/badInput.js';
 import { choose } from '../lib/feeds.js';
 import { checkOutput, writeWhole } from '../lib/output.js';
@@ -141,43 +140,24 @@ function network(sizes, activation, seed, { x, y }) {
   const last = sizes.length - 2;
   const shift = y ? meanOf(y.mean) : 0;
   const spread = y ? Math.sqrt(meanOf(y.deviation.map((value) => value ** 2))) : 1;
-  const layers = sizes.slice(1).flatMap((out, i) => {
+  const g = graph();
+  /** @type {(name: string, values: ArrayLike<number>) => string} */
+  const vector = (name, values) => g.weight(name, [values.length], (k) => values[k]);
+  let value = g.input('x', ['N', sizes[0]]);
+  if (x) value = g.div(g.sub(value, vector('x.mean', x.mean)), vector('x.deviation', x.deviation));
+  sizes.slice(1).forEach((out, i) => {
     const bound = 1 / Math.sqrt(sizes[i]);
     const uniform = () => bound * (2 * random() - 1);
     const offset = (/** @type {number} */ k) => (y && i === last ? (y.mean[k] - shift) / spread : 0);
-    return [
-      floats(`${i}.weight`, [out, sizes[i]], uniform),
-      floats(`${i}.bias`, [out], (k) => offset(k) + uniform()),
-    ];
+    const weight = g.weight(`${i}.weight`, [out, sizes[i]], uniform);
+    const bias = g.weight(`${i}.bias`, [out], (k) => offset(k) + uniform());
+    value = g.op('Gemm', [value, weight, bias], { transB: 1 });
+    if (i < last) value = g.op(activation, [value]);
   });
-  const dense = sizes.slice(1).flatMap((_, i) => {
-    const from = i === 0 ? (x ? 'standard' : 'x') : `h${i}`;
-    const to = i < last ? `a${i + 1}` : y ? 'scaled' : 'y';
-    const gemm = node('Gemm', [from, `${i}.weight`, `${i}.bias`], to, { transB: 1 });
-    return i < last ? [gemm, node(activation, [to], `h${i + 1}`)] : [gemm];
-  });
-  return graph({
-    input: { x: ['N', sizes[0]] },
-    output: { y: ['N', sizes[last + 1]] },
-    initializer: [
-      ...(x ? [vector('x.mean', x.mean), vector('x.deviation', x.deviation)] : []),
-      ...(y ? [vector('y.mean', [shift]), vector('y.deviation', [spread])] : []),
-      ...layers,
-    ],
-    nodes: [
-      ...(x
-        ? [node('Sub', ['x', 'x.mean'], 'centered'), node('Div', ['centered', 'x.deviation'], 'standard')]
-        : []),
-      ...dense,
-      ...(y
-        ? [node('Mul', ['scaled', 'y.deviation'], 'spread'), node('Add', ['spread', 'y.mean'], 'y')]
-        : []),
-    ],
-  });
+  if (y) value = g.add(g.mul(value, vector('y.deviation', [spread])), vector('y.mean', [shift]));
+  g.output('y', value);
+  return g.toBytes();
 }
 
 /** @param {Float64Array} values */
 const meanOf = (values) => values.reduce((a, b) => a + b, 0) / values.length;
-
-/** @type {(name: string, values: ArrayLike<number>) => ReturnType<typeof floats>} */
-const vector = (name, values) => floats(name, [values.length], (i) => values[i]);

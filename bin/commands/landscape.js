@@ -13,6 +13,7 @@ import { duration, statusLine } from '../lib/status.js';
 /** @import { Loaded } from '../lib/runtime.js' */
 
 const { contour, contourf, heatmap, surface } = figures;
+/** @type {Record<'contourf' | 'contour' | 'heatmap' | 'surface', (data: LandscapeData, attributes: object) => Plot>} */
 const drawings = { contourf, contour, heatmap, surface };
 const endings = ['.html', '.svg', '.png', '.csv', '.json', '.obj'];
 
@@ -177,7 +178,7 @@ async function contentOf(out, data, { text }) {
   if (text.plotly !== undefined) return plot.toHTML({ plotly: text.plotly });
   if (hasPlotly()) return plot.toHTML();
   console.error('The page shows still pictures; for one to turn and zoom: npm install plotly.js-dist-min');
-  const kinds = text.plot === undefined ? [surface, contourf] : [drawings[kind]];
+  const kinds = text.plot === undefined ? [drawings.surface, drawings.contourf] : [drawings[kind]];
   return staticPage(
     text.title ?? 'Loss landscape',
     kinds.map((draw) => draw(data, attributes).toSVG()),

@@ -2,6 +2,7 @@ import { EPSILON } from './epsilon.ts';
 import { normInf } from './vector.ts';
 import type { Precision } from './problem.ts';
 import type { ConvergenceMeasures } from './result.ts';
+import type { ConvergenceMemory, Floor } from './runState.ts';
 import type { CompleteSolveOptions } from './solveOptions.ts';
 import type { Measured } from './solver.ts';
 import type { Termination } from './termination.ts';
@@ -15,19 +16,6 @@ export interface Convergence {
   /** Restarts the count of iterations without progress: f can fall after all. */
   goOn(): void;
   measures(gradientNorm: number): ConvergenceMeasures;
-}
-
-/** What the tests remember from step to step, as plain data. */
-export interface ConvergenceMemory {
-  /** f and ‖∇f‖∞ where the run began. */
-  readonly start: Measured;
-  readonly floor: Floor;
-  /** Relative change of f in the last iteration; Infinity before the first. */
-  change: number;
-  /** ‖xₖ₊₁ − xₖ‖∞ of the last iteration; Infinity before the first. */
-  moved: number;
-  smallChanges: number;
-  smallSteps: number;
 }
 
 /** Returns the memory of a run that begins. */
@@ -96,15 +84,6 @@ export function convergenceTests(
 const relative = (change: number, size: number): number => (size > 0 ? change / size : change);
 
 const FLOOR_ITERATIONS = 10;
-
-/** State of {@link atFloor}, plain data. */
-export interface Floor {
-  f: number;
-  gradientNorm: number;
-  smallestNorm: number;
-  /** Number of iterations without gain. */
-  still: number;
-}
 
 /** Returns the initial state. */
 export const noFloor = (): Floor => ({

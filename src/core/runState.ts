@@ -1,4 +1,3 @@
-import type { ConvergenceMemory } from './convergence.ts';
 import type { Precision } from './problem.ts';
 import type { Iterate, Measured } from './solver.ts';
 import type { ValidationMemory } from './validation.ts';
@@ -30,6 +29,28 @@ export interface RunState {
   readonly highest: number;
   /** The last step length. */
   readonly alpha: number;
+}
+
+/** Memory of the stopping rules, as plain data. */
+export interface ConvergenceMemory {
+  /** f and ‖∇f‖∞ at the start of the run. */
+  readonly start: Measured;
+  readonly floor: Floor;
+  /** Relative change of f in the last iteration; Infinity before the first. */
+  change: number;
+  /** ‖xₖ₊₁ − xₖ‖∞ of the last iteration; Infinity before the first. */
+  moved: number;
+  smallChanges: number;
+  smallSteps: number;
+}
+
+/** Lowest values so far, by which a standstill is noticed. */
+export interface Floor {
+  f: number;
+  gradientNorm: number;
+  smallestNorm: number;
+  /** Number of iterations without gain. */
+  still: number;
 }
 
 /** What two problems must have in common, so that the state of one is a state of the other. */

@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs';
-import type { Floor } from '../../../core/convergence.ts';
+import type { Floor } from '../../../core/runState.ts';
 import type { ParamSet } from '../../../core/paramSet.ts';
 import type { Iterate, Solver } from '../../../core/solver.ts';
 import type { FitWatch } from '../internals/model.ts';
