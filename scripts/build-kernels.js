@@ -1,23 +1,37 @@
-// Compiles the kernels and embeds them: run as `npm run build:kernels` after a change to kernels.wat.js.
-// The result is committed, so that building the package takes nothing but the TypeScript compiler.
+// Compiles the kernels and embeds them: run as `npm run build:kernels` after a change to kernels.wat.js or matrices.wat.js.
+// The results are committed, so that building the package takes nothing but the TypeScript compiler.
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import wabt from 'wabt';
 import { kernelsText } from './kernels.wat.js';
+import { matricesText } from './matrices.wat.js';
 
-export const embedded = fileURLToPath(new URL('../src/core/kernels/simdBytes.ts', import.meta.url));
+/** @param {string} name */
+const pathOf = (name) => fileURLToPath(new URL(`../src/core/kernels/${name}.ts`, import.meta.url));
 
-/** The text of the generated module. */
-export async function embedKernels() {
+/** Generated modules. Those of matrices stand by themselves, as few solvers need them. */
+export const embedded = [
+  { name: 'simdBytes', path: pathOf('simdBytes'), source: 'kernels.wat.js', text: kernelsText },
+  { name: 'matrixBytes', path: pathOf('matrixBytes'), source: 'matrices.wat.js', text: matricesText },
+];
+
+/**
+ * The text of a generated module.
+ *
+ * @param {{ name: string, source: string, text: string }} module
+ */
+export async function embedKernels({ name, source, text }) {
   const compiler = await wabt();
-  const module = compiler.parseWat('kernels.wat', kernelsText, { simd: true });
+  const module = compiler.parseWat(source, text, { simd: true });
   try {
     module.validate();
     const bytes = Buffer.from(module.toBinary({}).buffer);
-    return `// Generated from scripts/kernels.wat.js by \`npm run build:kernels\`: ${bytes.length} bytes of WebAssembly, in\n// hexadecimal, which packers shrink better than base64.\n\nexport const simdBytes =\n  '${bytes.toString('hex')}';\n`;
+    return `// Generated from scripts/${source} by \`npm run build:kernels\`: ${bytes.length} bytes of WebAssembly, in\n// hexadecimal, which packers shrink better than base64.\n\nexport const ${name} =\n  '${bytes.toString('hex')}';\n`;
   } finally {
     module.destroy();
   }
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(embedded, await embedKernels());
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  for (const module of embedded) writeFileSync(module.path, await embedKernels(module));
+}

@@ -4,14 +4,10 @@
 // in 4 bytes a number. Lengths are multiples of 8. Sums have two lanes, that of `dot` four, and the twins in plain.ts
 // and vector.ts add in the same order.
 
+import { get, numbered, parameters, set, vectors } from './wat.js';
+
 /** Rows taken at a time: as many as the registers of x86 hold sums for. */
 const ROWS = 5;
-
-/** @param {string} name */
-const get = (name) => `(local.get $${name})`;
-
-/** @param {string} name @param {string} value */
-const set = (name, value) => `(local.set $${name} ${value})`;
 
 /** @param {number} bytes */
 const advance = (bytes) => (/** @type {string} */ name) =>
@@ -60,15 +56,6 @@ const largest = (max, value) => set(max, `(f64x2.pmax ${get(max)} (f64x2.abs ${v
 const keepLargest = (max, index) =>
   `(v128.store offset=${8 * index} ${get('results')}
       (f64x2.pmax ${get(max)} (v128.load offset=${8 * index} ${get('results')})))`;
-
-/** @param {string} type @param {readonly string[]} names */
-const parameters = (type, names) => names.map((name) => `(param $${name} ${type})`).join(' ');
-
-/** @param {readonly string[]} names */
-const vectors = (names) => names.map((name) => `(local $${name} v128)`).join(' ');
-
-/** The names of some things of one kind. @param {string} name @param {number} count */
-const numbered = (name, count) => Array.from({ length: count }, (_, index) => `${name}${index}`);
 
 /**
  * A loop that runs over numbers until `counter`, a pointer that its body advances, has come to `$end`.
@@ -250,6 +237,9 @@ const normInf = kernel({
   after: `(v128.store ${get('results')} (v128.or ${get('nan')} (f64x2.pmax ${get('even')} ${get('odd')})))`,
 });
 
+/** Address of a row of the result of `gram`. @param {number} row */
+const rowOfResult = (row) => `(i32.add ${get('out')} (i32.mul ${get('stride')} (i32.const ${row})))`;
+
 /** Rows and columns of the blocks of `gram`, whose eight vectors of sums fill half of the registers. */
 const BLOCK = 4;
 
@@ -259,11 +249,9 @@ const BLOCK = 4;
  */
 const gram = (() => {
   const sums = numbered('sum', 2 * BLOCK);
-  const at = (/** @type {number} */ row) =>
-    `(i32.add ${get('out')} (i32.mul ${get('stride')} (i32.const ${row})))`;
   const addSums = Array.from({ length: BLOCK }, (_, row) =>
     [
-      set('row', at(row)),
+      set('row', rowOfResult(row)),
       ...[0, 1].map((half) => store(8, 'row', plus(load(8, 'row', half), get(sums[2 * row + half])), half)),
     ].join(' '),
   );

@@ -1,6 +1,7 @@
 import type { FastOperations } from '../vector.ts';
 import type { Kernels } from './kernels.ts';
 import { RECORDED, simdKernels, type Exports, type SimdMemory } from './simd.ts';
+import { compileKernels } from './compileKernels.ts';
 import { simdBytes } from './simdBytes.ts';
 import { clearPadding, padded } from './padding.ts';
 import { TILE } from './tiles.ts';
@@ -27,7 +28,7 @@ let compiled: WebAssembly.Module | null | undefined;
 
 /** Returns the compiled kernels, or null if there is no WebAssembly with SIMD. */
 export const simdModule = (): WebAssembly.Module | null =>
-  (compiled ??= compiled === null ? null : compile());
+  (compiled ??= compiled === null ? null : compileKernels(simdBytes));
 
 /** Number of vectors that a kernel reads beside rows. */
 const TILES = 4;
@@ -100,15 +101,4 @@ function simdOperations({ exports: kernels, results }: SimdMemory, n: number): F
       return Math.max(results[0], results[1]);
     },
   };
-}
-
-function compile(): WebAssembly.Module | null {
-  try {
-    return new WebAssembly.Module(
-      Uint8Array.from(simdBytes.match(/../g) ?? [], (byte) => parseInt(byte, 16)),
-    );
-  } catch {
-    // No WebAssembly, no SIMD, or a content security policy against it.
-    return null;
-  }
 }

@@ -1,0 +1,187 @@
+// Kernels of src/core/kernels/simdMatrices.ts on float32 matrices, row by row. Pointers and strides are in bytes; numbers of
+// rows are multiples of 4, of columns multiples of 8, except where it says otherwise.
+import { get, numbered, parameters, set, vectors } from './wat.js';
+
+/** @param {string} a @param {string} b */
+const add = (a, b) => `(i32.add ${a} ${b})`;
+/** Bytes of so many numbers. @param {string} count */
+const bytes = (count) => `(i32.shl ${count} (i32.const 2))`;
+/** @param {string} name @param {string} by */
+const advance = (name, by) => set(name, add(get(name), by));
+/** @param {number} count */
+const constant = (count) => `(i32.const ${count})`;
+/** @param {readonly string[]} names */
+const integers = (names) => names.map((name) => `(local $${name} i32)`).join(' ');
+/** @param {string} name */
+const clear = (name) => set(name, '(v128.const i32x4 0 0 0 0)');
+/** @param {string} a @param {string} b */
+const plus = (a, b) => `(f32x4.add ${a} ${b})`;
+/** @param {string} a @param {string} b */
+const times = (a, b) => `(f32x4.mul ${a} ${b})`;
+/** @param {string} pointer */
+const load = (pointer, offset = 0) => `(v128.load offset=${offset} ${get(pointer)})`;
+/** @param {string} pointer @param {string} value */
+const store = (pointer, value, offset = 0) => `(v128.store offset=${offset} ${get(pointer)} ${value})`;
+/** @param {string} label @param {string} pointer @param {string} end */
+const again = (label, pointer, end) => `(br_if $${label} (i32.lt_u ${get(pointer)} ${get(end)}))`;
+
+/** Rows, and columns in vectors of 4, of a block of a product: its sums fill half of the registers of x86. */
+const ROWS = 4;
+const VECTORS = 2;
+
+/**
+ * C = AᵀB, A `[k, m]`, B `[k, n]`. With `lower`, blocks above the diagonal are left out. 8 columns of B stay in the first
+ * cache while all of A passes.
+ */
+const product = (() => {
+  const sums = numbered('sum', ROWS * VECTORS);
+  const columns = numbered('b', VECTORS);
+  const step = [
+    ...columns.map((column, v) => set(column, load('bp', 16 * v))),
+    ...Array.from({ length: ROWS }, (_, row) =>
+      [
+        set('av', `(v128.load32_splat offset=${4 * row} ${get('ap')})`),
+        ...columns.map((column, v) => {
+          const sum = sums[VECTORS * row + v];
+          return set(sum, plus(get(sum), times(get('av'), get(column))));
+        }),
+      ].join(' '),
+    ),
+    advance('ap', get('lda')),
+    advance('bp', get('ldb')),
+  ];
+  const keep = Array.from({ length: ROWS }, (_, row) =>
+    [
+      ...columns.map((_, v) => store('cp', get(sums[VECTORS * row + v]), 16 * v)),
+      advance('cp', get('ldc')),
+    ].join(' '),
+  );
+  return `
+  (func (export "product32") ${parameters('i32', ['a', 'lda', 'b', 'ldb', 'c', 'ldc', 'm', 'n', 'k', 'lower'])}
+    ${integers(['i', 'j', 'ap', 'bp', 'end', 'cp'])} ${vectors(['av', ...columns, ...sums])}
+    (loop $columns
+    ${set('i', `(i32.and ${get('j')} (i32.sub (i32.const 0) ${get('lower')}))`)}
+    (loop $rows
+    ${sums.map(clear).join(' ')}
+    ${set('ap', add(get('a'), bytes(get('i'))))}
+    ${set('bp', add(get('b'), bytes(get('j'))))}
+    ${set('end', add(get('bp'), `(i32.mul ${get('ldb')} ${get('k')})`))}
+    (loop $terms
+    ${step.join('\n    ')}
+    ${again('terms', 'bp', 'end')})
+    ${set('cp', add(get('c'), add(`(i32.mul ${get('i')} ${get('ldc')})`, bytes(get('j')))))}
+    ${keep.join('\n    ')}
+    ${advance('i', constant(ROWS))}
+    ${again('rows', 'i', 'm')})
+    ${advance('j', constant(4 * VECTORS))}
+    ${again('columns', 'j', 'n')}))`;
+})();
+
+/** Four of the eight numbers in two vectors. @param {string} a @param {string} b @param {number[]} lanes */
+const shuffle = (a, b, lanes) =>
+  `(i8x16.shuffle ${lanes.flatMap((lane) => [0, 1, 2, 3].map((byte) => 4 * lane + byte)).join(' ')} ${get(a)} ${get(b)})`;
+
+/** B = Aᵀ, A `[m, n]`, in squares of 4 × 4; n may be a multiple of 4, too. */
+const transpose = (() => {
+  const rows = numbered('r', 4);
+  const pairs = numbered('p', 4);
+  return `
+  (func (export "transpose32") ${parameters('i32', ['a', 'lda', 'b', 'ldb', 'm', 'n'])}
+    ${integers(['i', 'j', 'ap', 'bp'])} ${vectors([...rows, ...pairs])}
+    (loop $rows
+    ${set('j', constant(0))}
+    (loop $columns
+    ${set('ap', add(get('a'), add(`(i32.mul ${get('i')} ${get('lda')})`, bytes(get('j')))))}
+    ${rows.map((row) => `${set(row, load('ap'))} ${advance('ap', get('lda'))}`).join(' ')}
+    ${set('p0', shuffle('r0', 'r1', [0, 4, 1, 5]))} ${set('p1', shuffle('r0', 'r1', [2, 6, 3, 7]))}
+    ${set('p2', shuffle('r2', 'r3', [0, 4, 1, 5]))} ${set('p3', shuffle('r2', 'r3', [2, 6, 3, 7]))}
+    ${set('bp', add(get('b'), add(`(i32.mul ${get('j')} ${get('ldb')})`, bytes(get('i')))))}
+    ${[
+      shuffle('p0', 'p2', [0, 1, 4, 5]),
+      shuffle('p0', 'p2', [2, 3, 6, 7]),
+      shuffle('p1', 'p3', [0, 1, 4, 5]),
+      shuffle('p1', 'p3', [2, 3, 6, 7]),
+    ]
+      .map((row) => `${store('bp', row)} ${advance('bp', get('ldb'))}`)
+      .join('\n    ')}
+    ${advance('j', constant(4))}
+    ${again('columns', 'j', 'n')})
+    ${advance('i', constant(4))}
+    ${again('rows', 'i', 'm')}))`;
+})();
+
+/** @param {string} value */
+const splat = (value) => `(f32x4.splat ${value})`;
+
+/** Moments of `n` numbers g, and Adam's direction in their place; `scale1` and `scale2` correct the bias of the moments. */
+const adam = (() => {
+  const numbers = ['beta1', 'beta2', 'scale1', 'scale2', 'epsilon'];
+  const shared = [...numbers, 'rest1', 'rest2'];
+  return `
+  (func (export "adam32") ${parameters('i32', ['g', 'first', 'second', 'n'])} ${parameters('f32', numbers)}
+    (local $end i32) ${vectors(['gv', 'mv', 'vv', ...shared.map((name) => `${name}s`)])}
+    ${numbers.map((name) => set(`${name}s`, splat(get(name)))).join(' ')}
+    ${['1', '2'].map((k) => set(`rest${k}s`, splat(`(f32.sub (f32.const 1) ${get(`beta${k}`)})`))).join(' ')}
+    ${set('end', add(get('g'), bytes(get('n'))))}
+    (loop $next
+    ${set('gv', load('g'))}
+    ${set('mv', plus(times(get('beta1s'), load('first')), times(get('rest1s'), get('gv'))))}
+    ${set('vv', plus(times(get('beta2s'), load('second')), times(get('rest2s'), times(get('gv'), get('gv')))))}
+    ${store('first', get('mv'))}
+    ${store('second', get('vv'))}
+    ${store(
+      'g',
+      `(f32x4.div ${times(get('mv'), get('scale1s'))}
+        ${plus(`(f32x4.sqrt ${times(get('vv'), get('scale2s'))})`, get('epsilons'))})`,
+    )}
+    ${['g', 'first', 'second'].map((name) => advance(name, constant(16))).join(' ')}
+    ${again('next', 'g', 'end')}))`;
+})();
+
+/** The sum of the lanes, in all of them. @param {string} sum */
+const total = (sum) =>
+  splat(`(f32.add
+      (f32.add (f32x4.extract_lane 0 ${get(sum)}) (f32x4.extract_lane 1 ${get(sum)}))
+      (f32.add (f32x4.extract_lane 2 ${get(sum)}) (f32x4.extract_lane 3 ${get(sum)})))`);
+
+/**
+ * Applies I − uuᵀ to `count` rows, any number of them, of which 4 are taken at a time: the rows after the last are
+ * changed, too. `n`, a multiple of 4, numbers of each row, from `rows` on.
+ */
+const reflect = (() => {
+  const rows = numbered('r', 4);
+  const sums = numbered('sum', 4);
+  const start = [
+    set('at', get('u')),
+    ...rows.map((row, k) => set(row, k === 0 ? get('rows') : add(get(rows[k - 1]), get('stride')))),
+  ];
+  const next = ['at', ...rows].map((name) => advance(name, constant(16))).join(' ');
+  return `
+  (func (export "reflect32") ${parameters('i32', ['u', 'rows', 'stride', 'count', 'n'])}
+    ${integers(['at', 'end', 'last', ...rows])} ${vectors(['uv', ...sums])}
+    ${set('end', add(get('u'), bytes(get('n'))))}
+    ${set('last', add(get('rows'), `(i32.mul ${get('stride')} ${get('count')})`))}
+    (loop $group
+    ${start.join(' ')}
+    ${sums.map(clear).join(' ')}
+    (loop $along
+    ${set('uv', load('at'))}
+    ${rows.map((row, k) => set(sums[k], plus(get(sums[k]), times(get('uv'), load(row))))).join('\n    ')}
+    ${next}
+    ${again('along', 'at', 'end')})
+    ${sums.map((sum) => set(sum, total(sum))).join('\n    ')}
+    ${start.join(' ')}
+    (loop $change
+    ${set('uv', load('at'))}
+    ${rows.map((row, k) => store(row, `(f32x4.sub ${load(row)} ${times(get(sums[k]), get('uv'))})`)).join('\n    ')}
+    ${next}
+    ${again('change', 'at', 'end')})
+    ${advance('rows', `(i32.shl ${get('stride')} (i32.const 2))`)}
+    ${again('group', 'rows', 'last')}))`;
+})();
+
+/** The whole module; its memory is imported. */
+export const matricesText = `(module
+  (import "host" "memory" (memory 1))
+${[product, transpose, adam, reflect].join('\n')})
+`;

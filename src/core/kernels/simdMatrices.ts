@@ -1,0 +1,69 @@
+import { compileKernels } from './compileKernels.ts';
+import { matrixBytes } from './matrixBytes.ts';
+import type { Matrices } from './matrices.ts';
+
+/** The kernels of scripts/matrices.wat.js; pointers and strides in bytes. */
+interface Exports {
+  product32(...at: [a: number, lda: number, b: number, ldb: number, c: number, ldc: number, ...Sizes]): void;
+  transpose32(a: number, lda: number, b: number, ldb: number, m: number, n: number): void;
+  adam32(...at: [g: number, first: number, second: number, n: number, ...numbers: number[]]): void;
+  reflect32(u: number, rows: number, stride: number, count: number, n: number): void;
+}
+type Sizes = [m: number, n: number, k: number, lower: number];
+
+interface Shared {
+  readonly memory: WebAssembly.Memory;
+  readonly exports: Exports;
+}
+
+const PAGE = 2 ** 16;
+const MAX_BYTES = 2 ** 31;
+
+/** The memory that all callers share; null where there can be none, undefined until it is first wanted. */
+let shared: Shared | null | undefined;
+/** The operations on it, as long as it has not grown. */
+let present: Matrices | null = null;
+
+/** Returns float32 matrices in WebAssembly's memory, of at least `length` numbers; null where that cannot be had. */
+export function simdMatrices(length: number): Matrices | null {
+  if (present && present.heap.length >= length) return present;
+  if (shared === undefined) shared = instantiate();
+  if (shared === null || 4 * length > MAX_BYTES) return null;
+  try {
+    const missing = 4 * length - shared.memory.buffer.byteLength;
+    if (missing > 0) shared.memory.grow(Math.ceil(missing / PAGE));
+    return (present = operations(shared.exports, new Float32Array(shared.memory.buffer)));
+  } catch {
+    // The process has no such memory to give.
+    return null;
+  }
+}
+
+function instantiate(): Shared | null {
+  const module = compileKernels(matrixBytes);
+  if (module === null) return null;
+  const memory = new WebAssembly.Memory({ initial: 1 });
+  const { exports } = new WebAssembly.Instance(module, { host: { memory } });
+  return { memory, exports: exports as unknown as Exports };
+}
+
+const operations = (kernels: Exports, heap: Float32Array): Matrices => ({
+  heap,
+  product: (a, b, c, lower) =>
+    kernels.product32(
+      4 * a.at,
+      4 * a.cols,
+      4 * b.at,
+      4 * b.cols,
+      4 * c.at,
+      4 * c.cols,
+      a.cols,
+      b.cols,
+      a.rows,
+      lower ? 1 : 0,
+    ),
+  transpose: (a, b) => kernels.transpose32(4 * a.at, 4 * a.cols, 4 * b.at, 4 * b.cols, a.rows, a.cols),
+  adam: (g, first, second, n, { beta1, beta2, correction1, correction2, epsilon }) =>
+    kernels.adam32(4 * g, 4 * first, 4 * second, n, beta1, beta2, correction1, correction2, epsilon),
+  reflect: (u, rows, stride, count, n) => kernels.reflect32(4 * u, 4 * rows, 4 * stride, count, n),
+});
