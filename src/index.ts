@@ -92,7 +92,8 @@ export { owlqn, type OwlqnOptions } from './solvers/owlqn.ts';
 export { cosineDecay, exponentialDecay, warmup, type Schedule } from './solvers/schedules.ts';
 export { sequence, type Stage } from './solvers/sequence.ts';
 export { slbfgs, type SlbfgsOptions } from './solvers/slbfgs.ts';
-export { soap, type SoapOptions } from './solvers/soap.ts';
+export { soap } from './solvers/soap.ts';
+export type { SoapOptions } from './solvers/soap/options.ts';
 export { ssbfgs, type SsbfgsOptions } from './solvers/ssbfgs.ts';
 export { ssbroyden, type SsbroydenOptions } from './solvers/ssbroyden.ts';
 export {

@@ -1,91 +1,132 @@
 /**
- * Matrices that SOAP makes of tensors, and the sides of them that it rotates.
+ * Blocks that SOAP works on, one after the other: matrices, or parts of those that are too long.
  *
  * @module
  */
-import { sizeOf, type Layout, type TensorEntry } from '../../core/layout.ts';
+import { newHeap, padded } from '../../core/kernels/matricesFor.ts';
+import type { Heap } from '../../core/kernels/matrices.ts';
+import type { Layout } from '../../core/layout.ts';
+import type { Precision } from '../../core/problem.ts';
 import { newSide, type Side } from './side.ts';
+import { matricesOf, type Piece, type Whole } from './tensors.ts';
 
-/** A part of the flat vector, read as a matrix `[rows, cols]` row by row. */
+/** A part of the unknowns, read as a matrix `[rows, cols]` row by row. */
 export interface Block {
-  /** Index of its first element in the flat vector. */
-  readonly offset: number;
   readonly rows: number;
   readonly cols: number;
+  /** Rows and columns with the zeros that fill them up. */
+  readonly paddedRows: number;
+  readonly paddedCols: number;
+  /** Where its elements lie in the flat vector. */
+  readonly pieces: readonly Piece[];
   /** Curvature of its columns, `[rows, rows]`; null where this side is not rotated. */
   readonly left: Side | null;
   /** Curvature of its rows, `[cols, cols]`; null where this side is not rotated. */
   readonly right: Side | null;
+  /**
+   * Mean gradient in the eigenbases, `[paddedRows, paddedCols]`, or `[paddedCols, paddedRows]` if the right side is
+   * rotated.
+   */
+  readonly firstMoment: Heap;
+  /** Mean squared gradient there. */
+  readonly secondMoment: Heap;
 }
 
 /** Limits to what is rotated. */
 export interface SideLimits {
-  /** Sides longer than this are not rotated. */
+  /** Longest side that is rotated. */
   readonly maxSide: number;
   /** Rotate the shorter side only. */
   readonly oneSided: boolean;
+  readonly joinBias: boolean;
 }
 
+/** Vectors are cut into parts of so many elements, which the cache holds. */
+const VECTOR_PART = 2 ** 16;
+
 /**
- * Returns one block for each tensor of a layout; without a layout, one that is not rotated.
+ * Returns the blocks of the tensors of a layout; without a layout, the unknowns are one vector.
  *
  * @throws RangeError if the tensors do not fill the vector `[n]` one after the other, or a shape has another size
  */
-export function blocksOf(layout: Layout | undefined, n: number, limits: SideLimits): Block[] {
-  if (layout === undefined) return [{ offset: 0, rows: 1, cols: n, left: null, right: null }];
-  checkLayout(layout, n);
-  return layout.tensors.filter(({ size }) => size > 0).map((tensor) => blockOf(tensor, limits));
+export function blocksOf(
+  layout: Layout | undefined,
+  n: number,
+  precision: Precision,
+  limits: SideLimits,
+): Block[] {
+  return matricesOf(layout, n, limits.joinBias).flatMap((whole) => cut(whole, precision, limits));
 }
 
-function blockOf(tensor: TensorEntry, { maxSide, oneSided }: SideLimits): Block {
-  const { offset, size, shape, role } = tensor;
-  const isVector =
-    shape.length < 2 || role?.kind === 'bias' || role?.kind === 'norm' || role?.kind === 'slope';
-  const rows = isVector ? 1 : rowsOf(tensor);
-  const cols = size / rows;
-  const rotates = (side: number, other: number): boolean =>
-    !isVector && side > 1 && side <= maxSide && !(oneSided && side > other);
-  // The words of an embedding are not mixed with one another: few of them have a gradient at a time.
-  const isEmbedding = role?.kind === 'embedding';
-  const left = !isEmbedding && rotates(rows, cols);
-  const right = rotates(cols, rows) && !(oneSided && left);
-  return { offset, rows, cols, left: left ? newSide(rows) : null, right: right ? newSide(cols) : null };
-}
-
-/**
- * Number of rows of a tensor as a matrix. The axes of its filters make one side, all others the other one: a
- * convolution is `[out, in·h·w]` in ONNX and `[h·w·in, out]` in TensorFlow.js. Where these axes are unknown or stand
- * in the middle, the first axis makes the rows, after any leading axes of length 1.
- */
-function rowsOf({ shape, role }: TensorEntry): number {
-  const axes = [...(role?.filterAxes ?? [])].sort((a, b) => a - b);
-  const count = axes.length;
-  if (count > 0 && count < shape.length) {
-    if (axes.every((axis, i) => axis === i)) return sizeOf(shape.slice(0, count));
-    if (axes.every((axis, i) => axis === shape.length - count + i)) return sizeOf(shape.slice(0, -count));
-  }
-  const first = shape.findIndex((dimension, i) => dimension > 1 || i === shape.length - 2);
-  return shape[first];
-}
-
-function checkLayout({ length, tensors }: Layout, n: number): void {
-  let end = 0;
-  for (const { name, shape, offset, size } of tensors) {
-    if (sizeOf(shape) !== size) {
-      throw new RangeError(
-        `soap: the layout gives ${name} the shape [${shape.join(', ')}] and the size ${size}; it must be ${sizeOf(shape)}.`,
-      );
-    }
-    if (offset !== end) {
-      throw new RangeError(
-        `soap: the layout puts ${name} at ${offset}; it must be ${end}, where the tensor before it ends.`,
-      );
-    }
-    end += size;
-  }
-  if (end !== n || length !== n) {
-    throw new RangeError(
-      `soap: the layout has ${end} elements in its tensors and the length ${length}; both must be ${n}, the number of unknowns.`,
+/** Cuts a matrix into blocks where no side of it is short enough to be rotated. */
+function cut(whole: Whole, precision: Precision, { maxSide, oneSided }: SideLimits): Block[] {
+  const { rows, cols, sides } = whole;
+  const rotates = (side: number): boolean => side > 1 && side <= maxSide;
+  const allowLeft = sides === 'both' && rows > 1;
+  const allowRight = sides !== 'none' && cols > 1;
+  const shorter = allowLeft && (rows <= cols || !allowRight) ? 'left' : allowRight ? 'right' : null;
+  if (shorter === null || maxSide === 1) {
+    return parts(cols, VECTOR_PART).map(([from, to]) =>
+      newBlock(whole, [0, rows], [from, to], { left: false, right: false }, precision),
     );
   }
+  if (shorter === 'left' && rows > maxSide && !(allowRight && rotates(cols))) {
+    return parts(rows, maxSide).map((part) =>
+      newBlock(whole, part, [0, cols], { left: true, right: false }, precision),
+    );
+  }
+  if (shorter === 'right' && cols > maxSide && !(allowLeft && rotates(rows))) {
+    return parts(cols, maxSide).map((part) =>
+      newBlock(whole, [0, rows], part, { left: false, right: true }, precision),
+    );
+  }
+  const left = allowLeft && rotates(rows) && !(oneSided && shorter === 'right');
+  const right = allowRight && rotates(cols) && !(oneSided && shorter === 'left');
+  return [newBlock(whole, [0, rows], [0, cols], { left, right }, precision)];
+}
+
+type Range = readonly [from: number, to: number];
+
+/** Cuts a side into equal parts of at most `limit`. */
+function parts(length: number, limit: number): Range[] {
+  const count = Math.ceil(length / limit);
+  return Array.from({ length: count }, (_, k) => [
+    Math.floor((k * length) / count),
+    Math.floor(((k + 1) * length) / count),
+  ]);
+}
+
+function newBlock(
+  { pieces }: Whole,
+  [top, bottom]: Range,
+  [start, end]: Range,
+  rotated: { left: boolean; right: boolean },
+  precision: Precision,
+): Block {
+  const [rows, cols] = [bottom - top, end - start];
+  const inside = pieces.flatMap((piece): Piece[] => {
+    const row = Math.max(top, piece.row);
+    const col = Math.max(start, piece.col);
+    const size = {
+      rows: Math.min(bottom, piece.row + piece.rows) - row,
+      cols: Math.min(end, piece.col + piece.cols) - col,
+    };
+    if (size.rows <= 0 || size.cols <= 0) return [];
+    const offset = piece.offset + (row - piece.row) * piece.stride + (col - piece.col);
+    return [{ row: row - top, col: col - start, ...size, offset, stride: piece.stride }];
+  });
+  const isRotated = rotated.left || rotated.right;
+  const paddedRows = isRotated ? padded(rows, precision) : rows;
+  const paddedCols = padded(cols, precision);
+  return {
+    rows,
+    cols,
+    paddedRows,
+    paddedCols,
+    pieces: inside,
+    left: rotated.left ? newSide(rows, precision) : null,
+    right: rotated.right ? newSide(cols, precision) : null,
+    firstMoment: newHeap(precision, paddedRows * paddedCols),
+    secondMoment: newHeap(precision, paddedRows * paddedCols),
+  };
 }

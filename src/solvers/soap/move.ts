@@ -1,110 +1,113 @@
-import { rotate, rotateBack, type Buffers } from './rotate.ts';
-import { refreshBasis, startBasis, updateFactor } from './side.ts';
+import { canStart, refreshBasis, startBasis, updateFactor } from './side.ts';
+import { rotate, rotateBack } from './rotate.ts';
+import { workspaceFor, type Workspace } from './workspace.ts';
+import type { MomentNumbers } from '../../core/kernels/matrices.ts';
+import type { Precision } from '../../core/problem.ts';
 import type { Block } from './blocks.ts';
 
-/** The vectors of a run, `[n]` each. */
-export interface Vectors {
-  readonly x: Float64Array;
-  readonly gradient: Float64Array;
-  readonly firstMoment: Float64Array;
-  readonly secondMoment: Float64Array;
-}
-
 /** Numbers that all elements of a step share. */
-export interface StepNumbers {
+export interface StepNumbers extends MomentNumbers {
   /** Factor of the gradient. */
   readonly clip: number;
   readonly rate: number;
-  readonly beta1: number;
-  readonly beta2: number;
-  readonly epsilon: number;
   readonly weightDecay: number;
-  /** 1 − β₁ᵗ and 1 − β₂ᵗ. */
-  readonly correction1: number;
-  readonly correction2: number;
 }
 
-/** Working memory; nothing in it outlasts a step. */
-export interface Scratch {
-  /** For the largest block. */
-  readonly buffers: Buffers;
-  /** For the largest factor. */
-  readonly square: Float64Array;
-}
-
-/** Returns working memory for these blocks, the one given where it is large enough. */
-export function scratchFor(blocks: readonly Block[], present: Scratch | null): Scratch {
+/** Returns a workspace for the largest of these blocks. */
+export function workspaceOf(blocks: readonly Block[], precision: Precision): Workspace {
   let size = 0;
-  let square = 0;
-  for (const { rows, cols, left, right } of blocks) {
-    size = Math.max(size, rows * cols);
-    square = Math.max(square, left?.factor.length ?? 0, right?.factor.length ?? 0);
+  let side = 0;
+  for (const { firstMoment, left, right } of blocks) {
+    size = Math.max(size, firstMoment.length);
+    side = Math.max(side, left?.paddedSize ?? 0, right?.paddedSize ?? 0);
   }
-  if (present !== null && present.buffers.from.length >= size && present.square.length >= square)
-    return present;
-  return {
-    buffers: { from: new Float64Array(size), to: new Float64Array(size) },
-    square: new Float64Array(square),
-  };
+  return workspaceFor(precision, size, side);
 }
 
 /** Refreshes the eigenbases of a block. */
-export function refresh({ left, right }: Block, { square }: Scratch): void {
-  if (left?.ready) refreshBasis(left, square);
-  if (right?.ready) refreshBasis(right, square);
+export function refresh(block: Block, work: Workspace): void {
+  const sides = [block.left, block.right].filter((side) => side?.ready);
+  if (sides.length > 0) changeBases(block, work, () => sides.forEach((side) => refreshBasis(side!, work)));
+}
+
+/** Learns from the gradient of a block, and leaves the direction, SOAP's update over the rate, in `work.current`. */
+export function learn(block: Block, gradient: Float64Array, numbers: StepNumbers, work: Workspace): void {
+  const { heap } = work.matrices;
+  load(block, gradient, numbers.clip, work);
+  learnSides(block, numbers.beta2, work);
+  const starting = [block.left, block.right].filter((side) => side !== null && canStart(side));
+  if (starting.length > 0) {
+    changeBases(block, work, () => starting.forEach((side) => startBasis(side!)));
+    load(block, gradient, numbers.clip, work);
+  }
+  rotate(block, work);
+  const { firstMoment, secondMoment } = block;
+  heap.set(firstMoment, work.firstMoment);
+  heap.set(secondMoment, work.secondMoment);
+  work.matrices.adam(work.current, work.firstMoment, work.secondMoment, firstMoment.length, numbers);
+  firstMoment.set(heap.subarray(work.firstMoment, work.firstMoment + firstMoment.length));
+  secondMoment.set(heap.subarray(work.secondMoment, work.secondMoment + secondMoment.length));
+  rotateBack(block, work);
 }
 
 /**
- * Learns from the gradient of a block and moves its part of x.
+ * Moves the part of x that a block has along the direction in `work.current`.
  *
  * @returns the largest change of an element
- * @see Vyas et al. (2024), SOAP, arXiv:2409.11321, Algorithm 3
  */
-export function move(block: Block, vectors: Vectors, numbers: StepNumbers, scratch: Scratch): number {
-  const { x, gradient, firstMoment, secondMoment } = vectors;
-  const { clip, rate, beta1, beta2, epsilon, weightDecay, correction1, correction2 } = numbers;
-  const { buffers } = scratch;
-  const { offset } = block;
-  const size = block.rows * block.cols;
-
-  let { from } = buffers;
-  for (let i = 0; i < size; i++) from[i] = clip * gradient[offset + i];
-  learnSides(block, beta2, scratch);
-  for (let i = 0; i < size; i++) {
-    firstMoment[offset + i] = beta1 * firstMoment[offset + i] + (1 - beta1) * from[i];
-  }
-
-  rotate(block, buffers);
-  ({ from } = buffers);
-  for (let i = 0; i < size; i++) {
-    secondMoment[offset + i] = beta2 * secondMoment[offset + i] + (1 - beta2) * from[i] * from[i];
-  }
-
-  for (let i = 0; i < size; i++) from[i] = firstMoment[offset + i] / correction1;
-  rotate(block, buffers);
-  ({ from } = buffers);
-  for (let i = 0; i < size; i++) from[i] /= Math.sqrt(secondMoment[offset + i] / correction2) + epsilon;
-  rotateBack(block, buffers);
-  ({ from } = buffers);
-
+export function move(block: Block, x: Float64Array, numbers: StepNumbers, work: Workspace): number {
+  const { rate, weightDecay } = numbers;
+  const { heap } = work.matrices;
+  const rounds = heap instanceof Float32Array;
   let moved = 0;
-  for (let i = 0; i < size; i++) {
-    const s = rate * (from[i] + weightDecay * x[offset + i]);
-    moved = Math.max(moved, Math.abs(s));
-    x[offset + i] -= s;
+  for (const { row, col, rows, cols, offset, stride } of block.pieces) {
+    for (let i = 0; i < rows; i++) {
+      const from = work.current + (row + i) * block.paddedCols + col;
+      const to = offset + i * stride;
+      for (let j = 0; j < cols; j++) {
+        const s = rate * (heap[from + j] + weightDecay * x[to + j]);
+        const size = Math.abs(s);
+        if (size > moved) moved = size;
+        x[to + j] = rounds ? Math.fround(x[to + j] - s) : x[to + j] - s;
+      }
+    }
   }
   return moved;
 }
 
-/** Takes the gradient in `buffers.from` into the factors; the first one that is not 0 also sets their bases. */
-function learnSides({ rows, cols, left, right }: Block, beta2: number, { buffers, square }: Scratch): void {
-  const values = buffers.from;
+/** Copies the gradient of a block, times `clip`, to `work.current`. */
+function load(block: Block, gradient: Float64Array, clip: number, { matrices, current }: Workspace): void {
+  const { rows: height, cols: width, paddedRows, paddedCols } = block;
+  const { heap } = matrices;
+  if (height < paddedRows || width < paddedCols) heap.fill(0, current, current + paddedRows * paddedCols);
+  for (const { row, col, rows, cols, offset, stride } of block.pieces) {
+    for (let i = 0; i < rows; i++) {
+      const to = current + (row + i) * paddedCols + col;
+      const from = offset + i * stride;
+      for (let j = 0; j < cols; j++) heap[to + j] = clip * gradient[from + j];
+    }
+  }
+}
+
+/** Takes the gradient in `work.current` into the factors. */
+function learnSides(block: Block, beta2: number, work: Workspace): void {
+  const { paddedRows: rows, paddedCols: cols, left, right } = block;
+  const gradient = { at: work.current, rows, cols };
   if (left) {
-    updateFactor(left, { values, count: rows, length: cols, vectorStride: cols, stride: 1 }, beta2, square);
-    if (!left.ready) startBasis(left);
+    const transposed = { at: work.spare, rows: cols, cols: rows };
+    work.matrices.transpose(gradient, transposed);
+    updateFactor(left, transposed, beta2, work);
   }
-  if (right) {
-    updateFactor(right, { values, count: cols, length: rows, vectorStride: 1, stride: cols }, beta2, square);
-    if (!right.ready) startBasis(right);
-  }
+  if (right) updateFactor(right, gradient, beta2, work);
+}
+
+/** Changes the bases of a block and expresses its mean gradient in the new ones. */
+function changeBases(block: Block, work: Workspace, change: () => void): void {
+  const { firstMoment } = block;
+  const { heap } = work.matrices;
+  heap.set(firstMoment, work.current);
+  rotateBack(block, work);
+  change();
+  rotate(block, work);
+  firstMoment.set(heap.subarray(work.current, work.current + firstMoment.length));
 }

@@ -1,19 +1,11 @@
-import {
-  boolean,
-  finitePositive,
-  integerFrom,
-  nonNegative,
-  numberIn,
-  positive,
-} from '../../../core/options.ts';
-import { scheduleRule, type Schedule } from '../../../solvers/schedules.ts';
-import { soap, type SoapOptions } from '../../../solvers/soap.ts';
+import { soap } from '../../../solvers/soap.ts';
+import { soapRules, type SoapOptions } from '../../../solvers/soap/options.ts';
 import { solverOptions, type SolverOptimizerOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 
 interface Own extends Omit<SoapOptions, 'learningRate'> {
   /** The `learningRate` of `soap`: a rate, or a schedule, which cannot be saved. @defaultValue `0.003` */
-  readonly rate?: number | Schedule;
+  readonly rate?: SoapOptions['learningRate'];
 }
 
 /**
@@ -45,19 +37,8 @@ export class SOAPOptimizer extends SolverOptimizer {
   }
 
   constructor(options: SOAPOptimizerOptions = {}) {
-    const { rate, ...own } = solverOptions<Own>('SOAPOptimizer', options, {
-      rate: scheduleRule,
-      beta1: decay,
-      beta2: decay,
-      epsilon: finitePositive,
-      weightDecay: nonNegative,
-      clipNorm: positive,
-      frequency: integerFrom(1),
-      maxSide: integerFrom(1),
-      oneSided: boolean,
-    });
+    const { learningRate: rateRule, ...rules } = soapRules;
+    const { rate, ...own } = solverOptions<Own>('SOAPOptimizer', options, { ...rules, rate: rateRule });
     super(soap({ ...own, ...(rate !== undefined && { learningRate: rate }) }), options);
   }
 }
-
-const decay = numberIn(0, 1 - Number.EPSILON);

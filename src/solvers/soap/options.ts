@@ -1,0 +1,50 @@
+import {
+  boolean,
+  finitePositive,
+  integerFrom,
+  nonNegative,
+  numberIn,
+  positive,
+  type Rules,
+} from '../../core/options.ts';
+import { scheduleRule, type Schedule } from '../schedules.ts';
+
+/** Options of `soap`. */
+export interface SoapOptions {
+  /** A number, or a schedule such as `cosineDecay({ from, steps })`. @defaultValue `0.003` */
+  readonly learningRate?: number | Schedule;
+  /** Decay of the first moment, in [0, 1). @defaultValue `0.9` */
+  readonly beta1?: number;
+  /** Decay of the second moment and of the curvature factors, in [0, 1). @defaultValue `0.95` */
+  readonly beta2?: number;
+  /** Added to the root of the second moment. @defaultValue `1e-8` */
+  readonly epsilon?: number;
+  /** Decoupled weight decay (AdamW): x shrinks by learningRate·weightDecay·x each step. @defaultValue `0` */
+  readonly weightDecay?: number;
+  /** Gradients longer than this, in the Euclidean norm, are cut to it. @defaultValue `Infinity` */
+  readonly clipNorm?: number;
+  /** Steps from one refresh of the eigenbases to the next. @defaultValue `10` */
+  readonly frequency?: number;
+  /** Sides longer than this are not rotated: a side k of a matrix costs about 4·k operations per element. @defaultValue `128` */
+  readonly maxSide?: number;
+  /** Rotate the shorter side of each matrix only. @defaultValue `false` */
+  readonly oneSided?: boolean;
+  /** Make the bias after a kernel another row or column of it, where sizes tell that it is its bias. @defaultValue `false` */
+  readonly joinBias?: boolean;
+}
+
+const decay = numberIn(0, 1 - Number.EPSILON);
+
+/** What the options of `soap` may be. */
+export const soapRules: Rules<SoapOptions> = {
+  learningRate: scheduleRule,
+  beta1: decay,
+  beta2: decay,
+  epsilon: finitePositive,
+  weightDecay: nonNegative,
+  clipNorm: positive,
+  frequency: integerFrom(1),
+  maxSide: integerFrom(1),
+  oneSided: boolean,
+  joinBias: boolean,
+};

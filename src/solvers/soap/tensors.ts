@@ -1,0 +1,122 @@
+/**
+ * Matrices that SOAP makes of tensors.
+ *
+ * @module
+ */
+import { sizeOf, type Layout, type TensorEntry } from '../../core/layout.ts';
+
+/** A rectangle of a matrix, and where it lies in the flat vector. */
+export interface Piece {
+  /** Its first row and column in the matrix. */
+  readonly row: number;
+  readonly col: number;
+  readonly rows: number;
+  readonly cols: number;
+  /** Index of its first element in the flat vector, and the distance between its rows there. */
+  readonly offset: number;
+  readonly stride: number;
+}
+
+/** A matrix, and the pieces that fill it. */
+export interface Whole {
+  readonly rows: number;
+  readonly cols: number;
+  readonly pieces: readonly Piece[];
+  /** Sides that may be rotated: vectors have none, embeddings only their features. */
+  readonly sides: 'none' | 'right' | 'both';
+}
+
+/**
+ * Returns the tensors of a layout as matrices.
+ *
+ * @param joinBias - makes a bias another row or column of the matrix before it
+ * @throws RangeError if the tensors do not fill the vector `[n]` one after the other, or a shape has another size
+ */
+export function matricesOf(layout: Layout | undefined, n: number, joinBias: boolean): Whole[] {
+  if (layout === undefined) return [vector(0, n)];
+  checkLayout(layout, n);
+  const tensors = layout.tensors.filter(({ size }) => size > 0);
+  const wholes: Whole[] = [];
+  for (let i = 0; i < tensors.length; i++) {
+    const whole = matrixOf(tensors[i]);
+    const joined = joinBias ? withBias(whole, tensors[i], tensors[i + 1]) : null;
+    if (joined) i++;
+    wholes.push(joined ?? whole);
+  }
+  return wholes;
+}
+
+function vector(offset: number, size: number): Whole {
+  const piece = { row: 0, col: 0, rows: 1, cols: size, offset, stride: size };
+  return { rows: 1, cols: size, pieces: [piece], sides: 'none' };
+}
+
+function matrixOf(tensor: TensorEntry): Whole {
+  const { offset, size, shape, role } = tensor;
+  const isVector =
+    shape.length < 2 || role?.kind === 'bias' || role?.kind === 'norm' || role?.kind === 'slope';
+  if (isVector) return vector(offset, size);
+  const rows = rowsOf(tensor);
+  const cols = size / rows;
+  const piece = { row: 0, col: 0, rows, cols, offset, stride: cols };
+  // The words of an embedding are not mixed with one another: few of them have a gradient at a time.
+  return { rows, cols, pieces: [piece], sides: role?.kind === 'embedding' ? 'right' : 'both' };
+}
+
+/** The matrix of a kernel with its bias; null where the next tensor is none. */
+function withBias(whole: Whole, kernel: TensorEntry, bias: TensorEntry | undefined): Whole | null {
+  const { rows, cols, pieces, sides } = whole;
+  if (sides !== 'both' || bias === undefined) return null;
+  const isBias = bias.role ? bias.role.kind === 'bias' : bias.shape.length === 1;
+  // One number for each filter: filters are rows in ONNX, columns in TensorFlow.js.
+  const filtersLast = kernel.role?.filterAxes?.includes(kernel.shape.length - 1) ?? bias.size !== rows;
+  if (!isBias || bias.size !== (filtersLast ? cols : rows)) return null;
+  const { offset } = bias;
+  const piece = filtersLast
+    ? { row: rows, col: 0, rows: 1, cols, offset, stride: cols }
+    : { row: 0, col: cols, rows, cols: 1, offset, stride: 1 };
+  return {
+    rows: rows + (filtersLast ? 1 : 0),
+    cols: cols + (filtersLast ? 0 : 1),
+    pieces: [...pieces, piece],
+    sides,
+  };
+}
+
+/**
+ * Number of rows of a tensor as a matrix. The axes of its filters make one side, all others the other one: a
+ * convolution is `[out, in·h·w]` in ONNX and `[h·w·in, out]` in TensorFlow.js. Where these axes are unknown or stand
+ * in the middle, the first axis makes the rows, after any leading axes of length 1.
+ */
+function rowsOf({ shape, role }: TensorEntry): number {
+  const axes = [...(role?.filterAxes ?? [])].sort((a, b) => a - b);
+  const count = axes.length;
+  if (count > 0 && count < shape.length) {
+    if (axes.every((axis, i) => axis === i)) return sizeOf(shape.slice(0, count));
+    if (axes.every((axis, i) => axis === shape.length - count + i)) return sizeOf(shape.slice(0, -count));
+  }
+  const first = shape.findIndex((dimension, i) => dimension > 1 || i === shape.length - 2);
+  return shape[first];
+}
+
+function checkLayout({ length, tensors }: Layout, n: number): void {
+  let end = 0;
+  for (const { name, shape, offset, size } of tensors) {
+    if (sizeOf(shape) !== size) {
+      throw new RangeError(
+        `soap: the layout gives ${name} the shape [${shape.join(', ')}] and the size ${size}; it must be ${sizeOf(shape)}.`,
+      );
+    }
+    if (offset !== end) {
+      throw new RangeError(
+        `soap: the layout puts ${name} at ${offset}; it must be ${end}, where the tensor before it ends.`,
+      );
+    }
+    end += size;
+  }
+  if (end !== n || length !== n) {
+    throw new RangeError(
+      `soap: the layout has ${end} elements in its tensors and the length ${length}; both must be ${n}, the number of unknowns.`,
+    );
+  }
+}

@@ -1,0 +1,291 @@
+import { describe, expect, it } from 'vitest';
+import {
+  cosineDecay,
+  layoutOf,
+  minimize,
+  runSync,
+  soap,
+  vectorParams,
+  warmup,
+  type Problem,
+  type SoapOptions,
+  type TensorSpec,
+} from 'quasi-newton';
+import { uniform } from '../../../bench/problems/random.js';
+import {
+  asMatrix,
+  farthest,
+  gramSchmidt,
+  matrix,
+  problemOf,
+  startOf,
+  times,
+  transpose,
+  weight,
+  zip,
+  type Matrix,
+  type Part,
+} from './oracle.ts';
+
+describe('the steps of the paper', () => {
+  const cases: [string, TensorSpec, Part, SoapOptions][] = [
+    ['a square matrix', weight(5, 5), matrix(5, 5), {}],
+    ['a wide matrix', weight(4, 6), matrix(4, 6), {}],
+    ['a tall matrix', weight(7, 4), matrix(7, 4), { frequency: 3 }],
+    ['sides that SIMD multiplies', weight(18, 20), matrix(18, 20), { frequency: 4 }],
+    ['a refresh at every step', weight(5, 5), matrix(5, 5), { frequency: 1 }],
+    ['no refresh', weight(5, 5), matrix(5, 5), { frequency: Infinity }],
+    ['the short side only', weight(4, 6), matrix(4, 6, true, false), { oneSided: true }],
+    ['the short side only, of a tall matrix', weight(6, 4), matrix(6, 4, false, true), { oneSided: true }],
+    ['a side above the limit', weight(6, 4), matrix(6, 4, false, true), { maxSide: 5 }],
+    ['no side short enough', weight(6, 5), matrix(6, 5, false, false), { maxSide: 1 }],
+    ['a vector', weight(9), matrix(1, 9, false, false), {}],
+    ['a scalar', weight(), matrix(1, 1, false, false), {}],
+    ['a convolution of ONNX', weight(4, 2, 3, 1), matrix(4, 6), {}],
+    ['one direction of a recurrence', weight(1, 6, 5), matrix(6, 5), {}],
+    ['a column', weight(6, 1), matrix(6, 1, true, false), { frequency: 20 }],
+    [
+      'a convolution of TensorFlow.js',
+      { ...weight(3, 1, 2, 4), role: { kind: 'weight', filterAxes: [3] } },
+      matrix(6, 4),
+      {},
+    ],
+    [
+      'a depthwise convolution',
+      { ...weight(3, 2, 2, 2), role: { kind: 'weight', filterAxes: [2, 3] } },
+      matrix(6, 4),
+      {},
+    ],
+    [
+      'filters along axes in the middle',
+      { ...weight(4, 2, 3), role: { kind: 'weight', filterAxes: [1] } },
+      matrix(4, 6),
+      {},
+    ],
+    [
+      'an embedding',
+      { ...weight(8, 3), role: { kind: 'embedding', filterAxes: [0] } },
+      matrix(8, 3, false, true),
+      {},
+    ],
+    ['slopes', { ...weight(6, 2), role: { kind: 'slope' } }, matrix(1, 12, false, false), {}],
+    ['weight decay', weight(4, 5), matrix(4, 5), { weightDecay: 0.3 }],
+    ['clipping', weight(4, 5), matrix(4, 5), { clipNorm: 2 }],
+    ['other moments', weight(4, 5), matrix(4, 5), { beta1: 0.5, beta2: 0.8, epsilon: 1e-2, frequency: 2 }],
+    [
+      'a schedule',
+      weight(4, 5),
+      matrix(4, 5),
+      {
+        learningRate: warmup({ steps: 5, after: cosineDecay({ from: 0.05, steps: 30 }) }),
+      },
+    ],
+  ];
+
+  it.each(cases)('%s', (_name, spec, part, options) => {
+    const rate = { learningRate: 0.02, epsilon: 1e-4, ...options };
+    expect(farthest([spec], [part], rate, 40)).toBeLessThan(1e-10);
+  });
+
+  it('each tensor by itself, where there are several', () => {
+    const specs = [
+      { name: 'kernel', shape: [4, 5] },
+      { name: 'bias', shape: [5] },
+      { name: 'empty', shape: [0, 3] },
+      { name: 'conv', shape: [3, 1, 2, 2] },
+    ];
+    const parts = [
+      matrix(4, 5),
+      matrix(1, 5, false, false, 20),
+      { ...matrix(3, 4, true, true, 25), turn: 2 },
+    ];
+    expect(farthest(specs, parts, { learningRate: 0.02, epsilon: 1e-4 }, 40)).toBeLessThan(1e-10);
+  });
+
+  /** The part of a matrix `[rows, cols]` from a row or column on to another. */
+  const part = (cols: number, [top, bottom]: number[], [start, end]: number[]) => ({
+    indices: Array.from(
+      { length: (bottom - top) * (end - start) },
+      (_, k) => (top + Math.floor(k / (end - start))) * cols + start + (k % (end - start)),
+    ),
+    rows: bottom - top,
+    cols: end - start,
+  });
+  const right = { left: false, right: true };
+  const left = { left: true, right: false };
+  const options = { learningRate: 0.02, epsilon: 1e-4 };
+
+  it.each<[string, TensorSpec, number, Part[]]>([
+    [
+      'columns, the shorter side',
+      weight(6, 5),
+      3,
+      [
+        { ...part(5, [0, 6], [0, 2]), ...right },
+        { ...part(5, [0, 6], [2, 5]), ...right, turn: 1 },
+      ],
+    ],
+    [
+      'rows, the shorter side',
+      weight(7, 9),
+      3,
+      [
+        { ...part(9, [0, 2], [0, 9]), ...left },
+        { ...part(9, [2, 4], [0, 9]), ...left, turn: 1 },
+        { ...part(9, [4, 7], [0, 9]), ...left, turn: 2 },
+      ],
+    ],
+    [
+      'features of an embedding, though its words are fewer',
+      { ...weight(3, 8), role: { kind: 'embedding' } },
+      4,
+      [
+        { ...part(8, [0, 3], [0, 4]), ...right },
+        { ...part(8, [0, 3], [4, 8]), ...right, turn: 1 },
+      ],
+    ],
+  ])('by parts of %s, where no side is short enough', (_name, spec, maxSide, parts) => {
+    expect(farthest([spec], parts, { ...options, maxSide, frequency: 4 }, 40)).toBeLessThan(1e-10);
+  });
+
+  const kernel = (shape: number[], filterAxes?: number[]): TensorSpec => ({
+    name: 'kernel',
+    shape,
+    ...(filterAxes && { role: { kind: 'weight', filterAxes } }),
+  });
+  const bias = (size: number): TensorSpec => ({ name: 'bias', shape: [size] });
+  /** A kernel `[rows, cols]` with a bias after it as one more column. */
+  const withColumn = (rows: number, cols: number) =>
+    Array.from({ length: rows * (cols + 1) }, (_, k) => {
+      const [i, j] = [Math.floor(k / (cols + 1)), k % (cols + 1)];
+      return j < cols ? i * cols + j : rows * cols + i;
+    });
+  const both = { left: true, right: true };
+
+  it.each<[string, TensorSpec[], Part[], SoapOptions]>([
+    [
+      'a row of a kernel [in, out]',
+      [kernel([4, 6], [1]), bias(6)],
+      [{ indices: Array.from({ length: 30 }, (_, i) => i), rows: 5, cols: 6, ...both }],
+      {},
+    ],
+    [
+      'a column of a kernel [out, in]',
+      [kernel([4, 6], [0]), bias(4)],
+      [{ indices: withColumn(4, 6), rows: 4, cols: 7, ...both }],
+      {},
+    ],
+    [
+      'a column of a kernel without a role, by its size',
+      [kernel([4, 6]), bias(4)],
+      [{ indices: withColumn(4, 6), rows: 4, cols: 7, ...both }],
+      {},
+    ],
+    [
+      'a column of the last of the parts',
+      [kernel([7, 5], [0]), bias(7)],
+      [
+        { indices: withColumn(7, 5).filter((_, k) => k % 6 < 3), rows: 7, cols: 3, ...right },
+        { indices: withColumn(7, 5).filter((_, k) => k % 6 >= 3), rows: 7, cols: 3, ...right, turn: 1 },
+      ],
+      { maxSide: 4 },
+    ],
+    [
+      'nothing, where its size is another',
+      [kernel([4, 6], [0]), bias(6)],
+      [matrix(4, 6), { ...matrix(1, 6, false, false, 24), turn: 1 }],
+      {},
+    ],
+    [
+      'nothing, where it is not one',
+      [kernel([4, 6], [0]), { ...bias(4), role: { kind: 'norm' } }],
+      [matrix(4, 6), { ...matrix(1, 4, false, false, 24), turn: 1 }],
+      {},
+    ],
+  ])('with joinBias, a bias as %s', (_name, specs, parts, more) => {
+    const given = { ...options, joinBias: true, ...more };
+    expect(farthest(specs, parts, given, 40)).toBeLessThan(1e-10);
+  });
+
+  it('each option makes a difference', () => {
+    const ends = cases.slice(-4).map(([, , , options]) => {
+      const problem = problemOf(layoutOf([weight(4, 5)]));
+      return minimize(problem, soap({ learningRate: 0.02, ...options }), { maxIterations: 15 }).x.join(' ');
+    });
+    expect(new Set(ends).size).toBe(ends.length);
+  });
+});
+
+describe('rotations', () => {
+  it('of the coordinates of a matrix rotate its iterates along', () => {
+    const size = 5;
+    const random = uniform(7);
+    const noise = () =>
+      Array.from({ length: size }, () => Array.from({ length: size }, () => 2 * random() - 1));
+    const [U, W, A, B, target, start] = [
+      gramSchmidt(noise()),
+      gramSchmidt(noise()),
+      noise(),
+      noise(),
+      noise(),
+      noise(),
+    ];
+    const flat = (a: Matrix) => Float64Array.from(a.flat());
+    /** f(X) = ‖A(X − T)B‖² + Σ tanh² of its elements, X being what `toX` makes of the unknowns. */
+    const problemIn = (toX: (y: Matrix) => Matrix, fromX: (x: Matrix) => Matrix): Problem => ({
+      p0: flat(fromX(start)),
+      params: vectorParams(new Float64Array(size * size), layoutOf([weight(size, size)])),
+      fg(y, gradient) {
+        const X = toX(asMatrix(y, size));
+        const residual = times(
+          times(
+            A,
+            zip(X, target, (u, v) => u - v),
+          ),
+          B,
+        );
+        const G = times(times(transpose(A), residual), transpose(B)).map((row, i) =>
+          row.map((value, j) => 2 * value + 2 * Math.tanh(X[i][j]) * (1 - Math.tanh(X[i][j]) ** 2)),
+        );
+        gradient?.set(flat(fromX(G)));
+        return (
+          residual.flat().reduce((sum, r) => sum + r * r, 0) +
+          X.flat().reduce((s, v) => s + Math.tanh(v) ** 2, 0)
+        );
+      },
+    });
+    const rotated = (x: Matrix) => times(times(U, x), transpose(W));
+    const back = (y: Matrix) => times(times(transpose(U), y), W);
+    const options = { learningRate: 0.02, frequency: 1, epsilon: 1e-4 };
+    const plain = problemIn(
+      (y) => y,
+      (x) => x,
+    );
+    const turned = problemIn(back, rotated);
+    const [one, two] = [startOf(plain, options), startOf(turned, options)];
+    const solver = soap(options);
+    for (let t = 0; t < 30; t++) {
+      runSync(solver.step(one), plain);
+      runSync(solver.step(two), turned);
+    }
+    const apart = zip(back(asMatrix(two.x, size)), asMatrix(one.x, size), (u, v) => Math.abs(u - v)).flat();
+    expect(Math.max(...apart)).toBeLessThan(1e-8);
+    expect(Math.max(...zip(asMatrix(one.x, size), start, (u, v) => Math.abs(u - v)).flat())).toBeGreaterThan(
+      0.1,
+    );
+  });
+});
+
+it('goes on from a clone of its state to the last bit, in a new solver too', () => {
+  const problem = problemOf(layoutOf([weight(5, 4), { name: 'b', shape: [4] }]));
+  const options = { learningRate: 0.02, frequency: 3 };
+  const straight = startOf(problem, options);
+  let cloned = startOf(problem, options);
+  const solver = soap(options);
+  for (let t = 0; t < 12; t++) {
+    runSync(solver.step(straight), problem);
+    cloned = structuredClone(cloned);
+    runSync(soap(options).step(cloned), problem);
+    expect(cloned).toEqual(straight);
+  }
+});
