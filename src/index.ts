@@ -89,7 +89,14 @@ export {
 export { levenbergMarquardt, type LevenbergMarquardtOptions } from './solvers/levenbergMarquardt.ts';
 export { newtonCG, type NewtonCGOptions } from './solvers/newtonCG.ts';
 export { owlqn, type OwlqnOptions } from './solvers/owlqn.ts';
-export { cosineDecay, exponentialDecay, warmup, type Schedule } from './solvers/schedules.ts';
+export {
+  cosineDecay,
+  exponentialDecay,
+  warmup,
+  warmupCosine,
+  warmupStableDecay,
+  type Schedule,
+} from './solvers/schedules.ts';
 export { sequence, type Stage } from './solvers/sequence.ts';
 export { slbfgs, type SlbfgsOptions } from './solvers/slbfgs.ts';
 export { soap } from './solvers/soap.ts';

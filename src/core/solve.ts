@@ -1,3 +1,4 @@
+import { takeAnswer } from './answer.ts';
 import { bestPoint, type BestPoint } from './best.ts';
 import { convergenceTests, freshConvergence } from './convergence.ts';
 import { inspect, trapezoid, type Inspection } from './disagreement.ts';
@@ -248,6 +249,7 @@ function* iterate(
     if (end !== null) break;
   }
 
+  yield* takeAnswer(solver, state, best, meter, { batches, measure });
   best.secure();
   const finalState = stateNow();
   let [termination, message] = end;

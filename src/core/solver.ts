@@ -91,6 +91,11 @@ export interface Solver<State extends Iterate = SolverState> {
    */
   step(state: State): Asks<StepOutcome>;
   /**
+   * Writes the point to return into `out`, `[n]`, where that is not the iterate: an average of points. At the end of a
+   * solve f is evaluated there once more.
+   */
+  answer?(state: State, out: Float64Array): void;
+  /**
    * `out ← −H∇f`, the direction of the next step, `[n]`; for callers that choose the step themselves. Absent if the
    * solver has no such direction.
    */

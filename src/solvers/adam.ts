@@ -2,6 +2,7 @@ import { boolean, checkOptions, finitePositive, nonNegative, numberIn, positive 
 import { evaluate, type Asks } from '../core/question.ts';
 import { norm2, roundToFloat32 } from '../core/vector.ts';
 import { scheduleOf, scheduleRule, showSchedule, type Schedule } from './schedules.ts';
+import { averageBase, followShift, newAveraging, writeAnswer, type Averaging } from './scheduleFree.ts';
 import type { Iterate, Solver, StepOutcome } from '../core/solver.ts';
 
 /** Options of {@link adam}. */
@@ -20,6 +21,13 @@ export interface AdamOptions {
   readonly amsgrad?: boolean;
   /** Gradients longer than this, in the Euclidean norm, are cut to it. @defaultValue `Infinity` */
   readonly clipNorm?: number;
+  /**
+   * Average the points in the place of a decaying rate, and answer with the average: no number of steps need be known.
+   * `beta1` is then how near to the average gradients are taken. Give a constant rate, with a warm-up.
+   *
+   * @defaultValue `false`
+   */
+  readonly scheduleFree?: boolean;
 }
 
 /** The moments and the number of steps. */
@@ -30,6 +38,8 @@ export interface AdamState extends Iterate {
   readonly secondMoment: Float64Array;
   /** The largest v so far, `[n]`; empty without amsgrad. */
   readonly largestMoment: Float64Array;
+  /** Averages, with `scheduleFree`; else null. */
+  readonly averaging: Averaging | null;
   steps: number;
   readonly rounded: boolean;
   readonly stochastic: boolean;
@@ -49,7 +59,7 @@ export interface AdamState extends Iterate {
  * ```
  *
  * @see Kingma & Ba (2015), Adam: a method for stochastic optimization, Algorithm 1, arXiv:1412.6980;
- *   Loshchilov & Hutter (2019), arXiv:1711.05101; Reddi, Kale & Kumar (2018), arXiv:1904.09237
+ *   Loshchilov & Hutter (2019), arXiv:1711.05101; Reddi, Kale & Kumar (2018), arXiv:1904.09237; Defazio et al. (2024), arXiv:2405.15682
  */
 export function adam(options: AdamOptions = {}): Solver {
   checkOptions('adam', options, {
@@ -60,31 +70,37 @@ export function adam(options: AdamOptions = {}): Solver {
     weightDecay: nonNegative,
     amsgrad: boolean,
     clipNorm: positive,
+    scheduleFree: boolean,
   });
   const { learningRate = 0.001, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = options;
-  const { weightDecay = 0, amsgrad = false, clipNorm = Infinity } = options;
+  const { weightDecay = 0, amsgrad = false, clipNorm = Infinity, scheduleFree = false } = options;
+  const decay1 = scheduleFree ? 0 : beta1;
   const rateAt = scheduleOf(learningRate);
 
   function* step(state: AdamState): Asks<StepOutcome> {
-    const { x, gradient, firstMoment, secondMoment } = state;
+    const { x, gradient, firstMoment, secondMoment, averaging, rounded } = state;
+    if (averaging) followShift(averaging, x, beta1, rounded);
+    /** Where the step is taken from. */
+    const base = averaging?.base ?? x;
     const largest = amsgrad ? state.largestMoment : secondMoment;
     const rate = rateAt(state.steps);
     const t = ++state.steps;
-    const correction1 = 1 - beta1 ** t;
+    const correction1 = 1 - decay1 ** t;
     const correction2 = 1 - beta2 ** t;
     const clip = clipNorm === Infinity ? 1 : Math.min(1, clipNorm / norm2(gradient));
     let moved = 0;
     for (let i = 0; i < x.length; i++) {
       const g = clip * gradient[i];
-      firstMoment[i] = beta1 * firstMoment[i] + (1 - beta1) * g;
+      firstMoment[i] = decay1 * firstMoment[i] + (1 - decay1) * g;
       secondMoment[i] = beta2 * secondMoment[i] + (1 - beta2) * g * g;
       if (amsgrad) largest[i] = Math.max(largest[i], secondMoment[i]);
       const scaled = firstMoment[i] / correction1 / (Math.sqrt(largest[i] / correction2) + epsilon);
       const s = rate * (scaled + weightDecay * x[i]);
       moved = Math.max(moved, Math.abs(s));
-      x[i] -= s;
+      base[i] -= s;
     }
-    if (state.rounded) roundToFloat32(x);
+    if (averaging) moved = averageBase(averaging, x, rate, beta1, rounded);
+    else if (rounded) roundToFloat32(x);
     // The next mini-batch will be evaluated here anyway.
     if (!state.stochastic) state.f = yield evaluate(x, gradient);
     return { kind: 'accepted', alpha: rate, moved };
@@ -93,7 +109,8 @@ export function adam(options: AdamOptions = {}): Solver {
   return {
     name: 'adam',
     descends: false,
-    describe: () => `Adam (learning rate ${showSchedule(learningRate)})`,
+    describe: () =>
+      `${scheduleFree ? 'schedule-free Adam' : 'Adam'} (learning rate ${showSchedule(learningRate)})`,
     init: ({ n, precision, stochastic = false }) => ({
       x: new Float64Array(n),
       gradient: new Float64Array(n),
@@ -101,12 +118,18 @@ export function adam(options: AdamOptions = {}): Solver {
       firstMoment: new Float64Array(n),
       secondMoment: new Float64Array(n),
       largestMoment: new Float64Array(amsgrad ? n : 0),
+      averaging: scheduleFree ? newAveraging(n) : null,
       steps: 0,
       rounded: precision === 'float32',
       stochastic,
     }),
     step,
+    ...(scheduleFree && { answer: answerWithAverage }),
   };
+}
+
+function answerWithAverage({ averaging, x, rounded }: AdamState, out: Float64Array): void {
+  if (averaging) writeAnswer(averaging, x, out, rounded);
 }
 
 /** A number in [0, 1). */

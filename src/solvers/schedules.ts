@@ -1,4 +1,12 @@
-import { checkOptions, finitePositive, integerFrom, nonNegative, numberIn, show } from '../core/options.ts';
+import {
+  checkOptions,
+  finitePositive,
+  integerFrom,
+  integerIn,
+  nonNegative,
+  numberIn,
+  show,
+} from '../core/options.ts';
 
 /** The learning rate at a step, the first being 0. */
 export type Schedule = (step: number) => number;
@@ -43,6 +51,81 @@ export function warmup(options: { steps: number; after: number | Schedule }): Sc
   const { steps } = options;
   const after = scheduleOf(options.after);
   return (step) => (step < steps ? (after(0) * (step + 1)) / steps : after(step - steps));
+}
+
+/**
+ * Warm-up and cosine decay of a run of `steps` steps: rises to `peak` in the first `warmup` of them, and falls to `to` in
+ * the others.
+ *
+ * @param options - `warmup`: a twentieth of the steps by default; `to`: 0 by default
+ * @throws RangeError naming every option that is wrong
+ *
+ * @example
+ * ```js
+ * import { soap, warmupCosine } from 'quasi-newton';
+ *
+ * const solver = soap({ learningRate: warmupCosine({ peak: 0.02, steps: 2000 }) });
+ * ```
+ */
+export function warmupCosine(options: {
+  peak: number;
+  steps: number;
+  warmup?: number;
+  to?: number;
+}): Schedule {
+  checkOptions('warmupCosine', options, {
+    peak: finitePositive,
+    steps: finiteSteps,
+    warmup: integerFrom(0),
+    to: nonNegative,
+  });
+  checkPresent('warmupCosine', options, 'peak', 'steps');
+  const { peak, steps, warmup: rising = defaultWarmup(steps), to = 0 } = options;
+  checkFits('warmupCosine', { warmup: rising }, steps - 1);
+  const after = cosineDecay({ from: peak, to, steps: steps - rising });
+  return rising === 0 ? after : warmup({ steps: rising, after });
+}
+
+/**
+ * Warm-up, a constant rate and linear decay to 0 of a run of `steps` steps. The run can be extended: until the decay
+ * begins, the rate does not depend on `steps`.
+ *
+ * @param options - `warmup`: a twentieth of the steps by default; `decay`: the last fifth of the steps by default
+ * @throws RangeError naming every option that is wrong
+ * @see Hägele et al. (2024), Scaling laws and compute-optimal training beyond fixed training durations, arXiv:2405.18392
+ */
+export function warmupStableDecay(options: {
+  peak: number;
+  steps: number;
+  warmup?: number;
+  decay?: number;
+}): Schedule {
+  checkOptions('warmupStableDecay', options, {
+    peak: finitePositive,
+    steps: finiteSteps,
+    warmup: integerFrom(0),
+    decay: integerFrom(0),
+  });
+  checkPresent('warmupStableDecay', options, 'peak', 'steps');
+  const { peak, steps, warmup: rising = defaultWarmup(steps), decay = Math.round(steps / 5) } = options;
+  checkFits('warmupStableDecay', { warmup: rising, decay }, steps);
+  return (step) => {
+    if (step < rising) return (peak * (step + 1)) / rising;
+    const left = Math.max(0, steps - step);
+    return left > 0 && left >= decay ? peak : left === 0 ? 0 : (peak * left) / decay;
+  };
+}
+
+/** A run's number of steps. */
+const finiteSteps = integerIn(1, Number.MAX_SAFE_INTEGER);
+
+const defaultWarmup = (steps: number): number => Math.floor(steps / 20);
+
+function checkFits(where: string, parts: Record<string, number>, limit: number): void {
+  const sum = Object.values(parts).reduce((a, b) => a + b);
+  if (sum <= limit) return;
+  const names = Object.keys(parts).join(' + ');
+  throw new RangeError(`${where}: ${names} must be at most ${limit}, as steps says; got ${sum}.`);
 }
 
 function checkPresent<Options extends object>(

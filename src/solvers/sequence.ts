@@ -1,5 +1,5 @@
 import { show } from '../core/options.ts';
-import type { Asks } from '../core/question.ts';
+import { evaluate, type Asks } from '../core/question.ts';
 import type { Iterate, Setting, Solver, StepOutcome } from '../core/solver.ts';
 
 /** A solver of a {@link sequence}, with its number of iterations. */
@@ -47,7 +47,7 @@ export function sequence(...stages: readonly (Solver | Stage)[]): Solver {
 
   function* step(state: SequenceState): Asks<StepOutcome> {
     const last = plan.length - 1;
-    if (state.stage < last && state.iterations >= plan[state.stage].iterations) advance(state);
+    if (state.stage < last && state.iterations >= plan[state.stage].iterations) yield* advance(state);
     for (;;) {
       const inner = handOver(state);
       const outcome = yield* plan[state.stage].solver.step(inner);
@@ -56,7 +56,7 @@ export function sequence(...stages: readonly (Solver | Stage)[]): Solver {
         state.iterations++;
         return outcome;
       }
-      advance(state);
+      yield* advance(state);
     }
   }
 
@@ -66,7 +66,15 @@ export function sequence(...stages: readonly (Solver | Stage)[]): Solver {
     return { x, gradient, f, stage, iterations: 0, inner, setting };
   }
 
-  function advance(state: SequenceState): void {
+  function* advance(state: SequenceState): Asks<void> {
+    const { solver } = plan[state.stage];
+    if (solver.answer) {
+      // The next stage starts where this one would have ended.
+      const x = new Float64Array(state.x.length);
+      solver.answer(handOver(state), x);
+      state.x = x;
+      state.f = yield evaluate(x, state.gradient);
+    }
     state.stage++;
     state.iterations = 0;
     state.inner = plan[state.stage].solver.init(state.setting);
@@ -88,6 +96,13 @@ export function sequence(...stages: readonly (Solver | Stage)[]): Solver {
       return stateOf(stage, setting);
     },
     step,
+    ...(plan.some(({ solver }) => solver.answer) && {
+      answer(state: SequenceState, out: Float64Array): void {
+        const { solver } = plan[state.stage];
+        if (solver.answer) solver.answer(handOver(state), out);
+        else out.set(state.x);
+      },
+    }),
     direction(state, out) {
       plan[state.stage].solver.direction?.(handOver(state), out);
     },

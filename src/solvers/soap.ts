@@ -5,12 +5,15 @@ import { scheduleOf, showSchedule } from './schedules.ts';
 import { blocksOf, type Block } from './soap/blocks.ts';
 import { learn, move, refresh, workspaceOf } from './soap/move.ts';
 import { soapRules, type SoapOptions } from './soap/options.ts';
+import { averageBase, followShift, newAveraging, writeAnswer, type Averaging } from './scheduleFree.ts';
 import type { Precision } from '../core/problem.ts';
 import type { Iterate, Solver, StepOutcome } from '../core/solver.ts';
 
 /** The moments, the curvature of each tensor, and the number of steps. */
 export interface SoapState extends Iterate {
   readonly blocks: readonly Block[];
+  /** Averages, with `scheduleFree`; else null. */
+  readonly averaging: Averaging | null;
   /** Number of steps taken. */
   steps: number;
   /** Number of steps refused because the gradient, or its norm, was not finite. */
@@ -47,34 +50,31 @@ export interface SoapState extends Iterate {
 export function soap(options: SoapOptions = {}): Solver {
   checkOptions('soap', options, soapRules);
   const { learningRate = 0.003, beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8 } = options;
-  const {
-    weightDecay = 0,
-    clipNorm = Infinity,
-    frequency = 10,
-    maxSide = 128,
-    oneSided = false,
-    joinBias = false,
-  } = options;
+  const { weightDecay = 0, clipNorm = Infinity, frequency = 10, maxSide = 128 } = options;
+  const { oneSided = false, joinBias = false, scheduleFree = false } = options;
+  const decay1 = scheduleFree ? 0 : beta1;
   const rateAt = scheduleOf(learningRate);
 
   function* step(state: SoapState): Asks<StepOutcome> {
-    const { x, gradient, blocks, precision } = state;
+    const { x, gradient, blocks, precision, averaging } = state;
     const norm = norm2(gradient);
     if (!(norm < LARGEST_NORM[precision])) {
       state.skipped++;
       return { kind: 'failed', termination: 'nonFinite' };
     }
+    const rounds = precision === 'float32';
+    if (averaging) followShift(averaging, x, beta1, rounds);
     const work = workspaceOf(blocks, precision);
     const rate = rateAt(state.steps);
     const t = state.steps + 1;
     const numbers = {
       clip: norm > clipNorm ? clipNorm / norm : 1,
       rate,
-      beta1,
+      beta1: decay1,
       beta2,
       epsilon,
       weightDecay,
-      correction1: 1 / (1 - beta1 ** t),
+      correction1: 1 / (1 - decay1 ** t),
       correction2: 1 / (1 - beta2 ** t),
     };
     let moved = 0;
@@ -82,8 +82,9 @@ export function soap(options: SoapOptions = {}): Solver {
       // The blocks take turns, so that no step has all the work.
       if (state.steps > 0 && (state.steps + k) % frequency === 0) refresh(block, work);
       learn(block, gradient, numbers, work);
-      moved = Math.max(moved, move(block, x, numbers, work));
+      moved = Math.max(moved, move(block, x, averaging?.base ?? x, numbers, work));
     }
+    if (averaging) moved = averageBase(averaging, x, rate, beta1, rounds);
     state.steps = t;
     // The next mini-batch will be evaluated here anyway.
     if (!state.stochastic) state.f = yield evaluate(x, gradient);
@@ -93,19 +94,26 @@ export function soap(options: SoapOptions = {}): Solver {
   return {
     name: 'soap',
     descends: false,
-    describe: () => `SOAP (learning rate ${showSchedule(learningRate)})`,
+    describe: () =>
+      `${scheduleFree ? 'schedule-free SOAP' : 'SOAP'} (learning rate ${showSchedule(learningRate)})`,
     init: ({ n, precision, stochastic = false, layout }) => ({
       x: new Float64Array(n),
       gradient: new Float64Array(n),
       f: NaN,
       blocks: blocksOf(layout, n, precision, { maxSide, oneSided, joinBias }),
+      averaging: scheduleFree ? newAveraging(n) : null,
       steps: 0,
       skipped: 0,
       precision,
       stochastic,
     }),
     step,
+    ...(scheduleFree && { answer: answerWithAverage }),
   };
+}
+
+function answerWithAverage({ averaging, x, precision }: SoapState, out: Float64Array): void {
+  if (averaging) writeAnswer(averaging, x, out, precision === 'float32');
 }
 
 /** Gradients as long as this have squares beyond the range of the arithmetic. */

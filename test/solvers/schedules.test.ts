@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { cosineDecay, exponentialDecay, warmup, type Schedule } from 'quasi-newton';
+import {
+  cosineDecay,
+  exponentialDecay,
+  warmup,
+  warmupCosine,
+  warmupStableDecay,
+  type Schedule,
+} from 'quasi-newton';
 import { scheduleOf, scheduleRule, showSchedule } from '../../src/solvers/schedules.ts';
 
 const rates = fc.double({ min: 1e-6, max: 10, noNaN: true });
@@ -166,4 +173,68 @@ test('a rate counts as a schedule that is constant, and is shown as its number',
     true,
     ...Array(6).fill(false),
   ]);
+});
+
+describe('warmupCosine', () => {
+  it('rises in its warm-up, then falls along half a cosine to its end', () => {
+    const schedule = warmupCosine({ peak: 0.4, steps: 50, warmup: 10, to: 0.1 });
+    for (let t = 0; t < 10; t++) expect(error(schedule(t), (0.4 * (t + 1)) / 10)).toBeLessThan(TOLERANCE);
+    for (let t = 10; t <= 50; t++) {
+      const cosine = 0.1 + 0.15 * (1 + Math.cos((Math.PI * (t - 10)) / 40));
+      expect(error(schedule(t), cosine)).toBeLessThan(TOLERANCE);
+    }
+    expect(schedule(500)).toBe(0.1);
+  });
+
+  it('by default warms up for a twentieth of the steps and ends at 0', () => {
+    const [short, given] = [
+      warmupCosine({ peak: 1, steps: 100 }),
+      warmupCosine({ peak: 1, steps: 100, warmup: 5, to: 0 }),
+    ];
+    for (let t = 0; t <= 110; t++) expect(short(t)).toBe(given(t));
+    // Too short for a warm-up.
+    expect(warmupCosine({ peak: 1, steps: 3 })(0)).toBe(1);
+  });
+
+  it('refuses what is missing, out of range, or longer than the run', () => {
+    const give = warmupCosine as (options: object) => unknown;
+    expect(() => give({})).toThrow('warmupCosine: peak and steps must be given.');
+    expect(() => give({ peak: 0, steps: Infinity })).toThrow(/2 options[^]*peak: [^]*steps: /);
+    expect(() => give({ peak: 1, steps: 10, warmup: 10 })).toThrow(
+      'warmupCosine: warmup must be at most 9, as steps says; got 10.',
+    );
+  });
+});
+
+describe('warmupStableDecay', () => {
+  it('rises, stays, and falls along a line to 0', () => {
+    const schedule = warmupStableDecay({ peak: 0.5, steps: 100, warmup: 10, decay: 40 });
+    for (let t = 0; t < 10; t++) expect(error(schedule(t), (0.5 * (t + 1)) / 10)).toBeLessThan(TOLERANCE);
+    for (let t = 10; t <= 60; t++) expect(schedule(t)).toBe(0.5);
+    for (let t = 60; t <= 100; t++)
+      expect(error(schedule(t), (0.5 * (100 - t)) / 40)).toBeLessThan(TOLERANCE);
+    for (const t of [100, 101, 1e6]) expect(schedule(t)).toBe(0);
+  });
+
+  it('by default warms up for a twentieth and decays in the last fifth of the steps', () => {
+    const [short, given] = [
+      warmupStableDecay({ peak: 1, steps: 200 }),
+      warmupStableDecay({ peak: 1, steps: 200, warmup: 10, decay: 40 }),
+    ];
+    for (let t = 0; t <= 210; t++) expect(short(t)).toBe(given(t));
+  });
+
+  it('can do without warm-up and decay, and ends after its steps', () => {
+    const schedule = warmupStableDecay({ peak: 2, steps: 5, warmup: 0, decay: 0 });
+    expect([0, 1, 4, 5, 6].map(schedule)).toEqual([2, 2, 2, 0, 0]);
+  });
+
+  it('refuses what is missing, out of range, or longer than the run', () => {
+    const give = warmupStableDecay as (options: object) => unknown;
+    expect(() => give({ peak: 1 })).toThrow('warmupStableDecay: steps must be given.');
+    expect(() => give({ peak: 1, steps: 10, decay: -1 })).toThrow(/decay: must be a whole number/);
+    expect(() => give({ peak: 1, steps: 10, warmup: 5, decay: 6 })).toThrow(
+      'warmupStableDecay: warmup + decay must be at most 10, as steps says; got 11.',
+    );
+  });
 });

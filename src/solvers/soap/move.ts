@@ -51,14 +51,22 @@ export function learn(block: Block, gradient: Float64Array, numbers: StepNumbers
 }
 
 /**
- * Moves the part of x that a block has along the direction in `work.current`.
+ * Moves the part of a point that a block has along the direction in `work.current`.
  *
+ * @param x - decays
+ * @param target - moves, x itself or the point that a schedule-free step starts from
  * @returns the largest change of an element
  */
-export function move(block: Block, x: Float64Array, numbers: StepNumbers, work: Workspace): number {
+export function move(
+  block: Block,
+  x: Float64Array,
+  target: Float64Array,
+  numbers: StepNumbers,
+  work: Workspace,
+): number {
   const { rate, weightDecay } = numbers;
   const { heap } = work.matrices;
-  const rounds = heap instanceof Float32Array;
+  const rounds = heap instanceof Float32Array && target === x;
   let moved = 0;
   for (const { row, col, rows, cols, offset, stride } of block.pieces) {
     for (let i = 0; i < rows; i++) {
@@ -68,7 +76,7 @@ export function move(block: Block, x: Float64Array, numbers: StepNumbers, work: 
         const s = rate * (heap[from + j] + weightDecay * x[to + j]);
         const size = Math.abs(s);
         if (size > moved) moved = size;
-        x[to + j] = rounds ? Math.fround(x[to + j] - s) : x[to + j] - s;
+        target[to + j] = rounds ? Math.fround(target[to + j] - s) : target[to + j] - s;
       }
     }
   }

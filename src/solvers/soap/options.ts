@@ -31,6 +31,13 @@ export interface SoapOptions {
   readonly oneSided?: boolean;
   /** Make the bias after a kernel another row or column of it, where sizes tell that it is its bias. @defaultValue `false` */
   readonly joinBias?: boolean;
+  /**
+   * Average the points in the place of a decaying rate, and answer with the average: no number of steps need be known.
+   * `beta1` is then how near to the average gradients are taken. Give a constant rate, with a warm-up.
+   *
+   * @defaultValue `false`
+   */
+  readonly scheduleFree?: boolean;
 }
 
 const decay = numberIn(0, 1 - Number.EPSILON);
@@ -47,4 +54,5 @@ export const soapRules: Rules<SoapOptions> = {
   maxSide: integerFrom(1),
   oneSided: boolean,
   joinBias: boolean,
+  scheduleFree: boolean,
 };

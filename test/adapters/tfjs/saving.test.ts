@@ -65,6 +65,7 @@ describe.each(backends)('on %s, a saved and loaded model goes on bit for bit', (
     ['ConjugateGradientOptimizer', { beta: 'polakRibiere' }, 100],
     ['SOAPOptimizer', { rate: 0.02, frequency: 3, learningRate: 0.2 }, 25],
     ['SOAPOptimizer', { weightDecay: 1e-3, oneSided: true }, 100],
+    ['SOAPOptimizer', { rate: 0.02, scheduleFree: true, joinBias: true, learningRate: 0.2 }, 25],
     ['GradientDescentOptimizer', { lineSearch: 'backtracking' }, 100],
     ['SolverOptimizer', 'adamThenLbfgs', 100],
   ] as const)('with %s %o in batches of %i', (name, options, batchSize) =>

@@ -36,7 +36,10 @@ export function* callSteps(context: RunContext, call: Call): Asks<Progress> {
     run.known = false;
     throw error;
   } finally {
-    params.copyFrom(run.state.x);
+    const answer = context.answer();
+    params.copyFrom(answer);
+    // An average of points that are allowed may not be.
+    if (answer !== run.state.x) call.project?.();
   }
   context.fit.note(call.model());
   if ((call.fullBatch && call.varies()) || run.changes !== 'same') run.known = false;

@@ -76,6 +76,7 @@ export function trainingRun(
     applied: null,
   };
   const current = params.zeros();
+  const answer = params.zeros();
   const context: RunContext = {
     ...settings,
     params: memory,
@@ -87,9 +88,17 @@ export function trainingRun(
       memory.copyInto(current);
       solver.admit?.(current, { n, precision: 'float32' });
       const { x } = run.state;
-      if (current.every((value, i) => value === x[i])) return;
-      x.set(current);
+      const shown = context.answer();
+      if (current.every((value, i) => value === shown[i])) return;
+      if (shown === x) x.set(current);
+      else for (let i = 0; i < n; i++) x[i] = Math.fround(x[i] + (current[i] - shown[i]));
       run.known = false;
+    },
+    answer() {
+      const solver = context.solver();
+      if (!solver.answer) return run.state.x;
+      solver.answer(run.state, answer);
+      return answer;
     },
     restart(changes) {
       const { x, f, gradient } = run.state;
@@ -118,6 +127,12 @@ export function trainingRun(
     minimizeLater: (call, fg) => runUnguardedAsync(callSteps(context, call), { p0: run.state.x, fg }),
     applyGradients(gradients, options, project) {
       context.readVariables();
+      const shown = context.answer();
+      if (shown !== run.state.x) {
+        // The gradients are those at the average: go on from there, by themselves.
+        run.state.x.set(shown);
+        context.restart(run.changes);
+      }
       // Adam's memory is not the solver's.
       const withSearch = run.changes === 'evaluations' ? null : options.withSearch;
       applyGradients(run, params, gradients, { ...options, withSearch, solver: context.solver() });

@@ -1,0 +1,30 @@
+import type { BestPoint } from './best.ts';
+import type { Meter } from './meter.ts';
+import { evaluate, type Asks } from './question.ts';
+import type { Iterate, Measured, Solver } from './solver.ts';
+
+/**
+ * Evaluates what a solver answers with in the place of its iterate, and makes it the best point: on mini-batches if f is
+ * finite there, else if f is lower there than at any iterate.
+ */
+export function* takeAnswer(
+  solver: Solver,
+  state: Iterate,
+  best: BestPoint,
+  meter: Meter,
+  options: { readonly batches: boolean; readonly measure: (at: Iterate) => Measured },
+): Asks<void> {
+  if (!solver.answer) return;
+  const answer = {
+    ...state,
+    x: new Float64Array(state.x.length),
+    gradient: new Float64Array(state.x.length),
+  };
+  solver.answer(state, answer.x);
+  const question = evaluate(answer.x, answer.gradient);
+  answer.f = yield question;
+  meter.count(question);
+  const measured = options.measure(answer);
+  const isFinite = Number.isFinite(measured.f) && Number.isFinite(measured.gradientNorm);
+  if (isFinite && (options.batches || measured.f < best.f)) best.keep(answer.x, measured);
+}
