@@ -30,7 +30,7 @@ const cases = [
   {
     what: 'core and Adam',
     code: `export { adam, minimize } from 'quasi-newton';`,
-    budget: 10,
+    budget: 10.5,
     without: ['core/kernels', 'solvers/lbfgs', 'solvers/linesearch'],
   },
   { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 50 },

@@ -15,16 +15,13 @@ export function* takeAnswer(
   options: { readonly batches: boolean; readonly measure: (at: Iterate) => Measured },
 ): Asks<void> {
   if (!solver.answer) return;
-  const answer = {
-    ...state,
-    x: new Float64Array(state.x.length),
-    gradient: new Float64Array(state.x.length),
-  };
-  solver.answer(state, answer.x);
-  const question = evaluate(answer.x, answer.gradient);
+  const x = new Float64Array(state.x.length);
+  if (!solver.answer(state, x)) return;
+  const answer = { ...state, x, gradient: new Float64Array(x.length) };
+  const question = evaluate(x, answer.gradient);
   answer.f = yield question;
   meter.count(question);
   const measured = options.measure(answer);
   const isFinite = Number.isFinite(measured.f) && Number.isFinite(measured.gradientNorm);
-  if (isFinite && (options.batches || measured.f < best.f)) best.keep(answer.x, measured);
+  if (isFinite && (options.batches || measured.f < best.f)) best.keep(x, measured);
 }

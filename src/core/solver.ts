@@ -93,8 +93,10 @@ export interface Solver<State extends Iterate = SolverState> {
   /**
    * Writes the point to return into `out`, `[n]`, where that is not the iterate: an average of points. At the end of a
    * solve f is evaluated there once more.
+   *
+   * @returns false if it is the iterate
    */
-  answer?(state: State, out: Float64Array): void;
+  answer?(state: State, out: Float64Array): boolean;
   /**
    * `out ← −H∇f`, the direction of the next step, `[n]`; for callers that choose the step themselves. Absent if the
    * solver has no such direction.

@@ -2,7 +2,7 @@ import { boolean, checkOptions, finitePositive, nonNegative, numberIn, positive 
 import { evaluate, type Asks } from '../core/question.ts';
 import { norm2, roundToFloat32 } from '../core/vector.ts';
 import { scheduleOf, scheduleRule, showSchedule, type Schedule } from './schedules.ts';
-import { averageBase, followShift, newAveraging, writeAnswer, type Averaging } from './scheduleFree.ts';
+import { averageBase, followShift, newAveraging, writeAverage, type Averaging } from './scheduleFree.ts';
 import type { Iterate, Solver, StepOutcome } from '../core/solver.ts';
 
 /** Options of {@link adam}. */
@@ -124,12 +124,8 @@ export function adam(options: AdamOptions = {}): Solver {
       stochastic,
     }),
     step,
-    ...(scheduleFree && { answer: answerWithAverage }),
+    answer: ({ averaging, rounded }, out) => averaging !== null && writeAverage(averaging, out, rounded),
   };
-}
-
-function answerWithAverage({ averaging, x, rounded }: AdamState, out: Float64Array): void {
-  if (averaging) writeAnswer(averaging, x, out, rounded);
 }
 
 /** A number in [0, 1). */

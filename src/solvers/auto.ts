@@ -1,6 +1,8 @@
 import { bfgs } from './bfgs.ts';
 import { lbfgs } from './lbfgs.ts';
 import { levenbergMarquardt } from './levenbergMarquardt.ts';
+import { warmup } from './schedules.ts';
+import { soap } from './soap.ts';
 import type { Iterate, Setting, Solver } from '../core/solver.ts';
 
 /**
@@ -17,37 +19,63 @@ const DENSE_LIMIT = 500;
  */
 const WORK_LIMIT = 5e8;
 
+/** Constant rate on mini-batches, and its warm-up: between the best rates of large networks and those of small ones. */
+const BATCH_RATE = 0.01;
+const WARMUP_STEPS = 20;
+
 /**
- * Chooses a solver, with its defaults: {@link levenbergMarquardt} for a sum of squares whose Jacobian is small enough,
- * otherwise {@link bfgs} for n ≤ 500 and {@link lbfgs} above.
+ * Chooses a solver, with its defaults: on mini-batches schedule-free {@link soap} at a rate of 0.01;
+ * {@link levenbergMarquardt} for a sum of squares whose Jacobian is small enough; else {@link bfgs} for n ≤ 500 and
+ * {@link lbfgs} above.
  *
  * @throws TypeError if options are given
  */
 export function auto(...options: readonly never[]): Solver {
   if (options.length > 0) {
-    throw new TypeError('auto: takes no options; give them to bfgs(), lbfgs() or levenbergMarquardt().');
+    throw new TypeError(
+      'auto: takes no options; give them to bfgs(), lbfgs(), levenbergMarquardt() or soap().',
+    );
   }
   const squares: Solver = levenbergMarquardt();
+  const batches: Solver = soap({
+    learningRate: warmup({ steps: WARMUP_STEPS, after: BATCH_RATE }),
+    scheduleFree: true,
+  });
   const small: Solver = bfgs();
   const large: Solver = lbfgs();
-  const choose = (n: number): Solver => (n <= DENSE_LIMIT ? small : large);
-  const chosen = (state: Iterate): Solver => (isSquares(state) ? squares : choose(state.x.length));
+  const bySize = (n: number): Solver => (n <= DENSE_LIMIT ? small : large);
+  const chosen = (state: Iterate): Solver =>
+    isOnBatches(state) ? batches : isSquares(state) ? squares : bySize(state.x.length);
   return {
     name: 'auto',
     descends: true,
     leavesPoint: true,
     anyScale: true,
-    describe: (n, state) =>
-      state !== undefined && isSquares(state)
+    describe(n, state) {
+      if (state !== undefined && isOnBatches(state)) {
+        return `schedule-free SOAP (learning rate ${BATCH_RATE}), chosen for mini-batches`;
+      }
+      return state !== undefined && isSquares(state)
         ? `${squares.describe(n)}, chosen for a sum of squares`
-        : `${choose(n).describe(n)}, chosen for n = ${n}`,
-    init: (setting) => (isSmallSumOfSquares(setting) ? squares : choose(setting.n)).init(setting),
-    step: (state) => chosen(state).step(state),
+        : `${bySize(n).describe(n)}, chosen for n = ${n}`;
+    },
+    init(setting) {
+      if (setting.stochastic) return batches.init(setting);
+      return (isSmallSumOfSquares(setting) ? squares : bySize(setting.n)).init(setting);
+    },
+    step(state) {
+      // SOAP works in place; the point where a step begins is to stay as it is.
+      if (isOnBatches(state)) state.x = Float64Array.from(state.x);
+      return chosen(state).step(state);
+    },
+    answer: (state, out) => chosen(state).answer?.(state, out) ?? false,
     direction: (state, out) => chosen(state).direction?.(state, out),
   };
 }
 
+const isOnBatches = (state: Iterate): boolean => 'blocks' in state;
+
 const isSquares = (state: Iterate): boolean => 'jacobian' in state;
 
-const isSmallSumOfSquares = ({ n, residualCount: m = 0, stochastic = false }: Setting): boolean =>
-  m > 0 && !stochastic && m * n * Math.min(m, n) <= WORK_LIMIT;
+const isSmallSumOfSquares = ({ n, residualCount: m = 0 }: Setting): boolean =>
+  m > 0 && m * n * Math.min(m, n) <= WORK_LIMIT;

@@ -66,15 +66,10 @@ export function averageBase(
   return moved;
 }
 
-/** Writes the answer into `out`, `[n]`: x̄, or before the first step y. */
-export function writeAnswer(
-  { average, weight }: Averaging,
-  y: Float64Array,
-  out: Float64Array,
-  rounds: boolean,
-): void {
-  const source = weight > 0 ? average : y;
-  for (let i = 0; i < out.length; i++) out[i] = rounds ? Math.fround(source[i]) : source[i];
+/** Writes x̄ into `out`, `[n]`; returns false before the first step. */
+export function writeAverage({ average, weight }: Averaging, out: Float64Array, rounds: boolean): boolean {
+  for (let i = 0; i < out.length; i++) out[i] = rounds ? Math.fround(average[i]) : average[i];
+  return weight > 0;
 }
 
 function between(base: number, average: number, beta: number, rounds: boolean): number {

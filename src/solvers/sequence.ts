@@ -67,11 +67,9 @@ export function sequence(...stages: readonly (Solver | Stage)[]): Solver {
   }
 
   function* advance(state: SequenceState): Asks<void> {
-    const { solver } = plan[state.stage];
-    if (solver.answer) {
+    const x = new Float64Array(state.x.length);
+    if (plan[state.stage].solver.answer?.(handOver(state), x)) {
       // The next stage starts where this one would have ended.
-      const x = new Float64Array(state.x.length);
-      solver.answer(handOver(state), x);
       state.x = x;
       state.f = yield evaluate(x, state.gradient);
     }
@@ -96,13 +94,7 @@ export function sequence(...stages: readonly (Solver | Stage)[]): Solver {
       return stateOf(stage, setting);
     },
     step,
-    ...(plan.some(({ solver }) => solver.answer) && {
-      answer(state: SequenceState, out: Float64Array): void {
-        const { solver } = plan[state.stage];
-        if (solver.answer) solver.answer(handOver(state), out);
-        else out.set(state.x);
-      },
-    }),
+    answer: (state, out) => plan[state.stage].solver.answer?.(handOver(state), out) ?? false,
     direction(state, out) {
       plan[state.stage].solver.direction?.(handOver(state), out);
     },

@@ -5,7 +5,7 @@ import { scheduleOf, showSchedule } from './schedules.ts';
 import { blocksOf, type Block } from './soap/blocks.ts';
 import { learn, move, refresh, workspaceOf } from './soap/move.ts';
 import { soapRules, type SoapOptions } from './soap/options.ts';
-import { averageBase, followShift, newAveraging, writeAnswer, type Averaging } from './scheduleFree.ts';
+import { averageBase, followShift, newAveraging, writeAverage, type Averaging } from './scheduleFree.ts';
 import type { Precision } from '../core/problem.ts';
 import type { Iterate, Solver, StepOutcome } from '../core/solver.ts';
 
@@ -108,12 +108,9 @@ export function soap(options: SoapOptions = {}): Solver {
       stochastic,
     }),
     step,
-    ...(scheduleFree && { answer: answerWithAverage }),
+    answer: ({ averaging, precision }, out) =>
+      averaging !== null && writeAverage(averaging, out, precision === 'float32'),
   };
-}
-
-function answerWithAverage({ averaging, x, precision }: SoapState, out: Float64Array): void {
-  if (averaging) writeAnswer(averaging, x, out, precision === 'float32');
 }
 
 /** Gradients as long as this have squares beyond the range of the arithmetic. */

@@ -1,5 +1,16 @@
 import { describe, expect, it } from 'vitest';
-import { auto, bfgs, lbfgs, type Problem } from 'quasi-newton';
+import {
+  auto,
+  bfgs,
+  lbfgs,
+  layoutOf,
+  minimize,
+  minimizeAsync,
+  soap,
+  vectorParams,
+  warmup,
+  type Problem,
+} from 'quasi-newton';
 import { started, stepFrom } from './walk.ts';
 
 const bowlOf = (n: number): Problem => ({
@@ -33,6 +44,53 @@ describe('auto', () => {
     expect(auto().describe(2)).toMatch(/^BFGS/);
     expect(auto().describe(1e5)).toMatch(/^L-BFGS/);
     expect(auto()).toMatchObject({ name: 'auto', descends: true, leavesPoint: true, anyScale: true });
+  });
+
+  describe('on mini-batches', () => {
+    /** A matrix fitted to samples, two batches in turn. */
+    const batches = (): Problem => {
+      let batch = 0;
+      const target = Float64Array.from({ length: 12 }, (_, i) => Math.sin(i));
+      return {
+        p0: new Float64Array(12),
+        params: vectorParams(new Float64Array(12), layoutOf([{ name: 'w', shape: [3, 4] }])),
+        nextBatch: () => void batch++,
+        fg(x, gradient) {
+          const shift = batch % 2 === 0 ? 0.02 : -0.02;
+          gradient?.set(x.map((value, i) => (1 + (i % 4)) * (value - target[i] - shift)));
+          return x.reduce((sum, v, i) => sum + ((1 + (i % 4)) * (v - target[i] - shift) ** 2) / 2, 0);
+        },
+      };
+    };
+    const limits = { maxIterations: 400, gtol: 0 };
+
+    it('is schedule-free SOAP, step by step', async () => {
+      const own = soap({ learningRate: warmup({ steps: 20, after: 0.01 }), scheduleFree: true });
+      const [a, b] = [minimize(batches(), auto(), limits), minimize(batches(), own, limits)];
+      expect([a.x, a.f, a.evaluations]).toEqual([b.x, b.f, b.evaluations]);
+      expect(a.trace.map(({ f }) => f)).toEqual(b.trace.map(({ f }) => f));
+      expect(a.method).toBe('schedule-free SOAP (learning rate 0.01), chosen for mini-batches');
+      const problem = batches();
+      const later = { ...problem, fg: async (x: Float64Array, g: Float64Array | null) => problem.fg(x, g) };
+      expect((await minimizeAsync(later, auto(), limits)).x).toEqual(a.x);
+    });
+
+    it('comes near the minimum of the mean over all batches', () => {
+      const { x } = minimize(batches(), auto(), limits);
+      expect(Math.max(...x.map((value, i) => Math.abs(value - Math.sin(i))))).toBeLessThan(0.05);
+    });
+
+    it('keeps the last finite point where a batch has no finite loss', () => {
+      const problem = batches();
+      let count = 0;
+      const fg: Problem['fg'] = (x, gradient) => {
+        const f = problem.fg(x, gradient);
+        return ++count === 30 ? NaN : f;
+      };
+      const { termination, x, f } = minimize({ ...problem, fg }, auto(), limits);
+      expect(termination).toBe('nonFinite');
+      expect(x.every(Number.isFinite) && Number.isFinite(f)).toBe(true);
+    });
   });
 
   it('refuses options, which belong to the solvers that it chooses from', () => {

@@ -95,10 +95,7 @@ export function trainingRun(
       run.known = false;
     },
     answer() {
-      const solver = context.solver();
-      if (!solver.answer) return run.state.x;
-      solver.answer(run.state, answer);
-      return answer;
+      return context.solver().answer?.(run.state, answer) ? answer : run.state.x;
     },
     restart(changes) {
       const { x, f, gradient } = run.state;
