@@ -1,141 +1,209 @@
-// Mini-batches of digits in ONNX Runtime: Adam beside SOAP, each at several rates with warm-up and cosine decay, from
-// three seeds. `npm run bench -- batches`
-import * as ort from 'onnxruntime-node';
-import { adam, cosineDecay, minimizeAsync, soap, warmup } from 'quasi-newton';
-import { miniBatches, trainable } from 'quasi-newton/onnx';
-import { mlp } from '../examples/lib/mlp.js';
-import { mnist } from '../examples/lib/mnist.js';
+// Mini-batches: Adam beside SOAP, each at several rates with warm-up and cosine decay or schedule-free, from three seeds.
+// `npm run bench -- batches`
+import { adam, levenbergMarquardt, minimizeAsync, soap, warmup, warmupCosine } from 'quasi-newton';
 import { median, printTable } from '../examples/lib/report.js';
-import { cnn } from './lib/cnn.js';
-import { uniform } from './problems/random.js';
+import * as tasks from './lib/batchTasks.js';
 
 export const title = 'Mini-batches: SOAP beside Adam';
 
 const seeds = [1, 2, 3];
-const batchSize = 128;
-const training = mnist(0, 8000);
-const heldOut = mnist(800, 600);
-const stepsPerEpoch = Math.floor(training.labels.length / batchSize);
-const warmupSteps = 50;
 
-/** @typedef {import('quasi-newton').Schedule} Schedule */
-/** @type {Record<string, (learningRate: Schedule) => import('quasi-newton').Solver<any>>} */
+/** @typedef {(rate: number, steps: number) => import('quasi-newton').Solver<any>} Method */
+/**
+ * @param {(options: { learningRate: import('quasi-newton').Schedule }) => import('quasi-newton').Solver<any>} make
+ * @returns {Method}
+ */
+const cosine = (make) => (peak, steps) => make({ learningRate: warmupCosine({ peak, steps, warmup: 50 }) });
+/** @type {(rate: number) => import('quasi-newton').Schedule} */
+const constant = (rate) => warmup({ steps: 50, after: rate });
+
+/** @type {Record<string, Method>} */
 const methods = {
-  adam: (learningRate) => adam({ learningRate }),
-  soap: (learningRate) => soap({ learningRate }),
+  adam: cosine(adam),
+  'adam, β₂ 0.95': cosine((options) => adam({ ...options, beta2: 0.95 })),
+  soap: cosine(soap),
+  'adam, schedule-free': (rate) => adam({ learningRate: constant(rate), scheduleFree: true }),
+  'soap, schedule-free': (rate) => soap({ learningRate: constant(rate), scheduleFree: true }),
+  levenbergMarquardt: () => levenbergMarquardt(),
+  'soap, β₂ 0.99, frequency 2': cosine((options) => soap({ ...options, beta2: 0.99, frequency: 2 })),
 };
 
-/** @typedef {{ bytes: (seed: number) => Uint8Array, dims: number[], runs: [string, number, number[]][] }} Network */
-/** Networks, and of each the methods with their epochs and rates. @type {Record<string, Network>} */
-const networks = {
-  'Convolutional, 9226 parameters': {
-    bytes: cnn,
-    dims: [1, 28, 28],
+/**
+ * What is trained, for how many steps, and how: method, part of the steps, rates (0 where there is none).
+ *
+ * @typedef {{
+ *   open: (seed: number) => Promise<tasks.Task>,
+ *   steps: number,
+ *   measures: string[],
+ *   runs: [method: string, share: number, rates: number[]][],
+ * }} Experiment
+ */
+const losses = ['Training loss', 'Held-out loss'];
+const rates = [0.01, 0.02, 0.03, 0.04, 0.08];
+const pinnRates = [0.01, 0.03, 0.1, 0.2, 0.3, 0.5];
+const epoch = tasks.stepsPerEpoch;
+
+/** @type {Record<string, Experiment>} */
+const experiments = {
+  'Digits, convolutional, 9226 parameters, ONNX Runtime': {
+    open: tasks.convolutional,
+    steps: 5 * epoch,
+    measures: losses,
     runs: [
-      ['adam', 5, [0.01, 0.02, 0.04, 0.08]],
-      ['soap', 5, [0.01, 0.02, 0.04, 0.08]],
-      ['soap', 3, [0.02, 0.04]],
+      ['adam', 1, rates],
+      ['adam, β₂ 0.95', 1, rates],
+      ['soap', 1, rates],
+      ['soap', 0.7, [0.03, 0.04]],
+      ['soap', 0.6, [0.03, 0.04]],
+      ['adam, schedule-free', 1, [0.03, 0.08]],
+      ['soap, schedule-free', 1, [0.03, 0.08]],
     ],
   },
-  '784-128-10, 101770 parameters': {
-    bytes: (seed) => mlp([784, 128, 10], { seed }),
-    dims: [784],
+  'Digits, 784-128-10, 101770 parameters, ONNX Runtime': {
+    open: tasks.dense,
+    steps: 3 * epoch,
+    measures: losses,
     runs: [
-      ['adam', 3, [0.005, 0.01, 0.02, 0.04]],
-      ['soap', 3, [0.005, 0.01, 0.02]],
+      ['adam', 1, [0.005, 0.01, 0.02, 0.03, 0.04]],
+      ['adam, β₂ 0.95', 1, [0.005, 0.01, 0.02, 0.03, 0.04]],
+      ['soap', 1, [0.005, 0.01, 0.02, 0.03, 0.04]],
+      ['soap', 0.75, [0.02, 0.03]],
+      ['adam, schedule-free', 1, [0.02, 0.04]],
+      ['adam, schedule-free', 0.75, [0.04]],
+      ['soap, schedule-free', 1, [0.01, 0.02, 0.04]],
+      ['soap, schedule-free', 0.67, [0.02, 0.04]],
+    ],
+  },
+  'Poisson PINN, 129 parameters, float64, 200 points redrawn each step': {
+    open: tasks.pinn,
+    steps: 4000,
+    measures: ['L2 error'],
+    runs: [
+      ['adam', 1, pinnRates],
+      ['adam, β₂ 0.95', 1, pinnRates],
+      ['soap', 1, pinnRates],
+      ['soap, β₂ 0.99, frequency 2', 1, pinnRates],
+      ['soap', 0.5, [0.1, 0.2]],
+      ['soap, schedule-free', 1, [0.03, 0.1]],
+      ['levenbergMarquardt', 0.025, [0]],
+      ['levenbergMarquardt', 0.1, [0]],
+    ],
+  },
+  'Characters, LSTM of 64 units, ONNX Runtime': {
+    open: tasks.text,
+    steps: 300,
+    measures: losses,
+    runs: [
+      ['adam', 1, [0.005, 0.01, 0.02, 0.04, 0.08]],
+      ['adam, β₂ 0.95', 1, [0.005, 0.01, 0.02, 0.04, 0.08]],
+      ['soap', 1, [0.005, 0.01, 0.02, 0.04, 0.08]],
+      ['soap, schedule-free', 1, [0.02, 0.04]],
     ],
   },
 };
 
-/** Prints a table for each network: medians over the seeds. */
+/** Prints a table for each experiment, and what steps cost. */
 export async function run() {
-  for (const [name, network] of Object.entries(networks)) {
-    /** @type {Record<string, { loss: number, test: number, seconds: number }[]>} */
-    const results = {};
+  await runExperiments(experiments);
+  await cost();
+}
+
+/** Prints a table for each experiment: medians over the seeds. @param {Record<string, Experiment>} some */
+export async function runExperiments(some) {
+  for (const [name, experiment] of Object.entries(some)) {
+    /** @type {Map<string, { values: number[], seconds: number }[]>} */
+    const results = new Map();
     for (const seed of seeds) {
-      const model = await trainable(ort, network.bytes(seed), { loss: 'softmaxCrossEntropy' });
+      const task = await experiment.open(seed);
       // The rates take turns within a seed, so that a busy moment of the machine hits all alike.
-      for (const [method, epochs, rates] of network.runs) {
-        for (const rate of rates) {
-          const key = `${method}, ${epochs} epochs, rate ${rate}`;
-          (results[key] ??= []).push(await train(model, network.dims, method, epochs, rate, seed));
+      for (const [method, share, tried] of experiment.runs) {
+        const steps = Math.round(share * experiment.steps);
+        for (const rate of tried) {
+          const key = `${method}, ${steps} steps${rate > 0 ? `, rate ${rate}` : ''}`;
+          results.set(key, [
+            ...(results.get(key) ?? []),
+            await train(task, methods[method](rate, steps), steps),
+          ]);
         }
       }
-      await model.dispose();
+      await task.close();
     }
-    printTable(
-      [name, 'Training loss', 'Least', 'Most', 'Held-out loss', 'Seconds', 'Least'],
-      Object.entries(results).map(([key, runs]) => {
-        const of = (/** @type {'loss' | 'test' | 'seconds'} */ what) => runs.map((result) => result[what]);
-        return [
-          key,
-          median(of('loss')).toExponential(1),
-          Math.min(...of('loss')).toExponential(1),
-          Math.max(...of('loss')).toExponential(1),
-          median(of('test')).toExponential(1),
-          median(of('seconds')).toFixed(1),
-          Math.min(...of('seconds')).toFixed(1),
-        ];
-      }),
-    );
+    report(name, experiment.measures, results);
     console.log();
   }
 }
 
 /**
- * Trains from the model's initial weights.
- *
- * @param {Awaited<ReturnType<typeof trainable>>} model
- * @param {number[]} dims - of one sample
- * @param {string} method
- * @param {number} epochs
- * @param {number} rate
- * @param {number} seed - of the order of the batches
+ * @param {tasks.Task} task
+ * @param {import('quasi-newton').Solver<any>} solver
+ * @param {number} steps
  */
-async function train(model, dims, method, epochs, rate, seed) {
-  const p0 = model.params.copyInto(model.params.zeros());
-  const steps = epochs * stepsPerEpoch;
-  const after = cosineDecay({ from: rate, steps: steps - warmupSteps });
-  const solver = methods[method](warmup({ steps: warmupSteps, after }));
-  const batches = miniBatches(feedsOf(training, dims), { batchSize, random: uniform(seed) });
-  const { x, elapsed } = await minimizeAsync(model.problem(batches), solver, {
+async function train(task, solver, steps) {
+  const { x, elapsed } = await minimizeAsync(task.problem(), solver, {
     maxIterations: steps,
     gtol: 0,
+    storeTrace: false,
   });
-  const loss = await lossOf(model, training, dims, x);
-  const test = await lossOf(model, heldOut, dims, x);
-  model.params.copyFrom(p0);
-  return { loss, test, seconds: elapsed };
+  return { values: await task.measure(x), seconds: elapsed };
 }
 
 /**
- * The mean loss of a set, in parts that fit into memory.
- *
- * @param {Awaited<ReturnType<typeof trainable>>} model
- * @param {ReturnType<typeof mnist>} set
- * @param {number[]} dims
- * @param {Float64Array} x
+ * @param {string} name
+ * @param {string[]} measures
+ * @param {Map<string, { values: number[], seconds: number }[]>} results
  */
-async function lossOf(model, { pixels, labels }, dims, x) {
-  const part = Math.min(1000, labels.length);
-  let sum = 0;
-  for (let from = 0; from < labels.length; from += part) {
-    const some = {
-      pixels: pixels.subarray(from * 784, (from + part) * 784),
-      labels: labels.subarray(from, from + part),
-    };
-    sum += some.labels.length * (await model.problem(feedsOf(some, dims)).fg(x, null));
+function report(name, measures, results) {
+  printTable(
+    [name, measures[0], 'Least', 'Most', ...measures.slice(1), 'Seconds', 'Least'],
+    Array.from(results, ([key, runs]) => {
+      const [first, ...others] = measures.map((_, i) => runs.map(({ values }) => values[i]));
+      const seconds = runs.map((result) => result.seconds);
+      return [
+        key,
+        ...[median(first), Math.min(...first), Math.max(...first)].map((value) => value.toExponential(1)),
+        ...others.map((values) => median(values).toExponential(1)),
+        median(seconds).toFixed(1),
+        Math.min(...seconds).toFixed(1),
+      ];
+    }),
+  );
+}
+
+/** Prints what a step of a solver takes beside a gradient. */
+async function cost() {
+  const rows = [];
+  for (const [name, open] of Object.entries({
+    convolutional: tasks.convolutional,
+    '784-128-10': tasks.dense,
+  })) {
+    const task = await open(1);
+    for (const [method, solver] of Object.entries({ adam: adam(), soap: soap() })) {
+      const problem = /** @type {import('quasi-newton').AsyncProblem} */ (task.problem());
+      const layout = problem.params?.layout;
+      const state = solver.init({
+        n: problem.p0.length,
+        precision: 'float32',
+        stochastic: true,
+        ...(layout && { layout }),
+      });
+      state.x.set(problem.p0);
+      /** @type {number[][]} */
+      const times = [[], []];
+      for (let k = 0; k < 150; k++) {
+        await problem.nextBatch?.();
+        const start = performance.now();
+        state.f = await problem.fg(state.x, state.gradient);
+        const middle = performance.now();
+        /** @type {import('quasi-newton').Solver<any>} */ (solver).step(state).next();
+        const end = performance.now();
+        if (k < 50) continue;
+        times[0].push(middle - start);
+        times[1].push(end - middle);
+      }
+      const [gradient, step] = times.map(median);
+      rows.push([`${name}, ${method}`, gradient.toFixed(2), step.toFixed(2), (step / gradient).toFixed(2)]);
+    }
+    await task.close();
   }
-  return sum / labels.length;
-}
-
-/**
- * @param {{ pixels: Float32Array, labels: Int32Array }} set
- * @param {number[]} dims
- */
-function feedsOf({ pixels, labels }, dims) {
-  return {
-    x: { data: pixels, dims: [labels.length, ...dims] },
-    target: { data: labels, dims: [labels.length] },
-  };
+  printTable(['Digits, batch 128', 'Gradient, ms', 'Step beyond it, ms', 'Ratio'], rows);
 }

@@ -33,6 +33,28 @@ export function cnn(seed = 1) {
  * @param {Int32Array} labels - `[samples]`
  */
 export function tfjsCnn(p0, pixels, labels) {
+  const batch = tfjsImages(pixels, labels);
+  return tfjsCnnOn(p0, () => batch);
+}
+
+/**
+ * Images and labels as tfjs takes them.
+ *
+ * @param {Float32Array} pixels - `[samples, 784]`
+ * @param {Int32Array} labels - `[samples]`
+ */
+export function tfjsImages(pixels, labels) {
+  const x = tf.tensor4d(pixels, [labels.length, 28, 28, 1]);
+  return { x, y: tf.tidy(() => tf.oneHot(tf.tensor1d(labels, 'int32'), 10).toFloat()) };
+}
+
+/**
+ * The network of {@link tfjsCnn} on what `data` returns at each evaluation.
+ *
+ * @param {Float64Array} p0 - the parameters of the ONNX model
+ * @param {() => ReturnType<typeof tfjsImages>} data
+ */
+export function tfjsCnnOn(p0, data) {
   let at = 0;
   const take = (/** @type {readonly number[]} */ shape) => {
     const size = shape.reduce((a, b) => a * b);
@@ -45,11 +67,10 @@ export function tfjsCnn(p0, pixels, labels) {
     const weight = tf.variable(rest.length === 3 ? last : last.reshape([rest[0], out]));
     return { weight, bias: tf.variable(take([out])) };
   });
-  const x = tf.tensor4d(pixels, [labels.length, 28, 28, 1]);
-  const y = tf.tidy(() => tf.oneHot(tf.tensor1d(labels, 'int32'), 10).toFloat());
   return optfuns(
     () => {
-      const flat = layerInTfjs(layerInTfjs(x, first), second).reshape([labels.length, -1]);
+      const { x, y } = data();
+      const flat = layerInTfjs(layerInTfjs(x, first), second).reshape([x.shape[0], -1]);
       const logits = tf.matMul(/** @type {tf.Tensor2D} */ (flat), dense.weight).add(dense.bias);
       return tf.losses.softmaxCrossEntropy(y, logits);
     },

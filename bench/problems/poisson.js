@@ -1,4 +1,5 @@
-import { normal } from './random.js';
+import { layoutOf, vectorParams } from 'quasi-newton';
+import { normal, uniform } from './random.js';
 
 const UNITS = 32;
 /** Interior points on a side, and boundary points on a side. */
@@ -26,23 +27,79 @@ export function poisson(seed) {
   return {
     p0,
     residualCount: points.length,
-    fg(x, gradient) {
-      gradient?.fill(0);
-      let f = 0;
-      for (const point of points) {
-        const r = residual(x, point, gradient && row);
-        f += r * r;
-        if (gradient) for (let j = 0; j < row.length; j++) gradient[j] += 2 * r * row[j];
-      }
-      return f;
-    },
-    residuals(x, residuals, jacobian) {
-      points.forEach((point, i) => {
-        const target = jacobian && jacobian.subarray(i * p0.length, (i + 1) * p0.length);
-        residuals[i] = residual(x, point, target);
-      });
-    },
+    fg: (x, gradient) => sumOfSquares(points, x, gradient, row),
+    residuals: (x, residuals, jacobian) => residualsAt(points, x, residuals, jacobian),
   };
+}
+
+/**
+ * The problem of {@link poisson} with its points drawn anew for each batch, 13 of 100 on the boundary.
+ *
+ * @param {number} seed - of the start and of the points
+ * @param {number} [count] - of the points
+ * @returns {import('quasi-newton').Problem}
+ */
+export function resampledPoisson(seed, count = 200) {
+  const outside = Math.round(0.13 * count);
+  const inside = count - outside;
+  const random = uniform(seed);
+  const { p0 } = poisson(seed);
+  const layout = layoutOf([
+    { name: 'hidden', shape: [UNITS, 3] },
+    { name: 'output', shape: [1, UNITS] },
+    { name: 'bias', shape: [1] },
+  ]);
+  const row = new Float64Array(p0.length);
+  /** @type {Point[]} */
+  let points = [];
+  const draw = () => {
+    points = Array.from({ length: count }, (_, i) => {
+      const [x, y] = [random(), random()];
+      if (i < inside) return { x, y, inside: true, weight: 1 / sqrt(inside) };
+      const side = Math.floor(4 * random());
+      const weight = sqrt(4 / outside);
+      return side < 2 ? { x: side, y, inside: false, weight } : { x, y: side - 2, inside: false, weight };
+    });
+  };
+  draw();
+  return {
+    p0,
+    params: vectorParams(p0.slice(), layout),
+    residualCount: count,
+    nextBatch: draw,
+    fg: (x, gradient) => sumOfSquares(points, x, gradient, row),
+    residuals: (x, residuals, jacobian) => residualsAt(points, x, residuals, jacobian),
+  };
+}
+
+/**
+ * @param {Point[]} points
+ * @param {Float64Array} x
+ * @param {Float64Array | null} gradient
+ * @param {Float64Array} row - scratch
+ */
+function sumOfSquares(points, x, gradient, row) {
+  gradient?.fill(0);
+  let f = 0;
+  for (const point of points) {
+    const r = residual(x, point, gradient && row);
+    f += r * r;
+    if (gradient) for (let j = 0; j < row.length; j++) gradient[j] += 2 * r * row[j];
+  }
+  return f;
+}
+
+/**
+ * @param {Point[]} points
+ * @param {Float64Array} x
+ * @param {Float64Array} residuals
+ * @param {Float64Array | null} jacobian
+ */
+function residualsAt(points, x, residuals, jacobian) {
+  const n = x.length;
+  points.forEach((point, i) => {
+    residuals[i] = residual(x, point, jacobian && jacobian.subarray(i * n, (i + 1) * n));
+  });
 }
 
 /** @typedef {{ x: number, y: number, inside: boolean, weight: number }} Point */

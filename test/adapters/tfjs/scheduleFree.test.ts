@@ -93,6 +93,31 @@ it('goes along with weights that somebody else has set, and starts afresh from t
     w.dispose();
   }));
 
+it('leaves a model within its constraints, though an average of points that are may not be', () =>
+  expectNoLeak(async () => {
+    const model = tf.sequential({
+      layers: [
+        tf.layers.dense({
+          units: 2,
+          inputShape: [3],
+          useBias: false,
+          kernelConstraint: tf.constraints.unitNorm({ axis: 0 }),
+          kernelInitializer: tf.initializers.glorotUniform({ seed: 3 }),
+        }),
+      ],
+    });
+    const optimizer = new SOAPOptimizer({ rate: 0.05, scheduleFree: true, learningRate: 1 }).attach(model);
+    model.compile({ optimizer, loss: 'meanSquaredError' });
+    const x = tf.randomNormal([40, 3], 0, 1, 'float32', 1);
+    const y = tf.randomNormal([40, 2], 0, 1, 'float32', 2);
+    await model.fit(x, y, { batchSize: 10, epochs: 3, shuffle: false, verbose: 0 });
+    const norms = tf.tidy(() => [...model.getWeights()[0].square().sum(0).sqrt().dataSync()]);
+    norms.forEach((norm) => expect(norm).toBeCloseTo(1, 5));
+    optimizer.dispose();
+    model.dispose();
+    tf.dispose([x, y]);
+  }));
+
 /** Where the next gradient will be taken. */
 function optimizerPoint(optimizer: SolverOptimizer): Float64Array {
   return (
