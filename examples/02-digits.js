@@ -1,8 +1,8 @@
-// Real handwritten digits through model.compile and model.fit: L-BFGS against Adam, with all data in one
-// batch and with mini-batches. Writes out/digits.svg and out/digits-accuracy.svg.
+// Real handwritten digits through model.compile and model.fit: L-BFGS and SOAP against Adam, with all data in
+// one batch and with mini-batches. Writes out/digits.svg and out/digits-accuracy.svg.
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
-import { enableWasmConv, LBFGSOptimizer } from 'quasi-newton/tfjs';
+import { enableWasmConv, LBFGSOptimizer, SOAPOptimizer } from 'quasi-newton/tfjs';
 import { convergence } from 'quasi-newton/landscape';
 import { digits } from './lib/digits.js';
 import { progressBar } from './lib/progress.js';
@@ -20,9 +20,14 @@ enableWasmConv(); // for all methods alike: products with transposed matrices, f
 const training = digits(0, samples);
 const heldOut = digits(660, quick ? 200 : 2000);
 
-/** Each Adam rate is the best of .001, .003, .01, .03 for the training loss after this time. */
+/** Each rate is the best of .001, .003, .01, .03 for the training loss after this time. */
 const methods = [
   { name: 'Adam, mini-batches of 100', optimizer: tf.train.adam(0.01), batchSize: 100 },
+  {
+    name: 'SOAP, mini-batches of 100',
+    optimizer: new SOAPOptimizer({ rate: 0.03, scheduleFree: true, learningRate: 1 }),
+    batchSize: 100,
+  },
   { name: 'Adam, full batch', optimizer: tf.train.adam(0.03), batchSize: samples },
   { name: 'L-BFGS, full batch', optimizer: new LBFGSOptimizer({ fullBatch: true }), batchSize: samples },
 ];
