@@ -100,7 +100,7 @@ export {
 export { sequence, type Stage } from './solvers/sequence.ts';
 export { slbfgs, type SlbfgsOptions } from './solvers/slbfgs.ts';
 export { soap } from './solvers/soap.ts';
-export type { SoapOptions } from './solvers/soap/options.ts';
+export type { SoapOptions } from './solvers/soapOptions.ts';
 export { ssbfgs, type SsbfgsOptions } from './solvers/ssbfgs.ts';
 export { ssbroyden, type SsbroydenOptions } from './solvers/ssbroyden.ts';
 export {

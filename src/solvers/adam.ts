@@ -106,7 +106,7 @@ export function adam(options: AdamOptions = {}): Solver {
     return { kind: 'accepted', alpha: rate, moved };
   }
 
-  return {
+  const solver: Solver<AdamState> = {
     name: 'adam',
     descends: false,
     describe: () =>
@@ -126,6 +126,7 @@ export function adam(options: AdamOptions = {}): Solver {
     step,
     answer: ({ averaging, rounded }, out) => averaging !== null && writeAverage(averaging, out, rounded),
   };
+  return solver;
 }
 
 /** A number in [0, 1). */

@@ -4,7 +4,7 @@ import { norm2 } from '../core/vector.ts';
 import { scheduleOf, showSchedule } from './schedules.ts';
 import { blocksOf, type Block } from './soap/blocks.ts';
 import { learn, move, refresh, workspaceOf } from './soap/move.ts';
-import { soapRules, type SoapOptions } from './soap/options.ts';
+import { soapRules, type SoapOptions } from './soapOptions.ts';
 import { averageBase, followShift, newAveraging, writeAverage, type Averaging } from './scheduleFree.ts';
 import type { Precision } from '../core/problem.ts';
 import type { Iterate, Solver, StepOutcome } from '../core/solver.ts';
@@ -91,7 +91,7 @@ export function soap(options: SoapOptions = {}): Solver {
     return { kind: 'accepted', alpha: rate, moved };
   }
 
-  return {
+  const solver: Solver<SoapState> = {
     name: 'soap',
     descends: false,
     describe: () =>
@@ -111,6 +111,7 @@ export function soap(options: SoapOptions = {}): Solver {
     answer: ({ averaging, precision }, out) =>
       averaging !== null && writeAverage(averaging, out, precision === 'float32'),
   };
+  return solver;
 }
 
 /** Gradients as long as this have squares beyond the range of the arithmetic. */

@@ -8,22 +8,23 @@ import {
   sequence,
   soap,
   warmup,
-  type Averaging,
   type Iterate,
   type Problem,
   type Solver,
 } from 'quasi-newton';
+import { inside } from './internals.ts';
 import { problemOf, weight } from './soap/oracle.ts';
+import type { Averaging } from '../../src/solvers/scheduleFree.ts';
 
-/** Adam or SOAP. */
-type Free = Solver<Iterate & { readonly averaging: Averaging | null }>;
+/** State of Adam or SOAP. */
+type FreeState = Iterate & { readonly averaging: Averaging | null };
 
 const layout = layoutOf([weight(4, 5), { name: 'b', shape: [3] }]);
 const rate = warmup({ steps: 4, after: 0.03 });
 const common = { learningRate: rate, beta2: 0.9, epsilon: 1e-3 };
 
 /** Schedule-free solvers, and the same without averaging and momentum, at a rate of 1: their steps are the directions. */
-const cases: [string, Free, Free, number, number][] = [
+const cases: [string, Solver, Solver, number, number][] = [
   ['adam', adam({ ...common, scheduleFree: true }), adam({ ...common, beta1: 0, learningRate: 1 }), 0.9, 0],
   [
     'adam with weight decay and another beta1',
@@ -48,8 +49,8 @@ const cases: [string, Free, Free, number, number][] = [
   ],
 ];
 
-function start(solver: Free, { p0, fg }: Problem, precision: 'float64' | 'float32' = 'float64') {
-  const state = solver.init({ n: p0.length, precision, layout });
+function start(solver: Solver, { p0, fg }: Problem, precision: 'float64' | 'float32' = 'float64') {
+  const state = inside<FreeState>(solver.init({ n: p0.length, precision, layout }));
   state.x.set(p0);
   state.f = fg(state.x, state.gradient);
   return state;
@@ -170,7 +171,7 @@ describe('schedule-free solvers', () => {
     const problem = problemOf(layout);
     const points: Float64Array[] = [];
     const watched: Problem = { ...problem, fg: (x, g) => (points.push(x.slice()), problem.fg(x, g)) };
-    const first: Free = adam({ ...common, scheduleFree: true });
+    const first = adam({ ...common, scheduleFree: true });
     const state = start(first, problem);
     for (let t = 0; t < 8; t++) runSync(first.step(state), problem);
     const answer = new Float64Array(problem.p0.length);

@@ -11,12 +11,13 @@ import {
   type Layout,
   type Precision,
   type Problem,
-  type Side,
   type SoapOptions,
-  type SoapState,
   type TensorSpec,
 } from 'quasi-newton';
 import { uniform } from '../../../bench/problems/random.js';
+import { inside } from '../internals.ts';
+import type { Side } from '../../../src/solvers/soap/side.ts';
+import type { SoapState } from '../../../src/solvers/soap.ts';
 
 export type Matrix = number[][];
 
@@ -145,7 +146,9 @@ export function problemOf(layout: Layout, seed = 1): Problem {
 
 export function startOf(problem: Problem, options: SoapOptions, precision: Precision = 'float64'): SoapState {
   const layout = problem.params?.layout;
-  const state = soap(options).init({ n: problem.p0.length, precision, ...(layout && { layout }) });
+  const state = inside<SoapState>(
+    soap(options).init({ n: problem.p0.length, precision, ...(layout && { layout }) }),
+  );
   state.x.set(problem.p0);
   state.f = problem.fg(state.x, state.gradient);
   return state;

@@ -1,5 +1,5 @@
 import { soap } from '../../../solvers/soap.ts';
-import { soapRules, type SoapOptions } from '../../../solvers/soap/options.ts';
+import { soapRules, type SoapOptions } from '../../../solvers/soapOptions.ts';
 import { solverOptions, type SolverOptimizerOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 

@@ -6,8 +6,8 @@ import {
   numberIn,
   positive,
   type Rules,
-} from '../../core/options.ts';
-import { scheduleRule, type Schedule } from '../schedules.ts';
+} from '../core/options.ts';
+import { scheduleRule, type Schedule } from './schedules.ts';
 
 /** Options of `soap`. */
 export interface SoapOptions {
