@@ -72,6 +72,7 @@ export { conjugateGradient, type ConjugateGradientOptions } from './solvers/conj
 export { gradientDescent, type GradientDescentOptions } from './solvers/gradientDescent.ts';
 export { curveFit, type CurveFitOptions } from './solvers/curveFit/curveFit.ts';
 export type { Point, Sigma } from './solvers/curveFit/data.ts';
+export type { Slopes } from './solvers/curveFit/model.ts';
 export type { Limits, Start, Values } from './solvers/curveFit/parameters.ts';
 export type { Band, Prediction, PredictOptions } from './solvers/curveFit/predict.ts';
 export type { Interval } from './solvers/curveFit/profile.ts';

@@ -1,4 +1,4 @@
-import { boolean, checkOptions, finitePositive, oneOf } from '../core/options.ts';
+import { checkOptions, finitePositive, oneOf } from '../core/options.ts';
 import { EPSILON } from '../core/epsilon.ts';
 import { askResiduals, type Scheme } from '../core/jacobian.ts';
 import { normInf, subtract } from '../core/vector.ts';
@@ -38,8 +38,14 @@ export interface LevenbergMarquardtOptions {
    * @defaultValue `'auto'`: `'columns'` where the norms of the first J differ by a factor of 5000 or more
    */
   readonly scaling?: 'auto' | 'identity' | 'columns';
-  /** Second-order correction of each step, for one further evaluation. @defaultValue `true` */
-  readonly acceleration?: boolean;
+  /**
+   * Second-order correction of each step, for one further evaluation. With `'auto'`, which suits a few unknowns far from
+   * their solution, only after a step whose decrease differed by a quarter or more from that of the linear model, and for
+   * steps that bend up to twice as much.
+   *
+   * @defaultValue `true`
+   */
+  readonly acceleration?: boolean | 'auto';
   /**
    * Formula of the Jacobian where the problem writes none.
    *
@@ -61,6 +67,14 @@ const LEAST_DAMPING = 1e-20;
 const MOST_DAMPING = 1e32;
 /** Below this predicted relative decrease, second differences are noise and Gauss–Newton converges by itself. */
 const LEAST_ACCELERATED = 1e-6;
+/**
+ * Largest 2‖Dδ₂‖/‖Dδ₁‖ of a step that is tried: beyond it, the expansion does not hold. Where evaluations are few, it
+ * pays to try more.
+ */
+const MAX_BEND = 1.5;
+const MAX_BEND_AUTO = 3;
+/** Where the decrease differs by less than this part from that of the linear model, the residuals hardly bend. */
+const STRAIGHT = 0.25;
 
 /**
  * Levenberg–Marquardt with geodesic acceleration, for sums of squares f(x) = Σ rᵢ(x)².
@@ -93,12 +107,16 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
   checkOptions('levenbergMarquardt', options, {
     damping: finitePositive,
     scaling: oneOf('auto', 'identity', 'columns'),
-    acceleration: boolean,
+    acceleration: {
+      allowed: "true, false or 'auto'",
+      accepts: (v) => typeof v === 'boolean' || v === 'auto',
+    },
     differences: oneOf('auto', '2-point', '3-point'),
     lower: boundRule,
     upper: boundRule,
   });
   const { damping, scaling = 'auto', acceleration = true, differences = 'auto' } = options;
+  const maxBend = acceleration === 'auto' ? MAX_BEND_AUTO : MAX_BEND;
   const { lower = -Infinity, upper = Infinity } = options;
   const isFree = (lower ?? -Infinity) === -Infinity && (upper ?? Infinity) === Infinity;
   const bounds = isFree ? null : boxOf('levenbergMarquardt', lower, upper);
@@ -143,9 +161,10 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
       }
       promised = Math.max(promised, whole);
       const predicted = box === null ? whole : cutToBox(state, box, whole);
-      const straight = !acceleration || predicted < LEAST_ACCELERATED * state.f;
+      const isStraight = acceleration === 'auto' ? state.isStraight : !acceleration;
+      const straight = isStraight || predicted < LEAST_ACCELERATED * state.f;
       // A matrix that is not positive definite has no step (NaN).
-      if (predicted > 0 && (straight || (yield* accelerate(state, box)))) {
+      if (predicted > 0 && (straight || (yield* accelerate(state, box, maxBend)))) {
         moveBy(state, 1, state.step, box);
         const trialF = yield askResiduals(state.trial, state.trialResiduals, null);
         if (trialF < state.f && (yield* accept(state, box, trialF))) {
@@ -153,9 +172,11 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
           const factor = gain > 0.75 ? 1 / 5 : gain < 0.25 ? 2 : 1 / 1.5;
           state.damping = Math.max(factor * state.damping, LEAST_DAMPING * state.unit);
           state.growth = 2;
+          state.isStraight = Math.abs(gain - 1) < STRAIGHT;
           return { kind: 'accepted', alpha: 1, moved: normInf(state.step) };
         }
       }
+      state.isStraight = false;
       state.damping *= state.growth;
       state.growth *= 2;
     }

@@ -1,17 +1,28 @@
-import { boolean, checkOptions, finitePositive, oneOf, show, type Rule } from '../../core/options.ts';
+import {
+  boolean,
+  callable,
+  checkOptions,
+  finitePositive,
+  oneOf,
+  show,
+  type Rule,
+} from '../../core/options.ts';
 import { leastSquares } from '../../core/leastSquares.ts';
 import { robustLosses, type RobustLoss } from '../../core/robustLoss.ts';
 import { completeSolveOptions, plainSolveRules } from '../../core/solveOptions.ts';
 import { dot, norm2, normInf } from '../../core/vector.ts';
 import { readData, showPoint, type FitData, type Point, type Sigma } from './data.ts';
-import { evaluatorOf, type GivenModel } from './model.ts';
+import { checkSlopes } from './checkSlopes.ts';
+import { modelOf, type FitModel, type GivenModel, type Slopes } from './model.ts';
 import { readParameters, type Limits, type ParameterSet, type Start, type Values } from './parameters.ts';
-import { solveFit, type FitProblem } from './solveFit.ts';
+import { solveFit } from './solveFit.ts';
+import type { FitProblem } from './linearized.ts';
 import { summarize } from './summarize.ts';
+import type { Residuals } from '../../core/problem.ts';
 import type { CurveFit } from './result.ts';
 
 /** Options of {@link curveFit}. */
-export interface CurveFitOptions<S extends Start = Start> {
+export interface CurveFitOptions<S extends Start = Start, X = Point> {
   /** Standard deviation σ of y, one number or one for each point. @defaultValue unknown, and the same for all */
   readonly sigma?: Sigma;
   /** 1/σ² of each point, in the place of `sigma`. */
@@ -35,6 +46,14 @@ export interface CurveFitOptions<S extends Start = Start> {
   readonly loss?: RobustLoss;
   /** Residual above which a point counts as an outlier, in units of σ. @defaultValue `1` */
   readonly scale?: number;
+  /**
+   * Derivatives of the model at a point x by each parameter: in the order of the start, or by name, where those of fixed
+   * parameters may be left out. With `vectorized`, a list of these, one for each point. At the start they are compared
+   * with differences, and refused where they disagree.
+   *
+   * @defaultValue differences of the model
+   */
+  jacobian?(this: void, x: X, parameters: Values<S>): Slopes | ArrayLike<Slopes>;
   /** True if the model takes all points at once and returns an array. @defaultValue `false` */
   readonly vectorized?: boolean;
   /** @defaultValue `1000` */
@@ -56,7 +75,7 @@ const anything: Rule = { allowed: 'anything', accepts: () => true }; // checked 
 /**
  * Fits a model to data by least squares, and tells how far its parameters are known.
  *
- * Derivatives come by differences. Bad data, bounds and starts are refused before the fit begins.
+ * Derivatives come by differences, or from `jacobian`. Bad data, bounds and starts are refused before the fit begins.
  *
  * @param model - value at a point x, for parameters as the start gives them: an array or an object
  * @param xdata - `[m]` numbers, or arrays of numbers for a model of several variables
@@ -83,27 +102,27 @@ export function curveFit<X extends Point, S extends Start>(
   xdata: ArrayLike<X | null>,
   ydata: ArrayLike<number | null>,
   p0: S,
-  options: CurveFitOptions<S> & { readonly vectorized: true },
+  options: CurveFitOptions<S, readonly X[]> & { readonly vectorized: true },
 ): CurveFit;
 export function curveFit<X extends Point, S extends Start>(
   model: (x: X, parameters: Values<S>) => number,
   xdata: ArrayLike<X | null>,
   ydata: ArrayLike<number | null>,
   p0: S,
-  options?: CurveFitOptions<S>,
+  options?: CurveFitOptions<S, X>,
 ): CurveFit;
 export function curveFit<S extends Start>(
-  model: GivenModel,
+  given: GivenModel,
   xdata: ArrayLike<Point | null>,
   ydata: ArrayLike<number | null>,
   p0: S,
   options: CurveFitOptions<S> = {},
 ): CurveFit {
-  if (typeof model !== 'function')
-    throw new TypeError(`curveFit: model must be a function, got ${show(model)}.`);
+  if (typeof given !== 'function')
+    throw new TypeError(`curveFit: model must be a function, got ${show(given)}.`);
   check(options);
   const { sigma, weights, absoluteSigma = false, missing = 'refuse', vectorized = false, ...more } = options;
-  const { lower, upper, fixed = [], tied = {}, loss = 'linear', scale = 1, ...limits } = more;
+  const { lower, upper, fixed = [], tied = {}, loss = 'linear', scale = 1, jacobian, ...limits } = more;
   if (absoluteSigma && sigma === undefined && weights === undefined) {
     throw new RangeError(
       'curveFit: absoluteSigma needs sigma or weights; without them, errors follow from the scatter.',
@@ -113,18 +132,16 @@ export function curveFit<S extends Start>(
   const parameters = readParameters(p0, { lower, upper, fixed, tied });
   checkCount(data, parameters);
 
-  let evaluations = 0;
-  const evaluate = evaluatorOf(model, vectorized);
-  const residuals = (theta: Float64Array, r: Float64Array): void => {
-    evaluations++;
-    evaluate(data.x, parameters.present(parameters.expand(theta)), r);
-    for (let i = 0; i < r.length; i++) r[i] = (r[i] - data.y[i]) * data.rootWeights[i];
-  };
+  const model = modelOf({ model: given, jacobian, vectorized }, parameters);
+  const { residuals, fittedAt, evaluations } = residualsOf(model, data);
   const pick = (all: Float64Array): Float64Array => Float64Array.from(parameters.varied, (j) => all[j]);
   const start = pick(parameters.start);
   checkStart(residuals, start, data);
+  const plain = { p0: start, residualCount: data.y.length, residuals };
+  if (model.derivatives !== null) checkSlopes(leastSquares(plain), data, parameters);
   const fit: FitProblem = {
-    problem: leastSquares({ p0: start, residualCount: data.y.length, residuals, loss, scale }),
+    problem: leastSquares({ ...plain, loss, scale }),
+    hasJacobian: model.derivatives !== null,
     lower: pick(parameters.lower),
     upper: pick(parameters.upper),
     size: norm2(data.y.map((y, i) => y * data.rootWeights[i])),
@@ -132,7 +149,40 @@ export function curveFit<S extends Start>(
   };
   checkSize(fit.size, data);
   const solution = solveFit(fit);
-  return summarize({ data, parameters, evaluate, fit, solution, absoluteSigma, evaluations });
+  const fitted = fittedAt(solution.x);
+  return summarize({
+    data,
+    parameters,
+    model,
+    fitted,
+    fit,
+    solution,
+    absoluteSigma,
+    evaluations: evaluations(),
+  });
+}
+
+/** Weighted residuals of a model; at the last point, which is often asked for again, they are not computed again. */
+function residualsOf(model: FitModel, { x, y, rootWeights }: FitData) {
+  let evaluations = 0;
+  const fitted = new Float64Array(y.length);
+  let last: Float64Array | null = null;
+  const fittedAt = (theta: Float64Array): Float64Array => {
+    if (last?.every((value, j) => value === theta[j])) return fitted;
+    last = null; // the model may throw
+    evaluations++;
+    model.values(x, theta, fitted);
+    last = theta.slice();
+    return fitted;
+  };
+  const residuals = (theta: Float64Array, r: Float64Array, jacobian: Float64Array | null): void => {
+    fittedAt(theta).forEach((value, i) => (r[i] = (value - y[i]) * rootWeights[i]));
+    if (jacobian === null || model.derivatives === null) return;
+    model.derivatives(x, theta, jacobian);
+    const n = theta.length;
+    for (let at = 0; at < jacobian.length; at++) jacobian[at] *= rootWeights[Math.floor(at / n)];
+  };
+  return { residuals, fittedAt, evaluations: () => evaluations };
 }
 
 function check<S extends Start>(options: CurveFitOptions<S>): void {
@@ -147,6 +197,7 @@ function check<S extends Start>(options: CurveFitOptions<S>): void {
     missing: oneOf('refuse', 'skip'),
     loss: oneOf(...robustLosses),
     scale: finitePositive,
+    jacobian: callable,
     vectorized: boolean,
     maxIterations: plainSolveRules.maxIterations,
     maxEvaluations: plainSolveRules.maxEvaluations,
@@ -172,13 +223,9 @@ function checkSize(size: number, { y }: FitData): void {
 }
 
 /** Refuses a model that has no value at the start. */
-function checkStart(
-  residuals: (theta: Float64Array, r: Float64Array) => void,
-  start: Float64Array,
-  { x, y }: FitData,
-): void {
+function checkStart(residuals: Residuals, start: Float64Array, { x, y }: FitData): void {
   const r = new Float64Array(y.length);
-  residuals(start, r);
+  residuals(start, r, null);
   const bad = r.findIndex((value) => !Number.isFinite(value));
   if (bad < 0) {
     if (Number.isFinite(dot(r, r))) return;

@@ -1,42 +1,86 @@
 import { show } from '../../core/options.ts';
+import { gradientsOf } from './covariance.ts';
 import { showPoint, type Point } from './data.ts';
-
-/** Values of the model at all points, from all parameters as it takes them. */
-export type EvaluateModel = (points: readonly Point[], parameters: unknown, out: Float64Array) => void;
+import type { ParameterSet } from './parameters.ts';
 
 /** A model as the user gave it. */
 export type GivenModel = (x: never, parameters: never) => unknown;
 
+/** Derivatives of the model at a point: in the order of the parameters, or by name. */
+export type Slopes = ArrayLike<number> | { readonly [name: string]: number };
+
+/** A model as a function of the parameters that vary. */
+export interface FitModel {
+  /** `out ← f(points)`, `[k]`, for parameters theta, `[n]` */
+  values(points: readonly Point[], theta: Float64Array, out: Float64Array): void;
+  /** `out ← ∂f/∂theta`, `[k, n]` row by row; null where the user gave no derivatives */
+  readonly derivatives: ((points: readonly Point[], theta: Float64Array, out: Float64Array) => void) | null;
+}
+
+/** The user's functions. */
+export interface GivenFunctions {
+  readonly model: GivenModel;
+  readonly jacobian: GivenModel | undefined;
+  /** True if both take all points at once. */
+  readonly vectorized: boolean;
+}
+
+type Call = (x: unknown, parameters: unknown) => unknown;
+
 /**
- * Makes one form of a model that takes a point and of one that takes all points at once.
+ * Makes one form of models that take a point and of those that take all, whichever parameters vary.
  *
- * @param vectorized - true if the model takes all points and returns an array
- * @returns a function that throws a TypeError where the model returns something else than numbers
+ * @returns functions that throw a TypeError where the user's return something else than numbers
  */
-export function evaluatorOf(model: GivenModel, vectorized: boolean): EvaluateModel {
-  const call = model as (x: unknown, parameters: unknown) => unknown;
-  if (!vectorized) {
-    return (points, parameters, out) => {
-      for (let i = 0; i < points.length; i++) out[i] = checked(call(points[i], parameters), points[i]);
-    };
-  }
-  return (points, parameters, out) => {
-    const values = call(points, parameters);
-    const length =
-      Array.isArray(values) || (ArrayBuffer.isView(values) && 'length' in values)
-        ? Number(values.length)
-        : -1;
-    if (length !== points.length) {
-      const got = length < 0 ? show(values) : `${length} values`;
-      throw new TypeError(
-        `curveFit: a vectorized model must return one value for each of ${points.length} points, got ${got}.`,
-      );
-    }
-    for (let i = 0; i < length; i++) out[i] = checked((values as ArrayLike<unknown>)[i], points[i]);
+export function modelOf({ model, jacobian, vectorized }: GivenFunctions, parameters: ParameterSet): FitModel {
+  const { expand, present, varied } = parameters;
+  const presented = (theta: Float64Array): unknown => present(expand(theta));
+  const evaluate = vectorized ? allAtOnce('model', model as Call) : oneByOne(model as Call);
+  const slopes = vectorized ? allAtOnce('jacobian', jacobian as Call) : oneByOne(jacobian as Call);
+  return {
+    values(points, theta, out) {
+      evaluate(points, presented(theta)).forEach((value, i) => (out[i] = checkedValue(value, points[i])));
+    },
+    derivatives:
+      jacobian === undefined
+        ? null
+        : (points, theta, out) => {
+            const n = varied.length;
+            const chain = parameters.tied.length > 0 ? gradientsOf(parameters, theta) : null;
+            slopes(points, presented(theta)).forEach((row, i) => {
+              const all = checkedSlopes(row, points[i], parameters);
+              for (let k = 0; k < n; k++) {
+                out[i * n + k] =
+                  chain === null
+                    ? all[varied[k]]
+                    : chain.reduce((sum, g, j) => sum + (g[k] && all[j] * g[k]), 0);
+              }
+            });
+          },
   };
 }
 
-function checked(value: unknown, point: Point): number {
+const oneByOne =
+  (call: Call) =>
+  (points: readonly Point[], parameters: unknown): readonly unknown[] =>
+    points.map((point) => call(point, parameters));
+
+const allAtOnce =
+  (name: 'model' | 'jacobian', call: Call) =>
+  (points: readonly Point[], parameters: unknown): readonly unknown[] => {
+    const values = call(points, parameters);
+    if (isList(values) && values.length === points.length) return Array.from(values);
+    const got = isList(values) ? `${values.length} values` : show(values);
+    const each = name === 'model' ? 'value' : 'list of derivatives';
+    throw new TypeError(
+      `curveFit: a vectorized ${name} must return one ${each} for each of ${points.length} points, got ${got}.`,
+    );
+  };
+
+const isList = (value: unknown): value is ArrayLike<unknown> =>
+  Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value);
+
+function checkedValue(value: unknown, point: Point): number {
   if (typeof value === 'number') return value;
   const hint =
     value instanceof Promise
@@ -45,4 +89,21 @@ function checked(value: unknown, point: Point): number {
   throw new TypeError(
     `curveFit: model must return a number, got ${show(value)} at x = ${showPoint(point)}; ${hint}.`,
   );
+}
+
+/** Derivatives by all parameters in their order; those of fixed parameters may be missing where they have names. */
+function checkedSlopes(row: unknown, point: Point, { names, isFixed }: ParameterSet): Float64Array {
+  const wrong = (got: string): TypeError =>
+    new TypeError(
+      `curveFit: jacobian must return a derivative for each of ${names.join(', ')}, in this order or by name, got ${got} at x = ${showPoint(point)}.`,
+    );
+  if (typeof row !== 'object' || row === null || row instanceof Promise) throw wrong(show(row));
+  if (isList(row) && row.length !== names.length) throw wrong(`${row.length} values`);
+  const slopes = new Float64Array(names.length);
+  names.forEach((name, j) => {
+    const slope: unknown = isList(row) ? row[j] : (row as { [name: string]: unknown })[name];
+    if (typeof slope === 'number') slopes[j] = slope;
+    else if (slope !== undefined || !isFixed[j]) throw wrong(`${show(slope)} for ${name}`);
+  });
+  return slopes;
 }

@@ -21,6 +21,8 @@ export interface ParameterSet {
   readonly upper: Float64Array;
   /** Indices of those that are functions of others. */
   readonly tied: readonly number[];
+  /** True for each that keeps its start, `[n]` */
+  readonly isFixed: readonly boolean[];
   /** All parameters, `[n]`, from those that vary. */
   readonly expand: (theta: Float64Array) => Float64Array;
   /** All parameters as the model takes them. */
@@ -117,7 +119,8 @@ export function readParameters(p0: Start, options: ParameterOptions): ParameterS
         `curveFit: tied.${names[j]} gives NaN at p0; it must return a number, and must not depend on ${names[j]}, nor through other tied parameters.`,
       );
   }
-  return { names, start, varied, lower, upper, tied, present, expand };
+  const isFixed = names.map((_, j) => fixed.has(j));
+  return { names, start, varied, lower, upper, tied, isFixed, present, expand };
 }
 
 function limits(

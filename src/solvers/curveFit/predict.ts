@@ -3,7 +3,7 @@ import { differenceJacobian } from '../../core/jacobian.ts';
 import { checkOptions, either, finitePositive, numberBetween } from '../../core/options.ts';
 import { varianceOf, type Uncertainty } from './covariance.ts';
 import { studentQuantile } from './studentT.ts';
-import type { EvaluateModel } from './model.ts';
+import type { FitModel } from './model.ts';
 import type { ParameterSet } from './parameters.ts';
 import { checkPoints, type Point, type Sigma } from './data.ts';
 
@@ -39,7 +39,7 @@ export interface Prediction {
 
 /** A fit as its predictions need it. */
 export interface Fitted {
-  readonly evaluate: EvaluateModel;
+  readonly model: FitModel;
   /** Points of the fit, `[m]` */
   readonly points: readonly Point[];
   readonly parameters: ParameterSet;
@@ -71,19 +71,12 @@ export function predictBy(fitted: Fitted, given: ArrayLike<Point>, options: Pred
     }),
   });
   const { level = 0.95, sigma = fitted.sigma } = options;
-  const { evaluate, parameters, theta, uncertainty, variance, degrees } = fitted;
+  const { theta, uncertainty, variance, degrees } = fitted;
   const k = points.length;
   const n = theta.length;
-  const at = (x: Float64Array, out: Float64Array): void =>
-    evaluate(points, parameters.present(parameters.expand(x)), out);
   const values = new Float64Array(k);
-  at(theta, values);
-  const derivatives = new Float64Array(k * n);
-  const { lower, upper, varied } = parameters;
-  const bounds = { lower: (j: number) => lower[varied[j]], upper: (j: number) => upper[varied[j]] };
-  const steps = { scheme: '3-point', precision: 'float64', sizes: theta.map(Math.abs), bounds } as const;
-  const problem = { p0: theta, fg: () => NaN, residuals: at };
-  if (runSync(differenceJacobian(theta, values, derivatives, steps), problem) >= 0) derivatives.fill(NaN);
+  fitted.model.values(points, theta, values);
+  const derivatives = derivativesAt(fitted, points, values);
 
   const variances = values.map(
     (_, i) => variance * varianceOf(uncertainty, derivatives.subarray(i * n, (i + 1) * n)),
@@ -101,4 +94,27 @@ export function predictBy(fitted: Fitted, given: ArrayLike<Point>, options: Pred
     confidence: band(() => 0),
     prediction: sigma === null ? null : band(noiseAt),
   };
+}
+
+/** Derivatives of the model by the parameters that vary, `[k, n]`; NaN where differences find none. */
+function derivativesAt(
+  { model, theta, parameters }: Fitted,
+  points: readonly Point[],
+  values: Float64Array,
+): Float64Array {
+  const derivatives = new Float64Array(points.length * theta.length);
+  if (model.derivatives !== null) {
+    model.derivatives(points, theta, derivatives);
+    return derivatives;
+  }
+  const { lower, upper, varied } = parameters;
+  const bounds = { lower: (j: number) => lower[varied[j]], upper: (j: number) => upper[varied[j]] };
+  const steps = { scheme: '3-point', precision: 'float64', sizes: theta.map(Math.abs), bounds } as const;
+  const problem = {
+    p0: theta,
+    fg: () => NaN,
+    residuals: (x: Float64Array, out: Float64Array) => model.values(points, x, out),
+  };
+  const failed = runSync(differenceJacobian(theta, values, derivatives, steps), problem);
+  return failed >= 0 ? derivatives.fill(NaN) : derivatives;
 }

@@ -1,6 +1,7 @@
 import { leastSquares } from '../../core/leastSquares.ts';
 import { dot } from '../../core/vector.ts';
-import { solveFit, type FitProblem } from './solveFit.ts';
+import { solveFit } from './solveFit.ts';
+import type { FitProblem } from './linearized.ts';
 
 /** Ends of a confidence interval; infinite where χ² does not rise enough on that side. */
 export interface Interval {
@@ -75,23 +76,32 @@ function signedRoot({ fit, theta, f, variance }: Profiled, k: number): (value: n
   const pick = (values: Float64Array): Float64Array => Float64Array.from(others, (j) => values[j]);
   const rootOf = (lowest: number): number => Math.sqrt(Math.max(0, lowest - f) / variance);
   let warm = pick(theta);
+  const m = problem.residualCount ?? 0;
+  const whole = new Float64Array(theta.length);
+  const jacobian = new Float64Array(fit.hasJacobian ? m * theta.length : 0);
   return (value) => {
-    const whole = Float64Array.from(theta);
-    const complete = (x: Float64Array): Float64Array => {
+    const residuals = (x: Float64Array, r: Float64Array, reduced: Float64Array | null): void => {
       others.forEach((j, l) => (whole[j] = x[l]));
       whole[k] = value;
-      return whole;
+      const isWanted = reduced !== null && fit.hasJacobian;
+      problem.residuals(whole, r, isWanted ? jacobian : null);
+      if (isWanted) withoutColumn(jacobian, k, theta.length, reduced);
     };
-    const residuals = (x: Float64Array, r: Float64Array): void => problem.residuals(complete(x), r, null);
-    const residualCount = problem.residualCount ?? 0;
     if (others.length === 0) {
-      const r = new Float64Array(residualCount);
-      residuals(warm, r);
+      const r = new Float64Array(m);
+      residuals(warm, r, null);
       return rootOf(dot(r, r));
     }
-    const reduced = leastSquares({ p0: warm, residualCount, residuals });
+    const reduced = leastSquares({ p0: warm, residualCount: m, residuals });
     const found = solveFit({ ...fit, problem: reduced, lower: pick(fit.lower), upper: pick(fit.upper) });
     warm = found.x;
     return rootOf(found.f);
   };
+}
+
+/** `out ←` a matrix `[m, n]` without its column k. */
+function withoutColumn(matrix: Float64Array, k: number, n: number, out: Float64Array): void {
+  for (let row = 0, at = 0; row < matrix.length; row += n) {
+    for (let j = 0; j < n; j++) if (j !== k) out[at++] = matrix[row + j];
+  }
 }

@@ -7,16 +7,19 @@ import { profileOf, type Interval } from './profile.ts';
 import { reportOf } from './report.ts';
 import { studentQuantile } from './studentT.ts';
 import type { FitData, Point } from './data.ts';
-import type { EvaluateModel } from './model.ts';
+import type { FitModel } from './model.ts';
 import type { ParameterSet } from './parameters.ts';
 import type { CurveFit, ParameterRole } from './result.ts';
-import type { FitProblem, FitSolution } from './solveFit.ts';
+import type { FitProblem } from './linearized.ts';
+import { isLimit, type FitSolution } from './solveFit.ts';
 
 /** A finished fit in its parts. */
 export interface FinishedFit {
   readonly data: FitData;
   readonly parameters: ParameterSet;
-  readonly evaluate: EvaluateModel;
+  readonly model: FitModel;
+  /** Values of the model at the solution, `[m]` */
+  readonly fitted: Float64Array;
   readonly fit: FitProblem;
   readonly solution: FitSolution;
   readonly absoluteSigma: boolean;
@@ -25,7 +28,7 @@ export interface FinishedFit {
 
 /** Adds statistics, methods and the report to a solution. */
 export function summarize(finished: FinishedFit): CurveFit {
-  const { data, parameters, evaluate, fit, solution, absoluteSigma, evaluations } = finished;
+  const { data, parameters, model, fitted, fit, solution, absoluteSigma, evaluations } = finished;
   const { names, varied } = parameters;
   const theta = solution.x;
   const x = parameters.expand(theta);
@@ -43,13 +46,11 @@ export function summarize(finished: FinishedFit): CurveFit {
     variance,
   );
 
-  const fitted = new Float64Array(m);
-  evaluate(data.x, parameters.present(x), fitted);
   const statistics = goodness(data, fitted, varied.length);
   const byName = <T>(values: ArrayLike<T>): { [name: string]: T } =>
     Object.fromEntries(names.map((name, j) => [name, values[j]]));
   const forBands: Fitted = {
-    evaluate,
+    model,
     points: data.x,
     parameters,
     theta,
@@ -198,7 +199,7 @@ function messageOf({ converged, termination, qr, free }: FitSolution): string {
   if (!converged && qr.rank === 0 && free.length > 0) {
     return 'No step in any parameter changes the model by more than rounding: start elsewhere, or scale y and the parameters.';
   }
-  if (termination === 'functionTolerance' && !converged) {
+  if (!converged && !isLimit(termination)) {
     return 'Steps hardly lower the sum of squares, but its derivatives do not show a minimum: start elsewhere.';
   }
   if (!converged) return terminations[termination].sentence;

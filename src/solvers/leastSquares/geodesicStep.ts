@@ -7,8 +7,6 @@ import type { LevenbergMarquardtState } from './state.ts';
 
 /** Fraction of δ₁ at which r is evaluated for its second derivative. */
 const PROBE = 0.1;
-/** Largest 2‖Dδ₂‖/‖Dδ₁‖ of a step that is tried: beyond it, the expansion does not hold. */
-const MAX_BEND = 1.5;
 
 /** `trial ← x + alpha·direction`, projected into the box and rounded as the problem sees it. */
 export function moveBy(
@@ -60,10 +58,11 @@ export function cutToBox(state: LevenbergMarquardtState, box: Box, predicted: nu
 /**
  * `step ← δ₁ + ½δ₂`, by one evaluation at x + hδ₁.
  *
+ * @param maxBend - largest 2‖Dδ₂‖/‖Dδ₁‖ of a step that is tried
  * @returns false if the step bends too much, or r is not finite there
  * @see Transtrum & Sethna (2012), arXiv:1201.5885, eq. (16) to (19) and section 4
  */
-export function* accelerate(state: LevenbergMarquardtState, box: Box | null): Asks<boolean> {
+export function* accelerate(state: LevenbergMarquardtState, box: Box | null, maxBend: number): Asks<boolean> {
   const { step, second, slope, curvature, residuals, scale } = state;
   moveBy(state, PROBE, step, box);
   const f = yield askResiduals(state.trial, curvature, null);
@@ -72,7 +71,7 @@ export function* accelerate(state: LevenbergMarquardtState, box: Box | null): As
     curvature[i] = (2 / PROBE) * ((curvature[i] - residuals[i]) / PROBE - slope[i]);
   }
   solveDamped(state, curvature, second);
-  if (!(4 * scaledSquare(scale, second) <= MAX_BEND ** 2 * scaledSquare(scale, step))) return false;
+  if (!(4 * scaledSquare(scale, second) <= maxBend ** 2 * scaledSquare(scale, step))) return false;
   addScaled(step, 0.5, second, step);
   return true;
 }

@@ -22,6 +22,8 @@ export interface LevenbergMarquardtState extends LinearModel, DampedSystem {
   unit: number;
   /** Factor by which the next rejection raises the damping. */
   growth: number;
+  /** True if the linear model predicted the last decrease well. */
+  isStraight: boolean;
   /** f of the iterate before. */
   before: number;
   readonly stochastic: boolean;
@@ -69,6 +71,7 @@ export function newState(
     first: 0,
     unit: 0,
     growth: 2,
+    isStraight: false,
     before: NaN,
     rounded: precision === 'float32',
     stochastic,

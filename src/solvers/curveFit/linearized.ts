@@ -1,0 +1,113 @@
+import { runSync } from '../../core/drive.ts';
+import { differenceJacobian, type Scheme } from '../../core/jacobian.ts';
+import { gradientOfSquares } from '../../core/leastSquares.ts';
+import { dot } from '../../core/vector.ts';
+import { pivotedQr, solveByQr, type PivotedQr } from './qr.ts';
+import type { Problem, Residuals } from '../../core/problem.ts';
+import type { CompleteSolveOptions } from '../../core/solveOptions.ts';
+
+/** A problem with bounds, and limits on the work. */
+export interface FitProblem {
+  readonly problem: Problem & { readonly residuals: Residuals };
+  /** True if `residuals` writes its Jacobian. */
+  readonly hasJacobian: boolean;
+  readonly lower: Float64Array;
+  readonly upper: Float64Array;
+  /** ‖y/σ‖: rounding errors of residuals are relative to it */
+  readonly size: number;
+  readonly limits: CompleteSolveOptions;
+}
+
+/** The linear model at a point, over the unknowns that no bound holds. */
+export interface Linearized {
+  /** Point, `[n]`, and f there */
+  readonly x: Float64Array;
+  readonly f: number;
+  /** Factors of the Jacobian over the free unknowns. */
+  readonly qr: PivotedQr;
+  /** Indices of the free unknowns, and of those that a bound holds. */
+  readonly free: readonly number[];
+  readonly held: readonly number[];
+  /** Gauss–Newton step, `[n]`, and the decrease of f that it promises */
+  readonly step: Float64Array;
+  readonly decrease: number;
+  /** Accuracy of the Jacobian. */
+  readonly accuracy: Accuracy;
+}
+
+/** A Jacobian is exact to some 8 digits (forward differences), or to 11 and more (central ones, or the user's own). */
+export type Accuracy = 'rough' | 'fine';
+
+/** A diagonal element of R below this, for columns of length 1, is rounding of differences. */
+const RANK_TOLERANCE = 1e-9;
+
+const SCHEMES: Record<Accuracy, Scheme> = { rough: '2-point', fine: '3-point' };
+
+/** Computes and factors the Jacobian at a point. */
+export function linearizeAt(fit: FitProblem, x: Float64Array, accuracy: Accuracy): Linearized {
+  const { problem, lower, upper, hasJacobian } = fit;
+  const m = problem.residualCount ?? 0;
+  const residuals = new Float64Array(m);
+  const jacobian = new Float64Array(m * x.length);
+  problem.residuals(x, residuals, hasJacobian ? jacobian : null);
+  if (!hasJacobian) {
+    const bounds = { lower: (j: number) => lower[j], upper: (j: number) => upper[j] };
+    const scheme = SCHEMES[accuracy];
+    const steps = { scheme, precision: 'float64', sizes: x.map(Math.abs), bounds } as const;
+    const failed = runSync(differenceJacobian(x, residuals, jacobian, steps), problem);
+    if (failed >= 0) jacobian.fill(0);
+  }
+  return linearModel(fit, { x, residuals, jacobian }, accuracy);
+}
+
+/** Factors a Jacobian, `[m, n]`, over the unknowns that no bound holds. */
+export function linearModel(
+  { lower, upper, hasJacobian }: FitProblem,
+  at: { readonly x: Float64Array; readonly residuals: Float64Array; readonly jacobian: Float64Array },
+  accuracy: Accuracy,
+): Linearized {
+  const { residuals, jacobian } = at;
+  const x = at.x.slice();
+  const n = x.length;
+  const m = residuals.length;
+  const gradient = new Float64Array(n);
+  gradientOfSquares(residuals, jacobian, gradient);
+  const isHeld = (j: number): boolean =>
+    (x[j] <= lower[j] && gradient[j] > 0) || (x[j] >= upper[j] && gradient[j] < 0);
+  const indices = Array.from(x, (_, j) => j);
+  const held = indices.filter(isHeld);
+  const free = indices.filter((j) => !isHeld(j));
+  const columns = Float64Array.from({ length: m * free.length }, (_, i) => {
+    const [row, k] = [Math.floor(i / free.length), i % free.length];
+    return jacobian[row * n + free[k]];
+  });
+  const qr = pivotedQr(columns, m, free.length, RANK_TOLERANCE);
+  const { x: solution, decrease } = solveByQr(qr, residuals);
+  const step = new Float64Array(n);
+  free.forEach((j, k) => (step[j] = -solution[k]));
+  const f = dot(residuals, residuals);
+  return { x, f, qr, free, held, step, decrease, accuracy: hasJacobian ? 'fine' : accuracy };
+}
+
+/** Relative error of an element of a Jacobian by forward differences. */
+const ROUGH_ERROR = 1.5e-8;
+
+/** Part of f that a step promises only because of errors in a rough Jacobian. */
+export function roughness({ qr: { factors, n, rank } }: Linearized): number {
+  const least = rank === 0 ? 1 : factors[(rank - 1) * n + rank - 1];
+  return (ROUGH_ERROR / least) ** 2;
+}
+
+/** Returns x + δ. */
+export const plusStep = ({ x, step }: Linearized): Float64Array => x.map((value, j) => value + step[j]);
+
+/** True within the bounds. */
+export const isWithin = ({ lower, upper }: FitProblem, x: Float64Array): boolean =>
+  x.every((value, j) => value >= lower[j] && value <= upper[j]);
+
+/** f that is only rounding of y: residuals of 100 ε‖y/σ‖. */
+export const exactness = ({ size }: FitProblem): number => (100 * Number.EPSILON * size) ** 2;
+
+/** By this much f may rise because of rounding. */
+export const roundingOf = ({ size }: FitProblem, f: number): number =>
+  64 * Number.EPSILON * (f + size * Math.sqrt(f));
