@@ -29,7 +29,7 @@ export { miniBatches, type BatchSource, type MiniBatchOptions } from './runtime/
 export { checkFeeds, type Feed, type Feeds } from './runtime/feeds.ts';
 export type { InputSpec } from './runtime/inputs.ts';
 export type { OnnxModel } from './runtime/model.ts';
-export type { LeastSquaresOptions, OnnxLeastSquares } from './runtime/leastSquares.ts';
+export type { JacobianWay, LeastSquaresOptions, OnnxLeastSquares } from './runtime/leastSquares.ts';
 export type { ResidualFunction } from './runtime/residualGraphs.ts';
 export type { Evaluation, FeedSource, OnnxProblem, ProblemOptions } from './runtime/problem.ts';
 export type { SampleGradients } from './runtime/samples.ts';

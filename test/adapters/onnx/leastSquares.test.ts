@@ -7,9 +7,11 @@ import {
   minimize,
   minimizeAsync,
 } from 'quasi-newton';
-import { trainable, type ResidualFunction } from 'quasi-newton/onnx';
+import { trainable, type OnnxLeastSquares, type ResidualFunction } from 'quasi-newton/onnx';
 import { describe, expect, it } from 'vitest';
 import { mlp, randomNumbers } from '../../../examples/lib/mlp.js';
+import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
+import { fixture } from './fixtures.ts';
 import { floats, model as graph, node } from './rawModel.js';
 import { poisson } from '../../../bench/problems/poisson.js';
 
@@ -99,7 +101,7 @@ describe('the residuals of a model', () => {
     await model.dispose();
   });
 
-  it('come by differences where samples see each other, or weights are used otherwise', async () => {
+  it('come by products where samples see each other, and at once where weights are used in other ways', async () => {
     const centered = graph({
       input: { x: ['N', 3] },
       output: { y: ['N', 1] },
@@ -117,15 +119,132 @@ describe('the residuals of a model', () => {
       initializer: [floats('w', [3, 1], (i) => 1 + i)],
       nodes: [node('Exp', ['w'], 'e'), node('MatMul', ['x', 'e'], 'y')],
     });
-    for (const bytes of [centered, squared]) {
+    for (const [bytes, way] of [
+      [centered, 'columns'],
+      [squared, 'samples'],
+    ] as const) {
       const model = await trainable(ort, bytes, { loss: 'mse', precision: 'float64', trainable: ['w'] });
       const problem = model.leastSquares(feeds);
       const { f, converged, trace } = await minimizeAsync(problem, levenbergMarquardt(), { gtol: 1e-6 });
-      expect(problem.jacobian()).toBe('differences');
+      expect(problem.jacobian()).toBe(way);
       expect(converged).toBe(true);
       expect(f).toBeLessThan(trace[0].f);
       await model.dispose();
     }
+  });
+});
+
+/** Largest error of some columns of a Jacobian, relative to the column, against central differences. */
+async function errorOf(problem: OnnxLeastSquares, step: number): Promise<number> {
+  const { p0, residualCount: m } = problem;
+  const n = p0.length;
+  const [r, ahead, behind] = [new Float64Array(m), new Float64Array(m), new Float64Array(m)];
+  const jacobian = new Float64Array(m * n);
+  await problem.residuals(p0, r, jacobian);
+  let worst = 0;
+  for (let q = 0; q < 16; q++) {
+    const j = Math.floor(((q + 0.5) * n) / 16);
+    const at = (move: number) => p0.map((value, k) => (k === j ? value + move : value));
+    await problem.residuals(at(step), ahead, null);
+    await problem.residuals(at(-step), behind, null);
+    const column = r.map((_, i) => (ahead[i] - behind[i]) / (2 * step));
+    const size = column.reduce((most, value) => Math.max(most, Math.abs(value)), 1e-3);
+    column.forEach((value, i) => (worst = Math.max(worst, Math.abs(value - jacobian[i * n + j]) / size)));
+  }
+  return worst;
+}
+
+/** Products with J, and J itself. */
+async function productError(problem: OnnxLeastSquares): Promise<number> {
+  const { p0, residualCount: m } = problem;
+  const n = p0.length;
+  const jacobian = new Float64Array(m * n);
+  await problem.residuals(p0, new Float64Array(m), jacobian);
+  const [v, u] = [n, m].map((length) => Float64Array.from({ length }, (_, i) => Math.sin(3 * i + 1)));
+  const [pushed, pulled] = [new Float64Array(m), new Float64Array(n)];
+  await problem.jacobianVector(p0, v, pushed);
+  await problem.vectorJacobian(p0, u, pulled);
+  let worst = 0;
+  for (let i = 0; i < m; i++) {
+    const row = jacobian.subarray(i * n, (i + 1) * n);
+    worst = Math.max(worst, Math.abs(row.reduce((sum, value, j) => sum + value * v[j], 0) - pushed[i]));
+    row.forEach((value, j) => (pulled[j] -= u[i] * value));
+  }
+  return Math.max(worst, ...pulled.map(Math.abs));
+}
+
+describe('Jacobians of networks of all kinds agree with differences', () => {
+  const kinds = [
+    ['cnn', 'samples'], // convolutions, overlapping pools, Gemm
+    ['transformer', 'samples'], // embeddings, layer normalization, attention
+    ['mlp_acts_mse', 'samples'],
+    ['resnet_train', 'rows'], // batch normalization in training mode: samples see each other
+    ['lstm', 'rows'],
+  ] as const;
+  it.each(kinds)('%s in one of the ways, and in all others', async (name, best) => {
+    const { bytes, inputs } = fixture(name);
+    const data = Object.fromEntries(
+      inputs.map((each) => [each.name, { data: [...each.values], dims: [...each.shape] }]),
+    );
+    const loss = name === 'mlp_acts_mse' ? 'mse' : 'softmaxCrossEntropy';
+    const model = await trainable(ort, bytes, { loss, precision: 'float64' });
+    const residuals: ResidualFunction = (g, { outputs: [y] }) => g.mul(g.tanh(y), 0.5);
+    for (const jacobian of ['auto', 'rows', 'columns'] as const) {
+      const problem = model.leastSquares(data, { residuals, jacobian });
+      expect(await errorOf(problem, 1e-6)).toBeLessThan(2e-7);
+      expect(problem.jacobian()).toBe(jacobian === 'auto' ? best : jacobian);
+      expect(await productError(problem)).toBeLessThan(1e-8);
+    }
+    await model.dispose();
+  });
+
+  it('of values with several numbers of samples', async () => {
+    const two = graph({
+      input: { inner: ['N', 3], outer: ['M', 3] },
+      output: { y: ['N', 2], z: ['M', 2] },
+      initializer: [floats('w', [3, 2], (i) => Math.sin(i)), floats('b', [2], (i) => 0.3 * i)],
+      nodes: ['inner', 'outer'].flatMap((x, i) => [
+        node('MatMul', [x, 'w'], `${x}/product`),
+        node('Add', [`${x}/product`, 'b'], `${x}/sum`),
+        node(i === 0 ? 'Tanh' : 'Sin', [`${x}/sum`], 'yz'[i]),
+      ]),
+    });
+    const loss = { loss: 'mse', output: 'y' } as const;
+    const model = await trainable(ort, two, { loss, precision: 'float64', trainable: ['w', 'b'] });
+    const outer = { data: points.slice(0, 21), dims: [7, 3] };
+    const problem = model.leastSquares(
+      { inner: feeds.x, outer },
+      { residuals: (_, { outputs }) => [outputs[1], outputs[0], outputs[1]] },
+    );
+    expect(problem.residualCount).toBe(14 + 80 + 14);
+    expect(await errorOf(problem, 1e-5)).toBeLessThan(1e-8);
+    expect(await productError(problem)).toBeLessThan(1e-8);
+    expect(problem.jacobian()).toBe('samples');
+    await model.dispose();
+  });
+
+  it('of values that mix samples, and of many columns', async () => {
+    const model = await trainable(ort, mlp([3, 5, 4]), { loss: 'mse', precision: 'float64' });
+    const part: ResidualFunction = (g, { outputs: [y], value }) => [
+      g.sub(y, 1),
+      g.mul(g.slice(y, 0, 7, 0), value('1.bias')),
+    ];
+    const wide: ResidualFunction = (g, { outputs: [y] }) =>
+      g.matmul(
+        y,
+        g.constant(
+          DType.DOUBLE,
+          [4, 20],
+          Array.from({ length: 80 }, (_, i) => Math.cos(i)),
+        ),
+      );
+    for (const residuals of [part, wide]) {
+      const problem = model.leastSquares({ x: feeds.x }, { residuals });
+      expect(await errorOf(problem, 1e-5)).toBeLessThan(1e-8);
+      expect(await productError(problem)).toBeLessThan(1e-8);
+      expect(problem.jacobian()).toBe('columns');
+    }
+    await model.dispose();
   });
 });
 
@@ -260,8 +379,8 @@ describe('leastSquares refuses', () => {
     const fine = await trainable(ort, mlp([3, 4, 1]), { loss: 'mse' });
     expect(() => fine.leastSquares({ x: feeds.x })).toThrow(/feed "target": it is missing/);
     expect(() => fine.leastSquares({ ...feeds, target: data([1, 2], 1) })).toThrow(/feed "target".*shape/);
-    expect(() => fine.leastSquares(feeds, { jacobian: 'rows' as 'auto' })).toThrow(
-      /jacobian: must be 'auto' or 'differences'/,
+    expect(() => fine.leastSquares(feeds, { jacobian: 'forward' as 'auto' })).toThrow(
+      /jacobian: must be 'auto' or 'samples' or 'rows' or 'columns' or 'differences'/,
     );
     const problem = fine.leastSquares(feeds);
     await problem.fg(problem.p0, null);

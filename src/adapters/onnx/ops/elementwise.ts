@@ -1,3 +1,4 @@
+import { unknownDimension } from '../ir/shape.ts';
 import type { Builder } from '../ir/builder.ts';
 import type { InferContext } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
@@ -107,7 +108,11 @@ export const elementwiseOps: OpTable = {
     carries: 'all',
   }),
   CastLike: elementwise({ infer: (c) => [{ dtype: c.dtype(1), shape: c.shape(0) }], vjp: castLike }),
-  Neg: unary((g, _x, _y, dy) => g.neg(dy)),
+  Neg: {
+    ...unary((g, _x, _y, dy) => g.neg(dy)),
+    content: (c) =>
+      c.contents(0)?.map((element) => (typeof element === 'number' ? -element : unknownDimension())),
+  },
   Abs: unary((g, x, _y, dy) => g.mul(dy, g.sign(x))),
   Reciprocal: unary((g, _x, y, dy) => g.neg(g.mul(dy, g.square(y)))),
   Sqrt: unary((g, _x, y, dy) => g.div(g.mul(0.5, dy), y)),

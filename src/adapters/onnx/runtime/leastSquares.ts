@@ -1,16 +1,24 @@
 import { checkOptions, callable, oneOf } from '../../../core/options.ts';
 import { dot } from '../../../core/vector.ts';
+import { EPSILON } from '../../../core/epsilon.ts';
 import { gradientNameOf } from '../ir/convention.ts';
-import { jacobianNameOf, residualGraphs, residualNameOf, residualsOfLoss } from './residualGraphs.ts';
+import { dataInputs, targetInputs } from './inputs.ts';
+import { jacobianWays, type JacobianWays, type Runner } from './jacobianWays.ts';
+import { residualGraphs, residualNameOf, residualsOfLoss } from './residualGraphs.ts';
+import { once, open, run } from './session.ts';
+import { gather, type Reals } from './weights.ts';
 import type { ParamSet } from '../../../core/paramSet.ts';
 import type { AsyncProblem, Precision } from '../../../core/problem.ts';
 import type { Engine, Loaded } from './engine.ts';
 import type { Feeds } from './feeds.ts';
-import { dataInputs, targetInputs } from './inputs.ts';
 import type { OrtSession, OrtTensors } from './ort.ts';
-import type { ResidualFunction, ResidualGraphs } from './residualGraphs.ts';
-import { once, open, run } from './session.ts';
-import { gather, type Reals } from './weights.ts';
+import type { ResidualFunction, ResidualSource } from './residualGraphs.ts';
+
+/**
+ * Way to a Jacobian: all samples in one run (`'samples'`), a product Jᵀu for each residual (`'rows'`) or Jv for each unknown
+ * (`'columns'`), all of them exact; or `'differences'`, which are left to the solver.
+ */
+export type JacobianWay = 'samples' | 'rows' | 'columns' | 'differences';
 
 /** Options of {@link OnnxModel.leastSquares}. */
 export interface LeastSquaresOptions {
@@ -21,12 +29,12 @@ export interface LeastSquaresOptions {
    */
   readonly residuals?: ResidualFunction;
   /**
-   * Way to the Jacobian: `'samples'`, exact, in one run with the weights copied for each sample, for models of dense
-   * layers; or left to the solver, which takes differences, a run for each unknown.
+   * Way to the Jacobian.
    *
-   * @defaultValue `'auto'`: `'samples'` where it can be had and agrees with a difference at the start
+   * @defaultValue `'auto'`: `'samples'` where no sample sees another; else `'rows'`, or `'columns'` where there are less than
+   * half as many unknowns as residuals
    */
-  readonly jacobian?: 'auto' | 'differences';
+  readonly jacobian?: 'auto' | JacobianWay;
 }
 
 /** A sum of squares of a model's residuals, for `levenbergMarquardt()` and every other solver. */
@@ -39,50 +47,54 @@ export interface OnnxLeastSquares extends AsyncProblem {
     residuals: Float64Array,
     jacobian: Float64Array | null,
   ) => Promise<void>;
-  /** Way to the Jacobian that the model allows; `'samples'` turns to `'differences'` if a check at the start fails. */
-  readonly jacobian: () => 'samples' | 'differences';
+  /** `product ← Jv`, `[m]`; refused where a node has no second derivative. */
+  readonly jacobianVector: (x: Float64Array, v: Float64Array, product: Float64Array) => Promise<void>;
+  /** `product ← Jᵀu`, `[n]`. */
+  readonly vectorJacobian: (x: Float64Array, u: Float64Array, product: Float64Array) => Promise<void>;
+  /** Way to the Jacobian, known once it has been computed. */
+  readonly jacobian: () => JacobianWay;
 }
 
 /** Relative disagreement of a Jacobian with a difference that tells it wrong. */
 const TOLERANCE: Record<Precision, number> = { float32: 0.05, float64: 1e-4 };
-const EPSILON: Record<Precision, number> = { float32: 2 ** -23, float64: 2 ** -52 };
 
 /** Residuals of a loaded model on some data; its sessions are opened by `another`, who closes them. */
 export function leastSquaresOf(
-  { bytes, plan, differentiated: { parameters, precision } }: Loaded,
+  { ort, bytes, plan, differentiated: { parameters, precision } }: Loaded,
   engine: Engine,
   another: (graph: Uint8Array) => Promise<OrtSession>,
   feeds: Feeds,
   options: LeastSquaresOptions,
 ): OnnxLeastSquares {
-  checkOptions('leastSquares', options, { residuals: callable, jacobian: oneOf('auto', 'differences') });
+  checkOptions('leastSquares', options, {
+    residuals: callable,
+    jacobian: oneOf('auto', 'samples', 'rows', 'columns', 'differences'),
+  });
   const names = parameters.map(({ name }) => name);
-  const residualFunction = options.residuals ?? residualsOfLoss(plan.differentiate);
-  const dimensions = new Map(Object.entries(feeds).map(([name, feed]) => [name, feed?.dims ?? []]));
-  const graphs = residualGraphs(bytes, plan.differentiate, names, dimensions, residualFunction);
+  const source: ResidualSource = {
+    bytes,
+    options: plan.differentiate,
+    names,
+    dimensions: new Map(Object.entries(feeds).map(([name, feed]) => [name, feed?.dims ?? []])),
+    residuals: options.residuals ?? residualsOfLoss(plan.differentiate),
+  };
+  const graphs = residualGraphs(source);
   const specs = [...dataInputs(graphs.differentiated), ...targetInputs(graphs.differentiated)];
   const data = engine.checked(specs, feeds);
   const { params, point, inputs } = engine.weights;
-  const n = params.length;
   const m = graphs.sizes.reduce((sum, [samples, columns]) => sum + samples * columns, 0);
   const sessions = {
     residuals: once(() => another(graphs.residuals)),
     gradients: once(() => another(graphs.gradients)),
-    rows: once(() => another(graphs.rows ?? new Uint8Array())),
   };
   const residualNames = graphs.sizes.map((_, k) => residualNameOf(k));
-  let way: 'samples' | 'differences' =
-    graphs.rows && options.jacobian !== 'differences' ? 'samples' : 'differences';
-  let isChecked = false;
-
-  async function runAt(
-    session: OrtSession,
-    x: Float64Array,
-    outputs: readonly string[],
-  ): Promise<OrtTensors> {
+  const runAt: Runner['runAt'] = (session, x, outputs, more, only) => {
     point.set(x);
-    return run(session, { ...data, ...inputs }, outputs);
-  }
+    const all: OrtTensors = { ...data, ...inputs, ...more };
+    return run(session, only ? Object.fromEntries(only.map((name) => [name, all[name]])) : all, outputs);
+  };
+  const ways = jacobianWays(source, graphs, { ort, precision, params, open: another, runAt });
+
   function readResiduals(results: OrtTensors, r: Float64Array): void {
     let offset = 0;
     for (const name of residualNames) {
@@ -93,14 +105,7 @@ export function leastSquaresOf(
   async function residualsAt(x: Float64Array, r: Float64Array): Promise<void> {
     readResiduals(await runAt(await sessions.residuals(), x, residualNames), r);
   }
-  async function rowsAt(x: Float64Array, r: Float64Array, jacobian: Float64Array): Promise<void> {
-    const outputs = graphs.sizes.flatMap(([, columns], k) =>
-      Array.from({ length: columns }, (_, j) => names.map((name) => jacobianNameOf(name, k, j))).flat(),
-    );
-    const results = await runAt(await sessions.rows(), x, [...residualNames, ...outputs]);
-    readResiduals(results, r);
-    gatherRows(results, graphs, params, jacobian);
-  }
+  const linearize = linearizer(ways, options.jacobian ?? 'auto', precision, residualsAt);
 
   return {
     /** The parameters as they are now: another run goes on from where the last one ended. */
@@ -110,7 +115,7 @@ export function leastSquaresOf(
     params,
     precision,
     residualCount: m,
-    jacobian: () => way,
+    jacobian: linearize.way,
     fg: (x, gradient) =>
       engine.inTurn(async () => {
         const r = new Float64Array(m);
@@ -124,49 +129,79 @@ export function leastSquaresOf(
         return dot(r, r);
       }),
     residuals: (x, r, jacobian) =>
-      engine.inTurn(async () => {
-        if (jacobian === null || way === 'differences') return residualsAt(x, r);
-        await rowsAt(x, r, jacobian);
-        if (isChecked) return;
-        isChecked = true;
-        if (await agrees(x, jacobian, n, m, precision, residualsAt)) return;
-        // Samples that see each other, as through a norm over the batch, have no rows of their own.
-        way = 'differences';
-        jacobian.fill(NaN);
-      }),
+      engine.inTurn(() => (jacobian === null ? residualsAt(x, r) : linearize.at(x, r, jacobian))),
+    jacobianVector: (x, v, product) => engine.inTurn(() => ways.jacobianVector(x, v, product)),
+    vectorJacobian: (x, u, product) => engine.inTurn(() => ways.vectorJacobian(x, u, product)),
   };
 }
 
-/** Writes the rows of the Jacobian, `[m, n]`, from the gradients of each sample. */
-function gatherRows(
-  results: OrtTensors,
-  { sizes }: ResidualGraphs,
-  { layout: { length: n, tensors } }: ParamSet,
-  jacobian: Float64Array,
-): void {
-  let first = 0;
-  for (const [k, [samples, columns]] of sizes.entries()) {
-    for (let j = 0; j < columns; j++) {
-      for (const { name, offset, size } of tensors) {
-        const data = results[jacobianNameOf(name, k, j)].data as Reals;
-        for (let i = 0; i < samples; i++) {
-          jacobian.set(data.subarray(i * size, (i + 1) * size), (first + i * columns + j) * n + offset);
-        }
-      }
-    }
-    first += samples * columns;
+/** Computes r and J by the way asked for, or the cheapest that is right. */
+function linearizer(
+  ways: JacobianWays,
+  asked: 'auto' | JacobianWay,
+  precision: Precision,
+  residualsAt: (x: Float64Array, r: Float64Array) => Promise<void>,
+) {
+  let way: JacobianWay | undefined = asked === 'auto' ? undefined : asked;
+  const exact = (m: number, n: number): JacobianWay =>
+    2 * n < m && ways.columns() !== null ? 'columns' : 'rows';
+
+  /** Tries the graph of all samples: where they see each other it is wrong, for each has a gradient of its own there. */
+  async function trySamples(x: Float64Array, r: Float64Array, jacobian: Float64Array): Promise<boolean> {
+    const bySample = ways.samples();
+    if (bySample === null) return false;
+    await bySample(x, r, jacobian);
+    const found = r.slice();
+    await residualsAt(x, r);
+    return isNear(found, r, precision) && agrees(x, jacobian, precision, residualsAt, r.length);
   }
+  async function at(x: Float64Array, r: Float64Array, jacobian: Float64Array): Promise<void> {
+    if (way === undefined) {
+      if (await trySamples(x, r, jacobian)) {
+        way = 'samples';
+        return;
+      }
+      way = exact(r.length, x.length);
+    }
+    if (way === 'samples') {
+      const bySample = ways.samples() ?? refused('samples', 'a node has no rule for many samples at once');
+      return bySample(x, r, jacobian);
+    }
+    if (way === 'rows') await ways.rows(x, jacobian);
+    if (way === 'columns') {
+      await (ways.columns() ?? refused('columns', 'a node has no second derivative'))(x, jacobian);
+    }
+    await residualsAt(x, r);
+  }
+  return { at, way: (): JacobianWay => way ?? (ways.samples() === null ? 'rows' : 'samples') };
+}
+
+function refused(way: JacobianWay, reason: string): never {
+  throw new TypeError(
+    `leastSquares: jacobian: '${way}' is not to be had for this model: ${reason}; leave it out, or take 'rows'.`,
+  );
+}
+
+/** True if two lists of residuals differ by rounding alone. */
+function isNear(a: Float64Array, b: Float64Array, precision: Precision): boolean {
+  let [distance, size] = [0, 0];
+  for (let i = 0; i < a.length; i++) {
+    distance += (a[i] - b[i]) ** 2;
+    size += b[i] ** 2;
+  }
+  // Where residuals are not finite, there is nothing to compare.
+  return !(distance > TOLERANCE[precision] ** 2 * size);
 }
 
 /** Compares Jv with a central difference of the residuals along one direction. */
 async function agrees(
   x: Float64Array,
   jacobian: Float64Array,
-  n: number,
-  m: number,
   precision: Precision,
   residualsAt: (x: Float64Array, r: Float64Array) => Promise<void>,
+  m: number,
 ): Promise<boolean> {
+  const n = x.length;
   const size = x.reduce((most, value) => Math.max(most, Math.abs(value)), 0) || 1;
   const step = Math.cbrt(EPSILON[precision]) * size;
   const move = x.map((_, j) => (Math.imul(j + 1, 0x9e3779b1) & 0x10000 ? step : -step));

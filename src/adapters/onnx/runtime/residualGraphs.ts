@@ -3,11 +3,10 @@ import { fault, OnnxError } from '../ir/errors.ts';
 import { isStatic } from '../ir/shape.ts';
 import { valueInfo } from '../ir/graph.ts';
 import { gradientNameOf, targetName, targetNameOf } from '../ir/convention.ts';
-import { expandPerSample, perSampleNameOf } from '../passes/perSample.ts';
 import { floatTypeIn } from '../passes/precision.ts';
 import { read } from '../passes/read.ts';
 import { prune } from '../passes/prune.ts';
-import { decodeModel, encodeModel } from '../ir/model.ts';
+import { decodeModel, encodeModel, type Model } from '../ir/model.ts';
 import { termsOf, type DifferentiateOptions, type LossContext } from '../options.ts';
 import type { Builder } from '../ir/builder.ts';
 import type { Value } from '../ir/graph.ts';
@@ -18,51 +17,54 @@ import type { Value } from '../ir/graph.ts';
  */
 export type ResidualFunction = (g: Builder, context: LossContext) => Value | readonly Value[];
 
-/** Name of the output that holds the k-th value of residuals. */
-export const residualNameOf = (k: number): string => `residual/${k}`;
+/** As {@link ResidualFunction}, for a part of the samples: `share` times as many make up the whole. */
+export type PartialResiduals = (g: Builder, context: LossContext, share: number) => Value | readonly Value[];
 
-/** Name of the output that holds column j of the k-th value, differentiated by each sample's copy of a parameter. */
-export const jacobianNameOf = (parameter: string, k: number, j: number): string =>
-  `jacobian/${k}/${j}/${parameter}`;
+/** Sizes of the data by input name. */
+export type Dimensions = ReadonlyMap<string, readonly number[]>;
 
-const isResidual = (name: string): boolean => name.startsWith('residual/');
-
-/** Columns of residuals per sample, beyond which a pass for each would make the graph too large. */
-const MAX_COLUMNS = 16;
+/** A model, its data's sizes, and the residuals wanted of it. */
+export interface ResidualSource {
+  /** The model's file. */
+  readonly bytes: Uint8Array;
+  /** The options that its gradients are made with. */
+  readonly options: DifferentiateOptions;
+  /** Names of the parameters. */
+  readonly names: readonly string[];
+  readonly dimensions: Dimensions;
+  readonly residuals: PartialResiduals;
+}
 
 /** Graphs of residuals for data of some shape. */
 export interface ResidualGraphs {
   /** Sizes of the values of residuals, `[samples, columns]` each. */
   readonly sizes: readonly (readonly [samples: number, columns: number])[];
+  /** Their shapes. */
+  readonly shapes: readonly (readonly number[])[];
   readonly differentiated: Differentiated;
   /** Residuals alone; residuals and the gradient of the sum of their squares. */
   readonly residuals: Uint8Array;
   readonly gradients: Uint8Array;
-  /** Residuals and the rows of their Jacobian; null if the model is not made of dense layers. */
-  readonly rows: Uint8Array | null;
 }
 
-/** Sizes of the data by input name. */
-export type Dimensions = ReadonlyMap<string, readonly number[]>;
+/** Name of the output that holds the k-th value of residuals. */
+export const residualNameOf = (k: number): string => `residual/${k}`;
+
+const isResidual = (name: string): boolean => name.startsWith('residual/');
 
 /**
  * Builds the graphs of residuals.
  *
- * @param bytes - the model's file
- * @param options - those that its gradients are made with
- * @param names - of the parameters
  * @throws OnnxError naming what stands in the way
  */
-export function residualGraphs(
-  bytes: Uint8Array,
-  options: DifferentiateOptions,
-  names: readonly string[],
-  dimensions: Dimensions,
-  residuals: ResidualFunction,
-): ResidualGraphs {
-  const plain = build(bytes, options, names, dimensions, residuals, null);
-  if (plain === null) throw new OnnxError([fault('leastSquares: the model has no parameters.')]);
-  const sizes = plain.shapes.map((shape, k): [number, number] => {
+export function residualGraphs(source: ResidualSource): ResidualGraphs {
+  const { differentiated, added: shapes } = buildResiduals(source, 1, (g, _, values) =>
+    values.map((value, k) => {
+      g.addOutput(residualNameOf(k), value);
+      return g.shapeOf(value);
+    }),
+  );
+  const known = shapes.map((shape, k) => {
     if (!isStatic(shape) || shape.length === 0) {
       throw new OnnxError([
         fault(
@@ -70,45 +72,55 @@ export function residualGraphs(
         ),
       ]);
     }
-    return [shape[0], shape.slice(1).reduce((a, b) => a * b, 1)];
+    return shape;
   });
-  const [samples] = sizes[0];
-  const isExpandable = sizes.every(([count, columns]) => count === samples && columns <= MAX_COLUMNS);
-  const rows = isExpandable
-    ? expanded(() => build(bytes, options, names, dimensions, residuals, samples))
-    : null;
-  const { differentiated } = plain;
-  const gradients = new Set(names.map(gradientNameOf));
+  const sizes = known.map(([samples, ...rest]): [number, number] => [
+    samples,
+    rest.reduce((a, b) => a * b, 1),
+  ]);
+  const gradients = new Set(source.names.map(gradientNameOf));
+  const withOutputs = (isWanted: (name: string) => boolean) =>
+    encodeModel(onlyOutputs(differentiated.bytes, isWanted));
   return {
     sizes,
+    shapes: known,
     differentiated,
-    residuals: withOutputs(differentiated.bytes, isResidual),
-    gradients: withOutputs(differentiated.bytes, (name) => isResidual(name) || gradients.has(name)),
-    rows:
-      rows &&
-      withOutputs(rows.differentiated.bytes, (name) => isResidual(name) || name.startsWith('jacobian/')),
+    residuals: withOutputs(isResidual),
+    gradients: withOutputs((name) => isResidual(name) || gradients.has(name)),
   };
 }
 
-/** A model that cannot be written sample by sample is no fault: its Jacobian comes another way. */
-function expanded<T>(make: () => T): T | null {
-  try {
-    return make();
-  } catch (error) {
-    if (error instanceof OnnxError) return null;
-    throw error;
-  }
+/**
+ * Builds a graph of residuals and of what is added to it.
+ *
+ * @param share - of the samples that `source.dimensions` leave out
+ * @param add - adds values and outputs
+ */
+export function buildResiduals<T>(
+  { bytes, options, names, dimensions, residuals }: ResidualSource,
+  share: number,
+  add: (g: Builder, context: LossContext, values: readonly Value[]) => T,
+): { readonly differentiated: Differentiated; readonly added: T } {
+  const model = withSizes(bytes, options, dimensions);
+  let added: { readonly value: T } | undefined;
+  const { externalData: _, freeBatch: __, hessianVector: ___, keep: ____, ...rest } = options;
+  const differentiated = differentiate(encodeModel(model), {
+    ...rest,
+    wrt: names,
+    loss(g, context) {
+      const given = residuals(g, context, share);
+      const values = typeof given === 'string' ? [given] : given;
+      added = { value: add(g, context, values) };
+      const [first, ...others] = values.map((value) => g.sumOfAll(g.square(value)));
+      return g.add(first, ...others);
+    },
+  });
+  if (added === undefined) throw new OnnxError([fault('leastSquares: there are no residuals.')]);
+  return { differentiated, added: added.value };
 }
 
-/** @param samples - number of them, where each gets its own copy of the parameters; null where none does */
-function build(
-  bytes: Uint8Array,
-  options: DifferentiateOptions,
-  names: readonly string[],
-  dimensions: Dimensions,
-  residuals: ResidualFunction,
-  samples: number | null,
-) {
+/** Reads a model and gives its inputs the sizes of the data. */
+function withSizes(bytes: Uint8Array, options: DifferentiateOptions, dimensions: Dimensions): Model {
   const { model } = read(bytes, options);
   const { graph } = model;
   const float = floatTypeIn(graph);
@@ -122,58 +134,16 @@ function build(
     valueInfo(name, type?.value.case === 'tensorType' ? type.value.value.elemType : float, undefined),
   );
   graph.valueInfo = [];
-  if (samples !== null && !expandPerSample(model, names, samples)) return null;
-
-  let shapes: ReturnType<Builder['shapeOf']>[] = [];
-  const { externalData: _, freeBatch: __, hessianVector: ___, keep: ____, ...rest } = options;
-  const differentiated = differentiate(encodeModel(model), {
-    ...rest,
-    wrt: names,
-    loss(g, context) {
-      // Residuals that name a parameter, such as an unknown coefficient, get each sample's copy of it.
-      const value = (name: string): Value =>
-        context.value(samples !== null && names.includes(name) ? perSampleNameOf(name) : name);
-      const given = residuals(g, { ...context, value });
-      const values = typeof given === 'string' ? [given] : given;
-      shapes = values.map((value) => g.shapeOf(value));
-      const squares = values.map((value, k) => {
-        g.addOutput(residualNameOf(k), value);
-        if (samples !== null) addRows(g, context, value, k, names, samples);
-        return g.sumOfAll(g.square(value));
-      });
-      const [first, ...others] = squares;
-      return g.add(first, ...others);
-    },
-  });
-  return { differentiated, shapes };
-}
-
-/** Makes the gradients of each column of residuals, sample by sample, outputs of the graph. */
-function addRows(
-  g: Builder,
-  { gradient, value: valueOf }: LossContext,
-  residuals: Value,
-  k: number,
-  names: readonly string[],
-  samples: number,
-): void {
-  const shape = g.shapeOf(residuals);
-  const columns = isStatic(shape) ? shape.slice(1).reduce((a, b) => a * b, 1) : 1;
-  const copies = names.map((name) => valueOf(perSampleNameOf(name)));
-  const table = g.reshape(residuals, [samples, columns]);
-  for (let j = 0; j < columns; j++) {
-    const rows = gradient(columns === 1 ? table : g.slice(table, j, j + 1, 1), copies);
-    names.forEach((name, i) => g.addOutput(jacobianNameOf(name, k, j), rows[i]));
-  }
+  return model;
 }
 
 /** A graph with some of its outputs, and what they need. */
-function withOutputs(bytes: Uint8Array, isWanted: (name: string) => boolean): Uint8Array {
+export function onlyOutputs(bytes: Uint8Array, isWanted: (name: string) => boolean): Model {
   const model = decodeModel(bytes);
   const { graph } = model;
   graph.output = graph.output.filter(({ name }) => isWanted(name));
   prune(graph);
-  return encodeModel(model);
+  return model;
 }
 
 /**
@@ -181,7 +151,7 @@ function withOutputs(bytes: Uint8Array, isWanted: (name: string) => boolean): Ui
  *
  * @throws OnnxError if the loss is another
  */
-export function residualsOfLoss({ loss, output, l2 = 0 }: DifferentiateOptions): ResidualFunction {
+export function residualsOfLoss({ loss, output, l2 = 0 }: DifferentiateOptions): PartialResiduals {
   const terms = termsOf(loss);
   const isSum = terms.length > 0 && terms.every((term) => term.loss === 'mse' && (term.weight ?? 1) >= 0);
   if (!isSum || l2 > 0) {
@@ -191,13 +161,13 @@ export function residualsOfLoss({ loss, output, l2 = 0 }: DifferentiateOptions):
       ),
     ]);
   }
-  return (g, { outputs, value, target }) =>
+  return (g, { outputs, value, target }, share) =>
     terms.map((term) => {
       const asked = term.output ?? output ?? outputs[0];
       const y = value(asked);
       const name = term.target ?? (terms.length === 1 ? targetName : targetNameOf(asked));
       const shape = g.shapeOf(y);
-      const count = isStatic(shape) ? shape.reduce((a, b) => a * b, 1) : 1;
+      const count = share * (isStatic(shape) ? shape.reduce((a, b) => a * b, 1) : 1);
       return g.mul(g.sub(y, target(name, y)), Math.sqrt((term.weight ?? 1) / count));
     });
 }

@@ -1,0 +1,135 @@
+import { refuse } from '../ir/errors.ts';
+import { axisFrom, range } from '../ir/shape.ts';
+import { aligned, emit, onlyMapped, type MapRule } from './context.ts';
+import type { Value } from '../ir/graph.ts';
+
+/** Ops of one element each: NumPy's rule of broadcasting counts axes from the last, where nothing has changed. */
+export const elementwise: MapRule = (c) => {
+  const rank = c.out().length;
+  return emit(
+    c,
+    c.node.input.map((name, i) => (name === '' ? '' : aligned(c, i, rank))),
+  );
+};
+
+/** Ops whose other inputs are the same for all copies. */
+const first: MapRule = (c) => {
+  onlyMapped(c, 0);
+  return elementwise(c);
+};
+
+/** Ops along one axis. */
+const along =
+  (byDefault: number): MapRule =>
+  (c) => {
+    onlyMapped(c, 0);
+    const axis = axisFrom(c.attributes.int('axis', byDefault), c.shape(0).length) + 1;
+    return emit(
+      c,
+      c.node.input.map((_, i) => c.value(i)),
+      { axis },
+    );
+  };
+
+const reduce: MapRule = (c) => {
+  onlyMapped(c, 0);
+  const rank = c.shape(0).length;
+  const given = c.node.input[1] ? c.integers(1) : [];
+  const isAll = given.length === 0;
+  if (isAll && c.attributes.int('noop_with_empty_axes', 0) === 1) {
+    return emit(
+      c,
+      c.node.input.map((name, i) => (name === '' ? '' : c.value(i))),
+    );
+  }
+  const axes = isAll ? range(rank) : given.map((axis) => axisFrom(axis, rank));
+  // Of a number alone: along an axis of its own, for no axes would mean all.
+  if (axes.length === 0) {
+    const column = c.g.reshape(c.value(0), [c.count, 1]);
+    return emit(c, [column, c.g.integers([1])], { keepdims: 0, noop_with_empty_axes: 0 });
+  }
+  return emit(c, [c.value(0), c.g.integers(axes.map((axis) => axis + 1))], { noop_with_empty_axes: 0 });
+};
+
+/** Ops that treat the elements of their first axis alike: those of all copies lie on it, one copy after the other. */
+export const merged: MapRule = (c) => {
+  onlyMapped(c, 0);
+  if (c.node.output.slice(1).some(Boolean)) refuse('it has no rule for its further outputs.');
+  const [batch, ...rest] = c.shape(0);
+  const x = c.g.reshape(c.value(0), [c.count * batch, ...rest]);
+  const [y] = emit(c, [x, ...c.node.input.slice(1).map((name, i) => (name === '' ? '' : c.value(i + 1)))]);
+  return [c.g.reshape(y, [c.count, ...c.out()])];
+};
+
+/** As {@link merged}; the places of the maxima count from the first element of each copy. */
+const maxPool: MapRule = (c) => {
+  onlyMapped(c, 0);
+  const { g, count } = c;
+  const [batch, ...rest] = c.shape(0);
+  const [y, places] = emit(c, [g.reshape(c.value(0), [count * batch, ...rest])]);
+  const whole = (v: Value): Value => g.reshape(v, [count, ...c.out()]);
+  if (!places) return [whole(y)];
+  const size = rest.reduce((a, b) => a * b, batch);
+  const starts = g.integers(range(count).map((copy) => copy * size));
+  const first = g.reshape(starts, [count, ...c.out().map(() => 1)]);
+  return [whole(y), g.sub(whole(places), first)];
+};
+
+const resize: MapRule = (c) => {
+  if (!c.node.input[3]) return merged(c);
+  onlyMapped(c, 0);
+  if (c.attributes.has('axes')) refuse('it has no rule for axes.');
+  const [batch, ...rest] = c.shape(0);
+  const [wanted, ...sizes] = c.integers(3);
+  const x = c.g.reshape(c.value(0), [c.count * batch, ...rest]);
+  const [y] = emit(c, [x, '', '', c.g.integers([c.count * wanted, ...sizes])]);
+  return [c.g.reshape(y, [c.count, ...c.out()])];
+};
+
+const cumulative: MapRule = (c) => {
+  onlyMapped(c, 0);
+  const [axis] = c.integers(1);
+  const moved = axisFrom(axis, c.shape(0).length) + 1;
+  return emit(c, [c.value(0), c.g.integers([moved])]);
+};
+
+const oneHot: MapRule = (c) => {
+  onlyMapped(c, 0);
+  const axis = axisFrom(c.attributes.int('axis', -1), c.shape(0).length + 1) + 1;
+  return emit(c, [c.value(0), c.value(1), c.value(2)], { axis });
+};
+
+const all = (ops: string, rule: MapRule): [string, MapRule][] =>
+  ops
+    .trim()
+    .split(/\s+/)
+    .map((op) => [op, rule]);
+
+export const broadcastingRules: [string, MapRule][] = [
+  ...all(
+    `Abs Acos Acosh Add And Asin Asinh Atan Atanh BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Celu Cos
+     Cosh Div Elu Equal Erf Exp Floor Gelu Greater GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu
+     Less LessOrEqual Log Max Mean Min Mish Mod Mul Neg Not Or Pow PRelu Reciprocal Relu Round Selu Shrink Sigmoid Sign
+     Sin Sinh Softplus Softsign Sqrt Sub Sum Swish Tan Tanh ThresholdedRelu Where Xor`,
+    elementwise,
+  ),
+  ['Clip', first],
+  ['Trilu', first],
+  ...all('Softmax LogSoftmax Hardmax LpNormalization TopK', along(-1)),
+  ...all('LayerNormalization RMSNormalization SimplifiedLayerNormalization', along(-1)),
+  ...all('Split ArgMax ArgMin', along(0)),
+  ...all(
+    `ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp
+     ReduceSumSquare`,
+    reduce,
+  ),
+  ...all(
+    `AveragePool LpPool GlobalAveragePool GlobalMaxPool GlobalLpPool LRN BatchNormalization
+     InstanceNormalization GroupNormalization DepthToSpace SpaceToDepth`,
+    merged,
+  ),
+  ['MaxPool', maxPool],
+  ['Resize', resize],
+  ['CumSum', cumulative],
+  ['OneHot', oneHot],
+];

@@ -1,0 +1,74 @@
+import { clone, create } from '@bufbuild/protobuf';
+import { NodeProtoSchema } from 'onnx-buf';
+import type { NodeProto } from 'onnx-buf';
+import { refuse } from '../ir/errors.ts';
+import { nodeAttributes, type Attributes, type AttributeValues } from '../ir/attributes.ts';
+import { range } from '../ir/shape.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+
+/** A node that reads mapped values: those with a further first axis, one place for each copy of the graph. */
+export interface MapContext {
+  /** The graph of all copies, which grows. */
+  readonly g: Builder;
+  /** Number of copies. */
+  readonly count: number;
+  readonly node: NodeProto;
+  readonly attributes: Attributes;
+  /** True if input i is mapped. */
+  readonly isMapped: (i: number) => boolean;
+  /** Input i in the graph of all copies: with the further axis if it is mapped. */
+  readonly value: (i: number) => Value;
+  /** Sizes of input i and of output k in one copy. */
+  readonly shape: (i: number) => readonly number[];
+  readonly out: (k?: number) => readonly number[];
+  /** Elements of an integer input that all copies share. */
+  readonly integers: (i: number) => readonly number[];
+}
+
+/** Writes a node for all copies; returns its outputs, each with the further axis. */
+export type MapRule = (c: MapContext) => readonly Value[];
+
+/** Appends the node with other inputs and attributes. */
+export function emit(
+  { g, node }: MapContext,
+  inputs: readonly Value[],
+  changes: AttributeValues = {},
+): readonly Value[] {
+  const kept = node.attribute.filter(({ name }) => !(name in changes));
+  const output = node.output.map((name) => (name === '' ? '' : g.fresh(node.opType)));
+  const attribute = [...kept, ...nodeAttributes(changes)];
+  const { opType, domain } = node;
+  g.append(
+    create(NodeProtoSchema, { opType, domain, name: output[0], input: [...inputs], output, attribute }),
+  );
+  return output;
+}
+
+/** Appends a node as it is, but for the names of some values. */
+export function copyNode(g: Builder, node: NodeProto, named: (name: Value) => Value): void {
+  const copy = clone(NodeProtoSchema, node);
+  copy.input = node.input.map(named);
+  copy.output = node.output.map(named);
+  copy.name = copy.output.find(Boolean) ?? '';
+  g.append(copy);
+}
+
+/** Input i with the further axis; copied along it if all copies share it. */
+export function mapped(c: MapContext, i: number): Value {
+  if (c.isMapped(i)) return c.value(i);
+  return c.g.op('Expand', [c.value(i), c.g.integers([c.count, ...c.shape(i)])]);
+}
+
+/** Input i with as many axes as `rank` behind the further one, new ones of size 1 first; as it is if it is shared. */
+export function aligned(c: MapContext, i: number, rank: number): Value {
+  const shape = c.shape(i);
+  if (!c.isMapped(i) || shape.length >= rank) return c.value(i);
+  return c.g.reshape(c.value(i), [c.count, ...range(rank - shape.length).map(() => 1), ...shape]);
+}
+
+/** Refuses mapped inputs other than these. */
+export function onlyMapped(c: MapContext, ...allowed: readonly number[]): void {
+  const other = c.node.input.findIndex((_, i) => c.isMapped(i) && !allowed.includes(i));
+  if (other >= 0) refuse(`it has no rule for samples in input ${other}.`);
+}

@@ -1,0 +1,63 @@
+import { axisFrom, range } from '../ir/shape.ts';
+import { emit, mapped, onlyMapped, type MapContext, type MapRule } from './context.ts';
+import type { Value } from '../ir/graph.ts';
+
+const gather: MapRule = (c) => {
+  const { g, count } = c;
+  const rank = c.shape(0).length;
+  const axis = axisFrom(c.attributes.int('axis', 0), rank);
+  if (!c.isMapped(1)) return emit(c, [c.value(0), c.value(1)], { axis: axis + 1 });
+  const places = c.shape(1);
+  if (!c.isMapped(0)) {
+    const [y] = emit(c, [c.value(0), c.value(1)], { axis });
+    // The further axis stands where the indices' begin.
+    return [g.transpose(y, [axis, ...range(axis), ...range(places.length + rank - axis - 1, axis + 1)])];
+  }
+  // The axis first, then each copy picks from its own.
+  const others = range(rank).filter((i) => i !== axis);
+  const data = g.transpose(c.value(0), [0, axis + 1, ...others.map((i) => i + 1)]);
+  const indices = g.reshape(c.value(1), [count, ...places, 1]);
+  const picked = g.op('GatherND', [data, indices], { batch_dims: 1 });
+  // [count, ...places, ...others] → [count, ...before, ...places, ...after]
+  const depth = places.length;
+  const before = range(axis, 1 + depth);
+  const after = range(rank - 1 - axis, 1 + depth + axis);
+  return [g.transpose(picked, [0, ...before, ...range(depth, 1), ...after])];
+};
+
+/** Ops with all inputs of one rank. */
+const elements: MapRule = (c) =>
+  emit(
+    c,
+    c.node.input.map((_, i) => mapped(c, i)),
+    { axis: axisFrom(c.attributes.int('axis', 0), c.shape(0).length) + 1 },
+  );
+
+const gatherND: MapRule = (c) => {
+  const dims = c.attributes.int('batch_dims', 0);
+  if (!c.isMapped(0) && dims === 0) return emit(c, [c.value(0), c.value(1)]);
+  return emit(c, [mapped(c, 0), mapped(c, 1)], { batch_dims: dims + 1 });
+};
+
+/** Indices with the number of each copy before them. */
+function numbered(c: MapContext, i: number): Value {
+  const { g, count } = c;
+  const places = c.shape(i).slice(0, -1);
+  const ones = places.map(() => 1);
+  const numbers = g.reshape(g.integers(range(count)), [count, ...ones, 1]);
+  const wide = g.op('Expand', [numbers, g.integers([count, ...places, 1])]);
+  return g.concat([wide, mapped(c, i)], places.length + 1);
+}
+
+const scatterND: MapRule = (c) => {
+  onlyMapped(c, 0, 1, 2);
+  return emit(c, [mapped(c, 0), numbered(c, 1), mapped(c, 2)]);
+};
+
+export const indexingRules: [string, MapRule][] = [
+  ['Gather', gather],
+  ['GatherElements', elements],
+  ['ScatterElements', elements],
+  ['GatherND', gatherND],
+  ['ScatterND', scatterND],
+];

@@ -1,0 +1,67 @@
+import { axisFrom, range } from '../ir/shape.ts';
+import { aligned, emit, mapped, onlyMapped, type MapRule } from './context.ts';
+
+/** Ops that only spell the shape anew. */
+const reshape: MapRule = (c) => {
+  onlyMapped(c, 0);
+  return [c.g.reshape(c.value(0), [c.count, ...c.out()])];
+};
+
+const transpose: MapRule = (c) => {
+  const perm = c.attributes.ints('perm') ?? range(c.shape(0).length).toReversed();
+  return [c.g.transpose(c.value(0), [0, ...perm.map((axis) => axis + 1)])];
+};
+
+const expand: MapRule = (c) => {
+  onlyMapped(c, 0);
+  const out = c.out();
+  return [c.g.op('Expand', [aligned(c, 0, out.length), c.g.integers([c.count, ...out])])];
+};
+
+const concat: MapRule = (c) =>
+  emit(
+    c,
+    c.node.input.map((_, i) => mapped(c, i)),
+    { axis: axisFrom(c.attributes.int('axis', 0), c.shape(0).length) + 1 },
+  );
+
+const slice: MapRule = (c) => {
+  onlyMapped(c, 0);
+  const rank = c.shape(0).length;
+  const axes = c.node.input[3] ? c.integers(3) : range(c.integers(1).length);
+  const steps = c.node.input[4] ? [c.value(4)] : [];
+  const moved = c.g.integers(axes.map((axis) => axisFrom(axis, rank) + 1));
+  return emit(c, [c.value(0), c.value(1), c.value(2), moved, ...steps]);
+};
+
+const tile: MapRule = (c) => {
+  onlyMapped(c, 0);
+  return emit(c, [c.value(0), c.g.integers([1, ...c.integers(1)])]);
+};
+
+const pad: MapRule = (c) => {
+  onlyMapped(c, 0);
+  const rank = c.shape(0).length;
+  const axes = c.node.input[3] ? c.integers(3).map((axis) => axisFrom(axis, rank)) : range(rank);
+  const pads = c.integers(1);
+  const whole = range(2 * (rank + 1)).fill(0);
+  axes.forEach((axis, k) => {
+    whole[axis + 1] = pads[k];
+    whole[axis + 1 + rank + 1] = pads[k + axes.length];
+  });
+  const value = c.node.input[2] ? [c.value(2)] : [];
+  return emit(c, [c.value(0), c.g.integers(whole), ...value]);
+};
+
+export const shapeRules: [string, MapRule][] = [
+  ['Reshape', reshape],
+  ['Flatten', reshape],
+  ['Squeeze', reshape],
+  ['Unsqueeze', reshape],
+  ['Transpose', transpose],
+  ['Expand', expand],
+  ['Concat', concat],
+  ['Slice', slice],
+  ['Tile', tile],
+  ['Pad', pad],
+];

@@ -1,0 +1,149 @@
+/**
+ * Computes many copies of a graph at once, which differ in some of their inputs: what JAX calls `vmap`.
+ *
+ * Values that depend on those inputs get a further first axis; all others are computed once. A graph of one sample and
+ * its gradient becomes one of all samples and the gradient of each: the rows of a Jacobian.
+ *
+ * @module
+ */
+import { create } from '@bufbuild/protobuf';
+import { GraphProtoSchema } from 'onnx-buf';
+import type { GraphProto, NodeProto } from 'onnx-buf';
+import { OnnxError, refuse, typed, type Fault } from '../ir/errors.ts';
+import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
+import { Builder } from '../ir/builder.ts';
+import { opKey } from '../ir/domain.ts';
+import { capturedBy, Graph, valueInfo, type Value } from '../ir/graph.ts';
+import { isStatic } from '../ir/shape.ts';
+import { DType, tensorOf } from '../ir/tensor.ts';
+import { inferNode } from '../ops/infer.ts';
+import { floatTypeIn } from '../passes/precision.ts';
+import { prune } from '../passes/prune.ts';
+import { faultOf } from '../ir/errors.ts';
+import { broadcastingRules } from './broadcasting.ts';
+import { copyNode, type MapContext, type MapRule } from './context.ts';
+import { indexingRules } from './indexing.ts';
+import { productRules } from './products.ts';
+import { shapeRules } from './shapes.ts';
+import type { Model } from '../ir/model.ts';
+
+const rules: ReadonlyMap<string, MapRule> = new Map([
+  ...broadcastingRules,
+  ...shapeRules,
+  ...productRules,
+  ...indexingRules,
+]);
+
+/** A graph of all copies, and its outputs by their names in one copy. */
+export interface Mapped {
+  readonly g: Builder;
+  /** Each with the further axis, `[count, …]`. */
+  readonly outputs: ReadonlyMap<string, Value>;
+}
+
+/**
+ * Maps a graph over some of its inputs.
+ *
+ * @param model - of one copy, whose shapes are known beforehand; left as it is
+ * @param inputs - the inputs that differ, with the sizes that they are to have: `count` times the elements of one copy
+ * @throws OnnxError naming every node that has no rule
+ */
+export const vmap = (model: Model, inputs: ReadonlyMap<string, readonly number[]>, count: number): Mapped =>
+  typed(() => mapGraph(model, inputs, count));
+
+function mapGraph({ graph }: Model, inputs: ReadonlyMap<string, readonly number[]>, count: number): Mapped {
+  const float = floatTypeIn(graph);
+  const one = new Graph(graph, inferNode, float);
+  const proto = create(GraphProtoSchema, { name: graph.name, initializer: [...graph.initializer] });
+  proto.input = graph.input.map((input) => {
+    const dims = inputs.get(input.name);
+    return dims === undefined ? input : valueInfo(input.name, one.dtypeOf(input.name) ?? float, dims);
+  });
+  const g = new Builder(proto, inferNode, float, graph.node, 'vmap/');
+  const values = new Map<Value, Value>();
+  const copies: Copies = { one, g, count, values, shared: sharedOutputs(graph, g) };
+  for (const [name, dims] of inputs) {
+    const shape = staticShape(one, name);
+    const whole = [count, ...shape];
+    values.set(name, whole.join() === dims.join() ? name : g.reshape(name, whole));
+  }
+  const faults: Fault[] = [];
+  for (const node of graph.node) {
+    try {
+      mapNode(copies, node);
+    } catch (error) {
+      faults.push(faultOf(node, error));
+      // So that further nodes are looked at too.
+      for (const output of node.output) if (output !== '') values.set(output, output);
+    }
+  }
+  if (faults.length > 0) throw new OnnxError(faults);
+  const outputs = graph.output.map(({ name }): [string, Value] => [
+    name,
+    values.get(name) ??
+      g.op('Expand', [copies.shared.get(name) ?? name, g.integers([count, ...staticShape(one, name)])]),
+  ]);
+  return { g, outputs: new Map(outputs) };
+}
+
+/** A graph on the way to one of all copies. */
+interface Copies {
+  readonly one: Graph;
+  readonly g: Builder;
+  readonly count: number;
+  /** Mapped values, by their names in one copy. */
+  readonly values: Map<Value, Value>;
+  /** New names of outputs, in case that all copies share them: their own are those of the mapped outputs. */
+  readonly shared: ReadonlyMap<Value, Value>;
+}
+
+const sharedOutputs = (graph: GraphProto, g: Builder): Map<Value, Value> =>
+  new Map(graph.output.map(({ name }) => [name, g.fresh('shared')]));
+
+function staticShape(one: Graph, value: Value): readonly number[] {
+  const shape = one.shapeOf(value);
+  if (!isStatic(shape)) refuse(`the shape of ${JSON.stringify(value)} is not known beforehand.`);
+  return shape.includes(0) ? refuse(`${JSON.stringify(value)} is empty.`) : shape;
+}
+
+/** Appends a node for all copies; as it is, if it reads nothing that differs. */
+function mapNode({ one, g, count, values, shared }: Copies, node: NodeProto): void {
+  const isMapped = (name: string): boolean => values.has(name);
+  const named = (name: string): Value => shared.get(name) ?? name;
+  if (![...node.input, ...capturedBy(node)].some(isMapped)) return copyNode(g, node, named);
+  if (subgraphsOf(node).length > 0) refuse('it has no rule for graphs inside of it.');
+  if (foldsAway(one, node)) {
+    for (const output of node.output) {
+      const known = one.integersOf(output) ?? [];
+      g.addConstant(tensorOf(named(output), DType.INT64, staticShape(one, output), known));
+    }
+    return;
+  }
+  const rule = rules.get(opKey(node)) ?? refuse('it has no rule for many samples at once.');
+  const { input, output } = node;
+  const context: MapContext = {
+    g,
+    count,
+    node,
+    attributes: attributesOf(node),
+    isMapped: (i) => isMapped(input[i] ?? ''),
+    value: (i) => values.get(input[i] ?? '') ?? named(input[i] ?? ''),
+    shape: (i) => staticShape(one, input[i] ?? ''),
+    out: (k = 0) => staticShape(one, output[k]),
+    integers: (i) => one.integersOf(input[i] ?? '') ?? refuse(`its input ${i} is not known beforehand.`),
+  };
+  rule(context).forEach((value, k) => output[k] && values.set(output[k], value));
+}
+
+/** True for sizes and what is computed from them, which are known: the same in all copies. */
+const foldsAway = (one: Graph, { output }: NodeProto): boolean =>
+  output.every((name) => one.dtypeOf(name) === DType.INT64 && one.integersOf(name) !== undefined);
+
+/** Writes a mapped graph into its model, with these outputs and the inputs that they depend on. */
+export function finish(model: Model, { g }: Mapped, outputs: ReadonlyMap<string, Value>): Model {
+  for (const [name, value] of outputs) g.addOutput(name, value);
+  prune(g.proto);
+  const read = new Set(g.proto.node.flatMap((node) => [...node.input, ...capturedBy(node)]));
+  g.proto.input = g.proto.input.filter(({ name }) => read.has(name));
+  return Object.assign(model, { graph: g.proto });
+}
