@@ -64,6 +64,10 @@ export async function runUnguardedAsync<Result>(
 const missing = {
   overlap: 'does not say what its batches share; give it a method overlap(x, gradient) beside nextBatch().',
   residuals: 'has no residuals; leastSquares({ p0, residualCount, residuals }) makes one that has.',
+  jacobianVector:
+    'has no products with its Jacobian; give it methods jacobianVector(x, v, product) and vectorJacobian(x, u, product).',
+  vectorJacobian:
+    'has no products with its Jacobian; give it methods jacobianVector(x, v, product) and vectorJacobian(x, u, product).',
   hessianVector: 'has no Hessian-vector products; give it a method hessianVector(x, v, product).',
   valuesAt: 'cannot give many values at once; give it a method valuesAt(points, values).',
 };
@@ -83,6 +87,10 @@ function answerTo(question: Question, problem: AsyncProblem | Problem): unknown 
       return problem.overlap?.(question.x, question.gradient);
     case 'residuals':
       return problem.residuals?.(question.x, question.residuals, question.jacobian);
+    case 'jacobianVector':
+      return problem.jacobianVector?.(question.x, question.v, question.product);
+    case 'vectorJacobian':
+      return problem.vectorJacobian?.(question.x, question.u, question.product);
     case 'hessianVector':
       return problem.hessianVector?.(question.x, question.v, question.product);
     case 'valuesAt':

@@ -115,6 +115,12 @@ function inputsOf(question: Question): Named[] {
       return [];
     case 'valuesAt':
       return [{ name: 'points', buffer: question.points }];
+    case 'vectorJacobian':
+      return [
+        { name: 'x', buffer: question.x },
+        { name: 'u', buffer: question.u },
+      ];
+    case 'jacobianVector':
     case 'hessianVector':
       return [
         { name: 'x', buffer: question.x },
@@ -134,6 +140,8 @@ function outputsOf(question: Question): Named[] {
       return [];
     case 'valuesAt':
       return [{ name: 'values', buffer: question.values }];
+    case 'jacobianVector':
+    case 'vectorJacobian':
     case 'hessianVector':
       return [{ name: 'product', buffer: question.product }];
     case 'residuals':

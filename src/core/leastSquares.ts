@@ -17,6 +17,12 @@ export interface LeastSquaresSettings {
    * used.
    */
   readonly residuals: Residuals;
+  /**
+   * Writes J(x)·v into `product`, `[m]`, and J(x)ᵀu into `product`, `[n]`: where the Jacobian would be too large, and
+   * `residuals` writes none. Both, or neither.
+   */
+  jacobianVector?(this: void, x: Float64Array, v: Float64Array, product: Float64Array): void;
+  vectorJacobian?(this: void, x: Float64Array, u: Float64Array, product: Float64Array): void;
   /** Holds the solution after a solve. */
   readonly params?: ParamSet;
   /** Arithmetic of `residuals`. @defaultValue `'float64'` */
@@ -71,6 +77,8 @@ export function leastSquares(settings: LeastSquaresSettings): Problem & { readon
   /** Point that `r` and `jacobian` belong to, so that a solver that starts there need not compute them again. */
   let known: Float64Array | null = null;
 
+  const products = productsOf(settings);
+
   function residuals(x: Float64Array, out: Float64Array, outJacobian: Float64Array | null): void {
     const at = known;
     known = null;
@@ -92,6 +100,12 @@ export function leastSquares(settings: LeastSquaresSettings): Problem & { readon
 
   function fg(x: Float64Array, gradient: Float64Array | null): number {
     known = null;
+    if (gradient !== null && products !== null) {
+      compute(x, r, null);
+      products.vectorJacobian(x, r, gradient);
+      for (let j = 0; j < n; j++) gradient[j] *= 2;
+      return dot(r, r);
+    }
     if (gradient === null) {
       compute(x, r, null);
       return dot(r, r);
@@ -122,7 +136,32 @@ export function leastSquares(settings: LeastSquaresSettings): Problem & { readon
     precision,
     ...(settings.params && { params: settings.params }),
     residuals,
+    ...products,
     fg,
+  };
+}
+
+/** Products with the Jacobian of the residuals under their loss: its rows are those of the plain one, times factors. */
+function productsOf(settings: LeastSquaresSettings) {
+  const { jacobianVector, vectorJacobian, loss = 'linear', scale = 1, residualCount: m } = settings;
+  if (jacobianVector === undefined || vectorJacobian === undefined) return null;
+  if (loss === 'linear') return { jacobianVector, vectorJacobian };
+  const [r, factors, weighted] = [new Float64Array(m), new Float64Array(m), new Float64Array(m)];
+  const findFactors = (x: Float64Array): void => {
+    settings.residuals(x, r, null);
+    makeRobust(loss, scale, r, factors.fill(1));
+  };
+  return {
+    jacobianVector(x: Float64Array, v: Float64Array, product: Float64Array): void {
+      findFactors(x);
+      jacobianVector(x, v, product);
+      for (let i = 0; i < m; i++) product[i] *= factors[i];
+    },
+    vectorJacobian(x: Float64Array, u: Float64Array, product: Float64Array): void {
+      findFactors(x);
+      for (let i = 0; i < m; i++) weighted[i] = factors[i] * u[i];
+      vectorJacobian(x, weighted, product);
+    },
   };
 }
 
@@ -141,9 +180,19 @@ function checkSettings(settings: LeastSquaresSettings): void {
   if (typeof residuals !== 'function') {
     throw new TypeError(`leastSquares: residuals must be a function, got ${show(residuals)}.`);
   }
-  const { residualCount: m, precision, loss, scale } = settings;
+  const { residualCount: m, precision, loss, scale, jacobianVector, vectorJacobian } = settings;
   if (!(Number.isInteger(m) && m >= 1)) {
     throw new RangeError(`leastSquares: residualCount must be a whole number ≥ 1, got ${show(m)}.`);
+  }
+  for (const [name, value] of Object.entries({ jacobianVector, vectorJacobian })) {
+    if (value !== undefined && typeof value !== 'function') {
+      throw new TypeError(`leastSquares: ${name} must be a function, got ${show(value)}.`);
+    }
+  }
+  if ((jacobianVector === undefined) !== (vectorJacobian === undefined)) {
+    throw new TypeError(
+      'leastSquares: jacobianVector and vectorJacobian are needed together; give both, or leave both out.',
+    );
   }
   checkOptions(
     'leastSquares',

@@ -58,6 +58,10 @@ export interface Problem extends ProblemFacts {
   overlap?(x: Float64Array, gradient: Float64Array | null): number;
   /** Writes the exact ∇²f(x)·v into `product`; the buffers, `[n]` each, belong to the caller. */
   hessianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void;
+  /** Writes J(x)·v into `product`, `[m]`, where f is a sum of squares and J the Jacobian of its residuals. */
+  jacobianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void;
+  /** Writes J(x)ᵀu into `product`, `[n]`, for u of length m. */
+  vectorJacobian?(x: Float64Array, u: Float64Array, product: Float64Array): void;
   /** Residuals of a sum of squares, with `residualCount`; see {@link Residuals}. */
   residuals?(x: Float64Array, residuals: Float64Array, jacobian: Float64Array | null): void;
   /** Writes f at k points, `[k, n]`, into `values`, `[k]`, at a lower cost than k evaluations. */
@@ -73,6 +77,10 @@ export interface AsyncProblem extends ProblemFacts {
   overlap?(x: Float64Array, gradient: Float64Array | null): number | Promise<number>;
   /** As {@link Problem.hessianVector}. */
   hessianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void | Promise<void>;
+  /** As {@link Problem.jacobianVector}. */
+  jacobianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void | Promise<void>;
+  /** As {@link Problem.vectorJacobian}. */
+  vectorJacobian?(x: Float64Array, u: Float64Array, product: Float64Array): void | Promise<void>;
   /** As {@link Problem.residuals}. */
   residuals?(x: Float64Array, residuals: Float64Array, jacobian: Float64Array | null): void | Promise<void>;
   /** As {@link Problem.valuesAt}. */

@@ -45,6 +45,28 @@ export interface EvaluateResiduals {
   readonly jacobian: Float64Array | null;
 }
 
+/** Asks for J(x)·v in `product`, if the problem has `jacobianVector`. Answer: 0. */
+export interface JacobianVector {
+  readonly kind: 'jacobianVector';
+  /** Point, `[n]`. */
+  readonly x: Float64Array;
+  /** Direction, `[n]`. */
+  readonly v: Float64Array;
+  /** Output, `[m]`. */
+  readonly product: Float64Array;
+}
+
+/** Asks for J(x)ᵀu in `product`, if the problem has `vectorJacobian`. Answer: 0. */
+export interface VectorJacobian {
+  readonly kind: 'vectorJacobian';
+  /** Point, `[n]`. */
+  readonly x: Float64Array;
+  /** Weights of the residuals, `[m]`. */
+  readonly u: Float64Array;
+  /** Output, `[n]`. */
+  readonly product: Float64Array;
+}
+
 /** Asks for ∇²f(x)·v in `product`, if the problem has `hessianVector`. Answer: 0. */
 export interface HessianVector {
   readonly kind: 'hessianVector';
@@ -82,6 +104,8 @@ export type Question =
   | NextBatch
   | EvaluateOverlap
   | EvaluateResiduals
+  | JacobianVector
+  | VectorJacobian
   | HessianVector
   | ValuesAt
   | Compute;

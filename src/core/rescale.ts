@@ -77,6 +77,8 @@ function scaled(question: Question, answer: number, scale: number): number {
       return answer;
     case 'nextBatch':
     case 'residuals':
+    case 'jacobianVector':
+    case 'vectorJacobian':
     case 'compute':
       return answer;
   }

@@ -42,7 +42,7 @@ export const robustLosses = ['linear', ...Object.keys(losses)];
  * Replaces residuals by s(r) = sign(r)·scale·√ρ((r/scale)²), and the rows of their Jacobian by s′(r)·∂r/∂x.
  *
  * @param residuals - `[m]`, changed in place
- * @param jacobian - `[m, n]` row by row, changed in place, or null
+ * @param jacobian - `[m, n]` row by row, changed in place, or null; a column of ones gives the factors s′(r)
  */
 export function makeRobust(
   loss: Exclude<RobustLoss, 'linear'>,

@@ -27,6 +27,8 @@ export interface Task extends ProblemFacts {
   readonly nextBatch?: unknown;
   readonly overlap?: unknown;
   readonly residuals?: unknown;
+  readonly jacobianVector?: unknown;
+  readonly vectorJacobian?: unknown;
   readonly hessianVector?: unknown;
 }
 
@@ -302,6 +304,7 @@ function settingOf(task: Task) {
     stochastic: task.nextBatch !== undefined,
     overlap: task.overlap !== undefined,
     residualCount: task.residuals === undefined ? 0 : (task.residualCount ?? 0),
+    jacobianProducts: task.jacobianVector !== undefined && task.vectorJacobian !== undefined,
     hessianVector: task.hessianVector !== undefined,
     ...(task.params && { layout: task.params.layout }),
   } satisfies Setting;

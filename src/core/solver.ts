@@ -33,6 +33,8 @@ export interface Setting {
   readonly residualCount?: number;
   /** True if the problem has products with its Hessian. @defaultValue `false` */
   readonly hessianVector?: boolean;
+  /** True if the problem answers for products with its Jacobian. @defaultValue `false` */
+  readonly jacobianProducts?: boolean;
   /** Names and shapes of the tensors that make up x, if the problem has a parameter set. */
   readonly layout?: Layout;
 }

@@ -1,4 +1,4 @@
-import { checkOptions, finitePositive, oneOf } from '../core/options.ts';
+import { checkOptions, finitePositive, numberBetween, oneOf } from '../core/options.ts';
 import { EPSILON } from '../core/epsilon.ts';
 import { askResiduals, type Scheme } from '../core/jacobian.ts';
 import { normInf, subtract } from '../core/vector.ts';
@@ -12,10 +12,13 @@ import {
   type Bound,
   type Box,
 } from '../core/bounds.ts';
-import { formNormal, scaledSquare } from './leastSquares/dampedSystem.ts';
-import { accelerate, cutToBox, firstOrderStep, moveBy } from './leastSquares/geodesicStep.ts';
-import { chooseScale, linearize } from './leastSquares/linearModel.ts';
-import { newState, type LevenbergMarquardtState } from './leastSquares/state.ts';
+import { scaledSquare } from './leastSquares/dampedSystem.ts';
+import { dense } from './leastSquares/dense.ts';
+import { accelerate, cutToBox, moveBy } from './leastSquares/geodesicStep.ts';
+import { iterative } from './leastSquares/iterative.ts';
+import { chooseScale, raiseScale } from './leastSquares/linearModel.ts';
+import { newState, type LevenbergMarquardtState, type Method } from './leastSquares/state.ts';
+import type { LinearSolver } from './leastSquares/linearSolver.ts';
 import type { Asks } from '../core/question.ts';
 import type { Setting, Solver, StepOutcome } from '../core/solver.ts';
 import type { Termination } from '../core/termination.ts';
@@ -52,6 +55,20 @@ export interface LevenbergMarquardtOptions {
    * @defaultValue `'auto'`: `'2-point'` until no step lowers f, then `'3-point'`
    */
   readonly differences?: 'auto' | Scheme;
+  /**
+   * Solution of a step: `'dense'` with the Jacobian and a factorization, or `'iterative'` with products Jv and Jᵀu alone,
+   * for problems that have `jacobianVector` and `vectorJacobian`.
+   *
+   * @defaultValue `'auto'`: `'iterative'` where the problem has these, and J takes more than a gigabyte or a step more than
+   * 2e9 multiplications
+   */
+  readonly method?: Method;
+  /**
+   * Relative accuracy of an iterative step. Ill-conditioned problems, such as physics-informed networks, need 1e-3.
+   *
+   * @defaultValue 0.1
+   */
+  readonly tolerance?: number;
   /** lower ≤ x, one number or `[n]`. @defaultValue `-Infinity` */
   readonly lower?: Bound;
   /** x ≤ upper, one number or `[n]`. @defaultValue `Infinity` */
@@ -112,10 +129,13 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
       accepts: (v) => typeof v === 'boolean' || v === 'auto',
     },
     differences: oneOf('auto', '2-point', '3-point'),
+    method: oneOf('auto', 'dense', 'iterative'),
+    tolerance: numberBetween(0, 1),
     lower: boundRule,
     upper: boundRule,
   });
-  const { damping, scaling = 'auto', acceleration = true, differences = 'auto' } = options;
+  const { damping, scaling = 'auto', acceleration = true, differences = 'auto', method = 'auto' } = options;
+  const { tolerance = 0.1 } = options;
   const maxBend = acceleration === 'auto' ? MAX_BEND_AUTO : MAX_BEND;
   const { lower = -Infinity, upper = Infinity } = options;
   const isFree = (lower ?? -Infinity) === -Infinity && (upper ?? Infinity) === Infinity;
@@ -130,11 +150,11 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
       throw new RangeError('levenbergMarquardt: the Jacobian is not finite at the start; start elsewhere.');
     }
     if (state.unit > 0) return;
-    const largest = chooseScale(state, scaling);
+    const largest = chooseScale(state, yield* solverOf(state).columnNorms(state), scaling);
     state.unit = state.byColumns ? 1 : largest ** 2 || 1;
     hold(state, box);
-    formNormal(state);
-    state.damping = damping ?? (state.byColumns ? dampingOfShortStep(state) : FIRST_DAMPING);
+    solverOf(state).prepare(state);
+    state.damping = damping ?? (state.byColumns ? yield* dampingOfShortStep(state) : FIRST_DAMPING);
     state.damping *= state.unit;
     state.first = state.damping;
   }
@@ -143,28 +163,29 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
     const box = boxFor(state);
     if (!state.ready || state.stochastic) yield* begin(state, box);
     const noise = EPSILON[state.rounded ? 'float32' : 'float64'];
+    const solver = solverOf(state);
     hold(state, box);
-    formNormal(state);
+    solver.prepare(state);
     let promised = 0;
     while (state.damping < MOST_DAMPING * state.unit) {
-      const whole = firstOrderStep(state);
+      const whole = yield* solver.solve(state);
       if (whole <= noise * state.f) {
         if (state.source === 'differences' && state.scheme === '2-point' && differences === 'auto') {
           state.scheme = '3-point';
           yield* begin(state, box);
           hold(state, box);
-          formNormal(state);
+          solver.prepare(state);
           promised = 0;
           continue;
         }
         return standstill(state, promised > noise * state.f ? 'lineSearchFailed' : 'precisionFloor');
       }
       promised = Math.max(promised, whole);
-      const predicted = box === null ? whole : cutToBox(state, box, whole);
+      const predicted = box === null ? whole : yield* cutToBox(state, solver, box, whole);
       const isStraight = acceleration === 'auto' ? state.isStraight : !acceleration;
       const straight = isStraight || predicted < LEAST_ACCELERATED * state.f;
       // A matrix that is not positive definite has no step (NaN).
-      if (predicted > 0 && (straight || (yield* accelerate(state, box, maxBend)))) {
+      if (predicted > 0 && (straight || (yield* accelerate(state, solver, box, maxBend)))) {
         moveBy(state, 1, state.step, box);
         const trialF = yield askResiduals(state.trial, state.trialResiduals, null);
         if (trialF < state.f && (yield* accept(state, box, trialF))) {
@@ -188,7 +209,8 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
     descends: true,
     leavesPoint: true,
     describe: () => `Levenberg–Marquardt${acceleration ? ' (geodesic acceleration)' : ''}`,
-    init: (setting) => newState(setting, differences === '3-point' ? '3-point' : '2-point'),
+    init: (setting) =>
+      newState(setting, differences === '3-point' ? '3-point' : '2-point', { method, tolerance }),
     step,
     ...(boxes && {
       admit(x: Float64Array, { precision }: Setting) {
@@ -202,14 +224,25 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
 }
 
 /** Returns the least damping whose step is not longer than x, in units of D: one that does not leave its scale. */
-function dampingOfShortStep(state: LevenbergMarquardtState): number {
+function* dampingOfShortStep(state: LevenbergMarquardtState): Asks<number> {
   const size = scaledSquare(state.scale, state.x);
   if (size === 0) return FIRST_DAMPING;
   for (state.damping = LEAST_FIRST_DAMPING; state.damping < 1; state.damping *= 10) {
-    firstOrderStep(state);
+    yield* solverOf(state).solve(state);
     if (scaledSquare(state.scale, state.step) <= size) break;
   }
   return state.damping;
+}
+
+const solverOf = ({ isIterative }: LevenbergMarquardtState): LinearSolver =>
+  isIterative ? iterative : dense;
+
+/** Evaluates the linear model at x, and updates D; false if it is not finite. */
+function* linearize(state: LevenbergMarquardtState, box: Box | null, known: boolean): Asks<boolean> {
+  const solver = solverOf(state);
+  if (!(yield* solver.linearize(state, box, known))) return false;
+  if (state.byColumns) raiseScale(state, yield* solver.columnNorms(state));
+  return true;
 }
 
 /** Marks the unknowns that a bound holds. */

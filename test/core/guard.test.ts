@@ -56,6 +56,12 @@ const whole: Required<Omit<Problem, 'nextBatch' | 'precision' | 'statistics'>> =
   hessianVector(_: Float64Array, v: Float64Array, product: Float64Array) {
     product.set(v.map((value) => 2 * value));
   },
+  jacobianVector(_: Float64Array, v: Float64Array, product: Float64Array) {
+    product.set(v);
+  },
+  vectorJacobian(_: Float64Array, u: Float64Array, product: Float64Array) {
+    product.set(u);
+  },
   residuals(at: Float64Array, residuals: Float64Array, jacobian: Float64Array | null) {
     residuals.set(at);
     jacobian?.set([1, 0, 0, 0, 1, 0, 0, 0, 1]);

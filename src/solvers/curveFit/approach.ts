@@ -1,7 +1,8 @@
 import { askResiduals } from '../../core/jacobian.ts';
 import { metered, startMeter, type Meter } from '../../core/meter.ts';
-import { levenbergMarquardt, type LevenbergMarquardtState } from '../levenbergMarquardt.ts';
+import { levenbergMarquardt } from '../levenbergMarquardt.ts';
 import { exactness, isWithin, linearModel, plusStep, roundingOf } from './linearized.ts';
+import type { LevenbergMarquardtState } from '../leastSquares/state.ts';
 import type { Asks } from '../../core/question.ts';
 import type { Solver } from '../../core/solver.ts';
 import type { Termination } from '../../core/termination.ts';
@@ -36,7 +37,11 @@ export function* approach(fit: FitProblem, p0: Float64Array, accuracy: Accuracy)
   const { problem, limits } = fit;
   const solver = solverFor(fit, accuracy);
   const m = problem.residualCount ?? 0;
-  const state = solver.init({ n: p0.length, precision: 'float64', residualCount: m });
+  const state = solver.init({
+    n: p0.length,
+    precision: 'float64',
+    residualCount: m,
+  }) as LevenbergMarquardtState;
   state.x.set(p0);
   const meter: Meter = startMeter(limits);
   const ended = (termination: Termination): Approach => ({ x: state.x, termination, near: null, ratio: 1 });
@@ -64,7 +69,7 @@ export function* approach(fit: FitProblem, p0: Float64Array, accuracy: Accuracy)
   return ended('maxIterations');
 }
 
-function solverFor({ lower, upper }: FitProblem, accuracy: Accuracy): Solver<LevenbergMarquardtState> {
+function solverFor({ lower, upper }: FitProblem, accuracy: Accuracy): Solver {
   const isBounded = lower.some(Number.isFinite) || upper.some(Number.isFinite);
   return levenbergMarquardt({
     scaling: 'columns',

@@ -1,7 +1,8 @@
 import { askResiduals } from '../../core/jacobian.ts';
 import { addScaled, dot, roundToFloat32 } from '../../core/vector.ts';
 import { project, type Box } from '../../core/bounds.ts';
-import { factorDamped, scaledSquare, solveDamped, timesJacobian } from './dampedSystem.ts';
+import { scaledSquare } from './dampedSystem.ts';
+import type { LinearSolver } from './linearSolver.ts';
 import type { Asks } from '../../core/question.ts';
 import type { LevenbergMarquardtState } from './state.ts';
 
@@ -21,27 +22,18 @@ export function moveBy(
 }
 
 /**
- * `step ← δ₁` and `slope ← Jδ₁`, for the unknowns that are free.
- *
- * @returns the decrease ‖r‖² − ‖r + Jδ₁‖² of the linear model; NaN where the system is not positive definite
- */
-export function firstOrderStep(state: LevenbergMarquardtState): number {
-  const { step, slope, residuals, jacobian, scale, damping } = state;
-  if (!factorDamped(state, damping)) return NaN;
-  solveDamped(state, residuals, step);
-  timesJacobian(jacobian, step, slope);
-  // −2rᵀJδ₁ is 2‖Jδ₁‖² + 2λ‖Dδ₁‖², which does not cancel.
-  return dot(slope, slope) + 2 * damping * scaledSquare(scale, step);
-}
-
-/**
  * Cuts δ₁ back to the box, and `slope` with it.
  *
  * @param predicted - decrease for the whole step
  * @returns decrease of the linear model for the step that is left, which need not be positive
  */
-export function cutToBox(state: LevenbergMarquardtState, box: Box, predicted: number): number {
-  const { step, slope, residuals, jacobian, x, trial } = state;
+export function* cutToBox(
+  state: LevenbergMarquardtState,
+  solver: LinearSolver,
+  box: Box,
+  predicted: number,
+): Asks<number> {
+  const { step, slope, residuals, x, trial } = state;
   addScaled(x, 1, step, trial);
   project(box, trial);
   let isCut = false;
@@ -51,7 +43,7 @@ export function cutToBox(state: LevenbergMarquardtState, box: Box, predicted: nu
     isCut = true;
   }
   if (!isCut) return predicted;
-  timesJacobian(jacobian, step, slope);
+  yield* solver.multiply(state);
   return -2 * dot(slope, residuals) - dot(slope, slope);
 }
 
@@ -62,7 +54,12 @@ export function cutToBox(state: LevenbergMarquardtState, box: Box, predicted: nu
  * @returns false if the step bends too much, or r is not finite there
  * @see Transtrum & Sethna (2012), arXiv:1201.5885, eq. (16) to (19) and section 4
  */
-export function* accelerate(state: LevenbergMarquardtState, box: Box | null, maxBend: number): Asks<boolean> {
+export function* accelerate(
+  state: LevenbergMarquardtState,
+  solver: LinearSolver,
+  box: Box | null,
+  maxBend: number,
+): Asks<boolean> {
   const { step, second, slope, curvature, residuals, scale } = state;
   moveBy(state, PROBE, step, box);
   const f = yield askResiduals(state.trial, curvature, null);
@@ -70,7 +67,7 @@ export function* accelerate(state: LevenbergMarquardtState, box: Box | null, max
   for (let i = 0; i < curvature.length; i++) {
     curvature[i] = (2 / PROBE) * ((curvature[i] - residuals[i]) / PROBE - slope[i]);
   }
-  solveDamped(state, curvature, second);
+  yield* solver.solveAgain(state);
   if (!(4 * scaledSquare(scale, second) <= maxBend ** 2 * scaledSquare(scale, step))) return false;
   addScaled(step, 0.5, second, step);
   return true;

@@ -34,7 +34,7 @@ export interface LinearModel extends Iterate {
 }
 
 /**
- * Evaluates r, J and ∇f at x, and updates D.
+ * Evaluates r, J and ∇f at x.
  *
  * @param known - true if `residuals` and `f` are those of x already
  * @returns false if J is not finite
@@ -67,7 +67,6 @@ export function* linearize(model: LinearModel, box: Box | null, known: boolean):
   }
   gradientOfSquares(residuals, jacobian, gradient);
   if (firstNonFinite(gradient) >= 0) return false;
-  if (model.byColumns) raiseScale(model);
   model.ready = true;
   return true;
 }
@@ -75,10 +74,14 @@ export function* linearize(model: LinearModel, box: Box | null, known: boolean):
 /**
  * Chooses D: by the columns of J where that is wanted, or where their norms differ by far.
  *
- * @returns the largest norm of a column of J
+ * @param norms - of the columns of J, `[n]`
+ * @returns the largest of them
  */
-export function chooseScale(model: LinearModel, scaling: 'auto' | 'identity' | 'columns'): number {
-  const norms = columnNorms(model.jacobian, model.x.length);
+export function chooseScale(
+  model: LinearModel,
+  norms: Float64Array,
+  scaling: 'auto' | 'identity' | 'columns',
+): number {
   const largest = normInf(norms);
   const least = norms.reduce((a, norm) => (norm > 0 ? Math.min(a, norm) : a), Infinity);
   model.byColumns = scaling === 'columns' || (scaling === 'auto' && largest >= SPREAD * least);
@@ -90,13 +93,12 @@ export function chooseScale(model: LinearModel, scaling: 'auto' | 'identity' | '
 const SPREAD = 5000;
 
 /** `scale ← max(scale, column norms of J)` */
-function raiseScale({ jacobian, scale }: LinearModel): void {
-  const norms = columnNorms(jacobian, scale.length);
+export function raiseScale({ scale }: LinearModel, norms: Float64Array): void {
   for (let j = 0; j < norms.length; j++) scale[j] = Math.max(scale[j], norms[j]);
 }
 
 /** ‖J eⱼ‖ for each column, `[n]`. */
-function columnNorms(jacobian: Float64Array, n: number): Float64Array {
+export function columnNorms(jacobian: Float64Array, n: number): Float64Array {
   const norms = new Float64Array(n);
   for (let row = 0; row < jacobian.length; row += n) {
     for (let j = 0; j < n; j++) norms[j] += jacobian[row + j] * jacobian[row + j];

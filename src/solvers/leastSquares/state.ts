@@ -3,6 +3,18 @@ import type { Setting } from '../../core/solver.ts';
 import type { DampedSystem } from './dampedSystem.ts';
 import type { LinearModel } from './linearModel.ts';
 
+/** Way to solve for a step: with J and a factorization, or with products alone. */
+export type Method = 'auto' | 'dense' | 'iterative';
+
+interface MethodOptions {
+  readonly method: Method;
+  readonly tolerance: number;
+}
+
+/** Elements of J (a gigabyte), and multiplications for JᵀJ (seconds), from which products are preferred. */
+const LARGE = 2 ** 27;
+const LONG = 2e9;
+
 /** The linear model at x, the damped system, and the step. */
 export interface LevenbergMarquardtState extends LinearModel, DampedSystem {
   trial: Float64Array;
@@ -27,6 +39,10 @@ export interface LevenbergMarquardtState extends LinearModel, DampedSystem {
   /** f of the iterate before. */
   before: number;
   readonly stochastic: boolean;
+  /** True if products stand for J, which is empty. */
+  readonly isIterative: boolean;
+  /** An iterative step ends where its gradient has come down to this part of the first. */
+  readonly tolerance: number;
 }
 
 /**
@@ -36,21 +52,31 @@ export interface LevenbergMarquardtState extends LinearModel, DampedSystem {
  * @throws TypeError if the problem has no residuals
  */
 export function newState(
-  { n, precision, stochastic = false, residualCount: m = 0 }: Setting,
+  { n, precision, stochastic = false, residualCount: m = 0, jacobianProducts = false }: Setting,
   scheme: Scheme,
+  { method, tolerance }: MethodOptions,
 ): LevenbergMarquardtState {
   if (m === 0) {
     throw new TypeError(
       'levenbergMarquardt: the problem has no residuals; leastSquares({ p0, residualCount, residuals }) makes one that has.',
     );
   }
-  const k = Math.min(m, n);
+  if (method === 'iterative' && !jacobianProducts) {
+    throw new TypeError(
+      "levenbergMarquardt: method 'iterative' needs a problem with the methods jacobianVector(x, v, product) and vectorJacobian(x, u, product); leave it out, or add them.",
+    );
+  }
+  const isLarge = m * n > LARGE || m * n * Math.min(m, n) > LONG;
+  const isIterative = method === 'iterative' || (method === 'auto' && jacobianProducts && isLarge);
+  const k = isIterative ? 0 : Math.min(m, n);
   return {
     x: new Float64Array(n),
     gradient: new Float64Array(n),
     f: NaN,
     residuals: new Float64Array(m),
-    jacobian: new Float64Array(m * n),
+    jacobian: isIterative ? new Float64Array(0) : jacobianOf(m, n),
+    isIterative,
+    tolerance,
     scale: new Float64Array(n).fill(1),
     sizes: new Float64Array(n),
     free: new Float64Array(n).fill(1),
@@ -66,7 +92,7 @@ export function newState(
     curvature: new Float64Array(m),
     normal: new Float64Array(k * k),
     factor: new Float64Array(k * k),
-    dual: new Float64Array(m < n ? m : 0),
+    dual: new Float64Array(m < n && !isIterative ? m : 0),
     damping: 0,
     first: 0,
     unit: 0,
@@ -76,4 +102,16 @@ export function newState(
     rounded: precision === 'float32',
     stochastic,
   };
+}
+
+function jacobianOf(m: number, n: number): Float64Array {
+  try {
+    return new Float64Array(m * n);
+  } catch (error) {
+    const size = (m * n * 8) / 1e9;
+    throw new RangeError(
+      `levenbergMarquardt: a Jacobian of ${m} × ${n} needs ${size.toFixed(2)} GB, more than can be allocated; give the problem the methods jacobianVector and vectorJacobian, or take lbfgs().`,
+      { cause: error },
+    );
+  }
 }

@@ -1,0 +1,205 @@
+import { describe, expect, it } from 'vitest';
+import { leastSquares, levenbergMarquardt, minimize, type Problem } from 'quasi-newton';
+import { poisson } from '../../bench/problems/poisson.js';
+import { runSync } from '../../src/core/drive.ts';
+import { dense } from '../../src/solvers/leastSquares/dense.ts';
+import type { LevenbergMarquardtState } from '../../src/solvers/leastSquares/state.ts';
+import { iterative } from '../../src/solvers/leastSquares/iterative.ts';
+import { solveBidiagonal, solveNormal, squareOfProduct } from '../../src/solvers/leastSquares/bidiagonal.ts';
+
+/** A problem with a Jacobian, and products that are made from it. */
+function withProducts(problem: Problem): Problem & { readonly count: () => number } {
+  const [n, m] = [problem.p0.length, problem.residualCount ?? 0];
+  const [jacobian, r] = [new Float64Array(m * n), new Float64Array(m)];
+  let calls = 0;
+  return {
+    ...problem,
+    count: () => calls,
+    residuals: (x, out, matrix) => problem.residuals?.(x, out, matrix),
+    jacobianVector(x, v, product) {
+      calls++;
+      problem.residuals?.(x, r, jacobian);
+      for (let i = 0; i < m; i++) {
+        product[i] = v.reduce((sum, value, j) => sum + jacobian[i * n + j] * value, 0);
+      }
+    },
+    vectorJacobian(x, u, product) {
+      calls++;
+      problem.residuals?.(x, r, jacobian);
+      product.fill(0);
+      for (let at = 0; at < jacobian.length; at++) product[at % n] += jacobian[at] * u[Math.floor(at / n)];
+    },
+  };
+}
+
+/** Curves of three parameters each, some of which share one: more or fewer residuals than unknowns. */
+const curves = (count: number, points: number, p0 = 0.5): Problem =>
+  leastSquares({
+    p0: new Float64Array(3 * count).fill(p0),
+    residualCount: count * points,
+    residuals(x, r, jacobian) {
+      jacobian?.fill(0);
+      for (let k = 0; k < count; k++) {
+        for (let i = 0; i < points; i++) {
+          const t = i / points;
+          const e = Math.exp(-x[3 * k + 1] * t);
+          const row = k * points + i;
+          r[row] = x[3 * k] * e + x[3 * k + 2] * t - Math.cos(t + k) + 0.1 * x[(3 * k + 5) % (3 * count)];
+          if (!jacobian) continue;
+          const at = row * 3 * count;
+          jacobian[at + 3 * k] += e;
+          jacobian[at + 3 * k + 1] += -x[3 * k] * t * e;
+          jacobian[at + 3 * k + 2] += t;
+          jacobian[at + ((3 * k + 5) % (3 * count))] += 0.1;
+        }
+      }
+    },
+  });
+
+describe('steps by products are those of the dense system', () => {
+  const cases = [
+    ['more residuals than unknowns', curves(4, 7), [1e-1, 1e-3, 10], []],
+    ['fewer residuals', curves(6, 2), [1e-1, 1e-4], []],
+    ['some unknowns held by bounds', curves(4, 7), [1e-2, 1], [1, 4, 11]],
+  ] as const;
+  it.each(cases)('%s', (_, plain, dampings, held) => {
+    const problem = withProducts(plain);
+    const [a, b] = (['dense', 'iterative'] as const).map((method) => {
+      const state = levenbergMarquardt({ method, tolerance: 1e-13 }).init({
+        n: problem.p0.length,
+        precision: 'float64',
+        residualCount: problem.residualCount ?? 0,
+        jacobianProducts: true,
+      }) as LevenbergMarquardtState;
+      expect(state.isIterative).toBe(method === 'iterative');
+      state.x.set(problem.p0);
+      state.scale.forEach((_, j) => (state.scale[j] = 1 + (j % 3)));
+      for (const j of held) state.free[j] = 0;
+      state.curvature.forEach((_, i) => (state.curvature[i] = Math.sin(i)));
+      return { state, solver: method === 'dense' ? dense : iterative };
+    });
+    expect(b.state.jacobian).toHaveLength(0);
+    for (const damping of dampings) {
+      const [decrease, other] = [a, b].map(({ state, solver }) => {
+        state.damping = damping;
+        function* solve() {
+          yield* solver.linearize(state, null, false);
+          solver.prepare(state);
+          const decrease = yield* solver.solve(state);
+          yield* solver.solveAgain(state);
+          return decrease;
+        }
+        return runSync(solve(), problem);
+      });
+      expect(other / decrease).toBeCloseTo(1, 10);
+      // δ₂ is found within the space of δ₁, which is the whole only where that converges last.
+      const exact = held.length > 0 ? (['second'] as const) : [];
+      for (const name of ['gradient', 'step', 'slope', ...exact] as const) {
+        a.state[name].forEach((value, j) => expect(b.state[name][j]).toBeCloseTo(value, 9));
+      }
+    }
+  });
+
+  it('in every column of the bidiagonal problem', () => {
+    // AV = UB with A = B, U and V identities: the damped normal equations, solved by elimination.
+    const [alpha, beta] = [
+      [3, 2, 0.5, 0.1],
+      [7, 1, 0.25, 0.01],
+    ];
+    const right = [0, 1, 2].map(() => new Float64Array(3));
+    const bidiagonal = { right, left: new Float64Array(4), alpha, beta };
+    const lambda = 0.3;
+    const b = [
+      [alpha[0], 0, 0],
+      [beta[1], alpha[1], 0],
+      [0, beta[2], alpha[2]],
+      [0, 0, beta[3]],
+    ];
+    const damped = solveBidiagonal(bidiagonal, lambda);
+    const normalTimes = (y: ArrayLike<number>): number[] => {
+      const by = b.map((row) => row.reduce((sum, value, j) => sum + value * y[j], 0));
+      return [0, 1, 2].map((j) => b.reduce((sum, row, i) => sum + row[j] * by[i], 0) + lambda * y[j]);
+    };
+    const expected = [alpha[0] * beta[0], 0, 0];
+    normalTimes(damped.y).forEach((value, j) => expect(value).toBeCloseTo(expected[j], 12));
+    const again = Float64Array.of(1, -2, 0.5);
+    solveNormal(damped, again);
+    normalTimes(again).forEach((value, j) => expect(value).toBeCloseTo([1, -2, 0.5][j], 12));
+    const by = b.map((row) => row.reduce((sum, value, j) => sum + value * damped.y[j], 0));
+    expect(squareOfProduct(bidiagonal, damped.y)).toBeCloseTo(
+      by.reduce((sum, v) => sum + v * v, 0),
+      12,
+    );
+  });
+});
+
+it('by products a physics-informed network is trained as far as by its Jacobian', () => {
+  const problem = withProducts(poisson(1));
+  const options = { maxIterations: 25, gtol: 0 };
+  const solver = levenbergMarquardt({ method: 'iterative', tolerance: 1e-3 });
+  const { f } = minimize(problem, solver, options);
+  const dense = minimize(poisson(1), levenbergMarquardt(), options);
+  expect(f).toBeLessThan(2 * dense.f);
+  expect(problem.count()).toBeLessThan(2500);
+});
+
+it('products are chosen where the Jacobian would not fit, and refused where there are none', () => {
+  const n = 2_000_000;
+  // rᵢ = xᵢ − 1: a Jacobian of 32 TB.
+  const huge = leastSquares({
+    p0: new Float64Array(n),
+    residualCount: n,
+    residuals: (x, r) => x.forEach((value, i) => (r[i] = value - 1)),
+    jacobianVector: (_, v, product) => product.set(v),
+    vectorJacobian: (_, u, product) => product.set(u),
+  });
+  const { x, f, converged } = minimize(huge, levenbergMarquardt());
+  expect(converged).toBe(true);
+  expect(f).toBeLessThan(1e-10);
+  expect(x[n - 1]).toBeCloseTo(1, 8);
+  const bare = { ...huge, jacobianVector: undefined, vectorJacobian: undefined } as unknown as Problem;
+  expect(() => minimize(bare, levenbergMarquardt({ method: 'iterative' }))).toThrow(
+    /method 'iterative' needs a problem with the methods jacobianVector.*vectorJacobian/,
+  );
+  const setting = { n, precision: 'float64', residualCount: n } as const;
+  expect(() => levenbergMarquardt().init(setting)).toThrow(
+    /a Jacobian of 2000000 × 2000000 needs 32000\.00 GB/,
+  );
+});
+
+describe('leastSquares with products', () => {
+  const line = { p0: Float64Array.of(1, 2), residualCount: 3 };
+  const rows = [1, 1, 1, 2, 1, 3];
+  const residuals = ([a, b]: Float64Array, r: Float64Array) => {
+    for (let i = 0; i < 3; i++) r[i] = a + b * (i + 1) - [4, 9, 40][i];
+  };
+  const jacobianVector = (_: Float64Array, [v, w]: Float64Array, out: Float64Array) => {
+    for (let i = 0; i < 3; i++) out[i] = rows[2 * i] * v + rows[2 * i + 1] * w;
+  };
+  const vectorJacobian = (_: Float64Array, u: Float64Array, out: Float64Array) => {
+    out.set([u[0] + u[1] + u[2], u[0] + 2 * u[1] + 3 * u[2]]);
+  };
+
+  it.each(['linear', 'huber', 'cauchy'] as const)('have the gradient of the loss %s', (loss) => {
+    const whole = leastSquares({ ...line, residuals, jacobianVector, vectorJacobian, loss });
+    const plain = leastSquares({ ...line, residuals, loss });
+    const [gradient, expected] = [new Float64Array(2), new Float64Array(2)];
+    plain.fg(line.p0, expected); // its first by forward differences
+    plain.fg(line.p0, expected);
+    expect(whole.fg(line.p0, gradient)).toBeCloseTo(plain.fg(line.p0, null), 12);
+    gradient.forEach((value, j) => expect(value / expected[j]).toBeCloseTo(1, 5));
+    const [ahead, product] = [new Float64Array(3), new Float64Array(3)];
+    const r = new Float64Array(3);
+    whole.residuals(line.p0, r, null);
+    whole.residuals(Float64Array.of(1 + 1e-6, 2 - 2e-6), ahead, null);
+    whole.jacobianVector?.(line.p0, Float64Array.of(1, -2), product);
+    product.forEach((value, i) => expect(value).toBeCloseTo((ahead[i] - r[i]) / 1e-6, 4));
+  });
+
+  it('needs both, and functions', () => {
+    expect(() => leastSquares({ ...line, residuals, jacobianVector })).toThrow(/are needed together/);
+    expect(() => leastSquares({ ...line, residuals, jacobianVector: 3 as never, vectorJacobian })).toThrow(
+      /jacobianVector must be a function, got 3/,
+    );
+  });
+});
