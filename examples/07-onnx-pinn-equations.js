@@ -4,8 +4,8 @@
 import * as ort from 'onnxruntime-node';
 import { adam, levenbergMarquardt, minimizeAsync, sequence, ssbroyden } from 'quasi-newton';
 import { convergence } from 'quasi-newton/landscape';
-import { trainable } from 'quasi-newton/onnx';
-import { floats, mlp, model as graph, node, randomNumbers } from './lib/mlp.js';
+import { graph, trainable } from 'quasi-newton/onnx';
+import { mlp, randomNumbers } from './lib/mlp.js';
 import { printTable, saveFigure } from './lib/report.js';
 
 const quick = process.env.QUICK === '1';
@@ -75,22 +75,16 @@ function exactBurgers([t, x]) {
 /** A 1-16-1 network with a parameter μ beside it. */
 function withCoefficient() {
   const random = randomNumbers(4);
-  return graph({
-    input: { x: ['N', 1] },
-    output: { y: ['N', 1] },
-    initializer: [
-      floats('w', [1, 16], () => 2 * random() - 1),
-      floats('b', [16], () => 4 * random() - 2),
-      floats('v', [16, 1], () => random() - 0.5),
-      floats('mu', [1], () => 0),
-    ],
-    nodes: [
-      node('MatMul', ['x', 'w'], 'xw'),
-      node('Add', ['xw', 'b'], 'a'),
-      node('Tanh', ['a'], 'h'),
-      node('MatMul', ['h', 'v'], 'y'),
-    ],
-  });
+  const g = graph();
+  const x = g.input('x', ['N', 1]);
+  const w = g.weight('w', [1, 16], () => 2 * random() - 1);
+  const b = g.weight('b', [16], () => 4 * random() - 2);
+  const v = g.weight('v', [16, 1], () => random() - 0.5);
+  const mu = g.weight('mu', [1], () => 0);
+  const u = g.matmul(g.tanh(g.add(g.matmul(x, w), b)), v);
+  // μ is no part of u; adding 0·μ keeps it in the file.
+  g.output('y', g.add(u, g.mul(0, mu)));
+  return g.toBytes();
 }
 
 const noise = randomNumbers(9);

@@ -18,7 +18,7 @@ const cases = [
   {
     what: 'core and L-BFGS',
     code: `export { lbfgs, minimize } from 'quasi-newton';`,
-    budget: 19,
+    budget: 21.9,
     without: [
       'solvers/bfgs',
       'solvers/adam',
@@ -30,10 +30,10 @@ const cases = [
   {
     what: 'core and Adam',
     code: `export { adam, minimize } from 'quasi-newton';`,
-    budget: 10.5,
+    budget: 13.2,
     without: ['core/kernels', 'solvers/lbfgs', 'solvers/linesearch'],
   },
-  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 52.5 },
+  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 59.5 },
   { what: 'nothing used', code: `import 'quasi-newton';`, budget: 0.1 },
   {
     what: 'tfjs: LBFGSOptimizer',
@@ -45,11 +45,11 @@ const cases = [
   {
     what: 'quasi-newton/tfjs',
     code: `export * from 'quasi-newton/tfjs';`,
-    budget: 74,
+    budget: 81.5,
     packages: ['@tensorflow/tfjs'],
     without: ['adapters/onnx', 'recipes'],
   },
-  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 72 },
+  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 78.5 },
   {
     what: 'quasi-newton/bullmq',
     code: `export * from 'quasi-newton/bullmq';`,
@@ -60,10 +60,10 @@ const cases = [
   {
     what: 'landscape: contourf',
     code: `export { contourf } from 'quasi-newton/landscape';`,
-    budget: 24.5,
+    budget: 27.8,
     without: ['solvers', 'core/solve', 'recipes/curvature/boxSharpness', 'recipes/pool'],
   },
-  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 66 },
+  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 78 },
 ];
 
 const { exports: entries } = JSON.parse(readFileSync('package.json', 'utf8'));

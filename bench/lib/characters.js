@@ -1,10 +1,8 @@
-import { floats, model, node } from '../../examples/lib/mlp.js';
+import { graph } from 'quasi-newton/onnx';
 import { uniform } from '../problems/random.js';
 
 const ALPHABET = '0123456789+-=;abcdefghijklmnopqrstuvwxyz .';
 const HIDDEN = 64;
-/** The number of this type of tensors in ONNX. */
-const INT64 = 7;
 
 /** Number of characters. */
 export const classes = ALPHABET.length;
@@ -18,27 +16,19 @@ export function characterModel(seed) {
   const random = uniform(seed);
   const bound = 1 / Math.sqrt(HIDDEN);
   const draw = () => bound * (2 * random() - 1);
-  return model({
-    input: { x: ['N', 'T', classes] },
-    output: { y: ['N', 'T', classes] },
-    initializer: [
-      floats('lstm.W', [1, 4 * HIDDEN, classes], draw),
-      floats('lstm.R', [1, 4 * HIDDEN, HIDDEN], draw),
-      floats('lstm.B', [1, 8 * HIDDEN], draw),
-      floats('head.weight', [HIDDEN, classes], draw),
-      floats('head.bias', [classes], draw),
-      { name: 'axes', dims: [1n], dataType: INT64, rawData: new Uint8Array(BigInt64Array.of(2n).buffer) },
-    ],
-    nodes: [
-      node('Transpose', ['x'], 'steps', { perm: [1, 0, 2] }),
-      node('LSTM', ['steps', 'lstm.W', 'lstm.R', 'lstm.B'], 'states', { hidden_size: HIDDEN }),
-      // [T, 1, N, H] to [N, T, 1, H], then without the axis of directions.
-      node('Transpose', ['states'], 'ordered', { perm: [2, 0, 1, 3] }),
-      node('Squeeze', ['ordered', 'axes'], 'h'),
-      node('MatMul', ['h', 'head.weight'], 'scores'),
-      node('Add', ['scores', 'head.bias'], 'y'),
-    ],
-  });
+  const g = graph();
+  const x = g.input('x', ['N', 'T', classes]);
+  const [W, R, B] = [
+    g.weight('lstm.W', [1, 4 * HIDDEN, classes], draw),
+    g.weight('lstm.R', [1, 4 * HIDDEN, HIDDEN], draw),
+    g.weight('lstm.B', [1, 8 * HIDDEN], draw),
+  ];
+  const states = g.op('LSTM', [g.transpose(x, [1, 0, 2]), W, R, B], { hidden_size: HIDDEN });
+  // [T, 1, N, H] to [N, T, 1, H], then without the axis of directions.
+  const h = g.squeeze(g.transpose(states, [2, 0, 1, 3]), [2]);
+  const head = g.weight('head.weight', [HIDDEN, classes], draw);
+  g.output('y', g.add(g.matmul(h, head), g.weight('head.bias', [classes], draw)));
+  return g.toBytes();
 }
 
 /** Words of the sentences, by their place. */

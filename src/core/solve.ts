@@ -16,21 +16,11 @@ import { traceHeading, traceLine, type TraceEntry } from './trace.ts';
 import { watch } from './validation.ts';
 import { normInf, sameNumbers } from './vector.ts';
 import { measureOf, type View } from './view.ts';
-import type { Precision, ProblemFacts } from './problem.ts';
+import type { Precision } from './problem.ts';
 import type { CompleteSolveOptions } from './solveOptions.ts';
 import type { Iterate, Measured, Setting, Solver } from './solver.ts';
+import type { Task } from './task.ts';
 import type { Filter } from './transform.ts';
-
-/** A problem as the loop sees it: its facts, and which methods it has. */
-export interface Task extends ProblemFacts {
-  /** Methods of the problem, present or not. */
-  readonly nextBatch?: unknown;
-  readonly overlap?: unknown;
-  readonly residuals?: unknown;
-  readonly jacobianVector?: unknown;
-  readonly vectorJacobian?: unknown;
-  readonly hessianVector?: unknown;
-}
 
 /**
  * Iterates `solver` from `task.p0` until a termination rule holds: the loop of every solver.
