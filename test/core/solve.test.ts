@@ -82,16 +82,32 @@ describe('a solve', () => {
       overlap: () => 0,
       hessianVector() {},
       residuals() {},
+      jacobianVector() {},
+      vectorJacobian() {},
       residualCount: 7,
     };
     minimize(bowl, solver, options);
     minimize({ ...bowl, residualCount: 7 }, solver, options);
     minimize(more, solver, options);
-    const plain = { stochastic: false, overlap: false, residualCount: 0, hessianVector: false };
+    const plain = {
+      stochastic: false,
+      overlap: false,
+      residualCount: 0,
+      hessianVector: false,
+      jacobianProducts: false,
+    };
     expect(settings).toEqual([
       { n: 2, precision: 'float64', ...plain },
       { n: 2, precision: 'float64', ...plain },
-      { n: 2, precision: 'float32', stochastic: true, overlap: true, residualCount: 7, hessianVector: true },
+      {
+        n: 2,
+        precision: 'float32',
+        stochastic: true,
+        overlap: true,
+        residualCount: 7,
+        hessianVector: true,
+        jacobianProducts: true,
+      },
     ]);
   });
 

@@ -112,7 +112,7 @@ describe('refused, with node, op and reason', () => {
       { precision: 'float32' },
     );
     const text = reasons(bytes, { loss: 'mse', wrt: ['nothing', 'i'] });
-    expect(text).toContain('no initializer and no input "nothing"');
+    expect(text).toContain('no initializer, no input and no value "nothing"');
     expect(text).toContain('"i" is int64');
   });
 
