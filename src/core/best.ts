@@ -8,7 +8,7 @@ export interface BestPoint extends Measured {
   keep(x: Float64Array, measured: Measured): void;
   /** Copies the point so that the next step may overwrite its array; called if that step does not start from it. */
   secure(): void;
-  /** What the problem is to hold beside x; null to leave it to the problem. */
+  /** Statistics that the problem is to hold; null leaves them to the problem. */
   statistics: Float64Array | null;
 }
 

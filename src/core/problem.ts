@@ -31,7 +31,7 @@ export interface ProblemFacts {
   readonly precision?: Precision;
   /** Number m of residuals, if the problem has them. */
   readonly residualCount?: number;
-  /** What it holds beside x. */
+  /** State beside x, such as running statistics. */
   readonly statistics?: Statistics;
 }
 

@@ -21,7 +21,7 @@ export interface RunState {
   readonly best: Measured & { readonly x: Float64Array | null };
   readonly convergence: ConvergenceMemory;
   readonly validation: ValidationMemory | null;
-  /** What the problem holds beside x. */
+  /** State of the problem beside x, such as running statistics. */
   readonly statistics: Float64Array | null;
   /** Factor by which the solver sees f multiplied. */
   readonly factor: number;
@@ -53,7 +53,7 @@ export interface Floor {
   still: number;
 }
 
-/** What two problems must have in common, so that the state of one is a state of the other. */
+/** Properties that two problems must share to exchange states. */
 export interface ProblemMark {
   readonly n: number;
   readonly precision: Precision;

@@ -37,7 +37,7 @@ export interface ValidationResult {
 export interface ValidatedPoint extends Measured {
   /** `[n]` */
   readonly x: Float64Array;
-  /** What the problem held beside x: see {@link ProblemFacts.statistics}. */
+  /** State of the problem beside x: see {@link ProblemFacts.statistics}. */
   readonly statistics: Float64Array | null;
   readonly iteration: number;
 }

@@ -2,7 +2,7 @@ import { normInf } from './vector.ts';
 import type { Iterate, Measured, Solver } from './solver.ts';
 import type { Filter } from './transform.ts';
 
-/** What a run is seen through. */
+/** The filters that a run passes through. */
 export interface View {
   /** Name of the transform. */
   readonly name: string;

@@ -80,7 +80,7 @@ export function adam(options: AdamOptions = {}): Solver {
   function* step(state: AdamState): Asks<StepOutcome> {
     const { x, gradient, firstMoment, secondMoment, averaging, rounded } = state;
     if (averaging) followShift(averaging, x, beta1, rounded);
-    /** Where the step is taken from. */
+    /** Start of the step. */
     const base = averaging?.base ?? x;
     const largest = amsgrad ? state.largestMoment : secondMoment;
     const rate = rateAt(state.steps);

@@ -90,7 +90,7 @@ const LEAST_ACCELERATED = 1e-6;
  */
 const MAX_BEND = 1.5;
 const MAX_BEND_AUTO = 3;
-/** Where the decrease differs by less than this part from that of the linear model, the residuals hardly bend. */
+/** Residuals are nearly linear if the decrease differs from that of the linear model by less than this fraction. */
 const STRAIGHT = 0.25;
 
 /**

@@ -6,7 +6,7 @@
  * @see Defazio et al. (2024), The road less scheduled, Algorithm 1, arXiv:2405.15682
  */
 
-/** What a schedule-free solver remembers beside y, which is its iterate. */
+/** Memory of a schedule-free solver beside y, its iterate. */
 export interface Averaging {
   /** Base point z that steps start from, `[n]`. */
   readonly base: Float64Array;

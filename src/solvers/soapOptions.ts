@@ -42,7 +42,7 @@ export interface SoapOptions {
 
 const decay = numberIn(0, 1 - Number.EPSILON);
 
-/** What the options of `soap` may be. */
+/** Rules of the options of `soap`. */
 export const soapRules: Rules<SoapOptions> = {
   learningRate: scheduleRule,
   beta1: decay,

@@ -13,7 +13,7 @@ function expectTrueNorm({ fg }: Problem, { x, gradientNorm }: SolveResult) {
 
 describe('transform', () => {
   it.each(['log', 'sqrt'] as const)(
-    '%s minimises the transformed loss and speaks of the loss itself',
+    '%s minimizes the transformed loss and speaks of the loss itself',
     (transform) => {
       const problem = sine(3);
       const { x, f, gradientNorm, trace } = minimize(problem, ssbroyden(), { transform, maxIterations: 150 });

@@ -123,7 +123,7 @@ describe('random directions', () => {
     expect(again).not.toEqual(randomDirections(center, layout, { ...options, seed: 2 }));
   });
 
-  it('are standard normal before they are normalised', () => {
+  it('are standard normal before they are normalized', () => {
     const draw = gaussian(3);
     const values = Float64Array.from({ length: 100_000 }, draw);
     const moment = (power: number) => values.reduce((sum, v) => sum + v ** power, 0) / values.length;

@@ -90,7 +90,7 @@ describe('lbfgs with bounds', () => {
   });
 });
 
-/** The minimiser of (x − value)²/2 + by·|x|. */
+/** The minimizer of (x − value)²/2 + by·|x|. */
 const soft = (value: number, by: number) => Math.sign(value) * Math.max(0, Math.abs(value) - by);
 
 describe('owlqn', () => {

@@ -200,14 +200,14 @@ describe.each(Object.entries(all))('%s', (_name, search) => {
     expect(alphas.length).toBeLessThanOrEqual(70);
   });
 
-  it('accepts at once the minimiser of a parabola', () => {
+  it('accepts at once the minimizer of a parabola', () => {
     const { alphas } = searchOn((a) => ({ value: (a - 1) ** 2, slope: 2 * (a - 1) }), search, 1);
     expect(alphas).toEqual([1]);
   });
 });
 
 describe('backtracking', () => {
-  it('goes to the minimiser of the parabola, no nearer to 0 than a tenth and no farther than a half', () => {
+  it('goes to the minimizer of the parabola, no nearer to 0 than a tenth and no farther than a half', () => {
     const parabola =
       (end: number): Line =>
       (a) => ({ value: (a - end) ** 2, slope: 2 * (a - end) });
@@ -216,7 +216,7 @@ describe('backtracking', () => {
     expect(searchOn(parabola(0.49), backtracking({ c1: 0.499 }), 0.98).alphas[1]).toBeCloseTo(0.49, 12);
   });
 
-  it('finds the minimiser of a cubic in its third trial', () => {
+  it('finds the minimizer of a cubic in its third trial', () => {
     const cubic: Line = (a) => ({ value: -a + 20 * a * a - 18 * a ** 3, slope: -1 + 40 * a - 54 * a * a });
     const { alphas } = searchOn(cubic, backtracking({ minShrink: 1e-3 }), 1);
     expect(alphas).toHaveLength(3);

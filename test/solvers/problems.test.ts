@@ -83,7 +83,7 @@ const solvers: [Solver, string[]][] = [
   [newtonCG(), ['mgh10_meyer', 'mgh17_osborne1', 'mgh20_watson_9']],
   // First-order convergence along valleys of condition 1e8 and more.
   [conjugateGradient(), ['mgh10_meyer', 'mgh17_osborne1', 'mgh20_watson_9', 'mgh20_watson_12']],
-  // Its regularisation forgets the small eigenvalues that these need.
+  // Its regularization forgets the small eigenvalues that these need.
   [
     slbfgs(),
     [

@@ -26,7 +26,7 @@ function solve(A: Matrix, b: Vector): Vector {
   return x;
 }
 
-/** −Ĥg with Ĥ = (λγI + SYᵀ)(λI + YYᵀ)⁻¹, the minimiser of ‖HY − S‖² + λ‖H − γI‖². */
+/** −Ĥg with Ĥ = (λγI + SYᵀ)(λI + YYᵀ)⁻¹, the minimizer of ‖HY − S‖² + λ‖H − γI‖². */
 function estimateTimes(pairs: [Vector, Vector][], lambda: number, gamma: number, g: Vector): Vector {
   const yy = g.map((_, i) =>
     g.map((_, j) => pairs.reduce((sum, [, y]) => sum + y[i] * y[j], i === j ? lambda : 0)),
@@ -129,7 +129,7 @@ describe('SLBFGS', () => {
     expect(ending({})).not.toEqual(ending(lineSearch('cubic')));
   });
 
-  it('regularises the more, the noisier the gradients are', () => {
+  it('regularizes the more, the noisier the gradients are', () => {
     const lambda = (options: object, setting: object) =>
       memoryOf<SlbfgsMemory>(slbfgs(options).init({ n: 3, precision: 'float64', ...setting })).lambda;
     expect(lambda({}, {})).toBe(1e-4);

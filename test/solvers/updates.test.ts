@@ -410,7 +410,7 @@ describe('the dense methods', () => {
 });
 
 describe('SLBFGS', () => {
-  /** Ĥ = (λγI + SYᵀ)(λI + YYᵀ)⁻¹, the minimiser of ‖HY − S‖² + λ‖H − γI‖². */
+  /** Ĥ = (λγI + SYᵀ)(λI + YYᵀ)⁻¹, the minimizer of ‖HY − S‖² + λ‖H − γI‖². */
   function estimate(steps: Step[], lambda: number, gamma: number) {
     const n = steps[0].s.length;
     const sum = (pairs: Matrix[]) => pairs.reduce((a, b) => add([1, a], [1, b]));

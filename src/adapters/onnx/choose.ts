@@ -17,7 +17,7 @@ export interface Parameter {
   readonly role: TensorRole;
   /** Its value in the model, in the result's precision. */
   readonly tensor: TensorProto;
-  /** Where it stands in the model's file. */
+  /** Its place in the model's file. */
   readonly origin: Origin;
   /** The input of the result that it is fed to: its name, or another where the result gives that to an output. */
   readonly input: string;
@@ -25,7 +25,7 @@ export interface Parameter {
   readonly gradient: string;
 }
 
-/** What to differentiate by. */
+/** Tensors to differentiate by. */
 export interface Choice {
   readonly parameters: readonly Parameter[];
   readonly wrtInputs: readonly string[];

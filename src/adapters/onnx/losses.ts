@@ -44,7 +44,7 @@ export interface LossTerm {
   readonly reduction?: 'mean' | 'sum';
 }
 
-/** What is to be fed as the target of a loss. */
+/** Target of a loss, fed with each run. */
 export interface Target {
   readonly name: string;
   readonly dtype: DType;

@@ -10,7 +10,7 @@ import { appendTerm, type LossTerm, type Target } from './losses.ts';
 import { termsOf, type DifferentiateOptions, type LossContext } from './options.ts';
 import { sweep } from './passes/sweep.ts';
 
-/** What a loss is appended to, and what is learnt on the way. */
+/** The graph that a loss is appended to, and the targets found so far. */
 interface Objective {
   readonly g: Builder;
   readonly options: DifferentiateOptions;
@@ -93,7 +93,7 @@ function termOf({ g, options, outputs, current, targets }: Objective, term: Loss
   );
 }
 
-/** What a loss given as a function has at hand. */
+/** Returns the context of a loss that is a function. */
 function contextOf({ g, options, outputs, current, targets }: Objective): LossContext {
   return {
     outputs,

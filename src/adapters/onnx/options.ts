@@ -19,7 +19,7 @@ import type { Candidate } from './parameters.ts';
 import type { FixedInputs, FixedShapes } from './passes/fix.ts';
 import { isBytes, type ExternalData } from './ir/model.ts';
 
-/** What a {@link LossFunction} has at hand besides the graph. */
+/** Context of a {@link LossFunction}, beside the graph. */
 export interface LossContext {
   /** The model's outputs. */
   readonly outputs: readonly Value[];
@@ -34,7 +34,7 @@ export interface LossContext {
 /** A loss written with the graph's own verbs: it returns a scalar value of the graph. */
 export type LossFunction = (g: Builder, context: LossContext) => Value;
 
-/** What to minimise; see {@link DifferentiateOptions.loss}. */
+/** A loss; see {@link DifferentiateOptions.loss}. */
 export type Loss =
   | LossName
   | LossTerm
@@ -70,7 +70,7 @@ export interface DifferentiateOptions {
   /** Adds inputs `vector_of/NAME` and outputs `hessian_vector_of/NAME`: exact products H·v. @defaultValue false */
   readonly hessianVector?: boolean;
   /**
-   * Where the result is to run. `'webgpu'` has fewer kernels: its MaxPool must have windows side by side.
+   * Backend that runs the result. `'webgpu'` has fewer kernels: its MaxPool must have windows side by side.
    *
    * @defaultValue `'cpu'`
    */

@@ -14,9 +14,9 @@ export interface Candidate {
   readonly tensor: TensorProto;
   readonly origin: Origin;
   readonly role: TensorRole;
-  /** Whether it is trained unless `wrt` says otherwise. */
+  /** True if it is trained unless `wrt` says otherwise. */
   readonly byDefault: boolean;
-  /** Where it stands in the network, or why it is not trained by default; a short phrase. */
+  /** Its place in the network, or the reason why it is not trained by default, as a short phrase. */
   readonly why: string;
   /** The tensor that it is a copy of, and follows unless it is chosen itself. */
   readonly follows: string | undefined;
@@ -114,7 +114,7 @@ function readersOf(graph: GraphProto): Map<string, Reader[]> {
   return readers;
 }
 
-/** Whether a tensor holds nothing but ones, or zeros: what an op asks for and the network has not. */
+/** True if a tensor holds only ones or only zeros: an operand that the op needs and the network lacks. */
 const isNeutral = (tensor: TensorProto): boolean =>
   [0, 1].some((neutral) => numbersOf(tensor).every((value) => value === neutral));
 

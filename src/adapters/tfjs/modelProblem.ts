@@ -32,7 +32,7 @@ export interface AsyncModelProblem extends AsyncOptFuns, ModelExtras {}
 
 /**
  * A compiled model's own training loss on fixed data, as a problem: its losses, loss weights and
- * regularizers, in training mode, exactly what `fit` would minimise with all data in one batch.
+ * regularizers, in training mode, exactly what `fit` would minimize with all data in one batch.
  *
  * It is one and the same function for all its life: dropout and noise draw once, and stateful RNNs begin
  * each evaluation from the same states. Evaluations change nothing but the weights.

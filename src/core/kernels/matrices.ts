@@ -10,7 +10,7 @@ export interface Matrix {
   readonly cols: number;
 }
 
-/** What Adam's moments need to know; the corrections are 1 / (1 − βᵗ). */
+/** Numbers of an update of Adam's moments; the corrections are 1 / (1 − βᵗ). */
 export interface MomentNumbers {
   readonly beta1: number;
   readonly beta2: number;

@@ -12,7 +12,7 @@ import type { Accuracy, FitProblem, Linearized } from './linearized.ts';
 const FTOL: Record<Accuracy, number> = { rough: 1e-7, fine: 1e-12 };
 /** Gauss–Newton steps that promise less than this part of f may converge by themselves. */
 const NEAR = 1e-3;
-/** Where the steps did not, the next are tried at this part of their promise. */
+/** Fraction of its promised decrease that a step must reach before Gauss–Newton takes over. */
 const NEARER = 0.1;
 /** Factor between two promises that leaves Gauss–Newton a chance. */
 const FALLING = 0.9;

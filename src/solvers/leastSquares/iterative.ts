@@ -5,7 +5,7 @@ import type { Asks, JacobianVector, VectorJacobian } from '../../core/question.t
 import type { LinearSolver } from './linearSolver.ts';
 import type { LevenbergMarquardtState } from './state.ts';
 
-/** What is known of the system at one point; it does not outlast a step. */
+/** The system at one point; it lives for one step. */
 interface Krylov extends Bidiagonal {
   damped: Damped;
   /** Next column of V, `[n]`, once α has been found for it. */

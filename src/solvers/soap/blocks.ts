@@ -17,7 +17,7 @@ export interface Block {
   /** Rows and columns with the zeros that fill them up. */
   readonly paddedRows: number;
   readonly paddedCols: number;
-  /** Where its elements lie in the flat vector. */
+  /** Places of its elements in the flat vector. */
   readonly pieces: readonly Piece[];
   /** Curvature of its columns, `[rows, rows]`; null where this side is not rotated. */
   readonly left: Side | null;

@@ -22,7 +22,7 @@ const cases = new Map([
 ]);
 const exempt = new Set(['Cast', 'CastLike', 'BatchNormalization']);
 
-// The float32 kernels are the oracle, and all of ONNX Runtime's optimisations are on.
+// The float32 kernels are the oracle, and all of ONNX Runtime's optimizations are on.
 test.each([...cases].filter(([op]) => !exempt.has(op)))(
   '%s in float64 is what it is in float32',
   async (_op, drawn) => {

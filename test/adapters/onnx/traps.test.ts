@@ -39,7 +39,7 @@ const inside = (then: (b: Builder, x: Value) => Value) => (g: Builder, x: Value)
 
 test('what is in training mode inside a branch is refused', () => {
   const vector = (b: Builder) => b.constant(DType.DOUBLE, [3], [1, 1, 1]);
-  const normalised = (b: Builder, x: Value) =>
+  const normalized = (b: Builder, x: Value) =>
     b.ops(
       'BatchNormalization',
       [x, ...Array.from({ length: 4 }, () => vector(b))],
@@ -48,7 +48,7 @@ test('what is in training mode inside a branch is refused', () => {
     )[0];
   const dropped = (b: Builder, x: Value) => b.op('Dropout', [x, undefined, b.constant(DType.BOOL, [], [1])]);
   const reason = 'in training mode, inside the graph of another node, it has no rule';
-  expect(differentiated(inside(normalised))).toThrow(reason);
+  expect(differentiated(inside(normalized))).toThrow(reason);
   expect(differentiated(inside(dropped))).toThrow(reason);
 });
 

@@ -14,7 +14,7 @@ import {
   weightsOf,
 } from './harness.ts';
 
-/** Two inputs, two outputs with losses and weights of their own, and a regulariser. */
+/** Two inputs, two outputs with losses and weights of their own, and a regularizer. */
 function forkedModel(): tf.LayersModel {
   const a = tf.input({ shape: [3], name: 'a' });
   const b = tf.input({ shape: [2], name: 'b' });
@@ -49,7 +49,7 @@ function forkedData() {
 describe.each(backends)('modelProblem on %s', (backend) => {
   beforeEach(() => useBackend(backend));
 
-  it('is the loss that fit reports, regularisers included, for several inputs and outputs', () =>
+  it('is the loss that fit reports, regularizers included, for several inputs and outputs', () =>
     expectNoLeak(async () => {
       const model = forkedModel();
       const { x, y } = forkedData();
@@ -85,7 +85,7 @@ describe.each(backends)('modelProblem on %s', (backend) => {
       tf.dispose([x, y]);
     }));
 
-  it('is minimised, and the model holds the result', () =>
+  it('is minimized, and the model holds the result', () =>
     expectNoLeak(() => {
       const model = sineModel(3);
       model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });

@@ -50,7 +50,7 @@ describe.each(backends)('optfuns on %s', (backend) => {
       tf.dispose([x, y]);
     }));
 
-  it('minimises Rosenbrock within 45 evaluations to 1e-8', () =>
+  it('minimizes Rosenbrock within 45 evaluations to 1e-8', () =>
     expectNoLeak(() => {
       const { a, b, loss } = rosenbrock();
       const evaluationsTo = minimize(optfuns(loss, [a, b]), lbfgs()).trace.find(({ f }) => f <= 1e-8);

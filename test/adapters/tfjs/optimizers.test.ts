@@ -25,7 +25,7 @@ describe.each(backends)('on %s', (backend) => {
   beforeEach(() => useBackend(backend));
 
   describe.each(optimizers)('%s', (name, make) => {
-    it('minimises the closure it is given, and returns the loss at the start', () =>
+    it('minimizes the closure it is given, and returns the loss at the start', () =>
       expectNoLeak(() => {
         const w = variable(tf.tensor1d([4, 3]));
         const optimizer = make();
@@ -223,7 +223,7 @@ describe('applyGradients', () => {
       tf.dispose([w, gradient]);
     }));
 
-  it('minimises a quadratic with the H that minimize has learned', () =>
+  it('minimizes a quadratic with the H that minimize has learned', () =>
     expectNoLeak(() => {
       const w = variable(tf.tensor1d([4, 3]));
       const optimizer = new BFGSOptimizer({ learningRate: 1 });

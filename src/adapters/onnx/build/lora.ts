@@ -16,7 +16,7 @@ import { matching, type Adapted, type Layers } from './transfer.ts';
 export interface LoraOptions {
   /** Rank r of what is added to each weight; no more than the smaller side of the matrix counts. @defaultValue `8` */
   readonly rank?: number;
-  /** What is added is scaled by alpha / rank. @defaultValue the rank */
+  /** Scale of the added product is alpha / rank. @defaultValue the rank */
   readonly alpha?: number;
   /**
    * Weights to adapt, by name, beginning of a name, pattern or function.

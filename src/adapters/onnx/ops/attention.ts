@@ -159,7 +159,7 @@ export function softmaxOver(g: Builder, scores: Value, seen: Value | undefined):
 export const capped = (g: Builder, scores: Value, softcap: number) =>
   softcap === 0 ? scores : g.mul(softcap, g.tanh(g.mul(1 / softcap, scores)));
 
-/** Where a mask of ONNX's Attention shows a key, and what it adds to scores there. */
+/** Keys that a mask of ONNX's Attention shows, and the term that it adds to their scores. */
 function maskOf(g: Builder, mask: Value, scores: Value): { readonly seen: Value; readonly bias?: Value } {
   const [keys, total] = [g.shapeOf(mask)?.at(-1), g.shapeOf(scores)?.[3]];
   if (typeof keys === 'number' && typeof total === 'number' && keys !== total)

@@ -86,7 +86,7 @@ const maxPoolByIndices: VjpRule = ({ g, node, inputs: [x], dy, attributes }) => 
 
 const placesIn = (kernel: readonly number[]) => kernel.reduce((a, b) => a * b, 1);
 
-/** Whether the windows neither overlap nor leave anything out. */
+/** True if the windows neither overlap nor leave anything out. */
 function liesSideBySide({ g, inputs: [x], attributes }: VjpContext): boolean {
   const kernel = attributes.ints('kernel_shape') ?? [];
   const strides = attributes.ints('strides') ?? kernel.map(() => 1);

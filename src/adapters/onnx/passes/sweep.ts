@@ -196,7 +196,7 @@ const throughSimplerOps =
 /** ONNX Runtime's optimizer puts ops of its own in; those that are bound to a processor cannot be undone. */
 const noRule = ({ domain }: NodeProto): string =>
   domain.startsWith('com.microsoft')
-    ? "no rule for its gradient, an op of ONNX Runtime's own: train the model as it was before it was optimised or quantised, or optimise it to the level 'basic' or 'extended' only; registerVjp adds a rule."
+    ? "no rule for its gradient, an op of ONNX Runtime's own: train the model as it was before it was optimized or quantized, or optimize it to the level 'basic' or 'extended' only; registerVjp adds a rule."
     : 'no rule for its gradient; registerVjp adds one.';
 
 const show = (shape: Shape) => `[${shape.join(', ')}]`;

@@ -67,7 +67,7 @@ export function miniBatches(feeds: Feeds, options: MiniBatchOptions): (() => Fee
   const order = Int32Array.from({ length: samples }, (_, i) => i);
   let at = samples;
   let batch = new Int32Array(0);
-  /** How many samples the batch begins with that the one before it ended with. */
+  /** Number of samples shared with the end of the batch before. */
   let kept = 0;
   const next = () => {
     const last = batch.subarray(Math.max(0, batch.length - overlap));

@@ -12,7 +12,7 @@ import { tensorOver, type Ort, type OrtSession, type OrtTensors } from './ort.ts
 import { inTurn, once, open, remembered, run } from './session.ts';
 import { gather, viewsOf, weightsOf, zeros, type Reals, type Weights } from './weights.ts';
 
-/** What a model is made of. */
+/** The parts of a model. */
 export interface Loaded {
   readonly ort: Ort;
   /** The model's file. */
@@ -33,7 +33,7 @@ export interface Engine {
   readonly weights: Weights;
   /** Feeds as tensors; throws an OnnxError naming every fault. */
   checked(specs: readonly InputSpec[], feeds: Feeds): OrtTensors;
-  /** What evaluations are fed with for some data: computes what is the same at every point. */
+  /** Feeds of evaluations on some data; values that are the same at every point are computed here. */
   prepared(data: OrtTensors): Promise<OrtTensors>;
   /** Waits for its turn, and throws if the model has been disposed of. */
   inTurn<T>(task: () => Promise<T>): Promise<T>;

@@ -2,7 +2,7 @@ import { dtypeName, type DType } from '../ir/tensor.ts';
 import type { Differentiated } from '../differentiate.ts';
 import type { Shape } from '../ir/shape.ts';
 
-/** What a model, or the target of its loss, is to be fed with. */
+/** An input of a model, or a target of its loss. */
 export interface InputSpec {
   readonly name: string;
   /** As ONNX Runtime names it: `'float32'`, `'int64'`, … */
@@ -24,10 +24,10 @@ export const specOf = ({ name, dtype, shape }: { name: string; dtype: DType; sha
   shape,
 });
 
-/** What the model itself is fed with. */
+/** Inputs of the model itself. */
 export const dataInputs = ({ inputs }: Differentiated): InputSpec[] => inputs.map(specOf);
 
-/** What the loss is fed with beside that. */
+/** Targets of the loss. */
 export const targetInputs = ({ targets }: Differentiated): InputSpec[] =>
   targets.map(({ classes, ignored, range, ...target }) => ({
     ...specOf(target),

@@ -193,7 +193,7 @@ export function manyProducts(
   });
 }
 
-/** What cannot be had is no fault: the Jacobian comes another way. */
+/** Returns null if a graph is refused: the Jacobian is then computed in another way. */
 function ifPossible<T>(make: () => T): T | null {
   try {
     return typed(make);

@@ -17,10 +17,10 @@ import { writeBack, type NewValues, type WriteOptions } from './writeBack.ts';
 
 /** A model being trained in ONNX Runtime. */
 export interface OnnxModel {
-  /** What the model holds. A solver leaves the best point here; evaluations do not touch it. */
+  /** Parameters of the model. A solver leaves the best point here; evaluations do not touch them. */
   readonly params: ParamSet;
   readonly precision: Precision;
-  /** What a problem is fed with: the model's inputs and the targets of its loss. */
+  /** Inputs of a problem: the model's own and the targets of its loss. */
   readonly inputs: readonly InputSpec[];
   /** Parameters that the loss does not depend on. */
   readonly unused: readonly string[];

@@ -4,7 +4,7 @@ import { checkDifferentiateOptions, differentiateRules, type DifferentiateOption
 /** Options of `trainable`. */
 export interface TrainableOptions extends Omit<DifferentiateOptions, 'wrt' | 'hessianVector' | 'dropout'> {
   /**
-   * What to train: names of the model's constant tensors, or a choice among all float ones.
+   * Tensors to train: names of the model's constant tensors, or a choice among all float ones.
    *
    * @defaultValue the weights, biases, scales, tables and slopes of the model's layers
    */
@@ -26,7 +26,7 @@ export interface TrainableOptions extends Omit<DifferentiateOptions, 'wrt' | 'he
    * @defaultValue `'once'`
    */
   readonly frozen?: 'once' | 'every';
-  /** Where to run: an execution provider of the ONNX Runtime in use. @defaultValue ONNX Runtime's own choice */
+  /** Execution provider of the ONNX Runtime in use. @defaultValue ONNX Runtime's own choice */
   readonly target?: 'cpu' | 'wasm' | 'webgpu';
 }
 
@@ -58,19 +58,19 @@ const quiet = () => ({
   ...(cores() <= 2 && { intraOpNumThreads: 1 }),
 });
 
-/** How many cores Node may use; Infinity where there is no Node, or an old one. */
+/** Number of cores that Node may use; Infinity without Node, or in an old one. */
 const cores = () =>
   typeof process === 'undefined' || typeof process.getBuiltinModule !== 'function'
     ? Infinity
     : process.getBuiltinModule('node:os').availableParallelism();
 
-/** What `differentiate` is asked for, and what sessions are opened with. */
+/** Options of `differentiate` and of the sessions. */
 export interface Plan {
   readonly differentiate: DifferentiateOptions;
   readonly session: object;
-  /** Whether products of the Hessian are wanted. */
+  /** True if Hessian products are wanted. */
   readonly hessianVector: boolean;
-  /** Whether to compute once what no parameter comes into. */
+  /** True if values that depend on no parameter are computed once. */
   readonly frozenOnce: boolean;
   /** Values of the model that `problem.evaluate` gives beside the loss. */
   readonly keep: readonly string[];

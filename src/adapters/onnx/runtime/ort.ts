@@ -1,5 +1,5 @@
 /**
- * What is used of ONNX Runtime: `onnxruntime-node` and `onnxruntime-web` both have it, and neither is imported.
+ * The part of ONNX Runtime's interface that is used: `onnxruntime-node` and `onnxruntime-web` both have it, and neither is imported.
  *
  * @module
  */

@@ -29,7 +29,7 @@ export interface OnnxProblem extends AsyncProblem {
   sampleGradients(x?: Float64Array): Promise<SampleGradients>;
 }
 
-/** What {@link OnnxProblem.evaluate} gives. */
+/** Result of {@link OnnxProblem.evaluate}. */
 export interface Evaluation {
   /** The loss. */
   readonly f: number;
@@ -40,7 +40,7 @@ export interface Evaluation {
 /** Data, or a function that gives the next mini-batch of them. */
 export type FeedSource = Feeds | BatchSource;
 
-/** What a problem is made of, beside its data. */
+/** Parts of a problem beside its data. */
 export interface ProblemParts {
   readonly engine: Engine;
   readonly inputs: readonly InputSpec[];
@@ -48,7 +48,7 @@ export interface ProblemParts {
   readonly observer: Observer;
   /** The running statistics of the model, if the problem moves them. */
   readonly statistics: Statistics | undefined;
-  /** Whether to answer `hessianVector`. */
+  /** True if the problem has `hessianVector`. */
   readonly hessianVector: boolean;
   readonly mode: Mode;
 }
@@ -72,7 +72,7 @@ export function problemOf(
   const { params } = engine.weights;
   const batches = typeof source === 'function' ? source : undefined;
   let current = typeof source === 'function' ? undefined : dataOf(engine, engine.checked(inputs, source));
-  /** What the present batch shares with the one before it, once that has been asked for. */
+  /** Samples that this batch shares with the one before, once asked for. */
   let shared: Data | 'none' | undefined;
   const draw = async (): Promise<Data> => {
     current = dataOf(engine, engine.checked(inputs, (await batches?.()) ?? {}));
@@ -150,7 +150,7 @@ export function problemOf(
 /** Feeds that have been checked. */
 interface Data {
   readonly checked: OrtTensors;
-  /** What evaluations are fed with, computed once. */
+  /** Feeds of the evaluations, computed once. */
   readonly prepared: () => Promise<OrtTensors>;
 }
 

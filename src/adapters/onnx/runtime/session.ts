@@ -49,7 +49,7 @@ export function inTurn(): <T>(task: () => Promise<T>) => Promise<T> {
   };
 }
 
-/** What `make` gives, made at the first call; made anew if it failed. */
+/** Returns a function that calls `make` once and keeps its result; a failure is tried again. */
 export function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;
   return () => {

@@ -64,7 +64,7 @@ export interface Observer {
   settles(x: ArrayLike<number>): void;
 }
 
-/** Where there is nothing to observe. */
+/** Observer of a model without running statistics. */
 const blind: Observer = {
   evaluated: () => undefined,
   batchEnds: () => undefined,

@@ -18,11 +18,11 @@ export type Fetches = readonly string[] | Readonly<Record<string, OrtTensor | nu
 
 /** The parameters of a model, and the buffers in which they go to ONNX Runtime and their gradients come back. */
 export interface Weights {
-  /** What the model holds. Evaluations elsewhere leave it alone. */
+  /** Parameters of the model. Evaluations at other points do not touch them. */
   readonly params: ParamSet;
   /** The same memory as `params`, `[n]`. */
   readonly values: Reals;
-  /** What ONNX Runtime is fed with, `[n]`: write a point here, then feed `inputs`. */
+  /** Point that ONNX Runtime is fed with, `[n]`: write here, then feed `inputs`. */
   readonly point: Reals;
   /** For each parameter a tensor that views its part of `point`, by the graph's input. */
   readonly inputs: OrtTensors;
@@ -33,7 +33,7 @@ export interface Weights {
    * that the next call writes.
    */
   many(points: Float64Array): OrtTensors;
-  /** What to ask for: the gradients, and `others`. */
+  /** Outputs to fetch: the gradients, and `others`. */
   readonly fetches: Fetches;
   /** The same with other outputs. */
   gradientsAnd(others: readonly string[]): Fetches;

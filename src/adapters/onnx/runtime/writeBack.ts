@@ -17,7 +17,7 @@ export interface NewValues {
   readonly values: ArrayLike<number>;
 }
 
-/** How to write a model. */
+/** Options of writing a model. */
 export interface WriteOptions {
   /**
    * Take BatchNormalization and Dropout out of training mode, for a model that was exported in it. Otherwise all

@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 
 /**
  * Values that a closure writes into variables while it runs: BatchNorm's moving statistics, counters, whatever is
- * not being optimised.
+ * not being optimized.
  */
 export interface Assignments {
   /** Runs the closure and lets what it writes stand. */
@@ -13,7 +13,7 @@ export interface Assignments {
   release(): void;
 }
 
-/** @param own - the variables being optimised: theirs is another business */
+/** @param own - the variables being optimized, which are left out */
 export function assignments(own: ReadonlySet<tf.Variable>): Assignments {
   const before = new Map<tf.Variable, tf.Tensor>();
   return {

@@ -7,7 +7,7 @@ import { watchingModel, withoutMetrics } from '../internals/model.ts';
 
 /** A closure made fit for being run many times. */
 export interface Guard {
-  /** Runs the closure: always the same function of the variables being optimised. */
+  /** Runs the closure: always the same function of the variables being optimized. */
   readonly loss: () => tf.Scalar;
   /** True if the closure, unguarded, is another function each time: it draws random numbers or carries state on. */
   varies(): boolean;
@@ -23,7 +23,7 @@ export interface Guard {
 
 /** Options of {@link guard}. */
 export interface GuardOptions {
-  /** The variables being optimised. */
+  /** The variables being optimized. */
   readonly own: ReadonlySet<tf.Variable>;
   /** The model whose training closure it is, where that is known. */
   readonly model: tf.LayersModel | null;

@@ -64,7 +64,7 @@ export interface RunContext extends RunSettings {
   solver(): Solver;
   /** Takes over what somebody else may have written into the variables, and moves it to where the solver may begin. */
   readVariables(): void;
-  /** What the variables hold between calls: the point that the solver answers with, or its iterate. Read before the next call. */
+  /** Point that the variables hold between calls: the solver's answer, or its iterate. Read it before the next call. */
   answer(): Float64Array;
   /** Begins again with an empty memory, at the point and with the values that are known. */
   restart(changes: Knowledge['changes']): void;

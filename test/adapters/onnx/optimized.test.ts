@@ -16,12 +16,12 @@ import { numbersOf } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { decodeModel, encodeModel } from '../../../src/adapters/onnx/ir/model.ts';
 import { feedsOf, fixture, type Fixture } from './fixtures.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'optimised-'));
+const folder = mkdtempSync(join(tmpdir(), 'optimized-'));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 /** The model that ONNX Runtime makes of one. */
-async function optimised(bytes: Uint8Array, level: 'basic' | 'extended'): Promise<Uint8Array> {
-  const optimizedModelFilePath = join(folder, 'optimised.onnx');
+async function optimized(bytes: Uint8Array, level: 'basic' | 'extended'): Promise<Uint8Array> {
+  const optimizedModelFilePath = join(folder, 'optimized.onnx');
   const session = await ort.InferenceSession.create(bytes, {
     graphOptimizationLevel: level,
     optimizedModelFilePath,
@@ -60,13 +60,13 @@ const laidOutAs = (other: readonly number[], { shape: [rows, columns], value, gr
 
 const sorted = (values: readonly number[]) => values.toSorted((a, b) => a - b).join();
 
-describe.each(['basic', 'extended'] as const)('a model that was optimised to the level %s', (level) => {
+describe.each(['basic', 'extended'] as const)('a model that was optimized to the level %s', (level) => {
   test.each(['mlp_acts_mse', 'mlp_ce', 'mlp_tanh_mse', 'cnn', 'resnet_train', 'transformer'])(
     '%s has the gradients of the original',
     async (name) => {
       const reference = fixture(name);
       const loss = lossOf(reference);
-      const file = await optimised(reference.bytes, level);
+      const file = await optimized(reference.bytes, level);
       const originals = await gradientsOf(reference, differentiate(reference.bytes, { loss }));
       const scale = Math.max(...originals.flatMap(({ gradient }) => gradient).map(Math.abs));
       let seen = 0;
@@ -83,9 +83,9 @@ describe.each(['basic', 'extended'] as const)('a model that was optimised to the
   );
 });
 
-test('an optimised model is trained, and written back as it was but for its weights', async () => {
+test('an optimized model is trained, and written back as it was but for its weights', async () => {
   const reference = fixture('transformer');
-  const file = await optimised(reference.bytes, 'extended');
+  const file = await optimized(reference.bytes, 'extended');
   expect(decodeModel(file).graph.node.map(({ opType }) => opType)).toContain('BiasGelu');
   const report = explain(file);
   expect(report.differentiable).toBe(true);
@@ -115,12 +115,12 @@ test('ops bound to a processor are refused, with what to do', () => {
   model.graph.node[0].domain = 'com.microsoft.nchwc';
   model.opsetImport.push({ ...model.opsetImport[0], domain: 'com.microsoft.nchwc', version: 1n });
   expect(() => differentiate(encodeModel(model), { loss: 'softmaxCrossEntropy' })).toThrow(
-    /com\.microsoft\.nchwc::Conv .*optimise it to the level 'basic' or 'extended' only/,
+    /com\.microsoft\.nchwc::Conv .*optimize it to the level 'basic' or 'extended' only/,
   );
 });
 
 test('a rule of the user goes before', async () => {
-  const file = await optimised(fixture('mlp_acts_mse').bytes, 'extended');
+  const file = await optimized(fixture('mlp_acts_mse').bytes, 'extended');
   const op = 'com.microsoft::QuickGelu';
   let asked = 0;
   registerVjp(op, ({ dy }) => {
