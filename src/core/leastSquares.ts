@@ -18,10 +18,11 @@ export interface LeastSquaresSettings {
    */
   readonly residuals: Residuals;
   /**
-   * Writes J(x)·v into `product`, `[m]`, and J(x)ᵀu into `product`, `[n]`: where the Jacobian would be too large, and
-   * `residuals` writes none. Both, or neither.
+   * Writes J(x)·v into `product`, `[m]`. With {@link LeastSquaresSettings.vectorJacobian}, for problems whose Jacobian
+   * would be too large and whose `residuals` writes none; both, or neither.
    */
   jacobianVector?(this: void, x: Float64Array, v: Float64Array, product: Float64Array): void;
+  /** Writes J(x)ᵀu into `product`, `[n]`. */
   vectorJacobian?(this: void, x: Float64Array, u: Float64Array, product: Float64Array): void;
   /** Holds the solution after a solve. */
   readonly params?: ParamSet;
