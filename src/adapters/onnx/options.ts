@@ -55,7 +55,7 @@ export interface DifferentiateOptions {
    */
   readonly loss: Loss;
   /**
-   * What to differentiate by: names of initializers, of inputs and of values between (with `keep` of the same, all that
+   * Tensors to differentiate by: names of initializers, of inputs and of values between (with `keep` of the same, all that
    * Grad-CAM needs), or a choice among all constant float tensors.
    *
    * @defaultValue the weights, biases, scales, tables and slopes of the model's layers

@@ -20,8 +20,8 @@ export interface TrainableOptions extends Omit<DifferentiateOptions, 'wrt' | 'he
   /** Problems answer `hessianVector` too, with exact products; more memory, no time otherwise. @defaultValue false */
   readonly hessianVector?: boolean;
   /**
-   * What no parameter comes into, such as the layers before the first that is trained: computed `'once'` for the data of a
-   * problem, whose results are kept with it, or at `'every'` evaluation, which takes less memory.
+   * Time at which values that depend on no parameter are computed, such as the layers before the first that is trained:
+   * `'once'` for the data of a problem, whose results are kept with it, or at `'every'` evaluation, which takes less memory.
    *
    * @defaultValue `'once'`
    */
