@@ -3,7 +3,7 @@ import { freshImprovement, observeValue } from '../../core/patience.ts';
 import type { Progress } from '../../core/solveOptions.ts';
 import { checkOptions, boolean, integerFrom, nonNegative, oneOf, show, string } from '../../core/options.ts';
 import { compiledMetrics, tensorsOf, type CompiledMetrics, type Data } from './internals/model.ts';
-import { readNow } from './read.ts';
+import { readNow } from './tensors/read.ts';
 
 /** Rule to stop when a monitored value no longer improves. */
 export interface EarlyStopping {

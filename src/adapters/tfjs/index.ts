@@ -36,8 +36,8 @@ export { toOnnx } from './toOnnx/toOnnx.ts';
 export { accelerate, type AcceleratedModel, type AccelerateOptions } from './accelerate/accelerate.ts';
 export type { AcceleratedFitArgs } from './accelerate/fit.ts';
 export type { AcceleratedFitDatasetArgs, BatchDataset, BatchIterator } from './accelerate/fitDataset.ts';
-export { tfGrads } from './tfGrads.ts';
-export { tfParams, type TfParamSet } from './tfParams.ts';
+export { tfGrads } from './tensors/tfGrads.ts';
+export { tfParams, type TfParamSet } from './tensors/tfParams.ts';
 export { enableWasmConv } from './wasm/enableWasmConv.ts';
 export { enableSecondOrder } from './secondOrder/enableSecondOrder.ts';
 export {

@@ -1,9 +1,9 @@
 import * as tf from '@tensorflow/tfjs';
 import { checkOptions, oneOf, show } from '../../core/options.ts';
 import { dot } from '../../core/vector.ts';
-import { checkLoss, evaluator } from './evaluate.ts';
-import { readNow } from './read.ts';
-import { paramSet, type TfParamSet } from './tfParams.ts';
+import { checkLoss, evaluator } from './tensors/evaluate.ts';
+import { readNow } from './tensors/read.ts';
+import { paramSet, type TfParamSet } from './tensors/tfParams.ts';
 import type { Problem, Residuals } from '../../core/problem.ts';
 
 /** Options of {@link leastSquaresProblem}. */

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { integerFrom, objectWith, oneOf, show, type Rules } from '../../core/options.ts';
-import { constrainedWeights } from './constraints.ts';
+import { constrainedWeights } from './tensors/constraints.ts';
 import { guard } from './guard/guard.ts';
 import {
   captureTraining,
@@ -12,7 +12,7 @@ import {
 } from './internals/model.ts';
 import { movingStatistics, recurrentStates } from './internals/layerStates.ts';
 import { weightsOfSamples, type WeightOptions } from './sampleWeights.ts';
-import { tfParams, type TfParamSet } from './tfParams.ts';
+import { tfParams, type TfParamSet } from './tensors/tfParams.ts';
 
 /** Options of {@link modelProblem}. */
 export interface ModelProblemOptions extends WeightOptions {

@@ -1,10 +1,10 @@
 import type * as tf from '@tensorflow/tfjs';
 import { checkLength } from '../../core/paramSet.ts';
 import type { Objective, Problem } from '../../core/problem.ts';
-import { checkLoss, evaluator } from './evaluate.ts';
-import { secondOrderEnabled } from './secondOrder/enabled.ts';
+import { checkLoss, evaluator } from './tensors/evaluate.ts';
+import { secondOrderEnabled } from './internals/secondOrderEnabled.ts';
 import { hessianVector } from './secondOrder/hessianVector.ts';
-import { paramSet, type TfParamSet } from './tfParams.ts';
+import { paramSet, type TfParamSet } from './tensors/tfParams.ts';
 
 /** A loss over tfjs variables as functions of one flat vector. Each call sets the variables to x. */
 export interface OptFuns extends Problem {

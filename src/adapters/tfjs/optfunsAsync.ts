@@ -3,10 +3,10 @@ import { checkOptions, nonNegative } from '../../core/options.ts';
 import { checkLength } from '../../core/paramSet.ts';
 import type { AsyncObjective, AsyncProblem } from '../../core/problem.ts';
 import { breather, FRAME } from './eventLoop.ts';
-import { asyncEvaluator, checkLoss } from './evaluate.ts';
-import { secondOrderEnabled } from './secondOrder/enabled.ts';
+import { asyncEvaluator, checkLoss } from './tensors/evaluate.ts';
+import { secondOrderEnabled } from './internals/secondOrderEnabled.ts';
 import { asyncHessianVector } from './secondOrder/hessianVector.ts';
-import { paramSet, type TfParamSet } from './tfParams.ts';
+import { paramSet, type TfParamSet } from './tensors/tfParams.ts';
 
 /** A loss over tfjs variables as functions of one flat vector that answer later. */
 export interface AsyncOptFuns extends AsyncProblem {

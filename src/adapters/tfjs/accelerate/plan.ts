@@ -1,8 +1,8 @@
 import type * as tf from '@tensorflow/tfjs';
-import { allLayers } from '../layers.ts';
+import { allLayers } from '../internals/layers.ts';
 import { compiledLosses, penaltiesOf } from '../internals/training.ts';
 import { compiledTrainableWeights, inner } from '../internals/model.ts';
-import { OnnxGraph, type GraphUse, type NoiseInput } from '../toOnnx/graph.ts';
+import { OnnxGraph, type GraphUse, type NoiseInput } from '../toOnnx/graph/graph.ts';
 import { writeGraph, type GraphEnds } from '../toOnnx/toOnnx.ts';
 import { lossWriter, type LossWriter } from './losses.ts';
 

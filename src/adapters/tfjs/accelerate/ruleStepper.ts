@@ -7,8 +7,8 @@ import {
   slotsIn,
   stockClass,
 } from '../internals/optimizerState.ts';
-import { readNow } from '../read.ts';
-import { tfParams } from '../tfParams.ts';
+import { readNow } from '../tensors/read.ts';
+import { tfParams } from '../tensors/tfParams.ts';
 import type { Stepper } from './stepper.ts';
 import type { Evaluation, Trainer, TrainingBatch } from './trainer.ts';
 import { updateRules, type Counters, type Hyper, type UpdateRule } from './updateRules.ts';

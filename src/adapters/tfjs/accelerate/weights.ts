@@ -1,7 +1,7 @@
 import * as tf from '@tensorflow/tfjs';
-import { readNow } from '../read.ts';
+import { readNow } from '../tensors/read.ts';
 import type { ModelPlan } from './plan.ts';
-import { tfParams, type TfParamSet } from '../tfParams.ts';
+import { tfParams, type TfParamSet } from '../tensors/tfParams.ts';
 
 type LayerVariable = tf.layers.Layer['weights'][number];
 

@@ -7,7 +7,7 @@
  * @module
  */
 import * as tf from '@tensorflow/tfjs';
-import { allLayers } from '../layers.ts';
+import { allLayers } from './layers.ts';
 import { inner } from './model.ts';
 
 /** The parts of a BatchNormalization that have no public name. */

@@ -4,8 +4,8 @@ import { normInf } from '../../../core/vector.ts';
 import { fixedStep } from '../../../solvers/linesearch/fixedStep.ts';
 import type { Iterate, Solver } from '../../../core/solver.ts';
 import type { LineSearch } from '../../../solvers/linesearch/lineSearch.ts';
-import { tfGrads } from '../tfGrads.ts';
-import type { TfParamSet } from '../tfParams.ts';
+import { tfGrads } from '../tensors/tfGrads.ts';
+import type { TfParamSet } from '../tensors/tfParams.ts';
 
 /** Options of `applyGradients`. */
 export interface ApplyGradientsOptions {

@@ -1,6 +1,6 @@
 import type * as tf from '@tensorflow/tfjs';
 import { boolean, checkOptions, show } from '../../../core/options.ts';
-import { constraintProjection } from '../constraints.ts';
+import { constraintProjection } from '../tensors/constraints.ts';
 import { compiledVariables } from '../internals/model.ts';
 import { reportProgress, type ReportingOptimizer } from './progressLogs.ts';
 

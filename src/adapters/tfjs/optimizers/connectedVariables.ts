@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { guard } from '../guard/guard.ts';
-import { explainGradientError } from '../gradientErrors.ts';
+import { explainGradientError } from '../tensors/gradientErrors.ts';
 import { discardTape } from '../internals/engine.ts';
 import { guardNested } from '../internals/nestedGradients.ts';
 

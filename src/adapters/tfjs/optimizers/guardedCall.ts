@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { runUnguarded } from '../../../core/drive.ts';
-import { evaluator } from '../evaluate.ts';
+import { evaluator } from '../tensors/evaluate.ts';
 import { guard } from '../guard/guard.ts';
-import type { TfParamSet } from '../tfParams.ts';
+import type { TfParamSet } from '../tensors/tfParams.ts';
 import type { Progress } from './progress.ts';
 import type { Call, RunContext } from './runContext.ts';
 import { callSteps } from './trainingCall.ts';

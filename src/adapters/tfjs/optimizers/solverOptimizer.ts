@@ -7,10 +7,10 @@ import type { AppliedOptions, ApplyGradientsOptions } from './appliedGradients.t
 import { commonRules, savable, type SolverOptimizerOptions } from './optimizerOptions.ts';
 import { warnOnce, type Progress } from './progress.ts';
 import { boolean, checkOptions, finitePositive } from '../../../core/options.ts';
-import { gradientsOf, OtherVariables } from '../evaluate.ts';
+import { gradientsOf, OtherVariables } from '../tensors/evaluate.ts';
 import { fromTensors, toTensors, type NamedTensor, type SavedState } from './savedState.ts';
 import type { Knowledge } from './runContext.ts';
-import { tfParams } from '../tfParams.ts';
+import { tfParams } from '../tensors/tfParams.ts';
 import { solverOf } from './namedSolvers.ts';
 import { trainingRun, type LaterCall, type TrainingRun } from './trainingRun.ts';
 

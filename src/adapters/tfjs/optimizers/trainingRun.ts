@@ -7,7 +7,7 @@ import { normInf } from '../../../core/vector.ts';
 import { adam } from '../../../solvers/adam.ts';
 import type { Solver } from '../../../core/solver.ts';
 import { fitWatch } from '../internals/model.ts';
-import type { TfParamSet } from '../tfParams.ts';
+import type { TfParamSet } from '../tensors/tfParams.ts';
 import { applyGradients, type AppliedOptions } from './appliedGradients.ts';
 import type { Progress } from './progress.ts';
 import { runCall, type ClosureCall } from './guardedCall.ts';

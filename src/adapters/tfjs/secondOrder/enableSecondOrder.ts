@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { correctNested } from '../internals/nestedGradients.ts';
-import { secondOrderEnabled, setSecondOrderEnabled } from './enabled.ts';
+import { secondOrderEnabled, setSecondOrderEnabled } from '../internals/secondOrderEnabled.ts';
 import { gradientRules } from './gradients.ts';
 
 /**

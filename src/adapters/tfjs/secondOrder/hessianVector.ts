@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 import { discardTape } from '../internals/engine.ts';
-import { explainGradientError } from '../gradientErrors.ts';
-import { readJoined, readNow } from '../read.ts';
-import type { TfParamSet } from '../tfParams.ts';
+import { explainGradientError } from '../tensors/gradientErrors.ts';
+import { readJoined, readNow } from '../tensors/read.ts';
+import type { TfParamSet } from '../tensors/tfParams.ts';
 
 /** ∇²f(x)·v of a loss, into `product`; all three `[n]`. */
 export function hessianVector(

@@ -1,8 +1,8 @@
 import type * as tf from '@tensorflow/tfjs';
 import { show } from '../../../core/options.ts';
 import { inner } from '../internals/model.ts';
-import { OnnxGraph, type Value } from './graph.ts';
-import { LayerRefusal, refuseLayer, type LayerTable } from './layer.ts';
+import { OnnxGraph, type Value } from './graph/graph.ts';
+import { LayerRefusal, refuseLayer, type LayerTable } from './graph/layer.ts';
 import { activationLayers } from './layers/activations.ts';
 import { convolutionLayers } from './layers/convolution.ts';
 import { denseLayers } from './layers/dense.ts';

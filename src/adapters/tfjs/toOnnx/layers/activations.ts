@@ -1,6 +1,6 @@
 /** Activations that are layers of their own. */
-import { plainWeight, refuseLayer, type LayerCall, type LayerTable } from '../layer.ts';
-import type { Attributes, Value } from '../graph.ts';
+import { plainWeight, refuseLayer, type LayerCall, type LayerTable } from '../graph/layer.ts';
+import type { Attributes, Value } from '../graph/graph.ts';
 
 /** Applies an operation element by element, in whichever layout the value has. */
 function elementwise(

@@ -1,5 +1,5 @@
 /** Convolutions, forward and transposed, depthwise and separable. */
-import { activated } from '../activations.ts';
+import { activated } from '../graph/activations.ts';
 import {
   numbers,
   outputShape,
@@ -10,8 +10,8 @@ import {
   weightOf,
   type LayerCall,
   type LayerTable,
-} from '../layer.ts';
-import type { Attributes, Value } from '../graph.ts';
+} from '../graph/layer.ts';
+import type { Attributes, Value } from '../graph/graph.ts';
 
 /** @throws Error if the layer wants its channels first */
 export function checkChannelsLast({ layer, config }: LayerCall): void {

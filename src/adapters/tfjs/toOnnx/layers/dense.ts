@@ -1,6 +1,13 @@
 /** Dense, Embedding and Activation. */
-import { activated } from '../activations.ts';
-import { outputShape, plainWeight, refuseLayer, result, type LayerCall, type LayerTable } from '../layer.ts';
+import { activated } from '../graph/activations.ts';
+import {
+  outputShape,
+  plainWeight,
+  refuseLayer,
+  result,
+  type LayerCall,
+  type LayerTable,
+} from '../graph/layer.ts';
 
 /** Adds the bias of a layer along the last axis, if it has one. */
 export function withBias(call: LayerCall, x: string): string {

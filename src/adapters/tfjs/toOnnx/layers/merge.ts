@@ -1,6 +1,6 @@
 /** Layers that make one value of several. */
-import { outputShape, refuseLayer, result, type LayerCall, type LayerTable } from '../layer.ts';
-import type { Value } from '../graph.ts';
+import { outputShape, refuseLayer, result, type LayerCall, type LayerTable } from '../graph/layer.ts';
+import type { Value } from '../graph/graph.ts';
 
 /**
  * All inputs in one layout: the channels first where all have them first, so that nothing is moved.

@@ -1,7 +1,7 @@
 /** Dropout and noise: nothing where a model predicts, inputs of random numbers where it is trained. */
 import { alea, fillNormal } from '../../random.ts';
-import { refuseLayer, type LayerCall, type LayerTable } from '../layer.ts';
-import type { Dimension, NoiseInput, OnnxGraph, Value } from '../graph.ts';
+import { refuseLayer, type LayerCall, type LayerTable } from '../graph/layer.ts';
+import type { Dimension, NoiseInput, OnnxGraph, Value } from '../graph/graph.ts';
 
 /** True for the rates at which TensorFlow.js drops anything. */
 const drops = (rate: number): boolean => rate > 0 && rate < 1;

@@ -1,4 +1,11 @@
-import { numbers, plainWeight, refuseLayer, weightOf, type LayerCall, type LayerTable } from '../layer.ts';
+import {
+  numbers,
+  plainWeight,
+  refuseLayer,
+  weightOf,
+  type LayerCall,
+  type LayerTable,
+} from '../graph/layer.ts';
 
 /** A weight, or a constant in its place where the layer has none. */
 function weightOr(call: LayerCall, name: string, size: number, value: number): string {

@@ -1,7 +1,7 @@
 /** Pooling over windows, and over all of space. */
-import { numbers, outputShape, result, type LayerCall, type LayerTable } from '../layer.ts';
+import { numbers, outputShape, result, type LayerCall, type LayerTable } from '../graph/layer.ts';
 import { checkChannelsLast, windowAttributes } from './convolution.ts';
-import type { Value } from '../graph.ts';
+import type { Value } from '../graph/graph.ts';
 
 function pooling(op: 'MaxPool' | 'AveragePool', rank: number) {
   return (call: LayerCall): Value => {

@@ -1,8 +1,15 @@
 /** SimpleRNN, LSTM and GRU, in either direction. */
 import type * as tf from '@tensorflow/tfjs';
-import { activationName } from '../activations.ts';
-import { plainWeight, refuseLayer, result, weightOf, type LayerCall, type LayerTable } from '../layer.ts';
-import type { Value } from '../graph.ts';
+import { activationName } from '../graph/activations.ts';
+import {
+  plainWeight,
+  refuseLayer,
+  result,
+  weightOf,
+  type LayerCall,
+  type LayerTable,
+} from '../graph/layer.ts';
+import type { Value } from '../graph/graph.ts';
 import { droppedInputs } from './noise.ts';
 
 /** The parts of a recurrent layer that have no public name. */

@@ -1,7 +1,14 @@
 /** Layers that move values about. */
-import { numbers, outputShape, refuseLayer, result, type LayerCall, type LayerTable } from '../layer.ts';
+import {
+  numbers,
+  outputShape,
+  refuseLayer,
+  result,
+  type LayerCall,
+  type LayerTable,
+} from '../graph/layer.ts';
 import { checkChannelsLast } from './convolution.ts';
-import type { Dimension, Value } from '../graph.ts';
+import type { Dimension, Value } from '../graph/graph.ts';
 
 const isKnown = (size: Dimension): size is number => typeof size === 'number' && size >= 0;
 

@@ -1,6 +1,6 @@
 /** Layers around other layers. */
 import type * as tf from '@tensorflow/tfjs';
-import { outputShape, refuseLayer, result, type LayerTable } from '../layer.ts';
+import { outputShape, refuseLayer, result, type LayerTable } from '../graph/layer.ts';
 import { reversed } from './recurrent.ts';
 
 export const wrapperLayers: LayerTable = {

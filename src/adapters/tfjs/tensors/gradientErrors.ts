@@ -1,4 +1,4 @@
-import { secondOrderEnabled } from './secondOrder/enabled.ts';
+import { secondOrderEnabled } from '../internals/secondOrderEnabled.ts';
 
 /** Texts of TensorFlow.js that leave open what to do, and sentences that say it. */
 const explanations: readonly { readonly text: RegExp; readonly sentence: (match: string[]) => string }[] = [

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { checkLength, type GradSet } from '../../core/paramSet.ts';
+import { checkLength, type GradSet } from '../../../core/paramSet.ts';
 import { readNow } from './read.ts';
 import type { TfParamSet } from './tfParams.ts';
 

@@ -1,6 +1,6 @@
 import type * as tf from '@tensorflow/tfjs';
-import { allLayers } from './layers.ts';
-import type { TensorRole } from '../../core/layout.ts';
+import { allLayers } from '../internals/layers.ts';
+import type { TensorRole } from '../../../core/layout.ts';
 import type { VariableSpec } from './tfParams.ts';
 
 type Layer = tf.layers.Layer;

@@ -5,10 +5,10 @@
  * @module
  */
 import * as tf from '@tensorflow/tfjs';
-import { show } from '../../core/options.ts';
+import { show } from '../../../core/options.ts';
 import { explainGradientError } from './gradientErrors.ts';
-import { discardTape } from './internals/engine.ts';
-import { guardNested } from './internals/nestedGradients.ts';
+import { discardTape } from '../internals/engine.ts';
+import { guardNested } from '../internals/nestedGradients.ts';
 import { readJoined, readNow } from './read.ts';
 import { tfGrads } from './tfGrads.ts';
 import type { TfParamSet } from './tfParams.ts';

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
-import { layoutOf, type TensorSpec } from '../../core/layout.ts';
-import { show } from '../../core/options.ts';
-import { checkLength, type ParamSet } from '../../core/paramSet.ts';
-import { inPlaceWriter } from './internals/wasmHeap.ts';
+import { layoutOf, type TensorSpec } from '../../../core/layout.ts';
+import { show } from '../../../core/options.ts';
+import { checkLength, type ParamSet } from '../../../core/paramSet.ts';
+import { inPlaceWriter } from '../internals/wasmHeap.ts';
 import { readJoined, readNow } from './read.ts';
 import { modelWeights } from './modelWeights.ts';
 

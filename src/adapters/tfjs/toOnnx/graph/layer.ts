@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import { readNow } from '../read.ts';
+import { readNow } from '../../tensors/read.ts';
 import type { Dimension, OnnxGraph, Value } from './graph.ts';
 
 /** A layer that is being written: its configuration, its weights and its inputs. */
