@@ -9,8 +9,8 @@ import { axisOf, type Axis } from './axes.ts';
 import { colorMap, type ColorMap } from './color.ts';
 import { columnOf, type FilledLandscapeAttributes } from './landscapeAttributes.ts';
 import { drawableSize, quantileSorted, sortedFinite } from './statistics.ts';
-import { symlogTicks, transformOf, type Transform, type ValueScale } from './valueScale.ts';
-import type { Tick } from './ticks.ts';
+import { transformOf, type Transform, type ValueScale } from './valueScale.ts';
+import { symlogTicks, type Tick } from './ticks.ts';
 import type { LandscapeData } from '../data.ts';
 import type { Grid } from './upsample.ts';
 
@@ -124,7 +124,7 @@ export function valueAxis(
     const most = Math.max(3, Math.round(Math.abs(range[1] - range[0]) / (3 * fontSize)));
     return {
       ...axisOf('linear', [low, high], range),
-      ticks: symlogTicks(low, high, transform.threshold, most),
+      ticks: symlogTicks(low, high, transform, most),
     };
   }
   if (zscale !== 'log') return axisOf('linear', [low, high], range, { fontSize });

@@ -5,6 +5,7 @@
  */
 import { ticks as niceTicks } from 'd3-array';
 import { textWidth } from './svg.ts';
+import type { Transform } from './valueScale.ts';
 
 /** One tick: where it stands, and its label as SVG text, or null for a minor one. */
 export interface Tick {
@@ -62,6 +63,28 @@ export function logTicks(low: number, high: number, count: number): Tick[] {
 }
 
 const wants = (digit: number, decades: number) => decades < 0.7 || digit === 2 || digit === 5;
+
+/** Ticks of a symlog scale at transformed values: 0 and powers of ten on both sides, no more than `most` labels. */
+export function symlogTicks(
+  low: number,
+  high: number,
+  { apply, threshold }: Transform,
+  most: number,
+): Tick[] {
+  const top = Math.ceil(Math.log10(threshold) + Math.max(Math.abs(low), Math.abs(high)));
+  const powers = Array.from(
+    { length: Math.max(1, top - Math.round(Math.log10(threshold))) },
+    (_, k) => Math.round(Math.log10(threshold)) + 1 + k,
+  );
+  const sides = low < 0 && high > 0 ? 2 : 1;
+  const every = Math.max(1, Math.ceil((powers.length * sides) / Math.max(1, most - 1)));
+  const kept = powers
+    .filter((_, k) => (powers.length - 1 - k) % every === 0)
+    .map((power) => Number(`1e${power}`));
+  return [...kept.map((value) => -value).toReversed(), 0, ...kept]
+    .map((value) => ({ value: apply(value), label: plain(value) }))
+    .filter(({ value }) => value >= low - 1e-9 && value <= high + 1e-9);
+}
 
 /** Labels of ticks in equal steps: all with the digits that their step needs, and one power of ten. */
 export function tickLabels(values: readonly number[]): string[] {

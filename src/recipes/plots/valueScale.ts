@@ -5,7 +5,6 @@
  */
 import { oneOf } from '../../core/options.ts';
 import { quantileSorted } from './statistics.ts';
-import { plain, type Tick } from './ticks.ts';
 
 /**
  * Transform from values to heights and colors: none, log₁₀ z, log₁₀(1 + z), or for values of both signs
@@ -78,23 +77,6 @@ export function automaticScale(sorted: readonly number[]): ValueScale {
   const peak = sizes[sizes.length - 1] / quantileSorted(sizes, 0.5);
   if (sorted[0] > 0) return middle > 100 || peak > 1000 ? 'log' : 'linear';
   return middle > 1000 || peak > 1000 ? 'symlog' : 'linear';
-}
-
-/** Ticks of a symlog scale at transformed values: 0 and powers of ten on both sides, no more than `most` labels. */
-export function symlogTicks(low: number, high: number, threshold: number, most: number): Tick[] {
-  const top = Math.ceil(Math.log10(threshold) + Math.max(Math.abs(low), Math.abs(high)));
-  const powers = Array.from(
-    { length: Math.max(1, top - Math.round(Math.log10(threshold))) },
-    (_, k) => Math.round(Math.log10(threshold)) + 1 + k,
-  );
-  const sides = low < 0 && high > 0 ? 2 : 1;
-  const every = Math.max(1, Math.ceil((powers.length * sides) / Math.max(1, most - 1)));
-  const kept = powers
-    .filter((_, k) => (powers.length - 1 - k) % every === 0)
-    .map((power) => Number(`1e${power}`));
-  return [...kept.map((value) => -value).toReversed(), 0, ...kept]
-    .map((value) => ({ value: functions.symlog(value, threshold), label: plain(value) }))
-    .filter(({ value }) => value >= low - 1e-9 && value <= high + 1e-9);
 }
 
 /** The rule of options that name a scale, or leave it to the values. */
