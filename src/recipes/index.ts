@@ -3,17 +3,17 @@
  *
  * @module quasi-newton/landscape
  */
-export { alignUnits, alignUnitsAsync, type AlignOptions } from './alignUnits.ts';
-export { decodeLandscape, encodeLandscape } from './codec.ts';
-export { connect, connectAsync, type ConnectOptions, type Connection } from './connect.ts';
+export { alignUnits, alignUnitsAsync, type AlignOptions } from './minima/alignUnits.ts';
+export { decodeLandscape, encodeLandscape } from './grid/codec.ts';
+export { connect, connectAsync, type ConnectOptions, type Connection } from './minima/connect.ts';
 export { landscapeFromCSV, landscapeToCSV } from './io/csv.ts';
 export { fromGrid, type GridSpec } from './io/fromGrid.ts';
 export { landscapeFromJSON, landscapeToJSON, type JsonNumber, type LandscapeJson } from './io/json.ts';
 export { readNPY, writeNPY, type NpyArray } from './io/npy.ts';
-export { isComplete, merge, type LandscapeData, type Plane } from './data.ts';
-export type { Normalize } from './directions.ts';
-export { landscape, landscapeAsync, type LandscapeAsyncOptions } from './landscape.ts';
-export type { Executor, GridTask, TileResult } from './executor.ts';
+export { isComplete, merge, type LandscapeData, type Plane } from './grid/data.ts';
+export type { Normalize } from './landscape/directions.ts';
+export { landscape, landscapeAsync, type LandscapeAsyncOptions } from './landscape/landscape.ts';
+export type { Executor, GridTask, TileResult } from './grid/executor.ts';
 export {
   liveLandscape,
   liveLandscapeAsync,
@@ -23,13 +23,13 @@ export {
 } from './live/liveLandscape.ts';
 export type { LiveOptions } from './live/options.ts';
 export type { LiveTarget } from './live/output.ts';
-export type { LandscapeOptions } from './options.ts';
-export { workerPool, type WorkerPoolOptions } from './pool.ts';
-export { between, pcaPlane, type DirectionSpec, type PcaPlane, type PlaneSpec } from './planes.ts';
-export type { Progress } from './progress.ts';
-export type { RoleOverride } from './roles.ts';
-export type { AsyncLoss, AsyncMetrics, Loss, Metrics } from './lossSource.ts';
-export { onPlane, type PathOnPlane } from './trajectory.ts';
+export type { LandscapeOptions } from './landscape/options.ts';
+export { workerPool, type WorkerPoolOptions } from './pool/pool.ts';
+export { between, pcaPlane, type DirectionSpec, type PcaPlane, type PlaneSpec } from './landscape/planes.ts';
+export type { Progress } from './landscape/progress.ts';
+export type { RoleOverride } from './landscape/roles.ts';
+export type { AsyncLoss, AsyncMetrics, Loss, Metrics } from './landscape/lossSource.ts';
+export { onPlane, type PathOnPlane } from './grid/trajectory.ts';
 export { boxplot, type BoxplotAttributes } from './plots/boxplot.ts';
 export { convergence, type ConvergenceAttributes } from './plots/convergence.ts';
 export { density, type DensityAttributes, type DensitySample } from './plots/density.ts';
@@ -45,11 +45,11 @@ export { contour, contourf, heatmap } from './plots/map.ts';
 export type { ContourAttributes, MapAttributes } from './plots/mapAttributes.ts';
 export type { LandscapePlot } from './plots/landscapePlot.ts';
 export type { LandscapeAttributes, PathOverlay } from './plots/landscapeAttributes.ts';
-export type { ValueScale } from './plots/valueScale.ts';
+export type { ValueScale } from './grid/valueScale.ts';
 export type { ColorMap, ColorMapName } from './plots/color.ts';
 export type { Sample } from './plots/samples.ts';
 export { surface, type SurfaceAttributes } from './plots/surface.ts';
-export { toOBJ, toVTP, type MeshAttributes } from './export3d.ts';
+export { toOBJ, toVTP, type MeshAttributes } from './io/export3d.ts';
 export type { CurvatureOptions } from './curvature/at.ts';
 export {
   boxSharpness,

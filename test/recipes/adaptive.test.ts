@@ -10,7 +10,7 @@ import {
   type LandscapeData,
 } from 'quasi-newton/landscape';
 import { runAsync } from '../../src/core/drive.ts';
-import { survey } from '../../src/recipes/gridWalk.ts';
+import { survey } from '../../src/recipes/grid/gridWalk.ts';
 import { denseNetwork } from './lib/denseNetwork.ts';
 import type { Problem } from '../../src/core/problem.ts';
 

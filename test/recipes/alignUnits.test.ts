@@ -6,8 +6,8 @@ import { alignUnits, alignUnitsAsync, between, connect, landscape } from 'quasi-
 import { trainable } from 'quasi-newton/onnx';
 import { modelProblem } from 'quasi-newton/tfjs';
 import { mlp } from '../../examples/lib/mlp.js';
-import { bestAssignment } from '../../src/recipes/assignment.ts';
-import { uniformStream } from '../../src/recipes/random.ts';
+import { bestAssignment } from '../../src/recipes/minima/assignment.ts';
+import { uniformStream } from '../../src/recipes/landscape/random.ts';
 import { layoutOf } from '../../src/core/layout.ts';
 
 const permutations = (n: number): number[][] =>

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { gridAxis } from '../../src/recipes/axis.ts';
+import { gridAxis } from '../../src/recipes/grid/axis.ts';
 
 describe('gridAxis', () => {
   it('makes an even number of points odd, so that 0 is on the grid and the ends are exact', () => {

@@ -16,8 +16,8 @@ import { mlp, randomNumbers } from '../../examples/lib/mlp.js';
 import { floats, model as onnxModel, node as op } from '../adapters/onnx/rawModel.js';
 import { layoutOf, type Layout } from '../../src/core/layout.ts';
 import { dot } from '../../src/core/vector.ts';
-import { groupNorms, randomDirections } from '../../src/recipes/directions.ts';
-import { filterGroups } from '../../src/recipes/roles.ts';
+import { groupNorms, randomDirections } from '../../src/recipes/landscape/directions.ts';
+import { filterGroups } from '../../src/recipes/landscape/roles.ts';
 import { symmetricEigen } from '../../src/core/symmetricEigen.ts';
 import { fixture, fixtureNames, type Fixture } from '../adapters/onnx/fixtures.ts';
 

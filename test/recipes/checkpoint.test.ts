@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { landscape } from 'quasi-newton/landscape';
-import { decodeLandscape } from '../../src/recipes/codec.ts';
+import { decodeLandscape } from '../../src/recipes/grid/codec.ts';
 import makeProblem from './pool/problem.js';
 
 describe('an evaluation that is killed', () => {

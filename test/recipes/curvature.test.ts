@@ -22,7 +22,7 @@ import { glorot, tanhNetwork } from '../../bench/problems/tanhNetwork.js';
 import { layoutOf } from '../../src/core/layout.ts';
 import { vectorParams } from '../../src/core/paramSet.ts';
 import { dot, norm2 } from '../../src/core/vector.ts';
-import { gaussian } from '../../src/recipes/random.ts';
+import { gaussian } from '../../src/recipes/landscape/random.ts';
 import { symmetricEigen } from '../../src/core/symmetricEigen.ts';
 import { centralProbability, studentWidening } from '../../src/recipes/curvature/studentT.ts';
 

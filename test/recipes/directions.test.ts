@@ -7,9 +7,9 @@ import {
   normalizations,
   randomDirections,
   type DirectionOptions,
-} from '../../src/recipes/directions.ts';
-import { gaussian } from '../../src/recipes/random.ts';
-import { filterGroups, layerGroups } from '../../src/recipes/roles.ts';
+} from '../../src/recipes/landscape/directions.ts';
+import { gaussian } from '../../src/recipes/landscape/random.ts';
+import { filterGroups, layerGroups } from '../../src/recipes/landscape/roles.ts';
 
 const options: DirectionOptions = { dimensions: 2, seed: 1, normalize: 'filter', ignore: [] };
 const weight = (...filterAxes: number[]): TensorRole => ({ kind: 'weight', filterAxes });

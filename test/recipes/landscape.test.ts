@@ -19,8 +19,8 @@ import { dot, norm2 } from '../../src/core/vector.ts';
 import { layoutOf } from '../../src/core/layout.ts';
 import { vectorParams } from '../../src/core/paramSet.ts';
 import { symmetricEigen } from '../../src/core/symmetricEigen.ts';
-import { gaussian } from '../../src/recipes/random.ts';
-import { middleOf } from '../../src/recipes/gridWalk.ts';
+import { gaussian } from '../../src/recipes/landscape/random.ts';
+import { middleOf } from '../../src/recipes/grid/gridWalk.ts';
 
 const n = 12;
 const weights = Float64Array.from({ length: n }, (_, i) => 1 + i);

@@ -17,7 +17,7 @@ import {
 } from '../../core/options.ts';
 import { hessianAt, type Hessian } from '../../core/hessian.ts';
 import { firstNonFinite } from '../../core/vector.ts';
-import { heldBy, heldByAsync, restore, subjectOf, type Held } from '../lossSource.ts';
+import { heldBy, heldByAsync, restore, subjectOf, type Held } from '../landscape/lossSource.ts';
 import { blockOf, elementsOf, gaussNewtonAt, type TensorChoice } from './operators.ts';
 import type { AsyncProblem, Precision, Problem } from '../../core/problem.ts';
 import type { Asks } from '../../core/question.ts';

@@ -14,7 +14,7 @@ import { solve } from '../../core/solve.ts';
 import { completeSolveOptions, plainSolveRules } from '../../core/solveOptions.ts';
 import { norm2 } from '../../core/vector.ts';
 import { lbfgs } from '../../solvers/lbfgs.ts';
-import { uniformStream } from '../random.ts';
+import { uniformStream } from '../landscape/random.ts';
 import { curvatureRules, runAt, runAtAsync, type AtPoint, type CurvatureOptions } from './at.ts';
 import { randomSubspace, wholeSpace } from './unitBox.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';

@@ -1,6 +1,6 @@
 import { checkOptions, integerFrom, numberBetween, positive, type Rules } from '../../core/options.ts';
 import { evaluate, type Asks } from '../../core/question.ts';
-import { gaussian } from '../random.ts';
+import { gaussian } from '../landscape/random.ts';
 import {
   curvatureRules,
   runAt,
@@ -19,9 +19,9 @@ import {
   ritzVector,
   type Krylov,
   type Ritz,
-} from './lanczos.ts';
+} from '../landscape/lanczos.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
-import type { PlaneSpec } from '../planes.ts';
+import type { PlaneSpec } from '../landscape/planes.ts';
 
 /** Options of {@link topEigenpairs}. */
 export interface EigenOptions extends CurvatureOptions {

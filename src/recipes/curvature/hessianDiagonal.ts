@@ -1,5 +1,5 @@
 import { integerFrom, type Rules } from '../../core/options.ts';
-import { gaussian } from '../random.ts';
+import { gaussian } from '../landscape/random.ts';
 import {
   curvatureRules,
   runAt,

@@ -1,6 +1,6 @@
 import { integerFrom, type Rules } from '../../core/options.ts';
 import { dot } from '../../core/vector.ts';
-import { gaussian } from '../random.ts';
+import { gaussian } from '../landscape/random.ts';
 import {
   curvatureRules,
   runAt,
@@ -12,7 +12,7 @@ import {
 } from './at.ts';
 import { checkedProduct } from './check.ts';
 import { krylovEnds } from './eigenpairs.ts';
-import { orthogonalize, ritzVector } from './lanczos.ts';
+import { orthogonalize, ritzVector } from '../landscape/lanczos.ts';
 import { studentWidening } from './studentT.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 import type { Asks } from '../../core/question.ts';

@@ -1,9 +1,9 @@
 import { checkOptions, integerFrom, type Rules } from '../../core/options.ts';
-import { landscape, landscapeAsync } from '../landscape.ts';
-import { landscapeRules, type LandscapeOptions } from '../options.ts';
+import { landscape, landscapeAsync } from '../landscape/landscape.ts';
+import { landscapeRules, type LandscapeOptions } from '../landscape/options.ts';
 import { topEigenpairs, topEigenpairsAsync, type EigenOptions, type Eigenpairs } from './eigenpairs.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
-import type { LandscapeData } from '../data.ts';
+import type { LandscapeData } from '../grid/data.ts';
 
 /** Options of {@link curvatureMap}. */
 export interface CurvatureMapOptions extends Omit<LandscapeOptions, 'metrics'> {

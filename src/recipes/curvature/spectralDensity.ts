@@ -1,5 +1,5 @@
 import { either, integerFrom, oneOf, positive, type Rules } from '../../core/options.ts';
-import { gaussian } from '../random.ts';
+import { gaussian } from '../landscape/random.ts';
 import {
   curvatureRules,
   runAt,
@@ -8,7 +8,7 @@ import {
   type CurvatureOptions,
   type CurvaturePoint,
 } from './at.ts';
-import { krylovOf, lanczosStep, ritzOf } from './lanczos.ts';
+import { krylovOf, lanczosStep, ritzOf } from '../landscape/lanczos.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 import type { Asks } from '../../core/question.ts';
 

@@ -1,5 +1,5 @@
 import { addScaled, dot } from '../../core/vector.ts';
-import { gaussian } from '../random.ts';
+import { gaussian } from '../landscape/random.ts';
 import { symmetricEigen } from '../../core/symmetricEigen.ts';
 
 /** A box around a point of parameter space, or of a subspace through it, as [−1, 1]ᵖ. */

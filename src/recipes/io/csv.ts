@@ -1,5 +1,5 @@
 import { fromGrid } from './fromGrid.ts';
-import type { LandscapeData } from '../data.ts';
+import type { LandscapeData } from '../grid/data.ts';
 
 /** Columns that have a meaning of their own. */
 const reserved = new Set(['x', 'y', 'loss', 'done']);

@@ -1,6 +1,6 @@
 import { show } from '../../core/options.ts';
 import { isNumbers } from '../plots/traces.ts';
-import { emptyLandscape, type LandscapeData } from '../data.ts';
+import { emptyLandscape, type LandscapeData } from '../grid/data.ts';
 
 /** A surface that was computed elsewhere. */
 export interface GridSpec {

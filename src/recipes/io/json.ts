@@ -1,5 +1,5 @@
 import { show } from '../../core/options.ts';
-import type { LandscapeData } from '../data.ts';
+import type { LandscapeData } from '../grid/data.ts';
 
 /** A number in JSON, which has no NaN and no infinities. */
 export type JsonNumber = number | 'NaN' | 'Infinity' | '-Infinity';

@@ -19,7 +19,7 @@ import {
   watchedAsync,
   type Held,
   type Loss,
-} from '../lossSource.ts';
+} from '../landscape/lossSource.ts';
 import { liveView, nextTask, type LiveView } from './liveView.ts';
 import { liveRules, type LiveOptions } from './options.ts';
 import { sinkOf } from './output.ts';

@@ -1,11 +1,11 @@
 import { evaluate, type Asks } from '../../core/question.ts';
 import { firstNonFinite } from '../../core/vector.ts';
 import { contourf } from '../plots/map.ts';
-import { onPlane } from '../trajectory.ts';
+import { onPlane } from '../grid/trajectory.ts';
 import { distanceOf, livePath, planeOfPath } from './path.ts';
 import { surfaceJob, type SurfaceJob } from './surfaceJob.ts';
-import type { LandscapeData } from '../data.ts';
-import type { Source, Subject } from '../lossSource.ts';
+import type { LandscapeData } from '../grid/data.ts';
+import type { Source, Subject } from '../landscape/lossSource.ts';
 import type { Plot } from '../plots/plot.ts';
 import type { LiveOptions } from './options.ts';
 

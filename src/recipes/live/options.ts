@@ -1,7 +1,7 @@
 import { callable, nonNegative, numberBetween, string, type Rules } from '../../core/options.ts';
-import { landscapeRules, type LandscapeOptions } from '../options.ts';
+import { landscapeRules, type LandscapeOptions } from '../landscape/options.ts';
 import { targetRule, type LiveTarget } from './output.ts';
-import type { LandscapeData } from '../data.ts';
+import type { LandscapeData } from '../grid/data.ts';
 import type { LandscapeAttributes } from '../plots/landscapeAttributes.ts';
 import type { Plot } from '../plots/plot.ts';
 

@@ -1,4 +1,4 @@
-import { writeWholeFile } from '../writeFile.ts';
+import { writeWholeFile } from '../grid/writeFile.ts';
 import { show, type Rule } from '../../core/options.ts';
 import type { Plot } from '../plots/plot.ts';
 

@@ -1,5 +1,5 @@
 import { norm2, subtract } from '../../core/vector.ts';
-import { pcaPlane, type PlaneSpec } from '../planes.ts';
+import { pcaPlane, type PlaneSpec } from '../landscape/planes.ts';
 
 /** The path of a training, thinned so that it never takes much memory or time. */
 export interface LivePath {

@@ -3,12 +3,12 @@
  *
  * @module
  */
-import { adaptiveSurvey } from '../adaptive.ts';
-import { jobOf } from '../prepareLandscape.ts';
+import { adaptiveSurvey } from '../landscape/adaptive.ts';
+import { jobOf } from '../landscape/prepareLandscape.ts';
 import type { Asks, Question } from '../../core/question.ts';
-import type { LandscapeData } from '../data.ts';
-import type { LandscapeOptions } from '../options.ts';
-import type { Held, Source } from '../lossSource.ts';
+import type { LandscapeData } from '../grid/data.ts';
+import type { LandscapeOptions } from '../landscape/options.ts';
+import type { Held, Source } from '../landscape/lossSource.ts';
 
 /** An evaluation under way. */
 export interface SurfaceJob {

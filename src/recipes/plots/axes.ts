@@ -1,6 +1,6 @@
 import { scaleLinear, scaleLog } from 'd3-scale';
 import { everyOther, fit, labelWidth, linearTicks, logTicks, type Tick } from './ticks.ts';
-import { drawableSize } from './statistics.ts';
+import { drawableSize } from '../grid/statistics.ts';
 import type { AxisScale } from './attributes.ts';
 
 /** One axis: from values to pixels, and its ticks. */

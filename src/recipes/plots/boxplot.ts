@@ -6,7 +6,7 @@ import { plotlyAxis, plotlyLayout } from './plotly.ts';
 import { axisScale, figureRules, limits, recipe, theme } from './attributes.ts';
 import type { AxisScale, FigureAttributes } from './attributes.ts';
 import { referencesPlotly, referencesVega, type Reference } from './reference.ts';
-import { fiveNumbers, quantileSorted, sortedFinite } from './statistics.ts';
+import { fiveNumbers, quantileSorted, sortedFinite } from '../grid/statistics.ts';
 import { samplesOf, nameWithCount, type Sample, type Samples } from './samples.ts';
 
 /** Attributes of {@link boxplot}. */

@@ -6,7 +6,7 @@ import { diamond, referenceEntry } from './reference.ts';
 import { el, escapeXml, px, textWidth } from './svg.ts';
 import { inside, shortened } from './text.ts';
 import type { BoxplotAttributes } from './boxplot.ts';
-import { evenlyTaken, type FiveNumbers } from './statistics.ts';
+import { evenlyTaken, type FiveNumbers } from '../grid/statistics.ts';
 
 type Attributes = Required<BoxplotAttributes>;
 

@@ -7,7 +7,7 @@ import { ticks as niceTicks } from 'd3-array';
 import { ringsAbove, type Ring } from './contours.ts';
 import { labelWidth, plain, tickLabels } from './ticks.ts';
 import type { Box } from './frame.ts';
-import type { Transform, ValueScale } from './valueScale.ts';
+import type { Transform, ValueScale } from '../grid/valueScale.ts';
 import type { Grid } from './upsample.ts';
 
 /** A label on a line, px. */

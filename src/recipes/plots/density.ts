@@ -7,7 +7,7 @@ import { densityPlotly, densityVega } from './densityForms.ts';
 import { densitySvg, type DensityCurve } from './densitySvg.ts';
 import { plotOf, type Plot } from './plot.ts';
 import { nameWithCount, samplesOf } from './samples.ts';
-import { drawableSize, sortedFinite } from './statistics.ts';
+import { drawableSize, sortedFinite } from '../grid/statistics.ts';
 import type { SpectralDensity } from '../curvature/spectralDensity.ts';
 
 /** One curve of {@link density}: a sample, or a spectrum. */

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { drawableSize, evenlyTaken, fiveNumbers } from './statistics.ts';
+import { drawableSize, evenlyTaken, fiveNumbers } from '../grid/statistics.ts';
 import type { AxisScale } from './attributes.ts';
 
 /** A density as a curve. */

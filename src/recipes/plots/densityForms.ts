@@ -2,7 +2,7 @@ import { vegaDash } from './color.ts';
 import { densityRange, hasLegend, mostStrokes, placesRange, type DensityCurve } from './densitySvg.ts';
 import { faded } from './ink.ts';
 import { finiteOrNull, plotlyAxis, plotlyLayout } from './plotly.ts';
-import { evenlyTaken } from './statistics.ts';
+import { evenlyTaken } from '../grid/statistics.ts';
 import { partsOf } from './traces.ts';
 import type { FilledDensity } from './density.ts';
 import type { PlotlyFigure, VegaSpec } from './plot.ts';

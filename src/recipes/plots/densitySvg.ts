@@ -2,7 +2,7 @@ import { axisOf, domainOf, type Axis } from './axes.ts';
 import { axesOf, clipped, fitted, frameOf, gridLines, labelsWidth, pictureOf, type Box } from './frame.ts';
 import { legendOf, legendWidth } from './legend.ts';
 import { el, polygon, polyline, px } from './svg.ts';
-import { drawableSize, evenlyTaken } from './statistics.ts';
+import { drawableSize, evenlyTaken } from '../grid/statistics.ts';
 import type { lineDash } from './color.ts';
 import type { DensityColumns } from './densityCurves.ts';
 import type { FilledDensity } from './density.ts';

@@ -8,10 +8,10 @@ import { norm2 } from '../../core/vector.ts';
 import { axisOf, type Axis } from './axes.ts';
 import { colorMap, type ColorMap } from './color.ts';
 import { columnOf, type FilledLandscapeAttributes } from './landscapeAttributes.ts';
-import { drawableSize, quantileSorted, sortedFinite } from './statistics.ts';
-import { transformOf, type Transform, type ValueScale } from './valueScale.ts';
+import { drawableSize, quantileSorted, sortedFinite } from '../grid/statistics.ts';
+import { transformOf, type Transform, type ValueScale } from '../grid/valueScale.ts';
 import { symlogTicks, type Tick } from './ticks.ts';
-import type { LandscapeData } from '../data.ts';
+import type { LandscapeData } from '../grid/data.ts';
 import type { Grid } from './upsample.ts';
 
 /** The values that are drawn, transformed. */

@@ -1,5 +1,5 @@
 import { checkOptions, string, type Rules } from '../../core/options.ts';
-import { nodeModule } from '../node.ts';
+import { nodeModule } from '../grid/node.ts';
 import { escapeXml } from './svg.ts';
 import { stepControls, stepScript, stepsOf } from './steps.ts';
 import type { PlotlyFigure } from './plot.ts';

@@ -11,10 +11,10 @@ import {
 } from '../../core/options.ts';
 import { colorRule, type ColorMap, type ColorMapName } from './color.ts';
 import { figureRules, limits, recipe, theme, type FigureAttributes } from './attributes.ts';
-import { sortedFinite } from './statistics.ts';
-import { automaticScale, valueScaleRule, type ValueScale } from './valueScale.ts';
-import type { LandscapeData } from '../data.ts';
-import type { PathOnPlane } from '../trajectory.ts';
+import { sortedFinite } from '../grid/statistics.ts';
+import { automaticScale, valueScaleRule, type ValueScale } from '../grid/valueScale.ts';
+import type { LandscapeData } from '../grid/data.ts';
+import type { PathOnPlane } from '../grid/trajectory.ts';
 
 /** A path drawn on a landscape. */
 export interface PathOverlay {

@@ -1,11 +1,11 @@
 import { checkOptions, show, type Rules } from '../../core/options.ts';
-import { landscape } from '../landscape.ts';
-import { landscapeRules, type LandscapeOptions } from '../options.ts';
-import { checkParams, isParamSet, type Loss } from '../lossSource.ts';
+import { landscape } from '../landscape/landscape.ts';
+import { landscapeRules, type LandscapeOptions } from '../landscape/options.ts';
+import { checkParams, isParamSet, type Loss } from '../landscape/lossSource.ts';
 import type { LandscapeAttributes } from './landscapeAttributes.ts';
 import type { ParamSet } from '../../core/paramSet.ts';
 import type { Problem } from '../../core/problem.ts';
-import type { LandscapeData } from '../data.ts';
+import type { LandscapeData } from '../grid/data.ts';
 import type { Plot } from './plot.ts';
 
 /** A drawing of landscapes: of one already evaluated, or of a loss that is evaluated first. */

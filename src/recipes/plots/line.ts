@@ -11,7 +11,7 @@ import { lineColor, lineDash } from './color.ts';
 import { linePlotly, lineVega } from './lineForms.ts';
 import { lineSvg, type LineCurve } from './lineSvg.ts';
 import { plotOf, type Plot } from './plot.ts';
-import type { LandscapeData } from '../data.ts';
+import type { LandscapeData } from '../grid/data.ts';
 
 /** Attributes of {@link line}. */
 export interface LineAttributes extends FigureAttributes {

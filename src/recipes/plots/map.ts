@@ -18,7 +18,7 @@ import { mapPlotly } from './mapPlotly.ts';
 import { mapSvg, refined, type MapFigure, type MapKind } from './mapSvg.ts';
 import { mapVega } from './mapVega.ts';
 import { plotOf, type Plot } from './plot.ts';
-import type { LandscapeData } from '../data.ts';
+import type { LandscapeData } from '../grid/data.ts';
 
 /**
  * Filled contours of a landscape.

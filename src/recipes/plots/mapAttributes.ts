@@ -6,7 +6,7 @@ import {
   type LandscapeAttributes,
 } from './landscapeAttributes.ts';
 import type { Field } from './field.ts';
-import type { LandscapeData } from '../data.ts';
+import type { LandscapeData } from '../grid/data.ts';
 
 /** Attributes of landscapes seen from above. */
 export interface MapAttributes extends LandscapeAttributes {

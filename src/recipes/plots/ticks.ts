@@ -5,7 +5,7 @@
  */
 import { ticks as niceTicks } from 'd3-array';
 import { textWidth } from './svg.ts';
-import type { Transform } from './valueScale.ts';
+import type { Transform } from '../grid/valueScale.ts';
 
 /** One tick: where it stands, and its label as SVG text, or null for a minor one. */
 export interface Tick {

@@ -1,5 +1,5 @@
 import { show } from '../../core/options.ts';
-import { quantileSorted } from './statistics.ts';
+import { quantileSorted } from '../grid/statistics.ts';
 import type { AxisScale } from './attributes.ts';
 
 /** One run: y against x, x ascending. */

@@ -1,4 +1,4 @@
-import { uniformStream } from '../../../src/recipes/random.ts';
+import { uniformStream } from '../../../src/recipes/landscape/random.ts';
 import { symmetricEigen } from '../../../src/core/symmetricEigen.ts';
 import type { Problem } from '../../../src/core/problem.ts';
 

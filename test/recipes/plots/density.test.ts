@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { density, spectralDensity } from 'quasi-newton/landscape';
 import { kernelDensity, silvermanBandwidth } from '../../../src/recipes/plots/densityCurves.ts';
-import { gaussian } from '../../../src/recipes/random.ts';
+import { gaussian } from '../../../src/recipes/landscape/random.ts';
 
 const areaBelow = (x: ArrayLike<number>, y: ArrayLike<number>) => {
   let sum = 0;

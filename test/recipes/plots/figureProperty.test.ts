@@ -17,7 +17,7 @@ import {
   type LandscapePlot,
   type Plot,
 } from 'quasi-newton/landscape';
-import { uniformStream } from '../../../src/recipes/random.ts';
+import { uniformStream } from '../../../src/recipes/landscape/random.ts';
 
 /** Number of random figures: raised by hand for a full run. */
 const count = Number(process.env['RANDOM_FIGURES'] ?? 40);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { boxplot, convergence, toPNG } from 'quasi-newton/landscape';
-import { fiveNumbers, quantileSorted } from '../../../src/recipes/plots/statistics.ts';
+import { fiveNumbers, quantileSorted } from '../../../src/recipes/grid/statistics.ts';
 import { summarize } from '../../../src/recipes/plots/traces.ts';
 import { axisOf, domainOf } from '../../../src/recipes/plots/axes.ts';
 

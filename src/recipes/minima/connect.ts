@@ -7,16 +7,16 @@
  * @module
  * @see Garipov, Izmailov, Podoprikhin, Vetrov and Wilson (2018), arXiv:1802.10026
  */
-import { boolean, integerFrom, oneOf, type Rules } from '../core/options.ts';
-import { evaluate, type Asks } from '../core/question.ts';
-import { solve } from '../core/solve.ts';
-import { completeSolveOptions, plainSolveRules } from '../core/solveOptions.ts';
-import { addScaled, subtract } from '../core/vector.ts';
-import { lbfgs } from '../solvers/lbfgs.ts';
+import { boolean, integerFrom, oneOf, type Rules } from '../../core/options.ts';
+import { evaluate, type Asks } from '../../core/question.ts';
+import { solve } from '../../core/solve.ts';
+import { completeSolveOptions, plainSolveRules } from '../../core/solveOptions.ts';
+import { addScaled, subtract } from '../../core/vector.ts';
+import { lbfgs } from '../../solvers/lbfgs.ts';
 import { aligned } from './alignUnits.ts';
-import { curvatureRules, runAt, runAtAsync, type CurvatureOptions } from './curvature/at.ts';
-import { areParallel, between, checkModels, type PlaneSpec } from './planes.ts';
-import type { AsyncProblem, Problem } from '../core/problem.ts';
+import { curvatureRules, runAt, runAtAsync, type CurvatureOptions } from '../curvature/at.ts';
+import { areParallel, between, checkModels, type PlaneSpec } from '../landscape/planes.ts';
+import type { AsyncProblem, Problem } from '../../core/problem.ts';
 
 /** Options of {@link connect}. */
 export interface ConnectOptions extends Pick<CurvatureOptions, 'onProgress' | 'signal'> {

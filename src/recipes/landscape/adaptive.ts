@@ -9,17 +9,17 @@
  *
  * @module
  */
-import type { Rule } from '../core/options.ts';
-import { evaluate, type Asks } from '../core/question.ts';
-import { sortedFinite } from './plots/statistics.ts';
+import type { Rule } from '../../core/options.ts';
+import { evaluate, type Asks } from '../../core/question.ts';
+import { sortedFinite } from '../grid/statistics.ts';
 import {
   automaticScale,
   transformOf,
   valueScaleRule,
   type Transform,
   type ValueScale,
-} from './plots/valueScale.ts';
-import { middleOf, strides, walk, type Draft, type SurveyHooks } from './gridWalk.ts';
+} from '../grid/valueScale.ts';
+import { middleOf, strides, walk, type Draft, type SurveyHooks } from '../grid/gridWalk.ts';
 
 /** Scale in which predictions are judged: that in which the landscape will be drawn. */
 export type AdaptiveScale = ValueScale | 'auto';

@@ -2,4 +2,4 @@
 // meanwhile takes the whole process down (Node 20); `import()` from here does not.
 
 /** @param {Uint32Array} cells */
-module.exports = async (cells) => (await import('./worker.js')).default(cells);
+module.exports = async (cells) => (await import('./worker.ts')).default(cells);

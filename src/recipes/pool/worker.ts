@@ -4,14 +4,14 @@
  * @module
  */
 import { workerData } from 'node:worker_threads';
-import { runAsync } from '../core/drive.ts';
-import { show } from '../core/options.ts';
-import { emptyLandscape } from './data.ts';
-import { isParamSet, watchedAsync, type AsyncMetrics, type AsyncSource } from './lossSource.ts';
-import { survey, walk, type Draft, type SurveyHooks } from './gridWalk.ts';
-import type { ParamSet } from '../core/paramSet.ts';
-import type { AsyncProblem } from '../core/problem.ts';
-import type { TileResult } from './executor.ts';
+import { runAsync } from '../../core/drive.ts';
+import { show } from '../../core/options.ts';
+import { emptyLandscape } from '../grid/data.ts';
+import { isParamSet, watchedAsync, type AsyncMetrics, type AsyncSource } from '../landscape/lossSource.ts';
+import { survey, walk, type Draft, type SurveyHooks } from '../grid/gridWalk.ts';
+import type { ParamSet } from '../../core/paramSet.ts';
+import type { AsyncProblem } from '../../core/problem.ts';
+import type { TileResult } from '../grid/executor.ts';
 import type { WorkerStart } from './pool.ts';
 
 interface Ready {

@@ -7,8 +7,8 @@
  *
  * @module
  */
-import { show } from '../core/options.ts';
-import { crc32 } from '../core/crc32.ts';
+import { show } from '../../core/options.ts';
+import { crc32 } from '../../core/crc32.ts';
 import type { LandscapeData } from './data.ts';
 
 interface Header {

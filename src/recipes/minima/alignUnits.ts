@@ -11,15 +11,15 @@
  * @module
  * @see Ainsworth, Hayase and Srinivasa (2022), Git Re-Basin, arXiv:2209.04836
  */
-import { evaluate, type Asks } from '../core/question.ts';
-import { dot } from '../core/vector.ts';
+import { evaluate, type Asks } from '../../core/question.ts';
+import { dot } from '../../core/vector.ts';
 import { bestAssignment } from './assignment.ts';
-import { runAt, runAtAsync, curvatureRules, type CurvatureOptions } from './curvature/at.ts';
+import { runAt, runAtAsync, curvatureRules, type CurvatureOptions } from '../curvature/at.ts';
 import { hiddenLayers, type HiddenLayer } from './hiddenUnits.ts';
-import { checkModels } from './planes.ts';
-import { gaussian } from './random.ts';
-import type { AsyncProblem, Problem } from '../core/problem.ts';
-import type { Rules } from '../core/options.ts';
+import { checkModels } from '../landscape/planes.ts';
+import { gaussian } from '../landscape/random.ts';
+import type { AsyncProblem, Problem } from '../../core/problem.ts';
+import type { Rules } from '../../core/options.ts';
 
 /** Options of {@link alignUnits}. */
 export type AlignOptions = Pick<CurvatureOptions, 'seed' | 'signal'>;

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import type { Layout, TensorEntry, TensorRole } from '../core/layout.ts';
+import type { Layout, TensorEntry, TensorRole } from '../../core/layout.ts';
 
 /** A partition of the flat vector: element i is in group `of[i]`, one of `count`; -1 is in none. */
 export interface Grouping {

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { show } from '../core/options.ts';
-import type { Layout } from '../core/layout.ts';
+import { show } from '../../core/options.ts';
+import type { Layout } from '../../core/layout.ts';
 
 const normalization = /batch_?norm|(^|[./_])bn\d*([./_]|$)/i;
 const moving = /(moving|running)_(mean|var)/i;

@@ -3,9 +3,9 @@
  *
  * @module
  */
-import { show } from '../core/options.ts';
-import { checkLength } from '../core/paramSet.ts';
-import { addScaled, dot, firstNonFinite, norm2, subtract } from '../core/vector.ts';
+import { show } from '../../core/options.ts';
+import { checkLength } from '../../core/paramSet.ts';
+import { addScaled, dot, firstNonFinite, norm2, subtract } from '../../core/vector.ts';
 import { leadingEigen } from './principalAxes.ts';
 
 /** A plane, with the ranges that show what it is about. */

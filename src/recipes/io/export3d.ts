@@ -1,11 +1,11 @@
-import { checkOptions } from '../core/options.ts';
-import { fieldOf } from './plots/field.ts';
+import { checkOptions } from '../../core/options.ts';
+import { fieldOf } from '../plots/field.ts';
 import {
   fillAttributes,
   landscapeAttributeRules,
   type LandscapeAttributes,
-} from './plots/landscapeAttributes.ts';
-import type { LandscapeData } from './data.ts';
+} from '../plots/landscapeAttributes.ts';
+import type { LandscapeData } from '../grid/data.ts';
 
 /** Attributes that matter to a 3D file: `metric`, `zscale` and `clims`. */
 export type MeshAttributes = Pick<LandscapeAttributes, 'metric' | 'zscale' | 'clims'>;

@@ -7,11 +7,11 @@ import {
   string,
   type Rule,
   type Rules,
-} from '../core/options.ts';
+} from '../../core/options.ts';
 import { adaptiveRule, type AdaptiveScale } from './adaptive.ts';
 import { normalizations, type Normalize } from './directions.ts';
-import type { TensorRole } from '../core/layout.ts';
-import type { LandscapeData } from './data.ts';
+import type { TensorRole } from '../../core/layout.ts';
+import type { LandscapeData } from '../grid/data.ts';
 import type { DirectionSpec } from './planes.ts';
 import type { Progress } from './progress.ts';
 import type { RoleOverride } from './roles.ts';

@@ -1,8 +1,8 @@
-import { layoutOf, type Layout } from '../core/layout.ts';
-import { show } from '../core/options.ts';
-import { firstNonFinite } from '../core/vector.ts';
-import type { ParamSet } from '../core/paramSet.ts';
-import type { AsyncObjective, AsyncProblem, Objective, Problem, ProblemFacts } from '../core/problem.ts';
+import { layoutOf, type Layout } from '../../core/layout.ts';
+import { show } from '../../core/options.ts';
+import { firstNonFinite } from '../../core/vector.ts';
+import type { ParamSet } from '../../core/paramSet.ts';
+import type { AsyncObjective, AsyncProblem, Objective, Problem, ProblemFacts } from '../../core/problem.ts';
 
 /** A loss as a function of nothing: of whatever the parameters hold at the time. */
 export type Loss = () => number;

@@ -7,10 +7,10 @@
  *
  * @module
  */
-import { runAsync, runSync } from '../core/drive.ts';
-import { show } from '../core/options.ts';
+import { runAsync, runSync } from '../../core/drive.ts';
+import { show } from '../../core/options.ts';
 import { adaptiveRun, adaptiveSurvey } from './adaptive.ts';
-import { runOn, type Executor } from './executor.ts';
+import { runOn, type Executor } from '../grid/executor.ts';
 import { endJob, jobOf } from './prepareLandscape.ts';
 import {
   checkParams,
@@ -25,10 +25,10 @@ import {
   type AsyncMetrics,
   type Loss,
 } from './lossSource.ts';
-import { survey } from './gridWalk.ts';
-import type { ParamSet } from '../core/paramSet.ts';
-import type { AsyncProblem, Problem } from '../core/problem.ts';
-import type { LandscapeData } from './data.ts';
+import { survey } from '../grid/gridWalk.ts';
+import type { ParamSet } from '../../core/paramSet.ts';
+import type { AsyncProblem, Problem } from '../../core/problem.ts';
+import type { LandscapeData } from '../grid/data.ts';
 import type { LandscapeOptions } from './options.ts';
 
 /** Options of {@link landscapeAsync}. */

@@ -3,19 +3,19 @@
  *
  * @module
  */
-import { checkOptions } from '../core/options.ts';
-import { checkLength } from '../core/paramSet.ts';
-import { firstNonFinite, norm2 } from '../core/vector.ts';
+import { checkOptions } from '../../core/options.ts';
+import { checkLength } from '../../core/paramSet.ts';
+import { firstNonFinite, norm2 } from '../../core/vector.ts';
 import { adaptivePlan, type AdaptivePlan } from './adaptive.ts';
-import { gridAxis } from './axis.ts';
-import { openCheckpoint, type Checkpoint } from './checkpoint.ts';
-import { emptyLandscape } from './data.ts';
+import { gridAxis } from '../grid/axis.ts';
+import { openCheckpoint, type Checkpoint } from '../grid/checkpoint.ts';
+import { emptyLandscape } from '../grid/data.ts';
 import { randomDirections, type Normalize } from './directions.ts';
 import { landscapeRules, type LandscapeOptions } from './options.ts';
 import { progressMeter } from './progress.ts';
 import { checkStatistics } from './movingStatistics.ts';
 import { restore, subjectOf, type Held, type Source, type Subject } from './lossSource.ts';
-import { coarseFirst, partOf, rowByRow, subgrid, type Draft, type SurveyHooks } from './gridWalk.ts';
+import { coarseFirst, partOf, rowByRow, subgrid, type Draft, type SurveyHooks } from '../grid/gridWalk.ts';
 import { areParallel, type PlaneSpec } from './planes.ts';
 
 /** Options but for the metrics, of which only the names matter here. */

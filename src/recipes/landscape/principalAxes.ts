@@ -1,6 +1,6 @@
-import { runUnguarded } from '../core/drive.ts';
-import { hessianAt, type Hessian } from '../core/hessian.ts';
-import { dot } from '../core/vector.ts';
+import { runUnguarded } from '../../core/drive.ts';
+import { hessianAt, type Hessian } from '../../core/hessian.ts';
+import { dot } from '../../core/vector.ts';
 import {
   isCheckpoint,
   krylovOf,
@@ -9,10 +9,10 @@ import {
   ritzVector,
   type Krylov,
   type Ritz,
-} from './curvature/lanczos.ts';
+} from './lanczos.ts';
 import { gaussian } from './random.ts';
-import type { Problem } from '../core/problem.ts';
-import type { Asks } from '../core/question.ts';
+import type { Problem } from '../../core/problem.ts';
+import type { Asks } from '../../core/question.ts';
 
 /** Leading eigenvalues of a Gram matrix. */
 export interface LeadingEigen {

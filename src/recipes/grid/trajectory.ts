@@ -1,6 +1,6 @@
-import { show } from '../core/options.ts';
-import { checkLength } from '../core/paramSet.ts';
-import { dot, norm2, subtract } from '../core/vector.ts';
+import { show } from '../../core/options.ts';
+import { checkLength } from '../../core/paramSet.ts';
+import { dot, norm2, subtract } from '../../core/vector.ts';
 import type { Plane } from './data.ts';
 
 /** A path as seen on a plane. */

@@ -3,8 +3,8 @@
  *
  * @module
  */
-import { evaluate, type Asks } from '../core/question.ts';
-import { addScaled } from '../core/vector.ts';
+import { evaluate, type Asks } from '../../core/question.ts';
+import { addScaled } from '../../core/vector.ts';
 import type { LandscapeData } from './data.ts';
 
 /** A landscape whose loss at the center is still to come. */

@@ -6,10 +6,10 @@
  *
  * @module
  */
-import { dot, norm2 } from '../core/vector.ts';
+import { dot, norm2 } from '../../core/vector.ts';
 import { gaussian } from './random.ts';
 import { filterGroups, layerGroups, oneGroup, roleOf, type Grouping, type RoleOverride } from './roles.ts';
-import type { Layout, TensorRole } from '../core/layout.ts';
+import type { Layout, TensorRole } from '../../core/layout.ts';
 
 /**
  * Length of a random direction: `'global'` ‖d‖ = ‖p‖, as in FluxOptTools; `'layer'` and `'filter'` the same

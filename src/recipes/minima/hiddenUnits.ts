@@ -1,6 +1,6 @@
-import { show } from '../core/options.ts';
-import { roleOf } from './roles.ts';
-import type { Layout, TensorEntry } from '../core/layout.ts';
+import { show } from '../../core/options.ts';
+import { roleOf } from '../landscape/roles.ts';
+import type { Layout, TensorEntry } from '../../core/layout.ts';
 
 /**
  * The places of one hidden layer's units in the parameter vector: unit u has its incoming weights, its bias and its

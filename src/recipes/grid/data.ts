@@ -1,4 +1,4 @@
-import { show } from '../core/options.ts';
+import { show } from '../../core/options.ts';
 
 /** The plane (or line) of parameters that a landscape is over: θ(x, y) = center + x·dx + y·dy. */
 export interface Plane {

@@ -5,9 +5,9 @@
  */
 import { sameLoss } from './data.ts';
 import { strideOf, strides, type Draft, type SurveyHooks } from './gridWalk.ts';
-import type { Executor } from '../core/grid.ts';
+import type { Executor } from '../../core/grid.ts';
 
-export type { Executor, GridTask, TileResult } from '../core/grid.ts';
+export type { Executor, GridTask, TileResult } from '../../core/grid.ts';
 
 /** Has the open cells of a draft evaluated. */
 export async function runOn(

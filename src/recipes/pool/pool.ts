@@ -1,6 +1,6 @@
-import { checkOptions, integerFrom, show, type Rules } from '../core/options.ts';
-import { nodeModule } from './node.ts';
-import type { Executor, GridTask, TileResult } from './executor.ts';
+import { checkOptions, integerFrom, show, type Rules } from '../../core/options.ts';
+import { nodeModule } from '../grid/node.ts';
+import type { Executor, GridTask, TileResult } from '../grid/executor.ts';
 import type { Piscina } from 'piscina';
 
 /** Options of `workerPool`. */
