@@ -1,47 +1,13 @@
-import { boolean, checkOptions, either, oneOf, show, string, type Rules } from '../../core/options.ts';
+import { checkOptions, show } from '../../core/options.ts';
 import { boxplotSvg, type Column } from './boxplotSvg.ts';
 import { lineColor } from './color.ts';
-import { plotOf, type Plot, type PlotlyFigure, type VegaSpec } from './plot.ts';
-import { plotlyAxis, plotlyLayout } from './plotly.ts';
-import { axisScale, figureRules, limits, recipe, theme } from './attributes.ts';
-import type { AxisScale, FigureAttributes } from './attributes.ts';
+import { plotOf, type Plot, type VegaSpec } from './plot.ts';
+import { plotlyAxis, plotlyLayout, type PlotlyFigure } from './plotly.ts';
+import { recipe } from './attributes.ts';
+import { boxplotDefaults, boxplotRules, type BoxplotAttributes } from './boxplotAttributes.ts';
 import { referencesPlotly, referencesVega, type Reference } from './reference.ts';
 import { fiveNumbers, quantileSorted, sortedFinite } from '../grid/statistics.ts';
 import { samplesOf, nameWithCount, type Sample, type Samples } from './samples.ts';
-
-/** Attributes of {@link boxplot}. */
-export interface BoxplotAttributes extends FigureAttributes {
-  /** Divide everything by the median of the sample of this name: relative times. @defaultValue none */
-  relativeTo?: string;
-  /** @defaultValue `'linear'` */
-  yscale?: AxisScale;
-  /** @defaultValue from the data */
-  ylims?: readonly [number, number] | 'data';
-  /** Draw every value as a dot beside its box. @defaultValue `true` */
-  points?: boolean;
-  /** Name of the samples' references in the legend. @defaultValue `'reference'` */
-  reference?: string;
-}
-
-type Attributes = Required<BoxplotAttributes>;
-
-const rules: Rules<BoxplotAttributes> = {
-  ...figureRules,
-  relativeTo: string,
-  yscale: axisScale,
-  ylims: either(limits, oneOf('data')),
-  points: boolean,
-  reference: string,
-};
-
-const defaults: Attributes = {
-  ...theme,
-  relativeTo: '',
-  yscale: 'linear',
-  ylims: 'data',
-  points: true,
-  reference: 'reference',
-};
 
 /**
  * A box for each sample: median, quartiles, whiskers at the last values within 1.5 interquartile ranges, and
@@ -56,9 +22,9 @@ const defaults: Attributes = {
  * ```
  */
 export function boxplot(samples: Samples, attributes: BoxplotAttributes = {}): Plot {
-  checkOptions('boxplot', attributes, rules);
+  checkOptions('boxplot', attributes, boxplotRules);
   const list = samplesOf('boxplot', samples);
-  const final = recipe(defaults, attributes);
+  const final = recipe(boxplotDefaults, attributes);
   const unit = unitOf(list, final.relativeTo);
   const columns = list.map(({ name, values, color, reference }, k): Column => {
     const scaled = sortedFinite(Array.from(values, (value) => value / unit));
@@ -92,7 +58,7 @@ const referencesOf = (columns: readonly Column[]): Reference[] =>
     reference === undefined ? [] : [{ x: name, y: reference, color }],
   );
 
-function plotly(columns: readonly Column[], attributes: Attributes): PlotlyFigure {
+function plotly(columns: readonly Column[], attributes: Required<BoxplotAttributes>): PlotlyFigure {
   // The statistics are given: plotly has another rule for quartiles.
   const data = columns.map(({ name, color, values, five }) => ({
     type: 'box',
@@ -121,7 +87,7 @@ function plotly(columns: readonly Column[], attributes: Attributes): PlotlyFigur
 
 function vega(
   columns: readonly Column[],
-  { title, width, height, xlabel, ylabel, yscale, ylims, reference }: Attributes,
+  { title, width, height, xlabel, ylabel, yscale, ylims, reference }: Required<BoxplotAttributes>,
 ): VegaSpec {
   const scale = {
     type: yscale,

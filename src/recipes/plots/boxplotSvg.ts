@@ -1,11 +1,11 @@
 import { axisOf, domainOf, type Axis } from './axes.ts';
 import { axesOf, clipped, fitted, frameOf, gridLines, labelsWidth, pictureOf, type Frame } from './frame.ts';
 import { inkOn } from './ink.ts';
-import { legendOf, legendWidth } from './legend.ts';
-import { diamond, referenceEntry } from './reference.ts';
+import { legendOf, legendWidth, referenceEntry } from './legend.ts';
+import { diamond } from './reference.ts';
 import { el, escapeXml, px, textWidth } from './svg.ts';
 import { inside, shortened } from './text.ts';
-import type { BoxplotAttributes } from './boxplot.ts';
+import type { BoxplotAttributes } from './boxplotAttributes.ts';
 import { evenlyTaken, type FiveNumbers } from '../grid/statistics.ts';
 
 type Attributes = Required<BoxplotAttributes>;

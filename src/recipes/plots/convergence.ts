@@ -1,65 +1,17 @@
-import { boolean, checkOptions, either, oneOf, show, string, type Rules } from '../../core/options.ts';
+import { checkOptions, show } from '../../core/options.ts';
 import { convergenceSvg, referencesOf, type Curve } from './convergenceSvg.ts';
 import { lineColor, lineDash, vegaDash } from './color.ts';
 import { faded } from './ink.ts';
-import { plotOf, type Plot, type PlotlyFigure, type VegaSpec } from './plot.ts';
-import { axisScale, figureRules, limits, recipe, theme } from './attributes.ts';
-import type { AxisScale, FigureAttributes } from './attributes.ts';
-import { partsOf, runsOf, summarize, type Against, type Trace } from './traces.ts';
+import { plotOf, type Plot, type VegaSpec } from './plot.ts';
+import { recipe, type AxisScale } from './attributes.ts';
+import {
+  convergenceDefaults,
+  convergenceRules,
+  type ConvergenceAttributes,
+} from './convergenceAttributes.ts';
+import { partsOf, runsOf, summarize, type Trace } from './traces.ts';
 import { referencesPlotly, referencesVega } from './reference.ts';
-import { finiteOrNull, plotlyAxis, plotlyLayout } from './plotly.ts';
-
-/** Attributes of {@link convergence}. */
-export interface ConvergenceAttributes extends FigureAttributes {
-  /** Abscissa of solver traces; other runs have their own x. @defaultValue `'iterations'` */
-  against?: Against;
-  /** @defaultValue `'linear'` */
-  xscale?: AxisScale;
-  /** Values ≤ 0 have no place on a log axis and are left out. @defaultValue `'log'` */
-  yscale?: AxisScale;
-  /** @defaultValue from the data */
-  xlims?: readonly [number, number] | 'data';
-  /** @defaultValue from the data */
-  ylims?: readonly [number, number] | 'data';
-  /** Draw each single run, faint, behind the median. @defaultValue `true` */
-  runs?: boolean;
-  /** Shade from the first to the third quartile. @defaultValue `true` */
-  band?: boolean;
-  /** @defaultValue `true` */
-  legend?: boolean;
-  /** Name of the traces' references in the legend. @defaultValue `'reference'` */
-  reference?: string;
-}
-
-type Attributes = Required<ConvergenceAttributes>;
-
-const limitsOrData = either(limits, oneOf('data'));
-const rules: Rules<ConvergenceAttributes> = {
-  ...figureRules,
-  against: oneOf('iterations', 'evaluations', 'seconds'),
-  xscale: axisScale,
-  yscale: axisScale,
-  xlims: limitsOrData,
-  ylims: limitsOrData,
-  runs: boolean,
-  band: boolean,
-  legend: boolean,
-  reference: string,
-};
-
-const defaults: Attributes = {
-  ...theme,
-  ylabel: 'loss',
-  against: 'iterations',
-  xscale: 'linear',
-  yscale: 'log',
-  xlims: 'data',
-  ylims: 'data',
-  runs: true,
-  band: true,
-  legend: true,
-  reference: 'reference',
-};
+import { finiteOrNull, plotlyAxis, plotlyLayout, type PlotlyFigure } from './plotly.ts';
 
 /**
  * Loss against epochs, evaluations or seconds, for several methods with one run for each of many seeds: the
@@ -77,13 +29,13 @@ const defaults: Attributes = {
  * ```
  */
 export function convergence(traces: readonly Trace[], attributes: ConvergenceAttributes = {}): Plot {
-  checkOptions('convergence', attributes, rules);
+  checkOptions('convergence', attributes, convergenceRules);
   if (!Array.isArray(traces) || traces.length === 0) {
     throw new TypeError(
       `convergence: traces must be an array of { name, runs }, at least one; got ${show(traces)}.`,
     );
   }
-  const final = recipe(defaults, { xlabel: attributes.against ?? 'iterations', ...attributes });
+  const final = recipe(convergenceDefaults, { xlabel: attributes.against ?? 'iterations', ...attributes });
   const curves = traces.map((trace, k): Curve => {
     const runs = runsOf(trace, final.against);
     const summary = summarize(runs, { x: final.xscale, y: final.yscale });
@@ -99,7 +51,7 @@ export function convergence(traces: readonly Trace[], attributes: ConvergenceAtt
   });
 }
 
-function plotly(curves: readonly Curve[], attributes: Attributes): PlotlyFigure {
+function plotly(curves: readonly Curve[], attributes: Required<ConvergenceAttributes>): PlotlyFigure {
   const data = curves.flatMap((curve, k) => {
     const several = curve.runs.length > 1;
     const band = attributes.band && several ? plotlyBand(curve) : [];
@@ -144,7 +96,7 @@ function plotlyBand({ name, color, summary: { x, q1, q3 } }: Curve): Record<stri
   return [edge(q1), { ...edge(q3), fill: 'tonexty', fillcolor: faded(color, 0.16) }];
 }
 
-function vega(curves: readonly Curve[], attributes: Attributes): VegaSpec {
+function vega(curves: readonly Curve[], attributes: Required<ConvergenceAttributes>): VegaSpec {
   const { title, width, height, xlabel, ylabel, xscale, yscale, xlims, ylims } = attributes;
   const rows = curves.flatMap(({ name, summary: { x, median, q1, q3 } }) =>
     // A new part begins behind each gap, so that no line bridges it.

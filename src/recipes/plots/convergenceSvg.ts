@@ -1,9 +1,9 @@
 import { axisOf, domainOf, type Axis } from './axes.ts';
 import { axesOf, clipped, fitted, frameOf, gridLines, labelsWidth, pictureOf } from './frame.ts';
-import { legendOf, legendWidth } from './legend.ts';
-import { diamond, referenceEntry, type Reference } from './reference.ts';
+import { legendOf, legendWidth, referenceEntry } from './legend.ts';
+import { diamond, type Reference } from './reference.ts';
 import { el, polygon, polyline } from './svg.ts';
-import type { ConvergenceAttributes } from './convergence.ts';
+import type { ConvergenceAttributes } from './convergenceAttributes.ts';
 import type { Run, Summary } from './traces.ts';
 
 type Attributes = Required<ConvergenceAttributes>;

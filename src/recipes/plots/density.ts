@@ -1,6 +1,6 @@
-import { boolean, checkOptions, either, oneOf, positive, show, type Rules } from '../../core/options.ts';
-import { axisScale, figureRules, limits, recipe, theme } from './attributes.ts';
-import type { AxisScale, FigureAttributes } from './attributes.ts';
+import { checkOptions, show } from '../../core/options.ts';
+import { recipe, theme, type AxisScale } from './attributes.ts';
+import { densityRules, type DensityAttributes, type FilledDensity } from './densityAttributes.ts';
 import { lineColor, lineDash } from './color.ts';
 import { kernelDensity, silvermanBandwidth, type DensityColumns } from './densityCurves.ts';
 import { densityPlotly, densityVega } from './densityForms.ts';
@@ -18,46 +18,6 @@ export interface DensitySample {
   /** Any CSS color. @defaultValue one of eight, by position */
   readonly color?: string;
 }
-
-/** Attributes of {@link density}. */
-export interface DensityAttributes extends FigureAttributes {
-  /**
-   * Standard deviation of the Gaussian kernel, in units of x; in decades on a log axis. Spectra have their own.
-   *
-   * @defaultValue `'auto'`: Silverman's rule
-   */
-  bandwidth?: number | 'auto';
-  /** On a log axis, the density is that of log₁₀ x; values ≤ 0 are left out and counted. @defaultValue `'linear'` */
-  xscale?: AxisScale;
-  /** @defaultValue `'linear'`, and `'log'` where all curves are spectra */
-  yscale?: AxisScale;
-  /** @defaultValue from the data */
-  xlims?: readonly [number, number] | 'data';
-  /** @defaultValue from the data; on a log axis, six decades below the highest peak */
-  ylims?: readonly [number, number] | 'data';
-  /** Shade the area below each curve. @defaultValue `true` */
-  fill?: boolean;
-  /** Draw each value of a sample as a stroke at the foot. @defaultValue `true` */
-  points?: boolean;
-  /** @defaultValue `true` where there are several curves */
-  legend?: boolean | 'auto';
-}
-
-/** Attributes once defaults are in. */
-export type FilledDensity = Required<DensityAttributes>;
-
-const limitsOrData = either(limits, oneOf('data'));
-const rules: Rules<DensityAttributes> = {
-  ...figureRules,
-  bandwidth: either(positive, oneOf('auto')),
-  xscale: axisScale,
-  yscale: axisScale,
-  xlims: limitsOrData,
-  ylims: limitsOrData,
-  fill: boolean,
-  points: boolean,
-  legend: either(boolean, oneOf('auto')),
-};
 
 /**
  * The densities of samples, such as final losses or times of many runs, and of spectra from `spectralDensity`.
@@ -82,7 +42,7 @@ export function density(
     | SpectralDensity,
   attributes: DensityAttributes = {},
 ): Plot {
-  checkOptions('density', attributes, rules);
+  checkOptions('density', attributes, densityRules);
   const list = listOf(samples);
   const areSpectra = list.every(({ values }) => isSpectrum(values));
   const defaults: FilledDensity = {

@@ -1,11 +1,11 @@
 import { vegaDash } from './color.ts';
 import { densityRange, hasLegend, mostStrokes, placesRange, type DensityCurve } from './densitySvg.ts';
 import { faded } from './ink.ts';
-import { finiteOrNull, plotlyAxis, plotlyLayout } from './plotly.ts';
+import { finiteOrNull, plotlyAxis, plotlyLayout, type PlotlyFigure } from './plotly.ts';
 import { evenlyTaken } from '../grid/statistics.ts';
 import { partsOf } from './traces.ts';
-import type { FilledDensity } from './density.ts';
-import type { PlotlyFigure, VegaSpec } from './plot.ts';
+import type { FilledDensity } from './densityAttributes.ts';
+import type { VegaSpec } from './plot.ts';
 
 /** The densities as a plotly figure. */
 export function densityPlotly(curves: readonly DensityCurve[], attributes: FilledDensity): PlotlyFigure {

@@ -5,7 +5,7 @@ import { el, polygon, polyline, px } from './svg.ts';
 import { drawableSize, evenlyTaken } from '../grid/statistics.ts';
 import type { lineDash } from './color.ts';
 import type { DensityColumns } from './densityCurves.ts';
-import type { FilledDensity } from './density.ts';
+import type { FilledDensity } from './densityAttributes.ts';
 
 /** A density, ready to be drawn. */
 export interface DensityCurve extends DensityColumns {

@@ -1,7 +1,7 @@
 import { boolean, checkOptions, integerIn, numberBetween, show, type Rules } from '../../core/options.ts';
 import { fitSvg } from './fitSvg.ts';
-import { plotlyAxis, plotlyLayout } from './plotly.ts';
-import { plotOf, type Plot, type PlotlyFigure, type VegaSpec } from './plot.ts';
+import { plotlyAxis, plotlyLayout, type PlotlyFigure } from './plotly.ts';
+import { plotOf, type Plot, type VegaSpec } from './plot.ts';
 import { figureRules, recipe, theme } from './attributes.ts';
 import {
   colors,

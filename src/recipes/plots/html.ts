@@ -2,7 +2,7 @@ import { checkOptions, string, type Rules } from '../../core/options.ts';
 import { nodeModule } from '../grid/node.ts';
 import { escapeXml } from './svg.ts';
 import { stepControls, stepScript, stepsOf } from './steps.ts';
-import type { PlotlyFigure } from './plot.ts';
+import type { PlotlyFigure } from './plotly.ts';
 
 /** Options of `toHTML`. */
 export interface HtmlOptions {

@@ -14,6 +14,9 @@ export interface LegendEntry {
   readonly diamond?: boolean;
 }
 
+/** Entry of the hollow diamonds of references. */
+export const referenceEntry = (name: string): LegendEntry => ({ name, color: '#444', diamond: true });
+
 /** Width that a legend at the right of the figure needs, px: never more than its share of the picture. */
 export function legendWidth(
   entries: readonly LegendEntry[],

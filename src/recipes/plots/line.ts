@@ -1,46 +1,11 @@
-import { boolean, checkOptions, either, oneOf, show, string, type Rules } from '../../core/options.ts';
-import {
-  axisScale,
-  figureRules,
-  recipe,
-  theme,
-  type AxisScale,
-  type FigureAttributes,
-} from './attributes.ts';
+import { checkOptions, show } from '../../core/options.ts';
+import { recipe, theme } from './attributes.ts';
+import { lineRules, type FilledLine, type LineAttributes } from './lineAttributes.ts';
 import { lineColor, lineDash } from './color.ts';
 import { linePlotly, lineVega } from './lineForms.ts';
 import { lineSvg, type LineCurve } from './lineSvg.ts';
 import { plotOf, type Plot } from './plot.ts';
 import type { LandscapeData } from '../grid/data.ts';
-
-/** Attributes of {@link line}. */
-export interface LineAttributes extends FigureAttributes {
-  /** Draw this metric instead of the loss. @defaultValue the loss */
-  metric?: string;
-  /** A metric that is drawn as well, dashed, on an axis at the right: the accuracy beside the loss. @defaultValue none */
-  right?: string;
-  /** Name of the right axis. @defaultValue `right` */
-  rightlabel?: string;
-  /** @defaultValue `'linear'` */
-  yscale?: AxisScale;
-  /** Mark where the parameters are. @defaultValue `true` */
-  mark?: boolean;
-  /** @defaultValue `true` where there are several lines */
-  legend?: boolean | 'auto';
-}
-
-/** Attributes once defaults are in. */
-export type FilledLine = Required<LineAttributes>;
-
-const rules: Rules<LineAttributes> = {
-  ...figureRules,
-  metric: string,
-  right: string,
-  rightlabel: string,
-  yscale: axisScale,
-  mark: boolean,
-  legend: either(boolean, oneOf('auto')),
-};
 
 /** A line with a name. */
 export interface NamedLandscape {
@@ -65,7 +30,7 @@ export interface NamedLandscape {
  * ```
  */
 export function line(data: LandscapeData | readonly NamedLandscape[], attributes: LineAttributes = {}): Plot {
-  checkOptions('line', attributes, rules);
+  checkOptions('line', attributes, lineRules);
   const list = isList(data) ? data : [{ name: '', data }];
   if (list.length === 0) throw new RangeError('line: needs at least one landscape, got none.');
   const curves = list.map((one, k) => curveOf(one, attributes, k));

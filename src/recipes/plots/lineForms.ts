@@ -1,9 +1,9 @@
 import { rightDash, vegaDash } from './color.ts';
 import { hasLegend, hasRight, type LineCurve } from './lineSvg.ts';
-import { finiteOrNull, plotlyAxis, plotlyLayout } from './plotly.ts';
+import { finiteOrNull, plotlyAxis, plotlyLayout, type PlotlyFigure } from './plotly.ts';
 import { partsOf } from './traces.ts';
-import type { FilledLine } from './line.ts';
-import type { PlotlyFigure, VegaSpec } from './plot.ts';
+import type { FilledLine } from './lineAttributes.ts';
+import type { VegaSpec } from './plot.ts';
 
 /** The name of a line of one of two quantities. */
 const nameOf = (name: string, quantity: string) => (name === '' ? quantity : `${name}: ${quantity}`);

@@ -5,7 +5,7 @@ import { inkOn } from './ink.ts';
 import { legendOf, legendWidth, type LegendEntry } from './legend.ts';
 import { rightAxis, rightAxisWidth } from './rightAxis.ts';
 import { el, polyline } from './svg.ts';
-import type { FilledLine } from './line.ts';
+import type { FilledLine } from './lineAttributes.ts';
 
 /** A line, and if there is one its second quantity. */
 export interface LineCurve {

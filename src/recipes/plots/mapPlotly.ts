@@ -5,9 +5,8 @@ import { bandValue, barTitle } from './colorbar.ts';
 import { colorAt, valueAxis, type Field } from './field.ts';
 import type { FilledLandscapeAttributes } from './landscapeAttributes.ts';
 import { markerColor } from './overlay.ts';
-import { finiteOrNull, pathMeta, plotlyAxis, plotlyLayout } from './plotly.ts';
+import { finiteOrNull, pathMeta, plotlyAxis, plotlyLayout, type PlotlyFigure } from './plotly.ts';
 import type { MapFigure } from './mapSvg.ts';
-import type { PlotlyFigure } from './plot.ts';
 import type { Grid } from './upsample.ts';
 
 /** The map as a plotly figure, with the levels and colors of the SVG. */

@@ -1,11 +1,6 @@
 import { htmlPage, type HtmlOptions } from './html.ts';
+import type { PlotlyFigure } from './plotly.ts';
 import { toPNG, type PngOptions } from './png.ts';
-
-/** A plotly.js figure: hand it to `Plotly.newPlot(div, figure.data, figure.layout)`. */
-export interface PlotlyFigure {
-  readonly data: readonly Readonly<Record<string, unknown>>[];
-  readonly layout: Readonly<Record<string, unknown>>;
-}
 
 /** A Vega or Vega-Lite specification (its `$schema` says which), for `vega-embed` and notebooks. */
 export type VegaSpec = Readonly<Record<string, unknown>> & { readonly $schema: string };

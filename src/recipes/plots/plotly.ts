@@ -1,6 +1,12 @@
 import { inkOn } from './ink.ts';
 import type { AxisScale, Filled, FigureAttributes } from './attributes.ts';
 
+/** A plotly.js figure: hand it to `Plotly.newPlot(div, figure.data, figure.layout)`. */
+export interface PlotlyFigure {
+  readonly data: readonly Readonly<Record<string, unknown>>[];
+  readonly layout: Readonly<Record<string, unknown>>;
+}
+
 /** The part of a plotly layout that all figures share. */
 export function plotlyLayout({
   title,

@@ -1,5 +1,4 @@
 import { el, px } from './svg.ts';
-import type { LegendEntry } from './legend.ts';
 
 /** A value from elsewhere, drawn as a hollow diamond beside one's own. */
 export interface Reference {
@@ -19,9 +18,6 @@ export function diamond(x: number, y: number, color: string, size = 7): string {
     strokeWidth: 2,
   });
 }
-
-/** Their entry in the legend. */
-export const referenceEntry = (name: string): LegendEntry => ({ name, color: '#444', diamond: true });
 
 /** The diamonds as a Plotly trace. */
 export function referencesPlotly(references: readonly Reference[], name: string): Record<string, unknown>[] {

@@ -6,7 +6,7 @@
  *
  * @module
  */
-import type { PlotlyFigure } from './plot.ts';
+import type { PlotlyFigure } from './plotly.ts';
 
 /** Number of points of the longest path in the figure; 0 without paths. */
 export function stepsOf({ data }: PlotlyFigure): number {

@@ -4,8 +4,7 @@ import type { FilledLandscapeAttributes } from './landscapeAttributes.ts';
 import { plotlyColors, plotlyTicks, rowsOf } from './mapPlotly.ts';
 import { markerColor } from './overlay.ts';
 import { acrossAxis, heightOver } from './surfaceGrid.ts';
-import { finiteOrNull, pathMeta, plotlyLayout } from './plotly.ts';
-import type { PlotlyFigure } from './plot.ts';
+import { finiteOrNull, pathMeta, plotlyLayout, type PlotlyFigure } from './plotly.ts';
 import type { View } from './projection.ts';
 
 /** The surface as a plotly figure; paths lie on it, a hair above. */

@@ -1,10 +1,14 @@
 import type * as tf from '@tensorflow/tfjs';
 import { allLayers } from '../internals/layers.ts';
-import type { TensorRole } from '../../../core/layout.ts';
-import type { VariableSpec } from './tfParams.ts';
+import type { TensorRole, TensorSpec } from '../../../core/layout.ts';
 
 type Layer = tf.layers.Layer;
 type LayerVariable = Layer['trainableWeights'][number];
+
+/** A tensor of the layout with the variable that holds it. */
+export interface VariableSpec extends TensorSpec {
+  readonly variable: tf.Variable;
+}
 
 /** The trainable weights of a model in its own order, each with the role it has in its layer. */
 export function modelWeights(model: tf.LayersModel): VariableSpec[] {

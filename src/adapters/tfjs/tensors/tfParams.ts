@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
-import { layoutOf, type TensorSpec } from '../../../core/layout.ts';
+import { layoutOf } from '../../../core/layout.ts';
 import { show } from '../../../core/options.ts';
 import { checkLength, type ParamSet } from '../../../core/paramSet.ts';
 import { inPlaceWriter } from '../internals/wasmHeap.ts';
 import { readJoined, readNow } from './read.ts';
-import { modelWeights } from './modelWeights.ts';
+import { modelWeights, type VariableSpec } from './modelWeights.ts';
 
 /** tfjs variables as one flat vector. */
 export interface TfParamSet extends ParamSet {
@@ -87,11 +87,6 @@ function assign(variable: tf.Variable, vector: ArrayLike<number>, offset: number
 /** The set itself, or one made of variables or a model. */
 export function paramSet(pars: TfParamSet | readonly tf.Variable[] | tf.LayersModel): TfParamSet {
   return typeof pars === 'object' && pars !== null && 'copyInto' in pars ? pars : tfParams(pars);
-}
-
-/** A tensor of the layout with the variable that holds it. */
-export interface VariableSpec extends TensorSpec {
-  readonly variable: tf.Variable;
 }
 
 function specOf(variable: tf.Variable): VariableSpec {

@@ -1,0 +1,60 @@
+import { boolean, either, oneOf, string, type Rules } from '../../core/options.ts';
+import {
+  axisScale,
+  figureRules,
+  limits,
+  theme,
+  type AxisScale,
+  type FigureAttributes,
+} from './attributes.ts';
+import type { Against } from './traces.ts';
+
+/** Attributes of `convergence`. */
+export interface ConvergenceAttributes extends FigureAttributes {
+  /** Abscissa of solver traces; other runs have their own x. @defaultValue `'iterations'` */
+  against?: Against;
+  /** @defaultValue `'linear'` */
+  xscale?: AxisScale;
+  /** Values ≤ 0 have no place on a log axis and are left out. @defaultValue `'log'` */
+  yscale?: AxisScale;
+  /** @defaultValue from the data */
+  xlims?: readonly [number, number] | 'data';
+  /** @defaultValue from the data */
+  ylims?: readonly [number, number] | 'data';
+  /** Draw each single run, faint, behind the median. @defaultValue `true` */
+  runs?: boolean;
+  /** Shade from the first to the third quartile. @defaultValue `true` */
+  band?: boolean;
+  /** @defaultValue `true` */
+  legend?: boolean;
+  /** Name of the traces' references in the legend. @defaultValue `'reference'` */
+  reference?: string;
+}
+
+const limitsOrData = either(limits, oneOf('data'));
+export const convergenceRules: Rules<ConvergenceAttributes> = {
+  ...figureRules,
+  against: oneOf('iterations', 'evaluations', 'seconds'),
+  xscale: axisScale,
+  yscale: axisScale,
+  xlims: limitsOrData,
+  ylims: limitsOrData,
+  runs: boolean,
+  band: boolean,
+  legend: boolean,
+  reference: string,
+};
+
+export const convergenceDefaults: Required<ConvergenceAttributes> = {
+  ...theme,
+  ylabel: 'loss',
+  against: 'iterations',
+  xscale: 'linear',
+  yscale: 'log',
+  xlims: 'data',
+  ylims: 'data',
+  runs: true,
+  band: true,
+  legend: true,
+  reference: 'reference',
+};

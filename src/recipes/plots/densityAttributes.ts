@@ -1,0 +1,42 @@
+import { boolean, either, oneOf, positive, type Rules } from '../../core/options.ts';
+import { axisScale, figureRules, limits, type AxisScale, type FigureAttributes } from './attributes.ts';
+
+/** Attributes of `density`. */
+export interface DensityAttributes extends FigureAttributes {
+  /**
+   * Standard deviation of the Gaussian kernel, in units of x; in decades on a log axis. Spectra have their own.
+   *
+   * @defaultValue `'auto'`: Silverman's rule
+   */
+  bandwidth?: number | 'auto';
+  /** On a log axis, the density is that of log₁₀ x; values ≤ 0 are left out and counted. @defaultValue `'linear'` */
+  xscale?: AxisScale;
+  /** @defaultValue `'linear'`, and `'log'` where all curves are spectra */
+  yscale?: AxisScale;
+  /** @defaultValue from the data */
+  xlims?: readonly [number, number] | 'data';
+  /** @defaultValue from the data; on a log axis, six decades below the highest peak */
+  ylims?: readonly [number, number] | 'data';
+  /** Shade the area below each curve. @defaultValue `true` */
+  fill?: boolean;
+  /** Draw each value of a sample as a stroke at the foot. @defaultValue `true` */
+  points?: boolean;
+  /** @defaultValue `true` where there are several curves */
+  legend?: boolean | 'auto';
+}
+
+/** Attributes once defaults are in. */
+export type FilledDensity = Required<DensityAttributes>;
+
+const limitsOrData = either(limits, oneOf('data'));
+export const densityRules: Rules<DensityAttributes> = {
+  ...figureRules,
+  bandwidth: either(positive, oneOf('auto')),
+  xscale: axisScale,
+  yscale: axisScale,
+  xlims: limitsOrData,
+  ylims: limitsOrData,
+  fill: boolean,
+  points: boolean,
+  legend: either(boolean, oneOf('auto')),
+};
