@@ -1,18 +1,20 @@
-// Compiles the kernels and embeds them: run as `npm run build:kernels` after a change to kernels.wat.js or matrices.wat.js.
+// Compiles the kernels and embeds them: run as `npm run build:kernels` after a change to a file `*.wat.js`.
 // The results are committed, so that building the package takes nothing but the TypeScript compiler.
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import wabt from 'wabt';
 import { kernelsText } from './kernels.wat.js';
 import { matricesText } from './matrices.wat.js';
+import { symmetricText } from './symmetric.wat.js';
 
 /** @param {string} name */
 const pathOf = (name) => fileURLToPath(new URL(`../src/core/kernels/${name}.ts`, import.meta.url));
 
-/** Generated modules. Those of matrices stand by themselves, as few solvers need them. */
+/** Generated modules. Few solvers need those of matrices, which stand by themselves. */
 export const embedded = [
   { name: 'simdBytes', path: pathOf('simdBytes'), source: 'kernels.wat.js', text: kernelsText },
   { name: 'matrixBytes', path: pathOf('matrixBytes'), source: 'matrices.wat.js', text: matricesText },
+  { name: 'symmetricBytes', path: pathOf('symmetricBytes'), source: 'symmetric.wat.js', text: symmetricText },
 ];
 
 /**

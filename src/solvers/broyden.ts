@@ -1,18 +1,36 @@
-import { dot } from '../core/vector.ts';
-import { addSquares, multiply, setIdentity, zeros } from './dense.ts';
+import {
+  diagonalMatrix,
+  multiply,
+  setDiagonal,
+  updateLater,
+  type Symmetric,
+} from '../core/kernels/symmetric.ts';
+import { dot, scaleInto } from '../core/vector.ts';
 import { biggsFactor, hasExactValues, isCurved, pairSums, writePair } from './curvature.ts';
 import type { Descent } from './lineSearchSolver.ts';
 
+/**
+ * Below this number of unknowns Hy is a product of its own, which is cheap there: taken from Hg⁺ − Hg it has the rounding
+ * of these, which are the larger ones where units differ by many decades.
+ */
+const EXACT = 64;
+
 /** Inverse Hessian estimate, and the scratch of its update. */
 export interface DenseMemory {
-  /** H, symmetric, `[n, n]` row by row; lower triangle only. */
-  readonly inverse: Float64Array;
+  /** H, `[n, n]`. */
+  readonly inverse: Symmetric;
+  /** Gradient g that the product belongs to, `[n]`; NaN if there is none. */
+  readonly at: Float64Array;
+  /** Hg, `[n]`. */
+  readonly inverseAt: Float64Array;
   /** `[n]` */
   readonly s: Float64Array;
   /** `[n]` */
   readonly y: Float64Array;
   /** Hy, `[n]` */
   readonly hy: Float64Array;
+  /** Scratch, `[n]`. */
+  readonly next: Float64Array;
   /** Number of updates; at 0 H is the identity. */
   updates: number;
   readonly modifiedSecant: boolean;
@@ -48,16 +66,23 @@ export function broydenFamily(
 ): Descent<DenseMemory> {
   return {
     init: (setting) => ({
-      inverse: setIdentity(zeros(setting.n), setting.n, 1),
+      inverse: diagonalMatrix(setting.n, 1),
+      at: new Float64Array(setting.n).fill(NaN),
+      inverseAt: new Float64Array(setting.n),
       s: new Float64Array(setting.n),
       y: new Float64Array(setting.n),
       hy: new Float64Array(setting.n),
+      next: new Float64Array(setting.n),
       updates: 0,
       modifiedSecant: modifiedSecant ?? hasExactValues(setting),
     }),
-    apply: ({ inverse }, gradient, out) => multiply(inverse, -1, gradient, out),
+    apply(memory, gradient, out) {
+      if (memory.updates === 0) return scaleInto(-1, gradient, out);
+      multiplyAt(memory, gradient);
+      scaleInto(-1, memory.inverseAt, out);
+    },
     learn(memory, step) {
-      const { inverse, s, y, hy } = memory;
+      const { inverse, s, y, hy, next, inverseAt } = memory;
       const n = step.x.length;
       const pair = pairSums(step);
       if (!isCurved(pair)) return;
@@ -68,38 +93,52 @@ export function broydenFamily(
       let sBs = -step.alpha * dot(s, step.gradient);
       if (memory.updates === 0) {
         const diagonal = initialDiagonal(pair.sy, pair.yy);
-        setIdentity(inverse, n, diagonal);
+        setDiagonal(inverse, diagonal);
+        memory.at.fill(NaN);
         sBs /= diagonal;
       }
-      multiply(inverse, 1, y, hy);
+      multiplyAt(memory, step.gradient);
+      multiply(inverse, step.trialGradient, next);
+      if (n < EXACT) multiply(inverse, y, hy);
+      else for (let i = 0; i < n; i++) hy[i] = t * (next[i] - inverseAt[i]);
       const yHy = dot(y, hy);
       const { phi, tau } = member({ n, b: sBs / sy, h: yHy / sy });
-      updateInverse(inverse, memory, sy, yHy, phi, tau);
+      updateInverse(memory, step.trialGradient, { sy, yHy, phi, tau });
       memory.updates++;
     },
     reset(memory) {
-      setIdentity(memory.inverse, memory.s.length, 1);
+      setDiagonal(memory.inverse, 1);
+      memory.at.fill(NaN);
       memory.updates = 0;
     },
     isFresh: ({ updates }) => updates === 0,
   };
 }
 
+/** Computes the product with this gradient, unless it is known. */
+function multiplyAt({ inverse, at, inverseAt }: DenseMemory, gradient: Float64Array): void {
+  if (at.every((value, i) => value === gradient[i])) return;
+  at.set(gradient);
+  multiply(inverse, gradient, inverseAt);
+}
+
 /**
- * `H ← [H − Hy(Hy)ᵀ/yᵀHy + φ·yᵀHy·vvᵀ]/τ + ssᵀ/sᵀy`, v = s/sᵀy − Hy/yᵀHy, expanded in s and Hy.
- *
- * Overwrites s and hy.
+ * `H ← [H − Hy(Hy)ᵀ/yᵀHy + φ·yᵀHy·vvᵀ]/τ + ssᵀ/sᵀy`, v = s/sᵀy − Hy/yᵀHy, expanded in s and Hy; and the product with
+ * the gradient g⁺ after the step, from Hg⁺ in `next`.
  */
 function updateInverse(
-  inverse: Float64Array,
-  { s, hy }: DenseMemory,
-  sy: number,
-  yHy: number,
-  phi: number,
-  tau: number,
+  { inverse, s, hy, next, at, inverseAt }: DenseMemory,
+  trialGradient: Float64Array,
+  { sy, yHy, phi, tau }: BroydenMember & { readonly sy: number; readonly yHy: number },
 ): void {
   const ss = ((phi / tau) * (yHy / sy) + 1) / sy;
   const mixed = -phi / (tau * sy);
   const hyhy = (phi - 1) / (tau * yHy);
-  addSquares(inverse, 1 / tau, [ss, mixed, hyhy], s, hy);
+  updateLater(inverse, 1 / tau, [ss, mixed, hyhy], s, hy);
+  const sg = dot(s, trialGradient);
+  const hg = dot(hy, trialGradient);
+  const alongS = ss * sg + mixed * hg;
+  const alongHy = mixed * sg + hyhy * hg;
+  for (let i = 0; i < s.length; i++) inverseAt[i] = next[i] / tau + alongS * s[i] + alongHy * hy[i];
+  at.set(trialGradient);
 }

@@ -1,6 +1,12 @@
 import { dot, scaleInto } from '../core/vector.ts';
+import {
+  diagonalMatrix,
+  multiply,
+  setDiagonal,
+  updateLater,
+  type Symmetric,
+} from '../core/kernels/symmetric.ts';
 import { biggsFactor, hasExactValues, isCurved, pairSums, writePair, type Curvature } from './curvature.ts';
-import { addSquares, multiply, setIdentity, zeros } from './dense.ts';
 import type { Descent } from './lineSearchSolver.ts';
 import type { Move } from '../core/kernels/kernels.ts';
 
@@ -9,10 +15,10 @@ import type { Move } from '../core/kernels/kernels.ts';
  * every step, as in limited memory.
  */
 export interface RescaledMemory {
-  /** M = Vₖᵀ⋯V₁ᵀV₁⋯Vₖ with V = I − ρysᵀ: symmetric, `[n, n]`, lower triangle only. */
-  readonly scaled: Float64Array;
-  /** N, the terms that the pairs add: symmetric, `[n, n]`, lower triangle only. */
-  readonly added: Float64Array;
+  /** M = Vₖᵀ⋯V₁ᵀV₁⋯Vₖ with V = I − ρysᵀ: `[n, n]`. */
+  readonly scaled: Symmetric;
+  /** N, the terms that the pairs add: `[n, n]`. */
+  readonly added: Symmetric;
   /** Scale of H₀. */
   gamma: number;
   /** Number of pairs learned; at 0 H is the identity. */
@@ -34,8 +40,8 @@ export interface RescaledMemory {
 /**
  * Creates a dense inverse Hessian estimate by BFGS that is rescaled at every step.
  *
- * An iteration costs two products of matrix and vector and two updates of rank two: the products with the new gradient
- * give those with y by subtraction, and those of the updated matrices in O(n).
+ * An iteration is one pass over M and one over N, each an update of rank two and a product with the new gradient, which
+ * gives that with y by subtraction, and that of the matrix after the next update in O(n).
  *
  * @param scalingOf - returns γ from the sums of a pair
  * @param modifiedSecant - true to scale y by Biggs's factor; by default if f is exact enough
@@ -47,8 +53,8 @@ export function rescaledInverse(
 ): Descent<RescaledMemory> {
   return {
     init: (setting) => ({
-      scaled: setIdentity(zeros(setting.n), setting.n, 1),
-      added: zeros(setting.n),
+      scaled: diagonalMatrix(setting.n, 1),
+      added: diagonalMatrix(setting.n, 0),
       gamma: 1,
       updates: 0,
       modifiedSecant: modifiedSecant ?? hasExactValues(setting),
@@ -80,8 +86,8 @@ export function rescaledInverse(
       memory.updates++;
     },
     reset(memory) {
-      setIdentity(memory.scaled, memory.s.length, 1);
-      memory.added.fill(0);
+      setDiagonal(memory.scaled, 1);
+      setDiagonal(memory.added, 0);
       memory.at.fill(NaN);
       memory.updates = 0;
     },
@@ -94,8 +100,8 @@ function multiplyAt(memory: RescaledMemory, gradient: Float64Array): void {
   const { at, scaled, added, scaledAt, addedAt } = memory;
   if (at.every((value, i) => value === gradient[i])) return;
   at.set(gradient);
-  multiply(scaled, 1, gradient, scaledAt);
-  multiply(added, 1, gradient, addedAt);
+  multiply(scaled, gradient, scaledAt);
+  multiply(added, gradient, addedAt);
 }
 
 /**
@@ -103,13 +109,13 @@ function multiplyAt(memory: RescaledMemory, gradient: Float64Array): void {
  */
 function takeIn(
   { s, y, product: u, next }: RescaledMemory,
-  matrix: Float64Array,
+  matrix: Symmetric,
   productAt: Float64Array,
   { trialGradient }: Move,
   { t, rho, own }: { t: number; rho: number; own: number },
 ): void {
   const n = s.length;
-  multiply(matrix, 1, trialGradient, next);
+  multiply(matrix, trialGradient, next);
   for (let i = 0; i < n; i++) u[i] = t * (next[i] - productAt[i]);
   const ss = rho * rho * dot(y, u) + own;
   // After n pairs, My is rounding and M no longer positive on y: there is nothing left to subtract.
@@ -117,7 +123,5 @@ function takeIn(
   const sg = dot(s, trialGradient);
   const ug = dot(u, trialGradient);
   for (let i = 0; i < n; i++) productAt[i] = next[i] + (ss * sg - rho * ug) * s[i] - rho * sg * u[i];
-  // addSquares overwrites its vectors, and s is needed for the other matrix.
-  next.set(s);
-  addSquares(matrix, 1, [ss, -rho, 0], next, u);
+  updateLater(matrix, 1, [ss, -rho, 0], s, u);
 }

@@ -11,6 +11,7 @@ import {
   type Solver,
 } from 'quasi-newton';
 import { biggsFactor } from '../../src/solvers/curvature.ts';
+import { multiply, type Symmetric } from '../../src/core/kernels/symmetric.ts';
 import type { LineState } from '../../src/solvers/searchAlong.ts';
 import { mgh } from '../../bench/problems/mgh/index.js';
 import { memoryOf } from './internals.ts';
@@ -32,6 +33,15 @@ const add = (...terms: [number, Matrix][]): Matrix =>
 const product = (A: Matrix, B: Matrix): Matrix =>
   A.map((row) => B[0].map((_, j) => row.reduce((sum, value, k) => sum + value * B[k][j], 0)));
 const transpose = (A: Matrix): Matrix => A[0].map((_, j) => A.map((row) => row[j]));
+
+/** The rows of a matrix, each by a product. */
+function rowsOf(matrix: Symmetric): Matrix {
+  const out = new Float64Array(matrix.n);
+  return identity(matrix.n).map((unit) => {
+    multiply(matrix, Float64Array.from(unit), out);
+    return Array.from(out);
+  });
+}
 
 /** The solution of Ax = b by elimination with pivots. */
 function solve(A: Matrix, b: Vector): Vector {
@@ -346,12 +356,10 @@ describe('the dense methods', () => {
     { solver: ssbroyden(), H0: () => 1, member: selfScaled },
   ])('$solver.name: H is that of its formula and takes y to s', ({ solver, H0, member }) => {
     for (const problem of [wood, osborne]) {
-      const n = problem.p0.length;
       const { state, steps } = observe(solver, problem, 12);
       const H = denseOracle(H0(steps[0]), steps, member);
       const { inverse } = memoryOf<DenseMemory>(state);
-      // Only the lower triangle is kept.
-      const rows = H.map((row, i) => row.map((_, j) => inverse[Math.max(i, j) * n + Math.min(i, j)]));
+      const rows = rowsOf(inverse);
       expect(distance(rows.flat(), H.flat())).toBeLessThan(1e-6);
       const { s, y } = steps[11];
       expect(distance(times(rows, y), s)).toBeLessThan(1e-8);
@@ -370,7 +378,6 @@ describe('the dense methods', () => {
         })[initialScaling];
       for (const modifiedSecant of [false, true]) {
         for (const problem of [wood, osborne]) {
-          const n = problem.p0.length;
           const { state, steps, direction, gradient } = observe(
             bfgs({ initialScaling, modifiedSecant }),
             problem,
@@ -379,13 +386,7 @@ describe('the dense methods', () => {
           const taken = modifiedSecant ? steps.map(bySecant) : steps;
           const expected = denseOracle(scale(steps[11]), taken, () => [1, 1]);
           const { gamma, scaled, added } = memoryOf<RescaledMemory>(state);
-          // Only the lower triangles are kept.
-          const H = expected.map((row, i) =>
-            row.map((_, j) => {
-              const at = Math.max(i, j) * n + Math.min(i, j);
-              return gamma * scaled[at] + added[at];
-            }),
-          );
+          const H = add([gamma, rowsOf(scaled)], [1, rowsOf(added)]);
           expect(distance(H.flat(), expected.flat())).toBeLessThan(1e-6);
           const { s, y } = taken[11];
           expect(distance(times(H, y), s)).toBeLessThan(1e-8);

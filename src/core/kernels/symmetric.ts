@@ -1,0 +1,219 @@
+/**
+ * Dense symmetric matrices that are updated and multiplied in one pass over half of their elements.
+ *
+ * Storage: rows 2b and 2b + 1 form block b, each with its first 2b + 2 elements, so that n is filled up to an even
+ * number. Of what an update and a product need of the vectors, a panel holds twelve numbers for each block: w, z, x,
+ * the product, u and v, two each.
+ *
+ * By SIMD in WebAssembly where n is large; elsewhere in plain loops, whose results are the same to the last bit.
+ *
+ * @module
+ */
+import { compileKernels } from './compileKernels.ts';
+import { symmetricBytes } from './symmetricBytes.ts';
+
+/** A symmetric matrix A, `[n, n]`, and an update that waits for the next pass. Plain data. */
+export interface Symmetric {
+  readonly n: number;
+  readonly data: Float64Array;
+  readonly panel: Float64Array;
+  /** Factor of A in the waiting update; 0 if none waits. */
+  scale: number;
+}
+
+/** Numbers of a block of the panel, and where its parts start. */
+const BLOCK = 12;
+const [W, Z, X, PRODUCT, U, V] = [0, 2, 4, 6, 8, 10];
+
+/** From this number of rows on, SIMD is worth a memory of its own. */
+const SIMD_LENGTH = 32;
+
+const PAGE = 2 ** 16;
+/** The last page is left out, since addresses wrap around at its end. */
+const MAX_PAGES = 2 ** 16 - 1;
+
+/** `A ← scale·A + uwᵀ + vzᵀ` and `product ← Ax`; pointers in bytes. */
+type Pass = (data: number, panel: number, blocks: number, scale: number) => void;
+interface Exports {
+  readonly update: Pass;
+  readonly multiply: Pass;
+}
+
+/** Kernels of each memory. A matrix is plain data, so it cannot refer to them itself. */
+const kernels = new WeakMap<ArrayBufferLike, Exports>();
+
+/** Null if it cannot be compiled; undefined before the first use. */
+let compiled: WebAssembly.Module | null | undefined;
+
+/**
+ * Returns `diagonal·I`, `[n, n]`.
+ *
+ * @throws RangeError if there is not enough memory
+ */
+export function diagonalMatrix(n: number, diagonal: number): Symmetric {
+  const blocks = Math.ceil(n / 2);
+  const matrix = { n, ...allocate(n, 2 * blocks * (blocks + 1), BLOCK * blocks), scale: 0 };
+  setDiagonal(matrix, diagonal);
+  return matrix;
+}
+
+function allocate(n: number, length: number, panelLength: number): Pick<Symmetric, 'data' | 'panel'> {
+  const shared = n < SIMD_LENGTH ? null : allocateForSimd(length, panelLength);
+  if (shared) return shared;
+  try {
+    return { data: new Float64Array(length), panel: new Float64Array(panelLength) };
+  } catch (cause) {
+    const size = `${((8 * length) / 1e9).toPrecision(3)} GB`;
+    throw new RangeError(
+      `A dense inverse Hessian of ${n} unknowns needs ${size}, more than can be allocated; lbfgs() keeps a few vectors instead.`,
+      { cause },
+    );
+  }
+}
+
+/** Null where there is no SIMD, or not enough memory for it. */
+function allocateForSimd(length: number, panelLength: number): Pick<Symmetric, 'data' | 'panel'> | null {
+  compiled ??= compiled === null ? null : compileKernels(symmetricBytes);
+  const pages = Math.ceil((8 * (length + panelLength)) / PAGE);
+  if (compiled === null || pages > MAX_PAGES) return null;
+  try {
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    const { exports } = new WebAssembly.Instance(compiled, { host: { memory } });
+    kernels.set(memory.buffer, exports as unknown as Exports);
+    return {
+      data: new Float64Array(memory.buffer, 8 * panelLength, length),
+      panel: new Float64Array(memory.buffer, 0, panelLength),
+    };
+  } catch {
+    // The process has no such memory to give.
+    return null;
+  }
+}
+
+/** `A ← diagonal·I`; drops the waiting update. */
+export function setDiagonal(matrix: Symmetric, diagonal: number): void {
+  const { n, data } = matrix;
+  matrix.scale = 0;
+  data.fill(0);
+  for (let i = 0; i < n; i++) {
+    const block = i >> 1;
+    data[2 * block * (block + 1) + (i % 2) * (2 * block + 2) + i] = diagonal;
+  }
+}
+
+/**
+ * `A ← scale·A + a·uuᵀ + b·(uvᵀ + vuᵀ) + c·vvᵀ`, carried out in the pass of the next product. The vectors, `[n]`, are
+ * copied.
+ *
+ * @param scale - not 0
+ */
+export function updateLater(
+  matrix: Symmetric,
+  scale: number,
+  [a, b, c]: readonly [a: number, b: number, c: number],
+  u: Float64Array,
+  v: Float64Array,
+): void {
+  const { panel } = matrix;
+  if (matrix.scale !== 0) pass(matrix);
+  for (let i = 0; i < u.length; i++) {
+    const at = BLOCK * (i >> 1) + (i % 2);
+    panel[at + U] = u[i];
+    panel[at + V] = v[i];
+    // uwᵀ + vzᵀ with w = au + bv, z = bu + cv.
+    panel[at + W] = a * u[i] + b * v[i];
+    panel[at + Z] = b * u[i] + c * v[i];
+  }
+  matrix.scale = scale;
+}
+
+/** `out ← Ax`, with the waiting update carried out; `out` may be `x`. */
+export function multiply(matrix: Symmetric, x: Float64Array, out: Float64Array): void {
+  const { panel } = matrix;
+  for (let i = 0; i < x.length; i++) panel[BLOCK * (i >> 1) + (i % 2) + X] = x[i];
+  pass(matrix);
+  for (let i = 0; i < x.length; i++) out[i] = panel[BLOCK * (i >> 1) + (i % 2) + PRODUCT];
+}
+
+function pass(matrix: Symmetric): void {
+  const { data, panel, scale } = matrix;
+  const simd = kernels.get(data.buffer);
+  const blocks = panel.length / BLOCK;
+  matrix.scale = 0;
+  if (simd) (scale === 0 ? simd.multiply : simd.update)(data.byteOffset, panel.byteOffset, blocks, scale);
+  else if (scale === 0) multiplyPlain(data, panel);
+  else updatePlain(data, panel, scale);
+}
+
+function updatePlain(data: Float64Array, panel: Float64Array, scale: number): void {
+  let row0 = 0;
+  for (let block = 0; block < panel.length; block += BLOCK) {
+    let row1 = row0 + block / 6 + 2;
+    const u0 = panel[block + U];
+    const u1 = panel[block + U + 1];
+    const v0 = panel[block + V];
+    const v1 = panel[block + V + 1];
+    const x0 = panel[block + X];
+    const x1 = panel[block + X + 1];
+    let even0 = 0;
+    let odd0 = 0;
+    let even1 = 0;
+    let odd1 = 0;
+    for (let at = 0; at <= block; at += BLOCK) {
+      const w = panel[at + W];
+      const w1 = panel[at + W + 1];
+      const z = panel[at + Z];
+      const z1 = panel[at + Z + 1];
+      const a0 = scale * data[row0] + (u0 * w + v0 * z);
+      const b0 = scale * data[row0 + 1] + (u0 * w1 + v0 * z1);
+      const a1 = scale * data[row1] + (u1 * w + v1 * z);
+      const b1 = scale * data[row1 + 1] + (u1 * w1 + v1 * z1);
+      data[row0] = a0;
+      data[row0 + 1] = b0;
+      data[row1] = a1;
+      data[row1 + 1] = b1;
+      even0 += a0 * panel[at + X];
+      odd0 += b0 * panel[at + X + 1];
+      even1 += a1 * panel[at + X];
+      odd1 += b1 * panel[at + X + 1];
+      panel[at + PRODUCT] = panel[at + PRODUCT] + a0 * x0 + a1 * x1;
+      panel[at + PRODUCT + 1] = panel[at + PRODUCT + 1] + b0 * x0 + b1 * x1;
+      row0 += 2;
+      row1 += 2;
+    }
+    // The block itself: its rows hold both halves.
+    panel[block + PRODUCT] = even0 + odd0;
+    panel[block + PRODUCT + 1] = even1 + odd1;
+    row0 = row1;
+  }
+}
+
+function multiplyPlain(data: Float64Array, panel: Float64Array): void {
+  let row0 = 0;
+  for (let block = 0; block < panel.length; block += BLOCK) {
+    let row1 = row0 + block / 6 + 2;
+    const x0 = panel[block + X];
+    const x1 = panel[block + X + 1];
+    let even0 = 0;
+    let odd0 = 0;
+    let even1 = 0;
+    let odd1 = 0;
+    for (let at = 0; at <= block; at += BLOCK) {
+      const a0 = data[row0];
+      const b0 = data[row0 + 1];
+      const a1 = data[row1];
+      const b1 = data[row1 + 1];
+      even0 += a0 * panel[at + X];
+      odd0 += b0 * panel[at + X + 1];
+      even1 += a1 * panel[at + X];
+      odd1 += b1 * panel[at + X + 1];
+      panel[at + PRODUCT] = panel[at + PRODUCT] + a0 * x0 + a1 * x1;
+      panel[at + PRODUCT + 1] = panel[at + PRODUCT + 1] + b0 * x0 + b1 * x1;
+      row0 += 2;
+      row1 += 2;
+    }
+    panel[block + PRODUCT] = even0 + odd0;
+    panel[block + PRODUCT + 1] = even1 + odd1;
+    row0 = row1;
+  }
+}
