@@ -2,7 +2,7 @@ import wabt from 'wabt';
 
 const compiler = await wabt();
 
-/** Sums 16 numbers each turn, in eight accumulators: nothing but the memory can hold it up. */
+/** Sums, or changes, 16 numbers each turn, in eight accumulators: nothing but the memory can hold it up. */
 const text = `(module
   (import "host" "memory" (memory 1))
   (func (export "sum") (param $at i32) (param $bytes i32) (result f64) (local $end i32)
@@ -13,7 +13,14 @@ const text = `(module
       (local.set $at (i32.add (local.get $at) (i32.const 128)))
       (br_if $next (i32.lt_u (local.get $at) (local.get $end))))
     ${turns((i) => `(local.set $s0 (f64x2.add (local.get $s0) (local.get $s${i})))`)}
-    (f64x2.extract_lane 0 (local.get $s0))))`;
+    (f64x2.extract_lane 0 (local.get $s0)))
+  (func (export "scale") (param $at i32) (param $bytes i32) (local $end i32) (local $factor v128)
+    (local.set $end (i32.add (local.get $at) (local.get $bytes)))
+    (local.set $factor (f64x2.splat (f64.const -1)))
+    (loop $next
+      ${turns((i) => `(v128.store offset=${16 * i} (local.get $at) (f64x2.mul (local.get $factor) (v128.load offset=${16 * i} (local.get $at))))`)}
+      (local.set $at (i32.add (local.get $at) (i32.const 128)))
+      (br_if $next (i32.lt_u (local.get $at) (local.get $end))))))`;
 
 /** @param {(index: number) => string} write */
 function turns(write) {
@@ -26,22 +33,33 @@ function turns(write) {
  * @param {number} size in bytes
  * @returns {{ measure: () => number[] }} bytes per second of several passes
  */
-export function readBandwidth(size) {
-  const parsed = compiler.parseWat('sum.wat', text, { simd: true });
+export const readBandwidth = (size) => bandwidth(size, 'sum');
+
+/**
+ * Measures how fast one thread reads and overwrites a block of memory of this size, again and again.
+ *
+ * @param {number} size in bytes
+ * @returns {{ measure: () => number[] }} bytes of the block per second, of several passes
+ */
+export const updateBandwidth = (size) => bandwidth(size, 'scale');
+
+/** @param {number} size @param {'sum' | 'scale'} name */
+function bandwidth(size, name) {
+  const parsed = compiler.parseWat('bandwidth.wat', text, { simd: true });
   const module = new WebAssembly.Module(new Uint8Array(parsed.toBinary({}).buffer));
   parsed.destroy();
   const bytes = Math.ceil(size / 128) * 128;
   const memory = new WebAssembly.Memory({ initial: Math.ceil(bytes / 2 ** 16) });
   new Float64Array(memory.buffer).fill(1);
   const { exports } = new WebAssembly.Instance(module, { host: { memory } });
-  const sum = /** @type {(at: number, bytes: number) => number} */ (exports.sum);
-  // A small block is read many times, for the clock to see it.
+  const pass = /** @type {(at: number, bytes: number) => unknown} */ (exports[name]);
+  // A small block is taken many times, for the clock to see it.
   const times = Math.max(1, Math.ceil(4e6 / bytes));
-  const pass = () => {
+  const passes = () => {
     const start = performance.now();
-    for (let i = 0; i < times; i++) sum(0, bytes);
+    for (let i = 0; i < times; i++) pass(0, bytes);
     return (times * bytes) / ((performance.now() - start) / 1000);
   };
-  for (let i = 0; i < 10; i++) pass();
-  return { measure: () => Array.from({ length: 6 }, pass) };
+  for (let i = 0; i < 10; i++) passes();
+  return { measure: () => Array.from({ length: 6 }, passes) };
 }
