@@ -1,22 +1,17 @@
 import type { Builder } from '../ir/builder.ts';
-import { exceptChannels, spatialAxes } from '../ir/channels.ts';
+import { exceptChannels } from '../ir/channels.ts';
 import { refuse } from '../ir/errors.ts';
 import type { InferRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
 import { biasRole, weightRole, type OpTable } from '../ir/op.ts';
-import {
-  isStatic,
-  productOf,
-  range,
-  unknownDimension,
-  unknownShape,
-  type Dimension,
-  type Shape,
-} from '../ir/shape.ts';
+import { productOf, unknownDimension, unknownShape, type Dimension } from '../ir/shape.ts';
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';
-import { windowOf, type Window } from '../ir/window.ts';
+import { windowOf } from '../ir/window.ts';
 import { convByColumns, convTransposeByColumns } from './columns.ts';
 import { imageSamples } from './common.ts';
+import { inputCotangent } from './convolutionInput.ts';
+import { weightCotangent } from './convolutionWeight.ts';
+import type { Convolution } from './convolutionWindow.ts';
 import { outputSizes, windowIn } from './windows.ts';
 
 const inferConv: InferRule = (c) => {
@@ -51,145 +46,9 @@ const inferConvTranspose: InferRule = (c) => {
   return [{ dtype, shape: [x?.[0] ?? unknownDimension(), channels, ...spatial] }];
 };
 
-/** A convolution's window and its number of groups. */
-interface Convolution extends Window {
-  readonly group: number;
-}
-
 function convolutionOf({ g, inputs: [x, w], attributes }: VjpContext): Convolution {
   const kernel = g.shapeOf(w)?.slice(2) ?? refuse('the rank of its weight is not known beforehand.');
   return { ...windowOf(attributes, g.shapeOf(x), kernel), group: attributes.int('group', 1) };
-}
-
-const spatialSizes = (g: Builder, x: Value): Shape | undefined => g.shapeOf(x)?.slice(2);
-
-/** Length of the padded input's end that no window reached, along each axis; undefined where only run time can tell. */
-function missedEnds(
-  g: Builder,
-  x: Value,
-  d: Value,
-  { kernel, strides, dilations, pads }: Convolution,
-): readonly number[] | undefined {
-  const [sizes, outs] = [spatialSizes(g, x), spatialSizes(g, d)];
-  if (!isStatic(sizes) || !isStatic(outs) || !isStatic(kernel)) return undefined;
-  return sizes.map((size, i) => {
-    const reached = (outs[i] - 1) * strides[i] + dilations[i] * (kernel[i] - 1) + 1;
-    return size + pads[i] + pads[i + sizes.length] - reached;
-  });
-}
-
-/** The cotangent of a convolution's input [N, C, …]: the transposed convolution of that of its result. */
-function inputCotangent(g: Builder, d: Value, w: Value, x: Value, convolution: Convolution): Value {
-  const { strides, dilations, pads, group } = convolution;
-  const rank = strides.length;
-  // The end of the input that no window reached gets zeros.
-  const missed = missedEnds(g, x, d, convolution);
-  if (missed !== undefined) {
-    return g.op('ConvTranspose', [d, w], { strides, dilations, pads, group, output_padding: missed });
-  }
-  const whole = g.op('ConvTranspose', [d, w], { strides, dilations, group });
-  const none = [0, 0, ...range(rank).fill(0)];
-  const longer = strides.every((stride) => stride === 1)
-    ? whole
-    : g.pad(whole, [...none, 0, 0, ...strides.map((stride) => stride - 1)]);
-  const begin = g.integers(pads.slice(0, rank));
-  const end = g.add(g.sizes(x, spatialAxes(g, x)), begin);
-  return g.slices(longer, begin, end, spatialAxes(g, x));
-}
-
-/**
- * The cotangent of a convolution's weight [M, C/group, …]: x convolved with d, whose batches are now the channels,
- * strides and dilations changing places.
- *
- * The channels of x lie along its last axis, [1, group·N, …, W·C/group], where steps are C/group times as long. So
- * ONNX Runtime has one large product of matrices to do; with C/group for a batch it would have as many small ones,
- * which takes it three times as long.
- */
-function weightCotangent(g: Builder, x: Value, d: Value, w: Value, convolution: Convolution): Value {
-  const { kernel, strides, dilations, group } = convolution;
-  const { reached, pads } = withoutMissedEnds(g, x, d, convolution);
-  const channels = g.shapeOf(w)?.[1];
-  if (typeof channels !== 'number' || !isStatic(kernel) || dilations.at(-1) !== 1) {
-    return weightCotangentByChannel(g, reached, d, w, { ...convolution, pads });
-  }
-  const rank = strides.length;
-  const widened = (steps: readonly number[]) =>
-    steps.map((step, i) => (i % rank === rank - 1 ? step * channels : step));
-  const kernels = g.op('Conv', [channelsLast(g, reached, group, channels), exchanged(g, d)], {
-    strides: dilations,
-    dilations: widened(strides),
-    pads: widened(pads),
-    group,
-  });
-  const cut = cutTo(g, kernels, g.integers(widened(kernel)));
-  return g.transpose(g.reshape(cut, [-1, ...kernel, channels]), [0, rank + 1, ...range(rank, 1)]);
-}
-
-/** A convolution's input and its padding without what no window reached: it would be convolved for nothing. */
-function withoutMissedEnds(g: Builder, x: Value, d: Value, convolution: Convolution) {
-  const { pads, strides } = convolution;
-  const missed = missedEnds(g, x, d, convolution);
-  const sizes = spatialSizes(g, x);
-  if (missed === undefined || !isStatic(sizes)) return { reached: x, pads };
-  const [begins, ends] = [pads.slice(0, strides.length), pads.slice(strides.length)];
-  const kept = sizes.map((size, i) => size - Math.max(0, missed[i] - ends[i]));
-  return {
-    reached: cutTo(g, x, g.integers(kept)),
-    pads: [...begins, ...ends.map((end, i) => Math.max(0, end - missed[i]))],
-  };
-}
-
-/** The beginning of x along its spatial axes; x itself, if that is known to be all of it. */
-function cutTo(g: Builder, x: Value, sizes: Value): Value {
-  const [axes, known] = [spatialAxes(g, x), g.integersOf(sizes)];
-  const whole = axes.every((axis, i) => known && g.shapeOf(x)?.[axis] === known[i]);
-  return whole ? x : g.slices(x, g.integers(axes.map(() => 0)), sizes, axes);
-}
-
-/** [N, C, …, W] → [1, group·N, …, W·C/group], the batches of one group side by side. */
-function channelsLast(g: Builder, x: Value, group: number, channels: number): Value {
-  const axes = spatialAxes(g, x);
-  const grouped = () => g.reshape(x, g.concat([g.integers([-1, channels]), g.sizes(x, axes)], 0));
-  // One axis moved is much faster than two exchanged at the same time.
-  const last = g.transpose(group === 1 ? x : grouped(), [0, ...axes, 1]);
-  const width = g.mul(g.sizes(x, axes.slice(-1)), channels);
-  const others = axes.length > 1 ? [g.sizes(x, axes.slice(0, -1))] : [];
-  const merged = (batch: readonly number[]) =>
-    g.reshape(last, g.concat([g.integers(batch), ...others, width], 0));
-  if (group === 1) return merged([1, -1]);
-  const byGroup = g.transpose(merged([-1, group]), [1, 0, ...axes]);
-  return g.reshape(byGroup, g.concat([g.integers([1, -1]), ...others, width], 0));
-}
-
-/** [N, M, …] → [M, N, …]. */
-const exchanged = (g: Builder, d: Value) => g.transpose(d, [1, 0, ...spatialAxes(g, d)]);
-
-/** As {@link weightCotangent}, for whatever steps and sizes: the channels of x are the batch. */
-function weightCotangentByChannel(
-  g: Builder,
-  x: Value,
-  d: Value,
-  w: Value,
-  { strides, dilations, pads, group }: Convolution,
-): Value {
-  const kernels = g.op('Conv', [channelsFirst(g, x, group), exchanged(g, d)], {
-    strides: dilations,
-    dilations: strides,
-    pads,
-    group,
-  });
-  return exchanged(g, cutTo(g, kernels, g.sizes(w, spatialAxes(g, w))));
-}
-
-/** [N, C, …] → [C/group, group·N, …], the batches of one group side by side. */
-function channelsFirst(g: Builder, x: Value, group: number): Value {
-  const axes = spatialAxes(g, x);
-  if (group === 1) return g.transpose(x, [1, 0, ...axes]);
-  const sizes = g.sizes(x, axes);
-  const split = g.reshape(x, g.concat([g.integers([0, group, -1]), sizes], 0));
-  const moved = g.transpose(split, [2, 1, 0, ...axes.map((axis) => axis + 1)]);
-  const perGroup = g.sizes(moved, [0]);
-  return g.reshape(moved, g.concat([perGroup, g.integers([-1]), sizes], 0));
 }
 
 const biasCotangent = (g: Builder, d: Value) => g.sum(d, exceptChannels(g, d), false);

@@ -1,0 +1,197 @@
+/**
+ * The gradient of a convolution by its weight.
+ *
+ * @module
+ */
+import type { Builder } from '../ir/builder.ts';
+import { spatialAxes } from '../ir/channels.ts';
+import type { Value } from '../ir/graph.ts';
+import { isStatic, range } from '../ir/shape.ts';
+import { cutTo, spatialSizes, withoutMissedEnds, type Convolution } from './convolutionWindow.ts';
+
+/**
+ * The cotangent of a convolution's weight `[M, C/group, …]`, in the form that ONNX Runtime does soonest; see
+ * docs/decisions/convolution-gradients.md.
+ */
+export function weightCotangent(g: Builder, x: Value, d: Value, w: Value, convolution: Convolution): Value {
+  return (
+    pointwise(g, x, d, w, convolution) ??
+    depthwise(g, x, d, w, convolution) ??
+    byBlocks(g, x, d, w, convolution) ??
+    byLastChannels(g, x, d, w, convolution)
+  );
+}
+
+/**
+ * Of windows of one element: a product of matrices a sample, and their sum. Worth it while the products, `[M, C]`, are
+ * no more than what is multiplied.
+ */
+function pointwise(
+  g: Builder,
+  x: Value,
+  d: Value,
+  w: Value,
+  { strides, pads, group }: Convolution,
+): Value | undefined {
+  const [shape, sizes] = [g.shapeOf(w), spatialSizes(g, d)];
+  if (!isStatic(shape) || !isStatic(sizes) || group !== 1) return undefined;
+  const [outer, inner, ...kernel] = shape;
+  const places = sizes.reduce((a, b) => a * b, 1);
+  const plain = [...kernel, ...strides].every((size) => size === 1) && pads.every((pad) => pad === 0);
+  if (!plain || outer * inner > (outer + inner) * places) return undefined;
+  const rows = g.reshape(d, [0, outer, places]);
+  const products = g.matmul(rows, g.swap(g.reshape(x, [0, inner, places])));
+  return g.reshape(g.sum(products, [0], false), shape);
+}
+
+/** Widest padded input that {@link depthwise} is faster for: it grows with the square of the width. */
+const WIDEST = 96;
+
+/**
+ * Of images, one channel a group: for each row of the window, products of all columns of dy with all of x, of which
+ * those that a window connects are added. These are more than are needed, but no windows are copied.
+ */
+function depthwise(
+  g: Builder,
+  x: Value,
+  d: Value,
+  w: Value,
+  { kernel, strides, dilations, pads, group }: Convolution,
+): Value | undefined {
+  const [shape, sizes, outs] = [g.shapeOf(w), spatialSizes(g, x), spatialSizes(g, d)];
+  if (!isStatic(shape) || !isStatic(sizes) || !isStatic(outs) || !isStatic(kernel)) return undefined;
+  const [outer, inner] = shape;
+  if (kernel.length !== 2 || group === 1 || outer !== group || inner !== 1) return undefined;
+  const [height, width] = outs;
+  const wide = sizes[1] + pads[1] + pads[3];
+  if (wide > WIDEST) return undefined;
+  const padded = pads.some((pad) => pad !== 0)
+    ? g.pad(x, [0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]])
+    : x;
+  // Rows first, then samples: a row of the window is a slice.
+  const images = g.transpose(padded, [1, 2, 0, 3]);
+  const columns = g.swap(g.reshape(g.transpose(d, [1, 2, 0, 3]), [group, -1, width]));
+  const vector = (value: number) => g.integers([value]);
+  const products = range(kernel[0]).map((k) => {
+    const start = k * dilations[0];
+    const end = start + (height - 1) * strides[0] + 1;
+    const rows = g.slices(images, vector(start), vector(end), [1], vector(strides[0]));
+    return g.matmul(columns, g.reshape(rows, [group, -1, wide]));
+  });
+  const connected = range(kernel[1]).flatMap((k) =>
+    range(width).map((column) => column * wide + column * strides[1] + k * dilations[1]),
+  );
+  const all = g.reshape(g.stack(products, 1), [group, kernel[0], width * wide]);
+  const terms = g.reshape(g.gather(all, g.integers(connected), 2), [...shape, width]);
+  return g.sum(terms, [4], false);
+}
+
+/**
+ * Of one channel: the first spatial axis of dy in blocks, each place of a block a filter of its own. ONNX Runtime
+ * copies windows for each filter's step once a block in place of once a row, and multiplies larger matrices.
+ */
+function byBlocks(g: Builder, x: Value, d: Value, w: Value, convolution: Convolution): Value | undefined {
+  const { kernel, strides, dilations, group } = convolution;
+  const [shape, outs] = [g.shapeOf(w), spatialSizes(g, d)];
+  if (!isStatic(shape) || !isStatic(outs) || !isStatic(kernel) || group !== 1 || shape[1] !== 1)
+    return undefined;
+  const [length, ...others] = outs;
+  const block = largestDivisor(length, Math.max(2, kernel[0]));
+  if (block === 1) return undefined;
+  const { reached, pads } = withoutMissedEnds(g, x, d, convolution);
+  const [outer] = shape;
+  const rank = strides.length;
+  const split = g.reshape(d, [0, outer, length / block, block, ...others]);
+  const moved = g.transpose(split, [1, 3, 0, 2, ...range(rank - 1, 4)]);
+  const filters = g.reshape(moved, [outer * block, -1, length / block, ...others]);
+  const steps = [1, ...dilations.slice(1)];
+  const sums = g.op('Conv', [exchanged(g, reached), filters], {
+    strides: steps,
+    dilations: [strides[0] * block, ...strides.slice(1)],
+    pads,
+  });
+  const rows = strides[0] * (block - 1) + dilations[0] * (kernel[0] - 1) + 1;
+  const window = kernel.slice(1);
+  const cut = g.reshape(cutTo(g, sums, g.integers([rows, ...window])), [outer, block * rows, ...window]);
+  const connected = range(kernel[0]).flatMap((k) =>
+    range(block).map((place) => place * rows + place * strides[0] + k * dilations[0]),
+  );
+  const terms = g.reshape(g.gather(cut, g.integers(connected), 1), [outer, kernel[0], block, ...window]);
+  return g.reshape(g.sum(terms, [2], false), shape);
+}
+
+const largestDivisor = (n: number, most: number): number =>
+  range(most, 1).findLast((divisor) => n % divisor === 0) ?? 1;
+
+/**
+ * In general: x convolved with d, whose batches are now the channels, strides and dilations changing places.
+ *
+ * The channels of x lie along its last axis, [1, group·N, …, W·C/group], where steps are C/group times as long. So
+ * ONNX Runtime has one large product of matrices to do; with C/group for a batch it would have as many small ones,
+ * which takes it three times as long.
+ */
+function byLastChannels(g: Builder, x: Value, d: Value, w: Value, convolution: Convolution): Value {
+  const { kernel, strides, dilations, group } = convolution;
+  const { reached, pads } = withoutMissedEnds(g, x, d, convolution);
+  const channels = g.shapeOf(w)?.[1];
+  if (typeof channels !== 'number' || !isStatic(kernel) || dilations.at(-1) !== 1) {
+    return weightCotangentByChannel(g, reached, d, w, { ...convolution, pads });
+  }
+  const rank = strides.length;
+  const widened = (steps: readonly number[]) =>
+    steps.map((step, i) => (i % rank === rank - 1 ? step * channels : step));
+  const kernels = g.op('Conv', [channelsLast(g, reached, group, channels), exchanged(g, d)], {
+    strides: dilations,
+    dilations: widened(strides),
+    pads: widened(pads),
+    group,
+  });
+  const cut = cutTo(g, kernels, g.integers(widened(kernel)));
+  return g.transpose(g.reshape(cut, [-1, ...kernel, channels]), [0, rank + 1, ...range(rank, 1)]);
+}
+
+/** [N, C, …, W] → [1, group·N, …, W·C/group], the batches of one group side by side. */
+function channelsLast(g: Builder, x: Value, group: number, channels: number): Value {
+  const axes = spatialAxes(g, x);
+  const grouped = () => g.reshape(x, g.concat([g.integers([-1, channels]), g.sizes(x, axes)], 0));
+  // One axis moved is much faster than two exchanged at the same time.
+  const last = g.transpose(group === 1 ? x : grouped(), [0, ...axes, 1]);
+  const width = g.mul(g.sizes(x, axes.slice(-1)), channels);
+  const others = axes.length > 1 ? [g.sizes(x, axes.slice(0, -1))] : [];
+  const merged = (batch: readonly number[]) =>
+    g.reshape(last, g.concat([g.integers(batch), ...others, width], 0));
+  if (group === 1) return merged([1, -1]);
+  const byGroup = g.transpose(merged([-1, group]), [1, 0, ...axes]);
+  return g.reshape(byGroup, g.concat([g.integers([1, -1]), ...others, width], 0));
+}
+
+/** [N, M, …] → [M, N, …]. */
+const exchanged = (g: Builder, d: Value) => g.transpose(d, [1, 0, ...spatialAxes(g, d)]);
+
+/** As {@link byLastChannels}, for whatever steps and sizes: the channels of x are the batch. */
+function weightCotangentByChannel(
+  g: Builder,
+  x: Value,
+  d: Value,
+  w: Value,
+  { strides, dilations, pads, group }: Convolution,
+): Value {
+  const kernels = g.op('Conv', [channelsFirst(g, x, group), exchanged(g, d)], {
+    strides: dilations,
+    dilations: strides,
+    pads,
+    group,
+  });
+  return exchanged(g, cutTo(g, kernels, g.sizes(w, spatialAxes(g, w))));
+}
+
+/** [N, C, …] → [C/group, group·N, …], the batches of one group side by side. */
+function channelsFirst(g: Builder, x: Value, group: number): Value {
+  const axes = spatialAxes(g, x);
+  if (group === 1) return g.transpose(x, [1, 0, ...axes]);
+  const sizes = g.sizes(x, axes);
+  const split = g.reshape(x, g.concat([g.integers([0, group, -1]), sizes], 0));
+  const moved = g.transpose(split, [2, 1, 0, ...axes.map((axis) => axis + 1)]);
+  const perGroup = g.sizes(moved, [0]);
+  return g.reshape(moved, g.concat([perGroup, g.integers([-1]), sizes], 0));
+}
