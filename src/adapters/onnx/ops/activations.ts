@@ -5,6 +5,7 @@ import { roleNamed, type Op, type OpTable } from '../ir/op.ts';
 import { onlyFirst } from '../ir/samples.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 import { broadcastSamples, sameType } from './common.ts';
+import { throughRelu } from './reluMask.ts';
 
 /** An activation: f(x) with numbers from attributes. */
 type Formula = (g: Builder, x: Value, attributes: Attributes) => Value;
@@ -110,7 +111,7 @@ export const activations: OpTable = {
   Relu: {
     infer: sameType,
     samples: onlyFirst,
-    vjp: unary((g, x, _y, dy) => positive(g, x, dy, 0)),
+    vjp: unary((g, _x, y, dy) => throughRelu(g, y, dy)),
   },
   LeakyRelu: activation(
     (g, x, a) => leakyRelu(g, x, a.float('alpha', 0.01)),

@@ -10,6 +10,7 @@ import type { VjpContext, VjpRule } from '../ir/vjp.ts';
 import { refuseDilatedSame, windowOf } from '../ir/window.ts';
 import { averagePoolByColumns } from './columns.ts';
 import { imageSamples } from './common.ts';
+import { throughPooledRelu } from './reluMask.ts';
 import { alongAxis } from './resize.ts';
 import { outputSizes, windowIn } from './windows.ts';
 
@@ -73,15 +74,27 @@ const withoutCeil: Lowering = (g, node, attributes) => {
 };
 
 /** Each maximum's cotangent goes to the element that the pooling took: the first of those that are equal. */
-const maxPool: VjpRule = (c) => (liesSideBySide(c) ? maxPoolByComparison(c) : maxPoolByIndices(c));
+const maxPool: VjpRule = (c) => {
+  const {
+    g,
+    inputs: [x],
+    outputs: [y],
+  } = c;
+  const spread = liesSideBySide(c) ? maxPoolByComparison(c) : maxPoolByIndices(c);
+  return [throughPooledRelu(g, x, y, c.dy, spread)];
+};
 
-const maxPoolByIndices: VjpRule = ({ g, node, inputs: [x], dy, attributes }) => {
+/** From the cotangent of a pooling's result to that of its input. */
+type Spread = (dy: Value) => Value;
+
+const maxPoolByIndices = ({ g, node, inputs: [x], attributes }: VjpContext): Spread => {
   if (attributes.int('storage_order', 0) !== 0) refuse('storage_order = 1 has no rule.');
   refuseDilatedSame(attributes);
   const places = g.extraOutput(node, 1);
-  const zeros = g.filled(g.size(x), 0, g.dtypeOf(x));
-  const sum = g.scatterAdd(zeros, g.flat(places), g.flat(dy), 0);
-  return [g.reshapeLike(sum, x)];
+  return (dy) => {
+    const zeros = g.filled(g.size(x), 0, g.dtypeOf(x));
+    return g.reshapeLike(g.scatterAdd(zeros, g.flat(places), g.flat(dy), 0), x);
+  };
 };
 
 const placesIn = (kernel: readonly number[]) => kernel.reduce((a, b) => a * b, 1);
@@ -114,7 +127,7 @@ const spreadOver = (g: Builder, x: Value, v: Value) =>
  * The elements that equal their window's maximum are numbered, the first of a window highest; another pooling finds
  * the highest number. All of it takes ONNX Runtime half as long as to ask a MaxPool for places and to scatter.
  */
-const maxPoolByComparison: VjpRule = ({ g, inputs: [x], outputs: [y], dy, attributes }) => {
+const maxPoolByComparison = ({ g, inputs: [x], outputs: [y], attributes }: VjpContext): Spread => {
   const kernel = attributes.ints('kernel_shape') ?? [];
   const spread = (v: Value) => spreadOver(g, x, v);
   const equals = (a: Value, b: Value) => g.mask(g.equal(a, b), x);
@@ -122,7 +135,7 @@ const maxPoolByComparison: VjpRule = ({ g, inputs: [x], outputs: [y], dy, attrib
   const rank = g.op('Tile', [ranks, g.sizes(y, range(kernel.length, 2))]);
   const ranked = g.mul(equals(x, spread(y)), rank);
   const first = g.op('MaxPool', [ranked], { kernel_shape: kernel, strides: kernel });
-  return [g.mul(equals(ranked, spread(first)), spread(dy))];
+  return (dy) => g.mul(equals(ranked, spread(first)), spread(dy));
 };
 
 const globalLpPool: VjpRule = ({ g, inputs: [x], outputs: [y], dy, attributes }) => {
