@@ -88,9 +88,20 @@ const strided: Build = (g, { x }) => {
   return g.op('Gemm', [g.op('Flatten', [second]), weight(g, [3, 16], 3)], { transB: 1 });
 };
 
+/** One channel, one channel a group with and without a stride, and windows of one element. */
+const separable: Build = (g, { x }) => {
+  const conv = (h: string, w: string, group = 1, stride = 1, pad = 1) =>
+    g.relu(g.op('Conv', [h, w], { group, strides: [stride, stride], pads: [pad, pad, pad, pad] }));
+  const first = conv(x, weight(g, [4, 1, 3, 3], 1));
+  const second = conv(conv(first, weight(g, [4, 1, 3, 3], 2), 4), weight(g, [6, 4, 1, 1], 3), 1, 1, 0);
+  const third = conv(second, weight(g, [6, 1, 3, 3], 4), 6, 2);
+  return g.op('Gemm', [g.op('Flatten', [third]), weight(g, [3, 96], 5)], { transB: 1 });
+};
+
 test.each([
   ['poolings', network],
   ['strides', strided],
+  ['one channel a group', separable],
 ])('products of the Hessian of convolutions with %s are those of float64', async (_, build) => {
   const file = modelOf({ x: image }, build, { precision: 'float32' });
   const products = await Promise.all(

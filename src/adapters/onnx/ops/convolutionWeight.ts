@@ -44,7 +44,7 @@ function pointwise(
   return g.reshape(g.sum(products, [0], false), shape);
 }
 
-/** Widest padded input that {@link depthwise} is faster for: it grows with the square of the width. */
+/** Widest input that {@link depthwise} is faster for: it grows with the square of the width. */
 const WIDEST = 96;
 
 /**
@@ -62,28 +62,42 @@ function depthwise(
   if (!isStatic(shape) || !isStatic(sizes) || !isStatic(outs) || !isStatic(kernel)) return undefined;
   const [outer, inner] = shape;
   if (kernel.length !== 2 || group === 1 || outer !== group || inner !== 1) return undefined;
-  const [height, width] = outs;
-  const wide = sizes[1] + pads[1] + pads[3];
+  const [width, wide] = [outs[1], sizes[1]];
   if (wide > WIDEST) return undefined;
-  const padded = pads.some((pad) => pad !== 0)
-    ? g.pad(x, [0, 0, pads[0], pads[1], 0, 0, pads[2], pads[3]])
-    : x;
-  // Rows first, then samples: a row of the window is a slice.
-  const images = g.transpose(padded, [1, 2, 0, 3]);
-  const columns = g.swap(g.reshape(g.transpose(d, [1, 2, 0, 3]), [group, -1, width]));
-  const vector = (value: number) => g.integers([value]);
+  // Rows first, then samples: the rows that meet one row of the window are a slice.
+  const [images, cotangents] = [x, d].map((v) => g.transpose(v, [1, 2, 0, 3]));
   const products = range(kernel[0]).map((k) => {
-    const start = k * dilations[0];
-    const end = start + (height - 1) * strides[0] + 1;
-    const rows = g.slices(images, vector(start), vector(end), [1], vector(strides[0]));
-    return g.matmul(columns, g.reshape(rows, [group, -1, wide]));
+    const shift = k * dilations[0] - pads[0];
+    const first = Math.max(0, Math.ceil(-shift / strides[0]));
+    const count = Math.min(outs[0], Math.floor((sizes[0] - 1 - shift) / strides[0]) + 1) - first;
+    if (count <= 0) return undefined;
+    const seen = everyRow(g, images, first * strides[0] + shift, count, strides[0]);
+    const met = everyRow(g, cotangents, first, count, 1);
+    return g.matmul(g.swap(g.reshape(met, [group, -1, width])), g.reshape(seen, [group, -1, wide]));
   });
+  const nothing = () => g.filled(g.integers([group, width, wide]), 0, g.dtypeOf(x));
+  // The padding of the sides is one zero behind each row's products.
   const connected = range(kernel[1]).flatMap((k) =>
-    range(width).map((column) => column * wide + column * strides[1] + k * dilations[1]),
+    range(width).map((column) => {
+      const place = column * strides[1] + k * dilations[1] - pads[1];
+      return place >= 0 && place < wide ? column * wide + place : width * wide;
+    }),
   );
-  const all = g.reshape(g.stack(products, 1), [group, kernel[0], width * wide]);
+  const stacked = g.stack(
+    products.map((product) => product ?? nothing()),
+    1,
+  );
+  const all = g.pad(g.reshape(stacked, [group, kernel[0], width * wide]), [0, 0, 0, 0, 0, 1]);
   const terms = g.reshape(g.gather(all, g.integers(connected), 2), [...shape, width]);
   return g.sum(terms, [4], false);
+}
+
+/** `count` rows of `[C, rows, …]`, one in `stride` from `start` on. */
+function everyRow(g: Builder, v: Value, start: number, count: number, stride: number): Value {
+  if (start === 0 && stride === 1 && count === g.shapeOf(v)?.[1]) return v;
+  const vector = (value: number) => g.integers([value]);
+  const end = vector(start + (count - 1) * stride + 1);
+  return g.slices(v, vector(start), end, [1], stride === 1 ? undefined : vector(stride));
 }
 
 /**

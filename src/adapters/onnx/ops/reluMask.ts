@@ -12,17 +12,23 @@ const masked = new WeakMap<Builder, Map<Value, Value>>();
 /** Products, whose sums would carry an infinity or NaN of one element on to others. */
 const products = new Set(['Conv', 'ConvTranspose', 'MatMul', 'Gemm']);
 /** Ops that hand on what such products give. */
-const carriers = new Set(['Add', 'Reshape', 'Transpose']);
+const carriers = new Set(['Reshape', 'Transpose']);
 /** Nodes to look at, from a product on. */
 const DEPTH = 4;
 
 function isOfProducts(g: Builder, value: Value, depth = DEPTH): boolean {
-  const node = depth > 0 ? g.proto.node.findLast(({ output }) => output[0] === value) : undefined;
+  const node = depth > 0 ? makerOf(g, value) : undefined;
   if (node === undefined) return false;
   if (products.has(node.opType)) return true;
-  const carried = node.opType === 'Add' ? node.input : node.input.slice(0, 1);
-  return carriers.has(node.opType) && carried.every((input) => isOfProducts(g, input, depth - 1));
+  const every = (inputs: readonly Value[]) => inputs.every((input) => isOfProducts(g, input, depth - 1));
+  if (node.opType === 'Add') return every(node.input);
+  // A mask, as the ReLU of a shortcut makes it.
+  if (node.opType === 'Mul')
+    return makerOf(g, node.input[1])?.opType === 'Cast' && every(node.input.slice(0, 1));
+  return carriers.has(node.opType) && every(node.input.slice(0, 1));
 }
+
+const makerOf = (g: Builder, value: Value) => g.proto.node.findLast(({ output }) => output[0] === value);
 
 /**
  * dy where y > 0, else 0. A product with the mask is twice as fast as a choice, but of an infinite dy makes NaN: it is
@@ -48,7 +54,7 @@ export function throughPooledRelu(
   dy: Value,
   spread: (dy: Value) => Value,
 ): Value {
-  const maker = g.proto.node.find(({ output }) => output[0] === x);
+  const maker = makerOf(g, x);
   if (maker?.opType !== 'Relu' || maker.domain !== '') return spread(dy);
   const dx = spread(passing(g, y, dy));
   const known = masked.get(g) ?? new Map<Value, Value>();

@@ -1,0 +1,228 @@
+import fc from 'fast-check';
+import { InferenceSession, Tensor } from 'onnxruntime-node';
+import { differentiate, gradientNameOf, graph, type LossFunction } from 'quasi-newton/onnx';
+import { expect, test } from 'vitest';
+import { direction, quiet, type Precision } from './harness.ts';
+
+interface Shape {
+  readonly batch: number;
+  /** Channels of x and of the result. */
+  readonly channels: readonly [number, number];
+  readonly group: number;
+  readonly sizes: readonly number[];
+  readonly kernel: readonly number[];
+  readonly strides: readonly number[];
+  readonly dilations: readonly number[];
+  readonly pads: readonly number[];
+}
+
+const product = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1);
+
+/** All places in a box, the last axis fastest. */
+const places = (sizes: readonly number[]): number[][] =>
+  sizes.reduce<number[][]>(
+    (known, size) => known.flatMap((place) => Array.from({ length: size }, (_, i) => [...place, i])),
+    [[]],
+  );
+
+const outSizes = ({ sizes, kernel, strides, dilations, pads }: Shape) =>
+  sizes.map((size, i) => {
+    const free = size + pads[i] + pads[i + sizes.length] - dilations[i] * (kernel[i] - 1) - 1;
+    return Math.floor(free / strides[i]) + 1;
+  });
+
+/** The derivatives of Σ d·conv(x, w) by x and w, straight from the definition. */
+function reference(s: Shape, x: readonly number[], w: readonly number[], d: ArrayLike<number>) {
+  const [inner, outer] = s.channels;
+  const [perGroup, filters] = [inner / s.group, outer / s.group];
+  const outs = outSizes(s);
+  const [dx, dw] = [x.map(() => 0), w.map(() => 0)];
+  const index = (place: readonly number[], sizes: readonly number[]) =>
+    place.reduce((at, p, i) => at * sizes[i] + p, 0);
+  const windows = places(s.kernel);
+  let at = 0;
+  for (const [n, m, ...out] of places([s.batch, outer, ...outs])) {
+    const cotangent = d[at++];
+    for (const window of windows) {
+      const place = out.map((o, i) => o * s.strides[i] + window[i] * s.dilations[i] - s.pads[i]);
+      if (place.some((p, i) => p < 0 || p >= s.sizes[i])) continue;
+      for (let c = 0; c < perGroup; c++) {
+        const channel = Math.floor(m / filters) * perGroup + c;
+        const from = index([n, channel, ...place], [s.batch, inner, ...s.sizes]);
+        const weight = index([m, c, ...window], [outer, perGroup, ...s.kernel]);
+        dx[from] += cotangent * w[weight];
+        dw[weight] += cotangent * x[from];
+      }
+    }
+  }
+  return { dx, dw };
+}
+
+async function check(s: Shape, precision: Precision, batch: number | 'N'): Promise<void> {
+  const shapes = {
+    x: [s.batch, s.channels[0], ...s.sizes],
+    w: [s.channels[1], s.channels[0] / s.group, ...s.kernel],
+  };
+  const sizes = { ...shapes, d: [s.batch, s.channels[1], ...outSizes(s)] };
+  const g = graph({ precision });
+  const { strides, dilations, pads, group } = s;
+  const [x, w] = [g.input('x', [batch, ...sizes.x.slice(1)]), g.input('w', sizes.w)];
+  const y = g.op('Conv', [x, w], { strides, dilations, pads, group });
+  g.output('y', g.mul(y, g.input('d', [batch, ...sizes.d.slice(1)])));
+  const loss: LossFunction = (l, { outputs: [products] }) => l.sumOfAll(products);
+  const bytes = differentiate(g.toBytes(), { loss, wrt: ['x', 'w'] });
+  // Numbers that both precisions have.
+  const drawn = (of: readonly number[], seed: number) => direction(product(of), seed).map(Math.fround);
+  const values = { x: drawn(sizes.x, 1), w: drawn(sizes.w, 2), d: drawn(sizes.d, 3) };
+  const tensor = (name: keyof typeof values) => {
+    const numbers =
+      precision === 'float64' ? Float64Array.from(values[name]) : Float32Array.from(values[name]);
+    return new Tensor(precision, numbers, sizes[name]);
+  };
+  const session = await InferenceSession.create(bytes, quiet);
+  const results = await session.run({ x: tensor('x'), w: tensor('w'), d: tensor('d') });
+  await session.release();
+  const { dx, dw } = reference(s, values.x, values.w, values.d);
+  for (const [name, exact] of Object.entries({ x: dx, w: dw })) {
+    const { data } = results[gradientNameOf(name)];
+    expect(data.length, name).toBe(exact.length);
+    const largest = Math.max(...exact.map(Math.abs), 1e-3);
+    const worst = Math.max(...exact.map((value, i) => Math.abs(value - Number(data[i]))));
+    expect(worst / largest, `gradient of ${name}`).toBeLessThan(precision === 'float64' ? 1e-13 : 1e-6);
+  }
+}
+
+const plain = { batch: 3, group: 1 } as const;
+/** A shape of two axes, with the same steps along both. */
+const square = (
+  channels: readonly [number, number],
+  size: number,
+  k: number,
+  { stride = 1, pad = 0, dilation = 1, group = 1 } = {},
+): Shape => ({
+  batch: 3,
+  channels,
+  group,
+  sizes: [size, size + 1],
+  kernel: [k, k],
+  strides: [stride, stride],
+  dilations: [dilation, dilation],
+  pads: [pad, pad, pad, pad],
+});
+
+const table: readonly (readonly [string, Shape])[] = [
+  ['windows of one element', square([4, 3], 5, 1)],
+  ['windows of one element and many channels', square([9, 8], 2, 1)],
+  ['windows of one element with strides', square([4, 3], 6, 1, { stride: 2 })],
+  ['windows of one element with padding', square([4, 3], 5, 1, { pad: 1 })],
+  ['windows of one element in groups', square([4, 6], 5, 1, { group: 2 })],
+  ['one channel', square([1, 4], 8, 3, { pad: 1 })],
+  ['one channel and a wide window', square([1, 3], 12, 5, { pad: 2 })],
+  ['one channel with strides', square([1, 4], 12, 3, { stride: 2, pad: 1 })],
+  ['one channel with dilation', square([1, 4], 12, 3, { dilation: 2, pad: 1 })],
+  ['one channel and a prime height', square([1, 4], 9, 3)],
+  ['more channels in than out', square([6, 4], 7, 3, { pad: 1 })],
+  ['more channels in than out, with dilation', square([5, 5], 9, 3, { dilation: 2, pad: 1 })],
+  ['more padding than a window reaches back', square([4, 3], 5, 2, { pad: 2 })],
+  ['more channels out than in', square([3, 6], 7, 3, { pad: 1 })],
+  ['strides that leave the end out', square([3, 4], 8, 3, { stride: 2 })],
+  ['groups', square([6, 6], 7, 3, { pad: 1, group: 3 })],
+  ['groups of fewer channels out', square([6, 3], 7, 3, { pad: 1, group: 3 })],
+  ['depthwise', square([5, 5], 7, 3, { pad: 1, group: 5 })],
+  ['depthwise with strides', square([4, 4], 8, 3, { stride: 2, pad: 1, group: 4 })],
+  ['depthwise with dilation', square([4, 4], 9, 3, { dilation: 2, pad: 2, group: 4 })],
+  ['depthwise where a row of the window sees padding only', square([2, 2], 2, 5, { pad: 3, group: 2 })],
+  ['depthwise with two results a channel', square([3, 6], 7, 3, { pad: 1, group: 3 })],
+  ['depthwise, wide', { ...square([2, 2], 3, 3, { pad: 1, group: 2 }), sizes: [3, 97] }],
+  [
+    'uneven padding',
+    { ...square([1, 1], 8, 3), kernel: [3, 2], pads: [0, 1, 2, 0], strides: [1, 2], batch: 2 },
+  ],
+  ['depthwise with uneven padding', { ...square([3, 3], 6, 3, { group: 3 }), pads: [0, 2, 1, 0] }],
+  [
+    'signals of one channel',
+    { ...plain, channels: [1, 4], sizes: [12], kernel: [3], strides: [1], dilations: [1], pads: [1, 1] },
+  ],
+  [
+    'signals of one channel with strides',
+    { ...plain, channels: [1, 4], sizes: [13], kernel: [4], strides: [2], dilations: [1], pads: [1, 0] },
+  ],
+  [
+    'depthwise signals',
+    {
+      batch: 2,
+      group: 4,
+      channels: [4, 4],
+      sizes: [9],
+      kernel: [3],
+      strides: [1],
+      dilations: [2],
+      pads: [2, 2],
+    },
+  ],
+  [
+    'volumes of one channel',
+    {
+      ...plain,
+      channels: [1, 2],
+      sizes: [4, 5, 3],
+      kernel: [3, 2, 2],
+      strides: [1, 2, 1],
+      dilations: [1, 1, 1],
+      pads: [1, 0, 1, 1, 0, 0],
+    },
+  ],
+  [
+    'volumes',
+    {
+      ...plain,
+      channels: [4, 2],
+      sizes: [4, 3, 4],
+      kernel: [2, 2, 3],
+      strides: [1, 1, 1],
+      dilations: [1, 1, 1],
+      pads: [1, 0, 1, 0, 1, 1],
+    },
+  ],
+];
+
+test.each(table)('gradients of a convolution are those of its definition: %s', async (_, shape) => {
+  for (const precision of ['float32', 'float64'] as const) {
+    for (const batch of [shape.batch, 'N'] as const) await check(shape, precision, batch);
+  }
+});
+
+const axis = fc.record({
+  kernel: fc.integer({ min: 1, max: 4 }),
+  stride: fc.integer({ min: 1, max: 3 }),
+  dilation: fc.integer({ min: 1, max: 2 }),
+  begin: fc.nat(2),
+  end: fc.nat(2),
+  extra: fc.nat(6),
+});
+
+const shapes: fc.Arbitrary<Shape> = fc
+  .record({
+    axes: fc.array(axis, { minLength: 1, maxLength: 3 }),
+    batch: fc.integer({ min: 1, max: 3 }),
+    channels: fc.tuple(fc.integer({ min: 1, max: 3 }), fc.integer({ min: 1, max: 3 })),
+    group: fc.integer({ min: 1, max: 3 }),
+  })
+  .map(({ axes, batch, channels, group }) => ({
+    batch,
+    group,
+    channels: [channels[0] * group, channels[1] * group],
+    sizes: axes.map(({ kernel, dilation, extra }) => (kernel - 1) * dilation + 1 + extra),
+    kernel: axes.map(({ kernel }) => kernel),
+    strides: axes.map(({ stride }) => stride),
+    dilations: axes.map(({ dilation }) => dilation),
+    pads: [...axes.map(({ begin }) => begin), ...axes.map(({ end }) => end)],
+  }));
+
+test('gradients of random convolutions are those of their definition', async () => {
+  const precision = fc.constantFrom<Precision>('float32', 'float64');
+  const property = fc.asyncProperty(shapes, precision, fc.boolean(), (shape, type, isFree) =>
+    check(shape, type, isFree ? 'N' : shape.batch),
+  );
+  await fc.assert(property, { numRuns: 150, seed: 19 });
+});
