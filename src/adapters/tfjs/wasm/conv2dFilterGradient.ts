@@ -1,11 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
+import { conv2d } from './conv2dInputGradient.ts';
 import type { ConvolutionAttributes } from './depthwiseGradients.ts';
 
 /**
- * ∂loss/∂filter of a 2-D convolution: one product of matrices.
- *
- * Row (r, c, i) of the left one, `[kh·kw·in, P]`, is input channel i as filter element (r, c) saw it at the P
- * output positions. Channels come first, so that the rows are cut out of the input as they are.
+ * ∂loss/∂filter of a 2-D convolution: the convolution of x with dy, the samples for channels, `[in, kh, kw, out]`.
+ * Steps of the window are steps within dy.
  */
 export function conv2dFilterGradient({
   inputs: { x, dy },
@@ -16,36 +15,23 @@ export function conv2dFilterGradient({
 }): tf.Tensor {
   const { filterShape, strides, pad, dimRoundingMode } = attrs;
   const info = tf.backend_util.computeConv2DInfo(x.shape, filterShape, strides, 1, pad, dimRoundingMode);
-  const { batchSize, inChannels, outChannels, outHeight, outWidth, strideHeight, strideWidth } = info;
-  const { top, bottom, left, right } = info.padInfo;
+  const { inChannels, outChannels, filterHeight, filterWidth, strideHeight, strideWidth } = info;
+  const { top, left } = info.padInfo;
+  // As far as windows reach, whatever `pad` says: tfjs takes a filter for square where it is a number.
+  const bottom = (info.outHeight - 1) * strideHeight + filterHeight - info.inHeight - top;
+  const right = (info.outWidth - 1) * strideWidth + filterWidth - info.inWidth - left;
+  const around: [number, number][] = [
+    [0, 0],
+    [top, Math.max(0, bottom)],
+    [left, Math.max(0, right)],
+    [0, 0],
+  ];
   return tf.tidy(() => {
-    const channels: tf.Tensor4D = tf.transpose(x, [3, 0, 1, 2]);
-    const padded = tf.pad(channels, [
-      [0, 0],
-      [0, 0],
-      [top, bottom],
-      [left, right],
-    ]);
-    const seen: tf.Tensor4D[] = [];
-    for (let r = 0; r < info.filterHeight; r++) {
-      for (let c = 0; c < info.filterWidth; c++) {
-        seen.push(
-          tf.stridedSlice(
-            padded,
-            [0, 0, r, c],
-            [
-              inChannels,
-              batchSize,
-              r + (outHeight - 1) * strideHeight + 1,
-              c + (outWidth - 1) * strideWidth + 1,
-            ],
-            [1, 1, strideHeight, strideWidth],
-          ) as tf.Tensor4D,
-        );
-      }
-    }
-    const positions = batchSize * outHeight * outWidth;
-    const left2d = tf.concat(seen, 0).reshape([-1, positions]);
-    return tf.matMul(left2d, dy.reshape([positions, outChannels])).reshape([...filterShape]);
+    const images: tf.Tensor4D = tf.transpose(x, [3, 1, 2, 0]);
+    const filter: tf.Tensor4D = tf.transpose(dy, [1, 2, 0, 3]);
+    const all = conv2d(images, filter, around, [strideHeight, strideWidth]);
+    // Where the end of x is left out, there is more than the window.
+    const window = tf.slice(all, [0, 0, 0, 0], [inChannels, filterHeight, filterWidth, outChannels]);
+    return tf.transpose(window, [1, 2, 0, 3]);
   });
 }

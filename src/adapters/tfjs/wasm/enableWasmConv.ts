@@ -1,5 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 import { conv2dFilterGradient } from './conv2dFilterGradient.ts';
+import { quickConv2dInputGradient } from './conv2dInputGradient.ts';
 import { conv3dFilterGradient, conv3dInputGradient } from './conv3dGradients.ts';
 import { depthwiseFilterGradient, depthwiseInputGradient } from './depthwiseGradients.ts';
 import { maxPool3d, maxPool3dGradient, maxPoolGradient, maxPoolWithArgmax } from './maxPooling.ts';
@@ -68,6 +69,8 @@ export function enableWasmConv(): void {
     }
   }
   replace('BatchMatMul', quickMatMul(matMul.kernelFunc));
+  const { kernelFunc: inputGradient } = tf.getKernel('Conv2DBackpropInput', 'wasm');
+  replace('Conv2DBackpropInput', quickConv2dInputGradient(inputGradient));
   for (const [kernelName, kernelFunc] of wrong) replace(kernelName, kernelFunc);
   enabled = true;
 }

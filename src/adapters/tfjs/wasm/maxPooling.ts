@@ -108,32 +108,35 @@ function spread(dy: tf.Tensor, input: tf.Tensor, at: Int32Array): tf.Tensor {
 function largest(x: ArrayLike<number>, geometry: Geometry): Int32Array {
   const { batchSize, channels, input, output, window, strides, before } = geometry;
   const [depth, height, width] = input;
-  const at = new Int32Array(batchSize * output[0] * output[1] * output[2] * channels);
+  const at = new Int32Array(batchSize * output[0] * output[1] * output[2] * channels).fill(-1);
   let to = 0;
   for (let b = 0; b < batchSize; b++) {
     for (let k = 0; k < output[0]; k++) {
       const front = k * strides[0] - before[0];
       for (let i = 0; i < output[1]; i++) {
         const top = i * strides[1] - before[1];
-        for (let j = 0; j < output[2]; j++) {
+        for (let j = 0; j < output[2]; j++, to += channels) {
           const left = j * strides[2] - before[2];
-          for (let channel = 0; channel < channels; channel++, to++) {
-            let best = -1;
-            for (let d = Math.max(0, front); d < Math.min(depth, front + window[0]); d++) {
-              for (let r = Math.max(0, top); r < Math.min(height, top + window[1]); r++) {
-                for (let c = Math.max(0, left); c < Math.min(width, left + window[2]); c++) {
-                  const index = (((b * depth + d) * height + r) * width + c) * channels + channel;
-                  if (best < 0 || x[index] > x[best]) best = index;
-                }
-              }
+          const end = Math.min(width, left + window[2]);
+          for (let d = Math.max(0, front); d < Math.min(depth, front + window[0]); d++) {
+            for (let r = Math.max(0, top); r < Math.min(height, top + window[1]); r++) {
+              const row = ((b * depth + d) * height + r) * width;
+              for (let c = Math.max(0, left); c < end; c++) raise(x, (row + c) * channels, at, to, channels);
             }
-            at[to] = best;
           }
         }
       }
     }
   }
   return at;
+}
+
+/** Takes one element of a window into account, for all channels. */
+function raise(x: ArrayLike<number>, from: number, at: Int32Array, to: number, channels: number): void {
+  for (let channel = 0; channel < channels; channel++) {
+    const best = at[to + channel];
+    if (best < 0 || x[from + channel] > x[best]) at[to + channel] = from + channel;
+  }
 }
 
 function geometry2d(
