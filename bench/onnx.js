@@ -1,4 +1,4 @@
-// Training in ONNX Runtime: against tfjs wasm, against the loss alone, against a bare `session.run`, and 1,000 digits to
+// Training in ONNX Runtime: against tfjs wasm, against torch, against the loss alone, against a bare `session.run`, and 1,000 digits to
 // a loss of 1e-3. What is compared takes turns, so that a busy moment of the machine hits all alike; each turn is a few
 // evaluations one after the other, as a solver makes them.
 import * as tf from '@tensorflow/tfjs';
@@ -11,7 +11,10 @@ import { mnist } from '../examples/lib/mnist.js';
 import { enableWasmConv } from 'quasi-newton/tfjs';
 import { median, printTable } from '../examples/lib/report.js';
 import { cnn, tfjsCnn } from './lib/cnn.js';
+import { residualNetwork, separableNetwork } from './lib/imageNetworks.js';
+import { trainingMemory } from './lib/trainingMemory.js';
 import { tfjsDigits } from './lib/tfjsDigits.js';
+import { openTorch } from './lib/torch.js';
 
 export const title = 'Training in ONNX Runtime';
 
@@ -43,6 +46,24 @@ export async function run() {
     convolutions,
   );
   console.log();
+  const torch = await againstTorch();
+  if (torch !== null) {
+    printTable(
+      [
+        'One thread',
+        'Loss, least ms',
+        'And gradients',
+        'Least',
+        'Ratio',
+        `torch ${torch.version}, ms`,
+        'Least',
+        'Of torch',
+        'Least',
+      ],
+      torch.rows,
+    );
+    console.log();
+  }
   const overhead = [...(await againstBare([784, 128, 10], 256)), ...(await againstBare([2, 8, 1], 20))];
   printTable(['Network', 'Session', 'Bare run, µs', 'fg, µs', 'Added, µs', 'Added'], overhead);
   console.log();
@@ -51,7 +72,13 @@ export async function run() {
   console.log();
   const training = await trainDigits();
   printTable(['1,000 digits', 'Iterations', 'Evaluations', 'Loss', 'Seconds'], training);
-  return { speed, convolutions, overhead, frozen, training };
+  console.log();
+  const memory = trainingMemory();
+  printTable(
+    ['One evaluation, 32 samples', 'Parameters', 'Weights, MB', 'Peak beyond the model, MB', 'Weights'],
+    [memory],
+  );
+  return { speed, convolutions, overhead, frozen, training, memory };
 }
 
 /** Loss and gradients of one batch of digits, by tfjs wasm, as it is and mended, and by ONNX Runtime. */
@@ -145,6 +172,56 @@ async function convolutional() {
     const times = i === 0 ? ['', ''] : faster(measured[names.length], full);
     return [name].concat(typical(alone), typical(full), ratio.toFixed(1), times);
   });
+}
+
+/**
+ * The loss and gradients of networks on one thread, here and in torch, in turns; null where there is no torch. The networks
+ * are the same; the weights and the pixels are not, which changes no time.
+ */
+async function againstTorch() {
+  const torch = await openTorch();
+  if (torch === null) return null;
+  const networks = [
+    { name: 'mlp', title: '784-128-10, 256 digits', bytes: mlp([784, 128, 10]), samples: 256, shape: [784] },
+    { name: 'cnn', title: 'Convolutional, 128 digits', bytes: cnn(), samples: 128 },
+    { name: 'residual', title: 'Residual, 64 digits', bytes: residualNetwork(), samples: 64 },
+    { name: 'separable', title: 'Separable, 64 digits', bytes: separableNetwork(), samples: 64 },
+  ];
+  const rows = [];
+  for (const { name, title, bytes, samples, shape = [1, 28, 28] } of networks) {
+    const { pixels, labels } = mnist(0, samples);
+    const model = await trainable(ort, bytes, {
+      loss: 'softmaxCrossEntropy',
+      sessionOptions: settings['one thread'],
+    });
+    const { p0, fg } = model.problem({
+      x: { data: pixels, dims: [samples, ...shape] },
+      target: { data: labels, dims: [samples] },
+    });
+    const gradient = new Float64Array(p0.length);
+    /** @type {number[][]} */
+    const [loss, ours, theirs] = [[], [], []];
+    for (let turn = 0; turn < 5; turn++) {
+      const measured = await torch.times(name, 6);
+      theirs.push(...measured.both);
+      const [alone, both] = await times(6, [() => fg(p0, null), () => fg(p0, gradient)]);
+      loss.push(...alone);
+      ours.push(...both);
+    }
+    await model.dispose();
+    const ratio = (/** @type {number} */ a, /** @type {number} */ b) => (a / b).toFixed(2);
+    rows.push([
+      title,
+      Math.min(...loss).toFixed(2),
+      ...typical(ours),
+      ratio(Math.min(...ours), Math.min(...loss)),
+      ...typical(theirs),
+      ratio(median(ours), median(theirs)),
+      ratio(Math.min(...ours), Math.min(...theirs)),
+    ]);
+  }
+  torch.close();
+  return { version: torch.version, rows };
 }
 
 /**

@@ -1,0 +1,40 @@
+import { spawn, spawnSync } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+/** A Python that has torch, or undefined. */
+const python = () =>
+  ['python3', '/usr/bin/python3'].find(
+    (command) => spawnSync(command, ['-c', 'import torch'], { stdio: 'ignore' }).status === 0,
+  );
+
+/**
+ * A running torch on one thread that times the networks of `torchTimes.py`, or null where no Python has torch.
+ *
+ * @returns {Promise<null | {
+ *   version: string,
+ *   times: (network: string, rounds: number) => Promise<{ loss: number[], both: number[] }>,
+ *   close: () => void,
+ * }>}
+ */
+export async function openTorch() {
+  const command = python();
+  if (command === undefined) return null;
+  const child = spawn(command, [fileURLToPath(new URL('torchTimes.py', import.meta.url))], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const next = async () => {
+    const { value, done } = await lines.next();
+    if (done) throw new Error('torchTimes.py ended before it answered');
+    return JSON.parse(value);
+  };
+  return {
+    version: await next(),
+    times: (network, rounds) => {
+      child.stdin.write(`${JSON.stringify([network, rounds])}\n`);
+      return next();
+    },
+    close: () => child.stdin.end(),
+  };
+}
