@@ -11,10 +11,10 @@ import { mnist } from '../examples/lib/mnist.js';
 import { enableWasmConv } from 'quasi-newton/tfjs';
 import { median, printTable } from '../examples/lib/report.js';
 import { cnn, tfjsCnn } from './lib/cnn.js';
-import { residualNetwork, separableNetwork } from './lib/imageNetworks.js';
 import { trainingMemory } from './lib/trainingMemory.js';
 import { tfjsDigits } from './lib/tfjsDigits.js';
-import { openTorch } from './lib/torch.js';
+import { againstTorch } from './lib/againstTorch.js';
+import { times, typical } from './lib/turns.js';
 
 export const title = 'Training in ONNX Runtime';
 
@@ -118,9 +118,6 @@ async function againstTfjs() {
   ];
 }
 
-/** Median and least; the least suffers least from what else the machine does. @param {number[]} values */
-const typical = (values) => [median(values).toFixed(2), Math.min(...values).toFixed(2)];
-
 /**
  * How many times faster: in the median round, and by the least times.
  *
@@ -172,56 +169,6 @@ async function convolutional() {
     const times = i === 0 ? ['', ''] : faster(measured[names.length], full);
     return [name].concat(typical(alone), typical(full), ratio.toFixed(1), times);
   });
-}
-
-/**
- * The loss and gradients of networks on one thread, here and in torch, in turns; null where there is no torch. The networks
- * are the same; the weights and the pixels are not, which changes no time.
- */
-async function againstTorch() {
-  const torch = await openTorch();
-  if (torch === null) return null;
-  const networks = [
-    { name: 'mlp', title: '784-128-10, 256 digits', bytes: mlp([784, 128, 10]), samples: 256, shape: [784] },
-    { name: 'cnn', title: 'Convolutional, 128 digits', bytes: cnn(), samples: 128 },
-    { name: 'residual', title: 'Residual, 64 digits', bytes: residualNetwork(), samples: 64 },
-    { name: 'separable', title: 'Separable, 64 digits', bytes: separableNetwork(), samples: 64 },
-  ];
-  const rows = [];
-  for (const { name, title, bytes, samples, shape = [1, 28, 28] } of networks) {
-    const { pixels, labels } = mnist(0, samples);
-    const model = await trainable(ort, bytes, {
-      loss: 'softmaxCrossEntropy',
-      sessionOptions: settings['one thread'],
-    });
-    const { p0, fg } = model.problem({
-      x: { data: pixels, dims: [samples, ...shape] },
-      target: { data: labels, dims: [samples] },
-    });
-    const gradient = new Float64Array(p0.length);
-    /** @type {number[][]} */
-    const [loss, ours, theirs] = [[], [], []];
-    for (let turn = 0; turn < 5; turn++) {
-      const measured = await torch.times(name, 6);
-      theirs.push(...measured.both);
-      const [alone, both] = await times(6, [() => fg(p0, null), () => fg(p0, gradient)]);
-      loss.push(...alone);
-      ours.push(...both);
-    }
-    await model.dispose();
-    const ratio = (/** @type {number} */ a, /** @type {number} */ b) => (a / b).toFixed(2);
-    rows.push([
-      title,
-      Math.min(...loss).toFixed(2),
-      ...typical(ours),
-      ratio(Math.min(...ours), Math.min(...loss)),
-      ...typical(theirs),
-      ratio(median(ours), median(theirs)),
-      ratio(Math.min(...ours), Math.min(...theirs)),
-    ]);
-  }
-  torch.close();
-  return { version: torch.version, rows };
 }
 
 /**
@@ -338,31 +285,6 @@ async function trainDigits() {
     await model.dispose();
   }
   return rows;
-}
-
-/**
- * Milliseconds of each task in each round; they take turns, after a tenth of the rounds to warm up. Ratios are to be
- * taken within a round: what else the machine does then cancels.
- *
- * @param {number} rounds
- * @param {(() => unknown)[]} tasks
- * @param {number} [inARow] - how often a task runs in its turn; its time in the round is the median
- */
-async function times(rounds, tasks, inARow = 1) {
-  const measured = tasks.map(() => /** @type {number[]} */ ([]));
-  const warmup = Math.ceil(rounds / 10);
-  for (let round = -warmup; round < rounds; round++) {
-    for (const [i, task] of tasks.entries()) {
-      const turn = [];
-      for (let k = 0; k < inARow; k++) {
-        const start = performance.now();
-        await task();
-        turn.push(performance.now() - start);
-      }
-      if (round >= 0) measured[i].push(median(turn));
-    }
-  }
-  return measured;
 }
 
 if (process.argv[1] === new URL(import.meta.url).pathname) await run();
