@@ -1,8 +1,6 @@
-import { existsSync } from 'node:fs';
 import { minimizeAsync, terminations } from 'quasi-newton';
 import { convergence } from 'quasi-newton/landscape';
 import { miniBatches } from 'quasi-newton/onnx';
-import { BadInput } from '../lib/badInput.js';
 import { interruptible, noticing } from '../lib/interrupt.js';
 import { judge } from '../lib/judge.js';
 import { checkOutput, writeWhole } from '../lib/output.js';
@@ -11,8 +9,8 @@ import { dataOptions, load, lossOptions } from '../lib/runtime.js';
 import { solverNames, solverOf } from '../lib/solvers.js';
 import { duration, statusLine } from '../lib/status.js';
 import { readTable } from '../lib/table.js';
-import { sameLayout } from '../lib/layout.js';
 import { seeded } from '../lib/seeded.js';
+import { counted, readState, writeState } from '../lib/stateFile.js';
 
 /** @import { AsyncProblem, SolveResult, TraceEntry } from 'quasi-newton' */
 /** @import { Arguments, Command } from '../lib/arguments.js' */
@@ -60,7 +58,8 @@ export const train = {
     test: { value: 'FILE', help: 'samples held out: loss and accuracy there, before and after' },
     seed: { value: 'NUMBER', isNumber: true, help: 'of the order of mini-batches', default: '0' },
     out: { value: 'FILE', isRequired: true, help: 'where the trained model is written' },
-    resume: { help: 'begin with the weights in --out, if that exists; curvature is gathered anew' },
+    'save-state': { value: 'FILE.json', help: 'write all that the run knows at its end, for --resume' },
+    resume: { value: 'FILE.json', help: 'go on from a state that --save-state has written, bit for bit' },
     curve: { value: 'FILE.svg', help: 'draw the loss against the iterations' },
     json: { help: 'write the result as an object to standard output' },
   },
@@ -76,8 +75,10 @@ async function run(given, stop) {
   const out = text.out ?? '';
   checkOutput('--out', out, ['.onnx']);
   checkOutput('--curve', text.curve, ['.svg']);
+  checkOutput('--save-state', text['save-state'], ['.json']);
   const solver = solverOf(text.solver ?? 'auto', number['learning-rate'], number['batch-size']);
-  const loaded = await load(given, await start(given), {
+  const earlier = await readState(given);
+  const loaded = await load(given, await modelAt(given.model), {
     ...(text.train !== undefined && { trainable: text.train.split(',').map((name) => name.trim()) }),
     ...(text.solver === 'newtonCG' && { hessianVector: true }),
   });
@@ -86,10 +87,11 @@ async function run(given, stop) {
     const held =
       text.test === undefined ? undefined : loaded.feedsFrom(await readTable(text.test, on.header));
     const before = held && (await judge(loaded, held));
-    const result = await solve(given, loaded, solver, stop);
+    const { result, batches } = await solve(given, loaded, solver, stop, earlier);
     const after = held && (await judge(loaded, held));
     const isWritten = Number.isFinite(result.f) && result.iterations > 0;
     if (isWritten) await writeWhole(out, model.toBytes());
+    if (isWritten) await writeState(given, result.state, batches);
     if (text.curve !== undefined) await writeWhole(text.curve, curveOf(result));
     const facts = await factsOf(given, loaded, result, stop.asked);
     if (on.json)
@@ -105,40 +107,34 @@ async function run(given, stop) {
 }
 
 /**
- * The model to begin with: the one given, or with --resume the one that an earlier run has written.
- *
- * @param {Arguments} given
- */
-async function start({ model, text, on }) {
-  const file = await modelAt(model);
-  const out = text.out ?? '';
-  if (!on.resume || !existsSync(out)) return file;
-  const earlier = await modelAt(out);
-  if (!sameLayout(file, earlier))
-    throw new BadInput(`--resume: ${out} has other weights than ${model}; it is another model.`);
-  return earlier;
-}
-
-/**
  * @param {Arguments} given
  * @param {Loaded} loaded
  * @param {import('quasi-newton').Solver} solver
  * @param {{ readonly asked: boolean }} stop
- * @returns {Promise<SolveResult>}
+ * @param {import('../lib/stateFile.js').Earlier | undefined} earlier - the run to go on from
+ * @returns {Promise<{ result: SolveResult, batches: number }>} the result, and the number of mini-batches drawn so far
  */
-async function solve({ text, number }, { model, feeds, table }, solver, stop) {
+async function solve({ text, number }, { model, feeds, table }, solver, stop, earlier) {
   const {
     'max-iterations': maxIterations = 1000,
     'max-time': maxTime = Infinity,
     'batch-size': batchSize,
   } = number;
   const { gtol, ftol, seed = 0 } = number;
+  const batches =
+    batchSize === undefined ? undefined : counted(miniBatches(feeds, { batchSize, random: seeded(seed) }));
   const problem = watchful(problemOf());
+  if (earlier && batches) {
+    // All but the last are passed over; that one is the batch that the earlier run ended on.
+    while (batches.drawn() < earlier.batches - 1) batches.next();
+    if (earlier.batches > 0) await problem.nextBatch?.();
+  }
   process.stderr.write(`Training ${model.params.length} parameters on ${table.samples} samples.\n`);
   const line = statusLine();
   try {
-    return await minimizeAsync(problem, solver, {
+    const result = await minimizeAsync(problem, solver, {
       maxIterations,
+      ...(earlier && { resume: earlier.state }),
       ...(Number.isFinite(maxTime) && { maxTime }),
       ...(gtol !== undefined && { gtol }),
       ...(ftol !== undefined && { ftol }),
@@ -149,14 +145,14 @@ async function solve({ text, number }, { model, feeds, table }, solver, stop) {
         return stop.asked;
       },
     });
+    return { result, batches: batches?.drawn() ?? 0 };
   } finally {
     line.done();
   }
 
   function problemOf() {
     if (text.solver === 'levenbergMarquardt') return model.leastSquares(feeds);
-    if (batchSize === undefined) return model.problem(feeds);
-    return model.problem(miniBatches(feeds, { batchSize, random: seeded(seed) }));
+    return model.problem(batches ? batches.next : feeds);
   }
 }
 

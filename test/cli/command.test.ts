@@ -117,14 +117,27 @@ describe('quasi-newton train', () => {
     expect(readFileSync(at('curve.svg'), 'utf8')).toContain('<svg');
   });
 
-  it('goes on from what it has written with --resume, and from the model without', async () => {
-    const line = `train ${onDigits} --solver lbfgs --max-iterations 3 --out more.onnx`;
-    const first = await json(line);
-    const again = await json(line);
-    const resumed = await json(`${line} --resume`);
-    expect(again.startLoss).toBe(first.startLoss);
-    expect(resumed.startLoss).toBeCloseTo(first.loss, 6);
-    expect(resumed.loss).toBeLessThan(first.loss);
+  it.each(['lbfgs', 'adam --batch-size 16 --seed 3'])(
+    'saved and resumed, equals the uninterrupted run bit for bit: %s',
+    { timeout: 60_000 },
+    async (solver) => {
+      const line = `train ${onDigits} --solver ${solver}`;
+      await json(`${line} --max-iterations 10 --out whole.onnx`);
+      await json(`${line} --max-iterations 4 --out part.onnx --save-state part.json`);
+      await json(`${line} --max-iterations 6 --out rest.onnx --resume part.json`);
+      expect(readFileSync(at('rest.onnx')).equals(readFileSync(at('whole.onnx')))).toBe(true);
+      expect(readFileSync(at('part.onnx')).equals(readFileSync(at('whole.onnx')))).toBe(false);
+    },
+  );
+
+  it('refuses to resume what is no state, or another order of mini-batches', async () => {
+    write('nothing.json', '{}');
+    const line = `train ${onDigits} --solver adam --out rest.onnx`;
+    const foreign = await run(`${line} --resume nothing.json`);
+    expect([foreign.code, foreign.err]).toEqual([2, expect.stringContaining('nothing.json cannot be read')]);
+    await json(`${line} --batch-size 16 --max-iterations 2 --save-state batches.json`);
+    const other = await run(`${line} --batch-size 16 --seed 1 --resume batches.json`);
+    expect([other.code, other.err]).toEqual([2, expect.stringContaining('--seed 0')]);
   });
 
   it('stops at Ctrl-C, writes what was reached and says so', async () => {
