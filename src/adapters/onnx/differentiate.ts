@@ -90,6 +90,13 @@ export function differentiate(bytes: Uint8Array, options: DifferentiateOptions):
 }
 
 /**
+ * The earlier name of {@link differentiate}, which it equals.
+ *
+ * @deprecated in favor of {@link differentiate}
+ */
+export const differentiateModel = differentiate;
+
+/**
  * As {@link differentiate}, of the model in inference mode.
  *
  * @param statistics - running means and variances, which become inputs beside the data

@@ -6,7 +6,7 @@
 
 export * from './ir/convention.ts';
 export { OnnxError, refuse, type Fault } from './ir/errors.ts';
-export { differentiate } from './differentiate.ts';
+export { differentiate, differentiateModel } from './differentiate.ts';
 export type { DataInput, Differentiated, RunningStatistic } from './differentiate.ts';
 export { explain, type Explanation, type OpReport } from './explain.ts';
 export type { Parameter } from './choose.ts';
