@@ -1,6 +1,6 @@
 import { InferenceSession } from 'onnxruntime-node';
 import { differentiate, gradientNameOf } from 'quasi-newton/onnx';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { feedsOf, modelOf, quiet, type Build, type Input } from './harness.ts';
 
 /** The gradient of the sum of a graph's output by x. */
@@ -53,4 +53,26 @@ test('a batch of nothing has gradients of nothing', async () => {
   const x: Input = { shape: [0, 3], values: [] };
   const layer: Build = (g, { x }) => g.tanh(g.matmul(x, g.constant(11, [3, 2], [1, 2, 3, 4, 5, 6])));
   expect(await gradient(x, layer)).toEqual([]);
+});
+
+describe.each(['ScatterElements', 'ScatterND'])('%s with a reduction', (op) => {
+  /** Two updates of element 1 and one of element 0: their values, then the rest of the data. */
+  const scattered =
+    (reduction: string): Build =>
+    (g, { x }) => {
+      const indices = g.constant(7, op === 'ScatterND' ? [3, 1] : [3], [1, 1, 0]);
+      return g.op(op, [g.slice(x, 3, 6, 0), indices, g.slice(x, 0, 3, 0)], { reduction });
+    };
+
+  test('elements that tie for a maximum or minimum share its cotangent, as in PyTorch', async () => {
+    const third = 1 / 3;
+    const max = await gradient(vector(5, 5, 1, 2, 5, 7), scattered('max'));
+    [third, third, 0, 1, third, 1].forEach((slope, i) => expect(max[i]).toBeCloseTo(slope, 12));
+    expect(await gradient(vector(5, 2, 1, 1, 2, 7), scattered('min'))).toEqual([0, 0.5, 0.5, 0.5, 0.5, 1]);
+  });
+
+  test('a product has a slope along its only factor of 0, and none along others', async () => {
+    expect(await gradient(vector(0, 3, 2, 5, 4, 7), scattered('mul'))).toEqual([12, 0, 5, 2, 0, 1]);
+    expect(await gradient(vector(0, 0, 2, 0, 4, 7), scattered('mul'))).toEqual([0, 0, 0, 2, 0, 1]);
+  });
 });

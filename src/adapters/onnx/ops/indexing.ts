@@ -106,49 +106,105 @@ const gatherElements: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) =>
   g.scatterAdd(g.zerosLike(x), indices, dy, attributes.int('axis', 0)),
 ];
 
+/** Lists of indices `[…, depth]` as places in what x holds before its last axes, counted row by row. */
+function placesOf(g: Builder, x: Value, indices: Value, depth: number): Value {
+  // Negative ones count from the end.
+  const counted = g.where(g.less(indices, 0), g.add(indices, g.sizes(x, range(depth))), indices);
+  const steps = range(depth).map((i) => g.product(g.sizes(x, range(depth - 1 - i, i + 1))));
+  return g.sum(g.mul(counted, g.concat(steps, 0)), [-1], false);
+}
+
 const gatherND: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) => {
   if (attributes.int('batch_dims', 0) !== 0)
     refuse('batch_dims has a rule where the rank of its indices is known beforehand.');
+  const depth = depthOf(g, indices);
+  const m = g.product(g.sizes(x, range(g.rank(x) - depth, depth)));
+  const places = placesOf(g, x, indices, depth);
+  return [g.reshapeLike(addRows(g, dy, places, g.product(g.sizes(x, range(depth))), m), x)];
+};
+
+/** Length of each list of indices. */
+function depthOf(g: Builder, indices: Value): number {
   const depth = g.shapeOf(indices)?.at(-1);
-  if (typeof depth !== 'number') refuse('the last size of its indices is not known beforehand.');
-  const [sizes, m] = [g.sizes(x, range(depth)), g.product(g.sizes(x, range(g.rank(x) - depth, depth)))];
-  // Each list of indices as one place, counted row by row; negative ones count from the end.
-  const counted = g.where(g.less(indices, 0), g.add(indices, sizes), indices);
-  const steps = range(depth).map((i) => g.product(g.sizes(x, range(depth - 1 - i, i + 1))));
-  const places = g.sum(g.mul(counted, g.concat(steps, 0)), [-1], false);
-  return [g.reshapeLike(addRows(g, dy, places, g.product(sizes), m), x)];
+  return typeof depth === 'number' ? depth : refuse('the last size of its indices is not known beforehand.');
+}
+
+/**
+ * A ScatterND with a reduction other than a sum, its elements numbered: ONNX Runtime writes those of the op in several
+ * threads at once (issue 23396).
+ */
+const byElements: Lowering = (g, node, attributes) => {
+  const reduction = attributes.string('reduction', 'none');
+  if (!['max', 'min', 'mul'].includes(reduction)) return undefined;
+  const [data, indices, updates] = node.input;
+  const depth = depthOf(g, indices);
+  const m = g.product(g.sizes(data, range(g.rank(data) - depth, depth)));
+  const places = g.reshape(placesOf(g, data, indices, depth), [-1, 1]);
+  const elements = g.flat(g.add(g.mul(places, m), g.places(m)));
+  const written = [g.flat(data), elements, g.flat(updates)];
+  return [g.reshapeLike(g.op('ScatterElements', written, { axis: 0, reduction }), data)];
 };
 
 /** The way in which a scatter writes, and in which its result is read at the same places. */
 interface Scatter {
-  readonly write: (g: Builder, into: Value, indices: Value, updates: Value) => Value;
+  readonly write: (g: Builder, into: Value, indices: Value, updates: Value, reduction?: string) => Value;
   readonly read: (g: Builder, from: Value, indices: Value) => Value;
 }
 
-/** Written cells pass nothing to the data they covered, unless the update was added to it. */
-function scatter(
-  { g, inputs: [data, indices, updates], dy, needs, attributes }: VjpContext,
-  { write, read }: Scatter,
-) {
+/** Written cells pass nothing to the data they covered, unless the update was reduced with it. */
+function scatter(c: VjpContext, ways: Scatter) {
+  const { g, inputs, dy, needs, attributes } = c;
+  const [data, indices, updates] = inputs;
   const reduction = attributes.string('reduction', 'none');
+  if (reduction === 'max' || reduction === 'min') return scatterExtreme(c, ways);
+  if (reduction === 'mul') return scatterProduct(c, ways);
   if (reduction !== 'none' && reduction !== 'add') refuse(`reduction ${reduction} has no rule.`);
-  const picked = needs(2) && read(g, dy, indices);
+  const picked = needs(2) && ways.read(g, dy, indices);
   if (reduction === 'add') return [needs(0) && dy, undefined, picked];
-  const covered = needs(0) && write(g, dy, indices, g.zerosLike(updates));
+  const covered = needs(0) && ways.write(g, dy, indices, g.zerosLike(updates));
   return [covered && g.expandLike(covered, data), undefined, picked];
+}
+
+/** Of a maximum or minimum, the elements that attain it share its cotangent equally, as in PyTorch's scatter_reduce. */
+function scatterExtreme({ g, node, inputs: [data, indices, updates], dy }: VjpContext, ways: Scatter) {
+  const dtype = g.floatTypeOf(data);
+  const y = node.output[0];
+  const ofData = g.cast(g.equal(data, y), dtype);
+  const ofUpdates = g.cast(g.equal(updates, ways.read(g, y, indices)), dtype);
+  const count = ways.write(g, ofData, indices, ofUpdates, 'add');
+  const share = g.div(dy, count);
+  return [g.mul(ofData, share), undefined, g.mul(ofUpdates, ways.read(g, share, indices))];
+}
+
+/**
+ * Of a product, each factor's derivative is the product of the others: that of the factors other than 0, divided by the
+ * factor itself unless it is 0; nothing where another factor is 0.
+ */
+function scatterProduct({ g, inputs: [data, indices, updates], dy }: VjpContext, ways: Scatter) {
+  const dtype = g.floatTypeOf(data);
+  const zerosIn = (v: Value) => g.cast(g.equal(v, 0), dtype);
+  const withoutZeros = (v: Value) => g.where(g.equal(v, 0), 1, v);
+  const zeros = ways.write(g, zerosIn(data), indices, zerosIn(updates), 'add');
+  const product = g.mul(dy, ways.write(g, withoutZeros(data), indices, withoutZeros(updates), 'mul'));
+  const of = (factor: Value, zeros: Value, product: Value) =>
+    g.where(g.equal(zeros, zerosIn(factor)), g.div(product, withoutZeros(factor)), 0);
+  const at = (v: Value) => ways.read(g, v, indices);
+  return [of(data, zeros, product), undefined, of(updates, at(zeros), at(product))];
 }
 
 const scatterElements: VjpRule = (c) => {
   const axis = c.attributes.int('axis', 0);
   return scatter(c, {
-    write: (g, into, indices, updates) => g.op('ScatterElements', [into, indices, updates], { axis }),
+    write: (g, into, indices, updates, reduction = 'none') =>
+      g.op('ScatterElements', [into, indices, updates], { axis, reduction }),
     read: (g, from, indices) => g.gatherElements(from, indices, axis),
   });
 };
 
 const scatterND: VjpRule = (c) =>
   scatter(c, {
-    write: (g, into, indices, updates) => g.op('ScatterND', [into, indices, updates]),
+    write: (g, into, indices, updates, reduction = 'none') =>
+      g.op('ScatterND', [into, indices, updates], { reduction }),
     read: (g, from, indices) => g.op('GatherND', [from, indices]),
   });
 
@@ -220,7 +276,7 @@ export const indexing: OpTable = {
   },
   GatherND: { infer: inferGatherND, as: { read: withoutBatchDims }, vjp: gatherND },
   ScatterElements: { infer: sameType, vjp: scatterElements },
-  ScatterND: { infer: sameType, vjp: scatterND },
+  ScatterND: { infer: sameType, as: { lower: byElements }, vjp: scatterND },
   Scatter: { infer: sameType, upgrade: ({ node }) => void (node.opType = 'ScatterElements') },
   TopK: {
     infer: inferTopK,

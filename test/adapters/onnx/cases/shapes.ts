@@ -131,6 +131,26 @@ const scatterND: [string, fc.Arbitrary<Case>] = [
     })),
 ];
 
+/** Reductions other than a sum; two updates of one place, and one of another. */
+const reducing = (op: string, index: (m: number) => [number[], number[]]): [string, fc.Arbitrary<Case>] => [
+  op,
+  fc
+    .record({ m: fc.integer({ min: 1, max: 3 }), reduction: oneOf('max', 'min', 'mul'), seed })
+    .map(({ m, reduction, seed }) => ({
+      inputs: { data: realInput([4, m], seed), updates: realInput([3, m], seed + 1) },
+      build: (g, { data, updates }) =>
+        g.square(g.op(op, [data, g.constant(7, ...index(m)), updates], { reduction })),
+    })),
+];
+
+const scatterReducing = [
+  reducing('ScatterElements', (m) => [[3, m], [1, 1, -1].flatMap((i) => Array.from({ length: m }, () => i))]),
+  reducing('ScatterND', () => [
+    [3, 1],
+    [1, 1, -1],
+  ]),
+];
+
 const oneHot: [string, fc.Arbitrary<Case>] = [
   'OneHot',
   fc.record({ shape: shapeOf(1, 2), axis: oneOf(-1, 0, 1), seed }).map(({ shape, axis, seed }) => ({
@@ -321,6 +341,7 @@ export const shapeCases: Cases = new Map([
   ),
   scatterElements,
   scatterND,
+  ...scatterReducing,
   [
     'TopK',
     fc
