@@ -126,7 +126,7 @@ async function solve({ text, number }, { model, feeds, table }, solver, stop, ea
   const problem = watchful(problemOf());
   if (earlier && batches) {
     // All but the last are passed over; that one is the batch that the earlier run ended on.
-    while (batches.drawn() < earlier.batches - 1) batches.next();
+    batches.skipTo(earlier.batches - 1);
     if (earlier.batches > 0) await problem.nextBatch?.();
   }
   process.stderr.write(`Training ${model.params.length} parameters on ${table.samples} samples.\n`);

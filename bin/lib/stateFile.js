@@ -73,9 +73,13 @@ export async function writeState(given, state, batches) {
 export function counted(source) {
   let count = 0;
   return {
-    next() {
+    next: () => {
       count++;
       return source();
+    },
+    /** Draws and drops batches until this many have been drawn. */
+    skipTo: (/** @type {number} */ total) => {
+      for (; count < total; count++) source();
     },
     drawn: () => count,
   };
