@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import wabt from 'wabt';
-import { narrow, narrowBytes, narrowText } from '../../../src/adapters/onnx/runtime/narrow.ts';
+import { narrow, narrowBytes, narrowText } from '../../../src/adapters/onnx/train/narrow.ts';
 
 describe('rounding to float32', () => {
   test.each([0, 1, 7, 2047, 2048, 2049, 4096, 4097, 9001])('is that of Math.fround, of %i numbers', (n) => {

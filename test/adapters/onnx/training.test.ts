@@ -23,7 +23,7 @@ import {
 import { describe, expect, test } from 'vitest';
 import { randomNumbers } from '../../../examples/lib/mlp.js';
 import { fixture } from './fixtures.ts';
-import { splitFrozen } from '../../../src/adapters/onnx/runtime/frozen.ts';
+import { splitFrozen } from '../../../src/adapters/onnx/train/frozen.ts';
 
 /** Images `[samples, 1, 8, 8]` and classes that can be told from them. */
 function images(samples: number, seed = 5): Feeds {

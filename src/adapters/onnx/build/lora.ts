@@ -6,7 +6,7 @@ import { attributesOf } from '../ir/attributes.ts';
 import { opKey } from '../ir/domain.ts';
 import { dtypeName, isFloat, isHalf, numbersOf, shapeOf, tensorOf, type TensorProto } from '../ir/tensor.ts';
 import type { ExternalData } from '../ir/model.ts';
-import { writeBack, type NewValues } from '../runtime/writeBack.ts';
+import { writeBack, type NewValues } from '../train/writeBack.ts';
 import { editableModel } from './editable.ts';
 import { wrong, type FloatType } from './modelWriter.ts';
 import { graph, type Network } from './network.ts';

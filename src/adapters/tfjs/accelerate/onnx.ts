@@ -53,8 +53,8 @@ export async function openTraining(
     await Promise.all([
       import('../../onnx/differentiate.ts'),
       import('../../onnx/ir/convention.ts'),
-      import('../../onnx/runtime/graphs.ts'),
-      import('../../onnx/runtime/ort.ts'),
+      import('../../onnx/train/graphs.ts'),
+      import('../../onnx/train/ort.ts'),
     ]);
   const { target } = options;
   const { training, trained, statistics, losses, penalties } = plan;
@@ -89,8 +89,8 @@ export async function openGraph(
   { target, sessionOptions }: OnnxOptions,
 ): Promise<GraphSession> {
   const [{ planOf }, { open, run }] = await Promise.all([
-    import('../../onnx/runtime/options.ts'),
-    import('../../onnx/runtime/session.ts'),
+    import('../../onnx/train/options.ts'),
+    import('../../onnx/train/session.ts'),
   ]);
   const { session } = planOf(where, {
     loss: 'mse',
