@@ -6,11 +6,10 @@ import { soap } from './soap.ts';
 import type { Iterate, Setting, Solver } from '../core/solver.ts';
 
 /**
- * Above this many unknowns the n² numbers of a dense inverse Hessian no longer pay off: on small networks BFGS breaks
- * even in time at n ≈ 400 if f is the mean over 50 points, and beyond n = 1000 with 500 points
- * (`npm run bench -- scaling`).
+ * Above this many unknowns two dense matrices are too much to keep by default, n² numbers. On small networks BFGS has the
+ * loss of L-BFGS in 0.6 of its time at n = 1000 (`npm run bench -- scaling`).
  */
-const DENSE_LIMIT = 500;
+const DENSE_LIMIT = 1000;
 
 /**
  * Largest work of a step of {@link levenbergMarquardt}, m·n·min(m, n) multiplications, for which it is chosen: about
@@ -25,7 +24,7 @@ const WARMUP_STEPS = 20;
 
 /**
  * Chooses a solver, with its defaults: on mini-batches schedule-free {@link soap} at a rate of 0.01;
- * {@link levenbergMarquardt} for a sum of squares whose Jacobian is small enough; else {@link bfgs} for n ≤ 500 and
+ * {@link levenbergMarquardt} for a sum of squares whose Jacobian is small enough; else {@link bfgs} for n ≤ 1000 and
  * {@link lbfgs} above.
  *
  * @throws TypeError if options are given

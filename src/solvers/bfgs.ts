@@ -31,7 +31,7 @@ export interface BfgsOptions {
 }
 
 /**
- * BFGS with a dense inverse Hessian: 2n² numbers and O(n²) work per iteration, for up to about a thousand
+ * BFGS with a dense inverse Hessian: n² numbers and O(n²) work per iteration, for up to about a thousand
  * unknowns. There it reaches losses that limited memory does not.
  *
  * H starts from γI, and the newest pair sets γ at every step, as in limited memory: H = γM + N, where M and N are

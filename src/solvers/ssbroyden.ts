@@ -21,7 +21,7 @@ export interface SsbroydenOptions {
  * Self-scaled Broyden: each step chooses both the scale of H and the member of Broyden's family. The most accurate
  * method here for small networks and PINNs, in float64.
  *
- * Dense: n² numbers and O(n²) work per iteration, for up to about three thousand unknowns. H starts as I, or as
+ * Dense: n²/2 numbers and O(n²) work per iteration, for up to about three thousand unknowns. H starts as I, or as
  * sᵀy/yᵀy·I if the units of x and f put sᵀy/yᵀy beyond 1e±9.
  *
  * @throws RangeError naming every option that is wrong
