@@ -1,6 +1,6 @@
 import { boolean, checkOptions, finitePositive, nonNegative, numberIn, positive } from '../core/options.ts';
 import { evaluate, type Asks } from '../core/question.ts';
-import { norm2, roundToFloat32 } from '../core/vector.ts';
+import { norm2 } from '../core/vector.ts';
 import { scheduleOf, scheduleRule, showSchedule, type Schedule } from './schedules.ts';
 import { averageBase, followShift, newAveraging, writeAverage, type Averaging } from './scheduleFree.ts';
 import type { Iterate, Solver, StepOutcome } from '../core/solver.ts';
@@ -78,29 +78,32 @@ export function adam(options: AdamOptions = {}): Solver {
   const rateAt = scheduleOf(learningRate);
 
   function* step(state: AdamState): Asks<StepOutcome> {
-    const { x, gradient, firstMoment, secondMoment, averaging, rounded } = state;
+    const { x, gradient, firstMoment, secondMoment, largestMoment, averaging, rounded } = state;
     if (averaging) followShift(averaging, x, beta1, rounded);
     /** Start of the step. */
     const base = averaging?.base ?? x;
-    const largest = amsgrad ? state.largestMoment : secondMoment;
     const rate = rateAt(state.steps);
     const t = ++state.steps;
-    const correction1 = 1 - decay1 ** t;
-    const correction2 = 1 - beta2 ** t;
+    // Divisions and roots take most of the time: one of each for an element.
+    const scale1 = rate / (1 - decay1 ** t);
+    const scale2 = 1 / Math.sqrt(1 - beta2 ** t);
+    const [rest1, rest2] = [1 - decay1, 1 - beta2];
     const clip = clipNorm === Infinity ? 1 : Math.min(1, clipNorm / norm2(gradient));
+    const shrink = rate * weightDecay;
+    const rounds = rounded && !averaging;
     let moved = 0;
     for (let i = 0; i < x.length; i++) {
       const g = clip * gradient[i];
-      firstMoment[i] = decay1 * firstMoment[i] + (1 - decay1) * g;
-      secondMoment[i] = beta2 * secondMoment[i] + (1 - beta2) * g * g;
-      if (amsgrad) largest[i] = Math.max(largest[i], secondMoment[i]);
-      const scaled = firstMoment[i] / correction1 / (Math.sqrt(largest[i] / correction2) + epsilon);
-      const s = rate * (scaled + weightDecay * x[i]);
+      const m = decay1 * firstMoment[i] + rest1 * g;
+      const v = beta2 * secondMoment[i] + rest2 * g * g;
+      firstMoment[i] = m;
+      secondMoment[i] = v;
+      const largest = amsgrad ? (largestMoment[i] = Math.max(largestMoment[i], v)) : v;
+      const s = (scale1 * m) / (scale2 * Math.sqrt(largest) + epsilon) + shrink * x[i];
       moved = Math.max(moved, Math.abs(s));
-      base[i] -= s;
+      base[i] = rounds ? Math.fround(base[i] - s) : base[i] - s;
     }
     if (averaging) moved = averageBase(averaging, x, rate, beta1, rounded);
-    else if (rounded) roundToFloat32(x);
     // The next mini-batch will be evaluated here anyway.
     if (!state.stochastic) state.f = yield evaluate(x, gradient);
     return { kind: 'accepted', alpha: rate, moved };
