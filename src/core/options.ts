@@ -104,5 +104,5 @@ export function show(value: unknown): string {
       ? `a ${name}`
       : `an object with ${Object.keys(value).join(', ') || 'nothing'}`;
   }
-  return String(value);
+  return typeof value === 'bigint' ? `${value}n` : String(value);
 }

@@ -33,6 +33,12 @@ const isList = (value: unknown): value is ArrayLike<unknown> =>
 const isPoint = (value: unknown): value is Point =>
   isList(value) ? value.length > 0 && Array.from(value).every(Number.isFinite) : Number.isFinite(value);
 
+/** Returns true for what may stand where a number is missing, and for numbers: text and dates are mistakes. */
+const isMissing = (value: unknown): boolean =>
+  isList(value)
+    ? Array.from(value).every(isMissing)
+    : value === null || value === undefined || typeof value === 'number';
+
 /**
  * Checks the data and leaves out what is missing, if that is wanted.
  *
@@ -48,10 +54,13 @@ export function readData({ xdata, ydata, sigma, weights, missing }: GivenData): 
   if (sigma !== undefined && weights !== undefined) {
     throw new RangeError('curveFit: give sigma or weights, not both; weights are 1/sigma².');
   }
+  if (sigma === null) throw new TypeError('curveFit: sigma must be a number or an array, got null.');
   if (isList(sigma)) checkLength('sigma', sigma, count);
   if (weights !== undefined) checkLength('weights', weights, count);
 
   const [x, y, rootWeights]: [Point[], number[], number[]] = [[], [], []];
+  /** Indices of the points that are taken. */
+  const points: number[] = [];
   for (let i = 0; i < count; i++) {
     const [xi, yi] = [xdata[i], ydata[i]];
     const rootWeight = rootWeightOf(i, sigma, weights);
@@ -59,17 +68,19 @@ export function readData({ xdata, ydata, sigma, weights, missing }: GivenData): 
       x.push(xi);
       y.push(Number(yi));
       rootWeights.push(rootWeight);
-    } else if (missing === 'refuse') {
-      const name = isPoint(xi) ? (Number.isFinite(yi) ? 'sigma' : 'ydata') : 'xdata';
+      points.push(i);
+    } else {
+      const name = faulty(xi, yi) ?? (weights === undefined ? 'sigma' : 'weights');
+      const isNumeric = isMissing(xi) && isMissing(yi);
+      if (missing === 'skip' && isNumeric) continue;
       const got = name === 'xdata' ? showPoint(xi) : name === 'ydata' ? show(yi) : 'NaN';
+      const advice = isNumeric ? ", or pass missing: 'skip' to leave such points out" : '';
       throw new RangeError(
-        `curveFit: ${name}[${i}] is ${got}; every value must be a finite number, or pass missing: 'skip' to leave such points out.`,
+        `curveFit: ${name}[${i}] is ${got}; every value must be a finite number${advice}.`,
       );
     }
   }
-  const dimension = new Set(x.map((xi) => (isList(xi) ? xi.length : 0)));
-  if (dimension.size > 1)
-    throw new RangeError('curveFit: the points of xdata must have one and the same length.');
+  checkSizes(x, points);
   return {
     x,
     y: Float64Array.from(y),
@@ -77,6 +88,24 @@ export function readData({ xdata, ydata, sigma, weights, missing }: GivenData): 
     sigma: weights === undefined ? (isList(sigma) ? null : (sigma ?? 1)) : null,
     skipped: count - y.length,
   };
+}
+
+/** Returns the name of the list whose value is no finite number; null if both are fine. */
+const faulty = (xi: unknown, yi: unknown): string | null =>
+  isPoint(xi) ? (Number.isFinite(yi) ? null : 'ydata') : 'xdata';
+
+/**
+ * Checks that all points have as many numbers.
+ *
+ * @param indices - those of the points among the data
+ */
+function checkSizes(x: readonly Point[], indices: readonly number[]): void {
+  const sizes = x.map((xi) => (isList(xi) ? `[${xi.length}]` : 'a number'));
+  const odd = sizes.findIndex((size) => size !== sizes[0]);
+  if (odd < 0) return;
+  throw new RangeError(
+    `curveFit: the points of xdata must have one and the same length; xdata[${indices[0]}] is ${sizes[0]} and xdata[${indices[odd]}] ${sizes[odd]}.`,
+  );
 }
 
 /**

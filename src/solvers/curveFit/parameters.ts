@@ -51,13 +51,12 @@ export function readParameters(p0: Start, options: ParameterOptions): ParameterS
     throw new TypeError(`curveFit: p0 must be an array or an object { name: start }, got ${show(p0)}.`);
   }
   const byName = !isList(p0);
+  if (byName && !isPlain(p0)) {
+    throw new TypeError(`curveFit: p0 must be an array or an object { name: start }, got ${show(p0)}.`);
+  }
   const names = byName ? Object.keys(p0) : Array.from({ length: p0.length }, (_, j) => `p${j}`);
-  const start = Float64Array.from(byName ? Object.values(p0) : Array.from(p0));
   if (names.length === 0) throw new RangeError('curveFit: p0 is empty; there is nothing to fit.');
-  names.forEach((name, j) => {
-    if (!Number.isFinite(start[j]))
-      throw new RangeError(`curveFit: the start of ${name} is ${start[j]}; it must be finite.`);
-  });
+  const start = readStart(names, byName ? Object.values(p0) : Array.from(p0));
   const indexOf = (option: string, key: string | number): number => {
     const index = byName
       ? names.indexOf(String(key))
@@ -108,19 +107,43 @@ export function readParameters(p0: Start, options: ParameterOptions): ParameterS
     // Not yet known: a tie may depend on one that is listed after it, and has its value in a later round.
     for (const j of tied) all[j] = NaN;
     for (let round = 0; round < tied.length; round++) {
-      for (const [j, tie] of functions) all[j] = tie(present(all) as never);
+      for (const [j, tie] of functions) all[j] = checkTied(names[j], tie(present(all) as never));
     }
     return all;
   };
   const atStart = expand(varied.map((j) => start[j]));
   for (const j of tied) {
-    if (Number.isNaN(atStart[j]))
+    if (!Number.isFinite(atStart[j]))
       throw new RangeError(
-        `curveFit: tied.${names[j]} gives NaN at p0; it must return a number, and must not depend on ${names[j]}, nor through other tied parameters.`,
+        `curveFit: tied.${names[j]} gives ${atStart[j]} at p0; it must return a finite number, and must not depend on ${names[j]}, nor through other tied parameters.`,
       );
   }
   const isFixed = names.map((_, j) => fixed.has(j));
   return { names, start, varied, lower, upper, tied, isFixed, present, expand };
+}
+
+/** Returns true for `{ … }`, false for a Map, a Date, a DataView and the like. */
+function isPlain(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}
+
+/** Returns the starts, `[n]`, and throws where one is no finite number. */
+function readStart(names: readonly string[], values: readonly unknown[]): Float64Array {
+  return Float64Array.from(names, (name, j) => {
+    const value = values[j];
+    if (typeof value !== 'number') {
+      throw new TypeError(`curveFit: the start of ${name} must be a number, got ${show(value)}.`);
+    }
+    if (!Number.isFinite(value))
+      throw new RangeError(`curveFit: the start of ${name} is ${value}; it must be finite.`);
+    return value;
+  });
+}
+
+function checkTied(name: string, value: unknown): number {
+  if (typeof value === 'number') return value;
+  throw new TypeError(`curveFit: tied.${name} must return a number, got ${show(value)}.`);
 }
 
 function limits(

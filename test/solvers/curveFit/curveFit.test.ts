@@ -330,8 +330,24 @@ describe('curveFit refuses, by name,', () => {
     [
       'points of other lengths',
       { x: t.map((v, i) => (i === 1 ? [v, v] : [v])), model: () => 1 },
-      /one and the same length/,
+      /one and the same length; xdata\[0\] is \[1\] and xdata\[1\] \[2\]/,
     ],
+    [
+      'text in y where missing values are skipped',
+      { y: y.map((v, i) => (i === 1 ? '3' : v)), options: { missing: 'skip' } },
+      /ydata\[1\] is "3"; every value must be a finite number\.$/,
+    ],
+    [
+      'dates in x where missing values are skipped',
+      { x: t.map((v, i) => (i === 2 ? new Date(0) : v)), options: { missing: 'skip' } },
+      /xdata\[2\] is a Date/,
+    ],
+    [
+      'a weight that is NaN',
+      { options: { weights: sigma.map((s, i) => (i ? s : NaN)) } },
+      /weights\[0\] is NaN/,
+    ],
+    ['a sigma of null', { options: { sigma: null } }, /sigma must be a number or an array, got null/],
     ['sigma of 0', { options: { sigma: 0 } }, /sigma must be a finite number > 0, got 0/],
     [
       'a negative sigma',
@@ -371,6 +387,20 @@ describe('curveFit refuses, by name,', () => {
     ],
     ['a tie that is no function', { options: { tied: { 0: 3 } } }, /tied\.p0 must be a function, got 3/],
     ['a start that is NaN', { p0: [3, NaN, 1] }, /start of p1 is NaN/],
+    ['a start that is text', { p0: [3, '1', 1] }, /start of p1 must be a number, got "1"/],
+    ['a start that is null', { p0: { a: null } }, /start of a must be a number, got null/],
+    ['a start that is a bigint', { p0: [3n, 1, 1] }, /start of p0 must be a number, got 3n/],
+    ['a start that is a Map', { p0: new Map([['a', 1]]) }, /p0 must be an array or an object .*, got a Map/],
+    [
+      'a tie that returns text',
+      { options: { tied: { 0: () => '3' } } },
+      /tied\.p0 must return a number, got "3"/,
+    ],
+    [
+      'a tie that is infinite',
+      { options: { tied: { 0: () => 1 / 0 } } },
+      /tied\.p0 gives Infinity at p0; it must return a finite number/,
+    ],
     ['a start that is a number', { p0: 3 }, /p0 must be an array or an object/],
     ['an empty start', { p0: [] }, /p0 is empty/],
     ['more parameters than points', { x: [1, 2], y: [1, 2] }, /3 parameters vary, and there are 2 points/],
@@ -455,7 +485,7 @@ describe('an ending says what is so', () => {
     ['each other', { b: ({ c }: Named) => c, c: ({ b }: Named) => 2 * b }],
   ])('refuses tied parameters that depend on %s', (_, tied) => {
     expect(() => curveFit(named, t, y, { a: 3, b: 1, c: 1 }, { tied })).toThrow(
-      'curveFit: tied.b gives NaN at p0; it must return a number, and must not depend on b, nor through other tied',
+      'curveFit: tied.b gives NaN at p0; it must return a finite number, and must not depend on b, nor through other tied',
     );
   });
 
