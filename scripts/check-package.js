@@ -6,8 +6,10 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { cdnOf, isRelative, linksOf } from './readme.js';
 
-const { exports: entries, devDependencies } = JSON.parse(readFileSync('package.json', 'utf8'));
+const manifest = JSON.parse(readFileSync('package.json', 'utf8'));
+const { exports: entries, devDependencies } = manifest;
 const names = Object.keys(entries)
   .filter((entry) => entry !== './package.json')
   .map((entry) => entry.replace(/^\./, 'quasi-newton'));
@@ -16,10 +18,12 @@ const needsBackend = new Set(['quasi-newton/tfjs']);
 
 const digits = 'node_modules/quasi-newton/examples/models/digits.onnx';
 const folder = mkdtempSync(join(tmpdir(), 'quasi-newton-'));
+const readme = readFileSync('README.md', 'utf8');
 try {
   step('publint', () => run('npx', ['publint', '--strict', '--pack', 'npm'], '.'));
   const [{ filename, files, size }] = JSON.parse(
-    run('npm', ['pack', '--json', '--pack-destination', folder], '.'),
+    // What prepack and postpack print would stand before the JSON.
+    run('npm', ['pack', '--json', '--foreground-scripts=false', '--pack-destination', folder], '.'),
   );
   console.log(`packed: ${files.length} files, ${(size / 1024).toFixed(0)} kB`);
 
@@ -30,6 +34,9 @@ try {
   cpSync('.npmrc', join(folder, '.npmrc'));
   writeFileSync(join(folder, 'package.json'), JSON.stringify({ private: true, type: 'module' }));
   install(filename);
+  step('README.md of the package shows its pictures where no repository is known', () =>
+    checkReadme(files.map((/** @type {{ path: string }} */ { path }) => path)),
+  );
   for (const name of names) {
     if (needsBackend.has(name)) {
       step(`${name} without its backend says what is missing`, () => expectMissing(name, '@tensorflow/tfjs'));
@@ -84,15 +91,30 @@ function checkLinks(paths) {
   const missing = paths
     .filter((path) => path.endsWith('.md'))
     .flatMap((page) => {
-      const text = readFileSync(page, 'utf8').replaceAll(/^```[\s\S]*?^```/gm, '');
-      return [...text.matchAll(/\]\(([^)\s]+)\)|\b(?:src|srcset|href)="([^"]+)"/g)]
-        .map(([, link, attribute]) => (link ?? attribute).split('#')[0])
-        .filter(
-          (target) => target !== '' && !/^[a-z]+:/.test(target) && !isThere(join(dirname(page), target)),
-        )
+      return linksOf(readFileSync(page, 'utf8'))
+        .filter(isRelative)
+        .filter((target) => !isThere(join(dirname(page), target.replace(/#.*$/, ''))))
         .map((target) => `${page}: ${target}`);
     });
   if (missing.length > 0) throw new Error(`The package lacks what its pages link to:\n${missing.join('\n')}`);
+}
+
+/**
+ * Finds what README.md, as installed, shows or links to beside itself, or on the CDN where the package has no such file;
+ * and a README.md in the repository that packing has changed.
+ *
+ * @param {string[]} paths - of the files in the package
+ */
+function checkReadme(paths) {
+  const cdn = cdnOf(manifest);
+  const links = linksOf(readFileSync(join(folder, 'node_modules/quasi-newton/README.md'), 'utf8'));
+  const isBroken = (/** @type {string} */ link) =>
+    link.startsWith(cdn) ? !paths.includes(link.slice(cdn.length).replace(/#.*$/, '')) : isRelative(link);
+  const broken = links.filter(isBroken);
+  if (broken.length > 0) throw new Error(`README.md of the package leads nowhere:\n${broken.join('\n')}`);
+  const pictures = links.filter((link) => link.startsWith(cdn) && link.endsWith('.svg'));
+  if (pictures.length === 0) throw new Error('README.md of the package shows no picture.');
+  if (readFileSync('README.md', 'utf8') !== readme) throw new Error('Packing left README.md changed.');
 }
 
 /** A table of y = sin x. */
