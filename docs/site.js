@@ -33,14 +33,15 @@ async function offerVersions() {
   choice.setAttribute('aria-label', 'Version');
   const all = versions.includes(current) ? versions : [current, ...versions];
   for (const version of all) choice.append(new Option(version, version, version === current, version === current));
-  choice.addEventListener('change', async () => {
+  const open = async () => {
     const other = new URL(`../${choice.value}/`, root);
     const page = new URL(location.pathname.slice(root.pathname.length), other);
     const { ok } = await fetch(page, { method: 'HEAD' }).catch(() => ({ ok: false }));
     location.assign(ok ? page : new URL('index.html', other));
-  });
+  };
+  choice.addEventListener('change', () => void open());
   // A page that comes back from the cache shows its own version.
   window.addEventListener('pageshow', () => (choice.value = current));
   document.querySelector('#tsd-toolbar .title, .tsd-page-toolbar .title')?.after(choice);
 }
-document.addEventListener('DOMContentLoaded', offerVersions);
+document.addEventListener('DOMContentLoaded', () => void offerVersions());

@@ -22,8 +22,19 @@ const readme = readFileSync('README.md', 'utf8');
 try {
   step('publint', () => run('npx', ['publint', '--strict', '--pack', 'npm'], '.'));
   const [{ filename, files, size }] = JSON.parse(
-    // What prepack and postpack print would stand before the JSON.
-    run('npm', ['pack', '--json', '--foreground-scripts=false', '--pack-destination', folder], '.'),
+    // .npmrc turns scripts off, but packing needs two; what they print would stand before the JSON.
+    run(
+      'npm',
+      [
+        'pack',
+        '--json',
+        '--ignore-scripts=false',
+        '--foreground-scripts=false',
+        '--pack-destination',
+        folder,
+      ],
+      '.',
+    ),
   );
   console.log(`packed: ${files.length} files, ${(size / 1024).toFixed(0)} kB`);
 

@@ -41,12 +41,15 @@ export function listVersions(folder) {
   return versions;
 }
 
+/** @param {string[]} words - a command and its arguments */
+function run(...[command, ...args]) {
+  execFileSync(command, args, { stdio: 'inherit', shell: process.platform === 'win32' });
+}
+
 /** @param {boolean} versioned */
 function build(versioned) {
   const { version } = JSON.parse(readFileSync('package.json', 'utf8'));
   const site = resolve(versioned ? join('out/site', version) : 'docs/site');
-  const run = (/** @type {string[]} */ ...[command, ...args]) =>
-    execFileSync(command, args, { stdio: 'inherit', shell: process.platform === 'win32' });
   mkdirSync(site, { recursive: true });
   run('npm', '--prefix', 'docs', 'ci');
   run('npm', '--prefix', 'docs', 'run', 'build', '--', '--out', site);
