@@ -67,7 +67,7 @@ async function run({ model, text, number, on, list }) {
   await writeWhole(model, bytes);
   const loss = isClasses ? 'softmaxCrossEntropy' : 'mse';
   const facts = { model, sizes, activation, normalized: isScaled, loss };
-  const call = `quasi-newton train ${model} --data ${table.path} --target ${text.target} --loss ${loss} --out trained.onnx`;
+  const call = `npx quasi-newton train ${model} --data ${table.path} --target ${text.target} --loss ${loss} --out trained.onnx`;
   console.log(
     on.json
       ? JSON.stringify(facts, null, 2)

@@ -90,7 +90,7 @@ function parsed(name, command, args) {
     });
   } catch (error) {
     const reason = messageOf(error).split('. To specify')[0].replace(/\.?$/, '.');
-    throw new BadInput(`${name}: ${reason} See quasi-newton ${name} --help.`, { cause: error });
+    throw new BadInput(`${name}: ${reason} See npx quasi-newton ${name} --help.`, { cause: error });
   }
 }
 
@@ -132,8 +132,8 @@ export function usage(name, { summary, example, options }) {
   return [
     `${summary[0].toUpperCase()}${summary.slice(1)}.`,
     '',
-    `Usage: quasi-newton ${name} MODEL.onnx [options]`,
-    `       quasi-newton ${name} ${example}`,
+    `Usage: npx quasi-newton ${name} MODEL.onnx [options]`,
+    `       npx quasi-newton ${name} ${example}`,
     '',
     ...lines,
   ].join('\n');

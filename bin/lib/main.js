@@ -44,7 +44,7 @@ function commandOf(name) {
   const command = Object.hasOwn(commands, name) ? commands[name] : undefined;
   if (command) return command;
   throw new BadInput(
-    `${JSON.stringify(name)} is no command; there are ${Object.keys(commands).join(', ')}. See quasi-newton --help.`,
+    `${JSON.stringify(name)} is no command; there are ${Object.keys(commands).join(', ')}. See npx quasi-newton --help.`,
   );
 }
 
@@ -57,11 +57,11 @@ function overview() {
   return [
     'Trains ONNX models in ONNX Runtime, and draws their loss landscapes.',
     '',
-    'Usage: quasi-newton COMMAND MODEL.onnx [options]',
+    'Usage: npx quasi-newton COMMAND MODEL.onnx [options]',
     '',
     ...lines,
     '',
-    'quasi-newton COMMAND --help tells the options of a command.',
+    'npx quasi-newton COMMAND --help tells the options of a command.',
     'Exit codes: 0 done, 1 the run failed, 2 bad input, 130 stopped by Ctrl-C.',
   ].join('\n');
 }
