@@ -79,8 +79,8 @@ const LINES = 4;
  * Looks along −∇f first. If the decrease promised there is below the resolution of f, it looks along up to four lines
  * that share the unknowns among them. A line of three points costs two evaluations. It is not judged if two rules of
  * integration disagree, because of curvature or a kink. A contradiction must show on shorter parts of the line too,
- * and exceed the scatter of f along it, which takes up to twelve more evaluations. Long lines compare curvatures,
- * short ones slopes.
+ * and exceed the scatter of f along it, which takes up to twelve more evaluations; a contradiction
+ * that is not confirmed is looked for once more at the next shorter step. Long lines compare curvatures, short ones slopes.
  */
 export function* inspect(standstill: Standstill): Asks<Inspection> {
   const { at } = standstill;
@@ -100,13 +100,18 @@ export function* inspect(standstill: Standstill): Asks<Inspection> {
    */
   function* judge(steps: readonly Float64Array[], downhill: boolean): Asks<Verdict> {
     let verdict: Verdict = { mismatch: null, descends: false, isSmooth: true };
+    let isDoubted = false;
     for (const step of steps) {
       const whole = yield* measure(step, 1);
       if (contradicts(whole)) {
         const isWrong =
           contradicts(yield* measure(step, SHORTER[0])) && !agrees(yield* measure(step, SHORTER[1]));
         const isCertain = isWrong && !(yield* isNoise(standstill, step, whole));
-        return { mismatch: isCertain ? whole : null, descends: false, isSmooth: false };
+        verdict = { mismatch: isCertain ? whole : null, descends: false, isSmooth: false };
+        if (isCertain || isDoubted) return verdict;
+        // Where f bends, the error of a gradient may vanish on a part of the line; one shorter step tells.
+        isDoubted = true;
+        continue;
       }
       const { trusted: isSmooth, resolved, byValues } = whole;
       verdict = { mismatch: null, descends: isSmooth && resolved && byValues < 0, isSmooth };
