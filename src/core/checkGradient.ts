@@ -62,6 +62,9 @@ export interface GradientCheck {
  * others. An element counts as wrong only if the differences exclude it, kinks and rounding considered. Afterwards the
  * problem's parameters hold the point that was checked.
  *
+ * A run that converges does not prove its gradient right: solvers compare slopes with values only where they stop
+ * without success, and a gradient that is wrong in some elements may still lead to a point where all elements vanish.
+ *
  * @throws RangeError naming every option that is wrong, or if f is not finite at the point
  * @throws TypeError if `problem` is not a problem, or f not a number
  *

@@ -54,6 +54,9 @@ export interface Problem extends ProblemFacts {
   /**
    * As `fg`, on only the samples that the current batch shares with the previous one; a mean if `fg` is a mean. If they
    * share none, f and ∇f are 0.
+   *
+   * Its values differ from those of `fg` by nature, so that no check notices an `overlap` of another function: with
+   * `{ ...problem, fg }`, give the new problem its own `overlap`.
    */
   overlap?(x: Float64Array, gradient: Float64Array | null): number;
   /** Writes the exact ∇²f(x)·v into `product`; the buffers, `[n]` each, belong to the caller. */
