@@ -237,6 +237,31 @@ describe('an adaptive evaluation', () => {
     );
   });
 
+  it.each(['tanh', 'relu'] as const)('of 25 × 25 points of a %s network saves most of them', (activation) => {
+    const small = networkOf(activation, 32);
+    const axes = { npoints: 25, seed: 32 };
+    const { done, z } = landscape(small, { ...axes, adaptive: 'linear' });
+    expect(done.filter((mark) => mark === 1).length).toBeLessThan(0.28 * done.length);
+    const whole = landscape(small, axes);
+    expect(bandsApart(whole, { ...whole, z }, (v) => v)).toBeLessThan(0.35);
+  });
+
+  it('asks for the same cells where a file holds others too', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'adaptive-'));
+    try {
+      const checkpoint = join(folder, 'grid');
+      const whole = landscape(problem, { npoints: 65, seed: 1, shard: '2/3', checkpoint });
+      const { z, done } = landscape(problem, { ...options, checkpoint });
+      z.forEach((value, cell) => {
+        const known = whole.done[cell] === 1;
+        expect(value).toBe(known ? whole.z[cell] : expected.z[cell]);
+        expect(done[cell]).toBe(known ? 1 : expected.done[cell]);
+      });
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+
   it('refuses shards and unknown scales', () => {
     expect(() => landscape(problem, { ...options, shard: '1/2' })).toThrow(/adaptive: .* goes with no shard/);
     expect(() => landscape(problem, { adaptive: 'fast' as never })).toThrow(

@@ -16,6 +16,18 @@ export function sortedFinite(values: Iterable<number>): number[] {
   return [...values].filter((value) => Math.abs(value) <= drawableSize).sort((a, b) => a - b);
 }
 
+/**
+ * Limits of ascending values that a few outliers do not move: quantiles 0.02 and 0.98, each as far again from the other
+ * as they are apart, within the values.
+ */
+export function robustLimits(sorted: readonly number[]): [number, number] {
+  const [least, most] = [sorted[0], sorted[sorted.length - 1]];
+  const [low, high] = [quantileSorted(sorted, 0.02), quantileSorted(sorted, 0.98)];
+  // Where nearly all values are the same, the others are what there is to see.
+  if (!(high - low > 1e-10 * Math.max(Math.abs(least), Math.abs(most)))) return [least, most];
+  return [Math.max(least, low - (high - low)), Math.min(most, high + (high - low))];
+}
+
 /** The numbers that a box plot shows of one sample. */
 export interface FiveNumbers {
   readonly low: number;

@@ -8,7 +8,7 @@ import { norm2 } from '../../core/vector.ts';
 import { axisOf, type Axis } from './axes.ts';
 import { colorMap, type ColorMap } from './color.ts';
 import { columnOf, type FilledLandscapeAttributes } from './landscapeAttributes.ts';
-import { drawableSize, quantileSorted, sortedFinite } from '../grid/statistics.ts';
+import { drawableSize, quantileSorted, robustLimits, sortedFinite } from '../grid/statistics.ts';
 import { transformOf, type Transform, type ValueScale } from '../grid/valueScale.ts';
 import { symlogTicks, type Tick } from './ticks.ts';
 import type { LandscapeData } from '../grid/data.ts';
@@ -50,7 +50,12 @@ export function fieldOf(data: LandscapeData, attributes: FilledLandscapeAttribut
     const hint = zscale === 'linear' ? '' : ` under zscale '${zscale}'`;
     throw new RangeError(`there is nothing to draw: no value of this landscape is finite${hint}.`);
   }
-  const [low, high] = typeof clims === 'string' ? limitsOf(finite, clims) : clims.map(transform.apply);
+  const [low, high] =
+    clims === 'data'
+      ? [finite[0], finite[finite.length - 1]]
+      : clims === 'robust'
+        ? robustLimits(finite)
+        : clims.map(transform.apply);
   if (!Number.isFinite(low)) {
     throw new RangeError(`clims: must lie where zscale '${zscale}' is defined, got ${show(clims)}.`);
   }
@@ -82,16 +87,6 @@ export function fieldOf(data: LandscapeData, attributes: FilledLandscapeAttribut
 function haveOneUnit({ directions }: LandscapeData['plane']): boolean {
   const [a, b] = directions.map(norm2);
   return a > 0 && Math.abs(a - b) <= 1e-6 * a;
-}
-
-/** The ends of the colors, chosen by the values, ascending. */
-function limitsOf(sorted: readonly number[], clims: 'robust' | 'data'): [number, number] {
-  const [least, most] = [sorted[0], sorted[sorted.length - 1]];
-  if (clims === 'data') return [least, most];
-  const [low, high] = [quantileSorted(sorted, 0.02), quantileSorted(sorted, 0.98)];
-  // Where nearly all values are the same, the others are what there is to see.
-  if (!(high - low > 1e-10 * Math.max(Math.abs(least), Math.abs(most)))) return [least, most];
-  return [Math.max(least, low - (high - low)), Math.min(most, high + (high - low))];
 }
 
 /** The transformed values that part the bands, ascending: those inside (low, high). */
