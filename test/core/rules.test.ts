@@ -111,7 +111,7 @@ test('values are shown short, so that a string is told from a number', () => {
     [undefined, 'undefined'],
     [null, 'null'],
     [true, 'true'],
-    [1n, '1'],
+    [1n, '1n'],
     [named, 'the function named'],
     [(() => () => {})(), 'the function (anonymous)'],
     [new Float32Array(3), 'Float32Array(3)'],

@@ -27,7 +27,7 @@ describe('a start is refused with advice', () => {
       giving(NaN),
     ],
     ['fg must return a number, got undefined.', giving(undefined)],
-    ['fg must return a number, got 1.', giving(1n)],
+    ['fg must return a number, got 1n.', giving(1n)],
     [
       'minimize: element 1 of the gradient at p0 is Infinity; start where it is finite.',
       giving(1, [0, Infinity]),
