@@ -1,5 +1,5 @@
 /**
- * Tries Stryker's mutants of some files without Stryker's switches, which make loops ten times as slow.
+ * Tries Stryker's mutants of some files without Stryker's switches, which slow down hot loops.
  *
  *     node scripts/mutate.js src/core/solve.ts --tests test/core
  *

@@ -39,9 +39,9 @@ it('a run that ends at the precision of f leaves no decrease that f resolves, th
       callback: ({ f }) => void (highest = Math.max(highest, Math.abs(f))),
     });
     if (result.termination === 'gradientMismatch') mismatches++;
-    // Loose by design: a line shares its length among unknowns, and errors of little curvature hide behind others.
-    const left = result.termination === 'precisionFloor' ? gain(result.x) : 0;
-    expect(left, `run ${run}`).toBeLessThanOrEqual(1e6 * 2 ** -52 * highest);
+    // Values resolve 192 ε of the largest; the bound is 50 times as loose: slight errors hide behind curvature.
+    const mayStand = result.termination !== 'precisionFloor' || gain(result.x) < 1e4 * 2 ** -52 * highest;
+    expect(mayStand, `run ${run}`).toBe(true);
   }
   expect(mismatches).toBeGreaterThan(200);
 });
