@@ -140,51 +140,26 @@ function pass(matrix: Symmetric): void {
   const simd = kernels.get(data.buffer);
   const blocks = panel.length / BLOCK;
   matrix.scale = 0;
-  if (simd) (scale === 0 ? simd.multiply : simd.update)(data.byteOffset, panel.byteOffset, blocks, scale);
-  else if (scale === 0) multiplyPlain(data, panel);
-  else updatePlain(data, panel, scale);
+  if (simd) {
+    (scale === 0 ? simd.multiply : simd.update)(data.byteOffset, panel.byteOffset, blocks, scale);
+  } else {
+    if (scale !== 0) updatePlain(data, panel, scale);
+    multiplyPlain(data, panel);
+  }
 }
 
 function updatePlain(data: Float64Array, panel: Float64Array, scale: number): void {
-  let row0 = 0;
+  let at = 0;
   for (let block = 0; block < panel.length; block += BLOCK) {
-    let row1 = row0 + block / 6 + 2;
-    const u0 = panel[block + U];
-    const u1 = panel[block + U + 1];
-    const v0 = panel[block + V];
-    const v1 = panel[block + V + 1];
-    const x0 = panel[block + X];
-    const x1 = panel[block + X + 1];
-    let even0 = 0;
-    let odd0 = 0;
-    let even1 = 0;
-    let odd1 = 0;
-    for (let at = 0; at <= block; at += BLOCK) {
-      const w = panel[at + W];
-      const w1 = panel[at + W + 1];
-      const z = panel[at + Z];
-      const z1 = panel[at + Z + 1];
-      const a0 = scale * data[row0] + (u0 * w + v0 * z);
-      const b0 = scale * data[row0 + 1] + (u0 * w1 + v0 * z1);
-      const a1 = scale * data[row1] + (u1 * w + v1 * z);
-      const b1 = scale * data[row1 + 1] + (u1 * w1 + v1 * z1);
-      data[row0] = a0;
-      data[row0 + 1] = b0;
-      data[row1] = a1;
-      data[row1 + 1] = b1;
-      even0 += a0 * panel[at + X];
-      odd0 += b0 * panel[at + X + 1];
-      even1 += a1 * panel[at + X];
-      odd1 += b1 * panel[at + X + 1];
-      panel[at + PRODUCT] = panel[at + PRODUCT] + a0 * x0 + a1 * x1;
-      panel[at + PRODUCT + 1] = panel[at + PRODUCT + 1] + b0 * x0 + b1 * x1;
-      row0 += 2;
-      row1 += 2;
+    for (let row = 0; row < 2; row++) {
+      const u = panel[block + U + row];
+      const v = panel[block + V + row];
+      for (let other = 0; other <= block; other += BLOCK) {
+        data[at] = scale * data[at] + (u * panel[other + W] + v * panel[other + Z]);
+        data[at + 1] = scale * data[at + 1] + (u * panel[other + W + 1] + v * panel[other + Z + 1]);
+        at += 2;
+      }
     }
-    // The block itself: its rows hold both halves.
-    panel[block + PRODUCT] = even0 + odd0;
-    panel[block + PRODUCT + 1] = even1 + odd1;
-    row0 = row1;
   }
 }
 
@@ -212,6 +187,7 @@ function multiplyPlain(data: Float64Array, panel: Float64Array): void {
       row0 += 2;
       row1 += 2;
     }
+    // The block itself: its rows hold both halves.
     panel[block + PRODUCT] = even0 + odd0;
     panel[block + PRODUCT + 1] = even1 + odd1;
     row0 = row1;
