@@ -1,7 +1,7 @@
 import type { FastOperations } from '../vector.ts';
 import type { Kernels } from './kernels.ts';
 import { RECORDED, simdKernels, type Exports, type SimdMemory } from './simd.ts';
-import { compileKernels } from './compileKernels.ts';
+import { kernelsOnMemory } from './compileKernels.ts';
 import { simdBytes } from './simdBytes.ts';
 import { clearPadding, padded } from './padding.ts';
 import { TILE } from './tiles.ts';
@@ -17,19 +17,6 @@ export interface Arena {
   vector(): Float64Array | null;
 }
 
-/**
- * WebAssembly addresses 4 GiB in pages of 64 KiB; the last page is left out, since addresses wrap around at its end.
- */
-const PAGE = 2 ** 16;
-const MAX_PAGES = 2 ** 16 - 1;
-
-/** Null if it cannot be compiled; undefined before the first use. */
-let compiled: WebAssembly.Module | null | undefined;
-
-/** Returns the compiled kernels, or null if there is no WebAssembly with SIMD. */
-export const simdModule = (): WebAssembly.Module | null =>
-  (compiled ??= compiled === null ? null : compileKernels(simdBytes));
-
 /** Number of vectors that a kernel reads beside rows. */
 const TILES = 4;
 
@@ -40,13 +27,11 @@ const ROWS = 5;
 const VECTORS = 5;
 
 /**
- * Allocates the memory of an arena in one piece, since growth would detach every view.
+ * Allocates an arena.
  *
  * @returns null if there is no WebAssembly with SIMD, or not enough memory
  */
 export function newArena(n: number, rows: number, bytesPerNumber: number): Arena | null {
-  const module = simdModule();
-  if (module === null) return null;
   const length = padded(n);
   const tile = Math.min(TILE, length);
   const table = Math.max(rows + ROWS, RECORDED);
@@ -55,32 +40,26 @@ export function newArena(n: number, rows: number, bytesPerNumber: number): Arena
   const tableAt = factorsAt + 8 * table;
   const vectorsAt = resultsAt + 8 * padded(3 * table);
   const rowsAt = vectorsAt + 8 * VECTORS * length;
-  const pages = Math.ceil((rowsAt + bytesPerNumber * rows * length) / PAGE);
-  if (pages > MAX_PAGES) return null;
-  try {
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-    const { buffer } = memory;
-    const views: SimdMemory = {
-      exports: new WebAssembly.Instance(module, { host: { memory } }).exports as unknown as Exports,
-      buffer,
-      tiles: Array.from({ length: TILES }, (_, i) => new Float64Array(buffer, 8 * i * tile, tile)),
-      results: new Float64Array(buffer, resultsAt, table),
-      factors: new Float64Array(buffer, factorsAt, table),
-      rows: new Uint32Array(buffer, tableAt, table),
-    };
-    let vectors = 0;
-    return {
-      buffer,
-      kernels: simdKernels(views),
-      operations: simdOperations(views, n),
-      rowOffset: (row) => rowsAt + bytesPerNumber * row * length,
-      vector: () =>
-        vectors < VECTORS ? new Float64Array(buffer, vectorsAt + 8 * vectors++ * length, n) : null,
-    };
-  } catch {
-    // Not enough memory.
-    return null;
-  }
+  const made = kernelsOnMemory(simdBytes, rowsAt + bytesPerNumber * rows * length);
+  if (made === null) return null;
+  const { buffer } = made;
+  const views: SimdMemory = {
+    exports: made.exports as unknown as Exports,
+    buffer,
+    tiles: Array.from({ length: TILES }, (_, i) => new Float64Array(buffer, 8 * i * tile, tile)),
+    results: new Float64Array(buffer, resultsAt, table),
+    factors: new Float64Array(buffer, factorsAt, table),
+    rows: new Uint32Array(buffer, tableAt, table),
+  };
+  let vectors = 0;
+  return {
+    buffer,
+    kernels: simdKernels(views),
+    operations: simdOperations(views, n),
+    rowOffset: (row) => rowsAt + bytesPerNumber * row * length,
+    vector: () =>
+      vectors < VECTORS ? new Float64Array(buffer, vectorsAt + 8 * vectors++ * length, n) : null,
+  };
 }
 
 /** The operations of vector.ts, on padded vectors in the arena. */

@@ -1,14 +1,51 @@
+/** WebAssembly addresses 4 GiB in pages; the last one is left out, since addresses wrap around at its end. */
+export const PAGE = 2 ** 16;
+const MAX_PAGES = 2 ** 16 - 1;
+
+/** Modules by their bytes; null for those that cannot be compiled. */
+const compiled = new Map<string, WebAssembly.Module | null>();
+
 /**
- * Compiles a module of kernels.
+ * Compiles a module of kernels, once.
  *
  * @param bytes - in hexadecimal
  * @returns null where there is no WebAssembly with SIMD
  */
 export function compileKernels(bytes: string): WebAssembly.Module | null {
+  let module = compiled.get(bytes);
+  if (module === undefined) compiled.set(bytes, (module = compile(bytes)));
+  return module;
+}
+
+function compile(bytes: string): WebAssembly.Module | null {
   try {
     return new WebAssembly.Module(Uint8Array.from(bytes.match(/../g) ?? [], (byte) => parseInt(byte, 16)));
   } catch {
     // No WebAssembly, no SIMD, or a content security policy against it.
+    return null;
+  }
+}
+
+/**
+ * Instantiates kernels on a memory of their own, in one piece, since growth would detach every view.
+ *
+ * @param bytes - of the module, in hexadecimal
+ * @param size - of the memory, in bytes
+ * @returns null where there is no WebAssembly with SIMD, or not enough memory
+ */
+export function kernelsOnMemory(
+  bytes: string,
+  size: number,
+): { readonly buffer: ArrayBuffer; readonly exports: WebAssembly.Exports } | null {
+  const module = compileKernels(bytes);
+  const pages = Math.ceil(size / PAGE);
+  if (module === null || pages > MAX_PAGES) return null;
+  try {
+    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
+    const { exports } = new WebAssembly.Instance(module, { host: { memory } });
+    return { buffer: memory.buffer, exports };
+  } catch {
+    // The process has no such memory to give.
     return null;
   }
 }

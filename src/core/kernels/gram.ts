@@ -3,7 +3,8 @@
  *
  * @module
  */
-import { simdModule } from './arena.ts';
+import { compileKernels, PAGE } from './compileKernels.ts';
+import { simdBytes } from './simdBytes.ts';
 
 /** Vectors to multiply: element i of vector v is `values[v·vectorStride + i·stride]`. */
 export interface Vectors {
@@ -24,7 +25,6 @@ const WIDTH = 4;
 const DEPTH = 256;
 /** Below this many vectors, setting up costs more than SIMD saves. */
 const LEAST_COUNT = 16;
-const PAGE = 2 ** 16;
 const MAX_BYTES = 2 ** 31;
 
 /** Adds products of panels to blocks of the result; pointers and `stride` in bytes. */
@@ -35,7 +35,7 @@ let shared: { readonly memory: WebAssembly.Memory; readonly kernel: GramKernel }
 
 /** Returns a memory of at least this many bytes with the kernel, or null if there is none. */
 function scratch(bytes: number): { buffer: ArrayBuffer; kernel: GramKernel } | null {
-  const module = simdModule();
+  const module = compileKernels(simdBytes);
   if (module === null || bytes > MAX_BYTES) return null;
   try {
     if (!shared) {

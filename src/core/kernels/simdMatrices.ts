@@ -1,4 +1,4 @@
-import { compileKernels } from './compileKernels.ts';
+import { compileKernels, PAGE } from './compileKernels.ts';
 import { matrixBytes } from './matrixBytes.ts';
 import type { Matrices } from './matrices.ts';
 
@@ -16,7 +16,6 @@ interface Shared {
   readonly exports: Exports;
 }
 
-const PAGE = 2 ** 16;
 const MAX_BYTES = 2 ** 31;
 
 /** The memory that all callers share; null where there can be none, undefined until it is first wanted. */

@@ -9,7 +9,7 @@
  *
  * @module
  */
-import { compileKernels } from './compileKernels.ts';
+import { kernelsOnMemory } from './compileKernels.ts';
 import { symmetricBytes } from './symmetricBytes.ts';
 
 /** A symmetric matrix A, `[n, n]`, and an update that waits for the next pass. Plain data. */
@@ -28,10 +28,6 @@ const [W, Z, X, PRODUCT, U, V] = [0, 2, 4, 6, 8, 10];
 /** From this number of rows on, SIMD is worth a memory of its own. */
 const SIMD_LENGTH = 32;
 
-const PAGE = 2 ** 16;
-/** The last page is left out, since addresses wrap around at its end. */
-const MAX_PAGES = 2 ** 16 - 1;
-
 /** `A ← scale·A + uwᵀ + vzᵀ` and `product ← Ax`; pointers in bytes. */
 type Pass = (data: number, panel: number, blocks: number, scale: number) => void;
 interface Exports {
@@ -41,9 +37,6 @@ interface Exports {
 
 /** Kernels of each memory. A matrix is plain data, so it cannot refer to them itself. */
 const kernels = new WeakMap<ArrayBufferLike, Exports>();
-
-/** Null if it cannot be compiled; undefined before the first use. */
-let compiled: WebAssembly.Module | null | undefined;
 
 /**
  * Returns `diagonal·I`, `[n, n]`.
@@ -73,21 +66,13 @@ function allocate(n: number, length: number, panelLength: number): Pick<Symmetri
 
 /** Null where there is no SIMD, or not enough memory for it. */
 function allocateForSimd(length: number, panelLength: number): Pick<Symmetric, 'data' | 'panel'> | null {
-  compiled ??= compiled === null ? null : compileKernels(symmetricBytes);
-  const pages = Math.ceil((8 * (length + panelLength)) / PAGE);
-  if (compiled === null || pages > MAX_PAGES) return null;
-  try {
-    const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
-    const { exports } = new WebAssembly.Instance(compiled, { host: { memory } });
-    kernels.set(memory.buffer, exports as unknown as Exports);
-    return {
-      data: new Float64Array(memory.buffer, 8 * panelLength, length),
-      panel: new Float64Array(memory.buffer, 0, panelLength),
-    };
-  } catch {
-    // The process has no such memory to give.
-    return null;
-  }
+  const made = kernelsOnMemory(symmetricBytes, 8 * (length + panelLength));
+  if (made === null) return null;
+  kernels.set(made.buffer, made.exports as unknown as Exports);
+  return {
+    data: new Float64Array(made.buffer, 8 * panelLength, length),
+    panel: new Float64Array(made.buffer, 0, panelLength),
+  };
 }
 
 /** `A ← diagonal·I`; drops the waiting update. */
