@@ -1,12 +1,7 @@
-import {
-  diagonalMatrix,
-  multiply,
-  setDiagonal,
-  updateLater,
-  type Symmetric,
-} from '../core/kernels/symmetric.ts';
+import { multiply } from '../core/kernels/symmetric.ts';
 import { dot, scaleInto } from '../core/vector.ts';
 import { biggsFactor, hasExactValues, isCurved, pairSums, writePair } from './curvature.ts';
+import { diagonalAt, multiplyAt, resetAt, updateAt, type MatrixAt } from './matrixAt.ts';
 import type { Descent } from './lineSearchSolver.ts';
 
 /**
@@ -17,12 +12,8 @@ const EXACT = 64;
 
 /** Inverse Hessian estimate, and the scratch of its update. */
 export interface DenseMemory {
-  /** H, `[n, n]`. */
-  readonly inverse: Symmetric;
-  /** Gradient g that the product belongs to, `[n]`; NaN if there is none. */
-  readonly at: Float64Array;
-  /** Hg, `[n]`. */
-  readonly inverseAt: Float64Array;
+  /** H and its product with the gradient. */
+  readonly inverse: MatrixAt;
   /** `[n]` */
   readonly s: Float64Array;
   /** `[n]` */
@@ -66,9 +57,7 @@ export function broydenFamily(
 ): Descent<DenseMemory> {
   return {
     init: (setting) => ({
-      inverse: diagonalMatrix(setting.n, 1),
-      at: new Float64Array(setting.n).fill(NaN),
-      inverseAt: new Float64Array(setting.n),
+      inverse: diagonalAt(setting.n, 1),
       s: new Float64Array(setting.n),
       y: new Float64Array(setting.n),
       hy: new Float64Array(setting.n),
@@ -78,11 +67,11 @@ export function broydenFamily(
     }),
     apply(memory, gradient, out) {
       if (memory.updates === 0) return scaleInto(-1, gradient, out);
-      multiplyAt(memory, gradient);
-      scaleInto(-1, memory.inverseAt, out);
+      multiplyAt(memory.inverse, gradient);
+      scaleInto(-1, memory.inverse.product, out);
     },
     learn(memory, step) {
-      const { inverse, s, y, hy, next, inverseAt } = memory;
+      const { inverse, s, y, hy, next } = memory;
       const n = step.x.length;
       const pair = pairSums(step);
       if (!isCurved(pair)) return;
@@ -93,33 +82,24 @@ export function broydenFamily(
       let sBs = -step.alpha * dot(s, step.gradient);
       if (memory.updates === 0) {
         const diagonal = initialDiagonal(pair.sy, pair.yy);
-        setDiagonal(inverse, diagonal);
-        memory.at.fill(NaN);
+        resetAt(inverse, diagonal);
         sBs /= diagonal;
       }
-      multiplyAt(memory, step.gradient);
-      multiply(inverse, step.trialGradient, next);
-      if (n < EXACT) multiply(inverse, y, hy);
-      else for (let i = 0; i < n; i++) hy[i] = t * (next[i] - inverseAt[i]);
+      multiplyAt(inverse, step.gradient);
+      multiply(inverse.matrix, step.trialGradient, next);
+      if (n < EXACT) multiply(inverse.matrix, y, hy);
+      else for (let i = 0; i < n; i++) hy[i] = t * (next[i] - inverse.product[i]);
       const yHy = dot(y, hy);
       const { phi, tau } = member({ n, b: sBs / sy, h: yHy / sy });
       updateInverse(memory, step.trialGradient, { sy, yHy, phi, tau });
       memory.updates++;
     },
     reset(memory) {
-      setDiagonal(memory.inverse, 1);
-      memory.at.fill(NaN);
+      resetAt(memory.inverse, 1);
       memory.updates = 0;
     },
     isFresh: ({ updates }) => updates === 0,
   };
-}
-
-/** Computes the product with this gradient, unless it is known. */
-function multiplyAt({ inverse, at, inverseAt }: DenseMemory, gradient: Float64Array): void {
-  if (at.every((value, i) => value === gradient[i])) return;
-  at.set(gradient);
-  multiply(inverse, gradient, inverseAt);
 }
 
 /**
@@ -127,18 +107,12 @@ function multiplyAt({ inverse, at, inverseAt }: DenseMemory, gradient: Float64Ar
  * the gradient g⁺ after the step, from Hg⁺ in `next`.
  */
 function updateInverse(
-  { inverse, s, hy, next, at, inverseAt }: DenseMemory,
-  trialGradient: Float64Array,
+  { inverse, s, hy, next }: DenseMemory,
+  gradient: Float64Array,
   { sy, yHy, phi, tau }: BroydenMember & { readonly sy: number; readonly yHy: number },
 ): void {
   const ss = ((phi / tau) * (yHy / sy) + 1) / sy;
   const mixed = -phi / (tau * sy);
   const hyhy = (phi - 1) / (tau * yHy);
-  updateLater(inverse, 1 / tau, [ss, mixed, hyhy], s, hy);
-  const sg = dot(s, trialGradient);
-  const hg = dot(hy, trialGradient);
-  const alongS = ss * sg + mixed * hg;
-  const alongHy = mixed * sg + hyhy * hg;
-  for (let i = 0; i < s.length; i++) inverseAt[i] = next[i] / tau + alongS * s[i] + alongHy * hy[i];
-  at.set(trialGradient);
+  updateAt(inverse, tau, [ss, mixed, hyhy], s, hy, { gradient, next });
 }

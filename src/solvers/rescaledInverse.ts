@@ -1,12 +1,7 @@
 import { dot, scaleInto } from '../core/vector.ts';
-import {
-  diagonalMatrix,
-  multiply,
-  setDiagonal,
-  updateLater,
-  type Symmetric,
-} from '../core/kernels/symmetric.ts';
+import { multiply } from '../core/kernels/symmetric.ts';
 import { biggsFactor, hasExactValues, isCurved, pairSums, writePair, type Curvature } from './curvature.ts';
+import { diagonalAt, multiplyAt, resetAt, updateAt, type MatrixAt } from './matrixAt.ts';
 import type { Descent } from './lineSearchSolver.ts';
 import type { Move } from '../core/kernels/kernels.ts';
 
@@ -16,20 +11,14 @@ import type { Move } from '../core/kernels/kernels.ts';
  */
 export interface RescaledMemory {
   /** M = Vₖᵀ⋯V₁ᵀV₁⋯Vₖ with V = I − ρysᵀ: `[n, n]`. */
-  readonly scaled: Symmetric;
+  readonly scaled: MatrixAt;
   /** N, the terms that the pairs add: `[n, n]`. */
-  readonly added: Symmetric;
+  readonly added: MatrixAt;
   /** Scale of H₀. */
   gamma: number;
   /** Number of pairs learned; at 0 H is the identity. */
   updates: number;
   readonly modifiedSecant: boolean;
-  /** Gradient g that the products belong to, `[n]`; NaN if there is none. */
-  readonly at: Float64Array;
-  /** Mg, `[n]`. */
-  readonly scaledAt: Float64Array;
-  /** Ng, `[n]`. */
-  readonly addedAt: Float64Array;
   /** Scratch, `[n]` each. */
   readonly s: Float64Array;
   readonly y: Float64Array;
@@ -53,14 +42,11 @@ export function rescaledInverse(
 ): Descent<RescaledMemory> {
   return {
     init: (setting) => ({
-      scaled: diagonalMatrix(setting.n, 1),
-      added: diagonalMatrix(setting.n, 0),
+      scaled: diagonalAt(setting.n, 1),
+      added: diagonalAt(setting.n, 0),
       gamma: 1,
       updates: 0,
       modifiedSecant: modifiedSecant ?? hasExactValues(setting),
-      at: new Float64Array(setting.n).fill(NaN),
-      scaledAt: new Float64Array(setting.n),
-      addedAt: new Float64Array(setting.n),
       s: new Float64Array(setting.n),
       y: new Float64Array(setting.n),
       product: new Float64Array(setting.n),
@@ -68,60 +54,45 @@ export function rescaledInverse(
     }),
     apply(memory, gradient, out) {
       if (memory.updates === 0) return scaleInto(-1, gradient, out);
-      multiplyAt(memory, gradient);
-      const { gamma, scaledAt, addedAt } = memory;
-      for (let i = 0; i < out.length; i++) out[i] = -(gamma * scaledAt[i] + addedAt[i]);
+      const { gamma, scaled, added } = memory;
+      multiplyAt(scaled, gradient);
+      multiplyAt(added, gradient);
+      for (let i = 0; i < out.length; i++) out[i] = -(gamma * scaled.product[i] + added.product[i]);
     },
     learn(memory, step) {
       const pair = pairSums(step);
       if (!isCurved(pair)) return;
       const t = memory.modifiedSecant ? biggsFactor(step, pair) : 1;
-      multiplyAt(memory, step.gradient);
       writePair(step, t, memory.s, memory.y);
       const rho = 1 / (t * pair.sy);
-      takeIn(memory, memory.scaled, memory.scaledAt, step, { t, rho, own: 0 });
-      takeIn(memory, memory.added, memory.addedAt, step, { t, rho, own: rho });
-      memory.at.set(step.trialGradient);
+      takeIn(memory, memory.scaled, step, { t, rho, own: 0 });
+      takeIn(memory, memory.added, step, { t, rho, own: rho });
       memory.gamma = scalingOf(pair);
       memory.updates++;
     },
     reset(memory) {
-      setDiagonal(memory.scaled, 1);
-      setDiagonal(memory.added, 0);
-      memory.at.fill(NaN);
+      resetAt(memory.scaled, 1);
+      resetAt(memory.added, 0);
       memory.updates = 0;
     },
     isFresh: ({ updates }) => updates === 0,
   };
 }
 
-/** Computes the products with this gradient, unless they are known. */
-function multiplyAt(memory: RescaledMemory, gradient: Float64Array): void {
-  const { at, scaled, added, scaledAt, addedAt } = memory;
-  if (at.every((value, i) => value === gradient[i])) return;
-  at.set(gradient);
-  multiply(scaled, gradient, scaledAt);
-  multiply(added, gradient, addedAt);
-}
-
-/**
- * `A ← VᵀAV + own·ssᵀ = A − ρ(suᵀ + usᵀ) + (ρ²·yᵀu + own)·ssᵀ`, u = Ay; and `productAt ← A g⁺`, which was Ag.
- */
+/** `A ← VᵀAV + own·ssᵀ = A − ρ(suᵀ + usᵀ) + (ρ²·yᵀu + own)·ssᵀ`, u = Ay; and its product with the new gradient. */
 function takeIn(
   { s, y, product: u, next }: RescaledMemory,
-  matrix: Symmetric,
-  productAt: Float64Array,
-  { trialGradient }: Move,
+  estimate: MatrixAt,
+  { gradient: before, trialGradient: gradient }: Move,
   { t, rho, own }: { t: number; rho: number; own: number },
 ): void {
-  const n = s.length;
-  multiply(matrix, trialGradient, next);
-  for (let i = 0; i < n; i++) u[i] = t * (next[i] - productAt[i]);
+  const { matrix, at, product } = estimate;
+  multiplyAt(estimate, before);
+  multiply(matrix, gradient, next);
+  for (let i = 0; i < u.length; i++) u[i] = t * (next[i] - product[i]);
   const ss = rho * rho * dot(y, u) + own;
+  if (ss > 0) return updateAt(estimate, 1, [ss, -rho, 0], s, u, { gradient, next });
   // After n pairs, My is rounding and M no longer positive on y: there is nothing left to subtract.
-  if (!(ss > 0)) return productAt.set(next);
-  const sg = dot(s, trialGradient);
-  const ug = dot(u, trialGradient);
-  for (let i = 0; i < n; i++) productAt[i] = next[i] + (ss * sg - rho * ug) * s[i] - rho * sg * u[i];
-  updateLater(matrix, 1, [ss, -rho, 0], s, u);
+  product.set(next);
+  at.set(gradient);
 }

@@ -359,7 +359,7 @@ describe('the dense methods', () => {
       const { state, steps } = observe(solver, problem, 12);
       const H = denseOracle(H0(steps[0]), steps, member);
       const { inverse } = memoryOf<DenseMemory>(state);
-      const rows = rowsOf(inverse);
+      const rows = rowsOf(inverse.matrix);
       expect(distance(rows.flat(), H.flat())).toBeLessThan(1e-6);
       const { s, y } = steps[11];
       expect(distance(times(rows, y), s)).toBeLessThan(1e-8);
@@ -386,7 +386,7 @@ describe('the dense methods', () => {
           const taken = modifiedSecant ? steps.map(bySecant) : steps;
           const expected = denseOracle(scale(steps[11]), taken, () => [1, 1]);
           const { gamma, scaled, added } = memoryOf<RescaledMemory>(state);
-          const H = add([gamma, rowsOf(scaled)], [1, rowsOf(added)]);
+          const H = add([gamma, rowsOf(scaled.matrix)], [1, rowsOf(added.matrix)]);
           expect(distance(H.flat(), expected.flat())).toBeLessThan(1e-6);
           const { s, y } = taken[11];
           expect(distance(times(H, y), s)).toBeLessThan(1e-8);
