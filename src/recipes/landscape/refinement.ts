@@ -35,7 +35,7 @@ const carried = [0.8, 0.6, 0.36] as const;
 /** Weight of the belief, before any check, that a prediction is right. */
 const trust = 0.3;
 
-/** What is known of a grid, and what is predicted. */
+/** Values of a grid as far as they are known, and predictions of the others. */
 export interface Knowledge {
   readonly draft: Draft;
   readonly levels: HalfLevels;
@@ -106,12 +106,14 @@ function* passes(all: Knowledge, whole: number): Generator<Round, void> {
         predict(all, whole, level);
         const open = cells[level].filter((cell) => all.known[cell] === 0);
         const missing = open.filter((cell) => !isPredicted(all, cell));
-        const picked = open
-          .filter((cell) => isPredicted(all, cell) && expectedError(all, cell) > tolerance)
-          .sort((a, b) => expectedError(all, b) - expectedError(all, a))
+        const doubtful = open
+          .filter((cell) => isPredicted(all, cell))
+          .map((cell) => ({ cell, error: expectedError(all, cell) }))
+          .filter(({ error }) => error > tolerance)
+          .sort((a, b) => b.error - a.error)
           .slice(0, left);
-        left -= picked.length;
-        yield* ask(all, [...missing, ...picked]);
+        left -= doubtful.length;
+        yield* ask(all, [...missing, ...doubtful.map(({ cell }) => cell)]);
       }
       const stride = strideAfter(all.levels, level);
       if (pass > 0 || stride === null || stride === 1) continue;
