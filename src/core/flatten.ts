@@ -1,5 +1,5 @@
 import { sizeOf } from './layout.ts';
-import { show } from './options.ts';
+import { isPlainObject, show } from './options.ts';
 import { checkLength } from './paramSet.ts';
 
 /** A tree as one vector, with its inverse. */
@@ -124,11 +124,6 @@ function isTypedArray(value: unknown): value is TypedArray {
     ArrayBuffer.isView(value) &&
     !(value instanceof DataView || value instanceof BigInt64Array || value instanceof BigUint64Array)
   );
-}
-
-function isPlainObject(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
 }
 
 /** Returns shape and values of a tensor of tfjs (`shape`, `dataSync()`) or ONNX Runtime (`dims`, `data`), or null. */

@@ -106,3 +106,9 @@ export function show(value: unknown): string {
   }
   return typeof value === 'bigint' ? `${value}n` : String(value);
 }
+
+/** Returns true for `{ … }`, false for a Map, a Date, a DataView and the like. */
+export function isPlainObject(value: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(value);
+  return prototype === Object.prototype || prototype === null;
+}

@@ -1,4 +1,4 @@
-import { show } from '../../core/options.ts';
+import { isPlainObject, show } from '../../core/options.ts';
 
 /** A start: the parameters in order, or by name. */
 export type Start = ArrayLike<number> | { readonly [name: string]: number };
@@ -47,13 +47,11 @@ const isList = (value: object): value is ArrayLike<number> =>
  * @throws RangeError naming a parameter that does not exist, or a start outside its bounds
  */
 export function readParameters(p0: Start, options: ParameterOptions): ParameterSet {
-  if (typeof p0 !== 'object' || p0 === null) {
+  const isObject = typeof p0 === 'object' && p0 !== null;
+  if (!isObject || !(isList(p0) || isPlainObject(p0))) {
     throw new TypeError(`curveFit: p0 must be an array or an object { name: start }, got ${show(p0)}.`);
   }
   const byName = !isList(p0);
-  if (byName && !isPlain(p0)) {
-    throw new TypeError(`curveFit: p0 must be an array or an object { name: start }, got ${show(p0)}.`);
-  }
   const names = byName ? Object.keys(p0) : Array.from({ length: p0.length }, (_, j) => `p${j}`);
   if (names.length === 0) throw new RangeError('curveFit: p0 is empty; there is nothing to fit.');
   const start = readStart(names, byName ? Object.values(p0) : Array.from(p0));
@@ -120,12 +118,6 @@ export function readParameters(p0: Start, options: ParameterOptions): ParameterS
   }
   const isFixed = names.map((_, j) => fixed.has(j));
   return { names, start, varied, lower, upper, tied, isFixed, present, expand };
-}
-
-/** Returns true for `{ … }`, false for a Map, a Date, a DataView and the like. */
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === Object.prototype || prototype === null;
 }
 
 /** Returns the starts, `[n]`, and throws where one is no finite number. */
