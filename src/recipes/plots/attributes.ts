@@ -1,4 +1,4 @@
-import { numberIn, oneOf, string, type Rule, type Rules } from '../../core/options.ts';
+import { either, numberIn, oneOf, string, type Rule, type Rules } from '../../core/options.ts';
 
 /** Attributes that all figures have. */
 export interface FigureAttributes {
@@ -58,6 +58,9 @@ export const limits: Rule = {
   allowed: 'a pair [low, high] of finite numbers, low < high',
   accepts: (v) => Array.isArray(v) && v.length === 2 && v.every(Number.isFinite) && v[0] < v[1],
 };
+
+/** As {@link limits}, or those of the data. */
+export const limitsOrData = either(limits, oneOf('data'));
 
 /**
  * The attributes of a figure, after the recipes of Julia's Plots: defaults give way to the user's word, and

@@ -1,8 +1,8 @@
-import { boolean, either, oneOf, string, type Rules } from '../../core/options.ts';
+import { boolean, string, type Rules } from '../../core/options.ts';
 import {
   axisScale,
   figureRules,
-  limits,
+  limitsOrData,
   theme,
   type AxisScale,
   type FigureAttributes,
@@ -26,7 +26,7 @@ export const boxplotRules: Rules<BoxplotAttributes> = {
   ...figureRules,
   relativeTo: string,
   yscale: axisScale,
-  ylims: either(limits, oneOf('data')),
+  ylims: limitsOrData,
   points: boolean,
   reference: string,
 };

@@ -1,8 +1,8 @@
-import { boolean, either, oneOf, string, type Rules } from '../../core/options.ts';
+import { boolean, oneOf, string, type Rules } from '../../core/options.ts';
 import {
   axisScale,
   figureRules,
-  limits,
+  limitsOrData,
   theme,
   type AxisScale,
   type FigureAttributes,
@@ -31,7 +31,6 @@ export interface ConvergenceAttributes extends FigureAttributes {
   reference?: string;
 }
 
-const limitsOrData = either(limits, oneOf('data'));
 export const convergenceRules: Rules<ConvergenceAttributes> = {
   ...figureRules,
   against: oneOf('iterations', 'evaluations', 'seconds'),

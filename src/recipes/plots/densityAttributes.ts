@@ -1,5 +1,5 @@
 import { boolean, either, oneOf, positive, type Rules } from '../../core/options.ts';
-import { axisScale, figureRules, limits, type AxisScale, type FigureAttributes } from './attributes.ts';
+import { axisScale, figureRules, limitsOrData, type AxisScale, type FigureAttributes } from './attributes.ts';
 
 /** Attributes of `density`. */
 export interface DensityAttributes extends FigureAttributes {
@@ -28,7 +28,6 @@ export interface DensityAttributes extends FigureAttributes {
 /** Attributes once defaults are in. */
 export type FilledDensity = Required<DensityAttributes>;
 
-const limitsOrData = either(limits, oneOf('data'));
 export const densityRules: Rules<DensityAttributes> = {
   ...figureRules,
   bandwidth: either(positive, oneOf('auto')),
