@@ -164,7 +164,7 @@ const carries = (node: NodeProto): boolean => {
  * would be taken for logits, so they are refused where they can be recognised.
  */
 function inputOfFinal(g: Builder, y: Value, ops: readonly string[], axis?: number): Value | undefined {
-  const node = g.proto.node.find(({ output }) => output.includes(y));
+  const node = g.makerOf(y);
   if (node === undefined || !isStandard(node)) return undefined;
   if (opOf(node)?.carries === 'all') return inputOfFinal(g, node.input[0], ops, axis);
   if (node.opType === 'If') {

@@ -138,7 +138,7 @@ function sourceOf(
   value: string,
 ): { readonly name: string; readonly isTransposed: boolean } | undefined {
   if (g.constants.has(value)) return { name: value, isTransposed: false };
-  const node = g.proto.node.find(({ output }) => output.includes(value));
+  const node = g.makerOf(value);
   if (node === undefined || !carriers.has(opKey(node))) return undefined;
   const source = sourceOf(g, node.input[0]);
   return source && { name: source.name, isTransposed: source.isTransposed !== (opKey(node) === 'Transpose') };

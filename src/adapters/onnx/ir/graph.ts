@@ -123,6 +123,11 @@ export class Graph implements Facts {
     this.infer(this, node);
   }
 
+  /** The node that makes a value; undefined for inputs and constants. */
+  makerOf(value: Value): NodeProto | undefined {
+    return this.proto.node.findLast(({ output }) => output.includes(value));
+  }
+
   /** Output k of a node, added to it if it has none there. */
   extraOutput(node: NodeProto, k: number): Value {
     const known = node.output[k];

@@ -69,9 +69,8 @@ function labelsOf(g: Builder, attributes: Attributes): Value {
 const normalizer: Lowering = (g, { input: [x] }, attributes) => {
   const norm = attributes.string('norm', 'MAX');
   const values = real(g, x);
-  const made = g.proto.node.find(({ output }) => output[0] === values);
-  const source =
-    made && isIdentity(made) ? g.proto.node.find(({ output }) => output[0] === made.input[0]) : made;
+  const made = g.makerOf(values);
+  const source = made && isIdentity(made) ? g.makerOf(made.input[0]) : made;
   if (norm === 'L1') {
     if (source && opKey(source) === 'Softmax') return [values];
     return [g.div(values, g.sum(g.abs(values), [-1]))];

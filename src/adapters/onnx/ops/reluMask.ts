@@ -17,18 +17,16 @@ const carriers = new Set(['Reshape', 'Transpose']);
 const DEPTH = 4;
 
 function isOfProducts(g: Builder, value: Value, depth = DEPTH): boolean {
-  const node = depth > 0 ? makerOf(g, value) : undefined;
+  const node = depth > 0 ? g.makerOf(value) : undefined;
   if (node === undefined) return false;
   if (products.has(node.opType)) return true;
   const every = (inputs: readonly Value[]) => inputs.every((input) => isOfProducts(g, input, depth - 1));
   if (node.opType === 'Add') return every(node.input);
   // A mask, as the ReLU of a shortcut makes it.
   if (node.opType === 'Mul')
-    return makerOf(g, node.input[1])?.opType === 'Cast' && every(node.input.slice(0, 1));
+    return g.makerOf(node.input[1])?.opType === 'Cast' && every(node.input.slice(0, 1));
   return carriers.has(node.opType) && every(node.input.slice(0, 1));
 }
-
-const makerOf = (g: Builder, value: Value) => g.proto.node.findLast(({ output }) => output[0] === value);
 
 /**
  * dy where y > 0, else 0. A product with the mask is twice as fast as a choice, but of an infinite dy makes NaN: it is
@@ -54,7 +52,7 @@ export function throughPooledRelu(
   dy: Value,
   spread: (dy: Value) => Value,
 ): Value {
-  const maker = makerOf(g, x);
+  const maker = g.makerOf(x);
   if (maker?.opType !== 'Relu' || maker.domain !== '') return spread(dy);
   const dx = spread(passing(g, y, dy));
   const known = masked.get(g) ?? new Map<Value, Value>();
