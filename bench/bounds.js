@@ -16,7 +16,7 @@ const boxes = [
   { name: 'thirds, 0.9', kept: (/** @type {number} */ i) => i % 3 === 0, part: 0.9 },
 ];
 
-/** `lbfgs({ lower, upper })` beside SciPy's L-BFGS-B in the same run, where `python3` has it. */
+/** `lbfgs({ lower, upper })` beside SciPy's L-BFGS-B in the same run, where a Python has it. */
 export async function run() {
   const version = scipyVersion();
   const live = version === null ? null : new SciPy();

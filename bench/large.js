@@ -16,7 +16,7 @@ export const title = 'Evaluations on large problems';
 
 const SIZES = [120, 1200, 12_000, 96_000];
 
-/** `lbfgs()` beside Optim.jl's choices and, where `python3` has it, SciPy's L-BFGS-B in the same run. */
+/** `lbfgs()` beside Optim.jl's choices and, where a Python has it, SciPy's L-BFGS-B in the same run. */
 export async function run() {
   console.log('Evaluations until f − f* ≤ 1e-8 or ‖∇f‖∞ ≤ 1e-6; – : not within 3000.\n');
   const live = scipyVersion() === null ? null : new SciPy();

@@ -12,7 +12,7 @@ export const title = 'Evaluations on the problems of Moré, Garbow & Hillstrom';
 /** @type {Record<string, { evals: Record<string, number | null> }>} */
 const peers = JSON.parse(readFileSync(new URL('mgh-peers.json', import.meta.url), 'utf8')).problems;
 
-/** Counts, beside the recorded ones of other libraries and, where `python3` has it, SciPy in the same run. */
+/** Counts, beside the recorded ones of other libraries and, where a Python has it, SciPy in the same run. */
 export async function run() {
   const version = scipyVersion();
   console.log(

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { curveFit } from 'quasi-newton';
 import { geometricMean } from './lib/geometricMean.js';
+import { pythonWith } from './lib/python.js';
 import { digits, nist } from './problems/nist/index.js';
 
 export const title = 'NIST’s reference problems of nonlinear regression';
@@ -34,7 +35,9 @@ export function run() {
 /** Those of SciPy, or none where there is no SciPy. @returns {Record<string, Fit[]>} */
 function scipy() {
   const script = fileURLToPath(new URL('peers/nist.py', import.meta.url));
-  const { status, stdout } = spawnSync('python3', [script], { encoding: 'utf8', maxBuffer: 2 ** 26 });
+  const python = pythonWith('scipy');
+  if (python === undefined) return {};
+  const { status, stdout } = spawnSync(python, [script], { encoding: 'utf8', maxBuffer: 2 ** 26 });
   if (status !== 0) return {};
   return Object.fromEntries(
     Object.entries(JSON.parse(stdout)).map(([name, fits]) => [`SciPy ${name}`, fits]),

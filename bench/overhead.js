@@ -11,6 +11,7 @@ import { fileURLToPath } from 'node:url';
 import { lbfgs } from 'quasi-newton';
 import { median, printTable } from '../examples/lib/report.js';
 import { readBandwidth } from './lib/bandwidth.js';
+import { pythonWith } from './lib/python.js';
 import { micro } from './lib/micro.js';
 import { quadratic, secondsBeyondF } from './lib/quadratic.js';
 
@@ -84,12 +85,15 @@ function peers() {
   if (succeeds('cc', ['-O3', '-o', program, here('liblbfgs.c'), '-llbfgs', '-lm'])) {
     found.push({ name: 'libLBFGS', time: (n) => timesOf(program, [`${n}`, `${iterations}`]) });
   }
-  const python = '/usr/bin/python3';
   for (const [module, name] of [
     ['scipy', 'SciPy L-BFGS-B'],
     ['torch', 'torch LBFGS'],
   ]) {
-    if (!succeeds(python, ['-c', `import ${module}`])) continue;
+    const python = pythonWith(module);
+    if (python === undefined) {
+      console.log(`Left out, as no Python has ${module}: ${name}\n`);
+      continue;
+    }
     const script = here('peers.py');
     found.push({ name, time: (n) => timesOf(python, [script, module, `${n}`, `${iterations}`]) });
   }

@@ -1,12 +1,15 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { pythonWith } from './python.js';
 import { hitCounter } from './firstHit.js';
 
-/** The version of SciPy under `python3`, or null where there is none. */
+/** The version of SciPy, or null where no Python has it. */
 export function scipyVersion() {
-  const { status, stdout } = spawnSync('python3', ['-c', 'import scipy; print(scipy.__version__)']);
-  return status === 0 ? String(stdout).trim() : null;
+  const python = pythonWith('scipy');
+  if (python === undefined) return null;
+  const { stdout } = spawnSync(python, ['-c', 'import scipy; print(scipy.__version__)']);
+  return String(stdout).trim();
 }
 
 /** Options that let SciPy run as far as the rule of the comparison asks. */
@@ -17,9 +20,13 @@ export const scipyOptions = {
 
 /** A running SciPy, solving problems that live here. */
 export class SciPy {
-  #child = spawn('python3', [fileURLToPath(new URL('minimizeByScipy.py', import.meta.url))], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+  #child = spawn(
+    pythonWith('scipy') ?? 'python3',
+    [fileURLToPath(new URL('minimizeByScipy.py', import.meta.url))],
+    {
+      stdio: ['pipe', 'pipe', 'inherit'],
+    },
+  );
   #bytes = Buffer.alloc(0);
 
   /**

@@ -1,12 +1,7 @@
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-
-/** A Python that has torch, or undefined. */
-const python = () =>
-  ['python3', '/usr/bin/python3'].find(
-    (command) => spawnSync(command, ['-c', 'import torch'], { stdio: 'ignore' }).status === 0,
-  );
+import { pythonWith } from './python.js';
 
 /**
  * A running torch on one thread that times the networks of `torchTimes.py`, or null where no Python has torch.
@@ -18,7 +13,7 @@ const python = () =>
  * }>}
  */
 export async function openTorch() {
-  const command = python();
+  const command = pythonWith('torch');
   if (command === undefined) return null;
   const child = spawn(command, [fileURLToPath(new URL('torchTimes.py', import.meta.url))], {
     stdio: ['pipe', 'pipe', 'inherit'],

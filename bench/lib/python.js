@@ -1,0 +1,11 @@
+import { spawnSync } from 'node:child_process';
+
+/**
+ * A Python that has a module, or undefined: the first `python3` on the path, or else the system's.
+ *
+ * @param {string} module
+ */
+export const pythonWith = (module) =>
+  ['python3', '/usr/bin/python3'].find(
+    (command) => spawnSync(command, ['-c', `import ${module}`], { stdio: 'ignore' }).status === 0,
+  );
