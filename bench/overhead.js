@@ -1,6 +1,6 @@
 // What L-BFGS costs per iteration beyond the evaluations of f: beside the time that reading its pairs twice
 // must take at the bandwidth measured in the same rounds, and beside libLBFGS, SciPy and torch where they are
-// installed (Debian: liblbfgs-dev, python3-scipy, python3-torch). All minimise one quadratic with m = 10; the
+// installed (Debian: liblbfgs-dev, python3-scipy, python3-torch). All minimize one quadratic with m = 10; the
 // first iterations, whose memory is not full yet, are left out. The contestants take turns, so that a busy
 // moment of the machine hits all alike.
 import { execFileSync } from 'node:child_process';

@@ -55,7 +55,7 @@ printTable(
   ]),
 );
 console.log(
-  '\nA lower training loss is what a better optimizer can give; what it is worth on held-out data is for\nregularisation to decide, and mini-batches bring some of that along.',
+  '\nA lower training loss is what a better optimizer can give; what it is worth on held-out data is for\nregularization to decide, and mini-batches bring some of that along.',
 );
 saveFigure(
   'digits.svg',

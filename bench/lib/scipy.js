@@ -45,7 +45,7 @@ export class SciPy {
   }
 
   /**
-   * Lets SciPy minimise a problem until it ends, has taken `limit` evaluations or has done enough.
+   * Lets SciPy minimize a problem until it ends, has taken `limit` evaluations or has done enough.
    *
    * @param {import('quasi-newton').Problem} problem
    * @param {keyof typeof scipyOptions} method

@@ -112,7 +112,7 @@ function show(both, total) {
           cell.textContent = String(text);
           if (i === 0) {
             cell.className = 'swatch';
-            cell.style.setProperty('--colour', `var(--${key})`);
+            cell.style.setProperty('--color', `var(--${key})`);
           }
           return cell;
         }),

@@ -161,7 +161,7 @@ const carries = (node: NodeProto): boolean => {
 
 /**
  * The input of the op that makes y, if it is one of `ops` along `axis`. Probabilities that come by another way
- * would be taken for logits, so they are refused where they can be recognised.
+ * would be taken for logits, so they are refused where they can be recognized.
  */
 function inputOfFinal(g: Builder, y: Value, ops: readonly string[], axis?: number): Value | undefined {
   const node = g.makerOf(y);
