@@ -184,7 +184,15 @@ export function axesOf(
           },
           escapeXml(xname),
         ),
-    sideways(frame.ylabel, frame.shift + 1.3 * fontSize, (frame.top + frame.bottom) / 2, nameSize, height),
+    sideways(
+      frame.ylabel,
+      frame.shift + 1.3 * fontSize,
+      (frame.top + frame.bottom) / 2,
+      nameSize,
+      height,
+      // Where it is longer than the plotting area, not into what stands above that.
+      above > 0 || attributes.title !== '' ? frame.top : 4,
+    ),
   ];
   return [
     el('g', { fill: 'none', stroke: ink.frame }, rectangle, el('path', { d: marks.join('') })),
@@ -220,11 +228,18 @@ export function titleOf(attributes: Filled<FigureAttributes>, middle: number, to
   return texts.join('');
 }
 
-/** Text that reads upwards, centered at (x, y), shortened to `height` and kept inside it. */
-export function sideways(text: string, x: number, y: number, fontSize: number, height: number): string {
-  const shown = shortened(text, height - 8, fontSize);
+/** Text that reads upwards, centered at (x, y), shortened and kept between `top` and the end of `height`. */
+export function sideways(
+  text: string,
+  x: number,
+  y: number,
+  fontSize: number,
+  height: number,
+  top = 4,
+): string {
+  const shown = shortened(text, height - 4 - top, fontSize);
   if (shown === '') return '';
-  const middle = inside(y, textWidth(shown, fontSize), 4, height - 4);
+  const middle = inside(y, textWidth(shown, fontSize), top, height - 4);
   const transform = `translate(${x.toFixed(1)} ${middle.toFixed(1)}) rotate(-90)`;
   return el('text', { transform, fontSize, textAnchor: 'middle' }, escapeXml(shown));
 }

@@ -16,6 +16,7 @@ import { vectorParams } from '../../../src/core/paramSet.ts';
 import { regionsAbove } from '../../../src/recipes/plots/contours.ts';
 import { fieldOf, levelsOf, valueAxis } from '../../../src/recipes/plots/field.ts';
 import { fillAttributes } from '../../../src/recipes/plots/landscapeAttributes.ts';
+import { textWidth } from '../../../src/recipes/plots/svg.ts';
 import { upsample } from '../../../src/recipes/plots/upsample.ts';
 
 const memory = Float64Array.of(1, 2);
@@ -193,6 +194,32 @@ describe('the drawings', () => {
     expect(() => contourf(bowl, [memory] as never)).toThrow(
       /as a ParamSet such as tfParams\(model\) gives; got Array\(1\)/,
     );
+  });
+});
+
+describe('a flat map', () => {
+  const flat = landscape(bowl, params, {
+    directions: axes,
+    npoints: 9,
+    xrange: [-4, 4],
+    yrange: [-0.5, 0.5],
+  });
+  const path = onPlane(flat.plane, [Float64Array.of(1.9, 2.5), Float64Array.of(1, 2)], [1, 0.3]);
+
+  it.each([
+    ['a title', { title: 'A title that is as wide as the whole picture is, or nearly so' }],
+    ['a legend', { paths: [{ name: 'a path', path }] }],
+  ])('has a long name at the left that keeps clear of %s', (_, more) => {
+    const svg = contourf(flat, {
+      aspect: 'equal',
+      ylabel: 'a name much longer than the map is high',
+      ...more,
+    }).toSVG();
+    const [, top] = /<rect x="[\d.]+" y="([\d.]+)" width="[\d.]+" height="[\d.]+"\/><path/.exec(svg) ?? [];
+    const [, middle, shown] =
+      /translate\([\d.]+ ([\d.]+)\) rotate\(-90\)"[^>]*>(a name[^<]*)/.exec(svg) ?? [];
+    const length = textWidth(shown, 1.1 * 14);
+    expect(Number(middle) - length / 2).toBeGreaterThanOrEqual(Number(top) - 1);
   });
 });
 
