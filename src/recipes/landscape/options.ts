@@ -65,10 +65,11 @@ export interface LandscapeOptions {
   yrange?: readonly [number, number];
   /**
    * Evaluates coarse points first and finer ones only where the values between them were not foreseen; the others are
-   * interpolated and marked 2 in `done`. Of 65 × 65 points it evaluates 7 to 20 %, of 25 × 25 about a quarter, for the
-   * same picture within about a quarter of a color band; besides, all points whose prediction is not finite. Say the
-   * `zscale` that it will be drawn with; `true` is `'auto'`. What is narrower than every fourth point of a grid of 65
-   * may be missed.
+   * interpolated and marked 2 in `done`. Of 65 × 65 points it evaluates 7 to 20 %, of 25 × 25 about a quarter; besides,
+   * all points whose prediction is not finite. The picture is mostly the same within a quarter of a color band, but up
+   * to nearly a whole one where it is narrow and deep, as the logarithm of a loss around its minimum. Say the `zscale`
+   * that it will be drawn with; `true` is `'auto'`. What is narrower than every fourth point of a grid of 65 may be
+   * missed.
    *
    * @defaultValue false
    */
