@@ -4,7 +4,7 @@
  * @module
  */
 import { tensorAt } from './layout.ts';
-import { show } from './options.ts';
+import { isPlainObject, show } from './options.ts';
 import { firstNonFinite } from './vector.ts';
 import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
 import type { AsyncSolveOptions } from './solveOptions.ts';
@@ -27,11 +27,13 @@ export function checkProblem(where: string, problem: AsyncProblem | Problem): vo
  * @throws TypeError in the name of the function called
  */
 export function checkSolver(where: string, solver: Solver): void {
-  if (typeof solver?.step !== 'function') {
-    throw new TypeError(
-      `${where}: solver must be a solver such as lbfgs(), bfgs() or auto(), got ${show(solver)}.`,
-    );
-  }
+  if (typeof solver?.step === 'function') return;
+  const given: unknown = solver;
+  const isOptions = typeof given === 'object' && given !== null && isPlainObject(given);
+  const advice = given === undefined || isOptions ? ` ${where}(problem, auto(), options) chooses one.` : '';
+  throw new TypeError(
+    `${where}: solver must be a solver such as lbfgs(), bfgs() or auto(), got ${show(given)}.${advice}`,
+  );
 }
 
 /**

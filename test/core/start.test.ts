@@ -54,6 +54,12 @@ describe('a start is refused with advice', () => {
     );
   });
 
+  it.each([undefined, { maxIterations: 3 }])('no solver, or options in its place: %o', (given) => {
+    expect(() => minimize(rosenbrock(), given as never)).toThrow(
+      / got (undefined|an object with maxIterations)\. minimize\(problem, auto\(\), options\) chooses one\.$/,
+    );
+  });
+
   it('a problem or a solver that is none is refused in the name of the function called', async () => {
     const none = [null, undefined, 3, {}, { p0: Float64Array.of(1) }, { fg: 3 }];
     for (const problem of none as never[]) {
