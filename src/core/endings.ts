@@ -1,15 +1,123 @@
-import type { Mismatch } from './disagreement.ts';
+/**
+ * Whether a run ends, and what it then says: tests that hold, limits, and contradictions between f and ∇f.
+ *
+ * @module
+ */
+import { inspect, trapezoid, type Inspection, type Mismatch } from './disagreement.ts';
+import { metered } from './meter.ts';
+import { refresh, type Run } from './run.ts';
+import { terminations, type Termination } from './termination.ts';
+import { normInf } from './vector.ts';
+import type { Precision } from './problem.ts';
+import type { Asks } from './question.ts';
 import type { CompleteSolveOptions } from './solveOptions.ts';
-import type { Measured } from './solver.ts';
+import type { Iterate, Measured } from './solver.ts';
+
+/** End of a run; the message replaces the sentence of the termination. */
+export type End = readonly [termination: Termination, message: string | null];
+
+/** Values of f with a smaller relative difference are equal to rounding. */
+const ROUNDING: Record<Precision, number> = { float64: 2 ** -50, float32: 2 ** -21 };
+
+/** Values of f with a larger relative difference differ by more than noise. */
+const NOISE: Record<Precision, number> = { float64: 2 ** -44, float32: 2 ** -20 };
+
+/** What was asked for from outside at the current point. */
+export interface Asked {
+  /** The callback asked to stop. */
+  readonly toStop: boolean;
+  /** The validation loss has not improved for too long. */
+  readonly isOverfit: boolean;
+}
+
+/** Returns the end of the run if a test holds at the current point, if someone asked for it, or at a limit. */
+export function* endHere(run: Run, { toStop, isOverfit }: Asked): Asks<End | null> {
+  const { options, watched, iteration } = run;
+  const met = yield* metHere(run);
+  if (met !== null) return met;
+  if (toStop) return ['callback', null];
+  if (isOverfit) return ['validation', watched?.reason() ?? null];
+  const limit = iteration >= options.maxIterations ? 'maxIterations' : run.meter.exhausted();
+  return limit === null ? null : [limit, null];
+}
+
+/** Returns the end of the run by a tolerance or at the floor of precision, after a second look at it. */
+function* metHere(run: Run): Asks<End | null> {
+  const { solver, setting, convergence, now, state, options, iteration } = run;
+  let termination = convergence.met(now.f, now.gradientNorm);
+  // A test that holds at a point above an earlier one is no success.
+  const isSuccess = termination !== null && terminations[termination].outcome === 'converged';
+  if (isSuccess && !setting.stochastic && !(yield* isLowest(run))) {
+    termination = solver.descends ? 'precisionFloor' : null;
+  }
+  if (termination === 'precisionFloor') {
+    const found = yield* inspectHere(run);
+    if (found?.mismatch) return mismatchEnding(found.mismatch);
+    if (found?.descends) {
+      convergence.goOn();
+      return null;
+    }
+  }
+  if (termination === null) return null;
+  if (termination !== 'gradientTolerance' || iteration > 0) return [termination, null];
+  // A gradient of zeros may be one that was never computed.
+  const found = !setting.stochastic && normInf(state.gradient) === 0 ? yield* inspectHere(run) : null;
+  return found?.mismatch ? mismatchEnding(found.mismatch) : [termination, atStart(now, options)];
+}
+
+/** Returns the end of a run whose step failed; null if a mini-batch is skipped for it. */
+export function* endOfFailed(run: Run, termination: Termination): Asks<End | null> {
+  const { stochastic } = run.setting;
+  // A mini-batch without an acceptable step is skipped: x stays, and the next batch is tried.
+  if (stochastic && termination === 'lineSearchFailed') return null;
+  const standsStill = termination === 'precisionFloor' || termination === 'lineSearchFailed';
+  const found = standsStill && !stochastic ? yield* inspectHere(run) : null;
+  if (found?.mismatch) return mismatchEnding(found.mismatch);
+  if (found?.descends) return ['lineSearchFailed', null];
+  return [found?.atFloor ? 'precisionFloor' : termination, null];
+}
+
+/** Compares values and gradients around the iterate, see {@link inspect}; null if a limit forbids evaluations. */
+function* inspectHere({ solver, task, setting, state, best, view, ...run }: Run): Asks<Inspection | null> {
+  const { precision } = setting;
+  const admit = solver.admit && ((x: Float64Array) => solver.admit?.(x, setting));
+  const standstill = { at: state, p0: task.p0, precision, highest: run.highest, admit };
+  const found = yield* metered(inspect(standstill), run.meter, run.options.signal);
+  if ('kind' in found) return null;
+  const { lower } = found;
+  if (lower !== null) {
+    const measured = view.measure({ ...state, ...lower });
+    if (measured.f < best.f) best.keep(lower.x, measured);
+  }
+  return found;
+}
+
+/**
+ * Returns true if no earlier point lies below the current one: by values, or by slopes if the difference of the
+ * values may be noise. Then the best point is evaluated once more, for its gradient.
+ */
+function* isLowest({ solver, setting, state, best, meter, now }: Run): Asks<boolean> {
+  const { precision, n } = setting;
+  if (now.f <= best.f + ROUNDING[precision] * Math.abs(best.f)) return true;
+  if (!solver.descends || meter.exhausted() !== null) return false;
+  best.secure();
+  const lower = { ...state, x: best.x, gradient: new Float64Array(n) };
+  yield* refresh(lower, meter);
+  if (state.f - lower.f > NOISE[precision] * Math.abs(lower.f)) return false;
+  // The other terms, such as a penalty, are exact.
+  const rest = (at: Iterate) => (solver.measure?.(at).f ?? at.f) - at.f;
+  const rise = trapezoid(lower, state) + rest(state) - rest(lower);
+  return rise <= ROUNDING[precision] * Math.abs(state.f);
+}
 
 /** Returns the message of a run that converged at its start. */
-export function atStart({ gradientNorm }: Measured, { gtol, gRel }: CompleteSolveOptions): string {
+function atStart({ gradientNorm }: Measured, { gtol, gRel }: CompleteSolveOptions): string {
   const tolerance = gRel > 0 ? 'gtol + gRel·‖∇f(p0)‖∞' : `gtol = ${gtol}`;
   return `The start already meets the tolerance: ‖∇f(p0)‖∞ = ${gradientNorm.toExponential(2)} is within ${tolerance}. If the loss or its gradient is that small because of its units, set gtol: 0 and gRel: 1e-6, which is relative to the start.`;
 }
 
 /** Returns the termination for values and gradients that contradict each other, and its message. */
-export function mismatchEnding({ byValues, byGradients }: Mismatch): ['gradientMismatch', string] {
+function mismatchEnding({ byValues, byGradients }: Mismatch): End {
   const [measured, promised] = [byValues, byGradients].map((change) => change.toExponential(3));
   return [
     'gradientMismatch',
