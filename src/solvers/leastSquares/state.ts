@@ -56,16 +56,7 @@ export function newState(
   scheme: Scheme,
   { method, tolerance }: MethodOptions,
 ): LevenbergMarquardtState {
-  if (m === 0) {
-    throw new TypeError(
-      'levenbergMarquardt: the problem has no residuals; leastSquares({ p0, residualCount, residuals }) makes one that has.',
-    );
-  }
-  if (method === 'iterative' && !jacobianProducts) {
-    throw new TypeError(
-      "levenbergMarquardt: method 'iterative' needs a problem with the methods jacobianVector(x, v, product) and vectorJacobian(x, u, product); leave it out, or add them.",
-    );
-  }
+  checkMethod(method, m, jacobianProducts);
   const isLarge = m * n > LARGE || m * n * Math.min(m, n) > LONG;
   const isIterative = method === 'iterative' || (method === 'auto' && jacobianProducts && isLarge);
   const k = isIterative ? 0 : Math.min(m, n);
@@ -102,6 +93,19 @@ export function newState(
     rounded: precision === 'float32',
     stochastic,
   };
+}
+
+function checkMethod(method: Method, m: number, jacobianProducts: boolean): void {
+  if (m === 0) {
+    throw new TypeError(
+      'levenbergMarquardt: the problem has no residuals; leastSquares({ p0, residualCount, residuals }) makes one that has.',
+    );
+  }
+  if (method === 'iterative' && !jacobianProducts) {
+    throw new TypeError(
+      "levenbergMarquardt: method 'iterative' needs a problem with the methods jacobianVector(x, v, product) and vectorJacobian(x, u, product); leave it out, or add them.",
+    );
+  }
 }
 
 function jacobianOf(m: number, n: number): Float64Array {

@@ -60,72 +60,100 @@ export function strongWolfe(options: StrongWolfeOptions = {}): LineSearch {
     *search(phi0, alpha0, slack, allowed) {
       const longest = Math.min(options.alphaMax ?? FARTHEST * Math.max(1, alpha0), allowed);
       const decrease = c1 * phi0.slope;
-      // The values of the interval are φ(α) − φ(0), which is more accurate if |φ(0)| is large.
-      const start: Trial = { alpha: 0, value: 0, slope: phi0.slope };
-      let interval: Interval = { best: start, other: start, bracketed: false };
+      const bracket = startBracket(phi0.slope, alpha0, longest);
       let lowest: Trial = { alpha: 0, ...phi0 };
-      let auxiliary = true; // stage 1: work on ψ(α) = φ(α) − φ(0) − c1·α·φ′(0)
-      let width = longest;
-      let previousWidth = 2 * longest;
-      let alphaMin = 0;
-      let alphaMax = Math.min(longest, 5 * alpha0);
       let alpha = Math.min(alpha0, longest);
 
       for (let evaluations = 1; ; evaluations++) {
         const phi: Phi = yield { alpha, slope: true };
         if (!isFinitePhi(phi)) {
           if (evaluations >= 3 * maxEvaluations) return notFound('nonFinite', lowest.alpha);
-          alpha = interval.best.alpha + (alpha - interval.best.alpha) * SHRINK;
+          const from = bracket.interval.best.alpha;
+          alpha = from + (alpha - from) * SHRINK;
           continue;
         }
         if (phi.value < lowest.value) lowest = { alpha, ...phi };
         if (approximateWolfe(phi0, phi, slack, DELTA, c2)) return found(alpha);
 
-        const change = changeOf(phi0, alpha, phi, slack);
-        const trial: Trial = { alpha, value: change, slope: phi.slope };
-        const decreases = change <= alpha * decrease;
+        const trial: Trial = { alpha, value: changeOf(phi0, alpha, phi, slack), slope: phi.slope };
+        const decreases = trial.value <= alpha * decrease;
         if (decreases && Math.abs(phi.slope) <= -c2 * phi0.slope) return found(alpha);
         if (alpha >= longest && decreases && trial.slope <= decrease) return found(alpha);
 
-        const { bracketed } = interval;
-        const exhausted =
-          bracketed && (alpha <= alphaMin || alpha >= alphaMax || alphaMax - alphaMin <= XTOL * alphaMax);
-        if (exhausted) return notFound('intervalTooSmall', lowest.alpha);
+        if (bracket.interval.bracketed && isSpent(bracket, alpha)) {
+          return notFound('intervalTooSmall', lowest.alpha);
+        }
         if (evaluations >= maxEvaluations) return notFound('maxEvaluations', lowest.alpha);
 
-        if (auxiliary && decreases && trial.slope >= 0) auxiliary = false;
-        const onPsi = auxiliary && trial.value <= interval.best.value && !decreases;
-        const refined = onPsi
-          ? tilted(
-              refine(tiltedInterval(interval, -decrease), tilt(trial, -decrease), alphaMin, alphaMax),
-              decrease,
-            )
-          : refine(interval, trial, alphaMin, alphaMax);
-        interval = refined.interval;
-        alpha = refined.alpha;
-
-        const { best, other } = interval;
-        if (interval.bracketed) {
-          // Bisect if two refinements have not reduced the width to two thirds.
-          if (Math.abs(other.alpha - best.alpha) >= 0.66 * previousWidth) {
-            alpha = best.alpha + 0.5 * (other.alpha - best.alpha);
-          }
-          previousWidth = width;
-          width = Math.abs(other.alpha - best.alpha);
-          alphaMin = Math.min(best.alpha, other.alpha);
-          alphaMax = Math.max(best.alpha, other.alpha);
-        } else {
-          alphaMin = alpha + 1.1 * (alpha - best.alpha);
-          alphaMax = alpha + 4 * (alpha - best.alpha);
-        }
-        alpha = Math.max(0, Math.min(longest, alpha));
-        const spent = alpha <= alphaMin || alpha >= alphaMax || alphaMax - alphaMin <= XTOL * alphaMax;
-        if (interval.bracketed && spent) alpha = best.alpha;
+        alpha = nextStep(bracket, takeIn(bracket, trial, decrease, decreases), longest);
         if (alpha === 0) return notFound('intervalTooSmall', lowest.alpha);
       }
     },
   };
 }
+
+/** Interval of a search, and the bounds of its next step. Values in it are φ(α) − φ(0), more accurate if |φ(0)| is large. */
+interface Bracket {
+  interval: Interval;
+  /** True in stage 1, which works on ψ(α) = φ(α) − φ(0) − c1·α·φ′(0). */
+  auxiliary: boolean;
+  width: number;
+  previousWidth: number;
+  alphaMin: number;
+  alphaMax: number;
+}
+
+function startBracket(slope: number, alpha0: number, longest: number): Bracket {
+  const start: Trial = { alpha: 0, value: 0, slope };
+  return {
+    interval: { best: start, other: start, bracketed: false },
+    auxiliary: true,
+    width: longest,
+    previousWidth: 2 * longest,
+    alphaMin: 0,
+    alphaMax: Math.min(longest, 5 * alpha0),
+  };
+}
+
+/** Takes a trial into the interval and returns the step that interpolation proposes. */
+function takeIn(bracket: Bracket, trial: Trial, decrease: number, decreases: boolean): number {
+  const { interval, alphaMin, alphaMax } = bracket;
+  if (bracket.auxiliary && decreases && trial.slope >= 0) bracket.auxiliary = false;
+  const onPsi = bracket.auxiliary && trial.value <= interval.best.value && !decreases;
+  const refined = onPsi
+    ? tilted(
+        refine(tiltedInterval(interval, -decrease), tilt(trial, -decrease), alphaMin, alphaMax),
+        decrease,
+      )
+    : refine(interval, trial, alphaMin, alphaMax);
+  bracket.interval = refined.interval;
+  return refined.alpha;
+}
+
+/** Safeguards a proposed step, and sets the bounds of the one after it. */
+function nextStep(bracket: Bracket, proposed: number, longest: number): number {
+  const { best, other, bracketed } = bracket.interval;
+  let alpha = proposed;
+  if (bracketed) {
+    // Bisect if two refinements have not reduced the width to two thirds.
+    if (Math.abs(other.alpha - best.alpha) >= 0.66 * bracket.previousWidth) {
+      alpha = best.alpha + 0.5 * (other.alpha - best.alpha);
+    }
+    bracket.previousWidth = bracket.width;
+    bracket.width = Math.abs(other.alpha - best.alpha);
+    bracket.alphaMin = Math.min(best.alpha, other.alpha);
+    bracket.alphaMax = Math.max(best.alpha, other.alpha);
+  } else {
+    bracket.alphaMin = alpha + 1.1 * (alpha - best.alpha);
+    bracket.alphaMax = alpha + 4 * (alpha - best.alpha);
+  }
+  alpha = Math.max(0, Math.min(longest, alpha));
+  return bracketed && isSpent(bracket, alpha) ? best.alpha : alpha;
+}
+
+/** Returns true if a bracket leaves no step between its ends, or this one is not between them. */
+const isSpent = ({ alphaMin, alphaMax }: Bracket, alpha: number): boolean =>
+  alpha <= alphaMin || alpha >= alphaMax || alphaMax - alphaMin <= XTOL * alphaMax;
 
 /** Returns the trial as it lies on φ(α) + slope·α. */
 function tilt({ alpha, value, slope }: Trial, by: number): Trial {
