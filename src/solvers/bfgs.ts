@@ -1,4 +1,4 @@
-import { boolean, callable, checkOptions, oneOf } from '../core/options.ts';
+import { boolean, callable, checkOptions, oneOf, type Rules } from '../core/options.ts';
 import { scalings, type ScalingName } from './curvature.ts';
 import { unitStep, type InitialStep } from './initialStep.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
@@ -30,6 +30,14 @@ export interface BfgsOptions {
   readonly initialScaling?: ScalingName;
 }
 
+/** Rules of {@link BfgsOptions}. */
+export const bfgsRules: Rules<BfgsOptions> = {
+  lineSearch: lineSearchRule,
+  initialStep: callable,
+  modifiedSecant: boolean,
+  initialScaling: oneOf('short', 'long', 'geometric', 'none'),
+};
+
 /**
  * BFGS with a dense inverse Hessian: n² numbers and O(n²) work per iteration, for up to about a thousand
  * unknowns. There it reaches losses that limited memory does not.
@@ -41,12 +49,7 @@ export interface BfgsOptions {
  * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., Algorithm 6.1 and eq. (6.17), (7.20)
  */
 export function bfgs(options: BfgsOptions = {}): Solver {
-  checkOptions('bfgs', options, {
-    lineSearch: lineSearchRule,
-    initialStep: callable,
-    modifiedSecant: boolean,
-    initialScaling: oneOf('short', 'long', 'geometric', 'none'),
-  });
+  checkOptions('bfgs', options, bfgsRules);
   const { lineSearch = strongWolfe(), initialStep = unitStep(), initialScaling = 'long' } = options;
   return lineSearchSolver({
     name: 'bfgs',

@@ -1,4 +1,4 @@
-import { callable, checkOptions, finitePositive, nonNegative, oneOf } from '../core/options.ts';
+import { callable, checkOptions, finitePositive, nonNegative, oneOf, type Rules } from '../core/options.ts';
 import { adoptRows, allocateRows, kernelsFor, vectorBeside } from '../core/kernels/placement.ts';
 import type { Row } from '../core/kernels/rows.ts';
 import { dot, scaleInto } from '../core/vector.ts';
@@ -27,6 +27,15 @@ export interface ConjugateGradientOptions {
   readonly initialStep?: InitialStep;
 }
 
+/** Rules of {@link ConjugateGradientOptions}. */
+export const conjugateGradientRules: Rules<ConjugateGradientOptions> = {
+  beta: oneOf('hagerZhang', 'polakRibiere'),
+  eta: nonNegative,
+  theta: finitePositive,
+  lineSearch: lineSearchRule,
+  initialStep: callable,
+};
+
 /** Last direction, and its factor in the next one. */
 export interface ConjugateGradientMemory {
   /** One row, `[n]`: the last direction. */
@@ -47,13 +56,7 @@ export interface ConjugateGradientMemory {
  *   Zhang (2013), The limited memory conjugate gradient method, SIAM J. Optim. 23(4), for θ = 1 and η·dᵀ∇f/dᵀd
  */
 export function conjugateGradient(options: ConjugateGradientOptions = {}): Solver {
-  checkOptions('conjugateGradient', options, {
-    beta: oneOf('hagerZhang', 'polakRibiere'),
-    eta: nonNegative,
-    theta: finitePositive,
-    lineSearch: lineSearchRule,
-    initialStep: callable,
-  });
+  checkOptions('conjugateGradient', options, conjugateGradientRules);
   const { beta = 'hagerZhang', eta = 0.4, theta = 1 } = options;
   const { lineSearch = strongWolfe({ c2: 0.2 }), initialStep = previousStep() } = options;
   const title = beta === 'hagerZhang' ? 'Hager–Zhang' : 'Polak–Ribière+';

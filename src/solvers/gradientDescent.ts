@@ -1,4 +1,4 @@
-import { boolean, checkOptions, nonNegative } from '../core/options.ts';
+import { boolean, checkOptions, nonNegative, type Rules } from '../core/options.ts';
 import { evaluate, type Asks } from '../core/question.ts';
 import { roundToFloat32, scaleInto } from '../core/vector.ts';
 import { previousStep } from './initialStep.ts';
@@ -21,6 +21,14 @@ export interface GradientDescentOptions {
   readonly nesterov?: boolean;
 }
 
+/** Rules of {@link GradientDescentOptions}. */
+export const gradientDescentRules: Rules<GradientDescentOptions> = {
+  lineSearch: lineSearchRule,
+  learningRate: scheduleRule,
+  momentum: nonNegative,
+  nesterov: boolean,
+};
+
 /** State of gradient descent with momentum; the velocity is `[n]`. */
 export interface MomentumState extends Iterate {
   readonly velocity: Float64Array;
@@ -40,12 +48,7 @@ export interface MomentumState extends Iterate {
  *   importance of initialization and momentum in deep learning, ICML
  */
 export function gradientDescent(options: GradientDescentOptions = {}): Solver {
-  checkOptions('gradientDescent', options, {
-    lineSearch: lineSearchRule,
-    learningRate: scheduleRule,
-    momentum: nonNegative,
-    nesterov: boolean,
-  });
+  checkOptions('gradientDescent', options, gradientDescentRules);
   const { lineSearch, learningRate, momentum = 0, nesterov = false } = options;
   if (learningRate === undefined) {
     if (momentum > 0) throw new RangeError('gradientDescent: momentum needs a learningRate.');

@@ -1,4 +1,4 @@
-import { boolean, checkOptions, finitePositive, numberBetween } from '../core/options.ts';
+import { boolean, checkOptions, finitePositive, numberBetween, type Rules } from '../core/options.ts';
 import { vectorBeside } from '../core/kernels/placement.ts';
 import { addScaled, dot, scaleInto } from '../core/vector.ts';
 import { factor, solveFactored } from '../core/kernels/cholesky.ts';
@@ -39,6 +39,16 @@ export interface SlbfgsOptions {
   readonly shrink?: number;
 }
 
+/** Rules of {@link SlbfgsOptions}. */
+export const slbfgsRules: Rules<SlbfgsOptions> = {
+  memory: memoryRule,
+  lambda: finitePositive,
+  alphaMax: finitePositive,
+  lineSearch: lineSearchRule,
+  transposed: boolean,
+  shrink: numberBetween(0, 1),
+};
+
 /** Last m pairs in a ring, with their inner products. */
 export interface SlbfgsMemory extends PairRing {
   readonly gram: Gram;
@@ -67,14 +77,7 @@ export interface SlbfgsMemory extends PairRing {
  *   arXiv:1802.04310
  */
 export function slbfgs(options: SlbfgsOptions = {}): Solver {
-  checkOptions('slbfgs', options, {
-    memory: memoryRule,
-    lambda: finitePositive,
-    alphaMax: finitePositive,
-    lineSearch: lineSearchRule,
-    transposed: boolean,
-    shrink: numberBetween(0, 1),
-  });
+  checkOptions('slbfgs', options, slbfgsRules);
   const { memory = 20, lambda, alphaMax = 1, transposed = false, shrink = 0.5 } = options;
   const {
     lineSearch = transposed ? tolerantDecrease(shrink) : backtracking({ interpolation: 'quadratic' }),

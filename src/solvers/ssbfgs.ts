@@ -1,4 +1,4 @@
-import { boolean, callable, checkOptions } from '../core/options.ts';
+import { boolean, callable, checkOptions, type Rules } from '../core/options.ts';
 import { broydenFamily } from './broyden.ts';
 import { rampedStep, type InitialStep } from './initialStep.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
@@ -17,6 +17,13 @@ export interface SsbfgsOptions {
   readonly modifiedSecant?: boolean;
 }
 
+/** Rules of {@link SsbfgsOptions}. */
+export const ssbfgsRules: Rules<SsbfgsOptions> = {
+  lineSearch: lineSearchRule,
+  initialStep: callable,
+  modifiedSecant: boolean,
+};
+
 /**
  * Self-scaled BFGS: before each update H is divided by τ = min(1, yᵀs/sᵀBs), so that large eigenvalues of H⁻¹ that are
  * out of date decay. For small networks in float64; {@link ssbroyden} is even better.
@@ -28,11 +35,7 @@ export interface SsbfgsOptions {
  *   arXiv:2405.04230
  */
 export function ssbfgs(options: SsbfgsOptions = {}): Solver {
-  checkOptions('ssbfgs', options, {
-    lineSearch: lineSearchRule,
-    initialStep: callable,
-    modifiedSecant: boolean,
-  });
+  checkOptions('ssbfgs', options, ssbfgsRules);
   const { lineSearch = strongWolfe(), initialStep = rampedStep(), modifiedSecant = false } = options;
   return lineSearchSolver({
     name: 'ssbfgs',

@@ -1,4 +1,4 @@
-import { boolean, callable, checkOptions } from '../core/options.ts';
+import { boolean, callable, checkOptions, type Rules } from '../core/options.ts';
 import { broydenFamily, type BroydenMember, type StepCurvature } from './broyden.ts';
 import { rampedStep, type InitialStep } from './initialStep.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
@@ -16,6 +16,13 @@ export interface SsbroydenOptions {
   /** As for {@link bfgs}. @defaultValue `false` */
   readonly modifiedSecant?: boolean;
 }
+
+/** Rules of {@link SsbroydenOptions}. */
+export const ssbroydenRules: Rules<SsbroydenOptions> = {
+  lineSearch: lineSearchRule,
+  initialStep: callable,
+  modifiedSecant: boolean,
+};
 
 /**
  * Self-scaled Broyden: each step chooses both the scale of H and the member of Broyden's family. The most accurate
@@ -37,11 +44,7 @@ export interface SsbroydenOptions {
  *   Wide interval for efficient self-scaling quasi-Newton algorithms, Optim. Methods Softw. 20
  */
 export function ssbroyden(options: SsbroydenOptions = {}): Solver {
-  checkOptions('ssbroyden', options, {
-    lineSearch: lineSearchRule,
-    initialStep: callable,
-    modifiedSecant: boolean,
-  });
+  checkOptions('ssbroyden', options, ssbroydenRules);
   const {
     lineSearch = strongWolfe({ c2: 0.05 }),
     initialStep = rampedStep(),

@@ -1,6 +1,5 @@
-import { boolean, callable, oneOf } from '../../../core/options.ts';
-import { bfgs, type BfgsOptions } from '../../../solvers/bfgs.ts';
-import { lineSearchChoice, solverOptions, type ClassOptions } from './optimizerOptions.ts';
+import { bfgs, bfgsRules, type BfgsOptions } from '../../../solvers/bfgs.ts';
+import { solverOptions, type ClassOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 
 /** Options of {@link BFGSOptimizer}: those of every optimizer class, and those of `bfgs`. */
@@ -27,12 +26,7 @@ export class BFGSOptimizer extends SolverOptimizer {
   }
 
   constructor(options: BFGSOptimizerOptions = {}) {
-    const own = solverOptions<BfgsOptions>('BFGSOptimizer', options, {
-      lineSearch: lineSearchChoice,
-      initialStep: callable,
-      modifiedSecant: boolean,
-      initialScaling: oneOf('short', 'long', 'geometric', 'none'),
-    });
+    const own = solverOptions('BFGSOptimizer', options, bfgsRules);
     super(bfgs(own), options, (lineSearch) => bfgs({ ...own, lineSearch }));
   }
 }

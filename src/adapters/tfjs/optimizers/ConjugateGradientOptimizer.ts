@@ -1,7 +1,10 @@
-import { callable, finitePositive, nonNegative, oneOf } from '../../../core/options.ts';
 import { staticStep } from '../../../solvers/initialStep.ts';
-import { conjugateGradient, type ConjugateGradientOptions } from '../../../solvers/conjugateGradient.ts';
-import { lineSearchChoice, solverOptions, type ClassOptions } from './optimizerOptions.ts';
+import {
+  conjugateGradient,
+  conjugateGradientRules,
+  type ConjugateGradientOptions,
+} from '../../../solvers/conjugateGradient.ts';
+import { solverOptions, type ClassOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 
 /** Options of {@link ConjugateGradientOptimizer}: those of every optimizer class, and those of `conjugateGradient`. */
@@ -28,13 +31,7 @@ export class ConjugateGradientOptimizer extends SolverOptimizer {
   }
 
   constructor(options: ConjugateGradientOptimizerOptions = {}) {
-    const own = solverOptions<ConjugateGradientOptions>('ConjugateGradientOptimizer', options, {
-      beta: oneOf('hagerZhang', 'polakRibiere'),
-      eta: nonNegative,
-      theta: finitePositive,
-      lineSearch: lineSearchChoice,
-      initialStep: callable,
-    });
+    const own = solverOptions('ConjugateGradientOptimizer', options, conjugateGradientRules);
     super(conjugateGradient(own), options, (lineSearch) =>
       conjugateGradient({ ...own, lineSearch, initialStep: staticStep() }),
     );

@@ -1,7 +1,10 @@
-import { boolean, nonNegative } from '../../../core/options.ts';
-import { gradientDescent, type GradientDescentOptions } from '../../../solvers/gradientDescent.ts';
-import { scheduleRule, type Schedule } from '../../../solvers/schedules.ts';
-import { lineSearchChoice, solverOptions, type ClassOptions } from './optimizerOptions.ts';
+import {
+  gradientDescent,
+  gradientDescentRules,
+  type GradientDescentOptions,
+} from '../../../solvers/gradientDescent.ts';
+import type { Schedule } from '../../../solvers/schedules.ts';
+import { solverOptions, type ClassOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 
 interface Own extends Omit<GradientDescentOptions, 'learningRate'> {
@@ -33,11 +36,10 @@ export class GradientDescentOptimizer extends SolverOptimizer {
   }
 
   constructor(options: GradientDescentOptimizerOptions = {}) {
+    const { learningRate, ...rules } = gradientDescentRules;
     const { rate, ...own } = solverOptions<Own>('GradientDescentOptimizer', options, {
-      lineSearch: lineSearchChoice,
-      rate: scheduleRule,
-      momentum: nonNegative,
-      nesterov: boolean,
+      ...rules,
+      rate: learningRate,
     });
     super(gradientDescent({ ...own, ...(rate !== undefined && { learningRate: rate }) }), options);
   }

@@ -1,5 +1,5 @@
 import { lbfgs, lbfgsRules, type LbfgsOptions } from '../../../solvers/lbfgs.ts';
-import { lineSearchChoice, solverOptions, type ClassOptions } from './optimizerOptions.ts';
+import { solverOptions, type ClassOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 
 /** `pairs` is for problems that know what their batches share. */
@@ -36,10 +36,7 @@ export class LBFGSOptimizer extends SolverOptimizer {
   }
 
   constructor(options: LBFGSOptimizerOptions = {}) {
-    const own = solverOptions<Own>('LBFGSOptimizer', options, {
-      ...lbfgsRules,
-      lineSearch: lineSearchChoice,
-    });
+    const own = solverOptions<Own>('LBFGSOptimizer', options, lbfgsRules);
     super(lbfgs(own), options, (lineSearch) => lbfgs({ ...own, lineSearch }));
   }
 }

@@ -1,7 +1,5 @@
-import { boolean, finitePositive, numberBetween } from '../../../core/options.ts';
-import { memoryRule } from '../../../solvers/pairRing.ts';
-import { slbfgs, type SlbfgsOptions } from '../../../solvers/slbfgs.ts';
-import { lineSearchChoice, solverOptions, type ClassOptions } from './optimizerOptions.ts';
+import { slbfgs, slbfgsRules, type SlbfgsOptions } from '../../../solvers/slbfgs.ts';
+import { solverOptions, type ClassOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 
 /** Options of {@link SLBFGSOptimizer}: those of every optimizer class, and those of `slbfgs`. */
@@ -28,14 +26,7 @@ export class SLBFGSOptimizer extends SolverOptimizer {
   }
 
   constructor(options: SLBFGSOptimizerOptions = {}) {
-    const own = solverOptions<SlbfgsOptions>('SLBFGSOptimizer', options, {
-      memory: memoryRule,
-      lambda: finitePositive,
-      alphaMax: finitePositive,
-      transposed: boolean,
-      shrink: numberBetween(0, 1),
-      lineSearch: lineSearchChoice,
-    });
+    const own = solverOptions('SLBFGSOptimizer', options, slbfgsRules);
     super(slbfgs(own), options, (lineSearch) => slbfgs({ ...own, lineSearch }));
   }
 }

@@ -1,6 +1,5 @@
-import { boolean, callable } from '../../../core/options.ts';
-import { ssbfgs, type SsbfgsOptions } from '../../../solvers/ssbfgs.ts';
-import { lineSearchChoice, solverOptions, type ClassOptions } from './optimizerOptions.ts';
+import { ssbfgs, ssbfgsRules, type SsbfgsOptions } from '../../../solvers/ssbfgs.ts';
+import { solverOptions, type ClassOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 
 /** Options of {@link SSBFGSOptimizer}: those of every optimizer class, and those of `ssbfgs`. */
@@ -27,11 +26,7 @@ export class SSBFGSOptimizer extends SolverOptimizer {
   }
 
   constructor(options: SSBFGSOptimizerOptions = {}) {
-    const own = solverOptions<SsbfgsOptions>('SSBFGSOptimizer', options, {
-      lineSearch: lineSearchChoice,
-      initialStep: callable,
-      modifiedSecant: boolean,
-    });
+    const own = solverOptions('SSBFGSOptimizer', options, ssbfgsRules);
     super(ssbfgs(own), options, (lineSearch) => ssbfgs({ ...own, lineSearch }));
   }
 }

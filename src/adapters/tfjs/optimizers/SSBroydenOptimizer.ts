@@ -1,6 +1,5 @@
-import { boolean, callable } from '../../../core/options.ts';
-import { ssbroyden, type SsbroydenOptions } from '../../../solvers/ssbroyden.ts';
-import { lineSearchChoice, solverOptions, type ClassOptions } from './optimizerOptions.ts';
+import { ssbroyden, ssbroydenRules, type SsbroydenOptions } from '../../../solvers/ssbroyden.ts';
+import { solverOptions, type ClassOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 
 /** Options of {@link SSBroydenOptimizer}: those of every optimizer class, and those of `ssbroyden`. */
@@ -27,11 +26,7 @@ export class SSBroydenOptimizer extends SolverOptimizer {
   }
 
   constructor(options: SSBroydenOptimizerOptions = {}) {
-    const own = solverOptions<SsbroydenOptions>('SSBroydenOptimizer', options, {
-      lineSearch: lineSearchChoice,
-      initialStep: callable,
-      modifiedSecant: boolean,
-    });
+    const own = solverOptions('SSBroydenOptimizer', options, ssbroydenRules);
     super(ssbroyden(own), options, (lineSearch) => ssbroyden({ ...own, lineSearch }));
   }
 }

@@ -53,7 +53,7 @@ export type LineSearchName = keyof typeof lineSearches;
 /** A line search by name, or one with options of its own such as `strongWolfe({ c2: 0.1 })`. */
 export type LineSearchChoice = LineSearchName | LineSearch;
 
-export const lineSearchChoice = either(oneOf(...Object.keys(lineSearches)), lineSearchRule);
+const lineSearchChoice = either(oneOf(...Object.keys(lineSearches)), lineSearchRule);
 
 /** Options of a class: those that all have, and its solver's. */
 export type ClassOptions<SolverOptions> = SolverOptimizerOptions &
@@ -65,7 +65,7 @@ export type ClassOptions<SolverOptions> = SolverOptimizerOptions &
 /**
  * Checks the options of an optimizer class, and picks those of its solver.
  *
- * @param own - rules of the options that the class has beside those all have
+ * @param own - rules of the solver's options; a line search may be named too
  * @throws RangeError naming every option that is wrong
  */
 export function solverOptions<SolverOptions extends object>(
@@ -73,7 +73,8 @@ export function solverOptions<SolverOptions extends object>(
   options: ClassOptions<SolverOptions>,
   own: Rules<Omit<SolverOptions, keyof SolverOptimizerOptions>>,
 ): SolverOptions {
-  checkOptions<object>(className, options, { ...commonRules, ...own });
+  const search = 'lineSearch' in own && { lineSearch: lineSearchChoice };
+  checkOptions<object>(className, options, { ...commonRules, ...own, ...search });
   const picked = Object.entries(options)
     .filter(([name, value]) => name in own && value !== undefined)
     .map(([name, value]) => [
