@@ -18,7 +18,7 @@ const cases = [
   {
     what: 'core and L-BFGS',
     code: `export { lbfgs, minimize } from 'quasi-newton';`,
-    budget: 21.9,
+    budget: 22.1,
     without: [
       'solvers/bfgs',
       'solvers/adam',
@@ -30,10 +30,10 @@ const cases = [
   {
     what: 'core and Adam',
     code: `export { adam, minimize } from 'quasi-newton';`,
-    budget: 13.2,
+    budget: 13.5,
     without: ['core/kernels', 'solvers/lbfgs', 'solvers/linesearch'],
   },
-  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 59.8 },
+  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 60.4 },
   { what: 'nothing used', code: `import 'quasi-newton';`, budget: 0.1 },
   {
     what: 'tfjs: LBFGSOptimizer',
@@ -45,7 +45,7 @@ const cases = [
   {
     what: 'quasi-newton/tfjs',
     code: `export * from 'quasi-newton/tfjs';`,
-    budget: 81.5,
+    budget: 82,
     packages: ['@tensorflow/tfjs'],
     without: ['adapters/onnx', 'recipes'],
   },
@@ -63,7 +63,7 @@ const cases = [
     budget: 28.4,
     without: ['solvers', 'core/solve', 'recipes/curvature/boxSharpness', 'recipes/pool'],
   },
-  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 78 },
+  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 78.6 },
 ];
 
 const { exports: entries } = JSON.parse(readFileSync('package.json', 'utf8'));
