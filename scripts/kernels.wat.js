@@ -138,17 +138,21 @@ function combine(width) {
       ...factors.map((factor, k) =>
         set(factor, `(f64x2.splat (f64.load offset=${8 * k} ${get('factors')}))`),
       ),
+      // Two at a time: it is arithmetic on pointers that holds this loop up.
       loop('at', [
-        store(
-          8,
-          'at',
-          rows.reduce(
-            (sum, row, k) => plus(sum, times(get(factors[k]), load(width, row))),
-            times(get('cv'), load(8, 'g')),
+        ...[0, 1].map((index) =>
+          store(
+            8,
+            'at',
+            rows.reduce(
+              (sum, row, k) => plus(sum, times(get(factors[k]), load(width, row, index))),
+              times(get('cv'), load(8, 'g', index)),
+            ),
+            index,
           ),
         ),
-        ...rows.map(advance(2 * width)),
-        ...['g', 'at'].map(advance(16)),
+        ...rows.map(advance(4 * width)),
+        ...['g', 'at'].map(advance(32)),
       ]),
       // The next group adds to what is there.
       set('g', get('out')),
