@@ -30,23 +30,23 @@ export interface Asked {
   readonly isOverfit: boolean;
 }
 
-/** Returns the end of the run if a test holds at the current point, if someone asked for it, or at a limit. */
-export function* endHere(run: Run, { toStop, isOverfit }: Asked): Asks<End | null> {
-  const { options, watched, iteration } = run;
-  const met = yield* metHere(run);
-  if (met !== null) return met;
+/** Returns the end of the run if someone asked for it, or at a limit. */
+export function stopHere(
+  { options, watched, iteration, meter }: Run,
+  { toStop, isOverfit }: Asked,
+): End | null {
   if (toStop) return ['callback', null];
   if (isOverfit) return ['validation', watched?.reason() ?? null];
-  const limit = iteration >= options.maxIterations ? 'maxIterations' : run.meter.exhausted();
+  const limit = iteration >= options.maxIterations ? 'maxIterations' : meter.exhausted();
   return limit === null ? null : [limit, null];
 }
 
-/** Returns the end of the run by a tolerance or at the floor of precision, after a second look at it. */
-function* metHere(run: Run): Asks<End | null> {
+/** Returns the end of the run by a test that holds at the current point, after a second look at it; null to go on. */
+export function* confirm(run: Run, met: Termination): Asks<End | null> {
   const { solver, setting, convergence, now, state, options, iteration } = run;
-  let termination = convergence.met(now.f, now.gradientNorm);
+  let termination: Termination | null = met;
   // A test that holds at a point above an earlier one is no success.
-  const isSuccess = termination !== null && terminations[termination].outcome === 'converged';
+  const isSuccess = terminations[met].outcome === 'converged';
   if (isSuccess && !setting.stochastic && !(yield* isLowest(run))) {
     termination = solver.descends ? 'precisionFloor' : null;
   }

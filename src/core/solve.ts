@@ -1,6 +1,6 @@
 import { takeAnswer } from './answer.ts';
 import { bestPoint, type BestPoint } from './best.ts';
-import { endHere, endOfFailed, type Asked, type End } from './endings.ts';
+import { confirm, endOfFailed, stopHere, type Asked, type End } from './endings.ts';
 import { metered } from './meter.ts';
 import { saysStop } from './later.ts';
 import { rescaling } from './rescale.ts';
@@ -10,7 +10,7 @@ import { isFiniteAt, refresh, settingOf, startRun, stateOf, type Run } from './r
 import { copyPlain } from './runState.ts';
 import { checkStart } from './start.ts';
 import { terminations } from './termination.ts';
-import { traceLine } from './trace.ts';
+import { traceLine, type TraceEntry } from './trace.ts';
 import { sameNumbers } from './vector.ts';
 import { measureOf, type View } from './view.ts';
 import type { Asks } from './question.ts';
@@ -67,8 +67,12 @@ function* iterate(
   const run = yield* startRun(solver, task, options, best, view);
   const { stochastic } = run.setting;
   for (; ; run.iteration++) {
-    const asked = yield* report(run);
-    let end = yield* endHere(run, asked);
+    const entry = note(run);
+    const asked = run.watched || run.options.callback ? yield* tell(run, entry) : NOTHING;
+    run.options.signal?.throwIfAborted();
+    // What follows is a generator only where it has something to ask: each costs as much as a small f.
+    const met = run.convergence.met(run.now.f, run.now.gradientNorm);
+    let end = (met === null ? null : yield* confirm(run, met)) ?? stopHere(run, asked);
     // If the gradient test holds, this point is the answer, though an earlier f may be lower by its rounding. Values of
     // different batches do not compare; the last point is the answer.
     if (end !== null && (stochastic || end[0] === 'gradientTolerance')) best.keep(run.state.x, run.now);
@@ -77,9 +81,9 @@ function* iterate(
   }
 }
 
-/** Notes the current point, and tells the trace, the validation and the callback of it. */
-function* report(run: Run): Asks<Asked> {
-  const { options, best, state, now, meter, watched, iteration, alpha } = run;
+/** Notes the current point: the best so far, the trace, and what is printed of it. */
+function note(run: Run): TraceEntry {
+  const { options, best, state, now, meter, iteration, alpha } = run;
   const { f, gradientNorm } = now;
   // With mini-batches, a point is kept once the next batch has a finite loss there.
   if (!run.setting.stochastic) {
@@ -90,6 +94,14 @@ function* report(run: Run): Asks<Asked> {
   const entry = { iteration, f, gradientNorm, alpha, evaluations: meter.f, elapsed: meter.elapsed() };
   if (options.storeTrace) run.trace.push(entry);
   if (options.showTrace && iteration % options.showEvery === 0) console.log(traceLine(entry));
+  return entry;
+}
+
+const NOTHING: Asked = { toStop: false, isOverfit: false };
+
+/** Evaluates the validation loss where it is due, and calls the callback. */
+function* tell(run: Run, entry: TraceEntry): Asks<Asked> {
+  const { options, watched, state, now, iteration } = run;
   const isValidated = watched !== undefined && (iteration > 0 || options.resume === undefined);
   const isOverfit = isValidated && (yield* watched.observe(iteration, state, now, false));
   const validation = watched?.valueAt(iteration);
@@ -101,7 +113,6 @@ function* report(run: Run): Asks<Asked> {
       state: () => copyPlain(stateOf(run)),
     }),
   );
-  options.signal?.throwIfAborted();
   return { toStop, isOverfit };
 }
 

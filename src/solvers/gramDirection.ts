@@ -24,7 +24,8 @@ export function gramDirection(
   gradient: Float64Array,
   out: Float64Array,
 ): number {
-  const slots = takeSlopes(ring, gram, gradient);
+  const pairs = takeSlopes(ring, gram, gradient);
+  const { slots } = pairs;
   const { tau, biggs } = ring;
   const { sy, yy, slopes, factors, products: alpha } = gram;
   const width = tau.length;
@@ -55,5 +56,5 @@ export function gramDirection(
       yr += factors[2 * older] * sy[slots[older] * width + i];
     factors[2 * age] += alpha[age] / biggs[i] - yr / sy[i * width + i];
   }
-  return combinePairs(ring, gram, slots, c, gradient, out);
+  return combinePairs(pairs, gram, c, gradient, out);
 }

@@ -5,7 +5,16 @@ import type { Curvature, ScalingName } from './curvature.ts';
 import { DAMPED_CURVATURE, dampPair, slopeAlong } from './damping.ts';
 import { freePairs, freeSums } from './freePairs.ts';
 import { gramDirection, type PairFactors } from './gramDirection.ts';
-import { clearPairs, gramOf, keepPair, pairRing, recordPair, slotsOf, type PairRing } from './pairRing.ts';
+import {
+  clearPairs,
+  endSlot,
+  gramOf,
+  keepPair,
+  pairRing,
+  recordPair,
+  slotsOf,
+  type PairRing,
+} from './pairRing.ts';
 import { twoLoop } from './twoLoop.ts';
 import type { Descent, LearnedStep, StepNorms } from './lineSearchSolver.ts';
 import type { Row } from '../core/kernels/rows.ts';
@@ -150,12 +159,15 @@ export function limitedMemory(
     out: Float64Array,
     held: readonly number[] = [],
   ): number | void {
-    const { gram, rows, gamma } = memory;
+    const { gram, rows, gamma, count } = memory;
+    if (gram && count > 0) {
+      const scaling = endSlot(memory, selfScaling ? 'oldest' : 'newest');
+      return gramDirection(memory, gram, gamma[scaling], gradient, out);
+    }
     const { slots, rho } = bounded
       ? freePairs(memory, memory, held)
       : { slots: slotsOf(memory), rho: memory.rho };
     const first = slots[selfScaling ? slots.length - 1 : 0];
-    if (gram && slots.length > 0) return gramDirection(memory, gram, gamma[first], gradient, out);
     scaleInto(-1, gradient, out);
     for (const i of held) out[i] = 0;
     if (slots.length === 0) return bounded ? shorten(out) : undefined;

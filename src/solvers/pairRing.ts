@@ -66,6 +66,12 @@ export const gramOf = (m: number): Gram => ({
   newest: null,
 });
 
+/** Returns the slot of the newest pair, or of the oldest. */
+export function endSlot({ rows, count, next }: PairRing, end: 'newest' | 'oldest'): number {
+  const slots = rows.length / 2;
+  return (next - (end === 'newest' ? 1 : count) + slots) % slots;
+}
+
 /** Returns the slots of the pairs, the newest first. */
 export function slotsOf({ rows, count, next }: PairRing): number[] {
   const slots: number[] = [];
@@ -102,15 +108,14 @@ export function clearPairs(ring: PairRing): void {
  *
  * Each pair kept must have been the newest here once.
  *
- * @returns the slots of the pairs, the newest first
  * @see Byrd, Nocedal & Schnabel (1994), Representations of quasi-Newton matrices and their use in limited memory
  *   methods, Math. Programming 63, section 3, doi:10.1007/BF01582063
  */
-export function takeSlopes(ring: PairRing, gram: Gram, gradient: Float64Array): number[] {
+export function takeSlopes(ring: PairRing, gram: Gram, gradient: Float64Array): Pairs {
   const { sy, yy, slopes, products, newest } = gram;
   adoptRows(ring.rows);
-  const slots = slotsOf(ring);
-  const rows = rowsOf(ring, slots);
+  const pairs = pairsOf(ring);
+  const { slots, rows } = pairs;
   const kernels = kernelsFor(rows[0]);
   kernels.project(rows, gradient, products);
   const endsHere = newest !== null && products[0] === newest.sg && products[1] === newest.yg;
@@ -120,7 +125,7 @@ export function takeSlopes(ring: PairRing, gram: Gram, gradient: Float64Array): 
     slopes[at] = products[row];
     products[row] -= before;
   }
-  if (newest === null) return slots;
+  if (newest === null) return pairs;
   if (endsHere) [products[0], products[1]] = [newest.sy, newest.yy];
   else kernels.project(rows, rows[1], products);
   gram.newest = null;
@@ -130,25 +135,30 @@ export function takeSlopes(ring: PairRing, gram: Gram, gradient: Float64Array): 
     sy[i * width + slots[0]] = products[2 * age];
     yy[i * width + slots[0]] = yy[slots[0] * width + i] = products[2 * age + 1];
   }
-  return slots;
+  return pairs;
 }
 
-/** `out ← c·g + Σ aᵢsᵢ + bᵢyᵢ` over `slots`, with aᵢ and bᵢ in turn in `gram.factors`; returns gᵀout. */
+/** `out ← c·g + Σ aᵢsᵢ + bᵢyᵢ` over the pairs, with aᵢ and bᵢ in turn in `gram.factors`; returns gᵀout. */
 export function combinePairs(
-  ring: PairRing,
+  { rows }: Pairs,
   { factors }: Gram,
-  slots: readonly number[],
   c: number,
   g: Float64Array,
   out: Float64Array,
 ): number {
-  const rows = rowsOf(ring, slots);
   return kernelsFor(rows[0]).combine(rows, factors, c, g, out);
 }
 
-/** Returns s and y of each of `slots` in turn. */
-function rowsOf(ring: PairRing, slots: readonly number[]): Row[] {
+/** The pairs of a ring, the newest first. */
+export interface Pairs {
+  readonly slots: readonly number[];
+  /** s and y of each slot in turn. */
+  readonly rows: readonly Row[];
+}
+
+function pairsOf(ring: PairRing): Pairs {
+  const slots = slotsOf(ring);
   const rows: Row[] = [];
   for (const slot of slots) rows.push(ring.rows[2 * slot], ring.rows[2 * slot + 1]);
-  return rows;
+  return { slots, rows };
 }

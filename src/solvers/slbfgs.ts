@@ -159,7 +159,8 @@ const STEEPNESS = 0.1;
 function directDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64Array): number | void {
   const { gram, w, gamma, count } = memory;
   if (count === 0) return scaleInto(-gamma, g, out);
-  const slots = takeSlopes(memory, gram, g);
+  const pairs = takeSlopes(memory, gram, g);
+  const { slots } = pairs;
   const { slopes, factors } = gram;
   const gg = dot(g, g);
   let lambda = memory.lambda * meanDiagonal(memory, slots);
@@ -181,7 +182,7 @@ function directDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64Arra
     factors[2 * k] = -w[k];
     factors[2 * k + 1] = gamma * w[k];
   }
-  return combinePairs(memory, gram, slots, -gamma, g, out);
+  return combinePairs(pairs, gram, -gamma, g, out);
 }
 
 /**
@@ -192,13 +193,14 @@ function directDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64Arra
 function transposedDirection(memory: SlbfgsMemory, g: Float64Array, out: Float64Array): number | void {
   const { gram, w, lambda, count } = memory;
   if (count === 0) return scaleInto(-1, g, out);
-  const slots = takeSlopes(memory, gram, g);
+  const pairs = takeSlopes(memory, gram, g);
+  const { slots } = pairs;
   const { slopes, factors } = gram;
   for (let k = 0; k < count; k++) w[k] = slopes[2 * slots[k]] - slopes[2 * slots[k] + 1];
   if (!solveRegularized(memory, slots, lambda)) return scaleInto(-1, g, out);
   factors.fill(0);
   for (let k = 0; k < count; k++) factors[2 * k + 1] = -w[k];
-  const slope = combinePairs(memory, gram, slots, -1, g, out);
+  const slope = combinePairs(pairs, gram, -1, g, out);
   if (!(slope > 0)) return slope;
   addScaled(out, (-2 * slope) / dot(g, g), g, out);
   return -slope;
