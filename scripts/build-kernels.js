@@ -3,6 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import wabt from 'wabt';
+import { adamText } from './adam.wat.js';
 import { kernelsText } from './kernels.wat.js';
 import { matricesText } from './matrices.wat.js';
 import { symmetricText } from './symmetric.wat.js';
@@ -15,6 +16,7 @@ export const embedded = [
   { name: 'simdBytes', path: pathOf('simdBytes'), source: 'kernels.wat.js', text: kernelsText },
   { name: 'matrixBytes', path: pathOf('matrixBytes'), source: 'matrices.wat.js', text: matricesText },
   { name: 'symmetricBytes', path: pathOf('symmetricBytes'), source: 'symmetric.wat.js', text: symmetricText },
+  { name: 'adamBytes', path: pathOf('adamBytes'), source: 'adam.wat.js', text: adamText },
 ];
 
 /**

@@ -45,9 +45,10 @@ export class RuleStepper implements Stepper {
     const shapes = layout.tensors.map(({ shape }) => shape);
     const fields = rule.slots(hyper).map(([field]) => slotsIn(optimizer, field, shapes));
     const isNew = fields.includes(null);
+    const vectors = rule.allocate?.(length) ?? fields.map(() => new Float32Array(length));
     this.slots = await Promise.all(
-      fields.map(async (variables) => {
-        const vector = new Float32Array(length).fill(rule.initial?.(hyper) ?? 0);
+      fields.map(async (variables, k) => {
+        const vector = vectors[k].fill(rule.initial?.(hyper) ?? 0);
         if (isNew || variables === null) return vector;
         const values = await Promise.all(variables.map((variable) => variable.data<'float32'>()));
         for (const [i, { offset }] of layout.tensors.entries()) vector.set(values[i], offset);

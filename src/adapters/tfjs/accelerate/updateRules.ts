@@ -5,6 +5,8 @@
  * @module
  */
 
+import { adamStep, adamVectors } from './adamStep.ts';
+
 /** Hyper-parameters of an optimizer, as its `getConfig` has them. */
 export type Hyper = Readonly<Record<string, number | boolean>>;
 
@@ -32,6 +34,8 @@ export interface UpdateRule {
   /** Fields of the optimizer that hold single numbers, and these before the first step. */
   readonly counters?: (hyper: Hyper) => Counters;
   readonly step: (step: UpdateStep) => void;
+  /** Allocates a vector for each of `slots`, `[n]`, where `step` works fastest. @defaultValue anywhere */
+  readonly allocate?: (n: number) => Float32Array[];
 }
 
 const number = (hyper: Hyper, name: string): number => Number(hyper[name]);
@@ -64,22 +68,21 @@ const adam: UpdateRule = {
   ],
   counters: ({ beta1, beta2 }) => ({ accBeta1: Number(beta1), accBeta2: Number(beta2) }),
   step({ p, g, slots: [m, v], hyper, counters }) {
-    const [rate, b1, b2] = [number(hyper, 'learningRate'), number(hyper, 'beta1'), number(hyper, 'beta2')];
-    const epsilon = number(hyper, 'epsilon');
-    // Divisions are slow: what is the same for all elements is worked out first.
-    const [step, unbias] = [rate / (1 - counters.accBeta1), 1 / (1 - counters.accBeta2)];
-    const [d1, d2] = [1 - b1, 1 - b2];
-    for (let i = 0; i < p.length; i++) {
-      const gi = g[i];
-      const mi = b1 * m[i] + d1 * gi;
-      const vi = b2 * v[i] + d2 * gi * gi;
-      m[i] = mi;
-      v[i] = vi;
-      p[i] -= (step * mi) / (Math.sqrt(vi * unbias) + epsilon);
-    }
-    counters.accBeta1 = Math.fround(counters.accBeta1 * b1);
-    counters.accBeta2 = Math.fround(counters.accBeta2 * b2);
+    const [rate, beta1, beta2] = ['learningRate', 'beta1', 'beta2'].map((name) => number(hyper, name));
+    adamStep(
+      { p, g, m, v },
+      {
+        beta1,
+        beta2,
+        epsilon: number(hyper, 'epsilon'),
+        step: rate / (1 - counters.accBeta1),
+        unbias: 1 / (1 - counters.accBeta2),
+      },
+    );
+    counters.accBeta1 = Math.fround(counters.accBeta1 * beta1);
+    counters.accBeta2 = Math.fround(counters.accBeta2 * beta2);
   },
+  allocate: adamVectors,
 };
 
 const adamax: UpdateRule = {
