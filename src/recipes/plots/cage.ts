@@ -21,34 +21,61 @@ export function cage(
   { azimuth }: View,
   box: Box,
 ): string {
-  const { fontSize, zscale, background } = attributes;
-  const { x, y } = field;
-  const [xAxis, yAxis, zAxis] = [
-    axisOf('linear', [x[0], x[x.length - 1]], [-1, 1]),
-    axisOf('linear', [y[0], y[y.length - 1]], [-1, 1]),
-    // In units of the cube: about four labels over its height.
-    valueAxis(field, zscale, [0, 1], 0.05),
-  ];
+  const { xlabel, ylabel, zscale, background } = attributes;
   // Signs of the near edges: the floor's edge nearest to the eye along each direction.
   const a = (azimuth / 180) * Math.PI;
   const nearY = Math.cos(a) >= 0 ? -1 : 1;
   const nearX = Math.sin(a) >= 0 ? 1 : -1;
-  const labels = new Labels(attributes, box);
-  const lines: string[] = [];
-  const line = (...points: (readonly [number, number])[]) =>
-    lines.push(points.map(([u, v], k) => `${k === 0 ? 'M' : 'L'}${px(u)},${px(v)}`).join(''));
+  const drawing: Cage = { cube, nearX, nearY, lines: [], labels: new Labels(attributes, box), box };
+  drawFloor(drawing, field, attributes.fontSize);
+  // In units of the cube: about four labels over its height.
+  drawWalls(drawing, valueAxis(field, zscale, [0, 1], 0.05), attributes.fontSize);
+  const middle = cube.at(0, 0, 0);
+  drawing.labels.name(xlabel, middle, cube.at(0, nearY, 0));
+  drawing.labels.name(ylabel, middle, cube.at(nearX, 0, 0));
+  const ink = inkOn(background);
+  const stroke = ink.grid === '#e4e4e4' ? '#d4d4d4' : ink.grid;
+  return (
+    el('path', { d: drawing.lines.join(''), fill: 'none', stroke }) +
+    el('g', { fill: ink.text }, ...drawing.labels.texts)
+  );
+}
 
+/** A cage while it is drawn. */
+interface Cage {
+  readonly cube: Projection;
+  /** Signs of the coordinates of the near edges. */
+  readonly nearX: 1 | -1;
+  readonly nearY: 1 | -1;
+  readonly lines: string[];
+  readonly labels: Labels;
+  readonly box: Box;
+}
+
+/** Adds a line through points of the picture. */
+const drawLine = ({ lines }: Cage, ...points: (readonly [number, number])[]) =>
+  lines.push(points.map(([u, v], k) => `${k === 0 ? 'M' : 'L'}${px(u)},${px(v)}`).join(''));
+
+/** Adds the lines of x and y across the floor and up the walls, labeled at the near edges. */
+function drawFloor(drawing: Cage, { x, y }: Field, fontSize: number): void {
+  const { cube, nearX, nearY, labels, box } = drawing;
+  const xAxis = axisOf('linear', [x[0], x[x.length - 1]], [-1, 1]);
+  const yAxis = axisOf('linear', [y[0], y[y.length - 1]], [-1, 1]);
   for (const { value, label } of spacedLabels(xAxis, box, fontSize)) {
     const at = xAxis.at(value);
-    line(cube.at(at, nearY, 0), cube.at(at, -nearY, 0), cube.at(at, -nearY, 1));
+    drawLine(drawing, cube.at(at, nearY, 0), cube.at(at, -nearY, 0), cube.at(at, -nearY, 1));
     labels.tick(outward(cube.at(at, 0, 0), cube.at(at, nearY, 0), 1.3 * fontSize), label);
   }
   for (const { value, label } of spacedLabels(yAxis, box, fontSize)) {
     const at = yAxis.at(value);
-    line(cube.at(nearX, at, 0), cube.at(-nearX, at, 0), cube.at(-nearX, at, 1));
+    drawLine(drawing, cube.at(nearX, at, 0), cube.at(-nearX, at, 0), cube.at(-nearX, at, 1));
     labels.tick(outward(cube.at(0, at, 0), cube.at(nearX, at, 0), 1.3 * fontSize), label);
   }
-  // The upright edge at the left of the picture carries the labels of the values.
+}
+
+/** Adds the lines of the values around both walls, labeled at the upright edge at the left of the picture. */
+function drawWalls(drawing: Cage, zAxis: Axis, fontSize: number): void {
+  const { cube, nearX, nearY, labels } = drawing;
   const corners = [
     [nearX, -nearY],
     [-nearX, nearY],
@@ -56,18 +83,10 @@ export function cage(
   const upright = corners[0].left < corners[1].left ? corners[0] : corners[1];
   for (const { value, label } of labeled(zAxis.ticks)) {
     const at = zAxis.at(value);
-    line(cube.at(nearX, -nearY, at), cube.at(-nearX, -nearY, at), cube.at(-nearX, nearY, at));
+    drawLine(drawing, cube.at(nearX, -nearY, at), cube.at(-nearX, -nearY, at), cube.at(-nearX, nearY, at));
     const [u, v] = cube.at(upright.u, upright.v, at);
     labels.tick([u - 0.5 * fontSize - labelWidth(label, fontSize) / 2, v], label);
   }
-  const middle = cube.at(0, 0, 0);
-  labels.name(attributes.xlabel, middle, cube.at(0, nearY, 0));
-  labels.name(attributes.ylabel, middle, cube.at(nearX, 0, 0));
-  const ink = inkOn(background);
-  return (
-    el('path', { d: lines.join(''), fill: 'none', stroke: ink.grid === '#e4e4e4' ? '#d4d4d4' : ink.grid }) +
-    el('g', { fill: ink.text }, ...labels.texts)
-  );
 }
 
 /** A text as it stands: its middle and its size, px. */

@@ -1,4 +1,4 @@
-import { widestLabel } from './axes.ts';
+import { widestLabel, type Axis } from './axes.ts';
 import { colorAt, valueAxis, type Field } from './field.ts';
 import type { FilledLandscapeAttributes } from './landscapeAttributes.ts';
 import { shares, sideways, sizeWithin, type Box, type Frame } from './frame.ts';
@@ -35,6 +35,11 @@ function planOf(field: Field, { fontSize, width, height, zscale }: FilledLandsca
   };
 }
 
+/** Where the bar stands, px. */
+interface Bar extends Box {
+  readonly width: number;
+}
+
 /** Space that a color bar needs right of the plotting area, px. */
 export function colorBarWidth(field: Field, attributes: FilledLandscapeAttributes): number {
   return attributes.colorbar ? planOf(field, attributes).total : 0;
@@ -52,59 +57,64 @@ export function colorBar(
   attributes: FilledLandscapeAttributes,
 ): string {
   if (!attributes.colorbar) return '';
-  const { fontSize, width, height, zscale, background } = attributes;
-  const { gap, thickness, labelSize, named } = planOf(field, attributes);
-  const left = box.right + gap;
-  const right = left + thickness;
+  const { fontSize, height, zscale, background } = attributes;
+  const plan = planOf(field, attributes);
+  const left = box.right + plan.gap;
+  const width = plan.thickness;
+  const bar: Bar = { left, right: left + width, width, top: box.top, bottom: box.bottom };
   const axis = valueAxis(field, zscale, [box.bottom, box.top], fontSize);
+  const { marks, labels } = ticksAtRight(axis, bar, fontSize, plan.labelSize);
+  const ink = inkOn(background);
+  const nameX = attributes.width - (box.shift ?? 0) - 0.5 * fontSize;
+  const middle = (box.top + box.bottom) / 2;
+  const name = plan.named ? sideways(field.label, nameX, middle, 1.1 * fontSize, height) : '';
+  const frame = el('rect', { x: left, y: box.top, width, height: box.bottom - box.top });
+  return [
+    field.above ? arrow(bar, box.top, -0.6 * fontSize, colorAt(field, field.high), ink.frame) : '',
+    field.below ? arrow(bar, box.bottom, 0.6 * fontSize, colorAt(field, field.low), ink.frame) : '',
+    bandsOf(field, levels, axis, bar),
+    el('g', { fill: 'none', stroke: ink.frame }, frame, el('path', { d: marks })),
+    el('g', { fill: ink.text }, labels, name),
+  ].join('');
+}
+
+/** The colors of the bar. */
+function bandsOf(field: Field, levels: readonly number[] | null, axis: Axis, bar: Bar): string {
   const { low, high } = field;
   const inner = levels?.filter((level) => level > low && level < high) ?? null;
   const edges = inner === null ? evenly(low, high, 128) : [low, ...inner, high];
   // Each band reaches down to the foot, the highest first: no seam shows between two.
-  const bands = edges
-    .slice(0, -1)
-    .map((_, k) => {
-      const y = axis.at(edges[k + 1]);
-      const fill = colorAt(field, bandValue(edges, k));
-      return el('rect', { x: left, y, width: thickness, height: box.bottom - y, fill });
-    })
-    .toReversed();
-  const arrows = [
-    field.above ? arrowAt(box.top, -0.6 * fontSize, colorAt(field, high)) : '',
-    field.below ? arrowAt(box.bottom, 0.6 * fontSize, colorAt(field, low)) : '',
-  ];
-  function arrowAt(y: number, height: number, fill: string): string {
-    const d = `M${px(left)},${px(y)}h${px(thickness)}L${px((left + right) / 2)},${px(y + height)}Z`;
-    return el('path', { d, fill, stroke: inkOn(background).frame });
-  }
-  const marks: string[] = [];
-  const labels: string[] = [];
+  const bands = edges.slice(0, -1).map((_, k) => {
+    const y = axis.at(edges[k + 1]);
+    const fill = colorAt(field, bandValue(edges, k));
+    return el('rect', { x: bar.left, y, width: bar.width, height: bar.bottom - y, fill });
+  });
+  return bands.toReversed().join('');
+}
+
+/** An arrow at an end of the bar, at y and `height` px long: values lie beyond. */
+function arrow({ left, right, width }: Bar, y: number, height: number, fill: string, stroke: string): string {
+  const d = `M${px(left)},${px(y)}h${px(width)}L${px((left + right) / 2)},${px(y + height)}Z`;
+  return el('path', { d, fill, stroke });
+}
+
+/** Marks and labels of the values. */
+function ticksAtRight(
+  axis: Axis,
+  { right, top, bottom }: Box,
+  fontSize: number,
+  labelSize: number,
+): { marks: string; labels: string } {
+  let [marks, labels] = ['', ''];
   for (const { value, label } of axis.ticks) {
     const y = axis.at(value);
-    if (y < box.top - 0.5 || y > box.bottom + 0.5) continue;
-    marks.push(`M${px(right)},${y.toFixed(1)}h${px((label === null ? 0.2 : 0.36) * fontSize)}`);
-    if (label !== null) {
-      const place = { x: right + 0.6 * fontSize, y: y + 0.35 * labelSize, fontSize: labelSize };
-      labels.push(el('text', place, label));
-    }
+    if (y < top - 0.5 || y > bottom + 0.5) continue;
+    marks += `M${px(right)},${y.toFixed(1)}h${px((label === null ? 0.2 : 0.36) * fontSize)}`;
+    if (label === null) continue;
+    const place = { x: right + 0.6 * fontSize, y: y + 0.35 * labelSize, fontSize: labelSize };
+    labels += el('text', place, label);
   }
-  const ink = inkOn(background);
-  const frame = el('rect', { x: left, y: box.top, width: thickness, height: box.bottom - box.top });
-  const name = named
-    ? sideways(
-        field.label,
-        width - (box.shift ?? 0) - 0.5 * fontSize,
-        (box.top + box.bottom) / 2,
-        1.1 * fontSize,
-        height,
-      )
-    : '';
-  return [
-    ...arrows,
-    bands.join(''),
-    el('g', { fill: 'none', stroke: ink.frame }, frame, el('path', { d: marks.join('') })),
-    el('g', { fill: ink.text }, ...labels, name),
-  ].join('');
+  return { marks, labels };
 }
 
 /** The name of the values where a bar has no arrows: it says which ends are cut off. */

@@ -49,56 +49,86 @@ export function densityPlotly(curves: readonly DensityCurve[], attributes: Fille
 
 /** The densities as a Vega-Lite specification. */
 export function densityVega(curves: readonly DensityCurve[], attributes: FilledDensity): VegaSpec {
-  const { title, width, height, xlabel, ylabel, xscale, yscale, fill, points } = attributes;
-  const [low, high] = densityRange(curves, attributes);
+  const { title, width, height, xscale, yscale, fill, points } = attributes;
+  const range = densityRange(curves, attributes);
   const rows = curves.flatMap(({ name, x, y }) =>
-    partsOf(x, y, { x: xscale, y: yscale }).map(({ i, part }) => ({ name, part, x: x[i], y: y[i], low })),
+    partsOf(x, y, { x: xscale, y: yscale }).map(({ i, part }) => ({
+      name,
+      part,
+      x: x[i],
+      y: y[i],
+      low: range[0],
+    })),
   );
-  const names = curves.map(({ name }) => name);
-  const xs = {
-    field: 'x',
-    type: 'quantitative',
-    title: xlabel || null,
-    scale: { type: xscale, domain: placesRange(curves, attributes) },
-  };
-  const ys = {
-    field: 'y',
-    type: 'quantitative',
-    title: ylabel,
-    scale: { type: yscale, domain: [low, high] },
-  };
-  const color = {
-    field: 'name',
-    type: 'nominal',
-    title: null,
-    sort: null,
-    scale: { domain: names, range: curves.map((curve) => curve.color) },
-    ...(!hasLegend(curves, attributes) && { legend: null }),
-  };
-  const detail = { field: 'part' };
-  const area = {
-    mark: { type: 'area', opacity: 0.16, clip: true },
-    encoding: { x: xs, y: ys, y2: { field: 'low' }, color, detail },
-  };
-  const line = {
-    mark: { type: 'line', strokeWidth: 2.4, clip: true },
-    encoding: { x: xs, y: ys, color, strokeDash: vegaDash(names), detail },
-  };
-  const strokes = {
-    data: {
-      values: curves.flatMap(({ name, values }) =>
-        evenlyTaken(values, mostStrokes).map((x) => ({ name, x })),
-      ),
-    },
-    mark: { type: 'tick', orient: 'vertical', size: 9, opacity: 0.6, clip: true },
-    encoding: { x: xs, y: { value: height - 4.5 }, color },
-  };
+  const channels = channelsOf(curves, attributes, range);
   return {
     $schema: 'https://vega.github.io/schema/vega-lite/v5.json',
     title,
     width,
     height,
     data: { values: rows },
-    layer: [...(fill ? [area] : []), line, ...(points ? [strokes] : [])],
+    layer: [
+      ...(fill ? [areaLayer(channels)] : []),
+      lineLayer(channels, curves),
+      ...(points ? [strokeLayer(channels, curves, height)] : []),
+    ],
   };
 }
+
+/** The encodings that layers share. */
+interface Channels {
+  readonly x: object;
+  readonly y: object;
+  readonly color: object;
+}
+
+function channelsOf(
+  curves: readonly DensityCurve[],
+  attributes: FilledDensity,
+  range: readonly [number, number],
+): Channels {
+  const { xlabel, ylabel, xscale, yscale } = attributes;
+  return {
+    x: {
+      field: 'x',
+      type: 'quantitative',
+      title: xlabel || null,
+      scale: { type: xscale, domain: placesRange(curves, attributes) },
+    },
+    y: { field: 'y', type: 'quantitative', title: ylabel, scale: { type: yscale, domain: range } },
+    color: {
+      field: 'name',
+      type: 'nominal',
+      title: null,
+      sort: null,
+      scale: { domain: namesOf(curves), range: curves.map((curve) => curve.color) },
+      ...(!hasLegend(curves, attributes) && { legend: null }),
+    },
+  };
+}
+
+const namesOf = (curves: readonly DensityCurve[]) => curves.map(({ name }) => name);
+
+/** Gaps break a curve into parts. */
+const detail = { field: 'part' };
+
+const areaLayer = ({ x, y, color }: Channels): object => ({
+  mark: { type: 'area', opacity: 0.16, clip: true },
+  encoding: { x, y, y2: { field: 'low' }, color, detail },
+});
+
+const lineLayer = ({ x, y, color }: Channels, curves: readonly DensityCurve[]): object => ({
+  mark: { type: 'line', strokeWidth: 2.4, clip: true },
+  encoding: { x, y, color, strokeDash: vegaDash(namesOf(curves)), detail },
+});
+
+/** A stroke for each value, at the foot of the figure. */
+const strokeLayer = ({ x, color }: Channels, curves: readonly DensityCurve[], height: number): object => ({
+  data: {
+    values: curves.flatMap(({ name, values }) =>
+      evenlyTaken(values, mostStrokes).map((place) => ({ name, x: place })),
+    ),
+  },
+  mark: { type: 'tick', orient: 'vertical', size: 9, opacity: 0.6, clip: true },
+  encoding: { x, y: { value: height - 4.5 }, color },
+});

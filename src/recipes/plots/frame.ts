@@ -124,42 +124,8 @@ export function axesOf(
   y: Axis,
   above = 0,
 ): string {
-  const { width, height, fontSize } = attributes;
-  const marks: string[] = [];
-  const labels: string[] = [];
-  const sizeX = x === null ? fontSize : sizeWithin(widestLabel(x, fontSize), width - 8, fontSize);
-  for (const { value, label } of x?.ticks ?? []) {
-    const at = x === null ? 0 : x.at(value);
-    if (at < frame.left - 0.5 || at > frame.right + 0.5) continue;
-    marks.push(`M${at.toFixed(1)},${frame.bottom}v${px((label === null ? 0.2 : 0.43) * fontSize)}`);
-    if (label === null) continue;
-    const place = inside(at, labelWidth(label, sizeX), 2, width - 2);
-    labels.push(
-      el(
-        'text',
-        { x: place, y: frame.bottom + 1.43 * fontSize, textAnchor: 'middle', fontSize: sizeX },
-        label,
-      ),
-    );
-  }
-  const sizeY = sizeWithin(
-    widestLabel(y, fontSize),
-    frame.left - frame.shift - 0.64 * fontSize - (frame.ylabel === '' ? 2 : 1.7 * fontSize),
-    fontSize,
-  );
-  for (const { value, label } of y.ticks) {
-    const at = y.at(value);
-    if (at < frame.top - 0.5 || at > frame.bottom + 0.5) continue;
-    marks.push(`M${frame.left},${at.toFixed(1)}h${px((label === null ? -0.2 : -0.43) * fontSize)}`);
-    if (label === null) continue;
-    labels.push(
-      el(
-        'text',
-        { x: frame.left - 0.64 * fontSize, y: at + 0.35 * sizeY, textAnchor: 'end', fontSize: sizeY },
-        label,
-      ),
-    );
-  }
+  const across = x === null ? noTicks : ticksBelow(attributes, frame, x);
+  const up = ticksAtLeft(attributes, frame, y);
   const ink = inkOn(attributes.background);
   const rectangle = el('rect', {
     x: frame.left,
@@ -167,37 +133,83 @@ export function axesOf(
     width: frame.right - frame.left,
     height: frame.bottom - frame.top,
   });
-  const middle = (frame.left + frame.right) / 2;
-  const nameSize = fontSize * 1.1;
-  const xname = shortened(frame.xlabel, width - 8, nameSize);
   const names = [
-    titleOf(attributes, middle, frame.top - above),
-    xname === ''
-      ? ''
-      : el(
-          'text',
-          {
-            textAnchor: 'middle',
-            fontSize: nameSize,
-            x: inside(middle, textWidth(xname, nameSize), 4, width - 4),
-            y: Math.min(height - 0.5 * fontSize, frame.bottom + 3.05 * fontSize),
-          },
-          escapeXml(xname),
-        ),
-    sideways(
-      frame.ylabel,
-      frame.shift + 1.3 * fontSize,
-      (frame.top + frame.bottom) / 2,
-      nameSize,
-      height,
-      // Where it is longer than the plotting area, not into what stands above that.
-      above > 0 || attributes.title !== '' ? frame.top : 4,
-    ),
+    titleOf(attributes, (frame.left + frame.right) / 2, frame.top - above),
+    nameBelow(attributes, frame),
+    nameAtLeft(attributes, frame, above),
   ];
+  const marks = el('path', { d: across.marks + up.marks });
   return [
-    el('g', { fill: 'none', stroke: ink.frame }, rectangle, el('path', { d: marks.join('') })),
-    el('g', { fill: ink.text }, ...labels, ...names),
+    el('g', { fill: 'none', stroke: ink.frame }, rectangle, marks),
+    el('g', { fill: ink.text }, across.labels, up.labels, ...names),
   ].join('');
+}
+
+/** The ticks of one axis: path data of the marks, and the labels as elements. */
+interface DrawnTicks {
+  readonly marks: string;
+  readonly labels: string;
+}
+
+const noTicks: DrawnTicks = { marks: '', labels: '' };
+
+/** Length of a tick's mark, px. */
+const markLength = (label: string | null, fontSize: number) => (label === null ? 0.2 : 0.43) * fontSize;
+
+/** Ticks of a horizontal axis below the plotting area; labels stay within the picture. */
+function ticksBelow({ width, fontSize }: Filled<FigureAttributes>, frame: Frame, axis: Axis): DrawnTicks {
+  const size = sizeWithin(widestLabel(axis, fontSize), width - 8, fontSize);
+  const y = frame.bottom + 1.43 * fontSize;
+  let [marks, labels] = ['', ''];
+  for (const { value, label } of axis.ticks) {
+    const at = axis.at(value);
+    if (at < frame.left - 0.5 || at > frame.right + 0.5) continue;
+    marks += `M${at.toFixed(1)},${frame.bottom}v${px(markLength(label, fontSize))}`;
+    if (label === null) continue;
+    const x = inside(at, labelWidth(label, size), 2, width - 2);
+    labels += el('text', { x, y, textAnchor: 'middle', fontSize: size }, label);
+  }
+  return { marks, labels };
+}
+
+/** Ticks of a vertical axis at the left of the plotting area; labels are made smaller where they have no room. */
+function ticksAtLeft({ fontSize }: Filled<FigureAttributes>, frame: Frame, axis: Axis): DrawnTicks {
+  const nameWidth = frame.ylabel === '' ? 2 : 1.7 * fontSize;
+  const room = frame.left - frame.shift - 0.64 * fontSize - nameWidth;
+  const size = sizeWithin(widestLabel(axis, fontSize), room, fontSize);
+  const x = frame.left - 0.64 * fontSize;
+  let [marks, labels] = ['', ''];
+  for (const { value, label } of axis.ticks) {
+    const at = axis.at(value);
+    if (at < frame.top - 0.5 || at > frame.bottom + 0.5) continue;
+    marks += `M${frame.left},${at.toFixed(1)}h${px(-markLength(label, fontSize))}`;
+    if (label === null) continue;
+    labels += el('text', { x, y: at + 0.35 * size, textAnchor: 'end', fontSize: size }, label);
+  }
+  return { marks, labels };
+}
+
+const nameSize = (fontSize: number) => fontSize * 1.1;
+
+/** The name of the horizontal axis, below its labels. */
+function nameBelow({ width, height, fontSize }: Filled<FigureAttributes>, frame: Frame): string {
+  const size = nameSize(fontSize);
+  const name = shortened(frame.xlabel, width - 8, size);
+  if (name === '') return '';
+  const x = inside((frame.left + frame.right) / 2, textWidth(name, size), 4, width - 4);
+  const y = Math.min(height - 0.5 * fontSize, frame.bottom + 3.05 * fontSize);
+  return el('text', { textAnchor: 'middle', fontSize: size, x, y }, escapeXml(name));
+}
+
+/** The name of the vertical axis, at the left of its labels. */
+function nameAtLeft(
+  { height, fontSize, title }: Filled<FigureAttributes>,
+  { ylabel, shift, top, bottom }: Frame,
+  above: number,
+): string {
+  // Where it is longer than the plotting area, not into what stands above that.
+  const highest = above > 0 || title !== '' ? top : 4;
+  return sideways(ylabel, shift + 1.3 * fontSize, (top + bottom) / 2, nameSize(fontSize), height, highest);
 }
 
 /** The lines of the title and their size: wrapped before it is made smaller, shortened if neither helps. */

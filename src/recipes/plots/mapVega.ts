@@ -11,12 +11,48 @@ import type { VegaSpec } from './plot.ts';
 /** The map as a Vega specification: the regions of the SVG as paths, so that both are one picture. */
 export function mapVega(given: MapFigure): VegaSpec {
   const figure = inShape(given);
-  const { field, attributes } = figure;
-  const { width, height, title, xlabel, ylabel, paths, mark } = attributes;
+  const { width, height, title, xlabel, ylabel, colorbar } = figure.attributes;
+  return {
+    $schema: 'https://vega.github.io/schema/vega/v5.json',
+    width,
+    height,
+    padding: 8,
+    ...(title !== '' && { title }),
+    data: dataOf(figure),
+    scales: scalesOf(figure.field),
+    axes: [
+      { orient: 'bottom', scale: 'x', title: xlabel },
+      { orient: 'left', scale: 'y', title: ylabel },
+    ],
+    ...(colorbar && { legends: [legendOf(figure)] }),
+    marks: [
+      {
+        type: 'group',
+        clip: true,
+        encode: { enter: { width: { value: width }, height: { value: height } } },
+        marks: marksOf(figure),
+      },
+    ],
+  };
+}
+
+/** The tables of the specification: regions, cells without a value, points of the paths, labels of the contours. */
+function dataOf(figure: MapFigure): object[] {
+  const { width, height } = figure.attributes;
   const box = { left: 0, top: 0, right: width, bottom: height };
-  const { x, y } = field;
-  const lines = figure.kind === 'contour';
-  const points = paths.flatMap(({ name, path, color }, k) =>
+  const isHeatmap = figure.kind === 'heatmap';
+  const regions = () => regionsOf(figure, box).slice(figure.kind === 'contour' ? 1 : 0);
+  return [
+    { name: 'regions', values: isHeatmap ? heatmapCells(figure) : regions() },
+    { name: 'gaps', values: isHeatmap ? [] : gapCells(figure) },
+    { name: 'points', values: pathPoints(figure) },
+    { name: 'labels', values: labelsOf(figure, box) },
+  ];
+}
+
+/** The points of all paths, with the colors of their line and their marker. */
+const pathPoints = ({ field, attributes: { paths } }: MapFigure): object[] =>
+  paths.flatMap(({ name, path, color }, k) =>
     Array.from(path.x, (at, t) => ({
       name,
       x: at,
@@ -27,129 +63,98 @@ export function mapVega(given: MapFigure): VegaSpec {
       residual: path.residual[t],
     })),
   );
-  const place = { x: { scale: 'x', field: 'x' }, y: { scale: 'y', field: 'y' } };
-  const line = {
-    type: 'group',
-    from: { facet: { name: 'path', data: 'points', groupby: 'name' } },
-    marks: [
-      {
-        type: 'line',
-        from: { data: 'path' },
-        encode: { enter: { ...place, stroke: { field: 'color' }, strokeWidth: { value: 2.4 } } },
-      },
-    ],
-  };
-  const marker = {
-    type: 'symbol',
-    from: { data: 'points' },
-    encode: { enter: { ...place, fill: { field: 'fill' }, stroke: { value: 'white' }, size: { value: 50 } } },
-  };
-  const label = {
-    type: 'text',
-    from: { data: 'labels' },
-    encode: {
-      enter: {
-        x: { field: 'x' },
-        y: { field: 'y' },
-        angle: { field: 'angle' },
-        text: { field: 'text' },
-        align: { value: 'center' },
-        baseline: { value: 'middle' },
-        fill: { value: '#111' },
-      },
-    },
-  };
-  const center = {
-    type: 'symbol',
-    encode: {
-      enter: {
-        x: { scale: 'x', value: 0 },
-        y: { scale: 'y', value: 0 },
-        shape: { value: 'cross' },
-        size: { value: 90 },
-        fill: { value: '#111' },
-      },
-    },
-  };
-  return {
-    $schema: 'https://vega.github.io/schema/vega/v5.json',
-    width,
-    height,
-    padding: 8,
-    ...(title !== '' && { title }),
-    data: [
-      {
-        name: 'regions',
-        values:
-          figure.kind === 'heatmap' ? heatmapCells(figure) : regionsOf(figure, box).slice(lines ? 1 : 0),
-      },
-      { name: 'gaps', values: figure.kind === 'heatmap' ? [] : gapCells(figure) },
-      { name: 'points', values: points },
-      { name: 'labels', values: labelsOf(figure, box) },
-    ],
-    scales: [
-      {
-        name: 'x',
-        type: 'linear',
-        zero: false,
-        nice: false,
-        domain: [x[0], x[x.length - 1]],
-        range: 'width',
-      },
-      {
-        name: 'y',
-        type: 'linear',
-        zero: false,
-        nice: false,
-        domain: [y[0], y[y.length - 1]],
-        range: 'height',
-      },
-      {
-        name: 'color',
-        type: 'linear',
-        domain: evenly(field.low, field.high),
-        range: evenly(0, 1).map(field.color),
-      },
-    ],
-    axes: [
-      { orient: 'bottom', scale: 'x', title: xlabel },
-      { orient: 'left', scale: 'y', title: ylabel },
-    ],
-    ...(attributes.colorbar && {
-      legends: [
-        {
-          fill: 'color',
-          type: 'gradient',
-          title: barTitle(legendTitle(figure), field),
-          gradientLength: height - 20,
-        },
-      ],
-    }),
-    marks: [
-      {
-        type: 'group',
-        clip: true,
-        encode: { enter: { width: { value: width }, height: { value: height } } },
-        marks: [
-          {
-            type: 'path',
-            from: { data: 'regions' },
-            encode: { enter: { path: { field: 'path' }, [lines ? 'stroke' : 'fill']: { field: 'color' } } },
-          },
-          {
-            type: 'path',
-            from: { data: 'gaps' },
-            encode: { enter: { path: { field: 'path' }, fill: { field: 'color' } } },
-          },
-          label,
-          line,
-          marker,
-          ...(mark ? [center] : []),
-        ],
-      },
-    ],
-  };
+
+/** The scales of both axes and of the colors. */
+const scalesOf = ({ x, y, low, high, color }: MapFigure['field']): object[] => [
+  axisScale('x', x, 'width'),
+  axisScale('y', y, 'height'),
+  { name: 'color', type: 'linear', domain: evenly(low, high), range: evenly(0, 1).map(color) },
+];
+
+const axisScale = (name: string, values: Float64Array, range: 'width' | 'height'): object => ({
+  name,
+  type: 'linear',
+  zero: false,
+  nice: false,
+  domain: [values[0], values[values.length - 1]],
+  range,
+});
+
+const legendOf = (figure: MapFigure): object => ({
+  fill: 'color',
+  type: 'gradient',
+  title: barTitle(legendTitle(figure), figure.field),
+  gradientLength: figure.attributes.height - 20,
+});
+
+/** What is drawn in the plotting area, from back to front. */
+function marksOf({ kind, attributes: { mark } }: MapFigure): object[] {
+  const fillOrStroke = kind === 'contour' ? 'stroke' : 'fill';
+  return [
+    pathMark('regions', fillOrStroke),
+    pathMark('gaps', 'fill'),
+    contourLabel,
+    pathLine,
+    pathMarker,
+    ...(mark ? [centerMark] : []),
+  ];
 }
+
+/** The rows of a table as SVG paths in their colors. */
+const pathMark = (data: string, paint: 'fill' | 'stroke'): object => ({
+  type: 'path',
+  from: { data },
+  encode: { enter: { path: { field: 'path' }, [paint]: { field: 'color' } } },
+});
+
+const atPoint = { x: { scale: 'x', field: 'x' }, y: { scale: 'y', field: 'y' } };
+
+const pathLine: object = {
+  type: 'group',
+  from: { facet: { name: 'path', data: 'points', groupby: 'name' } },
+  marks: [
+    {
+      type: 'line',
+      from: { data: 'path' },
+      encode: { enter: { ...atPoint, stroke: { field: 'color' }, strokeWidth: { value: 2.4 } } },
+    },
+  ],
+};
+
+const pathMarker: object = {
+  type: 'symbol',
+  from: { data: 'points' },
+  encode: { enter: { ...atPoint, fill: { field: 'fill' }, stroke: { value: 'white' }, size: { value: 50 } } },
+};
+
+const contourLabel: object = {
+  type: 'text',
+  from: { data: 'labels' },
+  encode: {
+    enter: {
+      x: { field: 'x' },
+      y: { field: 'y' },
+      angle: { field: 'angle' },
+      text: { field: 'text' },
+      align: { value: 'center' },
+      baseline: { value: 'middle' },
+      fill: { value: '#111' },
+    },
+  },
+};
+
+const centerMark: object = {
+  type: 'symbol',
+  encode: {
+    enter: {
+      x: { scale: 'x', value: 0 },
+      y: { scale: 'y', value: 0 },
+      shape: { value: 'cross' },
+      size: { value: 90 },
+      fill: { value: '#111' },
+    },
+  },
+};
 
 /** The figure with the width or height cut to the shape of its plotting area. */
 function inShape(figure: MapFigure): MapFigure {
