@@ -115,48 +115,56 @@ function* connection(
   problem: AsyncProblem | Problem,
   from: Float64Array,
   second: Float64Array,
-  {
-    curve = 'bezier',
-    align = false,
-    places = 9,
-    maxIterations = 100,
-    resolution = 61,
-    onProgress,
-    signal,
-  }: ConnectOptions,
+  options: ConnectOptions,
 ): Asks<Connection> {
-  const { p0, precision = 'float64' } = problem;
-  checkModels(where, from, second, p0.length);
+  const { curve: kind = 'bezier', align = false, resolution = 61, signal } = options;
+  checkModels(where, from, second, problem.p0.length);
   const to = align
     ? yield* aligned(where, problem, from, second, signal === undefined ? {} : { signal })
     : second;
   // Models that differ only in the order of their units are equal now.
-  if (align) checkModels(where, from, to, p0.length);
-  const n = from.length;
-  const weights = curves[curve];
-  const point = new Float64Array(n);
-  const slope = new Float64Array(n);
-  let evaluations = 0;
-  const place = (bend: Float64Array, [a, b, c]: readonly [number, number, number], out: Float64Array) => {
-    for (let i = 0; i < n; i++) out[i] = a * from[i] + b * bend[i] + c * to[i];
-    return out;
+  if (align) checkModels(where, from, to, problem.p0.length);
+  const curve = curveBetween(from, to, curves[kind]);
+  const { bend, evaluations } = yield* trainedBend(where, problem, curve, options);
+  const along = yield* lossesAlong(curve, bend, resolution);
+  return {
+    bend,
+    ...along,
+    highest: highestOf(along.loss),
+    highestStraight: highestOf(along.straight),
+    evaluations: evaluations + 2 * resolution,
+    plane: planeThrough(from, to, bend),
+    at: (t) => curve.place(bend, curve.weights(t), new Float64Array(from.length)),
   };
-  /** Mean loss over the places of the curve, as a function of its bend. */
-  function* meanLoss(bend: Float64Array, gradient: Float64Array | null): Asks<number> {
-    gradient?.fill(0);
-    let sum = 0;
-    for (let k = 0; k < places; k++) {
-      signal?.throwIfAborted();
-      const shares = weights((k + 0.5) / places);
-      const value = yield evaluate(place(bend, shares, point), gradient && slope);
-      sum += value / places;
-      evaluations++;
-      if (gradient !== null) addScaled(gradient, shares[1] / places, slope, gradient);
-    }
-    return sum;
-  }
+}
 
-  const start = from.map((value, i) => (value + to[i]) / 2);
+/** A family of curves between two models, one for each bend. */
+interface Curve {
+  readonly from: Float64Array;
+  readonly to: Float64Array;
+  readonly weights: Weights;
+  /** `out ←` the point with these weights; returns `out`, `[n]`. */
+  place(bend: Float64Array, weights: ReturnType<Weights>, out: Float64Array): Float64Array;
+}
+
+const curveBetween = (from: Float64Array, to: Float64Array, weights: Weights): Curve => ({
+  from,
+  to,
+  weights,
+  place(bend, [a, b, c], out) {
+    for (let i = 0; i < out.length; i++) out[i] = a * from[i] + b * bend[i] + c * to[i];
+    return out;
+  },
+});
+
+/** The bend of the lowest mean loss that L-BFGS finds, from the middle of the straight line. */
+function* trainedBend(
+  where: string,
+  { precision = 'float64' }: AsyncProblem | Problem,
+  curve: Curve,
+  { places = 9, maxIterations = 100, onProgress, signal }: ConnectOptions,
+): Asks<{ bend: Float64Array; evaluations: number }> {
+  const start = curve.from.map((value, i) => (value + curve.to[i]) / 2);
   const best = { f: Infinity, bend: Float64Array.from(start) };
   const settings = { maxIterations, ...(signal && { signal }) };
   const asks = solve(
@@ -165,39 +173,57 @@ function* connection(
     completeSolveOptions(where, settings, plainSolveRules),
     null,
   );
-  const most = places * maxIterations;
+  const meanLoss = meanLossOf(curve, places, signal);
+  let evaluations = 0;
   for (let turn = asks.next(); !turn.done;) {
     const question = turn.value;
     if (question.kind !== 'evaluate') throw new TypeError(`${where}: no answer to ${question.kind}.`);
     const f = yield* meanLoss(question.x, question.gradient);
+    evaluations += places;
     if (f < best.f) {
       best.f = f;
       best.bend.set(question.x);
     }
-    onProgress?.(evaluations, most);
+    onProgress?.(evaluations, places * maxIterations);
     turn = asks.next(f);
   }
+  return { bend: best.bend, evaluations };
+}
 
-  const { bend } = best;
+/** Mean loss over the places of the curve, as a function of its bend. */
+function meanLossOf(curve: Curve, places: number, signal: AbortSignal | undefined) {
+  const n = curve.from.length;
+  const point = new Float64Array(n);
+  const slope = new Float64Array(n);
+  return function* (bend: Float64Array, gradient: Float64Array | null): Asks<number> {
+    gradient?.fill(0);
+    let sum = 0;
+    for (let k = 0; k < places; k++) {
+      signal?.throwIfAborted();
+      const shares = curve.weights((k + 0.5) / places);
+      const value = yield evaluate(curve.place(bend, shares, point), gradient && slope);
+      sum += value / places;
+      if (gradient !== null) addScaled(gradient, shares[1] / places, slope, gradient);
+    }
+    return sum;
+  };
+}
+
+/** The loss at evenly spaced places of the curve, and of the straight line. */
+function* lossesAlong(
+  curve: Curve,
+  bend: Float64Array,
+  resolution: number,
+): Asks<Pick<Connection, 't' | 'loss' | 'straight'>> {
+  const point = new Float64Array(bend.length);
   const t = Float64Array.from({ length: resolution }, (_, k) => k / (resolution - 1));
   const loss = new Float64Array(resolution);
   const straight = new Float64Array(resolution);
   for (let k = 0; k < resolution; k++) {
-    loss[k] = yield evaluate(place(bend, weights(t[k]), point), null);
-    straight[k] = yield evaluate(place(bend, [1 - t[k], 0, t[k]], point), null);
-    evaluations += 2;
+    loss[k] = yield evaluate(curve.place(bend, curve.weights(t[k]), point), null);
+    straight[k] = yield evaluate(curve.place(bend, [1 - t[k], 0, t[k]], point), null);
   }
-  return {
-    bend,
-    t,
-    loss,
-    straight,
-    highest: highestOf(loss),
-    highestStraight: highestOf(straight),
-    evaluations,
-    plane: planeThrough(from, to, bend),
-    at: (s) => place(bend, weights(s), new Float64Array(n)),
-  };
+  return { t, loss, straight };
 }
 
 /** The highest value; NaN where one is no number, since nothing is then known of the barrier. */
