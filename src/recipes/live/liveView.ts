@@ -42,6 +42,12 @@ const moved = 0.05;
 /** Resolves in a later task, so that events and repaints have their turn. */
 export const nextTask = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
 
+/** The source without `valuesAt`: to prepare for many points at once can take seconds, and a slice has time for few. */
+function pointByPoint(source: Source<unknown>, { center }: Subject): Source<unknown> {
+  if (typeof source === 'function') return source;
+  return { p0: center, fg: (x, gradient) => source.fg(x, gradient) };
+}
+
 export function liveView(
   where: string,
   source: Source<unknown>,
@@ -59,11 +65,7 @@ export function liveView(
 ): LiveView {
   const path = livePath(subject.center.length);
   const held = { params: subject.params, values: subject.center };
-  // One point after the other: to prepare for many at once can take seconds, and a slice has time for few.
-  const single: Source<unknown> =
-    typeof source === 'function'
-      ? source
-      : { p0: subject.center, fg: (x, gradient) => source.fg(x, gradient) };
+  const single = pointByPoint(source, subject);
   let surface: LandscapeData | null = null;
   let isWhole = false;
   let job: SurfaceJob | null = null;
