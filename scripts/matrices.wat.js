@@ -138,6 +138,23 @@ const adam = (() => {
     ${again('next', 'g', 'end')}))`;
 })();
 
+/** C = βC + (1 − β)S, both `[n, n]`, in each row i up to the multiple of 8 after i, as `product32` with `lower` gives it. */
+const blend = `
+  (func (export "blend32") ${parameters('i32', ['c', 's', 'n'])} ${parameters('f32', ['beta'])}
+    ${integers(['i', 'cp', 'sp', 'end'])} ${vectors(['betas', 'rests'])}
+    ${set('betas', '(f32x4.splat (local.get $beta))')}
+    ${set('rests', '(f32x4.splat (f32.sub (f32.const 1) (local.get $beta)))')}
+    (loop $rows
+    ${set('cp', get('c'))} ${set('sp', get('s'))}
+    ${set('end', add(get('c'), bytes(add(`(i32.and ${get('i')} (i32.const -8))`, constant(8)))))}
+    (loop $along
+    ${store('cp', plus(times(get('betas'), load('cp')), times(get('rests'), load('sp'))))}
+    ${advance('cp', constant(16))} ${advance('sp', constant(16))}
+    ${again('along', 'cp', 'end')})
+    ${advance('c', bytes(get('n')))} ${advance('s', bytes(get('n')))}
+    ${advance('i', constant(1))}
+    ${again('rows', 'i', 'n')}))`;
+
 /** The sum of the lanes, in all of them. @param {string} sum */
 const total = (sum) =>
   splat(`(f32.add
@@ -157,7 +174,7 @@ const reflect = (() => {
   ];
   const next = ['at', ...rows].map((name) => advance(name, constant(16))).join(' ');
   return `
-  (func (export "reflect32") ${parameters('i32', ['u', 'rows', 'stride', 'count', 'n'])}
+  (func $reflect ${parameters('i32', ['u', 'rows', 'stride', 'count', 'n'])}
     ${integers(['at', 'end', 'last', ...rows])} ${vectors(['uv', ...sums])}
     ${set('end', add(get('u'), bytes(get('n'))))}
     ${set('last', add(get('rows'), `(i32.mul ${get('stride')} ${get('count')})`))}
@@ -180,8 +197,82 @@ const reflect = (() => {
     ${again('group', 'rows', 'last')}))`;
 })();
 
+/** Half of a vector in double precision. @param {string} vector @param {number} half */
+const promoted = (vector, half) =>
+  `(f64x2.promote_low_f32x4 ${half === 0 ? get(vector) : shuffle(vector, vector, [2, 3, 2, 3])})`;
+
+/**
+ * Puts u with ‖u‖² = 2 into a row from element k on, and zeros before it; I − uuᵀ takes what was there to a multiple of e₁.
+ * What is too small for its scale counts as 0.
+ */
+const reflector = (() => {
+  const squares = [0, 1].map((half) =>
+    set('sum', `(f64x2.add ${get('sum')} (f64x2.mul ${promoted('v', half)} ${promoted('v', half)}))`),
+  );
+  return `
+  (func $reflector ${parameters('i32', ['row', 'k', 'end'])}
+    ${integers(['at', 'first', 'p'])} ${vectors(['v', 'sum'])}
+    (local $length f64) (local $head f64) (local $scale f64)
+    ${set('first', add(get('row'), bytes(get('k'))))}
+    ${set('at', get('row'))}
+    (block $cleared (loop $clear
+    (br_if $cleared (i32.ge_u ${get('at')} ${get('first')}))
+    (f32.store ${get('at')} (f32.const 0))
+    ${advance('at', constant(4))}
+    (br $clear)))
+    ${set('at', add(get('row'), `(i32.and ${bytes(get('k'))} (i32.const -16))`))}
+    ${set('p', get('at'))}
+    (loop $measure
+    ${set('v', load('p'))}
+    ${squares.join(' ')}
+    ${advance('p', constant(16))}
+    ${again('measure', 'p', 'end')})
+    ${set('length', `(f64.sqrt (f64.add (f64x2.extract_lane 0 ${get('sum')}) (f64x2.extract_lane 1 ${get('sum')})))`)}
+    ${set('head', `(f64.promote_f32 (f32.load ${get('first')}))`)}
+    ${set('head', `(f64.add ${get('head')} (f64.copysign ${get('length')} ${get('head')}))`)}
+    (if (f64.gt ${get('length')} (f64.const 1e-30)) (then
+    ${set('scale', `(f64.div (f64.const 1) (f64.sqrt (f64.mul ${get('length')} (f64.abs ${get('head')}))))`)}))
+    ${set('v', `(f32x4.splat (f32.demote_f64 ${get('scale')}))`)}
+    ${set('p', get('at'))}
+    (loop $scaled
+    ${store('p', times(load('p'), get('v')))}
+    ${advance('p', constant(16))}
+    ${again('scaled', 'p', 'end')})
+    (f32.store ${get('first')} (f32.demote_f64 (f64.mul ${get('head')} ${get('scale')}))))`;
+})();
+
+/**
+ * Orthonormal rows that span what the rows at `from` do, at `to`; `size` of them, `stride` apart. Changes the 3 rows after
+ * the last one, too.
+ */
+const orthonormalize = (() => {
+  /** Applies the reflector in row k to rows at a place. @param {string} place @param {string} row @param {string} count */
+  const reflect = (place, row, count) => `
+    ${set('start', `(i32.and ${bytes(get('k'))} (i32.const -16))`)}
+    (call $reflect ${add(get('u'), get('start'))}
+      ${add(add(get(place), `(i32.mul ${get('stride')} ${row})`), get('start'))}
+      ${get('stride')} ${count} (i32.shr_u (i32.sub ${get('stride')} ${get('start')}) (i32.const 2)))`;
+  const next = add(get('k'), constant(1));
+  const remaining = `(i32.sub ${get('size')} ${get('k')})`;
+  return `
+  (func (export "orthonormalize32") ${parameters('i32', ['from', 'to', 'size', 'stride'])}
+    ${integers(['k', 'u', 'start'])}
+    ${set('u', get('from'))}
+    (block $last (loop $reflectors
+    (call $reflector ${get('u')} ${get('k')} ${add(get('u'), get('stride'))})
+    (br_if $last (i32.ge_u ${next} ${get('size')}))
+    ${reflect('from', next, `(i32.sub ${remaining} (i32.const 1))`)}
+    ${advance('k', constant(1))}
+    ${advance('u', get('stride'))}
+    (br $reflectors)))
+    (loop $back
+    ${reflect('to', get('k'), remaining)}
+    ${set('u', `(i32.sub ${get('u')} ${get('stride')})`)}
+    (br_if $back (i32.ge_s (local.tee $k (i32.sub ${get('k')} (i32.const 1))) (i32.const 0)))))`;
+})();
+
 /** The whole module; its memory is imported. */
 export const matricesText = `(module
   (import "host" "memory" (memory 1))
-${[product, transpose, adam, reflect].join('\n')})
+${[product, transpose, adam, blend, reflect, reflector, orthonormalize].join('\n')})
 `;

@@ -3,7 +3,7 @@ import { evaluate, type Asks } from '../core/question.ts';
 import { norm2 } from '../core/vector.ts';
 import { scheduleOf, showSchedule } from './schedules.ts';
 import { blocksOf, type Block } from './soap/blocks.ts';
-import { learn, move, refresh, workspaceOf } from './soap/move.ts';
+import { moveBlocks } from './soap/move.ts';
 import { soapRules, type SoapOptions } from './soapOptions.ts';
 import { averageBase, followShift, newAveraging, writeAverage, type Averaging } from './scheduleFree.ts';
 import type { Precision } from '../core/problem.ts';
@@ -64,7 +64,6 @@ export function soap(options: SoapOptions = {}): Solver {
     }
     const rounds = precision === 'float32';
     if (averaging) followShift(averaging, x, beta1, rounds);
-    const work = workspaceOf(blocks, precision);
     const rate = rateAt(state.steps);
     const t = state.steps + 1;
     const numbers = {
@@ -77,13 +76,7 @@ export function soap(options: SoapOptions = {}): Solver {
       correction1: 1 / (1 - decay1 ** t),
       correction2: 1 / (1 - beta2 ** t),
     };
-    let moved = 0;
-    for (const [k, block] of blocks.entries()) {
-      // The blocks take turns, so that no step has all the work.
-      if (state.steps > 0 && (state.steps + k) % frequency === 0) refresh(block, work);
-      learn(block, gradient, numbers, work);
-      moved = Math.max(moved, move(block, x, averaging?.base ?? x, numbers, work));
-    }
+    let moved = moveBlocks(blocks, state, averaging?.base ?? x, numbers, frequency);
     if (averaging) moved = averageBase(averaging, x, rate, beta1, rounds);
     state.steps = t;
     // The next mini-batch will be evaluated here anyway.

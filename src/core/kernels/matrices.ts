@@ -25,15 +25,23 @@ export interface MomentNumbers {
  */
 export interface Matrices {
   readonly heap: Heap;
-  /** C ← AᵀB, A `[k, m]`, B `[k, n]`, C `[m, n]`; with `lower`, for m = n, perhaps only the lower triangle. */
-  product(a: Matrix, b: Matrix, c: Matrix, lower: boolean): void;
+  /** C ← AᵀB, A `[k, m]`, B `[k, n]`, C `[m, n]`. */
+  product(a: Matrix, b: Matrix, c: Matrix): void;
+  /** C ← AᵀA, A `[k, n]`, C `[n, n]`; in row i at least columns up to i, and none beyond the multiple of 8 after i. */
+  lowerProduct(a: Matrix, c: Matrix): void;
+  /** C ← βC + (1 − β)S, both `[n, n]`, of the elements that {@link lowerProduct} gives. */
+  blendLower(c: Matrix, s: Matrix, beta: number): void;
   /** B ← Aᵀ. */
   transpose(a: Matrix, b: Matrix): void;
   /** Takes n numbers g into the moments, and puts Adam's direction m̂ / (√v̂ + ε) in their place. */
   adam(g: number, first: number, second: number, n: number, numbers: MomentNumbers): void;
   /**
-   * Applies I − uuᵀ to `count` rows, of n numbers each, that begin at `rows` and stand `stride` apart; u begins at `u`. May
-   * overwrite the 3 rows after the last one.
+   * Puts orthonormal rows that span, one after the other, what `size` rows of as many numbers at `from` do, to `to`: Qᵀ of
+   * `rowsᵀ = QR`. Householder's reflections keep them orthonormal however close to one another the rows are.
+   *
+   * @param from - overwritten, as are 3 rows after either matrix
+   * @param stride - from one row to the next; the rows after the last one, up to `stride`, become 0 at `to`
+   * @see Golub & Van Loan (2013), Matrix Computations, 4th ed., section 5.2
    */
-  reflect(u: number, rows: number, stride: number, count: number, n: number): void;
+  orthonormalize(from: number, to: number, size: number, stride: number): void;
 }

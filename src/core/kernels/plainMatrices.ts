@@ -4,7 +4,14 @@ import type { Heap, Matrices, Matrix } from './matrices.ts';
 export function plainMatrices(heap: Heap): Matrices {
   return {
     heap,
-    product: (a, b, c) => product(heap, a, b, c),
+    product: (a, b, c) => product(heap, a, b, c, false),
+    lowerProduct: (a, c) => product(heap, a, a, c, true),
+    blendLower(c, s, beta) {
+      for (let i = 0; i < c.rows; i++) {
+        const [to, from] = [c.at + i * c.cols, s.at + i * s.cols];
+        for (let j = 0; j <= i; j++) heap[to + j] = beta * heap[to + j] + (1 - beta) * heap[from + j];
+      }
+    },
     transpose(a, b) {
       for (let i = 0; i < a.rows; i++) {
         for (let j = 0; j < a.cols; j++) heap[b.at + j * b.cols + i] = heap[a.at + i * a.cols + j];
@@ -18,26 +25,21 @@ export function plainMatrices(heap: Heap): Matrices {
         heap[g + i] = (m * correction1) / (Math.sqrt(v * correction2) + epsilon);
       }
     },
-    reflect(u, rows, stride, count, n) {
-      for (let i = 0; i < count; i++) {
-        const row = rows + i * stride;
-        let along = 0;
-        for (let j = 0; j < n; j++) along += heap[u + j] * heap[row + j];
-        for (let j = 0; j < n; j++) heap[row + j] -= along * heap[u + j];
-      }
-    },
+    orthonormalize: (from, to, size, stride) => orthonormalize(heap, from, to, size, stride),
   };
 }
 
 /**
- * C ← AᵀB. Four rows of B at a time, which saves three of four times that a row of C is read and written.
+ * C ← AᵀB, with `lower` in each row i only up to column i. Four rows of B at a time, which saves three of four times that
+ * a row of C is read and written.
  */
-function product(heap: Heap, a: Matrix, b: Matrix, c: Matrix): void {
+function product(heap: Heap, a: Matrix, b: Matrix, c: Matrix, lower: boolean): void {
   const { rows: k, cols: m } = a;
-  const n = b.cols;
+  const ldb = b.cols;
   const whole = k - (k % 4);
   for (let i = 0; i < m; i++) {
     const to = c.at + i * c.cols;
+    const n = lower ? i + 1 : b.cols;
     heap.fill(0, to, to + n);
     let from = a.at + i;
     let row = b.at;
@@ -45,16 +47,57 @@ function product(heap: Heap, a: Matrix, b: Matrix, c: Matrix): void {
       const [w0, w1, w2, w3] = [heap[from], heap[from + m], heap[from + 2 * m], heap[from + 3 * m]];
       for (let j = 0; j < n; j++) {
         const at = row + j;
-        heap[to + j] += w0 * heap[at] + w1 * heap[at + n] + (w2 * heap[at + 2 * n] + w3 * heap[at + 3 * n]);
+        heap[to + j] +=
+          w0 * heap[at] + w1 * heap[at + ldb] + (w2 * heap[at + 2 * ldb] + w3 * heap[at + 3 * ldb]);
       }
       from += 4 * m;
-      row += 4 * n;
+      row += 4 * ldb;
     }
     for (let p = whole; p < k; p++) {
       const weight = heap[from];
       for (let j = 0; j < n; j++) heap[to + j] += weight * heap[row + j];
       from += m;
-      row += n;
+      row += ldb;
     }
+  }
+}
+
+function orthonormalize(heap: Heap, from: number, to: number, size: number, stride: number): void {
+  for (let k = 0; k < size; k++) {
+    const row = from + k * stride;
+    makeReflector(heap, row, k, size);
+    reflect(heap, row, row + stride, stride, size - k - 1, size);
+  }
+  heap.fill(0, to, to + stride ** 2);
+  for (let i = 0; i < size; i++) heap[to + i * stride + i] = 1;
+  for (let k = size - 1; k >= 0; k--) {
+    reflect(heap, from + k * stride, to + k * stride, stride, size - k, size);
+  }
+}
+
+/**
+ * Puts u with ‖u‖² = 2 into a row from element k on, and zeros before it; I − uuᵀ takes what was there to a multiple
+ * of e₁.
+ */
+function makeReflector(heap: Heap, row: number, k: number, n: number): void {
+  let square = 0;
+  for (let j = k; j < n; j++) square += heap[row + j] ** 2;
+  const length = Math.sqrt(square);
+  const first = heap[row + k];
+  heap.fill(0, row, row + k);
+  if (length === 0) return;
+  const head = first + (first < 0 ? -length : length);
+  const scale = 1 / Math.sqrt(length * Math.abs(head));
+  heap[row + k] = head * scale;
+  for (let j = k + 1; j < n; j++) heap[row + j] *= scale;
+}
+
+/** Applies I − uuᵀ to `count` rows of n numbers, `stride` apart. */
+function reflect(heap: Heap, u: number, rows: number, stride: number, count: number, n: number): void {
+  for (let i = 0; i < count; i++) {
+    const row = rows + i * stride;
+    let along = 0;
+    for (let j = 0; j < n; j++) along += heap[u + j] * heap[row + j];
+    for (let j = 0; j < n; j++) heap[row + j] -= along * heap[u + j];
   }
 }

@@ -1,13 +1,14 @@
 import { compileKernels, PAGE } from './compileKernels.ts';
 import { matrixBytes } from './matrixBytes.ts';
-import type { Matrices } from './matrices.ts';
+import type { Matrices, Matrix } from './matrices.ts';
 
 /** The kernels of scripts/matrices.wat.js; pointers and strides in bytes. */
 interface Exports {
   product32(...at: [a: number, lda: number, b: number, ldb: number, c: number, ldc: number, ...Sizes]): void;
   transpose32(a: number, lda: number, b: number, ldb: number, m: number, n: number): void;
   adam32(...at: [g: number, first: number, second: number, n: number, ...numbers: number[]]): void;
-  reflect32(u: number, rows: number, stride: number, count: number, n: number): void;
+  blend32(c: number, s: number, n: number, beta: number): void;
+  orthonormalize32(from: number, to: number, size: number, stride: number): void;
 }
 type Sizes = [m: number, n: number, k: number, lower: number];
 
@@ -46,9 +47,8 @@ function instantiate(): Shared | null {
   return { memory, exports: exports as unknown as Exports };
 }
 
-const operations = (kernels: Exports, heap: Float32Array): Matrices => ({
-  heap,
-  product: (a, b, c, lower) =>
+const operations = (kernels: Exports, heap: Float32Array): Matrices => {
+  const product = (a: Matrix, b: Matrix, c: Matrix, lower: number): void =>
     kernels.product32(
       4 * a.at,
       4 * a.cols,
@@ -59,10 +59,22 @@ const operations = (kernels: Exports, heap: Float32Array): Matrices => ({
       a.cols,
       b.cols,
       a.rows,
-      lower ? 1 : 0,
-    ),
-  transpose: (a, b) => kernels.transpose32(4 * a.at, 4 * a.cols, 4 * b.at, 4 * b.cols, a.rows, a.cols),
-  adam: (g, first, second, n, { beta1, beta2, correction1, correction2, epsilon }) =>
-    kernels.adam32(4 * g, 4 * first, 4 * second, n, beta1, beta2, correction1, correction2, epsilon),
-  reflect: (u, rows, stride, count, n) => kernels.reflect32(4 * u, 4 * rows, 4 * stride, count, n),
-});
+      lower,
+    );
+  return {
+    heap,
+    product: (a, b, c) => product(a, b, c, 0),
+    lowerProduct: (a, c) => product(a, a, c, 1),
+    blendLower: (c, s, beta) => kernels.blend32(4 * c.at, 4 * s.at, c.cols, beta),
+    transpose: (a, b) => kernels.transpose32(4 * a.at, 4 * a.cols, 4 * b.at, 4 * b.cols, a.rows, a.cols),
+    adam: (g, first, second, n, { beta1, beta2, correction1, correction2, epsilon }) =>
+      kernels.adam32(4 * g, 4 * first, 4 * second, n, beta1, beta2, correction1, correction2, epsilon),
+    orthonormalize(from, to, size, stride) {
+      heap.fill(0, to, to + stride ** 2);
+      for (let i = 0; i < size; i++) heap[to + i * stride + i] = 1;
+      kernels.orthonormalize32(4 * from, 4 * to, size, 4 * stride);
+      // Reflections change up to 3 rows after the last one.
+      heap.fill(0, to + size * stride, to + stride ** 2);
+    },
+  };
+};

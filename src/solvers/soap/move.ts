@@ -1,5 +1,5 @@
 import { canStart, refreshBasis, startBasis, updateFactor } from './side.ts';
-import { rotate, rotateBack } from './rotate.ts';
+import { loadBases, rotate, rotateBack } from './rotate.ts';
 import { workspaceFor, type Workspace } from './workspace.ts';
 import type { MomentNumbers } from '../../core/kernels/matrices.ts';
 import type { Precision } from '../../core/problem.ts';
@@ -13,8 +13,40 @@ export interface StepNumbers extends MomentNumbers {
   readonly weightDecay: number;
 }
 
+/**
+ * Moves a point, block by block.
+ *
+ * @param state - x `[n]`, which decays; gradient `[n]`; number of steps before this one
+ * @param target - moves: x itself, or the point `[n]` that a schedule-free step starts from
+ * @param frequency - steps from one refresh of the eigenbases to the next
+ * @returns the largest change of an element
+ */
+export function moveBlocks(
+  blocks: readonly Block[],
+  state: {
+    readonly x: Float64Array;
+    readonly gradient: Float64Array;
+    readonly steps: number;
+    readonly precision: Precision;
+  },
+  target: Float64Array,
+  numbers: StepNumbers,
+  frequency: number,
+): number {
+  const { x, gradient, steps, precision } = state;
+  const work = workspaceOf(blocks, precision);
+  let moved = 0;
+  for (let k = 0; k < blocks.length; k++) {
+    // The blocks take turns, so that no step has all the work.
+    if (steps > 0 && (steps + k) % frequency === 0) refresh(blocks[k], work);
+    learn(blocks[k], gradient, numbers, work);
+    moved = Math.max(moved, move(blocks[k], x, target, numbers, work));
+  }
+  return moved;
+}
+
 /** Returns a workspace for the largest of these blocks. */
-export function workspaceOf(blocks: readonly Block[], precision: Precision): Workspace {
+function workspaceOf(blocks: readonly Block[], precision: Precision): Workspace {
   let size = 0;
   let side = 0;
   for (const { firstMoment, left, right } of blocks) {
@@ -25,21 +57,29 @@ export function workspaceOf(blocks: readonly Block[], precision: Precision): Wor
 }
 
 /** Refreshes the eigenbases of a block. */
-export function refresh(block: Block, work: Workspace): void {
-  const sides = [block.left, block.right].filter((side) => side?.ready);
-  if (sides.length > 0) changeBases(block, work, () => sides.forEach((side) => refreshBasis(side!, work)));
+function refresh(block: Block, work: Workspace): void {
+  const { left, right } = block;
+  if (!left?.ready && !right?.ready) return;
+  changeBases(block, work, () => {
+    if (left?.ready) refreshBasis(left, work.left, work);
+    if (right?.ready) refreshBasis(right, work.right, work);
+  });
 }
 
 /** Learns from the gradient of a block, and leaves the direction, SOAP's update over the rate, in `work.current`. */
-export function learn(block: Block, gradient: Float64Array, numbers: StepNumbers, work: Workspace): void {
+function learn(block: Block, gradient: Float64Array, numbers: StepNumbers, work: Workspace): void {
   const { heap } = work.matrices;
   load(block, gradient, numbers.clip, work);
   learnSides(block, numbers.beta2, work);
-  const starting = [block.left, block.right].filter((side) => side !== null && canStart(side));
-  if (starting.length > 0) {
-    changeBases(block, work, () => starting.forEach((side) => startBasis(side!)));
+  const { left, right } = block;
+  if ((left && canStart(left)) || (right && canStart(right))) {
+    changeBases(block, work, () => {
+      if (left && canStart(left)) startBasis(left);
+      if (right && canStart(right)) startBasis(right);
+    });
     load(block, gradient, numbers.clip, work);
   }
+  loadBases(block, work);
   rotate(block, work);
   const { firstMoment, secondMoment } = block;
   heap.set(firstMoment, work.firstMoment);
@@ -57,7 +97,7 @@ export function learn(block: Block, gradient: Float64Array, numbers: StepNumbers
  * @param target - moves, x itself or the point that a schedule-free step starts from
  * @returns the largest change of an element
  */
-export function move(
+function move(
   block: Block,
   x: Float64Array,
   target: Float64Array,
@@ -67,20 +107,23 @@ export function move(
   const { rate, weightDecay } = numbers;
   const { heap } = work.matrices;
   const rounds = heap instanceof Float32Array && target === x;
-  let moved = 0;
+  let least = 0;
+  let most = 0;
   for (const { row, col, rows, cols, offset, stride } of block.pieces) {
     for (let i = 0; i < rows; i++) {
-      const from = work.current + (row + i) * block.paddedCols + col;
-      const to = offset + i * stride;
-      for (let j = 0; j < cols; j++) {
-        const s = rate * (heap[from + j] + weightDecay * x[to + j]);
-        const size = Math.abs(s);
-        if (size > moved) moved = size;
-        target[to + j] = rounds ? Math.fround(target[to + j] - s) : target[to + j] - s;
+      const from = work.current + (row + i) * block.paddedCols + col - offset - i * stride;
+      const start = offset + i * stride;
+      const end = start + cols;
+      for (let j = start; j < end; j++) {
+        const s = rate * (heap[from + j] + weightDecay * x[j]);
+        if (s > most) most = s;
+        if (s < least) least = s;
+        target[j] -= s;
       }
+      if (rounds) for (let j = start; j < end; j++) x[j] = Math.fround(x[j]);
     }
   }
-  return moved;
+  return Math.max(most, -least);
 }
 
 /** Copies the gradient of a block, times `clip`, to `work.current`. */
@@ -114,8 +157,10 @@ function changeBases(block: Block, work: Workspace, change: () => void): void {
   const { firstMoment } = block;
   const { heap } = work.matrices;
   heap.set(firstMoment, work.current);
+  loadBases(block, work);
   rotateBack(block, work);
   change();
+  loadBases(block, work);
   rotate(block, work);
   firstMoment.set(heap.subarray(work.current, work.current + firstMoment.length));
 }

@@ -3,54 +3,52 @@
  *
  * @module
  */
-import type { Matrix } from '../../core/kernels/matrices.ts';
+import { swap, type BasisPlace, type Workspace } from './workspace.ts';
 import type { Block } from './blocks.ts';
 import type { Side } from './side.ts';
-import type { Workspace } from './workspace.ts';
 
-/** Puts Q_LᵀAQ_R, or its transpose if the right side is rotated, in the place of A. */
-export function rotate({ paddedRows, paddedCols, left, right }: Block, work: Workspace): void {
-  if (left) multiply(left, paddedCols, work, false);
-  if (right) {
-    transpose(paddedRows, paddedCols, work);
-    multiply(right, paddedRows, work, false);
-  }
+/** Copies the bases of a block to their places, for {@link rotate} and {@link rotateBack}. */
+export function loadBases({ left, right }: Block, work: Workspace): void {
+  if (left) loadBasis(left, work.left, work);
+  if (right) loadBasis(right, work.right, work);
 }
 
-/** Undoes {@link rotate}. */
-export function rotateBack({ paddedRows, paddedCols, left, right }: Block, work: Workspace): void {
-  if (right) {
-    multiply(right, paddedRows, work, true);
-    transpose(paddedCols, paddedRows, work);
-  }
-  if (left) multiply(left, paddedCols, work, true);
-}
-
-/** Multiplies the current matrix, `[side, cols]`, by Qᵀ, or by Q if `back`; the rows of `basis` are the columns of Q. */
-function multiply(
-  { basis, paddedSize: rows, ready }: Side,
-  cols: number,
-  work: Workspace,
-  back: boolean,
+function loadBasis(
+  { basis, paddedSize }: Side,
+  { rows, columns }: BasisPlace,
+  { matrices }: Workspace,
 ): void {
-  if (!ready) return;
-  const { matrices, current, spare, columns } = work;
-  matrices.heap.set(basis, work.basis);
-  const byRows: Matrix = { at: work.basis, rows, cols: rows };
-  const byColumns: Matrix = { at: columns, rows, cols: rows };
-  if (!back) matrices.transpose(byRows, byColumns);
-  matrices.product(back ? byRows : byColumns, { at: current, rows, cols }, { at: spare, rows, cols }, false);
-  swap(work);
+  matrices.heap.set(basis, rows);
+  const square = { rows: paddedSize, cols: paddedSize };
+  matrices.transpose({ at: rows, ...square }, { at: columns, ...square });
 }
 
-/** Transposes the current matrix, `[rows, cols]`. */
-function transpose(rows: number, cols: number, work: Workspace): void {
-  work.matrices.transpose({ at: work.current, rows, cols }, { at: work.spare, rows: cols, cols: rows });
-  swap(work);
+/** Puts Q_LᵀAQ_R in the place of A, the current matrix. */
+export function rotate(block: Block, work: Workspace): void {
+  multiply(block, work, work.left.columns, work.right.columns);
 }
 
-function swap(work: Workspace): void {
-  const { current, spare } = work;
-  work.current = spare;
-  work.spare = current;
+/** Puts Q_LAQ_Rᵀ in the place of A. */
+export function rotateBack(block: Block, work: Workspace): void {
+  multiply(block, work, work.left.rows, work.right.rows);
+}
+
+/** Puts LᵀAR in the place of A, where L and R lie at these places; sides that are not rotated have none. */
+function multiply(block: Block, work: Workspace, leftAt: number, rightAt: number): void {
+  const { paddedRows: rows, paddedCols: cols, left, right } = block;
+  const { matrices } = work;
+  const L = { at: leftAt, rows, cols: rows };
+  const R = { at: rightAt, rows: cols, cols };
+  const A = { at: work.current, rows, cols };
+  if (left && !right) {
+    matrices.product(L, A, { at: work.spare, rows, cols });
+    swap(work);
+  } else if (right) {
+    const transposed = { at: work.spare, rows: cols, cols: rows };
+    if (left) matrices.product(A, L, transposed);
+    else matrices.transpose(A, transposed);
+    swap(work);
+    matrices.product(transposed, R, { at: work.spare, rows, cols });
+    swap(work);
+  }
 }

@@ -2,6 +2,12 @@ import { matricesFor } from '../../core/kernels/matricesFor.ts';
 import type { Matrices } from '../../core/kernels/matrices.ts';
 import type { Precision } from '../../core/problem.ts';
 
+/** Places of a basis, `[side, side]`: its vectors as rows, and as columns. */
+export interface BasisPlace {
+  readonly rows: number;
+  readonly columns: number;
+}
+
 /** Places in a heap that a step works in; nothing there outlasts the step. */
 export interface Workspace {
   readonly matrices: Matrices;
@@ -10,9 +16,9 @@ export interface Workspace {
   spare: number;
   readonly firstMoment: number;
   readonly secondMoment: number;
-  /** For a side: its basis with vectors as rows and as columns, its factor, and a product. */
-  readonly basis: number;
-  readonly columns: number;
+  readonly left: BasisPlace;
+  readonly right: BasisPlace;
+  /** For a side: its factor, and a product. */
   readonly factor: number;
   readonly square: number;
 }
@@ -35,10 +41,17 @@ export function workspaceFor(precision: Precision, size: number, side: number): 
     spare: take(size),
     firstMoment: take(size),
     secondMoment: take(size),
-    basis: take(square),
-    columns: take(square),
+    left: { rows: take(square), columns: take(square) },
+    right: { rows: take(square), columns: take(square) },
     factor: take(square),
     square: take(square),
   };
   return { matrices: matricesFor(precision, end), ...places };
+}
+
+/** Makes the result of a product the current matrix. */
+export function swap(work: Workspace): void {
+  const { current, spare } = work;
+  work.current = spare;
+  work.spare = current;
 }

@@ -39,23 +39,56 @@ describe.each(all)('%s', (_name, make, unit, rounding) => {
         fill(matrices, seed);
         const before = matrices.heap.slice();
         const a = { at: 0, rows: k, cols: m };
-        const b = { at: 8000, rows: k, cols: n };
+        const b = lower ? a : { at: 8000, rows: k, cols: n };
         const c = { at: 16000, rows: m, cols: n };
-        matrices.product(a, b, c, lower);
+        if (lower) matrices.lowerProduct(a, c);
+        else matrices.product(a, b, c);
         const { heap } = matrices;
+        let beyond = 0;
         for (let i = 0; i < m; i++) {
           for (let j = 0; j < n; j++) {
-            if (lower && j > i) continue;
+            const at = c.at + i * n + j;
+            if (lower && j > i) {
+              if (j >= i - (i % 8) + 8 && heap[at] !== before[at]) beyond++;
+              continue;
+            }
             let sum = 0;
             for (let p = 0; p < k; p++) sum += before[a.at + p * m + i] * before[b.at + p * n + j];
-            expect(Math.abs(heap[c.at + i * n + j] - sum)).toBeLessThan(rounding);
+            expect(Math.abs(heap[at] - sum)).toBeLessThan(rounding);
           }
         }
+        expect(beyond).toBe(0);
         expect(changes(heap, before, 0, c.at)).toBe(0);
         expect(changes(heap, before, c.at + m * n)).toBe(0);
       }),
       { numRuns: 40 },
     );
+  });
+
+  it('blends lower triangles, and leaves what is beyond their last squares of 8 alone', () => {
+    for (const count of [1, 2, 3]) {
+      const n = unit === 1 ? 5 * count : unit * count;
+      const matrices = make();
+      fill(matrices, count);
+      const before = matrices.heap.slice();
+      const c = { at: 100, rows: n, cols: n };
+      const s = { at: 5000, rows: n, cols: n };
+      matrices.blendLower(c, s, 0.8);
+      const { heap } = matrices;
+      let worst = 0;
+      let beyond = 0;
+      for (let i = 0; i < n; i++) {
+        for (let j = 0; j < n; j++) {
+          const at = i * n + j;
+          const blended = 0.8 * before[100 + at] + 0.2 * before[5000 + at];
+          if (j <= i) worst = Math.max(worst, Math.abs(heap[100 + at] - blended));
+          if (j >= i - (i % 8) + 8 && heap[100 + at] !== before[100 + at]) beyond++;
+        }
+      }
+      expect(worst).toBeLessThan(rounding);
+      expect(beyond).toBe(0);
+      expect(changes(heap, before, 0, 100) + changes(heap, before, 100 + n * n)).toBe(0);
+    }
   });
 
   it('transposes', () => {
@@ -102,29 +135,55 @@ describe.each(all)('%s', (_name, make, unit, rounding) => {
     expect(heap[first + n]).toBe(before[first + n]);
   });
 
-  it('reflects as many rows as it is told, and at most three more', () => {
-    for (const [count, n, stride] of [
-      [1, 4, 8],
-      [4, 8, 8],
-      [6, 12, 16],
-      [9, 24, 24],
-    ]) {
+  it.each([1, 2, 3, 4, 5, 8, 13, 16, 31])(
+    'orthonormalizes %i rows: as many of them span what as many did',
+    (size) => {
+      const stride = unit * Math.ceil(size / unit);
       const matrices = make();
-      fill(matrices, count);
-      const before = matrices.heap.slice();
-      matrices.reflect(0, 400, stride, count, n);
+      const [from, to] = [0, 4000];
+      fill(matrices, size);
       const { heap } = matrices;
-      for (let i = 0; i < count; i++) {
-        const row = 400 + i * stride;
-        let along = 0;
-        for (let j = 0; j < n; j++) along += before[j] * before[row + j];
-        for (let j = 0; j < stride; j++) {
-          const expected = before[row + j] - (j < n ? along * before[j] : 0);
-          expect(Math.abs(heap[row + j] - expected)).toBeLessThan(rounding);
+      for (let i = 0; i < size; i++) heap.fill(0, from + i * stride + size, from + (i + 1) * stride);
+      const before = heap.slice();
+      matrices.orthonormalize(from, to, size, stride);
+      const dot = (a: ArrayLike<number>, i: number, j: number) => {
+        let sum = 0;
+        for (let p = 0; p < size; p++) sum += a[i + p] * heap[j + p];
+        return sum;
+      };
+      let outside = 0;
+      for (let i = 0; i < size; i++) {
+        for (let j = 0; j < size; j++) {
+          const product = dot(heap, to + i * stride, to + j * stride);
+          expect(Math.abs(product - (i === j ? 1 : 0))).toBeLessThan(rounding);
+          // Row i of what is given has no part in the later rows of the result.
+          if (j > i) outside = Math.max(outside, Math.abs(dot(before, from + i * stride, to + j * stride)));
+        }
+        expect(heap.subarray(to + i * stride + size, to + (i + 1) * stride).every((v) => v === 0)).toBe(true);
+      }
+      expect(outside).toBeLessThan(rounding);
+      expect(heap.subarray(to + size * stride, to + stride ** 2).every((v) => v === 0)).toBe(true);
+      expect(changes(heap, before, from + (size + 3) * stride, to)).toBe(0);
+      expect(changes(heap, before, to + (stride + 3) * stride)).toBe(0);
+    },
+  );
+
+  it('orthonormalizes rows of rank one, and rows of zeros', () => {
+    const [size, from, to] = [8, 0, 4000];
+    for (const scale of [1, 0]) {
+      const matrices = make();
+      const { heap } = matrices;
+      for (let i = 0; i < size; i++) {
+        for (let j = 0; j < size; j++) heap[from + i * size + j] = scale * (i + 1) * (j - 2);
+      }
+      matrices.orthonormalize(from, to, size, size);
+      for (let i = 0; i < size; i++) {
+        for (let j = 0; j < size; j++) {
+          let sum = 0;
+          for (let p = 0; p < size; p++) sum += heap[to + i * size + p] * heap[to + j * size + p];
+          expect(Math.abs(sum - (i === j ? 1 : 0))).toBeLessThan(rounding);
         }
       }
-      const end = 400 + (count + 3) * stride;
-      expect(changes(heap, before, end)).toBe(0);
     }
   });
 });
