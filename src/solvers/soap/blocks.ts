@@ -1,5 +1,5 @@
 /**
- * Blocks that SOAP works on, one after the other: matrices, or parts of those that are too long.
+ * Blocks that SOAP works on, one after the other: matrices, or parts of those with long sides.
  *
  * @module
  */
@@ -23,10 +23,7 @@ export interface Block {
   readonly left: Side | null;
   /** Curvature of its rows, `[cols, cols]`; null where this side is not rotated. */
   readonly right: Side | null;
-  /**
-   * Mean gradient in the eigenbases, `[paddedRows, paddedCols]`, or `[paddedCols, paddedRows]` if the right side is
-   * rotated.
-   */
+  /** Mean gradient in the eigenbases, `[paddedRows, paddedCols]`. */
   readonly firstMoment: Heap;
   /** Mean squared gradient there. */
   readonly secondMoment: Heap;
@@ -34,9 +31,9 @@ export interface Block {
 
 /** Limits to what is rotated. */
 export interface SideLimits {
-  /** Longest side that is rotated. */
+  /** Longest part of a side: longer sides are cut into equal ones. */
   readonly maxSide: number;
-  /** Rotate the shorter side only. */
+  /** Rotate the side of the inputs only. */
   readonly oneSided: boolean;
   readonly joinBias: boolean;
 }
@@ -58,38 +55,26 @@ export function blocksOf(
   return matricesOf(layout, n, limits.joinBias).flatMap((whole) => cut(whole, precision, limits));
 }
 
-/** Cuts a matrix into blocks where no side of it is short enough to be rotated. */
+/** Cuts the sides of a matrix that are rotated into parts of at most `maxSide`, and others into what the cache holds. */
 function cut(whole: Whole, precision: Precision, { maxSide, oneSided }: SideLimits): Block[] {
-  const { rows, cols, sides } = whole;
-  const rotates = (side: number): boolean => side > 1 && side <= maxSide;
-  const allowLeft = sides === 'both' && rows > 1;
-  const allowRight = sides !== 'none' && cols > 1;
-  const shorter = allowLeft && (rows <= cols || !allowRight) ? 'left' : allowRight ? 'right' : null;
-  if (shorter === null || maxSide === 1) {
-    return parts(cols, VECTOR_PART).map(([from, to]) =>
-      newBlock(whole, [0, rows], [from, to], { left: false, right: false }, precision),
-    );
-  }
-  if (shorter === 'left' && rows > maxSide && !(allowRight && rotates(cols))) {
-    return parts(rows, maxSide).map((part) =>
-      newBlock(whole, part, [0, cols], { left: true, right: false }, precision),
-    );
-  }
-  if (shorter === 'right' && cols > maxSide && !(allowLeft && rotates(rows))) {
-    return parts(cols, maxSide).map((part) =>
-      newBlock(whole, [0, rows], part, { left: false, right: true }, precision),
-    );
-  }
-  const left = allowLeft && rotates(rows) && !(oneSided && shorter === 'right');
-  const right = allowRight && rotates(cols) && !(oneSided && shorter === 'left');
-  return [newBlock(whole, [0, rows], [0, cols], { left, right }, precision)];
+  const { rows, cols, sides, inputs } = whole;
+  const allowLeft = sides === 'both' && rows > 1 && maxSide > 1;
+  const allowRight = sides !== 'none' && cols > 1 && maxSide > 1;
+  const onlyOne = oneSided && allowLeft && allowRight;
+  const left = allowLeft && !(onlyOne && inputs === 'right');
+  const right = allowRight && !(onlyOne && inputs === 'left');
+  const acrossRows = left ? parts(rows, maxSide) : [[0, rows] as const];
+  const acrossCols = right ? parts(cols, maxSide) : parts(cols, left ? cols : VECTOR_PART);
+  return acrossRows.flatMap((from) =>
+    acrossCols.map((to) => newBlock(whole, from, to, { left, right }, precision)),
+  );
 }
 
 type Range = readonly [from: number, to: number];
 
 /** Cuts a side into equal parts of at most `limit`. */
 function parts(length: number, limit: number): Range[] {
-  const count = Math.ceil(length / limit);
+  const count = Math.max(1, Math.ceil(length / limit));
   return Array.from({ length: count }, (_, k) => [
     Math.floor((k * length) / count),
     Math.floor(((k + 1) * length) / count),

@@ -24,6 +24,8 @@ export interface Whole {
   readonly pieces: readonly Piece[];
   /** Sides that may be rotated: vectors have none, embeddings only their features. */
   readonly sides: 'none' | 'right' | 'both';
+  /** Side of the inputs, the one that is rotated where only one is: the other one is that of filters or units. */
+  readonly inputs: 'left' | 'right';
 }
 
 /**
@@ -48,7 +50,7 @@ export function matricesOf(layout: Layout | undefined, n: number, joinBias: bool
 
 function vector(offset: number, size: number): Whole {
   const piece = { row: 0, col: 0, rows: 1, cols: size, offset, stride: size };
-  return { rows: 1, cols: size, pieces: [piece], sides: 'none' };
+  return { rows: 1, cols: size, pieces: [piece], sides: 'none', inputs: 'right' };
 }
 
 function matrixOf(tensor: TensorEntry): Whole {
@@ -56,11 +58,11 @@ function matrixOf(tensor: TensorEntry): Whole {
   const isVector =
     shape.length < 2 || role?.kind === 'bias' || role?.kind === 'norm' || role?.kind === 'slope';
   if (isVector) return vector(offset, size);
-  const rows = rowsOf(tensor);
+  const { rows, inputs } = rowsOf(tensor);
   const cols = size / rows;
   const piece = { row: 0, col: 0, rows, cols, offset, stride: cols };
   // The words of an embedding are not mixed with one another: few of them have a gradient at a time.
-  return { rows, cols, pieces: [piece], sides: role?.kind === 'embedding' ? 'right' : 'both' };
+  return { rows, cols, pieces: [piece], sides: role?.kind === 'embedding' ? 'right' : 'both', inputs };
 }
 
 /** The matrix of a kernel with its bias; null where the next tensor is none. */
@@ -80,23 +82,27 @@ function withBias(whole: Whole, kernel: TensorEntry, bias: TensorEntry | undefin
     cols: cols + (filtersLast ? 0 : 1),
     pieces: [...pieces, piece],
     sides,
+    inputs: filtersLast ? 'left' : 'right',
   };
 }
 
 /**
- * Number of rows of a tensor as a matrix. The axes of its filters make one side, all others the other one: a
- * convolution is `[out, in·h·w]` in ONNX and `[h·w·in, out]` in TensorFlow.js. Where these axes are unknown or stand
- * in the middle, the first axis makes the rows, after any leading axes of length 1.
+ * Number of rows of a tensor as a matrix, and the side of its inputs. The axes of its filters make one side, all others
+ * the other one: a convolution is `[out, in·h·w]` in ONNX and `[h·w·in, out]` in TensorFlow.js. Where these axes are
+ * unknown or stand in the middle, the first axis makes the rows, after any leading axes of length 1, and counts as that of
+ * the filters.
  */
-function rowsOf({ shape, role }: TensorEntry): number {
+function rowsOf({ shape, role }: TensorEntry): { rows: number; inputs: 'left' | 'right' } {
   const axes = [...(role?.filterAxes ?? [])].sort((a, b) => a - b);
   const count = axes.length;
   if (count > 0 && count < shape.length) {
-    if (axes.every((axis, i) => axis === i)) return sizeOf(shape.slice(0, count));
-    if (axes.every((axis, i) => axis === shape.length - count + i)) return sizeOf(shape.slice(0, -count));
+    if (axes.every((axis, i) => axis === i)) return { rows: sizeOf(shape.slice(0, count)), inputs: 'right' };
+    if (axes.every((axis, i) => axis === shape.length - count + i)) {
+      return { rows: sizeOf(shape.slice(0, -count)), inputs: 'left' };
+    }
   }
   const first = shape.findIndex((dimension, i) => dimension > 1 || i === shape.length - 2);
-  return shape[first];
+  return { rows: shape[first], inputs: 'right' };
 }
 
 function checkLayout({ length, tensors }: Layout, n: number): void {

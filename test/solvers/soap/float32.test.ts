@@ -4,7 +4,9 @@ import {
   asMatrix,
   farthest,
   identity,
+  inputsFirst,
   matrix,
+  partsOf,
   problemOf,
   rowsOf,
   startOf,
@@ -25,12 +27,18 @@ describe('in float32, the steps are those of float64 to rounding', () => {
     ['a small matrix', weight(3, 5), matrix(3, 5), {}],
     ['sides that need no filling up', weight(16, 24), matrix(16, 24), {}],
     ['sides that do', weight(18, 21), matrix(18, 21), {}],
-    ['the left side', weight(9, 50), matrix(9, 50, true, false), { maxSide: 20 }],
-    ['the right side', weight(50, 9), matrix(50, 9, false, true), { maxSide: 20 }],
+    ['the left side', inputsFirst(9, 50), matrix(9, 50, true, false), { oneSided: true }],
+    ['the right side', weight(50, 9), matrix(50, 9, false, true), { oneSided: true }],
     ['a vector', weight(11), matrix(1, 11, false, false), {}],
     ['a column', weight(11, 1), matrix(11, 1, true, false), {}],
   ])('%s', (_name, spec, part, more) => {
     expect(farthest([spec], [part], { ...options, ...more }, 8, 'float32')).toBeLessThan(TOLERANCE);
+  });
+
+  it('a matrix cut into parts', () => {
+    const parts = partsOf(20, [0, 17, 34], [0, 10, 20]);
+    const rate = { ...options, maxSide: 17 };
+    expect(farthest([weight(34, 20)], parts, rate, 8, 'float32')).toBeLessThan(TOLERANCE);
   });
 
   it('a matrix with its bias', () => {

@@ -218,3 +218,38 @@ export const matrix = (rows: number, cols: number, left = true, right = true, of
   right,
 });
 export const weight = (...shape: number[]): TensorSpec => ({ name: 'w', shape });
+/** A matrix whose rows are those of inputs, its columns those of units, as TensorFlow.js has them. */
+export const inputsFirst = (rows: number, cols: number): TensorSpec => ({
+  name: 'w',
+  shape: [rows, cols],
+  role: { kind: 'weight', filterAxes: [1] },
+});
+
+/**
+ * The parts of a matrix with `width` columns between these rows and columns, in the order of SOAP's turns. Its elements lie
+ * row by row, or at `places`.
+ */
+export const partsOf = (
+  width: number,
+  rows: readonly number[],
+  cols: readonly number[],
+  left = true,
+  right = true,
+  places?: readonly number[],
+): Part[] =>
+  rows.slice(1).flatMap((bottom, i) =>
+    cols.slice(1).map((end, k) => {
+      const [top, start] = [rows[i], cols[k]];
+      return {
+        indices: Array.from({ length: (bottom - top) * (end - start) }, (_, e) => {
+          const at = (top + Math.floor(e / (end - start))) * width + start + (e % (end - start));
+          return places ? places[at] : at;
+        }),
+        rows: bottom - top,
+        cols: end - start,
+        left,
+        right,
+        turn: i * (cols.length - 1) + k,
+      };
+    }),
+  );

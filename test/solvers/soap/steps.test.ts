@@ -16,7 +16,9 @@ import {
   asMatrix,
   farthest,
   gramSchmidt,
+  inputsFirst,
   matrix,
+  partsOf,
   problemOf,
   startOf,
   times,
@@ -35,10 +37,12 @@ describe('the steps of the paper', () => {
     ['sides that SIMD multiplies', weight(18, 20), matrix(18, 20), { frequency: 4 }],
     ['a refresh at every step', weight(5, 5), matrix(5, 5), { frequency: 1 }],
     ['no refresh', weight(5, 5), matrix(5, 5), { frequency: Infinity }],
-    ['the short side only', weight(4, 6), matrix(4, 6, true, false), { oneSided: true }],
-    ['the short side only, of a tall matrix', weight(6, 4), matrix(6, 4, false, true), { oneSided: true }],
-    ['a side above the limit', weight(6, 4), matrix(6, 4, false, true), { maxSide: 5 }],
-    ['no side short enough', weight(6, 5), matrix(6, 5, false, false), { maxSide: 1 }],
+    ['the inputs only, which are columns', weight(4, 6), matrix(4, 6, false, true), { oneSided: true }],
+    ['the inputs only, which are rows', inputsFirst(6, 4), matrix(6, 4, true, false), { oneSided: true }],
+    ['the only side of a column', weight(6, 1), matrix(6, 1, true, false), { oneSided: true }],
+    ['sides as long as the limit', weight(6, 4), matrix(6, 4), { maxSide: 6 }],
+    ['no limit', weight(40, 36), matrix(40, 36), { maxSide: Infinity, frequency: 20 }],
+    ['no side rotated', weight(6, 5), matrix(6, 5, false, false), { maxSide: 1 }],
     ['a vector', weight(9), matrix(1, 9, false, false), {}],
     ['a scalar', weight(), matrix(1, 1, false, false), {}],
     ['a convolution of ONNX', weight(4, 2, 3, 1), matrix(4, 6), {}],
@@ -102,50 +106,35 @@ describe('the steps of the paper', () => {
     expect(farthest(specs, parts, { learningRate: 0.02, epsilon: 1e-4 }, 40)).toBeLessThan(1e-10);
   });
 
-  /** The part of a matrix `[rows, cols]` from a row or column on to another. */
-  const part = (cols: number, [top, bottom]: number[], [start, end]: number[]) => ({
-    indices: Array.from(
-      { length: (bottom - top) * (end - start) },
-      (_, k) => (top + Math.floor(k / (end - start))) * cols + start + (k % (end - start)),
-    ),
-    rows: bottom - top,
-    cols: end - start,
-  });
-  const right = { left: false, right: true };
-  const left = { left: true, right: false };
   const options = { learningRate: 0.02, epsilon: 1e-4 };
 
-  it.each<[string, TensorSpec, number, Part[]]>([
+  it.each<[string, TensorSpec, Part[], SoapOptions]>([
+    ['columns', weight(3, 5), partsOf(5, [0, 3], [0, 2, 5]), { maxSide: 3 }],
+    ['rows', weight(7, 2), partsOf(2, [0, 2, 4, 7], [0, 2]), { maxSide: 3 }],
+    ['both', weight(7, 9), partsOf(9, [0, 3, 7], [0, 3, 6, 9]), { maxSide: 4 }],
+    ['above 32', weight(34, 17), partsOf(17, [0, 17, 34], [0, 17]), {}],
+    ['a convolution', weight(4, 2, 3, 1), partsOf(6, [0, 2, 4], [0, 3, 6]), { maxSide: 3 }],
+    ['single rows and columns', weight(3, 2), partsOf(2, [0, 1, 3], [0, 2]), { maxSide: 2 }],
     [
-      'columns, the shorter side',
+      'the inputs, which are columns',
       weight(6, 5),
-      3,
-      [
-        { ...part(5, [0, 6], [0, 2]), ...right },
-        { ...part(5, [0, 6], [2, 5]), ...right, turn: 1 },
-      ],
+      partsOf(5, [0, 6], [0, 2, 5], false, true),
+      { maxSide: 3, oneSided: true },
     ],
     [
-      'rows, the shorter side',
-      weight(7, 9),
-      3,
-      [
-        { ...part(9, [0, 2], [0, 9]), ...left },
-        { ...part(9, [2, 4], [0, 9]), ...left, turn: 1 },
-        { ...part(9, [4, 7], [0, 9]), ...left, turn: 2 },
-      ],
+      'the inputs, which are rows',
+      inputsFirst(7, 9),
+      partsOf(9, [0, 2, 4, 7], [0, 9], true, false),
+      { maxSide: 3, oneSided: true },
     ],
     [
-      'features of an embedding, though its words are fewer',
+      'the features of an embedding',
       { ...weight(3, 8), role: { kind: 'embedding' } },
-      4,
-      [
-        { ...part(8, [0, 3], [0, 4]), ...right },
-        { ...part(8, [0, 3], [4, 8]), ...right, turn: 1 },
-      ],
+      partsOf(8, [0, 3], [0, 4, 8], false, true),
+      { maxSide: 4 },
     ],
-  ])('by parts of %s, where no side is short enough', (_name, spec, maxSide, parts) => {
-    expect(farthest([spec], parts, { ...options, maxSide, frequency: 4 }, 40)).toBeLessThan(1e-10);
+  ])('by parts of sides above the limit: %s', (_name, spec, parts, more) => {
+    expect(farthest([spec], parts, { ...options, frequency: 4, ...more }, 40)).toBeLessThan(1e-10);
   });
 
   const kernel = (shape: number[], filterAxes?: number[]): TensorSpec => ({
@@ -184,11 +173,22 @@ describe('the steps of the paper', () => {
     [
       'a column of the last of the parts',
       [kernel([7, 5], [0]), bias(7)],
-      [
-        { indices: withColumn(7, 5).filter((_, k) => k % 6 < 3), rows: 7, cols: 3, ...right },
-        { indices: withColumn(7, 5).filter((_, k) => k % 6 >= 3), rows: 7, cols: 3, ...right, turn: 1 },
-      ],
+      partsOf(6, [0, 3, 7], [0, 3, 6], true, true, withColumn(7, 5)),
       { maxSide: 4 },
+    ],
+    [
+      'inputs, where only they are rotated',
+      [kernel([4, 6]), bias(6)],
+      [
+        {
+          indices: Array.from({ length: 30 }, (_, i) => i),
+          rows: 5,
+          cols: 6,
+          left: true,
+          right: false,
+        },
+      ],
+      { oneSided: true },
     ],
     [
       'nothing, where its size is another',
@@ -278,7 +278,7 @@ describe('rotations', () => {
 
 it('goes on from a clone of its state to the last bit, in a new solver too', () => {
   const problem = problemOf(layoutOf([weight(5, 4), { name: 'b', shape: [4] }]));
-  const options = { learningRate: 0.02, frequency: 3 };
+  const options = { learningRate: 0.02, frequency: 3, maxSide: 3 };
   const straight = startOf(problem, options);
   let cloned = startOf(problem, options);
   const solver = soap(options);
