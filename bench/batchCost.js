@@ -16,7 +16,9 @@ export async function run() {
     for (const [method, solver] of Object.entries({
       adam: adam(),
       soap: soap(),
-      'soap, maxSide 32': soap({ maxSide: 32 }),
+      'soap, oneSided': soap({ oneSided: true }),
+      'soap, maxSide 16': soap({ maxSide: 16 }),
+      'soap, maxSide 128': soap({ maxSide: 128 }),
     })) {
       const problem = /** @type {import('quasi-newton').AsyncProblem} */ (task.problem());
       const layout = problem.params?.layout;
