@@ -52,15 +52,14 @@ export function* guarded<Result>(asks: Asks<Result>, problem: AsyncProblem | Pro
 function guardOf(problem: AsyncProblem | Problem) {
   const known = new Set<string>();
   const compared = new Set<string>();
-  /** f at the last point, until residuals have been compared with it. */
+  /** f at the last point before residuals have been compared with it. */
   let last: { readonly x: Float64Array; readonly f: number } | null = null;
 
   /** Compares a value with that of fg at the same point. */
   function* compare(method: 'residuals' | 'valuesAt', x: Float64Array, value: number): Asks<void> {
     if (compared.has(method)) return;
     compared.add(method);
-    const isLast = last !== null && last.x.every((element, i) => element === x[i]);
-    const f = last !== null && isLast ? last.f : yield evaluate(x, null);
+    const f = last?.x.every((element, i) => element === x[i]) ? last.f : yield evaluate(x, null);
     if (agree(value, f, problem)) return;
     // With dropout or a random batch, fg does not agree with itself either.
     if (!agree(yield evaluate(x, null), f, problem)) return;
@@ -75,7 +74,7 @@ function guardOf(problem: AsyncProblem | Problem) {
       const method = methodOf(question);
       const inputs = inputsOf(question).map(({ name, buffer }) => ({ name, buffer, sent: buffer.slice() }));
       const outputs = outputsOf(question).filter(({ buffer }) => !isJudgedByAsker(question, buffer));
-      for (const { buffer } of outputs) mark(buffer);
+      for (const { buffer } of outputs) bitsOf(buffer).fill(MARK);
       const answer = yield question;
       for (const { name, buffer, sent } of inputs) {
         const changed = firstChange(buffer, sent);
@@ -94,9 +93,8 @@ function guardOf(problem: AsyncProblem | Problem) {
     },
     /** Remembers f if residuals may have to be compared with it. */
     note(question: Question, f: number): void {
-      const isWanted = problem.residuals !== undefined && !compared.has('residuals');
-      if (question.kind === 'evaluate' && isWanted) last = { x: question.x.slice(), f };
-      else if (!isWanted) last = null;
+      if (problem.residuals === undefined || compared.has('residuals')) return;
+      if (question.kind === 'evaluate') last = { x: question.x.slice(), f };
     },
   };
 }
@@ -158,31 +156,16 @@ const named = (name: string, buffer: Float64Array | null): Named[] =>
 const isJudgedByAsker = ({ kind }: Question, buffer: Float64Array): boolean =>
   (kind === 'evaluate' || kind === 'residuals') && buffer.every(Number.isNaN);
 
-const [marked] = new Float64Array(BigUint64Array.of(MARK).buffer);
-
-/** Fills a buffer with the mark; as a number if the engine keeps its bits, which is ten times as fast. */
-function mark(buffer: Float64Array): void {
-  buffer.fill(marked);
-  const bits = bitsOf(buffer);
-  if (bits[0] !== MARK || bits[bits.length - 1] !== MARK) bits.fill(MARK);
-}
-
 /** Returns the index of the first element that has changed, or -1. */
-function firstChange(buffer: Float64Array, sent: Float64Array): number {
-  for (let i = 0; i < buffer.length; i++) {
-    if (buffer[i] !== sent[i] && !(Number.isNaN(buffer[i]) && Number.isNaN(sent[i]))) return i;
-  }
-  return -1;
-}
+const firstChange = (buffer: Float64Array, sent: Float64Array): number =>
+  buffer.findIndex((is, i) => is !== sent[i] && !(Number.isNaN(is) && Number.isNaN(sent[i])));
 
 const bitsOf = ({ buffer, byteOffset, length }: Float64Array): BigUint64Array =>
   new BigUint64Array(buffer, byteOffset, length);
 
 /** Also true if a value is not finite, which is not a matter of the protocol. */
-function agree(value: number, f: number, { precision = 'float64' }: ProblemFacts): boolean {
-  const distance = Math.abs(value - f);
-  return !(distance > AGREEMENT[precision] * Math.max(Math.abs(value), Math.abs(f)) && distance < Infinity);
-}
+const agree = (value: number, f: number, { precision = 'float64' }: ProblemFacts): boolean =>
+  !(Math.abs(value - f) > AGREEMENT[precision] * Math.max(Math.abs(value), Math.abs(f)));
 
 const noNumber = (question: Question, answer: unknown) =>
   new TypeError(`${methodOf(question)} must return a number, got ${show(answer)}.`);

@@ -74,8 +74,8 @@ export function* judge(
     return { judgment: 'right', difference: first.central };
   }
   const rungs: Quotient[] = [];
-  const isConfirmed = (i: number): boolean =>
-    i > 0 && confirms(rungs[i - 1], gradient, around) && confirms(rungs[i], gradient, around);
+  const areConfirmed = (i: number): boolean =>
+    rungs.length > 1 && rungs.slice(i, i + 2).every((rung) => confirms(rung, gradient, around));
   const start = RATIO ** Math.floor(Math.log2(size) / Math.log2(RATIO));
   const least = 2 * EPSILON[precision] * Math.abs(x[index]);
 
@@ -87,7 +87,7 @@ export function* judge(
       return { judgment: 'right', difference: 0 };
     }
     rungs.push(next);
-    if (isConfirmed(rungs.length - 1)) return { judgment: 'right', difference: next.central };
+    if (areConfirmed(rungs.length - 2)) return { judgment: 'right', difference: next.central };
     if (rungs.length > 2 && isDrowned(next, gradient)) break;
   }
   // Up from there while no steps agree and f is still linear: the unknown may be far below its scale.
@@ -96,7 +96,7 @@ export function* judge(
     const next = yield* quotient(around, index, step);
     if (next === null) continue;
     rungs.unshift(next);
-    if (isConfirmed(1)) return { judgment: 'right', difference: rungs[1].central };
+    if (areConfirmed(0)) return { judgment: 'right', difference: rungs[1].central };
   }
   return conclude(rungs, gradient, around);
 }
@@ -225,8 +225,7 @@ function judgeByOneSide(
   // A wrong gradient may equal a slope that varies with the step at one step, but not at two.
   if (isMetTwice(isAbove) || isMetTwice(isBelow)) return 'kink';
   const jump = Math.abs(fine.above - fine.below);
-  const isKink = jump > 8 * fine.noise && jump > 0.5 * Math.abs(coarse.above - coarse.below);
-  if (isKink) {
+  if (jump > 0.5 * Math.abs(coarse.above - coarse.below)) {
     const slack = tolerance * Math.max(Math.abs(fine.above), Math.abs(fine.below)) + 2 * fine.noise;
     const [lower, upper] = [Math.min(fine.above, fine.below), Math.max(fine.above, fine.below)];
     if (gradient >= lower - slack && gradient <= upper + slack) return 'kink';

@@ -76,6 +76,8 @@ const questions: Record<string, () => Question> = {
   overlap: () => ({ kind: 'overlap', x: x(), gradient: buffer() }),
   hessianVector: () => ({ kind: 'hessianVector', x: x(), v: x(), product: buffer() }),
   residuals: () => ({ kind: 'residuals', x: x(), residuals: buffer(), jacobian: buffer(9) }),
+  jacobianVector: () => ({ kind: 'jacobianVector', x: x(), v: x(), product: buffer() }),
+  vectorJacobian: () => ({ kind: 'vectorJacobian', x: x(), u: x(), product: buffer() }),
   valuesAt: () => ({ kind: 'valuesAt', points: Float64Array.of(...x(), ...x()), values: buffer(2) }),
 };
 
@@ -84,6 +86,8 @@ const outputs: [method: keyof typeof questions, argument: number, name: string][
   ['fg', 1, 'gradient'],
   ['overlap', 1, 'gradient'],
   ['hessianVector', 2, 'product'],
+  ['jacobianVector', 2, 'product'],
+  ['vectorJacobian', 2, 'product'],
   ['residuals', 1, 'residuals'],
   ['residuals', 2, 'jacobian'],
   ['valuesAt', 1, 'values'],
@@ -112,7 +116,8 @@ describe.each(outputs)('%s, output %d (%s)', (method, argument, name) => {
       buffers[argument][last] = before[argument][last];
     });
     const place = last === 2 ? '2 (of "bias")' : String(last);
-    expect(() => runSync(asking(questions[method]()), problem)).toThrow(refusal(place));
+    const { message } = refusalOf(() => runSync(asking(questions[method]()), problem));
+    expect(message).toContain(refusal(place));
     await expect(runAsync(asking(questions[method]()), later(problem))).rejects.toThrow(refusal(place));
   });
 
@@ -139,19 +144,116 @@ describe.each(outputs)('%s, output %d (%s)', (method, argument, name) => {
   });
 });
 
+/** Runs, and returns the TypeError that ends the run. */
+function refusalOf(run: () => unknown): TypeError {
+  let refusal: unknown = null;
+  try {
+    run();
+  } catch (error) {
+    refusal = error;
+  }
+  expect(refusal).toBeInstanceOf(TypeError);
+  return refusal as TypeError;
+}
+
+describe('buffers that hold NaN', () => {
+  const unwritten = (method: string, argument: number): Problem =>
+    altered(method, (buffers, before) => buffers[argument]?.set(before[argument]));
+
+  it('from the first element to the last are looked at by those who ask for f or residuals', () => {
+    for (const [question, problem] of [
+      [{ kind: 'evaluate', x: x(), gradient: buffer().fill(NaN) }, unwritten('fg', 1)],
+      [
+        { kind: 'residuals', x: x(), residuals: buffer().fill(NaN), jacobian: null },
+        unwritten('residuals', 1),
+      ],
+    ] as [Question, Problem][]) {
+      expect(() => runSync(asking(question), { ...problem, fg: () => NaN })).not.toThrow();
+    }
+  });
+
+  it('in some elements must be written', () => {
+    const question: Question = { kind: 'evaluate', x: x(), gradient: Float64Array.of(NaN, 0, NaN) };
+    expect(refusalOf(() => runSync(asking(question), unwritten('fg', 1))).message).toMatch(
+      /fg left element 0 .* of gradient unwritten/,
+    );
+  });
+
+  it('must be written where they are asked for otherwise', () => {
+    const question: Question = { kind: 'hessianVector', x: x(), v: x(), product: buffer().fill(NaN) };
+    expect(refusalOf(() => runSync(asking(question), unwritten('hessianVector', 2))).message).toMatch(
+      /hessianVector left element 0 .* of product unwritten/,
+    );
+  });
+
+  it('count as changed only in elements that are NaN no longer, or have become so', () => {
+    const v = Float64Array.of(NaN, 1, 2);
+    const ask = (method: Problem['hessianVector']) => () =>
+      runSync(asking({ kind: 'hessianVector', x: x(), v: v.slice(), product: buffer() }), {
+        ...whole,
+        hessianVector: method,
+      } as Problem);
+    const writes = (index: number, value: number) =>
+      ask((_, w, product) => {
+        product.set(w);
+        w[index] = value;
+      });
+    expect(writes(0, NaN)).not.toThrow();
+    expect(refusalOf(writes(0, 4)).message).toContain('(element 0 was NaN and is 4)');
+    expect(refusalOf(writes(2, NaN)).message).toContain('(element 2 was 2 and is NaN)');
+  });
+});
+
+describe('each kind of question is looked at by itself:', () => {
+  it('f alone, then with a gradient', () => {
+    const problem: Problem = { ...whole, fg: (at) => whole.fg(at, null) };
+    const alone: Question = { kind: 'evaluate', x: x(), gradient: null };
+    expect(refusalOf(() => runSync(asking(alone, questions.fg()), problem)).message).toMatch(
+      /fg left element 0 .* of gradient unwritten/,
+    );
+  });
+
+  it('residuals alone, then with their Jacobian', () => {
+    const problem: Problem = { ...whole, residuals: (at, residuals) => residuals.set(at) };
+    const alone: Question = { kind: 'residuals', x: x(), residuals: buffer(), jacobian: null };
+    expect(refusalOf(() => runSync(asking(alone, questions.residuals()), problem)).message).toMatch(
+      /residuals left element 0 of jacobian unwritten/,
+    );
+  });
+
+  it('and once: f alone is not looked at again', () => {
+    let calls = 0;
+    const problem: Problem = {
+      ...whole,
+      fg(at) {
+        if (calls++ > 0) at[0] = 9;
+        return 0;
+      },
+    };
+    const alone = (): Question => ({ kind: 'evaluate', x: x(), gradient: null });
+    expect(() => runSync(asking(alone(), alone()), problem)).not.toThrow();
+  });
+});
+
 describe('inputs', () => {
   it.each([
     ['fg', 0, 'x'],
     ['overlap', 0, 'x'],
     ['hessianVector', 0, 'x'],
     ['hessianVector', 1, 'v'],
+    ['jacobianVector', 0, 'x'],
+    ['jacobianVector', 1, 'v'],
+    ['vectorJacobian', 0, 'x'],
+    ['vectorJacobian', 1, 'u'],
     ['residuals', 0, 'x'],
     ['valuesAt', 0, 'points'],
   ])('of %s must not be written (argument %d, %s)', (method, argument, name) => {
-    const problem = altered(method, (buffers) => void (buffers[argument][1] = 7));
-    expect(() => runSync(asking(questions[method]()), problem)).toThrow(
-      `${method} wrote into ${name} (element 1 was 2 and is 7); it must only read ${name}.`,
-    );
+    for (const index of [0, 1, 2]) {
+      const problem = altered(method, (buffers) => void (buffers[argument][index] = 7));
+      expect(refusalOf(() => runSync(asking(questions[method]()), problem)).message).toBe(
+        `${method} wrote into ${name} (element ${index} was ${index + 1} and is 7); it must only read ${name}.`,
+      );
+    }
   });
 
   it('of a callback neither', () => {
@@ -177,7 +279,7 @@ describe('a value', () => {
         let calls = 0;
         return { p0, fg: (at, gradient) => (++calls > 5 ? (value as never) : fg(at, gradient)) };
       };
-      expect(() => minimize(problemOf(), lbfgs())).toThrow(/fg must return a number, got/);
+      expect(refusalOf(() => minimize(problemOf(), lbfgs())).message).toMatch(/fg must return a number, got/);
       await expect(minimizeAsync(later(problemOf()), lbfgs())).rejects.toThrow(
         /fg must return a number, got/,
       );
@@ -211,7 +313,7 @@ function isRefused(run: () => unknown): boolean {
   }
 }
 
-describe('the methods of an older fg', () => {
+describe('the methods of an older fg:', () => {
   const penalized = {
     ...whole,
     fg(at: Float64Array, gradient: Float64Array | null) {
@@ -228,6 +330,31 @@ describe('the methods of an older fg', () => {
     const options = { center: x(), npoints: 3 };
     expect(() => landscape(penalized, options)).toThrow(/valuesAt gives .* where fg gives/);
     expect(landscape({ ...penalized, valuesAt: undefined as never }, options).loss).toBeCloseTo(14.14, 12);
+  });
+
+  it('valuesAt is compared at the first point only, and not at all without points', () => {
+    const fg = vi.fn<Problem['fg']>((at, gradient) => whole.fg(at, gradient));
+    const none: Question = { kind: 'valuesAt', points: buffer(0), values: buffer(0) };
+    runSync(asking(none), { ...whole, fg });
+    expect(fg).not.toHaveBeenCalled();
+    runSync(asking(questions.valuesAt(), questions.valuesAt()), { ...whole, fg });
+    expect(fg.mock.calls).toEqual([[x(), null]]);
+    const { message } = refusalOf(() => runSync(asking(questions.valuesAt()), penalized));
+    expect(message).toMatch(/they are two functions\. A problem made by/);
+  });
+
+  it('residuals are compared at their own point, wherever f was asked for before', () => {
+    const at = x();
+    const elsewhere: Question = { kind: 'evaluate', x: Float64Array.of(1, 5, 3), gradient: null };
+    const reused: Question = { kind: 'evaluate', x: at, gradient: null };
+    const residuals = (): Question => ({ kind: 'residuals', x: at, residuals: buffer(), jacobian: null });
+    expect(runSync(asking(elsewhere, residuals()), whole)).toEqual([35, 14]);
+    function* moved(): Asks<number> {
+      yield reused;
+      at[0] = 4; // the same buffer holds another point
+      return yield residuals();
+    }
+    expect(runSync(moved(), whole)).toBe(29);
   });
 
   it('residuals are noticed, without another evaluation where f is known', () => {
