@@ -1,5 +1,4 @@
 import { show } from './options.ts';
-import { normInf } from './vector.ts';
 import type { Rule } from './options.ts';
 import type { Precision } from './problem.ts';
 import type { Iterate, Measured } from './solver.ts';
@@ -172,10 +171,9 @@ export function longestStep(box: Box, x: Float64Array, p: Float64Array): number 
 
 /**
  * Returns f and the largest |∂ᵢf| of the elements that no bound holds. It is 0 where the Karush-Kuhn-Tucker conditions
- * hold, and in units of the gradient, however narrow the box.
+ * hold, and in units of the gradient, however narrow the box; NaN where an element of the gradient is.
  */
 export function measureInBox(box: Box, { x, f, gradient }: Iterate): Measured {
-  if (Number.isNaN(normInf(gradient))) return { f, gradientNorm: NaN };
   let norm = 0;
   for (let i = 0; i < x.length; i++) {
     if (!isHeld(box, x[i], gradient[i], i)) norm = Math.max(norm, Math.abs(gradient[i]));

@@ -1,6 +1,6 @@
 import { runAsync, runSync } from './drive.ts';
 import { tensorAt } from './layout.ts';
-import { checkOptions, positive, show } from './options.ts';
+import { checkOptions, positive } from './options.ts';
 import { evaluate, type Asks } from './question.ts';
 import { scaleOf, sizeAt, typicalSizes, type Scale } from './scale.ts';
 import { judge, type Element, type Judgment } from './slope.ts';
@@ -131,7 +131,7 @@ function* compare(
   at: Float64Array,
   { maxElements = 1000, scale, ...options }: CheckGradientOptions,
 ): Asks<Finding[]> {
-  const { precision = 'float64' } = problem;
+  const { precision = 'float64', params } = problem;
   const { tolerance = TOLERANCE[precision] } = options;
   const n = at.length;
   const x = Float64Array.from(at);
@@ -139,9 +139,11 @@ function* compare(
   // Elements that fg leaves unwritten, or adds to, stay NaN.
   const gradient = new Float64Array(n).fill(NaN);
   const f = yield evaluate(x, gradient);
-  checkValue(where, f);
+  if (!Number.isFinite(f)) {
+    throw new RangeError(`${where}: f is ${f} at the point checked; check where it is finite.`);
+  }
   const around = { x, f, precision, tolerance };
-  const sizes = scale === undefined ? sizesFor(x, f, gradient, problem.params) : givenSizes(scale);
+  const sizes = scale === undefined ? sizesFor(x, f, gradient, params) : givenSizes(scale);
 
   const findings: Finding[] = [];
   const stride = Math.max(1, Math.ceil(n / maxElements));
@@ -154,21 +156,14 @@ function* compare(
     const size = Math.max(Math.abs(gradient[index]), Math.abs(difference));
     const element = {
       index,
-      tensor: (problem.params && tensorAt(problem.params.layout, index)?.name) ?? null,
+      tensor: (params && tensorAt(params.layout, index)?.name) ?? null,
       gradient: gradient[index],
       difference,
-      error: size > 0 ? Math.abs(gradient[index] - difference) / size : 0,
+      error: size === 0 ? 0 : Math.abs(gradient[index] - difference) / size,
     };
     findings.push({ element, judgment });
   }
   return findings;
-}
-
-function checkValue(where: string, f: unknown): void {
-  if (typeof f !== 'number') throw new TypeError(`${where}: fg must return a number, got ${show(f)}.`);
-  if (!Number.isFinite(f)) {
-    throw new RangeError(`${where}: f is ${f} at the point checked; check where it is finite.`);
-  }
 }
 
 type Sizes = (index: number) => Pick<Element, 'size' | 'largest'>;

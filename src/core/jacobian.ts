@@ -111,7 +111,9 @@ export function* differenceJacobian(
     const below = center - (bounds?.lower(j) ?? -Infinity);
     const above = (bounds?.upper(j) ?? Infinity) - center;
     const step = differenceStep(scheme, precision, Math.max(Math.abs(center), LEAST_SIZE * sizes[j]));
-    const actual = (moves: number[]): number[] => moves.map((move) => round(center + move) - center);
+    // Where rounding leaves one point of a central difference, the difference is one-sided.
+    const actual = (moves: number[]): number[] =>
+      [...new Set(moves.map((move) => round(center + move) - center))].filter((move) => move !== 0);
 
     let moves = actual(points(scheme, step, below, above));
     let change = yield* visit(probe, j, moves);
@@ -120,9 +122,8 @@ export function* differenceJacobian(
       moves = actual(points(scheme, step, side[0], side[1]));
       change = yield* visit(probe, j, moves);
     } else if (change === 'none') {
-      const isCentral = scheme === '3-point';
       const movesFor = (factor: number) => actual(points(scheme, factor * step, below, above));
-      const longer = yield* visitFarther(probe, j, movesFor, ATTEMPTS[precision], isCentral);
+      const longer = yield* visitFarther(probe, j, movesFor, ATTEMPTS[precision]);
       if (longer !== null) [moves, change] = [longer, 'some'];
     }
     if (change === 'not finite') return j;
@@ -153,7 +154,7 @@ function points(scheme: Scheme, step: number, below: number, above: number): num
 /** Evaluates the residuals at the points of column j, and compares them with those at x. */
 function* visit(probe: Probe, j: number, moves: readonly number[]): Asks<'some' | 'none' | 'not finite'> {
   const { x, residuals, near, far } = probe;
-  if (!moves.every(Boolean)) return 'none';
+  if (moves.length === 0) return 'none';
   const center = x[j];
   let finite = true;
   for (const [k, move] of moves.entries()) {
@@ -177,24 +178,23 @@ function* visitFarther(
   j: number,
   movesFor: (factor: number) => number[],
   attempts: number,
-  isCentral: boolean,
 ): Asks<number[] | null> {
   let factor = LONGER;
   for (let attempt = 0; attempt < attempts; attempt++) {
     const moves = movesFor(factor);
     const change = yield* visit(probe, j, moves);
     if (change === 'not finite') return null;
-    if (change === 'some') return attempt > 0 && !isHidden(probe, isCentral) ? null : moves;
+    if (change === 'some') return attempt > 0 && !isHidden(probe, moves.length) ? null : moves;
     factor *= MUCH_LONGER;
   }
   return null;
 }
 
 /** Returns true if the change would be lost in the rounding of the residuals at the shorter step. */
-function isHidden({ residuals, near, far }: Probe, isCentral: boolean): boolean {
+function isHidden({ residuals, near, far }: Probe, points: number): boolean {
   const most = 4 * EPSILON.float64 * MUCH_LONGER * normInf(residuals);
   const isSmall = (r: number, i: number): boolean => Math.abs(r - residuals[i]) <= most;
-  return near.every(isSmall) && (!isCentral || far.every(isSmall));
+  return near.every(isSmall) && (points === 1 || far.every(isSmall));
 }
 
 /** Writes the derivative of the parabola, or line, through the points. */

@@ -95,6 +95,28 @@ describe('a box', () => {
     expect(boxIn('float64', exact)).toBe(exact);
   });
 
+  it('in float32 has the nearest float32 numbers within, above and below 0', () => {
+    fc.assert(
+      fc.property(
+        fc.double({ min: -1e30, max: 1e30, noNaN: true }),
+        fc.integer({ min: -60, max: 8 }),
+        (a, k) => {
+          const value = a * 10 ** (k - 30);
+          const upper = boxIn('float32', boxOf('test', null, value)).upper(0);
+          const lower = boxIn('float32', boxOf('test', value, null)).lower(0);
+          expect([Math.fround(upper), Math.fround(lower)]).toEqual([upper, lower]);
+          expect(lower >= value && upper <= value).toBe(true);
+          // No other float32 number lies between them.
+          const middle = Math.fround(value);
+          expect(middle === upper || middle === lower).toBe(true);
+          const gap = Math.max(2 ** -149, 2 ** -22 * Math.abs(value));
+          expect(lower - upper).toBeLessThan(gap * 1.01);
+        },
+      ),
+    );
+    expect(boxIn('float32', boxOf('test', null, -0.7)).upper(0)).toBe(Math.fround(-0.7) - 2 ** -24);
+  });
+
   it('with no float32 number between its bounds stays at its lower one', () => {
     const narrow = boxIn('float32', boxOf('test', 0.1 + 1e-12, 0.1 + 2e-12));
     expect([narrow.lower(0), narrow.upper(0)]).toEqual([0.1 + 1e-12, 0.1 + 1e-12]);
@@ -158,6 +180,29 @@ describe('points and steps in a box', () => {
         });
       }),
     );
+  });
+
+  it('end on a bound that they reach, where rounding would leave them beside it', () => {
+    let beside = 0;
+    fc.assert(
+      fc.property(inside, vectors, (x, direction) => {
+        direction.forEach((p, i) => {
+          const end = p > 0 ? upper[i] : lower[i];
+          const alpha = (end - x[i]) / p;
+          if (!(alpha > 0 && alpha < Infinity)) return;
+          const trial = x.map((value, j) => value + alpha * direction[j]);
+          if (trial[i] !== end) beside++;
+          projectStep(box, trial, { x, direction, alpha });
+          expect(trial[i]).toBe(end);
+        });
+      }),
+    );
+    expect(beside).toBeGreaterThan(10);
+  });
+
+  it('are measured as NaN where the gradient has one', () => {
+    const measured = measureInBox(box, { x: vector(0, 1, 1, 1, 3), f: 1, gradient: vector(1, NaN, 2, 0, 1) });
+    expect(measured).toEqual({ f: 1, gradientNorm: NaN });
   });
 
   it('are held where −∇f points out of a bound, and measured by the slopes of the rest', () => {

@@ -2,11 +2,14 @@ import { describe, expect, it } from 'vitest';
 import {
   checkGradient,
   checkGradientAsync,
+  layoutOf,
+  runSync,
   vectorParams,
   type GradientCheck,
   type Problem,
 } from 'quasi-newton';
 import { sine } from '../../bench/problems/sine.js';
+import { judge } from '../../src/core/slope.ts';
 import { rosenbrock } from './functions.ts';
 
 /** Numbers in [0, 1), the same for the same seed. */
@@ -417,6 +420,129 @@ describe('checkGradient', () => {
     expect(await checkGradientAsync(wrong)).toEqual(check);
   });
 
+  it('judges each element by the sizes of the unknown, its tensor and f', () => {
+    const random = randomNumbers(5);
+    for (let run = 0; run < 200; run++) {
+      const precision = run % 2 === 0 ? 'float64' : 'float32';
+      const round = precision === 'float32' ? Math.fround : Number;
+      const [unit, size, offset] = [1e-4, 1e3, 1e-2].map((base) => (random() < 0.5 ? 1 : base));
+      const p0 = Float64Array.of(0, 3 * unit * random(), -2 * unit, 0, random() - 0.5);
+      const factors = [...p0].map(() => (random() < 0.3 ? 1.5 : random() < 0.1 ? 0 : 1));
+      const slopeAt = (x: Float64Array, i: number) => (size * Math.cos(x[i] / unit + i)) / unit;
+      const asked: number[][] = [];
+      const layout = layoutOf([
+        { name: 'a', shape: [3] },
+        { name: 'b', shape: [2] },
+      ]);
+      const params = run % 3 === 0 ? undefined : vectorParams(new Float64Array(5), layout);
+      const fg: Problem['fg'] = (x, g) => {
+        asked.push([...x]);
+        g?.set([...x].map((_, i) => round(factors[i] * slopeAt(x, i))));
+        return round(size * (offset + x.reduce((sum, value, i) => sum + Math.sin(value / unit + i), 0)));
+      };
+      const scale = run % 5 === 0 ? [unit, 2 * unit, unit, 3, 1] : undefined;
+      const problem: Problem = { p0, precision, fg, ...(params && { params }) };
+      const check = checkGradient(problem, scale && { scale });
+
+      const x = p0.map(round);
+      const gradient = new Float64Array(5);
+      const evaluations = asked.splice(0);
+      const f = fg(x, gradient);
+      const rootMeanSquare = (values: Float64Array) => {
+        const most = Math.max(...values.map(Math.abs));
+        return most * Math.sqrt(values.reduce((sum, v) => sum + (v / most) ** 2, 0) / values.length);
+      };
+      const wanted = [...x].map((value, index) => {
+        const tensor = index < 3 ? 'a' : 'b';
+        const others = params === undefined ? x : index < 3 ? x.slice(0, 3) : x.slice(3);
+        const typical = rootMeanSquare(others);
+        const reach = Math.abs(f / gradient[index]);
+        const sizes = scale
+          ? { size: scale[index], largest: scale[index] }
+          : {
+              size: Math.abs(value) || typical,
+              largest: Math.max(Math.abs(value), typical, 1, reach < Infinity ? reach : 0),
+            };
+        const tolerance = precision === 'float32' ? 1e-2 : 1e-5;
+        const turns = judge({ x, f, precision, tolerance }, { index, gradient: gradient[index], ...sizes });
+        const { judgment, difference } = runSync(turns, problem);
+        const most = Math.max(Math.abs(gradient[index]), Math.abs(difference));
+        const error = most === 0 ? 0 : Math.abs(gradient[index] - difference) / most;
+        const element = {
+          index,
+          tensor: params ? tensor : null,
+          gradient: gradient[index],
+          difference,
+          error,
+        };
+        return { judgment, element };
+      });
+      expect(evaluations).toEqual(asked);
+      const byError = wanted.toSorted((a, b) => b.element.error - a.element.error);
+      const those = (word: string) =>
+        byError.filter(({ judgment }) => judgment === word).map(({ element }) => element);
+      expect(check).toMatchObject({
+        ok: those('wrong').length === 0,
+        checked: 5,
+        wrong: those('wrong'),
+        kinks: those('kink'),
+        undetermined: those('undetermined'),
+        worst: those('wrong')[0] ?? byError[0].element,
+      });
+    }
+  });
+
+  it('checks so many elements, spread over all', () => {
+    const p0 = Float64Array.from({ length: 10 }, (_, i) => i + 1);
+    const problem: Problem = {
+      p0,
+      fg(x, g) {
+        g?.set(x.map((value) => -value));
+        return x.reduce((sum, value) => sum + (value * value) / 2, 0);
+      },
+    };
+    const checkedWith = (maxElements: number) =>
+      checkGradient(problem, { maxElements })
+        .wrong.map(({ index }) => index)
+        .toSorted((a, b) => a - b);
+    expect(checkedWith(4)).toEqual([0, 3, 6, 9]);
+    expect(checkedWith(10)).toHaveLength(10);
+    expect(checkedWith(99)).toHaveLength(10);
+    expect(checkedWith(1)).toEqual([0]);
+  });
+
+  it('puts the worst first, NaN before all, and lists the others by their index', () => {
+    const slopes = [0.5, -0.5, 0.1, 0.7, -0.3, 0.2, 0];
+    const problem: Problem = {
+      p0: new Float64Array(7),
+      fg(x, g) {
+        g?.set([...slopes.slice(0, 5), NaN, 3]);
+        return x.reduce((sum, value, i) => sum + (i < 5 ? Math.abs(value) : i === 5 ? value : 2 * value), 0);
+      },
+    };
+    const check = checkGradient(problem);
+    expect(check.wrong.map(({ index }) => index)).toEqual([5, 6]);
+    expect(check.worst).toMatchObject({ index: 5, gradient: NaN, error: NaN });
+    expect(check.message).toBe(
+      'The gradient disagrees with f in 2 of 7 elements; worst is element 5: NaN against 1.000000 by differences. ' +
+        'At a kink of f, between its one-sided slopes: 5 elements (0, 1, 2, …).',
+    );
+    const three = checkGradient({
+      ...problem,
+      p0: new Float64Array(3),
+      fg: (x, g) => (g?.fill(0.5), Math.abs(x[0]) + Math.abs(x[1]) + Math.abs(x[2])),
+    });
+    expect(three.message).toBe(
+      'The gradient agrees with f in all 3 elements checked. At a kink of f, between its one-sided slopes: 3 elements (0, 1, 2).',
+    );
+  });
+
+  it.each([NaN, Infinity, -Infinity])('needs a point where f is finite, not %d', (value) => {
+    expect(() => checkGradient({ p0: Float64Array.of(1), fg: () => value })).toThrow(
+      new RangeError(`checkGradient: f is ${value} at the point checked; check where it is finite.`),
+    );
+  });
+
   it('allows for float32', () => {
     const { p0, fg } = sine(4);
     const rounded: Problem = {
@@ -478,7 +604,7 @@ describe('checkGradient', () => {
 
   it('checks its options', () => {
     expect(() => checkGradient(rosenbrock(), { at: new Float64Array(3), tolerance: -1 })).toThrow(
-      /2 options/,
+      'checkGradient: 2 options are wrong:\n  at: must be a Float64Array(2), got Float64Array(3).\n  tolerance: must be a number > 0, got -1.',
     );
   });
 });
