@@ -63,6 +63,8 @@ const DECREASES: Record<Precision, readonly number[]> = {
 const LONGEST = 0.1;
 /** Lengths of the other lines, in units of the distance from the start. */
 const PARTS = [0.3, 0.03, 1e-3, 2e-5];
+/** Of these, the last ones reach as far to the other side of the point: along them curvature cancels, slopes remain. */
+const FIRST_SYMMETRIC = 2;
 /**
  * Parts of the line on which a contradiction is confirmed: no multiples of each other, so that no wave fits all of
  * them.
@@ -77,7 +79,8 @@ const LINES = 4;
  * Compares f and ∇f near a standstill.
  *
  * Looks along −∇f first. If the decrease promised there is below the resolution of f, it looks along up to four lines
- * that share the unknowns among them. A line of three points costs two evaluations. It is not judged if two rules of
+ * that share the unknowns among them, the shorter parts of which lie on both sides of the point: along those curvature
+ * cancels, and small errors of a slope remain. A line of three points costs two evaluations. It is not judged if two rules of
  * integration disagree, because of curvature or a kink. A contradiction must show on shorter parts of the line too,
  * and exceed the scatter of f along it, which takes up to twelve more evaluations; a contradiction
  * that is not confirmed is looked for once more at the next shorter step. Long lines compare curvatures, short ones slopes.
@@ -86,47 +89,52 @@ export function* inspect(standstill: Standstill): Asks<Inspection> {
   const { at } = standstill;
   let lower: Iterate | null = null;
 
-  /** Returns the change of f along a part of a step. */
-  function* measure(step: Float64Array, part: number): Asks<Change> {
-    const middle = yield* evaluateAt(standstill, step, part / 2);
+  /** Returns the change of f along a part of a step; of a symmetric one, from its far end on the other side. */
+  function* measure({ step, symmetric }: Line, part: number): Asks<Change> {
+    const other = yield* evaluateAt(standstill, step, symmetric ? -part : part / 2);
     const end = yield* evaluateAt(standstill, step, part);
-    for (const point of [middle, end]) if (point.f < (lower ?? at).f) lower = point;
-    return changeAlong([at, middle, end], standstill);
+    for (const point of [other, end]) if (point.f < (lower ?? at).f) lower = point;
+    if (!symmetric) return changeAlong([at, other, end], standstill);
+    const change = changeAlong([other, at, end], standstill);
+    // A kink at the point cancels in the whole, not in its halves.
+    const isKink = [other, end].some((point) => bends(at, point, standstill));
+    return { ...change, smooth: change.trusted && !isKink };
   }
 
   /**
    * Takes steps, the longest first, until one contradicts; if `downhill`, until one lowers f, otherwise until one is
    * too short to be resolved.
    */
-  function* judge(steps: readonly Float64Array[], downhill: boolean): Asks<Verdict> {
+  function* judge(lines: readonly Line[], downhill: boolean): Asks<Verdict> {
     let verdict: Verdict = { mismatch: null, descends: false, isSmooth: true };
     let isDoubted = false;
-    for (const step of steps) {
-      const whole = yield* measure(step, 1);
+    for (const line of lines) {
+      const whole = yield* measure(line, 1);
       if (contradicts(whole)) {
         const isWrong =
-          contradicts(yield* measure(step, SHORTER[0])) && !agrees(yield* measure(step, SHORTER[1]));
-        const isCertain = isWrong && !(yield* isNoise(standstill, step, whole));
+          contradicts(yield* measure(line, SHORTER[0])) && !agrees(yield* measure(line, SHORTER[1]));
+        const isCertain = isWrong && !(yield* isNoise(standstill, line.step, whole));
         verdict = { mismatch: isCertain ? whole : null, descends: false, isSmooth: false };
         if (isCertain || isDoubted) return verdict;
         // Where f bends, the error of a gradient may vanish on a part of the line; one shorter step tells.
         isDoubted = true;
         continue;
       }
-      const { trusted: isSmooth, resolved, byValues } = whole;
+      const { smooth: isSmooth, resolved, byValues } = whole;
       verdict = { mismatch: null, descends: isSmooth && resolved && byValues < 0, isSmooth };
       if (downhill ? verdict.descends : !resolved) break;
     }
     return verdict;
   }
 
-  const steepest = yield* judge(steepestSteps(standstill), true);
+  const downhill = steepestSteps(standstill).map((step) => ({ step, symmetric: false }));
+  const steepest = yield* judge(downhill, true);
   const { mismatch, descends } = steepest;
   if (mismatch !== null || descends) return { mismatch, descends, atFloor: false, lower };
   let atFloor = steepest.isSmooth;
   const lines = Math.min(LINES, at.x.length);
   for (let line = 0; line < lines; line++) {
-    const verdict = yield* judge(sharedSteps(standstill, line, lines), false);
+    const verdict = yield* judge(sharedLines(standstill, line, lines), false);
     if (verdict.mismatch !== null) return { ...verdict, descends: false, atFloor: false, lower };
     atFloor &&= verdict.isSmooth;
   }
@@ -154,6 +162,12 @@ function* isNoise(
     ? RESOLVED * roundingOf(standstill.at, last, { ...standstill, precision: 'float32' })
     : 0;
   return !(Math.abs(byValues - byGradients) > Math.max(scatter, rounding));
+}
+
+/** A line from the point, or through it. */
+interface Line {
+  readonly step: Float64Array;
+  readonly symmetric: boolean;
 }
 
 interface Verdict extends Pick<Inspection, 'mismatch' | 'descends'> {
@@ -186,14 +200,16 @@ function steepestSteps({ at, p0, precision, admit }: Standstill): Float64Array[]
 }
 
 /**
- * Returns steps of every `lines`-th unknown, with signs from a hash, by parts of its distance from the start, or of its
+ * Returns lines along every `lines`-th unknown, with signs from a hash, by parts of its distance from the start, or of its
  * size if it has not moved.
  */
-function sharedSteps({ at: { x }, p0 }: Standstill, line: number, lines: number): Float64Array[] {
+function sharedLines({ at: { x }, p0 }: Standstill, line: number, lines: number): Line[] {
   const way = x.map((value, i) => (i % lines === line ? Math.abs(value - p0[i]) || Math.abs(value) : 0));
-  return PARTS.map((part) => way.map((value, i) => part * signOf(i) * value)).filter(
-    (step) => normInf(step) > 0,
-  );
+  if (normInf(way) === 0) return [];
+  return PARTS.map((part, k) => ({
+    step: way.map((value, i) => part * signOf(i) * value),
+    symmetric: k >= FIRST_SYMMETRIC,
+  }));
 }
 
 function signOf(index: number): number {
@@ -220,6 +236,8 @@ interface Change extends Mismatch {
   readonly resolved: boolean;
   /** True if the line is short enough for the rule of integration. */
   readonly trusted: boolean;
+  /** True if f has no kink along it either. */
+  readonly smooth: boolean;
 }
 
 /** Compares f at the ends of a line with Simpson's rule, composed of the trapezoids of the line and of its halves. */
@@ -232,12 +250,16 @@ function changeAlong(
   const byGradients = (4 * halves - trapezoid(start, end)) / 3;
   const largest = Math.max(Math.abs(byValues), Math.abs(byGradients));
   const noise = roundingOf(start, end, standstill);
-  return {
-    byValues,
-    byGradients,
-    resolved: largest > RESOLVED * noise && Number.isFinite(largest),
-    trusted: Math.abs(byGradients - halves) <= Math.max(TRUSTED * Math.abs(byGradients), noise),
-  };
+  const trusted = Math.abs(byGradients - halves) <= Math.max(TRUSTED * Math.abs(byGradients), noise);
+  const resolved = largest > RESOLVED * noise && Number.isFinite(largest);
+  return { byValues, byGradients, resolved, trusted, smooth: trusted };
+}
+
+/** Returns true if the trapezoidal rule is too coarse for the way between two points. */
+function bends(from: Iterate, to: Iterate, standstill: Standstill): boolean {
+  const byGradients = trapezoid(from, to);
+  const slack = Math.max(TRUSTED * Math.abs(byGradients), roundingOf(from, to, standstill));
+  return Math.abs(to.f - from.f - byGradients) > slack;
 }
 
 /** Rounding error of the change of f between two points. */

@@ -145,6 +145,29 @@ describe('a standstill', () => {
     }
   });
 
+  it('shows on short lines to both sides where curvature hides a small error of the slope', () => {
+    // The gradient lacks the slope 1e-4 of the last term, which is lost beside 50·x² unless x is tiny.
+    const slight: Objective = (x, gradient) => {
+      gradient[0] = 100 * x[0];
+      return 1 + 50 * x[0] ** 2 + 1e-4 * x[0];
+    };
+    const { found, asked } = inspectAt(slight, [0], [1]);
+    expect(found.mismatch?.byGradients).toBe(0);
+    // f rises by the slope of 1e-4 from −h to h.
+    const [near, far] = asked.filter(({ x }) => Math.abs(x[0]) === 1e-3).toSorted((a, b) => a.x[0] - b.x[0]);
+    expect(found.mismatch?.byValues).toBeCloseTo(far.f - near.f, 12);
+    expect(far.f - near.f).toBeCloseTo(2e-7, 12);
+  });
+
+  it('is not judged by lines with a kink at the point itself', () => {
+    const valley: Objective = (x, gradient) => {
+      gradient[0] = Math.sign(x[0] - 0.5);
+      return 2 + Math.abs(x[0] - 0.5);
+    };
+    const { found } = inspectAt(valley, [0.5], [1]);
+    expect(found).toMatchObject({ mismatch: null, descends: false, atFloor: false });
+  });
+
   it('is not judged by lines with a kink', () => {
     const trough: Objective = (x, gradient) => {
       gradient[0] = Math.sign(x[0] - 0.4999999) + Math.sign(x[0] - 0.5000001);

@@ -23,25 +23,17 @@ function quarticWithoutTerm(random: () => number) {
       return x.reduce((sum, value, i) => sum + a[i] * (value - c[i]) ** 2 + 0.1 * value ** 4, 1);
     },
   };
-  /** Decrease of f that the missing term still allows, to second order. */
-  const gain = (x: Float64Array) => slope(x, bad) ** 2 / (4 * a[bad] + 2.4 * x[bad] ** 2);
-  return { problem, gain };
+  return problem;
 }
 
-it('a run that ends at the precision of f leaves no decrease that f resolves, though a term of the gradient is missing', () => {
+it('a run whose gradient lacks a term does not end at the precision of f', () => {
   const random = uniform(20261129);
-  let mismatches = 0;
+  const endings: Record<string, number> = {};
   for (let run = 0; run < 2000; run++) {
-    const { problem, gain } = quarticWithoutTerm(random);
-    let highest = 0;
-    const result = minimize(problem, solvers[run % solvers.length](), {
-      maxIterations: 300,
-      callback: ({ f }) => void (highest = Math.max(highest, Math.abs(f))),
-    });
-    if (result.termination === 'gradientMismatch') mismatches++;
-    // Values resolve 192 ε of the largest; the bound is 50 times as loose: slight errors hide behind curvature.
-    const mayStand = result.termination !== 'precisionFloor' || gain(result.x) < 1e4 * 2 ** -52 * highest;
-    expect(mayStand, `run ${run}`).toBe(true);
+    const problem = quarticWithoutTerm(random);
+    const { termination } = minimize(problem, solvers[run % solvers.length](), { maxIterations: 300 });
+    endings[termination] = (endings[termination] ?? 0) + 1;
   }
-  expect(mismatches).toBeGreaterThan(200);
+  expect([endings.precisionFloor, endings.lineSearchFailed]).toEqual([undefined, undefined]);
+  expect(endings.gradientMismatch).toBeGreaterThan(200);
 });
