@@ -340,6 +340,19 @@ describe('an optimizer that no longer moves', () => {
       tf.dispose([x, y]);
     }));
 
+  it.each(names)('says so where every element of the gradient is 0: %s', (name) =>
+    expectNoLeak(() => {
+      const w = variable(tf.tensor1d([0, 0]));
+      const optimizer = new optimizers[name]();
+      optimizer.minimize(() => w.square().sum(), false, [w]);
+      const { stopped, step } = optimizer.progress!;
+      // Gradient descent takes its steps, of length 0.
+      expect(stopped ?? '').toMatch(step === 0 ? /Every element of the gradient is 0/ : /^$/);
+      optimizer.dispose();
+      w.dispose();
+    }),
+  );
+
   it('says so where the loss is NaN', () =>
     expectNoLeak(() => {
       const w = variable(tf.tensor1d([4, 3]));

@@ -20,6 +20,9 @@ export const NOT_FINITE =
 export const DRAWS_ANEW =
   'The loss is another one at each evaluation, at the same weights: it seems to draw a batch or random numbers by itself. A line search cannot compare such values, so plain steps of Adam are taken instead. Draw the batch before calling minimize, outside of the function you give it, so that it is one function for all of a call.';
 
+export const LEVEL =
+  'Every element of the gradient is 0 at these weights: the loss is at a minimum, or level, as far as its precision shows.';
+
 export const NONE_ALLOWED = 'No point that keeps the constraints of the layers lowers the loss any further.';
 
 /** @param batches - number in a row that allowed no step */

@@ -3,7 +3,7 @@ import { terminations } from '../../../core/termination.ts';
 import { normInf } from '../../../core/vector.ts';
 import { evaluate, type Asks, type Question } from '../../../core/question.ts';
 import type { Iterate, Solver, StepOutcome } from '../../../core/solver.ts';
-import { DRAWS_ANEW, NONE_ALLOWED, NOT_FINITE, noBatchHelps, type Progress } from './progress.ts';
+import { DRAWS_ANEW, LEVEL, NONE_ALLOWED, NOT_FINITE, noBatchHelps, type Progress } from './progress.ts';
 import { projectStep } from './projectedStep.ts';
 import {
   copyOf,
@@ -159,7 +159,8 @@ class CallIterations {
         continue;
       }
       if (outcome.kind === 'failed') {
-        run.stopped = terminations[outcome.termination].sentence;
+        const isLevel = normInf(state.gradient) === 0;
+        run.stopped = isLevel ? LEVEL : terminations[outcome.termination].sentence;
         break;
       }
       const share = onBatch ? shorten(state, from, context.learningRate) : 1;
