@@ -46,6 +46,7 @@ export {
   type CheckJacobianOptions,
   type JacobianCheck,
   type JacobianElement,
+  type JacobianMethod,
 } from './core/checkJacobian.ts';
 export { runAsync, runSync } from './core/drive.ts';
 export { terminations, type Outcome, type Termination } from './core/termination.ts';

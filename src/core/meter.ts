@@ -1,4 +1,13 @@
-import type { Asks, Evaluate, EvaluateOverlap, EvaluateResiduals, Question } from './question.ts';
+import type {
+  Asks,
+  Evaluate,
+  EvaluateOverlap,
+  EvaluateResiduals,
+  HessianVector,
+  JacobianVector,
+  Question,
+  VectorJacobian,
+} from './question.ts';
 import type { CompleteSolveOptions } from './solveOptions.ts';
 import type { Termination } from './termination.ts';
 
@@ -10,30 +19,45 @@ export interface Meter {
   readonly gradient: number;
   /** Products with the Hessian. */
   readonly hessianVector: number;
+  /** Products Jv and Jᵀu with the Jacobian of residuals. */
+  readonly jacobianVector: number;
+  readonly vectorJacobian: number;
   /** Seconds. */
   elapsed(): number;
   count(question: Question): void;
   /** Returns the limit that forbids another evaluation, or null. */
   exhausted(): Termination | null;
+  /** Returns the limit that forbids this question, or null. */
+  forbids(question: Question): Termination | null;
 }
 
 /** Starts the clock. */
-export function startMeter({ maxEvaluations, maxTime }: CompleteSolveOptions): Meter {
+export function startMeter({ maxEvaluations, maxProducts, maxTime }: CompleteSolveOptions): Meter {
   const start = performance.now();
+  const isLate = (): boolean => maxTime < Infinity && meter.elapsed() >= maxTime;
   const meter = {
     f: 0,
     gradient: 0,
     hessianVector: 0,
+    jacobianVector: 0,
+    vectorJacobian: 0,
     elapsed: () => (performance.now() - start) / 1000,
     count(question: Question) {
-      if (question.kind === 'hessianVector') meter.hessianVector++;
+      if (multiplies(question)) meter[question.kind]++;
       if (!evaluates(question)) return;
       meter.f++;
       if ((question.kind === 'residuals' ? question.jacobian : question.gradient) !== null) meter.gradient++;
     },
     exhausted(): Termination | null {
       if (meter.f >= maxEvaluations) return 'maxEvaluations';
-      return maxTime < Infinity && meter.elapsed() >= maxTime ? 'maxTime' : null;
+      return isLate() ? 'maxTime' : null;
+    },
+    forbids(question: Question): Termination | null {
+      if (evaluates(question)) return meter.exhausted();
+      if (!multiplies(question)) return null;
+      const products = meter.hessianVector + meter.jacobianVector + meter.vectorJacobian;
+      if (products >= maxProducts) return 'maxProducts';
+      return isLate() ? 'maxTime' : null;
     },
   };
   return meter;
@@ -41,6 +65,11 @@ export function startMeter({ maxEvaluations, maxTime }: CompleteSolveOptions): M
 
 const evaluates = (question: Question): question is Evaluate | EvaluateOverlap | EvaluateResiduals =>
   question.kind === 'evaluate' || question.kind === 'overlap' || question.kind === 'residuals';
+
+const multiplies = (question: Question): question is HessianVector | JacobianVector | VectorJacobian =>
+  question.kind === 'hessianVector' ||
+  question.kind === 'jacobianVector' ||
+  question.kind === 'vectorJacobian';
 
 /**
  * Passes the questions of `asks` on and counts them; ends early if a limit is reached.
@@ -54,7 +83,7 @@ export function* metered<Result>(
 ): Asks<Result | { readonly kind: 'failed'; readonly termination: Termination }> {
   let turn = asks.next();
   while (!turn.done) {
-    const limit = evaluates(turn.value) ? meter.exhausted() : null;
+    const limit = meter.forbids(turn.value);
     if (limit !== null) return { kind: 'failed', termination: limit };
     const answer = yield turn.value;
     meter.count(turn.value);

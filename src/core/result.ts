@@ -35,6 +35,10 @@ export interface SolveResult {
     readonly gradient: number;
     /** Products with the Hessian, if the problem has them. */
     readonly hessianVector: number;
+    /** Products Jv with the Jacobian of residuals, if a solver works by them. */
+    readonly jacobianVector: number;
+    /** Products Jᵀu. */
+    readonly vectorJacobian: number;
   };
   readonly termination: Termination;
   /** Termination in a sentence, with its figures. */
@@ -101,7 +105,15 @@ function report(result: Omit<SolveResult, 'state' | 'toString'>): string {
     Iterations:        ${result.iterations}
     f(x) calls:        ${result.evaluations.f}
     ∇f(x) calls:       ${result.evaluations.gradient}
-${result.evaluations.hessianVector > 0 ? `    ∇²f(x)v calls:     ${result.evaluations.hessianVector}\n` : ''}`;
+${products(result.evaluations)}`;
+}
+
+const line = (name: string, count: number): string =>
+  count > 0 ? `    ${`${name} calls:`.padEnd(19)}${count}\n` : '';
+
+/** Lines of the products that there were. */
+function products({ hessianVector, jacobianVector, vectorJacobian }: SolveResult['evaluations']): string {
+  return line('∇²f(x)v', hessianVector) + line('J(x)v', jacobianVector) + line('J(x)ᵀu', vectorJacobian);
 }
 
 function compare({ value, tolerance }: ConvergenceMeasure): string {

@@ -1,7 +1,7 @@
 import { takeAnswer } from './answer.ts';
 import { bestPoint, type BestPoint } from './best.ts';
 import { confirm, endOfFailed, stopHere, type Asked, type End } from './endings.ts';
-import { metered } from './meter.ts';
+import { metered, type Meter } from './meter.ts';
 import { saysStop } from './later.ts';
 import { rescaling } from './rescale.ts';
 import { solveResult, type SolveResult } from './result.ts';
@@ -153,7 +153,7 @@ function* finish(run: Run, end: End): Asks<SolveResult> {
     f,
     gradientNorm,
     iterations: iteration,
-    evaluations: { f: meter.f, gradient: meter.gradient, hessianVector: meter.hessianVector },
+    evaluations: countsOf(meter),
     termination,
     message,
     elapsed: meter.elapsed(),
@@ -183,3 +183,11 @@ function* restoreValidated({ watched, best, iteration }: Run, end: End): Asks<En
 
 /** Addition to a message if the point returned is not where the run ended. */
 const ELSEWHERE = 'The point returned is the one whose validation loss was least.';
+
+const countsOf = ({ f, gradient, hessianVector, jacobianVector, vectorJacobian }: Meter) => ({
+  f,
+  gradient,
+  hessianVector,
+  jacobianVector,
+  vectorJacobian,
+});

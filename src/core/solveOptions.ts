@@ -29,7 +29,14 @@ export interface SolveOptions {
   readonly maxIterations?: number;
   /** Largest number of evaluations; never exceeded. @defaultValue `Infinity` */
   readonly maxEvaluations?: number;
-  /** Time limit in seconds, checked after each evaluation. @defaultValue `Infinity` */
+  /**
+   * Largest number of products with the Hessian or with the Jacobian of residuals, which cost about as much as an
+   * evaluation each; never exceeded. They do not count as evaluations.
+   *
+   * @defaultValue `Infinity`
+   */
+  readonly maxProducts?: number;
+  /** Time limit in seconds, checked after each evaluation and each product. @defaultValue `Infinity` */
   readonly maxTime?: number;
   /** Converged if ‖∇f‖∞ ≤ gtol + gRel·‖∇f(x₀)‖∞. @defaultValue `1e-8` */
   readonly gtol?: number;
@@ -85,6 +92,7 @@ export type PlainSolveOptions = Omit<AsyncSolveOptions, 'transform' | 'validatio
 export const plainSolveRules: Rules<PlainSolveOptions> = {
   maxIterations: integerFrom(0),
   maxEvaluations: integerFrom(1),
+  maxProducts: integerFrom(1),
   maxTime: positive,
   gtol: nonNegative,
   gRel: nonNegative,
@@ -120,6 +128,7 @@ export function completeSolveOptions<Options extends PlainSolveOptions>(
     where,
     maxIterations: 1000,
     maxEvaluations: Infinity,
+    maxProducts: Infinity,
     maxTime: Infinity,
     gtol: 1e-8,
     gRel: 0,

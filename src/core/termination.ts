@@ -32,6 +32,10 @@ export const terminations = {
     outcome: 'stopped',
     sentence: 'The evaluation limit was reached; raise maxEvaluations to go on.',
   },
+  maxProducts: {
+    outcome: 'stopped',
+    sentence: 'The limit of products was reached; raise maxProducts to go on.',
+  },
   maxTime: { outcome: 'stopped', sentence: 'The time limit was reached; raise maxTime to go on.' },
   validation: { outcome: 'stopped', sentence: 'The validation loss no longer improves.' },
   callback: { outcome: 'stopped', sentence: 'The callback asked to stop.' },

@@ -16,6 +16,8 @@ const questions = {
   residuals: { kind: 'residuals', x: buffer, residuals: buffer, jacobian: null },
   jacobian: { kind: 'residuals', x: buffer, residuals: buffer, jacobian: buffer },
   product: { kind: 'hessianVector', x: buffer, v: buffer, product: buffer },
+  pushed: { kind: 'jacobianVector', x: buffer, v: buffer, product: buffer },
+  pulled: { kind: 'vectorJacobian', x: buffer, u: buffer, product: buffer },
   nextBatch: { kind: 'nextBatch' },
   valuesAt: { kind: 'valuesAt', points: buffer, values: buffer },
 } satisfies Record<string, Question>;
@@ -63,6 +65,19 @@ describe('a meter', () => {
     },
   );
 
+  it('counts products with the Jacobian apart, and as no evaluations', () => {
+    const { pushed, pulled } = questions;
+    const meter = meterOf();
+    drive(metered(asking(pushed, pulled, pulled), meter, undefined));
+    expect(meter).toMatchObject({
+      f: 0,
+      gradient: 0,
+      hessianVector: 0,
+      jacobianVector: 1,
+      vectorJacobian: 2,
+    });
+  });
+
   it('knows the seconds since its start', () => {
     vi.useFakeTimers({ toFake: ['performance'] });
     const meter = meterOf();
@@ -104,14 +119,25 @@ describe('a metered computation', () => {
     expect(meter.f).toBe(2);
   });
 
-  it.each([gradient, jacobian, overlap])('is broken off before $kind where its time is over', (question) => {
-    vi.useFakeTimers({ toFake: ['performance'] });
-    const meter = meterOf({ maxTime: 1 });
-    const later = (count: number) => vi.advanceTimersByTime(count === 2 ? 1000 : 0);
-    const { asked, result } = drive(metered(asking(question, question, question), meter, undefined), later);
-    expect(asked.length).toBe(2);
-    expect(result).toEqual({ kind: 'failed', termination: 'maxTime' });
+  it('is broken off before a product too many, of whatever kind', () => {
+    const { pushed, pulled } = questions;
+    const list = [pushed, gradient, product, pulled, gradient, pushed];
+    const { asked, result } = drive(metered(asking(...list), meterOf({ maxProducts: 3 }), undefined));
+    expect(asked).toEqual(list.slice(0, 5));
+    expect(result).toEqual({ kind: 'failed', termination: 'maxProducts' });
   });
+
+  it.each([gradient, jacobian, overlap, product, questions.pushed])(
+    'is broken off before $kind where its time is over',
+    (question) => {
+      vi.useFakeTimers({ toFake: ['performance'] });
+      const meter = meterOf({ maxTime: 1 });
+      const later = (count: number) => vi.advanceTimersByTime(count === 2 ? 1000 : 0);
+      const { asked, result } = drive(metered(asking(question, question, question), meter, undefined), later);
+      expect(asked.length).toBe(2);
+      expect(result).toEqual({ kind: 'failed', termination: 'maxTime' });
+    },
+  );
 
   it('counts the evaluation after which the signal was aborted, and throws its reason', () => {
     const controller = new AbortController();

@@ -10,7 +10,7 @@ const facts = {
   f: 1 / 3,
   gradientNorm: 2e-9,
   iterations: 12,
-  evaluations: { f: 15, gradient: 14, hessianVector: 0 },
+  evaluations: { f: 15, gradient: 14, hessianVector: 0, jacobianVector: 0, vectorJacobian: 0 },
   termination: 'gradientTolerance' as Termination,
   message: null,
   elapsed: 0.012345,
@@ -52,6 +52,13 @@ describe('the report of a result', () => {
     const evaluations = { ...facts.evaluations, hessianVector: 7 };
     expect(String(solveResult({ ...facts, evaluations }))).toMatch(
       / {4}∇f\(x\) calls: {7}14\n {4}∇²f\(x\)v calls: {5}7\n$/,
+    );
+  });
+
+  it('counts products with the Jacobian where there were any', () => {
+    const evaluations = { ...facts.evaluations, jacobianVector: 12, vectorJacobian: 15 };
+    expect(String(solveResult({ ...facts, evaluations }))).toMatch(
+      / {4}∇f\(x\) calls: {7}14\n {4}J\(x\)v calls: {7}12\n {4}J\(x\)ᵀu calls: {6}15\n$/,
     );
   });
 
@@ -109,6 +116,7 @@ describe('the options of a solve', () => {
     const defaults = {
       maxIterations: 1000,
       maxEvaluations: Infinity,
+      maxProducts: Infinity,
       maxTime: Infinity,
       gtol: 1e-8,
       gRel: 0,
@@ -127,6 +135,7 @@ describe('the options of a solve', () => {
   it.each([
     ['maxIterations: must be a whole number ≥ 0, got -1.', { maxIterations: -1 }],
     ['maxEvaluations: must be a whole number ≥ 1, got 0.', { maxEvaluations: 0 }],
+    ['maxProducts: must be a whole number ≥ 1, got 0.', { maxProducts: 0 }],
     ['maxTime: must be a number > 0, got 0.', { maxTime: 0 }],
     ['gtol: must be a finite number ≥ 0, got -1.', { gtol: -1 }],
     ['gRel: must be a finite number ≥ 0, got NaN.', { gRel: NaN }],

@@ -66,7 +66,7 @@ describe('a solve', () => {
       f: 0.5,
       gradientNorm: 1,
       method: 'Scripted in 2',
-      evaluations: { f: 3, gradient: 3, hessianVector: 0 },
+      evaluations: { f: 3, gradient: 3, hessianVector: 0, jacobianVector: 0, vectorJacobian: 0 },
     });
     expect([...result.x]).toEqual([1, 0]);
     expect(result.trace.every(({ elapsed }, k) => elapsed >= (result.trace[k - 1]?.elapsed ?? 0))).toBe(true);

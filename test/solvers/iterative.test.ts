@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { leastSquares, levenbergMarquardt, minimize, type Problem } from 'quasi-newton';
+import { checkJacobian, leastSquares, levenbergMarquardt, minimize, type Problem } from 'quasi-newton';
 import { poisson } from '../../bench/problems/poisson.js';
 import { runSync } from '../../src/core/drive.ts';
 import { dense } from '../../src/solvers/leastSquares/dense.ts';
@@ -201,5 +201,218 @@ describe('leastSquares with products', () => {
     expect(() => leastSquares({ ...line, residuals, jacobianVector: 3 as never, vectorJacobian })).toThrow(
       /jacobianVector must be a function, got 3/,
     );
+  });
+});
+
+describe('products are counted and limited', () => {
+  const solver = levenbergMarquardt({ method: 'iterative' });
+
+  it('in the result and its report, those of the problem one by one', () => {
+    const calls = { jacobianVector: 0, vectorJacobian: 0 };
+    const problem = withProducts(curves(4, 7));
+    const counted: Problem = {
+      ...problem,
+      jacobianVector(...all) {
+        calls.jacobianVector++;
+        problem.jacobianVector?.(...all);
+      },
+      vectorJacobian(...all) {
+        calls.vectorJacobian++;
+        problem.vectorJacobian?.(...all);
+      },
+    };
+    const result = minimize(counted, solver);
+    expect(result.converged).toBe(true);
+    expect(result.evaluations).toMatchObject(calls);
+    expect(calls.jacobianVector).toBeGreaterThan(result.iterations);
+    expect(String(result)).toContain(`J(x)v calls:       ${calls.jacobianVector}`);
+    expect(String(result)).toContain(`J(x)ᵀu calls:      ${calls.vectorJacobian}`);
+    expect(String(minimize(curves(4, 7), levenbergMarquardt()))).not.toContain('J(x)');
+  });
+
+  it('by maxProducts, which is never exceeded; the best point is returned', () => {
+    const problem = withProducts(curves(4, 7));
+    const start = problem.fg(problem.p0, null);
+    for (const maxProducts of [1, 2, 7, 30]) {
+      const result = minimize(problem, solver, { maxProducts });
+      expect(result.termination).toBe('maxProducts');
+      const { jacobianVector, vectorJacobian } = result.evaluations;
+      expect(jacobianVector + vectorJacobian).toBe(maxProducts);
+      expect(result.f).toBe(problem.fg(result.x, null));
+      expect(result.f).toBeLessThanOrEqual(start);
+    }
+  });
+
+  it('by maxTime', () => {
+    const problem = withProducts(curves(4, 7));
+    const slow: Problem = {
+      ...problem,
+      jacobianVector(...all) {
+        for (const until = performance.now() + 20; performance.now() < until;);
+        problem.jacobianVector?.(...all);
+      },
+    };
+    const { termination, evaluations } = minimize(slow, solver, { maxTime: 0.05 });
+    expect(termination).toBe('maxTime');
+    expect(evaluations.jacobianVector).toBeLessThan(5);
+  });
+});
+
+describe('wrong products', () => {
+  /** As many residuals as unknowns, so that the transpose has the right shape. */
+  const right = () => withProducts(curves(4, 3));
+  type Products = Required<Pick<Problem, 'jacobianVector' | 'vectorJacobian'>>;
+  const wrongs: [string, (products: Products) => Partial<Products>][] = [
+    [
+      'the sign of one element of Jᵀu',
+      ({ vectorJacobian }) => ({
+        vectorJacobian(x, u, product) {
+          vectorJacobian(x, u, product);
+          product[4] *= -1;
+        },
+      }),
+    ],
+    [
+      'the sign of one element of Jv',
+      ({ jacobianVector }) => ({
+        jacobianVector(x, v, product) {
+          jacobianVector(x, v, product);
+          product[5] *= -1;
+        },
+      }),
+    ],
+    ['the transpose', ({ jacobianVector }) => ({ vectorJacobian: jacobianVector })],
+    [
+      'a factor of 2',
+      ({ vectorJacobian }) => ({
+        vectorJacobian(x, u, product) {
+          vectorJacobian(x, u, product);
+          product.forEach((value, j) => (product[j] = 2 * value));
+        },
+      }),
+    ],
+    [
+      'a missing term',
+      ({ jacobianVector }) => ({
+        jacobianVector(x, v, product) {
+          jacobianVector(
+            x,
+            v.map((value, j) => (j === 7 ? 0 : value)),
+            product,
+          );
+        },
+      }),
+    ],
+  ];
+  const message = /jacobianVector and vectorJacobian are not products with one Jacobian.*checkJacobian/;
+
+  it.each(wrongs)('end a solve in a sentence, and are named by checkJacobian: %s', (_, change) => {
+    const problem = right();
+    const wrong: Problem = { ...problem, ...change(problem as Products) };
+    expect(() => minimize(wrong, levenbergMarquardt({ method: 'iterative' }))).toThrow(message);
+    const check = checkJacobian(wrong);
+    expect(check.ok).toBe(false);
+    const [changed] = Object.keys(change(problem as Products));
+    expect(check.wrong.every(({ method }) => method === changed)).toBe(true);
+    expect(check.message).toMatch(new RegExp(`${changed} disagrees with the residuals in \\d+ of 144`));
+    expect(check.message).toMatch(/^The Jacobian agrees with the residuals in all 144 elements\./);
+    // Without its products it is right.
+    expect(checkJacobian(wrong, { products: false }).ok).toBe(true);
+  });
+
+  it('in one column, the others being right, are named with row and column', () => {
+    const problem = right();
+    const { jacobianVector } = problem as Products;
+    const wrong: Problem = {
+      ...problem,
+      jacobianVector(x, v, product) {
+        jacobianVector(x, v, product);
+        product[5] += 0.25 * v[3];
+      },
+    };
+    const { worst, wrong: found } = checkJacobian(wrong);
+    expect(found).toHaveLength(1);
+    expect(worst).toMatchObject({ method: 'jacobianVector', row: 5, column: 3 });
+    expect(worst.jacobian - worst.difference).toBeCloseTo(0.25, 6);
+  });
+
+  it('both alike, so that each is the other’s transpose, are found by checkJacobian and end as a mismatch', () => {
+    const problem = right();
+    const { jacobianVector, vectorJacobian } = problem as Products;
+    const wrong: Problem = {
+      ...problem,
+      jacobianVector: (x, v, product) =>
+        jacobianVector(
+          x,
+          v.map((value, j) => (j % 3 === 0 ? -value : value)),
+          product,
+        ),
+      vectorJacobian(x, u, product) {
+        vectorJacobian(x, u, product);
+        for (let j = 0; j < product.length; j += 3) product[j] *= -1;
+      },
+    };
+    expect(checkJacobian(wrong).wrong.map(({ column }) => column % 3)).toContain(0);
+    const { converged, f } = minimize(wrong, levenbergMarquardt({ method: 'iterative' }), {
+      maxIterations: 50,
+    });
+    expect(converged).toBe(false);
+    expect(f).toBeLessThanOrEqual(wrong.fg(wrong.p0, null));
+  });
+
+  it('of residuals in float32 are told from rounding', () => {
+    const problem = right();
+    const rounded = (change = 1): Problem => ({
+      ...problem,
+      precision: 'float32',
+      residuals(x, r, jacobian) {
+        problem.residuals?.(x, r, jacobian);
+        r.set(r.map(Math.fround));
+        jacobian?.set(jacobian.map(Math.fround));
+      },
+      jacobianVector(x, v, product) {
+        problem.jacobianVector?.(x, v, product);
+        product.set(product.map(Math.fround));
+      },
+      vectorJacobian(x, u, product) {
+        problem.vectorJacobian?.(x, u, product);
+        product.set(product.map(Math.fround));
+        product[4] *= change;
+      },
+    });
+    const solver = levenbergMarquardt({ method: 'iterative', tolerance: 1e-3 });
+    expect(minimize(rounded(), solver).f).toBeLessThan(problem.fg(problem.p0, null) / 100);
+    expect(() => minimize(rounded(-1), solver)).toThrow(message);
+  });
+});
+
+describe('checkJacobian of products alone', () => {
+  const n = 6000;
+  const difference = (change: (product: Float64Array) => void = () => {}) =>
+    leastSquares({
+      p0: new Float64Array(n).fill(0.5),
+      residualCount: n,
+      residuals: (x, r) => x.forEach((value, i) => (r[i] = value ** 2 - (i > 0 ? x[i - 1] : 1))),
+      jacobianVector: (x, v, product) =>
+        v.forEach((value, i) => (product[i] = 2 * x[i] * value - (i > 0 ? v[i - 1] : 0))),
+      vectorJacobian(x, u, product) {
+        u.forEach((value, i) => (product[i] = 2 * x[i] * value - (i + 1 < n ? u[i + 1] : 0)));
+        change(product);
+      },
+    });
+
+  it('looks at some columns of a large one', () => {
+    const { ok, checked, message } = checkJacobian(difference());
+    expect({ ok, checked }).toEqual({ ok: true, checked: 40 * n });
+    expect(message).toBe(
+      'jacobianVector agrees with the residuals in all 240000 elements out of 36000000. vectorJacobian agrees with the residuals in all 1600 elements out of 36000000.',
+    );
+  });
+
+  it('compares both products for what it does not look at', () => {
+    const wrong = difference((product) => product.fill(0, 0, 70));
+    const { ok, wrong: found, message } = checkJacobian(wrong);
+    expect({ ok, found }).toEqual({ ok: false, found: [] });
+    expect(message).toMatch(/are not products with one Jacobian: for the same u and v, uᵀ\(Jv\) is /);
   });
 });

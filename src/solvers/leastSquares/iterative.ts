@@ -1,3 +1,4 @@
+import { checkAdjoint } from '../../core/adjoint.ts';
 import { askResiduals, noteSizes } from '../../core/jacobian.ts';
 import { addScaled, dot, firstNonFinite, norm2, scaleInto } from '../../core/vector.ts';
 import { solveBidiagonal, solveNormal, squareOfProduct, type Bidiagonal, type Damped } from './bidiagonal.ts';
@@ -29,7 +30,8 @@ const krylovs = new WeakMap<LevenbergMarquardtState, Krylov>();
  * Solves the damped system by products Jv and Jᵀu alone, in a Krylov space of D⁻¹JᵀJD⁻¹: what conjugate gradients with
  * the preconditioner D² would find, for all λ at once.
  *
- * V is kept and made orthogonal at each step, so that small singular values count.
+ * V is kept and made orthogonal at each step, so that small singular values count. Each pair of products is compared: Jv and
+ * Jᵀu must be those of one matrix.
  *
  * @see Simon & Zha (2000), Low-rank matrix approximation using the Lanczos bidiagonalization process, SIAM J. Sci.
  *   Comput. 21(6), doi:10.1137/S1064827597327309, for V alone
@@ -158,6 +160,12 @@ function* grow(krylov: Krylov, state: LevenbergMarquardtState): Asks<void> {
   const last = right[k - 1];
   unscale(state, last, direction);
   yield jacobianVector(state.x, direction, product);
+  const precision = state.rounded ? 'float32' : 'float64';
+  const pair = { v: direction, pushed: product, pulled: next };
+  if (k === 1) {
+    scaleInto(0.5, state.gradient, next); // Jᵀr
+    checkAdjoint({ ...pair, u: state.residuals }, alpha[0] * beta[0], precision);
+  }
   addScaled(product, -alpha[k - 1], left, left);
   const size = norm2(left);
   const isNew = size > BREAKDOWN * alpha[0];
@@ -165,6 +173,8 @@ function* grow(krylov: Krylov, state: LevenbergMarquardtState): Asks<void> {
   if (isNew) scaleInto(1 / size, left, left);
   else left.fill(0);
   yield vectorJacobian(state.x, left, next);
+  // What rounds is relative to ‖JD⁻¹‖, which is at least as large as these.
+  checkAdjoint({ ...pair, u: left }, Math.max(...alpha, ...beta.slice(1)), precision);
   unscale(state, next, next);
   const before = norm2(next);
   // Twice is enough (Kahan).

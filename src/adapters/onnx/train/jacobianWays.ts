@@ -92,7 +92,11 @@ export function jacobianWays(source: ResidualSource, graphs: ResidualGraphs, run
   const tangents = remembered(() => viewsOf(ort, tangentLayout, tangent(), ({ name }) => name));
   const push = once(() => {
     const { jacobianVector } = products();
-    if (jacobianVector === null) throw new TypeError('leastSquares: this model has no products Jv.');
+    if (jacobianVector === null) {
+      throw new TypeError(
+        'leastSquares: this model has no products Jv, because a node has no second derivative; levenbergMarquardt() works without them, checkJacobianAsync with { products: false }.',
+      );
+    }
     return runner.open(jacobianVector);
   });
 
