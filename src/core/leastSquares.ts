@@ -1,6 +1,6 @@
 import { runSync } from './drive.ts';
 import { differenceJacobian, jacobianSource, noteSizes, type JacobianSource } from './jacobian.ts';
-import { checkOptions, finitePositive, oneOf, show } from './options.ts';
+import { callable, checkOptions, finitePositive, objectWith, oneOf, show, type Rule } from './options.ts';
 import { makeRobust, robustLosses, type RobustLoss } from './robustLoss.ts';
 import { dot } from './vector.ts';
 import type { ParamSet } from './paramSet.ts';
@@ -43,7 +43,9 @@ export interface LeastSquaresSettings {
  *
  * The Jacobian is either written completely or not at all; then differences are used, n or 2n evaluations each time.
  *
- * @throws RangeError if `residualCount`, `precision`, `loss` or `scale` is wrong
+ * There may be fewer residuals than unknowns, as in networks; `curveFit` refuses that.
+ *
+ * @throws RangeError if `residualCount`, `precision`, `loss` or `scale` is wrong, or there is no such setting
  * @throws TypeError if `p0` is not a Float64Array or `residuals` is not a function
  *
  * @example
@@ -94,6 +96,7 @@ export function leastSquares(settings: LeastSquaresSettings): Problem & { readon
   function compute(x: Float64Array, r: Float64Array, jacobian: Float64Array | null): void {
     r.fill(NaN); // elements left unwritten stay NaN
     const answer: unknown = settings.residuals(x, r, jacobian);
+    checkSynchronous(answer);
     if (isFirst) checkResiduals(r, answer);
     isFirst = false;
     if (loss !== 'linear') makeRobust(loss, scale, r, jacobian);
@@ -115,6 +118,7 @@ export function leastSquares(settings: LeastSquaresSettings): Problem & { readon
     compute(x, r, source === 'differences' ? null : jacobian.fill(NaN));
     const isStart = source === 'unknown';
     if (isStart) source = jacobianSource('leastSquares', r, jacobian);
+    if (isStart && source === 'own') checkFiniteJacobian(jacobian, n);
     if (source === 'differences') {
       noteSizes(sizes, x);
       // The start needs few digits.
@@ -181,9 +185,14 @@ function checkSettings(settings: LeastSquaresSettings): void {
   if (typeof residuals !== 'function') {
     throw new TypeError(`leastSquares: residuals must be a function, got ${show(residuals)}.`);
   }
-  const { residualCount: m, precision, loss, scale, jacobianVector, vectorJacobian } = settings;
+  const { residualCount: m, jacobianVector, vectorJacobian } = settings;
   if (!(Number.isInteger(m) && m >= 1)) {
     throw new RangeError(`leastSquares: residualCount must be a whole number ≥ 1, got ${show(m)}.`);
+  }
+  if (m > MAX_RESIDUALS) {
+    throw new RangeError(
+      `leastSquares: residualCount is ${m}; the residuals alone would need ${((8 * m) / 1e9).toFixed(0)} GB, more than can be allocated. It is the number of residuals, not of elements of the Jacobian.`,
+    );
   }
   for (const [name, value] of Object.entries({ jacobianVector, vectorJacobian })) {
     if (value !== undefined && typeof value !== 'function') {
@@ -195,23 +204,63 @@ function checkSettings(settings: LeastSquaresSettings): void {
       'leastSquares: jacobianVector and vectorJacobian are needed together; give both, or leave both out.',
     );
   }
-  checkOptions(
-    'leastSquares',
-    { precision, loss, scale },
-    {
-      precision: oneOf('float32', 'float64'),
-      loss: oneOf(...robustLosses),
-      scale: finitePositive,
-    },
+  checkOptions('leastSquares', settings, rules, advice);
+}
+
+/** 16 GB of residuals. */
+const MAX_RESIDUALS = 2 ** 31;
+
+const checkedAbove: Rule = { allowed: 'anything', accepts: () => true };
+
+const rules = {
+  p0: checkedAbove,
+  residualCount: checkedAbove,
+  residuals: callable,
+  jacobianVector: callable,
+  vectorJacobian: callable,
+  params: objectWith('a parameter set', 'copyFrom'),
+  precision: oneOf('float32', 'float64'),
+  loss: oneOf(...robustLosses),
+  scale: finitePositive,
+};
+
+const WRITES_JACOBIAN =
+  'residuals(x, r, jacobian) writes the Jacobian into its third argument where that is not null.';
+const TAKES_BOUNDS = 'bounds are options of the solver: levenbergMarquardt({ lower, upper }).';
+
+/** Settings of SciPy's least_squares and of problems, which users may try here. */
+const advice = {
+  jacobian: WRITES_JACOBIAN,
+  jac: WRITES_JACOBIAN,
+  lower: TAKES_BOUNDS,
+  upper: TAKES_BOUNDS,
+  bounds: TAKES_BOUNDS,
+  fun: 'residuals(x, r) is the function; it writes into r.',
+  x0: 'p0 is the start.',
+  f_scale: 'scale is its name here.',
+  fg: 'it follows from residuals.',
+};
+
+/** Refuses a promise, at whatever call: what it will write comes too late. */
+function checkSynchronous(answer: unknown): void {
+  if (!(answer instanceof Promise)) return;
+  answer.catch(() => {}); // Nobody waits for it.
+  throw new TypeError(
+    'leastSquares: residuals must be synchronous; it returned a Promise. For residuals that take time, give minimizeAsync a problem { p0, fg, residuals, residualCount } whose methods return promises.',
+  );
+}
+
+/** Refuses a Jacobian that is infinite at the first point. */
+function checkFiniteJacobian(jacobian: Float64Array, n: number): void {
+  const bad = jacobian.findIndex((value) => !Number.isFinite(value));
+  if (bad < 0) return;
+  throw new RangeError(
+    `leastSquares: residuals wrote ${jacobian[bad]} into the Jacobian at row ${Math.floor(bad / n)}, column ${bad % n}, at the first point; start where every derivative is finite.`,
   );
 }
 
 /** Checks what the first call has written and returned. */
 function checkResiduals(r: Float64Array, answer: unknown): void {
-  if (answer instanceof Promise) {
-    answer.catch(() => {}); // Nobody waits for it.
-    throw new TypeError('leastSquares: residuals must be synchronous; it returned a Promise.');
-  }
   const bad = r.findIndex(Number.isNaN);
   if (bad < 0) return;
   if (typeof answer === 'object' && answer !== null) {

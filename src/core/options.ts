@@ -54,13 +54,22 @@ export const objectWith = (what: string, ...names: readonly string[]): Rule =>
 export const either = (a: Rule, b: Rule): Rule =>
   rule(`${a.allowed}, or ${b.allowed}`, (v) => a.accepts(v) || b.accepts(v));
 
+/** Advice for names of other libraries, by name: `{ maxfev: 'maxEvaluations is its name here.' }`. */
+export type Advice = { readonly [name: string]: string };
+
 /** Returns the faults of `options` under `rules`, a sentence each; absent and undefined options have none. */
-export function faultsOf<Options extends object>(options: Options, rules: Rules<Options>): string[] {
+export function faultsOf<Options extends object>(
+  options: Options,
+  rules: Rules<Options>,
+  advice: Advice = {},
+): string[] {
   const known = new Map<string, Rule>(Object.entries<Rule>(rules));
   const faults: string[] = [];
   for (const [name, value] of Object.entries(options)) {
     const rule = known.get(name);
-    if (rule === undefined) {
+    if (rule === undefined && Object.hasOwn(advice, name)) {
+      faults.push(`${name}: no such option; ${advice[name]}`);
+    } else if (rule === undefined) {
       faults.push(`${name}: no such option; there are ${[...known.keys()].join(', ')}.`);
     } else if (value !== undefined && !rule.accepts(value)) {
       faults.push(`${name}: must be ${rule.allowed}, got ${show(value)}.`);
@@ -73,6 +82,7 @@ export function faultsOf<Options extends object>(options: Options, rules: Rules<
  * Checks that `options` is an object that follows `rules`.
  *
  * @param where - function called, named in the message
+ * @param advice - for names that users of other libraries may try
  * @throws TypeError if `options` is not an object
  * @throws RangeError naming every unknown option and every value that is not allowed
  */
@@ -80,11 +90,12 @@ export function checkOptions<Options extends object>(
   where: string,
   options: Options,
   rules: Rules<Options>,
+  advice: Advice = {},
 ): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw new TypeError(`${where}: options must be an object, got ${show(options)}.`);
   }
-  const faults = faultsOf(options, rules);
+  const faults = faultsOf(options, rules, advice);
   if (faults.length === 1) throw new RangeError(`${where}: ${faults[0]}`);
   if (faults.length > 1) {
     throw new RangeError(`${where}: ${faults.length} options are wrong:\n  ${faults.join('\n  ')}`);

@@ -69,7 +69,7 @@ export interface LevenbergMarquardtOptions {
    * @defaultValue 0.1
    */
   readonly tolerance?: number;
-  /** lower ≤ x, one number or `[n]`. @defaultValue `-Infinity` */
+  /** lower ≤ x, one number or `[n]`; a start outside is moved to the nearest point within. @defaultValue `-Infinity` */
   readonly lower?: Bound;
   /** x ≤ upper, one number or `[n]`. @defaultValue `Infinity` */
   readonly upper?: Bound;

@@ -322,6 +322,65 @@ describe('leastSquares', () => {
   });
 });
 
+describe('leastSquares names mistakes', () => {
+  it.each([
+    ['jacobian', /jacobian: no such option; residuals\(x, r, jacobian\) writes the Jacobian into its third/],
+    [
+      'lower',
+      /lower: no such option; bounds are options of the solver: levenbergMarquardt\(\{ lower, upper \}\)/,
+    ],
+    ['fun', /fun: no such option; residuals\(x, r\) is the function/],
+    ['f_scale', /f_scale: no such option; scale is its name here/],
+    ['other', /other: no such option; there are p0, residualCount, residuals/],
+  ])('a setting %s that there is not', (name, message) => {
+    expect(() => decay('whole', { [name]: 1 })).toThrow(message);
+  });
+
+  it('a number of residuals that no memory holds', () => {
+    expect(() => decay('whole', { residualCount: 1e10 })).toThrow(
+      /residualCount is 10000000000; the residuals alone would need 80 GB/,
+    );
+  });
+
+  it('residuals that return a promise, at whatever call', () => {
+    let calls = 0;
+    const late = decay('none', {
+      residuals([a, b], r) {
+        data.forEach(([at, value], i) => (r[i] = a * Math.exp(b * at) - value));
+        return (calls++ > 3 ? Promise.resolve() : undefined) as never;
+      },
+    });
+    expect(() => minimize(late, levenbergMarquardt())).toThrow(
+      /residuals must be synchronous; it returned a Promise\. For residuals that take time, give minimizeAsync/,
+    );
+  });
+
+  it('an infinite element of the Jacobian, by its place', () => {
+    const infinite = decay('none', {
+      residuals([a, b], r, J) {
+        data.forEach(([at, value], i) => {
+          const e = Math.exp(b * at);
+          r[i] = a * e - value;
+          J?.set([e, i === 2 ? Infinity : a * at * e], 2 * i);
+        });
+      },
+    });
+    expect(() => minimize(infinite, levenbergMarquardt())).toThrow(
+      'leastSquares: residuals wrote Infinity into the Jacobian at row 2, column 1, at the first point',
+    );
+  });
+
+  it('a problem with residuals but not their number', () => {
+    const whole = decay('whole');
+    for (const residualCount of [undefined, 0, 2.5]) {
+      const problem = { ...whole, residualCount: residualCount as number };
+      expect(() => minimize(problem, levenbergMarquardt())).toThrow(
+        `must have their number, residualCount, a whole number ≥ 1; got ${residualCount}`,
+      );
+    }
+  });
+});
+
 describe('leastSquares refuses', () => {
   const p0 = Float64Array.of(1);
   const residuals = (_: Float64Array, r: Float64Array) => void r.fill(0);

@@ -68,6 +68,17 @@ export function leastSquaresProblem(
       `leastSquaresProblem: residuals returned ${tensor.size} values; at first there were ${m}.`,
     );
   };
+  let isFirst = true;
+  /** Names a residual that is NaN in the first evaluation. */
+  const checkFirst = (): void => {
+    if (!isFirst) return;
+    isFirst = false;
+    const bad = r.findIndex(Number.isNaN);
+    if (bad < 0) return;
+    throw new RangeError(
+      `leastSquaresProblem: residual ${bad} of ${m} is NaN at the first point; the data or the variables make it NaN.`,
+    );
+  };
   /** Index of the residual that is differentiated, or null for the sum of their squares. */
   let row: number | null = null;
   let kept: tf.Tensor1D | null = null;
@@ -91,6 +102,7 @@ export function leastSquaresProblem(
         kept = null;
       }
     }
+    checkFirst();
     // In float64: the sum of squares in float32 would lose digits that the residuals have.
     return dot(r, r);
   }
@@ -114,6 +126,11 @@ export function leastSquaresProblem(
 }
 
 function checked(values: tf.Tensor): tf.Tensor {
+  if (values instanceof tf.Tensor && values.isDisposed) {
+    throw new TypeError(
+      'leastSquaresProblem: residuals returned a tensor that is disposed; return it as it is: it is disposed of after each evaluation.',
+    );
+  }
   if (values instanceof tf.Tensor && values.dtype === 'float32' && values.size > 0) return values;
   const got =
     values instanceof tf.Tensor ? `one of ${values.dtype} with ${values.size} values` : show(values);

@@ -1,7 +1,15 @@
 import { askResiduals } from '../../core/jacobian.ts';
 import { metered, startMeter, type Meter } from '../../core/meter.ts';
 import { levenbergMarquardt } from '../levenbergMarquardt.ts';
-import { exactness, isWithin, linearModel, plusStep, roundingOf } from './linearized.ts';
+import {
+  exactness,
+  isWithin,
+  linearModel,
+  plusStep,
+  precisionOf,
+  roundInto,
+  roundingOf,
+} from './linearized.ts';
 import type { LevenbergMarquardtState } from '../leastSquares/state.ts';
 import type { Asks } from '../../core/question.ts';
 import type { Solver } from '../../core/solver.ts';
@@ -37,12 +45,14 @@ export function* approach(fit: FitProblem, p0: Float64Array, accuracy: Accuracy)
   const { problem, limits } = fit;
   const solver = solverFor(fit, accuracy);
   const m = problem.residualCount ?? 0;
+  const isRounded = precisionOf(fit) === 'float32';
   const state = solver.init({
     n: p0.length,
-    precision: 'float64',
+    precision: precisionOf(fit),
     residualCount: m,
   }) as LevenbergMarquardtState;
   state.x.set(p0);
+  if (isRounded) roundInto(fit, state.x);
   const meter: Meter = startMeter(limits);
   const ended = (termination: Termination): Approach => ({ x: state.x, termination, near: null, ratio: 1 });
   let near = NEAR;
@@ -52,7 +62,7 @@ export function* approach(fit: FitProblem, p0: Float64Array, accuracy: Accuracy)
     const outcome = yield* metered(solver.step(state), meter, limits.signal);
     if (outcome.kind === 'failed') return ended(outcome.termination);
     const decrease = state.before - state.f;
-    small = decrease <= FTOL[accuracy] * state.before ? small + 1 : 0;
+    small = decrease <= (isRounded ? FTOL.rough : FTOL[accuracy]) * state.before ? small + 1 : 0;
     // To look for less than the rounding of y would only take time.
     if (state.f <= exactness(fit)) return ended('functionTolerance');
     const model = linearModel(fit, state, accuracy);

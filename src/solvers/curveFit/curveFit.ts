@@ -10,9 +10,10 @@ import {
 import { leastSquares } from '../../core/leastSquares.ts';
 import { robustLosses, type RobustLoss } from '../../core/robustLoss.ts';
 import { completeSolveOptions, plainSolveRules } from '../../core/solveOptions.ts';
-import { dot, norm2, normInf } from '../../core/vector.ts';
+import { dot, firstNonFinite, norm2, normInf } from '../../core/vector.ts';
 import { readData, showPoint, type FitData, type Point, type Sigma } from './data.ts';
 import { checkSlopes } from './checkSlopes.ts';
+import { guardedPoints, scipyNames, type Hole } from './misuse.ts';
 import { modelOf, type FitModel, type GivenModel, type Slopes } from './model.ts';
 import { readParameters, type Limits, type ParameterSet, type Start, type Values } from './parameters.ts';
 import { solveFit } from './solveFit.ts';
@@ -54,7 +55,12 @@ export interface CurveFitOptions<S extends Start = Start, X = Point> {
    * @defaultValue differences of the model
    */
   jacobian?(this: void, x: X, parameters: Values<S>): Slopes | ArrayLike<Slopes>;
-  /** True if the model takes all points at once and returns an array. @defaultValue `false` */
+  /**
+   * True if the model takes all points at once and returns an array. Of a Float32Array the fit expects 7 digits, and takes
+   * steps of derivatives that suit them.
+   *
+   * @defaultValue `false`
+   */
   readonly vectorized?: boolean;
   /** @defaultValue `1000` */
   readonly maxIterations?: number;
@@ -133,11 +139,11 @@ export function curveFit<S extends Start>(
   checkCount(data, parameters);
 
   const model = modelOf({ model: given, jacobian, vectorized }, parameters);
-  const { residuals, fittedAt, evaluations } = residualsOf(model, data);
+  const { residuals, fittedAt, evaluations, hole } = residualsOf(model, data);
   const pick = (all: Float64Array): Float64Array => Float64Array.from(parameters.varied, (j) => all[j]);
   const start = pick(parameters.start);
   checkStart(residuals, start, data);
-  const plain = { p0: start, residualCount: data.y.length, residuals };
+  const plain = { p0: start, residualCount: data.y.length, residuals, precision: model.precision() };
   if (model.derivatives !== null) checkSlopes(leastSquares(plain), data, parameters);
   const fit: FitProblem = {
     problem: leastSquares({ ...plain, loss, scale }),
@@ -157,6 +163,7 @@ export function curveFit<S extends Start>(
     fitted,
     fit,
     solution,
+    hole: hole(),
     absoluteSigma,
     evaluations: evaluations(),
   });
@@ -167,11 +174,16 @@ function residualsOf(model: FitModel, { x, y, rootWeights }: FitData) {
   let evaluations = 0;
   const fitted = new Float64Array(y.length);
   let last: Float64Array | null = null;
+  let hole: Hole | null = null;
+  const checkUntouched = guardedPoints(x);
   const fittedAt = (theta: Float64Array): Float64Array => {
     if (last?.every((value, j) => value === theta[j])) return fitted;
     last = null; // the model may throw
     evaluations++;
     model.values(x, theta, fitted);
+    checkUntouched('model');
+    const bad = hole === null ? firstNonFinite(fitted) : -1;
+    if (bad >= 0) hole = { value: fitted[bad], point: x[bad], theta: theta.slice() };
     last = theta.slice();
     return fitted;
   };
@@ -179,31 +191,37 @@ function residualsOf(model: FitModel, { x, y, rootWeights }: FitData) {
     fittedAt(theta).forEach((value, i) => (r[i] = (value - y[i]) * rootWeights[i]));
     if (jacobian === null || model.derivatives === null) return;
     model.derivatives(x, theta, jacobian);
+    checkUntouched('jacobian');
     const n = theta.length;
     for (let at = 0; at < jacobian.length; at++) jacobian[at] *= rootWeights[Math.floor(at / n)];
   };
-  return { residuals, fittedAt, evaluations: () => evaluations };
+  return { residuals, fittedAt, evaluations: () => evaluations, hole: () => hole };
 }
 
 function check<S extends Start>(options: CurveFitOptions<S>): void {
-  checkOptions('curveFit', options, {
-    sigma: anything,
-    weights: list,
-    absoluteSigma: boolean,
-    lower: anything,
-    upper: anything,
-    fixed: list,
-    tied: object,
-    missing: oneOf('refuse', 'skip'),
-    loss: oneOf(...robustLosses),
-    scale: finitePositive,
-    jacobian: callable,
-    vectorized: boolean,
-    maxIterations: plainSolveRules.maxIterations,
-    maxEvaluations: plainSolveRules.maxEvaluations,
-    maxTime: plainSolveRules.maxTime,
-    signal: plainSolveRules.signal,
-  });
+  checkOptions(
+    'curveFit',
+    options,
+    {
+      sigma: anything,
+      weights: list,
+      absoluteSigma: boolean,
+      lower: anything,
+      upper: anything,
+      fixed: list,
+      tied: object,
+      missing: oneOf('refuse', 'skip'),
+      loss: oneOf(...robustLosses),
+      scale: finitePositive,
+      jacobian: callable,
+      vectorized: boolean,
+      maxIterations: plainSolveRules.maxIterations,
+      maxEvaluations: plainSolveRules.maxEvaluations,
+      maxTime: plainSolveRules.maxTime,
+      signal: plainSolveRules.signal,
+    },
+    scipyNames,
+  );
 }
 
 function checkCount({ y, skipped }: FitData, { varied }: ParameterSet): void {

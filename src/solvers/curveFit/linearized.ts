@@ -1,9 +1,10 @@
 import { runSync } from '../../core/drive.ts';
 import { differenceJacobian, type Scheme } from '../../core/jacobian.ts';
 import { gradientOfSquares } from '../../core/leastSquares.ts';
-import { dot } from '../../core/vector.ts';
+import { EPSILON } from '../../core/epsilon.ts';
+import { dot, roundToFloat32 } from '../../core/vector.ts';
 import { pivotedQr, solveByQr, type PivotedQr } from './qr.ts';
-import type { Problem, Residuals } from '../../core/problem.ts';
+import type { Precision, Problem, Residuals } from '../../core/problem.ts';
 import type { CompleteSolveOptions } from '../../core/solveOptions.ts';
 
 /** A problem with bounds, and limits on the work. */
@@ -39,7 +40,7 @@ export interface Linearized {
 export type Accuracy = 'rough' | 'fine';
 
 /** A diagonal element of R below this, for columns of length 1, is rounding of differences. */
-const RANK_TOLERANCE = 1e-9;
+const RANK_TOLERANCE: Record<Precision, number> = { float32: 1e-4, float64: 1e-9 };
 
 const SCHEMES: Record<Accuracy, Scheme> = { rough: '2-point', fine: '3-point' };
 
@@ -53,7 +54,7 @@ export function linearizeAt(fit: FitProblem, x: Float64Array, accuracy: Accuracy
   if (!hasJacobian) {
     const bounds = { lower: (j: number) => lower[j], upper: (j: number) => upper[j] };
     const scheme = SCHEMES[accuracy];
-    const steps = { scheme, precision: 'float64', sizes: x.map(Math.abs), bounds } as const;
+    const steps = { scheme, precision: precisionOf(fit), sizes: x.map(Math.abs), bounds } as const;
     const failed = runSync(differenceJacobian(x, residuals, jacobian, steps), problem);
     if (failed >= 0) jacobian.fill(0);
   }
@@ -62,18 +63,23 @@ export function linearizeAt(fit: FitProblem, x: Float64Array, accuracy: Accuracy
 
 /** Factors a Jacobian, `[m, n]`, over the unknowns that no bound holds. */
 export function linearModel(
-  { lower, upper, hasJacobian }: FitProblem,
+  fit: FitProblem,
   at: { readonly x: Float64Array; readonly residuals: Float64Array; readonly jacobian: Float64Array },
   accuracy: Accuracy,
 ): Linearized {
+  const { lower, upper, hasJacobian } = fit;
   const { residuals, jacobian } = at;
   const x = at.x.slice();
   const n = x.length;
   const m = residuals.length;
   const gradient = new Float64Array(n);
   gradientOfSquares(residuals, jacobian, gradient);
+  // In float32, points lie at the nearest number within the bounds.
+  const near = precisionOf(fit) === 'float32' ? 2 * EPSILON.float32 : 0;
+  const slack = (bound: number): number => (Number.isFinite(bound) ? near * Math.abs(bound) : 0);
   const isHeld = (j: number): boolean =>
-    (x[j] <= lower[j] && gradient[j] > 0) || (x[j] >= upper[j] && gradient[j] < 0);
+    (x[j] <= lower[j] + slack(lower[j]) && gradient[j] > 0) ||
+    (x[j] >= upper[j] - slack(upper[j]) && gradient[j] < 0);
   const indices = Array.from(x, (_, j) => j);
   const held = indices.filter(isHeld);
   const free = indices.filter((j) => !isHeld(j));
@@ -81,7 +87,7 @@ export function linearModel(
     const [row, k] = [Math.floor(i / free.length), i % free.length];
     return jacobian[row * n + free[k]];
   });
-  const qr = pivotedQr(columns, m, free.length, RANK_TOLERANCE);
+  const qr = pivotedQr(columns, m, free.length, RANK_TOLERANCE[precisionOf(fit)]);
   const { x: solution, decrease } = solveByQr(qr, residuals);
   const step = new Float64Array(n);
   free.forEach((j, k) => (step[j] = -solution[k]));
@@ -106,8 +112,17 @@ export const isWithin = ({ lower, upper }: FitProblem, x: Float64Array): boolean
   x.every((value, j) => value >= lower[j] && value <= upper[j]);
 
 /** f that is only rounding of y: residuals of 100 ε‖y/σ‖. */
-export const exactness = ({ size }: FitProblem): number => (100 * Number.EPSILON * size) ** 2;
+export const exactness = (fit: FitProblem): number => (100 * EPSILON[precisionOf(fit)] * fit.size) ** 2;
 
 /** By this much f may rise because of rounding. */
-export const roundingOf = ({ size }: FitProblem, f: number): number =>
-  64 * Number.EPSILON * (f + size * Math.sqrt(f));
+export const roundingOf = (fit: FitProblem, f: number): number =>
+  64 * EPSILON[precisionOf(fit)] * (f + fit.size * Math.sqrt(f));
+
+/** Precision of the model's values. */
+export const precisionOf = ({ problem }: FitProblem): Precision => problem.precision ?? 'float64';
+
+/** Rounds a point as the steps of a fit in float32 are, within the bounds. */
+export function roundInto({ lower, upper }: FitProblem, x: Float64Array): void {
+  roundToFloat32(x);
+  for (let j = 0; j < x.length; j++) x[j] = Math.min(upper[j], Math.max(lower[j], x[j]));
+}

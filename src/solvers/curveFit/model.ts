@@ -1,6 +1,8 @@
 import { show } from '../../core/options.ts';
 import { gradientsOf } from './covariance.ts';
 import { showPoint, type Point } from './data.ts';
+import { checkParametersUntouched } from './misuse.ts';
+import type { Precision } from '../../core/problem.ts';
 import type { ParameterSet } from './parameters.ts';
 
 /** A model as the user gave it. */
@@ -13,6 +15,8 @@ export type Slopes = ArrayLike<number> | { readonly [name: string]: number };
 export interface FitModel {
   /** `out ← f(points)`, `[k]`, for parameters theta, `[n]` */
   values(points: readonly Point[], theta: Float64Array, out: Float64Array): void;
+  /** `'float32'` once it has returned a Float32Array. */
+  precision(): Precision;
   /** `out ← ∂f/∂theta`, `[k, n]` row by row; null where the user gave no derivatives */
   readonly derivatives: ((points: readonly Point[], theta: Float64Array, out: Float64Array) => void) | null;
 }
@@ -33,13 +37,24 @@ type Call = (x: unknown, parameters: unknown) => unknown;
  * @returns functions that throw a TypeError where the user's return something else than numbers
  */
 export function modelOf({ model, jacobian, vectorized }: GivenFunctions, parameters: ParameterSet): FitModel {
-  const { expand, present, varied } = parameters;
-  const presented = (theta: Float64Array): unknown => present(expand(theta));
+  const { names, expand, present, varied } = parameters;
+  /** Calls a function with parameters that it must not change. */
+  const calledWith = <T>(name: 'model' | 'jacobian', theta: Float64Array, call: (given: unknown) => T): T => {
+    const all = expand(theta);
+    const given = present(all.slice());
+    const answer = call(given);
+    checkParametersUntouched(name, all, given, names);
+    return answer;
+  };
   const evaluate = vectorized ? allAtOnce('model', model as Call) : oneByOne(model as Call);
   const slopes = vectorized ? allAtOnce('jacobian', jacobian as Call) : oneByOne(jacobian as Call);
+  let precision: Precision = 'float64';
   return {
+    precision: () => precision,
     values(points, theta, out) {
-      evaluate(points, presented(theta)).forEach((value, i) => (out[i] = checkedValue(value, points[i])));
+      const answers = calledWith('model', theta, (given) => evaluate(points, given));
+      if (answers instanceof Float32Array) precision = 'float32';
+      for (let i = 0; i < points.length; i++) out[i] = checkedValue(answers[i], points[i]);
     },
     derivatives:
       jacobian === undefined
@@ -47,7 +62,8 @@ export function modelOf({ model, jacobian, vectorized }: GivenFunctions, paramet
         : (points, theta, out) => {
             const n = varied.length;
             const chain = parameters.tied.length > 0 ? gradientsOf(parameters, theta) : null;
-            slopes(points, presented(theta)).forEach((row, i) => {
+            const answers = calledWith('jacobian', theta, (given) => slopes(points, given));
+            Array.from(answers).forEach((row, i) => {
               const all = checkedSlopes(row, points[i], parameters);
               for (let k = 0; k < n; k++) {
                 out[i * n + k] =
@@ -67,9 +83,9 @@ const oneByOne =
 
 const allAtOnce =
   (name: 'model' | 'jacobian', call: Call) =>
-  (points: readonly Point[], parameters: unknown): readonly unknown[] => {
+  (points: readonly Point[], parameters: unknown): ArrayLike<unknown> => {
     const values = call(points, parameters);
-    if (isList(values) && values.length === points.length) return Array.from(values);
+    if (isList(values) && values.length === points.length) return values;
     const got = isList(values) ? `${values.length} values` : show(values);
     const each = name === 'model' ? 'value' : 'list of derivatives';
     throw new TypeError(

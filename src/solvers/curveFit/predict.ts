@@ -109,7 +109,8 @@ function derivativesAt(
   }
   const { lower, upper, varied } = parameters;
   const bounds = { lower: (j: number) => lower[varied[j]], upper: (j: number) => upper[varied[j]] };
-  const steps = { scheme: '3-point', precision: 'float64', sizes: theta.map(Math.abs), bounds } as const;
+  const precision = model.precision();
+  const steps = { scheme: '3-point', precision, sizes: theta.map(Math.abs), bounds } as const;
   const problem = {
     p0: theta,
     fg: () => NaN,

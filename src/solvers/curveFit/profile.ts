@@ -1,5 +1,6 @@
 import { leastSquares } from '../../core/leastSquares.ts';
 import { dot } from '../../core/vector.ts';
+import { precisionOf } from './linearized.ts';
 import { solveFit } from './solveFit.ts';
 import type { FitProblem } from './linearized.ts';
 
@@ -72,6 +73,7 @@ export function profileOf(profiled: Profiled, k: number, standardError: number):
 /** √((f − f_min)/s²) with unknown k held at a value and the others fitted anew, from where they ended last. */
 function signedRoot({ fit, theta, f, variance }: Profiled, k: number): (value: number) => number {
   const { problem } = fit;
+  const precision = precisionOf(fit);
   const others = Array.from(theta, (_, j) => j).filter((j) => j !== k);
   const pick = (values: Float64Array): Float64Array => Float64Array.from(others, (j) => values[j]);
   const rootOf = (lowest: number): number => Math.sqrt(Math.max(0, lowest - f) / variance);
@@ -92,7 +94,7 @@ function signedRoot({ fit, theta, f, variance }: Profiled, k: number): (value: n
       residuals(warm, r, null);
       return rootOf(dot(r, r));
     }
-    const reduced = leastSquares({ p0: warm, residualCount: m, residuals });
+    const reduced = leastSquares({ p0: warm, residualCount: m, residuals, precision });
     const found = solveFit({ ...fit, problem: reduced, lower: pick(fit.lower), upper: pick(fit.upper) });
     warm = found.x;
     return rootOf(found.f);

@@ -1,7 +1,16 @@
 import { runSync } from '../../core/drive.ts';
 import { dot } from '../../core/vector.ts';
 import { approach, type Approach } from './approach.ts';
-import { exactness, isWithin, linearizeAt, plusStep, roughness, roundingOf } from './linearized.ts';
+import {
+  exactness,
+  isWithin,
+  linearizeAt,
+  plusStep,
+  precisionOf,
+  roughness,
+  roundingOf,
+} from './linearized.ts';
+import type { Precision } from '../../core/problem.ts';
 import type { Termination } from '../../core/termination.ts';
 import type { FitProblem, Linearized } from './linearized.ts';
 
@@ -15,11 +24,13 @@ export interface FitSolution extends Pick<Linearized, 'x' | 'f' | 'qr' | 'free' 
 /** A Gauss–Newton step that promises more than this part of f is left to Levenberg–Marquardt. */
 const FAR = 1e-6;
 /** The steps end where the next would change no parameter by more than this part of it, … */
-const XTOL = 1e-9;
+const XTOL: Record<Precision, number> = { float32: 1e-6, float64: 1e-9 };
 /** … or lower f by no more than this part of it. */
-const SETTLED = 1e-15;
+const SETTLED: Record<Precision, number> = { float32: 1e-8, float64: 1e-15 };
 /** Greatest part of f that a step may still promise at a point that counts as converged. */
-const CONVERGED = 1e-10;
+const CONVERGED: Record<Precision, number> = { float32: 1e-5, float64: 1e-10 };
+/** Greatest relative change of each parameter there, if it promises more. */
+const STILL: Record<Precision, number> = { float32: 1e-5, float64: 1e-8 };
 /** The promised decrease falls from step to step by a factor within these, for all that is known beforehand. */
 const LEAST_RATIO = 1e-4;
 const MOST_RATIO = 0.998;
@@ -39,7 +50,8 @@ export function solveFit(given: FitProblem): FitSolution {
   // Residuals alone are asked for: there is nothing to compare them with.
   const problem = { ...given.problem, fg: () => NaN };
   const fit = { ...given, problem };
-  let end = runSync(approach(fit, problem.p0, fit.hasJacobian ? 'fine' : 'rough'), problem);
+  const isFine = fit.hasJacobian || precisionOf(fit) === 'float32';
+  let end = runSync(approach(fit, problem.p0, isFine ? 'fine' : 'rough'), problem);
   if (end.near !== null) {
     const solution = settle(fit, end.near, end);
     if (solution.converged) return solution;
@@ -78,7 +90,7 @@ function settle(fit: FitProblem, start: Linearized, { ratio: first, termination 
       ratio = round === 1 ? measured : Math.max(ratio, measured);
     }
     const isFine = now.accuracy === 'fine';
-    const isLast = isFine && leavesNothing(now, ratio, ratio);
+    const isLast = isFine && leavesNothing(fit, now, ratio, ratio);
     const x: Float64Array = isLast || before === null ? plusStep(now) : mixed(now, before);
     const f: number = isWithin(fit, x) ? valueAt(fit, x) : Infinity;
     const isLower = f < Infinity && f <= best.f + roundingOf(fit, f);
@@ -87,7 +99,7 @@ function settle(fit: FitProblem, start: Linearized, { ratio: first, termination 
     const isRoughEnough =
       isLower &&
       ratio * now.decrease > ROUGH_LIMIT * roughness(now) * now.f &&
-      !leavesNothing(now, ratio * ratio, ratio);
+      !leavesNothing(fit, now, ratio * ratio, ratio);
     const next: Linearized = linearizeAt(fit, best.x, isFine || !isRoughEnough ? 'fine' : 'rough');
     if (isFine && !(next.decrease < 4 * now.decrease)) break;
     before = isLower && next.decrease < now.decrease ? now : null;
@@ -102,11 +114,17 @@ function settle(fit: FitProblem, start: Linearized, { ratio: first, termination 
  * @param factor - by which promises have fallen until then
  * @param ratio - between one promise and the next
  */
-function leavesNothing({ x, f, step, decrease }: Linearized, factor: number, ratio: number): boolean {
+function leavesNothing(
+  fit: FitProblem,
+  { x, f, step, decrease }: Linearized,
+  factor: number,
+  ratio: number,
+): boolean {
+  const precision = precisionOf(fit);
   const rest = 1 / (1 - Math.sqrt(ratio)); // of all steps that follow
-  if (factor * decrease * rest * rest <= SETTLED * f) return true;
+  if (factor * decrease * rest * rest <= SETTLED[precision] * f) return true;
   const shrink = Math.sqrt(factor) * rest;
-  return step.every((move, j) => shrink * Math.abs(move) <= XTOL * Math.abs(x[j]));
+  return step.every((move, j) => shrink * Math.abs(move) <= XTOL[precision] * Math.abs(x[j]));
 }
 
 /** True if a point is a minimum as far as the linear model of the last step tells. */
@@ -114,7 +132,11 @@ function isMinimum(fit: FitProblem, f: number, { x, qr, free, step, decrease }: 
   if (f <= exactness(fit)) return true;
   // Where no step changes the model, nothing is known of a minimum.
   if (qr.rank === 0 && free.length > 0) return false;
-  return decrease <= CONVERGED * f || step.every((move, j) => Math.abs(move) <= 1e-8 * Math.abs(x[j]));
+  const precision = precisionOf(fit);
+  const still = STILL[precision];
+  return (
+    decrease <= CONVERGED[precision] * f || step.every((move, j) => Math.abs(move) <= still * Math.abs(x[j]))
+  );
 }
 
 /** x + δ, mixed with the same of the round before so that the difference of their steps is least. */

@@ -9,6 +9,7 @@ import { studentQuantile } from './studentT.ts';
 import type { FitData, Point } from './data.ts';
 import type { FitModel } from './model.ts';
 import type { ParameterSet } from './parameters.ts';
+import { describeHole, type Hole } from './misuse.ts';
 import type { CurveFit, ParameterRole } from './result.ts';
 import type { FitProblem } from './linearized.ts';
 import { isLimit, type FitSolution } from './solveFit.ts';
@@ -22,13 +23,15 @@ export interface FinishedFit {
   readonly fitted: Float64Array;
   readonly fit: FitProblem;
   readonly solution: FitSolution;
+  /** Where the model was first found to be not finite, if it was. */
+  readonly hole: Hole | null;
   readonly absoluteSigma: boolean;
   readonly evaluations: number;
 }
 
 /** Adds statistics, methods and the report to a solution. */
 export function summarize(finished: FinishedFit): CurveFit {
-  const { data, parameters, model, fitted, fit, solution, absoluteSigma, evaluations } = finished;
+  const { data, parameters, model, fitted, fit, solution, hole, absoluteSigma, evaluations } = finished;
   const { names, varied } = parameters;
   const theta = solution.x;
   const x = parameters.expand(theta);
@@ -83,7 +86,10 @@ export function summarize(finished: FinishedFit): CurveFit {
     sigma: data.rootWeights.map((w) => 1 / w),
     skipped: data.skipped,
     converged: solution.converged,
-    message: messageOf(solution),
+    message:
+      hole === null || solution.converged
+        ? messageOf(solution)
+        : `${messageOf(solution)} ${describeHole(hole, parameters)}`,
     evaluations,
   };
   const methods = {

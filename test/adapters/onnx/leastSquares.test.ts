@@ -388,3 +388,64 @@ describe('leastSquares refuses', () => {
     await expect(problem.fg(problem.p0, null)).rejects.toThrow(/disposed/);
   });
 });
+
+describe('leastSquares of a model names mistakes', () => {
+  const call = async (given: unknown, residuals?: unknown) => {
+    const model = await trainable(ort, mlp([3, 4, 1]), { loss: 'mse', precision: 'float64' });
+    try {
+      return model.leastSquares(
+        given as never,
+        residuals === undefined ? {} : { residuals: residuals as never },
+      );
+    } finally {
+      await model.dispose();
+    }
+  };
+  const { x, target } = feeds;
+
+  it.each([
+    ['no feeds', undefined, /feeds are an object of tensors by input name; got undefined/],
+    [
+      'no dims',
+      { x: { data: x.data }, target },
+      /feed "x": must be a tensor, or \{ data, dims \} .* got an object with data/,
+    ],
+    ['no data', { x: { dims: x.dims }, target }, /feed "x": must be a tensor, or \{ data, dims \}/],
+    ['a plain array', { x: [1, 2, 3], target }, /feed "x": must be a tensor.*got Array\(3\)/],
+    ['negative sizes', { x: { ...x, dims: [-40, -3] }, target }, /whole numbers ≥ 0; got dims \[-40, -3\]/],
+    [
+      'sizes that do not fit',
+      { x: { ...x, dims: [30, 4] }, target },
+      /feed "x": its shape is \[30, 4\]; it must be \[N, 3\]/,
+    ],
+    ['a feed too few', { target }, /feed "x": it is missing/],
+    ['no target', { x }, /feed "target": it is missing/],
+    ['a feed too many', { x, target, z: x }, /feed "z": no such input; there are "x", "target"/],
+  ])('%s', async (_, given, message) => {
+    await expect(call(given)).rejects.toThrow(message);
+  });
+
+  it.each([
+    [
+      'undefined',
+      () => undefined,
+      /residuals must return a value of the graph, or a list of some.*got undefined/,
+    ],
+    ['a number', () => 3, /must return a value of the graph.*got 3/],
+    ['a promise', () => Promise.resolve('y'), /must return a value of the graph.*got a Promise/],
+    ['an empty list', () => [], /must return a value of the graph.*got an empty list/],
+    [
+      'a list with a gap',
+      (_: never, { outputs: [y] }: { outputs: string[] }) => [y, undefined],
+      /got undefined at 1/,
+    ],
+    ['an unknown name', () => 'nope', /got "nope", which names no value of a known type/],
+    [
+      'integers',
+      (g: { shape(v: string): string }, { outputs: [y] }: { outputs: string[] }) => g.shape(y),
+      /which is int64; take one of floats/,
+    ],
+  ])('residuals that return %s', async (_, residuals, message) => {
+    await expect(call(feeds, residuals)).rejects.toThrow(message);
+  });
+});

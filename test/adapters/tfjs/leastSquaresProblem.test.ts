@@ -96,3 +96,47 @@ describe('leastSquaresProblem', () => {
     expect(() => changing.fg(changing.p0, null)).toThrow(/returned 2 values; at first there were 3/);
   });
 });
+
+describe('leastSquaresProblem names mistakes', () => {
+  const make = () => {
+    const { residuals, variables } = network();
+    let calls = 0;
+    const changing = (change: (r: tf.Tensor) => unknown, from = 0) =>
+      leastSquaresProblem(() => (calls++ < from ? residuals() : change(residuals())) as tf.Tensor, variables);
+    return { residuals, variables, changing };
+  };
+
+  it('a tensor that is disposed, at first or later', () => {
+    const dispose = (r: tf.Tensor) => {
+      r.dispose();
+      return r;
+    };
+    expect(() => make().changing(dispose)).toThrow(/residuals returned a tensor that is disposed/);
+    expect(() => minimize(make().changing(dispose, 3), levenbergMarquardt())).toThrow(
+      /residuals returned a tensor that is disposed/,
+    );
+  });
+
+  it('a variable that is disposed, at first or later', () => {
+    const { residuals, variables } = make();
+    const problem = leastSquaresProblem(residuals, variables);
+    variables[1].dispose();
+    expect(() => minimize(problem, levenbergMarquardt())).toThrow(/is disposed; make a new set/);
+    expect(() => leastSquaresProblem(residuals, variables)).toThrow(/is disposed/);
+  });
+
+  it('the first residual that is NaN', () => {
+    const problem = make().changing((r) => tf.concat([r.flatten(), tf.tensor1d([NaN])]));
+    expect(() => minimize(problem, levenbergMarquardt())).toThrow(
+      'leastSquaresProblem: residual 25 of 26 is NaN at the first point; the data or the variables make it NaN.',
+    );
+  });
+
+  it('another number of values, another type, or no tensor at a later call', () => {
+    const solve = (change: (r: tf.Tensor) => unknown) =>
+      minimize(make().changing(change, 4), levenbergMarquardt());
+    expect(() => solve((r) => r.slice(1))).toThrow(/residuals returned 24 values; at first there were 25/);
+    expect(() => solve((r) => r.toInt())).toThrow(/must return a float32 tensor, got one of int32/);
+    expect(() => solve(() => undefined)).toThrow(/must return a float32 tensor, got undefined/);
+  });
+});

@@ -1,10 +1,11 @@
-import { checkOptions, callable, oneOf } from '../../../core/options.ts';
+import { checkOptions, callable, oneOf, show } from '../../../core/options.ts';
 import { dot } from '../../../core/vector.ts';
 import { EPSILON } from '../../../core/epsilon.ts';
 import { gradientNameOf } from '../ir/convention.ts';
 import { dataInputs, targetInputs } from './inputs.ts';
 import { jacobianWays, type JacobianWays, type Runner } from './jacobianWays.ts';
 import { residualGraphs, residualNameOf, residualsOfLoss } from './residualGraphs.ts';
+import { fault, OnnxError } from '../ir/errors.ts';
 import { once, open, run } from './session.ts';
 import { gather, type Reals } from './weights.ts';
 import type { ParamSet } from '../../../core/paramSet.ts';
@@ -12,7 +13,7 @@ import type { AsyncProblem, Precision } from '../../../core/problem.ts';
 import type { Engine, Loaded } from './engine.ts';
 import type { Feeds } from './feeds.ts';
 import type { OrtSession, OrtTensors } from './ort.ts';
-import type { ResidualFunction, ResidualSource } from './residualGraphs.ts';
+import type { ResidualFunction, ResidualGraphs, ResidualSource } from './residualGraphs.ts';
 
 /**
  * Way to a Jacobian: all samples in one run (`'samples'`), a product Jᵀu for each residual (`'rows'`) or Jv for each unknown
@@ -60,16 +61,18 @@ const TOLERANCE: Record<Precision, number> = { float32: 0.05, float64: 1e-4 };
 
 /** Residuals of a loaded model on some data; its sessions are opened by `another`, who closes them. */
 export function leastSquaresOf(
-  { ort, bytes, plan, differentiated: { parameters, precision } }: Loaded,
+  { ort, bytes, plan, differentiated }: Loaded,
   engine: Engine,
   another: (graph: Uint8Array) => Promise<OrtSession>,
   feeds: Feeds,
   options: LeastSquaresOptions,
 ): OnnxLeastSquares {
+  const { parameters, precision } = differentiated;
   checkOptions('leastSquares', options, {
     residuals: callable,
     jacobian: oneOf('auto', 'samples', 'rows', 'columns', 'differences'),
   });
+  checkForm(feeds);
   const names = parameters.map(({ name }) => name);
   const source: ResidualSource = {
     bytes,
@@ -78,7 +81,13 @@ export function leastSquaresOf(
     dimensions: new Map(Object.entries(feeds).map(([name, feed]) => [name, feed?.dims ?? []])),
     residuals: options.residuals ?? residualsOfLoss(plan.differentiate),
   };
-  const graphs = residualGraphs(source);
+  const graphs = graphsFor(source, () => {
+    const own = dataInputs(differentiated);
+    engine.checked(
+      own,
+      Object.fromEntries(own.flatMap(({ name }) => (feeds[name] ? [[name, feeds[name]]] : []))),
+    );
+  });
   const specs = [...dataInputs(graphs.differentiated), ...targetInputs(graphs.differentiated)];
   const data = engine.checked(specs, feeds);
   const { params, point, inputs } = engine.weights;
@@ -133,6 +142,46 @@ export function leastSquaresOf(
     jacobianVector: (x, v, product) => engine.inTurn(() => ways.jacobianVector(x, v, product)),
     vectorJacobian: (x, u, product) => engine.inTurn(() => ways.vectorJacobian(x, u, product)),
   };
+}
+
+/**
+ * Builds the graphs of residuals.
+ *
+ * @param checkFeeds - throws where a feed of the model is missing or does not fit, the likely cause of graphs that do not
+ */
+function graphsFor(source: ResidualSource, checkFeeds: () => void): ResidualGraphs {
+  try {
+    return residualGraphs(source);
+  } catch (error) {
+    if (error instanceof OnnxError) checkFeeds();
+    throw error;
+  }
+}
+
+const isSize = (size: unknown): boolean => Number.isInteger(size) && Number(size) >= 0;
+
+/**
+ * Checks that feeds have sizes, which the graphs of residuals are built for.
+ *
+ * @throws OnnxError naming every feed that has none
+ */
+function checkForm(feeds: Feeds): void {
+  if (typeof feeds !== 'object' || feeds === null) {
+    throw new OnnxError([
+      fault(`leastSquares: feeds are an object of tensors by input name; got ${show(feeds)}.`),
+    ]);
+  }
+  const faults = Object.entries(feeds).flatMap(([name, feed]) => {
+    const isTensor = feed !== null && typeof feed === 'object' && Array.isArray(feed.dims) && feed.data;
+    if (feed === undefined || (isTensor && feed.dims.every(isSize))) return [];
+    const got = isTensor ? `dims [${feed.dims.join(', ')}]` : show(feed);
+    return [
+      fault(
+        `leastSquares: feed ${JSON.stringify(name)}: must be a tensor, or { data, dims } with its sizes, whole numbers ≥ 0; got ${got}.`,
+      ),
+    ];
+  });
+  if (faults.length > 0) throw new OnnxError(faults);
 }
 
 /** Computes r and J by the way asked for, or the cheapest that is right. */

@@ -3,6 +3,8 @@ import { fault, OnnxError } from '../ir/errors.ts';
 import { isStatic } from '../ir/shape.ts';
 import { valueInfo } from '../ir/graph.ts';
 import { gradientNameOf, targetName, targetNameOf } from '../ir/convention.ts';
+import { show } from '../../../core/options.ts';
+import { dtypeName, isFloat } from '../ir/tensor.ts';
 import { floatTypeIn } from '../passes/precision.ts';
 import { read } from '../passes/read.ts';
 import { prune } from '../passes/prune.ts';
@@ -109,7 +111,7 @@ export function buildResiduals<T>(
     wrt: names,
     loss(g, context) {
       const given = residuals(g, context, share);
-      const values = typeof given === 'string' ? [given] : given;
+      const values = checkedValues(g, given);
       added = { value: add(g, context, values) };
       const [first, ...others] = values.map((value) => g.sumOfAll(g.square(value)));
       return g.add(first, ...others);
@@ -117,6 +119,34 @@ export function buildResiduals<T>(
   });
   if (added === undefined) throw new OnnxError([fault('leastSquares: there are no residuals.')]);
   return { differentiated, added: added.value };
+}
+
+const wrongResiduals = (got: string): OnnxError =>
+  new OnnxError([
+    fault(
+      `leastSquares: residuals must return a value of the graph, or a list of some, such as g.sub(outputs[0], target('target', outputs[0])); got ${got}.`,
+    ),
+  ]);
+
+/**
+ * The values that `residuals` has returned.
+ *
+ * @throws OnnxError if they are no float values of the graph
+ */
+function checkedValues(g: Builder, given: unknown): readonly Value[] {
+  if (typeof given !== 'string' && !Array.isArray(given)) throw wrongResiduals(show(given));
+  const values: readonly unknown[] = typeof given === 'string' ? [given] : given;
+  if (values.length === 0) throw wrongResiduals('an empty list');
+  values.forEach((value, k) => {
+    const place = typeof given === 'string' ? '' : ` at ${k}`;
+    if (typeof value !== 'string') throw wrongResiduals(`${show(value)}${place}`);
+    const dtype = g.dtypeOf(value);
+    if (dtype === undefined)
+      throw wrongResiduals(`${show(value)}${place}, which names no value of a known type`);
+    if (!isFloat(dtype))
+      throw wrongResiduals(`${show(value)}${place}, which is ${dtypeName(dtype)}; take one of floats`);
+  });
+  return values as readonly Value[];
 }
 
 /** Reads a model and gives its inputs the sizes of the data. */

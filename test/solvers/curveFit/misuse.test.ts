@@ -1,0 +1,146 @@
+import { describe, expect, it } from 'vitest';
+import { curveFit, type CurveFitOptions } from 'quasi-newton';
+
+const t = [0, 1, 2, 3, 4, 5];
+const y = [5.1, 3.3, 2.4, 1.8, 1.4, 1.3];
+const start = [4, 1, 0];
+const decay = (at: number, [a, b, c]: Float64Array): number => a * Math.exp(-b * at) + c;
+
+describe('options of SciPy and lmfit are answered with what stands for them', () => {
+  it.each([
+    [{ maxfev: 100 }, 'maxfev: no such option; maxEvaluations is its name here.'],
+    [{ max_nfev: 100 }, 'max_nfev: no such option; maxEvaluations is its name here.'],
+    [{ ftol: 1e-8 }, 'ftol: no such option; a fit goes on until'],
+    [{ xtol: 1e-8 }, 'xtol: no such option; a fit goes on until'],
+    [{ gtol: 1e-8 }, 'gtol: no such option; a fit goes on until'],
+    [{ absolute_sigma: true }, 'absolute_sigma: no such option; absoluteSigma is its name here.'],
+    [{ method: 'lm' }, 'method: no such option; there is one method'],
+    [{ p0: [1] }, 'p0: no such option; the start is the fourth argument'],
+    [{ jac: '2-point' }, 'jac: no such option; jacobian is its name here.'],
+    [{ bounds: [0, 1] }, 'bounds: no such option; lower and upper are the bounds'],
+    [{ f_scale: 0.1 }, 'f_scale: no such option; scale is its name here.'],
+    [{ nan_policy: 'omit' }, "nan_policy: no such option; missing: 'skip'"],
+    [{ expr: 'a' }, 'expr: no such option; tied has'],
+    [{ loss: 'soft_l1' }, "loss: must be 'linear' or 'huber' or 'softL1'"],
+    [{ wrong: 1 }, 'wrong: no such option; there are sigma, weights'],
+  ])('%j', (options, message) => {
+    expect(() => curveFit(decay, t, y, start, options as CurveFitOptions)).toThrow(message);
+  });
+});
+
+describe('a model that writes into what it is given is refused', () => {
+  it('into its parameters, as an array or by name', () => {
+    const change = (at: number, p: Float64Array): number => {
+      const value = decay(at, p);
+      p[1] = 3;
+      return value;
+    };
+    expect(() => curveFit(change, t, y, start)).toThrow(
+      'curveFit: model wrote into its parameters (p1 was 1 and is 3); it must only read them.',
+    );
+    const byName = (at: number, p: { a: number; b: number }): number => (p.a *= 2) * Math.exp(-p.b * at);
+    expect(() => curveFit(byName, t, y, { a: 1, b: 1 })).toThrow(
+      /model wrote into its parameters \(a was 1 and is 64\)/,
+    );
+  });
+
+  it('into a point', () => {
+    const points = t.map((at) => [at, 1]);
+    const change = (x: number[], p: Float64Array): number => decay((x[0] += 1), p);
+    expect(() => curveFit(change, points, y, start)).toThrow(
+      'curveFit: model wrote into its points (point 0 was [0, 1] and is [1, 1]); it must only read them. Work on a copy.',
+    );
+  });
+
+  it('into all points, which it takes at once', () => {
+    const sort = (x: readonly number[], p: Float64Array): number[] =>
+      (x as number[]).sort((a, b) => b - a).map((at) => decay(at, p));
+    expect(() => curveFit(sort, t.slice(), y, start, { vectorized: true })).toThrow(
+      /model wrote into its points \(point 0 was 0 and is 5\)/,
+    );
+  });
+
+  it('later, or by its derivatives', () => {
+    let calls = 0;
+    const late = (x: number[], p: Float64Array): number => {
+      if (calls++ > 60) x[0] = 7;
+      return decay(x[0], p);
+    };
+    const points = t.map((at) => [at, 1]);
+    expect(() => curveFit(late, points, y, start)).toThrow(/model wrote into its points/);
+    const jacobian = (at: number, p: Float64Array): number[] => {
+      const e = Math.exp(-p[1] * at);
+      const slopes = [e, -p[0] * at * e, 1];
+      p[2] = 9;
+      return slopes;
+    };
+    expect(() => curveFit(decay, t, y, start, { jacobian })).toThrow(
+      /jacobian wrote into its parameters \(p2 was 0 and is 9\)/,
+    );
+  });
+});
+
+describe('a model that changes on its way', () => {
+  it('to NaN ends in a sentence with the point and the parameters', () => {
+    const { converged, message, x } = curveFit((at, p) => (p[1] < 0.6 ? NaN : decay(at, p)), t, y, start);
+    expect(converged).toBe(false);
+    expect(message).toMatch(
+      /The model is NaN at x = 0 for p0 = 3\.97\d+, p1 = 0\.59\d+, p2 = 1\.11\d+: bounds/,
+    );
+    expect(x[1]).toBeGreaterThanOrEqual(0.6);
+  });
+
+  it('is not blamed for a NaN that the fit has left behind', () => {
+    const { converged, message } = curveFit((at, p) => (p[1] > 1.2 ? NaN : decay(at, p)), t, y, [4, 1.1, 0]);
+    expect(converged).toBe(true);
+    expect(message).not.toContain('NaN');
+  });
+
+  it('to another number of values, or no numbers, is refused', () => {
+    let calls = 0;
+    const fewer = (x: readonly number[], p: Float64Array): number[] =>
+      x.map((at) => decay(at, p)).slice(calls++ > 5 ? 1 : 0);
+    expect(() => curveFit(fewer, t, y, start, { vectorized: true })).toThrow(
+      /one value for each of 6 points, got 5 values/,
+    );
+    calls = 0;
+    const text = (at: number, p: Float64Array): number => (calls++ > 50 ? ('a' as never) : decay(at, p));
+    expect(() => curveFit(text, t, y, start)).toThrow(/model must return a number, got "a" at x = \d/);
+  });
+});
+
+describe('a model in float32', () => {
+  const single = (x: readonly number[], p: Float64Array): Float32Array =>
+    Float32Array.from(x, (at) => decay(at, p));
+  const double = (x: readonly number[], p: Float64Array): number[] => x.map((at) => decay(at, p));
+
+  it.each([[[1, 0.1, 0]], [[3, 0.7, 2]], [[6, 1.6, 5]]])('is fitted as in float64, from %j', (p0) => {
+    const [a, b] = [single, double].map((model) => curveFit(model, t, y, p0, { vectorized: true }));
+    expect(a.converged).toBe(true);
+    a.x.forEach((value, j) => expect(Math.abs(value / b.x[j] - 1)).toBeLessThan(1e-5));
+    a.standardErrors.forEach((value, j) => {
+      expect(Math.abs(value / b.standardErrors[j] - 1)).toBeLessThan(1e-3);
+    });
+    const [band, other] = [a, b].map((fit) => fit.predict([6]).standardErrors[0]);
+    expect(Math.abs(band / other - 1)).toBeLessThan(1e-3);
+    expect(a.profile(0.9, ['p1']).p1.upper).toBeCloseTo(b.profile(0.9, ['p1']).p1.upper, 5);
+    expect(a.evaluations).toBeLessThan(2 * b.evaluations);
+  });
+
+  it('without noise is fitted to its digits, and undetermined parameters are found', () => {
+    const exact = t.map((at) => decay(at, Float64Array.of(4, 0.5, 1)));
+    const { x, converged } = curveFit(single, t, exact, start, { vectorized: true });
+    expect(converged).toBe(true);
+    [4, 0.5, 1].forEach((value, j) => expect(x[j]).toBeCloseTo(value, 5));
+    const product = (x: readonly number[], [a, b, c]: Float64Array): Float32Array =>
+      Float32Array.from(x, (at) => a * b * at + c);
+    const loose = curveFit(product, t, [1, 3.1, 4.9, 7, 9.2, 11], [1, 1, 0], { vectorized: true });
+    expect(loose.undetermined).toEqual(['p0', 'p1']);
+  });
+
+  it('within bounds stays there', () => {
+    const fit = curveFit(single, t, y, start, { vectorized: true, lower: [0, 0.7, 0] });
+    expect(fit.atBound).toEqual(['p1']);
+    expect(fit.x[1]).toBeGreaterThanOrEqual(0.7);
+  });
+});
