@@ -96,15 +96,13 @@ export function refreshBasis(side: Side, place: BasisPlace, { matrices, square, 
   const { heap } = matrices;
   const matrix = (at: number): Matrix => ({ at, rows: paddedSize, cols: paddedSize });
   heap.set(side.factor, factor);
+  const scale = size / trace;
   for (let i = 0; i < size; i++) {
-    for (let j = 0; j < i; j++) heap[factor + j * paddedSize + i] = heap[factor + i * paddedSize + j];
+    const row = factor + i * paddedSize;
+    for (let j = 0; j < i; j++) heap[factor + j * paddedSize + i] = heap[row + j] *= scale;
+    heap[row + i] = scale * heap[row + i] + SHIFT[precision];
   }
   matrices.product(matrix(place.columns), matrix(factor), matrix(square));
-  const scale = size / trace;
-  const shift = SHIFT[precision];
-  for (let i = 0; i < paddedSize ** 2; i++) {
-    heap[square + i] = scale * heap[square + i] + shift * side.basis[i];
-  }
   matrices.orthonormalize(square, place.rows, size, paddedSize);
   side.basis.set(heap.subarray(place.rows, place.rows + paddedSize ** 2));
 }
