@@ -4,8 +4,8 @@ import { evaluate, type Asks } from './question.ts';
 import type { Iterate, Measured, Solver } from './solver.ts';
 
 /**
- * Evaluates what a solver answers with in the place of its iterate, and makes it the best point: on mini-batches if f is
- * finite there, else if f is lower there than at any iterate.
+ * Evaluates the point that a solver returns instead of its iterate (an average, say), and makes it the best
+ * point: on mini-batches if f is finite there, otherwise if f is lower there than at any iterate.
  */
 export function* takeAnswer(
   solver: Solver,

@@ -2,20 +2,23 @@ import type { Measured, Solver } from './solver.ts';
 
 /** The point that a solve returns if it ends now. */
 export interface BestPoint extends Measured {
-  /** `[n]`; the array of the iterate until someone writes there, then a copy. */
+  /** `[n]`; the iterate's own array until it is overwritten, then a copy. */
   readonly x: Float64Array;
   /** Makes an iterate the best point. */
   keep(x: Float64Array, measured: Measured): void;
-  /** Copies the point so that the next step may overwrite its array; called if that step does not start from it. */
+  /**
+   * Copies the point so that the next step may overwrite its array. Called if that step does not start from
+   * the best point.
+   */
   secure(): void;
-  /** Statistics that the problem is to hold; null leaves them to the problem. */
+  /** Statistics that belong to the point, for the problem to restore; null leaves them to the problem. */
   statistics: Float64Array | null;
 }
 
 /**
  * Starts with a copy of p0, `[n]`.
  *
- * @param measured - f and ‖∇f‖∞ there, where they are known
+ * @param measured - f and ‖∇f‖∞ there, if known
  */
 export function bestPoint(
   p0: Float64Array,

@@ -4,8 +4,8 @@ import type { Precision } from './problem.ts';
 import type { Iterate, Measured } from './solver.ts';
 
 /**
- * Bounds of the unknowns: one number for all, or one for each, `[n]`. -Infinity below, Infinity above, and null, which
- * JSON makes of both, mean unbounded.
+ * Bounds of the unknowns: one number for all, or one for each, `[n]`. Unbounded is -Infinity below and
+ * Infinity above, or null, which JSON turns both into.
  */
 export type Bound = number | null | ArrayLike<number | null>;
 
@@ -32,7 +32,7 @@ export const boundRule: Rule = {
  * Returns the box between two bounds, which are copied.
  *
  * @param where - function called, named in the message
- * @throws RangeError if an element is not a number or null, or leaves no room for x
+ * @throws RangeError if an element is neither a number nor null, or if a lower bound exceeds its upper bound
  */
 export function boxOf(where: string, lower: Bound, upper: Bound): Box {
   const below = completeBound(where, 'lower', lower, -Infinity);
@@ -58,7 +58,7 @@ export function boxOf(where: string, lower: Bound, upper: Bound): Box {
   };
 }
 
-/** A bound element by element; `length` is Infinity if one number holds for all. */
+/** A bound by element; `length` is Infinity if one number holds for all. */
 interface CompleteBound {
   readonly length: number;
   readonly at: (i: number) => number;
@@ -86,8 +86,8 @@ function completeBound(where: string, name: string, bound: Bound, unbounded: num
 }
 
 /**
- * Returns the box as a loss of this precision sees it: in float32 its bounds are the outermost float32 numbers within.
- * An element without such a number between its bounds stays at the lower one.
+ * Returns the box in the precision of the loss: in float32 its bounds are the outermost float32 numbers
+ * inside it. An element with no such number between its bounds stays at the lower one.
  */
 export function boxIn(precision: Precision, box: Box): Box {
   if (precision === 'float64') return box;
@@ -145,7 +145,7 @@ const reach = (box: Box, x: number, p: number, i: number): number => (endOf(box,
 const isHeld = (box: Box, x: number, g: number, i: number): boolean =>
   (g > 0 && x <= box.lower(i)) || (g < 0 && x >= box.upper(i));
 
-/** Returns the indices of the elements that a bound holds: −∇f points out of the box there. */
+/** Returns the indices of the held elements: those at a bound where −∇f points out of the box. */
 export function heldBy(box: Box, x: Float64Array, gradient: Float64Array): number[] {
   const held: number[] = [];
   for (let i = 0; i < x.length; i++) if (isHeld(box, x[i], gradient[i], i)) held.push(i);
@@ -170,8 +170,9 @@ export function longestStep(box: Box, x: Float64Array, p: Float64Array): number 
 }
 
 /**
- * Returns f and the largest |∂ᵢf| of the elements that no bound holds. It is 0 where the Karush-Kuhn-Tucker conditions
- * hold, and in units of the gradient, however narrow the box; NaN where an element of the gradient is.
+ * Returns f and the largest |∂ᵢf| of the elements that no bound holds. This norm is 0 where the
+ * Karush-Kuhn-Tucker conditions hold, and has the units of the gradient however narrow the box is. It is NaN
+ * if an element of the gradient is.
  */
 export function measureInBox(box: Box, { x, f, gradient }: Iterate): Measured {
   let norm = 0;

@@ -17,8 +17,8 @@ export interface CheckGradientOptions {
   /** Number of elements to check, spread evenly over all. @defaultValue `1000` */
   readonly maxElements?: number;
   /**
-   * Typical size of the unknowns, one number for all or one for each, `[n]`. Steps are relative to it; give it if an
-   * unknown is 0 and its unit is far from 1.
+   * Typical size of the unknowns, one number for all or one for each, `[n]`. Steps are relative to it; set it
+   * if an unknown is 0 and its typical size is far from 1.
    *
    * @defaultValue found by trial, from |xᵢ| and the other elements of its tensor
    */
@@ -28,10 +28,10 @@ export interface CheckGradientOptions {
 /** One element of the gradient beside its difference quotient. */
 export interface GradientElement {
   readonly index: number;
-  /** Tensor that it lies in, if the problem's parameters have names. */
+  /** Name of its tensor, if the problem's parameters have names. */
   readonly tensor: string | null;
   readonly gradient: number;
-  /** Central difference of f at the step that shows the slope best; NaN if no step does. */
+  /** Central difference of f at the most accurate step; NaN if no step resolves the slope. */
   readonly difference: number;
   /** |gradient − difference|, relative to the larger of both. */
   readonly error: number;
@@ -45,9 +45,11 @@ export interface GradientCheck {
   readonly checked: number;
   /** Wrong elements, the worst first. */
   readonly wrong: readonly GradientElement[];
-  /** Elements at a kink of f (ReLU, max), whose gradient lies between the one-sided slopes: as right as it can be. */
+  /**
+   * Elements at a kink of f (ReLU, max) whose gradient lies between the one-sided slopes: valid subgradients.
+   */
   readonly kinks: readonly GradientElement[];
-  /** Elements that cannot be judged: f is too coarse or too noisy there to show them. */
+  /** Elements that cannot be judged, because rounding or noise of f hides their slope. */
   readonly undetermined: readonly GradientElement[];
   /** Element with the largest error. */
   readonly worst: GradientElement;
@@ -58,15 +60,15 @@ export interface GradientCheck {
 /**
  * Compares the gradient of a problem with differences of its values and names the elements that disagree.
  *
- * Takes two evaluations for each element that the first step confirms, and a ladder of up to 60 steps for each of the
- * others. An element counts as wrong only if the differences exclude it, kinks and rounding considered. Afterwards the
- * problem's parameters hold the point that was checked.
+ * Each element that the first step confirms takes two evaluations; each of the others takes a ladder of up to
+ * 60 steps. An element counts as wrong only if the differences contradict it beyond kinks and rounding.
+ * Afterwards the problem's parameters hold the point that was checked.
  *
- * A run that converges does not prove its gradient right: solvers compare slopes with values only where they stop
- * without success, and a gradient that is wrong in some elements may still lead to a point where all elements vanish.
+ * A run that converges does not prove its gradient right: solvers compare slopes with values only if they
+ * stop without success, and a gradient that is wrong in some elements may still vanish at some point.
  *
  * @throws RangeError naming every option that is wrong, or if f is not finite at the point
- * @throws TypeError if `problem` is not a problem, or f not a number
+ * @throws TypeError if `problem` is not a problem, or f is not a number
  *
  * @example
  * ```js
@@ -172,7 +174,7 @@ const givenSizes =
   (scale: Scale): Sizes =>
   (index) => ({ size: sizeAt(scale, index), largest: sizeAt(scale, index) });
 
-/** Takes an unknown's own size first; the ladder begins at the largest size that anything suggests. */
+/** Sizes to try for each unknown: its own size first. The ladder begins at the largest plausible size. */
 function sizesFor(x: Float64Array, f: number, gradient: Float64Array, params: ProblemFacts['params']): Sizes {
   const typical = typicalSizes(x, params);
   return (index) => {

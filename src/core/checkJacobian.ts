@@ -29,12 +29,13 @@ export interface JacobianElement {
   readonly row: number;
   /** Index j of the unknown. */
   readonly column: number;
-  /** Tensor that the unknown lies in, if the problem's parameters have names. */
+  /** Name of the unknown's tensor, if the problem's parameters have names. */
   readonly tensor: string | null;
   readonly jacobian: number;
   readonly difference: number;
   /**
-   * |jacobian − difference| beyond rounding, relative to the larger of both and a hundredth of the column's largest.
+   * Part of |jacobian − difference| beyond rounding, relative to the largest of |jacobian|, |difference| and
+   * a hundredth of the column's largest element.
    */
   readonly error: number;
 }
@@ -59,9 +60,9 @@ export interface JacobianCheck {
  * Compares the Jacobian of a least-squares problem with central differences of its residuals: the one that `residuals`
  * writes, and the products of `jacobianVector` and `vectorJacobian` where there are any.
  *
- * Takes 2n + 1 evaluations, n products Jv and m products Jᵀu. A Jacobian of products with more than 2²⁴ elements is checked
- * in 40 columns and, by `vectorJacobian`, in 40 rows of these; uᵀ(Jv) and (Jᵀu)ᵀv are compared for random u and v. Kinks
- * and noise within a step of the point show as disagreement too.
+ * Takes 2n + 1 evaluations, n products Jv and m products Jᵀu. If the Jacobian has more than 2²⁴ elements, its products are
+ * checked in 40 columns and, for `vectorJacobian`, in 40 rows of these. uᵀ(Jv) and (Jᵀu)ᵀv are compared for random u and v.
+ * Kinks and noise within one step of the point also appear as disagreement.
  *
  * @throws RangeError if an option is wrong, or the residuals are not finite
  * @throws TypeError if the problem has no residuals, or writes no Jacobian or only a part of it
@@ -97,7 +98,7 @@ export async function checkJacobianAsync(
 const TOLERANCE = { float32: 1e-2, float64: 1e-5 };
 /** Factor by which rounding of the residuals is allowed for. */
 const NOISE = 10;
-/** An element whose relative error exceeds this, but not its rounding, is undetermined. */
+/** An element whose relative error exceeds this, but does not exceed its rounding error, is undetermined. */
 const RESOLVED = 0.1;
 const MAX_LISTED = 1000;
 

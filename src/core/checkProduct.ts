@@ -7,14 +7,15 @@ const STEPS: Record<Precision, readonly number[]> = {
   float64: [1e-5, 1e-4, 1e-6, 1e-7, 1e-3],
   float32: [1e-2, 3e-3, 3e-2, 1e-3],
 };
-/** Products and differences whose relative distance exceeds this belong to two functions. */
+/** A product and a difference whose relative distance exceeds this belong to different functions. */
 const APART = 0.1;
 /** Differences at two steps that agree this well show the curvature. */
 const CERTAIN = 0.01;
 
 /**
- * Compares a problem's own product with differences of its gradients, and refuses it if these agree with each other but
- * not with it. Usually takes one step, which is one or two evaluations; a disagreement is verified at other steps.
+ * Compares a problem's own Hessian-vector product with differences of its gradients, and refuses it if the
+ * differences agree with each other but not with it. Usually one step suffices, which takes one or two
+ * evaluations; a disagreement is verified at other steps.
  *
  * @param size - multiple of v that moves x by its typical size
  * @returns the number of evaluations

@@ -13,12 +13,12 @@ export interface Convergence {
   observe(before: number, f: number, moved: number, x: Float64Array): void;
   /** Returns the test that holds at the current point, or null. */
   met(f: number, gradientNorm: number): Termination | null;
-  /** Restarts the count of iterations without progress: f can fall after all. */
+  /** Resets the count of iterations without progress, after f has been shown to fall further. */
   goOn(): void;
   measures(gradientNorm: number): ConvergenceMeasures;
 }
 
-/** Returns the memory of a run that begins. */
+/** Returns the memory at the start of a run. */
 export const freshConvergence = (start: Measured): ConvergenceMemory => ({
   start,
   floor: noFloor(),
@@ -31,15 +31,15 @@ export const freshConvergence = (start: Measured): ConvergenceMemory => ({
 /** f < −this·max(1, |f₀|) counts as unbounded below. */
 const UNBOUNDED = 1e30;
 
-/** Number of small changes in a row that count as a standstill; one can be chance. */
+/** Number of consecutive small changes that count as a standstill; a single one can be chance. */
 const HITS = 2;
 
 /**
  * Creates the tests.
  *
  * @param memory - written
- * @param at - the present point, `[n]`
- * @param descends - true if the solver's f falls from step to step, so that a standstill means the end
+ * @param at - current point, `[n]`
+ * @param descends - true if the solver's f falls at every step, so that a standstill means the end
  */
 export function convergenceTests(
   { gtol, gRel, ftol, xtol }: CompleteSolveOptions,
@@ -51,7 +51,7 @@ export function convergenceTests(
   const { start, floor } = memory;
   const tolerance = gtol + gRel * start.gradientNorm;
   let last = at;
-  /** Asked for only where it decides, and at the end: ‖x‖∞ is a pass over x. */
+  /** Computed only if needed, since ‖x‖∞ takes a pass over x. */
   const step = () => (memory.moved === Infinity ? Infinity : relative(memory.moved, normInf(last)));
   return {
     observe(before, f, moved, x) {
@@ -94,8 +94,8 @@ export const noFloor = (): Floor => ({
 });
 
 /**
- * Returns true once neither f nor its gradient gains any more: for ten iterations f fell by no more than its own
- * rounding, and the smallest gradient norm did not halve.
+ * Returns true once neither f nor its gradient improves: for ten iterations f fell by no more than its own
+ * rounding, and the smallest gradient norm was not halved.
  */
 export function atFloor(floor: Floor, precision: Precision, f: number, gradientNorm: number): boolean {
   floor.smallestNorm = Math.min(floor.smallestNorm, gradientNorm);

@@ -5,7 +5,10 @@ const table = Uint32Array.from({ length: 256 }, (_, byte) => {
   return value;
 });
 
-/** The CRC-32 of bytes, as in zip and PNG: one flipped bit, or a few side by side, always change it. */
+/**
+ * Returns the CRC-32 of bytes, as in zip and PNG. Any single flipped bit, or a short burst of them, changes
+ * it.
+ */
 export function crc32(bytes: Uint8Array): number {
   let crc = 0xffffffff;
   for (let i = 0; i < bytes.length; i++) crc = (crc >>> 8) ^ table[(crc ^ bytes[i]) & 0xff];

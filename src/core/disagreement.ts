@@ -1,6 +1,6 @@
 /**
- * Compares the values of f with its gradient along lines when a solver makes no more progress: a wrong gradient looks
- * like a loss that has reached its precision.
+ * Compares the values of f with its gradient along lines when a solver stops making progress, because a wrong
+ * gradient looks the same as a loss that has reached its precision.
  *
  * @module
  */
@@ -19,13 +19,13 @@ export interface Standstill {
   readonly precision: Precision;
   /** Largest |f| of the run: a small f may still be the difference of terms as large as this. */
   readonly highest: number;
-  /** Moves a point, `[n]`, into the set that the solver keeps to; undefined if it has none. */
+  /** Moves a point, `[n]`, into the solver's feasible set, such as its bounds; undefined if it has none. */
   readonly admit: ((x: Float64Array) => void) | undefined;
 }
 
 /** Result of {@link inspect}. */
 export interface Inspection {
-  /** The contradiction, or null if the values agree with the gradient. */
+  /** The contradiction between values and gradient; null if they agree. */
   readonly mismatch: Mismatch | null;
   /** True if a step along the negative gradient lowers f by more than its noise. */
   readonly descends: boolean;
@@ -53,7 +53,8 @@ const TOLERANCE = 0.15;
 /** Simpson's rule and the trapezoidal rule differ by less than this fraction if a line is short enough for both. */
 const TRUSTED = 0.02;
 /**
- * Decreases of f that steps along −∇f aim at, relative to the size of f: large ones tell more, small ones curve less.
+ * Target decreases of f for steps along −∇f, relative to the size of f: large ones are better resolved, small
+ * ones are less affected by curvature.
  */
 const DECREASES: Record<Precision, readonly number[]> = {
   float32: [1e-2, 4e-4],
@@ -61,29 +62,30 @@ const DECREASES: Record<Precision, readonly number[]> = {
 };
 /** Longest step along −∇f, in units of ‖x‖∞. */
 const LONGEST = 0.1;
-/** Lengths of the other lines, in units of the distance from the start. */
+/** Lengths of the other lines, relative to the distance from the start. */
 const PARTS = [0.3, 0.03, 1e-3, 2e-5];
-/** Of these, the last ones reach as far to the other side of the point: along them curvature cancels, slopes remain. */
+/** Index of the first line that extends to both sides of the point, where curvature cancels and slopes remain. */
 const FIRST_SYMMETRIC = 2;
 /**
- * Parts of the line on which a contradiction is confirmed: no multiples of each other, so that no wave fits all of
- * them.
+ * Fractions of the line on which a contradiction must be confirmed. None is a multiple of another, so that an
+ * oscillating f cannot match all of them.
  */
 const SHORTER = [0.382, 0.157] as const;
 /** A contradiction below this multiple of the noise along its line does not count. */
 const NOISE_FACTOR = 16;
-/** Largest number of other lines; the unknowns are dealt out to them in turn. */
+/** Largest number of other lines, among which the unknowns are distributed in turn. */
 const LINES = 4;
 
 /**
  * Compares f and ∇f near a standstill.
  *
- * Looks along −∇f first. If the decrease promised there is below the resolution of f, it looks along up to four lines
- * that share the unknowns among them, the shorter parts of which lie on both sides of the point: along those curvature
- * cancels, and small errors of a slope remain. A line of three points costs two evaluations. It is not judged if two rules of
- * integration disagree, because of curvature or a kink. A contradiction must show on shorter parts of the line too,
- * and exceed the scatter of f along it, which takes up to twelve more evaluations; a contradiction
- * that is not confirmed is looked for once more at the next shorter step. Long lines compare curvatures, short ones slopes.
+ * Looks along −∇f first. If the predicted decrease is below the resolution of f, it looks along up to four
+ * lines, each of which moves a share of the unknowns. The shorter ones extend to both sides of the point, so that
+ * curvature cancels and small errors of a slope remain. A line has three points and costs two evaluations. It
+ * is not judged if two quadrature rules disagree, because of curvature or a kink. A contradiction must also
+ * appear on shorter parts of the line, and exceed the scatter of f along it, which takes up to twelve more
+ * evaluations. If it is not confirmed, it is looked for once more at the next shorter step. Long lines
+ * compare curvatures, short ones slopes.
  */
 export function* inspect(standstill: Standstill): Asks<Inspection> {
   const { at } = standstill;
@@ -102,8 +104,8 @@ export function* inspect(standstill: Standstill): Asks<Inspection> {
   }
 
   /**
-   * Takes steps, the longest first, until one contradicts; if `downhill`, until one lowers f, otherwise until one is
-   * too short to be resolved.
+   * Tries steps, the longest first, until one shows a contradiction; with `downhill`, also until one lowers
+   * f, otherwise also until one is too short to be resolved.
    */
   function* judge(lines: readonly Line[], downhill: boolean): Asks<Verdict> {
     let verdict: Verdict = { mismatch: null, descends: false, isSmooth: true };
@@ -116,7 +118,7 @@ export function* inspect(standstill: Standstill): Asks<Inspection> {
         const isCertain = isWrong && !(yield* isNoise(standstill, line.step, whole));
         verdict = { mismatch: isCertain ? whole : null, descends: false, isSmooth: false };
         if (isCertain || isDoubted) return verdict;
-        // Where f bends, the error of a gradient may vanish on a part of the line; one shorter step tells.
+        // Where f bends, the error of a gradient may vanish on a part of the line; one shorter step decides.
         isDoubted = true;
         continue;
       }
@@ -141,7 +143,9 @@ export function* inspect(standstill: Standstill): Asks<Inspection> {
   return { mismatch: null, descends: false, atFloor, lower };
 }
 
-/** Returns true if a contradiction may be noise, of a random loss or of one with fewer digits than declared. */
+/**
+ * Returns true if a contradiction may be noise, because the loss is random or has fewer digits than declared.
+ */
 function* isNoise(
   standstill: Standstill,
   step: Float64Array,
@@ -156,7 +160,7 @@ function* isNoise(
     slopes.push(slope(last));
   }
   const scatter = NOISE_FACTOR * Math.hypot(noiseOf(values), noiseOf(slopes));
-  // A loss declared float64 whose values are all float32 has their rounding: steps without scatter.
+  // A loss declared float64 whose values are all float32 has float32 rounding: a staircase, without scatter.
   const isFloat32 = values.every((value) => Math.fround(value) === value);
   const rounding = isFloat32
     ? RESOLVED * roundingOf(standstill.at, last, { ...standstill, precision: 'float32' })
@@ -176,8 +180,8 @@ interface Verdict extends Pick<Inspection, 'mismatch' | 'descends'> {
 }
 
 /**
- * Returns steps along −∇f, the longest first, by the decrease of f that they promise. Elements that must not move
- * there stay. Returns none if the gradient is 0, or so small that the steps would be longer than x.
+ * Returns steps along −∇f for the target decreases of f, the longest first. Elements held by a bound do not
+ * move. Returns none if the gradient is 0, or so small that the steps would be longer than x.
  */
 function steepestSteps({ at, p0, precision, admit }: Standstill): Float64Array[] {
   const { x, gradient } = at;
@@ -200,8 +204,8 @@ function steepestSteps({ at, p0, precision, admit }: Standstill): Float64Array[]
 }
 
 /**
- * Returns lines along every `lines`-th unknown, with signs from a hash, by parts of its distance from the start, or of its
- * size if it has not moved.
+ * Returns lines along every `lines`-th unknown, with signs from a hash. Their lengths are fractions of the
+ * unknown's distance from the start, or of its size if it has not moved.
  */
 function sharedLines({ at: { x }, p0 }: Standstill, line: number, lines: number): Line[] {
   const way = x.map((value, i) => (i % lines === line ? Math.abs(value - p0[i]) || Math.abs(value) : 0));
@@ -232,15 +236,18 @@ function* evaluateAt(
 
 /** A change of f along a line. */
 interface Change extends Mismatch {
-  /** True if it exceeds the rounding of f by far. */
+  /** True if it is far above the rounding of f. */
   readonly resolved: boolean;
-  /** True if the line is short enough for the rule of integration. */
+  /** True if the line is short enough for the quadrature rule. */
   readonly trusted: boolean;
   /** True if f has no kink along it either. */
   readonly smooth: boolean;
 }
 
-/** Compares f at the ends of a line with Simpson's rule, composed of the trapezoids of the line and of its halves. */
+/**
+ * Compares the change of f along a line with Simpson's rule, computed from the trapezoids of the line and of
+ * its halves.
+ */
 function changeAlong(
   [start, middle, end]: readonly [Iterate, Iterate, Iterate],
   standstill: Standstill,

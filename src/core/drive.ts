@@ -4,20 +4,20 @@ import { dot } from './vector.ts';
 import type { AsyncProblem, Problem } from './problem.ts';
 
 /**
- * Runs `asks` to its result, answering every question at once from `problem`.
+ * Runs `asks` to its result, answering every question synchronously from `problem`.
  *
  * An error of the problem is thrown into `asks` first, so that it can clean up, and then leaves unchanged.
  *
- * @throws TypeError if the problem answers with a promise or with no number, writes into its inputs, leaves an output
- *   unwritten, or has a method that belongs to another `fg`
+ * @throws TypeError if the problem returns a promise or something that is not a number, writes into its
+ *   inputs, leaves an output unwritten, or has a method that contradicts `fg`
  */
 export function runSync<Result>(asks: Asks<Result>, problem: Problem): Result {
   return runUnguarded(guarded(asks, problem), problem);
 }
 
 /**
- * Runs `asks` as {@link runSync} does, without its checks: for many short runs on a problem of the project's own, where
- * the first question of each would be checked.
+ * Runs `asks` as {@link runSync} does, without its checks. For many short runs on internal problems, where
+ * the first question of each run would be checked again.
  *
  * @throws TypeError if the problem answers with a promise
  */
@@ -60,7 +60,7 @@ export async function runUnguardedAsync<Result>(
   return turn.value;
 }
 
-/** Methods that a problem may lack, with what to do then. */
+/** Methods that a problem may lack, with the advice for error messages. */
 const missing = {
   overlap: 'does not say what its batches share; give it a method overlap(x, gradient) beside nextBatch().',
   residuals: 'has no residuals; leastSquares({ p0, residualCount, residuals }) makes one that has.',
@@ -109,7 +109,7 @@ function atOnce(question: Question, answer: unknown): unknown {
   );
 }
 
-/** Returns the number that the asker is told: the value of f; 0 if the question has none. */
+/** Returns the number that resumes the computation: the value of f, or 0 if the question has no value. */
 function numberOf(question: Question, answer: unknown): number {
   if (question.kind === 'evaluate' || question.kind === 'overlap') return answer as number;
   return question.kind === 'residuals' ? dot(question.residuals, question.residuals) : 0;

@@ -1,6 +1,6 @@
 import type { Either } from 'fp-ts/lib/Either.js';
 
-// The two constructors of fp-ts's Either: with `import type`, core needs nothing of fp-ts at run time.
+// The two constructors of fp-ts's Either, repeated here so that core needs fp-ts only for its types.
 
 /** A failure. */
 export const left = <E>(failure: E): Either<E, never> => ({ _tag: 'Left', left: failure });

@@ -1,5 +1,6 @@
 /**
- * Whether a run ends, and what it then says: tests that hold, limits, and contradictions between f and ∇f.
+ * Decides if a run ends and with which message: convergence tests, limits, and contradictions between f and
+ * ∇f.
  *
  * @module
  */
@@ -22,7 +23,7 @@ const ROUNDING: Record<Precision, number> = { float64: 2 ** -50, float32: 2 ** -
 /** Values of f with a larger relative difference differ by more than noise. */
 const NOISE: Record<Precision, number> = { float64: 2 ** -44, float32: 2 ** -20 };
 
-/** What was asked for from outside at the current point. */
+/** Requests to stop, from the callback and the validation, at the current point. */
 export interface Asked {
   /** The callback asked to stop. */
   readonly toStop: boolean;
@@ -30,7 +31,9 @@ export interface Asked {
   readonly isOverfit: boolean;
 }
 
-/** Returns the end of the run if someone asked for it, or at a limit. */
+/**
+ * Returns the end of the run if the callback or the validation asks to stop, or at a limit; otherwise null.
+ */
 export function stopHere(
   { options, watched, iteration, meter }: Run,
   { toStop, isOverfit }: Asked,
@@ -41,11 +44,14 @@ export function stopHere(
   return limit === null ? null : [limit, null];
 }
 
-/** Returns the end of the run by a test that holds at the current point, after a second look at it; null to go on. */
+/**
+ * Verifies a convergence test that holds at the current point; returns the end of the run, or null to
+ * continue.
+ */
 export function* confirm(run: Run, met: Termination): Asks<End | null> {
   const { solver, setting, convergence, now, state, options, iteration } = run;
   let termination: Termination | null = met;
-  // A test that holds at a point above an earlier one is no success.
+  // A test that holds at a point above an earlier one is not a success.
   const isSuccess = terminations[met].outcome === 'converged';
   if (isSuccess && !setting.stochastic && !(yield* isLowest(run))) {
     termination = solver.descends ? 'precisionFloor' : null;
@@ -65,7 +71,7 @@ export function* confirm(run: Run, met: Termination): Asks<End | null> {
   return found?.mismatch ? mismatchEnding(found.mismatch) : [termination, atStart(now, options)];
 }
 
-/** Returns the end of a run whose step failed; null if a mini-batch is skipped for it. */
+/** Returns the end of a run whose step failed; null if the run continues with the next mini-batch. */
 export function* endOfFailed(run: Run, termination: Termination): Asks<End | null> {
   const { stochastic } = run.setting;
   // A mini-batch without an acceptable step is skipped: x stays, and the next batch is tried.
@@ -77,7 +83,10 @@ export function* endOfFailed(run: Run, termination: Termination): Asks<End | nul
   return [found?.atFloor ? 'precisionFloor' : termination, null];
 }
 
-/** Compares values and gradients around the iterate, see {@link inspect}; null if a limit forbids evaluations. */
+/**
+ * Compares values and gradients around the iterate (see {@link inspect}); returns null if a limit forbids
+ * evaluations.
+ */
 function* inspectHere({ solver, task, setting, state, best, view, ...run }: Run): Asks<Inspection | null> {
   const { precision } = setting;
   const admit = solver.admit && ((x: Float64Array) => solver.admit?.(x, setting));
@@ -93,8 +102,8 @@ function* inspectHere({ solver, task, setting, state, best, view, ...run }: Run)
 }
 
 /**
- * Returns true if no earlier point lies below the current one: by values, or by slopes if the difference of the
- * values may be noise. Then the best point is evaluated once more, for its gradient.
+ * Returns true if no earlier point lies below the current one, judged by values, or by slopes if the
+ * difference of the values may be noise. For the slopes, the best point is evaluated once more.
  */
 function* isLowest({ solver, setting, state, best, meter, now }: Run): Asks<boolean> {
   const { precision, n } = setting;

@@ -34,7 +34,7 @@ type Rebuild = (vector: ArrayLike<number>) => unknown;
  * `unflatten` restores numbers, typed arrays of each kind, arrays and objects. null and undefined hold no numbers and
  * are restored as they were.
  *
- * @throws TypeError naming the path to a value that holds no numbers, or to a branch that contains itself
+ * @throws TypeError naming the path to a value that contains no numbers, or to a cyclic branch
  *
  * @example
  * ```js

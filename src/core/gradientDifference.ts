@@ -4,14 +4,14 @@ import { sizeAt, type Scale } from './scale.ts';
 import { addScaled, normInf, roundToFloat32 } from './vector.ts';
 import type { Precision } from './problem.ts';
 
-/** Point of differences of gradients, and their scratch, `[n]` each. */
+/** The point at which gradients are differenced, with scratch vectors, `[n]` each. */
 export interface DifferenceAt {
   readonly x: Float64Array;
-  /** ∇f(x), which makes differences one-sided, one evaluation each; null for central ones, two each. */
+  /** ∇f(x), for one-sided differences at one evaluation each; null for central ones at two each. */
   readonly gradient: Float64Array | null;
   /** Scratch. */
   readonly point: Float64Array;
-  /** Scratch of central differences; one-sided ones leave it alone. */
+  /** Scratch for central differences; one-sided ones do not use it. */
   readonly behind: Float64Array;
   /** True if the problem sees x rounded to float32. */
   readonly rounded: boolean;
@@ -69,6 +69,6 @@ export const changeOf = (
   scale: Scale | undefined,
 ): number => (scaledNorm(product, scale) * t) / scaledNorm(gradient, scale);
 
-/** Returns true if a relative change of gradients may be mostly rounding. */
+/** Returns true if a relative change of gradients is so small that it may be mostly rounding. */
 export const isDrowned = (change: number, precision: Precision): boolean =>
   !(change > 10 * EPSILON[precision]);

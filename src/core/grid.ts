@@ -35,7 +35,7 @@ export interface Executor {
   /** Number of tiles that it can work on at once. */
   readonly parallelism: number;
   /**
-   * Evaluates all tiles, in any order, and yields each when it is done.
+   * Evaluates all tiles in any order and yields each when it is done.
    *
    * The point of cell (i, j) is (center + y[j]·dy) + x[i]·dx, summed in this order, so that values are the same on
    * every worker. Once `signal` is aborted, it stops and throws the reason.

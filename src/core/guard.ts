@@ -10,8 +10,8 @@ import { evaluate, methodOf, type Asks, type Question } from './question.ts';
 import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
 
 /**
- * A NaN that no arithmetic produces. Elements that `fg` leaves unwritten keep its bits, and on common machines so do
- * elements that it adds to; a computed NaN differs.
+ * A NaN that arithmetic never produces. Elements that `fg` leaves unwritten keep its bits, and so, on common
+ * machines, do elements that it adds to; a computed NaN has other bits.
  */
 const MARK = 0x7ff8_5117_0000_0001n;
 
@@ -21,13 +21,16 @@ interface Named {
   readonly buffer: Float64Array;
 }
 
-/** Largest relative difference from the value of `fg`, for rounding and another order of sums. */
+/**
+ * Largest relative difference from the value of `fg`, to allow for rounding and a different order of
+ * summation.
+ */
 const AGREEMENT = { float32: 1e-3, float64: 1e-6 };
 
 /**
- * Passes the questions of `asks` on, and throws into it if an answer breaks the protocol.
+ * Passes on the questions of `asks`, and throws into it if an answer breaks the protocol.
  *
- * Computations that fill a gradient or a Jacobian with NaN before they ask check it themselves.
+ * Computations that fill a gradient or Jacobian with NaN before they ask do this check themselves.
  *
  * @throws TypeError naming the method, the element and what to do
  */
@@ -52,7 +55,7 @@ export function* guarded<Result>(asks: Asks<Result>, problem: AsyncProblem | Pro
 function guardOf(problem: AsyncProblem | Problem) {
   const known = new Set<string>();
   const compared = new Set<string>();
-  /** f at the last point before residuals have been compared with it. */
+  /** f at the last point; null once residuals have been compared with it. */
   let last: { readonly x: Float64Array; readonly f: number } | null = null;
 
   /** Compares a value with that of fg at the same point. */
@@ -99,7 +102,7 @@ function guardOf(problem: AsyncProblem | Problem) {
   };
 }
 
-/** Returns the kind of a question, told apart by whether it has a gradient. */
+/** Returns the kind of a question; questions with and without a gradient are of different kinds. */
 function kindOf(question: Question): string {
   if (question.kind === 'residuals') return question.jacobian === null ? 'residuals alone' : 'residuals';
   const isAlone = 'gradient' in question && question.gradient === null;
@@ -163,7 +166,7 @@ const firstChange = (buffer: Float64Array, sent: Float64Array): number =>
 const bitsOf = ({ buffer, byteOffset, length }: Float64Array): BigUint64Array =>
   new BigUint64Array(buffer, byteOffset, length);
 
-/** Also true if a value is not finite, which is not a matter of the protocol. */
+/** Returns true if two values agree to rounding, or if one is not finite, which the protocol allows. */
 const agree = (value: number, f: number, { precision = 'float64' }: ProblemFacts): boolean =>
   !(Math.abs(value - f) > AGREEMENT[precision] * Math.max(Math.abs(value), Math.abs(f)));
 

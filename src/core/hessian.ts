@@ -2,10 +2,10 @@
  * Products of the Hessian with vectors: the problem's own if it has them, otherwise central differences of
  * gradients, Hv ≈ (∇f(x + εv) − ∇f(x − εv)) / 2ε with ‖v‖ = 1.
  *
- * ε matters: if it is too small, the difference is mostly rounding; if it is too large, third derivatives or the
- * kinks of a ReLU network enter. The first product is therefore computed at a ladder of ε, and the ε is kept whose
- * product agrees best with that of the next smaller one (`agreement`). The ladder is extended if none agrees, since
- * the scale of f may be far from that of x.
+ * The choice of ε matters: if it is too small, the difference is mostly rounding; if it is too large, third
+ * derivatives or the kinks of a ReLU network enter. The first product is therefore computed for a ladder of
+ * ε, and the ε whose product agrees best with that of the next smaller one is kept (`agreement`). The ladder
+ * is extended if none agrees, since the scale of f may be far from that of x.
  *
  * @module
  */
@@ -42,10 +42,10 @@ const ladders: Readonly<Record<Precision, readonly number[]>> = {
   float32: [1e-2, 3e-3, 1e-3, 3e-4, 1e-4],
 };
 
-/** Agreement at which the ladder is not extended. */
+/** Agreement that is good enough not to extend the ladder. */
 const GOOD: Record<Precision, number> = { float64: 1e-3, float32: 0.03 };
 /**
- * Largest number of decades to extend it by, and the relative change of gradients up to which a step counts as small.
+ * Largest number of decades by which the ladder is extended.
  */
 const MOST_DECADES = 30;
 const SMALL = 0.1;
@@ -62,7 +62,7 @@ export interface HessianOptions {
   readonly signal: AbortSignal | undefined;
 }
 
-/** Returns the Hessian at `x`, `[n]`, which it keeps and does not write. */
+/** Returns the Hessian at `x`, `[n]`. It keeps a reference to `x` and does not write to it. */
 export function hessianAt(x: Float64Array, options: HessianOptions): Hessian {
   const { precision, exact, epsilon, scale, signal } = options;
   const n = x.length;
@@ -72,7 +72,10 @@ export function hessianAt(x: Float64Array, options: HessianOptions): Hessian {
   let step = epsilon === 'auto' ? NaN : epsilon;
   let isChecked = false;
 
-  /** Returns the multiple of v that moves x by its own size, or one of the unknowns by its typical size. */
+  /**
+   * Returns the multiple of v that moves x by its own norm or, with `scale`, one of the unknowns by its
+   * typical size.
+   */
   function sizeAlong(v: Float64Array, length: number): number {
     if (scale === undefined) return (epsilon === 'auto' ? norm2(x) || 1 : Math.max(1, norm2(x))) / length;
     return 1 / v.reduce((most, value, i) => Math.max(most, Math.abs(value) / sizeAt(scale, i)), 0);
@@ -96,7 +99,7 @@ export function hessianAt(x: Float64Array, options: HessianOptions): Hessian {
       step = rung;
       yield* takeDifference(v, size, next);
       const change = changeOf(next, work.behind, step * size, scale);
-      // If a difference is mostly rounding, agreement is chance.
+      // If a difference is mostly rounding, agreement is a coincidence.
       const difference = isDrowned(change, precision) ? Infinity : apart(last, next, scale);
       if (difference < best) {
         best = difference;

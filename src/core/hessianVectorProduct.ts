@@ -10,7 +10,7 @@ import type { Asks } from './question.ts';
 /** Options of {@link hessianVectorProduct}. */
 export interface HessianVectorOptions {
   /**
-   * `'differences'` of gradients, even if the problem has products of its own.
+   * `'differences'` uses differences of gradients even if the problem has its own products.
    *
    * @defaultValue `'auto'`: the problem's own products if it has them
    */
@@ -22,7 +22,8 @@ export interface HessianVectorOptions {
    */
   readonly epsilon?: number | 'auto';
   /**
-   * Typical size of the unknowns, one number for all or one for each, `[n]`: a step of 1 moves one of them by it.
+   * Typical size of the unknowns, one number for all or one for each, `[n]`: a step of 1 moves one of them by
+   * its size.
    *
    * @defaultValue max(1, ‖x‖), with a ladder that is extended if no steps agree
    */
@@ -35,7 +36,7 @@ const rulesFor = (n: number): Rules<HessianVectorOptions> => ({
   scale: scaleOf(n),
 });
 
-/** A product of the Hessian with a vector, and its reliability. */
+/** A Hessian-vector product and its reliability. */
 export interface HessianVectorProduct {
   /** ∇²f(x)·v, `[n]`. */
   readonly product: Float64Array;
@@ -47,9 +48,9 @@ export interface HessianVectorProduct {
 }
 
 /**
- * Computes ∇²f(x)·v: by the problem's own product if it has one, otherwise by central differences of gradients, with a
- * check of their agreement. The problem's own product is compared with a difference, which takes two evaluations.
- * Afterwards the problem's parameters hold x.
+ * Computes ∇²f(x)·v: with the problem's own product if it has one, otherwise by central differences of
+ * gradients, whose agreement is checked. The problem's own product is compared with a difference, at two
+ * evaluations. Afterwards the problem's parameters hold x.
  *
  * @param x - point, `[n]`
  * @param v - direction, `[n]`

@@ -25,15 +25,19 @@ export interface DifferenceSteps {
 /** Exponent of ε in the relative step, where rounding and truncation balance. */
 const POWER: Record<Scheme, number> = { '2-point': 1 / 2, '3-point': 1 / 3 };
 
-/** An unknown counts as at least this fraction of its largest size: near 0, steps would drown in rounding. */
+/**
+ * The size of an unknown counts as at least this fraction of its largest: near 0, steps would be lost in
+ * rounding.
+ */
 const LEAST_SIZE = 1e-3;
 
-/** A step that changes no residual is tried again, longer by this factor. */
+/** Factor by which a step that changes no residual is lengthened for another attempt. */
 const LONGER = 2 ** 12;
 
 /**
- * Factor of the attempts after that, in float64: residuals of 1e12 do not show a step of 1e-5. Such a step counts if
- * the slope that it shows is too small for the shorter steps; otherwise f is flat here, but not farther away.
+ * Factor for the attempts after that, in float64: residuals of 1e12 do not resolve a step of 1e-5. The slope
+ * at such a long step counts only if it is too small for the shorter steps to resolve; otherwise f is flat
+ * here and not farther away.
  */
 const MUCH_LONGER = 2 ** 24;
 const ATTEMPTS: Record<Precision, number> = { float32: 1, float64: 4 };
@@ -49,11 +53,11 @@ export const askResiduals = (
   jacobian: Float64Array | null,
 ): EvaluateResiduals => ({ kind: 'residuals', x, residuals, jacobian });
 
-/** Origin of a Jacobian: the function that computes the residuals, differences, or not known yet. */
+/** Source of a Jacobian: written by the residual function (`'own'`), differences, or not known yet. */
 export type JacobianSource = 'unknown' | 'own' | 'differences';
 
 /**
- * Finds out if a Jacobian that was filled with NaN has been written.
+ * Determines if a Jacobian that was filled with NaN has been written.
  *
  * @param where - function called, named in the message
  * @param residuals - r, `[m]`; if it is not finite, the answer is `'unknown'`
@@ -142,7 +146,10 @@ interface Probe {
   readonly far: Float64Array;
 }
 
-/** Returns the distances of the points of a difference from its center, within the room on both sides. */
+/**
+ * Returns the distances of the points of a difference from its center, limited by the room to the bounds on
+ * both sides.
+ */
 function points(scheme: Scheme, step: number, below: number, above: number): number[] {
   const wider = above >= below ? above : -below;
   if (scheme === '2-point') return [above >= step ? step : below >= step ? -step : wider];
@@ -168,8 +175,8 @@ function* visit(probe: Probe, j: number, moves: readonly number[]): Asks<'some' 
 }
 
 /**
- * Tries longer steps in column j, which changes no residual at the usual one; returns the moves of one that does, or
- * null if f is flat.
+ * Tries longer steps in column j, whose usual step changes no residual; returns the moves of one that does,
+ * or null if f is flat.
  *
  * @param movesFor - returns the moves for a factor of the usual step
  */
@@ -197,7 +204,7 @@ function isHidden({ residuals, near, far }: Probe, points: number): boolean {
   return near.every(isSmall) && (points === 1 || far.every(isSmall));
 }
 
-/** Writes the derivative of the parabola, or line, through the points. */
+/** Writes the derivative of the parabola or line through the points into a column. */
 function writeColumn(
   probe: Probe,
   moves: readonly number[],

@@ -1,22 +1,22 @@
 /**
- * Answers of the user's functions, given at once or later.
+ * Answers of user functions, synchronous or as promises.
  *
  * @module
  */
 import { show } from './options.ts';
 import { compute, type Asks } from './question.ts';
 
-/** Returns true if a callback's answer, now or later, asks to stop. */
+/** Returns true if a callback's answer, or the promise of one, asks to stop. */
 export function* saysStop(answer: unknown): Asks<boolean> {
   const value: unknown = answer instanceof Promise ? yield* compute('callback', () => answer) : answer;
   return value === true;
 }
 
 /**
- * Returns the number that a function of the user's gives, now or later.
+ * Returns the number that a user function returned, directly or as a promise.
  *
  * @param of - its name, for messages
- * @throws TypeError if it is no number
+ * @throws TypeError if it is not a number
  */
 export function* numberFrom(answer: unknown, of: string): Asks<number> {
   const value: unknown = answer instanceof Promise ? yield* compute(of, () => answer) : answer;

@@ -2,9 +2,9 @@
 export interface TensorRole {
   readonly kind: 'weight' | 'bias' | 'norm' | 'embedding' | 'slope' | 'other';
   /**
-   * Axes that number the filters: one filter is the slice at one index along each of them.
-   * `[3]` for a tfjs conv2d kernel `[h, w, in, out]`, `[0]` for an ONNX Conv weight `[out, in, h, w]`.
-   * Absent if there are none.
+   * Axes that enumerate the filters: a filter is the slice at one index along each of them. `[3]` for a tfjs
+   * conv2d kernel `[h, w, in, out]`, `[0]` for an ONNX Conv weight `[out, in, h, w]`. Absent if there are
+   * none.
    */
   readonly filterAxes?: readonly number[];
 }
@@ -50,7 +50,7 @@ export function layoutOf(specs: readonly TensorSpec[]): Layout {
   return { length, tensors };
 }
 
-/** Returns the tensor that element `index` of the flat vector lies in. */
+/** Returns the tensor that contains element `index` of the flat vector. */
 export function tensorAt({ tensors }: Layout, index: number): TensorEntry | undefined {
   return tensors.find(({ offset, size }) => index >= offset && index < offset + size);
 }

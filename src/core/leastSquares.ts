@@ -6,7 +6,7 @@ import { dot } from './vector.ts';
 import type { ParamSet } from './paramSet.ts';
 import type { Precision, Problem, Residuals } from './problem.ts';
 
-/** Settings of {@link leastSquares}: a sum of squares to be minimized. */
+/** Settings of {@link leastSquares}: the sum of squares to minimize. */
 export interface LeastSquaresSettings {
   /** Start, `[n]`. */
   readonly p0: Float64Array;
@@ -18,8 +18,8 @@ export interface LeastSquaresSettings {
    */
   readonly residuals: Residuals;
   /**
-   * Writes J(x)·v into `product`, `[m]`. With {@link LeastSquaresSettings.vectorJacobian}, for problems whose Jacobian
-   * would be too large and whose `residuals` writes none; both, or neither.
+   * Writes J(x)·v into `product`, `[m]`. Together with {@link LeastSquaresSettings.vectorJacobian}, it serves
+   * problems whose Jacobian would be too large, so that `residuals` writes none. Give both or neither.
    */
   jacobianVector?(this: void, x: Float64Array, v: Float64Array, product: Float64Array): void;
   /** Writes J(x)ᵀu into `product`, `[n]`. */
@@ -39,9 +39,10 @@ export interface LeastSquaresSettings {
 }
 
 /**
- * Makes a problem from residuals: f(x) = Σ rᵢ(x)², for `levenbergMarquardt()` and every other solver.
+ * Creates a problem from residuals, f(x) = Σ rᵢ(x)², for `levenbergMarquardt()` and every other solver.
  *
- * The Jacobian is either written completely or not at all; then differences are used, n or 2n evaluations each time.
+ * The Jacobian must be written completely or not at all. Without it, finite differences are used, at n or 2n
+ * evaluations each.
  *
  * There may be fewer residuals than unknowns, as in networks; `curveFit` refuses that.
  *
@@ -77,7 +78,7 @@ export function leastSquares(settings: LeastSquaresSettings): Problem & { readon
   let jacobian: Float64Array | null = null; // allocated for the first gradient
   let source: JacobianSource = 'unknown';
   let isFirst = true;
-  /** Point that `r` and `jacobian` belong to, so that a solver that starts there need not compute them again. */
+  /** Point that `r` and `jacobian` belong to; a solver that starts there need not compute them again. */
   let known: Float64Array | null = null;
 
   const products = productsOf(settings);
@@ -121,7 +122,7 @@ export function leastSquares(settings: LeastSquaresSettings): Problem & { readon
     if (isStart && source === 'own') checkFiniteJacobian(jacobian, n);
     if (source === 'differences') {
       noteSizes(sizes, x);
-      // The start needs few digits.
+      // At the start, a few digits suffice.
       const steps = { scheme: isStart ? '2-point' : '3-point', precision, sizes, bounds: null } as const;
       const failed = runSync(differenceJacobian(x, r, jacobian, steps), {
         p0,
@@ -146,7 +147,10 @@ export function leastSquares(settings: LeastSquaresSettings): Problem & { readon
   };
 }
 
-/** Products with the Jacobian of the residuals under their loss: its rows are those of the plain one, times factors. */
+/**
+ * Returns the products with the Jacobian of the robust residuals, whose rows are those of the plain Jacobian
+ * times factors.
+ */
 function productsOf(settings: LeastSquaresSettings) {
   const { jacobianVector, vectorJacobian, loss = 'linear', scale = 1, residualCount: m } = settings;
   if (jacobianVector === undefined || vectorJacobian === undefined) return null;
@@ -259,7 +263,7 @@ function checkFiniteJacobian(jacobian: Float64Array, n: number): void {
   );
 }
 
-/** Checks what the first call has written and returned. */
+/** Checks the residuals that the first call has written, and its return value. */
 function checkResiduals(r: Float64Array, answer: unknown): void {
   const bad = r.findIndex(Number.isNaN);
   if (bad < 0) return;

@@ -15,7 +15,7 @@ import type { Termination } from './termination.ts';
 export interface Meter {
   /** Evaluations of f, with or without its gradient. */
   readonly f: number;
-  /** Evaluations that computed the gradient too. */
+  /** Evaluations that also computed the gradient. */
   readonly gradient: number;
   /** Products with the Hessian. */
   readonly hessianVector: number;
@@ -72,7 +72,7 @@ const multiplies = (question: Question): question is HessianVector | JacobianVec
   question.kind === 'vectorJacobian';
 
 /**
- * Passes the questions of `asks` on and counts them; ends early if a limit is reached.
+ * Passes on the questions of `asks` and counts them; ends early if a limit is reached.
  *
  * @throws the reason of `signal`, once aborted
  */

@@ -16,16 +16,16 @@ import type { SolveResult } from './result.ts';
 import type { Solver } from './solver.ts';
 
 /**
- * Minimizes a function from its gradients.
+ * Minimizes a function using its gradients.
  *
- * Numerical failures are not thrown: `result.termination` names them and `result.message` explains them. In any case
- * `problem.params` hold the best finite point afterwards.
+ * Numerical failures are not thrown: `result.termination` names them and `result.message` explains them.
+ * Afterwards `problem.params` always hold the best finite point.
  *
  * @param problem - any `{ p0, fg }`: the start, `[n]`, and an {@link Objective}
  * @param solver - `auto()`, `lbfgs()`, `bfgs()`, …
  * @param options - limits, tolerances, traces and callbacks
  * @throws RangeError naming every option that is wrong, or if the start or the values there are not finite
- * @throws errors of the objective and the callback, and the reason of an aborted signal, unchanged
+ * @throws unchanged, the errors of the objective and the callback, and the reason of an aborted signal
  *
  * @example
  * ```js
@@ -56,7 +56,9 @@ export async function minimizeAsync(
   return runAsync(minimizing('minimizeAsync', problem, solver, options), problem);
 }
 
-/** Returns the computation of {@link minimize}, with its arguments checked in the name of the function called. */
+/**
+ * Checks the arguments in the name of the function called, and returns the computation of {@link minimize}.
+ */
 export function minimizing(
   where: string,
   problem: AsyncProblem | Problem,

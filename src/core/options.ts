@@ -1,10 +1,11 @@
 /**
- * Validation of options, once, where the user enters: the error names every fault, the value and what is allowed.
+ * Validation of options, done once in the function that the user calls. The error names every fault with the
+ * value and the allowed values.
  *
  * @module
  */
 
-/** Test of a value, with the allowed values in words. */
+/** Test of a value, with a description of the allowed values. */
 export interface Rule {
   readonly allowed: string;
   accepts(value: unknown): boolean;
@@ -40,7 +41,7 @@ export const integerFrom = (min: number): Rule =>
 export const boolean = rule('true or false', (v) => typeof v === 'boolean');
 export const string = rule('a string', (v) => typeof v === 'string');
 export const callable = rule('a function', (v) => typeof v === 'function');
-/** One of a few words. */
+/** One of the given strings. */
 export const oneOf = (...words: readonly string[]): Rule =>
   rule(words.map((word) => `'${word}'`).join(' or '), (v) => words.some((word) => word === v));
 export const abortSignal = rule(
@@ -54,10 +55,10 @@ export const objectWith = (what: string, ...names: readonly string[]): Rule =>
 export const either = (a: Rule, b: Rule): Rule =>
   rule(`${a.allowed}, or ${b.allowed}`, (v) => a.accepts(v) || b.accepts(v));
 
-/** Advice for names of other libraries, by name: `{ maxfev: 'maxEvaluations is its name here.' }`. */
+/** Advice for names that other libraries use, by name: `{ maxfev: 'maxEvaluations is its name here.' }`. */
 export type Advice = { readonly [name: string]: string };
 
-/** Returns the faults of `options` under `rules`, a sentence each; absent and undefined options have none. */
+/** Returns one sentence for each fault of `options` under `rules`; absent and undefined options have none. */
 export function faultsOf<Options extends object>(
   options: Options,
   rules: Rules<Options>,
@@ -102,7 +103,7 @@ export function checkOptions<Options extends object>(
   }
 }
 
-/** Returns a value as error messages show it: short, with strings in quotes. */
+/** Returns a short form of a value for error messages, with strings in quotes. */
 export function show(value: unknown): string {
   if (typeof value === 'string') return JSON.stringify(value);
   if (typeof value === 'function') return `the function ${value.name || '(anonymous)'}`;
@@ -118,7 +119,7 @@ export function show(value: unknown): string {
   return typeof value === 'bigint' ? `${value}n` : String(value);
 }
 
-/** Returns true for `{ … }`, false for a Map, a Date, a DataView and the like. */
+/** Returns true for a plain object `{ … }`, false for a Map, Date, DataView and the like. */
 export function isPlainObject(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
   return prototype === Object.prototype || prototype === null;

@@ -1,8 +1,9 @@
 /**
  * Plain data as one string and one vector, to write a solver's state to a file and read it again bit for bit.
  *
- * The string is JSON in which every number stands as 0 and every typed array as `{ "float64": length }` or
- * `{ "float32": length }`. The vector holds the numbers themselves, in order, so that NaN, −0 and infinities are kept.
+ * The string is JSON in which every number is replaced by 0 and every typed array by `{ "float64": length }`
+ * or `{ "float32": length }`. The vector holds the numbers themselves, in order, so that NaN, −0 and
+ * infinities are kept.
  *
  * @module
  */
@@ -19,7 +20,7 @@ export type PlainData =
   | readonly PlainData[]
   | { readonly [name: string]: PlainData };
 
-/** Plain data as {@link pack} returns it. */
+/** Plain data in the form returned by {@link pack}. */
 export interface Packed {
   /** JSON. */
   readonly structure: string;
@@ -65,7 +66,7 @@ export function pack(data: unknown): Packed {
 }
 
 /**
- * Returns the data that {@link pack} was given.
+ * Returns the data that was passed to {@link pack}.
  *
  * @throws RangeError if structure and numbers do not belong together
  */

@@ -55,7 +55,7 @@ export function vectorParams(
   };
 }
 
-/** Throws a TypeError or RangeError that names `what`, unless `vector` is a list of length `n`. */
+/** Throws a TypeError or RangeError that names `what` unless `vector` is a list of length `n`. */
 export function checkLength(what: string, vector: ArrayLike<number>, n: number): void {
   if (typeof vector?.length !== 'number') {
     throw new TypeError(`${what} must be a Float64Array of length ${n}, got ${show(vector)}.`);

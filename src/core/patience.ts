@@ -1,26 +1,26 @@
-/** Memory of how a monitored value has improved, as plain data. */
+/** Memory of the improvement of a monitored value, as plain data. */
 export interface Improvement {
   /** The best value so far; null before the first that is a number. */
   best: number | null;
-  /** Values since then. */
+  /** Number of values since then. */
   waited: number;
 }
 
 /** When to give up on a value that no longer improves. */
 export interface PatienceOptions {
-  /** Values without improvement after which to stop; Infinity never stops. */
+  /** Number of values without improvement after which to stop; Infinity never stops. */
   readonly patience: number;
-  /** Changes no larger than this are no improvement. */
+  /** Changes up to this size do not count as an improvement. */
   readonly minDelta: number;
   readonly mode: 'min' | 'max';
 }
 
-/** Returns the memory to begin with. */
+/** Returns the initial memory. */
 export const freshImprovement = (): Improvement => ({ best: null, waited: 0 });
 
 /**
- * Takes note of a value: `isBest` where it improves on all before, `isOver` where too many in a row did not. NaN improves
- * on nothing.
+ * Records a value. `isBest` is true if it improves on all before, `isOver` if too many in a row did not. NaN
+ * is never an improvement.
  */
 export function observeValue(
   memory: Improvement,

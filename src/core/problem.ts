@@ -8,7 +8,7 @@ import type { ParamSet } from './paramSet.ts';
  */
 export type Objective = (x: Float64Array, gradient: Float64Array | null) => number;
 
-/** As {@link Objective}, with a promise. The buffers are its own until that resolves. */
+/** As {@link Objective}, but returns a promise. It may use the buffers until the promise resolves. */
 export type AsyncObjective = (x: Float64Array, gradient: Float64Array | null) => Promise<number>;
 
 /**
@@ -17,7 +17,7 @@ export type AsyncObjective = (x: Float64Array, gradient: Float64Array | null) =>
  */
 export type Residuals = (x: Float64Array, residuals: Float64Array, jacobian: Float64Array | null) => void;
 
-/** Facts of a problem, synchronous or not. */
+/** Data of a problem, synchronous or asynchronous. */
 export interface ProblemFacts {
   /** Start, `[n]`; read, never written. */
   readonly p0: Float64Array;
@@ -31,15 +31,15 @@ export interface ProblemFacts {
   readonly precision?: Precision;
   /** Number m of residuals, if the problem has them. */
   readonly residualCount?: number;
-  /** State beside x, such as running statistics. */
+  /** State in addition to x, such as running statistics. */
   readonly statistics?: Statistics;
 }
 
-/** Numbers that a problem gathers beside x, such as the running statistics of batch normalization. */
+/** Numbers that a problem keeps in addition to x, such as the running statistics of batch normalization. */
 export interface Statistics {
-  /** A copy of them, brought up to date at the point x, `[n]`, that was evaluated last or best. */
+  /** Returns a copy of them, updated for the point x, `[n]`, the last or best one evaluated. */
   read(x: Float64Array): Float64Array;
-  /** Puts them back. */
+  /** Restores them. */
   write(values: Float64Array): void;
 }
 
@@ -55,23 +55,23 @@ export interface Problem extends ProblemFacts {
    * As `fg`, on only the samples that the current batch shares with the previous one; a mean if `fg` is a mean. If they
    * share none, f and ∇f are 0.
    *
-   * Its values differ from those of `fg` by nature, so that no check notices an `overlap` of another function: with
-   * `{ ...problem, fg }`, give the new problem its own `overlap`.
+   * Its values naturally differ from those of `fg`, so no check can detect an `overlap` that belongs to
+   * another function: with `{ ...problem, fg }`, give the new problem its own `overlap`.
    */
   overlap?(x: Float64Array, gradient: Float64Array | null): number;
   /** Writes the exact ∇²f(x)·v into `product`; the buffers, `[n]` each, belong to the caller. */
   hessianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void;
-  /** Writes J(x)·v into `product`, `[m]`, where f is a sum of squares and J the Jacobian of its residuals. */
+  /** Writes J(x)·v into `product`, `[m]`, if f is a sum of squares and J the Jacobian of its residuals. */
   jacobianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void;
   /** Writes J(x)ᵀu into `product`, `[n]`, for u of length m. */
   vectorJacobian?(x: Float64Array, u: Float64Array, product: Float64Array): void;
   /** Residuals of a sum of squares, with `residualCount`; see {@link Residuals}. */
   residuals?(x: Float64Array, residuals: Float64Array, jacobian: Float64Array | null): void;
-  /** Writes f at k points, `[k, n]`, into `values`, `[k]`, at a lower cost than k evaluations. */
+  /** Writes f at k points, `[k, n]`, into `values`, `[k]`, for less than the cost of k evaluations. */
   valuesAt?(points: Float64Array, values: Float64Array): void;
 }
 
-/** A function to minimize, whose methods return promises. */
+/** A function to minimize whose methods may return promises. */
 export interface AsyncProblem extends ProblemFacts {
   readonly fg: AsyncObjective;
   /** As {@link Problem.nextBatch}. */

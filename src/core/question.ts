@@ -23,8 +23,8 @@ export interface NextBatch {
 }
 
 /**
- * Asks for f(x) and ∇f(x) on the samples that this batch shares with the previous one, if the problem has `overlap`.
- * Answer: f(x).
+ * Asks for f(x) and ∇f(x) on the samples that this batch shares with the previous one. Requires the problem's
+ * `overlap`. Answer: f(x).
  */
 export interface EvaluateOverlap {
   readonly kind: 'overlap';
@@ -88,17 +88,18 @@ export interface ValuesAt {
 }
 
 /**
- * Asks for anything else, now or later: parameters, a metric, the loss of a model. The driver calls `run`. Answer: 0.
+ * Asks for anything else: parameters, a metric, the loss of a model. The driver calls `run` and awaits its
+ * promise, if any. Answer: 0.
  */
 export interface Compute {
   readonly kind: 'compute';
   /** Name in messages. */
   readonly name: string;
-  /** Computes and keeps the value; returns a promise if that takes time. */
+  /** Computes and stores the value; returns a promise if this is asynchronous. */
   run(): void | Promise<void>;
 }
 
-/** Any question; a problem answers those that it can. */
+/** Any question. A problem answers those that it has methods for. */
 export type Question =
   | Evaluate
   | NextBatch
@@ -110,7 +111,7 @@ export type Question =
   | ValuesAt
   | Compute;
 
-/** Computation that asks questions, is told numbers, and ends in a `Result`. */
+/** A computation that yields questions, is resumed with numbers, and returns a `Result`. */
 export type Asks<Result> = Generator<Question, Result, number>;
 
 /** Asks for f(x) and, unless `gradient` is null, ∇f(x). */
@@ -119,8 +120,8 @@ export function evaluate(x: Float64Array, gradient: Float64Array | null): Evalua
 }
 
 /**
- * Asks for a value that `run` computes, now or later, and returns it: one text for synchronous and asynchronous
- * callers.
+ * Asks for a value that `run` computes, directly or as a promise, and returns it. This lets synchronous and
+ * asynchronous callers share one implementation.
  *
  * @param name - name in messages, such as `'loss'`
  */

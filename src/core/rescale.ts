@@ -9,12 +9,13 @@ const SAFE_EXPONENT = 300;
 const LARGEST_EXPONENT = 900;
 
 /**
- * Returns a filter that multiplies f by a power of two if ‖∇f‖∞ at the start is below 1e-90 or above 1e90, so that
- * squares of the gradient stay in the range of float64. Everything shown and returned is exactly that of f itself.
+ * Returns a filter that multiplies f by a power of two if ‖∇f‖∞ at the start is below 1e-90 or above 1e90, so
+ * that squares of the gradient stay in the range of float64. All values shown and returned are exactly those
+ * of f itself.
  *
  * Between these limits the filter changes nothing.
  *
- * @param factor - that of the run that is resumed; NaN to choose it at the first evaluation
+ * @param factor - the factor of the run being resumed; NaN to choose it at the first evaluation
  */
 export function rescaling(factor = NaN) {
   let scale = Number.isNaN(factor) ? 1 : factor;

@@ -13,13 +13,13 @@ export interface ConvergenceMeasures {
   readonly step: ConvergenceMeasure;
 }
 
-/** A measured value, and the tolerance that it is to fall below. */
+/** A measured value and its tolerance. */
 export interface ConvergenceMeasure {
   readonly value: number;
   readonly tolerance: number;
 }
 
-/** Result of a solve; `String(result)` is a readable report, in the manner of Optim.jl's. */
+/** Result of a solve; `String(result)` is a readable report in the style of Optim.jl. */
 export interface SolveResult {
   /** Best point, `[n]`. The problem's parameters hold it too. */
   readonly x: Float64Array;
@@ -31,7 +31,7 @@ export interface SolveResult {
   readonly evaluations: {
     /** Evaluations of f, with or without its gradient. */
     readonly f: number;
-    /** Evaluations that computed the gradient too. */
+    /** Evaluations that also computed the gradient. */
     readonly gradient: number;
     /** Products with the Hessian, if the problem has them. */
     readonly hessianVector: number;
@@ -54,8 +54,8 @@ export interface SolveResult {
   /** Validation losses, with the option `validation`. */
   readonly validation?: ValidationResult;
   /**
-   * All that the run knows, for `options.resume` of another: opaque plain data. `saveState` takes it through JSON. It is not
-   * enumerable, so that printing, spreading and sending a result leave it out.
+   * Complete state of the run, for `options.resume` of another run: opaque plain data, which `saveState`
+   * converts for JSON. It is not enumerable, so printing, spreading or sending a result leaves it out.
    */
   readonly state: RunState;
   /** Returns a readable report: status, candidate, method, convergence measures, work. */

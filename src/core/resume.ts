@@ -1,5 +1,5 @@
 /**
- * Going on from the state of an earlier run.
+ * Continues from the state of an earlier run.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import type { Meter } from './meter.ts';
 import type { ProblemFacts } from './problem.ts';
 import type { Iterate, Setting, Solver } from './solver.ts';
 
-/** Returns the mark of a problem. */
+/** Returns the properties of a problem that its states depend on. */
 export const markOf = (
   { params }: ProblemFacts,
   { n, precision, stochastic = false }: Setting,
@@ -24,8 +24,7 @@ export const markOf = (
 /**
  * Checks that a state can be resumed with this solver and problem.
  *
- * @throws TypeError if it is no state
- * @throws RangeError naming all that differs
+ * @throws TypeError if it is not a state @throws RangeError naming everything that differs
  */
 export function checkResume(state: RunState, solver: Solver, mark: ProblemMark, transform: string): void {
   if (typeof state !== 'object' || state === null || state.format !== 1 || !state.iterate || !state.problem) {
@@ -59,10 +58,10 @@ const differ = (what: string, was: unknown, is: unknown): string[] =>
   was === is ? [] : [`its ${what} is ${String(was)}, here it is ${String(is)}`];
 
 /**
- * Copies a solver's state from an earlier run into a fresh one of the same solver, array by array, so that the arrays lie
- * where the solver has placed them.
+ * Copies a solver's state from an earlier run into a fresh state of the same solver, array by array, so that
+ * the arrays stay in the memory where the solver allocated them.
  *
- * @throws RangeError naming the first part that does not fit: an option of the solver is another one
+ * @throws RangeError naming the first part that does not fit, because an option of the solver differs
  */
 function restoreInto(fresh: Iterate, saved: Iterate, solver: string): void {
   const fits = fill(fresh, saved, '');
@@ -75,7 +74,7 @@ function restoreInto(fresh: Iterate, saved: Iterate, solver: string): void {
 
 type Part = Record<string, unknown>;
 
-/** Fills `into` from `from`; null, or the part that does not fit. */
+/** Fills `into` from `from`; returns null, or the part that does not fit. */
 function fill(into: object, from: object, path: string): string | null {
   const target = into as Part;
   const keys = new Set([...Object.keys(into), ...Object.keys(from)]);
@@ -105,11 +104,11 @@ function fill(into: object, from: object, path: string): string | null {
 const AGREEMENT = { float32: 1e-3, float64: 1e-6 };
 
 /**
- * Brings a fresh solver state to where an earlier run was, and evaluates f there.
+ * Brings a fresh solver state to the point of an earlier run, and evaluates f there.
  *
- * On mini-batches nothing is evaluated: the next batch comes first.
+ * On mini-batches nothing is evaluated, because the next batch is drawn first.
  *
- * @returns false if f is another function now, which only a solver without curvature takes
+ * @returns false if f is now another function, which only a solver without curvature accepts
  * @throws RangeError if the state does not fit the solver, or belongs to another function
  */
 export function* comeBack(

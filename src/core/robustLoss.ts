@@ -6,7 +6,7 @@
  * @module
  */
 
-/** Loss of a residual: its square, or one that grows more slowly for residuals larger than `scale`. */
+/** Loss of a residual: its square, or a function that grows more slowly for residuals larger than `scale`. */
 export type RobustLoss = 'linear' | 'huber' | 'softL1' | 'cauchy' | 'arctan';
 
 /** ρ(z) of z = (r/scale)², and ρ′(z). */

@@ -13,7 +13,7 @@ import type { Iterate, Measured, Setting, Solver } from './solver.ts';
 import type { Task } from './task.ts';
 import type { View } from './view.ts';
 
-/** A run under way: what the driver knows beside the solver's own state. */
+/** A run in progress: the solver's state, and the data of the loop around it. */
 export interface Run {
   readonly solver: Solver;
   readonly task: Task;
@@ -37,10 +37,10 @@ export interface Run {
   highest: number;
 }
 
-/** The facts that a solver is told, with the defaults filled in. */
+/** The {@link Setting} of a solver, with the defaults filled in. */
 export type RunSetting = ReturnType<typeof settingOf>;
 
-/** Begins a run at its first point, evaluated, or comes back to the state of an earlier one. */
+/** Begins a run: evaluates its first point, or restores the state of an earlier run. */
 export function* startRun(
   solver: Solver,
   task: Task,
@@ -83,7 +83,10 @@ export function* startRun(
   };
 }
 
-/** Evaluates the first point, or comes back to that of an earlier run; true if its f and ∇f are as they were there. */
+/**
+ * Evaluates the first point, or restores that of an earlier run; returns true if f and ∇f there are
+ * unchanged.
+ */
 function* firstPoint(
   state: Iterate,
   {
@@ -97,7 +100,7 @@ function* firstPoint(
 ): Asks<boolean> {
   if (options.resume) return yield* comeBack(options.resume, state, solver, { task, setting, meter });
   state.x.set(best.x);
-  // What fg leaves unwritten, or adds to, then shows.
+  // Makes elements visible that fg leaves unwritten or adds to.
   state.gradient.fill(NaN);
   yield* refresh(state, meter);
   return false;
@@ -125,7 +128,7 @@ export function stateOf({ solver, task, setting, view, best, state, ...run }: Ru
   };
 }
 
-/** Returns the facts that the solver is told. */
+/** Returns the facts about the problem that the solver is given. */
 export function settingOf(task: Task) {
   return {
     n: task.p0.length,

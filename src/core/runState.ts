@@ -3,27 +3,28 @@ import type { Iterate, Measured } from './solver.ts';
 import type { ValidationMemory } from './validation.ts';
 
 /**
- * All that a run knows when it ends, or between two iterations: the point, the solver's memory, the best point, and what the
- * stopping rules remember. It goes into `options.resume` of another run, and by {@link saveState} through JSON.
+ * Complete state of a run at its end or between two iterations: the point, the solver's memory, the best
+ * point, and the memory of the stopping rules. Pass it as `options.resume` to another run, or convert it for
+ * JSON with {@link saveState}.
  *
- * It is plain data; what is in it belongs to the library and may change with its version.
+ * It is plain data whose contents are private and may change with the version of the library.
  */
 export interface RunState {
   readonly format: 1;
   /** The solver's name. */
   readonly solver: string;
-  /** The transform that f was seen through. */
+  /** Name of the transform of f. */
   readonly transform: string;
   readonly problem: ProblemMark;
   /** The solver's own state. */
   readonly iterate: Iterate;
-  /** The best point; its x is null where that is the iterate's. */
+  /** The best point; its x is null if it is the iterate. */
   readonly best: Measured & { readonly x: Float64Array | null };
   readonly convergence: ConvergenceMemory;
   readonly validation: ValidationMemory | null;
-  /** State of the problem beside x, such as running statistics. */
+  /** State of the problem in addition to x, such as running statistics. */
   readonly statistics: Float64Array | null;
-  /** Factor by which the solver sees f multiplied. */
+  /** Factor by which f is multiplied for the solver. */
   readonly factor: number;
   /** The largest |f| so far. */
   readonly highest: number;
@@ -44,12 +45,12 @@ export interface ConvergenceMemory {
   smallSteps: number;
 }
 
-/** Lowest values so far, by which a standstill is noticed. */
+/** Lowest values so far, to detect a standstill. */
 export interface Floor {
   f: number;
   gradientNorm: number;
   smallestNorm: number;
-  /** Number of iterations without gain. */
+  /** Number of iterations without improvement. */
   still: number;
 }
 
@@ -62,7 +63,7 @@ export interface ProblemMark {
   readonly shapes: readonly (readonly number[])[] | null;
 }
 
-/** Returns a copy of plain data that shares nothing with it. */
+/** Returns a deep copy of plain data. */
 export function copyPlain<Data>(data: Data): Data {
   if (isArray(data)) return data.slice() as Data;
   if (Array.isArray(data)) return data.map((item: unknown) => copyPlain(item)) as Data;

@@ -3,11 +3,11 @@ import { show } from './options.ts';
 import { pack, unpack } from './pack.ts';
 import type { RunState } from './runState.ts';
 
-/** A {@link RunState} that goes through JSON and comes back bit for bit. */
+/** A {@link RunState} in a form that survives JSON bit for bit. */
 export interface SavedState {
   readonly format: 'quasi-newton run';
   readonly version: 1;
-  /** The solver's name, for people to read. */
+  /** The solver's name, for information. */
   readonly solver: string;
   /** CRC-32 of the structure and of the numbers, in hexadecimal digits. */
   readonly checksum: string;
@@ -21,11 +21,11 @@ const FORMAT = 'quasi-newton run';
 const VERSION: number = 1;
 
 /**
- * Turns the state of a run into data for `JSON.stringify`. A run that is resumed from it, in this process or another, goes on
- * as if it had never been interrupted, bit for bit.
+ * Converts the state of a run to data for `JSON.stringify`. A run resumed from it, in this process or
+ * another, continues bit for bit as if it had never been interrupted.
  *
  * @param state - `result.state`, or `progress.state()` of a callback
- * @throws TypeError if it is no state
+ * @throws TypeError if it is not a state
  *
  * @example
  * ```js
@@ -56,10 +56,10 @@ export function saveState(state: RunState): SavedState {
 }
 
 /**
- * Reads what {@link saveState} has made.
+ * Restores a state from the result of {@link saveState}.
  *
  * @param saved - after `JSON.parse`
- * @throws TypeError if it is something else, another version's, or damaged
+ * @throws TypeError if it is not a saved state, has another version, or is damaged
  */
 export function loadState(saved: SavedState): RunState {
   if (typeof saved !== 'object' || saved === null || saved.format !== FORMAT) {
@@ -95,7 +95,10 @@ function fromLittleEndian({ buffer, byteLength }: Uint8Array): Float64Array {
   return Float64Array.from({ length: byteLength / 8 }, (_, i) => view.getFloat64(8 * i, true));
 }
 
-/** Characters made of bytes at a time: a call takes so many arguments, and a multiple of 3 needs no padding between. */
+/**
+ * Number of bytes encoded per call: limited by the number of arguments of a call, and a multiple of 3, so
+ * that the parts need no padding.
+ */
 const CHUNK = 3 * 2 ** 12;
 
 function toBase64(bytes: Uint8Array): string {
@@ -106,7 +109,9 @@ function toBase64(bytes: Uint8Array): string {
   return parts.join('');
 }
 
-/** Null where it is no base64 of whole float64 numbers. */
+/**
+ * Returns the bytes of a base64 string; null if it is invalid or does not consist of whole float64 numbers.
+ */
 function fromBase64(text: string): Uint8Array | null {
   try {
     const characters = atob(text);

@@ -26,7 +26,10 @@ export const scaleOf = (n?: number): Rule => ({
 export const sizeAt = (scale: Scale, index: number): number =>
   typeof scale === 'number' ? scale : scale[index];
 
-/** Returns the root mean square of the tensor that an unknown lies in; of all unknowns if tensors are not known. */
+/**
+ * Returns a function that gives the root mean square of an unknown's tensor, or of all unknowns if the
+ * tensors are not known.
+ */
 export function typicalSizes(x: Float64Array, params: ProblemFacts['params']): (index: number) => number {
   const known = new Map<string, number>();
   return (index) => {
@@ -42,8 +45,8 @@ export function typicalSizes(x: Float64Array, params: ProblemFacts['params']): (
 }
 
 /**
- * Returns the root mean square; divides by the largest element first, as squares of 1e±160 leave the range of
- * float64.
+ * Returns the root mean square. Divides by the largest element first, because squares of 1e±160 leave the
+ * range of float64.
  */
 function rootMeanSquare(x: Float64Array): number {
   const largest = x.reduce((size, value) => Math.max(size, Math.abs(value)), 0);

@@ -1,10 +1,10 @@
 /**
  * Judges one element of a gradient by difference quotients of f on a ladder of steps.
  *
- * No single step fits: the right one depends on the unknown's scale, on the rounding of f and on its kinks, none of
- * which is known beforehand. Quotients at neighboring steps that agree show the slope, and their difference its
- * uncertainty. A gradient is right if such quotients confirm it, wrong if they exclude it, and undetermined if
- * rounding hides the slope.
+ * No single step always works: the right one depends on the unknown's scale, on the rounding of f and on its
+ * kinks, none of which is known beforehand. Quotients at neighboring steps that agree show the slope, and
+ * their difference its uncertainty. A gradient is right if such quotients confirm it, wrong if they exclude
+ * it, and undetermined if rounding hides the slope.
  *
  * @see Ridders (1982), Accurate computation of F'(x) and F''(x), Advances in Engineering Software 4(2), 75-76
  * @module
@@ -48,8 +48,8 @@ interface Quotient {
 }
 
 /**
- * An element is right only if rounding is below this fraction of it, so that wrong factors of 1.01 (2 in float32)
- * show.
+ * An element can be judged right only if rounding is below this fraction of it, so that a wrong factor of
+ * 1.01 (2 in float32) is detected.
  */
 const RESOLVED: Record<Precision, number> = { float32: 0.25, float64: 2e-3 };
 /** f is linear over a step, so that one step suffices, if its one-sided slopes differ by less than this fraction. */
@@ -79,7 +79,7 @@ export function* judge(
   const start = RATIO ** Math.floor(Math.log2(size) / Math.log2(RATIO));
   const least = 2 * EPSILON[precision] * Math.abs(x[index]);
 
-  // Down from the typical size until rounding drowns the slope.
+  // Down from the typical size until rounding hides the slope.
   for (let rung = 0, step = start; rung < MOST_RUNGS && step > least; rung++, step /= RATIO) {
     const next = yield* quotient(around, index, step);
     if (next === null) continue;
@@ -101,7 +101,9 @@ export function* judge(
   return conclude(rungs, gradient, around);
 }
 
-/** Returns true if f is equal on both sides; at a small step only if it varies over larger ones (dead ReLU). */
+/**
+ * Returns true if f is equal on both sides; at a small step, only if f varies over larger steps (dead ReLU).
+ */
 function isFlat(
   { above, below, noise }: Quotient,
   larger: readonly Quotient[] | null,
@@ -238,8 +240,8 @@ const isMetTwice = (matches: readonly boolean[]): boolean =>
   matches.some((match, k) => match && matches[k + 1]);
 
 /**
- * Returns true if kinks closer than float32 resolves may explain a disagreement: the one-sided slopes stay apart by as
- * much, or they stay apart at all and the disagreement is small.
+ * Returns true if kinks too close for float32 to resolve may explain a disagreement: the one-sided slopes
+ * differ by as much, or they differ at all and the disagreement is small.
  */
 function mayBeKinks(clear: readonly Quotient[], distance: number, gradient: number): boolean {
   const jumps = clear.map(({ above, below }) => Math.abs(above - below));

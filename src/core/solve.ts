@@ -22,8 +22,8 @@ import type { Filter } from './transform.ts';
 /**
  * Iterates `solver` from `task.p0` until a termination rule holds: the loop of every solver.
  *
- * However it ends, also by a throw, `task.params` hold the best finite point afterwards. With mini-batches, whose
- * values do not compare, they hold the last one.
+ * However it ends, even by an exception, `task.params` hold the best finite point afterwards. With
+ * mini-batches, whose values cannot be compared, they hold the last one.
  *
  * @param filter - transform of f that the solver sees
  * @throws RangeError if p0 is empty or not finite, or f or ∇f is not finite there
@@ -70,18 +70,18 @@ function* iterate(
     const entry = note(run);
     const asked = run.watched || run.options.callback ? yield* tell(run, entry) : NOTHING;
     run.options.signal?.throwIfAborted();
-    // What follows is a generator only where it has something to ask: each costs as much as a small f.
+    // The helpers below are generators only if they ask questions: a generator costs as much as a small f.
     const met = run.convergence.met(run.now.f, run.now.gradientNorm);
     let end = (met === null ? null : yield* confirm(run, met)) ?? stopHere(run, asked);
-    // If the gradient test holds, this point is the answer, though an earlier f may be lower by its rounding. Values of
-    // different batches do not compare; the last point is the answer.
+    // If the gradient test holds, this point is returned, even if an earlier f is lower by rounding. Values
+    // of different batches cannot be compared, so the last point is returned.
     if (end !== null && (stochastic || end[0] === 'gradientTolerance')) best.keep(run.state.x, run.now);
     end ??= yield* advance(run);
     if (end !== null) return yield* finish(run, end);
   }
 }
 
-/** Notes the current point: the best so far, the trace, and what is printed of it. */
+/** Records the current point in the best point, the trace and the printed output. */
 function note(run: Run): TraceEntry {
   const { options, best, state, now, meter, iteration, alpha } = run;
   const { f, gradientNorm } = now;
@@ -99,7 +99,7 @@ function note(run: Run): TraceEntry {
 
 const NOTHING: Asked = { toStop: false, isOverfit: false };
 
-/** Evaluates the validation loss where it is due, and calls the callback. */
+/** Evaluates the validation loss if it is due, and calls the callback. */
 function* tell(run: Run, entry: TraceEntry): Asks<Asked> {
   const { options, watched, state, now, iteration } = run;
   const isValidated = watched !== undefined && (iteration > 0 || options.resume === undefined);
@@ -116,7 +116,10 @@ function* tell(run: Run, entry: TraceEntry): Asks<Asked> {
   return { toStop, isOverfit };
 }
 
-/** Draws the next mini-batch, if there are any, and makes a step; returns the end of the run if it fails. */
+/**
+ * Draws the next mini-batch, if there are any, and takes a step; returns the end of the run if the step
+ * fails.
+ */
 function* advance(run: Run): Asks<End | null> {
   const { solver, state, best, meter, view } = run;
   if (run.setting.stochastic) {
@@ -165,7 +168,9 @@ function* finish(run: Run, end: End): Asks<SolveResult> {
   });
 }
 
-/** Goes back to the point whose validation loss was least, if that is asked for; returns the end as it then reads. */
+/**
+ * Restores the point with the lowest validation loss, if requested; returns the end with its message adapted.
+ */
 function* restoreValidated({ watched, best, iteration }: Run, end: End): Asks<End> {
   let [termination, message] = end;
   if (!watched) return end;

@@ -19,7 +19,9 @@ export interface Progress extends TraceEntry {
   readonly x: Float64Array;
   /** The validation loss of this iteration, where it was evaluated. */
   readonly validation?: number;
-  /** Copies all that the run knows: for `options.resume` of another run, or by `saveState` into a file. */
+  /**
+   * Copies the complete state of the run, for `options.resume` of another run or for a file (`saveState`).
+   */
   state(this: void): RunState;
 }
 
@@ -47,8 +49,8 @@ export interface SolveOptions {
   /** Converged if 0 < ‖xₖ₊₁ − xₖ‖∞ ≤ xtol·‖xₖ₊₁‖∞ twice in a row; 0 turns it off. @defaultValue `0` */
   readonly xtol?: number;
   /**
-   * Minimize log f or √f instead of f > 0; everything shown and returned is that of f. Quasi-Newton methods get
-   * farther on the transformed loss if f falls by many powers of ten.
+   * Minimize log f or √f instead of f > 0; all values shown and returned are those of f. Quasi-Newton methods
+   * get farther on the transformed loss if f falls by many powers of ten.
    *
    * @defaultValue `'none'`
    */
@@ -60,32 +62,32 @@ export interface SolveOptions {
   /** Number of iterations between printed lines. @defaultValue `1` */
   readonly showEvery?: number;
   /**
-   * Called at the start and after each iteration; returns true to stop. `minimizeAsync` waits for a promise; `minimize`
-   * refuses it.
+   * Called at the start and after each iteration; return true to stop. `minimizeAsync` awaits a promise,
+   * `minimize` refuses it.
    */
   readonly callback?: (progress: Progress) => boolean | void;
   /** Aborts the solve: its reason is thrown, and the parameters hold the best point so far. */
   readonly signal?: AbortSignal;
-  /** A loss to watch, such as that of data held out: the run ends when it no longer falls. */
+  /** A loss to watch, such as that of held-out data: the run ends when it no longer falls. */
   readonly validation?: Validation;
   /**
-   * State of an earlier run of this solver on this problem, to go on from: its point (not `p0`), curvature, moments and best
-   * point. Limits count anew.
+   * State of an earlier run of this solver on this problem, to continue from its point (not `p0`), curvature,
+   * moments and best point. Limits start counting again.
    *
    * @defaultValue none: the run begins at `p0`
    */
   readonly resume?: RunState;
 }
 
-/** {@link SolveOptions} of a run that can wait. */
+/** {@link SolveOptions} of an asynchronous run. */
 export interface AsyncSolveOptions extends Omit<SolveOptions, 'callback' | 'validation'> {
   /** As in {@link SolveOptions}; a promise is awaited before the run goes on. */
   readonly callback?: (progress: Progress) => boolean | void | Promise<boolean | void>;
-  /** As in {@link SolveOptions}; its loss may answer later. */
+  /** As in {@link SolveOptions}; its loss may return a promise. */
   readonly validation?: Validation<number | Promise<number>>;
 }
 
-/** Options of {@link SolveOptions} that every solve has, without the transform. */
+/** The {@link SolveOptions} shared by all solves: without transform and validation. */
 export type PlainSolveOptions = Omit<AsyncSolveOptions, 'transform' | 'validation'>;
 
 /** Rules of {@link PlainSolveOptions}. */

@@ -14,26 +14,30 @@ export interface Iterate {
 }
 
 /**
- * State of a solver between iterations: the iterate, and plain data that only the solver itself reads (numbers,
- * booleans, strings, null, typed arrays of floats, and arrays and objects of these), so that it can be saved and
- * continued later.
+ * State of a solver between iterations: the iterate, and plain data that only the solver itself reads
+ * (numbers, booleans, strings, null, typed arrays of floats, and arrays and objects of these). It can be
+ * saved and resumed.
  */
 export interface SolverState extends Iterate {}
 
-/** Facts of a problem that a solver is told before it allocates its state. */
+/** Facts about a problem that a solver is given before it allocates its state. */
 export interface Setting {
   /** Number of unknowns. */
   readonly n: number;
   readonly precision: Precision;
-  /** True if f changes from step to step, with the mini-batch. @defaultValue `false` */
+  /** True if f changes from step to step with the mini-batch. @defaultValue `false` */
   readonly stochastic?: boolean;
-  /** True if the problem evaluates the samples that a batch shares with the one before. @defaultValue `false` */
+  /**
+   * True if the problem can evaluate the samples that a batch shares with the previous one.
+   *
+   * @defaultValue `false`
+   */
   readonly overlap?: boolean;
   /** Number of residuals, if the problem has them. @defaultValue `0` */
   readonly residualCount?: number;
   /** True if the problem has products with its Hessian. @defaultValue `false` */
   readonly hessianVector?: boolean;
-  /** True if the problem answers for products with its Jacobian. @defaultValue `false` */
+  /** True if the problem has products with its Jacobian. @defaultValue `false` */
   readonly jacobianProducts?: boolean;
   /** Names and shapes of the tensors that make up x, if the problem has a parameter set. */
   readonly layout?: Layout;
@@ -48,68 +52,73 @@ export interface Solver<State extends Iterate = SolverState> {
   /** Name of its factory, `'lbfgs'`. */
   readonly name: string;
   /**
-   * True if f falls from step to step, to within its own noise. Then a standstill means the end; otherwise (Adam) it
-   * means nothing.
+   * True if f falls at every step, to within its own noise. A standstill then means the end; otherwise (Adam)
+   * it means nothing.
    */
   readonly descends: boolean;
   /**
-   * True if a step does not write into the array of the point where it began until the next step. The best point then
-   * need not be copied each time there is a better one.
+   * True if the array of the point where a step began is not overwritten before the next step. The best point
+   * then need not be copied at each improvement.
    *
    * @defaultValue `false`
    */
   readonly leavesPoint?: boolean;
   /**
-   * True if the solver makes the same steps on a multiple of f, so that a solve can keep values beyond 1e±90 within the
-   * range of float64. It then asks for no residuals.
+   * True if the solver takes the same steps on a multiple of f, so that a solve can rescale values beyond
+   * 1e±90 to keep them in the range of float64. Such a solver must not ask for residuals.
    *
    * @defaultValue `false`
    */
   readonly anyScale?: boolean;
-  /** Returns the name in reports, `'L-BFGS (memory 20, Moré–Thuente)'`; `state` is given at the end of a solve. */
+  /**
+   * Returns the description in reports, such as `'L-BFGS (memory 20, Moré–Thuente)'`; `state` is passed at
+   * the end of a solve.
+   */
   describe(n: number, state?: State): string;
   /** Allocates the state; the driver fills `x`, `f` and `gradient` before the first step. */
   init(setting: Setting): State;
   /**
-   * Allocates a state like one of an earlier run, which is then copied into it: where `init` gives another kind.
+   * Allocates a state with the structure of an earlier one, which is then copied into it. Needed if the
+   * structure of `init`'s result can differ.
    *
-   * @throws RangeError if the earlier one cannot be this solver's
+   * @throws RangeError if the earlier state cannot belong to this solver
    */
   initLike?(setting: Setting, earlier: Iterate): State;
   /**
-   * Moves a point, `[n]`, into the set that the solver keeps to, such as its bounds.
+   * Moves a point, `[n]`, into the solver's feasible set, such as its bounds.
    *
    * @throws RangeError if it cannot
    */
   admit?(x: Float64Array, setting: Setting): void;
   /**
-   * Returns what is minimized and tested, where that is not f and ∇f: f with its penalty, and the norm of a projected
-   * gradient.
+   * Returns the value and norm that are minimized and tested if they are not f and ‖∇f‖∞, such as f with a
+   * penalty and the norm of a projected gradient.
    */
   measure?(state: State): Measured;
   /**
-   * Makes one iteration: moves `state.x` and sets `state.f` and `state.gradient` to their values there. On mini-batches
-   * these may stay those of the step's start, since the next batch is evaluated at the new point anyway.
+   * Performs one iteration: moves `state.x` and sets `state.f` and `state.gradient` to their values there. On
+   * mini-batches, these may remain the values at the start of the step, since the next batch is evaluated at
+   * the new point anyway.
    */
   step(state: State): Asks<StepOutcome>;
   /**
-   * Writes the point to return into `out`, `[n]`, where that is not the iterate: an average of points. At the end of a
-   * solve f is evaluated there once more.
+   * Writes the point to return into `out`, `[n]`, if that is not the iterate but, say, an average. At the end
+   * of a solve, f is evaluated there once more.
    *
-   * @returns false if it is the iterate
+   * @returns false if the iterate is to be returned
    */
   answer?(state: State, out: Float64Array): boolean;
   /**
-   * `out ← −H∇f`, the direction of the next step, `[n]`; for callers that choose the step themselves. Absent if the
-   * solver has no such direction.
+   * `out ← −H∇f`, the direction of the next step, `[n]`, for callers that choose the step length themselves.
+   * Absent if the solver has no such direction.
    */
   direction?(state: State, out: Float64Array): void;
 }
 
-/** Values that a solver is judged by. */
+/** The value and norm by which a point is judged. */
 export interface Measured {
   readonly f: number;
-  /** ‖·‖∞ of what is 0 at a solution. */
+  /** ‖∇f‖∞, or the norm of the quantity that vanishes at a solution instead. */
   readonly gradientNorm: number;
 }
 
@@ -121,7 +130,7 @@ export type StepOutcome =
       readonly alpha: number;
       /** ‖xₖ₊₁ − xₖ‖∞. */
       readonly moved: number;
-      /** ‖∇f‖∞ at the new point, if that came without a pass of its own. */
+      /** ‖∇f‖∞ at the new point, if it was computed along with something else. */
       readonly gradientNorm?: number | undefined;
     }
   | { readonly kind: 'failed'; readonly termination: Termination };

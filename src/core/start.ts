@@ -1,5 +1,5 @@
 /**
- * Checks before a solve begins. Each error says what to do.
+ * Checks made before a solve begins. Each error says what to do.
  *
  * @module
  */
@@ -22,7 +22,7 @@ export function checkProblem(where: string, problem: AsyncProblem | Problem): vo
 }
 
 /**
- * Checks that a solver can make a step.
+ * Checks that a value is a solver.
  *
  * @throws TypeError in the name of the function called
  */
@@ -66,7 +66,8 @@ export function checkStart(
 }
 
 /**
- * Number of calls after which x is always compared; then at powers of 2, since a comparison costs more than the copy.
+ * Number of first calls after which x is always compared; later only at powers of 2, since a comparison costs
+ * more than the copy.
  */
 const FIRST_CALLS = 4;
 

@@ -46,7 +46,8 @@ function tridiagonalEigen(d: Float64Array, e: Float64Array, rows: Float64Array):
   const n = d.length;
   let norm = 0;
   for (let i = 0; i < n; i++) norm = Math.max(norm, Math.abs(d[i]) + Math.abs(e[i]));
-  // Smaller couplings are rounding of the reflections; without full rank, they would keep the iteration going.
+  // Smaller couplings are rounding errors of the reflections; if the matrix is rank-deficient, they would
+  // prevent convergence.
   const negligible = Number.EPSILON * norm;
   for (let l = 0; l < n; l++) {
     for (let sweep = 0; ; sweep++) {
@@ -62,7 +63,10 @@ function tridiagonalEigen(d: Float64Array, e: Float64Array, rows: Float64Array):
   return { values: Float64Array.from(order, (k) => d[k]), vectors };
 }
 
-/** Returns the first row from `l` on that is not coupled to the next; couplings up to `negligible` count as none. */
+/**
+ * Returns the first row from `l` on that is not coupled to the next; couplings up to `negligible` count as
+ * zero.
+ */
 function firstUncoupled(d: Float64Array, e: Float64Array, l: number, negligible: number): number {
   for (let m = l; m + 1 < d.length; m++) {
     const least = Math.max(negligible, Number.EPSILON * (Math.abs(d[m]) + Math.abs(d[m + 1])));
@@ -71,7 +75,10 @@ function firstUncoupled(d: Float64Array, e: Float64Array, l: number, negligible:
   return d.length - 1;
 }
 
-/** Makes one implicit QL sweep with Wilkinson's shift over rows l … m, and applies the rotations to `rows` too. */
+/**
+ * Performs one implicit QL sweep with Wilkinson's shift over rows l … m, and also applies the rotations to
+ * `rows`.
+ */
 function qlSweep(d: Float64Array, e: Float64Array, rows: Float64Array, l: number, m: number): void {
   const width = d.length;
   const half = (d[l + 1] - d[l]) / (2 * e[l]);

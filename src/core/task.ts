@@ -1,8 +1,8 @@
 import type { ProblemFacts } from './problem.ts';
 
-/** A problem as the loop sees it: its facts, and which methods it has. */
+/** A problem as seen by the loop: its data, and which methods it has. */
 export interface Task extends ProblemFacts {
-  /** Methods of the problem, present or not. */
+  /** Methods of the problem; undefined if absent. */
   readonly nextBatch?: unknown;
   readonly overlap?: unknown;
   readonly residuals?: unknown;

@@ -10,21 +10,21 @@ interface Transform {
   value(f: number): number;
   /** Returns its derivative: the transformed gradient in units of ∇f. */
   slope(f: number): number;
-  /** Returns f and ‖∇f‖∞ from the transformed ones. */
+  /** Recovers f and ‖∇f‖∞ from the transformed values. */
   undo(measured: Measured): Measured;
 }
 
-/** A change of the answers of a solve, and its inverse. */
+/** A transformation of the answers that a solve receives, and its inverse. */
 export interface Filter {
-  /** Name of the transform; absent where f is only scaled. */
+  /** Name of the transform; absent if f is only scaled. */
   readonly name?: string;
-  /** Passes the questions of a solve on, and changes the answers. */
+  /** Passes on the questions of a solve, and transforms the answers. */
   pass(asks: Asks<SolveResult>): Asks<SolveResult>;
-  /** Returns f and ‖∇f‖∞ without the change. */
+  /** Recovers the original f and ‖∇f‖∞. */
   undo(measured: Measured): Measured;
 }
 
-/** log f, with the smallest positive number in place of an f of exactly 0. */
+/** log of the smallest positive number, used for an f of exactly 0. */
 const lowest = Math.log(Number.MIN_VALUE);
 const logOf = (f: number): number => (f === 0 ? lowest : Math.log(f));
 const expOf = (log: number): number => (log === lowest ? 0 : Math.exp(log));
@@ -42,17 +42,17 @@ const transforms: Partial<Record<'none' | 'log' | 'sqrt', Transform>> = {
   },
 };
 
-/** Values at and below f = 0, where a transform is not defined. */
+/** Record of values at or below f = 0, where a transform is not defined. */
 interface Below {
   /** f at the first point. */
   first: number;
   /** Lowest f. */
   least: number;
-  /** ‖∇f‖∞ at the last point with f = 0, which the transformed gradient does not tell. */
+  /** ‖∇f‖∞ at the last point with f = 0, which cannot be recovered from the transformed gradient. */
   normAtZero: number;
 }
 
-/** An f this little below zero, relative to the first, is rounding. */
+/** A negative f of at most this size, relative to the first f, counts as rounding. */
 const ROUNDING = 1e-10;
 
 /** Returns the transform of that name, for one run. */
@@ -74,7 +74,8 @@ export function transformBy(where: string, name: 'none' | 'log' | 'sqrt' = 'none
 }
 
 /**
- * Passes the questions of `asks` on and transforms the answers: values in the return, gradients in their buffers.
+ * Passes on the questions of `asks` and transforms the answers: the values returned, and the gradients in
+ * their buffers.
  *
  * An f < 0 becomes NaN, from which line searches step back. At f = 0 the transformed gradient is 0.
  *
@@ -118,8 +119,9 @@ function* transformed<Result>(
 }
 
 /**
- * Adds that f has fallen to 0 or below, if it has. A run that ends there has found no minimum unless the gradient is 0,
- * and its line search is not to blame: the termination is `nonFinite`, as the transformed f is.
+ * Adds a note to the message if f has fallen to 0 or below. A run that ends there has not found a minimum
+ * unless the gradient is 0, and its line search is not to blame, so the termination becomes `nonFinite`, like
+ * the transformed f.
  */
 function withoutFalseEnd(name: string, result: SolveResult, { first, least }: Below): SolveResult {
   const isNegative = least < -ROUNDING * first;

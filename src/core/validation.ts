@@ -5,39 +5,51 @@ import type { Iterate, Measured } from './solver.ts';
 import type { ProblemFacts } from './problem.ts';
 import type { Asks } from './question.ts';
 
-/** A loss that is watched while another is minimized, and when it ends the run. */
+/** A loss to watch while another is minimized, and the rule by which it ends the run. */
 export interface Validation<Answer = number> {
   /**
-   * Loss to watch, such as that of data held out: its `fg(x, null)` is evaluated, and nothing else of it. Any measure that
-   * falls as the model gets better will do: `{ fg: (x) => 1 - accuracyAt(x) }`.
+   * Loss to watch, such as that of held-out data. Only its `fg(x, null)` is called. Any measure that falls as
+   * the model improves will do: `{ fg: (x) => 1 - accuracyAt(x) }`.
    */
   readonly problem: {
     /** The loss at x, `[n]`; x is a copy. */
     fg(x: Float64Array, gradient: null): Answer;
   };
-  /** Evaluate it at the start, after every so many iterations, and at the end. @defaultValue `1` */
+  /**
+   * Number of iterations between evaluations; the start and the end are always evaluated.
+   *
+   * @defaultValue `1`
+   */
   readonly every?: number;
-  /** Evaluations without improvement after which to stop; Infinity never stops. @defaultValue `10` */
+  /**
+   * Number of evaluations without improvement after which to stop; Infinity never stops.
+   *
+   * @defaultValue `10`
+   */
   readonly patience?: number;
-  /** Changes no larger than this are no improvement. @defaultValue `0` */
+  /** Changes up to this size do not count as an improvement. @defaultValue `0` */
   readonly minDelta?: number;
-  /** End at the point whose validation loss was least, whether it stops early or not. @defaultValue `true` */
+  /**
+   * Return the point with the lowest validation loss, even if the run does not stop early.
+   *
+   * @defaultValue `true`
+   */
   readonly restoreBest?: boolean;
 }
 
 /** Validation losses of a run, in `result.validation`. */
 export interface ValidationResult {
-  /** The least validation loss and the iteration it is of; null where none was a number. */
+  /** The lowest validation loss and its iteration; null if no value was a number. */
   readonly best: { readonly iteration: number; readonly f: number } | null;
   /** Every validation loss, in order. */
   readonly trace: readonly { readonly iteration: number; readonly f: number }[];
 }
 
-/** A point whose validation loss was the least so far. */
+/** The point with the lowest validation loss so far. */
 export interface ValidatedPoint extends Measured {
   /** `[n]` */
   readonly x: Float64Array;
-  /** State of the problem beside x: see {@link ProblemFacts.statistics}. */
+  /** State of the problem in addition to x; see {@link ProblemFacts.statistics}. */
   readonly statistics: Float64Array | null;
   readonly iteration: number;
 }
@@ -70,26 +82,27 @@ export const validationRule: Rule = {
 /** Watches a validation loss in a run. */
 export interface Watch {
   readonly memory: ValidationMemory;
-  /** The value of an iteration, if it was evaluated there. */
+  /** Returns the value at an iteration, if it was evaluated there. */
   valueAt(iteration: number): number | undefined;
   /**
-   * Evaluates it where it is due, and at the end of a run in any case; true if it has not improved for too long.
+   * Evaluates the loss if it is due, and always at the end of a run; returns true if it has not improved for
+   * too long.
    *
-   * @param measured - f and ‖∇f‖∞ as the user sees them
+   * @param measured - f and ‖∇f‖∞ without transform and scaling
    */
   observe(iteration: number, at: Pick<Iterate, 'x'>, measured: Measured, isEnd: boolean): Asks<boolean>;
-  /** The best point, where the run is to end there. */
+  /** Returns the best point if the run is to end there. */
   chosen(): ValidatedPoint | null;
   result(): ValidationResult;
-  /** The sentence that says why it stopped. */
+  /** Returns the message that says why the run stopped. */
   reason(): string;
 }
 
 /**
- * Starts to watch.
+ * Starts to watch a validation loss.
  *
  * @param task - the problem that is minimized: its statistics are brought up to date before each evaluation
- * @param memory - of the run that is resumed, written
+ * @param memory - memory of the run being resumed, or a fresh one; written to
  */
 export function watch(
   options: Validation<number | Promise<number>>,
@@ -104,7 +117,7 @@ export function watch(
       const isDue = isEnd || iteration % every === 0;
       if (!isDue || trace.at(-1)?.iteration === iteration) return false;
       const statistics = task.statistics?.read(x) ?? null;
-      // A copy: what is given to others may be written into.
+      // A copy, because user code may write into it.
       const value = yield* numberFrom(problem.fg(x.slice(), null), 'validation.problem.fg');
       trace.push({ iteration, f: value });
       const { isBest, isOver } = observeValue(memory, value, { patience, minDelta, mode: 'min' });

@@ -1,7 +1,7 @@
-/** Number of equal parts of a line on which noise is estimated; it takes one sample more. */
+/** Number of equal parts of the line on which noise is estimated, at one sample more. */
 export const NOISE_PARTS = 8;
 
-/** Orders of the differences: lower ones see the trend, higher ones rest on few samples. */
+/** Orders of the differences: lower ones contain the trend, higher ones rest on few samples. */
 const ORDERS = [3, 4, 5];
 
 /**

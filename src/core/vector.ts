@@ -1,8 +1,8 @@
 /**
  * Level-1 vector operations on flat `Float64Array`s, all of one length `n`.
  *
- * Results are written to the last argument; sums accumulate in float64. Only these loops and those of the solvers'
- * updates are worth unrolling.
+ * Results are written to the last argument; sums accumulate in float64. Only these loops and those in the
+ * solvers' updates are worth unrolling.
  *
  * @module
  */
@@ -10,7 +10,9 @@
 /** Vectors at least this long use SIMD; below, setting up the memory costs more than it saves. */
 export const KERNEL_LENGTH = 256;
 
-/** The operations on vectors in one memory: the same to the last bit as those below, but faster. */
+/**
+ * Faster versions of the operations below for vectors in one memory, with the same results to the last bit.
+ */
 export interface FastOperations {
   /** Length of the vectors. */
   readonly length: number;
@@ -19,15 +21,15 @@ export interface FastOperations {
   normInf(x: Float64Array): number;
 }
 
-/** Operations of each memory that has some. */
+/** Fast operations by memory. */
 const fastOperations = new WeakMap<ArrayBufferLike, FastOperations>();
 
-/** Makes the functions below use `operations` on the vectors that lie in `memory`. */
+/** Makes the functions below use `operations` for vectors in `memory`. */
 export function acceptOperations(memory: ArrayBufferLike, operations: FastOperations): void {
   fastOperations.set(memory, operations);
 }
 
-/** Returns the operations for whole vectors that lie in one memory. */
+/** Returns the fast operations if the vectors are whole and in one memory. */
 function fastFor(a: Float64Array, b: Float64Array, c: Float64Array): FastOperations | undefined {
   if (a.length < KERNEL_LENGTH || b.buffer !== a.buffer || c.buffer !== a.buffer) return undefined;
   const operations = fastOperations.get(a.buffer);
@@ -84,7 +86,7 @@ export function roundToFloat32(x: Float64Array): void {
 export function normInf(x: Float64Array): number {
   const fast = fastFor(x, x, x);
   if (fast) return fast.normInf(x);
-  // `Math.max` passes NaN on; four of them for the reason given at `dot`.
+  // `Math.max` propagates NaN; four accumulators for the reason given at `dot`.
   let m0 = 0;
   let m1 = 0;
   let m2 = 0;
@@ -102,7 +104,10 @@ export function normInf(x: Float64Array): number {
   return Math.max(m0, m1, m2, m3);
 }
 
-/** Returns Σ|aᵢbᵢ|. With x and ∇f, a relative change ε of x changes f by up to ε times this, however small f is. */
+/**
+ * Returns Σ|aᵢbᵢ|. For x and ∇f, a relative change ε of x changes f by up to ε times this, however small f
+ * is.
+ */
 export function absoluteDot(a: Float64Array, b: Float64Array): number {
   let sum = 0;
   for (let i = 0; i < a.length; i++) sum += Math.abs(a[i] * b[i]);

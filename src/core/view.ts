@@ -2,7 +2,7 @@ import { normInf } from './vector.ts';
 import type { Iterate, Measured, Solver } from './solver.ts';
 import type { Filter } from './transform.ts';
 
-/** The filters that a run passes through. */
+/** The filters between a problem and its solver. */
 export interface View {
   /** Name of the transform. */
   readonly name: string;
@@ -11,7 +11,7 @@ export interface View {
   readonly measure: Measure;
 }
 
-/** f and ‖∇f‖∞ of a state; `norm` is what the solver sees as the latter, where that is known. */
+/** Returns f and ‖∇f‖∞ of a state; `norm` is the norm seen by the solver, if known. */
 export type Measure = (state: Iterate, norm?: number) => Measured;
 
 /** Measures states as the solver does, and undoes the filters. */
