@@ -8,14 +8,18 @@ export const title = 'Mini-batches: SOAP beside Adam';
 
 const seeds = [1, 2, 3];
 
-/** @typedef {(rate: number, steps: number) => import('quasi-newton').Solver<any>} Method */
+/** Steps of warm-up of a whole run; shorter ones have it in proportion. */
+const WARM_UP = 50;
+
+/** @typedef {(rate: number, steps: number, share: number) => import('quasi-newton').Solver<any>} Method */
 /**
  * @param {(options: { learningRate: import('quasi-newton').Schedule }) => import('quasi-newton').Solver<any>} make
  * @returns {Method}
  */
-const cosine = (make) => (peak, steps) => make({ learningRate: warmupCosine({ peak, steps, warmup: 50 }) });
+const cosine = (make) => (peak, steps, share) =>
+  make({ learningRate: warmupCosine({ peak, steps, warmup: Math.round(share * WARM_UP) }) });
 /** @type {(rate: number) => import('quasi-newton').Schedule} */
-const constant = (rate) => warmup({ steps: 50, after: rate });
+const constant = (rate) => warmup({ steps: WARM_UP, after: rate });
 
 /** @type {Record<string, Method>} */
 const methods = {
@@ -24,6 +28,8 @@ const methods = {
   soap: cosine(soap),
   'soap, maxSide 128': cosine((options) => soap({ ...options, maxSide: 128 })),
   'soap, oneSided': cosine((options) => soap({ ...options, oneSided: true })),
+  'adam, weight decay 0.3': cosine((options) => adam({ ...options, weightDecay: 0.3 })),
+  'soap, weight decay 0.3': cosine((options) => soap({ ...options, weightDecay: 0.3 })),
   'adam, schedule-free': (rate) => adam({ learningRate: constant(rate), scheduleFree: true }),
   'soap, schedule-free': (rate) => soap({ learningRate: constant(rate), scheduleFree: true }),
   levenbergMarquardt: () => levenbergMarquardt(),
@@ -57,7 +63,8 @@ const experiments = {
       ['soap, maxSide 128', 1, [0.02, 0.03, 0.04]],
       ['soap, oneSided', 1, [0.02, 0.03, 0.04]],
       ['soap', 0.7, [0.03, 0.04]],
-      ['soap', 0.6, [0.03, 0.04]],
+      ['adam, weight decay 0.3', 1, [0.03]],
+      ['soap, weight decay 0.3', 1, [0.03]],
       ['adam, schedule-free', 1, [0.08]],
       ['soap, schedule-free', 1, [0.03]],
     ],
@@ -72,12 +79,13 @@ const experiments = {
       ['soap', 1, [0.005, 0.01, 0.02, 0.03, 0.04]],
       ['soap, maxSide 128', 1, [0.02, 0.03, 0.04]],
       ['soap, oneSided', 1, [0.02, 0.03, 0.04]],
-      ['soap', 0.65, [0.02, 0.03, 0.04]],
-      ['soap', 0.55, [0.02, 0.03, 0.04]],
-      ['soap, oneSided', 0.65, [0.03, 0.04]],
-      ['adam, schedule-free', 1, [0.04]],
+      ['soap', 0.7, [0.03]],
+      ['soap, oneSided', 0.75, [0.03]],
+      ['adam, weight decay 0.3', 1, [0.03]],
+      ['soap, weight decay 0.3', 1, [0.03]],
+      ['adam, schedule-free', 1, [0.03, 0.04]],
       ['soap, schedule-free', 1, [0.01, 0.02, 0.03]],
-      ['soap, schedule-free', 0.6, [0.02]],
+      ['soap, schedule-free', 0.7, [0.03]],
     ],
   },
 };
@@ -99,7 +107,7 @@ export async function runExperiments(some) {
           const key = `${method}, ${steps} steps${rate > 0 ? `, rate ${rate}` : ''}`;
           results.set(key, [
             ...(results.get(key) ?? []),
-            await train(task, methods[method](rate, steps), steps),
+            await train(task, methods[method](rate, steps, share), steps),
           ]);
         }
       }
@@ -139,8 +147,8 @@ function report(name, measures, results) {
         key,
         ...[median(first), Math.min(...first), Math.max(...first)].map((value) => value.toExponential(1)),
         ...others.map((values) => median(values).toExponential(1)),
-        median(seconds).toFixed(1),
-        Math.min(...seconds).toFixed(1),
+        median(seconds).toFixed(2),
+        Math.min(...seconds).toFixed(2),
       ];
     }),
   );

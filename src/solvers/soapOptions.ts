@@ -25,9 +25,20 @@ export interface SoapOptions {
   readonly clipNorm?: number;
   /** Steps from one refresh of the eigenbases to the next. @defaultValue `10` */
   readonly frequency?: number;
-  /** Sides longer than this are not rotated: a side k of a matrix costs about 4·k operations per element. @defaultValue `128` */
+  /**
+   * Longest side of a matrix that is kept whole. Longer ones are cut into equal parts, and each block of the matrix is
+   * rotated by itself; a side of k costs each element about 2.5·k multiplications. `Infinity` cuts nothing, 1 rotates
+   * nothing, which is Adam.
+   *
+   * @defaultValue `32`
+   */
   readonly maxSide?: number;
-  /** Rotate the shorter side of each matrix only. @defaultValue `false` */
+  /**
+   * Rotate the side of the inputs only: all axes of a kernel but those of its filters or units, where a layout tells them,
+   * else all but the first. Half the work.
+   *
+   * @defaultValue `false`
+   */
   readonly oneSided?: boolean;
   /** Make the bias after a kernel another row or column of it, where sizes tell that it is its bias. @defaultValue `false` */
   readonly joinBias?: boolean;
