@@ -276,16 +276,26 @@ describe('rotations', () => {
   });
 });
 
-it('goes on from a clone of its state to the last bit, in a new solver too', () => {
-  const problem = problemOf(layoutOf([weight(5, 4), { name: 'b', shape: [4] }]));
-  const options = { learningRate: 0.02, frequency: 3, maxSide: 3 };
-  const straight = startOf(problem, options);
-  let cloned = startOf(problem, options);
-  const solver = soap(options);
-  for (let t = 0; t < 12; t++) {
-    runSync(solver.step(straight), problem);
-    cloned = structuredClone(cloned);
-    runSync(soap(options).step(cloned), problem);
-    expect(cloned).toEqual(straight);
-  }
-});
+it.each(['float64', 'float32'] as const)(
+  'in %s goes on from a clone of its state to the last bit, in a new solver and beside another run too',
+  (precision) => {
+    const problem = problemOf(layoutOf([weight(5, 14), { name: 'b', shape: [5] }]));
+    const options = { learningRate: 0.02, frequency: 3, maxSide: 6 };
+    const straight = startOf(problem, options, precision);
+    let cloned = startOf(problem, options, precision);
+    const solver = soap(options);
+    const trace = Array.from({ length: 12 }, () => {
+      runSync(solver.step(straight), problem);
+      return structuredClone(straight);
+    });
+    // Leaves other numbers in the memory that all runs share.
+    const other = problemOf(layoutOf([weight(20, 20)]), 2);
+    const beside = startOf(other, {}, precision);
+    for (const state of trace) {
+      runSync(solver.step(beside), other);
+      cloned = structuredClone(cloned);
+      runSync(soap(options).step(cloned), problem);
+      expect(cloned).toEqual(state);
+    }
+  },
+);
