@@ -100,7 +100,7 @@ export function* inspect(standstill: Standstill): Asks<Inspection> {
     const change = changeAlong([other, at, end], standstill);
     // A kink at the point cancels in the whole, not in its halves.
     const isKink = [other, end].some((point) => bends(at, point, standstill));
-    return { ...change, smooth: change.trusted && !isKink };
+    return { ...change, smooth: !isKink };
   }
 
   /**
@@ -240,7 +240,7 @@ interface Change extends Mismatch {
   readonly resolved: boolean;
   /** True if the line is short enough for the quadrature rule. */
   readonly trusted: boolean;
-  /** True if f has no kink along it either. */
+  /** True if f has no kink along it, and does not bend too much for that to be told. */
   readonly smooth: boolean;
 }
 
@@ -262,11 +262,10 @@ function changeAlong(
   return { byValues, byGradients, resolved, trusted, smooth: trusted };
 }
 
-/** Returns true if the trapezoidal rule is too coarse for the way between two points. */
+/** Returns true if the change between two points is far from that of the trapezoidal rule, as it is across a kink. */
 function bends(from: Iterate, to: Iterate, standstill: Standstill): boolean {
-  const byGradients = trapezoid(from, to);
-  const slack = Math.max(TRUSTED * Math.abs(byGradients), roundingOf(from, to, standstill));
-  return Math.abs(to.f - from.f - byGradients) > slack;
+  const change = { byValues: to.f - from.f, byGradients: trapezoid(from, to) };
+  return differs(change) && Math.abs(change.byValues - change.byGradients) > roundingOf(from, to, standstill);
 }
 
 /** Rounding error of the change of f between two points. */
@@ -282,7 +281,7 @@ export function trapezoid(from: Iterate, to: Iterate): number {
   return sum;
 }
 
-const differs = ({ byValues, byGradients }: Change): boolean =>
+const differs = ({ byValues, byGradients }: Mismatch): boolean =>
   Math.abs(byValues - byGradients) > TOLERANCE * Math.max(Math.abs(byValues), Math.abs(byGradients));
 
 const contradicts = (change: Change): boolean => change.resolved && change.trusted && differs(change);

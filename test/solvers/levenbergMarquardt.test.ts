@@ -1,5 +1,13 @@
 import { describe, expect, it } from 'vitest';
-import { auto, leastSquares, levenbergMarquardt, minimize, minimizeAsync, type Problem } from 'quasi-newton';
+import {
+  auto,
+  leastSquares,
+  levenbergMarquardt,
+  minimize,
+  minimizeAsync,
+  runSync,
+  type Problem,
+} from 'quasi-newton';
 import { mgh } from '../../bench/problems/mgh/index.js';
 import { poisson } from '../../bench/problems/poisson.js';
 
@@ -32,70 +40,95 @@ function solve(a: Matrix, b: number[]): number[] {
 
 interface Settings {
   scaling: 'identity' | 'columns';
-  acceleration: boolean;
-  damping: number;
+  acceleration: boolean | 'auto';
+  /** Left out: a thousandth, or by columns the least power of 10 whose step is not longer than x. */
+  damping?: number;
+  lower?: number[];
+  upper?: number[];
 }
 
 /** Levenberg–Marquardt as its papers have it, without regard to rounding, memory or time: the points it visits. */
 function plain(problem: Problem, iterations: number, settings: Settings): number[][] {
   const { p0, residualCount: m = 0 } = problem;
   const n = p0.length;
+  const { scaling, acceleration, lower, upper } = settings;
   const at = (x: number[]) => {
     const r = new Float64Array(m);
     const J = new Float64Array(m * n);
     problem.residuals!(Float64Array.from(x), r, J);
     return { r: [...r], J: Array.from({ length: m }, (_, i) => Array.from(J.subarray(i * n, (i + 1) * n))) };
   };
+  const low = (j: number) => lower?.[j] ?? -Infinity;
+  const high = (j: number) => upper?.[j] ?? Infinity;
+  const admit = (x: number[]) => x.map((value, j) => Math.min(high(j), Math.max(low(j), value)));
   const norms = (J: Matrix) => transpose(J).map((column) => Math.sqrt(inner(column, column)));
-  let x = [...p0];
+  let x = admit([...p0]);
   let { r, J } = at(x);
-  let D = settings.scaling === 'columns' ? norms(J) : x.map(() => 1);
-  let lambda = settings.damping * (settings.scaling === 'columns' ? 1 : Math.max(...norms(J)) ** 2);
+  let D = scaling === 'columns' ? norms(J) : x.map(() => 1);
+  const length = (v: number[]) => Math.sqrt(v.reduce((sum, vj, j) => sum + (D[j] * vj) ** 2, 0));
+  /** Solves the damped system for −Jᵀb; unknowns at a bound that −∇f points out of stay. */
+  const stepFor = (b: number[], damping: number): number[] => {
+    const Jt = transpose(J);
+    const g = times(Jt, r);
+    const free = x.map((xj, j) => !((xj <= low(j) && g[j] > 0) || (xj >= high(j) && g[j] < 0)));
+    const system = Jt.map((row, i) =>
+      Jt.map((other, j) => {
+        if (!free[i] || !free[j]) return Number(i === j);
+        return inner(row, other) + (i === j ? damping * D[i] ** 2 : 0);
+      }),
+    );
+    return solve(
+      system,
+      times(Jt, b).map((value, j) => (free[j] ? -value : 0)),
+    );
+  };
+  const unit = scaling === 'columns' ? 1 : Math.max(...norms(J)) ** 2;
+  let relative = settings.damping ?? 1e-3;
+  if (settings.damping === undefined && scaling === 'columns' && x.some(Boolean)) {
+    relative = 1e-12;
+    while (relative < 1 && length(stepFor(r, relative)) > length(x)) relative *= 10;
+  }
+  let lambda = relative * unit;
+  let isStraight = false;
   const points = [x];
   for (let k = 0; k < iterations; k++) {
-    const Jt = transpose(J);
     let growth = 2;
     for (;;) {
-      const system = Jt.map((row, i) =>
-        Jt.map((other, j) => inner(row, other) + (i === j ? lambda * D[i] ** 2 : 0)),
-      );
-      const first = solve(
-        system,
-        times(Jt, r).map((g) => -g),
-      );
-      const slope = times(J, first);
-      const predicted =
-        inner(r, r) -
-        inner(
-          r.map((ri, i) => ri + slope[i]),
-          r.map((ri, i) => ri + slope[i]),
-        );
+      let first = stepFor(r, lambda);
+      let slope = times(J, first);
+      const f = inner(r, r);
+      const change = 2 * inner(slope, r) + inner(slope, slope);
+      let predicted = -change;
+      const inside = admit(x.map((xj, j) => xj + first[j]));
+      if (inside.some((value, j) => value !== x[j] + first[j])) {
+        first = inside.map((value, j) => value - x[j]);
+        slope = times(J, first);
+        predicted = -(2 * inner(slope, r) + inner(slope, slope));
+      }
       let step = first;
-      let accepted = true;
-      if (settings.acceleration && predicted >= 1e-6 * inner(r, r)) {
+      let isAllowed = predicted > 0;
+      const isBent = acceleration === 'auto' ? !isStraight : acceleration;
+      if (isAllowed && isBent && predicted >= 1e-6 * f) {
         const h = 0.1;
-        const ahead = at(x.map((xj, j) => xj + h * first[j])).r;
+        const ahead = at(admit(x.map((xj, j) => xj + h * first[j]))).r;
         const curvature = r.map((ri, i) => (2 / h) * ((ahead[i] - ri) / h - slope[i]));
-        const second = solve(
-          system,
-          times(Jt, curvature).map((g) => -g),
-        );
-        const length = (v: number[]) => Math.sqrt(v.reduce((sum, vj, j) => sum + (D[j] * vj) ** 2, 0));
-        accepted = (2 * length(second)) / length(first) <= 1.5;
+        const second = stepFor(curvature, lambda);
+        isAllowed = (2 * length(second)) / length(first) <= (acceleration === 'auto' ? 3 : 1.5);
         step = first.map((v, j) => v + second[j] / 2);
       }
-      const next = x.map((xj, j) => xj + step[j]);
-      const f = inner(r, r);
+      const next = admit(x.map((xj, j) => xj + step[j]));
       const trial = at(next);
       const trialF = inner(trial.r, trial.r);
-      if (accepted && trialF < f) {
+      if (isAllowed && trialF < f) {
         const gain = (f - trialF) / predicted;
-        lambda *= gain > 0.75 ? 1 / 5 : gain < 0.25 ? 2 : 1 / 1.5;
+        lambda = Math.max(lambda * (gain > 0.75 ? 1 / 5 : gain < 0.25 ? 2 : 1 / 1.5), 1e-20 * unit);
+        isStraight = Math.abs(gain - 1) < 0.25;
         [x, r, J] = [next, trial.r, trial.J];
-        if (settings.scaling === 'columns') D = norms(J).map((norm, j) => Math.max(norm, D[j]));
+        if (scaling === 'columns') D = norms(J).map((norm, j) => Math.max(norm, D[j]));
         points.push(x);
         break;
       }
+      isStraight = false;
       lambda *= growth;
       growth *= 2;
     }
@@ -115,36 +148,161 @@ const wide = leastSquares({
   },
 });
 
+/** A curved valley: steps along it are rejected, and gains are low. */
+const valley = leastSquares({
+  p0: Float64Array.of(-1.9, 2.2),
+  residualCount: 3,
+  residuals([a, b], r, J) {
+    r.set([10 * (b - a * a), 1 - a, 0.3 * Math.sin(3 * b)]);
+    J?.set([-20 * a, 10, -1, 0, 0, 0.9 * Math.cos(3 * b)]);
+  },
+});
+
 describe('Levenberg–Marquardt takes the steps of a plain implementation', () => {
   const variants = (['identity', 'columns'] as const).flatMap((scaling) =>
-    [true, false].map((acceleration) => ({ scaling, acceleration })),
+    ([true, false, 'auto'] as const).map((acceleration) => ({ scaling, acceleration, damping: 1e-2 })),
   );
+  const walls = { lower: [0.195, -0.5, 0.05, 0.1], upper: [0.5, 0.42, 0.12, 0.4] };
+  type Case = Omit<Settings, 'damping'> & {
+    name: string;
+    problem: Problem;
+    iterations: number;
+    damping?: number | undefined;
+  };
+  type More = { damping?: number | undefined; lower?: number[]; upper?: number[] };
+  const among = (name: string, problem: Problem, iterations: number, more: More = {}): Case[] =>
+    variants.map((variant) => Object.assign({ name, problem, iterations }, variant, more));
+  const given = (options: object) =>
+    Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
   const cases = [
-    ...variants.map((variant) => Object.assign({ name: 'a fit', problem: fit, iterations: 12 }, variant)),
-    ...variants.map((variant) =>
-      Object.assign({ name: 'the dual form', problem: wide, iterations: 4 }, variant),
-    ),
+    ...among('a fit', fit, 12),
+    ...among('the dual form', wide, 4),
+    ...among('a curved valley', valley, 9),
+    ...among('a curved valley, much damped', valley, 8, { damping: 3 }),
+    ...among('a fit within bounds', fit, 8, walls),
+    ...among('the dual form within bounds', wide, 3, {
+      lower: [0.2, 0.35, -9, -9, 0],
+      upper: [9, 9, -0.45, 0.3, 9],
+    }),
+    ...among('a valley below a bound', valley, 8, { upper: [9, 1.5] }),
+    ...among('the damping chosen', fit, 8, { damping: undefined }),
+    ...among('the damping chosen, in a valley', valley, 5, { damping: undefined }),
     { name: 'a network', problem: poisson(1), iterations: 1, ...variants[0] },
   ];
 
   it.each(cases)(
     '$name, $scaling, acceleration $acceleration',
-    ({ problem, iterations, scaling, acceleration }) => {
-      const settings = { scaling, acceleration, damping: 1e-2 };
+    ({ problem, iterations, scaling, acceleration, damping, lower, upper }) => {
+      const settings = { scaling, acceleration, ...given({ damping, lower, upper }) };
       const points: number[][] = [];
-      minimize(problem, levenbergMarquardt(settings), {
+      const lengths: number[] = [];
+      const solver = levenbergMarquardt(settings);
+      minimize(problem, solver, {
         maxIterations: iterations,
         gtol: 0,
-        callback: ({ x }) => void points.push([...x]),
+        callback: ({ x, alpha }) => {
+          points.push([...x]);
+          lengths.push(alpha);
+        },
       });
       const expected = plain(problem, iterations, settings);
       expect(points).toHaveLength(expected.length);
+      expect(lengths).toEqual(points.map((_x, k) => Number(k > 0)));
       points.forEach((x, k) => {
         const size = Math.max(...expected[k].map(Math.abs));
-        x.forEach((value, j) => expect(Math.abs(value - expected[k][j])).toBeLessThan(1e-12 * size));
+        x.forEach((value, j) => expect(Math.abs(value - expected[k][j])).toBeLessThan(1e-10 * size));
       });
     },
   );
+});
+
+describe('settings', () => {
+  /** The points that a run visits without a Jacobian. */
+  function visited(differences: 'auto' | '2-point' | '3-point', maxIterations: number) {
+    const points: number[] = [];
+    const problem = leastSquares({
+      p0: Float64Array.of(2),
+      residualCount: 2,
+      residuals([a], r) {
+        points.push(a);
+        r.set([Math.exp(a) - 3, a - 1]);
+      },
+    });
+    const { termination, x } = minimize(problem, levenbergMarquardt({ differences, acceleration: false }), {
+      gtol: 0,
+      maxIterations,
+    });
+    // A point of a difference follows the point that it belongs to: above it by ε^½, or to both sides by ε^⅓.
+    const countOf = (relative: number) =>
+      points.filter((p, k) => k > 0 && Math.abs((p - points[k - 1]) / points[k - 1] / relative - 1) < 1e-6)
+        .length;
+    const [above, below] = [countOf(2 ** -26), countOf(2 ** (-52 / 3))];
+    return { termination, x: x[0], above, below };
+  }
+
+  it('differences: forward, central, or forward until no step lowers f', () => {
+    expect(visited('2-point', 4)).toMatchObject({ above: 5, below: 0 });
+    expect(visited('auto', 4)).toMatchObject({ above: 5, below: 0 });
+    // The gradient at the start needs few digits.
+    expect(visited('3-point', 4)).toMatchObject({ above: 1, below: 4 });
+    const [central, both] = [visited('3-point', 100), visited('auto', 100)];
+    expect(both.above).toBeGreaterThan(4);
+    expect(both.below).toBeGreaterThan(0);
+    // (eᵃ − 3)eᵃ + a − 1 = 0
+    for (const { x, termination } of [central, both]) {
+      expect((Math.exp(x) - 3) * Math.exp(x) + x - 1).toBeCloseTo(0, 8);
+      expect(termination).toBe('precisionFloor');
+    }
+  });
+
+  it('of one bound alone hold', () => {
+    const above = minimize(fit, levenbergMarquardt({ upper: 0.19 }), { gtol: 1e-9 });
+    expect(Math.max(...above.x)).toBe(0.19);
+    const below = minimize(fit, levenbergMarquardt({ lower: 0.15 }), { gtol: 1e-9 });
+    expect(Math.min(...below.x)).toBe(0.15);
+    for (const options of [{ lower: null }, { upper: null }, { lower: -Infinity, upper: Infinity }]) {
+      expect(minimize(fit, levenbergMarquardt(options)).x).toEqual(minimize(fit, levenbergMarquardt()).x);
+    }
+  });
+
+  it('are told in the description of the solver', () => {
+    const solver = levenbergMarquardt();
+    const state = solver.init({ n: 2, precision: 'float64', residualCount: 2 } as never);
+    expect(solver.describe(2, state)).toBe('Levenberg–Marquardt (geodesic acceleration)');
+    expect(levenbergMarquardt({ acceleration: false }).describe(2, state)).toBe('Levenberg–Marquardt');
+  });
+
+  it('refuse a start where the Jacobian is not finite', () => {
+    const problem = leastSquares({
+      p0: Float64Array.of(0),
+      residualCount: 1,
+      residuals([a], r, J) {
+        r[0] = Math.sqrt(a) - 1;
+        if (J) J[0] = 0.5 / Math.sqrt(a);
+      },
+    });
+    const solver = levenbergMarquardt();
+    const state = solver.init({ n: 1, precision: 'float64', residualCount: 1 } as never);
+    expect(() => runSync(solver.step(state), problem)).toThrow(
+      new RangeError('levenbergMarquardt: the Jacobian is not finite at the start; start elsewhere.'),
+    );
+  });
+
+  it('in float32, bounds are the float32 numbers within', () => {
+    const problem = leastSquares({
+      p0: Float64Array.of(0, 0),
+      residualCount: 2,
+      precision: 'float32',
+      residuals([a, b], r, J) {
+        r.set([a - 3, b + 3]);
+        J?.set([1, 0, 0, 1]);
+      },
+    });
+    // float32 has 0.10000000149 for 0.1 and −0.69999998808 for −0.7.
+    const { x, converged } = minimize(problem, levenbergMarquardt({ upper: 0.1, lower: -0.7 }));
+    expect([...x]).toEqual([Math.fround(0.1) - 2 ** -27, Math.fround(-0.7)]);
+    expect(converged).toBe(true);
+  });
 });
 
 /** Rosenbrock's function, with its Jacobian or without. */
