@@ -4,7 +4,7 @@ import { checkOptions, positive } from './options.ts';
 import { evaluate, type Asks } from './question.ts';
 import { scaleOf, sizeAt, typicalSizes, type Scale } from './scale.ts';
 import { judge, type Element, type Judgment } from './slope.ts';
-import { checkProblem } from './start.ts';
+import { checkProblem, checkStart } from './start.ts';
 import { roundToFloat32 } from './vector.ts';
 import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
 
@@ -105,6 +105,7 @@ function* check(
   options: CheckGradientOptions,
 ): Asks<GradientCheck> {
   checkProblem(where, problem);
+  checkStart(where, problem);
   const n = problem.p0.length;
   checkOptions(where, options, {
     at: { allowed: `a Float64Array(${n})`, accepts: (v) => v instanceof Float64Array && v.length === n },

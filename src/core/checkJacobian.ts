@@ -2,10 +2,11 @@ import { runAsync, runSync } from './drive.ts';
 import { EPSILON } from './epsilon.ts';
 import { askResiduals, differenceJacobian, differenceStep, jacobianSource, noteSizes } from './jacobian.ts';
 import { adjointOfRandom, atColumns, productsAt, sampled } from './jacobianProducts.ts';
-import { boolean, checkOptions, positive, show } from './options.ts';
+import { boolean, checkOptions, integerFrom, positive, show } from './options.ts';
 import { firstNonFinite, roundToFloat32 } from './vector.ts';
 import { tensorAt } from './layout.ts';
-import type { AsyncProblem, Precision, Problem, ProblemFacts } from './problem.ts';
+import { checkProblem, checkStart } from './start.ts';
+import type { AsyncProblem, Precision, Problem } from './problem.ts';
 import type { Asks } from './question.ts';
 
 /** Options of {@link checkJacobian}. */
@@ -102,9 +103,6 @@ const NOISE = 10;
 const RESOLVED = 0.1;
 const MAX_LISTED = 1000;
 
-/** Facts of a problem that is checked. */
-type Checked = ProblemFacts & Partial<Record<JacobianMethod, unknown>>;
-
 /** Differences in some columns, and what a method gives in their place. */
 interface Comparison {
   readonly method: JacobianMethod;
@@ -115,10 +113,21 @@ interface Comparison {
   readonly columns: readonly number[];
 }
 
-function* check(where: string, problem: Checked, options: CheckJacobianOptions): Asks<JacobianCheck> {
+function* check(
+  where: string,
+  problem: AsyncProblem | Problem,
+  options: CheckJacobianOptions,
+): Asks<JacobianCheck> {
   if (typeof problem?.residuals !== 'function') {
     throw new TypeError(
       `${where}: the problem must have residuals, got ${show(problem)}; leastSquares({ p0, residualCount, residuals }) makes one.`,
+    );
+  }
+  checkProblem(where, problem);
+  checkStart(where, problem);
+  if (!integerFrom(1).accepts(problem.residualCount)) {
+    throw new RangeError(
+      `${where}: residualCount must be a whole number ≥ 1, got ${show(problem.residualCount)}.`,
     );
   }
   const { p0, params, precision = 'float64', residualCount: m = 0 } = problem;
@@ -128,7 +137,6 @@ function* check(where: string, problem: Checked, options: CheckJacobianOptions):
     tolerance: positive,
     products: boolean,
   });
-  if (m === 0) throw new RangeError(`${where}: the problem has no residuals: its residualCount is ${m}.`);
   const { at = p0, tolerance = TOLERANCE[precision], products = true } = options;
   const hasProducts =
     products && problem.jacobianVector !== undefined && problem.vectorJacobian !== undefined;
@@ -244,8 +252,7 @@ function tally(method: JacobianMethod, each: ReturnType<typeof elements>, tolera
     if (worst === undefined || element.error > worst.error) worst = element;
     if (element.error > tolerance) wrong.push(element);
   }
-  if (worst === undefined) throw new RangeError('checkJacobian: the problem has no unknowns.');
-  return { method, wrong, checked, undetermined, worst };
+  return { method, wrong, checked, undetermined, worst: worst! };
 }
 
 /**

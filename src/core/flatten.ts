@@ -1,5 +1,5 @@
 import { sizeOf } from './layout.ts';
-import { isPlainObject, show } from './options.ts';
+import { callable, checkOptions, isPlainObject, show } from './options.ts';
 import { checkLength } from './paramSet.ts';
 
 /** A tree as one vector, with its inverse. */
@@ -35,6 +35,7 @@ type Rebuild = (vector: ArrayLike<number>) => unknown;
  * are restored as they were.
  *
  * @throws TypeError naming the path to a value that contains no numbers, or to a cyclic branch
+ * @throws RangeError if an option is wrong
  *
  * @example
  * ```js
@@ -45,7 +46,9 @@ type Rebuild = (vector: ArrayLike<number>) => unknown;
  * unflatten([5, 6, 7, 8]); // { slope: 5, offsets: [6, Float32Array [7, 8]] }
  * ```
  */
-export function flatten<Tree>(tree: Tree, { tensor = rebuildTensor }: FlattenOptions = {}): Flattened<Tree> {
+export function flatten<Tree>(tree: Tree, options: FlattenOptions = {}): Flattened<Tree> {
+  checkOptions('flatten', options, { tensor: callable });
+  const { tensor = rebuildTensor } = options;
   const numbers: number[] = [];
   const ancestors = new Set<object>();
 

@@ -3,7 +3,7 @@ import { hessianAt } from './hessian.ts';
 import { checkOptions, either, numberBetween, oneOf, type Rules } from './options.ts';
 import { checkLength } from './paramSet.ts';
 import { scaleOf, type Scale } from './scale.ts';
-import { checkProblem } from './start.ts';
+import { checkProblem, checkStart } from './start.ts';
 import type { AsyncProblem, Problem } from './problem.ts';
 import type { Asks } from './question.ts';
 
@@ -98,6 +98,7 @@ function* multiply(
   options: HessianVectorOptions,
 ): Asks<HessianVectorProduct> {
   checkProblem(where, problem);
+  checkStart(where, problem);
   const n = problem.p0.length;
   checkOptions(where, options, rulesFor(n));
   checkLength(`${where}: x`, x, n);

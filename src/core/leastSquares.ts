@@ -44,9 +44,9 @@ export interface LeastSquaresSettings {
  * The Jacobian must be written completely or not at all. Without it, finite differences are used, at n or 2n
  * evaluations each.
  *
- * There may be fewer residuals than unknowns, as in networks; `curveFit` refuses that.
+ * There may be fewer residuals than unknowns, as in networks; `curveFit` rejects that.
  *
- * @throws RangeError if `residualCount`, `precision`, `loss` or `scale` is wrong, or there is no such setting
+ * @throws RangeError if `residualCount`, `precision`, `loss` or `scale` is wrong, or a setting is unknown
  * @throws TypeError if `p0` is not a Float64Array or `residuals` is not a function
  *
  * @example
@@ -222,7 +222,7 @@ const rules = {
   residuals: callable,
   jacobianVector: callable,
   vectorJacobian: callable,
-  params: objectWith('a parameter set', 'copyFrom'),
+  params: objectWith('a ParamSet', 'copyFrom', 'copyInto'),
   precision: oneOf('float32', 'float64'),
   loss: oneOf(...robustLosses),
   scale: finitePositive,

@@ -26,11 +26,17 @@ export const markOf = (
  *
  * @throws TypeError if it is not a state @throws RangeError naming everything that differs
  */
-export function checkResume(state: RunState, solver: Solver, mark: ProblemMark, transform: string): void {
+export function checkResume(
+  where: string,
+  state: RunState,
+  solver: Solver,
+  mark: ProblemMark,
+  transform: string,
+): void {
   if (typeof state !== 'object' || state === null || state.format !== 1 || !state.iterate || !state.problem) {
     const isSaved = typeof state === 'object' && state !== null && 'checksum' in state;
     throw new TypeError(
-      `minimize: resume must be the state of a run, result.state or what loadState returns, got ${show(state)}.${isSaved ? ' It is a saved state: loadState(saved) reads it.' : ''}`,
+      `${where}: resume must be the state of a run, result.state or what loadState returns, got ${show(state)}.${isSaved ? ' It is a saved state: loadState(saved) reads it.' : ''}`,
     );
   }
   const was = state.problem;
@@ -46,7 +52,7 @@ export function checkResume(state: RunState, solver: Solver, mark: ProblemMark, 
   ];
   if (faults.length > 0) {
     throw new RangeError(
-      `minimize: resume: the state is that of another run: ${faults.join('; ')}. Leave resume out to begin anew from p0.`,
+      `${where}: resume: the state is that of another run: ${faults.join('; ')}. Leave resume out to begin anew from p0.`,
     );
   }
 }
@@ -63,11 +69,11 @@ const differ = (what: string, was: unknown, is: unknown): string[] =>
  *
  * @throws RangeError naming the first part that does not fit, because an option of the solver differs
  */
-function restoreInto(fresh: Iterate, saved: Iterate, solver: string): void {
+function restoreInto(where: string, fresh: Iterate, saved: Iterate, solver: string): void {
   const fits = fill(fresh, saved, '');
   if (fits !== null) {
     throw new RangeError(
-      `minimize: resume: the state does not fit ${solver}() as it is set here: ${fits}. Give the solver the options that it had, or leave resume out.`,
+      `${where}: resume: the state does not fit ${solver}() as it is set here: ${fits}. Give the solver the options that it had, or leave resume out.`,
     );
   }
 }
@@ -115,14 +121,19 @@ export function* comeBack(
   { iterate, statistics, convergence, problem: { precision, stochastic } }: RunState,
   state: Iterate,
   solver: Solver,
-  { task, setting, meter }: { task: ProblemFacts; setting: Setting; meter: Pick<Meter, 'count'> },
+  {
+    where,
+    task,
+    setting,
+    meter,
+  }: { where: string; task: ProblemFacts; setting: Setting; meter: Pick<Meter, 'count'> },
 ): Asks<boolean> {
-  restoreInto(state, iterate, solver.name);
+  restoreInto(where, state, iterate, solver.name);
   const admitted = state.x.slice();
   solver.admit?.(admitted, setting);
   if (admitted.some((value, i) => value !== state.x[i])) {
     throw new RangeError(
-      `minimize: resume: the point of the state lies outside of the bounds of ${solver.name}() as they are here. Leave resume out to begin anew.`,
+      `${where}: resume: the point of the state lies outside of the bounds of ${solver.name}() as they are here. Leave resume out to begin anew.`,
     );
   }
   if (statistics !== null) task.statistics?.write(statistics);
@@ -135,7 +146,7 @@ export function* comeBack(
   if (Math.abs(f - state.f) <= AGREEMENT[precision] * size) return true;
   if (solver.descends) {
     throw new RangeError(
-      `minimize: resume: f is ${f} at the point of the state, where it was ${state.f}: data or loss are others, and what ${solver.name}() has learned is of no use. Leave resume out to begin anew.`,
+      `${where}: resume: f is ${f} at the point of the state, where it was ${state.f}: data or loss are others, and what ${solver.name}() has learned is of no use. Leave resume out to begin anew.`,
     );
   }
   state.f = f;

@@ -98,7 +98,8 @@ function* firstPoint(
     best,
   }: Pick<Run, 'solver' | 'task' | 'options' | 'setting' | 'meter' | 'best'>,
 ): Asks<boolean> {
-  if (options.resume) return yield* comeBack(options.resume, state, solver, { task, setting, meter });
+  if (options.resume)
+    return yield* comeBack(options.resume, state, solver, { where: options.where, task, setting, meter });
   state.x.set(best.x);
   // Makes elements visible that fg leaves unwritten or adds to.
   state.gradient.fill(NaN);

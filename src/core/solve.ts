@@ -37,7 +37,8 @@ export function* solve(
   options.signal?.throwIfAborted();
   checkStart(options.where, task);
   const { resume } = options;
-  if (resume) checkResume(resume, solver, markOf(task, settingOf(task)), filter?.name ?? 'none');
+  if (resume)
+    checkResume(options.where, resume, solver, markOf(task, settingOf(task)), filter?.name ?? 'none');
   const best = resume
     ? bestPoint(resume.best.x ?? resume.iterate.x, solver, resume.best)
     : bestPoint(task.p0, solver);

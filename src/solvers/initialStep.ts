@@ -1,3 +1,4 @@
+import { checkOptions, finitePositive } from '../core/options.ts';
 import { normInf } from '../core/vector.ts';
 import type { AskPhi, Phi } from './linesearch/lineSearch.ts';
 import type { LineState } from './searchAlong.ts';
@@ -30,6 +31,7 @@ export type InitialStep = (
  * @param alpha - the step; default 1
  */
 export function staticStep(alpha = 1): InitialStep {
+  checkOptions('staticStep', { alpha }, { alpha: finitePositive });
   return () => alpha;
 }
 
@@ -39,6 +41,7 @@ export function staticStep(alpha = 1): InitialStep {
  * @param longest - factor of both; default 1
  */
 export function unitStep(longest = 1): InitialStep {
+  checkOptions('unitStep', { longest }, { longest: finitePositive });
   return (state, fresh) => (fresh ? longest * cautiousStep(state) : longest);
 }
 
@@ -49,6 +52,7 @@ export function unitStep(longest = 1): InitialStep {
  * @param growth - largest ratio to the last step; default 3
  */
 export function rampedStep(growth = 3): InitialStep {
+  checkOptions('rampedStep', { growth }, { growth: finitePositive });
   const unit = unitStep();
   return (state, fresh, slope, last) =>
     !fresh && last.alpha > 0 ? Math.min(1, growth * last.alpha) : unit(state, fresh, slope, last);

@@ -87,14 +87,19 @@ export const lbfgsRules: Rules<Omit<LbfgsOptions, 'pairs'>> = {
  */
 export function lbfgs(options: LbfgsOptions = {}): Solver {
   checkOptions('lbfgs', options, { ...lbfgsRules, pairs: oneOf('sameBatch', 'overlap') });
+  return lbfgsFor('lbfgs', options);
+}
+
+/** As {@link lbfgs}, of options that follow the rules; errors are in the name of the function called. */
+export function lbfgsFor(where: string, options: LbfgsOptions): Solver {
   const { lower = -Infinity, upper = Infinity, pairs = 'sameBatch', storage, preconditioner } = options;
   if (storage === 'float32' && preconditioner !== undefined) {
     throw new RangeError(
-      "lbfgs: storage 'float32' does not go with a preconditioner; leave one of the two options out.",
+      `${where}: storage 'float32' does not go with a preconditioner; leave one of the two options out.`,
     );
   }
   const isFree = (lower ?? -Infinity) === -Infinity && (upper ?? Infinity) === Infinity;
-  const boxes = isFree ? null : boxesOf(lower, upper);
+  const boxes = isFree ? null : boxesOf(where, lower, upper);
   const descent = boxes === null ? freeDescent(options) : descentIn(boxes, options);
   const { lineSearch = strongWolfe(), initialStep = isFree ? unitStep() : staticStep(1) } = options;
   const made: Solver = lineSearchSolver({
@@ -119,8 +124,8 @@ function freeDescent(options: LbfgsOptions): Descent<LbfgsMemory> {
 /** A box as losses of each precision see it. */
 type Boxes = Readonly<Record<Precision, Box>>;
 
-function boxesOf(lower: Bound, upper: Bound): Boxes {
-  const box = boxOf('lbfgs', lower, upper);
+function boxesOf(where: string, lower: Bound, upper: Bound): Boxes {
+  const box = boxOf(where, lower, upper);
   return { float64: box, float32: boxIn('float32', box) };
 }
 

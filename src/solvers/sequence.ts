@@ -1,4 +1,4 @@
-import { show } from '../core/options.ts';
+import { checkOptions, integerFrom, objectWith, show } from '../core/options.ts';
 import { evaluate, type Asks } from '../core/question.ts';
 import type { Iterate, Setting, Solver, StepOutcome } from '../core/solver.ts';
 
@@ -88,7 +88,7 @@ export function sequence(...stages: readonly (Solver | Stage)[]): Solver {
       const { stage } = earlier as SequenceState;
       if (plan[stage] === undefined) {
         throw new RangeError(
-          `minimize: resume: the state is of stage ${show(stage + 1)} of a sequence; this one has ${plan.length}.`,
+          `sequence: resume: the state is of stage ${show(stage + 1)} of a sequence; this one has ${plan.length}.`,
         );
       }
       return stateOf(stage, setting);
@@ -114,15 +114,18 @@ function completeStage(stage: Solver | Stage, index: number): Required<Stage> {
   const { solver, iterations = DEFAULT_ITERATIONS } = isStage(stage) ? stage : { solver: stage };
   const where = `sequence: stage ${index + 1}`;
   if (typeof solver?.step !== 'function') {
-    throw new TypeError(`${where} must be a solver or { solver, iterations }, got ${show(stage)}.`);
+    throw new TypeError(
+      isStage(stage)
+        ? `${where}: solver: must be a solver such as adam(), got ${show(solver)}.`
+        : `${where} must be a solver or { solver, iterations }, got ${show(stage)}.`,
+    );
   }
   if (solver.admit !== undefined || solver.measure !== undefined) {
     throw new RangeError(
       `${where}: ${solver.name} keeps bounds or adds a penalty, which the other stages do not; run it by itself, with result.x of the other stages as p0.`,
     );
   }
-  if (!(iterations === Infinity || (Number.isInteger(iterations) && iterations >= 1))) {
-    throw new RangeError(`${where}: iterations must be a whole number ≥ 1, got ${show(iterations)}.`);
-  }
+  if (isStage(stage))
+    checkOptions(where, stage, { solver: objectWith('a solver'), iterations: integerFrom(1) });
   return { solver, iterations };
 }

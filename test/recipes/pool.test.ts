@@ -96,7 +96,7 @@ describe('an executor', () => {
 
   it('is named where it is none', async () => {
     await expect(landscapeAsync(problem, { executor: {} as never })).rejects.toThrow(
-      /executor: must have a method run/,
+      /executor: must be an object with a method run/,
     );
     expect(() => workerPool(5 as never)).toThrow(/module must be a URL, got 5/);
     expect(() => workerPool('./x.js')).toThrow(/"\.\/x\.js" is relative, .*import\.meta\.url/);

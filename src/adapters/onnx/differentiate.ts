@@ -83,7 +83,15 @@ export interface Differentiated {
  * ```
  */
 export function differentiate(bytes: Uint8Array, options: DifferentiateOptions): Uint8Array & Differentiated {
-  checkDifferentiateOptions('differentiate', options);
+  return differentiateAs('differentiate', bytes, options);
+}
+
+function differentiateAs(
+  where: string,
+  bytes: Uint8Array,
+  options: DifferentiateOptions,
+): Uint8Array & Differentiated {
+  checkDifferentiateOptions(where, options);
   const { bytes: file, ...known } = typed(() => differentiateChecked(bytes, options));
   // Not enumerable: the file would hold itself.
   return Object.defineProperty(Object.assign(file, known, { bytes: file }), 'bytes', { enumerable: false });
@@ -94,7 +102,12 @@ export function differentiate(bytes: Uint8Array, options: DifferentiateOptions):
  *
  * @deprecated in favor of {@link differentiate}
  */
-export const differentiateModel = differentiate;
+export function differentiateModel(
+  bytes: Uint8Array,
+  options: DifferentiateOptions,
+): Uint8Array & Differentiated {
+  return differentiateAs('differentiateModel', bytes, options);
+}
 
 /**
  * As {@link differentiate}, of the model in inference mode.

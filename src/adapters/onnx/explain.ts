@@ -5,6 +5,7 @@ import { fault, OnnxError, sentence, type Fault } from './ir/errors.ts';
 import type { ExternalData } from './ir/model.ts';
 import { dtypeName, isHalf } from './ir/tensor.ts';
 import { isDifferentiable } from './ops/index.ts';
+import { checkFileOptions, type FileOptions } from './options.ts';
 import { candidatesOf, type Candidate } from './parameters.ts';
 import { read } from './passes/read.ts';
 import { nodesBetween, sweep } from './passes/sweep.ts';
@@ -44,16 +45,15 @@ export interface Explanation {
  * gradient, and all that would be refused, with node, op and reason. It throws for nothing that is in the file.
  *
  * @param bytes - an .onnx file
+ * @throws RangeError, TypeError if an option is wrong
  *
  * @example
  * ```ts
  * console.log(String(explain(await readFile('digits.onnx'))));
  * ```
  */
-export function explain(
-  bytes: Uint8Array,
-  options: { readonly externalData?: ExternalData } = {},
-): Explanation {
+export function explain(bytes: Uint8Array, options: FileOptions = {}): Explanation {
+  checkFileOptions('explain', options);
   try {
     return examine(bytes, options);
   } catch (error) {

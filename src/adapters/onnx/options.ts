@@ -105,6 +105,21 @@ export interface DifferentiateOptions {
 
 const rule = (allowed: string, accepts: (value: unknown) => boolean): Rule => ({ allowed, accepts });
 const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
+
+export const externalDataRule = rule(
+  'an object of Uint8Arrays or other views of bytes',
+  (value) => isObject(value) && Object.values(value).every(isBytes),
+);
+
+/** Options of functions that read a model and need no more than its bytes. */
+export interface FileOptions {
+  /** The files that hold tensors outside of the model, by their names in it. */
+  readonly externalData?: ExternalData;
+}
+
+/** @throws RangeError, TypeError if an option is wrong */
+export const checkFileOptions = (where: string, options: FileOptions): void =>
+  checkOptions(where, options, { externalData: externalDataRule });
 const names = (value: unknown) => Array.isArray(value) && value.every((name) => typeof name === 'string');
 
 const loss = rule(
@@ -150,10 +165,7 @@ export const differentiateRules: Rules<DifferentiateOptions> = {
       ),
   ),
   dropout: oneOf('file', 'off'),
-  externalData: rule(
-    'an object of Uint8Arrays or other views of bytes',
-    (value) => isObject(value) && Object.values(value).every(isBytes),
-  ),
+  externalData: externalDataRule,
 };
 
 const termRules: Rules<LossTerm> = {

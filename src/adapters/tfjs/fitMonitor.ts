@@ -82,7 +82,7 @@ export function fitMonitor(fit: MonitoredFit): FitMonitor {
   const { where, model, validationData, earlyStopping, onEpochEnd } = fit;
   if (earlyStopping !== undefined) checkEarlyStopping(where, earlyStopping);
   const own = fit.metrics === true ? undefined : fit.metrics;
-  const metrics = compiledMetrics(model, own);
+  const metrics = metricsOf(where, model, own);
   const stopping = earlyStopping && stoppingBy(earlyStopping);
   const columns: Record<string, number[]> = {};
   let reason: string | null = null;
@@ -192,4 +192,33 @@ function stoppingBy({ monitor = 'val_loss', patience = 10, minDelta = 0, mode }:
       return isOver;
     },
   };
+}
+
+/** Compiles metrics; the errors that TensorFlow.js has for them get the name of the function called. */
+function metricsOf(
+  where: string,
+  model: tf.LayersModel,
+  metrics: tf.ModelCompileArgs['metrics'],
+): ReturnType<typeof compiledMetrics> {
+  const given: unknown[] =
+    typeof metrics === 'object' ? Object.values(metrics).flat() : [metrics ?? []].flat();
+  const bad = given.findIndex((metric) => typeof metric !== 'string' && typeof metric !== 'function');
+  if (bad >= 0) {
+    throw new RangeError(`${where}: metrics: each must be a name or a function, got ${show(given[bad])}.`);
+  }
+  if (typeof metrics === 'object' && !Array.isArray(metrics)) {
+    const unknown = Object.keys(metrics).find((name) => !model.outputNames.includes(name));
+    if (unknown !== undefined) {
+      throw new RangeError(
+        `${where}: metrics: the model has no output ${show(unknown)}; it has ${model.outputNames.join(', ')}.`,
+      );
+    }
+  }
+  try {
+    return compiledMetrics(model, metrics);
+  } catch (error) {
+    throw new RangeError(`${where}: metrics: ${error instanceof Error ? error.message : String(error)}`, {
+      cause: error,
+    });
+  }
 }

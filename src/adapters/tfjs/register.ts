@@ -1,4 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
+import { checkOptions, objectWith } from '../../core/options.ts';
 import type { Solver } from '../../core/solver.ts';
 import { BFGSOptimizer } from './optimizers/BFGSOptimizer.ts';
 import { ConjugateGradientOptimizer } from './optimizers/ConjugateGradientOptimizer.ts';
@@ -40,8 +41,10 @@ export interface RegisterOptions {
  */
 export function register(
   namespace: Pick<typeof tf, 'serialization'> = tf,
-  { solvers = {} }: RegisterOptions = {},
+  options: RegisterOptions = {},
 ): void {
+  checkOptions('register', options, { solvers: objectWith('an object { name: () => solver }') });
+  const { solvers = {} } = options;
   nameSolvers('register', solvers);
   for (const optimizer of [
     BFGSOptimizer,

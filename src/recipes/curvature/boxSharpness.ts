@@ -74,7 +74,9 @@ export interface BoxSharpness {
  * ```
  */
 export function boxSharpness(problem: Problem, options: BoxSharpnessOptions = {}): BoxSharpness {
-  return runAt('boxSharpness', problem, options, rules, highest('boxSharpness', problem, options));
+  return runAt('boxSharpness', problem, options, rules, (point) =>
+    highest('boxSharpness', problem, options)(point),
+  );
 }
 
 /** As {@link boxSharpness}, for a problem that answers later. */
@@ -82,12 +84,8 @@ export function boxSharpnessAsync(
   problem: AsyncProblem | Problem,
   options: BoxSharpnessOptions = {},
 ): Promise<BoxSharpness> {
-  return runAtAsync(
-    'boxSharpnessAsync',
-    problem,
-    options,
-    rules,
-    highest('boxSharpnessAsync', problem, options),
+  return runAtAsync('boxSharpnessAsync', problem, options, rules, (point) =>
+    highest('boxSharpnessAsync', problem, options)(point),
   );
 }
 

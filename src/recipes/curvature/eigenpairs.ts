@@ -1,4 +1,12 @@
-import { checkOptions, integerFrom, numberBetween, positive, type Rules } from '../../core/options.ts';
+import {
+  checkOptions,
+  integerFrom,
+  numberBetween,
+  objectWith,
+  positive,
+  show,
+  type Rules,
+} from '../../core/options.ts';
 import { evaluate, type Asks } from '../../core/question.ts';
 import { gaussian } from '../landscape/random.ts';
 import {
@@ -211,6 +219,9 @@ export interface EigenPlaneOptions {
  * @throws RangeError if there are fewer than two directions, or the error of an eigenvalue exceeds it
  */
 export function eigenPlane(pairs: Eigenpairs, options: EigenPlaneOptions = {}): PlaneSpec {
+  if (!objectWith('', 'values', 'vectors', 'errors', 'bottom', 'center').accepts(pairs)) {
+    throw new TypeError(`eigenPlane: needs the pairs that topEigenpairs returns, got ${show(pairs)}.`);
+  }
   checkOptions('eigenPlane', options, { deltaLoss: positive });
   const { deltaLoss = Math.abs(pairs.loss) || 1 } = options;
   const values = [...pairs.values.slice(0, 2), ...pairs.bottom.values].slice(0, 2);

@@ -44,7 +44,7 @@ export interface DiagonalEstimate {
  * ```
  */
 export function hessianDiagonal(problem: Problem, options: DiagonalOptions = {}): DiagonalEstimate {
-  return runAt('hessianDiagonal', problem, options, rules, diagonal(options));
+  return runAt('hessianDiagonal', problem, options, rules, (point) => diagonal(options)(point));
 }
 
 /** As {@link hessianDiagonal}, for a problem that answers later. */
@@ -52,7 +52,7 @@ export function hessianDiagonalAsync(
   problem: AsyncProblem | Problem,
   options: DiagonalOptions = {},
 ): Promise<DiagonalEstimate> {
-  return runAtAsync('hessianDiagonalAsync', problem, options, rules, diagonal(options));
+  return runAtAsync('hessianDiagonalAsync', problem, options, rules, (point) => diagonal(options)(point));
 }
 
 function diagonal({ samples = 30, seed = 0, onProgress }: DiagonalOptions): AtPoint<DiagonalEstimate> {

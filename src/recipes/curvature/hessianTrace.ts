@@ -63,7 +63,7 @@ const checkedSamples = 8;
  * ```
  */
 export function hessianTrace(problem: Problem, options: TraceOptions = {}): TraceEstimate {
-  return runAt('hessianTrace', problem, options, rules, traceEstimate(options));
+  return runAt('hessianTrace', problem, options, rules, (point) => traceEstimate(options)(point));
 }
 
 /** As {@link hessianTrace}, for a problem that answers later. */
@@ -71,7 +71,7 @@ export function hessianTraceAsync(
   problem: AsyncProblem | Problem,
   options: TraceOptions = {},
 ): Promise<TraceEstimate> {
-  return runAtAsync('hessianTraceAsync', problem, options, rules, traceEstimate(options));
+  return runAtAsync('hessianTraceAsync', problem, options, rules, (point) => traceEstimate(options)(point));
 }
 
 function traceEstimate(options: TraceOptions): AtPoint<TraceEstimate> {

@@ -1,5 +1,5 @@
 import { checkOptions, integerFrom, type Rules } from '../../core/options.ts';
-import { landscape, landscapeAsync } from '../landscape/landscape.ts';
+import { landscapeAsyncFor, landscapeFor } from '../landscape/landscape.ts';
 import { landscapeRules, type LandscapeOptions } from '../landscape/options.ts';
 import { topEigenpairs, topEigenpairsAsync, type EigenOptions, type Eigenpairs } from './eigenpairs.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
@@ -32,7 +32,7 @@ export function curvatureMap(problem: Problem, options: CurvatureMapOptions = {}
   checkOptions('curvatureMap', options, rules);
   const { evaluation, eigen } = parted(options);
   let pairs: Eigenpairs | undefined;
-  return landscape(problem, {
+  return landscapeFor('curvatureMap', problem, {
     ...evaluation,
     metrics: {
       lambdaMax: (x) => (pairs = topEigenpairs(problem, { ...eigen, center: x })).values[0],
@@ -51,7 +51,7 @@ export function curvatureMapAsync(
   checkOptions('curvatureMapAsync', options, rules);
   const { evaluation, eigen } = parted(options);
   let pairs: Eigenpairs | undefined;
-  return landscapeAsync(problem, {
+  return landscapeAsyncFor('curvatureMapAsync', problem, {
     ...evaluation,
     metrics: {
       lambdaMax: async (x) => (pairs = await topEigenpairsAsync(problem, { ...eigen, center: x })).values[0],

@@ -59,7 +59,7 @@ export interface Sharpness {
  *   (2021), arXiv:2103.00065
  */
 export function sharpness(problem: Problem, options: SharpnessOptions = {}): Sharpness {
-  return runAt('sharpness', problem, options, rules, measures(options));
+  return runAt('sharpness', problem, options, rules, (point) => measures(options)(point));
 }
 
 /** As {@link sharpness}, for a problem that answers later. */
@@ -67,7 +67,7 @@ export function sharpnessAsync(
   problem: AsyncProblem | Problem,
   options: SharpnessOptions = {},
 ): Promise<Sharpness> {
-  return runAtAsync('sharpnessAsync', problem, options, rules, measures(options));
+  return runAtAsync('sharpnessAsync', problem, options, rules, (point) => measures(options)(point));
 }
 
 function measures({

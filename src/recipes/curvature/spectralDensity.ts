@@ -57,7 +57,7 @@ export interface SpectralDensity {
  * ```
  */
 export function spectralDensity(problem: Problem, options: DensityOptions = {}): SpectralDensity {
-  return runAt('spectralDensity', problem, options, rules, density(options));
+  return runAt('spectralDensity', problem, options, rules, (point) => density(options)(point));
 }
 
 /** As {@link spectralDensity}, for a problem that answers later. */
@@ -65,7 +65,7 @@ export function spectralDensityAsync(
   problem: AsyncProblem | Problem,
   options: DensityOptions = {},
 ): Promise<SpectralDensity> {
-  return runAtAsync('spectralDensityAsync', problem, options, rules, density(options));
+  return runAtAsync('spectralDensityAsync', problem, options, rules, (point) => density(options)(point));
 }
 
 function density(options: DensityOptions): AtPoint<SpectralDensity> {

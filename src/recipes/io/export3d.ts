@@ -3,6 +3,7 @@ import { fieldOf } from '../plots/field.ts';
 import {
   fillAttributes,
   landscapeAttributeRules,
+  checkMetric,
   type LandscapeAttributes,
 } from '../plots/landscapeAttributes.ts';
 import type { LandscapeData } from '../grid/data.ts';
@@ -83,6 +84,7 @@ function meshOf(where: string, data: LandscapeData, attributes: MeshAttributes):
   checkOptions<LandscapeAttributes>(where, attributes, landscapeAttributeRules);
   if (data.y.length < 2)
     throw new RangeError(`${where}: this landscape has one dimension; a mesh needs two.`);
+  checkMetric(where, data, attributes.metric);
   const { x, y, values, low, high, nx, ny } = fieldOf(data, fillAttributes(data, attributes));
   const scale = (x[nx - 1] - x[0]) / 2 / (high - low);
   const points = Array.from(values, (value, cell) => {

@@ -1,4 +1,4 @@
-import { show } from '../../core/options.ts';
+import { checkOptions, objectWith, show, type Rule, type Rules } from '../../core/options.ts';
 import { isNumbers } from '../plots/traces.ts';
 import { emptyLandscape, type LandscapeData } from '../grid/data.ts';
 
@@ -16,13 +16,28 @@ export interface GridSpec {
   readonly labels?: readonly [string, string];
 }
 
+/** Judged by what is made of it. */
+const any: Rule = { allowed: 'anything', accepts: () => true };
+
+const rules: Rules<GridSpec> = {
+  x: any,
+  y: any,
+  z: any,
+  metrics: objectWith('an object of arrays'),
+  labels: {
+    allowed: 'a pair of names',
+    accepts: (value) =>
+      Array.isArray(value) && value.length === 2 && value.every((label) => typeof label === 'string'),
+  },
+};
+
 /**
  * Makes a landscape of values computed elsewhere, in Python say, so that every figure here can draw it.
  *
  * It has no parameters behind it: paths cannot be projected on its plane.
  *
  * @throws TypeError if a column is not of numbers
- * @throws RangeError if lengths do not fit, or coordinates do not ascend in equal steps
+ * @throws RangeError if lengths do not fit, coordinates do not ascend in equal steps, or a name is unknown
  * @example
  * ```ts
  * const data = fromGrid({ x: [-1, 0, 1], y: [0, 1], z: [[1, 0, 1], [2, 1, 2]] });
@@ -33,6 +48,7 @@ export function fromGrid(spec: GridSpec): LandscapeData {
   if (typeof spec !== 'object' || spec === null || !('x' in spec) || !('z' in spec)) {
     throw new TypeError(`fromGrid: needs { x, y, z }, got ${show(spec)}.`);
   }
+  checkOptions('fromGrid', spec, rules);
   const x = axis('x', spec.x, 2);
   const y = axis('y', spec.y ?? [0], 1);
   const labels = spec.labels ?? ['x', 'y'];

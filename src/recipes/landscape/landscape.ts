@@ -8,7 +8,7 @@
  * @module
  */
 import { runAsync, runSync } from '../../core/drive.ts';
-import { show } from '../../core/options.ts';
+import { checkOptions, objectWith } from '../../core/options.ts';
 import { adaptiveRun, adaptiveSurvey } from './adaptive.ts';
 import { runOn, type Executor } from '../grid/executor.ts';
 import { endJob, jobOf } from './prepareLandscape.ts';
@@ -29,7 +29,7 @@ import { survey } from '../grid/gridWalk.ts';
 import type { ParamSet } from '../../core/paramSet.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 import type { LandscapeData } from '../grid/data.ts';
-import type { LandscapeOptions } from './options.ts';
+import { landscapeRules, type LandscapeOptions } from './options.ts';
 
 /** Options of {@link landscapeAsync}. */
 export interface LandscapeAsyncOptions extends Omit<LandscapeOptions, 'metrics'> {
@@ -74,13 +74,18 @@ export function landscape(
 ): LandscapeData;
 export function landscape(problem: Problem, options?: LandscapeOptions): LandscapeData;
 export function landscape(source: Loss | Problem, ...rest: SyncArguments): LandscapeData {
-  const [params, options] = sorted('landscape', source, rest);
+  return landscapeFor('landscape', source, ...rest);
+}
+
+/** As {@link landscape}; errors are in the name of the function called. */
+export function landscapeFor(where: string, source: Loss | Problem, ...rest: SyncArguments): LandscapeData {
+  const [params, options] = sorted(where, source, rest);
   const { metrics = {} } = options;
-  const job = jobOf('landscape', source, heldBy(source, params), options, Object.keys(metrics));
+  const job = jobOf(where, source, heldBy(source, params), options, namesOf(metrics));
   try {
     const { draft, cells, hooks, subject, plan } = job;
-    const fg = watched('landscape', source, subject.params, metrics, hooks.metricValues);
-    const many = watchedAt('landscape', source, subject.params, metrics, hooks);
+    const fg = watched(where, source, subject.params, metrics, hooks.metricValues);
+    const many = watchedAt(where, source, subject.params, metrics, hooks);
     const asks = plan === undefined ? survey(draft, cells, hooks) : adaptiveSurvey(draft, plan, hooks);
     runSync(asks, { p0: draft.plane.center, fg, ...many });
   } finally {
@@ -113,20 +118,30 @@ export function landscapeAsync(
   problem: AsyncProblem | Problem,
   options?: LandscapeAsyncOptions,
 ): Promise<LandscapeData>;
-export async function landscapeAsync(
+export function landscapeAsync(
   source: AsyncLoss | AsyncProblem | Problem,
   ...rest: AsyncArguments
 ): Promise<LandscapeData> {
-  const [params, { executor, ...options }] = sorted<LandscapeAsyncOptions>('landscapeAsync', source, rest);
+  return landscapeAsyncFor('landscapeAsync', source, ...rest);
+}
+
+/** As {@link landscapeAsync}; errors are in the name of the function called. */
+export async function landscapeAsyncFor(
+  where: string,
+  source: AsyncLoss | AsyncProblem | Problem,
+  ...rest: AsyncArguments
+): Promise<LandscapeData> {
+  const [params, given] = sorted<LandscapeAsyncOptions>(where, source, rest);
+  checkOptions<object>(where, given, asyncRules);
+  const { executor, ...options } = given;
   const { metrics = {} } = options;
-  checkExecutor(executor);
   const held = await heldByAsync(source, params);
-  const job = jobOf('landscapeAsync', source, held, options, Object.keys(metrics));
+  const job = jobOf(where, source, held, options, namesOf(metrics));
   try {
     const { draft, cells, hooks, subject, plan } = job;
-    const fg = watchedAsync('landscapeAsync', source, subject.params, metrics, hooks.metricValues);
+    const fg = watchedAsync(where, source, subject.params, metrics, hooks.metricValues);
     const here = executor === undefined ? cells : new Uint32Array(0);
-    const many = watchedAtAsync('landscapeAsync', source, subject.params, metrics, hooks);
+    const many = watchedAtAsync(where, source, subject.params, metrics, hooks);
     const asks =
       executor === undefined && plan !== undefined
         ? adaptiveSurvey(draft, plan, hooks)
@@ -143,14 +158,10 @@ export async function landscapeAsync(
   return job.draft;
 }
 
-function checkExecutor(executor: Executor | undefined): void {
-  if (executor === undefined) return;
-  if (typeof executor !== 'object' || executor === null || typeof executor.run !== 'function') {
-    throw new RangeError(
-      `landscapeAsync: executor: must have a method run(task, tiles, signal), got ${show(executor)}.`,
-    );
-  }
-}
+const asyncRules = {
+  ...landscapeRules,
+  executor: objectWith('an object with a method run(task, tiles, signal)', 'run'),
+};
 
 /** `(params?, options?)` or `(options?)`. */
 function sorted<Options extends object>(
@@ -163,3 +174,6 @@ function sorted<Options extends object>(
   if (isParamSet(first)) return [first, second ?? {}];
   return [undefined, second ?? first ?? {}];
 }
+
+/** Names of the metrics; whatever is no object is refused with the other options. */
+const namesOf = (metrics: object | null): string[] => Object.keys(metrics ?? {});

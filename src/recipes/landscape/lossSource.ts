@@ -107,6 +107,11 @@ export function subjectOf(
     throw new TypeError(`${where}: needs a loss () => number or a problem { p0, fg }, got ${show(source)}.`);
   }
   const own = values ?? ('p0' in source ? source.p0 : new Float64Array(0));
+  if (!(own instanceof Float64Array)) {
+    throw new TypeError(
+      `${where}: p0 must be a Float64Array, got ${show(own)}; Float64Array.from(p0) makes one.`,
+    );
+  }
   const center = Float64Array.from(at ?? own);
   if (center.length !== own.length) {
     throw new RangeError(`${where}: center has length ${center.length}; there are ${own.length} parameters.`);

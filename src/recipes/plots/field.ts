@@ -37,7 +37,7 @@ export interface Field extends Grid {
 /**
  * The field of a landscape, or of one of its metrics.
  *
- * @throws RangeError if there is no such metric, or no value that can be drawn
+ * @throws RangeError if there is no value that can be drawn
  */
 export function fieldOf(data: LandscapeData, attributes: FilledLandscapeAttributes): Field {
   const { metric, zscale, zlabel, clims, color } = attributes;

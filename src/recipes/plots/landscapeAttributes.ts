@@ -128,14 +128,15 @@ export function fillAttributes(data: LandscapeData, user: LandscapeAttributes): 
   );
 }
 
-/**
- * The loss, or the metric of this name.
- *
- * @throws RangeError if there is no such metric
- */
-export function columnOf(data: LandscapeData, metric: string | undefined): Float64Array {
-  const column = metric === undefined ? data.z : data.metrics[metric];
-  if (column !== undefined) return column;
-  const names = Object.keys(data.metrics).join(', ') || 'none';
-  throw new RangeError(`metric: there is no ${show(metric)} in this landscape; there are ${names}.`);
+/** The loss, or the metric of this name. */
+export const columnOf = (data: LandscapeData, metric: string | undefined): Float64Array =>
+  metric === undefined ? data.z : data.metrics[metric];
+
+/** @throws RangeError if a landscape has no metric of this name */
+export function checkMetric(where: string, { metrics }: LandscapeData, metric: string | undefined): void {
+  if (metric === undefined || Object.hasOwn(metrics, metric)) return;
+  const names = Object.keys(metrics).join(', ') || 'none';
+  throw new RangeError(
+    `${where}: metric: there is no ${show(metric)} in this landscape; there are ${names}.`,
+  );
 }

@@ -1,8 +1,8 @@
 import { checkOptions, show, type Rules } from '../../core/options.ts';
-import { landscape } from '../landscape/landscape.ts';
+import { landscapeFor } from '../landscape/landscape.ts';
 import { landscapeRules, type LandscapeOptions } from '../landscape/options.ts';
 import { checkParams, isParamSet, type Loss } from '../landscape/lossSource.ts';
-import type { LandscapeAttributes } from './landscapeAttributes.ts';
+import { checkMetric, type LandscapeAttributes } from './landscapeAttributes.ts';
 import type { ParamSet } from '../../core/paramSet.ts';
 import type { Problem } from '../../core/problem.ts';
 import type { LandscapeData } from '../grid/data.ts';
@@ -30,12 +30,16 @@ export function landscapePlot<Attributes extends LandscapeAttributes>(
   return (source: LandscapeData | Loss | Problem, ...rest: readonly unknown[]): Plot => {
     checkParams(where, source, rest[0]);
     const params = rest.find(isParamSet);
-    const attributes =
-      rest.find((value) => typeof value === 'object' && value !== null && !isParamSet(value)) ?? {};
     if (isLandscape(source)) {
+      const given = rest.find((value) => value !== undefined);
+      const attributes = (given === undefined ? {} : given) as Attributes;
       checkOptions<object>(where, attributes, rules);
-      return draw(source, attributes as Attributes);
+      checkMetric(where, source, attributes.metric);
+      return draw(source, attributes);
     }
+    const attributes: object =
+      rest.find((value): value is object => value !== undefined && value !== null && !isParamSet(value)) ??
+      {};
     if (
       typeof source !== 'function' &&
       (typeof source !== 'object' || source === null || !('fg' in source))
@@ -46,10 +50,8 @@ export function landscapePlot<Attributes extends LandscapeAttributes>(
     }
     checkOptions<object>(where, attributes, { ...landscapeRules, ...rules });
     const [evaluation, drawing] = parted(attributes);
-    const data =
-      typeof source === 'function'
-        ? landscape(source, params as ParamSet, evaluation)
-        : landscape(source, params, evaluation);
+    const data = landscapeFor(where, source, params, evaluation);
+    checkMetric(where, data, (drawing as Attributes).metric);
     return draw(data, drawing as Attributes);
   };
 }

@@ -77,14 +77,16 @@ function curveOf(
     color: color ?? lineColor(k),
     dash: lineDash(k),
     x: data.x,
-    y: columnOf(data, own.metric ?? metric),
-    right: second === undefined ? undefined : columnOf(data, second),
+    y: columnOf('metric', data, own.metric ?? metric),
+    right: second === undefined ? undefined : columnOf('right', data, second),
   };
 }
 
-function columnOf({ z, metrics }: LandscapeData, metric = ''): Float64Array {
+function columnOf(option: string, { z, metrics }: LandscapeData, metric = ''): Float64Array {
   const column = metric === '' ? z : metrics[metric];
   if (column !== undefined) return column;
   const names = Object.keys(metrics).join(', ') || 'none';
-  throw new RangeError(`line: there is no metric ${show(metric)} in this landscape; there are ${names}.`);
+  throw new RangeError(
+    `line: ${option}: there is no metric ${show(metric)} in this landscape; there are ${names}.`,
+  );
 }

@@ -65,9 +65,12 @@ export function predictBy(fitted: Fitted, given: ArrayLike<Point>, options: Pred
   checkOptions('predict', options, {
     level: numberBetween(0, 1),
     sigma: either(finitePositive, {
-      allowed: 'an array of one for each point',
+      allowed: `an array of ${points.length} of them, one for each point`,
       accepts: (v) =>
-        (Array.isArray(v) || ArrayBuffer.isView(v)) && 'length' in v && v.length === points.length,
+        (Array.isArray(v) || (ArrayBuffer.isView(v) && !(v instanceof DataView))) &&
+        Array.from(v as ArrayLike<unknown>).every((each) => finitePositive.accepts(each)) &&
+        'length' in v &&
+        v.length === points.length,
     }),
   });
   const { level = 0.95, sigma = fitted.sigma } = options;

@@ -1,11 +1,12 @@
 import { create } from '@bufbuild/protobuf';
 import { NodeProtoSchema } from 'onnx-buf';
 import type { GraphProto, NodeProto } from 'onnx-buf';
-import { checkOptions, finitePositive, integerIn, objectWith, show } from '../../../core/options.ts';
+import { checkOptions, finitePositive, integerIn, show } from '../../../core/options.ts';
 import { attributesOf } from '../ir/attributes.ts';
 import { opKey } from '../ir/domain.ts';
 import { dtypeName, isFloat, isHalf, numbersOf, shapeOf, tensorOf, type TensorProto } from '../ir/tensor.ts';
 import type { ExternalData } from '../ir/model.ts';
+import { checkFileOptions, externalDataRule, type FileOptions } from '../options.ts';
 import { writeBack, type NewValues } from '../train/writeBack.ts';
 import { editableModel } from './editable.ts';
 import { wrong, type FloatType } from './modelWriter.ts';
@@ -80,7 +81,7 @@ export function lora(bytes: Uint8Array, options: LoraOptions = {}): Adapted {
         [value].flat().every((v) => ['string', 'function'].includes(typeof v) || v instanceof RegExp),
     },
     seed: integerIn(-(2 ** 31), 2 ** 32),
-    externalData: objectWith('an object of Uint8Arrays'),
+    externalData: externalDataRule,
   });
   const { rank = 8, alpha = rank, layers, seed = 1, externalData } = options;
   const g = graph({ extend: bytes, seed, ...(externalData && { externalData }) });
@@ -187,11 +188,8 @@ function adapt(
  * @param adapted - what it made of it, trained: `model.toBytes()`
  * @throws OnnxError if the one does not belong to the other, or a weight is quantized
  */
-export function mergeLora(
-  original: Uint8Array,
-  adapted: Uint8Array,
-  options: { readonly externalData?: ExternalData } = {},
-): Uint8Array {
+export function mergeLora(original: Uint8Array, adapted: Uint8Array, options: FileOptions = {}): Uint8Array {
+  checkFileOptions('mergeLora', options);
   const { externalData } = options;
   const before = tensorsOf(editableModel(original, externalData).graph);
   const g = graph({ extend: adapted, ...options });

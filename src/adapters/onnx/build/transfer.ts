@@ -3,19 +3,12 @@
  *
  * @module
  */
-import {
-  boolean,
-  checkOptions,
-  integerIn,
-  objectWith,
-  show,
-  string,
-  type Rule,
-} from '../../../core/options.ts';
+import { boolean, checkOptions, integerIn, show, string, type Rule } from '../../../core/options.ts';
 import { sentence } from '../ir/errors.ts';
 import type { Value } from '../ir/graph.ts';
 import { explain } from '../explain.ts';
 import type { ExternalData } from '../ir/model.ts';
+import { checkFileOptions, externalDataRule, type FileOptions } from '../options.ts';
 import { wrong } from './modelWriter.ts';
 import { graph, type Network } from './network.ts';
 
@@ -79,7 +72,7 @@ export function addHead(bytes: Uint8Array, options: HeadOptions): Adapted {
     name: string,
     keepOutputs: boolean,
     seed: integerIn(-(2 ** 31), 2 ** 32),
-    externalData: objectWith('an object of Uint8Arrays'),
+    externalData: externalDataRule,
   });
   const { from, name = 'head', keepOutputs = false, seed = 1, externalData } = options;
   if (options.from === undefined || options.head === undefined) {
@@ -121,8 +114,9 @@ export function addHead(bytes: Uint8Array, options: HeadOptions): Adapted {
 export function freeze(
   bytes: Uint8Array,
   layers: Layers | readonly Layers[],
-  options: { readonly externalData?: ExternalData } = {},
+  options: FileOptions = {},
 ): string[] {
+  checkFileOptions('freeze', options);
   const { parameters, faults } = explain(bytes, options);
   if (parameters.length === 0 && faults.length > 0) wrong('freeze', faults.map(sentence).join(' '));
   const names = parameters.filter(({ byDefault }) => byDefault).map(({ name }) => name);

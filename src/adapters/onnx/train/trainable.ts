@@ -32,9 +32,18 @@ export function loadTrainable(
   bytes: Uint8Array,
   options: TrainableOptions,
 ): TaskEither<Error, OnnxModel> {
+  return loadFor('loadTrainable', ort, bytes, options);
+}
+
+function loadFor(
+  where: string,
+  ort: Ort,
+  bytes: Uint8Array,
+  options: TrainableOptions,
+): TaskEither<Error, OnnxModel> {
   return pipe(
-    fromEither(attempt(() => checkOrt(ort), asError)),
-    chainEitherK(() => attempt(() => planOf('trainable', options), asError)),
+    fromEither(attempt(() => checkOrt(where, ort), asError)),
+    chainEitherK(() => attempt(() => planOf(where, options), asError)),
     bindTo('plan'),
     bind('differentiated', ({ plan }) => fromEither(attempt(() => forTraining(bytes, plan), asError))),
     bind('split', ({ plan, differentiated }) =>
@@ -57,10 +66,10 @@ async function assembled(loaded: Loaded): Promise<OnnxModel> {
   }
 }
 
-function checkOrt(ort: Ort): void {
+function checkOrt(where: string, ort: Ort): void {
   if (typeof ort?.InferenceSession?.create !== 'function') {
     throw new TypeError(
-      `trainable: ort must be ONNX Runtime, as imported from 'onnxruntime-node' or 'onnxruntime-web'; got ${show(ort)}.`,
+      `${where}: ort must be ONNX Runtime, as imported from 'onnxruntime-node' or 'onnxruntime-web'; got ${show(ort)}.`,
     );
   }
 }
@@ -129,7 +138,7 @@ function forTraining(
  * ```
  */
 export async function trainable(ort: Ort, bytes: Uint8Array, options: TrainableOptions): Promise<OnnxModel> {
-  const loaded = await loadTrainable(ort, bytes, options)();
+  const loaded = await loadFor('trainable', ort, bytes, options)();
   if (isLeft(loaded)) throw loaded.left;
   return loaded.right;
 }

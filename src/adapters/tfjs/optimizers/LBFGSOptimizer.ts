@@ -1,4 +1,4 @@
-import { lbfgs, lbfgsRules, type LbfgsOptions } from '../../../solvers/lbfgs.ts';
+import { lbfgs, lbfgsFor, lbfgsRules, type LbfgsOptions } from '../../../solvers/lbfgs.ts';
 import { solverOptions, type ClassOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 
@@ -37,6 +37,6 @@ export class LBFGSOptimizer extends SolverOptimizer {
 
   constructor(options: LBFGSOptimizerOptions = {}) {
     const own = solverOptions<Own>('LBFGSOptimizer', options, lbfgsRules);
-    super(lbfgs(own), options, (lineSearch) => lbfgs({ ...own, lineSearch }));
+    super(lbfgsFor('LBFGSOptimizer', own), options, (lineSearch) => lbfgs({ ...own, lineSearch }));
   }
 }
