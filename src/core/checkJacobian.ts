@@ -118,25 +118,9 @@ function* check(
   problem: AsyncProblem | Problem,
   options: CheckJacobianOptions,
 ): Asks<JacobianCheck> {
-  if (typeof problem?.residuals !== 'function') {
-    throw new TypeError(
-      `${where}: the problem must have residuals, got ${show(problem)}; leastSquares({ p0, residualCount, residuals }) makes one.`,
-    );
-  }
-  checkProblem(where, problem);
-  checkStart(where, problem);
-  if (!integerFrom(1).accepts(problem.residualCount)) {
-    throw new RangeError(
-      `${where}: residualCount must be a whole number ≥ 1, got ${show(problem.residualCount)}.`,
-    );
-  }
+  checkGiven(where, problem, options);
   const { p0, params, precision = 'float64', residualCount: m = 0 } = problem;
   const n = p0.length;
-  checkOptions(where, options, {
-    at: { allowed: `a Float64Array(${n})`, accepts: (v) => v instanceof Float64Array && v.length === n },
-    tolerance: positive,
-    products: boolean,
-  });
   const { at = p0, tolerance = TOLERANCE[precision], products = true } = options;
   const hasProducts =
     products && problem.jacobianVector !== undefined && problem.vectorJacobian !== undefined;
@@ -207,6 +191,28 @@ function* compare({ where, x, residuals, precision, hasProducts }: Subject) {
   found.push({ method: 'jacobianVector', given: pushed, differences, rows: all, columns });
   found.push({ method: 'vectorJacobian', given: pulled, differences, rows, columns });
   return { found, adjoint: isWhole ? null : yield* adjointOfRandom(x, m, precision) };
+}
+
+/** @throws TypeError, RangeError if the problem or an option is wrong */
+function checkGiven(where: string, problem: AsyncProblem | Problem, options: CheckJacobianOptions): void {
+  if (typeof problem?.residuals !== 'function') {
+    throw new TypeError(
+      `${where}: the problem must have residuals, got ${show(problem)}; leastSquares({ p0, residualCount, residuals }) makes one.`,
+    );
+  }
+  checkProblem(where, problem);
+  checkStart(where, problem);
+  if (!integerFrom(1).accepts(problem.residualCount)) {
+    throw new RangeError(
+      `${where}: residualCount must be a whole number ≥ 1, got ${show(problem.residualCount)}.`,
+    );
+  }
+  const n = problem.p0.length;
+  checkOptions(where, options, {
+    at: { allowed: `a Float64Array(${n})`, accepts: (v) => v instanceof Float64Array && v.length === n },
+    tolerance: positive,
+    products: boolean,
+  });
 }
 
 /** Yields every element with its error; `noise(i, j)` is the rounding error of a difference. */
