@@ -113,14 +113,17 @@ describe('an adaptive grid of 65 × 65 points', () => {
       const some = await landscapeAsync(problem, { ...options, npoints: 65, center });
       const evaluated = some.done.filter((mark) => mark === 1).length;
       const { most, mean } = bandsApart(whole, some, scale);
+      const { estimatedError = NaN } = some.adaptive ?? {};
       if (process.env['ADAPTIVE_TABLE'] !== undefined) {
         const share = ((100 * evaluated) / some.done.length).toFixed(1);
         console.log(
-          `${backend}, ${kind}: ${share} % evaluated, off by ${most.toFixed(3)} bands at most, ${mean.toFixed(4)} on average`,
+          `${backend}, ${kind}: ${share} % evaluated, off by ${most.toFixed(3)} bands at most, estimated ${estimatedError.toFixed(3)}, ${mean.toFixed(4)} on average`,
         );
       }
       expect(evaluated).toBeLessThanOrEqual((limits.share / 100) * 65 * 65);
       expect(most).toBeLessThan(limits.error);
+      // One of the ten, an edge of a ReLU that no point met, exceeds its estimate by a seventh.
+      expect(most).toBeLessThan(1.2 * estimatedError);
     },
     120_000,
   );

@@ -9,7 +9,7 @@
  */
 import { show } from '../../core/options.ts';
 import { crc32 } from '../../core/crc32.ts';
-import type { LandscapeData } from './data.ts';
+import { isAdaptiveReport, type AdaptiveReport, type LandscapeData } from './data.ts';
 
 interface Header {
   readonly fingerprint: string;
@@ -20,6 +20,8 @@ interface Header {
   /** Length of the parameter vectors, 0 where they are left out. */
   readonly n: number;
   readonly dimensions: 1 | 2;
+  /** Of an adaptive grid that is complete. */
+  readonly adaptive?: AdaptiveReport;
 }
 
 const magic = 0x534c4e51;
@@ -34,7 +36,7 @@ const prefix = 16;
  *   but no path can be projected on its plane
  */
 export function encodeLandscape(data: LandscapeData, vectors = true): Uint8Array {
-  const { plane, x, y, z, metrics, done, loss, fingerprint } = data;
+  const { plane, x, y, z, metrics, done, loss, fingerprint, adaptive } = data;
   const header: Header = {
     fingerprint,
     nx: x.length,
@@ -43,6 +45,7 @@ export function encodeLandscape(data: LandscapeData, vectors = true): Uint8Array
     labels: plane.labels,
     n: vectors ? plane.center.length : 0,
     dimensions: plane.directions.length === 1 ? 1 : 2,
+    ...(adaptive && { adaptive }),
   };
   const json = new TextEncoder().encode(JSON.stringify(header));
   const start = 8 * Math.ceil((prefix + json.length) / 8);
@@ -98,7 +101,7 @@ export function decodeLandscape(bytes: Uint8Array, what = 'decodeLandscape: byte
       `${what} hold no landscape that this version could have written: their header is wrong.`,
     );
   }
-  const { nx, ny, metrics, labels, n, dimensions, fingerprint } = header;
+  const { nx, ny, metrics, labels, n, dimensions, fingerprint, adaptive } = header;
   const cells = nx * ny;
   const floats = floatsOf(header);
   // Not `bytes.slice`: of a Buffer of Node that is no copy.
@@ -114,7 +117,8 @@ export function decodeLandscape(bytes: Uint8Array, what = 'decodeLandscape: byte
   const center = take(n);
   const directions = Array.from({ length: dimensions }, () => take(n));
   const done = new Uint8Array(copy.subarray(8 * floats));
-  return { x, y, z, metrics: columns, done, loss, plane: { center, directions, labels }, fingerprint };
+  const plane = { center, directions, labels };
+  return { x, y, z, metrics: columns, done, loss, plane, fingerprint, ...(adaptive && { adaptive }) };
 }
 
 const floatsOf = ({ nx, ny, metrics, n, dimensions }: Header): number =>
@@ -132,7 +136,7 @@ function headerOf(json: Uint8Array): Header | undefined {
     return undefined;
   }
   if (typeof value !== 'object' || value === null) return undefined;
-  const { fingerprint, nx, ny, metrics, labels, n, dimensions } = value;
+  const { fingerprint, nx, ny, metrics, labels, n, dimensions, adaptive } = value;
   const isHeader =
     typeof fingerprint === 'string' &&
     isCount(nx, 1) &&
@@ -143,7 +147,8 @@ function headerOf(json: Uint8Array): Header | undefined {
     isTexts(metrics) &&
     new Set(metrics).size === metrics.length &&
     isTexts(labels) &&
-    labels.length === 2;
+    labels.length === 2 &&
+    (adaptive === undefined || isAdaptiveReport(adaptive));
   return isHeader ? (value as unknown as Header) : undefined;
 }
 

@@ -5,10 +5,10 @@
  */
 import { evaluate, type Asks } from '../../core/question.ts';
 import { addScaled } from '../../core/vector.ts';
-import type { LandscapeData } from './data.ts';
+import type { AdaptiveReport, LandscapeData } from './data.ts';
 
 /** A landscape whose loss at the center is still to come. */
-export type Draft = Omit<LandscapeData, 'loss'> & { loss: number };
+export type Draft = Omit<LandscapeData, 'loss' | 'adaptive'> & { loss: number; adaptive?: AdaptiveReport };
 
 /** Callbacks and limits of a walk. */
 export interface SurveyHooks {

@@ -1,5 +1,5 @@
 import { show } from '../../core/options.ts';
-import type { LandscapeData } from '../grid/data.ts';
+import { isAdaptiveReport, type AdaptiveReport, type LandscapeData } from '../grid/data.ts';
 
 /** A number in JSON, which has no NaN and no infinities. */
 export type JsonNumber = number | 'NaN' | 'Infinity' | '-Infinity';
@@ -18,6 +18,7 @@ export interface LandscapeJson {
   readonly directions: readonly (readonly JsonNumber[])[];
   readonly labels: readonly [string, string];
   readonly fingerprint: string;
+  readonly adaptive?: AdaptiveReport;
 }
 
 /**
@@ -25,7 +26,7 @@ export interface LandscapeJson {
  * of −0.
  */
 export function landscapeToJSON(data: LandscapeData): LandscapeJson {
-  const { x, y, z, metrics, done, loss, plane, fingerprint } = data;
+  const { x, y, z, metrics, done, loss, plane, fingerprint, adaptive } = data;
   return {
     format: 'quasi-newton landscape',
     version: 1,
@@ -39,6 +40,7 @@ export function landscapeToJSON(data: LandscapeData): LandscapeJson {
     directions: plane.directions.map(column),
     labels: plane.labels,
     fingerprint,
+    ...(adaptive && { adaptive }),
   };
 }
 
@@ -74,12 +76,15 @@ export function landscapeFromJSON(json: LandscapeJson | string): LandscapeData {
   );
   const done = Uint8Array.from(numbers('done', value.done, cells));
   const center = numbers('center', value.center);
-  const { directions, labels, fingerprint } = value;
+  const { directions, labels, fingerprint, adaptive } = value;
   if (!Array.isArray(directions) || (directions.length !== 1 && directions.length !== 2)) {
     throw wrong('directions', 'one or two arrays', directions);
   }
   if (!Array.isArray(labels) || labels.length !== 2) throw wrong('labels', 'two names', labels);
   if (typeof fingerprint !== 'string') throw wrong('fingerprint', 'a string', fingerprint);
+  if (adaptive !== undefined && !isAdaptiveReport(adaptive)) {
+    throw wrong('adaptive', 'the report of an adaptive grid', adaptive);
+  }
   const [loss] = numbers('loss', [value.loss]);
   return {
     x,
@@ -94,6 +99,7 @@ export function landscapeFromJSON(json: LandscapeJson | string): LandscapeData {
       labels: [String(labels[0]), String(labels[1])],
     },
     fingerprint,
+    ...(adaptive && { adaptive }),
   };
 }
 

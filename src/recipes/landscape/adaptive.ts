@@ -4,19 +4,61 @@
  *
  * @module
  */
-import type { Rule } from '../../core/options.ts';
+import { checkOptions, finitePositive, isPlainObject, type Rule, type Rules } from '../../core/options.ts';
 import { evaluate, type Asks } from '../../core/question.ts';
 import { valueScaleRule, type ValueScale } from '../grid/valueScale.ts';
 import { walk, type Draft, type SurveyHooks } from '../grid/gridWalk.ts';
-import { rounds, type Knowledge, type Round } from './refinement.ts';
+import { reportOf } from './adaptiveReport.ts';
+import { rounds, type AdaptiveGoal, type Knowledge, type Round } from './refinement.ts';
 
 /** Scale in which predictions are judged: that in which the landscape will be drawn. */
 export type AdaptiveScale = ValueScale | 'auto';
 
+/** Accuracy and cost of an adaptive grid. */
+export interface AdaptiveOptions {
+  /** Scale in which predictions are judged: that in which the landscape will be drawn. @defaultValue `'auto'` */
+  scale?: AdaptiveScale;
+  /**
+   * Largest estimated error of a prediction, in color bands of the picture (20 between robust limits). Points are
+   * evaluated until it is reached or the budget is spent; `adaptive` of the result says which.
+   *
+   * @defaultValue `0.25`
+   */
+  tolerance?: number;
+  /**
+   * Largest part of the points to evaluate, in (0, 1]. The coarse points, 7 % of 65 × 65, and those whose prediction
+   * is not finite are evaluated in any case.
+   *
+   * @defaultValue `0.2`, or `0.5` along a line, but at least twice the coarse points
+   */
+  budget?: number;
+}
+
 export const adaptiveRule: Rule = {
-  allowed: `true or false, or ${valueScaleRule.allowed}`,
-  accepts: (value) => typeof value === 'boolean' || valueScaleRule.accepts(value),
+  allowed: `true or false, or ${valueScaleRule.allowed}, or { scale, tolerance, budget }`,
+  accepts: (value) =>
+    typeof value === 'boolean' ||
+    valueScaleRule.accepts(value) ||
+    (typeof value === 'object' && value !== null && isPlainObject(value)),
 };
+
+const rules: Rules<AdaptiveOptions> = {
+  scale: valueScaleRule,
+  tolerance: finitePositive,
+  budget: { allowed: 'a number in (0, 1]', accepts: (v) => typeof v === 'number' && v > 0 && v <= 1 },
+};
+
+/**
+ * The adaptive grid that the option asks for.
+ *
+ * @throws RangeError naming what is wrong in an object of options
+ */
+export function adaptiveGoal(where: string, asked: true | AdaptiveScale | AdaptiveOptions): AdaptiveGoal {
+  const options = asked === true ? {} : typeof asked === 'string' ? { scale: asked } : asked;
+  checkOptions(`${where}: adaptive`, options, rules);
+  const { scale = 'auto', tolerance = 0.25, budget } = options;
+  return { scale, tolerance, budget };
+}
 
 /** Mark of a cell in `done` whose value is a prediction. */
 export const predicted = 2;
@@ -27,14 +69,14 @@ export interface AdaptivePlan {
   next(): Round | null;
   /** A copy of the draft in which cells that were not evaluated hold their predictions. */
   filled(): Draft;
-  /** Writes predictions into all cells that were not evaluated, marked in `done`. */
+  /** Writes predictions into all cells that were not evaluated, marked in `done`, and reports on their errors. */
   finish(): void;
 }
 
 /** The plan for a draft, in which cells may be done already: those that it asks for are the same. */
-export function adaptivePlan(draft: Draft, scale: AdaptiveScale): AdaptivePlan {
+export function adaptivePlan(draft: Draft, goal: AdaptiveGoal): AdaptivePlan {
   let knowledge: Knowledge | undefined;
-  const steps = rounds(draft, scale, (learned) => (knowledge = learned));
+  const steps = rounds(draft, goal, (learned) => (knowledge = learned));
   return {
     next() {
       const turn = steps.next();
@@ -52,7 +94,10 @@ export function adaptivePlan(draft: Draft, scale: AdaptiveScale): AdaptivePlan {
       fill(copy, knowledge);
       return copy;
     },
-    finish: () => fill(draft, knowledge),
+    finish() {
+      if (knowledge !== undefined) draft.adaptive = reportOf(knowledge, goal);
+      fill(draft, knowledge);
+    },
   };
 }
 

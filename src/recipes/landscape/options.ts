@@ -8,7 +8,7 @@ import {
   type Rule,
   type Rules,
 } from '../../core/options.ts';
-import { adaptiveRule, type AdaptiveScale } from './adaptive.ts';
+import { adaptiveRule, type AdaptiveOptions, type AdaptiveScale } from './adaptive.ts';
 import { normalizations, type Normalize } from './directions.ts';
 import type { TensorRole } from '../../core/layout.ts';
 import type { LandscapeData } from '../grid/data.ts';
@@ -67,13 +67,13 @@ export interface LandscapeOptions {
    * Evaluates coarse points first and finer ones only where the values between them were not foreseen; the others are
    * interpolated and marked 2 in `done`. Of 65 × 65 points it evaluates 7 to 20 %, of 25 × 25 about a quarter; besides,
    * all points whose prediction is not finite. The picture is mostly the same within a quarter of a color band, but up
-   * to nearly a whole one where it is narrow and deep, as the logarithm of a loss around its minimum. Say the `zscale`
-   * that it will be drawn with; `true` is `'auto'`. What is narrower than every fourth point of a grid of 65 may be
-   * missed.
+   * to nearly a whole one where it is narrow and deep, as the logarithm of a loss around its minimum: `adaptive` of
+   * the result estimates the error, and `{ tolerance, budget }` asks for another. Say the `zscale` that it will be drawn
+   * with; `true` is `'auto'`. What is narrower than every fourth point of a grid of 65 may be missed.
    *
    * @defaultValue false
    */
-  adaptive?: boolean | AdaptiveScale;
+  adaptive?: boolean | AdaptiveScale | AdaptiveOptions;
   /** Further values to record at each point; the parameters are in place when they are called, with θ. */
   metrics?: Metrics;
   /** Called at most ten times a second, and at the end. */

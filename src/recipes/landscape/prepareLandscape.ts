@@ -6,7 +6,7 @@
 import { checkOptions } from '../../core/options.ts';
 import { checkLength } from '../../core/paramSet.ts';
 import { firstNonFinite, norm2 } from '../../core/vector.ts';
-import { adaptivePlan, type AdaptivePlan } from './adaptive.ts';
+import { adaptiveGoal, adaptivePlan, type AdaptivePlan } from './adaptive.ts';
 import { gridAxis } from '../grid/axis.ts';
 import { openCheckpoint, type Checkpoint } from '../grid/checkpoint.ts';
 import { emptyLandscape } from '../grid/data.ts';
@@ -79,7 +79,7 @@ function planOf(
       `${where}: adaptive: decides by values of the whole grid and goes with no shard, got '${shard}'; use an executor.`,
     );
   }
-  return adaptivePlan(draft, adaptive === true ? 'auto' : adaptive);
+  return adaptivePlan(draft, adaptiveGoal(where, adaptive));
 }
 
 /** Puts the parameters back, and writes the last checkpoint. */

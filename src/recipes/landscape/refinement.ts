@@ -3,17 +3,26 @@
  *
  * Coarse levels are evaluated as a whole. Each point that is evaluated checks its own prediction; its error, in bands
  * of the picture, counts for the points around it of its own and the next two levels. Points whose expected error
- * exceeds a tolerance are evaluated, the largest first, level by level and with four tolerances one after the other,
- * until a budget is spent. Predictions interpolate transformed or raw values, whichever did better nearby.
+ * exceeds a threshold are evaluated, the largest first, level by level and with four thresholds one after the other;
+ * then those whose error, as the largest errors nearby suggest, may exceed the tolerance; until none is left or the
+ * budget is spent. Predictions interpolate transformed or raw values, whichever did better nearby.
  *
  * @module
  */
 import { robustLimits, sortedFinite } from '../grid/statistics.ts';
 import { automaticScale, transformOf, type Transform, type ValueScale } from '../grid/valueScale.ts';
 import {
+  bestKind,
+  countCheck,
+  errorMap,
+  errorOf,
+  expectedError,
+  largeError,
+  type ErrorMap,
+} from './expectedErrors.ts';
+import {
   halfLevels,
   predictedAt,
-  spacingOf,
   stencilsOf,
   strideAfter,
   type HalfLevels,
@@ -24,22 +33,32 @@ import type { Draft } from '../grid/gridWalk.ts';
 /** A step of an adaptive evaluation: cells to evaluate, or the stride of a lattice that is complete. */
 export type Round = { readonly cells: Uint32Array } | { readonly stride: number };
 
-/** Expected errors that are refined, in bands, one pass for each. */
-const tolerances = [0.4, 0.2, 0.1, 0.05] as const;
+/** An adaptive grid as it is asked for. */
+export interface AdaptiveGoal {
+  /** Scale in which predictions are judged. */
+  readonly scale: ValueScale | 'auto';
+  /** Largest error of a prediction, in bands. */
+  readonly tolerance: number;
+  /** Part of the points that may be evaluated; by default a fifth, of lines a half, but twice the coarse points. */
+  readonly budget: number | undefined;
+}
+
+/** Expected errors that are refined, in tolerances, one pass for each. */
+const thresholds = [1.6, 0.8, 0.4, 0.2] as const;
+/**
+ * Largest error of a grid's predictions, in units of the largest that checks nearby suggest: of some 19 grids in 20 it is
+ * smaller.
+ */
+export const caution = 2.5;
 /** Rounds of one level in a pass: what the first finds decides the second. */
 const roundsPerLevel = 2;
-/** Largest error that a check counts, in bands. */
-const worst = 20;
-/** Parts of an error that count on its own level, the next and the one after. */
-const carried = [0.8, 0.6, 0.36] as const;
-/** Weight of the belief, before any check, that a prediction is right. */
-const trust = 0.3;
 
 /** Values of a grid as far as they are known, and predictions of the others. */
 export interface Knowledge {
   readonly draft: Draft;
   readonly levels: HalfLevels;
   readonly stencil: (cell: number) => Stencil;
+  readonly scale: ValueScale;
   readonly transform: Transform;
   /** Height of one of 20 bands, in transformed values. */
   readonly band: number;
@@ -49,9 +68,8 @@ export interface Knowledge {
   readonly shown: Float64Array;
   readonly raw: Float64Array;
   readonly metrics: Readonly<Record<string, Float64Array>>;
-  /** Weighted sums of errors of both kinds of prediction (of transformed, of raw values), and of weights. */
-  readonly errors: readonly Float64Array[];
-  readonly weights: Float64Array;
+  /** What checks found of both kinds of prediction: of transformed values, and but on a linear scale of raw ones. */
+  readonly errors: ErrorMap;
 }
 
 /**
@@ -61,7 +79,7 @@ export interface Knowledge {
  */
 export function* rounds(
   draft: Draft,
-  scale: ValueScale | 'auto',
+  goal: AdaptiveGoal,
   learn: (knowledge: Knowledge) => void,
 ): Generator<Round, void> {
   const levels = halfLevels(draft);
@@ -71,10 +89,10 @@ export function* rounds(
     const stride = strideAfter(levels, level);
     if (stride !== null && stride > 1) yield { stride };
   }
-  const all = knowledgeOf(draft, levels, levels.cells.slice(0, whole), scale);
+  const all = knowledgeOf(draft, levels, levels.cells.slice(0, whole), goal.scale);
   learn(all);
   for (const cells of levels.cells.slice(0, whole)) take(all, cells);
-  yield* passes(all, whole);
+  yield* passes(all, whole, goal);
   // What has no finite prediction is evaluated, whatever the budget.
   for (let level = whole; level < levels.cells.length; level++) {
     predict(all, whole, level);
@@ -93,33 +111,70 @@ function wholeLevels({ cells, of, perHalving }: HalfLevels): number {
   return beyond < 0 ? cells.length : beyond;
 }
 
-/** The passes over the finer levels. */
-function* passes(all: Knowledge, whole: number): Generator<Round, void> {
-  const { cells, of, perHalving } = all.levels;
-  const spent = cells.slice(0, whole).reduce((sum, level) => sum + level.length, 0);
-  let left = Math.max(Math.floor((perHalving === 1 ? 0.5 : 0.2) * of.length), 2 * spent) - spent;
-  for (const [pass, tolerance] of tolerances.entries()) {
+/** The passes over the finer levels, while points are left to spend. */
+function* passes(all: Knowledge, whole: number, { tolerance, budget }: AdaptiveGoal): Generator<Round, void> {
+  const purse = { left: pointsToSpend(all.levels, whole, budget) };
+  for (const [pass, threshold] of thresholds.entries()) {
     // The first pass goes on, for its previews.
-    if (pass > 0 && left === 0) return;
-    for (let level = whole; level < cells.length; level++) {
-      for (let round = 0; round < roundsPerLevel; round++) {
-        predict(all, whole, level);
-        const open = cells[level].filter((cell) => all.known[cell] === 0);
-        const missing = open.filter((cell) => !isPredicted(all, cell));
-        const doubtful = open
-          .filter((cell) => isPredicted(all, cell))
-          .map((cell) => ({ cell, error: expectedError(all, cell) }))
-          .filter(({ error }) => error > tolerance)
-          .sort((a, b) => b.error - a.error)
-          .slice(0, left);
-        left -= doubtful.length;
-        yield* ask(all, [...missing, ...doubtful.map(({ cell }) => cell)]);
-      }
-      const stride = strideAfter(all.levels, level);
-      if (pass > 0 || stride === null || stride === 1) continue;
+    if (pass > 0 && purse.left === 0) return;
+    const limit = threshold * tolerance;
+    yield* passOver(all, whole, purse, { error: expectedError, limit, isFirst: pass === 0 });
+  }
+  for (let before = Infinity; purse.left > 0 && purse.left < before;) {
+    before = purse.left;
+    const limit = (tolerance * shownBand(all)) / (caution * all.band);
+    yield* passOver(all, whole, purse, { error: largeError, limit, isFirst: false });
+  }
+}
+
+/** Number of points that may be evaluated besides those of the coarse levels. */
+function pointsToSpend(
+  { cells, of, perHalving }: HalfLevels,
+  whole: number,
+  budget: number | undefined,
+): number {
+  const spent = cells.slice(0, whole).reduce((sum, level) => sum + level.length, 0);
+  const most =
+    budget === undefined
+      ? Math.max(Math.floor((perHalving === 1 ? 0.5 : 0.2) * of.length), 2 * spent)
+      : Math.floor(budget * of.length);
+  return Math.max(0, most - spent);
+}
+
+/** A measure of the errors of predictions, in bands, and how large it may be. */
+interface Criterion {
+  readonly error: (map: ErrorMap, cell: number) => number;
+  readonly limit: number;
+  /** True in the pass that shows previews. */
+  readonly isFirst: boolean;
+}
+
+/** Evaluates what exceeds the limit, coarse levels first. */
+function* passOver(
+  all: Knowledge,
+  whole: number,
+  purse: { left: number },
+  { error, limit, isFirst }: Criterion,
+): Generator<Round, void> {
+  const { cells } = all.levels;
+  for (let level = whole; level < cells.length; level++) {
+    for (let round = 0; round < roundsPerLevel; round++) {
       predict(all, whole, level);
-      yield { stride };
+      const open = cells[level].filter((cell) => all.known[cell] === 0);
+      const missing = open.filter((cell) => !isPredicted(all, cell));
+      const doubtful = open
+        .filter((cell) => isPredicted(all, cell))
+        .map((cell) => ({ cell, size: error(all.errors, cell) }))
+        .filter(({ size }) => size > limit)
+        .sort((a, b) => b.size - a.size)
+        .slice(0, purse.left);
+      purse.left -= doubtful.length;
+      yield* ask(all, [...missing, ...doubtful.map(({ cell }) => cell)]);
     }
+    const stride = strideAfter(all.levels, level);
+    if (!isFirst || stride === null || stride === 1) continue;
+    predict(all, whole, level);
+    yield { stride };
   }
 }
 
@@ -145,16 +200,19 @@ function knowledgeOf(
     draft,
     levels,
     stencil: stencilsOf(draft, levels),
+    scale: drawn,
     transform,
     band: bandOf(sortedFinite(values.map(transform.apply))),
     known: new Uint8Array(count),
     shown: empty(),
     raw: empty(),
     metrics: Object.fromEntries(Object.keys(draft.metrics).map((name) => [name, empty()])),
-    errors: Array.from({ length: drawn === 'linear' ? 1 : 2 }, () => new Float64Array(count)),
-    weights: new Float64Array(count),
+    errors: errorMap(levels, draft.x.length, drawn === 'linear' ? 1 : 2),
   };
 }
+
+/** Height of a band of the picture as it is now, in transformed values. */
+export const shownBand = ({ shown }: Knowledge): number => bandOf(sortedFinite(shown));
 
 /** Height of one of 20 bands between robust limits of ascending values; of flat values, as they are drawn. */
 function bandOf(sorted: readonly number[]): number {
@@ -169,7 +227,7 @@ function take(all: Knowledge, cells: readonly number[]): void {
   const { draft, transform, shown, raw, known, levels } = all;
   const checks = cells.map((cell) => {
     const value = transform.apply(draft.z[cell]);
-    return all.errors.map((_, kind) =>
+    return all.errors.sums.map((_, kind) =>
       levels.of[cell] === 0 ? 0 : errorOf(value, predictionOf(all, cell, kind), all.band),
     );
   });
@@ -180,48 +238,8 @@ function take(all: Knowledge, cells: readonly number[]): void {
     known[cell] = 1;
   }
   cells.forEach((cell, k) => {
-    if (levels.of[cell] > 0) scatter(all, cell, checks[k]);
+    if (levels.of[cell] > 0) countCheck(all.errors, cell, checks[k]);
   });
-}
-
-/** Error of a prediction, in bands; none if both have no finite value. */
-function errorOf(value: number, expected: number, band: number): number {
-  if (Number.isFinite(value) && Number.isFinite(expected)) {
-    return Math.min(worst, Math.abs(value - expected) / band);
-  }
-  return Number.isFinite(value) === Number.isFinite(expected) ? 0 : worst;
-}
-
-/** Counts the errors of a check for the cells around it, of its own level and the next two. */
-function scatter(
-  { draft, levels, errors, weights }: Knowledge,
-  cell: number,
-  check: readonly number[],
-): void {
-  const nx = draft.x.length;
-  const ny = draft.y.length;
-  const level = levels.of[cell];
-  const spacing = spacingOf(levels, level);
-  const reach = Math.floor(2 * spacing);
-  const [i, j] = [cell % nx, Math.floor(cell / nx)];
-  for (let row = Math.max(0, j - reach); row <= Math.min(ny - 1, j + reach); row++) {
-    for (let column = Math.max(0, i - reach); column <= Math.min(nx - 1, i + reach); column++) {
-      const at = row * nx + column;
-      const finer = levels.of[at] - level;
-      if (finer < 0 || finer >= carried.length) continue;
-      const square = ((column - i) ** 2 + (row - j) ** 2) / (spacing * spacing);
-      if (square > 4) continue;
-      const weight = Math.exp(-square);
-      weights[at] += weight;
-      for (let kind = 0; kind < check.length; kind++)
-        errors[kind][at] += weight * carried[finer] * check[kind];
-    }
-  }
-}
-
-/** Expected error of a cell's prediction, in bands. */
-function expectedError({ errors, weights }: Knowledge, cell: number): number {
-  return Math.min(...errors.map((sums) => sums[cell])) / (weights[cell] + trust);
 }
 
 /** Prediction of a transformed value, from transformed values (kind 0) or from raw ones (kind 1). */
@@ -237,7 +255,7 @@ function predict(all: Knowledge, first: number, last: number): void {
   for (const cells of levels.cells.slice(first, last + 1)) {
     for (const cell of cells) {
       if (known[cell] === 1) continue;
-      const kind = errors.length > 1 && errors[1][cell] < errors[0][cell] ? 1 : 0;
+      const kind = bestKind(errors, cell);
       const best = predictionOf(all, cell, kind);
       shown[cell] = Number.isFinite(best) || kind === 0 ? best : predictionOf(all, cell, 0);
       raw[cell] = transform.invert(shown[cell]);

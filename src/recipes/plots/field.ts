@@ -11,7 +11,7 @@ import { columnOf, type FilledLandscapeAttributes } from './landscapeAttributes.
 import { drawableSize, quantileSorted, robustLimits, sortedFinite } from '../grid/statistics.ts';
 import { transformOf, type Transform, type ValueScale } from '../grid/valueScale.ts';
 import { symlogTicks, type Tick } from './ticks.ts';
-import type { LandscapeData } from '../grid/data.ts';
+import type { AdaptiveReport, LandscapeData } from '../grid/data.ts';
 import type { Grid } from './upsample.ts';
 
 /** The values that are drawn, transformed. */
@@ -32,6 +32,8 @@ export interface Field extends Grid {
   readonly label: string;
   readonly color: ColorMap;
   readonly transform: Transform;
+  /** Work and errors of an adaptive grid, in words; empty for others. */
+  readonly note: string;
 }
 
 /**
@@ -81,7 +83,13 @@ export function fieldOf(data: LandscapeData, attributes: FilledLandscapeAttribut
     label: zscale === 'log1p' ? `log₁₀(1 + ${zlabel})` : zlabel,
     color: colorMap(color),
     transform,
+    note: data.adaptive === undefined ? '' : noteOn(data.adaptive),
   };
+}
+
+function noteOn({ evaluations, of, estimatedError }: AdaptiveReport): string {
+  const error = `an estimated error of ${estimatedError.toPrecision(2)} color bands at most`;
+  return `Adaptive grid: ${evaluations} of ${of} points evaluated, the others predicted with ${error}.`;
 }
 
 function haveOneUnit({ directions }: LandscapeData['plane']): boolean {

@@ -7,7 +7,7 @@ import { withoutGaps } from './gaps.ts';
 import { centerMark, pathLegend, pathLegendHeight, pathsOver } from './overlay.ts';
 import { inkOn } from './ink.ts';
 import { shapeOf, type FilledMapAttributes } from './mapAttributes.ts';
-import { el, px } from './svg.ts';
+import { description, el, px } from './svg.ts';
 import type { ContourLabel } from './contourLabels.ts';
 import { upsample, type Grid } from './upsample.ts';
 
@@ -42,6 +42,7 @@ export function mapSvg(figure: MapFigure): string {
   const body = kind === 'heatmap' ? cells(field, x, y) : bands(figure, box);
   return pictureOf(
     attributes,
+    description(field.note),
     clipped(
       box,
       body,

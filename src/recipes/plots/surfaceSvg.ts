@@ -8,7 +8,7 @@ import { pathLegend, pathLegendHeight } from './overlay.ts';
 import { heightRatio, projectionInto, type Projection, type View } from './projection.ts';
 import { sheetOf, type Sheet } from './surfaceGrid.ts';
 import { pathsOn, type Piece } from './surfacePaths.ts';
-import { el, px } from './svg.ts';
+import { description, el, px } from './svg.ts';
 
 /** The surface as SVG: quadrilaterals from back to front, lit from above, in a box with axes. */
 export function surfaceSvg(field: Field, given: FilledLandscapeAttributes, view: View): string {
@@ -19,6 +19,7 @@ export function surfaceSvg(field: Field, given: FilledLandscapeAttributes, view:
   const bar = { ...box, top: box.top + attributes.fontSize, bottom: box.bottom - attributes.fontSize };
   return pictureOf(
     attributes,
+    description(field.note),
     cage(field, attributes, projectionInto(box, view, attributes.fontSize), view, box),
     scene(field, attributes, projectionInto(box, view, attributes.fontSize)),
     titleOf(attributes, (box.left + box.right) / 2, box.top - legend),

@@ -21,6 +21,9 @@ export function el(
   return children.length === 0 ? `${head}/>` : `${head}>${children.join('')}</${name}>`;
 }
 
+/** A description for readers of the file and for screen readers; none if it is empty. */
+export const description = (text: string): string => (text === '' ? '' : el('desc', {}, escapeXml(text)));
+
 const keepsCase = new Set(['viewBox', 'preserveAspectRatio']);
 const dashed = (key: string) => key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
