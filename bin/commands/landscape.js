@@ -8,7 +8,7 @@ import { modelAt } from '../lib/modelFile.js';
 import { dataOptions, load, lossOptions } from '../lib/runtime.js';
 import { duration, statusLine } from '../lib/status.js';
 
-/** @import { LandscapeData, Plot } from 'quasi-newton/landscape' */
+/** @import { AdaptiveReport, LandscapeData, Plot } from 'quasi-newton/landscape' */
 /** @import { Arguments, Command } from '../lib/arguments.js' */
 /** @import { Loaded } from '../lib/runtime.js' */
 
@@ -36,6 +36,7 @@ export const landscape = {
       default: 'surface in .html, contourf elsewhere',
     },
     npoints: { value: 'COUNT', isNumber: true, help: 'points along each axis', default: '41' },
+    adaptive: { help: 'evaluate coarse points first, and finer ones only where they are needed' },
     directions: {
       value: 'KIND',
       oneOf: ['random', 'eigen'],
@@ -96,6 +97,7 @@ async function run(given, signal) {
       highest: finite.reduce((a, b) => Math.max(a, b), -Infinity),
       points: data.z.length,
       notFinite: data.z.length - finite.length,
+      ...(data.adaptive && { adaptive: data.adaptive }),
       out: outs,
     };
     console.log(on.json ? JSON.stringify(facts, null, 2) : report(facts));
@@ -118,7 +120,7 @@ async function run(given, signal) {
  * @param {Loaded} loaded
  * @param {AbortSignal} signal
  */
-async function evaluate({ text, number }, { model, feeds }, signal) {
+async function evaluate({ text, number, on }, { model, feeds }, signal) {
   const own = model.problem(feeds);
   const problem = {
     ...own,
@@ -138,6 +140,7 @@ async function evaluate({ text, number }, { model, feeds }, signal) {
     return await figures.landscapeAsync(problem, {
       npoints: number.npoints ?? 41,
       seed: number.seed ?? 0,
+      ...(on.adaptive && { adaptive: /** @type {'auto'} */ (text.zscale ?? 'auto') }),
       ...(plane
         ? { directions: plane }
         : { normalize: /** @type {'filter'} */ (text.normalize ?? 'filter') }),
@@ -195,10 +198,18 @@ const hasPlotly = () =>
     }
   });
 
-/** @param {{ loss: number, lowest: number, highest: number, points: number, notFinite: number, out: readonly string[] }} facts */
-const report = ({ loss, lowest, highest, points, notFinite, out }) =>
+/** @param {{ loss: number, lowest: number, highest: number, points: number, notFinite: number, adaptive?: AdaptiveReport, out: readonly string[] }} facts */
+const report = ({ loss, lowest, highest, points, notFinite, adaptive, out }) =>
   [
     `loss     ${loss.toExponential(4)} at the weights; ${lowest.toExponential(4)} to ${highest.toExponential(4)} around them`,
     `points   ${points}${notFinite > 0 ? `, ${notFinite} of them not finite` : ''}`,
+    ...(adaptive === undefined ? [] : [accuracy(adaptive)]),
     `written  ${out.join(', ')}`,
   ].join('\n');
+
+/** @param {AdaptiveReport} report */
+const accuracy = ({ evaluations, estimatedError, estimatedErrorZ, tolerance, reached }) => {
+  const error = `${estimatedError.toPrecision(2)} color bands, ${estimatedErrorZ.toPrecision(2)} of the loss`;
+  const missed = reached ? '' : `; more than the ${tolerance} bands aimed at`;
+  return `adaptive ${evaluations} points evaluated, the others off by at most about ${error}${missed}`;
+};
