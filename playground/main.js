@@ -126,7 +126,13 @@ function train() {
   status.textContent = 'Training …';
   const width = Math.round(document.querySelector('.picture')?.clientWidth ?? 480);
   const isDark = matchMedia('(prefers-color-scheme: dark)').matches;
-  const view = { width, height: Math.round(0.8 * width), background: isDark ? '#14181e' : '#ffffff' };
+  const view = {
+    width,
+    height: Math.round(0.8 * width),
+    background: isDark ? '#14181e' : '#ffffff',
+    // On a phone, names of axes need the room.
+    fontSize: width < 420 ? 12 : 14,
+  };
   runs++;
   /** @type {Order} */
   const order = { settings, table, target: target.value || undefined, view, run: runs };
@@ -168,16 +174,30 @@ function altOf(place) {
   return 'The data, and what the networks predict.';
 }
 
+/** Names of the columns, which stand before each number where the screen is narrow. */
+const headings = () =>
+  Array.from(document.querySelectorAll('thead th'), ({ textContent }) => textContent ?? '');
+
 /** @param {Row} row */
 function rowOf({ name, color, loss, accuracy, evaluations, seconds, ending }) {
-  const row = document.createElement('tr');
-  const head = Object.assign(document.createElement('th'), { scope: 'row', textContent: name });
+  // Roles are said: on narrow screens rows are laid out as grids, which some browsers take for no table.
+  const row = Object.assign(document.createElement('tr'), { role: 'row' });
+  const head = Object.assign(document.createElement('th'), {
+    scope: 'row',
+    role: 'rowheader',
+    textContent: name,
+  });
   head.style.setProperty('--color', color);
   const share = accuracy === undefined ? '–' : `${(100 * accuracy).toFixed(1)} %`;
   const cells = [number(loss), share, String(evaluations), seconds.toFixed(2), ending || 'running'];
+  const labels = headings();
   row.append(
     head,
-    ...cells.map((textContent) => Object.assign(document.createElement('td'), { textContent })),
+    ...cells.map((textContent, i) => {
+      const cell = Object.assign(document.createElement('td'), { role: 'cell', textContent });
+      cell.dataset.label = labels[i + 1];
+      return cell;
+    }),
   );
   return row;
 }

@@ -7,7 +7,7 @@ import { contourf, convergence, landscapeAsync, onPlane, pcaPlane } from 'quasi-
 /**
  * Size and background of pictures, for the page that shows them.
  *
- * @typedef {{ width: number, height: number, background: string }} View
+ * @typedef {{ width: number, height: number, background: string, fontSize: number }} View
  */
 
 /** Most points of a curve: more than there are pixels between them. */

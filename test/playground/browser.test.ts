@@ -46,7 +46,12 @@ describe.skipIf(noBrowser !== null)('the playground in a browser', () => {
     page.on('console', (message) => message.type() === 'error' && complaints.push(message.text()));
     await page.addInitScript(() => {
       const durations: number[] = [];
-      Object.assign(globalThis, { durations });
+      Object.assign(globalThis, { durations, firstCurve: NaN });
+      const look = () => {
+        if (document.querySelector('#losses img') === null) requestAnimationFrame(look);
+        else Object.assign(globalThis, { firstCurve: performance.now() });
+      };
+      requestAnimationFrame(look);
       new PerformanceObserver((list) =>
         durations.push(...list.getEntries().map(({ duration }) => duration)),
       ).observe({
@@ -80,9 +85,15 @@ describe.skipIf(noBrowser !== null)('the playground in a browser', () => {
     expect(lbfgs).toBeLessThan(adam);
     expect(bfgs).toBeLessThan(adam);
     for (const id of ['landscape', 'learned']) await pictureOf(id);
-    const durations = await page.evaluate(() => (globalThis as unknown as { durations: number[] }).durations);
-    // The longest measured was 105 ms, on a busy machine of two cores; other tests share the processor.
+    const { durations, firstCurve } = await page.evaluate(() => {
+      const { durations, firstCurve } = globalThis as unknown as { durations: number[]; firstCurve: number };
+      return { durations, firstCurve };
+    });
+    if (process.env['PLAYGROUND_TIMES'] !== undefined)
+      console.log(`first curve ${firstCurve.toFixed(0)} ms, longest task ${Math.max(0, ...durations)} ms`);
+    // Goals are 200 ms and 3 s. Measured were 105 ms at most, and 1.4 to 1.7 s; other tests share the processor.
     expect(Math.max(0, ...durations)).toBeLessThan(400);
+    expect(firstCurve).toBeLessThan(6000);
   });
 
   it.each([
@@ -110,7 +121,15 @@ describe.skipIf(noBrowser !== null)('the playground in a browser', () => {
     await ended();
     await pictureOf('landscape');
     expect(await violations()).toEqual([]);
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(375);
+    const widths = await page.evaluate(() => {
+      const region = document.querySelector('.scroll');
+      return [document.documentElement.scrollWidth, region?.scrollWidth, region?.clientWidth];
+    });
+    expect(widths).toEqual([375, 345, 345]);
+    const heading = await page.evaluate(
+      () => getComputedStyle(document.querySelector('tbody td') as Element, '::before').content,
+    );
+    expect(heading).toBe('"Loss" " "');
   });
 
   it('is worked by the keyboard, and its address holds what was chosen', async () => {
