@@ -10,10 +10,11 @@ import {
   vectorNameOf,
 } from './ir/convention.ts';
 import { fault, OnnxError, typed, type Fault } from './ir/errors.ts';
-import { valueInfo, type Value } from './ir/graph.ts';
+import { capturedBy, valueInfo, type Value } from './ir/graph.ts';
 import { encodeModel } from './ir/model.ts';
 import type { Shape } from './ir/shape.ts';
 import { DType, dtypeName, shapeOf } from './ir/tensor.ts';
+import type { NoiseInput } from './ir/noise.ts';
 import type { Platform } from './ir/vjp.ts';
 import type { Target } from './losses.ts';
 import { appendLoss } from './objective.ts';
@@ -59,6 +60,8 @@ export interface Differentiated {
   /** Names of the inner values in `wrt`; their gradients come last. */
   readonly wrtInner: readonly string[];
   readonly statistics: readonly RunningStatistic[];
+  /** Inputs to be fed with random numbers, with the option `noise: 'fed'`. */
+  readonly noise: readonly NoiseInput[];
   /** Parameters that the loss does not depend on: their gradients are zeros. */
   readonly unused: readonly string[];
   /** Tensors that an Identity copies from another, and whether each is one parameter with it. */
@@ -133,7 +136,7 @@ function differentiateChecked(
     typeof asked === 'object' && 'graph' in asked ? mergeLossGraph(model, asked.graph, precision) : undefined;
   const chosen = choose(model, file.origins, choice);
   const { names, wrtInputs, wrtInner, copies } = chosen;
-  const prepared = prepare(file, chosen, options.dropout);
+  const prepared = prepare(file, chosen, options);
   const { g, parameters, wrt, dataInputs, outputs, current, faults } = prepared;
   const { graph } = model;
   graph.output = [];
@@ -160,6 +163,7 @@ function differentiateChecked(
 
   orderInputs(graph, dataInputs, parameters);
   finish(model);
+  const noise = readNoise(graph, g.noise);
   return {
     bytes: encodeModel(model),
     parameters,
@@ -172,10 +176,20 @@ function differentiateChecked(
     wrtInputs,
     wrtInner,
     statistics,
+    noise,
     unused: names.filter((_, i) => !gradients.has(wrt[i])),
     copies,
     precision: g.dtypeOf(loss) === DType.DOUBLE ? 'float64' : 'float32',
   };
+}
+
+/** Returns the noise that something reads; inputs of the rest are removed, in place. */
+function readNoise(graph: GraphProto, noise: readonly NoiseInput[]): NoiseInput[] {
+  if (noise.length === 0) return [];
+  const read = new Set(graph.node.flatMap((node) => [...node.input, ...capturedBy(node)]));
+  const left = new Set(noise.filter(({ name }) => !read.has(name)).map(({ name }) => name));
+  graph.input = graph.input.filter(({ name }) => !left.has(name));
+  return noise.filter(({ name }) => read.has(name));
 }
 
 /** Takes a graph out of training mode, in place, with its running statistics as inputs. */

@@ -96,9 +96,16 @@ export interface DifferentiateOptions {
   /**
    * A Dropout in training mode: `'file'` drops as the file says, another choice in each run; `'off'` drops nothing.
    *
-   * @defaultValue `'file'`; `trainable` always takes `'off'`
+   * @defaultValue `'file'`
    */
   readonly dropout?: 'file' | 'off';
+  /**
+   * `'fed'` makes the random numbers of a model inputs of the result, listed in its property `noise`: the same numbers,
+   * the same loss. Nodes inside control flow go on drawing. `trainable` feeds them itself.
+   *
+   * @defaultValue `'file'`: drawn by ONNX Runtime, others in each run
+   */
+  readonly noise?: 'file' | 'fed';
   /** The files of a model with external data, by the location it names. @defaultValue none */
   readonly externalData?: ExternalData;
 }
@@ -165,6 +172,7 @@ export const differentiateRules: Rules<DifferentiateOptions> = {
       ),
   ),
   dropout: oneOf('file', 'off'),
+  noise: oneOf('file', 'fed'),
   externalData: externalDataRule,
 };
 

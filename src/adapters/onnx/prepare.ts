@@ -4,7 +4,8 @@ import type { Builder } from './ir/builder.ts';
 import { valueInfo, type Value } from './ir/graph.ts';
 import type { Fault } from './ir/errors.ts';
 import { freeNames } from './passes/freeNames.ts';
-import { withoutDropout } from './passes/inference.ts';
+import { droppingInside, withoutDropout } from './passes/inference.ts';
+import type { DifferentiateOptions } from './options.ts';
 import { lower } from './passes/lower.ts';
 import type { ModelRead } from './passes/read.ts';
 import { tie, type Copy } from './passes/ties.ts';
@@ -41,7 +42,7 @@ export interface Prepared<P extends Lifted = Parameter> {
 export function prepare<P extends Lifted>(
   { model: { graph } }: ModelRead,
   { parameters: chosen, names, copies }: Chosen<P>,
-  dropout: 'file' | 'off' = 'file',
+  { dropout = 'file', noise = 'file' }: Pick<DifferentiateOptions, 'dropout' | 'noise'> = {},
 ): Prepared<P> {
   tie(graph, copies);
   const current = freeNames(graph, names);
@@ -52,7 +53,9 @@ export function prepare<P extends Lifted>(
   const outputs = graph.output.map(({ name }) => name);
   makeInputs(graph, parameters);
   if (dropout === 'off') withoutDropout(graph);
-  const lowered = lower(graph, 'lower');
+  const feedsNoise = noise === 'fed';
+  const lowered = lower(graph, 'lower', { feedsNoise });
+  if (feedsNoise) lowered.faults.push(...droppingInside(lowered.g));
   return { ...lowered, parameters, wrt: names.map(current), dataInputs, outputs, current };
 }
 

@@ -246,7 +246,7 @@ describe('what is no model, no runtime and no option is refused in words', () =>
     [
       'a misspelt option',
       [ort, network, { loss: 'mse', presision: 'float64' }],
-      /presision: no such option; there are loss, .*trainable, frozen, sessionOptions/,
+      /presision: no such option; there are loss, .*trainable, dropout, frozen, sessionOptions/,
     ],
     ['another name for trainable', [ort, network, { loss: 'mse', wrt: ['x'] }], /wrt: no such option/],
     [

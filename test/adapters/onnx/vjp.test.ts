@@ -30,7 +30,9 @@ test('every op with a gradient has a case', () => {
 });
 
 /** Ops that give no gradient to anything. */
-const flat = new Set(['RandomNormalLike', 'RandomUniformLike', 'EyeLike']);
+const flat = new Set(
+  'RandomNormal RandomUniform RandomNormalLike RandomUniformLike Bernoulli EyeLike'.split(' '),
+);
 
 /** Rules whose cases are spelled out, in newOps.test.ts, signalOps.test.ts and nested.test.ts. */
 const elsewhere = new Set(

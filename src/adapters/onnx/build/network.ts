@@ -1,7 +1,7 @@
 import { sizeOf } from '../../../core/layout.ts';
 import { show } from '../../../core/options.ts';
 import type { Value } from '../ir/graph.ts';
-import { dtypeName, tensorOf } from '../ir/tensor.ts';
+import { DType, dtypeName, tensorOf } from '../ir/tensor.ts';
 import { ModelWriter, wrong, type GraphOptions } from './modelWriter.ts';
 
 /** Options of a layer. */
@@ -113,6 +113,16 @@ export class Network extends ModelWriter {
       this.addConstant(tensorOf(`${name}.running_var`, this.float, [size], Array<number>(size).fill(1))),
     ];
     return this.ops('BatchNormalization', [x, ...tensors], { training_mode: 1 }, 3)[0];
+  }
+
+  /**
+   * Drops elements with probability `ratio` and divides the others by 1 − ratio, in training mode: with mini-batches, each
+   * with a choice of its own. `predict` does not drop, and `model.toBytes({ inference: true })` writes it without.
+   */
+  dropout(x: Value, ratio = 0.5): Value {
+    if (!(ratio >= 0 && ratio < 1)) wrong('dropout', `ratio must be in [0, 1), got ${show(ratio)}.`);
+    const part = this.scalar(ratio, this.floatTypeOf(x));
+    return this.op('Dropout', [x, part, this.once('training', () => this.constant(DType.BOOL, [], [1]))]);
   }
 
   /** The largest of each window of `size` along the axes after the channels, side by side unless `stride` is another. */

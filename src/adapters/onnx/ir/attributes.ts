@@ -17,8 +17,8 @@ export type AttributeValues = Readonly<Record<string, AttributeValue | undefined
 
 // In all of ONNX's standard ops, these names are floats, and every other number is an integer.
 const floats = new Set(
-  `activation_alpha activation_beta alpha beta bias clip cubic_coeff_a epsilon extrapolation_value gamma lambd max min
-   momentum ratio scale softcap threshold value value_float value_floats`.split(/\s+/),
+  `activation_alpha activation_beta alpha beta bias clip cubic_coeff_a epsilon extrapolation_value gamma high lambd low max mean
+   min momentum ratio scale softcap threshold value value_float value_floats`.split(/\s+/),
 );
 
 /**

@@ -2,7 +2,8 @@
  * Names of the inputs and outputs of a graph made by `differentiate`, in one place.
  *
  * - inputs: the model's own data inputs; the targets of the loss, if it needs any; then one plain input for
- *   each parameter, under its initializer's name, or one beginning with `inner/` where an output has that name.
+ *   each parameter, under its initializer's name, or one beginning with `inner/` where an output has that name. With
+ *   `noise: 'fed'`, the random numbers of a node, `noise_of/OUTPUT`, stand before the parameters.
  * - outputs: `loss`, a scalar; then for each parameter, or each input or inner value in `wrt`, `grad_of/NAME`, of its shape;
  *   then, with `hessianVector`, `hessian_vector_of/NAME`; then the batch statistics of BatchNormalization
  *   nodes in training mode, `batch_of/NAME`; then the values named in `keep`.
@@ -36,6 +37,9 @@ export const hessianVectorNameOf = (name: string): string => `hessian_vector_of/
 
 /** Name of the output that holds this batch's mean or variance, of which `name` is the running one. */
 export const batchStatisticNameOf = (name: string): string => `batch_of/${name}`;
+
+/** Name of the input that holds the random numbers of the node whose first output is `name`. */
+export const noiseNameOf = (name: string): string => `noise_of/${name}`;
 
 /** Name of the input that holds k values of parameter `name`, in the graph of many losses. */
 export const manyOf = (name: string): string => `many_of/${name}`;

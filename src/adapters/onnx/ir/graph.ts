@@ -1,7 +1,9 @@
 import { create } from '@bufbuild/protobuf';
 import { TypeProtoSchema, ValueInfoProtoSchema } from 'onnx-buf';
 import type { GraphProto, NodeProto, ValueInfoProto } from 'onnx-buf';
+import { noiseNameOf } from './convention.ts';
 import { know, type Facts } from './facts.ts';
+import type { Draw, NoiseInput } from './noise.ts';
 import { subgraphsOf, type AttributeValues } from './attributes.ts';
 import { identityNode, nodeOf } from './node.ts';
 import { range, unknownDimension, type Dimension, type Shape, type TensorType } from './shape.ts';
@@ -36,6 +38,10 @@ export class Graph implements Facts {
   readonly float: DType;
   /** Batch statistics that lowering has written out. */
   readonly statistics: BatchStatistic[] = [];
+  /** True if inputs take the place of nodes that draw random numbers. */
+  feedsNoise = false;
+  /** Those inputs. */
+  readonly noise: NoiseInput[] = [];
   /** True for the graph inside a node. */
   inside = false;
   readonly infer: Facts['infer'];
@@ -199,6 +205,19 @@ export class Graph implements Facts {
     this.types.set(name, { dtype, shape: shape?.map((size) => size) });
     this.#taken.add(name);
     return name;
+  }
+
+  /**
+   * Adds an input to be fed with random numbers in place of those that a node would draw.
+   *
+   * @param like - a value of the same shape, or the shape
+   */
+  addNoise({ output: [first] }: NodeProto, like: Value | readonly number[], dtype: DType, draw: Draw): Value {
+    const wished = noiseNameOf(first);
+    const name = this.#taken.has(wished) ? this.fresh(wished) : wished;
+    const shape = typeof like === 'string' ? this.shapeOf(like) : like;
+    this.noise.push({ name, dtype, shape, draw, like: typeof like === 'string' ? like : undefined });
+    return this.addInput(name, dtype, shape);
   }
 
   /** Makes a value a graph output under `name`. */

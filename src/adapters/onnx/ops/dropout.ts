@@ -1,4 +1,7 @@
+import type { NodeProto } from 'onnx-buf';
+import type { Builder } from '../ir/builder.ts';
 import { refuse } from '../ir/errors.ts';
+import type { Value } from '../ir/graph.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
 import { onlyFirst } from '../ir/samples.ts';
 import { DType } from '../ir/tensor.ts';
@@ -18,14 +21,33 @@ const dropout: VjpRule = ({ g, node, inputs: [x, ratio, training], dy }) => {
   return [g.where(kept, g.div(dy, share), 0)];
 };
 
-/** A Dropout in inference, or with a ratio of 0, does nothing; one that may be in training mode is left as it is. */
-const idle: Lowering = (g, node) => {
-  const [, ratio, training] = node.input;
+/**
+ * A Dropout in inference, or with a ratio of 0, does nothing. One that may be in training mode takes its choice from an
+ * input, where noise is fed, and is left as it is elsewhere.
+ */
+const lowered: Lowering = (g, node) => {
+  const [x, ratio, training] = node.input;
+  const mask = node.output[1];
   const drops = training && g.integersOf(training)?.[0] !== 0 && !(ratio && g.scalarOf(ratio) === 0);
-  if (drops) return undefined;
-  const [x, mask] = [node.input[0], node.output[1]];
+  if (drops) return g.feedsNoise ? fed(g, node) : undefined;
   return [x, mask ? g.cast(g.filled(g.shape(x), 1), DType.BOOL) : undefined];
 };
+
+/** A Dropout in training mode whose choice is fed: factors, or uniform numbers where ratio or mode are not known. */
+function fed(g: Builder, node: NodeProto): (Value | undefined)[] {
+  const [x, ratio, training] = node.input;
+  const dtype = g.floatTypeOf(x);
+  const known = ratio ? g.scalarOf(ratio) : 0.5;
+  if (known !== undefined && g.integersOf(training) !== undefined) {
+    const factors = g.addNoise(node, x, dtype, { kind: 'dropout', ratio: known });
+    return [g.mul(x, factors), node.output[1] ? g.greater(factors, 0) : undefined];
+  }
+  const uniform = g.addNoise(node, x, dtype, { kind: 'uniform', low: 0, high: 1 });
+  const part = ratio ? g.cast(ratio, dtype) : g.scalar(0.5, dtype);
+  const kept = g.op('Or', [g.op('Not', [training]), g.op('GreaterOrEqual', [uniform, part])]);
+  const share = g.where(training, g.sub(1, part), g.scalar(1, dtype));
+  return [g.where(kept, g.div(x, share), 0), kept];
+}
 
 /** Dropout. */
 export const dropoutOps: OpTable = {
@@ -35,7 +57,7 @@ export const dropoutOps: OpTable = {
       { dtype: DType.BOOL, shape: c.shape(0) },
     ],
     samples: onlyFirst,
-    as: { lower: idle },
+    as: { lower: lowered },
     vjp: dropout,
     upgrade: ({ from, drop }) => from < 12 && drop('ratio'),
   },

@@ -155,10 +155,6 @@ export const elementwiseOps: OpTable = {
   Floor: elementwise({ vjp: flat }),
   Ceil: elementwise({ vjp: flat }),
   Round: elementwise({ vjp: flat }),
-  // Random values depend on their input's shape only.
-  Bernoulli: { infer: sameType },
-  RandomNormalLike: { infer: sameType, vjp: flat },
-  RandomUniformLike: { infer: sameType, vjp: flat },
   EyeLike: {
     infer: (c) => [
       { dtype: c.attributes.int('dtype', c.dtype(0) ?? DType.UNDEFINED) || undefined, shape: c.shape(0) },

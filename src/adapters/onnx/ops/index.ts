@@ -22,6 +22,7 @@ import { linearModels } from './ml.ts';
 import { normalization } from './normalization.ts';
 import { pooling } from './pooling.ts';
 import { quantization } from './quantization.ts';
+import { randomOps } from './random.ts';
 import { rearrangement } from './rearrangement.ts';
 import { recurrent } from './recurrent.ts';
 import { reductions } from './reduction.ts';
@@ -36,7 +37,7 @@ import { stateful } from './state.ts';
 
 /** The ops by family, as the documentation lists them. */
 export const families: Readonly<Record<string, readonly OpTable[]>> = {
-  'of one value': [elementwiseOps, activations, dropoutOps],
+  'of one value': [elementwiseOps, activations, dropoutOps, randomOps],
   'of several values, broadcast': [arithmetic],
   reductions: [reductions],
   'shape and movement': [shapes, slicing, rearrangement],

@@ -20,15 +20,28 @@ export interface Lowered {
   readonly faults: Fault[];
 }
 
+/** Options of {@link lower}. */
+interface LowerOptions {
+  /** Type of numbers that meet no typed operand. @defaultValue the one that the graph mostly computes in */
+  readonly float?: DType;
+  /** True to take random numbers from inputs. @defaultValue false */
+  readonly feedsNoise?: boolean;
+}
+
 /**
  * Rebuilds a graph, in place: works out what is known of each value, and writes nodes in simpler ops as their entries
  * say for the stage. A node that refuses stays at the stage `'read'`; later, an Identity takes its place, so that faults
  * further down are found too.
  */
-export function lower(graph: GraphProto, stage: Stage, float: DType = floatTypeIn(graph)): Lowered {
+export function lower(
+  graph: GraphProto,
+  stage: Stage,
+  { float = floatTypeIn(graph), feedsNoise = false }: LowerOptions = {},
+): Lowered {
   const nodes = graph.node;
   graph.node = [];
   const g = new Builder(graph, inferNode, float, nodes);
+  g.feedsNoise = feedsNoise;
   const replaced = new Map<string, number>();
   const faults: Fault[] = [];
   const write = (node: NodeProto): void => {
@@ -68,7 +81,7 @@ export const expand = (graph: GraphProto): ReadonlyMap<string, number> =>
  */
 export function useFloat64Kernels(graph: GraphProto): void {
   if (!hasFloat64(graph)) return;
-  const { faults } = lower(graph, 'float64', DType.DOUBLE);
+  const { faults } = lower(graph, 'float64', { float: DType.DOUBLE });
   if (faults.length > 0) throw new OnnxError(faults);
 }
 

@@ -1,15 +1,18 @@
 import { isLeft } from 'fp-ts/lib/Either.js';
 import { checkLength } from '../../../core/paramSet.ts';
 import { hessianVectorNameOf, lossName, manyLosses, vectorNameOf } from '../ir/convention.ts';
-import { differentiateInference, type Differentiated } from '../differentiate.ts';
+import { differentiate, differentiateInference, type Differentiated } from '../differentiate.ts';
 import { checkFeeds, type Feeds } from './feeds.ts';
 import type { FrozenSplit } from './frozen.ts';
-import { hessianGraph, keptGraph, lossGraph, manyLossesGraph, predictionGraph } from './graphs.ts';
+import { predictionGraph } from './graphs.ts';
 import type { InputSpec } from './inputs.ts';
 import { narrow } from './narrow.ts';
+import type { NoiseKey } from './noise.ts';
 import type { Plan } from './options.ts';
 import { tensorOver, type Ort, type OrtSession, type OrtTensors } from './ort.ts';
 import { inTurn, once, open, remembered, run } from './session.ts';
+import { mayDrop } from '../passes/inference.ts';
+import { frozenPartOf, variantOf, type Mode, type Variant } from './variants.ts';
 import { gather, viewsOf, weightsOf, zeros, type Reals, type Weights } from './weights.ts';
 
 /** The parts of a model. */
@@ -25,31 +28,35 @@ export interface Loaded {
   readonly gradients: OrtSession;
 }
 
-/** The mode of the nodes: as the file has them, or all in inference mode. */
-export type Mode = 'file' | 'inference';
-
 /** The sessions of one model. Runs come one after the other, for all read the point from one buffer. */
 export interface Engine {
   readonly weights: Weights;
   /** Feeds as tensors; throws an OnnxError naming every fault. */
   checked(specs: readonly InputSpec[], feeds: Feeds): OrtTensors;
-  /** Feeds of evaluations on some data; values that are the same at every point are computed here. */
-  prepared(data: OrtTensors): Promise<OrtTensors>;
+  /** True if Dropout nodes in training mode come into the loss. */
+  drops(): boolean;
+  /** What the graphs of a mode are fed with. */
+  fedIn(mode: Mode): Pick<Differentiated, 'inputs' | 'targets' | 'noise'>;
+  /** Feeds with random numbers among them. */
+  withNoise(data: OrtTensors, key: NoiseKey, mode: Mode): Promise<OrtTensors>;
+  /** Feeds of evaluations on some data, with noise; values that are the same at every point are computed here. */
+  prepared(data: OrtTensors, mode: Mode): Promise<OrtTensors>;
   /** Waits for its turn, and throws if the model has been disposed of. */
   inTurn<T>(task: () => Promise<T>): Promise<T>;
   /** The loss and whatever comes with the gradient, which is written unless it is null; `data` are prepared. */
-  evaluate(
+  evaluate(data: OrtTensors, x: Float64Array, gradient: Float64Array | null, mode: Mode): Promise<OrtTensors>;
+  /** The loss and the values that the options keep, without dropout; `data` are as they were checked. */
+  kept(data: OrtTensors, key: NoiseKey, x: Float64Array, mode: Mode): Promise<OrtTensors>;
+  /** The losses at k points, `[k, n]`; `data` are prepared. */
+  losses(data: OrtTensors, points: Float64Array, losses: Float64Array, mode: Mode): Promise<void>;
+  /** `product ← ∇²f(x)·v`; `data` are with noise. */
+  hessianVector(
     data: OrtTensors,
     x: Float64Array,
-    gradient: Float64Array | null,
-    mode?: Mode,
-  ): Promise<OrtTensors>;
-  /** The loss and the values that the options keep; `data` are as they were checked. */
-  kept(data: OrtTensors, x: Float64Array, mode: Mode): Promise<OrtTensors>;
-  /** The losses at k points, `[k, n]`; `data` are prepared. */
-  losses(data: OrtTensors, points: Float64Array, losses: Float64Array, mode?: Mode): Promise<void>;
-  /** `product ← ∇²f(x)·v`. */
-  hessianVector(data: OrtTensors, x: Float64Array, v: Float64Array, product: Float64Array): Promise<void>;
+    v: Float64Array,
+    product: Float64Array,
+    mode: Mode,
+  ): Promise<void>;
   /** The model's outputs at its own parameters and running statistics. */
   predict(feeds: Feeds): Promise<OrtTensors>;
   dispose(): Promise<void>;
@@ -76,24 +83,25 @@ export function engine(
     sessions.push(session);
     return session;
   };
-  /** The graphs of a mode, each opened when it is first needed. */
-  const sessionsOf = (graph: () => Pick<Differentiated, 'bytes'>, mode: Mode, session?: OrtSession) => ({
-    gradients: once(async () => session ?? (await another(graph().bytes))),
-    lossOnly: once(() => another(lossGraph(graph().bytes))),
-    lossOfMany: once(() => another(manyLossesGraph(lossGraph(graph().bytes), differentiated))),
-    kept: once(() =>
-      another(keptGraph(bytes, plan.differentiate, plan.keep, mode === 'file' ? null : names)),
-    ),
-  });
+  const source = { ort, bytes, plan, open: another };
   const names = statistics.map(({ name }) => name);
-  const modes = {
-    file: sessionsOf(() => ({ bytes: split?.rest ?? differentiated.bytes }), 'file', gradients),
-    inference: sessionsOf(
-      remembered(() => differentiateInference(bytes, plan.differentiate, names)),
-      'inference',
-    ),
+  const file = variantOf(source, differentiated, plan.differentiate, null, { split, opened: gradients });
+  const modes: Record<Mode, () => Variant> = {
+    file: () => file,
+    dropout: remembered(() => {
+      const options = Object.assign({}, plan.differentiate, { dropout: 'file' } as const);
+      const dropping = differentiate(bytes, options);
+      return variantOf(source, dropping, options, null, { split: frozenPartOf(dropping, plan) });
+    }),
+    inference: remembered(() => {
+      const options = plan.differentiate;
+      return variantOf(source, differentiateInference(bytes, options, names), options, names, {
+        split: null,
+      });
+    }),
   };
-  const frozen = once(() => another(split?.frozen ?? new Uint8Array()));
+  const inMode = (mode: Mode) => (statistics.length === 0 && mode === 'inference' ? 'file' : mode);
+  const variant = (mode: Mode) => modes[inMode(mode)]();
   const present = () => {
     // Copies: a solver may put the statistics in order while this runs.
     const tensors = Array.from(running, ([name, values]) => {
@@ -101,16 +109,12 @@ export function engine(
     });
     return Object.fromEntries(tensors);
   };
-  const inMode = (mode: Mode) => (statistics.length === 0 || mode === 'file' ? 'file' : 'inference');
-  const hessian = once(async () => {
-    const direction = zeros(precision, params.length);
-    const session = await another(hessianGraph(bytes, plan.differentiate));
-    return {
-      session,
-      direction,
-      vectors: viewsOf(ort, params.layout, direction, ({ name }) => vectorNameOf(name)),
-    };
-  });
+  /** Running statistics, where they are fed. */
+  const fixedIn = (mode: Mode) => (inMode(mode) === 'inference' ? present() : undefined);
+  const direction = remembered(() => zeros(precision, params.length));
+  const vectors = remembered(() =>
+    viewsOf(ort, params.layout, direction(), ({ name }) => vectorNameOf(name)),
+  );
   const products = parameters.map(({ name }) => hessianVectorNameOf(name));
   const prediction = once(async () => {
     const trained = [...parameters, ...statistics].map(({ name }) => name);
@@ -140,50 +144,56 @@ export function engine(
         if (disposed) throw new Error('This model has been disposed of; load it again.');
         return task();
       }),
-    async prepared(data) {
-      if (split === null) return data;
+    drops: () => mayDrop(bytes) && modes.dropout().differentiated.noise.length > differentiated.noise.length,
+    fedIn: (mode) => variant(mode).differentiated,
+    async withNoise(data, key, mode) {
+      const { noise } = variant(mode);
+      // A shape that is computed does not depend on the values of parameters, so that any will do.
+      return Object.assign({}, data, await noise(data, key, { ...inputs, ...fixedIn(mode) }));
+    },
+    async prepared(data, mode) {
+      const { split: parts, frozen } = variant(mode);
+      if (parts === null) return data;
       const some = (chosen: readonly string[]) =>
         Object.fromEntries(chosen.map((name) => [name, data[name]]));
-      const features = await run(await frozen(), some(split.inputs.frozen), split.features);
-      return Object.assign(some(split.inputs.rest), features);
+      const features = await run(await frozen(), some(parts.inputs.frozen), parts.features);
+      return Object.assign(some(parts.inputs.rest), features);
     },
-    async kept(data, x, asked) {
+    async kept(data, key, x, asked) {
       checkLength('evaluate: x', x, params.length);
-      const mode = inMode(asked);
-      const session = await modes[mode].kept();
+      const mode = asked === 'dropout' ? 'file' : asked;
+      const graph = await variant(mode).kept();
+      const fixed = fixedIn(mode);
+      const random = await graph.noise(data, key, { ...inputs, ...fixed });
       setPoint(x);
-      return run(session, { ...data, ...inputs, ...(mode === 'file' ? undefined : present()) }, [
-        lossName,
-        ...plan.keep,
-      ]);
+      return run(graph.session, { ...data, ...random, ...inputs, ...fixed }, [lossName, ...plan.keep]);
     },
-    async evaluate(data, x, gradient, asked = 'file') {
+    async evaluate(data, x, gradient, mode) {
       checkLength('fg: x', x, params.length);
-      const mode = inMode(asked);
-      const session = await (gradient === null ? modes[mode].lossOnly() : modes[mode].gradients());
+      const { lossOnly, gradients } = variant(mode);
+      const session = await (gradient === null ? lossOnly() : gradients());
       setPoint(x);
-      const withGradient = mode === 'file' ? weights.fetches : weights.gradientsAnd([lossName]);
+      const fixed = fixedIn(mode);
+      const withGradient = fixed ? weights.gradientsAnd([lossName]) : weights.fetches;
       const fetches = gradient === null ? [lossName] : withGradient;
-      const fixed = mode === 'file' ? undefined : present();
       const results = await run(session, { ...data, ...inputs, ...fixed }, fetches);
       if (gradient !== null) weights.readGradient(results, gradient);
       return results;
     },
-    async losses(data, points, losses, asked = 'file') {
+    async losses(data, points, losses, mode) {
       checkLength('valuesAt: points', points, losses.length * params.length);
-      const mode = inMode(asked);
-      const fixed = mode === 'file' ? undefined : present();
-      const session = await modes[mode].lossOfMany();
-      const results = await run(session, { ...data, ...weights.many(points), ...fixed }, [manyLosses]);
+      const session = await variant(mode).lossOfMany();
+      const feeds = { ...data, ...weights.many(points), ...fixedIn(mode) };
+      const results = await run(session, feeds, [manyLosses]);
       losses.set(results[manyLosses].data as Reals);
     },
-    async hessianVector(data, x, v, product) {
+    async hessianVector(data, x, v, product, mode) {
       checkLength('hessianVector: x', x, params.length);
       checkLength('hessianVector: v', v, params.length);
-      const { session, direction, vectors } = await hessian();
+      const session = await variant(mode).hessian();
       setPoint(x);
-      direction.set(v);
-      const results = await run(session, { ...data, ...inputs, ...vectors }, products);
+      direction().set(v);
+      const results = await run(session, { ...data, ...inputs, ...vectors() }, products);
       gather(results, params.layout, hessianVectorNameOf, product);
     },
     async predict(feeds) {

@@ -5,10 +5,12 @@
  */
 import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, NodeProtoSchema } from 'onnx-buf';
-import type { TypeProto } from 'onnx-buf';
+import type { NodeProto, TypeProto } from 'onnx-buf';
 import { nodeAttributes } from '../ir/attributes.ts';
-import { Graph, valueInfo } from '../ir/graph.ts';
-import { DType, shapeOf } from '../ir/tensor.ts';
+import { capturedBy, Graph, valueInfo } from '../ir/graph.ts';
+import { nodeOf } from '../ir/node.ts';
+import type { NoiseInput } from '../ir/noise.ts';
+import { DType, shapeOf, tensorOf } from '../ir/tensor.ts';
 import { hessianVectorNameOf, lossName, manyLosses, manyOf } from '../ir/convention.ts';
 import { finish } from '../passes/finish.ts';
 import { toInference } from '../passes/inference.ts';
@@ -39,6 +41,9 @@ export function lossGraph(gradients: Uint8Array, others: readonly string[] = [])
   return encodeModel(model);
 }
 
+/** A graph, and what it is fed with beside parameters. */
+export type FedGraph = Pick<Differentiated, 'bytes' | 'inputs' | 'targets' | 'noise'>;
+
 /**
  * A graph of the loss and of values that the model computes on the way.
  *
@@ -49,11 +54,55 @@ export function keptGraph(
   options: DifferentiateOptions,
   keep: readonly string[],
   statistics: readonly string[] | null = null,
-): Uint8Array {
+): FedGraph {
   const all = { ...options, keep };
-  const { bytes: graph } =
-    statistics === null ? differentiate(bytes, all) : differentiateInference(bytes, all, statistics);
-  return lossGraph(graph, keep);
+  const {
+    bytes: graph,
+    inputs,
+    targets,
+    noise,
+  } = statistics === null ? differentiate(bytes, all) : differentiateInference(bytes, all, statistics);
+  return { bytes: lossGraph(graph, keep), inputs, targets, noise };
+}
+
+/** A graph of the shapes that random numbers must have. */
+interface ShapesGraph {
+  readonly bytes: Uint8Array;
+  readonly inputs: readonly string[];
+  /** Names of outputs, by the input that has their shape. */
+  readonly outputs: ReadonlyMap<string, string>;
+}
+
+/**
+ * Of a graph that is fed with random numbers, one of their shapes, where these are known only as it runs: ones take the
+ * place of the numbers.
+ */
+export function shapesGraph(bytes: Uint8Array, noise: readonly NoiseInput[]): ShapesGraph {
+  const model = decodeModel(bytes);
+  const { graph } = model;
+  const likes = new Map(noise.map(({ name, like = '', dtype }) => [name, { like, dtype }]));
+  const outputs = new Map(noise.map(({ name }) => [name, `shape_of/${name}`]));
+  const made = new Set<string>();
+  graph.node = graph.node.flatMap((node) => {
+    const added: NodeProto[] = [];
+    for (const name of [...node.input, ...capturedBy(node)]) {
+      const found = likes.get(name);
+      const shape = outputs.get(name);
+      if (found === undefined || shape === undefined || made.has(name)) continue;
+      made.add(name);
+      const value = tensorOf('', found.dtype, [1], [1]);
+      added.push(
+        nodeOf('Shape', [found.like], [shape]),
+        nodeOf('ConstantOfShape', [shape], [name], { value }),
+      );
+    }
+    return [...added, node];
+  });
+  graph.output = [...outputs.values()].map((name) => valueInfo(name, DType.INT64, undefined));
+  prune(graph);
+  const read = new Set(graph.node.flatMap((node) => [...node.input, ...capturedBy(node)]));
+  graph.input = graph.input.filter(({ name }) => read.has(name) && !likes.has(name));
+  return { bytes: encodeModel(model), inputs: graph.input.map(({ name }) => name), outputs };
 }
 
 /** A graph of the products of the Hessian with a vector, and of nothing else. */

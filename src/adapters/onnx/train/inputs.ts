@@ -25,10 +25,10 @@ export const specOf = ({ name, dtype, shape }: { name: string; dtype: DType; sha
 });
 
 /** Inputs of the model itself. */
-export const dataInputs = ({ inputs }: Differentiated): InputSpec[] => inputs.map(specOf);
+export const dataInputs = ({ inputs }: Pick<Differentiated, 'inputs'>): InputSpec[] => inputs.map(specOf);
 
 /** Targets of the loss. */
-export const targetInputs = ({ targets }: Differentiated): InputSpec[] =>
+export const targetInputs = ({ targets }: Pick<Differentiated, 'targets'>): InputSpec[] =>
   targets.map(({ classes, ignored, range, ...target }) => ({
     ...specOf(target),
     ...(classes !== undefined && { classes }),

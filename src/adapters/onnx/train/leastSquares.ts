@@ -2,6 +2,7 @@ import { checkOptions, callable, oneOf, show } from '../../../core/options.ts';
 import { dot } from '../../../core/vector.ts';
 import { EPSILON } from '../../../core/epsilon.ts';
 import { gradientNameOf } from '../ir/convention.ts';
+import { fault, OnnxError } from '../ir/errors.ts';
 import { dataInputs, targetInputs } from './inputs.ts';
 import { jacobianWays, type JacobianWays, type Runner } from './jacobianWays.ts';
 import { residualGraphs, residualNameOf, residualsOfLoss } from './residualGraphs.ts';
@@ -88,6 +89,14 @@ export function leastSquaresOf(
       Object.fromEntries(own.flatMap(({ name }) => (feeds[name] ? [[name, feeds[name]]] : []))),
     );
   });
+  const [random] = graphs.differentiated.noise;
+  if (random) {
+    throw new OnnxError([
+      fault(
+        `leastSquares: the model draws random numbers (${random.name}), and residuals must be one function; model.problem(feeds) keeps the same numbers for all evaluations.`,
+      ),
+    ]);
+  }
   const specs = [...dataInputs(graphs.differentiated), ...targetInputs(graphs.differentiated)];
   const data = engine.checked(specs, feeds);
   const { params, point, inputs } = engine.weights;

@@ -1,4 +1,3 @@
-import { boolean, checkOptions } from '../../../core/options.ts';
 import type { ParamSet } from '../../../core/paramSet.ts';
 import type { Precision } from '../../../core/problem.ts';
 import { engine, type Loaded } from './engine.ts';
@@ -11,7 +10,13 @@ import {
   type OnnxLeastSquares,
 } from './leastSquares.ts';
 import type { OrtTensors } from './ort.ts';
-import { problemOf, type FeedSource, type OnnxProblem, type ProblemOptions } from './problem.ts';
+import {
+  checkProblemOptions,
+  problemOf,
+  type FeedSource,
+  type OnnxProblem,
+  type ProblemOptions,
+} from './problem.ts';
 import { observe, runningStatistics, statisticsOf } from './statistics.ts';
 import { writeBack, type NewValues, type WriteOptions } from './writeBack.ts';
 
@@ -68,14 +73,18 @@ export function onnxModel(loaded: Loaded): OnnxModel {
     inputs,
     unused,
     problem(source, options = {}) {
-      checkOptions('problem', options, { inference: boolean });
-      const mode = options.inference === true && statistics.length > 0 ? 'inference' : 'file';
+      checkProblemOptions(options);
       const batches = typeof source === 'function';
+      const dropped = plan.dropout === 'on' || (plan.dropout === 'batches' && batches);
+      const mode = options.inference === true ? 'inference' : dropped && runs.drops() ? 'dropout' : 'file';
       const seen = mode === 'inference' ? [] : statistics;
       const observer = observe(seen, [...running.values()], params, precision, batches);
-      const hessianVector = plan.hessianVector && mode === 'file';
+      const hessianVector = plan.hessianVector && (mode !== 'inference' || statistics.length === 0);
       const own = seen.length === 0 ? undefined : statisticsOf(observer, [...running.values()]);
-      const shared = { engine: runs, inputs, precision, observer, statistics: own };
+      const statisticsCount =
+        seen.length === 0 ? 0 : Array.from(running.values()).reduce((sum, { length }) => sum + length, 0);
+      const { seed = 1 } = options;
+      const shared = { engine: runs, inputs, precision, observer, statistics: own, statisticsCount, seed };
       return problemOf({ ...shared, hessianVector, mode }, source);
     },
     leastSquares: (feeds, options = {}) =>

@@ -2,13 +2,24 @@ import { checkOptions, objectWith, oneOf, type Rules } from '../../../core/optio
 import { checkDifferentiateOptions, differentiateRules, type DifferentiateOptions } from '../options.ts';
 
 /** Options of `trainable`. */
-export interface TrainableOptions extends Omit<DifferentiateOptions, 'wrt' | 'hessianVector' | 'dropout'> {
+export interface TrainableOptions extends Omit<
+  DifferentiateOptions,
+  'wrt' | 'hessianVector' | 'dropout' | 'noise'
+> {
   /**
    * Tensors to train: names of the model's constant tensors, or a choice among all float ones.
    *
    * @defaultValue the weights, biases, scales, tables and slopes of the model's layers
    */
   readonly trainable?: DifferentiateOptions['wrt'];
+  /**
+   * Problems in which Dropout nodes that the file has in training mode drop: those of mini-batches, with a choice of its own
+   * for each batch (`'batches'`); those of fixed data too, with one choice for good (`'on'`); or none (`'off'`).
+   * `predict`, `evaluate` and problems in inference mode never drop.
+   *
+   * @defaultValue `'batches'`
+   */
+  readonly dropout?: 'batches' | 'on' | 'off';
   /**
    * Given to ONNX Runtime with each session. `{ intraOpNumThreads: 1 }` suits small networks, and machines with
    * other work to do.
@@ -30,10 +41,11 @@ export interface TrainableOptions extends Omit<DifferentiateOptions, 'wrt' | 'he
   readonly target?: 'cpu' | 'wasm' | 'webgpu';
 }
 
-const { wrt, dropout: _, ...shared } = differentiateRules;
+const { wrt, dropout: _, noise: __, ...shared } = differentiateRules;
 const rules: Rules<TrainableOptions> = {
   ...shared,
   trainable: wrt,
+  dropout: oneOf('batches', 'on', 'off'),
   frozen: oneOf('once', 'every'),
   sessionOptions: objectWith("an object of ONNX Runtime's session options"),
 };
@@ -72,6 +84,8 @@ export interface Plan {
   readonly hessianVector: boolean;
   /** True if values that depend on no parameter are computed once. */
   readonly frozenOnce: boolean;
+  /** Problems with dropout. */
+  readonly dropout: 'batches' | 'on' | 'off';
   /** Values of the model that `problem.evaluate` gives beside the loss. */
   readonly keep: readonly string[];
 }
@@ -83,10 +97,20 @@ export interface Plan {
  */
 export function planOf(where: string, options: TrainableOptions): Plan {
   checkOptions(where, options, rules);
-  const { trainable, sessionOptions, target, hessianVector = false, frozen, keep = [], ...rest } = options;
+  const {
+    trainable,
+    sessionOptions,
+    target,
+    hessianVector = false,
+    frozen,
+    keep = [],
+    dropout = 'batches',
+    ...rest
+  } = options;
   const differentiate = {
     ...rest,
     dropout: 'off' as const,
+    noise: 'fed' as const,
     ...(trainable !== undefined && { wrt: trainable }),
     ...(target !== undefined && { target }),
   };
@@ -96,6 +120,7 @@ export function planOf(where: string, options: TrainableOptions): Plan {
     hessianVector,
     frozenOnce: frozen !== 'every',
     keep,
+    dropout,
     session: {
       ...quiet(),
       ...(target !== undefined && { executionProviders: [target] }),

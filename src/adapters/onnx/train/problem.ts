@@ -1,21 +1,24 @@
+import { boolean, checkOptions, integerIn } from '../../../core/options.ts';
 import type { ParamSet } from '../../../core/paramSet.ts';
 import type { AsyncProblem, Precision, Statistics } from '../../../core/problem.ts';
 import { lossName } from '../ir/convention.ts';
 import type { BatchSource } from './batches.ts';
-import type { Engine, Mode } from './engine.ts';
+import type { Engine } from './engine.ts';
 import type { Feeds } from './feeds.ts';
 import type { InputSpec } from './inputs.ts';
+import { noiseState, withNoise, type NoiseKey } from './noise.ts';
 import type { OrtTensors } from './ort.ts';
 import { once } from './session.ts';
 import { eachSample, type SampleGradients } from './samples.ts';
 import { settling, type Observer } from './statistics.ts';
+import type { Mode } from './variants.ts';
 
 /** A loss of a model on given data, as a function of the model's parameters. */
 export interface OnnxProblem extends AsyncProblem {
   readonly params: ParamSet;
   readonly precision: Precision;
   /**
-   * The loss, and with it the values that `trainable`'s option `keep` names, in one run.
+   * The loss, and with it the values that `trainable`'s option `keep` names, in one run, without dropout.
    *
    * @param x - point, `[n]`; default: the parameters as they are
    */
@@ -48,6 +51,10 @@ export interface ProblemParts {
   readonly observer: Observer;
   /** The running statistics of the model, if the problem moves them. */
   readonly statistics: Statistics | undefined;
+  /** How many numbers they are. */
+  readonly statisticsCount: number;
+  /** Of the random numbers that the model is fed with. */
+  readonly seed: number;
   /** True if the problem has `hessianVector`. */
   readonly hessianVector: boolean;
   readonly mode: Mode;
@@ -62,26 +69,45 @@ export interface ProblemOptions {
    * @defaultValue false
    */
   readonly inference?: boolean;
+  /**
+   * Seed of dropout and of the random numbers that nodes of the model would draw, a whole number in [0, 2⁵³). They stay as
+   * they are for all evaluations of a batch; each batch has its own.
+   *
+   * @defaultValue `1`
+   */
+  readonly seed?: number;
 }
 
+/**
+ * Checks the options of a problem.
+ *
+ * @throws RangeError naming every fault
+ */
+export const checkProblemOptions = (options: ProblemOptions): void =>
+  checkOptions('problem', options, { inference: boolean, seed: integerIn(0, Number.MAX_SAFE_INTEGER) });
+
 /** The loss of an engine on some data. */
-export function problemOf(
-  { engine, inputs, precision, observer, statistics, hessianVector, mode }: ProblemParts,
-  source: FeedSource,
-): OnnxProblem {
+export function problemOf(parts: ProblemParts, source: FeedSource): OnnxProblem {
+  const { engine, inputs, precision, observer, hessianVector, mode } = parts;
   const { params } = engine.weights;
+  const random = noiseState(parts.seed);
+  const dataOf = (checked: OrtTensors, part = 0): Data => {
+    const key = random.key(part);
+    const fed = once(() => engine.withNoise(checked, key, mode));
+    return { checked, key, fed, prepared: once(async () => engine.prepared(await fed(), mode)) };
+  };
   const batches = typeof source === 'function' ? source : undefined;
-  let current = typeof source === 'function' ? undefined : dataOf(engine, engine.checked(inputs, source));
+  let current = typeof source === 'function' ? undefined : dataOf(engine.checked(inputs, source));
   /** Samples that this batch shares with the one before, once asked for. */
   let shared: Data | 'none' | undefined;
   const draw = async (): Promise<Data> => {
-    current = dataOf(engine, engine.checked(inputs, (await batches?.()) ?? {}));
+    current = dataOf(engine.checked(inputs, (await batches?.()) ?? {}));
     shared = undefined;
     return current;
   };
   const checkedShared = () => {
     const feeds = batches?.shared?.();
-    return feeds === undefined ? 'none' : dataOf(engine, engine.checked(inputs, feeds));
+    return feeds === undefined ? 'none' : dataOf(engine.checked(inputs, feeds), 1);
   };
   /** Runs a task on the data of the present batch, in turn. */
   const onData = <T>(task: (data: Data) => Promise<T>) =>
@@ -91,9 +117,18 @@ export function problemOf(
     onData(async (data) => {
       const results = await engine.evaluate(await data.prepared(), x, gradient, mode);
       const f = Number(results[lossName].data[0]);
-      if (gradient !== null && mode === 'file') observer.evaluated(x, f, results);
+      if (gradient !== null && mode !== 'inference') observer.evaluated(x, f, results);
       return f;
     });
+
+  const redraw = () => {
+    current = current && dataOf(current.checked);
+    shared = undefined;
+  };
+  const statistics =
+    engine.fedIn(mode).noise.length > 0
+      ? withNoise(parts.statistics, parts.statisticsCount, random, redraw)
+      : parts.statistics;
 
   return {
     /** The parameters as they are now: another run goes on from where the last one ended. */
@@ -105,14 +140,14 @@ export function problemOf(
     ...(statistics && { statistics }),
     fg,
     evaluate: (x = params.copyInto(params.zeros())) =>
-      onData(async ({ checked }) => {
-        const { [lossName]: loss, ...outputs } = await engine.kept(checked, x, mode);
+      onData(async ({ checked, key }) => {
+        const { [lossName]: loss, ...outputs } = await engine.kept(checked, key, x, mode);
         return { f: Number(loss.data[0]), outputs };
       }),
     sampleGradients: (x = params.copyInto(params.zeros())) =>
-      onData(({ checked }) =>
-        eachSample(engine, inputs, checked, async (data, gradient) => {
-          const results = await engine.evaluate(await engine.prepared(data), x, gradient, mode);
+      onData(async ({ checked, fed }) =>
+        eachSample({ engine, inputs, mode }, checked, await fed(), async (data, gradient) => {
+          const results = await engine.evaluate(await engine.prepared(data, mode), x, gradient, mode);
           return Number(results[lossName].data[0]);
         }),
       ),
@@ -123,12 +158,14 @@ export function problemOf(
       return onData(async (data) => engine.losses(await data.prepared(), points, losses, mode));
     },
     ...(hessianVector && {
-      hessianVector: (x, v, product) => onData(({ checked }) => engine.hessianVector(checked, x, v, product)),
+      hessianVector: (x, v, product) =>
+        onData(async ({ fed }) => engine.hessianVector(await fed(), x, v, product, mode)),
     }),
     ...(batches && {
       nextBatch: () =>
         engine.inTurn(async () => {
           observer.batchEnds();
+          random.next();
           await draw();
         }),
     }),
@@ -150,14 +187,13 @@ export function problemOf(
 /** Feeds that have been checked. */
 interface Data {
   readonly checked: OrtTensors;
+  /** Key of its random numbers. */
+  readonly key: NoiseKey;
+  /** With random numbers, drawn once. */
+  readonly fed: () => Promise<OrtTensors>;
   /** Feeds of the evaluations, computed once. */
   readonly prepared: () => Promise<OrtTensors>;
 }
-
-const dataOf = (engine: Engine, checked: OrtTensors): Data => ({
-  checked,
-  prepared: once(() => engine.prepared(checked)),
-});
 
 /** The losses at k points, `[k, n]`, one after the other. */
 async function oneByOne(fg: AsyncProblem['fg'], points: Float64Array, losses: Float64Array): Promise<void> {

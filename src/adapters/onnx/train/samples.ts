@@ -1,8 +1,10 @@
 import { fault, OnnxError } from '../ir/errors.ts';
+import { isStatic } from '../ir/shape.ts';
 import type { Engine } from './engine.ts';
 import type { Feeds } from './feeds.ts';
-import type { InputSpec } from './inputs.ts';
+import { specOf, type InputSpec } from './inputs.ts';
 import type { OrtTensor, OrtTensors } from './ort.ts';
+import type { Mode } from './variants.ts';
 
 /** Losses of samples, each as a batch of its own, and their gradients. */
 export interface SampleGradients {
@@ -12,16 +14,25 @@ export interface SampleGradients {
   readonly gradients: Float64Array;
 }
 
+/** A model in one mode. */
+interface SampleSource {
+  readonly engine: Engine;
+  readonly inputs: readonly InputSpec[];
+  readonly mode: Mode;
+}
+
 /**
  * Evaluates each sample of some data as a batch of one.
  *
+ * @param data - checked
+ * @param fed - the same with the random numbers of the batch, of which each sample keeps its own
  * @param evaluate - writes the gradient, `[n]`, and returns the loss
  * @throws OnnxError if a feed has no axis of samples, or a batch of one does not fit the model
  */
 export async function eachSample(
-  engine: Engine,
-  inputs: readonly InputSpec[],
+  { engine, inputs, mode }: SampleSource,
   data: OrtTensors,
+  fed: OrtTensors,
   evaluate: (data: OrtTensors, gradient: Float64Array) => Promise<number>,
 ): Promise<SampleGradients> {
   const entries = Object.entries(data);
@@ -33,14 +44,32 @@ export async function eachSample(
         `sampleGradients: feed ${JSON.stringify(name)} has shape [${dims.join(', ')}]; the samples, ${samples}, must lie along the first axis of every feed.`,
       ),
     );
+  const graph = engine.fedIn(mode);
+  const firsts = new Set([...graph.inputs, ...graph.targets].map(({ shape }) => shape?.[0]));
+  /** Random numbers that hold some for each sample; the others belong to none. */
+  const own = new Set<string>();
+  for (const { name, shape } of graph.noise) {
+    if (typeof shape?.[0] === 'string' && firsts.has(shape[0])) own.add(name);
+    else if (!isStatic(shape))
+      faults.push(
+        fault(
+          `sampleGradients: random numbers ${JSON.stringify(name)} have shape [${fed[name].dims.join(', ')}]; the ${samples} samples must lie along its first axis. With dropout: 'off' masks are left out.`,
+        ),
+      );
+  }
   if (faults.length > 0) throw new OnnxError(faults);
+  const specs = [...inputs, ...graph.noise.map(specOf)];
   const n = engine.weights.params.length;
   const losses = new Float64Array(samples);
   const gradients = new Float64Array(samples * n);
   for (let i = 0; i < samples; i++) {
-    const feeds: Feeds = Object.fromEntries(entries.map(([name, tensor]) => [name, rowOf(tensor, i)]));
+    const rows = [...entries, ...graph.noise.map(({ name }) => [name, fed[name]] as const)];
+    const isRow = (name: string) => name in data || own.has(name);
+    const feeds: Feeds = Object.fromEntries(
+      rows.map(([name, tensor]) => [name, isRow(name) ? rowOf(tensor, i) : tensor]),
+    );
     const gradient = gradients.subarray(i * n, (i + 1) * n);
-    losses[i] = await evaluate(engine.checked(inputs, feeds), gradient);
+    losses[i] = await evaluate(engine.checked(specs, feeds), gradient);
   }
   return { losses, gradients };
 }

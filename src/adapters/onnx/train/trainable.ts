@@ -14,12 +14,12 @@ import { differentiate, type Differentiated } from '../differentiate.ts';
 import { fault, OnnxError } from '../ir/errors.ts';
 import { dtypeName } from '../ir/tensor.ts';
 import type { Loaded } from './engine.ts';
-import { splitFrozen, type FrozenSplit } from './frozen.ts';
 import { hessianGraph, keptGraph } from './graphs.ts';
 import { onnxModel, type OnnxModel } from './model.ts';
 import { planOf, type Plan, type TrainableOptions } from './options.ts';
 import type { Ort } from './ort.ts';
 import { open } from './session.ts';
+import { frozenPartOf } from './variants.ts';
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
@@ -73,18 +73,6 @@ function checkOrt(where: string, ort: Ort): void {
     );
   }
 }
-
-/** Null where there is none, or batch statistics come out of it, which belong to each evaluation. */
-const frozenPartOf = (
-  { bytes, parameters, statistics }: Differentiated,
-  { frozenOnce }: Plan,
-): FrozenSplit | null =>
-  frozenOnce && statistics.length === 0
-    ? splitFrozen(
-        bytes,
-        parameters.map(({ input }) => input),
-      )
-    : null;
 
 function forTraining(
   bytes: Uint8Array,

@@ -1,0 +1,59 @@
+import type { Attributes } from '../ir/attributes.ts';
+import type { InferRule } from '../ir/facts.ts';
+import type { Draw } from '../ir/noise.ts';
+import type { Lowering, OpTable } from '../ir/op.ts';
+import { DType, isFloat } from '../ir/tensor.ts';
+import { flat } from '../ir/vjp.ts';
+import { sameType } from './common.ts';
+
+const normal = (attributes: Attributes): Draw => ({
+  kind: 'normal',
+  mean: attributes.float('mean', 0),
+  scale: attributes.float('scale', 1),
+});
+
+const uniform = (attributes: Attributes): Draw => ({
+  kind: 'uniform',
+  low: attributes.float('low', 0),
+  high: attributes.float('high', 1),
+});
+
+/** Takes the numbers from an input, where noise is fed. */
+const fed =
+  (draw: (attributes: Attributes) => Draw): Lowering =>
+  (g, node, attributes) => {
+    if (!g.feedsNoise) return undefined;
+    const [x] = node.input;
+    const inferred = g.dtypeOf(node.output[0]) ?? g.float;
+    // Without a type of its own it is of the graph's, whichever that has been brought to.
+    const dtype = (x || attributes.has('dtype')) && isFloat(inferred) ? inferred : g.float;
+    return [g.addNoise(node, x || (attributes.ints('shape') ?? []), dtype, draw(attributes))];
+  };
+
+/** True with probability p: where a uniform number is less. */
+const bernoulli: Lowering = (g, node) => {
+  if (!g.feedsNoise) return undefined;
+  const [p] = node.input;
+  const numbers = g.addNoise(node, p, g.floatTypeOf(p), { kind: 'uniform', low: 0, high: 1 });
+  return [g.cast(g.op('Less', [numbers, p]), g.dtypeOf(node.output[0]) ?? g.floatTypeOf(p))];
+};
+
+/** Type of an op that is told its shape. */
+const told: InferRule = ({ attributes }) => [
+  { dtype: attributes.int('dtype', DType.FLOAT), shape: attributes.ints('shape') },
+];
+
+/** Ops that draw random numbers, which depend on the shape of their input only; Bernoulli is flat where it is smooth. */
+export const randomOps: OpTable = {
+  RandomNormal: { infer: told, as: { lower: fed(normal) }, vjp: flat },
+  RandomUniform: { infer: told, as: { lower: fed(uniform) }, vjp: flat },
+  RandomNormalLike: { infer: sameType, as: { lower: fed(normal) }, vjp: flat },
+  RandomUniformLike: { infer: sameType, as: { lower: fed(uniform) }, vjp: flat },
+  Bernoulli: {
+    infer: (c) => [
+      { dtype: c.attributes.int('dtype', c.dtype(0) ?? DType.UNDEFINED) || undefined, shape: c.shape(0) },
+    ],
+    as: { lower: bernoulli },
+    vjp: flat,
+  },
+};

@@ -1,0 +1,126 @@
+import type { Differentiated } from '../differentiate.ts';
+import type { DifferentiateOptions } from '../options.ts';
+import { splitFrozen, type FrozenSplit } from './frozen.ts';
+import { hessianGraph, keptGraph, lossGraph, manyLossesGraph, shapesGraph, type FedGraph } from './graphs.ts';
+import { dataInputs, targetInputs } from './inputs.ts';
+import { drawNoise, sizesFrom, sizesOf, type NoiseKey } from './noise.ts';
+import type { Plan } from './options.ts';
+import type { Ort, OrtSession, OrtTensors } from './ort.ts';
+import { once, run } from './session.ts';
+
+/**
+ * The mode of the nodes: `'file'`, as the file has them but without dropout; `'dropout'`, with it; `'inference'`, all in
+ * inference mode.
+ */
+export type Mode = 'file' | 'dropout' | 'inference';
+
+/** The graphs of a model in one mode, each opened when it is first needed. */
+export interface Variant {
+  readonly differentiated: Differentiated;
+  /** Null where no part is computed once. */
+  readonly split: FrozenSplit | null;
+  readonly gradients: () => Promise<OrtSession>;
+  readonly lossOnly: () => Promise<OrtSession>;
+  readonly lossOfMany: () => Promise<OrtSession>;
+  readonly hessian: () => Promise<OrtSession>;
+  readonly frozen: () => Promise<OrtSession>;
+  /** The loss and the values that the options keep. */
+  readonly kept: () => Promise<{ readonly session: OrtSession; readonly noise: NoiseFeeder }>;
+  readonly noise: NoiseFeeder;
+}
+
+/**
+ * Draws the random numbers that a graph is fed with.
+ *
+ * @param data - feeds by which shapes are known
+ * @param parameters - feeds, in case that a shape has to be computed
+ */
+export type NoiseFeeder = (data: OrtTensors, key: NoiseKey, parameters: OrtTensors) => Promise<OrtTensors>;
+
+/** The model that variants are of. */
+export interface VariantSource {
+  readonly ort: Ort;
+  /** The model's file. */
+  readonly bytes: Uint8Array;
+  readonly plan: Plan;
+  /** Opens a session. */
+  readonly open: (graph: Uint8Array) => Promise<OrtSession>;
+}
+
+/** Splits what no parameter comes into from a graph, where the plan asks for it. */
+export const frozenPartOf = (
+  { bytes, parameters, statistics }: Differentiated,
+  { frozenOnce }: Plan,
+): FrozenSplit | null =>
+  // Batch statistics that come out of it belong to each evaluation.
+  frozenOnce && statistics.length === 0
+    ? splitFrozen(
+        bytes,
+        parameters.map(({ input }) => input),
+      )
+    : null;
+
+/**
+ * The graphs of one mode.
+ *
+ * @param options - those that `differentiated` was made with
+ * @param statistics - names of running statistics that are fed; null where the nodes are as in the file
+ * @param opened - a session of its gradients, if there is one
+ */
+export function variantOf(
+  { ort, bytes, plan, open }: VariantSource,
+  differentiated: Differentiated,
+  options: DifferentiateOptions,
+  statistics: readonly string[] | null,
+  { split, opened }: { readonly split: FrozenSplit | null; readonly opened?: OrtSession },
+): Variant {
+  const graph = split?.rest ?? differentiated.bytes;
+  const loss = () => lossGraph(graph);
+  return {
+    differentiated,
+    split,
+    gradients: once(async () => opened ?? (await open(graph))),
+    lossOnly: once(() => open(loss())),
+    lossOfMany: once(() => open(manyLossesGraph(loss(), differentiated))),
+    hessian: once(() => open(hessianGraph(bytes, options))),
+    frozen: once(() => open(split?.frozen ?? new Uint8Array())),
+    kept: once(async () => {
+      const graph = keptGraph(bytes, options, plan.keep, statistics);
+      return { session: await open(graph.bytes), noise: noiseFeeder(ort, open, graph) };
+    }),
+    noise: noiseFeeder(ort, open, differentiated),
+  };
+}
+
+function noiseFeeder(ort: Ort, open: VariantSource['open'], graph: FedGraph): NoiseFeeder {
+  const { noise } = graph;
+  const specs = [...dataInputs(graph), ...targetInputs(graph)];
+  const shapes = once(async () => {
+    const built = shapesGraph(
+      graph.bytes,
+      noise.filter(({ like }) => like !== undefined),
+    );
+    return Object.assign(built, { session: await open(built.bytes) });
+  });
+  /** The shapes that are known only as the model runs. */
+  const computed = async (feeds: OrtTensors): Promise<ReadonlyMap<string, readonly number[]>> => {
+    const { session, inputs, outputs } = await shapes();
+    const found = await run(session, Object.fromEntries(inputs.map((name) => [name, feeds[name]])), [
+      ...outputs.values(),
+    ]);
+    return new Map(
+      Array.from(outputs, ([name, output]) => [name, Array.from(found[output].data, Number)] as const),
+    );
+  };
+  return async (data, key, parameters) => {
+    const symbols = sizesFrom(specs, data);
+    const known = noise.map(({ shape }) => sizesOf(shape, symbols));
+    const others = known.includes(undefined) ? await computed({ ...data, ...parameters }) : undefined;
+    return Object.fromEntries(
+      noise.map((input, k) => [
+        input.name,
+        drawNoise(ort, input, known[k] ?? others?.get(input.name) ?? [], key),
+      ]),
+    );
+  };
+}
