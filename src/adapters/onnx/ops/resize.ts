@@ -1,12 +1,12 @@
 import type { NodeProto } from 'onnx-buf';
-import { attributesOf, decimalOf, nodeAttributes } from '../ir/attributes.ts';
+import { attributesOf, decimalOf, nodeAttributes, type Attributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import { refuse } from '../ir/errors.ts';
 import type { InferRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
 import type { Lowering, OpTable, UpgradeContext } from '../ir/op.ts';
 import { meet, onlyFirst, type SampleRule } from '../ir/samples.ts';
-import { axisFrom, range, unknownDimension, type Dimension } from '../ir/shape.ts';
+import { axisFrom, isStatic, range, unknownDimension, type Dimension, type Shape } from '../ir/shape.ts';
 import { DType, numbersOf } from '../ir/tensor.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 
@@ -15,7 +15,14 @@ interface ResizedAxis {
   readonly axis: number;
   /** Its place in the scales or sizes. */
   readonly place: number;
+  /** Number of axes that those are of. */
+  readonly places: number;
 }
+
+const policyOf = (attributes: Attributes) => attributes.string('keep_aspect_ratio_policy', 'stretch');
+
+const isCrop = (attributes: Attributes): boolean =>
+  attributes.string('coordinate_transformation_mode', 'half_pixel') === 'tf_crop_and_resize';
 
 /**
  * The axes along which a Resize changes something: it acts on each apart from the others.
@@ -27,26 +34,44 @@ function resizedAxes(g: Builder, node: NodeProto): ResizedAxis[] {
   const [x] = node.input;
   const scales = scalesOf(g, node);
   const rank = g.rank(x);
-  if (attributes.string('coordinate_transformation_mode', 'half_pixel') === 'tf_crop_and_resize')
-    refuse('coordinate_transformation_mode tf_crop_and_resize has no rule.');
-  if (attributes.string('keep_aspect_ratio_policy', 'stretch') !== 'stretch')
-    refuse('keep_aspect_ratio_policy has no rule; give the sizes that come of it.');
   const listed = attributes.ints('axes')?.map((axis) => axisFrom(axis, rank)) ?? range(rank);
+  const places = listed.length;
   const [from, to] = [g.shapeOf(x), g.shapeOf(node.output[0])];
+  const stays = (axis: number) => from !== undefined && from[axis] === to?.[axis];
+  // ONNX Runtime copies what keeps its shape, whatever scales and region say.
+  if (isStatic(from) && isStatic(to) && listed.every(stays)) return [];
+  if (isCrop(attributes)) return croppedAxes(g, node, listed, stays);
+  if (listed.every(stays)) return [];
   const tensor = scales ? g.constants.get(scales) : undefined;
   const factors = tensor && numbersOf(tensor);
-  const stays = (axis: number) => from !== undefined && from[axis] === to?.[axis];
-  // ONNX Runtime copies what keeps its shape, whatever the scales say.
-  if (listed.every(stays)) return [];
   return listed.flatMap((axis, place) => {
-    if (factors === undefined) return stays(axis) ? [] : [{ axis, place }];
+    if (factors === undefined) return stays(axis) ? [] : [{ axis, place, places }];
     const [factor, size] = [factors[place], from?.[axis]];
     // Alone it would be copied, beside others that change it is not.
     if (factor > 1 && (typeof size === 'number' ? stays(axis) && size > 1 : factor < 1.5))
       refuse(
         `a scale of ${decimalOf(factor)} that may leave axis ${axis} at its size has no rule; give sizes.`,
       );
-    return factor === 1 ? [] : [{ axis, place }];
+    return factor === 1 ? [] : [{ axis, place, places }];
+  });
+}
+
+/** Those of a Resize that looks at a region: interpolation reads it along the axes of an image only. */
+function croppedAxes(
+  g: Builder,
+  node: NodeProto,
+  listed: readonly number[],
+  stays: (axis: number) => boolean,
+): ResizedAxis[] {
+  const [x, roi = ''] = node.input;
+  const tensor = g.constants.get(roi);
+  const region = tensor && numbersOf(tensor);
+  const places = listed.length;
+  const nearest = attributesOf(node).string('mode', 'nearest') === 'nearest';
+  const outer = nearest || g.rank(x) < 4 ? 0 : 2;
+  return listed.flatMap((axis, place) => {
+    const whole = region !== undefined && region[place] === 0 && region[place + places] === 1;
+    return stays(axis) && (whole || axis < outer) ? [] : [{ axis, place, places }];
   });
 }
 
@@ -55,27 +80,103 @@ const scalesOf = (g: Builder, { input: [, , scales] }: NodeProto): Value | undef
   scales && g.shapeOf(scales)?.[0] !== 0 ? scales : undefined;
 
 const copied = new Set(
-  'antialias coordinate_transformation_mode cubic_coeff_a exclude_outside mode nearest_mode'.split(' '),
+  'antialias coordinate_transformation_mode cubic_coeff_a exclude_outside keep_aspect_ratio_policy mode nearest_mode'.split(
+    ' ',
+  ),
 );
+
+/** The inputs and attributes that make a Resize act on the last axis of an image as it does on an axis of its own. */
+interface Probe {
+  /** Height of the image, whose rows are alike; 1 if the last two axes are the identity. */
+  readonly rows: number;
+  readonly roi?: Value;
+  readonly scales?: Value | undefined;
+  readonly sizes?: Value | undefined;
+  readonly axes?: readonly number[];
+}
 
 /**
  * The matrix `[before, after]` by which a Resize multiplies one axis: what the op itself makes of the identity, right
  * for every mode and rounding that it knows. ONNX Runtime has it in float32 only.
  */
-function interpolationOf(g: Builder, node: NodeProto, { axis, place }: ResizedAxis): Value {
-  const [x, , , sizes] = node.input;
-  const scales = scalesOf(g, node);
-  const n = g.sizes(x, [axis]);
+function interpolationOf(g: Builder, node: NodeProto, resized: ResizedAxis): Value {
+  const [x] = node.input;
+  const attributes = attributesOf(node);
+  const n = g.sizes(x, [resized.axis]);
   const identity = g.eye(n, DType.FLOAT);
-  const image = g.reshape(identity, g.concat([g.integers([1, 1]), n, n], 0));
-  const of = (list: Value) => g.slice(list, place, place + 1, 0);
-  const factor = scales
-    ? g.concat([g.constant(DType.FLOAT, [3], [1, 1, 1]), g.cast(of(scales), DType.FLOAT)], 0)
-    : undefined;
-  const size = scales ? undefined : g.concat([g.integers([1, 1]), n, of(sizes)], 0);
-  const resized = g.op('Resize', [image, undefined, factor, size]);
+  const probe = isCrop(attributes)
+    ? cropped(g, node, resized, n)
+    : policyOf(attributes) === 'stretch' || scalesOf(g, node)
+      ? stretched(g, node, resized, n)
+      : inProportion(g, node, resized);
+  const { rows, roi, scales, sizes, axes } = probe;
+  const image =
+    rows === 0
+      ? g.reshape(identity, g.concat([g.integers([1, 1]), n, n], 0))
+      : g.expand(g.unsqueeze(identity, [0, 2]), g.concat([g.integers([1]), n, g.integers([rows]), n], 0));
+  const made = g.op('Resize', [image, roi, scales, sizes], axes && { axes: [...axes] });
   g.proto.node.at(-1)?.attribute.push(...node.attribute.filter(({ name }) => copied.has(name)));
-  return g.cast(g.squeeze(resized, [0, 1]), g.floatTypeOf(x));
+  const matrix = rows === 0 ? g.squeeze(made, [0, 1]) : g.squeeze(g.slice(made, 0, 1, 2), [0, 2]);
+  return g.cast(matrix, g.floatTypeOf(x));
+}
+
+/** By a scale or a size. */
+function stretched(g: Builder, node: NodeProto, { place }: ResizedAxis, n: Value): Probe {
+  const of = (list: Value) => g.slice(list, place, place + 1, 0);
+  const scales = scalesOf(g, node);
+  return scales
+    ? {
+        rows: 0,
+        scales: g.concat([g.constant(DType.FLOAT, [3], [1, 1, 1]), g.cast(of(scales), DType.FLOAT)], 0),
+      }
+    : { rows: 0, sizes: g.concat([g.integers([1, 1]), n, of(node.input[3])], 0) };
+}
+
+/** By a scale or a size, of a region. A second row keeps what has its size from being copied. */
+function cropped(g: Builder, node: NodeProto, { place, places }: ResizedAxis, n: Value): Probe {
+  const [, roi = '', , sizes] = node.input;
+  if (roi === '') refuse('coordinate_transformation_mode tf_crop_and_resize needs a roi.');
+  const of = (list: Value, k = place) => g.slice(list, k, k + 1, 0);
+  const three = (value: number) => g.constant(DType.FLOAT, [3], [value, value, value]);
+  const bound = (k: number) => g.cast(of(roi, k), DType.FLOAT);
+  const region = g.concat([three(0), bound(place), three(1), bound(place + places)], 0);
+  const scales = scalesOf(g, node);
+  return {
+    rows: 1,
+    roi: region,
+    ...(scales
+      ? {
+          scales: g.concat([g.constant(DType.FLOAT, [3], [1, 1, 2]), g.cast(of(scales), DType.FLOAT)], 0),
+        }
+      : { sizes: g.concat([g.integers([1]), n, g.integers([2]), of(sizes)], 0) }),
+  };
+}
+
+/**
+ * By the scale that all axes share under a keep_aspect_ratio_policy, a quotient p / q of two sizes: an image of q rows,
+ * which are to become p, has the same.
+ */
+function inProportion(g: Builder, node: NodeProto, { axis, place }: ResizedAxis): Probe {
+  const found = proportion(node, g.shapeOf(node.input[0]), g.integersOf(node.input[3]));
+  if (found === undefined)
+    refuse('keep_aspect_ratio_policy has a rule for sizes that are known beforehand only.');
+  const { wanted, before } = found;
+  const divisor = gcd(wanted, before);
+  const own = g.integersOf(node.input[3])?.[place] ?? axis;
+  return { rows: before / divisor, sizes: g.integers([wanted / divisor, own]), axes: [2, 3] };
+}
+
+const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
+
+/** The size wanted, and that before, of the axis that settles the scale of a keep_aspect_ratio_policy. */
+function proportion(node: NodeProto, shape: Shape | undefined, sizes: readonly Dimension[] | undefined) {
+  const attributes = attributesOf(node);
+  if (shape === undefined || sizes === undefined) return undefined;
+  const axes = attributes.ints('axes')?.map((axis) => axisFrom(axis, shape.length)) ?? range(shape.length);
+  const pairs = axes.map((axis, place) => ({ wanted: Number(sizes[place]), before: Number(shape[axis]) }));
+  if (!pairs.every(({ wanted, before }) => wanted > 0 && before > 0)) return undefined;
+  const sorted = pairs.toSorted((a, b) => a.wanted / a.before - b.wanted / b.before);
+  return policyOf(attributes) === 'not_larger' ? sorted[0] : sorted.at(-1);
 }
 
 /** x with one of its axes multiplied by a matrix `[new, old]`. */
@@ -87,36 +188,46 @@ export function alongAxis(g: Builder, x: Value, axis: number, matrix: Value): Va
   return g.transpose(g.matmul(g.transpose(x, swapped), g.swap(matrix)), swapped);
 }
 
+/** The size of a region, too, is that of the whole in ONNX Runtime. */
 const inferResize: InferRule = (c) => {
   const dtype = c.dtype(0);
   const x = c.shape(0);
   if (x === undefined) return [{ dtype }];
   const axes = c.attributes.ints('axes')?.map((axis) => (axis < 0 ? axis + x.length : axis));
-  const policy = c.attributes.string('keep_aspect_ratio_policy', 'stretch');
+  const policy = policyOf(c.attributes);
   const place = (i: number) => (axes ? axes.indexOf(i) : i);
   const scales = c.has(2) && c.shape(2)?.[0] !== 0 ? c.constant(2) : undefined;
   const sizes = c.has(3) && policy === 'stretch' ? c.contents(3) : undefined;
+  const kept = c.has(3) && policy !== 'stretch' ? proportion(c.node, x, c.contents(3)) : undefined;
   const factors = scales && numbersOf(scales);
   const shape = x.map((size, i): Dimension => {
     const k = place(i);
     if (k < 0) return size;
     if (sizes) return sizes[k] ?? unknownDimension();
+    if (kept) return Math.round(Math.fround(Math.fround(kept.wanted / kept.before) * Number(size)));
     if (factors && factors[k] === 1) return size;
     return factors && typeof size === 'number' ? Math.floor(size * factors[k]) : unknownDimension();
   });
   return [{ dtype, shape }];
 };
 
-const gradient: VjpRule = ({ g, node, dy }) => {
+const gradient: VjpRule = ({ g, node, dy, needs }) => {
+  if (needs(1)) refuse('by its region (roi) it has no rule.');
   const through = (d: Value, axis: ResizedAxis) => alongAxis(g, d, axis.axis, interpolationOf(g, node, axis));
   return [resizedAxes(g, node).reduce(through, dy)];
 };
 
 /** Its coefficients are those of the float32 kernel. */
-const inFloat64: Lowering = (g, node) => {
-  const along = (x: Value, axis: ResizedAxis) =>
-    alongAxis(g, x, axis.axis, g.swap(interpolationOf(g, node, axis)));
-  return [resizedAxes(g, node).reduce(along, node.input[0])];
+const inFloat64: Lowering = (g, node, attributes) => {
+  const axes = resizedAxes(g, node);
+  const matrices = axes.map((axis) => g.swap(interpolationOf(g, node, axis)));
+  const along = (x: Value) => axes.reduce((y, { axis }, k) => alongAxis(g, y, axis, matrices[k]), x);
+  const [x] = node.input;
+  const beyond = isCrop(attributes) ? attributes.float('extrapolation_value', 0) : 0;
+  if (beyond === 0 || axes.length === 0) return [along(x)];
+  // What lies outside of x is 0 so far; weights add up to 1 within.
+  const within = g.op('Round', [along(g.filled(g.shape(x), 1, g.floatTypeOf(x)))]);
+  return [g.add(along(x), g.mul(g.sub(1, within), beyond))];
 };
 
 /** The size along the batch must stay. */

@@ -6,7 +6,6 @@ import { fault, OnnxError } from '../ir/errors.ts';
 import { dataInputs, targetInputs } from './inputs.ts';
 import { jacobianWays, type JacobianWays, type Runner } from './jacobianWays.ts';
 import { residualGraphs, residualNameOf, residualsOfLoss } from './residualGraphs.ts';
-import { fault, OnnxError } from '../ir/errors.ts';
 import { once, open, run } from './session.ts';
 import { gather, type Reals } from './weights.ts';
 import type { ParamSet } from '../../../core/paramSet.ts';
