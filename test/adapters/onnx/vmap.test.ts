@@ -1,7 +1,12 @@
 import * as fc from 'fast-check';
+import * as ort from 'onnxruntime-node';
 import { InferenceSession } from 'onnxruntime-node';
-import { differentiate, OnnxError } from 'quasi-newton/onnx';
+import { differentiate, graph, OnnxError, trainable } from 'quasi-newton/onnx';
 import { describe, expect, it } from 'vitest';
+import { randomNumbers } from '../../../examples/lib/mlp.js';
+import { bodyIn } from '../../../src/adapters/onnx/ir/body.ts';
+import { scan } from '../../../src/adapters/onnx/ir/scan.ts';
+import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { decodeModel, encodeModel } from '../../../src/adapters/onnx/ir/model.ts';
 import { finish, vmap } from '../../../src/adapters/onnx/vmap/vmap.ts';
 import { elementwiseCases } from './cases/elementwise.ts';
@@ -72,12 +77,8 @@ async function compare({ inputs, build, options, opset }: Case, some: boolean): 
   return true;
 }
 
-/** Loops and recurrences, and what draws random numbers. */
-const without = new Set(
-  [...elementwiseCases, ...shapeCases, ...layerCases]
-    .map(([op]) => op)
-    .filter((op) => /^(Dropout|If|Loop|Scan|ReverseSequence|(RNN|GRU|LSTM).*)$/.test(op)),
-);
+/** Draws random numbers; is decided by the data; stacks results of a number of steps that is not known beforehand. */
+const without = new Set(['Dropout', 'If', 'Loop']);
 
 describe.each([...elementwiseCases, ...shapeCases, ...layerCases])('%s', (op, drawn: fc.Arbitrary<Case>) => {
   it('and its gradient are the same for many copies at once as for each', async () => {
@@ -87,5 +88,120 @@ describe.each([...elementwiseCases, ...shapeCases, ...layerCases])('%s', (op, dr
     });
     await fc.assert(property, { numRuns, seed: 7 });
     expect(done > 0).toBe(!without.has(op));
+  });
+});
+
+/** Control flow that all copies go through alike, with what they capture; a size of each is known. */
+const together: readonly (readonly [string, Case['build']])[] = [
+  [
+    'a Loop of as many steps for each',
+    (g, { x, w }) => {
+      const body = bodyIn(g, [x, w]);
+      const [step, , now] = [
+        body.addInput('step', DType.INT64, []),
+        body.addInput('going', DType.BOOL, []),
+        body.addInput('now', g.float, [2, 3]),
+      ];
+      const next = body.tanh(
+        body.add(body.matmul(now, w), body.mul(x, body.add(body.cast(step, g.float), 1))),
+      );
+      body.addOutput('on', body.constant(DType.BOOL, [], [1]));
+      body.addOutput('next', next);
+      const inputs = [g.scalar(4, DType.INT64), g.constant(DType.BOOL, [], [1]), x];
+      return g.ops('Loop', inputs, { body: body.proto }, 1)[0];
+    },
+  ],
+  [
+    'a Scan backward over a captured weight',
+    (g, { x, w }) => {
+      const { states, results } = scan(
+        g,
+        { states: [g.matmul(x, w)], sequences: [w, g.sigmoid(w)], captured: [x], backward: [true, false] },
+        (s, [now], [a, b]) => {
+          const next = s.tanh(s.add(s.mul(now, a), s.mul(x, b)));
+          return { states: [next], results: [s.square(next)] };
+        },
+      );
+      return g.add(states[0], g.op('ReduceSum', [results[0], g.integers([0])], { keepdims: 0 }));
+    },
+  ],
+];
+
+describe.each(together)('%s', (_, build) => {
+  it.each([true, false])('is the same for many copies at once, weights shared: %s', async (some) => {
+    const inputs = {
+      x: { shape: [2, 3], values: [0.3, -0.2, 0.5, 0.1, 0.4, -0.6] },
+      w: { shape: [3, 3], values: [0.2, 0.5, -0.3, 0.7, 0.1, 0.4, -0.6, 0.3, 0.2] },
+    };
+    expect(await compare({ inputs, build }, some)).toBe(true);
+  });
+});
+
+describe.each([true, false])('an If whose branches capture, taken: %s', (taken) => {
+  const build: Case['build'] = (g, { x, w, c }) => {
+    const [then, otherwise] = [bodyIn(g, [x, w]), bodyIn(g, [x])];
+    then.addOutput('then', then.tanh(then.matmul(x, w)));
+    otherwise.addOutput('else', otherwise.square(x));
+    const branches = { then_branch: then.proto, else_branch: otherwise.proto };
+    return g.op('If', [g.greater(g.op('ReduceMax', [c], { keepdims: 0 }), 0)], branches);
+  };
+  const inputs = {
+    x: { shape: [2, 3], values: [0.3, -0.2, 0.5, 0.1, 0.4, -0.6] },
+    w: { shape: [3, 3], values: [0.2, 0.5, -0.3, 0.7, 0.1, 0.4, -0.6, 0.3, 0.2] },
+    c: { shape: [1], values: [Number(taken)], integral: true },
+  };
+
+  it('is the same for many copies at once, where the condition is the same for all', async () => {
+    expect(await compare({ inputs, build }, true)).toBe(true);
+  });
+
+  it('is refused in words where the condition differs', () => {
+    const model = differentiate(modelOf(inputs, build), { loss: weighted, wrt: ['x', 'w'] });
+    expect(() => vmap(decodeModel(model), new Map([['c', [3, 1]]]), 3)).toThrow(
+      /its condition differs from sample to sample/,
+    );
+  });
+});
+
+describe('least squares of a recurrent network', () => {
+  it.each(['LSTM', 'GRU', 'RNN'])('%s: rows of all samples at once are those one by one', async (op) => {
+    const g = graph({ seed: 3, precision: 'float64' });
+    const gates = { LSTM: 4, GRU: 3, RNN: 1 }[op] ?? 1;
+    const x = g.transpose(g.input('x', ['N', 5, 2]), [1, 0, 2]);
+    const weights = [
+      g.weight('W', [1, 3 * gates, 2], 0.6),
+      g.weight('R', [1, 3 * gates, 3], 0.6),
+      g.weight('B', [1, 6 * gates], 0.3),
+    ];
+    const [, last] = g.ops(op, [x, ...weights], { hidden_size: 3 }, 2);
+    g.output('y', g.dense(g.reshape(last, [-1, 3]), 1));
+    const model = await trainable(ort, g.toBytes(), { loss: 'mse' });
+    const random = randomNumbers(5);
+    const feeds = {
+      x: { data: Array.from({ length: 60 }, () => 2 * random() - 1), dims: [6, 5, 2] },
+      target: { data: Array.from({ length: 6 }, random), dims: [6, 1] },
+    };
+    const rowsBy = async (jacobian: 'auto' | 'rows') => {
+      const problem = model.leastSquares(feeds, { jacobian });
+      const [r, J] = [new Float64Array(6), new Float64Array(6 * problem.p0.length)];
+      await problem.residuals(problem.p0, r, J);
+      return { problem, way: problem.jacobian(), r, J };
+    };
+    const { problem, way, r, J } = await rowsBy('auto');
+    expect(way).toBe('samples');
+    const { J: other } = await rowsBy('rows');
+    J.forEach((value, i) => expect(value).toBeCloseTo(other[i], 10));
+    const { p0 } = problem;
+    const [ahead, behind] = [new Float64Array(6), new Float64Array(6)];
+    for (let j = 0; j < p0.length; j += 3) {
+      const moved = (h: number) => p0.map((value, i) => (i === j ? value + h : value));
+      await problem.residuals(moved(1e-5), ahead, null);
+      await problem.residuals(moved(-1e-5), behind, null);
+      for (let i = 0; i < 6; i++) expect(J[i * p0.length + j]).toBeCloseTo((ahead[i] - behind[i]) / 2e-5, 7);
+    }
+    // The loss of a sample is its residual squared, times the number of samples.
+    const { gradients } = await model.problem(feeds).sampleGradients();
+    gradients.forEach((value, k) => expect(value).toBeCloseTo(12 * r[Math.floor(k / p0.length)] * J[k], 9));
+    await model.dispose();
   });
 });

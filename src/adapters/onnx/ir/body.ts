@@ -3,10 +3,10 @@ import { GraphProtoSchema } from 'onnx-buf';
 import type { GraphProto } from 'onnx-buf';
 import { renameValues } from './rename.ts';
 import { Builder } from './builder.ts';
-import type { Value } from './graph.ts';
+import type { Graph, Value } from './graph.ts';
 
 /** An empty graph for a node of another, of whose values it reads some. */
-export function bodyIn(g: Builder, captured: readonly Value[]): Builder {
+export function bodyIn(g: Graph, captured: readonly Value[]): Builder {
   const name = g.fresh('body');
   const body = new Builder(create(GraphProtoSchema, { name }), g.infer, g.float, [], `${name}/`);
   body.inside = true;

@@ -79,7 +79,7 @@ export function engine(
 
   const sessions: Promise<OrtSession>[] = [Promise.resolve(gradients)];
   const another = (graph: Uint8Array) => {
-    const session = open(ort, graph, plan.session);
+    const session = open(ort, graph, plan.session(precision));
     sessions.push(session);
     return session;
   };

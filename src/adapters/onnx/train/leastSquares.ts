@@ -281,11 +281,11 @@ async function agrees(
 }
 
 /** Opens sessions, and closes them all. */
-export function sessionsOf({ ort, plan }: Loaded) {
+export function sessionsOf({ ort, plan, differentiated: { precision } }: Loaded) {
   const opened: Promise<OrtSession>[] = [];
   return {
     another(graph: Uint8Array): Promise<OrtSession> {
-      const session = open(ort, graph, plan.session);
+      const session = open(ort, graph, plan.session(precision));
       opened.push(session);
       return session;
     },

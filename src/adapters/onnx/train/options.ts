@@ -1,3 +1,4 @@
+import type { Precision } from '../../../core/problem.ts';
 import { checkOptions, objectWith, oneOf, type Rules } from '../../../core/options.ts';
 import { checkDifferentiateOptions, differentiateRules, type DifferentiateOptions } from '../options.ts';
 
@@ -59,13 +60,16 @@ const rules: Rules<TrainableOptions> = {
  * with and without its gradient would not be fused alike.
  *
  * Pad_Fusion of ONNX Runtime 1.30 takes a padded weight of a Conv for its padded input, and breaks the graph: second
- * derivatives of convolutions have such weights.
+ * derivatives of convolutions have such weights. MatMulScaleFusion rounds a factor of a product of matrices to float32, in
+ * float64 too, where it costs half the digits.
  */
-const quiet = () => ({
+const quiet = (precision: Precision) => ({
   logSeverityLevel: 3,
   extra: {
     session: { intra_op: { allow_spinning: '0' }, disable_quant_qdq: '1' },
-    optimization: { disable_specified_optimizers: 'Pad_Fusion' },
+    optimization: {
+      disable_specified_optimizers: precision === 'float64' ? 'Pad_Fusion;MatMulScaleFusion' : 'Pad_Fusion',
+    },
   },
   ...(cores() <= 2 && { intraOpNumThreads: 1 }),
 });
@@ -79,7 +83,8 @@ const cores = () =>
 /** Options of `differentiate` and of the sessions. */
 export interface Plan {
   readonly differentiate: DifferentiateOptions;
-  readonly session: object;
+  /** Options of its sessions, by the precision that it computes in. */
+  readonly session: (precision: Precision) => object;
   /** True if Hessian products are wanted. */
   readonly hessianVector: boolean;
   /** True if values that depend on no parameter are computed once. */
@@ -121,10 +126,10 @@ export function planOf(where: string, options: TrainableOptions): Plan {
     frozenOnce: frozen !== 'every',
     keep,
     dropout,
-    session: {
-      ...quiet(),
+    session: (precision) => ({
+      ...quiet(precision),
       ...(target !== undefined && { executionProviders: [target] }),
       ...sessionOptions,
-    },
+    }),
   };
 }

@@ -50,7 +50,10 @@ function loadFor(
       fromEither(attempt(() => frozenPartOf(differentiated, plan), asError)),
     ),
     bind('gradients', ({ plan, differentiated, split }) =>
-      tryCatch(() => open(ort, split?.rest ?? differentiated.bytes, plan.session), asError),
+      tryCatch(
+        () => open(ort, split?.rest ?? differentiated.bytes, plan.session(differentiated.precision)),
+        asError,
+      ),
     ),
     chain((parts) => tryCatch(() => assembled({ ort, bytes: new Uint8Array(bytes), ...parts }), asError)),
   );

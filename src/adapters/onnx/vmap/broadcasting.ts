@@ -76,13 +76,16 @@ const maxPool: MapRule = (c) => {
 };
 
 const resize: MapRule = (c) => {
+  if (c.attributes.string('keep_aspect_ratio_policy', 'stretch') !== 'stretch')
+    refuse('it has no rule for keep_aspect_ratio_policy.');
   if (!c.node.input[3]) return merged(c);
   onlyMapped(c, 0);
   if (c.attributes.has('axes')) refuse('it has no rule for axes.');
   const [batch, ...rest] = c.shape(0);
   const [wanted, ...sizes] = c.integers(3);
   const x = c.g.reshape(c.value(0), [c.count * batch, ...rest]);
-  const [y] = emit(c, [x, '', '', c.g.integers([c.count * wanted, ...sizes])]);
+  const roi = c.node.input[1] ? c.value(1) : '';
+  const [y] = emit(c, [x, roi, '', c.g.integers([c.count * wanted, ...sizes])]);
   return [c.g.reshape(y, [c.count, ...c.out()])];
 };
 

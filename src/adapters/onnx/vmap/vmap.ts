@@ -6,10 +6,10 @@
  *
  * @module
  */
-import { create } from '@bufbuild/protobuf';
-import { GraphProtoSchema } from 'onnx-buf';
+import { clone, create } from '@bufbuild/protobuf';
+import { GraphProtoSchema, NodeProtoSchema } from 'onnx-buf';
 import type { GraphProto, NodeProto } from 'onnx-buf';
-import { OnnxError, refuse, typed, type Fault } from '../ir/errors.ts';
+import { OnnxError, refuse, sentence, typed, type Fault } from '../ir/errors.ts';
 import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
 import { Builder } from '../ir/builder.ts';
 import { opKey } from '../ir/domain.ts';
@@ -20,10 +20,12 @@ import { inferNode } from '../ops/infer.ts';
 import { floatTypeIn } from '../passes/precision.ts';
 import { prune } from '../passes/prune.ts';
 import { faultOf } from '../ir/errors.ts';
+import { bodyRules, emptyBodies, type MapBody } from './bodies.ts';
 import { broadcastingRules } from './broadcasting.ts';
 import { copyNode, type MapContext, type MapRule } from './context.ts';
 import { indexingRules } from './indexing.ts';
 import { productRules } from './products.ts';
+import { recurrentRules } from './recurrent.ts';
 import { shapeRules } from './shapes.ts';
 import type { Model } from '../ir/model.ts';
 
@@ -32,6 +34,7 @@ const rules: ReadonlyMap<string, MapRule> = new Map([
   ...shapeRules,
   ...productRules,
   ...indexingRules,
+  ...recurrentRules,
 ]);
 
 /** A graph of all copies, and its outputs by their names in one copy. */
@@ -107,11 +110,11 @@ function staticShape(one: Graph, value: Value): readonly number[] {
 }
 
 /** Appends a node for all copies; as it is, if it reads nothing that differs. */
-function mapNode({ one, g, count, values, shared }: Copies, node: NodeProto): void {
+function mapNode(copies: Copies, node: NodeProto): void {
+  const { one, g, count, values, shared } = copies;
   const isMapped = (name: string): boolean => values.has(name);
   const named = (name: string): Value => shared.get(name) ?? name;
   if (![...node.input, ...capturedBy(node)].some(isMapped)) return copyNode(g, node, named);
-  if (subgraphsOf(node).length > 0) refuse('it has no rule for graphs inside of it.');
   if (foldsAway(one, node)) {
     for (const output of node.output) {
       const known = one.integersOf(output) ?? [];
@@ -119,7 +122,6 @@ function mapNode({ one, g, count, values, shared }: Copies, node: NodeProto): vo
     }
     return;
   }
-  const rule = rules.get(opKey(node)) ?? refuse('it has no rule for many samples at once.');
   const { input, output } = node;
   const context: MapContext = {
     g,
@@ -132,8 +134,63 @@ function mapNode({ one, g, count, values, shared }: Copies, node: NodeProto): vo
     out: (k = 0) => staticShape(one, output[k]),
     integers: (i) => one.integersOf(input[i] ?? '') ?? refuse(`its input ${i} is not known beforehand.`),
   };
-  rule(context).forEach((value, k) => output[k] && values.set(output[k], value));
+  made(context, copies).forEach((value, k) => output[k] && values.set(output[k], value));
 }
+
+/** The outputs of a node that reads mapped values. */
+function made(context: MapContext, copies: Copies): readonly Value[] {
+  const { node } = context;
+  const { one } = copies;
+  const withBodies = bodyRules.get(opKey(node));
+  if (withBodies === undefined) {
+    if (subgraphsOf(node).length > 0) refuse('it has no rule for graphs inside of it.');
+    const rule = rules.get(opKey(node)) ?? refuse('it has no rule for many samples at once.');
+    return rule(context);
+  }
+  const dtypeOf = (value: Value) => one.dtypeOf(value) ?? one.float;
+  const shapeOf = (value: Value) => one.shapeOf(value);
+  const captured = capturedBy(node);
+  return withBodies(Object.assign({}, context, { dtypeOf, shapeOf, mapBody: bodyMapper(copies, captured) }));
+}
+
+/** Maps the graphs inside a node, which read values of the graph around. */
+const bodyMapper =
+  ({ one, g, count, values, shared }: Copies, captured: readonly Value[]): MapBody =>
+  (body, inputs, stays = () => false) => {
+    const outer = (name: Value) => values.get(name) ?? shared.get(name) ?? name;
+    const own = emptyBodies(
+      one,
+      g,
+      captured.map((name) => [name, outer(name)]),
+    );
+    const inner: Copies = { one: own.one, g: own.all, count, values: new Map(values), shared };
+    body.input.forEach(({ name }, i) => {
+      const { shape, dtype, isMapped } = inputs[i] ?? refuse('its inputs do not fit the graph inside of it.');
+      own.one.addInput(name, dtype, shape);
+      if (isMapped) inner.values.set(name, own.all.addInput(own.all.fresh(name), dtype, [count, ...shape]));
+      else own.all.addInput(name, dtype, shape);
+    });
+    for (const tensor of body.initializer) for (const each of [own.one, own.all]) each.addConstant(tensor);
+    const faults: Fault[] = [];
+    for (const node of body.node) {
+      try {
+        own.one.append(clone(NodeProtoSchema, node));
+        mapNode(inner, node);
+      } catch (error) {
+        faults.push(faultOf(node, error));
+        for (const output of node.output) if (output !== '') inner.values.set(output, output);
+      }
+    }
+    if (faults.length > 0) refuse(`in the graph inside it, ${faults.map(sentence).join('; ')}`);
+    const differs = body.output.map(({ name }) => inner.values.has(name));
+    body.output.forEach(({ name }, k) => {
+      const shape = () => own.all.integers([count, ...staticShape(own.one, name)]);
+      const value =
+        inner.values.get(name) ?? (stays(k) ? outer(name) : own.all.op('Expand', [outer(name), shape()]));
+      own.all.addOutput(own.all.fresh('out'), value);
+    });
+    return { graph: own.all.proto, differs };
+  };
 
 /** True for sizes and what is computed from them, which are known: the same in all copies. */
 const foldsAway = (one: Graph, { output }: NodeProto): boolean =>

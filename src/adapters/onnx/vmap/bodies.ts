@@ -1,0 +1,146 @@
+/**
+ * Graphs inside other nodes, for many copies at once: the copies take their steps, or the branch, together.
+ *
+ * @module
+ */
+import type { GraphProto } from 'onnx-buf';
+import { subgraphsOf } from '../ir/attributes.ts';
+import { bodyIn } from '../ir/body.ts';
+import type { Builder } from '../ir/builder.ts';
+import { refuse } from '../ir/errors.ts';
+import type { Value } from '../ir/graph.ts';
+import { isStatic, range, type Shape } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
+import { mapped, type MapContext } from './context.ts';
+
+/** An input of a graph inside a node. */
+interface BodyInput {
+  /** Sizes in one copy. */
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly isMapped: boolean;
+}
+
+/** A graph inside a node, for all copies. */
+export interface MappedBody {
+  readonly graph: GraphProto;
+  /** True for each output that differs from copy to copy before it is copied along the further axis. */
+  readonly differs: readonly boolean[];
+}
+
+/** Maps a graph inside a node; its outputs have the further axis, but for those that are told to stay. */
+export type MapBody = (
+  body: GraphProto,
+  inputs: readonly BodyInput[],
+  stays?: (output: number) => boolean,
+) => MappedBody;
+
+/** A node with graphs inside it. */
+export interface BodyContext extends MapContext {
+  readonly mapBody: MapBody;
+  /** Type of a value in one copy. */
+  readonly dtypeOf: (value: Value) => DType;
+  /** Shape of a value in one copy, where it is known. */
+  readonly shapeOf: (value: Value) => Shape | undefined;
+}
+
+/** Writes a node with graphs inside it for all copies; returns its outputs, each with the further axis. */
+export type BodyRule = (c: BodyContext) => readonly Value[];
+
+/** Makes of the first axis of a value the second, and the other way round. */
+const turned = (g: Builder, x: Value, rank: number): Value => g.transpose(x, [1, 0, ...range(rank - 2, 2)]);
+
+const state = (c: BodyContext, i: number): BodyInput => ({
+  shape: c.shape(i),
+  dtype: c.dtypeOf(c.node.input[i]),
+  isMapped: true,
+});
+
+const ifRule: BodyRule = (c) => {
+  const { g, node } = c;
+  if (c.isMapped(0)) refuse('its condition differs from sample to sample.');
+  const branch = (name: string) => {
+    const graph = node.attribute.find((attribute) => attribute.name === name)?.g;
+    return c.mapBody(graph ?? refuse(`it has no ${name}.`), []).graph;
+  };
+  const branches = { then_branch: branch('then_branch'), else_branch: branch('else_branch') };
+  return typed(c, g.ops('If', [c.value(0)], branches, node.output.length));
+};
+
+/** Sizes of one slice of a sequence; how many there are need not be known. */
+function sliceOf(c: BodyContext, name: Value): readonly number[] {
+  const slice = c.shapeOf(name)?.slice(1);
+  return isStatic(slice) ? slice : refuse(`the shape of ${JSON.stringify(name)} is not known beforehand.`);
+}
+
+/** Results that are stacked step by step, `[T, count, …] → [count, T, …]`. */
+const results = (c: BodyContext, outputs: readonly Value[], from: number): readonly Value[] =>
+  outputs.map((output, k) =>
+    k < from ? output : turned(c.g, output, sliceOf(c, c.node.output[k]).length + 2),
+  );
+
+const scanRule: BodyRule = (c) => {
+  const { g, node, attributes } = c;
+  const axes = ['scan_input_axes', 'scan_output_axes'].flatMap((name) => attributes.ints(name) ?? []);
+  if (axes.some((axis) => axis !== 0)) refuse('a Scan along other axes than the first has no rule.');
+  const [body] = subgraphsOf(node);
+  const count = attributes.int('num_scan_inputs', 0);
+  const states = node.input.length - count;
+  const inputs = node.input.map((name, i): BodyInput =>
+    i < states ? state(c, i) : { shape: sliceOf(c, name), dtype: c.dtypeOf(name), isMapped: c.isMapped(i) },
+  );
+  const values = node.input.map((name, i) => {
+    if (i < states) return mapped(c, i);
+    return c.isMapped(i) ? turned(g, c.value(i), sliceOf(c, name).length + 2) : c.value(i);
+  });
+  const { graph } = c.mapBody(body, inputs);
+  const outputs = g.ops('Scan', values, { body: graph, num_scan_inputs: count }, node.output.length);
+  g.proto.node.at(-1)?.attribute.push(...node.attribute.filter(({ name }) => name.endsWith('_directions')));
+  return typed(c, results(c, outputs, states));
+};
+
+const loopRule: BodyRule = (c) => {
+  const { g, node } = c;
+  if (c.isMapped(0) || c.isMapped(1)) refuse('its number of steps differs from sample to sample.');
+  const [body] = subgraphsOf(node);
+  const states = node.input.length - 2;
+  const counters = [DType.INT64, DType.BOOL].map((dtype) => ({ shape: [], dtype, isMapped: false }));
+  const inputs = [...counters, ...range(states, 2).map((i) => state(c, i))];
+  const { graph, differs } = c.mapBody(body, inputs, (output) => output === 0);
+  if (differs[0]) refuse('its number of steps differs from sample to sample.');
+  const values = node.input.map((name, i) => (i < 2 ? (name === '' ? undefined : c.value(i)) : mapped(c, i)));
+  const outputs = g.ops('Loop', values, { body: graph }, node.output.length);
+  return typed(c, results(c, outputs, states));
+};
+
+/** Gives outputs the types that they have in one copy, with the further axis, where they are known. */
+function typed(c: BodyContext, outputs: readonly Value[]): readonly Value[] {
+  outputs.forEach((output, k) => {
+    const shape = c.shapeOf(c.node.output[k]);
+    if (shape) c.g.types.set(output, { dtype: c.g.dtypeOf(output), shape: [c.count, ...shape] });
+  });
+  return outputs;
+}
+
+/** Rules of control flow. */
+export const bodyRules: ReadonlyMap<string, BodyRule> = new Map([
+  ['If', ifRule],
+  ['Scan', scanRule],
+  ['Loop', loopRule],
+]);
+
+/** An empty graph of one copy, and one of all copies, for the graph inside a node. */
+export const emptyBodies = (
+  one: Parameters<typeof bodyIn>[0],
+  g: Builder,
+  captured: readonly (readonly [inOne: Value, inAll: Value])[],
+) => ({
+  one: bodyIn(
+    one,
+    captured.map(([name]) => name),
+  ),
+  all: bodyIn(
+    g,
+    captured.map(([, name]) => name),
+  ),
+});
