@@ -19,11 +19,12 @@ export interface AdamOptions {
   readonly weightDecay?: number;
   /** Divide by the largest second moment so far (AMSGrad). @defaultValue `false` */
   readonly amsgrad?: boolean;
-  /** Gradients longer than this, in the Euclidean norm, are cut to it. @defaultValue `Infinity` */
+  /** Gradients with a larger Euclidean norm are scaled down to it. @defaultValue `Infinity` */
   readonly clipNorm?: number;
   /**
-   * Average the points in the place of a decaying rate, and answer with the average: no number of steps need be known.
-   * `beta1` is then how near to the average gradients are taken. Give a constant rate, with a warm-up.
+   * Average the iterates instead of lowering the rate, and return the average: the number of steps need not
+   * be known. `beta1` then sets how close to the average gradients are evaluated. Use a constant rate with a
+   * warm-up.
    *
    * @defaultValue `false`
    */
@@ -38,7 +39,7 @@ export interface AdamState extends Iterate {
   readonly secondMoment: Float64Array;
   /** The largest v so far, `[n]`; empty without amsgrad. */
   readonly largestMoment: Float64Array;
-  /** Averages, with `scheduleFree`; else null. */
+  /** Averages, with `scheduleFree`; otherwise null. */
   readonly averaging: Averaging | null;
   steps: number;
   readonly rounded: boolean;
@@ -46,8 +47,8 @@ export interface AdamState extends Iterate {
 }
 
 /**
- * Adam: one evaluation a step, no line search; what to use on mini-batches, and to begin a run that
- * BFGS finishes.
+ * Adam: one evaluation per step, without a line search. Use it on mini-batches, or to begin a run that BFGS
+ * finishes.
  *
  * @throws RangeError naming every option that is wrong
  *
@@ -84,7 +85,7 @@ export function adam(options: AdamOptions = {}): Solver {
     const base = averaging?.base ?? x;
     const rate = rateAt(state.steps);
     const t = ++state.steps;
-    // Divisions and roots take most of the time: one of each for an element.
+    // Divisions and roots take most of the time, so there is only one of each per element.
     const scale1 = rate / (1 - decay1 ** t);
     const scale2 = 1 / Math.sqrt(1 - beta2 ** t);
     const [rest1, rest2] = [1 - decay1, 1 - beta2];

@@ -6,26 +6,26 @@ import { soap } from './soap.ts';
 import type { Iterate, Setting, Solver } from '../core/solver.ts';
 
 /**
- * Above this many unknowns two dense matrices are too much to keep by default, n² numbers. On small networks BFGS has the
- * loss of L-BFGS in 0.6 of its time at n = 1000 (`npm run bench -- scaling`).
+ * Largest number of unknowns for dense BFGS, which stores n² numbers. On small networks with n = 1000, BFGS
+ * reaches the loss of L-BFGS in 0.6 of its time (`npm run bench -- scaling`).
  */
 const DENSE_LIMIT = 1000;
 
 /**
- * Largest work of a step of {@link levenbergMarquardt}, m·n·min(m, n) multiplications, for which it is chosen: about
- * half a second. A network of 4929 weights and 1000 samples, ten times that, trains faster with {@link lbfgs}
- * (`npm run bench -- onnxLeastSquares`).
+ * Largest work per step, m·n·min(m, n) multiplications, for which {@link levenbergMarquardt} is chosen: about
+ * half a second. A network with 4929 weights and 1000 samples needs ten times that, and trains faster with
+ * {@link lbfgs} (`npm run bench -- onnxLeastSquares`).
  */
 const WORK_LIMIT = 5e8;
 
-/** Constant rate on mini-batches, and its warm-up: between the best rates of large networks and those of small ones. */
+/** Constant rate on mini-batches, after a warm-up; between the best rates of large and small networks. */
 const BATCH_RATE = 0.01;
 const WARMUP_STEPS = 20;
 
 /**
- * Chooses a solver, with its defaults: on mini-batches schedule-free {@link soap} at a rate of 0.01;
- * {@link levenbergMarquardt} for a sum of squares whose Jacobian is small enough; else {@link bfgs} for n ≤ 1000 and
- * {@link lbfgs} above.
+ * Chooses a solver, with its defaults: on mini-batches schedule-free {@link soap} at a rate of 0.01; {@link
+ * levenbergMarquardt} for a sum of squares whose Jacobian is small enough; otherwise {@link bfgs} for n ≤
+ * 1000 and {@link lbfgs} above.
  *
  * @throws TypeError if options are given
  */
@@ -63,7 +63,7 @@ export function auto(...options: readonly never[]): Solver {
       return (isSmallSumOfSquares(setting) ? squares : bySize(setting.n)).init(setting);
     },
     step(state) {
-      // SOAP works in place; the point where a step begins is to stay as it is.
+      // SOAP works in place, but the point where a step begins must stay unchanged.
       if (isOnBatches(state)) state.x = Float64Array.from(state.x);
       return chosen(state).step(state);
     },

@@ -15,15 +15,15 @@ export interface BfgsOptions {
   /** First step that the line search tries. @defaultValue `unitStep()` */
   readonly initialStep?: InitialStep;
   /**
-   * Learn curvature from the values of f too, not only from its gradients.
+   * Learn curvature also from the values of f, not only from its gradients.
    *
    * @defaultValue true in float64, false in float32 and on mini-batches, whose values are too noisy for it
    */
   readonly modifiedSecant?: boolean;
   /**
-   * The scale γ of H₀ = γI, chosen by the newest pair at every step: sᵀs/sᵀy (`'long'`), sᵀy/yᵀy (`'short'`),
-   * √(sᵀs/yᵀy) (`'geometric'`), or 1 (`'none'`). `'long'` is better by decades on networks; `'short'` takes fewer
-   * evaluations on large problems with similar curvatures.
+   * The scale γ of H₀ = γI, set by the newest pair at every step: sᵀs/sᵀy (`'long'`), sᵀy/yᵀy (`'short'`),
+   * √(sᵀs/yᵀy) (`'geometric'`), or 1 (`'none'`). On networks `'long'` reaches losses orders of magnitude
+   * lower; `'short'` takes fewer evaluations on large problems with similar curvatures.
    *
    * @defaultValue `'long'`
    */
@@ -39,8 +39,8 @@ export const bfgsRules: Rules<BfgsOptions> = {
 };
 
 /**
- * BFGS with a dense inverse Hessian: n² numbers and O(n²) work per iteration, for up to about a thousand
- * unknowns. There it reaches losses that limited memory does not.
+ * BFGS with a dense inverse Hessian: n² numbers and O(n²) work per iteration. For up to about a thousand
+ * unknowns, where it reaches lower losses than limited-memory BFGS.
  *
  * H starts from γI, and the newest pair sets γ at every step, as in limited memory: H = γM + N, where M and N are
  * updated with each pair.

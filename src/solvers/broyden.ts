@@ -5,14 +5,15 @@ import { diagonalAt, multiplyAt, resetAt, updateAt, type MatrixAt } from './matr
 import type { Descent } from './lineSearchSolver.ts';
 
 /**
- * Below this number of unknowns Hy is a product of its own, which is cheap there: taken from Hg⁺ − Hg it has the rounding
- * of these, which are the larger ones where units differ by many decades.
+ * Below this number of unknowns, Hy is computed as a separate product, which is cheap there. The difference
+ * Hg⁺ − Hg has the rounding errors of both terms, which are much larger than Hy if units differ by many
+ * orders of magnitude.
  */
 const EXACT = 64;
 
-/** Inverse Hessian estimate, and the scratch of its update. */
+/** Inverse Hessian estimate, with scratch vectors for its update. */
 export interface DenseMemory {
-  /** H and its product with the gradient. */
+  /** H, and its product with the current gradient. */
   readonly inverse: MatrixAt;
   /** `[n]` */
   readonly s: Float64Array;
@@ -33,7 +34,7 @@ export interface BroydenMember {
   readonly tau: number;
 }
 
-/** Curvature of a step under the old estimate H = B⁻¹, relative to that of f. */
+/** Curvature of the old estimate H = B⁻¹ along a step, relative to that of f. */
 export interface StepCurvature {
   readonly n: number;
   /** b = sᵀBs/sᵀy. */
@@ -47,7 +48,7 @@ export interface StepCurvature {
  *
  * @param member - chooses the update for a step
  * @param initialDiagonal - returns the diagonal of H before the first update, from sᵀy and yᵀy
- * @param modifiedSecant - true to scale y by Biggs's factor; by default if f is exact enough
+ * @param modifiedSecant - true to scale y by Biggs's factor; the default is true if f is exact enough
  * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., section 6.3
  */
 export function broydenFamily(

@@ -12,14 +12,14 @@ import type { LineSearch } from './linesearch/lineSearch.ts';
 /** Options of {@link conjugateGradient}. */
 export interface ConjugateGradientOptions {
   /**
-   * Factor β of the last direction: Hager and Zhang's, or Polak and Ribière's, which is never below 0.
+   * Factor β of the previous direction: Hager and Zhang's, or Polak and Ribière's, bounded below by 0.
    *
    * @defaultValue `'hagerZhang'`
    */
   readonly beta?: 'hagerZhang' | 'polakRibiere';
-  /** Lower bound η·dᵀ∇f/dᵀd on β. @defaultValue `0.4` */
+  /** η in the lower bound η·dᵀ∇f/dᵀd on β. @defaultValue `0.4` */
   readonly eta?: number;
-  /** θ of Hager & Zhang's β = (y − θ‖y‖²/(dᵀy)·d)ᵀ∇f/dᵀy; 2 is that of their first paper. @defaultValue `1` */
+  /** θ in Hager & Zhang's β = (y − θ‖y‖²/(dᵀy)·d)ᵀ∇f/dᵀy; their first paper uses 2. @defaultValue `1` */
   readonly theta?: number;
   /** Line search. @defaultValue `strongWolfe({ c2: 0.2 })` */
   readonly lineSearch?: LineSearch;
@@ -36,20 +36,21 @@ export const conjugateGradientRules: Rules<ConjugateGradientOptions> = {
   initialStep: callable,
 };
 
-/** Last direction, and its factor in the next one. */
+/** Previous direction, and its factor in the next one. */
 export interface ConjugateGradientMemory {
-  /** One row, `[n]`: the last direction. */
+  /** One row, `[n]`: the previous direction. */
   readonly rows: Row[];
   /** Factor β; at 0 the next direction is −∇f. */
   beta: number;
 }
 
 /**
- * Nonlinear conjugate gradients with the β of CG_DESCENT, in six vectors of memory. It takes more evaluations than
- * {@link lbfgs}, which is the better choice if its memory is available.
+ * Nonlinear conjugate gradients with the β of CG_DESCENT, in six vectors of memory. It takes more evaluations
+ * than {@link lbfgs}, which is the better choice if there is memory for it.
  *
- * Departure from CG_DESCENT: the line search is Moré and Thuente's, from a first step that promises the last
- * decrease. It takes 0.79 × the evaluations of `hagerZhang()` with `hagerZhangStep()` on 90 problems.
+ * Departure from CG_DESCENT: the line search is Moré and Thuente's, starting from the step that would lower f
+ * by as much as the previous one did. It takes 0.79 × the evaluations of `hagerZhang()` with
+ * `hagerZhangStep()` on 90 problems.
  *
  * @throws RangeError naming every option that is wrong
  * @see Hager & Zhang (2006), Algorithm 851: CG_DESCENT, ACM TOMS 32(1), doi:10.1145/1132973.1132979; Hager &
@@ -69,7 +70,10 @@ export function conjugateGradient(options: ConjugateGradientOptions = {}): Solve
   });
 }
 
-/** Products that β is computed from, with the last direction d and the gradients g and g⁺ before and after it. */
+/**
+ * Inner products that β is computed from, of the previous direction d and the gradients g and g⁺ before and
+ * after its step.
+ */
 interface Products {
   /** yᵀg⁺. */
   readonly yg: number;

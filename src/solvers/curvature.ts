@@ -6,16 +6,16 @@ import type { Setting } from '../core/solver.ts';
 export const hasExactValues = ({ precision, stochastic = false }: Setting): boolean =>
   precision === 'float64' && !stochastic;
 
-/** Sums over a pair that tell its curvature. */
+/** Sums over a pair that determine its curvature. */
 export type Curvature = Pick<MoveSums, 'sy' | 'yy' | 'ss'>;
 
-/** Smallest cosine of the angle between s and y that is not just rounding. */
+/** Smallest cosine of the angle between s and y that is not mere rounding. */
 const MIN_COSINE = 2 ** -52;
 
 /**
  * Returns true if a pair has positive curvature, sᵀy > minCosine·‖s‖‖y‖, whatever the scales of f and x.
  *
- * Takes roots before their product, which could overflow.
+ * Multiplies square roots, because the product of the squares could overflow.
  */
 export const isCurved = ({ sy, yy, ss }: Curvature, minCosine = MIN_COSINE): boolean =>
   sy > minCosine * Math.sqrt(ss) * Math.sqrt(yy);
@@ -53,7 +53,7 @@ export function pairSums({ x, gradient, trial, trialGradient }: Move): PairSums 
   return sums;
 }
 
-/** f where a step begins and ends. */
+/** f at both ends of a step. */
 interface Values {
   readonly f: number;
   readonly trialF: number;
@@ -66,10 +66,11 @@ const TRUSTED_CHANGE = 1e-7;
 const FACTORS = { least: 0.1, most: 2 };
 
 /**
- * Computes Biggs's factor t: t·sᵀy is sᵀ∇²f(xₖ₊₁)s of the cubic through f and ∇f at both ends of the step, accurate to
- * one order more than sᵀy. BFGS with y′ = ty is BFGS with 1/t of its term ssᵀ/sᵀy.
+ * Computes Biggs's factor t: t·sᵀy is the curvature sᵀ∇²f(xₖ₊₁)s of the cubic through f and ∇f at both ends
+ * of the step, one order more accurate than sᵀy. BFGS with y′ = ty is BFGS with its term ssᵀ/sᵀy divided by
+ * t.
  *
- * Departure from the paper: the limits of t are narrower, and t is 1 if f has hardly changed.
+ * Departures from the paper: the limits of t are narrower, and t is 1 if f has hardly changed.
  *
  * @see Biggs (1973), A note on minimization algorithms which make use of non-quadratic properties of the
  *   objective function, J. Inst. Maths Applics 12, doi:10.1093/imamat/12.3.337; Yuan (1991), A modified BFGS

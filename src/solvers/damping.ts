@@ -14,12 +14,12 @@ export function slopeAlong({ x, trial }: Move, gradient: Float64Array): number {
 export const DAMPED_CURVATURE = 0.2;
 
 /**
- * `y ← θty + (1 − θ)Bs`, Bs = −αg, with θ that makes sᵀy = 0.2·sᵀBs.
+ * `y ← θty + (1 − θ)Bs`, Bs = −αg, with the θ for which sᵀy = 0.2·sᵀBs.
  *
  * @param sums - sums over the pair as it was recorded
  * @param y - overwritten
- * @param t - Biggs's factor, which y is multiplied by beforehand
- * @param gradient - g, which H was applied to for the step's direction, `[n]`
+ * @param t - Biggs's factor, by which y is first multiplied
+ * @param gradient - g, the vector that H was applied to for the step's direction, `[n]`
  * @see Powell (1978), as Procedure 18.2 of Nocedal & Wright (2006), Numerical Optimization, 2nd ed.
  */
 export function dampPair(

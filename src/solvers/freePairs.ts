@@ -1,5 +1,6 @@
 /**
- * The pairs of a limited memory in the space of the elements that no bound holds, as if the held ones were constants.
+ * The pairs of a limited memory restricted to the free elements, as if the elements held by a bound were
+ * constants.
  *
  * @module
  */
@@ -14,7 +15,8 @@ import { slotsOf, type PairRing } from './pairRing.ts';
 const LEAST_PART = 2 ** -26;
 
 /**
- * Returns the slots of the pairs that are curved in the free elements, the newest first, with 1/sᵀy there by slot.
+ * Returns the slots of the pairs with positive curvature in the free elements, the newest first, and 1/sᵀy
+ * over these elements, by slot.
  *
  * @param rho - 1/sᵀy over all elements, by slot
  * @param held - indices of the held elements, in order

@@ -15,7 +15,7 @@ export interface GradientDescentOptions {
   readonly lineSearch?: LineSearch;
   /** Fixed rate or schedule, instead of a line search. */
   readonly learningRate?: number | Schedule;
-  /** With a learning rate: fraction of the last step that is kept, in [0, 1). @defaultValue `0` */
+  /** With a learning rate: fraction of the previous step that is kept, in [0, 1). @defaultValue `0` */
   readonly momentum?: number;
   /** With momentum: true for Nesterov's form. @defaultValue `false` */
   readonly nesterov?: boolean;
@@ -38,8 +38,8 @@ export interface MomentumState extends Iterate {
 }
 
 /**
- * Steepest descent: the baseline with a line search, or the classic of mini-batch training with a learning rate and
- * momentum.
+ * Steepest descent with a line search, as a baseline, or with a learning rate and momentum, the classic
+ * method for mini-batches.
  *
  * With a learning rate: v ← momentum·v − rate·∇f, x ← x + v; in Nesterov's form x ← x + momentum·v − rate·∇f.
  *

@@ -1,6 +1,6 @@
 import { combinePairs, takeSlopes, type Gram, type PairRing } from './pairRing.ts';
 
-/** Factors of an estimate beside its pairs, by slot. */
+/** Factors that belong to the pairs of an estimate, by slot. */
 export interface PairFactors {
   /** Self-scaling factor τ applied to H before each pair; 1 without self-scaling. */
   readonly tau: Float64Array;
@@ -9,8 +9,8 @@ export interface PairFactors {
 }
 
 /**
- * `out ← −H·gradient`: the two-loop recursion on the coefficients of its vectors instead of the vectors
- * themselves, so that the pairs are read twice, in order, whatever their number.
+ * `out ← −H·gradient`, by the two-loop recursion on coefficients instead of vectors, so that the pairs are
+ * read only twice, in order, whatever their number.
  *
  * @param gamma - H₀ = γI
  * @returns gradientᵀout
@@ -30,7 +30,7 @@ export function gramDirection(
   const { sy, yy, slopes, factors, products: alpha } = gram;
   const width = tau.length;
 
-  // The vector of the recursion is c·g + Σ factors₂ₖ·s + factors₂ₖ₊₁·y, k the age of the pair.
+  // The recursion's vector is c·g + Σ factors₂ₖ·s + factors₂ₖ₊₁·y, where k is the age of the pair.
   factors.fill(0);
   let c = -1;
   const scale = (factor: number) => {

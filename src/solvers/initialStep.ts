@@ -46,10 +46,10 @@ export function unitStep(longest = 1): InitialStep {
 }
 
 /**
- * Creates a rule like {@link unitStep} that returns at most a few times the last step: for directions that tend to be
- * too long, so that a first step of 1 would be rejected again and again.
+ * Creates a rule like {@link unitStep}, but limited to a few times the previous step. For directions that
+ * tend to be too long, so that a first step of 1 would be rejected again and again.
  *
- * @param growth - largest ratio to the last step; default 3
+ * @param growth - largest ratio to the previous step; default 3
  */
 export function rampedStep(growth = 3): InitialStep {
   checkOptions('rampedStep', { growth }, { growth: finitePositive });
@@ -64,8 +64,8 @@ function cautiousStep({ gradient }: LineState): number {
 }
 
 /**
- * Creates a rule that returns the step that promises the decrease of the last one to first order, at most ten times the
- * last step: for directions without a scale.
+ * Creates a rule that returns the step predicted to lower f by as much as the previous one, to first order,
+ * and at most ten times the previous step. For directions without a natural scale.
  *
  * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., the text before eq. (3.60)
  */
@@ -93,12 +93,13 @@ export function quadraticStep(): InitialStep {
 const PSI0 = 0.01;
 const PSI1 = 0.1;
 const PSI2 = 2;
-/** Largest ratio of the minimizer to the last step; a larger one comes from rounding. */
+/** Largest ratio of the minimizer to the previous step; larger ones come from rounding. */
 const LONGEST = 100;
 
 /**
- * Creates the rule of CG_DESCENT: it evaluates f at a tenth of the last step, without the gradient, and returns the
- * minimizer of the parabola through that value, or twice the last step if the parabola has none.
+ * Creates the rule of CG_DESCENT: evaluates f at a tenth of the previous step, without the gradient, and
+ * returns the minimizer of the parabola through that value, or twice the previous step if the parabola has
+ * none.
  *
  * @see Hager & Zhang (2006), Algorithm 851: CG_DESCENT, ACM TOMS 32(1), I0–I2 of section 4,
  *   doi:10.1145/1132973.1132979
@@ -116,7 +117,10 @@ function* interpolatedStep(value: number, slope: number, last: number): Generato
   return Math.min(-slope / (2 * curvature), LONGEST * last);
 }
 
-/** Returns the very first step: a hundredth of the size of x, or of the step that would bring f to 0, along −∇f. */
+/**
+ * Returns the first step of a run along −∇f: a hundredth of the size of x, or of the step that would lower f
+ * to 0.
+ */
 function firstOfAll(state: LineState, slope: number): number {
   const size = normInf(state.x);
   if (size > 0) return (PSI0 * size) / normInf(state.gradient);

@@ -26,10 +26,10 @@ import type { LineSearch } from './linesearch/lineSearch.ts';
 /** Options of {@link lbfgs}. */
 export interface LbfgsOptions extends LimitedMemoryOptions {
   /**
-   * Number m of curvature pairs kept: 2mn numbers. More pairs take fewer evaluations, and a little more
+   * Number m of curvature pairs, which take 2mn numbers. More pairs need fewer evaluations, at a little more
    * time each.
    *
-   * @defaultValue 50 for n ≤ 2000, 10 for n ≥ 1e6, else 20
+   * @defaultValue 50 for n ≤ 2000, 10 for n ≥ 1e6, otherwise 20
    */
   readonly memory?: number;
   /** Line search. @defaultValue `strongWolfe()` */
@@ -37,22 +37,23 @@ export interface LbfgsOptions extends LimitedMemoryOptions {
   /** First step that the line search tries. @defaultValue `unitStep()`; with bounds `staticStep(1)` */
   readonly initialStep?: InitialStep;
   /**
-   * With mini-batches, the samples that y of a pair is computed on: the step's own batch, or those that it shares with
-   * the next one (`'overlap'`). Then y sees the same samples on both sides, and they are not the ones that chose the
-   * step; it takes two more evaluations, on the shared samples, and a problem with `nextBatch` and `overlap`.
+   * With mini-batches, the samples that y of a pair is computed on: the step's own batch, or those that it
+   * shares with the next one (`'overlap'`). With `'overlap'`, both gradients of y use the same samples, which
+   * are not the ones that determined the step. It takes two more evaluations, on the shared samples, and
+   * requires a problem with `nextBatch` and `overlap`.
    *
    * @defaultValue `'sameBatch'`
    * @see Berahas, Nocedal & Takáč (2016), A multi-batch L-BFGS method for machine learning, NIPS 29,
    *   arXiv:1605.06049
    */
   readonly pairs?: 'sameBatch' | 'overlap';
-  /** lower ≤ x, one number or `[n]`; null where x is unbounded. @defaultValue `-Infinity` */
+  /** Lower bound of x, one number or `[n]`; null means unbounded. @defaultValue `-Infinity` */
   readonly lower?: Bound;
-  /** x ≤ upper, one number or `[n]`; null where x is unbounded. @defaultValue `Infinity` */
+  /** Upper bound of x, one number or `[n]`; null means unbounded. @defaultValue `Infinity` */
   readonly upper?: Bound;
 }
 
-/** Rules of {@link LbfgsOptions} but `pairs`, which optimizer classes do not offer. */
+/** Rules of {@link LbfgsOptions} except `pairs`, which optimizer classes do not offer. */
 export const lbfgsRules: Rules<Omit<LbfgsOptions, 'pairs'>> = {
   memory: memoryRule,
   lineSearch: lineSearchRule,
@@ -68,10 +69,10 @@ export const lbfgsRules: Rules<Omit<LbfgsOptions, 'pairs'>> = {
 };
 
 /**
- * Limited-memory BFGS: the method to begin with, for tens to millions of unknowns.
+ * Limited-memory BFGS: the first method to try, for tens to millions of unknowns.
  *
- * With `lower` or `upper` x stays within its bounds throughout: elements held by a bound are left out of
- * the two-loop recursion, and steps end where the first bound is met.
+ * With `lower` or `upper`, x always stays within its bounds: elements held by a bound are left out of the
+ * two-loop recursion, and steps end where they meet the first bound.
  *
  * @throws RangeError naming every option that is wrong
  *
@@ -105,7 +106,7 @@ export function lbfgsFor(where: string, options: LbfgsOptions): Solver {
   const made: Solver = lineSearchSolver({
     name: 'lbfgs',
     describe: (n) => `L-BFGS (memory ${options.memory ?? defaultMemory(n)}, ${lineSearch.name})`,
-    // Pairs of overlaps are learned between the steps.
+    // Pairs on overlaps are learned between the steps.
     descent: pairs === 'overlap' ? { ...descent, learn: () => {} } : descent,
     lineSearch,
     initialStep,
@@ -121,7 +122,7 @@ function freeDescent(options: LbfgsOptions): Descent<LbfgsMemory> {
   return { ...inverse, apply: (memory, gradient, out) => inverse.apply(memory, gradient, out) };
 }
 
-/** A box as losses of each precision see it. */
+/** A box, rounded for each precision of the loss. */
 type Boxes = Readonly<Record<Precision, Box>>;
 
 function boxesOf(where: string, lower: Bound, upper: Bound): Boxes {
@@ -148,7 +149,7 @@ function descentIn(boxes: Boxes, options: LbfgsOptions): Descent<LbfgsMemory> {
   };
 }
 
-/** Makes a solver start within its box, too, and be measured by the elements that no bound holds. */
+/** Makes a solver start within its box, and measure convergence on the elements that no bound holds. */
 function solverIn(
   boxes: Boxes,
   solver: Solver<LineSearchState<LbfgsMemory>>,

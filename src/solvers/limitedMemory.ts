@@ -21,13 +21,13 @@ import type { Row } from '../core/kernels/rows.ts';
 import type { Precision } from '../core/problem.ts';
 import type { Setting } from '../core/solver.ts';
 
-/** The last m pairs and the numbers that belong to each, by slot. */
+/** The last m pairs, with their factors by slot. */
 export interface LbfgsMemory extends PairRing, PairFactors {
   /** 1/sᵀy. */
   readonly rho: Float64Array;
-  /** The scale γ of H₀ = γI that the pair asks for. */
+  /** The scale γ of H₀ = γI computed from each pair. */
   readonly gamma: Float64Array;
-  /** `[n]`, or empty where it is not needed. */
+  /** `[n]`, or empty if not needed. */
   readonly scratch: Float64Array;
   readonly modifiedSecant: boolean;
   /** True if the loss sees x rounded to float32. */
@@ -37,14 +37,14 @@ export interface LbfgsMemory extends PairRing, PairFactors {
 /** Options of a limited-memory estimate. */
 export interface LimitedMemoryOptions {
   /**
-   * Learn curvature from the values of f too, not from its gradients alone.
+   * Learn curvature also from the values of f, not only from its gradients.
    *
    * @defaultValue true in float64, false in float32 and on mini-batches, whose values are too noisy for it
    */
   readonly modifiedSecant?: boolean | undefined;
   /**
    * Divide H by τ = min(1, sᵀy/sᵀBs) before each pair, as `ssbfgs` does; H₀ is then scaled by the oldest
-   * pair. With a memory of 100 and more it comes near to the dense method.
+   * pair. With a memory of 100 or more, it comes close to the dense method.
    *
    * @defaultValue `false`
    */
@@ -56,21 +56,21 @@ export interface LimitedMemoryOptions {
    */
   readonly initialScaling?: ScalingName | undefined;
   /**
-   * `out ← P⁻¹·vector`, `[n]` each, P near to the Hessian and positive definite: H₀ is then γP⁻¹.
+   * `out ← P⁻¹·vector`, `[n]` each, for a positive definite P that approximates the Hessian: H₀ is then γP⁻¹.
    *
    * @defaultValue none: P = I
    */
   readonly preconditioner?: ((vector: Float64Array, out: Float64Array) => void) | undefined;
   /**
-   * Powell's damping: a pair with too little curvature is moved towards what H predicted, instead of being left out.
-   * For losses that change from batch to batch.
+   * Powell's damping: the y of a pair with too little curvature is moved toward the y that H predicts,
+   * instead of skipping the pair. For losses that change from batch to batch.
    *
    * @defaultValue `false`
    */
   readonly damping?: boolean | undefined;
   /**
-   * Storage of the pairs: `'float32'` takes half the memory and half the time to read, and keeps 7 digits. Sums are
-   * float64 in any case. Not with a preconditioner.
+   * Number format of the stored pairs: `'float32'` takes half the memory and half the time to read, and keeps
+   * 7 digits. Sums are always float64. Not available with a preconditioner.
    *
    * @defaultValue `'float32'` if the loss is float32 and has 256 unknowns or more, since its gradients have no more
    * digits; otherwise, and with bounds or a preconditioner, `'float64'`
@@ -78,14 +78,16 @@ export interface LimitedMemoryOptions {
   readonly storage?: Precision | undefined;
 }
 
-/** The limited-memory BFGS estimate of the inverse Hessian, as a descent that can leave out elements. */
+/**
+ * The limited-memory BFGS estimate of the inverse Hessian, as a {@link Descent} that can leave out elements.
+ */
 export interface LimitedMemory extends Omit<Descent<LbfgsMemory>, 'apply'> {
   /**
    * `out ← −H·gradient`; `gradient` may be `out`.
    *
-   * @param held - with bounds, indices of the elements to leave out, in order: H is that of the others, as if these
-   *   were constants, and `out` is 0 there
-   * @returns gradientᵀout, where that comes without a pass of its own
+   * @param held - with bounds, indices of the elements to leave out, in order: H is that of the other
+   *   elements, as if these were constants, and `out` is 0 there
+   * @returns gradientᵀout, if it is computed along the way
    */
   apply(
     memory: LbfgsMemory,
@@ -95,17 +97,18 @@ export interface LimitedMemory extends Omit<Descent<LbfgsMemory>, 'apply'> {
   ): number | void;
 }
 
-/** The cosine of s and y below which the rounding of a damped y to float32 could turn its sign. */
+/** Smallest cosine between s and y: below it, rounding a damped y to float32 could turn the sign of sᵀy. */
 const FLOAT32_COSINE = 2 ** -22;
 
 /**
  * Creates the estimate.
  *
- * Long rows are applied by their inner products, which SIMD reads in two passes. Short ones, and those behind a
- * preconditioner or bounds, whose products change with H₀ or the held elements, by the two-loop recursion.
+ * Long rows are applied through their inner products, in two passes with SIMD. Short rows use the two-loop
+ * recursion, and so do rows with a preconditioner or bounds, whose inner products change with H₀ or the held
+ * elements.
  *
  * @param memoryFor - number of pairs for n unknowns
- * @param bounded - true if `apply` is to leave out elements
+ * @param bounded - true if `apply` must be able to leave out elements
  */
 export function limitedMemory(
   memoryFor: (n: number) => number,
@@ -193,7 +196,7 @@ export function limitedMemory(
   };
 }
 
-/** Returns the pair as it is to be learned, damped if need be, Biggs's factor of it, and sᵀBs where it is needed. */
+/** Returns the pair to learn, damped if necessary, with its Biggs factor, and sᵀBs if needed. */
 function shapePair(
   { modifiedSecant }: LbfgsMemory,
   step: LearnedStep,
@@ -221,7 +224,7 @@ function preconditionedScale(
   return sy / dot(y, scratch);
 }
 
-/** Scales −∇f so that no element is longer than 1: along it the first step within bounds is 1. */
+/** Scales −∇f so that no element exceeds 1 in size, since with bounds the first step tried is 1. */
 function shorten(out: Float64Array): void {
   scaleInto(Math.min(1, 1 / normInf(out)), out, out);
 }

@@ -22,25 +22,30 @@ export interface LearnedStep extends Move {
 }
 
 /**
- * Direction of a method, from its estimate H of the inverse Hessian: the part in which line-search methods differ.
+ * The estimate H of the inverse Hessian and the direction it gives: the part in which line-search methods
+ * differ.
  *
  * @typeParam Memory - the estimate, plain data
  */
 export interface Descent<Memory> {
   /** Returns an empty memory. */
   init(setting: Setting): Memory;
-  /** Allocates a vector of zeros, `[n]`, where the work with the memory is fastest. @defaultValue anywhere */
+  /**
+   * Allocates a vector of zeros, `[n]`, in the memory where operations with the estimate are fastest.
+   *
+   * @defaultValue anywhere
+   */
   readonly vector?: (memory: Memory) => Float64Array;
   /**
    * `out ← −H∇f`, at x.
    *
-   * @returns the slope gradientᵀout, where that comes without a pass of its own
+   * @returns the slope gradientᵀout, if it is computed along the way
    */
   apply(memory: Memory, gradient: Float64Array, out: Float64Array, x: Float64Array): number | void;
   /**
    * Learns curvature from a step that is about to be accepted.
    *
-   * @returns norms of the step, where these come without a pass of their own
+   * @returns norms of the step, if they are computed along the way
    */
   learn(memory: Memory, step: LearnedStep): StepNorms | void;
   /** Forgets all curvature; the next direction is −∇f. */
@@ -49,7 +54,10 @@ export interface Descent<Memory> {
   isFresh(memory: Memory): boolean;
   /** Returns the largest α allowed along the direction of a state. @defaultValue no limit */
   readonly longestStep?: (state: LineState) => number;
-  /** Moves a trial point into the feasible set, against rounding: steps keep to {@link Descent.longestStep}. */
+  /**
+   * Moves a trial point into the feasible set. Needed only against rounding, since steps do not exceed {@link
+   * Descent.longestStep}.
+   */
   readonly project?: (trial: Float64Array, state: LineState, alpha: number) => void;
 }
 
@@ -66,14 +74,14 @@ export interface LineSearchState<Memory> extends LineState {
   readonly noise: Noise;
   readonly memory: Memory;
   readonly last: LastStep;
-  /** Number of mini-batches in a row that ended without a step. */
+  /** Number of consecutive mini-batches that ended without a step. */
   failures: number;
 }
 
 /** Parts of a line-search method, for {@link lineSearchSolver}. */
 export interface LineSearchMethod<Memory> {
   readonly name: string;
-  /** Returns the name in reports for n unknowns. */
+  /** Returns the description in reports, for n unknowns. */
   readonly describe: (n: number) => string;
   readonly descent: Descent<Memory>;
   readonly lineSearch: LineSearch;
@@ -82,22 +90,22 @@ export interface LineSearchMethod<Memory> {
 }
 
 /**
- * A decrease below this fraction of f, or of the contribution of x to f to first order, may be rounding. So may one
- * below this fraction of the largest f: a small f can be the difference of terms that are still large, as in a
- * cross-entropy.
+ * A decrease below this fraction of f, or of the contribution of x to f to first order, may be rounding. So
+ * may a decrease below this fraction of the largest f: a small f can be the difference of terms that are
+ * still large, as in a cross-entropy.
  */
 const NOISE = { float64: 2 ** -40, float32: 2 ** -20 };
 
-/** Number of mini-batches in a row without a step after which the memory is reset. */
+/** Number of consecutive mini-batches without a step after which the memory is reset. */
 const MAX_BATCH_FAILURES = 3;
 
 /**
- * Makes a solver from a {@link Descent} and a line search.
+ * Creates a solver from a {@link Descent} and a line search.
  *
- * If a search fails, the noise that it allows for grows tenfold and it is tried again. Then the memory is reset, so
- * that the direction is −∇f, and only if that fails too does the step fail. A step that lowers f without meeting the
- * search's conditions is accepted. On mini-batches a failed search fails the step at once, and the driver goes on
- * with the next batch.
+ * If a search fails, it is repeated with ten times the noise allowance. If that does not help, the memory is
+ * reset, so that the direction is −∇f; only if this search fails, too, does the step fail. A step that lowers
+ * f without meeting the search's conditions is accepted. On mini-batches, a failed search fails the step
+ * immediately, and the driver goes on to the next batch.
  */
 export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solver {
   const { name, describe, descent, lineSearch, initialStep = unitStep() } = solver;
@@ -105,7 +113,7 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
   function* step(state: LineSearchState<Memory>): Asks<StepOutcome> {
     const { memory } = state;
     state.noise.highest = Math.max(state.noise.highest, Math.abs(state.f));
-    // The decrease promised by the last step, or by the direction if it has curvature; NaN at the start.
+    // Predicted decrease of the last step, or of the direction if it has curvature; NaN at the start.
     let predicted = -state.last.alpha * state.last.slope;
     for (;;) {
       const slope = pointDownhill(descent, state);
@@ -173,7 +181,7 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
   return made;
 }
 
-/** Returns the shortest step that moves an element of x by a unit in its last place. */
+/** Returns the shortest step that moves any element of x by a unit in its last place. */
 function shortestStep({ x, direction, rounded }: LineState): number {
   const unit = rounded ? EPSILON.float32 : EPSILON.float64;
   let shortest = Infinity;

@@ -7,7 +7,7 @@ import {
 } from '../core/kernels/symmetric.ts';
 import { dot, sameNumbers } from '../core/vector.ts';
 
-/** A matrix A with its product at one gradient g. Plain data. */
+/** A matrix A with its product with one gradient g; plain data. */
 export interface MatrixAt {
   /** A, `[n, n]`. */
   readonly matrix: Symmetric;
@@ -17,14 +17,14 @@ export interface MatrixAt {
   readonly product: Float64Array;
 }
 
-/** Returns `diagonal·I`, `[n, n]`, at no gradient yet. */
+/** Returns `diagonal·I`, `[n, n]`, without a product yet. */
 export const diagonalAt = (n: number, diagonal: number): MatrixAt => ({
   matrix: diagonalMatrix(n, diagonal),
   at: new Float64Array(n).fill(NaN),
   product: new Float64Array(n),
 });
 
-/** `A ← diagonal·I`; its product is forgotten. */
+/** `A ← diagonal·I`; discards the product. */
 export function resetAt({ matrix, at }: MatrixAt, diagonal: number): void {
   setDiagonal(matrix, diagonal);
   at.fill(NaN);
@@ -38,7 +38,8 @@ export function multiplyAt({ matrix, at, product }: MatrixAt, gradient: Float64A
 }
 
 /**
- * `A ← A⁺ = A/tau + a·uuᵀ + b·(uvᵀ + vuᵀ) + c·vvᵀ`, and the product A⁺g⁺ in O(n): the update waits for the next pass.
+ * `A ← A⁺ = A/tau + a·uuᵀ + b·(uvᵀ + vuᵀ) + c·vvᵀ`, and the product A⁺g⁺ in O(n): the update of the matrix is
+ * deferred to the next pass.
  *
  * @param gradient - g⁺
  * @param next - Ag⁺, with the matrix before the update

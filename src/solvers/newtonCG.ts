@@ -31,8 +31,8 @@ export interface NewtonCGOptions {
   /** Largest number of products with the Hessian in a step. @defaultValue `min(n, 200)` */
   readonly maxProducts?: number;
   /**
-   * Typical size of the unknowns, one number for all or one for each, `[n]`. The region and the conjugate gradients are
-   * in these units: give it if units differ by powers of 10.
+   * Typical size of the unknowns, one number for all or one for each, `[n]`. The trust region and the
+   * conjugate gradients are in these units; set it if the units differ by powers of 10.
    *
    * @defaultValue `1`
    */
@@ -43,15 +43,16 @@ export interface NewtonCGOptions {
 const NOISE: Record<Precision, number> = { float64: 1e-14, float32: 1e-6 };
 /** A decrease below this is nearly subnormal, where nothing is exact. */
 const NEGLIGIBLE = 1e-292;
-/** Number of trials along one step, before the region is solved once more. */
+/** Number of trials along one step before the trust-region problem is solved again. */
 const TRIALS = 5;
 
 /**
  * Newton's method in a trust region, its equations solved by conjugate gradients (Steihaug).
  *
- * Fast if products with the Hessian are cheap and exact: give the problem a `hessianVector`. Without one each product
- * is a difference of gradients, one evaluation in float64 and two in float32, and `lbfgs` is usually the better
- * choice. A step that does not lower f is shortened before the region is solved once more.
+ * Fast if Hessian-vector products are cheap and exact: give the problem a `hessianVector`. Without it, each
+ * product is a difference of gradients, at one evaluation in float64 and two in float32, and `lbfgs` is
+ * usually the better choice. A step that does not lower f is shortened before the trust-region problem is
+ * solved again.
  *
  * @throws RangeError naming every option that is wrong
  * @throws TypeError, in a solve, if a `hessianVector` contradicts the gradients of its `fg`
@@ -88,7 +89,7 @@ export function newtonCG(options: NewtonCGOptions = {}): Solver {
         () => multiply(state, unit),
       );
       state.radius = region.radius;
-      // The decrease that the gradient promises is that of the first region; smaller ones promise less.
+      // The predicted decrease is that of the first region; smaller regions predict less.
       if (Number.isNaN(promised)) promised = unit * region.predicted;
       if (promised < NEGLIGIBLE) return { kind: 'failed', termination: 'precisionFloor' };
       const outcome = yield* walk(state, region, unit);
@@ -98,7 +99,7 @@ export function newtonCG(options: NewtonCGOptions = {}): Solver {
     }
   }
 
-  /** Tries the step of a region and shorter ones; returns null if the next region may be better. */
+  /** Tries the step of a region and shorter ones along it; returns null if a smaller region may do better. */
   function* walk(state: NewtonCGState, region: RegionStep, unit: number): Asks<StepOutcome | null> {
     const slope = unit * dot(state.slope, state.step);
     const predicted = unit * region.predicted;
@@ -113,7 +114,7 @@ export function newtonCG(options: NewtonCGOptions = {}): Solver {
       if (!(ratio >= 0.25)) state.radius = 0.25 * length;
       else if (along < 1) state.radius = length;
       else if (ratio > 0.75 && region.onBoundary) state.radius = Math.min(2 * length, maxRadius);
-      // A model that promises much less than f gains overestimates the curvature.
+      // If f falls by much more than the model predicts, the model overestimates the curvature.
       if (ratio > 1.5) shortenDifferences(state, length);
       if (ratio > acceptance) {
         [state.x, state.trial] = [state.trial, state.x];
@@ -170,7 +171,10 @@ function initialState(
   };
 }
 
-/** Returns the fraction of the gradient that the residual must fall below: √(‖g‖/‖g₀‖), at most ½. */
+/**
+ * Returns the forcing term, the fraction of the gradient that the residual must fall below: √(‖g‖/‖g₀‖), at
+ * most ½.
+ */
 function forcingTerm(state: NewtonCGState, unit: number): number {
   const norm = unit * Math.sqrt(dot(state.slope, state.slope));
   if (state.firstNorm === 0) {
@@ -193,15 +197,15 @@ function modelDecrease(slope: number, predicted: number, alpha: number): number 
 }
 
 /**
- * Returns the decrease of f over the predicted one; if both are rounding, 1 if the gradient has become smaller,
- * otherwise 0.
+ * Returns the ratio of the actual to the predicted decrease of f. If both are rounding, it is 1 if the
+ * gradient has become smaller, otherwise 0.
  */
 function gainRatio(state: NewtonCGState, trialF: number, promised: number): number {
   const gained = state.f - trialF;
   const rounding = Math.max(Math.abs(gained), promised);
   const [norm, trialNorm] = [normInf(state.gradient), normInf(state.trialGradient)];
   if (rounding <= NOISE[state.precision] * Math.abs(state.f)) return trialNorm < norm ? 1 : 0;
-  // f may be small but its terms as large as at the start.
+  // f may be small while its terms are as large as at the start.
   if (isRounding(state, rounding) && trialNorm <= 0.5 * norm) return 1;
   return gained / promised;
 }

@@ -1,5 +1,6 @@
 /**
- * Model of Newton-CG in units of the typical sizes S of the unknowns: slope S∇f, products S∇²fS·d, and steps x + Sz.
+ * The quadratic model of Newton-CG in units of the typical sizes S of the unknowns: slope S∇f, products
+ * S∇²fS·d, and steps x + Sz.
  *
  * @module
  */
@@ -10,7 +11,7 @@ import type { Precision } from '../core/problem.ts';
 import type { Asks } from '../core/question.ts';
 import type { Iterate } from '../core/solver.ts';
 
-/** Trust region, and the vectors of its conjugate gradients, `[n]` each. */
+/** Trust region, with the vectors of its conjugate gradients, `[n]` each. */
 export interface NewtonCGState extends Iterate {
   trial: Float64Array;
   trialGradient: Float64Array;
@@ -28,7 +29,7 @@ export interface NewtonCGState extends Iterate {
   /** ‖S∇f‖ and |f| at the first point; 0 before. */
   firstNorm: number;
   firstValue: number;
-  /** Multiple of the usual step of differences. */
+  /** Factor applied to the usual step of differences. */
   reach: number;
   /** True if the problem has Hessian products; otherwise they are differences of gradients. */
   readonly exact: boolean;
@@ -42,7 +43,7 @@ export interface NewtonCGState extends Iterate {
 const DIFFERENCE: Record<Precision, number> = { float64: 2 ** -26, float32: Math.cbrt(2 ** -23) };
 /** Largest step of differences, in radii, so that the model holds in the region. */
 const LARGEST_DIFFERENCE: Record<Precision, number> = { float64: 1e-3, float32: 0.3 };
-/** Least multiple of the usual step of differences, so that steps exceed the rounding of x. */
+/** Smallest factor of the usual step of differences, so that steps exceed the rounding of x. */
 const LEAST_REACH = 1e-5;
 
 /** `slope ← S∇f / u`, u = ‖S∇f‖∞; returns u. */
@@ -78,14 +79,17 @@ function differenceStep(state: NewtonCGState): number {
   return Math.min(reach * DIFFERENCE[precision] * (sizeOfX(state) || 1), largest);
 }
 
-/** Shortens differences that are longer than a step and so see curvature elsewhere; returns false if they are not. */
+/**
+ * Shortens the steps of differences if they are longer than the step itself, and therefore see curvature
+ * elsewhere; returns false if they are not.
+ */
 export function shortenDifferences(state: NewtonCGState, length: number): boolean {
   if (state.exact || state.reach < LEAST_REACH || differenceStep(state) <= length) return false;
   state.reach *= 1e-3;
   return true;
 }
 
-/** `product ← SHS·direction / unit`, asked for or by differences. */
+/** `product ← SHS·direction / unit`, from the problem's own product or by differences. */
 export function* multiply(state: NewtonCGState, unit: number): Asks<void> {
   const { x, gradient, direction, product, scaled, sizes, precision } = state;
   if (sizes !== null) for (let i = 0; i < x.length; i++) scaled[i] = sizes[i] * direction[i];

@@ -1,8 +1,8 @@
 /**
  * Noise of f that line searches allow for.
  *
- * It follows from the arithmetic: a few units in the last place of f. The allowance grows only while searches fail,
- * since a small f may be the difference of large terms, and returns to its unit as soon as f falls by more than the
+ * It is a few units in the last place of f. The allowance grows only while searches fail, since a small f may
+ * be the difference of large terms, and returns to its initial size as soon as f falls by more than the
  * noise.
  *
  * @module
@@ -20,7 +20,7 @@ export interface Noise {
   highest: number;
 }
 
-/** Units of noise: 4 units in the last place of float64, and 8 of float32, whose losses are long sums. */
+/** Initial allowance: 4 units in the last place in float64, and 8 in float32, whose losses are long sums. */
 const UNIT = { float64: 2 ** -50, float32: 2 ** -20 };
 
 /** Factor by which the allowance grows at each failure. */
@@ -42,9 +42,9 @@ interface NoisyIterate extends Iterate {
 }
 
 /**
- * Returns the amount by which a step may raise f: the noise, less the part that earlier steps have used, so that a run
- * never rises above its lowest f by more than the noise. Values of different mini-batches do not compare, so there each
- * step has the whole allowance.
+ * Returns the amount by which a step may raise f: the noise minus the part that earlier steps have used, so
+ * that a run never rises above its lowest f by more than the noise. Values of different mini-batches cannot
+ * be compared, so there each step has the whole allowance.
  */
 export function slackOf(state: NoisyIterate): number {
   const { noise, f, stochastic } = state;
@@ -54,8 +54,8 @@ export function slackOf(state: NoisyIterate): number {
 }
 
 /**
- * Returns the current allowance: relative to |f| at first, and once it has grown also to the contribution of x to f to
- * first order, but at most to the largest |f|.
+ * Returns the current allowance. It is relative to |f|; once it has grown, also to the contribution of x to f
+ * to first order, but never to more than the largest |f|.
  */
 function allowanceOf(state: NoisyIterate): number {
   const { noise, f, x, gradient, rounded } = state;
@@ -72,7 +72,7 @@ export function growNoise({ noise, rounded }: NoisyIterate): boolean {
   return true;
 }
 
-/** Records a step from `f` to `trialF`; the allowance returns to its unit if values are meaningful again. */
+/** Records a step from `f` to `trialF`; resets the allowance if values are meaningful again. */
 export function observeStep(state: NoisyIterate, trialF: number): void {
   const { noise, f } = state;
   if (noise.growths > 0 && f - trialF > TELLING * allowanceOf(state)) noise.growths = 0;

@@ -3,20 +3,20 @@ import type { Solver, StepOutcome } from '../core/solver.ts';
 import type { LbfgsMemory } from './limitedMemory.ts';
 import type { Descent, LineSearchState } from './lineSearchSolver.ts';
 
-/** The solver's state, and the step that is still to be learned. */
+/** The solver's state, with the step whose pair is still to be learned. */
 interface OverlapState extends LineSearchState<LbfgsMemory> {
   /** α of the last step if its pair is still to be learned, otherwise 0. */
   unlearned: number;
-  /** ∇f on the shared samples, where that step began and where it ended, `[n]` each. */
+  /** ∇f on the shared samples at both ends of that step, `[n]` each. */
   readonly before: Float64Array;
   readonly after: Float64Array;
 }
 
 /**
- * Turns a solver that learns nothing in its steps into one that learns each step's pair when the next batch is drawn,
- * from the samples that the two batches share.
+ * Wraps a solver whose steps learn nothing, so that it learns each step's pair when the next batch is drawn,
+ * on the samples that the two batches share.
  *
- * The driver draws a batch before each step, as `minimize` does. Nothing is learned from a failed step.
+ * The driver must draw a batch before each step, as `minimize` does. A failed step teaches nothing.
  *
  * @param descent - learns the pairs
  * @see Berahas, Nocedal & Takáč (2016), A multi-batch L-BFGS method for machine learning, NIPS 29,
@@ -35,7 +35,7 @@ export function overlapPairs(
     return outcome;
   }
 
-  /** Learns the last step. As it was accepted, `trial` and `trialGradient` belong to its start. */
+  /** Learns the last step. Since it was accepted, `trial` and `trialGradient` now belong to its start. */
   function* learnLastStep(state: OverlapState, alpha: number): Asks<void> {
     const { memory, x, trial: start, trialGradient: appliedTo, before, after } = state;
     const f = yield { kind: 'overlap', x: start, gradient: before };

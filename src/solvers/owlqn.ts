@@ -10,9 +10,9 @@ import type { Solver, StepOutcome } from '../core/solver.ts';
 export interface OwlqnOptions {
   /** Weight λ of ‖x‖₁. @defaultValue `1` */
   readonly l1?: number;
-  /** Returns true for the elements of x that are penalized, so that biases can be left out. @defaultValue all */
+  /** Returns true for the elements of x to penalize; use it to leave out biases. @defaultValue all */
   readonly penalized?: (index: number) => boolean;
-  /** Number m of curvature pairs kept. @defaultValue as for {@link lbfgs} */
+  /** Number m of curvature pairs. @defaultValue as for {@link lbfgs} */
   readonly memory?: number;
   /** Sufficient decrease. @defaultValue `1e-4` */
   readonly c1?: number;
@@ -20,17 +20,18 @@ export interface OwlqnOptions {
   readonly maxEvaluations?: number;
 }
 
-/** Iterate, pairs, and pseudo-gradient, `[n]`. */
+/** Iterate, pairs and pseudo-gradient, `[n]`. */
 export interface OwlqnState extends LineState {
   readonly memory: LbfgsMemory;
   readonly pseudoGradient: Float64Array;
 }
 
 /**
- * Orthant-wise L-BFGS: minimizes f(x) + λ‖x‖₁, f smooth. Elements that do not matter become exactly 0.
+ * Orthant-wise L-BFGS: minimizes f(x) + λ‖x‖₁ for smooth f. Elements that do not matter become exactly 0.
  *
- * Curvature is learned only from f. Each step stays within one orthant, where the penalty is linear, and is found by
- * backtracking. `result.f` is f + λ‖x‖₁, and `gradientNorm` the norm of the pseudo-gradient, the smallest subgradient.
+ * Curvature is learned from f alone. Each step stays in one orthant, where the penalty is linear, and is
+ * found by backtracking. `result.f` is f + λ‖x‖₁, and `gradientNorm` the norm of the pseudo-gradient, the
+ * smallest subgradient.
  *
  * @throws RangeError naming every option that is wrong
  *

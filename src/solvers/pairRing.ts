@@ -3,7 +3,10 @@ import { adoptRows, allocateRows, kernelsFor } from '../core/kernels/placement.t
 import type { Move, MoveSums } from '../core/kernels/kernels.ts';
 import type { Row, Storage } from '../core/kernels/rows.ts';
 
-/** The last m pairs s = xₖ₊₁ − xₖ, y = ∇fₖ₊₁ − ∇fₖ, in a ring of m + 1 slots: one is always free for the next. */
+/**
+ * The last m pairs s = xₖ₊₁ − xₖ, y = ∇fₖ₊₁ − ∇fₖ, in a ring of m + 1 slots, one of which is always free for
+ * the next pair.
+ */
 export interface PairRing {
   /** s and y of slot i at 2i and 2i + 1, `[n]` each. */
   readonly rows: Row[];
@@ -11,19 +14,19 @@ export interface PairRing {
   count: number;
   /** The free slot. */
   next: number;
-  /** Inner products of the pairs; null where the estimate works with the vectors themselves. */
+  /** Inner products of the pairs; null if the estimate works with the vectors themselves. */
   readonly gram: Gram | null;
 }
 
-/** The inner products of a ring's pairs, by which an estimate is applied without vectors between. */
+/** The inner products of a ring's pairs, which let an estimate be applied through coefficients. */
 export interface Gram {
-  /** sᵢᵀyⱼ of slots i and j, for j not older than i, `[m + 1, m + 1]`. */
+  /** sᵢᵀyⱼ of slots i and j, where j is not older than i, `[m + 1, m + 1]`. */
   readonly sy: Float64Array;
   /** yᵢᵀyⱼ of slots i and j, `[m + 1, m + 1]`. */
   readonly yy: Float64Array;
   /** sᵢᵀg and yᵢᵀg of each slot i at 2i and 2i + 1, with the gradient of the last direction, `[2(m + 1)]`. */
   readonly slopes: Float64Array;
-  /** Coefficients of each s and y in a direction, the newest first, `[2m]`. */
+  /** Coefficients of each s and y in a direction, from the newest pair to the oldest, `[2m]`. */
   readonly factors: Float64Array;
   /** Scratch, `[2m]`. */
   readonly products: Float64Array;
@@ -34,12 +37,12 @@ export interface Gram {
 /**
  * Sums over a pair when it was recorded: sᵀy, yᵀy, and sᵀg and yᵀg with the gradient where its step ended.
  *
- * The last two are NaN where the products with the other pairs cannot be taken from changes of the slopes: H was not
- * applied to the gradient where the step began, or y is not the change of the gradient.
+ * The last two are NaN if the products with the other pairs cannot be derived from changes of the slopes:
+ * because H was not applied to the gradient at the start of the step, or y is not the change of the gradient.
  */
 export type NewestPair = Pick<MoveSums, 'sy' | 'yy' | 'sg' | 'yg'>;
 
-/** Rule of the option for the number of pairs; their inner products are m² numbers. */
+/** Rule of the option for the number of pairs, whose inner products are m² numbers. */
 export const memoryRule = integerIn(1, 1e4);
 
 /** Returns the default number of pairs for n unknowns. */
@@ -87,7 +90,9 @@ export function recordPair(ring: PairRing, step: Move): MoveSums {
   return kernelsFor(rows[0]).record(step, rows[2 * next], rows[2 * next + 1]);
 }
 
-/** Makes the recorded pair the newest; the oldest gives way to the next where the ring is full. */
+/**
+ * Makes the recorded pair the newest. If the ring is full, the slot of the oldest pair becomes the free one.
+ */
 export function keepPair(ring: PairRing, newest: NewestPair): void {
   const slots = ring.rows.length / 2;
   if (ring.gram) ring.gram.newest = newest;
@@ -102,11 +107,12 @@ export function clearPairs(ring: PairRing): void {
 }
 
 /**
- * Writes the products of all pairs with `gradient` into `gram.slopes`, in one pass over the pairs, and adds those of
- * the newest pair with all others: as y = ∇fₖ₊₁ − ∇fₖ, they are the changes of the slopes. If `gradient` is not the
- * one where the newest pair's step ended, but that of another batch or a part of it, they take a second pass.
+ * Writes the products of all pairs with `gradient` into `gram.slopes`, in one pass over the pairs, and adds
+ * those of the newest pair with all others: since y = ∇fₖ₊₁ − ∇fₖ, these are the changes of the slopes. If
+ * `gradient` is not the one at the end of the newest pair's step, but that of another batch or of a part of
+ * it, they take a second pass.
  *
- * Each pair kept must have been the newest here once.
+ * Must be called once for each pair while it is the newest.
  *
  * @see Byrd, Nocedal & Schnabel (1994), Representations of quasi-Newton matrices and their use in limited memory
  *   methods, Math. Programming 63, section 3, doi:10.1007/BF01582063
@@ -138,7 +144,10 @@ export function takeSlopes(ring: PairRing, gram: Gram, gradient: Float64Array): 
   return pairs;
 }
 
-/** `out ← c·g + Σ aᵢsᵢ + bᵢyᵢ` over the pairs, with aᵢ and bᵢ in turn in `gram.factors`; returns gᵀout. */
+/**
+ * `out ← c·g + Σ aᵢsᵢ + bᵢyᵢ` over the pairs, where `gram.factors` holds aᵢ and bᵢ alternately; returns
+ * gᵀout.
+ */
 export function combinePairs(
   { rows }: Pairs,
   { factors }: Gram,
@@ -152,7 +161,7 @@ export function combinePairs(
 /** The pairs of a ring, the newest first. */
 export interface Pairs {
   readonly slots: readonly number[];
-  /** s and y of each slot in turn. */
+  /** s and y of each slot, alternately. */
   readonly rows: readonly Row[];
 }
 

@@ -6,13 +6,13 @@ import type { Descent } from './lineSearchSolver.ts';
 import type { Move } from '../core/kernels/kernels.ts';
 
 /**
- * The BFGS estimate H = γM + N of the inverse Hessian, from H₀ = γI through all pairs: the newest pair can set γ at
- * every step, as in limited memory.
+ * The BFGS estimate H = γM + N of the inverse Hessian, updated from H₀ = γI with all pairs. As in limited
+ * memory, the newest pair can set γ at every step.
  */
 export interface RescaledMemory {
   /** M = Vₖᵀ⋯V₁ᵀV₁⋯Vₖ with V = I − ρysᵀ: `[n, n]`. */
   readonly scaled: MatrixAt;
-  /** N, the terms that the pairs add: `[n, n]`. */
+  /** N, the terms added by the pairs: `[n, n]`. */
   readonly added: MatrixAt;
   /** Scale of H₀. */
   gamma: number;
@@ -27,13 +27,13 @@ export interface RescaledMemory {
 }
 
 /**
- * Creates a dense inverse Hessian estimate by BFGS that is rescaled at every step.
+ * Creates a dense BFGS estimate of the inverse Hessian that is rescaled at every step.
  *
- * An iteration is one pass over M and one over N, each an update of rank two and a product with the new gradient, which
- * gives that with y by subtraction, and that of the matrix after the next update in O(n).
+ * An iteration takes one pass over M and one over N, each a rank-two update and a product with the new
+ * gradient. Subtraction gives the product with y, and the product of the next updated matrix follows in O(n).
  *
  * @param scalingOf - returns γ from the sums of a pair
- * @param modifiedSecant - true to scale y by Biggs's factor; by default if f is exact enough
+ * @param modifiedSecant - true to scale y by Biggs's factor; the default is true if f is exact enough
  * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., eq. (6.17) and (7.16), which M and N split
  */
 export function rescaledInverse(
@@ -92,7 +92,7 @@ function takeIn(
   for (let i = 0; i < u.length; i++) u[i] = t * (next[i] - product[i]);
   const ss = rho * rho * dot(y, u) + own;
   if (ss > 0) return updateAt(estimate, 1, [ss, -rho, 0], s, u, { gradient, next });
-  // After n pairs, My is rounding and M no longer positive on y: there is nothing left to subtract.
+  // After n pairs, My is pure rounding and yᵀMy may not be positive: there is nothing left to subtract.
   product.set(next);
   at.set(gradient);
 }

@@ -1,12 +1,12 @@
 /**
- * Averaging in the place of a decaying rate: a solver steps from a base point z, takes gradients at y between z and the
- * average x̄ of all z, and answers with x̄.
+ * Averaging instead of a decaying rate: a solver steps from a base point z, evaluates gradients at y between
+ * z and the average x̄ of all z, and returns x̄.
  *
  * @module
  * @see Defazio et al. (2024), The road less scheduled, Algorithm 1, arXiv:2405.15682
  */
 
-/** Memory of a schedule-free solver beside y, its iterate. */
+/** Memory of a schedule-free solver, in addition to its iterate y. */
 export interface Averaging {
   /** Base point z that steps start from, `[n]`. */
   readonly base: Float64Array;
@@ -16,7 +16,7 @@ export interface Averaging {
   weight: number;
 }
 
-/** Returns the averaging of a solver that has made no step. */
+/** Returns the initial memory, before the first step. */
 export const newAveraging = (n: number): Averaging => ({
   base: new Float64Array(n),
   average: new Float64Array(n),
@@ -24,7 +24,8 @@ export const newAveraging = (n: number): Averaging => ({
 });
 
 /**
- * Shifts z and x̄ along with y where somebody else has moved it: to the start, into constraints, to other weights.
+ * Shifts z and x̄ along with y if other code has moved y: to the start, into constraints, or to other
+ * weights.
  *
  * @param beta - y = (1 − β)z + βx̄
  */
@@ -42,7 +43,7 @@ export function followShift(
 }
 
 /**
- * Takes a new base point into the average, and moves y to where the next gradient is wanted.
+ * Adds a new base point to the average, and moves y to the point of the next gradient.
  *
  * @returns the largest change of an element of y
  */

@@ -8,11 +8,12 @@ import {
   show,
 } from '../core/options.ts';
 
-/** The learning rate at a step, the first being 0. */
+/** Returns the learning rate at a step, counted from 0. */
 export type Schedule = (step: number) => number;
 
 /**
- * From `from` down to `to` along half a cosine in `steps` steps, and `to` from there on.
+ * Returns a schedule that falls from `from` to `to` along half a cosine in `steps` steps, and then stays at
+ * `to`.
  *
  * @throws RangeError naming every option that is wrong
  * @see Loshchilov & Hutter (2017), SGDR, arXiv:1608.03983, eq. (5)
@@ -25,7 +26,7 @@ export function cosineDecay(options: { from: number; steps: number; to?: number 
 }
 
 /**
- * `from` · `rate`^(step / `steps`).
+ * Returns the schedule `from` · `rate`^(step / `steps`).
  *
  * @throws RangeError naming every option that is wrong
  */
@@ -41,7 +42,7 @@ export function exponentialDecay(options: { from: number; rate: number; steps: n
 }
 
 /**
- * Rises from nothing in `steps` steps, then follows `after`.
+ * Returns a schedule that rises linearly from near 0 in `steps` steps, then follows `after`.
  *
  * @throws RangeError naming every option that is wrong
  */
@@ -54,8 +55,8 @@ export function warmup(options: { steps: number; after: number | Schedule }): Sc
 }
 
 /**
- * Warm-up and cosine decay of a run of `steps` steps: rises to `peak` in the first `warmup` of them, and falls to `to` in
- * the others.
+ * Returns a schedule with warm-up and cosine decay for a run of `steps` steps: it rises to `peak` in the
+ * first `warmup` steps, and falls to `to` in the others.
  *
  * @param options - `warmup`: a twentieth of the steps by default; `to`: 0 by default
  * @throws RangeError naming every option that is wrong
@@ -87,8 +88,8 @@ export function warmupCosine(options: {
 }
 
 /**
- * Warm-up, a constant rate and linear decay to 0 of a run of `steps` steps. The run can be extended: until the decay
- * begins, the rate does not depend on `steps`.
+ * Returns a schedule with warm-up, a constant rate and linear decay to 0 for a run of `steps` steps. The run
+ * can be extended: until the decay begins, the rate does not depend on `steps`.
  *
  * @param options - `warmup`: a twentieth of the steps by default; `decay`: the last fifth of the steps by default
  * @throws RangeError naming every option that is wrong
@@ -116,7 +117,7 @@ export function warmupStableDecay(options: {
   };
 }
 
-/** A run's number of steps. */
+/** Number of steps of a run. */
 const finiteSteps = integerIn(1, Number.MAX_SAFE_INTEGER);
 
 const defaultWarmup = (steps: number): number => Math.floor(steps / 20);
@@ -137,16 +138,16 @@ function checkPresent<Options extends object>(
   if (missing.length > 0) throw new RangeError(`${where}: ${missing.join(' and ')} must be given.`);
 }
 
-/** The rule of an option that takes a rate or a {@link Schedule}. */
+/** Rule of an option that accepts a rate or a {@link Schedule}. */
 export const scheduleRule = {
   allowed: 'a finite number > 0 or a schedule such as cosineDecay({ from, steps })',
   accepts: (value: unknown): boolean => typeof value === 'function' || finitePositive.accepts(value),
 };
 
-/** A rate as a schedule. */
+/** Returns a rate as a schedule. */
 export const scheduleOf = (rate: number | Schedule): Schedule =>
   typeof rate === 'number' ? () => rate : rate;
 
-/** A rate as a description shows it. */
+/** Returns a rate or schedule as text for descriptions. */
 export const showSchedule = (rate: number | Schedule): string =>
   typeof rate === 'number' ? show(rate) : 'by schedule';

@@ -3,7 +3,7 @@ import { addScaled, dot, roundToFloat32 } from '../core/vector.ts';
 import { notFound, type AskPhi, type LineSearchResult, type Phi } from './linesearch/lineSearch.ts';
 import type { Iterate, Setting } from '../core/solver.ts';
 
-/** Iterate, and the vectors of a search along a direction. */
+/** Iterate, with the vectors of a search along a direction. */
 export interface LineState extends Iterate {
   /** p, `[n]`. */
   direction: Float64Array;
@@ -24,7 +24,7 @@ export interface LineState extends Iterate {
 /** Moves a trial point x + αp into the feasible set. */
 type Project = (trial: Float64Array, state: LineState, alpha: number) => void;
 
-/** Evaluations that a search may take on one mini-batch. */
+/** Largest number of evaluations of a search on one mini-batch. */
 const MAX_BATCH_EVALUATIONS = 6;
 
 /**
@@ -53,8 +53,8 @@ export function lineState(
 /**
  * Runs a scalar search along `state.direction`.
  *
- * On success, and on a failure that names a step, `trial`, `alpha`, `trialF` and `trialGradient` belong to the step
- * returned.
+ * On success, and on a failure that returns a step, `trial`, `alpha`, `trialF` and `trialGradient` belong to
+ * the returned step.
  */
 export function* searchAlong(
   state: LineState,
@@ -79,13 +79,13 @@ export function* searchAlong(
   const { alpha } = result;
   if (alpha > 0 && !(alpha === last && hasGradient)) {
     state.trialF = yield at(state, alpha, true, project);
-    // A random loss may not be finite here again.
+    // If the loss is random, it may not be finite here when evaluated again.
     if (!Number.isFinite(state.trialF)) return notFound('nonFinite', 0);
   }
   return result;
 }
 
-/** Sets the trial point to x + αp, as the model will see it, and asks for its value. */
+/** Sets the trial point to x + αp, rounded as the problem sees it, and asks for its value. */
 function at(state: LineState, alpha: number, withGradient: boolean, project?: Project): Evaluate {
   state.alpha = alpha;
   addScaled(state.x, alpha, state.direction, state.trial);

@@ -13,7 +13,7 @@ export interface Stage {
 export interface SequenceState extends Iterate {
   /** Index of the current stage. */
   stage: number;
-  /** Number of iterations that it has made. */
+  /** Number of iterations done in the current stage. */
   iterations: number;
   /** State of its solver. */
   inner: Iterate;
@@ -24,12 +24,12 @@ export interface SequenceState extends Iterate {
 const DEFAULT_ITERATIONS = 500;
 
 /**
- * Runs solvers one after the other, each from the point that the previous one has reached: for example Adam to find a
- * valley, and a quasi-Newton method to follow it down.
+ * Runs solvers one after the other, each from the point reached by the previous one: for example Adam to find
+ * a valley, then a quasi-Newton method to follow it down.
  *
- * A stage ends after its iterations, or earlier if its solver can take no step; the last stage has no limit. A bare
- * solver means `{ solver, iterations: 500 }`. Solvers with bounds or a penalty (`lbfgs({ lower })`, `owlqn()`) cannot
- * be stages.
+ * A stage ends after its iterations, or earlier if its solver finds no step; the last stage has no limit. A
+ * bare solver means `{ solver, iterations: 500 }`. Solvers with bounds or a penalty (`lbfgs({ lower })`,
+ * `owlqn()`) cannot be stages.
  *
  * @throws TypeError naming a stage that is not a solver
  * @throws RangeError naming a stage whose iterations are not a whole number ≥ 1, or that has bounds or a penalty

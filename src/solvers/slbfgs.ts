@@ -16,7 +16,7 @@ import type { LearnedStep, StepNorms } from './lineSearchSolver.ts';
 
 /** Options of {@link slbfgs}. */
 export interface SlbfgsOptions {
-  /** Number m of pairs kept. @defaultValue `20` */
+  /** Number m of pairs. @defaultValue `20` */
   readonly memory?: number;
   /**
    * Regularization λ, in units of the mean ‖y‖² of the pairs unless `transposed`.
@@ -29,8 +29,8 @@ export interface SlbfgsOptions {
   /** Line search. @defaultValue `backtracking({ interpolation: 'quadratic' })` */
   readonly lineSearch?: LineSearch;
   /**
-   * True for the transpose of the estimate, with an absolute λ and H̄ = I, as in FluxOptTools.jl: less accurate, for
-   * comparison with it.
+   * Use the transpose of the estimate, with an absolute λ and H̄ = I, as in FluxOptTools.jl. Less accurate;
+   * for comparison.
    *
    * @defaultValue `false`
    */
@@ -92,9 +92,9 @@ export function slbfgs(options: SlbfgsOptions = {}): Solver {
 }
 
 /**
- * Creates the acceptance rule of FluxOptTools.jl, made deterministic: there a step that raises f is accepted at
- * random, the more likely the smaller the rise; here it is accepted if it raises f by less than a tenth. A rejected
- * step shrinks by a fixed factor.
+ * Creates a deterministic version of the acceptance rule of FluxOptTools.jl. There, a step that raises f is
+ * accepted at random, more likely if the rise is smaller; here, it is accepted if it raises f by less than a
+ * tenth. A rejected step shrinks by a fixed factor.
  */
 function tolerantDecrease(shrink: number): LineSearch {
   return {
@@ -115,7 +115,10 @@ function tolerantDecrease(shrink: number): LineSearch {
 
 const MAX_TRIALS = 40;
 
-/** Creates a rule that returns ᾱ, on mini-batches at most twice the last step, along −∇f at most 1/‖∇f‖∞. */
+/**
+ * Creates a rule that returns ᾱ, limited on mini-batches to twice the previous step, and along −∇f to
+ * 1/‖∇f‖∞.
+ */
 function adaptiveStep(alphaMax: number): InitialStep {
   const first = unitStep(alphaMax);
   return (state, fresh, slope, last) =>

@@ -25,8 +25,8 @@ export const ssbfgsRules: Rules<SsbfgsOptions> = {
 };
 
 /**
- * Self-scaled BFGS: before each update H is divided by τ = min(1, yᵀs/sᵀBs), so that large eigenvalues of H⁻¹ that are
- * out of date decay. For small networks in float64; {@link ssbroyden} is even better.
+ * Self-scaled BFGS: before each update, H is divided by τ = min(1, yᵀs/sᵀBs), so that outdated large
+ * eigenvalues of H⁻¹ decay. For small networks in float64, where {@link ssbroyden} is even better.
  *
  * Dense: n²/2 numbers and O(n²) work per iteration. H starts as sᵀy/yᵀy·I at the first update.
  *

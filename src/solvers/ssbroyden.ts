@@ -28,8 +28,8 @@ export const ssbroydenRules: Rules<SsbroydenOptions> = {
  * Self-scaled Broyden: each step chooses both the scale of H and the member of Broyden's family. The most accurate
  * method here for small networks and PINNs, in float64.
  *
- * Dense: n²/2 numbers and O(n²) work per iteration, for up to about three thousand unknowns. H starts as I, or as
- * sᵀy/yᵀy·I if the units of x and f put sᵀy/yᵀy beyond 1e±9.
+ * Dense: n²/2 numbers and O(n²) work per iteration, for up to about three thousand unknowns. H starts as I,
+ * or as sᵀy/yᵀy·I if the units of x and f take sᵀy/yᵀy beyond 1e±9.
  *
  * @throws RangeError naming every option that is wrong
  *
@@ -59,7 +59,7 @@ export function ssbroyden(options: SsbroydenOptions = {}): Solver {
   });
 }
 
-/** Returns 1, unless the units of x and f put the curvature of the first step far from it. */
+/** Returns 1 unless the units of x and f make the curvature of the first step far from 1. */
 function startingDiagonal(sy: number, yy: number): number {
   const scale = sy / yy;
   return scale < 1e-9 || scale > 1e9 ? scale : 1;

@@ -11,7 +11,7 @@
 import { addScaled, dot, scaleInto } from '../core/vector.ts';
 import type { Asks } from '../core/question.ts';
 
-/** Vectors of the conjugate gradients, `[n]` each. */
+/** Vectors of the conjugate-gradient iteration, `[n]` each. */
 export interface RegionVectors {
   /** g. */
   readonly slope: Float64Array;
@@ -68,7 +68,7 @@ export function* solveInRegion(
     const curvature = dot(direction, product);
     const alpha = square / curvature;
     if (radius === 0) radius = firstRadius(curvature > 0 ? alpha * Math.sqrt(square) : Infinity);
-    // Negative curvature, or a step that leaves the region: go on to its boundary.
+    // Negative curvature, or a step that leaves the region: stop at its boundary.
     const leaves = !(curvature > 0) || lengthAfter(step, alpha, direction) >= radius;
     const tau = leaves ? toBoundary(step, direction, radius) : alpha;
     // Along the direction the model's slope is rᵀd = −‖r‖².

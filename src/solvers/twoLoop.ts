@@ -2,11 +2,11 @@ import { addScaled, dot, scaleInto } from '../core/vector.ts';
 import type { Row } from '../core/kernels/rows.ts';
 import type { PairFactors } from './gramDirection.ts';
 
-/** Pairs to apply, and the scratch that float32 rows need. */
+/** Pairs to apply, with the scratch vector that float32 rows need. */
 interface Pairs extends PairFactors {
   /** s and y of slot i at 2i and 2i + 1, `[n]` each. */
   readonly rows: readonly Row[];
-  /** `[n]`, where rows are float32. */
+  /** `[n]` if the rows are float32. */
   readonly scratch: Float64Array;
 }
 
@@ -16,7 +16,7 @@ export interface Recursion {
   readonly slots: readonly number[];
   /** 1/sᵀy, by slot. */
   readonly rho: Float64Array;
-  /** Indices of elements that are 0 and stay so. */
+  /** Indices of elements that stay 0. */
   readonly held: readonly number[];
   /** `out ← H₀·out` */
   readonly initial: (out: Float64Array) => void;

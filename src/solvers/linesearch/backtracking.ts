@@ -12,7 +12,7 @@ export interface BacktrackingOptions {
    * @defaultValue `'cubic'`
    */
   readonly interpolation?: 'cubic' | 'quadratic' | 'none';
-  /** Least ratio of the next step to the last. @defaultValue `0.1` */
+  /** Smallest ratio of the next step to the last. @defaultValue `0.1` */
   readonly minShrink?: number;
   /** Largest ratio of the next step to the last. @defaultValue `0.5` */
   readonly maxShrink?: number;
@@ -23,8 +23,8 @@ export interface BacktrackingOptions {
 /**
  * Backtracking from the first step until f has decreased sufficiently, without a curvature condition.
  *
- * For directions whose natural step is 1, and losses whose slopes are unreliable. Every trial asks for the gradient,
- * since most first trials are accepted and need it.
+ * For directions whose natural step is 1, and losses whose slopes are unreliable. Every trial computes the
+ * gradient, because most first trials are accepted and need it.
  *
  * @throws RangeError naming every option that is wrong
  * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., Algorithm 3.1 and eq. (3.57)–(3.59);

@@ -8,7 +8,8 @@ export interface FixedStepOptions {
 }
 
 /**
- * No search: takes a fixed step, whatever f does there. Only if f is not finite, the step shrinks tenfold.
+ * Takes a fixed step without a search, whatever f does. Only if f is not finite there, the step shrinks
+ * tenfold.
  *
  * @throws RangeError if alpha is not a finite number > 0
  */

@@ -30,15 +30,15 @@ interface Bracket {
   readonly b: Trial;
 }
 
-/** Fraction of its distance to which a non-finite trial is drawn back. */
+/** Factor by which the distance of a non-finite trial is reduced. */
 const SHRINK = 0.1;
 
 /**
  * The line search of CG_DESCENT: brackets a minimum and closes in on it by double secant steps, until the Wolfe or the
  * approximate Wolfe conditions hold.
  *
- * Departures from the paper: every trial is tested, those of the bracketing too, and a trial where φ is not finite is
- * drawn back.
+ * Departures from the paper: every trial is tested, including those of the bracketing, and a trial where φ is
+ * not finite is pulled back.
  *
  * @throws RangeError naming every option that is wrong
  * @see Hager & Zhang (2006), Algorithm 851: CG_DESCENT, ACM TOMS 32(1), section 3, doi:10.1145/1132973.1132979
@@ -127,7 +127,7 @@ export function hagerZhang(options: HagerZhangOptions = {}): LineSearch {
       }
     }
 
-    /** Takes a trial into the bracket (U0–U3). */
+    /** Updates the bracket with a trial (U0–U3). */
     function* update(bracket: Bracket, alpha: number): Generator<AskPhi, Bracket | LineSearchResult, Phi> {
       if (!(alpha > bracket.a.alpha && alpha < bracket.b.alpha)) return bracket;
       const trial = yield* probe(alpha);
@@ -147,7 +147,7 @@ export function hagerZhang(options: HagerZhangOptions = {}): LineSearch {
       if (next.b.alpha === first) next = yield* update(next, secant(b, next.b));
       else if (next.a.alpha === first) next = yield* update(next, secant(a, next.a));
       if (isResult(next)) return next;
-      // L2: bisect where the secants were slow.
+      // L2: bisect if the secants were slow.
       if (next.b.alpha - next.a.alpha > gamma * (b.alpha - a.alpha)) {
         const middle = (next.a.alpha + next.b.alpha) / 2;
         if (middle <= next.a.alpha || middle >= next.b.alpha) return fail('intervalTooSmall');

@@ -1,4 +1,4 @@
-/** A step with φ and φ′ there. */
+/** A step, with φ and φ′ there. */
 export interface Trial {
   readonly alpha: number;
   readonly value: number;
@@ -19,19 +19,19 @@ export interface Refinement {
 }
 
 /**
- * Makes one refinement of Moré and Thuente: chooses the next step by cubic and quadratic interpolation of the trial and
- * the interval's better end, and takes the trial into the interval.
+ * Performs one refinement of Moré and Thuente: updates the interval with the trial, and chooses the next step
+ * by cubic and quadratic interpolation between the trial and the interval's better end.
  *
  * @param alphaMin - lower bound of the next step while nothing is bracketed
- * @param alphaMax - upper bound of the next step then
+ * @param alphaMax - upper bound of the next step while nothing is bracketed
  * @see Moré & Thuente (1994), ACM TOMS 20(3), section 4 (cases 1-4), doi:10.1145/192115.192132
  */
 export function refine(interval: Interval, trial: Trial, alphaMin: number, alphaMax: number): Refinement {
   const { best, other } = interval;
   const sameSide = trial.slope * Math.sign(best.slope) >= 0;
 
-  // Case 1: higher than the best. The minimum is between them; take the cubic's if it lies nearer to the
-  // best, otherwise the mean of both.
+  // Case 1: higher than the best. The minimum lies between them; take the cubic's minimizer if it is nearer
+  // to the best, otherwise the mean of both.
   if (trial.value > best.value) {
     const cubic = cubicMinimum(best, trial);
     const quadratic = quadraticMinimum(best, trial);
@@ -42,7 +42,7 @@ export function refine(interval: Interval, trial: Trial, alphaMin: number, alpha
     };
   }
 
-  // Case 2: lower, and the slope has changed its sign. Again bracketed; take the one farther from the trial.
+  // Case 2: lower, and the slope has changed sign. Again bracketed; take the step farther from the trial.
   if (!sameSide) {
     const cubic = cubicMinimum(trial, best);
     const secant = secantStep(trial, best);
@@ -56,7 +56,7 @@ export function refine(interval: Interval, trial: Trial, alphaMin: number, alpha
   const next = { best: trial, other, bracketed: interval.bracketed };
   const bound = trial.alpha > best.alpha ? alphaMax : alphaMin;
 
-  // Case 3: lower, same sign, flatter. The cubic counts only if it rises beyond the trial.
+  // Case 3: lower, same sign, flatter. The cubic is used only if it rises beyond the trial.
   if (Math.abs(trial.slope) < Math.abs(best.slope)) {
     const [nearer, farther] = inOrder(trial.alpha, cubicBeyond(best, trial, bound), secantStep(trial, best));
     if (!interval.bracketed) return { alpha: clamp(farther, alphaMin, alphaMax), interval: next };
@@ -104,7 +104,7 @@ function secantStep(a: Trial, b: Trial): number {
   return a.alpha + (a.slope / (a.slope - b.slope)) * (b.alpha - a.alpha);
 }
 
-/** Returns the cubic's and the secant's step, the one nearer to `alpha` first; the secant's if they are as near. */
+/** Returns the cubic's and the secant's step, the one nearer to `alpha` first; in a tie, the secant's. */
 function inOrder(alpha: number, cubic: number, secant: number): [nearer: number, farther: number] {
   return Math.abs(cubic - alpha) < Math.abs(secant - alpha) ? [cubic, secant] : [secant, cubic];
 }

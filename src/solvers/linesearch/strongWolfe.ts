@@ -22,22 +22,23 @@ export interface StrongWolfeOptions {
   readonly alphaMax?: number;
 }
 
-/** Default longest step, in units of 1 or of the first step. */
+/** Default longest step, as a multiple of 1 or of the first step. */
 const FARTHEST = 1e20;
 /** δ of the approximate Wolfe test, as Hager & Zhang recommend; its σ is c2. */
 const DELTA = 0.1;
-/** Fraction of its distance from the best step to which a non-finite trial is drawn back. */
+/** Factor by which the distance of a non-finite trial from the best step is reduced. */
 const SHRINK = 0.1;
-/** Relative width at which an interval has no number left between its ends. */
+/** Relative width below which an interval has no number between its ends. */
 const XTOL = 1e-16;
 
 /**
  * Moré–Thuente line search for the strong Wolfe conditions, by safeguarded cubic interpolation.
  *
- * Departures from the paper: a step that meets Hager and Zhang's approximate Wolfe conditions is accepted too, at
- * every trial, since in float32 and near a minimum the strict ones cannot be met. A value that equals φ(0) to within
- * the noise is ignored: the search uses the slopes there, so that a gentle slope is followed until φ resolves the
- * decrease. A trial where φ is not finite is drawn back to a tenth of its distance from the best step.
+ * Departures from the paper: a trial that meets Hager and Zhang's approximate Wolfe conditions is also
+ * accepted, because in float32 and near a minimum the strict ones cannot be met. A value that equals φ(0) to
+ * within the noise is ignored and the slopes are used instead, so that a gentle slope is followed until φ
+ * resolves the decrease. A trial where φ is not finite is pulled back to a tenth of its distance from the
+ * best step.
  *
  * @throws RangeError naming every option that is wrong
  * @see Moré & Thuente (1994), Line search algorithms with guaranteed sufficient decrease, ACM TOMS 20(3),
@@ -115,7 +116,7 @@ function startBracket(slope: number, alpha0: number, longest: number): Bracket {
   };
 }
 
-/** Takes a trial into the interval and returns the step that interpolation proposes. */
+/** Updates the interval with a trial and returns the step that interpolation proposes. */
 function takeIn(bracket: Bracket, trial: Trial, decrease: number, decreases: boolean): number {
   const { interval, alphaMin, alphaMax } = bracket;
   if (bracket.auxiliary && decreases && trial.slope >= 0) bracket.auxiliary = false;
@@ -155,7 +156,7 @@ function nextStep(bracket: Bracket, proposed: number, longest: number): number {
 const isSpent = ({ alphaMin, alphaMax }: Bracket, alpha: number): boolean =>
   alpha <= alphaMin || alpha >= alphaMax || alphaMax - alphaMin <= XTOL * alphaMax;
 
-/** Returns the trial as it lies on φ(α) + slope·α. */
+/** Returns the trial on the tilted function φ(α) + slope·α. */
 function tilt({ alpha, value, slope }: Trial, by: number): Trial {
   return { alpha, value: value + by * alpha, slope: slope + by };
 }
