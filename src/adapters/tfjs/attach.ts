@@ -4,8 +4,8 @@ import type { AttachOptions } from './optimizers/attachedModel.ts';
 import type { SolverOptimizer } from './optimizers/solverOptimizer.ts';
 
 /**
- * Attaches a compiled model to the optimizer it is compiled with, as {@link SolverOptimizer.attach} does: for
- * models whose optimizer is not at hand, such as loaded ones.
+ * Attaches a compiled model to its optimizer, as {@link SolverOptimizer.attach} does. For models whose
+ * optimizer you have no reference to, such as loaded ones.
  *
  * @returns the model
  * @throws TypeError if its optimizer is not one of `quasi-newton/tfjs`, or there is none

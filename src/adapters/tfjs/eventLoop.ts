@@ -1,14 +1,14 @@
 /**
- * Lets the event loop run during long work that only awaits promises: they alone never let a timer, a click or a
- * repaint through.
+ * Lets the event loop run during long work. Awaiting promises alone never gives timers, clicks or repaints a
+ * turn.
  *
  * @module
  */
 
-/** Milliseconds between two turns of the event loop: about one frame. */
+/** Milliseconds between turns of the event loop: about one frame. */
 export const FRAME = 16;
 
-/** Returns a function to be awaited often; it lets the event loop turn when `every` milliseconds have passed. */
+/** Returns a function to await often; it yields to the event loop once `every` milliseconds have passed. */
 export function breather(every: number): () => Promise<void> | void {
   let last = performance.now();
   return () => {
@@ -19,9 +19,9 @@ export function breather(every: number): () => Promise<void> | void {
   };
 }
 
-/** Resolves in a later task, after what waits in the event loop by now. */
+/** Resolves in a later task, after everything that is now waiting in the event loop. */
 function macrotask(): Promise<void> {
-  // Timers of a page are held back to 4 ms when they are nested; messages are not.
+  // Browsers delay nested timers by at least 4 ms; messages are not delayed.
   const { port1, port2 } = new MessageChannel();
   return new Promise((resolve) => {
     const arrived = (): void => {

@@ -27,14 +27,17 @@ import type { Data } from './internals/model.ts';
 /** Options of {@link fitFullBatch}. */
 export interface FitFullBatchOptions
   extends Omit<SolveOptions, 'validation'>, ModelProblemOptions, MonitorOptions {
-  /** @defaultValue `auto()` */
+  /** The solver. @defaultValue `auto()` */
   readonly solver?: Solver;
 }
 
 /** Options of {@link fitFullBatchAsync}. */
 export interface FitFullBatchAsyncOptions extends FitFullBatchOptions, OptFunsAsyncOptions {}
 
-/** The run as columns, one number for each iteration, the start first; also `val_loss` and metrics where there are some. */
+/**
+ * The run as columns with one number for each iteration, beginning with the start; also `val_loss` and
+ * metrics if there are any.
+ */
 export interface FitHistory {
   readonly loss: readonly number[];
   /** ‖∇f‖∞ */
@@ -49,7 +52,7 @@ export interface FitHistory {
 /** Result of {@link fitFullBatch}. */
 export type FitResult = SolveResult & {
   readonly history: FitHistory;
-  /** The iteration whose weights the model has, where early stopping has restored them. */
+  /** The iteration whose weights the model holds, if early stopping has restored them. */
   readonly bestEpoch?: number;
 };
 
@@ -71,17 +74,17 @@ const rules: Rules<FitFullBatchOptions> = {
 };
 
 /**
- * Trains a compiled model on all data at once: the shortest way to a fitted model, and the fastest.
+ * Trains a compiled model on all data at once: the shortest and fastest way to a fitted model.
  *
- * The model's own optimizer is not used. Afterwards the model holds the best weights found, and its BatchNorms
- * the statistics of the data at these weights.
+ * The model's own optimizer is not used. Afterwards the model holds the best weights found, and its BatchNorm
+ * layers the statistics of the data at these weights.
+ *
+ * It runs without a pause until it ends, so no timer, click or abort signal is processed meanwhile. Limit it with
+ * `maxTime`, or use {@link fitFullBatchAsync}, which can be stopped from outside.
  *
  * @param model - compiled
  * @param x - inputs as `model.fit` takes them, `[samples, …]`
  * @param y - targets likewise
- * It works without a pause until it ends: no timer, click or abort signal gets a turn meanwhile. `maxTime` bounds it, and
- * {@link fitFullBatchAsync} can be stopped from outside.
- *
  * @param options - the solver, when to stop, what to monitor
  * @throws RangeError naming every option that is wrong
  * @throws as {@link modelProblem} and `minimize` do
@@ -132,8 +135,9 @@ export function fitFullBatch(
 }
 
 /**
- * As {@link fitFullBatch}, and the event loop turns about every 16 ms: a button, an abort signal, timers and painting work on
- * every backend. Also for backends that answer later only (webgpu).
+ * As {@link fitFullBatch}, but asynchronous. It yields to the event loop about every 16 ms, so that buttons,
+ * abort signals, timers and painting work on every backend. Also for backends that can only be read
+ * asynchronously (webgpu).
  *
  * @example
  * ```js
@@ -172,7 +176,7 @@ export async function fitFullBatchAsync(
   }
 }
 
-/** Data, solver and options of a fit, sorted by who takes them. */
+/** Splits the options of a fit into data, solver, solve options and monitor options. */
 function planOf(
   where: string,
   model: tf.LayersModel,
@@ -227,14 +231,14 @@ function planOf(
   };
 }
 
-/** Options without those that are undefined. */
+/** Returns the options without those that are undefined. */
 function given<Options extends object>(
   options: Options,
 ): { [Name in keyof Options]?: Exclude<Options[Name], undefined> } {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) as never;
 }
 
-/** The result of a fit, with the weights it is to end with in the model. */
+/** Writes the final weights into the model and returns the result of the fit. */
 function finished(
   result: SolveResult,
   monitor: FitMonitor,

@@ -5,35 +5,41 @@ import { checkOptions, boolean, integerFrom, nonNegative, oneOf, show, string } 
 import { compiledMetrics, tensorsOf, type CompiledMetrics, type Data } from './internals/model.ts';
 import { readNow } from './tensors/read.ts';
 
-/** Rule to stop when a monitored value no longer improves. */
+/** Stops training when a monitored value no longer improves. */
 export interface EarlyStopping {
-  /** A name of the logs: `'val_loss'`, `'loss'`, `'val_acc'`, … @defaultValue `'val_loss'` */
+  /** Name of a value in the logs: `'val_loss'`, `'loss'`, `'val_acc'`, … @defaultValue `'val_loss'` */
   readonly monitor?: string;
   /** Number of iterations without improvement after which to stop. @defaultValue `10` */
   readonly patience?: number;
-  /** Changes no larger than this are no improvement. @defaultValue `0` */
+  /** Changes up to this size do not count as an improvement. @defaultValue `0` */
   readonly minDelta?: number;
-  /** @defaultValue `'max'` where `monitor` names an accuracy, else `'min'` */
+  /** Direction of improvement. @defaultValue `'max'` if `monitor` names an accuracy, otherwise `'min'` */
   readonly mode?: 'min' | 'max';
-  /** Leave the model with the weights of the best value, whether it stops early or not. @defaultValue `true` */
+  /** Restore the weights with the best value, even if training does not stop early. @defaultValue `true` */
   readonly restoreBest?: boolean;
 }
 
-/** Values of an iteration: `loss`, `gradientNorm`, `evaluations`, `seconds`, metrics, and `val_…` of all these. */
+/**
+ * Values of an iteration: `loss`, `gradientNorm`, `evaluations`, `seconds`, metrics, and `val_loss` and
+ * `val_…` of the metrics.
+ */
 export type FitLogs = Readonly<Record<string, number>>;
 
-/** Options of `fitFullBatch` that look at the model after each iteration. */
+/** Options of `fitFullBatch` that evaluate the model after each iteration. */
 export interface MonitorOptions {
   /** Inputs and targets to evaluate the model on after each iteration, as `val_loss` and `val_…` of the metrics. */
   readonly validationData?: readonly [x: Data, y: Data];
-  /** In the place of `validationData`: the share of the samples, the last ones, that is held out for it, in (0, 1). */
+  /**
+   * Instead of `validationData`: the fraction of the samples, taken from the end, to hold out for validation,
+   * in (0, 1).
+   */
   readonly validationSplit?: number;
   readonly earlyStopping?: EarlyStopping;
   /**
-   * Metrics of the training data after each iteration, as `evaluate` computes them: names and functions as for
-   * `compile`, or true for those that the model is compiled with. Costs one forward pass.
+   * Metrics of the training data after each iteration, as `evaluate` computes them: names and functions as
+   * for `compile`, or true for the compiled ones. Costs one forward pass.
    *
-   * @defaultValue none; those the model is compiled with for validation data
+   * @defaultValue none for the training data; the compiled ones for validation data
    */
   readonly metrics?: true | tf.ModelCompileArgs['metrics'];
   /**
@@ -43,7 +49,7 @@ export interface MonitorOptions {
   readonly onEpochEnd?: (epoch: number, logs: FitLogs) => boolean | void | Promise<boolean | void>;
 }
 
-/** The fit that a monitor looks at. */
+/** The fit that a monitor observes. */
 export interface MonitoredFit extends MonitorOptions {
   /** The function called, named in messages. */
   readonly where: string;
@@ -51,11 +57,11 @@ export interface MonitoredFit extends MonitorOptions {
   readonly x: Data;
   readonly y: Data;
   readonly batchSize?: number | undefined;
-  /** Writes weights into the model, and brings its BatchNorms' statistics up to date. */
+  /** Writes weights into the model and updates the statistics of its BatchNorm layers. */
   readonly show: (x: Float64Array) => void;
 }
 
-/** The best iteration by early stopping. */
+/** The best iteration according to early stopping. */
 export interface BestEpoch {
   readonly epoch: number;
   readonly value: number;
@@ -65,19 +71,23 @@ export interface BestEpoch {
   readonly gradientNorm: number;
 }
 
-/** Looks at the model after each iteration. */
+/** Evaluates the model after each iteration. */
 export interface FitMonitor {
-  /** Takes an iteration; true if training is to stop. */
+  /** Records an iteration; returns true if training is to stop. */
   observe(progress: Progress): Later<boolean>;
-  /** Logs as columns, a number for each iteration. */
+  /** Logs as columns, with one number for each iteration. */
   readonly columns: Record<string, number[]>;
-  /** The best iteration, where its weights are to be restored. */
+  /** Returns the best iteration if its weights are to be restored. */
   best(): BestEpoch | null;
-  /** The sentence that says why the monitor stopped the training; null if it did not. */
+  /** Returns the message that says why the monitor stopped the training; null if it did not. */
   reason(): string | null;
 }
 
-/** @throws RangeError if early stopping monitors what is not there, or its options are wrong */
+/**
+ * Creates the monitor of a fit.
+ *
+ * @throws RangeError if early stopping monitors a value that does not exist, or its options are wrong
+ */
 export function fitMonitor(fit: MonitoredFit): FitMonitor {
   const { where, model, validationData, earlyStopping, onEpochEnd } = fit;
   if (earlyStopping !== undefined) checkEarlyStopping(where, earlyStopping);
@@ -99,7 +109,7 @@ export function fitMonitor(fit: MonitoredFit): FitMonitor {
       for (const [i, [prefix]] of data.entries()) {
         for (const [k, name] of metrics.names.entries()) logs[prefix + name] = all[i][k];
       }
-      // The loss that is minimized, regularizers and all, is not that of evaluate.
+      // The minimized loss includes regularizers and differs from that of `evaluate`.
       return { ...logs, loss: f };
     });
   }
@@ -112,7 +122,7 @@ export function fitMonitor(fit: MonitoredFit): FitMonitor {
     best: () => (earlyStopping?.restoreBest === false ? null : (stopping?.best() ?? null)),
     reason: () => reason,
     observe(progress) {
-      // The solver's buffer is its own again when an answer comes later.
+      // Copied, because the solver reuses its buffer before an asynchronous answer arrives.
       const entry = { ...progress, x: Float64Array.from(progress.x) };
       return next(logsOf(entry), (logs) => {
         for (const [name, value] of Object.entries(logs)) (columns[name] ??= []).push(value);
@@ -134,7 +144,7 @@ export function fitMonitor(fit: MonitoredFit): FitMonitor {
   };
 }
 
-/** A value, or a promise of it: on webgpu, and of an `onEpochEnd` that takes time. */
+/** A value, or a promise of one: on webgpu, or with an asynchronous `onEpochEnd`. */
 type Later<Value> = Value | Promise<Value>;
 
 function next<A, B>(value: Later<A>, then: (value: A) => Later<B>): Later<B> {
@@ -145,7 +155,7 @@ function allOf<Value>(values: Later<Value>[]): Later<Value[]> {
   return values.some((value) => value instanceof Promise) ? Promise.all(values) : (values as Value[]);
 }
 
-/** Loss and metrics of a model on data, as `evaluate` computes them. */
+/** Computes loss and metrics of a model on data, as `evaluate` does. */
 function evaluated(
   { during }: CompiledMetrics,
   model: tf.LayersModel,
@@ -185,7 +195,7 @@ function stoppingBy({ monitor = 'val_loss', patience = 10, minDelta = 0, mode }:
     monitor,
     patience,
     best: () => best,
-    /** True if the value has not improved for too long. */
+    /** Records a value; returns true if it has not improved for too long. */
     observe({ iteration, x, f, gradientNorm }: Progress, value: number): boolean {
       const { isBest, isOver } = observeValue(memory, value, rule);
       if (isBest) best = { epoch: iteration, value, x: Float64Array.from(x), f, gradientNorm };

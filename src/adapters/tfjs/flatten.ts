@@ -2,10 +2,10 @@ import * as tf from '@tensorflow/tfjs';
 import { flatten as flattenTree, type Flattened } from '../../core/flatten.ts';
 
 /**
- * As `flatten` of `quasi-newton`, with tfjs tensors coming back as tensors of their dtype and shape. They are
- * the caller's to dispose.
+ * As `flatten` of `quasi-newton`, but restores tfjs tensors with their dtype and shape. The caller must
+ * dispose them.
  *
- * @throws TypeError naming the path to a value that holds no numbers
+ * @throws TypeError naming the path to a value that contains no numbers
  *
  * @example
  * ```js

@@ -9,8 +9,8 @@ import type { Problem, Residuals } from '../../core/problem.ts';
 /** Options of {@link leastSquaresProblem}. */
 export interface LeastSquaresProblemOptions {
   /**
-   * Way to the Jacobian: by rows, one backward pass for each residual, exact to float32; or left to the solver, which
-   * takes differences, one forward pass for each unknown, exact to three digits.
+   * Method for the Jacobian: `'rows'` takes one backward pass per residual and is exact to float32;
+   * `'differences'` leaves it to the solver, at one forward pass per unknown and with three accurate digits.
    *
    * @defaultValue `'rows'`
    */
@@ -26,14 +26,14 @@ export interface TfLeastSquares extends Problem {
 }
 
 /**
- * Makes a problem of the residuals that a function computes from variables: f = Σ rᵢ², for `levenbergMarquardt()` and
- * every other solver.
+ * Creates a problem from residuals computed from variables, f = Σ rᵢ², for `levenbergMarquardt()` and every
+ * other solver.
  *
- * @param residuals - returns a tensor of any shape, the same each time; called for each evaluation, its tensors are
- *   disposed
+ * @param residuals - returns a tensor of any shape, the same each time; called for each evaluation, after
+ *   which its tensors are disposed
  * @param pars - the variables, a model, or a set made by {@link tfParams}
- * @throws TypeError or RangeError as {@link tfParams} does; a TypeError if `residuals` returns no float32 tensor; when
- *   called, a RangeError if their number has changed
+ * @throws TypeError or RangeError as {@link tfParams} does; TypeError if `residuals` does not return a
+ *   float32 tensor; RangeError, when called, if the number of residuals has changed
  *
  * @example
  * ```js
@@ -79,7 +79,7 @@ export function leastSquaresProblem(
       `leastSquaresProblem: residual ${bad} of ${m} is NaN at the first point; the data or the variables make it NaN.`,
     );
   };
-  /** Index of the residual that is differentiated, or null for the sum of their squares. */
+  /** Index of the residual to differentiate, or null for the sum of squares. */
   let row: number | null = null;
   let kept: tf.Tensor1D | null = null;
   const differentiate = evaluator(() => {
@@ -103,7 +103,7 @@ export function leastSquaresProblem(
       }
     }
     checkFirst();
-    // In float64: the sum of squares in float32 would lose digits that the residuals have.
+    // In float64, because a sum of squares in float32 would lose digits of the residuals.
     return dot(r, r);
   }
 

@@ -17,8 +17,8 @@ import { tfParams, type TfParamSet } from './tensors/tfParams.ts';
 /** Options of {@link modelProblem}. */
 export interface ModelProblemOptions extends WeightOptions {
   /**
-   * Evaluate this many samples at a time and add the parts up: the same loss with less memory. Layers that
-   * look at a whole batch (BatchNorm) then see parts.
+   * Evaluate this many samples at a time and sum the parts: the same loss in less memory. Layers that use a
+   * whole batch (BatchNorm) then see only a part.
    *
    * @defaultValue all at once
    */
@@ -27,7 +27,7 @@ export interface ModelProblemOptions extends WeightOptions {
   readonly constraints?: 'refuse' | 'ignore';
 }
 
-/** The rules of {@link ModelProblemOptions}. */
+/** Rules of {@link ModelProblemOptions}. */
 export const modelProblemRules: Rules<ModelProblemOptions> = {
   batchSize: integerFrom(1),
   constraints: oneOf('refuse', 'ignore'),
@@ -38,7 +38,7 @@ export const modelProblemRules: Rules<ModelProblemOptions> = {
 /** A compiled model's loss on fixed data, in one part or several. */
 export interface ModelLoss {
   readonly params: TfParamSet;
-  /** Each with its share of the samples; evaluated always alike and without effect. */
+  /** The parts, each with its share of the samples. Evaluations are repeatable and have no side effects. */
   readonly parts: readonly { readonly share: number; readonly loss: () => tf.Scalar }[];
   /** See {@link ModelProblem}. */
   readonly settleStatistics: () => void;
@@ -47,7 +47,7 @@ export interface ModelLoss {
 }
 
 /**
- * @param options - found right already
+ * Returns a model's loss on data. @param options - already validated
  * @throws as {@link modelProblem} does
  */
 export function modelLoss(
@@ -94,7 +94,7 @@ export function modelLoss(
   };
 }
 
-/** A loss is a mean over samples: of none it would be 0/0, or whatever lies in memory. */
+/** Checks that there are samples: without any, the mean would be 0/0 or arbitrary memory. */
 export function checkData(where: string, x: Data, y: Data): void {
   for (const [name, data] of Object.entries({ x, y })) {
     const tensors = typeof data === 'object' && data !== null ? tensorsOf(data) : [];
@@ -109,7 +109,7 @@ export function checkData(where: string, x: Data, y: Data): void {
   }
 }
 
-/** Throws a RangeError for disposed data; the error of TensorFlow.js does not say which tensor it is. */
+/** Throws a RangeError for disposed data; the error of TensorFlow.js does not name the tensor. */
 function checkAlive(where: string, tensors: readonly tf.Tensor[]): void {
   if (tensors.some(({ isDisposed }) => isDisposed)) {
     throw new RangeError(`${where}: x or y is disposed; they must live as long as the problem is evaluated.`);
@@ -140,7 +140,7 @@ function checkModel(
   }
 }
 
-/** The closure, evaluated always alike and without effect. */
+/** Returns the closure made repeatable and free of side effects. */
 function steady(
   closure: () => tf.Scalar,
   own: ReadonlySet<tf.Variable>,
@@ -150,20 +150,20 @@ function steady(
   return () => guard(closure, { own, model, draws, keepFirst: false }).loss();
 }
 
-/** One part of the data: its share of the samples, and the model's training closure on it. */
+/** A part of the data: its share of the samples, and the model's training closure on it. */
 interface Part {
   readonly share: number;
   readonly closure: () => tf.Scalar;
 }
 
-/** @param targets - and after them the weights of the samples, if there are some */
+/** Splits data into parts. @param targets - followed by the sample weights, if any */
 function parts(model: tf.LayersModel, inputs: tf.Tensor[], targets: tf.Tensor[], batchSize: number): Part[] {
   const samples = inputs[0].shape[0];
   if (batchSize >= samples) return [{ share: 1, closure: captureTraining(model, inputs, targets).loss }];
   return Array.from({ length: Math.ceil(samples / batchSize) }, (_, i) => {
     const begin = i * batchSize;
     const size = Math.min(batchSize, samples - begin);
-    // The slices are made again for each evaluation: kept, they would be a second copy of the data.
+    // The slices are created for each evaluation; stored, they would be a second copy of the data.
     const rows = (tensors: tf.Tensor[]) => tensors.map((tensor) => tensor.slice(begin, size));
     return {
       share: size / samples,

@@ -7,16 +7,17 @@ import { optfuns, type OptFuns } from './optfuns.ts';
 import { optfunsAsync, type AsyncOptFuns, type OptFunsAsyncOptions } from './optfunsAsync.ts';
 import type { Data } from './internals/model.ts';
 
-/** Methods of a model's loss beside those of a problem. */
+/** Methods of a model's loss in addition to those of a problem. */
 interface ModelExtras {
   /**
-   * Sets the moving statistics of BatchNorm, which inference uses, to those of the data at the weights as
-   * they are. Evaluations leave them alone: what a line search tries out is nothing to average over.
+   * Sets the moving statistics of BatchNorm, which inference uses, to those of the data at the current
+   * weights. Evaluations do not change them, because the trial points of a line search should not enter an
+   * average.
    */
   settleStatistics(): void;
   /**
-   * Lets go of tensors that tfjs has made of the data, columns `[samples, 1]` of those given as `[samples]`; the
-   * problem is then at its end.
+   * Releases the column tensors `[samples, 1]` that tfjs has created for data of shape `[samples]`. The
+   * problem cannot be used afterwards.
    */
   dispose(): void;
 }
@@ -27,22 +28,22 @@ export interface ModelProblem extends OptFuns, ModelExtras {}
 /** Options of {@link modelProblemAsync}. */
 export interface AsyncModelProblemOptions extends ModelProblemOptions, OptFunsAsyncOptions {}
 
-/** A model's training loss as a problem that answers later. */
+/** A model's training loss as an asynchronous problem. */
 export interface AsyncModelProblem extends AsyncOptFuns, ModelExtras {}
 
 /**
- * A compiled model's own training loss on fixed data, as a problem: its losses, loss weights and
- * regularizers, in training mode, exactly what `fit` would minimize with all data in one batch.
+ * Returns a compiled model's own training loss on fixed data as a problem: its losses, loss weights and
+ * regularizers in training mode, exactly what `fit` would minimize with all data in one batch.
  *
- * It is one and the same function for all its life: dropout and noise draw once, and stateful RNNs begin
- * each evaluation from the same states. Evaluations change nothing but the weights.
+ * It is one fixed function: dropout and noise are drawn only once, and stateful RNNs begin each evaluation
+ * from the same states. Evaluations change nothing but the weights.
  *
  * @param model - compiled
  * @param x - inputs as `model.fit` takes them, tensors of shape `[samples, …]`; referred to, not copied
  * @param y - targets likewise
- * @throws Error if the model is not compiled, or the data do not fit it (in the words of tfjs), or a weight
- *   has a constraint, which no solver here would keep
- * @throws TypeError if it is no model, or the data are no tensors
+ * @throws Error if the model is not compiled, if the data do not fit it (an error of tfjs), or if a weight
+ *   has a constraint, which solvers cannot keep
+ * @throws TypeError if the model is not a LayersModel, or the data are not tensors
  * @throws RangeError if an option is wrong, or there are no samples
  *
  * @example
@@ -113,7 +114,8 @@ export function problemOf(
 }
 
 /**
- * As {@link modelProblem}, for backends that answer later (webgpu), and where the page or the process is to go on meanwhile.
+ * As {@link modelProblem}, but asynchronous: for backends that cannot be read synchronously (webgpu), and to
+ * keep the page or process responsive.
  */
 export async function modelProblemAsync(
   model: tf.LayersModel,

@@ -21,12 +21,12 @@ export interface OptFuns extends Problem {
 }
 
 /**
- * A loss over variables as functions of one flat vector, so that any optimizer can train a model.
+ * Turns a loss over variables into functions of one flat vector, so that any optimizer can train a model.
  *
- * @param loss - returns a scalar tensor; called for each evaluation, its tensors are disposed
+ * @param loss - returns a scalar tensor; called for each evaluation, after which its tensors are disposed
  * @param pars - the variables, a model, or a set made by {@link tfParams}
- * @throws TypeError or RangeError as {@link tfParams} does; and, when called, a TypeError if `loss` returns
- *   anything but a scalar
+ * @throws TypeError or RangeError as {@link tfParams} does; TypeError, when called, if `loss` does not return
+ *   a scalar
  *
  * @example
  * ```js

@@ -8,7 +8,7 @@ import { secondOrderEnabled } from './internals/secondOrderEnabled.ts';
 import { asyncHessianVector } from './secondOrder/hessianVector.ts';
 import { paramSet, type TfParamSet } from './tensors/tfParams.ts';
 
-/** A loss over tfjs variables as functions of one flat vector that answer later. */
+/** A loss over tfjs variables as asynchronous functions of one flat vector. */
 export interface AsyncOptFuns extends AsyncProblem {
   /** f(x). */
   readonly lossfun: (x: ArrayLike<number>) => Promise<number>;
@@ -25,7 +25,8 @@ export interface AsyncOptFuns extends AsyncProblem {
 /** Options of {@link optfunsAsync}. */
 export interface OptFunsAsyncOptions {
   /**
-   * Milliseconds after which the event loop may turn, for timers, clicks and painting; 0 after each evaluation.
+   * Milliseconds after which to yield to the event loop, for timers, clicks and painting; 0 yields after each
+   * evaluation.
    *
    * @defaultValue `16`
    */
@@ -33,13 +34,13 @@ export interface OptFunsAsyncOptions {
 }
 
 /**
- * As {@link optfuns}, for backends that answer later (webgpu), and where the page or the process is to go on meanwhile:
- * between evaluations the event loop turns about every 16 ms, on every backend. Value and gradient of an evaluation come
- * back in one read.
+ * As {@link optfuns}, but asynchronous: for backends that cannot be read synchronously (webgpu), and to keep
+ * the page or process responsive. It yields to the event loop between evaluations about every 16 ms, on every
+ * backend. Value and gradient of an evaluation are fetched in one read.
  *
- * @param loss - returns a scalar tensor; called for each evaluation, its tensors are disposed
+ * @param loss - returns a scalar tensor; called for each evaluation, after which its tensors are disposed
  * @param pars - the variables, a model, or a set made by {@link tfParams}
- * @param options - how often the event loop turns
+ * @param options - interval between turns of the event loop
  * @throws TypeError or RangeError as {@link optfuns} does
  *
  * @example

@@ -11,7 +11,7 @@ export type Uniform = () => number;
 const TWO_TO_MINUS_32 = 2 ** -32;
 
 /**
- * Johannes Baagøe's Alea generator, as the package `seedrandom` has it.
+ * Johannes Baagøe's Alea generator, as in the package `seedrandom`.
  *
  * @see https://github.com/nquinlan/better-random-numbers-for-javascript-mirror
  */
@@ -33,7 +33,7 @@ export function alea(seed: string): Uniform {
   };
 }
 
-/** A hash of texts to numbers in [0, 1), which remembers the texts before. */
+/** Returns a hash of strings to numbers in [0, 1), which depends on the previous strings. */
 function masher(): (text: string) => number {
   let n = 0xefc8249d;
   return (text) => {

@@ -14,18 +14,18 @@ import { SSBroydenOptimizer } from './optimizers/SSBroydenOptimizer.ts';
 
 /** Options of {@link register}. */
 export interface RegisterOptions {
-  /** Makers of solvers, by names of letters and digits. */
+  /** Factories of solvers, under names of letters and digits. */
   readonly solvers?: Readonly<Record<string, () => Solver>>;
 }
 
 /**
- * Makes the optimizer classes known to tfjs, so that `tf.loadLayersModel` finds the one a model was saved
- * with; without it a load ends with `Unknown optimizer`.
+ * Registers the optimizer classes with tfjs, so that `tf.loadLayersModel` finds the one that a model was
+ * saved with. Without it, loading fails with `Unknown layer`.
  *
- * Solvers that a {@link SolverOptimizer} is to be saved with get their names here: the saved model holds the name alone, and
- * whoever loads it registers the same solver under it.
+ * To save a {@link SolverOptimizer} with its model, register its solver here under a name: the saved model
+ * contains only the name, and the program that loads it must register the same solver under that name.
  *
- * @param namespace - the tfjs to register with, where there are several copies. @defaultValue the one imported
+ * @param namespace - the copy of tfjs to register with, if there are several. @defaultValue the imported one
  * @throws RangeError, TypeError if a name or a solver is wrong
  *
  * @example

@@ -1,28 +1,28 @@
 import * as tf from '@tensorflow/tfjs';
 import { show } from '../../core/options.ts';
 
-/** Weights of classes by their number: `{ 0: 1, 1: 5 }`. */
+/** Weights of classes by class number: `{ 0: 1, 1: 5 }`. */
 export type ClassWeight = Readonly<Record<number, number>>;
 
-/** For each output: one alone for a model with one output, else in order or by the outputs' names. */
+/** One value for a model with one output; otherwise one for each output, in order or by name. */
 export type PerOutput<Value> = Value | readonly Value[] | { readonly [output: string]: Value };
 
 /** Options that weight the samples of a loss. */
 export interface WeightOptions {
   /**
-   * Factors of the loss of samples, by the class of their target: `[samples]` or `[samples, 1]` class numbers, or
-   * `[samples, classes]` one-hot. As `classWeight` of `model.fit`.
+   * Factors of the sample losses by the class of their target, as `classWeight` of `model.fit`. Targets are
+   * class numbers, `[samples]` or `[samples, 1]`, or one-hot, `[samples, classes]`.
    */
   readonly classWeight?: PerOutput<ClassWeight>;
-  /** Factors of the loss of each sample, `[samples]`; multiplied with those of the classes. */
+  /** Factors of the loss of each sample, `[samples]`; multiplied by those of the classes. */
   readonly sampleWeight?: PerOutput<tf.Tensor>;
 }
 
 /**
- * The weights of all samples as the model's training closure takes them, `[samples]` for each output; none without
- * options. The tensors are the caller's.
+ * Returns the sample weights for the model's training closure, `[samples]` for each output; none without
+ * options. The caller owns the tensors.
  *
- * @throws RangeError where weights and outputs do not fit
+ * @throws RangeError if weights and outputs do not fit
  */
 export function weightsOfSamples(
   where: string,
@@ -61,7 +61,7 @@ export function weightsOfSamples(
   );
 }
 
-/** One value, or undefined, for each output. */
+/** Returns one value, or undefined, for each output. */
 function perOutput<Value>(
   where: string,
   option: string,

@@ -3,7 +3,7 @@ import { tensorsOf, type Data } from './internals/model.ts';
 import { checkData } from './modelLoss.ts';
 import type { PerOutput } from './sampleWeights.ts';
 
-/** Data of a fit, as its options have it. */
+/** Data of a fit, as given in its options. */
 export interface GivenData {
   readonly x: Data;
   readonly y: Data;
@@ -14,12 +14,12 @@ export interface GivenData {
 
 /** Data to train on, and to validate on. */
 export interface SplitData extends Omit<GivenData, 'validationSplit'> {
-  /** Lets go of the tensors that the split has made. */
+  /** Releases the tensors created by the split. */
   readonly dispose: () => void;
 }
 
 /**
- * Holds out the last samples for validation, where a split is asked for.
+ * Holds out the last samples for validation if a split is requested.
  *
  * @throws RangeError if no sample would be left on one side, or both validationData and validationSplit are given
  */
@@ -32,7 +32,7 @@ export function splitData(where: string, data: GivenData): SplitData {
   const { x, y, sampleWeight } = data;
   checkData(where, x, y);
   const samples = tensorsOf(x)[0].shape[0] ?? 0;
-  // As model.fit has it.
+  // As in model.fit.
   const kept = Math.floor(samples * (1 - validationSplit));
   if (kept < 1 || kept >= samples) {
     throw new RangeError(

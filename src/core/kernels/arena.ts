@@ -6,7 +6,7 @@ import { simdBytes } from './simdBytes.ts';
 import { clearPadding, padded } from './padding.ts';
 import { TILE } from './tiles.ts';
 
-/** A memory of rows and vectors of one length, with the kernels that work on them. */
+/** A memory for rows and vectors of one length, with the kernels that work on them. */
 export interface Arena {
   readonly buffer: ArrayBuffer;
   readonly kernels: Kernels;
@@ -17,10 +17,10 @@ export interface Arena {
   vector(): Float64Array | null;
 }
 
-/** Number of vectors that a kernel reads beside rows. */
+/** Number of vectors that a kernel reads in addition to rows. */
 const TILES = 4;
 
-/** Rows that a kernel takes at a time; tables have room for a last group that is not full. */
+/** Number of rows that a kernel processes at a time; tables have room for an incomplete last group. */
 const ROWS = 5;
 
 /** Number of vectors with room in an arena: point and gradient of a line search, twice, and its direction. */

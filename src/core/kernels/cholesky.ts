@@ -1,6 +1,6 @@
 import { gram } from './gram.ts';
 
-/** Columns factored at a time; their contribution to the rest is one symmetric product. */
+/** Number of columns factored at a time; their contribution to the rest is one symmetric product. */
 const BLOCK = 64;
 
 /**
@@ -11,7 +11,7 @@ const BLOCK = 64;
  */
 export function factor(matrix: Float64Array, k: number, m: number): boolean {
   for (let from = 0; from < k; from += BLOCK) {
-    // A short rest joins the last block.
+    // A short remainder joins the last block.
     const to = k - from < 2 * BLOCK ? k : from + BLOCK;
     if (!factorColumns(matrix, k, m, from, to)) return false;
     if (to === k) return true;

@@ -1,4 +1,7 @@
-/** WebAssembly addresses 4 GiB in pages; the last one is left out, since addresses wrap around at its end. */
+/**
+ * Bytes in a page of WebAssembly. It addresses 4 GiB; the last page is not used, since addresses wrap around
+ * at its end.
+ */
 export const PAGE = 2 ** 16;
 const MAX_PAGES = 2 ** 16 - 1;
 
@@ -9,7 +12,7 @@ const compiled = new Map<string, WebAssembly.Module | null>();
  * Compiles a module of kernels, once.
  *
  * @param bytes - in hexadecimal
- * @returns null where there is no WebAssembly with SIMD
+ * @returns null if there is no WebAssembly with SIMD
  */
 export function compileKernels(bytes: string): WebAssembly.Module | null {
   let module = compiled.get(bytes);
@@ -27,11 +30,11 @@ function compile(bytes: string): WebAssembly.Module | null {
 }
 
 /**
- * Instantiates kernels on a memory of their own, in one piece, since growth would detach every view.
+ * Instantiates kernels on their own memory, allocated at once, since growth would detach every view.
  *
  * @param bytes - of the module, in hexadecimal
  * @param size - of the memory, in bytes
- * @returns null where there is no WebAssembly with SIMD, or not enough memory
+ * @returns null if there is no WebAssembly with SIMD, or not enough memory
  */
 export function kernelsOnMemory(
   bytes: string,
@@ -45,7 +48,7 @@ export function kernelsOnMemory(
     const { exports } = new WebAssembly.Instance(module, { host: { memory } });
     return { buffer: memory.buffer, exports };
   } catch {
-    // The process has no such memory to give.
+    // The memory cannot be allocated.
     return null;
   }
 }

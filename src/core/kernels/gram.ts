@@ -1,5 +1,5 @@
 /**
- * Products of all pairs of columns or rows of a matrix, by SIMD where there is any.
+ * Products of all pairs of columns or rows of a matrix, with SIMD if available.
  *
  * @module
  */
@@ -19,9 +19,11 @@ export interface Vectors {
   readonly factors?: Float64Array;
 }
 
-/** Vectors in a panel, side by side. */
+/** Number of vectors in a panel, stored side by side. */
 const WIDTH = 4;
-/** Elements of each vector processed at a time: two panels of them fit into the first-level cache. */
+/**
+ * Number of elements of each vector processed at a time: two panels of them fit into the first-level cache.
+ */
 const DEPTH = 256;
 /** Below this many vectors, setting up costs more than SIMD saves. */
 const LEAST_COUNT = 16;
@@ -30,7 +32,7 @@ const MAX_BYTES = 2 ** 31;
 /** Adds products of panels to blocks of the result; pointers and `stride` in bytes. */
 type GramKernel = (a: number, b: number, count: number, out: number, stride: number, n: number) => void;
 
-/** Memory that all calls share; nothing in it outlives a call. */
+/** Memory shared by all calls; nothing in it outlives a call. */
 let shared: { readonly memory: WebAssembly.Memory; readonly kernel: GramKernel } | null | undefined;
 
 /** Returns a memory of at least this many bytes with the kernel, or null if there is none. */
@@ -97,7 +99,7 @@ function pack(vectors: Vectors, from: number, n: number, packed: Float64Array, p
   }
 }
 
-/** Clears what the previous part left behind after the last elements. */
+/** Clears what the previous part has left after the last elements. */
 function clearTail(packed: Float64Array, n: number, depth: number): void {
   for (let at = 0; at < packed.length; at += WIDTH * depth)
     packed.fill(0, at + WIDTH * n, at + WIDTH * depth);

@@ -33,11 +33,14 @@ export interface Matrices {
   blendLower(c: Matrix, s: Matrix, beta: number): void;
   /** B ← Aᵀ. */
   transpose(a: Matrix, b: Matrix): void;
-  /** Takes n numbers g into the moments, and puts Adam's direction m̂ / (√v̂ + ε) in their place. */
+  /**
+   * Updates the moments with n gradient elements at `g`, and overwrites these with Adam's direction m̂ / (√v̂
+   * + ε).
+   */
   adam(g: number, first: number, second: number, n: number, numbers: MomentNumbers): void;
   /**
-   * Puts orthonormal rows that span, one after the other, what `size` rows of as many numbers at `from` do, to `to`: Qᵀ of
-   * `rowsᵀ = QR`. Householder's reflections keep them orthonormal however close to one another the rows are.
+   * Writes orthonormal rows to `to` that span, one after the other, what the `size` rows of as many numbers at `from` span: Qᵀ
+   * of `rowsᵀ = QR`. Householder reflections keep them orthonormal however nearly dependent the rows are.
    *
    * @param from - overwritten, as are 3 rows after either matrix
    * @param stride - from one row to the next; the rows after the last one, up to `stride`, become 0 at `to`

@@ -3,10 +3,10 @@ import { simdMatrices } from './simdMatrices.ts';
 import type { Precision } from '../problem.ts';
 import type { Heap, Matrices } from './matrices.ts';
 
-/** Numbers that SIMD takes at a time. */
+/** Number of elements that SIMD processes at a time. */
 const PADDING = 8;
 
-/** Length of a side with the zeros that fill it up for SIMD. */
+/** Returns the length of a side padded with zeros for SIMD. */
 export const padded = (side: number, precision: Precision): number =>
   precision === 'float32' ? Math.ceil(side / PADDING) * PADDING : side;
 
@@ -14,8 +14,8 @@ export const padded = (side: number, precision: Precision): number =>
 const plain: Partial<Record<Precision, Matrices>> = {};
 
 /**
- * Returns a heap of at least `length` numbers, with its operations: by SIMD in float32, where there is any. All callers
- * share it, and nothing in it outlasts the caller's synchronous work.
+ * Returns a heap of at least `length` numbers with its operations, which use SIMD in float32 if available.
+ * All callers share it, so nothing in it outlasts the caller's synchronous work.
  */
 export function matricesFor(precision: Precision, length: number): Matrices {
   const fast = precision === 'float32' ? simdMatrices(length) : null;

@@ -1,5 +1,5 @@
 /**
- * Memory of large rows: arenas, where WebAssembly with SIMD works on them; arrays of their own otherwise. The results
+ * Memory of large rows: arenas if WebAssembly with SIMD is available, otherwise separate arrays. The results
  * are the same to the last bit.
  *
  * @module
@@ -27,7 +27,7 @@ export const vectorBeside = (row: Row): Float64Array =>
 /** Returns the kernels for rows like this one. */
 export const kernelsFor = (row: Row): Kernels => arenaOf(row)?.kernels ?? plainKernels;
 
-/** Rows for which no memory was left: asking for it at every step would take longer than the steps. */
+/** Rows for which no memory was left: trying again at every step would take longer than the steps. */
 const immovable = new WeakSet<Row[]>();
 
 /** Moves large rows that came from elsewhere, such as from `structuredClone`, into an arena. */
@@ -46,7 +46,7 @@ export function adoptRows(rows: Row[]): void {
   }
 }
 
-/** Allocates rows as views of one arena; null where n is small or there is no memory for one. */
+/** Allocates rows as views of one arena; null if n is small or there is not enough memory. */
 function allocateInArena(n: number, count: number, storage: Storage): Row[] | null {
   if (n < KERNEL_LENGTH) return null;
   const make = arrays[storage];

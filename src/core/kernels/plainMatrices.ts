@@ -1,6 +1,6 @@
 import type { Heap, Matrices, Matrix } from './matrices.ts';
 
-/** The operations in plain loops, in either precision. */
+/** Returns the operations in plain loops, in either precision. */
 export function plainMatrices(heap: Heap): Matrices {
   return {
     heap,

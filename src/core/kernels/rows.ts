@@ -1,7 +1,7 @@
 /** A stored vector, `[n]`. */
 export type Row = Float64Array | Float32Array;
 
-/** Storage of the numbers of a row; sums are float64 in any case. */
+/** Number format of a row; sums are always float64. */
 export type Storage = 'float64' | 'float32';
 
 /** Array types by storage. */

@@ -1,5 +1,5 @@
 /**
- * The kernels in WebAssembly SIMD, on rows in an arena. Vectors outside of it are copied there tile by tile.
+ * The kernels in WebAssembly SIMD, on rows in an arena. Vectors outside it are copied there tile by tile.
  *
  * @module
  */
@@ -10,8 +10,8 @@ import type { Kernels } from './kernels.ts';
 import type { Row } from './rows.ts';
 
 /**
- * Exports of the module, with the bytes of a stored number in their names. Pointers are in bytes; `n` counts numbers,
- * {@link padded}.
+ * Exports of the module, with the bytes per stored number in their names. Pointers are in bytes; `n` counts
+ * numbers, {@link padded}.
  */
 export interface Exports {
   readonly project8: Project;
@@ -99,7 +99,7 @@ export function simdKernels({
         kernels.dot(start, sum, sums, n);
         if (!inPlace) out.set(tiles[1].subarray(0, g.length - from), from);
       }
-      // Padding must stay 0, also if a factor is not finite.
+      // Padding must stay 0, even if a factor is not finite.
       if (inPlace) clearPadding(out);
       return results[0];
     },

@@ -19,12 +19,15 @@ interface Shared {
 
 const MAX_BYTES = 2 ** 31;
 
-/** The memory that all callers share; null where there can be none, undefined until it is first wanted. */
+/** Memory shared by all callers; null if unavailable, undefined until first needed. */
 let shared: Shared | null | undefined;
-/** The operations on it, as long as it has not grown. */
+/** The operations on this memory, until it grows. */
 let present: Matrices | null = null;
 
-/** Returns float32 matrices in WebAssembly's memory, of at least `length` numbers; null where that cannot be had. */
+/**
+ * Returns operations on float32 matrices in WebAssembly memory of at least `length` numbers; null if it
+ * cannot be allocated.
+ */
 export function simdMatrices(length: number): Matrices | null {
   if (present && present.heap.length >= length) return present;
   if (shared === undefined) shared = instantiate();
@@ -34,7 +37,7 @@ export function simdMatrices(length: number): Matrices | null {
     if (missing > 0) shared.memory.grow(Math.ceil(missing / PAGE));
     return (present = operations(shared.exports, new Float32Array(shared.memory.buffer)));
   } catch {
-    // The process has no such memory to give.
+    // The memory cannot be allocated.
     return null;
   }
 }

@@ -1,18 +1,18 @@
 /**
  * Dense symmetric matrices that are updated and multiplied in one pass over half of their elements.
  *
- * Storage: rows 2b and 2b + 1 form block b, each with its first 2b + 2 elements, so that n is filled up to an even
- * number. Of what an update and a product need of the vectors, a panel holds twelve numbers for each block: w, z, x,
- * the product, u and v, two each.
+ * Storage: rows 2b and 2b + 1 form block b, each with its first 2b + 2 elements; n is rounded up to an even
+ * number. A panel holds the vectors of an update and a product, twelve numbers for each block: w, z, x, the
+ * product, u and v, two each.
  *
- * By SIMD in WebAssembly where n is large; elsewhere in plain loops, whose results are the same to the last bit.
+ * Large matrices use SIMD in WebAssembly; others use plain loops, with the same results to the last bit.
  *
  * @module
  */
 import { kernelsOnMemory } from './compileKernels.ts';
 import { symmetricBytes } from './symmetricBytes.ts';
 
-/** A symmetric matrix A, `[n, n]`, and an update that waits for the next pass. Plain data. */
+/** A symmetric matrix A, `[n, n]`, with an update that waits for the next pass; plain data. */
 export interface Symmetric {
   readonly n: number;
   readonly data: Float64Array;
@@ -21,11 +21,11 @@ export interface Symmetric {
   scale: number;
 }
 
-/** Numbers of a block of the panel, and where its parts start. */
+/** Number of elements of a panel block, followed by the offsets of its parts. */
 const BLOCK = 12;
 const [W, Z, X, PRODUCT, U, V] = [0, 2, 4, 6, 8, 10];
 
-/** From this number of rows on, SIMD is worth a memory of its own. */
+/** From this number of rows on, SIMD is worth a separate memory. */
 const SIMD_LENGTH = 32;
 
 /** `A ← scale·A + uwᵀ + vzᵀ` and `product ← Ax`; pointers in bytes. */
@@ -64,7 +64,7 @@ function allocate(n: number, length: number, panelLength: number): Pick<Symmetri
   }
 }
 
-/** Null where there is no SIMD, or not enough memory for it. */
+/** Allocates a matrix in SIMD memory; null if there is no SIMD or not enough memory. */
 function allocateForSimd(length: number, panelLength: number): Pick<Symmetric, 'data' | 'panel'> | null {
   const made = kernelsOnMemory(symmetricBytes, 8 * (length + panelLength));
   if (made === null) return null;
@@ -75,7 +75,7 @@ function allocateForSimd(length: number, panelLength: number): Pick<Symmetric, '
   };
 }
 
-/** `A ← diagonal·I`; drops the waiting update. */
+/** `A ← diagonal·I`; discards the waiting update. */
 export function setDiagonal(matrix: Symmetric, diagonal: number): void {
   const { n, data } = matrix;
   matrix.scale = 0;

@@ -27,20 +27,20 @@ import { Runtime } from './runtime.ts';
 export interface AccelerateOptions {
   /** Execution provider of the ONNX Runtime in use. @defaultValue ONNX Runtime's own choice */
   readonly target?: 'cpu' | 'wasm' | 'webgpu';
-  /** Given to ONNX Runtime with each session, as for `trainable` of `quasi-newton/onnx`. */
+  /** Session options passed to ONNX Runtime, as for `trainable` of `quasi-newton/onnx`. */
   readonly sessionOptions?: object;
   /**
-   * Uniform in [0, 1): the order of samples, dropout and noise come from it. A generator with a seed makes runs
-   * repeatable.
+   * Returns uniform random numbers in [0, 1), used for the order of samples, dropout and noise. Pass a seeded
+   * generator to make runs reproducible.
    *
    * @defaultValue `Math.random`
    */
   readonly random?: () => number;
 }
 
-/** The calls of a `tf.LayersModel`, done by ONNX Runtime. */
+/** The calls of a `tf.LayersModel`, executed by ONNX Runtime. */
 export interface AcceleratedModel {
-  /** The model, which has the weights after each call. */
+  /** The model, which holds the weights after each call. */
   readonly model: tf.LayersModel;
   /**
    * As `model.fit`: trains with the compiled loss, metrics and optimizer.
@@ -52,7 +52,10 @@ export interface AcceleratedModel {
   fitDataset(dataset: BatchDataset, args: AcceleratedFitDatasetArgs): Promise<tf.History>;
   /** As `model.trainOnBatch`: takes one step; returns the loss before it, and the metrics if there are any. */
   trainOnBatch(x: Data, y: Data): Promise<number | number[]>;
-  /** As `model.evaluate`, later: the loss, and the metrics if there are any, as scalars of the caller. */
+  /**
+   * As `model.evaluate`, but asynchronous: resolves to the loss, and the metrics if there are any, as scalars
+   * owned by the caller.
+   */
   evaluate(x: Data, y: Data, args?: { readonly batchSize?: number }): Promise<tf.Scalar | tf.Scalar[]>;
   /** As `model.evaluateDataset`. */
   evaluateDataset(
@@ -60,22 +63,22 @@ export interface AcceleratedModel {
     args?: { readonly batches?: number },
   ): Promise<tf.Scalar | tf.Scalar[]>;
   /**
-   * As `model.predict`, later: tensors of the caller.
+   * As `model.predict`, but asynchronous: resolves to tensors owned by the caller.
    *
-   * @param args - `batchSize`: samples in one run of ONNX Runtime, `256` unless given
+   * @param args - `batchSize`: number of samples per run of ONNX Runtime; default `256`
    */
   predict(x: Data, args?: { readonly batchSize?: number }): Promise<tf.Tensor | tf.Tensor[]>;
   /**
-   * Writes the weights reached so far into the model, during a fit. At the end of each epoch, before callbacks that look
-   * at batches and at the end of all calls it is done anyway.
+   * Writes the current weights into the model during a fit. This happens automatically at the end of each
+   * epoch, before callbacks that handle batches, and at the end of each call.
    */
   sync(): void;
   /**
-   * Makes the optimizer of `tf.train` go on with `model.fit` where this has ended: its moments and averages become tensors
-   * of its own, which `optimizer.dispose()` lets go of.
+   * Hands the state over to the optimizer of `tf.train`, so that `model.fit` continues where this has ended:
+   * the moments and averages become the optimizer's tensors, which `optimizer.dispose()` releases.
    */
   handOver(): Promise<void>;
-  /** Releases the sessions of ONNX Runtime. The model and its optimizer stay as they are. */
+  /** Releases the sessions of ONNX Runtime. The model and its optimizer are not affected. */
   dispose(): Promise<void>;
 }
 
@@ -88,12 +91,13 @@ const rules: Rules<AccelerateOptions> = {
 /**
  * Trains a compiled `tf.LayersModel` in ONNX Runtime: the same calls, the same results, several times faster.
  *
- * Loss and gradients are computed by ONNX Runtime; losses, metrics, regularizers, dropout, BatchNorm, callbacks and
- * the history are those of TensorFlow.js, and the optimizers of `tf.train` take the same steps to within float32. Weights
- * come from the model at the start of each call and are back in it at the end, also after an error or an abort.
+ * ONNX Runtime computes loss and gradients. Losses, metrics, regularizers, dropout, BatchNorm, callbacks and
+ * the history behave as in TensorFlow.js, and the optimizers of `tf.train` take the same steps to float32
+ * accuracy. Weights are read from the model at the start of each call and written back at the end, even after
+ * an error or an abort.
  *
  * @param ort - `onnxruntime-node` or `onnxruntime-web`, as imported
- * @param model - compiled; with another `compile`, or other layers frozen, it is prepared again
+ * @param model - compiled; prepared again if it is recompiled or its frozen layers change
  * @throws Error naming the layer, loss or optimizer that has no counterpart
  * @throws TypeError, RangeError if an argument is wrong
  *
@@ -184,7 +188,7 @@ async function predict(
       `${where}: x must be a tensor for each input of the model (${inputNames.join(', ')}), got ${show(x)}.`,
     );
   }
-  // As TensorFlow.js has it, a vector is a column.
+  // As in TensorFlow.js, a vector is a column.
   const columns = (await columnsOf(tensors)).map((column) =>
     column.shape.length > 0 ? column : Object.assign({}, column, { shape: [1] }),
   );

@@ -6,13 +6,13 @@ import { SolverStepper } from './solverStepper.ts';
 import type { Stepper } from './stepper.ts';
 import type { Trainer } from './trainer.ts';
 
-/** An optimizer of `quasi-newton/tfjs`, of whichever copy. */
+/** True for an optimizer of `quasi-newton/tfjs`, from any copy of the package. */
 function isSolverOptimizer(optimizer: unknown): optimizer is SolverOptimizer {
   const { solver, minimizeLater } = (optimizer ?? {}) as Partial<SolverOptimizer>;
   return typeof solver?.step === 'function' && typeof minimizeLater === 'function';
 }
 
-/** @throws Error if nobody knows the rule of the optimizer */
+/** Checks that the update rule of an optimizer is known. @throws Error if it is not */
 export function checkOptimizer(where: string, optimizer: tf.Optimizer): void {
   if (isSolverOptimizer(optimizer) || ruleOf(optimizer)) return;
   throw new Error(
@@ -20,7 +20,7 @@ export function checkOptimizer(where: string, optimizer: tf.Optimizer): void {
   );
 }
 
-/** The stepper for the optimizer that a model is compiled with. */
+/** Returns the stepper for the optimizer that a model is compiled with. */
 export function stepperOf(where: string, trainer: Trainer, model: tf.LayersModel): Stepper {
   const optimizer: unknown = model.optimizer;
   checkOptimizer(where, model.optimizer);

@@ -1,7 +1,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import type { Ort, OrtTensor } from '../../onnx/index.ts';
 
-/** The arrays that TensorFlow.js and ONNX Runtime share. */
+/** Array types common to TensorFlow.js and ONNX Runtime. */
 type Numbers = Float32Array | Int32Array | Uint8Array;
 
 /** Samples one after the other. */
@@ -13,7 +13,7 @@ export interface Column {
   readonly count: number;
 }
 
-/** The numbers of tensors, `[samples, …]` each. */
+/** Reads tensors, `[samples, …]` each, into columns. */
 export function columnsOf(tensors: readonly tf.Tensor[]): Promise<Column[]> {
   return Promise.all(
     tensors.map(async (tensor) => ({
@@ -24,7 +24,7 @@ export function columnsOf(tensors: readonly tf.Tensor[]): Promise<Column[]> {
   );
 }
 
-/** Samples of columns [start, end). */
+/** Returns the samples [start, end) of each column. */
 export function sliceOf(columns: readonly Column[], start: number, end: number): Column[] {
   return columns.map(({ values, shape }) => {
     const size = sizeOf(shape);
@@ -32,7 +32,7 @@ export function sliceOf(columns: readonly Column[], start: number, end: number):
   });
 }
 
-/** Number of elements of a sample. */
+/** Returns the number of elements of a sample. */
 export const sizeOf = (shape: readonly number[]): number => shape.reduce((size, each) => size * each, 1);
 
 /** An input of a graph that is fed with batches. */
@@ -42,7 +42,10 @@ export interface BatchInput {
   readonly dtype: string;
 }
 
-/** A batch as ONNX Runtime is fed with it, in memory that the next batch of the same size writes. */
+/**
+ * A batch in the form that ONNX Runtime is fed with, in memory that the next batch of the same size
+ * overwrites.
+ */
 export interface FedBatch {
   readonly size: number;
   readonly feeds: Readonly<Record<string, OrtTensor>>;
@@ -57,7 +60,7 @@ const arrayTypes: Readonly<Record<string, new (length: number) => Numbers>> = {
   bool: Uint8Array,
 };
 
-/** Makes batches of rows of columns, one column for each input. */
+/** Creates a function that assembles batches from rows of columns, one column for each input. */
 export function batchFeeder(
   ort: Ort,
   inputs: readonly BatchInput[],
@@ -68,7 +71,7 @@ export function batchFeeder(
     const key = shapes.join(' ');
     let batch = known.get(key);
     if (!batch) {
-      // Sequences of many lengths would fill the memory.
+      // Sequences of many different lengths would fill the memory.
       if (known.size >= 16) known.clear();
       batch = emptyBatch(ort, inputs, shapes);
       known.set(key, batch);
@@ -105,7 +108,7 @@ function gather(
   }
 }
 
-/** Tensors of ONNX Runtime over parts of a vector, by name. */
+/** Returns ONNX Runtime tensors that are views of parts of a vector, by name. */
 export function views(
   ort: Ort,
   vector: Float32Array,

@@ -10,11 +10,11 @@ export interface TestColumns {
   readonly targets: readonly Column[];
 }
 
-/** An output of ONNX Runtime as a tensor, the caller's. */
+/** Converts an output of ONNX Runtime to a tensor owned by the caller. */
 export const toTensor = ({ data, dims }: OrtTensor): tf.Tensor =>
   tf.tensor(data as unknown as Float32Array, dims.map(Number), 'float32');
 
-/** Σ over the batches of size · value for each value, so that division by the samples gives means. */
+/** Sum of size · value over the batches, for each value; divided by the number of samples, it gives means. */
 export interface Totals {
   values: number[];
   samples: number;
@@ -45,7 +45,7 @@ export async function addBatch(
   }
 }
 
-/** Means of the losses and metrics of all samples, as `evaluate` has them. */
+/** Returns the means of losses and metrics over all samples, in the order of `evaluate`. */
 export async function evaluated(
   model: tf.LayersModel,
   predictor: Predictor,
@@ -62,7 +62,7 @@ export async function evaluated(
 
 export const meansOf = ({ values, samples }: Totals): number[] => values.map((value) => value / samples);
 
-/** Outputs for all samples, as tensors, the caller's. */
+/** Returns the outputs for all samples as tensors owned by the caller. */
 export async function predicted(
   predictor: Predictor,
   inputs: readonly Column[],

@@ -18,14 +18,17 @@ import { FitLoop } from './fitLoop.ts';
 import type { Runtime } from './runtime.ts';
 import type { TrainingColumns } from './trainer.ts';
 
-/** Options of `fit` of an accelerated model: those of `model.fit`, weights of samples, and a signal. */
+/** Options of `fit` of an accelerated model: those of `model.fit`, sample weights, and a signal. */
 export interface AcceleratedFitArgs
   extends
     Omit<tf.ModelFitArgs, keyof WeightOptions | 'validationData' | 'stepsPerEpoch' | 'validationSteps'>,
     WeightOptions {
-  /** Inputs and targets; the third that TensorFlow.js has a place for is refused, there as here. */
+  /**
+   * Inputs and targets; a third element, declared by TensorFlow.js but not supported there, is refused here
+   * as well.
+   */
   readonly validationData?: readonly [x: Data, y: Data] | NonNullable<tf.ModelFitArgs['validationData']>;
-  /** Ends the fit before its next batch, with the reason of the abort; the model keeps the weights reached. */
+  /** Ends the fit before its next batch, with the abort reason; the model keeps the current weights. */
   readonly signal?: AbortSignal;
 }
 
@@ -46,13 +49,13 @@ const rules: Rules<AcceleratedFitArgs> = {
   signal: abortSignal,
 };
 
-/** Options without those that are null or undefined, which TensorFlow.js takes for absent. */
+/** Returns the options without those that are null or undefined, which TensorFlow.js treats as absent. */
 export function given<Options extends object>(options: Options | null | undefined): Options {
   const entries = Object.entries(options ?? {}).filter(([, value]) => value !== null && value !== undefined);
   return Object.fromEntries(entries) as Options;
 }
 
-/** Trains a model on data that are there as a whole. */
+/** Trains a model on data given as whole tensors. */
 export async function fit(runtime: Runtime, x: Data, y: Data, args: AcceleratedFitArgs): Promise<tf.History> {
   const where = 'fit';
   const options = given(args);
@@ -71,7 +74,7 @@ export async function fit(runtime: Runtime, x: Data, y: Data, args: AcceleratedF
       for (let from = 0, k = 0; from < samples; from += batchSize, k++) {
         const to = Math.min(from + batchSize, samples);
         const stops = await loop.batch(k, to - from, () => training.trainer.batch(train, order, from, to));
-        // TensorFlow.js validates within the last batch, and so not where the fit is stopped before it.
+        // TensorFlow.js validates within the last batch, so it does not validate if the fit stops earlier.
         if (stops && to < samples) return {};
       }
       if (!validation) return {};
@@ -92,7 +95,7 @@ function shuffled(order: Int32Array, random: () => number): void {
   }
 }
 
-/** The numbers of all data of a fit. */
+/** Reads all data of a fit. */
 async function preparedData(
   where: string,
   { model }: Runtime,
@@ -122,7 +125,7 @@ async function preparedData(
   };
 }
 
-/** The numbers of data to train on, with the weights of their samples. */
+/** Reads training data, with their sample weights. */
 export async function labelled(
   where: string,
   model: tf.LayersModel,
@@ -148,11 +151,11 @@ export async function labelled(
   }
 }
 
-/** A weight of 1 for each sample of each output. */
+/** Returns a weight of 1 for each sample of each output. */
 export const ones = (targets: readonly Column[]): Column[] =>
   targets.map(({ count }) => ({ values: new Float32Array(count).fill(1), shape: [], count }));
 
-/** The numbers of data to evaluate on. */
+/** Reads evaluation data. */
 export async function tested(where: string, model: tf.LayersModel, x: Data, y: Data): Promise<TestColumns> {
   const { inputs, targets } = await labelled(where, model, x, y);
   return { inputs, targets };

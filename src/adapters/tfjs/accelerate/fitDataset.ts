@@ -13,15 +13,15 @@ import type { TrainingColumns } from './trainer.ts';
 
 /** Batches of a {@link BatchDataset}, one after the other. */
 export interface BatchIterator {
-  /** Returns the next batch, `{ xs, ys }`; null as `value` where there is none. */
+  /** Returns the next batch, `{ xs, ys }`; its `value` is null if there is none. */
   next(): Promise<IteratorResult<unknown>>;
 }
 
-/** Data that come batch by batch, such as a `tf.data.Dataset`. */
+/** Data that arrive batch by batch, such as a `tf.data.Dataset`. */
 export interface BatchDataset {
-  /** Number of batches; NaN, Infinity or absent where it is not known. */
+  /** Number of batches; NaN, Infinity or absent if unknown. */
   readonly size?: number | null;
-  /** Begins with the first batch. */
+  /** Returns an iterator that begins with the first batch. */
   iterator(): Promise<BatchIterator>;
 }
 
@@ -34,11 +34,11 @@ export interface AcceleratedFitDatasetArgs extends Pick<WeightOptions, 'classWei
   readonly callbacks?: Callbacks;
   readonly yieldEvery?: tf.ModelFitArgs['yieldEvery'];
   readonly validationData?: readonly [x: Data, y: Data] | BatchDataset;
-  /** @defaultValue `32`; for validation data that are tensors */
+  /** Batch size for validation data given as tensors. @defaultValue `32` */
   readonly validationBatchSize?: number;
   /** Number of batches of a validation dataset. @defaultValue all */
   readonly validationBatches?: number;
-  /** Ends the fit before its next batch, with the reason of the abort; the model keeps the weights reached. */
+  /** Ends the fit before its next batch, with the abort reason; the model keeps the current weights. */
   readonly signal?: AbortSignal;
 }
 
@@ -62,14 +62,14 @@ const rules: Rules<AcceleratedFitDatasetArgs> = {
 const isDataset = (value: unknown): value is BatchDataset =>
   typeof (value as Partial<BatchDataset> | null)?.iterator === 'function';
 
-/** @throws TypeError if it is no dataset */
+/** Checks that a value is a dataset. @throws TypeError if it is not */
 function checkDataset(where: string, dataset: unknown): void {
   if (!isDataset(dataset)) {
     throw new TypeError(`${where}: the dataset must have an iterator(), as those of tf.data have, got ${typeof dataset}.`); // prettier-ignore
   }
 }
 
-/** Trains a model on data that come batch by batch. */
+/** Trains a model on data that arrive batch by batch. */
 export async function fitDataset(
   runtime: Runtime,
   dataset: BatchDataset,
@@ -115,7 +115,7 @@ export async function fitDataset(
   });
 }
 
-/** The validation of an epoch; null where there is none. */
+/** Returns a function that validates an epoch; null if there is no validation. */
 function validation(
   runtime: Runtime,
   data: AcceleratedFitDatasetArgs['validationData'],
@@ -132,7 +132,7 @@ function validation(
   };
 }
 
-/** Means of the losses and metrics of a dataset, as `evaluateDataset` has them. */
+/** Returns the means of losses and metrics over a dataset, in the order of `evaluateDataset`. */
 export async function datasetMeans(
   where: string,
   runtime: Runtime,
@@ -157,7 +157,7 @@ export async function datasetMeans(
   return meansOf(totals);
 }
 
-/** The numbers of one element of a dataset, whose tensors are then disposed of, as in TensorFlow.js. */
+/** Reads one element of a dataset and disposes its tensors, as TensorFlow.js does. */
 async function columnsOfBatch(
   where: string,
   model: tf.LayersModel,
@@ -185,7 +185,7 @@ async function columnsOfBatch(
   }
 }
 
-/** The tensors of an element, in the order of the model. */
+/** Returns the tensors of an element in the order of the model. */
 function inOrder(where: string, kind: string, names: readonly string[], data: Data): tf.Tensor[] {
   const byName = !(data instanceof tf.Tensor) && !Array.isArray(data) ? data : null;
   const tensors = byName ? names.map((name) => byName[name]) : tensorsOf(data);
@@ -195,7 +195,11 @@ function inOrder(where: string, kind: string, names: readonly string[], data: Da
   return tensors;
 }
 
-/** @throws RangeError if samples have other shapes than the model takes, or their numbers differ */
+/**
+ * Checks the shapes of samples.
+ *
+ * @throws RangeError if they do not fit the model, or the numbers of samples differ
+ */
 export function checkShapes(
   where: string,
   kind: string,

@@ -7,7 +7,7 @@ import type { Stepper } from './stepper.ts';
 import type { Runtime } from './runtime.ts';
 import type { TrainingBatch } from './trainer.ts';
 
-/** Options of a fit that have to do with its callbacks. */
+/** Options of a fit that concern its callbacks. */
 export interface LoopOptions {
   readonly where: string;
   readonly callbacks: Callbacks;
@@ -16,7 +16,7 @@ export interface LoopOptions {
   readonly params: Omit<FitParams, 'metrics'>;
 }
 
-/** A fit under way: takes batches, tells callbacks, keeps the record. */
+/** A fit in progress: trains on batches, calls callbacks, and keeps the history. */
 export class FitLoop {
   private readonly runtime: Runtime;
   private readonly stepper: Stepper;
@@ -38,7 +38,7 @@ export class FitLoop {
     this.told = fitCallbacks(this.state.model, callbacks, yieldEvery, { ...params, metrics });
   }
 
-  /** Runs epochs from the first on; `epoch` trains one and returns the logs of its validation. */
+  /** Runs the epochs [first, end); `epoch` trains one and returns the logs of its validation. */
   async run(first: number, end: number, epoch: (loop: this) => Promise<Logs>): Promise<tf.History> {
     const { told, state } = this;
     state.begin(told.history);
@@ -47,7 +47,7 @@ export class FitLoop {
     for (let k = first; k < end; k++) {
       await told.list.onEpochBegin(k);
       const logs = await epoch(this);
-      // Callbacks may look at the model, or save it.
+      // Callbacks may use or save the model.
       this.runtime.weights.push();
       await told.list.onEpochEnd(k, logs);
       if (state.wantsStop()) break;
@@ -61,7 +61,7 @@ export class FitLoop {
   async batch(index: number, size: number, make: () => TrainingBatch): Promise<boolean> {
     const { told, options, runtime, state } = this;
     options.signal?.throwIfAborted();
-    // `fitDataset` has the batch at hand before it begins, and so tells its size.
+    // `fitDataset` has the batch before it begins, so it can report its size.
     await told.list.onBatchBegin(index, options.params.batchSize === null ? { batch: index, size } : {});
     const values = await runtime.inTurn(options.where, async () => {
       await runtime.weights.pull();
@@ -74,7 +74,7 @@ export class FitLoop {
     return state.wantsStop();
   }
 
-  /** Logs of a validation, by the names that `fit` or `fitDataset` has for them. */
+  /** Returns the logs of a validation, under the names that `fit` or `fitDataset` uses. */
   validationLogs(values: readonly number[], names = this.state.labels): Logs {
     return Object.fromEntries(names.map((name, i) => [`val_${name}`, values[i]]));
   }

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs';
 /** Logs of a batch or an epoch. */
 export type Logs = Record<string, number>;
 
-/** A fit as its callbacks are told of it. */
+/** Parameters of a fit, as passed to its callbacks. */
 export interface FitParams {
   readonly epochs: number;
   readonly initialEpoch: number | null;
@@ -16,17 +16,17 @@ export interface FitParams {
   readonly metrics: readonly string[];
 }
 
-/** Callbacks as `fit` takes them. */
+/** Callbacks in any form that `fit` accepts. */
 export type Callbacks = tf.ModelFitArgs['callbacks'];
 
-/** Callbacks of a fit, the record of it, and whether they look at the weights after each batch. */
+/** Callbacks of a fit with its history; also records if they use the weights after each batch. */
 export interface FitCallbacks {
   readonly list: tf.CallbackList;
   readonly history: tf.History;
   readonly lookAtBatches: boolean;
 }
 
-/** Puts callbacks in the order that `fit` has: averages of the epoch first, the user's, the history last. */
+/** Puts callbacks in the order of `fit`: epoch averages first, then the user's, then the history. */
 export function fitCallbacks(
   model: tf.LayersModel,
   given: Callbacks,
@@ -36,7 +36,7 @@ export function fitCallbacks(
   const callbacks = standardized(given, yieldEvery);
   const history = new tf.History();
   const list = new tf.CallbackList([epochAverages(params.metrics), ...callbacks, history]);
-  // As TensorFlow.js has it, null where there is no such number.
+  // As in TensorFlow.js, null if there is no such number.
   list.setParams({ ...params, metrics: [...params.metrics] } as unknown as CallbackParams);
   list.setModel(model);
   return { list, history, lookAtBatches: callbacks.some(looksAtBatches) };
@@ -60,12 +60,12 @@ function looksAtBatches(callback: BaseCallback): boolean {
     const { batchBegin, batchEnd, yield: onYield } = callback as unknown as Record<string, unknown>;
     return Boolean(batchBegin ?? batchEnd ?? onYield);
   }
-  // Those who override a method have another than all callbacks have.
+  // A callback that overrides a method has a different function from the base class.
   const [own, plain] = [callback, tf.Callback.prototype] as unknown as Record<string, unknown>[];
   return own.onBatchBegin !== plain.onBatchBegin || own.onBatchEnd !== plain.onBatchEnd;
 }
 
-/** A callback that turns the values of batches into those of the epoch: means, weighted by size. */
+/** Creates a callback that averages the values of the batches over the epoch, weighted by batch size. */
 function epochAverages(metrics: readonly string[]): BaseCallback {
   let seen = 0;
   let totals: Logs = {};

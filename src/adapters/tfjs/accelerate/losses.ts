@@ -1,5 +1,5 @@
 /**
- * The losses of TensorFlow.js, formula by formula, in operations of ONNX. Where those clip, so do these.
+ * The losses of TensorFlow.js, formula by formula, in ONNX operations, including their clipping.
  *
  * @see https://github.com/tensorflow/tfjs/blob/master/tfjs-layers/src/losses.ts
  * @module
@@ -8,7 +8,7 @@ import * as tf from '@tensorflow/tfjs';
 import { show } from '../../../core/options.ts';
 import type { Builder, Value } from '../../onnx/index.ts';
 
-/** Targets t and outputs y of a loss, with the ε of the backend. */
+/** Targets t and outputs y of a loss, and the ε of the backend. */
 interface Terms {
   readonly g: Builder;
   readonly t: Value;
@@ -20,7 +20,7 @@ interface Terms {
 export interface LossWriter {
   /** Writes the losses: one for each sample, `[batch, …]`, or a scalar. */
   readonly write: (terms: Terms) => Value;
-  /** True if it gives a scalar, which weights of samples do not go with. */
+  /** True if the loss is a scalar, which cannot be combined with sample weights. */
   readonly isScalar: boolean;
   /** True if targets are class numbers, `[batch, …, 1]`. */
   readonly isSparse: boolean;
@@ -127,7 +127,7 @@ const functions: Readonly<Record<string, (terms: Terms) => Value>> = {
   softmaxCrossEntropy: ({ g, t, y }) => g.neg(sumOfLast(g, g.mul(t, g.op('LogSoftmax', [y], { axis: -1 })))),
 };
 
-/** Names of `tf.metrics` that are losses, beside their own. */
+/** Other names of these losses, from `tf.metrics`. */
 const aliases: Readonly<Record<string, string>> = {
   MSE: 'meanSquaredError',
   mse: 'meanSquaredError',
@@ -141,7 +141,7 @@ const aliases: Readonly<Record<string, string>> = {
 /**
  * Returns the writer of a compiled loss.
  *
- * @param loss - as `compile` was given it
+ * @param loss - as passed to `compile`
  * @throws Error if it has no counterpart, naming it
  */
 export function lossWriter(where: string, loss: unknown, output: string): LossWriter {

@@ -1,6 +1,6 @@
 /**
- * The one door to the ONNX adapter. It is opened when a model is first trained, so that nobody else loads what is
- * behind it.
+ * The only access to the ONNX adapter, which is loaded when a model is first trained, so that other users of
+ * this entry point do not load it.
  *
  * @module
  */
@@ -8,22 +8,22 @@ import type { Builder, Ort, OrtSession, Value } from '../../onnx/index.ts';
 import { absolute, type LossWriter } from './losses.ts';
 import type { ModelPlan } from './plan.ts';
 
-/** A graph that ONNX Runtime has opened; it fails in the words of ONNX Runtime. */
+/** A graph loaded by ONNX Runtime; errors are those of ONNX Runtime. */
 export interface GraphSession {
   readonly run: OrtSession['run'];
   readonly release: () => Promise<void>;
 }
 
-/** Session of the graph of the loss and its gradients, and the names of its outputs. */
+/** Session for the loss and its gradients, and the names of its outputs. */
 export interface TrainingSessions {
   readonly gradients: GraphSession;
-  /** Opens the graph of the loss alone. */
+  /** Opens the graph that computes only the loss. */
   readonly openLoss: () => Promise<GraphSession>;
   /** Names of the gradients, in the order of the trained weights. */
   readonly gradientNames: readonly string[];
   /** Names of the statistics of a batch, in the order of the plan. */
   readonly statisticNames: readonly string[];
-  /** True if ONNX Runtime fills tensors that it is given for outputs. */
+  /** True if ONNX Runtime writes into preallocated output tensors. */
   readonly fills: boolean;
 }
 
@@ -34,14 +34,14 @@ export interface OnnxOptions {
 }
 
 export const lossName = 'loss';
-/** Name of the input for the targets of an output. */
+/** Returns the name of the input for the targets of an output. */
 export const targetOf = (i: number): string => `target_of_output_${i}`;
-/** Name of the input for the weights of samples. */
+/** Returns the name of the input for the sample weights of an output. */
 export const sampleWeightOf = (i: number): string => `sample_weight_of_output_${i}`;
-/** Name of the mean loss of an output. */
+/** Returns the name of the mean loss of an output. */
 export const lossOf = (i: number): string => `loss_of_output_${i}`;
 
-/** @param epsilon - of the backend of TensorFlow.js */
+/** Opens the sessions for training. @param epsilon - ε of the TensorFlow.js backend */
 export async function openTraining(
   where: string,
   ort: Ort,
@@ -109,7 +109,7 @@ interface LossParts {
   readonly epsilon: number;
 }
 
-/** Σ mean(wᵢ·lossᵢ) over the outputs, and the penalties. */
+/** Writes the total loss: Σ mean(wᵢ·lossᵢ) over the outputs, plus the penalties. */
 function totalLoss(g: Builder, { losses, outputs, penalties, target, epsilon }: LossParts): Value {
   const terms = losses.map(({ write, isScalar, isSparse }, i) => {
     const y = outputs[i];
@@ -129,7 +129,7 @@ function totalLoss(g: Builder, { losses, outputs, penalties, target, epsilon }: 
   return g.add(first, ...others);
 }
 
-/** Losses `[batch, …]` times a weight for each sample. */
+/** Multiplies losses, `[batch, …]`, by a weight for each sample. */
 function weighted(g: Builder, losses: Value, input: (like: Value) => Value): Value {
   const rest = Array.from({ length: g.rank(losses) - 1 }, (_, i) => i + 1);
   const weights = input(rest.length === 0 ? losses : g.sum(losses, rest, false));

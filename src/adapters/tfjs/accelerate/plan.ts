@@ -8,11 +8,11 @@ import { lossWriter, type LossWriter } from './losses.ts';
 
 type LayerVariable = tf.layers.Layer['weights'][number];
 
-/** A graph of a model, and the names in it. */
+/** A graph of a model, with the names in it. */
 export interface WrittenGraph extends GraphEnds {
   readonly bytes: Uint8Array;
   readonly noise: readonly NoiseInput[];
-  /** Name of a weight in the graph; undefined where the outputs do not depend on it. */
+  /** Returns the name of a weight in the graph; undefined if the outputs do not depend on it. */
   readonly nameOf: (weight: LayerVariable) => string | undefined;
 }
 
@@ -29,26 +29,26 @@ export interface NamedPenalty {
   readonly l2: number;
 }
 
-/** All that is known of a compiled model before ONNX Runtime sees it. */
+/** Everything needed to train a compiled model in ONNX Runtime, before any session is opened. */
 export interface ModelPlan {
   /** The weights that are trained, in the order of the model; each is in the graph. */
   readonly trained: readonly LayerVariable[];
   /** The moving statistics that training updates; each is in the graph. */
   readonly statistics: readonly Statistic[];
-  /** Weights that are a part of the graphs. */
+  /** Weights that are constants in the graphs. */
   readonly frozen: readonly LayerVariable[];
   readonly losses: readonly LossWriter[];
   readonly penalties: readonly NamedPenalty[];
   readonly training: WrittenGraph;
   readonly inference: () => WrittenGraph;
-  /** True as long as the model is compiled and its layers are trained as they were. */
+  /** Returns true as long as the model is not recompiled and its frozen layers do not change. */
   readonly holds: () => boolean;
 }
 
 /**
  * Writes a compiled model for training.
  *
- * @throws Error naming the layer, loss or penalty that stands in the way
+ * @throws Error naming the layer, loss or penalty that cannot be written
  */
 export function modelPlan(where: string, model: tf.LayersModel): ModelPlan {
   const compiled = compiledLosses(model);
@@ -89,14 +89,14 @@ export function modelPlan(where: string, model: tf.LayersModel): ModelPlan {
   };
 }
 
-/** The weights that `compile` found trainable and that have not been frozen since. */
+/** Returns the weights that `compile` found trainable and that have not been frozen since. */
 const trainedWeights = (model: tf.LayersModel): LayerVariable[] =>
   compiledTrainableWeights(model).filter((weight) => (weight.read() as tf.Variable).trainable);
 
-/** The data that a weight has now; other data after an assignment. */
+/** Returns the identity of a weight's current data, which changes with each assignment. */
 const dataOf = (weight: LayerVariable): object => (weight.read() as tf.Variable).dataId;
 
-/** The moving statistics of all BatchNorms: TensorFlow.js updates those of frozen layers too. */
+/** Returns the moving statistics of all BatchNorms: TensorFlow.js also updates those of frozen layers. */
 function movingStatistics(model: tf.LayersModel): Statistic[] {
   const layers = [...new Set(allLayers(inner(model).layers))];
   return layers
@@ -117,7 +117,7 @@ function written(
   use: GraphUse,
   fed: ReadonlySet<unknown>,
 ): WrittenGraph {
-  // A graph to be differentiated has all weights in it: those that are trained become inputs then.
+  // A graph to be differentiated contains all weights; differentiation turns the trained ones into inputs.
   const graph = new OnnxGraph(use, (key) => use === 'inference' && fed.has(key));
   const ends = writeGraph(where, graph, model);
   return {

@@ -52,7 +52,7 @@ export class Predictor {
     return new Predictor(ort, model, session, graph, { ...weights[0], ...weights[1] });
   }
 
-  /** Outputs for samples [from, to) of the inputs. */
+  /** Returns the outputs for samples [from, to) of the inputs. */
   async predict(inputs: readonly Column[], from: number, to: number): Promise<OrtTensor[]> {
     const rows = Int32Array.from({ length: to - from }, (_, i) => from + i);
     const { feeds } = this.feed(inputs, rows, 0, rows.length);

@@ -19,14 +19,14 @@ export function ruleOf(optimizer: tf.Optimizer): UpdateRule | null {
   return name === null ? null : updateRules[name];
 }
 
-/** Steps as an optimizer of TensorFlow.js takes them. */
+/** Takes the steps of an optimizer of TensorFlow.js. */
 export class RuleStepper implements Stepper {
   private readonly trainer: Trainer;
   private readonly optimizer: tf.Optimizer;
   private readonly rule: UpdateRule;
   private slots: Float32Array[] = [];
   private counters: Counters = {};
-  /** Steps of the optimizer when its state was last the same as the one here; −1 before the first call. */
+  /** Step count of the optimizer when its state last agreed with the one here; −1 before the first call. */
   private iterations = -1;
   private steps = 0;
 

@@ -10,7 +10,7 @@ import type { Stepper } from './stepper.ts';
 import { Trainer, type TrainerOptions } from './trainer.ts';
 import { modelWeights, type ModelWeights } from './weights.ts';
 
-/** A plan with all that is open for it. */
+/** A plan with its open sessions. */
 interface Opened {
   readonly plan: ModelPlan;
   readonly weights: ModelWeights;
@@ -19,18 +19,18 @@ interface Opened {
   predictor?: Promise<Predictor>;
 }
 
-/** The sessions of a model, opened when they are first needed and again when the model is compiled otherwise. */
+/** The sessions of a model, opened when first needed and reopened after the model is recompiled. */
 export class Runtime {
   readonly ort: Ort;
   readonly model: tf.LayersModel;
   private readonly options: TrainerOptions;
   private opened: Opened;
   private isDisposed = false;
-  /** True during a fit, whose sessions stay as they are. */
+  /** True during a fit, when sessions must not be replaced. */
   private isFitting = false;
   private last: Promise<unknown> = Promise.resolve();
 
-  /** @throws Error naming what of the model stands in the way */
+  /** @throws Error naming the part of the model that is not supported */
   constructor(where: string, ort: Ort, model: tf.LayersModel, options: TrainerOptions) {
     this.ort = ort;
     this.model = model;
@@ -46,7 +46,7 @@ export class Runtime {
     return this.opened.weights;
   }
 
-  /** Runs tasks one after the other: they share memory. */
+  /** Runs tasks one after the other, because they share memory. */
   inTurn<Result>(where: string, task: () => Promise<Result>): Promise<Result> {
     const run = async (): Promise<Result> => {
       if (this.isDisposed)
@@ -58,7 +58,7 @@ export class Runtime {
     return result;
   }
 
-  /** The model in training mode, with its weights as they are. */
+  /** Returns the model in training mode, with its current weights. */
   async training(where: string): Promise<{ trainer: Trainer; stepper: Stepper }> {
     const opened = await this.current(where);
     const { ort, model, options } = this;
@@ -74,7 +74,7 @@ export class Runtime {
     return { trainer, stepper: await opened.stepper };
   }
 
-  /** The model in inference mode, with its weights as they are. */
+  /** Returns the model in inference mode, with its current weights. */
   async inference(where: string): Promise<Predictor> {
     const opened = await this.current(where);
     const { ort, model, options } = this;
@@ -88,7 +88,7 @@ export class Runtime {
     return opened.predictor;
   }
 
-  /** Runs a fit: no other begins meanwhile, and however it ends, the model then has the weights. */
+  /** Runs a fit. No other fit can begin meanwhile, and however it ends, the weights are then in the model. */
   async duringFit<Result>(
     where: string,
     fit: (training: { trainer: Trainer; stepper: Stepper }) => Promise<Result>,
@@ -111,7 +111,7 @@ export class Runtime {
     }
   }
 
-  /** Leaves the optimizer with what was learned, vectors and all. */
+  /** Hands the complete state, including vectors, over to the optimizer. */
   async handOver(): Promise<void> {
     (await this.opened.stepper)?.end(true);
   }

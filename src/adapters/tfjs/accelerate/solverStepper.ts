@@ -5,7 +5,7 @@ import type { SolverOptimizer } from '../optimizers/solverOptimizer.ts';
 import type { Stepper } from './stepper.ts';
 import type { Evaluation, Trainer, TrainingBatch } from './trainer.ts';
 
-/** Steps as an optimizer of `quasi-newton/tfjs` takes them: any number of evaluations of one batch. */
+/** Takes the steps of an optimizer of `quasi-newton/tfjs`, with any number of evaluations per batch. */
 export class SolverStepper implements Stepper {
   private readonly trainer: Trainer;
   private readonly model: tf.LayersModel;
@@ -56,7 +56,7 @@ export class SolverStepper implements Stepper {
     });
     const evaluation: Evaluation = first!;
     trainer.updateStatistics(evaluation);
-    // The metrics are those of the first evaluation, the loss is that where the step began.
+    // The metrics are those of the first evaluation; the loss is that at the start of the step.
     return { ...evaluation, loss: progress.startLoss };
   }
 

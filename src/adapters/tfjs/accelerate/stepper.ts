@@ -2,14 +2,14 @@ import type { Evaluation, TrainingBatch } from './trainer.ts';
 
 /** Moves the weights of a trainer, batch by batch. */
 export interface Stepper {
-  /** Takes over what the model's optimizer knows, at the start of a call. */
+  /** Reads the state of the model's optimizer at the start of a call. */
   begin(): Promise<void>;
-  /** Takes the step of one batch; returns the evaluation where it began. */
+  /** Takes the step of one batch; returns the evaluation at its start. */
   step(batch: TrainingBatch, wantsOutputs: boolean): Promise<Evaluation>;
   /**
-   * Leaves the optimizer with what was learned.
+   * Writes the state back to the optimizer.
    *
-   * @param all - true if the optimizer is to have its vectors, also where it has made none yet
+   * @param all - true to write its vectors even if it has not created them yet
    */
   end(all: boolean): void;
 }

@@ -18,17 +18,17 @@ export interface Evaluation {
   readonly loss: number;
   /** Mean loss of each output. */
   readonly lossOfOutput: readonly number[];
-  /** Outputs of the model; none unless they were asked for. */
+  /** Outputs of the model; empty unless requested. */
   readonly outputs: readonly OrtTensor[];
   /** Mean or variance of the batch for each moving statistic. */
   readonly statistics: readonly Float32Array[];
 }
 
-/** A batch with the random numbers that belong to it; the next batch writes the same memory. */
+/** A batch with its random numbers; the next batch overwrites the same memory. */
 export interface TrainingBatch {
   readonly size: number;
   readonly feeds: Readonly<Record<string, OrtTensor>>;
-  /** The targets as tensors, the caller's. */
+  /** Returns the targets as tensors owned by the caller. */
   targets(): tf.Tensor[];
 }
 
@@ -92,7 +92,7 @@ export class Trainer {
     return new Trainer(ort, model, plan, weights, sessions, random);
   }
 
-  /** Puts rows `rows[from]`, …, `rows[to − 1]` of the data together, and draws their noise. */
+  /** Assembles rows `rows[from]`, …, `rows[to − 1]` of the data, and draws their noise. */
   batch(data: TrainingColumns, rows: ArrayLike<number>, from: number, to: number): TrainingBatch {
     const { inputs, targets, weights } = data;
     const fed = this.feed([...inputs, ...targets, ...weights], rows, from, to);
@@ -107,7 +107,7 @@ export class Trainer {
     };
   }
 
-  /** Loss and gradient of a batch at the weights as they are. */
+  /** Computes loss and gradient of a batch at the current weights. */
   async evaluate({ feeds }: TrainingBatch, wantsOutputs: boolean): Promise<Evaluation> {
     const { sessions, plan, gradient } = this;
     const names = wantsOutputs ? [...this.others, ...plan.training.outputs] : this.others;
@@ -130,7 +130,7 @@ export class Trainer {
     };
   }
 
-  /** Loss alone of a batch at the weights as they are. */
+  /** Computes only the loss of a batch at the current weights. */
   async loss({ feeds }: TrainingBatch): Promise<number> {
     this.lossSession ??= this.sessions.openLoss();
     const results = await (await this.lossSession).run({ ...feeds, ...this.trained }, [lossName]);
@@ -158,7 +158,7 @@ export class Trainer {
     await (await this.lossSession)?.release();
   }
 
-  /** Feeds without weights of samples where the loss is a scalar already. */
+  /** Returns the feeds without sample weights if the loss is a scalar. */
   private withoutUnused({ feeds }: FedBatch): FedBatch['feeds'] {
     const unused = this.plan.losses.flatMap(({ isScalar }, i) => (isScalar ? [sampleWeightOf(i)] : []));
     if (unused.length === 0) return feeds;
@@ -166,7 +166,10 @@ export class Trainer {
   }
 }
 
-/** Draws the noise of a batch into memory that the next one of the same size writes. */
+/**
+ * Creates a function that draws the noise of a batch into memory that the next batch of the same size
+ * overwrites.
+ */
 function noiseFeeder(ort: Ort, { training }: ModelPlan, random: () => number) {
   const known = new Map<number, { tensors: Record<string, OrtTensor>; arrays: Float32Array[] }>();
   return (batch: number): Readonly<Record<string, OrtTensor>> => {

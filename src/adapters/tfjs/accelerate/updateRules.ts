@@ -1,5 +1,6 @@
 /**
- * The update rules of TensorFlow.js's optimizers on one flat vector: step by step the same numbers to within float32.
+ * The update rules of TensorFlow.js's optimizers on one flat vector, with the same results at each step to
+ * float32 accuracy.
  *
  * @see https://github.com/tensorflow/tfjs/tree/master/tfjs-core/src/optimizers
  * @module
@@ -7,13 +8,13 @@
 
 import { adamStep, adamVectors } from './adamStep.ts';
 
-/** Hyper-parameters of an optimizer, as its `getConfig` has them. */
+/** Hyperparameters of an optimizer, as returned by its `getConfig`. */
 export type Hyper = Readonly<Record<string, number | boolean>>;
 
-/** The numbers that an optimizer keeps beside its vectors. */
+/** Numbers that an optimizer keeps in addition to its vectors. */
 export type Counters = Record<string, number>;
 
-/** A step: parameters p and gradient g, `[n]`, and the vectors that the optimizer keeps, `[n]` each. */
+/** A step: parameters p and gradient g, `[n]`, and the optimizer's vectors, `[n]` each. */
 export interface UpdateStep {
   readonly p: Float32Array;
   readonly g: Float32Array;
@@ -27,11 +28,11 @@ export interface UpdateStep {
 
 /** The update of one class of optimizers. */
 export interface UpdateRule {
-  /** Fields of the optimizer that hold its vectors, and the ends of their names. */
+  /** Fields of the optimizer that hold its vectors, with the suffixes of the variables' names. */
   readonly slots: (hyper: Hyper) => readonly (readonly [field: string, suffix: string])[];
-  /** Number that the vectors hold before the first step. @defaultValue 0 */
+  /** Initial value of the elements of the vectors. @defaultValue 0 */
   readonly initial?: (hyper: Hyper) => number;
-  /** Fields of the optimizer that hold single numbers, and these before the first step. */
+  /** Fields of the optimizer that hold single numbers, with their initial values. */
   readonly counters?: (hyper: Hyper) => Counters;
   readonly step: (step: UpdateStep) => void;
   /** Allocates a vector for each of `slots`, `[n]`, where `step` works fastest. @defaultValue anywhere */

@@ -5,29 +5,29 @@ import { tfParams, type TfParamSet } from '../tensors/tfParams.ts';
 
 type LayerVariable = tf.layers.Layer['weights'][number];
 
-/** Weights of a model as one flat float32 vector, which ONNX Runtime works on. */
+/** Weights of a model as one flat float32 vector for ONNX Runtime. */
 export interface MirroredWeights {
   readonly params: TfParamSet;
   /** `[n]` */
   readonly values: Float32Array;
   /**
-   * `values ← ` the model, for each weight that somebody has written since the last time.
+   * `values ← ` the model, for each weight written by other code since the last time.
    *
-   * @param all - true if those are read too that do not seem to have changed, unless `values` are newer
+   * @param all - true to read also weights that do not seem to have changed, unless `values` are newer
    */
   pull(all?: boolean): Promise<boolean>;
-  /** `values ← ` the model at once, all of it. */
+  /** `values ← ` the model, synchronously and completely. */
   pullNow(): void;
   /** The model `← values`. */
   push(): void;
-  /** Says that `values` have changed. */
+  /** Records that `values` have changed. */
   touch(): void;
 }
 
 /** The weights of a model that training changes. */
 export interface ModelWeights {
   readonly trained: MirroredWeights;
-  /** Moving means and variances; null where the model has none. */
+  /** Moving means and variances; null if the model has none. */
   readonly statistics: MirroredWeights | null;
   /** As {@link MirroredWeights.pull}, of both. */
   pull(all?: boolean): Promise<boolean>;
@@ -35,7 +35,7 @@ export interface ModelWeights {
   push(): void;
 }
 
-/** The memory for the weights of a plan. */
+/** Allocates the memory for the weights of a plan. */
 export function modelWeights({
   trained,
   statistics,
@@ -56,7 +56,7 @@ export function modelWeights({
   };
 }
 
-/** @param weights - of a model, at least one */
+/** Mirrors weights of a model. @param weights - at least one */
 export function mirroredWeights(weights: readonly LayerVariable[]): MirroredWeights {
   const params = tfParams(weights.map((weight) => weight.read() as tf.Variable));
   const { variables, layout } = params;

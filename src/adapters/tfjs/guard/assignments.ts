@@ -1,19 +1,19 @@
 import * as tf from '@tensorflow/tfjs';
 
 /**
- * Values that a closure writes into variables while it runs: BatchNorm's moving statistics, counters, whatever is
- * not being optimized.
+ * Tracks values that a closure writes into variables that are not being optimized, such as BatchNorm's moving
+ * statistics and counters.
  */
 export interface Assignments {
-  /** Runs the closure and lets what it writes stand. */
+  /** Runs the closure and keeps what it writes. */
   first<Result>(closure: () => Result): Result;
-  /** Runs it from the values before the first run; afterwards those variables hold what they held. */
+  /** Runs the closure from the values before the first run; afterwards restores the variables. */
   again<Result>(closure: () => Result): Result;
-  /** Lets go of the values kept. */
+  /** Releases the stored values. */
   release(): void;
 }
 
-/** @param own - the variables being optimized, which are left out */
+/** Starts tracking. @param own - the variables being optimized, which are not tracked */
 export function assignments(own: ReadonlySet<tf.Variable>): Assignments {
   const before = new Map<tf.Variable, tf.Tensor>();
   return {
@@ -35,7 +35,7 @@ export function assignments(own: ReadonlySet<tf.Variable>): Assignments {
   };
 }
 
-/** Runs `closure`; each variable it writes into first goes to `held`, with its value until then. */
+/** Runs `closure`; before the first write to a variable, stores its value in `held`. */
 function recording<Result>(
   closure: () => Result,
   own: ReadonlySet<tf.Variable>,
@@ -55,7 +55,7 @@ function recording<Result>(
   }
 }
 
-/** The value of a variable, to be disposed of by the caller; its numbers are shared, not copied. */
+/** Returns the value of a variable, for the caller to dispose; its data are shared, not copied. */
 const aside = (variable: tf.Variable): tf.Tensor => tf.keep(variable.clone());
 
 function letGo(values: Map<tf.Variable, tf.Tensor>): void {

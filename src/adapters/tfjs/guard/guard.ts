@@ -5,18 +5,21 @@ import { currentScope, giveToScope, keptScalars } from '../internals/engine.ts';
 import { recurrentStates, type RecurrentStates } from '../internals/layerStates.ts';
 import { watchingModel, withoutMetrics } from '../internals/model.ts';
 
-/** A closure made fit for being run many times. */
+/** A training closure that can be run several times without repeated side effects. */
 export interface Guard {
-  /** Runs the closure: always the same function of the variables being optimized. */
+  /** Runs the closure, always as the same function of the variables being optimized. */
   readonly loss: () => tf.Scalar;
-  /** True if the closure, unguarded, is another function each time: it draws random numbers or carries state on. */
+  /**
+   * Returns true if the unguarded closure changes between runs, because it draws random numbers or carries
+   * state.
+   */
   varies(): boolean;
-  /** The model whose training closure it is, once that is known. */
+  /** Returns the model whose training closure it is; null until that is known. */
   model(): tf.LayersModel | null;
   /**
-   * Ends it; from here on the world is as if the closure had run once.
+   * Ends the guard and leaves everything as if the closure had run once.
    *
-   * @returns tensors that are nobody's now, but may still be read by whoever called
+   * @returns tensors without an owner, which the caller of the optimizer may still read
    */
   release(): tf.Tensor[];
 }
@@ -25,24 +28,24 @@ export interface Guard {
 export interface GuardOptions {
   /** The variables being optimized. */
   readonly own: ReadonlySet<tf.Variable>;
-  /** The model whose training closure it is, where that is known. */
+  /** The model whose training closure it is, if known. */
   readonly model: tf.LayersModel | null;
-  /** Random numbers of earlier runs, to be repeated. @defaultValue `[]` */
+  /** Random numbers of earlier runs to repeat. @defaultValue `[]` */
   readonly draws?: number[];
-  /** True if the side effects of the first run are to stay. @defaultValue `true` */
+  /** True to keep the side effects of the first run. @defaultValue `true` */
   readonly keepFirst?: boolean;
 }
 
 /**
  * Guards a closure that `model.fit` or a user hands to an optimizer.
  *
- * A line search runs it several times where tfjs expects one run, and a training closure has side effects.
- * Under the guard the first run has them and no other has; and all runs see what the first saw: the same
- * random numbers (dropout masks, noise), the same states of stateful RNNs, the same other variables. So
- * the loss is one function for all of a step.
+ * A line search runs a closure several times where tfjs expects one run, but a training closure has side
+ * effects. Under the guard, only the first run has them, and all runs see what the first saw: the same random
+ * numbers (dropout masks, noise), states of stateful RNNs and other variables. So the loss is one function
+ * for the whole step.
  *
- * The first run of a training closure tells whose it is, unless that is known. A closure of another kind may keep
- * scalars as a training closure keeps metrics: those of later runs are disposed of in the end.
+ * The first run of a training closure reveals its model, unless it is known. Other closures may keep scalars,
+ * as a training closure keeps metrics; those of later runs are disposed at the end.
  */
 export function guard(closure: () => tf.Scalar, options: GuardOptions): Guard {
   const { own, draws = [], keepFirst = true } = options;

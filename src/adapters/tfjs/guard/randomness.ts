@@ -1,8 +1,8 @@
 /**
- * Runs `body` with a `Math.random` that repeats `draws`, and adds to them where they end.
+ * Runs `body` with a `Math.random` that repeats `draws` and appends to them when they run out.
  *
- * All ops of tfjs that are given no seed (dropout, noise) take theirs from `Math.random`: with the same
- * draws they do the same. The code between is synchronous, so nobody else sees it.
+ * All tfjs ops without a seed (dropout, noise) draw one from `Math.random`, so the same draws give the same
+ * results. The body is synchronous, so no other code sees the replacement.
  */
 export function withDraws<Result>(draws: number[], body: () => Result): Result {
   const { random } = Math;

@@ -1,8 +1,8 @@
 /**
  * Scopes and the gradient tape.
  *
- * The files of this folder touch what TensorFlow.js keeps private, and no others do: checked against 4.22, and
- * by a test that fails when a part is gone.
+ * Only the files of this folder use private parts of TensorFlow.js. They are checked against 4.22, and by a
+ * test that fails if a part is missing.
  *
  * @module
  */
@@ -32,21 +32,21 @@ interface EngineState {
 
 export const engineState = (): EngineState => (tf.engine() as unknown as { state: EngineState }).state;
 
-/** The id that the next tensor will have. */
+/** Returns the id of the next tensor. */
 export const nextTensorId = (): number =>
   (tf.engine().constructor as unknown as { nextTensorId: number }).nextTensorId;
 
-/** The innermost `tf.tidy` that is open, or null. */
+/** Returns the innermost open `tf.tidy`, or null. */
 export function currentScope(): Scope | null {
   return engineState().activeScope;
 }
 
-/** Scalars other than `value`, if there is one, that the scope open now has been told to keep: a closure's metrics. */
+/** Returns the scalars, other than `value`, that the current scope was told to keep: a closure's metrics. */
 export function keptScalars(value: tf.Tensor | null): tf.Tensor[] {
   return currentScope()?.track.filter((tensor) => tensor.kept && tensor.rank === 0 && tensor !== value) ?? [];
 }
 
-/** Makes tensors that were kept the business of a scope again; returns those that are left: none. */
+/** Returns kept tensors to a scope, which then disposes them; returns the tensors that remain: none. */
 export function giveToScope(scope: Scope, tensors: readonly tf.Tensor[]): tf.Tensor[] {
   for (const tensor of tensors as Scope['track']) {
     tensor.kept = false;
@@ -57,7 +57,7 @@ export function giveToScope(scope: Scope, tensors: readonly tf.Tensor[]): tf.Ten
 }
 
 /**
- * Disposes what the gradient tape kept for an evaluation that threw; tfjs leaves it until its process ends.
+ * Disposes tensors that the gradient tape kept for an evaluation that threw; tfjs never releases them.
  */
 export function discardTape(): void {
   const state = engineState();
@@ -67,18 +67,19 @@ export function discardTape(): void {
 }
 
 /**
- * The nodes of a gradient tape in an order in which every tensor is made before it is used.
+ * Returns the nodes of a gradient tape in an order in which every tensor is created before it is used.
  *
- * Where a gradient needs an output of its operation (tanh, exp, softmax, …), TensorFlow.js saves a copy of it, and
- * records the copying before the operation itself. A second differentiation reads the tape forwards, finds
- * copies of tensors that nothing has made yet, and takes them for constants: the reason why its second derivatives
- * are silently wrong (tfjs issues 3252, 227). In the right order they are right.
+ * If a gradient needs an output of its operation (tanh, exp, softmax, …), TensorFlow.js saves a copy of the
+ * output, and records the copying before the operation itself. A second differentiation reads the tape
+ * forwards, finds copies of tensors that have not been created yet, and treats them as constants. This is why
+ * its second derivatives are silently wrong (tfjs issues 3252, 227); with the nodes in the right order they
+ * are correct.
  */
 export function orderedTape(tape: readonly TapeNode[]): TapeNode[] {
   const makers = new Map<number, TapeNode>();
   for (const node of tape) for (const { id } of node.outputs) if (!makers.has(id)) makers.set(id, node);
   const ordered = new Set<TapeNode>();
-  /** Nodes met before the maker of one of their inputs, by that maker. */
+  /** Nodes found before the producer of one of their inputs, by that producer. */
   const waiting = new Map<TapeNode, TapeNode[]>();
   const place = (node: TapeNode): void => {
     const maker = Object.values(node.inputs)
@@ -92,7 +93,7 @@ export function orderedTape(tape: readonly TapeNode[]): TapeNode[] {
     for (const waiter of waiting.get(node) ?? []) place(waiter);
   };
   for (const node of tape) place(node);
-  // Two nodes that wait for each other stay in the order they were in.
+  // Nodes that wait for each other keep their order.
   for (const node of tape) ordered.add(node);
   return [...ordered];
 }

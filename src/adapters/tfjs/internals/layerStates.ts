@@ -1,8 +1,8 @@
 /**
- * Memory of layers from run to run: moving statistics and recurrent states.
+ * State that layers keep between runs: moving statistics and recurrent states.
  *
- * The files of this folder touch what TensorFlow.js keeps private, and no others do: checked against 4.22, and
- * by a test that fails when a part is gone.
+ * Only the files of this folder use private parts of TensorFlow.js. They are checked against 4.22, and by a
+ * test that fails if a part is missing.
  *
  * @module
  */
@@ -10,7 +10,7 @@ import * as tf from '@tensorflow/tfjs';
 import { allLayers } from './layers.ts';
 import { inner } from './model.ts';
 
-/** The parts of a BatchNormalization that have no public name. */
+/** Private parts of a BatchNormalization. */
 interface BatchNorm {
   momentum: number;
   readonly movingMean: tf.layers.Layer['weights'][number];
@@ -20,7 +20,7 @@ interface BatchNorm {
 /** The moving statistics of a model's BatchNorms. */
 export interface MovingStatistics {
   readonly variables: tf.Variable[];
-  /** Runs `body` so that a run in training mode leaves the statistics of its batch there, and nothing else. */
+  /** Runs `body` so that a run in training mode replaces the moving statistics by those of its batch. */
   readonly replacing: <Result>(body: () => Result) => Result;
 }
 
@@ -36,7 +36,7 @@ export function movingStatistics(model: tf.LayersModel): MovingStatistics {
     replacing(body) {
       const momenta = norms.map(({ momentum }) => momentum);
       for (const norm of norms) norm.momentum = 0;
-      // old − (old − new)·(1 − momentum) is new to the last bit only where old is 0.
+      // old − (old − new)·(1 − momentum) equals new to the last bit only if old is 0.
       for (const variable of variables) tf.tidy(() => variable.assign(tf.zerosLike(variable)));
       try {
         return body();
@@ -47,11 +47,11 @@ export function movingStatistics(model: tf.LayersModel): MovingStatistics {
   };
 }
 
-/** The parts of a stateful RNN that have no public name. */
+/** Private parts of a stateful RNN. */
 interface StatefulRnn {
   stateful?: boolean;
   states_: tf.Tensor[] | null;
-  /** Earlier states, kept for backpropagation until `resetStates()`. */
+  /** Previous states, kept for backpropagation until `resetStates()`. */
   keptStates: tf.Tensor[][];
 }
 
@@ -59,20 +59,21 @@ interface StatefulRnn {
 export interface RecurrentStates {
   /** True if there are any. */
   readonly some: boolean;
-  /** Runs `body` from the states as they were at first; afterwards they are what they were before it. */
+  /** Runs `body` from the remembered states; afterwards restores the current ones. */
   again<Result>(body: () => Result): Result;
 }
 
 /**
- * Remembers the states of a model's stateful RNNs as they are now.
+ * Remembers the current states of a model's stateful RNNs.
  *
- * @param hasRun - true if the model has run in training mode since, so that they are those before the last run
+ * @param hasRun - true if the model has already run in training mode; the states before that run are then
+ *   remembered
  */
 export function recurrentStates(model: tf.LayersModel, hasRun = false): RecurrentStates {
   const layers = new Set(allLayers(inner(model).layers)) as unknown as Set<StatefulRnn>;
   const rnns = [...layers].filter((layer) => layer.stateful && 'states_' in layer);
   if (rnns.length === 0) return { some: false, again: (body) => body() };
-  // A run in training mode keeps the tensors it began with: they need no copies here.
+  // A run in training mode keeps its initial tensors, so no copies are needed here.
   const starts = rnns.map(({ states_: states, keptStates }) => {
     const start = hasRun ? keptStates.at(-1) : states;
     return start ? [...start] : null;

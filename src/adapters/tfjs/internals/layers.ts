@@ -2,16 +2,16 @@ import type * as tf from '@tensorflow/tfjs';
 
 type Layer = tf.layers.Layer;
 
-/** The layers of a model, with those inside nested models and wrappers. */
+/** Returns the layers of a model, including those inside nested models and wrappers. */
 export function allLayers(layers: readonly Layer[]): Layer[] {
   return layers.flatMap((layer) => {
     const inside = insideOf(layer);
-    // A wrapper is listed before its contents, so that the innermost owner of a weight comes last and counts.
+    // A wrapper comes before its contents, so the innermost owner of a weight comes last and wins.
     return [layer, ...allLayers(inside)];
   });
 }
 
-/** Layers inside a nested model, a Bidirectional, a TimeDistributed or an RNN. */
+/** Returns the layers inside a nested model, a Bidirectional, a TimeDistributed or an RNN. */
 function insideOf(layer: Layer): Layer[] {
   const parts = layer as unknown as {
     layers?: Layer[];

@@ -1,14 +1,14 @@
 /**
- * The training closure of a model, and what its private parts tell of it.
+ * The training closure of a model, and information from its private parts.
  *
- * The files of this folder touch what TensorFlow.js keeps private, and no others do: checked against 4.22, and
- * by a test that fails when a part is gone.
+ * Only the files of this folder use private parts of TensorFlow.js. They are checked against 4.22, and by a
+ * test that fails if a part is missing.
  *
  * @module
  */
 import * as tf from '@tensorflow/tfjs';
 
-/** The parts of a LayersModel that have no public name. */
+/** Private parts of a LayersModel. */
 interface ModelInternals {
   optimizer_?: unknown;
   metricsTensors: unknown[];
@@ -18,41 +18,43 @@ interface ModelInternals {
   readonly layers: tf.layers.Layer[];
   /** The weights that `compile` found trainable, which `fit` hands to the optimizer. */
   readonly collectedTrainableWeights?: tf.layers.Layer['trainableWeights'];
-  /** Record of the last `fit` or `fitDataset`, made when it begins. */
+  /** History of the last `fit` or `fitDataset`, created when it begins. */
   readonly history?: object;
   makeTrainFunction(): (data: tf.Tensor[]) => tf.Scalar[];
   standardizeUserDataXY(x: Data, y: Data, checkBatchAxis?: boolean): [tf.Tensor[], tf.Tensor[]];
 }
 
-/** Inputs or targets as `model.fit` takes them: a tensor, several, or several by name. */
+/** Inputs or targets in the forms that `model.fit` accepts: one tensor, several, or several by name. */
 export type Data = tf.Tensor | tf.Tensor[] | { [name: string]: tf.Tensor };
 
-/** The tensors of data as users give them. */
+/** Returns the tensors of data in any of these forms. */
 export const tensorsOf = (data: Data): tf.Tensor[] =>
   data instanceof tf.Tensor ? [data] : Object.values<tf.Tensor>(data);
 
 /** The loss and variables that a compiled model hands to its optimizer. */
 export interface TrainingClosure {
-  /** The model's total loss on the data, regularizers included, dropout and BatchNorm in training mode. */
+  /**
+   * The model's total loss on the data, including regularizers, with dropout and BatchNorm in training mode.
+   */
   readonly loss: () => tf.Scalar;
   readonly variables: tf.Variable[];
 }
 
-/** A `Sequential` hands everything on to a model inside it; that is the one to look at. */
+/** Returns the model to inspect: a `Sequential` delegates everything to a model inside it. */
 export function inner(model: tf.LayersModel): ModelInternals {
   const outer = model as unknown as { model?: unknown };
   return (outer.model ?? outer) as ModelInternals;
 }
 
-/** True if `compile` has been called. */
+/** Returns true if `compile` has been called. */
 export function isCompiled(model: tf.LayersModel): boolean {
   return inner(model).optimizer_ != null;
 }
 
 /**
- * Brings data into the order and shapes of the model's inputs and outputs, as `fit` does.
+ * Brings data into the order and shape of the model's inputs and outputs, as `fit` does.
  *
- * @throws Error in the words of tfjs, where the data do not fit the model
+ * @throws Error from tfjs, if the data do not fit the model
  */
 export function standardize(
   model: tf.LayersModel,
@@ -64,8 +66,8 @@ export function standardize(
 }
 
 /**
- * The closure that `fit` would hand to the optimizer for this batch: the train function is run once with an
- * optimizer that keeps the closure and does nothing. Metrics are left out of it.
+ * Captures the closure that `fit` would hand to the optimizer for this batch, without metrics: runs the train
+ * function once with an optimizer that only stores the closure.
  */
 export function captureTraining(
   model: tf.LayersModel,
@@ -90,7 +92,7 @@ export function captureTraining(
   return captured!;
 }
 
-/** Runs `body`, a training closure of the model or something around one, with no metrics computed. */
+/** Runs `body`, which runs a training closure of the model, without computing metrics. */
 export function withoutMetrics<Result>(model: tf.LayersModel, body: () => Result): Result {
   const internals = inner(model);
   const { metricsTensors } = internals;
@@ -103,19 +105,19 @@ export function withoutMetrics<Result>(model: tf.LayersModel, body: () => Result
 }
 
 /**
- * Runs a closure and finds out whose training closure it is: the last thing that one does is to ask its model for the
- * losses of its regularizers.
+ * Runs a closure and determines which model it trains: the last thing a training closure does is to ask its
+ * model for the regularization losses.
  *
  * @param found - called with the model, if there is one
  */
 export function watchingModel<Result>(closure: () => Result, found: (model: tf.LayersModel) => void): Result {
-  // Sequential inherits the method, and calls it on the model inside it.
+  // Sequential inherits the method and calls it on its inner model.
   const prototype = Object.getPrototypeOf(tf.LayersModel.prototype) as {
     calculateLosses(this: tf.LayersModel): tf.Scalar[];
   };
   const method = Object.getOwnPropertyDescriptor(prototype, 'calculateLosses');
   if (!method) return closure();
-  // A nested model is asked by the one around it, which comes first.
+  // A nested model is asked by the enclosing one, which comes first.
   const asked: tf.LayersModel[] = [];
   const original = method.value as (this: tf.LayersModel) => tf.Scalar[];
   prototype.calculateLosses = function () {
@@ -130,19 +132,19 @@ export function watchingModel<Result>(closure: () => Result, found: (model: tf.L
   }
 }
 
-/** The weights that `compile` found trainable, some of which may have been frozen since. */
+/** Returns the weights that `compile` found trainable, some of which may have been frozen since. */
 export function compiledTrainableWeights(model: tf.LayersModel): tf.layers.Layer['trainableWeights'] {
   return inner(model).collectedTrainableWeights ?? model.trainableWeights;
 }
 
-/** The variables of {@link compiledTrainableWeights}. */
+/** Returns the variables of {@link compiledTrainableWeights}. */
 export function compiledVariables(model: tf.LayersModel): tf.Variable[] {
   return compiledTrainableWeights(model).map((weight) => weight.read() as tf.Variable);
 }
 
-/** Tells whether a training closure belongs to another `fit` than the last one. */
+/** Detects if a training closure belongs to a different `fit` than the last one. */
 export interface FitWatch {
-  /** @param model - the one whose closure it is, or null as long as that is not known */
+  /** Returns true for a new `fit`. @param model - the closure's model; null if not known yet */
   isNew(model: tf.LayersModel | null): boolean;
   note(model: tf.LayersModel | null): void;
 }
@@ -162,18 +164,18 @@ export function fitWatch(): FitWatch {
   };
 }
 
-/** Metrics that `evaluate` of a model computes beside the loss. */
+/** Metrics that `evaluate` of a model computes in addition to the loss. */
 export interface CompiledMetrics {
-  /** Names of all that `evaluate` returns, the loss first. */
+  /** Names of all values that `evaluate` returns, beginning with the loss. */
   readonly names: readonly string[];
-  /** Runs `body` with these metrics in the place of the model's. */
+  /** Runs `body` with these metrics instead of the model's. */
   readonly during: <Result>(body: () => Result) => Result;
 }
 
 /**
- * Metrics as `compile` makes them of names and functions, for a model that stays compiled as it is.
+ * Creates metrics from names and functions, as `compile` does, without recompiling the model.
  *
- * @param metrics - default: those that the model is compiled with
+ * @param metrics - default: the compiled metrics of the model
  */
 export function compiledMetrics(
   model: tf.LayersModel,

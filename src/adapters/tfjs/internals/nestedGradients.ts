@@ -1,36 +1,39 @@
 /**
  * Gradients inside gradients: `tf.grad` and its relatives called in a loss.
  *
- * The files of this folder touch what TensorFlow.js keeps private, and no others do: checked against 4.22, and
- * by a test that fails when a part is gone.
+ * Only the files of this folder use private parts of TensorFlow.js. They are checked against 4.22, and by a
+ * test that fails if a part is missing.
  *
  * @module
  */
 import * as tf from '@tensorflow/tfjs';
 import { engineState, nextTensorId, orderedTape, type TapeNode } from './engine.ts';
 
-/** The methods of the engine behind all gradients of TensorFlow.js, and behind `tf.customGrad`. */
+/** The engine's methods behind all gradients of TensorFlow.js and behind `tf.customGrad`. */
 interface GradientEngine {
   gradients: (f: () => tf.Tensor, xs: tf.Tensor[], dy?: tf.Tensor | null, allowNone?: boolean) => object;
   customGrad: (f: CustomForward) => (...inputs: tf.Tensor[]) => tf.Tensor;
 }
 type CustomForward = (...args: unknown[]) => unknown;
 
-/** Ids [first, last) of the tensors made in the forward part of a `tf.customGrad`, which the tape does not see. */
+/**
+ * Ids [first, last) of the tensors created in the forward part of a `tf.customGrad`, which are not on the
+ * tape.
+ */
 type Unseen = readonly [first: number, last: number];
 
 /**
- * Treatment of a gradient that was taken inside a loss and is to be differentiated again: `'correct'` puts the
- * tape in order first, `'refuse'` throws where TensorFlow.js alone would lose a part of the derivative.
+ * Treatment of a gradient that is taken inside a loss and differentiated again: `'correct'` first puts the
+ * tape in order, `'refuse'` throws if TensorFlow.js alone would lose a part of the derivative.
  */
 export type NestedGradients = 'correct' | 'refuse';
 
-/** A nested gradient whose derivative would be wrong. */
+/** Error for a nested gradient whose derivative would be wrong. */
 export class WrongNestedGradient extends Error {}
 
 let mode: NestedGradients | null = null;
 
-/** Runs `body`; gradients nested in it are right, or refused by a {@link WrongNestedGradient}. */
+/** Runs `body`; gradients nested in it are either correct or refused with a {@link WrongNestedGradient}. */
 export function guardNested<Result>(body: () => Result): Result {
   if (mode !== null) return body();
   const remove = install('refuse');
@@ -41,19 +44,19 @@ export function guardNested<Result>(body: () => Result): Result {
   }
 }
 
-/** Makes nested gradients right from here on, for the whole page. */
+/** Makes nested gradients correct from now on, for the whole page. */
 export function correctNested(): void {
   if (mode === 'correct') return;
   install('correct');
 }
 
-/** Replaces two methods of the engine; returns a function that takes them off again. */
+/** Replaces two methods of the engine; returns a function that restores them. */
 function install(treatment: NestedGradients): () => void {
   const engine = tf.engine() as unknown as GradientEngine;
   const { gradients, customGrad } = engine;
-  /** Gradients taken so far while another was being taken. */
+  /** Number of nested gradients so far. */
   let nested = 0;
-  /** Calls under way. */
+  /** Number of calls in progress. */
   let open = 0;
   let unseen: Unseen[] = [];
 
@@ -67,7 +70,7 @@ function install(treatment: NestedGradients): () => void {
       if (nested > before && y instanceof tf.Tensor) settleTape(treatment, xs, y, unseen);
       return y;
     };
-    // A gradient taken in the backward part of another one, such as of a checkpoint, would begin its tape anew.
+    // A gradient taken in the backward part of another, such as of a checkpoint, would restart the tape.
     const { activeTape: outer } = state;
     const inBackwardPart = state.gradientDepth === 0 && open > 0;
     open++;
@@ -95,7 +98,7 @@ function install(treatment: NestedGradients): () => void {
   };
 }
 
-/** @throws WrongNestedGradient where dy/dxs would lack a part */
+/** Puts the tape in order, or refuses it. @throws WrongNestedGradient if dy/dxs would be incomplete */
 function settleTape(
   treatment: NestedGradients,
   xs: readonly tf.Tensor[],
@@ -125,7 +128,7 @@ function settleTape(
   }
 }
 
-/** Nodes that lie on a path from `xs` to `y`, found as TensorFlow.js does, in one pass each way. */
+/** Returns the nodes on a path from `xs` to `y`, found as in TensorFlow.js, in one pass each way. */
 function pathNodes(
   tape: readonly TapeNode[],
   xs: readonly tf.Tensor[],

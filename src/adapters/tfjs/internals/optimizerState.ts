@@ -1,14 +1,14 @@
 /**
- * The vectors and numbers that the optimizers of TensorFlow.js keep from step to step.
+ * The vectors and numbers that the optimizers of TensorFlow.js keep between steps.
  *
- * The files of this folder touch what TensorFlow.js keeps private, and no others do: checked against 4.22, and
- * by a test that fails when a part is gone.
+ * Only the files of this folder use private parts of TensorFlow.js. They are checked against 4.22, and by a
+ * test that fails if a part is missing.
  *
  * @module
  */
 import * as tf from '@tensorflow/tfjs';
 
-/** A vector of one variable. */
+/** An optimizer's vector for one variable. */
 interface Slot {
   readonly originalName: string;
   readonly variable: tf.Variable;
@@ -20,9 +20,10 @@ type Fields = Record<string, Slot[] | tf.Variable | undefined>;
 const fieldsOf = (optimizer: tf.Optimizer): Fields => optimizer as unknown as Fields;
 
 /**
- * Returns the class name of an optimizer of TensorFlow.js itself; null for others, whose rule nobody knows.
+ * Returns the class name of one of TensorFlow.js's own optimizers; null for others, whose update rule is
+ * unknown.
  *
- * All optimizers are instances of each other there, so prototypes are compared.
+ * In TensorFlow.js, `instanceof` holds between all optimizers, so prototypes are compared.
  */
 export function stockClass(optimizer: tf.Optimizer): string | null {
   const classes = [
@@ -38,7 +39,10 @@ export function stockClass(optimizer: tf.Optimizer): string | null {
   return known ? known.className : null;
 }
 
-/** The variables in a field, one for each trained variable; null where the optimizer has made none, or for others. */
+/**
+ * Returns the variables in a field, one for each trained variable; null if the optimizer has not created
+ * them, or has created them for other variables.
+ */
 export function slotsIn(
   optimizer: tf.Optimizer,
   field: string,
@@ -50,7 +54,7 @@ export function slotsIn(
   return variables.every(({ shape }, i) => shape.join() === shapes[i].join()) ? variables : null;
 }
 
-/** Makes the vectors of a field, zeros, as the optimizer would at its first step. */
+/** Creates the vectors of a field as zeros, as the optimizer would at its first step. */
 export function makeSlots(
   optimizer: tf.Optimizer,
   field: string,
@@ -65,17 +69,17 @@ export function makeSlots(
   return slots.map(({ variable }) => variable);
 }
 
-/** A single number that an optimizer keeps in a variable. */
+/** Returns the variable in which an optimizer keeps a single number. */
 export function counterOf(optimizer: tf.Optimizer, field: string): tf.Variable {
   return fieldsOf(optimizer)[field] as tf.Variable;
 }
 
-/** Number of steps that an optimizer has taken. */
+/** Returns the number of steps that an optimizer has taken. */
 export function iterationsOf(optimizer: tf.Optimizer): number {
   return optimizer.iterations;
 }
 
-/** Counts steps that were taken in the place of an optimizer. */
+/** Adds steps taken on an optimizer's behalf to its count. */
 export function countSteps(optimizer: tf.Optimizer, steps: number): void {
   const counted = optimizer as unknown as { iterations_: number };
   counted.iterations_ = optimizer.iterations + steps;

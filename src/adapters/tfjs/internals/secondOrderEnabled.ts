@@ -1,7 +1,7 @@
-/** Kept apart from what `enableSecondOrder` brings, which only those who call it need. */
+/** Separate from the code of `enableSecondOrder`, which only its callers need to load. */
 let enabled = false;
 
-/** True once `enableSecondOrder` has been called. */
+/** Returns true once `enableSecondOrder` has been called. */
 export const secondOrderEnabled = (): boolean => enabled;
 
 export function setSecondOrderEnabled(): void {

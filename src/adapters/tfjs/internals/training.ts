@@ -1,8 +1,8 @@
 /**
- * The state that `fit` of a model keeps, its losses and its metrics.
+ * State of a model during `fit`, with its losses and metrics.
  *
- * The files of this folder touch what TensorFlow.js keeps private, and no others do: checked against 4.22, and
- * by a test that fails when a part is gone.
+ * Only the files of this folder use private parts of TensorFlow.js. They are checked against 4.22, and by a
+ * test that fails if a part is missing.
  *
  * @module
  */
@@ -11,10 +11,10 @@ import { inner } from './model.ts';
 
 type LayerVariable = tf.layers.Layer['weights'][number];
 
-/** A loss or a metric: of targets and outputs, `[batch, …]` both. */
+/** A loss or metric, as a function of targets and outputs, both `[batch, …]`. */
 export type LossOrMetric = (target: tf.Tensor, output: tf.Tensor) => tf.Tensor;
 
-/** The parts of a LayersModel that `fit` works with and that have no public name. */
+/** Private parts of a LayersModel that `fit` uses. */
 interface TrainingInternals {
   isTraining: boolean;
   stopTraining_: boolean;
@@ -32,7 +32,9 @@ interface TrainingInternals {
 
 const trainingOf = (model: tf.LayersModel): TrainingInternals => inner(model) as unknown as TrainingInternals;
 
-/** Marks a model as being trained, so that no other `fit` begins; returns a function that ends that. */
+/**
+ * Marks a model as being trained, so that no other `fit` can begin; returns a function that removes the mark.
+ */
 export function beginTraining(where: string, model: tf.LayersModel): () => void {
   const internals = trainingOf(model);
   if (internals.isTraining) {
@@ -44,11 +46,11 @@ export function beginTraining(where: string, model: tf.LayersModel): () => void 
   };
 }
 
-/** Access to the request of callbacks to stop, and to the model's record of the last fit. */
+/** Returns access to the callbacks' request to stop, and to the model's history of the last fit. */
 export function fitState(model: tf.LayersModel) {
   const internals = trainingOf(model);
   return {
-    /** The model that callbacks are given. */
+    /** The model passed to callbacks. */
     model: internals as unknown as tf.LayersModel,
     begin(history: tf.History): void {
       internals.history = history;
@@ -60,12 +62,12 @@ export function fitState(model: tf.LayersModel) {
     wantsStop: (): boolean => internals.stopTraining_,
     /** Names of the loss and the metrics in logs. */
     labels: internals.getDedupedMetricsNames(),
-    /** The same as validation on a dataset has them. */
+    /** The names used by validation on a dataset. */
     metricsNames: [...internals.metricsNames],
   };
 }
 
-/** The loss of each output as it was given to `compile`: a name or a function. */
+/** Returns the loss of each output as passed to `compile`: a name or a function. */
 export function compiledLosses(model: tf.LayersModel): { output: string; loss: unknown }[] {
   const { loss, outputNames } = trainingOf(model);
   return outputNames.map((output, i) => {
@@ -75,16 +77,19 @@ export function compiledLosses(model: tf.LayersModel): { output: string; loss: u
   });
 }
 
-/** True if `compile` was told of metrics, or the model has several outputs, whose losses are metrics too. */
+/**
+ * Returns true if metrics were passed to `compile`, or the model has several outputs, whose losses are also
+ * metrics.
+ */
 export function hasMetrics(model: tf.LayersModel): boolean {
   return trainingOf(model).metricsTensors.length > 0;
 }
 
 /**
- * The metrics of a batch in training, as `fit` logs them after the loss.
+ * Computes the metrics of a training batch, which `fit` logs after the loss.
  *
  * @param lossOfOutput - mean loss of each output, weighted
- * @returns scalars, the caller's
+ * @returns scalars owned by the caller
  */
 export function trainingMetrics(
   model: tf.LayersModel,
@@ -100,7 +105,7 @@ export function trainingMetrics(
   );
 }
 
-/** The losses and metrics of a batch as `evaluate` has them, in its order; the caller's. */
+/** Computes losses and metrics of a batch in the order of `evaluate`; the caller owns them. */
 export function testValues(
   model: tf.LayersModel,
   targets: readonly tf.Tensor[],
@@ -112,7 +117,7 @@ export function testValues(
     let total: tf.Tensor = tf.scalar(0);
     for (const [i, loss] of lossFunctions.entries()) {
       total = total.add(loss(targets[i], outputs[i]).mean());
-      // TensorFlow.js has the sum so far after each output, and before the metrics.
+      // TensorFlow.js lists the running sum after each output, before the metrics.
       values.push(total);
     }
     for (const [metric, index] of metricsTensors) values.push(metric(targets[index], outputs[index]).mean());
@@ -127,7 +132,7 @@ export interface Penalty {
   readonly l2: number;
 }
 
-/** Options of layers that hold a regularizer, by the weight's own name. */
+/** Layer options that hold a regularizer, by the name of the weight. */
 const regularizers: Readonly<Record<string, string>> = {
   kernel: 'kernelRegularizer',
   bias: 'biasRegularizer',
@@ -140,7 +145,7 @@ const regularizers: Readonly<Record<string, string>> = {
 };
 
 /**
- * The penalties that the model adds to its loss, one for each application of a layer.
+ * Returns the penalties that the model adds to its loss, one for each application of a layer.
  *
  * @throws Error naming a layer with a loss of another kind
  */

@@ -1,8 +1,8 @@
 /**
  * The memory of the wasm backend.
  *
- * The files of this folder touch what TensorFlow.js keeps private, and no others do: checked against 4.22, and
- * by a test that fails when a part is gone.
+ * Only the files of this folder use private parts of TensorFlow.js. They are checked against 4.22, and by a
+ * test that fails if a part is missing.
  *
  * @module
  */
@@ -11,16 +11,16 @@ import * as tf from '@tensorflow/tfjs';
 /** Entry of the wasm backend for the data of a tensor. */
 interface WasmData {
   readonly id: number;
-  /** Bytes into its memory. */
+  /** Offset in the backend's memory, in bytes. */
   readonly memoryOffset: number;
-  /** Tensors that hold these data: clones and reshapes share them. */
+  /** Number of tensors that share these data, including clones and reshapes. */
   readonly refCount: number;
 }
 
-/** The parts of the wasm backend that have no public name. */
+/** Private parts of the wasm backend. */
 interface WasmBackend {
   readonly wasm: {
-    /** All of its memory; another view once that has grown. */
+    /** The whole memory; a new view after it has grown. */
     readonly HEAPU8: Uint8Array;
     readonly tfjs: {
       disposeData(id: number): void;
@@ -30,7 +30,10 @@ interface WasmBackend {
   readonly dataIdMap: { has(dataId: object): boolean; get(dataId: object): WasmData };
 }
 
-/** Writes `vector[offset + j]` into element j of a variable; false where that must be done in the public way. */
+/**
+ * Writes `vector[offset + j]` into element j of a variable; returns false if the public interface must be
+ * used instead.
+ */
 export type InPlaceWriter = (variable: tf.Variable, vector: ArrayLike<number>, offset: number) => boolean;
 
 /**
@@ -49,7 +52,7 @@ export function inPlaceWriter(backend: object = tf.backend()): InPlaceWriter | n
     if (!dataIdMap.has(dataId)) return false;
     const { id, memoryOffset, refCount } = dataIdMap.get(dataId);
     if (refCount !== 1) return false;
-    // Memory that has grown is elsewhere.
+    // After growth, the memory is a new buffer.
     if (memory.buffer !== wasm.HEAPU8.buffer) memory = new Float32Array(wasm.HEAPU8.buffer);
     copy(vector, offset, memory, memoryOffset / 4, size);
     wasm.tfjs.disposeData(id);

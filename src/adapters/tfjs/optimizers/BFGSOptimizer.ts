@@ -17,7 +17,7 @@ export type BFGSOptimizerOptions = ClassOptions<BfgsOptions>;
  * const optimizer = new BFGSOptimizer({ fullBatch: true });
  * ```
  *
- * @see bfgs of `quasi-newton`, the solver within
+ * @see bfgs of `quasi-newton`, the underlying solver
  */
 export class BFGSOptimizer extends SolverOptimizer {
   // A getter keeps the class free of side effects, so that bundlers can leave it out.

@@ -22,7 +22,7 @@ export type ConjugateGradientOptimizerOptions = ClassOptions<ConjugateGradientOp
  * const optimizer = new ConjugateGradientOptimizer({ fullBatch: true });
  * ```
  *
- * @see conjugateGradient of `quasi-newton`, the solver within
+ * @see conjugateGradient of `quasi-newton`, the underlying solver
  */
 export class ConjugateGradientOptimizer extends SolverOptimizer {
   // A getter keeps the class free of side effects, so that bundlers can leave it out.

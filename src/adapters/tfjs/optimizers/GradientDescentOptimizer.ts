@@ -8,7 +8,7 @@ import { solverOptions, type ClassOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 
 interface Own extends Omit<GradientDescentOptions, 'learningRate'> {
-  /** The `learningRate` of `gradientDescent`: a fixed rate or a schedule in the place of a line search. */
+  /** The `learningRate` of `gradientDescent`: a fixed rate or a schedule instead of a line search. */
   readonly rate?: number | Schedule;
 }
 
@@ -16,7 +16,7 @@ interface Own extends Omit<GradientDescentOptions, 'learningRate'> {
 export type GradientDescentOptimizerOptions = ClassOptions<Own>;
 
 /**
- * Steepest descent with a line search for `model.compile`: the yardstick.
+ * Steepest descent with a line search for `model.compile`, as a baseline.
  *
  * @throws RangeError naming every option that is wrong
  *
@@ -27,7 +27,7 @@ export type GradientDescentOptimizerOptions = ClassOptions<Own>;
  * const optimizer = new GradientDescentOptimizer({ fullBatch: true });
  * ```
  *
- * @see gradientDescent of `quasi-newton`, the solver within
+ * @see gradientDescent of `quasi-newton`, the underlying solver
  */
 export class GradientDescentOptimizer extends SolverOptimizer {
   // A getter keeps the class free of side effects, so that bundlers can leave it out.

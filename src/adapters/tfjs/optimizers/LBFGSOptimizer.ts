@@ -2,14 +2,14 @@ import { lbfgs, lbfgsFor, lbfgsRules, type LbfgsOptions } from '../../../solvers
 import { solverOptions, type ClassOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 
-/** `pairs` is for problems that know what their batches share. */
+/** Without `pairs`, which needs a problem that knows the samples shared by its batches. */
 type Own = Omit<LbfgsOptions, 'pairs'>;
 
-/** Options of {@link LBFGSOptimizer}: those of every optimizer class, and those of `lbfgs` but `pairs`. */
+/** Options of {@link LBFGSOptimizer}: those of every optimizer class, and those of `lbfgs` except `pairs`. */
 export type LBFGSOptimizerOptions = ClassOptions<Own>;
 
 /**
- * Limited-memory BFGS for `model.compile`: the one to begin with.
+ * Limited-memory BFGS for `model.compile`: the first optimizer to try.
  *
  * @throws RangeError naming every option that is wrong
  *
@@ -27,7 +27,7 @@ export type LBFGSOptimizerOptions = ClassOptions<Own>;
  * await model.fit(x, x.sin(), { batchSize: 100, epochs: 50, verbose: 0 });
  * ```
  *
- * @see lbfgs of `quasi-newton`, the solver within
+ * @see lbfgs of `quasi-newton`, the underlying solver
  */
 export class LBFGSOptimizer extends SolverOptimizer {
   // A getter keeps the class free of side effects, so that bundlers can leave it out.

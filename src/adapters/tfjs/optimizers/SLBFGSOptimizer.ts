@@ -17,7 +17,7 @@ export type SLBFGSOptimizerOptions = ClassOptions<SlbfgsOptions>;
  * const optimizer = new SLBFGSOptimizer({ fullBatch: true });
  * ```
  *
- * @see slbfgs of `quasi-newton`, the solver within
+ * @see slbfgs of `quasi-newton`, the underlying solver
  */
 export class SLBFGSOptimizer extends SolverOptimizer {
   // A getter keeps the class free of side effects, so that bundlers can leave it out.

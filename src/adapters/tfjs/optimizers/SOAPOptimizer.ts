@@ -17,7 +17,7 @@ export type SOAPOptimizerOptions = SolverOptimizerOptions & Own;
 /**
  * SOAP for `model.compile`, for mini-batches: Adam in the eigenbasis of the curvature of each layer.
  *
- * `applyGradients` has no use for it: it steps along the gradient alone. Use `minimize`, as `model.fit` does.
+ * `applyGradients` does not use it and only steps along the gradient. Use `minimize`, as `model.fit` does.
  *
  * @throws RangeError naming every option that is wrong
  *
@@ -28,7 +28,7 @@ export type SOAPOptimizerOptions = SolverOptimizerOptions & Own;
  * const optimizer = new SOAPOptimizer({ rate: 0.01, learningRate: 0.1 });
  * ```
  *
- * @see soap of `quasi-newton`, the solver within
+ * @see soap of `quasi-newton`, the underlying solver
  */
 export class SOAPOptimizer extends SolverOptimizer {
   // A getter keeps the class free of side effects, so that bundlers can leave it out.

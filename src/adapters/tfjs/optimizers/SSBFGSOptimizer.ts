@@ -17,7 +17,7 @@ export type SSBFGSOptimizerOptions = ClassOptions<SsbfgsOptions>;
  * const optimizer = new SSBFGSOptimizer({ fullBatch: true });
  * ```
  *
- * @see ssbfgs of `quasi-newton`, the solver within
+ * @see ssbfgs of `quasi-newton`, the underlying solver
  */
 export class SSBFGSOptimizer extends SolverOptimizer {
   // A getter keeps the class free of side effects, so that bundlers can leave it out.

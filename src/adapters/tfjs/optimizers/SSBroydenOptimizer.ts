@@ -17,7 +17,7 @@ export type SSBroydenOptimizerOptions = ClassOptions<SsbroydenOptions>;
  * const optimizer = new SSBroydenOptimizer({ fullBatch: true });
  * ```
  *
- * @see ssbroyden of `quasi-newton`, the solver within
+ * @see ssbroyden of `quasi-newton`, the underlying solver
  */
 export class SSBroydenOptimizer extends SolverOptimizer {
   // A getter keeps the class free of side effects, so that bundlers can leave it out.

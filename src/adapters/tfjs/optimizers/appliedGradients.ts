@@ -9,24 +9,24 @@ import type { TfParamSet } from '../tensors/tfParams.ts';
 
 /** Options of `applyGradients`. */
 export interface ApplyGradientsOptions {
-  /** The bound of this step. @defaultValue the optimizer's `learningRate` */
+  /** Bound on the change of a parameter in this step. @defaultValue the optimizer's `learningRate` */
   readonly learningRate?: number;
   /**
-   * Says that these gradients and those of the call before belong to one function, so that the step between them
-   * tells its curvature.
+   * Promises that these gradients and those of the previous call belong to one function, so that curvature
+   * can be learned from the step between them.
    *
    * @defaultValue `false`
    */
   readonly sameFunction?: boolean;
 }
 
-/** {@link ApplyGradientsOptions} as a run takes them. */
+/** Complete {@link ApplyGradientsOptions}, with the solver's factory. */
 export interface AppliedOptions extends Required<ApplyGradientsOptions> {
-  /** Makes the solver with another line search; null where it cannot be made. */
+  /** Creates the solver with another line search; null if that is impossible. */
   readonly withSearch: ((lineSearch: LineSearch) => Solver) | null;
 }
 
-/** A step that was taken without a look at the function, as plain data. */
+/** A step taken without evaluating the function, as plain data. */
 export interface Applied {
   /** Its start, `[n]`. */
   readonly from: Float64Array;
@@ -39,13 +39,13 @@ export interface Applied {
 }
 
 /**
- * `state.x ← x + α·d` for gradients at x, with d = −H∇f and no parameter moved by more than the learning rate; x stays
- * where the gradient is not finite.
+ * `state.x ← x + α·d` for gradients at x, with d = −H∇f and no parameter moved by more than the learning
+ * rate; x does not move if the gradient is not finite.
  *
- * Along curvature that was learned α = min(1, learningRate/‖d‖∞), the full step if it is short enough; along a gradient
- * alone α = learningRate·min(1, 1/‖d‖∞), as nothing is known of the scale of f.
+ * With learned curvature, α = min(1, learningRate/‖d‖∞): the full step if it is short enough. Without
+ * curvature, α = learningRate·min(1, 1/‖d‖∞), because the scale of f is unknown.
  *
- * @param run - `state.x` is where the gradients were computed
+ * @param run - its `state.x` is the point where the gradients were computed
  */
 export function applyGradients(
   run: { state: Iterate; applied: Applied | null },
@@ -74,8 +74,8 @@ export function applyGradients(
 }
 
 /**
- * Has the solver take the step again that led here, with the gradient that was found here, so that its memory learns the
- * pair; false if it would have led elsewhere. No value of f is known: the search takes any.
+ * Lets the solver repeat the step that led here, with the gradient found here, so that its memory learns the
+ * pair; returns false if the step would lead elsewhere. Since no value of f is known, the search accepts any.
  */
 function learn(
   state: Iterate,
@@ -104,7 +104,7 @@ function learn(
   }
 }
 
-/** The direction is not what it was when the step was taken. */
+/** Thrown if the direction differs from that of the step taken. */
 class LedElsewhere extends Error {}
 
 const isEqual = (a: Float64Array, b: Float64Array): boolean => a.every((value, i) => value === b[i]);

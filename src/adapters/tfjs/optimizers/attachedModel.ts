@@ -6,20 +6,20 @@ import { reportProgress, type ReportingOptimizer } from './progressLogs.ts';
 
 /** Options of `attach`. */
 export interface AttachOptions {
-  /** Make the constraints of the layers hold after each step, by projection. @defaultValue `true` */
+  /** Enforce layer constraints after each step, by projection. @defaultValue `true` */
   readonly constraints?: boolean;
 }
 
-/** A model that its optimizer knows. */
+/** A model attached to its optimizer. */
 export interface AttachedModel {
   readonly model: tf.LayersModel;
-  /** Moves the model's weights to where their constraints allow; null where there is nothing to do. */
+  /** Projects the model's weights onto their constraints; null if there are none. */
   readonly project: (() => void) | null;
-  /** True if these are among the weights that the model trains, frozen ones left out. */
+  /** Returns true if these are among the trained weights of the model, excluding frozen ones. */
   trains(variables: readonly tf.Variable[]): boolean;
 }
 
-/** @param optimizer - its progress is reported in the logs of the model */
+/** Attaches a model. @param optimizer - its progress is reported in the logs of the model */
 export function attachedModel(
   model: tf.LayersModel,
   optimizer: ReportingOptimizer,
@@ -44,7 +44,7 @@ export function attachedModel(
 /** Options of the last `attach` of each model. */
 const attachments = new WeakMap<tf.LayersModel, AttachOptions>();
 
-/** Attaches the model to the optimizer of each later `compile` that has `attach`. */
+/** Attaches the model again at each later `compile` whose optimizer has `attach`. */
 function stayAttached(model: tf.LayersModel, options: AttachOptions): void {
   const known = attachments.has(model);
   attachments.set(model, options);

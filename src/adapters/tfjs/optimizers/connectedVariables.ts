@@ -4,7 +4,7 @@ import { explainGradientError } from '../tensors/gradientErrors.ts';
 import { discardTape } from '../internals/engine.ts';
 import { guardNested } from '../internals/nestedGradients.ts';
 
-/** Those of `variables` that `closure` depends on. Running it leaves nothing behind. */
+/** Returns those of `variables` that `closure` depends on. The closure is run without lasting effects. */
 export function connectedVariables(
   closure: () => tf.Scalar,
   variables: readonly tf.Variable[],
@@ -23,7 +23,7 @@ export function connectedVariables(
   }
 }
 
-/** True for two lists of the same variables in the same order. */
+/** Returns true for two lists of the same variables in the same order. */
 export function sameList(a: readonly tf.Variable[], b: readonly tf.Variable[]): boolean {
   return a.length === b.length && a.every((variable, i) => variable === b[i]);
 }

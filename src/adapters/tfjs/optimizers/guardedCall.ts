@@ -9,16 +9,16 @@ import { callSteps } from './trainingCall.ts';
 
 /** One call of `minimize` on a closure. */
 export interface ClosureCall extends Pick<Call, 'iterations' | 'fullBatch' | 'project'> {
-  /** Evaluated several times under a guard. */
+  /** The loss, evaluated several times under a guard. */
   readonly loss: () => tf.Scalar;
-  /** All variables that the loss might depend on, if its variables were found by looking. */
+  /** All variables that the loss might depend on, if its own were determined by running it. */
   readonly among?: readonly tf.Variable[] | undefined;
 }
 
 /**
  * Runs solver iterations on one closure; the variables then hold the best point.
  *
- * @returns a report, and tensors that are to be disposed of later
+ * @returns a report, and tensors to dispose later
  */
 export function runCall(
   context: RunContext,

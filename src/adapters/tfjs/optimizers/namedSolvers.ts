@@ -1,20 +1,20 @@
 import { show } from '../../../core/options.ts';
 import type { Solver } from '../../../core/solver.ts';
 
-/** Solvers that a saved model can name. */
+/** Solver factories by the names used in saved models. */
 const makers = new Map<string, () => Solver>();
 
-/** True for a value that has the methods of a solver. */
+/** Returns true for a value that has the methods of a solver. */
 const isSolver = (value: unknown): value is Solver => {
   const { step, init } = (value ?? {}) as Partial<Solver>;
   return typeof step === 'function' && typeof init === 'function';
 };
 
 /**
- * Gives solvers names, under which optimizers are saved and loaded.
+ * Registers solvers under names, with which optimizers are saved and loaded.
  *
- * @throws RangeError if a name is not made of letters and digits, which is all that TensorFlow.js leaves as it is
- * @throws TypeError if a maker returns no solver
+ * @throws RangeError if a name contains anything but letters and digits, which TensorFlow.js would change
+ * @throws TypeError if a factory does not return a solver
  */
 export function nameSolvers(where: string, solvers: Readonly<Record<string, () => Solver>>): void {
   for (const [name, make] of Object.entries(solvers)) {
@@ -32,7 +32,7 @@ export function nameSolvers(where: string, solvers: Readonly<Record<string, () =
 }
 
 /**
- * Returns the solver that was given, or the one of that name.
+ * Returns the given solver, or the one registered under the given name.
  *
  * @throws TypeError if it is neither
  * @throws RangeError if no solver has the name

@@ -14,58 +14,58 @@ import { lineSearchRule } from '../../../solvers/lineSearchOption.ts';
 import type * as tf from '@tensorflow/tfjs';
 import type { LineSearch } from '../../../solvers/linesearch/lineSearch.ts';
 
-/** Options that all optimizer classes have. */
+/** Options common to all optimizer classes. */
 export interface SolverOptimizerOptions {
-  /** Solver iterations for each call of `minimize`, that is for each batch. @defaultValue `1` */
+  /** Number of solver iterations for each call of `minimize`, that is, for each batch. @defaultValue `1` */
   readonly maxIterations?: number;
   /**
-   * Says that every call sees the same data, so that the last evaluation of one call is the first of the next: about
-   * 1.2 evaluations an epoch instead of 2.2. Metrics are then those of the first evaluation in the call, one step
-   * ahead of the loss. Where the data or the loss change, as with a new `fit`, the optimizer starts afresh; where they
-   * change from call to call, as with mini-batches, it throws. Without effect where the loss draws random numbers
-   * (dropout).
+   * Promises that every call sees the same data, so that the last evaluation of one call also serves as the
+   * first of the next: about 1.2 evaluations per epoch instead of 2.2. Metrics are then those of the first
+   * evaluation in the call, one step ahead of the loss. If the data or the loss change, as with a new `fit`,
+   * the optimizer starts afresh; if they change from call to call, as with mini-batches, it throws. Has no
+   * effect if the loss draws random numbers (dropout).
    *
    * @defaultValue `false`
    */
   readonly fullBatch?: boolean;
   /**
-   * Largest change of a parameter where no search on the whole function bounds it: for each mini-batch, and for each
-   * call of `applyGradients`.
+   * Largest change of a parameter per mini-batch, and per call of `applyGradients`, where no line search on
+   * the whole function limits it.
    *
    * @defaultValue `0.03`
    */
   readonly learningRate?: number;
 }
 
-/** The rules of {@link SolverOptimizerOptions}. They are finite: a saved configuration is JSON. */
+/** Rules of {@link SolverOptimizerOptions}. Numbers must be finite, because a saved configuration is JSON. */
 export const commonRules: Rules<SolverOptimizerOptions> = {
   maxIterations: integerIn(1, 1e9),
   fullBatch: boolean,
   learningRate: finitePositive,
 };
 
-/** The line searches that an optimizer can be told to use, by the names of their factories. */
+/** The line searches that an optimizer can use, by the names of their factories. */
 const lineSearches = { strongWolfe, hagerZhang, backtracking };
 
-/** The name of a line search, which a saved configuration can hold. */
+/** Name of a line search, which can be stored in a saved configuration. */
 export type LineSearchName = keyof typeof lineSearches;
 
-/** A line search by name, or one with options of its own such as `strongWolfe({ c2: 0.1 })`. */
+/** A line search by name, or one with options, such as `strongWolfe({ c2: 0.1 })`. */
 export type LineSearchChoice = LineSearchName | LineSearch;
 
 const lineSearchChoice = either(oneOf(...Object.keys(lineSearches)), lineSearchRule);
 
-/** Options of a class: those that all have, and its solver's. */
+/** Options of an optimizer class: the common ones, and its solver's. */
 export type ClassOptions<SolverOptions> = SolverOptimizerOptions &
   Omit<SolverOptions, 'lineSearch' | keyof SolverOptimizerOptions> & {
-    /** @defaultValue the solver's */
+    /** Line search. @defaultValue the solver's */
     readonly lineSearch?: LineSearchChoice;
   };
 
 /**
- * Checks the options of an optimizer class, and picks those of its solver.
+ * Checks the options of an optimizer class, and returns those of its solver.
  *
- * @param own - rules of the solver's options; a line search may be named too
+ * @param own - rules of the solver's options; a line search may also be given by name
  * @throws RangeError naming every option that is wrong
  */
 export function solverOptions<SolverOptions extends object>(
@@ -85,7 +85,7 @@ export function solverOptions<SolverOptions extends object>(
 }
 
 /**
- * Options as JSON, for a saved model.
+ * Returns the options as JSON, for a saved model.
  *
  * @throws Error naming the options that cannot be saved
  */

@@ -1,16 +1,16 @@
-/** Report of one `minimize`. */
+/** Report of one call of `minimize`. */
 export interface Progress {
-  /** The loss where the call began. */
+  /** The loss at the start of the call. */
   readonly startLoss: number;
-  /** The loss where it ended, on the same closure. */
+  /** The loss at its end, on the same closure. */
   readonly loss: number;
-  /** ‖∇f‖∞ where it ended; on mini-batches, where it began. */
+  /** ‖∇f‖∞ at its end; on mini-batches, at its start. */
   readonly gradientNorm: number;
   /** Step length of the last iteration; 0 if none was accepted. */
   readonly step: number;
-  /** Evaluations of the closure. */
+  /** Number of evaluations of the closure. */
   readonly evaluations: number;
-  /** Sentence that says why the variables no longer move; null while they do. */
+  /** Message that says why the variables no longer move; null while they do. */
   readonly stopped: string | null;
 }
 
@@ -25,7 +25,7 @@ export const LEVEL =
 
 export const NONE_ALLOWED = 'No point that keeps the constraints of the layers lowers the loss any further.';
 
-/** @param batches - number in a row that allowed no step */
+/** Returns the message for batches that allow no step. @param batches - number of consecutive ones */
 export const noBatchHelps = (batches: number): string =>
   `No step lowers the loss of any of the last ${batches} batches: they may be too small, or the gradient of the loss wrong, which checkGradient tells.`;
 

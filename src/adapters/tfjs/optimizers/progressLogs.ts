@@ -2,13 +2,13 @@ import * as tf from '@tensorflow/tfjs';
 import type { Progress } from './progress.ts';
 
 type Logs = Record<string, unknown>;
-/** The two hooks of a callback at which tfjs hands out logs of training. */
+/** The two callback hooks to which tfjs passes training logs. */
 interface Hooks {
   onBatchEnd?(batch: number, logs?: Logs): void | Promise<void>;
   onEpochBegin?(epoch: number, logs?: Logs): void | Promise<void>;
   onEpochEnd?(epoch: number, logs?: Logs): void | Promise<void>;
 }
-/** Arguments of `fit` and `fitDataset`, as far as they matter here. */
+/** The arguments of `fit` and `fitDataset` used here. */
 interface FitArguments {
   readonly callbacks?: Hooks | Hooks[];
 }
@@ -21,9 +21,9 @@ export interface ReportingOptimizer {
 const reporting = new WeakMap<tf.LayersModel, ReportingOptimizer>();
 
 /**
- * Puts `gradientNorm`, `step` and `evaluations` into the logs of the model's `fit` and `fitDataset`, by a
- * callback before all others, and the sentence `stopped` where the optimizer no longer moves. Those of an epoch are the
- * last, the last, the sum, and the last.
+ * Adds `gradientNorm`, `step`, `evaluations` and, if the optimizer no longer moves, the message `stopped` to
+ * the logs of the model's `fit` and `fitDataset`, through a callback that precedes all others. In the logs of
+ * an epoch, `evaluations` is the sum; the others are the last values.
  */
 export function reportProgress(model: tf.LayersModel, optimizer: ReportingOptimizer): void {
   const known = reporting.has(model);
@@ -44,7 +44,7 @@ export function reportProgress(model: tf.LayersModel, optimizer: ReportingOptimi
   });
 }
 
-/** Callbacks with a report of progress before them, where the model is attached to its optimizer. */
+/** Returns the callbacks, preceded by a progress reporter if the model is attached to its optimizer. */
 export function withProgress<Given>(model: tf.LayersModel, callbacks: Given): Given | Hooks[] {
   const own = reporting.get(model);
   // The model may have been compiled with another optimizer since.
@@ -52,11 +52,11 @@ export function withProgress<Given>(model: tf.LayersModel, callbacks: Given): Gi
   return reported(callbacks as Hooks | Hooks[] | undefined, own);
 }
 
-/** `callbacks` with the reporter before them. */
+/** Returns `callbacks` preceded by the reporter. */
 function reported(callbacks: Hooks | Hooks[] | undefined, optimizer: ReportingOptimizer): Hooks[] {
   const report = reporter(optimizer);
   const others = callbacks === undefined ? [] : [callbacks].flat();
-  // tfjs takes either objects with hooks or instances of its own classes, never both.
+  // tfjs accepts either objects with hooks or instances of its own classes, but not both.
   if (others[0] instanceof tf.CustomCallback || others[0] instanceof tf.Callback) {
     return [new tf.CustomCallback(report, 'never'), ...others];
   }
@@ -64,8 +64,8 @@ function reported(callbacks: Hooks | Hooks[] | undefined, optimizer: ReportingOp
 }
 
 /**
- * Writes the entries of one batch or epoch. `stopped` is a sentence, and TensorFlow.js's own callbacks, which go through all
- * entries, know numbers only: so it is an entry that they do not see.
+ * Writes the entries of one batch or epoch. `stopped` is a string, but TensorFlow.js's own callbacks iterate
+ * over all entries and expect numbers, so it is not enumerable.
  */
 function writeEntries(logs: Logs, { gradientNorm, step, stopped }: Progress, evaluations: number): void {
   Object.assign(logs, { gradientNorm, step, evaluations });

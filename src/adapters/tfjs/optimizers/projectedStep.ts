@@ -2,28 +2,28 @@ import { addScaled, normInf } from '../../../core/vector.ts';
 import type { Asks } from '../../../core/question.ts';
 import type { Iterate } from '../../../core/solver.ts';
 
-/** Functions that bring a step back to where the parameters may be. */
+/** Functions that bring a step back into the feasible set. */
 export interface Projection {
-  /** `x ← P(x)`; whether that has moved it. */
+  /** `x ← P(x)`; returns true if x has moved. */
   readonly project: (x: Float64Array) => boolean;
   /** Sets `state.f` and `state.gradient` to those at `state.x`. */
   readonly evaluate: () => Asks<void>;
 }
 
-/** Tries along the solver's step, and then along the gradient; each a shorter step by the factor given. */
+/** Trials along the solver's step, then along the gradient; each shortens the step by the given factor. */
 const ARCS = [
   { tries: 4, shrink: 0.5 },
   { tries: 8, shrink: 0.2 },
 ] as const;
 
 /**
- * After a step from `start` to `state.x`: brings the state to where the parameters may be and f is lower.
+ * After a step from `start` to `state.x`, moves the state to a feasible point with a lower f.
  *
- * P(x₁) alone may well lie higher than x₀: a quasi-Newton step leads out of the allowed set again and again.
- * So the path P(x₀ + t(x₁ − x₀)) is followed back to where f falls, and after it P(x₀ − t∇f(x₀)), along
- * which f falls for small t where the set is convex, unless x₀ is a solution.
+ * f may be higher at P(x₁) than at x₀, because quasi-Newton steps keep leaving the feasible set. So the path
+ * P(x₀ + t(x₁ − x₀)) is followed back until f is lower, then P(x₀ − t∇f(x₀)), along which f falls for small t
+ * if the set is convex, unless x₀ is a solution.
  *
- * @returns whether such a point was found; if not, the state is `start` again
+ * @returns true if such a point was found; otherwise the state is `start` again
  * @see Bertsekas (1976), On the Goldstein-Levitin-Polyak gradient projection method, IEEE TAC 21(2),
  *   doi:10.1109/TAC.1976.1101194
  */

@@ -5,17 +5,17 @@ import type { Iterate, Solver } from '../../../core/solver.ts';
 import type { FitWatch } from '../internals/model.ts';
 import type { Applied } from './appliedGradients.ts';
 
-/** One call of `minimize`, as a run takes it: a function, whose evaluations it asks for. */
+/** One call of `minimize` on a function, whose evaluations the run asks for. */
 export interface Call {
   /** Number of iterations to run. */
   readonly iterations: number;
-  /** True if it is the function of the call before, so that f and ∇f are known at the start. */
+  /** True if it is the function of the previous call, so that f and ∇f are known at the start. */
   readonly fullBatch: boolean;
-  /** Moves the variables to where they may be, after each accepted step. */
+  /** Projects the variables onto the feasible set after each accepted step; null without constraints. */
   readonly project: (() => void) | null;
-  /** The model whose training loss it is, or null as long as that is not known. */
+  /** The model whose training loss it is; null if not known yet. */
   readonly model: () => tf.LayersModel | null;
-  /** True if the function draws random numbers, or carries state on. */
+  /** Returns true if the function draws random numbers or carries state. */
   readonly varies: () => boolean;
 }
 
@@ -25,31 +25,31 @@ export interface Knowledge {
   state: Iterate;
   /** True if `state.f` and `state.gradient` are those of `state.x` under the last closure. */
   known: boolean;
-  /** Sentence that says why no step from `state.x` gains anything under the last closure, or null. */
+  /** Message that says why no step from `state.x` lowers the last closure, or null. */
   stopped: string | null;
-  /** Number of iterations that have gained nothing, where every call sees the same function. */
+  /** Detects a standstill, if every call sees the same function. */
   floor: Floor;
   /**
-   * `'same'` until f is seen to change: `'batches'` from call to call, `'evaluations'` from one evaluation to the
-   * next.
+   * How f changes: `'same'` until a change is seen, then `'batches'` (from call to call) or `'evaluations'`
+   * (from one evaluation to the next).
    */
   changes: 'same' | 'batches' | 'evaluations';
   /** True once the closure has been evaluated twice at one point. */
   checked: boolean;
-  /** True if the last call met another function than the one before, and took it for a lasting one. */
+  /** True if the last call met another function than the previous one and assumed that it will stay. */
   replaced: boolean;
-  /** Number of mini-batches in a row that allowed no step. */
+  /** Number of consecutive mini-batches that allowed no step. */
   idle: number;
-  /** The largest |f| that a call has begun with. */
+  /** The largest |f| at the start of a call. */
   largest: number;
   /** The last step of `applyGradients`, whose pair can still be learned. */
   applied: Applied | null;
 }
 
-/** The options of an optimizer that its runs need. */
+/** The options of an optimizer used by its runs. */
 export interface RunSettings {
   readonly learningRate: number;
-  /** Called with a sentence that its user should read. */
+  /** Called with a warning for the user. */
   readonly warn: (sentence: string) => void;
 }
 
@@ -62,12 +62,18 @@ export interface RunContext extends RunSettings {
   previous: Float64Array | null;
   /** The solver that `run.state` belongs to. */
   solver(): Solver;
-  /** Takes over what somebody else may have written into the variables, and moves it to where the solver may begin. */
+  /**
+   * Reads the variables, which other code may have changed, and moves the point into the solver's feasible
+   * set.
+   */
   readVariables(): void;
-  /** Point that the variables hold between calls: the solver's answer, or its iterate. Read it before the next call. */
+  /**
+   * Returns the point that the variables hold between calls: the solver's answer, or its iterate. Valid until
+   * the next call.
+   */
   answer(): Float64Array;
-  /** Begins again with an empty memory, at the point and with the values that are known. */
+  /** Restarts with an empty memory, keeping the current point and its values. */
   restart(changes: Knowledge['changes']): void;
-  /** `x ← P(x)`, by way of the variables; true if it has moved. */
+  /** `x ← P(x)`, through the variables; returns true if x has moved. */
   projected(x: Float64Array, project: () => void): boolean;
 }

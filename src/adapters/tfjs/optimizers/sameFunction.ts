@@ -1,12 +1,12 @@
 /**
- * Tells whether the closure of one call is the function of the call before.
+ * Determines if the closure of one call is the same function as that of the previous call.
  *
  * @module
  */
 import type { Iterate } from '../../../core/solver.ts';
 import { normInf } from '../../../core/vector.ts';
 
-/** A point with the values that are known there. */
+/** A point with the known values there. */
 export type Known = Readonly<Iterate>;
 
 export const copyOf = ({ x, f, gradient }: Known): Known => ({
@@ -15,7 +15,10 @@ export const copyOf = ({ x, f, gradient }: Known): Known => ({
   gradient: Float64Array.from(gradient),
 });
 
-/** The function of a call is not that of the call before, which `fullBatch` promised. */
+/**
+ * Error: the function of a call differs from that of the previous call, although `fullBatch` promised
+ * otherwise.
+ */
 export class OtherFunction extends Error {
   private readonly f: number;
   private readonly known: number;
@@ -26,7 +29,7 @@ export class OtherFunction extends Error {
     this.known = known;
   }
 
-  /** The error for a user whose calls never see one function twice. */
+  /** Returns the error to throw if no two calls see the same function. */
   refusal(): Error {
     return new Error(
       `fullBatch: every batch must be all the data, but at the same weights the loss of this one is ${this.f}, and that of an earlier one was ${this.known}. Give fit a batchSize of all samples that it trains on, or leave fullBatch out.`,
@@ -34,26 +37,29 @@ export class OtherFunction extends Error {
   }
 }
 
-/** Two losses at one point that differ by more than this, relatively, are those of different functions. */
+/** Losses at one point with a larger relative difference belong to different functions. */
 const SAME_LOSS = 1e-4;
 
-/** Differences below this part of the largest loss are rounding: terms as large as ever can leave a small sum. */
+/**
+ * Differences below this fraction of the largest loss are rounding: a small loss may be the sum of large
+ * terms.
+ */
 const ROUNDING = 1e-6;
 
-/** Two gradients at one point that differ by more than this, relatively, are those of different functions. */
+/** Gradients at one point with a larger relative difference belong to different functions. */
 const SAME_GRADIENT = 1e-2;
 
-/** True if both losses, at one point, can be those of one function. */
+/** Returns true if two losses at one point can belong to one function. */
 export function isSameLoss(f: number, known: number, largest: number): boolean {
   return !(Math.abs(f - known) > Math.max(SAME_LOSS * Math.abs(known), ROUNDING * largest));
 }
 
-/** True if both losses, at one point, differ by rounding alone. */
+/** Returns true if two losses at one point differ only by rounding. */
 export function isSameToRounding(f: number, known: number): boolean {
   return Math.abs(f - known) <= ROUNDING * Math.abs(known);
 }
 
-/** True if f and ∇f of two evaluations at one point can be those of one function. */
+/** Returns true if f and ∇f of two evaluations at one point can belong to one function. */
 export function isSameEvaluation(a: Known, b: Known): boolean {
   if (!isSameLoss(a.f, b.f, 0)) return false;
   let difference = 0;
@@ -64,14 +70,14 @@ export function isSameEvaluation(a: Known, b: Known): boolean {
 }
 
 /**
- * A step whose end fits its start to within this part of the slope is beyond doubt: most steps on one function are, and
- * the loss of another one that passes is off by less than what a step gains.
+ * If the values at both ends of a step agree to within this fraction of the slope, the step is not in doubt.
+ * Most steps on one function pass; a different function that passes differs by less than the gain of a step.
  */
 const FITTING = 0.6;
 
 /**
- * True unless the values at a point fit those at the start as the values of one smooth function do: to third order in
- * the step s, f₁ − f₀ = (∇f₀ + ∇f₁)ᵀs / 2.
+ * Returns true unless the values at both points agree with one smooth function, for which f₁ − f₀ = (∇f₀ +
+ * ∇f₁)ᵀs / 2 to third order in the step s.
  */
 export function isInDoubt(start: Known, end: Known): boolean {
   let slope0 = 0;

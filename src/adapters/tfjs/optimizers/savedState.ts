@@ -2,25 +2,25 @@ import * as tf from '@tensorflow/tfjs';
 import { pack, unpack } from '../../../core/pack.ts';
 import type { Knowledge } from './runContext.ts';
 
-/** A named tensor, as `getWeights` and `setWeights` of tfjs pass them. */
+/** A named tensor, as used by `getWeights` and `setWeights` of tfjs. */
 export type NamedTensor = { name: string; tensor: tf.Tensor };
 
-/** State that an optimizer saves beside its options. */
+/** State that an optimizer saves in addition to its options. */
 export interface SavedState {
-  /** Format of this record. */
+  /** Version of this format. */
   readonly version: 2;
-  /** The class that saved it. */
+  /** Name of the class that saved it. */
   readonly className: string;
-  /** Calls of `minimize` and `applyGradients` so far. */
+  /** Number of calls of `minimize` and `applyGradients` so far. */
   readonly iterations: number;
   /** State of the run, and the shapes of its variables; null before the first call. */
   readonly run: { readonly shapes: readonly (readonly number[])[]; readonly knowledge: Knowledge } | null;
 }
 
 /**
- * The state as tensors that `model.save` can write: the structure as text, the float64 numbers as pairs of
- * int32, as files of tfjs know no float64. Names begin with the class's, as they share a map with the
- * model's weights. The tensors are the caller's.
+ * Converts the state to tensors that `model.save` can write: the structure as text, and float64 numbers as
+ * pairs of int32, since tfjs files do not support float64. Names begin with the class name, because they
+ * share a map with the model's weights. The caller owns the tensors.
  */
 export function toTensors(state: SavedState): NamedTensor[] {
   const { structure, numbers } = pack(state);
@@ -32,9 +32,9 @@ export function toTensors(state: SavedState): NamedTensor[] {
 }
 
 /**
- * The state that {@link toTensors} wrote.
+ * Restores the state written by {@link toTensors}.
  *
- * @throws Error if the tensors are another optimizer's, or another version's
+ * @throws Error if the tensors belong to another optimizer or another version
  */
 export async function fromTensors(className: string, tensors: readonly NamedTensor[]): Promise<SavedState> {
   const structure = tensors.find(({ name }) => name === `${className}/structure`)?.tensor;
@@ -46,7 +46,7 @@ export async function fromTensors(className: string, tensors: readonly NamedTens
     );
   }
   const [text] = await structure.data<'string'>();
-  // The copy aligns the bytes, wherever the file had them.
+  // The copy aligns the bytes, which may be unaligned in the file.
   const halves = Int32Array.from(await numbers.data());
   const unpacked: unknown = unpack({ structure: text, numbers: new Float64Array(halves.buffer) });
   const state = unpacked as SavedState | SavedState1;
@@ -59,7 +59,7 @@ export async function fromTensors(className: string, tensors: readonly NamedTens
   return state;
 }
 
-/** The first format, which knew less of a run. */
+/** The first format, which contains less of a run's state. */
 interface SavedState1 extends Omit<SavedState, 'version' | 'run'> {
   readonly version: 1;
   readonly run: {

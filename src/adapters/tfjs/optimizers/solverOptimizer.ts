@@ -15,19 +15,19 @@ import { solverOf } from './namedSolvers.ts';
 import { trainingRun, type LaterCall, type TrainingRun } from './trainingRun.ts';
 
 /**
- * Any solver as a `tf.Optimizer`: what `model.compile({ optimizer })` and `optimizer.minimize` need.
+ * Makes any solver a `tf.Optimizer`, for `model.compile({ optimizer })` and `optimizer.minimize`.
  *
- * `minimize` runs `maxIterations` iterations of the solver on the closure it is given and returns the loss
- * at the starting point. All evaluations are of that closure, and curvature pairs come from one and the
- * same closure only; what was learned is kept from call to call, and forgotten when the list of variables
- * changes. However often the closure is evaluated, the model is left as if it had been once: metrics,
- * BatchNorm's statistics, dropout, states of RNNs.
+ * `minimize` runs `maxIterations` iterations of the solver on the given closure and returns the loss at the
+ * starting point. It evaluates only that closure, and a curvature pair never mixes two closures. The solver's
+ * memory is kept from call to call, and discarded when the list of variables changes. However often the
+ * closure is evaluated, metrics, BatchNorm statistics, dropout and RNN states behave as if it had been
+ * evaluated once.
  *
- * Calls with `model.fit` in mini-batches give another function each time. A run finds that out at its second
- * call; from then on the solver works as it does on mini-batches, and no batch moves a parameter by more than
- * `learningRate`. Where the loss is another one at each evaluation, a warning says so, and Adam takes over.
+ * With mini-batches, `model.fit` passes another function at each call. The optimizer detects this at its
+ * second call; from then on, the solver works in mini-batch mode, and no batch moves a parameter by more than
+ * `learningRate`. If the loss changes at each evaluation, a warning is printed, and Adam takes over.
  *
- * Where the loss is not finite at the start, the variables stay as they are and that loss is returned.
+ * If the loss is not finite at the start, the variables are not changed and that loss is returned.
  *
  * @example
  * ```js
@@ -46,28 +46,29 @@ export class SolverOptimizer extends tf.Optimizer {
     return 'SolverOptimizer';
   }
 
-  /** The solver within: the same object trains an ONNX model by `minimizeAsync(problem, optimizer.solver)`. */
+  /** The underlying solver. It can also train an ONNX model: `minimizeAsync(problem, optimizer.solver)`. */
   readonly solver: Solver;
-  /** Report of the last `minimize`; null before the first. */
+  /** Report of the last call of `minimize`; null before the first. */
   progress: Progress | null = null;
   private readonly options: Required<SolverOptimizerOptions>;
-  /** Name that the solver was given by, under which it is saved. */
+  /** Name by which the solver was given and is saved; null if there is none. */
   private readonly solverName: string | null;
   private readonly withSearch: AppliedOptions['withSearch'];
   private run: TrainingRun | null = null;
-  /** A loaded state, until the variables it is about are known. */
+  /** A loaded state, until its variables are known. */
   private loaded: SavedState['run'] = null;
-  /** Variables that the last loss without a list depends on, among all there were. */
+  /** Variables that the last loss passed without a list depends on, and all those considered. */
   private connected: { among: tf.Variable[]; variables: tf.Variable[] } | null = null;
   private models: AttachedModel[] = [];
-  /** Tensors that `getWeights` returned last; nobody else disposes of them. */
+  /** Tensors last returned by `getWeights`, which the optimizer must dispose. */
   private saved: tf.Tensor[] = [];
-  /** Tensors of the last call that its caller may still have been reading when it ended. */
+  /** Tensors of the last call that its caller may still read. */
   private stash: tf.Tensor[] = [];
 
   /**
-   * @param solver - a solver, or the name of one that {@link register} was told of: then it can be saved with a model
-   * @param withSearch - makes the solver with another line search, for `applyGradients` to learn
+   * @param solver - a solver, or the name of one registered with {@link register}, which can then be saved
+   *   with a model
+   * @param withSearch - creates the solver with another line search, so that `applyGradients` can learn
    * @throws TypeError if `solver` is not one
    * @throws RangeError naming every option that is wrong
    */
@@ -86,17 +87,17 @@ export class SolverOptimizer extends tf.Optimizer {
   }
 
   /**
-   * Makes the model known to its optimizer; before or after `compile`, for any number of models. Then
+   * Attaches a model to its optimizer, before or after `compile`; any number of models can be attached. Then
    *
-   * - constraints of layers (`kernelConstraint`, …) hold after each step, by projection; no optimizer of
-   *   tfjs does that;
-   * - the logs of `fit` and `fitDataset` have `gradientNorm`, `step` and `evaluations`, for callbacks and in
-   *   the history; and `stopped`, the sentence of {@link Progress}, where the weights no longer move.
+   * - layer constraints (`kernelConstraint`, …) hold after each step, by projection, which no optimizer of
+   *   tfjs does;
+   * - the logs of `fit` and `fitDataset` contain `gradientNorm`, `step` and `evaluations`, for callbacks and
+   *   in the history; and `stopped`, the message of {@link Progress}, once the weights no longer move.
    *
-   * It stays in force when layers are frozen (`trainable`) and when the model is compiled again, also with another
-   * optimizer that has `attach`.
+   * The model stays attached when layers are frozen (`trainable`) and when it is compiled again, even with
+   * another optimizer that has `attach`.
    *
-   * @throws TypeError if it is not a LayersModel
+   * @throws TypeError if `model` is not a LayersModel
    * @throws RangeError if an option is wrong
    */
   attach(model: tf.LayersModel, options: AttachOptions = {}): this {
@@ -109,7 +110,7 @@ export class SolverOptimizer extends tf.Optimizer {
    * Runs `maxIterations` iterations of the solver on a loss.
    *
    * @param f - returns the loss, a scalar
-   * @param returnCost - whether the loss at the starting point is wanted
+   * @param returnCost - true to return the loss at the starting point
    * @param varList - default: all trainable variables that the loss depends on
    */
   override minimize(f: () => tf.Scalar, returnCost = false, varList?: tf.Variable[]): tf.Scalar | null {
@@ -137,7 +138,7 @@ export class SolverOptimizer extends tf.Optimizer {
   }
 
   /**
-   * Runs `maxIterations` iterations on a function that answers later and stands for the loss of these variables.
+   * Runs `maxIterations` iterations on an asynchronous function that represents the loss of these variables.
    *
    * @internal
    */
@@ -151,7 +152,10 @@ export class SolverOptimizer extends tf.Optimizer {
     return this.progress;
   }
 
-  /** Value and gradients of a loss, as any `tf.Optimizer` computes them; see {@link enableSecondOrder} for nested ones. */
+  /**
+   * Computes value and gradients of a loss, as any `tf.Optimizer` does; see {@link enableSecondOrder} for
+   * nested gradients.
+   */
   override computeGradients(
     f: () => tf.Scalar,
     varList?: tf.Variable[],
@@ -160,11 +164,12 @@ export class SolverOptimizer extends tf.Optimizer {
   }
 
   /**
-   * Takes a bounded step along −H∇f for gradients made elsewhere, without a look at the loss: no parameter moves by more
-   * than the learning rate. Say `sameFunction: true` where the gradients of all calls belong to one function, and
-   * curvature is learned from them.
+   * Takes a bounded step along −H∇f for given gradients, without evaluating the loss: no parameter moves by
+   * more than the learning rate. If the gradients of all calls belong to one function, pass `sameFunction:
+   * true` to learn curvature from them.
    *
-   * @throws RangeError if there are no gradients, one belongs to no variable or has another shape, or an option is wrong
+   * @throws RangeError if there are no gradients, if one has no variable or another shape, or if an option is
+   *   wrong
    */
   override applyGradients(
     variableGradients: tf.NamedTensorMap | { name: string; tensor: tf.Tensor }[],
@@ -194,8 +199,8 @@ export class SolverOptimizer extends tf.Optimizer {
   }
 
   /**
-   * The state, for `model.save(…, { includeOptimizer: true })`: loaded again, training goes on bit for bit as
-   * if never stopped. The tensors live until the next call or `dispose()`.
+   * Returns the state, for `model.save(…, { includeOptimizer: true })`: once loaded, training continues bit
+   * for bit as if it had never stopped. The tensors live until the next call or `dispose()`.
    */
   override async getWeights(): Promise<NamedTensor[]> {
     const run = this.run
@@ -213,9 +218,9 @@ export class SolverOptimizer extends tf.Optimizer {
   }
 
   /**
-   * Takes over a state that {@link SolverOptimizer.getWeights} gave.
+   * Restores a state returned by {@link SolverOptimizer.getWeights}.
    *
-   * @throws Error if it is the state of another optimizer or of another version
+   * @throws Error if the state belongs to another optimizer or another version
    */
   override async setWeights(weightValues: NamedTensor[]): Promise<void> {
     const { iterations, run } = await fromTensors(this.getClassName(), weightValues);
@@ -225,9 +230,9 @@ export class SolverOptimizer extends tf.Optimizer {
   }
 
   /**
-   * The options, as JSON.
+   * Returns the options as JSON.
    *
-   * @throws Error if there are some that cannot be saved: functions, or a solver without a name
+   * @throws Error if some cannot be saved: functions, or a solver without a name
    */
   override getConfig(): tf.serialization.ConfigDict {
     const className = this.getClassName();
@@ -238,18 +243,18 @@ export class SolverOptimizer extends tf.Optimizer {
     );
   }
 
-  /** Makes the optimizer again that `getConfig` describes; called by tfjs when it loads a model. */
+  /** Recreates an optimizer from the result of `getConfig`; called by tfjs when it loads a model. */
   static override fromConfig<T extends tf.serialization.Serializable>(
     cls: tf.serialization.SerializableConstructor<T>,
     config: tf.serialization.ConfigDict,
   ): T {
-    // tfjs adds `customObjects` on its way.
+    // tfjs adds `customObjects`.
     const { customObjects: _, solver, ...options } = config;
     const make = cls as unknown as new (...args: unknown[]) => T;
     return solver === undefined ? new make(options) : new make(solver, options);
   }
 
-  /** Forgets what was learned, and lets go of all tensors. */
+  /** Discards the solver's memory and releases all tensors. */
   override dispose(): void {
     this.run = null;
     this.loaded = null;
@@ -272,9 +277,9 @@ export class SolverOptimizer extends tf.Optimizer {
   }
 
   /**
-   * The run on these variables; a new one, with nothing learned, if the list has changed.
+   * Returns the run on these variables; a new one with an empty memory if the list has changed.
    *
-   * @param memory - the set that points are left in. @defaultValue the variables
+   * @param memory - parameter set that receives the points. @defaultValue the variables
    */
   private runFor(variables: readonly tf.Variable[], memory?: ParamSet): TrainingRun {
     const { run } = this;
@@ -288,7 +293,10 @@ export class SolverOptimizer extends tf.Optimizer {
     return this.run;
   }
 
-  /** Makes the constraints hold of the attached model that trains these variables; null if there are none. */
+  /**
+   * Returns the projection onto the constraints of the attached model that trains these variables; null if
+   * there are none.
+   */
   private projectionOf(variables: readonly tf.Variable[]): (() => void) | null {
     return this.models.find((model) => model.trains(variables))?.project ?? null;
   }
@@ -309,7 +317,10 @@ export class SolverOptimizer extends tf.Optimizer {
     return loaded.knowledge;
   }
 
-  /** The trainable variables that `f` depends on; looked for again when others have come or gone. */
+  /**
+   * Returns the trainable variables that `f` depends on; determined again when variables have been added or
+   * removed.
+   */
   private connections(f: () => tf.Scalar): { among: tf.Variable[]; variables: tf.Variable[] } {
     const among = Object.values(tf.engine().registeredVariables).filter(({ trainable }) => trainable);
     if (this.connected === null || !sameList(this.connected.among, among)) {

@@ -16,13 +16,13 @@ import {
 } from './sameFunction.ts';
 import type { Call, RunContext } from './runContext.ts';
 
-/** After this many mini-batches in a row without a step, a user should know. */
+/** Number of consecutive mini-batches without a step after which to tell the user. */
 const IDLE_BATCHES = 10;
 
 /**
- * Runs solver iterations on one function. Whatever happens, the variables then hold the best point.
+ * Runs solver iterations on one function. However it ends, the variables then hold the best point.
  *
- * The driver answers for the function at the points that are asked for.
+ * The driver evaluates the function at the requested points.
  */
 export function* callSteps(context: RunContext, call: Call): Asks<Progress> {
   const { run, params } = context;
@@ -38,7 +38,7 @@ export function* callSteps(context: RunContext, call: Call): Asks<Progress> {
   } finally {
     const answer = context.answer();
     params.copyFrom(answer);
-    // An average of points that are allowed may not be.
+    // An average of feasible points may be infeasible.
     if (answer !== run.state.x) call.project?.();
   }
   context.fit.note(call.model());
@@ -52,15 +52,18 @@ class CallIterations {
   private readonly call: Call;
   private evaluations = 0;
   private stepLength = 0;
-  /** The loss where the call began. */
+  /** The loss at the start of the call. */
   private startLoss = NaN;
   /** Start of its first step. */
   private start: Known;
-  /** True if the call before met another function than the one before it. */
+  /** True if the previous call met another function than the one before it. */
   private wasReplaced = false;
-  /** True until the solver is known to work at weights, or on a function, that it did not lead to. */
+  /**
+   * True until the solver is known to work from weights, or on a function, that its own steps did not lead
+   * to.
+   */
   private isElsewhere = false;
-  /** True while the values at the start are taken from the call before. */
+  /** True while the values at the start are taken from the previous call. */
   private isTrusting = false;
 
   constructor(context: RunContext, call: Call) {
@@ -69,7 +72,11 @@ class CallIterations {
     this.start = context.run.state;
   }
 
-  /** @throws Error if the function changes from call to call though `fullBatch` says it does not */
+  /**
+   * Runs the iterations.
+   *
+   * @throws Error if the function changes from call to call although `fullBatch` is set
+   */
   *run(): Asks<void> {
     const { run } = this.context;
     this.wasReplaced = run.replaced;
@@ -80,7 +87,7 @@ class CallIterations {
     } catch (error) {
       if (!(error instanceof OtherFunction)) throw error;
       if (this.wasReplaced) throw error.refusal();
-      // Nothing that was learned is about this function.
+      // The memory belongs to another function.
       run.state.x.set(this.start.x);
       this.context.restart('same');
       Object.assign(run, { known: false, replaced: true });
@@ -110,11 +117,11 @@ class CallIterations {
     };
   }
 
-  /** Finds out f and ∇f where the call begins, and how this function compares with the last. */
+  /** Determines f and ∇f at the start of the call, and compares this function with the last. */
   private *begin(): Asks<void> {
     const { run } = this.context;
     const expected = run.known ? run.state.f : NaN;
-    // A loaded run has yet to see whether these are the data that it was trained on.
+    // A loaded run must first check that these are the data that it was trained on.
     this.isTrusting = this.call.fullBatch && run.known && !this.isNewFit() && this.context.previous !== null;
     if (!this.isTrusting) {
       yield* this.evaluateHere();
@@ -127,7 +134,7 @@ class CallIterations {
       }
       const isOther = !Number.isNaN(expected) && !isSameLoss(f, expected, run.largest);
       if (isOther && run.changes === 'same') {
-        // Another fit may have other data; where that happens again and again, they are mini-batches all the same.
+        // Another fit may have other data; if that happens repeatedly, they are mini-batches after all.
         const isReplaced = this.call.fullBatch || (this.isNewFit() && !this.wasReplaced);
         run.replaced = isReplaced;
         if (!isReplaced) yield* this.withdraw();
@@ -138,7 +145,7 @@ class CallIterations {
     this.start = copyOf(run.state);
     if (this.isTrusting) this.startLoss = this.start.f;
     this.context.previous = this.start.x;
-    // A start that is not finite leaves no direction to go in: the variables stay as they are.
+    // A non-finite start gives no direction, so the variables are not changed.
     if (!Number.isFinite(this.start.f + normInf(this.start.gradient))) run.stopped = NOT_FINITE;
   }
 
@@ -152,7 +159,7 @@ class CallIterations {
       const from = call.project || onBatch ? copyOf(state) : start;
       const outcome = yield* this.step(context.solver());
       if (outcome.kind === 'failed' && this.isElsewhere) {
-        // What the solver knows of noise and steps is about another place or function.
+        // The solver's estimates of noise and step lengths belong to another point or function.
         this.isElsewhere = false;
         context.restart('same');
         k--;
@@ -175,11 +182,11 @@ class CallIterations {
       this.stepLength = share * outcome.alpha;
       if (this.isExhausted()) run.stopped = terminations.precisionFloor.sentence;
     }
-    // Also: the closure is owed one run in each call, as it is what fills in the metrics.
+    // Also, the closure must run once in each call, because it computes the metrics.
     if (this.isTrusting) yield* this.verify();
   }
 
-  /** Takes one step of the solver, and looks at the answers on their way to it. */
+  /** Takes one step of the solver, and inspects the answers that it receives. */
   private *step(solver: Solver): Asks<StepOutcome> {
     const questions = solver.step(this.context.run.state);
     let turn = questions.next();
@@ -212,7 +219,10 @@ class CallIterations {
     return yield evaluate(x, gradient);
   }
 
-  /** True if the function belongs to another `fit` than the call before; certain once it has been evaluated. */
+  /**
+   * Returns true if the function belongs to another `fit` than the previous call; certain only once it has
+   * been evaluated.
+   */
   private isNewFit(): boolean {
     return this.context.fit.isNew(this.call.model());
   }
@@ -224,7 +234,10 @@ class CallIterations {
     if (Number.isFinite(run.state.f)) run.largest = Math.max(run.largest, Math.abs(run.state.f));
   }
 
-  /** Brings the last call's step down to the learning rate: it was the first mini-batch's, which nobody could know. */
+  /**
+   * Shortens the last call's step to the learning rate: it was the step of the first mini-batch, which was
+   * not recognized as one.
+   */
   private *withdraw(): Asks<void> {
     const { run, previous, learningRate } = this.context;
     if (previous === null) return;
@@ -232,14 +245,18 @@ class CallIterations {
     if (share < 1) yield* this.evaluateHere();
   }
 
-  /** @throws OtherFunction if the loss at the start is not what it was in the call before */
+  /**
+   * Verifies the values at the start.
+   *
+   * @throws OtherFunction if the loss differs from that of the previous call
+   */
   private *verify(): Asks<void> {
     this.isTrusting = false;
     const f = yield* this.at(this.start.x, null);
     if (!isSameLoss(f, this.start.f, this.context.run.largest)) throw new OtherFunction(f, this.start.f);
   }
 
-  /** Compares two evaluations at one point, once in a run. */
+  /** Compares two evaluations at one point, once per run. */
   private *checkRepeats(): Asks<void> {
     const { context } = this;
     const { run, params } = context;
@@ -251,7 +268,7 @@ class CallIterations {
     context.restart('evaluations');
   }
 
-  /** Brings the state to where the parameters may be; false if no such point is lower than `from`. */
+  /** Moves the state to a feasible point; returns false if none is lower than `from`. */
   private *project(project: () => void, from: Known): Asks<boolean> {
     return yield* projectStep(this.context.run.state, from, {
       project: (x) => this.context.projected(x, project),
@@ -259,7 +276,7 @@ class CallIterations {
     });
   }
 
-  /** True if neither f nor its gradient gains anything more in float32. */
+  /** Returns true if neither f nor its gradient can improve further in float32. */
   private isExhausted(): boolean {
     const { run } = this.context;
     const solver = this.context.solver();
@@ -272,7 +289,7 @@ class CallIterations {
   }
 }
 
-/** Brings a step on one mini-batch down to the learning rate; returns the share of it that is left. */
+/** Shortens a step on one mini-batch to the learning rate; returns the remaining fraction. */
 function shorten({ x }: Iterate, start: Pick<Known, 'x'>, learningRate: number): number {
   let moved = 0;
   for (let i = 0; i < x.length; i++) moved = Math.max(moved, Math.abs(x[i] - start.x[i]));

@@ -14,42 +14,47 @@ import { runCall, type ClosureCall } from './guardedCall.ts';
 import type { Call, Knowledge, RunContext, RunSettings } from './runContext.ts';
 import { callSteps } from './trainingCall.ts';
 
-/** One call on a function that answers later, and stands for the loss of some variables. */
+/** One call on an asynchronous function that represents the loss of some variables. */
 export interface LaterCall extends Pick<Call, 'model' | 'varies'> {
   readonly fg: AsyncObjective;
   readonly variables: readonly tf.Variable[];
-  /** The set that points are read from and left in, in the order of the variables. */
+  /** The parameter set for reading and writing points, in the order of the variables. */
   readonly memory: ParamSet;
-  /** Runs a function that changes the variables, with the points of the memory in them before and in the memory after. */
+  /**
+   * Runs a function that changes the variables: copies the point from the memory to them before, and back
+   * after.
+   */
   readonly readBack: (change: () => void) => void;
 }
 
-/** A solver at work on one list of variables, through any number of closures. */
+/** A solver working on one list of variables, through any number of closures. */
 export interface TrainingRun {
   readonly params: TfParamSet;
-  /** The set that points are left in: `params`, or memory elsewhere that stands for it. */
+  /** The parameter set that receives the points: `params`, or other memory that represents it. */
   readonly memory: ParamSet;
   readonly knowledge: Knowledge;
-  /** Runs solver iterations on one closure; tensors in `stash` are to be disposed of later. */
+  /** Runs solver iterations on one closure; the tensors in `stash` must be disposed later. */
   minimize(call: ClosureCall): { progress: Progress; stash: tf.Tensor[] };
-  /** Runs solver iterations on one function that answers later. */
+  /** Runs solver iterations on one asynchronous function. */
   minimizeLater(call: Call, fg: AsyncObjective): Promise<Progress>;
-  /** Takes a bounded step along −H∇f for gradients that somebody else computed. */
+  /** Takes a bounded step along −H∇f for given gradients. */
   applyGradients(gradients: tf.NamedTensorMap, options: AppliedOptions, project: Call['project']): void;
 }
 
 /**
- * A projection that moves no parameter by more than this, relative to the largest, has moved none: the
- * constraints of tfjs divide by a norm plus 1e-7, and so change weights that are well within.
+ * A projection that moves no parameter by more than this, relative to the largest, counts as none: the
+ * constraints of tfjs divide by a norm plus 1e-7, and so change even weights well inside.
  */
 const PROJECTION_TOLERANCE = 1e-6;
 
-/** Steps of Adam on closures that draw another batch at each evaluation, as a part of the learning rate. */
+/**
+ * Rate of Adam on closures that draw another batch at each evaluation, as a fraction of the learning rate.
+ */
 const ADAM_RATE = 0.1;
 
 /**
- * @param knowledge - of an earlier run on variables of the same shapes, to go on from
- * @param memory - the set that points are left in. @defaultValue `params`
+ * @param knowledge - state of an earlier run on variables of the same shapes, to continue from
+ * @param memory - parameter set that receives the points. @defaultValue `params`
  */
 export function trainingRun(
   solver: Solver,
@@ -126,11 +131,11 @@ export function trainingRun(
       context.readVariables();
       const shown = context.answer();
       if (shown !== run.state.x) {
-        // The gradients are those at the average: go on from there, by themselves.
+        // The gradients were computed at the average: continue from there, without averaging.
         run.state.x.set(shown);
         context.restart(run.changes);
       }
-      // Adam's memory is not the solver's.
+      // Adam's memory differs from the solver's.
       const withSearch = run.changes === 'evaluations' ? null : options.withSearch;
       applyGradients(run, params, gradients, { ...options, withSearch, solver: context.solver() });
       if (project) context.projected(run.state.x, project);

@@ -4,15 +4,15 @@ import { secondOrderEnabled, setSecondOrderEnabled } from '../internals/secondOr
 import { gradientRules } from './gradients.ts';
 
 /**
- * Makes second derivatives exact: a loss may take gradients inside of it (`tf.grad` and the like, as a PINN does),
- * and problems made from here on have exact products with their Hessian, `hessianVector`, for `newtonCG`, for
- * {@link hessianVectorProduct} and for the curvature of landscapes.
+ * Makes second derivatives exact: a loss may contain gradients (`tf.grad` and the like, as in a PINN), and
+ * problems created from now on have exact Hessian-vector products, `hessianVector`, for `newtonCG`, {@link
+ * hessianVectorProduct} and the curvature of landscapes.
  *
- * TensorFlow.js alone differentiates twice silently wrong: where a gradient needs the output of an operation (tanh,
- * exp, softmax, …), that output counts as a constant. This call corrects that for the whole page, also for
- * `tf.variableGrads` and other optimizers, and adds gradients of operations that had none: comparisons and the
- * backward parts of convolution and pooling. Where an operation still has no second derivative, an error names it.
- * Kinks (ReLU, max pooling) count with the curvature on either side of them.
+ * By itself, TensorFlow.js computes wrong second derivatives without a warning: if a gradient needs the
+ * output of an operation (tanh, exp, softmax, …), that output counts as a constant. This call corrects that
+ * for the whole page, including `tf.variableGrads` and other optimizers, and adds gradients of operations
+ * that have none: comparisons and the backward parts of convolution and pooling. If an operation still has no
+ * second derivative, an error names it. Kinks (ReLU, max pooling) contribute no curvature of their own.
  *
  * @example
  * ```js

@@ -1,17 +1,17 @@
 /**
- * Gradients of operations that occur in gradients, and for which tfjs has none: with them a gradient can be
- * differentiated once more.
+ * Gradients of operations that occur in gradients and have none in tfjs; with them, a gradient can be
+ * differentiated again.
  *
  * @module
  */
 import * as tf from '@tensorflow/tfjs';
 
-/** A gradient as tfjs registers it, by the kernel it belongs to. */
+/** A gradient in the form that tfjs registers for a kernel. */
 export type GradientRule = Omit<tf.GradConfig, 'kernelName'>;
 
 type Shape4D = [number, number, number, number];
 
-/** Attributes of convolutions and poolings, which go on to the kernels that take them. */
+/** Attributes of convolutions and pooling, which are passed on to their kernels. */
 interface Attributes {
   readonly strides: [number, number];
   readonly pad: 'valid' | 'same' | number;
@@ -31,13 +31,13 @@ const rule = (
     gradFunc(dy as tf.Tensor, saved as tf.Tensor4D[], attrs as unknown as Attributes),
 });
 
-/** Operations whose results are yes or no: they are constant wherever they have a derivative. */
+/** Returns a zero gradient, for operations with Boolean results. */
 const stepwise = (...names: string[]): GradientRule =>
   rule(names, (_dy, saved) =>
     Object.fromEntries(names.map((name, i) => [name, () => tf.zerosLike(saved[i]).toFloat()])),
   );
 
-/** `dy` where x is the largest of its window, at the window's place: the derivative of max pooling along dy. */
+/** Picks `dy` where x is the largest of its window: the derivative of max pooling along dy. */
 function atMaxima(dy: tf.Tensor, x: tf.Tensor4D, { filterSize, strides, pad }: Attributes): tf.Tensor {
   const { indexes } = tf.maxPoolWithArgmax(x, filterSize, strides, pad, true);
   return tf.gather(dy.flatten(), indexes.flatten().toInt()).reshape(indexes.shape);

@@ -4,7 +4,7 @@ import { explainGradientError } from '../tensors/gradientErrors.ts';
 import { readJoined, readNow } from '../tensors/read.ts';
 import type { TfParamSet } from '../tensors/tfParams.ts';
 
-/** ∇²f(x)·v of a loss, into `product`; all three `[n]`. */
+/** `product ← ∇²f(x)·v` of a loss; x, v and product are `[n]`. */
 export function hessianVector(
   loss: () => tf.Tensor,
   params: TfParamSet,
@@ -19,7 +19,7 @@ export function hessianVector(
   };
 }
 
-/** As {@link hessianVector}, answering later. */
+/** As {@link hessianVector}, but asynchronous. */
 export function asyncHessianVector(
   loss: () => tf.Tensor,
   params: TfParamSet,
@@ -35,7 +35,7 @@ export function asyncHessianVector(
   };
 }
 
-/** The gradient of ∇f·v, a tensor for each variable. */
+/** Returns the gradient of ∇f·v, one tensor for each variable. */
 function productTensors(loss: () => tf.Tensor, params: TfParamSet, v: Float64Array): tf.Tensor[] {
   const variables = [...params.variables];
   const { tensors } = params.layout;

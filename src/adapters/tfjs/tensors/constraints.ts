@@ -2,12 +2,15 @@ import type * as tf from '@tensorflow/tfjs';
 
 type LayerVariable = tf.layers.Layer['trainableWeights'][number];
 
-/** The trainable weights of a model that a layer has put a constraint on (`kernelConstraint`, …). */
+/** Returns the trainable weights of a model that have a layer constraint (`kernelConstraint`, …). */
 export function constrainedWeights(model: tf.LayersModel): LayerVariable[] {
   return model.trainableWeights.filter(({ constraint }) => constraint != null);
 }
 
-/** Writes the nearest allowed values into all weights of a model that have a constraint; null if none has. */
+/**
+ * Returns a function that projects all constrained weights of a model onto their constraints; null if there
+ * are none.
+ */
 export function constraintProjection(model: tf.LayersModel): (() => void) | null {
   const weights = constrainedWeights(model);
   if (weights.length === 0) return null;

@@ -1,6 +1,6 @@
 /**
- * One evaluation of a loss at the variables as they are: now, or later. No tensor is left behind, also when
- * the loss throws.
+ * Evaluation of a loss at the current variables, synchronous or asynchronous. No tensor is left behind, even
+ * if the loss throws.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { readJoined, readNow } from './read.ts';
 import { tfGrads } from './tfGrads.ts';
 import type { TfParamSet } from './tfParams.ts';
 
-/** The loss depends on other variables than it was thought to. */
+/** Error: the loss depends on other variables than expected. */
 export class OtherVariables extends Error {
   readonly variables: tf.Variable[];
   constructor(variables: tf.Variable[]) {
@@ -25,8 +25,8 @@ export class OtherVariables extends Error {
 /**
  * Returns a function that evaluates `loss`, and writes its gradient unless `gradient` is null.
  *
- * @param among - where given, the variables that the loss may depend on; it must depend on those of `params`
- *   and no other. Watching more of them costs nothing.
+ * @param among - if given, the variables to watch; among these, the loss must depend on those of `params` and
+ *   no others. Watching more costs nothing.
  * @throws OtherVariables if it does not
  */
 export function evaluator(
@@ -49,7 +49,7 @@ export function evaluator(
     });
 }
 
-/** As {@link evaluator}, answering later: value and gradient come back in one read. */
+/** As {@link evaluator}, but asynchronous: value and gradient are fetched in one read. */
 export function asyncEvaluator(
   loss: () => tf.Tensor,
   params: TfParamSet,
@@ -72,9 +72,9 @@ export function asyncEvaluator(
 }
 
 /**
- * `tf.variableGrads`, also of a loss that takes gradients inside of it; errors say what to do.
+ * As `tf.variableGrads`, but also for a loss that contains gradients; errors say what to do.
  *
- * @throws Error where a part of the gradient cannot be computed
+ * @throws Error if a part of the gradient cannot be computed
  */
 export function gradientsOf(
   loss: () => tf.Tensor,
@@ -100,7 +100,7 @@ function scalarOf(value: tf.Tensor): tf.Scalar {
   return value as tf.Scalar;
 }
 
-/** @throws TypeError if `loss`, the argument of this name, is not a function */
+/** Checks a loss. @throws TypeError if it is not a function */
 export function checkLoss(where: string, loss: unknown, name = 'loss'): void {
   if (typeof loss !== 'function')
     throw new TypeError(`${where}: ${name} must be a function, got ${show(loss)}.`);

@@ -1,6 +1,6 @@
 import { secondOrderEnabled } from '../internals/secondOrderEnabled.ts';
 
-/** Texts of TensorFlow.js that leave open what to do, and sentences that say it. */
+/** Error messages of TensorFlow.js that do not say what to do, with messages that do. */
 const explanations: readonly { readonly text: RegExp; readonly sentence: (match: string[]) => string }[] = [
   {
     text: /^Cannot find a connection/,
@@ -19,7 +19,7 @@ const explanations: readonly { readonly text: RegExp; readonly sentence: (match:
   },
 ];
 
-/** An error of a gradient, with a sentence that says what to do where TensorFlow.js has none. */
+/** Returns the error of a gradient, extended by what to do if TensorFlow.js does not say it. */
 export function explainGradientError(error: unknown): unknown {
   if (!(error instanceof Error)) return error;
   for (const { text, sentence } of explanations) {

@@ -5,12 +5,12 @@ import type { TensorRole, TensorSpec } from '../../../core/layout.ts';
 type Layer = tf.layers.Layer;
 type LayerVariable = Layer['trainableWeights'][number];
 
-/** A tensor of the layout with the variable that holds it. */
+/** A tensor of the layout, with its variable. */
 export interface VariableSpec extends TensorSpec {
   readonly variable: tf.Variable;
 }
 
-/** The trainable weights of a model in its own order, each with the role it has in its layer. */
+/** Returns the trainable weights of a model in its own order, each with its role in its layer. */
 export function modelWeights(model: tf.LayersModel): VariableSpec[] {
   const owners = new Map<LayerVariable, Layer>();
   for (const layer of allLayers(model.layers)) {
@@ -28,7 +28,10 @@ export function modelWeights(model: tf.LayersModel): VariableSpec[] {
   });
 }
 
-/** The role that the layer's class and the weight's own name give it; undefined where they tell nothing. */
+/**
+ * Returns the role of a weight, from its layer's class and its own name; undefined if these do not determine
+ * it.
+ */
 function roleOf(weight: LayerVariable, className: string): TensorRole | undefined {
   const { originalName, shape } = weight;
   const last = shape.length - 1;

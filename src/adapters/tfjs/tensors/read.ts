@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
 
 /**
- * The values of a tensor, at once.
+ * Reads the values of a tensor synchronously.
  *
- * @throws Error saying what to use instead, where the backend answers later only
+ * @throws Error saying what to use instead, if the backend can only be read asynchronously
  */
 export function readNow(tensor: tf.Tensor): Float32Array {
-  // In a page webgpu can be read at once, by way of a canvas; it breaks the device sooner or later.
+  // In a page, webgpu can be read synchronously through a canvas, but that breaks the device sooner or later.
   if (tf.getBackend() === 'webgpu') throw answersLater();
   try {
     return tensor.dataSync<'float32'>();
@@ -23,7 +23,10 @@ function answersLater(cause?: unknown): Error {
   );
 }
 
-/** The values of tensors one after the other, by one concatenation on the backend and one read. */
+/**
+ * Reads the values of several tensors, one after the other, with one concatenation on the backend and one
+ * read.
+ */
 export async function readJoined(tensors: readonly tf.Tensor[]): Promise<Float32Array> {
   const joined = tf.tidy(() => tf.concat1d(tensors.map((tensor) => tensor.reshape([-1]))));
   try {

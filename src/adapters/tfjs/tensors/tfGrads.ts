@@ -4,13 +4,13 @@ import { readNow } from './read.ts';
 import type { TfParamSet } from './tfParams.ts';
 
 /**
- * Makes one flat vector of the gradients that `tf.variableGrads` returns, in the order of `params`.
+ * Returns the gradients from `tf.variableGrads` as one flat vector, in the order of `params`.
  *
- * A variable that the loss does not depend on has no gradient there; it counts as zeros. The tensors are
- * referred to, not copied; `copyFrom` replaces those in `namedGrads` and disposes the old ones.
+ * A variable that the loss does not depend on has no gradient and counts as zeros. The tensors are
+ * referenced, not copied; `copyFrom` replaces those in `namedGrads` and disposes the old ones.
  *
  * @param namedGrads - gradient by variable name
- * @throws RangeError if a gradient has another shape than its variable
+ * @throws RangeError if the shape of a gradient differs from that of its variable
  *
  * @example
  * ```js

@@ -9,17 +9,17 @@ import { modelWeights, type VariableSpec } from './modelWeights.ts';
 /** tfjs variables as one flat vector. */
 export interface TfParamSet extends ParamSet {
   readonly variables: readonly tf.Variable[];
-  /** `vector ← set` on backends that answer later: one concatenation and one read. */
+  /** `vector ← set`, asynchronously, with one concatenation and one read. */
   read(vector: Float64Array): Promise<Float64Array>;
 }
 
 /**
- * Makes one flat vector of variables, or of a model's trainable weights, in their order.
+ * Presents variables, or a model's trainable weights, as one flat vector, in their order.
  *
- * The variables are referred to, not copied: the set reads and writes them as they are at the time.
+ * The variables are referenced, not copied: the set always reads and writes their current values.
  *
  * @param source - float32 variables, or a built model
- * @throws TypeError naming all that is not a float32 variable, is disposed, or comes twice
+ * @throws TypeError naming everything that is not a float32 variable, is disposed, or occurs twice
  * @throws RangeError if there are none
  *
  * @example
@@ -51,8 +51,8 @@ export function tfParams(source: readonly tf.Variable[] | tf.LayersModel): TfPar
     copyInto(vector) {
       checkLength('copyInto: vector', vector, length);
       checkAlive(variables);
-      // One read for each tensor: on cpu and wasm a read is a copy at memory speed, and costs far less
-      // than joining the tensors first.
+      // One read per tensor: on cpu and wasm, a read is a copy at memory speed and costs far less than
+      // joining the tensors first.
       for (let i = 0; i < variables.length; i++) vector.set(readNow(variables[i]), tensors[i].offset);
       return vector;
     },
@@ -74,9 +74,9 @@ export function tfParams(source: readonly tf.Variable[] | tf.LayersModel): TfPar
   };
 }
 
-/** Gives a variable the values from `vector[offset]` on, as new data. */
+/** Assigns the values from `vector[offset]` on to a variable, as new data. */
 function assign(variable: tf.Variable, vector: ArrayLike<number>, offset: number): void {
-  // The cpu backend keeps the array it is given: it must be a new one, and never touched again.
+  // The cpu backend keeps the array, so it must be a new one that is never modified.
   const values = new Float32Array(variable.size);
   for (let j = 0; j < values.length; j++) values[j] = vector[offset + j];
   const tensor = tf.tensor(values, variable.shape, 'float32');
@@ -84,7 +84,7 @@ function assign(variable: tf.Variable, vector: ArrayLike<number>, offset: number
   tensor.dispose();
 }
 
-/** The set itself, or one made of variables or a model. */
+/** Returns the set itself, or one created from variables or a model. */
 export function paramSet(pars: TfParamSet | readonly tf.Variable[] | tf.LayersModel): TfParamSet {
   return typeof pars === 'object' && pars !== null && 'copyInto' in pars ? pars : tfParams(pars);
 }
@@ -112,7 +112,7 @@ function checkVariables(variables: readonly tf.Variable[]): void {
   if (faults.length > 0) throw new TypeError(`tfParams: ${faults.join('\n  ')}`);
 }
 
-/** Throws a RangeError naming every variable that has been disposed of since the set was made. */
+/** Throws a RangeError naming every variable that has been disposed since the set was created. */
 function checkAlive(variables: readonly tf.Variable[]): void {
   if (variables.every(({ isDisposed }) => !isDisposed)) return;
   const names = variables.filter(({ isDisposed }) => isDisposed).map(({ name }) => `"${name}"`);
