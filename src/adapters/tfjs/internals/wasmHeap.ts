@@ -37,12 +37,12 @@ interface WasmBackend {
 export type InPlaceWriter = (variable: tf.Variable, vector: ArrayLike<number>, offset: number) => boolean;
 
 /**
- * Returns what writes into the memory of variables, or null on backends other than wasm.
+ * Returns a function that writes directly into the memory of variables, or null on backends other than wasm.
  *
- * It takes a tenth of the time of `variable.assign(tensor)`. Only data that the variable alone holds are
- * written: those of a clone or a reshape that somebody keeps stay as they are. The data are registered anew,
- * since the kernels of XNNPACK keep a packed copy of what they take for constant weights until its data are
- * disposed of; without that, products with the variable would silently stay those of its old values.
+ * It takes a tenth of the time of `variable.assign(tensor)`. Only data that no clone or reshape shares are
+ * written. The data are registered anew, because XNNPACK's kernels keep a packed copy of presumably constant
+ * weights until their data are disposed; otherwise, products with the variable would silently use its old
+ * values.
  */
 export function inPlaceWriter(backend: object = tf.backend()): InPlaceWriter | null {
   if (!isWasmBackend(backend)) return null;

@@ -14,7 +14,7 @@ import { recurrentLayers } from './layers/recurrent.ts';
 import { shapeLayers } from './layers/shape.ts';
 import { wrapperLayers } from './layers/wrappers.ts';
 
-/** Every class of layers that can be written. */
+/** Writers of all supported layer classes. */
 const table: LayerTable = {
   ...denseLayers,
   ...activationLayers,
@@ -29,16 +29,16 @@ const table: LayerTable = {
 };
 
 /**
- * Writes a model as the bytes of an .onnx file (opset 17), which ONNX Runtime runs and `trainable` of
+ * Converts a model to the bytes of an .onnx file (opset 17), which ONNX Runtime runs and `trainable` of
  * `quasi-newton/onnx` trains.
  *
- * It is the model as it predicts: dropout and noise are left out, BatchNorm uses its moving statistics. Weights have the
- * names that they have in the model, in the layout of ONNX; inputs and outputs the names of their layers; the batch is as
- * large as one likes. Convolutions and pooling work with channels first, and values are moved only where a layer wants
- * them otherwise.
+ * The file contains the inference model: no dropout or noise, and BatchNorm with its moving statistics.
+ * Weights keep their names and have the layout of ONNX; inputs and outputs are named after their layers; the
+ * batch size is free. Convolutions and pooling work with channels first, and values are transposed only if a
+ * layer needs another layout.
  *
- * @param model - built, on a backend that is read at once
- * @throws TypeError if it is no LayersModel
+ * @param model - built, on a backend that can be read synchronously
+ * @throws TypeError if it is not a LayersModel
  * @throws Error naming the layer that cannot be written, and why
  *
  * @example
@@ -56,7 +56,7 @@ export function toOnnx(model: tf.LayersModel): Uint8Array {
   return graph.encode(model.name);
 }
 
-/** Names of the inputs and outputs of a graph, in the order of the model's. */
+/** Names of the inputs and outputs of a graph, in the order of the model. */
 export interface GraphEnds {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
@@ -73,10 +73,10 @@ export function writeGraph(where: string, graph: OnnxGraph, model: tf.LayersMode
     throw new TypeError(`${where}: the model must be a tf.LayersModel, got ${show(model)}.`);
   }
   if (model.outputs.length === 0) throw new TypeError(`${where}: the model has no layers; add some first.`);
-  // A Sequential makes the model inside it, and names its inputs, when it is first needed.
+  // A Sequential creates its inner model, and names its inputs, when first needed.
   if (model.outputNames.length === 0) (model as tf.Sequential).build();
   const inputs = model.inputs.map(({ shape, dtype }, i) => graph.input(model.inputNames[i], dtype, shape));
-  // Other names than those of inputs: a model may hand an input on.
+  // Names must differ from those of inputs, because a model may return an input.
   const outputs = model.outputNames.map((name) => graph.fresh(name));
   try {
     const values = writeModel(graph, model, inputs);
@@ -87,7 +87,7 @@ export function writeGraph(where: string, graph: OnnxGraph, model: tf.LayersMode
   return { inputs: inputs.map(({ name }) => name), outputs };
 }
 
-/** True for a LayersModel, of another copy of TensorFlow.js too, where `instanceof` would fail. */
+/** Returns true for a LayersModel, even from another copy of TensorFlow.js, where `instanceof` would fail. */
 function isModel(value: unknown): value is tf.LayersModel {
   const { inputs, outputs, getLayer } = (value ?? {}) as Partial<tf.LayersModel>;
   return Array.isArray(inputs) && Array.isArray(outputs) && typeof getLayer === 'function';

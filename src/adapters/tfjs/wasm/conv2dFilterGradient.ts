@@ -3,8 +3,8 @@ import { conv2d } from './conv2dInputGradient.ts';
 import type { ConvolutionAttributes } from './depthwiseGradients.ts';
 
 /**
- * ∂loss/∂filter of a 2-D convolution: the convolution of x with dy, the samples for channels, `[in, kh, kw, out]`.
- * Steps of the window are steps within dy.
+ * Computes ∂loss/∂filter of a 2-D convolution as the convolution of x with dy, where samples serve as
+ * channels, `[in, kh, kw, out]`. Strides of the window become dilations of dy.
  */
 export function conv2dFilterGradient({
   inputs: { x, dy },
@@ -17,7 +17,7 @@ export function conv2dFilterGradient({
   const info = tf.backend_util.computeConv2DInfo(x.shape, filterShape, strides, 1, pad, dimRoundingMode);
   const { inChannels, outChannels, filterHeight, filterWidth, strideHeight, strideWidth } = info;
   const { top, left } = info.padInfo;
-  // As far as windows reach, whatever `pad` says: tfjs takes a filter for square where it is a number.
+  // The extent of the windows, whatever `pad` says: if it is a number, tfjs assumes a square filter.
   const bottom = (info.outHeight - 1) * strideHeight + filterHeight - info.inHeight - top;
   const right = (info.outWidth - 1) * strideWidth + filterWidth - info.inWidth - left;
   const around: [number, number][] = [
@@ -30,7 +30,7 @@ export function conv2dFilterGradient({
     const images: tf.Tensor4D = tf.transpose(x, [3, 1, 2, 0]);
     const filter: tf.Tensor4D = tf.transpose(dy, [1, 2, 0, 3]);
     const all = conv2d(images, filter, around, [strideHeight, strideWidth]);
-    // Where the end of x is left out, there is more than the window.
+    // If the end of x is unused, the result is larger than the window.
     const window = tf.slice(all, [0, 0, 0, 0], [inChannels, filterHeight, filterWidth, outChannels]);
     return tf.transpose(window, [1, 2, 0, 3]);
   });

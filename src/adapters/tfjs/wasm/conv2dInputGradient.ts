@@ -2,8 +2,9 @@ import * as tf from '@tensorflow/tfjs';
 import type { ConvolutionAttributes } from './depthwiseGradients.ts';
 
 /**
- * A kernel for ∂loss/∂input of a 2-D convolution. With strides of 1 it is the convolution of dy with the filter turned
- * around, `[kh, kw, out, in]`, which the wasm backend does ten times as fast as its own kernel; others go there.
+ * Returns a kernel for ∂loss/∂input of a 2-D convolution. With strides of 1, it is the convolution of dy with
+ * the flipped filter, `[kh, kw, out, in]`, which is ten times as fast as the wasm backend's own kernel; other
+ * strides use that kernel.
  */
 export function quickConv2dInputGradient(kernelFunc: tf.KernelFunc): tf.KernelFunc {
   return (args) => {
@@ -35,7 +36,7 @@ export function quickConv2dInputGradient(kernelFunc: tf.KernelFunc): tf.KernelFu
   };
 }
 
-/** The backend's convolution, of channels last, with zeros around and steps of `dilations` within the filter. */
+/** Runs the backend's convolution, with channels last, zero padding and dilated filters. */
 export const conv2d = (
   x: tf.Tensor4D,
   filter: tf.Tensor4D,

@@ -1,6 +1,7 @@
 /**
- * Gradients of 3-D convolutions, in place of the wasm backend's own (4.22): there the gradient by the input,
- * which is the transposed convolution too, is wrong, and that by the filter wherever strides are not 1.
+ * Gradients of 3-D convolutions that replace those of the wasm backend (4.22). There, the gradient with
+ * respect to the input, which also serves as transposed convolution, is wrong, and that with respect to the
+ * filter is wrong for strides other than 1.
  *
  * @module
  */
@@ -16,7 +17,7 @@ interface Attributes {
   readonly filterShape: Shape5D;
 }
 
-/** ∂loss/∂input, `[batch, depth, height, width, in]`. */
+/** Computes ∂loss/∂input, `[batch, depth, height, width, in]`. */
 export function conv3dInputGradient({
   inputs: { dy, filter },
   attrs: { strides, pad, inputShape },
@@ -38,7 +39,7 @@ export function conv3dInputGradient({
   return tf.tensor(gradient, inputShape);
 }
 
-/** ∂loss/∂filter, `[kd, kh, kw, in, out]`. */
+/** Computes ∂loss/∂filter, `[kd, kh, kw, in, out]`. */
 export function conv3dFilterGradient({
   inputs: { x, dy },
   attrs: { strides, pad, filterShape },

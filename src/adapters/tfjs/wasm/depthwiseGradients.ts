@@ -1,6 +1,6 @@
 /**
- * Gradients of depthwise convolutions. Each weight touches one channel, so that there is no product of
- * matrices in them: they are loops over typed arrays, with channels innermost as they lie in memory.
+ * Gradients of depthwise convolutions. Each weight affects only one channel, so there are no matrix products;
+ * these are loops over typed arrays, with channels innermost, as in memory.
  *
  * @module
  */
@@ -19,7 +19,7 @@ export interface ConvolutionAttributes {
 type Shape4D = [number, number, number, number];
 type Geometry = ReturnType<typeof tf.backend_util.computeConv2DInfo>;
 
-/** ∂loss/∂filter, `[kh, kw, in, multiplier]`. */
+/** Computes ∂loss/∂filter, `[kh, kw, in, multiplier]`. */
 export function depthwiseFilterGradient({
   inputs: { x, dy },
   attrs,
@@ -41,7 +41,7 @@ export function depthwiseFilterGradient({
   return tf.tensor(gradient, attrs.filterShape);
 }
 
-/** ∂loss/∂input, `[batch, height, width, in]`. */
+/** Computes ∂loss/∂input, `[batch, height, width, in]`. */
 export function depthwiseInputGradient({
   inputs: { dy, filter },
   attrs,

@@ -7,11 +7,11 @@ import { maxPool3d, maxPool3dGradient, maxPoolGradient, maxPoolWithArgmax } from
 import { quickMatMul } from './matMul.ts';
 import { unsortedSegmentSum } from './segmentSum.ts';
 
-/** tfjs types inputs and attributes of kernels by name only; which they are is the kernel's to know. */
+/** A kernel with typed arguments; tfjs types the inputs and attributes of kernels only by name. */
 type Kernel<Arguments> = (args: Arguments) => tf.Tensor | tf.Tensor[];
 const kernel = <Arguments>(kernelFunc: Kernel<Arguments>) => kernelFunc as unknown as tf.KernelFunc;
 
-/** The kernels that gradients need and the wasm backend of tfjs has not. */
+/** Kernels that gradients need and the wasm backend of tfjs lacks. */
 const missing: readonly [name: string, kernelFunc: tf.KernelFunc][] = [
   ['Conv2DBackpropFilter', kernel(conv2dFilterGradient)],
   ['DepthwiseConv2dNativeBackpropFilter', kernel(depthwiseFilterGradient)],
@@ -19,7 +19,7 @@ const missing: readonly [name: string, kernelFunc: tf.KernelFunc][] = [
   ['UnsortedSegmentSum', kernel(unsortedSegmentSum)],
 ];
 
-/** Kernels that the wasm backend has and that are wrong: see each. */
+/** Kernels of the wasm backend that are wrong; see each replacement. */
 const wrong: typeof missing = [
   ['Conv3DBackpropInputV2', kernel(conv3dInputGradient)],
   ['Conv3DBackpropFilterV2', kernel(conv3dFilterGradient)],
@@ -32,13 +32,13 @@ const wrong: typeof missing = [
 let enabled = false;
 
 /**
- * Lets convolutions and embeddings train on the wasm backend: adds the kernels that their gradients need and
- * the backend lacks, made of those it has; and has it multiply transposed matrices by transposing them first,
- * which is up to twenty times as fast. It also puts right what is silently wrong on wasm: the gradient
- * of max pooling where all of a window is negative, and those of 3-D convolutions.
+ * Makes convolutions and embeddings trainable on the wasm backend: adds the missing kernels of their
+ * gradients, composed of existing ones. It also multiplies transposed matrices by transposing them first,
+ * which is up to twenty times as fast, and corrects kernels that are silently wrong: the gradients of max
+ * pooling of entirely negative windows, and those of 3-D convolutions.
  *
  * It covers conv1d, conv2d, depthwise, separable and transposed convolutions and embeddings. Other backends
- * are not touched; calling it again does nothing.
+ * are not affected; calling it again does nothing.
  *
  * @throws Error if the wasm backend has not been imported
  *
@@ -63,7 +63,7 @@ export function enableWasmConv(): void {
     );
   }
   for (const [kernelName, kernelFunc] of missing) {
-    // A later version of tfjs may have it: then that is the better one.
+    // A later version of tfjs may have the kernel, which is then better.
     if (!tf.getKernel(kernelName, 'wasm')) {
       tf.registerKernel({ kernelName, backendName: 'wasm', kernelFunc });
     }

@@ -1,8 +1,8 @@
 import * as tf from '@tensorflow/tfjs';
 
 /**
- * Multiplications from which on a transposition pays. Below, calling one costs more than it saves (measured:
- * a tie at 4096, a gain of five times at 65 536).
+ * Number of multiplications from which on a transposition pays off. Below, calling one costs more than it
+ * saves (measured: a tie at 4096, five times as fast at 65 536).
  */
 const WORTH_TRANSPOSING = 4096;
 
@@ -12,8 +12,8 @@ interface MatMulAttributes {
 }
 
 /**
- * A kernel for products of matrices, `[…, rows, columns]`, that transposes first where it is told to multiply
- * by a transpose: the wasm backend has fast loops for plain products only.
+ * Returns a kernel for matrix products, `[…, rows, columns]`, that explicitly transposes a factor to be used
+ * transposed, because the wasm backend is fast only for plain products.
  */
 export function quickMatMul(kernelFunc: tf.KernelFunc): tf.KernelFunc {
   return (args) => {
@@ -30,13 +30,13 @@ export function quickMatMul(kernelFunc: tf.KernelFunc): tf.KernelFunc {
   };
 }
 
-/** Of one product in the batch. */
+/** Returns the number of multiplications of one product in the batch. */
 function multiplications(a: tf.Tensor, b: tf.Tensor, transposeB: boolean): number {
   const [rows, columns] = a.shape.slice(-2);
   return rows * columns * b.shape[b.rank - (transposeB ? 2 : 1)];
 }
 
-/** With the last two axes exchanged. */
+/** Exchanges the last two axes. */
 function flipped(matrix: tf.Tensor): tf.Tensor {
   const axes = matrix.shape.map((_, i) => i);
   return tf.transpose(matrix, [...axes.slice(0, -2), matrix.rank - 1, matrix.rank - 2]);

@@ -1,7 +1,7 @@
 /**
- * Max pooling for the wasm backend, whose own kernels (4.22) take the largest of a window to be at least
- * 1e-38: where all of it is negative, MaxPoolGrad and MaxPoolWithArgmax pick the first element, and MaxPool3D
- * returns a value that is not there. MaxPool alone is right.
+ * Max pooling for the wasm backend. Its own kernels (4.22) assume that the maximum of a window is at least
+ * 1e-38: if a window is entirely negative, MaxPoolGrad and MaxPoolWithArgmax pick the first element, and
+ * MaxPool3D returns a value that is not in it. Only MaxPool is right.
  *
  * @module
  */
@@ -22,7 +22,7 @@ type Shape4D = [number, number, number, number];
 /** `[batch, depth, height, width, channels]` */
 type Shape5D = [number, number, number, number, number];
 
-/** A pooling over depth, height and width; of images the depth is 1. */
+/** Geometry of pooling over depth, height and width; the depth of images is 1. */
 interface Geometry {
   readonly batchSize: number;
   readonly channels: number;
@@ -35,7 +35,7 @@ interface Geometry {
   readonly outShape: number[];
 }
 
-/** ∂loss/∂input of 2-D max pooling. */
+/** Computes ∂loss/∂input of 2-D max pooling. */
 export function maxPoolGradient({
   inputs: { dy, input },
   attrs,
@@ -46,7 +46,7 @@ export function maxPoolGradient({
   return spread(dy, input, largest(input.dataSync(), geometry2d(input.shape, attrs)));
 }
 
-/** The pooled values, and where in the input they are, counted within the image or the batch. */
+/** Computes the pooled values and their indices in the input, counted within the image or the batch. */
 export function maxPoolWithArgmax({
   inputs: { x },
   attrs,
@@ -63,7 +63,7 @@ export function maxPoolWithArgmax({
   ];
 }
 
-/** 3-D max pooling. */
+/** Computes 3-D max pooling. */
 export function maxPool3d({
   inputs: { x },
   attrs,
@@ -75,7 +75,7 @@ export function maxPool3d({
   return pooled(x, largest(x.dataSync(), geometry), geometry);
 }
 
-/** ∂loss/∂input of 3-D max pooling. */
+/** Computes ∂loss/∂input of 3-D max pooling. */
 export function maxPool3dGradient({
   inputs: { dy, input },
   attrs,
@@ -86,7 +86,7 @@ export function maxPool3dGradient({
   return spread(dy, input, largest(input.dataSync(), geometry3d(input.shape, attrs)));
 }
 
-/** The elements of x that were the largest of their windows. */
+/** Returns the elements of x that are the largest of their windows. */
 function pooled(x: tf.Tensor, at: Int32Array, { outShape }: Geometry): tf.Tensor {
   const values = x.dataSync();
   return tf.tensor(
@@ -104,7 +104,10 @@ function spread(dy: tf.Tensor, input: tf.Tensor, at: Int32Array): tf.Tensor {
   return tf.tensor(gradient, input.shape);
 }
 
-/** Index of the largest input element in the window of each output element; the first of equals. */
+/**
+ * Returns the index of the largest input element in the window of each output element; the first of equal
+ * ones.
+ */
 function largest(x: ArrayLike<number>, geometry: Geometry): Int32Array {
   const { batchSize, channels, input, output, window, strides, before } = geometry;
   const [depth, height, width] = input;
@@ -131,7 +134,7 @@ function largest(x: ArrayLike<number>, geometry: Geometry): Int32Array {
   return at;
 }
 
-/** Takes one element of a window into account, for all channels. */
+/** Updates the maxima with one element of a window, for all channels. */
 function raise(x: ArrayLike<number>, from: number, at: Int32Array, to: number, channels: number): void {
   for (let channel = 0; channel < channels; channel++) {
     const best = at[to + channel];

@@ -1,6 +1,6 @@
 import * as tf from '@tensorflow/tfjs';
 
-/** Sums the rows of x, `[rows, …]`, that have the same segment id: the gradient of looking rows up. */
+/** Sums the rows of x, `[rows, …]`, that have the same segment id: the gradient of a row lookup. */
 export function unsortedSegmentSum({
   inputs: { x, segmentIds },
   attrs: { numSegments },

@@ -2,7 +2,7 @@ import type { OnnxGraph, Value } from './graph.ts';
 import { refuseLayer } from './layer.ts';
 import type * as tf from '@tensorflow/tfjs';
 
-/** Writes an activation of a value, whose channels are on `axis`. */
+/** Writes an activation of a value whose channels are on `axis`. */
 type Activation = (graph: OnnxGraph, x: string, axis: number) => string;
 
 const unary =
@@ -37,7 +37,7 @@ const activations: Readonly<Record<string, Activation>> = {
   },
 };
 
-/** The name of an activation that a layer has, `'linear'` where it has none. */
+/** Returns the name of a layer's activation; `'linear'` if it has none. */
 export function activationName(activation: unknown): string {
   if (activation === null || activation === undefined) return 'linear';
   return (activation as { getClassName(): string }).getClassName();

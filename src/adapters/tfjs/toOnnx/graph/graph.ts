@@ -1,55 +1,56 @@
 import { message, type Field } from './protobuf.ts';
 
-/** The operator set that the graph is written in. */
+/** Operator set of the graph. */
 const OPSET = 17;
-/** The version of the file format that goes with it. */
+/** Version of the file format for this operator set. */
 const IR_VERSION = 8;
 
-/** A dimension; null where it is known only when the model runs. */
+/** A dimension; null if known only when the model runs. */
 export type Dimension = number | null;
 
 /** A value of the graph. */
 export interface Value {
   readonly name: string;
-  /** As TensorFlow.js has it, the channels last. */
+  /** Shape as in TensorFlow.js, with channels last. */
   readonly shape: readonly Dimension[];
-  /** True if the graph has the channels first, `[batch, channels, …]`. */
+  /** True if the value in the graph has channels first, `[batch, channels, …]`. */
   readonly isChannelsFirst: boolean;
 }
 
 /** Element types of ONNX by those of TensorFlow.js. */
 const elementTypes: Readonly<Record<string, number>> = { float32: 1, int32: 6, int64: 7, bool: 9 };
 
-/** Attributes of a node: text, lists of text, a float32, or whole numbers. */
+/** Attributes of a node: strings, lists of strings, a float32, or integers. */
 export type Attributes = Readonly<
   Record<string, string | readonly string[] | { readonly float: number } | number | readonly number[]>
 >;
 
 /**
- * Use of a graph: a file in the layout of ONNX, or a part of training, whose weights have the layout of TensorFlow.js.
+ * Use of a graph: a file in the layout of ONNX, or training or inference, where weights keep the layout of
+ * TensorFlow.js.
  */
 export type GraphUse = 'file' | 'training' | 'inference';
 
 /** An input of random numbers that a layer needs in training. */
 export interface NoiseInput {
   readonly name: string;
-  /** As TensorFlow.js has it; null for the batch. */
+  /** Shape as in TensorFlow.js; null for the batch. */
   readonly shape: readonly Dimension[];
-  /** Fills the array with the numbers of one step; `random` is uniform in [0, 1). */
+  /** Fills the array with the random numbers of one step; `random` is uniform in [0, 1). */
   readonly fill: (values: Float32Array, random: () => number) => void;
 }
 
-/** An ONNX graph that grows. */
+/** An ONNX graph under construction. */
 export class OnnxGraph {
   readonly use: GraphUse;
   /** Random inputs, in the order of the layers. */
   readonly noise: NoiseInput[] = [];
-  /** Number of loops over time around the layer that is being written. */
+  /** Number of time loops around the current layer. */
   timeLoops = 0;
   private readonly isFed: (key: unknown) => boolean;
   private readonly nodes: Uint8Array[] = [];
   private readonly initializers: Uint8Array[] = [];
-  /** Names of initializers, by what they are. */
+  /** Names of initializers by key. */
   private readonly keys = new Map<unknown, string>();
   private readonly inputs: Uint8Array[] = [];
   private readonly outputs: Uint8Array[] = [];
@@ -58,13 +59,13 @@ export class OnnxGraph {
   private readonly normalized = new Set<string>();
   private readonly moved = new Map<string, Value>();
 
-  /** @param isFed - true for the keys of weights that are inputs rather than a part of the graph */
+  /** @param isFed - true for the keys of weights that are inputs instead of initializers */
   constructor(use: GraphUse = 'file', isFed: (key: unknown) => boolean = () => false) {
     this.use = use;
     this.isFed = isFed;
   }
 
-  /** A name that nothing has yet. */
+  /** Returns an unused name. */
   fresh(stem: string): string {
     let name = stem;
     for (let k = 1; this.names.has(name); k++) name = `${stem}_${k}`;
@@ -86,12 +87,15 @@ export class OnnxGraph {
     return outputs;
   }
 
-  /** Appends a node of one output; returns its name. */
+  /** Appends a node with one output; returns its name. */
   op(op: string, inputs: readonly string[], attributes: Attributes = {}): string {
     return this.nodeOf(op, inputs, attributes)[0];
   }
 
-  /** A float32 tensor of the file, named by `stem`. Asked for twice under one `key`, it is written once. */
+  /**
+   * Adds a float32 tensor to the file, named after `stem`; returns its name. Requested twice under one `key`,
+   * it is written once.
+   */
   weight(
     stem: string,
     values: () => ArrayLike<number>,
@@ -107,12 +111,12 @@ export class OnnxGraph {
     return name;
   }
 
-  /** Name of the weight that was written under this key, if one was. */
+  /** Returns the name of the weight written under this key, if any. */
   weightName(key: unknown): string | undefined {
     return this.keys.get(key);
   }
 
-  /** Notes that a BatchNorm has used this mean; true if one had before. */
+  /** Records that a BatchNorm has used this mean; returns true if one already had. */
   isNormalized(movingMean: string): boolean {
     const known = this.normalized.has(movingMean);
     this.normalized.add(movingMean);
@@ -127,14 +131,14 @@ export class OnnxGraph {
     return name;
   }
 
-  /** A constant, float32: a number, or `[values.length]`. */
+  /** Adds a float32 constant: a scalar, or `[values.length]`. */
   constant(values: number | readonly number[], dims?: readonly number[]): string {
     const list = typeof values === 'number' ? [values] : values;
     const shape = dims ?? (typeof values === 'number' ? [] : [list.length]);
     return this.weight('constant', () => list, shape, `${shape.join('x')}: ${list.join(', ')}`);
   }
 
-  /** A list of whole numbers, int64, such as a shape. */
+  /** Adds a list of integers as int64, such as a shape. */
   integers(values: readonly number[]): string {
     const key = `int64 ${values.join(', ')}`;
     const known = this.keys.get(key);
@@ -145,7 +149,7 @@ export class OnnxGraph {
     return name;
   }
 
-  /** The value with its channels first, which convolutions want, or last, as TensorFlow.js has it. */
+  /** Returns the value with channels first, as convolutions need it, or last, as in TensorFlow.js. */
   withChannels(where: 'first' | 'last', value: Value): Value {
     const isChannelsFirst = where === 'first';
     if (value.isChannelsFirst === isChannelsFirst || value.shape.length < 3) return value;
@@ -172,7 +176,7 @@ export class OnnxGraph {
     this.outputs.push(valueInfo(name, 'float32', shape));
   }
 
-  /** The bytes of the file. */
+  /** Returns the bytes of the file. */
   encode(name: string): Uint8Array {
     const graph = message(
       [1, this.nodes],
@@ -198,7 +202,7 @@ function tensor(name: string, dtype: string, dims: readonly number[], data: Arra
   return message([1, dims], [2, elementTypes[dtype]], [8, name], [9, raw]);
 }
 
-/** Types of attributes, by the number of the field that holds each. */
+/** Field numbers of the attribute types. */
 const FLOAT = 1;
 const INT = 2;
 const STRING = 3;

@@ -1,15 +1,15 @@
 /**
- * The wire format of Protocol Buffers, as far as an ONNX file needs it. Small enough to be written here, so that pages can
- * import TensorFlow.js and this package without another one.
+ * The part of the Protocol Buffers wire format that an ONNX file needs. It is small enough to be written
+ * here, so that pages need no package besides TensorFlow.js and this one.
  *
  * @see https://protobuf.dev/programming-guides/encoding
  * @module
  */
 
-/** A field of a message: its number and its value, or several values, one after the other. */
+/** A field of a message: its number, and one or several values. */
 export type Field = readonly [number: number, value: FieldValue | readonly FieldValue[] | undefined];
 
-/** Text, bytes or an encoded message; a whole number; or a float32. */
+/** Text, bytes or an encoded message; an integer; or a float32. */
 export type FieldValue = string | Uint8Array | number | { readonly float: number };
 
 const utf8 = new TextEncoder();
@@ -25,7 +25,10 @@ export function message(...fields: readonly Field[]): Uint8Array {
   return joined(chunks);
 }
 
-/** Wire types: 0 a whole number of variable length, 2 bytes with their length, 5 four bytes. */
+/**
+ * Encodes a value with its wire type: 0 for a variable-length integer, 2 for bytes preceded by their length,
+ * 5 for four bytes.
+ */
 function encoded(number: number, value: FieldValue): Uint8Array[] {
   if (typeof value === 'number') return [varint(number * 8), varint(value)];
   if (typeof value === 'object' && 'float' in value) {
@@ -35,7 +38,7 @@ function encoded(number: number, value: FieldValue): Uint8Array[] {
   return [varint(number * 8 + 2), varint(bytes.length), bytes];
 }
 
-/** A whole number in groups of seven bits, the lowest first; negative ones as 64-bit two's complement. */
+/** Encodes an integer in groups of seven bits, lowest first; negative ones as 64-bit two's complement. */
 function varint(value: number): Uint8Array {
   const bytes: number[] = [];
   let rest = BigInt.asUintN(64, BigInt(value));

@@ -1,8 +1,8 @@
-/** Activations that are layers of their own. */
+/** Activation layers. */
 import { plainWeight, refuseLayer, type LayerCall, type LayerTable } from '../graph/layer.ts';
 import type { Attributes, Value } from '../graph/graph.ts';
 
-/** Applies an operation element by element, in whichever layout the value has. */
+/** Applies an operation element by element, in the layout of the value. */
 function elementwise(
   { graph, inputs: [x] }: LayerCall,
   op: string,

@@ -13,7 +13,7 @@ import {
 } from '../graph/layer.ts';
 import type { Attributes, Value } from '../graph/graph.ts';
 
-/** @throws Error if the layer wants its channels first */
+/** Checks the layout of a layer. @throws Error if it expects channels first */
 export function checkChannelsLast({ layer, config }: LayerCall): void {
   if (config.dataFormat === 'channelsFirst') throw refuseLayer(layer, "its dataFormat is 'channelsFirst'.");
 }
@@ -22,12 +22,12 @@ export function checkChannelsLast({ layer, config }: LayerCall): void {
 export interface Window {
   readonly size: readonly number[];
   readonly strides: readonly number[];
-  /** @defaultValue 1 along each axis */
+  /** Dilation along each axis. @defaultValue 1 */
   readonly dilations?: readonly number[];
   readonly padding: unknown;
 }
 
-/** A window as ONNX has it: padding as in TensorFlow, with more at the end. */
+/** Returns the ONNX attributes of a window, with padding as in TensorFlow: the larger half at the end. */
 export function windowAttributes(call: LayerCall, { size, strides, dilations, padding }: Window): Attributes {
   if (padding !== 'same' && padding !== 'valid') {
     throw refuseLayer(call.layer, `its padding is ${String(padding)}; same and valid are written.`);
@@ -41,7 +41,7 @@ export function windowAttributes(call: LayerCall, { size, strides, dilations, pa
       ...(isNarrow ? { pads: narrowPads(call, size, strides) } : { auto_pad: 'SAME_UPPER' }),
     };
   }
-  // ONNX Runtime does not work out the padding of dilated windows.
+  // ONNX Runtime does not compute the padding of dilated windows.
   if (strides.some((stride) => stride > 1)) {
     throw refuseLayer(call.layer, "its padding is 'same', and it has strides and dilations.");
   }
@@ -50,8 +50,8 @@ export function windowAttributes(call: LayerCall, { size, strides, dilations, pa
 }
 
 /**
- * 'same' padding of windows smaller than their stride, from the sizes of the input. SAME_UPPER would make it negative
- * where windows leave values out between them, which ONNX Runtime refuses for pooling.
+ * Computes 'same' padding of windows smaller than their stride, from the sizes of the input. SAME_UPPER would
+ * be negative if windows leave gaps between them, which ONNX Runtime refuses for pooling.
  */
 function narrowPads(call: LayerCall, size: readonly number[], strides: readonly number[]): number[] {
   const sizes = call.inputs[0].shape.slice(1, -1);
@@ -70,19 +70,19 @@ function narrowPads(call: LayerCall, size: readonly number[], strides: readonly 
   return bothEnds(totals);
 }
 
-/** Padding shared out between both ends of each axis, the larger half at the end. */
+/** Splits padding between both ends of each axis, with the larger half at the end. */
 const bothEnds = (totals: readonly number[]): number[] => [
   ...totals.map((total) => Math.floor(total / 2)),
   ...totals.map((total) => Math.ceil(total / 2)),
 ];
 
-/** The result of a convolution, with bias and activation. */
+/** Adds bias and activation to the result of a convolution. */
 function finished(call: LayerCall, name: string): Value {
   const { activation } = call.layer as unknown as { activation: unknown };
   return activated(call.graph, call.layer, result(name, outputShape(call), true), activation);
 }
 
-/** Writes a convolution of `rank` spatial axes. */
+/** Returns the writer of a convolution with `rank` spatial axes. */
 function convolution(rank: number) {
   return (call: LayerCall): Value => {
     checkChannelsLast(call);
@@ -104,7 +104,7 @@ const biasOf = (call: LayerCall): string[] => {
   return bias === null ? [] : [bias];
 };
 
-/** Writes a transposed convolution of `rank` spatial axes. */
+/** Returns the writer of a transposed convolution with `rank` spatial axes. */
 function transposedConvolution(rank: number) {
   return (call: LayerCall): Value => {
     checkChannelsLast(call);
@@ -130,7 +130,7 @@ function transposedConvolution(rank: number) {
   };
 }
 
-/** Convolves each channel for itself; `[batch, channels · multiplier, …]`. */
+/** Convolves each channel separately; the result is `[batch, channels · multiplier, …]`. */
 function depthwise(call: LayerCall): string {
   checkChannelsLast(call);
   const { graph, config, layer } = call;

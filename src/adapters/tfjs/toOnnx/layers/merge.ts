@@ -1,11 +1,11 @@
-/** Layers that make one value of several. */
+/** Layers that merge several values into one. */
 import { outputShape, refuseLayer, result, type LayerCall, type LayerTable } from '../graph/layer.ts';
 import type { Value } from '../graph/graph.ts';
 
 /**
- * All inputs in one layout: the channels first where all have them first, so that nothing is moved.
+ * Brings all inputs into one layout: channels first if all have it, so that nothing is transposed.
  *
- * @throws Error if they have different numbers of axes, which TensorFlow.js does not broadcast as ONNX does
+ * @throws Error if they differ in rank, since TensorFlow.js and ONNX broadcast such inputs differently
  */
 function alike({ graph, layer, inputs }: LayerCall): Value[] {
   const ranks = new Set(inputs.map(({ shape }) => shape.length));
@@ -25,14 +25,14 @@ function merging(op: string, finish = (_call: LayerCall, name: string): string =
   };
 }
 
-/** Writes Π over two inputs, one after the other: Mul takes two. */
+/** Writes the product of all inputs, pair by pair, because Mul takes two. */
 function multiply(call: LayerCall): Value {
   const values = alike(call);
   const name = values.map((value) => value.name).reduce((a, b) => call.graph.op('Mul', [a, b]));
   return result(name, outputShape(call), values[0].isChannelsFirst);
 }
 
-/** x / √max(Σx², 1e-7) along an axis, as TensorFlow.js has it. */
+/** Writes x / √max(Σx², 1e-7) along an axis, as in TensorFlow.js. */
 function normalized({ graph }: LayerCall, x: string, axis: number): string {
   const squares = graph.op('ReduceSum', [graph.op('Mul', [x, x]), graph.integers([axis])], { keepdims: 1 });
   return graph.op('Div', [x, graph.op('Sqrt', [graph.op('Max', [squares, graph.constant(1e-7)])])]);

@@ -1,16 +1,16 @@
-/** Dropout and noise: nothing where a model predicts, inputs of random numbers where it is trained. */
+/** Dropout and noise: nothing for inference, inputs of random numbers for training. */
 import { alea, fillNormal } from '../../random.ts';
 import { refuseLayer, type LayerCall, type LayerTable } from '../graph/layer.ts';
 import type { Dimension, NoiseInput, OnnxGraph, Value } from '../graph/graph.ts';
 
-/** True for the rates at which TensorFlow.js drops anything. */
+/** Returns true for the rates at which TensorFlow.js drops anything. */
 const drops = (rate: number): boolean => rate > 0 && rate < 1;
 
 /**
- * Adds the input of random numbers of a layer.
+ * Adds the random-number input of a layer.
  *
  * @param shape - as TensorFlow.js draws it, channels last
- * @throws LayerRefusal where the numbers of a step cannot be drawn before it
+ * @throws LayerRefusal if the numbers of a step cannot be drawn in advance
  */
 function noiseOf({ graph, layer }: LayerCall, shape: readonly Dimension[], fill: NoiseInput['fill']): string {
   if (graph.timeLoops > 0) {
@@ -22,12 +22,12 @@ function noiseOf({ graph, layer }: LayerCall, shape: readonly Dimension[], fill:
   return graph.noiseInput(shape, fill);
 }
 
-/** Noise for a value, in the layout that this has in the graph. */
+/** Returns noise for a value, in the value's layout in the graph. */
 function alike(graph: OnnxGraph, noise: string, { shape, isChannelsFirst }: Value): string {
   return graph.withChannels(isChannelsFirst ? 'first' : 'last', { name: noise, shape, isChannelsFirst: false }).name; // prettier-ignore
 }
 
-/** Factors 0 and 1/(1 − rate), as `tf.dropout` draws them. */
+/** Returns a function that draws the factors 0 and 1/(1 − rate), as `tf.dropout` does. */
 const dropoutFactors =
   (rate: number, seed: number | string | null | undefined): NoiseInput['fill'] =>
   (values, random) => {
@@ -38,7 +38,7 @@ const dropoutFactors =
     }
   };
 
-/** Multiplies a value by factors that are drawn for each step. */
+/** Multiplies a value by factors drawn for each step. */
 function multiplied(call: LayerCall, fill: NoiseInput['fill'], noiseShape?: readonly Dimension[]): Value {
   const { graph, inputs: [x] } = call; // prettier-ignore
   const factors = noiseOf(call, noiseShape ?? x.shape, fill);
@@ -52,7 +52,7 @@ function dropout(call: LayerCall, noiseShape?: readonly Dimension[]): Value {
   return multiplied(call, dropoutFactors(rate, config.seed as number | undefined), noiseShape);
 }
 
-/** Drops elements of the inputs of a recurrent layer, the same at each time; `[batch, time, features]`. */
+/** Drops elements of the inputs of a recurrent layer, `[batch, time, features]`, the same at each time. */
 export function droppedInputs(call: LayerCall, x: Value): Value {
   const { graph, layer, config } = call;
   const [rate, recurrent] = [Number(config.dropout ?? 0), Number(config.recurrentDropout ?? 0)];

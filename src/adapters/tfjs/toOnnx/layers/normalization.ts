@@ -7,12 +7,16 @@ import {
   type LayerTable,
 } from '../graph/layer.ts';
 
-/** A weight, or a constant in its place where the layer has none. */
+/** Returns a weight, or a constant if the layer has none of that name. */
 function weightOr(call: LayerCall, name: string, size: number, value: number): string {
   return plainWeight(call, name) ?? call.graph.constant(Array.from({ length: size }, () => value));
 }
 
-/** @throws LayerRefusal where TensorFlow.js takes the statistics of several batches in one step */
+/**
+ * Checks that a BatchNorm is applied once.
+ *
+ * @throws LayerRefusal if TensorFlow.js would compute statistics of several batches in one step
+ */
 function checkOnce({ graph, layer }: LayerCall, movingMean: string): void {
   const why = 'in training it would see several batches in a step, each with statistics of its own';
   if (graph.timeLoops > 0) throw refuseLayer(layer, `it is inside a TimeDistributed; ${why}.`);

@@ -1,4 +1,4 @@
-/** Pooling over windows, and over all of space. */
+/** Pooling over windows, and global pooling. */
 import { numbers, outputShape, result, type LayerCall, type LayerTable } from '../graph/layer.ts';
 import { checkChannelsLast, windowAttributes } from './convolution.ts';
 import type { Value } from '../graph/graph.ts';

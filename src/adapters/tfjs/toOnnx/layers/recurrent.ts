@@ -12,14 +12,14 @@ import {
 import type { Value } from '../graph/graph.ts';
 import { droppedInputs } from './noise.ts';
 
-/** The parts of a recurrent layer that have no public name. */
+/** Private parts of a recurrent layer. */
 interface Cell {
   readonly activation: unknown;
   readonly recurrentActivation?: unknown;
   readonly units: number;
 }
 
-/** A kind of cell: the operation, and its gates in the order of ONNX as places in that of TensorFlow.js. */
+/** Kinds of cells: the ONNX operation, and for each of its gates the index in TensorFlow.js's order. */
 const kinds = {
   SimpleRNN: { op: 'RNN', gates: [0] },
   // i f c o, and i o f c
@@ -46,7 +46,7 @@ function activationOf(layer: tf.layers.Layer, activation: unknown): string {
   return known;
 }
 
-/** `[rows, gates · units]` by columns of gates, as `[1, gates · units, rows]` in the order of ONNX. */
+/** Converts `[rows, gates · units]` to `[1, gates · units, rows]`, with the gates in the order of ONNX. */
 function byGates(values: Float32Array, rows: number, units: number, gates: readonly number[]): Float32Array {
   const columns = gates.length * units;
   const out = new Float32Array(rows * columns);
@@ -59,7 +59,10 @@ function byGates(values: Float32Array, rows: number, units: number, gates: reado
   return out;
 }
 
-/** `[gates · units, …]` with the gates in the order of ONNX, by operations of the graph, as `[1, gates · units, …]`. */
+/**
+ * Reorders the gates of `[gates · units, …]` by operations of the graph; the result is `[1, gates · units,
+ * …]` in the order of ONNX.
+ */
 function movedGates({ graph }: LayerCall, name: string, gates: readonly number[]): string {
   let ordered = name;
   if (gates.some((source, g) => source !== g)) {
@@ -69,7 +72,7 @@ function movedGates({ graph }: LayerCall, name: string, gates: readonly number[]
   return graph.op('Unsqueeze', [ordered, graph.integers([0])]);
 }
 
-/** Kernel, recurrent kernel and bias of one direction, as ONNX has them. */
+/** Returns kernel, recurrent kernel and bias of one direction in the form of ONNX. */
 function gateWeights(call: LayerCall, gates: readonly number[], units: number) {
   const { graph, layer } = call;
   const matrix = (name: string): string => {
@@ -87,7 +90,7 @@ function gateWeights(call: LayerCall, gates: readonly number[], units: number) {
     );
   const bias = weightOf(layer, 'bias');
   if (!bias) return [matrix('kernel'), matrix('recurrent_kernel'), zeros(2 * size)];
-  // ONNX has a second bias, which TensorFlow.js has not: kept apart, it is not trained.
+  // ONNX has a second bias, which TensorFlow.js lacks; as a separate tensor, it is not trained.
   const values = () => byGates(bias.read(), 1, units, gates);
   const first =
     graph.use === 'file'
@@ -130,7 +133,7 @@ function recurrent(kind: keyof typeof kinds) {
   };
 }
 
-/** A sequence from its end to its beginning: what TensorFlow.js returns of a layer that goes backwards. */
+/** Reverses a sequence, as TensorFlow.js returns it from a backward layer. */
 export function reversed({ graph }: Pick<LayerCall, 'graph'>, name: string): string {
   const [start, end, axis, step] = [[-1], [-(2 ** 31)], [1], [-1]].map((list) => graph.integers(list));
   return graph.op('Slice', [name, start, end, axis, step]);

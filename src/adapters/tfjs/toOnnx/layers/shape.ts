@@ -1,4 +1,4 @@
-/** Layers that move values about. */
+/** Layers that change shapes. */
 import {
   numbers,
   outputShape,
@@ -12,18 +12,18 @@ import type { Dimension, Value } from '../graph/graph.ts';
 
 const isKnown = (size: Dimension): size is number => typeof size === 'number' && size >= 0;
 
-/** The product of the sizes that are known. */
+/** Returns the product of the known sizes. */
 const product = (sizes: readonly Dimension[]): number =>
   sizes.filter(isKnown).reduce((all, size) => all * size, 1);
 
-/** A shape with its one unknown size, a target of -1, worked out from the sizes of the input. */
+/** Returns a shape with its unknown size, -1, computed from the sizes of the input. */
 function filledIn(shape: readonly Dimension[], input: readonly Dimension[]): Dimension[] {
   const [sizes, from] = [shape.slice(1), input.slice(1)];
   if (!from.every(isKnown) || sizes.filter((size) => !isKnown(size)).length !== 1) return [...shape];
   return [shape[0], ...sizes.map((size) => (isKnown(size) ? size : product(from) / product(sizes)))];
 }
 
-/** Reshapes to a shape of which only the batch is unknown; `perm` reorders the axes first. */
+/** Reshapes to a shape in which only the batch is unknown; `perm` permutes the axes first. */
 function reshaped(call: LayerCall, perm?: readonly number[]): Value {
   const { graph, layer } = call;
   const x = graph.withChannels('last', call.inputs[0]);
@@ -40,7 +40,7 @@ function reshaped(call: LayerCall, perm?: readonly number[]): Value {
   return result(graph.op('Reshape', [name, target]), shape);
 }
 
-/** `[[top, bottom], [left, right]]` of an option that may be shorter. */
+/** Expands an option to `[[top, bottom], [left, right]]`. */
 function margins(value: unknown): [number, number][] {
   const [vertical, horizontal] = Array.isArray(value)
     ? (value as (number | number[])[])

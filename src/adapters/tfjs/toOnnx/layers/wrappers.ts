@@ -1,4 +1,4 @@
-/** Layers around other layers. */
+/** Wrapper layers. */
 import type * as tf from '@tensorflow/tfjs';
 import { outputShape, refuseLayer, result, type LayerTable } from '../graph/layer.ts';
 import { reversed } from './recurrent.ts';
