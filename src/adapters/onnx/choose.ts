@@ -10,22 +10,24 @@ import type { Model } from './ir/model.ts';
 
 /** A tensor of the model that became an input of the result. */
 export interface Parameter {
-  /** Its name in the model, and of the result's input. */
+  /** Name in the model. */
   readonly name: string;
   readonly shape: readonly number[];
   readonly dtype: DType;
   readonly role: TensorRole;
-  /** Its value in the model, in the result's precision. */
+  /** Value in the model, in the precision of the result. */
   readonly tensor: TensorProto;
-  /** Its place in the model's file. */
+  /** Location in the model's file. */
   readonly origin: Origin;
-  /** The input of the result that it is fed to: its name, or another where the result gives that to an output. */
+  /**
+   * Name of the result's input for it: the same name, or another if an output of the result has that name.
+   */
   readonly input: string;
-  /** The output that holds its gradient. */
+  /** Name of the output that holds its gradient. */
   readonly gradient: string;
 }
 
-/** Tensors to differentiate by. */
+/** Tensors to differentiate with respect to. */
 export interface Choice {
   readonly parameters: readonly Parameter[];
   readonly wrtInputs: readonly string[];
@@ -37,9 +39,10 @@ export interface Choice {
 }
 
 /**
- * Settles what to differentiate by, among a model's constant tensors and its inputs.
+ * Chooses the tensors to differentiate with respect to, among a model's constant tensors, inputs and inner
+ * values.
  *
- * @throws OnnxError naming every name that is neither, and every tensor that has no gradient or cannot be written
+ * @throws OnnxError listing every unknown name, and every tensor that has no gradient or cannot be written
  */
 export function choose(
   model: Model,

@@ -39,21 +39,21 @@ export interface DataInput {
 export interface RunningStatistic {
   /** The running mean or variance: an initializer of the model, `[C]`. */
   readonly name: string;
-  /** The output that holds this batch's own. */
+  /** Name of the output that holds the statistic of this batch. */
   readonly output: string;
   /** running ← momentum·running + (1 − momentum)·batch. */
   readonly momentum: number;
 }
 
-/** A graph of loss and gradients, and all that one must know to feed and read it. */
+/** A graph of loss and gradients, with everything needed to feed and read it. */
 export interface Differentiated {
-  /** The graph, by the convention of `convention.ts`. */
+  /** The graph, with the names of `convention.ts`. */
   readonly bytes: Uint8Array;
-  /** In the order of the result's inputs and gradients. */
+  /** The parameters, in the order of the result's inputs and gradients. */
   readonly parameters: readonly Parameter[];
   /** The model's own inputs. */
   readonly inputs: readonly DataInput[];
-  /** Values to feed the loss with. */
+  /** Targets to feed for the loss. */
   readonly targets: readonly Target[];
   /** Names of the inputs in `wrt`; their gradients come after those of the parameters. */
   readonly wrtInputs: readonly string[];
@@ -64,7 +64,7 @@ export interface Differentiated {
   readonly noise: readonly NoiseInput[];
   /** Parameters that the loss does not depend on: their gradients are zeros. */
   readonly unused: readonly string[];
-  /** Tensors that an Identity copies from another, and whether each is one parameter with it. */
+  /** Tensors that an Identity copies from another, and whether each is the same parameter. */
   readonly copies: readonly Copy[];
   readonly precision: Precision;
 }
@@ -73,9 +73,9 @@ export interface Differentiated {
  * Turns a model into one that computes a loss and its gradient, in standard ops only.
  *
  * @param bytes - an .onnx file, opset 7 or later
- * @returns an .onnx file, with all that one must know to feed and read it as properties; {@link gradientNameOf} and its
- *   neighbors name the inputs and outputs
- * @throws OnnxError naming every node that stands in the way, with its op and the reason
+ * @returns an .onnx file whose properties contain everything needed to feed and read it; {@link
+ *   gradientNameOf} and similar functions give the names of inputs and outputs
+ * @throws OnnxError naming every node that cannot be differentiated, with its op and the reason
  * @throws RangeError, TypeError if an option is wrong
  *
  * @example
@@ -101,7 +101,7 @@ function differentiateAs(
 }
 
 /**
- * The earlier name of {@link differentiate}, which it equals.
+ * Former name of {@link differentiate}.
  *
  * @deprecated in favor of {@link differentiate}
  */
@@ -113,9 +113,9 @@ export function differentiateModel(
 }
 
 /**
- * As {@link differentiate}, of the model in inference mode.
+ * As {@link differentiate}, for the model in inference mode.
  *
- * @param statistics - running means and variances, which become inputs beside the data
+ * @param statistics - running means and variances, which become inputs in addition to the data
  */
 export const differentiateInference = (
   bytes: Uint8Array,
@@ -183,7 +183,7 @@ function differentiateChecked(
   };
 }
 
-/** Returns the noise that something reads; inputs of the rest are removed, in place. */
+/** Returns the noise inputs that a node reads; the others are removed from the graph, in place. */
 function readNoise(graph: GraphProto, noise: readonly NoiseInput[]): NoiseInput[] {
   if (noise.length === 0) return [];
   const read = new Set(graph.node.flatMap((node) => [...node.input, ...capturedBy(node)]));
@@ -192,7 +192,7 @@ function readNoise(graph: GraphProto, noise: readonly NoiseInput[]): NoiseInput[
   return noise.filter(({ name }) => read.has(name));
 }
 
-/** Takes a graph out of training mode, in place, with its running statistics as inputs. */
+/** Switches a graph to inference mode, in place, with its running statistics as inputs. */
 function liftStatistics(graph: GraphProto, statistics: readonly string[]): void {
   toInference(graph);
   const lifted = graph.initializer.filter(({ name }) => statistics.includes(name));
@@ -216,7 +216,7 @@ const nothingToTrain = (names: readonly string[]): Fault =>
     `the loss depends on none of ${names.map((name) => JSON.stringify(name)).join(', ')}: there is nothing to train.`,
   );
 
-/** Inner values in `wrt` that gradients do not flow in. */
+/** Returns the faults of inner values in `wrt` that cannot have a gradient. */
 const unfit = (g: Builder, names: readonly string[], current: (name: string) => Value): Fault[] =>
   names
     .filter((name) => !g.isFloat(current(name)))

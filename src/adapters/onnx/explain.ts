@@ -15,34 +15,35 @@ import { prepare } from './prepare.ts';
 export interface OpReport {
   readonly op: string;
   readonly count: number;
-  /** Number of them between the parameters and the outputs, which must have a gradient. */
+  /** Number of nodes between the parameters and the outputs, which must have a gradient. */
   readonly onPath: number;
-  /** True if it has a gradient, of its own or by the simpler ops that it stands for. */
+  /** True if it has a gradient, either its own or that of the simpler ops it consists of. */
   readonly covered: boolean;
-  /** Number of them that simpler ops replace first; those are listed too. */
+  /** Number of nodes that are first replaced by simpler ops, which are also listed. */
   readonly rewritten: number;
-  /** Why nodes of this op would be refused; empty if none would. */
+  /** Reasons why nodes of this op would be refused; empty if none would. */
   readonly reasons: readonly string[];
 }
 
-/** A report of what `differentiate` would make of a model. `String(report)` is a table of it. */
+/** A report on how `differentiate` would treat a model. `String(report)` is a table. */
 export interface Explanation {
-  /** True if the outputs can be differentiated by the parameters of default choice. */
+  /** True if the outputs can be differentiated with respect to the default parameters. */
   readonly differentiable: boolean;
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
-  /** Every constant float tensor, whether it is trained by default, and why or why not. */
+  /** Every constant float tensor, with the reason why it is or is not trained by default. */
   readonly parameters: readonly Candidate[];
   readonly ops: readonly OpReport[];
-  /** All that would be refused. */
+  /** Everything that would be refused. */
   readonly faults: readonly Fault[];
-  /** A readable report of all of it. */
+  /** Returns the report as text. */
   toString(): string;
 }
 
 /**
- * Tells what `differentiate` would make of a model: which tensors are trained, which ops lie on the way of the
- * gradient, and all that would be refused, with node, op and reason. It throws for nothing that is in the file.
+ * Reports how `differentiate` would treat a model: which tensors are trained, which ops lie on the path of
+ * the gradient, and everything that would be refused, with node, op and reason. Whatever the file contains,
+ * it does not throw.
  *
  * @param bytes - an .onnx file
  * @throws RangeError, TypeError if an option is wrong

@@ -7,11 +7,14 @@ export type InputType = 'float32' | 'float64' | 'int64' | 'int32' | 'bool' | 'ui
 /** An input to be fed. */
 export interface TargetSpec {
   readonly dtype: InputType;
-  /** Sizes; a string is one that may vary, and equal strings are equal sizes, those of the model's inputs among them. */
+  /**
+   * Sizes. A string stands for a size that may vary; equal strings are equal sizes, including those of the
+   * model's inputs.
+   */
   readonly shape: readonly Dimension[];
 }
 
-/** The number that the format has for each type. */
+/** Number of each type in the ONNX format. */
 export const dtypes: Readonly<Record<InputType, DType>> = {
   float32: DType.FLOAT,
   float64: DType.DOUBLE,
@@ -21,6 +24,6 @@ export const dtypes: Readonly<Record<InputType, DType>> = {
   uint8: DType.UINT8,
 };
 
-/** True for a size, or the name of one that may vary. */
+/** Returns true for a size, or the name of a size that may vary. */
 export const isSize = (size: unknown): boolean =>
   (typeof size === 'string' && size !== '') || (Number.isInteger(size) && Number(size) >= 0);

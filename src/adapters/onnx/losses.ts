@@ -9,33 +9,37 @@ import { isStandard } from './ir/domain.ts';
 import { axisFrom, range, type Shape } from './ir/shape.ts';
 import { DType } from './ir/tensor.ts';
 
-/** The losses that are known by name; each is a mean over all elements, or over all predictions. */
+/** Names of the built-in losses; each is a mean over all elements, or over all predictions. */
 export type LossName = 'mse' | 'mae' | 'huber' | 'softmaxCrossEntropy' | 'binaryCrossEntropy';
 
 /** One loss of one output. */
 export interface LossTerm {
   readonly loss: LossName;
-  /** @defaultValue the model's only output */
+  /** Name of the output. @defaultValue the model's only output */
   readonly output?: string;
   /** Name of the target's input. @defaultValue `'target'`, or with several terms `'target/OUTPUT'` */
   readonly target?: string;
   /** Factor of this term in the sum. @defaultValue 1 */
   readonly weight?: number;
-  /** `huber`: where the parabola gives way to the line. @defaultValue 1 */
+  /** `huber`: error at which the parabola changes to a line. @defaultValue 1 */
   readonly delta?: number;
   /** `softmaxCrossEntropy`: the axis of the classes. @defaultValue -1 */
   readonly axis?: number;
   /** `softmaxCrossEntropy`: class indices (int64), or a probability for each class. @defaultValue `'indices'` */
   readonly targets?: 'indices' | 'probabilities';
-  /** `softmaxCrossEntropy`: a factor for each class; means are by weight. @defaultValue 1 for each */
+  /** `softmaxCrossEntropy`: a factor for each class; means are weighted. @defaultValue 1 for each */
   readonly classWeights?: readonly number[];
-  /** `softmaxCrossEntropy` of indices: the index that stands for no class; its losses are left out. @defaultValue none */
+  /** `softmaxCrossEntropy` of indices: an index to ignore, whose losses are left out. @defaultValue none */
   readonly ignoreIndex?: number;
-  /** `softmaxCrossEntropy`: the part of the target that is spread evenly over all classes. @defaultValue 0 */
+  /**
+   * `softmaxCrossEntropy`: the fraction of the target that is spread evenly over all classes.
+   *
+   * @defaultValue 0
+   */
   readonly labelSmoothing?: number;
   /**
    * Adds an input with a weight for each sample, `[N]`, named `sample_weight`, or with several terms
-   * `sample_weight/OUTPUT`; means are by weight.
+   * `sample_weight/OUTPUT`; means are weighted.
    *
    * @defaultValue false
    */
@@ -49,21 +53,21 @@ export interface Target {
   readonly name: string;
   readonly dtype: DType;
   readonly shape: Shape | undefined;
-  /** For class indices, how many classes there are: each index must be in [0, classes). */
+  /** For class indices, the number of classes: each index must be in [0, classes). */
   readonly classes?: number;
-  /** An index that stands for no class, and is allowed too. */
+  /** An index to ignore, which is also allowed. */
   readonly ignored?: number;
   /** Every element must be in [min, max]. */
   readonly range?: readonly [number, number];
 }
 
-/** Losses of all predictions, `[N, …]`, and the weights they are multiplied by already, of the same shape. */
+/** Losses of all predictions, `[N, …]`, and the weights already applied to them, of the same shape. */
 interface Losses {
   readonly losses: Value;
   readonly weights: Value | undefined;
 }
 
-/** Appends a loss; adds its target's input by `addTarget`. */
+/** Appends a loss; adds the input of its target with `addTarget`. */
 type LossRule = (
   g: Builder,
   y: Value,
@@ -153,15 +157,15 @@ const binaryCrossEntropy: LossRule = (g, y, _term, addTarget) => {
   return { losses: g.sub(g.softplus(z), g.mul(target, z)), weights: undefined };
 };
 
-/** True for ops after which the values are still probabilities, divided by their sum in some models. */
+/** Returns true for ops whose results are still probabilities; some models divide by their sum. */
 const carries = (node: NodeProto): boolean => {
   const { carries, operand } = opOf(node) ?? {};
   return carries !== undefined || operand === 'divisor' || ['Gather', 'Clip'].includes(node.opType);
 };
 
 /**
- * The input of the op that makes y, if it is one of `ops` along `axis`. Probabilities that come by another way
- * would be taken for logits, so they are refused where they can be recognized.
+ * Returns the input of the op that produces y, if it is one of `ops` along `axis`. Probabilities produced in
+ * another way would be mistaken for logits, so they are refused if they can be recognized.
  */
 function inputOfFinal(g: Builder, y: Value, ops: readonly string[], axis?: number): Value | undefined {
   const node = g.makerOf(y);
@@ -219,7 +223,7 @@ export const lossNames: readonly LossName[] = [
 
 export const isLossName = (name: unknown): name is LossName => lossNames.some((known) => known === name);
 
-/** Appends one term of a loss, weighted; `addWeights` adds the input of the weights of samples. */
+/** Appends one weighted term of a loss; `addWeights` adds the input of the sample weights. */
 export function appendTerm(
   g: Builder,
   y: Value,
@@ -232,7 +236,7 @@ export function appendTerm(
   return g.mul(reduced(g, weighted, term.reduction ?? 'mean'), term.weight ?? 1);
 }
 
-/** Losses multiplied by a weight for each sample, which come first in their shape. */
+/** Multiplies losses by a weight for each sample along their first axis. */
 function bySample(
   g: Builder,
   y: Value,

@@ -19,19 +19,25 @@ import type { Candidate } from './parameters.ts';
 import type { FixedInputs, FixedShapes } from './passes/fix.ts';
 import { isBytes, type ExternalData } from './ir/model.ts';
 
-/** Context of a {@link LossFunction}, beside the graph. */
+/** Context of a {@link LossFunction}, in addition to the graph. */
 export interface LossContext {
   /** The model's outputs. */
   readonly outputs: readonly Value[];
-  /** The value of that name in the model, whatever it is called in the graph of the result. */
+  /** Returns the model's value of that name, whatever its name in the resulting graph. */
   readonly value: (name: string) => Value;
-  /** Adds an input to be fed with each run, of the shape and type of a value, or as told: a mask, or indices. */
+  /**
+   * Adds an input to feed with each run. It has the shape and type of a value, or those specified, for
+   * example for a mask or indices.
+   */
   readonly target: (name: string, like: Value | TargetSpec) => Value;
-  /** The gradient of the sum of a value's elements with respect to other values; it can be differentiated again. */
+  /**
+   * Returns the gradient of the sum of a value's elements with respect to other values; it can be
+   * differentiated again.
+   */
   readonly gradient: (of: Value, wrt: readonly Value[]) => Value[];
 }
 
-/** A loss written with the graph's own verbs: it returns a scalar value of the graph. */
+/** A loss written with the methods of the graph; it returns a scalar value of the graph. */
 export type LossFunction = (g: Builder, context: LossContext) => Value;
 
 /** A loss; see {@link DifferentiateOptions.loss}. */
@@ -47,7 +53,7 @@ export type Loss =
 export interface DifferentiateOptions {
   /**
    * - a name, `'mse'`, `'mae'`, `'huber'`, `'softmaxCrossEntropy'` or `'binaryCrossEntropy'`;
-   * - a {@link LossTerm}, or several for several outputs, which are added up with their weights;
+   * - a {@link LossTerm}, or several for several outputs, which are summed with their weights;
    * - `{ output }`: a scalar that the model computes already, by name;
    * - `{ graph }`: the bytes of an ONNX model whose inputs are named as outputs of this one, and whose other
    *   inputs are fed with each run; its first output is the loss;
@@ -55,17 +61,17 @@ export interface DifferentiateOptions {
    */
   readonly loss: Loss;
   /**
-   * Tensors to differentiate by: names of initializers, of inputs and of values between (with `keep` of the same, all that
-   * Grad-CAM needs), or a choice among all constant float tensors.
+   * Tensors to differentiate with respect to: names of initializers, inputs and intermediate values (for
+   * Grad-CAM, with the same names in `keep`), or a function that selects among all constant float tensors.
    *
    * @defaultValue the weights, biases, scales, tables and slopes of the model's layers
    */
   readonly wrt?: readonly string[] | ((candidate: Candidate) => boolean);
-  /** The output that the loss is of. @defaultValue the model's only output */
+  /** Output for the loss. @defaultValue the model's only output */
   readonly output?: string;
-  /** Adds ½·l2·Σw² over all weights, without biases, norms and tables. @defaultValue 0 */
+  /** Adds ½·l2·Σw² over all weights, excluding biases, norms and tables. @defaultValue 0 */
   readonly l2?: number;
-  /** The arithmetic of the whole graph. @defaultValue the model's own */
+  /** Arithmetic of the whole graph. @defaultValue that of the model */
   readonly precision?: Precision;
   /** Adds inputs `vector_of/NAME` and outputs `hessian_vector_of/NAME`: exact products H·v. @defaultValue false */
   readonly hessianVector?: boolean;
@@ -75,38 +81,44 @@ export interface DifferentiateOptions {
    * @defaultValue `'cpu'`
    */
   readonly target?: 'cpu' | 'wasm' | 'webgpu';
-  /** Outputs of the model, or values on the way to them, to keep among the outputs of the result. @defaultValue none */
+  /**
+   * Outputs of the model, or intermediate values, to keep among the outputs of the result.
+   *
+   * @defaultValue none
+   */
   readonly keep?: readonly string[];
-  /** Lets the first axis of the inputs vary where the model fixes it at 1. @defaultValue false */
+  /** Lets the first axis of the inputs vary if the model fixes it at 1. @defaultValue false */
   readonly freeBatch?: boolean;
   /**
-   * Inputs that are the same in every run, by name: they are no inputs of the result, and an If that they decide is
-   * settled. A number, or the elements of a vector.
+   * Inputs that are the same in every run, by name: a number, or the elements of a vector. The result does
+   * not have these inputs, and an If that depends on them is resolved.
    *
    * @defaultValue none
    */
   readonly fix?: FixedInputs;
   /**
-   * Sizes of inputs that are the same in every run, by name, with null for those that vary: an If that asks for a size is
-   * settled, and shapes that depend on sizes are known. The file written back keeps its own.
+   * Sizes of inputs that are the same in every run, by name, with null for sizes that vary. An If that
+   * depends on a size is resolved, and shapes computed from sizes become known. The file written back keeps
+   * its own shapes.
    *
    * @defaultValue none
    */
   readonly shapes?: FixedShapes;
   /**
-   * A Dropout in training mode: `'file'` drops as the file says, another choice in each run; `'off'` drops nothing.
+   * Treatment of a Dropout in training mode: `'file'` drops elements as the file says, different ones in each
+   * run; `'off'` drops nothing.
    *
    * @defaultValue `'file'`
    */
   readonly dropout?: 'file' | 'off';
   /**
-   * `'fed'` makes the random numbers of a model inputs of the result, listed in its property `noise`: the same numbers,
-   * the same loss. Nodes inside control flow go on drawing. `trainable` feeds them itself.
+   * `'fed'` turns the random numbers of a model into inputs of the result, listed in its property `noise`: the same numbers
+   * give the same loss. Nodes inside control flow still draw their own. `trainable` feeds them itself.
    *
-   * @defaultValue `'file'`: drawn by ONNX Runtime, others in each run
+   * @defaultValue `'file'`: drawn by ONNX Runtime, different in each run
    */
   readonly noise?: 'file' | 'fed';
-  /** The files of a model with external data, by the location it names. @defaultValue none */
+  /** Files with the external data of a model, by the location named in the model. @defaultValue none */
   readonly externalData?: ExternalData;
 }
 
@@ -197,7 +209,7 @@ const termRules: Rules<LossTerm> = {
   reduction: oneOf('mean', 'sum'),
 };
 
-/** Options of a term that only one loss has. */
+/** Options of a term that apply to only one loss. */
 const onlyOf = {
   softmaxCrossEntropy: ['classWeights', 'ignoreIndex', 'labelSmoothing', 'targets', 'axis'],
   huber: ['delta'],
@@ -228,7 +240,7 @@ export function checkDifferentiateOptions(where: string, options: DifferentiateO
   }
 }
 
-/** The terms of a loss that is made of terms; none for the other kinds. */
+/** Returns the terms of a loss; none for a loss of another kind. */
 export function termsOf(loss: Loss): readonly LossTerm[] {
   if (typeof loss === 'string') return [{ loss }];
   if (typeof loss === 'function') return [];

@@ -14,24 +14,24 @@ export interface Candidate {
   readonly tensor: TensorProto;
   readonly origin: Origin;
   readonly role: TensorRole;
-  /** True if it is trained unless `wrt` says otherwise. */
+  /** True if it is trained by default. */
   readonly byDefault: boolean;
-  /** Its place in the network, or the reason why it is not trained by default, as a short phrase. */
+  /** Its role in the network, or the reason why it is not trained by default, as a short phrase. */
   readonly why: string;
-  /** The tensor that it is a copy of, and follows unless it is chosen itself. */
+  /** The tensor that it copies, and follows unless it is selected itself. */
   readonly follows: string | undefined;
   /** True for the running mean or variance of a BatchNormalization. */
   readonly statistic: boolean;
 }
 
-/** Every constant float tensor of a model in which `gatherConstants` has run, with its role. */
+/** Returns every constant float tensor of a model, with its role. `gatherConstants` must have run. */
 export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Origin>): Candidate[] {
   const readers = readersOf(graph);
   const followed = tiesIn(graph, origins, readers);
   const learned = learnedValues(graph.node, graph.initializer);
   const singles = singleUnits(graph.node, graph.initializer);
 
-  /** Why a tensor is no parameter, wherever it stands. */
+  /** Returns why a tensor is not a parameter, wherever it is used; undefined if it may be one. */
   function objection(tensor: TensorProto): string | undefined {
     const { name } = tensor;
     const kind = origins.get(name)?.kind;
@@ -64,11 +64,12 @@ export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Orig
 }
 
 /**
- * Copies that follow what they are made of, with its name; what reads a copy becomes a reader of that, too.
+ * Returns the copies that follow their originals, with the names of these; readers of a copy become readers
+ * of the original, too.
  *
- * Exporters write an Identity for weights that the network shares, and also for tensors that happened to be equal when
- * the file was written, as those of fresh norms are. What holds one number throughout is of the second kind if both are
- * read; running statistics always are.
+ * Exporters write an Identity for weights that the network shares, but also for tensors that happened to be
+ * equal when the file was written, such as those of newly initialized norms. A tensor whose elements are all
+ * equal is of the second kind if both copies are read; running statistics always are.
  */
 function tiesIn(
   { initializer }: GraphProto,

@@ -15,19 +15,23 @@ import { matching, type Adapted, type Layers } from './transfer.ts';
 
 /** Options of {@link lora}. */
 export interface LoraOptions {
-  /** Rank r of what is added to each weight; no more than the smaller side of the matrix counts. @defaultValue `8` */
+  /**
+   * Rank r of the product added to each weight, limited to the smaller side of the matrix.
+   *
+   * @defaultValue `8`
+   */
   readonly rank?: number;
   /** Scale of the added product is alpha / rank. @defaultValue the rank */
   readonly alpha?: number;
   /**
-   * Weights to adapt, by name, beginning of a name, pattern or function.
+   * Weights to adapt, by name, prefix, pattern or function.
    *
    * @defaultValue every matrix that a MatMul or Gemm multiplies with
    */
   readonly layers?: Layers | readonly Layers[];
-  /** Of A, which is drawn uniformly in ±1/√n for n inputs; B begins at 0. @defaultValue `1` */
+  /** Seed for A, which is drawn uniformly from ±1/√n for n inputs; B starts at 0. @defaultValue `1` */
   readonly seed?: number;
-  /** The files of a model with external data, by the location it names. @defaultValue none */
+  /** Files with the external data of a model, by the location named in the model. @defaultValue none */
   readonly externalData?: ExternalData;
 }
 
@@ -38,20 +42,21 @@ interface Product {
   readonly node: NodeProto;
   /** The matrix, by its name in the file. */
   readonly weight: string;
-  /** Sizes of what goes in and comes out. */
+  /** Numbers of inputs and outputs. */
   readonly sizes: readonly [inputs: number, outputs: number];
   /** True if the file holds it as `[outputs, inputs]`. */
   readonly isTransposed: boolean;
 }
 
 /**
- * Adds a product of two narrow matrices to dense layers: x·W becomes x·W + (alpha / rank)·(x·A)·B. Only A and B are trained;
- * as B is 0 at first, the model is then what it was.
+ * Adds a product of two narrow matrices to dense layers: x·W becomes x·W + (alpha / rank)·(x·A)·B. Only A and
+ * B are trained; since B starts at 0, the model is unchanged at first.
  *
- * Weights may be of any type, quantized ones too, as long as their product with the data is a MatMul or Gemm.
+ * Weights may have any type, including quantized ones, as long as their product with the data is a MatMul or
+ * Gemm.
  *
  * @param bytes - an .onnx file
- * @throws OnnxError if one of `layers` stands for no such weight
+ * @throws OnnxError if one of `layers` matches no such weight
  * @throws RangeError naming every wrong option
  *
  * @example
@@ -181,12 +186,12 @@ function adapt(
 }
 
 /**
- * Returns the original file with what low-rank matrices have learned added to its weights: W + (alpha / rank)·A·B. It runs as
- * fast as it did, and anywhere.
+ * Returns the original file with the trained low-rank product added to its weights: W + (alpha / rank)·A·B.
+ * It runs anywhere, as fast as before.
  *
- * @param original - the file that {@link lora} was given
- * @param adapted - what it made of it, trained: `model.toBytes()`
- * @throws OnnxError if the one does not belong to the other, or a weight is quantized
+ * @param original - the file passed to {@link lora}
+ * @param adapted - its result after training: `model.toBytes()`
+ * @throws OnnxError if the files do not belong together, or a weight is quantized
  */
 export function mergeLora(original: Uint8Array, adapted: Uint8Array, options: FileOptions = {}): Uint8Array {
   checkFileOptions('mergeLora', options);

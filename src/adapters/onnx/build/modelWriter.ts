@@ -18,13 +18,21 @@ import type { Precision } from '../../../core/problem.ts';
 
 /** Options of {@link graph}. */
 export interface GraphOptions {
-  /** Of the weights that are drawn. @defaultValue `1` */
+  /** Seed of the random weights. @defaultValue `1` */
   readonly seed?: number;
-  /** Type of weights, and of inputs that say no other. @defaultValue `'float32'`, or that of the model that is extended */
+  /**
+   * Type of weights, and of inputs without a type of their own.
+   *
+   * @defaultValue `'float32'`, or that of the extended model
+   */
   readonly precision?: Precision;
-  /** An .onnx file to add to. @defaultValue none: the graph is empty */
+  /** An .onnx file to extend. @defaultValue none: the graph is empty */
   readonly extend?: Uint8Array;
-  /** The files of an extended model with external data, by the location it names. @defaultValue none */
+  /**
+   * Files with the external data of an extended model, by the location named in the model.
+   *
+   * @defaultValue none
+   */
   readonly externalData?: ExternalData;
 }
 
@@ -42,7 +50,7 @@ export const wrong = (what: string, reason: string): never => {
   throw new OnnxError([fault(`${what}: ${reason}`)]);
 };
 
-/** Drops the inputs of a graph that nothing reads, in place. */
+/** Removes the unread inputs of a graph, in place. */
 function dropUnreadInputs(graph: GraphProto): void {
   const read = new Set(graph.node.flatMap((node) => [...node.input, ...capturedBy(node)]));
   for (const { name } of graph.output) read.add(name);
@@ -58,7 +66,7 @@ export class ModelWriter extends Builder {
   readonly #model: Model;
   #hasRemoved = false;
 
-  /** @throws OnnxError if the model to extend is none */
+  /** Starts a graph. @throws OnnxError if the bytes to extend are not a model */
   constructor(options: GraphOptions = {}) {
     checkOptions('graph', options, {
       seed: integerIn(-(2 ** 31), 2 ** 32),
@@ -89,9 +97,10 @@ export class ModelWriter extends Builder {
   /**
    * Adds an input that is fed with data.
    *
-   * @param shape - sizes; a string is one that may vary, and equal strings are equal sizes: `['N', 784]`
+   * @param shape - sizes; a string stands for a size that may vary, and equal strings are equal sizes: `['N',
+   *   784]`
    * @param type - @defaultValue the precision of the graph
-   * @throws OnnxError if the name is taken, or a size is none
+   * @throws OnnxError if the name is taken, or a size is invalid
    */
   input(name: string, shape: readonly Dimension[], type?: InputType): Value {
     this.#checkNew('input', name);
@@ -116,7 +125,7 @@ export class ModelWriter extends Builder {
    *
    * @param values - its elements, a function of their index, or a bound b: uniform in ±b
    * @param type - @defaultValue the precision of the graph
-   * @throws OnnxError if the name is taken, or the number of elements is another one
+   * @throws OnnxError if the name is taken, or the number of elements does not fit
    */
   weight(
     name: string,
@@ -159,7 +168,7 @@ export class ModelWriter extends Builder {
   }
 
   /**
-   * Makes a value no output any more; what only that output needed, inputs too, is left out of the file.
+   * Removes an output. Nodes and inputs that only this output needed are left out of the file.
    *
    * @throws OnnxError if there is no such output
    */

@@ -6,7 +6,11 @@ import { ModelWriter, wrong, type GraphOptions } from './modelWriter.ts';
 
 /** Options of a layer. */
 export interface LayerOptions {
-  /** Beginning of the names of its tensors, `NAME.weight` and `NAME.bias`. @defaultValue its kind and number, `'dense_1'` */
+  /**
+   * Prefix of the names of its tensors, `NAME.weight` and `NAME.bias`.
+   *
+   * @defaultValue its kind and number, `'dense_1'`
+   */
   readonly name?: string;
   /** False for a layer without bias. @defaultValue `true` */
   readonly bias?: boolean;
@@ -25,14 +29,15 @@ export interface ConvOptions extends LayerOptions {
 }
 
 /**
- * A network that is written in JavaScript: inputs, layers with their weights, and the verbs that losses are written in.
+ * A network written in JavaScript: inputs, layers with their weights, and the methods that losses also use.
  *
- * Verbs take and give values, which are names; every op of ONNX is at hand by `op(name, inputs, attributes)`.
+ * Methods take and return values, which are names; every ONNX op is available as `op(name, inputs,
+ * attributes)`.
  */
 export class Network extends ModelWriter {
   readonly #layers = new Map<string, number>();
 
-  /** A dense layer, `[…, n] → […, units]`: x·Wᵀ + b, drawn uniformly in ±1/√n as torch does. */
+  /** Adds a dense layer, `[…, n] → […, units]`: x·Wᵀ + b, initialized uniformly in ±1/√n as in torch. */
   dense(x: Value, units: number, { name = this.#layer('dense'), bias = true }: LayerOptions = {}): Value {
     const inputs = this.#size('dense', x, -1);
     const bound = 1 / Math.sqrt(inputs);
@@ -43,7 +48,7 @@ export class Network extends ModelWriter {
     return offset === undefined ? product : this.add(product, offset);
   }
 
-  /** A convolution of images `[N, channels, height, width]`, or of signals `[N, channels, length]`. */
+  /** Adds a convolution of images `[N, channels, height, width]`, or of signals `[N, channels, length]`. */
   conv(x: Value, filters: number, kernel: number | readonly number[], options: ConvOptions = {}): Value {
     const {
       name = this.#layer('conv'),
@@ -79,7 +84,10 @@ export class Network extends ModelWriter {
     });
   }
 
-  /** Rows of a table of `count` rows, by indices of int64: `[…] → […, units]`; drawn uniformly in ±√3, of variance 1. */
+  /**
+   * Looks up rows of a table with `count` rows by int64 indices, `[…] → […, units]`; initialized uniformly in
+   * ±√3, with variance 1.
+   */
   embedding(
     indices: Value,
     count: number,
@@ -91,7 +99,7 @@ export class Network extends ModelWriter {
     });
   }
 
-  /** Layer normalization over the last axis, with scale and bias. */
+  /** Adds layer normalization over the last axis, with scale and bias. */
   layerNorm(x: Value, { name = this.#layer('norm') }: LayerOptions = {}): Value {
     const size = this.#size('layerNorm', x, -1);
     const scale = this.weight(`${name}.weight`, [size], () => 1);
@@ -101,8 +109,8 @@ export class Network extends ModelWriter {
   }
 
   /**
-   * Batch normalization over all axes but the channels', 1, in training mode: it trains with the statistics of each batch, and
-   * `model.toBytes({ inference: true })` writes it with the running ones.
+   * Adds batch normalization over all axes except the channels, axis 1, in training mode: it trains with the
+   * statistics of each batch, and `model.toBytes({ inference: true })` writes it with the running ones.
    */
   batchNorm(x: Value, { name = this.#layer('norm') }: LayerOptions = {}): Value {
     const size = this.#size('batchNorm', x, 1);
@@ -116,8 +124,8 @@ export class Network extends ModelWriter {
   }
 
   /**
-   * Drops elements with probability `ratio` and divides the others by 1 − ratio, in training mode: with mini-batches, each
-   * with a choice of its own. `predict` does not drop, and `model.toBytes({ inference: true })` writes it without.
+   * Drops elements with probability `ratio` and divides the others by 1 − ratio, in training mode; each mini-batch has its own
+   * mask. `predict` drops nothing, and `model.toBytes({ inference: true })` writes the model without dropout.
    */
   dropout(x: Value, ratio = 0.5): Value {
     if (!(ratio >= 0 && ratio < 1)) wrong('dropout', `ratio must be in [0, 1), got ${show(ratio)}.`);
@@ -125,25 +133,28 @@ export class Network extends ModelWriter {
     return this.op('Dropout', [x, part, this.once('training', () => this.constant(DType.BOOL, [], [1]))]);
   }
 
-  /** The largest of each window of `size` along the axes after the channels, side by side unless `stride` is another. */
+  /**
+   * Takes the maximum of each window of `size` along the axes after the channels; windows do not overlap
+   * unless `stride` is smaller.
+   */
   maxPool(x: Value, size: number, stride = size): Value {
     const axes = this.rank(x) - 2;
     const all = (value: number) => Array<number>(axes).fill(value);
     return this.op('MaxPool', [x], { kernel_shape: all(size), strides: all(stride) });
   }
 
-  /** The mean over all axes after the channels, `[N, channels]`. */
+  /** Takes the mean over all axes after the channels: `[N, channels]`. */
   globalAveragePool(x: Value): Value {
     const axes = Array.from({ length: this.rank(x) - 2 }, (_, i) => i + 2);
     return this.mean(x, axes, false);
   }
 
-  /** A sample a row, `[N, …] → [N, the rest]`. */
+  /** Flattens each sample: `[N, …] → [N, features]`. */
   flatten(x: Value): Value {
     return this.op('Flatten', [x], { axis: 1 });
   }
 
-  /** x·Φ(x), by the error function. */
+  /** x·Φ(x), computed with the error function. */
   gelu(x: Value): Value {
     return this.mul(0.5, x, this.add(this.op('Erf', [this.mul(x, Math.SQRT1_2)]), 1));
   }
@@ -153,7 +164,7 @@ export class Network extends ModelWriter {
     return super.softmax(x, axis);
   }
 
-  /** Name of the next layer of a kind. */
+  /** Returns the name of the next layer of a kind. */
   #layer(kind: string): string {
     let name;
     do {
@@ -164,7 +175,7 @@ export class Network extends ModelWriter {
     return name;
   }
 
-  /** Size of an axis, which a layer's weights are made for. */
+  /** Returns the size of an axis, which determines the shape of a layer's weights. */
   #size(where: string, x: Value, axis: number): number {
     this.checkKnown(where, x);
     const size = this.shapeOf(x)?.at(axis);
@@ -181,7 +192,7 @@ export class Network extends ModelWriter {
 }
 
 /**
- * Starts a network, to be written with {@link Network}'s verbs: no Python, no exporter.
+ * Starts a network, built with the methods of {@link Network}, without Python or an exporter.
  *
  * @throws RangeError naming every wrong option
  *

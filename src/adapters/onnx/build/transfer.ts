@@ -1,5 +1,5 @@
 /**
- * Models changed for transfer learning: another head, fewer trained tensors.
+ * Changes to models for transfer learning: another head, fewer trained tensors.
  *
  * @module
  */
@@ -12,7 +12,7 @@ import { checkFileOptions, externalDataRule, type FileOptions } from '../options
 import { wrong } from './modelWriter.ts';
 import { graph, type Network } from './network.ts';
 
-/** A model with tensors that are to be trained; both go into `trainable`. */
+/** A model and the names of the tensors to train, for `trainable`. */
 export interface Adapted {
   /** An .onnx file. */
   readonly bytes: Uint8Array;
@@ -22,21 +22,21 @@ export interface Adapted {
 
 /** Options of {@link addHead}. */
 export interface HeadOptions {
-  /** Value that the head reads: an output of the model, or a value on the way to one. */
+  /** Value that the head reads: an output of the model, or an intermediate value. */
   readonly from: string;
   /** Number of outputs of one dense layer, or a function that writes the head and returns its output. */
   readonly head: number | ((g: Network, features: Value) => Value);
-  /** Name of the head's output, and beginning of the names of a dense layer's tensors. @defaultValue `'head'` */
+  /** Name of the head's output, and prefix of the names of a dense layer's tensors. @defaultValue `'head'` */
   readonly name?: string;
-  /** Keeps the model's own outputs beside the head's. @defaultValue false */
+  /** Keeps the model's own outputs in addition to that of the head. @defaultValue false */
   readonly keepOutputs?: boolean;
-  /** Of the weights that are drawn. @defaultValue `1` */
+  /** Seed of the random weights. @defaultValue `1` */
   readonly seed?: number;
-  /** The files of a model with external data, by the location it names. @defaultValue none */
+  /** Files with the external data of a model, by the location named in the model. @defaultValue none */
   readonly externalData?: ExternalData;
 }
 
-/** Tensors of some layers, by their names. */
+/** Selects the tensors of some layers by name. */
 export type Layers = string | RegExp | ((name: string) => boolean);
 
 const head: Rule = {
@@ -45,10 +45,11 @@ const head: Rule = {
 };
 
 /**
- * Puts a new head on a model, in the place of its outputs. What only these needed leaves the file.
+ * Puts a new head on a model in place of its outputs. Nodes that only these needed are removed from the file.
  *
  * @param bytes - an .onnx file
- * @throws OnnxError if there is no value of that name, or a dense layer cannot tell the size of its last axis
+ * @throws OnnxError if there is no value of that name, or a dense head cannot determine the size of its last
+ *   axis
  * @throws RangeError naming every wrong option
  *
  * @example
@@ -91,12 +92,13 @@ export function addHead(bytes: Uint8Array, options: HeadOptions): Adapted {
 }
 
 /**
- * Returns the names of what is trained by default, without those of some layers: the option `trainable` of `trainable`.
+ * Returns the names of all tensors trained by default, except those of some layers: the option `trainable` of
+ * `trainable`.
  *
  * @param bytes - an .onnx file
- * @param layers - what to leave as it is: a name, the beginning of names up to a dot, slash, colon or underscore (`'encoder'`
- *   is `encoder.0.weight` too), a pattern, a function of a name, or a list of these
- * @throws OnnxError if one of `layers` stands for no tensor, or nothing is left to train
+ * @param layers - layers to freeze: a name, a prefix of names up to a dot, slash, colon or underscore
+ *   (`'encoder'` includes `encoder.0.weight`), a pattern, a function of a name, or a list of these
+ * @throws OnnxError if one of `layers` matches no tensor, or nothing is left to train
  *
  * @example
  * ```js
@@ -131,7 +133,7 @@ export function freeze(
 
 const isList = (layers: Layers | readonly Layers[]): layers is readonly Layers[] => Array.isArray(layers);
 
-/** True for the names that a choice of layers stands for. */
+/** Returns a predicate for the names that a choice of layers matches. */
 export function matching(layer: Layers): (name: string) => boolean {
   if (typeof layer === 'function') return layer;
   // A copy: a global pattern remembers where it stopped.

@@ -4,7 +4,7 @@ import type { Operand, Value } from './graph.ts';
 import { axisFrom, isStatic, range, type Shape } from './shape.ts';
 import { DType, dtypeName, tensorOf } from './tensor.ts';
 
-/** A graph with the verbs that gradients and losses are written in. Everything broadcasts as in NumPy. */
+/** A graph with the methods that gradients and losses are written with. Operands broadcast as in NumPy. */
 export class Builder extends ElementwiseGraph {
   /** Sum over `axes`, kept with size 1 unless `keep` is false. */
   sum(x: Value, axes: readonly number[] | Value, keep = true): Value {
@@ -110,7 +110,7 @@ export class Builder extends ElementwiseGraph {
     const target = typeof shape === 'string' ? shape : this.integers(shape);
     return this.op('Reshape', [x, target]);
   }
-  /** x in the shape that a vector of int64 spells; sizes of 0 allowed. */
+  /** x in the shape given by a vector of int64; sizes of 0 are allowed. */
   reshapeTo(x: Value, shape: Value): Value {
     return this.op('Reshape', [x, shape], { allowzero: 1 });
   }
@@ -131,7 +131,7 @@ export class Builder extends ElementwiseGraph {
   expandLike(x: Value, like: Value): Value {
     return this.#sameShape(x, like) ? x : this.expand(x, this.shape(like));
   }
-  /** x with axes of size 1 put in, as positions in the result. */
+  /** x with axes of size 1 inserted, at these positions of the result. */
   unsqueeze(x: Value, axes: readonly number[]): Value {
     return axes.length === 0 ? x : this.op('Unsqueeze', [x, this.integers(axes)]);
   }
@@ -161,11 +161,14 @@ export class Builder extends ElementwiseGraph {
   split(x: Value, sizes: readonly number[], axis: number): Value[] {
     return this.ops('Split', [x, this.integers(sizes)], { axis }, sizes.length);
   }
-  /** x with this many elements more, or fewer, at the beginning and the end of each axis: zeros, or `value`. */
+  /**
+   * x with elements added, or removed if negative, at the beginning and the end of each axis: zeros, or
+   * `value`.
+   */
   pad(x: Value, pads: readonly number[] | Value, value?: Operand): Value {
     return this.op('Pad', [x, typeof pads === 'string' ? pads : this.integers(pads), value]);
   }
-  /** The elements of x along an axis that the indices name, whatever their shape. */
+  /** The elements of x at the indices along an axis; the indices may have any shape. */
   gather(x: Value, indices: Value, axis = 0): Value {
     return this.op('Gather', [x, indices], { axis: axis === 0 ? undefined : axis });
   }
@@ -173,7 +176,7 @@ export class Builder extends ElementwiseGraph {
   gatherElements(x: Value, indices: Value, axis: number): Value {
     return this.op('GatherElements', [x, indices], { axis });
   }
-  /** `into` with the updates added where the indices say, as `gatherElements` reads them. */
+  /** `into` with the updates added at the indices, in the sense of `gatherElements`. */
   scatterAdd(into: Value, indices: Value, updates: Value, axis: number): Value {
     return this.op('ScatterElements', [into, indices, updates], { axis, reduction: 'add' });
   }
@@ -181,15 +184,18 @@ export class Builder extends ElementwiseGraph {
   nonZero(x: Value): Value {
     return this.op('NonZero', [x]);
   }
-  /** The identity matrix of n rows, a vector that holds n alone. */
+  /** The identity matrix with n rows, where n is a vector of one element. */
   eye(n: Value, dtype: DType): Value {
     return this.op('EyeLike', [this.filled(this.concat([n, n], 0), 0, dtype)], { dtype });
   }
-  /** `value` everywhere, in the shape that a vector of int64 spells. */
+  /** A tensor filled with `value`, whose shape is given by a vector of int64. */
   filled(shape: Value, value: number, dtype: DType = this.float): Value {
     return this.op('ConstantOfShape', [shape], { value: tensorOf('', dtype, [1], [value]) });
   }
-  /** 0, 1, …, n − 1 of int64, along one of `rank` axes; `count` is a vector that holds n alone. */
+  /**
+   * The integers 0, 1, …, n − 1 as int64, along one of `rank` axes; `count` is a vector with the one element
+   * n.
+   */
   places(count: Value, axis = 0, rank = 1): Value {
     const [zero, one] = [this.scalar(0, DType.INT64), this.scalar(1, DType.INT64)];
     const numbers = this.op('Range', [zero, this.squeeze(count, [0]), one]);
@@ -253,7 +259,7 @@ export class Builder extends ElementwiseGraph {
     return p !== undefined && q !== undefined && p.length === q.length && p.every((size, i) => size === q[i]);
   }
 
-  /** The type of x, or a refusal if gradients do not flow in it. */
+  /** Returns the type of x; refuses it if it cannot have a gradient. */
   floatTypeOf(x: Value): DType {
     const dtype = this.dtypeOf(x);
     if (dtype !== undefined && this.isFloat(x)) return dtype;

@@ -2,7 +2,7 @@ import { Graph, type Operand, type Value } from './graph.ts';
 import { identityNode } from './node.ts';
 import type { DType } from './tensor.ts';
 
-/** A graph with the elementwise verbs; everything broadcasts as in NumPy. */
+/** A graph with elementwise methods; operands broadcast as in NumPy. */
 export class ElementwiseGraph extends Graph {
   /** The sum of all. */
   add(...terms: readonly [Operand, ...Operand[]]): Value {
@@ -43,7 +43,7 @@ export class ElementwiseGraph extends Graph {
   readonly min = this.#binary('Min');
   /** The larger of two. */
   readonly max = this.#binary('Max');
-  /** x held between two bounds. */
+  /** x clamped to two bounds. */
   clip(x: Value, low: Operand, high: Operand): Value {
     return this.op('Clip', [x, low, high]);
   }
@@ -69,9 +69,9 @@ export class ElementwiseGraph extends Graph {
   readonly abs = this.#unary('Abs');
   /** −1, 0 or 1. */
   readonly sign = this.#unary('Sign');
-  /** The whole number at or below x. */
+  /** The largest integer ≤ x. */
   readonly floor = this.#unary('Floor');
-  /** The nearest whole number, the even one of two. */
+  /** The nearest integer; ties go to the even one. */
   readonly round = this.#unary('Round');
   /** 1 / (1 + e⁻ˣ). */
   readonly sigmoid = this.#unary('Sigmoid');
@@ -92,13 +92,13 @@ export class ElementwiseGraph extends Graph {
   readonly lessOrEqual = this.#binary('LessOrEqual');
   /** True where a = b. */
   readonly equal = this.#binary('Equal');
-  /** True where both hold. */
+  /** True where both are true. */
   readonly and = this.#binary('And');
-  /** True where either holds. */
+  /** True where either is true. */
   readonly or = this.#binary('Or');
-  /** True where x does not hold. */
+  /** True where x is false. */
   readonly not = this.#unary('Not');
-  /** a where the condition holds, else b. */
+  /** a where the condition is true, b elsewhere. */
   where(condition: Value, a: Operand, b: Operand): Value {
     const dtype = this.#dtypeAmong([a, b]);
     const lift = (operand: Operand) => (typeof operand === 'number' ? this.scalar(operand, dtype) : operand);
@@ -108,7 +108,7 @@ export class ElementwiseGraph extends Graph {
   cast(x: Value, dtype: DType): Value {
     return this.dtypeOf(x) === dtype ? x : this.op('Cast', [x], { to: dtype });
   }
-  /** 1 where the condition holds, else 0, of the type of `like`. */
+  /** 1 where the condition is true and 0 elsewhere, with the type of `like`. */
   mask(condition: Value, like: Value): Value {
     return this.cast(condition, this.dtypeOf(like) ?? this.float);
   }

@@ -3,15 +3,20 @@ import { opKey } from './domain.ts';
 
 /** A fault of one node, input or option of a model. */
 export interface Fault {
-  /** The node's name, or its first output where it has none; `''` where the fault is no node's. */
+  /** The node's name, or its first output if it has none; `''` if the fault does not belong to a node. */
   readonly node: string;
-  /** The node's op, with its domain if it is not a standard one; `''` where the fault is no node's. */
+  /**
+   * The node's op, with its domain if it is not a standard op; `''` if the fault does not belong to a node.
+   */
   readonly op: string;
-  /** A sentence: what was found, and what would do. */
+  /** A message: what was found, and what would be accepted. */
   readonly reason: string;
 }
 
-/** A model that cannot be read, differentiated or fed; it carries every fault found, not only the first. */
+/**
+ * Error for a model that cannot be read, differentiated or fed. It contains every fault found, not only the
+ * first.
+ */
 export class OnnxError extends Error {
   override readonly name = 'OnnxError';
   readonly faults: readonly Fault[];
@@ -72,7 +77,7 @@ export function typed<T>(work: () => T): T {
   }
 }
 
-/** Says, from within a rule or a loss, that it will not do this node, and why; the caller's `OnnxError` names both. */
+/** Refuses a node from within a rule or loss, with the reason; the caller's `OnnxError` names both. */
 export function refuse(reason: string): never {
   throw new Refusal(reason);
 }

@@ -26,15 +26,15 @@ export interface BatchStatistic {
 }
 
 /**
- * A graph that grows: new nodes are appended, each with a fresh name, and what can be known of their results
- * beforehand is worked out at once.
+ * A graph under construction: new nodes are appended with unused names, and types, shapes and contents of
+ * their results are inferred immediately.
  */
 export class Graph implements Facts {
   readonly proto: GraphProto;
   readonly types = new Map<Value, TensorType>();
   readonly contents = new Map<Value, readonly Dimension[]>();
   readonly constants = new Map<Value, TensorProto>();
-  /** The type of numbers that meet no typed operand. */
+  /** Type of numbers without a typed operand. */
   readonly float: DType;
   /** Batch statistics that lowering has written out. */
   readonly statistics: BatchStatistic[] = [];
@@ -79,7 +79,7 @@ export class Graph implements Facts {
     for (const name of [...namesIn(proto), ...namesOf(coming)]) this.#taken.add(name);
   }
 
-  /** A name that nothing has yet. */
+  /** Returns an unused name. */
   fresh(stem: string): string {
     let name;
     do name = `${this.#prefix}${stem}_${this.#count++}`;
@@ -88,7 +88,7 @@ export class Graph implements Facts {
     return name;
   }
 
-  /** Returns what `make` gives, made once for each key. */
+  /** Returns the result of `make`, which is called once for each key. */
   once(key: string, make: () => Value): Value {
     const known = this.#memo.get(key);
     if (known !== undefined) return known;
@@ -129,7 +129,7 @@ export class Graph implements Facts {
     this.infer(this, node);
   }
 
-  /** The node that makes a value; undefined for inputs and constants. */
+  /** Returns the node that produces a value; undefined for inputs and constants. */
   makerOf(value: Value): NodeProto | undefined {
     return this.proto.node.findLast(({ output }) => output.includes(value));
   }
@@ -156,45 +156,45 @@ export class Graph implements Facts {
     return tensor.name;
   }
 
-  /** A constant of that type and shape. */
+  /** Adds a constant of that type and shape. */
   constant(dtype: DType, shape: readonly number[], values: ArrayLike<number>): Value {
     return this.addConstant(tensorOf(this.fresh('constant'), dtype, shape, values));
   }
 
-  /** A constant number. */
+  /** Adds a constant scalar. */
   scalar(value: number, dtype: DType = this.float): Value {
     return this.once(`${value}:${dtype}`, () => this.constant(dtype, [], [value]));
   }
 
-  /** A constant vector of int64. */
+  /** Adds a constant vector of int64. */
   integers(values: readonly number[]): Value {
     return this.once(`[${values.join()}]`, () => this.constant(DType.INT64, [values.length], values));
   }
 
-  /** The number that a value always is, if it is a constant of one element. */
+  /** Returns the number in a value, if it is a constant of one element. */
   scalarOf(value: Value): number | undefined {
     const tensor = this.constants.get(value);
     if (tensor === undefined || tensor.dims.some((size) => size !== 1n)) return undefined;
     return numbersOf(tensor)[0];
   }
 
-  /** The elements of an integer value, if all are known beforehand. */
+  /** Returns the elements of an integer value, if all are known beforehand. */
   integersOf(value: Value): readonly number[] | undefined {
     const elements = this.contents.get(value);
     return elements?.every((element) => typeof element === 'number') ? elements : undefined;
   }
 
-  /** The shape, where known beforehand; a name stands for a size that varies. */
+  /** Returns the shape, if known beforehand; a name stands for a size that varies. */
   shapeOf(value: Value): Shape | undefined {
     return this.types.get(value)?.shape;
   }
 
-  /** The type of the elements, where known. */
+  /** Returns the element type, if known. */
   dtypeOf(value: Value): DType | undefined {
     return this.types.get(value)?.dtype;
   }
 
-  /** True if gradients can flow in it: float32 or float64. */
+  /** Returns true if a value can have a gradient: float32 or float64. */
   isFloat(value: Value): boolean {
     return isFloat(this.dtypeOf(value));
   }

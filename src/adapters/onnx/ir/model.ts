@@ -7,7 +7,7 @@ import { subgraphsOf } from './attributes.ts';
 import { bytesPerElement, countOf, dtypeName, shapeOf, type TensorProto } from './tensor.ts';
 
 /**
- * The files that a model's external data lie in, by the location that the model names: what `readFile` returns, or any
+ * Files with a model's external data, by the location named in the model: the result of `readFile`, or any
  * other view of bytes.
  */
 export type ExternalData = Readonly<Record<string, ArrayBufferView | ArrayBuffer>>;
@@ -23,7 +23,7 @@ export type Model = ModelProto & { graph: GraphProto };
  * Reads an ONNX file.
  *
  * @param bytes - the file; copied, never written
- * @throws OnnxError if it is no ONNX model, or is damaged
+ * @throws OnnxError if it is not an ONNX model, or is damaged
  */
 export function decodeModel(bytes: Uint8Array, externalData: ExternalData = {}): Model {
   if (!(bytes instanceof Uint8Array)) {

@@ -6,29 +6,33 @@ import type { Value } from './graph.ts';
 /** A place where a graph can run. */
 export type Platform = 'cpu' | 'wasm' | 'webgpu';
 
-/** A node on the way of the gradient, as its rule sees it. */
+/** A node on the path of the gradient, as seen by its rule. */
 export interface VjpContext {
   /** The graph that the rule appends the gradient to. */
   readonly g: Builder;
   readonly node: NodeProto;
   readonly attributes: Attributes;
-  /** Names of the inputs, `''` for one left out; then of what the graphs inside the node read of the one around. */
+  /**
+   * Names of the inputs, `''` for an omitted one; then those of the outer values that subgraphs of the node
+   * read.
+   */
   readonly inputs: readonly Value[];
   readonly outputs: readonly Value[];
   /** Cotangent of the first output, zeros if nothing depends on it. */
   readonly dy: Value;
   /** Cotangents of all outputs; undefined for those that nothing depends on. */
   readonly dys: readonly (Value | undefined)[];
-  /** True if a gradient with respect to input i is wanted. */
+  /** Returns true if a gradient with respect to input i is needed. */
   readonly needs: (i: number) => boolean;
-  /** The place where the gradient is to run; see `DifferentiateOptions.target`. */
+  /** Platform on which the gradient will run; see `DifferentiateOptions.target`. */
   readonly platform: Platform;
   /**
-   * Appends to another graph, one inside the node, how cotangents of its values make those of others.
+   * Appends the backward computation to a subgraph of the node: from cotangents of some of its values to
+   * those of others.
    *
    * @param seeds - values of that graph and their cotangents
    * @param wrt - float values of that graph
-   * @returns the cotangents of those in `wrt` that have any
+   * @returns the cotangents of those in `wrt` that have one
    */
   readonly within: (
     body: Builder,
@@ -38,16 +42,16 @@ export interface VjpContext {
 }
 
 /**
- * The cotangent of each input; anything falsy where there is none, or none is wanted. An empty list says that no input
- * has any; a shorter one says nothing of the inputs that it leaves out, which are refused where they need one.
+ * The cotangent of each input; a falsy value if there is none, or none is needed. An empty list means that no
+ * input has one. If a list is too short, the inputs it omits are refused if they need one.
  */
 export type Cotangents = readonly (Value | undefined | false)[];
 
 /**
  * The vector-Jacobian product of one op: from the cotangents of a node's outputs to those of its inputs. Each
- * must have its input's shape. A rule that will not do a node throws what `refuse` throws.
+ * must have the shape of its input. A rule rejects a node with `refuse`.
  */
 export type VjpRule = (context: VjpContext) => Cotangents;
 
-/** The rule of an op whose result does not change, or only in jumps, as its inputs do. */
+/** The rule of an op whose result is constant or piecewise constant in its inputs. */
 export const flat: VjpRule = () => [];

@@ -2,12 +2,12 @@ import { callable, checkOptions, integerFrom, type Rules } from '../../../core/o
 import { fault, OnnxError } from '../ir/errors.ts';
 import type { Feed, Feeds } from './feeds.ts';
 
-/** Gives the next mini-batch, now or later. */
+/** Returns the next mini-batch, or a promise of it. */
 export interface BatchSource {
   (): Feeds | Promise<Feeds>;
   /**
-   * The samples that the last batch has in common with the one before it; undefined if there are none, as for the
-   * first. A problem of such batches has `overlap`, and `lbfgs({ pairs: 'overlap' })` learns from it.
+   * Returns the samples that the last batch shares with the previous one; undefined if there are none, as for
+   * the first. A problem with such batches has `overlap`, from which `lbfgs({ pairs: 'overlap' })` learns.
    */
   readonly shared?: () => Feeds | undefined;
 }
@@ -16,12 +16,16 @@ export interface BatchSource {
 export interface MiniBatchOptions {
   readonly batchSize: number;
   /**
-   * With how many samples of the batch before it each batch begins; less than `batchSize`.
+   * Number of samples of the previous batch with which each batch begins; less than `batchSize`.
    *
    * @defaultValue 0, and the batches have no `shared`
    */
   readonly overlap?: number;
-  /** Uniform in [0, 1); a generator with a seed makes runs repeatable. @defaultValue `Math.random` */
+  /**
+   * Returns uniform random numbers in [0, 1); pass a seeded generator for reproducible runs.
+   *
+   * @defaultValue `Math.random`
+   */
   readonly random?: () => number;
 }
 
@@ -32,10 +36,10 @@ const rules: Rules<MiniBatchOptions> = {
 };
 
 /**
- * A source of mini-batches for `model.problem`: rows of the data, in an order shuffled anew for each pass. Rows
- * that do not fill a batch are left to the next pass.
+ * Creates a source of mini-batches for `model.problem`: rows of the data, in an order that is reshuffled for
+ * each pass. Rows that do not fill a batch are left for the next pass.
  *
- * @param feeds - all data: the samples along the first axis of each
+ * @param feeds - all data, with the samples along the first axis of each feed
  * @throws RangeError if an option is wrong
  * @throws OnnxError if the numbers of samples differ, or are less than one batch
  *

@@ -9,8 +9,8 @@ import type { InputSpec } from './inputs.ts';
 import { tensorOver, type Ort, type OrtTensor, type OrtTensors } from './ort.ts';
 
 /**
- * What an input is fed with: a tensor of ONNX Runtime, which must be of the right type, or numbers and their
- * shape without a type, which are converted where they have to be.
+ * Data for an input: a tensor of ONNX Runtime, which must have the right type, or numbers and their shape
+ * without a type, which are converted if necessary.
  */
 export interface Feed {
   readonly type?: string;
@@ -18,7 +18,7 @@ export interface Feed {
   readonly dims: readonly number[];
 }
 
-/** Feeds by input name; the target's is `target`. */
+/** Feeds by input name; that of the target is `target`. */
 export type Feeds = Readonly<Record<string, Feed>>;
 
 /** The sizes that symbols of shapes have taken, and the feeds that brought them. */
@@ -59,9 +59,10 @@ const spelled = (shape: Shape) =>
   `[${shape.map((size) => (typeof size === 'string' && size.startsWith('?') ? '?' : size)).join(', ')}]`;
 
 /**
- * Feeds as tensors, if there is one of the right type, shape and values for each input, and no other.
+ * Checks that there is a feed of the right type, shape and values for each input, and no other; converts them
+ * to tensors.
  *
- * @param specs - what is to be fed, such as `model.inputs`
+ * @param specs - the inputs to feed, such as `model.inputs`
  * @returns every fault at once, or tensors by input name; data that need no conversion are not copied
  */
 export function checkFeeds(

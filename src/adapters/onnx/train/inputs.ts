@@ -5,13 +5,16 @@ import type { Shape } from '../ir/shape.ts';
 /** An input of a model, or a target of its loss. */
 export interface InputSpec {
   readonly name: string;
-  /** As ONNX Runtime names it: `'float32'`, `'int64'`, … */
+  /** Element type, as named by ONNX Runtime: `'float32'`, `'int64'`, … */
   readonly dtype: string;
-  /** A size, or a symbol for one that may vary: equal symbols are equal sizes. Absent where not even the rank is fixed. */
+  /**
+   * Sizes, or symbols for sizes that may vary; equal symbols are equal sizes. Absent if not even the rank is
+   * fixed.
+   */
   readonly shape?: Shape | undefined;
   /** Class indices must be whole numbers in [0, classes). */
   readonly classes?: number | undefined;
-  /** An index that stands for no class, and is allowed too. */
+  /** An index to ignore, which is also allowed. */
   readonly ignored?: number | undefined;
   /** Every element must be in [min, max]. */
   readonly range?: readonly [number, number] | undefined;
