@@ -1,5 +1,12 @@
 import { describe, expect, it, vi } from 'vitest';
-import { hessianVectorProduct, minimize, newtonCG, type Problem } from 'quasi-newton';
+import {
+  hessianVectorProduct,
+  hessianVectorProductAsync,
+  minimize,
+  newtonCG,
+  vectorParams,
+  type Problem,
+} from 'quasi-newton';
 
 const norm = (v: ArrayLike<number>) => Math.max(...Array.from(v, Math.abs));
 
@@ -101,10 +108,17 @@ describe('differences', () => {
     expect(agreement).toBe(0);
   });
 
-  it('check their options', () => {
+  it('check their options', async () => {
     const problem = waves(1, 1);
+    const auto = { method: 'auto', epsilon: 'auto' } as const;
+    expect(hessianVectorProduct(problem, problem.p0, v, auto)).toEqual(
+      await hessianVectorProductAsync(problem, problem.p0, v),
+    );
+    await expect(hessianVectorProductAsync(problem, problem.p0, v, { epsilon: 2 })).rejects.toThrow(
+      "hessianVectorProductAsync: epsilon: must be a number in (0, 1), or 'auto', got 2.",
+    );
     expect(() => hessianVectorProduct(problem, problem.p0, v, { scale: [1, 2], epsilon: 3 })).toThrow(
-      /2 options are wrong:\n.*scale: must be a finite number > 0, or an array of 4 of them/,
+      /^hessianVectorProduct: 2 options are wrong:\n.*scale: must be a finite number > 0, or an array of 4 of them/,
     );
   });
 });
@@ -150,6 +164,22 @@ describe('a hessianVector', () => {
     expect(hessianVectorProduct(rough, rough.p0, Float64Array.of(1, 1)).product).toEqual(
       Float64Array.of(1, 1),
     );
+  });
+
+  it('leaves the parameters at the point', () => {
+    const problem = waves(1, 1);
+    const params = vectorParams(new Float64Array(4));
+    const at = problem.p0.map((value) => value + 0.1);
+    const moved: Problem = {
+      ...problem,
+      params,
+      fg(x, gradient) {
+        params.copyFrom(x);
+        return problem.fg(x, gradient);
+      },
+    };
+    hessianVectorProduct(moved, at, v);
+    expect(params.copyInto(new Float64Array(4))).toEqual(at);
   });
 
   it('costs two evaluations to compare, once', () => {

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { checkJacobian, leastSquares, layoutOf, vectorParams, type Problem } from 'quasi-newton';
+import {
+  checkJacobian,
+  checkJacobianAsync,
+  leastSquares,
+  layoutOf,
+  vectorParams,
+  type Problem,
+} from 'quasi-newton';
 import { runUnguarded } from '../../src/core/drive.ts';
 import { differenceJacobian, jacobianSource, noteSizes, type Scheme } from '../../src/core/jacobian.ts';
 import { uniform } from '../../bench/problems/random.js';
@@ -204,7 +211,8 @@ describe('checkJacobian', () => {
       const slopes = Array.from({ length: m * n }, () => (random() < 0.2 ? 1e-3 : 4 * random() - 2));
       const r: Residuals = ([a, b]) =>
         offsets.map((offset, i) => round(offset + slopes[2 * i] * Math.sin(a) + slopes[2 * i + 1] * b * b));
-      const at = Float64Array.of(0.3, 1.7).map(round);
+      const given = Float64Array.of(0.3, 1.7);
+      const at = given.map(round);
       const own = slopes.map((slope, k) =>
         round(factors[k] * slope * (k % 2 === 0 ? Math.cos(at[0]) : 2 * at[1])),
       );
@@ -260,7 +268,7 @@ describe('checkJacobian', () => {
       });
       const tolerance = precision === 'float32' ? 1e-2 : 1e-5;
       const wrong = sorted.filter(({ exact }) => exact > tolerance).map(bare);
-      const check = checkJacobian(problem, { at });
+      const check = checkJacobian(problem, { at: given });
       expect(check).toMatchObject({
         ok: wrong.length === 0,
         checked: 6,
@@ -278,6 +286,38 @@ describe('checkJacobian', () => {
       const hidden = ` Not determined, because rounding of the residuals hides them: ${undetermined}.`;
       expect(check.message).toBe(undetermined > 0 ? verdict + hidden : verdict);
     }
+  });
+
+  it('takes float64 where a problem says nothing else', () => {
+    const plain: Problem = {
+      p0: Float64Array.of(1, 2),
+      residualCount: 1,
+      fg: () => NaN,
+      residuals([a, b], r, jacobian) {
+        r[0] = a * b;
+        jacobian?.set([b, a * (1 + 1e-4)]);
+      },
+    };
+    expect(checkJacobian(plain).wrong).toMatchObject([{ row: 0, column: 1 }]);
+    expect(checkJacobian({ ...plain, precision: 'float32' }).ok).toBe(true);
+    expect(checkJacobian(plain, { tolerance: 1e-3 }).ok).toBe(true);
+  });
+
+  it.each([undefined, 0, 1.5])('refuses a problem whose residualCount is %s', (residualCount) => {
+    const problem = { ...logarithm(Float64Array.of(1)), residualCount } as Problem;
+    expect(() => checkJacobian(problem)).toThrow(
+      new RangeError(`checkJacobian: residualCount must be a whole number ≥ 1, got ${residualCount}.`),
+    );
+  });
+
+  it('speaks in its own name where it answers later', async () => {
+    const given = { at: Float64Array.of(1, 2) };
+    await expect(checkJacobianAsync(logarithm(Float64Array.of(1)), given)).rejects.toThrow(
+      'checkJacobianAsync: at: must be a Float64Array(1), got Float64Array(2).',
+    );
+    expect(() => checkJacobian(undefined as never)).toThrow(
+      'checkJacobian: the problem must have residuals, got undefined;',
+    );
   });
 
   /** One residual, log x, with the right derivative. */

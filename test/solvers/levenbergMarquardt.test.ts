@@ -446,6 +446,7 @@ describe('difficult ground', () => {
       precision: 'float32',
       residuals: (x, r) => {
         const [a, b] = x.map(Math.fround);
+        expect([...x]).toEqual([a, b]);
         [2, 1.2, 0.7, 0.45].forEach(
           (y, t) => (r[t] = Math.fround(Math.fround(a * Math.fround(Math.exp(b * t))) - y)),
         );
