@@ -18,6 +18,7 @@ export async function run() {
       soap: soap(),
       'soap, oneSided': soap({ oneSided: true }),
       'soap, maxSide 16': soap({ maxSide: 16 }),
+      'soap, maxSide 64': soap({ maxSide: 64 }),
       'soap, maxSide 128': soap({ maxSide: 128 }),
     })) {
       const problem = /** @type {import('quasi-newton').AsyncProblem} */ (task.problem());

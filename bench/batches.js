@@ -67,6 +67,7 @@ const experiments = {
       ['soap, weight decay 0.3', 1, [0.03]],
       ['adam, schedule-free', 1, [0.08]],
       ['soap, schedule-free', 1, [0.03]],
+      ['soap, schedule-free', 0.6, [0.03]],
     ],
   },
   'Digits, 784-128-10, 101770 parameters, ONNX Runtime': {
@@ -85,7 +86,7 @@ const experiments = {
       ['soap, weight decay 0.3', 1, [0.03]],
       ['adam, schedule-free', 1, [0.03, 0.04]],
       ['soap, schedule-free', 1, [0.01, 0.02, 0.03]],
-      ['soap, schedule-free', 0.7, [0.03]],
+      ['soap, schedule-free', 0.6, [0.03]],
     ],
   },
 };
