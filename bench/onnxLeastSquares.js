@@ -18,7 +18,7 @@ export async function run() {
   });
   const feeds = { x: { data: x, dims: [samples, 10] }, target: { data: target, dims: [samples, 1] } };
   console.log(`10-64-64-1, ${samples} samples, mean square, float64, ${seconds} s each; from one start.\n`);
-  const marks = [0.1, 0.25, 0.5, 1].map((part) => part * seconds);
+  const marks = [0.025, 0.05, 0.1, 0.25, 0.5, 1].map((part) => part * seconds);
   console.log(
     'solver'.padEnd(22),
     ...marks.map((mark) => `${mark} s`.padStart(10)),

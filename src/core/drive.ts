@@ -68,6 +68,7 @@ const missing = {
     'has no products with its Jacobian; give it methods jacobianVector(x, v, product) and vectorJacobian(x, u, product).',
   vectorJacobian:
     'has no products with its Jacobian; give it methods jacobianVector(x, v, product) and vectorJacobian(x, u, product).',
+  jacobianGram: 'has no products of its Jacobian with itself; give it a method jacobianGram(x, product).',
   hessianVector: 'has no Hessian-vector products; give it a method hessianVector(x, v, product).',
   valuesAt: 'cannot give many values at once; give it a method valuesAt(points, values).',
 };
@@ -91,6 +92,8 @@ function answerTo(question: Question, problem: AsyncProblem | Problem): unknown 
       return problem.jacobianVector?.(question.x, question.v, question.product);
     case 'vectorJacobian':
       return problem.vectorJacobian?.(question.x, question.u, question.product);
+    case 'jacobianGram':
+      return problem.jacobianGram?.(question.x, question.product);
     case 'hessianVector':
       return problem.hessianVector?.(question.x, question.v, question.product);
     case 'valuesAt':

@@ -130,6 +130,7 @@ function inputsOf(question: Question): Named[] {
     case 'evaluate':
     case 'overlap':
     case 'residuals':
+    case 'jacobianGram':
       return [{ name: 'x', buffer: question.x }];
   }
 }
@@ -143,6 +144,7 @@ function outputsOf(question: Question): Named[] {
       return [{ name: 'values', buffer: question.values }];
     case 'jacobianVector':
     case 'vectorJacobian':
+    case 'jacobianGram':
     case 'hessianVector':
       return [{ name: 'product', buffer: question.product }];
     case 'residuals':

@@ -4,6 +4,7 @@ import type {
   EvaluateOverlap,
   EvaluateResiduals,
   HessianVector,
+  JacobianGram,
   JacobianVector,
   Question,
   VectorJacobian,
@@ -46,7 +47,9 @@ export function startMeter({ maxEvaluations, maxProducts, maxTime }: CompleteSol
       if (multiplies(question)) meter[question.kind]++;
       if (!evaluates(question)) return;
       meter.f++;
-      if ((question.kind === 'residuals' ? question.jacobian : question.gradient) !== null) meter.gradient++;
+      if (question.kind === 'jacobianGram') meter.gradient++;
+      else if ((question.kind === 'residuals' ? question.jacobian : question.gradient) !== null)
+        meter.gradient++;
     },
     exhausted(): Termination | null {
       if (meter.f >= maxEvaluations) return 'maxEvaluations';
@@ -63,8 +66,13 @@ export function startMeter({ maxEvaluations, maxProducts, maxTime }: CompleteSol
   return meter;
 }
 
-const evaluates = (question: Question): question is Evaluate | EvaluateOverlap | EvaluateResiduals =>
-  question.kind === 'evaluate' || question.kind === 'overlap' || question.kind === 'residuals';
+const evaluates = (
+  question: Question,
+): question is Evaluate | EvaluateOverlap | EvaluateResiduals | JacobianGram =>
+  question.kind === 'evaluate' ||
+  question.kind === 'overlap' ||
+  question.kind === 'residuals' ||
+  question.kind === 'jacobianGram';
 
 const multiplies = (question: Question): question is HessianVector | JacobianVector | VectorJacobian =>
   question.kind === 'hessianVector' ||

@@ -65,6 +65,11 @@ export interface Problem extends ProblemFacts {
   jacobianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void;
   /** Writes J(x)ᵀu into `product`, `[n]`, for u of length m. */
   vectorJacobian?(x: Float64Array, u: Float64Array, product: Float64Array): void;
+  /**
+   * Writes J(x)J(x)ᵀ, `[m, m]` and symmetric, at a lower cost than J takes; with `jacobianVector` and `vectorJacobian`, for
+   * problems of fewer residuals than unknowns.
+   */
+  jacobianGram?(x: Float64Array, product: Float64Array): void;
   /** Residuals of a sum of squares, with `residualCount`; see {@link Residuals}. */
   residuals?(x: Float64Array, residuals: Float64Array, jacobian: Float64Array | null): void;
   /** Writes f at k points, `[k, n]`, into `values`, `[k]`, for less than the cost of k evaluations. */
@@ -84,6 +89,8 @@ export interface AsyncProblem extends ProblemFacts {
   jacobianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void | Promise<void>;
   /** As {@link Problem.vectorJacobian}. */
   vectorJacobian?(x: Float64Array, u: Float64Array, product: Float64Array): void | Promise<void>;
+  /** As {@link Problem.jacobianGram}. */
+  jacobianGram?(x: Float64Array, product: Float64Array): void | Promise<void>;
   /** As {@link Problem.residuals}. */
   residuals?(x: Float64Array, residuals: Float64Array, jacobian: Float64Array | null): void | Promise<void>;
   /** As {@link Problem.valuesAt}. */

@@ -67,6 +67,15 @@ export interface VectorJacobian {
   readonly product: Float64Array;
 }
 
+/** Asks for J(x)J(x)ᵀ in `product`, if the problem has `jacobianGram`. Answer: 0. */
+export interface JacobianGram {
+  readonly kind: 'jacobianGram';
+  /** Point, `[n]`. */
+  readonly x: Float64Array;
+  /** Output, `[m, m]`, symmetric. */
+  readonly product: Float64Array;
+}
+
 /** Asks for ∇²f(x)·v in `product`, if the problem has `hessianVector`. Answer: 0. */
 export interface HessianVector {
   readonly kind: 'hessianVector';
@@ -107,6 +116,7 @@ export type Question =
   | EvaluateResiduals
   | JacobianVector
   | VectorJacobian
+  | JacobianGram
   | HessianVector
   | ValuesAt
   | Compute;

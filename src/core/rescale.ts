@@ -80,6 +80,7 @@ function scaled(question: Question, answer: number, scale: number): number {
     case 'residuals':
     case 'jacobianVector':
     case 'vectorJacobian':
+    case 'jacobianGram':
     case 'compute':
       return answer;
   }

@@ -137,6 +137,7 @@ export function settingOf(task: Task) {
     stochastic: task.nextBatch !== undefined,
     overlap: task.overlap !== undefined,
     residualCount: task.residuals === undefined ? 0 : (task.residualCount ?? 0),
+    jacobianGram: task.jacobianGram !== undefined,
     jacobianProducts: task.jacobianVector !== undefined && task.vectorJacobian !== undefined,
     hessianVector: task.hessianVector !== undefined,
     ...(task.params && { layout: task.params.layout }),

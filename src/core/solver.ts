@@ -39,6 +39,8 @@ export interface Setting {
   readonly hessianVector?: boolean;
   /** True if the problem has products with its Jacobian. @defaultValue `false` */
   readonly jacobianProducts?: boolean;
+  /** True if the problem answers for the product of its Jacobian with itself. @defaultValue `false` */
+  readonly jacobianGram?: boolean;
   /** Names and shapes of the tensors that make up x, if the problem has a parameter set. */
   readonly layout?: Layout;
 }

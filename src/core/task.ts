@@ -8,5 +8,6 @@ export interface Task extends ProblemFacts {
   readonly residuals?: unknown;
   readonly jacobianVector?: unknown;
   readonly vectorJacobian?: unknown;
+  readonly jacobianGram?: unknown;
   readonly hessianVector?: unknown;
 }

@@ -14,9 +14,10 @@ import {
 } from '../core/bounds.ts';
 import { scaledSquare } from './leastSquares/dampedSystem.ts';
 import { dense } from './leastSquares/dense.ts';
+import { dual } from './leastSquares/dual.ts';
 import { accelerate, cutToBox, moveBy } from './leastSquares/geodesicStep.ts';
 import { iterative } from './leastSquares/iterative.ts';
-import { chooseScale, raiseScale } from './leastSquares/linearModel.ts';
+import { chooseScale, raiseScale, WIDE_SPREAD } from './leastSquares/linearModel.ts';
 import { newState, type LevenbergMarquardtState, type Method } from './leastSquares/state.ts';
 import type { LinearSolver } from './leastSquares/linearSolver.ts';
 import type { Asks } from '../core/question.ts';
@@ -56,10 +57,11 @@ export interface LevenbergMarquardtOptions {
    */
   readonly differences?: 'auto' | Scheme;
   /**
-   * Solution of a step: `'dense'` with the Jacobian and a factorization, or `'iterative'` with products Jv and Jᵀu alone,
-   * for problems that have `jacobianVector` and `vectorJacobian`.
+   * Solution of a step: `'dense'` with the Jacobian and a factorization; `'dual'` with JJᵀ and a factorization, for problems
+   * that have `jacobianGram`, without bounds and scaling by columns; or `'iterative'` with products Jv and Jᵀu alone, for
+   * problems that have `jacobianVector` and `vectorJacobian`.
    *
-   * @defaultValue `'auto'`: `'iterative'` where the problem has these, and J takes more than a gigabyte or a step more than
+   * @defaultValue `'auto'`: `'dual'` where the problem has JJᵀ, and m ≤ n residuals are some hundred to 2289; `'iterative'` where the problem has these, and J takes more than a gigabyte or a step more than
    * 2e9 multiplications
    */
   readonly method?: Method;
@@ -129,7 +131,7 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
       accepts: (v) => typeof v === 'boolean' || v === 'auto',
     },
     differences: oneOf('auto', '2-point', '3-point'),
-    method: oneOf('auto', 'dense', 'iterative'),
+    method: oneOf('auto', 'dense', 'dual', 'iterative'),
     tolerance: numberBetween(0, 1),
     lower: boundRule,
     upper: boundRule,
@@ -150,7 +152,11 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
       throw new RangeError('levenbergMarquardt: the Jacobian is not finite at the start; start elsewhere.');
     }
     if (state.unit > 0) return;
-    const largest = chooseScale(state, yield* solverOf(state).columnNorms(state), scaling);
+    const norms = yield* solverOf(state).columnNorms(state);
+    const spread = state.isDual ? WIDE_SPREAD : undefined;
+    const largest = chooseScale(state, norms, method === 'dual' ? 'identity' : scaling, spread);
+    // The dual form without J is that of the identity.
+    if (state.byColumns) state.isDual = false;
     state.unit = state.byColumns ? 1 : largest ** 2 || 1;
     hold(state, box);
     solverOf(state).prepare(state);
@@ -210,7 +216,11 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
     leavesPoint: true,
     describe: () => `Levenberg–Marquardt${acceleration ? ' (geodesic acceleration)' : ''}`,
     init: (setting) =>
-      newState(setting, differences === '3-point' ? '3-point' : '2-point', { method, tolerance }),
+      newState(setting, differences === '3-point' ? '3-point' : '2-point', {
+        method,
+        tolerance,
+        isPlain: isFree && scaling !== 'columns',
+      }),
     step,
     ...(boxes && {
       admit(x: Float64Array, { precision }: Setting) {
@@ -234,8 +244,8 @@ function* dampingOfShortStep(state: LevenbergMarquardtState): Asks<number> {
   return state.damping;
 }
 
-const solverOf = ({ isIterative }: LevenbergMarquardtState): LinearSolver =>
-  isIterative ? iterative : dense;
+const solverOf = ({ isIterative, isDual }: LevenbergMarquardtState): LinearSolver =>
+  isDual ? dual : isIterative ? iterative : dense;
 
 /** Evaluates the linear model at x, and updates D; false if it is not finite. */
 function* linearize(state: LevenbergMarquardtState, box: Box | null, known: boolean): Asks<boolean> {

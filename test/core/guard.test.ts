@@ -62,6 +62,9 @@ const whole: Required<Omit<Problem, 'nextBatch' | 'precision' | 'statistics'>> =
   vectorJacobian(_: Float64Array, u: Float64Array, product: Float64Array) {
     product.set(u);
   },
+  jacobianGram(_: Float64Array, product: Float64Array) {
+    product.set([1, 0, 0, 0, 1, 0, 0, 0, 1]);
+  },
   residuals(at: Float64Array, residuals: Float64Array, jacobian: Float64Array | null) {
     residuals.set(at);
     jacobian?.set([1, 0, 0, 0, 1, 0, 0, 0, 1]);
@@ -78,6 +81,7 @@ const questions: Record<string, () => Question> = {
   residuals: () => ({ kind: 'residuals', x: x(), residuals: buffer(), jacobian: buffer(9) }),
   jacobianVector: () => ({ kind: 'jacobianVector', x: x(), v: x(), product: buffer() }),
   vectorJacobian: () => ({ kind: 'vectorJacobian', x: x(), u: x(), product: buffer() }),
+  jacobianGram: () => ({ kind: 'jacobianGram', x: x(), product: buffer(9) }),
   valuesAt: () => ({ kind: 'valuesAt', points: Float64Array.of(...x(), ...x()), values: buffer(2) }),
 };
 
@@ -88,6 +92,7 @@ const outputs: [method: keyof typeof questions, argument: number, name: string][
   ['hessianVector', 2, 'product'],
   ['jacobianVector', 2, 'product'],
   ['vectorJacobian', 2, 'product'],
+  ['jacobianGram', 1, 'product'],
   ['residuals', 1, 'residuals'],
   ['residuals', 2, 'jacobian'],
   ['valuesAt', 1, 'values'],
@@ -111,7 +116,7 @@ describe.each(outputs)('%s, output %d (%s)', (method, argument, name) => {
   const refusal = (index: string) => `${method} left element ${index} of ${name} unwritten`;
 
   it('must be written, to the last element', async () => {
-    const last = method === 'valuesAt' ? 1 : name === 'jacobian' ? 8 : 2;
+    const last = method === 'valuesAt' ? 1 : name === 'jacobian' || method === 'jacobianGram' ? 8 : 2;
     const problem = altered(method, (buffers, before) => {
       buffers[argument][last] = before[argument][last];
     });

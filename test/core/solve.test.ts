@@ -95,6 +95,7 @@ describe('a solve', () => {
       residualCount: 0,
       hessianVector: false,
       jacobianProducts: false,
+      jacobianGram: false,
     };
     expect(settings).toEqual([
       { n: 2, precision: 'float64', ...plain },
@@ -107,6 +108,7 @@ describe('a solve', () => {
         residualCount: 7,
         hessianVector: true,
         jacobianProducts: true,
+        jacobianGram: false,
       },
     ]);
   });

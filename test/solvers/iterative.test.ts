@@ -3,6 +3,7 @@ import { checkJacobian, leastSquares, levenbergMarquardt, minimize, type Problem
 import { poisson } from '../../bench/problems/poisson.js';
 import { runSync } from '../../src/core/drive.ts';
 import { dense } from '../../src/solvers/leastSquares/dense.ts';
+import { dual } from '../../src/solvers/leastSquares/dual.ts';
 import type { LevenbergMarquardtState } from '../../src/solvers/leastSquares/state.ts';
 import { iterative } from '../../src/solvers/leastSquares/iterative.ts';
 import { solveBidiagonal, solveNormal, squareOfProduct } from '../../src/solvers/leastSquares/bidiagonal.ts';
@@ -414,5 +415,139 @@ describe('checkJacobian of products alone', () => {
     const { ok, wrong: found, message } = checkJacobian(wrong);
     expect({ ok, found }).toEqual({ ok: false, found: [] });
     expect(message).toMatch(/are not products with one Jacobian: for the same u and v, uᵀ\(Jv\) is /);
+  });
+});
+
+describe('steps by JJᵀ', () => {
+  /** The problem with products and the Gram matrix of its rows, changed by a factor. */
+  function withGram(plain: Problem, factor = 1) {
+    const problem = withProducts(plain);
+    const [n, m] = [problem.p0.length, problem.residualCount ?? 0];
+    const [jacobian, r] = [new Float64Array(m * n), new Float64Array(m)];
+    let calls = 0;
+    return {
+      ...problem,
+      grams: () => calls,
+      jacobianGram(x: Float64Array, product: Float64Array) {
+        calls++;
+        problem.residuals?.(x, r, jacobian);
+        for (let i = 0; i < m; i++) {
+          for (let k = 0; k < m; k++) {
+            product[i * m + k] =
+              factor *
+              jacobian
+                .subarray(i * n, (i + 1) * n)
+                .reduce((sum, value, j) => sum + value * jacobian[k * n + j], 0);
+          }
+        }
+      },
+    };
+  }
+
+  it('are those of the dense system', () => {
+    const problem = withGram(curves(6, 2));
+    const [a, b] = (['dense', 'dual'] as const).map((method) => {
+      const state = levenbergMarquardt({ method }).init({
+        n: problem.p0.length,
+        precision: 'float64',
+        residualCount: problem.residualCount ?? 0,
+        jacobianProducts: true,
+        jacobianGram: true,
+      }) as LevenbergMarquardtState;
+      expect(state.isDual).toBe(method === 'dual');
+      state.x.set(problem.p0);
+      state.curvature.forEach((_, i) => (state.curvature[i] = Math.sin(i)));
+      return { state, solver: method === 'dense' ? dense : dual };
+    });
+    expect(b.state.jacobian).toHaveLength(0);
+    for (const damping of [1e-1, 1e-4, 3]) {
+      const [decrease, other] = [a, b].map(({ state, solver }) => {
+        state.damping = damping;
+        function* solve() {
+          yield* solver.linearize(state, null, false);
+          solver.prepare(state);
+          const decrease = yield* solver.solve(state);
+          yield* solver.solveAgain(state);
+          return decrease;
+        }
+        return runSync(solve(), problem);
+      });
+      expect(other / decrease).toBeCloseTo(1, 10);
+      for (const name of ['gradient', 'step', 'slope', 'second'] as const) {
+        a.state[name].forEach((value, j) => expect(b.state[name][j]).toBeCloseTo(value, 9));
+      }
+    }
+  });
+
+  it('solve a problem in the iterations that the Jacobian takes', () => {
+    const options = { gtol: 1e-9 };
+    const scaling = 'identity' as const;
+    const a = minimize(curves(6, 2), levenbergMarquardt({ scaling }), options);
+    const problem = withGram(curves(6, 2));
+    const b = minimize(problem, levenbergMarquardt({ method: 'dual' }), options);
+    expect(b.converged).toBe(true);
+    expect(Math.abs(b.iterations - a.iterations)).toBeLessThanOrEqual(2);
+    expect(b.evaluations.gradient).toBeGreaterThanOrEqual(problem.grams());
+    expect(b.evaluations).toMatchObject({ jacobianVector: 0 });
+    // It keeps to limits too.
+    const limited = minimize(problem, levenbergMarquardt({ method: 'dual' }), { maxEvaluations: 5 });
+    expect(limited.termination).toBe('maxEvaluations');
+    expect(limited.evaluations.f).toBe(5);
+  });
+
+  it('are chosen where they pay, without bounds and scaling by columns', () => {
+    const setting = { precision: 'float64', jacobianProducts: true, jacobianGram: true } as const;
+    const isDual = (m: number, n: number, options = {}, more = {}) =>
+      (
+        levenbergMarquardt(options).init({
+          ...setting,
+          n,
+          residualCount: m,
+          ...more,
+        }) as LevenbergMarquardtState
+      ).isDual;
+    expect(isDual(300, 400)).toBe(true);
+    expect(isDual(100, 400)).toBe(false);
+    expect(isDual(400, 300)).toBe(false);
+    expect(isDual(2300, 4000)).toBe(false);
+    expect(isDual(300, 400, { lower: 0 })).toBe(false);
+    expect(isDual(300, 400, { scaling: 'columns' })).toBe(false);
+    expect(isDual(300, 400, { method: 'dense' })).toBe(false);
+    expect(isDual(300, 400, {}, { jacobianGram: false })).toBe(false);
+    expect(() => isDual(3, 4, { method: 'dual' }, { jacobianGram: false })).toThrow(
+      /method 'dual' needs a problem with the methods jacobianGram/,
+    );
+    expect(() => isDual(3, 4, { method: 'dual', upper: 1 })).toThrow(
+      /method 'dual' takes neither bounds nor scaling: 'columns'/,
+    );
+  });
+
+  it('are left for products where the unknowns are of very different units', () => {
+    const plain = curves(100, 3);
+    const scale = Float64Array.from(plain.p0, (_, j) => (j % 3 === 1 ? 1e-8 : 1));
+    const unscaled = (x: Float64Array) => x.map((value, j) => value / scale[j]);
+    const problem = withGram({
+      ...plain,
+      p0: plain.p0.map((value, j) => value * scale[j]),
+      fg(x, gradient) {
+        const f = plain.fg(unscaled(x), gradient);
+        gradient?.forEach((value, j) => (gradient[j] = value / scale[j]));
+        return f;
+      },
+      residuals(x, r, jacobian) {
+        plain.residuals?.(unscaled(x), r, jacobian);
+        jacobian?.forEach((value, at) => (jacobian[at] = value / scale[at % scale.length]));
+      },
+    });
+    const solver = levenbergMarquardt();
+    const { evaluations } = minimize(problem, solver, { maxIterations: 2 });
+    expect(problem.grams()).toBe(1);
+    expect(evaluations.jacobianVector).toBeGreaterThan(0);
+  });
+
+  it('of another Jacobian are refused', () => {
+    expect(() => minimize(withGram(curves(6, 2), 1.1), levenbergMarquardt({ method: 'dual' }))).toThrow(
+      /jacobianGram and vectorJacobian are not of one Jacobian: for the same u, ‖Jᵀu‖² is/,
+    );
   });
 });

@@ -58,6 +58,33 @@ function scratch(bytes: number): { buffer: ArrayBuffer; kernel: GramKernel } | n
  * `out ←` weighted products of all pairs of vectors, Σᵢ wᵢ·fᵤfᵥ·uᵢvᵢ; the lower triangle of `[k, k]`.
  */
 export function gram(vectors: Vectors, out: Float64Array): void {
+  const { count } = vectors;
+  const done = eachRow(vectors, (u, row) => out.set(row, u * count));
+  if (!done) plainGram(vectors, out);
+}
+
+/**
+ * `out ← out −` the products of {@link gram}, in the lower triangle of a part of a matrix.
+ *
+ * @param stride - distance between rows of `out`
+ */
+export function subtractGram(vectors: Vectors, out: Float64Array, stride: number): void {
+  const { count } = vectors;
+  const subtract = (u: number, row: Float64Array): void => {
+    for (let v = 0, at = u * stride; v <= u; v++, at++) out[at] -= row[v];
+  };
+  if (eachRow(vectors, subtract)) return;
+  const products = new Float64Array(count * count);
+  plainGram(vectors, products);
+  for (let u = 0; u < count; u++) subtract(u, products.subarray(u * count, u * count + u + 1));
+}
+
+/**
+ * Computes the products by SIMD, and gives away each row u of them, `[u + 1]`.
+ *
+ * @returns false where there is no SIMD, or too little to do
+ */
+function eachRow(vectors: Vectors, give: (u: number, row: Float64Array) => void): boolean {
   const { count, length } = vectors;
   const panels = Math.ceil(count / WIDTH);
   const depth = Math.min(DEPTH, length);
@@ -65,7 +92,7 @@ export function gram(vectors: Vectors, out: Float64Array): void {
   const outAt = panels * panelBytes;
   const rowBytes = 8 * WIDTH * panels;
   const room = count < LEAST_COUNT ? null : scratch(outAt + rowBytes * WIDTH * panels);
-  if (room === null) return plainGram(vectors, out);
+  if (room === null) return false;
 
   const packed = new Float64Array(room.buffer, 0, panels * WIDTH * depth);
   const products = new Float64Array(room.buffer, outAt, (WIDTH * panels) ** 2);
@@ -80,8 +107,9 @@ export function gram(vectors: Vectors, out: Float64Array): void {
     }
   }
   for (let u = 0; u < count; u++) {
-    out.set(products.subarray(u * WIDTH * panels, u * WIDTH * panels + u + 1), u * count);
+    give(u, products.subarray(u * WIDTH * panels, u * WIDTH * panels + u + 1));
   }
+  return true;
 }
 
 /** Copies n elements of each vector into panels, `[panels, depth, 4]`. */

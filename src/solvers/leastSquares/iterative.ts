@@ -107,14 +107,14 @@ export const iterative: LinearSolver = {
   },
 };
 
-const jacobianVector = (x: Float64Array, v: Float64Array, product: Float64Array): JacobianVector => ({
+export const jacobianVector = (x: Float64Array, v: Float64Array, product: Float64Array): JacobianVector => ({
   kind: 'jacobianVector',
   x,
   v,
   product,
 });
 
-const vectorJacobian = (x: Float64Array, u: Float64Array, product: Float64Array): VectorJacobian => ({
+export const vectorJacobian = (x: Float64Array, u: Float64Array, product: Float64Array): VectorJacobian => ({
   kind: 'vectorJacobian',
   x,
   u,

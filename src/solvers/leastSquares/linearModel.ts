@@ -75,22 +75,26 @@ export function* linearize(model: LinearModel, box: Box | null, known: boolean):
  * Chooses D: by the columns of J where that is wanted, or where their norms differ by far.
  *
  * @param norms - of the columns of J, `[n]`
+ * @param spread - ratio of norms from which on they decide
  * @returns the largest of them
  */
 export function chooseScale(
   model: LinearModel,
   norms: Float64Array,
   scaling: 'auto' | 'identity' | 'columns',
+  spread = SPREAD,
 ): number {
   const largest = normInf(norms);
   const least = norms.reduce((a, norm) => (norm > 0 ? Math.min(a, norm) : a), Infinity);
-  model.byColumns = scaling === 'columns' || (scaling === 'auto' && largest >= SPREAD * least);
+  model.byColumns = scaling === 'columns' || (scaling === 'auto' && largest >= spread * least);
   if (model.byColumns) model.scale.set(norms);
   return largest;
 }
 
 /** Column norms that differ by this factor come from units, not from the random weights of a network. */
 const SPREAD = 5000;
+/** The same where only the identity allows the cheaper dual form. */
+export const WIDE_SPREAD = 1e6;
 
 /** `scale ← max(scale, column norms of J)` */
 export function raiseScale({ scale }: LinearModel, norms: Float64Array): void {

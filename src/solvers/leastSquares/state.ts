@@ -3,17 +3,21 @@ import type { Setting } from '../../core/solver.ts';
 import type { DampedSystem } from './dampedSystem.ts';
 import type { LinearModel } from './linearModel.ts';
 
-/** Way to solve for a step: with J and a factorization, or with products alone. */
-export type Method = 'auto' | 'dense' | 'iterative';
+/** Way to solve for a step: with J and a factorization, with JJᵀ and a factorization, or with products alone. */
+export type Method = 'auto' | 'dense' | 'dual' | 'iterative';
 
 interface MethodOptions {
   readonly method: Method;
   readonly tolerance: number;
+  /** True if D may be the identity and no bound holds an unknown, as the dual form without J needs. */
+  readonly isPlain: boolean;
 }
 
 /** Elements of J (a gigabyte), and multiplications for JᵀJ (seconds), from which products are preferred. */
 const LARGE = 2 ** 27;
 const LONG = 2e9;
+/** Multiplications for JJᵀ from which it is better had from the problem than from J. */
+const WORTH_GRAM = 2e7;
 
 /** The linear model at x, the damped system, and the step. */
 export interface LevenbergMarquardtState extends LinearModel, DampedSystem {
@@ -41,6 +45,8 @@ export interface LevenbergMarquardtState extends LinearModel, DampedSystem {
   readonly stochastic: boolean;
   /** True if products stand for J, which is empty. */
   readonly isIterative: boolean;
+  /** True if JJᵀ does, beside products. */
+  isDual: boolean;
   /** An iterative step ends where its gradient has come down to this part of the first. */
   readonly tolerance: number;
 }
@@ -52,14 +58,16 @@ export interface LevenbergMarquardtState extends LinearModel, DampedSystem {
  * @throws TypeError if the problem has no residuals
  */
 export function newState(
-  { n, precision, stochastic = false, residualCount: m = 0, jacobianProducts = false }: Setting,
+  setting: Setting,
   scheme: Scheme,
-  { method, tolerance }: MethodOptions,
+  { method, tolerance, isPlain }: MethodOptions,
 ): LevenbergMarquardtState {
+  const { n, precision, stochastic = false, residualCount: m = 0, jacobianProducts = false } = setting;
   checkMethod(method, m, jacobianProducts);
+  const isDual = isDualFor(setting, method, isPlain);
   const isLarge = m * n > LARGE || m * n * Math.min(m, n) > LONG;
-  const isIterative = method === 'iterative' || (method === 'auto' && jacobianProducts && isLarge);
-  const k = isIterative ? 0 : Math.min(m, n);
+  const isIterative = isDual || method === 'iterative' || (method === 'auto' && jacobianProducts && isLarge);
+  const k = isDual ? m : isIterative ? 0 : Math.min(m, n);
   return {
     x: new Float64Array(n),
     gradient: new Float64Array(n),
@@ -67,6 +75,7 @@ export function newState(
     residuals: new Float64Array(m),
     jacobian: isIterative ? new Float64Array(0) : jacobianOf(m, n),
     isIterative,
+    isDual,
     tolerance,
     scale: new Float64Array(n).fill(1),
     sizes: new Float64Array(n),
@@ -83,7 +92,7 @@ export function newState(
     curvature: new Float64Array(m),
     normal: new Float64Array(k * k),
     factor: new Float64Array(k * k),
-    dual: new Float64Array(m < n && !isIterative ? m : 0),
+    dual: new Float64Array(isDual || (m < n && !isIterative) ? m : 0),
     damping: 0,
     first: 0,
     unit: 0,
@@ -106,6 +115,25 @@ function checkMethod(method: Method, m: number, jacobianProducts: boolean): void
       "levenbergMarquardt: method 'iterative' needs a problem with the methods jacobianVector(x, v, product) and vectorJacobian(x, u, product); leave it out, or add them.",
     );
   }
+}
+
+/**
+ * Returns true if the step is computed from JJᵀ, which the problem provides.
+ *
+ * @throws TypeError if this was requested and is not possible
+ */
+function isDualFor(setting: Setting, method: Method, isPlain: boolean): boolean {
+  const { n, residualCount: m = 0, jacobianProducts = false, jacobianGram = false } = setting;
+  const isThere = jacobianGram && jacobianProducts;
+  if (method === 'dual' && !(isThere && isPlain)) {
+    throw new TypeError(
+      isPlain
+        ? "levenbergMarquardt: method 'dual' needs a problem with the methods jacobianGram(x, product), jacobianVector and vectorJacobian; leave it out, or add them."
+        : "levenbergMarquardt: method 'dual' takes neither bounds nor scaling: 'columns'; leave it out.",
+    );
+  }
+  const pays = m <= n && m * m * n >= WORTH_GRAM && m ** 3 / 6 <= LONG;
+  return method === 'dual' || (method === 'auto' && isThere && isPlain && pays);
 }
 
 function jacobianOf(m: number, n: number): Float64Array {

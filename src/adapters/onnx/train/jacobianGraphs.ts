@@ -194,7 +194,7 @@ export function manyProducts(
 }
 
 /** Returns null if a graph is refused: the Jacobian is then computed in another way. */
-function ifPossible<T>(make: () => T): T | null {
+export function ifPossible<T>(make: () => T): T | null {
   try {
     return typed(make);
   } catch (error) {

@@ -3,6 +3,7 @@ import { dot } from '../../../core/vector.ts';
 import { EPSILON } from '../../../core/epsilon.ts';
 import { gradientNameOf } from '../ir/convention.ts';
 import { fault, OnnxError } from '../ir/errors.ts';
+import { denseGram } from './denseGram.ts';
 import { dataInputs, targetInputs } from './inputs.ts';
 import { jacobianWays, type JacobianWays, type Runner } from './jacobianWays.ts';
 import { residualGraphs, residualNameOf, residualsOfLoss } from './residualGraphs.ts';
@@ -52,6 +53,8 @@ export interface OnnxLeastSquares extends AsyncProblem {
   readonly jacobianVector: (x: Float64Array, v: Float64Array, product: Float64Array) => Promise<void>;
   /** `product ← Jᵀu`, `[n]`. */
   readonly vectorJacobian: (x: Float64Array, u: Float64Array, product: Float64Array) => Promise<void>;
+  /** `product ← JJᵀ`, `[m, m]`; where all parameters are those of dense layers, and m ≤ n. */
+  readonly jacobianGram?: (x: Float64Array, product: Float64Array) => Promise<void>;
   /** Way to the Jacobian, known once it has been computed. */
   readonly jacobian: () => JacobianWay;
 }
@@ -122,6 +125,7 @@ export function leastSquaresOf(
   async function residualsAt(x: Float64Array, r: Float64Array): Promise<void> {
     readResiduals(await runAt(await sessions.residuals(), x, residualNames), r);
   }
+  const gram = m <= params.length ? denseGram(source, graphs, { open: another, runAt }) : null;
   const linearize = linearizer(ways, options.jacobian ?? 'auto', precision, residualsAt);
 
   return {
@@ -149,6 +153,9 @@ export function leastSquaresOf(
       engine.inTurn(() => (jacobian === null ? residualsAt(x, r) : linearize.at(x, r, jacobian))),
     jacobianVector: (x, v, product) => engine.inTurn(() => ways.jacobianVector(x, v, product)),
     vectorJacobian: (x, u, product) => engine.inTurn(() => ways.vectorJacobian(x, u, product)),
+    ...(gram !== null && {
+      jacobianGram: (x: Float64Array, product: Float64Array) => engine.inTurn(() => gram(x, product)),
+    }),
   };
 }
 
