@@ -18,7 +18,7 @@ import { plainSolveRules, type Progress, type SolveOptions } from '../../core/so
 import type { Solver } from '../../core/solver.ts';
 import { auto } from '../../solvers/auto.ts';
 import { fitMonitor, type FitMonitor, type MonitorOptions } from './fitMonitor.ts';
-import { modelProblemRules, type ModelProblemOptions } from './modelLoss.ts';
+import { modelLossRules, type ModelLossOptions } from './modelLoss.ts';
 import { asyncProblemOf, problemOf, type AsyncModelProblem, type ModelProblem } from './modelProblem.ts';
 import type { OptFunsAsyncOptions } from './optfunsAsync.ts';
 import { splitData } from './splitData.ts';
@@ -26,7 +26,7 @@ import type { Data } from './internals/model.ts';
 
 /** Options of {@link fitFullBatch}. */
 export interface FitFullBatchOptions
-  extends Omit<SolveOptions, 'validation'>, ModelProblemOptions, MonitorOptions {
+  extends Omit<SolveOptions, 'validation'>, ModelLossOptions, MonitorOptions {
   /** The solver. @defaultValue `auto()` */
   readonly solver?: Solver;
 }
@@ -60,7 +60,7 @@ const anObject: Rule = objectWith('an object');
 
 const rules: Rules<FitFullBatchOptions> = {
   solver: objectWith('a solver such as lbfgs()', 'step', 'init'),
-  ...modelProblemRules,
+  ...modelLossRules,
   ...plainSolveRules,
   transform: oneOf('none', 'log', 'sqrt'),
   validationData: { allowed: '[x, y]', accepts: (value) => Array.isArray(value) && value.length === 2 },

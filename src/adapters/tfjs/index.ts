@@ -23,7 +23,7 @@ export {
   type ModelProblem,
 } from './modelProblem.ts';
 export type { EarlyStopping, FitLogs, MonitorOptions } from './fitMonitor.ts';
-export type { ModelProblemOptions } from './modelLoss.ts';
+export type { ModelLossOptions, ModelProblemOptions } from './modelLoss.ts';
 export {
   leastSquaresProblem,
   type LeastSquaresProblemOptions,

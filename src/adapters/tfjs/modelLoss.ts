@@ -1,9 +1,11 @@
 import * as tf from '@tensorflow/tfjs';
-import { integerFrom, objectWith, oneOf, show, type Rules } from '../../core/options.ts';
+import { boolean, integerFrom, objectWith, oneOf, show, type Rules } from '../../core/options.ts';
+import type { Statistics } from '../../core/problem.ts';
 import { constrainedWeights } from './tensors/constraints.ts';
 import { guard } from './guard/guard.ts';
 import {
   captureTraining,
+  inInference,
   isCompiled,
   standardize,
   tensorsOf,
@@ -12,10 +14,11 @@ import {
 } from './internals/model.ts';
 import { movingStatistics, recurrentStates } from './internals/layerStates.ts';
 import { weightsOfSamples, type WeightOptions } from './sampleWeights.ts';
+import { readNow } from './tensors/read.ts';
 import { tfParams, type TfParamSet } from './tensors/tfParams.ts';
 
-/** Options of {@link modelProblem}. */
-export interface ModelProblemOptions extends WeightOptions {
+/** Options of a model's loss. */
+export interface ModelLossOptions extends WeightOptions {
   /**
    * Evaluate this many samples at a time and sum the parts: the same loss in less memory. Layers that use a
    * whole batch (BatchNorm) then see only a part.
@@ -27,19 +30,35 @@ export interface ModelProblemOptions extends WeightOptions {
   readonly constraints?: 'refuse' | 'ignore';
 }
 
-/** Rules of {@link ModelProblemOptions}. */
-export const modelProblemRules: Rules<ModelProblemOptions> = {
+/** Options of {@link modelProblem}. */
+export interface ModelProblemOptions extends ModelLossOptions {
+  /**
+   * True for the loss in inference mode, as in `model.evaluate`: no dropout, and the moving statistics of BatchNorms. For
+   * held-out data, in the option `validation` of `minimize`.
+   *
+   * @defaultValue false
+   */
+  readonly inference?: boolean;
+}
+
+/** Rules of {@link ModelLossOptions}. */
+export const modelLossRules: Rules<ModelLossOptions> = {
   batchSize: integerFrom(1),
   constraints: oneOf('refuse', 'ignore'),
   classWeight: objectWith('weights by class'),
   sampleWeight: objectWith('a tensor, or one for each output'),
 };
 
+/** The rules of {@link ModelProblemOptions}. */
+export const modelProblemRules: Rules<ModelProblemOptions> = { ...modelLossRules, inference: boolean };
+
 /** A compiled model's loss on fixed data, in one part or several. */
 export interface ModelLoss {
   readonly params: TfParamSet;
   /** The parts, each with its share of the samples. Evaluations are repeatable and have no side effects. */
   readonly parts: readonly { readonly share: number; readonly loss: () => tf.Scalar }[];
+  /** Moving statistics; absent without BatchNorms, in inference mode, and where the backend answers later. */
+  readonly statistics?: Statistics;
   /** See {@link ModelProblem}. */
   readonly settleStatistics: () => void;
   /** See {@link ModelProblem}. */
@@ -65,11 +84,14 @@ export function modelLoss(
   const given = new Set([...tensorsOf(x), ...tensorsOf(y)]);
   const weights = weightsOfSamples(where, model, targets, options);
   const made = [...inputs, ...targets, ...weights].filter((tensor) => !given.has(tensor));
+  const inference = options.inference === true;
   const all = parts(model, inputs, [...targets, ...weights], options.batchSize ?? Infinity);
+  const settleStatistics = () => settle(model, all);
+  const settles = !inference && tf.getBackend() !== 'webgpu' && movingStatistics(model).variables.length > 0;
   return {
     params,
     parts: all.map(({ share, closure }) => {
-      const loss = steady(closure, own, model);
+      const loss = steady(inference ? () => inInference(closure) : closure, own, model);
       return {
         share,
         loss() {
@@ -78,21 +100,49 @@ export function modelLoss(
         },
       };
     }),
-    settleStatistics() {
-      const { variables, replacing } = movingStatistics(model);
-      if (variables.length === 0) return;
-      tf.tidy(() => {
-        let totals = variables.map((variable) => tf.zerosLike(variable));
-        for (const { share, closure } of all) {
-          replacing(() => withoutMetrics(model, () => recurrentStates(model).again(closure)));
-          totals = totals.map((total, i) => total.add(variables[i].mul(share)));
-        }
-        variables.forEach((variable, i) => variable.assign(totals[i]));
-      });
-    },
+    settleStatistics,
+    ...(settles && { statistics: statisticsOf(model, params, settleStatistics) }),
     dispose: () => tf.dispose(made),
   };
 }
+
+/** Sets the moving statistics to those of the data, at the current weights. */
+function settle(model: tf.LayersModel, parts: readonly Part[]): void {
+  const { variables, replacing } = movingStatistics(model);
+  if (variables.length === 0) return;
+  tf.tidy(() => {
+    let totals = variables.map((variable) => tf.zerosLike(variable));
+    for (const { share, closure } of parts) {
+      replacing(() => withoutMetrics(model, () => recurrentStates(model).again(closure)));
+      totals = totals.map((total, i) => total.add(variables[i].mul(share)));
+    }
+    variables.forEach((variable, i) => variable.assign(totals[i]));
+  });
+}
+
+/** Moving statistics in the form that a run stores: those of the data at a point, concatenated. */
+const statisticsOf = (model: tf.LayersModel, params: TfParamSet, settleHere: () => void): Statistics => ({
+  read(x) {
+    const before = params.copyInto(params.zeros());
+    params.copyFrom(x);
+    try {
+      settleHere();
+    } finally {
+      params.copyFrom(before);
+    }
+    return Float64Array.from(
+      movingStatistics(model).variables.flatMap((variable) => Array.from(readNow(variable))),
+    );
+  },
+  write(values) {
+    let offset = 0;
+    for (const variable of movingStatistics(model).variables) {
+      const part = Float32Array.from(values.subarray(offset, offset + variable.size));
+      tf.tidy(() => variable.assign(tf.tensor(part, variable.shape)));
+      offset += variable.size;
+    }
+  },
+});
 
 /** Checks that there are samples: without any, the mean would be 0/0 or arbitrary memory. */
 export function checkData(where: string, x: Data, y: Data): void {

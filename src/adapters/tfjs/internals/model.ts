@@ -92,6 +92,28 @@ export function captureTraining(
   return captured!;
 }
 
+/**
+ * Runs `body`, which runs a training closure, with all layers in inference mode: no dropout, and moving statistics instead of
+ * those of the batch.
+ */
+export function inInference<Result>(body: () => Result): Result {
+  // Every layer is called through the method of the base class, which passes `training` on.
+  const prototype = tf.layers.Layer.prototype as unknown as {
+    apply(this: tf.layers.Layer, inputs: unknown, kwargs?: object): unknown;
+  };
+  const method = Object.getOwnPropertyDescriptor(prototype, 'apply');
+  if (!method) throw new Error('This version of TensorFlow.js has no Layer.apply; inference mode needs it.');
+  const original = method.value as typeof prototype.apply;
+  prototype.apply = function (inputs, kwargs) {
+    return original.call(this, inputs, Object.assign({}, kwargs, { training: false }));
+  };
+  try {
+    return body();
+  } finally {
+    Object.defineProperty(prototype, 'apply', method);
+  }
+}
+
 /** Runs `body`, which runs a training closure of the model, without computing metrics. */
 export function withoutMetrics<Result>(model: tf.LayersModel, body: () => Result): Result {
   const internals = inner(model);
