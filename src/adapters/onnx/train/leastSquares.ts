@@ -17,24 +17,24 @@ import type { OrtSession, OrtTensors } from './ort.ts';
 import type { ResidualFunction, ResidualGraphs, ResidualSource } from './residualGraphs.ts';
 
 /**
- * Way to a Jacobian: all samples in one run (`'samples'`), a product Jᵀu for each residual (`'rows'`) or Jv for each unknown
- * (`'columns'`), all of them exact; or `'differences'`, which are left to the solver.
+ * Method for a Jacobian: all samples in one run (`'samples'`), a product Jᵀu for each residual (`'rows'`) or
+ * Jv for each unknown (`'columns'`), all exact; or `'differences'`, computed by the solver.
  */
 export type JacobianWay = 'samples' | 'rows' | 'columns' | 'differences';
 
 /** Options of {@link OnnxModel.leastSquares}. */
 export interface LeastSquaresOptions {
   /**
-   * Residuals, the loss being the sum of their squares.
+   * Residuals; the loss is the sum of their squares.
    *
    * @defaultValue those of the model's loss, which must be `'mse'`
    */
   readonly residuals?: ResidualFunction;
   /**
-   * Way to the Jacobian.
+   * Method for the Jacobian.
    *
-   * @defaultValue `'auto'`: `'samples'` where no sample sees another; else `'rows'`, or `'columns'` where there are less than
-   * half as many unknowns as residuals
+   * @defaultValue `'auto'`: `'samples'` if samples do not interact; otherwise `'rows'`, or `'columns'` if
+   *   there are less than half as many unknowns as residuals
    */
   readonly jacobian?: 'auto' | JacobianWay;
 }
@@ -49,20 +49,22 @@ export interface OnnxLeastSquares extends AsyncProblem {
     residuals: Float64Array,
     jacobian: Float64Array | null,
   ) => Promise<void>;
-  /** `product ← Jv`, `[m]`; refused where a node has no second derivative. */
+  /** `product ← Jv`, `[m]`; an error if a node has no second derivative. */
   readonly jacobianVector: (x: Float64Array, v: Float64Array, product: Float64Array) => Promise<void>;
   /** `product ← Jᵀu`, `[n]`. */
   readonly vectorJacobian: (x: Float64Array, u: Float64Array, product: Float64Array) => Promise<void>;
-  /** `product ← JJᵀ`, `[m, m]`; where all parameters are those of dense layers, and m ≤ n. */
+  /** `product ← JJᵀ`, `[m, m]`; present if all parameters are those of dense layers, and m ≤ n. */
   readonly jacobianGram?: (x: Float64Array, product: Float64Array) => Promise<void>;
-  /** Way to the Jacobian, known once it has been computed. */
+  /** Returns the method used for the Jacobian; `'auto'` is resolved when it is first computed. */
   readonly jacobian: () => JacobianWay;
 }
 
-/** Relative disagreement of a Jacobian with a difference that tells it wrong. */
+/** Relative disagreement with a difference above which a Jacobian is wrong. */
 const TOLERANCE: Record<Precision, number> = { float32: 0.05, float64: 1e-4 };
 
-/** Residuals of a loaded model on some data; its sessions are opened by `another`, who closes them. */
+/**
+ * Returns the residuals of a loaded model on some data; sessions are opened by `another`, which closes them.
+ */
 export function leastSquaresOf(
   { ort, bytes, plan, differentiated }: Loaded,
   engine: Engine,
@@ -129,7 +131,7 @@ export function leastSquaresOf(
   const linearize = linearizer(ways, options.jacobian ?? 'auto', precision, residualsAt);
 
   return {
-    /** The parameters as they are now: another run goes on from where the last one ended. */
+    /** The current parameters, so that another run continues where the last one ended. */
     get p0() {
       return params.copyInto(params.zeros());
     },
@@ -162,7 +164,7 @@ export function leastSquaresOf(
 /**
  * Builds the graphs of residuals.
  *
- * @param checkFeeds - throws where a feed of the model is missing or does not fit, the likely cause of graphs that do not
+ * @param checkFeeds - throws if a feed of the model is missing or does not fit, a likely cause of graphs that do not either
  */
 function graphsFor(source: ResidualSource, checkFeeds: () => void): ResidualGraphs {
   try {
@@ -176,7 +178,7 @@ function graphsFor(source: ResidualSource, checkFeeds: () => void): ResidualGrap
 const isSize = (size: unknown): boolean => Number.isInteger(size) && Number(size) >= 0;
 
 /**
- * Checks that feeds have sizes, which the graphs of residuals are built for.
+ * Checks that feeds have sizes, for which the graphs of residuals are built.
  *
  * @throws OnnxError naming every feed that has none
  */
@@ -199,7 +201,7 @@ function checkForm(feeds: Feeds): void {
   if (faults.length > 0) throw new OnnxError(faults);
 }
 
-/** Computes r and J by the way asked for, or the cheapest that is right. */
+/** Computes r and J by the requested method, or the cheapest valid one. */
 function linearizer(
   ways: JacobianWays,
   asked: 'auto' | JacobianWay,
@@ -210,7 +212,10 @@ function linearizer(
   const exact = (m: number, n: number): JacobianWay =>
     2 * n < m && ways.columns() !== null ? 'columns' : 'rows';
 
-  /** Tries the graph of all samples: where they see each other it is wrong, for each has a gradient of its own there. */
+  /**
+   * Tries the graph of all samples, which is wrong if samples interact, because it differentiates each one
+   * separately.
+   */
   async function trySamples(x: Float64Array, r: Float64Array, jacobian: Float64Array): Promise<boolean> {
     const bySample = ways.samples();
     if (bySample === null) return false;
@@ -246,7 +251,7 @@ function refused(way: JacobianWay, reason: string): never {
   );
 }
 
-/** True if two lists of residuals differ by rounding alone. */
+/** Returns true if two lists of residuals differ only by rounding. */
 function isNear(a: Float64Array, b: Float64Array, precision: Precision): boolean {
   let [distance, size] = [0, 0];
   for (let i = 0; i < a.length; i++) {

@@ -8,32 +8,39 @@ export interface TrainableOptions extends Omit<
   'wrt' | 'hessianVector' | 'dropout' | 'noise'
 > {
   /**
-   * Tensors to train: names of the model's constant tensors, or a choice among all float ones.
+   * Tensors to train: names of the model's constant tensors, or a function that selects among all float
+   * tensors.
    *
    * @defaultValue the weights, biases, scales, tables and slopes of the model's layers
    */
   readonly trainable?: DifferentiateOptions['wrt'];
   /**
-   * Problems in which Dropout nodes that the file has in training mode drop: those of mini-batches, with a choice of its own
-   * for each batch (`'batches'`); those of fixed data too, with one choice for good (`'on'`); or none (`'off'`).
-   * `predict`, `evaluate` and problems in inference mode never drop.
+  /**
+   * Problems in which the Dropout nodes that the file has in training mode are active: those on mini-batches, with a mask for each
+   * batch (`'batches'`); also those on fixed data, with one mask for good (`'on'`); or none (`'off'`). `predict`, `evaluate`
+   * and problems in inference mode never drop anything.
    *
    * @defaultValue `'batches'`
    */
   readonly dropout?: 'batches' | 'on' | 'off';
   /**
-   * Given to ONNX Runtime with each session. `{ intraOpNumThreads: 1 }` suits small networks, and machines with
-   * other work to do.
+   * Session options passed to ONNX Runtime. `{ intraOpNumThreads: 1 }` suits small networks, and machines
+   * with other work to do.
    *
-   * @defaultValue ONNX Runtime's own, but only errors are logged, threads sleep while they have nothing to do, and
-   *   on a machine of two cores there is one
+   * @defaultValue ONNX Runtime's own, except that only errors are logged, idle threads sleep, and a two-core
+   *   machine uses one thread
    */
   readonly sessionOptions?: object;
-  /** Problems answer `hessianVector` too, with exact products; more memory, no time otherwise. @defaultValue false */
+  /**
+   * Gives problems exact Hessian-vector products, `hessianVector`; costs memory, but no time unless used.
+   *
+   * @defaultValue false
+   */
   readonly hessianVector?: boolean;
   /**
-   * Time at which values that depend on no parameter are computed, such as the layers before the first that is trained:
-   * `'once'` for the data of a problem, whose results are kept with it, or at `'every'` evaluation, which takes less memory.
+   * When to compute values that depend on no parameter, such as the layers before the first trained one:
+   * `'once'` for the data of a problem, which keeps the results, or at `'every'` evaluation, which takes less
+   * memory.
    *
    * @defaultValue `'once'`
    */
@@ -52,16 +59,16 @@ const rules: Rules<TrainableOptions> = {
 };
 
 /**
- * Left to spin between runs, ONNX Runtime's threads take the processor from the solver: an evaluation of a small
- * network then costs twice the processor time. And on two cores a second thread gains a third when nothing else
- * runs, and costs several times the evaluation when something does.
+ * If ONNX Runtime's threads spin between runs, they take processor time from the solver: an evaluation of a
+ * small network then costs twice as much. On two cores, a second thread makes an evaluation a third faster if
+ * nothing else runs, and several times slower if something does.
  *
- * Quantized ops fused over a DequantizeLinear round otherwise than the ops that a file has, and the graphs of the loss
- * with and without its gradient would not be fused alike.
+ * Quantized ops fused over a DequantizeLinear round differently from the ops in the file, and the graphs of
+ * the loss with and without its gradient would be fused differently.
  *
- * Pad_Fusion of ONNX Runtime 1.30 takes a padded weight of a Conv for its padded input, and breaks the graph: second
- * derivatives of convolutions have such weights. MatMulScaleFusion rounds a factor of a product of matrices to float32, in
- * float64 too, where it costs half the digits.
+ * Pad_Fusion of ONNX Runtime 1.30 mistakes a padded weight of a Conv for a padded input and breaks the graph; second
+ * derivatives of convolutions have such weights. MatMulScaleFusion rounds a factor of a matrix product to float32, in float64
+ * too, where it costs half the digits.
  */
 const quiet = (precision: Precision) => ({
   logSeverityLevel: 3,
@@ -74,7 +81,7 @@ const quiet = (precision: Precision) => ({
   ...(cores() <= 2 && { intraOpNumThreads: 1 }),
 });
 
-/** Number of cores that Node may use; Infinity without Node, or in an old one. */
+/** Returns the number of cores available to Node; Infinity outside Node or in old versions. */
 const cores = () =>
   typeof process === 'undefined' || typeof process.getBuiltinModule !== 'function'
     ? Infinity
@@ -83,20 +90,20 @@ const cores = () =>
 /** Options of `differentiate` and of the sessions. */
 export interface Plan {
   readonly differentiate: DifferentiateOptions;
-  /** Options of its sessions, by the precision that it computes in. */
+  /** Returns the session options for a precision. */
   readonly session: (precision: Precision) => object;
-  /** True if Hessian products are wanted. */
+  /** True if Hessian products are requested. */
   readonly hessianVector: boolean;
   /** True if values that depend on no parameter are computed once. */
   readonly frozenOnce: boolean;
-  /** Problems with dropout. */
+  /** Problems in which dropout is active. */
   readonly dropout: 'batches' | 'on' | 'off';
-  /** Values of the model that `problem.evaluate` gives beside the loss. */
+  /** Values of the model that `problem.evaluate` returns with the loss. */
   readonly keep: readonly string[];
 }
 
 /**
- * Checks the options of `trainable` and sorts them.
+ * Checks the options of `trainable` and groups them.
  *
  * @throws TypeError, RangeError naming every fault
  */

@@ -13,21 +13,21 @@ import { eachSample, type SampleGradients } from './samples.ts';
 import { settling, type Observer } from './statistics.ts';
 import type { Mode } from './variants.ts';
 
-/** A loss of a model on given data, as a function of the model's parameters. */
+/** The loss of a model on given data, as a function of the model's parameters. */
 export interface OnnxProblem extends AsyncProblem {
   readonly params: ParamSet;
   readonly precision: Precision;
   /**
-   * The loss, and with it the values that `trainable`'s option `keep` names, in one run, without dropout.
+   * Computes the loss and the values named in `trainable`'s option `keep`, in one run, without dropout.
    *
    * @param x - point, `[n]`; default: the parameters as they are
    */
   evaluate(x?: Float64Array): Promise<Evaluation>;
   /**
-   * The loss of each sample as a batch of its own, and its gradient.
+   * Computes the loss and gradient of each sample as a separate batch.
    *
    * @param x - point, `[n]`; default: the parameters as they are
-   * @throws OnnxError if some feed has no axis of samples, or the model takes no batch of one
+   * @throws OnnxError if a feed has no axis of samples, or the model does not accept a batch of one
    */
   sampleGradients(x?: Float64Array): Promise<SampleGradients>;
 }
@@ -36,14 +36,14 @@ export interface OnnxProblem extends AsyncProblem {
 export interface Evaluation {
   /** The loss. */
   readonly f: number;
-  /** The values that are kept, by name. */
+  /** The values named in `keep`, by name. */
   readonly outputs: OrtTensors;
 }
 
-/** Data, or a function that gives the next mini-batch of them. */
+/** Data, or a function that returns the next mini-batch. */
 export type FeedSource = Feeds | BatchSource;
 
-/** Parts of a problem beside its data. */
+/** Parts of a problem in addition to its data. */
 export interface ProblemParts {
   readonly engine: Engine;
   readonly inputs: readonly InputSpec[];
@@ -63,15 +63,15 @@ export interface ProblemParts {
 /** Options of a problem's loss. */
 export interface ProblemOptions {
   /**
-   * True if BatchNormalization nodes that the file has in training mode use their running statistics, as in `predict`:
-   * the loss on data held out. Evaluations then leave the statistics alone.
+   * True to compute the loss as `predict` would, for held-out data: BatchNormalization nodes that the file
+   * has in training mode use their running statistics. Evaluations then do not change the statistics.
    *
    * @defaultValue false
    */
   readonly inference?: boolean;
   /**
-   * Seed of dropout and of the random numbers that nodes of the model would draw, a whole number in [0, 2⁵³). They stay as
-   * they are for all evaluations of a batch; each batch has its own.
+   * Seed of dropout and of random nodes of the model, a whole number in [0, 2⁵³). All evaluations of a batch use the same random
+   * numbers; each batch has its own.
    *
    * @defaultValue `1`
    */
@@ -86,7 +86,7 @@ export interface ProblemOptions {
 export const checkProblemOptions = (options: ProblemOptions): void =>
   checkOptions('problem', options, { inference: boolean, seed: integerIn(0, Number.MAX_SAFE_INTEGER) });
 
-/** The loss of an engine on some data. */
+/** Returns the loss of an engine on some data as a problem. */
 export function problemOf(parts: ProblemParts, source: FeedSource): OnnxProblem {
   const { engine, inputs, precision, observer, hessianVector, mode } = parts;
   const { params } = engine.weights;
@@ -98,7 +98,7 @@ export function problemOf(parts: ProblemParts, source: FeedSource): OnnxProblem 
   };
   const batches = typeof source === 'function' ? source : undefined;
   let current = typeof source === 'function' ? undefined : dataOf(engine.checked(inputs, source));
-  /** Samples that this batch shares with the one before, once asked for. */
+  /** Samples that this batch shares with the previous one, once requested. */
   let shared: Data | 'none' | undefined;
   const draw = async (): Promise<Data> => {
     current = dataOf(engine.checked(inputs, (await batches?.()) ?? {}));
@@ -109,7 +109,7 @@ export function problemOf(parts: ProblemParts, source: FeedSource): OnnxProblem 
     const feeds = batches?.shared?.();
     return feeds === undefined ? 'none' : dataOf(engine.checked(inputs, feeds), 1);
   };
-  /** Runs a task on the data of the present batch, in turn. */
+  /** Runs a task on the data of the current batch, after earlier tasks. */
   const onData = <T>(task: (data: Data) => Promise<T>) =>
     engine.inTurn(async () => task(current ?? (await draw())));
 
@@ -131,7 +131,7 @@ export function problemOf(parts: ProblemParts, source: FeedSource): OnnxProblem 
       : parts.statistics;
 
   return {
-    /** The parameters as they are now: another run goes on from where the last one ended. */
+    /** The current parameters, so that another run continues where the last one ended. */
     get p0() {
       return params.copyInto(params.zeros());
     },
@@ -195,7 +195,7 @@ interface Data {
   readonly prepared: () => Promise<OrtTensors>;
 }
 
-/** The losses at k points, `[k, n]`, one after the other. */
+/** Computes the losses at k points, `[k, n]`, one after the other. */
 async function oneByOne(fg: AsyncProblem['fg'], points: Float64Array, losses: Float64Array): Promise<void> {
   const n = points.length / losses.length;
   for (let k = 0; k < losses.length; k++) losses[k] = await fg(points.slice(k * n, (k + 1) * n), null);

@@ -24,8 +24,8 @@ import { frozenPartOf } from './variants.ts';
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
 /**
- * As {@link trainable}, failing by value: a Left holds an `OnnxError` with every fault of the model, or the
- * RangeError or TypeError that names every wrong option.
+ * As {@link trainable}, but returns errors as values: a Left holds an `OnnxError` with every fault of the
+ * model, or the RangeError or TypeError that names every wrong option.
  */
 export function loadTrainable(
   ort: Ort,
@@ -82,7 +82,7 @@ function forTraining(
   { differentiate: options, hessianVector, keep }: Plan,
 ): Differentiated {
   const differentiated = differentiate(bytes, options);
-  // Made again when it is first asked for; here so that what stands in its way is told now.
+  // Built again when first needed; built here so that its faults are reported now.
   if (hessianVector) hessianGraph(bytes, options);
   if (keep.length > 0) keptGraph(bytes, options, keep);
   const { parameters, precision, wrtInputs, wrtInner } = differentiated;
@@ -110,12 +110,12 @@ function forTraining(
 }
 
 /**
- * Makes a model trainable: its loss and gradients are computed by ONNX Runtime, in standard ops, and its
- * parameters are one flat vector for every solver.
+ * Makes a model trainable: ONNX Runtime computes its loss and gradients with standard ops, and its parameters
+ * become one flat vector for every solver.
  *
  * @param ort - `onnxruntime-node` or `onnxruntime-web`, as imported
  * @param bytes - an .onnx file
- * @throws OnnxError naming every node that stands in the way, with its op and the reason
+ * @throws OnnxError naming every node that cannot be differentiated, with its op and the reason
  * @throws RangeError, TypeError naming every wrong option
  *
  * @example
