@@ -1,5 +1,5 @@
 /**
- * Computations with the Hessian at one point, run on problems that answer now or later.
+ * Computations with the Hessian at one point, for synchronous and asynchronous problems.
  *
  * @module
  */
@@ -22,28 +22,32 @@ import { blockOf, elementsOf, gaussNewtonAt, type TensorChoice } from './operato
 import type { AsyncProblem, Precision, Problem } from '../../core/problem.ts';
 import type { Asks } from '../../core/question.ts';
 
-/** Options that all computations with a Hessian have. */
+/** Options common to all computations with a Hessian. */
 export interface CurvatureOptions {
-  /** The point to look at, `[n]`. @defaultValue what the problem's parameters hold, else p0 */
+  /** The point, `[n]`. @defaultValue the problem's current parameters, or p0 if it has none */
   center?: Float64Array;
   /**
-   * Step of the differences of gradients, in units of max(1, ‖x‖), where the problem has no products of its own.
+   * Step of the differences of gradients, in units of max(1, ‖x‖), if the problem has no products of its own.
    *
    * @defaultValue `'auto'`: the best of a ladder, by trial
    */
   epsilon?: number | 'auto';
   /**
-   * `'gauss-newton'` for 2 JᵀJ in the place of the Hessian, where the problem has residuals, f = Σ rᵢ²: positive
-   * semidefinite, exact, and for normal errors the Fisher information up to their variance.
+   * `'gauss-newton'` uses 2 JᵀJ instead of the Hessian, for problems with residuals, f = Σ rᵢ². It is
+   * positive semidefinite and exact, and for normal errors it is proportional to the Fisher information.
    *
    * @defaultValue `'hessian'`
    */
   matrix?: 'hessian' | 'gauss-newton';
-  /** Only the block of these tensors, by name or by a pattern of names. @defaultValue all */
+  /**
+   * Restricts the Hessian to the block of these tensors, given by names or a pattern of names.
+   *
+   * @defaultValue all
+   */
   only?: TensorChoice;
-  /** Of the random vectors. @defaultValue `0` */
+  /** Seed of the random vectors. @defaultValue `0` */
   seed?: number;
-  /** Called with the number of products done, and the largest number that there can be. */
+  /** Called with the number of products done, and the maximum number. */
   onProgress?: (products: number, most: number) => void;
   /** Once aborted, its reason is thrown. */
   signal?: AbortSignal;
@@ -66,21 +70,21 @@ export const curvatureRules: Rules<CurvatureOptions> = {
 
 /** The Hessian at a point, with what is needed to check its products. */
 export interface CurvaturePoint {
-  /** Its products throw where they are not finite. */
+  /** The Hessian; its products throw if they are not finite. */
   readonly hessian: Hessian;
-  /** The Hessian by differences of several steps, coarsest first; empty where products are exact. */
+  /** The Hessian by differences at several steps, coarsest first; empty if products are exact. */
   readonly rungs: readonly Hessian[];
   readonly precision: Precision;
   /** `[n]`. */
   readonly center: Float64Array;
-  /** A vector of the block as one of all parameters, `[n]`, with `rest` for the others. */
+  /** Extends a vector of the block to all parameters, `[n]`, with `rest` elsewhere. */
   embed(vector: Float64Array, rest: number): Float64Array;
 }
 
 /** A computation at a point. */
 export type AtPoint<Result> = (point: CurvaturePoint) => Asks<Result>;
 
-/** Runs a computation, and puts the parameters back. */
+/** Runs a computation, and restores the parameters. */
 export function runAt<Options extends CurvatureOptions, Result>(
   where: string,
   problem: Problem,
@@ -168,7 +172,7 @@ const ladders: Readonly<Record<Precision, readonly number[]>> = {
   float32: [1e-2, 3e-3, 1e-3, 3e-4, 1e-4],
 };
 
-/** A Hessian that throws where a product is not finite: such a product tells no curvature. */
+/** Wraps a Hessian so that it throws if a product is not finite. */
 function finiteOnly(where: string, hessian: Hessian): Hessian {
   return {
     n: hessian.n,
@@ -193,7 +197,10 @@ function finiteOnly(where: string, hessian: Hessian): Hessian {
   };
 }
 
-/** Products and gradients so far, those of checks included; a check at several steps counts as one product. */
+/**
+ * Returns the number of products and gradients so far, including checks; a check at several steps counts as
+ * one product.
+ */
 export function workOf({ hessian, rungs }: CurvaturePoint): { products: number; gradients: number } {
   return {
     products: hessian.products + (rungs[0]?.products ?? 0),

@@ -2,9 +2,9 @@
  * The sharpness of Keskar, Mudigere, Nocedal, Smelyanskiy and Tang (2017), arXiv:1609.04836, equations 3 and 4: how
  * far the loss rises in a small box around a point.
  *
- * Departures: the maximization begins at a random point of the box, since at a minimum the gradient is 0 and leads
- * nowhere; and it is in units of the box, with the loss scaled so that a first step of
- * steepest ascent is as long as the box is wide.
+ * Departures: the maximization begins at a random point of the box, since the gradient is 0 at a minimum; and
+ * it works in units of the box, with the loss scaled so that a first step of steepest ascent is as long as
+ * the box is wide.
  *
  * @module
  */
@@ -26,7 +26,7 @@ export interface BoxSharpnessOptions extends Omit<
 > {
   /** ε of the paper: parameter i may move by ρ(|xᵢ| + 1). @defaultValue `1e-3` */
   rho?: number;
-  /** Number of dimensions of a random subspace to look in; the paper takes 100. @defaultValue the whole space */
+  /** Dimension of a random subspace to search; the paper uses 100. @defaultValue the whole space */
   subspace?: number;
   /** Iterations of the maximization. @defaultValue `10` */
   maxIterations?: number;
@@ -52,7 +52,7 @@ export interface BoxSharpness {
   readonly loss: number;
   /** The highest f found in the box; Infinity if f was not finite somewhere. */
   readonly highest: number;
-  /** φ = 100 (highest − loss) / (1 + loss), per cent. */
+  /** φ = 100 (highest − loss) / (1 + loss), in percent. */
   readonly sharpness: number;
   /** The point with that loss, `[n]`. */
   readonly x: Float64Array;
@@ -61,12 +61,14 @@ export interface BoxSharpness {
 }
 
 /**
- * The sharpness of a minimum after Keskar et al.: the largest rise of the loss in a box, in per cent of 1 + loss.
+ * Computes the sharpness of a minimum after Keskar et al.: the largest rise of the loss in a box, in percent
+ * of 1 + loss.
  *
- * The box is maximized over by a few iterations of bounded L-BFGS, so that the value is a lower bound; other seeds
- * begin elsewhere and may find more.
+ * The loss is maximized over the box by a few iterations of bounded L-BFGS, so the value is a lower bound;
+ * other seeds begin elsewhere and may find a higher one.
  *
- * @throws RangeError for bad options, and where `subspace` exceeds the number of parameters; whatever the problem throws
+ * @throws RangeError for invalid options, or if `subspace` exceeds the number of parameters; whatever the
+ *   problem throws
  * @see Keskar et al. (2017), arXiv:1609.04836, equations 3 and 4
  * @example
  * ```ts
@@ -79,7 +81,7 @@ export function boxSharpness(problem: Problem, options: BoxSharpnessOptions = {}
   );
 }
 
-/** As {@link boxSharpness}, for a problem that answers later. */
+/** As {@link boxSharpness}, for an asynchronous problem. */
 export function boxSharpnessAsync(
   problem: AsyncProblem | Problem,
   options: BoxSharpnessOptions = {},

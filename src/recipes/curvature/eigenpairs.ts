@@ -37,7 +37,11 @@ export interface EigenOptions extends CurvatureOptions {
   count?: number;
   /** Number of the smallest (the most negative). @defaultValue `1` */
   bottom?: number;
-  /** Products of the Lanczos process at most; checking takes one more for each pair. @defaultValue `60` */
+  /**
+   * Maximum number of products of the Lanczos process; checking takes one more for each pair.
+   *
+   * @defaultValue `60`
+   */
   maxProducts?: number;
   /** Largest error of each eigenvalue, relative to its own |λ|. @defaultValue `1e-3` */
   tolerance?: number;
@@ -51,7 +55,7 @@ export const eigenRules: Rules<EigenOptions> = {
   tolerance: numberBetween(0, 1),
 };
 
-/** Some eigenvalues with their vectors, each checked by a product of its own. */
+/** Eigenvalues with their vectors, each checked by a separate product. */
 export interface EigenList {
   /** vᵀHv of each. */
   readonly values: Float64Array;
@@ -60,44 +64,44 @@ export interface EigenList {
   /** ‖Hv − λv‖ of each, measured. */
   readonly residuals: Float64Array;
   /**
-   * Bound on how far each value is from an eigenvalue: its residual, and how far its product differs at other steps
-   * of the differences. Larger than |λ| where not even the sign is known.
+   * Bound on the distance of each value from an eigenvalue, from its residual and the difference of its
+   * products at other steps. If it exceeds |λ|, not even the sign is known.
    */
   readonly errors: Float64Array;
-  /** True where the error is within the tolerance, relative to |λ|, or at most 1e-12 of the largest |λ|. */
+  /** True if the error is within the tolerance, relative to |λ|, or at most 1e-12 of the largest |λ|. */
   readonly accurate: readonly boolean[];
 }
 
 /** The ends of a Hessian's spectrum. */
 export interface Eigenpairs extends EigenList {
-  /** The smallest, ascending; the others are the largest, descending. */
+  /** The smallest eigenvalues, ascending; the others are the largest, descending. */
   readonly bottom: EigenList;
   /** f at the point. */
   readonly loss: number;
   /** The point, `[n]`. */
   readonly center: Float64Array;
-  /** Products, those of checks included. */
+  /** Number of products, including checks. */
   readonly products: number;
-  /** Gradients that the products took. */
+  /** Number of gradients evaluated for the products. */
   readonly gradients: number;
   /**
-   * Largest relative difference of products at neighboring steps, of the first product and of each pair's own: 0 for
-   * exact products. Above 0.1 the loss is too rough or too noisy for at least one of the pairs.
+   * Largest relative difference of products at neighboring steps, for the first product and that of each
+   * pair; 0 for exact products. Above 0.1, the loss is too rough or too noisy for at least one of the pairs.
    */
   readonly agreement: number;
-  /** True if every pair asked for is accurate. */
+  /** True if every requested pair is accurate. */
   readonly converged: boolean;
 }
 
 /**
- * The largest eigenvalues of the Hessian with their eigenvectors, and the smallest, by the Lanczos process from two
- * random starts.
+ * Computes the largest and smallest eigenvalues of the Hessian with their eigenvectors, by the Lanczos
+ * process from two random starts.
  *
- * Needs gradients only. Each pair is multiplied once more and judged by its own residual, relative to its own |λ|, so
- * that a small eigenvalue beside large ones is not taken for known. Of an eigenvalue that is
- * more than double, two may be found.
+ * Needs only gradients. Each pair is checked by one more product and judged by its own residual relative to
+ * its own |λ|, so that a small eigenvalue beside large ones is not wrongly considered accurate. Of an
+ * eigenvalue of multiplicity above two, only two may be found.
  *
- * @throws RangeError for bad options, and where a gradient is not finite; whatever the problem throws
+ * @throws RangeError for invalid options, or if a gradient is not finite; whatever the problem throws
  * @see Ghorbani, Krishnan and Xiao (2019), arXiv:1901.10159
  * @example
  * ```ts
@@ -108,7 +112,7 @@ export function topEigenpairs(problem: Problem, options: EigenOptions = {}): Eig
   return runAt('topEigenpairs', problem, options, eigenRules, eigenpairs(options));
 }
 
-/** As {@link topEigenpairs}, for a problem that answers later. */
+/** As {@link topEigenpairs}, for an asynchronous problem. */
 export function topEigenpairsAsync(
   problem: AsyncProblem | Problem,
   options: EigenOptions = {},
@@ -150,7 +154,7 @@ export function* spectrumEnds(point: CurvaturePoint, options: EigenOptions): Ask
   return {
     top: listOf(pairs.slice(0, rowsAbove.length).toSorted((a, b) => b.value - a.value)),
     bottom: listOf(pairs.slice(rowsAbove.length).toSorted((a, b) => a.value - b.value)),
-    // NaN where a step was given: then the pairs alone tell.
+    // NaN if a step was given: then only the pairs decide.
     agreement: pairs.reduce((most, pair) => Math.max(most, agreementOf(pair)), agreement || 0),
     converged: k >= Math.min(Math.max(count, below), point.hessian.n) && pairs.every((pair) => pair.accurate),
   };
@@ -172,7 +176,7 @@ const listOf = (pairs: readonly Pair[]): EigenList => ({
 const agreementOf = ({ value, doubt }: Pair): number =>
   doubt === 0 ? 0 : doubt / Math.max(Math.abs(value), Number.MIN_VALUE);
 
-/** Lanczos until both ends of the spectrum are known well enough, as far as its own residuals tell. */
+/** Runs Lanczos until both ends of the spectrum are accurate enough, judged by its own residuals. */
 export function* krylovEnds(
   { hessian }: CurvaturePoint,
   { count = 1, bottom = 1, maxProducts = 60, tolerance = 1e-3, seed = 0, onProgress }: EigenOptions,
@@ -203,20 +207,20 @@ function settled({ values, residuals }: Ritz, count: number, bottom: number, tol
 /** Options of {@link eigenPlane}. */
 export interface EigenPlaneOptions {
   /**
-   * Rise of the loss at coordinate 1, by the quadratic model: the axes are √(2ΔL/|λ|) long.
+   * Rise of the loss at coordinate 1 according to the quadratic model; the axes are √(2ΔL/|λ|) long.
    *
-   * @defaultValue the loss at the point, or 1 where that is 0
+   * @defaultValue the loss at the point, or 1 if that is 0
    */
   deltaLoss?: number;
 }
 
 /**
- * The plane of the two leading eigenvectors of the Hessian, for `landscape`'s `directions`, each scaled so that the
- * quadratic model of the loss rises by ΔL at coordinate 1.
+ * Returns the plane of the two leading eigenvectors of the Hessian, for `landscape`'s `directions`. Each is
+ * scaled so that the quadratic model of the loss rises by ΔL at coordinate 1.
  *
  * @param pairs - from `topEigenpairs` with a count of 2; with a count of 1, the other direction is that of the
  *   smallest eigenvalue
- * @throws RangeError if there are fewer than two directions, or the error of an eigenvalue exceeds it
+ * @throws RangeError if there are fewer than two directions, or if an eigenvalue is smaller than its error
  */
 export function eigenPlane(pairs: Eigenpairs, options: EigenPlaneOptions = {}): PlaneSpec {
   if (!objectWith('', 'values', 'vectors', 'errors', 'bottom', 'center').accepts(pairs)) {

@@ -25,18 +25,19 @@ const rules: Rules<DiagonalOptions> = { ...curvatureRules, samples: integerFrom(
 export interface DiagonalEstimate {
   /** ∂²f/∂xᵢ², `[n]`; NaN for elements that `only` leaves out. */
   readonly values: Float64Array;
-  /** Standard error of each, widened after Student so that ±2 of it cover 95 % of cases, `[n]`. */
+  /** Standard error of each, `[n]`, widened by Student's t so that ±2 of it cover 95 % of cases. */
   readonly standardErrors: Float64Array;
   readonly products: number;
   readonly agreement: number;
 }
 
 /**
- * The diagonal of the Hessian by Hutchinson's estimator: the mean of z ∘ Hz over vectors z of random signs.
+ * Estimates the diagonal of the Hessian by Hutchinson's estimator: the mean of z ∘ Hz over vectors z of
+ * random signs.
  *
- * The error of element i is √(Σⱼ≠ᵢ Hᵢⱼ² / samples): small where the Hessian is nearly diagonal.
+ * The error of element i is √(Σⱼ≠ᵢ Hᵢⱼ² / samples), which is small if the Hessian is nearly diagonal.
  *
- * @throws RangeError for bad options, and where a gradient is not finite; whatever the problem throws
+ * @throws RangeError for invalid options, or if a gradient is not finite; whatever the problem throws
  * @see Bekas, Kokiopoulou and Saad (2007), doi:10.1016/j.apnum.2007.01.003
  * @example
  * ```ts
@@ -47,7 +48,7 @@ export function hessianDiagonal(problem: Problem, options: DiagonalOptions = {})
   return runAt('hessianDiagonal', problem, options, rules, (point) => diagonal(options)(point));
 }
 
-/** As {@link hessianDiagonal}, for a problem that answers later. */
+/** As {@link hessianDiagonal}, for an asynchronous problem. */
 export function hessianDiagonalAsync(
   problem: AsyncProblem | Problem,
   options: DiagonalOptions = {},

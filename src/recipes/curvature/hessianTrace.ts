@@ -21,7 +21,11 @@ import type { Asks } from '../../core/question.ts';
 export interface TraceOptions extends CurvatureOptions {
   /** Number of random vectors. @defaultValue `30` */
   samples?: number;
-  /** Number of leading eigenvectors whose part is taken out first and computed without chance. @defaultValue `5` */
+  /**
+   * Number of leading eigenvectors whose contribution is computed exactly, without sampling.
+   *
+   * @defaultValue `5`
+   */
   deflate?: number;
 }
 
@@ -35,8 +39,8 @@ const rules: Rules<TraceOptions> = {
 export interface TraceEstimate {
   readonly value: number;
   /**
-   * Standard error of `value`, widened after Student so that ±2 of it cover 95 % of cases whatever the number of
-   * samples; with differences it holds their own errors too. 0 where nothing is left to chance.
+   * Standard error of `value`, widened by Student's t so that ±2 of it cover 95 % of cases, whatever the
+   * number of samples. With differences, it includes their errors. 0 if nothing is sampled.
    */
   readonly standardError: number;
   /** The part of `value` that is not estimated: Σ qᵀHq over the deflated directions. */
@@ -46,16 +50,16 @@ export interface TraceEstimate {
   readonly agreement: number;
 }
 
-/** Samples that are multiplied at several steps of the differences, to measure what the steps do. */
+/** Number of samples multiplied at several steps of the differences, to measure their influence. */
 const checkedSamples = 8;
 
 /**
- * The trace of the Hessian: leading eigenvectors from Lanczos, and the rest by Hutchinson's estimator on their
- * orthogonal complement.
+ * Estimates the trace of the Hessian: exactly on leading eigenvectors from Lanczos, and by Hutchinson's
+ * estimator on their orthogonal complement.
  *
- * Unbiased however good the vectors are; the better, the smaller the error.
+ * The estimate is unbiased whatever the quality of the vectors; better ones give a smaller error.
  *
- * @throws RangeError for bad options, and where a gradient is not finite; whatever the problem throws
+ * @throws RangeError for invalid options, or if a gradient is not finite; whatever the problem throws
  * @see Meyer, Musco, Musco and Woodruff (2021), Hutch++, arXiv:2010.09649
  * @example
  * ```ts
@@ -66,7 +70,7 @@ export function hessianTrace(problem: Problem, options: TraceOptions = {}): Trac
   return runAt('hessianTrace', problem, options, rules, (point) => traceEstimate(options)(point));
 }
 
-/** As {@link hessianTrace}, for a problem that answers later. */
+/** As {@link hessianTrace}, for an asynchronous problem. */
 export function hessianTraceAsync(
   problem: AsyncProblem | Problem,
   options: TraceOptions = {},

@@ -7,7 +7,7 @@ import type { LandscapeData } from '../grid/data.ts';
 
 /** Options of {@link curvatureMap}. */
 export interface CurvatureMapOptions extends Omit<LandscapeOptions, 'metrics'> {
-  /** Products at most at each point. @defaultValue `15` */
+  /** Maximum number of products at each point. @defaultValue `15` */
   maxProducts?: number;
 }
 
@@ -15,13 +15,14 @@ const { metrics: _metrics, ...shared } = landscapeRules;
 const rules: Rules<CurvatureMapOptions> = { ...shared, maxProducts: integerFrom(1) };
 
 /**
- * A landscape with the extreme eigenvalues of the Hessian at each point, as the metrics `lambdaMax`, `lambdaMin` and
- * `ratio` = |λmin/λmax|: where that is small, the loss is close to convex, and what a plane shows of it can be trusted. The
- * metric `error` bounds the errors of both; a `lambdaMin` below it may have the other sign.
+ * Computes a landscape with the extreme eigenvalues of the Hessian at each point, as the metrics `lambdaMax`,
+ * `lambdaMin` and `ratio` = |λmin/λmax|. Where the ratio is small, the loss is close to convex, and its
+ * picture in a plane can be trusted. The metric `error` bounds the errors of both; a `lambdaMin` smaller than
+ * that in size may have the other sign.
  *
- * Each point costs a Lanczos process of its own; `npoints` is 15 by default.
+ * Each point takes a separate Lanczos process; `npoints` is 15 by default.
  *
- * @throws RangeError for bad options; whatever the problem throws
+ * @throws RangeError for invalid options; whatever the problem throws
  * @see Li et al. (2018), section 6, arXiv:1712.09913
  * @example
  * ```ts
@@ -43,7 +44,7 @@ export function curvatureMap(problem: Problem, options: CurvatureMapOptions = {}
   });
 }
 
-/** As {@link curvatureMap}, for a problem that answers later. */
+/** As {@link curvatureMap}, for an asynchronous problem. */
 export function curvatureMapAsync(
   problem: AsyncProblem | Problem,
   options: CurvatureMapOptions = {},

@@ -1,5 +1,5 @@
 /**
- * Operators that take the place of the whole Hessian: Gauss-Newton's matrix, and blocks of some tensors.
+ * Operators to use instead of the whole Hessian: the Gauss-Newton matrix, and blocks of some tensors.
  *
  * @module
  */
@@ -13,8 +13,8 @@ import type { Asks } from '../../core/question.ts';
 const largestJacobian = 2 ** 27;
 
 /**
- * The Gauss-Newton matrix 2 JᵀJ of f = Σ rᵢ² at x, which is positive semidefinite: the Hessian without the curvature of
- * the residuals. For residuals with normal errors it is, up to their variance, the Fisher information.
+ * Returns the Gauss-Newton matrix 2 JᵀJ of f = Σ rᵢ² at x: the Hessian without the curvature of the
+ * residuals, which is positive semidefinite. For normal errors, it is proportional to the Fisher information.
  *
  * The Jacobian, `[m, n]`, is asked for once, at the first product.
  *
@@ -51,7 +51,7 @@ export function gaussNewtonAt(where: string, x: Float64Array, m: number, signal?
   return operator;
 }
 
-/** The block of a Hessian that belongs to some elements of the vector. */
+/** Returns the block of a Hessian for some elements of the vector. */
 export function blockOf(hessian: Hessian, elements: Uint32Array): Hessian {
   const whole = new Float64Array(hessian.n);
   const wholeProduct = new Float64Array(hessian.n);
@@ -78,9 +78,9 @@ export function blockOf(hessian: Hessian, elements: Uint32Array): Hessian {
 export type TensorChoice = readonly string[] | RegExp;
 
 /**
- * The elements of the chosen tensors, ascending.
+ * Returns the elements of the chosen tensors, in ascending order.
  *
- * @throws RangeError for a name that no tensor has, and where a pattern matches none
+ * @throws RangeError for an unknown name, or a pattern that matches no tensor
  */
 export function elementsOf(where: string, { tensors }: Layout, only: TensorChoice): Uint32Array {
   const chosen =

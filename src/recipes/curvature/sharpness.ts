@@ -9,11 +9,11 @@ import type { AsyncProblem, Problem } from '../../core/problem.ts';
 
 /** Options of {@link sharpness}. */
 export interface SharpnessOptions extends Omit<EigenOptions, 'count' | 'bottom' | 'matrix' | 'only'> {
-  /** Radius of the neighborhood that losses are compared over. @defaultValue `0.05` */
+  /** Radius ρ of the neighborhood in which losses are compared. @defaultValue `0.05` */
   rho?: number;
-  /** Random points on its surface. @defaultValue `20` */
+  /** Number of random points on its surface. @defaultValue `20` */
   samples?: number;
-  /** Step length of gradient descent, to compare λmax with 2/η. @defaultValue none */
+  /** Step length η of gradient descent, to compare λmax with 2/η. @defaultValue none */
   learningRate?: number;
 }
 
@@ -43,7 +43,10 @@ export interface Sharpness {
   readonly worst: number;
   /** Mean of f(x + ρ u) − f(x) over random unit vectors u. */
   readonly average: number;
-  /** 2/η, above which gradient descent of step η cannot stay (Cohen et al. 2021); NaN without a learning rate. */
+  /**
+   * 2/η, the largest λmax at which gradient descent with step η is stable (Cohen et al. 2021); NaN without a
+   * learning rate.
+   */
   readonly edge: number;
   readonly products: number;
   readonly agreement: number;
@@ -52,9 +55,9 @@ export interface Sharpness {
 }
 
 /**
- * Measures of sharpness at a point: curvature, and the rise of the loss at a distance ρ.
+ * Computes measures of sharpness at a point: curvature, and the rise of the loss at a distance ρ.
  *
- * @throws RangeError for bad options; whatever the problem throws
+ * @throws RangeError for invalid options; whatever the problem throws
  * @see Foret, Kleiner, Mobahi and Neyshabur (2021), arXiv:2010.01412; Cohen, Kaur, Li, Kolter and Talwalkar
  *   (2021), arXiv:2103.00065
  */
@@ -62,7 +65,7 @@ export function sharpness(problem: Problem, options: SharpnessOptions = {}): Sha
   return runAt('sharpness', problem, options, rules, (point) => measures(options)(point));
 }
 
-/** As {@link sharpness}, for a problem that answers later. */
+/** As {@link sharpness}, for an asynchronous problem. */
 export function sharpnessAsync(
   problem: AsyncProblem | Problem,
   options: SharpnessOptions = {},

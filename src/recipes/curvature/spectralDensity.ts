@@ -14,13 +14,13 @@ import type { Asks } from '../../core/question.ts';
 
 /** Options of {@link spectralDensity}. */
 export interface DensityOptions extends CurvatureOptions {
-  /** Lanczos steps for each random vector. @defaultValue `40` */
+  /** Number of Lanczos steps for each random vector. @defaultValue `40` */
   steps?: number;
-  /** Random vectors. @defaultValue `4` */
+  /** Number of random vectors. @defaultValue `4` */
   samples?: number;
-  /** Places along the axis of eigenvalues. @defaultValue `400` */
+  /** Number of points on the axis of eigenvalues. @defaultValue `400` */
   points?: number;
-  /** Width of the bell that stands for each node. @defaultValue `'auto'`: a hundredth of the spectrum */
+  /** Width of the Gaussian that represents each node. @defaultValue `'auto'`: a hundredth of the spectrum */
   sigma?: number | 'auto';
 }
 
@@ -36,9 +36,12 @@ const rules: Rules<DensityOptions> = {
 export interface SpectralDensity {
   /** Eigenvalues, `[points]`, ascending. */
   readonly x: Float64Array;
-  /** Share of the eigenvalues per unit of x, `[points]`; its integral is 1. */
+  /** Density: fraction of the eigenvalues per unit of x, `[points]`; its integral is 1. */
   readonly y: Float64Array;
-  /** The quadrature behind it: a share `weights[k]` of the eigenvalues is near `nodes[k]`; weights sum to 1. */
+  /**
+   * The underlying quadrature: a fraction `weights[k]` of the eigenvalues is near `nodes[k]`; the weights sum
+   * to 1.
+   */
   readonly nodes: Float64Array;
   readonly weights: Float64Array;
   readonly products: number;
@@ -46,10 +49,11 @@ export interface SpectralDensity {
 }
 
 /**
- * The spectral density of the Hessian, by stochastic Lanczos quadrature: the Ritz values of a random start are the
- * nodes, the squared first components of T's eigenvectors the weights of a Gauss rule.
+ * Estimates the spectral density of the Hessian by stochastic Lanczos quadrature: for each random start, the
+ * Ritz values are the nodes of a Gauss rule, and the squared first components of T's eigenvectors are its
+ * weights.
  *
- * @throws RangeError for bad options; whatever the problem throws
+ * @throws RangeError for invalid options; whatever the problem throws
  * @see Ubaru, Chen and Saad (2017), doi:10.1137/16M1104974; Ghorbani, Krishnan and Xiao (2019), arXiv:1901.10159
  * @example
  * ```ts
@@ -60,7 +64,7 @@ export function spectralDensity(problem: Problem, options: DensityOptions = {}):
   return runAt('spectralDensity', problem, options, rules, (point) => density(options)(point));
 }
 
-/** As {@link spectralDensity}, for a problem that answers later. */
+/** As {@link spectralDensity}, for an asynchronous problem. */
 export function spectralDensityAsync(
   problem: AsyncProblem | Problem,
   options: DensityOptions = {},
@@ -81,7 +85,7 @@ function density(options: DensityOptions): AtPoint<SpectralDensity> {
       for (let step = 0; step < depth; step++) {
         const more = yield* lanczosStep(hessian, krylov, draw);
         onProgress?.(hessian.products, samples * depth);
-        // An invariant space holds all that this start can tell.
+        // An invariant subspace contains all information from this start.
         if (!more || krylov.rows[step][step + 1] === 0) break;
       }
       const { values, coefficients } = ritzOf(krylov);

@@ -1,9 +1,9 @@
 /**
- * A landscape as bytes: for files, and for shards that come from other machines.
+ * Landscapes as bytes, for files and for shards from other machines.
  *
- * Layout: the word QNLS, a version, the length of a JSON header and the CRC-32 of all that follows (four
- * little-endian uint32), the header padded to a multiple of 8, float64 columns (loss, x, y, z, metrics, and center and
- * directions if they are there), one byte for each cell.
+ * Layout: the word QNLS, a version, the length of a JSON header and the CRC-32 of everything that follows
+ * (four little-endian uint32), the header padded to a multiple of 8, float64 columns (loss, x, y, z, metrics,
+ * and center and directions if they are there), one byte for each cell.
  *
  * @module
  */
@@ -17,7 +17,7 @@ interface Header {
   readonly ny: number;
   readonly metrics: readonly string[];
   readonly labels: readonly [string, string];
-  /** Length of the parameter vectors, 0 where they are left out. */
+  /** Length of the parameter vectors; 0 if they are omitted. */
   readonly n: number;
   readonly dimensions: 1 | 2;
   /** Of an adaptive grid that is complete. */
@@ -30,10 +30,10 @@ const version = 2;
 const prefix = 16;
 
 /**
- * Encodes a landscape, to be stored or sent; `decodeLandscape` reads it.
+ * Encodes a landscape for storage or transfer; `decodeLandscape` reads it.
  *
- * @param vectors - true to store the parameters and directions too; a landscape without them can be drawn and merged,
- *   but no path can be projected on its plane
+ * @param vectors - true to include the parameters and directions; a landscape without them can be drawn and
+ *   merged, but no path can be projected onto its plane
  */
 export function encodeLandscape(data: LandscapeData, vectors = true): Uint8Array {
   const { plane, x, y, z, metrics, done, loss, fingerprint, adaptive } = data;
@@ -73,7 +73,7 @@ export function encodeLandscape(data: LandscapeData, vectors = true): Uint8Array
  * Decodes a landscape from bytes that {@link encodeLandscape} wrote.
  *
  * @param what - names the bytes in the message
- * @throws TypeError if they are no landscape, are cut short or damaged
+ * @throws TypeError if they are not a landscape, or are truncated or damaged
  */
 export function decodeLandscape(bytes: Uint8Array, what = 'decodeLandscape: bytes'): LandscapeData {
   if (!(bytes instanceof Uint8Array))
@@ -92,7 +92,7 @@ export function decodeLandscape(bytes: Uint8Array, what = 'decodeLandscape: byte
   const damaged = crc32(bytes.subarray(prefix)) !== view.getUint32(12, true);
   const header = headerOf(bytes.subarray(prefix, start));
   const length = header === undefined ? NaN : sizeOf(header, start);
-  // Told apart where the header can still be read: what is cut short could be fetched again.
+  // Distinguished if the header can still be read: a truncated file could be fetched again.
   if (bytes.length < length)
     throw new TypeError(`${what} are cut short: ${bytes.length} bytes of ${length}.`);
   if (damaged) throw new TypeError(`${what} are damaged: their checksum differs.`);
@@ -127,7 +127,7 @@ const floatsOf = ({ nx, ny, metrics, n, dimensions }: Header): number =>
 const sizeOf = (header: Header, start: number): number =>
   start + 8 * floatsOf(header) + header.nx * header.ny;
 
-/** The header, checked in full before anything is allocated. */
+/** Returns the header, fully checked before anything is allocated. */
 function headerOf(json: Uint8Array): Header | undefined {
   let value: Partial<Record<keyof Header, unknown>> | null;
   try {

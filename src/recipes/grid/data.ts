@@ -1,7 +1,7 @@
 import { show } from '../../core/options.ts';
 import { valueScaleRule, type ValueScale } from './valueScale.ts';
 
-/** The plane (or line) of parameters that a landscape is over: θ(x, y) = center + x·dx + y·dy. */
+/** The plane (or line) in parameter space under a landscape: θ(x, y) = center + x·dx + y·dy. */
 export interface Plane {
   /** θ*, `[n]`. */
   readonly center: Float64Array;
@@ -11,29 +11,29 @@ export interface Plane {
   readonly labels: readonly [string, string];
 }
 
-/** The work of an adaptive grid, and an estimate of the error of its predictions. */
+/** Work of an adaptive grid, and an estimate of the error of its predictions. */
 export interface AdaptiveReport {
   /** Points evaluated. */
   readonly evaluations: number;
   /** Points of the grid. */
   readonly of: number;
-  /** Scale in which predictions were judged. */
+  /** Scale on which predictions were judged. */
   readonly scale: ValueScale;
   /**
-   * Largest error of a prediction, in color bands of the picture (20 between robust limits): an estimate from the checks
-   * that evaluated points made of their own predictions. It exceeds the true error in some 19 of 20 grids. Features
-   * that lie between the coarse points and that no point met are unknown to it. 0 where all points were evaluated.
+   * Estimate of the largest error of a prediction, in color bands of the figure (20 between robust limits). It is derived from
+   * comparing evaluated points with their own predictions, and exceeds the true error in about 19 of 20 grids. It does not
+   * know of features between the coarse points that no evaluated point met. 0 if all points were evaluated.
    */
   readonly estimatedError: number;
-  /** The same in units of z: the farthest that a value may be from its prediction. */
+  /** The same in units of z. */
   readonly estimatedErrorZ: number;
-  /** The tolerance that was asked for, in bands. */
+  /** The requested tolerance, in bands. */
   readonly tolerance: number;
-  /** True if the estimated error is within the tolerance; false where the budget was spent before. */
+  /** True if the estimated error is within the tolerance; false if the budget was spent first. */
   readonly reached: boolean;
 }
 
-/** A loss landscape: raw values on a grid, whatever they are; transformed only when they are drawn. */
+/** A loss landscape: raw values on a grid, which are transformed only when drawn. */
 export interface LandscapeData {
   /** Coordinates along the first direction, `[nx]`, ascending in equal steps. */
   readonly x: Float64Array;
@@ -44,16 +44,16 @@ export interface LandscapeData {
   /** Values of further metrics, laid out as `z`. */
   readonly metrics: Readonly<Record<string, Float64Array>>;
   /**
-   * 1 where the cell has been evaluated, 2 where an adaptive grid predicted its value, 0 where neither, `[ny * nx]`:
-   * tells a NaN loss from an open cell.
+   * State of each cell, `[ny * nx]`: 1 if evaluated, 2 if predicted by an adaptive grid, 0 otherwise.
+   * Distinguishes a NaN loss from a missing value.
    */
   readonly done: Uint8Array;
-  /** The loss at the center, which is `z` at (0, 0) where that is on the grid. */
+  /** The loss at the center, equal to `z` at (0, 0) if that is on the grid. */
   readonly loss: number;
   readonly plane: Plane;
   /** 16 hexadecimal digits that depend on the plane, the grid and the names of the metrics. */
   readonly fingerprint: string;
-  /** Of an adaptive grid that is complete. */
+  /** Report of an adaptive grid, once it is complete. */
   readonly adaptive?: AdaptiveReport;
 }
 
@@ -70,7 +70,7 @@ export function isAdaptiveReport(value: unknown): value is AdaptiveReport {
   );
 }
 
-/** The grid of a landscape, its values still to be found. */
+/** Returns the grid of a landscape without values. */
 export function emptyLandscape(
   plane: Plane,
   x: Float64Array,
@@ -102,7 +102,7 @@ export function isComplete({ done }: LandscapeData): boolean {
 }
 
 /**
- * Puts the shards of one landscape together.
+ * Merges the shards of one landscape.
  *
  * @param shards - landscapes with the same plane, grid and metrics, each with some cells evaluated
  * @returns one landscape with all of them
@@ -135,7 +135,7 @@ export function merge(shards: readonly LandscapeData[]): LandscapeData {
       );
     }
     for (let cell = 0; cell < shard.done.length; cell++) {
-      // What is evaluated goes before what is predicted.
+      // Evaluated values take precedence over predicted ones.
       if (shard.done[cell] === 0 || merged.done[cell] === 1) continue;
       merged.z[cell] = shard.z[cell];
       for (const name of Object.keys(merged.metrics)) merged.metrics[name][cell] = shard.metrics[name][cell];
@@ -146,8 +146,8 @@ export function merge(shards: readonly LandscapeData[]): LandscapeData {
 }
 
 /**
- * True if two values of the loss at one point may come from one function: equal but for the rounding of float32 sums
- * taken in another order.
+ * Returns true if two values of the loss at one point may come from one function: equal except for rounding
+ * of float32 sums in different orders.
  */
 export function sameLoss(a: number, b: number): boolean {
   return Object.is(a, b) || Math.abs(a - b) <= 1e-5 * Math.max(Math.abs(a), Math.abs(b));

@@ -3,21 +3,23 @@ import { checkLength } from '../../core/paramSet.ts';
 import { dot, norm2, subtract } from '../../core/vector.ts';
 import type { Plane } from './data.ts';
 
-/** A path as seen on a plane. */
+/** A path projected onto a plane. */
 export interface PathOnPlane {
-  /** Coordinates of the foot of each point, `[T]`. */
+  /** Coordinates of the projection of each point, `[T]`. */
   readonly x: Float64Array;
   readonly y: Float64Array;
-  /** Distance of each point from the plane, `[T]`: where it is large, the plane says little of the loss there. */
+  /**
+   * Distance of each point from the plane, `[T]`: if it is large, the plane says little about the loss there.
+   */
   readonly residual: Float64Array;
-  /** Share of each point's distance from the center that lies in the plane, from 0 to 1, `[T]`. */
+  /** Fraction of each point's distance from the center that lies in the plane, from 0 to 1, `[T]`. */
   readonly inPlane: Float64Array;
-  /** The true loss at each point, `[T]`, not that at its foot; NaN where it was not given. */
+  /** The true loss at each point, `[T]`, not that at its projection; NaN if not given. */
   readonly loss: Float64Array;
 }
 
 /**
- * Projects a path onto the plane of a landscape: least squares, also where the directions are oblique.
+ * Projects a path onto the plane of a landscape, orthogonally even if the directions are oblique.
  *
  * @param points - `[n]` each
  * @param losses - the loss at each point; drawn as the color of its marker

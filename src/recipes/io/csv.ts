@@ -5,8 +5,9 @@ import type { LandscapeData } from '../grid/data.ts';
 const reserved = new Set(['x', 'y', 'loss', 'done']);
 
 /**
- * Writes a landscape as CSV: a row for each point, with the columns x, y, loss and the metrics. Where not all points
- * were evaluated, a column `done` tells them: 1 evaluated, 2 predicted by an adaptive grid, 0 neither.
+ * Writes a landscape as CSV: one row per point, with the columns x, y, loss and the metrics. If not all
+ * points were evaluated, a column `done` is added: 1 for evaluated, 2 for predicted by an adaptive grid, 0
+ * for neither.
  *
  * @throws RangeError if a metric has the name of one of these columns
  */
@@ -35,12 +36,12 @@ export function landscapeToCSV({ x, y, z, metrics, done }: LandscapeData): strin
 const quoted = (name: string) => (/[",\r\n]/.test(name) ? `"${name.replaceAll('"', '""')}"` : name);
 
 /**
- * Reads a landscape from CSV: a header with `x`, `y` and one more column at least, then a row for each point of an even
- * grid, in any order. The first further column is the loss, others are metrics; an empty field is NaN. A column `done`
- * is that of {@link landscapeToCSV}.
+ * Reads a landscape from CSV: a header with `x`, `y` and at least one more column, then one row for each
+ * point of an evenly spaced grid, in any order. The first further column is the loss, others are metrics; an
+ * empty field is NaN. A column `done` is that of {@link landscapeToCSV}.
  *
  * @throws TypeError if the header or a number is wrong, with its line
- * @throws RangeError if the points are not those of an even grid, each once
+ * @throws RangeError if the points do not form an evenly spaced grid, each point once
  */
 export function landscapeFromCSV(text: string): LandscapeData {
   const lines = text.split(/\r\n|\n|\r/).filter((line) => line.trim() !== '');
@@ -85,7 +86,7 @@ export function landscapeFromCSV(text: string): LandscapeData {
 
 const distinct = (values: readonly number[]): number[] => [...new Set(values)].sort((a, b) => a - b);
 
-/** The fields of a line, quotes taken off. */
+/** Returns the fields of a line, without quotes. */
 const fieldsOf = (line: string): string[] =>
   [...line.matchAll(/(?:^|,)(?:"((?:[^"]|"")*)"|([^,]*))/g)].map(([, inQuotes, plain]) =>
     (inQuotes?.replaceAll('""', '"') ?? plain ?? '').trim(),

@@ -8,7 +8,7 @@ import {
 } from '../plots/landscapeAttributes.ts';
 import type { LandscapeData } from '../grid/data.ts';
 
-/** Attributes that matter to a 3D file: `metric`, `zscale` and `clims`. */
+/** Attributes that apply to a 3D file: `metric`, `zscale` and `clims`. */
 export type MeshAttributes = Pick<LandscapeAttributes, 'metric' | 'zscale' | 'clims'>;
 
 interface Mesh {
@@ -19,7 +19,7 @@ interface Mesh {
 }
 
 /**
- * A landscape as a Wavefront OBJ mesh, for any 3D tool. Cells without a finite value are holes.
+ * Writes a landscape as a Wavefront OBJ mesh, for any 3D tool. Cells without a finite value are holes.
  *
  * @throws RangeError for a landscape in one dimension, or without values
  */
@@ -31,8 +31,8 @@ export function toOBJ(data: LandscapeData, attributes: MeshAttributes = {}): str
 }
 
 /**
- * A landscape as a VTK PolyData file (.vtp), for ParaView: the mesh, with the raw loss and every metric as point
- * data. Arrays are binary, so that a value which is not finite stays what it is: as text, VTK refuses the file.
+ * Writes a landscape as a VTK PolyData file (.vtp) for ParaView: the mesh, with the raw loss and every metric
+ * as point data. Arrays are binary, which preserves non-finite values; VTK refuses them as text.
  *
  * @throws RangeError for a landscape in one dimension, or without values
  */

@@ -2,7 +2,7 @@ import { checkOptions, objectWith, show, type Rule, type Rules } from '../../cor
 import { isNumbers } from '../plots/traces.ts';
 import { emptyLandscape, type LandscapeData } from '../grid/data.ts';
 
-/** A surface that was computed elsewhere. */
+/** A surface computed elsewhere. */
 export interface GridSpec {
   /** Coordinates of the columns, `[nx]`, ascending in equal steps. */
   readonly x: ArrayLike<number>;
@@ -16,7 +16,7 @@ export interface GridSpec {
   readonly labels?: readonly [string, string];
 }
 
-/** Judged by what is made of it. */
+/** Checked when it is used. */
 const any: Rule = { allowed: 'anything', accepts: () => true };
 
 const rules: Rules<GridSpec> = {
@@ -32,11 +32,11 @@ const rules: Rules<GridSpec> = {
 };
 
 /**
- * Makes a landscape of values computed elsewhere, in Python say, so that every figure here can draw it.
+ * Creates a landscape from values computed elsewhere, for example in Python, for use with every figure here.
  *
- * It has no parameters behind it: paths cannot be projected on its plane.
+ * It has no parameters, so paths cannot be projected onto its plane.
  *
- * @throws TypeError if a column is not of numbers
+ * @throws TypeError if a column does not consist of numbers
  * @throws RangeError if lengths do not fit, coordinates do not ascend in equal steps, or a name is unknown
  * @example
  * ```ts

@@ -22,8 +22,8 @@ export interface LandscapeJson {
 }
 
 /**
- * Converts a landscape to plain data for `JSON.stringify`; {@link landscapeFromJSON} gives it back, but for the sign
- * of −0.
+ * Converts a landscape to plain data for `JSON.stringify`; {@link landscapeFromJSON} restores it, except for
+ * the sign of −0.
  */
 export function landscapeToJSON(data: LandscapeData): LandscapeJson {
   const { x, y, z, metrics, done, loss, plane, fingerprint, adaptive } = data;
@@ -50,7 +50,7 @@ const shown = (value: number): JsonNumber =>
 const column = (values: Float64Array): JsonNumber[] => Array.from(values, shown);
 
 /**
- * Converts the data of {@link landscapeToJSON}, or their text, to a landscape.
+ * Restores a landscape from the data of {@link landscapeToJSON}, or from their JSON text.
  *
  * @throws SyntaxError if a text is not JSON
  * @throws TypeError naming the field that is missing or wrong

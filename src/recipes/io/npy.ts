@@ -33,7 +33,7 @@ const dtypes: Readonly<
 /**
  * Reads the bytes of an .npy file: floats or integers of any size and byte order, in C or Fortran order.
  *
- * @throws TypeError if they are none, are cut short, or hold another type
+ * @throws TypeError if they are not an .npy file, are truncated, or hold another type
  * @example
  * ```ts
  * const { data, shape: [ny, nx] } = readNPY(readFileSync('loss.npy'));
@@ -75,8 +75,8 @@ export function readNPY(bytes: Uint8Array): NpyArray {
  * Writes numbers as the bytes of an .npy file, float64 in C order.
  *
  * @param data - row by row; other types than float64 are widened
- * @throws TypeError if `data` is no array of numbers
- * @throws RangeError if `shape` is none, or is not that of the data
+ * @throws TypeError if `data` is not an array of numbers
+ * @throws RangeError if `shape` is not a shape, or does not fit the data
  */
 export function writeNPY(data: ArrayLike<number>, shape: readonly number[] = [data.length]): Uint8Array {
   if (!isNumbers(data)) throw new TypeError(`writeNPY: data must be an array of numbers, got ${show(data)}.`);

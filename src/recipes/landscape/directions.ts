@@ -12,9 +12,9 @@ import { filterGroups, layerGroups, oneGroup, roleOf, type Grouping, type RoleOv
 import type { Layout, TensorRole } from '../../core/layout.ts';
 
 /**
- * Length of a random direction: `'global'` ‖d‖ = ‖p‖, as in FluxOptTools; `'layer'` and `'filter'` the same
- * for each tensor and each filter; `'weight'` dᵢ ∝ |pᵢ|; `'dlayer'` and `'dfilter'` norm 1 for each tensor and each
- * filter; `'none'` as it was drawn.
+ * Norm of a random direction: `'global'` ‖d‖ = ‖p‖, as in FluxOptTools; `'layer'` and `'filter'` the same for
+ * each tensor and each filter; `'weight'` dᵢ ∝ |pᵢ|; `'dlayer'` and `'dfilter'` norm 1 for each tensor and
+ * each filter; `'none'` not normalized.
  */
 export type Normalize = (typeof normalizations)[number];
 
@@ -30,11 +30,12 @@ export interface DirectionOptions {
 }
 
 /**
- * One or two random directions at `center`, orthogonal to one another, `[n]` each.
+ * Returns one or two random directions at `center`, orthogonal to each other, `[n]` each.
  *
- * A filter whose parameters are all zero is not moved. Filters of one element cannot be orthogonal by
- * themselves: they take the sign that keeps ⟨dx, dy⟩ small, and the angles of the others make up for the rest.
- * If there are no others (all tensors are scalars), orthogonality is kept and the norms of dy give way.
+ * A filter whose parameters are all zero is not moved. Filters with one element cannot be made orthogonal
+ * individually: their signs are chosen to keep ⟨dx, dy⟩ small, and the other filters are rotated to
+ * compensate for the rest. If there are no others (all tensors are scalars), the directions are orthogonal
+ * but the norms of dy are not exact.
  *
  * @throws RangeError if every element of a direction would be 0
  */
@@ -55,7 +56,7 @@ export function randomDirections(
   const directions = Array.from({ length: dimensions }, () => {
     const d = new Float64Array(center.length);
     for (let i = 0; i < d.length; i++) {
-      // Drawn also where it is left out: what is ignored does not change the rest.
+      // Drawn even for ignored tensors, so that ignoring them does not change the rest.
       d[i] = draw();
       if (groups.of[i] < 0) d[i] = 0;
       else if (normalize === 'weight') d[i] *= Math.abs(center[i]);

@@ -1,9 +1,9 @@
 /**
  * Evaluates the loss around a point of parameter space.
  *
- * Departures from FluxOptTools.jl, whose recipe this follows: its documentation says that the axes reach
- * lnorm·‖p‖, its code lnorm²·‖p‖; here it is lnorm·‖p‖. An even number of points becomes odd, so that the center is
- * one of them. The parameters are as they were afterwards, also if the loss throws. z is not transposed.
+ * Follows the recipe of FluxOptTools.jl, with these departures: the axes extend to lnorm·‖p‖, as in its
+ * documentation, whereas its code uses lnorm²·‖p‖. An even number of points becomes odd, so that the center
+ * is one of them. The parameters are restored afterwards, even if the loss throws. z is not transposed.
  *
  * @module
  */
@@ -33,11 +33,11 @@ import { landscapeRules, type LandscapeOptions } from './options.ts';
 
 /** Options of {@link landscapeAsync}. */
 export interface LandscapeAsyncOptions extends Omit<LandscapeOptions, 'metrics'> {
-  /** As those of a synchronous landscape; each may answer later. */
+  /** As those of a synchronous landscape; each may return a promise. */
   metrics?: AsyncMetrics;
   /**
-   * Evaluates the points elsewhere, such as `workerPool`; the loss and the metrics given here are then used only at the
-   * center.
+   * Evaluates the points elsewhere, as `workerPool` does; the loss and the metrics given here are then used
+   * only at the center.
    *
    * @defaultValue here
    */
@@ -48,15 +48,15 @@ type SyncArguments = readonly [(ParamSet | LandscapeOptions | null)?, LandscapeO
 type AsyncArguments = readonly [(ParamSet | LandscapeAsyncOptions | null)?, LandscapeAsyncOptions?];
 
 /**
- * The loss on a grid around the current parameters.
+ * Computes the loss on a grid around the current parameters.
  *
- * In a plane by default, of two random directions, each as long as the parameters. All points see the same
- * function: give it fixed data, in evaluation mode (no dropout). Afterwards the parameters are, bit for bit,
- * what they were.
+ * By default the grid lies in a plane of two random directions, each with the norm of the parameters. The
+ * loss must be the same function at all points: use fixed data, in evaluation mode (no dropout). Afterwards
+ * the parameters are restored bit for bit.
  *
- * @param loss - `() => number`, the loss at what the parameters hold, or a problem
- * @param params - the parameters that the loss reads; of a problem, by default its own
- * @returns raw values, also where they are not finite
+ * @param loss - `() => number`, the loss at the current parameters, or a problem
+ * @param params - the parameters that the loss reads; for a problem, the default is its own
+ * @returns raw values, including non-finite ones
  * @throws RangeError naming every option that is wrong; whatever the loss throws, and the reason of an abort
  * @see Li, Xu, Taylor, Studer and Goldstein (2018), Visualizing the loss landscape of neural nets,
  *   arXiv:1712.09913
@@ -95,7 +95,7 @@ export function landscapeFor(where: string, source: Loss | Problem, ...rest: Syn
 }
 
 /**
- * As {@link landscape}, for a loss that answers later: an ONNX model's problem, or a backend that reads
+ * As {@link landscape}, for an asynchronous loss: an ONNX model's problem, or a backend that reads
  * asynchronously.
  *
  * @throws as {@link landscape}

@@ -4,12 +4,12 @@ import { firstNonFinite } from '../../core/vector.ts';
 import type { ParamSet } from '../../core/paramSet.ts';
 import type { AsyncObjective, AsyncProblem, Objective, Problem, ProblemFacts } from '../../core/problem.ts';
 
-/** A loss as a function of nothing: of whatever the parameters hold at the time. */
+/** A loss without arguments, which reads the current parameters. */
 export type Loss = () => number;
-/** As {@link Loss}, answering later. */
+/** As {@link Loss}, but may return a promise. */
 export type AsyncLoss = () => Promise<number> | number;
 
-/** A loss with parameters to read, or a problem; its value may come later. */
+/** A loss with parameters to read, or a problem; possibly asynchronous. */
 export type Source<Value> =
   | (() => Value)
   | (ProblemFacts & { fg(x: Float64Array, gradient: Float64Array | null): Value });
@@ -22,13 +22,13 @@ export interface Subject {
   readonly center: Float64Array;
 }
 
-/** Parameters, where there are any, and what they hold. */
+/** Parameters, if any, with their current values. */
 export interface Held {
   readonly params: ParamSet | undefined;
   readonly values: Float64Array | undefined;
 }
 
-/** The parameters given, else those of the problem, with what they hold now. */
+/** Returns the given parameters, or those of the problem, with their current values. */
 export function heldBy(source: Source<unknown>, given: ParamSet | undefined): Held {
   const params = given ?? paramsOf(source);
   return { params, values: params?.copyInto(params.zeros()) };
@@ -84,7 +84,7 @@ function wrapping(value: unknown): string | undefined {
 const isVariable = (value: unknown): boolean =>
   typeof value === 'object' && value !== null && 'assign' in value && 'dataSync' in value;
 
-/** Puts the parameters back. */
+/** Restores the parameters. */
 export function restore({ params, values }: Held): void {
   if (values !== undefined) params?.copyFrom(values);
 }
@@ -126,13 +126,13 @@ export function subjectOf(
 
 /** Further values to record at each point. */
 export type Metrics = Readonly<Record<string, (x: Float64Array) => number>>;
-/** As {@link Metrics}; each may answer later. */
+/** As {@link Metrics}; each may return a promise. */
 export type AsyncMetrics = Readonly<Record<string, (x: Float64Array) => number | Promise<number>>>;
-/** A loss or a problem, whether it answers now or later. */
+/** A loss or a problem, synchronous or asynchronous. */
 export type AsyncSource = Source<number | Promise<number>>;
 
 /**
- * The loss at x, `[n]`, with the metrics beside it.
+ * Evaluates the loss at x, `[n]`, along with the metrics.
  *
  * @param values - output: the metrics at x, in their order
  */
@@ -234,7 +234,7 @@ const rowsOf = (points: Float64Array, count: number) =>
     return [p, points.subarray(p * n, (p + 1) * n)] as const;
   });
 
-/** The value of a loss, if it is a number. */
+/** Checks that the value of a loss is a number, and returns it. */
 export function checkedLoss(where: string, value: unknown): number {
   if (typeof value === 'number') return value;
   if (value instanceof Promise) {

@@ -22,24 +22,24 @@ export interface LandscapeOptions {
   /** 2, or 1 for the loss along a line. @defaultValue `2` */
   dimensions?: 1 | 2;
   /**
-   * Points along each axis, or `[nx, ny]`. One or a few more are taken where that puts the center on the grid: an
-   * even number becomes odd.
+   * Number of points along each axis, or `[nx, ny]`. It is increased if necessary to put the center on the
+   * grid: an even number becomes odd.
    *
    * @defaultValue `51`
    */
   npoints?: number | readonly [number, number];
   /**
-   * Reach of the axes of random directions, as a fraction of ‖p‖ (of a filter's norm where normalized by
+   * Extent of the axes of random directions, as a fraction of ‖p‖ (of each filter's norm if normalized by
    * filter): coordinates run from −lnorm to lnorm.
    *
    * @defaultValue `1`
    */
   lnorm?: number;
-  /** Of the random directions. @defaultValue `0` */
+  /** Seed of the random directions. @defaultValue `0` */
   seed?: number;
-  /** @defaultValue `'global'` */
+  /** Normalization of random directions. @defaultValue `'global'` */
   normalize?: Normalize;
-  /** Kinds of tensors that random directions leave alone, such as `['bias', 'norm']`. @defaultValue `[]` */
+  /** Kinds of tensors that random directions do not move, such as `['bias', 'norm']`. @defaultValue `[]` */
   ignore?: readonly TensorRole['kind'][];
   /** Roles of tensors that the adapter does not know. */
   roles?: RoleOverride;
@@ -51,46 +51,53 @@ export interface LandscapeOptions {
    */
   directions?: DirectionSpec;
   /**
-   * `'fixed'` keeps the moving statistics of batch normalization as they are at all points, also between models that
-   * have others of their own.
+   * `'fixed'` keeps the moving statistics of batch normalization the same at all points, even between models
+   * that have different ones.
    *
-   * @defaultValue refused between models where the loss may read statistics that are not among the parameters
+   * @defaultValue an error between models, if the loss may read statistics that are not among the parameters
    */
   statistics?: 'fixed';
-  /** The point to look from, `[n]`. @defaultValue what the parameters hold */
+  /** The center, `[n]`. @defaultValue the current parameters */
   center?: Float64Array;
   /** Range of the first coordinate. @defaultValue `[-lnorm, lnorm]`, or that of `directions` */
   xrange?: readonly [number, number];
   /** Range of the second coordinate. @defaultValue as `xrange` */
   yrange?: readonly [number, number];
   /**
-   * Evaluates coarse points first and finer ones only where the values between them were not foreseen; the others are
-   * interpolated and marked 2 in `done`. Of 65 × 65 points it evaluates 7 to 20 %, of 25 × 25 about a quarter; besides,
-   * all points whose prediction is not finite. The picture is mostly the same within a quarter of a color band, but up
-   * to nearly a whole one where it is narrow and deep, as the logarithm of a loss around its minimum: `adaptive` of
-   * the result estimates the error, and `{ tolerance, budget }` asks for another. Say the `zscale` that it will be drawn
-   * with; `true` is `'auto'`. What is narrower than every fourth point of a grid of 65 may be missed.
+   * Evaluates coarse points first, and finer ones only where interpolation predicted the values badly; the
+   * others are interpolated and marked 2 in `done`. It evaluates 7 to 20 % of 65 × 65 points and about a
+   * quarter of 25 × 25, plus all points whose prediction is not finite. The figure usually agrees to a
+   * quarter of a color band; the error may reach nearly a whole band at narrow, deep features, such as the
+   * logarithm of a loss around its minimum. `adaptive` of the result estimates the error, and `{ tolerance, budget }`
+   * requests another accuracy. Pass the `zscale` of the figure; `true` is `'auto'`. Features narrower than four points
+   * of a grid of 65 may be missed.
    *
    * @defaultValue false
    */
   adaptive?: boolean | AdaptiveScale | AdaptiveOptions;
-  /** Further values to record at each point; the parameters are in place when they are called, with θ. */
+  /**
+   * Further values to record at each point. Each function is called with θ, which the parameters also hold.
+   */
   metrics?: Metrics;
   /** Called at most ten times a second, and at the end. */
   onProgress?: (progress: Progress) => void;
   /**
-   * Evaluate coarse points first, and show each coarser grid when it is complete: every 16th, 8th, 4th, 2nd
-   * point, then all.
+   * Evaluates coarse points first, and is called with each coarser grid when it is complete: every 16th, 8th,
+   * 4th, 2nd point, then all.
    */
   onPreview?: (data: LandscapeData) => void;
   /** Once aborted, its reason is thrown. */
   signal?: AbortSignal;
   /**
-   * Path of a file that keeps what has been evaluated: written about every second and whenever the evaluation ends.
-   * If it exists, only what is missing is evaluated.
+   * Path of a file that stores the evaluated points: written about every second and whenever the evaluation
+   * ends. If it exists, only missing points are evaluated.
    */
   checkpoint?: string;
-  /** Only the i-th of n parts, `'i/n'`, i from 1; `merge` puts them together. @defaultValue `'1/1'` */
+  /**
+   * Evaluates only part i of n, `'i/n'`, where i counts from 1; `merge` joins the parts.
+   *
+   * @defaultValue `'1/1'`
+   */
   shard?: string;
 }
 

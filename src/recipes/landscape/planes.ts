@@ -8,18 +8,18 @@ import { checkLength } from '../../core/paramSet.ts';
 import { addScaled, dot, firstNonFinite, norm2, subtract } from '../../core/vector.ts';
 import { leadingEigen } from './principalAxes.ts';
 
-/** A plane, with the ranges that show what it is about. */
+/** A plane, with suitable ranges. */
 export interface PlaneSpec {
-  /** θ at (0, 0), `[n]`. @defaultValue the point that the landscape is looked at from */
+  /** θ at (0, 0), `[n]`. @defaultValue the center of the landscape */
   readonly center?: Float64Array;
   readonly directions: readonly Float64Array[];
-  /** @defaultValue `[-lnorm, lnorm]` */
+  /** Range of the first coordinate. @defaultValue `[-lnorm, lnorm]` */
   readonly xrange?: readonly [number, number];
   readonly yrange?: readonly [number, number];
-  /** Coordinates that are to be on the grid exactly. @defaultValue `[0]` */
+  /** Coordinates that must be exactly on the grid. @defaultValue `[0]` */
   readonly anchors?: readonly number[];
   readonly labels?: readonly [string, string];
-  /** True if it goes through several models, each of which may have state of its own besides its parameters. */
+  /** True if it goes through several models, each of which may have state in addition to its parameters. */
   readonly throughModels?: boolean;
 }
 
@@ -27,10 +27,12 @@ export interface PlaneSpec {
 export type DirectionSpec = readonly Float64Array[] | PlaneSpec;
 
 /**
- * The line through two models, or the plane through three: the first at 0, the second at x = 1, the third at y = 1.
+ * Returns the line through two models, or the plane through three: the first at 0, the second at x = 1, the
+ * third at y = 1.
  *
- * The axes of a plane are oblique, `b − a` and `c − a` as they are. Parameters are all that is interpolated: where the
- * loss reads moving statistics of batch normalization, those must be among them, or `landscape` refuses.
+ * The axes of a plane are `b − a` and `c − a`, which may be oblique. Only parameters are interpolated: if the
+ * loss reads moving statistics of batch normalization, these must be among the parameters, or `landscape`
+ * refuses.
  *
  * @param models - two or three parameter vectors, `[n]` each
  * @throws RangeError if there are not two or three, if lengths differ, if two are equal, or if three lie
@@ -82,7 +84,7 @@ export function checkModels(where: string, from: Float64Array, to: Float64Array,
   if (norm2(apart) === 0) throw new RangeError(`${where}: both models are the same.`);
 }
 
-/** True if two vectors span no plane, but for rounding. */
+/** Returns true if two vectors are parallel to within rounding. */
 export function areParallel(a: Float64Array, b: Float64Array): boolean {
   const along = dot(a, b) / dot(a, a);
   const off = new Float64Array(a.length);
@@ -90,20 +92,22 @@ export function areParallel(a: Float64Array, b: Float64Array): boolean {
   return norm2(off) <= 1e-10 * norm2(b);
 }
 
-/** A {@link PlaneSpec} of {@link pcaPlane}, with how much of the path it holds. */
+/** Result of {@link pcaPlane}: a {@link PlaneSpec}, with the fractions of the path that it captures. */
 export interface PcaPlane extends PlaneSpec {
-  /** Share of Σ‖θₜ − θ_T‖² that lies along each direction. */
+  /** Fraction of Σ‖θₜ − θ_T‖² along each direction. */
   readonly explained: readonly number[];
 }
 
 /**
- * The plane that holds most of a path, through its last point: the two leading principal axes of θₜ − θ_T.
+ * Returns the plane through the last point of a path that captures most of it: the two leading principal axes
+ * of θₜ − θ_T.
  *
- * From the T×T Gram matrix, so that T long vectors cost T² products and no n×n matrix. Not centered: the plane goes
- * through θ_T. A path in the plane does not mean that the loss in the plane is that of the path; `onPlane` tells.
+ * Computed from the T×T Gram matrix, so T long vectors take T² products and no n×n matrix. Not centered: the
+ * plane goes through θ_T. Even if the plane captures the path, the loss in it may differ from that along the
+ * path; see `onPlane`.
  *
  * @param trajectory - points θ₀ … θ_T of a path, `[n]` each, two or more
- * @param dimensions - of the plane, 1 or 2
+ * @param dimensions - dimension of the plane, 1 or 2
  * @throws RangeError if the path has too few points or does not move in enough directions
  * @see Li et al. (2018), section 7, arXiv:1712.09913
  */
@@ -133,7 +137,8 @@ export function pcaPlane(trajectory: readonly Float64Array[], dimensions: 1 | 2 
     const axis = new Float64Array(last.length);
     steps.forEach((step, t) => addScaled(axis, weights[t], step, axis));
     const length = norm2(axis);
-    // The path is to come from positive coordinates: signs of eigenvectors mean nothing.
+    // The signs of eigenvectors are arbitrary; choose those for which the path starts at positive
+    // coordinates.
     const sign = dot(axis, steps[0]) < 0 ? -1 : 1;
     return axis.map((value) => (sign * value) / length);
   });
@@ -151,7 +156,7 @@ export function pcaPlane(trajectory: readonly Float64Array[], dimensions: 1 | 2 
 const axisLabel = (which: string, share: number) =>
   `${which} principal axis (${Number((100 * share).toPrecision(3))} %)`;
 
-/** The range of some values, a fifth wider on either side. */
+/** Returns the range of some values, widened by a fifth on either side. */
 function rangeOf(values: readonly number[]): [number, number] {
   const low = values.reduce((least, value) => Math.min(least, value), Infinity);
   const high = values.reduce((most, value) => Math.max(most, value), -Infinity);

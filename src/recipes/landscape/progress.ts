@@ -1,21 +1,21 @@
 /** Progress of an evaluation. */
 export interface Progress {
-  /** Points evaluated. */
+  /** Number of points evaluated. */
   readonly done: number;
-  /** Points in all. */
+  /** Total number of points. */
   readonly total: number;
-  /** Points a second, in this run. */
+  /** Points per second in this run. */
   readonly rate: number;
   /** Seconds since the start of this run. */
   readonly elapsed: number;
-  /** Seconds left at this rate. */
+  /** Seconds remaining at this rate. */
   readonly remaining: number;
 }
 
 /**
  * Reports progress at most ten times a second, and at the end.
  *
- * @param most - points in all, unless a call says otherwise
+ * @param most - total number of points, unless a call overrides it
  * @param before - points that an earlier run has evaluated
  */
 export function progressMeter(

@@ -11,16 +11,20 @@ export interface Grouping {
   readonly count: number;
 }
 
-/** Says what a tensor is where the adapter does not know, or knows wrongly. */
+/**
+ * Returns the role of a tensor if the adapter does not know it or is wrong; undefined to accept the
+ * adapter's.
+ */
 export type RoleOverride = (tensor: TensorEntry) => TensorRole | undefined;
 
 /**
- * Returns the role of a tensor in its network: the user's word, else the adapter's, else a guess from name and rank.
+ * Returns the role of a tensor in its network: the user's override, or the adapter's, or a guess from name
+ * and rank.
  *
- * The guess: rank 0 or 1 is a normalization where the name says so (gamma, beta, scale, running or moving
- * statistics) and a bias otherwise. Of rank 2 and more, an embedding has one filter for each row; a depthwise
- * kernel `[h, w, in, m]` one for each of its last two indices; a tensor called weight, as torch calls it, one for
- * each first index; any other, such as a kernel of TensorFlow, one for each last index.
+ * The guess: a tensor of rank 0 or 1 is a normalization if its name says so (gamma, beta, scale, running or
+ * moving statistics), and a bias otherwise. For rank 2 and more, an embedding has one filter per row; a
+ * depthwise kernel `[h, w, in, m]` has one per pair of its last two indices; a tensor called weight, as in
+ * torch, has one per first index; any other, such as a TensorFlow kernel, has one per last index.
  */
 export function roleOf(tensor: TensorEntry, override?: RoleOverride): TensorRole {
   return override?.(tensor) ?? tensor.role ?? guess(tensor);
@@ -36,12 +40,12 @@ function guess({ name, shape }: TensorEntry): TensorRole {
   return { kind: 'weight', filterAxes: [shape.length - 1] };
 }
 
-/** The whole vector as one group. */
+/** Returns the whole vector as one group. */
 export function oneGroup(n: number): Grouping {
   return { of: new Int32Array(n), count: 1 };
 }
 
-/** One group for each tensor. */
+/** Returns one group for each tensor. */
 export function layerGroups(layout: Layout): Grouping {
   const of = new Int32Array(layout.length);
   layout.tensors.forEach(({ offset, size }, k) => of.fill(k, offset, offset + size));
@@ -49,7 +53,7 @@ export function layerGroups(layout: Layout): Grouping {
 }
 
 /**
- * One group for each filter; a tensor without filters (a bias, a normalization) is one as a whole.
+ * Returns one group for each filter; a tensor without filters (a bias, a normalization) is one group.
  *
  * @throws RangeError if a role names an axis that its tensor does not have
  */

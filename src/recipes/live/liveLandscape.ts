@@ -1,8 +1,8 @@
 /**
- * A landscape that is drawn while a model trains: the path so far, on the surface around it.
+ * A landscape drawn while a model trains: the path so far, on the surface around it.
  *
- * Nothing is evaluated behind the training's back: the surface is evaluated in slices of a few milliseconds inside the
- * callbacks (of problems that answer later, behind their own evaluations), and the parameters are put back after each.
+ * The surface is evaluated in slices of a few milliseconds inside the callbacks (for asynchronous problems,
+ * between their own evaluations), and the parameters are restored after each.
  *
  * @module
  */
@@ -28,43 +28,44 @@ import type { AsyncProblem, Problem } from '../../core/problem.ts';
 import type { Asks, Question } from '../../core/question.ts';
 import type { Plot } from '../plots/plot.ts';
 
-/** A point of a training, as `minimize` tells it to its callback. */
+/** A point of a training run, as passed to the callback of `minimize`. */
 export interface LiveProgress {
   readonly x: Float64Array;
   readonly f: number;
 }
 
-/** Shows a training; for `model.fit`, it goes into `callbacks` as it is. */
+/** Shows a training run. Pass it as `callbacks` to `model.fit`. */
 export interface LiveLandscape {
-  /** For the `callback` of `minimize` and its relatives. */
+  /** For the option `callback` of `minimize` and related functions. */
   readonly callback: (progress: LiveProgress) => void;
   /** For `model.fit`. */
   readonly onBatchEnd: () => void | Promise<void>;
-  /** For `model.fit`, and for `fitFullBatch`, which knows no batches. */
+  /** For `model.fit`, and for `fitFullBatch`, which has no batches. */
   readonly onEpochEnd: () => void | Promise<void>;
   /** For `model.fit`: as `finish`. */
   readonly onTrainEnd: () => Promise<void>;
   /**
-   * Completes the surface around the whole path and draws it. Meanwhile the event loop turns.
+   * Completes the surface around the whole path and draws it, without blocking the event loop.
    *
-   * @returns the last picture, or null where the path never had two directions
+   * @returns the last figure, or null if the path never spanned two directions
    */
   readonly finish: () => Promise<Plot | null>;
-  /** Number of pictures drawn. */
+  /** Number of figures drawn. */
   readonly updates: number;
 }
 
-/** As {@link LiveLandscape}, of a problem that answers later. */
+/** As {@link LiveLandscape}, for an asynchronous problem. */
 export interface AsyncLiveLandscape extends LiveLandscape {
-  /** The problem to train: as the one given, with slices of the surface behind its evaluations. */
+  /** The problem to train: the given one, with slices of the surface evaluated between its evaluations. */
   readonly problem: AsyncProblem;
 }
 
 /**
- * Draws the path of a training and the loss around it, again and again, while the training goes on.
+ * Keeps drawing the path of a training run and the loss around it while the run continues.
  *
- * @param loss - `() => number`, the loss at what the parameters hold, or a problem, such as `modelProblem(model, x, y)`
- * @param params - the parameters that the loss reads; of a problem, by default its own
+ * @param loss - `() => number`, the loss at the current parameters, or a problem, such as
+ *   `modelProblem(model, x, y)`
+ * @param params - the parameters that the loss reads; for a problem, the default is its own
  * @throws RangeError naming every option that is wrong; whatever the loss throws
  * @example
  * ```ts
@@ -108,7 +109,7 @@ export function liveLandscape(source: Loss | Problem, ...rest: readonly unknown[
 }
 
 /**
- * As {@link liveLandscape}, of a problem that answers later: an ONNX model's, or that of a backend that reads
+ * As {@link liveLandscape}, for an asynchronous problem: an ONNX model's, or that of a backend that reads
  * asynchronously.
  *
  * @throws as {@link liveLandscape}

@@ -7,23 +7,25 @@ import type { Plot } from '../plots/plot.ts';
 
 /** Options of `liveLandscape`. */
 export interface LiveOptions {
-  /** Target of the pictures: an element of a page, a function, or the path of an `.svg` or `.html` file. */
+  /**
+   * Destination of the figures: an element of a page, a function, or the path of an `.svg` or `.html` file.
+   */
   to: LiveTarget;
   /** Points of the surface along each axis; an adaptive grid evaluates a part of them. @defaultValue `25` */
   npoints?: NonNullable<LandscapeOptions['npoints']>;
   /**
-   * A plane that stays.
+   * A fixed plane.
    *
-   * @defaultValue the principal axes of the path so far, updated as it goes on
+   * @defaultValue the principal axes of the path so far, updated as it grows
    */
   directions?: NonNullable<LandscapeOptions['directions']>;
-  /** With `directions`: the point that they begin at, `[n]`. @defaultValue what the parameters hold at the start */
+  /** With `directions`: their origin, `[n]`. @defaultValue the parameters at the start */
   center?: Float64Array;
-  /** Milliseconds from one picture to the next, at least. @defaultValue `200` */
+  /** Minimum number of milliseconds between figures. @defaultValue `200` */
   interval?: number;
-  /** Largest part of the time that surface and pictures take from the training. @defaultValue `0.5` */
+  /** Largest fraction of the time that surface and figures may take. @defaultValue `0.5` */
   share?: number;
-  /** Draws a picture: `surface`, say, or a function that adds attributes. @defaultValue `contourf` */
+  /** Draws a figure: for example `surface`, or a function that adds attributes. @defaultValue `contourf` */
   draw?: (data: LandscapeData, attributes: LandscapeAttributes) => Plot;
   /** Name of the path. @defaultValue `'training'` */
   name?: string;

@@ -3,8 +3,8 @@ import { show, type Rule } from '../../core/options.ts';
 import type { Plot } from '../plots/plot.ts';
 
 /**
- * Target of pictures: an element of a page, a function, or the path of a file: `.svg`, or `.html` for a page that reloads
- * itself every second while training goes on.
+ * Destination of figures: an element of a page, a function, or the path of a file: `.svg`, or `.html` for a
+ * page that reloads itself every second during training.
  */
 export type LiveTarget = { innerHTML: string } | ((svg: string, plot: Plot) => void) | string;
 

@@ -1,12 +1,12 @@
 /**
  * Permutes the hidden units of one network so that they match those of another.
  *
- * Networks trained from two starts often differ mostly in the order of their units; between matched ones the loss rises
- * less. This is weight matching, algorithm 1 of Ainsworth et al.: layer by layer, the permutation with the largest inner
- * product of the weights, until none changes.
+ * Networks trained from two starts often differ mostly in the order of their units; between matched networks
+ * the loss rises less. The method is weight matching, algorithm 1 of Ainsworth et al.: layer by layer, it
+ * takes the permutation with the largest inner product of the weights, until none changes.
  *
- * Addition: a layout does not say how a network uses its units. So the loss of the permuted network is compared with that
- * of the original, at the model and beside it.
+ * Addition: since a layout does not say how a network uses its units, the loss of the permuted network is
+ * compared with that of the original, at the model and near it.
  *
  * @module
  * @see Ainsworth, Hayase and Srinivasa (2022), Git Re-Basin, arXiv:2209.04836
@@ -27,17 +27,17 @@ export type AlignOptions = Pick<CurvatureOptions, 'seed' | 'signal'>;
 const rules: Rules<AlignOptions> = { seed: curvatureRules.seed, signal: curvatureRules.signal };
 
 /**
- * Returns the second model with its hidden units in the order in which they match those of the first. It computes the
- * same function.
+ * Returns the second model with its hidden units permuted to match those of the first. It computes the same
+ * function.
  *
- * For chains of dense layers and convolutions, with activations that treat all units alike. Afterwards the parameters are
- * what they were.
+ * For chains of dense layers and convolutions with activations that treat all units alike. Afterwards the
+ * parameters are restored.
  *
- * @param problem - with `params`, whose layout tells the layers
+ * @param problem - a problem with `params`, whose layout describes the layers
  * @param from - parameters of the first model, `[n]`
  * @param to - parameters of the second, `[n]`
  * @returns `[n]`
- * @throws RangeError where the network is no such chain, or does not compute the same with permuted units
+ * @throws RangeError if the network is not such a chain, or computes different outputs with permuted units
  * @example
  * ```ts
  * const aligned = alignUnits(problem, a, b);
@@ -55,7 +55,7 @@ export function alignUnits(
   );
 }
 
-/** As {@link alignUnits}, for a problem that answers later. */
+/** As {@link alignUnits}, for an asynchronous problem. */
 export function alignUnitsAsync(
   problem: AsyncProblem | Problem,
   from: Float64Array,

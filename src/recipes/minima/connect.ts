@@ -1,8 +1,9 @@
 /**
  * Mode connectivity: a curve between two models along which the loss stays low.
  *
- * Departure from Garipov et al., who draw one place on the curve at random for each step of gradient descent: here the
- * loss is averaged over fixed places, so that the bend is the minimum of a function, found by L-BFGS.
+ * Departure from Garipov et al., who draw a random point on the curve for each step of gradient descent: here
+ * the loss is averaged over fixed points, so that the control point minimizes a deterministic function, by
+ * L-BFGS.
  *
  * @module
  * @see Garipov, Izmailov, Podoprikhin, Vetrov and Wilson (2018), arXiv:1802.10026
@@ -23,16 +24,17 @@ export interface ConnectOptions extends Pick<CurvatureOptions, 'onProgress' | 's
   /** A quadratic Bézier curve, or two straight pieces. @defaultValue `'bezier'` */
   curve?: 'bezier' | 'polygon';
   /**
-   * Permute the hidden units of the second model first, as {@link alignUnits} does: it computes the same, and lies nearer.
+   * First permute the hidden units of the second model, as {@link alignUnits} does: it then computes the same
+   * function but lies closer to the first.
    *
    * @defaultValue false
    */
   align?: boolean;
-  /** Number of places on the curve that the loss is averaged over in training. @defaultValue `9` */
+  /** Number of points on the curve over which the loss is averaged during training. @defaultValue `9` */
   places?: number;
-  /** Iterations of L-BFGS at most. @defaultValue `100` */
+  /** Maximum number of iterations of L-BFGS. @defaultValue `100` */
   maxIterations?: number;
-  /** Number of places that the loss is told at afterwards, both ends included. @defaultValue `61` */
+  /** Number of points at which the loss is returned afterwards, including both ends. @defaultValue `61` */
   resolution?: number;
 }
 
@@ -48,32 +50,36 @@ const rules: Rules<ConnectOptions> = {
 
 /** A curve between two models, and the loss along it. */
 export interface Connection {
-  /** The control point that was trained, `[n]`. */
+  /** The trained control point, `[n]`. */
   readonly bend: Float64Array;
-  /** Places on the curve, from 0 at the first model to 1 at the second, `[resolution]`. */
+  /** Positions on the curve, from 0 at the first model to 1 at the second, `[resolution]`. */
   readonly t: Float64Array;
   /** The loss along the curve, and along the straight line between the models, `[resolution]`. */
   readonly loss: Float64Array;
   readonly straight: Float64Array;
-  /** The highest of each. */
+  /** The highest loss along the curve, and along the straight line. */
   readonly highest: number;
   readonly highestStraight: number;
   /** Evaluations of f, nearly all with ∇f. */
   readonly evaluations: number;
-  /** The plane through both models and the bend, for `landscape`; a line where they lie on one. */
+  /** The plane through both models and the control point, for `landscape`; a line if they are collinear. */
   readonly plane: PlaneSpec;
-  /** The point of the curve at t, `[n]`; at 1 the second model, its units permuted where they were aligned. */
+  /**
+   * Returns the point of the curve at t, `[n]`; at 1 it is the second model, with permuted units if these
+   * were aligned.
+   */
   readonly at: (t: number) => Float64Array;
 }
 
 /**
  * Finds a curve between two trained models along which the loss is low.
  *
- * The models should be minima of this problem. Afterwards the parameters are what they were.
+ * The models should be minima of this problem. Afterwards the parameters are restored.
  *
  * @param from - parameters of the first model, `[n]`
  * @param to - parameters of the second, `[n]`
- * @throws RangeError for bad options, models of a wrong length, that are not finite or the same
+ * @throws RangeError for invalid options, and for models that have a wrong length, are not finite, or are
+ *   equal
  * @example
  * ```ts
  * const { plane, at, t, highest, highestStraight } = connect(problem, a.x, b.x);
@@ -91,7 +97,7 @@ export function connect(
   return runAt('connect', problem, options, rules, () => connection('connect', problem, from, to, options));
 }
 
-/** As {@link connect}, for a problem that answers later. */
+/** As {@link connect}, for an asynchronous problem. */
 export function connectAsync(
   problem: AsyncProblem | Problem,
   from: Float64Array,

@@ -1,18 +1,18 @@
 import { either, numberIn, oneOf, string, type Rule, type Rules } from '../../core/options.ts';
 
-/** Attributes that all figures have. */
+/** Attributes common to all figures. */
 export interface FigureAttributes {
-  /** @defaultValue none */
+  /** Title. @defaultValue none */
   title?: string;
   xlabel?: string;
   ylabel?: string;
-  /** Width of the picture, px. @defaultValue 640 */
+  /** Width of the figure, px. @defaultValue 640 */
   width?: number;
-  /** Height of the picture, px. @defaultValue 480 */
+  /** Height of the figure, px. @defaultValue 480 */
   height?: number;
   /**
-   * Size of the tick labels, px; titles and axis names are drawn a little larger. Smaller in pictures that would
-   * otherwise have no room: at most a fifteenth of the height.
+   * Size of the tick labels, px; titles and axis names are a little larger. Reduced in small figures: at most
+   * a fifteenth of the height.
    *
    * @defaultValue 14
    */
@@ -23,7 +23,7 @@ export interface FigureAttributes {
   background?: string;
 }
 
-/** A figure's attributes once defaults are in. */
+/** Attributes of a figure with the defaults filled in. */
 export type Filled<Attributes> = Required<Attributes>;
 
 /** The look that all figures share. */

@@ -10,12 +10,13 @@ import { fiveNumbers, quantileSorted, sortedFinite } from '../grid/statistics.ts
 import { samplesOf, nameWithCount, type Sample, type Samples } from './samples.ts';
 
 /**
- * A box for each sample: median, quartiles, whiskers at the last values within 1.5 interquartile ranges, and
- * every value as a dot. Values that are not finite are left out, and counted beside the name.
+ * Draws a box for each sample: median, quartiles, whiskers at the last values within 1.5 interquartile
+ * ranges, and every value as a dot. Non-finite values are left out, and their number is shown beside the
+ * name.
  *
  * @param samples - columns in order, or an object from names to values
- * @throws RangeError for unknown or bad attributes, and where `relativeTo` names no sample
- * @throws TypeError where a sample has no values
+ * @throws RangeError for unknown or invalid attributes, or if `relativeTo` names no sample
+ * @throws TypeError if a sample has no values
  * @example
  * ```ts
  * boxplot({ Adam: [3.1, 2.9, 3.3], 'L-BFGS': [1.0, 1.1, 0.9] }, { relativeTo: 'L-BFGS', ylabel: 'relative time' });

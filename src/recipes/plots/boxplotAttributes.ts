@@ -10,13 +10,17 @@ import {
 
 /** Attributes of `boxplot`. */
 export interface BoxplotAttributes extends FigureAttributes {
-  /** Divide everything by the median of the sample of this name: relative times. @defaultValue none */
+  /**
+   * Divides everything by the median of the sample of this name, for example for relative times.
+   *
+   * @defaultValue none
+   */
   relativeTo?: string;
-  /** @defaultValue `'linear'` */
+  /** Scale of the value axis. @defaultValue `'linear'` */
   yscale?: AxisScale;
-  /** @defaultValue from the data */
+  /** Limits of the value axis. @defaultValue from the data */
   ylims?: readonly [number, number] | 'data';
-  /** Draw every value as a dot beside its box. @defaultValue `true` */
+  /** Draws every value as a dot beside its box. @defaultValue `true` */
   points?: boolean;
   /** Name of the samples' references in the legend. @defaultValue `'reference'` */
   reference?: string;
