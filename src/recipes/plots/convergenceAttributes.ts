@@ -15,15 +15,15 @@ export interface ConvergenceAttributes extends FigureAttributes {
   against?: Against;
   /** @defaultValue `'linear'` */
   xscale?: AxisScale;
-  /** Values ≤ 0 have no place on a log axis and are left out. @defaultValue `'log'` */
+  /** Scale of y; values ≤ 0 are left out on a log axis. @defaultValue `'log'` */
   yscale?: AxisScale;
   /** @defaultValue from the data */
   xlims?: readonly [number, number] | 'data';
   /** @defaultValue from the data */
   ylims?: readonly [number, number] | 'data';
-  /** Draw each single run, faint, behind the median. @defaultValue `true` */
+  /** Draws the individual runs faintly behind the median. @defaultValue `true` */
   runs?: boolean;
-  /** Shade from the first to the third quartile. @defaultValue `true` */
+  /** Shades the band from the first to the third quartile. @defaultValue `true` */
   band?: boolean;
   /** @defaultValue `true` */
   legend?: boolean;

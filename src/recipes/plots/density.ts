@@ -13,21 +13,22 @@ import type { SpectralDensity } from '../curvature/spectralDensity.ts';
 /** One curve of {@link density}: a sample, or a spectrum. */
 export interface DensitySample {
   readonly name: string;
-  /** Numbers of which the density is estimated, or the result of `spectralDensity`. */
+  /** Numbers whose density to estimate, or the result of `spectralDensity`. */
   readonly values: ArrayLike<number> | SpectralDensity;
   /** Any CSS color. @defaultValue one of eight, by position */
   readonly color?: string;
 }
 
 /**
- * The densities of samples, such as final losses or times of many runs, and of spectra from `spectralDensity`.
+ * Draws the densities of samples, such as final losses or times of many runs, and of spectra from
+ * `spectralDensity`.
  *
- * Of samples by a Gaussian kernel estimate, of area 1. Values that are not finite, or have no place on the axis, are
- * left out and counted beside the name.
+ * Densities of samples are Gaussian kernel estimates with area 1. Values that are not finite, or cannot be
+ * shown on the axis, are left out, and their number is shown beside the name.
  *
  * @param samples - `{ name: values }`, a list of `{ name, values }`, or one spectrum
- * @throws RangeError for unknown or bad attributes, and where there are no samples
- * @throws TypeError where a sample has no values
+ * @throws RangeError for unknown or invalid attributes, or if there are no samples
+ * @throws TypeError if a sample has no values
  * @see Silverman (1986), Density Estimation for Statistics and Data Analysis
  * @example
  * ```ts
@@ -78,7 +79,7 @@ function listOf(samples: Parameters<typeof density>[0]): readonly DensitySample[
       `density: samples must be [{ name, values }] or { name: values }, got ${show(samples)}.`,
     );
   }
-  // What is no spectrum is checked as the samples of a box plot are.
+  // Everything except spectra is checked like the samples of a box plot.
   const plain = isArray
     ? samples.map((sample) => (isSpectrum(sample?.values) ? { ...sample, values: [] } : sample))
     : typeof samples === 'object' && samples !== null
@@ -116,7 +117,7 @@ function curvesOf(
   });
 }
 
-/** A spectrum as it is, or on a log axis per decade. */
+/** Returns a spectrum unchanged, or per decade on a log axis. */
 function spectrumOn(xscale: AxisScale, { x, y }: SpectralDensity): DensityColumns {
   if (xscale === 'linear') return { x, y };
   return { x, y: y.map((value, i) => (x[i] > 0 ? value * x[i] * Math.LN10 : NaN)) };

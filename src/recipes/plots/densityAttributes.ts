@@ -4,7 +4,8 @@ import { axisScale, figureRules, limitsOrData, type AxisScale, type FigureAttrib
 /** Attributes of `density`. */
 export interface DensityAttributes extends FigureAttributes {
   /**
-   * Standard deviation of the Gaussian kernel, in units of x; in decades on a log axis. Spectra have their own.
+   * Standard deviation of the Gaussian kernel, in units of x, or in decades on a log axis. Does not apply to
+   * spectra.
    *
    * @defaultValue `'auto'`: Silverman's rule
    */
@@ -19,13 +20,13 @@ export interface DensityAttributes extends FigureAttributes {
   ylims?: readonly [number, number] | 'data';
   /** Shade the area below each curve. @defaultValue `true` */
   fill?: boolean;
-  /** Draw each value of a sample as a stroke at the foot. @defaultValue `true` */
+  /** Draws each value of a sample as a tick at the bottom. @defaultValue `true` */
   points?: boolean;
   /** @defaultValue `true` where there are several curves */
   legend?: boolean | 'auto';
 }
 
-/** Attributes once defaults are in. */
+/** Attributes with the defaults filled in. */
 export type FilledDensity = Required<DensityAttributes>;
 
 export const densityRules: Rules<DensityAttributes> = {

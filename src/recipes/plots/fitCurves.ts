@@ -4,9 +4,13 @@ import type { FigureAttributes } from './attributes.ts';
 export interface FitAttributes extends FigureAttributes {
   /** Probability of the bands. @defaultValue `0.95` */
   level?: number;
-  /** Shade where the curve is, and where new observations fall. @defaultValue `true` */
+  /**
+   * Shades the confidence band of the curve and the prediction band of new observations.
+   *
+   * @defaultValue `true`
+   */
   band?: boolean;
-  /** Number of points that the curve is drawn through. @defaultValue `200` */
+  /** Number of points for drawing the curve. @defaultValue `200` */
   npoints?: number;
 }
 
@@ -16,7 +20,7 @@ export interface Band {
   readonly upper: Float64Array;
 }
 
-/** The parts of a fit that are drawn: the result of `curveFit` has them all. */
+/** The parts of a fit that are drawn; the result of `curveFit` contains them all. */
 export interface FittedCurve {
   readonly points: readonly (number | ArrayLike<number>)[];
   readonly y: Float64Array;
@@ -34,7 +38,7 @@ export interface FittedCurve {
 export interface FitCurves {
   readonly x: readonly number[];
   readonly y: readonly number[];
-  /** (y − f)/σ, and what an axis calls it */
+  /** (y − f)/σ, with the label for the axis. */
   readonly residuals: readonly number[];
   readonly residualName: string;
   readonly at: readonly number[];
@@ -48,5 +52,5 @@ export type FilledFit = Required<FitAttributes>;
 /** Colors of the curve and of the data. */
 export const colors = { curve: '#1f6fb4', data: '#333333' };
 
-/** Share of the height that the residuals take. */
+/** Fraction of the height used for the residuals. */
 export const residualShare = 0.26;

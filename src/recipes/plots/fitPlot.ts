@@ -23,10 +23,11 @@ const rules: Rules<FitAttributes> = {
 const defaults: FilledFit = { ...theme, xlabel: 'x', ylabel: 'y', level: 0.95, band: true, npoints: 200 };
 
 /**
- * A fit: data, curve, the bands of the curve and of new observations, and below the residuals, in units of σ where that is known.
+ * Draws a fit: data, curve, the bands of the curve and of new observations, and below them the residuals, in
+ * units of σ if known.
  *
  * @param fit - the result of `curveFit`, for a model of one variable
- * @throws RangeError for unknown or bad attributes, and for a model of several variables
+ * @throws RangeError for unknown or invalid attributes, or a model of several variables
  * @throws TypeError if `fit` is not a fit
  * @example
  * ```ts
@@ -63,7 +64,7 @@ function curvesOf(fit: FittedCurve, { level, band, npoints }: FilledFit): FitCur
   const high = x.reduce((a, b) => Math.max(a, b), -Infinity);
   const isList = typeof points[0] !== 'number';
   const at = Array.from({ length: npoints }, (_, i) => low + ((high - low) * i) / (npoints - 1));
-  // A model of lists of one number is asked with such lists.
+  // A model that takes lists of one number receives such lists.
   const asked = (isList ? at.map((value) => [value]) : at) as number[];
   const { values, confidence, prediction } = fit.predict(asked, { level });
   return {

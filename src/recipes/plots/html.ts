@@ -7,7 +7,7 @@ import type { PlotlyFigure } from './plotly.ts';
 /** Options of `toHTML`. */
 export interface HtmlOptions {
   /**
-   * `'inline'`: plotly.js goes into the page (about 5 MB), which then needs nothing else. Anything else is the
+   * `'inline'` embeds plotly.js in the page (about 5 MB), which is then self-contained. Anything else is the
    * address to load plotly.js from.
    *
    * @defaultValue `'inline'`
@@ -25,7 +25,7 @@ body { display: flex; flex-direction: column }
 #steps output { min-width: 40%; font-size: 0.85em; font-variant-numeric: tabular-nums }
 #steps button { min-width: 5em; font: inherit }`;
 
-/** A page with one interactive figure; paths in it can be followed step by step. */
+/** Returns a page with one interactive figure, in which paths can be followed step by step. */
 export function htmlPage(title: string, figure: PlotlyFigure, options: HtmlOptions = {}): string {
   checkOptions('toHTML', options, rules);
   const { plotly = 'inline' } = options;
@@ -58,7 +58,7 @@ ${steps > 1 ? stepScript : ''}</script>
 function plotlySource(): string {
   const { createRequire } = nodeModule('node:module', 'toHTML with plotly inline');
   const { readFileSync } = nodeModule('node:fs', 'toHTML with plotly inline');
-  // From here, then from the user's project: a peer may be visible from only one of the two.
+  // Resolved from here, then from the user's project: a peer dependency may be visible from only one of them.
   for (const from of [import.meta.url, `${process.cwd()}/`]) {
     try {
       return readFileSync(createRequire(from).resolve('plotly.js-dist-min'), 'utf8');

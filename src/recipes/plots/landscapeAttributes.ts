@@ -21,19 +21,23 @@ export interface PathOverlay {
   readonly name: string;
   /** From `onPlane`. */
   readonly path: PathOnPlane;
-  /** Of its line, any CSS color; its markers show the true loss. @defaultValue one of eight, by position */
+  /**
+   * Color of its line, any CSS color; the markers show the true loss.
+   *
+   * @defaultValue one of eight, by position
+   */
   readonly color?: string;
 }
 
-/** Attributes that all drawings of landscapes have. */
+/** Attributes common to all figures of landscapes. */
 export interface LandscapeAttributes extends FigureAttributes {
   /** A color map by name, or a function from [0, 1] to a color. @defaultValue `'turbo'` */
   color?: ColorMapName | ColorMap;
-  /** Draw this metric instead of the loss. @defaultValue the loss */
+  /** Draws this metric instead of the loss. @defaultValue the loss */
   metric?: string;
   /**
-   * Scale of heights and colors. `'auto'` chooses by the values: log where they span decades, symlog if they do with
-   * both signs, else linear.
+   * Scale of heights and colors. `'auto'` chooses from the values: log if they span decades, symlog if they
+   * do so with both signs, otherwise linear.
    *
    * @defaultValue `'auto'`
    */
@@ -41,9 +45,10 @@ export interface LandscapeAttributes extends FigureAttributes {
   /** Name of the values. @defaultValue `'loss'`, or the metric */
   zlabel?: string;
   /**
-   * The values at both ends of the colors; what lies beyond takes the color of the end, and the color bar has an arrow
-   * there. `'robust'`: the smallest and the largest, but not farther from the middle 96 % than those are wide, so that a
-   * single peak does not take all colors. `'data'`: the smallest and the largest.
+   * The values at both ends of the color scale. Values beyond have the color of that end, and the color bar
+   * has an arrow there. `'robust'` uses the smallest and the largest value, but no farther from the middle 96
+   * % than that range is wide, so that a single peak does not use up all colors. `'data'` uses the smallest
+   * and the largest value.
    *
    * @defaultValue `'robust'`
    */
@@ -53,20 +58,20 @@ export interface LandscapeAttributes extends FigureAttributes {
   /** Bands of equal height, or of equal area. @defaultValue `'uniform'` */
   levelSpacing?: 'uniform' | 'quantile';
   /**
-   * Factor by which a cubic spline refines each cell before it is drawn.
+   * Factor by which a cubic spline refines each cell before drawing.
    *
-   * @defaultValue `4`; of a surface as much as makes about sixty cells a side
+   * @defaultValue `4`; for a surface, enough to give about sixty cells per side
    */
   upsample?: number;
   /** @defaultValue `true` */
   colorbar?: boolean;
-  /** Mark where the parameters are. @defaultValue `true` */
+  /** Marks the position of the parameters. @defaultValue `true` */
   mark?: boolean;
-  /** Paths from `onPlane`; in a surface they lie on it. @defaultValue none */
+  /** Paths from `onPlane`; on a surface, they follow it. @defaultValue none */
   paths?: readonly PathOverlay[];
 }
 
-/** Attributes once defaults are in; the scale is chosen. */
+/** Attributes with the defaults filled in and the scale chosen. */
 export type FilledLandscapeAttributes = Required<Omit<LandscapeAttributes, 'metric' | 'zscale'>> &
   Pick<LandscapeAttributes, 'metric'> & { zscale: ValueScale };
 
@@ -103,7 +108,7 @@ export const landscapeAttributeRules: Rules<LandscapeAttributes> = {
   paths: pathRule,
 };
 
-/** The attributes of a drawing: defaults that depend on the data, and the user's word. */
+/** Returns the attributes of a figure: those of the user, and defaults that depend on the data. */
 export function fillAttributes(data: LandscapeData, user: LandscapeAttributes): FilledLandscapeAttributes {
   const [xlabel, ylabel] = data.plane.labels;
   const { zscale = 'auto', ...rest } = user;
@@ -128,7 +133,7 @@ export function fillAttributes(data: LandscapeData, user: LandscapeAttributes): 
   );
 }
 
-/** The loss, or the metric of this name. */
+/** Returns the loss, or the metric of this name. */
 export const columnOf = (data: LandscapeData, metric: string | undefined): Float64Array =>
   metric === undefined ? data.z : data.metrics[metric];
 

@@ -8,7 +8,7 @@ import type { Problem } from '../../core/problem.ts';
 import type { LandscapeData } from '../grid/data.ts';
 import type { Plot } from './plot.ts';
 
-/** A drawing of landscapes: of one already evaluated, or of a loss that is evaluated first. */
+/** Draws a landscape that is already evaluated, or a loss that is evaluated first. */
 export interface LandscapePlot<Attributes> {
   (data: LandscapeData, attributes?: Attributes): Plot;
   (loss: Loss, params: ParamSet, attributes?: Attributes & LandscapeOptions): Plot;
@@ -17,10 +17,10 @@ export interface LandscapePlot<Attributes> {
 }
 
 /**
- * A drawing with the arguments of FluxOptTools' recipe: data and attributes, or a loss, its parameters, and
- * attributes of which some say how it is evaluated and the others how it is drawn.
+ * Creates a drawing function with the arguments of FluxOptTools' recipe: either data and attributes, or a
+ * loss, its parameters, and attributes for both evaluation and drawing.
  *
- * @param rules - of the attributes
+ * @param rules - rules of the attributes
  */
 export function landscapePlot<Attributes extends LandscapeAttributes>(
   where: string,
@@ -58,7 +58,7 @@ export function landscapePlot<Attributes extends LandscapeAttributes>(
 
 const evaluates = ([name]: [string, unknown]) => Object.hasOwn(landscapeRules, name);
 
-/** The attributes that say how a landscape is evaluated, and the others. */
+/** Splits attributes into those for evaluation and those for drawing. */
 function parted(attributes: object): [LandscapeOptions, object] {
   const entries = Object.entries(attributes);
   return [

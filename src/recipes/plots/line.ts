@@ -13,16 +13,17 @@ export interface NamedLandscape {
   readonly data: LandscapeData;
   /** Any CSS color. @defaultValue one of eight, by position */
   readonly color?: string;
-  /** As the attribute of this name, for this landscape: the loss on held-out data, say. */
+  /** As the attribute of this name, for this landscape only, for example the loss on held-out data. */
   readonly metric?: string;
-  /** As the attribute of this name, for this landscape. */
+  /** As the attribute of this name, for this landscape only. */
   readonly right?: string;
 }
 
 /**
- * The loss along a line: landscapes in one dimension, one or several, with a second quantity at the right if wanted.
+ * Draws the loss along a line: one or several one-dimensional landscapes, optionally with a second quantity
+ * on an axis at the right.
  *
- * @throws RangeError for unknown or bad attributes or metrics, and for a landscape in two dimensions
+ * @throws RangeError for unknown or invalid attributes or metrics, or a landscape in two dimensions
  * @example
  * ```ts
  * line(landscape(loss, params, { dimensions: 1, directions: between(a, b) }), { yscale: 'log' }).toSVG();

@@ -3,21 +3,21 @@ import { axisScale, figureRules, type AxisScale, type FigureAttributes } from '.
 
 /** Attributes of `line`. */
 export interface LineAttributes extends FigureAttributes {
-  /** Draw this metric instead of the loss. @defaultValue the loss */
+  /** Draws this metric instead of the loss. @defaultValue the loss */
   metric?: string;
-  /** A metric that is drawn as well, dashed, on an axis at the right: the accuracy beside the loss. @defaultValue none */
+  /** Another metric, such as the accuracy, to draw dashed on an axis at the right. @defaultValue none */
   right?: string;
   /** Name of the right axis. @defaultValue `right` */
   rightlabel?: string;
   /** @defaultValue `'linear'` */
   yscale?: AxisScale;
-  /** Mark where the parameters are. @defaultValue `true` */
+  /** Marks the position of the parameters. @defaultValue `true` */
   mark?: boolean;
-  /** @defaultValue `true` where there are several lines */
+  /** Shows the legend. @defaultValue `true` if there are several lines */
   legend?: boolean | 'auto';
 }
 
-/** Attributes once defaults are in. */
+/** Attributes with the defaults filled in. */
 export type FilledLine = Required<LineAttributes>;
 
 export const lineRules: Rules<LineAttributes> = {

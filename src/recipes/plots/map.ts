@@ -1,5 +1,5 @@
 /**
- * Landscapes seen from above: filled contours, contour lines, or one rectangle for each cell.
+ * Landscapes seen from above: filled contours, contour lines, or one rectangle per cell.
  *
  * @module
  */
@@ -21,9 +21,9 @@ import { plotOf, type Plot } from './plot.ts';
 import type { LandscapeData } from '../grid/data.ts';
 
 /**
- * Filled contours of a landscape.
+ * Draws filled contours of a landscape.
  *
- * @throws RangeError for unknown or bad attributes, and for a landscape in one dimension
+ * @throws RangeError for unknown or invalid attributes, or a landscape in one dimension
  * @example
  * ```ts
  * contourf(() => Math.log10(1 + loss()), params, { color: 'turbo', npoints: 50, lnorm: 1, seed: 1234 }).toSVG();
@@ -36,14 +36,14 @@ export const contourf: LandscapePlot<ContourAttributes> = landscapePlot(
   (data, user) => mapOf('contourf', data, user),
 );
 
-/** Contour lines of a landscape, each in the color of its level. See {@link contourf}. */
+/** Draws contour lines of a landscape, each in the color of its level. See {@link contourf}. */
 export const contour: LandscapePlot<ContourAttributes> = landscapePlot(
   'contour',
   contourRules,
   (data, user) => mapOf('contour', data, user),
 );
 
-/** A landscape as a rectangle for each point, nothing interpolated. See {@link contourf}. */
+/** Draws a landscape as one rectangle per point, without interpolation. See {@link contourf}. */
 export const heatmap: LandscapePlot<MapAttributes> = landscapePlot('heatmap', mapRules, (data, user) =>
   mapOf('heatmap', data, user),
 );
@@ -70,7 +70,7 @@ function mapLevels(field: Field, { labels, levels, levelSpacing, zscale }: Fille
   return levelsOf(field, { levels, levelSpacing });
 }
 
-/** Most levels that are labeled. */
+/** Largest number of labeled levels. */
 const mostLabeled = 10;
 
 function labeler(

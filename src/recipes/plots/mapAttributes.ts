@@ -11,9 +11,9 @@ import type { LandscapeData } from '../grid/data.ts';
 /** Attributes of landscapes seen from above. */
 export interface MapAttributes extends LandscapeAttributes {
   /**
-   * `'equal'`: a unit is as long on either axis. `'fill'`: the map takes all the room there is. `'auto'`: equal where
-   * both axes have one unit, as along random directions and principal axes, unless the map would lose more than half of
-   * its width or height.
+   * `'equal'`: a unit has the same length on both axes. `'fill'`: the map fills the available space.
+   * `'auto'`: equal if both axes have the same unit, as random directions and principal axes do, unless the
+   * map would lose more than half of its width or height.
    *
    * @defaultValue `'auto'`
    */
@@ -22,7 +22,11 @@ export interface MapAttributes extends LandscapeAttributes {
 
 /** Attributes of maps with contours. */
 export interface ContourAttributes extends MapAttributes {
-  /** Write the values on the lines; a number of `levels` then stands for about as many round values. @defaultValue `false` */
+  /**
+   * Writes the values on the lines; a number of `levels` then means about that many round values.
+   *
+   * @defaultValue `false`
+   */
   labels?: boolean;
 }
 
@@ -33,7 +37,7 @@ export const mapRules: Rules<MapAttributes> = {
 
 export const contourRules: Rules<ContourAttributes> = { ...mapRules, labels: boolean };
 
-/** Attributes once defaults are in. */
+/** Attributes with the defaults filled in. */
 export type FilledMapAttributes = FilledLandscapeAttributes &
   Required<Pick<ContourAttributes, 'aspect' | 'labels'>>;
 
@@ -43,10 +47,10 @@ export const fillMapAttributes = (
 ): FilledMapAttributes => ({ ...fillAttributes(data, user), aspect, labels });
 
 /**
- * Width / height of the plotting area, or null where it takes all the room.
+ * Returns width / height of the plotting area, or null if it fills the available space.
  *
- * @param room - width and height there are, px
- * @param cells - the axes go half a cell beyond the outer points, as those of a heatmap
+ * @param room - available width and height, px
+ * @param cells - true if the axes extend half a cell beyond the outer points, as in a heatmap
  */
 export function shapeOf(
   { x, y, oneUnit }: Pick<Field, 'x' | 'y' | 'oneUnit'>,

@@ -5,22 +5,22 @@ import { toPNG, type PngOptions } from './png.ts';
 /** A Vega or Vega-Lite specification (its `$schema` says which), for `vega-embed` and notebooks. */
 export type VegaSpec = Readonly<Record<string, unknown>> & { readonly $schema: string };
 
-/** A finished figure, in several forms. */
+/** A figure that can be output in several formats. */
 export interface Plot {
-  /** A standalone SVG picture, drawn without a DOM. */
+  /** Returns a standalone SVG, drawn without a DOM. */
   toSVG(): string;
-  /** An interactive figure for plotly.js. */
+  /** Returns an interactive figure for plotly.js. */
   toPlotly(): PlotlyFigure;
-  /** A specification for Vega or Vega-Lite. */
+  /** Returns a specification for Vega or Vega-Lite. */
   toVega(): VegaSpec;
   /**
-   * A standalone interactive page.
+   * Returns a standalone interactive page.
    *
-   * @throws Error if plotly.js is to be put inside the page and `plotly.js-dist-min` is not installed
+   * @throws Error if plotly.js is to be embedded and `plotly.js-dist-min` is not installed
    */
   toHTML(options?: HtmlOptions): string;
   /**
-   * The bytes of a PNG image, rendered from the SVG.
+   * Returns the bytes of a PNG image, rendered from the SVG.
    *
    * @throws Error if `@resvg/resvg-js` is not installed, or no font is found
    */

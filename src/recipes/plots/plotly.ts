@@ -1,13 +1,13 @@
 import { inkOn } from './ink.ts';
 import type { AxisScale, Filled, FigureAttributes } from './attributes.ts';
 
-/** A plotly.js figure: hand it to `Plotly.newPlot(div, figure.data, figure.layout)`. */
+/** A plotly.js figure: pass it to `Plotly.newPlot(div, figure.data, figure.layout)`. */
 export interface PlotlyFigure {
   readonly data: readonly Readonly<Record<string, unknown>>[];
   readonly layout: Readonly<Record<string, unknown>>;
 }
 
-/** The part of a plotly layout that all figures share. */
+/** Returns the part of a plotly layout common to all figures. */
 export function plotlyLayout({
   title,
   fontSize,
@@ -27,7 +27,7 @@ export function plotlyLayout({
 /** Marks traces of paths, which a page can show step by step. */
 export const pathMeta = { path: true };
 
-/** Numbers for JSON: what is not finite is null, a gap. */
+/** Converts numbers for JSON: non-finite ones become null, a gap. */
 export const finiteOrNull = (values: ArrayLike<number>): (number | null)[] =>
   Array.from(values, (value) => (Number.isFinite(value) ? value : null));
 

@@ -3,11 +3,11 @@ import { checkOptions, positive, string, type Rule, type Rules } from '../../cor
 
 /** Options of {@link toPNG}. */
 export interface PngOptions {
-  /** Pixels of the PNG for one of the SVG: 2 for a screen of high density, 4 for print. @defaultValue 2 */
+  /** Pixels of the PNG per pixel of the SVG: 2 for high-density screens, 4 for print. @defaultValue 2 */
   scale?: number;
   /** Font files to use besides those of the system. @defaultValue none */
   fontFiles?: readonly string[];
-  /** Family to use where the figure's own are missing. @defaultValue `'DejaVu Sans'` */
+  /** Font family to use if those of the figure are missing. @defaultValue `'DejaVu Sans'` */
   defaultFontFamily?: string;
 }
 
@@ -25,8 +25,8 @@ const rules: Rules<PngOptions> = {
  * Renders an SVG, or a figure, to a PNG image through `@resvg/resvg-js`.
  *
  * @returns the bytes of the PNG file
- * @throws Error if `@resvg/resvg-js` is not installed, and where no font at all is found, since all text
- *   would silently be missing
+ * @throws Error if `@resvg/resvg-js` is not installed, or if no font is found, since all text would silently
+ *   be missing
  */
 export async function toPNG(
   plot: { toSVG(): string } | string,

@@ -8,7 +8,7 @@ export interface Sample {
   /** Any CSS color. @defaultValue one of eight, by position */
   readonly color?: string;
   /**
-   * A value from elsewhere to compare with, drawn as a hollow diamond; `relativeTo` leaves it as it is.
+   * A value from elsewhere for comparison, drawn as a hollow diamond; not affected by `relativeTo`.
    *
    * @defaultValue none
    */
@@ -21,7 +21,7 @@ export type Samples = readonly Sample[] | Readonly<Record<string, ArrayLike<numb
 /**
  * Returns the samples as a list.
  *
- * @throws TypeError if it is no list or object, or a sample has no values
+ * @throws TypeError if it is neither a list nor an object, or a sample has no values
  * @throws RangeError if there are none
  */
 export function samplesOf(where: string, samples: Samples): readonly Sample[] {
@@ -47,8 +47,8 @@ export function samplesOf(where: string, samples: Samples): readonly Sample[] {
 const isList = (samples: object): samples is readonly Sample[] => Array.isArray(samples);
 
 /**
- * The name, with the number of values drawn where some have no place: a method that failed in some runs must not look
- * as if the others were all.
+ * Returns the name, with the number of values drawn if some cannot be shown, so that a method that failed in
+ * some runs does not look as if it had none.
  */
 export const nameWithCount = (name: string, drawn: number, all: number, kind: string): string =>
   drawn === all ? name : `${name} (${drawn} of ${all} ${kind})`;

@@ -1,5 +1,6 @@
 /**
- * A landscape as a surface: in three dimensions by plotly, and without WebGL as SVG by the painter's algorithm.
+ * Landscapes as surfaces: in three dimensions with plotly, and without WebGL as SVG by the painter's
+ * algorithm.
  *
  * @module
  */
@@ -14,9 +15,9 @@ import { surfaceSvg } from './surfaceSvg.ts';
 
 /** Attributes of {@link surface}. */
 export interface SurfaceAttributes extends LandscapeAttributes {
-  /** Direction the surface is seen from, degrees, counted from −y towards x. @defaultValue `-35` */
+  /** Direction of view in degrees, counted from −y toward x. @defaultValue `-35` */
   azimuth?: number;
-  /** Height it is seen from, degrees above the plane. @defaultValue `32` */
+  /** Elevation of the view in degrees above the plane. @defaultValue `32` */
   elevation?: number;
 }
 
@@ -27,9 +28,9 @@ const rules: Rules<SurfaceAttributes> = {
 };
 
 /**
- * A landscape as a surface. Vega has no surface: its form is that of `contourf`.
+ * Draws a landscape as a surface. Vega has no surfaces, so `toVega()` returns the form of `contourf`.
  *
- * @throws RangeError for unknown or bad attributes, and for a landscape in one dimension
+ * @throws RangeError for unknown or invalid attributes, or a landscape in one dimension
  * @example
  * ```ts
  * writeFileSync('surface.html', surface(data, { zscale: 'log' }).toHTML());
@@ -39,7 +40,7 @@ export const surface = landscapePlot('surface', rules, (data, { azimuth = -35, e
   if (data.y.length < 2) {
     throw new RangeError('surface: this landscape has one dimension; draw it with line(data).');
   }
-  // About sixty cells a side: finer cannot be told apart, and each is a polygon.
+  // About sixty cells per side: finer ones are indistinguishable, and each is a polygon.
   const fine = Math.max(1, Math.min(16, Math.round(60 / Math.max(data.x.length, data.y.length))));
   const attributes = fillAttributes(data, { ...user, upsample: user.upsample ?? fine });
   const field = fieldOf(data, attributes);

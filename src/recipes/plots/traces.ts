@@ -8,7 +8,7 @@ export interface Run {
   readonly y: ArrayLike<number>;
 }
 
-/** One iteration in the trace of a `SolveResult`, as far as it is drawn. */
+/** The parts of a trace entry of a `SolveResult` that are drawn. */
 export interface TracePoint {
   readonly iteration?: number;
   /** Objective value. */
@@ -22,11 +22,15 @@ export interface TracePoint {
 /** Runs of one method, one for each seed. */
 export interface Trace {
   readonly name: string;
-  /** Each `{ x, y }`, the `trace` of a `SolveResult`, or losses alone, which are drawn against 0, 1, 2, … */
+  /** Each is `{ x, y }`, the `trace` of a `SolveResult`, or a list of losses, drawn against 0, 1, 2, … */
   readonly runs: readonly (Run | readonly TracePoint[] | ArrayLike<number>)[];
   /** Any CSS color. @defaultValue one of eight, by position */
   readonly color?: string;
-  /** A final value from elsewhere to compare with, drawn at the last x as a hollow diamond. @defaultValue none */
+  /**
+   * A final value from elsewhere for comparison, drawn at the last x as a hollow diamond.
+   *
+   * @defaultValue none
+   */
   readonly reference?: number | undefined;
 }
 
@@ -34,10 +38,10 @@ export interface Trace {
 export type Against = 'iterations' | 'evaluations' | 'seconds';
 
 /**
- * The runs of a trace as plain columns; entries of solver traces are read by `against`.
+ * Returns the runs of a trace as plain columns; `against` selects the x of solver traces.
  *
  * @throws TypeError if there are none, or one is something else
- * @throws RangeError if x and y of a run differ in length, or a solver's trace does not tell `against`
+ * @throws RangeError if x and y of a run differ in length, or a solver's trace has no values for `against`
  */
 export function runsOf(trace: Trace, against: Against): Run[] {
   if (!Array.isArray(trace?.runs)) {
@@ -61,7 +65,7 @@ export function runsOf(trace: Trace, against: Against): Run[] {
   });
 }
 
-/** True if a value is an array of numbers, of either kind; only its first element is looked at. */
+/** Returns true if a value is an array or typed array of numbers; checks only the first element. */
 export const isNumbers = (value: unknown): value is ArrayLike<number> =>
   (ArrayBuffer.isView(value) && !(value instanceof DataView)) ||
   (Array.isArray(value) && (value.length === 0 || typeof value[0] === 'number'));
@@ -94,7 +98,7 @@ function abscissa(entry: TracePoint, i: number, against: Against, name: string):
 }
 
 /**
- * The points of a line that have a place on its axes, each with the number of its unbroken part.
+ * Returns the points of a line that can be shown on its axes, each with the number of its unbroken part.
  */
 export function partsOf(
   x: ArrayLike<number>,
@@ -122,10 +126,10 @@ export interface Summary {
 }
 
 /**
- * Median and quartiles across runs at `count` places of x, or at every x where all runs share theirs.
+ * Computes median and quartiles across runs at `count` values of x, or at every x if all runs have the same.
  *
- * A run that ended keeps its last value, since that is what its method has to show from then on; before its
- * first x it does not count. Between points it is interpolated, in log y if `scale` is.
+ * A run that has ended keeps its last value, the best its method can show from then on; before its first x it
+ * does not count. Between points it is interpolated, in log y if `scale` is `'log'`.
  */
 export function summarize(
   runs: readonly Run[],

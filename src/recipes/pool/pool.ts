@@ -5,9 +5,9 @@ import type { Piscina } from 'piscina';
 
 /** Options of `workerPool`. */
 export interface WorkerPoolOptions {
-  /** Threads. @defaultValue one for each core */
+  /** Number of threads. @defaultValue one for each core */
   threads?: number;
-  /** Given to the module's default export in each worker; must be clonable. */
+  /** Passed to the module's default export in each worker; must be cloneable. */
   data?: unknown;
 }
 
@@ -23,14 +23,14 @@ export interface WorkerStart extends GridTask {
 }
 
 /**
- * An {@link Executor} of Node's worker threads, through `piscina`.
+ * Creates an {@link Executor} that uses Node's worker threads, through `piscina`.
  *
- * A loss cannot be sent to another thread, so each worker makes its own: the module's default export is called with
- * `data` and gives a problem `{ p0, fg }`, or `{ loss, params }` with `loss` a function of nothing; besides, if
- * there are metrics, `metrics` by name. It may be asynchronous.
+ * A loss cannot be sent to another thread, so each worker builds its own: the module's default export is
+ * called with `data` and returns a problem `{ p0, fg }`, or `{ loss, params }` where `loss` takes no
+ * arguments; in addition `metrics` by name, if there are any. It may be asynchronous.
  *
  * @param module - address of a module, such as `new URL('./problem.js', import.meta.url)`
- * @throws RangeError for bad options
+ * @throws RangeError for invalid options
  * @throws TypeError for a relative path
  * @example
  * ```ts
@@ -73,7 +73,7 @@ export function workerPool(module: URL | string, options: WorkerPoolOptions = {}
         minThreads: Math.min(threads, tiles.length),
         maxThreads: threads,
       });
-      // What a tile throws comes through its promise; besides, answers that come after the end are told here.
+      // Errors of a tile come through its promise; answers after the end are also reported here.
       pool.on('error', () => {});
       const stop = new AbortController();
       const onAbort = () => stop.abort(signal?.reason);
@@ -93,14 +93,14 @@ export function workerPool(module: URL | string, options: WorkerPoolOptions = {}
   };
 }
 
-/** A copy that all threads see. */
+/** Returns a copy in memory shared by all threads. */
 function shared(vector: Float64Array): Float64Array {
   const copy = new Float64Array(new SharedArrayBuffer(vector.byteLength));
   copy.set(vector);
   return copy;
 }
 
-/** The results of promises in the order in which they are fulfilled. */
+/** Yields the results of promises in the order in which they are fulfilled. */
 async function* asTheyCome<Value>(promises: readonly Promise<Value>[]): AsyncGenerator<Value> {
   const waiting = new Map(promises.map((promise, k) => [k, promise.then((value) => ({ k, value }))]));
   // A failure is thrown by the race; the others must not become unhandled ones when the loop ends.
