@@ -76,7 +76,8 @@ describe.skipIf(noBrowser !== null)('the playground in a browser', () => {
     return found.map(({ id, nodes }) => `${id}: ${nodes[0].html}`);
   }
 
-  it('trains by itself, draws losses, landscape and fit, and keeps the page free', async () => {
+  // Times are by the clock: on a busy machine, one try in three must do.
+  it('trains by itself, draws losses, landscape and fit, and keeps the page free', { retry: 2 }, async () => {
     await open('evaluations=300');
     await pictureOf('losses');
     await ended();
@@ -129,7 +130,7 @@ describe.skipIf(noBrowser !== null)('the playground in a browser', () => {
     const heading = await page.evaluate(
       () => getComputedStyle(document.querySelector('tbody td') as Element, '::before').content,
     );
-    expect(heading).toBe('"Loss" " "');
+    expect(heading).toBe('"Loss "');
   });
 
   it('is worked by the keyboard, and its address holds what was chosen', async () => {
