@@ -18,13 +18,17 @@ interface TraceEvent {
   readonly name: string;
   readonly pid: number;
   readonly tid: number;
-  /** Microseconds that the thread ran. */
+  /** Microseconds from begin to end, and those of them that the thread ran. */
+  readonly dur?: number;
   readonly tdur?: number;
   readonly args: { readonly name?: string };
 }
 
-/** Milliseconds of CPU of the longest task of the page's main thread: what other processes take does not count. */
-function longestTask(trace: Uint8Array): number {
+/**
+ * Milliseconds of the longest task of the page's main thread: of CPU, where what other processes take does not count,
+ * and by the clock.
+ */
+function longestTask(trace: Uint8Array): { cpu: number; wall: number } {
   const { traceEvents }: { traceEvents: readonly TraceEvent[] } = JSON.parse(new TextDecoder().decode(trace));
   const threadOf = ({ pid, tid }: TraceEvent) => `${pid} ${tid}`;
   const mains = new Set(
@@ -36,7 +40,11 @@ function longestTask(trace: Uint8Array): number {
     (event) => event.name.endsWith('RunTask') && event.tdur !== undefined && mains.has(threadOf(event)),
   );
   expect(tasks.length).toBeGreaterThan(100);
-  return Math.max(...tasks.map(({ tdur = 0 }) => tdur)) / 1000;
+  const longest = (times: number[]) => times.reduce((most, time) => Math.max(most, time), 0) / 1000;
+  return {
+    cpu: longest(tasks.map(({ tdur = 0 }) => tdur)),
+    wall: longest(tasks.map(({ dur = 0 }) => dur)),
+  };
 }
 
 describe.skipIf(missing !== null)('a live landscape in Chromium', () => {
@@ -74,17 +82,17 @@ describe.skipIf(missing !== null)('a live landscape in Chromium', () => {
       };
       if (folder !== undefined) mkdirSync(folder, { recursive: true });
       const [report] = await Promise.all([running, folder === undefined ? undefined : screenshots()]);
-      const longest = longestTask(await browser.stopTracing());
+      const { cpu, wall } = longestTask(await browser.stopTracing());
       if (folder !== undefined) {
         await page.screenshot({ path: `${folder}/${train}-${draw}-end.png` });
         console.log(
-          `${train}, ${draw}: ${report.updates} pictures in ${report.seconds.toFixed(1)} s, the longest task ${longest.toFixed(0)} ms of CPU`,
+          `${train}, ${draw}: ${report.updates} pictures in ${report.seconds.toFixed(1)} s, the longest task ${cpu.toFixed(0)} ms of CPU, ${wall.toFixed(0)} ms by the clock`,
         );
       }
       expect(errors).toEqual([]);
       expect(report.updates).toBeGreaterThanOrEqual(updates);
       expect(await page.locator('#figure svg path').count()).toBeGreaterThan(5);
-      expect(longest).toBeLessThan(100);
+      expect(cpu).toBeLessThan(100);
     },
     180_000,
   );
