@@ -1,0 +1,117 @@
+import { inspect } from 'node:util';
+import { describe, expect, it } from 'vitest';
+import { curveFit } from 'quasi-newton';
+
+/** Points of a line with errors, and the deviation of each. */
+const points = [0, 1, 2.5, 3, 4.2, 6];
+const values = [1.1, 2.8, 6.3, 6.9, 9.6, 12.7];
+const sigma = [0.1, 0.3, 0.2, 0.5, 0.1, 0.4];
+const line = (t: number, [a, b]: Float64Array) => a + b * t;
+
+/** Weighted regression of a line, from its normal equations. */
+function textbook(x: number[], y: number[], weights: number[]) {
+  const sum = (of: (i: number) => number) => x.reduce((total, _, i) => total + weights[i] * of(i), 0);
+  const [w, wx, wy] = [sum(() => 1), sum((i) => x[i]), sum((i) => y[i])];
+  const [wxx, wxy] = [sum((i) => x[i] ** 2), sum((i) => x[i] * y[i])];
+  const determinant = w * wxx - wx * wx;
+  const [a, b] = [(wxx * wy - wx * wxy) / determinant, (w * wxy - wx * wy) / determinant];
+  const chiSquare = sum((i) => (y[i] - a - b * x[i]) ** 2);
+  const mean = wy / w;
+  const inverse = [
+    [wxx / determinant, -wx / determinant],
+    [-wx / determinant, w / determinant],
+  ];
+  return { x: [a, b], chiSquare, rSquared: 1 - chiSquare / sum((i) => (y[i] - mean) ** 2), inverse };
+}
+
+const close = (value: number) => expect.closeTo(value, 8) as number;
+
+describe('the statistics of a weighted line', () => {
+  const expected = textbook(
+    points,
+    values,
+    sigma.map((s) => 1 / s ** 2),
+  );
+
+  it.each([
+    [false, expected.chiSquare / 4],
+    [true, 1],
+  ])('are those of its normal equations, absoluteSigma %s', (absoluteSigma, factor) => {
+    const fit = curveFit(line, points, values, [0, 1], { sigma, absoluteSigma });
+    expect([...fit.x]).toEqual(expected.x.map(close));
+    expect(fit.chiSquare).toBeCloseTo(expected.chiSquare, 8);
+    expect(fit.rSquared).toBeCloseTo(expected.rSquared, 10);
+    expect(fit.degreesOfFreedom).toBe(4);
+    expect(fit.reducedChiSquare).toBeCloseTo(expected.chiSquare / 4, 8);
+    const likelihood = 6 * Math.log(expected.chiSquare / 6);
+    expect(fit.aic).toBeCloseTo(likelihood + 2 * 2, 8);
+    expect(fit.bic).toBeCloseTo(likelihood + 2 * Math.log(6), 8);
+    expect([...fit.sigma]).toEqual(sigma.map(close));
+    expect(fit.covariance.map((row) => Array.from(row))).toEqual(
+      expected.inverse.map((row) => row.map((value) => close(factor * value))),
+    );
+    const [[va, c], [, vb]] = expected.inverse;
+    expect([...fit.standardErrors]).toEqual([close(Math.sqrt(factor * va)), close(Math.sqrt(factor * vb))]);
+    expect(fit.correlation.map((row) => Array.from(row))).toEqual([
+      [close(1), close(c / Math.sqrt(va * vb))],
+      [close(c / Math.sqrt(va * vb)), close(1)],
+    ]);
+  });
+
+  it('are intervals by the quantile of Student’s t, or of the normal where sigma is absolute', () => {
+    // Quantiles at 0.975 of t with 4 degrees of freedom and of the normal; at 0.95 of the former.
+    for (const [level, absoluteSigma, quantile] of [
+      [0.95, false, 2.7764451051977987],
+      [0.95, true, 1.959963984540054],
+      [0.9, false, 2.13184678132664],
+    ] as const) {
+      const fit = curveFit(line, points, values, [0, 1], { sigma, absoluteSigma });
+      const intervals = fit.intervals(level);
+      Object.values(intervals).forEach(({ lower, upper }, j) => {
+        expect((upper - lower) / 2 / fit.standardErrors[j]).toBeCloseTo(quantile, 6);
+        expect((upper + lower) / 2).toBeCloseTo(fit.x[j], 8);
+      });
+    }
+  });
+});
+
+describe('a fixed parameter', () => {
+  it('has no error, and no covariance with the others', () => {
+    const fit = curveFit(line, points, values, [1, 1], { fixed: [0] });
+    const [fixed, varied] = fit.covariance;
+    expect([...fixed]).toEqual([0, 0]);
+    expect(varied[0]).toBe(0);
+    expect(varied[1]).toBeGreaterThan(0);
+    expect(fit.standardErrors[0]).toBe(0);
+  });
+});
+
+describe('methods refuse in their own name', () => {
+  const fit = curveFit(line, points, values, [0, 1]);
+
+  it('a level outside of (0, 1)', () => {
+    for (const level of [0, 1, NaN, 95]) {
+      expect(() => fit.intervals(level)).toThrow(
+        `intervals: level: must be a number in (0, 1), got ${level}`,
+      );
+      expect(() => fit.profile(level)).toThrow(`profile: level: must be a number in (0, 1), got ${level}`);
+    }
+  });
+
+  it('a profile of what does not vary', () => {
+    expect(() => fit.profile(0.95, ['slope'])).toThrow(
+      new RangeError(`profile: no parameter "slope" that varies; there are ${fit.names.join(', ')}.`),
+    );
+  });
+
+  it('a profile without degrees of freedom', () => {
+    const exact = curveFit(line, [0, 1], [1, 3.5], [0, 1]);
+    expect(exact.reducedChiSquare).toBe(NaN);
+    expect(() => exact.profile()).toThrow('profile: without degrees of freedom there are no intervals.');
+  });
+});
+
+it('console.log shows the report of a fit', () => {
+  const fit = curveFit(line, points, values, [0, 1]);
+  expect(inspect(fit)).toBe(String(fit));
+});
