@@ -72,6 +72,11 @@ export { bfgs, type BfgsOptions } from './solvers/bfgs.ts';
 export { conjugateGradient, type ConjugateGradientOptions } from './solvers/conjugateGradient.ts';
 export { gradientDescent, type GradientDescentOptions } from './solvers/gradientDescent.ts';
 export { curveFit, type CurveFitOptions } from './solvers/curveFit/curveFit.ts';
+export {
+  leastSquaresFit,
+  type LeastSquaresFit,
+  type LeastSquaresFitOptions,
+} from './solvers/curveFit/leastSquaresFit.ts';
 export type { Point, Sigma } from './solvers/curveFit/data.ts';
 export type { Slopes } from './solvers/curveFit/model.ts';
 export type { Limits, Start, Values } from './solvers/curveFit/parameters.ts';

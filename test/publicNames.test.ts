@@ -11,7 +11,7 @@ const stable: Record<string, { names: string; of: object }> = {
   'quasi-newton': {
     of: core,
     names: `minimize minimizeAsync auto gradientDescent conjugateGradient lbfgs bfgs ssbfgs ssbroyden slbfgs soap newtonCG
-      levenbergMarquardt owlqn adam sequence strongWolfe hagerZhang backtracking fixedStep curveFit leastSquares flatten checkGradient hessianVectorProduct vectorParams checkGradientAsync`,
+      levenbergMarquardt owlqn adam sequence strongWolfe hagerZhang backtracking fixedStep curveFit leastSquaresFit leastSquares flatten checkGradient hessianVectorProduct vectorParams checkGradientAsync`,
   },
   'quasi-newton/tfjs': {
     of: tfjs,

@@ -183,7 +183,10 @@ function residualsOf(model: FitModel, { x, y, rootWeights }: FitData) {
     model.values(x, theta, fitted);
     checkUntouched('model');
     const bad = hole === null ? firstNonFinite(fitted) : -1;
-    if (bad >= 0) hole = { value: fitted[bad], point: x[bad], theta: theta.slice() };
+    if (bad >= 0) {
+      const subject = `The model at x = ${showPoint(x[bad])}`;
+      hole = { value: fitted[bad], subject, theta: theta.slice() };
+    }
     last = theta.slice();
     return fitted;
   };

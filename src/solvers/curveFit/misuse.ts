@@ -38,18 +38,19 @@ export const scipyNames = {
   verbose: 'String(fit) is a report; leave it out.',
 };
 
-/** A point and parameters where the model has no finite value. */
+/** Parameters for which the model, or a residual, has no finite value. */
 export interface Hole {
   readonly value: number;
-  readonly point: Point;
+  /** `'The model at x = 3'` */
+  readonly subject: string;
   /** Parameters that vary, `[n]` */
   readonly theta: Float64Array;
 }
 
 /** A hole in words. */
-export function describeHole({ value, point, theta }: Hole, { names, expand }: ParameterSet): string {
+export function describeHole({ value, subject, theta }: Hole, { names, expand }: ParameterSet): string {
   const at = Array.from(expand(theta), (p, j) => `${names[j]} = ${Number(p.toPrecision(6))}`).join(', ');
-  return `The model is ${Number.isNaN(value) ? 'NaN' : 'infinite'} at x = ${showPoint(point)} for ${at}: bounds that keep the parameters away from there, or another start, may help.`;
+  return `${subject} is ${Number.isNaN(value) ? 'NaN' : 'infinite'} for ${at}: bounds that keep the parameters away from there, or another start, may help.`;
 }
 
 /** Calls that are always checked; later ones at powers of 2, since that takes as long as a cheap model. */
@@ -81,6 +82,7 @@ export function guardedPoints(points: readonly Point[]): (name: string) => void 
 /**
  * Checks that a user's function has not written into its parameters.
  *
+ * @param name - of the function, with that of the one called: `'curveFit: model'`
  * @param sent - the parameters as they were, `[n]`
  * @param given - what the function was called with
  * @throws TypeError naming the function and the parameter
@@ -96,7 +98,7 @@ export function checkParametersUntouched(
     const is = isArray ? given[j] : (given as { readonly [name: string]: unknown })[names[j]];
     if (is === sent[j] || (Number.isNaN(is) && Number.isNaN(sent[j]))) continue;
     throw new TypeError(
-      `curveFit: ${name} wrote into its parameters (${names[j]} was ${sent[j]} and is ${String(is)}); it must only read them.`,
+      `${name} wrote into its parameters (${names[j]} was ${sent[j]} and is ${String(is)}); it must only read them.`,
     );
   }
 }

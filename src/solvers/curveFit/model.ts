@@ -43,7 +43,7 @@ export function modelOf({ model, jacobian, vectorized }: GivenFunctions, paramet
     const all = expand(theta);
     const given = present(all.slice());
     const answer = call(given);
-    checkParametersUntouched(name, all, given, names);
+    checkParametersUntouched(`curveFit: ${name}`, all, given, names);
     return answer;
   };
   const evaluate = vectorized ? allAtOnce('model', model as Call) : oneByOne(model as Call);

@@ -43,24 +43,25 @@ const isList = (value: object): value is ArrayLike<number> =>
 /**
  * Reads start, bounds, fixed and tied parameters.
  *
+ * @param where - function called, named in messages
  * @throws TypeError if the start is neither a list nor an object of numbers
  * @throws RangeError naming a parameter that does not exist, or a start outside its bounds
  */
-export function readParameters(p0: Start, options: ParameterOptions): ParameterSet {
+export function readParameters(p0: Start, options: ParameterOptions, where = 'curveFit'): ParameterSet {
   const isObject = typeof p0 === 'object' && p0 !== null;
   if (!isObject || !(isList(p0) || isPlainObject(p0))) {
-    throw new TypeError(`curveFit: p0 must be an array or an object { name: start }, got ${show(p0)}.`);
+    throw new TypeError(`${where}: p0 must be an array or an object { name: start }, got ${show(p0)}.`);
   }
   const byName = !isList(p0);
   const names = byName ? Object.keys(p0) : Array.from({ length: p0.length }, (_, j) => `p${j}`);
-  if (names.length === 0) throw new RangeError('curveFit: p0 is empty; there is nothing to fit.');
-  const start = readStart(names, byName ? Object.values(p0) : Array.from(p0));
+  if (names.length === 0) throw new RangeError(`${where}: p0 is empty; there is nothing to fit.`);
+  const start = readStart(where, names, byName ? Object.values(p0) : Array.from(p0));
   const indexOf = (option: string, key: string | number): number => {
     const index = byName
       ? names.indexOf(String(key))
       : names.indexOf(/^\d+$/.test(String(key)) ? `p${key}` : String(key));
     if (index < 0)
-      throw new RangeError(`curveFit: ${option}: no parameter ${show(key)}; there are ${names.join(', ')}.`);
+      throw new RangeError(`${where}: ${option}: no parameter ${show(key)}; there are ${names.join(', ')}.`);
     return index;
   };
 
@@ -68,30 +69,30 @@ export function readParameters(p0: Start, options: ParameterOptions): ParameterS
   const functions = new Map(Object.entries(options.tied).map(([key, tie]) => [indexOf('tied', key), tie]));
   for (const [index, tie] of functions) {
     if (typeof tie !== 'function')
-      throw new TypeError(`curveFit: tied.${names[index]} must be a function, got ${show(tie)}.`);
-    if (fixed.has(index)) throw new RangeError(`curveFit: ${names[index]} is both fixed and tied.`);
+      throw new TypeError(`${where}: tied.${names[index]} must be a function, got ${show(tie)}.`);
+    if (fixed.has(index)) throw new RangeError(`${where}: ${names[index]} is both fixed and tied.`);
   }
-  const lower = limits('lower', options.lower, -Infinity, names, indexOf);
-  const upper = limits('upper', options.upper, Infinity, names, indexOf);
+  const lower = limits(where, 'lower', options.lower, -Infinity, names, indexOf);
+  const upper = limits(where, 'upper', options.upper, Infinity, names, indexOf);
   const varied = names.map((_, j) => j).filter((j) => !fixed.has(j) && !functions.has(j));
   if (varied.length === 0)
-    throw new RangeError('curveFit: every parameter is fixed or tied; there is nothing to fit.');
+    throw new RangeError(`${where}: every parameter is fixed or tied; there is nothing to fit.`);
   for (const j of functions.keys()) {
     if (lower[j] > -Infinity || upper[j] < Infinity) {
       throw new RangeError(
-        `curveFit: ${names[j]} is tied and takes no bounds; bound the parameters that it depends on.`,
+        `${where}: ${names[j]} is tied and takes no bounds; bound the parameters that it depends on.`,
       );
     }
   }
   for (const j of varied) {
     if (!(lower[j] < upper[j])) {
       throw new RangeError(
-        `curveFit: lower must be below upper; for ${names[j]} they are ${lower[j]} and ${upper[j]}. Put a constant into fixed.`,
+        `${where}: lower must be below upper; for ${names[j]} they are ${lower[j]} and ${upper[j]}. Put a constant into fixed.`,
       );
     }
     if (start[j] < lower[j] || start[j] > upper[j]) {
       throw new RangeError(
-        `curveFit: the start of ${names[j]}, ${start[j]}, is outside its bounds [${lower[j]}, ${upper[j]}].`,
+        `${where}: the start of ${names[j]}, ${start[j]}, is outside its bounds [${lower[j]}, ${upper[j]}].`,
       );
     }
   }
@@ -105,7 +106,7 @@ export function readParameters(p0: Start, options: ParameterOptions): ParameterS
     // Not yet known: a tie may depend on one that is listed after it, and has its value in a later round.
     for (const j of tied) all[j] = NaN;
     for (let round = 0; round < tied.length; round++) {
-      for (const [j, tie] of functions) all[j] = checkTied(names[j], tie(present(all) as never));
+      for (const [j, tie] of functions) all[j] = checkTied(where, names[j], tie(present(all) as never));
     }
     return all;
   };
@@ -113,7 +114,7 @@ export function readParameters(p0: Start, options: ParameterOptions): ParameterS
   for (const j of tied) {
     if (!Number.isFinite(atStart[j]))
       throw new RangeError(
-        `curveFit: tied.${names[j]} gives ${atStart[j]} at p0; it must return a finite number, and must not depend on ${names[j]}, nor through other tied parameters.`,
+        `${where}: tied.${names[j]} gives ${atStart[j]} at p0; it must return a finite number, and must not depend on ${names[j]}, nor through other tied parameters.`,
       );
   }
   const isFixed = names.map((_, j) => fixed.has(j));
@@ -121,24 +122,25 @@ export function readParameters(p0: Start, options: ParameterOptions): ParameterS
 }
 
 /** Returns the starts, `[n]`, and throws where one is no finite number. */
-function readStart(names: readonly string[], values: readonly unknown[]): Float64Array {
+function readStart(where: string, names: readonly string[], values: readonly unknown[]): Float64Array {
   return Float64Array.from(names, (name, j) => {
     const value = values[j];
     if (typeof value !== 'number') {
-      throw new TypeError(`curveFit: the start of ${name} must be a number, got ${show(value)}.`);
+      throw new TypeError(`${where}: the start of ${name} must be a number, got ${show(value)}.`);
     }
     if (!Number.isFinite(value))
-      throw new RangeError(`curveFit: the start of ${name} is ${value}; it must be finite.`);
+      throw new RangeError(`${where}: the start of ${name} is ${value}; it must be finite.`);
     return value;
   });
 }
 
-function checkTied(name: string, value: unknown): number {
+function checkTied(where: string, name: string, value: unknown): number {
   if (typeof value === 'number') return value;
-  throw new TypeError(`curveFit: tied.${name} must return a number, got ${show(value)}.`);
+  throw new TypeError(`${where}: tied.${name} must return a number, got ${show(value)}.`);
 }
 
 function limits(
+  where: string,
   option: string,
   given: Limits | undefined,
   unbounded: number,
@@ -149,12 +151,12 @@ function limits(
   if (given === undefined) return values;
   if (typeof given !== 'object' || given === null) {
     throw new TypeError(
-      `curveFit: ${option} must be an array or an object { name: bound }, got ${show(given)}.`,
+      `${where}: ${option} must be an array or an object { name: bound }, got ${show(given)}.`,
     );
   }
   if (isList(given) && given.length !== names.length) {
     throw new RangeError(
-      `curveFit: ${option} has ${given.length} values; there are ${names.length} parameters.`,
+      `${where}: ${option} has ${given.length} values; there are ${names.length} parameters.`,
     );
   }
   const entries: [string | number, unknown][] = isList(given)
@@ -165,7 +167,7 @@ function limits(
     if (value === null || value === undefined) continue;
     if (typeof value !== 'number' || Number.isNaN(value)) {
       throw new RangeError(
-        `curveFit: ${option} of ${names[index]} must be a number or null, got ${show(value)}.`,
+        `${where}: ${option} of ${names[index]} must be a number or null, got ${show(value)}.`,
       );
     }
     values[index] = value;

@@ -8,34 +8,40 @@ const digits = (value: number, count = 6): string =>
 const LEAST_CORRELATION = 0.1;
 const MAX_CORRELATIONS = 20;
 
+/** A fit as its report needs it; without R² where there are no data that it could be of. */
+type Reported = Omit<
+  CurveFit,
+  'predict' | 'confidence' | 'intervals' | 'profile' | 'rSquared' | 'points' | 'y' | 'fitted' | 'sigma'
+> & { readonly rSquared?: number };
+
 /** A fit in words: status, data, goodness, parameters with their errors, correlations. */
-export function reportOf(fit: CurveFit): string {
+export function reportOf(fit: Reported): string {
   const width = Math.max(...fit.names.map((name) => name.length));
   const parameters = fit.names.map((name, j) => `    ${name.padEnd(width)}   ${describe(fit, j)}`);
   const correlations = pairs(fit)
     .slice(0, MAX_CORRELATIONS)
     .map(([pair, value]) => `    ${pair.padEnd(2 * width + 2)}   ${value.toFixed(3)}`);
+  const varied = fit.roles.filter((role) => role === 'varied' || role === 'at bound').length;
   const skipped = fit.skipped > 0 ? ` (${fit.skipped} missing left out)` : '';
   return ` * Status: ${fit.converged ? 'success' : 'failure'}
     ${fit.message}
 
  * Data
-    Points:              ${fit.y.length}${skipped}
+    ${`${fit.rSquared === undefined ? 'Residuals' : 'Points'}:`.padEnd(21)}${fit.degreesOfFreedom + varied}${skipped}
     Degrees of freedom:  ${fit.degreesOfFreedom}
     Model evaluations:   ${fit.evaluations}
 
  * Goodness of fit
     χ²:                  ${digits(fit.chiSquare)}
     Reduced χ²:          ${digits(fit.reducedChiSquare)}
-    R²:                  ${digits(fit.rSquared)}
-    AIC, BIC:            ${digits(fit.aic)}, ${digits(fit.bic)}
+${fit.rSquared === undefined ? '' : `    R²:                  ${digits(fit.rSquared)}\n`}    AIC, BIC:            ${digits(fit.aic)}, ${digits(fit.bic)}
 
  * Parameters
 ${parameters.join('\n')}
 ${correlations.length > 0 ? `\n * Correlations (above ${LEAST_CORRELATION} in size)\n${correlations.join('\n')}\n` : ''}`;
 }
 
-function describe(fit: CurveFit, j: number): string {
+function describe(fit: Reported, j: number): string {
   const value = digits(fit.x[j], 9);
   const role = fit.roles[j];
   if (role === 'fixed') return `${value} (fixed)`;
@@ -49,7 +55,7 @@ function describe(fit: CurveFit, j: number): string {
 }
 
 /** Pairs of parameters that vary with their correlation, the strongest first. */
-function pairs({ names, correlation, roles }: CurveFit): [pair: string, value: number][] {
+function pairs({ names, correlation, roles }: Reported): [pair: string, value: number][] {
   const found: [string, number][] = [];
   names.forEach((first, i) =>
     names.slice(0, i).forEach((second, j) => {

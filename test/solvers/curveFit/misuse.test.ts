@@ -85,7 +85,7 @@ describe('a model that changes on its way', () => {
     const { converged, message, x } = curveFit((at, p) => (p[1] < 0.6 ? NaN : decay(at, p)), t, y, start);
     expect(converged).toBe(false);
     expect(message).toMatch(
-      /The model is NaN at x = 0 for p0 = 3\.97\d+, p1 = 0\.59\d+, p2 = 1\.11\d+: bounds/,
+      /The model at x = 0 is NaN for p0 = 3\.97\d+, p1 = 0\.59\d+, p2 = 1\.11\d+: bounds/,
     );
     expect(x[1]).toBeGreaterThanOrEqual(0.6);
   });

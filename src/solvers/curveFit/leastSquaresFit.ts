@@ -1,0 +1,231 @@
+import { boolean, checkOptions, finitePositive, oneOf, show, type Rule } from '../../core/options.ts';
+import { leastSquares } from '../../core/leastSquares.ts';
+import { robustLosses } from '../../core/robustLoss.ts';
+import { completeSolveOptions, plainSolveRules } from '../../core/solveOptions.ts';
+import { firstNonFinite, norm2 } from '../../core/vector.ts';
+import { checkParametersUntouched, scipyNames, type Hole } from './misuse.ts';
+import { readParameters, type ParameterSet, type Start, type Values } from './parameters.ts';
+import { reportOf } from './report.ts';
+import { solveFit } from './solveFit.ts';
+import { summarize } from './summarize.ts';
+import type { Precision } from '../../core/problem.ts';
+import type { CurveFitOptions } from './curveFit.ts';
+import type { CurveFit } from './result.ts';
+
+/** Options of {@link leastSquaresFit}; those that `curveFit` has, too, are its own. */
+export interface LeastSquaresFitOptions<S extends Start = Start> extends Pick<
+  CurveFitOptions<S>,
+  | 'lower'
+  | 'upper'
+  | 'fixed'
+  | 'tied'
+  | 'loss'
+  | 'scale'
+  | 'maxIterations'
+  | 'maxEvaluations'
+  | 'maxTime'
+  | 'signal'
+> {
+  /**
+   * True if residuals are in units of their standard deviations, false if these are not known: errors are then scaled so
+   * that the reduced χ² is 1.
+   *
+   * @defaultValue `false`
+   */
+  readonly absoluteSigma?: boolean;
+}
+
+/** The result of {@link leastSquaresFit}, as {@link CurveFit} has it; `String(fit)` is a report. */
+export interface LeastSquaresFit extends Omit<
+  CurveFit,
+  'predict' | 'confidence' | 'rSquared' | 'points' | 'y' | 'fitted' | 'sigma' | 'skipped'
+> {
+  /** Residuals at the solution, `[m]`. */
+  readonly residuals: Float64Array;
+}
+
+const WHERE = 'leastSquaresFit';
+const list: Rule = { allowed: 'an array', accepts: (v) => Array.isArray(v) || ArrayBuffer.isView(v) };
+const object: Rule = { allowed: 'an object', accepts: (v) => typeof v === 'object' && v !== null };
+const anything: Rule = { allowed: 'anything', accepts: () => true }; // checked where it is read
+
+/**
+ * Minimizes the sum of the squares of some residuals, and tells how far the parameters are known: `curveFit` for what is
+ * no curve through points, such as several curves that share parameters, or distances.
+ *
+ * Derivatives come by differences. For many unknowns, derivatives of your own or other solvers, make a problem by
+ * `leastSquares`.
+ *
+ * @param residuals - returns the residuals, `[m]`, for parameters as the start gives them: an array or an object
+ * @param p0 - start: an array, or an object by name
+ * @throws RangeError, TypeError naming what is wrong with the start, the options or the residuals
+ *
+ * @example
+ * ```js
+ * import { leastSquaresFit } from 'quasi-newton';
+ *
+ * // A circle through points.
+ * const points = [[2.1, 0], [0.1, 2.9], [-2, 0.9], [0, -1.1], [1.5, 2.4]];
+ * const distances = ({ u, v, radius }) => points.map(([x, y]) => Math.hypot(x - u, y - v) - radius);
+ * console.log(String(leastSquaresFit(distances, { u: 0, v: 0, radius: 1 })));
+ * ```
+ */
+export function leastSquaresFit<S extends Start>(
+  residuals: (parameters: Values<S>) => ArrayLike<number>,
+  p0: S,
+  options: LeastSquaresFitOptions<S> = {},
+): LeastSquaresFit {
+  if (typeof residuals !== 'function')
+    throw new TypeError(`${WHERE}: residuals must be a function, got ${show(residuals)}.`);
+  check(options);
+  const { lower, upper, fixed = [], tied = {}, loss = 'linear', scale = 1, ...more } = options;
+  const { absoluteSigma = false, ...limits } = more;
+  const parameters = readParameters(p0, { lower, upper, fixed, tied }, WHERE);
+  const counted = countedResiduals(residuals as (parameters: unknown) => unknown, parameters);
+  const pick = (all: Float64Array): Float64Array => Float64Array.from(parameters.varied, (j) => all[j]);
+  const start = pick(parameters.start);
+  const first = counted.at(start);
+  checkFirst(first, parameters);
+  const m = first.length;
+  const write = (theta: Float64Array, r: Float64Array): void => r.set(counted.at(theta));
+  const fit = {
+    problem: leastSquares({
+      p0: start,
+      residualCount: m,
+      residuals: write,
+      precision: counted.precision(),
+      loss,
+      scale,
+    }),
+    hasJacobian: false,
+    lower: pick(parameters.lower),
+    upper: pick(parameters.upper),
+    size: norm2(first), // rounding errors are relative to terms of this size, for all that is known
+    limits: completeSolveOptions(WHERE, limits, plainSolveRules),
+  };
+  const solution = solveFit(fit);
+  const values = counted.at(solution.x).slice();
+  const whole = summarize({
+    // As a curve of the value rᵢ at point i, through zeros.
+    data: {
+      x: Array.from(values, (_, i) => i),
+      y: new Float64Array(m),
+      rootWeights: new Float64Array(m).fill(1),
+      sigma: 1,
+      skipped: 0,
+    },
+    parameters,
+    model: {
+      values: (_, theta, out) => out.set(counted.at(theta)),
+      precision: counted.precision,
+      derivatives: null,
+    },
+    fitted: values,
+    fit,
+    solution,
+    hole: counted.hole(),
+    absoluteSigma,
+    evaluations: counted.evaluations(),
+  });
+  return resultOf(whole, values);
+}
+
+/** Takes from the fit of a curve what holds without one. */
+function resultOf(whole: CurveFit, residuals: Float64Array): LeastSquaresFit {
+  const { rSquared: _, points: __, y: ___, fitted: ____, sigma: _____, skipped, ...data } = whole;
+  const { intervals, profile } = whole;
+  const result = { ...data, residuals };
+  const toString = (): string => reportOf({ ...data, skipped });
+  for (const [name, value] of Object.entries({ intervals, profile, toString })) {
+    Object.defineProperty(result, name, { value, enumerable: false });
+  }
+  Object.defineProperty(result, Symbol.for('nodejs.util.inspect.custom'), { value: toString });
+  return result as unknown as LeastSquaresFit;
+}
+
+/** The residuals as a function of the parameters that vary; their number is that of the first call. */
+function countedResiduals(
+  residuals: (parameters: unknown) => unknown,
+  { names, expand, present }: ParameterSet,
+) {
+  let [evaluations, count] = [0, -1];
+  let precision: Precision = 'float64';
+  let hole: Hole | null = null;
+  return {
+    at(theta: Float64Array): Float64Array {
+      const all = expand(theta);
+      const given = present(all.slice());
+      const values = residuals(given);
+      evaluations++;
+      checkParametersUntouched(`${WHERE}: residuals`, all, given, names);
+      const r = checkedValues(values);
+      if (count < 0) count = r.length;
+      if (r.length !== count) {
+        throw new RangeError(
+          `${WHERE}: residuals returned ${r.length} values; at first there were ${count}.`,
+        );
+      }
+      if (values instanceof Float32Array) precision = 'float32';
+      const bad = hole === null ? firstNonFinite(r) : -1;
+      if (bad >= 0) hole = { value: r[bad], subject: `Residual ${bad}`, theta: theta.slice() };
+      return r;
+    },
+    precision: () => precision,
+    evaluations: () => evaluations,
+    hole: () => hole,
+  };
+}
+
+function checkedValues(values: unknown): Float64Array {
+  const isList = Array.isArray(values) || (ArrayBuffer.isView(values) && 'length' in values);
+  if (!isList) {
+    const hint = values instanceof Promise ? '; it must be synchronous' : '';
+    throw new TypeError(
+      `${WHERE}: residuals must return an array of numbers, got ${show(values)}${hint}. leastSquares() takes functions that write theirs.`,
+    );
+  }
+  const numbers: unknown[] = Array.from(values as ArrayLike<unknown>);
+  const bad = numbers.findIndex((value) => typeof value !== 'number');
+  if (bad < 0) return Float64Array.from(numbers as number[]);
+  throw new TypeError(`${WHERE}: residual ${bad} must be a number, got ${show(numbers[bad])}.`);
+}
+
+function checkFirst(r: Float64Array, { varied }: ParameterSet): void {
+  if (r.length < varied.length) {
+    throw new RangeError(
+      `${WHERE}: ${varied.length} parameters vary, and there are ${r.length} residuals; fix some of them. For networks, leastSquares() makes a problem with fewer.`,
+    );
+  }
+  const bad = firstNonFinite(r);
+  if (bad < 0) return;
+  throw new RangeError(`${WHERE}: residual ${bad} is ${r[bad]} for p0; start where all are finite.`);
+}
+
+function check<S extends Start>(options: LeastSquaresFitOptions<S>): void {
+  checkOptions(
+    WHERE,
+    options,
+    {
+      absoluteSigma: boolean,
+      lower: anything,
+      upper: anything,
+      fixed: list,
+      tied: object,
+      loss: oneOf(...robustLosses),
+      scale: finitePositive,
+      maxIterations: plainSolveRules.maxIterations,
+      maxEvaluations: plainSolveRules.maxEvaluations,
+      maxTime: plainSolveRules.maxTime,
+      signal: plainSolveRules.signal,
+    },
+    {
+      ...scipyNames,
+      jac: DIFFERENCES,
+      jacobian: DIFFERENCES,
+      Dfun: DIFFERENCES,
+      p0: 'the start is the second argument.',
+    },
+  );
+}
+
+const DIFFERENCES = 'derivatives come by differences here; leastSquares() takes a Jacobian.';

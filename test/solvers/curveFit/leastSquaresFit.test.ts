@@ -1,0 +1,144 @@
+import { describe, expect, it } from 'vitest';
+import { curveFit, leastSquaresFit, type LeastSquaresFitOptions } from 'quasi-newton';
+
+const t = [0, 1, 2, 3, 4, 5];
+const y = [5.1, 3.3, 2.4, 1.8, 1.4, 1.3];
+const sigma = [0.1, 0.1, 0.2, 0.1, 0.05, 0.1];
+interface Decay {
+  readonly a: number;
+  readonly b: number;
+  readonly c: number;
+}
+const start = { a: 4, b: 1, c: 0 };
+const decay = (at: number, { a, b, c }: Decay): number => a * Math.exp(-b * at) + c;
+const residuals = (p: Decay): number[] => t.map((at, i) => (decay(at, p) - y[i]) / sigma[i]);
+
+describe('leastSquaresFit', () => {
+  it.each([
+    [{}, {}],
+    [{ absoluteSigma: true }, {}],
+    [{}, { lower: { b: 0.7 } }],
+    [{}, { fixed: ['c'] }],
+    [{}, { tied: { c: ({ a }: Decay) => a / 4 } }],
+    [{}, { loss: 'cauchy', scale: 0.5 }],
+  ] as const)('is the fit of a curve, written as residuals: %j %j', (scatter, options) => {
+    const curve = curveFit(decay, t, y, start, { ...scatter, ...options, sigma });
+    const fit = leastSquaresFit(residuals, start, { ...scatter, ...options });
+    expect(fit.converged).toBe(true);
+    const near = (a: ArrayLike<number>, b: ArrayLike<number>, digits = 5): void => {
+      for (let i = 0; i < b.length; i++) {
+        if (Number.isNaN(b[i])) expect(a[i]).toBeNaN();
+        else expect(a[i]).toBeCloseTo(b[i], digits);
+      }
+    };
+    near(fit.x, curve.x);
+    near(fit.standardErrors, curve.standardErrors);
+    fit.covariance.forEach((row, i) => near(row, curve.covariance[i]));
+    near(fit.residuals, residuals(fit.parameters as never), 12);
+    expect(fit.chiSquare).toBeCloseTo(curve.chiSquare, 8);
+    expect(fit.reducedChiSquare).toBeCloseTo(curve.reducedChiSquare, 8);
+    expect(fit.aic).toBeCloseTo(curve.aic, 8);
+    expect(fit).toMatchObject({ names: curve.names, roles: curve.roles, atBound: curve.atBound });
+    expect(fit.intervals(0.9).a.lower).toBeCloseTo(curve.intervals(0.9).a.lower, 5);
+    if (!('loss' in options)) {
+      expect(fit.profile(0.9, ['a']).a.upper).toBeCloseTo(curve.profile(0.9, ['a']).a.upper, 4);
+    }
+  });
+
+  it('prints a report without what only curves have', () => {
+    const fit = leastSquaresFit(residuals, start);
+    const report = String(fit);
+    expect(report).toMatch(/Residuals: {11}6\n {4}Degrees of freedom: {2}3\n/);
+    expect(report).toMatch(/a {3}4\.\d+ ± 0\.\d+/);
+    expect(report).not.toMatch(/R²|undefined|NaN/);
+    expect(Object.keys(fit)).not.toContain('predict');
+    expect(Object.keys(fit)).not.toContain('rSquared');
+  });
+
+  it('finds a circle through points, and one that is exact', () => {
+    const angles = Array.from({ length: 9 }, (_, i) => i);
+    const points = angles.map((angle) => [1 + 2 * Math.cos(angle), -3 + 2 * Math.sin(angle)]);
+    const distances = ([u, v, radius]: Float64Array): Float64Array =>
+      Float64Array.from(points, ([px, py]) => Math.hypot(px - u, py - v) - radius);
+    const { x, converged } = leastSquaresFit(distances, [0, 0, 1]);
+    expect(converged).toBe(true);
+    [1, -3, 2].forEach((value, j) => expect(x[j]).toBeCloseTo(value, 12));
+  });
+
+  it('names parameters that are not determined', () => {
+    const { undetermined } = leastSquaresFit(
+      ([a, b, c]: Float64Array) => [a * b - 2, a * b - 2.2, c, c - 1],
+      [1, 1, 1],
+    );
+    expect(undetermined).toEqual(['p0', 'p1']);
+  });
+
+  it('takes residuals in float32', () => {
+    const single = (p: Decay): Float32Array => Float32Array.from(residuals(p));
+    const [a, b] = [leastSquaresFit(single, start), leastSquaresFit(residuals, start)];
+    expect(a.converged).toBe(true);
+    a.x.forEach((value, j) => expect(value).toBeCloseTo(b.x[j], 4));
+  });
+});
+
+describe('leastSquaresFit names mistakes', () => {
+  const call = leastSquaresFit as (residuals: unknown, p0: unknown, options?: unknown) => unknown;
+  let calls = 0;
+  it.each<[string, unknown[], RegExp]>([
+    ['no function', [3, start], /leastSquaresFit: residuals must be a function, got 3/],
+    ['no start', [residuals, undefined], /leastSquaresFit: p0 must be an array or an object/],
+    [
+      'a start that is not finite',
+      [residuals, { ...start, a: NaN }],
+      /leastSquaresFit: the start of a is NaN/,
+    ],
+    ['no list', [() => 3, start], /residuals must return an array of numbers, got 3.*leastSquares\(\)/],
+    ['a promise', [async () => [1], start], /got a Promise; it must be synchronous/],
+    ['text', [() => [1, 2, 'a', 4], start], /residual 2 must be a number, got "a"/],
+    ['NaN at the start', [() => [1, 2, NaN, 4], start], /residual 2 is NaN for p0/],
+    ['too few', [() => [1, 2], start], /3 parameters vary, and there are 2 residuals/],
+    [
+      'another number later',
+      [(p: Decay) => residuals(p).slice(calls++ > 4 ? 1 : 0), start],
+      /returned 5 values; at first there were 6/,
+    ],
+    [
+      'a change of parameters',
+      [(p: { a: number } & Decay) => residuals({ ...p, a: (p.a *= 2) }), start],
+      /leastSquaresFit: residuals wrote into its parameters \(a was 4 and is 8\)/,
+    ],
+    [
+      'a jacobian',
+      [residuals, start, { jacobian: () => 1 }],
+      /jacobian: no such option; derivatives come by differences here/,
+    ],
+    [
+      'an option of SciPy',
+      [residuals, start, { max_nfev: 3 }],
+      /max_nfev: no such option; maxEvaluations is its name here/,
+    ],
+    [
+      'a start outside of bounds',
+      [residuals, start, { lower: { b: 2 } }],
+      /leastSquaresFit: the start of b, 1, is outside its bounds \[2, Infinity\]/,
+    ],
+    [
+      'a parameter that there is not',
+      [residuals, start, { fixed: ['z'] }],
+      /leastSquaresFit: fixed: no parameter "z"/,
+    ],
+  ])('%s', (_, args, message) => {
+    expect(() => call(args[0], args[1], ...(args.length > 2 ? [args[2]] : []))).toThrow(message);
+  });
+
+  it('a NaN on the way, with the parameters', () => {
+    const options: LeastSquaresFitOptions = {};
+    const { converged, message } = leastSquaresFit(
+      (p: Decay) => residuals(p).map((r, i) => (i === 2 && p.b < 0.6 ? NaN : r)),
+      start,
+      options,
+    );
+    expect(converged).toBe(false);
+    expect(message).toMatch(/Residual 2 is NaN for a = \S+, b = 0\.5\d+, c = \S+: bounds/);
+  });
+});
