@@ -22,6 +22,7 @@ export interface Convergence {
 export const freshConvergence = (start: Measured): ConvergenceMemory => ({
   start,
   floor: noFloor(),
+  isNoted: false,
   change: Infinity,
   moved: Infinity,
   smallChanges: 0,
@@ -57,6 +58,7 @@ export function convergenceTests(
     observe(before, f, moved, x) {
       memory.change = relative(Math.abs(f - before), Math.max(Math.abs(f), Math.abs(before)));
       memory.moved = moved;
+      memory.isNoted = false;
       last = x;
       memory.smallChanges = ftol > 0 && memory.change <= ftol ? memory.smallChanges + 1 : 0;
       // A step of length 0 is a failure to move, never a success.
@@ -68,7 +70,10 @@ export function convergenceTests(
       if (memory.smallChanges >= HITS) return 'functionTolerance';
       if (memory.smallSteps >= HITS) return 'stepTolerance';
       if (f < -UNBOUNDED * Math.max(1, Math.abs(start.f))) return 'unbounded';
-      return descends && atFloor(floor, precision, f, gradientNorm) ? 'precisionFloor' : null;
+      if (!descends) return null;
+      if (!memory.isNoted) noteAt(floor, precision, f, gradientNorm);
+      memory.isNoted = true;
+      return isStill(floor) ? 'precisionFloor' : null;
     },
     goOn() {
       Object.assign(floor, noFloor());
@@ -98,6 +103,13 @@ export const noFloor = (): Floor => ({
  * rounding, and the smallest gradient norm was not halved.
  */
 export function atFloor(floor: Floor, precision: Precision, f: number, gradientNorm: number): boolean {
+  noteAt(floor, precision, f, gradientNorm);
+  return isStill(floor);
+}
+
+const isStill = ({ still }: Floor): boolean => still >= FLOOR_ITERATIONS;
+
+function noteAt(floor: Floor, precision: Precision, f: number, gradientNorm: number): void {
   floor.smallestNorm = Math.min(floor.smallestNorm, gradientNorm);
   const gained =
     floor.f === Infinity ||
@@ -108,5 +120,4 @@ export function atFloor(floor: Floor, precision: Precision, f: number, gradientN
     floor.gradientNorm = floor.smallestNorm;
   }
   floor.still = gained ? 0 : floor.still + 1;
-  return floor.still >= FLOOR_ITERATIONS;
 }

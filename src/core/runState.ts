@@ -37,6 +37,8 @@ export interface ConvergenceMemory {
   /** f and ‖∇f‖∞ at the start of the run. */
   readonly start: Measured;
   readonly floor: Floor;
+  /** True once the floor has taken note of the current point: a resumed run does not count it twice. */
+  isNoted: boolean;
   /** Relative change of f in the last iteration; Infinity before the first. */
   change: number;
   /** ‖xₖ₊₁ − xₖ‖∞ of the last iteration; Infinity before the first. */

@@ -153,6 +153,19 @@ describe('the measures', () => {
   });
 });
 
+it('a point that is looked at twice counts once: where a run ends and another resumes it', () => {
+  const memory = freshConvergence(start);
+  const complete = completeSolveOptions('test', { gtol: 0 }, plainSolveRules);
+  const again = () => convergenceTests(complete, memory, Float64Array.of(1), 'float64', true);
+  for (let k = 0; k < 10; k++) {
+    expect(again().met(1, 1)).toBeNull();
+    expect(again().met(1, 1)).toBeNull();
+    again().observe(1, 1, 0.1, Float64Array.of(1));
+  }
+  expect(again().met(1, 1)).toBe('precisionFloor');
+  expect(again().met(1, 1)).toBe('precisionFloor');
+});
+
 describe('the floor of f', () => {
   /** Whether each of these pairs of f and ‖∇f‖ is at the floor. */
   const floors = (precision: Precision, ...run: [number, number][]) => {
@@ -194,17 +207,18 @@ describe('the floor of f', () => {
   });
 
   it('ends runs of solvers that descend, and no others', () => {
+    /** What the tests say at twelve points whose f falls by so much from each to the next. */
+    const endsOf = (convergence: ReturnType<typeof tests>, fall = 0) =>
+      Array.from({ length: 12 }, (_, k) => {
+        const f = 1 - k * fall;
+        if (k > 0) convergence.observe(f + fall, f, 0.1, Float64Array.of(1));
+        return convergence.met(f, 1);
+      });
     for (const descends of [true, false]) {
-      const convergence = tests({}, { descends });
-      const ends = Array.from({ length: 12 }, () => convergence.met(1, 1));
-      expect(ends.indexOf('precisionFloor')).toBe(descends ? 10 : -1);
+      expect(endsOf(tests({}, { descends })).indexOf('precisionFloor')).toBe(descends ? 10 : -1);
     }
     const float32 = tests({}, { descends: true, precision: 'float32' });
-    const ends = Array.from({ length: 12 }, (_, k) => float32.met(1 - k * 1e-9, 1));
-    expect(ends.indexOf('precisionFloor')).toBe(10);
-    const float64 = tests({}, { descends: true });
-    expect(Array.from({ length: 12 }, (_, k) => float64.met(1 - k * 1e-9, 1))).not.toContain(
-      'precisionFloor',
-    );
+    expect(endsOf(float32, 1e-9).indexOf('precisionFloor')).toBe(10);
+    expect(endsOf(tests({}, { descends: true }), 1e-9)).not.toContain('precisionFloor');
   });
 });

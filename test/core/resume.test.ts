@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest';
 import {
   adam,
   auto,
+  backtracking,
   bfgs,
   conjugateGradient,
   gradientDescent,
@@ -23,6 +24,8 @@ import {
   type Problem,
   type RunState,
   type SavedState,
+  type SolveOptions,
+  type SolveResult,
   type Solver,
 } from '../../src/index.ts';
 
@@ -137,6 +140,32 @@ describe('a run that is resumed', () => {
       expect(second.state.iterate.gradient).toEqual(whole.state.iterate.gradient);
     });
   }
+
+  it('notices a standstill of f after as many iterations as one that is not interrupted', () => {
+    const rounded: Problem = {
+      p0: Float64Array.from([1, -0.7, 1.6], Math.fround),
+      precision: 'float32',
+      fg(x, gradient) {
+        let f = 0;
+        x.forEach((value, i) => {
+          const a = value - Math.sin(i);
+          f += ((1 + 3 * i) * a * a) / 2 + Math.log(Math.cosh(a));
+          if (gradient) gradient[i] = Math.fround((1 + 3 * i) * a + Math.tanh(a));
+        });
+        return Math.fround(1 + f);
+      },
+    };
+    const run = (more: SolveOptions): SolveResult =>
+      minimize(rounded, gradientDescent({ lineSearch: backtracking() }), { gtol: 0, ...more });
+    const whole = run({ maxIterations: 200 });
+    expect(whole.termination).toBe('precisionFloor');
+    expect(whole.iterations).toBeGreaterThan(10);
+    for (let at = whole.iterations - 10; at < whole.iterations; at++) {
+      const first = run({ maxIterations: at });
+      const second = run({ maxIterations: 200, resume: throughJson(first.state) });
+      expect(first.iterations + second.iterations).toBe(whole.iterations);
+    }
+  });
 
   it('goes on bit for bit with a sum of squares', () => {
     const whole = minimize(squares(), levenbergMarquardt(), { maxIterations: 8 });
