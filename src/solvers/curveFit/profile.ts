@@ -1,10 +1,11 @@
 import { leastSquares } from '../../core/leastSquares.ts';
 import { dot } from '../../core/vector.ts';
 import { precisionOf } from './linearized.ts';
-import { solveFit } from './solveFit.ts';
+import { solveFit, type FitSolution } from './solveFit.ts';
+import type { Residuals } from '../../core/problem.ts';
 import type { FitProblem } from './linearized.ts';
 
-/** Ends of a confidence interval; infinite where χ² does not rise enough on that side. */
+/** Ends of a confidence interval; infinite where χ² does not rise enough on that side, or the fits to find it fail. */
 export interface Interval {
   readonly lower: number;
   readonly upper: number;
@@ -25,6 +26,8 @@ export interface Profiled {
 const MAX_REFITS = 40;
 /** Steps outward from the solution before an end counts as infinite: each doubles. */
 const MAX_OUTWARD = 12;
+/** Halvings of the way to a value at which the other unknowns are not found at once. */
+const MAX_HALVINGS = 6;
 /** Accuracy of an end, as that of t. */
 const TOLERANCE = 1e-5;
 
@@ -61,6 +64,7 @@ export function profileOf(profiled: Profiled, k: number, standardError: number):
       const share = i % 3 === 2 ? 0.5 : (quantile - inner.t) / (outer.t - inner.t);
       const at = inner.at + share * (outer.at - inner.at);
       const middle = { at, t: rise(at) };
+      if (Number.isNaN(middle.t)) return outer.at;
       if (Math.abs(middle.t - quantile) <= TOLERANCE * quantile) return at;
       if (middle.t < quantile) inner = middle;
       else outer = middle;
@@ -70,7 +74,10 @@ export function profileOf(profiled: Profiled, k: number, standardError: number):
   return { lower: side(-1), upper: side(1) };
 }
 
-/** √((f − f_min)/s²) with unknown k held at a value and the others fitted anew, from where they ended last. */
+/**
+ * √((f − f_min)/s²) with unknown k held at a value and the others fitted anew, from where they ended last; NaN where no
+ * such fit converges.
+ */
 function signedRoot({ fit, theta, f, variance }: Profiled, k: number): (value: number) => number {
   const { problem } = fit;
   const precision = precisionOf(fit);
@@ -78,27 +85,55 @@ function signedRoot({ fit, theta, f, variance }: Profiled, k: number): (value: n
   const pick = (values: Float64Array): Float64Array => Float64Array.from(others, (j) => values[j]);
   const rootOf = (lowest: number): number => Math.sqrt(Math.max(0, lowest - f) / variance);
   let warm = pick(theta);
+  let last = theta[k];
   const m = problem.residualCount ?? 0;
   const whole = new Float64Array(theta.length);
   const jacobian = new Float64Array(fit.hasJacobian ? m * theta.length : 0);
-  return (value) => {
-    const residuals = (x: Float64Array, r: Float64Array, reduced: Float64Array | null): void => {
+  const residualsAt =
+    (value: number): Residuals =>
+    (x, r, reduced) => {
       others.forEach((j, l) => (whole[j] = x[l]));
       whole[k] = value;
       const isWanted = reduced !== null && fit.hasJacobian;
       problem.residuals(whole, r, isWanted ? jacobian : null);
       if (isWanted) withoutColumn(jacobian, k, theta.length, reduced);
     };
-    if (others.length === 0) {
-      const r = new Float64Array(m);
-      residuals(warm, r, null);
-      return rootOf(dot(r, r));
-    }
-    const reduced = leastSquares({ p0: warm, residualCount: m, residuals, precision });
-    const found = solveFit({ ...fit, problem: reduced, lower: pick(fit.lower), upper: pick(fit.upper) });
-    warm = found.x;
-    return rootOf(found.f);
+  const r = new Float64Array(m);
+  const valueAt = (residuals: Residuals): number => {
+    residuals(warm, r, null);
+    return dot(r, r);
   };
+  /** f at the minimum over the others; far from the last value, they are led there in smaller steps. */
+  const lowestAt = (value: number, halvings: number): number => {
+    const residuals = residualsAt(value);
+    if (others.length === 0) return valueAt(residuals);
+    if (Number.isFinite(valueAt(residuals))) {
+      const reduced = leastSquares({ p0: warm, residualCount: m, residuals, precision });
+      const found = solveIfFinite({
+        ...fit,
+        problem: reduced,
+        lower: pick(fit.lower),
+        upper: pick(fit.upper),
+      });
+      if (found?.converged) {
+        [warm, last] = [found.x, value];
+        return found.f;
+      }
+    }
+    if (halvings === 0 || Number.isNaN(lowestAt((last + value) / 2, halvings - 1))) return NaN;
+    return lowestAt(value, halvings - 1);
+  };
+  return (value) => rootOf(lowestAt(value, MAX_HALVINGS));
+}
+
+/** Solves a fit; null where its derivatives overflow at the start. */
+function solveIfFinite(fit: FitProblem): FitSolution | null {
+  try {
+    return solveFit(fit);
+  } catch (error) {
+    if (error instanceof RangeError && error.message.includes('Jacobian is not finite')) return null;
+    throw error;
+  }
 }
 
 /** `out ←` a matrix `[m, n]` without its column k. */

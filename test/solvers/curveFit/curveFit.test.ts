@@ -221,6 +221,24 @@ describe('statistics', () => {
     expect(product.profile(0.95, ['p0']).p0.upper).toBe(Infinity);
   });
 
+  it('a profile has no end where χ² stays below the limit however far one goes, though the model overflows there', () => {
+    // Biochemical oxygen demand (Bates & Watts 1988, A1.4), with an offset. At k → −∞ only the last point is fitted.
+    const [days, demand] = [[1, 2, 3, 4, 5, 7], [8.3, 10.3, 19, 16, 15.6, 19.8]]; // prettier-ignore
+    const rising = curveFit((d, [a, k, c]) => a * Math.exp(-k * d) + c, days, demand, [-20, 0.5, 20]);
+    const mean = demand.slice(0, 5).reduce((a, b) => a + b) / 5;
+    const limit = demand.slice(0, 5).reduce((sum, value) => sum + (value - mean) ** 2, 0);
+    const variance = rising.chiSquare / 3;
+    expect((limit - rising.chiSquare) / variance).toBeCloseTo(5.958758, 5);
+    expect(studentQuantile(0.95, 3) ** 2).toBeGreaterThan(5.958758);
+    expect(rising.profile(0.95, ['p1']).p1).toEqual({ lower: -Infinity, upper: Infinity });
+    // Below the plateau there is an end.
+    const { lower } = rising.profile(0.8, ['p1']).p1;
+    const held = curveFit((d, [a, k, c]) => a * Math.exp(-k * d) + c, days, demand, [1, lower, 10], {
+      fixed: [1],
+    });
+    expect((held.chiSquare - rising.chiSquare) / variance).toBeCloseTo(studentQuantile(0.8, 3) ** 2, 3);
+  });
+
   it('intervals hold the truth as often as they say', () => {
     let [inside, count] = [0, 0];
     for (let seed = 0; seed < 200; seed++) {
