@@ -1,7 +1,7 @@
 /**
  * Reads comma-separated values (RFC 4180): fields may stand in double quotes, and then hold commas, line breaks and
- * doubled quotes. Semicolons or tabs separate the fields where the first line has more of them than commas. Lines
- * without a character are skipped.
+ * doubled quotes; spaces around the quotes are dropped. Semicolons or tabs separate the fields where the first line has
+ * more of them than commas outside of quotes. Lines without a character are skipped.
  *
  * @param {string} text
  * @returns {{ line: number, fields: string[] }[]} the rows, each with the line of the file that it begins in
@@ -9,10 +9,11 @@
  */
 export function readCSV(text) {
   const separator = separatorOf(text);
+  const blanks = separator === '\t' ? ' *' : String.raw`[ \t]*`;
   /** @type {{ line: number, fields: string[] }[]} */
   const rows = [];
   const pattern = new RegExp(
-    String.raw`(?:"((?:[^"]|"")*)"[ \t]*|([^"${separator}\r\n]*))(${separator}|\r\n|\n|\r|$)`,
+    String.raw`(?:${blanks}"((?:[^"]|"")*)"${blanks}|([^"${separator}\r\n]*))(${separator}|\r\n|\n|\r|$)`,
     'y',
   );
   /** @type {string[]} */
@@ -42,9 +43,15 @@ export function readCSV(text) {
   return rows;
 }
 
-/** @param {string} text */
+/**
+ * The separator of a text, by its first line that is not empty.
+ *
+ * @param {string} text
+ */
 function separatorOf(text) {
-  const [first = ''] = text.split(/[\r\n]/, 1);
+  // A line may break within quotes.
+  const [line = ''] = /(?:"(?:[^"]|"")*"|[^"\r\n])+/.exec(text) ?? [];
+  const first = line.replaceAll(/"(?:[^"]|"")*"/g, '');
   const counts = [',', ';', '\t'].map((separator) => first.split(separator).length);
   return [',', ';', '\t'][counts.indexOf(Math.max(...counts))];
 }

@@ -20,6 +20,16 @@ describe('readCSV', () => {
     expect(fieldsOf('a\tb\n1\t2\n')).toEqual([['a', 'b'], ['1', '2']]); // prettier-ignore
   });
 
+  it('takes the separator from the first line with a character, outside of quotes', () => {
+    expect(fieldsOf('\n\r\na\tb\n1\t2')).toEqual([['a', 'b'], ['1', '2']]); // prettier-ignore
+    expect(fieldsOf('"a, in m, or\ncm, or km";b\n1;2')).toEqual([['a, in m, or\ncm, or km', 'b'], ['1', '2']]); // prettier-ignore
+  });
+
+  it('drops blanks around quotes, and keeps those within', () => {
+    expect(fieldsOf('"a", "b" ,c\n1, " 2",\t"3"')).toEqual([['a', 'b', 'c'], ['1', ' 2', '3']]); // prettier-ignore
+    expect(fieldsOf('a\t "b"\n\t"2"')).toEqual([['a', 'b'], ['', '2']]); // prettier-ignore
+  });
+
   it('refuses rows of another length and quotes that are not closed, with their line', () => {
     expect(() => readCSV('a,b\n1,2\n3\n')).toThrow('line 3 has 1 fields; the first row has 2');
     expect(() => readCSV('a,b\n1,"2\n')).toThrow('line 2: a quoted field is not closed');
