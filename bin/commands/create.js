@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs';
 import { graph } from 'quasi-newton/onnx';
 import { BadInput } from '../lib/badInput.js';
-import { choose } from '../lib/feeds.js';
+import { choose, finiteNumbers } from '../lib/feeds.js';
 import { checkOutput, writeWhole } from '../lib/output.js';
 import { dataOptions } from '../lib/runtime.js';
 import { seeded } from '../lib/seeded.js';
@@ -44,9 +44,9 @@ export const create = {
 
 /** @param {Arguments} given */
 async function run({ model, text, number, on, list }) {
-  checkOutput('model', model, ['.onnx']);
   if (existsSync(model) && !on.force)
     throw new BadInput(`model: ${model} exists; say --force to overwrite it.`);
+  checkOutput('model', model, ['.onnx']);
   const table = await readTable(text.data ?? '', on.header);
   const choice = choose(table, text.target, list.input ?? []);
   if ([...choice.inputs.keys()].some((name) => name !== '' && name !== 'x'))
@@ -56,14 +56,16 @@ async function run({ model, text, number, on, list }) {
     choice.inputs.get('x') ??
     table.names.filter((name) => !choice.target.includes(name));
   if (free.length === 0) throw new BadInput(`--input: ${table.path} has nothing beside the target.`);
-  const x = statistics(table.numbers(free));
+  const inputs = finiteNumbers(table, free);
+  const x = statistics(inputs, '--input');
   const isClasses = on.classes ?? choice.classes !== undefined;
-  const y = isClasses ? undefined : statistics(targetsOf(table, choice));
+  const y = isClasses ? undefined : statistics(targetsOf(table, choice), '--target');
   const units = y?.mean.length ?? classCount(table, choice);
   const sizes = [x.mean.length, ...hiddenSizes(text.hidden ?? '16,16'), units];
   const activation = activations[/** @type {keyof typeof activations} */ (text.activation ?? 'tanh')];
   const isScaled = on.normalize ?? true;
-  const bytes = network(sizes, activation, number.seed ?? 1, isScaled ? { x, y } : {});
+  const shape = inputs.dims.slice(1);
+  const bytes = network({ shape, sizes, activation }, number.seed ?? 1, isScaled ? { x, y } : {});
   await writeWhole(model, bytes);
   const loss = isClasses ? 'softmaxCrossEntropy' : 'mse';
   const facts = { model, sizes, activation, normalized: isScaled, loss };
@@ -83,7 +85,12 @@ async function run({ model, text, number, on, list }) {
 function targetsOf(table, { target, classes }) {
   if (classes)
     throw new BadInput(`--target: ${target[0]} holds words, which are classes; leave out --no-classes.`);
-  return table.numbers(target);
+  const samples = finiteNumbers(table, target);
+  if (samples.dims.length > 2)
+    throw new BadInput(
+      `--target: ${JSON.stringify(target[0])} has shape [${samples.dims.join(', ')}]; the network gives [samples, numbers].`,
+    );
+  return samples;
 }
 
 /**
@@ -112,15 +119,24 @@ function hiddenSizes(text) {
  * Mean and standard deviation of each number of a sample; a deviation of 0 counts as 1.
  *
  * @param {Samples} samples
+ * @param {string} option - that chose them
+ * @throws BadInput if they do not fit into float32, the type of the weights
  */
-function statistics({ data, dims: [count, ...sizes] }) {
+function statistics({ data, dims: [count, ...sizes] }, option) {
   const width = sizes.reduce((a, b) => a * b, 1);
   const mean = new Float64Array(width);
   const variance = new Float64Array(width);
   for (let i = 0; i < data.length; i++) mean[i % width] += data[i] / count;
   for (let i = 0; i < data.length; i++) variance[i % width] += (data[i] - mean[i % width]) ** 2 / count;
-  return { mean, deviation: variance.map((value) => Math.sqrt(value) || 1) };
+  const deviation = variance.map((value) => Math.sqrt(value) || 1);
+  if (!mean.every(fits) || !deviation.every((value) => fits(value) && value > 1 / LARGEST))
+    throw new BadInput(`${option}: the numbers are too large or too close for float32; use another unit.`);
+  return { mean, deviation };
 }
+
+/** Largest number, and inverse of the smallest deviation, that float32 holds with all its digits. */
+const LARGEST = 1e37;
+const fits = (/** @type {number} */ value) => Math.abs(value) < LARGEST;
 
 /** @typedef {ReturnType<typeof statistics>} Statistics */
 
@@ -130,12 +146,12 @@ function statistics({ data, dims: [count, ...sizes] }) {
  * Its outputs are scaled by single numbers, which are no parameters: vectors would be trained, as scales and biases
  * that the last layer has already. That layer's biases begin with what is left of the means.
  *
- * @param {readonly number[]} sizes
- * @param {string} activation
+ * @param {{ shape: readonly number[], sizes: readonly number[], activation: string }} layers - shape of an input, units
+ * of the layers, and the op between them
  * @param {number} seed
  * @param {{ x?: Statistics, y?: Statistics | undefined }} scales
  */
-function network(sizes, activation, seed, { x, y }) {
+function network({ shape, sizes, activation }, seed, { x, y }) {
   const random = seeded(seed);
   const last = sizes.length - 2;
   const shift = y ? meanOf(y.mean) : 0;
@@ -143,7 +159,8 @@ function network(sizes, activation, seed, { x, y }) {
   const g = graph();
   /** @type {(name: string, values: ArrayLike<number>) => string} */
   const vector = (name, values) => g.weight(name, [values.length], (k) => values[k]);
-  let value = g.input('x', ['N', sizes[0]]);
+  let value = g.input('x', ['N', ...(shape.length > 1 ? shape : [sizes[0]])]);
+  if (shape.length > 1) value = g.op('Flatten', [value]);
   if (x) value = g.div(g.sub(value, vector('x.mean', x.mean)), vector('x.deviation', x.deviation));
   sizes.slice(1).forEach((out, i) => {
     const bound = 1 / Math.sqrt(sizes[i]);

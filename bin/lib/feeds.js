@@ -26,6 +26,11 @@ export function choose(table, target, inputs) {
     const [, name = '', names] = /^(?:([^=]+)=)?(.*)$/s.exec(written) ?? [];
     return /** @type {const} */ ([name, namesIn(table, names, '--input')]);
   });
+  const twice = chosen.find(([name], i) => chosen.findIndex(([other]) => other === name) !== i);
+  if (twice)
+    throw new BadInput(
+      `--input: ${twice[0] === '' ? 'columns' : `those of ${JSON.stringify(twice[0])}`} are given twice; write them in one --input, separated by commas.`,
+    );
   const both = chosen.flatMap(([, names]) => names).find((name) => targets.includes(name));
   if (both !== undefined)
     throw new BadInput(`--input: ${JSON.stringify(both)} is the target; a model must not see it.`);
@@ -103,6 +108,21 @@ function targetOf(table, { target, classes }, spec) {
 }
 
 /**
+ * Numbers of a table, none of them NaN or infinite.
+ *
+ * @param {Table} table
+ * @param {readonly string[]} names
+ */
+export function finiteNumbers(table, names) {
+  const samples = table.numbers(names);
+  const { data } = samples;
+  const wrong = Array.prototype.findIndex.call(data, (value) => !Number.isFinite(value));
+  if (wrong >= 0)
+    throw new BadInput(`${table.path}: ${shortened(names)}: element ${wrong} is ${data[wrong]}.`);
+  return samples;
+}
+
+/**
  * @param {Table} table
  * @param {readonly string[]} names
  * @param {InputSpec} spec
@@ -110,10 +130,7 @@ function targetOf(table, { target, classes }, spec) {
  * @returns {Samples}
  */
 function shaped(table, names, spec, isTarget = false) {
-  const { data, dims } = table.numbers(names);
-  const wrong = Array.prototype.findIndex.call(data, (value) => !Number.isFinite(value));
-  if (wrong >= 0)
-    throw new BadInput(`${table.path}: ${shortened(names)}: element ${wrong} is ${data[wrong]}.`);
+  const { data, dims } = finiteNumbers(table, names);
   const fitted = shapeFor(spec, dims);
   if (fitted) return { data, dims: fitted };
   const wanted = (spec.shape ?? []).map((size) => (String(size).startsWith('?') ? '?' : size)).join(', ');

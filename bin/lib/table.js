@@ -24,18 +24,31 @@ import { readNPZ } from './npz.js';
  *
  * @param {string} path
  * @param {boolean | undefined} header - whether a .csv begins with names; undefined if the file is to tell
+ * @param {string} [option] - that names the file
  * @returns {Promise<Table>}
  */
-export async function readTable(path, header) {
+export async function readTable(path, header, option = '--data') {
   const ending = /\.(csv|tsv|txt|npz)$/i.exec(path)?.[1].toLowerCase();
-  if (ending === undefined) throw new BadInput(`--data: ${path} must end in .csv, .tsv, .txt or .npz.`);
-  const bytes = await fileAt(path, '--data');
+  if (ending === undefined) throw new BadInput(`${option}: ${path} must end in .csv, .tsv, .txt or .npz.`);
+  const bytes = await fileAt(path, option);
   try {
-    return ending === 'npz' ? arrays(path, bytes) : columns(path, new TextDecoder().decode(bytes), header);
+    return ending === 'npz' ? arrays(path, bytes) : columns(path, textOf(bytes), header);
   } catch (error) {
     if (error instanceof BadInput || !(error instanceof Error)) throw error;
-    throw new BadInput(`${path}: ${error.message}.`, { cause: error });
+    throw new BadInput(`${path}: ${error.message.replace(/\.$/, '')}.`, { cause: error });
   }
+}
+
+/**
+ * The text in a file: UTF-16 where a byte order mark says so, as spreadsheets write it, else UTF-8.
+ *
+ * @param {Uint8Array} bytes
+ */
+function textOf(bytes) {
+  const [first, second] = bytes;
+  const isUtf16 = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
+  if (!isUtf16) return new TextDecoder().decode(bytes);
+  return new TextDecoder(first === 0xff ? 'utf-16le' : 'utf-16be').decode(bytes);
 }
 
 /**
@@ -98,12 +111,24 @@ function columns(path, text, header) {
     },
     words(name) {
       const column = names.indexOf(name);
-      const isWord = (/** @type {{ fields: string[] }} */ { fields }) =>
-        fields[column] !== '' && Number.isNaN(Number(fields[column]));
-      return samples.some(isWord) ? samples.map(({ fields }) => fields[column]) : undefined;
+      if (!samples.some(({ fields }) => isWord(fields[column]))) return undefined;
+      const hole = samples.find(({ fields }) => isMissing(fields[column]));
+      if (hole) throw new BadInput(noWord(path, hole.line, name, hole.fields[column]));
+      return samples.map(({ fields }) => fields[column]);
     },
   };
 }
+
+/** Fields that stand for a missing value in tables of R, pandas and spreadsheets. */
+const missing = new Set(['', 'NA', 'N/A', '#N/A', '<NA>', 'NaN', 'nan', 'NAN', 'NULL', 'null']);
+const isMissing = (/** @type {string} */ field) => missing.has(field.trim());
+const isWord = (/** @type {string} */ field) => !isMissing(field) && Number.isNaN(Number(field));
+
+/** @type {(path: string, line: number, name: string, field: string) => string} */
+const noWord = (path, line, name, field) =>
+  `${path}: line ${line}, column ${JSON.stringify(name)}: ${
+    field === '' ? 'the field is empty' : `${JSON.stringify(field)} stands for a missing value`
+  }, where the others name classes; fill it or drop the row.`;
 
 /** @type {(path: string, line: number, name: string, field: string) => string} */
 const noNumber = (path, line, name, field) =>
@@ -119,7 +144,9 @@ const noNumber = (path, line, name, field) =>
 function arrays(path, bytes) {
   const found = readNPZ(bytes);
   const names = [...found.keys()];
-  const samples = found.get(names[0])?.shape[0] ?? 0;
+  // Single numbers, such as notes on the data, are passed over.
+  const first = names.find((name) => found.get(name)?.shape.length !== 0) ?? '';
+  const samples = found.get(first)?.shape[0] ?? 0;
   if (samples === 0) throw new BadInput(`${path}: its first array holds no samples.`);
   return {
     path,
@@ -131,7 +158,7 @@ function arrays(path, bytes) {
       const { data, shape } = found.get(wanted[0]) ?? { data: [], shape: [] };
       if (shape[0] !== samples) {
         throw new BadInput(
-          `${path}: ${JSON.stringify(wanted[0])} has shape [${shape.join(', ')}], but ${JSON.stringify(names[0])} holds ${samples} samples along its first axis.`,
+          `${path}: ${JSON.stringify(wanted[0])} has shape [${shape.join(', ')}], but ${JSON.stringify(first)} holds ${samples} samples along its first axis.`,
         );
       }
       return { data, dims: shape };

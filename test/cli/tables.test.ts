@@ -1,0 +1,141 @@
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { writeNPY } from 'quasi-newton/landscape';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { main } from '../../bin/lib/main.js';
+
+const root = fileURLToPath(new URL('../..', import.meta.url));
+mkdirSync(join(root, '.cache'), { recursive: true });
+const folder = mkdtempSync(join(root, '.cache', 'tables-'));
+const at = (name: string) => join(folder, name);
+const write = (name: string, content: string | Uint8Array) => writeFileSync(at(name), content);
+
+/** Runs a command in the folder, in this process. */
+async function call(line: string) {
+  const said: Record<'out' | 'err', string[]> = { out: [], err: [] };
+  const log = vi.spyOn(console, 'log').mockImplementation((text) => said.out.push(String(text)));
+  const error = vi.spyOn(console, 'error').mockImplementation((text) => said.err.push(String(text)));
+  const before = process.cwd();
+  process.chdir(folder);
+  try {
+    const code = await main(line.split(' '));
+    return { code, out: said.out.join('\n'), err: said.err.join('\n') };
+  } finally {
+    process.chdir(before);
+    log.mockRestore();
+    error.mockRestore();
+  }
+}
+const json = async (line: string) => JSON.parse((await call(`${line} --json`)).out);
+
+/** What a command says that ends with exit code 2 and shows no stack. */
+async function refusal(line: string): Promise<string> {
+  const { code, err } = await call(line);
+  if (code !== 2 || /\n {4}at /.test(err)) throw new Error(`${line} ended with ${code}: ${err}`);
+  return err;
+}
+
+/** Arrays as an .npz file, not compressed; readers here look at no checksum. */
+function npz(arrays: Record<string, { data: readonly number[]; shape: readonly number[] }>): Uint8Array {
+  const entry = (fixed: number, fields: readonly (readonly [at: number, value: number])[], name: string) => {
+    const bytes = Buffer.alloc(fixed + name.length);
+    for (const [where, value] of fields) bytes.writeUInt32LE(value, where);
+    bytes.write(name, fixed);
+    return bytes;
+  };
+  const parts: Buffer[] = [];
+  const directory: Buffer[] = [];
+  let offset = 0;
+  for (const [key, { data, shape }] of Object.entries(arrays)) {
+    const name = `${key}.npy`;
+    const array = Buffer.from(writeNPY(data, shape));
+    const head = entry(30, [[0, 0x04034b50], [18, array.length], [22, array.length], [26, name.length]], name); // prettier-ignore
+    directory.push(entry(46, [[0, 0x02014b50], [20, array.length], [24, array.length], [28, name.length], [42, offset]], name)); // prettier-ignore
+    parts.push(head, array);
+    offset += head.length + array.length;
+  }
+  const end = Buffer.alloc(22);
+  end.writeUInt32LE(0x06054b50);
+  end.writeUInt16LE(directory.length, 10);
+  end.writeUInt32LE(offset, 16);
+  return Buffer.concat([...parts, ...directory, end]);
+}
+
+const points = Array.from({ length: 20 }, (_, i) => i / 10);
+const rows = points.map((a) => `${a},${a * a},${1 + 3 * a}`);
+const table = ['a,b,y', ...rows].join('\n');
+
+beforeAll(async () => {
+  write('plain.csv', table);
+  await call('create plain.onnx --data plain.csv --target y --hidden 3');
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+const create = (data: string, more = '--target y') =>
+  `create made.onnx --force --hidden 2 --data ${data} ${more}`;
+
+describe('missing values', () => {
+  it.each(['NA', 'NaN', 'null', '#N/A'])('%s among numbers does not make classes of them', async (word) => {
+    write('hole.csv', table.replace(rows[3], `0.3,0.09,${word}`));
+    expect(await refusal(create('hole.csv'))).toMatch(`line 5, column "y": "${word}" is no number`);
+  });
+
+  it.each([
+    ['', 'the field is empty'],
+    ['NA', '"NA" stands for a missing value'],
+  ])('among words, %j is no class', async (field, sentence) => {
+    write('kinds.csv', ['a,kind', '1,short', `2,${field}`, '3,long'].join('\n'));
+    expect(await refusal(create('kinds.csv', '--target kind'))).toMatch(`line 3, column "kind": ${sentence}`);
+  });
+
+  it.each(['x', 'y'])('NaN in array %s is refused before a network is made of it', async (name) => {
+    const arrays = { x: { data: [1, 2, 3, 4], shape: [2, 2] }, y: { data: [1, 2], shape: [2] } };
+    arrays[name as 'x'].data[1] = NaN;
+    write('hole.npz', npz(arrays));
+    rmSync(at('made.onnx'), { force: true });
+    expect(await refusal(create('hole.npz', '--target y --input x'))).toMatch(`${name}: element 1 is NaN`);
+    expect(existsSync(at('made.onnx'))).toBe(false);
+  });
+
+  it('numbers that float32 cannot hold are refused', async () => {
+    write('vast.csv', 'a,y\n1e200,1\n2e200,2\n');
+    expect(await refusal(create('vast.csv'))).toMatch('--input: the numbers are too large');
+  });
+});
+
+describe('files as other programs write them', () => {
+  it('text in UTF-16, of spreadsheets', async () => {
+    write('wide.csv', Buffer.from(`\ufeff${table}`, 'utf16le'));
+    expect(await json(create('wide.csv'))).toMatchObject({ sizes: [2, 2, 1] });
+    write('wide.csv', Buffer.from(`\ufeff${table}`, 'utf16le').swap16());
+    expect(await json(create('wide.csv'))).toMatchObject({ sizes: [2, 2, 1] });
+  });
+
+  it('archives with a single number before the samples', async () => {
+    const note = { data: [3], shape: [] };
+    write('noted.npz', npz({ note, x: { data: [1, 2], shape: [2, 1] }, y: { data: [1, 2], shape: [2] } }));
+    expect(await json(create('noted.npz', '--target y --input x'))).toMatchObject({ sizes: [1, 2, 1] });
+  });
+
+  it('arrays of images: the network that is made takes them as they are', async () => {
+    const x = { data: points.flatMap((a) => [a, -a, a * a, 1]), shape: [20, 2, 2] };
+    write('images.npz', npz({ x, y: { data: points, shape: [20] } }));
+    expect((await call(create('images.npz', '--target y --input x'))).code).toBe(0);
+    const line = 'train made.onnx --data images.npz --target y --input x --max-iterations 5 --out seen.onnx';
+    const { startLoss, loss } = await json(line);
+    expect(loss).toBeLessThan(startLoss / 10);
+    expect(await refusal(create('images.npz', '--target x --input y'))).toMatch('has shape [20, 2, 2]');
+  });
+});
+
+describe('options that contradict each other', () => {
+  it('columns given twice are refused, not half forgotten', async () => {
+    expect(await refusal(create('plain.csv', '--target y --input a --input b'))).toMatch(
+      'columns are given twice',
+    );
+    expect(await refusal(create('plain.csv', '--target y --input x=a --input x=b'))).toMatch(
+      'those of "x" are given twice',
+    );
+  });
+});
