@@ -10,7 +10,7 @@ import { solverNames, solverOf } from '../lib/solvers.js';
 import { duration, statusLine } from '../lib/status.js';
 import { readTable } from '../lib/table.js';
 import { seeded } from '../lib/seeded.js';
-import { counted, readState, writeState } from '../lib/stateFile.js';
+import { checkState, counted, readState, writeState } from '../lib/stateFile.js';
 
 /** @import { AsyncProblem, SolveResult, TraceEntry } from 'quasi-newton' */
 /** @import { Arguments, Command } from '../lib/arguments.js' */
@@ -77,21 +77,22 @@ async function run(given, stop) {
   checkOutput('--curve', text.curve, ['.svg']);
   checkOutput('--save-state', text['save-state'], ['.json']);
   const solver = solverOf(text.solver ?? 'auto', number['learning-rate'], number['batch-size']);
-  const earlier = await readState(given);
+  const saved = await readState(given);
   const loaded = await load(given, await modelAt(given.model), {
     ...(text.train !== undefined && { trainable: text.train.split(',').map((name) => name.trim()) }),
     ...(text.solver === 'newtonCG' && { hessianVector: true }),
   });
   const { model } = loaded;
   try {
+    const earlier = checkState(given, saved, loaded.table.samples);
     const held =
-      text.test === undefined ? undefined : loaded.feedsFrom(await readTable(text.test, on.header));
+      text.test === undefined ? undefined : loaded.feedsFrom(await readTable(text.test, on.header, '--test'));
     const before = held && (await judge(loaded, held));
     const { result, batches } = await solve(given, loaded, solver, stop, earlier);
     const after = held && (await judge(loaded, held));
-    const isWritten = Number.isFinite(result.f) && result.iterations > 0;
+    const isWritten = Number.isFinite(result.f) && (result.iterations > 0 || isKept(result, earlier));
     if (isWritten) await writeWhole(out, model.toBytes());
-    if (isWritten) await writeState(given, result.state, batches);
+    if (isWritten) await writeState(given, result.state, { batches, samples: loaded.table.samples });
     if (text.curve !== undefined) await writeWhole(text.curve, curveOf(result));
     const facts = await factsOf(given, loaded, result, stop.asked);
     if (on.json)
@@ -105,6 +106,15 @@ async function run(given, stop) {
     await model.dispose();
   }
 }
+
+/**
+ * True if a run without a step has an answer all the same: the start has converged, or is that of an earlier run.
+ *
+ * @param {SolveResult} result
+ * @param {import('../lib/stateFile.js').Earlier | undefined} earlier
+ */
+const isKept = ({ converged, termination }, earlier) =>
+  converged || (earlier !== undefined && terminations[termination].outcome !== 'failed');
 
 /**
  * @param {Arguments} given

@@ -13,39 +13,70 @@ import { writeWhole } from './output.js';
  * @property {number} batches - mini-batches drawn so far
  */
 
-/** The options that the order of mini-batches depends on. */
-const orderOf = (/** @type {Arguments} */ { number }) => ({
+/**
+ * A file that was read.
+ *
+ * @typedef {Earlier & { path: string, options: Record<string, string | number | null>, samples: number }} Saved
+ */
+
+/** The options that the loss and the order of mini-batches depend on. */
+const optionsOf = (/** @type {Arguments} */ { number, text }) => ({
   'batch-size': number['batch-size'] ?? null,
   seed: number.seed ?? 0,
+  loss: text['loss-output'] === undefined ? (text.loss ?? 'mse') : null,
+  'loss-output': text['loss-output'] ?? null,
+  delta: number.delta ?? null,
+  l2: number.l2 ?? 0,
 });
 
 /**
  * Reads the state that --resume names; undefined without the option.
  *
  * @param {Arguments} given
- * @returns {Promise<Earlier | undefined>}
- * @throws BadInput if the file is no such state, or was saved with another order of mini-batches
+ * @returns {Promise<Saved | undefined>}
+ * @throws BadInput if the file is no such state
  */
-export async function readState(given) {
-  const path = given.text.resume;
-  if (path === undefined) return undefined;
-  const { state, batches, order } = await contentOf(path);
-  for (const [name, value] of Object.entries(orderOf(given))) {
-    if (order[name] !== value)
+export async function readState({ text: { resume: path } }) {
+  return path === undefined ? undefined : contentOf(path);
+}
+
+/**
+ * Returns a state, if it is one of a run with this loss, number of samples and order of mini-batches.
+ *
+ * @param {Arguments} given
+ * @param {Saved | undefined} saved
+ * @param {number} samples
+ * @returns {Earlier | undefined}
+ * @throws BadInput naming what differs
+ */
+export function checkState(given, saved, samples) {
+  if (saved === undefined) return undefined;
+  const { path, state, batches, options } = saved;
+  for (const [name, value] of Object.entries(optionsOf(given))) {
+    if (options[name] !== value)
       throw new BadInput(
-        `--resume: ${path} was saved with --${name} ${order[name] ?? 'left out'}, here it is ${value ?? 'left out'}; give the same.`,
+        `--resume: ${path} was saved with --${name} ${options[name] ?? 'left out'}, here it is ${value ?? 'left out'}; give the same.`,
       );
   }
+  if (saved.samples !== samples)
+    throw new BadInput(
+      `--resume: ${path} was saved on ${saved.samples} samples, here there are ${samples}; give the same data.`,
+    );
   return { state, batches };
 }
 
-/** @param {string} path */
+const isCount = (/** @type {unknown} */ value) => Number.isSafeInteger(value) && Number(value) >= 0;
+
+/**
+ * @param {string} path
+ * @returns {Promise<Saved>}
+ */
 async function contentOf(path) {
   try {
-    const { train, batches, order } = JSON.parse(await readFile(path, 'utf8'));
-    if (!Number.isSafeInteger(batches) || batches < 0 || typeof order !== 'object' || order === null)
+    const { train, batches, samples, options } = JSON.parse(await readFile(path, 'utf8')) ?? {};
+    if (!isCount(batches) || !isCount(samples) || typeof options !== 'object' || options === null)
       throw new TypeError('it is no file of train --save-state');
-    return { state: loadState(train), batches, order };
+    return { path, state: loadState(train), batches, samples, options };
   } catch (error) {
     throw new BadInput(`--resume: ${path} cannot be read: ${messageOf(error)}`, { cause: error });
   }
@@ -56,12 +87,15 @@ async function contentOf(path) {
  *
  * @param {Arguments} given
  * @param {RunState} state
- * @param {number} batches - mini-batches drawn so far
+ * @param {{ batches: number, samples: number }} counts - mini-batches drawn so far, and samples of the data
  */
-export async function writeState(given, state, batches) {
+export async function writeState(given, state, { batches, samples }) {
   const path = given.text['save-state'];
   if (path === undefined) return;
-  await writeWhole(path, JSON.stringify({ train: saveState(state), batches, order: orderOf(given) }));
+  await writeWhole(
+    path,
+    JSON.stringify({ train: saveState(state), batches, samples, options: optionsOf(given) }),
+  );
 }
 
 /**

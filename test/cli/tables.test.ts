@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeNPY } from 'quasi-newton/landscape';
@@ -136,6 +136,51 @@ describe('options that contradict each other', () => {
     );
     expect(await refusal(create('plain.csv', '--target y --input x=a --input x=b'))).toMatch(
       'those of "x" are given twice',
+    );
+  });
+
+  it('the file of --test is named by that option', async () => {
+    const line = 'train plain.onnx --data plain.csv --target y --out t.onnx --test';
+    expect(await refusal(`${line} no.csv`)).toMatch('--test: no.csv: there is no such file');
+    expect(await refusal(`${line} no.xls`)).toMatch('--test: no.xls must end in');
+  });
+});
+
+describe('files that are written', () => {
+  const train = 'train plain.onnx --data plain.csv --target y --solver lbfgs';
+
+  it('hold the answer of a run that has converged where it begins, or where it is resumed', async () => {
+    const first = await json(`${train} --gtol 0.1 --out first.onnx --save-state run.json`);
+    expect(first.converged).toBe(true);
+    const line = `${train} --gtol 0.1 --out second.onnx --save-state again.json`;
+    expect(await json(`${line} --resume run.json`)).toMatchObject({ iterations: 0, out: 'second.onnx' });
+    expect(readFileSync(at('second.onnx')).equals(readFileSync(at('first.onnx')))).toBe(true);
+    expect(existsSync(at('again.json'))).toBe(true);
+    const third = await json(`${train.replace('plain.onnx', 'first.onnx')} --gtol 0.1 --out third.onnx`);
+    expect(third).toMatchObject({ iterations: 0, out: 'third.onnx' });
+  });
+});
+
+describe('a state of mini-batches, on which no loss can be compared', () => {
+  const line =
+    'train plain.onnx --data plain.csv --target y --solver slbfgs --batch-size 5 --max-iterations 3';
+
+  it('is refused for another loss or number of samples', async () => {
+    await call(`${line} --out part.onnx --save-state batches.json`);
+    const resumed = `${line} --out rest.onnx --resume batches.json`;
+    expect(await refusal(`${resumed} --loss mae`)).toMatch('was saved with --loss mse, here it is mae');
+    expect(await refusal(`${resumed} --l2 0.1`)).toMatch('was saved with --l2 0, here it is 0.1');
+    write('fewer.csv', table.split('\n').slice(0, 15).join('\n'));
+    expect(await refusal(resumed.replace('plain.csv', 'fewer.csv'))).toMatch(
+      'saved on 20 samples, here there are 14',
+    );
+    expect((await call(resumed)).code).toBe(0);
+  });
+
+  it.each(['null', '3', '[]', '{"train": {}, "batches": 1}'])('is not read from %s', async (text) => {
+    write('strange.json', text);
+    expect(await refusal(`${line} --out r.onnx --resume strange.json`)).toMatch(
+      'it is no file of train --save-state',
     );
   });
 });
