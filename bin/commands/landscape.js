@@ -1,6 +1,7 @@
 import { createRequire } from 'node:module';
 import { extname } from 'node:path';
 import * as figures from 'quasi-newton/landscape';
+import { BadInput } from '../lib/badInput.js';
 import { interruptible, noticing } from '../lib/interrupt.js';
 import { checkOutput, writeWhole } from '../lib/output.js';
 import { staticPage } from '../lib/page.js';
@@ -80,7 +81,8 @@ export const landscape = {
 async function run(given, signal) {
   const { model: path, text, on } = given;
   const outs = given.list.out ?? [];
-  for (const out of outs) checkOutput('--out', out, endings);
+  const kept = { '--data': text.data, '--checkpoint': text.checkpoint };
+  for (const out of outs) checkOutput('--out', out, endings, kept);
   const loaded = await load(
     given,
     await modelAt(path),
@@ -103,7 +105,7 @@ async function run(given, signal) {
     console.log(on.json ? JSON.stringify(facts, null, 2) : report(facts));
     return 0;
   } catch (error) {
-    if (!signal.aborted || error !== signal.reason) throw error;
+    if (!signal.aborted || error !== signal.reason) throw ofCheckpoint(error);
     const kept =
       text.checkpoint === undefined
         ? 'nothing is kept without --checkpoint'
@@ -114,6 +116,16 @@ async function run(given, signal) {
     await loaded.model.dispose();
   }
 }
+
+/**
+ * An error as the command shows it: a checkpoint of another landscape, or one that cannot be written, is bad input.
+ *
+ * @param {unknown} error
+ */
+const ofCheckpoint = (error) =>
+  error instanceof Error && error.message.startsWith('checkpoint: ')
+    ? new BadInput(`--${error.message}`, { cause: error })
+    : error;
 
 /**
  * @param {Arguments} given

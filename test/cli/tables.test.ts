@@ -1,4 +1,13 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeNPY } from 'quasi-newton/landscape';
@@ -149,6 +158,35 @@ describe('options that contradict each other', () => {
 describe('files that are written', () => {
   const train = 'train plain.onnx --data plain.csv --target y --solver lbfgs';
 
+  it('never take the place of the data or of the checkpoint', async () => {
+    const draw = 'landscape plain.onnx --data plain.csv --target y --npoints 3';
+    expect(await refusal(`${draw} --out plain.csv`)).toMatch(
+      '--out: plain.csv would overwrite the file of --data',
+    );
+    expect(await refusal(`${draw} --out ./kept.csv --checkpoint kept.csv`)).toMatch(
+      'the file of --checkpoint',
+    );
+    expect(readFileSync(at('plain.csv'), 'utf8')).toBe(table);
+  });
+
+  it('that cannot be written are noticed before the work', async () => {
+    const long = `${'x'.repeat(250)}.onnx`;
+    expect(await refusal(`${train} --out ${long}`)).toMatch(/--out: x+\.onnx cannot be written/);
+    expect(await refusal(create('plain.csv').replace('made.onnx', long))).toMatch(
+      /model: x+\.onnx cannot be written/,
+    );
+  });
+
+  it('leave no draft where the process ends while one is written', () => {
+    const module = JSON.stringify(new URL('../../bin/lib/output.js', import.meta.url).href);
+    const script = `import(${module}).then(({ writeWhole }) => {
+      writeWhole('drafted.json', 'x'.repeat(1e7));
+      setTimeout(() => process.exit(130), 1);
+    })`;
+    spawnSync('node', ['-e', script], { cwd: folder });
+    expect(readdirSync(folder).filter((name) => name.endsWith('.part'))).toEqual([]);
+  });
+
   it('hold the answer of a run that has converged where it begins, or where it is resumed', async () => {
     const first = await json(`${train} --gtol 0.1 --out first.onnx --save-state run.json`);
     expect(first.converged).toBe(true);
@@ -158,6 +196,18 @@ describe('files that are written', () => {
     expect(existsSync(at('again.json'))).toBe(true);
     const third = await json(`${train.replace('plain.onnx', 'first.onnx')} --gtol 0.1 --out third.onnx`);
     expect(third).toMatchObject({ iterations: 0, out: 'third.onnx' });
+  });
+
+  it('of a checkpoint of another loss or plane are refused with a sentence', async () => {
+    const draw = 'landscape plain.onnx --data plain.csv --target y --out map.csv --checkpoint grid.bin';
+    expect((await call(`${draw} --npoints 3`)).code).toBe(0);
+    expect(await refusal(`${draw} --npoints 3 --loss mae`)).toMatch(
+      '--checkpoint: grid.bin is of another loss',
+    );
+    expect(await refusal(`${draw} --npoints 5`)).toMatch('--checkpoint: grid.bin is of another landscape');
+    expect(await refusal(`${draw.replace('grid.bin', 'no/grid.bin')} --npoints 3`)).toMatch(
+      '--checkpoint: no/grid.bin cannot',
+    );
   });
 });
 
