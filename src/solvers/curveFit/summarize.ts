@@ -31,12 +31,10 @@ export interface FinishedFit {
 
 /** Adds statistics, methods and the report to a solution. */
 export function summarize(finished: FinishedFit): CurveFit {
-  const { data, parameters, model, fitted, fit, solution, hole, absoluteSigma, evaluations } = finished;
+  const { data, parameters, fitted, solution, hole, absoluteSigma, evaluations } = finished;
   const { names, varied } = parameters;
-  const theta = solution.x;
-  const x = parameters.expand(theta);
-  const m = data.y.length;
-  const degreesOfFreedom = m - varied.length;
+  const x = parameters.expand(solution.x);
+  const degreesOfFreedom = data.y.length - varied.length;
   const variance = absoluteSigma ? 1 : degreesOfFreedom > 0 ? solution.f / degreesOfFreedom : NaN;
   const degrees = absoluteSigma ? Infinity : degreesOfFreedom;
   const uncertainty = uncertaintyOf(solution, varied.length);
@@ -44,33 +42,15 @@ export function summarize(finished: FinishedFit): CurveFit {
   const { covariance, correlation, standardErrors } = matrices(
     parameters,
     roles,
-    theta,
+    solution.x,
     uncertainty,
     variance,
   );
-
   const statistics = goodness(data, fitted, varied.length);
-  const byName = <T>(values: ArrayLike<T>): { [name: string]: T } =>
-    Object.fromEntries(names.map((name, j) => [name, values[j]]));
-  const forBands: Fitted = {
-    model,
-    points: data.x,
-    parameters,
-    theta,
-    uncertainty,
-    variance,
-    degrees,
-    sigma: data.sigma,
-  };
-  const quantile = (where: string, level: number): number => {
-    checkOptions(where, { level }, { level: numberBetween(0, 1) });
-    return studentQuantile(level, degrees);
-  };
-
   const result = {
     x,
     names,
-    parameters: byName(x),
+    parameters: byName(names, x),
     roles,
     standardErrors,
     covariance,
@@ -92,44 +72,94 @@ export function summarize(finished: FinishedFit): CurveFit {
         : `${messageOf(solution)} ${describeHole(hole, parameters)}`,
     evaluations,
   };
-  const methods = {
+  return withMethods(result, methodsOf(finished, { x, variance, degrees, uncertainty, standardErrors }));
+}
+
+const byName = <T>(names: readonly string[], values: ArrayLike<T>): { [name: string]: T } =>
+  Object.fromEntries(names.map((name, j) => [name, values[j]]));
+
+type Methods = Pick<CurveFit, 'predict' | 'confidence' | 'intervals' | 'profile'>;
+
+/** What the methods of a fit need of its statistics. */
+interface Spread {
+  /** All parameters. */
+  readonly x: Float64Array;
+  readonly variance: number;
+  readonly degrees: number;
+  readonly uncertainty: Uncertainty;
+  readonly standardErrors: Float64Array;
+}
+
+function methodsOf(finished: FinishedFit, spread: Spread): Methods {
+  const { data, parameters, model, solution } = finished;
+  const { names, varied } = parameters;
+  const { x, variance, degrees, uncertainty, standardErrors } = spread;
+  const forBands: Fitted = {
+    model,
+    points: data.x,
+    parameters,
+    theta: solution.x,
+    uncertainty,
+    variance,
+    degrees,
+    sigma: data.sigma,
+  };
+  return {
     predict: (points: ArrayLike<Point>, options: PredictOptions = {}) => predictBy(forBands, points, options),
     confidence: (points: ArrayLike<Point>, level = 0.95) => predictBy(forBands, points, { level }).confidence,
     intervals(level = 0.95) {
-      const t = quantile('intervals', level);
+      const t = quantile('intervals', level, degrees);
       return byName(
+        names,
         Array.from(x, (value, j) => ({
           lower: value - t * standardErrors[j],
           upper: value + t * standardErrors[j],
         })),
       );
     },
-    profile(level = 0.95, only: readonly string[] = varied.map((j) => names[j])) {
-      const t = quantile('profile', level);
-      const intervals: { [name: string]: Interval } = {};
-      for (const name of only) {
-        const k = varied.indexOf(names.indexOf(name));
-        if (k < 0) {
-          throw new RangeError(
-            `profile: no parameter ${show(name)} that varies; there are ${varied.map((j) => names[j]).join(', ')}.`,
-          );
-        }
-        if (Number.isNaN(variance))
-          throw new RangeError('profile: without degrees of freedom there are no intervals.');
-        if (variance === 0) {
-          throw new RangeError(
-            'profile: the fit is exact (χ² is 0): there is no scatter to derive intervals from.',
-          );
-        }
-        const profiled = { fit, theta, f: solution.f, variance, quantile: t };
-        intervals[name] = profileOf(profiled, k, standardErrors[varied[k]]);
-      }
-      return intervals;
-    },
+    profile: (level = 0.95, only: readonly string[] = varied.map((j) => names[j])) =>
+      profiles(finished, spread, level, only),
   };
+}
+
+function quantile(where: string, level: number, degrees: number): number {
+  checkOptions(where, { level }, { level: numberBetween(0, 1) });
+  return studentQuantile(level, degrees);
+}
+
+/** Intervals of the named parameters from profiles of χ². */
+function profiles(
+  { parameters: { names, varied }, fit, solution }: FinishedFit,
+  { variance, degrees, standardErrors }: Spread,
+  level: number,
+  only: readonly string[],
+): { [name: string]: Interval } {
+  const t = quantile('profile', level, degrees);
+  const intervals: { [name: string]: Interval } = {};
+  for (const name of only) {
+    const k = varied.indexOf(names.indexOf(name));
+    if (k < 0) {
+      throw new RangeError(
+        `profile: no parameter ${show(name)} that varies; there are ${varied.map((j) => names[j]).join(', ')}.`,
+      );
+    }
+    if (Number.isNaN(variance))
+      throw new RangeError('profile: without degrees of freedom there are no intervals.');
+    if (variance === 0) {
+      throw new RangeError(
+        'profile: the fit is exact (χ² is 0): there is no scatter to derive intervals from.',
+      );
+    }
+    const profiled = { fit, theta: solution.x, f: solution.f, variance, quantile: t };
+    intervals[name] = profileOf(profiled, k, standardErrors[varied[k]]);
+  }
+  return intervals;
+}
+
+/** Methods are not data: they stay out of spreads and JSON, and `console.log` shows the report in Node. */
+function withMethods(result: Omit<CurveFit, keyof Methods | 'toString'>, methods: Methods): CurveFit {
   const curveFit: CurveFit = Object.assign(result, methods);
   const toString = (): string => reportOf(curveFit);
-  // Methods are not data: they stay out of spreads and JSON, and `console.log` shows the report in Node.
   for (const [name, value] of Object.entries({ ...methods, toString })) {
     Object.defineProperty(curveFit, name, { value, enumerable: false });
   }
