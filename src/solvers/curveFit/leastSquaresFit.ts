@@ -133,14 +133,18 @@ export function leastSquaresFit<S extends Start>(
 /** Takes from the fit of a curve what holds without one. */
 function resultOf(whole: CurveFit, residuals: Float64Array): LeastSquaresFit {
   const { rSquared: _, points: __, y: ___, fitted: ____, sigma: _____, skipped, ...data } = whole;
-  const { intervals, profile } = whole;
   const result = { ...data, residuals };
   const toString = (): string => reportOf({ ...data, skipped });
-  for (const [name, value] of Object.entries({ intervals, profile, toString })) {
+  const methods = {
+    intervals: (level?: number) => whole.intervals(level),
+    profile: (level?: number, only?: readonly string[]) => whole.profile(level, only),
+    toString,
+  };
+  for (const [name, value] of Object.entries(methods)) {
     Object.defineProperty(result, name, { value, enumerable: false });
   }
   Object.defineProperty(result, Symbol.for('nodejs.util.inspect.custom'), { value: toString });
-  return result as unknown as LeastSquaresFit;
+  return result;
 }
 
 /** The residuals as a function of the parameters that vary; their number is that of the first call. */
