@@ -133,14 +133,13 @@ export function leastSquaresFit<S extends Start>(
 /** Takes from the fit of a curve what holds without one. */
 function resultOf(whole: CurveFit, residuals: Float64Array): LeastSquaresFit {
   const { rSquared: _, points: __, y: ___, fitted: ____, sigma: _____, skipped, ...data } = whole;
-  const result = { ...data, residuals };
-  const toString = (): string => reportOf({ ...data, skipped });
   const methods = {
     intervals: (level?: number) => whole.intervals(level),
-    profile: (level?: number, only?: readonly string[]) => whole.profile(level, only),
-    toString,
+    profile: (level?: number, names?: readonly string[]) => whole.profile(level, names),
   };
-  for (const [name, value] of Object.entries(methods)) {
+  const result = { ...data, residuals };
+  const toString = (): string => reportOf({ ...data, skipped });
+  for (const [name, value] of Object.entries({ ...methods, toString })) {
     Object.defineProperty(result, name, { value, enumerable: false });
   }
   Object.defineProperty(result, Symbol.for('nodejs.util.inspect.custom'), { value: toString });
