@@ -1,5 +1,5 @@
 /**
- * Names and lifetimes of the keys in Redis beside the queue, and the data of its jobs.
+ * Names and lifetimes of the Redis keys in addition to those of the queue, and the data of its jobs.
  *
  * @module
  */

@@ -90,7 +90,7 @@ export function restore({ params, values }: Held): void {
 }
 
 /**
- * The point to look from: `at` where the user gives one, else what the parameters hold, else p0.
+ * Returns the center: `at` if the user gives one, otherwise the current parameters, or p0 if there are none.
  *
  * @throws TypeError if the source has no parameters
  * @throws RangeError if the point has a wrong length or is not finite

@@ -13,19 +13,19 @@ import type { Against } from './traces.ts';
 export interface ConvergenceAttributes extends FigureAttributes {
   /** Abscissa of solver traces; other runs have their own x. @defaultValue `'iterations'` */
   against?: Against;
-  /** @defaultValue `'linear'` */
+  /** Scale of x. @defaultValue `'linear'` */
   xscale?: AxisScale;
   /** Scale of y; values ≤ 0 are left out on a log axis. @defaultValue `'log'` */
   yscale?: AxisScale;
-  /** @defaultValue from the data */
+  /** Limits of the axis. @defaultValue from the data */
   xlims?: readonly [number, number] | 'data';
-  /** @defaultValue from the data */
+  /** Limits of the axis. @defaultValue from the data */
   ylims?: readonly [number, number] | 'data';
   /** Draws the individual runs faintly behind the median. @defaultValue `true` */
   runs?: boolean;
   /** Shades the band from the first to the third quartile. @defaultValue `true` */
   band?: boolean;
-  /** @defaultValue `true` */
+  /** Shows the legend. @defaultValue `true` */
   legend?: boolean;
   /** Name of the traces' references in the legend. @defaultValue `'reference'` */
   reference?: string;

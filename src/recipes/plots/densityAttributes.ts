@@ -14,7 +14,7 @@ export interface DensityAttributes extends FigureAttributes {
   xscale?: AxisScale;
   /** @defaultValue `'linear'`, and `'log'` where all curves are spectra */
   yscale?: AxisScale;
-  /** @defaultValue from the data */
+  /** Limits of the axis. @defaultValue from the data */
   xlims?: readonly [number, number] | 'data';
   /** @defaultValue from the data; on a log axis, six decades below the highest peak */
   ylims?: readonly [number, number] | 'data';

@@ -238,7 +238,10 @@ export class Builder extends ElementwiseGraph {
     const summed = this.op('ReduceSum', [x, found], { keepdims: 1, noop_with_empty_axes: 1 });
     return this.reshapeLike(summed, target);
   }
-  /** The sum of all rows of x, `[columns]`: by a product with ones, which ONNX Runtime does sooner than a sum. */
+  /**
+   * The sum of all rows of x, `[columns]`, as a product with ones, which ONNX Runtime computes faster than a
+   * sum.
+   */
   #sumOfRows(x: Value, columns: number): Value {
     const rows = this.rank(x) === 2 ? x : this.reshape(x, [-1, columns]);
     const ones = this.once(`ones for the rows of ${rows}`, () =>

@@ -51,11 +51,11 @@ export class Graph implements Facts {
   #count = 0;
 
   /**
-   * @param proto - grows in place
-   * @param infer - works out what is known of a node's outputs
-   * @param float - the type of numbers that meet no typed operand
-   * @param coming - nodes that will be appended later, whose names are to be left to them
-   * @param prefix - of all names made here
+   * @param proto - the graph, extended in place
+   * @param infer - infers types, shapes and contents of a node's outputs
+   * @param float - type of numbers without a typed operand
+   * @param coming - nodes that will be appended later, whose names must stay unused
+   * @param prefix - prefix of all names created here
    */
   constructor(
     proto: GraphProto,

@@ -52,7 +52,7 @@ export function decodeModel(bytes: Uint8Array, externalData: ExternalData = {}):
 
 const hasGraph = (model: ModelProto): model is Model => model.graph !== undefined;
 
-/** Every tensor of a model: of its graph, of the graphs inside that, and of its functions. */
+/** Yields every tensor of a model: of its graph, its subgraphs and its functions. */
 function* tensorsIn({ graph, functions }: Model): Iterable<TensorProto> {
   yield* tensorsOf(graph);
   for (const { node } of functions) yield* tensorsOfNodes(node);

@@ -144,7 +144,7 @@ export function repeated(g: Builder, x: Value, times: number | Value): Value {
   return g.reshape(copies, g.concat([g.sizes(x, [0]), merged, g.sizes(x, [2, 3])], 0));
 }
 
-/** The conditions under which a query sees a key, as one; undefined if it sees all. */
+/** Combines the conditions under which a query sees a key; undefined if it sees all keys. */
 export const allOf = (g: Builder, [first, ...others]: readonly Value[]): Value | undefined =>
   first === undefined ? undefined : others.reduce((a, b) => g.and(a, b), first);
 

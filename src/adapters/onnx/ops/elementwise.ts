@@ -36,9 +36,9 @@ const polynomial = (g: Builder, x: Value, coefficients: readonly number[]): Valu
 /**
  * The error function to double precision.
  *
- * @see W. J. Cody, "Rational Chebyshev approximations for the error function", Math. Comp. 23 (1969), 631–637;
- * coefficients as in netlib's CALERF. Its third range, beyond 4, where 1 − erf is below 2·10⁻⁸, is left to the
- * second one's formula, whose error there is below 10⁻¹⁶.
+ * @see W. J. Cody, "Rational Chebyshev approximations for the error function", Math. Comp. 23 (1969),
+ * 631–637; coefficients as in netlib's CALERF. Beyond 4, Cody's third range, 1 − erf is below 2·10⁻⁸; the
+ * formula of the second range is used there too, with an error below 10⁻¹⁶.
  */
 function erf(g: Builder, x: Value): Value {
   const near = [

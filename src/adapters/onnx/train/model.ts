@@ -22,7 +22,7 @@ import { writeBack, type NewValues, type WriteOptions } from './writeBack.ts';
 
 /** A model being trained in ONNX Runtime. */
 export interface OnnxModel {
-  /** Parameters of the model. A solver leaves the best point here; evaluations do not touch them. */
+  /** Parameters of the model. A solver writes its best point here; evaluations do not change them. */
   readonly params: ParamSet;
   readonly precision: Precision;
   /** Inputs of a problem: the model's own and the targets of its loss. */
@@ -32,9 +32,9 @@ export interface OnnxModel {
   /**
    * The loss as a problem for `minimizeAsync` and `landscapeAsync`.
    *
-   * @param feeds - data and target by input name; tensors are referred to, not copied. Or a function that gives the
-   *   next mini-batch, such as {@link miniBatches} makes
-   * @throws OnnxError naming every feed that is wrong; with a function, the problem throws it when it comes to it
+   * @param feeds - data and target by input name, where tensors are referenced, not copied; or a function
+   *   that returns the next mini-batch, such as the result of {@link miniBatches}
+   * @throws OnnxError naming every wrong feed; with a function, the problem throws it when the batch is drawn
    * @throws RangeError if an option is wrong
    */
   problem(feeds: FeedSource, options?: ProblemOptions): OnnxProblem;
@@ -42,23 +42,23 @@ export interface OnnxModel {
    * The loss as a sum of squares, with residuals and their Jacobian, for `levenbergMarquardt()`.
    *
    * @param feeds - data and targets by input name, as for {@link OnnxModel.problem}
-   * @throws OnnxError if the loss is not `'mse'` and no residuals are given, and naming every feed that is wrong
+   * @throws OnnxError if the loss is not `'mse'` and no residuals are given; or naming every wrong feed
    */
   leastSquares(feeds: Feeds, options?: LeastSquaresOptions): OnnxLeastSquares;
   /**
-   * The model's outputs, by name, with the parameters as they are, in inference mode.
+   * Computes the model's outputs, by name, at the current parameters, in inference mode.
    *
    * @param feeds - the model's own inputs
    * @throws OnnxError naming every feed that is wrong
    */
   predict(feeds: Feeds): Promise<OrtTensors>;
-  /** The model's file with the parameters as they are, and all else as it was. */
+  /** Returns the model's file with the current parameters; everything else is unchanged. */
   toBytes(options?: WriteOptions): Uint8Array;
   /** Releases the sessions of ONNX Runtime. The parameters can still be read and written to a file. */
   dispose(): Promise<void>;
 }
 
-/** Puts a model together. */
+/** Assembles a model. */
 export function onnxModel(loaded: Loaded): OnnxModel {
   const { bytes, plan, differentiated } = loaded;
   const { precision, statistics, unused, copies } = differentiated;

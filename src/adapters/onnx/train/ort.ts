@@ -1,5 +1,6 @@
 /**
- * The part of ONNX Runtime's interface that is used: `onnxruntime-node` and `onnxruntime-web` both have it, and neither is imported.
+ * The part of ONNX Runtime's interface used here, which `onnxruntime-node` and `onnxruntime-web` both have;
+ * neither is imported.
  *
  * @module
  */
@@ -16,12 +17,12 @@ export type OrtTensors = Readonly<Record<string, OrtTensor>>;
 
 /** A session of ONNX Runtime. */
 export interface OrtSession {
-  /** Computes the outputs named in `fetches`; where those are tensors, into them. */
+  /** Computes the outputs named in `fetches`, writing into those given as tensors. */
   run(
     feeds: OrtTensors,
     fetches: readonly string[] | Readonly<Record<string, OrtTensor | null>>,
   ): Promise<OrtTensors>;
-  /** Lets go of the memory. */
+  /** Releases the memory. */
   release(): Promise<void>;
 }
 
@@ -49,12 +50,12 @@ export async function openSession(ort: Ort, bytes: Uint8Array, options: object):
 }
 
 /**
- * True if memory is given away with each call: onnxruntime-web, asked to work in a worker of its own (`env.wasm.proxy`),
- * transfers what it is fed with, and its arrays are empty afterwards (1.30).
+ * Returns true if feeds are transferred with each call: onnxruntime-web running in its own worker
+ * (`env.wasm.proxy`) transfers them, and their arrays are empty afterwards (1.30).
  */
 const givesAway = ({ env }: Ort): boolean => env?.wasm?.proxy === true && 'document' in globalThis;
 
-/** Feeds that may be given away: each with a buffer of its own. */
+/** Copies feeds into separate buffers, which may be transferred. */
 const copied = (ort: Ort, feeds: OrtTensors): OrtTensors =>
   Object.fromEntries(
     Object.entries(feeds).map(([name, { type, data, dims }]) => [
@@ -63,13 +64,13 @@ const copied = (ort: Ort, feeds: OrtTensors): OrtTensors =>
     ]),
   );
 
-/** A tensor over `data`, which is not copied. */
+/** Returns a tensor over `data`, without copying. */
 export function tensorOver(ort: Ort, type: string, data: object, dims: readonly number[]): OrtTensor {
   return new ort.Tensor(type as never, data as never, dims) as OrtTensor;
 }
 
 /**
- * Whether tensors given as outputs are filled in place. onnxruntime-web copies them into its own memory and
- * never back (1.30).
+ * Returns true if tensors given as outputs are filled in place. onnxruntime-web copies them into its own
+ * memory and never back (1.30).
  */
 export const fillsOutputs = ({ env }: Ort): boolean => env?.versions?.node !== undefined;

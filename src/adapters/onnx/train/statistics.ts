@@ -56,7 +56,7 @@ export const statisticsOf = (observer: Observer, running: readonly Reals[]): Sta
 
 /** Follows the running statistics of BatchNormalization nodes through the evaluations of one problem. */
 export interface Observer {
-  /** Notes what an evaluation at x brought; f is its loss. */
+  /** Records the results of an evaluation at x with loss f. */
   evaluated(x: Float64Array, f: number, results: OrtTensors): void;
   /** Mini-batches: running ← momentum·running + (1 − momentum)·batch, of the batch that ends here. */
   batchEnds(): void;
