@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import { rescaling } from '../../src/core/rescale.ts';
 import type { Asks, Question } from '../../src/core/question.ts';
+import { auto, bfgs, conjugateGradient, lbfgs, minimize, ssbroyden, type Problem } from 'quasi-newton';
+import { rosenbrock } from './functions.ts';
 
 /** What an asker is told where its first evaluation gives this f and gradient. */
 function told(f: number, slope: number) {
@@ -101,4 +103,39 @@ describe('rescaling', () => {
     expect(seen).toEqual([failure]);
     expect(run.next(0)).toEqual({ done: true, value: 'mended' });
   });
+});
+
+describe.each([-530, -400, 400, 530])('a run on f times 2^%d', (exponent) => {
+  const { p0, fg } = rosenbrock();
+  const unit = 2 ** exponent;
+  const scaled: Problem = {
+    p0,
+    fg(x, gradient) {
+      const f = fg(x, gradient);
+      gradient?.forEach((value, i) => (gradient[i] = unit * value));
+      return unit * f;
+    },
+  };
+
+  it.each([lbfgs(), bfgs(), ssbroyden(), conjugateGradient(), auto()])(
+    'comes to the minimum as that on f does, and speaks of f itself: $name',
+    (solver) => {
+      const options = { gtol: 0, gRel: 1e-9 };
+      const seen: [number, number][] = [];
+      const result = minimize(scaled, solver, {
+        ...options,
+        callback({ x, f, gradientNorm }) {
+          const gradient = new Float64Array(2);
+          expect(f).toBe(scaled.fg(x, gradient));
+          seen.push([gradientNorm, Math.max(...gradient.map(Math.abs))]);
+        },
+      });
+      const plain = minimize({ p0, fg }, solver, options);
+      expect(result).toMatchObject({ converged: true, termination: 'gradientTolerance' });
+      expect([...result.x]).toEqual([...plain.x].map((value) => expect.closeTo(value, 6) as number));
+      expect(result.evaluations.f).toBeLessThan(1.5 * plain.evaluations.f);
+      expect(result.f).toBe(scaled.fg(result.x, null));
+      for (const [shown, own] of seen) expect(shown).toBe(own);
+    },
+  );
 });
