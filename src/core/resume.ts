@@ -39,6 +39,12 @@ export function checkResume(
       `${where}: resume must be the state of a run, result.state or what loadState returns, got ${show(state)}.${isSaved ? ' It is a saved state: loadState(saved) reads it.' : ''}`,
     );
   }
+  const part = missingPart(state);
+  if (part !== null) {
+    throw new TypeError(
+      `minimize: resume: the state has no ${part}: it is damaged, or another release has made it. Leave resume out to begin anew from p0.`,
+    );
+  }
   const was = state.problem;
   const faults = [
     ...differ('solver', state.solver, solver.name),
@@ -55,6 +61,13 @@ export function checkResume(
       `${where}: resume: the state is that of another run: ${faults.join('; ')}. Leave resume out to begin anew from p0.`,
     );
   }
+}
+
+/** Returns the name of a part that a state lacks, or null. */
+function missingPart({ iterate, best, convergence }: RunState): string | null {
+  if (!isArray(iterate.x) || !isArray(iterate.gradient)) return 'iterate';
+  if (!isObject(best) || !(best.x === null || isArray(best.x))) return 'best point';
+  return isObject(convergence?.start) && isObject(convergence.floor) ? null : 'memory of convergence';
 }
 
 const kindOf = ({ stochastic }: ProblemMark) => (stochastic ? 'mini-batches' : 'all data at once');
@@ -93,18 +106,23 @@ function fill(into: object, from: object, path: string): string | null {
       if (is.length !== was.length || is.constructor !== was.constructor)
         return `${name} has ${was.length} numbers, not ${is.length}`;
       is.set(was);
-    } else if (isArray(is) || isArray(was)) {
-      if (is && was) return `${name} is of another kind`;
-      target[key] = copyPlain(was);
+    } else if (isArray(is) || (isArray(was) && is)) {
+      return `${name} is of another kind`;
     } else if (Array.isArray(is) && Array.isArray(was) && is.length !== was.length) {
       return `${name} has ${was.length} parts, not ${is.length}`;
     } else if (isObject(is) && isObject(was)) {
       const fault = fill(is, was, name);
       if (fault !== null) return fault;
+    } else if (differsInKind(is, was)) {
+      return `${name} is of another kind`;
     } else target[key] = copyPlain(was);
   }
   return null;
 }
+
+/** True if a fresh value and a saved one cannot be the same part; null and nothing may become anything. */
+const differsInKind = (is: unknown, was: unknown): boolean =>
+  isObject(is) || (is !== null && is !== undefined && was !== null && typeof is !== typeof was);
 
 /** Relative difference of f from that of the state, beyond rounding. */
 const AGREEMENT = { float32: 1e-3, float64: 1e-6 };

@@ -306,6 +306,36 @@ describe('a state', () => {
     expect(() => saveState(undefined as never)).toThrow(TypeError);
   });
 
+  it('of another shape is refused in words, whatever part of it is another', () => {
+    const resume = minimize(rosenbrock(), bfgs(), { maxIterations: 4 }).state;
+    /** Paths to all parts of an object, below one of their own. */
+    const pathsIn = (part: object, above: string[] = []): string[][] =>
+      Object.entries(part).flatMap(([key, value]) => {
+        const path = above.concat(key);
+        const isParent = typeof value === 'object' && value !== null && !ArrayBuffer.isView(value);
+        return isParent ? [path].concat(pathsIn(value as object, path)) : [path];
+      });
+    const parts = pathsIn(resume).filter(([first]) => ['iterate', 'best', 'convergence'].includes(first));
+    expect(parts.length).toBeGreaterThan(30);
+    const outcomes = parts.flatMap((path) =>
+      ['text', null, undefined].map((value) => {
+        const copy = structuredClone(resume) as unknown as Record<string, unknown>;
+        let at = copy;
+        for (const key of path.slice(0, -1)) at = at[key] as Record<string, unknown>;
+        const [key] = path.slice(-1);
+        if (value === undefined) delete at[key];
+        else at[key] = value;
+        try {
+          resumed({}, bfgs(), copy as unknown as RunState)();
+          return null;
+        } catch (error) {
+          return (error as Error).message;
+        }
+      }),
+    );
+    expect(outcomes.filter((message) => message !== null && !/resume/.test(message))).toEqual([]);
+  });
+
   it('that is damaged, of another version or something else is not loaded', () => {
     const saved = saveState(state);
     const bad = (change: object) => () => loadState({ ...saved, ...change });
