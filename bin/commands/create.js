@@ -62,6 +62,7 @@ async function run({ model, text, number, on, list }) {
   const y = isClasses ? undefined : statistics(targetsOf(table, choice), '--target');
   const units = y?.mean.length ?? classCount(table, choice);
   const sizes = [x.mean.length, ...hiddenSizes(text.hidden ?? '16,16'), units];
+  checkCount(sizes);
   const activation = activations[/** @type {keyof typeof activations} */ (text.activation ?? 'tanh')];
   const isScaled = on.normalize ?? true;
   const shape = inputs.dims.slice(1);
@@ -113,6 +114,18 @@ function hiddenSizes(text) {
   throw new BadInput(
     `--hidden: must be whole numbers ≥ 1, separated by commas; got ${JSON.stringify(text)}.`,
   );
+}
+
+/** Largest number of weights: an .onnx file holds 2 GiB. */
+const MOST_WEIGHTS = 2 ** 29 - 2 ** 20;
+
+/** @param {readonly number[]} sizes */
+function checkCount(sizes) {
+  const count = sizes.slice(1).reduce((sum, size, i) => sum + size * (sizes[i] + 1), 0);
+  if (count > MOST_WEIGHTS)
+    throw new BadInput(
+      `--hidden: a network of ${sizes.join('-')} has ${count.toExponential(1)} weights, more than a file holds.`,
+    );
 }
 
 /**

@@ -54,6 +54,10 @@ export function feedsOf(table, choice, inputs, target) {
         `--input: the model has no input ${JSON.stringify(name)}; there are ${names.join(', ')}.`,
       );
   }
+  if (choice.inputs.has('') && inputs.length > 1)
+    throw new BadInput(
+      `--input: the model has ${inputs.length} inputs; say of which: ${names.map((name) => `--input ${name}=NAMES`).join(' ')}.`,
+    );
   if (target && choice.target.length === 0)
     throw new BadInput('--target is missing: the loss compares the output with it.');
   const feeds = inputs.map((spec) => [spec.name, shaped(table, namesFor(table, choice, spec, inputs), spec)]);
@@ -76,6 +80,7 @@ function namesFor(table, { target, inputs: chosen }, { name }, inputs) {
   const free = table.names.filter((column) => !target.includes(column));
   if (free.includes(name)) return [name];
   if (inputs.length === 1 && free.length > 0) return free;
+  if (free.length === 0) throw new BadInput(`--input: ${table.path} has nothing beside the target.`);
   throw new BadInput(
     `input ${JSON.stringify(name)}: ${table.path} has none of this name, but ${shortened(free)}; say --input ${name}=NAMES.`,
   );

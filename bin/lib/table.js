@@ -183,7 +183,7 @@ export function namesIn(table, written, option) {
     );
   };
   if (table.names.includes(written)) return [written];
-  return written.split(',').flatMap((part) => {
+  const names = written.split(',').flatMap((part) => {
     const name = part.trim();
     const [from, to] = table.names.includes(name) ? [name] : name.split('..');
     if (to === undefined) return [table.names[known(from)]];
@@ -191,4 +191,7 @@ export function namesIn(table, written, option) {
     if (first > last) throw new BadInput(`${option}: ${from} comes after ${to} in ${table.path}.`);
     return table.names.slice(first, last + 1);
   });
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) throw new BadInput(`${option}: ${JSON.stringify(twice)} is named twice.`);
+  return names;
 }

@@ -11,6 +11,7 @@ import {
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeNPY } from 'quasi-newton/landscape';
+import { graph } from 'quasi-newton/onnx';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { main } from '../../bin/lib/main.js';
 
@@ -146,6 +147,21 @@ describe('options that contradict each other', () => {
     expect(await refusal(create('plain.csv', '--target y --input x=a --input x=b'))).toMatch(
       'those of "x" are given twice',
     );
+  });
+
+  it('a name given twice, columns without a name of their input, and a network too large for a file are refused', async () => {
+    expect(await refusal(create('plain.csv', '--target y,y'))).toMatch('--target: "y" is named twice');
+    expect(await refusal(create('plain.csv', '--target y --hidden 99999,99999'))).toMatch('1.0e+10 weights');
+    const g = graph();
+    const sum = g.add(g.input('a', ['N', 1]), g.input('b', ['N', 1]));
+    g.output('out', g.op('MatMul', [sum, g.weight('w', [1, 1], () => 1)]));
+    write('pair.onnx', g.toBytes());
+    const train = 'train pair.onnx --data plain.csv --out t.onnx --target';
+    expect(await refusal(`${train} y --input a,b`)).toMatch(
+      '--input: the model has 2 inputs; say of which: --input a=NAMES --input b=NAMES',
+    );
+    expect(await refusal(`${train} a,b,y`)).toMatch('plain.csv has nothing beside the target');
+    expect((await call(`${train} y --input a=b --input b=a --max-iterations 2`)).code).toBe(0);
   });
 
   it('the file of --test is named by that option', async () => {
