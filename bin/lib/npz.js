@@ -17,7 +17,7 @@ const headerSize = 30;
  *
  * @param {Uint8Array} bytes
  * @returns {Map<string, NpyArray>} by name
- * @throws Error if the bytes are no such archive, or an array holds neither floats nor integers
+ * @throws Error if the bytes are no such archive, or an array holds other than floats, integers or booleans
  */
 export function readNPZ(bytes) {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);

@@ -124,6 +124,22 @@ describe('.npy', () => {
     expect(readNPY(bytes)).toEqual({ data: Float64Array.of(1, 2, 3, 4, 5, 6), shape: [2, 3] });
   });
 
+  it.each([
+    // numpy.array([1, -2.5, 65504, 6e-8, -0.0, inf, -inf, nan, 0.1], '<f2').tobytes().hex()
+    [
+      '<f2',
+      '003c00c1ff7b01000080007c00fc007e662e',
+      [1, -2.5, 65504, 2 ** -24, -0, Infinity, -Infinity, NaN, 0.0999755859375],
+    ],
+    ['>f2', '3c00c1007bff', [1, -2.5, 65504]],
+    ['|b1', '000101', [0, 1, 1]],
+  ])('is read with numbers of type %s', (type, hex, numbers) => {
+    const text = `{'descr': '${type}', 'fortran_order': False, 'shape': (${numbers.length},), }`;
+    const head = Buffer.from(`\u0093NUMPY\u0001\0v\0${text.padEnd(117)}\n`, 'latin1');
+    const bytes = Buffer.concat([head, Buffer.from(hex, 'hex')]);
+    expect(readNPY(bytes).data).toEqual(Float64Array.from(numbers));
+  });
+
   it('that is something else is refused', () => {
     const bytes = writeNPY(Float64Array.of(1, 2, 3));
     expect(readNPY(bytes).shape).toEqual([3]);
@@ -131,7 +147,7 @@ describe('.npy', () => {
     expect(() => readNPY(new Uint8Array(40))).toThrow(/not those of an .npy file/);
     const text = new TextDecoder('latin1').decode(bytes).replace("'<f8'", "'<U8'");
     expect(() => readNPY(Uint8Array.from(text, (c) => (c === '“' ? 0x93 : c.charCodeAt(0))))).toThrow(
-      /only arrays of floats and integers/,
+      /only arrays of floats, integers and booleans/,
     );
   });
 });

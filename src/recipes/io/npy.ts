@@ -20,6 +20,7 @@ const dtypes: Readonly<
 > = {
   f8: [8, (view, at, little) => view.getFloat64(at, little)],
   f4: [4, (view, at, little) => view.getFloat32(at, little)],
+  f2: [2, (view, at, little) => fromHalf(view.getUint16(at, little))],
   i8: [8, (view, at, little) => Number(view.getBigInt64(at, little))],
   i4: [4, (view, at, little) => view.getInt32(at, little)],
   i2: [2, (view, at, little) => view.getInt16(at, little)],
@@ -28,10 +29,27 @@ const dtypes: Readonly<
   u4: [4, (view, at, little) => view.getUint32(at, little)],
   u2: [2, (view, at, little) => view.getUint16(at, little)],
   u1: [1, (view, at) => view.getUint8(at)],
+  b1: [1, (view, at) => view.getUint8(at)],
 };
 
+/** Returns the number that 16 bits of IEEE 754 binary16 stand for. */
+function fromHalf(bits: number): number {
+  const exponent = (bits >> 10) & 31;
+  const fraction = (bits & 1023) / 1024;
+  const size =
+    exponent === 31
+      ? fraction === 0
+        ? Infinity
+        : NaN
+      : exponent === 0
+        ? fraction * 2 ** -14
+        : (1 + fraction) * 2 ** (exponent - 15);
+  return bits & 0x8000 ? -size : size;
+}
+
 /**
- * Reads the bytes of an .npy file: floats or integers of any size and byte order, in C or Fortran order.
+ * Reads the bytes of an .npy file: floats of 2 to 8 bytes, integers or booleans (1 and 0), in any byte order, in C or
+ * Fortran order.
  *
  * @throws TypeError if they are not an .npy file, are truncated, or hold another type
  * @example
@@ -55,7 +73,7 @@ export function readNPY(bytes: Uint8Array): NpyArray {
   const dtype = Object.hasOwn(dtypes, type ?? '') ? dtypes[type] : undefined;
   if (dtype === undefined || fortran === undefined || dimensions === undefined) {
     throw new TypeError(
-      `readNPY: only arrays of floats and integers can be read; the header says ${header.trim()}.`,
+      `readNPY: only arrays of floats, integers and booleans can be read; the header says ${header.trim()}.`,
     );
   }
   const shape = dimensions
