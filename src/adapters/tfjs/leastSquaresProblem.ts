@@ -57,12 +57,12 @@ export function leastSquaresProblem(
   checkOptions('leastSquaresProblem', options, { jacobian: oneOf('rows', 'differences') });
   const { jacobian: way = 'rows' } = options;
   const params = paramSet(pars);
-  const m = tf.tidy(() => checked(residuals()).size);
+  const m = tf.tidy(() => called(residuals).size);
   const n = params.length;
   const r = new Float64Array(m);
 
   const flat = (): tf.Tensor1D => {
-    const tensor = checked(residuals());
+    const tensor = called(residuals);
     if (tensor.size === m) return tensor.reshape([m]);
     throw new RangeError(
       `leastSquaresProblem: residuals returned ${tensor.size} values; at first there were ${m}.`,
@@ -123,6 +123,20 @@ export function leastSquaresProblem(
       }
     },
   };
+}
+
+/** Calls the residuals, and says what TensorFlow.js means where they use a tensor that is disposed. */
+function called(residuals: () => tf.Tensor): tf.Tensor {
+  try {
+    return checked(residuals());
+  } catch (error) {
+    // The engine finds no data: "Cannot read properties of undefined (reading 'backend')".
+    if (!(error instanceof TypeError && error.message.includes("'backend'"))) throw error;
+    throw new TypeError(
+      'leastSquaresProblem: residuals used a tensor that is disposed; data must stay: those made inside tf.tidy need tf.keep.',
+      { cause: error },
+    );
+  }
 }
 
 function checked(values: tf.Tensor): tf.Tensor {

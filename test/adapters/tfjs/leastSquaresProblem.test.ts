@@ -117,6 +117,17 @@ describe('leastSquaresProblem names mistakes', () => {
     );
   });
 
+  it('data that are disposed, at first or later', () => {
+    const { variables } = make();
+    const y = tf.linspace(0, 1, 4).mul(2);
+    const residuals = () => variables[3].sum().mul(y).sub(y);
+    const problem = leastSquaresProblem(residuals, [variables[3]]);
+    y.dispose();
+    const message = /residuals used a tensor that is disposed; data must stay/;
+    expect(() => minimize(problem, levenbergMarquardt())).toThrow(message);
+    expect(() => leastSquaresProblem(residuals, [variables[3]])).toThrow(message);
+  });
+
   it('a variable that is disposed, at first or later', () => {
     const { residuals, variables } = make();
     const problem = leastSquaresProblem(residuals, variables);

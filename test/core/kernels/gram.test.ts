@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import { gram, plainGram, type Vectors } from '../../../src/core/kernels/gram.ts';
+import { gram, plainGram, subtractGram, type Vectors } from '../../../src/core/kernels/gram.ts';
 import { uniform } from '../../../bench/problems/random.js';
 
 const shapes = fc.record({
@@ -59,4 +59,29 @@ it('a value that is not finite stays in the products that it belongs to', () => 
   expect(out[20]).toBeNaN();
   gram({ values: values.fill(2), count: 20, length: 3, vectorStride: 3, stride: 1 }, out);
   expect(out[399]).toBe(12);
+});
+
+it('products are subtracted from the lower triangle of a part of a matrix, and nothing else of it changes', () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 1, max: 40 }),
+      fc.integer({ min: 1, max: 70 }),
+      fc.integer(),
+      (count, length, seed) => {
+        const random = uniform(seed);
+        const values = Float64Array.from({ length: count * length }, random);
+        const vectors = { values, count, length, vectorStride: length, stride: 1 };
+        const expected = products(vectors);
+        const stride = count + 3;
+        const matrix = Float64Array.from({ length: count * stride }, random);
+        const out = matrix.slice();
+        subtractGram(vectors, out, stride);
+        out.forEach((value, at) => {
+          const [u, v] = [Math.floor(at / stride), at % stride];
+          expect(value).toBeCloseTo(matrix[at] - (v <= u ? expected[u][v] : 0), 10);
+        });
+      },
+    ),
+    { numRuns: 30 },
+  );
 });
