@@ -18,7 +18,7 @@ const cases = [
   {
     what: 'core and L-BFGS',
     code: `export { lbfgs, minimize } from 'quasi-newton';`,
-    budget: 22.4,
+    budget: 23.1,
     without: [
       'solvers/bfgs',
       'solvers/adam',
@@ -30,26 +30,26 @@ const cases = [
   {
     what: 'core and Adam',
     code: `export { adam, minimize } from 'quasi-newton';`,
-    budget: 13.5,
+    budget: 14.2,
     without: ['core/kernels', 'solvers/lbfgs', 'solvers/linesearch'],
   },
-  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 60.4 },
+  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 66.8 },
   { what: 'nothing used', code: `import 'quasi-newton';`, budget: 0.1 },
   {
     what: 'tfjs: LBFGSOptimizer',
     code: `export { LBFGSOptimizer } from 'quasi-newton/tfjs';`,
-    budget: 25.5,
+    budget: 26,
     packages: ['@tensorflow/tfjs'],
     without: ['solvers/bfgs', 'adapters/onnx', 'recipes'],
   },
   {
     what: 'quasi-newton/tfjs',
     code: `export * from 'quasi-newton/tfjs';`,
-    budget: 82.8,
+    budget: 86.5,
     packages: ['@tensorflow/tfjs'],
     without: ['adapters/onnx', 'recipes'],
   },
-  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 78.5 },
+  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 88.3 },
   {
     what: 'quasi-newton/bullmq',
     code: `export * from 'quasi-newton/bullmq';`,
@@ -63,7 +63,7 @@ const cases = [
     budget: 29.8,
     without: ['solvers', 'core/solve', 'recipes/curvature/boxSharpness', 'recipes/pool'],
   },
-  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 78.6 },
+  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 82 },
 ];
 
 const { exports: entries } = JSON.parse(readFileSync('package.json', 'utf8'));

@@ -65,6 +65,6 @@ function contradiction(product: Float64Array, difference: Float64Array): TypeErr
     0,
   );
   return new TypeError(
-    `hessianVector gives ${product[index]} for element ${index} of a product where differences of fg's gradients give ${difference[index].toPrecision(5)}: they are two functions, or one of them is wrong: checkGradient finds out. A problem made by { ...problem, fg } keeps the other methods of the old one: give it its own hessianVector, or hessianVector: undefined.`,
+    `hessianVector gives ${product[index]} for element ${index} of a product where differences of fg's gradients give ${difference[index].toPrecision(5)}: they belong to two functions, or one of them is wrong; checkGradient can tell which. A problem made by { ...problem, fg } keeps the other methods of the old one: give it its own hessianVector, or hessianVector: undefined.`,
   );
 }

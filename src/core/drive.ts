@@ -108,7 +108,7 @@ function atOnce(question: Question, answer: unknown): unknown {
   if (!(answer instanceof Promise)) return answer;
   answer.catch(() => {}); // Nobody waits for it.
   throw new TypeError(
-    `${methodOf(question)} must answer at once here, got a Promise; the function of the same name that ends in Async waits for it.`,
+    `${methodOf(question)} must be synchronous here; it returned a Promise. The function of the same name that ends in Async awaits it.`,
   );
 }
 

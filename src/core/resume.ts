@@ -58,7 +58,7 @@ export function checkResume(
   ];
   if (faults.length > 0) {
     throw new RangeError(
-      `${where}: resume: the state is that of another run: ${faults.join('; ')}. Leave resume out to begin anew from p0.`,
+      `${where}: resume: the state belongs to another run: ${faults.join('; ')}. Omit resume to start from p0.`,
     );
   }
 }
@@ -86,7 +86,7 @@ function restoreInto(where: string, fresh: Iterate, saved: Iterate, solver: stri
   const fits = fill(fresh, saved, '');
   if (fits !== null) {
     throw new RangeError(
-      `${where}: resume: the state does not fit ${solver}() as it is set here: ${fits}. Give the solver the options that it had, or leave resume out.`,
+      `${where}: resume: the state does not fit the options of ${solver}(): ${fits}. Give the solver the options that it had, or omit resume.`,
     );
   }
 }
@@ -99,7 +99,7 @@ function fill(into: object, from: object, path: string): string | null {
   const keys = new Set([...Object.keys(into), ...Object.keys(from)]);
   for (const key of keys) {
     const name = Array.isArray(into) ? `${path}[${key}]` : path === '' ? key : `${path}.${key}`;
-    if (key === '__proto__') return `${name} is no part of a state`;
+    if (key === '__proto__') return `${name} does not belong in a state`;
     const [is, was] = [target[key], (from as Part)[key]];
     if (was === undefined && is !== undefined) return `${name} is missing`;
     if (isArray(is) && isArray(was)) {
@@ -151,7 +151,7 @@ export function* comeBack(
   solver.admit?.(admitted, setting);
   if (admitted.some((value, i) => value !== state.x[i])) {
     throw new RangeError(
-      `${where}: resume: the point of the state lies outside of the bounds of ${solver.name}() as they are here. Leave resume out to begin anew.`,
+      `${where}: resume: the point of the state lies outside the bounds of ${solver.name}(). Omit resume to start from p0.`,
     );
   }
   if (statistics !== null) task.statistics?.write(statistics);
@@ -164,7 +164,7 @@ export function* comeBack(
   if (Math.abs(f - state.f) <= AGREEMENT[precision] * size) return true;
   if (solver.descends) {
     throw new RangeError(
-      `${where}: resume: f is ${f} at the point of the state, where it was ${state.f}: data or loss are others, and what ${solver.name}() has learned is of no use. Leave resume out to begin anew.`,
+      `${where}: resume: f is ${f} at the point of the state, where it was ${state.f}: the data or the loss have changed, so the curvature that ${solver.name}() has learned is of no use. Omit resume to start from p0.`,
     );
   }
   state.f = f;

@@ -301,7 +301,7 @@ describe('a value', () => {
       params: own,
       fg: (at, gradient) => (++calls > 5 ? (Promise.resolve(1) as never) : fg(at, gradient)),
     };
-    expect(() => minimize(problem, lbfgs())).toThrow(/fg must answer at once here, got a Promise/);
+    expect(() => minimize(problem, lbfgs())).toThrow(/fg must be synchronous here; it returned a Promise/);
     const left = own.copyInto(own.zeros());
     expect(left).not.toEqual(p0);
     expect(fg(left, null)).toBeLessThan(fg(p0, null));

@@ -258,14 +258,14 @@ describe('bad input', () => {
 
   it('a promise is refused where nobody waits for it', () => {
     const problem: Problem = { p0: Float64Array.of(1), fg: () => Promise.resolve(1) as never };
-    expect(() => minimize(problem, lbfgs())).toThrow(/got a Promise; .* ends in Async waits for it/);
-    expect(() => minimize(problem, lbfgs(), { transform: 'log' })).toThrow(/got a Promise/);
+    expect(() => minimize(problem, lbfgs())).toThrow(/returned a Promise\. .* ends in Async awaits it/);
+    expect(() => minimize(problem, lbfgs(), { transform: 'log' })).toThrow(/returned a Promise/);
   });
 
   it('an asynchronous callback is refused where nobody waits: its answer would stop nothing', () => {
     const callback = (async () => true) as never;
     expect(() => minimize(rosenbrock(), lbfgs(), { callback })).toThrow(
-      /callback must answer at once here, got a Promise/,
+      /callback must be synchronous here; it returned a Promise/,
     );
   });
 

@@ -53,7 +53,7 @@ describe('a value that a computation asks to be computed', () => {
     const notes: string[] = [];
     const run = async () => Promise.reject(failure);
     expect(() => runSync(twice(run, notes), problem)).toThrow(
-      /^metric must answer at once here, got a Promise/,
+      /^metric must be synchronous here; it returned a Promise/,
     );
     expect(notes).toEqual(['done']);
   });

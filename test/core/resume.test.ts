@@ -257,7 +257,7 @@ describe('a state', () => {
   };
 
   it('of another solver, problem or transform is refused with all that differs', () => {
-    expect(resumed({}, bfgs())).toThrow(/its solver is lbfgs, here it is bfgs.* Leave resume out/);
+    expect(resumed({}, bfgs())).toThrow(/its solver is lbfgs, here it is bfgs.* Omit resume/);
     expect(resumed({ p0: new Float64Array(7) })).toThrow(/its number of unknowns is 6, here it is 7/);
     expect(resumed({ precision: 'float32' }, adam())).toThrow(
       /its solver is lbfgs, here it is adam; its precision is float64, here it is float32/,
@@ -276,11 +276,11 @@ describe('a state', () => {
   });
 
   it('of other options is refused where they do not fit', () => {
-    expect(resumed({}, lbfgs({ memory: 3 }))).toThrow(/does not fit lbfgs\(\) as it is set here: memory\./);
+    expect(resumed({}, lbfgs({ memory: 3 }))).toThrow(/does not fit the options of lbfgs\(\): memory\./);
     const plain = minimize(rosenbrock(), adam(), { maxIterations: 2 }).state;
     expect(resumed({}, adam({ amsgrad: true }), plain)).toThrow(/largestMoment has 0 numbers, not 6/);
     expect(resumed({}, lbfgs({ memory: 50, upper: -5 }))).toThrow(
-      /resume: .*(does not fit|outside of the bounds)/,
+      /resume: .*(does not fit|outside the bounds)/,
     );
     const two = minimize(rosenbrock(), sequence({ solver: adam(), iterations: 1 }, bfgs()), {
       maxIterations: 3,
@@ -291,7 +291,7 @@ describe('a state', () => {
   it('of another function is refused by solvers with curvature, and taken by Adam', () => {
     const { fg } = rosenbrock();
     const other: Problem['fg'] = (x, gradient) => 3 * fg(x, gradient);
-    expect(resumed({ fg: other })).toThrow(/data or loss are others/);
+    expect(resumed({ fg: other })).toThrow(/data or the loss have changed/);
     const moments = minimize(rosenbrock(), adam(), { maxIterations: 3 }).state;
     const result = minimize({ ...rosenbrock(), fg: other }, adam(), { maxIterations: 3, resume: moments });
     expect(result.f).toBe(other(result.x, null));
@@ -366,7 +366,7 @@ describe('a state', () => {
   it('cannot reach the prototypes of objects', () => {
     const iterate = JSON.parse('{"__proto__": {"polluted": 1}}') as RunState['iterate'];
     const evil = { ...state, iterate: { ...state.iterate, ...iterate } };
-    expect(resumed({}, lbfgs(), evil)).toThrow(/__proto__ is no part of a state/);
+    expect(resumed({}, lbfgs(), evil)).toThrow(/__proto__ does not belong in a state/);
     expect(({} as { polluted?: number }).polluted).toBeUndefined();
   });
 });

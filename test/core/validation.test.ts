@@ -71,7 +71,7 @@ describe('validation', () => {
     const result = await minimizeAsync(walk(), solver(), { validation: { problem: later, patience: 3 } });
     expect(result.x).toEqual(minimize(walk(), solver(), { validation: { problem: held, patience: 3 } }).x);
     expect(() => minimize(walk(), solver(), { validation: { problem: later as never } })).toThrow(
-      /validation.problem.fg must answer at once here/,
+      /validation.problem.fg must be synchronous here/,
     );
     const broken = { fg: () => Promise.reject(new Error('no data')) };
     await expect(minimizeAsync(walk(), solver(), { validation: { problem: broken } })).rejects.toThrow(

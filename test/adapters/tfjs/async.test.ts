@@ -96,7 +96,7 @@ describe('on a backend that answers later, what reads at once', () => {
     expectNoLeak(() => {
       const w = variable(tf.ones([3]));
       forbidSyncReads();
-      expect(() => use(w)).toThrow(/"cpu" cannot be read at once.*optfunsAsync.*fitFullBatchAsync/);
+      expect(() => use(w)).toThrow(/"cpu" cannot be read synchronously.*optfunsAsync.*fitFullBatchAsync/);
       vi.restoreAllMocks();
       expect([...w.dataSync()]).toEqual([1, 1, 1]);
       w.dispose();

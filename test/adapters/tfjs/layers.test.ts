@@ -125,7 +125,7 @@ describe.skipIf(noBrowser)('in a browser', () => {
 
     it('what answers at once is refused, saying what to use', async () => {
       expect(await inPage('saysWhatToUse', 'webgpu')).toMatch(
-        /"webgpu" cannot be read at once.*fitFullBatchAsync/,
+        /"webgpu" cannot be read synchronously.*fitFullBatchAsync/,
       );
     });
   });

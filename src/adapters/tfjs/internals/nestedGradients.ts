@@ -113,7 +113,7 @@ function settleTape(
     tape.splice(0, tape.length, ...ordered);
   } else if (pathNodes(tape, xs, y).size < path.size) {
     throw new WrongNestedGradient(
-      'The loss takes a gradient inside of it (tf.grad or the like), and TensorFlow.js loses a part of the derivative of such a loss. Call enableSecondOrder() of quasi-newton/tfjs once before training: then it is exact.',
+      'The loss contains a gradient (tf.grad or the like), and TensorFlow.js loses a part of the derivative of such a loss. Call enableSecondOrder() of quasi-newton/tfjs once before training: then it is exact.',
     );
   }
   const made = new Set(tape.flatMap(({ outputs }) => outputs.map(({ id }) => id)));
@@ -122,7 +122,7 @@ function settleTape(
     if (!outputs.some(({ id }) => path.leading.has(id))) continue;
     if (Object.values(inputs).some((input) => input && hidden(input.id))) {
       throw new WrongNestedGradient(
-        'The loss takes a gradient through a tf.customGrad that keeps a tensor made in its forward part (as tf.losses.softmaxCrossEntropy does): how that tensor depends on its inputs is not recorded, and the derivative of the gradient would lack it. Keep inputs and the result only, or write the operation without tf.customGrad.',
+        'The loss contains a gradient through a tf.customGrad that keeps a tensor made in its forward part (as tf.losses.softmaxCrossEntropy does): how that tensor depends on its inputs is not recorded, and the derivative of the gradient would lack it. Keep only inputs and the result, or write the operation without tf.customGrad.',
       );
     }
   }

@@ -15,19 +15,19 @@ export interface Progress {
 }
 
 export const NOT_FINITE =
-  'The loss or its gradient is NaN or infinite at these weights, which stay as they are: look for a logarithm or a division that overflows, or set other weights.';
+  'The loss or its gradient is NaN or infinite at these weights, which are not changed. Look for a logarithm or a division that overflows, or set other weights.';
 
 export const DRAWS_ANEW =
-  'The loss is another one at each evaluation, at the same weights: it seems to draw a batch or random numbers by itself. A line search cannot compare such values, so plain steps of Adam are taken instead. Draw the batch before calling minimize, outside of the function you give it, so that it is one function for all of a call.';
+  'The loss changes with each evaluation at the same weights: it seems to draw a batch or random numbers itself. A line search cannot compare such values, so plain Adam steps are taken instead. Draw the batch before calling minimize, outside the function passed to it, so that the loss is one function throughout a call.';
 
 export const LEVEL =
-  'Every element of the gradient is 0 at these weights: the loss is at a minimum, or level, as far as its precision shows.';
+  'Every element of the gradient is 0 at these weights: the loss is at a minimum, or flat, as far as its precision shows.';
 
-export const NONE_ALLOWED = 'No point that keeps the constraints of the layers lowers the loss any further.';
+export const NONE_ALLOWED = 'No point that satisfies the layer constraints lowers the loss any further.';
 
 /** Returns the message for batches that allow no step. @param batches - number of consecutive ones */
 export const noBatchHelps = (batches: number): string =>
-  `No step lowers the loss of any of the last ${batches} batches: they may be too small, or the gradient of the loss wrong, which checkGradient tells.`;
+  `No step lowers the loss of any of the last ${batches} batches: they may be too small, or the gradient of the loss may be wrong; checkGradient can tell.`;
 
 const warned = new WeakMap<object, Set<string>>();
 

@@ -18,7 +18,7 @@ export function readNow(tensor: tf.Tensor): Float32Array {
 
 function answersLater(cause?: unknown): Error {
   return new Error(
-    `The backend "${tf.getBackend()}" cannot be read at once here. Use what answers later: await optfunsAsync(…) or modelProblemAsync(…) with minimizeAsync, or fitFullBatchAsync; or another backend, tf.setBackend('wasm').`,
+    `The backend "${tf.getBackend()}" cannot be read synchronously here. Use the asynchronous functions: await optfunsAsync(…) or modelProblemAsync(…) with minimizeAsync, or fitFullBatchAsync; or another backend, tf.setBackend('wasm').`,
     { cause },
   );
 }
