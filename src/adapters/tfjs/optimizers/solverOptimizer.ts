@@ -17,14 +17,14 @@ import { trainingRun, type LaterCall, type TrainingRun } from './trainingRun.ts'
 /**
  * Makes any solver a `tf.Optimizer`, for `model.compile({ optimizer })` and `optimizer.minimize`.
  *
- * `minimize` runs `maxIterations` iterations of the solver on the given closure and returns the loss at the starting
- * point. It evaluates only that closure, and a curvature pair never mixes two closures. The solver's memory is kept from
- * call to call, and discarded when the list of variables changes. However often the closure is evaluated, metrics,
- * BatchNorm statistics, dropout and RNN states behave as if it had been evaluated once.
+ * `minimize` runs `maxIterations` iterations of the solver on the given closure and returns the loss at the
+ * starting point. It evaluates only that closure, and a curvature pair never mixes two closures. The solver's memory
+ * is kept from call to call, and discarded when the list of variables changes. However often the closure is
+ * evaluated, metrics, BatchNorm statistics, dropout and RNN states behave as if it had been evaluated once.
  *
- * With mini-batches, `model.fit` passes another function at each call. The optimizer detects this at its second call; from
- * then on, the solver works in mini-batch mode, and no batch moves a parameter by more than `learningRate`. If the loss
- * changes at each evaluation, a warning is printed, and Adam takes over.
+ * With mini-batches, `model.fit` passes another function at each call. The optimizer detects this at its second call;
+ * from then on, the solver works in mini-batch mode, and no batch moves a parameter by more than
+ * `learningRate`. If the loss changes at each evaluation, a warning is printed, and Adam takes over.
  *
  * If the loss is not finite at the start, the variables are not changed and that loss is returned.
  *
@@ -65,7 +65,7 @@ export class SolverOptimizer extends tf.Optimizer {
   private stash: tf.Tensor[] = [];
 
   /**
-   * @param solver - a solver, or the name of one registered with {@link register}, which can then be saved with a model
+   * @param solver - a solver, or the name of one registered with {@link register}, which can be saved with a model
    * @param withSearch - creates the solver with another line search, so that `applyGradients` can learn
    * @throws TypeError if `solver` is not one
    * @throws RangeError naming every option that is wrong
@@ -87,8 +87,7 @@ export class SolverOptimizer extends tf.Optimizer {
   /**
    * Attaches a model to its optimizer, before or after `compile`; any number of models can be attached. Then
    *
-   * - layer constraints (`kernelConstraint`, …) hold after each step, by projection, which no optimizer of
-   *   tfjs does;
+   * - layer constraints (`kernelConstraint`, …) hold after each step, by projection; tfjs's own optimizers ignore them;
    * - the logs of `fit` and `fitDataset` contain `gradientNorm`, `step` and `evaluations`, for callbacks and
    *   in the history; and `stopped`, the message of {@link Progress}, once the weights no longer move.
    *
@@ -150,9 +149,7 @@ export class SolverOptimizer extends tf.Optimizer {
     return this.progress;
   }
 
-  /**
-   * Computes value and gradients of a loss, as any `tf.Optimizer` does; see {@link enableSecondOrder} for nested ones.
-   */
+  /** Computes value and gradients of a loss; see {@link enableSecondOrder} for nested gradients. */
   override computeGradients(
     f: () => tf.Scalar,
     varList?: tf.Variable[],
@@ -161,8 +158,8 @@ export class SolverOptimizer extends tf.Optimizer {
   }
 
   /**
-   * Takes a bounded step along −H∇f for given gradients, without evaluating the loss: no parameter moves by more than the
-   * learning rate. If the gradients of all calls belong to one function, `sameFunction: true` learns curvature from them.
+   * Takes a bounded step along −H∇f for given gradients, without evaluating the loss: no parameter moves by
+   * more than the learning rate. With `sameFunction: true`, it learns curvature from gradients of one function.
    *
    * @throws RangeError if there are no gradients, one has no variable or another shape, or an option is wrong
    */
@@ -288,7 +285,7 @@ export class SolverOptimizer extends tf.Optimizer {
     return this.run;
   }
 
-  /** Returns the projection onto the constraints of the attached model that trains these variables; null without any. */
+  /** Returns the projection onto the constraints of the model that trains these variables; null if there are none. */
   private projectionOf(variables: readonly tf.Variable[]): (() => void) | null {
     return this.models.find((model) => model.trains(variables))?.project ?? null;
   }
@@ -309,7 +306,7 @@ export class SolverOptimizer extends tf.Optimizer {
     return loaded.knowledge;
   }
 
-  /** Returns the trainable variables that `f` depends on; determined again when variables were added or removed. */
+  /** Returns the trainable variables that `f` depends on; updated when variables have been added or removed. */
   private connections(f: () => tf.Scalar): { among: tf.Variable[]; variables: tf.Variable[] } {
     const among = Object.values(tf.engine().registeredVariables).filter(({ trainable }) => trainable);
     if (this.connected === null || !sameList(this.connected.among, among)) {
