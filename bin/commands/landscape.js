@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { extname } from 'node:path';
 import * as figures from 'quasi-newton/landscape';
@@ -106,15 +107,19 @@ async function run(given, signal) {
     return 0;
   } catch (error) {
     if (!signal.aborted || error !== signal.reason) throw ofCheckpoint(error);
-    const kept =
-      text.checkpoint === undefined
-        ? 'nothing is kept without --checkpoint'
-        : `${text.checkpoint} keeps it; run the command again to go on`;
-    console.error(`Stopped before the picture was whole: ${kept}.`);
+    console.error(`Stopped before the picture was whole: ${whatIsKept(text.checkpoint)}.`);
     return 130;
   } finally {
     await loaded.model.dispose();
   }
+}
+
+/** @param {string | undefined} checkpoint */
+function whatIsKept(checkpoint) {
+  if (checkpoint === undefined) return 'nothing is kept without --checkpoint';
+  return existsSync(checkpoint)
+    ? `${checkpoint} keeps it; run the command again to go on`
+    : 'no point had been evaluated';
 }
 
 /**
