@@ -93,11 +93,13 @@ async function run(given, signal) {
     const data = await evaluate(given, loaded, signal);
     for (const out of outs) await writeWhole(out, await contentOf(out, data, given));
     const finite = data.z.filter(Number.isFinite);
+    // What an adaptive grid predicts may lie below the lowest loss there is.
+    const known = data.z.filter((z, cell) => data.done[cell] === 1 && Number.isFinite(z));
     const facts = {
       model: path,
       loss: data.loss,
-      lowest: finite.reduce((a, b) => Math.min(a, b), Infinity),
-      highest: finite.reduce((a, b) => Math.max(a, b), -Infinity),
+      lowest: known.reduce((a, b) => Math.min(a, b), Infinity),
+      highest: known.reduce((a, b) => Math.max(a, b), -Infinity),
       points: data.z.length,
       notFinite: data.z.length - finite.length,
       ...(data.adaptive && { adaptive: data.adaptive }),

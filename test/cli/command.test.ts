@@ -244,6 +244,15 @@ describe('quasi-newton landscape', () => {
     expect(Number(center?.split(',')[2])).toBeCloseTo(told.loss, 6);
   });
 
+  it('evaluates a part of the points, and says how far the others may be off', async () => {
+    const { adaptive, points } = await json(
+      `landscape ${onDigits} --npoints 17 --adaptive --out adaptive.svg`,
+    );
+    expect(adaptive).toMatchObject({ of: points, tolerance: 0.25 });
+    expect(adaptive.evaluations).toBeLessThan(points);
+    expect(adaptive.estimatedError).toBeGreaterThan(0);
+  });
+
   it('goes along the directions of greatest curvature', async () => {
     const told = await json(`landscape ${onDigits} --npoints 5 --directions eigen --out eigen.svg`);
     expect(told.highest).toBeGreaterThan(told.loss);
