@@ -4,7 +4,7 @@ import { ModelProtoSchema } from 'onnx-buf';
 import { differentiate, explain, OnnxError } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
 import { mlp, randomNumbers } from '../../../examples/lib/mlp.js';
-import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
+import { DType, tensorOf } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { fixturePath } from './fixtures.ts';
 import { body, external, floats, integers, modelFrom, node, typed } from './written.ts';
 
@@ -56,6 +56,29 @@ const originals: readonly Uint8Array[] = [
       node('Resize', ['p', '', 'scales'], 'y', { mode: 'linear' }),
     ],
   }),
+  modelFrom({
+    inputs: { x: ['n', 1, 4, 6] },
+    outputs: { y: ['n', 1, 3, 5] },
+    initializers: [
+      floats('w', [6, 6], Array<number>(36).fill(0.1)),
+      floats('roi', [8], [0, 0, 0.1, 0.2, 1, 1, 0.9, 0.8]),
+      integers('to', [1, 1, 3, 5]),
+      floats('ratio', [], [0.3]),
+      tensorOf('on', DType.BOOL, [], [1]),
+    ],
+    nodes: [
+      node('MatMul', ['x', 'w'], 'h'),
+      node('Dropout', ['h', 'ratio', 'on'], ['d', 'mask']),
+      node('RandomNormalLike', ['d'], 'e', { mean: 0.5 }),
+      node('Add', ['d', 'e'], 's'),
+      node('Bernoulli', ['s'], 'b'),
+      node('Mul', ['s', 'b'], 'm'),
+      node('Resize', ['m', 'roi', '', 'to'], 'y', {
+        coordinate_transformation_mode: 'tf_crop_and_resize',
+        mode: 'cubic',
+      }),
+    ],
+  }),
 ];
 
 const names = [
@@ -71,7 +94,7 @@ const names = [
   'é\u0000',
 ];
 const ops =
-  'Identity Add MatMul Gemm Conv MaxPool Reshape Slice Concat Split Transpose Gather Expand Pad Tile If Loop Scan LSTM Softmax ReduceSum Resize Einsum Cast OneHot Attention ZipMap CumProd Constant'.split(
+  'Identity Add MatMul Gemm Conv MaxPool Reshape Slice Concat Split Transpose Gather Expand Pad Tile If Loop Scan LSTM Softmax ReduceSum Resize Einsum Cast OneHot Attention ZipMap CumProd Constant Dropout Bernoulli RandomUniform RandomNormalLike'.split(
     ' ',
   );
 
@@ -140,6 +163,7 @@ function complaint(bytes: Uint8Array): string | undefined {
     const [output] = report.outputs;
     const loss = { loss: 'mse', output: output ?? 'y' } as const;
     differentiate(bytes, { loss, externalData });
+    differentiate(bytes, { loss, externalData, noise: 'fed' });
   } catch (error) {
     if (!(error instanceof OnnxError)) return error instanceof Error ? (error.stack ?? '') : String(error);
   }
