@@ -6,9 +6,11 @@ import { firstNonFinite, norm2 } from '../../core/vector.ts';
 import { checkParametersUntouched, scipyNames, type Hole } from './misuse.ts';
 import { readParameters, type ParameterSet, type Start, type Values } from './parameters.ts';
 import { reportOf } from './report.ts';
+import type { FitProblem } from './linearized.ts';
 import { solveFit } from './solveFit.ts';
 import { summarize } from './summarize.ts';
 import type { Precision } from '../../core/problem.ts';
+import type { FitData } from './data.ts';
 import type { CurveFitOptions } from './curveFit.ts';
 import type { CurveFit } from './result.ts';
 
@@ -82,38 +84,16 @@ export function leastSquaresFit<S extends Start>(
   const { absoluteSigma = false, ...limits } = more;
   const parameters = readParameters(p0, { lower, upper, fixed, tied }, WHERE);
   const counted = countedResiduals(residuals as (parameters: unknown) => unknown, parameters);
-  const pick = (all: Float64Array): Float64Array => Float64Array.from(parameters.varied, (j) => all[j]);
-  const start = pick(parameters.start);
-  const first = counted.at(start);
-  checkFirst(first, parameters);
-  const m = first.length;
-  const write = (theta: Float64Array, r: Float64Array): void => r.set(counted.at(theta));
-  const fit = {
-    problem: leastSquares({
-      p0: start,
-      residualCount: m,
-      residuals: write,
-      precision: counted.precision(),
-      loss,
-      scale,
-    }),
-    hasJacobian: false,
-    lower: pick(parameters.lower),
-    upper: pick(parameters.upper),
-    size: norm2(first), // rounding errors are relative to terms of this size, for all that is known
-    limits: completeSolveOptions(WHERE, limits, plainSolveRules),
-  };
+  const fit = problemOf(
+    counted,
+    parameters,
+    { loss, scale },
+    completeSolveOptions(WHERE, limits, plainSolveRules),
+  );
   const solution = solveFit(fit);
   const values = counted.at(solution.x).slice();
   const whole = summarize({
-    // As a curve of the value rᵢ at point i, through zeros.
-    data: {
-      x: Array.from(values, (_, i) => i),
-      y: new Float64Array(m),
-      rootWeights: new Float64Array(m).fill(1),
-      sigma: 1,
-      skipped: 0,
-    },
+    data: zerosAt(values.length),
     parameters,
     model: {
       values: (_, theta, out) => out.set(counted.at(theta)),
@@ -130,6 +110,38 @@ export function leastSquaresFit<S extends Start>(
   return resultOf(whole, values);
 }
 
+/** Evaluates the residuals at the start, and makes the problem of all. */
+function problemOf(
+  counted: CountedResiduals,
+  parameters: ParameterSet,
+  robust: Pick<LeastSquaresFitOptions, 'loss' | 'scale'>,
+  limits: FitProblem['limits'],
+): FitProblem {
+  const pick = (all: Float64Array): Float64Array => Float64Array.from(parameters.varied, (j) => all[j]);
+  const p0 = pick(parameters.start);
+  const first = counted.at(p0);
+  checkFirst(first, parameters);
+  const residuals = (theta: Float64Array, r: Float64Array): void => r.set(counted.at(theta));
+  const [residualCount, precision] = [first.length, counted.precision()];
+  return {
+    problem: leastSquares({ p0, residualCount, residuals, precision, ...robust }),
+    hasJacobian: false,
+    lower: pick(parameters.lower),
+    upper: pick(parameters.upper),
+    size: norm2(first), // rounding errors are relative to terms of this size, for all that is known
+    limits,
+  };
+}
+
+/** Data that a curve with the value rᵢ at point i goes through where all residuals are 0. */
+const zerosAt = (m: number): FitData => ({
+  x: Array.from({ length: m }, (_, i) => i),
+  y: new Float64Array(m),
+  rootWeights: new Float64Array(m).fill(1),
+  sigma: 1,
+  skipped: 0,
+});
+
 /** Takes from the fit of a curve what holds without one. */
 function resultOf(whole: CurveFit, residuals: Float64Array): LeastSquaresFit {
   const { rSquared: _, points: __, y: ___, fitted: ____, sigma: _____, skipped, ...data } = whole;
@@ -145,6 +157,8 @@ function resultOf(whole: CurveFit, residuals: Float64Array): LeastSquaresFit {
   Object.defineProperty(result, Symbol.for('nodejs.util.inspect.custom'), { value: toString });
   return result;
 }
+
+type CountedResiduals = ReturnType<typeof countedResiduals>;
 
 /** The residuals as a function of the parameters that vary; their number is that of the first call. */
 function countedResiduals(

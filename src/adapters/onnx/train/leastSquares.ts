@@ -4,7 +4,7 @@ import { EPSILON } from '../../../core/epsilon.ts';
 import { gradientNameOf } from '../ir/convention.ts';
 import { fault, OnnxError } from '../ir/errors.ts';
 import { denseGram } from './denseGram.ts';
-import { dataInputs, targetInputs } from './inputs.ts';
+import { dataInputs, targetInputs, type InputSpec } from './inputs.ts';
 import { jacobianWays, type JacobianWays, type Runner } from './jacobianWays.ts';
 import { residualGraphs, residualNameOf, residualsOfLoss } from './residualGraphs.ts';
 import { once, open, run } from './session.ts';
@@ -79,28 +79,9 @@ export function leastSquaresOf(
   });
   checkForm(feeds);
   const names = parameters.map(({ name }) => name);
-  const source: ResidualSource = {
-    bytes,
-    options: plan.differentiate,
-    names,
-    dimensions: new Map(Object.entries(feeds).map(([name, feed]) => [name, feed?.dims ?? []])),
-    residuals: options.residuals ?? residualsOfLoss(plan.differentiate),
-  };
-  const graphs = graphsFor(source, () => {
-    const own = dataInputs(differentiated);
-    engine.checked(
-      own,
-      Object.fromEntries(own.flatMap(({ name }) => (feeds[name] ? [[name, feeds[name]]] : []))),
-    );
-  });
-  const [random] = graphs.differentiated.noise;
-  if (random) {
-    throw new OnnxError([
-      fault(
-        `leastSquares: the model draws random numbers (${random.name}), and residuals must be one function; model.problem(feeds) keeps the same numbers for all evaluations.`,
-      ),
-    ]);
-  }
+  const source = sourceOf(bytes, plan.differentiate, names, feeds, options);
+  const graphs = graphsFor(source, () => checkOwn(engine, dataInputs(differentiated), feeds));
+  refuseNoise(graphs);
   const specs = [...dataInputs(graphs.differentiated), ...targetInputs(graphs.differentiated)];
   const data = engine.checked(specs, feeds);
   const { params, point, inputs } = engine.weights;
@@ -161,6 +142,29 @@ export function leastSquaresOf(
   };
 }
 
+/** The model, the sizes of its data, and the residuals wanted of it. */
+function sourceOf(
+  bytes: Uint8Array,
+  differentiate: ResidualSource['options'],
+  names: readonly string[],
+  feeds: Feeds,
+  { residuals }: LeastSquaresOptions,
+): ResidualSource {
+  return {
+    bytes,
+    options: differentiate,
+    names,
+    dimensions: new Map(Object.entries(feeds).map(([name, feed]) => [name, feed?.dims ?? []])),
+    residuals: residuals ?? residualsOfLoss(differentiate),
+  };
+}
+
+/** Checks the feeds of the model itself; throws an OnnxError naming every fault. */
+function checkOwn(engine: Engine, specs: readonly InputSpec[], feeds: Feeds): void {
+  const given = specs.flatMap(({ name }) => (feeds[name] ? [[name, feeds[name]] as const] : []));
+  engine.checked(specs, Object.fromEntries(given));
+}
+
 /**
  * Builds the graphs of residuals.
  *
@@ -173,6 +177,17 @@ function graphsFor(source: ResidualSource, checkFeeds: () => void): ResidualGrap
     if (error instanceof OnnxError) checkFeeds();
     throw error;
   }
+}
+
+/** @throws OnnxError if the model draws random numbers */
+function refuseNoise({ differentiated }: ResidualGraphs): void {
+  const [random] = differentiated.noise;
+  if (random === undefined) return;
+  throw new OnnxError([
+    fault(
+      `leastSquares: the model draws random numbers (${random.name}), and residuals must be one function; model.problem(feeds) keeps the same numbers for all evaluations.`,
+    ),
+  ]);
 }
 
 const isSize = (size: unknown): boolean => Number.isInteger(size) && Number(size) >= 0;
