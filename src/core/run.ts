@@ -136,7 +136,7 @@ export function settingOf(task: Task) {
     precision: task.precision ?? 'float64',
     stochastic: task.nextBatch !== undefined,
     overlap: task.overlap !== undefined,
-    residualCount: task.residuals === undefined ? 0 : (task.residualCount ?? 0),
+    residualCount: task.residuals === undefined ? 0 : (task.residualCount ?? NaN),
     jacobianGram: task.jacobianGram !== undefined,
     jacobianProducts: task.jacobianVector !== undefined && task.vectorJacobian !== undefined,
     hessianVector: task.hessianVector !== undefined,

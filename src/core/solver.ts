@@ -33,7 +33,7 @@ export interface Setting {
    * @defaultValue `false`
    */
   readonly overlap?: boolean;
-  /** Number of residuals, if the problem has them. @defaultValue `0` */
+  /** Number of residuals, if the problem has them; NaN if it has but does not tell it. @defaultValue `0` */
   readonly residualCount?: number;
   /** True if the problem has products with its Hessian. @defaultValue `false` */
   readonly hessianVector?: boolean;

@@ -40,23 +40,15 @@ export function checkSolver(where: string, solver: Solver): void {
  * Checks the start.
  *
  * @throws TypeError if p0 is not a Float64Array
- * @throws RangeError if it is empty or not finite, or there are residuals without their number
+ * @throws RangeError if it is empty or not finite
  */
-export function checkStart(
-  where: string,
-  { p0, params, residuals, residualCount }: ProblemFacts & { readonly residuals?: unknown },
-): void {
+export function checkStart(where: string, { p0, params }: ProblemFacts): void {
   if (!(p0 instanceof Float64Array)) {
     throw new TypeError(
       `${where}: p0 must be a Float64Array, got ${show(p0)}; Float64Array.from(p0) makes one.`,
     );
   }
   if (p0.length === 0) throw new RangeError(`${where}: p0 is empty; there is nothing to optimize.`);
-  if (residuals !== undefined && !(Number.isInteger(residualCount) && Number(residualCount) >= 1)) {
-    throw new RangeError(
-      `${where}: a problem with residuals must have their number, residualCount, a whole number ≥ 1; got ${show(residualCount)}. leastSquares({ p0, residualCount, residuals }) makes a problem.`,
-    );
-  }
   const bad = firstNonFinite(p0);
   if (bad >= 0) {
     throw new RangeError(

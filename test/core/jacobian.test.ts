@@ -306,7 +306,7 @@ describe('checkJacobian', () => {
   it.each([undefined, 0, 1.5])('refuses a problem whose residualCount is %s', (residualCount) => {
     const problem = { ...logarithm(Float64Array.of(1)), residualCount } as Problem;
     expect(() => checkJacobian(problem)).toThrow(
-      `checkJacobian: a problem with residuals must have their number, residualCount, a whole number ≥ 1; got ${residualCount}.`,
+      new RangeError(`checkJacobian: residualCount must be a whole number ≥ 1, got ${residualCount}.`),
     );
   });
 

@@ -372,10 +372,12 @@ describe('leastSquares names mistakes', () => {
 
   it('a problem with residuals but not their number', () => {
     const whole = decay('whole');
-    for (const residualCount of [undefined, 0, 2.5]) {
+    for (const residualCount of [undefined, -1, 2.5]) {
       const problem = { ...whole, residualCount: residualCount as number };
       expect(() => minimize(problem, levenbergMarquardt())).toThrow(
-        `must have their number, residualCount, a whole number ≥ 1; got ${residualCount}`,
+        residualCount === undefined
+          ? /must have their number, residualCount, a whole number ≥ 1; it has none/
+          : `must have their number, residualCount, a whole number ≥ 1; got ${residualCount}`,
       );
     }
   });

@@ -56,6 +56,7 @@ export interface LevenbergMarquardtState extends LinearModel, DampedSystem {
  *
  * @param scheme - formula of differences to begin with
  * @throws TypeError if the problem has no residuals
+ * @throws RangeError if it does not tell their number
  */
 export function newState(
   setting: Setting,
@@ -64,6 +65,7 @@ export function newState(
 ): LevenbergMarquardtState {
   const { n, precision, stochastic = false, residualCount: m = 0, jacobianProducts = false } = setting;
   checkMethod(method, m, jacobianProducts);
+  checkCount(m);
   const isDual = isDualFor(setting, method, isPlain);
   const isLarge = m * n > LARGE || m * n * Math.min(m, n) > LONG;
   const isIterative = isDual || method === 'iterative' || (method === 'auto' && jacobianProducts && isLarge);
@@ -102,6 +104,14 @@ export function newState(
     rounded: precision === 'float32',
     stochastic,
   };
+}
+
+/** Refuses residuals without their number. */
+function checkCount(m: number): void {
+  if (Number.isInteger(m) && m >= 1) return;
+  throw new RangeError(
+    `levenbergMarquardt: a problem with residuals must have their number, residualCount, a whole number ≥ 1; ${Number.isNaN(m) ? 'it has none' : `got ${m}`}. leastSquares({ p0, residualCount, residuals }) makes a problem.`,
+  );
 }
 
 function checkMethod(method: Method, m: number, jacobianProducts: boolean): void {
