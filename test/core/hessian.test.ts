@@ -140,7 +140,7 @@ function comparison(place: Place, size: number, product: Vector, gradient: Vecto
     const worst = errors.indexOf(most(errors));
     return {
       asked,
-      result: `hessianVector gives ${product[worst]} for element ${worst} of a product where differences of fg's gradients give ${found[0][worst].toPrecision(5)}: they are two functions, or one of them is wrong`,
+      result: `hessianVector gives ${product[worst]} for element ${worst} of a product where differences of fg's gradients give ${found[0][worst].toPrecision(5)}: they belong to two functions, or one of them is wrong`,
     };
   };
   if (product.some((value) => !Number.isFinite(value))) return answer(false);
@@ -307,7 +307,7 @@ describe("a problem's own product", () => {
         checkProduct(at, float64(v), size, float64(product), precision),
         gradientAt,
       );
-      const outcome = result instanceof Error ? result.message.split(': checkGradient finds out')[0] : result;
+      const outcome = result instanceof Error ? result.message.split('; checkGradient can tell')[0] : result;
       const wanted = comparison(place, size, product, gradient);
       expect({ name, run, asked, result: outcome }).toEqual({ name, run, ...wanted });
       if (result instanceof Error) counts.refused++;

@@ -97,7 +97,7 @@ export async function openGraph(
     ...(target !== undefined && { target }),
     ...(sessionOptions !== undefined && { sessionOptions }),
   });
-  const opened = await open(ort, bytes, session);
+  const opened = await open(ort, bytes, session('float32'));
   return { run: (feeds, fetches) => run(opened, feeds, fetches), release: () => opened.release() };
 }
 
