@@ -22,7 +22,7 @@ export function progressBar(label, total) {
  * A bar as the `onProgress` of a landscape, gone when all its points are evaluated.
  *
  * @param {string} label
- * @returns {(progress: import('quasi-newton/landscape').Progress) => void}
+ * @returns {(progress: import('quasi-newton/landscape').LandscapeProgress) => void}
  */
 export function landscapeBar(label) {
   /** @type {ReturnType<typeof progressBar> | undefined} */

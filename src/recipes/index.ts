@@ -10,7 +10,13 @@ export { landscapeFromCSV, landscapeToCSV } from './io/csv.ts';
 export { fromGrid, type GridSpec } from './io/fromGrid.ts';
 export { landscapeFromJSON, landscapeToJSON, type JsonNumber, type LandscapeJson } from './io/json.ts';
 export { readNPY, writeNPY, type NpyArray } from './io/npy.ts';
-export { isComplete, merge, type AdaptiveReport, type LandscapeData, type Plane } from './grid/data.ts';
+export {
+  isComplete,
+  mergeLandscapes,
+  type AdaptiveReport,
+  type LandscapeData,
+  type Plane,
+} from './grid/data.ts';
 export type { Normalize } from './landscape/directions.ts';
 export { landscape, landscapeAsync, type LandscapeAsyncOptions } from './landscape/landscape.ts';
 export type { Executor, GridTask, TileResult } from './grid/executor.ts';
@@ -27,7 +33,7 @@ export type { AdaptiveOptions, AdaptiveScale } from './landscape/adaptive.ts';
 export type { LandscapeOptions } from './landscape/options.ts';
 export { workerPool, type WorkerPoolOptions } from './pool/pool.ts';
 export { between, pcaPlane, type DirectionSpec, type PcaPlane, type PlaneSpec } from './landscape/planes.ts';
-export type { Progress } from './landscape/progress.ts';
+export type { LandscapeProgress } from './landscape/progress.ts';
 export type { RoleOverride } from './landscape/roles.ts';
 export type { AsyncLoss, AsyncMetrics, Loss, Metrics } from './landscape/lossSource.ts';
 export { onPlane, type PathOnPlane } from './grid/trajectory.ts';

@@ -7,7 +7,7 @@ import {
   landscape,
   landscapeFromJSON,
   landscapeToJSON,
-  merge,
+  mergeLandscapes,
   surface,
   type AdaptiveOptions,
   type AdaptiveReport,
@@ -175,7 +175,7 @@ describe('the estimated error of an adaptive grid', () => {
     const some = landscape(problem, { ...axes, npoints: 33, adaptive: 'log' });
     expect(decodeLandscape(encodeLandscape(some))).toEqual(some);
     expect(landscapeFromJSON(JSON.stringify(landscapeToJSON(some)))).toEqual(some);
-    expect(merge([some, some])).not.toHaveProperty('adaptive');
+    expect(mergeLandscapes([some, some])).not.toHaveProperty('adaptive');
     const { evaluations } = reportOf(some);
     const words = `<desc>Adaptive grid: ${evaluations} of 1089 points evaluated`;
     expect(contourf(some, { zscale: 'log' }).toSVG()).toContain(words);

@@ -8,7 +8,7 @@ import {
   landscapeToCSV,
   landscapeToJSON,
   line,
-  merge,
+  mergeLandscapes,
   onPlane,
   readNPY,
   surface,
@@ -39,7 +39,7 @@ describe('fromGrid', () => {
     expect(contourf(rows).toSVG()).toContain('<svg');
     expect(surface(rows).toSVG()).toContain('<svg');
     expect(line(fromGrid({ x: [0, 1, 2], z: [3, 2, 1] })).toSVG()).toContain('<svg');
-    expect(merge([rows, flat])).toEqual(rows);
+    expect(mergeLandscapes([rows, flat])).toEqual(rows);
     expect(() => onPlane(rows.plane, [Float64Array.of(1)])).toThrow(/stored without its vectors/);
   });
 

@@ -9,11 +9,11 @@ import {
   isComplete,
   landscape,
   landscapeAsync,
-  merge,
+  mergeLandscapes,
   onPlane,
   pcaPlane,
   type LandscapeData,
-  type Progress,
+  type LandscapeProgress,
 } from 'quasi-newton/landscape';
 import { dot, norm2 } from '../../src/core/vector.ts';
 import { layoutOf } from '../../src/core/layout.ts';
@@ -310,17 +310,17 @@ describe('shards', () => {
     expect(shards.some(isComplete)).toBe(false);
     // Over the wire and in another order.
     const sent = shards.toReversed().map((shard) => decodeLandscape(encodeLandscape(shard)));
-    expect(merge(sent)).toEqual(landscape(loss, params(), options));
+    expect(mergeLandscapes(sent)).toEqual(landscape(loss, params(), options));
   });
 
   it('of another landscape are refused', () => {
     const one = landscape(loss, params(), { npoints: 3, shard: '1/2' });
-    expect(() => merge([one, landscape(loss, params(), { npoints: 3, seed: 5, shard: '2/2' })])).toThrow(
-      /fingerprint/,
-    );
+    expect(() =>
+      mergeLandscapes([one, landscape(loss, params(), { npoints: 3, seed: 5, shard: '2/2' })]),
+    ).toThrow(/fingerprint/);
     const other = landscape(() => 2 * loss(), params(), { npoints: 3, shard: '2/2' });
-    expect(() => merge([one, other])).toThrow(/loss at the center/);
-    expect(() => merge([])).toThrow(/at least one/);
+    expect(() => mergeLandscapes([one, other])).toThrow(/loss at the center/);
+    expect(() => mergeLandscapes([])).toThrow(/at least one/);
   });
 
   it('that are damaged are refused', () => {
@@ -376,7 +376,7 @@ describe('a checkpoint', () => {
 
 describe('progress', () => {
   it('is told at the end, with rate and time left', () => {
-    const told: Progress[] = [];
+    const told: LandscapeProgress[] = [];
     landscape(loss, params(), { npoints: 3, onProgress: (progress) => told.push(progress) });
     const last = told[told.length - 1];
     expect(last).toMatchObject({ done: 9, total: 9, remaining: 0 });

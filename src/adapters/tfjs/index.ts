@@ -70,5 +70,5 @@ export { SolverOptimizer } from './optimizers/solverOptimizer.ts';
 export type { AttachOptions } from './optimizers/attachedModel.ts';
 export type { NamedTensor } from './optimizers/savedState.ts';
 export type { ApplyGradientsOptions } from './optimizers/appliedGradients.ts';
-export type { Progress } from './optimizers/progress.ts';
+export type { OptimizerProgress } from './optimizers/progress.ts';
 export type { Data } from './internals/model.ts';

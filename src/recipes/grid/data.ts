@@ -108,9 +108,11 @@ export function isComplete({ done }: LandscapeData): boolean {
  * @returns one landscape with all of them
  * @throws RangeError if they are not shards of the same landscape, or the loss at the center differs
  */
-export function merge(shards: readonly LandscapeData[]): LandscapeData {
+export function mergeLandscapes(shards: readonly LandscapeData[]): LandscapeData {
   if (!Array.isArray(shards) || shards.length === 0) {
-    throw new RangeError(`merge: shards must be an array of landscapes, at least one; got ${show(shards)}.`);
+    throw new RangeError(
+      `mergeLandscapes: shards must be an array of landscapes, at least one; got ${show(shards)}.`,
+    );
   }
   const first: LandscapeData = shards[0];
   // An estimate of one shard's errors says nothing of the others.
@@ -126,12 +128,12 @@ export function merge(shards: readonly LandscapeData[]): LandscapeData {
   shards.slice(1).forEach((shard, k) => {
     if (shard.fingerprint !== first.fingerprint) {
       throw new RangeError(
-        `merge: shard ${k + 1} has the fingerprint ${shard.fingerprint}, shard 0 has ${first.fingerprint}: their parameters, directions, grids or metrics differ.`,
+        `mergeLandscapes: shard ${k + 1} has the fingerprint ${shard.fingerprint}, shard 0 has ${first.fingerprint}: their parameters, directions, grids or metrics differ.`,
       );
     }
     if (!sameLoss(shard.loss, first.loss)) {
       throw new RangeError(
-        `merge: the loss at the center is ${shard.loss} in shard ${k + 1} and ${first.loss} in shard 0: their data or models differ.`,
+        `mergeLandscapes: the loss at the center is ${shard.loss} in shard ${k + 1} and ${first.loss} in shard 0: their data or models differ.`,
       );
     }
     for (let cell = 0; cell < shard.done.length; cell++) {

@@ -13,7 +13,7 @@ import { normalizations, type Normalize } from './directions.ts';
 import type { TensorRole } from '../../core/layout.ts';
 import type { LandscapeData } from '../grid/data.ts';
 import type { DirectionSpec } from './planes.ts';
-import type { Progress } from './progress.ts';
+import type { LandscapeProgress } from './progress.ts';
 import type { RoleOverride } from './roles.ts';
 import type { Metrics } from './lossSource.ts';
 
@@ -80,7 +80,7 @@ export interface LandscapeOptions {
    */
   metrics?: Metrics;
   /** Called at most ten times a second, and at the end. */
-  onProgress?: (progress: Progress) => void;
+  onProgress?: (progress: LandscapeProgress) => void;
   /**
    * Evaluates coarse points first, and is called with each coarser grid when it is complete: every 16th, 8th,
    * 4th, 2nd point, then all.
@@ -94,7 +94,7 @@ export interface LandscapeOptions {
    */
   checkpoint?: string;
   /**
-   * Evaluates only part i of n, `'i/n'`, where i counts from 1; `merge` joins the parts.
+   * Evaluates only part i of n, `'i/n'`, where i counts from 1; `mergeLandscapes` joins the parts.
    *
    * @defaultValue `'1/1'`
    */

@@ -1,5 +1,5 @@
 /** Progress of an evaluation. */
-export interface Progress {
+export interface LandscapeProgress {
   /** Number of points evaluated. */
   readonly done: number;
   /** Total number of points. */
@@ -21,7 +21,7 @@ export interface Progress {
 export function progressMeter(
   most: number,
   before: number,
-  report: ((progress: Progress) => void) | undefined,
+  report: ((progress: LandscapeProgress) => void) | undefined,
 ): (done: number, total?: number) => void {
   if (report === undefined) return () => {};
   const start = performance.now();

@@ -3,7 +3,7 @@ import { runUnguarded } from '../../../core/drive.ts';
 import { evaluator } from '../tensors/evaluate.ts';
 import { guard } from '../guard/guard.ts';
 import type { TfParamSet } from '../tensors/tfParams.ts';
-import type { Progress } from './progress.ts';
+import type { OptimizerProgress } from './progress.ts';
 import type { Call, RunContext } from './runContext.ts';
 import { callSteps } from './trainingCall.ts';
 
@@ -24,7 +24,7 @@ export function runCall(
   context: RunContext,
   params: TfParamSet,
   { loss, among, ...call }: ClosureCall,
-): { progress: Progress; stash: tf.Tensor[] } {
+): { progress: OptimizerProgress; stash: tf.Tensor[] } {
   const guarded = guard(loss, { own: new Set(params.variables), model: null });
   const evaluate = evaluator(guarded.loss, params, among);
   const problem = {
@@ -35,7 +35,7 @@ export function runCall(
     },
   };
   const steps = callSteps(context, { ...call, model: () => guarded.model(), varies: () => guarded.varies() });
-  let progress: Progress;
+  let progress: OptimizerProgress;
   try {
     progress = runUnguarded(steps, problem);
   } catch (error) {

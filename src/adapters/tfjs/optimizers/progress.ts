@@ -1,5 +1,5 @@
 /** Report of one call of `minimize`. */
-export interface Progress {
+export interface OptimizerProgress {
   /** The loss at the start of the call. */
   readonly startLoss: number;
   /** The loss at its end, on the same closure. */

@@ -1,5 +1,5 @@
 import * as tf from '@tensorflow/tfjs';
-import type { Progress } from './progress.ts';
+import type { OptimizerProgress } from './progress.ts';
 
 type Logs = Record<string, unknown>;
 /** The two callback hooks to which tfjs passes training logs. */
@@ -15,7 +15,7 @@ interface FitArguments {
 
 /** An optimizer whose progress can be reported. */
 export interface ReportingOptimizer {
-  readonly progress: Progress | null;
+  readonly progress: OptimizerProgress | null;
 }
 
 const reporting = new WeakMap<tf.LayersModel, ReportingOptimizer>();
@@ -67,7 +67,11 @@ function reported(callbacks: Hooks | Hooks[] | undefined, optimizer: ReportingOp
  * Writes the entries of one batch or epoch. `stopped` is a string, but TensorFlow.js's own callbacks iterate
  * over all entries and expect numbers, so it is not enumerable.
  */
-function writeEntries(logs: Logs, { gradientNorm, step, stopped }: Progress, evaluations: number): void {
+function writeEntries(
+  logs: Logs,
+  { gradientNorm, step, stopped }: OptimizerProgress,
+  evaluations: number,
+): void {
   Object.assign(logs, { gradientNorm, step, evaluations });
   if (stopped !== null) Object.defineProperty(logs, 'stopped', { value: stopped, configurable: true });
 }

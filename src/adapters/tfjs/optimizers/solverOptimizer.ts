@@ -5,7 +5,7 @@ import { attachedModel, type AttachedModel, type AttachOptions } from './attache
 import { connectedVariables, sameList } from './connectedVariables.ts';
 import type { AppliedOptions, ApplyGradientsOptions } from './appliedGradients.ts';
 import { commonRules, savable, type SolverOptimizerOptions } from './optimizerOptions.ts';
-import { warnOnce, type Progress } from './progress.ts';
+import { warnOnce, type OptimizerProgress } from './progress.ts';
 import { boolean, checkOptions, finitePositive } from '../../../core/options.ts';
 import { gradientsOf, OtherVariables } from '../tensors/evaluate.ts';
 import { fromTensors, toTensors, type NamedTensor, type SavedState } from './savedState.ts';
@@ -48,7 +48,7 @@ export class SolverOptimizer extends tf.Optimizer {
   /** The underlying solver. It can also train an ONNX model: `minimizeAsync(problem, optimizer.solver)`. */
   readonly solver: Solver;
   /** Report of the last call of `minimize`; null before the first. */
-  progress: Progress | null = null;
+  progress: OptimizerProgress | null = null;
   private readonly options: Required<SolverOptimizerOptions>;
   /** Name by which the solver was given and is saved; null if there is none. */
   private readonly solverName: string | null;
@@ -89,7 +89,7 @@ export class SolverOptimizer extends tf.Optimizer {
    *
    * - layer constraints (`kernelConstraint`, …) hold after each step, by projection; tfjs's own optimizers ignore them;
    * - the logs of `fit` and `fitDataset` contain `gradientNorm`, `step` and `evaluations`, for callbacks and
-   *   in the history; and `stopped`, the message of {@link Progress}, once the weights no longer move.
+   *   in the history; and `stopped`, the message of {@link OptimizerProgress}, once the weights no longer move.
    *
    * The model stays attached when layers are frozen (`trainable`) and when it is compiled again, even with
    * another optimizer that has `attach`.
@@ -139,7 +139,8 @@ export class SolverOptimizer extends tf.Optimizer {
    *
    * @internal
    */
-  async minimizeLater({ fg, variables, memory, model, varies, readBack }: LaterCall): Promise<Progress> {
+  async minimizeLater(call: LaterCall): Promise<OptimizerProgress> {
+    const { fg, variables, memory, model, varies, readBack } = call;
     const { maxIterations: iterations, fullBatch } = this.options;
     const projection = this.projectionOf(variables);
     const project = projection && (() => readBack(projection));

@@ -3,7 +3,14 @@ import { terminations } from '../../../core/termination.ts';
 import { normInf } from '../../../core/vector.ts';
 import { evaluate, type Asks, type Question } from '../../../core/question.ts';
 import type { Iterate, Solver, StepOutcome } from '../../../core/solver.ts';
-import { DRAWS_ANEW, LEVEL, NONE_ALLOWED, NOT_FINITE, noBatchHelps, type Progress } from './progress.ts';
+import {
+  DRAWS_ANEW,
+  LEVEL,
+  NONE_ALLOWED,
+  NOT_FINITE,
+  noBatchHelps,
+  type OptimizerProgress,
+} from './progress.ts';
 import { projectStep } from './projectedStep.ts';
 import {
   copyOf,
@@ -24,7 +31,7 @@ const IDLE_BATCHES = 10;
  *
  * The driver evaluates the function at the requested points.
  */
-export function* callSteps(context: RunContext, call: Call): Asks<Progress> {
+export function* callSteps(context: RunContext, call: Call): Asks<OptimizerProgress> {
   const { run, params } = context;
   context.readVariables();
   run.applied = null;
@@ -96,7 +103,7 @@ class CallIterations {
     }
   }
 
-  progress(): Progress {
+  progress(): OptimizerProgress {
     const { run } = this.context;
     const isSame = run.changes === 'same';
     const isFinite = run.stopped !== NOT_FINITE;

@@ -9,7 +9,7 @@ import type { Solver } from '../../../core/solver.ts';
 import { fitWatch } from '../internals/model.ts';
 import type { TfParamSet } from '../tensors/tfParams.ts';
 import { applyGradients, type AppliedOptions } from './appliedGradients.ts';
-import type { Progress } from './progress.ts';
+import type { OptimizerProgress } from './progress.ts';
 import { runCall, type ClosureCall } from './guardedCall.ts';
 import type { Call, Knowledge, RunContext, RunSettings } from './runContext.ts';
 import { callSteps } from './trainingCall.ts';
@@ -34,9 +34,9 @@ export interface TrainingRun {
   readonly memory: ParamSet;
   readonly knowledge: Knowledge;
   /** Runs solver iterations on one closure; the tensors in `stash` must be disposed later. */
-  minimize(call: ClosureCall): { progress: Progress; stash: tf.Tensor[] };
+  minimize(call: ClosureCall): { progress: OptimizerProgress; stash: tf.Tensor[] };
   /** Runs solver iterations on one asynchronous function. */
-  minimizeLater(call: Call, fg: AsyncObjective): Promise<Progress>;
+  minimizeLater(call: Call, fg: AsyncObjective): Promise<OptimizerProgress>;
   /** Takes a bounded step along −H∇f for given gradients. */
   applyGradients(gradients: tf.NamedTensorMap, options: AppliedOptions, project: Call['project']): void;
 }
