@@ -1,3 +1,4 @@
+import { breather, FRAME } from './eventLoop.ts';
 import { guarded } from './guard.ts';
 import { methodOf, type Asks, type Question } from './question.ts';
 import { dot } from './vector.ts';
@@ -36,7 +37,10 @@ export function runUnguarded<Result>(asks: Asks<Result>, problem: Problem): Resu
   return turn.value;
 }
 
-/** Runs `asks` as {@link runSync} does, awaiting every answer. */
+/**
+ * Runs `asks` as {@link runSync} does, awaiting every answer. The event loop gets a turn every 16 ms, or as the problem's
+ * `yieldEvery` says, so that timers and signals work even if every answer is immediate.
+ */
 export async function runAsync<Result>(asks: Asks<Result>, problem: AsyncProblem | Problem): Promise<Result> {
   return runUnguardedAsync(guarded(asks, problem), problem);
 }
@@ -46,9 +50,12 @@ export async function runUnguardedAsync<Result>(
   questions: Asks<Result>,
   problem: AsyncProblem | Problem,
 ): Promise<Result> {
+  const breathe = breather(problem.yieldEvery ?? FRAME);
   let turn = questions.next();
   while (!turn.done) {
     let answer: number;
+    const pause = breathe();
+    if (pause) await pause;
     try {
       answer = numberOf(turn.value, await answerTo(turn.value, problem));
     } catch (error) {

@@ -33,6 +33,13 @@ export interface ProblemFacts {
   readonly residualCount?: number;
   /** State in addition to x, such as running statistics. */
   readonly statistics?: Statistics;
+  /**
+   * Milliseconds after which asynchronous functions such as `minimizeAsync` give the event loop a turn, for timers,
+   * signals and painting; Infinity if the problem's methods do so themselves.
+   *
+   * @defaultValue `16`
+   */
+  readonly yieldEvery?: number;
 }
 
 /** Numbers that a problem keeps in addition to x, such as the running statistics of batch normalization. */

@@ -66,7 +66,10 @@ export interface SolveOptions {
    * `minimize` refuses it.
    */
   readonly callback?: (progress: Progress) => boolean | void;
-  /** Aborts the solve: its reason is thrown, and the parameters hold the best point so far. */
+  /**
+   * Aborts the solve: its reason is thrown, and the parameters hold the best point so far. Timers and clicks can abort only
+   * asynchronous functions; for `minimize`, use `maxTime` or `callback`.
+   */
   readonly signal?: AbortSignal;
   /** A loss to watch, such as that of held-out data: the run ends when it no longer falls. */
   readonly validation?: Validation;

@@ -42,7 +42,7 @@ const params = vectorParams(buffer(), {
 });
 
 /** f = Σxᵢ², with everything that a problem may answer. */
-const whole: Required<Omit<Problem, 'nextBatch' | 'precision' | 'statistics'>> = {
+const whole: Required<Omit<Problem, 'nextBatch' | 'precision' | 'statistics' | 'yieldEvery'>> = {
   p0: x(),
   params,
   residualCount: 3,

@@ -1,7 +1,7 @@
 import type * as tf from '@tensorflow/tfjs';
 import { checkOptions, nonNegative } from '../../core/options.ts';
 import { addScaled } from '../../core/vector.ts';
-import { FRAME } from './eventLoop.ts';
+import { FRAME } from '../../core/eventLoop.ts';
 import { modelLoss, modelProblemRules, type ModelProblemOptions } from './modelLoss.ts';
 import { optfuns, type OptFuns } from './optfuns.ts';
 import { optfunsAsync, type AsyncOptFuns, type OptFunsAsyncOptions } from './optfunsAsync.ts';

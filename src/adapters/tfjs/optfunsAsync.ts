@@ -2,7 +2,7 @@ import type * as tf from '@tensorflow/tfjs';
 import { checkOptions, nonNegative } from '../../core/options.ts';
 import { checkLength } from '../../core/paramSet.ts';
 import type { AsyncObjective, AsyncProblem } from '../../core/problem.ts';
-import { breather, FRAME } from './eventLoop.ts';
+import { breather, FRAME } from '../../core/eventLoop.ts';
 import { asyncEvaluator, checkLoss } from './tensors/evaluate.ts';
 import { secondOrderEnabled } from './internals/secondOrderEnabled.ts';
 import { asyncHessianVector } from './secondOrder/hessianVector.ts';
@@ -71,6 +71,7 @@ export async function optfunsAsync(
   };
   return {
     fg,
+    yieldEvery: Infinity, // fg yields itself
     lossfun: (x) => fg(x, null),
     async gradfun(x, out = params.zeros()) {
       checkLength('gradfun: out', out, params.length);

@@ -8,6 +8,7 @@
  * @module
  */
 import { runAsync, runSync } from '../../core/drive.ts';
+import { FRAME } from '../../core/eventLoop.ts';
 import { checkOptions, objectWith } from '../../core/options.ts';
 import { adaptiveRun, adaptiveSurvey } from './adaptive.ts';
 import { runOn, type Executor } from '../grid/executor.ts';
@@ -146,7 +147,7 @@ export async function landscapeAsyncFor(
       executor === undefined && plan !== undefined
         ? adaptiveSurvey(draft, plan, hooks)
         : survey(draft, here, hooks);
-    await runAsync(asks, { p0: draft.plane.center, fg, ...many });
+    await runAsync(asks, { p0: draft.plane.center, fg, ...many, yieldEvery: pauseOf(source) });
     if (executor !== undefined && plan !== undefined) {
       await adaptiveRun(plan, hooks, (some, told) => runOn(executor, draft, some, told));
     } else if (executor !== undefined) {
@@ -176,4 +177,8 @@ function sorted<Options extends object>(
 }
 
 /** Names of the metrics; whatever is no object is refused with the other options. */
+/** Returns how often evaluations give the event loop a turn, see `yieldEvery` of a problem. */
+const pauseOf = (source: AsyncLoss | AsyncProblem | Problem): number =>
+  ('yieldEvery' in source ? source.yieldEvery : undefined) ?? FRAME;
+
 const namesOf = (metrics: object | null): string[] => Object.keys(metrics ?? {});

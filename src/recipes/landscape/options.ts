@@ -86,7 +86,10 @@ export interface LandscapeOptions {
    * 4th, 2nd point, then all.
    */
   onPreview?: (data: LandscapeData) => void;
-  /** Once aborted, its reason is thrown. */
+  /**
+   * Once aborted, its reason is thrown. Timers and clicks can abort only `landscapeAsync`; `landscape` is synchronous, so only
+   * its callbacks can.
+   */
   signal?: AbortSignal;
   /**
    * Path of a file that stores the evaluated points: written about every second and whenever the evaluation
