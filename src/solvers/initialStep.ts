@@ -36,7 +36,7 @@ export function staticStep(alpha = 1): InitialStep {
 }
 
 /**
- * Creates a rule that returns 1 for directions with curvature, and min(1, 1/‖∇f‖∞) along −∇f.
+ * Creates a rule that returns 1 for directions with curvature, and min(1, 1/‖∇f‖∞) along −∇f, or less if x is tiny.
  *
  * @param longest - factor of both; default 1
  */
@@ -58,9 +58,16 @@ export function rampedStep(growth = 3): InitialStep {
     !fresh && last.alpha > 0 ? Math.min(1, growth * last.alpha) : unit(state, fresh, slope, last);
 }
 
-/** Returns a step along −∇f that moves no unknown by more than 1 or its slope. */
-function cautiousStep({ gradient }: LineState): number {
-  return Math.min(1, 1 / normInf(gradient));
+/** Below this size of x, a move of 1 would leave its scale behind. */
+const TINY = 1e-15;
+/** Largest first move of a tiny x, relative to ‖x‖∞. */
+const FARTHEST = 1e3;
+
+/** Returns a step along −∇f that moves no unknown by more than 1, or by more than its slope; less if x is tiny. */
+function cautiousStep({ x, gradient }: LineState): number {
+  const size = normInf(x);
+  const move = size > 0 && size < TINY ? FARTHEST * size : 1;
+  return Math.min(1, move / normInf(gradient));
 }
 
 /**

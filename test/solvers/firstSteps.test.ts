@@ -1,19 +1,24 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
+  bfgs,
   conjugateGradient,
   fixedStep,
   gradientDescent,
   hagerZhangStep,
   lbfgs,
+  minimize,
   previousStep,
   quadraticStep,
   rampedStep,
+  ssbfgs,
+  ssbroyden,
   staticStep,
   unitStep,
   type InitialStep,
   type LastStep,
   type LineState,
+  type Problem,
 } from 'quasi-newton';
 import { difference, hills, stepFrom, started, walk } from './walk.ts';
 
@@ -70,6 +75,15 @@ describe('unitStep', () => {
     expect(choose(unitStep(), at({ gradient: [50, 2] })).alpha).toBe(1);
     expect(choose(unitStep(), at({ gradient: [2, -50] }), { fresh: true }).alpha).toBe(1 / 50);
     expect(choose(unitStep(), at({ gradient: [0.25, -0.5] }), { fresh: true }).alpha).toBe(1);
+  });
+
+  it('moves a tiny x by a thousand of its sizes at most', () => {
+    for (const size of [1e-20, 1e-100]) {
+      const tiny = at({ x: [0, -size], gradient: [3 / size, 1] });
+      expect(choose(unitStep(), tiny, { fresh: true }).alpha / (size * size)).toBeCloseTo(1000 / 3, 10);
+    }
+    expect(choose(unitStep(), at({ x: [1e-14], gradient: [4] }), { fresh: true }).alpha).toBe(0.25);
+    expect(choose(unitStep(), at({ x: [0], gradient: [4] }), { fresh: true }).alpha).toBe(0.25);
   });
 
   it('scales both by the longest step', () => {
@@ -207,6 +221,26 @@ describe('the first steps of solvers', () => {
     stepFrom(solver, state, hills);
     expect(stepFrom(solver, state, hills).alpha).toBe(expected);
   });
+
+  it.each([lbfgs(), bfgs(), ssbfgs(), ssbroyden(), conjugateGradient()])(
+    'of $name lead to the minimum in whatever unit x is',
+    (solver) => {
+      const valley = (unit: number): Problem => ({
+        p0: Float64Array.of(-1.2 * unit, unit, 0.5 * unit),
+        fg(x, gradient) {
+          const [u, v, w] = x.map((value) => value / unit);
+          const [a, b, c] = [v - u * u, 1 - u, w - v];
+          gradient?.set([-4 * a * u - 2 * b, 2 * a - 2 * c, 2 * c].map((slope) => slope / unit));
+          return a * a + b * b + c * c;
+        },
+      });
+      for (const unit of [1e-80, 1e-40, 1e-20, 1e-13, 1, 1e20, 1e100]) {
+        const { x, termination } = minimize(valley(unit), solver, { gtol: 0, gRel: 1e-8 });
+        expect(termination).toBe('gradientTolerance');
+        for (const value of x) expect(value / unit).toBeCloseTo(1, 6);
+      }
+    },
+  );
 
   it('by hagerZhangStep() begin with a hundredth of ‖x‖∞/‖∇f‖∞', () => {
     const solver = conjugateGradient({ lineSearch: fixedStep(), initialStep: hagerZhangStep() });
