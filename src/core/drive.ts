@@ -50,8 +50,8 @@ export async function runUnguardedAsync<Result>(
   questions: Asks<Result>,
   problem: AsyncProblem | Problem,
 ): Promise<Result> {
-  const breathe = breather(problem.yieldEvery ?? FRAME);
   let turn = questions.next();
+  const breathe = breather(problem.yieldEvery ?? FRAME);
   while (!turn.done) {
     let answer: number;
     const pause = breathe();
