@@ -1,7 +1,6 @@
 import { factor, solveFactored } from '../../core/kernels/cholesky.ts';
 import { EPSILON } from '../../core/epsilon.ts';
-import { askResiduals, noteSizes } from '../../core/jacobian.ts';
-import { dot, firstNonFinite, scaleInto } from '../../core/vector.ts';
+import { dot, scaleInto } from '../../core/vector.ts';
 import { timesJacobian } from './dampedSystem.ts';
 import { iterative, jacobianVector, vectorJacobian } from './iterative.ts';
 import type { Asks } from '../../core/question.ts';
@@ -19,18 +18,12 @@ const APART = { float32: 1e-2, float64: 1e-6 };
  * @see Novak, Sohl-Dickstein & Schoenholz (2022), arXiv:2206.08720, for JJᵀ without J
  */
 export const dual: LinearSolver = {
-  *linearize(state, _box, known) {
-    const { x, residuals, gradient, normal } = state;
+  *linearize(state, box, known) {
+    if (!(yield* iterative.linearize(state, box, known))) return false;
     state.ready = false;
-    noteSizes(state.sizes, x);
-    if (!known) state.f = yield askResiduals(x, residuals, null);
-    yield vectorJacobian(x, residuals, gradient);
-    scaleInto(2, gradient, gradient);
-    if (firstNonFinite(gradient) >= 0) return false;
-    yield { kind: 'jacobianGram', x, product: normal };
-    if (!Number.isFinite(traceOf(state))) return false;
-    state.ready = true;
-    return true;
+    yield { kind: 'jacobianGram', x: state.x, product: state.normal };
+    state.ready = Number.isFinite(traceOf(state));
+    return state.ready;
   },
 
   columnNorms: (state) => iterative.columnNorms(state),
