@@ -4,6 +4,7 @@
  * @module
  */
 import { adjointFault } from './adjoint.ts';
+import { randomSigns } from './randomSigns.ts';
 import type { Precision } from './problem.ts';
 import type { Asks } from './question.ts';
 
@@ -76,11 +77,7 @@ export function* productsAt(
 
 /** Compares uᵀ(Jv) with (Jᵀu)ᵀv for random signs; returns the contradiction in a sentence, or null. */
 export function* adjointOfRandom(x: Float64Array, m: number, precision: Precision): Asks<string | null> {
-  let seed = 1;
-  const sign = (): number => {
-    seed = (Math.imul(seed, 1664525) + 1013904223) | 0;
-    return seed < 0 ? -1 : 1;
-  };
+  const sign = randomSigns();
   const [v, u] = [x.map(sign), new Float64Array(m).map(sign)];
   const [pushed, pulled] = [new Float64Array(m), new Float64Array(x.length)];
   yield { kind: 'jacobianVector', x, v, product: pushed };

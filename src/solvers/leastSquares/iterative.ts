@@ -1,5 +1,6 @@
 import { checkAdjoint } from '../../core/adjoint.ts';
 import { askResiduals, noteSizes } from '../../core/jacobian.ts';
+import { randomSigns } from '../../core/randomSigns.ts';
 import { addScaled, dot, firstNonFinite, norm2, scaleInto } from '../../core/vector.ts';
 import { solveBidiagonal, solveNormal, squareOfProduct, type Bidiagonal, type Damped } from './bidiagonal.ts';
 import type { Asks, JacobianVector, VectorJacobian } from '../../core/question.ts';
@@ -53,12 +54,9 @@ export const iterative: LinearSolver = {
   *columnNorms({ x, residuals }) {
     const [signs, product] = [new Float64Array(residuals.length), new Float64Array(x.length)];
     const squares = new Float64Array(x.length);
-    let seed = 1;
+    const sign = randomSigns();
     for (let probe = 0; probe < PROBES; probe++) {
-      for (let i = 0; i < signs.length; i++) {
-        seed = (Math.imul(seed, 1664525) + 1013904223) | 0;
-        signs[i] = seed < 0 ? -1 : 1;
-      }
+      for (let i = 0; i < signs.length; i++) signs[i] = sign();
       yield vectorJacobian(x, signs, product);
       for (let j = 0; j < product.length; j++) squares[j] += product[j] ** 2 / PROBES;
     }
