@@ -1,6 +1,6 @@
 import { runSync } from './drive.ts';
 import { differenceJacobian, jacobianSource, noteSizes, type JacobianSource } from './jacobian.ts';
-import { callable, checkOptions, finitePositive, objectWith, oneOf, show, type Rule } from './options.ts';
+import { anything, callable, checkOptions, finitePositive, objectWith, oneOf, show } from './options.ts';
 import { makeRobust, robustLosses, type RobustLoss } from './robustLoss.ts';
 import { dot } from './vector.ts';
 import type { ParamSet } from './paramSet.ts';
@@ -214,11 +214,10 @@ function checkSettings(settings: LeastSquaresSettings): void {
 /** 16 GB of residuals. */
 const MAX_RESIDUALS = 2 ** 31;
 
-const checkedAbove: Rule = { allowed: 'anything', accepts: () => true };
-
 const rules = {
-  p0: checkedAbove,
-  residualCount: checkedAbove,
+  // Checked before.
+  p0: anything,
+  residualCount: anything,
   residuals: callable,
   jacobianVector: callable,
   vectorJacobian: callable,

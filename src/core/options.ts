@@ -17,6 +17,9 @@ export type Rules<Options> = { readonly [Name in keyof Required<Options>]: Rule 
 const rule = (allowed: string, accepts: (value: unknown) => boolean): Rule => ({ allowed, accepts });
 const isNumber = (value: unknown): value is number => typeof value === 'number';
 
+/** Accepts any value: for one that is checked where it is used. */
+export const anything = rule('anything', () => true);
+
 /** A number in [min, max], not NaN. */
 export const numberIn = (min: number, max: number): Rule =>
   rule(`a number in [${min}, ${max}]`, (v) => isNumber(v) && v >= min && v <= max);

@@ -1,4 +1,4 @@
-import { checkOptions, objectWith, show, type Rule, type Rules } from '../../core/options.ts';
+import { anything, checkOptions, objectWith, show, type Rules } from '../../core/options.ts';
 import { isNumbers } from '../plots/traces.ts';
 import { emptyLandscape, type LandscapeData } from '../grid/data.ts';
 
@@ -16,13 +16,10 @@ export interface GridSpec {
   readonly labels?: readonly [string, string];
 }
 
-/** Checked when it is used. */
-const any: Rule = { allowed: 'anything', accepts: () => true };
-
 const rules: Rules<GridSpec> = {
-  x: any,
-  y: any,
-  z: any,
+  x: anything,
+  y: anything,
+  z: anything,
   metrics: objectWith('an object of arrays'),
   labels: {
     allowed: 'a pair of names',

@@ -1,4 +1,5 @@
 import {
+  anything,
   boolean,
   callable,
   checkOptions,
@@ -76,7 +77,6 @@ const SMALLEST = 1e-130;
 
 const list: Rule = { allowed: 'an array', accepts: (v) => Array.isArray(v) || ArrayBuffer.isView(v) };
 const object: Rule = { allowed: 'an object', accepts: (v) => typeof v === 'object' && v !== null };
-const anything: Rule = { allowed: 'anything', accepts: () => true }; // checked where it is read
 
 /**
  * Fits a model to data by least squares, and tells how far its parameters are known.

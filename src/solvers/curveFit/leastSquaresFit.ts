@@ -1,4 +1,12 @@
-import { boolean, checkOptions, finitePositive, oneOf, show, type Rule } from '../../core/options.ts';
+import {
+  anything,
+  boolean,
+  checkOptions,
+  finitePositive,
+  oneOf,
+  show,
+  type Rule,
+} from '../../core/options.ts';
 import { leastSquares } from '../../core/leastSquares.ts';
 import { robustLosses } from '../../core/robustLoss.ts';
 import { completeSolveOptions, plainSolveRules } from '../../core/solveOptions.ts';
@@ -49,7 +57,6 @@ export interface LeastSquaresFit extends Omit<
 const WHERE = 'leastSquaresFit';
 const list: Rule = { allowed: 'an array', accepts: (v) => Array.isArray(v) || ArrayBuffer.isView(v) };
 const object: Rule = { allowed: 'an object', accepts: (v) => typeof v === 'object' && v !== null };
-const anything: Rule = { allowed: 'anything', accepts: () => true }; // checked where it is read
 
 /**
  * Minimizes the sum of the squares of some residuals, and tells how far the parameters are known: `curveFit` for what is

@@ -1,12 +1,12 @@
 import * as tf from '@tensorflow/tfjs';
 import {
   abortSignal,
+  anything,
   boolean,
   checkOptions,
   integerFrom,
   numberIn,
   objectWith,
-  type Rule,
   type Rules,
 } from '../../../core/options.ts';
 import { standardize, tensorsOf, type Data } from '../internals/model.ts';
@@ -31,8 +31,6 @@ export interface AcceleratedFitArgs
   /** Ends the fit before its next batch, with the abort reason; the model keeps the current weights. */
   readonly signal?: AbortSignal;
 }
-
-export const anything: Rule = { allowed: 'a value', accepts: () => true };
 
 const rules: Rules<AcceleratedFitArgs> = {
   batchSize: integerFrom(1),

@@ -1,11 +1,18 @@
 import * as tf from '@tensorflow/tfjs';
-import { abortSignal, checkOptions, integerFrom, objectWith, type Rules } from '../../../core/options.ts';
+import {
+  abortSignal,
+  anything,
+  checkOptions,
+  integerFrom,
+  objectWith,
+  type Rules,
+} from '../../../core/options.ts';
 import { fitState } from '../internals/training.ts';
 import { tensorsOf, type Data } from '../internals/model.ts';
 import { weightsOfSamples, type WeightOptions } from '../sampleWeights.ts';
 import { columnsOf, type Column } from './data.ts';
 import { addBatch, evaluated, meansOf, type Totals } from './evaluation.ts';
-import { anything, given, ones, tested } from './fit.ts';
+import { given, ones, tested } from './fit.ts';
 import { FitLoop } from './fitLoop.ts';
 import type { Callbacks } from './logs.ts';
 import type { Runtime } from './runtime.ts';
