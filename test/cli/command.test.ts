@@ -14,8 +14,8 @@ import { fileURLToPath } from 'node:url';
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, TensorProto_DataLocation } from 'onnx-buf';
 import * as ort from 'onnxruntime-node';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { main } from '../../bin/lib/main.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { callIn } from './callIn.ts';
 import { mnist } from '../../examples/lib/mnist.js';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -36,21 +36,7 @@ async function run(line: string, { interrupt = 0 } = {}) {
 }
 
 /** The same in this process, which is quicker and cannot be interrupted. */
-async function call(line: string) {
-  const said: Record<'out' | 'err', string[]> = { out: [], err: [] };
-  const log = vi.spyOn(console, 'log').mockImplementation((text) => said.out.push(String(text)));
-  const error = vi.spyOn(console, 'error').mockImplementation((text) => said.err.push(String(text)));
-  const before = process.cwd();
-  process.chdir(folder);
-  try {
-    const code = await main(line.split(' '));
-    return { code, out: said.out.join('\n'), err: said.err.join('\n') };
-  } finally {
-    process.chdir(before);
-    log.mockRestore();
-    error.mockRestore();
-  }
-}
+const call = (line: string) => callIn(folder, line);
 const json = async (line: string) => JSON.parse((await run(`${line} --json`)).out);
 
 /** Digits as a table: the label, then pixels; a model that learns from it is judged without the package. */

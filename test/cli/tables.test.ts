@@ -12,8 +12,8 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeNPY } from 'quasi-newton/landscape';
 import { graph } from 'quasi-newton/onnx';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { main } from '../../bin/lib/main.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { callIn } from './callIn.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 mkdirSync(join(root, '.cache'), { recursive: true });
@@ -21,22 +21,7 @@ const folder = mkdtempSync(join(root, '.cache', 'tables-'));
 const at = (name: string) => join(folder, name);
 const write = (name: string, content: string | Uint8Array) => writeFileSync(at(name), content);
 
-/** Runs a command in the folder, in this process. */
-async function call(line: string) {
-  const said: Record<'out' | 'err', string[]> = { out: [], err: [] };
-  const log = vi.spyOn(console, 'log').mockImplementation((text) => said.out.push(String(text)));
-  const error = vi.spyOn(console, 'error').mockImplementation((text) => said.err.push(String(text)));
-  const before = process.cwd();
-  process.chdir(folder);
-  try {
-    const code = await main(line.split(' '));
-    return { code, out: said.out.join('\n'), err: said.err.join('\n') };
-  } finally {
-    process.chdir(before);
-    log.mockRestore();
-    error.mockRestore();
-  }
-}
+const call = (line: string) => callIn(folder, line);
 const json = async (line: string) => JSON.parse((await call(`${line} --json`)).out);
 
 /** What a command says that ends with exit code 2 and shows no stack. */

@@ -4,6 +4,8 @@ import { poisson } from '../../bench/problems/poisson.js';
 import { runSync } from '../../src/core/drive.ts';
 import { dense } from '../../src/solvers/leastSquares/dense.ts';
 import { dual } from '../../src/solvers/leastSquares/dual.ts';
+import type { Asks } from '../../src/core/question.ts';
+import type { LinearSolver } from '../../src/solvers/leastSquares/linearSolver.ts';
 import type { LevenbergMarquardtState } from '../../src/solvers/leastSquares/state.ts';
 import { iterative } from '../../src/solvers/leastSquares/iterative.ts';
 import { solveBidiagonal, solveNormal, squareOfProduct } from '../../src/solvers/leastSquares/bidiagonal.ts';
@@ -57,6 +59,15 @@ const curves = (count: number, points: number, p0 = 0.5): Problem =>
     },
   });
 
+/** Linearizes and solves for both parts of a step; returns the predicted decrease. */
+function* solved(solver: LinearSolver, state: LevenbergMarquardtState): Asks<number> {
+  yield* solver.linearize(state, null, false);
+  solver.prepare(state);
+  const decrease = yield* solver.solve(state);
+  yield* solver.solveAgain(state);
+  return decrease;
+}
+
 describe('steps by products are those of the dense system', () => {
   const cases = [
     ['more residuals than unknowns', curves(4, 7), [1e-1, 1e-3, 10], []],
@@ -83,14 +94,7 @@ describe('steps by products are those of the dense system', () => {
     for (const damping of dampings) {
       const [decrease, other] = [a, b].map(({ state, solver }) => {
         state.damping = damping;
-        function* solve() {
-          yield* solver.linearize(state, null, false);
-          solver.prepare(state);
-          const decrease = yield* solver.solve(state);
-          yield* solver.solveAgain(state);
-          return decrease;
-        }
-        return runSync(solve(), problem);
+        return runSync(solved(solver, state), problem);
       });
       expect(other / decrease).toBeCloseTo(1, 10);
       // δ₂ is found within the space of δ₁, which is the whole only where that converges last.
@@ -463,14 +467,7 @@ describe('steps by JJᵀ', () => {
     for (const damping of [1e-1, 1e-4, 3]) {
       const [decrease, other] = [a, b].map(({ state, solver }) => {
         state.damping = damping;
-        function* solve() {
-          yield* solver.linearize(state, null, false);
-          solver.prepare(state);
-          const decrease = yield* solver.solve(state);
-          yield* solver.solveAgain(state);
-          return decrease;
-        }
-        return runSync(solve(), problem);
+        return runSync(solved(solver, state), problem);
       });
       expect(other / decrease).toBeCloseTo(1, 10);
       for (const name of ['gradient', 'step', 'slope', 'second'] as const) {
