@@ -68,7 +68,7 @@ export interface Knowledge {
   readonly shown: Float64Array;
   readonly raw: Float64Array;
   readonly metrics: Readonly<Record<string, Float64Array>>;
-  /** What checks found of both kinds of prediction: of transformed values, and but on a linear scale of raw ones. */
+  /** Results of the checks of both kinds of prediction: of transformed values and, except on a linear scale, of raw ones. */
   readonly errors: ErrorMap;
 }
 

@@ -35,7 +35,7 @@ function planOf(field: Field, { fontSize, width, height, zscale }: FilledLandsca
   };
 }
 
-/** Where the bar stands, px. */
+/** Place of the bar, px. */
 interface Bar extends Box {
   readonly width: number;
 }

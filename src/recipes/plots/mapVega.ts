@@ -87,7 +87,7 @@ const legendOf = (figure: MapFigure): object => ({
   gradientLength: figure.attributes.height - 20,
 });
 
-/** What is drawn in the plotting area, from back to front. */
+/** Returns the marks in the plotting area, from back to front. */
 function marksOf({ kind, attributes: { mark } }: MapFigure): object[] {
   const fillOrStroke = kind === 'contour' ? 'stroke' : 'fill';
   return [

@@ -23,7 +23,7 @@ export interface FinishedFit {
   readonly fitted: Float64Array;
   readonly fit: FitProblem;
   readonly solution: FitSolution;
-  /** Where the model was first found to be not finite, if it was. */
+  /** The first place where the model was not finite, if there is one. */
   readonly hole: Hole | null;
   readonly absoluteSigma: boolean;
   readonly evaluations: number;
@@ -80,7 +80,7 @@ const byName = <T>(names: readonly string[], values: ArrayLike<T>): { [name: str
 
 type Methods = Pick<CurveFit, 'predict' | 'confidence' | 'intervals' | 'profile'>;
 
-/** What the methods of a fit need of its statistics. */
+/** The statistics that the methods of a fit need. */
 interface Spread {
   /** All parameters. */
   readonly x: Float64Array;

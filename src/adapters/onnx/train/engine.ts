@@ -35,7 +35,7 @@ export interface Engine {
   checked(specs: readonly InputSpec[], feeds: Feeds): OrtTensors;
   /** True if Dropout nodes in training mode come into the loss. */
   drops(): boolean;
-  /** What the graphs of a mode are fed with. */
+  /** Inputs of the graphs of a mode. */
   fedIn(mode: Mode): Pick<Differentiated, 'inputs' | 'targets' | 'noise'>;
   /** Feeds with random numbers among them. */
   withNoise(data: OrtTensors, key: NoiseKey, mode: Mode): Promise<OrtTensors>;

@@ -51,7 +51,7 @@ export interface ProblemParts {
   readonly observer: Observer;
   /** The running statistics of the model, if the problem moves them. */
   readonly statistics: Statistics | undefined;
-  /** How many numbers they are. */
+  /** Number of elements of the running statistics. */
   readonly statisticsCount: number;
   /** Of the random numbers that the model is fed with. */
   readonly seed: number;

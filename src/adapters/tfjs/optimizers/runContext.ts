@@ -30,7 +30,7 @@ export interface Knowledge {
   /** Detects a standstill, if every call sees the same function. */
   floor: Floor;
   /**
-   * How f changes: `'same'` until a change is seen, then `'batches'` (from call to call) or `'evaluations'`
+   * Kind of change of f: `'same'` until a change is seen, then `'batches'` (from call to call) or `'evaluations'`
    * (from one evaluation to the next).
    */
   changes: 'same' | 'batches' | 'evaluations';
