@@ -116,7 +116,7 @@ class Labels {
     if (this.#isFree(label)) this.#put(label, text, fontSize, {});
   }
 
-  /** The name of an axis beyond its edge and its tick labels, moved down past those that it would overlap. */
+  /** The name of an axis beyond its edge and its tick labels, moved down as far as it takes to overlap none of them. */
   name(text: string, middle: readonly [number, number], edge: readonly [number, number]): void {
     const { fontSize } = this.#attributes;
     const size = 1.1 * fontSize;
@@ -128,7 +128,7 @@ class Labels {
     const aside = Math.abs(edge[0] - middle[0]) / Math.hypot(edge[0] - middle[0], edge[1] - middle[1]);
     const [u, v] = outward(middle, edge, 2.9 * fontSize + 0.41 * aside * width);
     const label = { x: inside(u, width, left, right), y: v, width, height: size };
-    const steps = Array.from({ length: 12 }, (_, k) => ({ ...label, y: v + 0.3 * k * size }));
+    const steps = Array.from({ length: 40 }, (_, k) => ({ ...label, y: v + 0.3 * k * size }));
     const free = steps.find((place) => this.#isFree(place));
     if (free !== undefined) this.#put(free, escapeXml(shown), size, { fontSize: size });
   }
