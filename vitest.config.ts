@@ -6,6 +6,7 @@ const source = (path: string) => fileURLToPath(new URL(`./src/${path}`, import.m
 export default defineConfig({
   resolve: {
     alias: [
+      { find: /^quasi-newton\/core$/, replacement: source('core/index.ts') },
       { find: /^quasi-newton\/tfjs$/, replacement: source('adapters/tfjs/index.ts') },
       { find: /^quasi-newton\/onnx$/, replacement: source('adapters/onnx/index.ts') },
       { find: /^quasi-newton\/bullmq$/, replacement: source('adapters/bullmq/index.ts') },

@@ -7,6 +7,7 @@ export default {
   basePath: '..',
   entryPoints: [
     '../src/index.ts',
+    '../src/core/index.ts',
     '../src/adapters/tfjs/index.ts',
     '../src/adapters/onnx/index.ts',
     '../src/adapters/bullmq/index.ts',

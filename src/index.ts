@@ -12,7 +12,6 @@ export {
   type HessianVectorOptions,
   type HessianVectorProduct,
 } from './core/hessianVectorProduct.ts';
-export { minimize, minimizeAsync } from './core/minimize.ts';
 export { loadState, saveState, type SavedState } from './core/savedState.ts';
 export type { RunState } from './core/runState.ts';
 export type { Validation, ValidationResult } from './core/validation.ts';
@@ -84,6 +83,7 @@ export type { Band, Prediction, PredictOptions } from './solvers/curveFit/predic
 export type { Interval } from './solvers/curveFit/profile.ts';
 export type { CurveFit, ParameterRole } from './solvers/curveFit/result.ts';
 export { lbfgs, type LbfgsOptions } from './solvers/lbfgs.ts';
+export { minimize, minimizeAsync } from './solvers/minimize.ts';
 export type { Bound } from './core/bounds.ts';
 export type { LimitedMemoryOptions } from './solvers/limitedMemory.ts';
 export {

@@ -82,20 +82,24 @@ describe('every example in the documents runs', () => {
   const cache = join(root, '.cache');
   mkdirSync(cache, { recursive: true });
 
-  it.concurrent.each(pages.filter((page) => codeOf(page) !== ''))('%s', async (page) => {
-    const folder = mkdtempSync(join(cache, 'page-'));
-    try {
-      writeFileSync(join(folder, 'page.mjs'), codeOf(page));
-      // Data and models that a page offers for download lie beside its script.
-      for (const { path } of linksOf(page)) {
-        if (/\.(csv|onnx)$/.test(path)) copyFileSync(join(root, path), join(folder, basename(path)));
+  it.concurrent.each(pages.filter((page) => codeOf(page) !== ''))(
+    '%s',
+    async (page) => {
+      const folder = mkdtempSync(join(cache, 'page-'));
+      try {
+        writeFileSync(join(folder, 'page.mjs'), codeOf(page));
+        // Data and models that a page offers for download lie beside its script.
+        for (const { path } of linksOf(page)) {
+          if (/\.(csv|onnx)$/.test(path)) copyFileSync(join(root, path), join(folder, basename(path)));
+        }
+        const { stderr } = await promisify(execFile)('node', ['page.mjs'], { cwd: folder, timeout: 120_000 });
+        expect(stderr).not.toMatch(/Error/);
+      } finally {
+        rmSync(folder, { recursive: true, force: true });
       }
-      const { stderr } = await promisify(execFile)('node', ['page.mjs'], { cwd: folder, timeout: 120_000 });
-      expect(stderr).not.toMatch(/Error/);
-    } finally {
-      rmSync(folder, { recursive: true, force: true });
-    }
-  });
+    },
+    150_000,
+  );
 });
 
 describe('every example in a docstring of a public entry point', () => {

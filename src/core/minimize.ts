@@ -16,20 +16,23 @@ import type { SolveResult } from './result.ts';
 import type { Solver } from './solver.ts';
 
 /**
- * Minimizes a function using its gradients.
+ * Minimizes a function using its gradients with the solver given; `minimize` of `quasi-newton` does the same, and has a
+ * default solver.
  *
  * Numerical failures are not thrown: `result.termination` names them and `result.message` explains them.
  * Afterwards `problem.params` always hold the best finite point.
  *
  * @param problem - any `{ p0, fg }`: the start, `[n]`, and an {@link Objective}
- * @param solver - `auto()`, `lbfgs()`, `bfgs()`, …
+ * @param solver - `lbfgs()`, `bfgs()`, …
  * @param options - limits, tolerances, traces and callbacks
+ * @throws TypeError if there is no solver
  * @throws RangeError naming every option that is wrong, or if the start or the values there are not finite
  * @throws unchanged, the errors of the objective and the callback, and the reason of an aborted signal
  *
  * @example
  * ```js
- * import { lbfgs, minimize } from 'quasi-newton';
+ * import { lbfgs } from 'quasi-newton';
+ * import { minimize } from 'quasi-newton/core';
  *
  * const bowl = {
  *   p0: Float64Array.of(3, -4),
