@@ -26,8 +26,11 @@ const pick = <Value>(draw: Draw, values: readonly Value[]): Value =>
   values[integer(draw, 0, values.length - 1)];
 
 const alphabet = ['a', 'W', 'i', ' ', '—', '&', '<', '"', 'ß', '漢', '\u0007', '1', '.', 'm'];
+/** A text, but none that would pass for the label of a tick. */
 const words = (draw: Draw, most: number): string =>
-  Array.from({ length: integer(draw, 0, most) }, () => pick(draw, alphabet)).join('');
+  Array.from({ length: integer(draw, 0, most) }, () => pick(draw, alphabet))
+    .join('')
+    .replace(/^\d[\d.]*$/, 'a$&');
 
 /** A way to fill columns: numbers of one kind. */
 function valueKind(draw: Draw): (t: number) => number {
