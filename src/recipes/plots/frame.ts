@@ -230,12 +230,17 @@ function titleHeight(attributes: Filled<FigureAttributes>): number {
 
 /** The title, centered over the plotting area, but never beyond the picture's edges. */
 export function titleOf(attributes: Filled<FigureAttributes>, middle: number, top: number): string {
-  const { width, fontSize } = attributes;
+  const { width, fontSize, background } = attributes;
   const { lines, size } = titleLines(attributes);
+  const fill = inkOn(background).text;
   const texts = lines.map((line, k) => {
     const x = inside(middle, textWidth(line, boldness * size), 8, width - 8);
     const y = top - 0.75 * fontSize - 1.3 * size * (lines.length - 1 - k);
-    return el('text', { x, y, fontSize: size, textAnchor: 'middle', fontWeight: 'bold' }, escapeXml(line));
+    return el(
+      'text',
+      { x, y, fill, fontSize: size, textAnchor: 'middle', fontWeight: 'bold' },
+      escapeXml(line),
+    );
   });
   return texts.join('');
 }

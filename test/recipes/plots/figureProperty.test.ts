@@ -1,5 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { Resvg } from '@resvg/resvg-js';
+import { rgb } from 'd3-color';
 import { describe, expect, it } from 'vitest';
 import { randomFigure } from '../lib/randomFigures.ts';
 
@@ -28,8 +29,32 @@ function tickLabels(svg: string): string[][] {
   });
 }
 
+/** Texts whose own color, or that of the groups around them, is as dark as a dark background or as light as a light one. */
+function unreadable(svg: string): string[] {
+  const paper = /<rect width="[\d.]+" height="[\d.]+" fill="([^"]*)"\/>/.exec(svg)?.[1] ?? 'white';
+  const found: string[] = [];
+  const fills = ['black'];
+  for (const [, end, name, attributes, empty, text] of svg.matchAll(
+    /<(\/?)(\w+)((?: [\w:-]+="[^"]*")*)(\/?)>([^<]*)/g,
+  )) {
+    if (end === '/') fills.pop();
+    else if (empty === '') fills.push(/ fill="([^"]*)"/.exec(attributes)?.[1] ?? fills[fills.length - 1]);
+    const ink = fills[fills.length - 1];
+    const isOutside = !attributes.includes('paint-order') && !attributes.includes('stroke=');
+    if (end === '' && name === 'text' && isOutside && Math.abs(lightness(ink) - lightness(paper)) < 90)
+      found.push(`${text} in ${ink} on ${paper}`);
+  }
+  return found;
+}
+
+/** From 0 to 255. */
+function lightness(color: string): number {
+  const { r, g, b } = rgb(color);
+  return 0.299 * r + 0.587 * g + 0.114 * b;
+}
+
 describe('random figures', () => {
-  it('have no negative size, no label twice in a row, and all text inside the picture', () => {
+  it('have no negative size, no label twice in a row, and all text inside the picture and to be read', () => {
     const faults: string[] = [];
     let drawn = 0;
     for (let seed = first; seed < first + count; seed++) {
@@ -44,6 +69,7 @@ describe('random figures', () => {
       const drawing = svg.replaceAll(/<text.*?<\/text>|<title>.*?<\/title>/g, '');
       const notNumber = /.{0,40}(NaN|undefined|Infinity).{0,20}/.exec(drawing)?.[0];
       if (notNumber !== undefined) fault(notNumber);
+      for (const text of unreadable(svg)) fault(text);
       for (const name of ['width', 'height', 'r']) {
         if (numbersOf(svg, name).some((value) => !(value >= 0))) fault(`${name} below 0`);
       }
