@@ -35,6 +35,11 @@ export {
   type GradientCheck,
   type GradientElement,
 } from './core/checkGradient.ts';
+export {
+  finiteDifferences,
+  finiteDifferencesAsync,
+  type FiniteDifferencesOptions,
+} from './core/finiteDifferences.ts';
 export type { Scale } from './core/scale.ts';
 export { leastSquares, type LeastSquaresSettings } from './core/leastSquares.ts';
 export type { RobustLoss } from './core/robustLoss.ts';

@@ -1,6 +1,6 @@
 """Runs scipy.optimize.minimize on a function that lives in the parent process.
 
-Reads lines of JSON {"method", "n", "options", "bounded"} followed by x0, and where bounded by the lower and the upper
+Reads lines of JSON {"method", "n", "options", "bounded", "gradient"} followed by x0, and where bounded by the lower and the upper
 bounds, n doubles each; asks for f and its gradient by writing x, n doubles,
 to stdout, and reads n + 1 doubles back, f first. A frame starts with one byte: "x" a question, "d" done.
 """
@@ -34,7 +34,8 @@ for line in iter(source.readline, b""):
     x0 = vector()
     bounds = list(zip(vector(), vector())) if task["bounded"] else None
     try:
-        minimize(ask, x0, jac=True, method=task["method"], bounds=bounds, options=task["options"])
+        fun = ask if task["gradient"] else lambda x: ask(x)[0]
+        minimize(fun, x0, jac=task["gradient"] or None, method=task["method"], bounds=bounds, options=task["options"])
     except Enough:
         pass
     sink.write(b"d")

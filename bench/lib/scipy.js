@@ -50,13 +50,13 @@ export class SciPy {
    * @param {import('quasi-newton').Problem} problem
    * @param {keyof typeof scipyOptions} method
    * @param {number} limit
-   * @param {{ enough?: () => boolean, bounds?: readonly [lower: Float64Array, upper: Float64Array] }} [more]
+   * @param {{ enough?: () => boolean, bounds?: readonly [lower: Float64Array, upper: Float64Array], gradient?: boolean }} [more]
    */
-  async minimize({ p0, fg }, method, limit, { enough = () => false, bounds } = {}) {
+  async minimize({ p0, fg }, method, limit, { enough = () => false, bounds, gradient = true } = {}) {
     const n = p0.length;
     const answer = new Float64Array(n + 1);
     const x = new Float64Array(n);
-    const task = { method, n, options: scipyOptions[method], bounded: bounds !== undefined };
+    const task = { method, n, options: scipyOptions[method], bounded: bounds !== undefined, gradient };
     this.#child.stdin.write(`${JSON.stringify(task)}\n`);
     for (const vector of [p0, ...(bounds ?? [])]) this.#child.stdin.write(Buffer.from(bytesOf(vector)));
     for (let evaluations = 1; String(await this.#read(1)) === 'x'; evaluations++) {

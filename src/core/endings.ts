@@ -65,6 +65,10 @@ export function* confirm(run: Run, met: Termination): Asks<End | null> {
     }
   }
   if (termination === null) return null;
+  if (termination === 'gradientTolerance') {
+    const unresolved = unresolvedGradient(run);
+    if (unresolved !== null) return ['precisionFloor', unresolved];
+  }
   if (termination !== 'gradientTolerance' || iteration > 0) return [termination, null];
   // A gradient of zeros may be one that was never computed.
   const found = !setting.stochastic && normInf(state.gradient) === 0 ? yield* inspectHere(run) : null;
@@ -117,6 +121,14 @@ function* isLowest({ solver, setting, state, best, meter, now }: Run): Asks<bool
   const rest = (at: Iterate) => (solver.measure?.(at).f ?? at.f) - at.f;
   const rise = trapezoid(lower, state) + rest(state) - rest(lower);
   return rise <= ROUNDING[precision] * Math.abs(state.f);
+}
+
+/** Returns the message for a gradient that is known less exactly than its tolerance; null for others. */
+function unresolvedGradient({ task, state, convergence, now }: Run): string | null {
+  const error = task.gradientError?.(state.x, state.f) ?? 0;
+  const { tolerance } = convergence.measures(now.gradientNorm).gradient;
+  if (error <= tolerance) return null;
+  return `The gradient is as small as differences of f can tell: its elements are known to ${error.toExponential(1)} here, its tolerance is ${tolerance.toExponential(1)}. A larger gtol, or a gradient of your own, would make this a success.`;
 }
 
 /** Returns the message of a run that converged at its start. */

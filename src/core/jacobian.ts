@@ -29,7 +29,7 @@ const POWER: Record<Scheme, number> = { '2-point': 1 / 2, '3-point': 1 / 3 };
  * The size of an unknown counts as at least this fraction of its largest: near 0, steps would be lost in
  * rounding.
  */
-const LEAST_SIZE = 1e-3;
+export const LEAST_SIZE = 1e-3;
 
 /** Factor by which a step that changes no residual is lengthened for another attempt. */
 const LONGER = 2 ** 12;
@@ -45,6 +45,10 @@ const ATTEMPTS: Record<Precision, number> = { float32: 1, float64: 4 };
 /** Returns the length of a step in an unknown of this size; 0 counts as 1. */
 export const differenceStep = (scheme: Scheme, precision: Precision, size: number): number =>
   EPSILON[precision] ** POWER[scheme] * (Math.abs(size) || 1);
+
+/** Returns the step in unknown j, whose value is `center`. */
+export const stepOf = ({ scheme, precision, sizes }: DifferenceSteps, center: number, j: number): number =>
+  differenceStep(scheme, precision, Math.max(Math.abs(center), LEAST_SIZE * sizes[j]));
 
 /** Asks for r(x), and for its Jacobian unless `jacobian` is null. */
 export const askResiduals = (
@@ -102,7 +106,7 @@ export function* differenceJacobian(
   jacobian: Float64Array,
   steps: DifferenceSteps,
 ): Asks<number> {
-  const { scheme, precision, sizes, bounds } = steps;
+  const { scheme, precision, bounds } = steps;
   const round = precision === 'float32' ? Math.fround : (value: number): number => value;
   const probe: Probe = {
     x: x.map(round),
@@ -114,7 +118,7 @@ export function* differenceJacobian(
     const center = probe.x[j];
     const below = center - (bounds?.lower(j) ?? -Infinity);
     const above = (bounds?.upper(j) ?? Infinity) - center;
-    const step = differenceStep(scheme, precision, Math.max(Math.abs(center), LEAST_SIZE * sizes[j]));
+    const step = stepOf(steps, center, j);
     // Where rounding leaves one point of a central difference, the difference is one-sided.
     const actual = (moves: number[]): number[] =>
       [...new Set(moves.map((move) => round(center + move) - center))].filter((move) => move !== 0);

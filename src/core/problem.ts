@@ -34,6 +34,13 @@ export interface ProblemFacts {
   /** State in addition to x, such as running statistics. */
   readonly statistics?: Statistics;
   /**
+   * Returns how far rounding may put elements of the gradient off at x, where the value is f: where `fg` takes
+   * differences. A gradient that is below its tolerance, but above this, is not called a success.
+   *
+   * @defaultValue 0
+   */
+  gradientError?(x: Float64Array, f: number): number;
+  /**
    * Milliseconds after which asynchronous functions such as `minimizeAsync` give the event loop a turn, for timers,
    * signals and painting; Infinity if the problem's methods do so themselves.
    *

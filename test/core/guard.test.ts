@@ -42,7 +42,9 @@ const params = vectorParams(buffer(), {
 });
 
 /** f = Σxᵢ², with everything that a problem may answer. */
-const whole: Required<Omit<Problem, 'nextBatch' | 'precision' | 'statistics' | 'yieldEvery'>> = {
+const whole: Required<
+  Omit<Problem, 'nextBatch' | 'precision' | 'statistics' | 'yieldEvery' | 'gradientError'>
+> = {
   p0: x(),
   params,
   residualCount: 3,

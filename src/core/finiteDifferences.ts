@@ -1,0 +1,173 @@
+import { EPSILON } from './epsilon.ts';
+import { boundRule, boxOf, type Bound, type Box } from './bounds.ts';
+import { differenceJacobian, LEAST_SIZE, stepOf, type DifferenceSteps } from './jacobian.ts';
+import { checkOptions, objectWith, oneOf, show } from './options.ts';
+import { scaleOf, sizeAt, type Scale } from './scale.ts';
+import type { ParamSet } from './paramSet.ts';
+import type { AsyncProblem, Precision, Problem } from './problem.ts';
+
+/** Options of {@link finiteDifferences}. */
+export interface FiniteDifferencesOptions {
+  /**
+   * Typical sizes of the unknowns, on which f changes noticeably; steps are relative to the larger of it and |xⱼ|.
+   *
+   * @defaultValue a thousandth of |p0ⱼ|, or 1 where that is 0
+   */
+  readonly scale?: Scale;
+  /** Lower bounds, beyond which f is not called; give them to the solver, too. @defaultValue `null`, unbounded */
+  readonly lower?: Bound;
+  /** Upper bounds. @defaultValue `null`, unbounded */
+  readonly upper?: Bound;
+  /** Arithmetic of f. @defaultValue `'float64'` */
+  readonly precision?: Precision;
+  /** Holds the best point after a solve. */
+  readonly params?: ParamSet;
+}
+
+/** Number of calls of f so far. */
+interface Counted {
+  /** Number of calls of f so far, by all gradients and values. */
+  readonly calls: number;
+}
+
+/**
+ * Creates a problem from a function without gradient, by central differences.
+ *
+ * Each gradient costs 2n calls of f, so there should be few unknowns. Rounding of f sets a floor to the gradients that
+ * can be told from 0, of about 4e-11·|f|/|xⱼ| in float64; a run that ends there says so. For residuals or a curve,
+ * `leastSquares` and `curveFit` take differences of each residual, which is more accurate.
+ *
+ * @param f - reads x, `[n]`, and returns the value
+ * @param p0 - start, `[n]`
+ * @throws TypeError if f is not a function, returns no number, or p0 is not a Float64Array
+ * @throws RangeError naming every option that is wrong, or if p0 is outside the bounds
+ * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., section 8.1
+ *
+ * @example
+ * ```js
+ * import { finiteDifferences, minimize } from 'quasi-newton';
+ *
+ * const banana = ([x, y]) => (1 - x) ** 2 + 100 * (y - x * x) ** 2;
+ * const problem = finiteDifferences(banana, Float64Array.of(-1.2, 1));
+ * console.log(minimize(problem).x, problem.calls);
+ * ```
+ */
+export function finiteDifferences(
+  f: (x: Float64Array) => number,
+  p0: Float64Array,
+  options: FiniteDifferencesOptions = {},
+): Problem & Counted {
+  const source = sourceOf('finiteDifferences', f, p0, options);
+  return {
+    ...source.facts,
+    get calls() {
+      return source.calls();
+    },
+    fg(x, gradient) {
+      const steps = source.gradientAt(x, gradient);
+      let turn = steps.next();
+      while (turn.done !== true) turn = steps.next(source.accept(f(turn.value)));
+      return turn.value;
+    },
+  };
+}
+
+/** As {@link finiteDifferences}, for a function that returns a promise. */
+export function finiteDifferencesAsync(
+  f: (x: Float64Array) => number | Promise<number>,
+  p0: Float64Array,
+  options: FiniteDifferencesOptions = {},
+): AsyncProblem & Counted {
+  const source = sourceOf('finiteDifferencesAsync', f, p0, options);
+  return {
+    ...source.facts,
+    get calls() {
+      return source.calls();
+    },
+    async fg(x, gradient) {
+      const steps = source.gradientAt(x, gradient);
+      let turn = steps.next();
+      while (turn.done !== true) turn = steps.next(source.accept(await f(turn.value)));
+      return turn.value;
+    },
+  };
+}
+
+/** A function, and the points at which its gradient wants it. */
+interface Source {
+  readonly facts: Omit<Problem, 'fg'>;
+  readonly calls: () => number;
+  /** Checks and counts a value of f. */
+  accept(value: unknown): number;
+  /** Yields points, is resumed with f there, writes the gradient unless it is null, and returns f(x). */
+  gradientAt(x: Float64Array, gradient: Float64Array | null): Generator<Float64Array, number, number>;
+}
+
+function sourceOf(where: string, f: unknown, p0: Float64Array, options: FiniteDifferencesOptions): Source {
+  if (typeof f !== 'function') throw new TypeError(`${where}: f must be a function of x, got ${show(f)}.`);
+  if (!(p0 instanceof Float64Array)) {
+    throw new TypeError(
+      `${where}: p0 must be a Float64Array, got ${show(p0)}; Float64Array.from(p0) makes one.`,
+    );
+  }
+  checkOptions(where, options, { ...rules, scale: scaleOf(p0.length) });
+  const { scale, lower = null, upper = null, precision = 'float64', params } = options;
+  const bounds = boxOf(where, lower, upper);
+  bounds.checkLength(p0.length);
+  checkInside(where, p0, bounds);
+  const sizes = p0.map((value, j) =>
+    scale === undefined ? Math.abs(value) || 1 / LEAST_SIZE : sizeAt(scale, j) / LEAST_SIZE,
+  );
+  const steps: DifferenceSteps = { scheme: '3-point', precision, sizes, bounds };
+  let calls = 0;
+  return {
+    facts: {
+      p0,
+      precision,
+      ...(params && { params }),
+      gradientError(x, value) {
+        const smallest = x.reduce((least, center, j) => Math.min(least, stepOf(steps, center, j)), Infinity);
+        return (EPSILON[precision] * Math.abs(value)) / smallest;
+      },
+    },
+    calls: () => calls,
+    accept(value) {
+      calls++;
+      if (typeof value === 'number') return value;
+      const isPromise = value instanceof Promise;
+      if (isPromise) value.catch(() => {}); // Nobody waits for it.
+      const advice = isPromise ? ' finiteDifferencesAsync awaits it.' : '';
+      throw new TypeError(`${where}: f must return a number, got ${show(value)}.${advice}`);
+    },
+    *gradientAt(x, gradient) {
+      const value = yield x;
+      if (gradient === null) return value;
+      gradient.fill(NaN);
+      if (!Number.isFinite(value)) return value;
+      // f is the only residual, and its Jacobian the gradient.
+      const asks = differenceJacobian(x, Float64Array.of(value), gradient, steps);
+      for (let turn = asks.next(); turn.done !== true;) {
+        const question = turn.value;
+        if (question.kind !== 'residuals') throw new Error(`${where}: cannot answer ${question.kind}`);
+        question.residuals[0] = yield question.x;
+        turn = asks.next(question.residuals[0]);
+      }
+      return value;
+    },
+  };
+}
+
+const rules = {
+  lower: boundRule,
+  upper: boundRule,
+  precision: oneOf('float32', 'float64'),
+  params: objectWith('a ParamSet', 'copyFrom', 'copyInto'),
+};
+
+function checkInside(where: string, p0: Float64Array, bounds: Box): void {
+  const bad = p0.findIndex((value, j) => !(value >= bounds.lower(j) && value <= bounds.upper(j)));
+  if (bad < 0) return;
+  throw new RangeError(
+    `${where}: p0[${bad}] is ${p0[bad]}, outside its bounds ${bounds.lower(bad)} and ${bounds.upper(bad)}.`,
+  );
+}

@@ -1,0 +1,179 @@
+import {
+  bfgs,
+  finiteDifferences,
+  finiteDifferencesAsync,
+  lbfgs,
+  minimize,
+  minimizeAsync,
+} from 'quasi-newton';
+import { describe, expect, it } from 'vitest';
+import { mgh } from '../../bench/problems/mgh/index.js';
+
+const banana = ([x, y]: Float64Array) => (1 - x) ** 2 + 100 * (y - x * x) ** 2;
+const p0 = Float64Array.of(-1.2, 1);
+
+/** The gradient by differences at a point. */
+function gradientOf(problem: ReturnType<typeof finiteDifferences>, x: Float64Array): Float64Array {
+  const gradient = new Float64Array(x.length);
+  problem.fg(x, gradient);
+  return gradient;
+}
+
+const distance = (a: Float64Array, b: Float64Array) =>
+  a.reduce((most, value, j) => Math.max(most, Math.abs(value - b[j])), 0);
+
+describe('the gradient', () => {
+  it.each(mgh)('agrees with the exact one to eight digits at the start of $name', (problem) => {
+    const exact = new Float64Array(problem.p0.length);
+    const f = problem.fg(problem.p0, exact);
+    const differences = finiteDifferences((x) => problem.fg(x, null), problem.p0);
+    const size = exact.reduce((most, value) => Math.max(most, Math.abs(value)), Math.abs(f));
+    expect(distance(gradientOf(differences, problem.p0), exact)).toBeLessThan(1e-7 * size);
+  });
+
+  it('costs 2n + 1 calls, a value one', () => {
+    const problem = finiteDifferences(banana, p0);
+    problem.fg(p0, null);
+    expect(problem.calls).toBe(1);
+    problem.fg(p0, new Float64Array(2));
+    expect(problem.calls).toBe(6);
+  });
+
+  it('takes steps relative to each unknown, or to its typical size', () => {
+    const units = [1e-15, 1, 1e12];
+    const f = (x: Float64Array) => units.reduce((sum, unit, j) => sum + Math.exp(x[j] / unit - 1), 0);
+    const at = Float64Array.from(units, (unit) => 0.5 * unit);
+    const exact = Float64Array.from(units, (unit) => Math.exp(-0.5) / unit);
+    const relative = (gradient: Float64Array) =>
+      distance(
+        gradient.map((value, j) => value * units[j]),
+        exact.map((value, j) => value * units[j]),
+      );
+    expect(relative(gradientOf(finiteDifferences(f, at), at))).toBeLessThan(1e-9);
+    // From 0, only the scale can tell.
+    const origin = new Float64Array(3);
+    const told = gradientOf(finiteDifferences(f, origin, { scale: units }), at);
+    expect(relative(told)).toBeLessThan(1e-9);
+  });
+
+  it('of float32 keeps four digits', () => {
+    const f = (x: Float64Array) => Math.fround(Math.exp(Math.fround(x[0])));
+    const at = Float64Array.of(Math.fround(0.7));
+    const [slope] = gradientOf(finiteDifferences(f, at, { precision: 'float32' }), at);
+    expect(Math.abs(slope / Math.exp(0.7) - 1)).toBeLessThan(1e-3);
+  });
+
+  it('is taken inside the bounds, one-sided at them', () => {
+    const seen: number[] = [];
+    const f = ([x, y]: Float64Array) => {
+      seen.push(x);
+      return Math.sqrt(x) + y * y;
+    };
+    const box = { lower: [0, -1], upper: [2, 1] };
+    for (const x of [0, 1e-9, 1, 2]) {
+      const at = Float64Array.of(x, 0.5);
+      const [, slope] = gradientOf(finiteDifferences(f, at, box), at);
+      expect(slope).toBeCloseTo(1, 8);
+    }
+    expect(Math.min(...seen)).toBe(0);
+    expect(Math.max(...seen)).toBe(2);
+    const { x } = minimize(finiteDifferences(f, Float64Array.of(1, 0.5), box), lbfgs(box));
+    expect(Array.from(x)).toEqual([0, expect.closeTo(0, 7)]);
+  });
+
+  it('comes from the other side where f is not finite', () => {
+    const f = ([x]: Float64Array) => (x > 1 ? NaN : x ** 3);
+    const [slope] = gradientOf(finiteDifferences(f, Float64Array.of(1)), Float64Array.of(1));
+    expect(slope).toBeCloseTo(3, 7);
+  });
+
+  it('is NaN where no side has values, and f is what it is', () => {
+    const problem = finiteDifferences(([x]) => (x === 1 ? 5 : NaN), Float64Array.of(1));
+    const gradient = new Float64Array(1);
+    expect(problem.fg(Float64Array.of(1), gradient)).toBe(5);
+    expect(gradient[0]).toBeNaN();
+    expect(() => minimize(problem)).toThrow(/gradient/);
+  });
+});
+
+describe('a run', () => {
+  it('reaches the minimum, with the calls it says', () => {
+    let calls = 0;
+    const problem = finiteDifferences((x) => (calls++, banana(x)), p0);
+    const result = minimize(problem);
+    expect(result.termination).toBe('gradientTolerance');
+    expect(distance(result.x, Float64Array.of(1, 1))).toBeLessThan(1e-6);
+    expect(problem.calls).toBe(calls);
+  });
+
+  it('is the same for promises', async () => {
+    const now = finiteDifferences(banana, p0);
+    const later = finiteDifferencesAsync(async (x) => banana(x), p0);
+    const [a, b] = [minimize(now, bfgs()), await minimizeAsync(later, bfgs())];
+    expect(b.x).toEqual(a.x);
+    expect(later.calls).toBe(now.calls);
+  });
+
+  it.each([1e6, -1e6, 1e-12, 1e12])(
+    'is no success where the values cannot tell the gradient from 0: with %d added',
+    (offset) => {
+      const wrong: string[] = [];
+      const small = mgh.filter(({ p0: start }) => start.length < 5);
+      for (const [problem, solver] of small.flatMap((one) =>
+        [bfgs(), lbfgs()].map((how) => [one, how] as const),
+      )) {
+        const shifted = finiteDifferences((x) => problem.fg(x, null) + offset, problem.p0);
+        const { x, f, converged, termination } = minimize(shifted, solver, { maxIterations: 300 });
+        const exact = new Float64Array(x.length);
+        problem.fg(x, exact);
+        const error = shifted.gradientError?.(x, f) ?? NaN;
+        // Truncation adds less than 1e-6 in these problems.
+        const isTrue = error <= 1e-8 && Math.hypot(...exact) < 1e-6 && Math.abs(offset) < 1e12;
+        if ((converged && !isTrue) || termination === 'gradientMismatch') {
+          wrong.push(`${problem.name}, ${solver.name}: ${termination}`);
+        }
+      }
+      expect(wrong).toEqual([]);
+    },
+  );
+
+  it('says to what the gradient is known', () => {
+    const { message, termination } = minimize(
+      finiteDifferences(([x]) => 1e6 + x ** 2, Float64Array.of(1)),
+      bfgs(),
+    );
+    expect(termination).toBe('precisionFloor');
+    expect(message).toMatch(
+      /^The gradient is as small as differences of f can tell: its elements are known to \d\.\de-\d+ here, its tolerance is 1\.0e-8\./,
+    );
+  });
+});
+
+describe('bad input is named', () => {
+  const make =
+    (...given: unknown[]) =>
+    () =>
+      Reflect.apply(finiteDifferences, null, given) as object;
+
+  it.each([
+    [[3, p0], /^finiteDifferences: f must be a function of x, got 3\.$/],
+    [[banana, [1, 2]], /p0 must be a Float64Array, got Array\(2\); Float64Array\.from\(p0\) makes one/],
+    [[banana, p0, { scheme: '2-point' }], /finiteDifferences: .*scheme/],
+    [
+      [banana, p0, { scale: [1] }],
+      /scale: must be a finite number > 0, or an array of 2 of them, got Array\(1\)/,
+    ],
+    [[banana, p0, { lower: 0 }], /p0\[0\] is -1\.2, outside its bounds 0 and Infinity/],
+    [[banana, p0, { lower: [0, 0, 0] }], /lower has length 3; there are 2 unknowns/],
+    [[banana, p0, { lower: 2, upper: 1 }], /lower must not exceed upper/],
+  ])('%o', (given, message) => {
+    expect(make(...given)).toThrow(message);
+  });
+
+  it('a value that is no number, or a promise', () => {
+    const text = finiteDifferences(() => '3' as never, p0);
+    expect(() => minimize(text)).toThrow(/^finiteDifferences: f must return a number, got "3"\.$/);
+    const promise = finiteDifferences((async () => 3) as never, p0);
+    expect(() => minimize(promise)).toThrow(/got .*Promise.*finiteDifferencesAsync awaits it/);
+  });
+});
