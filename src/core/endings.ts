@@ -58,8 +58,9 @@ export function* confirm(run: Run, met: Termination): Asks<End | null> {
   }
   if (termination === 'precisionFloor') {
     const found = yield* inspectHere(run);
-    if (found?.mismatch) return mismatchEnding(found.mismatch);
-    if (found?.descends) {
+    if (typeof found === 'string') return [found, null];
+    if (found.mismatch) return mismatchEnding(found.mismatch);
+    if (found.descends) {
       convergence.goOn();
       return null;
     }
@@ -72,7 +73,9 @@ export function* confirm(run: Run, met: Termination): Asks<End | null> {
   if (termination !== 'gradientTolerance' || iteration > 0) return [termination, null];
   // A gradient of zeros may be one that was never computed.
   const found = !setting.stochastic && normInf(state.gradient) === 0 ? yield* inspectHere(run) : null;
-  return found?.mismatch ? mismatchEnding(found.mismatch) : [termination, atStart(now, options)];
+  return typeof found === 'object' && found?.mismatch
+    ? mismatchEnding(found.mismatch)
+    : [termination, atStart(now, options)];
 }
 
 /** Returns the end of a run whose step failed; null if the run continues with the next mini-batch. */
@@ -81,22 +84,32 @@ export function* endOfFailed(run: Run, termination: Termination): Asks<End | nul
   // A mini-batch without an acceptable step is skipped: x stays, and the next batch is tried.
   if (stochastic && termination === 'lineSearchFailed') return null;
   const standsStill = termination === 'precisionFloor' || termination === 'lineSearchFailed';
-  const found = standsStill && !stochastic ? yield* inspectHere(run) : null;
-  if (found?.mismatch) return mismatchEnding(found.mismatch);
-  if (found?.descends) return ['lineSearchFailed', null];
-  return [found?.atFloor ? 'precisionFloor' : termination, null];
+  if (!standsStill || stochastic) return [termination, null];
+  const found = yield* inspectHere(run);
+  if (typeof found === 'string') return [found, null];
+  if (found.mismatch) return mismatchEnding(found.mismatch);
+  if (found.descends) return ['lineSearchFailed', null];
+  return [found.atFloor ? 'precisionFloor' : termination, null];
 }
 
 /**
- * Compares values and gradients around the iterate (see {@link inspect}); returns null if a limit forbids
- * evaluations.
+ * Compares values and gradients around the iterate (see {@link inspect}); returns the limit if one forbids the
+ * evaluations, because without them a standstill has no known cause.
  */
-function* inspectHere({ solver, task, setting, state, best, view, ...run }: Run): Asks<Inspection | null> {
+function* inspectHere({
+  solver,
+  task,
+  setting,
+  state,
+  best,
+  view,
+  ...run
+}: Run): Asks<Inspection | Termination> {
   const { precision } = setting;
   const admit = solver.admit && ((x: Float64Array) => solver.admit?.(x, setting));
   const standstill = { at: state, p0: task.p0, precision, highest: run.highest, admit };
   const found = yield* metered(inspect(standstill), run.meter, run.options.signal);
-  if ('kind' in found) return null;
+  if ('kind' in found) return found.termination;
   const { lower } = found;
   if (lower !== null) {
     const measured = view.measure({ ...state, ...lower });

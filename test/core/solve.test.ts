@@ -2,50 +2,10 @@ import { describe, expect, it } from 'vitest';
 import { minimize } from '../../src/core/minimize.ts';
 import { bfgs } from '../../src/solvers/bfgs.ts';
 import type { Problem } from '../../src/core/problem.ts';
-import type { Progress } from '../../src/core/solveOptions.ts';
-import type { Setting, Solver, StepOutcome } from '../../src/core/solver.ts';
-
-/** ½‖x‖² */
-const bowl: Problem = {
-  p0: Float64Array.of(4, -2),
-  fg(x, gradient) {
-    gradient?.set(x);
-    return (x[0] ** 2 + x[1] ** 2) / 2;
-  },
-};
-
-type Move = readonly number[] | StepOutcome | 'stay';
-
-/** Goes to these points one after the other, or ends a step as it is told; the last move again and again. */
-function scripted(moves: readonly Move[], change: Partial<Solver> = {}) {
-  const settings: Setting[] = [];
-  let k = 0;
-  const solver: Solver = {
-    name: 'scripted',
-    descends: false,
-    describe: (n) => `Scripted in ${n}`,
-    init(setting) {
-      settings.push(setting);
-      return { x: new Float64Array(setting.n), gradient: new Float64Array(setting.n), f: NaN };
-    },
-    *step(state) {
-      const move = moves[Math.min(k++, moves.length - 1)];
-      if (typeof move === 'object' && 'kind' in move) return move;
-      const next = move === 'stay' ? [...state.x] : move;
-      const moved = Math.max(...next.map((value, i) => Math.abs(value - state.x[i])));
-      state.x.set(next);
-      state.f = yield { kind: 'evaluate', x: state.x, gradient: state.gradient };
-      return { kind: 'accepted', alpha: 0.5, moved: Math.max(moved, 1e-3) };
-    },
-    ...change,
-  };
-  return { solver, settings };
-}
-
-const failed = (termination: 'lineSearchFailed' | 'precisionFloor' | 'nonFinite'): StepOutcome => ({
-  kind: 'failed',
-  termination,
-});
+import type { RunState } from '../../src/core/runState.ts';
+import type { Progress, SolveOptions } from '../../src/core/solveOptions.ts';
+import type { Solver } from '../../src/core/solver.ts';
+import { bowl, failed, scripted, type Move } from './scripted.ts';
 
 describe('a solve', () => {
   it('traces the start and each step, with what was spent up to there', () => {
@@ -262,6 +222,120 @@ describe('the ending of a solve', () => {
   });
 });
 
+describe('what a run hands on', () => {
+  it('is f in the range of float64 to a solver that takes any scale, unless it may ask for residuals', () => {
+    const huge: Problem = {
+      p0: Float64Array.of(4, -2),
+      fg: (x, gradient) => {
+        gradient?.set(x.map((value) => 1e200 * value));
+        return 1e200 * bowl.fg(x, null);
+      },
+    };
+    const seen = (problem: Problem, anyScale?: boolean) => {
+      const values: number[] = [];
+      const { solver } = scripted(['stay'], {
+        ...(anyScale !== undefined && { anyScale }),
+        measure: ({ f }) => (values.push(f), { f, gradientNorm: 1 }),
+      });
+      const result = minimize(problem, solver, { maxIterations: 1, transform: 'none' });
+      expect(result.f / 1e201).toBeCloseTo(1, 12);
+      return Math.max(...values);
+    };
+    const residuals = { residuals() {}, residualCount: 1 };
+    expect(seen(huge, true)).toBeLessThan(1e3);
+    for (const raw of [seen(huge), seen(huge, false), seen({ ...huge, ...residuals }, true)]) {
+      expect(raw / 1e201).toBeCloseTo(1, 12);
+    }
+  });
+
+  it('are statistics of the problem only where a point other than the last is returned', () => {
+    const written: number[] = [];
+    const statistics = {
+      read: () => Float64Array.of(7),
+      write: ([value]: Float64Array) => written.push(value),
+    };
+    const moves: Move[] = [
+      [2, 0],
+      [1, 0],
+      [3, 0],
+    ];
+    const problem: Problem = { ...bowl, statistics };
+    minimize(problem, scripted(moves).solver, { maxIterations: 3 });
+    expect(written).toEqual([]);
+    const validation = { problem: { fg: ([x]: Float64Array) => x }, patience: 5 };
+    const { x } = minimize(problem, scripted(moves).solver, { maxIterations: 3, validation });
+    expect([...x]).toEqual([1, 0]);
+    expect(written).toEqual([7]);
+    expect(() => minimize(bowl, scripted(moves).solver, { maxIterations: 3, validation })).not.toThrow();
+  });
+
+  it('is the largest |f|, and the length of the last step that was taken', () => {
+    const { solver } = scripted([[6, 0], [1, 0], failed('nonFinite')]);
+    const { state, trace } = minimize(bowl, solver);
+    expect(trace.map(({ f }) => f)).toEqual([10, 18, 0.5]);
+    expect(state).toMatchObject({ highest: 18, alpha: 0.5 });
+    const onlyStart = minimize(bowl, solver, { maxIterations: 0 }).state;
+    expect(onlyStart).toMatchObject({ highest: 10, alpha: 0 });
+  });
+
+  it('to a callback has a validation loss only where there is one', () => {
+    const keys = (options: SolveOptions) => {
+      const seen: boolean[] = [];
+      const callback = (progress: Progress) => void seen.push('validation' in progress);
+      minimize(bowl, scripted([[2, 0]]).solver, { maxIterations: 2, callback, ...options });
+      return seen;
+    };
+    expect(keys({})).toEqual([false, false, false]);
+    const validation = { problem: { fg: () => 1 }, every: 2 };
+    expect(keys({ validation })).toEqual([true, false, true]);
+  });
+
+  it('to a callback is a state that later steps leave as it is', () => {
+    const states: RunState[] = [];
+    const callback = ({ state }: Progress) => void states.push(state());
+    const { solver } = scripted([
+      [2, 0],
+      [5, 0],
+      [1, 0],
+    ]);
+    const { state, x } = minimize(bowl, solver, { maxIterations: 3, callback });
+    expect(states.map(({ iterate }) => iterate.x[0])).toEqual([4, 2, 5, 1]);
+    expect(states.map(({ best }) => best.x?.[0] ?? null)).toEqual([null, null, 2, null]);
+    expect([...x]).toEqual([1, 0]);
+    expect(state.best.x).toBeNull();
+  });
+
+  it('is not changed by writing into the result', () => {
+    const { state, x } = minimize(
+      bowl,
+      scripted([
+        [1, 0],
+        [5, 0],
+      ]).solver,
+      { maxIterations: 2 },
+    );
+    x.fill(9);
+    expect([...(state.best.x ?? [])]).toEqual([1, 0]);
+  });
+
+  it('to a resumed run is the best point before it', () => {
+    const first = minimize(
+      bowl,
+      scripted([
+        [1, 0],
+        [5, 0],
+      ]).solver,
+      { maxIterations: 2 },
+    );
+    const { solver } = scripted([[3, 0]]);
+    for (const maxIterations of [0, 1]) {
+      const { x, f, trace } = minimize(bowl, solver, { maxIterations, resume: first.state });
+      expect([...x, f]).toEqual([1, 0, 0.5]);
+      expect(trace[0]).toMatchObject({ f: 12.5, alpha: 0.5 });
+    }
+  });
+});
+
 describe('a success', () => {
   /** Goes to a point with a small gradient that lies higher than an earlier one. */
   const terraces: Problem = {
@@ -333,6 +407,21 @@ describe('on mini-batches', () => {
     const other = batches();
     const broken = minimize(other.problem, scripted([[5, 5], failed('nonFinite')]).solver);
     expect(broken).toMatchObject({ termination: 'nonFinite', iterations: 1 });
+  });
+
+  it('a point counts once the next batch has a finite loss there', () => {
+    let batch = 0;
+    const problem: Problem = {
+      p0: Float64Array.of(4),
+      nextBatch: () => void batch++,
+      fg([x], gradient) {
+        gradient?.set([1]);
+        return batch === 3 && x === 1 ? NaN : x;
+      },
+    };
+    const result = minimize(problem, scripted([[2], [1]]).solver);
+    expect(result).toMatchObject({ termination: 'nonFinite', iterations: 2, f: 2 });
+    expect([...result.x]).toEqual([2]);
   });
 
   it('the floor of f means nothing', () => {

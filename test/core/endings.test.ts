@@ -1,0 +1,189 @@
+import { describe, expect, it } from 'vitest';
+import { minimize } from '../../src/core/minimize.ts';
+import { bowl, failed, scripted, type Move } from './scripted.ts';
+import type { Problem } from '../../src/core/problem.ts';
+import type { SolveOptions } from '../../src/core/solveOptions.ts';
+import type { Setting, Solver } from '../../src/core/solver.ts';
+
+/** Values of f with a smaller relative difference are equal; with a larger one than the second, they differ. */
+const [ROUNDING, NOISE] = [2 ** -50, 2 ** -44];
+
+/**
+ * Descends from 0 to 1, then stops at 2, where the gradient is 0 and f is higher by a relative `rise`.
+ *
+ * @param slope - of f at 1, relative to |f|, as its gradient says
+ */
+function climb(
+  { f: lowest = 1, rise, slope }: { f?: number; rise: number; slope: number },
+  change: Partial<Solver> = {},
+  options: SolveOptions = {},
+) {
+  const size = Math.abs(lowest);
+  const stairs: Problem = {
+    p0: Float64Array.of(0),
+    fg([x], gradient) {
+      gradient?.set([x < 0.5 ? -size : x < 1.5 ? size * slope : 0]);
+      return lowest + size * (x < 0.5 ? 1 : x < 1.5 ? 0 : rise);
+    },
+  };
+  const { solver } = scripted([[1], [2]], { descends: true, ...change });
+  return minimize(stairs, solver, { gtol: 0, maxIterations: 2, ...options });
+}
+const success = { termination: 'gradientTolerance', converged: true, iterations: 2 };
+
+describe.each([1e-6, 1, 1e6, -1])('a vanishing gradient above an earlier point, where f = %d', (f) => {
+  const end = (rise: number, slope: number) => climb({ f, rise, slope });
+
+  it('is a success if the two values are equal to rounding', () => {
+    for (const rise of [ROUNDING / 2, ROUNDING]) expect(end(rise, 1e-3)).toMatchObject(success);
+  });
+
+  it('is one if the gradients say that f falls, and the rise may be noise', () => {
+    for (const rise of [4 * ROUNDING, NOISE / 2]) {
+      const result = end(rise, -1e-3);
+      expect(result).toMatchObject(success);
+      expect([...result.x]).toEqual([2]);
+      // Of the three points, the best is evaluated once more.
+      expect(result.evaluations.f).toBe(4);
+    }
+  });
+
+  it('is none if the gradients say that f rises by more than rounding', () => {
+    expect(end(4 * ROUNDING, ROUNDING)).toMatchObject(success);
+    expect(end(4 * ROUNDING, 4 * ROUNDING).converged).toBe(false);
+  });
+
+  it('is none if f rises by more than noise', () => {
+    const result = end(4 * NOISE, -1e-3);
+    expect(result).toMatchObject({ termination: 'precisionFloor', converged: false, iterations: 2 });
+    expect([...result.x]).toEqual([1]);
+  });
+});
+
+describe('a vanishing gradient above an earlier point', () => {
+  it('may lie exactly as high as noise and rounding reach', () => {
+    expect(climb({ rise: NOISE, slope: -1e-3 })).toMatchObject(success);
+    const rise = 4 * ROUNDING;
+    expect(climb({ rise, slope: 2 * ROUNDING * (1 + rise) })).toMatchObject(success);
+  });
+
+  it('is judged by values only where steps of the solver may raise f', () => {
+    const result = climb({ rise: 4 * ROUNDING, slope: -1e-3 }, { descends: false });
+    expect(result).toMatchObject({ termination: 'maxIterations', f: 1 });
+    expect(result.evaluations.f).toBe(3);
+  });
+
+  it('is not judged beyond a limit of evaluations, which is the end then', () => {
+    const result = climb({ rise: 4 * ROUNDING, slope: -1e-3 }, {}, { maxEvaluations: 3 });
+    expect(result).toMatchObject({ termination: 'maxEvaluations', converged: false, f: 1 });
+    expect(result.evaluations.f).toBe(3);
+  });
+
+  it.each([
+    ['equal penalties', 0.5, 0.5, true],
+    ['a penalty that rises', 0, 8 * ROUNDING, false],
+    ['a penalty that rises by less than rounding', 0, ROUNDING / 4, true],
+  ])('is judged with the penalty of the solver: %s', (_, before, after, converged) => {
+    const measure: Solver['measure'] = ({ f, gradient, x }) => ({
+      f: f + (x[0] < 1.5 ? before : after),
+      gradientNorm: Math.abs(gradient[0]),
+    });
+    const { converged: is } = climb({ rise: 8 * ROUNDING, slope: -ROUNDING / 1024 }, { measure });
+    expect(is).toBe(converged);
+  });
+
+  it('is a contradiction if f changes there though no gradient says so', () => {
+    const slope: Problem = {
+      p0: Float64Array.of(0),
+      fg([x], gradient) {
+        gradient?.set([x < 1.5 ? -1 : 0]);
+        return x < 1.5 ? 2 - x : x;
+      },
+    };
+    const { solver } = scripted([[1], [2]], { descends: true });
+    expect(minimize(slope, solver)).toMatchObject({ termination: 'gradientMismatch', f: 1 });
+  });
+
+  it('ends a run on mini-batches, whose values cannot be compared', () => {
+    const batches: Problem = {
+      p0: Float64Array.of(0),
+      nextBatch() {},
+      fg([x], gradient) {
+        gradient?.set([x === 2 ? 0 : -1]);
+        return x === 2 ? 9 : 1;
+      },
+    };
+    const result = minimize(batches, scripted([[1], [2]]).solver, { maxIterations: 4 });
+    expect(result).toMatchObject({ termination: 'gradientTolerance', iterations: 2, f: 9 });
+  });
+});
+
+describe('a step that failed', () => {
+  it('leaves the best point where the points seen beside it are higher', () => {
+    const hills: Problem = {
+      p0: Float64Array.of(4),
+      fg([x], gradient) {
+        gradient?.set([x === 0 ? 1 : x]);
+        return x === 0 ? 1 : 3 + x ** 2 / 2;
+      },
+    };
+    const { solver } = scripted([[0], [2], failed('lineSearchFailed')]);
+    const result = minimize(hills, solver);
+    expect(result).toMatchObject({ termination: 'lineSearchFailed', f: 1 });
+    expect([...result.x]).toEqual([0]);
+  });
+
+  it('is looked into at points that the solver admits', () => {
+    const settings: (Setting | undefined)[] = [];
+    const { solver } = scripted([[2, -1], failed('lineSearchFailed')], {
+      admit(x, setting) {
+        settings.push(setting);
+        x[0] = Math.max(2, x[0]);
+      },
+    });
+    const seen: Float64Array[] = [];
+    const result = minimize({ ...bowl, fg: (x, g) => (seen.push(x.slice()), bowl.fg(x, g)) }, solver);
+    expect(result.termination).toBe('lineSearchFailed');
+    expect(seen.length).toBeGreaterThan(3);
+    expect(seen.every(([a]) => a >= 2)).toBe(true);
+    expect(settings.every((setting) => setting?.n === 2)).toBe(true);
+  });
+
+  it.each(['precisionFloor', 'lineSearchFailed'] as const)(
+    'as %s ends by the limit that forbids to look into it',
+    (termination) => {
+      for (const maxEvaluations of [2, 3]) {
+        const { solver } = scripted([[2, 0], failed(termination)]);
+        const result = minimize(bowl, solver, { maxEvaluations });
+        expect(result).toMatchObject({ termination: 'maxEvaluations', iterations: 1, f: 2 });
+        expect(result.evaluations.f).toBe(maxEvaluations);
+      }
+    },
+  );
+
+  it('for another reason is not looked into', () => {
+    const { solver } = scripted([[2, 0], failed('maxProducts')]);
+    const result = minimize(bowl, solver);
+    expect(result).toMatchObject({ termination: 'maxProducts', iterations: 1 });
+    expect(result.evaluations.f).toBe(2);
+  });
+});
+
+describe('a tolerance that the start meets', () => {
+  it('takes no further evaluation, unless the whole gradient is 0', () => {
+    const at = (x: number, change: Partial<Problem> = {}) =>
+      minimize({ ...bowl, p0: Float64Array.of(x, 0), ...change }, scripted(['stay']).solver).evaluations.f;
+    expect(at(1e-9)).toBe(1);
+    expect(at(0)).toBeGreaterThan(1);
+    expect(at(0, { nextBatch() {} })).toBe(1);
+  });
+
+  it('is not blamed where a resumed run ends at once for another reason', () => {
+    const moves: Move[] = [[2, 0], 'stay'];
+    const options = { ftol: 1e-9 };
+    const first = minimize(bowl, scripted(moves).solver, options);
+    expect(first).toMatchObject({ termination: 'functionTolerance', iterations: 3 });
+    const again = minimize(bowl, scripted(moves).solver, { ...options, resume: first.state });
+    expect(again).toMatchObject({ termination: 'functionTolerance', iterations: 0, message: first.message });
+  });
+});
