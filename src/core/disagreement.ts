@@ -186,7 +186,7 @@ interface Verdict extends Pick<Inspection, 'mismatch' | 'descends'> {
 function steepestSteps({ at, p0, precision, admit }: Standstill): Float64Array[] {
   const { x, gradient } = at;
   const aims = DECREASES[precision];
-  const longest = LONGEST * (normInf(x) || normInf(p0) || 1);
+  const longest = LONGEST * sizeOfUnknowns(x, p0);
   const along = (direction: Float64Array) => {
     const norm = normInf(direction);
     // Relative to the norm, squares neither overflow nor underflow.
@@ -205,16 +205,20 @@ function steepestSteps({ at, p0, precision, admit }: Standstill): Float64Array[]
 
 /**
  * Returns lines along every `lines`-th unknown, with signs from a hash. Their lengths are fractions of the
- * unknown's distance from the start, or of its size if it has not moved.
+ * unknown's distance from the start, or of its size if it has not moved; of the size of the others if all of these
+ * are 0, and of 1 if those are 0, too.
  */
 function sharedLines({ at: { x }, p0 }: Standstill, line: number, lines: number): Line[] {
-  const way = x.map((value, i) => (i % lines === line ? Math.abs(value - p0[i]) || Math.abs(value) : 0));
-  if (normInf(way) === 0) return [];
+  const isShare = (i: number): boolean => i % lines === line;
+  const way = x.map((value, i) => (isShare(i) ? Math.abs(value - p0[i]) || Math.abs(value) : 0));
+  if (normInf(way) === 0) way.forEach((_, i) => (way[i] = isShare(i) ? sizeOfUnknowns(x, p0) : 0));
   return PARTS.map((part, k) => ({
     step: way.map((value, i) => part * signOf(i) * value),
     symmetric: k >= FIRST_SYMMETRIC,
   }));
 }
+
+const sizeOfUnknowns = (x: Float64Array, p0: Float64Array): number => normInf(x) || normInf(p0) || 1;
 
 function signOf(index: number): number {
   const hash = Math.imul(index + 1, 0x9e3779b1);

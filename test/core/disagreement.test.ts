@@ -120,6 +120,26 @@ describe('a standstill', () => {
     expect(found.mismatch?.byValues).toBe(asked[asked.length - 13].f - 3.09);
   });
 
+  it.each([
+    [
+      [0, 0],
+      [0, 0],
+    ],
+    [
+      [0, 3],
+      [0, 1],
+    ],
+  ])('with an element missing is one, too, where that unknown is 0: from %j to %j', (p0, x) => {
+    const slope: Objective = ([a, b], gradient) => (gradient.set([0, 0]), 1 + a + (b - x[1]) ** 2);
+    expect(inspectAt(slope, x, p0).found.mismatch?.byGradients).toBe(0);
+    // A right gradient of 0 there is no contradiction.
+    const valley: Objective = ([a, b], gradient) => (
+      gradient.set([2 * a, 2 * (b - x[1])]),
+      1 + a ** 2 + (b - x[1]) ** 2
+    );
+    expect(inspectAt(valley, x, p0).found.mismatch).toBeNull();
+  });
+
   it.each([1e-10, 1e-8, 1e-6, 1e-4])('is no contradiction where f scatters by %g of its size', (size) => {
     const exact = bowl(3, [1, 2]);
     const uniform = random(5);
