@@ -42,7 +42,7 @@ export function checkResume(
   const part = missingPart(state);
   if (part !== null) {
     throw new TypeError(
-      `minimize: resume: the state has no ${part}: it is damaged, or another release has made it. Leave resume out to begin anew from p0.`,
+      `${where}: resume: the state has no ${part}: it is damaged, or another release has made it. Omit resume to start from p0.`,
     );
   }
   const was = state.problem;
