@@ -69,6 +69,7 @@ export async function runUnguardedAsync<Result>(
 
 /** Methods that a problem may lack, with the advice for error messages. */
 const missing = {
+  nextBatch: 'has no mini-batches; give it a method nextBatch().',
   overlap: 'does not say what its batches share; give it a method overlap(x, gradient) beside nextBatch().',
   residuals: 'has no residuals; leastSquares({ p0, residualCount, residuals }) makes one that has.',
   jacobianVector:
@@ -90,21 +91,21 @@ function answerTo(question: Question, problem: AsyncProblem | Problem): unknown 
     case 'evaluate':
       return problem.fg(question.x, question.gradient);
     case 'nextBatch':
-      return problem.nextBatch?.();
+      return problem.nextBatch!();
     case 'overlap':
-      return problem.overlap?.(question.x, question.gradient);
+      return problem.overlap!(question.x, question.gradient);
     case 'residuals':
-      return problem.residuals?.(question.x, question.residuals, question.jacobian);
+      return problem.residuals!(question.x, question.residuals, question.jacobian);
     case 'jacobianVector':
-      return problem.jacobianVector?.(question.x, question.v, question.product);
+      return problem.jacobianVector!(question.x, question.v, question.product);
     case 'vectorJacobian':
-      return problem.vectorJacobian?.(question.x, question.u, question.product);
+      return problem.vectorJacobian!(question.x, question.u, question.product);
     case 'jacobianGram':
-      return problem.jacobianGram?.(question.x, question.product);
+      return problem.jacobianGram!(question.x, question.product);
     case 'hessianVector':
-      return problem.hessianVector?.(question.x, question.v, question.product);
+      return problem.hessianVector!(question.x, question.v, question.product);
     case 'valuesAt':
-      return problem.valuesAt?.(question.points, question.values);
+      return problem.valuesAt!(question.points, question.values);
     case 'compute':
       return question.run();
   }
