@@ -1,5 +1,6 @@
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { minimize } from '../../src/core/minimize.ts';
+import { vectorParams } from '../../src/core/paramSet.ts';
 import { bfgs } from '../../src/solvers/bfgs.ts';
 import type { Problem } from '../../src/core/problem.ts';
 import type { RunState } from '../../src/core/runState.ts';
@@ -49,6 +50,11 @@ describe('a solve', () => {
     minimize(bowl, solver, options);
     minimize({ ...bowl, residualCount: 7 }, solver, options);
     minimize(more, solver, options);
+    const params = vectorParams(new Float64Array(2));
+    // Products with the Jacobian are of use in pairs.
+    const half = [{ jacobianVector() {} }, { vectorJacobian() {} }, { params: undefined }];
+    const rest = [...half, { jacobianGram() {}, params }];
+    for (const methods of rest) minimize({ ...bowl, ...methods } as Problem, solver, options);
     const plain = {
       stochastic: false,
       overlap: false,
@@ -70,6 +76,8 @@ describe('a solve', () => {
         jacobianProducts: true,
         jacobianGram: false,
       },
+      ...Array.from({ length: 3 }, () => ({ n: 2, precision: 'float64', ...plain })),
+      { n: 2, precision: 'float64', ...plain, jacobianGram: true, layout: params.layout },
     ]);
   });
 
@@ -211,6 +219,14 @@ describe('the ending of a solve', () => {
     expect(minimize(bowl, solver)).toMatchObject({ termination: 'gradientTolerance', iterations: 15 });
   });
 
+  it('is the floor where f stands still for ten iterations, for a solver whose f falls', () => {
+    const flat: Problem = { ...bowl, fg: (x, g) => 1e16 + bowl.fg(x, g) };
+    const end = (descends: boolean) =>
+      minimize(flat, scripted(['stay'], { descends }).solver, { maxIterations: 30 });
+    expect(end(true)).toMatchObject({ termination: 'precisionFloor', iterations: 10 });
+    expect(end(false)).toMatchObject({ termination: 'maxIterations', iterations: 30 });
+  });
+
   it('by a limit or the callback comes where the floor proved none, too', () => {
     const stays = () => scripted(['stay'], { descends: true }).solver;
     expect(minimize(bowl, stays(), { maxIterations: 10 })).toMatchObject({
@@ -303,6 +319,31 @@ describe('what a run hands on', () => {
     expect(states.map(({ best }) => best.x?.[0] ?? null)).toEqual([null, null, 2, null]);
     expect([...x]).toEqual([1, 0]);
     expect(state.best.x).toBeNull();
+  });
+
+  it('are the statistics of the problem at the last point', () => {
+    const read = ([a]: Float64Array) => Float64Array.of(10 * a);
+    const written: number[] = [];
+    const statistics = { read, write: ([value]: Float64Array) => void written.push(value) };
+    const moves: Move[] = [[2, 0]];
+    const { state } = minimize({ ...bowl, statistics }, scripted(moves).solver, { maxIterations: 1 });
+    expect(state.statistics).toEqual(Float64Array.of(20));
+    const options = { maxIterations: 0, resume: state };
+    minimize({ ...bowl, statistics }, scripted(moves).solver, options);
+    expect(written).toEqual([20]);
+    expect(minimize(bowl, scripted(moves).solver, options).state.statistics).toBeNull();
+  });
+
+  it('is not printed unasked', () => {
+    const log = vi.spyOn(console, 'log').mockImplementation(() => {});
+    const run = (options: SolveOptions) => {
+      log.mockClear();
+      minimize(bowl, scripted([[2, 0]]).solver, { maxIterations: 4, ...options });
+      return log.mock.calls.length;
+    };
+    // A heading, and the iterations 0, 2 and 4.
+    expect([run({}), run({ showTrace: true, showEvery: 2 })]).toEqual([0, 4]);
+    log.mockRestore();
   });
 
   it('is not changed by writing into the result', () => {
@@ -425,9 +466,11 @@ describe('on mini-batches', () => {
   });
 
   it('the floor of f means nothing', () => {
-    const still: Problem = { ...bowl, nextBatch() {} };
+    const still: Problem = { ...bowl, nextBatch() {}, fg: (x, g) => 1e16 + bowl.fg(x, g) };
     const { solver } = scripted(['stay'], { descends: true });
-    expect(minimize(still, solver, { maxIterations: 30 }).termination).toBe('maxIterations');
+    const { termination, evaluations } = minimize(still, solver, { maxIterations: 30 });
+    // Two for each step, and none to look for its reason.
+    expect([termination, evaluations.f]).toEqual(['maxIterations', 61]);
   });
 });
 
