@@ -187,12 +187,12 @@ function matrices(
   const { varied } = parameters;
   const gradients = gradientsOf(parameters, theta);
   const isHeld = (k: number): boolean => roles[varied[k]] === 'at bound';
-  const isTiedToBound = (g: Float64Array, j: number): boolean =>
-    roles[j] === 'tied' && g.some(Boolean) && g.every((slope, k) => slope === 0 || isHeld(k));
+  const isAtBound = (g: Float64Array): boolean =>
+    g.some(Boolean) && g.every((slope, k) => slope === 0 || isHeld(k));
   // Without a degree of freedom the scatter is not known: errors are infinite, as SciPy has them.
   const factor = Number.isNaN(variance) ? Infinity : variance;
-  const variances = gradients.map((g, j) => {
-    if (roles[j] === 'at bound' || isTiedToBound(g, j)) return NaN;
+  const variances = gradients.map((g) => {
+    if (isAtBound(g)) return NaN;
     const relative = varianceOf(uncertainty, g);
     return relative === 0 ? 0 : factor * relative;
   });

@@ -86,6 +86,60 @@ describe('a fixed parameter', () => {
   });
 });
 
+describe('without degrees of freedom', () => {
+  it('a fixed parameter has no error, the others an infinite one', () => {
+    const fit = curveFit(line, [2], [7], [1, 1], { fixed: [0] });
+    expect([...fit.standardErrors]).toEqual([0, Infinity]);
+    expect(fit.covariance.map((row) => Array.from(row))).toEqual([
+      [0, 0],
+      [0, Infinity],
+    ]);
+    expect(fit.undetermined).toEqual([]);
+  });
+
+  it('the scatter is not known, even if the fit is not exact', () => {
+    const fit = curveFit((_t: number, [a]: Float64Array) => a, [1], [-1], [3], { lower: [0] });
+    expect(fit.chiSquare).toBe(1);
+    expect(fit.reducedChiSquare).toBeNaN();
+    expect(() => fit.profile()).toThrow('profile: without degrees of freedom there are no intervals.');
+  });
+});
+
+describe('covariances', () => {
+  const rows = (fit: { covariance: readonly Float64Array[] }) => fit.covariance.map((row) => Array.from(row));
+
+  it('are 0 with what is fixed and NaN with what is not determined, which has an infinite variance', () => {
+    // The data determine only the sum of b and c.
+    const model = (_t: number, [a, b, c]: Float64Array) => a + b + c;
+    const fit = curveFit(model, points, values, [1, 1, 1], { fixed: [0] });
+    expect(rows(fit)).toEqual([
+      [0, 0, 0],
+      [0, Infinity, NaN],
+      [0, NaN, Infinity],
+    ]);
+    expect(fit.undetermined).toEqual(['p1', 'p2']);
+  });
+
+  it('are not known where a parameter is at its bound, or depends on such ones alone', () => {
+    const tied = { 2: ([, b]: Float64Array) => 2 * b, 3: ([a, b]: Float64Array) => a + b };
+    const model = (t: number, [a, b]: Float64Array) => a + b * t;
+    const fit = curveFit(model, points, values, [0, 1, 0, 0], { upper: [null, 1, null, null], tied });
+    expect(fit.roles).toEqual(['varied', 'at bound', 'tied', 'tied']);
+    const v = fit.standardErrors[0] ** 2;
+    // The scatter about a line of slope 1: its mean has the variance s²/m.
+    const rests = values.map((y, i) => y - points[i]);
+    const mean = rests.reduce((a, b) => a + b) / 6;
+    expect(v).toBeCloseTo(rests.reduce((sum, r) => sum + (r - mean) ** 2, 0) / 4 / 6, 8);
+    const near = expect.closeTo(v, 8) as number;
+    expect(rows(fit)).toEqual([
+      [near, NaN, NaN, near],
+      [NaN, NaN, NaN, NaN],
+      [NaN, NaN, NaN, NaN],
+      [near, NaN, NaN, near],
+    ]);
+  });
+});
+
 describe('methods refuse in their own name', () => {
   const fit = curveFit(line, points, values, [0, 1]);
 
