@@ -132,8 +132,7 @@ describe('an error of the problem', () => {
     try {
       return yield { kind: 'evaluate', x, gradient: null };
     } catch (error) {
-      expect(error).toBe(failure);
-      return -1;
+      return error === failure ? -1 : NaN;
     }
   }
 

@@ -1,4 +1,6 @@
+import { crc32 } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
+import { pack } from '../../src/core/pack.ts';
 import {
   adam,
   auto,
@@ -354,6 +356,40 @@ describe('a state', () => {
     expect(bad({ format: 'onnx' })).toThrow(/no saved state/);
     expect(() => loadState(JSON.stringify(saved) as never)).toThrow(/JSON.parse\(text\) comes first/);
     expect(() => loadState(null as never)).toThrow(/no saved state/);
+  });
+
+  it('is saved as little-endian float64 in base64, with a CRC-32 of its structure and of its numbers', () => {
+    const { state: long } = minimize(rosenbrock(3000), lbfgs(), { maxIterations: 2 });
+    for (const given of [state, long]) {
+      const { structure, numbers } = pack(given);
+      const bytes = Buffer.alloc(8 * numbers.length);
+      numbers.forEach((value, i) => bytes.writeDoubleLE(value, 8 * i));
+      const hex = (data: Uint8Array | string) => crc32(data).toString(16).padStart(8, '0');
+      expect(saveState(given)).toEqual({
+        format: 'quasi-newton run',
+        version: 1,
+        solver: 'lbfgs',
+        checksum: hex(structure) + hex(bytes),
+        structure,
+        numbers: bytes.toString('base64'),
+      });
+      expect(loadState(saveState(given))).toEqual(given);
+    }
+  });
+
+  it('whose numbers are cut off is damaged, whatever its checksum says', () => {
+    const bytes = Uint8Array.of(1, 2, 3, 4);
+    const saved = {
+      ...saveState(state),
+      structure: '{}',
+      numbers: Buffer.from(bytes).toString('base64'),
+      checksum: [crc32('{}'), crc32(bytes)].map((sum) => sum.toString(16).padStart(8, '0')).join(''),
+    };
+    expect(() => loadState(saved)).toThrow(
+      new TypeError(
+        'loadState: the state is damaged: its checksum differs. Read it again, or resume an earlier one.',
+      ),
+    );
   });
 
   it('stays out of what is printed, spread and sent', () => {
