@@ -117,8 +117,8 @@ mkdirSync('out/mutation', { recursive: true });
 const known = new Set(
   existsSync(values.out) && !values.again
     ? readFileSync(values.out, 'utf8')
-        .trim()
         .split('\n')
+        .filter(Boolean)
         .map((line) => JSON.parse(line).id)
     : [],
 );
