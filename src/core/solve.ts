@@ -13,6 +13,7 @@ import { terminations } from './termination.ts';
 import { traceLine, type TraceEntry } from './trace.ts';
 import { sameNumbers } from './vector.ts';
 import { measureOf, type View } from './view.ts';
+import type { Watch } from './validation.ts';
 import type { Asks } from './question.ts';
 import type { CompleteSolveOptions } from './solveOptions.ts';
 import type { Solver } from './solver.ts';
@@ -150,7 +151,7 @@ function* finish(run: Run, end: End): Asks<SolveResult> {
   yield* takeAnswer(solver, state, best, meter, { batches: setting.stochastic, measure: view.measure });
   best.secure();
   const finalState = stateOf(run);
-  const [termination, message] = watched ? yield* restoreValidated(run, end) : end;
+  const [termination, message] = watched ? yield* restoreValidated(run, watched, end) : end;
   const { x, f, gradientNorm } = best;
   return solveResult({
     x,
@@ -172,9 +173,7 @@ function* finish(run: Run, end: End): Asks<SolveResult> {
 /**
  * Restores the point with the lowest validation loss, if requested; returns the end with its message adapted.
  */
-function* restoreValidated({ watched, best, iteration }: Run, end: End): Asks<End> {
-  let [termination, message] = end;
-  if (!watched) return end;
+function* restoreValidated({ best, iteration }: Run, watched: Watch, [termination, message]: End): Asks<End> {
   yield* watched.observe(iteration, best, best, true);
   const chosen = watched.chosen();
   if (chosen !== null && !sameNumbers(chosen.x, best.x)) {

@@ -334,6 +334,20 @@ describe('what a run hands on', () => {
     expect(minimize(bowl, scripted(moves).solver, options).state.statistics).toBeNull();
   });
 
+  it('to a resumed run of another function are no tolerances, and no lowest point', () => {
+    const first = minimize(bowl, scripted([[1, 0]]).solver, { maxIterations: 1 });
+    const larger: Problem = {
+      ...bowl,
+      fg: (x, g) => (g?.set(x.map((value) => 100 * value)), 100 * bowl.fg(x, null)),
+    };
+    const options = { maxIterations: 0, gtol: 0, gRel: 1e-3 };
+    const again = minimize(bowl, scripted([[1, 0]]).solver, { ...options, resume: first.state });
+    expect(again.measures.gradient.tolerance).toBe(4 * 1e-3);
+    const other = minimize(larger, scripted([[1, 0]]).solver, { ...options, resume: first.state });
+    expect(other.measures.gradient.tolerance).toBe(100 * 1e-3);
+    expect(other.f).toBe(50);
+  });
+
   it('is not printed unasked', () => {
     const log = vi.spyOn(console, 'log').mockImplementation(() => {});
     const run = (options: SolveOptions) => {

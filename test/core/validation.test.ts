@@ -63,7 +63,13 @@ describe('validation', () => {
       validation: { problem: held, patience: 50 },
     });
     expect(limited.termination).toBe('maxIterations');
-    expect(limited.message).toContain('whose validation loss was least');
+    expect(limited.message).toBe(
+      'The iteration limit was reached; raise maxIterations to go on. The point returned is the one whose validation loss was least.',
+    );
+    // Writing into the result leaves the state as it is.
+    const least = limited.x[0];
+    limited.x.fill(9);
+    expect(limited.state.validation!.point!.x[0]).toBe(least);
   });
 
   it('that answers later is awaited, and refused where nobody waits', async () => {
@@ -118,8 +124,12 @@ describe('validation', () => {
         write: (values) => void (statistics = values),
       },
     };
-    const result = minimize(problem, solver(), { validation: { problem: held, patience: 3 } });
+    const options = { validation: { problem: held, patience: 3 } };
+    const result = minimize(problem, solver(), options);
     expect(statistics).toEqual(result.x);
+    // A problem without statistics may go on from there.
+    const resumed = minimize(walk(), solver(), { ...options, resume: result.state, maxIterations: 1 });
+    expect(resumed.x).toEqual(result.x);
   });
 
   it('is refused where it is wrong', () => {
