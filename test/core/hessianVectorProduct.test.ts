@@ -88,6 +88,15 @@ describe('differences', () => {
     });
   });
 
+  it('take the place of the products of the problem only where asked for', () => {
+    const problem = waves(1, 1);
+    const agreement = (method: 'auto' | 'differences') =>
+      hessianVectorProduct(problem, problem.p0, v, { method }).agreement;
+    // Products of the problem are exact; differences are not.
+    expect(agreement('auto')).toBe(0);
+    expect(agreement('differences')).toBeGreaterThan(0);
+  });
+
   it('need a point and a direction, and say so', () => {
     const problem = { p0: Float64Array.of(1, 1), fg: () => 0 };
     const call = hessianVectorProduct as (...given: unknown[]) => unknown;

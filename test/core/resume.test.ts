@@ -252,6 +252,16 @@ describe('a run that is resumed', () => {
   });
 });
 
+/** Returns the error of a call. */
+function refusalOf(call: () => unknown): Error {
+  try {
+    call();
+  } catch (error) {
+    return error as Error;
+  }
+  throw new Error('nothing was refused');
+}
+
 describe('a state', () => {
   const { state } = minimize(rosenbrock(), lbfgs(), { maxIterations: 5 });
   const resumed = (change: Partial<Problem>, solver: Solver = lbfgs(), given: RunState = state) => {
@@ -304,8 +314,31 @@ describe('a state', () => {
       expect(() => minimize(rosenbrock(), lbfgs(), { resume: resume as never })).toThrow(/resume/);
     }
     expect(() => minimize(rosenbrock(), lbfgs(), { resume: saveState(state) as never })).toThrow(/loadState/);
-    expect(() => saveState({} as never)).toThrow(/saveState: state must be result.state/);
-    expect(() => saveState(undefined as never)).toThrow(TypeError);
+    for (const [given, shown] of [
+      [undefined, 'undefined'],
+      [null, 'null'],
+      [3, '3'],
+      ['text', '"text"'],
+      [{ format: 1 }, 'an object with format'],
+      [{ ...state, format: 2 }, 'an object with format, solver'],
+    ] as const) {
+      const refusal = refusalOf(() => saveState(given as never));
+      expect(refusal).toBeInstanceOf(TypeError);
+      expect(refusal.message).toContain(
+        `saveState: state must be result.state or progress.state(), got ${shown}`,
+      );
+    }
+    for (const [given, end] of [
+      [undefined, 'got undefined.'],
+      [null, 'got null.'],
+      [{}, 'got an object with nothing.'],
+      ['text', 'got "text". JSON.parse(text) comes first.'],
+    ] as const) {
+      const refusal = refusalOf(() => loadState(given as never));
+      expect(refusal).toEqual(
+        new TypeError(`loadState: this is no saved state, which saveState makes; ${end}`),
+      );
+    }
   });
 
   it('of another shape is refused in words, whatever part of it is another', () => {
@@ -360,7 +393,10 @@ describe('a state', () => {
 
   it('is saved as little-endian float64 in base64, with a CRC-32 of its structure and of its numbers', () => {
     const { state: long } = minimize(rosenbrock(3000), lbfgs(), { maxIterations: 2 });
-    for (const given of [state, long]) {
+    const many = Array.from({ length: 60 }, (_, alpha) => ({ ...state, alpha }));
+    // Digits that are 0 count, too.
+    expect(many.some((each) => saveState(each).checksum.slice(8).startsWith('0'))).toBe(true);
+    for (const given of [...many, long]) {
       const { structure, numbers } = pack(given);
       const bytes = Buffer.alloc(8 * numbers.length);
       numbers.forEach((value, i) => bytes.writeDoubleLE(value, 8 * i));

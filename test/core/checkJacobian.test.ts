@@ -1,0 +1,207 @@
+import { describe, expect, it } from 'vitest';
+import {
+  checkJacobian,
+  checkJacobianAsync,
+  layoutOf,
+  leastSquares,
+  vectorParams,
+  type CheckJacobianOptions,
+  type Problem,
+} from 'quasi-newton';
+
+/** Linear residuals r = Ax − (1, 2, …), whose Jacobian is written as `given`, and products by `products`. */
+function linear(
+  A: readonly (readonly number[])[],
+  { given = A, products, ...more }: LinearOptions = {},
+): Problem {
+  const [m, n] = [A.length, A[0].length];
+  const times = (B: typeof A, v: Float64Array, out: Float64Array) =>
+    B.forEach((row, i) => (out[i] = row.reduce((sum, b, j) => sum + b * v[j], 0)));
+  const transposed = (B: typeof A) => B[0].map((_, j) => B.map((row) => row[j]));
+  const problem = leastSquares({
+    p0: Float64Array.from({ length: n }, (_, j) => j + 1),
+    residualCount: m,
+    residuals(x, r, J) {
+      times(A, x, r);
+      r.forEach((value, i) => (r[i] = value - (i + 1)));
+      if (given !== null) J?.set(given.flat());
+    },
+  });
+  return {
+    ...problem,
+    ...(products && {
+      jacobianVector: (_: Float64Array, v: Float64Array, out: Float64Array) => times(products.J, v, out),
+      vectorJacobian: (_: Float64Array, u: Float64Array, out: Float64Array) =>
+        times(transposed(products.JT), u, out),
+    }),
+    ...more,
+  };
+}
+interface LinearOptions extends Partial<Problem> {
+  given?: readonly (readonly number[])[] | null;
+  products?: { J: readonly (readonly number[])[]; JT: readonly (readonly number[])[] };
+}
+
+const A = [
+  [1, 2],
+  [3, -4],
+  [0, 5],
+];
+/** A with another element at a place. */
+const changed = (row: number, column: number, value: number) =>
+  A.map((each, i) => each.map((a, j) => (i === row && j === column ? value : a)));
+
+describe('an element of a Jacobian', () => {
+  it('has an error relative to the larger of the two numbers, and to a hundredth of its column', () => {
+    for (const [given, error] of [
+      [3.3, 0.3 / 3.3],
+      [2.7, 0.3 / 3],
+      [-3, 6 / 3],
+    ]) {
+      const { worst, wrong } = checkJacobian(linear(A, { given: changed(1, 0, given) }));
+      expect(worst).toMatchObject({ method: 'residuals', row: 1, column: 0, tensor: null, jacobian: given });
+      expect(worst.difference).toBeCloseTo(3, 8);
+      expect(worst.error).toBeCloseTo(error, 8);
+      expect(wrong).toEqual([worst]);
+    }
+    // The largest element of the first column is 3.
+    const small = checkJacobian(linear(A, { given: changed(2, 0, 0.001) }));
+    expect(small.worst.error).toBeCloseTo(0.001 / 0.03, 6);
+    const infinite = checkJacobian(linear(A, { given: changed(0, 1, Infinity) })).worst;
+    expect(infinite).toMatchObject({ row: 0, column: 1, error: Infinity });
+  });
+
+  it('is wrong beyond the tolerance, which is 1e-5, or in float32 1e-2', () => {
+    const ok = (relative: number, options: CheckJacobianOptions = {}, more: Partial<Problem> = {}) =>
+      checkJacobian(linear(A, { given: changed(0, 0, 1 + relative), ...more }), options).ok;
+    expect([ok(0.9e-5), ok(1.2e-5)]).toEqual([true, false]);
+    expect([ok(0.9e-3, { tolerance: 1e-3 }), ok(1.2e-3, { tolerance: 1e-3 })]).toEqual([true, false]);
+    const float32 = { precision: 'float32' } as const;
+    expect([ok(0.009, {}, float32), ok(0.02, {}, float32)]).toEqual([true, false]);
+  });
+
+  it('is listed with the others, the worst first, and at most 1000 of them', () => {
+    const twice = A.map((row, i) => row.map((a, j) => a * (i === 1 && j === 1 ? 2 : i === 0 ? 1.25 : 1)));
+    const { wrong, worst, message, undetermined } = checkJacobian(linear(A, { given: twice }));
+    expect(wrong.map(({ row }) => row)).toEqual([1, 0, 0]);
+    expect(wrong.map(({ error }) => error)).toEqual(
+      [0.5, 0.2, 0.2].map((e) => expect.closeTo(e, 8) as number),
+    );
+    expect(wrong[0]).toEqual(worst);
+    expect(undetermined).toBe(0);
+    expect(message).toBe(
+      'The Jacobian disagrees with the residuals in 3 of 6 elements; worst is row 1, column 1: -8 against -4.000000 by differences.',
+    );
+    const many = Array.from({ length: 40 }, (_, i) =>
+      Array.from({ length: 30 }, (_, j) => 1 + ((i * j) % 7)),
+    );
+    const check = checkJacobian(linear(many, { given: many.map((row) => row.map((a) => 2 * a)) }));
+    expect([check.wrong.length, check.checked]).toEqual([1000, 1200]);
+    expect(check.message).toContain('in 1200 of 1200 elements');
+  });
+
+  it('has the name of its tensor', () => {
+    const layout = layoutOf([
+      { name: 'w', shape: [1] },
+      { name: 'bias', shape: [1] },
+    ]);
+    const params = vectorParams(Float64Array.of(1, 2), layout);
+    const { worst, message } = checkJacobian(linear(A, { given: changed(2, 1, 6), params }));
+    expect(worst.tensor).toBe('bias');
+    expect(message).toContain('worst is row 2, column 1 (of "bias"): 6 against 5.000000');
+    const at = Float64Array.of(8, 9);
+    checkJacobian(linear(A, { params }), { at });
+    expect(params.copyInto(new Float64Array(2))).toEqual(at);
+  });
+
+  it('is compared at the point asked for, rounded in float32', () => {
+    const points: number[] = [];
+    const cube = (precision: 'float32' | 'float64'): Problem =>
+      leastSquares({
+        p0: Float64Array.of(1),
+        residualCount: 1,
+        precision,
+        residuals([a], r, J) {
+          points.push(a);
+          r[0] = a ** 3;
+          if (J) J[0] = 3 * a ** 2;
+        },
+      });
+    const at = Float64Array.of(2.1);
+    expect(checkJacobian(cube('float64'), { at }).worst.jacobian).toBeCloseTo(3 * 2.1 ** 2, 12);
+    expect(points[0]).toBe(2.1);
+    points.length = 0;
+    expect(checkJacobian(cube('float32'), { at }).worst.jacobian).toBeCloseTo(3 * Math.fround(2.1) ** 2, 12);
+    expect(points).toEqual(points.map(Math.fround));
+    expect(at[0]).toBe(2.1);
+  });
+});
+
+describe('products with a Jacobian', () => {
+  it('are compared with the same differences, each method in a sentence', () => {
+    const products = { J: changed(0, 1, 3), JT: A };
+    const check = checkJacobian(linear(A, { products }));
+    expect(check).toMatchObject({ ok: false, checked: 6 });
+    expect(check.worst).toMatchObject({ method: 'jacobianVector', row: 0, column: 1, jacobian: 3 });
+    expect(check.message).toBe(
+      'The Jacobian agrees with the residuals in all 6 elements. jacobianVector disagrees with the residuals in 1 of 6 elements; worst is row 0, column 1: 3 against 2.000000 by differences. vectorJacobian agrees with the residuals in all 6 elements.',
+    );
+    const other = checkJacobian(linear(A, { products: { J: A, JT: changed(2, 1, 4) } }));
+    expect(other.worst).toMatchObject({ method: 'vectorJacobian', row: 2, column: 1, jacobian: 4 });
+    expect(checkJacobian(linear(A, { products }), { products: false }).ok).toBe(true);
+  });
+
+  it('are enough, where no Jacobian is written', () => {
+    const problem = linear(A, { given: null, products: { J: A, JT: A } });
+    const { ok, message } = checkJacobian(problem);
+    expect([ok, message]).toEqual([
+      true,
+      'jacobianVector agrees with the residuals in all 6 elements. vectorJacobian agrees with the residuals in all 6 elements.',
+    ]);
+    const refusal = new TypeError('checkJacobian: residuals writes no Jacobian; there is nothing to check.');
+    expect(() => checkJacobian(problem, { products: false })).toThrow(refusal);
+    const one: Problem = { ...linear(A, { given: null }), jacobianVector() {} };
+    expect(() => checkJacobian(one)).toThrow(refusal);
+  });
+});
+
+describe('checkJacobian refuses', () => {
+  it.each<[string, unknown, CheckJacobianOptions, string]>([
+    [
+      'what is no problem',
+      undefined,
+      {},
+      'the problem must have residuals, got undefined; leastSquares({ p0, residualCount, residuals }) makes one.',
+    ],
+    [
+      'a problem that does not tell their number',
+      { ...linear(A), residualCount: undefined },
+      {},
+      'residualCount must be a whole number ≥ 1, got undefined.',
+    ],
+    ['a fraction for their number', { ...linear(A), residualCount: 2.5 }, {}, 'residualCount must be'],
+    ['an option that is wrong', linear(A), { tolerance: -1 }, 'tolerance: must be'],
+    ['a switch that is none', linear(A), { products: 1 as never }, 'products: must be'],
+    [
+      'a residual that is not a number',
+      { ...linear(A), residuals: (_: Float64Array, r: Float64Array) => r.set([1, NaN, 1]) },
+      {},
+      'residual 1 is NaN; check where all are finite.',
+    ],
+    [
+      'a point without differences',
+      leastSquares({
+        p0: Float64Array.of(1, 2),
+        residualCount: 1,
+        residuals: ([a, b], r, J) => (r.set([b === 2 ? a : NaN]), J?.set([1, 0])),
+      }),
+      {},
+      'no finite difference in unknown 1; check at another point.',
+    ],
+  ])('%s, in its own name', async (_, problem, options, message) => {
+    expect(() => checkJacobian(problem as Problem, options)).toThrow(`checkJacobian: ${message}`);
+    await expect(checkJacobianAsync(problem as Problem, options)).rejects.toThrow(
+      `checkJacobianAsync: ${message}`,
+    );
+  });
+});
