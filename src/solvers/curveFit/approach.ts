@@ -89,7 +89,7 @@ function solverFor({ lower, upper }: FitProblem, accuracy: Accuracy): Solver {
   });
 }
 
-/** True if a Gauss–Newton step lowers f by half of what it promises. */
+/** True if a Gauss–Newton step lowers f by a tenth of what it promises. */
 function* keepsPromise(fit: FitProblem, model: Linearized): Asks<boolean> {
   const x = plusStep(model);
   if (!isWithin(fit, x)) return false;
