@@ -140,6 +140,16 @@ describe('covariances', () => {
   });
 });
 
+it('a band of the curve has the level asked for', () => {
+  const fit = curveFit(line, points, values, [0, 1]);
+  const [half, most] = [0.5, 0.95].map((level) => fit.predict([0, 3, 10], { level }).confidence);
+  expect(fit.confidence([0, 3, 10], 0.5)).toEqual(half);
+  expect(fit.confidence([0, 3, 10])).toEqual(most);
+  // Quantiles of Student's t with 4 degrees of freedom.
+  const widths = [half, most].map(({ lower, upper }) => upper[1] - lower[1]);
+  expect(widths[0] / widths[1]).toBeCloseTo(0.7406970841 / 2.7764451052, 8);
+});
+
 describe('methods refuse in their own name', () => {
   const fit = curveFit(line, points, values, [0, 1]);
 
