@@ -305,6 +305,49 @@ describe('leastSquares', () => {
     expect([...out]).toEqual([34, 132]);
   });
 
+  it('computes the differences of its first gradient once, for a solver that starts there', () => {
+    let calls = 0;
+    const counted = leastSquares({
+      p0: Float64Array.of(2, 3),
+      residualCount: 3,
+      residuals: (x, out) => (calls++, residuals(x, out, null)),
+    });
+    const count = (run: () => void) => {
+      calls = 0;
+      run();
+      return calls;
+    };
+    const [gradient, r, J] = [new Float64Array(2), new Float64Array(3), new Float64Array(6)];
+    const first = () => void counted.fg(counted.p0, gradient);
+    const ask = (x: Float64Array, jacobian: Float64Array | null) => () => {
+      J.fill(NaN);
+      counted.residuals(x, r.fill(NaN), jacobian);
+    };
+    // One of each unknown; later two.
+    expect(count(first)).toBe(3);
+    expect(count(ask(counted.p0, J))).toBe(0);
+    expect([...r]).toEqual([-1, 6, 9]);
+    const exact = [1, 0, 3, 2, 0, 6];
+    expect([...J]).toEqual(exact.map((value) => expect.closeTo(value, 6) as number));
+    // The solver may have moved: what was known is forgotten.
+    expect(count(ask(counted.p0, J))).toBe(1);
+    expect(count(first)).toBe(5);
+    expect(count(ask(counted.p0, J))).toBe(1);
+    const again = leastSquares({ p0: counted.p0, residualCount: 3, residuals: counted.residuals });
+    again.fg(again.p0, gradient);
+    expect(count(() => again.residuals(Float64Array.of(2, 4), r, J))).toBe(1);
+    again.fg(again.p0, null);
+    expect([...r]).toEqual([-1, 8, 16]);
+    for (const jacobian of [null, J]) {
+      const fresh = leastSquares({ p0: counted.p0, residualCount: 3, residuals: counted.residuals });
+      fresh.fg(fresh.p0, gradient);
+      expect(count(() => fresh.residuals(fresh.p0, r, jacobian))).toBe(jacobian === null ? 1 : 0);
+      fresh.fg(fresh.p0, gradient);
+      fresh.fg(fresh.p0, null);
+      expect(count(() => fresh.residuals(fresh.p0, r, J))).toBe(1);
+    }
+  });
+
   it('asks for the Jacobian only where a gradient is wanted', () => {
     const asked: boolean[] = [];
     const noted = leastSquares({

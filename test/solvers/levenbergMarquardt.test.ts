@@ -346,6 +346,23 @@ describe('within bounds', () => {
     },
   );
 
+  it('costs no product more where no step is cut', () => {
+    const problem: Problem = {
+      ...leastSquares({
+        p0: Float64Array.of(3, -2),
+        residualCount: 3,
+        residuals: ([a, b], r) => r.set([a - 1, Math.exp(b) - 2, a + b]),
+      }),
+      jacobianVector: ([, b], [v, w], product) => product.set([v, Math.exp(b) * w, v + w]),
+      vectorJacobian: ([, b], [t, u, w], product) => product.set([t + w, Math.exp(b) * u + w]),
+    };
+    const end = (lower: number) =>
+      minimize(problem, levenbergMarquardt({ method: 'iterative', lower }), { maxIterations: 5 });
+    const [free, wide] = [end(-Infinity), end(-1e6)];
+    expect(free.evaluations.jacobianVector).toBeGreaterThan(5);
+    expect(wide.evaluations).toEqual(free.evaluations);
+  });
+
   it('refuses bounds of another length, and a lower one above its upper one', () => {
     expect(() => minimize(fit, levenbergMarquardt({ lower: [1, 2] }))).toThrow(
       /lower has length 2.*4 unknowns/,

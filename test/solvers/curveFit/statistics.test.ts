@@ -39,6 +39,9 @@ describe('the statistics of a weighted line', () => {
   ])('are those of its normal equations, absoluteSigma %s', (absoluteSigma, factor) => {
     const fit = curveFit(line, points, values, [0, 1], { sigma, absoluteSigma });
     expect([...fit.x]).toEqual(expected.x.map(close));
+    expect(fit.message).toBe(
+      'The sum of squares is at a minimum: no step that the derivatives suggest lowers it.',
+    );
     expect(fit.chiSquare).toBeCloseTo(expected.chiSquare, 8);
     expect(fit.rSquared).toBeCloseTo(expected.rSquared, 10);
     expect(fit.degreesOfFreedom).toBe(4);
@@ -118,6 +121,7 @@ describe('covariances', () => {
       [0, NaN, Infinity],
     ]);
     expect(fit.undetermined).toEqual(['p1', 'p2']);
+    expect(fit.message).toBe('The sum of squares is at a minimum, which not all parameters determine.');
   });
 
   it('are not known where a parameter is at its bound, or depends on such ones alone', () => {
