@@ -44,12 +44,22 @@ describe('validation', () => {
     });
     expect(result.termination).toBe('validation');
     expect(held.fg(result.x)).toBeGreaterThan(result.validation!.best!.f);
-    expect(result.message).not.toContain('best point');
+    expect(result.message).toBe(
+      `The validation loss has not fallen below ${result.validation!.best!.f} for 3 evaluations.`,
+    );
   });
 
   it('is evaluated every so often, at the start and at the end', () => {
     const validation = { problem: held, every: 4, patience: Infinity };
-    const { validation: found } = minimize(walk(), solver(), { maxIterations: 10, validation });
+    const seen: (number | undefined)[] = [];
+    const { validation: found } = minimize(walk(), solver(), {
+      maxIterations: 10,
+      validation,
+      callback: (progress) => void seen.push(progress.validation),
+    });
+    const values = found!.trace.map(({ f }) => f);
+    expect(seen.flatMap((value, k) => (value === undefined ? [] : [k]))).toEqual([0, 4, 8]);
+    expect(seen.filter((value) => value !== undefined)).toEqual(values.slice(0, 3));
     expect(found!.trace.map(({ iteration }) => iteration)).toEqual([0, 4, 8, 10]);
   });
 
@@ -135,6 +145,9 @@ describe('validation', () => {
   it('is refused where it is wrong', () => {
     for (const validation of [
       1,
+      null,
+      {},
+      { every: 2 },
       held,
       { problem: 3 },
       { problem: held, patience: 0 },

@@ -456,6 +456,23 @@ describe('difficult ground', () => {
     }
   });
 
+  it('takes a shorter step where the residuals a tenth of the way are not finite', () => {
+    const holed = leastSquares({
+      p0: Float64Array.of(0),
+      residualCount: 1,
+      residuals([a], r, J) {
+        r[0] = a > 0.05 && a < 0.15 ? NaN : a - 1;
+        J?.fill(1);
+      },
+    });
+    const end = (acceleration: boolean) =>
+      minimize(holed, levenbergMarquardt({ acceleration }), { maxIterations: 1 }).x[0];
+    // A tenth of the whole step lies at 0.1.
+    expect(end(false)).toBeGreaterThan(0.99);
+    expect(end(true)).toBeLessThan(0.5);
+    expect(end(true)).toBeGreaterThan(0.1);
+  });
+
   it('reaches what float32 can tell, its Jacobian by differences', () => {
     const single = leastSquares({
       p0: Float64Array.of(1, -1),
