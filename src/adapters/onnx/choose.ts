@@ -19,9 +19,7 @@ export interface Parameter {
   readonly tensor: TensorProto;
   /** Location in the model's file. */
   readonly origin: Origin;
-  /**
-   * Name of the result's input for it: the same name, or another if an output of the result has that name.
-   */
+  /** Name of its input in the result: the same name, or another if an output of the result has that name. */
   readonly input: string;
   /** Name of the output that holds its gradient. */
   readonly gradient: string;
@@ -49,7 +47,7 @@ export function choose(
   origins: ReadonlyMap<string, Origin>,
   wrt: DifferentiateOptions['wrt'],
 ): Choice {
-  // A loss given as a graph has brought its constants along; they are no part of the model.
+  // Constants of a loss given as a graph are not part of the model.
   const candidates = candidatesOf(model, origins).filter(({ name }) => origins.has(name));
   const chosen =
     wrt === undefined || typeof wrt === 'function'
@@ -64,7 +62,7 @@ export function choose(
     throw new OnnxError(
       inFunctions.map(({ name }) =>
         fault(
-          `wrt: ${JSON.stringify(name)} is made in a function of the model from what a call of it gives, and could not be written back; inline the functions first (onnx.inliner does).`,
+          `wrt: ${JSON.stringify(name)} is computed in a function of the model from the arguments of a call, and cannot be written back; inline the functions first (onnx.inliner does).`,
         ),
       ),
     );
@@ -79,7 +77,7 @@ export function choose(
     const none = wrt === undefined ? 'the model has no trainable parameter' : 'no parameter was chosen';
     throw new OnnxError([
       fault(
-        `${none}${constants.length > 0 ? `; its constants are ${constants.join(', ')}: name some (trainable's option trainable, differentiate's wrt)` : ''}.`,
+        `${none}${constants.length > 0 ? `; its constants are ${constants.join(', ')}. Name those to train, in the option trainable of trainable or wrt of differentiate` : ''}.`,
       ),
     ]);
   }
@@ -93,27 +91,27 @@ export function choose(
 }
 
 /**
- * The copies among a model's constant tensors: none that is chosen itself follows another.
+ * Returns the copies among a model's constant tensors. A copy that is chosen itself follows no other tensor.
  *
- * @param listed - true if the choice is a list of names: what copies a tensor in it follows that, whatever it holds
+ * @param listed - true if the choice is a list of names: copies of a tensor in it then follow it, whatever they hold
  */
 export function copiesOf(
   candidates: readonly Candidate[],
   chosen: readonly string[],
   listed: boolean,
 ): readonly Copy[] {
-  const led = new Set(chosen);
+  const trained = new Set(chosen);
   return candidates.flatMap(({ name, origin, follows, statistic }) => {
     if (origin.of === undefined) return [];
     const follower = follows !== undefined || (listed && !statistic);
-    // What copies a constant that stays one is a constant too.
-    const tied = follower && led.has(origin.of) && !led.has(name);
-    if (tied) led.add(name);
+    // A copy of a tensor that stays constant is constant too.
+    const tied = follower && trained.has(origin.of) && !trained.has(name);
+    if (tied) trained.add(name);
     return [{ name, of: origin.of, tied }];
   });
 }
 
-/** The constants there are, as far as a message may list them. */
+/** Lists the model's constants for a message, at most `most` of them. */
 function listed(candidates: readonly Candidate[], most = 12): string {
   const some = candidates.slice(0, most).map(({ name }) => JSON.stringify(name));
   const more = candidates.length > most ? ` and ${candidates.length - most} more` : '';
@@ -135,13 +133,13 @@ function named(candidates: readonly Candidate[], { graph }: Model, names: readon
     if (dtype === undefined)
       return [
         fault(
-          `the model has no initializer, no input and no value ${JSON.stringify(name)}, by which to differentiate; ${listed(candidates)}.`,
+          `the model has no initializer, input or inner value ${JSON.stringify(name)}; ${listed(candidates)}.`,
         ),
       ];
     if (dtype === DType.FLOAT || dtype === DType.DOUBLE) return [];
     return [
       fault(
-        `wrt: ${JSON.stringify(name)} is ${dtypeName(dtype)}; gradients are taken by float32 and float64 tensors.`,
+        `wrt: ${JSON.stringify(name)} is ${dtypeName(dtype)}; only float32 and float64 tensors have gradients.`,
       ),
     ];
   });

@@ -1,6 +1,6 @@
 import type { GraphProto, ValueInfoProto } from 'onnx-buf';
 import type { Precision } from '../../core/problem.ts';
-import { choose, type Parameter } from './choose.ts';
+import { choose, type Choice, type Parameter } from './choose.ts';
 import type { Builder } from './ir/builder.ts';
 import {
   batchStatisticNameOf,
@@ -26,7 +26,7 @@ import { mergeLossGraph } from './passes/merge.ts';
 import { read } from './passes/read.ts';
 import { sweep } from './passes/sweep.ts';
 import type { Copy } from './passes/ties.ts';
-import { inputOf, prepare } from './prepare.ts';
+import { inputOf, prepare, type Prepared } from './prepare.ts';
 
 /** An input of the result that is fed with data. */
 export interface DataInput {
@@ -64,7 +64,7 @@ export interface Differentiated {
   readonly noise: readonly NoiseInput[];
   /** Parameters that the loss does not depend on: their gradients are zeros. */
   readonly unused: readonly string[];
-  /** Tensors that an Identity copies from another, and whether each is the same parameter. */
+  /** Tensors that an Identity copies from another. */
   readonly copies: readonly Copy[];
   readonly precision: Precision;
 }
@@ -96,7 +96,7 @@ function differentiateAs(
 ): Uint8Array & Differentiated {
   checkDifferentiateOptions(where, options);
   const { bytes: file, ...known } = typed(() => differentiateChecked(bytes, options));
-  // Not enumerable: the file would hold itself.
+  // Not enumerable: the file would contain itself.
   return Object.defineProperty(Object.assign(file, known, { bytes: file }), 'bytes', { enumerable: false });
 }
 
@@ -128,7 +128,7 @@ function differentiateChecked(
   options: DifferentiateOptions,
   inferenceBy?: readonly string[],
 ): Differentiated {
-  const { loss: asked, precision, wrt: choice, target: platform } = options;
+  const { loss: asked, precision, wrt: choice } = options;
   const file = read(bytes, options);
   const { model } = file;
   if (inferenceBy) liftStatistics(model.graph, inferenceBy);
@@ -137,30 +137,12 @@ function differentiateChecked(
   const chosen = choose(model, file.origins, choice);
   const { names, wrtInputs, wrtInner, copies } = chosen;
   const prepared = prepare(file, chosen, options);
-  const { g, parameters, wrt, dataInputs, outputs, current, faults } = prepared;
+  const { g, parameters, wrt, dataInputs } = prepared;
   const { graph } = model;
   graph.output = [];
   graph.valueInfo = [];
-  if (options.freeBatch) faults.push(...fixedBatchFaults(g, outputs));
-  faults.push(...unfit(g, wrtInner, current));
-  const targets: Target[] = [];
-  const loss = appendLoss({ g, options, outputs, current, ownLoss, parameters, targets, faults });
-  if (loss === undefined) throw new OnnxError(faults);
-  const { gradients, faults: refused } = sweep(g, loss, wrt, platform);
-  faults.push(...refused);
-  if (gradients.size === 0 && faults.length === 0) faults.push(nothingToTrain(names));
-  refuseAll(faults);
-
-  g.addOutput(lossName, loss);
-  names.forEach((name, i) => g.addOutput(gradientNameOf(name), gradients.get(wrt[i]) ?? g.zerosLike(wrt[i])));
-  if (options.hessianVector) addHessianVector(g, names, wrt, gradients, platform);
-  const statistics = g.statistics.map(({ running: name, batch, momentum }) => {
-    const output = batchStatisticNameOf(name);
-    g.addOutput(output, batch);
-    return { name, output, momentum };
-  });
-  for (const name of options.keep ?? []) keepOutput(g, name, current(name), outputs);
-
+  const { loss, gradients, targets } = appendGradients(prepared, chosen, options, ownLoss);
+  const statistics = addOutputs(prepared, names, options, { loss, gradients });
   orderInputs(graph, dataInputs, parameters);
   finish(model);
   const noise = readNoise(graph, g.noise);
@@ -183,7 +165,61 @@ function differentiateChecked(
   };
 }
 
-/** Returns the noise inputs that a node reads; the others are removed from the graph, in place. */
+/** The loss in a graph, and its gradients by the values that they are taken by. */
+interface LossGradients {
+  readonly loss: Value;
+  readonly gradients: ReadonlyMap<Value, Value>;
+}
+
+/**
+ * Appends the loss and its gradients to a prepared graph.
+ *
+ * @throws OnnxError naming every fault
+ */
+function appendGradients(
+  { g, parameters, wrt, outputs, current, faults }: Prepared,
+  { names, wrtInner }: Choice,
+  options: DifferentiateOptions,
+  ownLoss: Value | undefined,
+): LossGradients & { readonly targets: readonly Target[] } {
+  if (options.freeBatch) faults.push(...fixedBatchFaults(g, outputs));
+  faults.push(...unfit(g, wrtInner, current));
+  const targets: Target[] = [];
+  const loss = appendLoss({ g, options, outputs, current, ownLoss, parameters, targets, faults });
+  if (loss === undefined) throw new OnnxError(faults);
+  const { gradients, faults: refused } = sweep(g, loss, wrt, options.target);
+  faults.push(...refused);
+  if (gradients.size === 0 && faults.length === 0) faults.push(nothingToTrain(names));
+  if (faults.length > 0) throw new OnnxError(faults);
+  return { loss, gradients, targets };
+}
+
+/**
+ * Makes outputs of the loss, the gradients and all else that the options ask for, in the order of the convention.
+ *
+ * @returns the running statistics that have outputs
+ * @throws OnnxError naming every value that cannot be kept
+ */
+function addOutputs(
+  { g, wrt, outputs, current }: Prepared,
+  names: readonly string[],
+  { hessianVector, keep = [], target }: DifferentiateOptions,
+  { loss, gradients }: LossGradients,
+): RunningStatistic[] {
+  g.addOutput(lossName, loss);
+  names.forEach((name, i) => g.addOutput(gradientNameOf(name), gradients.get(wrt[i]) ?? g.zerosLike(wrt[i])));
+  if (hessianVector) addHessianVector(g, names, wrt, gradients, target);
+  const statistics = g.statistics.map(({ running: name, batch, momentum }) => {
+    const output = batchStatisticNameOf(name);
+    g.addOutput(output, batch);
+    return { name, output, momentum };
+  });
+  const faults = keep.flatMap((name) => keepOutput(g, name, current(name), outputs));
+  if (faults.length > 0) throw new OnnxError(faults);
+  return statistics;
+}
+
+/** Returns the noise inputs that nodes read; removes the others from the graph, in place. */
 function readNoise(graph: GraphProto, noise: readonly NoiseInput[]): NoiseInput[] {
   if (noise.length === 0) return [];
   const read = new Set(graph.node.flatMap((node) => [...node.input, ...capturedBy(node)]));
@@ -200,7 +236,7 @@ function liftStatistics(graph: GraphProto, statistics: readonly string[]): void 
   graph.input.push(...lifted.map((tensor) => valueInfo(tensor.name, tensor.dataType, shapeOf(tensor))));
 }
 
-/** Puts the inputs in the order of the convention: data, targets and whatever else is fed, parameters. */
+/** Puts the inputs in the order of the convention: data, targets and other feeds, parameters. */
 function orderInputs(
   graph: GraphProto,
   dataInputs: readonly ValueInfoProto[],
@@ -222,13 +258,9 @@ const unfit = (g: Builder, names: readonly string[], current: (name: string) => 
     .filter((name) => !g.isFloat(current(name)))
     .map((name) =>
       fault(
-        `wrt: the value ${JSON.stringify(name)} is ${dtypeName(g.dtypeOf(current(name)))}; gradients are taken by float32 and float64 values.`,
+        `wrt: the value ${JSON.stringify(name)} is ${dtypeName(g.dtypeOf(current(name)))}; only float32 and float64 values have gradients.`,
       ),
     );
-
-function refuseAll(faults: readonly Fault[]): void {
-  if (faults.length > 0) throw new OnnxError(faults);
-}
 
 /** Appends v·∇f, differentiates it once more, and makes the products outputs. */
 function addHessianVector(
@@ -255,16 +287,16 @@ function addHessianVector(
   );
 }
 
-function keepOutput(g: Builder, name: string, value: Value, outputs: readonly string[]): void {
-  if (!g.types.has(value) || g.constants.has(value))
-    throw new OnnxError([
-      fault(
-        `keep: the model computes no value ${JSON.stringify(name)}; its outputs are ${outputs.join(', ')}.`,
-      ),
-    ]);
-  if (g.proto.output.some((output) => output.name === name))
-    throw new OnnxError([
-      fault(`keep: the result has an output ${JSON.stringify(name)} of its own; rename the model's.`),
-    ]);
+/** Makes a value of the model an output of the result; returns the faults that prevent it. */
+function keepOutput(g: Builder, name: string, value: Value, outputs: readonly string[]): Fault[] {
+  if (!g.types.has(value) || g.constants.has(value)) {
+    const reason = `keep: the model computes no value ${JSON.stringify(name)}; its outputs are ${outputs.join(', ')}.`;
+    return [fault(reason)];
+  }
+  if (g.proto.output.some((output) => output.name === name)) {
+    const reason = `keep: the result has an output ${JSON.stringify(name)} of its own; rename the model's.`;
+    return [fault(reason)];
+  }
   g.addOutput(name, value);
+  return [];
 }

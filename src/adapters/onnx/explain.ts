@@ -17,7 +17,7 @@ export interface OpReport {
   readonly count: number;
   /** Number of nodes between the parameters and the outputs, which must have a gradient. */
   readonly onPath: number;
-  /** True if it has a gradient, either its own or that of the simpler ops it consists of. */
+  /** True if it has a gradient, either its own or that of the simpler ops that replace it. */
   readonly covered: boolean;
   /** Number of nodes that are first replaced by simpler ops, which are also listed. */
   readonly rewritten: number;
@@ -42,8 +42,8 @@ export interface Explanation {
 
 /**
  * Reports how `differentiate` would treat a model: which tensors are trained, which ops lie on the path of
- * the gradient, and everything that would be refused, with node, op and reason. Whatever the file contains,
- * it does not throw.
+ * the gradient, and everything that would be refused, with node, op and reason. It does not throw, whatever the file
+ * contains.
  *
  * @param bytes - an .onnx file
  * @throws RangeError, TypeError if an option is wrong
@@ -84,7 +84,7 @@ function examine(bytes: Uint8Array, options: { readonly externalData?: ExternalD
   const real = outputs.filter((output, k) => tensors[k] && g.isFloat(output));
   let onPath = new Map<string, number>();
   if (names.length === 0) faults.push(fault('the model has no trainable parameter.'));
-  else if (real.length === 0) faults.push(fault('the model has no float output that a loss could be of.'));
+  else if (real.length === 0) faults.push(fault('the model has no float output for a loss.'));
   else {
     const [first, ...others] = real.map((output) => g.sumOfAll(output));
     const loss = g.add(first, ...others);
@@ -120,7 +120,7 @@ const explanation = (found: Omit<Explanation, 'differentiable' | 'toString'>): E
   toString: () => printed(found),
 });
 
-/** Rows of words as columns. */
+/** Prints rows of words in aligned columns. */
 function table(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]?.map((_, i) => Math.max(...rows.map((row) => row[i].length))) ?? [];
   return rows
@@ -163,8 +163,8 @@ function printed({
   if (ops.length > 0) {
     const state = ({ onPath, rewritten, covered, reasons }: OpReport) => {
       if (reasons.length > 0) return 'refused';
-      if (rewritten > 0) return 'rewritten in other ops';
-      if (onPath === 0) return 'not on the way of the gradient';
+      if (rewritten > 0) return 'replaced by other ops';
+      if (onPath === 0) return 'not on the path of the gradient';
       return covered ? 'has a rule' : 'has no rule';
     };
     parts.push('ops', table(ops.map((op) => [op.op, `×${op.count}`, state(op)])));

@@ -24,6 +24,6 @@ export const dtypes: Readonly<Record<InputType, DType>> = {
   uint8: DType.UINT8,
 };
 
-/** Returns true for a size, or the name of a size that may vary. */
+/** Returns true for a size, or a name for a size that may vary. */
 export const isSize = (size: unknown): boolean =>
   (typeof size === 'string' && size !== '') || (Number.isInteger(size) && Number(size) >= 0);

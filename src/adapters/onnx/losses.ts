@@ -21,7 +21,7 @@ export interface LossTerm {
   readonly target?: string;
   /** Factor of this term in the sum. @defaultValue 1 */
   readonly weight?: number;
-  /** `huber`: error at which the parabola changes to a line. @defaultValue 1 */
+  /** `huber`: absolute error at which the parabola becomes a line. @defaultValue 1 */
   readonly delta?: number;
   /** `softmaxCrossEntropy`: the axis of the classes. @defaultValue -1 */
   readonly axis?: number;
@@ -29,7 +29,7 @@ export interface LossTerm {
   readonly targets?: 'indices' | 'probabilities';
   /** `softmaxCrossEntropy`: a factor for each class; means are weighted. @defaultValue 1 for each */
   readonly classWeights?: readonly number[];
-  /** `softmaxCrossEntropy` of indices: an index to ignore, whose losses are left out. @defaultValue none */
+  /** `softmaxCrossEntropy` of indices: an index to ignore; its losses are left out. @defaultValue none */
   readonly ignoreIndex?: number;
   /**
    * `softmaxCrossEntropy`: the fraction of the target that is spread evenly over all classes.
@@ -83,7 +83,7 @@ const regression =
     return { losses: loss(g, g.sub(y, target), term), weights: undefined };
   };
 
-/** e²/2 up to δ, beyond it δ·(|e| − δ/2). */
+/** e²/2 if |e| ≤ δ, otherwise δ·(|e| − δ/2). */
 function huber(g: Builder, error: Value, { delta = 1 }: LossTerm): Value {
   const size = g.abs(error);
   const parabola = g.mul(0.5, g.square(error));
@@ -91,7 +91,7 @@ function huber(g: Builder, error: Value, { delta = 1 }: LossTerm): Value {
   return g.where(g.greater(size, delta), line, parabola);
 }
 
-/** −mean log softmax(logits)[class]; the logits are taken from before a final Softmax or LogSoftmax. */
+/** −mean log softmax(logits)[class], where the logits are the input of a final Softmax or LogSoftmax, if there is one. */
 const softmaxCrossEntropy: LossRule = (g, y, term, addTarget) => {
   const rank = g.rank(y);
   const axis = axisFrom(term.axis ?? -1, rank);
@@ -106,7 +106,7 @@ const softmaxCrossEntropy: LossRule = (g, y, term, addTarget) => {
   const { classWeights, ignoreIndex, labelSmoothing = 0 } = term;
   if (classWeights && typeof classes === 'number' && classWeights.length !== classes)
     refuse(
-      `softmaxCrossEntropy: classWeights must hold ${classes} numbers, one a class; got ${classWeights.length}.`,
+      `softmaxCrossEntropy: classWeights must hold ${classes} numbers, one for each class; got ${classWeights.length}.`,
     );
   const weight = classWeights && g.constant(g.floatTypeOf(y), [classWeights.length], classWeights);
   /** −Σ w·t·log p over the classes. */
@@ -126,7 +126,8 @@ const softmaxCrossEntropy: LossRule = (g, y, term, addTarget) => {
       ? g.scalar(labelSmoothing / classes, g.floatTypeOf(y))
       : g.div(labelSmoothing, g.cast(g.squeeze(g.sizes(y, [axis]), [0]), g.floatTypeOf(y)));
   if (term.targets === 'probabilities') {
-    if (ignoreIndex !== undefined) refuse('softmaxCrossEntropy: ignoreIndex goes with class indices.');
+    if (ignoreIndex !== undefined)
+      refuse("softmaxCrossEntropy: ignoreIndex requires targets: 'indices'; got 'probabilities'.");
     const target = addTarget({ dtype: g.floatTypeOf(y), shape, range: [0, 1] });
     return {
       losses: spread(labelSmoothing > 0 ? g.add(g.mul(1 - labelSmoothing, target), share()) : target),
@@ -150,7 +151,7 @@ const softmaxCrossEntropy: LossRule = (g, y, term, addTarget) => {
   };
 };
 
-/** mean(log(1 + eᶻ) − t·z); the logits z are taken from before a final Sigmoid, or else the output is z. */
+/** mean(log(1 + eᶻ) − t·z), where the logits z are the input of a final Sigmoid, or else the output itself. */
 const binaryCrossEntropy: LossRule = (g, y, _term, addTarget) => {
   const target = addTarget({ dtype: g.floatTypeOf(y), shape: g.shapeOf(y), range: [0, 1] });
   const z = inputOfFinal(g, y, ['Sigmoid']) ?? y;
@@ -173,7 +174,7 @@ function inputOfFinal(g: Builder, y: Value, ops: readonly string[], axis?: numbe
   if (opOf(node)?.carries === 'all') return inputOfFinal(g, node.input[0], ops, axis);
   if (node.opType === 'If') {
     refuse(
-      `the output ${JSON.stringify(y)} is chosen by an If, whose branches may hold logits or probabilities; name the logits before it as output, or take another loss.`,
+      `the output ${JSON.stringify(y)} comes from an If, whose branches may hold logits or probabilities; name the logits before it as output, or use another loss.`,
     );
   }
   if (carries(node)) {
@@ -181,16 +182,14 @@ function inputOfFinal(g: Builder, y: Value, ops: readonly string[], axis?: numbe
       node.input.some((input) => inputOfFinal(g, input, ['Softmax', 'LogSoftmax', 'Sigmoid']) !== undefined)
     ) {
       refuse(
-        `the output ${JSON.stringify(y)} holds probabilities that a ${node.opType} has rearranged; name the logits before them as output.`,
+        `the output ${JSON.stringify(y)} holds probabilities rearranged by a ${node.opType}; name the logits before them as output.`,
       );
     }
     return undefined;
   }
   if (!ops.includes(node.opType)) {
     if (node.opType === 'Softmax' || node.opType === 'Sigmoid') {
-      refuse(
-        `the model ends in ${node.opType}, which this loss does not go with; it needs logits, or ${ops[0]}.`,
-      );
+      refuse(`the model ends in ${node.opType}; this loss needs logits, or a final ${ops[0]}.`);
     }
     return undefined;
   }
@@ -198,7 +197,7 @@ function inputOfFinal(g: Builder, y: Value, ops: readonly string[], axis?: numbe
     const own = axisFrom(attributesOf(node).int('axis', -1), g.rank(y));
     if (own !== axis) {
       refuse(
-        `softmaxCrossEntropy: the model ends in a ${node.opType} along axis ${own}, but the classes are on axis ${axis}; say axis: ${own}.`,
+        `softmaxCrossEntropy: the model ends in a ${node.opType} along axis ${own}, but the classes are on axis ${axis}; use axis: ${own}.`,
       );
     }
   }

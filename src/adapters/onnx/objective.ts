@@ -16,18 +16,18 @@ interface Objective {
   readonly options: DifferentiateOptions;
   /** The model's outputs. */
   readonly outputs: readonly Value[];
-  /** The present name of a value, by its name in the file. */
+  /** Returns the current name of a value, by its name in the file. */
   readonly current: (name: string) => Value;
-  /** The value of a loss graph that was merged before. */
+  /** Loss of a loss graph that has already been merged. */
   readonly ownLoss: Value | undefined;
   readonly parameters: readonly Parameter[];
-  /** Filled with what is to be fed. */
+  /** Filled with the targets to feed. */
   readonly targets: Target[];
-  /** Filled with what stands in the way. */
+  /** Filled with the faults found. */
   readonly faults: Fault[];
 }
 
-/** Appends the loss that the options ask for: a scalar, or undefined where it cannot be had. */
+/** Appends the loss that the options ask for. Returns a scalar, or undefined if the faults prevent it. */
 export function appendLoss(objective: Objective): Value | undefined {
   const { g, options, faults, parameters } = objective;
   const loss = attempt(faults, () => {
@@ -39,14 +39,14 @@ export function appendLoss(objective: Objective): Value | undefined {
     .filter(({ role }) => role.kind === 'weight')
     .map(({ input }) => g.sumOfSquares(input));
   if (squares.length === 0) {
-    faults.push(fault('l2: none of the parameters is a weight.'));
+    faults.push(fault('l2: none of the parameters is a weight, so there is nothing to penalize; omit l2.'));
     return loss;
   }
   const [first, ...others] = squares;
   return g.add(loss, g.mul(options.l2 / 2, g.add(first, ...others)));
 }
 
-/** Undefined where no term of the loss can be had, for reasons that are among the faults. */
+/** Appends the loss; returns undefined if every term has a fault. */
 function lossOf(objective: Objective): Value | undefined {
   const { g, options, current, outputs, ownLoss, faults } = objective;
   const { loss } = options;
@@ -70,7 +70,9 @@ function termOf({ g, options, outputs, current, targets }: Objective, term: Loss
   const asked = term.output ?? options.output;
   const list = outputs.map((name) => JSON.stringify(name)).join(', ');
   if (asked === undefined && outputs.length !== 1)
-    refuse(`the model has ${outputs.length} outputs, ${list}: say which the loss is of, as output.`);
+    refuse(
+      `the model has ${outputs.length} outputs, ${list}; name the one for the loss in the option output.`,
+    );
   const y = asked === undefined ? outputs[0] : current(asked);
   if (!g.types.has(y)) refuse(`output: the model has no output ${JSON.stringify(asked)}; it has ${list}.`);
   const named = (name: string, advice: string) => (target: Omit<Target, 'name'>) => {
@@ -78,7 +80,7 @@ function termOf({ g, options, outputs, current, targets }: Objective, term: Loss
     if (same !== undefined) return same.name;
     if (g.types.has(name))
       refuse(
-        `the target's input would be named ${JSON.stringify(name)}, as a value of the model is; ${advice}.`,
+        `an input would be named ${JSON.stringify(name)}, but the model already has a value of that name; ${advice}.`,
       );
     targets.push({ name, ...target });
     return g.addInput(name, target.dtype, target.shape);
@@ -89,7 +91,7 @@ function termOf({ g, options, outputs, current, targets }: Objective, term: Loss
     y,
     term,
     named(term.target ?? (single ? targetName : targetNameOf(of)), 'choose another name as target'),
-    named(single ? sampleWeightName : sampleWeightNameOf(of), 'rename that'),
+    named(single ? sampleWeightName : sampleWeightNameOf(of), 'rename that value'),
   );
 }
 
@@ -103,9 +105,11 @@ function contextOf({ g, options, outputs, current, targets }: Objective): LossCo
     },
     target(name, like) {
       const { dtype, shape } =
-        typeof like === 'string' ? { dtype: g.floatTypeOf(like), shape: g.shapeOf(like) } : told(name, like);
+        typeof like === 'string'
+          ? { dtype: g.floatTypeOf(like), shape: g.shapeOf(like) }
+          : described(name, like);
       if (g.types.has(name))
-        refuse(`target: the graph has a value ${JSON.stringify(name)} already; choose another name.`);
+        refuse(`target: the graph already has a value ${JSON.stringify(name)}; choose another name.`);
       targets.push({ name, dtype, shape });
       return g.addInput(name, dtype, shape);
     },
@@ -117,8 +121,8 @@ function contextOf({ g, options, outputs, current, targets }: Objective): LossCo
   };
 }
 
-/** Type and shape of a target that a loss function asks for. */
-function told(name: string, spec: TargetSpec): { dtype: DType; shape: Shape } {
+/** Returns the type and shape of a target that a loss function describes. */
+function described(name: string, spec: TargetSpec): { dtype: DType; shape: Shape } {
   const dtype = Object.hasOwn(dtypes, spec?.dtype) ? dtypes[spec.dtype] : undefined;
   if (dtype === undefined || !Array.isArray(spec.shape) || !spec.shape.every(isSize)) {
     refuse(
@@ -128,18 +132,18 @@ function told(name: string, spec: TargetSpec): { dtype: DType; shape: Shape } {
   return { dtype, shape: spec.shape };
 }
 
-/** A value of one element as a scalar; refused if it has, or may have, more. */
+/** Returns a value of one element as a scalar; refuses one that has, or may have, more elements. */
 function scalar(g: Builder, loss: Value): Value {
   const shape = g.shapeOf(loss);
   g.floatTypeOf(loss);
   if (shape !== undefined && shape.length === 0) return loss;
   if (shape !== undefined && shape.every((size) => size === 1)) return g.reshape(loss, []);
   return refuse(
-    `the loss ${JSON.stringify(loss)} must be a scalar; its shape is ${shape ? `[${shape.join(', ')}]` : 'not known beforehand'}. Take its mean or sum.`,
+    `the loss ${JSON.stringify(loss)} must be a scalar; its shape is ${shape ? `[${shape.join(', ')}]` : 'not known before it runs'}. Use its mean or sum.`,
   );
 }
 
-/** The result of `make`; undefined if it refuses, its reasons among the faults. */
+/** Returns the result of `make`; if it refuses, adds its faults and returns undefined. */
 function attempt<T>(faults: Fault[], make: () => T): T | undefined {
   try {
     return make();

@@ -23,7 +23,7 @@ import { isBytes, type ExternalData } from './ir/model.ts';
 export interface LossContext {
   /** The model's outputs. */
   readonly outputs: readonly Value[];
-  /** Returns the model's value of that name, whatever its name in the resulting graph. */
+  /** Returns the model's value of this name, which may have another name in the resulting graph. */
   readonly value: (name: string) => Value;
   /**
    * Adds an input to feed with each run. It has the shape and type of a value, or those specified, for
@@ -105,15 +105,15 @@ export interface DifferentiateOptions {
    */
   readonly shapes?: FixedShapes;
   /**
-   * Treatment of a Dropout in training mode: `'file'` drops elements as the file says, different ones in each
-   * run; `'off'` drops nothing.
+   * Treatment of a Dropout in training mode: `'file'` drops elements as the model does, different ones in each run;
+   * `'off'` drops nothing.
    *
    * @defaultValue `'file'`
    */
   readonly dropout?: 'file' | 'off';
   /**
-   * `'fed'` turns the random numbers of a model into inputs of the result, listed in its property `noise`: the same numbers
-   * give the same loss. Nodes inside control flow still draw their own. `trainable` feeds them itself.
+   * `'fed'` turns the random numbers of a model into inputs of the result, listed in its property `noise`: the same
+   * numbers give the same loss. Nodes inside control flow still draw their own. `trainable` feeds them itself.
    *
    * @defaultValue `'file'`: drawn by ONNX Runtime, different in each run
    */
@@ -130,13 +130,17 @@ export const externalDataRule = rule(
   (value) => isObject(value) && Object.values(value).every(isBytes),
 );
 
-/** Options of functions that read a model and need no more than its bytes. */
+/** Options of functions that read a model's file. */
 export interface FileOptions {
-  /** The files that hold tensors outside of the model, by their names in it. */
+  /** Files with the external data of a model, by the location named in the model. @defaultValue none */
   readonly externalData?: ExternalData;
 }
 
-/** @throws RangeError, TypeError if an option is wrong */
+/**
+ * Checks {@link FileOptions}.
+ *
+ * @throws RangeError, TypeError if an option is wrong
+ */
 export const checkFileOptions = (where: string, options: FileOptions): void =>
   checkOptions(where, options, { externalData: externalDataRule });
 const names = (value: unknown) => Array.isArray(value) && value.every((name) => typeof name === 'string');
@@ -230,7 +234,7 @@ export function checkDifferentiateOptions(where: string, options: DifferentiateO
     for (const [loss, names] of Object.entries(onlyOf))
       for (const name of names)
         if (term.loss !== loss && term[name] !== undefined)
-          faults.push(`${name}: goes with '${loss}', not with '${term.loss}'.`);
+          faults.push(`${name}: applies to '${loss}' only, not to '${term.loss}'.`);
   }
   if (faults.length > 0) throw new RangeError(`${where}: loss: ${faults.join('\n  ')}`);
   if (isObject(options.loss) && 'graph' in options.loss && !(options.loss.graph instanceof Uint8Array)) {

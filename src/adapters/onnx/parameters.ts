@@ -18,7 +18,7 @@ export interface Candidate {
   readonly byDefault: boolean;
   /** Its role in the network, or the reason why it is not trained by default, as a short phrase. */
   readonly why: string;
-  /** The tensor that it copies, and follows unless it is selected itself. */
+  /** Tensor that it copies, and follows unless it is selected itself. */
   readonly follows: string | undefined;
   /** True for the running mean or variance of a BatchNormalization. */
   readonly statistic: boolean;
@@ -37,9 +37,9 @@ export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Orig
     const kind = origins.get(name)?.kind;
     const leader = followed.get(name);
     if (leader !== undefined) return `a copy of ${JSON.stringify(leader)}, trained with it unless chosen too`;
-    if (kind === 'function') return 'made in a function from what a call of it gives';
+    if (kind === 'function') return 'computed in a function from the arguments of a call';
     if (!readers.has(name)) return 'used by no node';
-    if (kind === 'constant' && isNeutral(tensor)) return 'ones or zeros that an exporter put in';
+    if (kind === 'constant' && isNeutral(tensor)) return 'ones or zeros added by an exporter';
     return undefined;
   }
 
@@ -77,7 +77,7 @@ function tiesIn(
   readers: Map<string, Reader[]>,
 ): ReadonlyMap<string, string> {
   const followed = new Map<string, string>();
-  // A copy of a copy first: its readers are then among those of what that copies.
+  // Copies of copies first: their readers then pass on to the original.
   for (const tensor of initializer.toReversed()) {
     const of = origins.get(tensor.name)?.of;
     if (of === undefined) continue;
@@ -91,7 +91,7 @@ function tiesIn(
   return followed;
 }
 
-/** True if a reader takes a tensor for a running mean or variance. */
+/** True if a reader uses a tensor as a running mean or variance. */
 const readsStatistic = ([node, i]: Reader): boolean => opKey(node) === 'BatchNormalization' && i >= 3;
 
 /** True if all elements of a tensor are the same number. */
@@ -100,7 +100,7 @@ function isUniform(tensor: TensorProto): boolean {
   return others.every((value) => value === first);
 }
 
-/** The readers of each value, also in the graphs inside nodes. */
+/** Returns the readers of each value, including those in subgraphs. */
 function readersOf(graph: GraphProto): Map<string, Reader[]> {
   const readers = new Map<string, Reader[]>();
   const visit = (node: NodeProto): void => {
@@ -115,7 +115,7 @@ function readersOf(graph: GraphProto): Map<string, Reader[]> {
   return readers;
 }
 
-/** True if a tensor holds only ones or only zeros: an operand that the op needs and the network lacks. */
+/** True if a tensor holds only ones or only zeros: an operand that the op requires but the network does not have. */
 const isNeutral = (tensor: TensorProto): boolean =>
   [0, 1].some((neutral) => numbersOf(tensor).every((value) => value === neutral));
 

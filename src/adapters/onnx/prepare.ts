@@ -10,10 +10,10 @@ import { lower } from './passes/lower.ts';
 import type { ModelRead } from './passes/read.ts';
 import { tie, type Copy } from './passes/ties.ts';
 
-/** A tensor that is to be an input. */
+/** A constant tensor that becomes an input. */
 type Lifted = Pick<Parameter, 'name' | 'dtype' | 'shape'>;
 
-/** The values to differentiate a model by. */
+/** Values to differentiate a model with respect to. */
 export interface Chosen<P extends Lifted = Parameter> {
   readonly parameters: readonly P[];
   /** The names of the parameters, then of inputs. */
@@ -21,24 +21,24 @@ export interface Chosen<P extends Lifted = Parameter> {
   readonly copies: readonly Copy[];
 }
 
-/** A model that is ready for a loss: its parameters are inputs, and all else is in simple ops. */
+/** A model that is ready for a loss: its parameters are inputs, and its other nodes simple ops. */
 export interface Prepared<P extends Lifted = Parameter> {
   readonly g: Builder;
   /** The parameters, with the names of their inputs. */
   readonly parameters: readonly (P & { readonly input: string })[];
-  /** The values to differentiate by, in the order of their names. */
+  /** Values to differentiate with respect to, in the order of their names. */
   readonly wrt: readonly Value[];
   readonly dataInputs: readonly ValueInfoProto[];
   readonly outputs: readonly Value[];
-  /** Returns the present name of a value, by its name in the file. */
+  /** Returns the current name of a value, by its name in the file. */
   readonly current: (name: string) => Value;
   /** Number of nodes of each op that simpler ones replaced. */
   readonly replaced: ReadonlyMap<string, number>;
-  /** Nodes that refused; grows as more is found. */
+  /** Faults found so far; later passes add theirs. */
   readonly faults: Fault[];
 }
 
-/** Makes what is differentiated by inputs of a model, and lowers it, in place. */
+/** Turns the tensors to differentiate with respect to into inputs, and lowers the model, in place. */
 export function prepare<P extends Lifted>(
   { model: { graph } }: ModelRead,
   { parameters: chosen, names, copies }: Chosen<P>,
@@ -59,7 +59,7 @@ export function prepare<P extends Lifted>(
   return { ...lowered, parameters, wrt: names.map(current), dataInputs, outputs, current };
 }
 
-/** Turns parameters from constants of the graph into inputs of it. */
+/** Turns parameters from constants of the graph into inputs. */
 function makeInputs(graph: GraphProto, parameters: readonly (Lifted & { readonly input: string })[]): void {
   const lifted = new Set(parameters.map(({ input }) => input));
   graph.initializer = graph.initializer.filter(({ name }) => !lifted.has(name));

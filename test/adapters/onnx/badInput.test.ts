@@ -86,7 +86,7 @@ describe('refused, with node, op and reason', () => {
       const [trips, go] = [g.scalar(2, DType.INT64), g.constant(DType.BOOL, [], [1])];
       return g.op('Loop', [trips, go], { body: body.proto });
     });
-    expect(reasons(bytes)).toMatch(/Loop: in the graph inside it, Mystery .*no rule/);
+    expect(reasons(bytes)).toMatch(/Loop: in its subgraph, Mystery .*no rule/);
   });
 
   test('an opset too old to convert', () => {
@@ -112,7 +112,7 @@ describe('refused, with node, op and reason', () => {
       { precision: 'float32' },
     );
     const text = reasons(bytes, { loss: 'mse', wrt: ['nothing', 'i'] });
-    expect(text).toContain('no initializer, no input and no value "nothing"');
+    expect(text).toContain('no initializer, input or inner value "nothing"');
     expect(text).toContain('"i" is int64');
   });
 

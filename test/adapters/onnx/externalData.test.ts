@@ -44,14 +44,14 @@ test.each([
 test.each([
   [
     { location: 'w.bin', offset: '12', length: '16' },
-    'lies in bytes 12 to 28 of the file "w.bin", which has 24',
+    'is stored in bytes 12 to 28 of the file "w.bin", which has 24',
   ],
   [
     { location: 'w.bin', offset: '-4', length: '16' },
-    'lies in bytes -4 to 16 of the file "w.bin", which has 24',
+    'is stored in bytes -4 to 16 of the file "w.bin", which has 24',
   ],
-  [{ location: 'w.bin', offset: 'four', length: '16' }, 'lies in bytes four to 16 of the file "w.bin"'],
-  [{ location: 'w.bin', offset: '4', length: '8' }, 'holds 2 values: the file is damaged'],
+  [{ location: 'w.bin', offset: 'four', length: '16' }, 'is stored in bytes four to 16 of the file "w.bin"'],
+  [{ location: 'w.bin', offset: '4', length: '8' }, 'holds 2 values instead of 4: the file is damaged'],
 ])('external data at %o are refused', (wrong, message) => {
   const read = () => differentiate(linear(wrong), { loss: 'mse', externalData: { 'w.bin': file } });
   expect(read).toThrow(message);
@@ -61,7 +61,7 @@ test.each(['__proto__', 'constructor', 'toString'])(
   'a location of %s finds nothing that was not given',
   (location) => {
     const bytes = linear({ location });
-    const reason = `tensor "w" lies in the file "${location}": pass its bytes as externalData: { "${location}": bytes }.`;
+    const reason = `tensor "w" is stored in the file "${location}": pass its bytes as externalData: { "${location}": bytes }.`;
     expect(explain(bytes).faults.map((fault) => fault.reason)).toEqual([reason]);
     expect(() => differentiate(bytes, { loss: 'mse', externalData: {} })).toThrow(reason);
     const given = Object.defineProperty({}, location, { value: file.slice(1, 5), enumerable: true });

@@ -141,15 +141,15 @@ const single = (
 const meeting: Readonly<Record<string, readonly [Written, RegExp]>> = {
   'a maximum over all': [
     single([node('ReduceMax', ['h'], 'm', { keepdims: 0 }), node('Div', ['h', 'm'], 'y')]),
-    /ReduceMax "m": freeBatch: samples meet: it reduces over the batch/,
+    /ReduceMax "m": freeBatch: samples interact: it reduces over the batch/,
   ],
   'a softmax along the batch': [
     single([node('Softmax', ['h'], 'y', { axis: 0 })]),
-    /Softmax "y": freeBatch: samples meet: it normalizes over the batch/,
+    /Softmax "y": freeBatch: samples interact: it normalizes over the batch/,
   ],
   'a layer normalization over all axes': [
     single([node('LayerNormalization', ['h', 's'], 'y', { axis: 0 })], [weight('s', 1, 4)]),
-    /LayerNormalization "y": freeBatch: samples meet: it normalizes over the batch/,
+    /LayerNormalization "y": freeBatch: samples interact: it normalizes over the batch/,
   ],
   'a Reshape to [1, 2, 2]': [
     single([node('Reshape', ['h', 'shape'], 'y')], [indices('shape', 1, 2, 2)]),
@@ -169,7 +169,7 @@ const meeting: Readonly<Record<string, readonly [Written, RegExp]>> = {
   ],
   'a product of samples with each other': [
     single([node('Transpose', ['h'], 't', { perm: [1, 0] }), node('MatMul', ['h', 't'], 'y')]),
-    /MatMul "y": freeBatch: samples meet: it multiplies samples with each other/,
+    /MatMul "y": freeBatch: samples interact: it multiplies samples with each other/,
   ],
   'rows laid side by side, under a softmax': [
     single(
@@ -181,11 +181,11 @@ const meeting: Readonly<Record<string, readonly [Written, RegExp]>> = {
       [indices('rows', -1, 4), indices('apart', -1, 3, 4)],
       [1, 3, 4],
     ),
-    /Softmax "s": freeBatch: samples meet: it normalizes over the batch/,
+    /Softmax "s": freeBatch: samples interact: it normalizes over the batch/,
   ],
   'the first sample picked': [
     single([node('Gather', ['h', 'zero'], 'y', { axis: 0 })], [indices('zero', 0)]),
-    /Gather "y": freeBatch: samples meet: it picks among the samples/,
+    /Gather "y": freeBatch: samples interact: it picks among the samples/,
   ],
   'a division by the number of samples': [
     single([
@@ -201,14 +201,14 @@ const meeting: Readonly<Record<string, readonly [Written, RegExp]>> = {
       [weight('W', 1, 8, 4), weight('R', 1, 8, 2)],
       [1, 3, 4],
     ),
-    /LSTM "y": freeBatch: samples meet: it goes through the batch step by step/,
+    /LSTM "y": freeBatch: samples interact: it goes through the batch step by step/,
   ],
   'a quantization by the range of all': [
     single([
       node('DynamicQuantizeLinear', ['h'], ['q', 's', 'z']),
       node('DequantizeLinear', ['q', 's', 'z'], 'y'),
     ]),
-    /DynamicQuantizeLinear "q": freeBatch: it is not known whether samples meet here/,
+    /DynamicQuantizeLinear "q": freeBatch: it has no rule for samples, so they may interact here/,
   ],
 };
 

@@ -376,7 +376,7 @@ describe('an inverse problem', () => {
 describe('leastSquares refuses', () => {
   it('a loss that is no mean of squares, wrong feeds, and use after dispose', async () => {
     const model = await trainable(ort, mlp([3, 4, 2]), { loss: 'mae' });
-    expect(() => model.leastSquares(feeds)).toThrow(/the loss must be 'mse'.*or give the residuals/);
+    expect(() => model.leastSquares(feeds)).toThrow(/the loss must be 'mse'.*otherwise give the residuals/);
     await model.dispose();
     const fine = await trainable(ort, mlp([3, 4, 1]), { loss: 'mse' });
     expect(() => fine.leastSquares({ x: feeds.x })).toThrow(/feed "target": it is missing/);
@@ -406,7 +406,7 @@ describe('leastSquares of a model names mistakes', () => {
   const { x, target } = feeds;
 
   it.each([
-    ['no feeds', undefined, /feeds are an object of tensors by input name; got undefined/],
+    ['no feeds', undefined, /feeds must be an object of tensors by input name; got undefined/],
     [
       'no dims',
       { x: { data: x.data }, target },
@@ -422,7 +422,11 @@ describe('leastSquares of a model names mistakes', () => {
     ],
     ['a feed too few', { target }, /feed "x": it is missing/],
     ['no target', { x }, /feed "target": it is missing/],
-    ['a feed too many', { x, target, z: x }, /feed "z": no such input; there are "x", "target"/],
+    [
+      'a feed too many',
+      { x, target, z: x },
+      /feed "z": there is no such input; the inputs are "x", "target"/,
+    ],
   ])('%s', async (_, given, message) => {
     await expect(call(given)).rejects.toThrow(message);
   });
@@ -431,7 +435,7 @@ describe('leastSquares of a model names mistakes', () => {
     [
       'undefined',
       () => undefined,
-      /residuals must return a value of the graph, or a list of some.*got undefined/,
+      /residuals must return a value of the graph, or a list of values.*got undefined/,
     ],
     ['a number', () => 3, /must return a value of the graph.*got 3/],
     ['a promise', () => Promise.resolve('y'), /must return a value of the graph.*got a Promise/],
@@ -445,7 +449,7 @@ describe('leastSquares of a model names mistakes', () => {
     [
       'integers',
       (g: { shape(v: string): string }, { outputs: [y] }: { outputs: string[] }) => g.shape(y),
-      /which is int64; take one of floats/,
+      /which is int64, not a float type/,
     ],
   ])('residuals that return %s', async (_, residuals, message) => {
     await expect(call(feeds, residuals)).rejects.toThrow(message);

@@ -139,17 +139,17 @@ test('samples are weighted in the other losses too', async () => {
 });
 
 test.each<[LossTerm, string]>([
-  [{ loss: 'mse', classWeights: [1] }, "classWeights: goes with 'softmaxCrossEntropy', not with 'mse'."],
-  [{ loss: 'mse', delta: 1 }, "delta: goes with 'huber', not with 'mse'."],
-  [{ loss: 'huber', ignoreIndex: 1 }, "ignoreIndex: goes with 'softmaxCrossEntropy', not with 'huber'."],
+  [{ loss: 'mse', classWeights: [1] }, "classWeights: applies to 'softmaxCrossEntropy' only, not to 'mse'."],
+  [{ loss: 'mse', delta: 1 }, "delta: applies to 'huber' only, not to 'mse'."],
+  [{ loss: 'huber', ignoreIndex: 1 }, "ignoreIndex: applies to 'softmaxCrossEntropy' only, not to 'huber'."],
   [
     { loss: 'softmaxCrossEntropy', axis: 1, classWeights: [1, 2] },
-    'classWeights must hold 4 numbers, one a class; got 2.',
+    'classWeights must hold 4 numbers, one for each class; got 2.',
   ],
   [{ loss: 'softmaxCrossEntropy', labelSmoothing: 2 }, 'labelSmoothing: must be a number in [0, 1]'],
   [
     { loss: 'softmaxCrossEntropy', axis: 1, targets: 'probabilities', ignoreIndex: 1 },
-    'ignoreIndex goes with class indices.',
+    "ignoreIndex requires targets: 'indices'; got 'probabilities'.",
   ],
 ])('the options %o are refused', (loss, message) => {
   expect(() => differentiate(scores, { loss, wrt: ['w'] })).toThrow(message);

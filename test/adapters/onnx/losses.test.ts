@@ -236,6 +236,6 @@ describe('losses that would be of something else are refused', () => {
   test('a Softmax along another axis than the classes', () => {
     expect(
       refusal((g, inputs) => g.op('Softmax', [layer(g, inputs)], { axis: 0 }), 'softmaxCrossEntropy'),
-    ).toContain('say axis: 0');
+    ).toContain('use axis: 0');
   });
 });

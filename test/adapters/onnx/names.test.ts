@@ -66,7 +66,7 @@ test('names that are taken are refused', () => {
   );
   expect(() =>
     differentiate(own, { loss: (g, { target, value }) => g.sumOfAll(target('w', value('h'))) }),
-  ).toThrow('target: the graph has a value "w" already; choose another name.');
+  ).toThrow('target: the graph already has a value "w"; choose another name.');
 });
 
 test('a loss graph reads the weights and inner values that its inputs are named after', async () => {

@@ -86,7 +86,7 @@ describe('models of openWakeWord', () => {
     '%s is refused for cross-entropy, with the reason',
     async (name) => {
       await expect(trainable(ort, published(name), { loss: 'binaryCrossEntropy' })).rejects.toThrow(
-        /chosen by an If|float32 and float64|no trainable parameter|say which the loss is of/,
+        /comes from an If|float32 and float64|no trainable parameter|name the one for the loss/,
       );
     },
   );

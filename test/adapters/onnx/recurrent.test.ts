@@ -31,7 +31,7 @@ test('the weights of a layer of an unusual kind are trained', () => {
     'weight',
     'weight',
   ]);
-  expect(String(report)).toMatch(/LSTM +×1 +rewritten in other ops/);
+  expect(String(report)).toMatch(/LSTM +×1 +replaced by other ops/);
 });
 
 test('the gradient of a layer, as a file, can be differentiated again', async () => {

@@ -326,7 +326,7 @@ describe('feeds', () => {
   test('of mini-batches refuse too little data, and options that do not fit', () => {
     expect(() => miniBatches({ x: { data: [1, 2], dims: [2] } }, { batchSize: 3 })).toThrow('2 samples');
     expect(() => miniBatches({ x: { data: [1, 2], dims: [2] } }, { batchSize: 2, overlap: 2 })).toThrow(
-      'miniBatches: overlap: must be less than batchSize, 2, so that batches go on; got 2.',
+      'miniBatches: overlap: must be less than batchSize, 2, or no batch would have new samples; got 2.',
     );
     expect(() => miniBatches({ x: { data: [1, 2], dims: [2] } }, { batchSize: 0 })).toThrow('batchSize');
   });

@@ -203,13 +203,13 @@ describe('wrong feeds are refused before a run, all faults at once', () => {
 
   test('names, types, shapes', async () => {
     expect(await faultsOf({ y: x, target: new ort.Tensor('int32', [1, 2, 3], [3, 1]) }, 'mse')).toEqual([
-      'feed "y": no such input; there are "x", "target".',
+      'feed "y": there is no such input; the inputs are "x", "target".',
       'feed "x": it is missing; it must be float32 of shape [N, 2].',
       'feed "target": it is int32; it must be float32, or { data, dims } without a type, to be converted.',
       'feed "target": its shape is [3, 1]; it must be [N, 3].',
     ]);
     expect(await faultsOf({ x, target: { data: new Float32Array(10), dims: [5, 3] } }, 'mse')).toEqual([
-      'feed "target": its axis 0 has size 5, that of "x" 4; they must be equal.',
+      'feed "target": its axis 0 has size 5, but feed "x" has 4 there; they must be equal.',
       'feed "target": its shape [5, 3] has 15 elements, its data 10.',
     ]);
     expect(await faultsOf({ x: 3, target: null }, 'mse')).toEqual([
@@ -239,7 +239,11 @@ describe('wrong feeds are refused before a run, all faults at once', () => {
 
 describe('what is no model, no runtime and no option is refused in words', () => {
   const wrong: readonly (readonly [string, readonly unknown[], RegExp])[] = [
-    ['a path', [ort, 'model.onnx', { loss: 'mse' }], /got "model.onnx"; if that is its path, readFile gives/],
+    [
+      'a path',
+      [ort, 'model.onnx', { loss: 'mse' }],
+      /got "model.onnx"; if this is its path, read the file first/,
+    ],
     ['a promise', [ort, Promise.resolve(network), { loss: 'mse' }], /got a Promise; await it/],
     ['no runtime', [network, { loss: 'mse' }], /ort must be ONNX Runtime.*got Uint8Array\(/],
     ['no options', [ort, network], /options must be an object, got undefined/],
@@ -252,7 +256,7 @@ describe('what is no model, no runtime and no option is refused in words', () =>
     [
       'a misspelt name',
       [ort, network, { loss: 'mse', trainable: ['weigth'] }],
-      /no input and no value "weigth", .*; its constants are "[^"]+", /,
+      /no initializer, input or inner value "weigth"; its constants are "[^"]+", /,
     ],
     [
       'a choice of nothing',

@@ -6,10 +6,10 @@ import { baseOpset, upgradeOpset } from '../passes/opset.ts';
 import { isStandard } from '../ir/domain.ts';
 import { decodeModel, type ExternalData, type Model } from '../ir/model.ts';
 
-/** Version of the format that new models are written in. */
+/** Version of the ONNX format of new models. */
 const IR_VERSION = 8n;
 
-/** Returns an empty model of the opset that the builder's verbs are of. */
+/** Returns an empty model of the opset that the builder's methods write. */
 export const emptyModel = (): Model =>
   create(ModelProtoSchema, {
     irVersion: IR_VERSION,
@@ -18,9 +18,10 @@ export const emptyModel = (): Model =>
   }) as Model;
 
 /**
- * Reads a model that nodes are to be added to: of opset 18 or later, its constants initializers. All else is as in the file.
+ * Reads a model to add nodes to. It is upgraded to opset 18 if older, and its constants become initializers; everything
+ * else is as in the file.
  *
- * @throws OnnxError if it is none, or older with functions of its own
+ * @throws OnnxError if the bytes are not a model, or the model is older and has functions of its own
  */
 export function editableModel(bytes: Uint8Array, externalData?: ExternalData): Model {
   const model = decodeModel(bytes, externalData);
@@ -28,7 +29,7 @@ export function editableModel(bytes: Uint8Array, externalData?: ExternalData): M
   if (version < baseOpset && model.functions.length > 0) {
     throw new OnnxError([
       fault(
-        `the model is of opset ${version} and has functions of its own; export it in opset ${baseOpset} or later, or inline them (onnx.inliner does).`,
+        `the model is of opset ${version} and has functions of its own; export it in opset ${baseOpset} or later, or inline the functions first (onnx.inliner does).`,
       ),
     ]);
   }
@@ -38,7 +39,7 @@ export function editableModel(bytes: Uint8Array, externalData?: ExternalData): M
   return model;
 }
 
-/** Adds the domains that nodes of a model are of to its imports, in place. */
+/** Adds the domains of a model's nodes to its imports, in place. */
 export function importDomains({ graph, opsetImport }: Model): void {
   const known = new Set(opsetImport.map(({ domain }) => domain));
   for (const { domain } of graph.node) {

@@ -97,7 +97,7 @@ export function lora(bytes: Uint8Array, options: LoraOptions = {}): Adapted {
   if (idle.length > 0)
     wrong(
       'lora',
-      `${idle.join(', ')} stands for none of the matrices ${weights.join(', ') || 'of dense layers: there are none'}.`,
+      `${idle.join(', ')} matches no matrix of a dense layer; there are ${weights.join(', ') || 'none'}.`,
     );
   if (weights.length === 0)
     wrong('lora', 'the model has no dense layer: no MatMul or Gemm with a constant matrix of known size.');
@@ -108,7 +108,7 @@ export function lora(bytes: Uint8Array, options: LoraOptions = {}): Adapted {
   return { bytes: g.toBytes(), trainable: [...g.drawn] };
 }
 
-/** The product with a constant matrix that a node is, if it is one. */
+/** Returns a node as a product with a constant matrix, if it is one. */
 function productOf(g: Network, node: NodeProto): Product | undefined {
   const attributes = attributesOf(node);
   const [, matrix = ''] = node.input;
@@ -135,10 +135,10 @@ function productOf(g: Network, node: NodeProto): Product | undefined {
   }
 }
 
-/** Ops between a tensor of the file and the matrix that it stands for. */
+/** Ops allowed between a tensor of the file and the matrix made from it. */
 const carriers = new Set(['Identity', 'Transpose', 'Cast', 'DequantizeLinear']);
 
-/** The tensor of the file that a constant matrix stands for, and whether that is its transpose; undefined if it varies. */
+/** Returns the tensor of the file that a constant matrix, or its transpose, is made from; undefined if it varies. */
 function sourceOf(
   g: Network,
   value: string,
@@ -159,7 +159,7 @@ function adapt(
 ): void {
   const [a, b, factor] = [weight + names.a, weight + names.b, weight + names.scale];
   if (!g.drawn.has(a)) {
-    // Of the type of the data, which may have 16 bits.
+    // They have the type of the data, which may be a 16-bit one.
     const dtype = g.dtypeOf(node.input[0]) ?? g.float;
     const type = dtypeName(dtype) as FloatType;
     const width = Math.min(rank, inputs, outputs);
@@ -180,7 +180,7 @@ function adapt(
       output: [output],
     }),
   );
-  // Nodes stand in the order in which they run.
+  // Nodes must stand in the order in which they run.
   const added = g.proto.node.splice(at);
   g.proto.node.splice(g.proto.node.indexOf(node) + 1, 0, ...added);
 }
@@ -203,8 +203,11 @@ export function mergeLora(original: Uint8Array, adapted: Uint8Array, options: Fi
     .filter((name) => name.endsWith(names.a))
     .map((name) => name.slice(0, -names.a.length));
   if (weights.length === 0)
-    wrong('mergeLora', 'the second file has no low-rank matrices; it must be what lora has made, trained.');
-  // Biases, norms and other weights may have been trained beside.
+    wrong(
+      'mergeLora',
+      'the second file has no low-rank matrices; it must be the result of lora, after training.',
+    );
+  // Biases, norms and other weights may have been trained too.
   const tensors = new Map<string, NewValues>();
   for (const [name, tensor] of before) {
     const now = learned.get(name);
@@ -218,7 +221,7 @@ export function mergeLora(original: Uint8Array, adapted: Uint8Array, options: Fi
     if (product === undefined || held === undefined) {
       wrong(
         'mergeLora',
-        `${show(weight)} is no matrix of floats in the original file, to which A·B could be added; run the adapted file as it is.`,
+        `${show(weight)} is not a matrix of floats in the original file, so A·B cannot be added to it; run the adapted file instead.`,
       );
     } else tensors.set(weight, { shape: held.shape, values: merged(held.values, product, learned) });
   }
@@ -230,7 +233,7 @@ const tensorsOf = ({ initializer }: GraphProto): Map<string, TensorProto> =>
 
 const isReal = ({ dataType }: TensorProto): boolean => isFloat(dataType) || isHalf(dataType);
 
-/** W + s·A·B; of a W that is stored `[out, in]`, W + s·(A·B)ᵀ. */
+/** Returns W + s·A·B, or W + s·(A·B)ᵀ if W is stored as `[out, in]`. */
 function merged(
   w: ArrayLike<number>,
   { weight, sizes: [inputs, outputs], isTransposed }: Product,

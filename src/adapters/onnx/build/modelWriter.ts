@@ -46,11 +46,12 @@ const floats: Record<FloatType, DType> = {
   bfloat16: DType.BFLOAT16,
 };
 
+/** Throws an OnnxError that names what was wrong, and why. */
 export const wrong = (what: string, reason: string): never => {
   throw new OnnxError([fault(`${what}: ${reason}`)]);
 };
 
-/** Removes the unread inputs of a graph, in place. */
+/** Removes the inputs of a graph that nothing reads, in place. */
 function dropUnreadInputs(graph: GraphProto): void {
   const read = new Set(graph.node.flatMap((node) => [...node.input, ...capturedBy(node)]));
   for (const { name } of graph.output) read.add(name);
@@ -87,7 +88,7 @@ export class ModelWriter extends Builder {
     this.#random = randomNumbers(seed);
   }
 
-  /** Names of the inputs, outputs and tensors of weights. */
+  /** Names of the inputs, outputs and constant tensors. */
   get names(): { readonly inputs: Value[]; readonly outputs: Value[]; readonly weights: Value[] } {
     const { input, output, initializer } = this.proto;
     const [inputs, outputs, weights] = [input, output, initializer].map((all) => all.map(({ name }) => name));
@@ -176,7 +177,10 @@ export class ModelWriter extends Builder {
     const { output } = this.proto;
     const at = output.findIndex((each) => each.name === name);
     if (at < 0)
-      wrong('removeOutput', `there is no output ${show(name)}; there are ${this.names.outputs.join(', ')}.`);
+      wrong(
+        'removeOutput',
+        `there is no output ${show(name)}; the outputs are ${this.names.outputs.join(', ')}.`,
+      );
     output.splice(at, 1);
     this.#hasRemoved = true;
   }
@@ -221,7 +225,7 @@ export class ModelWriter extends Builder {
     return super.addConstant(tensor);
   }
 
-  /** True if the graph has a value of that name. */
+  /** True if the graph has a value of this name. */
   has(name: string): boolean {
     return this.#values.has(name);
   }
@@ -231,13 +235,13 @@ export class ModelWriter extends Builder {
     if (!this.#values.has(value))
       wrong(
         where,
-        `the graph has no value ${show(value)}; verbs take what other verbs of the same graph have returned.`,
+        `the graph has no value ${show(value)}; methods take values that other methods of the same graph have returned.`,
       );
   }
 
   #checkNew(where: string, name: string): void {
     if (typeof name !== 'string' || name === '') wrong(where, `a name must be a string, got ${show(name)}.`);
     if (this.#values.has(name))
-      wrong(where, `the graph has a value ${show(name)} already; choose another name.`);
+      wrong(where, `the graph already has a value ${show(name)}; choose another name.`);
   }
 }

@@ -1,7 +1,7 @@
 import { sizeOf } from '../../../core/layout.ts';
 import { show } from '../../../core/options.ts';
 import type { Value } from '../ir/graph.ts';
-import { DType, dtypeName, tensorOf } from '../ir/tensor.ts';
+import { DType, tensorOf } from '../ir/tensor.ts';
 import { ModelWriter, wrong, type GraphOptions } from './modelWriter.ts';
 
 /** Options of a layer. */
@@ -64,7 +64,7 @@ export class Network extends ModelWriter {
     if (axes < 1 || window.length !== axes || !Number.isInteger(channels)) {
       wrong(
         `conv ${show(name)}`,
-        `x is [${this.#shown(x)}], the kernel [${window.join(', ')}], in ${groups} groups; they do not fit.`,
+        `x must be [N, channels, …sizes], with a kernel size for each spatial axis and channels divisible by groups; x is [${this.#shown(x)}], the kernel [${window.join(', ')}], groups ${groups}.`,
       );
     }
     const bound = 1 / Math.sqrt(channels * sizeOf(window));
@@ -124,8 +124,8 @@ export class Network extends ModelWriter {
   }
 
   /**
-   * Drops elements with probability `ratio` and divides the others by 1 − ratio, in training mode; each mini-batch has its own
-   * mask. `predict` drops nothing, and `model.toBytes({ inference: true })` writes the model without dropout.
+   * Drops elements with probability `ratio` and divides the others by 1 − ratio, in training mode; each mini-batch has
+   * its own mask. `predict` drops nothing, and `model.toBytes({ inference: true })` writes the model without dropout.
    */
   dropout(x: Value, ratio = 0.5): Value {
     if (!(ratio >= 0 && ratio < 1)) wrong('dropout', `ratio must be in [0, 1), got ${show(ratio)}.`);
@@ -159,7 +159,7 @@ export class Network extends ModelWriter {
     return this.mul(0.5, x, this.add(this.op('Erf', [this.mul(x, Math.SQRT1_2)]), 1));
   }
 
-  /** eˣ over its sum along an axis. */
+  /** eˣ divided by its sum along an axis. */
   override softmax(x: Value, axis = -1): Value {
     return super.softmax(x, axis);
   }
@@ -180,10 +180,7 @@ export class Network extends ModelWriter {
     this.checkKnown(where, x);
     const size = this.shapeOf(x)?.at(axis);
     if (typeof size === 'number') return size;
-    return wrong(
-      where,
-      `the size of axis ${axis} of ${show(x)}, [${this.#shown(x)}], must be known: ${dtypeName(this.dtypeOf(x))}.`,
-    );
+    return wrong(where, `the size of axis ${axis} of ${show(x)}, [${this.#shown(x)}], must be known.`);
   }
 
   #shown(x: Value): string {

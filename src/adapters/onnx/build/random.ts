@@ -1,4 +1,4 @@
-/** Uniform random numbers in [0, 1), the same for the same seed (the generator mulberry32). */
+/** Returns a generator of uniform random numbers in [0, 1), determined by the seed (mulberry32). */
 export function randomNumbers(seed: number): () => number {
   let state = seed;
   return () => {

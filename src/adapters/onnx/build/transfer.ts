@@ -125,9 +125,9 @@ export function freeze(
   const list: readonly Layers[] = isList(layers) ? layers : [layers];
   const frozen = list.map((layer) => names.filter(matching(layer)));
   const idle = list.filter((_, i) => frozen[i].length === 0).map(show);
-  if (idle.length > 0) wrong('freeze', `${idle.join(', ')} stands for none of ${names.join(', ')}.`);
+  if (idle.length > 0) wrong('freeze', `${idle.join(', ')} matches none of ${names.join(', ')}.`);
   const left = names.filter((name) => !frozen.some((some) => some.includes(name)));
-  if (left.length === 0) wrong('freeze', 'nothing is left to train.');
+  if (left.length === 0) wrong('freeze', 'all parameters would be frozen; nothing is left to train.');
   return left;
 }
 

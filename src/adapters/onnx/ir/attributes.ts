@@ -3,7 +3,7 @@ import { AttributeProto_AttributeType as Kind, AttributeProtoSchema } from 'onnx
 import type { AttributeProto, GraphProto, NodeProto, TensorProto } from 'onnx-buf';
 import { refuse } from './errors.ts';
 
-/** A value that an attribute is made of; numbers become INT or FLOAT by the attribute's name. */
+/** Value of an attribute; a number becomes INT or FLOAT, depending on the attribute's name. */
 export type AttributeValue =
   | number
   | string
@@ -15,15 +15,15 @@ export type AttributeValue =
 /** Attributes by name, for {@link nodeAttributes}; undefined ones are left out. */
 export type AttributeValues = Readonly<Record<string, AttributeValue | undefined>>;
 
-// In all of ONNX's standard ops, these names are floats, and every other number is an integer.
+// In ONNX's standard ops, attributes with these names are floats; all other numbers are integers.
 const floats = new Set(
   `activation_alpha activation_beta alpha beta bias clip cubic_coeff_a epsilon extrapolation_value gamma high lambd low max mean
    min momentum ratio scale softcap threshold value value_float value_floats`.split(/\s+/),
 );
 
 /**
- * The shortest decimal that a float32 number stands for: 0.1 where the file holds 0.10000000149. It is the same
- * number in float32, and the one meant in float64.
+ * Returns the shortest decimal that rounds to a float32 number: 0.1 for 0.10000000149. In float64, this is the
+ * number that was meant.
  */
 export function decimalOf(float32: number): number {
   for (let digits = 1; digits < 9; digits++) {
@@ -55,12 +55,12 @@ export interface Attributes {
   readonly tensor: (name: string) => TensorProto | undefined;
 }
 
-/** The attributes of a node, ready to be read. */
+/** Returns a reader of a node's attributes. */
 export function attributesOf(node: NodeProto): Attributes {
   const find = (name: string, kind: Kind): AttributeProto | undefined => {
     const attribute = node.attribute.find((candidate) => candidate.name === name);
     if (attribute !== undefined && attribute.type !== kind && attribute.type !== Kind.UNDEFINED) {
-      refuse(`attribute ${name} must be ${Kind[kind]}, it is ${Kind[attribute.type] ?? attribute.type}.`);
+      refuse(`attribute ${name} must be ${Kind[kind]}; it is ${Kind[attribute.type] ?? attribute.type}.`);
     }
     return attribute;
   };
@@ -82,7 +82,7 @@ export function attributesOf(node: NodeProto): Attributes {
   };
 }
 
-/** Attributes of those names and values. */
+/** Makes attributes from names and values. */
 export function nodeAttributes(values: AttributeValues): AttributeProto[] {
   return Object.entries(values).flatMap(([name, value]) =>
     value === undefined ? [] : [attribute(name, value)],
@@ -114,6 +114,6 @@ function attribute(name: string, value: AttributeValue): AttributeProto {
     : make({ type: Kind.INTS, ints: value.map(BigInt) });
 }
 
-/** Every graph held by a node's attributes: the branches of an If, the body of a Loop or Scan. */
+/** Returns the graphs in a node's attributes: the branches of an If, the body of a Loop or Scan. */
 export const subgraphsOf = (node: NodeProto): GraphProto[] =>
   node.attribute.flatMap(({ g, graphs }) => (g ? [g, ...graphs] : graphs));

@@ -5,7 +5,7 @@ import { renameValues } from './rename.ts';
 import { Builder } from './builder.ts';
 import type { Graph, Value } from './graph.ts';
 
-/** An empty graph for a node of another, of whose values it reads some. */
+/** Makes an empty graph for inside a node of `g`; it may read the values in `captured` from `g`. */
 export function bodyIn(g: Graph, captured: readonly Value[]): Builder {
   const name = g.fresh('body');
   const body = new Builder(create(GraphProtoSchema, { name }), g.infer, g.float, [], `${name}/`);
@@ -19,7 +19,7 @@ export function bodyIn(g: Graph, captured: readonly Value[]): Builder {
   return body;
 }
 
-/** Appends what the body of another node does to some inputs, and returns its outputs. */
+/** Appends the nodes of a body, applied to `inputs`, and returns its outputs. */
 export function doBody(g: Builder, body: GraphProto, inputs: readonly Value[]): Value[] {
   const prefix = g.fresh('step');
   const copy = clone(GraphProtoSchema, body);
@@ -29,7 +29,7 @@ export function doBody(g: Builder, body: GraphProto, inputs: readonly Value[]): 
   renameValues(copy, names);
   for (const tensor of copy.initializer) g.addConstant(tensor);
   for (const node of copy.node) {
-    // Names must differ from each other, or be empty.
+    // Names of nodes must be unique, or empty.
     if (node.name !== '') node.name = `${prefix}/${node.name}`;
     g.append(node);
   }

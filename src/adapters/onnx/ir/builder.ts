@@ -4,7 +4,7 @@ import type { Operand, Value } from './graph.ts';
 import { axisFrom, isStatic, range, type Shape } from './shape.ts';
 import { DType, dtypeName, tensorOf } from './tensor.ts';
 
-/** A graph with the methods that gradients and losses are written with. Operands broadcast as in NumPy. */
+/** A graph with the methods that write gradients and losses. Operands broadcast as in NumPy. */
 export class Builder extends ElementwiseGraph {
   /** Sum over `axes`, kept with size 1 unless `keep` is false. */
   sum(x: Value, axes: readonly number[] | Value, keep = true): Value {
@@ -50,7 +50,7 @@ export class Builder extends ElementwiseGraph {
   matmul(a: Value, b: Value): Value {
     return this.op('MatMul', [a, b]);
   }
-  /** α·A'·B' + C of matrices, where A' is A or its transpose, and so B'. */
+  /** α·A'·B' + C of matrices, where A' is A or its transpose; likewise B'. */
   gemm(
     a: Value,
     b: Value,
@@ -127,7 +127,7 @@ export class Builder extends ElementwiseGraph {
   expand(x: Value, shape: Value | readonly number[]): Value {
     return this.op('Expand', [x, typeof shape === 'string' ? shape : this.integers(shape)]);
   }
-  /** x broadcast to the shape of `like`, and with it: the longer of both along each axis. */
+  /** x broadcast against the shape of `like`: the result has the larger of both sizes along each axis. */
   expandLike(x: Value, like: Value): Value {
     return this.#sameShape(x, like) ? x : this.expand(x, this.shape(like));
   }
@@ -172,15 +172,15 @@ export class Builder extends ElementwiseGraph {
   gather(x: Value, indices: Value, axis = 0): Value {
     return this.op('Gather', [x, indices], { axis: axis === 0 ? undefined : axis });
   }
-  /** One element of x for each index, which differs from it along one axis only. */
+  /** One element of x for each index, at the index's own position except along `axis`, where the index counts. */
   gatherElements(x: Value, indices: Value, axis: number): Value {
     return this.op('GatherElements', [x, indices], { axis });
   }
-  /** `into` with the updates added at the indices, in the sense of `gatherElements`. */
+  /** `into` with the updates added at the positions that `gatherElements` would read. */
   scatterAdd(into: Value, indices: Value, updates: Value, axis: number): Value {
     return this.op('ScatterElements', [into, indices, updates], { axis, reduction: 'add' });
   }
-  /** Places of the elements that are not zero, int64 `[rank, count]`. */
+  /** Indices of the nonzero elements, int64 `[rank, count]`. */
   nonZero(x: Value): Value {
     return this.op('NonZero', [x]);
   }
@@ -205,7 +205,7 @@ export class Builder extends ElementwiseGraph {
       range(rank).map((i) => (i === axis ? -1 : 1)),
     );
   }
-  /** The product of some sizes, a vector of int64, as a vector of one. */
+  /** The product of a vector of int64, as a vector of one element. */
   product(sizes: Value): Value {
     const known = this.integersOf(sizes);
     if (known === undefined) return this.op('ReduceProd', [sizes, this.integers([0])]);
@@ -231,7 +231,7 @@ export class Builder extends ElementwiseGraph {
       const summed = this.sum(x, axes);
       return extra === 0 ? summed : this.reshapeLike(summed, target);
     }
-    // Only run time can tell which axes were broadcast: those where the target has size 1.
+    // The axes that were broadcast are known only at run time: those where the target has size 1.
     const ones = this.#onesBefore(x, target);
     const isOne = this.equal(this.concat([...ones, this.shape(target)], 0), this.integers([1]));
     const found = this.flat(this.nonZero(isOne));
@@ -239,8 +239,8 @@ export class Builder extends ElementwiseGraph {
     return this.reshapeLike(summed, target);
   }
   /**
-   * The sum of all rows of x, `[columns]`, as a product with ones, which ONNX Runtime computes faster than a
-   * sum.
+   * The sum of all rows of x, `[columns]`, written as a product with ones: ONNX Runtime computes this faster than
+   * a sum.
    */
   #sumOfRows(x: Value, columns: number): Value {
     const rows = this.rank(x) === 2 ? x : this.reshape(x, [-1, columns]);
@@ -274,7 +274,7 @@ export class Builder extends ElementwiseGraph {
   }
 }
 
-/** The axes of `from` that broadcasting `to` made; undefined if only run time can tell. */
+/** Returns the axes of `from` along which `to` was broadcast; undefined if they are known only at run time. */
 function broadcastAxes(from: Shape, to: Shape): number[] | undefined {
   const extra = from.length - to.length;
   const axes = range(extra);

@@ -1,5 +1,5 @@
 /**
- * Values of shape [N, C, …], whose second axis is that of the channels.
+ * Helpers for values `[N, C, …]`, with the channels along the second axis.
  *
  * @module
  */
@@ -7,17 +7,17 @@ import type { Builder } from './builder.ts';
 import type { Value } from './graph.ts';
 import { range } from './shape.ts';
 
-/** The axes after those of the batch and the channels. */
+/** Axes after the batch and the channels. */
 export const spatialAxes = (g: Builder, x: Value): number[] => range(g.rank(x) - 2, 2);
 
-/** All axes but that of the channels. */
+/** All axes except the channels. */
 export const exceptChannels = (g: Builder, x: Value): number[] => [0, ...spatialAxes(g, x)];
 
-/** A vector of one number a channel, shaped to broadcast against x. */
+/** Reshapes a vector with one number per channel to broadcast against x. */
 export const alongChannels = (g: Builder, vector: Value, x: Value): Value =>
   g.reshape(vector, [1, -1, ...spatialAxes(g, x).map(() => 1)]);
 
-/** Sum over the channels from `before` back to `after` ahead. */
+/** Sums, at each channel, over those from `before` channels earlier to `after` channels later. */
 export function channelWindow(g: Builder, x: Value, before: number, after: number): Value {
   const rest = spatialAxes(g, x).map(() => 0);
   const padded = g.pad(x, [0, before, ...rest, 0, after, ...rest]);

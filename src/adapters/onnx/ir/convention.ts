@@ -14,28 +14,28 @@
 /** Name of the output that holds the loss, a scalar. */
 export const lossName = 'loss';
 
-/** Name of the target's input where the loss needs one. */
+/** Name of the input for the target, if the loss needs one. */
 export const targetName = 'target';
 
-/** Name of the target's input for one of several outputs. */
+/** Name of the input for the target of one of several outputs. */
 export const targetNameOf = (output: string): string => `${targetName}/${output}`;
 
 /** Name of the input that holds a weight for each sample. */
 export const sampleWeightName = 'sample_weight';
 
-/** Name of that input for one of several outputs. */
+/** Name of the input for the sample weights of one of several outputs. */
 export const sampleWeightNameOf = (output: string): string => `${sampleWeightName}/${output}`;
 
 /** Name of the output that holds the gradient with respect to `name`. */
 export const gradientNameOf = (name: string): string => `grad_of/${name}`;
 
-/** Name of the input that holds the vector v which multiplies the Hessian, at parameter `name`. */
+/** Name of the input that holds the elements of v, in H·v, that belong to parameter `name`. */
 export const vectorNameOf = (name: string): string => `vector_of/${name}`;
 
-/** Name of the output that holds the rows of H·v which belong to `name`. */
+/** Name of the output that holds the elements of H·v that belong to `name`. */
 export const hessianVectorNameOf = (name: string): string => `hessian_vector_of/${name}`;
 
-/** Name of the output that holds this batch's mean or variance, of which `name` is the running one. */
+/** Name of the output that holds the mean or variance of this batch; `name` is the running statistic. */
 export const batchStatisticNameOf = (name: string): string => `batch_of/${name}`;
 
 /** Name of the input that holds the random numbers of the node whose first output is `name`. */
@@ -44,5 +44,5 @@ export const noiseNameOf = (name: string): string => `noise_of/${name}`;
 /** Name of the input that holds k values of parameter `name`, in the graph of many losses. */
 export const manyOf = (name: string): string => `many_of/${name}`;
 
-/** Name of the output that holds the k losses there. */
+/** Name of the output that holds the k losses in that graph. */
 export const manyLosses = 'many_losses';

@@ -32,28 +32,28 @@ export class OnnxError extends Error {
   }
 }
 
-/** A fault as one line. */
+/** Returns a fault as one line. */
 export function sentence({ node, op, reason }: Fault): string {
   if (op === '' && node === '') return reason;
   return `${op || 'value'} ${JSON.stringify(node)}: ${reason}`;
 }
 
-/** A fault that is no node's. */
+/** Makes a fault that does not belong to a node. */
 export const fault = (reason: string): Fault => ({ node: '', op: '', reason });
 
-/** Thrown by a rule or a pass that will not do a node; whoever called it knows the node. */
+/** Thrown by a rule or pass that refuses a node. Its caller knows the node and adds the name. */
 export class Refusal extends Error {
   override readonly name = 'Refusal';
 }
 
-/** Carries an error of the caller's own code out of work on a model. */
+/** Wraps an error of the user's own code, to carry it unchanged through {@link typed}. */
 class Foreign extends Error {
   constructor(cause: unknown) {
     super('thrown by code of the caller', { cause });
   }
 }
 
-/** Runs code of the caller's inside {@link typed}: its own errors leave that as they are. */
+/** Runs the user's own code inside {@link typed}, which then rethrows its errors unchanged. */
 export function foreign<T>(work: () => T): T {
   try {
     return work();
@@ -63,8 +63,8 @@ export function foreign<T>(work: () => T): T {
 }
 
 /**
- * Returns the result of `work` on a model. An error that is no {@link OnnxError}, and none of the caller's code, means
- * that the model violates its format; it is rethrown as an OnnxError.
+ * Returns the result of `work` on a model. Any error other than an {@link OnnxError} or one of the user's own code
+ * means that the model violates its format; it is rethrown as an OnnxError.
  */
 export function typed<T>(work: () => T): T {
   try {
@@ -73,7 +73,7 @@ export function typed<T>(work: () => T): T {
     if (error instanceof OnnxError) throw error;
     if (error instanceof Foreign) throw error.cause;
     const reason = error instanceof Error ? error.message : String(error);
-    throw new OnnxError([fault(`the model cannot be worked on: ${reason}`)], { cause: error });
+    throw new OnnxError([fault(`the model cannot be processed: ${reason}`)], { cause: error });
   }
 }
 
@@ -82,7 +82,7 @@ export function refuse(reason: string): never {
   throw new Refusal(reason);
 }
 
-/** A fault at a node, from whatever was thrown there. */
+/** Makes the fault of a node from the error thrown there. */
 export function faultOf(node: NodeProto, error: unknown): Fault {
   const reason = error instanceof Error ? error.message : String(error);
   return { node: node.name || (node.output[0] ?? ''), op: opKey(node), reason };

@@ -3,28 +3,28 @@ import { attributesOf, type Attributes } from './attributes.ts';
 import { axisFrom, type Dimension, type Shape, type TensorType } from './shape.ts';
 import { DType, numbersOf, shapeOf, type TensorProto } from './tensor.ts';
 
-/** All that is known of a graph's values before it runs. */
+/** Everything known about a graph's values before it runs. */
 export interface Facts {
   readonly types: Map<string, TensorType>;
-  /** The elements of small integer tensors, a symbol for each that is the size of an unknown dimension. */
+  /** Elements of small integer tensors: numbers, or symbols for sizes that are not known. */
   readonly contents: Map<string, readonly Dimension[]>;
   readonly constants: Map<string, TensorProto>;
-  /** Writes what is known of a node's outputs. */
+  /** Records what can be inferred about a node's outputs. */
   readonly infer: (facts: Facts, node: NodeProto) => void;
 }
 
-/** Writes into `facts` what is known of a constant tensor, under its name. */
+/** Records a constant tensor in `facts`, under its name. */
 export function know(facts: Facts, tensor: TensorProto): void {
   const { name, dataType } = tensor;
   const shape = shapeOf(tensor);
   facts.types.set(name, { dtype: dataType, shape });
   facts.constants.set(name, tensor);
   const integral = dataType === DType.INT64 || dataType === DType.INT32 || dataType === DType.BOOL;
-  const small = shape.length === 0 || (shape.length === 1 && shape[0] <= 64);
+  const small = shape.length === 0 || (shape.length === 1 && shape[0] <= LONGEST);
   if (integral && small) facts.contents.set(name, numbersOf(tensor));
 }
 
-/** A node, as a rule of inference sees it. */
+/** A node as seen by an inference rule. */
 export interface InferContext {
   readonly node: NodeProto;
   readonly attributes: Attributes;
@@ -42,12 +42,13 @@ export interface InferContext {
   readonly within: (graph: GraphProto, inputs: readonly TensorType[]) => TensorType[];
 }
 
-/** Types of a node's outputs, as far as its inputs tell; undefined where nothing is concluded. */
+/** Infers the types of a node's outputs from its inputs; undefined where nothing can be inferred. */
 export type InferRule = (c: InferContext) => readonly (TensorType | undefined)[] | undefined;
 
-/** Elements of a node's first output, an integer tensor, as a flat list. */
+/** Infers the elements of a node's first output, an integer tensor, as a flat list. */
 export type ContentRule = (c: InferContext) => readonly Dimension[] | undefined;
 
+/** Returns a node as seen by an inference rule. */
 export function inferContext(facts: Facts, node: NodeProto): InferContext {
   const attributes = attributesOf(node);
   const name = (i: number) => node.input[i] ?? '';
@@ -84,5 +85,5 @@ export function inferContext(facts: Facts, node: NodeProto): InferContext {
   return context;
 }
 
-/** Shapes are short; no integer tensor of more elements is followed element by element. */
+/** Length of the longest integer tensor whose elements are tracked; shapes are shorter. */
 export const LONGEST = 64;

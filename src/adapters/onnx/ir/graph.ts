@@ -15,7 +15,7 @@ export type Value = string;
 /** A value, or a number that becomes a constant of the other operands' type. */
 export type Operand = Value | number;
 
-/** A BatchNormalization node in training mode, and this batch's statistics of which it keeps running means. */
+/** A statistic of each batch that a BatchNormalization node in training mode averages over the batches. */
 export interface BatchStatistic {
   /** The initializer of the running mean or variance. */
   readonly running: string;
@@ -36,13 +36,13 @@ export class Graph implements Facts {
   readonly constants = new Map<Value, TensorProto>();
   /** Type of numbers without a typed operand. */
   readonly float: DType;
-  /** Batch statistics that lowering has written out. */
+  /** Statistics of BatchNormalization nodes, added when these are lowered. */
   readonly statistics: BatchStatistic[] = [];
-  /** True if inputs take the place of nodes that draw random numbers. */
+  /** True if random numbers are fed through inputs instead of drawn by nodes. */
   feedsNoise = false;
-  /** Those inputs. */
+  /** Inputs for random numbers. */
   readonly noise: NoiseInput[] = [];
-  /** True for the graph inside a node. */
+  /** True for a graph inside a node. */
   inside = false;
   readonly infer: Facts['infer'];
   readonly #prefix: string;
@@ -97,7 +97,7 @@ export class Graph implements Facts {
     return value;
   }
 
-  /** Appends a node of `count` outputs, and returns their names. */
+  /** Appends a node with `count` outputs, and returns their names. */
   ops(
     op: string,
     inputs: readonly (Operand | undefined)[],
@@ -117,7 +117,7 @@ export class Graph implements Facts {
     return output;
   }
 
-  /** Appends a node of one output, and returns its name. */
+  /** Appends a node with one output, and returns its name. */
   op(op: string, inputs: readonly (Operand | undefined)[], attributes: AttributeValues = {}): Value {
     return this.ops(op, inputs, attributes)[0];
   }
@@ -134,7 +134,7 @@ export class Graph implements Facts {
     return this.proto.node.findLast(({ output }) => output.includes(value));
   }
 
-  /** Output k of a node, added to it if it has none there. */
+  /** Returns output k of a node, and adds it if it is missing. */
   extraOutput(node: NodeProto, k: number): Value {
     const known = node.output[k];
     if (known) return known;
@@ -143,7 +143,7 @@ export class Graph implements Facts {
     const before = node.output.map((output) => [output, this.types.get(output)] as const);
     node.output[k] = name;
     this.infer(this, node);
-    // The others keep the symbols of their sizes: new ones would be taken for other sizes.
+    // The other outputs keep the symbols of their sizes: new symbols would count as different sizes.
     for (const [output, type] of before) if (type !== undefined) this.types.set(output, type);
     return name;
   }
@@ -156,7 +156,7 @@ export class Graph implements Facts {
     return tensor.name;
   }
 
-  /** Adds a constant of that type and shape. */
+  /** Adds a constant with this type and shape. */
   constant(dtype: DType, shape: readonly number[], values: ArrayLike<number>): Value {
     return this.addConstant(tensorOf(this.fresh('constant'), dtype, shape, values));
   }
@@ -208,7 +208,7 @@ export class Graph implements Facts {
   }
 
   /**
-   * Adds an input to be fed with random numbers in place of those that a node would draw.
+   * Adds an input for random numbers, fed instead of drawn by the node.
    *
    * @param like - a value of the same shape, or the shape
    */
@@ -239,7 +239,7 @@ function dimensionOf({
     : unknownDimension();
 }
 
-/** Describes a graph's input or output; symbols made up here are left out. */
+/** Describes a graph's input or output; symbols of `unknownDimension` are left out. */
 export function valueInfo(name: string, dtype: DType, shape: Shape | undefined): ValueInfoProto {
   const dim = shape?.map((size) => ({
     value:
@@ -256,13 +256,13 @@ export function valueInfo(name: string, dtype: DType, shape: Shape | undefined):
   });
 }
 
-/** Every name that a graph and the graphs inside it use. */
+/** Yields every name that a graph and its subgraphs use. */
 export function* namesIn(graph: GraphProto): Iterable<string> {
   for (const { name } of [...graph.input, ...graph.output, ...graph.initializer]) yield name;
   yield* namesOf(graph.node);
 }
 
-/** The values of the graph around it that a node reads by the graphs inside it, each once. */
+/** Returns the values of the surrounding graph that a node's subgraphs read, each once. */
 export function capturedBy(node: NodeProto): string[] {
   return [...new Set(subgraphsOf(node).flatMap(freeIn))];
 }

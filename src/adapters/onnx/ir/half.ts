@@ -1,18 +1,18 @@
 /**
- * The two types of 16 bits, whose numbers JavaScript has no arrays for everywhere.
+ * Conversions of the two 16-bit float types, for which not every JavaScript engine has typed arrays.
  *
  * @module
  */
 
 const words = new DataView(new ArrayBuffer(4));
 
-/** The float32 number nearest to one, as its 32 bits. */
+/** Returns the 32 bits of the float32 nearest to a number. */
 function bitsOf(value: number): number {
   words.setFloat32(0, value);
   return words.getUint32(0);
 }
 
-/** The number that the bits of a float16 stand for. */
+/** Decodes the bits of a float16. */
 export function fromFloat16(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;
@@ -22,12 +22,12 @@ export function fromFloat16(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-/** The bits of the float16 nearest to a number, the even one of two. */
+/** Returns the bits of the float16 nearest to a number; ties go to the even one. */
 export function toFloat16(value: number): number {
   const sign = Object.is(value, -0) || value < 0 ? 0x8000 : 0;
   const size = Math.abs(value);
   if (Number.isNaN(value)) return 0x7e00;
-  // Beyond the middle between the greatest number and the one that would follow.
+  // From the midpoint between the largest float16, 65,504, and the next power of two on.
   if (size >= 65_520) return sign | 0x7c00;
   const exponent = Math.max(-14, Math.floor(Math.log2(size || 1)));
   const low = size < 2 ** exponent ? exponent - 1 : exponent;
@@ -44,13 +44,13 @@ function roundToEven(value: number): number {
   return floor % 2 === 0 ? floor : floor + 1;
 }
 
-/** The number that the bits of a bfloat16 stand for: those of a float32 but for its last half. */
+/** Decodes the bits of a bfloat16: the upper half of a float32. */
 export function fromBfloat16(bits: number): number {
   words.setUint32(0, bits * 65_536);
   return words.getFloat32(0);
 }
 
-/** The bits of the bfloat16 nearest to a number, the even one of two. */
+/** Returns the bits of the bfloat16 nearest to a number; ties go to the even one. */
 export function toBfloat16(value: number): number {
   if (Number.isNaN(value)) return 0x7fc0;
   const bits = bitsOf(value);

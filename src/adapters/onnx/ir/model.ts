@@ -16,7 +16,7 @@ export type ExternalData = Readonly<Record<string, ArrayBufferView | ArrayBuffer
 export const isBytes = (value: unknown): value is ArrayBufferView | ArrayBuffer =>
   ArrayBuffer.isView(value) || value instanceof ArrayBuffer;
 
-/** A model in memory: the file's own graph, free to be changed. */
+/** A decoded model, whose graph may be changed. */
 export type Model = ModelProto & { graph: GraphProto };
 
 /**
@@ -28,7 +28,7 @@ export type Model = ModelProto & { graph: GraphProto };
 export function decodeModel(bytes: Uint8Array, externalData: ExternalData = {}): Model {
   if (!(bytes instanceof Uint8Array)) {
     throw new OnnxError([
-      fault(`a model is given as the bytes of an .onnx file, a Uint8Array; got ${gotInstead(bytes)}.`),
+      fault(`a model must be the bytes of an .onnx file, a Uint8Array; got ${gotInstead(bytes)}.`),
     ]);
   }
   let model: ModelProto;
@@ -36,12 +36,12 @@ export function decodeModel(bytes: Uint8Array, externalData: ExternalData = {}):
     // A copy: the message's byte fields are views, and a Buffer's slice would alias the caller's memory.
     model = fromBinary(ModelProtoSchema, new Uint8Array(bytes));
   } catch (error) {
-    throw new OnnxError([fault('these bytes are no ONNX model, or a damaged one: they do not parse.')], {
+    throw new OnnxError([fault('these bytes are not an ONNX model, or it is damaged: they do not parse.')], {
       cause: error,
     });
   }
   if (!hasGraph(model) || model.opsetImport.length === 0) {
-    throw new OnnxError([fault('these bytes are no ONNX model: there is no graph in them, or no opset.')]);
+    throw new OnnxError([fault('these bytes are not an ONNX model: they contain no graph or no opset.')]);
   }
   const faults = Array.from(tensorsIn(model))
     .map((tensor) => tensorFault(tensor, externalData))
@@ -80,7 +80,8 @@ const partsOf = ({ values, indices }: SparseTensorProto): TensorProto[] =>
   [values, indices].filter((part) => part !== undefined);
 
 function gotInstead(value: unknown): string {
-  if (typeof value === 'string') return `${show(value)}; if that is its path, readFile gives them`;
+  if (typeof value === 'string')
+    return `${show(value)}; if this is its path, read the file first, with readFile`;
   return value instanceof Promise ? 'a Promise; await it' : show(value);
 }
 
@@ -94,12 +95,12 @@ export function encodeModel(model: Model): Uint8Array {
   if (bytes.length < 2 ** 31) return bytes;
   throw new OnnxError([
     fault(
-      `the graph would take ${(bytes.length / 2 ** 30).toFixed(1)} GB, and the ONNX format ends at 2: what is trained is fed and takes no place in it, the other constants do.`,
+      `the graph needs ${(bytes.length / 2 ** 30).toFixed(1)} GB; the ONNX format allows less than 2. Constants take space in it, trained tensors do not: train more of them.`,
     ),
   ]);
 }
 
-/** Returns what is wrong with a tensor's data; external data are read into the tensor first. */
+/** Returns the fault of a tensor's data, if any; external data are first read into the tensor. */
 function tensorFault(tensor: TensorProto, externalData: ExternalData): Fault | undefined {
   const name = JSON.stringify(tensor.name);
   if (tensor.dataLocation === TensorProto_DataLocation.EXTERNAL) {
@@ -117,19 +118,19 @@ function tensorFault(tensor: TensorProto, externalData: ExternalData): Fault | u
   const held = rawData.length > 0 ? rawData.length / size : listed;
   if (held === count && tensor.dims.every((dimension) => dimension >= 0n)) return undefined;
   return fault(
-    `tensor ${name} of shape [${shapeOf(tensor).join(', ')}], ${dtypeName(tensor.dataType)}, holds ${held} values: the file is damaged.`,
+    `tensor ${name} of shape [${shapeOf(tensor).join(', ')}], ${dtypeName(tensor.dataType)}, holds ${held} values instead of ${count}: the file is damaged.`,
   );
 }
 
-/** Copies a tensor's data out of the file that they lie in, and returns the reason where that cannot be done. */
+/** Copies a tensor's data out of its external file; returns the reason if that fails. */
 function readExternal(tensor: TensorProto, files: ExternalData): string | undefined {
   const entry = (key: string) => tensor.externalData.find((candidate) => candidate.key === key)?.value;
   const location = entry('location') ?? '';
   const quoted = JSON.stringify(location);
-  // The location comes from the file: it must not find what every object inherits.
+  // The location comes from the model: it must not match a property that every object inherits.
   const file = Object.hasOwn(files, location) ? files[location] : undefined;
   if (file === undefined)
-    return `lies in the file ${quoted}: pass its bytes as externalData: { ${quoted}: bytes }.`;
+    return `is stored in the file ${quoted}: pass its bytes as externalData: { ${quoted}: bytes }.`;
   const bytes = ArrayBuffer.isView(file)
     ? new Uint8Array(file.buffer, file.byteOffset, file.byteLength)
     : new Uint8Array(file);
@@ -137,8 +138,8 @@ function readExternal(tensor: TensorProto, files: ExternalData): string | undefi
   const length = Number(entry('length') ?? bytes.length - offset);
   const whole = Number.isInteger(offset) && Number.isInteger(length) && offset >= 0 && length >= 0;
   if (!whole || offset + length > bytes.length)
-    return `lies in bytes ${entry('offset') ?? 0} to ${whole ? offset + length : entry('length')} of the file ${quoted}, which has ${bytes.length}: these are not the bytes that the model was saved with.`;
-  // A copy at the start of a buffer of its own: the slice of a Buffer would be a view of its pool.
+    return `is stored in bytes ${entry('offset') ?? 0} to ${whole ? offset + length : entry('length')} of the file ${quoted}, which has ${bytes.length}: this is not the file that the model was saved with.`;
+  // A copy at the start of a new buffer: a slice of a Buffer would be a view of its pool.
   tensor.rawData = Uint8Array.from(bytes.subarray(offset, offset + length));
   tensor.dataLocation = TensorProto_DataLocation.DEFAULT;
   tensor.externalData = [];

@@ -5,7 +5,7 @@ import { nodeAttributes, type AttributeValues } from './attributes.ts';
 import { opKey } from './domain.ts';
 import type { DType } from './tensor.ts';
 
-/** Makes a node, named as its first output unless a name is given. */
+/** Makes a node, named after its first output unless a name is given. */
 export const nodeOf = (
   opType: string,
   input: readonly string[],

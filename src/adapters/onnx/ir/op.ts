@@ -16,16 +16,16 @@ export type Lowering = (
 ) => readonly (Value | undefined)[] | undefined;
 
 /**
- * A time at which nodes are written in simpler ops: `'read'`, before parameters are chosen; `'lower'`, before gradients
- * are taken; `'float64'`, at the end, nodes with float64 inputs that ONNX Runtime has no kernel for.
+ * Stage at which nodes are replaced by simpler ops: `'read'`, before parameters are chosen; `'lower'`, before gradients
+ * are computed; `'float64'`, at the end, for nodes with float64 inputs for which ONNX Runtime has no kernel.
  */
 export type Stage = 'read' | 'lower' | 'float64';
 
-/** The part that a constant tensor plays in an op. */
+/** Role of a constant tensor in an op. */
 export interface Role {
   readonly kind: TensorRole['kind'];
   readonly filterAxes?: readonly number[];
-  /** A word for it, such as "weight". */
+  /** Name of the role, such as "weight". */
   readonly name: string;
 }
 
@@ -38,7 +38,7 @@ const role = (name: string, kind: Role['kind'], filterAxes: readonly number[] = 
 /** The role of weights, with the axes of their filters. */
 export const weightRole = (...filterAxes: readonly number[]): Role => role('weight', 'weight', filterAxes);
 export const biasRole: Role = role('bias', 'bias');
-/** The role of another name than its kind. */
+/** Makes a role whose name differs from its kind. */
 export const roleNamed = role;
 
 /** Roles by input; a function where they depend on attributes or on the tensor's rank. */
@@ -46,13 +46,13 @@ export type Roles =
   | Readonly<Record<number, Role>>
   | ((i: number, attributes: Attributes, rank: number) => Role);
 
-/** A node of an older opset, and the means to bring it to opset 18. */
+/** A node of an older opset, and functions to convert it to opset 18. */
 export interface UpgradeContext {
   readonly node: NodeProto;
   readonly attributes: Attributes;
   /** The file's opset. */
   readonly from: number;
-  /** Number of axes of a value, if the file tells. */
+  /** Number of axes of a value, if known from the file. */
   readonly rankOf: (value: string) => number | undefined;
   /** The constant tensors of the file. */
   readonly constants: ReadonlyMap<string, TensorProto>;
@@ -62,45 +62,45 @@ export interface UpgradeContext {
   readonly scalar: (value: number) => string;
   /** Removes attributes. */
   readonly drop: (...names: readonly string[]) => void;
-  /** Puts a node before this one, and returns its output. */
+  /** Inserts a node before this one, and returns its output. */
   readonly before: (op: string, inputs: readonly string[], attributes?: AttributeValues) => string;
-  /** Puts a node after this one, which takes over its output. */
+  /** Inserts a node after this one, whose output it takes over. */
   readonly after: (op: string, inputs: readonly string[], attributes?: AttributeValues) => void;
 }
 
-/** Brings a node of an older opset to opset 18, in place. */
+/** Converts a node of an older opset to opset 18, in place. */
 export type Upgrade = (context: UpgradeContext) => void;
 
-/** All that is known of one op. */
+/** Everything known about one op. */
 export interface Op {
   /** Types and shapes of the outputs. */
   readonly infer?: InferRule;
   /** Elements of the output, for small tensors of integers: shapes are computed in the graph. */
   readonly content?: ContentRule;
-  /** The op in simpler ops, by the stage at which nodes are replaced. */
+  /** Decompositions into simpler ops, by the stage at which nodes are replaced. */
   readonly as?: Readonly<Partial<Record<Stage, Lowering>>>;
-  /** The gradient; absent where that of the simpler ops is used, or none exists. */
+  /** The gradient; absent if that of the simpler ops is used, or if there is none. */
   readonly vjp?: VjpRule;
-  /** Inputs that a layer's parameters stand in. */
+  /** Roles of the inputs that hold a layer's parameters. */
   readonly roles?: Roles;
-  /** The way in which a constant operand acts on the other, for arithmetic that may apply a bias or a scale. */
+  /** Effect of a constant operand on the other one, for arithmetic that may apply a bias or a scale. */
   readonly operand?: 'added' | 'subtracted' | 'factor' | 'divisor';
   /**
-   * For an op that hands on the elements of its first input: `'all'` of them as they are, `'some'` of them or moved; or
-   * those of every input, `'joined'`.
+   * For an op that passes on the elements of its first input: `'all'`, unchanged; `'some'`, a part of them or in another
+   * order. `'joined'` if it passes on those of every input.
    */
   readonly carries?: 'all' | 'some' | 'joined';
-  /** Place of the samples in the output; absent where it is not known whether samples meet. */
+  /** Axis of the samples in the outputs; absent if samples may interact. */
   readonly samples?: SampleRule;
-  /** `'count'` for an op whose output tells the number of samples; `'fill'` if it repeats values so many times. */
+  /** `'count'` if the output contains the number of samples; `'fill'` if the op repeats values that many times. */
   readonly sizesOf?: 'count' | 'fill';
-  /** Inputs that spell sizes and positions. */
+  /** Inputs that hold sizes or positions. */
   readonly sizes?: readonly number[];
-  /** Inputs that are float32 whatever the op computes in. */
+  /** Inputs that are float32 even if the op computes in float64. */
   readonly float32?: readonly number[];
   /** Conversion from opsets before 18. */
   readonly upgrade?: Upgrade;
 }
 
-/** Ops by name, as `opKey` gives it. */
+/** Ops by the name that `opKey` returns. */
 export type OpTable = Readonly<Record<string, Op>>;

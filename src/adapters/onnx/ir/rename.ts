@@ -1,7 +1,7 @@
 import type { GraphProto } from 'onnx-buf';
 import { subgraphsOf } from './attributes.ts';
 
-/** Renames values and nodes of a graph, in place, in the graphs inside it too. */
+/** Renames values and nodes of a graph and its subgraphs, in place. */
 export function renameValues(graph: GraphProto, names: ReadonlyMap<string, string>): void {
   const renamed = (name: string) => names.get(name) ?? name;
   for (const value of [...graph.input, ...graph.output, ...graph.initializer, ...graph.valueInfo]) {

@@ -4,10 +4,10 @@ import type { Attributes } from './attributes.ts';
 import type { Dimension, Shape } from './shape.ts';
 import type { TensorProto } from './tensor.ts';
 
-/** Name of the size that is freed, the number of samples. */
+/** Symbol for the number of samples, once `freeBatch` has replaced the fixed size. */
 export const batchSymbol = 'batch';
 
-/** The axis along which the samples of a value lie one after the other, each with `inner` places. */
+/** Axis along which a value's samples follow each other; each takes `inner` consecutive places. */
 export interface Samples {
   readonly axis: number;
   readonly inner: number;
@@ -17,7 +17,7 @@ export interface Samples {
 export interface SampleContext {
   readonly node: NodeProto;
   readonly attributes: Attributes;
-  /** Axis of the samples in input i; undefined if it is the same for all. */
+  /** Axis of the samples in input i; undefined if the input is the same for all samples. */
   readonly of: (i: number) => Samples | undefined;
   readonly shape: (i: number) => Shape | undefined;
   /** Shape of the first output. */
@@ -27,28 +27,28 @@ export interface SampleContext {
   readonly constant: (i: number) => TensorProto | undefined;
 }
 
-/** Axis of the samples in a node's outputs, one for all or one for each; refused where samples meet. */
+/** Returns the axis of the samples in a node's outputs, one for all or one each; refuses it if samples interact. */
 export type SampleRule = (c: SampleContext) => Samples | readonly Samples[];
 
-/** Refuses a node in which samples meet. */
-export const meet = (what: string) => refuse(`samples meet: ${what}.`);
-/** Refuses a node of which too little is known. */
+/** Refuses a node in which samples interact. */
+export const meet = (what: string) => refuse(`samples interact: ${what}.`);
+/** Refuses a node whose shapes are not known well enough. */
 export const unclear = () =>
-  refuse('it is not known whether samples meet here: shapes are not known beforehand.');
+  refuse('samples may interact here: the shapes are not known before the model runs.');
 
 /** Returns the axis of the samples of the first input. */
 export const samplesOfFirst = (c: SampleContext): Samples =>
-  c.of(0) ?? refuse('samples come in by another input than the first.');
+  c.of(0) ?? refuse('the samples must come in through its first input.');
 /** Returns the number of axes of input i. */
 export const rankOfInput = (c: SampleContext, i: number): number => c.shape(i)?.length ?? unclear();
 
 /** Returns the axis of the samples of the first input; no other input may hold any. */
 export function onlyFirst(c: SampleContext): Samples {
-  if (c.node.input.some((_, i) => i > 0 && c.of(i))) meet('they are not in its first input alone');
+  if (c.node.input.some((_, i) => i > 0 && c.of(i))) meet('its other inputs depend on them');
   return samplesOfFirst(c);
 }
 
-/** Takes axes out of a shape, or leaves them as 1. */
+/** Returns the samples after the axes `gone` are removed, or kept with size 1. */
 export const samplesWithout = (
   { axis, inner }: Samples,
   gone: readonly number[],

@@ -3,7 +3,7 @@ import type { Builder } from './builder.ts';
 import type { Value } from './graph.ts';
 import { range } from './shape.ts';
 
-/** One step of a scan: from the states and this step's slices to the next states and this step's results. */
+/** One step of a scan: takes the states and this step's slices, returns the next states and this step's results. */
 export type ScanStep = (
   g: Builder,
   states: readonly Value[],
@@ -12,22 +12,22 @@ export type ScanStep = (
 
 /** The values that a scan runs over. */
 export interface ScanInputs {
-  /** Their values before the first step. */
+  /** States before the first step. */
   readonly states: readonly Value[];
-  /** Sequences [T, …], all of one length. */
+  /** Sequences `[T, …]`, all of the same length. */
   readonly sequences: readonly Value[];
-  /** Values of the graph outside that a step reads. */
+  /** Values of the surrounding graph that a step reads. */
   readonly captured: readonly Value[];
-  /** True to go from the last slice to the first: for all sequences, or for each. */
+  /** True to run from the last slice to the first: one flag for all sequences, or one for each. */
   readonly backward: boolean | readonly boolean[];
-  /** True to stack a result from the last place to the first. @defaultValue as all sequences are read */
+  /** For each result, true to stack it from the last position to the first. @defaultValue as `backward` */
   readonly resultsBackward?: readonly boolean[];
 }
 
 const directions = (count: number, backward: boolean | readonly boolean[]) =>
   range(count).map((i) => Number(typeof backward === 'boolean' ? backward : backward[i]));
 
-/** Runs a step along sequences; results are stacked at the places of the slices they came from. */
+/** Appends a Scan that runs a step along sequences. Results are stacked at the positions of their slices. */
 export function scan(
   g: Builder,
   { states, sequences, captured, backward, resultsBackward }: ScanInputs,

@@ -3,21 +3,21 @@ import type { DType } from './tensor.ts';
 
 /**
  * One dimension: its size, or a symbol for a size not known before the graph runs. Equal symbols are equal
- * sizes; nothing is known of two different ones.
+ * sizes; different symbols may be equal or not.
  */
 export type Dimension = number | string;
 export type Shape = readonly Dimension[];
 
-/** All that is known of a value before the graph runs. */
+/** Everything known about a value before the graph runs. */
 export interface TensorType {
   readonly dtype?: DType | undefined;
-  /** Absent where not even the rank is known. */
+  /** Absent if not even the rank is known. */
   readonly shape?: Shape | undefined;
 }
 
 let symbols = 0;
 
-/** A symbol that equals no other. */
+/** Returns a new symbol. */
 export const unknownDimension = (): string => `?${++symbols}`;
 
 export const unknownShape = (rank: number): Shape => Array.from({ length: rank }, unknownDimension);
@@ -25,7 +25,7 @@ export const unknownShape = (rank: number): Shape => Array.from({ length: rank }
 export const isStatic = (shape: Shape | undefined): shape is readonly number[] =>
   shape !== undefined && shape.every((dimension) => typeof dimension === 'number');
 
-/** An axis counted from the front; `rank` itself, the place after the last, is one too. */
+/** Returns an axis counted from the front. `rank` itself, the position after the last axis, is allowed. */
 export function axisFrom(axis: number, rank: number): number {
   const front = axis < 0 ? axis + rank : axis;
   return front >= 0 && front <= rank
@@ -48,7 +48,7 @@ export function inverse(perm: readonly number[]): number[] {
   return inverted;
 }
 
-/** Of two sizes that must be equal, or be 1: the size of the result. */
+/** Size of the result of broadcasting two sizes, which must be equal unless one is 1. */
 export function broadcastDimension(a: Dimension, b: Dimension): Dimension {
   if (a === b || b === 1) return a;
   if (a === 1) return b;
@@ -56,7 +56,7 @@ export function broadcastDimension(a: Dimension, b: Dimension): Dimension {
   return typeof b === 'number' ? b : unknownDimension();
 }
 
-/** The shape of an elementwise result by NumPy's rule of broadcasting. */
+/** Shape of an elementwise result by NumPy's broadcasting rules. */
 export function broadcastShapes(shapes: readonly (Shape | undefined)[]): Shape | undefined {
   let result: Shape = [];
   for (const shape of shapes) {
@@ -69,11 +69,11 @@ export function broadcastShapes(shapes: readonly (Shape | undefined)[]): Shape |
   return result;
 }
 
-/** A sum of sizes, a symbol if one of them is. */
+/** Sum of sizes; a new symbol if one of them is a symbol. */
 export const sumOf = (sizes: readonly Dimension[]): Dimension =>
   sizes.every((size) => typeof size === 'number') ? sizes.reduce((a, b) => a + b, 0) : unknownDimension();
 
-/** A product of sizes: the one symbol among ones, or a new symbol. */
+/** Product of sizes: a number if it is known, a symbol that is the only factor besides ones, or else a new symbol. */
 export function productOf(sizes: readonly Dimension[]): Dimension {
   const numbers = sizes.filter((size) => typeof size === 'number');
   const product = numbers.reduce((a, b) => a * b, 1);

@@ -9,7 +9,7 @@ export type { TensorProto };
 /** An element type, by its number in the ONNX format. */
 export type DType = number;
 
-/** The element types that are named here. */
+/** Element types by name. */
 export const DType = {
   UNDEFINED: 0,
   FLOAT: 1,
@@ -27,7 +27,7 @@ export const DType = {
   BFLOAT16: 16,
 } as const;
 
-/** The element types that a tensor can be read in and written from. */
+/** Typed arrays that hold the elements of tensors. */
 export type Elements =
   | Float32Array
   | Float64Array
@@ -58,7 +58,7 @@ const arrays = new Map<DType, Constructor>([
   [DType.UINT64, BigUint64Array],
 ]);
 
-/** `float32` for FLOAT, and so on, as ONNX Runtime names them. */
+/** Name of an element type in ONNX Runtime: `float32` for FLOAT, and so on. */
 export function dtypeName(dtype: DType | undefined): string {
   if (dtype === undefined) return 'of unknown type';
   if (dtype === DType.FLOAT) return 'float32';
@@ -66,13 +66,13 @@ export function dtypeName(dtype: DType | undefined): string {
   return TensorProto_DataType[dtype]?.toLowerCase() ?? `type ${dtype}`;
 }
 
-/** The types that gradients flow in. */
+/** True for the types that can have gradients. */
 export const isFloat = (dtype: DType | undefined): boolean => dtype === DType.FLOAT || dtype === DType.DOUBLE;
 
-// Integers, booleans and strings, at which a derivative ends: what they hold has jumps and is flat in between.
+// Integers, booleans and strings: functions with such values are piecewise constant, and derivatives end there.
 const discrete = new Set<DType>([2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 21, 22]);
 
-/** True if a derivative may go on in values of a type: also in those that gradients are refused in. */
+/** True if derivatives may pass through values of a type, including the float types that gradients refuse. */
 export const isContinuous = (dtype: DType | undefined): boolean =>
   dtype === undefined || !discrete.has(dtype);
 
@@ -81,23 +81,25 @@ export const shapeOf = (tensor: TensorProto): number[] => tensor.dims.map(Number
 export const countOf = (tensor: TensorProto): number =>
   tensor.dims.reduce((count, dimension) => count * Number(dimension), 1);
 
-/** Bytes of one element; undefined for types that are never read here. */
+/** Bytes per element; undefined for types that are never read here. */
 export const bytesPerElement = (dtype: DType): number | undefined => arrays.get(dtype)?.BYTES_PER_ELEMENT;
 
-/** A copy of a tensor's elements, whichever of its fields holds them. */
+/** Returns a copy of a tensor's elements, from whichever field holds them. */
 export function elementsOf(tensor: TensorProto): Elements {
   const { dataType, rawData } = tensor;
   const ArrayType = arrays.get(dataType);
   if (ArrayType === undefined)
-    refuse(`${JSON.stringify(tensor.name)} is ${dtypeName(dataType)}; its values cannot be read.`);
+    refuse(`${JSON.stringify(tensor.name)} is ${dtypeName(dataType)}; values of this type cannot be read.`);
   if (tensor.dataLocation === TensorProto_DataLocation.EXTERNAL) {
-    refuse(`${JSON.stringify(tensor.name)} lies in external data that was not supplied.`);
+    refuse(
+      `${JSON.stringify(tensor.name)} is stored in an external file that was not given; pass it as externalData.`,
+    );
   }
   const count = countOf(tensor);
   if (rawData.length > 0) {
     if (rawData.length !== count * ArrayType.BYTES_PER_ELEMENT)
       refuse(wrongSize(tensor, rawData.length, 'bytes'));
-    // rawData is a view at any alignment, of a Buffer too: this copies it to the start of a buffer of its own.
+    // rawData is an unaligned view, possibly of a Buffer: this copies it to the start of a new buffer.
     return new ArrayType(Uint8Array.from(rawData).buffer);
   }
   const { floatData, doubleData, int32Data, int64Data, uint64Data } = tensor;
@@ -126,7 +128,7 @@ export const renamedTensor = (tensor: TensorProto, name: string): TensorProto =>
 const wrongSize = (tensor: TensorProto, got: number, unit: string) =>
   `${JSON.stringify(tensor.name)} of shape [${shapeOf(tensor).join(', ')}], ${dtypeName(tensor.dataType)}, holds ${got} ${unit}: the file is damaged.`;
 
-/** A tensor's elements as plain numbers. */
+/** Returns a tensor's elements as plain numbers. */
 export function numbersOf(tensor: TensorProto): number[] {
   const elements = elementsOf(tensor);
   const half = halves.get(tensor.dataType);
@@ -137,7 +139,7 @@ export function numbersOf(tensor: TensorProto): number[] {
   return numbers;
 }
 
-/** Reads and writes numbers of 16 bits. */
+/** Conversions of the 16-bit float types. */
 const halves = new Map<
   DType,
   { readonly from: (bits: number) => number; readonly to: (value: number) => number }
@@ -146,10 +148,10 @@ const halves = new Map<
   [DType.BFLOAT16, { from: fromBfloat16, to: toBfloat16 }],
 ]);
 
-/** True for real numbers of 16 bits, which are computed with in float32 here. */
+/** True for the 16-bit float types, which are computed in float32 here. */
 export const isHalf = (dtype: DType | undefined): boolean => dtype !== undefined && halves.has(dtype);
 
-/** A tensor of that type and shape; `values` are converted to its element type. */
+/** Makes a tensor; `values` are converted to its element type. */
 export function tensorOf(
   name: string,
   dtype: DType,
@@ -157,7 +159,7 @@ export function tensorOf(
   values: ArrayLike<number>,
 ): TensorProto {
   const ArrayType = arrays.get(dtype);
-  if (ArrayType === undefined) refuse(`no tensor can be made of ${dtypeName(dtype)}.`);
+  if (ArrayType === undefined) refuse(`tensors of type ${dtypeName(dtype)} cannot be written.`);
   const buffer = new ArrayBuffer(values.length * ArrayType.BYTES_PER_ELEMENT);
   const elements = new ArrayType(buffer);
   const big = elements instanceof BigInt64Array || elements instanceof BigUint64Array;

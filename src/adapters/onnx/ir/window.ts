@@ -2,12 +2,12 @@ import { refuse } from './errors.ts';
 import type { Attributes } from './attributes.ts';
 import type { Dimension, Shape } from './shape.ts';
 
-/** The way of a convolution's or a pooling's window over the spatial axes; one number an axis, pads two. */
+/** Sliding window of a convolution or pooling over the spatial axes: one number per axis, two for pads. */
 export interface Window {
   readonly kernel: readonly Dimension[];
   readonly strides: readonly number[];
   readonly dilations: readonly number[];
-  /** Begins, then ends. */
+  /** At the start of each axis, then at the end of each. */
   readonly pads: readonly number[];
 }
 
@@ -15,8 +15,8 @@ export interface Window {
  * Reads a window from a node's attributes.
  *
  * @param x - shape of the input, for `auto_pad`
- * @param kernel - spatial sizes of the kernel, where the attribute `kernel_shape` is absent
- * @throws Refusal if `auto_pad` needs sizes that are not known, or goes with dilations
+ * @param kernel - spatial sizes of the kernel, used if the attribute `kernel_shape` is absent
+ * @throws Refusal if `auto_pad` needs sizes that are not known, or is combined with dilations
  */
 export function windowOf(attributes: Attributes, x: Shape | undefined, kernel: readonly Dimension[]): Window {
   const sizes = attributes.ints('kernel_shape') ?? kernel;
@@ -44,12 +44,18 @@ export function windowOf(attributes: Attributes, x: Shape | undefined, kernel: r
     pads = auto === 'SAME_UPPER' ? [...less, ...more] : [...more, ...less];
   }
   if (strides.length !== rank || dilations.length !== rank || pads.length !== 2 * rank) {
-    refuse(`strides, dilations and pads must fit a window of ${rank} axes.`);
+    const lengths = [strides, dilations, pads].map(({ length }) => length);
+    refuse(
+      `strides, dilations and pads must have ${rank}, ${rank} and ${2 * rank} elements for a window of ${rank} axes; they have ${lengths.join(', ')}.`,
+    );
   }
   return { kernel: sizes, strides, dilations, pads };
 }
 
-/** ONNX Runtime refuses a convolution of this kind, and pads a pooling as though it had no dilations. */
+/**
+ * Refuses SAME padding with dilations: ONNX Runtime rejects such convolutions, and pads such poolings as if they had
+ * no dilations.
+ */
 export function refuseDilatedSame(attributes: Attributes): void {
   const auto = attributes.string('auto_pad', 'NOTSET');
   if (auto.startsWith('SAME') && attributes.ints('dilations')?.some((dilation) => dilation !== 1))

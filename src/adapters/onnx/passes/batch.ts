@@ -92,7 +92,7 @@ function follow(
     if (axis < 0) refuse('its shape depends on the number of samples in a way that is not understood.');
     return [{ axis, inner: 1 }];
   }
-  const { samples: rule = refuse('it is not known whether samples meet here.'), sizes = [] } = op;
+  const { samples: rule = refuse('it has no rule for samples, so they may interact here.'), sizes = [] } = op;
   node.input.forEach((name, i) => {
     if (counts.has(name) && !sizes.includes(i)) refuse('it computes with the number of samples.');
     if (samples.has(name) && sizes.includes(i)) refuse('a sample decides on its sizes.');

@@ -161,7 +161,7 @@ function cotangentsOf(
     platform,
     within(body, seeds, wrt) {
       const { gradients, faults } = pullBack(body, seeds, wrt, platform);
-      if (faults.length > 0) throw new Refusal(`in the graph inside it, ${faults.map(sentence).join('; ')}`);
+      if (faults.length > 0) throw new Refusal(`in its subgraph, ${faults.map(sentence).join('; ')}`);
       return gradients;
     },
   };

@@ -54,7 +54,7 @@ export function miniBatches(feeds: Feeds, options: MiniBatchOptions): (() => Fee
   const { batchSize, overlap = 0, random = Math.random } = options;
   if (overlap >= batchSize) {
     throw new RangeError(
-      `miniBatches: overlap: must be less than batchSize, ${batchSize}, so that batches go on; got ${overlap}.`,
+      `miniBatches: overlap: must be less than batchSize, ${batchSize}, or no batch would have new samples; got ${overlap}.`,
     );
   }
   const entries = Object.entries(feeds);
@@ -63,7 +63,7 @@ export function miniBatches(feeds: Feeds, options: MiniBatchOptions): (() => Fee
     .filter(([, { dims }]) => dims[0] !== samples || samples < batchSize)
     .map(([name, { dims }]) =>
       fault(
-        `feed ${JSON.stringify(name)}: it has ${dims[0] ?? 'no'} samples; all must have as many, and at least ${batchSize}, one batch.`,
+        `feed ${JSON.stringify(name)}: it has ${dims[0] ?? 'no'} samples; all feeds must have the same number, at least one batch of ${batchSize}.`,
       ),
     );
   if (faults.length > 0) throw new OnnxError(faults);
@@ -71,7 +71,7 @@ export function miniBatches(feeds: Feeds, options: MiniBatchOptions): (() => Fee
   const order = Int32Array.from({ length: samples }, (_, i) => i);
   let at = samples;
   let batch = new Int32Array(0);
-  /** Number of samples shared with the end of the batch before. */
+  /** Number of samples shared with the end of the previous batch. */
   let kept = 0;
   const next = () => {
     const last = batch.subarray(Math.max(0, batch.length - overlap));
@@ -92,7 +92,7 @@ export function miniBatches(feeds: Feeds, options: MiniBatchOptions): (() => Fee
   return overlap === 0 ? next : Object.assign(next, { shared });
 }
 
-/** Some samples of all feeds. */
+/** Returns some samples of all feeds. */
 const rowsOf = (entries: readonly (readonly [string, Feed])[], rows: Int32Array): Feeds =>
   Object.fromEntries(
     entries.map(([name, { dims, data }]) => {
@@ -102,13 +102,13 @@ const rowsOf = (entries: readonly (readonly [string, Feed])[], rows: Int32Array)
     }),
   );
 
-/** Moves some samples to the end of an order, so that none of them comes again at once. */
+/** Moves some samples to the end of an order, so that the next batches do not repeat them. */
 function putLast(order: Int32Array, samples: Int32Array): void {
   const moved = new Set(samples);
   order.set([...order.filter((sample) => !moved.has(sample)), ...samples]);
 }
 
-/** Fisher and Yates's shuffle, in place. */
+/** Shuffles in place (Fisher and Yates). */
 function shuffle(order: Int32Array, random: () => number): void {
   for (let i = order.length - 1; i > 0; i--) {
     const j = Math.floor(random() * (i + 1));
@@ -116,7 +116,7 @@ function shuffle(order: Int32Array, random: () => number): void {
   }
 }
 
-/** Some rows of an array, `[rows.length · size]`, of its own type. */
+/** Returns some rows of an array, `[rows.length · size]`, in an array of the same type. */
 function gather(data: ArrayLike<number>, rows: Int32Array, size: number): ArrayLike<number> {
   const constructor = data.constructor as new (length: number) => { [i: number]: number; length: number };
   const out = new constructor(rows.length * size);

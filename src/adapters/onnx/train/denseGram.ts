@@ -6,10 +6,10 @@ import type { ResidualGraphs, ResidualSource } from './residualGraphs.ts';
 import type { Reals } from './weights.ts';
 
 /**
- * Computes JJᵀ of dense layers without J: a layer with inputs A and derivatives D by its results contributes
- * (AAᵀ) ∘ (DDᵀ), its bias DDᵀ.
+ * Computes JJᵀ of dense layers without J: a layer with inputs A contributes (AAᵀ) ∘ (DDᵀ), and its bias DDᵀ, where D
+ * holds the derivatives of the residuals with respect to the layer's results.
  *
- * @returns a function that writes it, `[m, m]`; null if the model has other parameters than those of dense layers
+ * @returns a function that writes it, `[m, m]`; null if some parameters are not those of dense layers
  * @see Novak, Sohl-Dickstein & Schoenholz (2022), Fast finite width neural tangent kernel, arXiv:2206.08720
  */
 export function denseGram(
@@ -45,7 +45,7 @@ function pairs(values: Float64Array, count: number, out: Float64Array): void {
   gram({ values, count, length, vectorStride: length, stride: 1 }, out);
 }
 
-/** Row i of each table, then row i + 1 of each: the derivatives in the order of the residuals. */
+/** Returns row 0 of each table, then row 1 of each, …: the derivatives in the order of the residuals. */
 function interleaved(tables: readonly Reals[], samples: number): Float64Array {
   if (tables.length === 1) return Float64Array.from(tables[0]);
   const width = tables[0].length / samples;
@@ -58,7 +58,7 @@ function interleaved(tables: readonly Reals[], samples: number): Float64Array {
   return rows;
 }
 
-/** Adds (AAᵀ + b) ∘ (DDᵀ) to the lower triangle; a sample's inputs are those of all of its residuals. */
+/** Adds (AAᵀ + b) ∘ (DDᵀ) to the lower triangle; all residuals of a sample share its inputs. */
 function addLayer(
   product: Float64Array,
   ofDeltas: Float64Array,

@@ -7,13 +7,13 @@ import type { NodeProto } from 'onnx-buf';
 import type { Builder } from '../ir/builder.ts';
 import type { Value } from '../ir/graph.ts';
 
-/** A value that a layer adds to: its own product, a bias, or both. */
+/** A result that parameters of a dense layer contribute to: a weight, a bias, or both. */
 export interface DenseSite {
-  /** Name of the output with the inputs A of the layer's product, `[samples, in]`; null for a bias alone. */
+  /** Name of the output with the layer's inputs A, `[samples, in]`; null if there is only a bias. */
   readonly input: string | null;
-  /** True if a bias is added there. */
+  /** True if a bias is added. */
   readonly hasBias: boolean;
-  /** Names of the outputs with the derivatives D of residual j of each sample, `[samples, out]`. */
+  /** For each residual of a sample, the name of the output with its derivatives D, `[samples, out]`. */
   readonly deltas: readonly string[];
 }
 
@@ -22,31 +22,31 @@ export interface DenseGraph {
   readonly bytes: Uint8Array;
   readonly sites: readonly DenseSite[];
   readonly samples: number;
-  /** Residuals of a sample. */
+  /** Number of residuals per sample. */
   readonly columns: number;
   readonly inputs: readonly string[];
 }
 
-/** Residuals of a sample, beyond which a pass for each would make the graph too large. */
+/** Most residuals per sample: each takes a backward pass of its own, and more would make the graph too large. */
 const MAX_COLUMNS = 16;
 
-/** Ops that leave samples apart where all of their operands have them along the first axis. */
+/** Ops that keep samples apart if all operands have the samples along the first axis. */
 const elementwise = new Set(
   `Abs Add Celu Clip Cos Div Elu Erf Exp Gelu HardSigmoid HardSwish Identity LeakyRelu Log Mish Mul Neg Pow Reciprocal Relu
    Selu Sigmoid Sin Softplus Softsign Sqrt Sub Swish Tanh ThresholdedRelu`.split(/\s+/),
 );
 
-/** Place of a parameter. */
+/** The use of a parameter. */
 interface Place {
   /** Result of the node that it is an operand of, `[samples, out]`. */
   readonly output: Value;
-  /** Operand that a weight is multiplied by; null for a bias. */
+  /** Operand that a weight multiplies; null for a bias. */
   readonly input: Value | null;
 }
 
 /**
- * Builds the graph of what JJᵀ of dense layers consists of, if every parameter is the weight or the bias of one dense
- * layer, and samples do not see each other between the first of them and the residuals.
+ * Builds the graph of the factors of JJᵀ, if every parameter is the weight or the bias of one dense layer, and samples
+ * do not interact between the first of these layers and the residuals.
  *
  * @returns null otherwise
  */
@@ -96,7 +96,7 @@ function addSites(
   });
 }
 
-/** Returns the place of a parameter, or null if it is no weight or bias of one dense layer. */
+/** Returns the use of a parameter, or null if it is not the weight or bias of exactly one dense layer. */
 function placeOf(g: Builder, parameter: Value, samples: number): Place | null {
   const users = g.proto.node.filter(({ input }) => input.includes(parameter));
   if (users.length !== 1 || users[0].input.filter((name) => name === parameter).length !== 1) return null;
@@ -132,7 +132,7 @@ function isRow(g: Builder, parameter: Value, output: Value): boolean {
   return shape.length >= 1 && shape.at(-1) === result.at(-1) && leading.every((size) => size === 1);
 }
 
-/** True if every node that the parameters lead to computes each sample for itself. */
+/** True if every node that depends on the parameters computes each sample separately. */
 function areApart(g: Builder, parameters: readonly Value[], samples: number): boolean {
   const own = new Set(parameters);
   const reached = new Set<Value>();
@@ -154,11 +154,11 @@ function isApart(
 ): boolean {
   const shape = g.shapeOf(output[0]);
   if (output.length !== 1 || !isStatic(shape) || shape[0] !== samples) return false;
-  // A weight that is computed from parameters is none of theirs.
+  // A matrix computed from parameters is not itself a parameter.
   if (opType === 'MatMul' || opType === 'Gemm') {
     return shape.length === 2 && depends.every((does, i) => i === 0 || !does || own.has(input[i]));
   }
-  // An operand without the axis of samples is a parameter, or does not depend on one.
+  // An operand without the axis of samples must be a parameter itself, or not depend on any.
   const hasSamples = (name: Value): boolean => {
     const of = g.shapeOf(name);
     return isStatic(of) && of.length === shape.length && of[0] === samples;

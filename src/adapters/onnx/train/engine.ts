@@ -15,41 +15,41 @@ import { mayDrop } from '../passes/inference.ts';
 import { frozenPartOf, variantOf, type Mode, type Variant } from './variants.ts';
 import { gather, viewsOf, weightsOf, zeros, type Reals, type Weights } from './weights.ts';
 
-/** The parts of a model. */
+/** A model that has been read and differentiated. */
 export interface Loaded {
   readonly ort: Ort;
   /** The model's file. */
   readonly bytes: Uint8Array;
   readonly plan: Plan;
   readonly differentiated: Differentiated;
-  /** Its part that no parameter comes into, apart; null where it is not. */
+  /** The graph with the part that depends on no parameter split off; null if it is in one piece. */
   readonly split: FrozenSplit | null;
-  /** A session of `differentiated`, or of what is left of it. */
+  /** Session of `differentiated`, or of the rest of the split graph. */
   readonly gradients: OrtSession;
 }
 
-/** The sessions of one model. Runs come one after the other, for all read the point from one buffer. */
+/** The sessions of one model. They run one at a time, because all read the point from the same buffer. */
 export interface Engine {
   readonly weights: Weights;
-  /** Feeds as tensors; throws an OnnxError naming every fault. */
+  /** Returns feeds as tensors; throws an OnnxError naming every fault. */
   checked(specs: readonly InputSpec[], feeds: Feeds): OrtTensors;
-  /** True if Dropout nodes in training mode come into the loss. */
+  /** True if the loss depends on Dropout nodes in training mode. */
   drops(): boolean;
-  /** Inputs of the graphs of a mode. */
+  /** Returns the inputs of the graphs of a mode. */
   fedIn(mode: Mode): Pick<Differentiated, 'inputs' | 'targets' | 'noise'>;
-  /** Feeds with random numbers among them. */
+  /** Adds random numbers to feeds. */
   withNoise(data: OrtTensors, key: NoiseKey, mode: Mode): Promise<OrtTensors>;
-  /** Feeds of evaluations on some data, with noise; values that are the same at every point are computed here. */
+  /** Returns the feeds of evaluations; values that are the same at every point are computed here. `data` have noise. */
   prepared(data: OrtTensors, mode: Mode): Promise<OrtTensors>;
   /** Waits for its turn, and throws if the model has been disposed of. */
   inTurn<T>(task: () => Promise<T>): Promise<T>;
-  /** The loss and whatever comes with the gradient, which is written unless it is null; `data` are prepared. */
+  /** Computes the loss, and the gradient and batch statistics unless `gradient` is null. `data` are prepared. */
   evaluate(data: OrtTensors, x: Float64Array, gradient: Float64Array | null, mode: Mode): Promise<OrtTensors>;
-  /** The loss and the values that the options keep, without dropout; `data` are as they were checked. */
+  /** Computes the loss and the values named in `keep`, without dropout. `data` are checked, without noise. */
   kept(data: OrtTensors, key: NoiseKey, x: Float64Array, mode: Mode): Promise<OrtTensors>;
-  /** The losses at k points, `[k, n]`; `data` are prepared. */
+  /** Computes the losses at k points, `[k, n]`. `data` are prepared. */
   losses(data: OrtTensors, points: Float64Array, losses: Float64Array, mode: Mode): Promise<void>;
-  /** `product ← ∇²f(x)·v`; `data` are with noise. */
+  /** `product ← ∇²f(x)·v`. `data` have noise. */
   hessianVector(
     data: OrtTensors,
     x: Float64Array,
@@ -57,15 +57,15 @@ export interface Engine {
     product: Float64Array,
     mode: Mode,
   ): Promise<void>;
-  /** The model's outputs at its own parameters and running statistics. */
+  /** Computes the model's outputs at its current parameters and running statistics. */
   predict(feeds: Feeds): Promise<OrtTensors>;
   dispose(): Promise<void>;
 }
 
 /**
- * Opens what a model needs when it is first needed, and runs it.
+ * Runs a model. Graphs are built and sessions opened when they are first needed.
  *
- * @param running - the model's running statistics, kept up to date elsewhere
+ * @param running - the model's running statistics, updated elsewhere
  */
 export function engine(
   { ort, bytes, plan, differentiated, split, gradients }: Loaded,
@@ -103,13 +103,13 @@ export function engine(
   const inMode = (mode: Mode) => (statistics.length === 0 && mode === 'inference' ? 'file' : mode);
   const variant = (mode: Mode) => modes[inMode(mode)]();
   const present = () => {
-    // Copies: a solver may put the statistics in order while this runs.
+    // Copies: a solver may write the statistics during this run.
     const tensors = Array.from(running, ([name, values]) => {
       return [name, tensorOver(ort, precision, values.slice(), [values.length])] as const;
     });
     return Object.fromEntries(tensors);
   };
-  /** Running statistics, where they are fed. */
+  /** Returns the running statistics, if they are fed. */
   const fixedIn = (mode: Mode) => (inMode(mode) === 'inference' ? present() : undefined);
   const direction = remembered(() => zeros(precision, params.length));
   const vectors = remembered(() =>
@@ -148,7 +148,7 @@ export function engine(
     fedIn: (mode) => variant(mode).differentiated,
     async withNoise(data, key, mode) {
       const { noise } = variant(mode);
-      // A shape that is computed does not depend on the values of parameters, so that any will do.
+      // A computed shape does not depend on the values of parameters, so any values will do.
       return Object.assign({}, data, await noise(data, key, { ...inputs, ...fixedIn(mode) }));
     },
     async prepared(data, mode) {

@@ -18,10 +18,10 @@ export interface Feed {
   readonly dims: readonly number[];
 }
 
-/** Feeds by input name; that of the target is `target`. */
+/** Feeds by input name; the target's is `target`. */
 export type Feeds = Readonly<Record<string, Feed>>;
 
-/** The sizes that symbols of shapes have taken, and the feeds that brought them. */
+/** Size of each symbol, and the feed that set it. */
 type Sizes = Map<string, { readonly size: number; readonly name: string }>;
 
 type NumberArray =
@@ -30,7 +30,7 @@ type NumberArray =
   | Int32ArrayConstructor
   | Uint8ArrayConstructor;
 
-/** The arrays that hold a type's elements; those of int64 are made of bigints. */
+/** Array type of each element type; int64 uses bigints. */
 const arrays = new Map<string, NumberArray | BigInt64ArrayConstructor>([
   ['float32', Float32Array],
   ['float64', Float64Array],
@@ -40,7 +40,7 @@ const arrays = new Map<string, NumberArray | BigInt64ArrayConstructor>([
   ['bool', Uint8Array],
 ]);
 
-/** Numbers as elements of an array's type: themselves, if they are that already. */
+/** Converts numbers to an array type; returns them unchanged if they already have it. */
 function convert(
   array: NumberArray | BigInt64ArrayConstructor,
   values: Feed['data'],
@@ -71,12 +71,16 @@ export function checkFeeds(
   feeds: Feeds,
 ): Either<OnnxError, OrtTensors> {
   if (typeof feeds !== 'object' || feeds === null) {
-    return left(new OnnxError([fault(`feeds are an object of tensors by input name; got ${show(feeds)}.`)]));
+    return left(
+      new OnnxError([fault(`feeds must be an object of tensors by input name; got ${show(feeds)}.`)]),
+    );
   }
   const names = new Set(specs.map(({ name }) => name));
   const strangers = Object.keys(feeds)
     .filter((name) => !names.has(name))
-    .map((name) => fault(`feed ${JSON.stringify(name)}: no such input; there are ${quoted(names)}.`));
+    .map((name) =>
+      fault(`feed ${JSON.stringify(name)}: there is no such input; the inputs are ${quoted(names)}.`),
+    );
   const sizes: Sizes = new Map();
   const checked = collect((spec: InputSpec) => checkFeed(ort, spec, feeds[spec.name], sizes))([...specs]);
   const faults = [...strangers, ...(isLeft(checked) ? checked.left : [])];
@@ -85,10 +89,10 @@ export function checkFeeds(
     : right(Object.fromEntries(checked.right));
 }
 
-/** All successes, or all faults. */
+/** Collects all successes, or all faults. */
 const collect = traverse(getApplicativeValidation(getSemigroup<Fault>()));
 
-/** One feed as a tensor, with its name. */
+/** Returns one feed as a tensor, with its name. */
 function checkFeed(
   ort: Ort,
   spec: InputSpec,
@@ -109,7 +113,8 @@ function checkFeed(
   if (reasons.length > 0) return left(faults(reasons));
   if (isTensor(feed)) return right([name, feed]);
   const array = arrays.get(dtype);
-  if (array === undefined) return left(faults([`plain numbers cannot be made ${dtype}; feed a tensor.`]));
+  if (array === undefined)
+    return left(faults([`plain numbers cannot be converted to ${dtype}; feed a tensor of ONNX Runtime.`]));
   return right([name, tensorOver(ort, dtype, convert(array, data), dims)]);
 }
 
@@ -130,7 +135,7 @@ function shapeFault(
   if (dims.length !== shape.length || shape.some((size, i) => typeof size === 'number' && size !== dims[i])) {
     const free = shape[0] === 1 && dims.length === shape.length && dims[0] !== 1;
     const advice = free
-      ? ' With the option freeBatch the first axis may vary.'
+      ? ' The option freeBatch lets the first axis vary.'
       : classes !== undefined && dims.length > shape.length && dims.includes(classes)
         ? " It holds class indices, one for each sample; loss: { loss: 'softmaxCrossEntropy', targets: 'probabilities' } takes one-hot rows."
         : '';
@@ -141,7 +146,7 @@ function shapeFault(
     const first = sizes.get(symbol);
     if (first === undefined) sizes.set(symbol, { size: dims[axis], name });
     else if (first.size !== dims[axis]) {
-      return `its axis ${axis} has size ${dims[axis]}, that of ${JSON.stringify(first.name)} ${first.size}; they must be equal.`;
+      return `its axis ${axis} has size ${dims[axis]}, but feed ${JSON.stringify(first.name)} has ${first.size} there; they must be equal.`;
     }
   }
   return undefined;
@@ -157,7 +162,7 @@ function dataFaults(spec: InputSpec, dims: readonly number[], data: Feed['data']
   ];
 }
 
-/** Class indices must be classes, probabilities in [0, 1], and what becomes integers whole numbers. */
+/** Returns the fault of values: of class indices out of range, numbers out of [min, max], or fractions for integers. */
 function valueFault({ dtype, classes, ignored, range }: InputSpec, data: Feed['data']): string | undefined {
   const array = arrays.get(dtype);
   const integral = array !== undefined && array !== Float32Array && array !== Float64Array;

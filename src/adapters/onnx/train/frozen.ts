@@ -1,5 +1,5 @@
 /**
- * The part of a graph of loss and gradients that no parameter comes into: its results are the same at every point.
+ * Splits off the part of a gradient graph that depends on no parameter: its results are the same at every point.
  *
  * @module
  */
@@ -11,19 +11,19 @@ import { prune } from '../passes/prune.ts';
 import { decodeModel, encodeModel } from '../ir/model.ts';
 import type { GraphProto, NodeProto } from 'onnx-buf';
 
-/** A graph in two: what is the same at every point, and the rest, which is fed with it. */
+/** A graph in two parts: the frozen part, the same at every point, and the rest, which is fed with its results. */
 export interface FrozenSplit {
-  /** From the data to the features. */
+  /** Graph from the data to the features. */
   readonly frozen: Uint8Array;
-  /** From the features, and what else of the data it needs, to the loss and its gradients. */
+  /** Graph from the features, and the data that it also needs, to the loss and its gradients. */
   readonly rest: Uint8Array;
-  /** Names of the values that go from one to the other. */
+  /** Names of the values that are passed from the frozen part to the rest. */
   readonly features: readonly string[];
-  /** Inputs of the frozen part, and those of the rest among the data. */
+  /** Data inputs of each part. */
   readonly inputs: { readonly frozen: readonly string[]; readonly rest: readonly string[] };
 }
 
-/** Ops whose results are worth keeping; the others cost about as much as it takes to feed them. */
+/** Ops whose results are worth keeping; computing the others costs no more than feeding their results. */
 const heavy = new Set(
   `Conv ConvTranspose ConvInteger QLinearConv DeformConv MatMul MatMulInteger QLinearMatMul Gemm Einsum LSTM GRU RNN
    Attention DFT STFT Loop Scan If com.microsoft::Attention com.microsoft::MultiHeadAttention
@@ -31,13 +31,13 @@ const heavy = new Set(
    com.microsoft::FusedConv com.microsoft::FusedMatMul com.microsoft::QAttention`.split(/\s+/),
 );
 
-/** Ops that draw anew in each run. */
+/** Ops that draw new numbers in each run. */
 const random = new Set(
   'RandomNormal RandomUniform RandomNormalLike RandomUniformLike Bernoulli Multinomial Dropout'.split(' '),
 );
 
 /**
- * Splits a graph of loss and gradients; null if what is frozen is not worth it.
+ * Splits a gradient graph; returns null if the frozen part is not worth it.
  *
  * @param bytes - made by `differentiate`
  * @param parameters - inputs of the graph that change from evaluation to evaluation
@@ -45,7 +45,7 @@ const random = new Set(
 export function splitFrozen(bytes: Uint8Array, parameters: readonly string[]): FrozenSplit | null {
   const model = decodeModel(bytes);
   const { graph } = model;
-  const parts = sort(graph, new Set(parameters));
+  const parts = frozenNodes(graph, new Set(parameters));
   if (parts === null) return null;
   const { types } = new Graph(graph, inferNode, floatTypeIn(graph));
   if (!parts.features.every((name) => types.get(name)?.dtype !== undefined)) return null;
@@ -83,8 +83,8 @@ const inputsOf = (node: NodeProto): string[] =>
 
 const readBy = (nodes: readonly NodeProto[]): ReadonlySet<string> => new Set(nodes.flatMap(inputsOf));
 
-/** The nodes that data come into and no parameter, and those of their results that other nodes read. */
-function sort(graph: GraphProto, parameters: ReadonlySet<string>) {
+/** Returns the nodes that depend on data but on no parameter, and their results that other nodes read. */
+function frozenNodes(graph: GraphProto, parameters: ReadonlySet<string>) {
   const moving = new Set(parameters);
   const still = new Set(graph.input.map(({ name }) => name).filter((name) => !parameters.has(name)));
   const data = new Set(still);

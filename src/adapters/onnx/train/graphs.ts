@@ -1,5 +1,5 @@
 /**
- * The graphs that are run beside that of the gradients.
+ * Graphs that are run in addition to the gradient graph.
  *
  * @module
  */
@@ -25,29 +25,29 @@ import { decodeModel, encodeModel } from '../ir/model.ts';
 import { specOf, type InputSpec } from './inputs.ts';
 
 /**
- * Of a graph of loss and gradients, the loss alone: ONNX Runtime would compute the rest whether asked for or not.
+ * Reduces a gradient graph to the loss: ONNX Runtime computes all outputs of a graph, requested or not.
  *
- * @param others - outputs to keep beside it
+ * @param others - outputs to keep in addition
  */
 export function lossGraph(gradients: Uint8Array, others: readonly string[] = []): Uint8Array {
   const model = decodeModel(gradients);
   const { graph } = model;
   graph.output = graph.output.filter(({ name }) => name === lossName || others.includes(name));
   prune(graph);
-  // Only the gradient reads which elements a MaxPool took, and to tell them it takes ten times as long.
+  // Only the gradient reads the indices of a MaxPool, and a MaxPool with indices takes ten times as long.
   const read = new Set(graph.node.flatMap(({ input }) => input));
   for (const { opType, output } of graph.node)
     if (opType === 'MaxPool' && !read.has(output[1])) output.length = 1;
   return encodeModel(model);
 }
 
-/** A graph, and what it is fed with beside parameters. */
+/** A graph, and its inputs other than parameters. */
 export type FedGraph = Pick<Differentiated, 'bytes' | 'inputs' | 'targets' | 'noise'>;
 
 /**
- * A graph of the loss and of values that the model computes on the way.
+ * Builds the graph of the loss and the values named in `keep`.
  *
- * @param statistics - those of the running means and variances to be fed, in inference mode; null in the file's
+ * @param statistics - names of the running means and variances to feed, for inference mode; null for the file's mode
  */
 export function keptGraph(
   bytes: Uint8Array,
@@ -69,13 +69,13 @@ export function keptGraph(
 interface ShapesGraph {
   readonly bytes: Uint8Array;
   readonly inputs: readonly string[];
-  /** Names of outputs, by the input that has their shape. */
+  /** Names of the outputs, by the name of the input whose shape they hold. */
   readonly outputs: ReadonlyMap<string, string>;
 }
 
 /**
- * Of a graph that is fed with random numbers, one of their shapes, where these are known only as it runs: ones take the
- * place of the numbers.
+ * Builds the graph that computes the shapes of random numbers, for shapes that are known only at run time. Ones stand
+ * in for the random numbers.
  */
 export function shapesGraph(bytes: Uint8Array, noise: readonly NoiseInput[]): ShapesGraph {
   const model = decodeModel(bytes);
@@ -105,7 +105,7 @@ export function shapesGraph(bytes: Uint8Array, noise: readonly NoiseInput[]): Sh
   return { bytes: encodeModel(model), inputs: graph.input.map(({ name }) => name), outputs };
 }
 
-/** A graph of the products of the Hessian with a vector, and of nothing else. */
+/** Builds the graph of the Hessian-vector products alone. */
 export function hessianGraph(bytes: Uint8Array, options: DifferentiateOptions): Uint8Array {
   const { bytes: all, parameters } = differentiate(bytes, { ...options, hessianVector: true });
   const model = decodeModel(all);
@@ -117,11 +117,11 @@ export function hessianGraph(bytes: Uint8Array, options: DifferentiateOptions): 
 }
 
 /**
- * Of the graph of the loss alone, one that gives the losses `[k]` of k parameter sets in one run: a Scan whose body it
- * is. Fed with each parameter k times over, `[k, …shape]`, under the name that {@link manyOf} gives it.
+ * Turns the graph of the loss into one that computes the losses `[k]` of k parameter sets in one run: the body of a
+ * Scan. It is fed with k values of each parameter, `[k, …shape]`, under the name that {@link manyOf} returns.
  *
- * Nothing in the body is batched, so that every model will do; what is saved is the way in and out of ONNX Runtime,
- * which is most of the time of a small one.
+ * Nothing in the body is batched, so every model works. It saves calls to ONNX Runtime, which take most of the time of a
+ * small model.
  */
 export function manyLossesGraph(loss: Uint8Array, { parameters, precision }: Differentiated): Uint8Array {
   const model = decodeModel(loss);
@@ -163,11 +163,11 @@ export interface PredictionGraph {
 }
 
 /**
- * Turns the tensors `names` of a model into inputs, and the model to inference.
+ * Turns the tensors `names` of a model into inputs, and switches the model to inference mode.
  *
  * @param bytes - an .onnx file
- * @param copies - of its constant tensors
- * @param options - those that its gradients were made with
+ * @param copies - copies among its constant tensors
+ * @param options - options that its gradients were computed with
  */
 export function predictionGraph(
   bytes: Uint8Array,
@@ -185,7 +185,7 @@ export function predictionGraph(
   graph.initializer = graph.initializer.filter((tensor) => !lifted.includes(tensor));
   graph.input.push(...lifted.map((tensor) => valueInfo(tensor.name, tensor.dataType, shapeOf(tensor))));
   graph.valueInfo = [];
-  // Sequences and maps do not come out of ONNX Runtime's JavaScript API.
+  // ONNX Runtime's JavaScript API cannot return sequences and maps.
   graph.output = graph.output.filter(({ type }) => type === undefined || isTensorType(type));
   finish(model);
   return {

@@ -20,17 +20,17 @@ export interface InputSpec {
   readonly range?: readonly [number, number] | undefined;
 }
 
-/** A value of a graph as something to be fed. */
+/** Describes a value of a graph as an input to feed. */
 export const specOf = ({ name, dtype, shape }: { name: string; dtype: DType; shape: Shape | undefined }) => ({
   name,
   dtype: dtypeName(dtype),
   shape,
 });
 
-/** Inputs of the model itself. */
+/** Returns the inputs of the model itself. */
 export const dataInputs = ({ inputs }: Pick<Differentiated, 'inputs'>): InputSpec[] => inputs.map(specOf);
 
-/** Targets of the loss. */
+/** Returns the targets of the loss. */
 export const targetInputs = ({ targets }: Pick<Differentiated, 'targets'>): InputSpec[] =>
   targets.map(({ classes, ignored, range, ...target }) => ({
     ...specOf(target),

@@ -13,11 +13,11 @@ import type { Layout } from '../../../core/layout.ts';
 import type { Builder } from '../ir/builder.ts';
 import type { Value } from '../ir/graph.ts';
 
-/** Rows of the Jacobian of some values of residuals. */
+/** Graph of the rows of the Jacobian that belong to some residual values. */
 export interface SampleGraph {
-  /** Outputs: each value of residuals and its rows `[samples·columns, n]`, by {@link residualNameOf} and {@link rowsNameOf}. */
+  /** Outputs are residual values, by {@link residualNameOf}, and their rows, `[samples·columns, n]`, by {@link rowsNameOf}. */
   readonly bytes: Uint8Array;
-  /** The values of residuals that it has. */
+  /** Indices of its residual values. */
   readonly values: readonly number[];
   readonly inputs: readonly string[];
 }
@@ -25,33 +25,34 @@ export interface SampleGraph {
 /** Graphs of products with the Jacobian: see {@link productGraphs}. */
 export interface ProductGraphs {
   readonly vectorJacobian: Uint8Array;
-  /** Null where a node has no second derivative. */
+  /** Null if a node has no second derivative. */
   readonly jacobianVector: Uint8Array | null;
 }
 
-/** Name of the output with the rows of the k-th value of residuals. */
+/** Name of the output with the rows of the k-th residual value. */
 export const rowsNameOf = (k: number): string => `rows/${k}`;
-/** Name of the input that holds u for the k-th value of residuals, of its shape. */
+/** Name of the input that holds u for the k-th residual value, of its shape. */
 export const cotangentNameOf = (k: number): string => `cotangent/${k}`;
 /** Name of the input that holds v for a parameter, of its shape. */
 export const tangentNameOf = (parameter: string): string => `tangent/${parameter}`;
-/** Names of the outputs Jᵀu, by parameter, and Jv, by value of residuals. */
+/** Name of the output that holds Jᵀu for a parameter. */
 export const pulledNameOf = (parameter: string): string => `pulled/${parameter}`;
+/** Name of the output that holds Jv for the k-th residual value. */
 export const pushedNameOf = (k: number): string => `pushed/${k}`;
 
-/** Name of the output that holds column j of the k-th value, differentiated by a parameter. */
+/** Name of the output that holds the derivative of column j of the k-th residual value by a parameter. */
 const slopeNameOf = (k: number, j: number, parameter: string): string => `slope/${k}/${j}/${parameter}`;
 
-/** Columns of residuals per sample, beyond which a pass for each would make the graph too large. */
+/** Most residuals per sample: each takes a backward pass of its own, and more would make the graph too large. */
 const MAX_COLUMNS = 16;
 
 /**
  * Builds graphs that compute the rows of the Jacobian of all samples at once: the gradient of one sample's residuals,
- * mapped over the samples. One graph for each number of samples that occurs.
+ * mapped over the samples. There is one graph for each number of samples that occurs.
  *
- * Inputs with as many elements along their first axis as there are samples are taken to hold one for each.
+ * An input with as many elements along its first axis as there are samples is assumed to hold one for each.
  *
- * @returns null if the model cannot be written for one sample, or a node has no rule for many
+ * @returns null if the model does not accept a single sample, or a node has no rule of `vmap`
  */
 export function sampleGraphs(source: ResidualSource, whole: ResidualGraphs): SampleGraph[] | null {
   const counts = [...new Set(whole.sizes.map(([count]) => count))];
@@ -71,7 +72,7 @@ function sampleGraph(source: ResidualSource, graphs: ResidualGraphs, count: numb
       const [, columns] = graphs.sizes[k];
       const shape = g.shapeOf(all[k]);
       const isOne = isStatic(shape) && shape[0] === 1 && shape.reduce((a, b) => a * b, 1) === columns;
-      if (!isOne) refuse(`residuals ${k} of one sample are not those of one of many.`);
+      if (!isOne) refuse(`residuals ${k} have another shape for one sample than for many.`);
       const table = g.reshape(all[k], [1, columns]);
       g.addOutput(residualNameOf(k), table);
       for (let j = 0; j < columns; j++) {
@@ -100,7 +101,7 @@ function sampleGraph(source: ResidualSource, graphs: ResidualGraphs, count: numb
   return { bytes: encodeModel(whole), values, inputs: inputsOf(whole) };
 }
 
-/** The inputs of a graph of one sample that hold one for each in the whole, with their sizes there. */
+/** Returns the inputs that hold one element for each sample, with their sizes for all samples. */
 function mappedInputs(
   { differentiated }: ResidualGraphs,
   one: Model,
@@ -116,22 +117,21 @@ function mappedInputs(
 
 const flat = (g: Builder, value: Value | undefined): Value => g.flat(value ?? '');
 
-/** The values of all parameters side by side, `[count, n]`. */
+/** Puts the values of all parameters side by side, `[count, n]`. */
 const rowOf = (g: Builder, values: readonly (Value | undefined)[], count: number): Value =>
   g.concat(
     values.map((value) => g.reshape(value ?? '', [count, -1])),
     1,
   );
 
-/** Tables `[count, n]`, row 0 of each, then row 1 of each, … */
+/** Returns row 0 of each table `[count, n]`, then row 1 of each, … */
 function interleaved(g: Builder, tables: readonly Value[]): Value {
   const n = g.shapeOf(tables[0])?.[1] ?? 0;
   return g.reshape(g.concat(tables, 1), [-1, Number(n)]);
 }
 
 /**
- * Builds the graphs of Jᵀu and of Jv. The second is ∂(vᵀJᵀu)/∂u: the gradient, differentiated once more by its cotangent,
- * of which it is a linear function.
+ * Builds the graphs of Jᵀu and Jv. The second is computed as ∂(vᵀJᵀu)/∂u, since Jᵀu is linear in u.
  */
 export function productGraphs(source: ResidualSource): ProductGraphs {
   const vectorJacobian = pulled(source, false);
@@ -173,8 +173,8 @@ export interface ManyProducts {
  *
  * @param bytes - from {@link productGraphs}
  * @param vectors - the shapes of its vectors, by the names of their inputs
- * @param columns - outputs to be set side by side, as `rows`, `[count, n]`; none to keep them apart
- * @returns null where a node has no rule for many vectors
+ * @param columns - outputs to put side by side in one output `rows`, `[count, n]`; if empty, all stay separate
+ * @returns null if a node has no rule of `vmap`
  */
 export function manyProducts(
   bytes: Uint8Array,
@@ -193,7 +193,7 @@ export function manyProducts(
   });
 }
 
-/** Returns null if a graph is refused: the Jacobian is then computed in another way. */
+/** Returns the result of `make`, or null if a graph is refused: the Jacobian is then computed in another way. */
 export function ifPossible<T>(make: () => T): T | null {
   try {
     return typed(make);

@@ -1,5 +1,5 @@
 /**
- * Ways to the Jacobian of a model's residuals.
+ * Methods for the Jacobian of a model's residuals.
  *
  * @module
  */
@@ -21,7 +21,7 @@ import { residualNameOf, type ResidualGraphs, type ResidualSource } from './resi
 import { once, remembered } from './session.ts';
 import { gather, viewsOf, zeros, type Reals } from './weights.ts';
 
-/** Sessions of one problem, and its buffers. */
+/** Runs the graphs of one problem. */
 export interface Runner {
   readonly ort: Ort;
   readonly precision: Precision;
@@ -31,7 +31,7 @@ export interface Runner {
   /**
    * Runs a session at x on the problem's data.
    *
-   * @param only - names of its inputs, where it lacks some of the data or parameters
+   * @param only - names of the session's inputs, if it lacks some of the data or parameters
    */
   runAt(
     session: OrtSession,
@@ -45,23 +45,24 @@ export interface Runner {
 /** Writes J(x), `[m, n]` row by row. */
 type WriteJacobian = (x: Float64Array, jacobian: Float64Array) => Promise<void>;
 
-/** All that a problem may do with its Jacobian. */
+/** Methods that compute a Jacobian, or products with it. */
 export interface JacobianWays {
-  /** r and J in one run; null where the model has no graph of all samples. */
+  /** Returns a function that writes r and J in one run; null if the model has no graph of all samples. */
   samples(): ((x: Float64Array, residuals: Float64Array, jacobian: Float64Array) => Promise<void>) | null;
-  /** One product Jᵀu for each residual. */
+  /** Writes J by one product Jᵀu for each residual. */
   readonly rows: WriteJacobian;
-  /** One product Jv for each unknown; null where a node has no second derivative. */
+  /** Returns a function that writes J by one product Jv for each unknown; null if a node has no second derivative. */
   columns(): WriteJacobian | null;
-  /** `product ← Jᵀu` and `product ← Jv`. */
+  /** `product ← Jᵀu`, `[n]`. */
   vectorJacobian(x: Float64Array, u: Float64Array, product: Float64Array): Promise<void>;
+  /** `product ← Jv`, `[m]`. */
   jacobianVector(x: Float64Array, v: Float64Array, product: Float64Array): Promise<void>;
 }
 
-/** Vectors multiplied in one run, where rules for that are known. */
+/** Number of vectors multiplied in one run, if all nodes have rules of `vmap`. */
 const AT_ONCE = 32;
 
-/** Offers the ways; graphs are built and sessions opened when they are first needed. */
+/** Returns the methods. Graphs are built and sessions opened when they are first needed. */
 export function jacobianWays(source: ResidualSource, graphs: ResidualGraphs, runner: Runner): JacobianWays {
   const { shapes } = graphs;
   const { params, ort, precision } = runner;
@@ -198,7 +199,7 @@ export function jacobianWays(source: ResidualSource, graphs: ResidualGraphs, run
   };
 }
 
-/** Unit vectors `from`, `from` + 1, … as tensors `[count, …]`; those beyond the last are zeros. */
+/** Returns unit vectors `from`, `from` + 1, … as tensors `[count, …]`; those beyond the last are zeros. */
 function unitVectors(
   { ort, precision }: Runner,
   { tensors }: Layout,

@@ -60,11 +60,11 @@ export interface OnnxLeastSquares extends AsyncProblem {
   readonly jacobian: () => JacobianWay;
 }
 
-/** Relative disagreement with a difference above which a Jacobian is wrong. */
+/** Relative disagreement with a finite difference above which a Jacobian counts as wrong. */
 const TOLERANCE: Record<Precision, number> = { float32: 0.05, float64: 1e-4 };
 
 /**
- * Returns the residuals of a loaded model on some data; sessions are opened by `another`, which closes them.
+ * Returns the residuals of a loaded model on some data. `another` opens their sessions; its owner closes them.
  */
 export function leastSquaresOf(
   { ort, bytes, plan, differentiated }: Loaded,
@@ -143,7 +143,7 @@ export function leastSquaresOf(
   };
 }
 
-/** The model, the sizes of its data, and the residuals wanted of it. */
+/** Describes the model, the sizes of its data, and the requested residuals. */
 function sourceOf(
   bytes: Uint8Array,
   differentiate: ResidualSource['options'],
@@ -169,7 +169,7 @@ function checkOwn(engine: Engine, specs: readonly InputSpec[], feeds: Feeds): vo
 /**
  * Builds the graphs of residuals.
  *
- * @param checkFeeds - throws if a feed of the model is missing or does not fit, a likely cause of graphs that do not either
+ * @param checkFeeds - throws if a feed of the model is missing or wrong, the likely cause of a graph that is refused
  */
 function graphsFor(source: ResidualSource, checkFeeds: () => void): ResidualGraphs {
   try {
@@ -226,7 +226,7 @@ function linearizer(
 
 function refused(way: JacobianWay, reason: string): never {
   throw new TypeError(
-    `leastSquares: jacobian: '${way}' is not to be had for this model: ${reason}; leave it out, or take 'rows'.`,
+    `leastSquares: jacobian: '${way}' is not available for this model: ${reason}; omit the option, or use 'rows'.`,
   );
 }
 
@@ -237,7 +237,7 @@ function isNear(a: Float64Array, b: Float64Array, precision: Precision): boolean
     distance += (a[i] - b[i]) ** 2;
     size += b[i] ** 2;
   }
-  // Where residuals are not finite, there is nothing to compare.
+  // If residuals are not finite, there is nothing to compare.
   return !(distance > TOLERANCE[precision] ** 2 * size);
 }
 
@@ -271,7 +271,7 @@ async function agrees(
   return distance <= TOLERANCE[precision] ** 2 * total;
 }
 
-/** Opens sessions, and closes them all. */
+/** Returns functions that open sessions, and close all of them. */
 export function sessionsOf({ ort, plan, differentiated: { precision } }: Loaded) {
   const opened: Promise<OrtSession>[] = [];
   return {

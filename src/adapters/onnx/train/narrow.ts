@@ -1,10 +1,10 @@
 /**
- * Rounding of points to float32, by WebAssembly: `Float32Array.set` takes 51 µs for 100,000 numbers, this 28.
+ * Rounds points to float32 in WebAssembly: 28 µs for 100,000 numbers, against 51 µs with `Float32Array.set`.
  *
  * @module
  */
 
-/** Text of the kernel; the test compiles it and compares. */
+/** Text of the kernel; a test compiles it and compares the bytes. */
 export const narrowText = `(module
   (memory (export "memory") 1)
   (func (export "narrow") (param $from i32) (param $to i32) (param $end i32)
@@ -21,13 +21,13 @@ export const narrowText = `(module
 export const narrowBytes =
   '0061736d0100000001070160037f7f7f00030201000503010001071302066d656d6f72790200066e6172726f7700000a44014200034020012000fd000400fd5e2000fd000410fd5efd0d00010203040506071011121314151617fd0b0400200041206a2100200141106a210120002002490d000b0b';
 
-/** Numbers that are rounded at a time: both kinds of a tile fit into the memory's one page of 64 KiB. */
+/** Numbers rounded at a time: a tile in both precisions fits into one page of memory, 64 KiB. */
 const TILE = 4096;
 
-/** Shorter vectors are rounded one by one. */
+/** Shorter vectors are rounded by `Float32Array.set`. */
 const SHORT = 2048;
 
-/** A tile in WebAssembly's memory; null where there is none, undefined until it is first wanted. */
+/** Tile in WebAssembly's memory; null if there is none, undefined until it is first needed. */
 let tile: Tile | null | undefined;
 
 interface Tile {

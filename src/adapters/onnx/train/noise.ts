@@ -1,8 +1,8 @@
 /**
- * Random numbers that a graph is fed with: masks of dropout, and what nodes such as RandomNormalLike would draw.
+ * Random numbers that a graph is fed with: masks of dropout, and the numbers of nodes such as RandomNormalLike.
  *
- * They are a function of a seed, the number of the batch and the node's name, so that a state of two numbers brings them
- * back.
+ * They are a function of a seed, the number of the batch and the node's name. A saved state of two numbers, the seed and
+ * the number of the batch, therefore restores them.
  *
  * @module
  */
@@ -20,11 +20,11 @@ export interface NoiseKey {
   readonly seed: number;
   /** Number of the batch. */
   readonly batch: number;
-  /** 0 for the whole batch, 1 for the samples that it shares with the one before. */
+  /** 0 for the whole batch, 1 for the samples that it shares with the previous one. */
   readonly part: number;
 }
 
-/** Sizes of symbols, by what is fed. */
+/** Returns the size of each symbol, as fed. */
 export function sizesFrom(specs: readonly InputSpec[], data: OrtTensors): ReadonlyMap<string, number> {
   const sizes = new Map<string, number>();
   for (const { name, shape } of specs)
@@ -35,7 +35,7 @@ export function sizesFrom(specs: readonly InputSpec[], data: OrtTensors): Readon
   return sizes;
 }
 
-/** The sizes of a shape; undefined if some are not known. */
+/** Returns the sizes of a shape; undefined if some are not known. */
 export function sizesOf(
   shape: Shape | undefined,
   symbols: ReadonlyMap<string, number>,
@@ -59,21 +59,21 @@ function fill(values: Reals, draw: Draw, next: () => number): void {
   else fillNormal(values, draw.mean, draw.scale, next);
 }
 
-/** 0 with probability `ratio`, else 1 / (1 − ratio). */
+/** Fills with 0 with probability `ratio`, otherwise with 1 / (1 − ratio). */
 function fillFactors(values: Reals, ratio: number, next: () => number): void {
   const limit = ratio * 2 ** 32;
   const factor = ratio < 1 ? 1 / (1 - ratio) : 0;
   for (let i = 0; i < values.length; i++) values[i] = next() < limit ? 0 : factor;
 }
 
-/** A number in [0, 1) of 24 bits, which float32 holds exactly. */
+/** Returns a number in [0, 1) with 24 bits, which float32 holds exactly. */
 const unit = (next: () => number) => (next() >>> 8) / 2 ** 24;
 
 function fillUniform(values: Reals, low: number, high: number, next: () => number): void {
   for (let i = 0; i < values.length; i++) values[i] = low + (high - low) * unit(next);
 }
 
-/** Box and Muller's transform (1958, doi:10.1214/aoms/1177706645), two numbers at a time. */
+/** Fills with normal numbers, two at a time, by Box and Muller's transform (1958, doi:10.1214/aoms/1177706645). */
 function fillNormal(values: Reals, mean: number, scale: number, next: () => number): void {
   for (let i = 0; i < values.length; i += 2) {
     const radius = scale * Math.sqrt(-2 * Math.log((next() + 1) / 2 ** 32));
@@ -83,9 +83,9 @@ function fillNormal(values: Reals, mean: number, scale: number, next: () => numb
   }
 }
 
-/** The place of a problem in its random numbers: a seed, and the number of the batch. */
+/** Position of a problem in its random numbers: a seed, and the number of the batch. */
 export interface NoiseState {
-  /** Key of the present batch. */
+  /** Returns the key of the current batch. */
   key(part?: number): NoiseKey;
   /** Goes on to the next batch. */
   next(): void;
@@ -93,7 +93,7 @@ export interface NoiseState {
   write(values: Float64Array): void;
 }
 
-/** Counts the batches of a problem. */
+/** Starts at the first batch. */
 export function noiseState(seed: number): NoiseState {
   let [own, batch] = [seed, 0];
   return {
@@ -105,10 +105,10 @@ export function noiseState(seed: number): NoiseState {
 }
 
 /**
- * Adds the place in the random numbers to the running statistics of a problem.
+ * Adds the position in the random numbers to the running statistics of a problem.
  *
- * @param count - how many running statistics there are
- * @param changed - called when another place is put in
+ * @param count - number of elements of the running statistics
+ * @param changed - called when a saved position is restored
  */
 export const withNoise = (
   statistics: Statistics | undefined,
@@ -119,7 +119,7 @@ export const withNoise = (
   read: (x) => Float64Array.of(...(statistics?.read(x) ?? []), ...noise.read()),
   write(values) {
     statistics?.write(values.subarray(0, count));
-    if (values.length !== count + 2) return; // kept by a run without random numbers
+    if (values.length !== count + 2) return; // saved by a run without random numbers
     noise.write(values.subarray(count));
     changed();
   },

@@ -15,10 +15,9 @@ export interface TrainableOptions extends Omit<
    */
   readonly trainable?: DifferentiateOptions['wrt'];
   /**
-  /**
-   * Problems in which the Dropout nodes that the file has in training mode are active: those on mini-batches, with a mask for each
-   * batch (`'batches'`); also those on fixed data, with one mask for good (`'on'`); or none (`'off'`). `predict`, `evaluate`
-   * and problems in inference mode never drop anything.
+   * Problems in which Dropout nodes in training mode are active: `'batches'`, those on mini-batches, with a new mask for
+   * each batch; `'on'`, also those on fixed data, with a single mask; `'off'`, none. `predict`, `evaluate` and problems in
+   * inference mode never drop anything.
    *
    * @defaultValue `'batches'`
    */
@@ -92,7 +91,7 @@ export interface Plan {
   readonly differentiate: DifferentiateOptions;
   /** Returns the session options for a precision. */
   readonly session: (precision: Precision) => object;
-  /** True if Hessian products are requested. */
+  /** True if Hessian-vector products are requested. */
   readonly hessianVector: boolean;
   /** True if values that depend on no parameter are computed once. */
   readonly frozenOnce: boolean;

@@ -49,11 +49,11 @@ export interface ProblemParts {
   readonly inputs: readonly InputSpec[];
   readonly precision: Precision;
   readonly observer: Observer;
-  /** The running statistics of the model, if the problem moves them. */
+  /** The running statistics of the model, if the problem updates them. */
   readonly statistics: Statistics | undefined;
   /** Number of elements of the running statistics. */
   readonly statisticsCount: number;
-  /** Of the random numbers that the model is fed with. */
+  /** Seed of the random numbers that the model is fed with. */
   readonly seed: number;
   /** True if the problem has `hessianVector`. */
   readonly hessianVector: boolean;
@@ -70,8 +70,8 @@ export interface ProblemOptions {
    */
   readonly inference?: boolean;
   /**
-   * Seed of dropout and of random nodes of the model, a whole number in [0, 2⁵³). All evaluations of a batch use the same random
-   * numbers; each batch has its own.
+   * Seed of dropout and of random nodes of the model, a whole number in [0, 2⁵³). All evaluations of a batch use the same
+   * random numbers; each batch has its own.
    *
    * @defaultValue `1`
    */
@@ -153,7 +153,7 @@ export function problemOf(parts: ProblemParts, source: FeedSource): OnnxProblem 
       ),
     valuesAt(this: Pick<AsyncProblem, 'fg'> | undefined, points, losses) {
       const own = this?.fg;
-      // A copy of the problem with another fg: the losses are those of that.
+      // In a copy of the problem with another fg, the losses must be those of that fg.
       if (own !== undefined && own !== fg) return oneByOne(own, points, losses);
       return onData(async (data) => engine.losses(await data.prepared(), points, losses, mode));
     },
@@ -189,9 +189,9 @@ interface Data {
   readonly checked: OrtTensors;
   /** Key of its random numbers. */
   readonly key: NoiseKey;
-  /** With random numbers, drawn once. */
+  /** Returns the feeds with random numbers, drawn once. */
   readonly fed: () => Promise<OrtTensors>;
-  /** Feeds of the evaluations, computed once. */
+  /** Returns the feeds of evaluations, computed once. */
   readonly prepared: () => Promise<OrtTensors>;
 }
 

@@ -1,5 +1,5 @@
 /**
- * A stream of 32-bit numbers that two words and a list of keys determine: other keys, another stream.
+ * Returns a stream of 32-bit numbers, determined by a seed and a list of keys.
  *
  * The generator is sfc32 by Chris Doty-Humphrey (PractRand 0.93); its state is mixed from the keys by the finalizer of
  * MurmurHash3.
@@ -32,7 +32,7 @@ export function bitStream(seed: number, ...keys: readonly number[]): () => numbe
   return next;
 }
 
-/** FNV-1a of a name: 32 bits. */
+/** Returns the 32-bit FNV-1a hash of a name. */
 export function hashOf(name: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < name.length; i++) hash = Math.imul(hash ^ name.charCodeAt(i), 0x01000193);

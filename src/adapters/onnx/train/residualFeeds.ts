@@ -3,13 +3,17 @@ import { fault, OnnxError } from '../ir/errors.ts';
 import type { Feeds } from './feeds.ts';
 import type { ResidualGraphs } from './residualGraphs.ts';
 
-/** @throws OnnxError if the model draws random numbers */
+/**
+ * Refuses a model that draws random numbers.
+ *
+ * @throws OnnxError if it does
+ */
 export function refuseNoise({ differentiated }: ResidualGraphs): void {
   const [random] = differentiated.noise;
   if (random === undefined) return;
   throw new OnnxError([
     fault(
-      `leastSquares: the model draws random numbers (${random.name}), and residuals must be one function; model.problem(feeds) keeps the same numbers for all evaluations.`,
+      `leastSquares: the model draws random numbers (${random.name}), but residuals must not change between evaluations; use model.problem(feeds), which draws them once.`,
     ),
   ]);
 }
@@ -17,14 +21,14 @@ export function refuseNoise({ differentiated }: ResidualGraphs): void {
 const isSize = (size: unknown): boolean => Number.isInteger(size) && Number(size) >= 0;
 
 /**
- * Checks that feeds have sizes, for which the graphs of residuals are built.
+ * Checks that all feeds have sizes: the graphs of residuals are built for these.
  *
  * @throws OnnxError naming every feed that has none
  */
 export function checkForm(feeds: Feeds): void {
   if (typeof feeds !== 'object' || feeds === null) {
     throw new OnnxError([
-      fault(`leastSquares: feeds are an object of tensors by input name; got ${show(feeds)}.`),
+      fault(`leastSquares: feeds must be an object of tensors by input name; got ${show(feeds)}.`),
     ]);
   }
   const faults = Object.entries(feeds).flatMap(([name, feed]) => {

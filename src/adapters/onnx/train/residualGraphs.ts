@@ -14,22 +14,22 @@ import type { Builder } from '../ir/builder.ts';
 import type { Value } from '../ir/graph.ts';
 
 /**
- * Residuals written with the graph's own verbs: one value of the graph or several, the samples along their first axis.
- * The loss is the sum of all their squares.
+ * Residuals written with the methods of the graph. Returns one value of the graph or several, with the samples along
+ * their first axis. The loss is the sum of the squares of all elements.
  */
 export type ResidualFunction = (g: Builder, context: LossContext) => Value | readonly Value[];
 
-/** As {@link ResidualFunction}, for a part of the samples: `share` times as many make up the whole. */
+/** As {@link ResidualFunction}, for a part of the samples; there are `share` times as many in all. */
 export type PartialResiduals = (g: Builder, context: LossContext, share: number) => Value | readonly Value[];
 
 /** Sizes of the data by input name. */
 export type Dimensions = ReadonlyMap<string, readonly number[]>;
 
-/** A model, its data's sizes, and the residuals wanted of it. */
+/** A model, the sizes of its data, and the requested residuals. */
 export interface ResidualSource {
   /** The model's file. */
   readonly bytes: Uint8Array;
-  /** The options that its gradients are made with. */
+  /** Options that its gradients are computed with. */
   readonly options: DifferentiateOptions;
   /** Names of the parameters. */
   readonly names: readonly string[];
@@ -37,19 +37,20 @@ export interface ResidualSource {
   readonly residuals: PartialResiduals;
 }
 
-/** Graphs of residuals for data of some shape. */
+/** Graphs of residuals for data of one shape. */
 export interface ResidualGraphs {
-  /** Sizes of the values of residuals, `[samples, columns]` each. */
+  /** Sizes of each residual value, `[samples, columns]`. */
   readonly sizes: readonly (readonly [samples: number, columns: number])[];
-  /** Their shapes. */
+  /** Shape of each residual value. */
   readonly shapes: readonly (readonly number[])[];
   readonly differentiated: Differentiated;
-  /** Residuals alone; residuals and the gradient of the sum of their squares. */
+  /** Graph of the residuals alone. */
   readonly residuals: Uint8Array;
+  /** Graph of the residuals and the gradient of the sum of their squares. */
   readonly gradients: Uint8Array;
 }
 
-/** Name of the output that holds the k-th value of residuals. */
+/** Name of the output that holds the k-th residual value. */
 export const residualNameOf = (k: number): string => `residual/${k}`;
 
 const isResidual = (name: string): boolean => name.startsWith('residual/');
@@ -57,7 +58,7 @@ const isResidual = (name: string): boolean => name.startsWith('residual/');
 /**
  * Builds the graphs of residuals.
  *
- * @throws OnnxError naming what stands in the way
+ * @throws OnnxError naming every reason why they cannot be built
  */
 export function residualGraphs(source: ResidualSource): ResidualGraphs {
   const { differentiated, added: shapes } = buildResiduals(source, 1, (g, _, values) =>
@@ -70,7 +71,7 @@ export function residualGraphs(source: ResidualSource): ResidualGraphs {
     if (!isStatic(shape) || shape.length === 0) {
       throw new OnnxError([
         fault(
-          `leastSquares: the size of residuals ${k} is not known beforehand; samples must lie along their first axis.`,
+          `leastSquares: the shape of residuals ${k} is not known before the model runs; it must be, with the samples along the first axis.`,
         ),
       ]);
     }
@@ -93,9 +94,9 @@ export function residualGraphs(source: ResidualSource): ResidualGraphs {
 }
 
 /**
- * Builds a graph of residuals and of what is added to it.
+ * Builds a graph of residuals, with additions.
  *
- * @param share - of the samples that `source.dimensions` leave out
+ * @param share - number of all samples, divided by that in `source.dimensions`
  * @param add - adds values and outputs
  */
 export function buildResiduals<T>(
@@ -124,14 +125,14 @@ export function buildResiduals<T>(
 const wrongResiduals = (got: string): OnnxError =>
   new OnnxError([
     fault(
-      `leastSquares: residuals must return a value of the graph, or a list of some, such as g.sub(outputs[0], target('target', outputs[0])); got ${got}.`,
+      `leastSquares: residuals must return a value of the graph, or a list of values, such as g.sub(outputs[0], target('target', outputs[0])); got ${got}.`,
     ),
   ]);
 
 /**
- * The values that `residuals` has returned.
+ * Returns the values that `residuals` has returned, as a list.
  *
- * @throws OnnxError if they are no float values of the graph
+ * @throws OnnxError if they are not float values of the graph
  */
 function checkedValues(g: Builder, given: unknown): readonly Value[] {
   if (typeof given !== 'string' && !Array.isArray(given)) throw wrongResiduals(show(given));
@@ -144,7 +145,7 @@ function checkedValues(g: Builder, given: unknown): readonly Value[] {
     if (dtype === undefined)
       throw wrongResiduals(`${show(value)}${place}, which names no value of a known type`);
     if (!isFloat(dtype))
-      throw wrongResiduals(`${show(value)}${place}, which is ${dtypeName(dtype)}; take one of floats`);
+      throw wrongResiduals(`${show(value)}${place}, which is ${dtypeName(dtype)}, not a float type`);
   });
   return values as readonly Value[];
 }
@@ -167,7 +168,7 @@ function withSizes(bytes: Uint8Array, options: DifferentiateOptions, dimensions:
   return model;
 }
 
-/** A graph with some of its outputs, and what they need. */
+/** Reduces a model to some of its outputs, and the nodes that these need. */
 export function onlyOutputs(bytes: Uint8Array, isWanted: (name: string) => boolean): Model {
   const model = decodeModel(bytes);
   const { graph } = model;
@@ -177,9 +178,9 @@ export function onlyOutputs(bytes: Uint8Array, isWanted: (name: string) => boole
 }
 
 /**
- * The residuals of a loss that is a mean of squares: (output − target)·√(weight / number of elements).
+ * Returns the residuals of a mean squared error: (output − target)·√(weight / number of elements).
  *
- * @throws OnnxError if the loss is another
+ * @throws OnnxError if the loss is not a mean squared error
  */
 export function residualsOfLoss({ loss, output, l2 = 0 }: DifferentiateOptions): PartialResiduals {
   const terms = termsOf(loss);
@@ -187,7 +188,7 @@ export function residualsOfLoss({ loss, output, l2 = 0 }: DifferentiateOptions):
   if (!isSum || l2 > 0) {
     throw new OnnxError([
       fault(
-        "leastSquares: the loss must be 'mse', or several of them, without l2; or give the residuals: leastSquares(feeds, { residuals: (g, context) => … }).",
+        "leastSquares: the loss must be 'mse', or a list of 'mse' terms, without l2; otherwise give the residuals: leastSquares(feeds, { residuals: (g, context) => … }).",
       ),
     ]);
   }

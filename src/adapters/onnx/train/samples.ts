@@ -6,11 +6,11 @@ import { specOf, type InputSpec } from './inputs.ts';
 import type { OrtTensor, OrtTensors } from './ort.ts';
 import type { Mode } from './variants.ts';
 
-/** Losses of samples, each as a batch of its own, and their gradients. */
+/** Losses and gradients of samples, each computed as a batch of one. */
 export interface SampleGradients {
-  /** `[samples]` */
+  /** Loss of each sample, `[samples]`. */
   readonly losses: Float64Array;
-  /** `[samples, n]` row by row. */
+  /** Gradient of each sample, `[samples, n]` row by row. */
   readonly gradients: Float64Array;
 }
 
@@ -24,7 +24,7 @@ interface SampleSource {
 /**
  * Evaluates each sample of some data as a batch of one.
  *
- * @param data - checked
+ * @param data - checked feeds
  * @param fed - the same with the random numbers of the batch, of which each sample keeps its own
  * @param evaluate - writes the gradient, `[n]`, and returns the loss
  * @throws OnnxError if a feed has no axis of samples, or a batch of one does not fit the model
@@ -41,19 +41,19 @@ export async function eachSample(
     .filter(([, { dims }]) => dims[0] !== samples)
     .map(([name, { dims }]) =>
       fault(
-        `sampleGradients: feed ${JSON.stringify(name)} has shape [${dims.join(', ')}]; the samples, ${samples}, must lie along the first axis of every feed.`,
+        `sampleGradients: feed ${JSON.stringify(name)} has shape [${dims.join(', ')}]; the first axis of every feed must hold the ${samples} samples.`,
       ),
     );
   const graph = engine.fedIn(mode);
   const firsts = new Set([...graph.inputs, ...graph.targets].map(({ shape }) => shape?.[0]));
-  /** Random numbers that hold some for each sample; the others belong to none. */
+  /** Inputs for random numbers with one row for each sample; the others are shared by all samples. */
   const own = new Set<string>();
   for (const { name, shape } of graph.noise) {
     if (typeof shape?.[0] === 'string' && firsts.has(shape[0])) own.add(name);
     else if (!isStatic(shape))
       faults.push(
         fault(
-          `sampleGradients: random numbers ${JSON.stringify(name)} have shape [${fed[name].dims.join(', ')}]; the ${samples} samples must lie along its first axis. With dropout: 'off' masks are left out.`,
+          `sampleGradients: random numbers ${JSON.stringify(name)} have shape [${fed[name].dims.join(', ')}]; the first axis must hold the ${samples} samples. With dropout: 'off', there are no masks.`,
         ),
       );
   }
@@ -74,11 +74,11 @@ export async function eachSample(
   return { losses, gradients };
 }
 
-/** Sample i of a tensor as numbers and their shape. */
+/** Returns sample i of a tensor, as numbers and their shape. */
 function rowOf({ data, dims }: OrtTensor, i: number) {
   const [, ...rest] = dims;
   const size = rest.reduce((a, b) => a * b, 1);
-  // A copy: what a run is fed with must begin where its memory does in some runtimes.
+  // A copy: some runtimes need the data of a feed to begin at the start of their buffer.
   const row = (data as Float32Array).slice(i * size, (i + 1) * size);
   return { data: row, dims: [1, ...rest] };
 }

@@ -6,7 +6,7 @@ const messageOf = (error: unknown) => (error instanceof Error ? error.message : 
 /**
  * Opens a session.
  *
- * @throws OnnxError in ONNX Runtime's words, and what to do where it is known
+ * @throws OnnxError with ONNX Runtime's message, and advice if there is any
  */
 export async function open(ort: Ort, bytes: Uint8Array, options: object): Promise<OrtSession> {
   try {
@@ -14,7 +14,7 @@ export async function open(ort: Ort, bytes: Uint8Array, options: object): Promis
   } catch (error) {
     const message = messageOf(error);
     const advice = /NOT_IMPLEMENTED|could not find an implementation/i.test(message)
-      ? ' It has no kernel for this op in this precision; try the other, or another execution provider.'
+      ? ' It has no kernel for this op in this precision; try the other precision, or another execution provider.'
       : '';
     throw new OnnxError([fault(`ONNX Runtime refuses the graph: ${message}${advice}`)], { cause: error });
   }
@@ -23,7 +23,7 @@ export async function open(ort: Ort, bytes: Uint8Array, options: object): Promis
 /**
  * Runs a session.
  *
- * @throws OnnxError in ONNX Runtime's words
+ * @throws OnnxError with ONNX Runtime's message
  */
 export async function run(
   session: OrtSession,
@@ -39,7 +39,7 @@ export async function run(
   }
 }
 
-/** Tasks one after the other: each begins when those before have ended, well or not. */
+/** Returns a function that runs tasks one after the other: each begins when all earlier ones have settled. */
 export function inTurn(): <T>(task: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve();
   return (task) => {
@@ -49,7 +49,7 @@ export function inTurn(): <T>(task: () => Promise<T>) => Promise<T> {
   };
 }
 
-/** Returns a function that calls `make` once and keeps its result; a failure is tried again. */
+/** Returns a function that calls `make` once and keeps its result; after a failure, the next call tries again. */
 export function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;
   return () => {
@@ -61,7 +61,7 @@ export function once<T>(make: () => Promise<T>): () => Promise<T> {
   };
 }
 
-/** Returns what `make` gives, made at the first call. */
+/** Returns a function that calls `make` once, at the first call, and keeps its result. */
 export function remembered<T>(make: () => T): () => T {
   let made: { readonly value: T } | undefined;
   return () => (made ??= { value: make() }).value;

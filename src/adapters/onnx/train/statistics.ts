@@ -7,7 +7,7 @@ import { read } from '../passes/read.ts';
 import type { OrtTensors } from './ort.ts';
 import { zeros, type Reals } from './weights.ts';
 
-/** The running statistics that a model holds of its BatchNormalization nodes in training mode, by name. */
+/** Reads the running statistics of a model's BatchNormalization nodes in training mode, by name. */
 export function runningStatistics(
   bytes: Uint8Array,
   { statistics, precision }: Differentiated,
@@ -27,7 +27,7 @@ export function runningStatistics(
   );
 }
 
-/** A set that tells an observer where it is settled: a solver leaves the best point in it. */
+/** Wraps a parameter set to tell an observer when a solver writes its best point there. */
 export function settling(params: ParamSet, observer: Observer): ParamSet {
   if (observer === blind) return params;
   return {
@@ -39,7 +39,7 @@ export function settling(params: ParamSet, observer: Observer): ParamSet {
   };
 }
 
-/** The running statistics of a problem as a run keeps them: all one after the other. */
+/** Running statistics as the state of a run holds them: one after the other. */
 export const statisticsOf = (observer: Observer, running: readonly Reals[]): Statistics => ({
   read(x) {
     observer.settles(x);
@@ -58,9 +58,9 @@ export const statisticsOf = (observer: Observer, running: readonly Reals[]): Sta
 export interface Observer {
   /** Records the results of an evaluation at x with loss f. */
   evaluated(x: Float64Array, f: number, results: OrtTensors): void;
-  /** Mini-batches: running ← momentum·running + (1 − momentum)·batch, of the batch that ends here. */
+  /** With mini-batches: running ← momentum·running + (1 − momentum)·batch, for the batch that ends here. */
   batchEnds(): void;
-  /** All data at once: the statistics of the data at x, if it was evaluated there and is the best or last point. */
+  /** With all data at once: sets the statistics to those at x, if x is the best or the last point evaluated. */
   settles(x: ArrayLike<number>): void;
 }
 
@@ -79,10 +79,12 @@ interface Observation {
 }
 
 /**
- * @param statistics - which there are
+ * Creates the observer of one problem.
+ *
+ * @param statistics - the model's running statistics
  * @param running - their values, kept up to date
  * @param params - n parameters
- * @param batches - whether the problem goes from batch to batch
+ * @param batches - true for a problem with mini-batches
  */
 export function observe(
   statistics: readonly RunningStatistic[],

@@ -59,7 +59,7 @@ function loadFor(
   );
 }
 
-/** The model of a session that was opened for it; closed again if there is none. */
+/** Assembles a model; if that fails, releases its session. */
 async function assembled(loaded: Loaded): Promise<OnnxModel> {
   try {
     return onnxModel(loaded);
@@ -101,7 +101,7 @@ function forTraining(
       .filter(({ dtype }) => dtypeName(dtype) !== precision)
       .map(({ name, dtype }) =>
         fault(
-          `parameter ${JSON.stringify(name)} is ${dtypeName(dtype)}, while the loss is ${precision}; say which precision is to be used for all.`,
+          `parameter ${JSON.stringify(name)} is ${dtypeName(dtype)}, but the loss is ${precision}; choose one for both with the option precision.`,
         ),
       ),
   ];

@@ -9,7 +9,7 @@ import type { Ort, OrtSession, OrtTensors } from './ort.ts';
 import { once, run } from './session.ts';
 
 /**
- * The mode of the nodes: `'file'`, as the file has them but without dropout; `'dropout'`, with it; `'inference'`, all in
+ * Mode of the nodes: `'file'`, as in the file but without dropout; `'dropout'`, as in the file; `'inference'`, all in
  * inference mode.
  */
 export type Mode = 'file' | 'dropout' | 'inference';
@@ -17,14 +17,14 @@ export type Mode = 'file' | 'dropout' | 'inference';
 /** The graphs of a model in one mode, each opened when it is first needed. */
 export interface Variant {
   readonly differentiated: Differentiated;
-  /** Null where no part is computed once. */
+  /** Null if no part is computed only once. */
   readonly split: FrozenSplit | null;
   readonly gradients: () => Promise<OrtSession>;
   readonly lossOnly: () => Promise<OrtSession>;
   readonly lossOfMany: () => Promise<OrtSession>;
   readonly hessian: () => Promise<OrtSession>;
   readonly frozen: () => Promise<OrtSession>;
-  /** The loss and the values that the options keep. */
+  /** The loss and the values named in `keep`. */
   readonly kept: () => Promise<{ readonly session: OrtSession; readonly noise: NoiseFeeder }>;
   readonly noise: NoiseFeeder;
 }
@@ -32,12 +32,12 @@ export interface Variant {
 /**
  * Draws the random numbers that a graph is fed with.
  *
- * @param data - feeds by which shapes are known
- * @param parameters - feeds, in case that a shape has to be computed
+ * @param data - feeds, which give the sizes of symbols
+ * @param parameters - feeds of parameters, for shapes that must be computed
  */
 export type NoiseFeeder = (data: OrtTensors, key: NoiseKey, parameters: OrtTensors) => Promise<OrtTensors>;
 
-/** The model that variants are of. */
+/** The model behind the variants. */
 export interface VariantSource {
   readonly ort: Ort;
   /** The model's file. */
@@ -47,12 +47,12 @@ export interface VariantSource {
   readonly open: (graph: Uint8Array) => Promise<OrtSession>;
 }
 
-/** Splits what no parameter comes into from a graph, where the plan asks for it. */
+/** Splits off the part of a graph that depends on no parameter, if the plan asks for it. */
 export const frozenPartOf = (
   { bytes, parameters, statistics }: Differentiated,
   { frozenOnce }: Plan,
 ): FrozenSplit | null =>
-  // Batch statistics that come out of it belong to each evaluation.
+  // Not with batch statistics: these are outputs of each evaluation.
   frozenOnce && statistics.length === 0
     ? splitFrozen(
         bytes,
@@ -61,11 +61,11 @@ export const frozenPartOf = (
     : null;
 
 /**
- * The graphs of one mode.
+ * Returns the graphs of one mode.
  *
- * @param options - those that `differentiated` was made with
- * @param statistics - names of running statistics that are fed; null where the nodes are as in the file
- * @param opened - a session of its gradients, if there is one
+ * @param options - options that `differentiated` was made with
+ * @param statistics - names of the running statistics to feed; null if the nodes are as in the file
+ * @param opened - session of its gradients, if already open
  */
 export function variantOf(
   { ort, bytes, plan, open }: VariantSource,
@@ -102,7 +102,7 @@ function noiseFeeder(ort: Ort, open: VariantSource['open'], graph: FedGraph): No
     );
     return Object.assign(built, { session: await open(built.bytes) });
   });
-  /** The shapes that are known only as the model runs. */
+  /** Computes the shapes that are known only at run time. */
   const computed = async (feeds: OrtTensors): Promise<ReadonlyMap<string, readonly number[]>> => {
     const { session, inputs, outputs } = await shapes();
     const found = await run(session, Object.fromEntries(inputs.map((name) => [name, feeds[name]])), [

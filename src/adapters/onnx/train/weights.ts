@@ -13,10 +13,10 @@ export type Reals = Float32Array | Float64Array;
 export const zeros = (precision: Precision, n: number): Reals =>
   precision === 'float64' ? new Float64Array(n) : new Float32Array(n);
 
-/** The outputs asked of a run: names, or tensors to be filled in place. */
+/** Outputs requested of a run: names, or tensors to fill in place. */
 export type Fetches = readonly string[] | Readonly<Record<string, OrtTensor | null>>;
 
-/** The parameters of a model, and the buffers in which they go to ONNX Runtime and their gradients come back. */
+/** The parameters of a model, and the buffers that pass them to ONNX Runtime and their gradients back. */
 export interface Weights {
   /** Parameters of the model. Evaluations at other points do not touch them. */
   readonly params: ParamSet;
@@ -24,28 +24,28 @@ export interface Weights {
   readonly values: Reals;
   /** Point that ONNX Runtime is fed with, `[n]`: write here, then feed `inputs`. */
   readonly point: Reals;
-  /** For each parameter a tensor that views its part of `point`, by the graph's input. */
+  /** Views of `point`, a tensor for each parameter, by the name of the graph's input. */
   readonly inputs: OrtTensors;
-  /** The same, by the parameter's name in the model. */
+  /** The same views by the parameter's name in the model. */
   readonly named: OrtTensors;
   /**
-   * k points, `[k, n]`, as feeds for the graph of many losses: each parameter `[k, …shape]`. The tensors view a buffer
-   * that the next call writes.
+   * Returns k points, `[k, n]`, as feeds for the graph of many losses: each parameter is `[k, …shape]`. The tensors view a
+   * buffer that the next call overwrites.
    */
   many(points: Float64Array): OrtTensors;
-  /** Outputs to fetch: the gradients, and `others`. */
+  /** Outputs to fetch: the gradients and `others`. */
   readonly fetches: Fetches;
-  /** The same with other outputs. */
+  /** Returns the gradients and other outputs to fetch. */
   gradientsAnd(others: readonly string[]): Fetches;
-  /** `gradient ← ` what a run brought, `[n]`. */
+  /** `gradient ←` that in the results of a run, `[n]`. */
   readGradient(results: OrtTensors, gradient: Float64Array): void;
 }
 
 /**
- * Lays a model's parameters out in flat buffers of its precision. ONNX Runtime is fed with views of one, and in
- * Node fills views of the other: neither is copied on the way.
+ * Lays out a model's parameters in flat buffers of its precision. ONNX Runtime is fed with views of one buffer, and in
+ * Node fills views of another, so neither parameters nor gradients are copied.
  *
- * @param others - outputs to ask for beside the gradients
+ * @param others - outputs to fetch in addition to the gradients
  */
 export function weightsOf(
   ort: Ort,
@@ -59,7 +59,7 @@ export function weightsOf(
   const gradients = zeros(precision, fillsOutputs(ort) ? layout.length : 0);
   parameters.forEach(({ tensor }, i) => {
     const { offset } = layout.tensors[i];
-    // Parameters are real; a list of plain numbers would take most of the time of setting a model up.
+    // Parameters are floats. Converting them to plain numbers would take most of the time that a model takes to load.
     values.set(elementsOf(tensor) as Reals, offset);
   });
   const outputs =
@@ -84,7 +84,7 @@ export function weightsOf(
   };
 }
 
-/** For each tensor of a layout one of ONNX Runtime that views its part of a buffer `[n]`, under the name that `nameOf` gives. */
+/** Returns tensors that view the parts of a buffer `[n]`, one for each tensor of a layout, by the names of `nameOf`. */
 export function viewsOf(
   ort: Ort,
   { tensors }: Layout,
@@ -100,7 +100,7 @@ export function viewsOf(
   );
 }
 
-/** `vector ← ` the results that belong to the tensors of a layout, `[n]`. */
+/** `vector ←` the results that belong to the tensors of a layout, `[n]`. */
 export function gather(
   results: OrtTensors,
   { tensors }: Layout,
@@ -110,7 +110,7 @@ export function gather(
   for (const { name, offset } of tensors) vector.set(results[nameOf(name)].data as Reals, offset);
 }
 
-/** See {@link Weights.many}. */
+/** Creates {@link Weights.many}. */
 function feederOfMany(ort: Ort, layout: Layout, precision: Precision): (points: Float64Array) => OrtTensors {
   const n = layout.length;
   let buffer = zeros(precision, 0);

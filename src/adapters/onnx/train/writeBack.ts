@@ -1,6 +1,6 @@
 import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, TensorProto_DataLocation } from 'onnx-buf';
-import type { GraphProto, NodeProto } from 'onnx-buf';
+import type { GraphProto, ModelProto, NodeProto } from 'onnx-buf';
 import { attributesOf, nodeAttributes } from '../ir/attributes.ts';
 import { constantTensor, isConstant } from '../ir/constant.ts';
 import { isIdentity } from '../ir/node.ts';
@@ -20,8 +20,8 @@ export interface NewValues {
 /** Options of writing a model. */
 export interface WriteOptions {
   /**
-   * Take BatchNormalization and Dropout out of training mode, for a model that was exported in it. Otherwise all
-   * but the weights stays as it was, byte for byte.
+   * Takes BatchNormalization and Dropout out of training mode, for a model that was exported in it. By default, everything
+   * but the weights stays the same, byte for byte.
    *
    * @defaultValue false
    */
@@ -31,14 +31,14 @@ export interface WriteOptions {
 /** A model's file and its parameters, without their values. */
 export interface Source {
   readonly bytes: Uint8Array;
-  /** Copies among its constant tensors: those that follow nothing keep what they hold. */
+  /** Copies among its constant tensors; those that are not tied keep their values. */
   readonly copies: readonly Copy[];
   readonly externalData?: ExternalData | undefined;
 }
 
 /**
- * Returns a model's file with new values in some of its tensors: initializers, outputs of Constant nodes, or of Identity
- * nodes, which become constants where they no longer hold what they copy.
+ * Returns a model's file with new values in some of its tensors: initializers, outputs of Constant nodes, or outputs of
+ * Identity nodes. An Identity becomes a Constant if its value no longer equals that of its input.
  */
 export function writeBack(
   { bytes, copies, externalData }: Source,
@@ -50,60 +50,99 @@ export function writeBack(
   const model = fromBinary(ModelProtoSchema, file);
   const { graph } = model;
   if (graph === undefined) return file;
-  let inPlace = !inference;
+  const isInPlace = overwriteStored(model, graph, tensors);
+  const apart = copies.filter(({ tied }) => !tied);
+  const originals = remembered(() => decodeModel(bytes, externalData).graph);
+  const isDetached = detachCopies(graph, originals, apart, copies, tensors);
+  const isReplaced = replaceListed(graph, apart, tensors);
+  if (inference) {
+    toInference(graph);
+    for (const each of model.functions) toInference(each);
+  }
+  const isChanged = !isInPlace || isDetached || isReplaced || inference;
+  return isChanged ? toBinary(ModelProtoSchema, model) : file;
+}
+
+/** Writes values into tensors that the model stores; returns true if all went into the file's own memory. */
+function overwriteStored(
+  model: ModelProto,
+  graph: GraphProto,
+  tensors: ReadonlyMap<string, NewValues>,
+): boolean {
+  let isInPlace = true;
   const initializers = new Map(graph.initializer.map((tensor) => [tensor.name, tensor]));
   const nested = new Map(nestedConstants(model).map((each) => [each.name, each]));
   for (const [name, { shape, values }] of tensors) {
     const inner = nested.get(name);
     const tensor = initializers.get(name) ?? constantIn(graph, name);
-    if (inner) inPlace = overwriteNested(inner, shape, values) && inPlace;
-    else if (tensor !== undefined) inPlace = overwrite(tensor, values) && inPlace;
+    if (inner) isInPlace = overwriteNested(inner, shape, values) && isInPlace;
+    else if (tensor !== undefined) isInPlace = overwrite(tensor, values) && isInPlace;
   }
-  const apart = copies.filter(({ tied }) => !tied);
-  const originals = remembered(() => decodeModel(bytes, externalData).graph);
+  return isInPlace;
+}
+
+/**
+ * Turns Identity nodes into Constants where a copy no longer equals its original; returns true if there are any.
+ *
+ * @param originals - returns the graph as in the file
+ * @param apart - copies that are not tied to their original
+ * @param copies - all copies
+ */
+function detachCopies(
+  graph: GraphProto,
+  originals: () => GraphProto,
+  apart: readonly Copy[],
+  copies: readonly Copy[],
+  tensors: ReadonlyMap<string, NewValues>,
+): boolean {
+  const newValues = (name: string): ArrayLike<number> | undefined => {
+    const tied = copies.find((copy) => copy.name === name && copy.tied);
+    return tied ? newValues(tied.of) : tensors.get(name)?.values;
+  };
+  let isDetached = false;
   for (const { name, of } of apart) {
     const node = nodeOf(graph, name);
     if (node === undefined) continue;
-    const held = () => originalOf(originals(), of);
     const values = tensors.get(name)?.values;
-    const now = (source: string): ArrayLike<number> | undefined => {
-      const copied = copies.find((copy) => copy.name === source && copy.tied);
-      return copied ? now(copied.of) : tensors.get(source)?.values;
-    };
-    const source = now(of);
-    // An Identity stays where it makes what is wanted.
+    const source = newValues(of);
     if (values === undefined && source === undefined) continue;
-    const wanted = values ?? numbersOf(held());
-    if (sameNumbers(wanted, source ?? numbersOf(held()))) continue;
-    inPlace = false;
-    holdConstant(node, tensorOf('', held().dataType, shapeOf(held()), wanted));
+    const stored = () => originalOf(originals(), of);
+    const wanted = values ?? numbersOf(stored());
+    // The Identity stays if its result is still right.
+    if (sameNumbers(wanted, source ?? numbersOf(stored()))) continue;
+    isDetached = true;
+    holdConstant(node, tensorOf('', stored().dataType, shapeOf(stored()), wanted));
   }
-  const written = new Set(apart.map(({ name }) => name));
+  return isDetached;
+}
+
+/** Gives a tensor to Constants that list their numbers in another attribute; returns true if there are any. */
+function replaceListed(
+  graph: GraphProto,
+  apart: readonly Copy[],
+  tensors: ReadonlyMap<string, NewValues>,
+): boolean {
+  const written = new Set([...graph.initializer, ...apart].map(({ name }) => name));
+  let isReplaced = false;
   for (const [name, { shape, values }] of tensors) {
     const node = nodeOf(graph, name);
-    if (node === undefined || initializers.has(name) || written.has(name) || constantIn(graph, name))
-      continue;
-    // A Constant whose numbers are listed in another attribute than a tensor.
-    inPlace = false;
+    if (node === undefined || written.has(name) || constantIn(graph, name)) continue;
+    isReplaced = true;
     holdConstant(node, tensorOf('', DType.FLOAT, shape, values));
   }
-  if (inference) {
-    toInference(graph);
-    for (const each of model.functions) toInference(each);
-  }
-  return inPlace ? file : toBinary(ModelProtoSchema, model);
+  return isReplaced;
 }
 
 const nodeOf = (graph: GraphProto, output: string): NodeProto | undefined =>
   graph.node.find((node) => node.output[0] === output);
 
-/** The tensor in a Constant node that makes a value. */
+/** Returns the tensor of the Constant node that produces a value. */
 function constantIn(graph: GraphProto, name: string): TensorProto | undefined {
   const node = nodeOf(graph, name);
   return node && isConstant(node) ? attributesOf(node).tensor('value') : undefined;
 }
 
-/** As {@link overwrite}, inside the graph of a node, a function or an attribute. */
+/** As {@link overwrite}, for a tensor inside a subgraph, a function or an attribute. */
 function overwriteNested(
   { tensor, node, attribute }: Nested,
   shape: readonly number[],
@@ -121,7 +160,7 @@ function overwriteNested(
   return false;
 }
 
-/** Puts values into a tensor; whether they went into the file's own memory. */
+/** Writes values into a tensor; returns true if they went into the file's own memory. */
 function overwrite(tensor: TensorProto, values: ArrayLike<number>): boolean {
   const { dataType, rawData, floatData, doubleData, int32Data } = tensor;
   const external = tensor.dataLocation === TensorProto_DataLocation.EXTERNAL;
@@ -134,18 +173,18 @@ function overwrite(tensor: TensorProto, values: ArrayLike<number>): boolean {
   else if (doubleData.length > 0) tensor.doubleData = Array.from(values);
   else if (int32Data.length > 0) tensor.int32Data = Array.from(new Uint16Array(fresh.buffer));
   else tensor.rawData = fresh;
-  // What lay in a file of its own is now part of the model.
+  // External data are now part of the model.
   tensor.dataLocation = TensorProto_DataLocation.DEFAULT;
   tensor.externalData = [];
   return false;
 }
 
-/** The tensor that a value of a file holds, through the Identity nodes between it and that. */
+/** Returns the tensor behind a value of a file, through any Identity nodes. */
 function originalOf(graph: GraphProto, name: string): TensorProto {
   const node = nodeOf(graph, name);
   if (node && isIdentity(node)) return originalOf(graph, node.input[0]);
   const held = graph.initializer.find((tensor) => tensor.name === name) ?? (node && constantTensor(node));
-  if (held === undefined) throw new Error(`writeBack: ${JSON.stringify(name)} is no tensor of the file.`);
+  if (held === undefined) throw new Error(`writeBack: the file has no tensor ${JSON.stringify(name)}.`);
   return held;
 }
 

@@ -1,5 +1,5 @@
 /**
- * Graphs inside other nodes, for many copies at once: the copies take their steps, or the branch, together.
+ * Rules for nodes with subgraphs (If, Scan, Loop): all copies take the same branch, or the same steps together.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { isStatic, range, type Shape } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import { mapped, type MapContext } from './context.ts';
 
-/** An input of a graph inside a node. */
+/** Input of a subgraph. */
 interface BodyInput {
   /** Sizes in one copy. */
   readonly shape: readonly number[];
@@ -21,34 +21,35 @@ interface BodyInput {
   readonly isMapped: boolean;
 }
 
-/** A graph inside a node, for all copies. */
+/** Subgraph for all copies. */
 export interface MappedBody {
   readonly graph: GraphProto;
-  /** True for each output that differs from copy to copy before it is copied along the further axis. */
+  /** For each output, true if it differs between copies. */
   readonly differs: readonly boolean[];
 }
 
-/** Maps a graph inside a node; its outputs have the further axis, but for those that are told to stay. */
+/** Maps a subgraph; its outputs have the extra axis, except those for which `stays` returns true. */
 export type MapBody = (
   body: GraphProto,
   inputs: readonly BodyInput[],
   stays?: (output: number) => boolean,
 ) => MappedBody;
 
-/** A node with graphs inside it. */
+/** A node with subgraphs. */
 export interface BodyContext extends MapContext {
   readonly mapBody: MapBody;
   /** Type of a value in one copy. */
   readonly dtypeOf: (value: Value) => DType;
-  /** Shape of a value in one copy, where it is known. */
+  /** Shape of a value in one copy, if known. */
   readonly shapeOf: (value: Value) => Shape | undefined;
 }
 
-/** Writes a node with graphs inside it for all copies; returns its outputs, each with the further axis. */
+/** Writes a node with subgraphs for all copies; returns its outputs, each with the extra axis. */
 export type BodyRule = (c: BodyContext) => readonly Value[];
 
-/** Makes of the first axis of a value the second, and the other way round. */
-const turned = (g: Builder, x: Value, rank: number): Value => g.transpose(x, [1, 0, ...range(rank - 2, 2)]);
+/** Swaps the first two axes. */
+const swapFirst = (g: Builder, x: Value, rank: number): Value =>
+  g.transpose(x, [1, 0, ...range(rank - 2, 2)]);
 
 const state = (c: BodyContext, i: number): BodyInput => ({
   shape: c.shape(i),
@@ -64,19 +65,19 @@ const ifRule: BodyRule = (c) => {
     return c.mapBody(graph ?? refuse(`it has no ${name}.`), []).graph;
   };
   const branches = { then_branch: branch('then_branch'), else_branch: branch('else_branch') };
-  return typed(c, g.ops('If', [c.value(0)], branches, node.output.length));
+  return withTypes(c, g.ops('If', [c.value(0)], branches, node.output.length));
 };
 
-/** Sizes of one slice of a sequence; how many there are need not be known. */
+/** Returns the sizes of one slice of a sequence, whose length may be unknown. */
 function sliceOf(c: BodyContext, name: Value): readonly number[] {
   const slice = c.shapeOf(name)?.slice(1);
   return isStatic(slice) ? slice : refuse(`the shape of ${JSON.stringify(name)} is not known beforehand.`);
 }
 
-/** Results that are stacked step by step, `[T, count, …] → [count, T, …]`. */
-const results = (c: BodyContext, outputs: readonly Value[], from: number): readonly Value[] =>
+/** Moves the extra axis of stacked results to the front, `[T, count, …] → [count, T, …]`; those before `from` are states. */
+const stacked = (c: BodyContext, outputs: readonly Value[], from: number): readonly Value[] =>
   outputs.map((output, k) =>
-    k < from ? output : turned(c.g, output, sliceOf(c, c.node.output[k]).length + 2),
+    k < from ? output : swapFirst(c.g, output, sliceOf(c, c.node.output[k]).length + 2),
   );
 
 const scanRule: BodyRule = (c) => {
@@ -91,12 +92,12 @@ const scanRule: BodyRule = (c) => {
   );
   const values = node.input.map((name, i) => {
     if (i < states) return mapped(c, i);
-    return c.isMapped(i) ? turned(g, c.value(i), sliceOf(c, name).length + 2) : c.value(i);
+    return c.isMapped(i) ? swapFirst(g, c.value(i), sliceOf(c, name).length + 2) : c.value(i);
   });
   const { graph } = c.mapBody(body, inputs);
   const outputs = g.ops('Scan', values, { body: graph, num_scan_inputs: count }, node.output.length);
   g.proto.node.at(-1)?.attribute.push(...node.attribute.filter(({ name }) => name.endsWith('_directions')));
-  return typed(c, results(c, outputs, states));
+  return withTypes(c, stacked(c, outputs, states));
 };
 
 const loopRule: BodyRule = (c) => {
@@ -110,11 +111,11 @@ const loopRule: BodyRule = (c) => {
   if (differs[0]) refuse('its number of steps differs from sample to sample.');
   const values = node.input.map((name, i) => (i < 2 ? (name === '' ? undefined : c.value(i)) : mapped(c, i)));
   const outputs = g.ops('Loop', values, { body: graph }, node.output.length);
-  return typed(c, results(c, outputs, states));
+  return withTypes(c, stacked(c, outputs, states));
 };
 
-/** Gives outputs the types that they have in one copy, with the further axis, where they are known. */
-function typed(c: BodyContext, outputs: readonly Value[]): readonly Value[] {
+/** Records the types of outputs: those of one copy, with the extra axis, if known. */
+function withTypes(c: BodyContext, outputs: readonly Value[]): readonly Value[] {
   outputs.forEach((output, k) => {
     const shape = c.shapeOf(c.node.output[k]);
     if (shape) c.g.types.set(output, { dtype: c.g.dtypeOf(output), shape: [c.count, ...shape] });
@@ -129,7 +130,7 @@ export const bodyRules: ReadonlyMap<string, BodyRule> = new Map([
   ['Loop', loopRule],
 ]);
 
-/** An empty graph of one copy, and one of all copies, for the graph inside a node. */
+/** Makes two empty subgraphs: one for a single copy, one for all copies. */
 export const emptyBodies = (
   one: Parameters<typeof bodyIn>[0],
   g: Builder,

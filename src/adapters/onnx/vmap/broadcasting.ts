@@ -3,7 +3,7 @@ import { axisFrom, range } from '../ir/shape.ts';
 import { aligned, emit, onlyMapped, type MapRule } from './context.ts';
 import type { Value } from '../ir/graph.ts';
 
-/** Ops of one element each: NumPy's rule of broadcasting counts axes from the last, where nothing has changed. */
+/** Elementwise ops: broadcasting aligns the last axes, which have not changed. */
 export const elementwise: MapRule = (c) => {
   const rank = c.out().length;
   return emit(
@@ -12,7 +12,7 @@ export const elementwise: MapRule = (c) => {
   );
 };
 
-/** Ops whose other inputs are the same for all copies. */
+/** Elementwise ops whose inputs after the first must be the same for all copies. */
 const first: MapRule = (c) => {
   onlyMapped(c, 0);
   return elementwise(c);
@@ -43,7 +43,7 @@ const reduce: MapRule = (c) => {
     );
   }
   const axes = isAll ? range(rank) : given.map((axis) => axisFrom(axis, rank));
-  // Of a number alone: along an axis of its own, for no axes would mean all.
+  // A scalar gets an axis of size 1 to reduce over: an empty list of axes would mean all.
   if (axes.length === 0) {
     const column = c.g.reshape(c.value(0), [c.count, 1]);
     return emit(c, [column, c.g.integers([1])], { keepdims: 0, noop_with_empty_axes: 0 });
@@ -51,17 +51,17 @@ const reduce: MapRule = (c) => {
   return emit(c, [c.value(0), c.g.integers(axes.map((axis) => axis + 1))], { noop_with_empty_axes: 0 });
 };
 
-/** Ops that treat the elements of their first axis alike: those of all copies lie on it, one copy after the other. */
+/** Ops that handle each element of their first axis separately: the copies are put one after the other along it. */
 export const merged: MapRule = (c) => {
   onlyMapped(c, 0);
-  if (c.node.output.slice(1).some(Boolean)) refuse('it has no rule for its further outputs.');
+  if (c.node.output.slice(1).some(Boolean)) refuse('it has no rule for outputs after the first.');
   const [batch, ...rest] = c.shape(0);
   const x = c.g.reshape(c.value(0), [c.count * batch, ...rest]);
   const [y] = emit(c, [x, ...c.node.input.slice(1).map((name, i) => (name === '' ? '' : c.value(i + 1)))]);
   return [c.g.reshape(y, [c.count, ...c.out()])];
 };
 
-/** As {@link merged}; the places of the maxima count from the first element of each copy. */
+/** As {@link merged}; the indices of the maxima count from the first element of each copy. */
 const maxPool: MapRule = (c) => {
   onlyMapped(c, 0);
   const { g, count } = c;

@@ -7,9 +7,9 @@ import { range } from '../ir/shape.ts';
 import type { Builder } from '../ir/builder.ts';
 import type { Value } from '../ir/graph.ts';
 
-/** A node that reads mapped values: those with a further first axis, one place for each copy of the graph. */
+/** A node that reads mapped values: those with an extra first axis, with one element for each copy of the graph. */
 export interface MapContext {
-  /** The graph of all copies, which grows. */
+  /** The graph of all copies, to which rules append. */
   readonly g: Builder;
   /** Number of copies. */
   readonly count: number;
@@ -17,16 +17,17 @@ export interface MapContext {
   readonly attributes: Attributes;
   /** True if input i is mapped. */
   readonly isMapped: (i: number) => boolean;
-  /** Input i in the graph of all copies: with the further axis if it is mapped. */
+  /** Input i in the graph of all copies: with the extra axis if it is mapped. */
   readonly value: (i: number) => Value;
-  /** Sizes of input i and of output k in one copy. */
+  /** Sizes of input i in one copy. */
   readonly shape: (i: number) => readonly number[];
+  /** Sizes of output k in one copy, by default the first. */
   readonly out: (k?: number) => readonly number[];
   /** Elements of an integer input that all copies share. */
   readonly integers: (i: number) => readonly number[];
 }
 
-/** Writes a node for all copies; returns its outputs, each with the further axis. */
+/** Writes a node for all copies; returns its outputs, each with the extra axis. */
 export type MapRule = (c: MapContext) => readonly Value[];
 
 /** Appends the node with other inputs and attributes. */
@@ -45,7 +46,7 @@ export function emit(
   return output;
 }
 
-/** Appends a node as it is, but for the names of some values. */
+/** Appends a copy of a node with renamed values. */
 export function copyNode(g: Builder, node: NodeProto, named: (name: Value) => Value): void {
   const copy = clone(NodeProtoSchema, node);
   copy.input = node.input.map(named);
@@ -54,20 +55,23 @@ export function copyNode(g: Builder, node: NodeProto, named: (name: Value) => Va
   g.append(copy);
 }
 
-/** Input i with the further axis; copied along it if all copies share it. */
+/** Returns input i with the extra axis; repeated along it if all copies share the input. */
 export function mapped(c: MapContext, i: number): Value {
   if (c.isMapped(i)) return c.value(i);
   return c.g.op('Expand', [c.value(i), c.g.integers([c.count, ...c.shape(i)])]);
 }
 
-/** Input i with as many axes as `rank` behind the further one, new ones of size 1 first; as it is if it is shared. */
+/**
+ * Returns input i with `rank` axes after the extra one: missing ones, of size 1, come first. An input that all copies
+ * share stays unchanged.
+ */
 export function aligned(c: MapContext, i: number, rank: number): Value {
   const shape = c.shape(i);
   if (!c.isMapped(i) || shape.length >= rank) return c.value(i);
   return c.g.reshape(c.value(i), [c.count, ...range(rank - shape.length).map(() => 1), ...shape]);
 }
 
-/** Refuses mapped inputs other than these. */
+/** Refuses a node with mapped inputs other than those allowed. */
 export function onlyMapped(c: MapContext, ...allowed: readonly number[]): void {
   const other = c.node.input.findIndex((_, i) => c.isMapped(i) && !allowed.includes(i));
   if (other >= 0) refuse(`it has no rule for samples in input ${other}.`);

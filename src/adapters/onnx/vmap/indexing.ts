@@ -10,10 +10,10 @@ const gather: MapRule = (c) => {
   const places = c.shape(1);
   if (!c.isMapped(0)) {
     const [y] = emit(c, [c.value(0), c.value(1)], { axis });
-    // The further axis stands where the indices' begin.
+    // The extra axis comes out where the axes of the indices begin.
     return [g.transpose(y, [axis, ...range(axis), ...range(places.length + rank - axis - 1, axis + 1)])];
   }
-  // The axis first, then each copy picks from its own.
+  // With the axis moved to the front, each copy gathers from its own elements.
   const others = range(rank).filter((i) => i !== axis);
   const data = g.transpose(c.value(0), [0, axis + 1, ...others.map((i) => i + 1)]);
   const indices = g.reshape(c.value(1), [count, ...places, 1]);
@@ -25,7 +25,7 @@ const gather: MapRule = (c) => {
   return [g.transpose(picked, [0, ...before, ...range(depth, 1), ...after])];
 };
 
-/** Ops with all inputs of one rank. */
+/** Ops whose inputs all have the same rank. */
 const elements: MapRule = (c) =>
   emit(
     c,
@@ -39,7 +39,7 @@ const gatherND: MapRule = (c) => {
   return emit(c, [mapped(c, 0), mapped(c, 1)], { batch_dims: dims + 1 });
 };
 
-/** Indices with the number of each copy before them. */
+/** Prepends the number of the copy to each index. */
 function numbered(c: MapContext, i: number): Value {
   const { g, count } = c;
   const places = c.shape(i).slice(0, -1);

@@ -5,10 +5,10 @@ import { aligned, emit, mapped, onlyMapped, type MapContext, type MapRule } from
 import { merged } from './broadcasting.ts';
 import type { Value } from '../ir/graph.ts';
 
-/** Rows shorter than this take ONNX Runtime longer to multiply than to transpose. */
+/** ONNX Runtime multiplies rows shorter than this more slowly than it transposes them. */
 const SHORT = 8;
 
-/** Product of matrices, `[…, rows, inner]` and `[…, inner, columns]`: by broadcasting if they are a column and a row. */
+/** Product of matrices `[…, rows, inner]` and `[…, inner, columns]`; elementwise, by broadcasting, if inner = 1. */
 function product(c: MapContext, a: Value, b: Value, inner: number): Value {
   const { g } = c;
   if (inner !== 1) return g.matmul(a, b);
@@ -47,7 +47,7 @@ const gemm: MapRule = (c) => {
   const out = c.out();
   if (c.isMapped(0) && !c.isMapped(1) && !c.isMapped(2) && !transA) {
     const bias = c.node.input[2] ? c.shape(2) : [];
-    // One row of the bias serves all.
+    // All rows share the bias.
     if (bias.length < 2 || bias[0] === 1) {
       const table = g.reshape(c.value(0), [count * rows, inner]);
       const [y] = emit(c, [table, c.value(1), ...(c.node.input[2] ? [c.value(2)] : [])]);
@@ -68,7 +68,7 @@ const einsum: MapRule = (c) => {
   const used = new Set([...equation.inputs.flat(), ...equation.output]);
   const letter =
     'abcdefghijklmnopqrstuvwxyz'.split('').find((each) => !used.has(each)) ??
-    refuse('its letters are used up.');
+    refuse('its equation uses all 26 letters.');
   const inputs = equation.inputs.map((letters, i) => (c.isMapped(i) ? [letter, ...letters] : letters));
   return emit(
     c,
@@ -77,7 +77,7 @@ const einsum: MapRule = (c) => {
   );
 };
 
-/** A convolution with a weight of each copy's own: the copies are groups of channels. */
+/** Convolution with a separate weight for each copy: the copies become groups of channels. */
 function grouped(c: MapContext): readonly Value[] {
   const { g, count, attributes } = c;
   const [batch, channels, ...sizes] = c.shape(0);

@@ -2,7 +2,7 @@ import { range } from '../ir/shape.ts';
 import type { Value } from '../ir/graph.ts';
 import { emit, mapped, onlyMapped, type MapContext, type MapRule } from './context.ts';
 
-/** A value whose axis `axis` counts samples, with the copies among them: `[count, …, B, …]` → `[…, count·B, …]`. */
+/** Merges the copies into the samples along `axis`: `[count, …, B, …]` → `[…, count·B, …]`. */
 function joined(c: MapContext, x: Value, shape: readonly number[], axis: number): Value {
   const { g, count } = c;
   const moved = g.transpose(x, [...range(axis, 1), 0, ...range(shape.length - axis, axis + 1)]);
@@ -12,17 +12,17 @@ function joined(c: MapContext, x: Value, shape: readonly number[], axis: number)
   );
 }
 
-/** The way back from {@link joined}. */
+/** Undoes {@link joined}. */
 function apart(c: MapContext, y: Value, shape: readonly number[], axis: number): Value {
   const { g, count } = c;
   const split = g.reshape(y, [...shape.slice(0, axis), count, ...shape.slice(axis)]);
   return g.transpose(split, [axis, ...range(axis), ...range(shape.length - axis, axis + 1)]);
 }
 
-/** Input i, which is a list of lengths by sample, for the samples of all copies. */
+/** Returns input i, a length for each sample, for the samples of all copies. */
 const lengths = (c: MapContext, i: number): Value => c.g.reshape(mapped(c, i), [-1]);
 
-/** LSTM, GRU and RNN: the samples of all copies are samples of one, `[T, count·B, …]`; weights are shared. */
+/** LSTM, GRU and RNN: the samples of all copies form one batch, `[T, count·B, …]`; weights are shared. */
 const recurrent: MapRule = (c) => {
   const { node } = c;
   onlyMapped(c, 0, 4, 5, 6);
@@ -35,7 +35,7 @@ const recurrent: MapRule = (c) => {
   return outputs.map((output, k) => {
     if (output === '') return '';
     const shape = c.out(k);
-    // Y has an axis of directions before its samples, or after them.
+    // Y has its axis of directions before the samples, or after them with layout 1.
     return apart(c, output, shape, k === 0 && batch === 1 ? 2 : batch);
   });
 };

@@ -1,7 +1,7 @@
 import { axisFrom, range } from '../ir/shape.ts';
 import { aligned, emit, mapped, onlyMapped, type MapRule } from './context.ts';
 
-/** Ops that only spell the shape anew. */
+/** Ops that only change the shape. */
 const reshape: MapRule = (c) => {
   onlyMapped(c, 0);
   return [c.g.reshape(c.value(0), [c.count, ...c.out()])];

@@ -1,15 +1,15 @@
 /**
- * Computes many copies of a graph at once, which differ in some of their inputs: what JAX calls `vmap`.
+ * Maps a graph over some of its inputs, as JAX's `vmap` does: computes many copies at once that differ in these inputs.
  *
- * Values that depend on those inputs get a further first axis; all others are computed once. A graph of one sample and
- * its gradient becomes one of all samples and the gradient of each: the rows of a Jacobian.
+ * Values that depend on these inputs get an extra first axis; all others are computed once. The graph of one sample's
+ * gradient becomes the graph of every sample's gradient: the rows of a Jacobian.
  *
  * @module
  */
 import { clone, create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, NodeProtoSchema } from 'onnx-buf';
 import type { GraphProto, NodeProto } from 'onnx-buf';
-import { OnnxError, refuse, sentence, typed, type Fault } from '../ir/errors.ts';
+import { faultOf, OnnxError, refuse, sentence, typed, type Fault } from '../ir/errors.ts';
 import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
 import { Builder } from '../ir/builder.ts';
 import { opKey } from '../ir/domain.ts';
@@ -19,7 +19,6 @@ import { DType, tensorOf } from '../ir/tensor.ts';
 import { inferNode } from '../ops/infer.ts';
 import { floatTypeIn } from '../passes/precision.ts';
 import { prune } from '../passes/prune.ts';
-import { faultOf } from '../ir/errors.ts';
 import { bodyRules, emptyBodies, type MapBody } from './bodies.ts';
 import { broadcastingRules } from './broadcasting.ts';
 import { copyNode, type MapContext, type MapRule } from './context.ts';
@@ -40,15 +39,15 @@ const rules: ReadonlyMap<string, MapRule> = new Map([
 /** A graph of all copies, and its outputs by their names in one copy. */
 export interface Mapped {
   readonly g: Builder;
-  /** Each with the further axis, `[count, …]`. */
+  /** Each with the extra axis, `[count, …]`. */
   readonly outputs: ReadonlyMap<string, Value>;
 }
 
 /**
  * Maps a graph over some of its inputs.
  *
- * @param model - of one copy, whose shapes are known beforehand; left as it is
- * @param inputs - the inputs that differ, with the sizes that they are to have: `count` times the elements of one copy
+ * @param model - graph of one copy, with known shapes; not changed
+ * @param inputs - inputs that differ between copies, with their new sizes: `count` times the elements of one copy
  * @throws OnnxError naming every node that has no rule
  */
 export const vmap = (model: Model, inputs: ReadonlyMap<string, readonly number[]>, count: number): Mapped =>
@@ -76,7 +75,7 @@ function mapGraph({ graph }: Model, inputs: ReadonlyMap<string, readonly number[
       mapNode(copies, node);
     } catch (error) {
       faults.push(faultOf(node, error));
-      // So that further nodes are looked at too.
+      // Continue, to report the faults of later nodes too.
       for (const output of node.output) if (output !== '') values.set(output, output);
     }
   }
@@ -89,14 +88,14 @@ function mapGraph({ graph }: Model, inputs: ReadonlyMap<string, readonly number[
   return { g, outputs: new Map(outputs) };
 }
 
-/** A graph on the way to one of all copies. */
+/** State of the mapping of a graph. */
 interface Copies {
   readonly one: Graph;
   readonly g: Builder;
   readonly count: number;
   /** Mapped values, by their names in one copy. */
   readonly values: Map<Value, Value>;
-  /** New names of outputs, in case that all copies share them: their own are those of the mapped outputs. */
+  /** New names of outputs that all copies share; their own names belong to the mapped outputs. */
   readonly shared: ReadonlyMap<Value, Value>;
 }
 
@@ -109,7 +108,7 @@ function staticShape(one: Graph, value: Value): readonly number[] {
   return shape.includes(0) ? refuse(`${JSON.stringify(value)} is empty.`) : shape;
 }
 
-/** Appends a node for all copies; as it is, if it reads nothing that differs. */
+/** Appends a node for all copies; unchanged if none of its inputs is mapped. */
 function mapNode(copies: Copies, node: NodeProto): void {
   const { one, g, count, values, shared } = copies;
   const isMapped = (name: string): boolean => values.has(name);
@@ -134,16 +133,16 @@ function mapNode(copies: Copies, node: NodeProto): void {
     out: (k = 0) => staticShape(one, output[k]),
     integers: (i) => one.integersOf(input[i] ?? '') ?? refuse(`its input ${i} is not known beforehand.`),
   };
-  made(context, copies).forEach((value, k) => output[k] && values.set(output[k], value));
+  applyRule(context, copies).forEach((value, k) => output[k] && values.set(output[k], value));
 }
 
-/** The outputs of a node that reads mapped values. */
-function made(context: MapContext, copies: Copies): readonly Value[] {
+/** Writes a node that reads mapped values; returns its outputs. */
+function applyRule(context: MapContext, copies: Copies): readonly Value[] {
   const { node } = context;
   const { one } = copies;
   const withBodies = bodyRules.get(opKey(node));
   if (withBodies === undefined) {
-    if (subgraphsOf(node).length > 0) refuse('it has no rule for graphs inside of it.');
+    if (subgraphsOf(node).length > 0) refuse('it has no rule for its subgraphs.');
     const rule = rules.get(opKey(node)) ?? refuse('it has no rule for many samples at once.');
     return rule(context);
   }
@@ -153,7 +152,7 @@ function made(context: MapContext, copies: Copies): readonly Value[] {
   return withBodies(Object.assign({}, context, { dtypeOf, shapeOf, mapBody: bodyMapper(copies, captured) }));
 }
 
-/** Maps the graphs inside a node, which read values of the graph around. */
+/** Maps the subgraphs of a node, which may read values of the surrounding graph. */
 const bodyMapper =
   ({ one, g, count, values, shared }: Copies, captured: readonly Value[]): MapBody =>
   (body, inputs, stays = () => false) => {
@@ -165,7 +164,8 @@ const bodyMapper =
     );
     const inner: Copies = { one: own.one, g: own.all, count, values: new Map(values), shared };
     body.input.forEach(({ name }, i) => {
-      const { shape, dtype, isMapped } = inputs[i] ?? refuse('its inputs do not fit the graph inside of it.');
+      const { shape, dtype, isMapped } =
+        inputs[i] ?? refuse('the number of its inputs does not fit its subgraph.');
       own.one.addInput(name, dtype, shape);
       if (isMapped) inner.values.set(name, own.all.addInput(own.all.fresh(name), dtype, [count, ...shape]));
       else own.all.addInput(name, dtype, shape);
@@ -181,7 +181,7 @@ const bodyMapper =
         for (const output of node.output) if (output !== '') inner.values.set(output, output);
       }
     }
-    if (faults.length > 0) refuse(`in the graph inside it, ${faults.map(sentence).join('; ')}`);
+    if (faults.length > 0) refuse(`in its subgraph, ${faults.map(sentence).join('; ')}`);
     const differs = body.output.map(({ name }) => inner.values.has(name));
     body.output.forEach(({ name }, k) => {
       const shape = () => own.all.integers([count, ...staticShape(own.one, name)]);
@@ -192,7 +192,7 @@ const bodyMapper =
     return { graph: own.all.proto, differs };
   };
 
-/** True for sizes and what is computed from them, which are known: the same in all copies. */
+/** True if a node computes known sizes, or values derived from them: these are the same in all copies. */
 const foldsAway = (one: Graph, { output }: NodeProto): boolean =>
   output.every((name) => one.dtypeOf(name) === DType.INT64 && one.integersOf(name) !== undefined);
 

@@ -145,14 +145,14 @@ describe('a network written with the builder', () => {
     const g = graph();
     const x = g.input('x', ['N', 3]);
     const faults: [() => unknown, RegExp][] = [
-      [() => g.input('x', [1]), /input: the graph has a value "x" already/],
+      [() => g.input('x', [1]), /input: the graph already has a value "x"/],
       [() => g.input('', [1]), /a name must be a string, got ""/],
       [() => g.input('z', [1.5]), /its shape must be a list of sizes and names of sizes, got \[1.5\]/],
       [() => g.input('z', 'N' as never), /its shape must be a list/],
       [() => g.input('z', [1], 'float16' as never), /its type must be one of float32, .*, got "float16"/],
       [() => g.weight('w', [2, 2], [1, 2, 3]), /its shape \[2, 2\] has 4 elements, got 3/],
       [() => g.weight('w', [0], 1), /its shape must be sizes ≥ 1/],
-      [() => g.dense('h', 3), /dense: the graph has no value "h"; verbs take what other verbs/],
+      [() => g.dense('h', 3), /dense: the graph has no value "h"; methods take values that other methods/],
       [() => g.dense(g.input('any', ['N', 'M']), 3), /the size of axis -1 of "any", \[N, M\], must be known/],
       [() => g.conv(x, 3, 3), /conv "conv_1": x is \[N, 3\], the kernel \[\]/],
       [() => g.add(x, 'elsewhere'), /Add: the graph has no value "elsewhere"/],
