@@ -22,7 +22,7 @@ import type { Solver } from './solver.ts';
  * Numerical failures are not thrown: `result.termination` names them and `result.message` explains them.
  * Afterwards `problem.params` always hold the best finite point.
  *
- * @param problem - any `{ p0, fg }`: the start, `[n]`, and an {@link Objective}
+ * @param problem - any `{ p0, fg }`: the start, `[n]`, and an `Objective`
  * @param solver - `lbfgs()`, `bfgs()`, …
  * @param options - limits, tolerances, traces and callbacks
  * @throws TypeError if there is no solver
