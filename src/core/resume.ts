@@ -33,8 +33,9 @@ export function checkResume(
   mark: ProblemMark,
   transform: string,
 ): void {
-  if (typeof state !== 'object' || state === null || state.format !== 1 || !state.iterate || !state.problem) {
-    const isSaved = typeof state === 'object' && state !== null && 'checksum' in state;
+  // That it is an object is checked with the options.
+  if (state.format !== 1 || !state.iterate || !state.problem) {
+    const isSaved = 'checksum' in state;
     throw new TypeError(
       `${where}: resume must be the state of a run, result.state or what loadState returns, got ${show(state)}.${isSaved ? ' It is a saved state: loadState(saved) reads it.' : ''}`,
     );

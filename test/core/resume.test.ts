@@ -310,10 +310,23 @@ describe('a state', () => {
   });
 
   it('that is none is refused in words', () => {
-    for (const resume of [1, 'state', {}, { format: 2 }, null, saveState(state)]) {
-      expect(() => minimize(rosenbrock(), lbfgs(), { resume: resume as never })).toThrow(/resume/);
+    for (const resume of [1, 'state', null]) {
+      const refusal = refusalOf(resumed({}, lbfgs(), resume as never));
+      expect(refusal).toBeInstanceOf(RangeError);
+      expect(refusal.message).toMatch(/resume: must be a state, as result\.state has it, got/);
     }
-    expect(() => minimize(rosenbrock(), lbfgs(), { resume: saveState(state) as never })).toThrow(/loadState/);
+    const { iterate: _iterate, ...pointless } = state;
+    const { problem: _problem, ...homeless } = state;
+    for (const resume of [{}, { format: 1 }, { ...state, format: 2 }, pointless, homeless]) {
+      const refusal = refusalOf(resumed({}, lbfgs(), resume as never));
+      expect(refusal).toBeInstanceOf(TypeError);
+      expect(refusal.message).toMatch(
+        /^minimize: resume must be the state of a run, result\.state or what loadState returns, got an object with [^:]*\.$/,
+      );
+    }
+    expect(refusalOf(resumed({}, lbfgs(), saveState(state) as never)).message).toMatch(
+      /got an object with .*\. It is a saved state: loadState\(saved\) reads it\.$/,
+    );
     for (const [given, shown] of [
       [undefined, 'undefined'],
       [null, 'null'],
