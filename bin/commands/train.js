@@ -10,7 +10,7 @@ import { solverNames, solverOf } from '../lib/solvers.js';
 import { duration, statusLine } from '../lib/status.js';
 import { readTable } from '../lib/table.js';
 import { seeded } from '../lib/seeded.js';
-import { checkState, counted, readState, writeState } from '../lib/stateFile.js';
+import { checksumOf, checkState, counted, readState, writeState } from '../lib/stateFile.js';
 
 /** @import { AsyncProblem, SolveResult, TraceEntry } from 'quasi-newton' */
 /** @import { Arguments, Command } from '../lib/arguments.js' */
@@ -84,7 +84,8 @@ async function run(given, stop) {
   });
   const { model } = loaded;
   try {
-    const earlier = checkState(given, saved, loaded.table.samples);
+    const data = { samples: loaded.table.samples, checksum: checksumOf(loaded.feeds) };
+    const earlier = checkState(given, saved, data);
     const held =
       text.test === undefined ? undefined : loaded.feedsFrom(await readTable(text.test, on.header, '--test'));
     const before = held && (await judge(loaded, held));
@@ -92,7 +93,7 @@ async function run(given, stop) {
     const after = held && (await judge(loaded, held));
     const isWritten = Number.isFinite(result.f) && (result.iterations > 0 || isKept(result, earlier));
     if (isWritten) await writeWhole(out, model.toBytes());
-    if (isWritten) await writeState(given, result.state, { batches, samples: loaded.table.samples });
+    if (isWritten) await writeState(given, result.state, batches, data);
     if (text.curve !== undefined) await writeWhole(text.curve, curveOf(result));
     const facts = await factsOf(given, loaded, result, stop.asked);
     if (on.json)

@@ -1,4 +1,4 @@
-import { inflateRawSync } from 'node:zlib';
+import { crc32, inflateRawSync } from 'node:zlib';
 import { readNPY } from 'quasi-newton/landscape';
 import { messageOf } from './badInput.js';
 
@@ -47,6 +47,7 @@ export function readNPZ(bytes) {
  */
 function arrayAt(bytes, view, entry, name) {
   const method = view.getUint16(entry + 10, true);
+  const checksum = view.getUint32(entry + 16, true);
   const size = view.getUint32(entry + 20, true);
   const header = view.getUint32(entry + 42, true);
   if (header + headerSize > bytes.length) throw new Error('it is damaged');
@@ -54,7 +55,9 @@ function arrayAt(bytes, view, entry, name) {
   const packed = bytes.subarray(start, start + size);
   if (method !== 0 && method !== 8) throw new Error(`array ${name}: compression ${method} is not read`);
   try {
-    return readNPY(method === 0 ? packed : inflateRawSync(packed));
+    const array = method === 0 ? packed : inflateRawSync(packed);
+    if (crc32(array) !== checksum) throw new Error('it is damaged: its checksum differs');
+    return readNPY(array);
   } catch (error) {
     throw new Error(`array ${name}: ${messageOf(error)}`, { cause: error });
   }

@@ -1,5 +1,6 @@
 // The state of a run of `train`, in a file.
 import { readFile } from 'node:fs/promises';
+import { crc32 } from 'node:zlib';
 import { loadState, saveState } from 'quasi-newton';
 import { BadInput, messageOf } from './badInput.js';
 import { writeWhole } from './output.js';
@@ -16,7 +17,7 @@ import { writeWhole } from './output.js';
 /**
  * A file that was read.
  *
- * @typedef {Earlier & { path: string, options: Record<string, string | number | null>, samples: number }} Saved
+ * @typedef {Earlier & { path: string, options: Record<string, string | number | null>, samples: number, data: number }} Saved
  */
 
 /** The options that the loss and the order of mini-batches depend on. */
@@ -41,15 +42,15 @@ export async function readState({ text: { resume: path } }) {
 }
 
 /**
- * Returns a state, if it is one of a run with this loss, number of samples and order of mini-batches.
+ * Returns a state, if it is one of a run with this loss, these data and this order of mini-batches.
  *
  * @param {Arguments} given
  * @param {Saved | undefined} saved
- * @param {number} samples
+ * @param {Data} data
  * @returns {Earlier | undefined}
  * @throws BadInput naming what differs
  */
-export function checkState(given, saved, samples) {
+export function checkState(given, saved, { samples, checksum }) {
   if (saved === undefined) return undefined;
   const { path, state, batches, options } = saved;
   for (const [name, value] of Object.entries(optionsOf(given))) {
@@ -62,7 +63,29 @@ export function checkState(given, saved, samples) {
     throw new BadInput(
       `--resume: ${path} was saved on ${saved.samples} samples, here there are ${samples}; give the same data.`,
     );
+  if (saved.data !== checksum)
+    throw new BadInput(`--resume: ${path} was saved on other data of the same size; give the same data.`);
   return { state, batches };
+}
+
+/**
+ * The samples of a run.
+ *
+ * @typedef {{ samples: number, checksum: number }} Data
+ */
+
+/**
+ * Returns the CRC-32 of the feeds of a problem.
+ *
+ * @param {Record<string, { data: ArrayLike<number | bigint> }>} feeds
+ */
+export function checksumOf(feeds) {
+  let checksum = 0;
+  for (const [name, { data }] of Object.entries(feeds)) {
+    checksum = crc32(name, checksum);
+    checksum = crc32(Float64Array.from(data, Number), checksum);
+  }
+  return checksum;
 }
 
 const isCount = (/** @type {unknown} */ value) => Number.isSafeInteger(value) && Number(value) >= 0;
@@ -73,10 +96,10 @@ const isCount = (/** @type {unknown} */ value) => Number.isSafeInteger(value) &&
  */
 async function contentOf(path) {
   try {
-    const { train, batches, samples, options } = JSON.parse(await readFile(path, 'utf8')) ?? {};
-    if (!isCount(batches) || !isCount(samples) || typeof options !== 'object' || options === null)
+    const { train, batches, samples, data, options } = JSON.parse(await readFile(path, 'utf8')) ?? {};
+    if (![batches, samples, data].every(isCount) || typeof options !== 'object' || options === null)
       throw new TypeError('it is no file of train --save-state');
-    return { path, state: loadState(train), batches, samples, options };
+    return { path, state: loadState(train), batches, samples, data, options };
   } catch (error) {
     throw new BadInput(`--resume: ${path} cannot be read: ${messageOf(error)}`, { cause: error });
   }
@@ -87,14 +110,15 @@ async function contentOf(path) {
  *
  * @param {Arguments} given
  * @param {RunState} state
- * @param {{ batches: number, samples: number }} counts - mini-batches drawn so far, and samples of the data
+ * @param {number} batches - mini-batches drawn so far
+ * @param {Data} data
  */
-export async function writeState(given, state, { batches, samples }) {
+export async function writeState(given, state, batches, { samples, checksum }) {
   const path = given.text['save-state'];
   if (path === undefined) return;
   await writeWhole(
     path,
-    JSON.stringify({ train: saveState(state), batches, samples, options: optionsOf(given) }),
+    JSON.stringify({ train: saveState(state), batches, samples, data: checksum, options: optionsOf(given) }),
   );
 }
 

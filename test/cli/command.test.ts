@@ -283,7 +283,7 @@ describe('a mistake in the call is answered with a sentence and exit code 2', ()
       'train digits.onnx --data digits.csv --loss softmaxCrossEntropy --out t.onnx',
       '--target is missing',
     ],
-    ['no model in the file', 'explain digits.csv', 'no ONNX model'],
+    ['no model in the file', 'explain digits.csv', 'not an ONNX model'],
     ['data as the model to write', `train ${onDigits} --out digits.csv`, 'must end in .onnx'],
     ['a folder that is not there', `train ${onDigits} --out no/t.onnx`, 'no folder no'],
     [

@@ -82,5 +82,9 @@ describe('readNPZ', () => {
     const damaged = Buffer.from(compressed);
     damaged.fill(7, 60, 120);
     expect(() => readNPZ(damaged)).toThrow('array x.npy');
+    // One bit of a number, in an array that is not compressed.
+    const flipped = Buffer.from(stored);
+    flipped[flipped.indexOf(Buffer.of(0x80, 0x3f))] ^= 1;
+    expect(() => readNPZ(flipped)).toThrow('array x.npy: it is damaged: its checksum differs');
   });
 });

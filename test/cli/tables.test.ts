@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { crc32 } from 'node:zlib';
 import { writeNPY } from 'quasi-newton/landscape';
 import { graph } from 'quasi-newton/onnx';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -31,7 +32,7 @@ async function refusal(line: string): Promise<string> {
   return err;
 }
 
-/** Arrays as an .npz file, not compressed; readers here look at no checksum. */
+/** Arrays as an .npz file, not compressed. */
 function npz(arrays: Record<string, { data: readonly number[]; shape: readonly number[] }>): Uint8Array {
   const entry = (fixed: number, fields: readonly (readonly [at: number, value: number])[], name: string) => {
     const bytes = Buffer.alloc(fixed + name.length);
@@ -45,8 +46,8 @@ function npz(arrays: Record<string, { data: readonly number[]; shape: readonly n
   for (const [key, { data, shape }] of Object.entries(arrays)) {
     const name = `${key}.npy`;
     const array = Buffer.from(writeNPY(data, shape));
-    const head = entry(30, [[0, 0x04034b50], [18, array.length], [22, array.length], [26, name.length]], name); // prettier-ignore
-    directory.push(entry(46, [[0, 0x02014b50], [20, array.length], [24, array.length], [28, name.length], [42, offset]], name)); // prettier-ignore
+    const head = entry(30, [[0, 0x04034b50], [14, crc32(array)], [18, array.length], [22, array.length], [26, name.length]], name); // prettier-ignore
+    directory.push(entry(46, [[0, 0x02014b50], [16, crc32(array)], [20, array.length], [24, array.length], [28, name.length], [42, offset]], name)); // prettier-ignore
     parts.push(head, array);
     offset += head.length + array.length;
   }
@@ -216,7 +217,7 @@ describe('a state of mini-batches, on which no loss can be compared', () => {
   const line =
     'train plain.onnx --data plain.csv --target y --solver slbfgs --batch-size 5 --max-iterations 3';
 
-  it('is refused for another loss or number of samples', async () => {
+  it('is refused for another loss, or other samples', async () => {
     await call(`${line} --out part.onnx --save-state batches.json`);
     const resumed = `${line} --out rest.onnx --resume batches.json`;
     expect(await refusal(`${resumed} --loss mae`)).toMatch('was saved with --loss mse, here it is mae');
@@ -224,6 +225,10 @@ describe('a state of mini-batches, on which no loss can be compared', () => {
     write('fewer.csv', table.split('\n').slice(0, 15).join('\n'));
     expect(await refusal(resumed.replace('plain.csv', 'fewer.csv'))).toMatch(
       'saved on 20 samples, here there are 14',
+    );
+    write('other.csv', table.replace('0.1,', '0.1000001,'));
+    expect(await refusal(resumed.replace('plain.csv', 'other.csv'))).toMatch(
+      '--resume: batches.json was saved on other data of the same size; give the same data.',
     );
     expect((await call(resumed)).code).toBe(0);
   });
