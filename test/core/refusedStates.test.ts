@@ -18,7 +18,7 @@ function stateWith(change: object = {}, iterate: object = {}): RunState {
     solver: 'scripted',
     transform: 'none',
     problem: { n: 2, precision: 'float64', stochastic: false, shapes: null },
-    iterate: { x: Float64Array.of(2, 1), gradient: Float64Array.of(2, 1), f: 2.5, ...iterate } as Iterate,
+    iterate: { x: Float64Array.of(2, 1), gradient: Float64Array.of(2, 1), f: 2.5, ...iterate },
     best: { x: null, f: 2.5, gradientNorm: 2 },
     convergence: {
       start: { f: 10, gradientNorm: 4 },
@@ -222,13 +222,23 @@ describe('a state that is resumed', () => {
   }
 
   it('outside the bounds of the solver is refused', () => {
-    const admit = (x: Float64Array) => void x.forEach((value, i) => (x[i] = Math.max(1.5, value)));
+    const admit = (x: Float64Array) => x.forEach((value, i) => (x[i] = Math.max(1.5, value)));
     const outside = new RangeError(
       'here: resume: the point of the state lies outside the bounds of scripted(). Omit resume to start from p0.',
     );
     expect(() => returned({}, {}, { solver: { admit } })).toThrow(outside);
     const seen: unknown[] = [];
-    const { state } = returned({}, {}, { solver: { admit: (_, given) => void seen.push(given) } });
+    const { state } = returned(
+      {},
+      {},
+      {
+        solver: {
+          admit: (_, given) => {
+            seen.push(given);
+          },
+        },
+      },
+    );
     expect(seen).toEqual([setting]);
     expect([...state.x]).toEqual([2, 1]);
   });

@@ -255,6 +255,48 @@ describe('settings', () => {
     }
   });
 
+  it('are refused all at once, with what is allowed', () => {
+    const wrong = {
+      damping: 0,
+      scaling: 'rows',
+      acceleration: 1,
+      differences: '4-point',
+      method: 'sparse',
+      tolerance: 2,
+      lower: 'low',
+      upper: NaN,
+    };
+    expect(() => levenbergMarquardt(wrong as never)).toThrow(
+      new RangeError(`levenbergMarquardt: 8 options are wrong:
+  damping: must be a finite number > 0, got 0.
+  scaling: must be 'auto' or 'identity' or 'columns', got "rows".
+  acceleration: must be true, false or 'auto', got 1.
+  differences: must be 'auto' or '2-point' or '3-point', got "4-point".
+  method: must be 'auto' or 'dense' or 'dual' or 'iterative', got "sparse".
+  tolerance: must be a number in (0, 1), got 2.
+  lower: must be a number, null (unbounded), or an array of these, got "low".
+  upper: must be a number, null (unbounded), or an array of these, got NaN.`),
+    );
+    for (const options of [
+      { scaling: 'auto', acceleration: 'auto', differences: 'auto', method: 'auto' },
+      { scaling: 'identity', acceleration: true, differences: '2-point', method: 'dense' },
+      { scaling: 'columns', acceleration: false, differences: '3-point', method: 'dual' },
+      { method: 'iterative', tolerance: 1e-3, damping: 1, lower: null, upper: [1, null] },
+    ] as const) {
+      expect(() => levenbergMarquardt(options as never)).not.toThrow();
+    }
+    expect(() => levenbergMarquardt({ lower: 2, upper: 1 })).toThrow(/^levenbergMarquardt: /);
+  });
+
+  it('without bounds leave points and measures to the problem', () => {
+    const keys = (options: object) =>
+      ['admit', 'measure'].filter((key) => key in levenbergMarquardt(options));
+    for (const lower of [undefined, null, -Infinity])
+      expect(keys({ lower, upper: lower === null ? null : Infinity })).toEqual([]);
+    expect(keys({ lower: 0 })).toEqual(['admit', 'measure']);
+    expect(keys({ upper: 0 })).toEqual(['admit', 'measure']);
+  });
+
   it('of one bound alone hold', () => {
     const above = minimize(fit, levenbergMarquardt({ upper: 0.19 }), { gtol: 1e-9 });
     expect(Math.max(...above.x)).toBe(0.19);
