@@ -218,7 +218,7 @@ describe('Levenberg–Marquardt takes the steps of a plain implementation', () =
 
 describe('settings', () => {
   /** The points that a run visits without a Jacobian. */
-  function visited(differences: 'auto' | '2-point' | '3-point', maxIterations: number) {
+  function visited(differences: 'auto' | '2-point' | '3-point' | undefined, maxIterations: number) {
     const points: number[] = [];
     const problem = leastSquares({
       p0: Float64Array.of(2),
@@ -228,10 +228,14 @@ describe('settings', () => {
         r.set([Math.exp(a) - 3, a - 1]);
       },
     });
-    const { termination, x } = minimize(problem, levenbergMarquardt({ differences, acceleration: false }), {
-      gtol: 0,
-      maxIterations,
-    });
+    const { termination, x } = minimize(
+      problem,
+      levenbergMarquardt({ ...(differences && { differences }), acceleration: false }),
+      {
+        gtol: 0,
+        maxIterations,
+      },
+    );
     // A point of a difference follows the point that it belongs to: above it by ε^½, or to both sides by ε^⅓.
     const countOf = (relative: number) =>
       points.filter((p, k) => k > 0 && Math.abs((p - points[k - 1]) / points[k - 1] / relative - 1) < 1e-6)
@@ -247,6 +251,7 @@ describe('settings', () => {
     expect(visited('3-point', 4)).toMatchObject({ above: 1, below: 4 });
     const [central, both] = [visited('3-point', 100), visited('auto', 100)];
     expect(both.above).toBeGreaterThan(4);
+    expect(visited(undefined, 100)).toEqual(both);
     expect(both.below).toBeGreaterThan(0);
     // (eᵃ − 3)eᵃ + a − 1 = 0
     for (const { x, termination } of [central, both]) {
@@ -286,6 +291,17 @@ describe('settings', () => {
       expect(() => levenbergMarquardt(options as never)).not.toThrow();
     }
     expect(() => levenbergMarquardt({ lower: 2, upper: 1 })).toThrow(/^levenbergMarquardt: /);
+  });
+
+  it('by default take products for a Jacobian of more than a gigabyte, and JJᵀ for few residuals', () => {
+    const chosen = (setting: object) => {
+      const given = { n: 20_000, precision: 'float64', jacobianProducts: true, ...setting } as const;
+      const { isDual, isIterative } = levenbergMarquardt().init(given as never) as never;
+      return [isDual, isIterative];
+    };
+    expect(chosen({ residualCount: 10_000 })).toEqual([false, true]);
+    expect(chosen({ residualCount: 10 })).toEqual([false, false]);
+    expect(chosen({ residualCount: 1000, jacobianGram: true })).toEqual([true, true]);
   });
 
   it('without bounds leave points and measures to the problem', () => {
