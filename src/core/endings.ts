@@ -138,7 +138,7 @@ function* isLowest({ solver, setting, state, best, meter, now }: Run): Asks<bool
 
 /** Returns the message for a gradient that is known less exactly than its tolerance; null for others. */
 function unresolvedGradient({ task, state, convergence, now }: Run): string | null {
-  const error = task.gradientError?.(state.x, state.f) ?? 0;
+  const error = task.gradientError?.(state.x, now.f) ?? 0;
   const { tolerance } = convergence.measures(now.gradientNorm).gradient;
   if (error <= tolerance) return null;
   return `The gradient is as small as differences of f can tell: its elements are known to ${error.toExponential(1)} here, its tolerance is ${tolerance.toExponential(1)}. A larger gtol, or a gradient of your own, would make this a success.`;

@@ -137,6 +137,15 @@ describe('a run', () => {
     },
   );
 
+  it.each([1e-60, 1e-9, 1e150])('is a success in units of %d, and none beside an offset', (unit) => {
+    const inUnits = (offset: number) => finiteDifferences((x) => unit * (banana(x) + offset), p0);
+    // Truncation of this function's third derivatives takes 1e-8.
+    const options = { gtol: 1e-6 * unit };
+    expect(minimize(inUnits(0), bfgs(), options).converged).toBe(true);
+    expect(minimize(inUnits(1e6), bfgs(), options).converged).toBe(false);
+    expect(minimize(inUnits(0), bfgs(), { ...options, transform: 'log' }).converged).toBe(true);
+  });
+
   it('says to what the gradient is known', () => {
     const { message, termination } = minimize(
       finiteDifferences(([x]) => 1e6 + x ** 2, Float64Array.of(1)),
