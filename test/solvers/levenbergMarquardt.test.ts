@@ -8,6 +8,7 @@ import {
   runSync,
   type Problem,
 } from 'quasi-newton';
+import type { LevenbergMarquardtState } from '../../src/solvers/levenbergMarquardt.ts';
 import { mgh } from '../../bench/problems/mgh/index.js';
 import { poisson } from '../../bench/problems/poisson.js';
 
@@ -296,7 +297,7 @@ describe('settings', () => {
   it('by default take products for a Jacobian of more than a gigabyte, and JJᵀ for few residuals', () => {
     const chosen = (setting: object) => {
       const given = { n: 20_000, precision: 'float64', jacobianProducts: true, ...setting } as const;
-      const { isDual, isIterative } = levenbergMarquardt().init(given as never) as never;
+      const { isDual, isIterative } = levenbergMarquardt().init(given) as LevenbergMarquardtState;
       return [isDual, isIterative];
     };
     expect(chosen({ residualCount: 10_000 })).toEqual([false, true]);
@@ -460,6 +461,24 @@ describe('an ending says what is so', () => {
     expect(f).toBeLessThanOrEqual(fit.fg(fit.p0, null));
   });
 
+  it('after as many trials in any unit, where no step lowers f', () => {
+    const trials = (unit: number) => {
+      const wrong = leastSquares({
+        p0: Float64Array.of(1, 2),
+        residualCount: 2,
+        residuals([a, b], r, J) {
+          r.set([unit * a, unit * (b - a)]);
+          J?.set([-unit, 0, unit, -unit]);
+        },
+      });
+      return minimize(wrong, levenbergMarquardt(), { gtol: 0 }).evaluations.f;
+    };
+    expect([2 ** -40, 2 ** 40].map(trials)).toEqual([trials(1), trials(1)]);
+    // Factors 2, 4, 8, … from 1e-3 to 1e32: 2^(k(k + 1)/2) = 1e35 at k = 15.
+    expect(trials(1)).toBeGreaterThan(15);
+    expect(trials(1)).toBeLessThan(35);
+  });
+
   it('never more evaluations than allowed, those of differences included, and the best point', () => {
     for (const maxEvaluations of [1, 2, 4, 7, 12, 20]) {
       let calls = 0;
@@ -544,7 +563,8 @@ describe('difficult ground', () => {
         );
       },
     });
-    const { x, termination } = minimize(single, levenbergMarquardt(), { gtol: 0 });
+    const { x, termination, evaluations } = minimize(single, levenbergMarquardt(), { gtol: 0 });
+    expect(evaluations.f).toBeLessThan(50);
     expect(x[0]).toBeCloseTo(1.9984363, 3);
     expect(x[1]).toBeCloseTo(-0.5114256, 3);
     expect(termination).toBe('precisionFloor');
