@@ -8,6 +8,7 @@ import {
   runSync,
   type Problem,
 } from 'quasi-newton';
+import { runUnguarded } from '../../src/core/drive.ts';
 import type { LevenbergMarquardtState } from '../../src/solvers/levenbergMarquardt.ts';
 import { mgh } from '../../bench/problems/mgh/index.js';
 import { poisson } from '../../bench/problems/poisson.js';
@@ -293,6 +294,42 @@ describe('settings', () => {
     }
     expect(() => levenbergMarquardt({ lower: 2, upper: 1 })).toThrow(/^levenbergMarquardt: /);
   });
+
+  it.each([
+    // Residuals with their Jacobian, or with 1 or 2 points of differences; central ones after forward ones.
+    ['2-point', true, 1],
+    ['3-point', true, 1],
+    ['auto', true, 1],
+    ['2-point', false, 1 + 1],
+    ['3-point', false, 1 + 2],
+    ['auto', false, 1 + 1 + 1 + 2],
+  ] as const)(
+    'differences %s, own Jacobian %s: at a minimum a step takes %d evaluations',
+    (differences, isOwn, count) => {
+      let calls = 0;
+      const parabola = leastSquares({
+        p0: Float64Array.of(0),
+        residualCount: 2,
+        residuals([a], r, J) {
+          calls++;
+          r.set([a - 1, a + 1]);
+          if (isOwn) J?.fill(1);
+        },
+      });
+      const solver = levenbergMarquardt({ differences });
+      const state = solver.init({ n: 1, precision: 'float64', residualCount: 2 });
+      const steps = [1, 2].map(() => {
+        calls = 0;
+        return [runUnguarded(solver.step(state), parabola), calls];
+      });
+      const floor = { kind: 'failed', termination: 'precisionFloor' };
+      // The second step finds the model as the first has left it.
+      expect(steps).toEqual([
+        [floor, count],
+        [floor, 0],
+      ]);
+    },
+  );
 
   it('by default take products for a Jacobian of more than a gigabyte, and JJᵀ for few residuals', () => {
     const chosen = (setting: object) => {
