@@ -498,6 +498,29 @@ describe('an ending says what is so', () => {
     expect(f).toBeLessThanOrEqual(fit.fg(fit.p0, null));
   });
 
+  it('of a step is the floor where the linear model promises nothing, and a failure where it does', () => {
+    const stepAt = (a: number, unit: number, slope: number) => {
+      const problem = leastSquares({
+        p0: Float64Array.of(a),
+        residualCount: 1,
+        residuals([a], r, J) {
+          r[0] = unit * a;
+          J?.fill(unit * slope);
+        },
+      });
+      const solver = levenbergMarquardt();
+      const state = solver.init({ n: 1, precision: 'float64', residualCount: 1 });
+      state.x.set(problem.p0);
+      return runUnguarded(solver.step(state), problem);
+    };
+    for (const unit of [1e-10, 1, 1e10]) {
+      expect(stepAt(0, unit, 1)).toEqual({ kind: 'failed', termination: 'precisionFloor' });
+      expect(stepAt(1, unit, -1)).toEqual({ kind: 'failed', termination: 'lineSearchFailed' });
+      expect(stepAt(1, unit, 0)).toEqual({ kind: 'failed', termination: 'precisionFloor' });
+      expect(stepAt(1, unit, 1)).toMatchObject({ kind: 'accepted' });
+    }
+  });
+
   it('after as many trials in any unit, where no step lowers f', () => {
     const trials = (unit: number) => {
       const wrong = leastSquares({
