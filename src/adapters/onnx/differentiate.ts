@@ -15,7 +15,7 @@ import { encodeModel } from './ir/model.ts';
 import type { Shape } from './ir/shape.ts';
 import { DType, dtypeName, shapeOf } from './ir/tensor.ts';
 import type { NoiseInput } from './ir/noise.ts';
-import type { Platform } from './ir/vjp.ts';
+import type { Platform } from './ir/platform.ts';
 import type { Target } from './losses.ts';
 import { appendLoss } from './objective.ts';
 import { checkDifferentiateOptions, type DifferentiateOptions } from './options.ts';

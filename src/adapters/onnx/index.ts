@@ -25,7 +25,8 @@ export type { FloatType, GraphOptions, ModelWriter } from './build/modelWriter.t
 export { addHead, freeze, type Adapted, type HeadOptions, type Layers } from './build/transfer.ts';
 export { lora, mergeLora, type LoraOptions } from './build/lora.ts';
 export { registerVjp } from './ops/index.ts';
-export type { Cotangents, Platform, VjpContext, VjpRule } from './ir/vjp.ts';
+export type { Platform } from './ir/platform.ts';
+export type { Cotangents, VjpContext, VjpRule } from './ir/vjp.ts';
 export { miniBatches, type BatchSource, type MiniBatchOptions } from './train/batches.ts';
 export { checkFeeds, type Feed, type Feeds } from './train/feeds.ts';
 export type { InputSpec } from './train/inputs.ts';

@@ -42,7 +42,11 @@ export interface Prepared<P extends Lifted = Parameter> {
 export function prepare<P extends Lifted>(
   { model: { graph } }: ModelRead,
   { parameters: chosen, names, copies }: Chosen<P>,
-  { dropout = 'file', noise = 'file' }: Pick<DifferentiateOptions, 'dropout' | 'noise'> = {},
+  {
+    dropout = 'file',
+    noise = 'file',
+    target,
+  }: Pick<DifferentiateOptions, 'dropout' | 'noise' | 'target'> = {},
 ): Prepared<P> {
   tie(graph, copies);
   const current = freeNames(graph, names);
@@ -54,7 +58,7 @@ export function prepare<P extends Lifted>(
   makeInputs(graph, parameters);
   if (dropout === 'off') withoutDropout(graph);
   const feedsNoise = noise === 'fed';
-  const lowered = lower(graph, 'lower', { feedsNoise });
+  const lowered = lower(graph, 'lower', { feedsNoise, platform: target });
   if (feedsNoise) lowered.faults.push(...droppingInside(lowered.g));
   return { ...lowered, parameters, wrt: names.map(current), dataInputs, outputs, current };
 }

@@ -7,6 +7,7 @@ import type { Draw, NoiseInput } from './noise.ts';
 import { subgraphsOf, type AttributeValues } from './attributes.ts';
 import { identityNode, nodeOf } from './node.ts';
 import { range, unknownDimension, type Dimension, type Shape, type TensorType } from './shape.ts';
+import type { Platform } from './platform.ts';
 import { DType, isFloat, numbersOf, tensorOf, type TensorProto } from './tensor.ts';
 
 /** A value of a graph, by its name. */
@@ -42,6 +43,8 @@ export class Graph implements Facts {
   feedsNoise = false;
   /** Inputs for random numbers. */
   readonly noise: NoiseInput[] = [];
+  /** Backend that will run the graph. */
+  platform: Platform = 'cpu';
   /** True for a graph inside a node. */
   inside = false;
   readonly infer: Facts['infer'];

@@ -2,9 +2,7 @@ import type { NodeProto } from 'onnx-buf';
 import type { Attributes } from './attributes.ts';
 import type { Builder } from './builder.ts';
 import type { Value } from './graph.ts';
-
-/** A place where a graph can run. */
-export type Platform = 'cpu' | 'wasm' | 'webgpu';
+import type { Platform } from './platform.ts';
 
 /** A node on the path of the gradient, as seen by its rule. */
 export interface VjpContext {

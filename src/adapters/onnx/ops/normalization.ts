@@ -10,6 +10,7 @@ import { axisFrom, range } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 import { imageSamples, sameType, samplesOffAxis } from './common.ts';
+import { byBatchStatistics, isByBatch, throughBatch } from './batchStatistics.ts';
 import { standardize, throughStandardized, throughStatistics, totalOf } from './standardize.ts';
 
 const inferNormalization: InferRule = (c) => [
@@ -82,10 +83,11 @@ const rms: VjpRule = (c) => {
   return [needs(0) && through(), needs(1) && g.sumTo(g.mul(dy, xhat), scale)];
 };
 
-/** By running statistics, an affine map; the statistics are no parameters. In training mode it is lowered before. */
+/** By running statistics, an affine map; the statistics are no parameters. */
 const batch: VjpRule = (c) => {
-  const { g, dy, needs, attributes } = c;
+  const { g, node, dy, needs, attributes } = c;
   const [x, scale, , mean, variance] = c.inputs;
+  if (isByBatch(node)) return throughBatch(c);
   if (attributes.int('training_mode', 0) !== 0)
     refuse('in training mode, inside the graph of another node, it has no rule.');
   if (needs(3) || needs(4)) refuse('its running statistics are no parameters: leave them out of wrt.');
@@ -194,29 +196,6 @@ const localResponse: Lowering = (g, node, attributes) => {
   return [g.mul(x, g.pow(scale, -attributes.float('beta', 0.75)))];
 };
 
-/** In training mode, by this batch's mean and variance, which the gradient then flows through. */
-const byBatchStatistics: Lowering = (g, node, attributes) => {
-  if (attributes.int('training_mode', 0) === 0) return undefined;
-  const [x, scale, bias, runningMean, runningVariance] = node.input;
-  const momentum = attributes.float('momentum', 0.9);
-  const axes = exceptChannels(g, x);
-  const along = (vector: Value) => alongChannels(g, vector, x);
-  // What is small is worked out first, on one number a channel, here and in the gradient.
-  const mean = g.mean(x, axes);
-  const centered = g.add(x, g.neg(mean));
-  // ONNX Runtime squares and averages in two thirds of the time of ReduceSumSquare over axes apart.
-  const variance = g.mean(g.pow(centered, 2), axes);
-  const deviation = g.sqrt(g.add(variance, epsilonOf(attributes)));
-  const y = g.add(g.mul(centered, g.div(along(scale), deviation)), along(bias));
-  const batches = [g.flat(mean), g.flat(variance)];
-  const next = [runningMean, runningVariance].map((running, k) => {
-    if (!g.constants.has(running)) return undefined;
-    g.statistics.push({ running, batch: batches[k], momentum });
-    return node.output[k + 1] ? g.add(g.mul(momentum, running), g.mul(1 - momentum, batches[k])) : undefined;
-  });
-  return [y, ...next];
-};
-
 function upgradeBatch({ node, attributes, from, drop }: UpgradeContext): void {
   if (from >= 14) return;
   if (from < 9 && attributes.int('spatial', 1) !== 1) refuse('spatial = 0 is not converted.');
@@ -230,11 +209,17 @@ function upgradeBatch({ node, attributes, from, drop }: UpgradeContext): void {
 
 const roles = { 1: roleNamed('scale', 'norm'), 2: roleNamed('bias', 'norm') };
 
+/** In training mode samples meet in the mean and the variance. */
+const batchSamples: SampleRule = (c) => {
+  if (c.attributes.int('training_mode', 0) !== 0) meet('it normalizes over the batch');
+  return imageSamples(c);
+};
+
 /** Normalizations. */
 export const normalization: OpTable = {
   BatchNormalization: {
     infer: inferNormalization,
-    samples: imageSamples,
+    samples: batchSamples,
     as: { lower: byBatchStatistics },
     vjp: batch,
     roles,

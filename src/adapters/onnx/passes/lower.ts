@@ -6,6 +6,7 @@ import { opKey } from '../ir/domain.ts';
 import type { Value } from '../ir/graph.ts';
 import { identityNode } from '../ir/node.ts';
 import type { Stage } from '../ir/op.ts';
+import type { Platform } from '../ir/platform.ts';
 import { DType } from '../ir/tensor.ts';
 import { loweringOf } from '../ops/index.ts';
 import { inferNode } from '../ops/infer.ts';
@@ -26,6 +27,8 @@ interface LowerOptions {
   readonly float?: DType;
   /** True to take random numbers from inputs. @defaultValue false */
   readonly feedsNoise?: boolean;
+  /** Backend that will run the graph. @defaultValue `'cpu'` */
+  readonly platform?: Platform | undefined;
 }
 
 /**
@@ -36,12 +39,13 @@ interface LowerOptions {
 export function lower(
   graph: GraphProto,
   stage: Stage,
-  { float = floatTypeIn(graph), feedsNoise = false }: LowerOptions = {},
+  { float = floatTypeIn(graph), feedsNoise = false, platform = 'cpu' }: LowerOptions = {},
 ): Lowered {
   const nodes = graph.node;
   graph.node = [];
   const g = new Builder(graph, inferNode, float, nodes);
   g.feedsNoise = feedsNoise;
+  g.platform = platform;
   const replaced = new Map<string, number>();
   const faults: Fault[] = [];
   const write = (node: NodeProto): void => {

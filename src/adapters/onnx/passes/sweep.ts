@@ -7,7 +7,8 @@ import type { Shape } from '../ir/shape.ts';
 import { isContinuous } from '../ir/tensor.ts';
 import { opKey } from '../ir/domain.ts';
 import type { Lowering } from '../ir/op.ts';
-import type { Cotangents, Platform, VjpContext, VjpRule } from '../ir/vjp.ts';
+import type { Platform } from '../ir/platform.ts';
+import type { Cotangents, VjpContext, VjpRule } from '../ir/vjp.ts';
 import { decompositionOf, ruleOf } from '../ops/index.ts';
 
 /** The result of a reverse sweep. */

@@ -1,0 +1,2 @@
+/** A place where a graph can run. */
+export type Platform = 'cpu' | 'wasm' | 'webgpu';
