@@ -39,7 +39,8 @@ export function withoutMissedEnds(g: Builder, x: Value, d: Value, convolution: C
   const sizes = spatialSizes(g, x);
   if (missed === undefined || !isStatic(sizes)) return { reached: x, pads };
   const [begins, ends] = [pads.slice(0, strides.length), pads.slice(strides.length)];
-  const kept = sizes.map((size, i) => size - Math.max(0, missed[i] - ends[i]));
+  // At least one element, where all windows lie in the padding: ONNX Runtime takes no empty images.
+  const kept = sizes.map((size, i) => Math.max(1, size - Math.max(0, missed[i] - ends[i])));
   return {
     reached: cutTo(g, x, g.integers(kept)),
     pads: [...begins, ...ends.map((end, i) => Math.max(0, end - missed[i]))],
