@@ -1,7 +1,9 @@
 import fc from 'fast-check';
-import { InferenceSession, Tensor } from 'onnxruntime-node';
+import * as ort from 'onnxruntime-node';
 import { differentiate, gradientNameOf, graph, type LossFunction } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
+import { inBlocks } from '../../../src/adapters/onnx/passes/blocked.ts';
+import { blockSize } from '../../../src/adapters/onnx/train/blocks.ts';
 import { direction, quiet, type Precision } from './harness.ts';
 
 interface Shape {
@@ -59,7 +61,12 @@ function reference(s: Shape, x: readonly number[], w: readonly number[], d: Arra
 }
 
 /** Largest error of the gradients, relative to the largest element of each and to the allowed 1e-6 or 1e-13. */
-async function errorOf(s: Shape, precision: Precision, batch: number | 'N'): Promise<number> {
+async function errorOf(
+  s: Shape,
+  precision: Precision,
+  batch: number | 'N',
+  rewrite = (bytes: Uint8Array) => bytes,
+): Promise<number> {
   const shapes = {
     x: [s.batch, s.channels[0], ...s.sizes],
     w: [s.channels[1], s.channels[0] / s.group, ...s.kernel],
@@ -71,16 +78,16 @@ async function errorOf(s: Shape, precision: Precision, batch: number | 'N'): Pro
   const y = g.op('Conv', [x, w], { strides, dilations, pads, group });
   g.output('y', g.mul(y, g.input('d', [batch, ...sizes.d.slice(1)])));
   const loss: LossFunction = (l, { outputs: [products] }) => l.sumOfAll(products);
-  const bytes = differentiate(g.toBytes(), { loss, wrt: ['x', 'w'] });
+  const bytes = rewrite(differentiate(g.toBytes(), { loss, wrt: ['x', 'w'] }));
   // Numbers that both precisions have.
   const drawn = (of: readonly number[], seed: number) => direction(product(of), seed).map(Math.fround);
   const values = { x: drawn(sizes.x, 1), w: drawn(sizes.w, 2), d: drawn(sizes.d, 3) };
   const tensor = (name: keyof typeof values) => {
     const numbers =
       precision === 'float64' ? Float64Array.from(values[name]) : Float32Array.from(values[name]);
-    return new Tensor(precision, numbers, sizes[name]);
+    return new ort.Tensor(precision, numbers, sizes[name]);
   };
-  const session = await InferenceSession.create(bytes, quiet);
+  const session = await ort.InferenceSession.create(bytes, quiet);
   const results = await session.run({ x: tensor('x'), w: tensor('w'), d: tensor('d') });
   await session.release();
   const { dx, dw } = reference(s, values.x, values.w, values.d);
@@ -127,6 +134,10 @@ const table: readonly (readonly [string, Shape])[] = [
   ['more padding than a window reaches back', square([4, 3], 5, 2, { pad: 2 })],
   ['more channels out than in', square([3, 6], 7, 3, { pad: 1 })],
   ['strides that leave the end out', square([3, 4], 8, 3, { stride: 2 })],
+  [
+    'windows that see padding only',
+    { ...square([3, 8], 1, 1, { stride: 2 }), sizes: [1, 1], pads: [1, 0, 0, 0], batch: 2 },
+  ],
   ['groups', square([6, 6], 7, 3, { pad: 1, group: 3 })],
   ['groups of fewer channels out', square([6, 3], 7, 3, { pad: 1, group: 3 })],
   ['depthwise', square([5, 5], 7, 3, { pad: 1, group: 5 })],
@@ -227,4 +238,40 @@ test('gradients of random convolutions are those of their definition', async () 
     expect(await errorOf(shape, type, isFree ? 'N' : shape.batch)).toBeLessThan(1);
   });
   await fc.assert(property, { numRuns: 150, seed: 19 });
+});
+
+/** Shapes of images that ONNX Runtime's blocked layout may take, with padding of channels and without. */
+const images: fc.Arbitrary<Shape> = fc
+  .record({
+    axes: fc.array(axis, { minLength: 2, maxLength: 2 }),
+    batch: fc.integer({ min: 1, max: 18 }),
+    channels: fc.tuple(fc.constantFrom(3, 4, 8, 12, 16, 20, 32), fc.constantFrom(8, 12, 16, 20, 24, 32)),
+    depth: fc.constantFrom(0, 0, 8, 12, 16, 36),
+  })
+  .map(({ axes, batch, channels, depth }) => ({
+    batch,
+    group: depth || 1,
+    channels: depth ? ([depth, depth] as const) : channels,
+    sizes: axes.map(({ kernel, dilation, extra }) => (kernel - 1) * dilation + 1 + extra),
+    kernel: axes.map(({ kernel }) => kernel),
+    strides: axes.map(({ stride }) => stride),
+    dilations: axes.map(({ dilation }) => dilation),
+    pads: [...axes.map(({ begin }) => begin), ...axes.map(({ end }) => end)],
+  }));
+
+test('gradients of random convolutions in blocks are those of their definition', async () => {
+  const size = await blockSize(ort);
+  // Where ONNX Runtime has no blocks there is nothing to test.
+  if (size === 0) return;
+  let written = 0;
+  const rewrite = (bytes: Uint8Array) => {
+    const result = inBlocks(bytes, size);
+    if (result !== bytes) written++;
+    return result;
+  };
+  const property = fc.asyncProperty(images, fc.boolean(), async (shape, isFree) => {
+    expect(await errorOf(shape, 'float32', isFree ? 'N' : shape.batch, rewrite)).toBeLessThan(1);
+  });
+  await fc.assert(property, { numRuns: 200, seed: 19 });
+  expect(written).toBeGreaterThan(120);
 });

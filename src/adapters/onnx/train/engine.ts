@@ -2,6 +2,7 @@ import { isLeft } from 'fp-ts/lib/Either.js';
 import { checkLength } from '../../../core/paramSet.ts';
 import { hessianVectorNameOf, lossName, manyLosses, vectorNameOf } from '../ir/convention.ts';
 import { differentiate, differentiateInference, type Differentiated } from '../differentiate.ts';
+import { openPlanned } from './blocks.ts';
 import { checkFeeds, type Feeds } from './feeds.ts';
 import type { FrozenSplit } from './frozen.ts';
 import { predictionGraph } from './graphs.ts';
@@ -10,7 +11,7 @@ import { narrow } from './narrow.ts';
 import type { NoiseKey } from './noise.ts';
 import type { Plan } from './options.ts';
 import { tensorOver, type Ort, type OrtSession, type OrtTensors } from './ort.ts';
-import { inTurn, once, open, remembered, run } from './session.ts';
+import { inTurn, once, remembered, run } from './session.ts';
 import { mayDrop } from '../passes/inference.ts';
 import { frozenPartOf, variantOf, type Mode, type Variant } from './variants.ts';
 import { gather, viewsOf, weightsOf, zeros, type Reals, type Weights } from './weights.ts';
@@ -79,7 +80,7 @@ export function engine(
 
   const sessions: Promise<OrtSession>[] = [Promise.resolve(gradients)];
   const another = (graph: Uint8Array) => {
-    const session = open(ort, graph, plan.session(precision));
+    const session = openPlanned(ort, graph, plan, precision);
     sessions.push(session);
     return session;
   };

@@ -8,10 +8,11 @@ import { dataInputs, targetInputs, type InputSpec } from './inputs.ts';
 import { jacobianWays, type JacobianWays, type Runner } from './jacobianWays.ts';
 import { checkForm, refuseNoise } from './residualFeeds.ts';
 import { residualGraphs, residualNameOf, residualsOfLoss } from './residualGraphs.ts';
-import { once, open, run } from './session.ts';
+import { once, run } from './session.ts';
 import { gather, type Reals } from './weights.ts';
 import type { ParamSet } from '../../../core/paramSet.ts';
 import type { AsyncProblem, Precision } from '../../../core/problem.ts';
+import { openPlanned } from './blocks.ts';
 import type { Engine, Loaded } from './engine.ts';
 import type { Feeds } from './feeds.ts';
 import type { OrtSession, OrtTensors } from './ort.ts';
@@ -276,7 +277,7 @@ export function sessionsOf({ ort, plan, differentiated: { precision } }: Loaded)
   const opened: Promise<OrtSession>[] = [];
   return {
     another(graph: Uint8Array): Promise<OrtSession> {
-      const session = open(ort, graph, plan.session(precision));
+      const session = openPlanned(ort, graph, plan, precision);
       opened.push(session);
       return session;
     },

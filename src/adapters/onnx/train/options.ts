@@ -86,11 +86,27 @@ const cores = () =>
     ? Infinity
     : process.getBuiltinModule('node:os').availableParallelism();
 
+const isCpu = (provider: unknown): boolean =>
+  typeof provider === 'object' && provider !== null && 'name' in provider
+    ? provider.name === 'cpu'
+    : provider === 'cpu';
+
+/** True if session options leave the processor as the only backend, and layouts among the optimizations. */
+function allowsLayouts(options: object = {}): boolean {
+  const { executionProviders = ['cpu'], graphOptimizationLevel = 'all' }: Record<string, unknown> = {
+    ...options,
+  };
+  const providers: readonly unknown[] = Array.isArray(executionProviders) ? executionProviders : [];
+  return providers.every(isCpu) && (graphOptimizationLevel === 'all' || graphOptimizationLevel === 'layout');
+}
+
 /** Options of `differentiate` and of the sessions. */
 export interface Plan {
   readonly differentiate: DifferentiateOptions;
   /** Returns the session options for a precision. */
   readonly session: (precision: Precision) => object;
+  /** True if sessions may use ONNX Runtime's own memory layouts for the processor. */
+  readonly usesLayouts: boolean;
   /** True if Hessian-vector products are requested. */
   readonly hessianVector: boolean;
   /** True if values that depend on no parameter are computed once. */
@@ -128,6 +144,7 @@ export function planOf(where: string, options: TrainableOptions): Plan {
   checkDifferentiateOptions(where, differentiate);
   return {
     differentiate,
+    usesLayouts: (target ?? 'cpu') === 'cpu' && allowsLayouts(sessionOptions),
     hessianVector,
     frozenOnce: frozen !== 'every',
     keep,

@@ -13,12 +13,12 @@ import { show } from '../../../core/options.ts';
 import { differentiate, type Differentiated } from '../differentiate.ts';
 import { fault, OnnxError } from '../ir/errors.ts';
 import { dtypeName } from '../ir/tensor.ts';
+import { openPlanned } from './blocks.ts';
 import type { Loaded } from './engine.ts';
 import { hessianGraph, keptGraph } from './graphs.ts';
 import { onnxModel, type OnnxModel } from './model.ts';
 import { planOf, type Plan, type TrainableOptions } from './options.ts';
 import type { Ort } from './ort.ts';
-import { open } from './session.ts';
 import { frozenPartOf } from './variants.ts';
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
@@ -51,7 +51,7 @@ function loadFor(
     ),
     bind('gradients', ({ plan, differentiated, split }) =>
       tryCatch(
-        () => open(ort, split?.rest ?? differentiated.bytes, plan.session(differentiated.precision)),
+        () => openPlanned(ort, split?.rest ?? differentiated.bytes, plan, differentiated.precision),
         asError,
       ),
     ),

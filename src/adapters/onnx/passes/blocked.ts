@@ -1,0 +1,237 @@
+/**
+ * Convolutions in ONNX Runtime's blocked layout.
+ *
+ * ONNX Runtime keeps convolutions of constant weights in a layout in which blocks of 8 or 16 channels lie side by side
+ * for each place, `[N, C/B, H, W, B]`: no windows are copied, and a register holds a block. It leaves out weights that
+ * are fed. Here the ops of its domain `com.microsoft.nchwc` are written explicitly, which takes any weight.
+ *
+ * @module
+ */
+import { create } from '@bufbuild/protobuf';
+import { OperatorSetIdProtoSchema } from 'onnx-buf';
+import type { NodeProto } from 'onnx-buf';
+import { attributesOf, type AttributeValues } from '../ir/attributes.ts';
+import { Builder } from '../ir/builder.ts';
+import { opKey } from '../ir/domain.ts';
+import { capturedBy, type Value } from '../ir/graph.ts';
+import { decodeModel, encodeModel } from '../ir/model.ts';
+import { nodeOf } from '../ir/node.ts';
+import { isStatic, type Shape, type TensorType } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
+import { inferNode } from '../ops/infer.ts';
+
+/** The domain of ONNX Runtime's ops on the blocked layout. */
+const domain = 'com.microsoft.nchwc';
+
+/**
+ * Writes the float32 convolutions of images that are faster in blocks in that layout: windows of several elements in one
+ * group, or one channel per group.
+ *
+ * @param bytes - an .onnx file
+ * @param size - channels of a block on this machine
+ */
+export function inBlocks(bytes: Uint8Array, size: number): Uint8Array {
+  const model = decodeModel(bytes);
+  const { graph } = model;
+  const nodes = graph.node;
+  graph.node = [];
+  const g = new Builder(graph, inferNode, DType.FLOAT, nodes, 'blocks/');
+  const onlyRelu = soleRelus(nodes, new Set(graph.output.map(({ name }) => name)));
+  const blocks: Blocks = { g, size, onlyRelu, reordered: new Map(), taken: new Set() };
+  for (const node of nodes) {
+    const isWritten = blocks.taken.has(node) || convolve(blocks, node) || convolveTransposed(blocks, node);
+    if (!isWritten) g.append(node);
+  }
+  if (!graph.node.some((node) => node.domain === domain)) return bytes;
+  model.opsetImport.push(create(OperatorSetIdProtoSchema, { domain, version: 1n }));
+  return encodeModel(model);
+}
+
+interface Blocks {
+  readonly g: Builder;
+  /** Channels of a block. */
+  readonly size: number;
+  /** Relu nodes, by their inputs that nothing else reads. */
+  readonly onlyRelu: ReadonlyMap<Value, NodeProto>;
+  /** Values in the blocked layout, by the value in the standard one. */
+  readonly reordered: Map<Value, Value>;
+  /** Relu nodes that a convolution has taken in. */
+  readonly taken: Set<NodeProto>;
+}
+
+function soleRelus(nodes: readonly NodeProto[], results: ReadonlySet<Value>): Map<Value, NodeProto> {
+  const readers = new Map<Value, Set<NodeProto>>();
+  for (const node of nodes) {
+    for (const name of [...node.input, ...capturedBy(node)])
+      readers.set(name, (readers.get(name) ?? new Set()).add(node));
+  }
+  return new Map(
+    Array.from(readers).flatMap(([name, [first, ...others]]) =>
+      opKey(first) === 'Relu' && others.length === 0 && !results.has(name) ? [[name, first] as const] : [],
+    ),
+  );
+}
+
+/** Writes a Conv, with the Relu that reads it if nothing else does; false if it is to stay as it is. */
+function convolve(blocks: Blocks, node: NodeProto): boolean {
+  const { g, size } = blocks;
+  if (opKey(node) !== 'Conv') return false;
+  const attributes = attributesOf(node);
+  const [x, w, bias] = node.input;
+  const shape = weightShape(g, w);
+  const form = shape && formOf(shape, attributes.int('group', 1), size);
+  if (shape === undefined || form === undefined) return false;
+  inferNode(g, node);
+  const relu = blocks.onlyRelu.get(node.output[0]);
+  if (relu) blocks.taken.add(relu);
+  const output = relu?.output[0] ?? node.output[0];
+  const [filters, , ...kernel] = shape;
+  const convolved = blocked(
+    g,
+    'Conv',
+    [
+      form === 'few channels' ? x : inLayout(blocks, x),
+      weightInLayout(g, w, shape, form, size),
+      ...(bias ? [g.pad(bias, [0, upTo(filters, size) - filters])] : []),
+    ],
+    {
+      kernel_shape: kernel,
+      group: form === 'depthwise' ? upTo(filters, size) : 1,
+      auto_pad: attributes.has('auto_pad') ? attributes.string('auto_pad', 'NOTSET') : undefined,
+      strides: attributes.ints('strides'),
+      dilations: attributes.ints('dilations'),
+      pads: attributes.ints('pads'),
+      activation: relu && 'Relu',
+    },
+  );
+  outOfLayout(g, convolved, filters, output, g.types.get(node.output[0]));
+  return true;
+}
+
+/**
+ * Writes a ConvTranspose with strides and one channel per group, as the gradient of a depthwise convolution has it: the
+ * convolution of its input, with zeros put between, with the flipped weight. Returns false if it is to stay as it is.
+ */
+function convolveTransposed(blocks: Blocks, node: NodeProto): boolean {
+  const { g, size } = blocks;
+  if (opKey(node) !== 'ConvTranspose' || node.input[2]) return false;
+  const attributes = attributesOf(node);
+  const [x, w] = node.input;
+  const shape = weightShape(g, w);
+  const image = imageSizes(g.shapeOf(x));
+  const group = attributes.int('group', 1);
+  if (!shape || image === undefined || formOf(shape, group, size) !== 'depthwise') return false;
+  const [filters, , ...kernel] = shape;
+  const strides = attributes.ints('strides') ?? [1, 1];
+  inferNode(g, node);
+  const type = g.types.get(node.output[0]);
+  const outs = imageSizes(type?.shape);
+  const begins = kernel.map((k, i) => k - 1 - (attributes.ints('pads')?.[i] ?? 0));
+  if (outs === undefined) return false;
+  const lengths = image.map((length, i) => length * strides[i]);
+  const ends = outs.map((out, i) => out - lengths[i] - begins[i] + kernel[i] - 1);
+  const isPlain = (attributes.ints('dilations') ?? [1]).every((dilation) => dilation === 1);
+  if (!isPlain || attributes.has('auto_pad') || [...begins, ...ends].some((pad) => pad < 0)) return false;
+  const repeated = blocked(g, 'Upsample', [inLayout(blocks, x)], {
+    scales: [1, 1, ...strides],
+    mode: 'nearest',
+  });
+  const [height, width] = lengths;
+  const channels = upTo(filters, size);
+  const isOwn = (_: unknown, i: number) => {
+    const place = Math.floor(i / size) % (height * width);
+    return Math.floor(place / width) % strides[0] === 0 && (place % width) % strides[1] === 0 ? 1 : 0;
+  };
+  const own = Float32Array.from({ length: channels * height * width }, isOwn);
+  const apart = g.mul(repeated, g.constant(DType.FLOAT, [channels, height, width], own));
+  const both = (value: number) => g.integers([value, value]);
+  const flipped = g.slices(w, both(-1), both(-(2 ** 31)), [2, 3], both(-1));
+  const convolved = blocked(g, 'Conv', [apart, weightInLayout(g, flipped, shape, 'depthwise', size)], {
+    kernel_shape: kernel,
+    group: channels,
+    pads: [...begins, ...ends],
+  });
+  outOfLayout(g, convolved, filters, node.output[0], type);
+  return true;
+}
+
+function weightShape(g: Builder, w: Value): readonly number[] | undefined {
+  const shape = g.shapeOf(w);
+  return g.dtypeOf(w) === DType.FLOAT && isStatic(shape) && shape.length === 4 ? shape : undefined;
+}
+
+function imageSizes(shape: Shape | undefined): readonly number[] | undefined {
+  const sizes = shape?.slice(2);
+  return isStatic(sizes) ? sizes : undefined;
+}
+
+/** Least length that is a multiple of `size`. */
+const upTo = (length: number, size: number): number => Math.ceil(length / size) * size;
+
+/**
+ * Form of a convolution on the layout: one channel per group; channels in blocks; or so few that they are read in the
+ * standard layout, while its result is in blocks.
+ */
+type Form = 'depthwise' | 'blocks' | 'few channels';
+
+/** ReorderInput takes channels in multiples of this. */
+const ALIGNMENT = 4;
+/** Fewest channels that a convolution is faster for. */
+const FEWEST = 3;
+/** Most multiply-adds with the padding of blocks, for each that is needed: beyond, it would be slower. */
+const MOST_PADDING = 2;
+
+/** The form in which a convolution of that weight, `[M, C/group, …]`, is faster in blocks; undefined if in none. */
+function formOf([outer, inner, ...kernel]: readonly number[], group: number, size: number): Form | undefined {
+  if (kernel.every((length) => length === 1)) return undefined;
+  const isLong = upTo(outer, size) <= MOST_PADDING * outer;
+  if (group !== 1) {
+    const isDepthwise = inner === 1 && outer === group && outer % ALIGNMENT === 0;
+    return isDepthwise && isLong ? 'depthwise' : undefined;
+  }
+  if (inner < size) return inner >= FEWEST && isLong ? 'few channels' : undefined;
+  const padding = (upTo(outer, size) / outer) * (upTo(inner, size) / inner);
+  return inner % ALIGNMENT === 0 && padding <= MOST_PADDING ? 'blocks' : undefined;
+}
+
+/** Appends an op on the blocked layout. */
+function blocked(
+  g: Builder,
+  op: string,
+  inputs: readonly Value[],
+  attributes: AttributeValues,
+  output = g.fresh(op),
+): Value {
+  g.append(Object.assign(nodeOf(op, inputs, [output], attributes), { domain }));
+  return output;
+}
+
+function inLayout({ g, reordered }: Blocks, x: Value): Value {
+  const known = reordered.get(x) ?? blocked(g, 'ReorderInput', [x], {});
+  reordered.set(x, known);
+  return known;
+}
+
+function outOfLayout(
+  g: Builder,
+  y: Value,
+  channels: number,
+  output: Value,
+  type: TensorType | undefined,
+): void {
+  blocked(g, 'ReorderOutput', [y], { channels }, output);
+  if (type) g.types.set(output, type);
+}
+
+/** A weight `[M, C/group, kH, kW]`, padded to whole blocks and in the order of the kernels. */
+function weightInLayout(g: Builder, w: Value, shape: readonly number[], form: Form, size: number): Value {
+  const [outer, inner, ...kernel] = shape;
+  const filters = upTo(outer, size);
+  const channels = form === 'blocks' ? upTo(inner, size) : inner;
+  const missing = [filters - outer, channels - inner];
+  const whole = missing.some((length) => length > 0) ? g.pad(w, [0, 0, 0, 0, ...missing, 0, 0]) : w;
+  const block = form === 'blocks' ? size : 1;
+  // [M/B, B, C/b, b, kH, kW] → [M/B, C/b, kH, kW, b, B]
+  const split = g.reshape(whole, [filters / size, size, channels / block, block, ...kernel]);
+  return g.reshape(g.transpose(split, [0, 2, 4, 5, 3, 1]), [filters, channels, ...kernel]);
+}
