@@ -1,47 +1,16 @@
 // Adaptive grids beside whole ones: evaluations, and the largest error as it is and as the grid itself estimates it.
 // A classifier of 2-8-8-2 in each backend, at four places of its training; where a fifth of the
 // points does not reach a quarter of a band, with half of them too.
-import * as tf from '@tensorflow/tfjs';
-import * as ort from 'onnxruntime-node';
 import { lbfgs, minimizeAsync } from 'quasi-newton';
 import { landscapeAsync } from 'quasi-newton/landscape';
-import { trainable } from 'quasi-newton/onnx';
-import { modelProblem } from 'quasi-newton/tfjs';
-import { mlp } from '../examples/lib/mlp.js';
 import { printTable } from '../examples/lib/report.js';
+import { quadrants } from './lib/quadrants.js';
 
-/** @import { AsyncProblem, Problem } from 'quasi-newton' */
 /** @import { LandscapeData } from 'quasi-newton/landscape' */
 
 export const title = 'Adaptive grids beside whole ones';
 
 const npoints = 65;
-const inputs = Float32Array.from({ length: 80 }, (_, i) => Math.sin(3 * i) + Math.cos(i / 7));
-const labels = Array.from({ length: 40 }, (_, i) => (inputs[2 * i] * inputs[2 * i + 1] > 0 ? 1 : 0));
-
-const dense = (/** @type {number} */ units, /** @type {number} */ seed, /** @type {object} */ more) =>
-  tf.layers.dense({ units, kernelInitializer: tf.initializers.glorotUniform({ seed }), ...more });
-
-/** @type {Record<string, () => Promise<AsyncProblem | Problem>>} */
-const problems = {
-  async tfjs() {
-    const model = tf.sequential({
-      layers: [
-        dense(8, 1, { inputShape: [2], activation: 'tanh' }),
-        dense(8, 2, { activation: 'relu' }),
-        dense(2, 3, { activation: 'softmax' }),
-      ],
-    });
-    model.compile({ loss: 'categoricalCrossentropy', optimizer: 'sgd' });
-    const classes = tf.oneHot(tf.tensor1d(labels, 'int32'), 2).toFloat();
-    return modelProblem(model, tf.tensor2d(inputs, [40, 2]), classes);
-  },
-  async 'ONNX Runtime'() {
-    const model = await trainable(ort, mlp([2, 8, 8, 2]), { loss: 'softmaxCrossEntropy' });
-    return model.problem({ x: { data: inputs, dims: [40, 2] }, target: { data: labels, dims: [40] } });
-  },
-};
-
 /** Iterations of L-BFGS before, seed of the plane, and the scale that it is drawn in. */
 const places = /** @type {const} */ ([
   { name: 'start, linear', iterations: 0, seed: 2, scale: 'linear' },
@@ -52,9 +21,8 @@ const places = /** @type {const} */ ([
 
 /** Prints a table; errors are in color bands, 20 between robust limits of the whole grid. */
 export async function run() {
-  await tf.setBackend('cpu');
   const rows = [];
-  for (const [backend, make] of Object.entries(problems)) {
+  for (const [backend, make] of Object.entries(quadrants)) {
     for (const { name, iterations, seed, scale } of places) {
       const problem = await make();
       const center =

@@ -1,41 +1,9 @@
 /** Adaptive grids of both backends, beside the whole grid. */
-import * as ort from 'onnxruntime-node';
 import * as tf from '@tensorflow/tfjs';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { landscapeAsync, type LandscapeData, type LandscapeOptions } from 'quasi-newton/landscape';
-import { trainable } from 'quasi-newton/onnx';
-import { modelProblem } from 'quasi-newton/tfjs';
-import { lbfgs, minimizeAsync, type AsyncProblem, type Problem } from 'quasi-newton';
-import { mlp } from '../../examples/lib/mlp.js';
-
-const inputs = Float32Array.from({ length: 80 }, (_, i) => Math.sin(3 * i) + Math.cos(i / 7));
-const labels = Array.from({ length: 40 }, (_, i) => (inputs[2 * i] * inputs[2 * i + 1] > 0 ? 1 : 0));
-
-/** The same kind of classifier in either backend. */
-const problems: Record<string, () => Promise<AsyncProblem | Problem>> = {
-  async tfjs() {
-    await tf.setBackend('cpu');
-    const dense = (units: number, seed: number, more: object = {}) =>
-      tf.layers.dense({ units, kernelInitializer: tf.initializers.glorotUniform({ seed }), ...more });
-    const model = tf.sequential({
-      layers: [
-        dense(8, 1, { inputShape: [2], activation: 'tanh' }),
-        dense(8, 2, { activation: 'relu' }),
-        dense(2, 3, { activation: 'softmax' }),
-      ],
-    });
-    model.compile({ loss: 'categoricalCrossentropy', optimizer: 'sgd' });
-    return modelProblem(
-      model,
-      tf.tensor2d(inputs, [40, 2]),
-      tf.oneHot(tf.tensor1d(labels, 'int32'), 2).toFloat(),
-    );
-  },
-  async onnx() {
-    const model = await trainable(ort, mlp([2, 8, 8, 2]), { loss: 'softmaxCrossEntropy' });
-    return model.problem({ x: { data: inputs, dims: [40, 2] }, target: { data: labels, dims: [40] } });
-  },
-};
+import { lbfgs, minimizeAsync } from 'quasi-newton';
+import { quadrants } from '../../bench/lib/quadrants.js';
 
 interface Kind {
   readonly iterations: number;
@@ -100,11 +68,11 @@ describe('an adaptive grid of 65 × 65 points', () => {
     await tf.ready();
   });
 
-  it.each(Object.keys(problems).flatMap((backend) => Object.keys(kinds).map((kind) => [backend, kind])))(
+  it.each(Object.keys(quadrants).flatMap((backend) => Object.keys(kinds).map((kind) => [backend, kind])))(
     'in %s, %s, is nearly the same picture for a part of the evaluations',
     async (backend, kind) => {
       const { iterations, options, scale, ...limits } = kinds[kind];
-      const problem = await problems[backend]();
+      const problem = await quadrants[backend]();
       const center =
         iterations === 0
           ? problem.p0
