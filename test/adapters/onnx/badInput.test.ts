@@ -157,7 +157,7 @@ describe('refused, with node, op and reason', () => {
       (g, { loss }) => g.matmul(loss, g.constant(1, [3, 4], weights(3, 4))),
       { precision: 'float32' },
     );
-    expect(reasons(bytes)).toContain('rename it');
+    expect(reasons(bytes)).toContain('rename the input');
   });
 
   test('external data without the file, and none with it', () => {

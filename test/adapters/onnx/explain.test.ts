@@ -55,7 +55,7 @@ test('running statistics, masks and preprocessing are no parameters', () => {
     'applied before any layer: part of the preprocessing',
     'applied before any layer: part of the preprocessing',
     'trained',
-    'looks like a mask: it holds values beyond 1e4',
+    'looks like a mask: it has values beyond ±1e4',
   ]);
 });
 

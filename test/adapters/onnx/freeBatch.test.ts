@@ -153,7 +153,7 @@ const meeting: Readonly<Record<string, readonly [Written, RegExp]>> = {
   ],
   'a Reshape to [1, 2, 2]': [
     single([node('Reshape', ['h', 'shape'], 'y')], [indices('shape', 1, 2, 2)]),
-    /Reshape "y": freeBatch: its shape \[1, 2, 2\] holds a batch of 1/,
+    /Reshape "y": freeBatch: its shape \[1, 2, 2\] fixes the batch at 1/,
   ],
   'a Reshape to a shape that is put together with a 1': [
     single(
@@ -165,7 +165,11 @@ const meeting: Readonly<Record<string, readonly [Written, RegExp]>> = {
       ],
       [indices('one', 1), indices('two', 2)],
     ),
-    /Reshape "y": freeBatch: its shape \[1, 4\] holds a batch of 1/,
+    /Reshape "y": freeBatch: its shape \[1, 4\] fixes the batch at 1/,
+  ],
+  'a sum with several rows': [
+    single([node('Add', ['h', 'rows'], 'y')], [weight('rows', 3, 4)]),
+    /Add "y": freeBatch: samples interact: another input has more than one element along the batch/,
   ],
   'a product of samples with each other': [
     single([node('Transpose', ['h'], 't', { perm: [1, 0] }), node('MatMul', ['h', 't'], 'y')]),
@@ -212,7 +216,7 @@ const meeting: Readonly<Record<string, readonly [Written, RegExp]>> = {
   ],
 };
 
-describe('a model in which samples meet is refused with freeBatch', () => {
+describe('a model in which samples interact is refused with freeBatch', () => {
   test.each(Object.entries(meeting))('%s', (_, [written, message]) => {
     const bytes = modelFrom({ ...written, opset: 17 });
     expect(() => differentiate(bytes, { loss: 'mse', freeBatch: true })).toThrow(message);

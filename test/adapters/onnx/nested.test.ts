@@ -202,7 +202,9 @@ test('an If that a fixed input decides is settled, and its weights are those of 
   expect(await train(bytes, {}, { fix: { rate: 8000 } })).toEqual(['V']);
   const fixed = (fix: Record<string, number | number[]>) => () => differentiate(bytes, { loss: 'mse', fix });
   expect(fixed({ speed: 1 })).toThrow('fix: the model has no input "speed"; it has "x", "rate".');
-  expect(fixed({ rate: [1, 2] })).toThrow('fix: the input "rate" is int64 of shape []; 2 values do not fit.');
+  expect(fixed({ rate: [1, 2] })).toThrow(
+    'fix: the input "rate" is int64 of shape []; got 2 values, which do not fit.',
+  );
 });
 
 test('an If on a size is settled by sizes that are given, and wrong ones are refused', async () => {
@@ -233,8 +235,10 @@ test('an If on a size is settled by sizes that are given, and wrong ones are ref
   expect(await train(bytes, { z: tensorOf(2, 3) }, { shapes: { z: [2, 3] } })).toEqual(['V']);
   const shaped = (shapes: object) => () => differentiate(bytes, { loss: 'mse', shapes } as never);
   expect(shaped({ speed: [1] })).toThrow('shapes: the model has no input "speed"; it has "x", "z".');
-  expect(shaped({ x: [1] })).toThrow('shapes: the input "x" has the shape [?, 2], not [1].');
-  expect(shaped({ x: [1, 3] })).toThrow('shapes: the input "x" has the shape [?, 2], not [1, 3].');
+  expect(shaped({ x: [1] })).toThrow('shapes: the input "x" has the shape [?, 2], which does not fit [1].');
+  expect(shaped({ x: [1, 3] })).toThrow(
+    'shapes: the input "x" has the shape [?, 2], which does not fit [1, 3].',
+  );
   expect(shaped({ x: [1, 2], z: [3, 2] })).toThrow('shapes: the size "n" cannot be both 1 and 3.');
   expect(shaped({ x: ['n', 2] })).toThrow('shapes: must be an object of lists of sizes');
 });

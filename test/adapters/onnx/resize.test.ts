@@ -150,7 +150,7 @@ test('keep_aspect_ratio_policy over all axes, and over sizes that only a run tel
   await check(image([1, 2, 5, 6]), build([3, 2]), false);
   await check(image([1, 2, 5, 6]), build(), false);
   await expect(checkGradients({ x: image([1, 2, 5, 6]) }, build([2, 3]), { dynamic: true })).rejects.toThrow(
-    /keep_aspect_ratio_policy has a rule for sizes that are known beforehand only/,
+    /keep_aspect_ratio_policy has a rule only if sizes are known before the model runs/,
   );
 });
 
@@ -167,5 +167,5 @@ test('the gradient by the region is refused', () => {
   );
   expect(() =>
     differentiate(bytes, { loss: (g, { outputs: [y] }) => g.meanOfAll(y), wrt: ['x', 'roi'] }),
-  ).toThrow(/by its region \(roi\) it has no rule/);
+  ).toThrow(/the gradient by its region \(roi\) has no rule/);
 });

@@ -58,7 +58,7 @@ describe('Fourier transforms', () => {
     const inputs = { x: real(1, 2, 5, 1), axis: whole([], [1]) };
     const bytes = modelOf(inputs, (g, { x, axis }) => g.op('DFT', [x, undefined, axis]), { opset: 23 });
     expect(() => differentiate(bytes, { loss: 'mse', wrt: ['x'] })).toThrow(
-      'its axis is not known beforehand',
+      'its axis is not known before the model runs',
     );
   });
 });

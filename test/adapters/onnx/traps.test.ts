@@ -24,7 +24,7 @@ test('an input that a rule says nothing of is refused where the gradient goes th
   };
   expect(differentiated((g, x) => half(g, x, g.scalar(1)))).not.toThrow();
   expect(differentiated((g, x) => half(g, x, x))).toThrow(
-    'com.example::Half "half": its input 1, "x", is to be differentiated by, or depends on what is; there is no rule for that.',
+    'com.example::Half "half": it has no rule for the gradient of its input 1, "x", which depends on what is differentiated by.',
   );
 });
 
@@ -47,7 +47,7 @@ test('what is in training mode inside a branch is refused', () => {
       3,
     )[0];
   const dropped = (b: Builder, x: Value) => b.op('Dropout', [x, undefined, b.constant(DType.BOOL, [], [1])]);
-  const reason = 'in training mode, inside the graph of another node, it has no rule';
+  const reason = 'in training mode inside a subgraph, it has no rule';
   expect(differentiated(inside(normalized))).toThrow(reason);
   expect(differentiated(inside(dropped))).toThrow(reason);
 });
@@ -85,7 +85,7 @@ test.each([false, true])('a Resize may leave an axis at its size, dynamic sizes:
     );
   const wrt = ['image'];
   expect(() => differentiate(scaled(1.2, 2), { loss: weighted, wrt })).toThrow(
-    'a scale of 1.2 that may leave axis 2 at its size has no rule; give sizes.',
+    'a scale of 1.2 may leave axis 2 at its size, which has no rule; give sizes instead.',
   );
   expect(() => differentiate(scaled(1, 2), { loss: weighted, wrt })).not.toThrow();
 });

@@ -75,7 +75,10 @@ export class Builder extends ElementwiseGraph {
 
   /** The number of axes. */
   rank(x: Value): number {
-    return this.shapeOf(x)?.length ?? refuse(`the rank of ${JSON.stringify(x)} is not known beforehand.`);
+    return (
+      this.shapeOf(x)?.length ??
+      refuse(`the rank of ${JSON.stringify(x)} is not known before the model runs.`)
+    );
   }
   /** The shape, a vector of int64. */
   shape(x: Value): Value {

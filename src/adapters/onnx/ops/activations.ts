@@ -7,10 +7,10 @@ import type { VjpRule } from '../ir/vjp.ts';
 import { broadcastSamples, sameType } from './common.ts';
 import { throughRelu } from './reluMask.ts';
 
-/** An activation: f(x) with numbers from attributes. */
+/** Formula of an activation, f(x), with parameters from attributes. */
 type Formula = (g: Builder, x: Value, attributes: Attributes) => Value;
 
-/** Entry of an activation: its float64 form, and without a rule its gradient, come from the formula. */
+/** Makes the entry of an activation. The formula is its float64 form and, without a rule, the source of its gradient. */
 const activation = (formula: Formula, vjp?: VjpRule): Op => ({
   infer: sameType,
   samples: onlyFirst,
@@ -29,7 +29,7 @@ const unary =
 const positive = (g: Builder, x: Value, then: Operand, other: Operand) =>
   g.where(g.greater(x, 0), then, other);
 
-/** eˣ − 1 where x ≤ 0, and 0 elsewhere, where eˣ might overflow. */
+/** eˣ − 1 where x ≤ 0; 0 elsewhere, where eˣ could overflow. */
 const below = (g: Builder, x: Value) => g.sub(g.exp(positive(g, x, 0, x)), 1);
 
 export const elu = (g: Builder, x: Value, alpha: number): Value =>
@@ -72,14 +72,14 @@ const celu: Formula = (g, x, attributes) => {
   return positive(g, x, x, g.mul(alpha, below(g, g.mul(1 / alpha, x))));
 };
 
-// There is a float64 kernel, but it computes in float32.
+// ONNX Runtime's float64 kernel computes in float32.
 const shrink: Formula = (g, x, attributes) => {
   const lambd = attributes.float('lambd', 0.5);
   const bias = attributes.float('bias', 0);
   return g.where(g.greater(x, lambd), g.sub(x, bias), g.where(g.less(x, -lambd), g.add(x, bias), 0));
 };
 
-/** y = min(max(x, low), high): the cotangent goes to x, or to the bound that stands in its place. */
+/** y = min(max(x, low), high): the cotangent goes to x, or to the bound that replaces it. */
 const clip: VjpRule = ({ g, inputs: [x, low, high], dy, needs }) => {
   let dx = dy;
   if (low) dx = g.where(g.greaterOrEqual(x, low), dx, 0);
@@ -143,7 +143,7 @@ export const activations: OpTable = {
     softplus,
     unary((g, x, _y, dy) => g.mul(dy, g.sigmoid(x))),
   ),
-  // By its formula, large numbers would cancel.
+  // Differentiating the formula would cancel digits of large numbers.
   Softsign: activation(
     softsign,
     unary((g, x, _y, dy) => g.div(dy, g.square(g.add(g.abs(x), 1)))),

@@ -10,9 +10,7 @@ import { booleanType, broadcastSamples, broadcastType } from './common.ts';
 /** The cotangent of one input of a broadcasting op, in the shape of the result; it is then summed to the input's. */
 type Share = (g: Builder, inputs: readonly Value[], y: Value, dy: Value) => Value | undefined;
 
-/** The rule of an op with one {@link Share} for each input. */
-
-/** A rule from one {@link Share} for each input. */
+/** Makes a rule from one {@link Share} for each input. */
 const broadcasting =
   (...shares: readonly (Share | undefined)[]): VjpRule =>
   ({ g, inputs, outputs, dy, needs }) =>
@@ -23,7 +21,7 @@ const broadcasting =
 
 const sum: VjpRule = ({ g, inputs, dy, needs }) => inputs.map((input, i) => needs(i) && g.sumTo(dy, input));
 
-/** The cotangent goes to whichever input the result came from; ties share it. */
+/** The cotangent goes to the input that the result came from; ties share it equally. */
 const extremum: VjpRule = ({ g, inputs, outputs: [y], dy, needs }) => {
   const chosen = inputs.map((input) => g.mask(g.equal(input, y), y));
   const [first, ...others] = chosen;
@@ -31,7 +29,7 @@ const extremum: VjpRule = ({ g, inputs, outputs: [y], dy, needs }) => {
   return inputs.map((input, i) => needs(i) && g.sumTo(g.mul(share, chosen[i]), input));
 };
 
-/** d(aᵇ)/da = b·aᵇ⁻¹, without 0·∞ where b is the number 0, 1, 2 or 3. */
+/** d(aᵇ)/da = b·aᵇ⁻¹, without 0·∞ if b is the constant 0, 1, 2 or 3. */
 function powerOfBase(g: Builder, a: Value, b: Value, dy: Value): Value {
   const exponent = g.scalarOf(b);
   if (exponent === 0) return g.mul(dy, g.zerosLike(a));
@@ -43,7 +41,7 @@ function powerOfBase(g: Builder, a: Value, b: Value, dy: Value): Value {
   return g.mul(dy, g.where(g.equal(e, 0), 0, g.mul(e, g.pow(a, g.sub(e, 1)))));
 }
 
-/** d(aᵇ)/db = aᵇ·log a, which is 0 where a is 0. */
+/** d(aᵇ)/db = aᵇ·log a, taken as 0 where a is 0. */
 function powerOfExponent(g: Builder, a: Value, y: Value, dy: Value): Value {
   const zero = g.equal(a, 0);
   return g.mul(dy, g.where(zero, 0, g.mul(y, g.log(g.where(zero, 1, a)))));
@@ -62,16 +60,16 @@ const where: VjpRule = ({ g, inputs: [condition, a, b], dy, needs }) => [
 
 /** a mod b = a − b·⌊a/b⌋, or with the quotient truncated under `fmod`. */
 function mod({ g, inputs: [a, b], dy, needs, attributes }: VjpContext) {
-  if (attributes.int('fmod', 0) !== 1) refuse('Mod of floats is defined with fmod = 1 only.');
+  if (attributes.int('fmod', 0) !== 1) refuse('Mod of floats is defined only with fmod = 1.');
   const quotient = g.div(a, b);
   const whole = g.mul(g.sign(quotient), g.floor(g.abs(quotient)));
   return [needs(0) && g.sumTo(dy, a), needs(1) && g.sumTo(g.neg(g.mul(dy, whole)), b)];
 }
 
-/** Element i of a list that broadcasts. */
+/** Returns element i of a list that broadcasts. */
 const elementAt = <T>(list: readonly T[], i: number): T => list[list.length === 1 ? 0 : i];
 
-/** Elementwise on numbers; where a symbol takes part, `symbolic` may still know. */
+/** Computes contents element by element; if one operand is a symbol, `symbolic` may still know the result. */
 const elements =
   (
     f: (a: number, b: number) => number,
@@ -96,7 +94,7 @@ const whereContent: ContentRule = (c) => {
   return range(length).map((i) => (elementAt(condition, i) ? elementAt(a, i) : elementAt(b, i)));
 };
 
-/** Entry of an op that broadcasts. */
+/** Makes the entry of an op that broadcasts. */
 const broadcast = (op: Op): Op => ({ infer: broadcastType, samples: broadcastSamples, ...op });
 const comparison = broadcast({ infer: booleanType });
 

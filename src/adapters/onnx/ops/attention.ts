@@ -4,17 +4,17 @@ import type { Value } from '../ir/graph.ts';
 import { DType } from '../ir/tensor.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
 
-// The lowest float32 number: after it is put in a score's place, softmax gives nothing to it.
+// The lowest float32 number: softmax gives a score of this size no weight.
 const lowest = -3.4028234663852886e38;
 
-/** [B, S, N·H] as [B, N, S, H]. */
+/** Splits heads: `[B, S, N·H] → [B, N, S, H]`. */
 export const heads = (g: Builder, x: Value, count: number) =>
   g.transpose(g.reshape(x, [0, 0, count, -1]), [0, 2, 1, 3]);
 
-/** [B, N, S, H] as [B, S, N·H]. */
+/** Joins heads: `[B, N, S, H] → [B, S, N·H]`. */
 export const joined = (g: Builder, x: Value) => g.reshape(g.transpose(x, [0, 2, 1, 3]), [0, 0, -1]);
 
-/** q·kᵀ of heads [B, N, S, H], scaled; by 1/√H where no scale is given. */
+/** Scores q·kᵀ of heads `[B, N, S, H]`, times `scale`; 1/√H by default. */
 export function scoresOf(g: Builder, q: Value, k: Value, scale: number | undefined): Value {
   const size = g.shapeOf(q)?.[3];
   const product = g.matmul(q, g.swap(k));
@@ -23,54 +23,56 @@ export function scoresOf(g: Builder, q: Value, k: Value, scale: number | undefin
   return g.div(product, g.sqrt(g.cast(g.squeeze(g.sizes(q, [3]), [0]), g.floatTypeOf(q))));
 }
 
-/** Keys or values `[B, N, T, H]` after those of the past. */
+/** Appends keys or values `[B, N, T, H]` to those of the past. */
 const after = (g: Builder, past: Value | undefined, x: Value) => (past ? g.concat([past, x], 2) : x);
 
-/** The places of queries `[S, 1]`, after those of the past, and of keys `[1, T]`, for scores [B, N, S, T]. */
+/** Positions of queries `[S, 1]`, counted from the start of the past, and of keys `[1, T]`, for scores `[B, N, S, T]`. */
 export function placesOf(g: Builder, scores: Value, past?: Value): readonly [Value, Value] {
   const queries = g.places(g.sizes(scores, [2]), 0, 2);
   const keys = g.places(g.sizes(scores, [3]), 1, 2);
   return [past ? g.add(queries, g.sizes(past, [2])) : queries, keys];
 }
 
-/** True for the keys that do not come after each query, [S, T]. */
+/** For each query, true for the keys that do not come after it, `[S, T]`. */
 function notAfter(g: Builder, scores: Value, past?: Value): Value {
   const [queries, keys] = placesOf(g, scores, past);
   return g.lessOrEqual(keys, queries);
 }
 
-/** As {@link notAfter}, but that the last query sees all keys, as in ONNX Runtime where there are more than queries. */
+/** As {@link notAfter}, except that the last query sees all keys, as in ONNX Runtime if there are more keys than queries. */
 function unidirectional(g: Builder, scores: Value): Value {
   const size = g.sizes(scores, [2]);
   const last = g.equal(g.places(size, 0, 2), g.sub(size, g.integers([1])));
   return g.or(notAfter(g, scores), last);
 }
 
-/** Returns a size that must be known beforehand. */
+/** Returns a size that must be known before the model runs. */
 export const lengthOf = (g: Builder, x: Value, axis: number): number => {
   const size = g.shapeOf(x)?.at(axis);
-  return typeof size === 'number' ? size : refuse(`a size of ${JSON.stringify(x)} is not known beforehand.`);
+  return typeof size === 'number'
+    ? size
+    : refuse(`a size of ${JSON.stringify(x)} is not known before the model runs.`);
 };
 
-/** Term that a mask of com.microsoft adds to scores: 0 where a key counts, else `filter`. */
+/** Term that a mask of com.microsoft adds to scores: 0 for keys that count, `filter` for the others. */
 function maskTerm(g: Builder, mask: Value, x: Value, scores: Value, filter: number): Value {
   const rank = g.rank(mask);
   const [batch] = g.shapeOf(x) ?? [];
   let counts: Value;
   if (rank === 1) {
     if (g.shapeOf(mask)?.[0] !== batch) {
-      refuse('a mask of one axis has a rule where it holds the length of each sequence of the batch.');
+      refuse('a mask with one axis has a rule only if it holds the length of each sequence of the batch.');
     }
     const keys = g.places(g.sizes(scores, [3]), 3, 4);
     counts = g.less(keys, g.reshape(g.cast(mask, DType.INT64), [-1, 1, 1, 1]));
   } else if (rank === 2 || rank === 3) {
     counts = g.greater(g.unsqueeze(mask, rank === 2 ? [1, 2] : [1]), 0);
-  } else refuse('a mask of four axes has no rule.');
+  } else refuse('a mask with four axes has no rule.');
   const dtype = g.dtypeOf(scores);
   return g.where(counts, g.scalar(0, dtype), g.scalar(filter, dtype));
 }
 
-/** Attention of com.microsoft: the projections are one product. */
+/** Attention of com.microsoft: the three projections are one product. */
 const packed: Lowering = (g, node, attributes) => {
   const [x, weight, bias, mask, past, added] = node.input;
   if (past || node.output[1]) refuse('past and present states have no rule.');
@@ -84,17 +86,17 @@ const packed: Lowering = (g, node, attributes) => {
   return [attend(g, { x, q, k, v, mask, added, attributes })];
 };
 
-/** MultiHeadAttention of com.microsoft: the projections are made already, but for their biases. */
+/** MultiHeadAttention of com.microsoft: its inputs are already projected, except for the biases. */
 const separate: Lowering = (g, node, attributes) => {
   const [query, key, value, bias, mask, added, pastKey, pastValue, ...rest] = node.input;
   if (rest.some(Boolean) || node.output[3])
-    refuse('buffers of the past, and its scores as an output, have no rule.');
-  // ONNX Runtime leaves the past out where its continuation is no output.
+    refuse('buffers of past states, and scores as an output, have no rule.');
+  // ONNX Runtime ignores the past unless the present states are outputs.
   if (pastKey && !(node.output[1] && node.output[2]))
     refuse('past states without present ones have no rule.');
   if (pastKey && attributes.int('unidirectional', 0)) refuse('unidirectional with past states has no rule.');
   if (!key || !value || g.rank(query) !== 3 || g.rank(key) !== 3)
-    refuse('query, key and value have a rule where each is a tensor of three axes.');
+    refuse('query, key and value have a rule only if each has three axes.');
   const count = attributes.int('num_heads', 1);
   const inputs = [query, key, value];
   const sizes = inputs.map((input) => lengthOf(g, input, 2));
@@ -104,14 +106,15 @@ const separate: Lowering = (g, node, attributes) => {
   return [attend(g, { x: query, q, k: keys, v: values, mask, added, attributes }), keys, values];
 };
 
+/** Operands of an attention whose heads are split. */
 interface Attention {
-  /** Its first axis is the batch. */
+  /** Input whose first axis is the batch. */
   readonly x: Value;
   readonly q: Value;
   readonly k: Value;
   readonly v: Value;
   readonly mask: Value | undefined;
-  /** Added to the scores. */
+  /** Term added to the scores. */
   readonly added: Value | undefined;
   readonly attributes: Parameters<Lowering>[2];
 }
@@ -125,7 +128,7 @@ function attend(g: Builder, { x, q, k, v, mask, added, attributes }: Attention):
   return joined(g, g.matmul(g.softmax(scores, -1), v));
 }
 
-/** Number of queries' heads for each of the keys' heads; a vector of one int64 if it is not known beforehand. */
+/** Number of query heads per key head; a vector of one int64 if it is known only at run time. */
 function sharingOf(g: Builder, q: Value, k: Value): number | Value {
   const [queries, keys] = [g.shapeOf(q)?.[1], g.shapeOf(k)?.[1]];
   if (queries !== undefined && queries === keys) return 1;
@@ -133,7 +136,7 @@ function sharingOf(g: Builder, q: Value, k: Value): number | Value {
   return g.div(g.sizes(q, [1]), g.sizes(k, [1]));
 }
 
-/** Repeats each head of [B, N, S, H], one after the other. */
+/** Repeats each head of `[B, N, S, H]`; copies of the same head stay together. */
 export function repeated(g: Builder, x: Value, times: number | Value): Value {
   if (times === 1) return x;
   const count = typeof times === 'number' ? g.integers([times]) : times;
@@ -148,18 +151,18 @@ export function repeated(g: Builder, x: Value, times: number | Value): Value {
 export const allOf = (g: Builder, [first, ...others]: readonly Value[]): Value | undefined =>
   first === undefined ? undefined : others.reduce((a, b) => g.and(a, b), first);
 
-/** Softmax over the keys that a query sees; all zeros where it sees none. */
+/** Softmax over the keys that a query sees; zeros if it sees none. */
 export function softmaxOver(g: Builder, scores: Value, seen: Value | undefined): Value {
   if (seen === undefined) return g.softmax(scores, -1);
   const softmax = g.softmax(g.where(seen, scores, lowest), -1);
   return g.where(seen, softmax, 0);
 }
 
-/** Scores limited softly to ± `softcap`; 0 leaves them as they are. */
+/** Limits scores smoothly to ± `softcap`; 0 means no limit. */
 export const capped = (g: Builder, scores: Value, softcap: number) =>
   softcap === 0 ? scores : g.mul(softcap, g.tanh(g.mul(1 / softcap, scores)));
 
-/** Keys that a mask of ONNX's Attention shows, and the term that it adds to their scores. */
+/** Keys that a mask of ONNX's Attention leaves visible, and the term that it adds to their scores. */
 function maskOf(g: Builder, mask: Value, scores: Value): { readonly seen: Value; readonly bias?: Value } {
   const [keys, total] = [g.shapeOf(mask)?.at(-1), g.shapeOf(scores)?.[3]];
   if (typeof keys === 'number' && typeof total === 'number' && keys !== total)
@@ -169,7 +172,7 @@ function maskOf(g: Builder, mask: Value, scores: Value): { readonly seen: Value;
   return { seen, bias: g.where(seen, mask, 0) };
 }
 
-/** Keys that do not come after each query: after those of the past, or in a buffer filled up to some lengths `[B]`. */
+/** For each query, true for the keys that do not come after it. Positions count from the past, or from `lengths`, `[B]`. */
 function causal(g: Builder, scores: Value, past: Value | undefined, lengths: Value | undefined): Value {
   if (lengths === undefined) return notAfter(g, scores, past);
   const [queries, keys] = placesOf(g, scores);
@@ -177,7 +180,7 @@ function causal(g: Builder, scores: Value, past: Value | undefined, lengths: Val
   return g.lessOrEqual(keys, g.add(queries, offset));
 }
 
-/** Attention of ONNX itself, of opset 23 and 24: softcap comes before masks, as in ONNX Runtime 1.30. */
+/** ONNX's own Attention, of opsets 23 and 24. softcap is applied before masks, as in ONNX Runtime 1.30. */
 const standard: Lowering = (g, node, attributes) => {
   const [query, key, value, mask, pastKey, pastValue, lengths] = node.input;
   const flat = g.rank(query) === 3;
@@ -204,7 +207,7 @@ const standard: Lowering = (g, node, attributes) => {
   const y = g.matmul(softmax, repeated(g, v, times));
   const shows = () => {
     const mode = attributes.int('qk_matmul_output_mode', 0);
-    // Backends differ in what stands for the score of a hidden key: −∞, or the lowest number.
+    // Backends differ in the score of a hidden key: −∞, or the lowest number.
     if (mode === 2 && conditions.length > (shown?.bias ? 1 : 0))
       refuse('scores of keys that a mask hides have no rule (qk_matmul_output_mode 2).');
     const masked = shown?.bias ? g.add(limited, mask) : limited;
@@ -213,7 +216,7 @@ const standard: Lowering = (g, node, attributes) => {
   return [flat ? joined(g, y) : y, k, v, node.output[3] ? shows() : undefined];
 };
 
-/** Attention, in products and softmax. */
+/** Attention, written as products and softmax. */
 export const attention: OpTable = {
   Attention: { as: { read: standard } },
   'com.microsoft::Attention': { as: { read: packed } },

@@ -21,9 +21,9 @@ export const broadcastType: InferRule = (c) => [{ dtype: c.dtype(0), shape: broa
 export const booleanType: InferRule = (c) => [{ dtype: DType.BOOL, shape: broadcastShapes(shapesOf(c)) }];
 
 /**
- * Returns the elements of a tensor of known sizes in the order of another shape; undefined if they are too many.
+ * Returns the elements of a tensor of known sizes in the order of another shape; undefined if there are too many.
  *
- * @param place - the index in the tensor, of an index in the result
+ * @param place - maps an index of the result to an index of the tensor
  */
 export function pickedContent(
   data: readonly Dimension[],
@@ -41,10 +41,10 @@ export function pickedContent(
   });
 }
 
-/** Elements of the first input, as they are. */
+/** The elements of the first input, unchanged. */
 export const sameContent: ContentRule = (c) => c.contents(0);
 
-/** Inputs of NumPy's rule of broadcasting: their samples must lie on one axis, counted from the last. */
+/** Samples of broadcast inputs: they must lie along the same axis, counted from the last. */
 export const broadcastSamples: SampleRule = (c) => {
   let found: Samples | undefined;
   const rank = c.out?.length ?? Math.max(...c.node.input.map((_, i) => rankOfInput(c, i)));
@@ -62,12 +62,12 @@ export const broadcastSamples: SampleRule = (c) => {
     if (c.of(i)) continue;
     const size = c.shape(i)?.at(axis - rank) ?? 1;
     if (rank - axis <= rankOfInput(c, i) && size !== 1)
-      meet('another input has a size of its own samplesOffAxis the batch');
+      meet('another input has more than one element along the batch');
   }
   return found ?? unclear();
 };
 
-/** An op samplesOffAxis one axis, which must be another than that of the samples. */
+/** Makes the rule of an op that works along one axis, which must not be that of the samples. */
 export const samplesOffAxis =
   (byDefault: number, what: string): SampleRule =>
   (c) => {
@@ -76,7 +76,7 @@ export const samplesOffAxis =
     return samples;
   };
 
-/** Convolutions and what else treats each element of the first axis alike. */
+/** Samples of convolutions and other ops that handle each element of the first axis separately. */
 export const imageSamples: SampleRule = (c) => {
   const samples = onlyFirst(c);
   if (samples.axis !== 0) meet('they do not lie on its first axis');

@@ -10,7 +10,7 @@ import { DType } from '../ir/tensor.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 import { throughSteps } from './throughSteps.ts';
 
-/** An If whose condition is known before the graph runs, as where it asks for a rank: the branch that is taken. */
+/** Replaces an If whose condition is known before the graph runs, such as a test of a rank, by the branch taken. */
 const branch: Lowering = (g, node) => {
   const condition = g.integersOf(node.input[0]);
   if (condition?.length !== 1) return undefined;
@@ -19,7 +19,7 @@ const branch: Lowering = (g, node) => {
   return body && doBody(g, body, []);
 };
 
-/** Types of an If's outputs, as far as its branches agree. */
+/** Types of an If's outputs, where its branches agree. */
 const inferIf: InferRule = (c) => {
   const [first, second] = subgraphsOf(c.node).map((branch) => c.within(branch, []));
   return first?.map(({ dtype, shape }, k) => {
@@ -32,7 +32,7 @@ const inferIf: InferRule = (c) => {
   });
 };
 
-/** Types of a Loop's outputs: of states whose shape a step leaves as it is, and of what each step makes. */
+/** Types of a Loop's outputs: of states whose shapes the steps keep, and of stacked results. */
 const inferLoop: InferRule = ({ node, shape, dtype, within }) => {
   const [body] = subgraphsOf(node);
   if (body === undefined) return undefined;
@@ -49,7 +49,7 @@ const inferLoop: InferRule = ({ node, shape, dtype, within }) => {
     const [from, to] = [states[i].shape, made[i]?.shape];
     return from === undefined || (from.length === to?.length && (loose.has(i) || from.join() === to.join()));
   };
-  // Of what may change its size, the number of axes at most is known; other states may follow from it.
+  // For a state that changes its sizes, at most the number of axes is known; other states may depend on it.
   while (!range(count).every(stays)) {
     states = states.map(({ dtype, shape }, i) => {
       if (stays(i)) return { dtype, shape };
@@ -71,7 +71,7 @@ const inferLoop: InferRule = ({ node, shape, dtype, within }) => {
   return [...last, ...results];
 };
 
-/** Types of a Scan's outputs, from what its body makes in one step. */
+/** Types of a Scan's outputs, from those of its body in one step. */
 const inferScan: InferRule = ({ node, attributes, shape, dtype, within }) => {
   const [body] = subgraphsOf(node);
   const states = node.input.length - attributes.int('num_scan_inputs', 0);
@@ -88,7 +88,7 @@ const inferScan: InferRule = ({ node, attributes, shape, dtype, within }) => {
   }));
 };
 
-/** The same choice once more, between how each branch makes the cotangents of what it reads. */
+/** A second If with the same condition, whose branches compute the cotangents of the values that each branch read. */
 const ifRule: VjpRule = ({ g, node, inputs, dys, needs, within }) => {
   const captured = inputs.slice(node.input.length);
   const wanted = captured.filter((_, j) => needs(node.input.length + j));
@@ -110,7 +110,7 @@ const ifRule: VjpRule = ({ g, node, inputs, dys, needs, within }) => {
   return inputs.map((input, i) => (i < node.input.length ? undefined : cotangents[wanted.indexOf(input)]));
 };
 
-/** Another loop learns the states again, which are not kept, and how many steps there were. */
+/** A second Loop recomputes the states, which are not kept, and counts the steps. */
 const loopRule: VjpRule = (c) => {
   const { g, node, inputs } = c;
   const [body] = subgraphsOf(node);
@@ -142,7 +142,7 @@ const loopRule: VjpRule = (c) => {
   });
 };
 
-/** Another scan learns the states again, which are not kept. */
+/** A second Scan recomputes the states, which are not kept. */
 const scanRule: VjpRule = (c) => {
   const { g, node, inputs, attributes } = c;
   const axes = ['scan_input_axes', 'scan_output_axes'].flatMap((name) => attributes.ints(name) ?? []);

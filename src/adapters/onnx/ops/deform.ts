@@ -9,7 +9,7 @@ import type { Lowering, OpTable } from '../ir/op.ts';
 
 const productOf = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1);
 
-/** The places of row-major order: `each` is called with the indices of every element. */
+/** Returns the indices of all elements of a tensor, in row-major order. */
 const elements = (sizes: readonly number[]): number[][] =>
   sizes.reduce<number[][]>(
     (found, size) => found.flatMap((at) => range(size).map((i) => at.concat(i))),
@@ -17,8 +17,8 @@ const elements = (sizes: readonly number[]): number[][] =>
   );
 
 /**
- * For each element of a block at each of its positions, its place in the image in row-major order; the place after the
- * last where it lies outside.
+ * Returns the row-major index in the image of each element of a block, at each position of the block. Elements outside
+ * the image get the index after the last.
  */
 function blockPlaces(image: readonly number[], block: readonly number[], attributes: Attributes): number[] {
   const axes = image.length;
@@ -42,8 +42,10 @@ function blockPlaces(image: readonly number[], block: readonly number[], attribu
 /** Adds the columns of blocks, `[N, C·elements, positions]`, into the images they overlap in. */
 const col2Im: Lowering = (g, node, attributes) => {
   const [x, imageShape, blockShape] = node.input;
-  const image = g.integersOf(imageShape) ?? refuse('the shape of its image is not known beforehand.');
-  const block = g.integersOf(blockShape) ?? refuse('the shape of its blocks is not known beforehand.');
+  const image =
+    g.integersOf(imageShape) ?? refuse('the shape of its image is not known before the model runs.');
+  const block =
+    g.integersOf(blockShape) ?? refuse('the shape of its blocks is not known before the model runs.');
   const places = blockPlaces(image, block, attributes);
   const columns = g.reshape(x, g.concat([g.sizes(x, [0]), g.integers([-1, places.length])], 0));
   const [size, rows] = [productOf(image), g.sizes(columns, [0, 1])];
@@ -53,11 +55,11 @@ const col2Im: Lowering = (g, node, attributes) => {
   return [g.reshape(g.slice(sums, 0, size, 2), g.concat([rows, g.integers(image)], 0))];
 };
 
-/** A grid of coordinates from −1 to 1, `[N, (D,) H, W, axes]`, moved by the affine map theta. */
+/** A grid of coordinates from −1 to 1, `[N, (D,) H, W, axes]`, transformed by the affine map theta. */
 const affineGrid: Lowering = (g, node, attributes) => {
   const [theta, size] = node.input;
   const axes = g.shapeOf(theta)?.[1];
-  if (axes !== 2 && axes !== 3) refuse('the number of its axes, 2 or 3, is not known beforehand.');
+  if (axes !== 2 && axes !== 3) refuse('its number of axes must be 2 or 3, and known before the model runs.');
   const corners = attributes.int('align_corners', 0) === 1;
   const dtype = g.floatTypeOf(theta);
   const sizes = g.slice(g.cast(size, DType.INT64), 2, 2 + axes, 0);
@@ -77,7 +79,7 @@ const affineGrid: Lowering = (g, node, attributes) => {
 };
 
 /**
- * The places at which a deformable convolution reads, along one of its two axes: `[N, offset groups, taps, oH, oW]`.
+ * Coordinates at which a deformable convolution reads, along one of its two axes: `[N, offset groups, taps, oH, oW]`.
  *
  * @param offsets - `[N, offset groups, taps, 2, oH, oW]`
  */
@@ -98,12 +100,12 @@ function readPlaces(
   return g.add(g.squeeze(g.slice(offsets, axis, axis + 1, 3), [3]), origin, tap);
 }
 
-/** Convolution of an image read at places that are moved by offsets, between pixels linearly, and zero outside. */
+/** Convolution that reads the image at offset coordinates: linearly interpolated between pixels, zero outside. */
 const deformConv: Lowering = (g, node, attributes) => {
   const [x, weight, offset, bias, mask] = node.input;
-  if (g.rank(x) !== 4) refuse('it has a rule for images of two axes.');
+  if (g.rank(x) !== 4) refuse('it has a rule only for images with two axes.');
   const shape = g.shapeOf(weight);
-  if (!isStatic(shape)) refuse('the shape of its weights is not known beforehand.');
+  if (!isStatic(shape)) refuse('the shape of its weights is not known before the model runs.');
   const [outputs, inputs, ...kernel] = shape;
   const [taps, group] = [productOf(kernel), attributes.int('group', 1)];
   const moves = attributes.int('offset_group', 1);

@@ -8,13 +8,13 @@ import { DType } from '../ir/tensor.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 
 /**
- * Divides the cotangent of the elements kept by their probability. A graph that is run again for its states would make
- * another choice.
+ * Divides the cotangent of the kept elements by their probability. Inside a subgraph there is no rule: the backward pass
+ * runs the subgraph again, which would draw another mask.
  */
 const dropout: VjpRule = ({ g, node, inputs: [x, ratio, training], dy }) => {
   const mode = training ? g.integersOf(training)?.[0] : 0;
   if (mode === 0) return [dy];
-  if (g.inside) refuse('in training mode, inside the graph of another node, it has no rule.');
+  if (g.inside) refuse('in training mode inside a subgraph, it has no rule.');
   const kept = g.extraOutput(node, 1);
   const part = ratio ? g.sub(1, g.cast(ratio, g.floatTypeOf(x))) : g.scalar(0.5, g.floatTypeOf(x));
   const share = mode === undefined ? g.where(training, part, g.scalar(1, g.floatTypeOf(x))) : part;
@@ -22,8 +22,8 @@ const dropout: VjpRule = ({ g, node, inputs: [x, ratio, training], dy }) => {
 };
 
 /**
- * A Dropout in inference, or with a ratio of 0, does nothing. One that may be in training mode takes its choice from an
- * input, where noise is fed, and is left as it is elsewhere.
+ * Removes a Dropout in inference mode or with a ratio of 0, which does nothing. One that may be in training mode reads its
+ * mask from an input if noise is fed; otherwise it stays.
  */
 const lowered: Lowering = (g, node) => {
   const [x, ratio, training] = node.input;
@@ -33,7 +33,7 @@ const lowered: Lowering = (g, node) => {
   return [x, mask ? g.cast(g.filled(g.shape(x), 1), DType.BOOL) : undefined];
 };
 
-/** A Dropout in training mode whose choice is fed: factors, or uniform numbers where ratio or mode are not known. */
+/** A Dropout whose mask is fed: as factors, or as uniform numbers if ratio or mode are known only at run time. */
 function fed(g: Builder, node: NodeProto): (Value | undefined)[] {
   const [x, ratio, training] = node.input;
   const dtype = g.floatTypeOf(x);

@@ -7,13 +7,13 @@ import { meet, unclear, type SampleRule } from '../ir/samples.ts';
 import { broadcastDimension, unknownDimension, type Dimension } from '../ir/shape.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 
-/** An equation taken apart: the letters of each input's axes and of the output's. */
+/** A parsed equation: the letters of the axes of each input and of the output. */
 export interface Equation {
   readonly inputs: readonly (readonly string[])[];
   readonly output: readonly string[];
 }
 
-/** Takes an equation apart; undefined for one with an ellipsis, or that is none. */
+/** Parses an equation; returns undefined if it has an ellipsis or is malformed. */
 export function parseEinsum(equation: string): Equation | undefined {
   const compact = equation.replaceAll(/\s/g, '');
   if (!/^[A-Za-z,]*(->[A-Za-z]*)?$/.test(compact)) return undefined;
@@ -22,7 +22,7 @@ export function parseEinsum(equation: string): Equation | undefined {
   return { inputs, output: right?.split('') ?? onceIn(inputs) };
 }
 
-/** Without an arrow, the output holds in alphabetical order the letters that occur once. */
+/** Output of an equation without an arrow: the letters that occur once, in alphabetical order. */
 function onceIn(inputs: readonly (readonly string[])[]): string[] {
   const counts = new Map<string, number>();
   for (const letter of inputs.flat()) counts.set(letter, (counts.get(letter) ?? 0) + 1);
@@ -46,9 +46,9 @@ const ellipsis = '...';
 const alphabet = 'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'.split('');
 
 /**
- * An equation with letters in place of its ellipses, which all stand for the same axes.
+ * Replaces the ellipses of an equation by letters; all ellipses stand for the same axes.
  *
- * @param ranks - of the inputs
+ * @param ranks - ranks of the inputs
  */
 function withoutEllipsis(text: string, ranks: readonly number[]): string {
   const compact = text.replaceAll(/\s/g, '');
@@ -64,7 +64,7 @@ function withoutEllipsis(text: string, ranks: readonly number[]): string {
   return `${left}->${output}`.replaceAll(ellipsis, letters);
 }
 
-/** x where all axes of the same letter have the same place: the others of them are summed out. */
+/** Takes the diagonal of axes with the same letter; only the first of these axes remains. */
 function diagonal(g: Builder, x: Value, letters: readonly string[]): Value {
   const rank = letters.length;
   const second = letters.findIndex((letter, i) => letters.indexOf(letter) < i);
@@ -79,7 +79,7 @@ function diagonal(g: Builder, x: Value, letters: readonly string[]): Value {
   );
 }
 
-/** An Einsum with an ellipsis or a diagonal, as one without. */
+/** Writes an Einsum with an ellipsis or a diagonal as one without. */
 const plain: Lowering = (g, node, attributes) => {
   const text = attributes.string('equation', '');
   if (isPlain(text)) return undefined;
@@ -89,7 +89,7 @@ const plain: Lowering = (g, node, attributes) => {
       node.input.map((input) => g.rank(input)),
     ),
   );
-  if (equation === undefined) refuse(`the equation ${JSON.stringify(text)} is none.`);
+  if (equation === undefined) refuse(`${JSON.stringify(text)} is not a valid equation.`);
   if (equation.inputs.length !== node.input.length)
     refuse(`its equation has ${equation.inputs.length} terms, for ${node.input.length} inputs.`);
   const operands = node.input.map((input, i) => diagonal(g, input, equation.inputs[i]));
@@ -124,23 +124,25 @@ const samplesOf: SampleRule = (c) => {
   const apart = equation.inputs.some(
     (each, i) => !c.of(i) && each.includes(letter) && c.shape(i)?.[each.indexOf(letter)] !== 1,
   );
-  if (apart) meet('another input has a size of its own along the batch');
+  if (apart) meet('another input has more than one element along the batch');
   const inner = c.node.input.map((_, i) => c.of(i)?.inner).find((size) => size !== undefined) ?? 1;
   return { axis, inner };
 };
 
 const repeats = (letters: readonly string[]) => new Set(letters).size < letters.length;
 
-/** The cotangent of one operand is an Einsum of that of the result with the other operands. */
+/** The cotangent of an operand is an Einsum of the result's cotangent with the other operands. */
 const gradient: VjpRule = ({ g, inputs, dy, needs, attributes }) => {
   const text = JSON.stringify(attributes.string('equation', ''));
   const equation = parseEinsum(attributes.string('equation', ''));
   if (equation === undefined)
-    refuse(`the equation ${text} has no rule where its inputs' ranks are not known: write its ellipsis out.`);
+    refuse(
+      `the equation ${text} has no rule, because the ranks of its inputs are not known; write its ellipsis out.`,
+    );
   if (equation.inputs.length !== inputs.length)
     refuse(`its equation has ${equation.inputs.length} terms, for ${inputs.length} inputs.`);
   if (equation.inputs.some(repeats) || repeats(equation.output)) {
-    refuse(`the equation ${text} makes a diagonal, which has no rule.`);
+    refuse(`the equation ${text} takes a diagonal, which has no rule.`);
   }
   return inputs.map((input, i) => {
     if (!needs(i)) return undefined;
@@ -153,8 +155,8 @@ const gradient: VjpRule = ({ g, inputs, dy, needs, attributes }) => {
         output: own.filter((letter) => present.has(letter)),
       }),
     });
-    // Along axes that this operand alone has, and that are summed over, the cotangent is the same everywhere; where an
-    // axis of size 1 stands beside longer ones of the same letter, it gets what all of them get.
+    // Along axes that only this operand has, the cotangent is constant. An axis of size 1 that broadcasts against longer
+    // ones of the same letter gets the sum of their cotangents.
     const alone = own.flatMap((letter, axis) => (present.has(letter) ? [] : [axis]));
     return g.sumTo(g.expandLike(g.unsqueeze(d, alone), input), input);
   });

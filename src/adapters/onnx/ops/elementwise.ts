@@ -8,7 +8,7 @@ import { DType } from '../ir/tensor.ts';
 import { flat, type VjpRule } from '../ir/vjp.ts';
 import { booleanType, sameContent, sameType } from './common.ts';
 
-/** An op of f(x) alone; absent fields are those of any such op. */
+/** Makes the entry of an op f(x), with defaults for its type and samples. */
 const elementwise = (op: Op): Op => ({ infer: sameType, samples: onlyFirst, ...op });
 
 /** dx of y = f(x), from x, y and dy. */
@@ -54,7 +54,7 @@ function erf(g: Builder, x: Value): Value {
     537.1811018620099, 117.6939508913125, 15.744926110709835, 1,
   ];
   const size = g.abs(x);
-  // Each branch sees only what it is made for, so that the other's infinities cannot reach it.
+  // Each branch only sees values in its own range, so it cannot produce infinities that spoil the result.
   const small = g.min(size, 0.5);
   const square = g.square(small);
   const inner = g.mul(small, g.div(polynomial(g, square, near), polynomial(g, square, nearBelow)));
@@ -64,7 +64,7 @@ function erf(g: Builder, x: Value): Value {
   return g.mul(g.sign(x), g.where(g.less(size, 0.46875), inner, outer));
 }
 
-/** The inverse tangent: twice halved by atan t = 2·atan(t/(1 + √(1 + t²))), then its series. */
+/** The inverse tangent: the argument is halved twice, by atan t = 2·atan(t/(1 + √(1 + t²))), then a series is summed. */
 function atan(g: Builder, x: Value): Value {
   const size = g.abs(x);
   const beyond = g.greater(size, 1);
@@ -91,14 +91,14 @@ const asinh = (g: Builder, x: Value) => {
 
 const cast: VjpRule = ({ g, inputs: [x], dy }) => [g.cast(dy, g.floatTypeOf(x))];
 
-/** Of its second input an op takes the type only. */
+/** CastLike reads only the type of its second input. */
 const castLike: VjpRule = (c) => (c.needs(0) ? [...cast(c), undefined] : []);
 
 const castTo = ({ attributes }: InferContext): DType => attributes.int('to', DType.FLOAT);
 
 const inverseOfRoot = (g: Builder, dy: Value, square: Value) => g.mul(dy, rsqrt(g, square));
 
-/** Ops of one value, element by element; activations are apart. */
+/** Elementwise ops of one value, except activations. */
 export const elementwiseOps: OpTable = {
   Identity: elementwise({ vjp: ({ dy }) => [dy], content: sameContent, carries: 'all' }),
   Cast: elementwise({
@@ -150,7 +150,7 @@ export const elementwiseOps: OpTable = {
     (g, x) => g.mul(0.5, g.log(g.div(g.add(x, 1), g.sub(1, x)))),
   ),
 
-  // Flat wherever they are smooth.
+  // Piecewise constant.
   Sign: elementwise({ vjp: flat }),
   Floor: elementwise({ vjp: flat }),
   Ceil: elementwise({ vjp: flat }),

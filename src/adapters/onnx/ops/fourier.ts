@@ -5,17 +5,19 @@ import { axisFrom, range } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
 
-/** A complex tensor in two real ones; the imaginary part may be absent. */
+/** A complex tensor as two real ones; the imaginary part may be absent. */
 interface Complex {
   readonly re: Value;
   readonly im: Value | undefined;
 }
 
 /**
- * Returns cos and sin of 2π·n·k/N as matrices `[rows, columns]`. The products n·k are reduced modulo N as integers, so
- * that long transforms lose no digits.
+ * Returns cos and sin of 2π·n·k/N as matrices `[rows, columns]`. The products n·k are reduced modulo N as integers: long
+ * transforms lose no digits.
  *
- * @param rows - number of samples, int64 `[1]`; likewise `columns`, of frequencies, and `length`, N
+ * @param rows - number of samples, int64 `[1]`
+ * @param columns - number of frequencies, int64 `[1]`
+ * @param length - N, int64 `[1]`
  */
 function waves(
   g: Builder,
@@ -55,7 +57,7 @@ function complexOf(g: Builder, x: Value): Complex {
   const part = (from: Value, k: number) => g.squeeze(g.slice(from, k, k + 1, -1), [rank - 1]);
   if (parts === 1) return { re: part(x, 0), im: undefined };
   if (parts === 2) return { re: part(x, 0), im: part(x, 1) };
-  // Which of both it is turns out when the graph runs: a missing imaginary part becomes 0.
+  // Whether there is an imaginary part is known only at run time; a missing one becomes 0.
   const padded = g.pad(
     x,
     range(2 * rank).map((i) => (i === 2 * rank - 1 ? 1 : 0)),
@@ -76,18 +78,18 @@ const dft: Lowering = (g, node, attributes) => {
   const [x, dftLength, axisInput] = node.input;
   const inverse = attributes.int('inverse', 0) === 1;
   const onesided = attributes.int('onesided', 0) === 1;
-  if (inverse && onesided) refuse('onesided together with inverse has no rule.');
+  if (inverse && onesided) refuse('onesided with inverse has no rule.');
   const rank = g.rank(x);
   // Up to opset 19 the axis is an attribute (the upgrade of opsets writes its default out); then an input, −2 by default.
   const given = axisInput
-    ? (g.integersOf(axisInput)?.[0] ?? refuse('its axis is not known beforehand.'))
+    ? (g.integersOf(axisInput)?.[0] ?? refuse('its axis is not known before the model runs.'))
     : attributes.int('axis', -2);
   const axis = axisFrom(given, rank);
   const { re, im } = complexOf(g, x);
-  // The axis of the transform changes places with the last one.
+  // Swaps the axis of the transform with the last one.
   const perm = range(rank - 1).map((i) => (i === axis ? rank - 2 : i === rank - 2 ? axis : i));
   const length = dftLength ? g.reshape(g.cast(dftLength, DType.INT64), [1]) : g.sizes(x, [axis]);
-  // A longer signal is cut; a shorter one counts as padded by zeros, which add nothing.
+  // A longer signal is cut. A shorter one would be padded with zeros, which add nothing.
   const placed = (part: Value) => {
     const last = g.transpose(part, perm);
     return dftLength ? g.slice(last, 0, length, -1) : last;
@@ -108,7 +110,7 @@ const stft: Lowering = (g, node, attributes) => {
   const [signal, step, window, frameLength] = node.input;
   const onesided = attributes.int('onesided', 1) === 1;
   const { re, im } = g.rank(signal) === 2 ? { re: signal, im: undefined } : complexOf(g, signal);
-  if (im && onesided) refuse('onesided has a rule for real signals.');
+  if (im && onesided) refuse('onesided has a rule only for real signals.');
   if (!window && !frameLength) refuse('it has neither a window nor a frame_length.');
   const length = frameLength ? g.reshape(g.cast(frameLength, DType.INT64), [1]) : g.sizes(window, [0]);
   const stride = g.reshape(g.cast(step, DType.INT64), [1]);

@@ -2,8 +2,8 @@ import type { Builder } from '../ir/builder.ts';
 import type { Value } from '../ir/graph.ts';
 
 /**
- * The rule of any op that only moves and copies elements: numbers each element of x, sends the numbers through
- * the op to learn where each came to lie, and adds what arrived there.
+ * Cotangent of x for an op that only moves and copies elements. The elements of x are numbered and the numbers sent
+ * through the op; each element then collects the cotangents from the positions of its number.
  */
 export function gatherBack(g: Builder, x: Value, dy: Value, move: (indices: Value) => Value): Value {
   const count = g.size(x);

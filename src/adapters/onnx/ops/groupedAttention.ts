@@ -7,17 +7,17 @@ import { DType } from '../ir/tensor.ts';
 import { rotated } from './rotary.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
 
-/** Keys and values before this call, in buffers [B, N, P, H] that are filled up to a length of each sample. */
+/** Keys and values of earlier calls, in buffers `[B, N, P, H]`; each sample fills its own length. */
 interface Past {
   readonly key: Value;
   readonly value: Value;
-  /** Number of tokens before this call, int64 [B, 1, 1, 1]. */
+  /** Number of tokens before this call, int64 `[B, 1, 1, 1]`. */
   readonly length: Value;
-  /** Length of the buffers after it, int64 [1]. */
+  /** Length of the buffers after this call, int64 `[1]`. */
   readonly total: Value;
 }
 
-/** GroupQueryAttention of com.microsoft: no query sees a key after it. */
+/** GroupQueryAttention of com.microsoft, which is causal: no query sees a later key. */
 const grouped: Lowering = (g, node, attributes) => {
   const [query, key, value, pastKey, pastValue, lengths, total, cos, sin, places, added, sink] = node.input;
   if (sink || attributes.int('smooth_softmax', 0) === 1) refuse('smooth_softmax has no rule.');
@@ -45,7 +45,7 @@ const grouped: Lowering = (g, node, attributes) => {
 };
 
 /**
- * Reads what came before: `lengths` holds the number of all tokens of each sample less 1, `total` the largest of them.
+ * Returns the past. `lengths` holds the total number of tokens of each sample minus 1; `total` is the largest number.
  */
 function pastOf(
   g: Builder,
@@ -62,7 +62,7 @@ function pastOf(
   };
 }
 
-/** Writes new keys or values into a buffer, after the tokens of each sample; the buffer grows where it is too short. */
+/** Writes new keys or values into a buffer, after the tokens of each sample; a buffer that is too short grows. */
 function appended(g: Builder, buffer: Value, x: Value, { length, total }: Past): Value {
   const missing = g.sub(total, g.sizes(buffer, [2]));
   const rest = g.filled(
@@ -74,7 +74,7 @@ function appended(g: Builder, buffer: Value, x: Value, { length, total }: Past):
   return g.op('ScatterElements', [g.concat([buffer, rest], 2), g.expandLike(places, x), x], { axis: 2 });
 }
 
-/** Queries, keys and values that lie side by side. */
+/** Splits queries, keys and values that lie side by side. */
 function unpacked(g: Builder, x: Value, count: number, shared: number): Value[] {
   const size = lengthOf(g, x, 2) / (count + 2 * shared);
   return g.split(
@@ -92,7 +92,7 @@ interface Rotation {
   readonly attributes: Attributes;
 }
 
-/** Heads with the rotary embedding of their places: those given, or those after the past. */
+/** Applies the rotary embedding to heads, at the given positions or at those after the past. */
 function turnedBy(g: Builder, x: Value, { cos, sin, places, past, attributes }: Rotation): Value {
   const fresh = () => {
     const rows = g.places(g.sizes(x, [2]));

@@ -57,44 +57,44 @@ export const families: Readonly<Record<string, readonly OpTable[]>> = {
   'linear models of ai.onnx.ml': [linearModels],
 };
 
-/** All that is known of each op, by its name as `opKey` gives it. */
+/** Entry of each op, by the name that `opKey` returns. */
 export const ops: ReadonlyMap<string, Op> = new Map(
   Object.values(families).flatMap((tables) => tables.flatMap((table) => Object.entries(table))),
 );
 
-/** Rules that users gave. */
+/** Rules that users have registered. */
 const registered = new Map<string, VjpRule>();
 
-/** Returns what is known of a node's op. */
+/** Returns the entry of a node's op. */
 export const opOf = (node: NodeProto): Op | undefined => ops.get(opKey(node));
 
-/** Returns the rule of an op's gradient: the user's, or its own. */
+/** Returns the rule of an op's gradient: the user's, or else the op's own. */
 export const ruleOf = (op: string): VjpRule | undefined => registered.get(op) ?? ops.get(op)?.vjp;
 
-/** Returns the lowering of an op at a stage; none where a user gave a rule for the op itself. */
+/** Returns the lowering of an op at a stage; none if the user has registered a rule for the op. */
 export const loweringOf = (op: string, stage: Stage): Lowering | undefined =>
   stage !== 'float64' && registered.has(op) ? undefined : ops.get(op)?.as?.[stage];
 
-/** Returns the simpler ops that an op's gradient is taken from, where it has no rule. */
+/** Returns the decomposition that an op's gradient is computed from if it has no rule. */
 export function decompositionOf(op: string): Lowering | undefined {
   const { read, lower, float64 } = ops.get(op)?.as ?? {};
   return read ?? lower ?? float64;
 }
 
-/** True if an op has a gradient, of its own or by simpler ops. */
+/** True if an op has a gradient, its own or that of its decomposition. */
 export const isDifferentiable = (op: string): boolean =>
   ruleOf(op) !== undefined || decompositionOf(op) !== undefined;
 
 /**
- * Sets the rule of an op's gradient, in place of the one there may be.
+ * Sets the rule of an op's gradient, and replaces an existing one.
  *
- * @param opType - the op's name; for another domain than ONNX's own, `domain::op`
+ * @param opType - name of the op; `domain::op` for other domains than the standard one
  * @param rule - from the cotangents of a node's outputs to those of its inputs
- * @throws TypeError if either is not what it must be
+ * @throws TypeError if `opType` is not a name, or `rule` not a function
  *
  * @example
  * ```ts
- * // y = x + sin²(αx)/α, of a domain of one's own
+ * // y = x + sin²(αx)/α, in a domain of your own
  * registerVjp('com.example::Snake', ({ g, inputs: [x], dy, attributes }) => {
  *   const alpha = attributes.float('alpha', 1);
  *   return [g.mul(dy, g.add(1, g.op('Sin', [g.mul(2 * alpha, x)])))];
@@ -106,6 +106,6 @@ export function registerVjp(opType: string, rule: VjpRule): void {
     throw new TypeError(`registerVjp: opType must be an op's name, got ${show(opType)}.`);
   }
   if (typeof rule !== 'function')
-    throw new TypeError(`registerVjp: the rule of ${opType} must be a function.`);
+    throw new TypeError(`registerVjp: the rule of ${opType} must be a function, got ${show(rule)}.`);
   registered.set(opType.replace(/^ai\.onnx::/, ''), rule);
 }

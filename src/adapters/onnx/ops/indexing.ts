@@ -76,11 +76,11 @@ const oneHotSamples: SampleRule = (c) => {
 };
 
 /**
- * Adds rows `[n, m]`, in whatever shape, to zeros: `places`, of n elements, tells where in `[count, m]`; the result is
- * one vector. All elements are numbered, for ScatterElements: ScatterND adds in several threads at once, and where
- * indices repeat some of the sums are lost (onnxruntime issue 23396).
+ * Adds n rows of m elements, in any shape, to zeros `[count, m]`, at the rows given by `places`; returns one vector.
+ * Every element gets its own index, for ScatterElements: ScatterND adds in several threads, and loses some sums if
+ * indices repeat (onnxruntime issue 23396).
  *
- * @param count - and m: vectors of one
+ * @param count - vector of one int64, as is `m`
  */
 function addRows(g: Builder, rows: Value, places: Value, count: Value, m: Value): Value {
   const elements = g.add(g.mul(g.reshape(places, [-1, 1]), m), g.places(m));
@@ -88,7 +88,7 @@ function addRows(g: Builder, rows: Value, places: Value, count: Value, m: Value)
   return g.scatterAdd(zeros, g.flat(elements), g.flat(rows), 0);
 }
 
-/** Rows picked from x add what they received back to where they came from. */
+/** Adds the cotangent of each picked row to the row of x that it came from. */
 const gather: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) => {
   const rank = g.rank(x);
   const depth = g.rank(indices);
@@ -106,7 +106,7 @@ const gatherElements: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) =>
   g.scatterAdd(g.zerosLike(x), indices, dy, attributes.int('axis', 0)),
 ];
 
-/** Lists of indices `[…, depth]` as places in what x holds before its last axes, counted row by row. */
+/** Turns lists of indices `[…, depth]` into row-major indices over the first `depth` axes of x. */
 function placesOf(g: Builder, x: Value, indices: Value, depth: number): Value {
   // Negative ones count from the end.
   const counted = g.where(g.less(indices, 0), g.add(indices, g.sizes(x, range(depth))), indices);
@@ -116,22 +116,24 @@ function placesOf(g: Builder, x: Value, indices: Value, depth: number): Value {
 
 const gatherND: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) => {
   if (attributes.int('batch_dims', 0) !== 0)
-    refuse('batch_dims has a rule where the rank of its indices is known beforehand.');
+    refuse('batch_dims has a rule only if the rank of the indices is known before the model runs.');
   const depth = depthOf(g, indices);
   const m = g.product(g.sizes(x, range(g.rank(x) - depth, depth)));
   const places = placesOf(g, x, indices, depth);
   return [g.reshapeLike(addRows(g, dy, places, g.product(g.sizes(x, range(depth))), m), x)];
 };
 
-/** Length of each list of indices. */
+/** Returns the length of each list of indices. */
 function depthOf(g: Builder, indices: Value): number {
   const depth = g.shapeOf(indices)?.at(-1);
-  return typeof depth === 'number' ? depth : refuse('the last size of its indices is not known beforehand.');
+  return typeof depth === 'number'
+    ? depth
+    : refuse('the last size of its indices is not known before the model runs.');
 }
 
 /**
- * A ScatterND with a reduction other than a sum, its elements numbered: ONNX Runtime writes those of the op in several
- * threads at once (issue 23396).
+ * Writes a ScatterND with the reduction max, min or mul as a ScatterElements: ONNX Runtime's ScatterND writes in several
+ * threads at once, and loses some updates (issue 23396).
  */
 const byElements: Lowering = (g, node, attributes) => {
   const reduction = attributes.string('reduction', 'none');
@@ -145,13 +147,13 @@ const byElements: Lowering = (g, node, attributes) => {
   return [g.reshapeLike(g.op('ScatterElements', written, { axis: 0, reduction }), data)];
 };
 
-/** The way in which a scatter writes, and in which its result is read at the same places. */
+/** Functions that scatter updates, and that read values at the same indices. */
 interface Scatter {
   readonly write: (g: Builder, into: Value, indices: Value, updates: Value, reduction?: string) => Value;
   readonly read: (g: Builder, from: Value, indices: Value) => Value;
 }
 
-/** Written cells pass nothing to the data they covered, unless the update was reduced with it. */
+/** Overwritten elements of the data get no cotangent, unless the update was combined with them. */
 function scatter(c: VjpContext, ways: Scatter) {
   const { g, inputs, dy, needs, attributes } = c;
   const [data, indices, updates] = inputs;
@@ -165,7 +167,7 @@ function scatter(c: VjpContext, ways: Scatter) {
   return [covered && g.expandLike(covered, data), undefined, picked];
 }
 
-/** Of a maximum or minimum, the elements that attain it share its cotangent equally, as in PyTorch's scatter_reduce. */
+/** Elements that attain a maximum or minimum share its cotangent equally, as in PyTorch's scatter_reduce. */
 function scatterExtreme({ g, node, inputs: [data, indices, updates], dy }: VjpContext, ways: Scatter) {
   const dtype = g.floatTypeOf(data);
   const y = node.output[0];
@@ -177,8 +179,8 @@ function scatterExtreme({ g, node, inputs: [data, indices, updates], dy }: VjpCo
 }
 
 /**
- * Of a product, each factor's derivative is the product of the others: that of the factors other than 0, divided by the
- * factor itself unless it is 0; nothing where another factor is 0.
+ * The derivative of a product by a factor is the product of the other factors. It is computed as the product of all
+ * nonzero factors, divided by the factor itself unless that is 0; it is 0 if another factor is 0.
  */
 function scatterProduct({ g, inputs: [data, indices, updates], dy }: VjpContext, ways: Scatter) {
   const dtype = g.floatTypeOf(data);
@@ -214,7 +216,7 @@ const topK: VjpRule = ({ g, node, inputs: [x], dy, attributes }) => {
   return [g.scatterAdd(g.zerosLike(x), places, dy, axis)];
 };
 
-/** The batch of each index becomes a part of the index. */
+/** Makes the batch position of each list of indices a part of the list. */
 const withoutBatchDims: Lowering = (g, node, attributes) => {
   const batch = attributes.int('batch_dims', 0);
   if (batch === 0) return undefined;
@@ -226,7 +228,7 @@ const withoutBatchDims: Lowering = (g, node, attributes) => {
   return [g.op('GatherND', [x, g.concat([...batches, indices], -1)])];
 };
 
-/** Takes what the condition says by its place. */
+/** Gathers the elements where the condition is true. */
 const compress: Lowering = (g, node, attributes) => {
   const [x, condition] = node.input;
   const chosen = g.squeeze(g.nonZero(condition), [0]);
@@ -236,9 +238,8 @@ const compress: Lowering = (g, node, attributes) => {
 };
 
 /**
- * The places that are hot in the result of a OneHot, a boolean: indices are counted from the end where they are
- * negative; one out of range, or a real one that is not whole, is nowhere. ONNX Runtime has the op for some
- * combinations of types only, and compares real indices in float32.
+ * True at the hot elements of a OneHot. Negative indices count from the end; an index out of range, or not whole, has no
+ * hot element. ONNX Runtime supports the op only for some combinations of types, and compares float indices in float32.
  */
 function hotPlaces(g: Builder, indices: Value, depth: Value, attributes: Attributes): Value {
   const rank = g.rank(indices) + 1;

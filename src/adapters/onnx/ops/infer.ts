@@ -1,6 +1,6 @@
 import type { NodeProto } from 'onnx-buf';
 import { constantTensor } from '../ir/constant.ts';
-import { inferContext, know, type Facts } from '../ir/facts.ts';
+import { inferContext, know, LONGEST, type Facts } from '../ir/facts.ts';
 import { isStatic, unknownShape, type Dimension, type Shape, type TensorType } from '../ir/shape.ts';
 import { DType, isFloat, renamedTensor } from '../ir/tensor.ts';
 import { opOf } from './index.ts';
@@ -8,8 +8,8 @@ import { opOf } from './index.ts';
 const integral = new Set<DType | undefined>([DType.INT64, DType.INT32, DType.BOOL]);
 
 /**
- * Writes into `facts` what is known of a node's outputs: from its op's rule, else from what the file says,
- * else that it is of its first float input's type.
+ * Records in `facts` what can be inferred about a node's outputs: from the rule of its op, or else from the types
+ * declared in the file. If neither gives an element type, it is that of the first float input.
  */
 export function inferNode(facts: Facts, node: NodeProto): void {
   const c = inferContext(facts, node);
@@ -24,17 +24,17 @@ export function inferNode(facts: Facts, node: NodeProto): void {
     const inferred: TensorType = types === undefined ? {} : (types[k] ?? {});
     facts.types.set(output, {
       dtype: inferred.dtype ?? declared?.dtype ?? (types === undefined ? c.dtype(fallback) : undefined),
-      // Sizes that a file declares may be those it was traced with: only their number is taken.
+      // Declared sizes may be those that the model was traced with: only the rank is used.
       shape: inferred.shape ?? (declared?.shape && unknownShape(declared.shape.length)),
     });
   });
   const [first] = node.output;
   if (!integral.has(facts.types.get(first)?.dtype)) return;
   const elements = op?.content?.(c);
-  if (elements && elements.length <= 64 && fits(elements, facts.types.get(first)?.shape))
+  if (elements && elements.length <= LONGEST && fits(elements, facts.types.get(first)?.shape))
     facts.contents.set(first, elements);
 }
 
-/** Elements are followed as flat lists, which do not broadcast as tensors of several axes do. */
+/** True if the elements fill the shape: flat lists do not broadcast as tensors of several axes do. */
 const fits = (elements: readonly Dimension[], shape: Shape | undefined) =>
   !isStatic(shape) || shape.reduce((a, b) => a * b, 1) === elements.length;

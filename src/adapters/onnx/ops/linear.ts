@@ -38,7 +38,7 @@ const matmulSamples: SampleRule = (c) => {
   const fromEnd = own.axis - size;
   if (fromEnd === (a || q === 1 ? -1 : -2)) meet(summed);
   if (fromEnd < -2 && (c.shape(other)?.at(fromEnd) ?? 1) !== 1)
-    meet('another input has a size of its own there');
+    meet('another input has more than one element along the batch');
   if (fromEnd < -2) return { axis: fromEnd + rank - (q === 1 || p === 1 ? -1 : 0), inner: own.inner };
   if (a) return { axis: q === 1 ? rank - 1 : rank - 2, inner: a.inner };
   return { axis: rank - 1, inner: own.inner };
@@ -58,7 +58,7 @@ const gemmSamples: SampleRule = (c) => {
   if (bias && (biasAxis !== found.axis || bias.inner !== found.inner))
     meet('they lie on different axes of its inputs');
   if (!bias && c.node.input[2] && (c.shape(2)?.at(found.axis - 2) ?? 1) !== 1 && found.axis === 0)
-    meet('another input has a size of its own along the batch');
+    meet('another input has more than one element along the batch');
   return found;
 };
 
@@ -84,20 +84,20 @@ const matmul: VjpRule = (c) => {
   ];
 };
 
-/** As {@link matmul}, of a left operand of unknown rank, whose rows meet one matrix. */
+/** As {@link matmul}, for a left operand of unknown rank whose rows are all multiplied by one matrix. */
 const byRows: VjpRule = ({ g, inputs: [a, b], dy, needs }) => {
   const rows = (x: Value, axis: number) => g.reshape(x, g.concat([g.integers([-1]), g.sizes(b, [axis])], 0));
   return [needs(0) && g.matmul(dy, g.swap(b)), needs(1) && g.gemm(rows(a, 0), rows(dy, 1), { transA: true })];
 };
 
-/** leftᵀ·d; where the right operand is one matrix for the whole batch, all rows at once in one product. */
+/** leftᵀ·d; if the right operand is one matrix for the whole batch, a single product of all rows. */
 function weightOf(g: Builder, left: Value, d: Value, right: Value): Value {
   if (g.rank(right) !== 2 || g.rank(left) === 2) return g.matmul(g.swap(left), d);
   const rows = (x: Value) => g.reshape(x, g.concat([g.integers([-1]), g.sizes(x, [g.rank(x) - 1])], 0));
   return g.gemm(rows(left), rows(d), { transA: true });
 }
 
-/** y = α·A'·B' + β·C, where A' is A or its transpose, and so B'. */
+/** y = α·A'·B' + β·C, where A' is A or its transpose; likewise B'. */
 const gemm: VjpRule = ({ g, inputs: [a, b, c], dy, needs, attributes }) => {
   const [alpha, beta] = [attributes.float('alpha', 1), attributes.float('beta', 1)];
   const [flippedA, flippedB] = [attributes.int('transA', 0) === 1, attributes.int('transB', 0) === 1];
@@ -128,6 +128,6 @@ export const linear: OpTable = {
       return weightRole((i === 0 ? transposed : !transposed) ? 1 : 0);
     },
   },
-  // Its integers may stand for real numbers.
+  // Its integers may represent real numbers, so it has no gradient of 0.
   MatMulInteger: { infer: (c) => [{ dtype: DType.INT32, shape: inferMatMul(c)?.[0]?.shape }] },
 };

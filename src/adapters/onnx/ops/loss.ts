@@ -5,17 +5,17 @@ import type { Value } from '../ir/graph.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
 import { DType } from '../ir/tensor.ts';
 
-/** The classes that a loss compares with, as far as they are known. */
+/** The classes that a loss compares predictions with. */
 interface Classes {
   /** Class of each prediction, `[N, …]`. */
   readonly target: Value;
   /** A factor for each class, `[C]`. */
   readonly weight: Value | undefined;
-  /** The class that stands for none. */
+  /** Class index to ignore. */
   readonly ignored: number | undefined;
 }
 
-/** −w·log p of each prediction's class, and w, which is 0 where the class is ignored; `logs` are `[N, C, …]`. */
+/** Returns −w·log p of each prediction's class, and the weights w, 0 for ignored classes; `logs` are `[N, C, …]`. */
 export function classLosses(
   g: Builder,
   logs: Value,
@@ -31,7 +31,7 @@ export function classLosses(
   return { losses: g.neg(weights ? g.mul(picked, weights) : picked), weights };
 }
 
-/** All losses, their sum, or their mean by weight. */
+/** Returns all losses, their sum, or their weighted mean. */
 export function reduced(
   g: Builder,
   { losses, weights }: ReturnType<typeof classLosses>,
@@ -39,7 +39,7 @@ export function reduced(
 ): Value {
   if (reduction === 'none') return losses;
   if (reduction === 'sum') return g.sumOfAll(losses);
-  if (reduction !== 'mean') refuse(`reduction ${reduction} is not known.`);
+  if (reduction !== 'mean') refuse(`reduction ${reduction} has no rule.`);
   return weights ? g.div(g.sumOfAll(losses), g.sumOfAll(weights)) : g.meanOfAll(losses);
 }
 

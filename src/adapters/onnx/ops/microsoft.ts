@@ -9,7 +9,7 @@ import { range } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import { gelu, geluByTanh, swish } from './activations.ts';
 
-/** The part of a fused node that is an op of its own: with all attributes but those of the activation. */
+/** Appends the op of a fused node without its activation. */
 function without(g: Builder, node: NodeProto, opType: string, inputs: number): Value {
   const output = g.fresh(opType);
   const attribute = node.attribute.filter(({ name }) => !name.startsWith('activation'));
@@ -18,7 +18,7 @@ function without(g: Builder, node: NodeProto, opType: string, inputs: number): V
   return output;
 }
 
-/** An activation's attributes are named `activation_alpha`, and so on. */
+/** Gemm with an activation, whose attributes are named `activation_alpha` and so on. */
 const fusedGemm: Lowering = (g, node, attributes) => {
   const product = without(g, node, 'Gemm', 3);
   const activation = attributes.string('activation', '');
@@ -29,7 +29,7 @@ const fusedGemm: Lowering = (g, node, attributes) => {
   return [g.op(activation, [product], Object.fromEntries(given))];
 };
 
-/** A fourth input is added before the activation, whose attributes are given in their order. */
+/** Convolution with an activation, whose parameters are listed in order; a fourth input is added before it. */
 const fusedConv: Lowering = (g, node, attributes) => {
   const convolved = without(g, node, 'Conv', 3);
   const sum = node.input[3] ? g.add(convolved, node.input[3]) : convolved;
@@ -40,7 +40,7 @@ const fusedConv: Lowering = (g, node, attributes) => {
   return [g.op(activation, [sum], { alpha, beta })];
 };
 
-/** α·A'·B', where A' is A with its first axis moved to before the last, or its last two swapped, or both. */
+/** α·A'·B', where A' is A with its first axis moved before the last one, its last two swapped, or both; likewise B'. */
 const fusedMatMul: Lowering = (g, node, attributes) => {
   const operand = (value: Value, side: 'A' | 'B') => {
     const rank = g.rank(value);
@@ -54,14 +54,14 @@ const fusedMatMul: Lowering = (g, node, attributes) => {
   return [g.mul(attributes.float('alpha', 1), product)];
 };
 
-/** f(x), or f(x + bias) where there is a bias. */
+/** f(x), or f(x + bias) if there is a bias. */
 const biased =
   (f: (g: Builder, x: Value, attributes: Attributes) => Value): Lowering =>
   (g, { input: [x, bias] }, attributes) => [f(g, bias ? g.add(x, bias) : x, attributes)];
 
 const epsilonOf = (attributes: Attributes) => attributes.float('epsilon', 1e-12);
 
-/** Layer normalization of a sum, which is the fourth output. */
+/** Layer normalization of a sum; the sum is the fourth output. */
 const skipLayer: Lowering = (g, node, attributes) => {
   const [x, skip, gamma, beta, bias] = node.input;
   const sum = g.add(x, skip, ...(bias ? [bias] : []));
@@ -76,7 +76,7 @@ const skipSimplifiedLayer: Lowering = (g, node, attributes) => {
   return [g.mul(g.div(sum, size), gamma), undefined, undefined, sum];
 };
 
-/** Layer normalization of the sum of the embeddings of words, their places and their segments. */
+/** Layer normalization of the sum of word, position and segment embeddings. */
 const embedLayer: Lowering = (g, node, attributes) => {
   const [words, segments, wordTable, placeTable, segmentTable, gamma, beta, mask, places] = node.input;
   const pick = (table: Value, indices: Value) => g.gather(table, indices);
@@ -90,7 +90,7 @@ const embedLayer: Lowering = (g, node, attributes) => {
   return [y, lengths, sum];
 };
 
-/** Ops that ONNX Runtime's optimizer fuses on the CPU, taken apart again. */
+/** Ops that ONNX Runtime's optimizer fuses on the CPU, as the ops that they were fused from. */
 export const microsoft: OpTable = {
   'com.microsoft::FusedConv': { as: { read: fusedConv } },
   'com.microsoft::FusedGemm': { as: { read: fusedGemm } },

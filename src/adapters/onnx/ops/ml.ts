@@ -9,10 +9,10 @@ import type { Value } from '../ir/graph.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
 import { DType } from '../ir/tensor.ts';
 
-/** Numbers in the type that a graph computes in. */
+/** Returns numbers in a float type, by default the graph's. */
 const real = (g: Builder, x: Value) => (g.isFloat(x) ? x : g.cast(x, g.float));
 
-/** (x − offset)·scale, one number of each for all features, or one for each. */
+/** (x − offset)·scale; offset and scale are one number for all features, or one for each. */
 const scaler: Lowering = (g, { input: [x] }, attributes) => {
   const values = real(g, x);
   const of = (name: string) => {
@@ -30,9 +30,9 @@ function transformed(g: Builder, scores: Value, attributes: Attributes): Value {
   return refuse(`post_transform ${name} has no rule.`);
 }
 
-/** x·Cᵀ + b, where C and b have become inputs. */
+/** x·Cᵀ + b; C and b have been moved from attributes to inputs. */
 function scoresOf(g: Builder, [x, coefficients, intercepts]: readonly Value[]): Value {
-  if (!coefficients) refuse('its coefficients do not fit its targets.');
+  if (!coefficients) refuse('the number of its coefficients is not a multiple of that of its targets.');
   const values = real(g, x);
   const weight = g.cast(coefficients, g.floatTypeOf(values));
   const bias = intercepts && g.cast(intercepts, g.floatTypeOf(values));
@@ -65,7 +65,7 @@ function labelsOf(g: Builder, attributes: Attributes): Value {
   );
 }
 
-/** Rows divided by their norm; those of a softmax sum to 1 already. */
+/** Divides rows by their norm; the rows of a softmax already sum to 1. */
 const normalizer: Lowering = (g, { input: [x] }, attributes) => {
   const norm = attributes.string('norm', 'MAX');
   const values = real(g, x);
@@ -79,14 +79,14 @@ const normalizer: Lowering = (g, { input: [x] }, attributes) => {
   return [g.div(values, g.maxOver(values, [-1]))];
 };
 
-/** Whole numbers among categories, as ones and zeros: nothing flows back through it. */
+/** One-hot encoding of integer categories, through which no gradient flows. */
 const oneHotEncoder: Lowering = (g, { input: [x] }, attributes) => {
-  const categories = attributes.ints('cats_int64s') ?? refuse('categories that are words have no rule.');
+  const categories = attributes.ints('cats_int64s') ?? refuse('string categories have no rule.');
   const numbers = g.cast(x, DType.INT64);
   return [g.cast(g.equal(g.unsqueeze(numbers, [-1]), g.integers(categories)), DType.FLOAT)];
 };
 
-/** Ops of ai.onnx.ml that scikit-learn's linear models and their preprocessing become. */
+/** Ops of ai.onnx.ml in exported linear models of scikit-learn and their preprocessing. */
 export const linearModels: OpTable = {
   'ai.onnx.ml::Scaler': { as: { read: scaler } },
   'ai.onnx.ml::LinearRegressor': { as: { read: regressor } },

@@ -88,8 +88,7 @@ const batch: VjpRule = (c) => {
   const { g, node, dy, needs, attributes } = c;
   const [x, scale, , mean, variance] = c.inputs;
   if (isByBatch(node)) return throughBatch(c);
-  if (attributes.int('training_mode', 0) !== 0)
-    refuse('in training mode, inside the graph of another node, it has no rule.');
+  if (attributes.int('training_mode', 0) !== 0) refuse('in training mode inside a subgraph, it has no rule.');
   if (needs(3) || needs(4)) refuse('its running statistics are no parameters: leave them out of wrt.');
   const reciprocal = g.div(1, g.sqrt(g.add(variance, epsilonOf(c.attributes))));
   const axes = exceptChannels(g, x);

@@ -7,11 +7,11 @@ import { axisFrom, range } from '../ir/shape.ts';
 import { DType, dtypeName } from '../ir/tensor.ts';
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';
 
-/** That of the zero point, else what an attribute says. */
+/** Type of the zero point, or else that of the attribute `output_dtype`. */
 const quantizedType = (c: Parameters<InferRule>[0]): DType =>
   c.dtype(2) ?? (c.attributes.int('output_dtype', 0) || DType.UINT8);
 
-/** The least and greatest numbers of the types that are quantized to. */
+/** Smallest and largest number of each quantized type. */
 const ranges = new Map<DType | undefined, readonly [number, number]>([
   [DType.INT8, [-128, 127]],
   [DType.UINT8, [0, 255]],
@@ -19,7 +19,7 @@ const ranges = new Map<DType | undefined, readonly [number, number]>([
   [DType.UINT16, [0, 65_535]],
 ]);
 
-/** A scale or zero point, one number or one for each place along an axis, shaped to broadcast against x. */
+/** Reshapes a scale or zero point, one number or one for each element of an axis, to broadcast against x. */
 function alongAxisOf(g: Builder, value: Value, x: Value, axis: number): Value {
   if (g.rank(value) === 0) return value;
   const rank = g.rank(x);
@@ -30,15 +30,15 @@ function alongAxisOf(g: Builder, value: Value, x: Value, axis: number): Value {
 }
 
 /**
- * The straight-through estimate of Bengio, Léonard and Courville: rounding counts as the identity, so that what arrives
- * at a DequantizeLinear goes on through the QuantizeLinear before it, but for elements beyond the range.
+ * The straight-through estimator of Bengio, Léonard and Courville: rounding counts as the identity. The cotangent of a
+ * DequantizeLinear passes through the QuantizeLinear before it, except for elements out of range.
  *
- * The integers between the two carry cotangents of the real numbers that they stand for.
+ * The integers between the two carry the cotangents of the real numbers that they represent.
  *
  * @see https://arxiv.org/abs/1308.3432
  */
 const quantize: VjpRule = ({ g, inputs: [x, scale, zero], outputs: [y], dy, needs, attributes }) => {
-  if (needs(1)) refuse('its scale has no rule: leave it out of wrt.');
+  if (needs(1)) refuse('the gradient by its scale has no rule; leave it out of wrt.');
   if (attributes.int('block_size', 0) !== 0) refuse('block_size has no rule.');
   const [low, high] = ranges.get(g.dtypeOf(y)) ?? refuse(`${dtypeName(g.dtypeOf(y))} has no rule.`);
   const axis = attributes.int('axis', 1);
@@ -49,7 +49,7 @@ const quantize: VjpRule = ({ g, inputs: [x, scale, zero], outputs: [y], dy, need
   return [g.where(inside, dy, 0)];
 };
 
-/** The cotangent of the integers is that of the real numbers that they stand for; see {@link quantize}. */
+/** The cotangent of the integers is that of the real numbers that they represent; see {@link quantize}. */
 const dequantize: VjpRule = ({ g, inputs: [x, scale, zero], dy, needs, attributes }: VjpContext) => {
   if (attributes.int('block_size', 0) !== 0) refuse('block_size has no rule.');
   const ofScale = () => {
@@ -64,7 +64,7 @@ const dequantize: VjpRule = ({ g, inputs: [x, scale, zero], dy, needs, attribute
 /** (q − zero)·scale. */
 const dequantizeInFloat64: Lowering = (g, node, attributes) => {
   const [x, scale, zero] = node.input;
-  if (attributes.int('block_size', 0) !== 0) refuse('block_size is not done in float64.');
+  if (attributes.int('block_size', 0) !== 0) refuse('block_size has no rule in float64.');
   const axis = attributes.int('axis', 1);
   const dtype = g.floatTypeOf(scale);
   const along = (value: string) => alongAxisOf(g, value, x, axis);
@@ -72,12 +72,12 @@ const dequantizeInFloat64: Lowering = (g, node, attributes) => {
   return [g.mul(zero ? g.sub(whole, along(g.cast(zero, dtype))) : whole, along(scale))];
 };
 
-/** round(x/scale) + zero, held within the range of its type. */
+/** round(x/scale) + zero, clipped to the range of its type. */
 const quantizeInFloat64: Lowering = (g, node, attributes) => {
   const [x, scale, zero] = node.input;
-  if (attributes.int('block_size', 0) !== 0) refuse('block_size is not done in float64.');
+  if (attributes.int('block_size', 0) !== 0) refuse('block_size has no rule in float64.');
   const dtype = g.dtypeOf(node.output[0]);
-  const [low, high] = ranges.get(dtype) ?? refuse(`${dtypeName(dtype)} is not done in float64.`);
+  const [low, high] = ranges.get(dtype) ?? refuse(`${dtypeName(dtype)} has no rule in float64.`);
   const axis = attributes.int('axis', 1);
   const steps = g.round(g.div(x, alongAxisOf(g, scale, x, axis)));
   const offset = zero ? alongAxisOf(g, g.cast(zero, g.floatTypeOf(x)), x, axis) : undefined;

@@ -18,19 +18,19 @@ const uniform = (attributes: Attributes): Draw => ({
   high: attributes.float('high', 1),
 });
 
-/** Takes the numbers from an input, where noise is fed. */
+/** Reads the numbers from an input if noise is fed. */
 const fed =
   (draw: (attributes: Attributes) => Draw): Lowering =>
   (g, node, attributes) => {
     if (!g.feedsNoise) return undefined;
     const [x] = node.input;
     const inferred = g.dtypeOf(node.output[0]) ?? g.float;
-    // Without a type of its own it is of the graph's, whichever that has been brought to.
+    // Without its own type, it has the graph's, after any conversion.
     const dtype = (x || attributes.has('dtype')) && isFloat(inferred) ? inferred : g.float;
     return [g.addNoise(node, x || (attributes.ints('shape') ?? []), dtype, draw(attributes))];
   };
 
-/** True with probability p: where a uniform number is less. */
+/** True with probability p: where a uniform number is less than p. */
 const bernoulli: Lowering = (g, node) => {
   if (!g.feedsNoise) return undefined;
   const [p] = node.input;
@@ -38,15 +38,15 @@ const bernoulli: Lowering = (g, node) => {
   return [g.cast(g.op('Less', [numbers, p]), g.dtypeOf(node.output[0]) ?? g.floatTypeOf(p))];
 };
 
-/** Type of an op that is told its shape. */
-const told: InferRule = ({ attributes }) => [
+/** Type of an op whose shape is an attribute. */
+const fromAttributes: InferRule = ({ attributes }) => [
   { dtype: attributes.int('dtype', DType.FLOAT), shape: attributes.ints('shape') },
 ];
 
-/** Ops that draw random numbers, which depend on the shape of their input only; Bernoulli is flat where it is smooth. */
+/** Ops that draw random numbers. They depend only on the shape of their input; Bernoulli is piecewise constant in p. */
 export const randomOps: OpTable = {
-  RandomNormal: { infer: told, as: { lower: fed(normal) }, vjp: flat },
-  RandomUniform: { infer: told, as: { lower: fed(uniform) }, vjp: flat },
+  RandomNormal: { infer: fromAttributes, as: { lower: fed(normal) }, vjp: flat },
+  RandomUniform: { infer: fromAttributes, as: { lower: fed(uniform) }, vjp: flat },
   RandomNormalLike: { infer: sameType, as: { lower: fed(normal) }, vjp: flat },
   RandomUniformLike: { infer: sameType, as: { lower: fed(uniform) }, vjp: flat },
   Bernoulli: {

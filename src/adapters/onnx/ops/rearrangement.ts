@@ -43,13 +43,13 @@ const padSamples: SampleRule = (c) => {
 
 const triluSamples: SampleRule = (c) => {
   const samples = onlyFirst(c);
-  if (samples.axis >= rankOfInput(c, 0) - 2) meet('its triangle lies across the batch');
+  if (samples.axis >= rankOfInput(c, 0) - 2) meet('its triangle includes the batch axis');
   return samples;
 };
 
 /**
- * Padding is undone by negative padding, and what it put in got the rest; other modes copy elements, which then gather
- * what their copies got.
+ * Negative padding undoes constant padding, and the fill value gets the rest of the cotangent. Other modes copy elements,
+ * which then collect the cotangents of their copies.
  */
 function pad({ g, inputs: [x, pads, value, axes], dy, needs, attributes }: VjpContext) {
   const mode = attributes.string('mode', 'constant');
@@ -74,7 +74,7 @@ const depthToSpace: VjpRule = ({ g, inputs: [x], dy, attributes }) => {
   return [g.reshapeLike(g.transpose(g.reshape(dy, split), [0, 1, 3, 5, 2, 4]), x)];
 };
 
-/** Crops an axis around its middle, or pads it with zeros on both sides. */
+/** Crops axes around their middle, or pads them with zeros on both sides. */
 const centerCropPad: Lowering = (g, node, attributes) => {
   const [x, target] = node.input;
   const rank = g.rank(x);

@@ -33,7 +33,7 @@ const samples: SampleRule = (c) => {
   if (x.axis !== (batchFirst ? 0 : 1)) meet('it goes through the batch step by step');
   for (const i of [5, 6]) {
     if (!c.node.input[i]) continue;
-    const state = c.of(i) ?? refuse('its initial state is that of one sample.');
+    const state = c.of(i) ?? refuse('its initial state must have one row for each sample.');
     if (state.axis !== x.axis) meet('they lie on different axes of its inputs');
   }
   const [sequence, state] = batchFirst ? [0, 0] : [2, 1];
@@ -49,13 +49,13 @@ const samples: SampleRule = (c) => {
 interface Kind {
   readonly gates: number;
   readonly states: number;
-  /** Activations of one direction, in lower case. */
+  /** Default activations of one direction, in lower case. */
   readonly activations: readonly string[];
   readonly step: Step;
   readonly gradient: Cell;
 }
 
-/** True if a layer has nothing unusual, so that its gradient can be taken at all steps at once. */
+/** True if a layer has no unusual features: its gradient can then be computed at all steps at once. */
 function isUsual({ activations }: Kind, { input }: NodeProto, attributes: Attributes): boolean {
   const names = (attributes.strings('activations') ?? []).map((name) => name.toLowerCase());
   const own = activations.join();
@@ -72,14 +72,14 @@ function isUsual({ activations }: Kind, { input }: NodeProto, attributes: Attrib
   );
 }
 
-/** Gates are differentiated at all steps at once, and only the recurrence itself step by step. */
+/** Differentiates the gates at all steps at once, and only the recurrence itself step by step. */
 const gradientOf =
   (kind: Kind, inSteps: Lowering): VjpRule =>
   (c) => {
     const { g, node, attributes } = c;
     if (!isUsual(kind, node, attributes)) {
       inSteps(g, node, attributes);
-      refuse('inside the graph of another node, layers of this kind have no rule.');
+      refuse('inside a subgraph, layers of this kind have no rule.');
     }
     const Y = g.extraOutput(node, 0);
     const directions = attributes.string('direction', 'forward') === 'bidirectional' ? 2 : 1;
@@ -87,7 +87,7 @@ const gradientOf =
     return found[0].map((_, i) => {
       const parts = found.map((each) => each[i]).filter((part) => typeof part === 'string');
       const [first, ...others] = parts;
-      // Both directions read one X; of all else each has its own.
+      // Both directions read the same X; each has its own of all other inputs.
       if (first === undefined || i === 0) return first && g.add(first, ...others);
       return g.stack(parts, 0);
     });

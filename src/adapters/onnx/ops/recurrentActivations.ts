@@ -5,11 +5,11 @@ import type { Value } from '../ir/graph.ts';
 import { range } from '../ir/shape.ts';
 import { elu, hardSigmoid, leakyRelu, softplus, softsign, thresholdedRelu } from './activations.ts';
 
-/** A function of a recurrent cell. */
+/** An activation of a recurrent cell. */
 export type Activation = (s: Builder, x: Value) => Value;
 
 /**
- * A function, in ops that have float64 kernels; with the defaults of alpha and beta, where it takes them. Some have
+ * An activation, written in ops that have float64 kernels, and the defaults of alpha and beta if it has these. Some have
  * no default that all runtimes share.
  */
 interface Family {
@@ -37,7 +37,7 @@ const families: Readonly<Record<string, Family>> = {
 };
 
 /**
- * The functions of a cell, for each direction. The numbers that some of them take are listed one after the other.
+ * Returns the activations of a cell, for each direction. The parameters of those that have some are listed in order.
  *
  * @param byDefault - the names for one direction
  */
@@ -49,7 +49,7 @@ export function activationsOf(
   const count = byDefault.length;
   const names = attributes.strings('activations') ?? range(directions).flatMap(() => byDefault);
   if (names.length !== count * directions) {
-    refuse(`${count * directions} activations are needed, it lists ${names.length}.`);
+    refuse(`it needs ${count * directions} activations, but lists ${names.length}.`);
   }
   const alphas = (attributes.floats('activation_alpha') ?? []).map(decimalOf);
   const betas = (attributes.floats('activation_beta') ?? []).map(decimalOf);

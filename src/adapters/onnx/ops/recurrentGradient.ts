@@ -5,36 +5,40 @@ import { scan } from '../ir/scan.ts';
 import { range } from '../ir/shape.ts';
 import type { Cotangents, VjpContext } from '../ir/vjp.ts';
 
-/** One direction of a layer: sequences are [T, B, …], states [B, H]. */
+/** One direction of a layer: sequences are `[T, B, …]`, states `[B, H]`. */
 interface Direction {
   readonly g: Builder;
   readonly hidden: number;
-  /** Recurrent weights [k·H, H], the k gates one under the other. */
+  /** Recurrent weights `[k·H, H]`, the k gates one below the other. */
   readonly R: Value;
-  /** Terms of the gates from the input, and from the state before: [T, B, k·H]. */
+  /** Terms of the gates that come from the input, `[T, B, k·H]`. */
   readonly fromInput: Value;
+  /** Terms of the gates that come from the previous state, `[T, B, k·H]`. */
   readonly fromState: Value;
-  /** The bias in `fromState`, [k·H]. */
+  /** Bias in `fromState`, `[k·H]`. */
   readonly stateBias: Value | undefined;
-  /** The hidden states, and each step's state before, [T, B, H]. */
+  /** Hidden states, `[T, B, H]`. */
   readonly Y: Value;
+  /** State before each step, `[T, B, H]`. */
   readonly before: Value;
   readonly initialCell: Value;
-  /** Cotangents of the hidden states, and of the last ones. */
+  /** Cotangents of the hidden states. */
   readonly dY: Value;
+  /** Cotangents of the last hidden state and cell. */
   readonly dLast: Value;
   readonly dLastCell: Value;
   /** True if time runs from the last slice to the first. */
   readonly reverse: boolean;
-  /** Each step's sequence element before, `initial` at the first. */
+  /** Returns the element before each step of a sequence; `initial` at the first step. */
   readonly shift: (sequence: Value, initial: Value) => Value;
   readonly attributes: Attributes;
 }
 
 /** Cotangents inside a cell. */
 interface CellCotangents {
-  /** Of the gates' inputs: what W and the input see, and what the state's bias sees, [T, B, k·H]. */
+  /** Of the terms from the input, `[T, B, k·H]`. */
   readonly input: Value;
+  /** Of the terms from the previous state, `[T, B, k·H]`. */
   readonly state: Value;
   readonly dR: Value;
   readonly dInitial: Value;
@@ -51,11 +55,11 @@ const sigmoidSlope = (g: Builder, y: Value) => g.mul(y, complement(g, y));
 
 const tanhSlope = (g: Builder, y: Value) => complement(g, g.square(y));
 
-/** The k gates of [T, B, k·H]. */
+/** Splits `[T, B, k·H]` into k gates. */
 const gatesOf = ({ g, hidden }: Direction, gates: Value, k: number) =>
   g.split(gates, range(k).fill(hidden), -1);
 
-/** [T, B, n] as rows, [T·B, n]. */
+/** Reshapes `[T, B, n]` to rows, `[T·B, n]`. */
 const rows = (g: Builder, x: Value) => g.reshape(x, g.concat([g.integers([-1]), g.sizes(x, [2])], 0));
 
 /** aᵀ·b over all steps and batches. */
@@ -89,7 +93,7 @@ export const lstmGradient: Cell = (direction) => {
   const cellBefore = direction.shift(cells, initialCell);
   const squashed = g.tanh(cells);
   const toCell = g.mul(o, tanhSlope(g, squashed));
-  // What one unit of dc, or of dh for o, is to each gate's input.
+  // Derivatives of c, or of h for gate o, by each gate's input.
   const slopes = [
     g.mul(n, sigmoidSlope(g, i)),
     g.mul(squashed, sigmoidSlope(g, o)),
@@ -112,7 +116,7 @@ export const lstmGradient: Cell = (direction) => {
   return { input: dz, state: dz, dR: outer(g, dz, before), dInitial: states[0], dInitialCell: states[1] };
 };
 
-/** y = (1 − z)·n + z·y'; gates in the order z, r, n, where r scales what n gets from the state. */
+/** y = (1 − z)·n + z·y'; gates in the order z, r, n, where r scales the contribution of the state to n. */
 export const gruGradient: Cell = (direction) =>
   direction.attributes.int('linear_before_reset', 0) === 1
     ? gruResetAfter(direction)
@@ -177,11 +181,11 @@ const gruResetBefore: Cell = (direction) => {
   return { input: dz, state: dz, dR, dInitial: states[0] };
 };
 
-/** Direction d of a value that has one axis of directions. */
+/** Returns direction d of a value with an axis of directions. */
 const ofDirection = (g: Builder, value: Value, d: number, axis = 0) =>
   g.squeeze(g.slice(value, d, d + 1, axis), [axis]);
 
-/** Cotangents of a layer's inputs by one direction; the lengths have none. */
+/** Returns the cotangents of a layer's inputs that come from one direction; the lengths have none. */
 export function throughDirection(
   { g, inputs, dys, needs, attributes }: VjpContext,
   cell: Cell,

@@ -8,15 +8,17 @@ import { range } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import { activationsOf, type Activation } from './recurrentActivations.ts';
 
-/** One step of a cell: from what it gets from the input, [B, k·H], and its states to the next states. */
+/** One step of a cell: takes the terms from the input, `[B, k·H]`, and the states; returns the next states. */
 export type Step = (s: Builder, fromInput: Value, states: readonly Value[], weights: StepWeights) => Value[];
 
+/** Weights and settings of a cell. */
 interface StepWeights {
   readonly hidden: number;
-  /** [H, k·H], and [k·H]. */
+  /** Recurrent weights, transposed: `[H, k·H]`. */
   readonly R: Value;
+  /** Recurrent bias, `[k·H]`. */
   readonly bias: Value | undefined;
-  /** Of the gates i, o and f, [H] each. */
+  /** Peephole weights of the gates i, o and f, `[H]` each. */
   readonly peepholes: readonly Value[];
   readonly activations: readonly Activation[];
   readonly attributes: Attributes;
@@ -29,7 +31,7 @@ const fromState = (s: Builder, h: Value, { R, bias }: StepWeights) => {
   return bias ? s.add(product, bias) : product;
 };
 
-/** Activation i of a cell; what goes in is clipped, if the layer says so. */
+/** Applies activation i of a cell; its input is clipped if the layer has the attribute `clip`. */
 const activate = (s: Builder, { activations, attributes }: StepWeights, i: number, z: Value) => {
   const clip = attributes.float('clip', 0);
   return activations[i](s, attributes.has('clip') ? s.clip(z, -clip, clip) : z);
@@ -64,13 +66,13 @@ export const gruStep: Step = (s, x, [h], weights) => {
   return [s.add(s.mul(s.sub(1, z), n), s.mul(z, h))];
 };
 
-/** True where a step lies within its sequence, [T, B, 1]. */
+/** True for the steps inside each sequence, `[T, B, 1]`. */
 function within(g: Builder, X: Value, lengths: Value): Value {
   return g.less(g.places(g.sizes(X, [0]), 0, 3), g.reshape(g.cast(lengths, DType.INT64), [1, -1, 1]));
 }
 
 /**
- * Writes a layer as a Scan, step by step: for layers that ONNX Runtime has no float64 kernels for, and those without a
+ * Writes a layer as a Scan, step by step: for float64, for which ONNX Runtime has no kernels, and for layers without a
  * rule.
  *
  * @param byDefault - the activations of one direction
@@ -86,7 +88,7 @@ export const stepByStep =
     const initials = [h, c];
     const hidden = attributes.has('hidden_size')
       ? attributes.int('hidden_size', 0)
-      : Number(g.shapeOf(R)?.[2] ?? refuse('its hidden_size is not known beforehand.'));
+      : Number(g.shapeOf(R)?.[2] ?? refuse('its hidden_size is not known before the model runs.'));
     const way = attributes.string('direction', 'forward');
     const directions = way === 'bidirectional' ? 2 : 1;
     const activations = activationsOf(attributes, byDefault, directions);
@@ -111,7 +113,7 @@ export const stepByStep =
         (s, states, [x, inside]) => {
           const next = step(s, x, states, weights);
           if (inside === undefined) return { states: next, results: [next[0]] };
-          // Beyond its end a sequence stands still, and its output is 0.
+          // After the end of its sequence, a sample keeps its state, and its output is 0.
           const held = next.map((state, i) => s.where(inside, state, states[i]));
           return { states: held, results: [s.where(inside, next[0], 0)] };
         },

@@ -65,12 +65,14 @@ const argumentSamples: SampleRule = (c) => {
 /** dx from x, and from y and dy with the reduced axes kept as size 1. */
 type Reduction = (g: Builder, x: Value, y: Value, dy: Value, axes: readonly number[] | Value) => Value;
 
-/** As {@link reducedAxes}; refused where run time decides between all axes and none. */
+/** As {@link reducedAxes}; refuses a node for which an empty list of axes at run time could mean all axes or none. */
 function axesOf(g: Builder, node: NodeProto): ReturnType<typeof reducedAxes> {
   const c = inferContext(g, node);
   const axes = reducedAxes(c);
   if (axes === undefined && c.attributes.int('noop_with_empty_axes', 0) !== 0)
-    refuse('its axes are known only at run time, where none of them may mean all or nothing.');
+    refuse(
+      'its axes are known only at run time, and an empty list could mean all axes or none; make them constant.',
+    );
   return axes;
 }
 
@@ -89,27 +91,29 @@ const reduction =
     return [dx(g, x, g.unsqueeze(y, sorted), g.unsqueeze(dy, sorted), axes)];
   };
 
-/** A reduction once more, its axes, which only run time knows, kept as size 1. */
+/** Repeats a reduction whose axes are known only at run time, with these axes kept as size 1. */
 function keptOf(g: Builder, { opType, input }: NodeProto, x: Value): Value {
   return g.op(opType, [x, input[1]], { keepdims: 1 });
 }
 
-/** Spread over the elements that attain the extremum, evenly where several do. */
+/** The elements that attain the extremum share the cotangent equally. */
 const extremum: Reduction = (g, x, y, dy, axes) => {
   const chosen = g.mask(g.equal(x, y), y);
   return g.mul(chosen, g.div(dy, g.sum(chosen, axes)));
 };
 
 /**
- * The product of the others, for each element: multiplied out, with the element itself left out, rather than divided
- * by it, so that it is right, and its derivative too, wherever there are zeros.
+ * For each element, the product of the others. It is multiplied out without the element, not divided by it, so zeros
+ * give the right gradient and second derivative.
  */
 const product: Reduction = (g, x, _y, dy, axes) => {
-  if (typeof axes === 'string') refuse('its axes are known only at run time; constant axes would do.');
+  if (typeof axes === 'string') refuse('its axes are known only at run time; make them constant.');
   const rest = range(g.rank(x)).filter((axis) => !axes.includes(axis));
   const count = productOf(axes.map((axis) => g.shapeOf(x)?.[axis] ?? ''));
   if (typeof count !== 'number' || count > 1024) {
-    refuse('a product has a rule where it is of at most 1024 factors, their number known beforehand.');
+    refuse(
+      'a product has a rule only for at most 1024 factors, whose number is known before the model runs.',
+    );
   }
   const last = [...rest, ...axes];
   const moved = g.transpose(x, last);
@@ -124,13 +128,13 @@ const product: Reduction = (g, x, _y, dy, axes) => {
   return g.mul(dy, g.transpose(g.reshapeLike(others, moved), inverse(last)));
 };
 
-/** x/‖x‖, and 0 at the origin, as torch has it. */
+/** x/‖x‖, and 0 at the origin, as in PyTorch. */
 const norm: Reduction = (g, x, y, dy) => {
   const origin = g.equal(y, 0);
   return g.mul(x, g.where(origin, 0, g.div(dy, g.where(origin, 1, y))));
 };
 
-/** Sum and mean need to know nothing of the axes but which sizes they changed. */
+/** Sum and mean: only the sizes before and after matter, not the axes. */
 const spread =
   (divide: boolean): VjpRule =>
   ({ g, node, inputs: [x], outputs: [y], dy, attributes }) => {
@@ -151,7 +155,7 @@ const spread =
     ];
   };
 
-/** Entry of an op that reduces some axes. */
+/** Makes the entry of an op that reduces some axes. */
 const reducing = (vjp: VjpRule): Op => ({
   infer: inferReduced,
   samples: reducedSamples,

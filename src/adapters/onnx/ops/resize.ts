@@ -10,12 +10,12 @@ import { axisFrom, isStatic, range, unknownDimension, type Dimension, type Shape
 import { DType, numbersOf } from '../ir/tensor.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 
-/** An axis along which a Resize changes something. */
+/** An axis along which a Resize interpolates. */
 interface ResizedAxis {
   readonly axis: number;
-  /** Its place in the scales or sizes. */
+  /** Its index in the scales or sizes. */
   readonly place: number;
-  /** Number of axes that those are of. */
+  /** Number of scales or sizes. */
   readonly places: number;
 }
 
@@ -25,9 +25,9 @@ const isCrop = (attributes: Attributes): boolean =>
   attributes.string('coordinate_transformation_mode', 'half_pixel') === 'tf_crop_and_resize';
 
 /**
- * The axes along which a Resize changes something: it acts on each apart from the others.
+ * Returns the axes along which a Resize interpolates; it acts on each separately.
  *
- * @throws Refusal if it does not, or if only run time can tell what it does
+ * @throws Refusal if it does not, or if its effect is known only at run time
  */
 function resizedAxes(g: Builder, node: NodeProto): ResizedAxis[] {
   const attributes = attributesOf(node);
@@ -38,7 +38,7 @@ function resizedAxes(g: Builder, node: NodeProto): ResizedAxis[] {
   const places = listed.length;
   const [from, to] = [g.shapeOf(x), g.shapeOf(node.output[0])];
   const stays = (axis: number) => from !== undefined && from[axis] === to?.[axis];
-  // ONNX Runtime copies what keeps its shape, whatever scales and region say.
+  // ONNX Runtime copies an input that keeps its shape, whatever its scales and region.
   if (isStatic(from) && isStatic(to) && listed.every(stays)) return [];
   if (isCrop(attributes)) return croppedAxes(g, node, listed, stays);
   if (listed.every(stays)) return [];
@@ -47,16 +47,16 @@ function resizedAxes(g: Builder, node: NodeProto): ResizedAxis[] {
   return listed.flatMap((axis, place) => {
     if (factors === undefined) return stays(axis) ? [] : [{ axis, place, places }];
     const [factor, size] = [factors[place], from?.[axis]];
-    // Alone it would be copied, beside others that change it is not.
+    // On its own such an axis would be copied; with others that change, it is interpolated.
     if (factor > 1 && (typeof size === 'number' ? stays(axis) && size > 1 : factor < 1.5))
       refuse(
-        `a scale of ${decimalOf(factor)} that may leave axis ${axis} at its size has no rule; give sizes.`,
+        `a scale of ${decimalOf(factor)} may leave axis ${axis} at its size, which has no rule; give sizes instead.`,
       );
     return factor === 1 ? [] : [{ axis, place, places }];
   });
 }
 
-/** Those of a Resize that looks at a region: interpolation reads it along the axes of an image only. */
+/** As {@link resizedAxes}, for a Resize of a region: interpolation reads the region along the axes of an image only. */
 function croppedAxes(
   g: Builder,
   node: NodeProto,
@@ -75,7 +75,7 @@ function croppedAxes(
   });
 }
 
-/** The scales of a Resize; undefined where it has sizes, beside which older files have empty scales. */
+/** Scales of a Resize; undefined if it has sizes. Older files then have empty scales. */
 const scalesOf = (g: Builder, { input: [, , scales] }: NodeProto): Value | undefined =>
   scales && g.shapeOf(scales)?.[0] !== 0 ? scales : undefined;
 
@@ -85,9 +85,9 @@ const copied = new Set(
   ),
 );
 
-/** The inputs and attributes that make a Resize act on the last axis of an image as it does on an axis of its own. */
+/** Inputs and attributes with which a Resize acts on the last axis of an image as the original does on one of its axes. */
 interface Probe {
-  /** Height of the image, whose rows are alike; 1 if the last two axes are the identity. */
+  /** Height of the image, whose rows are equal; 0 if the last two axes are the identity matrix itself. */
   readonly rows: number;
   readonly roi?: Value;
   readonly scales?: Value | undefined;
@@ -96,8 +96,8 @@ interface Probe {
 }
 
 /**
- * The matrix `[before, after]` by which a Resize multiplies one axis: what the op itself makes of the identity, right
- * for every mode and rounding that it knows. ONNX Runtime has it in float32 only.
+ * Matrix `[before, after]` by which a Resize multiplies one axis: the op applied to the identity matrix, which is right
+ * for each of its modes and roundings. ONNX Runtime has the op only in float32.
  */
 function interpolationOf(g: Builder, node: NodeProto, resized: ResizedAxis): Value {
   const [x] = node.input;
@@ -120,7 +120,7 @@ function interpolationOf(g: Builder, node: NodeProto, resized: ResizedAxis): Val
   return g.cast(matrix, g.floatTypeOf(x));
 }
 
-/** By a scale or a size. */
+/** Probe of a Resize by a scale or a size. */
 function stretched(g: Builder, node: NodeProto, { place }: ResizedAxis, n: Value): Probe {
   const of = (list: Value) => g.slice(list, place, place + 1, 0);
   const scales = scalesOf(g, node);
@@ -132,7 +132,7 @@ function stretched(g: Builder, node: NodeProto, { place }: ResizedAxis, n: Value
     : { rows: 0, sizes: g.concat([g.integers([1, 1]), n, of(node.input[3])], 0) };
 }
 
-/** By a scale or a size, of a region. A second row keeps what has its size from being copied. */
+/** Probe of a Resize of a region. A second row keeps an axis that keeps its size from being copied. */
 function cropped(g: Builder, node: NodeProto, { place, places }: ResizedAxis, n: Value): Probe {
   const [, roi = '', , sizes] = node.input;
   if (roi === '') refuse('coordinate_transformation_mode tf_crop_and_resize needs a roi.');
@@ -153,13 +153,13 @@ function cropped(g: Builder, node: NodeProto, { place, places }: ResizedAxis, n:
 }
 
 /**
- * By the scale that all axes share under a keep_aspect_ratio_policy, a quotient p / q of two sizes: an image of q rows,
- * which are to become p, has the same.
+ * Probe of a Resize with a keep_aspect_ratio_policy: all axes share a scale p / q, the quotient of two sizes. An image
+ * of q rows that become p has the same scale.
  */
 function inProportion(g: Builder, node: NodeProto, { axis, place }: ResizedAxis): Probe {
   const found = proportion(node, g.shapeOf(node.input[0]), g.integersOf(node.input[3]));
   if (found === undefined)
-    refuse('keep_aspect_ratio_policy has a rule for sizes that are known beforehand only.');
+    refuse('keep_aspect_ratio_policy has a rule only if sizes are known before the model runs.');
   const { wanted, before } = found;
   const divisor = gcd(wanted, before);
   const own = g.integersOf(node.input[3])?.[place] ?? axis;
@@ -168,7 +168,7 @@ function inProportion(g: Builder, node: NodeProto, { axis, place }: ResizedAxis)
 
 const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
 
-/** The size wanted, and that before, of the axis that settles the scale of a keep_aspect_ratio_policy. */
+/** Requested and original size of the axis that determines the scale of a keep_aspect_ratio_policy. */
 function proportion(node: NodeProto, shape: Shape | undefined, sizes: readonly Dimension[] | undefined) {
   const attributes = attributesOf(node);
   if (shape === undefined || sizes === undefined) return undefined;
@@ -179,7 +179,7 @@ function proportion(node: NodeProto, shape: Shape | undefined, sizes: readonly D
   return policyOf(attributes) === 'not_larger' ? sorted[0] : sorted.at(-1);
 }
 
-/** x with one of its axes multiplied by a matrix `[new, old]`. */
+/** Multiplies one axis of x by a matrix `[new, old]`. */
 export function alongAxis(g: Builder, x: Value, axis: number, matrix: Value): Value {
   const rank = g.rank(x);
   if (axis === rank - 1) return g.matmul(x, g.swap(matrix));
@@ -188,7 +188,7 @@ export function alongAxis(g: Builder, x: Value, axis: number, matrix: Value): Va
   return g.transpose(g.matmul(g.transpose(x, swapped), g.swap(matrix)), swapped);
 }
 
-/** The size of a region, too, is that of the whole in ONNX Runtime. */
+/** Types of the output. For a region, ONNX Runtime computes its size from the whole input. */
 const inferResize: InferRule = (c) => {
   const dtype = c.dtype(0);
   const x = c.shape(0);
@@ -212,12 +212,12 @@ const inferResize: InferRule = (c) => {
 };
 
 const gradient: VjpRule = ({ g, node, dy, needs }) => {
-  if (needs(1)) refuse('by its region (roi) it has no rule.');
+  if (needs(1)) refuse('the gradient by its region (roi) has no rule.');
   const through = (d: Value, axis: ResizedAxis) => alongAxis(g, d, axis.axis, interpolationOf(g, node, axis));
   return [resizedAxes(g, node).reduce(through, dy)];
 };
 
-/** Its coefficients are those of the float32 kernel. */
+/** A Resize in float64, with the coefficients of the float32 kernel. */
 const inFloat64: Lowering = (g, node, attributes) => {
   const axes = resizedAxes(g, node);
   const matrices = axes.map((axis) => g.swap(interpolationOf(g, node, axis)));
@@ -225,12 +225,12 @@ const inFloat64: Lowering = (g, node, attributes) => {
   const [x] = node.input;
   const beyond = isCrop(attributes) ? attributes.float('extrapolation_value', 0) : 0;
   if (beyond === 0 || axes.length === 0) return [along(x)];
-  // What lies outside of x is 0 so far; weights add up to 1 within.
+  // Elements outside of x are 0 so far; inside, weights sum to 1.
   const within = g.op('Round', [along(g.filled(g.shape(x), 1, g.floatTypeOf(x)))]);
   return [g.add(along(x), g.mul(g.sub(1, within), beyond))];
 };
 
-/** The size along the batch must stay. */
+/** The size of the batch must stay the same. */
 const samples: SampleRule = (c) => {
   const samples = onlyFirst(c);
   if (c.shape(0)?.[samples.axis] !== c.out?.[samples.axis]) meet('it changes the size of the batch');
@@ -238,8 +238,8 @@ const samples: SampleRule = (c) => {
 };
 
 /**
- * Resize of opset 10 and Upsample: nearest neighbors were floor(i / scale) where an axis grew, and in ONNX Runtime
- * ceil(i / scale) where it shrank. An axis does one or the other, so the two are done one after the other.
+ * Resize of opset 10 and Upsample: the nearest neighbor was floor(i / scale) along an axis that grew, and in ONNX Runtime
+ * ceil(i / scale) along one that shrank. If both may occur, one Resize enlarges and a second one shrinks.
  */
 function upgrade({ node, from, constants, floats, before }: UpgradeContext): void {
   if (node.opType === 'Resize' && from >= 11) return;
@@ -260,7 +260,7 @@ function upgrade({ node, from, constants, floats, before }: UpgradeContext): voi
   node.attribute.push(...nodeAttributes(rule));
 }
 
-/** Resize, and Upsample before it. */
+/** Resize, and its predecessor Upsample. */
 export const resizing: OpTable = {
   Resize: {
     infer: inferResize,

@@ -5,12 +5,12 @@ import type { Value } from '../ir/graph.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
 import { DType } from '../ir/tensor.ts';
 
-/** The way a rotary embedding turns pairs of a head's elements. */
+/** Rotation of pairs of a head's elements by a rotary embedding. */
 interface Rotation {
-  /** `[B, S, half]`, or `[S, half]` for all of the batch. */
+  /** Cosines, `[B, S, half]`, or `[S, half]` for the whole batch; `sin` has the same shape. */
   readonly cos: Value;
   readonly sin: Value;
-  /** True if pairs lie side by side, false if half the rotated part apart. */
+  /** True if the elements of a pair are neighbors; false if they are half the rotated part apart. */
   readonly interleaved: boolean;
   /** Number of elements of a head that are rotated; 0 for all. */
   readonly size: number;
@@ -18,11 +18,12 @@ interface Rotation {
 
 const last = 2 ** 31 - 1;
 
-/** Heads `[B, N, S, H]` with their pairs turned by the angles of their places. */
+/** Rotates the pairs of heads `[B, N, S, H]` by the angles of their positions. */
 export function rotated(g: Builder, x: Value, { cos, sin, interleaved, size }: Rotation): Value {
   const width = g.shapeOf(x)?.at(-1);
   const part =
-    size || (typeof width === 'number' ? width : refuse('the size of its heads is not known beforehand.'));
+    size ||
+    (typeof width === 'number' ? width : refuse('the size of its heads is not known before the model runs.'));
   const all = part === width;
   const turned = all ? x : g.slice(x, 0, part, -1);
   const along = (v: Value) => g.unsqueeze(v, g.rank(v) === 2 ? [0, 1] : [1]);
@@ -38,7 +39,7 @@ export function rotated(g: Builder, x: Value, { cos, sin, interleaved, size }: R
   return all ? joined : g.concat([joined, g.slice(x, part, last, -1)], 3);
 }
 
-/** `[B, S, N·H]` as heads, and back; four axes are heads already. */
+/** Applies `work` to the heads of `[B, S, N·H]`; a value with four axes already consists of heads. */
 function throughHeads(
   g: Builder,
   x: Value,
@@ -64,7 +65,7 @@ const standard: Lowering = (g, { input: [x, cos, sin, places] }, attributes) => 
   return [throughHeads(g, x, attributes, undefined, (heads) => rotated(g, heads, rotation))];
 };
 
-/** The places of a sequence in com.microsoft's ops: one for each element, or the first of all. */
+/** Gathers the angles of a sequence in com.microsoft's ops: at a position for each element, or from a first position. */
 function picked(g: Builder, cache: Value, places: Value, length: Value): Value {
   const whole = g.cast(places, DType.INT64);
   if (g.rank(places) === 2) return g.gather(cache, whole);
@@ -92,7 +93,7 @@ const microsoft: Lowering = (g, { input: [x, places, cos, sin] }, attributes) =>
   ];
 };
 
-/** Rotary embeddings of places. */
+/** Rotary position embeddings. */
 export const rotary: OpTable = {
   RotaryEmbedding: { as: { read: standard } },
   'com.microsoft::RotaryEmbedding': { as: { read: microsoft } },

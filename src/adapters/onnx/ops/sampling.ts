@@ -6,18 +6,18 @@ import { range } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
 
-/** One element beside each sample, along one axis. */
+/** An element next to each sampling point, along one axis. */
 interface Neighbor {
-  /** Its place, int64. */
+  /** Its index, int64. */
   readonly index: Value;
-  /** Its part in the sample. */
+  /** Its weight in the sample. */
   readonly weight: Value;
 }
 
-/** Keeps a coordinate inside an axis: by clipping, or as ONNX Runtime reflects it between two ends. */
+/** Keeps a coordinate inside an axis: by clipping, or by reflection as in ONNX Runtime. */
 type Hold = (coordinate: Value) => Value;
 
-/** A neighbor at a whole coordinate; outside of the axis it counts as zero, unless it is `held` inside. */
+/** A neighbor at an integer coordinate; outside of the axis it counts as zero, unless `held` moves it inside. */
 function neighborAt(g: Builder, at: Value, part: Value, last: Value, held: Hold | undefined): Neighbor {
   const clipped = clip(g, held ? held(at) : at, last);
   const weight = held ? part : g.mul(part, g.mask(g.equal(clipped, at), at));
@@ -27,10 +27,10 @@ function neighborAt(g: Builder, at: Value, part: Value, last: Value, held: Hold 
 const clip = (g: Builder, v: Value, last: Value) => g.min(g.max(v, g.scalar(0, g.floatTypeOf(v))), last);
 
 /**
- * Returns the two elements beside each place along one axis, with weights of linear interpolation.
+ * Returns the two elements next to each coordinate along one axis, with the weights of linear interpolation.
  *
- * @param last - the last place of the axis, as a float
- * @param held - keeps neighbors inside; without it, those outside count as zero
+ * @param last - last index of the axis, as a float
+ * @param held - moves neighbors inside; without it, those outside count as zero
  */
 export function linearNeighbors(g: Builder, place: Value, last: Value, held?: Hold): readonly Neighbor[] {
   const below = g.floor(place);
@@ -38,7 +38,7 @@ export function linearNeighbors(g: Builder, place: Value, last: Value, held?: Ho
   return [neighborAt(g, below, g.sub(1, part), last, held), neighborAt(g, g.add(below, 1), part, last, held)];
 }
 
-/** Weight of a neighbor by cubic convolution with A = −0.75, at a distance below 1, or from 1 to 2. */
+/** Weight of a neighbor in cubic convolution with A = −0.75, at a distance below 1 (`near`) or from 1 to 2. */
 function cubicWeight(g: Builder, distance: Value, near: boolean): Value {
   const a = -0.75;
   const [c3, c2, c1, c0] = near ? [a + 2, -(a + 3), 0, 1] : [a, -5 * a, 8 * a, -4 * a];
@@ -55,7 +55,7 @@ function cubicNeighbors(g: Builder, place: Value, last: Value, held?: Hold): rea
   });
 }
 
-/** Reflects coordinates at both ends of an axis, as often as it takes. */
+/** Reflects coordinates at both ends of an axis, as often as needed. */
 function reflection(g: Builder, last: Value, corners: boolean): Hold {
   const low = corners ? 0 : -0.5;
   const length = corners ? last : g.add(last, 1);
@@ -67,7 +67,7 @@ function reflection(g: Builder, last: Value, corners: boolean): Hold {
   };
 }
 
-/** The neighbors along axis i of the image; coordinates are from −1 to 1, and come in the opposite order. */
+/** Neighbors along axis i of the image. Coordinates lie in [−1, 1], and their order is the opposite of that of the axes. */
 function neighbors(
   g: Builder,
   x: Value,
@@ -94,14 +94,14 @@ function neighbors(
     const nearest = g.round(place);
     return [neighborAt(g, nearest, g.scalar(1, dtype), last, held)];
   }
-  // Cubic interpolation keeps its neighbors inside one by one, wherever the place is.
+  // Cubic interpolation moves each neighbor inside, not the coordinate.
   if (mode === 'cubic' || mode === 'bicubic') return cubicNeighbors(g, place, last, held);
   return linearNeighbors(g, held ? held(place) : place, last, held);
 }
 
 const modes = new Set(['nearest', 'linear', 'bilinear', 'cubic', 'bicubic']);
 
-/** Samples of an image at the places of a grid: the neighbors of each, weighted. */
+/** Samples an image at the points of a grid: weighted sums of neighbors. */
 const gridSample: Lowering = (g, node, attributes) => {
   const [x, grid] = node.input;
   const mode = attributes.string('mode', 'linear');
@@ -109,7 +109,7 @@ const gridSample: Lowering = (g, node, attributes) => {
   if (!modes.has(mode)) refuse(`mode ${mode} has no rule.`);
   if (!['zeros', 'border', 'reflection'].includes(padding)) refuse(`padding_mode ${padding} has no rule.`);
   const image = g.reshape(x, [0, 0, -1]);
-  // All combinations of one neighbor an axis, counted row by row.
+  // All combinations of one neighbor per axis, with row-major indices.
   const corners = range(g.rank(x) - 2).reduce<readonly Neighbor[]>((found, i) => {
     const along = neighbors(g, x, grid, i, attributes);
     if (i === 0) return along;

@@ -6,12 +6,15 @@ import { axisFrom, range } from '../ir/shape.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 import { sameType } from './common.ts';
 
-/** A product of all elements up to each, step by step along the axis: right where there are zeros, too. */
+/** Cumulative product, step by step along the axis, so that its gradient is right at zeros too. */
 const cumProd: Lowering = (g, node, attributes) => {
   const [x, which] = node.input;
   const rank = g.rank(x);
-  const axis = axisFrom(g.integersOf(which)?.[0] ?? refuse('its axis is not known beforehand.'), rank);
-  // The axis and the first change places.
+  const axis = axisFrom(
+    g.integersOf(which)?.[0] ?? refuse('its axis is not known before the model runs.'),
+    rank,
+  );
+  // Swaps the axis with the first one.
   const perm = range(rank).map((i) => (i === 0 ? axis : i === axis ? 0 : i));
   const exclusive = attributes.int('exclusive', 0) === 1;
   const sequence = g.transpose(x, perm);
@@ -39,7 +42,7 @@ const cumulativeSamples: SampleRule = (c) => {
   return samples;
 };
 
-/** Sums of what follows instead of what precedes. */
+/** The gradient of a cumulative sum is the cumulative sum in the other direction. */
 const cumSum: VjpRule = ({ g, inputs: [, axis], dy, attributes }) => [
   g.op('CumSum', [dy, axis], {
     exclusive: attributes.int('exclusive', 0),
@@ -47,7 +50,7 @@ const cumSum: VjpRule = ({ g, inputs: [, axis], dy, attributes }) => [
   }),
 ];
 
-/** Reversing twice changes nothing. */
+/** Reversing is its own inverse. */
 const reverseSequence: VjpRule = ({ g, inputs: [, lengths], dy, attributes }) => [
   g.op('ReverseSequence', [dy, lengths], {
     batch_axis: attributes.int('batch_axis', 1),

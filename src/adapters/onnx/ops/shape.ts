@@ -28,10 +28,12 @@ import type { VjpRule } from '../ir/vjp.ts';
 import { pickedContent, sameContent } from './common.ts';
 import { axesToInput } from './upgrades.ts';
 
-/** The shape that the integers of input i spell, as far as they are known. */
+/** Returns the shape that input i holds, where its elements are known. */
 export function spelled(c: InferContext, i: number): Shape | undefined {
   const length = c.shape(i)?.[0];
-  return c.contents(i) ?? (typeof length === 'number' && length <= 64 ? unknownShape(length) : undefined);
+  return (
+    c.contents(i) ?? (typeof length === 'number' && length <= LONGEST ? unknownShape(length) : undefined)
+  );
 }
 
 const inferReshape: InferRule = (c) => {
@@ -54,7 +56,7 @@ const inferReshape: InferRule = (c) => {
   return [{ dtype, shape }];
 };
 
-/** Product of `sizes` over product of `divisors`, symbols cancelled. */
+/** Product of `sizes` divided by the product of `divisors`; equal symbols cancel. */
 function quotient(sizes: Shape, divisors: Shape): Dimension {
   const left = [...sizes];
   const rest = divisors.filter((divisor) => {
@@ -139,14 +141,14 @@ const rangeOf: ContentRule = (c) => {
 const product = (sizes: Shape): number | undefined =>
   sizes.every((size) => typeof size === 'number') ? sizes.reduce((a, b) => a * b, 1) : undefined;
 
-/** Samples stay whole, one after the other, if as many places as before lie outside them. */
+/** Samples stay whole if the axes before and after them hold as many elements as before. */
 const reshapeSamples: SampleRule = (c) => {
   const samples = onlyFirst(c);
   const [shape, out] = [c.shape(0) ?? unclear(), c.out ?? unclear()];
   const { axis, inner } = samples;
   const target = c.contents(1);
   if (axis === 0 && target?.[0] === 1 && inner === 1)
-    refuse(`its shape [${target.join(', ')}] holds a batch of 1; freeBatch is for models that do not.`);
+    refuse(`its shape [${target.join(', ')}] fixes the batch at 1, which freeBatch cannot change.`);
   if (axis === 0 && inner === 1 && out[0] === batchSymbol) return samples;
   const free = out.flatMap((size, j) => (typeof size === 'string' ? [j] : []));
   if (free.length === 0) refuse(`its shape [${out.join(', ')}] leaves no axis for the batch.`);
@@ -154,11 +156,10 @@ const reshapeSamples: SampleRule = (c) => {
   if (place < 0) unclear();
   const [before, after] = [product(shape.slice(0, axis)), product(shape.slice(axis + 1))];
   const [beforeOut, afterOut] = [product(out.slice(0, place)), product(out.slice(place + 1))];
-  if (before === undefined || before !== beforeOut)
-    meet('it moves other axes before the batch, or away from there');
+  if (before === undefined || before !== beforeOut) meet('it moves elements across the batch axis');
   if (shape.slice(axis + 1).join() === out.slice(place + 1).join()) return { axis: place, inner };
   const places = (inner * (after ?? unclear())) / (afterOut ?? unclear());
-  if (!Number.isInteger(places)) meet('it cuts samples into pieces that they do not fit');
+  if (!Number.isInteger(places)) meet('it cuts samples apart');
   return { axis: place, inner: places };
 };
 
@@ -173,17 +174,17 @@ const expandSamples: SampleRule = (c) => {
   const [rank, out] = [rankOfInput(c, 0), c.out ?? unclear()];
   const place = axis + out.length - rank;
   const target = c.contents(1)?.at(place - out.length) ?? 1;
-  if (target !== 1 && target !== c.shape(0)?.[axis]) meet('it spreads the batch');
+  if (target !== 1 && target !== c.shape(0)?.[axis]) meet('it repeats the batch');
   return { axis: place, inner };
 };
 
 const squeezeSamples: SampleRule = (c) => {
   const samples = onlyFirst(c);
   const axes = c.node.input[1] ? c.integers(1) : undefined;
-  const gone = (axes ?? refuse('it drops all axes of size 1, that of one sample too; name its axes.')).map(
+  const gone = (axes ?? refuse('it drops all axes of size 1, including the batch; list its axes.')).map(
     (axis) => axisFrom(axis, rankOfInput(c, 0)),
   );
-  if (gone.includes(samples.axis)) refuse('it drops the axis of the batch.');
+  if (gone.includes(samples.axis)) refuse('it drops the batch axis.');
   return samplesWithout(samples, gone, false);
 };
 
@@ -200,11 +201,11 @@ const reshape: VjpRule = ({ g, inputs: [x], dy }) => [g.reshapeLike(dy, x)];
 
 const transpose: VjpRule = ({ g, inputs: [x], dy, attributes }) => {
   const perm = attributes.ints('perm') ?? range(g.rank(x)).toReversed();
-  if (!isPermutation(perm)) refuse(`its perm [${perm.join(', ')}] is no permutation.`);
+  if (!isPermutation(perm)) refuse(`its perm [${perm.join(', ')}] is not a permutation.`);
   return [g.transpose(dy, inverse(perm))];
 };
 
-/** Ops that give a tensor another shape, and those that make shapes. */
+/** Ops that reshape tensors, and ops that compute shapes. */
 export const shapes: OpTable = {
   Reshape: {
     infer: inferReshape,

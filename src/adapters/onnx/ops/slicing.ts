@@ -67,14 +67,14 @@ const inferSlice: InferRule = (c) => {
 function sliced(size: Dimension, [start, end, step]: readonly (number | undefined)[]): Dimension {
   if (start === undefined || end === undefined || step === undefined) return unknownDimension();
   if (start === 0 && step === 1 && end >= 2 ** 31 - 1) return size;
-  // Going backward, ONNX Runtime takes the largest end for the smallest; nothing is concluded from that.
+  // With a negative step, ONNX Runtime reads the largest end as the smallest; the size is left unknown.
   const odd = step < 0 && end >= 2 ** 31 - 1;
   if (typeof size === 'string' || odd) return unknownDimension();
   const [from, to] = sliceBounds(size, start, end, step);
   return Math.max(0, Math.ceil((to - from) / step));
 }
 
-/** Start and end of a slice as ONNX clamps them. */
+/** Returns the start and end of a slice, clamped as in ONNX. */
 function sliceBounds(size: number, start: number, end: number, step: number): [number, number] {
   const low = step > 0 ? 0 : -1;
   const high = step > 0 ? size : size - 1;
@@ -110,7 +110,7 @@ const concatContent: ContentRule = (c) => {
 };
 
 const concatSamples: SampleRule = (c) => {
-  const samples = c.node.input.map((_, i) => c.of(i) ?? meet('it joins them with what has no samples'));
+  const samples = c.node.input.map((_, i) => c.of(i) ?? meet('it joins them with an input without samples'));
   const [{ axis, inner }] = samples;
   if (samples.some((other) => other.axis !== axis || other.inner !== inner))
     meet('they lie on different axes of its inputs');
@@ -145,7 +145,7 @@ const split: VjpRule = ({ g, outputs, dys, attributes }) => [
   ),
 ];
 
-/** Steps of one are undone by padding with zeros; any other slice by scattering. */
+/** A slice with steps of one is undone by padding with zeros, any other by scattering. */
 function slice({ g, inputs, dy }: VjpContext) {
   const [x, starts, , axesInput, steps] = inputs;
   const shape = g.shapeOf(x);

@@ -8,13 +8,13 @@ import type { VjpRule } from '../ir/vjp.ts';
 import { sameType, samplesOffAxis } from './common.ts';
 
 const softmax: VjpRule = ({ g, outputs: [made], dy, attributes }) => {
-  // A row of −∞ alone has no softmax; where a Where puts something in its place, nothing flows back.
+  // The softmax of a row of −∞ is NaN. If a Where replaces it, its cotangent must be 0.
   const y = isReplaced(g, made) ? g.where(g.op('IsNaN', [made]), 0, made) : made;
   const weighted = g.mul(dy, y);
   return [g.sub(weighted, g.mul(y, g.sum(weighted, [attributes.int('axis', -1)])))];
 };
 
-/** True if a Where reads a value, as it is or cast. */
+/** True if a Where reads a value, directly or through a cast. */
 const isReplaced = (g: Builder, value: Value): boolean =>
   g.proto.node.some(
     (node) =>
@@ -26,7 +26,7 @@ const logSoftmax: VjpRule = ({ g, outputs: [y], dy, attributes }) => [
   g.sub(dy, g.mul(g.exp(y), g.sum(dy, [attributes.int('axis', -1)]))),
 ];
 
-/** Before opset 13, Softmax took everything from its axis on as one. */
+/** Before opset 13, Softmax flattened all axes from its own on. */
 function upgrade({ node, attributes, from, rankOf, before, after, drop }: UpgradeContext): void {
   if (from >= 13) return;
   const axis = attributes.int('axis', 1);

@@ -5,7 +5,7 @@ import { scan } from '../ir/scan.ts';
 import { axisFrom, range } from '../ir/shape.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
 
-/** Writes new rows into a cache along one axis, from an index of each sample on; around its end if circular. */
+/** Writes new rows into a cache along one axis, from a start index for each sample; a circular cache wraps around. */
 const tensorScatter: Lowering = (g, node, attributes) => {
   const [past, update, first] = node.input;
   const rank = g.rank(past);
@@ -19,14 +19,14 @@ const tensorScatter: Lowering = (g, node, attributes) => {
   return [g.op('ScatterElements', [past, g.expandLike(within, update), update], { axis })];
 };
 
-/** A convolution of each channel with its own kernel, over the inputs so far; the last inputs are the state. */
+/** Convolution of each channel with its own kernel, over the inputs so far; the last inputs form the state. */
 const causalConv: Lowering = (g, node, attributes) => {
   const [x, weight, bias, past] = node.input;
   const activation = attributes.string('activation', 'none');
   if (!['none', 'silu', 'swish'].includes(activation)) refuse(`activation ${activation} has no rule.`);
   const [channels, , size] = g.shapeOf(weight) ?? [];
   if (typeof channels !== 'number' || typeof size !== 'number')
-    refuse('the shape of its weights is not known beforehand.');
+    refuse('the shape of its weights is not known before the model runs.');
   const before =
     past || g.filled(g.concat([g.sizes(x, [0, 1]), g.integers([size - 1])], 0), 0, g.floatTypeOf(x));
   const all = size === 1 && !past ? x : g.concat([before, x], 2);
@@ -36,13 +36,13 @@ const causalConv: Lowering = (g, node, attributes) => {
   return [activation === 'none' ? y : g.mul(y, g.sigmoid(y)), state];
 };
 
-/** Heads of a packed tensor [B, T, H·D] as a sequence [T, B, H, D]. */
+/** Splits the heads of a packed tensor into a sequence, `[B, T, H·D] → [T, B, H, D]`. */
 const steps = (g: Builder, x: Value, heads: number) =>
   g.transpose(g.reshape(x, [0, 0, heads, -1]), [1, 0, 2, 3]);
 
 /**
- * Linear attention, step by step: a state S [B, H, dk, dv] decays, learns k ⊗ v, or k ⊗ β(v − Sᵀk) by the delta rule, and
- * is read by the queries, several of which may share a state.
+ * Linear attention, step by step. A state S, `[B, H, dk, dv]`, decays, is updated by k ⊗ v, or by k ⊗ β(v − Sᵀk) with the
+ * delta rule, and is read by the queries, of which several may share a state.
  */
 const linearAttention: Lowering = (g, node, attributes) => {
   const [query, key, value, past, decay, beta] = node.input;
@@ -57,7 +57,7 @@ const linearAttention: Lowering = (g, node, attributes) => {
   const [k, v] = [steps(g, key, heads), steps(g, value, heads)];
   const scale = attributes.float('scale', 0);
   const factor = scale === 0 ? g.div(1, g.sqrt(g.cast(g.sizes(k, [3]), dtype))) : scale;
-  // Queries of one state lie side by side: [T, B, H, queries, dk].
+  // Queries that share a state lie side by side: [T, B, H, queries, dk].
   const packed = g.reshape(g.mul(query, factor), [0, 0, heads, sharing, -1]);
   const q = g.transpose(packed, [1, 0, 2, 3, 4]);
   const none = () => g.filled(g.concat([g.sizes(k, [1, 2, 3]), g.sizes(v, [3])], 0), 0, dtype);

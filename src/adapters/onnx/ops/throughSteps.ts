@@ -4,30 +4,31 @@ import { scan } from '../ir/scan.ts';
 import { range } from '../ir/shape.ts';
 import type { Cotangents, VjpContext } from '../ir/vjp.ts';
 
-/** Steps that were taken one after the other, each from the states that the one before left. */
+/** A sequence of steps, each starting from the states that the previous one returned. */
 export interface Steps {
-  /** Number of the node's input that is the first state. */
+  /** Index of the node's input that is the first state. */
   readonly firstInput: number;
   /** The states at the start. */
   readonly initial: readonly Value[];
-  /** The states before each step, in the order of the steps, [T, …]. */
+  /** States before each step, in the order of the steps, `[T, …]`. */
   readonly before: readonly Value[];
-  /** Sequences [T, …] that each step read a slice of; true for those read from the last to the first. */
+  /** Sequences `[T, …]`, of which each step read a slice. */
   readonly sequences: readonly Value[];
+  /** True for sequences read from the last slice to the first. */
   readonly sequencesBackward: readonly boolean[];
-  /** True for each result, of those stacked after the last states, that is stacked from the last place to the first. */
+  /** For each stacked result, true if it is stacked from the last position to the first. */
   readonly resultsBackward: readonly boolean[];
-  /** Appends a step: from states and slices to the next states, and its results. */
+  /** Appends a step: takes states and slices, returns the next states and the results. */
   readonly step: (s: Builder, states: readonly Value[], slices: readonly Value[]) => readonly Value[];
 }
 
 const not = (flags: readonly boolean[]) => flags.map((flag) => !flag);
 
 /**
- * Backpropagation through time: one scan from the last step to the first, whose states are the cotangents of the
- * states, and sums for what all steps read.
+ * Backpropagation through time: a scan from the last step to the first. Its states are the cotangents of the states, and
+ * the summed cotangents of values that all steps read.
  *
- * @returns the cotangents of the node's inputs; sequences that are inputs come right after the states
+ * @returns the cotangents of the node's inputs; inputs that are sequences follow the states directly
  */
 export function throughSteps(
   { g, node, inputs, dys, needs, within }: VjpContext,

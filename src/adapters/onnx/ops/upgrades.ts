@@ -1,6 +1,6 @@
 import type { Upgrade } from '../ir/op.ts';
 
-/** Turns an attribute of whole numbers into input i, which it became later. */
+/** Turns an attribute of whole numbers into input i, as in later opsets. */
 export const toInput =
   (attribute: string, i: number): Upgrade =>
   ({ node, attributes, integers, drop }) => {

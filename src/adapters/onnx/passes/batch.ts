@@ -1,5 +1,5 @@
 /**
- * Frees the batch of a model, and follows its samples through the graph to find where they meet.
+ * Frees the batch axis of a model, and follows its samples through the graph to find where they interact.
  *
  * @module
  */
@@ -15,7 +15,7 @@ import { inferNode } from '../ops/infer.ts';
 import { floatTypeIn } from './precision.ts';
 
 /**
- * Lets the first axis vary of every input where it is fixed at 1, in place; it is one symbol for all.
+ * Lets the first axis of every input vary where it is fixed at 1, in place; it becomes the same symbol for all.
  *
  * @returns the names of these inputs
  */
@@ -34,7 +34,7 @@ export function freeBatchAxis({ graph }: Model): {
     const names = graph.input.map(({ name }) => JSON.stringify(name)).join(', ');
     return { freed, faults: [fault(`freeBatch: none of the inputs ${names} has a first axis fixed at 1.`)] };
   }
-  // What the file says of sizes further on holds for a batch of 1; they are inferred again.
+  // The sizes in the file are those for a batch of 1; they are inferred again.
   graph.valueInfo = [];
   for (const { type } of graph.output) {
     if (type?.value.case === 'tensorType') delete type.value.value.shape;
@@ -43,15 +43,15 @@ export function freeBatchAxis({ graph }: Model): {
 }
 
 /**
- * Finds the nodes in which samples meet, or in which it cannot be told: with the batch freed they would compute another
- * function than the model has for one sample.
+ * Finds the nodes in which samples interact, or may interact: with a free batch, these would compute another function
+ * than the model does for one sample.
  *
- * @param freed - the inputs whose first axis is that of the batch
+ * @param freed - inputs whose first axis is the batch
  */
 export function meetingSamples({ graph }: Model, freed: readonly string[]): Fault[] {
   const g = new Graph(graph, inferNode, floatTypeIn(graph));
   const samples = new Map<Value, Samples>(freed.map((name) => [name, { axis: 0, inner: 1 }]));
-  // Values that depend on how many samples there are, but on none of them.
+  // Values that depend on the number of samples, but not on the samples.
   const counts = new Set<Value>();
   const faults: Fault[] = [];
   for (const node of graph.node) {
@@ -66,7 +66,7 @@ export function meetingSamples({ graph }: Model, freed: readonly string[]): Faul
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       faults.push(faultOf(node, new Error(`freeBatch: ${error.message}`)));
-      // So that further nodes are looked at too.
+      // Continue, to report the faults of later nodes too.
       const rank = g.shapeOf(node.output[0])?.length;
       if (rank !== 0) for (const output of node.output) samples.set(output, { axis: 0, inner: 1 });
     }
@@ -87,15 +87,15 @@ function follow(
   const out = g.shapeOf(node.output[0]);
   if (!varies) {
     if (op.sizesOf !== 'fill') return 'count';
-    // The same values for each sample.
+    // Each sample has the same values.
     const axis = out?.indexOf(batchSymbol) ?? -1;
-    if (axis < 0) refuse('its shape depends on the number of samples in a way that is not understood.');
+    if (axis < 0) refuse('its shape depends on the number of samples, but none of its axes is the batch.');
     return [{ axis, inner: 1 }];
   }
   const { samples: rule = refuse('it has no rule for samples, so they may interact here.'), sizes = [] } = op;
   node.input.forEach((name, i) => {
     if (counts.has(name) && !sizes.includes(i)) refuse('it computes with the number of samples.');
-    if (samples.has(name) && sizes.includes(i)) refuse('a sample decides on its sizes.');
+    if (samples.has(name) && sizes.includes(i)) refuse('its sizes depend on a sample.');
   });
   const found = rule({
     node,
@@ -110,7 +110,7 @@ function follow(
   return Array.isArray(found) ? found : [found as Samples];
 }
 
-/** False if all elements of a value are known and none is the size of the batch. */
+/** False if all elements of a value are known, and none is the number of samples. */
 function mayHoldCount(g: Graph, value: Value): boolean {
   const elements = g.contents.get(value);
   return (
@@ -121,7 +121,7 @@ function mayHoldCount(g: Graph, value: Value): boolean {
   );
 }
 
-/** Faults of outputs whose first axis has a fixed size all the same: something in the graph has lost the batch. */
+/** Faults of outputs whose first axis still has a fixed size: some node has lost the batch. */
 export const fixedBatchFaults = (g: Builder, outputs: readonly Value[]): Fault[] =>
   outputs
     .filter((output) => typeof g.shapeOf(output)?.[0] === 'number')

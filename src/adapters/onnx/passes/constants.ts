@@ -4,26 +4,26 @@ import { constantTensor, isConstant } from '../ir/constant.ts';
 import { isFloat, isHalf, renamedTensor, type DType, type TensorProto } from '../ir/tensor.ts';
 import type { Model } from '../ir/model.ts';
 
-/** The place of a tensor of the graph in the model's file. */
+/** Location of a constant tensor in the model's file. */
 export interface Origin {
   /**
-   * `copy`: an Identity of a constant tensor. `nested`: inside the graph of a node, a function of the model, or an
-   * attribute. `function`: made in a function from what a call of it gives.
+   * `copy`: an Identity of a constant tensor. `nested`: inside a subgraph, a function of the model, or an attribute.
+   * `function`: computed in a function from the arguments of a call.
    */
   readonly kind: 'initializer' | 'constant' | 'copy' | 'nested' | 'function';
-  /** The initializer's name, or for the others the output of the Constant or Identity node. */
+  /** Name of the initializer, or of the output of the Constant or Identity node. */
   readonly name: string;
-  /** The type that it has in the file: one of 16 bits is trained in float32, and written back as it was. */
+  /** Type in the file. A 16-bit float is trained in float32, and written back in its own type. */
   readonly dtype?: DType;
-  /** The tensor that a copy is made of, itself perhaps a copy. */
+  /** Tensor that a copy is of, possibly itself a copy. */
   readonly of?: string;
 }
 
 /**
- * Makes every constant tensor of the top graph an initializer, in place: Constant nodes, and Identity nodes of
- * float initializers, which `tie` puts back where they are to follow what they copy.
+ * Turns every constant tensor of the top graph into an initializer, in place: Constant nodes, and Identity nodes of
+ * float initializers. `tie` restores those Identity nodes that must follow their input.
  *
- * @param inFunctions - the values made inside functions of the model
+ * @param inFunctions - values computed inside functions of the model
  * @returns where each initializer came from
  */
 export function gatherConstants(
@@ -36,7 +36,7 @@ export function gatherConstants(
     origins.set(tensor.name, { kind: 'initializer', name: tensor.name });
     tensors.set(tensor.name, tensor);
   }
-  // An initializer that is listed as an input too could be fed in place of; here it is a tensor like the others.
+  // An initializer that is also an input is a default that could be fed; here it is a constant like the others.
   graph.input = graph.input.filter(({ name }) => !tensors.has(name));
   const outputs = new Set(graph.output.map(({ name }) => name));
   const rest: NodeProto[] = [];

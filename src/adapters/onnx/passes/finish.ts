@@ -6,8 +6,8 @@ import { useFloat64Kernels } from './lower.ts';
 import { prune } from './prune.ts';
 
 /**
- * Makes a finished graph ready for ONNX Runtime, in place: drops what no output depends on, and writes what it has no
- * float64 kernels for in those that it has.
+ * Makes a finished graph ready for ONNX Runtime, in place: drops nodes that no output depends on, and replaces those
+ * without a float64 kernel by ones that have one.
  *
  * @throws OnnxError naming every node that has no float64 form
  */
@@ -20,8 +20,8 @@ export function finish(model: Model): void {
 }
 
 /**
- * Keeps ONNX Runtime from fusing a layer normalization whose epsilon is fed, in place: it would take 1e-5 for it (1.30).
- * A maximum of a value with itself stands between the sum with epsilon and its root, where no fusion expects it.
+ * Keeps ONNX Runtime from fusing a layer normalization whose epsilon is fed, in place: it would use 1e-5 instead (1.30).
+ * A maximum of the sum with itself goes between the sum and its root, where no fusion expects it.
  */
 function keepEpsilon(graph: GraphProto): void {
   const constant = new Set(graph.initializer.map(({ name }) => name));

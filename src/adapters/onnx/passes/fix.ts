@@ -4,10 +4,10 @@ import { fault, type Fault } from '../ir/errors.ts';
 import { dtypeName, tensorOf } from '../ir/tensor.ts';
 import type { Model } from '../ir/model.ts';
 
-/** Values of inputs that are to be the same in every run. */
+/** Values of inputs that are the same in every run. */
 export type FixedInputs = Readonly<Record<string, number | bigint | boolean | readonly number[]>>;
 
-/** Sizes of inputs that are to be the same in every run; null where a size varies. */
+/** Sizes of inputs that are the same in every run; null for sizes that vary. */
 export type FixedShapes = Readonly<Record<string, readonly (number | null)[]>>;
 
 const tensorTypeOf = ({ graph }: Model, name: string): TypeProto_Tensor | undefined => {
@@ -20,7 +20,7 @@ const unknownInput = (option: string, { graph }: Model, name: string): Fault => 
   return fault(`${option}: the model has no input ${JSON.stringify(name)}; it has ${names}.`);
 };
 
-/** Makes inputs constants of the graph, in place, so that what depends on them alone is settled beforehand. */
+/** Turns inputs into constants of the graph, in place: values that depend only on them become known. */
 export function fixInputs(model: Model, fixed: FixedInputs): Fault[] {
   const { graph } = model;
   return Object.entries(fixed).flatMap(([name, value]) => {
@@ -36,7 +36,7 @@ export function fixInputs(model: Model, fixed: FixedInputs): Fault[] {
     if (free > 1 || full.reduce((a, b) => a * b, 1) !== values.length || !full.every(Number.isInteger))
       return [
         fault(
-          `fix: the input ${JSON.stringify(name)} is ${dtypeName(type.elemType)} of shape [${shape.map((size) => (size < 0 ? '?' : size)).join(', ')}]; ${values.length} values do not fit.`,
+          `fix: the input ${JSON.stringify(name)} is ${dtypeName(type.elemType)} of shape [${shape.map((size) => (size < 0 ? '?' : size)).join(', ')}]; got ${values.length} values, which do not fit.`,
         ),
       ];
     graph.initializer.push(tensorOf(name, type.elemType, full, values));
@@ -46,8 +46,8 @@ export function fixInputs(model: Model, fixed: FixedInputs): Fault[] {
 }
 
 /**
- * Writes sizes into the types of inputs, in place, so that what depends on them alone is settled beforehand. A size with
- * a name is the same wherever it is named.
+ * Writes sizes into the types of inputs, in place: values that depend only on them become known. A named size is the
+ * same wherever its name occurs.
  */
 export function fixShapes(model: Model, shapes: FixedShapes): Fault[] {
   const named = new Map<string, number>();
@@ -62,7 +62,7 @@ export function fixShapes(model: Model, shapes: FixedShapes): Fault[] {
       const is = known.map((size) => size ?? '?').join(', ');
       return [
         fault(
-          `shapes: the input ${JSON.stringify(name)} has the shape [${is}], not [${sizes.map((size) => size ?? '?').join(', ')}].`,
+          `shapes: the input ${JSON.stringify(name)} has the shape [${is}], which does not fit [${sizes.map((size) => size ?? '?').join(', ')}].`,
         ),
       ];
     }

@@ -13,11 +13,11 @@ import { namesIn } from '../ir/graph.ts';
 import { renameValues } from '../ir/rename.ts';
 
 /**
- * Renames the values of a graph, in place, that have names which the convention gives to the loss or to what belongs to
- * one of `names`.
+ * Renames the values of a graph whose names the convention reserves, for the loss or for outputs that belong to one of
+ * `names`, in place.
  *
- * @returns the present name of each value, by its former one
- * @throws OnnxError if an input has such a name: it must keep it
+ * @returns a function from the former name of a value to its current one
+ * @throws OnnxError if an input has a reserved name, since inputs keep theirs
  */
 export function freeNames(graph: GraphProto, names: readonly string[]): (name: string) => string {
   const own = names.flatMap((name) =>
@@ -31,7 +31,7 @@ export function freeNames(graph: GraphProto, names: readonly string[]): (name: s
     throw new OnnxError(
       clash.map((name) =>
         fault(
-          `the model's input ${JSON.stringify(name)} has a name that the result gives to a value of its own; rename it.`,
+          `the model's input ${JSON.stringify(name)} has a name that the result needs for a value of its own; rename the input.`,
         ),
       ),
     );

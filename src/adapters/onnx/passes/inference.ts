@@ -7,7 +7,7 @@ import { decodeModel } from '../ir/model.ts';
 import { identityNode } from '../ir/node.ts';
 import { numbersOf } from '../ir/tensor.ts';
 
-/** Takes BatchNormalization and Dropout nodes out of their training mode, in place, in graphs inside others too. */
+/** Takes BatchNormalization and Dropout nodes out of training mode, in place, including those in subgraphs. */
 export function toInference(graph: { node: NodeProto[] }): void {
   withoutDropout(graph);
   graph.node = graph.node.flatMap((node) => {
@@ -16,7 +16,7 @@ export function toInference(graph: { node: NodeProto[] }): void {
   });
 }
 
-/** Lets Dropout nodes drop nothing, in place, in graphs inside others too. */
+/** Takes Dropout nodes out of training mode, in place, including those in subgraphs. */
 export function withoutDropout(graph: { node: readonly NodeProto[] }): void {
   for (const node of graph.node) {
     for (const subgraph of subgraphsOf(node)) withoutDropout(subgraph);
@@ -24,7 +24,7 @@ export function withoutDropout(graph: { node: readonly NodeProto[] }): void {
   }
 }
 
-/** True if a file holds a Dropout that may be in training mode, wherever it stands. */
+/** True if a file contains a Dropout that may be in training mode, in any graph or function. */
 export function mayDrop(bytes: Uint8Array): boolean {
   const { graph, functions } = decodeModel(bytes);
   const within = ({ node }: { node: readonly NodeProto[] }): boolean =>
@@ -34,7 +34,7 @@ export function mayDrop(bytes: Uint8Array): boolean {
   return within(graph) || functions.some(within);
 }
 
-/** Faults of the Dropout nodes in training mode inside the graphs of other nodes: their choice cannot be fed. */
+/** Returns the faults of Dropout nodes in training mode inside subgraphs: their masks cannot be fed. */
 export const droppingInside = (g: Builder): Fault[] => g.proto.node.flatMap((node) => inner(g, node));
 
 const inner = (g: Builder, node: NodeProto): Fault[] =>
@@ -48,12 +48,12 @@ const inner = (g: Builder, node: NodeProto): Fault[] =>
   });
 
 const UNFED =
-  "in training mode, inside the graph of another node, it cannot be fed with a choice of its own; dropout: 'off' trains without it.";
+  "in training mode inside a subgraph, its mask cannot be fed; use dropout: 'off' to train without it.";
 
-/** Changes a node to inference, and returns nodes that make its other outputs: the statistics stay as they are. */
+/** Switches a node to inference mode; returns nodes for its other outputs, which are the unchanged statistics. */
 function batchNormalization(node: NodeProto): NodeProto[] {
   const others = node.output.slice(1, 3);
-  // Until opset 13 the number of outputs told training from inference.
+  // Up to opset 13, the number of outputs distinguished training from inference.
   const training = attributesOf(node).int('training_mode', 0) !== 0 || others.some((output) => output !== '');
   if (!training) return [];
   node.output = node.output.slice(0, 1);

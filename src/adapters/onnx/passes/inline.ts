@@ -9,18 +9,18 @@ import type { Model } from '../ir/model.ts';
 import { renameValues } from '../ir/rename.ts';
 import { baseOpset } from './opset.ts';
 
-// A file of a few lines can call for more nodes than fit in memory.
-const most = 200_000;
+/** Most nodes after inlining: nested calls in a small file can expand to more than fit in memory. */
+const MAX_NODES = 200_000;
 
 /** The result of inlining. */
 export interface Inlined {
-  /** Every value that is made by what was a function's node. */
+  /** Every value computed by a node that came from a function. */
   readonly made: ReadonlySet<string>;
   readonly faults: readonly Fault[];
 }
 
 /**
- * Puts in place of each call of a model's own functions, in place, what the function does.
+ * Replaces each call of a model's own functions by the nodes of the function, in place.
  *
  * @param outside - values of the top graph that functions read
  */
@@ -43,8 +43,8 @@ export function inlineFunctions(model: Model, outside: ReadonlySet<string>): Inl
       if (callee === undefined) return [node];
       if (calling.includes(callee)) refuse(`the function ${callee.name} calls itself.`);
       count += callee.node.length;
-      if (count > most) refuse(`its functions stand for more than ${most} nodes.`);
-      const body = called(callee, node, `${node.name || 'call'}/${made.size}/`, outside);
+      if (count > MAX_NODES) refuse(`its functions expand to more than ${MAX_NODES} nodes.`);
+      const body = expandCall(callee, node, `${node.name || 'call'}/${made.size}/`, outside);
       for (const { output } of body) for (const name of output) made.add(name);
       return inlined(body, [...calling, callee]);
     });
@@ -69,20 +69,20 @@ const keyOf = (domain: string, name: string, overload: string) => `${domain}::${
 
 const standard = (opsets: Model['opsetImport']) => opsets.find(isStandard)?.version;
 
-/** Opsets may differ from the model's where nothing is to be converted. */
+/** Returns the fault of a function's opset: it may differ from the model's only if neither needs conversion. */
 function opsetFaults({ name, opsetImport }: FunctionProto, model: Model): Fault[] {
   const [own, models] = [standard(opsetImport), standard(model.opsetImport)];
   if (own === undefined || models === undefined || own === models) return [];
   if (own >= baseOpset && models >= baseOpset) return [];
   return [
     fault(
-      `the function ${JSON.stringify(name)} is of opset ${own}, the model of opset ${models}: export both as one, of ${baseOpset} or later.`,
+      `the function ${JSON.stringify(name)} is of opset ${own}, the model of opset ${models}; export both in the same opset, ${baseOpset} or later.`,
     ),
   ];
 }
 
-/** The nodes of a function, for one call of it. */
-function called(
+/** Returns the nodes of a function for one call. */
+function expandCall(
   callee: FunctionProto,
   call: NodeProto,
   prefix: string,
@@ -101,7 +101,7 @@ function called(
   return body.node;
 }
 
-/** Puts the call's attributes, or their defaults, in place of references to them; one given by none is left out. */
+/** Replaces references to attributes by those of the call, or by their defaults; removes those that have neither. */
 function giveAttributes(node: NodeProto, given: ReadonlyMap<string, AttributeProto>): void {
   node.attribute = node.attribute.flatMap((attribute) => {
     if (attribute.refAttrName === '') return [attribute];

@@ -12,29 +12,29 @@ import { loweringOf } from '../ops/index.ts';
 import { inferNode } from '../ops/infer.ts';
 import { floatTypeIn } from './precision.ts';
 
-/** A graph in simpler ops. */
+/** A graph whose nodes have been replaced by simpler ops. */
 export interface Lowered {
   readonly g: Builder;
   /** Number of nodes of each op that were replaced. */
   readonly replaced: ReadonlyMap<string, number>;
-  /** Nodes that refused; grows as more is found. */
+  /** Faults found so far; later passes add theirs. */
   readonly faults: Fault[];
 }
 
 /** Options of {@link lower}. */
 interface LowerOptions {
-  /** Type of numbers that meet no typed operand. @defaultValue the one that the graph mostly computes in */
+  /** Type of numbers without a typed operand. @defaultValue the type that most of the graph has */
   readonly float?: DType;
-  /** True to take random numbers from inputs. @defaultValue false */
+  /** True to feed random numbers through inputs. @defaultValue false */
   readonly feedsNoise?: boolean;
   /** Backend that will run the graph. @defaultValue `'cpu'` */
   readonly platform?: Platform | undefined;
 }
 
 /**
- * Rebuilds a graph, in place: works out what is known of each value, and writes nodes in simpler ops as their entries
- * say for the stage. A node that refuses stays at the stage `'read'`; later, an Identity takes its place, so that faults
- * further down are found too.
+ * Rebuilds a graph, in place: infers the type of each value, and replaces nodes by simpler ops as their entries say for
+ * the stage. A node that is refused stays at the stage `'read'`. At later stages an Identity replaces it, to find the
+ * faults of later nodes too.
  */
 export function lower(
   graph: GraphProto,
@@ -57,7 +57,7 @@ export function lower(
       const values = lowering?.(g, node, attributesOf(node));
       const made = graph.node.splice(before);
       nameAfter(node, made);
-      // What was written may hold nodes to be written in turn.
+      // The new nodes may have to be replaced in turn.
       for (const each of made) {
         if (loweringOf(opKey(each), stage)) write(each);
         else graph.node.push(each);
@@ -74,12 +74,12 @@ export function lower(
   return { g, replaced, faults };
 }
 
-/** Writes the nodes of a graph that stand for several simpler ones, in place, before parameters are chosen. */
+/** Replaces the nodes of a graph that have a decomposition at the stage `'read'`, in place. */
 export const expand = (graph: GraphProto): ReadonlyMap<string, number> =>
   graph.node.some((node) => loweringOf(opKey(node), 'read')) ? lower(graph, 'read').replaced : new Map();
 
 /**
- * Writes the nodes of a float64 graph that ONNX Runtime has no kernels for in those that it has, in place.
+ * Replaces the nodes of a float64 graph for which ONNX Runtime has no kernel, in place.
  *
  * @throws OnnxError naming every node that has no float64 form
  */
@@ -98,14 +98,14 @@ const appliesTo = (g: Builder, { input }: NodeProto, stage: Stage): boolean =>
 
 const standIn = ({ name, input, output }: NodeProto): NodeProto => identityNode(input[0] ?? '', output, name);
 
-/** Names nodes after the one that they stand for, for messages; the last of them has its very name. */
+/** Names nodes after the one that they replace, for messages; the last gets its exact name. */
 function nameAfter({ name }: NodeProto, made: readonly NodeProto[]): void {
   if (name === '') return;
   made.forEach((node, i) => (node.name = i === made.length - 1 ? name : `${name}/${node.output[0]}`));
 }
 
-/** Gives a value the name that the node's output had. */
+/** Gives a value the name of the output that it replaces. */
 function rename(g: Builder, value: Value | undefined, output: string): void {
-  if (value === undefined) refuse(`its output ${JSON.stringify(output)} is used, and cannot be had here.`);
+  if (value === undefined) refuse(`its output ${JSON.stringify(output)} is used, but has no rule here.`);
   g.append(identityNode(value, output, `${output}/out`));
 }

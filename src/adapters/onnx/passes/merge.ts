@@ -6,8 +6,8 @@ import { renameValues } from '../ir/rename.ts';
 import { read } from './read.ts';
 
 /**
- * Appends the graph of the user's own loss to a model, in place. Its inputs that are named as values of the model,
- * weights among them, are those values; the others become inputs.
+ * Appends the graph of the user's own loss to a model, in place. Inputs that have the name of a value of the model,
+ * including weights, read that value; the others become inputs of the model.
  *
  * @returns the loss, its first output
  */
@@ -32,7 +32,9 @@ export function mergeLossGraph(
   if (![...inputs].some((name) => made.has(name))) {
     const names = graph.output.map(({ name }) => JSON.stringify(name)).join(', ');
     throw new OnnxError([
-      fault(`the loss graph reads none of the model's values: name one of its inputs ${names}, say.`),
+      fault(
+        `the loss graph reads none of the model's values; give one of its inputs the name of one, such as ${names}.`,
+      ),
     ]);
   }
   graph.input.push(...own.graph.input.filter(({ name }) => !made.has(name)));

@@ -1,6 +1,6 @@
 /**
- * Constant float tensors that do not lie in the top graph of a file: in the graphs inside If, Loop and Scan, in the
- * model's own functions, and in attributes of linear models.
+ * Constant float tensors outside the top graph of a file: in the subgraphs of If, Loop and Scan, in the model's own
+ * functions, and in attributes of linear models.
  *
  * @module
  */
@@ -11,18 +11,18 @@ import { opKey } from '../ir/domain.ts';
 import { renameValues } from '../ir/rename.ts';
 import { DType, isFloat, isHalf, renamedTensor, tensorOf, type TensorProto } from '../ir/tensor.ts';
 
-/** A constant tensor, and where it stands in its file. */
+/** A constant tensor, and its location in the file. */
 export interface Nested {
-  /** Its own name if no other value has that, else one that tells where it is; the same for the same file. */
+  /** Its own name, if that is unique; otherwise a name that includes its location. The same file gives the same names. */
   readonly name: string;
   readonly tensor: TensorProto;
-  /** The Constant node, or the one with the attribute, that holds it; absent for an initializer. */
+  /** The Constant node, or the node with the attribute; absent for an initializer. */
   readonly node?: NodeProto;
   /** The attribute of a linear model that holds it. */
   readonly attribute?: string;
 }
 
-/** A scope in which constants lie. */
+/** A scope that contains constants. */
 interface Scope {
   readonly at: string;
   readonly nodes: NodeProto[];
@@ -37,7 +37,7 @@ interface Found extends Nested {
 
 const linearModels = new Set(['ai.onnx.ml::LinearRegressor', 'ai.onnx.ml::LinearClassifier']);
 
-/** All nested constants of a model, in the order of the file. */
+/** Returns the nested constants of a model, in the order of the file. */
 export const nestedConstants = (model: ModelProto): readonly Nested[] => findAll(model);
 
 function findAll({ graph, functions }: ModelProto): Found[] {
@@ -103,7 +103,7 @@ function definitionsIn(graph: GraphProto, functions: readonly FunctionProto[]): 
   return counts;
 }
 
-/** The coefficients `[targets, features]` and intercepts of a linear model, which are attributes of its node. */
+/** Adds the coefficients `[targets, features]` and intercepts of a linear model, which are attributes of its node. */
 function addLinear(node: NodeProto, add: (scope: Scope, inner: string, place: Omit<Nested, 'name'>) => void) {
   const attributes = attributesOf(node);
   const coefficients = attributes.floats('coefficients') ?? [];
@@ -120,10 +120,10 @@ function addLinear(node: NodeProto, add: (scope: Scope, inner: string, place: Om
 }
 
 /**
- * Makes every nested constant an initializer of the top graph, in place, read from where it was; linear models get
- * theirs as further inputs.
+ * Moves every nested constant to the initializers of the top graph, in place. Its readers read it from there; a linear
+ * model gets additional inputs.
  *
- * @returns their names, and those of them that functions read
+ * @returns the names of all, and of those that functions read
  */
 export function hoistConstants(model: ModelProto): {
   readonly names: string[];

@@ -9,15 +9,17 @@ import { DType, tensorOf } from '../ir/tensor.ts';
 import { opOf } from '../ops/index.ts';
 import { floatTypeIn } from './precision.ts';
 
-/** The opset that all rules are written for; later ones, which change none of what they use, are left alone. */
+/** Opset that all rules are written for. Models of later opsets are not converted: the rules hold for them too. */
 export const baseOpset = 18;
 const oldest = 7;
 
-/** Brings a model of opset 7 or later to opset 18 in place, where that is a matter of form. */
+/** Converts a model of opset 7 or later to opset 18, in place; returns the faults of nodes that cannot be converted. */
 export function upgradeOpset(model: Model): Fault[] {
   const standard = model.opsetImport.find(isStandard);
   if (standard === undefined)
-    return [fault('the model imports no opset of ONNX itself; there is nothing to differentiate.')];
+    return [
+      fault('the model does not import the standard opset of ONNX; there is nothing to differentiate.'),
+    ];
   const from = Number(standard.version);
   if (from < oldest)
     return [
@@ -35,7 +37,7 @@ export function upgradeOpset(model: Model): Fault[] {
   return faults;
 }
 
-/** Writes out the default axis of DFT, 1 up to opset 19 and −2 since, so that its rule need not know the opset. */
+/** Writes out the default axis of DFT, which is 1 up to opset 19 and −2 since: its rule does not know the opset. */
 function writeAxisOfDft(graph: GraphProto): void {
   for (const node of graph.node) {
     for (const subgraph of subgraphsOf(node)) writeAxisOfDft(subgraph);
@@ -87,7 +89,7 @@ function upgradeGraph(
   graph.node = nodes;
 }
 
-/** Means to change a node, and to put others before and after it. */
+/** Returns functions that change a node, and insert nodes before and after it. */
 const changesOf = (
   node: NodeProto,
   before: NodeProto[],

@@ -9,8 +9,8 @@ import { castNode } from '../ir/node.ts';
 import { opOf } from '../ops/index.ts';
 
 /**
- * Makes every float tensor, input, output and Cast of a graph float64, or float32, in place. Without a precision, only
- * what is of 16 bits becomes float32.
+ * Converts every float tensor, input, output and Cast of a graph to float64 or float32, in place. Without a precision,
+ * only 16-bit floats are converted, to float32.
  */
 export function convertPrecision(graph: GraphProto, precision: Precision | undefined): void {
   const to = precision === 'float64' ? DType.DOUBLE : DType.FLOAT;
@@ -31,7 +31,7 @@ function convertTypes(graph: GraphProto, from: ReadonlySet<DType>, to: DType): v
   graph.initializer = graph.initializer.map((t) => (single.has(t.name) ? t : tensor(t)));
   [...graph.input, ...graph.output, ...graph.valueInfo].forEach(typed);
   for (const node of graph.node) {
-    // Constants inside other graphs may list their numbers in other attributes than a tensor.
+    // Constants in subgraphs may list their numbers in another attribute than a tensor.
     const constant = constantTensor(node);
     if (constant && from.has(constant.dataType) && !node.attribute.some(({ t }) => t))
       node.attribute = nodeAttributes({ value: constant });
@@ -52,13 +52,13 @@ function convertTypes(graph: GraphProto, from: ReadonlySet<DType>, to: DType): v
 
 const zeros = () => nodeAttributes({ value: tensorOf('', DType.DOUBLE, [1], [0]) });
 
-/** Inputs that are float32 whatever a node computes in, such as the scales of a Resize. */
+/** Inputs that are float32 even if the node computes in float64, such as the scales of a Resize. */
 const float32InputsOf = (node: NodeProto) => opOf(node)?.float32 ?? [];
 
 const readAsFloat32 = (graph: GraphProto) =>
   new Set(graph.node.flatMap((node) => float32InputsOf(node).flatMap((i) => node.input[i] || [])));
 
-/** Casts to float32 for inputs that must be, where they are computed by nodes or fed. */
+/** Returns casts of inputs that must be float32, if they are fed or computed by nodes. */
 function castsFor(node: NodeProto, single: ReadonlySet<string>, made: ReadonlySet<string>): NodeProto[] {
   return float32InputsOf(node).flatMap((i) => {
     const name = node.input[i];
@@ -69,7 +69,7 @@ function castsFor(node: NodeProto, single: ReadonlySet<string>, made: ReadonlySe
   });
 }
 
-/** The float type that a graph mostly computes in. */
+/** Returns the float type of most inputs and initializers of a graph. */
 export function floatTypeIn(graph: GraphProto): DType {
   const types = [
     ...graph.initializer.map(({ dataType }) => dataType),

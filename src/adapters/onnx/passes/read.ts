@@ -15,7 +15,7 @@ import { hoistConstants } from './nested.ts';
 import { upgradeOpset } from './opset.ts';
 import { convertPrecision } from './precision.ts';
 
-/** The options of `differentiate` that bear on a model before anything is added to it. */
+/** Options of `differentiate` for reading a model. */
 export interface ReadOptions {
   readonly externalData?: ExternalData;
   readonly precision?: Precision;
@@ -24,19 +24,18 @@ export interface ReadOptions {
   readonly shapes?: FixedShapes;
 }
 
-/** A model in the one form that everything after works on. */
+/** A model in the normalized form that later passes expect. */
 export interface ModelRead {
   readonly model: Model;
-  /** The place of each initializer in the file. */
+  /** Location of each initializer in the file. */
   readonly origins: ReadonlyMap<string, Origin>;
   /** Number of nodes of each op that simpler ones replaced. */
   readonly expanded: ReadonlyMap<string, number>;
 }
 
 /**
- * Reads a model, puts its own functions in place of their calls, checks its wiring, makes every constant an
- * initializer, brings it to opset 18 or later and to the precision asked for, and writes in simpler ops what stands
- * for several of them.
+ * Reads a model and normalizes it: inlines its own functions, checks its structure, turns every constant into an
+ * initializer, converts it to opset 18 or later and to the requested precision, and decomposes composite ops.
  *
  * @throws OnnxError with all faults of the file at once
  */
@@ -51,7 +50,7 @@ export function read(
   const unfixed = [...fixShapes(model, shapes), ...fixInputs(model, fix)];
   const { made, faults: calls } = inlineFunctions(model, inFunctions);
   const faults = [...unfixed, ...calls, ...structureFaults(model)];
-  // Before anything adds constants of its own: those stand nowhere in the file.
+  // Before later passes add constants of their own, which are not in the file.
   const origins = gatherConstants(model, made);
   for (const name of nested) origins.set(name, { kind: 'nested', name });
   for (const { name, dataType } of model.graph.initializer) {
@@ -66,13 +65,13 @@ export function read(
   const expanded = expand(model.graph);
   const apart = batch && [...batch.faults, ...meetingSamples(model, batch.freed)];
   if (apart && apart.length > 0) throw new OnnxError(apart);
-  // Optimized models import the opsets of domains that other runtimes may not know.
+  // Optimized models import opsets of domains that other runtimes may not know.
   const domains = new Set(domainsIn(model.graph));
   model.opsetImport = model.opsetImport.filter((opset) => isStandard(opset) || domains.has(opset.domain));
   return { model, origins, expanded };
 }
 
-/** Takes the numbers that a ZipMap would sort into maps by class for its result, in place: a tensor [N, classes]. */
+/** Replaces a ZipMap by the tensor that it would turn into maps, `[N, classes]`, in place. */
 function leaveMapsOut(graph: GraphProto): void {
   graph.node = graph.node.map((node) => {
     if (opKey(node) !== 'ai.onnx.ml::ZipMap') return node;
@@ -81,7 +80,7 @@ function leaveMapsOut(graph: GraphProto): void {
   });
 }
 
-/** Gives ONNX's own domain the one of its two names that is usual, in place. */
+/** Gives the standard domain the more common of its two names, in place. */
 function nameDomains({ graph, functions, opsetImport }: Model): void {
   const renameIn = (nodes: readonly NodeProto[]): void => {
     for (const node of nodes) {

@@ -1,5 +1,5 @@
 /**
- * Roles of constant tensors, by the places that they take in the ops that read them.
+ * Roles of constant tensors, determined by the inputs of ops that read them.
  *
  * @module
  */
@@ -12,30 +12,30 @@ import { axisFrom, range } from '../ir/shape.ts';
 import { isFloat, numbersOf, shapeOf, type TensorProto } from '../ir/tensor.ts';
 import { ops } from '../ops/index.ts';
 
-/** Name of a node's op, or of the op that an optimized one of ONNX Runtime's own stands for. */
+/** Name of a node's op, without the domain of ONNX Runtime's optimized ops. */
 const plainOp = (node: NodeProto): string => opKey(node).replace(/^com\.microsoft(\.\w+)?::/, '');
 const opOf = (node: NodeProto): Op | undefined => ops.get(plainOp(node));
 
-/** A tensor that is moved more often than this is not followed to its end. */
+/** Most nodes through which a tensor is followed. */
 const LONGEST_PATH = 16;
 
-/** A node that reads a value, and as which of its inputs. */
+/** A node that reads a value, and the index of the input. */
 export type Reader = readonly [NodeProto, number];
 
 /** The readers of each value. */
 export type Readers = ReadonlyMap<string, readonly Reader[]>;
 
-/** A role, and the place where a tensor has it. */
+/** A role, and the node that gives it to a tensor. */
 export interface Found extends Role {
   readonly why: string;
 }
 
-/** A reason why a tensor is no parameter, a short phrase. */
+/** The reason why a tensor is not a parameter, as a short phrase. */
 export interface NoRole {
   readonly against: string;
 }
 
-/** The values that depend on some trained layer: what comes before the first layer is preprocessing. */
+/** Returns the values that depend on a layer with weights. Nodes before the first such layer are preprocessing. */
 export function learnedValues(
   nodes: readonly NodeProto[],
   initializers: readonly TensorProto[],
@@ -66,7 +66,7 @@ export function learnedValues(
   return learned;
 }
 
-/** The products by a weight of one column: layers of one unit, whose bias is a single number. */
+/** Returns the products with a one-column weight: layers of one unit, whose bias is a single number. */
 export function singleUnits(
   nodes: readonly NodeProto[],
   initializers: readonly TensorProto[],
@@ -92,7 +92,7 @@ export function findRole(
   return follow(tensor.name, []);
 
   function follow(name: string, path: readonly NodeProto[]): Found | NoRole {
-    let against = 'a constant of the graph, in no place where weights stand';
+    let against = 'a constant, not used as a weight';
     for (const [node, i] of readers.get(name) ?? []) {
       if (i === 0 && opOf(node)?.carries && path.length < LONGEST_PATH && !learned.has(node.output[0])) {
         for (const output of node.output) {
@@ -114,7 +114,7 @@ export function findRole(
   }
 }
 
-/** The role of input i of a node. */
+/** Returns the role of input i of a node; undefined if it has none. */
 function direct(
   node: NodeProto,
   i: number,
@@ -134,18 +134,18 @@ function direct(
   }
   const other = node.input[1 - i];
   if (!learned.has(other)) return { against: 'applied before any layer: part of the preprocessing' };
-  // A scalar has no axis; the bias of one unit has.
+  // A scalar has no axis; the bias of a single unit has one.
   const single = rank > 0 && shapeOf(tensor).every((size) => size === 1) && singles.has(other);
   const role = operand === 'added' && single ? biasRole : operandRole(operand, tensor);
   return 'against' in role ? role : where(role);
 }
 
-/** The role of a constant operand of arithmetic after a layer. */
+/** Returns the role of a constant operand of arithmetic after a layer. */
 function operandRole(operand: NonNullable<Op['operand']>, tensor: TensorProto): Role | NoRole {
   const wide = shapeOf(tensor).filter((size) => size !== 1).length;
   if (wide === 0) return { against: 'a single number in arithmetic' };
   if (numbersOf(tensor).some((value) => !(Math.abs(value) < 1e4)))
-    return { against: 'looks like a mask: it holds values beyond 1e4' };
+    return { against: 'looks like a mask: it has values beyond ±1e4' };
   if (operand === 'divisor') return { against: 'a constant divisor' };
   if (operand !== 'factor') return wide === 1 ? biasRole : roleNamed('offset', 'other');
   return wide === 1
@@ -153,12 +153,12 @@ function operandRole(operand: NonNullable<Op['operand']>, tensor: TensorProto): 
     : { against: 'a constant factor of several axes, as of a position encoding' };
 }
 
-/** A role seen through the ops between it and the tensor: filter axes survive transposition, and nothing else. */
+/** Adapts a role to the ops between its node and the tensor: filter axes survive only transposition. */
 function through(found: Found, path: readonly NodeProto[], tensor: TensorProto): Found {
   const { kind, name, filterAxes, why } = found;
   const moves = path.filter((node) => opOf(node)?.carries !== 'all');
   const transposed = moves.every((node) => plainOp(node) === 'Transpose');
-  // The gates of a recurrent layer may be cut out and stacked anew; the rows of a matrix are units all the same.
+  // The gates of a recurrent layer may be cut apart and stacked again; the rows of a matrix are still units.
   const stacked = filterAxes?.length === 2 && tensor.dims.length === 2 ? [0] : undefined;
   const axes = transposed
     ? moves.reduceRight<readonly number[] | undefined>((axes, node) => {

@@ -13,15 +13,15 @@ import { decompositionOf, ruleOf } from '../ops/index.ts';
 
 /** The result of a reverse sweep. */
 export interface Sweep {
-  /** The gradient of the loss with respect to each value of `wrt` that it depends on. */
+  /** Gradient of the loss with respect to each value of `wrt` that it depends on. */
   readonly gradients: ReadonlyMap<Value, Value>;
-  /** Every node that has no rule, or whose rule refused it. */
+  /** Faults of nodes that have no rule, or whose rule refused them. */
   readonly faults: readonly Fault[];
 }
 
 /**
- * Appends to a graph the gradient of one of its scalars, by the reverse mode: each node on a path from `wrt` to
- * the loss hands the cotangents of its outputs to its inputs.
+ * Appends the gradient of a scalar to its graph, by reverse-mode differentiation: each node on a path from `wrt` to the
+ * loss passes the cotangents of its outputs on to its inputs.
  *
  * @param loss - a scalar of the graph
  * @param wrt - float values of the graph
@@ -30,10 +30,10 @@ export const sweep = (g: Builder, loss: Value, wrt: readonly Value[], platform: 
   pullBack(g, [[loss, g.filled(g.shape(loss), 1, g.dtypeOf(loss))]], wrt, platform);
 
 /**
- * As {@link sweep}, from the cotangents of any values.
+ * As {@link sweep}, starting from the cotangents of any values.
  *
  * @param seeds - values and their cotangents; those of one value add up
- * @param nodes - the part of the graph to go through
+ * @param nodes - part of the graph to go through
  */
 function pullBack(
   g: Builder,
@@ -64,7 +64,7 @@ function pullBack(
       found = cotangentsOf(g, node, inputs, arrived, wanted, platform);
     } catch (error) {
       faults.push(faultOf(node, error));
-      // So that faults further up the graph are found too; the result is thrown away.
+      // Continue with zeros, to find the faults of earlier nodes too; the result is not used.
       found = inputs.map((input, i) => wanted[i] && g.zerosLike(input));
     }
     inputs.forEach((input, i) => {
@@ -80,11 +80,11 @@ function pullBack(
   return { gradients, faults };
 }
 
-/** The values that a node reads: its inputs, then what the graphs inside it read of the graph around. */
+/** Returns the values that a node reads: its inputs, then the values of this graph that its subgraphs read. */
 const readBy = (node: NodeProto): readonly Value[] =>
   subgraphsOf(node).length === 0 ? node.input : [...node.input, ...capturedBy(node)];
 
-/** The nodes that lie between values of a graph and one that depends on them. */
+/** Returns the nodes on paths from the values `wrt` to the loss. */
 export function nodesBetween(g: Builder, wrt: readonly Value[], loss: Value): NodeProto[] {
   const nodes = [...g.proto.node];
   const needed = reaching(nodes, reachedFrom(g, nodes, new Set(wrt)), [loss]);
@@ -94,14 +94,14 @@ export function nodesBetween(g: Builder, wrt: readonly Value[], loss: Value): No
   );
 }
 
-// Their integers stand for the real numbers that went in: a path through them goes on, or is refused, but is not cut.
+// Their integers represent real numbers: a derivative passes through them, or is refused, but does not end there.
 const quantizing = new Set(['QuantizeLinear', 'DynamicQuantizeLinear']);
 
-/** True for the integers between a QuantizeLinear and a DequantizeLinear, which carry cotangents of real numbers. */
+/** True for integers between a QuantizeLinear and a DequantizeLinear, whose cotangents are those of real numbers. */
 const standsForReal = (node: NodeProto, output: boolean, i: number): boolean =>
   i === 0 && opKey(node) === (output ? 'QuantizeLinear' : 'DequantizeLinear');
 
-/** The values that depend on `sources`, as far as a derivative can. */
+/** Returns the values that depend on `sources` along paths that derivatives can follow. */
 function reachedFrom(
   g: Builder,
   nodes: readonly NodeProto[],
@@ -118,7 +118,7 @@ function reachedFrom(
   return active;
 }
 
-/** Those of `active` that one of `ends` depends on. */
+/** Returns the values of `active` that one of `ends` depends on. */
 function reaching(
   nodes: readonly NodeProto[],
   active: ReadonlySet<Value>,
@@ -167,16 +167,16 @@ function cotangentsOf(
     },
   };
   const found = rule(context);
-  const unsaid = found.length === 0 ? -1 : wanted.findIndex((want, i) => want && i >= found.length);
-  if (unsaid >= 0)
+  const missing = found.length === 0 ? -1 : wanted.findIndex((want, i) => want && i >= found.length);
+  if (missing >= 0)
     throw new Refusal(
-      `its input ${unsaid}, ${JSON.stringify(inputs[unsaid])}, is to be differentiated by, or depends on what is; there is no rule for that.`,
+      `it has no rule for the gradient of its input ${missing}, ${JSON.stringify(inputs[missing])}, which depends on what is differentiated by.`,
     );
   found.forEach((cotangent, i) => cotangent && wanted[i] && checkShape(g, cotangent, inputs[i]));
   return found;
 }
 
-/** The rule of an op that has none of its own: it is written in simpler ops beside its node, and those have rules. */
+/** Makes the rule of an op without its own: appends its simpler ops in addition to the node, and differentiates these. */
 const throughSimplerOps =
   (lowering: Lowering): VjpRule =>
   ({ g, node, attributes, inputs, dys, needs, platform }) => {
@@ -190,19 +190,19 @@ const throughSimplerOps =
       refuse('one of its outputs has no rule.');
     const wrt = inputs.filter((input, i) => needs(i) && inputs.indexOf(input) === i);
     const { gradients, faults } = pullBack(g, seeds, wrt, platform, g.proto.node.slice(before));
-    if (faults.length > 0) refuse(`in what it stands for, ${faults.map(sentence).join('; ')}`);
+    if (faults.length > 0) refuse(`in its simpler ops, ${faults.map(sentence).join('; ')}`);
     return inputs.map((input, i) => (inputs.indexOf(input) === i ? gradients.get(input) : undefined));
   };
 
-/** ONNX Runtime's optimizer puts ops of its own in; those that are bound to a processor cannot be undone. */
+/** Returns the reason for an op without a rule. ONNX Runtime's optimizer inserts ops that cannot always be undone. */
 const noRule = ({ domain }: NodeProto): string =>
   domain.startsWith('com.microsoft')
-    ? "no rule for its gradient, an op of ONNX Runtime's own: train the model as it was before it was optimized or quantized, or optimize it to the level 'basic' or 'extended' only; registerVjp adds a rule."
+    ? "no rule for its gradient: it is an op of ONNX Runtime's own. Train the model from before it was optimized or quantized, or optimize it only to the level 'basic' or 'extended'; registerVjp adds a rule."
     : 'no rule for its gradient; registerVjp adds one.';
 
 const show = (shape: Shape) => `[${shape.join(', ')}]`;
 
-/** A cotangent of another shape than its value's would be a wrong gradient: it is refused, whatever its rule. */
+/** Refuses a cotangent whose shape differs from its value's, which would be a wrong gradient. */
 function checkShape(g: Builder, cotangent: Value, input: Value): void {
   const [got, must] = [g.shapeOf(cotangent), g.shapeOf(input)];
   const fits =

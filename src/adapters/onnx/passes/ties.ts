@@ -4,13 +4,13 @@ import { identityNode } from '../ir/node.ts';
 /** A tensor that an Identity copies from another. */
 export interface Copy {
   readonly name: string;
-  /** The tensor it copies: a constant one, or another copy. */
+  /** The tensor that it copies: a constant, or another copy. */
   readonly of: string;
-  /** True if it follows what it copies: the two are one parameter, trained and written as one. */
+  /** True if it follows that tensor: the two are trained and written as one parameter. */
   readonly tied: boolean;
 }
 
-/** Makes the copies that follow others an Identity of them again, in place; `gatherConstants` made them initializers. */
+/** Turns tied copies back into Identity nodes, in place; `gatherConstants` made them initializers. */
 export function tie(graph: GraphProto, copies: readonly Copy[]): void {
   const tied = copies.filter((copy) => copy.tied);
   const names = new Set(tied.map(({ name }) => name));

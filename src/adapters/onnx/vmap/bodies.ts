@@ -71,7 +71,9 @@ const ifRule: BodyRule = (c) => {
 /** Returns the sizes of one slice of a sequence, whose length may be unknown. */
 function sliceOf(c: BodyContext, name: Value): readonly number[] {
   const slice = c.shapeOf(name)?.slice(1);
-  return isStatic(slice) ? slice : refuse(`the shape of ${JSON.stringify(name)} is not known beforehand.`);
+  return isStatic(slice)
+    ? slice
+    : refuse(`the shape of ${JSON.stringify(name)} is not known before the model runs.`);
 }
 
 /** Moves the extra axis of stacked results to the front, `[T, count, …] → [count, T, …]`; those before `from` are states. */

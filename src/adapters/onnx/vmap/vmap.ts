@@ -104,7 +104,7 @@ const sharedOutputs = (graph: GraphProto, g: Builder): Map<Value, Value> =>
 
 function staticShape(one: Graph, value: Value): readonly number[] {
   const shape = one.shapeOf(value);
-  if (!isStatic(shape)) refuse(`the shape of ${JSON.stringify(value)} is not known beforehand.`);
+  if (!isStatic(shape)) refuse(`the shape of ${JSON.stringify(value)} is not known before the model runs.`);
   return shape.includes(0) ? refuse(`${JSON.stringify(value)} is empty.`) : shape;
 }
 
@@ -131,7 +131,8 @@ function mapNode(copies: Copies, node: NodeProto): void {
     value: (i) => values.get(input[i] ?? '') ?? named(input[i] ?? ''),
     shape: (i) => staticShape(one, input[i] ?? ''),
     out: (k = 0) => staticShape(one, output[k]),
-    integers: (i) => one.integersOf(input[i] ?? '') ?? refuse(`its input ${i} is not known beforehand.`),
+    integers: (i) =>
+      one.integersOf(input[i] ?? '') ?? refuse(`its input ${i} is not known before the model runs.`),
   };
   applyRule(context, copies).forEach((value, k) => output[k] && values.set(output[k], value));
 }
