@@ -10,7 +10,7 @@
 import { create } from '@bufbuild/protobuf';
 import { OperatorSetIdProtoSchema } from 'onnx-buf';
 import type { NodeProto } from 'onnx-buf';
-import { attributesOf, type AttributeValues } from '../ir/attributes.ts';
+import { attributesOf, type Attributes, type AttributeValues } from '../ir/attributes.ts';
 import { Builder } from '../ir/builder.ts';
 import { opKey } from '../ir/domain.ts';
 import { capturedBy, type Value } from '../ir/graph.ts';
@@ -39,7 +39,11 @@ export function inBlocks(bytes: Uint8Array, size: number): Uint8Array {
   const onlyRelu = soleRelus(nodes, new Set(graph.output.map(({ name }) => name)));
   const blocks: Blocks = { g, size, onlyRelu, reordered: new Map(), taken: new Set() };
   for (const node of nodes) {
-    const isWritten = blocks.taken.has(node) || convolve(blocks, node) || convolveTransposed(blocks, node);
+    const isWritten =
+      blocks.taken.has(node) ||
+      convolve(blocks, node) ||
+      convolveTransposed(blocks, node) ||
+      moveChannelsLast(blocks, node);
     if (!isWritten) g.append(node);
   }
   if (!graph.node.some((node) => node.domain === domain)) return bytes;
@@ -109,7 +113,7 @@ function convolve(blocks: Blocks, node: NodeProto): boolean {
 }
 
 /**
- * Writes a ConvTranspose with strides and one channel per group, as the gradient of a depthwise convolution has it: the
+ * Writes a ConvTranspose without strides, or of one channel per group, as the gradients of convolutions have them: the
  * convolution of its input, with zeros put between, with the flipped weight. Returns false if it is to stay as it is.
  */
 function convolveTransposed(blocks: Blocks, node: NodeProto): boolean {
@@ -117,41 +121,92 @@ function convolveTransposed(blocks: Blocks, node: NodeProto): boolean {
   if (opKey(node) !== 'ConvTranspose' || node.input[2]) return false;
   const attributes = attributesOf(node);
   const [x, w] = node.input;
-  const shape = weightShape(g, w);
-  const image = imageSizes(g.shapeOf(x));
+  const given = weightShape(g, w);
+  if (given === undefined) return false;
+  const [inner, outer, ...kernel] = given;
   const group = attributes.int('group', 1);
-  if (!shape || image === undefined || formOf(shape, group, size) !== 'depthwise') return false;
-  const [filters, , ...kernel] = shape;
-  const strides = attributes.ints('strides') ?? [1, 1];
+  const shape = group === 1 ? [outer, inner, ...kernel] : given;
+  const form = formOf(shape, group, size);
   inferNode(g, node);
   const type = g.types.get(node.output[0]);
-  const outs = imageSizes(type?.shape);
-  const begins = kernel.map((k, i) => k - 1 - (attributes.ints('pads')?.[i] ?? 0));
-  if (outs === undefined) return false;
-  const lengths = image.map((length, i) => length * strides[i]);
-  const ends = outs.map((out, i) => out - lengths[i] - begins[i] + kernel[i] - 1);
-  const isPlain = (attributes.ints('dilations') ?? [1]).every((dilation) => dilation === 1);
-  if (!isPlain || attributes.has('auto_pad') || [...begins, ...ends].some((pad) => pad < 0)) return false;
-  const repeated = blocked(g, 'Upsample', [inLayout(blocks, x)], {
-    scales: [1, 1, ...strides],
-    mode: 'nearest',
+  const window = flippedWindow(attributes, kernel, imageSizes(g.shapeOf(x)), imageSizes(type?.shape));
+  if (form === undefined || form === 'few channels' || window === undefined) return false;
+  const { strides, lengths, pads, growth } = window;
+  const isDense = strides.every((stride) => stride === 1);
+  if (form === 'blocks' && (!isDense || growth * paddingOf(shape, size) > MOST_PADDING)) return false;
+  const both = (value: number) => g.integers([value, value]);
+  const reversed = g.slices(w, both(-1), both(-(2 ** 31)), [2, 3], both(-1));
+  const flipped = group === 1 ? g.transpose(reversed, [1, 0, 2, 3]) : reversed;
+  const apart = isDense
+    ? inLayout(blocks, x)
+    : withZerosBetween(blocks, x, upTo(inner, size), lengths, strides);
+  const convolved = blocked(g, 'Conv', [apart, weightInLayout(g, flipped, shape, form, size)], {
+    kernel_shape: kernel,
+    group: form === 'depthwise' ? upTo(inner, size) : 1,
+    pads,
   });
-  const [height, width] = lengths;
-  const channels = upTo(filters, size);
+  outOfLayout(g, convolved, shape[0], node.output[0], type);
+  return true;
+}
+
+/**
+ * Strides of a ConvTranspose, and for the convolution in its place: lengths of the image with zeros between, padding, and
+ * the number of its places for each of the input. Undefined where sizes are open, or padding would be negative.
+ */
+function flippedWindow(
+  attributes: Attributes,
+  kernel: readonly number[],
+  image: readonly number[] | undefined,
+  outs: readonly number[] | undefined,
+) {
+  const isPlain = (attributes.ints('dilations') ?? [1]).every((dilation) => dilation === 1);
+  if (image === undefined || outs === undefined || !isPlain || attributes.has('auto_pad')) return undefined;
+  const strides = attributes.ints('strides') ?? [1, 1];
+  const lengths = image.map((length, i) => length * strides[i]);
+  const begins = kernel.map((k, i) => k - 1 - (attributes.ints('pads')?.[i] ?? 0));
+  const pads = [...begins, ...outs.map((out, i) => out - lengths[i] - begins[i] + kernel[i] - 1)];
+  const growth = (outs[0] * outs[1]) / (image[0] * image[1]);
+  return pads.some((pad) => pad < 0) ? undefined : { strides, lengths, pads, growth };
+}
+
+/** The layout of x with zeros between its places, up to those lengths. */
+function withZerosBetween(
+  blocks: Blocks,
+  x: Value,
+  channels: number,
+  [height, width]: readonly number[],
+  strides: readonly number[],
+): Value {
+  const { g, size } = blocks;
+  const scales = [1, 1, ...strides];
+  const repeated = blocked(g, 'Upsample', [inLayout(blocks, x)], { scales, mode: 'nearest' });
   const isOwn = (_: unknown, i: number) => {
     const place = Math.floor(i / size) % (height * width);
     return Math.floor(place / width) % strides[0] === 0 && (place % width) % strides[1] === 0 ? 1 : 0;
   };
   const own = Float32Array.from({ length: channels * height * width }, isOwn);
-  const apart = g.mul(repeated, g.constant(DType.FLOAT, [channels, height, width], own));
-  const both = (value: number) => g.integers([value, value]);
-  const flipped = g.slices(w, both(-1), both(-(2 ** 31)), [2, 3], both(-1));
-  const convolved = blocked(g, 'Conv', [apart, weightInLayout(g, flipped, shape, 'depthwise', size)], {
-    kernel_shape: kernel,
-    group: channels,
-    pads: [...begins, ...ends],
-  });
-  outOfLayout(g, convolved, filters, node.output[0], type);
+  return g.mul(repeated, g.constant(DType.FLOAT, [channels, height, width], own));
+}
+
+/**
+ * Writes a Transpose that moves channels to the last axis, as the gradient with respect to a weight has it: blocks are
+ * halfway there, and mostly made for the convolution. Returns false if it is to stay as it is.
+ */
+function moveChannelsLast(blocks: Blocks, node: NodeProto): boolean {
+  const { g, size } = blocks;
+  const perm = opKey(node) === 'Transpose' ? attributesOf(node).ints('perm') : undefined;
+  const [x] = node.input;
+  const [, channels, ...image] = g.shapeOf(x) ?? [];
+  if (perm?.join() !== '0,2,3,1' || g.dtypeOf(x) !== DType.FLOAT || !isStatic(image)) return false;
+  if (typeof channels !== 'number' || channels % size !== 0) return false;
+  inferNode(g, node);
+  const [output] = node.output;
+  const type = g.types.get(output);
+  const [height, width] = image;
+  const split = g.reshape(inLayout(blocks, x), [-1, channels / size, height * width, size]);
+  const moved = channels === size ? split : g.transpose(split, [0, 2, 1, 3]);
+  g.append(nodeOf('Reshape', [moved, g.integers([-1, height, width, channels])], [output]));
+  if (type) g.types.set(output, type);
   return true;
 }
 
@@ -190,9 +245,12 @@ function formOf([outer, inner, ...kernel]: readonly number[], group: number, siz
     return isDepthwise && isLong ? 'depthwise' : undefined;
   }
   if (inner < size) return inner >= FEWEST && isLong ? 'few channels' : undefined;
-  const padding = (upTo(outer, size) / outer) * (upTo(inner, size) / inner);
-  return inner % ALIGNMENT === 0 && padding <= MOST_PADDING ? 'blocks' : undefined;
+  return inner % ALIGNMENT === 0 && paddingOf([outer, inner], size) <= MOST_PADDING ? 'blocks' : undefined;
 }
+
+/** Multiply-adds with the padding of blocks, for each that is needed. */
+const paddingOf = ([outer, inner]: readonly number[], size: number): number =>
+  (upTo(outer, size) / outer) * (upTo(inner, size) / inner);
 
 /** Appends an op on the blocked layout. */
 function blocked(

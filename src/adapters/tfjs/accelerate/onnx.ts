@@ -88,16 +88,17 @@ export async function openGraph(
   bytes: Uint8Array,
   { target, sessionOptions }: OnnxOptions,
 ): Promise<GraphSession> {
-  const [{ planOf }, { open, run }] = await Promise.all([
+  const [{ planOf }, { openPlanned }, { run }] = await Promise.all([
     import('../../onnx/train/options.ts'),
+    import('../../onnx/train/blocks.ts'),
     import('../../onnx/train/session.ts'),
   ]);
-  const { session } = planOf(where, {
+  const plan = planOf(where, {
     loss: 'mse',
     ...(target !== undefined && { target }),
     ...(sessionOptions !== undefined && { sessionOptions }),
   });
-  const opened = await open(ort, bytes, session('float32'));
+  const opened = await openPlanned(ort, bytes, plan, 'float32');
   return { run: (feeds, fetches) => run(opened, feeds, fetches), release: () => opened.release() };
 }
 
