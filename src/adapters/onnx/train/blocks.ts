@@ -3,8 +3,15 @@
  *
  * @module
  */
+import { create } from '@bufbuild/protobuf';
+import { GraphProtoSchema, ModelProtoSchema, OperatorSetIdProtoSchema } from 'onnx-buf';
+import { sizeOf } from '../../../core/layout.ts';
 import type { Precision } from '../../../core/problem.ts';
-import { graph } from '../build/network.ts';
+import { Builder } from '../ir/builder.ts';
+import { encodeModel } from '../ir/model.ts';
+import { DType } from '../ir/tensor.ts';
+import { inferNode } from '../ops/infer.ts';
+import { baseOpset } from '../passes/opset.ts';
 import { inBlocks } from '../passes/blocked.ts';
 import type { Plan } from './options.ts';
 import { fillsOutputs, openSession, tensorOver, type Ort, type OrtSession } from './ort.ts';
@@ -54,57 +61,59 @@ async function tried(ort: Ort): Promise<number> {
   return 0;
 }
 
-const numbers = (length: number) => Float32Array.from({ length }, (_, i) => Math.sin(i * i + i));
+/** Inputs of {@link trial}. */
+const inputs = {
+  x: [2, 16, 5, 6],
+  weight: [16, 16, 3, 3],
+  deep: [16, 1, 3, 3],
+  few: [2, 4, 5, 6],
+  'few.weight': [12, 4, 3, 3],
+};
+
+/** A model with a convolution in each form that {@link inBlocks} writes. */
+function trial(): Uint8Array {
+  const proto = create(GraphProtoSchema, { name: 'trial' });
+  const g = new Builder(proto, inferNode);
+  for (const [name, shape] of Object.entries(inputs)) g.addInput(name, DType.FLOAT, shape);
+  const pads = [1, 1, 1, 1];
+  const full = g.op('Relu', [g.op('Conv', ['x', 'weight'], { pads })]);
+  const depthwise = g.op('Conv', [full, 'deep'], { pads, group: 16 });
+  const steps = { strides: [2, 2], output_padding: [1, 1] };
+  const back = g.op('ConvTranspose', [depthwise, 'deep'], { pads, group: 16, ...steps });
+  g.addOutput('a', g.op('ConvTranspose', [back, 'weight'], { pads }));
+  g.addOutput('b', g.op('Conv', ['few', 'few.weight'], { pads }));
+  g.addOutput('c', g.transpose(full, [0, 2, 3, 1]));
+  const opsetImport = [create(OperatorSetIdProtoSchema, { domain: '', version: BigInt(baseOpset) })];
+  const model = create(ModelProtoSchema, { irVersion: 8n, opsetImport, graph: proto });
+  return encodeModel(Object.assign(model, { graph: proto }));
+}
 
 /** True if convolutions in blocks of a size give what those in the standard layout do. */
 async function agrees(ort: Ort, size: number): Promise<boolean> {
-  const shapes = {
-    x: [2, 16, 5, 6],
-    w: [16, 16, 3, 3],
-    v: [16, 1, 3, 3],
-    u: [12, 4, 3, 3],
-    x4: [2, 4, 5, 6],
-  };
-  const g = graph({ seed: 1 });
-  for (const [name, shape] of Object.entries(shapes)) g.input(name, shape);
-  const at = { pads: [1, 1, 1, 1] };
-  const full = g.relu(g.op('Conv', ['x', 'w'], at));
-  const deep = g.op('Conv', [full, 'v'], { ...at, group: 16 });
-  const back = g.op('ConvTranspose', [deep, 'v'], {
-    ...at,
-    group: 16,
-    strides: [2, 2],
-    output_padding: [1, 1],
-  });
-  g.output('deep', back);
-  g.output('few', g.op('Conv', ['x4', 'u'], at));
-  const bytes = g.toBytes();
-  const feeds = Object.fromEntries(
-    Object.entries(shapes).map(([name, shape]) => {
-      return [name, tensorOver(ort, 'float32', numbers(shape.reduce((a, b) => a * b)), shape)];
-    }),
-  );
-  const compute = async (model: Uint8Array): Promise<number[]> => {
-    // Neither fused nor logged.
-    const session = await openSession(ort, model, {
-      logSeverityLevel: 4,
-      graphOptimizationLevel: 'disabled',
-    });
-    try {
-      const { deep, few } = await session.run(feeds, ['deep', 'few']);
-      return [...Array.from(deep.data, Number), ...Array.from(few.data, Number)];
-    } finally {
-      await session.release();
-    }
-  };
+  const bytes = trial();
   try {
-    const [standard, blocked] = [await compute(bytes), await compute(inBlocks(bytes, size))];
+    const [standard, blocked] = [await computed(ort, bytes), await computed(ort, inBlocks(bytes, size))];
     const scale = Math.max(...standard.map(Math.abs));
-    return (
-      standard.length === blocked.length &&
-      standard.every((value, i) => Math.abs(value - blocked[i]) < 1e-5 * scale)
-    );
+    const isNear = (value: number, i: number) => Math.abs(value - blocked[i]) < 1e-5 * scale;
+    return standard.length === blocked.length && standard.every(isNear);
   } catch {
+    // It has no such layout.
     return false;
+  }
+}
+
+async function computed(ort: Ort, model: Uint8Array): Promise<number[]> {
+  // Nothing is fused, and a refusal is not printed.
+  const options = { logSeverityLevel: 4, graphOptimizationLevel: 'disabled', intraOpNumThreads: 1 };
+  const session = await openSession(ort, model, options);
+  try {
+    const feeds = Object.entries(inputs).map(([name, shape]) => {
+      const numbers = Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(i * i + i));
+      return [name, tensorOver(ort, 'float32', numbers, shape)] as const;
+    });
+    const results = await session.run(Object.fromEntries(feeds), ['a', 'b', 'c']);
+    return Object.values(results).flatMap(({ data }) => Array.from(data, Number));
+  } finally {
+    await session.release();
   }
 }
