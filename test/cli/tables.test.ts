@@ -204,9 +204,11 @@ describe('files that are written', () => {
     const draw = 'landscape plain.onnx --data plain.csv --target y --out map.csv --checkpoint grid.bin';
     expect((await call(`${draw} --npoints 3`)).code).toBe(0);
     expect(await refusal(`${draw} --npoints 3 --loss mae`)).toMatch(
-      '--checkpoint: grid.bin is of another loss',
+      '--checkpoint: grid.bin belongs to another loss',
     );
-    expect(await refusal(`${draw} --npoints 5`)).toMatch('--checkpoint: grid.bin is of another landscape');
+    expect(await refusal(`${draw} --npoints 5`)).toMatch(
+      '--checkpoint: grid.bin belongs to another landscape',
+    );
     expect(await refusal(`${draw.replace('grid.bin', 'no/grid.bin')} --npoints 3`)).toMatch(
       '--checkpoint: no/grid.bin cannot',
     );

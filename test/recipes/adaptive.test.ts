@@ -263,7 +263,9 @@ describe('an adaptive evaluation', () => {
   });
 
   it('refuses shards and unknown scales', () => {
-    expect(() => landscape(problem, { ...options, shard: '1/2' })).toThrow(/adaptive: .* goes with no shard/);
+    expect(() => landscape(problem, { ...options, shard: '1/2' })).toThrow(
+      /adaptive: .* cannot be combined with shard/,
+    );
     expect(() => landscape(problem, { adaptive: 'fast' as never })).toThrow(
       /adaptive: must be true or false, or 'linear' or 'log' or 'log1p' or 'symlog' or 'auto', or { scale, tolerance, budget }, got "fast"/,
     );

@@ -171,9 +171,9 @@ describe('aligned units', () => {
     expect(() => alignUnits(uneven, from, to)).toThrow(/with permuted units the loss is .*skip connections/);
     const refusals: [Record<string, number[]>, RegExp][] = [
       [{ a: [2, 6] }, /there is no hidden layer/],
-      [{ a: [2, 3], b: [2], c: [2, 2] }, /"b" belongs to no layer before it/],
+      [{ a: [2, 3], b: [2], c: [2, 2] }, /"b" fits no layer before it/],
       [{ a: [2, 4], c: [2, 2] }, /"c" has 2 inputs for 4 outputs of "a"/],
-      [{ embedding: [2, 3], b: [3, 2] }, /"embedding" is no such weight/],
+      [{ embedding: [2, 3], b: [3, 2] }, /"embedding" is not a weight of such a layer/],
     ];
     for (const [shapes, message] of refusals) {
       const problem = problemOn(shapes, () => 1);

@@ -95,7 +95,7 @@ describe('a checkpoint', () => {
   });
 
   it('that is a folder is named', () => {
-    expect(() => evaluate(folder)).toThrow(/cannot be read; is it a file/);
+    expect(() => evaluate(folder)).toThrow(/cannot be read; it must be a file/);
   });
 
   it('that is damaged is named, and left as it is', () => {

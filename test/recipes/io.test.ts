@@ -72,7 +72,7 @@ describe('JSON', () => {
     const json = landscapeToJSON(data);
     expect(() => landscapeFromJSON('{"format": ')).toThrow(/landscapeFromJSON: the text is not JSON/);
     expect(() => landscapeFromJSON('{}')).toThrow(/not the data of landscapeToJSON/);
-    expect(() => landscapeFromJSON({ ...json, version: 2 } as never)).toThrow(/version 2 is not known/);
+    expect(() => landscapeFromJSON({ ...json, version: 2 } as never)).toThrow(/version 2 cannot be read/);
     expect(() => landscapeFromJSON({ ...json, z: json.z.slice(1) })).toThrow(
       /z has 34 values; it must have 35/,
     );
@@ -143,8 +143,8 @@ describe('.npy', () => {
   it('that is something else is refused', () => {
     const bytes = writeNPY(Float64Array.of(1, 2, 3));
     expect(readNPY(bytes).shape).toEqual([3]);
-    expect(() => readNPY(bytes.subarray(0, bytes.length - 8))).toThrow(/cut short: \d+ bytes of \d+/);
-    expect(() => readNPY(new Uint8Array(40))).toThrow(/not those of an .npy file/);
+    expect(() => readNPY(bytes.subarray(0, bytes.length - 8))).toThrow(/cut short: it has \d+ of \d+ bytes/);
+    expect(() => readNPY(new Uint8Array(40))).toThrow(/these bytes are not an .npy file/);
     const text = new TextDecoder('latin1').decode(bytes).replace("'<f8'", "'<U8'");
     expect(() => readNPY(Uint8Array.from(text, (c) => (c === '“' ? 0x93 : c.charCodeAt(0))))).toThrow(
       /only arrays of floats, integers and booleans/,
@@ -189,10 +189,10 @@ describe('CSV', () => {
     expect(() => landscapeFromCSV('x,y,f\n0,0,1\n0,1,x')).toThrow(/line 3: "x" is not a number/);
     expect(() => landscapeFromCSV('x,y,f\n0,0,1\n0,1')).toThrow(/line 3 has 2 fields for 3 columns/);
     expect(() => landscapeFromCSV('x,y,f\n0,0,1\n1,1,1\n0,1,2')).toThrow(
-      /3 points; 2 different x and 2 different y/,
+      /there are 3 points; a grid of 2 different x and 2 different y/,
     );
     expect(() => landscapeFromCSV('x,y,f\n0,0,1\n0,0,1\n0,1,2\n1,1,3')).toThrow(
-      /the point \(0, 0\) comes twice/,
+      /the point \(0, 0\) occurs twice/,
     );
   });
 });

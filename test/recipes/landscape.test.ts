@@ -325,8 +325,8 @@ describe('shards', () => {
 
   it('that are damaged are refused', () => {
     const bytes = encodeLandscape(landscape(loss, params(), { npoints: 3 }));
-    expect(() => decodeLandscape(bytes.subarray(0, 100))).toThrow(/cut short|no landscape/);
-    expect(() => decodeLandscape(new Uint8Array(40))).toThrow(/no landscape/);
+    expect(() => decodeLandscape(bytes.subarray(0, 100))).toThrow(/cut short|not a landscape/);
+    expect(() => decodeLandscape(new Uint8Array(40))).toThrow(/not a landscape/);
   });
 });
 
@@ -355,14 +355,14 @@ describe('a checkpoint', () => {
     const kept = { npoints: 5, checkpoint: path() };
     expect(() => landscape(stopAfter(9), params(), kept)).toThrow('killed');
     const before = readFileSync(path());
-    expect(() => landscape(loss, params(), { ...kept, seed: 2 })).toThrow(/of another landscape/);
-    expect(() => landscape(loss, params(), { ...kept, npoints: 7 })).toThrow(/of another landscape/);
-    expect(() => landscape(() => 1.01 * loss(), params(), kept)).toThrow(/of another loss/);
+    expect(() => landscape(loss, params(), { ...kept, seed: 2 })).toThrow(/to another landscape/);
+    expect(() => landscape(loss, params(), { ...kept, npoints: 7 })).toThrow(/to another landscape/);
+    expect(() => landscape(() => 1.01 * loss(), params(), kept)).toThrow(/to another loss/);
     data[0] += 1e-9;
-    expect(() => landscape(loss, params(), kept)).toThrow(/of another landscape/);
+    expect(() => landscape(loss, params(), kept)).toThrow(/to another landscape/);
     expect(readFileSync(path())).toEqual(before);
     writeFileSync(path(), 'not a landscape at all');
-    expect(() => landscape(loss, params(), kept)).toThrow(/grid.landscape: its bytes hold no landscape/);
+    expect(() => landscape(loss, params(), kept)).toThrow(/grid.landscape: its bytes are not a landscape/);
   });
 
   it('that cannot be written is named before anything is evaluated but the center', () => {
@@ -414,10 +414,10 @@ describe('bad input', () => {
   });
 
   it('of the loss itself', async () => {
-    expect(() => landscape(loss, undefined as never)).toThrow(/needs the parameters it reads/);
+    expect(() => landscape(loss, undefined as never)).toThrow(/needs the parameters that it reads/);
     expect(() => landscape(5 as never, params())).toThrow(/needs a loss .* or a problem .*, got 5/);
     expect(() => landscape((() => Promise.resolve(1)) as never, params())).toThrow(/use landscapeAsync/);
-    expect(() => landscape((() => ({ dataSync: 1 })) as never, params())).toThrow(/take dataSync\(\)\[0\]/);
+    expect(() => landscape((() => ({ dataSync: 1 })) as never, params())).toThrow(/return dataSync\(\)\[0\]/);
     expect(data).toEqual(start());
     data[3] = NaN;
     expect(() => landscape(loss, params())).toThrow(/parameter 3 is NaN/);

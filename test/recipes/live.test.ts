@@ -186,7 +186,7 @@ describe('a live landscape of minimize', () => {
     expect(() => {
       for (let t = 0; t < 5; t++)
         live.callback({ x: problem.p0.map((v, i) => v + t ** ((i % 2) + 1)), f: 1 });
-    }).toThrow(/liveLandscape: the loss gave a promise; use liveLandscapeAsync/);
+    }).toThrow(/liveLandscape: the loss returned a promise; use liveLandscapeAsync/);
   });
 });
 

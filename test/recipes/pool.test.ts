@@ -29,7 +29,7 @@ describe('a pool of workers', () => {
     expect(told.throwing).toBe('Error: far out');
     expect(told.aborted).toBe('Error: enough');
     expect(told.noModule).toMatch(/none\.js/);
-    expect(told.noMetric).toMatch(/gives no metric "other"/);
+    expect(told.noMetric).toMatch(/returns no metric "other"/);
   });
 });
 
@@ -99,7 +99,7 @@ describe('an executor', () => {
       /executor: must be an object with a method run/,
     );
     expect(() => workerPool(5 as never)).toThrow(/module must be a URL, got 5/);
-    expect(() => workerPool('./x.js')).toThrow(/"\.\/x\.js" is relative, .*import\.meta\.url/);
+    expect(() => workerPool('./x.js')).toThrow(/"\.\/x\.js" is relative; .*import\.meta\.url/);
     expect(() => workerPool('x', { threads: 0 })).toThrow(/threads: must be a whole number ≥ 1, got 0/);
   });
 });

@@ -1,5 +1,5 @@
 /**
- * Products that are checked: at several steps of the differences, so that kinks and rounding show.
+ * Checked products: computed at several steps of the differences, to detect kinks and rounding errors.
  *
  * @module
  */
@@ -7,20 +7,20 @@ import { dot, norm2 } from '../../core/vector.ts';
 import type { Asks } from '../../core/question.ts';
 import type { CurvaturePoint } from './at.ts';
 
-/** H v, and how far it may be off. */
+/** H v, with products to estimate its error. */
 export interface CheckedProduct {
   /** `[n]`. */
   readonly product: Float64Array;
-  /** The products at neighboring steps that it is compared with; none where products are exact. */
+  /** Products at neighboring steps for comparison; none if products are exact. */
   readonly others: readonly Float64Array[];
 }
 
 /**
- * Multiplies H by a vector with care.
+ * Multiplies H by a vector, and checks the product.
  *
- * With differences, the product is taken at each step of the ladder. Of neighboring steps that agree best, the finer
- * gives the product; it is to be compared with its coarser neighbor and the two next finer steps. Where f is smooth,
- * those differ by rounding only. Near kinks of a ReLU network they keep differing: each step counts other kinks.
+ * With differences, the product is computed at each step of the ladder. Of the two neighboring steps that agree best, the
+ * finer one gives the product; it is compared with its coarser neighbor and the next two finer steps. If f is smooth,
+ * these differ only by rounding. Near kinks of a ReLU network they keep differing, because each step crosses other kinks.
  */
 export function* checkedProduct({ hessian, rungs }: CurvaturePoint, v: Float64Array): Asks<CheckedProduct> {
   const n = v.length;
@@ -44,7 +44,7 @@ export function* checkedProduct({ hessian, rungs }: CurvaturePoint, v: Float64Ar
   return { product: products[best], others: [products[best - 1], ...products.slice(best + 1, best + 3)] };
 }
 
-/** A unit vector as an eigenvector: what is known after a product of its own. */
+/** A unit vector as an approximate eigenvector, judged by a separate product. */
 export interface CheckedPair {
   /** vᵀHv. */
   readonly value: number;
@@ -52,12 +52,12 @@ export interface CheckedPair {
   readonly residual: number;
   /** Largest ‖Hv − Hv at a neighboring step‖; 0 for exact products. */
   readonly doubt: number;
-  /** Bound on the distance from `value` to an eigenvalue: residual, doubt of the product, and rounding. */
+  /** Bound on the distance from `value` to an eigenvalue: residual, doubt and rounding. */
   readonly error: number;
 }
 
 /**
- * Multiplies a Ritz vector once more and judges it by its own residual.
+ * Multiplies a Ritz vector again, and judges it by its own residual.
  *
  * @param v - unit vector, `[n]`
  * @param largest - largest |λ| known, the unit of rounding errors

@@ -154,7 +154,7 @@ export function* spectrumEnds(point: CurvaturePoint, options: EigenOptions): Ask
   return {
     top: listOf(pairs.slice(0, rowsAbove.length).toSorted((a, b) => b.value - a.value)),
     bottom: listOf(pairs.slice(rowsAbove.length).toSorted((a, b) => a.value - b.value)),
-    // NaN if a step was given: then only the pairs decide.
+    // NaN if the user gave a step; then only the pairs count.
     agreement: pairs.reduce((most, pair) => Math.max(most, agreementOf(pair)), agreement || 0),
     converged: k >= Math.min(Math.max(count, below), point.hessian.n) && pairs.every((pair) => pair.accurate),
   };
@@ -232,11 +232,11 @@ export function eigenPlane(pairs: Eigenpairs, options: EigenPlaneOptions = {}): 
   const errors = [...pairs.errors.slice(0, 2), ...pairs.bottom.errors].slice(0, 2);
   const vectors = [...pairs.vectors.slice(0, 2), ...pairs.bottom.vectors].slice(0, 2);
   if (values.length < 2)
-    throw new RangeError('eigenPlane: needs two eigenpairs; ask topEigenpairs for count: 2.');
+    throw new RangeError('eigenPlane: needs two eigenpairs; call topEigenpairs with count: 2.');
   const directions = vectors.map((vector, k) => {
     if (!(Math.abs(values[k]) > errors[k])) {
       throw new RangeError(
-        `eigenPlane: eigenvalue ${k} is ${values[k]} ± ${errors[k]}, not told from 0; its axis would have no known length. Give topEigenpairs more products, or take another pair.`,
+        `eigenPlane: eigenvalue ${k} is ${values[k]} ± ${errors[k]}, which may be 0, so the length of its axis is unknown. Give topEigenpairs more products, or use another pair.`,
       );
     }
     const length = Math.sqrt((2 * deltaLoss) / Math.abs(values[k]));

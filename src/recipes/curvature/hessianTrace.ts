@@ -140,8 +140,8 @@ function* deflation(
 /**
  * Mean of zᵀHz over z = P s, s random signs, P the projection away from `basis`.
  *
- * Its variance is 2 Σᵢ≠ⱼ Aᵢⱼ² / samples with A = PHP, and Σⱼ≠ᵢ Aᵢⱼ² is the variance of sᵢ(As)ᵢ. These n variances together
- * are known much better than that of the few sums zᵀHz, whose distribution has a long tail.
+ * Its variance is 2 Σᵢ≠ⱼ Aᵢⱼ² / samples with A = PHP, and Σⱼ≠ᵢ Aᵢⱼ² is the variance of sᵢ(As)ᵢ. The sum of these n variances
+ * can be estimated much better than the variance of a few values zᵀHz, whose distribution has a long tail.
  */
 function* hutchinson(
   point: CurvaturePoint,
@@ -180,7 +180,7 @@ function* hutchinson(
   return {
     mean,
     standardError: Math.sqrt((2 * offDiagonal) / samples) * studentWidening(samples),
-    // Not divided by √samples: what kinks add to the products has the same sign in all of them.
+    // Not divided by √samples: kinks add a term of the same sign to all products.
     doubt: checked === 0 ? 0 : Math.sqrt(doubts / checked),
   };
 }

@@ -24,7 +24,7 @@ export function gaussNewtonAt(where: string, x: Float64Array, m: number, signal?
   const n = x.length;
   if (m * n > largestJacobian) {
     throw new RangeError(
-      `${where}: matrix 'gauss-newton' needs the Jacobian of ${m} residuals by ${n} parameters, more than 1 GiB; take fewer samples.`,
+      `${where}: matrix 'gauss-newton' needs the Jacobian of ${m} residuals by ${n} parameters, more than 1 GiB; use fewer samples.`,
     );
   }
   let rows: Float64Array[] | undefined;
@@ -92,7 +92,7 @@ export function elementsOf(where: string, { tensors }: Layout, only: TensorChoic
   if (chosen.length === 0 || missing.length > 0) {
     const wanted = missing.length > 0 ? missing.map(show).join(', ') : String(only);
     throw new RangeError(
-      `${where}: only: no tensor is called ${wanted}; there are ${tensors.map(({ name }) => show(name)).join(', ')}.`,
+      `${where}: only: no tensor is called ${wanted}; the tensors are ${tensors.map(({ name }) => show(name)).join(', ')}.`,
     );
   }
   return Uint32Array.from(

@@ -1,6 +1,6 @@
 /**
- * Factor by which a standard error from `samples` values is widened, so that ±2 of it cover 95.45 % as for a normal
- * distribution: half the quantile of Student's t with samples − 1 degrees of freedom.
+ * Factor that widens a standard error from `samples` values so that ±2 standard errors cover 95.45 %, as for a normal
+ * distribution: half a quantile of Student's t with samples − 1 degrees of freedom.
  *
  * @param samples - whole number ≥ 2
  */

@@ -4,15 +4,15 @@ import { symmetricEigen } from '../../core/symmetricEigen.ts';
 
 /** A box around a point of parameter space, or of a subspace through it, as [−1, 1]ᵖ. */
 export interface UnitBox {
-  /** p. */
+  /** Dimension p of the box. */
   readonly dimensions: number;
-  /** `point ←` where t, `[p]`, is in the space of parameters, `[n]`. */
+  /** `point ←` the parameters, `[n]`, at t, `[p]`. */
   readonly place: (t: Float64Array, point: Float64Array) => void;
-  /** `slope ←` the gradient in t, `[p]`, from that in the parameters, `[n]`. */
+  /** `slope ←` the gradient with respect to t, `[p]`, from that with respect to the parameters, `[n]`. */
   readonly pullBack: (gradient: Float64Array, slope: Float64Array) => void;
 }
 
-/** xᵢ ± ρ(|xᵢ| + 1) in every parameter. */
+/** Returns the box xᵢ ± ρ(|xᵢ| + 1) in all parameters. */
 export function wholeSpace(center: Float64Array, rho: number): UnitBox {
   const half = center.map((value) => rho * (Math.abs(value) + 1));
   return {
@@ -26,7 +26,7 @@ export function wholeSpace(center: Float64Array, rho: number): UnitBox {
   };
 }
 
-/** x + Az with |zₖ| ≤ ρ(|(A⁺x)ₖ| + 1), A of p columns of standard normal numbers. */
+/** Returns the box x + Az with |zₖ| ≤ ρ(|(A⁺x)ₖ| + 1), where A has p columns of standard normal numbers. */
 export function randomSubspace(center: Float64Array, rho: number, p: number, seed: number): UnitBox {
   const draw = gaussian(seed);
   const columns = Array.from({ length: p }, () => new Float64Array(center.length).map(draw));
@@ -42,7 +42,7 @@ export function randomSubspace(center: Float64Array, rho: number, p: number, see
   };
 }
 
-/** A⁺x = (AᵀA)⁻¹Aᵀx, `[p]`, of the columns of A, through the eigenvectors of AᵀA. */
+/** A⁺x = (AᵀA)⁻¹Aᵀx, `[p]`, computed with the eigenvectors of AᵀA. */
 function leastSquares(columns: readonly Float64Array[], x: Float64Array): Float64Array {
   const p = columns.length;
   const gram = Float64Array.from(columns.flatMap((a) => columns.map((b) => dot(a, b))));

@@ -1,9 +1,8 @@
 /**
- * Coordinates from `low` to `high` in equal steps, with every anchor inside the range on the grid, exactly.
+ * Returns coordinates from `low` to `high` in equal steps, with every anchor inside the range exactly on the grid.
  *
- * If `count` points do not hit the anchors, up to seven more are taken: 50 points from −1 to 1 become 51, so
- * that 0 is one of them. If that does not do either, the range is widened by up to a step on one side, so that at
- * least 0 is on the grid.
+ * If `count` points miss an anchor, up to seven more are tried: 50 points from −1 to 1 become 51, to include 0. If these
+ * miss it too, the range is widened by up to a step on one side, to have at least 0 on the grid.
  *
  * @param count - number of points, ≥ 2
  */
@@ -21,7 +20,7 @@ const isWhole = (value: number) => Math.abs(value - Math.round(value)) < 1e-9;
 function evenSteps(low: number, high: number, n: number): Float64Array {
   const zero = (-low / (high - low)) * (n - 1);
   if (low < 0 && high > 0 && isWhole(zero)) {
-    // Counted from 0 outwards: symmetric, and 0 and both ends are exact.
+    // Counted outwards from 0: symmetric, with exact ends and an exact 0.
     const k = Math.round(zero);
     return Float64Array.from({ length: n }, (_, i) =>
       i < k ? ((k - i) * low) / k : ((i - k) * high) / (n - 1 - k),

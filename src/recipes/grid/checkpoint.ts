@@ -4,26 +4,25 @@ import { nodeModule } from './node.ts';
 import { writeWholeFile } from './writeFile.ts';
 import type { Draft } from './gridWalk.ts';
 
-/** Keeps a draft in a file while it is evaluated. */
+/** Saves a draft in a file during its evaluation. */
 export interface Checkpoint {
-  /** Compares the loss at the center with that of the file, and writes the first version. */
+  /** Compares the loss at the center with the file's, and writes the first version. */
   started(): void;
-  /** Writes if a second has passed since the last time, or twenty times as long as writing takes. */
+  /** Writes if a second, and twenty times the duration of a write, have passed since the last write. */
   evaluated(): void;
-  /** Writes, if it was started. */
+  /** Writes a last time, if `started` was called. */
   ended(): void;
 }
 
-/** Milliseconds between two versions, at least; and their number in units of what one takes: 5 % of the time. */
+/** Least interval between two writes, ms. `patience` is the same in units of one write: writing takes at most 5 %. */
 const interval = 1000;
 const share = 20;
 
 /**
- * Opens a checkpoint: if the file exists, its values are taken over into `draft`.
+ * Opens a checkpoint: if the file exists, its values are copied into `draft`.
  *
- * @throws Error if the file is of another landscape (other parameters, directions, grid or metrics) or cannot be
- *   read; once the loss at the center is known, if that differs (other data or another model), or if the file
- *   cannot be written
+ * @throws Error if the file belongs to another landscape (other parameters, directions, grid or metrics) or cannot be
+ *   read; later, if the loss at the center differs (other data or another model) or the file cannot be written
  */
 export function openCheckpoint(path: string, draft: Draft): Checkpoint {
   const fs = nodeModule('node:fs', 'checkpoint');
@@ -31,11 +30,11 @@ export function openCheckpoint(path: string, draft: Draft): Checkpoint {
   if (stored !== null) {
     if (stored.fingerprint !== draft.fingerprint) {
       throw new Error(
-        `checkpoint: ${path} is of another landscape: its parameters, directions, grid or metrics differ (fingerprint ${stored.fingerprint}, here ${draft.fingerprint}). Use another path, or delete it.`,
+        `checkpoint: ${path} belongs to another landscape: its parameters, directions, grid or metrics differ (fingerprint ${stored.fingerprint}, here ${draft.fingerprint}). Use another path, or delete it.`,
       );
     }
     draft.z.set(stored.z.map((value, cell) => (stored.done[cell] === 1 ? value : NaN)));
-    // What an adaptive grid predicted is predicted again.
+    // Predictions of an adaptive grid are computed again.
     draft.done.set(stored.done.map((mark) => (mark === 1 ? 1 : 0)));
     for (const [name, values] of Object.entries(stored.metrics)) draft.metrics[name].set(values);
   }
@@ -52,7 +51,7 @@ export function openCheckpoint(path: string, draft: Draft): Checkpoint {
     started() {
       if (stored !== null && !sameLoss(stored.loss, draft.loss)) {
         throw new Error(
-          `checkpoint: ${path} is of another loss: ${stored.loss} at the center, here ${draft.loss}; the data or the model differ. Use another path, or delete it.`,
+          `checkpoint: ${path} belongs to another loss: ${stored.loss} at the center, here ${draft.loss}; the data or the model differ. Use another path, or delete it.`,
         );
       }
       write();
@@ -61,19 +60,19 @@ export function openCheckpoint(path: string, draft: Draft): Checkpoint {
       if (performance.now() - last > pause) write();
     },
     ended() {
-      // A file that was refused, or never begun, is left alone.
+      // A file that was refused, or not yet written, stays as it is.
       if (last > 0) write();
     },
   };
 }
 
-/** The landscape in a file. */
+/** Returns the landscape in a file. */
 function storedIn(path: string, read: () => Uint8Array): LandscapeData {
   let bytes: Uint8Array;
   try {
     bytes = read();
   } catch (cause) {
-    throw new Error(`checkpoint: ${path} cannot be read; is it a file, and may this user read it?`, {
+    throw new Error(`checkpoint: ${path} cannot be read; it must be a file that this user may read.`, {
       cause,
     });
   }

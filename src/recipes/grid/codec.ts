@@ -20,13 +20,13 @@ interface Header {
   /** Length of the parameter vectors; 0 if they are omitted. */
   readonly n: number;
   readonly dimensions: 1 | 2;
-  /** Of an adaptive grid that is complete. */
+  /** Report of a complete adaptive grid. */
   readonly adaptive?: AdaptiveReport;
 }
 
 const magic = 0x534c4e51;
 const version = 2;
-/** Bytes before the header. */
+/** Number of bytes before the header. */
 const prefix = 16;
 
 /**
@@ -56,7 +56,7 @@ export function encodeLandscape(data: LandscapeData, vectors = true): Uint8Array
   bytes.set(json, prefix);
   let offset = start;
   for (const column of columns) {
-    // Byte order is that of the machine: every platform that runs JavaScript today is little-endian.
+    // In the machine's byte order, which is little-endian on every platform that runs JavaScript today.
     bytes.set(new Uint8Array(column.buffer, column.byteOffset, column.byteLength), offset);
     offset += column.byteLength;
   }
@@ -80,10 +80,10 @@ export function decodeLandscape(bytes: Uint8Array, what = 'decodeLandscape: byte
     throw new TypeError(`${what} must be a Uint8Array, got ${show(bytes)}.`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < prefix || view.getUint32(0, true) !== magic)
-    throw new TypeError(`${what} hold no landscape.`);
+    throw new TypeError(`${what} are not a landscape.`);
   if (view.getUint32(4, true) !== version) {
     throw new TypeError(
-      `${what} hold a landscape of version ${view.getUint32(4, true)}; only ${version} is known.`,
+      `${what} hold a landscape of version ${view.getUint32(4, true)}; this package reads version ${version}.`,
     );
   }
   const start = prefix + view.getUint32(8, true);
@@ -92,19 +92,19 @@ export function decodeLandscape(bytes: Uint8Array, what = 'decodeLandscape: byte
   const damaged = crc32(bytes.subarray(prefix)) !== view.getUint32(12, true);
   const header = headerOf(bytes.subarray(prefix, start));
   const length = header === undefined ? NaN : sizeOf(header, start);
-  // Distinguished if the header can still be read: a truncated file could be fetched again.
+  // Truncation is told apart from damage, since a truncated file can be fetched again.
   if (bytes.length < length)
     throw new TypeError(`${what} are cut short: ${bytes.length} bytes of ${length}.`);
   if (damaged) throw new TypeError(`${what} are damaged: their checksum differs.`);
   if (header === undefined || bytes.length !== length) {
     throw new TypeError(
-      `${what} hold no landscape that this version could have written: their header is wrong.`,
+      `${what} are not a landscape that this version could have written: their header is wrong.`,
     );
   }
   const { nx, ny, metrics, labels, n, dimensions, fingerprint, adaptive } = header;
   const cells = nx * ny;
   const floats = floatsOf(header);
-  // Not `bytes.slice`: of a Buffer of Node that is no copy.
+  // Not `bytes.slice`, which does not copy a Buffer of Node.
   const copy = new Uint8Array(bytes.subarray(start));
   const numbers = new Float64Array(copy.buffer, 0, floats);
   let at = 0;

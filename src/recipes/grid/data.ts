@@ -115,7 +115,7 @@ export function mergeLandscapes(shards: readonly LandscapeData[]): LandscapeData
     );
   }
   const first: LandscapeData = shards[0];
-  // An estimate of one shard's errors says nothing of the others.
+  // An estimate of one shard's errors does not apply to the others.
   const { adaptive: _adaptive, ...shared } = first;
   const merged: LandscapeData = {
     ...shared,

@@ -1,5 +1,5 @@
 /**
- * Evaluation elsewhere: the grid is cut into tiles, and an executor has them evaluated in whatever order and place.
+ * Evaluation by an executor: the grid is cut into tiles, which may be evaluated anywhere and in any order.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import type { Executor } from '../../core/grid.ts';
 
 export type { Executor, GridTask, TileResult } from '../../core/grid.ts';
 
-/** Has the open cells of a draft evaluated. */
+/** Evaluates the missing cells of a draft with an executor. */
 export async function runOn(
   executor: Executor,
   draft: Draft,
@@ -25,7 +25,7 @@ export async function runOn(
   for await (const result of executor.run(task, tilesOf(open, executor.parallelism), hooks.signal)) {
     if (!sameLoss(result.loss, draft.loss)) {
       throw new Error(
-        `executor: its loss at the center is ${result.loss}${result.worker === undefined ? '' : ` on ${result.worker}`}, here it is ${draft.loss}; its data or its model are others.`,
+        `executor: its loss at the center is ${result.loss}${result.worker === undefined ? '' : ` on ${result.worker}`}, here it is ${draft.loss}; its data or its model differ.`,
       );
     }
     result.cells.forEach((cell, c) => {
@@ -38,7 +38,7 @@ export async function runOn(
   }
 }
 
-/** Tells of each coarser grid once it is complete, the coarsest first: tiles come in any order. */
+/** Reports each coarser grid once it is complete, the coarsest first, although tiles come in any order. */
 function levelTeller(draft: Draft, cells: Uint32Array, levelDone: SurveyHooks['levelDone']): () => void {
   if (levelDone === undefined) return () => {};
   const levels = strides
@@ -51,7 +51,7 @@ function levelTeller(draft: Draft, cells: Uint32Array, levelDone: SurveyHooks['l
   };
 }
 
-/** Cuts cells into runs: several for each that works, so that none waits long for the last. */
+/** Cuts cells into runs, several for each worker, so that no worker waits long at the end. */
 function tilesOf(cells: Uint32Array, parallelism: number): Uint32Array[] {
   const length = Math.max(1, Math.ceil(cells.length / (8 * Math.max(1, parallelism))));
   return Array.from({ length: Math.ceil(cells.length / length) }, (_, k) =>

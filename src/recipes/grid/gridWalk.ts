@@ -1,5 +1,5 @@
 /**
- * The walk over a grid: which points, in which order, and one question for each.
+ * The walk over a grid: the points, their order, and a question for each.
  *
  * @module
  */
@@ -7,7 +7,7 @@ import { evaluate, type Asks } from '../../core/question.ts';
 import { addScaled } from '../../core/vector.ts';
 import type { AdaptiveReport, LandscapeData } from './data.ts';
 
-/** A landscape whose loss at the center is still to come. */
+/** A landscape whose loss at the center is not known yet. */
 export type Draft = Omit<LandscapeData, 'loss' | 'adaptive'> & { loss: number; adaptive?: AdaptiveReport };
 
 /** Callbacks and limits of a walk. */
@@ -15,22 +15,22 @@ export interface SurveyHooks {
   /** Values of the metrics at the points of the last question, `[points, metrics]`, in the order of their names. */
   readonly metricValues: Float64Array;
   readonly signal: AbortSignal | undefined;
-  /** Points in one question: 1, or more of a problem that answers `valuesAt`. */
+  /** Points in one question: 1, or more for a problem that has `valuesAt`. */
   readonly atOnce: number;
   /** Called once, when `draft.loss` is known. */
   started(): void;
   /** Called after each point. */
   evaluated(): void;
-  /** Called when the sub-grid of every `stride`-th point is complete; absent where coarse points do not come first. */
+  /** Called when the sub-grid of every `stride`-th point is complete; absent if coarse points do not come first. */
   readonly levelDone: ((stride: number) => void) | undefined;
-  /** Called at the end of an adaptive grid, which evaluates fewer points than it has. */
+  /** Called at the end of an adaptive grid, which does not evaluate all its points. */
   finished?(): void;
 }
 
-/** Strides of the coarser grids that a progressive walk completes one after the other. */
+/** Strides of the grids that a progressive walk completes one after the other. */
 export const strides = [16, 8, 4, 2, 1] as const;
 
-/** Evaluates the loss at the center, then at each of `cells` that is not done. */
+/** Evaluates the loss at the center, then at the missing cells among `cells`. */
 export function* survey(draft: Draft, cells: Uint32Array, hooks: SurveyHooks): Asks<void> {
   hooks.signal?.throwIfAborted();
   draft.loss = yield evaluate(draft.plane.center, null);
@@ -39,10 +39,10 @@ export function* survey(draft: Draft, cells: Uint32Array, hooks: SurveyHooks): A
 }
 
 /**
- * Evaluates the loss at each of `cells` that is not done, in their order.
+ * Evaluates the loss at the missing cells among `cells`, in their order.
  *
- * Each point is computed afresh, θ = (θ* + y·dy) + x·dx, so that its value does not depend on the order; the
- * first sum is kept while the row lasts.
+ * Each point is computed from θ*, as θ = (θ* + y·dy) + x·dx, so its value does not depend on the order. The first sum is
+ * kept for the whole row.
  */
 export function* walk(draft: Draft, cells: Uint32Array, hooks: SurveyHooks): Asks<void> {
   const { center, directions } = draft.plane;
@@ -71,17 +71,17 @@ export function* walk(draft: Draft, cells: Uint32Array, hooks: SurveyHooks): Ask
   if (stride !== 0) hooks.levelDone?.(stride);
 }
 
-/** Points on their way to be evaluated. */
+/** Points that wait for their evaluation. */
 interface Batch {
-  /** Buffer for the next point, `[n]`. */
+  /** Returns the buffer for the next point, `[n]`. */
   point(): Float64Array;
-  /** That point is that of `cell`. */
+  /** Adds the point in the buffer, as that of `cell`. */
   add(cell: number): Asks<void>;
-  /** Evaluates those that are waiting. */
+  /** Evaluates the waiting points. */
   flush(): Asks<void>;
 }
 
-/** One question for each point. */
+/** Asks one question for each point. */
 function single(draft: Draft, hooks: SurveyHooks): Batch {
   const point = new Float64Array(draft.plane.center.length);
   const question = evaluate(point, null);
@@ -99,7 +99,7 @@ function single(draft: Draft, hooks: SurveyHooks): Batch {
   };
 }
 
-/** One question for several points. */
+/** Asks one question for several points. */
 function batchOf(draft: Draft, hooks: SurveyHooks): Batch {
   const n = draft.plane.center.length;
   const points = new Float64Array(hooks.atOnce * n);
@@ -108,7 +108,7 @@ function batchOf(draft: Draft, hooks: SurveyHooks): Batch {
   const columns = Object.values(draft.metrics);
   const waiting: number[] = [];
   const take = (cell: number, i: number) => {
-    // Of many points at once, a value may differ from that of one by a rounding; at the center it is the loss.
+    // A value from many points at once may differ by rounding; the center keeps the loss that was already computed.
     draft.z[cell] = isCenter(draft, cell) ? draft.loss : values[i];
     columns.forEach((column, k) => (column[cell] = hooks.metricValues[i * columns.length + k]));
     draft.done[cell] = 1;
@@ -135,37 +135,37 @@ function batchOf(draft: Draft, hooks: SurveyHooks): Batch {
 const isCenter = ({ x, y }: Draft, cell: number): boolean =>
   x[cell % x.length] === 0 && y[Math.floor(cell / x.length)] === 0;
 
-/** All cells, row by row. */
+/** Returns all cells, row by row. */
 export function rowByRow(count: number): Uint32Array {
   return Uint32Array.from({ length: count }, (_, cell) => cell);
 }
 
-/** All cells, those of coarser grids first, row by row within a grid. */
+/** Returns all cells, those of coarser grids first, row by row within each grid. */
 export function coarseFirst(draft: Pick<Draft, 'x' | 'y'>): Uint32Array {
   const cells = rowByRow(draft.x.length * draft.y.length);
   return cells.sort((a, b) => strideOf(draft, b) - strideOf(draft, a) || a - b);
 }
 
-/** The i-th of n parts of `cells`, i from 1. */
+/** Returns the i-th of n parts of `cells`; i counts from 1. */
 export function partOf(cells: Uint32Array, i: number, n: number): Uint32Array {
   const from = Math.floor(((i - 1) * cells.length) / n);
   return cells.subarray(from, Math.floor((i * cells.length) / n));
 }
 
-/** The stride of the coarsest grid that a cell belongs to. */
+/** Returns the stride of the coarsest grid that contains a cell. */
 export function strideOf({ x, y }: Pick<Draft, 'x' | 'y'>, cell: number): number {
   const column = (cell % x.length) - middleOf(x);
   const row = Math.floor(cell / x.length) - middleOf(y);
   return strides.find((stride) => column % stride === 0 && row % stride === 0) ?? 1;
 }
 
-/** Index of 0, or of the middle where 0 is not on the axis. */
+/** Returns the index of 0, or of the middle if 0 is not on the axis. */
 export function middleOf(axis: Float64Array): number {
   const zero = axis.indexOf(0);
   return zero >= 0 ? zero : axis.length >> 1;
 }
 
-/** The landscape of every `stride`-th point, counted from the middle. */
+/** Returns the landscape of every `stride`-th point, counted from the middle. */
 export function subgrid(data: LandscapeData, stride: number): LandscapeData {
   const columns = every(data.x, stride);
   const rows = every(data.y, stride);

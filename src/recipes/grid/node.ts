@@ -1,5 +1,5 @@
 /**
- * Modules of Node, loaded only by the features that need them: the rest of the package runs in a browser too.
+ * Built-in modules of Node, loaded only by features that need them: the rest of the package also runs in browsers.
  *
  * @module
  */
@@ -16,14 +16,14 @@ interface NodeModules {
 }
 
 /**
- * A built-in module of Node.
+ * Returns a built-in module of Node.
  *
  * @param feature - the feature that needs it, for the message
- * @throws Error where there is no Node
+ * @throws Error outside Node
  */
 export function nodeModule<Name extends keyof NodeModules>(name: Name, feature: string): NodeModules[Name] {
   if (typeof process === 'undefined' || typeof process.getBuiltinModule !== 'function') {
-    throw new Error(`${feature} needs ${name}, which only Node has.`);
+    throw new Error(`${feature} needs ${name}, which is available only in Node.`);
   }
   return process.getBuiltinModule(name);
 }

@@ -1,4 +1,4 @@
-/** The p-quantile of sorted values, interpolated linearly (Hyndman and Fan 1996, type 7). */
+/** Returns the p-quantile of sorted values, by linear interpolation (Hyndman and Fan 1996, type 7). */
 export function quantileSorted(sorted: ArrayLike<number>, p: number): number {
   if (sorted.length === 0) return NaN;
   const h = (sorted.length - 1) * p;
@@ -8,27 +8,27 @@ export function quantileSorted(sorted: ArrayLike<number>, p: number): number {
   return a === b ? a : a + (h - low) * (b - a);
 }
 
-/** Largest size of a value that can be drawn: differences of larger ones could overflow. */
+/** Largest |value| that can be drawn: differences of larger values could overflow. */
 export const drawableSize = 1e307;
 
-/** A sorted copy of the values that are finite and can be drawn. */
+/** Returns a sorted copy of the values that are finite and can be drawn. */
 export function sortedFinite(values: Iterable<number>): number[] {
   return [...values].filter((value) => Math.abs(value) <= drawableSize).sort((a, b) => a - b);
 }
 
 /**
- * Limits of ascending values that a few outliers do not move: quantiles 0.02 and 0.98, each as far again from the other
- * as they are apart, within the values.
+ * Returns limits of ascending values that a few outliers do not move: the range between the quantiles 0.02 and 0.98,
+ * extended by its width on both sides, but not beyond the values.
  */
 export function robustLimits(sorted: readonly number[]): [number, number] {
   const [least, most] = [sorted[0], sorted[sorted.length - 1]];
   const [low, high] = [quantileSorted(sorted, 0.02), quantileSorted(sorted, 0.98)];
-  // Where nearly all values are the same, the others are what there is to see.
+  // If nearly all values are equal, show the others.
   if (!(high - low > 1e-10 * Math.max(Math.abs(least), Math.abs(most)))) return [least, most];
   return [Math.max(least, low - (high - low)), Math.min(most, high + (high - low))];
 }
 
-/** The numbers that a box plot shows of one sample. */
+/** Numbers that a box plot shows for one sample. */
 export interface FiveNumbers {
   readonly low: number;
   readonly q1: number;
@@ -39,7 +39,7 @@ export interface FiveNumbers {
   readonly outliers: readonly number[];
 }
 
-/** Quartiles, and whiskers at the last values within 1.5 interquartile ranges of the box (Tukey 1977). */
+/** Returns quartiles, and whiskers at the last values within 1.5 interquartile ranges of the box (Tukey 1977). */
 export function fiveNumbers(values: Iterable<number>): FiveNumbers {
   const sorted = sortedFinite(values);
   const q1 = quantileSorted(sorted, 0.25);
@@ -56,7 +56,7 @@ export function fiveNumbers(values: Iterable<number>): FiveNumbers {
   };
 }
 
-/** At most `count` of sorted values, evenly taken, the first and the last among them. */
+/** Returns at most `count` of the sorted values, evenly spaced by rank, including the first and the last. */
 export function evenlyTaken(sorted: readonly number[], count: number): readonly number[] {
   if (sorted.length <= count) return sorted;
   return Array.from({ length: count }, (_, k) => sorted[Math.round((k * (sorted.length - 1)) / (count - 1))]);

@@ -21,7 +21,7 @@ export interface Transform {
 }
 
 /**
- * The transform of a scale.
+ * Returns the transform of a scale.
  *
  * @param sorted - the finite values, ascending
  */
@@ -49,7 +49,7 @@ const inverses: Readonly<Record<ValueScale, (shown: number, threshold: number) =
   symlog: (t, c) => Math.sign(t) * c * Math.expm1(Math.abs(t) * Math.LN10),
 };
 
-/** The power of ten at or below the smallest tenth of |z|, at most twelve decades below the largest. */
+/** Returns the power of ten at or below the lowest tenth of |z|, at most twelve decades below the largest. */
 function thresholdOf(sorted: readonly number[]): number {
   const sizes = sizesOf(sorted);
   if (sizes.length === 0) return 1;
@@ -64,9 +64,9 @@ const sizesOf = (values: readonly number[]): number[] =>
     .sort((a, b) => a - b);
 
 /**
- * The scale that shows values best: `log` where they are positive and their middle nine tenths span two decades or the
- * highest exceeds their median a thousand times; `symlog` where they have both signs, or zeros, and the sizes span
- * three decades likewise; else linear.
+ * Returns the scale that shows values best: `log` if they are positive and their middle nine tenths span two decades, or
+ * the highest exceeds the median a thousand times; `symlog` if they have both signs or zeros, and their sizes span three
+ * decades likewise; otherwise `linear`.
  *
  * @param sorted - the finite values, ascending
  */
@@ -79,5 +79,5 @@ export function automaticScale(sorted: readonly number[]): ValueScale {
   return middle > 1000 || peak > 1000 ? 'symlog' : 'linear';
 }
 
-/** The rule of options that name a scale, or leave it to the values. */
+/** Rule of options that name a scale, or `'auto'`. */
 export const valueScaleRule = oneOf('linear', 'log', 'log1p', 'symlog', 'auto');

@@ -1,11 +1,11 @@
 import { nodeModule } from './node.ts';
 
 /**
- * Writes a file as a whole or not at all: into a temporary file beside it, which then takes its place. Each write has its
- * own temporary name, so that several writers do not disturb each other; the last wins.
+ * Writes a file completely or not at all: into a temporary file next to it, which then replaces it. Each write has its own
+ * temporary name, so several writers do not disturb each other; the last one wins.
  *
  * @param feature - the feature that writes, for messages
- * @throws Error that says what is wrong: no such folder, disk full, no permission; nothing is left behind
+ * @throws Error that names the reason: no such folder, disk full, no permission; no temporary file remains
  */
 export function writeWholeFile(feature: string, path: string, bytes: Uint8Array): void {
   const fs = nodeModule('node:fs', feature);
@@ -25,11 +25,10 @@ function reasonOf(cause: unknown): string {
 }
 
 const reasons: Readonly<Record<string, string>> = {
-  ENOENT: 'there is no such folder. Make it first.',
+  ENOENT: 'there is no such folder. Create it first.',
   ENOTDIR: 'a part of its path is a file, not a folder.',
-  ENOSPC:
-    'the disk is full. Free some space; what was evaluated so far is lost unless an earlier version is there.',
-  EDQUOT: 'the quota of this user is used up.',
+  ENOSPC: 'the disk is full. Free some space; points evaluated since the last version of the file are lost.',
+  EDQUOT: 'the disk quota of this user is exhausted.',
   EACCES: 'this user may not write there.',
   EPERM: 'this user may not write there.',
   EROFS: 'its file system is read-only.',

@@ -1,7 +1,7 @@
 import { fromGrid } from './fromGrid.ts';
 import type { LandscapeData } from '../grid/data.ts';
 
-/** Columns that have a meaning of their own. */
+/** Names of columns with a fixed meaning. */
 const reserved = new Set(['x', 'y', 'loss', 'done']);
 
 /**
@@ -65,7 +65,7 @@ export function landscapeFromCSV(text: string): LandscapeData {
   const y = distinct(points.map((point) => point[atY]));
   if (points.length !== x.length * y.length) {
     throw new RangeError(
-      `landscapeFromCSV: ${points.length} points; ${x.length} different x and ${y.length} different y make ${x.length * y.length}.`,
+      `landscapeFromCSV: there are ${points.length} points; a grid of ${x.length} different x and ${y.length} different y has ${x.length * y.length}.`,
     );
   }
   const [columnOf, rowOf] = [x, y].map((values) => new Map(values.map((value, i) => [value, i])));
@@ -75,7 +75,7 @@ export function landscapeFromCSV(text: string): LandscapeData {
   for (const point of points) {
     const cell = (rowOf.get(point[atY]) ?? 0) * x.length + (columnOf.get(point[atX]) ?? 0);
     if (seen[cell]++ > 0)
-      throw new RangeError(`landscapeFromCSV: the point (${point[atX]}, ${point[atY]}) comes twice.`);
+      throw new RangeError(`landscapeFromCSV: the point (${point[atX]}, ${point[atY]}) occurs twice.`);
     if (atDone >= 0) done[cell] = point[atDone];
     others.forEach(({ k }, column) => (tables[column][cell] = point[k]));
   }

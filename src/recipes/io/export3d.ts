@@ -62,7 +62,7 @@ ${array(
 `;
 }
 
-/** A DataArray: its length in bytes and its bytes, in base64. */
+/** Returns a DataArray element: the length in bytes and the bytes, in base64. */
 function array(name: string, values: Float64Array | Int32Array, components = 1): string {
   const bytes = new Uint8Array(4 + values.byteLength);
   new DataView(bytes.buffer).setUint32(0, values.byteLength, true);
@@ -73,7 +73,7 @@ function array(name: string, values: Float64Array | Int32Array, components = 1):
 
 function base64(bytes: Uint8Array): string {
   let text = '';
-  // In chunks divisible by 3, which need no padding, and short enough for an argument list.
+  // In chunks of a multiple of 3, which need no padding, and short enough for an argument list.
   for (let i = 0; i < bytes.length; i += 6144) {
     text += btoa(String.fromCharCode(...bytes.subarray(i, i + 6144)));
   }

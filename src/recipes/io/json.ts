@@ -62,7 +62,7 @@ export function landscapeFromJSON(json: LandscapeJson | string): LandscapeData {
     throw new TypeError(`landscapeFromJSON: these are not the data of landscapeToJSON, but ${show(value)}.`);
   }
   if (value.version !== 1) {
-    throw new TypeError(`landscapeFromJSON: version ${show(value.version)} is not known; only 1 is.`);
+    throw new TypeError(`landscapeFromJSON: version ${show(value.version)} cannot be read; only 1 can.`);
   }
   const x = numbers('x', value.x);
   const y = numbers('y', value.y);

@@ -32,7 +32,7 @@ const dtypes: Readonly<
   b1: [1, (view, at) => view.getUint8(at)],
 };
 
-/** Returns the number that 16 bits of IEEE 754 binary16 stand for. */
+/** Decodes 16 bits of IEEE 754 binary16. */
 function fromHalf(bits: number): number {
   const exponent = (bits >> 10) & 31;
   const fraction = (bits & 1023) / 1024;
@@ -62,7 +62,7 @@ export function readNPY(bytes: Uint8Array): NpyArray {
     throw new TypeError(`readNPY: bytes must be a Uint8Array, got ${show(bytes)}.`);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (bytes.length < 12 || String.fromCharCode(...bytes.subarray(0, 6)) !== magic) {
-    throw new TypeError('readNPY: these bytes are not those of an .npy file.');
+    throw new TypeError('readNPY: these bytes are not an .npy file.');
   }
   const wide = bytes[6] > 1;
   const start = (wide ? 12 : 10) + (wide ? view.getUint32(8, true) : view.getUint16(8, true));
@@ -83,7 +83,9 @@ export function readNPY(bytes: Uint8Array): NpyArray {
   const [size, read] = dtype;
   const count = shape.reduce((product, side) => product * side, 1);
   if (bytes.length - start < count * size) {
-    throw new TypeError(`readNPY: cut short: ${bytes.length} bytes of ${start + count * size}.`);
+    throw new TypeError(
+      `readNPY: the file is cut short: it has ${bytes.length} of ${start + count * size} bytes.`,
+    );
   }
   const data = Float64Array.from({ length: count }, (_, k) => read(view, start + k * size, order !== '>'));
   return { data: fortran === 'True' ? rowByRow(data, shape) : data, shape };
@@ -126,7 +128,7 @@ const isNumbers = (data: unknown): boolean =>
     ? data.every((value) => typeof value === 'number')
     : ArrayBuffer.isView(data) && 'length' in data && !(data instanceof BigInt64Array || data instanceof BigUint64Array); // prettier-ignore
 
-/** From Fortran's order, first index fastest, to C's, last index fastest. */
+/** Reorders elements from Fortran's order, first index fastest, to C's, last index fastest. */
 function rowByRow(data: Float64Array, shape: readonly number[]): Float64Array {
   const out = new Float64Array(data.length);
   const index = shape.map(() => 0);

@@ -1,6 +1,6 @@
 /**
- * Adaptive grids: coarse points first, finer ones only where the values between them were not foreseen; the others keep
- * their prediction.
+ * Adaptive grids: coarse points are evaluated first, finer ones only where interpolation predicted badly; the others keep
+ * their predictions.
  *
  * @module
  */
@@ -49,7 +49,7 @@ const rules: Rules<AdaptiveOptions> = {
 };
 
 /**
- * The adaptive grid that the option asks for.
+ * Returns the adaptive grid that the option asks for.
  *
  * @throws RangeError naming what is wrong in an object of options
  */
@@ -65,15 +65,15 @@ export const predicted = 2;
 
 /** The cells to evaluate, round by round. */
 export interface AdaptivePlan {
-  /** The next cells to evaluate, given the values of those before, or a lattice that is complete; null at the end. */
+  /** Returns the next cells to evaluate, given the values so far, or a completed lattice; null at the end. */
   next(): Round | null;
-  /** A copy of the draft in which cells that were not evaluated hold their predictions. */
+  /** Returns a copy of the draft in which cells that were not evaluated hold predictions. */
   filled(): Draft;
   /** Writes predictions into all cells that were not evaluated, marked in `done`, and reports on their errors. */
   finish(): void;
 }
 
-/** The plan for a draft, in which cells may be done already: those that it asks for are the same. */
+/** Returns the plan for a draft. Cells that are already done do not change which cells it asks for. */
 export function adaptivePlan(draft: Draft, goal: AdaptiveGoal): AdaptivePlan {
   let knowledge: Knowledge | undefined;
   const steps = rounds(draft, goal, (learned) => (knowledge = learned));
@@ -101,7 +101,7 @@ export function adaptivePlan(draft: Draft, goal: AdaptiveGoal): AdaptivePlan {
   };
 }
 
-/** Writes predictions into the cells of a draft that were not evaluated; none before the coarse levels are known. */
+/** Writes predictions into cells that were not evaluated, once the coarse levels are known. */
 function fill(draft: Draft, knowledge: Knowledge | undefined): void {
   if (knowledge === undefined) return;
   for (let cell = 0; cell < draft.done.length; cell++) {
@@ -112,7 +112,7 @@ function fill(draft: Draft, knowledge: Knowledge | undefined): void {
   }
 }
 
-/** As `survey`, round by round. */
+/** As `survey`, for an adaptive plan, round by round. */
 export function* adaptiveSurvey(draft: Draft, plan: AdaptivePlan, hooks: SurveyHooks): Asks<void> {
   hooks.signal?.throwIfAborted();
   draft.loss = yield evaluate(draft.plane.center, null);
@@ -125,7 +125,7 @@ export function* adaptiveSurvey(draft: Draft, plan: AdaptivePlan, hooks: SurveyH
   hooks.finished?.();
 }
 
-/** The rounds after the loss at the center is known, each by way of `evaluateCells`. */
+/** Runs the rounds of a plan through `evaluateCells`; the loss at the center must be known. */
 export async function adaptiveRun(
   plan: AdaptivePlan,
   hooks: SurveyHooks,

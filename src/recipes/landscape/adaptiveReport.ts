@@ -2,7 +2,7 @@ import { caution, shownBand, type AdaptiveGoal, type Knowledge } from './refinem
 import { largeError } from './expectedErrors.ts';
 import type { AdaptiveReport } from '../grid/data.ts';
 
-/** The report of an adaptive grid whose evaluation has ended. */
+/** Returns the report of an adaptive grid whose evaluation has ended. */
 export function reportOf(all: Knowledge, { tolerance }: AdaptiveGoal): AdaptiveReport {
   const { draft, raw, shown, transform, band } = all;
   let [largest, largestZ, evaluations] = [0, 0, 0];

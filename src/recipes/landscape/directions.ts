@@ -56,7 +56,7 @@ export function randomDirections(
   const directions = Array.from({ length: dimensions }, () => {
     const d = new Float64Array(center.length);
     for (let i = 0; i < d.length; i++) {
-      // Drawn even for ignored tensors, so that ignoring them does not change the rest.
+      // Drawn for ignored tensors too: ignoring them does not change the other tensors.
       d[i] = draw();
       if (groups.of[i] < 0) d[i] = 0;
       else if (normalize === 'weight') d[i] *= Math.abs(center[i]);
@@ -67,7 +67,7 @@ export function randomDirections(
   if (!free) scaleGroups(dx, groups, wanted);
   if (!(norm2(dx) > 0)) {
     throw new RangeError(
-      `landscape: directions of normalize '${normalize}' are as long as the parameters, which are all 0 here; use normalize: 'none', or give directions.`,
+      `landscape: directions with normalize '${normalize}' have the norms of the parameters, which are all 0 here; use normalize: 'none', or give directions.`,
     );
   }
   if (dy !== undefined) {
@@ -75,7 +75,7 @@ export function randomDirections(
       removeComponent(dx, dy);
       if (!(norm2(dy) > 1e-12 * norm2(dx))) {
         throw new RangeError(
-          'landscape: two directions need at least two parameters that are moved; use dimensions: 1.',
+          'landscape: two directions need at least two parameters to move; use dimensions: 1.',
         );
       }
     }
@@ -98,7 +98,7 @@ function groupsOf(layout: Layout, normalize: Normalize, roles?: RoleOverride): G
   }
 }
 
-/** Takes the tensors of ignored kinds out of every group. */
+/** Removes the tensors of ignored kinds from all groups. */
 function leaveOut({ of }: Grouping, layout: Layout, { ignore, roles }: DirectionOptions): void {
   for (const tensor of layout.tensors) {
     if (ignore.includes(roleOf(tensor, roles).kind)) of.fill(-1, tensor.offset, tensor.offset + tensor.size);
@@ -116,7 +116,7 @@ function groupDots(a: Float64Array, b: Float64Array, { of, count }: Grouping): F
   return sums;
 }
 
-/** `d_g ← d_g · wanted_g / ‖d_g‖`; twice, since a first quotient may be off by a rounding or two. */
+/** `d_g ← d_g · wanted_g / ‖d_g‖`, twice, since one division leaves rounding errors. */
 function scaleGroups(d: Float64Array, groups: Grouping, wanted: Float64Array): void {
   for (let pass = 0; pass < 2; pass++) {
     const norms = groupNorms(d, groups);
@@ -128,9 +128,9 @@ function scaleGroups(d: Float64Array, groups: Grouping, wanted: Float64Array): v
 }
 
 /**
- * Turns `dy` so that ‖dy_g‖ = wanted_g in each group, and ⟨dx, dy⟩ = 0 in all.
+ * Rotates `dy` so that ‖dy_g‖ = wanted_g in each group, and ⟨dx, dy⟩ = 0 overall.
  *
- * @returns false where that cannot be
+ * @returns false if this is impossible
  */
 function orthogonalInGroups(
   dx: Float64Array,
@@ -141,7 +141,7 @@ function orthogonalInGroups(
   const sizes = new Uint32Array(groups.count);
   for (const g of groups.of) if (g >= 0) sizes[g]++;
 
-  // Groups of one element: choose their signs so that what they add to ⟨dx, dy⟩ stays small.
+  // Groups of one element: choose their signs to keep their contribution to ⟨dx, dy⟩ small.
   let surplus = 0;
   let others = 0;
   for (let i = 0; i < dx.length; i++) {
@@ -154,7 +154,7 @@ function orthogonalInGroups(
   const cosine = surplus === 0 ? 0 : -surplus / others;
   if (!(Math.abs(cosine) <= 1)) return false;
 
-  // The others: dy_g ← the part of dy_g across dx_g, then turned by the angle that makes up for the surplus.
+  // Other groups: take the part of dy_g orthogonal to dx_g, then rotate it by an angle that cancels the surplus.
   const scale = new Float64Array(groups.count);
   for (let pass = 0; pass < 2; pass++) {
     const squares = groupDots(dx, dx, groups);

@@ -1,5 +1,5 @@
 /**
- * Errors to be expected of predictions: each point that is evaluated checks its own, and counts for those around it.
+ * Expected errors of predictions: each evaluated point checks its own prediction, and counts for those around it.
  *
  * @module
  */
@@ -7,12 +7,12 @@ import { spacingOf, type HalfLevels } from './halfLevels.ts';
 
 /** Largest error that a check counts, in bands. */
 const worst = 20;
-/** Parts of an error that count on its own level, the next and the one after. */
+/** Fractions of an error that count on its own level and the next two. */
 const carried = [0.8, 0.6, 0.36] as const;
-/** Weight of the belief, before any check, that a prediction is right. */
+/** Weight of the prior assumption that a prediction is right. */
 const trust = 0.3;
 
-/** Weighted sums of the errors that were found around each cell, for each kind of prediction. */
+/** Weighted sums of the errors found around each cell, for each kind of prediction. */
 export interface ErrorMap {
   readonly nx: number;
   readonly levels: HalfLevels;
@@ -23,14 +23,14 @@ export interface ErrorMap {
   readonly weights: Float64Array;
 }
 
-/** A map that knows of no check. */
+/** Returns a map without any checks. */
 export function errorMap(levels: HalfLevels, nx: number, kinds: number): ErrorMap {
   const cells = levels.of.length;
   const empty = () => Array.from({ length: kinds }, () => new Float64Array(cells));
   return { nx, levels, sums: empty(), fourths: empty(), weights: new Float64Array(cells) };
 }
 
-/** Error of a prediction, in bands; none if both have no finite value. */
+/** Error of a prediction, in bands; 0 if neither value is finite. */
 export function errorOf(value: number, expected: number, band: number): number {
   if (Number.isFinite(value) && Number.isFinite(expected)) {
     return Math.min(worst, Math.abs(value - expected) / band);
@@ -68,19 +68,19 @@ export function countCheck(map: ErrorMap, cell: number, check: readonly number[]
   }
 }
 
-/** The kind of prediction whose errors around a cell are smallest. */
+/** Returns the kind of prediction with the smallest errors around a cell. */
 export function bestKind({ sums }: ErrorMap, cell: number): number {
   let best = 0;
   for (let kind = 1; kind < sums.length; kind++) if (sums[kind][cell] < sums[best][cell]) best = kind;
   return best;
 }
 
-/** Mean error to be expected of a cell's prediction, in bands. */
+/** Returns the expected error of a cell's prediction, in bands: a mean. */
 export function expectedError(map: ErrorMap, cell: number): number {
   return map.sums[bestKind(map, cell)][cell] / (map.weights[cell] + trust);
 }
 
-/** The error of a cell's prediction as the largest ones nearby suggest, in bands: their mean of order 4. */
+/** Returns the error that the largest ones nearby suggest for a cell's prediction, in bands: a mean of order 4. */
 export function largeError(map: ErrorMap, cell: number): number {
   return Math.sqrt(Math.sqrt(map.fourths[bestKind(map, cell)][cell] / (map.weights[cell] + trust)));
 }

@@ -1,9 +1,9 @@
 /**
- * Half levels of a grid, and the prediction of each point from its nearest points of coarser levels.
+ * Half levels of a grid, and the prediction of each point from the nearest points of coarser levels.
  *
- * In two dimensions, level 0 is the lattice of every `first`-th point; then come by turns the centers of its squares
- * and the middles of their edges, which halve the stride. On a line each level halves the stride. The first and the
- * last of each axis count as points of every lattice.
+ * In two dimensions, level 0 is the lattice of every `first`-th point. The following levels alternate between the centers
+ * of its squares and the midpoints of their edges, which halve the stride. On a line, each level halves the stride. The
+ * first and the last point of each axis belong to every lattice.
  *
  * @module
  */
@@ -17,17 +17,17 @@ export interface HalfLevels {
   readonly cells: readonly (readonly number[])[];
   /** Stride of level 0. */
   readonly first: number;
-  /** Levels that halve the stride: as many as there are dimensions. */
+  /** Number of levels that halve the stride: the number of dimensions. */
   readonly perHalving: 1 | 2;
 }
 
-/** Weights of a prediction: of the cells at these distances in memory. */
+/** Weights of a prediction, and the offsets of their cells in memory. */
 export interface Stencil {
   readonly deltas: Int32Array;
   readonly weights: Float64Array;
 }
 
-/** The levels of a grid, of which level 0 has about seven to twelve points a side. */
+/** Returns the levels of a grid; level 0 has about seven to twelve points per side. */
 export function halfLevels({ x, y }: Pick<Draft, 'x' | 'y'>): HalfLevels {
   const isLine = y.length === 1;
   const side = (isLine ? x.length : Math.min(x.length, y.length)) - 1;
@@ -48,7 +48,7 @@ export function halfLevels({ x, y }: Pick<Draft, 'x' | 'y'>): HalfLevels {
   return { of, cells, first, perHalving };
 }
 
-/** Times that `first` is halved until its lattice holds each point of an axis. */
+/** Returns, for each point of an axis, how often `first` is halved until its lattice contains the point. */
 function halvings(axis: Float64Array, first: number): number[] {
   const middle = middleOf(axis);
   return Array.from(axis.keys(), (i) => {
@@ -58,21 +58,21 @@ function halvings(axis: Float64Array, first: number): number[] {
   });
 }
 
-/** Distance of neighbors on the lattice that a level completes, in points. */
+/** Returns the distance of neighbors on the lattice that a level completes, in points. */
 export function spacingOf({ first, perHalving }: HalfLevels, level: number): number {
   return first / 2 ** (level / perHalving);
 }
 
-/** Stride of the lattice that a level completes; null if it is the centers of one. */
+/** Returns the stride of the lattice that a level completes; null for a level of centers. */
 export function strideAfter({ first, perHalving }: HalfLevels, level: number): number | null {
   return level % perHalving === 0 ? first / 2 ** (level / perHalving) : null;
 }
 
-/** Points of a prediction, and how far they are looked for, in half strides. */
+/** Number of points in a prediction; `reach` is how far they may be, in half strides. */
 const neighbors = 12;
 const reach = 7;
 
-/** The stencils of a grid, found as they are asked for; of cells above level 0. */
+/** Returns a function that finds the stencils of cells above level 0. */
 export function stencilsOf({ x, y }: Pick<Draft, 'x' | 'y'>, levels: HalfLevels): (cell: number) => Stencil {
   const [nx, ny] = [x.length, y.length];
   const inside = new Map<number, Stencil>();
@@ -90,7 +90,7 @@ export function stencilsOf({ x, y }: Pick<Draft, 'x' | 'y'>, levels: HalfLevels)
     const half = levels.first / 2 ** Math.ceil(level / levels.perHalving);
     const isInside = (at: number, n: number) =>
       n === 1 || (at - reach * half > 0 && at + reach * half < n - 1);
-    // Away from the edges, all cells of one level see the same pattern.
+    // Away from the edges, all cells of one level have the same stencil.
     const cache = isInside(cell % nx, nx) && isInside(Math.floor(cell / nx), ny) ? inside : atEdge;
     const key = cache === inside ? level : cell;
     let stencil = cache.get(key);
@@ -101,7 +101,7 @@ export function stencilsOf({ x, y }: Pick<Draft, 'x' | 'y'>, levels: HalfLevels)
 
 type Offset = readonly [dx: number, dy: number];
 
-/** Offsets of the nearest points of coarser levels. */
+/** Returns the offsets of the nearest points of coarser levels. */
 function nearest(cell: number, nx: number, ny: number, half: number, of: Uint8Array): Offset[] {
   const columns = stepsFrom(cell % nx, nx, half);
   const rows = stepsFrom(Math.floor(cell / nx), ny, half);
@@ -113,7 +113,7 @@ function nearest(cell: number, nx: number, ny: number, half: number, of: Uint8Ar
     .slice(0, neighbors);
 }
 
-/** Steps along an axis of n points, of multiples of `half`, and to both ends if they are as near. */
+/** Returns offsets along an axis of n points: multiples of `half`, and those to both ends if they are as near. */
 function stepsFrom(at: number, n: number, half: number): number[] {
   const steps = new Set<number>();
   for (let k = -reach; k <= reach; k++) if (at + k * half >= 0 && at + k * half < n) steps.add(k * half);
@@ -122,7 +122,7 @@ function stepsFrom(at: number, n: number, half: number): number[] {
 }
 
 /**
- * Weights of values at these offsets in their interpolant at 0: a sum of |p − pₖ|³ and a linear function.
+ * Returns the weights of values at these offsets in the interpolant at 0, a sum of |p − pₖ|³ and a linear function.
  *
  * @see Wendland (2004), Scattered Data Approximation, chapter 8
  */
@@ -130,7 +130,7 @@ export function weightsAt(offsets: readonly Offset[]): Float64Array {
   const n = offsets.length;
   const scale = Math.max(...offsets.map(([dx, dy]) => Math.hypot(dx, dy)));
   const points = offsets.map(([dx, dy]) => [dx / scale, dy / scale] as const);
-  // Points of a line tell no slope across it.
+  // Points on a line determine no slope across it.
   const axes = ([0, 1] as const).filter((axis) => points.some((point) => point[axis] !== points[0][axis]));
   const size = n + 1 + axes.length;
   const rows = Array.from({ length: size }, () => new Float64Array(size + 1));
@@ -144,7 +144,7 @@ export function weightsAt(offsets: readonly Offset[]): Float64Array {
   return solved(rows).subarray(0, n);
 }
 
-/** Solution of linear equations, each with its right-hand side last, by elimination with pivots. */
+/** Solves linear equations, each with its right-hand side last, by elimination with pivoting. */
 function solved(rows: Float64Array[]): Float64Array {
   const n = rows.length;
   for (let k = 0; k < n; k++) {
@@ -166,7 +166,7 @@ function solved(rows: Float64Array[]): Float64Array {
   return solution;
 }
 
-/** The prediction of a cell from values. */
+/** Predicts the value of a cell. */
 export function predictedAt(values: Float64Array, cell: number, { deltas, weights }: Stencil): number {
   let sum = 0;
   for (let k = 0; k < weights.length; k++) sum += weights[k] * values[cell + deltas[k]];

@@ -1,8 +1,8 @@
 /**
  * The Lanczos process from one or several starts, with full re-orthogonalization.
  *
- * From two starts (band Lanczos) it finds eigenvalues twice over, and those that nearly coincide: from a single start,
- * one of two close eigenvalues stays unseen whenever the start happens to be nearly orthogonal to its vector.
+ * From two starts (band Lanczos), it finds double eigenvalues, and eigenvalues that nearly coincide. From a single start,
+ * one of two close eigenvalues remains hidden if the start is nearly orthogonal to its eigenvector.
  *
  * @module
  * @see Ruhe (1979), doi:10.1090/S0025-5718-1979-0521282-9; Golub and Van Loan, Matrix Computations, 4th edition,
@@ -13,24 +13,24 @@ import { normalize, type Hessian } from '../../core/hessian.ts';
 import { symmetricEigen } from '../../core/symmetricEigen.ts';
 import type { Asks } from '../../core/question.ts';
 
-/** A Krylov space of the Hessian: H Q = Q T + what leads out of the space. */
+/** A Krylov space of the Hessian: H Q = Q T + a remainder outside the space. */
 export interface Krylov {
-  /** Orthonormal vectors, `[n]` each; the last ones, as many as there are starts, are not yet multiplied. */
+  /** Orthonormal vectors, `[n]` each; the last ones, one for each start, are not yet multiplied. */
   readonly basis: Float64Array[];
   /** Row j: qᵢᵀ H qⱼ for all i that were in the basis after its product. */
   readonly rows: Float64Array[];
 }
 
-/** Ritz values in ascending order, with what is known of each. */
+/** Ritz values in ascending order, with their residuals and vectors. */
 export interface Ritz {
   readonly values: Float64Array;
-  /** ‖H y − θ y‖ of each Ritz pair, as Lanczos knows it without another product. */
+  /** ‖H y − θ y‖ of each Ritz pair, which Lanczos gives without another product. */
   readonly residuals: Float64Array;
-  /** Row k: the coefficients of the k-th Ritz vector in the basis. */
+  /** Row k holds the coefficients of the k-th Ritz vector in the basis. */
   readonly coefficients: Float64Array;
 }
 
-/** A Krylov space of dimension 0 with `starts` random start vectors. */
+/** Returns a Krylov space of dimension 0 with `starts` random start vectors. */
 export function krylovOf(n: number, starts: number, draw: () => number): Krylov {
   const krylov: Krylov = { basis: [], rows: [] };
   while (krylov.basis.length < Math.min(starts, n)) addRandom(krylov, n, draw);
@@ -45,10 +45,10 @@ function addRandom({ basis }: Krylov, n: number, draw: () => number): void {
 }
 
 /**
- * One step: one product, one more row of T, one more basis vector.
+ * Takes one step: one product, one more row of T, one more basis vector.
  *
- * Every new vector is orthogonalized against all others, twice: otherwise rounding makes Lanczos find the same
- * eigenvalue again and again, in float32 after a few steps. Where the space is invariant, a random vector goes on.
+ * Every new vector is orthogonalized against all others, twice: otherwise rounding makes Lanczos find the same eigenvalue
+ * repeatedly, in float32 after a few steps. If the space is invariant, it continues with a random vector.
  *
  * @returns false if the space is all of ℝⁿ
  */
@@ -76,7 +76,7 @@ export function* lanczosStep(hessian: Hessian, krylov: Krylov, draw: () => numbe
 /**
  * `w ← w − Q Qᵀ w`, twice.
  *
- * @param along - unless absent, Qᵀw is added to it
+ * @param along - if given, Qᵀw is added to it
  */
 export function orthogonalize(w: Float64Array, basis: readonly Float64Array[], along?: Float64Array): void {
   for (let pass = 0; pass < 2; pass++) {
@@ -88,7 +88,7 @@ export function orthogonalize(w: Float64Array, basis: readonly Float64Array[], a
   }
 }
 
-/** Eigenvalues of T, the coefficients of its eigenvectors, and what leads out of the space; about 10 k³ operations. */
+/** Computes the eigenvalues of T, the coefficients of its eigenvectors, and residuals; about 10 k³ operations. */
 export function ritzOf({ basis, rows }: Krylov): Ritz {
   const k = rows.length;
   const matrix = new Float64Array(k * k);
@@ -105,10 +105,10 @@ export function ritzOf({ basis, rows }: Krylov): Ritz {
   return { values, residuals: residuals.map(Math.sqrt), coefficients: vectors };
 }
 
-/** True if T is to be looked at after `k` steps: always while it is small, seldom where its eigenvalues take long. */
+/** True if T should be examined after `k` steps: always while it is small, rarely once its eigenvalues are expensive. */
 export const isCheckpoint = (k: number): boolean => k % Math.ceil(k / 12) === 0;
 
-/** The unit Ritz vector of row `row`, `[n]`. */
+/** Returns the unit Ritz vector of row `row`, `[n]`. */
 export function ritzVector({ basis }: Krylov, { values, coefficients }: Ritz, row: number): Float64Array {
   const k = values.length;
   const vector = new Float64Array(basis[0].length);

@@ -176,7 +176,6 @@ function sorted<Options extends object>(
   return [undefined, second ?? first ?? {}];
 }
 
-/** Names of the metrics; whatever is no object is refused with the other options. */
 /** Returns how often evaluations give the event loop a turn, see `yieldEvery` of a problem. */
 const pauseOf = (source: AsyncLoss | AsyncProblem | Problem): number =>
   ('yieldEvery' in source ? source.yieldEvery : undefined) ?? FRAME;

@@ -34,7 +34,7 @@ export function heldBy(source: Source<unknown>, given: ParamSet | undefined): He
   return { params, values: params?.copyInto(params.zeros()) };
 }
 
-/** As {@link heldBy}; of a set that can be read later, such as that of a tfjs backend that answers later, so. */
+/** As {@link heldBy}, but awaits a set that is read asynchronously, such as that of an asynchronous tfjs backend. */
 export async function heldByAsync(source: Source<unknown>, given: ParamSet | undefined): Promise<Held> {
   const params = given ?? paramsOf(source);
   return { params, values: params && (await readLater(params)) };
@@ -59,19 +59,19 @@ export function checkParams(where: string, source: unknown, next: unknown): void
   }
 }
 
-/** The error for a loss without a ParamSet: recipes know no backend, so the caller wraps its tensors. */
+/** Returns the error for a loss without a ParamSet. Recipes know no backend, so the user must wrap the tensors. */
 function needsParams(where: string, got: unknown): TypeError {
   const call = wrapping(got);
   return new TypeError(
     call === undefined
-      ? `${where}: a loss () => number needs the parameters it reads, as a ParamSet such as tfParams(model) gives; got ${show(got)}.`
+      ? `${where}: a loss () => number needs the parameters that it reads, as a ParamSet such as tfParams(model); got ${show(got)}.`
       : `${where}: its parameters must be a ParamSet: give ${call} instead.`,
   );
 }
 
 const fromTfjs = (what: string) => `tfParams(${what}), with import { tfParams } from 'quasi-newton/tfjs',`;
 
-/** The call that makes a ParamSet of a backend's variables or model; undefined of anything else. */
+/** Returns the call that makes a ParamSet from a backend's variables or model; undefined for anything else. */
 function wrapping(value: unknown): string | undefined {
   if (Array.isArray(value))
     return value.length > 0 && value.every(isVariable) ? fromTfjs('variables') : undefined;
@@ -119,7 +119,9 @@ export function subjectOf(
   if (center.length === 0) throw new RangeError(`${where}: there are no parameters.`);
   const bad = firstNonFinite(center);
   if (bad >= 0) {
-    throw new RangeError(`${where}: parameter ${bad} is ${center[bad]}; look at a point that is finite.`);
+    throw new RangeError(
+      `${where}: parameter ${bad} is ${center[bad]}; use a center with finite parameters.`,
+    );
   }
   return { params, layout: params?.layout ?? layoutOf([{ name: 'x', shape: [center.length] }]), center };
 }
@@ -147,7 +149,7 @@ export function watched(
   return (x) => {
     if (typeof source === 'function') params?.copyFrom(x);
     const loss = checkedLoss(where, typeof source === 'function' ? source() : source.fg(x, null));
-    // The problem need not have left the parameters at x.
+    // The problem may have changed the parameters.
     if (watch.length > 0) params?.copyFrom(x);
     for (let k = 0; k < watch.length; k++) values[k] = checkedLoss(where, watch[k](x));
     return loss;
@@ -172,16 +174,16 @@ export function watchedAsync(
   };
 }
 
-/** The part of the hooks that metrics need. */
+/** Part of the hooks that metrics need. */
 interface Told {
   readonly metricValues: Float64Array;
   readonly signal: AbortSignal | undefined;
 }
 
 /**
- * The losses of many points in one go, where the problem has them, with the metrics of each, one by one.
+ * Evaluates the losses of many points at once, if the problem can, and the metrics point by point.
  *
- * @param told - its `metricValues`, `[points, metrics]`, are written; its signal is heeded between points
+ * @param told - `metricValues`, `[points, metrics]`, is written; the signal is checked between points
  */
 export function watchedAt(
   where: string,
@@ -227,7 +229,7 @@ export function watchedAtAsync(
   };
 }
 
-/** The rows of `[count, n]` with their numbers. */
+/** Returns the rows of `[count, n]` with their indices. */
 const rowsOf = (points: Float64Array, count: number) =>
   Array.from({ length: count }, (_, p) => {
     const n = points.length / count;
@@ -238,10 +240,10 @@ const rowsOf = (points: Float64Array, count: number) =>
 export function checkedLoss(where: string, value: unknown): number {
   if (typeof value === 'number') return value;
   if (value instanceof Promise) {
-    throw new TypeError(`${where}: the loss gave a promise; use ${where}Async.`);
+    throw new TypeError(`${where}: the loss returned a promise; use ${where}Async.`);
   }
   throw new TypeError(
-    `${where}: the loss must be a number, got ${show(value)}; of a tensor, take dataSync()[0] inside tf.tidy.`,
+    `${where}: the loss must be a number, got ${show(value)}; for a tensor, return dataSync()[0] inside tf.tidy.`,
   );
 }
 

@@ -12,8 +12,8 @@ const moving = /(moving|running)_(mean|var)/i;
 /**
  * Refuses a layout that has scales or offsets of batch normalization without its moving statistics.
  *
- * A loss in inference mode reads those; between two models it would go on with those of the first, and its value at
- * the second would not be the loss of the second.
+ * A loss in inference mode reads these. Between two models it would keep those of the first, and its value at the second
+ * model would not be the second model's loss.
  *
  * @throws RangeError
  */

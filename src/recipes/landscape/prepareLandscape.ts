@@ -18,10 +18,10 @@ import { restore, subjectOf, type Held, type Source, type Subject } from './loss
 import { coarseFirst, partOf, rowByRow, subgrid, type Draft, type SurveyHooks } from '../grid/gridWalk.ts';
 import { areParallel, type PlaneSpec } from './planes.ts';
 
-/** Options but for the metrics, of which only the names matter here. */
+/** Options of a landscape; only the names of its metrics matter here. */
 type JobOptions = Omit<LandscapeOptions, 'metrics'> & { metrics?: object };
 
-/** Everything that one evaluation needs, found before the first point. */
+/** Everything that an evaluation needs, prepared before the first point. */
 export interface Job {
   readonly where: string;
   readonly subject: Subject;
@@ -30,7 +30,7 @@ export interface Job {
   readonly cells: Uint32Array;
   readonly hooks: SurveyHooks;
   readonly checkpoint: Checkpoint | undefined;
-  /** Of an adaptive grid. */
+  /** Plan of an adaptive grid; undefined for a full one. */
   readonly plan: AdaptivePlan | undefined;
 }
 
@@ -50,7 +50,7 @@ export function jobOf(
   options.signal?.throwIfAborted();
   const plane = planeSpec(options);
   const subject = subjectOf(where, source, held, options.center ?? plane?.center);
-  // A problem is a function of its parameters alone; a loss of nothing may read more of its model.
+  // A problem depends only on its parameters; a loss without arguments may read other state of its model.
   if (plane?.throughModels === true && typeof source === 'function' && options.statistics === undefined) {
     checkStatistics(where, subject.layout);
   }
@@ -76,13 +76,13 @@ function planOf(
   if (adaptive === false) return undefined;
   if (shard !== undefined) {
     throw new RangeError(
-      `${where}: adaptive: decides by values of the whole grid and goes with no shard, got '${shard}'; use an executor.`,
+      `${where}: adaptive: needs the values of the whole grid and cannot be combined with shard '${shard}'; use an executor.`,
     );
   }
   return adaptivePlan(draft, adaptiveGoal(where, adaptive));
 }
 
-/** Puts the parameters back, and writes the last checkpoint. */
+/** Restores the parameters, and writes the last checkpoint. */
 export function endJob({ held, checkpoint }: Job): void {
   restore(held);
   checkpoint?.ended();
@@ -95,7 +95,7 @@ function planeSpec({ directions }: JobOptions): PlaneSpec | undefined {
 
 const isVectors = (directions: object): directions is readonly Float64Array[] => Array.isArray(directions);
 
-/** The plane and the grid. */
+/** Returns the plane and the grid, without values. */
 function emptyDraft(
   where: string,
   { center, layout }: Subject,
@@ -148,18 +148,19 @@ function givenDirections(
     checkLength(`${where}: directions[${k}]`, d, n);
     const bad = firstNonFinite(d);
     if (bad >= 0) throw new RangeError(`${where}: directions[${k}][${bad}] is ${d[bad]}; it must be finite.`);
-    if (norm2(d) === 0) throw new RangeError(`${where}: directions[${k}] is zero; it leads nowhere.`);
+    if (norm2(d) === 0)
+      throw new RangeError(`${where}: directions[${k}] is zero; it must have a nonzero element.`);
     return Float64Array.from(d);
   });
   if (directions.length === 2 && areParallel(directions[0], directions[1])) {
     throw new RangeError(
-      `${where}: directions are parallel and span no plane; give another one, or dimensions: 1.`,
+      `${where}: directions are parallel and do not span a plane; give other ones, or dimensions: 1.`,
     );
   }
   return directions;
 }
 
-/** Up to 64, in at most 32 MiB of memory; fewer where metrics, one by one, make them wait for one another. */
+/** Points evaluated at once: up to 64, in at most 32 MiB of memory; fewer with metrics, which are evaluated one by one. */
 const pointsAtOnce = (n: number, metrics: number) =>
   Math.max(1, Math.min(metrics > 0 ? 16 : 64, Math.floor(4_194_304 / n)));
 

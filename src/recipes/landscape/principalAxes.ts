@@ -16,7 +16,7 @@ import type { Asks } from '../../core/question.ts';
 
 /** Leading eigenvalues of a Gram matrix. */
 export interface LeadingEigen {
-  /** Descending. */
+  /** Eigenvalues, descending. */
   readonly values: Float64Array;
   /** Unit vectors, `[n]` each. */
   readonly vectors: readonly Float64Array[];
@@ -25,8 +25,8 @@ export interface LeadingEigen {
 }
 
 /**
- * The `count` largest eigenvalues of a symmetric positive semidefinite matrix, by Lanczos: for a path of 1,000 points
- * that takes a fraction of the time of all eigenvalues.
+ * Computes the `count` largest eigenvalues of a symmetric positive semidefinite matrix, by Lanczos: for a path of 1,000
+ * points, this takes a fraction of the time of all eigenvalues.
  *
  * @param matrix - `[n, n]` row by row
  */
@@ -54,7 +54,7 @@ export function leadingEigen(matrix: Float64Array, n: number, count: number): Le
   };
 }
 
-/** Lanczos until the leading eigenvalues are known to the last digits. */
+/** Runs Lanczos until the leading eigenvalues are accurate to rounding. */
 function* leadingKrylov(operator: Hessian, count: number): Asks<{ krylov: Krylov; ritz: Ritz }> {
   const draw = gaussian(0);
   const krylov = krylovOf(operator.n, 2, draw);

@@ -1,5 +1,5 @@
 /**
- * A stream of standard normal numbers, determined by the seed.
+ * Returns a stream of standard normal numbers, determined by the seed.
  *
  * xoshiro128** (Blackman and Vigna 2021, doi:10.1145/3460772) seeded by splitmix32, through the polar method
  * of Marsaglia and Bray (1964).
@@ -27,7 +27,7 @@ export function gaussian(seed: number): () => number {
   };
 }
 
-/** A stream of numbers in [0, 1) with 53 random bits, determined by the seed. */
+/** Returns a stream of numbers in [0, 1) with 53 random bits, determined by the seed. */
 export function uniformStream(seed: number): () => number {
   const words = new Uint32Array(new Float64Array([seed]).buffer);
   let mix = (words[0] ^ Math.imul(words[1], 0x9e3779b9)) >>> 0;

@@ -1,11 +1,11 @@
 /**
- * The choice of the points that an adaptive grid evaluates.
+ * Choice of the points that an adaptive grid evaluates.
  *
- * Coarse levels are evaluated as a whole. Each point that is evaluated checks its own prediction; its error, in bands
- * of the picture, counts for the points around it of its own and the next two levels. Points whose expected error
- * exceeds a threshold are evaluated, the largest first, level by level and with four thresholds one after the other;
- * then those whose error, as the largest errors nearby suggest, may exceed the tolerance; until none is left or the
- * budget is spent. Predictions interpolate transformed or raw values, whichever did better nearby.
+ * Coarse levels are evaluated completely. Each evaluated point checks its own prediction; its error, in bands of the
+ * figure, counts for the points around it on its own level and the next two. Points whose expected error exceeds a
+ * threshold are evaluated, those with the largest errors first, level by level, with four falling thresholds. Then follow
+ * points whose error may exceed the tolerance, judging by the largest errors nearby, until none is left or the budget is
+ * spent. Predictions interpolate transformed or raw values, whichever did better nearby.
  *
  * @module
  */
@@ -30,30 +30,30 @@ import {
 } from './halfLevels.ts';
 import type { Draft } from '../grid/gridWalk.ts';
 
-/** A step of an adaptive evaluation: cells to evaluate, or the stride of a lattice that is complete. */
+/** A step of an adaptive evaluation: cells to evaluate, or the stride of a completed lattice. */
 export type Round = { readonly cells: Uint32Array } | { readonly stride: number };
 
-/** An adaptive grid as it is asked for. */
+/** Requested accuracy and cost of an adaptive grid. */
 export interface AdaptiveGoal {
   /** Scale in which predictions are judged. */
   readonly scale: ValueScale | 'auto';
   /** Largest error of a prediction, in bands. */
   readonly tolerance: number;
-  /** Part of the points that may be evaluated; by default a fifth, of lines a half, but twice the coarse points. */
+  /** Fraction of the points to evaluate; by default a fifth, half of a line, but at least twice the coarse points. */
   readonly budget: number | undefined;
 }
 
-/** Expected errors that are refined, in tolerances, one pass for each. */
+/** Thresholds of the expected error, in tolerances, one pass for each. */
 const thresholds = [1.6, 0.8, 0.4, 0.2] as const;
 /**
- * Largest error of a grid's predictions, in units of the largest that checks nearby suggest: of some 19 grids in 20 it is
- * smaller.
+ * Bound on the largest error of a grid's predictions, in units of the largest error that checks suggest; about 19 of 20
+ * grids stay below it.
  */
 export const caution = 2.5;
-/** Rounds of one level in a pass: what the first finds decides the second. */
+/** Rounds per level and pass: the results of the first determine the second. */
 const roundsPerLevel = 2;
 
-/** Values of a grid as far as they are known, and predictions of the others. */
+/** The known values of a grid, and predictions of the others. */
 export interface Knowledge {
   readonly draft: Draft;
   readonly levels: HalfLevels;
@@ -62,20 +62,20 @@ export interface Knowledge {
   readonly transform: Transform;
   /** Height of one of 20 bands, in transformed values. */
   readonly band: number;
-  /** 1 for the cells that were asked for; others that a checkpoint holds decide nothing. */
+  /** 1 for cells that the plan has asked for; other cells from a checkpoint do not influence it. */
   readonly known: Uint8Array;
   /** Transformed and raw values, predicted where unknown. */
   readonly shown: Float64Array;
   readonly raw: Float64Array;
   readonly metrics: Readonly<Record<string, Float64Array>>;
-  /** Results of the checks of both kinds of prediction: of transformed values and, except on a linear scale, of raw ones. */
+  /** Checks of both kinds of prediction: from transformed values and, except on a linear scale, from raw ones. */
   readonly errors: ErrorMap;
 }
 
 /**
- * The rounds of an adaptive grid. Each step reads the values of the cells that the one before asked for.
+ * Yields the rounds of an adaptive grid. Each step reads the values of the cells that the previous step asked for.
  *
- * @param learn - told what is known once the coarse levels are evaluated
+ * @param learn - called with the knowledge once the coarse levels are evaluated
  */
 export function* rounds(
   draft: Draft,
@@ -93,7 +93,7 @@ export function* rounds(
   learn(all);
   for (const cells of levels.cells.slice(0, whole)) take(all, cells);
   yield* passes(all, whole, goal);
-  // What has no finite prediction is evaluated, whatever the budget.
+  // Cells without a finite prediction are evaluated regardless of the budget.
   for (let level = whole; level < levels.cells.length; level++) {
     predict(all, whole, level);
     const cells = levels.cells[level].filter((cell) => all.known[cell] === 0 && !isPredicted(all, cell));
@@ -103,7 +103,7 @@ export function* rounds(
   yield { stride: 1 };
 }
 
-/** Number of coarse levels that are evaluated as a whole: two, and more while they are few of the points. */
+/** Number of coarse levels that are evaluated completely: two, or more while they are a small part of the points. */
 function wholeLevels({ cells, of, perHalving }: HalfLevels): number {
   const most = (perHalving === 1 ? 0.15 : 0.075) * of.length;
   let sum = 0;
@@ -111,11 +111,11 @@ function wholeLevels({ cells, of, perHalving }: HalfLevels): number {
   return beyond < 0 ? cells.length : beyond;
 }
 
-/** The passes over the finer levels, while points are left to spend. */
+/** Makes passes over the finer levels while the budget lasts. */
 function* passes(all: Knowledge, whole: number, { tolerance, budget }: AdaptiveGoal): Generator<Round, void> {
   const purse = { left: pointsToSpend(all.levels, whole, budget) };
   for (const [pass, threshold] of thresholds.entries()) {
-    // The first pass goes on, for its previews.
+    // The first pass always continues, for its previews.
     if (pass > 0 && purse.left === 0) return;
     const limit = threshold * tolerance;
     yield* passOver(all, whole, purse, { error: expectedError, limit, isFirst: pass === 0 });
@@ -127,7 +127,7 @@ function* passes(all: Knowledge, whole: number, { tolerance, budget }: AdaptiveG
   }
 }
 
-/** Number of points that may be evaluated besides those of the coarse levels. */
+/** Returns the number of points to evaluate in addition to those of the coarse levels. */
 function pointsToSpend(
   { cells, of, perHalving }: HalfLevels,
   whole: number,
@@ -141,7 +141,7 @@ function pointsToSpend(
   return Math.max(0, most - spent);
 }
 
-/** A measure of the errors of predictions, in bands, and how large it may be. */
+/** A measure of the errors of predictions, in bands, and its limit. */
 interface Criterion {
   readonly error: (map: ErrorMap, cell: number) => number;
   readonly limit: number;
@@ -149,7 +149,7 @@ interface Criterion {
   readonly isFirst: boolean;
 }
 
-/** Evaluates what exceeds the limit, coarse levels first. */
+/** Evaluates the cells that exceed the limit, coarse levels first. */
 function* passOver(
   all: Knowledge,
   whole: number,
@@ -178,7 +178,7 @@ function* passOver(
   }
 }
 
-/** Has cells evaluated, and learns from them. */
+/** Asks for cells to be evaluated, and records their values. */
 function* ask(all: Knowledge, cells: readonly number[]): Generator<Round, void> {
   if (cells.length === 0) return;
   yield { cells: Uint32Array.from(cells).sort() };
@@ -211,10 +211,10 @@ function knowledgeOf(
   };
 }
 
-/** Height of a band of the picture as it is now, in transformed values. */
+/** Returns the height of a band in the current figure, in transformed values. */
 export const shownBand = ({ shown }: Knowledge): number => bandOf(sortedFinite(shown));
 
-/** Height of one of 20 bands between robust limits of ascending values; of flat values, as they are drawn. */
+/** Returns the height of one of 20 bands between robust limits of ascending values; flat values get a range too. */
 function bandOf(sorted: readonly number[]): number {
   if (sorted.length === 0) return 1;
   const [low, high] = robustLimits(sorted);
@@ -222,7 +222,7 @@ function bandOf(sorted: readonly number[]): number {
   return (high - low > 1e-10 * size ? high - low : 1e-3 * size) / 20;
 }
 
-/** Checks the predictions of cells that were evaluated, and takes over their values. */
+/** Checks the predictions of evaluated cells, and replaces them by the values. */
 function take(all: Knowledge, cells: readonly number[]): void {
   const { draft, transform, shown, raw, known, levels } = all;
   const checks = cells.map((cell) => {
@@ -242,7 +242,7 @@ function take(all: Knowledge, cells: readonly number[]): void {
   });
 }
 
-/** Prediction of a transformed value, from transformed values (kind 0) or from raw ones (kind 1). */
+/** Predicts a transformed value, from transformed values (kind 0) or from raw ones (kind 1). */
 function predictionOf({ shown, raw, stencil, transform }: Knowledge, cell: number, kind: number): number {
   return kind === 0
     ? predictedAt(shown, cell, stencil(cell))
@@ -264,7 +264,7 @@ function predict(all: Knowledge, first: number, last: number): void {
   }
 }
 
-/** True if the prediction of a cell is finite, that of each metric too. */
+/** True if the predictions of a cell's loss and all metrics are finite. */
 function isPredicted({ shown, raw, metrics }: Knowledge, cell: number): boolean {
   return (
     Number.isFinite(shown[cell]) &&

@@ -5,7 +5,7 @@
  */
 import type { Layout, TensorEntry, TensorRole } from '../../core/layout.ts';
 
-/** A partition of the flat vector: element i is in group `of[i]`, one of `count`; -1 is in none. */
+/** A partition of the flat vector: element i is in group `of[i]`, one of `count`; −1 means no group. */
 export interface Grouping {
   readonly of: Int32Array;
   readonly count: number;

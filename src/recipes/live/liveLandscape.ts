@@ -87,7 +87,7 @@ export function liveLandscape(source: Loss | Problem, ...rest: readonly unknown[
     p0: subject.center,
     fg: watched(where, source, subject.params, {}, new Float64Array(0)),
   };
-  /** Works for the picture, and puts the parameters back. */
+  /** Works on the surface, then restores the parameters. */
   const working = (work: (held: Float64Array) => Asks<void>) => {
     const held = heldBy(source, params);
     try {
@@ -152,13 +152,13 @@ export function liveLandscapeAsync(source: AsyncProblem | Problem, options: Live
     if (turn === 'picture') await pictureBetween(view);
     return f;
   };
-  // As the problem given, with its getters, but for fg.
+  // The given problem, including its getters, with another fg.
   const own = { ...Object.getOwnPropertyDescriptors(source), fg: { value: fg, enumerable: true } };
   const problem: AsyncProblem = Object.defineProperties({ p0: subject.center, fg }, own);
   return Object.defineProperty(live, 'problem', { value: problem, enumerable: true }) as AsyncLiveLandscape;
 }
 
-/** True where the evaluations left the parameters alone, as those of an ONNX model do. */
+/** True if evaluations do not change the parameters, as with an ONNX model. */
 function isUntouched({ params, values }: Held): boolean {
   if (params === undefined || values === undefined) return true;
   if ('read' in params) return false;
@@ -166,7 +166,7 @@ function isUntouched({ params, values }: Held): boolean {
   return now.every((value, i) => Object.is(value, values[i]));
 }
 
-/** The parts in which problems that answer now and later differ. */
+/** The parts that differ between synchronous and asynchronous problems. */
 interface Hooks extends Pick<LiveLandscape, 'callback'> {
   /** Adds the point that the parameters hold. */
   readonly visit: () => void | Promise<void>;
@@ -208,14 +208,14 @@ function liveOf(view: LiveView, { callback, visit, lastSlice }: Hooks): LiveLand
   };
 }
 
-/** Draws a picture in a task of its own, so that no task is long. */
+/** Draws a figure in a separate task, to keep tasks short. */
 async function pictureBetween(view: LiveView): Promise<void> {
   await nextTask();
   view.picture(false);
   await nextTask();
 }
 
-/** Runs a slice of a surface, which asks for values alone. */
+/** Runs a slice of a surface, which asks only for values. */
 async function runLater(asks: Asks<void>, problem: AsyncProblem): Promise<void> {
   const answer = async (question: Question): Promise<number> => {
     if (question.kind === 'evaluate') return problem.fg(question.x, null);
@@ -237,7 +237,7 @@ function argumentsOf(where: string, source: unknown, rest: readonly unknown[]) {
   const options = rest.find((value) => !isParamSet(value));
   if (typeof options !== 'object' || options === null || !('to' in options)) {
     throw new TypeError(
-      `${where}: needs options with \`to\`, where the pictures go: an element of a page, a function or a file; got ${show(options)}.`,
+      `${where}: needs options with \`to\`, the destination of the figures: an element of a page, a function or a file; got ${show(options)}.`,
     );
   }
   checkOptions<object>(where, options, liveRules);

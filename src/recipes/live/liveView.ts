@@ -9,23 +9,23 @@ import type { Source, Subject } from '../landscape/lossSource.ts';
 import type { Plot } from '../plots/plot.ts';
 import type { LiveOptions } from './options.ts';
 
-/** The picture of a training: its path, its surface, and what is under way. */
+/** The figure of a training run: its path, its surface, and the surface being evaluated. */
 export interface LiveView {
-  /** Adds a point of the training. */
+  /** Adds a point of the run. */
   add(x: Float64Array, loss: number): void;
-  /** The next use of the picture's share of the time: in turn a slice of the surface and, if one is due, a picture. */
+  /** Returns what to do with the figure's share of the time: a slice of the surface or, if one is due, a figure. */
   turn(): 'rest' | 'work' | 'picture';
-  /** A slice of the surface. */
+  /** Evaluates a slice of the surface. */
   work(): Asks<void>;
-  /** Adds a point whose loss is not known, and works. */
+  /** Adds a point whose loss is not known yet, and works. */
   visit(x: Float64Array): Asks<void>;
-  /** Draws a picture, if there is a surface. */
+  /** Draws a figure, if there is a surface. */
   picture(isLast: boolean): void;
-  /** A slice of the surface around the whole path. */
+  /** Evaluates a slice of the surface around the whole path. */
   lastWork(): Asks<void>;
-  /** True once that surface is complete, or there is none to come. */
+  /** True once that surface is complete, or if there will be none. */
   isComplete(): boolean;
-  /** Lets the event loop turn where it has not for a while. */
+  /** Gives the event loop a turn if it has not had one for a while. */
   breathe(): Promise<void>;
   plot(): Plot | null;
   readonly updates: number;
@@ -34,15 +34,15 @@ export interface LiveView {
 /** Milliseconds of one slice, and between two turns of the event loop. */
 const sliceTime = 12;
 const breathTime = 30;
-/** Refinement of the pictures: they are seen for a moment. */
+/** Refinement of the figures, coarse because each is shown only for a moment. */
 const upsample = 2;
-/** A surface is replaced when the path has moved this part of its width from its center. */
+/** A surface is replaced once the path has moved this fraction of its width from its center. */
 const moved = 0.05;
 
-/** Resolves in a later task, so that events and repaints have their turn. */
+/** Resolves in a later task, after events and repaints. */
 export const nextTask = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, 0));
 
-/** The source without `valuesAt`: to prepare for many points at once can take seconds, and a slice has time for few. */
+/** Returns the source without `valuesAt`: preparing for many points can take seconds, and a slice has time for few. */
 function pointByPoint(source: Source<unknown>, { center }: Subject): Source<unknown> {
   if (typeof source === 'function') return source;
   return { p0: center, fg: (x, gradient) => source.fg(x, gradient) };
@@ -74,7 +74,7 @@ export function liveView(
   let isComplete = false;
   let lastTurn: 'work' | 'picture' = 'work';
 
-  /** Begins the next surface, where the path asks for one. */
+  /** Begins the next surface, if the path has moved far enough. */
   function begin(least: number): void {
     if (job !== null) return;
     const points = path.points();
@@ -128,7 +128,7 @@ export function liveView(
     spent += lastDrawn - start;
   }
 
-  /** Counts the time of some work. */
+  /** Measures the time of some work. */
   function* timed(work: () => Asks<void>): Asks<void> {
     const start = performance.now();
     yield* work();
@@ -143,7 +143,7 @@ export function liveView(
   const add = (x: Float64Array, loss: number) => {
     if (Number.isNaN(started)) started = performance.now();
     isComplete = false;
-    // A training that has diverged leaves the picture as it was.
+    // A run that has diverged leaves the figure unchanged.
     if (firstNonFinite(x) < 0) path.add(x, loss);
   };
   return {
@@ -164,7 +164,7 @@ export function liveView(
     *lastWork() {
       if (path.points().length > 0) begin(0);
       yield* slice();
-      // The surface that was under way may be of an earlier part of the path.
+      // The surface being evaluated may belong to an earlier part of the path.
       if (path.points().length > 0) begin(0);
       isComplete = job === null;
     },

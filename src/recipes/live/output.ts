@@ -19,7 +19,7 @@ export const targetRule: Rule = {
     (typeof value === 'string' && /\.(svg|html)$/i.test(value)),
 };
 
-/** Shows a picture; `isLast` where no other follows. */
+/** Returns a function that shows a figure; `isLast` is true if no other follows. */
 export function sinkOf(where: string, to: LiveTarget): (plot: Plot, isLast: boolean) => void {
   if (typeof to === 'function') return (plot) => to(plot.toSVG(), plot);
   if (typeof to === 'string') {

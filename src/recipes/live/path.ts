@@ -1,21 +1,21 @@
 import { norm2, subtract } from '../../core/vector.ts';
 import { pcaPlane, type PlaneSpec } from '../landscape/planes.ts';
 
-/** The path of a training, thinned so that it never takes much memory or time. */
+/** The path of a training run, thinned to limit memory and time. */
 export interface LivePath {
   /** Adds a copy of a point and its loss. */
   add(x: Float64Array, loss: number): void;
-  /** The points that are kept, `[n]` each, the newest last. */
+  /** Returns the kept points, `[n]` each, the newest last. */
   points(): readonly Float64Array[];
-  /** Their losses. */
+  /** Returns the losses of the kept points. */
   losses(): readonly number[];
 }
 
-/** Most points that are kept, and most numbers in them. */
+/** Most points to keep; `mostNumbers` limits their total length. */
 const mostPoints = 300;
 const mostNumbers = 2_000_000;
 
-/** An empty path of points of n numbers; where it is full, every other point is let go. */
+/** Returns an empty path of points `[n]`; when it is full, it drops every other point. */
 export function livePath(n: number): LivePath {
   const most = Math.max(12, Math.min(mostPoints, Math.floor(mostNumbers / n)));
   let kept: { x: Float64Array; loss: number; turn: number }[] = [];
@@ -24,7 +24,7 @@ export function livePath(n: number): LivePath {
   return {
     add(x, loss) {
       const last = kept[kept.length - 1];
-      // The newest point is always there; it stays if its turn is one of every `stride`.
+      // The newest point is always kept; later it stays if its turn is a multiple of `stride`.
       if (last !== undefined && last.turn % stride !== 0) kept.pop();
       kept.push({ x: Float64Array.from(x), loss, turn });
       turn++;
@@ -37,12 +37,12 @@ export function livePath(n: number): LivePath {
   };
 }
 
-/** Most points that the principal axes are found from: their cost grows with the square. */
+/** Most points for the principal axes, whose cost grows with the square of the number. */
 const mostForPlane = 24;
 
 /**
- * The plane of the path's principal axes through its newest point, no narrower than a third of its length; null while
- * the path has no two directions.
+ * Returns the plane of the path's principal axes through its newest point, no narrower than a third of its length; null
+ * while the path does not span two directions.
  */
 export function planeOfPath(points: readonly Float64Array[]): PlaneSpec | null {
   if (points.length < 3) return null;
@@ -60,7 +60,7 @@ export function planeOfPath(points: readonly Float64Array[]): PlaneSpec | null {
       yrange: [Math.min(yrange[0], middle - half), Math.max(yrange[1], middle + half)],
     };
   } catch (error) {
-    // So far it is a straight line, or stands still.
+    // The path is still a straight line, or a single point.
     if (error instanceof RangeError) return null;
     throw error;
   }

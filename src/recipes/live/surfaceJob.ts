@@ -1,5 +1,5 @@
 /**
- * A landscape that is evaluated in slices of a few milliseconds, between the steps of a training.
+ * A landscape evaluated in slices of a few milliseconds, between the steps of a training run.
  *
  * @module
  */
@@ -10,13 +10,13 @@ import type { LandscapeData } from '../grid/data.ts';
 import type { LandscapeOptions } from '../landscape/options.ts';
 import type { Held, Source } from '../landscape/lossSource.ts';
 
-/** An evaluation under way. */
+/** A running evaluation. */
 export interface SurfaceJob {
-  /** Goes on until this time of `performance.now()`, or to the end; at least one question is asked. */
+  /** Continues until this time of `performance.now()`, or to the end, with at least one question. */
   slice(until: number): Asks<void>;
-  /** The landscape once it is complete, else null. */
+  /** Returns the landscape once it is complete, otherwise null. */
   result(): LandscapeData | null;
-  /** The coarser grid that is complete, if any. */
+  /** Returns the finest coarser grid that is complete, or null. */
   preview(): LandscapeData | null;
 }
 

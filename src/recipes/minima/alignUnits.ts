@@ -66,7 +66,7 @@ export function alignUnitsAsync(
   return runAtAsync(where, problem, options, rules, () => aligned(where, problem, from, to, options));
 }
 
-/** Aligns, and checks that the function stays what it is. */
+/** Aligns the units, and checks that the function stays the same. */
 export function* aligned(
   where: string,
   { p0, params, precision = 'float64' }: AsyncProblem | Problem,
@@ -77,7 +77,7 @@ export function* aligned(
   checkModels(where, from, to, p0.length);
   if (params === undefined) {
     throw new RangeError(
-      `${where}: needs a problem with params, whose layout tells the layers of the network.`,
+      `${where}: needs a problem with params, whose layout describes the layers of the network.`,
     );
   }
   const layers = hiddenLayers(where, params.layout);
@@ -91,14 +91,14 @@ export function* aligned(
     const after = yield evaluate(Float64Array.from(permuted(Float64Array.from(x))), null);
     if (!(Math.abs(after - before) <= tolerance * Math.max(0.1, Math.abs(before)))) {
       throw new RangeError(
-        `${where}: with permuted units the loss is ${after} for ${before}: the network treats its units differently, as with skip connections or groups. Connect the models as they are.`,
+        `${where}: with permuted units the loss is ${after} instead of ${before}: the network treats its units differently, as with skip connections or groups. Connect the models as they are.`,
       );
     }
   }
   return Float64Array.from(permuted(to));
 }
 
-/** The order of elements in which `to` matches `from`: element i is to be that at `order[i]`. */
+/** Returns the order in which the elements of `to` match those of `from`: element i comes from `order[i]`. */
 function matched(
   layers: readonly HiddenLayer[],
   from: Float64Array,
@@ -123,7 +123,7 @@ function matched(
         (sum, unit, i) => sum + Math.sqrt(dot(unit, unit) * dot(theirs[i], theirs[i])),
         0,
       );
-      // Below rounding, permutations could follow one another for ever.
+      // Gains below rounding could lead to an endless sequence of permutations.
       if (!(gain > 1e-10 * size)) continue;
       changed = true;
       permute(current, places, column);
@@ -133,7 +133,7 @@ function matched(
   return order;
 }
 
-/** Puts unit `column[u]` in the place of unit u. */
+/** Moves unit `column[u]` to the place of unit u. */
 function permute(x: Float64Array, places: readonly Uint32Array[], column: Uint32Array): void {
   const before = Float64Array.from(x);
   places.forEach((place, u) => {

@@ -5,7 +5,7 @@ interface Matching {
   readonly cost: (row: number, column: number) => number;
   readonly rowPotential: Float64Array;
   readonly columnPotential: Float64Array;
-  /** Row of each column, 0 where it is free; column 0 holds the row that is being placed. */
+  /** Row of each column, 0 if it is free; column 0 holds the row being placed. */
   readonly rowOf: Uint32Array;
 }
 
@@ -43,7 +43,7 @@ export function bestAssignment(score: Float64Array, n: number): Uint32Array {
 interface PathSearch {
   /** Least reduced cost found on the way to each column. */
   readonly least: Float64Array;
-  /** The column before each on its path. */
+  /** The previous column on the path to each column. */
   readonly cameFrom: Uint32Array;
   readonly visited: Uint8Array;
 }
@@ -62,7 +62,7 @@ function shortestPath(matching: Matching, path: PathSearch): number {
   return column;
 }
 
-/** The nearest column that is not visited, once the paths through `column` are known. */
+/** Updates the paths with those through `column`, and returns the nearest column that is not visited. */
 function nearestColumn(matching: Matching, { least, cameFrom, visited }: PathSearch, column: number): number {
   const { n, cost, rowPotential, columnPotential, rowOf } = matching;
   const row = rowOf[column];
@@ -83,7 +83,7 @@ function nearestColumn(matching: Matching, { least, cameFrom, visited }: PathSea
   return nearest;
 }
 
-/** Shifts the potentials so that the edge to the nearest column has reduced cost 0. */
+/** Shifts the potentials: the edge to the nearest column gets reduced cost 0. */
 function shiftPotentials(matching: Matching, { least, visited }: PathSearch, step: number): void {
   const { n, rowPotential, columnPotential, rowOf } = matching;
   for (let j = 0; j <= n; j++) {
@@ -96,7 +96,7 @@ function shiftPotentials(matching: Matching, { least, visited }: PathSearch, ste
   }
 }
 
-/** Moves each row on the path to the next column, so that the free one is taken. */
+/** Moves each row on the path to the next column, up to the free one. */
 function augment({ rowOf }: Matching, { cameFrom }: PathSearch, free: number): void {
   for (let column = free; column !== 0; column = cameFrom[column]) rowOf[column] = rowOf[cameFrom[column]];
 }

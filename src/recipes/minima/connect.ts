@@ -108,7 +108,7 @@ export function connectAsync(
   return runAtAsync(where, problem, options, rules, () => connection(where, problem, from, to, options));
 }
 
-/** Weights of the first model, the bend and the second model at t. */
+/** Returns the weights of the first model, the bend and the second model at t. */
 type Weights = (t: number) => readonly [number, number, number];
 
 const curves: Readonly<Record<'bezier' | 'polygon', Weights>> = {
@@ -128,7 +128,7 @@ function* connection(
   const to = align
     ? yield* aligned(where, problem, from, second, signal === undefined ? {} : { signal })
     : second;
-  // Models that differ only in the order of their units are equal now.
+  // Models that differ only in the order of their units are now equal.
   if (align) checkModels(where, from, to, problem.p0.length);
   const curve = curveBetween(from, to, curves[kind]);
   const { bend, evaluations } = yield* trainedBend(where, problem, curve, options);
@@ -163,7 +163,7 @@ const curveBetween = (from: Float64Array, to: Float64Array, weights: Weights): C
   },
 });
 
-/** The bend of the lowest mean loss that L-BFGS finds, from the middle of the straight line. */
+/** Finds the bend with the lowest mean loss by L-BFGS, from the middle of the straight line. */
 function* trainedBend(
   where: string,
   { precision = 'float64' }: AsyncProblem | Problem,
@@ -196,7 +196,7 @@ function* trainedBend(
   return { bend: best.bend, evaluations };
 }
 
-/** Mean loss over the places of the curve, as a function of its bend. */
+/** Returns the mean loss over the places of the curve, as a function of its bend. */
 function meanLossOf(curve: Curve, places: number, signal: AbortSignal | undefined) {
   const n = curve.from.length;
   const point = new Float64Array(n);
@@ -215,7 +215,7 @@ function meanLossOf(curve: Curve, places: number, signal: AbortSignal | undefine
   };
 }
 
-/** The loss at evenly spaced places of the curve, and of the straight line. */
+/** Evaluates the loss at evenly spaced places of the curve, and of the straight line. */
 function* lossesAlong(
   curve: Curve,
   bend: Float64Array,
@@ -232,7 +232,7 @@ function* lossesAlong(
   return { t, loss, straight };
 }
 
-/** The highest value; NaN where one is no number, since nothing is then known of the barrier. */
+/** Returns the highest value; NaN if a value is NaN, because the barrier is then unknown. */
 const highestOf = (values: Float64Array): number =>
   values.reduce((most, value) => (Number.isNaN(value) ? NaN : Math.max(most, value)), -Infinity);
 

@@ -3,8 +3,8 @@ import { roleOf } from '../landscape/roles.ts';
 import type { Layout, TensorEntry } from '../../core/layout.ts';
 
 /**
- * The places of one hidden layer's units in the parameter vector: unit u has its incoming weights, its bias and its
- * outgoing weights at `places[u]`, in the same order for all units.
+ * Places of one hidden layer's units in the parameter vector: the incoming weights, bias and outgoing weights of unit u
+ * are at `places[u]`, in the same order for all units.
  */
 export interface HiddenLayer {
   readonly name: string;
@@ -21,9 +21,9 @@ interface Weight {
 }
 
 /**
- * The hidden layers of a chain of dense layers and convolutions, each feeding the next.
+ * Returns the hidden layers of a chain of dense layers and convolutions, each feeding the next.
  *
- * @throws RangeError where the tensors do not make such a chain
+ * @throws RangeError if the tensors do not form such a chain
  */
 export function hiddenLayers(where: string, layout: Layout): HiddenLayer[] {
   const weights: Weight[] = [];
@@ -31,7 +31,7 @@ export function hiddenLayers(where: string, layout: Layout): HiddenLayer[] {
     const last = weights[weights.length - 1];
     if (tensor.shape.length >= 2) weights.push(weightOf(where, tensor));
     else if (last !== undefined && tensor.size === last.tensor.shape[last.output]) last.vectors.push(tensor);
-    else throw refusal(where, `${show(tensor.name)} belongs to no layer before it`);
+    else throw refusal(where, `${show(tensor.name)} fits no layer before it`);
   }
   if (weights.length < 2) throw refusal(where, 'there is no hidden layer');
   return weights.slice(1).map((next, l) => layerBetween(where, weights[l], next));
@@ -45,7 +45,8 @@ const refusal = (where: string, why: string) =>
 function weightOf(where: string, tensor: TensorEntry): Weight {
   const { kind, filterAxes = [] } = roleOf(tensor);
   const { name, shape } = tensor;
-  if (kind !== 'weight' || filterAxes.length !== 1) throw refusal(where, `${show(name)} is no such weight`);
+  if (kind !== 'weight' || filterAxes.length !== 1)
+    throw refusal(where, `${show(name)} is not a weight of such a layer`);
   const [output] = filterAxes;
   const rank = shape.length;
   if (rank === 2) return { tensor, output, input: 1 - output, vectors: [] };
@@ -64,7 +65,7 @@ function layerBetween(where: string, weight: Weight, next: Weight): HiddenLayer 
     );
   }
   const spread = inputs / units;
-  // Where feature maps are made flat, each channel becomes several inputs: side by side where channels come first.
+  // When feature maps are flattened, each channel becomes several inputs, side by side if channels come first.
   const channelsLast = weight.output === weight.tensor.shape.length - 1;
   const places = Array.from({ length: units }, (_, u) => {
     const fed = Array.from({ length: spread }, (_, p) => (channelsLast ? p * units + u : u * spread + p));
@@ -77,7 +78,7 @@ function layerBetween(where: string, weight: Weight, next: Weight): HiddenLayer 
   return { name: weight.tensor.name, places };
 }
 
-/** Places of the elements with this index along an axis. */
+/** Returns the places of the elements with this index along an axis. */
 function sliceOf({ offset, shape, size }: TensorEntry, axis: number, index: number): number[] {
   const stride = shape.slice(axis + 1).reduce((product, length) => product * length, 1);
   const outer = size / (stride * shape[axis]);

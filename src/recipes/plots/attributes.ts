@@ -26,7 +26,7 @@ export interface FigureAttributes {
 /** Attributes of a figure with the defaults filled in. */
 export type Filled<Attributes> = Required<Attributes>;
 
-/** The look that all figures share. */
+/** Defaults that all figures share. */
 export const theme: Filled<FigureAttributes> = {
   title: '',
   xlabel: '',
@@ -63,8 +63,8 @@ export const limits: Rule = {
 export const limitsOrData = either(limits, oneOf('data'));
 
 /**
- * The attributes of a figure, after the recipes of Julia's Plots: defaults give way to the user's word, and
- * the user's word to what a figure must have.
+ * Returns the attributes of a figure, as recipes of Julia's Plots do: the user's values override defaults, and values
+ * that a figure requires override the user's.
  */
 export function recipe<Attributes extends object>(
   defaults: Attributes,

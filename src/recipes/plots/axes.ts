@@ -3,14 +3,14 @@ import { everyOther, fit, labelWidth, linearTicks, logTicks, type Tick } from '.
 import { drawableSize } from '../grid/statistics.ts';
 import type { AxisScale } from './attributes.ts';
 
-/** One axis: from values to pixels, and its ticks. */
+/** One axis: a map from values to pixels, and ticks. */
 export interface Axis {
   readonly kind: AxisScale;
   readonly domain: readonly [number, number];
   /** Positions of both ends of the domain, px. */
   readonly range: readonly [number, number];
   readonly ticks: readonly Tick[];
-  /** Position, px; NaN where the axis has no place for the value (≤ 0 on a log axis). */
+  /** Returns the position of a value, px; NaN if it cannot be shown (≤ 0 on a log axis). */
   readonly at: (value: number) => number;
 }
 
@@ -18,11 +18,11 @@ export interface Axis {
 export interface TickOptions {
   /** Size of the labels, px. @defaultValue `14` */
   readonly fontSize?: number;
-  /** Labels stand side by side and need room. @defaultValue false */
+  /** True if labels stand side by side, and so need room. @defaultValue false */
   readonly horizontal?: boolean;
 }
 
-/** An axis from `domain` to `range` (px), with about one labeled tick every five font sizes. */
+/** Returns an axis from `domain` to `range` (px), with about one labeled tick every five font sizes. */
 export function axisOf(
   kind: AxisScale,
   domain: readonly [number, number],
@@ -35,7 +35,7 @@ export function axisOf(
   if (kind === 'log') {
     const scale = scaleLog().domain(domain).range(range);
     const at = (value: number) => (value > 0 ? scale(value) : NaN);
-    // Over less than half a decade, the ticks are those of a linear axis.
+    // Over less than half a decade, a log axis has linear ticks.
     const ticksOf = high < 3 * low ? linearTicks : logTicks;
     const across = (value: number) => Math.abs(at(value) - range[0]);
     const fits = (ticks: readonly Tick[]) => !horizontal || fit(ticks, across, fontSize);
@@ -49,7 +49,7 @@ export function axisOf(
   return { kind, domain, range, ticks, at: (value) => scale(value) };
 }
 
-/** As many ticks as fit, at most `count`; then every other label, and again, until they do or one is left. */
+/** Returns as many ticks as fit, at most `count`; drops every other label until they fit or one is left. */
 function fewestLabels(
   ticksOf: (count: number) => readonly Tick[],
   count: number,
@@ -61,7 +61,7 @@ function fewestLabels(
   return ticks;
 }
 
-/** Width of the widest label, px. */
+/** Returns the width of the widest label, px. */
 export function widestLabel({ ticks }: Pick<Axis, 'ticks'>, fontSize: number): number {
   return ticks.reduce(
     (most, { label }) => Math.max(most, label === null ? 0 : labelWidth(label, fontSize)),
@@ -70,9 +70,9 @@ export function widestLabel({ ticks }: Pick<Axis, 'ticks'>, fontSize: number): n
 }
 
 /**
- * The smallest domain that holds all finite values (all > 0 on a log axis), padded a little.
+ * Returns the smallest domain that contains all finite values (all > 0 on a log axis), slightly padded.
  *
- * It is never narrower than a ten-thousand-millionth of its values: below, labels would need more digits than fit.
+ * It is never narrower than 10⁻¹⁰ of its values: labels would need more digits than fit.
  */
 export function domainOf(values: Iterable<number>, kind: AxisScale, padding = 0.04): [number, number] {
   let low = Infinity;

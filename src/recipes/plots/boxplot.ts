@@ -60,7 +60,7 @@ const referencesOf = (columns: readonly Column[]): Reference[] =>
   );
 
 function plotly(columns: readonly Column[], attributes: Required<BoxplotAttributes>): PlotlyFigure {
-  // The statistics are given: plotly has another rule for quartiles.
+  // The statistics are passed, because plotly computes quartiles by another rule.
   const data = columns.map(({ name, color, values, five }) => ({
     type: 'box',
     name,

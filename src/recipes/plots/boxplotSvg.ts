@@ -14,17 +14,17 @@ type Attributes = Required<BoxplotAttributes>;
 export interface Column {
   readonly name: string;
   readonly color: string;
-  /** The values that are finite, ascending. */
+  /** The finite values, ascending. */
   readonly values: readonly number[];
   readonly five: FiveNumbers;
   readonly reference?: number | undefined;
 }
 
-/** Angle that names are turned by where they are too long, and its sine. */
+/** Angle by which names that are too long are rotated; its sine and cosine. */
 const turn = (35 / 180) * Math.PI;
 const [sine, cosine] = [Math.sin(turn), Math.cos(turn)];
 
-/** The box plot as SVG. */
+/** Returns the box plot as SVG. */
 export function boxplotSvg(columns: readonly Column[], given: Attributes): string {
   const attributes = fitted(given);
   const { fontSize, yscale, ylims } = attributes;
@@ -58,7 +58,7 @@ export function boxplotSvg(columns: readonly Column[], given: Attributes): strin
   );
 }
 
-/** The columns' names: level where they fit, else turned, shortened to a third of the height. */
+/** Draws the columns' names: horizontal if they fit, otherwise rotated and shortened to a third of the height. */
 function namesBelow(
   columns: readonly Column[],
   wide: Frame,
@@ -78,7 +78,7 @@ function namesBelow(
         .join('');
     return { left: wide.left, bottom: wide.bottom, draw };
   }
-  // Turned lines must not overlap; where even small letters would, only every `every`-th has its name.
+  // Rotated lines must not overlap; if even small letters would, only every `every`-th name is drawn.
   const size = Math.max(Math.min(6, fontSize), Math.min(fontSize, 0.55 * slot));
   const every = Math.ceil(size / (0.55 * slot) - 1e-9);
   const room = Math.min((0.33 * height) / sine, 0.6 * width);
@@ -91,7 +91,7 @@ function namesBelow(
         if (k % every !== 0) return '';
         const x = box.left + (k + 0.5) * narrower + 0.3 * size;
         const y = box.bottom + 0.5 * fontSize + 0.5 * size;
-        // What would reach beyond the left edge is shortened.
+        // Names that would extend beyond the left edge are shortened.
         const fitting = shortened(name, (x - 3) / cosine, size);
         const transform = `translate(${px(x)} ${px(y)}) rotate(-35)`;
         const full = fitting === columns[k].name ? [] : [el('title', {}, escapeXml(columns[k].name))];
@@ -133,7 +133,7 @@ function boxOf(
 ): string {
   if (values.length === 0) return diamond(x, at(reference), color);
   const half = width / 2;
-  // What a log axis has no place for lies below its foot.
+  // Values that a log axis cannot show are drawn below its lower end.
   const rowAt = (value: number) => (kind === 'log' && value <= 0 ? range[0] : at(value));
   const row = (value: number) => rowAt(value).toFixed(1);
   const whiskers = [
@@ -144,7 +144,7 @@ function boxOf(
     Number.isFinite(at(value)),
   );
   const circles = dots.map((value, i) => {
-    // Spread by the golden ratio: even, and the same in every drawing.
+    // Spread by the golden ratio: evenly, and the same in every drawing.
     const aside = points ? (((i * 0.618034) % 1) - 0.5) * width * 0.7 : 0;
     const style = { r: 2.4, fill: color, fillOpacity: 0.55, stroke: 'none' };
     return el('circle', { cx: x + aside, cy: at(value), ...style });

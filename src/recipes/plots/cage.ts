@@ -1,5 +1,5 @@
 /**
- * The box around a surface: floor, two walls at the back, ticks with labels, names of the axes.
+ * The box around a surface: floor, two back walls, ticks with labels, names of the axes.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { labelWidth, type Tick } from './ticks.ts';
 import type { Box } from './frame.ts';
 import type { Projection, View } from './projection.ts';
 
-/** The cage as SVG; labels that would stand over others, or outside the picture, are left out. */
+/** Returns the cage as SVG. Labels that would overlap others, or leave the picture, are omitted. */
 export function cage(
   field: Field,
   attributes: FilledLandscapeAttributes,
@@ -22,7 +22,7 @@ export function cage(
   box: Box,
 ): string {
   const { xlabel, ylabel, zscale, background } = attributes;
-  // Signs of the near edges: the floor's edge nearest to the eye along each direction.
+  // Signs of the near edges: those of the floor that are nearest to the viewer along each direction.
   const a = (azimuth / 180) * Math.PI;
   const nearY = Math.cos(a) >= 0 ? -1 : 1;
   const nearX = Math.sin(a) >= 0 ? 1 : -1;
@@ -41,7 +41,7 @@ export function cage(
   );
 }
 
-/** A cage while it is drawn. */
+/** A cage being drawn. */
 interface Cage {
   readonly cube: Projection;
   /** Signs of the coordinates of the near edges. */
@@ -73,7 +73,7 @@ function drawFloor(drawing: Cage, { x, y }: Field, fontSize: number): void {
   }
 }
 
-/** Adds the lines of the values around both walls, labeled at the upright edge at the left of the picture. */
+/** Adds the lines of the values around both walls, labeled at the vertical edge at the left of the picture. */
 function drawWalls(drawing: Cage, zAxis: Axis, fontSize: number): void {
   const { cube, nearX, nearY, labels } = drawing;
   const corners = [
@@ -89,7 +89,7 @@ function drawWalls(drawing: Cage, zAxis: Axis, fontSize: number): void {
   }
 }
 
-/** A text as it stands: its middle and its size, px. */
+/** A placed text: its center and its size, px. */
 interface Label {
   readonly x: number;
   readonly y: number;
@@ -97,7 +97,7 @@ interface Label {
   readonly height: number;
 }
 
-/** Labels placed one after the other, none over another. */
+/** Places labels one after the other, without overlap. */
 class Labels {
   readonly texts: string[] = [];
   readonly #taken: Label[] = [];
@@ -109,21 +109,21 @@ class Labels {
     this.#box = box;
   }
 
-  /** A label centered at a point; left out where it has no place. */
+  /** Adds a label centered at a point, unless there is no room for it. */
   tick([x, y]: readonly [number, number], text: string): void {
     const { fontSize } = this.#attributes;
     const label = { x, y, width: labelWidth(text, fontSize), height: fontSize };
     if (this.#isFree(label)) this.#put(label, text, fontSize, {});
   }
 
-  /** The name of an axis beyond its edge and its tick labels, moved down as far as it takes to overlap none of them. */
+  /** Adds the name of an axis beyond its edge and tick labels, moved down until it overlaps none of them. */
   name(text: string, middle: readonly [number, number], edge: readonly [number, number]): void {
     const { fontSize } = this.#attributes;
     const size = 1.1 * fontSize;
     const { left, right } = this.#box;
     const shown = shortened(text, right - left, size);
     if (shown === '') return;
-    // Half its own width further where the edge runs up and down.
+    // Half its own width farther if the edge is steep.
     const width = textWidth(shown, size);
     const aside = Math.abs(edge[0] - middle[0]) / Math.hypot(edge[0] - middle[0], edge[1] - middle[1]);
     const [u, v] = outward(middle, edge, 2.9 * fontSize + 0.41 * aside * width);
@@ -157,7 +157,7 @@ class Labels {
   }
 }
 
-/** The point `far` px beyond `edge`, seen from `within`. */
+/** Returns the point `far` px beyond `edge`, as seen from `within`. */
 function outward(
   within: readonly [number, number],
   edge: readonly [number, number],
@@ -169,7 +169,7 @@ function outward(
   return [edge[0] + (dx / length) * far, edge[1] + (dy / length) * far];
 }
 
-/** A few labels of an axis, as many as the picture has room for. */
+/** Returns a few labels of an axis, as many as the picture has room for. */
 function spacedLabels({ kind, domain }: Axis, box: Box, fontSize: number): LabeledTick[] {
   const length = Math.min(280, 0.7 * Math.min(box.right - box.left, box.bottom - box.top));
   return labeled(axisOf(kind, domain, [0, length], { fontSize }).ticks);

@@ -30,14 +30,14 @@ export const colorRule: Rule = {
   accepts: (v) => typeof v === 'function' || isName(v),
 };
 
-/** The color map of that name, or the function itself. */
+/** Returns the color map with this name, or the function itself. */
 export function colorMap(color: ColorMapName | ColorMap): ColorMap {
   if (typeof color === 'function') return color;
   if (isName(color)) return maps[color];
   throw new RangeError(`color: must be ${colorRule.allowed}, got ${show(color)}.`);
 }
 
-/** Eight colors told apart by the color-blind (Okabe and Ito 2008), for the lines of one figure. */
+/** Eight colors that color-blind readers can distinguish (Okabe and Ito 2008), for the lines of a figure. */
 export const palette = [
   '#0072b2',
   '#d55e00',
@@ -49,7 +49,7 @@ export const palette = [
   '#8a6bbf',
 ] as const;
 
-/** Color of the k-th line. */
+/** Returns the color of the k-th line. */
 export const lineColor = (k: number): string => palette[k % palette.length];
 
 const dashes = [
@@ -60,13 +60,13 @@ const dashes = [
   { svg: '14 5', plotly: 'longdash' },
 ] as const;
 
-/** Dash pattern of the k-th line: the colors go around once for each, so that 40 lines are told apart. */
+/** Returns the dash pattern of the k-th line: each pattern is used with all colors, which distinguishes 40 lines. */
 export const lineDash = (k: number) => dashes[Math.floor(k / palette.length) % dashes.length];
 
-/** Dash pattern of lines that belong to an axis at the right. */
+/** Dash pattern of lines on the right axis. */
 export const rightDash = { svg: '6 4', plotly: 'dash' } as const;
 
-/** The encoding that gives each of these names its dash pattern in Vega-Lite. */
+/** Returns the Vega-Lite encoding that gives each of these names its dash pattern. */
 export const vegaDash = (names: readonly string[]) => ({
   field: 'name',
   type: 'nominal',
@@ -75,7 +75,7 @@ export const vegaDash = (names: readonly string[]) => ({
   scale: { domain: names, range: names.map((_, k) => (lineDash(k).svg ?? '1 0').split(' ').map(Number)) },
 });
 
-/** d3 answers 'rgb(1, 2, 3)' or '#010203'; six digits everywhere make smaller files and equal strings. */
+/** Wraps a color map to return six hexadecimal digits. d3 returns 'rgb(1, 2, 3)' or '#010203', depending on the map. */
 function hex(map: ColorMap): ColorMap {
   return (t) => {
     const color = map(Math.min(1, Math.max(0, t)));

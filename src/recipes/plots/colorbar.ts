@@ -9,14 +9,14 @@ import { el, px } from './svg.ts';
 interface BarPlan {
   readonly gap: number;
   readonly thickness: number;
-  /** Size of the labels, smaller where they would be too wide. */
+  /** Size of the labels, reduced if they would be too wide. */
   readonly labelSize: number;
   /** True if there is room for the name of the values. */
   readonly named: boolean;
   readonly total: number;
 }
 
-/** The bar, its labels and its name, within their share of the picture. */
+/** Returns the sizes of the bar, its labels and its name, within their share of the picture. */
 function planOf(field: Field, { fontSize, width, height, zscale }: FilledLandscapeAttributes): BarPlan {
   const [gap, thickness] = [1.15 * fontSize, 1.3 * fontSize];
   const axis = valueAxis(field, zscale, [0.85 * height, 0], fontSize);
@@ -35,18 +35,18 @@ function planOf(field: Field, { fontSize, width, height, zscale }: FilledLandsca
   };
 }
 
-/** Place of the bar, px. */
+/** Position of the bar, px. */
 interface Bar extends Box {
   readonly width: number;
 }
 
-/** Space that a color bar needs right of the plotting area, px. */
+/** Returns the width that a color bar needs right of the plotting area, px. */
 export function colorBarWidth(field: Field, attributes: FilledLandscapeAttributes): number {
   return attributes.colorbar ? planOf(field, attributes).total : 0;
 }
 
 /**
- * The color bar: bands between levels, or without levels a continuous one; with an arrow where values lie beyond.
+ * Draws the color bar: bands between levels, or continuous colors without levels; an arrow marks values beyond an end.
  *
  * @param levels - transformed values between the bands, or null
  */
@@ -78,12 +78,12 @@ export function colorBar(
   ].join('');
 }
 
-/** The colors of the bar. */
+/** Draws the colors of the bar. */
 function bandsOf(field: Field, levels: readonly number[] | null, axis: Axis, bar: Bar): string {
   const { low, high } = field;
   const inner = levels?.filter((level) => level > low && level < high) ?? null;
   const edges = inner === null ? evenly(low, high, 128) : [low, ...inner, high];
-  // Each band reaches down to the foot, the highest first: no seam shows between two.
+  // Each band extends to the bottom, the highest first, so no seams are visible.
   const bands = edges.slice(0, -1).map((_, k) => {
     const y = axis.at(edges[k + 1]);
     const fill = colorAt(field, bandValue(edges, k));
@@ -92,13 +92,13 @@ function bandsOf(field: Field, levels: readonly number[] | null, axis: Axis, bar
   return bands.toReversed().join('');
 }
 
-/** An arrow at an end of the bar, at y and `height` px long: values lie beyond. */
+/** Draws an arrow at an end of the bar, at y and `height` px long, to show that values lie beyond. */
 function arrow({ left, right, width }: Bar, y: number, height: number, fill: string, stroke: string): string {
   const d = `M${px(left)},${px(y)}h${px(width)}L${px((left + right) / 2)},${px(y + height)}Z`;
   return el('path', { d, fill, stroke });
 }
 
-/** Marks and labels of the values. */
+/** Draws marks and labels of the values. */
 function ticksAtRight(
   axis: Axis,
   { right, top, bottom }: Box,
@@ -117,13 +117,13 @@ function ticksAtRight(
   return { marks, labels };
 }
 
-/** The name of the values where a bar has no arrows: it says which ends are cut off. */
+/** Returns the name of the values for a bar without arrows; it says which ends are cut off. */
 export function barTitle(label: string, { below, above }: Field): string {
   if (!below && !above) return label;
   return `${label}, cut off ${below ? (above ? 'at both ends' : 'below') : 'above'}`;
 }
 
-/** The value whose color the k-th band takes: its middle. */
+/** Returns the value whose color the k-th band has: its middle. */
 export function bandValue(edges: readonly number[], k: number): number {
   return (edges[k] + edges[k + 1]) / 2;
 }

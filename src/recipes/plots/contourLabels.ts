@@ -1,5 +1,5 @@
 /**
- * Labels on contour lines: round levels, and places where a line is straight enough for its label.
+ * Labels on contour lines: round levels, and places where a line is straight enough for a label.
  *
  * @module
  */
@@ -14,19 +14,19 @@ import type { Grid } from './upsample.ts';
 export interface ContourLabel {
   readonly x: number;
   readonly y: number;
-  /** Degrees, clockwise, from −90 to 90. */
+  /** Angle in degrees, clockwise, from −90 to 90. */
   readonly angle: number;
-  /** SVG text. */
+  /** Label as SVG text. */
   readonly text: string;
 }
 
-/** Digits and steps of powers of ten that levels are made of, finest first. */
+/** Digits and steps of powers of ten for levels, finest first. */
 const ladders: readonly { readonly digits: readonly number[]; readonly every: number }[] = [
   { digits: [1, 2, 5], every: 1 },
   ...[1, 2, 3, 5, 10, 20, 50].map((every) => ({ digits: [1], every })),
 ];
 
-/** About `count` round values inside (low, high); all transformed. */
+/** Returns about `count` round values inside (low, high); all are transformed. */
 export function roundLevels(
   low: number,
   high: number,
@@ -39,7 +39,7 @@ export function roundLevels(
   const even = inside(niceTicks(invert(low), invert(high), count));
   if (zscale === 'linear') return even;
   const top = Math.ceil(Math.log10(Math.max(Math.abs(invert(low)), Math.abs(invert(high)))));
-  // Below the threshold, a scale is linear: smaller powers would crowd at 0.
+  // Below its threshold a symlog scale is linear: smaller powers would crowd around 0.
   const least = zscale === 'log' ? -307 : Math.ceil(Math.log10(threshold));
   const powers = Array.from({ length: Math.max(0, top - least + 1) }, (_, k) => least + k);
   for (const { digits, every } of ladders) {
@@ -52,7 +52,7 @@ export function roundLevels(
   return even;
 }
 
-/** Labels of transformed levels in the user's units: of even steps as those of an axis. */
+/** Returns the labels of transformed levels in the user's units; levels in equal steps are labeled as on an axis. */
 export function levelLabels(levels: readonly number[], { invert }: Transform, linear: boolean): string[] {
   const values = levels.map((level) => Number(invert(level).toPrecision(12)));
   const steps = values.slice(1).map((value, k) => value - values[k]);
@@ -60,7 +60,7 @@ export function levelLabels(levels: readonly number[], { invert }: Transform, li
   return linear && even && values.length > 1 ? tickLabels(values) : values.map(plain);
 }
 
-/** Places for labels on the lines of a grid: at most one on each line, none over another. */
+/** Finds places for labels on the lines of a grid: at most one per line, without overlap. */
 export function contourLabels(
   grid: Grid,
   levels: readonly number[],
@@ -84,7 +84,7 @@ export function contourLabels(
   return placed;
 }
 
-/** Places on a ring that have room for a label of this width, the straightest first. */
+/** Returns the places on a ring with room for a label of this width, the straightest first. */
 function placesOn({ xs, ys }: Ring, box: Box, width: number, fontSize: number): Omit<ContourLabel, 'text'>[] {
   const count = xs.length;
   const lengths = xs.map((x, k) => Math.hypot(xs[(k + 1) % count] - x, ys[(k + 1) % count] - ys[k]));
@@ -96,7 +96,7 @@ function placesOn({ xs, ys }: Ring, box: Box, width: number, fontSize: number): 
   const stride = Math.max(1, Math.floor(count / 200));
   const places: { straight: number; place: Omit<ContourLabel, 'text'> }[] = [];
   for (let k = 0; k < count; k += stride) {
-    // From here along the line until there is room for the label.
+    // Follow the line from here until there is room for the label.
     let end = k;
     let arc = 0;
     while (arc < width + fontSize && end < k + count && isInside(end % count)) arc += lengths[end++ % count];

@@ -13,14 +13,14 @@ export interface Ring {
 }
 
 /**
- * The outlines of the regions where a grid is at or above each level, in `box`.
+ * Returns the outlines of the regions where a grid is at or above each level, in `box`.
  *
- * d3-contour puts sample i at i + ½ and closes its polygons half a cell beyond the outermost samples; here sample 0
- * lies on the edge of the box, the last on the other, and what is beyond is for the caller to clip.
+ * d3-contour puts sample i at i + ½ and closes its polygons half a cell beyond the outermost samples. Here the first and
+ * the last sample lie on the edges of the box; the caller clips the rest.
  */
 export function ringsAbove(grid: Grid, levels: readonly number[], box: Box): Ring[][] {
   const trace = contours().size([grid.nx, grid.ny]);
-  // The declared type wants an array.
+  // The declared type requires an array.
   const values = Array.from(grid.values);
   return levels.map((level) =>
     trace
@@ -29,7 +29,7 @@ export function ringsAbove(grid: Grid, levels: readonly number[], box: Box): Rin
   );
 }
 
-/** The same regions as SVG path data. */
+/** Returns the same regions as SVG path data. */
 export function regionsAbove(grid: Grid, levels: readonly number[], box: Box): string[] {
   return ringsAbove(grid, levels, box).map((rings) => rings.map(pathOf).join(''));
 }

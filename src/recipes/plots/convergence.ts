@@ -14,12 +14,12 @@ import { referencesPlotly, referencesVega } from './reference.ts';
 import { finiteOrNull, plotlyAxis, plotlyLayout, type PlotlyFigure } from './plotly.ts';
 
 /**
- * Loss against epochs, evaluations or seconds, for several methods with one run for each of many seeds: the
- * median as a line, the quartiles as a band, the single runs faint behind.
+ * Draws the loss against epochs, evaluations or seconds for several methods, with runs from several seeds each: the median
+ * as a line, the quartiles as a band, and individual runs faintly behind.
  *
  * @param traces - methods; a run is `{ x, y }`, the `trace` of a `SolveResult`, or losses alone
- * @throws RangeError for unknown or bad attributes, and where x and y of a run differ in length
- * @throws TypeError where a trace or a run is something else
+ * @throws RangeError for unknown or invalid attributes, or if x and y of a run differ in length
+ * @throws TypeError if a trace or a run has another form
  * @example
  * ```ts
  * convergence([
@@ -78,7 +78,7 @@ interface PlotlyLine {
   readonly dash?: string;
 }
 
-/** A line; a faint one, a single run, is not named in the legend. */
+/** Returns a line; a faint one, for an individual run, is not named in the legend. */
 function plotlyLine(
   name: string,
   x: ArrayLike<number>,
@@ -99,7 +99,7 @@ function plotlyBand({ name, color, summary: { x, q1, q3 } }: Curve): Record<stri
 function vega(curves: readonly Curve[], attributes: Required<ConvergenceAttributes>): VegaSpec {
   const { title, width, height, xlabel, ylabel, xscale, yscale, xlims, ylims } = attributes;
   const rows = curves.flatMap(({ name, summary: { x, median, q1, q3 } }) =>
-    // A new part begins behind each gap, so that no line bridges it.
+    // A new part begins after each gap, so no line crosses it.
     partsOf(x, median, { x: xscale, y: yscale }).map(({ i, part }) => ({
       name,
       part,

@@ -19,11 +19,11 @@ export interface Curve {
   readonly reference?: (Reference & { readonly x: number }) | undefined;
 }
 
-/** The references of the curves that have one. */
+/** Returns the references of the curves that have one. */
 export const referencesOf = (curves: readonly Curve[]) =>
   curves.flatMap(({ reference }) => (reference === undefined ? [] : [reference]));
 
-/** The curves as SVG. */
+/** Returns the curves as SVG. */
 export function convergenceSvg(curves: readonly Curve[], given: Attributes): string {
   const attributes = fitted(given);
   const { fontSize, xscale, yscale, xlims, ylims } = attributes;

@@ -12,17 +12,17 @@ export interface DensityAttributes extends FigureAttributes {
   bandwidth?: number | 'auto';
   /** On a log axis, the density is that of log₁₀ x; values ≤ 0 are left out and counted. @defaultValue `'linear'` */
   xscale?: AxisScale;
-  /** @defaultValue `'linear'`, and `'log'` where all curves are spectra */
+  /** Scale of the density axis. @defaultValue `'linear'`, or `'log'` if all curves are spectra */
   yscale?: AxisScale;
   /** Limits of the axis. @defaultValue from the data */
   xlims?: readonly [number, number] | 'data';
-  /** @defaultValue from the data; on a log axis, six decades below the highest peak */
+  /** Limits of the density axis. @defaultValue from the data; on a log axis, six decades below the highest peak */
   ylims?: readonly [number, number] | 'data';
-  /** Shade the area below each curve. @defaultValue `true` */
+  /** Shades the area below each curve. @defaultValue `true` */
   fill?: boolean;
   /** Draws each value of a sample as a tick at the bottom. @defaultValue `true` */
   points?: boolean;
-  /** @defaultValue `true` where there are several curves */
+  /** Shows the legend. @defaultValue `true` if there are several curves */
   legend?: boolean | 'auto';
 }
 

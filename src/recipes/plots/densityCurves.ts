@@ -1,5 +1,5 @@
 /**
- * Densities as curves: of samples by a kernel estimate, of spectra as they come.
+ * Densities as curves: samples by a kernel estimate, spectra unchanged.
  *
  * @module
  */
@@ -8,23 +8,23 @@ import type { AxisScale } from './attributes.ts';
 
 /** A density as a curve. */
 export interface DensityColumns {
-  /** Ascending. */
+  /** Abscissas, ascending. */
   readonly x: Float64Array;
-  /** Share of the values per unit of x, on a log axis per decade; the area below is 1. */
+  /** Fraction of the values per unit of x, or per decade on a log axis; the area below the curve is 1. */
   readonly y: Float64Array;
 }
 
-/** Most values that the estimate sums over; of more, evenly taken quantiles stand for all. */
+/** Most values that the estimate sums over; more are represented by evenly spaced quantiles. */
 const mostValues = 20_000;
-/** Number of places that the estimate is made at, at least where values lie apart. */
+/** Number of places at which the density is estimated; more if values lie far apart. */
 const places = 800;
 /** Bandwidths beyond which a kernel counts as 0. */
 const reach = 6;
 
 /**
- * The Gaussian kernel estimate of a density.
+ * Computes the Gaussian kernel estimate of a density.
  *
- * @param sorted - ascending; all > 0 on a log axis, where the estimate is made of log₁₀ x
+ * @param sorted - ascending values; all > 0 on a log axis, where the estimate is that of log₁₀ x
  * @param bandwidth - standard deviation of the kernel in units of x, on a log axis in decades
  * @see Silverman (1986), Density Estimation for Statistics and Data Analysis, section 2.4
  */
@@ -48,13 +48,13 @@ export function kernelDensity(
     y[k] = (scale * sum) / bandwidth;
   });
   const x = at.map((value) => (xscale === 'log' ? 10 ** value : value));
-  // Beyond what can be drawn there are only tails.
+  // Only tails lie beyond the values that can be drawn.
   return { x: x.map((value) => Math.max(-drawableSize, Math.min(drawableSize, value))), y };
 }
 
 /**
- * Places in even steps wherever the density is not 0, so that a narrow peak far from others is not missed and no gap is
- * bridged.
+ * Returns evenly spaced places wherever the density is not 0: no narrow peak far from others is missed, and no gap
+ * is bridged.
  */
 function placesFor(values: readonly number[], bandwidth: number): Float64Array {
   const margin = (reach + 0.01) * bandwidth;
@@ -78,7 +78,7 @@ function placesFor(values: readonly number[], bandwidth: number): Float64Array {
  * Silverman's rule: 0.9 min(σ, IQR / 1.34) n^(−1/5).
  *
  * @param sorted - ascending; all > 0 on a log axis
- * @param span - range of all samples of the figure, of which values without a spread take a hundredth
+ * @param span - range of all samples of the figure; values without spread get a hundredth of it
  * @see Silverman (1986), equation 3.31
  */
 export function silvermanBandwidth(sorted: readonly number[], xscale: AxisScale, span: number): number {
@@ -88,7 +88,7 @@ export function silvermanBandwidth(sorted: readonly number[], xscale: AxisScale,
   const least = 0.01 * (span > 1e-9 * size ? span : size || 1);
   if (count < 2) return least;
   const { q1, q3 } = fiveNumbers(values);
-  // Divided by the size, so that no square overflows.
+  // Divided by the size, to avoid overflow of squares.
   const unit = size || 1;
   const mean = values.reduce((sum, value) => sum + value / unit / count, 0);
   const variance = values.reduce((sum, value) => sum + (value / unit - mean) ** 2, 0) / (count - 1);

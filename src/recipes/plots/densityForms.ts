@@ -7,7 +7,7 @@ import { partsOf } from './traces.ts';
 import type { FilledDensity } from './densityAttributes.ts';
 import type { VegaSpec } from './plot.ts';
 
-/** The densities as a plotly figure. */
+/** Returns the densities as a plotly figure. */
 export function densityPlotly(curves: readonly DensityCurve[], attributes: FilledDensity): PlotlyFigure {
   const { xscale, yscale, fill, points } = attributes;
   const range = densityRange(curves, attributes);
@@ -47,7 +47,7 @@ export function densityPlotly(curves: readonly DensityCurve[], attributes: Fille
   return { data, layout };
 }
 
-/** The densities as a Vega-Lite specification. */
+/** Returns the densities as a Vega-Lite specification. */
 export function densityVega(curves: readonly DensityCurve[], attributes: FilledDensity): VegaSpec {
   const { title, width, height, xscale, yscale, fill, points } = attributes;
   const range = densityRange(curves, attributes);
@@ -75,7 +75,7 @@ export function densityVega(curves: readonly DensityCurve[], attributes: FilledD
   };
 }
 
-/** The encodings that layers share. */
+/** Encodings that layers share. */
 interface Channels {
   readonly x: object;
   readonly y: object;
@@ -122,7 +122,7 @@ const lineLayer = ({ x, y, color }: Channels, curves: readonly DensityCurve[]): 
   encoding: { x, y, color, strokeDash: vegaDash(namesOf(curves)), detail },
 });
 
-/** A stroke for each value, at the foot of the figure. */
+/** Returns a layer with a stroke for each value, at the bottom of the figure. */
 const strokeLayer = ({ x, color }: Channels, curves: readonly DensityCurve[], height: number): object => ({
   data: {
     values: curves.flatMap(({ name, values }) =>

@@ -12,7 +12,7 @@ export interface DensityCurve extends DensityColumns {
   readonly name: string;
   readonly color: string;
   readonly dash: ReturnType<typeof lineDash>;
-  /** The values of a sample, ascending; none of a spectrum. */
+  /** The values of a sample, ascending; empty for a spectrum. */
   readonly values: readonly number[];
 }
 
@@ -22,7 +22,7 @@ export const mostStrokes = 1000;
 export const hasLegend = (curves: readonly DensityCurve[], { legend }: FilledDensity): boolean =>
   legend === 'auto' ? curves.length > 1 : legend;
 
-/** The range of densities that is drawn. */
+/** Returns the range of densities that is drawn. */
 export function densityRange(
   curves: readonly DensityCurve[],
   { yscale, ylims }: FilledDensity,
@@ -31,11 +31,11 @@ export function densityRange(
   let most = 0;
   for (const { y } of curves) for (const value of y) if (value <= drawableSize && value > most) most = value;
   if (most === 0) return yscale === 'log' ? [0.1, 1] : [0, 1];
-  // Between eigenvalues a density falls to nothing: a log axis that held it all would show nothing else.
+  // Between eigenvalues a density falls to almost 0; a log axis for all of it would show little else.
   return yscale === 'log' ? [1e-6 * most, 2 * most] : [0, 1.05 * most];
 }
 
-/** The range of x that is drawn: where a curve is more than a thousandth of its peak; all of a spectrum. */
+/** Returns the range of x that is drawn: where a curve exceeds a thousandth of its peak; all of a spectrum. */
 export function placesRange(
   curves: readonly DensityCurve[],
   { xscale, xlims }: FilledDensity,
@@ -48,7 +48,7 @@ export function placesRange(
   return domainOf(shown, xscale, 0.02);
 }
 
-/** The densities as SVG. */
+/** Returns the densities as SVG. */
 export function densitySvg(curves: readonly DensityCurve[], given: FilledDensity): string {
   const attributes = fitted(given);
   const { fontSize, xscale, yscale, fill, points } = attributes;
@@ -60,7 +60,7 @@ export function densitySvg(curves: readonly DensityCurve[], given: FilledDensity
   const box = frameOf(attributes, labelsWidth(yscale, yDomain, attributes), legendWidth(entries, attributes));
   const x = axisOf(xscale, xDomain, [box.left, box.right], { fontSize, horizontal: true });
   const y = axisOf(yscale, yDomain, [box.bottom, box.top], { fontSize });
-  // Below the foot of a log axis lies what is nearly 0.
+  // Densities near 0 are drawn below the lower end of a log axis.
   const row = (value: number) =>
     yscale === 'log' && !(value > yDomain[0] / 10) ? box.bottom + 99 : y.at(value);
   const shapes = curves.map((curve) => {
@@ -83,7 +83,7 @@ export function densitySvg(curves: readonly DensityCurve[], given: FilledDensity
   );
 }
 
-/** The values of a sample as short strokes at the foot. */
+/** Draws the values of a sample as short strokes at the bottom. */
 function strokes({ values, color }: DensityCurve, x: Axis, box: Box, fontSize: number): string {
   if (values.length === 0) return '';
   const d = evenlyTaken(values, mostStrokes)

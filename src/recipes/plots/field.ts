@@ -1,5 +1,5 @@
 /**
- * A landscape as it is drawn: its values transformed, the range of its colors, its levels.
+ * A landscape prepared for drawing: transformed values, the range of colors, and levels.
  *
  * @module
  */
@@ -14,7 +14,7 @@ import { symlogTicks, type Tick } from './ticks.ts';
 import type { AdaptiveReport, LandscapeData } from '../grid/data.ts';
 import type { Grid } from './upsample.ts';
 
-/** The values that are drawn, transformed. */
+/** The transformed values to draw. */
 export interface Field extends Grid {
   readonly x: Float64Array;
   readonly y: Float64Array;
@@ -23,7 +23,7 @@ export interface Field extends Grid {
   /** Transformed values at both ends of the colors. */
   readonly low: number;
   readonly high: number;
-  /** True if both axes are measured in one unit: a step along either moves the parameters equally far. */
+  /** True if both axes have the same unit: a step along either moves the parameters equally far. */
   readonly oneUnit: boolean;
   /** True if values lie below `low`, above `high`. */
   readonly below: boolean;
@@ -32,12 +32,12 @@ export interface Field extends Grid {
   readonly label: string;
   readonly color: ColorMap;
   readonly transform: Transform;
-  /** Work and errors of an adaptive grid, in words; empty for others. */
+  /** Sentence on the work and errors of an adaptive grid; empty for other grids. */
   readonly note: string;
 }
 
 /**
- * The field of a landscape, or of one of its metrics.
+ * Returns the field of a landscape, or of one of its metrics.
  *
  * @throws RangeError if there is no value that can be drawn
  */
@@ -45,7 +45,7 @@ export function fieldOf(data: LandscapeData, attributes: FilledLandscapeAttribut
   const { metric, zscale, zlabel, clims, color } = attributes;
   const raw = columnOf(data, metric);
   const transform = transformOf(zscale, sortedFinite(raw));
-  // Of larger values, differences overflow: they count as infinite.
+  // Larger values count as infinite, because their differences overflow.
   const values = raw.map((value) => (Math.abs(value) <= drawableSize ? transform.apply(value) : NaN));
   const finite = sortedFinite(values);
   if (finite.length === 0) {
@@ -61,12 +61,12 @@ export function fieldOf(data: LandscapeData, attributes: FilledLandscapeAttribut
   if (!Number.isFinite(low)) {
     throw new RangeError(`clims: must lie where zscale '${zscale}' is defined, got ${show(clims)}.`);
   }
-  // A loss of 0 has the lowest color on a log scale; what is infinite or no number has none.
+  // On a log scale, a loss of 0 has the lowest color; infinite values and NaN have none.
   for (let cell = 0; cell < values.length; cell++) {
     if (values[cell] === -Infinity && Number.isFinite(raw[cell])) values[cell] = Math.min(low, finite[0]);
     else if (!Number.isFinite(values[cell])) values[cell] = NaN;
   }
-  // A landscape that is flat still has a range, of one color; below its rounding there is nothing to tell.
+  // A flat landscape also needs a range, for its single color; differences below rounding mean nothing.
   const size = Math.max(Math.abs(low), Math.abs(high), 1e-270);
   const flat = !(high - low > 1e-10 * size);
   return {
@@ -97,7 +97,7 @@ function haveOneUnit({ directions }: LandscapeData['plane']): boolean {
   return a > 0 && Math.abs(a - b) <= 1e-6 * a;
 }
 
-/** The transformed values that part the bands, ascending: those inside (low, high). */
+/** Returns the transformed values between the bands, ascending, all inside (low, high). */
 export function levelsOf(
   field: Field,
   { levels, levelSpacing }: Pick<FilledLandscapeAttributes, 'levels' | 'levelSpacing'>,
@@ -111,12 +111,12 @@ export function levelsOf(
   return quantiles.filter((level, k) => level > low && level < high && (k === 0 || level > quantiles[k - 1]));
 }
 
-/** Color of a transformed value. */
+/** Returns the color of a transformed value. */
 export function colorAt({ low, high, color }: Field, value: number): string {
   return color(Math.min(1, Math.max(0, (value - low) / (high - low))));
 }
 
-/** A scale of the field's values over `range`, px: of transformed values, with ticks in the user's units. */
+/** Returns an axis of the field's transformed values over `range`, px, with ticks in the user's units. */
 export function valueAxis(
   { low, high, transform }: Field,
   zscale: ValueScale,

@@ -37,7 +37,7 @@ const defaults: FilledFit = { ...theme, xlabel: 'x', ylabel: 'y', level: 0.95, b
 export function fitPlot(fit: FittedCurve, attributes: FitAttributes = {}): Plot {
   checkOptions('fitPlot', attributes, rules);
   if (typeof fit?.predict !== 'function') {
-    throw new TypeError(`fitPlot: the first argument is what curveFit returns, got ${show(fit)}.`);
+    throw new TypeError(`fitPlot: fit must be the result of curveFit, got ${show(fit)}.`);
   }
   const final = recipe(defaults, attributes);
   const curves = curvesOf(fit, final);
@@ -57,14 +57,14 @@ function curvesOf(fit: FittedCurve, { level, band, npoints }: FilledFit): FitCur
     if (typeof point === 'number') return point;
     if (point.length === 1) return point[0];
     throw new RangeError(
-      `fitPlot: the model is of ${point.length} variables; a figure shows one. Draw predict(points) along a line of your own.`,
+      `fitPlot: the model has ${point.length} variables, and a figure shows one. Draw predict(points) along a line instead.`,
     );
   });
   const low = x.reduce((a, b) => Math.min(a, b), Infinity);
   const high = x.reduce((a, b) => Math.max(a, b), -Infinity);
   const isList = typeof points[0] !== 'number';
   const at = Array.from({ length: npoints }, (_, i) => low + ((high - low) * i) / (npoints - 1));
-  // A model that takes lists of one number receives such lists.
+  // A model of lists with one number gets such lists.
   const asked = (isList ? at.map((value) => [value]) : at) as number[];
   const { values, confidence, prediction } = fit.predict(asked, { level });
   return {

@@ -6,12 +6,12 @@ import { el, polygon, polyline } from './svg.ts';
 
 const RADIUS = 3;
 
-/** The fit as SVG: data, curve and bands above, residuals below on the same x. */
+/** Returns the fit as SVG: data, curve and bands above; residuals below, on the same x. */
 export function fitSvg(curves: FitCurves, given: FilledFit): string {
   const attributes = fitted(given);
   const { y, residuals, residualName, confidence, prediction } = curves;
   const { upper, lower, across, up, aside } = panelsOf(curves, attributes);
-  // The upper panel shares the axis of x with the lower one, which has the labels.
+  // Both panels share the x axis; the lower one has the labels.
   const unlabeled: Axis = { ...across, ticks: across.ticks.map(({ value }) => ({ value, label: null })) };
   const { text } = inkOn(attributes.background);
   const area = (band: Band | null, opacity: number) => areaOf(band, curves.at, across, up, opacity);
@@ -32,7 +32,7 @@ export function fitSvg(curves: FitCurves, given: FilledFit): string {
   );
 }
 
-/** Both panels, the axis of x that they share, and the axis of each. */
+/** Both panels, the x axis that they share, and the y axis of each. */
 interface Panels {
   readonly upper: Frame;
   readonly lower: Frame;
@@ -82,11 +82,11 @@ const curveOf = ({ at, values }: FitCurves, x: Axis, y: Axis): string =>
     strokeLinejoin: 'round',
   });
 
-/** The line of residuals that are 0. */
+/** Draws the line of residual 0. */
 const zeroLine = ({ left, right }: Frame, y: Axis): string =>
   el('path', { d: `M${left},${y.at(0)}H${right}`, stroke: colors.curve, strokeWidth: 1.4 });
 
-/** The area of a band; nothing where there is none. */
+/** Draws the area of a band, if there is one. */
 function areaOf(band: Band | null, at: readonly number[], x: Axis, y: Axis, fillOpacity: number): string {
   if (band === null) return '';
   const there = at.map(x.at);

@@ -1,8 +1,8 @@
 /**
- * The frame of a figure: where the plotting area goes, and what stands around it.
+ * The frame of a figure: the position of the plotting area, and everything around it.
  *
- * Everything is measured in font sizes and has a largest share of the picture, so that the plotting area never
- * vanishes or turns over: titles are wrapped, names shortened, axis names left out where there is no room.
+ * Everything is measured in font sizes and limited to a share of the picture, so the plotting area never vanishes: titles
+ * are wrapped, names shortened, and axis names omitted if there is no room.
  *
  * @module
  */
@@ -23,27 +23,27 @@ export interface Box {
 
 /** The plotting area, and the axis names that have room. */
 export interface Frame extends Box {
-  /** Space left free at either side, px, so that the plotting area has its shape. */
+  /** Space left free at either side to give the plotting area its shape, px. */
   readonly shift: number;
   readonly xlabel: string;
   readonly ylabel: string;
 }
 
-/** Largest shares of the picture's width and height that labels, legends and titles take. */
+/** Largest fractions of the picture's width and height for labels, legends and titles. */
 export const shares = { labels: 0.25, right: 0.38, title: 0.25, above: 0.2 };
 
-/** The attributes with a font no larger than the picture can hold: about 20 letters across, 15 lines. */
+/** Limits the font size of attributes: at least 20 letters across and 15 lines must fit. */
 export function fitted<Attributes extends Filled<FigureAttributes>>(attributes: Attributes): Attributes {
   const { width, height, fontSize } = attributes;
   return { ...attributes, fontSize: Math.min(fontSize, Math.max(7, Math.min(width / 20, height / 15))) };
 }
 
 /**
- * The plotting area.
+ * Returns the plotting area.
  *
  * @param leftLabels - width of the widest label at the left, px
- * @param right - px wanted for a legend or a color bar
- * @param above - px wanted for a row between title and plotting area
+ * @param right - width of a legend or a color bar, px
+ * @param above - height of a row between title and plotting area, px
  */
 export function frameOf(
   attributes: Filled<FigureAttributes>,
@@ -70,7 +70,7 @@ export function frameOf(
   };
 }
 
-/** The frame with a plotting area of this shape, width / height, in the middle of what it had. */
+/** Returns the frame with a plotting area of this shape, width / height, centered in the former area. */
 export function shaped(frame: Frame, ratio: number): Frame {
   const [width, height] = [frame.right - frame.left, frame.bottom - frame.top];
   const aside = Math.round(Math.max(0, width - ratio * height) / 2);
@@ -85,7 +85,7 @@ export function shaped(frame: Frame, ratio: number): Frame {
   };
 }
 
-/** The widest label of a vertical axis over `domain`, px: what {@link frameOf} wants to know. */
+/** Returns the width of the widest label of a vertical axis over `domain`, px, for {@link frameOf}. */
 export function labelsWidth(
   kind: AxisScale,
   domain: readonly [number, number],
@@ -94,13 +94,13 @@ export function labelsWidth(
   return widestLabel(axisOf(kind, domain, [0.85 * height, 0], { fontSize }), fontSize);
 }
 
-/** Size of labels so that the widest is no wider than `room` px. */
+/** Returns the size of labels at which the widest is at most `room` px wide. */
 export const sizeWithin = (widest: number, room: number, fontSize: number): number =>
   widest > room ? (fontSize * room) / widest : fontSize;
 
 const round = (v: number) => Math.round(v * 10) / 10;
 
-/** Grid lines behind the data. */
+/** Draws grid lines behind the data. */
 export function gridLines(attributes: Filled<FigureAttributes>, box: Box, x: Axis | null, y: Axis): string {
   const parts: string[] = [];
   for (const { value, label } of x?.ticks ?? []) {
@@ -113,9 +113,9 @@ export function gridLines(attributes: Filled<FigureAttributes>, box: Box, x: Axi
 }
 
 /**
- * Frame, ticks, tick labels, axis names and title, in front of the data.
+ * Draws frame, ticks, tick labels, axis names and title, in front of the data.
  *
- * @param above - px between the frame and the title that something else takes
+ * @param above - height of other content between frame and title, px
  */
 export function axesOf(
   attributes: Filled<FigureAttributes>,
@@ -153,10 +153,10 @@ interface DrawnTicks {
 
 const noTicks: DrawnTicks = { marks: '', labels: '' };
 
-/** Length of a tick's mark, px. */
+/** Returns the length of a tick's mark, px. */
 const markLength = (label: string | null, fontSize: number) => (label === null ? 0.2 : 0.43) * fontSize;
 
-/** Ticks of a horizontal axis below the plotting area; labels stay within the picture. */
+/** Returns the ticks of a horizontal axis below the plotting area; labels stay inside the picture. */
 function ticksBelow({ width, fontSize }: Filled<FigureAttributes>, frame: Frame, axis: Axis): DrawnTicks {
   const size = sizeWithin(widestLabel(axis, fontSize), width - 8, fontSize);
   const y = frame.bottom + 1.43 * fontSize;
@@ -172,7 +172,7 @@ function ticksBelow({ width, fontSize }: Filled<FigureAttributes>, frame: Frame,
   return { marks, labels };
 }
 
-/** Ticks of a vertical axis at the left of the plotting area; labels are made smaller where they have no room. */
+/** Returns the ticks of a vertical axis at the left of the plotting area; labels shrink if there is no room. */
 function ticksAtLeft({ fontSize }: Filled<FigureAttributes>, frame: Frame, axis: Axis): DrawnTicks {
   const nameWidth = frame.ylabel === '' ? 2 : 1.7 * fontSize;
   const room = frame.left - frame.shift - 0.64 * fontSize - nameWidth;
@@ -191,7 +191,7 @@ function ticksAtLeft({ fontSize }: Filled<FigureAttributes>, frame: Frame, axis:
 
 const nameSize = (fontSize: number) => fontSize * 1.1;
 
-/** The name of the horizontal axis, below its labels. */
+/** Draws the name of the horizontal axis, below its labels. */
 function nameBelow({ width, height, fontSize }: Filled<FigureAttributes>, frame: Frame): string {
   const size = nameSize(fontSize);
   const name = shortened(frame.xlabel, width - 8, size);
@@ -201,18 +201,18 @@ function nameBelow({ width, height, fontSize }: Filled<FigureAttributes>, frame:
   return el('text', { textAnchor: 'middle', fontSize: size, x, y }, escapeXml(name));
 }
 
-/** The name of the vertical axis, at the left of its labels. */
+/** Draws the name of the vertical axis, at the left of its labels. */
 function nameAtLeft(
   { height, fontSize, title }: Filled<FigureAttributes>,
   { ylabel, shift, top, bottom }: Frame,
   above: number,
 ): string {
-  // Where it is longer than the plotting area, not into what stands above that.
+  // A name longer than the plotting area must not run into content above it.
   const highest = above > 0 || title !== '' ? top : 4;
   return sideways(ylabel, shift + 1.3 * fontSize, (top + bottom) / 2, nameSize(fontSize), height, highest);
 }
 
-/** The lines of the title and their size: wrapped before it is made smaller, shortened if neither helps. */
+/** Returns the lines of the title and their size: wrapped first, then smaller, then shortened. */
 function titleLines({ title, width, height, fontSize }: Filled<FigureAttributes>) {
   const room = width - 16;
   for (const size of [1.25 * fontSize, fontSize, 0.85 * fontSize]) {
@@ -228,7 +228,7 @@ function titleHeight(attributes: Filled<FigureAttributes>): number {
   return lines.length === 0 ? 0 : (1.3 * lines.length - 0.2) * size + 0.55 * attributes.fontSize;
 }
 
-/** The title, centered over the plotting area, but never beyond the picture's edges. */
+/** Draws the title, centered over the plotting area, but never beyond the picture's edges. */
 export function titleOf(attributes: Filled<FigureAttributes>, middle: number, top: number): string {
   const { width, fontSize, background } = attributes;
   const { lines, size } = titleLines(attributes);
@@ -245,7 +245,7 @@ export function titleOf(attributes: Filled<FigureAttributes>, middle: number, to
   return texts.join('');
 }
 
-/** Text that reads upwards, centered at (x, y), shortened and kept between `top` and the end of `height`. */
+/** Draws text that reads upwards, centered at (x, y), shortened and kept between `top` and the end of `height`. */
 export function sideways(
   text: string,
   x: number,
@@ -261,7 +261,7 @@ export function sideways(
   return el('text', { transform, fontSize, textAnchor: 'middle' }, escapeXml(shown));
 }
 
-/** Content drawn in the plotting area and cut off at its edges; inside, pixels count as outside. */
+/** Clips content to the plotting area; its pixel coordinates stay those of the picture. */
 export function clipped(box: Box, ...content: readonly string[]): string {
   const width = box.right - box.left;
   const height = box.bottom - box.top;
@@ -269,7 +269,7 @@ export function clipped(box: Box, ...content: readonly string[]): string {
   return el('svg', { x: box.left, y: box.top, width, height, viewBox }, ...content);
 }
 
-/** The whole picture. */
+/** Returns the whole picture. */
 export function pictureOf(attributes: Filled<FigureAttributes>, ...content: readonly string[]): string {
   const { width, height, background, fontFamily, fontSize, title } = attributes;
   const paper = background === 'none' ? '' : el('rect', { width, height, fill: background });

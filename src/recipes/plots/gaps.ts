@@ -1,8 +1,8 @@
 import type { Grid } from './upsample.ts';
 
 /**
- * The values with missing ones replaced by the mean of their neighbors, layer by layer from the edge of a gap inwards,
- * so that contours run straight into a gap; a mark covers it afterwards.
+ * Replaces missing values by the means of their neighbors, layer by layer from the edge of a gap inwards. Contours then
+ * run straight into the gap, which a mark covers afterwards.
  */
 export function withoutGaps({ nx, ny, values }: Grid): Grid {
   const filled = Float64Array.from(values);
@@ -20,7 +20,7 @@ export function withoutGaps({ nx, ny, values }: Grid): Grid {
   return { nx, ny, values: filled };
 }
 
-/** Mean of the neighbors that have a value; NaN if none has. */
+/** Returns the mean of the neighbors that have a value; NaN if none has. */
 function neighborMean(values: Float64Array, nx: number, ny: number, cell: number): number {
   const i = cell % nx;
   const j = Math.floor(cell / nx);

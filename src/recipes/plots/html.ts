@@ -58,7 +58,7 @@ ${steps > 1 ? stepScript : ''}</script>
 function plotlySource(): string {
   const { createRequire } = nodeModule('node:module', 'toHTML with plotly inline');
   const { readFileSync } = nodeModule('node:fs', 'toHTML with plotly inline');
-  // Resolved from here, then from the user's project: a peer dependency may be visible from only one of them.
+  // Resolved from this file, then from the user's project: a peer dependency may be visible from only one of them.
   for (const from of [import.meta.url, `${process.cwd()}/`]) {
     try {
       return readFileSync(createRequire(from).resolve('plotly.js-dist-min'), 'utf8');

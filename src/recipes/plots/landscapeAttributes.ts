@@ -63,7 +63,7 @@ export interface LandscapeAttributes extends FigureAttributes {
    * @defaultValue `4`; for a surface, enough to give about sixty cells per side
    */
   upsample?: number;
-  /** @defaultValue `true` */
+  /** Shows the color bar. @defaultValue `true` */
   colorbar?: boolean;
   /** Marks the position of the parameters. @defaultValue `true` */
   mark?: boolean;
@@ -137,7 +137,11 @@ export function fillAttributes(data: LandscapeData, user: LandscapeAttributes): 
 export const columnOf = (data: LandscapeData, metric: string | undefined): Float64Array =>
   metric === undefined ? data.z : data.metrics[metric];
 
-/** @throws RangeError if a landscape has no metric of this name */
+/**
+ * Checks the attribute `metric`.
+ *
+ * @throws RangeError if the landscape has no metric of this name
+ */
 export function checkMetric(where: string, { metrics }: LandscapeData, metric: string | undefined): void {
   if (metric === undefined || Object.hasOwn(metrics, metric)) return;
   const names = Object.keys(metrics).join(', ') || 'none';

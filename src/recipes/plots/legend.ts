@@ -10,14 +10,14 @@ export interface LegendEntry {
   readonly name: string;
   readonly color: string;
   readonly dash?: string | undefined;
-  /** Show a hollow diamond in the place of a line. */
+  /** True to show a hollow diamond instead of a line. */
   readonly diamond?: boolean;
 }
 
-/** Entry of the hollow diamonds of references. */
+/** Returns the entry for the hollow diamonds of references. */
 export const referenceEntry = (name: string): LegendEntry => ({ name, color: '#444', diamond: true });
 
-/** Width that a legend at the right of the figure needs, px: never more than its share of the picture. */
+/** Returns the width of a legend at the right of the figure, px, at most its share of the picture. */
 export function legendWidth(
   entries: readonly LegendEntry[],
   { fontSize, width }: Filled<FigureAttributes>,
@@ -28,8 +28,8 @@ export function legendWidth(
 }
 
 /**
- * A legend at the right of the plotting area: long names are wrapped, many entries set smaller; what has no room even
- * so is counted in the last line.
+ * Draws a legend at the right of the plotting area. Long names are wrapped, and many entries set smaller; the last line
+ * counts entries that still have no room.
  */
 export function legendOf(
   entries: readonly LegendEntry[],

@@ -64,7 +64,7 @@ function curveOf(
 ): LineCurve {
   if (typeof data !== 'object' || data === null || !('plane' in data)) {
     throw new TypeError(
-      `line: needs a landscape, such as landscape(problem, { dimensions: 1 }) gives, or an array of { name, data }; got ${show(data)}.`,
+      `line: data must be a landscape, such as landscape(problem, { dimensions: 1 }), or an array of { name, data }; got ${show(data)}.`,
     );
   }
   if (data.y.length > 1) {

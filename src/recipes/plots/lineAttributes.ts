@@ -9,7 +9,7 @@ export interface LineAttributes extends FigureAttributes {
   right?: string;
   /** Name of the right axis. @defaultValue `right` */
   rightlabel?: string;
-  /** @defaultValue `'linear'` */
+  /** Scale of y. @defaultValue `'linear'` */
   yscale?: AxisScale;
   /** Marks the position of the parameters. @defaultValue `true` */
   mark?: boolean;

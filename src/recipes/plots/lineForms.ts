@@ -5,10 +5,10 @@ import { partsOf } from './traces.ts';
 import type { FilledLine } from './lineAttributes.ts';
 import type { VegaSpec } from './plot.ts';
 
-/** The name of a line of one of two quantities. */
+/** Returns the name of a line that shows one of two quantities. */
 const nameOf = (name: string, quantity: string) => (name === '' ? quantity : `${name}: ${quantity}`);
 
-/** The lines as a plotly figure. */
+/** Returns the lines as a plotly figure. */
 export function linePlotly(curves: readonly LineCurve[], attributes: FilledLine): PlotlyFigure {
   const { ylabel, rightlabel } = attributes;
   const two = hasRight(curves);
@@ -46,7 +46,7 @@ export function linePlotly(curves: readonly LineCurve[], attributes: FilledLine)
         side: 'right',
         showgrid: false,
       },
-      // Beside the second axis, not on it.
+      // To the right of the second axis, not on it.
       legend: { x: 1.15 },
     }),
   };
@@ -55,7 +55,7 @@ export function linePlotly(curves: readonly LineCurve[], attributes: FilledLine)
 
 const scaleOf = (type: FilledLine['yscale']) => ({ type, ...(type === 'linear' && { zero: false }) });
 
-/** The lines as a Vega-Lite specification. */
+/** Returns the lines as a Vega-Lite specification. */
 export function lineVega(curves: readonly LineCurve[], attributes: FilledLine): VegaSpec {
   const { title, width, height, xlabel, ylabel, rightlabel, yscale } = attributes;
   const names = curves.map(({ name }) => name);

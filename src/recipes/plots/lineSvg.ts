@@ -7,7 +7,7 @@ import { rightAxis, rightAxisWidth } from './rightAxis.ts';
 import { el, polyline } from './svg.ts';
 import type { FilledLine } from './lineAttributes.ts';
 
-/** A line, and if there is one its second quantity. */
+/** A line, and its second quantity if there is one. */
 export interface LineCurve {
   readonly name: string;
   readonly color: string;
@@ -25,7 +25,7 @@ export const hasRight = (curves: readonly LineCurve[]): boolean =>
 export const hasLegend = (curves: readonly LineCurve[], { legend }: FilledLine): boolean =>
   legend === 'auto' ? curves.length > 1 || hasRight(curves) : legend;
 
-/** The names by their colors; where there are two quantities, those by their dashes. */
+/** Returns the legend: names with their colors and, with two quantities, those with their dashes. */
 function entriesOf(curves: readonly LineCurve[], attributes: FilledLine): LegendEntry[] {
   if (!hasLegend(curves, attributes)) return [];
   const names = curves.map(({ name, color, dash }) => ({ name, color, dash: dash.svg }));
@@ -41,7 +41,7 @@ function entriesOf(curves: readonly LineCurve[], attributes: FilledLine): Legend
 const valuesOf = (curves: readonly LineCurve[], of: 'x' | 'y' | 'right'): number[] =>
   curves.flatMap((curve) => Array.from(curve[of] ?? []));
 
-/** The lines as SVG. */
+/** Returns the lines as SVG. */
 export function lineSvg(curves: readonly LineCurve[], given: FilledLine): string {
   const attributes = fitted(given);
   const { yscale, fontSize } = attributes;

@@ -9,7 +9,7 @@ import { finiteOrNull, pathMeta, plotlyAxis, plotlyLayout, type PlotlyFigure } f
 import type { MapFigure } from './mapSvg.ts';
 import type { Grid } from './upsample.ts';
 
-/** The map as a plotly figure, with the levels and colors of the SVG. */
+/** Returns the map as a plotly figure, with the levels and colors of the SVG. */
 export function mapPlotly(figure: MapFigure): PlotlyFigure {
   const { kind, field, attributes } = figure;
   const { x, y } = field;
@@ -56,8 +56,8 @@ export function mapPlotly(figure: MapFigure): PlotlyFigure {
 }
 
 /**
- * Contours in units of levels: the k-th level is drawn at k. plotly knows equal steps only, and this way any levels
- * are.
+ * Returns contours in units of levels: the k-th level is drawn at k. plotly requires equal steps, and this makes the
+ * steps of any levels equal.
  */
 function contourTrace({ field, levels, attributes }: MapFigure, kind: 'contourf' | 'contour') {
   const { low, high, nx, ny, values } = field;
@@ -68,7 +68,7 @@ function contourTrace({ field, levels, attributes }: MapFigure, kind: 'contourf'
     const k = Math.min(bands - 1, Math.max(0, bisectRight(edges, value) - 1));
     return Math.min(bands, Math.max(0, k + (value - edges[k]) / (edges[k + 1] - edges[k])));
   };
-  // plotly spreads the colors over the bands (or lines): the first color is that of the first, the last of the last.
+  // plotly spreads the colors over the bands or lines: the first has the first color, the last the last.
   const colors =
     kind === 'contour'
       ? inner.map((level) => colorAt(field, level))
@@ -98,27 +98,27 @@ function contourTrace({ field, levels, attributes }: MapFigure, kind: 'contourf'
   };
 }
 
-/** Transformed values, row by row; null where there is none. */
+/** Returns transformed values as rows, with null for missing ones. */
 export function rowsOf({ nx, ny, values }: Grid): (number | null)[][] {
   return Array.from({ length: ny }, (_, j) =>
     Array.from(values.subarray(j * nx, (j + 1) * nx), (value) => (Number.isNaN(value) ? null : value)),
   );
 }
 
-/** Colors and color bar, in the user's units. */
+/** Returns colors and color bar, labeled in the user's units. */
 export function plotlyColors(field: Field, attributes: FilledLandscapeAttributes): Record<string, unknown> {
   const { low, high, color, label } = field;
   return {
     zmin: low,
     zmax: high,
-    // As pairs: plotly does not know every map by name.
+    // As pairs, because plotly does not know every map by name.
     colorscale: Array.from({ length: 65 }, (_, k) => [k / 64, color(k / 64)]),
     showscale: attributes.colorbar,
     colorbar: { title: { text: barTitle(label, field), side: 'right' }, ...plotlyTicks(field, attributes) },
   };
 }
 
-/** Ticks at transformed values, labeled in the user's units. */
+/** Returns ticks at transformed values, labeled in the user's units. */
 export function plotlyTicks(
   field: Field,
   { zscale }: FilledLandscapeAttributes,
@@ -130,7 +130,7 @@ export function plotlyTicks(
   };
 }
 
-/** The labels of the contours where the SVG has them, but level. */
+/** Returns the labels of the contours, at the places of the SVG but horizontal. */
 function labelTraces({ field: { x, y }, attributes, labelsIn }: MapFigure): Record<string, unknown>[] {
   const { width, height, fontSize } = attributes;
   const labels = labelsIn({ left: 0, top: 0, right: width, bottom: height }, fontSize);
@@ -151,7 +151,7 @@ function labelTraces({ field: { x, y }, attributes, labelsIn }: MapFigure): Reco
   ];
 }
 
-/** A tick label with its exponent raised, in plotly's markup. */
+/** Returns a tick label with a raised exponent, in plotly's markup. */
 const raisedForPlotly = (label: string): string =>
   label.replace(/<tspan[^>]*>/, '<sup>').replace('</tspan>', '</sup>');
 

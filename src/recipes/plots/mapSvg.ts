@@ -17,14 +17,14 @@ export type MapKind = 'contourf' | 'contour' | 'heatmap';
 export interface MapFigure {
   readonly kind: MapKind;
   readonly field: Field;
-  /** Transformed values between the bands; none in a heatmap. */
+  /** Transformed values between the bands; empty for a heatmap. */
   readonly levels: readonly number[];
   readonly attributes: FilledMapAttributes;
-  /** The labels of the contours in a plotting area, for letters of this size. */
+  /** Returns the labels of the contours in a plotting area, for letters of this size. */
   readonly labelsIn: (box: Box, fontSize: number) => readonly ContourLabel[];
 }
 
-/** The map as SVG. */
+/** Returns the map as SVG. */
 export function mapSvg(figure: MapFigure): string {
   const { kind, field, levels } = figure;
   const attributes = fitted(figure.attributes);
@@ -59,7 +59,7 @@ export function mapSvg(figure: MapFigure): string {
 
 const sizeOf = (box: Box) => [box.right - box.left, box.bottom - box.top] as const;
 
-/** A label on its line, with a rim in which it can be read. */
+/** Draws a label on its line, with a rim that makes it readable. */
 function labelOn({ x, y, angle, text }: ContourLabel, { fontSize, background }: FilledMapAttributes): string {
   const size = 0.85 * fontSize;
   const dark = inkOn(background) !== inkOn('white');
@@ -74,7 +74,7 @@ function labelOn({ x, y, angle, text }: ContourLabel, { fontSize, background }: 
   return el('text', { transform, textAnchor: 'middle', fontSize: size, ...style, ...rim }, text);
 }
 
-/** Both axes of a map, in `box`; those of a heatmap end with the outer cells. */
+/** Returns both axes of a map, in `box`; those of a heatmap include the whole outer cells. */
 function mapAxes(
   { x, y }: Pick<Field, 'x' | 'y'>,
   kind: MapKind,
@@ -91,13 +91,13 @@ function mapAxes(
   };
 }
 
-/** One region of a map: all that is at or above a level, painted over what was below. */
+/** A region of a map: everything at or above a level, painted over lower regions. */
 export interface Region {
   readonly path: string;
   readonly color: string;
 }
 
-/** The regions of filled contours, lowest first; the first covers everything. */
+/** Returns the regions of filled contours, lowest first; the first covers everything. */
 export function regionsOf({ field, levels, attributes }: MapFigure, box: Box): Region[] {
   const grid = refined(field, attributes);
   const inner = levels.filter((level) => level > field.low && level < field.high);
@@ -107,7 +107,7 @@ export function regionsOf({ field, levels, attributes }: MapFigure, box: Box): R
   return [whole, ...paths].map((path, k) => ({ path, color: colorAt(field, bandValue(edges, k)) }));
 }
 
-/** The grid that contours are drawn from: refined, but to no more than about 800 points a side. */
+/** Returns the grid from which contours are drawn: refined, to at most about 800 points per side. */
 export function refined(field: Field, { upsample: factor }: Pick<FilledMapAttributes, 'upsample'>): Grid {
   const side = Math.max(field.nx, field.ny);
   return upsample(withoutGaps(field), Math.max(1, Math.min(factor, Math.floor(800 / side))));
@@ -134,7 +134,7 @@ function bands(figure: MapFigure, box: Box): string {
     .join('');
 }
 
-/** The rectangle of one cell, px: halfway to its neighbors. */
+/** Returns the rectangle of a cell, px, which extends halfway to its neighbors. */
 function cellRect({ x, y, nx }: Field, cell: number, xAxis: Axis, yAxis: Axis) {
   const j = Math.floor(cell / nx);
   const halfX = (x[1] - x[0]) / 2;
@@ -153,7 +153,7 @@ function cells(field: Field, x: Axis, y: Axis): string {
   const rects = Array.from(field.values, (value, cell) => {
     if (Number.isNaN(value)) return '';
     const { width, height, ...corner } = cellRect(field, cell, x, y);
-    // A hair of overlap, so that no seam shows between cells.
+    // A slight overlap hides seams between cells.
     return el('rect', { ...corner, width: width + 0.3, height: height + 0.3, fill: colorAt(field, value) });
   });
   return el('g', { shapeRendering: 'crispEdges' }, rects.join(''));
@@ -162,7 +162,7 @@ function cells(field: Field, x: Axis, y: Axis): string {
 /** Fill of cells without a value. */
 export const gapColor = '#bdbdbd';
 
-/** Gray crossed cells where there is no value to draw. */
+/** Draws gray crossed cells where there is no value. */
 function gapMarks(field: Field, x: Axis, y: Axis): string {
   return Array.from(field.values, (value, cell) => {
     if (!Number.isNaN(value)) return '';

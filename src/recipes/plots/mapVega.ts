@@ -8,7 +8,7 @@ import { withoutTags } from './ticks.ts';
 import type { Box } from './frame.ts';
 import type { VegaSpec } from './plot.ts';
 
-/** The map as a Vega specification: the regions of the SVG as paths, so that both are one picture. */
+/** Returns the map as a Vega specification, with the regions of the SVG as paths: both look the same. */
 export function mapVega(given: MapFigure): VegaSpec {
   const figure = inShape(given);
   const { width, height, title, xlabel, ylabel, colorbar } = figure.attributes;
@@ -36,7 +36,7 @@ export function mapVega(given: MapFigure): VegaSpec {
   };
 }
 
-/** The tables of the specification: regions, cells without a value, points of the paths, labels of the contours. */
+/** Returns the tables of the specification: regions, cells without a value, points of paths, labels of contours. */
 function dataOf(figure: MapFigure): object[] {
   const { width, height } = figure.attributes;
   const box = { left: 0, top: 0, right: width, bottom: height };
@@ -50,7 +50,7 @@ function dataOf(figure: MapFigure): object[] {
   ];
 }
 
-/** The points of all paths, with the colors of their line and their marker. */
+/** Returns the points of all paths, with the colors of their lines and markers. */
 const pathPoints = ({ field, attributes: { paths } }: MapFigure): object[] =>
   paths.flatMap(({ name, path, color }, k) =>
     Array.from(path.x, (at, t) => ({
@@ -64,7 +64,7 @@ const pathPoints = ({ field, attributes: { paths } }: MapFigure): object[] =>
     })),
   );
 
-/** The scales of both axes and of the colors. */
+/** Returns the scales of both axes and of the colors. */
 const scalesOf = ({ x, y, low, high, color }: MapFigure['field']): object[] => [
   axisScale('x', x, 'width'),
   axisScale('y', y, 'height'),
@@ -100,7 +100,7 @@ function marksOf({ kind, attributes: { mark } }: MapFigure): object[] {
   ];
 }
 
-/** The rows of a table as SVG paths in their colors. */
+/** Draws the rows of a table as SVG paths in their colors. */
 const pathMark = (data: string, paint: 'fill' | 'stroke'): object => ({
   type: 'path',
   from: { data },
@@ -156,7 +156,7 @@ const centerMark: object = {
   },
 };
 
-/** The figure with the width or height cut to the shape of its plotting area. */
+/** Returns the figure with its width or height reduced to the shape of its plotting area. */
 function inShape(figure: MapFigure): MapFigure {
   const { field, attributes, kind } = figure;
   const { width, height } = attributes;
@@ -166,7 +166,7 @@ function inShape(figure: MapFigure): MapFigure {
   return { ...figure, attributes: { ...attributes, ...size } };
 }
 
-/** Labels of the contours; Vega has no superscripts in text. */
+/** Returns the labels of the contours; Vega has no superscripts in text. */
 const labelsOf = ({ labelsIn, attributes }: MapFigure, box: Box) =>
   labelsIn(box, attributes.fontSize).map(({ x, y, angle, text }) => ({
     x,
@@ -175,7 +175,7 @@ const labelsOf = ({ labelsIn, attributes }: MapFigure, box: Box) =>
     text: withoutTags(text),
   }));
 
-/** Vega labels transformed values, and says so. */
+/** Returns the title of the legend, which says that its values are transformed. */
 function legendTitle({ field: { label, transform }, attributes: { zscale } }: MapFigure): string {
   if (zscale === 'symlog') return `±log₁₀(1 + |${label}| / ${transform.threshold})`;
   return zscale === 'log' ? `log₁₀ ${label}` : label;
@@ -184,10 +184,10 @@ function legendTitle({ field: { label, transform }, attributes: { zscale } }: Ma
 const evenly = (low: number, high: number) =>
   Array.from({ length: 17 }, (_, k) => low + (high - low) * (k / 16));
 
-/** The cells without a value. */
+/** Returns the cells without a value. */
 const gapCells = (figure: MapFigure) => heatmapCells(figure).filter(({ missing }) => missing);
 
-/** The cells of a heatmap as paths. */
+/** Returns the cells of a heatmap as paths. */
 function heatmapCells({
   field,
   attributes: { width, height },

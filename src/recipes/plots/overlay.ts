@@ -8,8 +8,8 @@ import type { Axis } from './axes.ts';
 import { shares, type Box } from './frame.ts';
 
 /**
- * Paths over a landscape: a line with a white rim, and markers in the color of the true loss, which need not be that
- * of the plane below, ringed in the color of the line; the smaller a marker, the farther its point lies off the plane.
+ * Draws paths over a landscape: a line with a white rim, and markers with a ring in the line's color. The color of a marker
+ * is that of the true loss, which may differ from the plane's. Markers shrink with their point's distance from the plane.
  */
 export function pathsOver(field: Field, { paths }: FilledLandscapeAttributes, x: Axis, y: Axis): string {
   return paths
@@ -36,8 +36,8 @@ export function pathsOver(field: Field, { paths }: FilledLandscapeAttributes, x:
 const mostMarkers = 2000;
 
 /**
- * Indices of markers that stand at least a few pixels from the one before, and of no more than 2,000; the first and
- * the last are always kept.
+ * Returns the indices of at most 2,000 markers, each at least a few pixels from the previous one; the first and the last
+ * are always kept.
  */
 export function thinned(xs: ArrayLike<number>, ys: ArrayLike<number>): number[] {
   const apart = markersApart(xs, ys);
@@ -59,7 +59,7 @@ function markersApart(xs: ArrayLike<number>, ys: ArrayLike<number>): number[] {
   return kept;
 }
 
-/** The marker of point t of a path, at (cx, cy), ringed in the color of the path. */
+/** Draws the marker of point t of a path, at (cx, cy), with a ring in the path's color. */
 export function pathMarker(
   field: Field,
   { name, path }: PathOverlay,
@@ -79,16 +79,16 @@ export function pathMarker(
 
 const short = (value: number) => (Number.isNaN(value) ? 'unknown' : value.toPrecision(3));
 
-/** Color of the marker of a point with this true loss. */
+/** Returns the color of the marker of a point with this true loss. */
 export function markerColor(field: Field, loss: number): string {
   const shown = field.transform.apply(loss);
   return Number.isNaN(shown) ? '#ffffff' : colorAt(field, shown);
 }
 
-/** Radius of the marker of a point of whose distance from the center this share lies in the plane. */
+/** Returns the radius of a marker; `inPlane` is the fraction of the point's distance from the center in the plane. */
 const markerRadius = (inPlane: number) => 1.6 + 3 * inPlane;
 
-/** Names of the paths, in rows above the plotting area; those that have no room are counted. */
+/** Draws the names of the paths, in rows above the plotting area; names without room are counted. */
 export function pathLegend(attributes: FilledLandscapeAttributes, box: Box): string {
   const { fontSize, background } = attributes;
   const { rows, left } = legendRows(attributes);
@@ -118,7 +118,7 @@ interface LegendPlace {
   readonly x: number;
 }
 
-/** At most three rows, from one side of the picture to the other. */
+/** Returns at most three rows of names, from one side of the picture to the other. */
 function legendRows({ paths, width, height, fontSize }: FilledLandscapeAttributes) {
   const most = Math.max(1, Math.min(3, Math.floor((shares.above * height) / (1.5 * fontSize) - 0.2)));
   const [start, end] = [fontSize, width - fontSize];
@@ -144,13 +144,13 @@ function legendRows({ paths, width, height, fontSize }: FilledLandscapeAttribute
   return { rows: paths.length === 0 ? [] : rows, left: 0 };
 }
 
-/** Height of those rows, px. */
+/** Returns the height of the rows of names, px. */
 export function pathLegendHeight(attributes: FilledLandscapeAttributes): number {
   const { rows } = legendRows(attributes);
   return rows.length === 0 ? 0 : (1.5 * rows.length + 0.3) * attributes.fontSize;
 }
 
-/** A cross where the parameters are. */
+/** Draws a cross at the position of the parameters. */
 export function centerMark(x: Axis, y: Axis, fontSize: number): string {
   const cx = x.at(0).toFixed(1);
   const cy = y.at(0).toFixed(1);

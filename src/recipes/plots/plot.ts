@@ -27,7 +27,7 @@ export interface Plot {
   toPNG(options?: PngOptions): Promise<Uint8Array>;
 }
 
-/** A {@link Plot} from its three drawings. */
+/** Makes a {@link Plot} of three drawings. */
 export function plotOf(title: string, drawings: Pick<Plot, 'toSVG' | 'toPlotly' | 'toVega'>): Plot {
   return {
     ...drawings,

@@ -31,7 +31,7 @@ export const pathMeta = { path: true };
 export const finiteOrNull = (values: ArrayLike<number>): (number | null)[] =>
   Array.from(values, (value) => (Number.isFinite(value) ? value : null));
 
-/** A plotly axis; a range on a log axis is given in powers of ten. */
+/** Returns a plotly axis; plotly takes the range of a log axis as exponents of ten. */
 export function plotlyAxis(
   title: string,
   type: AxisScale,

@@ -41,7 +41,7 @@ export async function toPNG(
     const probe = new Resvg(probeSvg, { font });
     if (probe.getBBox() === undefined) {
       throw new Error(
-        "toPNG: no font was found, so that all text would be missing. Install one (apt-get install fonts-dejavu-core), or name a file: toPNG(plot, { fontFiles: ['/path/to/font.ttf'] }).",
+        "toPNG: no font was found, so all text would be missing. Install one (apt-get install fonts-dejavu-core), or name a file: toPNG(plot, { fontFiles: ['/path/to/font.ttf'] }).",
       );
     }
   }

@@ -1,12 +1,12 @@
 import type { Box } from './frame.ts';
 
-/** Direction that a surface is seen from, degrees. */
+/** Direction from which a surface is seen, degrees. */
 export interface View {
   readonly azimuth: number;
   readonly elevation: number;
 }
 
-/** From the unit cube to the picture: x, y in [−1, 1], height in [0, 1]; `depth` grows away from the eye. */
+/** Map from the unit cube, x, y in [−1, 1] and height in [0, 1], to the picture; `depth` grows away from the viewer. */
 export interface Projection {
   at(x: number, y: number, z: number): readonly [number, number];
   depth(x: number, y: number): number;
@@ -15,7 +15,7 @@ export interface Projection {
 /** Height of the cube as a fraction of its width. */
 export const heightRatio = 0.6;
 
-/** An orthographic projection of the cube that fits the box, with room for labels of this size. */
+/** Returns an orthographic projection of the cube that fits the box, with room for labels of this size. */
 export function projectionInto(box: Box, view: View, fontSize: number): Projection {
   const a = (view.azimuth / 180) * Math.PI;
   const e = (view.elevation / 180) * Math.PI;

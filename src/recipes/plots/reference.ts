@@ -1,6 +1,6 @@
 import { el, px } from './svg.ts';
 
-/** A value from elsewhere, drawn as a hollow diamond beside one's own. */
+/** A value from elsewhere, drawn as a hollow diamond for comparison. */
 export interface Reference {
   /** Position along x: a number, or the name of a column. */
   readonly x: number | string;
@@ -8,7 +8,7 @@ export interface Reference {
   readonly color: string;
 }
 
-/** A hollow diamond, white inside so that it is seen on lines and boxes; nothing where it has no place. */
+/** Draws a hollow diamond, white inside to be visible on lines and boxes, unless its position is not finite. */
 export function diamond(x: number, y: number, color: string, size = 7): string {
   if (!Number.isFinite(x + y)) return '';
   return el('path', {
@@ -19,7 +19,7 @@ export function diamond(x: number, y: number, color: string, size = 7): string {
   });
 }
 
-/** The diamonds as a Plotly trace. */
+/** Returns the diamonds as a plotly trace. */
 export function referencesPlotly(references: readonly Reference[], name: string): Record<string, unknown>[] {
   if (references.length === 0) return [];
   const marker = {
@@ -32,7 +32,7 @@ export function referencesPlotly(references: readonly Reference[], name: string)
   return [{ type: 'scatter', mode: 'markers', name, x, y, marker }];
 }
 
-/** The diamonds as a Vega-Lite layer, on the axes `x` and `y` of the layers beside it. */
+/** Returns the diamonds as a Vega-Lite layer, on the axes `x` and `y` of the other layers. */
 export function referencesVega(
   references: readonly Reference[],
   name: string,

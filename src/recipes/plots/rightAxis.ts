@@ -4,10 +4,10 @@ import { inkOn } from './ink.ts';
 import { el, px } from './svg.ts';
 import type { Filled, FigureAttributes } from './attributes.ts';
 
-/** Largest share of the picture's width that the axis takes. */
+/** Largest fraction of the picture's width for the axis. */
 const share = 0.2;
 
-/** Sizes of a second axis at the right, px. */
+/** Returns the sizes of a second axis at the right, px. */
 function planOf(widest: number, { width, fontSize }: Filled<FigureAttributes>) {
   const [bare, name] = [1.3 * fontSize, 1.7 * fontSize];
   const room = share * width;
@@ -20,7 +20,7 @@ function planOf(widest: number, { width, fontSize }: Filled<FigureAttributes>) {
   };
 }
 
-/** Width of a second axis over `domain`, px. */
+/** Returns the width of a second axis over `domain`, px. */
 export function rightAxisWidth(
   domain: readonly [number, number],
   attributes: Filled<FigureAttributes>,
@@ -30,7 +30,7 @@ export function rightAxisWidth(
     .total;
 }
 
-/** Ticks, labels and name of a second vertical axis, at the right of the plotting area. */
+/** Draws ticks, labels and name of a second vertical axis, at the right of the plotting area. */
 export function rightAxis(axis: Axis, box: Box, name: string, attributes: Filled<FigureAttributes>): string {
   const { fontSize, height, background } = attributes;
   const { labelSize, named, total } = planOf(widestLabel(axis, fontSize), attributes);

@@ -1,8 +1,8 @@
 /**
- * Following paths step by step on a page: a slider, and a button that plays it.
+ * Controls to follow paths step by step on a page: a slider, and a button that plays it.
  *
- * The controls are those of HTML, so that keys and screen readers work. Nothing moves unasked, and nothing is played
- * where the reader prefers reduced motion.
+ * They are standard HTML controls, so keys and screen readers work. Nothing moves on its own, and there is no playback if
+ * the reader prefers reduced motion.
  *
  * @module
  */
@@ -16,7 +16,7 @@ export function stepsOf({ data }: PlotlyFigure): number {
   }, 0);
 }
 
-/** The slider and the button. */
+/** Returns the slider and the button as HTML. */
 export const stepControls = (steps: number): string => `<form id="steps">
 <button type="button">Play</button>
 <input type="range" min="0" max="${steps - 1}" value="${steps - 1}" aria-label="Step of the paths">
@@ -24,10 +24,10 @@ export const stepControls = (steps: number): string => `<form id="steps">
 </form>
 `;
 
-/** Seconds in which all steps are played. */
+/** Seconds that playing all steps takes. */
 const playingTime = 8;
 
-/** Their script; it finds `figure` and the promise `drawn`. */
+/** Script of the controls; the page defines `figure` and the promise `drawn`. */
 export const stepScript = `
 drawn.then((div) => {
   const form = document.getElementById('steps');

@@ -2,11 +2,11 @@ import { withoutGaps } from './gaps.ts';
 import type { Field } from './field.ts';
 import { upsample, type Grid } from './upsample.ts';
 
-/** A field refined as finely as a surface can be seen, in the unit cube: x, y in [−1, 1], height in [0, 1]. */
+/** A field refined for a surface, in the unit cube: x, y in [−1, 1], height in [0, 1]. */
 export interface Sheet extends Grid {
-  /** The height of a value; what lies beyond the colors is cut off. */
+  /** Returns the height of a value; values beyond the color range are cut off. */
   readonly height: (value: number) => number;
-  /** True if the cell from (i, j) to (i + 1, j + 1) touches a sample that has no value. */
+  /** True if the cell from (i, j) to (i + 1, j + 1) touches a sample without a value. */
   readonly isGap: (i: number, j: number) => boolean;
 }
 
@@ -28,7 +28,7 @@ function gapsOf(field: Field, factor: number): (i: number, j: number) => boolean
   };
 }
 
-/** The height of the sheet over (x, y); NaN beside it and in its gaps. */
+/** Returns the height of the sheet at (x, y); NaN outside of it and in its gaps. */
 export function heightOver({ nx, ny, values, height, isGap }: Sheet, x: number, y: number): number {
   const u = ((x + 1) / 2) * (nx - 1);
   const v = ((y + 1) / 2) * (ny - 1);
@@ -43,7 +43,7 @@ export function heightOver({ nx, ny, values, height, isGap }: Sheet, x: number, 
   return (1 - t) * near + t * far;
 }
 
-/** From the coordinates of an axis to [−1, 1]. */
+/** Returns the map from the coordinates of an axis to [−1, 1]. */
 export function acrossAxis(axis: Float64Array): (value: number) => number {
   const low = axis[0];
   const span = axis[axis.length - 1] - low;

@@ -6,24 +6,24 @@ import type { Field } from './field.ts';
 import type { PathOverlay } from './landscapeAttributes.ts';
 import type { Projection } from './projection.ts';
 
-/** Most points of one path that are drawn on a surface. */
+/** Most points of a path that are drawn on a surface. */
 const mostPoints = 3000;
 
-/** A part of a scene that is painted from back to front. */
+/** A part of a scene, which is painted from back to front. */
 export interface Piece {
   readonly depth: number;
   readonly svg: string;
 }
 
 /**
- * Cells by which a piece of a path is painted nearer to the eye, so that the cells beside it do not cut into its
- * line: the rim first, then the line, then the marker.
+ * Number of cells by which pieces of a path are moved toward the viewer, so that neighboring cells do not cover them:
+ * first the rim, then the line, then the marker.
  */
 const lift = { rim: 1.5, line: 2.5, marker: 3.5 };
 
 /**
- * Paths on a surface, in short pieces, so that what stands before them hides them. They lie on the surface: a
- * marker in the height of its own loss would be seen over, or under, another place. Its color tells that loss.
+ * Returns paths on a surface, in short pieces that nearer parts of the surface can hide. They lie on the surface: a marker
+ * at the height of its own loss would appear at another place. Its color shows that loss.
  */
 export function pathsOn(
   sheet: Sheet,
@@ -36,7 +36,7 @@ export function pathsOn(
   const toY = acrossAxis(field.y);
   return paths.flatMap((overlay, k) => {
     const stroke = overlay.color ?? lineColor(k);
-    // Each piece of a line is sorted by its depth: of a longer path, evenly taken points.
+    // All pieces are sorted by depth; a longer path is drawn through evenly spaced points.
     const every = Math.ceil(overlay.path.x.length / mostPoints);
     const taken = Array.from(overlay.path.x.keys()).filter((t) => t % every === 0);
     const xs = taken.map((t) => toX(overlay.path.x[t]));
@@ -62,7 +62,7 @@ export function pathsOn(
   });
 }
 
-/** A polyline in pieces no longer than a cell; what is not on the sheet is left out. */
+/** Splits a polyline into pieces no longer than a cell; parts that are not on the sheet are left out. */
 function shortLines(
   sheet: Sheet,
   cube: Projection,

@@ -7,7 +7,7 @@ import { acrossAxis, heightOver } from './surfaceGrid.ts';
 import { finiteOrNull, pathMeta, plotlyLayout, type PlotlyFigure } from './plotly.ts';
 import type { View } from './projection.ts';
 
-/** The surface as a plotly figure; paths lie on it, a hair above. */
+/** Returns the surface as a plotly figure; paths lie slightly above it. */
 export function surfacePlotly(field: Field, attributes: FilledLandscapeAttributes, view: View): PlotlyFigure {
   const { zmin, zmax, ...colors } = plotlyColors(field, attributes);
   const main = {
@@ -38,7 +38,7 @@ export function surfacePlotly(field: Field, attributes: FilledLandscapeAttribute
 
 const axis = (title: string) => ({ title: { text: title } });
 
-/** Range of the vertical axis: that of the colors, with room for what lies below. */
+/** Returns the range of the vertical axis: that of the colors, with some room below. */
 function heights({ low, high }: Field): [number, number] {
   return [low - 0.05 * (high - low), high + 0.02 * (high - low)];
 }

@@ -10,7 +10,7 @@ import { sheetOf, type Sheet } from './surfaceGrid.ts';
 import { pathsOn, type Piece } from './surfacePaths.ts';
 import { description, el, px } from './svg.ts';
 
-/** The surface as SVG: quadrilaterals from back to front, lit from above, in a box with axes. */
+/** Returns the surface as SVG: quadrilaterals from back to front, lit from above, in a box with axes. */
 export function surfaceSvg(field: Field, given: FilledLandscapeAttributes, view: View): string {
   const attributes = fitted(given);
   const right = colorBarWidth(field, attributes);
@@ -28,7 +28,7 @@ export function surfaceSvg(field: Field, given: FilledLandscapeAttributes, view:
   );
 }
 
-/** The surface and what lies on it, from back to front. */
+/** Draws the surface and the paths on it, from back to front. */
 function scene(field: Field, { paths, upsample }: FilledLandscapeAttributes, cube: Projection): string {
   const sheet = sheetOf(field, upsample);
   const pieces = [...quads(field, sheet, cube), ...pathsOn(sheet, cube, field, paths)];
@@ -63,7 +63,7 @@ function quads(field: Field, sheet: Sheet, cube: Projection): Piece[] {
   return pieces;
 }
 
-/** A color under light from the upper left. */
+/** Returns a color under light from the upper left. */
 function lit(color: string, slopeX: number, slopeY: number): string {
   const { r, g, b } = rgb(color);
   if (Number.isNaN(r)) return color;

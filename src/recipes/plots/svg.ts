@@ -1,12 +1,12 @@
 /**
- * SVG as strings: no DOM, so that a figure can be drawn anywhere, and the same bytes for the same figure.
+ * SVG as strings: no DOM is needed, and the same figure gives the same bytes.
  *
  * @module
  */
 
 export type SvgValue = string | number | undefined;
 
-/** One element. Attributes that are undefined are left out; `fontSize` becomes `font-size`. */
+/** Returns an element. Undefined attributes are left out; `fontSize` becomes `font-size`. */
 export function el(
   name: string,
   attributes: Readonly<Record<string, SvgValue>>,
@@ -21,13 +21,13 @@ export function el(
   return children.length === 0 ? `${head}/>` : `${head}>${children.join('')}</${name}>`;
 }
 
-/** A description for readers of the file and for screen readers; none if it is empty. */
+/** Returns a description element, for screen readers and for readers of the file; nothing for an empty text. */
 export const description = (text: string): string => (text === '' ? '' : el('desc', {}, escapeXml(text)));
 
 const keepsCase = new Set(['viewBox', 'preserveAspectRatio']);
 const dashed = (key: string) => key.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 
-/** Text that is safe between tags and inside attributes. */
+/** Escapes text for use between tags and inside attributes. */
 export function escapeXml(text: string): string {
   return withoutControls(text)
     .replaceAll('&', '&amp;')
@@ -36,22 +36,21 @@ export function escapeXml(text: string): string {
     .replaceAll('"', '&quot;');
 }
 
-/** Characters that XML forbids (control characters, lone surrogates) shown as U+FFFD. */
+/** Replaces characters that XML forbids (control characters, lone surrogates) by U+FFFD. */
 function withoutControls(text: string): string {
   return text.replaceAll(/[\p{Cc}\p{Cs}\uFFFE\uFFFF]/gu, (character) =>
     /\s/.test(character) ? ' ' : '\uFFFD',
   );
 }
 
-/** A coordinate to a hundredth of a pixel, and within a million of them: finer, or farther, nothing can be seen. */
+/** Formats a coordinate, rounded to a hundredth of a pixel and clamped to ± a million: more is never visible. */
 export function px(value: number): string {
   return String(Math.round(Math.max(-1e6, Math.min(1e6, value)) * 100) / 100);
 }
 
 /**
- * The path data of a polyline; a point that is not finite breaks it, and points nearer than 0.3 px to the one
- * before are left out. A point alone between two gaps becomes a stroke too short to have a direction, a dot with
- * round line caps.
+ * Returns the path data of a polyline. Points that are not finite break it; points nearer than 0.3 px to the previous one
+ * are left out. A single point between two gaps becomes a stroke of almost no length: a dot with round line caps.
  */
 export function polyline(xs: ArrayLike<number>, ys: ArrayLike<number>): string {
   let path = '';
@@ -75,13 +74,13 @@ export function polyline(xs: ArrayLike<number>, ys: ArrayLike<number>): string {
   return path;
 }
 
-/** The path data of a closed polygon. */
+/** Returns the path data of a closed polygon. */
 export function polygon(xs: ArrayLike<number>, ys: ArrayLike<number>): string {
   const path = polyline(xs, ys);
   return path === '' ? '' : `${path}Z`;
 }
 
-/** Advance widths of the characters from space to ~ in DejaVu Sans, the widest of the usual faces, in 1/100 em. */
+/** Advance widths of the characters from space to ~ in DejaVu Sans, the widest of the common typefaces, in 1/100 em. */
 const asciiWidths = [
   32, 41, 46, 84, 64, 96, 78, 28, 40, 40, 50, 84, 32, 37, 32, 34, 64, 64, 64, 64, 64, 64, 64, 64, 64, 64, 34,
   34, 84, 84, 84, 54, 100, 71, 69, 70, 77, 64, 58, 78, 76, 30, 30, 66, 56, 87, 75, 79, 61, 79, 70, 64, 60, 74,
@@ -90,7 +89,7 @@ const asciiWidths = [
 ];
 
 /**
- * Width of a text in a sans-serif face at `fontSize`, px: an estimate on the safe side, since nothing can be
+ * Returns the width of a text in a sans-serif typeface at `fontSize`, px: a conservative estimate, since text cannot be
  * measured without a DOM.
  */
 export function textWidth(text: string, fontSize: number): number {
@@ -99,16 +98,16 @@ export function textWidth(text: string, fontSize: number): number {
     const code = character.codePointAt(0) ?? 0;
     hundredths += asciiWidths[code - 32] ?? wideWidth(code);
   }
-  // Faces differ by a few per cent.
+  // Typefaces differ by a few percent.
   return 1.03 * (hundredths / 100) * fontSize;
 }
 
-/** Bold letters are this much wider. */
+/** Factor by which bold letters are wider. */
 export const boldness = 1.15;
 
 function wideWidth(code: number): number {
   if (code < 0x400) return 85;
-  // Subscripts and superscripts; mathematical signs and dashes; the rest as wide as Chinese characters.
+  // Subscripts and superscripts; mathematical signs and dashes; all others count as wide as Chinese characters.
   if (code >= 0x2070 && code < 0x20a0) return 50;
   return (code >= 0x2010 && code < 0x2070) || (code >= 0x2200 && code < 0x2300) ? 100 : 110;
 }

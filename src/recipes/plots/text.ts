@@ -1,11 +1,11 @@
 /**
- * Text that fits: shortened or wrapped where there is no room, never beyond the picture.
+ * Fitting of text: shortened or wrapped if there is no room, and never beyond the picture.
  *
  * @module
  */
 import { textWidth } from './svg.ts';
 
-/** The text, or its beginning with an ellipsis, no wider than `width` px. */
+/** Returns the text, or its beginning with an ellipsis, at most `width` px wide. */
 export function shortened(text: string, width: number, fontSize: number): string {
   if (textWidth(text, fontSize) <= width) return text;
   const characters = Array.from(text);
@@ -14,7 +14,7 @@ export function shortened(text: string, width: number, fontSize: number): string
   return kept === 0 ? '' : `${characters.slice(0, kept).join('').trimEnd()}…`;
 }
 
-/** The text in at most `most` lines no wider than `width` px; the last is shortened if it must be. */
+/** Wraps a text to at most `most` lines of at most `width` px; the last line is shortened if necessary. */
 export function wrapped(text: string, width: number, fontSize: number, most: number): string[] {
   const words = text.split(/\s+/).filter((word) => word !== '');
   const lines: string[] = [];
@@ -36,7 +36,7 @@ export function wrapped(text: string, width: number, fontSize: number, most: num
   return last === '' ? lines : [...lines, last];
 }
 
-/** The middle of a text of this width, moved so that it stays between `low` and `high`. */
+/** Returns the center of a text of this width, moved to keep the text between `low` and `high`. */
 export function inside(middle: number, width: number, low: number, high: number): number {
   return Math.max(low + width / 2, Math.min(high - width / 2, middle));
 }

@@ -1,5 +1,5 @@
 /**
- * Ticks and their labels: neighboring labels always differ.
+ * Ticks and their labels. Neighboring labels always differ.
  *
  * @module
  */
@@ -7,22 +7,22 @@ import { ticks as niceTicks } from 'd3-array';
 import { textWidth } from './svg.ts';
 import type { Transform } from '../grid/valueScale.ts';
 
-/** One tick: where it stands, and its label as SVG text, or null for a minor one. */
+/** A tick: its value, and its label as SVG text, or null for a minor tick. */
 export interface Tick {
   readonly value: number;
   readonly label: string | null;
 }
 
-/** About `count` round values in [low, high], with as many digits as tell them apart. */
+/** Returns about `count` round values in [low, high], with as many digits as are needed to distinguish them. */
 export function linearTicks(low: number, high: number, count: number): Tick[] {
-  // Closer together than that, powers of ten overflow.
+  // In narrower ranges, powers of ten overflow.
   if (!(high - low > 1e-290)) return [];
   const values = niceTicks(low, high, count);
   const labels = tickLabels(values);
   return values.map((value, k) => ({ value, label: labels[k] }));
 }
 
-/** True if no label comes nearer to the next than half its height. */
+/** True if neighboring labels are at least half their height apart. */
 export function fit(ticks: readonly Tick[], at: (value: number) => number, fontSize: number): boolean {
   let end = -Infinity;
   for (const { value, label } of ticks) {
@@ -35,7 +35,7 @@ export function fit(ticks: readonly Tick[], at: (value: number) => number, fontS
   return true;
 }
 
-/** The ticks with each second label left out. */
+/** Returns the ticks without every second label. */
 export function everyOther(ticks: readonly Tick[]): Tick[] {
   let keep = false;
   return ticks.map(({ value, label }) => {
@@ -44,7 +44,7 @@ export function everyOther(ticks: readonly Tick[]): Tick[] {
   });
 }
 
-/** Powers of ten, every `k`-th labeled; over less than two decades also 2 and 5. */
+/** Returns powers of ten, every `k`-th labeled; over less than two decades also multiples by 2 and 5. */
 export function logTicks(low: number, high: number, count: number): Tick[] {
   const ticks: Tick[] = [];
   if (!(low > 0 && high < Infinity)) return ticks;
@@ -64,7 +64,7 @@ export function logTicks(low: number, high: number, count: number): Tick[] {
 
 const wants = (digit: number, decades: number) => decades < 0.7 || digit === 2 || digit === 5;
 
-/** Ticks of a symlog scale at transformed values: 0 and powers of ten on both sides, no more than `most` labels. */
+/** Returns the ticks of a symlog scale at transformed values: 0 and powers of ten on both sides, at most `most` labels. */
 export function symlogTicks(
   low: number,
   high: number,
@@ -86,7 +86,7 @@ export function symlogTicks(
     .filter(({ value }) => value >= low - 1e-9 && value <= high + 1e-9);
 }
 
-/** Labels of ticks in equal steps: all with the digits that their step needs, and one power of ten. */
+/** Returns the labels of ticks in equal steps: all with the digits that their step needs, and a common power of ten. */
 export function tickLabels(values: readonly number[]): string[] {
   const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   const step = values.length > 1 ? Math.abs(values[1] - values[0]) : largest;
@@ -99,17 +99,17 @@ export function tickLabels(values: readonly number[]): string[] {
   const digits = Math.max(0, power - stepPower);
   return values.map((value) => {
     if (Math.abs(value) < step / 2) return '0';
-    // Divided in two steps where 10^power itself is too small or too large for a number.
+    // Divided in two steps, since 10^power itself may be too small or too large for a number.
     const half = Math.trunc(power / 2);
     return scientific(trimmed((value / 10 ** half / 10 ** (power - half)).toFixed(digits)), power);
   });
 }
 
-/** Without zeros at the end, and with a minus sign. */
+/** Removes trailing zeros, and uses a real minus sign. */
 const trimmed = (digits: string): string =>
   minus((digits.includes('.') ? digits.replace(/\.?0+$/, '') : digits).replace(/^-0$/, '0'));
 
-/** 10^power as SVG text. */
+/** Returns 10^power as SVG text. */
 function powerLabel(power: number): string {
   return power >= -2 && power <= 3 ? plain(Number(`1e${power}`)) : scientific('1', power);
 }
@@ -119,7 +119,7 @@ function scientific(mantissa: string, power: number): string {
   return mantissa === '1' ? raised : mantissa === `−1` ? `−${raised}` : `${mantissa}×${raised}`;
 }
 
-/** A number as SVG text, to three digits: 0.05, 300, 2×10⁵. */
+/** Formats a number as SVG text, to three digits: 0.05, 300, 2×10⁵. */
 export function plain(value: number): string {
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-3 || size >= 1e5)) {
@@ -131,11 +131,11 @@ export function plain(value: number): string {
 
 const minus = (text: string) => text.replace('-', '−');
 
-/** A label as plain text: 10^−3 for a raised exponent. */
+/** Returns a label as plain text: 10^−3 for a raised exponent. */
 export const withoutTags = (label: string): string =>
   label.replace(/<tspan[^>]*>/, '^').replace('</tspan>', '');
 
-/** Width of a label, px, not counting its tags. */
+/** Returns the width of a label, px, without its tags. */
 export function labelWidth(label: string, fontSize: number): number {
   return textWidth(label.replaceAll(/<[^>]*>/g, ''), fontSize);
 }

@@ -58,7 +58,7 @@ export function runsOf(trace: Trace, against: Against): Run[] {
     }
     if (run.x.length !== run.y.length) {
       throw new RangeError(
-        `convergence: run ${k} of ${show(name)} has ${run.x.length} x and ${run.y.length} y; there must be as many.`,
+        `convergence: run ${k} of ${show(name)} has ${run.x.length} x and ${run.y.length} y; their numbers must be equal.`,
       );
     }
     return run;
@@ -93,7 +93,7 @@ function abscissa(entry: TracePoint, i: number, against: Against, name: string):
       return elapsed;
   }
   throw new RangeError(
-    `convergence: the trace of ${show(name)} does not tell ${against}; its entries hold ${Object.keys(entry).join(', ')}.`,
+    `convergence: the trace of ${show(name)} does not record ${against}; its entries have ${Object.keys(entry).join(', ')}.`,
   );
 }
 

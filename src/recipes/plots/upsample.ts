@@ -8,8 +8,8 @@ export interface Grid {
 /**
  * Refines a grid `factor` times by Catmull-Rom splines in both directions.
  *
- * Samples stay what they are, and between them no value leaves the range of the 4×4 samples around it: a spline
- * next to a steep wall would dig a trench that is not there.
+ * Samples keep their values, and values between them stay in the range of the 4×4 samples around them: next to a steep
+ * wall, a plain spline would show a trench that is not there.
  *
  * @param grid - finite values
  * @see Keys (1981), doi:10.1109/TASSP.1981.1163711
@@ -55,7 +55,7 @@ function catmullRom(t: number): readonly [number, number, number, number] {
   ];
 }
 
-/** The 4×4 samples around (i, j); beyond the edge they go on in a straight line. */
+/** Returns the 4×4 samples around (i, j), extrapolated linearly beyond the edge. */
 function gather(
   square: Float64Array,
   values: Float64Array,

@@ -13,7 +13,7 @@ export interface WorkerPoolOptions {
 
 const rules: Rules<WorkerPoolOptions> = {
   threads: integerFrom(1),
-  data: { allowed: 'anything that can be cloned', accepts: () => true },
+  data: { allowed: 'a value that can be cloned', accepts: () => true },
 };
 
 /** The data that a worker starts with. */
@@ -44,7 +44,7 @@ export function workerPool(module: URL | string, options: WorkerPoolOptions = {}
   }
   if (typeof module === 'string' && module.startsWith('.')) {
     throw new TypeError(
-      `workerPool: module ${show(module)} is relative, and this package does not know to what; new URL(${show(module)}, import.meta.url) does.`,
+      `workerPool: module ${show(module)} is relative; give an absolute one: new URL(${show(module)}, import.meta.url).`,
     );
   }
   checkOptions('workerPool', options, rules);
@@ -73,12 +73,12 @@ export function workerPool(module: URL | string, options: WorkerPoolOptions = {}
         minThreads: Math.min(threads, tiles.length),
         maxThreads: threads,
       });
-      // Errors of a tile come through its promise; answers after the end are also reported here.
+      // Errors of a tile arrive through its promise; those after the end are also emitted here.
       pool.on('error', () => {});
       const stop = new AbortController();
       const onAbort = () => stop.abort(signal?.reason);
       signal?.addEventListener('abort', onAbort);
-      // Each tile listens.
+      // Each tile adds a listener.
       nodeModule('node:events', 'workerPool').setMaxListeners(0, stop.signal);
       try {
         yield* asTheyCome(tiles.map((tile) => pool.run(tile, { signal: stop.signal })));
@@ -103,7 +103,7 @@ function shared(vector: Float64Array): Float64Array {
 /** Yields the results of promises in the order in which they are fulfilled. */
 async function* asTheyCome<Value>(promises: readonly Promise<Value>[]): AsyncGenerator<Value> {
   const waiting = new Map(promises.map((promise, k) => [k, promise.then((value) => ({ k, value }))]));
-  // A failure is thrown by the race; the others must not become unhandled ones when the loop ends.
+  // The race throws a failure; the others must not be reported as unhandled when the loop ends.
   for (const promise of waiting.values()) promise.catch(() => {});
   while (waiting.size > 0) {
     const { k, value } = await Promise.race(waiting.values());

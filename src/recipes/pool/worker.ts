@@ -1,5 +1,5 @@
 /**
- * A worker of `workerPool`: makes its own problem once, then evaluates tiles.
+ * A worker of `workerPool`: builds its own problem once, then evaluates tiles.
  *
  * @module
  */
@@ -22,11 +22,11 @@ interface Ready {
 
 let ready: Promise<Ready> | undefined;
 
-/** The loss and the metrics at each cell of a tile. */
+/** Returns the loss and the metrics at each cell of a tile. */
 export default async function evaluateTile(cells: Uint32Array): Promise<TileResult> {
   ready ??= getReady();
   const { draft, hooks, problem } = await ready;
-  // The loss at the center is asked for once: it tells whether this worker has the same data.
+  // The loss at the center is requested once, to check that this worker has the same data.
   const first = Number.isNaN(draft.loss);
   await runAsync((first ? survey : walk)(draft, cells, hooks), problem);
   const columns = Object.values(draft.metrics);
@@ -39,7 +39,7 @@ export default async function evaluateTile(cells: Uint32Array): Promise<TileResu
 }
 
 async function getReady(): Promise<Ready> {
-  // piscina hands over what it was given behind its own.
+  // piscina puts its own data before those it was given.
   const start: WorkerStart = Array.isArray(workerData) ? workerData[1] : workerData;
   const made = await load(start);
   const plane = { center: start.center, directions: start.directions, labels: ['x', 'y'] as const };
@@ -71,11 +71,13 @@ async function load({ module, data, metrics }: WorkerStart) {
   } = await loaded.default(data);
   const source = made.loss ?? (made.fg === undefined ? undefined : (made as AsyncSource));
   if (source === undefined || (made.loss !== undefined && !isParamSet(made.params))) {
-    throw new TypeError(`workerPool: ${module} must give { p0, fg } or { loss, params }, got ${show(made)}.`);
+    throw new TypeError(
+      `workerPool: ${module} must return { p0, fg } or { loss, params }, got ${show(made)}.`,
+    );
   }
   const watch = metrics.map((name): AsyncMetrics[string] => {
     const metric = made.metrics?.[name];
-    if (metric === undefined) throw new TypeError(`workerPool: ${module} gives no metric ${show(name)}.`);
+    if (metric === undefined) throw new TypeError(`workerPool: ${module} returns no metric ${show(name)}.`);
     return metric;
   });
   return {

@@ -88,7 +88,7 @@ describe('convergence', () => {
     expect(x('evaluations')).toEqual([1, 4]);
     expect(x('seconds')).toEqual([0.5, 1.5]);
     expect(() => convergence([{ name: 'a', runs: [[{ f: 1 }]] }], { against: 'seconds' })).toThrow(
-      /does not tell seconds/,
+      /does not record seconds/,
     );
   });
 

@@ -48,7 +48,7 @@ describe('fitPlot', () => {
   });
 
   it('refuses what is no fit, a model of several variables and bad attributes', () => {
-    expect(() => fitPlot({} as typeof fit)).toThrow(/is what curveFit returns/);
+    expect(() => fitPlot({} as typeof fit)).toThrow(/fit must be the result of curveFit/);
     const plane = curveFit(
       ([u, v]: readonly [number, number], [a]: Float64Array) => a * u * v,
       [
@@ -58,7 +58,7 @@ describe('fitPlot', () => {
       [2, 6],
       [1],
     );
-    expect(() => fitPlot(plane)).toThrow(/of 2 variables; a figure shows one/);
+    expect(() => fitPlot(plane)).toThrow(/has 2 variables, and a figure shows one/);
     expect(() => fitPlot(fit, { level: 95 })).toThrow(/level: must be a number in \(0, 1\)/);
   });
 });

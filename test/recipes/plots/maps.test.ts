@@ -192,7 +192,7 @@ describe('the drawings', () => {
     ).toThrow(/nothing to draw/);
     expect(() => contourf(5 as never)).toThrow(/needs a landscape, a loss/);
     expect(() => contourf(bowl, [memory] as never)).toThrow(
-      /as a ParamSet such as tfParams\(model\) gives; got Array\(1\)/,
+      /as a ParamSet such as tfParams\(model\); got Array\(1\)/,
     );
   });
 });
