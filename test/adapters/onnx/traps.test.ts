@@ -6,7 +6,16 @@ import { nodeAttributes, type AttributeValues } from '../../../src/adapters/onnx
 import { decodeModel, encodeModel } from '../../../src/adapters/onnx/ir/model.ts';
 import { InferenceSession } from 'onnxruntime-node';
 import { expect, test } from 'vitest';
-import { checkGradients, direction, feedsOf, modelOf, quiet, weighted, type Input } from './harness.ts';
+import {
+  checkGradients,
+  direction,
+  feedsOf,
+  modelOf,
+  quiet,
+  weighted,
+  type Build,
+  type Input,
+} from './harness.ts';
 
 const x: Input = { shape: [2, 3], values: [1, 2, 3, 4, 5, 6] };
 const differentiated = (build: (g: Builder, x: Value) => Value) => () =>
@@ -73,21 +82,25 @@ test.each([
 });
 
 test.each([false, true])('a Resize may leave an axis at its size, dynamic sizes: %s', async (dynamic) => {
+  expect.hasAssertions();
   const image = real(1, 1, 4, 4);
-  const scaled = (...scales: number[]) =>
-    modelOf(
-      { image },
-      (g, { image }) =>
-        g.op('Resize', [image, undefined, g.constant(DType.FLOAT, [4], [1, 1, ...scales])], {
-          mode: 'linear',
-        }),
-      { dynamic },
-    );
+  const scaled =
+    (antialias: number, ...scales: number[]): Build =>
+    (g, { image }) =>
+      g.op('Resize', [image, undefined, g.constant(DType.FLOAT, [4], [1, 1, ...scales])], {
+        mode: 'linear',
+        antialias,
+      });
   const wrt = ['image'];
-  expect(() => differentiate(scaled(1.2, 2), { loss: weighted, wrt })).toThrow(
-    'a scale of 1.2 may leave axis 2 at its size, which has no rule; give sizes instead.',
-  );
-  expect(() => differentiate(scaled(1, 2), { loss: weighted, wrt })).not.toThrow();
+  expect(() =>
+    differentiate(modelOf({ image }, scaled(1, 1.2, 2), { dynamic }), { loss: weighted, wrt }),
+  ).toThrow('with antialias, a scale of 1.2 that may leave axis 2 at its size has no rule; give sizes.');
+  for (const scales of [
+    [1.2, 2],
+    [1.2, 1.1],
+    [1, 2],
+  ])
+    await checkGradients({ image }, scaled(0, ...scales), { dynamic });
 });
 
 test.each(['Conv', 'MaxPool', 'AveragePool'])('%s with auto_pad and dilations is refused', (op) => {

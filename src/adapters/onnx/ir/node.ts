@@ -3,7 +3,6 @@ import { NodeProtoSchema } from 'onnx-buf';
 import type { NodeProto } from 'onnx-buf';
 import { nodeAttributes, type AttributeValues } from './attributes.ts';
 import { opKey } from './domain.ts';
-import type { DType } from './tensor.ts';
 
 /** Makes a node, named after its first output unless a name is given. */
 export const nodeOf = (
@@ -27,10 +26,6 @@ export const identityNode = (input: string, output: string | readonly string[], 
 
 /** True for a node that gives a value another name. */
 export const isIdentity = (node: NodeProto): boolean => opKey(node) === 'Identity';
-
-/** Makes a node that gives a value another type. */
-export const castNode = (input: string, output: string, to: DType): NodeProto =>
-  nodeOf('Cast', [input], [output], { to });
 
 /** True for a node that gives a value another name or type. */
 export const isCopy = (node: NodeProto): boolean => isIdentity(node) || opKey(node) === 'Cast';

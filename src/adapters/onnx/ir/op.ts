@@ -96,8 +96,6 @@ export interface Op {
   readonly sizesOf?: 'count' | 'fill';
   /** Inputs that hold sizes or positions. */
   readonly sizes?: readonly number[];
-  /** Inputs that are float32 even if the op computes in float64. */
-  readonly float32?: readonly number[];
   /** Conversion from opsets before 18. */
   readonly upgrade?: Upgrade;
 }

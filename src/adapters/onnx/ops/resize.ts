@@ -1,28 +1,25 @@
 import type { NodeProto } from 'onnx-buf';
-import { attributesOf, decimalOf, nodeAttributes, type Attributes } from '../ir/attributes.ts';
+import { attributesOf, decimalOf, nodeAttributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import { refuse } from '../ir/errors.ts';
 import type { InferRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
 import type { Lowering, OpTable, UpgradeContext } from '../ir/op.ts';
 import { meet, onlyFirst, type SampleRule } from '../ir/samples.ts';
-import { axisFrom, isStatic, range, unknownDimension, type Dimension, type Shape } from '../ir/shape.ts';
+import { isStatic, range, unknownDimension, type Dimension } from '../ir/shape.ts';
 import { DType, numbersOf } from '../ir/tensor.ts';
-import type { VjpRule } from '../ir/vjp.ts';
-
-/** An axis along which a Resize interpolates. */
-interface ResizedAxis {
-  readonly axis: number;
-  /** Its index in the scales or sizes. */
-  readonly place: number;
-  /** Number of scales or sizes. */
-  readonly places: number;
-}
-
-const policyOf = (attributes: Attributes) => attributes.string('keep_aspect_ratio_policy', 'stretch');
-
-const isCrop = (attributes: Attributes): boolean =>
-  attributes.string('coordinate_transformation_mode', 'half_pixel') === 'tf_crop_and_resize';
+import type { VjpContext, VjpRule } from '../ir/vjp.ts';
+import { interpolationOf, proportion } from './resizeProbe.ts';
+import {
+  isCrop,
+  listedAxes,
+  mayKeepSize,
+  modeOf,
+  policyOf,
+  resizeWeights,
+  scalesOf,
+  type ResizedAxis,
+} from './resizeWeights.ts';
 
 /**
  * Returns the axes along which a Resize interpolates; it acts on each separately.
@@ -33,8 +30,7 @@ function resizedAxes(g: Builder, node: NodeProto): ResizedAxis[] {
   const attributes = attributesOf(node);
   const [x] = node.input;
   const scales = scalesOf(g, node);
-  const rank = g.rank(x);
-  const listed = attributes.ints('axes')?.map((axis) => axisFrom(axis, rank)) ?? range(rank);
+  const listed = listedAxes(g, node);
   const places = listed.length;
   const [from, to] = [g.shapeOf(x), g.shapeOf(node.output[0])];
   const stays = (axis: number) => from !== undefined && from[axis] === to?.[axis];
@@ -44,13 +40,14 @@ function resizedAxes(g: Builder, node: NodeProto): ResizedAxis[] {
   if (listed.every(stays)) return [];
   const tensor = scales ? g.constants.get(scales) : undefined;
   const factors = tensor && numbersOf(tensor);
+  // An axis whose size stays is interpolated all the same, by the scale that it shares with others.
+  const shares = policyOf(attributes) !== 'stretch' && !scales;
   return listed.flatMap((axis, place) => {
-    if (factors === undefined) return stays(axis) ? [] : [{ axis, place, places }];
-    const [factor, size] = [factors[place], from?.[axis]];
-    // On its own such an axis would be copied; with others that change, it is interpolated.
-    if (factor > 1 && (typeof size === 'number' ? stays(axis) && size > 1 : factor < 1.5))
+    if (factors === undefined) return stays(axis) && !shares ? [] : [{ axis, place, places }];
+    const factor = factors[place];
+    if (attributes.int('antialias', 0) === 1 && mayKeepSize(factor, from?.[axis]))
       refuse(
-        `a scale of ${decimalOf(factor)} may leave axis ${axis} at its size, which has no rule; give sizes instead.`,
+        `with antialias, a scale of ${decimalOf(factor)} that may leave axis ${axis} at its size has no rule; give sizes.`,
       );
     return factor === 1 ? [] : [{ axis, place, places }];
   });
@@ -67,116 +64,12 @@ function croppedAxes(
   const tensor = g.constants.get(roi);
   const region = tensor && numbersOf(tensor);
   const places = listed.length;
-  const nearest = attributesOf(node).string('mode', 'nearest') === 'nearest';
+  const nearest = modeOf(attributesOf(node)) === 'nearest';
   const outer = nearest || g.rank(x) < 4 ? 0 : 2;
   return listed.flatMap((axis, place) => {
     const whole = region !== undefined && region[place] === 0 && region[place + places] === 1;
     return stays(axis) && (whole || axis < outer) ? [] : [{ axis, place, places }];
   });
-}
-
-/** Scales of a Resize; undefined if it has sizes. Older files then have empty scales. */
-const scalesOf = (g: Builder, { input: [, , scales] }: NodeProto): Value | undefined =>
-  scales && g.shapeOf(scales)?.[0] !== 0 ? scales : undefined;
-
-const copied = new Set(
-  'antialias coordinate_transformation_mode cubic_coeff_a exclude_outside keep_aspect_ratio_policy mode nearest_mode'.split(
-    ' ',
-  ),
-);
-
-/** Inputs and attributes with which a Resize acts on the last axis of an image as the original does on one of its axes. */
-interface Probe {
-  /** Height of the image, whose rows are equal; 0 if the last two axes are the identity matrix itself. */
-  readonly rows: number;
-  readonly roi?: Value;
-  readonly scales?: Value | undefined;
-  readonly sizes?: Value | undefined;
-  readonly axes?: readonly number[];
-}
-
-/**
- * Matrix `[before, after]` by which a Resize multiplies one axis: the op applied to the identity matrix, which is right
- * for each of its modes and roundings. ONNX Runtime has the op only in float32.
- */
-function interpolationOf(g: Builder, node: NodeProto, resized: ResizedAxis): Value {
-  const [x] = node.input;
-  const attributes = attributesOf(node);
-  const n = g.sizes(x, [resized.axis]);
-  const identity = g.eye(n, DType.FLOAT);
-  const probe = isCrop(attributes)
-    ? cropped(g, node, resized, n)
-    : policyOf(attributes) === 'stretch' || scalesOf(g, node)
-      ? stretched(g, node, resized, n)
-      : inProportion(g, node, resized);
-  const { rows, roi, scales, sizes, axes } = probe;
-  const image =
-    rows === 0
-      ? g.reshape(identity, g.concat([g.integers([1, 1]), n, n], 0))
-      : g.expand(g.unsqueeze(identity, [0, 2]), g.concat([g.integers([1]), n, g.integers([rows]), n], 0));
-  const made = g.op('Resize', [image, roi, scales, sizes], axes && { axes: [...axes] });
-  g.proto.node.at(-1)?.attribute.push(...node.attribute.filter(({ name }) => copied.has(name)));
-  const matrix = rows === 0 ? g.squeeze(made, [0, 1]) : g.squeeze(g.slice(made, 0, 1, 2), [0, 2]);
-  return g.cast(matrix, g.floatTypeOf(x));
-}
-
-/** Probe of a Resize by a scale or a size. */
-function stretched(g: Builder, node: NodeProto, { place }: ResizedAxis, n: Value): Probe {
-  const of = (list: Value) => g.slice(list, place, place + 1, 0);
-  const scales = scalesOf(g, node);
-  return scales
-    ? {
-        rows: 0,
-        scales: g.concat([g.constant(DType.FLOAT, [3], [1, 1, 1]), g.cast(of(scales), DType.FLOAT)], 0),
-      }
-    : { rows: 0, sizes: g.concat([g.integers([1, 1]), n, of(node.input[3])], 0) };
-}
-
-/** Probe of a Resize of a region. A second row keeps an axis that keeps its size from being copied. */
-function cropped(g: Builder, node: NodeProto, { place, places }: ResizedAxis, n: Value): Probe {
-  const [, roi = '', , sizes] = node.input;
-  if (roi === '') refuse('coordinate_transformation_mode tf_crop_and_resize needs a roi.');
-  const of = (list: Value, k = place) => g.slice(list, k, k + 1, 0);
-  const three = (value: number) => g.constant(DType.FLOAT, [3], [value, value, value]);
-  const bound = (k: number) => g.cast(of(roi, k), DType.FLOAT);
-  const region = g.concat([three(0), bound(place), three(1), bound(place + places)], 0);
-  const scales = scalesOf(g, node);
-  return {
-    rows: 1,
-    roi: region,
-    ...(scales
-      ? {
-          scales: g.concat([g.constant(DType.FLOAT, [3], [1, 1, 2]), g.cast(of(scales), DType.FLOAT)], 0),
-        }
-      : { sizes: g.concat([g.integers([1]), n, g.integers([2]), of(sizes)], 0) }),
-  };
-}
-
-/**
- * Probe of a Resize with a keep_aspect_ratio_policy: all axes share a scale p / q, the quotient of two sizes. An image
- * of q rows that become p has the same scale.
- */
-function inProportion(g: Builder, node: NodeProto, { axis, place }: ResizedAxis): Probe {
-  const found = proportion(node, g.shapeOf(node.input[0]), g.integersOf(node.input[3]));
-  if (found === undefined)
-    refuse('keep_aspect_ratio_policy has a rule only if sizes are known before the model runs.');
-  const { wanted, before } = found;
-  const divisor = gcd(wanted, before);
-  const own = g.integersOf(node.input[3])?.[place] ?? axis;
-  return { rows: before / divisor, sizes: g.integers([wanted / divisor, own]), axes: [2, 3] };
-}
-
-const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b));
-
-/** Requested and original size of the axis that determines the scale of a keep_aspect_ratio_policy. */
-function proportion(node: NodeProto, shape: Shape | undefined, sizes: readonly Dimension[] | undefined) {
-  const attributes = attributesOf(node);
-  if (shape === undefined || sizes === undefined) return undefined;
-  const axes = attributes.ints('axes')?.map((axis) => axisFrom(axis, shape.length)) ?? range(shape.length);
-  const pairs = axes.map((axis, place) => ({ wanted: Number(sizes[place]), before: Number(shape[axis]) }));
-  if (!pairs.every(({ wanted, before }) => wanted > 0 && before > 0)) return undefined;
-  const sorted = pairs.toSorted((a, b) => a.wanted / a.before - b.wanted / b.before);
-  return policyOf(attributes) === 'not_larger' ? sorted[0] : sorted.at(-1);
 }
 
 /** Multiplies one axis of x by a matrix `[new, old]`. */
@@ -211,14 +104,51 @@ const inferResize: InferRule = (c) => {
   return [{ dtype, shape }];
 };
 
-const gradient: VjpRule = ({ g, node, dy, needs }) => {
-  if (needs(1)) refuse('the gradient by its region (roi) has no rule.');
+const gradient: VjpRule = (c) => {
+  const { g, node, dy, needs } = c;
+  const axes = resizedAxes(g, node);
   const through = (d: Value, axis: ResizedAxis) => alongAxis(g, d, axis.axis, interpolationOf(g, node, axis));
-  return [resizedAxes(g, node).reduce(through, dy)];
+  const dx = needs(0) && axes.reduce(through, dy);
+  return needs(1) || needs(2) ? [dx, ...byPlaces(c, axes)] : [dx];
 };
 
-/** A Resize in float64, with the coefficients of the float32 kernel. */
+/** Cotangents of the region and the scales, through the weights; those of nearest neighbors change in steps. */
+function byPlaces({ g, node, inputs, dy, needs, within }: VjpContext, axes: readonly ResizedAxis[]) {
+  const attributes = attributesOf(node);
+  if (modeOf(attributes) === 'nearest') return [undefined, undefined];
+  if (attributes.int('antialias', 0) === 1)
+    refuse('with antialias, it has no rule by its scales and region.');
+  const [x] = inputs;
+  const weights = axes.map((each) => resizeWeights(g, node, each));
+  const rows = (v: Value, axis: number) => {
+    const others = range(g.rank(v)).filter((i) => i !== axis);
+    return g.reshape(g.transpose(v, [...others, axis]), g.concat([g.integers([-1]), g.sizes(v, [axis])], 0));
+  };
+  const seeds = axes.map(({ axis }, k): [Value, Value] => {
+    const before = axes.reduce((v, other, j) => (j === k ? v : alongAxis(g, v, other.axis, weights[j])), x);
+    return [weights[k], g.gemm(rows(dy, axis), rows(before, axis), { transA: true })];
+  });
+  const found = within(
+    g,
+    seeds,
+    [1, 2].filter(needs).map((i) => inputs[i]),
+  );
+  return [1, 2].map((i) => needs(i) && found.get(inputs[i]));
+}
+
+/** Sizes of unknown number: ONNX Runtime wants to know it. */
+const withKnownRank: Lowering = (g, node) => {
+  const [x, roi, scales, sizes] = node.input;
+  if (!sizes || typeof g.shapeOf(sizes)?.[0] === 'number') return undefined;
+  const counted = g.reshape(sizes, [listedAxes(g, node).length]);
+  const y = g.op('Resize', [x, roi || undefined, scales || undefined, counted]);
+  g.proto.node.at(-1)?.attribute.push(...node.attribute);
+  return [y];
+};
+
+/** Its coefficients are those of the float32 kernel, unless scales or a region are fed. */
 const inFloat64: Lowering = (g, node, attributes) => {
+  if (!g.isFloat(node.input[0])) return inIntegers(g, node);
   const axes = resizedAxes(g, node);
   const matrices = axes.map((axis) => g.swap(interpolationOf(g, node, axis)));
   const along = (x: Value) => axes.reduce((y, { axis }, k) => alongAxis(g, y, axis, matrices[k]), x);
@@ -229,6 +159,14 @@ const inFloat64: Lowering = (g, node, attributes) => {
   const within = g.op('Round', [along(g.filled(g.shape(x), 1, g.floatTypeOf(x)))]);
   return [g.add(along(x), g.mul(g.sub(1, within), beyond))];
 };
+
+/** An image of integers stays one. */
+function inIntegers(g: Builder, { input: [x, roi, scales, sizes], attribute }: NodeProto): Value[] {
+  const single = (v: string) => (v ? g.cast(v, DType.FLOAT) : undefined);
+  const y = g.op('Resize', [x, single(roi), single(scales), sizes]);
+  g.proto.node.at(-1)?.attribute.push(...attribute);
+  return [y];
+}
 
 /** The size of the batch must stay the same. */
 const samples: SampleRule = (c) => {
@@ -266,10 +204,9 @@ export const resizing: OpTable = {
     infer: inferResize,
     samples,
     sizes: [1, 2, 3],
-    float32: [1, 2],
-    as: { float64: inFloat64 },
+    as: { lower: withKnownRank, float64: inFloat64 },
     vjp: gradient,
     upgrade,
   },
-  Upsample: { float32: [1, 2], upgrade },
+  Upsample: { upgrade },
 };

@@ -1,12 +1,10 @@
 import { AttributeProto_AttributeType as Kind } from 'onnx-buf';
-import type { GraphProto, NodeProto, ValueInfoProto } from 'onnx-buf';
+import type { GraphProto, ValueInfoProto } from 'onnx-buf';
 import { DType, numbersOf, shapeOf, tensorOf, type TensorProto } from '../ir/tensor.ts';
 import type { Precision } from '../../../core/problem.ts';
 import { nodeAttributes, subgraphsOf } from '../ir/attributes.ts';
 import { opKey } from '../ir/domain.ts';
-import { constantTensor, isConstant } from '../ir/constant.ts';
-import { castNode } from '../ir/node.ts';
-import { opOf } from '../ops/index.ts';
+import { constantTensor } from '../ir/constant.ts';
 
 /**
  * Converts every float tensor, input, output and Cast of a graph to float64 or float32, in place. Without a precision,
@@ -25,10 +23,7 @@ function convertTypes(graph: GraphProto, from: ReadonlySet<DType>, to: DType): v
     if (type?.value.case === 'tensorType' && from.has(type.value.value.elemType))
       type.value.value.elemType = to;
   };
-  const single = readAsFloat32(graph);
-  const made = new Set(graph.node.flatMap((node) => (isConstant(node) ? [] : node.output)));
-  for (const { name } of graph.input) made.add(name);
-  graph.initializer = graph.initializer.map((t) => (single.has(t.name) ? t : tensor(t)));
+  graph.initializer = graph.initializer.map(tensor);
   [...graph.input, ...graph.output, ...graph.valueInfo].forEach(typed);
   for (const node of graph.node) {
     // Constants in subgraphs may list their numbers in another attribute than a tensor.
@@ -36,7 +31,7 @@ function convertTypes(graph: GraphProto, from: ReadonlySet<DType>, to: DType): v
     if (constant && from.has(constant.dataType) && !node.attribute.some(({ t }) => t))
       node.attribute = nodeAttributes({ value: constant });
     for (const attribute of node.attribute) {
-      if (attribute.t && !single.has(node.output[0])) attribute.t = tensor(attribute.t);
+      if (attribute.t) attribute.t = tensor(attribute.t);
       // Types are named by number in the attributes `to` (Cast) and `dtype` (EyeLike, RandomNormal, …).
       const namesType = attribute.name === 'to' || attribute.name === 'dtype';
       if (namesType && attribute.type === Kind.INT && from.has(Number(attribute.i))) attribute.i = BigInt(to);
@@ -47,27 +42,9 @@ function convertTypes(graph: GraphProto, from: ReadonlySet<DType>, to: DType): v
     }
     for (const subgraph of subgraphsOf(node)) convertTypes(subgraph, from, to);
   }
-  graph.node = graph.node.flatMap((node) => [...castsFor(node, single, made), node]);
 }
 
 const zeros = () => nodeAttributes({ value: tensorOf('', DType.DOUBLE, [1], [0]) });
-
-/** Inputs that are float32 even if the node computes in float64, such as the scales of a Resize. */
-const float32InputsOf = (node: NodeProto) => opOf(node)?.float32 ?? [];
-
-const readAsFloat32 = (graph: GraphProto) =>
-  new Set(graph.node.flatMap((node) => float32InputsOf(node).flatMap((i) => node.input[i] || [])));
-
-/** Returns casts of inputs that must be float32, if they are fed or computed by nodes. */
-function castsFor(node: NodeProto, single: ReadonlySet<string>, made: ReadonlySet<string>): NodeProto[] {
-  return float32InputsOf(node).flatMap((i) => {
-    const name = node.input[i];
-    if (!name || !single.has(name) || !made.has(name)) return [];
-    const output = `${node.output[0]}/float32_${i}`;
-    node.input[i] = output;
-    return [castNode(name, output, DType.FLOAT)];
-  });
-}
 
 /** Returns the float type of most inputs and initializers of a graph. */
 export function floatTypeIn(graph: GraphProto): DType {
