@@ -120,8 +120,17 @@ function shuffle(order: Int32Array, random: () => number): void {
 function gather(data: ArrayLike<number>, rows: Int32Array, size: number): ArrayLike<number> {
   const constructor = data.constructor as new (length: number) => { [i: number]: number; length: number };
   const out = new constructor(rows.length * size);
+  if (isTyped(out) && isTyped(data)) {
+    // Copies whole rows: element by element takes ten times as long.
+    for (let k = 0; k < rows.length; k++)
+      out.set(data.subarray(rows[k] * size, (rows[k] + 1) * size), k * size);
+    return out;
+  }
   for (let k = 0; k < rows.length; k++) {
     for (let i = 0; i < size; i++) out[k * size + i] = data[rows[k] * size + i];
   }
   return out;
 }
+
+/** True for typed arrays, which have `set` and `subarray`. */
+const isTyped = (data: ArrayLike<number>): data is Float32Array => ArrayBuffer.isView(data);
