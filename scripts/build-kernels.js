@@ -7,6 +7,7 @@ import { adamText } from './adam.wat.js';
 import { kernelsText } from './kernels.wat.js';
 import { matricesText } from './matrices.wat.js';
 import { symmetricText } from './symmetric.wat.js';
+import { vectorsText } from './vectors.wat.js';
 
 /** @param {string} name */
 const pathOf = (name) => fileURLToPath(new URL(`../src/core/kernels/${name}.ts`, import.meta.url));
@@ -16,6 +17,7 @@ export const embedded = [
   { name: 'simdBytes', path: pathOf('simdBytes'), source: 'kernels.wat.js', text: kernelsText },
   { name: 'matrixBytes', path: pathOf('matrixBytes'), source: 'matrices.wat.js', text: matricesText },
   { name: 'symmetricBytes', path: pathOf('symmetricBytes'), source: 'symmetric.wat.js', text: symmetricText },
+  { name: 'vectorBytes', path: pathOf('vectorBytes'), source: 'vectors.wat.js', text: vectorsText },
   { name: 'adamBytes', path: pathOf('adamBytes'), source: 'adam.wat.js', text: adamText },
 ];
 

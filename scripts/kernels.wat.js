@@ -194,7 +194,7 @@ const record = (width) =>
   });
 
 /** With two vectors of sums, as `dot` of src/core/vector.ts has four. */
-const dot = kernel({
+export const dot = kernel({
   name: 'dot',
   parameters: parameters('i32', ['p', 'q', 'results']),
   locals: vectors(['even', 'odd']),
@@ -223,7 +223,7 @@ const addScaled = kernel({
 });
 
 /** The largest number's lanes; all bits set, which is NaN, where there is a NaN: `pmax` is fast but passes it over. */
-const normInf = kernel({
+export const normInf = kernel({
   name: 'normInf',
   parameters: parameters('i32', ['p', 'results']),
   locals: vectors(['v', 'even', 'odd', 'nan']),

@@ -25,52 +25,72 @@ const store = (pointer, value, offset = 0) => `(v128.store offset=${offset} ${ge
 /** @param {string} label @param {string} pointer @param {string} end */
 const again = (label, pointer, end) => `(br_if $${label} (i32.lt_u ${get(pointer)} ${get(end)}))`;
 
+/** @param {string} value */
+const splat = (value) => `(f32x4.splat ${value})`;
+
 /** Rows, and columns in vectors of 4, of a block of a product: its sums fill half of the registers of x86. */
 const ROWS = 4;
 const VECTORS = 2;
 
 /**
- * C = AᵀB, A `[k, m]`, B `[k, n]`. With `lower`, blocks above the diagonal are left out. 8 columns of B stay in the first
- * cache while all of A passes.
+ * C = AB, A `[m, k]`, B `[k, n]`; A's elements lie `row` bytes from one row to the next and `term` from one column to the
+ * next, so that it may be a transposed matrix. With `lower`, blocks above the diagonal are left out, and C becomes
+ * βC + (1 − β)AB. 8 columns of B stay in the first cache while all of A passes.
  */
 const product = (() => {
   const sums = numbered('sum', ROWS * VECTORS);
   const columns = numbered('b', VECTORS);
+  const rows = numbered('a', ROWS);
   const step = [
     ...columns.map((column, v) => set(column, load('bp', 16 * v))),
-    ...Array.from({ length: ROWS }, (_, row) =>
+    ...rows.map((pointer, row) =>
       [
-        set('av', `(v128.load32_splat offset=${4 * row} ${get('ap')})`),
+        set('av', `(v128.load32_splat ${get(pointer)})`),
         ...columns.map((column, v) => {
           const sum = sums[VECTORS * row + v];
           return set(sum, plus(get(sum), times(get('av'), get(column))));
         }),
+        advance(pointer, get('term')),
       ].join(' '),
     ),
-    advance('ap', get('lda')),
     advance('bp', get('ldb')),
   ];
-  const keep = Array.from({ length: ROWS }, (_, row) =>
-    [
-      ...columns.map((_, v) => store('cp', get(sums[VECTORS * row + v]), 16 * v)),
-      advance('cp', get('ldc')),
-    ].join(' '),
+  /** @param {(sum: string, offset: number) => string} value */
+  const keep = (value) =>
+    rows
+      .map((_, row) =>
+        [
+          ...columns.map((_column, v) => store('cp', value(sums[VECTORS * row + v], 16 * v), 16 * v)),
+          advance('cp', get('ldc')),
+        ].join(' '),
+      )
+      .join('\n    ');
+  const blended = keep((sum, offset) =>
+    plus(times(get('betas'), load('cp', offset)), times(get('rests'), get(sum))),
   );
+  const pointers = ['a', 'row', 'term', 'b', 'ldb', 'c', 'ldc', 'm', 'n', 'k', 'lower'];
   return `
-  (func (export "product32") ${parameters('i32', ['a', 'lda', 'b', 'ldb', 'c', 'ldc', 'm', 'n', 'k', 'lower'])}
-    ${integers(['i', 'j', 'ap', 'bp', 'end', 'cp'])} ${vectors(['av', ...columns, ...sums])}
+  (func (export "product32") ${parameters('i32', pointers)} ${parameters('f32', ['beta'])}
+    ${integers(['i', 'j', 'bp', 'end', 'cp', ...rows])}
+    ${vectors(['av', 'betas', 'rests', ...columns, ...sums])}
+    ${set('betas', splat(get('beta')))}
+    ${set('rests', splat(`(f32.sub (f32.const 1) ${get('beta')})`))}
     (loop $columns
     ${set('i', `(i32.and ${get('j')} (i32.sub (i32.const 0) ${get('lower')}))`)}
     (loop $rows
     ${sums.map(clear).join(' ')}
-    ${set('ap', add(get('a'), bytes(get('i'))))}
+    ${set('a0', add(get('a'), `(i32.mul ${get('i')} ${get('row')})`))}
+    ${rows
+      .slice(1)
+      .map((pointer, row) => set(pointer, add(get(rows[row]), get('row'))))
+      .join(' ')}
     ${set('bp', add(get('b'), bytes(get('j'))))}
     ${set('end', add(get('bp'), `(i32.mul ${get('ldb')} ${get('k')})`))}
     (loop $terms
     ${step.join('\n    ')}
     ${again('terms', 'bp', 'end')})
     ${set('cp', add(get('c'), add(`(i32.mul ${get('i')} ${get('ldc')})`, bytes(get('j')))))}
-    ${keep.join('\n    ')}
+    (if ${get('lower')} (then ${blended}) (else ${keep((sum) => get(sum))}))
     ${advance('i', constant(ROWS))}
     ${again('rows', 'i', 'm')})
     ${advance('j', constant(4 * VECTORS))}
@@ -110,9 +130,6 @@ const transpose = (() => {
     ${again('rows', 'i', 'm')}))`;
 })();
 
-/** @param {string} value */
-const splat = (value) => `(f32x4.splat ${value})`;
-
 /** Moments of `n` numbers g, and Adam's direction in their place; `scale1` and `scale2` correct the bias of the moments. */
 const adam = (() => {
   const numbers = ['beta1', 'beta2', 'scale1', 'scale2', 'epsilon'];
@@ -138,22 +155,84 @@ const adam = (() => {
     ${again('next', 'g', 'end')}))`;
 })();
 
-/** C = βC + (1 − β)S, both `[n, n]`, in each row i up to the multiple of 8 after i, as `product32` with `lower` gives it. */
-const blend = `
-  (func (export "blend32") ${parameters('i32', ['c', 's', 'n'])} ${parameters('f32', ['beta'])}
-    ${integers(['i', 'cp', 'sp', 'end'])} ${vectors(['betas', 'rests'])}
-    ${set('betas', '(f32x4.splat (local.get $beta))')}
-    ${set('rests', '(f32x4.splat (f32.sub (f32.const 1) (local.get $beta)))')}
+/** Two float64 numbers as float32, in the lower half. @param {string} value */
+const narrow = (value) => `(f32x4.demote_f64x2_zero ${value})`;
+
+/** Two numbers of a row, scaled. @param {number} offset */
+const scaledPair = (offset) => narrow(`(f64x2.mul ${get('factors')} ${load('p', offset)})`);
+
+/**
+ * Rows of a matrix at `to`, `width` bytes apart: rows of float64 numbers at `from`, `stride` bytes apart, times `factor`.
+ * Any number of columns.
+ */
+const loadRows = `
+  (func (export "load32") ${parameters('i32', ['from', 'stride', 'to', 'width', 'rows', 'cols'])}
+    ${parameters('f64', ['factor'])}
+    ${integers(['p', 'q', 'end', 'whole'])} ${vectors(['factors'])}
+    ${set('factors', `(f64x2.splat ${get('factor')})`)}
     (loop $rows
-    ${set('cp', get('c'))} ${set('sp', get('s'))}
-    ${set('end', add(get('c'), bytes(add(`(i32.and ${get('i')} (i32.const -8))`, constant(8)))))}
-    (loop $along
-    ${store('cp', plus(times(get('betas'), load('cp')), times(get('rests'), load('sp'))))}
-    ${advance('cp', constant(16))} ${advance('sp', constant(16))}
-    ${again('along', 'cp', 'end')})
-    ${advance('c', bytes(get('n')))} ${advance('s', bytes(get('n')))}
-    ${advance('i', constant(1))}
-    ${again('rows', 'i', 'n')}))`;
+    ${set('p', get('from'))} ${set('q', get('to'))}
+    ${set('end', add(get('p'), `(i32.shl ${get('cols')} (i32.const 3))`))}
+    ${set('whole', add(get('p'), `(i32.shl (i32.and ${get('cols')} (i32.const -4)) (i32.const 3))`))}
+    (block $odd (loop $fours
+    (br_if $odd (i32.ge_u ${get('p')} ${get('whole')}))
+    ${store('q', `(i8x16.shuffle 0 1 2 3 4 5 6 7 16 17 18 19 20 21 22 23 ${scaledPair(0)} ${scaledPair(16)})`)}
+    ${advance('p', constant(32))} ${advance('q', constant(16))}
+    (br $fours)))
+    (block $done (loop $ones
+    (br_if $done (i32.ge_u ${get('p')} ${get('end')}))
+    (f32.store ${get('q')} (f32.demote_f64 (f64.mul ${get('factor')} (f64.load ${get('p')}))))
+    ${advance('p', constant(8))} ${advance('q', constant(4))}
+    (br $ones)))
+    ${advance('from', get('stride'))} ${advance('to', get('width'))}
+    (br_if $rows (local.tee $rows (i32.sub ${get('rows')} (i32.const 1))))))`;
+
+/** What `$s` takes a number to, rounded if `$rounds` is set. @param {string} target */
+const moved = (target) => `
+    ${set('s', `(f64x2.sub ${target} ${get('s')})`)}
+    (if ${get('rounds')} (then ${set('s', `(f64x2.promote_low_f32x4 ${narrow(get('s'))})`)}))`;
+
+/**
+ * Moves rows of float64 numbers at `target` by s = rate·(d + decay·x), d in a matrix at `from`; `x` and `target` have rows
+ * `stride` bytes apart, the matrix `width`. Returns the largest |s|, or NaN. Any number of columns.
+ */
+const moveRows = (() => {
+  const measure = [
+    set('most', `(f64x2.pmax ${get('most')} (f64x2.abs ${get('s')}))`),
+    set('nan', `(v128.or ${get('nan')} (f64x2.ne ${get('s')} ${get('s')}))`),
+  ].join(' ');
+  const rates = `(f64x2.splat ${get('rate')})`;
+  const step = (/** @type {string} */ d, /** @type {string} */ x) =>
+    set('s', `(f64x2.mul ${rates} (f64x2.add ${d} (f64x2.mul ${get('decays')} ${x})))`);
+  const pointers = ['p', 't', 'q'];
+  return `
+  (func (export "move32")
+    ${parameters('i32', ['x', 'target', 'stride', 'from', 'width', 'rows', 'cols', 'rounds'])}
+    ${parameters('f64', ['rate', 'decay'])} (result f64)
+    ${integers([...pointers, 'whole'])} ${vectors(['s', 'most', 'nan', 'decays'])}
+    ${set('decays', `(f64x2.splat ${get('decay')})`)}
+    (loop $rows
+    ${set('p', get('x'))} ${set('t', get('target'))} ${set('q', get('from'))}
+    ${set('whole', add(get('p'), `(i32.shl (i32.and ${get('cols')} (i32.const -2)) (i32.const 3))`))}
+    (block $odd (loop $pairs
+    (br_if $odd (i32.ge_u ${get('p')} ${get('whole')}))
+    ${step(`(f64x2.promote_low_f32x4 (v128.load64_zero ${get('q')}))`, load('p'))}
+    ${measure}
+    ${moved(load('t'))}
+    ${store('t', get('s'))}
+    ${advance('p', constant(16))} ${advance('t', constant(16))} ${advance('q', constant(8))}
+    (br $pairs)))
+    (if (i32.and ${get('cols')} (i32.const 1)) (then
+    ${step(`(f64x2.splat (f64.promote_f32 (f32.load ${get('q')})))`, `(v128.load64_splat ${get('p')})`)}
+    ${measure}
+    ${moved(`(v128.load64_splat ${get('t')})`)}
+    (v128.store64_lane 0 ${get('t')} ${get('s')})))
+    ${advance('x', get('stride'))} ${advance('target', get('stride'))} ${advance('from', get('width'))}
+    (br_if $rows (local.tee $rows (i32.sub ${get('rows')} (i32.const 1)))))
+    (select (f64.const nan)
+      (f64.max (f64x2.extract_lane 0 ${get('most')}) (f64x2.extract_lane 1 ${get('most')}))
+      (v128.any_true ${get('nan')})))`;
+})();
 
 /** The sum of the lanes, in all of them. @param {string} sum */
 const total = (sum) =>
@@ -274,5 +353,5 @@ const orthonormalize = (() => {
 /** The whole module; its memory is imported. */
 export const matricesText = `(module
   (import "host" "memory" (memory 1))
-${[product, transpose, adam, blend, reflect, reflector, orthonormalize].join('\n')})
+${[product, transpose, adam, loadRows, moveRows, reflect, reflector, orthonormalize].join('\n')})
 `;

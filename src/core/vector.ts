@@ -17,7 +17,8 @@ export interface FastOperations {
   /** Length of the vectors. */
   readonly length: number;
   dot(a: Float64Array, b: Float64Array): number;
-  addScaled(x: Float64Array, alpha: number, s: Float64Array, out: Float64Array): void;
+  /** Absent where no solver needs it. */
+  addScaled?(x: Float64Array, alpha: number, s: Float64Array, out: Float64Array): void;
   normInf(x: Float64Array): number;
 }
 
@@ -63,7 +64,7 @@ export function dot(a: Float64Array, b: Float64Array): number {
 /** `out ← x + alpha · s`; `out` may be `x` or `s`. */
 export function addScaled(x: Float64Array, alpha: number, s: Float64Array, out: Float64Array): void {
   const fast = fastFor(x, s, out);
-  if (fast) return fast.addScaled(x, alpha, s, out);
+  if (fast?.addScaled) return fast.addScaled(x, alpha, s, out);
   for (let i = 0; i < x.length; i++) out[i] = x[i] + alpha * s[i];
 }
 

@@ -1,5 +1,7 @@
 import { boolean, checkOptions, finitePositive, nonNegative, numberIn, positive } from '../core/options.ts';
 import { evaluate, type Asks } from '../core/question.ts';
+import { adamStep } from '../core/kernels/elementwise.ts';
+import { newVectors } from '../core/kernels/vectorMemory.ts';
 import { norm2 } from '../core/vector.ts';
 import { scheduleOf, scheduleRule, showSchedule, type Schedule } from './schedules.ts';
 import { averageBase, followShift, newAveraging, writeAverage, type Averaging } from './scheduleFree.ts';
@@ -79,31 +81,23 @@ export function adam(options: AdamOptions = {}): Solver {
   const rateAt = scheduleOf(learningRate);
 
   function* step(state: AdamState): Asks<StepOutcome> {
-    const { x, gradient, firstMoment, secondMoment, largestMoment, averaging, rounded } = state;
+    const { x, gradient, averaging, rounded } = state;
     if (averaging) followShift(averaging, x, beta1, rounded);
     /** Start of the step. */
     const base = averaging?.base ?? x;
     const rate = rateAt(state.steps);
     const t = ++state.steps;
-    // Divisions and roots take most of the time, so there is only one of each per element.
-    const scale1 = rate / (1 - decay1 ** t);
-    const scale2 = 1 / Math.sqrt(1 - beta2 ** t);
-    const [rest1, rest2] = [1 - decay1, 1 - beta2];
     const clip = clipNorm === Infinity ? 1 : Math.min(1, clipNorm / norm2(gradient));
-    const shrink = rate * weightDecay;
-    const rounds = rounded && !averaging;
-    let moved = 0;
-    for (let i = 0; i < x.length; i++) {
-      const g = clip * gradient[i];
-      const m = decay1 * firstMoment[i] + rest1 * g;
-      const v = beta2 * secondMoment[i] + rest2 * g * g;
-      firstMoment[i] = m;
-      secondMoment[i] = v;
-      const largest = amsgrad ? (largestMoment[i] = Math.max(largestMoment[i], v)) : v;
-      const s = (scale1 * m) / (scale2 * Math.sqrt(largest) + epsilon) + shrink * x[i];
-      moved = Math.max(moved, Math.abs(s));
-      base[i] = rounds ? Math.fround(base[i] - s) : base[i] - s;
-    }
+    let moved = adamStep(state, base, {
+      clip,
+      beta1: decay1,
+      beta2,
+      scale1: rate / (1 - decay1 ** t),
+      scale2: 1 / Math.sqrt(1 - beta2 ** t),
+      epsilon,
+      shrink: rate * weightDecay,
+      rounds: rounded && !averaging,
+    });
     if (averaging) moved = averageBase(averaging, x, rate, beta1, rounded);
     // The next mini-batch will be evaluated here anyway.
     if (!state.stochastic) state.f = yield evaluate(x, gradient);
@@ -115,18 +109,22 @@ export function adam(options: AdamOptions = {}): Solver {
     descends: false,
     describe: () =>
       `${scheduleFree ? 'schedule-free Adam' : 'Adam'} (learning rate ${showSchedule(learningRate)})`,
-    init: ({ n, precision, stochastic = false }) => ({
-      x: new Float64Array(n),
-      gradient: new Float64Array(n),
-      f: NaN,
-      firstMoment: new Float64Array(n),
-      secondMoment: new Float64Array(n),
-      largestMoment: new Float64Array(amsgrad ? n : 0),
-      averaging: scheduleFree ? newAveraging(n) : null,
-      steps: 0,
-      rounded: precision === 'float32',
-      stochastic,
-    }),
+    init({ n, precision, stochastic = false }) {
+      const vectors = newVectors(n, 4 + (amsgrad ? 1 : 0) + (scheduleFree ? 2 : 0));
+      const [x, gradient, firstMoment, secondMoment] = vectors;
+      return {
+        x,
+        gradient,
+        f: NaN,
+        firstMoment,
+        secondMoment,
+        largestMoment: amsgrad ? vectors[4] : new Float64Array(0),
+        averaging: scheduleFree ? newAveraging(vectors.slice(-2)) : null,
+        steps: 0,
+        rounded: precision === 'float32',
+        stochastic,
+      };
+    },
     step,
     answer: ({ averaging, rounded }, out) => averaging !== null && writeAverage(averaging, out, rounded),
   };

@@ -5,6 +5,7 @@
  * @module
  * @see Defazio et al. (2024), The road less scheduled, Algorithm 1, arXiv:2405.15682
  */
+import { averageStep, shiftAlong } from '../core/kernels/elementwise.ts';
 
 /** Memory of a schedule-free solver, in addition to its iterate y. */
 export interface Averaging {
@@ -16,10 +17,10 @@ export interface Averaging {
   weight: number;
 }
 
-/** Returns the initial memory, before the first step. */
-export const newAveraging = (n: number): Averaging => ({
-  base: new Float64Array(n),
-  average: new Float64Array(n),
+/** Returns the initial memory, before the first step, in two vectors of zeros, `[n]`. */
+export const newAveraging = ([base, average]: readonly Float64Array[]): Averaging => ({
+  base,
+  average,
   weight: 0,
 });
 
@@ -35,11 +36,7 @@ export function followShift(
   beta: number,
   rounds: boolean,
 ): void {
-  for (let i = 0; i < y.length; i++) {
-    const shift = y[i] - between(base[i], average[i], beta, rounds);
-    base[i] += shift;
-    average[i] += shift;
-  }
+  shiftAlong({ y, base, average }, beta, rounds);
 }
 
 /**
@@ -57,23 +54,11 @@ export function averageBase(
   const { base, average } = averaging;
   averaging.weight += rate * rate;
   const share = averaging.weight > 0 ? (rate * rate) / averaging.weight : 1;
-  let moved = 0;
-  for (let i = 0; i < y.length; i++) {
-    average[i] += share * (base[i] - average[i]);
-    const next = between(base[i], average[i], beta, rounds);
-    moved = Math.max(moved, Math.abs(next - y[i]));
-    y[i] = next;
-  }
-  return moved;
+  return averageStep({ y, base, average }, beta, share, rounds);
 }
 
 /** Writes x̄ into `out`, `[n]`; returns false before the first step. */
 export function writeAverage({ average, weight }: Averaging, out: Float64Array, rounds: boolean): boolean {
   for (let i = 0; i < out.length; i++) out[i] = rounds ? Math.fround(average[i]) : average[i];
   return weight > 0;
-}
-
-function between(base: number, average: number, beta: number, rounds: boolean): number {
-  const value = base + beta * (average - base);
-  return rounds ? Math.fround(value) : value;
 }

@@ -4,14 +4,19 @@ import { norm2 } from '../core/vector.ts';
 import { scheduleOf, showSchedule } from './schedules.ts';
 import { blocksOf, type Block } from './soap/blocks.ts';
 import { moveBlocks } from './soap/move.ts';
+import { clearBasis } from './soap/side.ts';
+import { newMemory } from './soap/workspace.ts';
 import { soapRules, type SoapOptions } from './soapOptions.ts';
 import { averageBase, followShift, newAveraging, writeAverage, type Averaging } from './scheduleFree.ts';
+import type { Heap } from '../core/kernels/matrices.ts';
 import type { Precision } from '../core/problem.ts';
 import type { Iterate, Solver, StepOutcome } from '../core/solver.ts';
 
 /** The moments, the curvature of each tensor, and the number of steps. */
 export interface SoapState extends Iterate {
   readonly blocks: readonly Block[];
+  /** Factors, bases and moments of the blocks. */
+  memory: Heap;
   /** Averages, with `scheduleFree`; else null. */
   readonly averaging: Averaging | null;
   /** Number of steps taken. */
@@ -56,7 +61,7 @@ export function soap(options: SoapOptions = {}): Solver {
   const rateAt = scheduleOf(learningRate);
 
   function* step(state: SoapState): Asks<StepOutcome> {
-    const { x, gradient, blocks, precision, averaging } = state;
+    const { x, gradient, precision, averaging } = state;
     const norm = norm2(gradient);
     if (!(norm < LARGEST_NORM[precision])) {
       state.skipped++;
@@ -76,7 +81,7 @@ export function soap(options: SoapOptions = {}): Solver {
       correction1: 1 / (1 - decay1 ** t),
       correction2: 1 / (1 - beta2 ** t),
     };
-    let moved = moveBlocks(blocks, state, averaging?.base ?? x, numbers, frequency);
+    let moved = moveBlocks(state, averaging?.base ?? x, numbers, frequency);
     if (averaging) moved = averageBase(averaging, x, rate, beta1, rounds);
     state.steps = t;
     // The next mini-batch will be evaluated here anyway.
@@ -89,17 +94,27 @@ export function soap(options: SoapOptions = {}): Solver {
     descends: false,
     describe: () =>
       `${scheduleFree ? 'schedule-free SOAP' : 'SOAP'} (learning rate ${showSchedule(learningRate)})`,
-    init: ({ n, precision, stochastic = false, layout }) => ({
-      x: new Float64Array(n),
-      gradient: new Float64Array(n),
-      f: NaN,
-      blocks: blocksOf(layout, n, precision, { maxSide, oneSided, joinBias }),
-      averaging: scheduleFree ? newAveraging(n) : null,
-      steps: 0,
-      skipped: 0,
-      precision,
-      stochastic,
-    }),
+    init({ n, precision, stochastic = false, layout }) {
+      const { blocks, length } = blocksOf(layout, n, precision, { maxSide, oneSided, joinBias });
+      const { memory, vectors } = newMemory(blocks, length, precision, n, scheduleFree ? 4 : 2);
+      for (const { left, right } of blocks) {
+        if (left) clearBasis(left, memory);
+        if (right) clearBasis(right, memory);
+      }
+      const [x, gradient] = vectors;
+      return {
+        x,
+        gradient,
+        f: NaN,
+        blocks,
+        memory,
+        averaging: scheduleFree ? newAveraging(vectors.slice(2)) : null,
+        steps: 0,
+        skipped: 0,
+        precision,
+        stochastic,
+      };
+    },
     step,
     answer: ({ averaging, precision }, out) =>
       averaging !== null && writeAverage(averaging, out, precision === 'float32'),

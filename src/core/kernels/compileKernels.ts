@@ -36,19 +36,29 @@ function compile(bytes: string): WebAssembly.Module | null {
  * @param size - of the memory, in bytes
  * @returns null if there is no WebAssembly with SIMD, or not enough memory
  */
-export function kernelsOnMemory(
-  bytes: string,
-  size: number,
-): { readonly buffer: ArrayBuffer; readonly exports: WebAssembly.Exports } | null {
+export function kernelsOnMemory(bytes: string, size: number): KernelMemory | null {
   const module = compileKernels(bytes);
   const pages = Math.ceil(size / PAGE);
   if (module === null || pages > MAX_PAGES) return null;
   try {
     const memory = new WebAssembly.Memory({ initial: pages, maximum: pages });
     const { exports } = new WebAssembly.Instance(module, { host: { memory } });
-    return { buffer: memory.buffer, exports };
+    return { memory, buffer: memory.buffer, exports };
   } catch {
     // The memory cannot be allocated.
     return null;
   }
+}
+
+/** A memory, and the functions of a module that works on it. */
+export interface KernelMemory {
+  readonly memory: WebAssembly.Memory;
+  readonly buffer: ArrayBuffer;
+  readonly exports: WebAssembly.Exports;
+}
+
+/** Instantiates another module of kernels on a memory; null if it cannot be compiled. */
+export function kernelsIn(bytes: string, memory: WebAssembly.Memory): WebAssembly.Exports | null {
+  const module = compileKernels(bytes);
+  return module && new WebAssembly.Instance(module, { host: { memory } }).exports;
 }

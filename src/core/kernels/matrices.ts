@@ -10,6 +10,15 @@ export interface Matrix {
   readonly cols: number;
 }
 
+/** A rectangle of a matrix that lies in a vector. */
+export interface Rectangle {
+  readonly rows: number;
+  readonly cols: number;
+  /** Index of its first element in the vector, and the distance between its rows there. */
+  readonly offset: number;
+  readonly stride: number;
+}
+
 /** Numbers of an update of Adam's moments; the corrections are 1 / (1 − βᵗ). */
 export interface MomentNumbers {
   readonly beta1: number;
@@ -17,6 +26,13 @@ export interface MomentNumbers {
   readonly correction1: number;
   readonly correction2: number;
   readonly epsilon: number;
+}
+
+/** Numbers of a step along a direction. */
+export interface StepSizes {
+  readonly rate: number;
+  /** Decoupled weight decay. */
+  readonly weightDecay: number;
 }
 
 /**
@@ -27,10 +43,13 @@ export interface Matrices {
   readonly heap: Heap;
   /** C ← AᵀB, A `[k, m]`, B `[k, n]`, C `[m, n]`. */
   product(a: Matrix, b: Matrix, c: Matrix): void;
-  /** C ← AᵀA, A `[k, n]`, C `[n, n]`; in row i at least columns up to i, and none beyond the multiple of 8 after i. */
-  lowerProduct(a: Matrix, c: Matrix): void;
-  /** C ← βC + (1 − β)S, both `[n, n]`, of the elements that {@link lowerProduct} gives. */
-  blendLower(c: Matrix, s: Matrix, beta: number): void;
+  /** C ← AB, A `[m, k]`, B `[k, n]`, C `[m, n]`. */
+  multiply(a: Matrix, b: Matrix, c: Matrix): void;
+  /**
+   * C ← βC + (1 − β)AᵀA, A `[k, n]`, C `[n, n]`; in row i at least columns up to i, and none beyond the multiple of 8
+   * after i.
+   */
+  blendProduct(a: Matrix, c: Matrix, beta: number): void;
   /** B ← Aᵀ. */
   transpose(a: Matrix, b: Matrix): void;
   /**
@@ -47,4 +66,20 @@ export interface Matrices {
    * @see Golub & Van Loan (2013), Matrix Computations, 4th ed., section 5.2
    */
   orthonormalize(from: number, to: number, size: number, stride: number): void;
+  /** Copies a rectangle of a vector, times `factor`, to `at`, where rows lie `width` numbers apart. */
+  load(vector: Float64Array, part: Rectangle, factor: number, at: number, width: number): void;
+  /**
+   * Moves a rectangle of `target` by −rate·(d + weightDecay·x), d being at `at`, with rows `width` numbers apart. The result
+   * is rounded to the heap's precision where `target` is `x`.
+   *
+   * @returns the largest absolute value of the move; NaN if any is NaN
+   */
+  move(
+    x: Float64Array,
+    target: Float64Array,
+    part: Rectangle,
+    at: number,
+    width: number,
+    sizes: StepSizes,
+  ): number;
 }

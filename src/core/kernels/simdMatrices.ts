@@ -1,74 +1,64 @@
-import { compileKernels, PAGE } from './compileKernels.ts';
+import { kernelsIn } from './compileKernels.ts';
 import { matrixBytes } from './matrixBytes.ts';
+import { plainRectangles } from './plainRectangles.ts';
+import { newVectorMemory } from './vectorMemory.ts';
 import type { Matrices, Matrix } from './matrices.ts';
 
-/** The kernels of scripts/matrices.wat.js; pointers and strides in bytes. */
+/** The kernels of scripts/matrices.wat.js; pointers and distances in bytes. */
 interface Exports {
-  product32(...at: [a: number, lda: number, b: number, ldb: number, c: number, ldc: number, ...Sizes]): void;
+  product32(...at: [...Factor, b: number, ldb: number, c: number, ldc: number, ...Sizes]): void;
   transpose32(a: number, lda: number, b: number, ldb: number, m: number, n: number): void;
   adam32(...at: [g: number, first: number, second: number, n: number, ...numbers: number[]]): void;
-  blend32(c: number, s: number, n: number, beta: number): void;
   orthonormalize32(from: number, to: number, size: number, stride: number): void;
+  load32(...at: [...Rows, to: number, width: number, rows: number, cols: number, factor: number]): void;
+  move32(...at: [x: number, target: number, ...Direction, ...Shape, rate: number, decay: number]): number;
 }
-type Sizes = [m: number, n: number, k: number, lower: number];
+type Factor = [a: number, row: number, term: number];
+type Sizes = [m: number, n: number, k: number, lower: number, beta: number];
+type Rows = [from: number, stride: number];
+type Direction = [stride: number, from: number, width: number];
+type Shape = [rows: number, cols: number, rounds: number];
 
-interface Shared {
-  readonly memory: WebAssembly.Memory;
-  readonly exports: Exports;
+/** Matrices, and vectors in the same memory. */
+export interface MatrixMemory {
+  readonly matrices: Matrices;
+  /** Vectors of zeros, `[n]`. */
+  readonly vectors: readonly Float64Array[];
 }
-
-const MAX_BYTES = 2 ** 31;
-
-/** Memory shared by all callers; null if unavailable, undefined until first needed. */
-let shared: Shared | null | undefined;
-/** The operations on this memory, until it grows. */
-let present: Matrices | null = null;
 
 /**
- * Returns operations on float32 matrices in WebAssembly memory of at least `length` numbers; null if it
- * cannot be allocated.
+ * Allocates a WebAssembly memory for a heap of float32 numbers, and for vectors.
+ *
+ * @param length - numbers of the heap
+ * @param n - length of the vectors
+ * @returns null if there is no SIMD, or not enough memory
  */
-export function simdMatrices(length: number): Matrices | null {
-  if (present && present.heap.length >= length) return present;
-  if (shared === undefined) shared = instantiate();
-  if (shared === null || 4 * length > MAX_BYTES) return null;
-  try {
-    const missing = 4 * length - shared.memory.buffer.byteLength;
-    if (missing > 0) shared.memory.grow(Math.ceil(missing / PAGE));
-    return (present = operations(shared.exports, new Float32Array(shared.memory.buffer)));
-  } catch {
-    // The memory cannot be allocated.
-    return null;
-  }
+export function simdMatrices(length: number, n: number, count: number): MatrixMemory | null {
+  const made = newVectorMemory(n, count, 4 * length);
+  const exports = made && kernelsIn(matrixBytes, made.memory);
+  if (!exports) return null;
+  const { buffer, vectors } = made;
+  const heap = new Float32Array(buffer, 0, length);
+  return { matrices: operations(exports as unknown as Exports, heap), vectors };
 }
 
-function instantiate(): Shared | null {
-  const module = compileKernels(matrixBytes);
-  if (module === null) return null;
-  const memory = new WebAssembly.Memory({ initial: 1 });
-  const { exports } = new WebAssembly.Instance(module, { host: { memory } });
-  return { memory, exports: exports as unknown as Exports };
-}
-
-const operations = (kernels: Exports, heap: Float32Array): Matrices => {
-  const product = (a: Matrix, b: Matrix, c: Matrix, lower: number): void =>
-    kernels.product32(
-      4 * a.at,
-      4 * a.cols,
-      4 * b.at,
-      4 * b.cols,
-      4 * c.at,
-      4 * c.cols,
-      a.cols,
-      b.cols,
-      a.rows,
-      lower,
-    );
+function operations(kernels: Exports, heap: Float32Array): Matrices {
+  const plain = plainRectangles(heap);
+  const { buffer } = heap;
   return {
     heap,
-    product: (a, b, c) => product(a, b, c, 0),
-    lowerProduct: (a, c) => product(a, a, c, 1),
-    blendLower: (c, s, beta) => kernels.blend32(4 * c.at, 4 * s.at, c.cols, beta),
+    product(a, b, c) {
+      const [m, n, k] = [a.cols, b.cols, a.rows];
+      kernels.product32(4 * a.at, 4, 4 * m, 4 * b.at, 4 * n, 4 * c.at, 4 * c.cols, m, n, k, 0, 0);
+    },
+    multiply(a, b, c) {
+      const [m, n, k] = [a.rows, b.cols, a.cols];
+      kernels.product32(4 * a.at, 4 * k, 4, 4 * b.at, 4 * n, 4 * c.at, 4 * c.cols, m, n, k, 0, 0);
+    },
+    blendProduct({ at, rows, cols }: Matrix, c, beta) {
+      const width = 4 * cols;
+      kernels.product32(4 * at, 4, width, 4 * at, width, 4 * c.at, width, cols, cols, rows, 1, beta);
+    },
     transpose: (a, b) => kernels.transpose32(4 * a.at, 4 * a.cols, 4 * b.at, 4 * b.cols, a.rows, a.cols),
     adam: (g, first, second, n, { beta1, beta2, correction1, correction2, epsilon }) =>
       kernels.adam32(4 * g, 4 * first, 4 * second, n, beta1, beta2, correction1, correction2, epsilon),
@@ -79,5 +69,28 @@ const operations = (kernels: Exports, heap: Float32Array): Matrices => {
       // Reflections change up to 3 rows after the last one.
       heap.fill(0, to + size * stride, to + stride ** 2);
     },
+    load(vector, part, factor, at, width) {
+      if (vector.buffer !== buffer) return plain.load(vector, part, factor, at, width);
+      const { rows, cols, offset, stride } = part;
+      const from = vector.byteOffset + 8 * offset;
+      kernels.load32(from, 8 * stride, 4 * at, 4 * width, rows, cols, factor);
+    },
+    move(x, target, part, at, width, sizes) {
+      if (x.buffer !== buffer || target.buffer !== buffer)
+        return plain.move(x, target, part, at, width, sizes);
+      const { rows, cols, offset, stride } = part;
+      return kernels.move32(
+        x.byteOffset + 8 * offset,
+        target.byteOffset + 8 * offset,
+        8 * stride,
+        4 * at,
+        4 * width,
+        rows,
+        cols,
+        Number(target === x),
+        sizes.rate,
+        sizes.weightDecay,
+      );
+    },
   };
-};
+}

@@ -3,8 +3,7 @@
  *
  * @module
  */
-import { newHeap, padded } from '../../core/kernels/matricesFor.ts';
-import type { Heap } from '../../core/kernels/matrices.ts';
+import { padded } from '../../core/kernels/newMatrices.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { Precision } from '../../core/problem.ts';
 import { newSide, type Side } from './side.ts';
@@ -23,10 +22,10 @@ export interface Block {
   readonly left: Side | null;
   /** Curvature of its rows, `[cols, cols]`; null where this side is not rotated. */
   readonly right: Side | null;
-  /** Mean gradient in the eigenbases, `[paddedRows, paddedCols]`. */
-  readonly firstMoment: Heap;
-  /** Mean squared gradient there. */
-  readonly secondMoment: Heap;
+  /** Place of the mean gradient in the eigenbases, `[paddedRows, paddedCols]`, in the memory of the state. */
+  readonly firstMoment: number;
+  /** Place of the mean squared gradient there. */
+  readonly secondMoment: number;
 }
 
 /** Limits to what is rotated. */
@@ -41,6 +40,15 @@ export interface SideLimits {
 /** Vectors are cut into parts of so many elements, which the cache holds. */
 const VECTOR_PART = 2 ** 16;
 
+/** Blocks, and how many numbers of memory they need. */
+export interface Blocks {
+  readonly blocks: readonly Block[];
+  readonly length: number;
+}
+
+/** Gives a place in memory for so many numbers. */
+type Take = (numbers: number) => number;
+
 /**
  * Returns the blocks of the tensors of a layout; without a layout, the unknowns are one vector.
  *
@@ -51,12 +59,19 @@ export function blocksOf(
   n: number,
   precision: Precision,
   limits: SideLimits,
-): Block[] {
-  return matricesOf(layout, n, limits.joinBias).flatMap((whole) => cut(whole, precision, limits));
+): Blocks {
+  let length = 0;
+  const take: Take = (numbers) => {
+    length += numbers;
+    return length - numbers;
+  };
+  const wholes = matricesOf(layout, n, limits.joinBias);
+  const blocks = wholes.flatMap((whole) => cut(whole, precision, limits, take));
+  return { blocks, length };
 }
 
 /** Cuts the sides of a matrix that are rotated into parts of at most `maxSide`, and others into what the cache holds. */
-function cut(whole: Whole, precision: Precision, { maxSide, oneSided }: SideLimits): Block[] {
+function cut(whole: Whole, precision: Precision, { maxSide, oneSided }: SideLimits, take: Take): Block[] {
   const { rows, cols, sides, inputs } = whole;
   const allowLeft = sides === 'both' && rows > 1 && maxSide > 1;
   const allowRight = sides !== 'none' && cols > 1 && maxSide > 1;
@@ -66,7 +81,7 @@ function cut(whole: Whole, precision: Precision, { maxSide, oneSided }: SideLimi
   const acrossRows = left ? parts(rows, maxSide) : [[0, rows] as const];
   const acrossCols = right ? parts(cols, maxSide) : parts(cols, left ? cols : VECTOR_PART);
   return acrossRows.flatMap((from) =>
-    acrossCols.map((to) => newBlock(whole, from, to, { left, right }, precision)),
+    acrossCols.map((to) => newBlock(whole, from, to, { left, right }, precision, take)),
   );
 }
 
@@ -87,6 +102,7 @@ function newBlock(
   [start, end]: Range,
   rotated: { left: boolean; right: boolean },
   precision: Precision,
+  take: Take,
 ): Block {
   const [rows, cols] = [bottom - top, end - start];
   const inside = pieces.flatMap((piece): Piece[] => {
@@ -109,9 +125,9 @@ function newBlock(
     paddedRows,
     paddedCols,
     pieces: inside,
-    left: rotated.left ? newSide(rows, precision) : null,
-    right: rotated.right ? newSide(cols, precision) : null,
-    firstMoment: newHeap(precision, paddedRows * paddedCols),
-    secondMoment: newHeap(precision, paddedRows * paddedCols),
+    left: rotated.left ? newSide(rows, precision, take) : null,
+    right: rotated.right ? newSide(cols, precision, take) : null,
+    firstMoment: take(paddedRows * paddedCols),
+    secondMoment: take(paddedRows * paddedCols),
   };
 }

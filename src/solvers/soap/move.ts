@@ -1,40 +1,43 @@
 import { canStart, refreshBasis, startBasis, updateFactor } from './side.ts';
 import { loadBases, rotate, rotateBack } from './rotate.ts';
-import { workspaceFor, type Workspace } from './workspace.ts';
-import type { MomentNumbers } from '../../core/kernels/matrices.ts';
+import { workspaceOf, type Workspace } from './workspace.ts';
+import type { Heap, MomentNumbers, StepSizes } from '../../core/kernels/matrices.ts';
 import type { Precision } from '../../core/problem.ts';
 import type { Block } from './blocks.ts';
 
 /** Numbers that all elements of a step share. */
-export interface StepNumbers extends MomentNumbers {
+export interface StepNumbers extends MomentNumbers, StepSizes {
   /** Factor of the gradient. */
   readonly clip: number;
-  readonly rate: number;
-  readonly weightDecay: number;
+}
+
+/** State of a run, as far as a move needs it. */
+interface MovingState {
+  /** Decays; `[n]`. */
+  readonly x: Float64Array;
+  readonly gradient: Float64Array;
+  /** Number of steps before this one. */
+  readonly steps: number;
+  readonly precision: Precision;
+  readonly blocks: readonly Block[];
+  memory: Heap;
 }
 
 /**
  * Moves a point, block by block.
  *
- * @param state - x `[n]`, which decays; gradient `[n]`; number of steps before this one
  * @param target - moves: x itself, or the point `[n]` that a schedule-free step starts from
  * @param frequency - steps from one refresh of the eigenbases to the next
  * @returns the largest change of an element
  */
 export function moveBlocks(
-  blocks: readonly Block[],
-  state: {
-    readonly x: Float64Array;
-    readonly gradient: Float64Array;
-    readonly steps: number;
-    readonly precision: Precision;
-  },
+  state: MovingState,
   target: Float64Array,
   numbers: StepNumbers,
   frequency: number,
 ): number {
-  const { x, gradient, steps, precision } = state;
-  const work = workspaceOf(blocks, precision);
+  const { x, gradient, steps, blocks } = state;
+  const work = workspaceOf(state);
   let moved = 0;
   for (let k = 0; k < blocks.length; k++) {
     // The blocks take turns, so that no step has all the work.
@@ -43,17 +46,6 @@ export function moveBlocks(
     moved = Math.max(moved, move(blocks[k], x, target, numbers, work));
   }
   return moved;
-}
-
-/** Returns a workspace for the largest of these blocks. */
-function workspaceOf(blocks: readonly Block[], precision: Precision): Workspace {
-  let size = 0;
-  let side = 0;
-  for (const { firstMoment, left, right } of blocks) {
-    size = Math.max(size, firstMoment.length);
-    side = Math.max(side, left?.paddedSize ?? 0, right?.paddedSize ?? 0);
-  }
-  return workspaceFor(precision, size, side);
 }
 
 /** Refreshes the eigenbases of a block. */
@@ -68,25 +60,20 @@ function refresh(block: Block, work: Workspace): void {
 
 /** Learns from the gradient of a block, and leaves the direction, SOAP's update over the rate, in `work.current`. */
 function learn(block: Block, gradient: Float64Array, numbers: StepNumbers, work: Workspace): void {
+  const { left, right, firstMoment, secondMoment, paddedRows, paddedCols } = block;
   const { heap } = work.matrices;
   load(block, gradient, numbers.clip, work);
   learnSides(block, numbers.beta2, work);
-  const { left, right } = block;
-  if ((left && canStart(left)) || (right && canStart(right))) {
+  if ((left && canStart(left, heap)) || (right && canStart(right, heap))) {
     changeBases(block, work, () => {
-      if (left && canStart(left)) startBasis(left);
-      if (right && canStart(right)) startBasis(right);
+      if (left && canStart(left, heap)) startBasis(left, heap);
+      if (right && canStart(right, heap)) startBasis(right, heap);
     });
     load(block, gradient, numbers.clip, work);
   }
   loadBases(block, work);
   rotate(block, work);
-  const { firstMoment, secondMoment } = block;
-  heap.set(firstMoment, work.firstMoment);
-  heap.set(secondMoment, work.secondMoment);
-  work.matrices.adam(work.current, work.firstMoment, work.secondMoment, firstMoment.length, numbers);
-  firstMoment.set(heap.subarray(work.firstMoment, work.firstMoment + firstMoment.length));
-  secondMoment.set(heap.subarray(work.secondMoment, work.secondMoment + secondMoment.length));
+  work.matrices.adam(work.current, firstMoment, secondMoment, paddedRows * paddedCols, numbers);
   rotateBack(block, work);
 }
 
@@ -98,56 +85,28 @@ function learn(block: Block, gradient: Float64Array, numbers: StepNumbers, work:
  * @returns the largest change of an element
  */
 function move(
-  block: Block,
+  { pieces, paddedCols }: Block,
   x: Float64Array,
   target: Float64Array,
   numbers: StepNumbers,
-  work: Workspace,
+  { matrices, current }: Workspace,
 ): number {
-  const { rate, weightDecay } = numbers;
-  const { heap } = work.matrices;
-  const rounds = heap instanceof Float32Array && target === x;
-  // Math.max and Math.min cost less here than an absolute value and a branch, and a loop for each case less than one for
-  // both.
-  let least = 0;
-  let most = 0;
-  for (const { row, col, rows, cols, offset, stride } of block.pieces) {
-    for (let i = 0; i < rows; i++) {
-      const from = work.current + (row + i) * block.paddedCols + col - offset - i * stride;
-      const start = offset + i * stride;
-      const end = start + cols;
-      if (rounds) {
-        for (let j = start; j < end; j++) {
-          const value = x[j];
-          const s = rate * (heap[from + j] + weightDecay * value);
-          most = Math.max(most, s);
-          least = Math.min(least, s);
-          x[j] = Math.fround(value - s);
-        }
-      } else {
-        for (let j = start; j < end; j++) {
-          const s = rate * (heap[from + j] + weightDecay * x[j]);
-          most = Math.max(most, s);
-          least = Math.min(least, s);
-          target[j] -= s;
-        }
-      }
-    }
+  let moved = 0;
+  for (const piece of pieces) {
+    const from = current + piece.row * paddedCols + piece.col;
+    moved = Math.max(moved, matrices.move(x, target, piece, from, paddedCols, numbers));
   }
-  return Math.max(most, -least);
+  return moved;
 }
 
 /** Copies the gradient of a block, times `clip`, to `work.current`. */
 function load(block: Block, gradient: Float64Array, clip: number, { matrices, current }: Workspace): void {
-  const { rows: height, cols: width, paddedRows, paddedCols } = block;
-  const { heap } = matrices;
-  if (height < paddedRows || width < paddedCols) heap.fill(0, current, current + paddedRows * paddedCols);
-  for (const { row, col, rows, cols, offset, stride } of block.pieces) {
-    for (let i = 0; i < rows; i++) {
-      const to = current + (row + i) * paddedCols + col;
-      const from = offset + i * stride;
-      for (let j = 0; j < cols; j++) heap[to + j] = clip * gradient[from + j];
-    }
+  const { rows, cols, paddedRows, paddedCols, pieces } = block;
+  if (rows < paddedRows || cols < paddedCols) {
+    matrices.heap.fill(0, current, current + paddedRows * paddedCols);
+  }
+  for (const piece of pieces) {
+    matrices.load(gradient, piece, clip, current + piece.row * paddedCols + piece.col, paddedCols);
   }
 }
 
@@ -165,13 +124,14 @@ function learnSides(block: Block, beta2: number, work: Workspace): void {
 
 /** Changes the bases of a block and expresses its mean gradient in the new ones. */
 function changeBases(block: Block, work: Workspace, change: () => void): void {
-  const { firstMoment } = block;
+  const { firstMoment, paddedRows, paddedCols } = block;
   const { heap } = work.matrices;
-  heap.set(firstMoment, work.current);
+  const length = paddedRows * paddedCols;
+  heap.copyWithin(work.current, firstMoment, firstMoment + length);
   loadBases(block, work);
   rotateBack(block, work);
   change();
   loadBases(block, work);
   rotate(block, work);
-  firstMoment.set(heap.subarray(work.current, work.current + firstMoment.length));
+  heap.copyWithin(firstMoment, work.current, work.current + length);
 }

@@ -3,34 +3,29 @@
  *
  * @module
  */
-import { swap, type BasisPlace, type Workspace } from './workspace.ts';
+import { swap, type Workspace } from './workspace.ts';
 import type { Block } from './blocks.ts';
 import type { Side } from './side.ts';
 
-/** Copies the bases of a block to their places, for {@link rotate} and {@link rotateBack}. */
+/** Writes the bases of a block, their vectors as columns, to their places, for {@link rotate}. */
 export function loadBases({ left, right }: Block, work: Workspace): void {
-  if (left) loadBasis(left, work.left, work);
-  if (right) loadBasis(right, work.right, work);
+  if (left) transposeBasis(left, work.left, work);
+  if (right) transposeBasis(right, work.right, work);
 }
 
-function loadBasis(
-  { basis, paddedSize }: Side,
-  { rows, columns }: BasisPlace,
-  { matrices }: Workspace,
-): void {
-  matrices.heap.set(basis, rows);
+function transposeBasis({ basis, paddedSize }: Side, to: number, { matrices }: Workspace): void {
   const square = { rows: paddedSize, cols: paddedSize };
-  matrices.transpose({ at: rows, ...square }, { at: columns, ...square });
+  matrices.transpose({ at: basis, ...square }, { at: to, ...square });
 }
 
 /** Puts Q_LᵀAQ_R in the place of A, the current matrix. */
 export function rotate(block: Block, work: Workspace): void {
-  multiply(block, work, work.left.columns, work.right.columns);
+  multiply(block, work, work.left, work.right);
 }
 
 /** Puts Q_LAQ_Rᵀ in the place of A. */
 export function rotateBack(block: Block, work: Workspace): void {
-  multiply(block, work, work.left.rows, work.right.rows);
+  multiply(block, work, block.left?.basis ?? 0, block.right?.basis ?? 0);
 }
 
 /** Puts LᵀAR in the place of A, where L and R lie at these places; sides that are not rotated have none. */
@@ -40,15 +35,15 @@ function multiply(block: Block, work: Workspace, leftAt: number, rightAt: number
   const L = { at: leftAt, rows, cols: rows };
   const R = { at: rightAt, rows: cols, cols };
   const A = { at: work.current, rows, cols };
-  if (left && !right) {
+  if (left && right) {
+    const transposed = { at: work.spare, rows: cols, cols: rows };
+    matrices.product(A, L, transposed);
+    matrices.product(transposed, R, A);
+  } else if (left) {
     matrices.product(L, A, { at: work.spare, rows, cols });
     swap(work);
   } else if (right) {
-    const transposed = { at: work.spare, rows: cols, cols: rows };
-    if (left) matrices.product(A, L, transposed);
-    else matrices.transpose(A, transposed);
-    swap(work);
-    matrices.product(transposed, R, { at: work.spare, rows, cols });
+    matrices.multiply(A, R, { at: work.spare, rows, cols });
     swap(work);
   }
 }

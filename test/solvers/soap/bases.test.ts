@@ -32,7 +32,7 @@ describe('the first eigenbases', () => {
     ] as const;
     for (const [side, factor] of factors) {
       if (side === null) continue;
-      const Q = rowsOf(side)!;
+      const Q = rowsOf(state, side)!;
       const largest = (a: Matrix) => Math.max(...a.flat().map(Math.abs));
       expect(largest(zip(times(transpose(Q), Q), identity(side.size), (u, v) => u - v))).toBeLessThan(1e-13);
       const D = times(times(transpose(Q), factor), Q);
@@ -71,7 +71,7 @@ describe('the first eigenbases', () => {
     const solver = soap({ frequency: 1 });
     for (let t = 0; t < 50; t++) runSync(solver.step(state), problem);
     for (const side of [state.blocks[0].left!, state.blocks[0].right!]) {
-      const Q = rowsOf(side)!;
+      const Q = rowsOf(state, side)!;
       const error = zip(times(transpose(Q), Q), identity(side.size), (u, v) => Math.abs(u - v)).flat();
       expect(Math.max(...error)).toBeLessThan(1e-12);
     }

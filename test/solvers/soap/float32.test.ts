@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { layoutOf, runSync, soap, type SoapOptions, type TensorSpec } from 'quasi-newton';
 import {
-  asMatrix,
   farthest,
   identity,
   inputsFirst,
   matrix,
+  paddedMatrix,
   partsOf,
   problemOf,
   rowsOf,
@@ -64,11 +64,11 @@ it('in float32, bases stay orthonormal to rounding', () => {
   for (let t = 0; t < 60; t++) runSync(solver.step(state), problem);
   const { left, right } = state.blocks[0];
   for (const side of [left!, right!]) {
-    const Q = rowsOf(side)!;
+    const Q = rowsOf(state, side)!;
     const error = zip(times(transpose(Q), Q), identity(side.size), (u, v) => Math.abs(u - v)).flat();
     expect(Math.max(...error)).toBeLessThan(3e-6);
     // What fills rows and columns up has stayed 0.
-    const all = asMatrix(side.basis, side.paddedSize);
+    const all = paddedMatrix(state, side.basis, side);
     expect(
       all.flatMap((row, i) => row.filter((_, j) => i >= side.size || j >= side.size)).every((v) => v === 0),
     ).toBe(true);

@@ -154,11 +154,15 @@ export function startOf(problem: Problem, options: SoapOptions, precision: Preci
   return state;
 }
 
+/** A matrix of a side, with the zeros that fill it up. */
+export const paddedMatrix = ({ memory }: SoapState, at: number, { paddedSize }: Side): Matrix =>
+  asMatrix(memory.subarray(at, at + paddedSize ** 2), paddedSize);
+
 /** Q of a side, without the zeros that fill it up. */
-export const rowsOf = (side: Side | null): Matrix | null =>
+export const rowsOf = (state: SoapState, side: Side | null): Matrix | null =>
   side &&
   transpose(
-    asMatrix(side.basis, side.paddedSize)
+    paddedMatrix(state, side.basis, side)
       .slice(0, side.size)
       .map((row) => row.slice(0, side.size)),
   );
@@ -181,7 +185,7 @@ export function farthest(
       options,
       () => {
         const { left, right } = state.blocks[k];
-        return { left: rowsOf(left), right: rowsOf(right) };
+        return { left: rowsOf(state, left), right: rowsOf(state, right) };
       },
       precision === 'float32' ? 2 ** -16 : 2 ** -36,
     ),
