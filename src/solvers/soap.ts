@@ -56,7 +56,7 @@ export function soap(options: SoapOptions = {}): Solver {
   checkOptions('soap', options, soapRules);
   const { learningRate = 0.003, beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8 } = options;
   const { weightDecay = 0, clipNorm = Infinity, frequency = 10, maxSide = 32 } = options;
-  const { oneSided = false, joinBias = false, scheduleFree = false } = options;
+  const { oneSided, joinBias = false, scheduleFree = false } = options;
   const decay1 = scheduleFree ? 0 : beta1;
   const rateAt = scheduleOf(learningRate);
 

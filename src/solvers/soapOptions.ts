@@ -37,7 +37,8 @@ export interface SoapOptions {
    * Rotate the side of the inputs only: all axes of a kernel but those of its filters or units, where a layout tells them,
    * else all but the first. Half the work.
    *
-   * @defaultValue `false`
+   * @defaultValue `true` for matrices with a side longer than `maxSide`, where it costs less time than it loses in steps;
+   *   `false` for others
    */
   readonly oneSided?: boolean;
   /** Make the bias after a kernel another row or column of it, where sizes tell that it is its bias. @defaultValue `false` */

@@ -32,8 +32,8 @@ export interface Block {
 export interface SideLimits {
   /** Longest part of a side: longer sides are cut into equal ones. */
   readonly maxSide: number;
-  /** Rotate the side of the inputs only. */
-  readonly oneSided: boolean;
+  /** Rotate the side of the inputs only; if undefined, of matrices with a side longer than `maxSide`. */
+  readonly oneSided: boolean | undefined;
   readonly joinBias: boolean;
 }
 
@@ -75,7 +75,8 @@ function cut(whole: Whole, precision: Precision, { maxSide, oneSided }: SideLimi
   const { rows, cols, sides, inputs } = whole;
   const allowLeft = sides === 'both' && rows > 1 && maxSide > 1;
   const allowRight = sides !== 'none' && cols > 1 && maxSide > 1;
-  const onlyOne = oneSided && allowLeft && allowRight;
+  const isCut = rows > maxSide || cols > maxSide;
+  const onlyOne = (oneSided ?? isCut) && allowLeft && allowRight;
   const left = allowLeft && !(onlyOne && inputs === 'right');
   const right = allowRight && !(onlyOne && inputs === 'left');
   const acrossRows = left ? parts(rows, maxSide) : [[0, rows] as const];

@@ -37,7 +37,7 @@ describe('in float32, the steps are those of float64 to rounding', () => {
 
   it('a matrix cut into parts', () => {
     const parts = partsOf(20, [0, 17, 34], [0, 10, 20]);
-    const rate = { ...options, maxSide: 17 };
+    const rate = { ...options, maxSide: 17, oneSided: false };
     expect(farthest([weight(34, 20)], parts, rate, 8, 'float32')).toBeLessThan(TOLERANCE);
   });
 
@@ -59,8 +59,9 @@ describe('in float32, the steps are those of float64 to rounding', () => {
 
 it('in float32, bases stay orthonormal to rounding', () => {
   const problem = problemOf(layoutOf([weight(40, 30)]));
-  const state = startOf(problem, {}, 'float32');
-  const solver = soap({ frequency: 1, learningRate: 0.03 });
+  const options = { frequency: 1, learningRate: 0.03, oneSided: false };
+  const state = startOf(problem, options, 'float32');
+  const solver = soap(options);
   for (let t = 0; t < 60; t++) runSync(solver.step(state), problem);
   const { left, right } = state.blocks[0];
   for (const side of [left!, right!]) {

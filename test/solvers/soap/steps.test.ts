@@ -107,14 +107,33 @@ describe('the steps of the paper', () => {
   });
 
   const options = { learningRate: 0.02, epsilon: 1e-4 };
+  const bothSides = { oneSided: false };
 
   it.each<[string, TensorSpec, Part[], SoapOptions]>([
-    ['columns', weight(3, 5), partsOf(5, [0, 3], [0, 2, 5]), { maxSide: 3 }],
-    ['rows', weight(7, 2), partsOf(2, [0, 2, 4, 7], [0, 2]), { maxSide: 3 }],
-    ['both', weight(7, 9), partsOf(9, [0, 3, 7], [0, 3, 6, 9]), { maxSide: 4 }],
-    ['above 32', weight(34, 17), partsOf(17, [0, 17, 34], [0, 17]), {}],
-    ['a convolution', weight(4, 2, 3, 1), partsOf(6, [0, 2, 4], [0, 3, 6]), { maxSide: 3 }],
-    ['single rows and columns', weight(3, 2), partsOf(2, [0, 1, 3], [0, 2]), { maxSide: 2 }],
+    ['columns', weight(3, 5), partsOf(5, [0, 3], [0, 2, 5]), { maxSide: 3, ...bothSides }],
+    ['rows', weight(7, 2), partsOf(2, [0, 2, 4, 7], [0, 2]), { maxSide: 3, ...bothSides }],
+    ['both', weight(7, 9), partsOf(9, [0, 3, 7], [0, 3, 6, 9]), { maxSide: 4, ...bothSides }],
+    ['above 32', weight(34, 17), partsOf(17, [0, 17, 34], [0, 17]), bothSides],
+    ['a convolution', weight(4, 2, 3, 1), partsOf(6, [0, 2, 4], [0, 3, 6]), { maxSide: 3, ...bothSides }],
+    ['single rows and columns', weight(3, 2), partsOf(2, [0, 1, 3], [0, 2]), { maxSide: 2, ...bothSides }],
+    [
+      'by default only the inputs, where these are cut',
+      weight(4, 9),
+      partsOf(9, [0, 4], [0, 3, 6, 9], false, true),
+      { maxSide: 4 },
+    ],
+    [
+      'by default only the inputs, where the outputs would be cut',
+      weight(5, 4),
+      partsOf(4, [0, 5], [0, 4], false, true),
+      { maxSide: 4 },
+    ],
+    [
+      'by default only the inputs, which are rows',
+      inputsFirst(9, 3),
+      partsOf(3, [0, 3, 6, 9], [0, 3], true, false),
+      { maxSide: 4 },
+    ],
     [
       'the inputs, which are columns',
       weight(6, 5),
@@ -174,7 +193,7 @@ describe('the steps of the paper', () => {
       'a column of the last of the parts',
       [kernel([7, 5], [0]), bias(7)],
       partsOf(6, [0, 3, 7], [0, 3, 6], true, true, withColumn(7, 5)),
-      { maxSide: 4 },
+      { maxSide: 4, ...bothSides },
     ],
     [
       'inputs, where only they are rotated',
