@@ -75,6 +75,15 @@ function firstUncoupled(d: Float64Array, e: Float64Array, l: number, negligible:
   return d.length - 1;
 }
 
+/** Squares within these bounds keep their digits. */
+const [LEAST_SQUARE, LARGEST_SQUARE] = [1e-280, 1e300];
+
+/** √(a² + b²); `Math.hypot`, which takes ten times as long, only where squares would overflow or underflow. */
+function lengthOf(a: number, b: number): number {
+  const square = a * a + b * b;
+  return square > LEAST_SQUARE && square < LARGEST_SQUARE ? Math.sqrt(square) : Math.hypot(a, b);
+}
+
 /**
  * Performs one implicit QL sweep with Wilkinson's shift over rows l … m, and also applies the rotations to
  * `rows`.
@@ -82,7 +91,7 @@ function firstUncoupled(d: Float64Array, e: Float64Array, l: number, negligible:
 function qlSweep(d: Float64Array, e: Float64Array, rows: Float64Array, l: number, m: number): void {
   const width = d.length;
   const half = (d[l + 1] - d[l]) / (2 * e[l]);
-  const root = Math.hypot(half, 1);
+  const root = lengthOf(half, 1);
   let g = d[m] - d[l] + e[l] / (half + (half < 0 ? -root : root));
   let sine = 1;
   let cosine = 1;
@@ -90,7 +99,7 @@ function qlSweep(d: Float64Array, e: Float64Array, rows: Float64Array, l: number
   for (let i = m - 1; i >= l; i--) {
     const f = sine * e[i];
     const b = cosine * e[i];
-    const r = Math.hypot(f, g);
+    const r = lengthOf(f, g);
     e[i + 1] = r;
     if (r === 0) {
       // The matrix splits here; the rest is for the next sweep.

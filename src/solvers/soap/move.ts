@@ -1,5 +1,5 @@
 import { canStart, refreshBasis, startBasis, updateFactor } from './side.ts';
-import { loadBases, rotate, rotateBack } from './rotate.ts';
+import { loadBases, rotate, rotateBack, turn } from './rotate.ts';
 import { workspaceOf, type Workspace } from './workspace.ts';
 import type { Heap, MomentNumbers, StepSizes } from '../../core/kernels/matrices.ts';
 import type { Precision } from '../../core/problem.ts';
@@ -127,11 +127,9 @@ function changeBases(block: Block, work: Workspace, change: () => void): void {
   const { firstMoment, paddedRows, paddedCols } = block;
   const { heap } = work.matrices;
   const length = paddedRows * paddedCols;
-  heap.copyWithin(work.current, firstMoment, firstMoment + length);
   loadBases(block, work);
-  rotateBack(block, work);
   change();
-  loadBases(block, work);
-  rotate(block, work);
+  heap.copyWithin(work.current, firstMoment, firstMoment + length);
+  turn(block, work);
   heap.copyWithin(firstMoment, work.current, work.current + length);
 }

@@ -28,6 +28,24 @@ export function rotateBack(block: Block, work: Workspace): void {
   multiply(block, work, block.left?.basis ?? 0, block.right?.basis ?? 0);
 }
 
+/**
+ * Expresses A, the current matrix, in the present bases; those it is in, their vectors as columns, are at the places that
+ * {@link loadBases} writes to. A product of bases costs less than to rotate A back and forth.
+ */
+export function turn(block: Block, work: Workspace): void {
+  const { left, right } = block;
+  if (left) productOfBases(left, work.left, work.square, work);
+  if (right) productOfBases(right, work.right, work.fresh, work);
+  multiply(block, work, work.square, work.fresh);
+}
+
+/** Writes EᵀQ, of the earlier basis E at a place and the present one. */
+function productOfBases(side: Side, earlier: number, to: number, work: Workspace): void {
+  const square = { rows: side.paddedSize, cols: side.paddedSize };
+  transposeBasis(side, work.factor, work);
+  work.matrices.product({ at: earlier, ...square }, { at: work.factor, ...square }, { at: to, ...square });
+}
+
 /** Puts LᵀAR in the place of A, where L and R lie at these places; sides that are not rotated have none. */
 function multiply(block: Block, work: Workspace, leftAt: number, rightAt: number): void {
   const { paddedRows: rows, paddedCols: cols, left, right } = block;
