@@ -16,7 +16,7 @@ export async function run() {
     for (const [method, solver] of Object.entries({
       adam: adam(),
       soap: soap(),
-      'soap, oneSided': soap({ oneSided: true }),
+      'soap, both sides': soap({ oneSided: false }),
       'soap, maxSide 16': soap({ maxSide: 16 }),
       'soap, maxSide 64': soap({ maxSide: 64 }),
       'soap, maxSide 128': soap({ maxSide: 128 }),

@@ -15,7 +15,7 @@ export const run = () =>
         ['adam', 1, [0.04]],
         ['adam, β₂ 0.95', 1, [0.04]],
         ['soap', 1, [0.03, 0.04]],
-        ['soap', 0.7, [0.03, 0.04]],
+        ['soap', 0.68, [0.03, 0.04]],
         ['adam, schedule-free', 1, [0.08]],
         ['soap, schedule-free', 1, [0.03]],
         ['soap, schedule-free', 0.6, [0.03]],
