@@ -33,6 +33,8 @@ const methods = {
   'soap, weight decay 0.3': cosine((options) => soap({ ...options, weightDecay: 0.3 })),
   'adam, schedule-free': (rate) => adam({ learningRate: constant(rate), scheduleFree: true }),
   'soap, schedule-free': (rate) => soap({ learningRate: constant(rate), scheduleFree: true }),
+  'soap, both sides, schedule-free': (rate) =>
+    soap({ learningRate: constant(rate), scheduleFree: true, oneSided: false }),
   levenbergMarquardt: () => levenbergMarquardt(),
   'soap, β₂ 0.99, frequency 2': cosine((options) => soap({ ...options, beta2: 0.99, frequency: 2 })),
 };
@@ -82,14 +84,16 @@ const experiments = {
       ['soap, both sides', 1, [0.02, 0.03, 0.04]],
       ['soap, maxSide 16', 1, [0.02, 0.03, 0.04]],
       ['soap, maxSide 128', 1, [0.02, 0.03, 0.04]],
-      ['soap', 0.71, [0.04]],
+      ['soap', 0.73, [0.04]],
       ['soap, both sides', 0.69, [0.03]],
       ['soap, maxSide 16', 0.74, [0.04]],
       ['adam, weight decay 0.3', 1, [0.03]],
       ['soap, weight decay 0.3', 1, [0.03]],
       ['adam, schedule-free', 1, [0.03, 0.04]],
       ['soap, schedule-free', 1, [0.01, 0.02, 0.03]],
+      ['soap, both sides, schedule-free', 1, [0.01, 0.03]],
       ['soap, schedule-free', 0.6, [0.03]],
+      ['soap, both sides, schedule-free', 0.6, [0.03]],
     ],
   },
 };
