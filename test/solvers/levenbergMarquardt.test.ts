@@ -332,14 +332,19 @@ describe('settings', () => {
   );
 
   it('by default take products for a Jacobian of more than a gigabyte, and JJᵀ for few residuals', () => {
-    const chosen = (setting: object) => {
+    const chosen = (setting: object, options = {}) => {
       const given = { n: 20_000, precision: 'float64', jacobianProducts: true, ...setting } as const;
-      const { isDual, isIterative } = levenbergMarquardt().init(given) as LevenbergMarquardtState;
+      const { isDual, isIterative } = levenbergMarquardt(options).init(given) as LevenbergMarquardtState;
       return [isDual, isIterative];
     };
     expect(chosen({ residualCount: 10_000 })).toEqual([false, true]);
     expect(chosen({ residualCount: 10 })).toEqual([false, false]);
-    expect(chosen({ residualCount: 1000, jacobianGram: true })).toEqual([true, true]);
+    const gram = { residualCount: 1000, jacobianGram: true };
+    expect(chosen(gram)).toEqual([true, true]);
+    // The dual form is that of the identity, without bounds.
+    for (const options of [{ lower: 0 }, { scaling: 'columns' }, { lower: 0, scaling: 'columns' }]) {
+      expect(chosen(gram, options)[0]).toBe(false);
+    }
   });
 
   it('without bounds leave points and measures to the problem', () => {
@@ -556,6 +561,44 @@ describe('an ending says what is so', () => {
       expect(counted.fg(result.x, null)).toBe(result.f);
       expect(result.f).toBeLessThanOrEqual(24.2);
     }
+  });
+});
+
+describe('a step that is accepted', () => {
+  it('lowers the damping by 5, to 1e-20 of the square of the first column at least', () => {
+    // Gauss–Newton halves a, and f falls by 15/16 where the linear model promises all of it.
+    const square = (unit: number) =>
+      leastSquares({
+        p0: Float64Array.of(1),
+        residualCount: 1,
+        residuals([a], r, J) {
+          r[0] = unit * a * a;
+          J?.fill(2 * unit * a);
+        },
+      });
+    const dampingAfter = (unit: number, maxIterations: number) => {
+      const solver = levenbergMarquardt({ acceleration: false });
+      const { state } = minimize(square(unit), solver, { maxIterations, gtol: 0 });
+      return (state.iterate as LevenbergMarquardtState).damping / (2 * unit) ** 2;
+    };
+    for (const unit of [2 ** -20, 1, 2 ** 20]) {
+      for (const k of [0, 1, 2, 10]) {
+        const expected = k === 0 ? 0 : 1e-3 / 5 ** k;
+        expect(dampingAfter(unit, k) / (expected || 1)).toBeCloseTo(Number(k > 0), 12);
+      }
+      expect(dampingAfter(unit, 40) / 1e-20).toBeCloseTo(1, 12);
+    }
+  });
+
+  it('leaves the array of its start as it is, as the solver says', () => {
+    const solver = levenbergMarquardt();
+    expect(solver).toMatchObject({ name: 'levenbergMarquardt', descends: true, leavesPoint: true });
+    const state = solver.init({ n: 4, precision: 'float64', residualCount: 11 });
+    state.x.set(fit.p0);
+    const start = state.x;
+    expect(runUnguarded(solver.step(state), fit).kind).toBe('accepted');
+    expect(state.x).not.toBe(start);
+    expect(start).toEqual(fit.p0);
   });
 });
 
