@@ -590,6 +590,27 @@ describe('a step that is accepted', () => {
     }
   });
 
+  it('by columns begins with the least damping whose step is not longer than x', () => {
+    const firstAt = (a: number) => {
+      const problem = leastSquares({
+        p0: Float64Array.of(a),
+        residualCount: 1,
+        residuals([a], r, J) {
+          r[0] = a - 1;
+          J?.fill(1);
+        },
+      });
+      const solver = levenbergMarquardt({ scaling: 'columns' });
+      const { state } = minimize(problem, solver, { maxIterations: 1, gtol: 0 });
+      return (state.iterate as LevenbergMarquardtState).first;
+    };
+    // A step is (1 − a)/(1 + λ).
+    expect(firstAt(0.6)).toBeCloseTo(1e-12, 20);
+    expect(firstAt(0.499)).toBeCloseTo(0.01, 10);
+    expect(firstAt(0.48)).toBeCloseTo(0.1, 10);
+    expect(firstAt(0)).toBe(1e-3);
+  });
+
   it('leaves the array of its start as it is, as the solver says', () => {
     const solver = levenbergMarquardt();
     expect(solver).toMatchObject({ name: 'levenbergMarquardt', descends: true, leavesPoint: true });
