@@ -8,8 +8,6 @@ import {
   runSync,
   type Problem,
 } from 'quasi-newton';
-import { runUnguarded } from '../../src/core/drive.ts';
-import type { LevenbergMarquardtState } from '../../src/solvers/levenbergMarquardt.ts';
 import { mgh } from '../../bench/problems/mgh/index.js';
 import { poisson } from '../../bench/problems/poisson.js';
 
@@ -262,100 +260,6 @@ describe('settings', () => {
     }
   });
 
-  it('are refused all at once, with what is allowed', () => {
-    const wrong = {
-      damping: 0,
-      scaling: 'rows',
-      acceleration: 1,
-      differences: '4-point',
-      method: 'sparse',
-      tolerance: 2,
-      lower: 'low',
-      upper: NaN,
-    };
-    expect(() => levenbergMarquardt(wrong as never)).toThrow(
-      new RangeError(`levenbergMarquardt: 8 options are wrong:
-  damping: must be a finite number > 0, got 0.
-  scaling: must be 'auto' or 'identity' or 'columns', got "rows".
-  acceleration: must be true, false or 'auto', got 1.
-  differences: must be 'auto' or '2-point' or '3-point', got "4-point".
-  method: must be 'auto' or 'dense' or 'dual' or 'iterative', got "sparse".
-  tolerance: must be a number in (0, 1), got 2.
-  lower: must be a number, null (unbounded), or an array of these, got "low".
-  upper: must be a number, null (unbounded), or an array of these, got NaN.`),
-    );
-    for (const options of [
-      { scaling: 'auto', acceleration: 'auto', differences: 'auto', method: 'auto' },
-      { scaling: 'identity', acceleration: true, differences: '2-point', method: 'dense' },
-      { scaling: 'columns', acceleration: false, differences: '3-point', method: 'dual' },
-      { method: 'iterative', tolerance: 1e-3, damping: 1, lower: null, upper: [1, null] },
-    ] as const) {
-      expect(() => levenbergMarquardt(options as never)).not.toThrow();
-    }
-    expect(() => levenbergMarquardt({ lower: 2, upper: 1 })).toThrow(/^levenbergMarquardt: /);
-  });
-
-  it.each([
-    // Residuals with their Jacobian, or with 1 or 2 points of differences; central ones after forward ones.
-    ['2-point', true, 1],
-    ['3-point', true, 1],
-    ['auto', true, 1],
-    ['2-point', false, 1 + 1],
-    ['3-point', false, 1 + 2],
-    ['auto', false, 1 + 1 + 1 + 2],
-  ] as const)(
-    'differences %s, own Jacobian %s: at a minimum a step takes %d evaluations',
-    (differences, isOwn, count) => {
-      let calls = 0;
-      const parabola = leastSquares({
-        p0: Float64Array.of(0),
-        residualCount: 2,
-        residuals([a], r, J) {
-          calls++;
-          r.set([a - 1, a + 1]);
-          if (isOwn) J?.fill(1);
-        },
-      });
-      const solver = levenbergMarquardt({ differences });
-      const state = solver.init({ n: 1, precision: 'float64', residualCount: 2 });
-      const steps = [1, 2].map(() => {
-        calls = 0;
-        return [runUnguarded(solver.step(state), parabola), calls];
-      });
-      const floor = { kind: 'failed', termination: 'precisionFloor' };
-      // The second step finds the model as the first has left it.
-      expect(steps).toEqual([
-        [floor, count],
-        [floor, 0],
-      ]);
-    },
-  );
-
-  it('by default take products for a Jacobian of more than a gigabyte, and JJᵀ for few residuals', () => {
-    const chosen = (setting: object, options = {}) => {
-      const given = { n: 20_000, precision: 'float64', jacobianProducts: true, ...setting } as const;
-      const { isDual, isIterative } = levenbergMarquardt(options).init(given) as LevenbergMarquardtState;
-      return [isDual, isIterative];
-    };
-    expect(chosen({ residualCount: 10_000 })).toEqual([false, true]);
-    expect(chosen({ residualCount: 10 })).toEqual([false, false]);
-    const gram = { residualCount: 1000, jacobianGram: true };
-    expect(chosen(gram)).toEqual([true, true]);
-    // The dual form is that of the identity, without bounds.
-    for (const options of [{ lower: 0 }, { scaling: 'columns' }, { lower: 0, scaling: 'columns' }]) {
-      expect(chosen(gram, options)[0]).toBe(false);
-    }
-  });
-
-  it('without bounds leave points and measures to the problem', () => {
-    const keys = (options: object) =>
-      ['admit', 'measure'].filter((key) => key in levenbergMarquardt(options));
-    for (const lower of [undefined, null, -Infinity])
-      expect(keys({ lower, upper: lower === null ? null : Infinity })).toEqual([]);
-    expect(keys({ lower: 0 })).toEqual(['admit', 'measure']);
-    expect(keys({ upper: 0 })).toEqual(['admit', 'measure']);
-  });
-
   it('of one bound alone hold', () => {
     const above = minimize(fit, levenbergMarquardt({ upper: 0.19 }), { gtol: 1e-9 });
     expect(Math.max(...above.x)).toBe(0.19);
@@ -447,23 +351,6 @@ describe('within bounds', () => {
     },
   );
 
-  it('costs no product more where no step is cut', () => {
-    const problem: Problem = {
-      ...leastSquares({
-        p0: Float64Array.of(3, -2),
-        residualCount: 3,
-        residuals: ([a, b], r) => r.set([a - 1, Math.exp(b) - 2, a + b]),
-      }),
-      jacobianVector: ([, b], [v, w], product) => product.set([v, Math.exp(b) * w, v + w]),
-      vectorJacobian: ([, b], [t, u, w], product) => product.set([t + w, Math.exp(b) * u + w]),
-    };
-    const end = (lower: number) =>
-      minimize(problem, levenbergMarquardt({ method: 'iterative', lower }), { maxIterations: 5 });
-    const [free, wide] = [end(-Infinity), end(-1e6)];
-    expect(free.evaluations.jacobianVector).toBeGreaterThan(5);
-    expect(wide.evaluations).toEqual(free.evaluations);
-  });
-
   it('refuses bounds of another length, and a lower one above its upper one', () => {
     expect(() => minimize(fit, levenbergMarquardt({ lower: [1, 2] }))).toThrow(
       /lower has length 2.*4 unknowns/,
@@ -503,47 +390,6 @@ describe('an ending says what is so', () => {
     expect(f).toBeLessThanOrEqual(fit.fg(fit.p0, null));
   });
 
-  it('of a step is the floor where the linear model promises nothing, and a failure where it does', () => {
-    const stepAt = (a: number, unit: number, slope: number) => {
-      const problem = leastSquares({
-        p0: Float64Array.of(a),
-        residualCount: 1,
-        residuals([a], r, J) {
-          r[0] = unit * a;
-          J?.fill(unit * slope);
-        },
-      });
-      const solver = levenbergMarquardt();
-      const state = solver.init({ n: 1, precision: 'float64', residualCount: 1 });
-      state.x.set(problem.p0);
-      return runUnguarded(solver.step(state), problem);
-    };
-    for (const unit of [1e-10, 1, 1e10]) {
-      expect(stepAt(0, unit, 1)).toEqual({ kind: 'failed', termination: 'precisionFloor' });
-      expect(stepAt(1, unit, -1)).toEqual({ kind: 'failed', termination: 'lineSearchFailed' });
-      expect(stepAt(1, unit, 0)).toEqual({ kind: 'failed', termination: 'precisionFloor' });
-      expect(stepAt(1, unit, 1)).toMatchObject({ kind: 'accepted' });
-    }
-  });
-
-  it('after as many trials in any unit, where no step lowers f', () => {
-    const trials = (unit: number) => {
-      const wrong = leastSquares({
-        p0: Float64Array.of(1, 2),
-        residualCount: 2,
-        residuals([a, b], r, J) {
-          r.set([unit * a, unit * (b - a)]);
-          J?.set([-unit, 0, unit, -unit]);
-        },
-      });
-      return minimize(wrong, levenbergMarquardt(), { gtol: 0 }).evaluations.f;
-    };
-    expect([2 ** -40, 2 ** 40].map(trials)).toEqual([trials(1), trials(1)]);
-    // Factors 2, 4, 8, … from 1e-3 to 1e32: 2^(k(k + 1)/2) = 1e35 at k = 15.
-    expect(trials(1)).toBeGreaterThan(15);
-    expect(trials(1)).toBeLessThan(35);
-  });
-
   it('never more evaluations than allowed, those of differences included, and the best point', () => {
     for (const maxEvaluations of [1, 2, 4, 7, 12, 20]) {
       let calls = 0;
@@ -561,65 +407,6 @@ describe('an ending says what is so', () => {
       expect(counted.fg(result.x, null)).toBe(result.f);
       expect(result.f).toBeLessThanOrEqual(24.2);
     }
-  });
-});
-
-describe('a step that is accepted', () => {
-  it('lowers the damping by 5, to 1e-20 of the square of the first column at least', () => {
-    // Gauss–Newton halves a, and f falls by 15/16 where the linear model promises all of it.
-    const square = (unit: number) =>
-      leastSquares({
-        p0: Float64Array.of(1),
-        residualCount: 1,
-        residuals([a], r, J) {
-          r[0] = unit * a * a;
-          J?.fill(2 * unit * a);
-        },
-      });
-    const dampingAfter = (unit: number, maxIterations: number) => {
-      const solver = levenbergMarquardt({ acceleration: false });
-      const { state } = minimize(square(unit), solver, { maxIterations, gtol: 0 });
-      return (state.iterate as LevenbergMarquardtState).damping / (2 * unit) ** 2;
-    };
-    for (const unit of [2 ** -20, 1, 2 ** 20]) {
-      for (const k of [0, 1, 2, 10]) {
-        const expected = k === 0 ? 0 : 1e-3 / 5 ** k;
-        expect(dampingAfter(unit, k) / (expected || 1)).toBeCloseTo(Number(k > 0), 12);
-      }
-      expect(dampingAfter(unit, 40) / 1e-20).toBeCloseTo(1, 12);
-    }
-  });
-
-  it('by columns begins with the least damping whose step is not longer than x', () => {
-    const firstAt = (a: number) => {
-      const problem = leastSquares({
-        p0: Float64Array.of(a),
-        residualCount: 1,
-        residuals([a], r, J) {
-          r[0] = a - 1;
-          J?.fill(1);
-        },
-      });
-      const solver = levenbergMarquardt({ scaling: 'columns' });
-      const { state } = minimize(problem, solver, { maxIterations: 1, gtol: 0 });
-      return (state.iterate as LevenbergMarquardtState).first;
-    };
-    // A step is (1 − a)/(1 + λ).
-    expect(firstAt(0.6)).toBeCloseTo(1e-12, 20);
-    expect(firstAt(0.499)).toBeCloseTo(0.01, 10);
-    expect(firstAt(0.48)).toBeCloseTo(0.1, 10);
-    expect(firstAt(0)).toBe(1e-3);
-  });
-
-  it('leaves the array of its start as it is, as the solver says', () => {
-    const solver = levenbergMarquardt();
-    expect(solver).toMatchObject({ name: 'levenbergMarquardt', descends: true, leavesPoint: true });
-    const state = solver.init({ n: 4, precision: 'float64', residualCount: 11 });
-    state.x.set(fit.p0);
-    const start = state.x;
-    expect(runUnguarded(solver.step(state), fit).kind).toBe('accepted');
-    expect(state.x).not.toBe(start);
-    expect(start).toEqual(fit.p0);
   });
 });
 
@@ -655,23 +442,6 @@ describe('difficult ground', () => {
       expect(f).toBeLessThan(1e-12);
       expect(x[0]).toBeCloseTo(1, 5);
     }
-  });
-
-  it('takes a shorter step where the residuals a tenth of the way are not finite', () => {
-    const holed = leastSquares({
-      p0: Float64Array.of(0),
-      residualCount: 1,
-      residuals([a], r, J) {
-        r[0] = a > 0.05 && a < 0.15 ? NaN : a - 1;
-        J?.fill(1);
-      },
-    });
-    const end = (acceleration: boolean) =>
-      minimize(holed, levenbergMarquardt({ acceleration }), { maxIterations: 1 }).x[0];
-    // A tenth of the whole step lies at 0.1.
-    expect(end(false)).toBeGreaterThan(0.99);
-    expect(end(true)).toBeLessThan(0.5);
-    expect(end(true)).toBeGreaterThan(0.1);
   });
 
   it('reaches what float32 can tell, its Jacobian by differences', () => {
