@@ -164,6 +164,9 @@ describe('a state that is resumed', () => {
       flag: false,
       name: '',
       none: null,
+      unset: null,
+      maybe: 3,
+      gone: undefined,
     };
     const saved = {
       rows: [Float64Array.of(1, 2), Float32Array.of(3, 4)],
@@ -171,6 +174,9 @@ describe('a state that is resumed', () => {
       flag: true,
       name: 'wolfe',
       none: [1, 2],
+      unset: 'text',
+      maybe: null,
+      gone: undefined,
       later: 7,
     };
     const state = { x: new Float64Array(2), gradient: new Float64Array(2), f: NaN, ...fresh };
@@ -196,6 +202,8 @@ describe('a state that is resumed', () => {
     ['size is of another kind', { size: null }, { size: { at: 3 } }],
     ['size is of another kind', { size: 3 }, { size: Float64Array.of(3) }],
     ['size is of another kind', { size: Float64Array.of(3) }, { size: 3 }],
+    ['row is of another kind', { row: [1, 2] }, { row: new Float64Array(2) }],
+    ['row is of another kind', { row: new Float64Array(2) }, { row: [1, 2] }],
     ['row has 3 numbers, not 2', { row: new Float64Array(3) }, { row: new Float64Array(2) }],
     ['row has 2 numbers, not 2', { row: new Float32Array(2) }, { row: new Float64Array(2) }],
     ['rows has 1 parts, not 2', { rows: [1] }, { rows: [1, 2] }],
