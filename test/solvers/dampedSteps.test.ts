@@ -45,6 +45,7 @@ describe('settings of Levenberg–Marquardt', () => {
     ['2-point', false, 1 + 1],
     ['3-point', false, 1 + 2],
     ['auto', false, 1 + 1 + 1 + 2],
+    [undefined, false, 1 + 1 + 1 + 2],
   ] as const)(
     'differences %s, own Jacobian %s: at a minimum a step takes %d evaluations',
     (differences, isOwn, count) => {
@@ -58,7 +59,7 @@ describe('settings of Levenberg–Marquardt', () => {
           if (isOwn) J?.fill(1);
         },
       });
-      const solver = levenbergMarquardt({ differences });
+      const solver = levenbergMarquardt({ ...(differences && { differences }) });
       const state = solver.init({ n: 1, precision: 'float64', residualCount: 2 });
       const steps = [1, 2].map(() => {
         calls = 0;
@@ -72,6 +73,39 @@ describe('settings of Levenberg–Marquardt', () => {
       ]);
     },
   );
+
+  it('keep the unit of the first Jacobian where central differences begin', () => {
+    const residuals = ([a]: Float64Array, r: Float64Array) => r.set([a * a - 4, 1]);
+    const problem = leastSquares({ p0: Float64Array.of(3), residualCount: 2, residuals });
+    const { state, x } = minimize(problem, levenbergMarquardt(), { gtol: 0 });
+    const { unit, scheme } = state.iterate as LevenbergMarquardtState;
+    expect(x[0]).toBeCloseTo(2, 8);
+    // 2a is 6 at the start, and 4 at the end.
+    expect([unit, scheme]).toEqual([expect.closeTo(36, 4), '3-point']);
+  });
+
+  it('of the dual form measure steps by the identity, however different the columns are', () => {
+    const rows = [
+      [1e6, 0, 1],
+      [0, 1, 2],
+    ];
+    const times = (v: Float64Array) => rows.map((row) => row.reduce((sum, a, j) => sum + a * v[j], 0));
+    const residuals = (x: Float64Array, r: Float64Array) => r.set(times(x).map((value) => value - 1));
+    const problem: Problem = {
+      ...leastSquares({ p0: new Float64Array(3), residualCount: 2, residuals }),
+      jacobianVector: (_, v, product) => product.set(times(v)),
+      vectorJacobian: (_, u, product) =>
+        product.set([0, 1, 2].map((j) => rows[0][j] * u[0] + rows[1][j] * u[1])),
+      jacobianGram: (_, product) => product.set([1e12 + 1, 2, 2, 5]),
+    };
+    const after = (method: 'dual' | 'iterative') => {
+      const { state } = minimize(problem, levenbergMarquardt({ method }), { maxIterations: 1 });
+      const { isDual, byColumns, scale } = state.iterate as LevenbergMarquardtState;
+      return { isDual, byColumns, isPlain: scale.every((value) => value === 1) };
+    };
+    expect(after('dual')).toEqual({ isDual: true, byColumns: false, isPlain: true });
+    expect(after('iterative')).toEqual({ isDual: false, byColumns: true, isPlain: false });
+  });
 
   it('by default take products for a Jacobian of more than a gigabyte, and JJᵀ for few residuals', () => {
     const chosen = (setting: object, options = {}) => {
