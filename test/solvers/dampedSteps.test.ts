@@ -157,6 +157,27 @@ describe('the end', () => {
     }
   });
 
+  it('of a step in float32 is the floor at once, too', () => {
+    let calls = 0;
+    const problem = leastSquares({
+      p0: Float64Array.of(0),
+      residualCount: 2,
+      precision: 'float32',
+      residuals([a], r, J) {
+        calls++;
+        r.set([a - 1, a + 1]);
+        J?.fill(1);
+      },
+    });
+    const solver = levenbergMarquardt();
+    const state = solver.init({ n: 1, precision: 'float32', residualCount: 2 });
+    expect(runUnguarded(solver.step(state), problem)).toEqual({
+      kind: 'failed',
+      termination: 'precisionFloor',
+    });
+    expect(calls).toBe(1);
+  });
+
   it('after as many trials in any unit, where no step lowers f', () => {
     const trials = (unit: number) => {
       const wrong = leastSquares({
@@ -213,6 +234,27 @@ describe('a step', () => {
 });
 
 describe('a step that is accepted', () => {
+  it('takes the residuals of its trial for those of the new point', () => {
+    let calls = 0;
+    const problem = leastSquares({
+      p0: Float64Array.of(3),
+      residualCount: 1,
+      residuals([a], r) {
+        calls++;
+        r[0] = a - 1;
+      },
+    });
+    const solver = levenbergMarquardt({ acceleration: false });
+    const state = solver.init({ n: 1, precision: 'float64', residualCount: 1 });
+    state.x.set(problem.p0);
+    // Residuals and a difference at the start, the trial, and a difference there.
+    for (const count of [4, 2, 2]) {
+      calls = 0;
+      expect(runUnguarded(solver.step(state), problem).kind).toBe('accepted');
+      expect(calls).toBe(count);
+    }
+  });
+
   it('lowers the damping by 5, to 1e-20 of the square of the first column at least', () => {
     // Gauss–Newton halves a, and f falls by 15/16 where the linear model promises all of it.
     const square = (unit: number) =>
