@@ -36,7 +36,7 @@ const cases = [
   {
     what: 'minimize, any solver',
     code: `export { minimize } from 'quasi-newton';`,
-    budget: 41,
+    budget: 41.8,
     without: ['solvers/slbfgs', 'solvers/linesearch/hagerZhang', 'core/flatten'],
   },
   { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 70.3 },
@@ -51,11 +51,11 @@ const cases = [
   {
     what: 'quasi-newton/tfjs',
     code: `export * from 'quasi-newton/tfjs';`,
-    budget: 88.8,
+    budget: 89.4,
     packages: ['@tensorflow/tfjs'],
     without: ['adapters/onnx', 'recipes'],
   },
-  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 88.3 },
+  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 92.7 },
   {
     what: 'quasi-newton/bullmq',
     code: `export * from 'quasi-newton/bullmq';`,
