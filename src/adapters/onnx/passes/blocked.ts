@@ -189,21 +189,22 @@ function withZerosBetween(
 }
 
 /**
- * Writes a Transpose that moves channels to the last axis, as the gradient with respect to a weight has it: blocks are
- * halfway there, and mostly made for the convolution. Returns false if it is to stay as it is.
+ * Writes a Transpose that moves channels to the last axis, as the gradient with respect to a weight has it, of a value whose
+ * blocks the convolution has made: they are halfway there. Returns false if it is to stay as it is.
  */
 function moveChannelsLast(blocks: Blocks, node: NodeProto): boolean {
   const { g, size } = blocks;
   const perm = opKey(node) === 'Transpose' ? attributesOf(node).ints('perm') : undefined;
   const [x] = node.input;
+  const known = blocks.reordered.get(x);
   const [, channels, ...image] = g.shapeOf(x) ?? [];
-  if (perm?.join() !== '0,2,3,1' || g.dtypeOf(x) !== DType.FLOAT || !isStatic(image)) return false;
+  if (known === undefined || perm?.join() !== '0,2,3,1' || !isStatic(image)) return false;
   if (typeof channels !== 'number' || channels % size !== 0) return false;
   inferNode(g, node);
   const [output] = node.output;
   const type = g.types.get(output);
   const [height, width] = image;
-  const split = g.reshape(inLayout(blocks, x), [-1, channels / size, height * width, size]);
+  const split = g.reshape(known, [-1, channels / size, height * width, size]);
   const moved = channels === size ? split : g.transpose(split, [0, 2, 1, 3]);
   g.append(nodeOf('Reshape', [moved, g.integers([-1, height, width, channels])], [output]));
   if (type) g.types.set(output, type);
