@@ -1,16 +1,15 @@
 import { boolean, callable, checkOptions, oneOf, type Rules } from '../core/options.ts';
 import { scalings, type ScalingName } from './curvature.ts';
 import { unitStep, type InitialStep } from './initialStep.ts';
-import { lineSearchRule } from './lineSearchOption.ts';
+import { lineSearchRule, quasiNewtonSearch } from './lineSearchOption.ts';
 import { lineSearchSolver } from './lineSearchSolver.ts';
 import { rescaledInverse } from './rescaledInverse.ts';
-import { strongWolfe } from './linesearch/strongWolfe.ts';
 import type { Solver } from '../core/solver.ts';
 import type { LineSearch } from './linesearch/lineSearch.ts';
 
 /** Options of {@link bfgs}. */
 export interface BfgsOptions {
-  /** Line search. @defaultValue `strongWolfe()` */
+  /** Line search. @defaultValue `strongWolfe({ c2: 0.99, maxRise: Infinity, extrapolation: 10 })` */
   readonly lineSearch?: LineSearch;
   /** First step that the line search tries. @defaultValue `unitStep()` */
   readonly initialStep?: InitialStep;
@@ -50,7 +49,7 @@ export const bfgsRules: Rules<BfgsOptions> = {
  */
 export function bfgs(options: BfgsOptions = {}): Solver {
   checkOptions('bfgs', options, bfgsRules);
-  const { lineSearch = strongWolfe(), initialStep = unitStep(), initialScaling = 'long' } = options;
+  const { lineSearch = quasiNewtonSearch(), initialStep = unitStep(), initialScaling = 'long' } = options;
   return lineSearchSolver({
     name: 'bfgs',
     describe: () => `BFGS (${lineSearch.name})`,

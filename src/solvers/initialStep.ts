@@ -36,7 +36,8 @@ export function staticStep(alpha = 1): InitialStep {
 }
 
 /**
- * Creates a rule that returns 1 for directions with curvature, and min(1, 1/‖∇f‖∞) along −∇f, or less if x is tiny.
+ * Creates a rule that returns 1 for directions with curvature, and min(1, r/‖∇f‖∞) along −∇f, where r is the root
+ * mean square of x, or 1 if x is 0.
  *
  * @param longest - factor of both; default 1
  */
@@ -58,15 +59,16 @@ export function rampedStep(growth = 3): InitialStep {
     !fresh && last.alpha > 0 ? Math.min(1, growth * last.alpha) : unit(state, fresh, slope, last);
 }
 
-/** Below this size of x, a move of 1 would leave its scale behind. */
-const TINY = 1e-15;
-/** Largest first move of a tiny x, relative to ‖x‖∞. */
-const FARTHEST = 1e3;
-
-/** Returns a step along −∇f that moves no unknown by more than 1, or by more than its slope; less if x is tiny. */
+/**
+ * Returns a step along −∇f that moves no unknown by more than the root mean square of x, or by more than its
+ * slope: f has no scale yet, but x has one. If x is 0, 1 stands for its root mean square.
+ */
 function cautiousStep({ x, gradient }: LineState): number {
   const size = normInf(x);
-  const move = size > 0 && size < TINY ? FARTHEST * size : 1;
+  // Relative to the largest element, so that no square underflows.
+  let squares = 0;
+  if (size > 0) for (let i = 0; i < x.length; i++) squares += (x[i] / size) ** 2;
+  const move = size > 0 ? size * Math.sqrt(squares / x.length) : 1;
   return Math.min(1, move / normInf(gradient));
 }
 

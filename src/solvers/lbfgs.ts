@@ -14,11 +14,10 @@ import {
 } from '../core/bounds.ts';
 import { staticStep, unitStep, type InitialStep } from './initialStep.ts';
 import { limitedMemory, type LbfgsMemory, type LimitedMemoryOptions } from './limitedMemory.ts';
-import { lineSearchRule } from './lineSearchOption.ts';
+import { lineSearchRule, quasiNewtonSearch } from './lineSearchOption.ts';
 import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
 import { overlapPairs } from './overlapPairs.ts';
 import { defaultMemory, memoryRule } from './pairRing.ts';
-import { strongWolfe } from './linesearch/strongWolfe.ts';
 import type { Precision } from '../core/problem.ts';
 import type { Solver } from '../core/solver.ts';
 import type { LineSearch } from './linesearch/lineSearch.ts';
@@ -29,10 +28,10 @@ export interface LbfgsOptions extends LimitedMemoryOptions {
    * Number m of curvature pairs, which take 2mn numbers. More pairs need fewer evaluations, at a little more
    * time each.
    *
-   * @defaultValue 50 for n ≤ 2000, 10 for n ≥ 1e6, otherwise 20
+   * @defaultValue 100 for n ≤ 500, 50 for n ≤ 2000, 10 for n ≥ 1e6, otherwise 20
    */
   readonly memory?: number;
-  /** Line search. @defaultValue `strongWolfe()` */
+  /** Line search. @defaultValue `strongWolfe({ c2: 0.99, maxRise: Infinity, extrapolation: 10 })` */
   readonly lineSearch?: LineSearch;
   /** First step that the line search tries. @defaultValue `unitStep()`; with bounds `staticStep(1)` */
   readonly initialStep?: InitialStep;
@@ -102,7 +101,7 @@ export function lbfgsFor(where: string, options: LbfgsOptions): Solver {
   const isFree = (lower ?? -Infinity) === -Infinity && (upper ?? Infinity) === Infinity;
   const boxes = isFree ? null : boxesOf(where, lower, upper);
   const descent = boxes === null ? freeDescent(options) : descentIn(boxes, options);
-  const { lineSearch = strongWolfe(), initialStep = isFree ? unitStep() : staticStep(1) } = options;
+  const { lineSearch = quasiNewtonSearch(), initialStep = isFree ? unitStep() : staticStep(1) } = options;
   const made: Solver = lineSearchSolver({
     name: 'lbfgs',
     describe: (n) => `L-BFGS (memory ${options.memory ?? defaultMemory(n)}, ${lineSearch.name})`,

@@ -47,6 +47,7 @@ export const memoryRule = integerIn(1, 1e4);
 
 /** Returns the default number of pairs for n unknowns. */
 export function defaultMemory(n: number): number {
+  if (n <= 500) return 100;
   if (n <= 2000) return 50;
   return n >= 1e6 ? 10 : 20;
 }

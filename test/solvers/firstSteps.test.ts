@@ -20,7 +20,7 @@ import {
   type LineState,
   type Problem,
 } from 'quasi-newton';
-import { difference, hills, stepFrom, started, walk } from './walk.ts';
+import { difference, hills, rootMeanSquare, stepFrom, started, walk } from './walk.ts';
 
 // Oracles: each rule for the first step of a search, from its formula.
 
@@ -71,18 +71,19 @@ describe('staticStep', () => {
 });
 
 describe('unitStep', () => {
-  it('is 1 along a quasi-Newton direction, and min(1, 1/‖∇f‖∞) along the gradient', () => {
-    expect(choose(unitStep(), at({ gradient: [50, 2] })).alpha).toBe(1);
-    expect(choose(unitStep(), at({ gradient: [2, -50] }), { fresh: true }).alpha).toBe(1 / 50);
-    expect(choose(unitStep(), at({ gradient: [0.25, -0.5] }), { fresh: true }).alpha).toBe(1);
+  it('is 1 along a quasi-Newton direction, and min(1, rms(x)/‖∇f‖∞) along the gradient', () => {
+    expect(choose(unitStep(), at({ x: [3, 4], gradient: [50, 2] })).alpha).toBe(1);
+    const alpha = choose(unitStep(), at({ x: [3, -4], gradient: [2, -50] }), { fresh: true }).alpha;
+    expect(alpha).toBeCloseTo(Math.sqrt(12.5) / 50, 15);
+    expect(choose(unitStep(), at({ x: [3, 4], gradient: [0.25, -0.5] }), { fresh: true }).alpha).toBe(1);
   });
 
-  it('moves a tiny x by a thousand of its sizes at most', () => {
-    for (const size of [1e-20, 1e-100]) {
-      const tiny = at({ x: [0, -size], gradient: [3 / size, 1] });
-      expect(choose(unitStep(), tiny, { fresh: true }).alpha / (size * size)).toBeCloseTo(1000 / 3, 10);
+  it('has the unit of x, be that tiny or huge; if x is 0, it moves no unknown by more than 1', () => {
+    for (const size of [1e-200, 1e-20, 1e20]) {
+      const scaled = at({ x: [0, -size], gradient: [3e80, 1] });
+      const { alpha } = choose(unitStep(), scaled, { fresh: true });
+      expect((alpha / size) * 3e80).toBeCloseTo(Math.SQRT1_2, 12);
     }
-    expect(choose(unitStep(), at({ x: [1e-14], gradient: [4] }), { fresh: true }).alpha).toBe(0.25);
     expect(choose(unitStep(), at({ x: [0], gradient: [4] }), { fresh: true }).alpha).toBe(0.25);
   });
 
@@ -195,8 +196,9 @@ describe('the first steps of solvers', () => {
   it('gradient descent tries the step that promises as much as the last one did', () => {
     const steps = walk(gradientDescent({ lineSearch: fixedStep() }), hills, 12);
     const slope = (g: number[]) => -g.reduce((sum, value) => sum + value * value, 0);
-    const alphas = steps.map(({ before: { gradient } }, k) => {
-      if (k === 0) return Math.min(1, 1 / Math.max(...gradient.map(Math.abs)));
+    const alphas = steps.map(({ before }, k) => {
+      const { gradient } = before;
+      if (k === 0) return Math.min(1, rootMeanSquare(before.x) / Math.max(...gradient.map(Math.abs)));
       const previous = steps[k - 1];
       const alpha = (previous.alpha * slope(previous.before.gradient)) / slope(gradient);
       return Math.min(alpha, 10 * previous.alpha);
@@ -249,9 +251,10 @@ describe('the first steps of solvers', () => {
     expect(alpha).toBeCloseTo((0.01 * largest(before.x)) / largest(before.gradient), 14);
   });
 
-  it('of conjugate gradients begin with min(1, 1/‖∇f‖∞)', () => {
+  it('of conjugate gradients begin with min(1, rms(x)/‖∇f‖∞)', () => {
     const steps = walk(conjugateGradient({ lineSearch: fixedStep() }), hills, 1);
-    const largest = (v: number[]) => Math.max(...v.map(Math.abs));
-    expect(steps[0].alpha).toBeCloseTo(Math.min(1, 1 / largest(steps[0].before.gradient)), 14);
+    const { x, gradient } = steps[0].before;
+    const largest = Math.max(...gradient.map(Math.abs));
+    expect(steps[0].alpha).toBeCloseTo(Math.min(1, rootMeanSquare(x) / largest), 14);
   });
 });

@@ -161,10 +161,10 @@ describe('defaults of L-BFGS', () => {
   const memoryFor = (options: LbfgsOptions, setting: Partial<Setting>) =>
     memoryOf(lbfgs(options).init({ n: 10, precision: 'float64', ...setting }));
 
-  it('keep 50 pairs up to 2000 unknowns, 10 from a million on, and 20 between', () => {
-    const described = [1, 2000, 2001, 999_999, 1e6].map((n) => lbfgs().describe(n));
+  it('keep 100 pairs up to 500 unknowns, 50 up to 2000, 10 from a million on, and 20 between', () => {
+    const described = [1, 500, 501, 2000, 2001, 999_999, 1e6].map((n) => lbfgs().describe(n));
     expect(described).toEqual(
-      [50, 50, 20, 20, 10].map((memory) => `L-BFGS (memory ${memory}, Moré–Thuente)`),
+      [100, 100, 50, 50, 20, 20, 10].map((memory) => `L-BFGS (memory ${memory}, Moré–Thuente)`),
     );
     expect(lbfgs({ memory: 3 }).describe(1e6)).toBe('L-BFGS (memory 3, Moré–Thuente)');
     expect(memoryFor({ memory: 3 }, {}).rows.length).toBe(8);

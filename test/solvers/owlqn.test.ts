@@ -200,7 +200,7 @@ describe('owlqn', () => {
   });
 
   it('describes itself', () => {
-    expect(owlqn().describe(10)).toBe('OWL-QN (memory 50, λ = 1)');
+    expect(owlqn().describe(10)).toBe('OWL-QN (memory 100, λ = 1)');
     expect(owlqn({ l1: 0.5, memory: 7 }).describe(10)).toBe('OWL-QN (memory 7, λ = 0.5)');
     expect(owlqn()).toMatchObject({ name: 'owlqn', descends: true, leavesPoint: true });
   });

@@ -177,7 +177,7 @@ describe('schedule-free solvers', () => {
     const answer = new Float64Array(problem.p0.length);
     first.answer!(state, answer);
     const both = sequence({ solver: first, iterations: 8 }, lbfgs());
-    expect(minimize(watched, both, { maxIterations: 40 }).converged).toBe(true);
+    expect(minimize(watched, both, { maxIterations: 80 }).converged).toBe(true);
     expect(points[9]).toEqual(answer);
     // Its last stage answers by itself.
     const ends = sequence({ solver: lbfgs(), iterations: 2 }, first);

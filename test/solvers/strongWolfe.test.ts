@@ -30,7 +30,7 @@ function oracle(
   far: number,
   options: Required<StrongWolfeOptions>,
 ) {
-  const { c1: mu, c2: eta, maxEvaluations } = options;
+  const { c1: mu, c2: eta, maxRise, extrapolation, maxEvaluations } = options;
   const stpmax = Math.min(far, options.alphaMax);
   const { value: f0, slope: g0 } = line(0);
   const alphas: number[] = [];
@@ -38,7 +38,7 @@ function oracle(
   let x: Trial = { alpha: 0, value: 0, slope: g0 };
   let y = x;
   const widths = [stpmax, 2 * stpmax];
-  let [min, max] = [0, Math.min(5 * alpha0, stpmax)];
+  let [min, max] = [0, Math.min(extrapolation * alpha0, stpmax)];
   let stp = Math.min(alpha0, stpmax);
   for (;;) {
     alphas.push(stp);
@@ -47,7 +47,8 @@ function oracle(
     const f = isNoise ? (stp / 2) * (g0 + g) : value - f0;
     const psi = f - mu * g0 * stp;
     const approximate = (2 * 0.1 - 1) * g0 >= g && g >= eta * g0 && value <= f0 + slack;
-    const strong = psi <= 0 && Math.abs(g) <= eta * Math.abs(g0);
+    const flat = g >= eta * g0 && g <= maxRise * Math.abs(g0);
+    const strong = psi <= 0 && flat;
     const atEnd = stp === stpmax && psi <= 0 && g <= mu * g0;
     if (strong || approximate || atEnd) return { alphas, kind: 'found' };
     if (bracketed && (stp <= min || stp >= max || max - min <= 1e-16 * max))
@@ -75,7 +76,7 @@ function oracle(
       widths.unshift(length);
       [min, max] = [Math.min(x.alpha, y.alpha), Math.max(x.alpha, y.alpha)];
     } else {
-      [min, max] = [stp + 1.1 * (stp - x.alpha), stp + 4 * (stp - x.alpha)];
+      [min, max] = [stp + 1.1 * (stp - x.alpha), stp + (extrapolation - 1) * (stp - x.alpha)];
     }
     stp = Math.min(stp, stpmax);
     if (bracketed && (stp <= min || stp >= max || max - min <= 1e-16 * max)) stp = x.alpha;
@@ -101,6 +102,8 @@ const options = fc
     c1: fc.constantFrom(1e-4, 0.1, 0.49),
     c2: fc.constantFrom(0.001, 0.1, 0.5, 0.9),
     maxEvaluations: fc.constantFrom(2, 5, 20, 60),
+    maxRise: fc.constantFrom(0.1, 0.9, 3, Infinity),
+    extrapolation: fc.constantFrom(3, 5, 5, 10),
     alphaMax: fc.constantFrom(1e20, 1e20, 0.5),
   })
   .filter(({ c1, c2 }) => c1 < c2);
@@ -135,7 +138,7 @@ describe('strongWolfe', () => {
   });
 
   it('has the defaults it documents', () => {
-    const documented = { c1: 1e-4, c2: 0.9, maxEvaluations: 20 };
+    const documented = { c1: 1e-4, c2: 0.9, maxRise: 0.9, extrapolation: 5, maxEvaluations: 20 };
     fc.assert(
       fc.property(lines, fc.constantFrom(1e-3, 0.1, 30), (line, alpha0) => {
         const alphaMax = 1e20 * Math.max(1, alpha0);
@@ -194,6 +197,8 @@ describe('strongWolfe', () => {
     for (const [message, options] of [
       ['c1: must be a number in (0, 0.5), got 0.5', { c1: 0.5 }],
       ['c2: must be a number in (0, 1), got 1', { c2: 1 }],
+      ['maxRise: must be a number > 0, got 0', { maxRise: 0 }],
+      ['extrapolation: must be a number in [3, 1000], got 2', { extrapolation: 2 }],
       ['maxEvaluations: must be a whole number ≥ 1, got 0', { maxEvaluations: 0 }],
       ['alphaMax: must be a finite number > 0, got Infinity', { alphaMax: Infinity }],
       ['c1 must be below c2, got c1 = 0.2 and c2 = 0.2.', { c1: 0.2, c2: 0.2 }],

@@ -401,11 +401,11 @@ describe('the dense methods', () => {
     const cosh: Problem = {
       p0: Float64Array.of(3),
       fg(x, g) {
-        g?.set([Math.sinh(x[0])]);
-        return Math.cosh(x[0]);
+        g?.set([Math.sinh(x[0] - 1)]);
+        return Math.cosh(x[0] - 1);
       },
     };
-    const { state } = observe(ssbroyden(), cosh, 6);
+    const { state } = observe(ssbroyden(), cosh, 4);
     expect(Math.abs(state.gradient[0])).toBeLessThan(1e-6);
   });
 });

@@ -51,6 +51,10 @@ export function walk<State extends Iterate>(
   return Array.from({ length: count }, () => stepFrom(solver, state, problem));
 }
 
+/** √(Σvᵢ²/n). */
+export const rootMeanSquare = (v: readonly number[]): number =>
+  Math.sqrt(v.reduce((sum, value) => sum + value * value, 0) / v.length);
+
 /** ∇f as a function of a plain point. */
 export function gradientAt({ fg }: Problem, x: readonly number[]): number[] {
   const gradient = new Float64Array(x.length);

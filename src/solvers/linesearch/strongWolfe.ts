@@ -1,4 +1,11 @@
-import { checkOptions, finitePositive, integerFrom, numberBetween } from '../../core/options.ts';
+import {
+  checkOptions,
+  finitePositive,
+  integerFrom,
+  numberBetween,
+  numberIn,
+  positive,
+} from '../../core/options.ts';
 import {
   approximateWolfe,
   found,
@@ -16,6 +23,20 @@ export interface StrongWolfeOptions {
   readonly c1?: number;
   /** Curvature: |φ′(α)| ≤ c2·|φ′(0)|. @defaultValue `0.9` */
   readonly c2?: number;
+  /**
+   * Slope allowed behind the minimum: φ′(α) ≤ maxRise·|φ′(0)|. Infinity gives the weak Wolfe conditions, which
+   * are enough for BFGS: sᵀy is positive.
+   *
+   * @defaultValue `c2`
+   */
+  readonly maxRise?: number;
+  /**
+   * Largest factor by which a step is lengthened at a time, while no minimum is bracketed. More than the 5 of the
+   * paper pay where the first step is much too short.
+   *
+   * @defaultValue `5`
+   */
+  readonly extrapolation?: number;
   /** Largest number of evaluations of a search. @defaultValue `20` */
   readonly maxEvaluations?: number;
   /** Longest step. @defaultValue `1e20`, or 1e20 times the first step if that is longer than 1 */
@@ -49,10 +70,12 @@ export function strongWolfe(options: StrongWolfeOptions = {}): LineSearch {
   checkOptions('strongWolfe', options, {
     c1: numberBetween(0, 0.5),
     c2: numberBetween(0, 1),
+    maxRise: positive,
+    extrapolation: numberIn(3, 1000),
     maxEvaluations: integerFrom(1),
     alphaMax: finitePositive,
   });
-  const { c1 = 1e-4, c2 = 0.9, maxEvaluations = 20 } = options;
+  const { c1 = 1e-4, c2 = 0.9, maxRise = c2, extrapolation = 5, maxEvaluations = 20 } = options;
   if (!(c1 < c2)) throw new RangeError(`strongWolfe: c1 must be below c2, got c1 = ${c1} and c2 = ${c2}.`);
 
   return {
@@ -61,7 +84,7 @@ export function strongWolfe(options: StrongWolfeOptions = {}): LineSearch {
     *search(phi0, alpha0, slack, allowed) {
       const longest = Math.min(options.alphaMax ?? FARTHEST * Math.max(1, alpha0), allowed);
       const decrease = c1 * phi0.slope;
-      const bracket = startBracket(phi0.slope, alpha0, longest);
+      const bracket = startBracket(phi0.slope, alpha0, longest, extrapolation);
       let lowest: Trial = { alpha: 0, ...phi0 };
       let alpha = Math.min(alpha0, longest);
 
@@ -78,7 +101,8 @@ export function strongWolfe(options: StrongWolfeOptions = {}): LineSearch {
 
         const trial: Trial = { alpha, value: changeOf(phi0, alpha, phi, slack), slope: phi.slope };
         const decreases = trial.value <= alpha * decrease;
-        if (decreases && Math.abs(phi.slope) <= -c2 * phi0.slope) return found(alpha);
+        const isFlat = phi.slope >= c2 * phi0.slope && phi.slope <= -maxRise * phi0.slope;
+        if (decreases && isFlat) return found(alpha);
         if (alpha >= longest && decreases && trial.slope <= decrease) return found(alpha);
 
         if (bracket.interval.bracketed && isSpent(bracket, alpha)) {
@@ -98,21 +122,24 @@ interface Bracket {
   interval: Interval;
   /** True in stage 1, which works on ψ(α) = φ(α) − φ(0) − c1·α·φ′(0). */
   auxiliary: boolean;
+  /** Option of the search. */
+  readonly extrapolation: number;
   width: number;
   previousWidth: number;
   alphaMin: number;
   alphaMax: number;
 }
 
-function startBracket(slope: number, alpha0: number, longest: number): Bracket {
+function startBracket(slope: number, alpha0: number, longest: number, extrapolation: number): Bracket {
   const start: Trial = { alpha: 0, value: 0, slope };
   return {
     interval: { best: start, other: start, bracketed: false },
     auxiliary: true,
+    extrapolation,
     width: longest,
     previousWidth: 2 * longest,
     alphaMin: 0,
-    alphaMax: Math.min(longest, 5 * alpha0),
+    alphaMax: Math.min(longest, extrapolation * alpha0),
   };
 }
 
@@ -146,7 +173,7 @@ function nextStep(bracket: Bracket, proposed: number, longest: number): number {
     bracket.alphaMax = Math.max(best.alpha, other.alpha);
   } else {
     bracket.alphaMin = alpha + 1.1 * (alpha - best.alpha);
-    bracket.alphaMax = alpha + 4 * (alpha - best.alpha);
+    bracket.alphaMax = alpha + (bracket.extrapolation - 1) * (alpha - best.alpha);
   }
   alpha = Math.max(0, Math.min(longest, alpha));
   return bracketed && isSpent(bracket, alpha) ? best.alpha : alpha;
