@@ -160,8 +160,9 @@ describe('products with a Jacobian', () => {
     ]);
     const refusal = new TypeError('checkJacobian: residuals writes no Jacobian; there is nothing to check.');
     expect(() => checkJacobian(problem, { products: false })).toThrow(refusal);
-    const one: Problem = { ...linear(A, { given: null }), jacobianVector() {} };
-    expect(() => checkJacobian(one)).toThrow(refusal);
+    for (const half of [{ jacobianVector() {} }, { vectorJacobian() {} }]) {
+      expect(() => checkJacobian({ ...linear(A, { given: null }), ...half })).toThrow(refusal);
+    }
   });
 });
 
@@ -187,6 +188,22 @@ describe('checkJacobian refuses', () => {
       { ...linear(A), residuals: (_: Float64Array, r: Float64Array) => r.set([1, NaN, 1]) },
       {},
       'residual 1 is NaN; check where all are finite.',
+    ],
+    [
+      'a first residual that is not a number',
+      { ...linear(A), residuals: (_: Float64Array, r: Float64Array) => r.set([NaN, 1, 1]) },
+      {},
+      'residual 0 is NaN; check where all are finite.',
+    ],
+    [
+      'a point without differences of its first unknown',
+      leastSquares({
+        p0: Float64Array.of(1, 2),
+        residualCount: 1,
+        residuals: ([a], r, J) => (r.set([a === 1 ? a : NaN]), J?.set([1, 0])),
+      }),
+      {},
+      'no finite difference in unknown 0; check at another point.',
     ],
     [
       'a point without differences',
