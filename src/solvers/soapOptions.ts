@@ -37,8 +37,8 @@ export interface SoapOptions {
    * Rotate the side of the inputs only: all axes of a kernel but those of its filters or units, where a layout tells them,
    * else all but the first. Half the work.
    *
-   * @defaultValue `true` for matrices with a side longer than `maxSide`, where it costs less time than it loses in steps;
-   *   `false` for others
+   * @defaultValue `true` for matrices with a side longer than `maxSide` whose filters or units the layout tells, since it
+   *   saves more time than it costs in steps; `false` for others
    */
   readonly oneSided?: boolean;
   /** Make the bias after a kernel another row or column of it, where sizes tell that it is its bias. @defaultValue `false` */

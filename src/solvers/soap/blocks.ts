@@ -32,7 +32,7 @@ export interface Block {
 export interface SideLimits {
   /** Longest part of a side: longer sides are cut into equal ones. */
   readonly maxSide: number;
-  /** Rotate the side of the inputs only; if undefined, of matrices with a side longer than `maxSide`. */
+  /** Rotate the side of the inputs only; if undefined, of matrices with a side longer than `maxSide` whose inputs the layout tells. */
   readonly oneSided: boolean | undefined;
   readonly joinBias: boolean;
 }
@@ -72,11 +72,11 @@ export function blocksOf(
 
 /** Cuts the sides of a matrix that are rotated into parts of at most `maxSide`, and others into what the cache holds. */
 function cut(whole: Whole, precision: Precision, { maxSide, oneSided }: SideLimits, take: Take): Block[] {
-  const { rows, cols, sides, inputs } = whole;
+  const { rows, cols, sides, inputs, isDeclared } = whole;
   const allowLeft = sides === 'both' && rows > 1 && maxSide > 1;
   const allowRight = sides !== 'none' && cols > 1 && maxSide > 1;
   const isCut = rows > maxSide || cols > maxSide;
-  const onlyOne = (oneSided ?? isCut) && allowLeft && allowRight;
+  const onlyOne = (oneSided ?? (isCut && isDeclared)) && allowLeft && allowRight;
   const left = allowLeft && !(onlyOne && inputs === 'right');
   const right = allowRight && !(onlyOne && inputs === 'left');
   const acrossRows = left ? parts(rows, maxSide) : [[0, rows] as const];

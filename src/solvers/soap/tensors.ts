@@ -26,6 +26,8 @@ export interface Whole {
   readonly sides: 'none' | 'right' | 'both';
   /** Side of the inputs, the one that is rotated where only one is: the other one is that of filters or units. */
   readonly inputs: 'left' | 'right';
+  /** True if the layout tells which side that is. */
+  readonly isDeclared: boolean;
 }
 
 /**
@@ -50,7 +52,7 @@ export function matricesOf(layout: Layout | undefined, n: number, joinBias: bool
 
 function vector(offset: number, size: number): Whole {
   const piece = { row: 0, col: 0, rows: 1, cols: size, offset, stride: size };
-  return { rows: 1, cols: size, pieces: [piece], sides: 'none', inputs: 'right' };
+  return { rows: 1, cols: size, pieces: [piece], sides: 'none', inputs: 'right', isDeclared: false };
 }
 
 function matrixOf(tensor: TensorEntry): Whole {
@@ -58,16 +60,17 @@ function matrixOf(tensor: TensorEntry): Whole {
   const isVector =
     shape.length < 2 || role?.kind === 'bias' || role?.kind === 'norm' || role?.kind === 'slope';
   if (isVector) return vector(offset, size);
-  const { rows, inputs } = rowsOf(tensor);
+  const { rows, inputs, isDeclared } = rowsOf(tensor);
   const cols = size / rows;
   const piece = { row: 0, col: 0, rows, cols, offset, stride: cols };
   // The words of an embedding are not mixed with one another: few of them have a gradient at a time.
-  return { rows, cols, pieces: [piece], sides: role?.kind === 'embedding' ? 'right' : 'both', inputs };
+  const sides = role?.kind === 'embedding' ? 'right' : 'both';
+  return { rows, cols, pieces: [piece], sides, inputs, isDeclared };
 }
 
 /** The matrix of a kernel with its bias; null where the next tensor is none. */
 function withBias(whole: Whole, kernel: TensorEntry, bias: TensorEntry | undefined): Whole | null {
-  const { rows, cols, pieces, sides } = whole;
+  const { rows, cols, pieces, sides, isDeclared } = whole;
   if (sides !== 'both' || bias === undefined) return null;
   const isBias = bias.role ? bias.role.kind === 'bias' : bias.shape.length === 1;
   // One number for each filter: filters are rows in ONNX, columns in TensorFlow.js.
@@ -83,6 +86,7 @@ function withBias(whole: Whole, kernel: TensorEntry, bias: TensorEntry | undefin
     pieces: [...pieces, piece],
     sides,
     inputs: filtersLast ? 'left' : 'right',
+    isDeclared,
   };
 }
 
@@ -92,17 +96,19 @@ function withBias(whole: Whole, kernel: TensorEntry, bias: TensorEntry | undefin
  * unknown or stand in the middle, the first axis makes the rows, after any leading axes of length 1, and counts as that of
  * the filters.
  */
-function rowsOf({ shape, role }: TensorEntry): { rows: number; inputs: 'left' | 'right' } {
+function rowsOf({ shape, role }: TensorEntry): Pick<Whole, 'rows' | 'inputs' | 'isDeclared'> {
   const axes = [...(role?.filterAxes ?? [])].sort((a, b) => a - b);
   const count = axes.length;
   if (count > 0 && count < shape.length) {
-    if (axes.every((axis, i) => axis === i)) return { rows: sizeOf(shape.slice(0, count)), inputs: 'right' };
+    if (axes.every((axis, i) => axis === i)) {
+      return { rows: sizeOf(shape.slice(0, count)), inputs: 'right', isDeclared: true };
+    }
     if (axes.every((axis, i) => axis === shape.length - count + i)) {
-      return { rows: sizeOf(shape.slice(0, -count)), inputs: 'left' };
+      return { rows: sizeOf(shape.slice(0, -count)), inputs: 'left', isDeclared: true };
     }
   }
   const first = shape.findIndex((dimension, i) => dimension > 1 || i === shape.length - 2);
-  return { rows: shape[first], inputs: 'right' };
+  return { rows: shape[first], inputs: 'right', isDeclared: false };
 }
 
 function checkLayout({ length, tensors }: Layout, n: number): void {

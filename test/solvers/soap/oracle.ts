@@ -222,6 +222,12 @@ export const matrix = (rows: number, cols: number, left = true, right = true, of
   right,
 });
 export const weight = (...shape: number[]): TensorSpec => ({ name: 'w', shape });
+/** A matrix whose rows are those of units, its columns those of inputs, as ONNX has them. */
+export const inputsLast = (rows: number, cols: number): TensorSpec => ({
+  name: 'w',
+  shape: [rows, cols],
+  role: { kind: 'weight', filterAxes: [0] },
+});
 /** A matrix whose rows are those of inputs, its columns those of units, as TensorFlow.js has them. */
 export const inputsFirst = (rows: number, cols: number): TensorSpec => ({
   name: 'w',
