@@ -78,8 +78,12 @@ function trial(): Uint8Array {
   const pads = [1, 1, 1, 1];
   const full = g.op('Relu', [g.op('Conv', ['x', 'weight'], { pads })]);
   const depthwise = g.op('Conv', [full, 'deep'], { pads, group: 16 });
-  const steps = { strides: [2, 2], output_padding: [1, 1] };
-  const back = g.op('ConvTranspose', [depthwise, 'deep'], { pads, group: 16, ...steps });
+  const back = g.op('ConvTranspose', [depthwise, 'deep'], {
+    pads,
+    group: 16,
+    strides: [2, 2],
+    output_padding: [1, 1],
+  });
   g.addOutput('a', g.op('ConvTranspose', [back, 'weight'], { pads }));
   g.addOutput('b', g.op('Conv', ['few', 'few.weight'], { pads }));
   g.addOutput('c', g.transpose(full, [0, 2, 3, 1]));
