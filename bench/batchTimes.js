@@ -1,0 +1,36 @@
+// Mini-batches: seconds to Adam's final training loss, with the numbers of steps that take SOAP there. All methods take turns,
+// so that a busy moment of the machine hits all alike. `npm run bench -- batchTimes`
+import { runExperiments } from './batches.js';
+import * as tasks from './lib/batchTasks.js';
+
+export const title = "Mini-batches: time to Adam's loss";
+
+const measures = ['Training loss', 'Held-out loss'];
+
+/** The same runs several times, in turn. @param {number} times @param {[string, number, number[]][]} runs */
+const repeated = (times, runs) => Array.from({ length: times }, () => runs).flat();
+
+/** Prints a table for each network: medians over the seeds and repetitions. */
+export const run = () =>
+  runExperiments({
+    'Digits, 784-128-10, ONNX Runtime': {
+      open: tasks.dense,
+      steps: 3 * tasks.stepsPerEpoch,
+      measures,
+      runs: repeated(5, [
+        ['adam', 1, [0.03]],
+        ['soap', 0.73, [0.04]],
+        ['soap, maxSide 16', 0.74, [0.04]],
+        ['soap, both sides', 0.69, [0.03]],
+      ]),
+    },
+    'Digits, convolutional, ONNX Runtime': {
+      open: tasks.convolutional,
+      steps: 5 * tasks.stepsPerEpoch,
+      measures,
+      runs: repeated(2, [
+        ['adam', 1, [0.04]],
+        ['soap', 0.68, [0.04]],
+      ]),
+    },
+  });
