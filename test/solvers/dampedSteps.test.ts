@@ -157,6 +157,21 @@ describe('the end', () => {
     }
   });
 
+  it('of a step is a failure where squares of the Jacobian overflow', () => {
+    const steep = leastSquares({
+      p0: Float64Array.of(1),
+      residualCount: 1,
+      residuals(_, r, J) {
+        r[0] = 1;
+        J?.fill(1e200);
+      },
+    });
+    const solver = levenbergMarquardt();
+    const state = solver.init({ n: 1, precision: 'float64', residualCount: 1 });
+    const failure = { kind: 'failed', termination: 'lineSearchFailed' };
+    expect(runUnguarded(solver.step(state), steep)).toEqual(failure);
+  });
+
   it('of a step in float32 is the floor at once, too', () => {
     let calls = 0;
     const problem = leastSquares({
@@ -234,6 +249,20 @@ describe('a step', () => {
 });
 
 describe('a step that is accepted', () => {
+  it('has lowered f, also where the Jacobian beyond a trial is not finite', () => {
+    const walled = leastSquares({
+      p0: Float64Array.of(3, 1),
+      residualCount: 2,
+      residuals([a, b], r, J) {
+        r.set([Math.log(a), 10 * (b - a)]);
+        J?.set([a < 0.9 ? NaN : 1 / a, 0, -10, 10]);
+      },
+    });
+    const { trace } = minimize(walled, levenbergMarquardt(), { gtol: 1e-9 });
+    expect(trace.length).toBeGreaterThan(4);
+    trace.forEach(({ f }, k) => expect(f).toBeLessThan(trace[k - 1]?.f ?? Infinity));
+  });
+
   it('takes the residuals of its trial for those of the new point', () => {
     let calls = 0;
     const problem = leastSquares({
