@@ -64,6 +64,12 @@ describe('the profile of the only unknown', () => {
     expect([far.lower, far.upper]).toEqual([near(99), near(101)]);
   });
 
+  it('is looked for in units of the unknown where no error is known', () => {
+    const residuals: Residuals = ([a], r) => void (r[0] = (a - 1e9) / 1e8);
+    const { lower, upper } = profile({ residuals, theta: [1e9], standardError: NaN });
+    expect([lower / 1e9, upper / 1e9]).toEqual([near(0.9), near(1.1)]);
+  });
+
   it('is infinite on a side where f never rises that far', () => {
     const { lower, upper } = profile({ residuals: exponential, quantile: 1.5 });
     expect([lower, upper]).toEqual([-Infinity, near(Math.log(2.5))]);
@@ -194,15 +200,19 @@ describe('the profile of one of several unknowns', () => {
 
   it('is infinite where no fit of the others converges', () => {
     const residuals: Residuals = ([a, b], r) => r.set([a === 0 ? b : NaN, a]);
-    const { lower, upper } = profile({ residuals, m: 2, theta: [0, 0] });
+    const { lower, upper, calls } = profile({ residuals, m: 2, theta: [0, 0] });
     expect([lower, upper]).toEqual([-Infinity, Infinity]);
+    // One at each of seven halvings, on either side.
+    expect(calls).toBe(14);
   });
 
   it('passes on what the model throws', () => {
-    const residuals: Residuals = ([a, b], r) => {
-      if (a !== 0) throw new RangeError('no such point');
-      r.set([a, b]);
-    };
-    expect(() => profile({ residuals, m: 2, theta: [0, 0] })).toThrow('no such point');
+    for (const throwsAt of [([a]: Float64Array) => a !== 0, ([a, b]: Float64Array) => a !== 0 && b !== 0]) {
+      const residuals: Residuals = (x, r) => {
+        if (throwsAt(x)) throw new RangeError('no such point');
+        r.set([x[0], x[1] - x[0]]);
+      };
+      expect(() => profile({ residuals, m: 2, theta: [0, 0] })).toThrow('no such point');
+    }
   });
 });
