@@ -67,7 +67,40 @@ export async function bullmqProblem(options: BullmqProblemOptions): Promise<Bull
 }
 
 /** Receives the arrays of a shard's answer, which depend on the request. */
-type Use = (shard: number, arrays: readonly Numbers[]) => void;
+type Use = (shard: number, arrays: readonly Numbers[], header: ShardAnswer) => void;
+
+/** Asks shards about the current batch. */
+interface Shards {
+  /** Asks all shards, or the first `count`, and uses the answers in shard order, so that sums are reproducible. */
+  readonly ask: (request: Request, vectors: readonly Numbers[], use: Use, count?: number) => Promise<void>;
+  readonly nextBatch: () => void;
+}
+
+function shardsOf(dispatcher: Dispatcher, shards: number): Shards {
+  const scratch = reused();
+  let questions = 0;
+  let batch = 0;
+  return {
+    async ask(request, vectors, use, count = shards) {
+      const parts = Array.from({ length: count }, (_, shard): ShardData => ({
+        request,
+        batch,
+        shard,
+        shards,
+      }));
+      const { answers, withdraw } = dispatcher.ask(shardJob, `${++questions}`, encode({}, vectors), parts);
+      try {
+        for (const [shard, answer] of answers.entries()) {
+          const { header, arrays } = decode<ShardAnswer>(await answer, scratch);
+          use(shard, arrays, header);
+        }
+      } finally {
+        withdraw();
+      }
+    },
+    nextBatch: () => void batch++,
+  };
+}
 
 async function openProblem(
   where: string,
@@ -76,29 +109,7 @@ async function openProblem(
   given: Float64Array | undefined,
 ): Promise<BullmqProblem> {
   const agree = agreement(where);
-  const scratch = reused();
-  let questions = 0;
-  let batch = 0;
-
-  /** Asks all shards and uses the answers in shard order, so that sums are reproducible. */
-  async function ask(
-    request: Request,
-    vectors: readonly Numbers[],
-    use: (shard: number, arrays: readonly Numbers[], header: ShardAnswer) => void,
-    count = shards,
-  ): Promise<void> {
-    const parts = Array.from({ length: count }, (_, shard): ShardData => ({ request, batch, shard, shards }));
-    const { answers, withdraw } = dispatcher.ask(shardJob, `${++questions}`, encode({}, vectors), parts);
-    try {
-      for (const [shard, answer] of answers.entries()) {
-        const { header, arrays } = decode<ShardAnswer>(await answer, scratch);
-        use(shard, arrays, header);
-      }
-    } finally {
-      withdraw();
-    }
-  }
-
+  const { ask, nextBatch } = shardsOf(dispatcher, shards);
   let p0 = given?.slice();
   if (p0 === undefined) {
     await ask('start', [], (_shard, [theirs]) => (p0 = new Float64Array(theirs)), 1);
@@ -121,9 +132,9 @@ async function openProblem(
 
   /** Like {@link ask}, but refuses workers that disagree with the first. */
   const evaluate = (request: Request, vectors: readonly Float64Array[], use: Use) =>
-    ask(request, sent(vectors), (shard, [marks, ...arrays], { worker }) => {
-      agree(shard, worker, marks, precision);
-      use(shard, arrays);
+    ask(request, sent(vectors), (shard, [marks, ...arrays], header) => {
+      agree(shard, header.worker, marks, precision);
+      use(shard, arrays, header);
     });
   // A float32 problem only sees the float32 values of a point.
   const sent = ([x, ...others]: readonly Float64Array[]): Numbers[] => [
@@ -144,11 +155,7 @@ async function openProblem(
     p0: start,
     precision,
     fg: (x, gradient) => sum(gradient === null ? 'value' : 'gradient', x, gradient),
-    ...(facts.some((fact) => fact.nextBatch) && {
-      nextBatch() {
-        batch++;
-      },
-    }),
+    ...(facts.some((fact) => fact.nextBatch) && { nextBatch }),
     ...(all('overlap') && { overlap: (x, gradient) => sum('overlap', x, gradient) }),
     ...(all('hessianVector') && {
       async hessianVector(x, v, product) {
