@@ -27,7 +27,7 @@ export interface FittedCurve {
   readonly fitted: Float64Array;
   /** Standard deviation of each y. */
   readonly sigma: Float64Array;
-  /** Returns the curve and its bands at points; as `predict` of a curve fit. */
+  /** Returns the curve and its bands at points, as `predict` of a curve fit does. */
   predict(
     points: ArrayLike<number>,
     options?: { readonly level?: number },
