@@ -20,7 +20,7 @@ export interface ProductPair {
 /**
  * Compares uᵀ(Jv) with (Jᵀu)ᵀv, which are equal if both products are those of one matrix.
  *
- * @param size - what the difference is relative to, at least ‖u‖·‖Jv‖ or ‖v‖·‖Jᵀu‖, whichever is larger
+ * @param size - scale of the difference, at least ‖u‖·‖Jv‖ or ‖v‖·‖Jᵀu‖, whichever is larger
  * @returns the contradiction in a sentence, or null; null too if a product is not finite
  */
 export function adjointFault({ v, pushed, u, pulled }: ProductPair, size: number, precision: Precision) {

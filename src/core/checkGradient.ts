@@ -25,7 +25,7 @@ export interface CheckGradientOptions {
   readonly scale?: Scale;
 }
 
-/** One element of the gradient beside its difference quotient. */
+/** One element of the gradient, with its difference quotient. */
 export interface GradientElement {
   readonly index: number;
   /** Name of its tensor, if the problem's parameters have names. */
@@ -225,7 +225,7 @@ function sentence({ wrong, checked, kinks, undetermined, worst }: Omit<GradientC
   }
   if (undetermined.length > 0) {
     parts.push(
-      `Not determined, because rounding or kinks of f hide the slope: ${listed(undetermined)}. Another point, a typical size (scale) or float64 may tell.`,
+      `Not determined, because rounding or kinks of f hide the slope: ${listed(undetermined)}. Try another point, a typical size (scale) or float64.`,
     );
   }
   return parts.join(' ');

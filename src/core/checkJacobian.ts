@@ -22,7 +22,7 @@ export interface CheckJacobianOptions {
 /** Method of a problem that tells elements of the Jacobian. */
 export type JacobianMethod = 'residuals' | 'jacobianVector' | 'vectorJacobian';
 
-/** One element of the Jacobian beside its difference. */
+/** One element of the Jacobian, with its difference quotient. */
 export interface JacobianElement {
   /** Method that gives it. */
   readonly method: JacobianMethod;

@@ -70,8 +70,10 @@ export async function runUnguardedAsync<Result>(
 /** Methods that a problem may lack, with the advice for error messages. */
 const missing = {
   nextBatch: 'has no mini-batches; give it a method nextBatch().',
-  overlap: 'does not say what its batches share; give it a method overlap(x, gradient) beside nextBatch().',
-  residuals: 'has no residuals; leastSquares({ p0, residualCount, residuals }) makes one that has.',
+  overlap:
+    'does not say what its batches share; give it a method overlap(x, gradient) in addition to nextBatch().',
+  residuals:
+    'has no residuals; leastSquares({ p0, residualCount, residuals }) makes a problem with residuals.',
   jacobianVector:
     'has no products with its Jacobian; give it methods jacobianVector(x, v, product) and vectorJacobian(x, u, product).',
   vectorJacobian:

@@ -244,7 +244,7 @@ const advice = {
   fg: 'it follows from residuals.',
 };
 
-/** Refuses a promise, at whatever call: what it will write comes too late. */
+/** Refuses a promise at any call: its results would come too late. */
 function checkSynchronous(answer: unknown): void {
   if (!(answer instanceof Promise)) return;
   answer.catch(() => {}); // Nobody waits for it.

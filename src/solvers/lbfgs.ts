@@ -97,7 +97,7 @@ export function lbfgsFor(where: string, options: LbfgsOptions): Solver {
   const { lower = -Infinity, upper = Infinity, pairs = 'sameBatch', storage, preconditioner } = options;
   if (storage === 'float32' && preconditioner !== undefined) {
     throw new RangeError(
-      `${where}: storage 'float32' does not go with a preconditioner; leave one of the two options out.`,
+      `${where}: storage 'float32' cannot be combined with a preconditioner; leave one of the two options out.`,
     );
   }
   const isFree = (lower ?? -Infinity) === -Infinity && (upper ?? Infinity) === Infinity;

@@ -126,7 +126,7 @@ function checkFits(where: string, parts: Record<string, number>, limit: number):
   const sum = Object.values(parts).reduce((a, b) => a + b);
   if (sum <= limit) return;
   const names = Object.keys(parts).join(' + ');
-  throw new RangeError(`${where}: ${names} must be at most ${limit}, as steps says; got ${sum}.`);
+  throw new RangeError(`${where}: ${names} must be at most steps, ${limit}; got ${sum}.`);
 }
 
 function checkPresent<Options extends object>(

@@ -74,8 +74,9 @@ describe.each(named)('the question $kind', ({ kind, question, given, answer }) =
     const advice: Record<string, string> = {
       nextBatch: 'has no mini-batches; give it a method nextBatch().',
       overlap:
-        'does not say what its batches share; give it a method overlap(x, gradient) beside nextBatch().',
-      residuals: 'has no residuals; leastSquares({ p0, residualCount, residuals }) makes one that has.',
+        'does not say what its batches share; give it a method overlap(x, gradient) in addition to nextBatch().',
+      residuals:
+        'has no residuals; leastSquares({ p0, residualCount, residuals }) makes a problem with residuals.',
       jacobianGram: 'has no products of its Jacobian with itself; give it a method jacobianGram(x, product).',
       hessianVector: 'has no Hessian-vector products; give it a method hessianVector(x, v, product).',
       valuesAt: 'cannot give many values at once; give it a method valuesAt(points, values).',

@@ -544,7 +544,7 @@ describe('steps by JJᵀ', () => {
 
   it('of another Jacobian are refused', () => {
     expect(() => minimize(withGram(curves(6, 2), 1.1), levenbergMarquardt({ method: 'dual' }))).toThrow(
-      /jacobianGram and vectorJacobian are not of one Jacobian: for the same u, ‖Jᵀu‖² is/,
+      /jacobianGram and vectorJacobian do not belong to one Jacobian: for the same u, ‖Jᵀu‖² is/,
     );
   });
 });

@@ -232,7 +232,7 @@ describe('defaults of L-BFGS', () => {
       ['damping: must be true or false', { damping: 1 }],
       ["storage: must be 'float64' or 'float32'", { storage: 'float16' }],
       [
-        "storage 'float32' does not go with a preconditioner; leave one of the two options out.",
+        "storage 'float32' cannot be combined with a preconditioner; leave one of the two options out.",
         { storage: 'float32', preconditioner: () => {} },
       ],
     ] as const) {

@@ -210,6 +210,6 @@ describe("lbfgs({ pairs: 'overlap' })", () => {
         })(),
         bare,
       ),
-    ).toThrow(/overlap\(x, gradient\) beside nextBatch/);
+    ).toThrow(/overlap\(x, gradient\) in addition to nextBatch/);
   });
 });

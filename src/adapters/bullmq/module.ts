@@ -58,7 +58,7 @@ export async function makerOf<Made extends object, Data>(
     const address = String(served);
     if (address.startsWith('.')) {
       throw new TypeError(
-        `${where}: module ${show(served)} is relative, and this package does not know to what; new URL(${show(served)}, import.meta.url) does.`,
+        `${where}: module ${show(served)} is relative; give an absolute one: new URL(${show(served)}, import.meta.url).`,
       );
     }
     const { default: make }: { readonly default?: unknown } = await import(address);
@@ -75,7 +75,7 @@ export async function makerOf<Made extends object, Data>(
   return (_data, { shards }) => {
     if (shards === 1) return served;
     throw new TypeError(
-      `${where}: asked for one of ${shards} shards, but it serves one problem. Serve a module or a function (data, { shard, shards }) => problem.`,
+      `${where}: a client asks for one of ${shards} shards, but this worker serves one problem. Serve a module or a function (data, { shard, shards }) => problem.`,
     );
   };
 }

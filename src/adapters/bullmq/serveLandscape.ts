@@ -90,7 +90,7 @@ async function evaluateTile(evaluate: Evaluate, { message, data, pause }: Call<T
   const { metrics } = message.header as TileHeader;
   if (evaluate.n !== center.length) {
     throw new Refusal(
-      `its problem has ${evaluate.n} parameters, the landscape ${center.length}; its model is another.`,
+      `its problem has ${evaluate.n} parameters, but the landscape has ${center.length}; their models differ.`,
     );
   }
   const watch = metrics.map((name) => evaluate.metric(name));

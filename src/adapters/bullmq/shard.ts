@@ -111,7 +111,7 @@ export class Shard {
     return this.use(async () => {
       if (this.#problem.p0.length !== start.length) {
         throw new Refusal(
-          `its problem has ${this.#problem.p0.length} parameters, and ${start.length} are asked for; its model is another.`,
+          `its problem has ${this.#problem.p0.length} parameters, but ${start.length} are requested; their models differ.`,
         );
       }
       return work(this.#problem, await this.#moveTo(run, start, batch));
@@ -218,4 +218,4 @@ function valueOf(f: unknown): Float64Array {
 }
 
 const lacks = (method: string) =>
-  new Refusal(`its problem has no method ${method}, which that of another worker has; its model is another.`);
+  new Refusal(`its problem has no method ${method}, but that of another worker has; their models differ.`);

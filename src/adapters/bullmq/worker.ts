@@ -92,7 +92,7 @@ export async function startWorker<Data>(
     const { data } = job;
     if (job.name !== kind) {
       throw new bullmq.UnrecoverableError(
-        `${name}: the job is a ${job.name}, and ${where} answers to ${kind}; use another queue for it.`,
+        `${name}: the job is a ${job.name}, but ${where} serves ${kind}; use another queue for it.`,
       );
     }
     const key = messageKey(data.base, data.question);
@@ -148,7 +148,7 @@ export async function startWorker<Data>(
       );
       if (others.length === 0) await removeIfIdle(emptied);
     } catch (error) {
-      onError(new Error(`${where}: the queue could not be tidied up: ${String(error)}`, { cause: error }));
+      onError(new Error(`${where}: the queue could not be cleaned up: ${String(error)}`, { cause: error }));
     }
     await emptied.close();
   };

@@ -120,7 +120,7 @@ export function fitFullBatch(
       if (answer instanceof Promise) {
         answer.catch(() => {}); // Nobody waits for it.
         throw new TypeError(
-          `${where}: onEpochEnd must be synchronous, it returned a Promise; fitFullBatchAsync waits for it.`,
+          `${where}: onEpochEnd must be synchronous; it returned a Promise. fitFullBatchAsync awaits promises.`,
         );
       }
       return plan.callback(progress) || answer;

@@ -185,7 +185,7 @@ function checkModel(
   const constrained = constrainedWeights(model).map(({ originalName }) => `"${originalName}"`);
   if (constraints === 'refuse' && constrained.length > 0) {
     throw new Error(
-      `${where}: ${constrained.join(', ')} must keep a constraint, and solvers know of none. Train with model.fit and an attached optimizer, which projects; or pass constraints: 'ignore'.`,
+      `${where}: ${constrained.join(', ')} must keep a constraint, which solvers ignore. Train with model.fit and an attached optimizer, which projects; or pass constraints: 'ignore'.`,
     );
   }
 }

@@ -7,7 +7,7 @@ import type { ParameterSet } from './parameters.ts';
  * Compares the user's derivatives with differences of the model at the start.
  *
  * @param problem - weighted residuals of the model, which write their Jacobian
- * @throws RangeError naming the point and the parameter where they disagree most, or one that is not finite
+ * @throws RangeError naming the point and the parameter of the largest disagreement, or of a value that is not finite
  */
 export function checkSlopes(
   problem: Problem & { readonly residuals: Residuals },

@@ -6,16 +6,16 @@ import type { ParameterSet } from './parameters.ts';
 export interface Uncertainty {
   /** Generalized inverse of JᵀJ, `[n, n]`, over the parameters that vary; 0 for those that a bound holds */
   readonly inverse: Float64Array;
-  /** Directions of the parameters that the data say nothing of, `[n]` each, relative to the columns of J */
+  /** Directions of the parameters that the data do not determine, `[n]` each, relative to the columns of J */
   readonly loose: readonly Float64Array[];
   /** Lengths of the columns of J, `[n]`; 0 for parameters that a bound holds */
   readonly norms: Float64Array;
 }
 
-/** A parameter takes part in an undetermined direction from this share of it on. */
+/** Least share of an undetermined direction at which a parameter counts as undetermined. */
 const SHARE = 1e-4;
 
-/** Finds what the Jacobian at a solution tells of the parameters. */
+/** Computes the uncertainty of the parameters from the Jacobian at a solution. */
 export function uncertaintyOf({ qr, free }: FitSolution, n: number): Uncertainty {
   const small = inverseOfNormal(qr);
   const inverse = new Float64Array(n * n);
@@ -29,7 +29,7 @@ export function uncertaintyOf({ qr, free }: FitSolution, n: number): Uncertainty
 }
 
 /**
- * Variance of a function of the parameters in units of s²: gᵀ(JᵀJ)⁻¹g, Infinity where the data do not determine it.
+ * Variance of a function of the parameters in units of s²: gᵀ(JᵀJ)⁻¹g, or Infinity if the data do not determine it.
  *
  * @param g - its gradient with respect to the parameters that vary, `[n]`
  */

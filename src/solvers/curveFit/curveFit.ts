@@ -27,7 +27,7 @@ import type { CurveFit } from './result.ts';
 export interface CurveFitOptions<S extends Start = Start, X = Point> {
   /** Standard deviation σ of y, one number or one for each point. @defaultValue unknown, and the same for all */
   readonly sigma?: Sigma;
-  /** 1/σ² of each point, in the place of `sigma`. */
+  /** 1/σ² of each point, instead of `sigma`. */
   readonly weights?: ArrayLike<number>;
   /**
    * True if `sigma` is known, false if only its ratios are: errors are then scaled so that the reduced χ² is 1.
@@ -49,25 +49,29 @@ export interface CurveFitOptions<S extends Start = Start, X = Point> {
   /** Residual above which a point counts as an outlier, in units of σ. @defaultValue `1` */
   readonly scale?: number;
   /**
-   * Derivatives of the model at a point x by each parameter: in the order of the start, or by name, where those of fixed
-   * parameters may be left out. With `vectorized`, a list of these, one for each point. At the start they are compared
-   * with differences, and refused where they disagree.
+   * Derivatives of the model at a point x with respect to each parameter: in the order of the start, or by name, without
+   * those of fixed parameters if you like. With `vectorized`, a list of these, one for each point. At the start they are
+   * compared with differences, and refused if they disagree.
    *
    * @defaultValue differences of the model
    */
   jacobian?(this: void, x: X, parameters: Values<S>): Slopes | ArrayLike<Slopes>;
   /**
-   * True if the model takes all points at once and returns an array. Of a Float32Array the fit expects 7 digits, and takes
-   * steps of derivatives that suit them.
+   * True if the model takes all points at once and returns an array. If that is a Float32Array, the fit expects 7 digits,
+   * and uses suitable steps for its derivatives.
    *
    * @defaultValue `false`
    */
   readonly vectorized?: boolean;
-  /** @defaultValue `1000` */
+  /** Maximum number of iterations. @defaultValue `1000` */
   readonly maxIterations?: number;
-  /** Evaluations of the model until the derivatives at the solution, which take more. @defaultValue `Infinity` */
+  /**
+   * Maximum number of evaluations of the model; the derivatives at the solution take more.
+   *
+   * @defaultValue `Infinity`
+   */
   readonly maxEvaluations?: number;
-  /** Seconds. @defaultValue `Infinity` */
+  /** Maximum duration in seconds. @defaultValue `Infinity` */
   readonly maxTime?: number;
   readonly signal?: AbortSignal;
 }
@@ -79,11 +83,12 @@ const list: Rule = { allowed: 'an array', accepts: (v) => Array.isArray(v) || Ar
 const object: Rule = { allowed: 'an object', accepts: (v) => typeof v === 'object' && v !== null };
 
 /**
- * Fits a model to data by least squares, and tells how far its parameters are known.
+ * Fits a model to data by least squares, and estimates the uncertainty of its parameters.
  *
- * Derivatives come by differences, or from `jacobian`. Bad data, bounds and starts are refused before the fit begins.
+ * Derivatives are computed by differences, or by `jacobian`. Invalid data, bounds and starts are refused before the fit
+ * begins.
  *
- * @param model - value at a point x, for parameters as the start gives them: an array or an object
+ * @param model - returns the value at a point x, for parameters in the form of the start: an array or an object
  * @param xdata - `[m]` numbers, or arrays of numbers for a model of several variables
  * @param ydata - `[m]`
  * @param p0 - start: an array, or an object by name
@@ -169,7 +174,7 @@ export function curveFit<S extends Start>(
   });
 }
 
-/** Weighted residuals of a model; at the last point, which is often asked for again, they are not computed again. */
+/** Returns the weighted residuals of a model, and caches those at the last point, which is often requested again. */
 function residualsOf(model: FitModel, { x, y, rootWeights }: FitData) {
   let evaluations = 0;
   const fitted = new Float64Array(y.length);
@@ -239,11 +244,11 @@ function checkCount({ y, skipped }: FitData, { varied }: ParameterSet): void {
 function checkSize(size: number, { y }: FitData): void {
   if ((size > SMALLEST && size < 1 / SMALLEST) || y.every((value) => value === 0)) return;
   throw new RangeError(
-    `curveFit: ‖y/σ‖ is ${size.toExponential(1)}, too ${size < 1 ? 'small' : 'large'} to compute with its square; give y in another unit.`,
+    `curveFit: ‖y/σ‖ is ${size.toExponential(1)}, too ${size < 1 ? 'small' : 'large'} to be squared; give y in another unit.`,
   );
 }
 
-/** Refuses a model that has no value at the start. */
+/** Refuses a model that is not finite at the start. */
 function checkStart(residuals: Residuals, start: Float64Array, { x, y }: FitData): void {
   const r = new Float64Array(y.length);
   residuals(start, r, null);

@@ -12,7 +12,7 @@ export interface FitData {
   readonly y: Float64Array;
   /** 1/σ of each point, `[m]`; 1 where no σ is known */
   readonly rootWeights: Float64Array;
-  /** σ, where it is one for all points; null where points differ */
+  /** σ, if it is the same for all points; otherwise null */
   readonly sigma: number | null;
   /** Number of points left out. */
   readonly skipped: number;
@@ -33,14 +33,14 @@ const isList = (value: unknown): value is ArrayLike<unknown> =>
 const isPoint = (value: unknown): value is Point =>
   isList(value) ? value.length > 0 && Array.from(value).every(Number.isFinite) : Number.isFinite(value);
 
-/** Returns true for what may stand where a number is missing, and for numbers: text and dates are mistakes. */
+/** Returns true for numbers, and for values that mark missing ones; text and dates are mistakes. */
 const isMissing = (value: unknown): boolean =>
   isList(value)
     ? Array.from(value).every(isMissing)
     : value === null || value === undefined || typeof value === 'number';
 
 /**
- * Checks the data and leaves out what is missing, if that is wanted.
+ * Checks the data, and leaves out missing values if requested.
  *
  * @throws TypeError if x or y is not a list
  * @throws RangeError if lengths differ, σ or a weight is not positive, or a value is missing
@@ -59,7 +59,7 @@ export function readData({ xdata, ydata, sigma, weights, missing }: GivenData): 
   if (weights !== undefined) checkLength('weights', weights, count);
 
   const [x, y, rootWeights]: [Point[], number[], number[]] = [[], [], []];
-  /** Indices of the points that are taken. */
+  /** Returns the indices of the points to use. */
   const points: number[] = [];
   for (let i = 0; i < count; i++) {
     const [xi, yi] = [xdata[i], ydata[i]];
@@ -90,28 +90,28 @@ export function readData({ xdata, ydata, sigma, weights, missing }: GivenData): 
   };
 }
 
-/** Returns the name of the list whose value is no finite number; null if both are fine. */
+/** Returns the name of the list whose value is not a finite number; null if both are fine. */
 const faulty = (xi: unknown, yi: unknown): string | null =>
   isPoint(xi) ? (Number.isFinite(yi) ? null : 'ydata') : 'xdata';
 
 /**
- * Checks that all points have as many numbers.
+ * Checks that all points have the same number of elements.
  *
- * @param indices - those of the points among the data
+ * @param indices - indices of the points in the data
  */
 function checkSizes(x: readonly Point[], indices: readonly number[]): void {
   const sizes = x.map((xi) => (isList(xi) ? `[${xi.length}]` : 'a number'));
   const odd = sizes.findIndex((size) => size !== sizes[0]);
   if (odd < 0) return;
   throw new RangeError(
-    `curveFit: the points of xdata must have one and the same length; xdata[${indices[0]}] is ${sizes[0]} and xdata[${indices[odd]}] ${sizes[odd]}.`,
+    `curveFit: the points of xdata must have the same length; xdata[${indices[0]}] is ${sizes[0]} and xdata[${indices[odd]}] ${sizes[odd]}.`,
   );
 }
 
 /**
- * Checks points to predict at against those of the fit.
+ * Checks that points to predict at have the form of those of the fit.
  *
- * @throws TypeError if they are no list
+ * @throws TypeError if they are not a list
  * @throws RangeError naming one that is not finite, or has another length than the points of the fit
  */
 export function checkPoints(points: unknown, fitted: readonly Point[]): void {
@@ -122,7 +122,7 @@ export function checkPoints(points: unknown, fitted: readonly Point[]): void {
     if (isPoint(point) && lengthOf(point) === wanted) return;
     const allowed = wanted === 0 ? 'a finite number' : `an array of ${wanted} finite numbers`;
     throw new RangeError(
-      `predict: points[${i}] is ${isList(point) ? `[${Array.from(point).map(String).join(', ')}]` : show(point)}; it must be ${allowed}, as the points of the fit are.`,
+      `predict: points[${i}] is ${isList(point) ? `[${Array.from(point).map(String).join(', ')}]` : show(point)}; it must be ${allowed}, like the points of the fit.`,
     );
   });
 }
@@ -149,6 +149,6 @@ function rootWeightOf(i: number, sigma: Sigma | undefined, weights: ArrayLike<nu
   return weights === undefined ? 1 / value : Math.sqrt(value);
 }
 
-/** A point as a message shows it. */
+/** Formats a point for messages. */
 export const showPoint = (x: Point | null): string =>
   isList(x) ? `[${Array.from(x).map(String).join(', ')}]` : show(x);

@@ -22,7 +22,7 @@ import type { FitData } from './data.ts';
 import type { CurveFitOptions } from './curveFit.ts';
 import type { CurveFit } from './result.ts';
 
-/** Options of {@link leastSquaresFit}; those that `curveFit` has, too, are its own. */
+/** Options of {@link leastSquaresFit}; most are those of `curveFit`. */
 export interface LeastSquaresFitOptions<S extends Start = Start> extends Pick<
   CurveFitOptions<S>,
   | 'lower'
@@ -45,7 +45,7 @@ export interface LeastSquaresFitOptions<S extends Start = Start> extends Pick<
   readonly absoluteSigma?: boolean;
 }
 
-/** The result of {@link leastSquaresFit}, as {@link CurveFit} has it; `String(fit)` is a report. */
+/** The result of {@link leastSquaresFit}, similar to {@link CurveFit}; `String(fit)` is a report. */
 export interface LeastSquaresFit extends Omit<
   CurveFit,
   'predict' | 'confidence' | 'rSquared' | 'points' | 'y' | 'fitted' | 'sigma' | 'skipped'
@@ -59,13 +59,13 @@ const list: Rule = { allowed: 'an array', accepts: (v) => Array.isArray(v) || Ar
 const object: Rule = { allowed: 'an object', accepts: (v) => typeof v === 'object' && v !== null };
 
 /**
- * Minimizes the sum of the squares of some residuals, and tells how far the parameters are known: `curveFit` for what is
- * no curve through points, such as several curves that share parameters, or distances.
+ * Minimizes the sum of the squares of residuals, and estimates the uncertainty of the parameters: like `curveFit`, for
+ * problems other than one curve through points, such as several curves that share parameters, or distances.
  *
- * Derivatives come by differences. For many unknowns, derivatives of your own or other solvers, make a problem by
+ * Derivatives are computed by differences. For many unknowns, your own derivatives or other solvers, make a problem with
  * `leastSquares`.
  *
- * @param residuals - returns the residuals, `[m]`, for parameters as the start gives them: an array or an object
+ * @param residuals - returns the residuals, `[m]`, for parameters in the form of the start: an array or an object
  * @param p0 - start: an array, or an object by name
  * @throws RangeError, TypeError naming what is wrong with the start, the options or the residuals
  *
@@ -117,7 +117,7 @@ export function leastSquaresFit<S extends Start>(
   return resultOf(whole, values);
 }
 
-/** Evaluates the residuals at the start, and makes the problem of all. */
+/** Evaluates the residuals at the start, and makes the problem to solve. */
 function problemOf(
   counted: CountedResiduals,
   parameters: ParameterSet,
@@ -135,12 +135,12 @@ function problemOf(
     hasJacobian: false,
     lower: pick(parameters.lower),
     upper: pick(parameters.upper),
-    size: norm2(first), // rounding errors are relative to terms of this size, for all that is known
+    size: norm2(first), // the best guess is that rounding errors are relative to terms of this size
     limits,
   };
 }
 
-/** Data that a curve with the value rᵢ at point i goes through where all residuals are 0. */
+/** Returns data for a curve with the value rᵢ at point i, which goes through all of them if the residuals are 0. */
 const zerosAt = (m: number): FitData => ({
   x: Array.from({ length: m }, (_, i) => i),
   y: new Float64Array(m),
@@ -149,7 +149,7 @@ const zerosAt = (m: number): FitData => ({
   skipped: 0,
 });
 
-/** Takes from the fit of a curve what holds without one. */
+/** Returns the parts of a curve's fit that apply to any residuals. */
 function resultOf(whole: CurveFit, residuals: Float64Array): LeastSquaresFit {
   const { rSquared: _, points: __, y: ___, fitted: ____, sigma: _____, skipped, ...data } = whole;
   const methods = {
@@ -167,7 +167,7 @@ function resultOf(whole: CurveFit, residuals: Float64Array): LeastSquaresFit {
 
 type CountedResiduals = ReturnType<typeof countedResiduals>;
 
-/** The residuals as a function of the parameters that vary; their number is that of the first call. */
+/** Returns the residuals as a function of the parameters that vary; their number must stay that of the first call. */
 function countedResiduals(
   residuals: (parameters: unknown) => unknown,
   { names, expand, present }: ParameterSet,
@@ -205,7 +205,7 @@ function checkedValues(values: unknown): Float64Array {
   if (!isList) {
     const hint = values instanceof Promise ? '; it must be synchronous' : '';
     throw new TypeError(
-      `${WHERE}: residuals must return an array of numbers, got ${show(values)}${hint}. leastSquares() takes functions that write theirs.`,
+      `${WHERE}: residuals must return an array of numbers, got ${show(values)}${hint}. leastSquares() takes functions that write into an array.`,
     );
   }
   const numbers: unknown[] = Array.from(values as ArrayLike<unknown>);
@@ -217,7 +217,7 @@ function checkedValues(values: unknown): Float64Array {
 function checkFirst(r: Float64Array, { varied }: ParameterSet): void {
   if (r.length < varied.length) {
     throw new RangeError(
-      `${WHERE}: ${varied.length} parameters vary, and there are ${r.length} residuals; fix some of them. For networks, leastSquares() makes a problem with fewer.`,
+      `${WHERE}: ${varied.length} parameters vary, and there are ${r.length} residuals; fix some of them. leastSquares() accepts fewer residuals, as networks may have.`,
     );
   }
   const bad = firstNonFinite(r);
@@ -252,4 +252,4 @@ function check<S extends Start>(options: LeastSquaresFitOptions<S>): void {
   );
 }
 
-const DIFFERENCES = 'derivatives come by differences here; leastSquares() takes a Jacobian.';
+const DIFFERENCES = 'derivatives are computed by differences here; leastSquares() takes a Jacobian.';

@@ -36,7 +36,7 @@ export interface Linearized {
   readonly accuracy: Accuracy;
 }
 
-/** A Jacobian is exact to some 8 digits (forward differences), or to 11 and more (central ones, or the user's own). */
+/** Accuracy of a Jacobian: about 8 digits (forward differences), or 11 and more (central ones, or the user's own). */
 export type Accuracy = 'rough' | 'fine';
 
 /** A diagonal element of R below this, for columns of length 1, is rounding of differences. */
@@ -74,7 +74,7 @@ export function linearModel(
   const m = residuals.length;
   const gradient = new Float64Array(n);
   gradientOfSquares(residuals, jacobian, gradient);
-  // In float32, points lie at the nearest number within the bounds.
+  // In float32, points are rounded to the nearest number within the bounds.
   const near = precisionOf(fit) === 'float32' ? 2 * EPSILON.float32 : 0;
   const slack = (bound: number): number => (Number.isFinite(bound) ? near * Math.abs(bound) : 0);
   const isHeld = (j: number): boolean =>
@@ -98,7 +98,7 @@ export function linearModel(
 /** Relative error of an element of a Jacobian by forward differences. */
 const ROUGH_ERROR = 1.5e-8;
 
-/** Part of f that a step promises only because of errors in a rough Jacobian. */
+/** Fraction of f that a step promises only because of errors in a rough Jacobian. */
 export function roughness({ qr: { factors, n, rank } }: Linearized): number {
   const least = rank === 0 ? 1 : factors[(rank - 1) * n + rank - 1];
   return (ROUGH_ERROR / least) ** 2;
@@ -107,21 +107,21 @@ export function roughness({ qr: { factors, n, rank } }: Linearized): number {
 /** Returns x + δ. */
 export const plusStep = ({ x, step }: Linearized): Float64Array => x.map((value, j) => value + step[j]);
 
-/** True within the bounds. */
+/** True if a point lies within the bounds. */
 export const isWithin = ({ lower, upper }: FitProblem, x: Float64Array): boolean =>
   x.every((value, j) => value >= lower[j] && value <= upper[j]);
 
-/** f that is only rounding of y: residuals of 100 ε‖y/σ‖. */
+/** Value of f that is only rounding of y: residuals of 100 ε‖y/σ‖. */
 export const exactness = (fit: FitProblem): number => (100 * EPSILON[precisionOf(fit)] * fit.size) ** 2;
 
-/** By this much f may rise because of rounding. */
+/** Amount by which f may rise because of rounding. */
 export const roundingOf = (fit: FitProblem, f: number): number =>
   64 * EPSILON[precisionOf(fit)] * (f + fit.size * Math.sqrt(f));
 
 /** Precision of the model's values. */
 export const precisionOf = ({ problem }: FitProblem): Precision => problem.precision ?? 'float64';
 
-/** Rounds a point as the steps of a fit in float32 are, within the bounds. */
+/** Rounds a point to float32 as the steps of a fit are rounded, within the bounds. */
 export function roundInto({ lower, upper }: FitProblem, x: Float64Array): void {
   roundToFloat32(x);
   for (let j = 0; j < x.length; j++) x[j] = Math.min(upper[j], Math.max(lower[j], x[j]));

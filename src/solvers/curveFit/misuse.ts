@@ -1,5 +1,5 @@
 /**
- * Mistakes that are easily made with a model, and names that users of SciPy and lmfit may try.
+ * Common mistakes with models, and options that users of SciPy and lmfit may try.
  *
  * @module
  */
@@ -7,12 +7,12 @@ import { showPoint, type Point } from './data.ts';
 import type { ParameterSet } from './parameters.ts';
 
 const TO_THE_END =
-  'a fit goes on until steps change nothing more; leave it out, or set maxEvaluations or maxTime.';
+  'a fit runs until its steps have no effect; leave it out, or set maxEvaluations or maxTime.';
 const BOUNDS = 'lower and upper are the bounds, in order or by name.';
 const MISSING = "missing: 'skip' leaves out points with NaN, which are refused otherwise.";
 const DERIVATIVES = 'jacobian is its name here.';
 
-/** Options of SciPy's curve_fit and least_squares and of lmfit, with what stands for them. */
+/** Options of SciPy's curve_fit and least_squares and of lmfit, with their counterparts here. */
 export const scipyNames = {
   maxfev: 'maxEvaluations is its name here.',
   max_nfev: 'maxEvaluations is its name here.',
@@ -34,7 +34,7 @@ export const scipyNames = {
   check_finite: MISSING,
   vary: 'fixed lists the parameters that keep their start.',
   expr: 'tied has the parameters that are functions of others.',
-  full_output: 'the result has all there is; leave it out.',
+  full_output: 'the result is always complete; leave it out.',
   verbose: 'String(fit) is a report; leave it out.',
 };
 
@@ -47,17 +47,17 @@ export interface Hole {
   readonly theta: Float64Array;
 }
 
-/** A hole in words. */
+/** Describes a value that is not finite, in words. */
 export function describeHole({ value, subject, theta }: Hole, { names, expand }: ParameterSet): string {
   const at = Array.from(expand(theta), (p, j) => `${names[j]} = ${Number(p.toPrecision(6))}`).join(', ');
   return `${subject} is ${Number.isNaN(value) ? 'NaN' : 'infinite'} for ${at}: bounds that keep the parameters away from there, or another start, may help.`;
 }
 
-/** Calls that are always checked; later ones at powers of 2, since that takes as long as a cheap model. */
+/** Number of calls that are always checked; later, only powers of 2, since a check takes as long as a cheap model. */
 const FIRST_CALLS = 4;
 
 /**
- * Returns a check, to be called after each call of a user's function, that it has not written into its points.
+ * Returns a check to call after each call of a user's function: that the function has not written into its points.
  *
  * @throws TypeError naming the function and the point
  */
@@ -82,9 +82,9 @@ export function guardedPoints(points: readonly Point[]): (name: string) => void 
 /**
  * Checks that a user's function has not written into its parameters.
  *
- * @param name - of the function, with that of the one called: `'curveFit: model'`
- * @param sent - the parameters as they were, `[n]`
- * @param given - what the function was called with
+ * @param name - name of the function, after that of the function called: `'curveFit: model'`
+ * @param sent - parameters before the call, `[n]`
+ * @param given - argument of the function
  * @throws TypeError naming the function and the parameter
  */
 export function checkParametersUntouched(

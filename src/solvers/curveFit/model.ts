@@ -17,7 +17,7 @@ export interface FitModel {
   values(points: readonly Point[], theta: Float64Array, out: Float64Array): void;
   /** `'float32'` once it has returned a Float32Array. */
   precision(): Precision;
-  /** `out ← ∂f/∂theta`, `[k, n]` row by row; null where the user gave no derivatives */
+  /** `out ← ∂f/∂theta`, `[k, n]` row by row; null if the user gave no derivatives */
   readonly derivatives: ((points: readonly Point[], theta: Float64Array, out: Float64Array) => void) | null;
 }
 
@@ -32,13 +32,14 @@ export interface GivenFunctions {
 type Call = (x: unknown, parameters: unknown) => unknown;
 
 /**
- * Makes one form of models that take a point and of those that take all, whichever parameters vary.
+ * Gives models that take one point and models that take all points the same form, as functions of the parameters that
+ * vary.
  *
- * @returns functions that throw a TypeError where the user's return something else than numbers
+ * @returns functions that throw a TypeError if the user's do not return numbers
  */
 export function modelOf({ model, jacobian, vectorized }: GivenFunctions, parameters: ParameterSet): FitModel {
   const { names, expand, present, varied } = parameters;
-  /** Calls a function with parameters that it must not change. */
+  /** Calls a user's function, and checks that it does not change its parameters. */
   const calledWith = <T>(name: 'model' | 'jacobian', theta: Float64Array, call: (given: unknown) => T): T => {
     const all = expand(theta);
     const given = present(all.slice());
@@ -107,7 +108,7 @@ function checkedValue(value: unknown, point: Point): number {
   );
 }
 
-/** Derivatives by all parameters in their order; those of fixed parameters may be missing where they have names. */
+/** Returns the derivatives by all parameters in order; if given by name, those of fixed parameters may be missing. */
 function checkedSlopes(row: unknown, point: Point, { names, isFixed }: ParameterSet): Float64Array {
   const wrong = (got: string): TypeError =>
     new TypeError(

@@ -3,7 +3,7 @@ import { isPlainObject, show } from '../../core/options.ts';
 /** A start: the parameters in order, or by name. */
 export type Start = ArrayLike<number> | { readonly [name: string]: number };
 
-/** The parameters as a model and tied parameters get them: a Float64Array, or an object, as the start was. */
+/** Parameters as passed to a model and to tied parameters: a Float64Array or an object, in the form of the start. */
 export type Values<S extends Start> =
   S extends ArrayLike<number> ? Float64Array : { [Name in keyof S]: number };
 
@@ -13,19 +13,19 @@ export type Limits = ArrayLike<number | null> | { readonly [name: string]: numbe
 /** The parameters of a fit, and which of them vary. */
 export interface ParameterSet {
   readonly names: readonly string[];
-  /** Start of all, `[n]` */
+  /** Start of all parameters, `[n]` */
   readonly start: Float64Array;
-  /** Indices of those that vary. */
+  /** Indices of the parameters that vary. */
   readonly varied: readonly number[];
   readonly lower: Float64Array;
   readonly upper: Float64Array;
-  /** Indices of those that are functions of others. */
+  /** Indices of the parameters that are functions of others. */
   readonly tied: readonly number[];
-  /** True for each that keeps its start, `[n]` */
+  /** True for parameters that keep their start, `[n]` */
   readonly isFixed: readonly boolean[];
-  /** All parameters, `[n]`, from those that vary. */
+  /** Returns all parameters, `[n]`, from those that vary. */
   readonly expand: (theta: Float64Array) => Float64Array;
-  /** All parameters as the model takes them. */
+  /** Returns all parameters in the form that the model takes. */
   readonly present: (all: Float64Array) => unknown;
 }
 
@@ -40,6 +40,12 @@ export interface ParameterOptions {
 const isList = (value: object): value is ArrayLike<number> =>
   Array.isArray(value) || ArrayBuffer.isView(value);
 
+/** Looks up a parameter by name or number; `option` is named in the message. */
+type IndexOf = (option: string, key: string | number) => number;
+
+/** Functions of tied parameters, by index. */
+type Ties = ReadonlyMap<number, (values: never) => number>;
+
 /**
  * Reads start, bounds, fixed and tied parameters.
  *
@@ -48,6 +54,42 @@ const isList = (value: object): value is ArrayLike<number> =>
  * @throws RangeError naming a parameter that does not exist, or a start outside its bounds
  */
 export function readParameters(p0: Start, options: ParameterOptions, where = 'curveFit'): ParameterSet {
+  const { names, start, byName } = readStart(where, p0);
+  const indexOf: IndexOf = (option, key) => {
+    const isNumber = !byName && /^\d+$/.test(String(key));
+    const index = names.indexOf(isNumber ? `p${key}` : String(key));
+    if (index < 0)
+      throw new RangeError(`${where}: ${option}: no parameter ${show(key)}; there are ${names.join(', ')}.`);
+    return index;
+  };
+  const fixed = new Set(options.fixed.map((key) => indexOf('fixed', key)));
+  const ties = readTies(where, names, options.tied, fixed, indexOf);
+  const lower = limits(where, 'lower', options.lower, -Infinity, names, indexOf);
+  const upper = limits(where, 'upper', options.upper, Infinity, names, indexOf);
+  const tied = [...ties.keys()];
+  const varied = names.map((_, j) => j).filter((j) => !fixed.has(j) && !ties.has(j));
+  if (varied.length === 0)
+    throw new RangeError(`${where}: every parameter is fixed or tied; there is nothing to fit.`);
+  checkBounds(where, { names, start, lower, upper, tied, varied });
+  const present = (all: Float64Array): unknown =>
+    byName ? Object.fromEntries(names.map((name, j) => [name, all[j]])) : all;
+  const expand = (theta: ArrayLike<number>): Float64Array => {
+    const all = Float64Array.from(start);
+    varied.forEach((j, k) => (all[j] = theta[k]));
+    // Unknown at first: a tied parameter that depends on a later one gets its value in a later round.
+    for (const j of tied) all[j] = NaN;
+    for (let round = 0; round < tied.length; round++) {
+      for (const [j, tie] of ties) all[j] = checkTied(where, names[j], tie(present(all) as never));
+    }
+    return all;
+  };
+  checkTiesAtStart(where, names, tied, expand(varied.map((j) => start[j])));
+  const isFixed = names.map((_, j) => fixed.has(j));
+  return { names, start, varied, lower, upper, tied, isFixed, present, expand };
+}
+
+/** Returns the names of the parameters and their start, `[n]`. */
+function readStart(where: string, p0: Start): Pick<ParameterSet, 'names' | 'start'> & { byName: boolean } {
   const isObject = typeof p0 === 'object' && p0 !== null;
   if (!isObject || !(isList(p0) || isPlainObject(p0))) {
     throw new TypeError(`${where}: p0 must be an array or an object { name: start }, got ${show(p0)}.`);
@@ -55,29 +97,40 @@ export function readParameters(p0: Start, options: ParameterOptions, where = 'cu
   const byName = !isList(p0);
   const names = byName ? Object.keys(p0) : Array.from({ length: p0.length }, (_, j) => `p${j}`);
   if (names.length === 0) throw new RangeError(`${where}: p0 is empty; there is nothing to fit.`);
-  const start = readStart(where, names, byName ? Object.values(p0) : Array.from(p0));
-  const indexOf = (option: string, key: string | number): number => {
-    const index = byName
-      ? names.indexOf(String(key))
-      : names.indexOf(/^\d+$/.test(String(key)) ? `p${key}` : String(key));
-    if (index < 0)
-      throw new RangeError(`${where}: ${option}: no parameter ${show(key)}; there are ${names.join(', ')}.`);
-    return index;
-  };
+  const values = byName ? Object.values(p0) : Array.from(p0);
+  return { names, start: checkStart(where, names, values), byName };
+}
 
-  const fixed = new Set(options.fixed.map((key) => indexOf('fixed', key)));
-  const functions = new Map(Object.entries(options.tied).map(([key, tie]) => [indexOf('tied', key), tie]));
-  for (const [index, tie] of functions) {
+/** Returns the functions of tied parameters, none of which may be fixed. */
+function readTies(
+  where: string,
+  names: readonly string[],
+  given: ParameterOptions['tied'],
+  fixed: ReadonlySet<number>,
+  indexOf: IndexOf,
+): Ties {
+  const ties = new Map(Object.entries(given).map(([key, tie]) => [indexOf('tied', key), tie]));
+  for (const [index, tie] of ties) {
     if (typeof tie !== 'function')
       throw new TypeError(`${where}: tied.${names[index]} must be a function, got ${show(tie)}.`);
     if (fixed.has(index)) throw new RangeError(`${where}: ${names[index]} is both fixed and tied.`);
   }
-  const lower = limits(where, 'lower', options.lower, -Infinity, names, indexOf);
-  const upper = limits(where, 'upper', options.upper, Infinity, names, indexOf);
-  const varied = names.map((_, j) => j).filter((j) => !fixed.has(j) && !functions.has(j));
-  if (varied.length === 0)
-    throw new RangeError(`${where}: every parameter is fixed or tied; there is nothing to fit.`);
-  for (const j of functions.keys()) {
+  return ties;
+}
+
+/** Checks that tied parameters have no bounds, and that the others start between theirs. */
+function checkBounds(
+  where: string,
+  {
+    names,
+    start,
+    lower,
+    upper,
+    tied,
+    varied,
+  }: Pick<ParameterSet, 'names' | 'start' | 'lower' | 'upper' | 'tied' | 'varied'>,
+): void {
+  for (const j of tied) {
     if (lower[j] > -Infinity || upper[j] < Infinity) {
       throw new RangeError(
         `${where}: ${names[j]} is tied and takes no bounds; bound the parameters that it depends on.`,
@@ -96,33 +149,25 @@ export function readParameters(p0: Start, options: ParameterOptions, where = 'cu
       );
     }
   }
+}
 
-  const present = (all: Float64Array): unknown =>
-    byName ? Object.fromEntries(names.map((name, j) => [name, all[j]])) : all;
-  const tied = [...functions.keys()];
-  const expand = (theta: ArrayLike<number>): Float64Array => {
-    const all = Float64Array.from(start);
-    varied.forEach((j, k) => (all[j] = theta[k]));
-    // Not yet known: a tie may depend on one that is listed after it, and has its value in a later round.
-    for (const j of tied) all[j] = NaN;
-    for (let round = 0; round < tied.length; round++) {
-      for (const [j, tie] of functions) all[j] = checkTied(where, names[j], tie(present(all) as never));
-    }
-    return all;
-  };
-  const atStart = expand(varied.map((j) => start[j]));
+/** Checks that tied parameters are finite at the start, as they are not if they depend on themselves. */
+function checkTiesAtStart(
+  where: string,
+  names: readonly string[],
+  tied: readonly number[],
+  atStart: Float64Array,
+): void {
   for (const j of tied) {
     if (!Number.isFinite(atStart[j]))
       throw new RangeError(
-        `${where}: tied.${names[j]} gives ${atStart[j]} at p0; it must return a finite number, and must not depend on ${names[j]}, nor through other tied parameters.`,
+        `${where}: tied.${names[j]} gives ${atStart[j]} at p0; it must return a finite number, and must not depend on ${names[j]}, directly or through other tied parameters.`,
       );
   }
-  const isFixed = names.map((_, j) => fixed.has(j));
-  return { names, start, varied, lower, upper, tied, isFixed, present, expand };
 }
 
-/** Returns the starts, `[n]`, and throws where one is no finite number. */
-function readStart(where: string, names: readonly string[], values: readonly unknown[]): Float64Array {
+/** Returns the starts, `[n]`; throws if one is not a finite number. */
+function checkStart(where: string, names: readonly string[], values: readonly unknown[]): Float64Array {
   return Float64Array.from(names, (name, j) => {
     const value = values[j];
     if (typeof value !== 'number') {

@@ -14,7 +14,7 @@ export interface PredictOptions {
   /**
    * Standard deviations of new observations, one or one for each point, in the unit of the fit's `sigma`.
    *
-   * @defaultValue those of the fit, where they are one number
+   * @defaultValue that of the fit, if it is one number
    */
   readonly sigma?: Sigma;
 }
@@ -25,9 +25,9 @@ export interface Band {
   readonly upper: Float64Array;
 }
 
-/** Values of a fitted model at some points, and how far they are known. */
+/** Values of a fitted model at some points, and their uncertainty. */
 export interface Prediction {
-  /** `[k]` */
+  /** Values of the model, `[k]`. */
   readonly values: Float64Array;
   /** Standard errors of the values, `[k]`. */
   readonly standardErrors: Float64Array;
@@ -37,20 +37,20 @@ export interface Prediction {
   readonly prediction: Band | null;
 }
 
-/** A fit as its predictions need it. */
+/** Parts of a fit that predictions need. */
 export interface Fitted {
   readonly model: FitModel;
   /** Points of the fit, `[m]` */
   readonly points: readonly Point[];
   readonly parameters: ParameterSet;
-  /** Solution of the parameters that vary, `[n]` */
+  /** Solution for the parameters that vary, `[n]` */
   readonly theta: Float64Array;
   readonly uncertainty: Uncertainty;
-  /** s²: factor of variances; NaN where no degree of freedom is left */
+  /** s²: factor of variances; NaN without degrees of freedom */
   readonly variance: number;
-  /** Degrees of freedom of the quantiles; Infinity where σ is known */
+  /** Degrees of freedom of the quantiles; Infinity if σ is known */
   readonly degrees: number;
-  /** σ of the data, where it is one number */
+  /** σ of the data, if it is one number */
   readonly sigma: number | null;
 }
 
@@ -99,7 +99,7 @@ export function predictBy(fitted: Fitted, given: ArrayLike<Point>, options: Pred
   };
 }
 
-/** Derivatives of the model by the parameters that vary, `[k, n]`; NaN where differences find none. */
+/** Computes the derivatives of the model by the parameters that vary, `[k, n]`; NaN where differences fail. */
 function derivativesAt(
   { model, theta, parameters }: Fitted,
   points: readonly Point[],

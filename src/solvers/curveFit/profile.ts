@@ -5,13 +5,13 @@ import { solveFit, type FitSolution } from './solveFit.ts';
 import type { Residuals } from '../../core/problem.ts';
 import type { FitProblem } from './linearized.ts';
 
-/** Ends of a confidence interval; infinite where χ² does not rise enough on that side, or the fits to find it fail. */
+/** Ends of a confidence interval; infinite if χ² does not rise enough on that side, or the fits to find it fail. */
 export interface Interval {
   readonly lower: number;
   readonly upper: number;
 }
 
-/** A fit as its profiles need it. */
+/** Parts of a fit that profiles need. */
 export interface Profiled {
   readonly fit: FitProblem;
   /** Solution, `[n]`, and f there */
@@ -24,11 +24,11 @@ export interface Profiled {
 
 /** Refits on one side. */
 const MAX_REFITS = 40;
-/** Steps outward from the solution before an end counts as infinite: each doubles. */
+/** Number of outward steps, each twice as long as the previous one, before an end counts as infinite. */
 const MAX_OUTWARD = 12;
-/** Halvings of the way to a value at which the other unknowns are not found at once. */
+/** Number of times that the way to a value is halved if the fit of the other unknowns fails there. */
 const MAX_HALVINGS = 6;
-/** Accuracy of an end, as that of t. */
+/** Accuracy of an end, measured in t. */
 const TOLERANCE = 1e-5;
 
 /**
@@ -59,7 +59,7 @@ export function profileOf(profiled: Profiled, k: number, standardError: number):
       inner = outer;
       width *= 2;
     }
-    // False position on t, which is nearly linear; by halves where that creeps.
+    // False position on t, which is nearly linear; bisection if that is slow.
     for (let i = 0; i < MAX_REFITS; i++) {
       const share = i % 3 === 2 ? 0.5 : (quantile - inner.t) / (outer.t - inner.t);
       const at = inner.at + share * (outer.at - inner.at);
@@ -75,8 +75,8 @@ export function profileOf(profiled: Profiled, k: number, standardError: number):
 }
 
 /**
- * √((f − f_min)/s²) with unknown k held at a value and the others fitted anew, from where they ended last; NaN where no
- * such fit converges.
+ * Returns √((f − f_min)/s²) with unknown k fixed at a value and the others fitted again, starting from the last fit; NaN
+ * if the fit does not converge.
  */
 function signedRoot({ fit, theta, f, variance }: Profiled, k: number): (value: number) => number {
   const { problem } = fit;
@@ -103,7 +103,7 @@ function signedRoot({ fit, theta, f, variance }: Profiled, k: number): (value: n
     residuals(warm, r, null);
     return dot(r, r);
   };
-  /** f at the minimum over the others; far from the last value, they are led there in smaller steps. */
+  /** Returns the minimum of f over the other unknowns; far from the last value, it is reached in smaller steps. */
   const lowestAt = (value: number, halvings: number): number => {
     const residuals = residualsAt(value);
     if (others.length === 0) return valueAt(residuals);
@@ -126,7 +126,7 @@ function signedRoot({ fit, theta, f, variance }: Profiled, k: number): (value: n
   return (value) => rootOf(lowestAt(value, MAX_HALVINGS));
 }
 
-/** Solves a fit; null where its derivatives overflow at the start. */
+/** Solves a fit; returns null if its derivatives overflow at the start. */
 function solveIfFinite(fit: FitProblem): FitSolution | null {
   try {
     return solveFit(fit);

@@ -6,7 +6,7 @@ export interface PivotedQr {
   readonly factors: Float64Array;
   readonly m: number;
   readonly n: number;
-  /** Column of A that stands at each place, `[n]` */
+  /** Column of A at each position, `[n]` */
   readonly order: readonly number[];
   /** First element of each Householder vector, `[min(m, n)]` */
   readonly heads: Float64Array;
@@ -93,7 +93,7 @@ function backSubstitute({ factors, n, rank }: PivotedQr, q: Float64Array): void 
   }
 }
 
-/** Generalized inverse of AᵀA from R, `[n, n]`: 0 for columns beyond the rank. */
+/** Returns the generalized inverse of AᵀA from R, `[n, n]`, with 0 for columns beyond the rank. */
 export function inverseOfNormal(qr: PivotedQr): Float64Array {
   const { norms, n, order, rank } = qr;
   const inverse = new Float64Array(n * n);
@@ -113,7 +113,7 @@ export function inverseOfNormal(qr: PivotedQr): Float64Array {
   return inverse;
 }
 
-/** Directions of x that leave Ax as it is, `[n]` each, in units of 1 / `norms`. */
+/** Returns the directions of x that do not change Ax, `[n]` each, in units of 1 / `norms`. */
 export function nullSpace(qr: PivotedQr): Float64Array[] {
   const { factors, n, order, rank } = qr;
   return order.slice(rank).map((_, k) => {

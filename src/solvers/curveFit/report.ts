@@ -1,6 +1,6 @@
 import type { CurveFit } from './result.ts';
 
-/** A number with so many significant digits as a report shows it. */
+/** Formats a number with the significant digits of a report. */
 const digits = (value: number, count = 6): string =>
   Number.isFinite(value) ? String(Number(value.toPrecision(count))) : String(value);
 
@@ -8,13 +8,13 @@ const digits = (value: number, count = 6): string =>
 const LEAST_CORRELATION = 0.1;
 const MAX_CORRELATIONS = 20;
 
-/** A fit as its report needs it; without R² where there are no data that it could be of. */
+/** Parts of a fit that its report needs; without R² if there are no data to compare with. */
 type Reported = Omit<
   CurveFit,
   'predict' | 'confidence' | 'intervals' | 'profile' | 'rSquared' | 'points' | 'y' | 'fitted' | 'sigma'
 > & { readonly rSquared?: number };
 
-/** A fit in words: status, data, goodness, parameters with their errors, correlations. */
+/** Describes a fit: status, data, goodness of fit, parameters with their errors, correlations. */
 export function reportOf(fit: Reported): string {
   const width = Math.max(...fit.names.map((name) => name.length));
   const parameters = fit.names.map((name, j) => `    ${name.padEnd(width)}   ${describe(fit, j)}`);
@@ -54,7 +54,7 @@ function describe(fit: Reported, j: number): string {
   return `${value} ± ${digits(error, 3)}${relative}${suffix}`;
 }
 
-/** Pairs of parameters that vary with their correlation, the strongest first. */
+/** Returns pairs of varying parameters with their correlations, the strongest first. */
 function pairs({ names, correlation, roles }: Reported): [pair: string, value: number][] {
   const found: [string, number][] = [];
   names.forEach((first, i) =>

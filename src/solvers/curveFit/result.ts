@@ -2,14 +2,14 @@ import type { Point } from './data.ts';
 import type { Band, Prediction, PredictOptions } from './predict.ts';
 import type { Interval } from './profile.ts';
 
-/** Part of a parameter in a fit. */
+/** Role of a parameter in a fit. */
 export type ParameterRole = 'varied' | 'fixed' | 'tied' | 'at bound';
 
 /** The result of a fit; `String(fit)` is a report. */
 export interface CurveFit {
   /** All parameters, `[n]`, in the order of the start. */
   readonly x: Float64Array;
-  /** Their names; `p0`, `p1`, … where the start was an array. */
+  /** Names of the parameters; `p0`, `p1`, … if the start was an array. */
   readonly names: readonly string[];
   /** The parameters by name. */
   readonly parameters: { readonly [name: string]: number };
@@ -28,27 +28,27 @@ export interface CurveFit {
   readonly atBound: readonly string[];
   /** Σ((yᵢ − f(xᵢ))/σᵢ)². */
   readonly chiSquare: number;
-  /** χ² per degree of freedom; NaN where none is left. */
+  /** χ² per degree of freedom; NaN without degrees of freedom. */
   readonly reducedChiSquare: number;
   /** 1 − χ² / Σ((yᵢ − ȳ)/σᵢ)². */
   readonly rSquared: number;
-  /** m·ln(χ²/m) + 2k for m points and k parameters that vary, as lmfit has it. */
+  /** m·ln(χ²/m) + 2k for m points and k parameters that vary, as in lmfit. */
   readonly aic: number;
   /** m·ln(χ²/m) + k·ln m. */
   readonly bic: number;
   readonly degreesOfFreedom: number;
-  /** The points that took part. */
+  /** The points used. */
   readonly points: readonly Point[];
-  /** Their y and the fitted values, `[m]`. */
+  /** The data y and the fitted values at these points, `[m]`. */
   readonly y: Float64Array;
   readonly fitted: Float64Array;
-  /** σ of each point, `[m]`; 1 where none was given. */
+  /** σ of each point, `[m]`; 1 if none was given. */
   readonly sigma: Float64Array;
   /** Number of points left out as missing. */
   readonly skipped: number;
   readonly converged: boolean;
   readonly message: string;
-  /** Evaluations of the model at all points, those of derivatives included. */
+  /** Number of evaluations of the model at all points, including those for derivatives. */
   readonly evaluations: number;
   /** Computes the model at other points, with confidence and prediction bands. */
   predict(points: ArrayLike<Point>, options?: PredictOptions): Prediction;
@@ -57,8 +57,8 @@ export interface CurveFit {
   /** Intervals value ± t·error of each parameter, by name. */
   intervals(level?: number): { [name: string]: Interval };
   /**
-   * Profile-likelihood intervals of the parameters that vary, by name: better where the model is far from linear, at the
-   * cost of some ten fits each. Names none to get all.
+   * Profile-likelihood intervals of the parameters that vary, by name: better if the model is far from linear, at the cost
+   * of about ten fits each. Without names, those of all.
    */
   profile(level?: number, names?: readonly string[]): { [name: string]: Interval };
   /** A readable report: status, data, goodness of fit, parameters with their errors, correlations. */

@@ -17,24 +17,24 @@ import type { FitProblem, Linearized } from './linearized.ts';
 /** A solution, and the linear model of the last step. */
 export interface FitSolution extends Pick<Linearized, 'x' | 'f' | 'qr' | 'free' | 'held'> {
   readonly converged: boolean;
-  /** Ending of Levenberg–Marquardt. */
+  /** How Levenberg–Marquardt ended. */
   readonly termination: Termination;
 }
 
-/** A Gauss–Newton step that promises more than this part of f is left to Levenberg–Marquardt. */
+/** Gauss–Newton steps that promise more than this fraction of f are left to Levenberg–Marquardt. */
 const FAR = 1e-6;
-/** The steps end where the next would change no parameter by more than this part of it, … */
+/** The steps end if the next one would change no parameter by more than this fraction of it, … */
 const XTOL: Record<Precision, number> = { float32: 1e-6, float64: 1e-9 };
-/** … or lower f by no more than this part of it. */
+/** … or lower f by no more than this fraction of it. */
 const SETTLED: Record<Precision, number> = { float32: 1e-8, float64: 1e-15 };
-/** Greatest part of f that a step may still promise at a point that counts as converged. */
+/** Largest fraction of f that a step may still promise at a point that counts as converged. */
 const CONVERGED: Record<Precision, number> = { float32: 1e-5, float64: 1e-10 };
-/** Greatest relative change of each parameter there, if it promises more. */
+/** Largest relative change of each parameter by a step that promises more. */
 const STILL: Record<Precision, number> = { float32: 1e-5, float64: 1e-8 };
-/** The promised decrease falls from step to step by a factor within these, for all that is known beforehand. */
+/** Limits of the factor by which the promised decrease falls from step to step. */
 const LEAST_RATIO = 1e-4;
 const MOST_RATIO = 0.998;
-/** Factor assumed where nothing is known. */
+/** Factor assumed at first. */
 const FIRST_RATIO = 1e-2;
 /** Promises below this many times the errors of a rough Jacobian need a fine one. */
 const ROUGH_LIMIT = 10;
@@ -47,7 +47,7 @@ const MAX_ROUNDS = 30;
  * @throws whatever the residuals throw
  */
 export function solveFit(given: FitProblem): FitSolution {
-  // Residuals alone are asked for: there is nothing to compare them with.
+  // Only residuals are requested, so there is nothing to compare them with.
   const problem = { ...given.problem, fg: () => NaN };
   const fit = { ...given, problem };
   const isFine = fit.hasJacobian || precisionOf(fit) === 'float32';
@@ -65,14 +65,14 @@ export function solveFit(given: FitProblem): FitSolution {
   return settle(fit, now, end);
 }
 
-/** True if a fit ended because it was allowed no more work. */
+/** True if a fit ended at a limit on its work. */
 export const isLimit = (termination: Termination): boolean =>
   termination === 'maxIterations' || termination === 'maxEvaluations' || termination === 'maxTime';
 
 /**
- * Takes Gauss–Newton steps until the estimate of what is left falls below rounding. The steps converge linearly where
- * residuals are large; mixing each with the one before (Anderson's method of depth 1) takes out the slowest part.
- * Forward differences serve until the step that should be the last.
+ * Takes Gauss–Newton steps until the estimated remaining decrease falls below rounding. With large residuals the steps
+ * converge linearly; mixing each with the previous one (Anderson's method of depth 1) removes the slowest component.
+ * Forward differences are used until the step that should be the last.
  *
  * @see Walker & Ni (2011), Anderson acceleration for fixed-point iterations, SIAM J. Numer. Anal. 49(4),
  *   doi:10.1137/10078356X
@@ -84,7 +84,7 @@ function settle(fit: FitProblem, start: Linearized, { ratio: first, termination 
   let ratio = first < 1 ? Math.max(LEAST_RATIO, first) : FIRST_RATIO;
   const rounds = isLimit(termination) ? 0 : MAX_ROUNDS;
   for (let round = 0; round < rounds && now.decrease > 0; round++) {
-    // Of plain steps; mixing makes a single one look better than the next will be.
+    // From plain steps: mixing makes a single step look better than the next one will be.
     if (before !== null) {
       const measured = Math.min(MOST_RATIO, Math.max(LEAST_RATIO, now.decrease / before.decrease));
       ratio = round === 1 ? measured : Math.max(ratio, measured);
@@ -109,10 +109,10 @@ function settle(fit: FitProblem, start: Linearized, { ratio: first, termination 
 }
 
 /**
- * True if the step after some more would change next to nothing.
+ * True if the steps still to come would change almost nothing.
  *
- * @param factor - by which promises have fallen until then
- * @param ratio - between one promise and the next
+ * @param factor - factor by which promises will have fallen
+ * @param ratio - ratio of one promise to the previous one
  */
 function leavesNothing(
   fit: FitProblem,
@@ -127,10 +127,10 @@ function leavesNothing(
   return step.every((move, j) => shrink * Math.abs(move) <= XTOL[precision] * Math.abs(x[j]));
 }
 
-/** True if a point is a minimum as far as the linear model of the last step tells. */
+/** True if a point is a minimum according to the linear model of the last step. */
 function isMinimum(fit: FitProblem, f: number, { x, qr, free, step, decrease }: Linearized): boolean {
   if (f <= exactness(fit)) return true;
-  // Where no step changes the model, nothing is known of a minimum.
+  // If no step changes the model, the point may not be a minimum.
   if (qr.rank === 0 && free.length > 0) return false;
   const precision = precisionOf(fit);
   const still = STILL[precision];
@@ -139,7 +139,7 @@ function isMinimum(fit: FitProblem, f: number, { x, qr, free, step, decrease }: 
   );
 }
 
-/** x + δ, mixed with the same of the round before so that the difference of their steps is least. */
+/** Returns x + δ, mixed with that of the previous round to minimize the difference of their steps. */
 function mixed(now: Linearized, before: Linearized): Float64Array {
   let [along, square] = [0, 0];
   now.free.forEach((j, k) => {

@@ -14,7 +14,7 @@ import type { CurveFit, ParameterRole } from './result.ts';
 import type { FitProblem } from './linearized.ts';
 import { isLimit, type FitSolution } from './solveFit.ts';
 
-/** A finished fit in its parts. */
+/** The parts of a finished fit. */
 export interface FinishedFit {
   readonly data: FitData;
   readonly parameters: ParameterSet;
@@ -23,13 +23,13 @@ export interface FinishedFit {
   readonly fitted: Float64Array;
   readonly fit: FitProblem;
   readonly solution: FitSolution;
-  /** The first place where the model was not finite, if there is one. */
+  /** First value of the model that was not finite, if any. */
   readonly hole: Hole | null;
   readonly absoluteSigma: boolean;
   readonly evaluations: number;
 }
 
-/** Adds statistics, methods and the report to a solution. */
+/** Adds statistics, methods and a report to a solution. */
 export function summarize(finished: FinishedFit): CurveFit {
   const { data, parameters, fitted, solution, hole, absoluteSigma, evaluations } = finished;
   const { names, varied } = parameters;
@@ -82,7 +82,7 @@ type Methods = Pick<CurveFit, 'predict' | 'confidence' | 'intervals' | 'profile'
 
 /** The statistics that the methods of a fit need. */
 interface Spread {
-  /** All parameters. */
+  /** Values of all parameters. */
   readonly x: Float64Array;
   readonly variance: number;
   readonly degrees: number;
@@ -127,7 +127,7 @@ function quantile(where: string, level: number, degrees: number): number {
   return studentQuantile(level, degrees);
 }
 
-/** Intervals of the named parameters from profiles of χ². */
+/** Computes intervals of the named parameters from profiles of χ². */
 function profiles(
   { parameters: { names, varied }, fit, solution }: FinishedFit,
   { variance, degrees, standardErrors }: Spread,
@@ -176,7 +176,7 @@ function rolesOf({ names, varied, tied }: ParameterSet, { held }: FitSolution): 
   });
 }
 
-/** Covariance, correlation and standard errors of all parameters. */
+/** Computes covariance, correlation and standard errors of all parameters. */
 function matrices(
   parameters: ParameterSet,
   roles: readonly ParameterRole[],
@@ -189,7 +189,7 @@ function matrices(
   const isHeld = (k: number): boolean => roles[varied[k]] === 'at bound';
   const isAtBound = (g: Float64Array): boolean =>
     g.some(Boolean) && g.every((slope, k) => slope === 0 || isHeld(k));
-  // Without a degree of freedom the scatter is not known: errors are infinite, as SciPy has them.
+  // Without degrees of freedom, the scatter is unknown and errors are infinite, as in SciPy.
   const factor = Number.isNaN(variance) ? Infinity : variance;
   const variances = gradients.map((g) => {
     if (isAtBound(g)) return NaN;
@@ -214,7 +214,7 @@ function matrices(
   return { covariance, correlation, standardErrors };
 }
 
-/** χ², R² and the criteria of information. */
+/** Computes χ², R² and the information criteria. */
 function goodness({ y, rootWeights }: FitData, fitted: Float64Array, count: number) {
   const m = y.length;
   const weighted = y.map((value, i) => (value - fitted[i]) * rootWeights[i]);

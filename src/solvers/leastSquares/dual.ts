@@ -76,6 +76,6 @@ function checkSame(state: LevenbergMarquardtState): void {
   const rounding = 100 * EPSILON[precision] * traceOf(state) * dot(dual, dual);
   if (!(Math.abs(one - other) > APART[precision] * Math.max(one, other) + rounding)) return;
   throw new TypeError(
-    `jacobianGram and vectorJacobian are not of one Jacobian: for the same u, ‖Jᵀu‖² is ${one.toPrecision(7)} and uᵀ(JJᵀ)u ${other.toPrecision(7)}. Correct them, or leave jacobianGram out: { ...problem, jacobianGram: undefined }.`,
+    `jacobianGram and vectorJacobian do not belong to one Jacobian: for the same u, ‖Jᵀu‖² is ${one.toPrecision(7)} and uᵀ(JJᵀ)u ${other.toPrecision(7)}. Correct them, or leave jacobianGram out: { ...problem, jacobianGram: undefined }.`,
   );
 }

@@ -174,7 +174,7 @@ describe.skipIf(!hasRedis)('landscapes through a queue', () => {
     );
     await serve({ p0: new Float64Array(3), fg: () => 0 }, { connection, queue: 'model' });
     await expect(onQueue('model')).rejects.toThrow(
-      /its problem has 3 parameters, the landscape 97; its model is another/,
+      /its problem has 3 parameters, but the landscape has 97; their models differ/,
     );
     await serve(makeNetwork, { connection, queue: 'metric' });
     await expect(onQueue('metric', { accuracy: () => 1 })).rejects.toThrow(/it has no metric "accuracy"/);

@@ -343,7 +343,7 @@ describe.skipIf(!hasRedis)('a problem in shards', () => {
     const other = await serveProblem(() => ({ p0: bowl.p0, fg: bowl.fg }), where);
     closing.push(() => other.close());
     await expect(problem.hessianVector?.(problem.p0, problem.p0, new Float64Array(1))).rejects.toThrow(
-      /its problem has no method hessianVector, which that of another worker has/,
+      /its problem has no method hessianVector, but that of another worker has/,
     );
     await expect(open(() => ({ p0: Float64Array.of(1), fg: () => [0] as never }))).rejects.toThrow(
       /fg must return a number, got Array\(1\)/,
@@ -396,7 +396,7 @@ describe.skipIf(!hasRedis)('a problem in shards', () => {
     );
     await expect(
       bullmqProblem({ connection, queue: 'data', shards: 2, p0: new Float64Array(5) }),
-    ).rejects.toThrow(/its problem has 97 parameters, and 5 are asked for; its model is another/);
+    ).rejects.toThrow(/its problem has 97 parameters, but 5 are requested; their models differ/);
     expect(await lastingKeys(redis.client)).not.toContain(expect.stringMatching(/^quasi-newton/));
   });
 
@@ -418,7 +418,7 @@ describe.skipIf(!hasRedis)('a problem in shards', () => {
     const whole = await serveProblem(makeNetwork(), { connection, queue: 'whole' });
     closing.push(() => whole.close());
     await expect(bullmqProblem({ connection, queue: 'whole', shards: 2 })).rejects.toThrow(
-      /asked for one of 2 shards, but it serves one problem/,
+      /a client asks for one of 2 shards, but this worker serves one problem/,
     );
     const one = await bullmqProblem({ connection, queue: 'whole', shards: 1 });
     closing.unshift(() => one.close());

@@ -65,7 +65,7 @@ describe('options', () => {
       /shards: must be a whole number in \[1, 1000000\], got 1\.5/,
     );
     await expect(serveProblem('./x.js', { connection, queue: 'x' })).rejects.toThrow(
-      /serveProblem: module "\.\/x\.js" is relative, .*import\.meta\.url/,
+      /serveProblem: module "\.\/x\.js" is relative; .*import\.meta\.url/,
     );
     await expect(serveLandscape(5 as never, { connection, queue: 'x' })).rejects.toThrow(
       /serveLandscape: needs the address of a module, a function or a problem, got 5/,

@@ -223,7 +223,7 @@ it('fitFullBatch refuses what it cannot wait for', () =>
   expectNoLeak(() => {
     const { model, x, y, dispose } = noisy();
     expect(() => fitFullBatch(model, x, y, { onEpochEnd: async () => true })).toThrow(
-      /fitFullBatchAsync waits for it/,
+      /fitFullBatchAsync awaits promises/,
     );
     expect(() => fitFullBatch(model, x, y, { yieldEvery: 5 } as object)).toThrow(
       /^fitFullBatch: yieldEvery: no such/,

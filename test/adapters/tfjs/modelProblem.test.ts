@@ -213,8 +213,12 @@ describe('modelProblem refuses', () => {
       expect(() => modelProblem(undefined as never, none, none)).toThrow(
         /must be a tf.LayersModel, got undefined/,
       );
-      expect(() => tfParams(undefined as never)).toThrow(/variables or a model are wanted, got undefined/);
-      expect(() => optfuns(() => tf.scalar(1), 3 as never)).toThrow(/variables or a model are wanted, got 3/);
+      expect(() => tfParams(undefined as never)).toThrow(
+        /source must be variables or a model, got undefined/,
+      );
+      expect(() => optfuns(() => tf.scalar(1), 3 as never)).toThrow(
+        /source must be variables or a model, got 3/,
+      );
       model.dispose();
       tf.dispose([none, one]);
     }));

@@ -61,7 +61,7 @@ describe('new SolverOptimizer(solver)', () => {
     register(tf, { solvers: { mine: () => lbfgs({ memory: 3 }) } });
     expect(new SolverOptimizer('mine').solver.describe(5)).toContain('memory 3');
     expect(() => new SolverOptimizer('yours')).toThrow(
-      /^SolverOptimizer: no solver is named "yours", of those that are \(.*'mine'.*\); name it by register/,
+      /^SolverOptimizer: no solver is named "yours"; there are .*'mine'.*\. Register it: register/,
     );
     expect(() => register(tf, { solvers: { my_own: () => lbfgs() } })).toThrow(
       /^register: the name of a solver must be of letters and digits.*got "my_own"/,

@@ -348,7 +348,7 @@ describe('curveFit refuses, by name,', () => {
     [
       'points of other lengths',
       { x: t.map((v, i) => (i === 1 ? [v, v] : [v])), model: () => 1 },
-      /one and the same length; xdata\[0\] is \[1\] and xdata\[1\] \[2\]/,
+      /must have the same length; xdata\[0\] is \[1\] and xdata\[1\] \[2\]/,
     ],
     [
       'text in y where missing values are skipped',
@@ -503,7 +503,7 @@ describe('an ending says what is so', () => {
     ['each other', { b: ({ c }: Named) => c, c: ({ b }: Named) => 2 * b }],
   ])('refuses tied parameters that depend on %s', (_, tied) => {
     expect(() => curveFit(named, t, y, { a: 3, b: 1, c: 1 }, { tied })).toThrow(
-      'curveFit: tied.b gives NaN at p0; it must return a finite number, and must not depend on b, nor through other tied',
+      'curveFit: tied.b gives NaN at p0; it must return a finite number, and must not depend on b, directly or through other tied',
     );
   });
 
@@ -561,7 +561,7 @@ describe('an ending says what is so', () => {
     [3, 'predict: points must be an array, got 3.'],
     [[1, null], 'predict: points[1] is null; it must be a finite number'],
     [[NaN], 'predict: points[0] is NaN;'],
-    [[[1, 2]], 'predict: points[0] is [1, 2]; it must be a finite number, as the points of the fit are.'],
+    [[[1, 2]], 'predict: points[0] is [1, 2]; it must be a finite number, like the points of the fit.'],
   ])('refuses to predict at %j', (points, message) => {
     const fit = curveFit(decay, t, y, [3, 1, 1]);
     expect(() => fit.predict(points as number[])).toThrow(message);

@@ -117,7 +117,7 @@ describe('leastSquaresFit names mistakes', () => {
     [
       'a jacobian',
       [residuals, start, { jacobian: () => 1 }],
-      /jacobian: no such option; derivatives come by differences here/,
+      /jacobian: no such option; derivatives are computed by differences here/,
     ],
     [
       'an option of SciPy',

@@ -10,9 +10,9 @@ describe('options of SciPy and lmfit are answered with what stands for them', ()
   it.each([
     [{ maxfev: 100 }, 'maxfev: no such option; maxEvaluations is its name here.'],
     [{ max_nfev: 100 }, 'max_nfev: no such option; maxEvaluations is its name here.'],
-    [{ ftol: 1e-8 }, 'ftol: no such option; a fit goes on until'],
-    [{ xtol: 1e-8 }, 'xtol: no such option; a fit goes on until'],
-    [{ gtol: 1e-8 }, 'gtol: no such option; a fit goes on until'],
+    [{ ftol: 1e-8 }, 'ftol: no such option; a fit runs until'],
+    [{ xtol: 1e-8 }, 'xtol: no such option; a fit runs until'],
+    [{ gtol: 1e-8 }, 'gtol: no such option; a fit runs until'],
     [{ absolute_sigma: true }, 'absolute_sigma: no such option; absoluteSigma is its name here.'],
     [{ method: 'lm' }, 'method: no such option; there is one method'],
     [{ p0: [1] }, 'p0: no such option; the start is the fourth argument'],

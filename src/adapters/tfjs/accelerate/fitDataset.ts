@@ -102,7 +102,7 @@ export async function fitDataset(
         const { value, done = false } = await batches.next();
         if (done && batchesPerEpoch !== undefined) {
           console.warn(
-            `${where}: the dataset has come to its end after ${k} of ${batchesPerEpoch} batches of an epoch; repeat() makes it endless.`,
+            `${where}: the dataset ended after ${k} of ${batchesPerEpoch} batches of an epoch; repeat() makes it endless.`,
           );
           return {};
         }

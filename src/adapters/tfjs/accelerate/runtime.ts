@@ -111,7 +111,7 @@ export class Runtime {
     }
   }
 
-  /** Hands the complete state, including vectors, over to the optimizer. */
+  /** Passes the complete state, including vectors, to the optimizer. */
   async handOver(): Promise<void> {
     (await this.opened.stepper)?.end(true);
   }

@@ -176,7 +176,7 @@ function ownPenalties(where: string, layer: tf.layers.Layer): Penalty[] {
   });
   if (penalties.length !== losses.length) {
     throw new Error(
-      `${where}: layer "${layer.name}" (${layer.getClassName()}) adds a loss that is no l1 or l2 penalty of its weights; train the model with model.fit.`,
+      `${where}: layer "${layer.name}" (${layer.getClassName()}) adds a loss that is not an l1 or l2 penalty of its weights; train the model with model.fit.`,
     );
   }
   return penalties;

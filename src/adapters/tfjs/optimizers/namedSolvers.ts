@@ -43,7 +43,7 @@ export function solverOf(where: string, given: Solver | string): Solver {
     if (make) return make();
     const names = [...makers.keys()].map((name) => `'${name}'`).join(', ') || 'none';
     throw new RangeError(
-      `${where}: no solver is named ${show(given)}, of those that are (${names}); name it by register(tf, { solvers: { ${given}: () => … } }).`,
+      `${where}: no solver is named ${show(given)}; there are ${names}. Register it: register(tf, { solvers: { ${given}: () => … } }).`,
     );
   }
   if (isSolver(given)) return given;

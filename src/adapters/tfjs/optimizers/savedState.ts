@@ -53,7 +53,7 @@ export async function fromTensors(className: string, tensors: readonly NamedTens
   if (state.version === 1) return fromVersion1(state);
   if (state.version !== 2) {
     throw new Error(
-      `${className}.setWeights: the state has format ${String((state as SavedState).version)}, this version reads formats 1 and 2; train on without it, or with the version that saved it.`,
+      `${className}.setWeights: the state has format ${String((state as SavedState).version)}, this version reads formats 1 and 2; continue without it, or use the version that saved it.`,
     );
   }
   return state;

@@ -116,7 +116,7 @@ export class SolverOptimizer extends tf.Optimizer {
       const variables = varList.filter(({ trainable }) => trainable);
       if (variables.length === 0 && varList.length > 0) {
         throw new Error(
-          `${this.getClassName()}: none of the ${varList.length} variables is trainable; set trainable = true on what is to be trained.`,
+          `${this.getClassName()}: none of the ${varList.length} variables is trainable; set trainable = true on those to train.`,
         );
       }
       this.train(f, variables);
@@ -300,7 +300,7 @@ export class SolverOptimizer extends tf.Optimizer {
     );
     if (saved !== now) {
       throw new Error(
-        `${this.getClassName()}: the loaded state is about variables of shapes ${saved}; these have ${now}. Train the model it was saved with, or make a new optimizer.`,
+        `${this.getClassName()}: the loaded state belongs to variables of shapes ${saved}; these have ${now}. Train the model it was saved with, or make a new optimizer.`,
       );
     }
     this.loaded = null;

@@ -36,7 +36,7 @@ export interface TfParamSet extends ParamSet {
  */
 export function tfParams(source: readonly tf.Variable[] | tf.LayersModel): TfParamSet {
   if (!Array.isArray(source) && !Array.isArray((source as Partial<tf.LayersModel>)?.trainableWeights)) {
-    throw new TypeError(`tfParams: variables or a model are wanted, got ${show(source)}.`);
+    throw new TypeError(`tfParams: source must be variables or a model, got ${show(source)}.`);
   }
   const specs = Array.isArray(source) ? source.map(specOf) : modelWeights(source as tf.LayersModel);
   const variables = specs.map(({ variable }) => variable);

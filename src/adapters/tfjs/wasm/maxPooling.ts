@@ -17,7 +17,7 @@ interface PoolingAttributes<Extent> {
 
 type Size2D = [number, number];
 type Size3D = [number, number, number];
-/** `[batch, height, width, channels]` */
+/** Shape `[batch, height, width, channels]`. */
 type Shape4D = [number, number, number, number];
 /** `[batch, depth, height, width, channels]` */
 type Shape5D = [number, number, number, number, number];

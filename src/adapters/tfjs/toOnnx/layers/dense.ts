@@ -26,7 +26,7 @@ export const denseLayers: LayerTable = {
   Embedding(call) {
     const { graph, layer, config, inputs } = call;
     if (config.maskZero === true) {
-      throw refuseLayer(layer, 'maskZero makes a mask, which ONNX layers do not know.');
+      throw refuseLayer(layer, 'maskZero makes a mask, which ONNX layers do not support.');
     }
     const ids = graph.op('Cast', [inputs[0].name], { to: 7 });
     return result(graph.op('Gather', [plainWeight(call, 'embeddings')!, ids]), outputShape(call));

@@ -18,7 +18,7 @@ function weightOr(call: LayerCall, name: string, size: number, value: number): s
  * @throws LayerRefusal if TensorFlow.js would compute statistics of several batches in one step
  */
 function checkOnce({ graph, layer }: LayerCall, movingMean: string): void {
-  const why = 'in training it would see several batches in a step, each with statistics of its own';
+  const why = 'in training it would see several batches per step, each with its own statistics';
   if (graph.timeLoops > 0) throw refuseLayer(layer, `it is inside a TimeDistributed; ${why}.`);
   if (graph.isNormalized(movingMean)) throw refuseLayer(layer, `it is applied more than once; ${why}.`);
 }

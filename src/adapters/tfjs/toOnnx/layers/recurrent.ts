@@ -42,7 +42,7 @@ const activations: Readonly<Record<string, string>> = {
 function activationOf(layer: tf.layers.Layer, activation: unknown): string {
   const name = activationName(activation);
   const known = activations[name];
-  if (!known) throw refuseLayer(layer, `its activation ${name} is none that recurrent layers of ONNX have.`);
+  if (!known) throw refuseLayer(layer, `recurrent layers of ONNX do not have its activation ${name}.`);
   return known;
 }
 
