@@ -208,7 +208,7 @@ describe('quasi-newton create', () => {
     expect(told.test.after.accuracy).toBe(1);
   });
 
-  it('overwrites nothing unasked', async () => {
+  it('overwrites nothing without being asked', async () => {
     const { code, err } = await call('create digits.onnx --data plane.csv --target y');
     expect(code).toBe(2);
     expect(err).toContain('--force');

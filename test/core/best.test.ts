@@ -12,7 +12,7 @@ describe('the best point', () => {
     expect(best.x).not.toBe(p0);
   });
 
-  it('of a solver that leaves its points is the iterate itself, until it is secured', () => {
+  it('of a solver that does not reuse its points is the iterate itself, until it is copied', () => {
     const best = bestPoint(Float64Array.of(1, 2), { ...lbfgs(), leavesPoint: true });
     const copy = best.x;
     const x = Float64Array.of(5, 6);

@@ -55,7 +55,7 @@ const dot = (a: ArrayLike<number>, b: ArrayLike<number>) =>
 const between = (a: ArrayLike<number>, b: ArrayLike<number>) => Array.from(a).map((value, i) => b[i] - value);
 
 describe('a standstill', () => {
-  it('where f still falls along −∇f is none: half a step and a step that promises 1e-4 of f tell', () => {
+  it('is not reported where f still falls along −∇f, by half a step and by a step promising 1e-4 of f', () => {
     const { at, asked, found } = inspectAt(bowl(0, [1, 4]), [1, 0.5], [2, 2]);
     expect(found).toEqual({ mismatch: null, descends: true, atFloor: false, lower: asked[1] });
     expect(asked.length).toBe(2);

@@ -116,7 +116,7 @@ describe('the leaves of flatten', () => {
     );
   });
 
-  it('takes for a tensor only what has all of its marks', () => {
+  it('recognizes a tensor only by all of its properties', () => {
     const values = Float32Array.of(1, 2);
     expect(flatten({ dims: 2, data: values }).vector.length).toBe(3);
     expect(flatten({ dims: [2], data: [1, 2] }).vector.length).toBe(3);

@@ -142,7 +142,7 @@ describe.each(outputs)('%s, output %d (%s)', (method, argument, name) => {
     expect(() => runSync(asking(questions[method]()), problem)).not.toThrow();
   });
 
-  it('is looked at once only', () => {
+  it('is checked only once', () => {
     let calls = 0;
     const problem = altered(method, (buffers, before) => {
       if (calls++ > 0) buffers[argument][0] = before[argument][0];
@@ -402,13 +402,13 @@ describe('the methods of an older fg:', () => {
   });
 });
 
-it('costs no evaluation of fg where nothing has to be compared', () => {
+it('costs no evaluation of fg if there is nothing to compare', () => {
   const fg = vi.fn<Problem['fg']>(rosenbrock().fg);
   const { evaluations } = minimize({ ...rosenbrock(), fg }, lbfgs());
   expect(fg).toHaveBeenCalledTimes(evaluations.f);
 });
 
-it('lets right problems be', () => {
+it('accepts correct problems', () => {
   const problem = { ...whole, nextBatch: () => {} };
   for (const solver of [lbfgs(), newtonCG(), slbfgs()]) {
     expect(() => minimize(whole, solver)).not.toThrow();

@@ -150,7 +150,7 @@ describe('a hessianVector', () => {
     expect(() => minimize(penalized, newtonCG())).toThrow(message);
   });
 
-  it.each([1e-12, 1e-3, 1, 1e6])('that is right is let be, unit %d', (unit) => {
+  it.each([1e-12, 1e-3, 1, 1e6])('that is right is accepted, unit %d', (unit) => {
     for (const precision of ['float64', 'float32'] as const) {
       for (const size of [1e-6, 1, 1e6]) {
         const problem = waves(unit, size, precision);

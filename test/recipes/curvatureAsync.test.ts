@@ -118,7 +118,7 @@ describe('computations that take no products', () => {
     expect(await curvatureMapAsync(later(wave), map)).toEqual(curvatureMap(wave, map));
   });
 
-  it('and all others that take a problem have a form for later answers', () => {
+  it('and all others that take a problem have an asynchronous form', () => {
     const names = [
       ...Object.keys(pairs),
       'boxSharpness',

@@ -146,7 +146,7 @@ describe('random directions', () => {
     }
   });
 
-  it('say so when there is nowhere to go', () => {
+  it('refuse parameters that leave no direction', () => {
     const layout = layoutOf([{ name: 'x', shape: [3] }]);
     expect(() => randomDirections(new Float64Array(3), layout, options)).toThrow(/all 0 here/);
     const one = layoutOf([{ name: 'x', shape: [1] }]);

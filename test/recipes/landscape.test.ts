@@ -196,7 +196,7 @@ describe('the parameters', () => {
     expect(() => landscape(loss, params(), { signal: AbortSignal.abort(reason) })).toThrow(reason);
   });
 
-  it('are read and put back later where they can be read no sooner', async () => {
+  it('are read and restored asynchronously where they can only be read so', async () => {
     const set = params();
     const later = {
       ...set,
@@ -210,7 +210,7 @@ describe('the parameters', () => {
     expect(bits(data)).toEqual(bits(start()));
   });
 
-  it('may be looked at from another point', () => {
+  it('may be replaced by another center', () => {
     const other = start().fill(1);
     expect(landscape(loss, params(), { npoints: 3, center: other }).loss).toBe(quadratic(other));
     expect(bits(data)).toEqual(bits(start()));

@@ -21,11 +21,11 @@ describe('a pool of workers', () => {
     expect(told.calls).toBeGreaterThan(0);
   });
 
-  it('is found out when its data are others', () => {
+  it('is refused when its data differ', () => {
     expect(told.otherData).toMatch(/executor: its loss at the center is/);
   });
 
-  it('hands on what goes wrong, and ends when aborted', () => {
+  it('passes errors on, and ends when aborted', () => {
     expect(told.throwing).toBe('Error: far out');
     expect(told.aborted).toBe('Error: enough');
     expect(told.noModule).toMatch(/none\.js/);
@@ -94,7 +94,7 @@ describe('an executor', () => {
     }
   });
 
-  it('is named where it is none', async () => {
+  it('is refused if it is not one', async () => {
     await expect(landscapeAsync(problem, { executor: {} as never })).rejects.toThrow(
       /executor: must be an object with a method run/,
     );

@@ -21,7 +21,7 @@ describe('absoluteLinks', () => {
     ],
     ['[web](https://a.org/x), [mail](mailto:a@b.c), [part](#part)', undefined],
     ['`[a](docs/a.svg)` and\n\n```md\n[a](docs/gone.svg)\n```\n', undefined],
-  ])('makes of %s', (text, expected) => {
+  ])('rewrites %s', (text, expected) => {
     const result = absoluteLinks(text, base, ['docs/a.svg', 'docs/b.md']);
     expect(result).toBe(expected ?? text);
     expect(linksOf(result).filter(isRelative)).toEqual([]);

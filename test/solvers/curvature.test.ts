@@ -47,7 +47,7 @@ describe('curvature of a pair', () => {
     expect([longer[3], other[3]]).toEqual([0, 0]);
   });
 
-  it('is learned from values only where these are exact', () => {
+  it('uses values of f only where these are exact', () => {
     expect([
       hasExactValues({ n: 1, precision: 'float64' }),
       hasExactValues({ n: 1, precision: 'float64', stochastic: false }),

@@ -81,7 +81,7 @@ function wavyBowl(random: () => number): Problem & { precision: Precision } {
 }
 
 describe('where a run ends', () => {
-  it.each(Object.entries(solvers))('lies not above its start or its trace, by %s', (_, solver) => {
+  it.each(Object.entries(solvers))('is never above its start or its trace, by %s', (_, solver) => {
     const random = uniform(7);
     for (let run = 0; run < 150; run++) {
       const problem = wavyBowl(random);

@@ -75,7 +75,7 @@ function classes(seed: number): Problem {
 
 const solvers = { lbfgs, bfgs, conjugateGradient, ssbroyden };
 
-describe('a cross-entropy that nothing is left of', () => {
+describe('a cross-entropy that has reached 0', () => {
   it.each(Object.entries(solvers))('ends without failure by %s', (_, solver) => {
     for (let seed = 0; seed < 8; seed++) {
       const { f, termination } = minimize(classes(seed), solver(), { gtol: 0 });
@@ -98,7 +98,7 @@ describe('a cross-entropy that nothing is left of', () => {
   });
 });
 
-describe('a fit as good as float32 can tell', () => {
+describe('a fit exact to float32', () => {
   const truths = [
     [2.5, 1.7, 0.3],
     [1, 0.2, -2],

@@ -126,7 +126,7 @@ describe('a step of a line-search method', () => {
     expect(calls[0].phi0.slope).toBe(-7);
   });
 
-  it('takes a step that lowers f for progress, though the search failed', () => {
+  it('counts a step that lowers f as progress, even if the search failed', () => {
     const { solver, calls } = solverOf([lowered(0.125)]);
     const state = started(solver, bowl);
     expect(runSync(solver.step(state), bowl)).toMatchObject({ kind: 'accepted', alpha: 0.125 });
@@ -134,7 +134,7 @@ describe('a step of a line-search method', () => {
     expect([...state.x]).toEqual([0.875, 0.75]);
   });
 
-  it('gives the first step the state of things, and cuts it to what is allowed', () => {
+  it('passes its state to the first step, and cuts that to the longest allowed', () => {
     const told: unknown[] = [];
     const first = (fresh: boolean, slope: number, last: LastStep) => {
       told.push([fresh, slope, { ...last }]);

@@ -147,7 +147,7 @@ describe.each(Object.entries(wolfeSearches))('%s', (_name, search) => {
     },
   );
 
-  it('goes no farther than it may, and stops there while f falls', () => {
+  it('goes no farther than the longest step, and stops there while f falls', () => {
     const line: Line = (a) => ({ value: (a - 10) ** 2, slope: 2 * (a - 10) });
     const { result, alphas } = searchOn(line, search, 1, 0, 4);
     expect(result).toMatchObject({ alpha: 4 });
@@ -162,7 +162,7 @@ describe.each(Object.entries(wolfeSearches))('%s', (_name, search) => {
     expect(Math.abs(alpha - 1)).toBeLessThan(0.5);
   });
 
-  it('fails, and names no step, where the slope says down and the values go up', () => {
+  it('fails without a step if the slope is negative and the values rise', () => {
     const { result } = searchOn((a) => ({ value: a, slope: -1 }), search, 1);
     expect(result).toMatchObject({ failure: expect.any(String), alpha: 0 });
   });
@@ -225,7 +225,7 @@ describe('backtracking', () => {
 });
 
 describe('fixedStep', () => {
-  it('takes its step whatever comes of it', () => {
+  it('takes its step whatever f does', () => {
     const uphill: Line = (a) => ({ value: a, slope: 1 });
     expect(searchOn(uphill, fixedStep({ alpha: 0.3 }), 1)).toMatchObject({ alpha: 0.3, alphas: [0.3] });
     expect(searchOn(uphill, fixedStep(), 0.7)).toMatchObject({ alpha: 0.7 });

@@ -39,7 +39,7 @@ describe('the noise that a search allows for', () => {
     expect(slackOf(state)).toBe(50 * 2 ** -50);
   });
 
-  it('is used up by earlier rises, so that f stays by its lowest', () => {
+  it('is used up by earlier rises, which keeps f near its lowest value', () => {
     const unit = 2 ** -50;
     const state = at(1 + unit / 2);
     state.noise.lowest = 1;

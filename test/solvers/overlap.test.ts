@@ -99,7 +99,7 @@ describe("lbfgs({ pairs: 'overlap' })", () => {
   });
 
   it.each([{}, { damping: true }, { selfScaling: true }, { modifiedSecant: true }, { lower: -1, upper: 2 }])(
-    'is as sameBatch where the batches are one and the same: %o',
+    'equals sameBatch if all batches are the same: %o',
     (options) => {
       const { problem } = batches(SAMPLES, SAMPLES);
       const run = (pairs: 'sameBatch' | 'overlap') =>
@@ -148,7 +148,7 @@ describe("lbfgs({ pairs: 'overlap' })", () => {
     expect(shared.asked.overlaps).toBe(asked);
   });
 
-  it('goes on from a structuredClone of its state as if nothing had been', () => {
+  it('continues from a structuredClone of its state', () => {
     const solver = lbfgs({ pairs: 'overlap', memory: 4 });
     const run = (cloneAt: number) => {
       const { problem } = batches(20, 8);

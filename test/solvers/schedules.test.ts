@@ -93,7 +93,7 @@ describe('exponentialDecay', () => {
     );
   });
 
-  it('keeps its rate with a factor of 1, and is nothing after the first step with one of 0', () => {
+  it('keeps its rate with a factor of 1, and is 0 after the first step with a factor of 0', () => {
     expect(ratesOf(exponentialDecay({ from: 0.2, rate: 1, steps: 3 }), 9)).toEqual(Array(10).fill(0.2));
     expect(ratesOf(exponentialDecay({ from: 0.2, rate: 0, steps: 3 }), 3)).toEqual([0.2, 0, 0, 0]);
   });
@@ -107,7 +107,7 @@ describe('warmup', () => {
     for (let t = 0; t < 12; t++) expect(schedule(4 + t)).toBe(after(t));
   });
 
-  it('rises from nothing to a plain rate and stays there', () => {
+  it('rises from 0 to a constant rate and stays there', () => {
     expect(ratesOf(warmup({ steps: 2, after: 1 }), 4)).toEqual([0.5, 1, 1, 1, 1]);
     expect(ratesOf(warmup({ steps: 1, after: 0.25 }), 2)).toEqual([0.25, 0.25, 0.25]);
   });

@@ -95,7 +95,7 @@ describe('a search along a direction', () => {
     expect(result).toEqual({ failure: 'nonFinite', alpha: 0 });
   });
 
-  it('takes no more than six evaluations of a mini-batch', () => {
+  it('uses at most six evaluations of a mini-batch', () => {
     const steps = Array.from({ length: 9 }, (_, k) => at(1 / (k + 1)));
     const { asked, problem } = noted();
     const long = searchAlong(stateAt({ stochastic: true }), asking(steps, found(1)));

@@ -181,7 +181,7 @@ describe.skipIf(!hasRedis)('landscapes through a queue', () => {
     await expect(onQueue('metric', network.metrics)).resolves.toBeDefined();
   });
 
-  it('hand on what a worker throws, after three attempts', async () => {
+  it('report the error of a worker after three attempts', async () => {
     let calls = 0;
     const failing = () => ({
       ...network,

@@ -116,7 +116,7 @@ describe.skipIf(!hasRedis)('a problem in shards', () => {
     expect(await lastingKeys(redis.client)).toEqual([]);
   });
 
-  it('drops the answer of a worker that was taken for dead and comes back', async () => {
+  it('drops the late answer of a worker taken for dead', async () => {
     const { connection } = redis;
     const [sleeper] = await startWorkers(1, {
       module: './network.js',
@@ -143,7 +143,7 @@ describe.skipIf(!hasRedis)('a problem in shards', () => {
     expect((await redis.client.keys('quasi-newton:*')).length).toBe(0);
   });
 
-  it('goes on where Redis has forgotten everything', async () => {
+  it('continues after Redis has lost all data', async () => {
     const own = await startRedis();
     closing.push(() => own.stop());
     const { connection } = own;
@@ -362,7 +362,7 @@ describe.skipIf(!hasRedis)('a problem in shards', () => {
     expect(await problem.fg(Float64Array.of(0.3, 0.1), null)).toBe(0.3 + 0.3 + 0.3);
   });
 
-  it('takes float32 numbers for what they are', async () => {
+  it('gives a float32 problem points in float32', async () => {
     const seen: number[] = [];
     const { problem } = await open(
       () => ({
@@ -400,7 +400,7 @@ describe.skipIf(!hasRedis)('a problem in shards', () => {
     expect(await lastingKeys(redis.client)).not.toContain(expect.stringMatching(/^quasi-newton/));
   });
 
-  it('says what is wrong with what workers serve', async () => {
+  it('names the fault in the module a worker serves', async () => {
     await expect(open(() => ({ p0: [1] }) as never)).rejects.toThrow(
       /serveProblem: shard 0 must be a problem \{ p0, fg \}, got an object with p0/,
     );

@@ -210,7 +210,7 @@ describe.skipIf(!hasRedis)('a queue', () => {
     );
   });
 
-  it('is shared by several who ask', async () => {
+  it('can serve several callers at once', async () => {
     const worker = await served('shared');
     const problems = await Promise.all(
       [1, 2, 3].map((shards) => bullmqProblem({ connection: redis.connection, queue: 'shared', shards })),
@@ -228,7 +228,7 @@ describe.skipIf(!hasRedis)('a queue', () => {
     expect(await lastingKeys(redis.client)).toEqual([]);
   });
 
-  it('uses a copy of a client that it is given', async () => {
+  it('duplicates the client it is given', async () => {
     const worker = await serveProblem(makeNetwork, { connection: redis.client, queue: 'client' });
     const problem = await bullmqProblem({ connection: redis.client, queue: 'client', shards: 1 });
     await problem.close();
@@ -236,7 +236,7 @@ describe.skipIf(!hasRedis)('a queue', () => {
     expect(await redis.client.ping()).toBe('PONG');
   });
 
-  it('says what Redis refuses', async () => {
+  it('reports errors of Redis', async () => {
     const own = await startRedis({ args: ['--maxmemory', '3mb', '--maxmemory-policy', 'noeviction'] });
     closing.push(() => own.stop());
     const big = { p0: new Float64Array(1_000_000).fill(0.1), fg: () => 0 };

@@ -105,7 +105,7 @@ describe('refused, with node, op and reason', () => {
     expect(reasons(lstm)).toContain('LSTM: the activation Affine needs its alpha and beta');
   });
 
-  test('wrt that names nothing, or an integer tensor', () => {
+  test('wrt naming an unknown or an integer tensor', () => {
     const bytes = modelOf(
       { x, i: { shape: [2], values: [], integral: true } },
       (g, { x, i }) => g.op('Gather', [x, i]),
@@ -134,7 +134,7 @@ describe('refused, with node, op and reason', () => {
     expect(reasons(bytes, { loss: 'mse', output: 'y' })).toContain('depends on none of');
   });
 
-  test('a loss that is no scalar', () => {
+  test('a loss that is not a scalar', () => {
     expect(
       reasons(
         withLayer((g, h) => g.tanh(h)),

@@ -80,7 +80,7 @@ test.each(Object.keys(models))('%s may hold nodes without names', async (op) => 
   expect(found).toEqual(await gradients(true));
 });
 
-test('an op that stands for several has a gradient inside other graphs too', async () => {
+test('a composite op has a gradient inside subgraphs too', async () => {
   const model = modelFrom({
     inputs: { x: [3], c: scalar(DType.BOOL) },
     outputs: { y: [3] },

@@ -24,7 +24,7 @@ function table(): string {
   return `| | ops |\n|---|---|\n${rows.join('')}`;
 }
 
-test('the page tells of every op that has a gradient (ONNX_WRITE_COVERAGE=1 writes it)', () => {
+test('the page lists every op that has a gradient (ONNX_WRITE_COVERAGE=1 writes it)', () => {
   const text = readFileSync(page, 'utf8');
   const [from, to] = [text.indexOf(begin) + begin.length, text.indexOf(end)];
   if (process.env['ONNX_WRITE_COVERAGE']) writeFileSync(page, text.slice(0, from) + table() + text.slice(to));

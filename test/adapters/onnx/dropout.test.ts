@@ -243,7 +243,7 @@ test('the samples that two batches share have masks of their own, one function f
   await model.dispose();
 });
 
-describe('shapes that only a run tells', () => {
+describe('shapes known only at run time', () => {
   const rows = network((g, h) => {
     // As many rows as the data have, by a shape that is computed from the values.
     const sizes = g.op('ReduceMax', [g.op('Abs', ['x']), g.integers([1])], { keepdims: 0 });

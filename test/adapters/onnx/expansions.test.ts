@@ -8,7 +8,7 @@ import { expansionCases } from './cases/expansions.ts';
 import { feedsOf, modelOf, quiet, type Input } from './harness.ts';
 
 // ONNX Runtime's own kernels are the oracle.
-test.each([...expansionCases])('%s written in other ops is what it was', async (_op, drawn) => {
+test.each([...expansionCases])('%s expanded into simpler ops computes the same', async (_op, drawn) => {
   const property = fc.asyncProperty(drawn, async ({ inputs, build, options }) => {
     const bytes = modelOf(inputs, build, { ...options, precision: 'float32' });
     const { model, expanded } = read(bytes, {});
@@ -28,7 +28,7 @@ test.each([...expansionCases])('%s written in other ops is what it was', async (
   await expect(fc.assert(property, { numRuns: 25, seed: 3 })).resolves.toBeUndefined();
 });
 
-test('what cannot be written in other ops is refused with its reason, if a gradient is to pass there', () => {
+test('an op without an expansion is refused with the reason, if a gradient must pass through it', () => {
   const sequence = (length: number): Input => ({ shape: [1, 2, length, 4], values: [] });
   const inputs = { q: sequence(3), k: sequence(3), v: sequence(3) };
   const attributes = { is_causal: 1, qk_matmul_output_mode: 2 };

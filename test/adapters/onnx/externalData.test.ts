@@ -58,7 +58,7 @@ test.each([
 });
 
 test.each(['__proto__', 'constructor', 'toString'])(
-  'a location of %s finds nothing that was not given',
+  'a location of %s reads only files that were given',
   (location) => {
     const bytes = linear({ location });
     const reason = `tensor "w" is stored in the file "${location}": pass its bytes as externalData: { "${location}": bytes }.`;
@@ -69,7 +69,7 @@ test.each(['__proto__', 'constructor', 'toString'])(
   },
 );
 
-test('external data that are no bytes are refused', () => {
+test('external data that are not bytes are refused', () => {
   const given = { 'w.bin': [1, 2, 3] } as never;
   expect(() => differentiate(linear(entries), { loss: 'mse', externalData: given })).toThrow(
     /externalData: must be an object of Uint8Arrays or other views of bytes/,

@@ -178,7 +178,7 @@ test('a constant of a function can be trained, and is written back into it', asy
   expect(Math.max(...errors)).toBeLessThan(1e-6);
 });
 
-test('of an If that asks for a rank, the branch that is taken', () => {
+test('an If on a rank is resolved to the branch taken', () => {
   const branch = (name: string, op: string) => {
     const inner = decodeModel(modelOf({ x }, (g, { x }) => g.op(op, [x]), { precision: 'float32' })).graph;
     inner.name = name;

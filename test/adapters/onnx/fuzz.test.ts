@@ -54,7 +54,7 @@ test(
   },
 );
 
-test('what is inferred of shapes is what ONNX Runtime computes', async () => {
+test('inferred shapes are those ONNX Runtime computes', async () => {
   for (const seed of seeds.slice(0, Math.ceil(count / 10))) {
     const { inputs, build } = randomGraph(seed);
     const dynamic = seed % 2 === 0;

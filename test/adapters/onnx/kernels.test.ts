@@ -24,7 +24,7 @@ const exempt = new Set(['Cast', 'CastLike', 'BatchNormalization']);
 
 // The float32 kernels are the oracle, and all of ONNX Runtime's optimizations are on.
 test.each([...cases].filter(([op]) => !exempt.has(op)))(
-  '%s in float64 is what it is in float32',
+  '%s in float64 agrees with float32',
   async (_op, drawn) => {
     const property = fc.asyncProperty(drawn, async ({ inputs, build, options }) => {
       const single = modelOf(inputs, build, { ...options, precision: 'float32' });

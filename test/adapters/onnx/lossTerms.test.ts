@@ -58,7 +58,7 @@ const options: readonly Partial<LossTerm>[] = [
 
 describe('a cross-entropy of classes', () => {
   test.each(options.flatMap((each) => [each, Object.assign({ reduction: 'sum' as const }, each)]))(
-    'with %o is what it is written out',
+    'with %o equals its formula written out',
     async (option) => {
       const term: LossTerm = { loss: 'softmaxCrossEntropy', axis: 1, ...option };
       const target = option.ignoreIndex === undefined ? labels.map((label) => label % classes) : labels;
@@ -101,7 +101,7 @@ describe('a cross-entropy of classes', () => {
     await model.dispose();
   });
 
-  test('says which index stands for none', async () => {
+  test('names the ignored index when it refuses a target', async () => {
     const loss = { loss: 'softmaxCrossEntropy', axis: 1, ignoreIndex: -1 } as const;
     const model = await trainable(ort, scores, { loss, trainable: ['w'] });
     const feeds = { x, target: { data: [0, 1, 2, -1, -2, 3], dims: [samples, places] } };
@@ -232,7 +232,7 @@ describe('the loss of a model in training mode, in inference mode', () => {
   });
 });
 
-test('errors of the own loss, and of the own choice, leave as they are', () => {
+test('errors thrown by the user’s loss or choice are passed on unchanged', () => {
   const mine = new RangeError('mine');
   const fail = () => {
     throw mine;

@@ -218,7 +218,7 @@ const refusal = (build: Build, loss: DifferentiateOptions['loss']) => {
   return undefined;
 };
 
-describe('losses that would be of something else are refused', () => {
+describe('losses that do not fit the end of the model are refused', () => {
   test('probabilities that are rearranged after their Softmax or Sigmoid', () => {
     expect(refusal((g, inputs) => g.flat(ending('Sigmoid')(g, inputs)), 'binaryCrossEntropy')).toContain(
       'name the logits',

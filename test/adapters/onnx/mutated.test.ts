@@ -219,6 +219,6 @@ test.each([
       ],
     }),
   ],
-])('%s take no longer than a moment', (_, bytes) => {
+])('%s are handled quickly', (_, bytes) => {
   expect(complaint(bytes)).toBeUndefined();
 });

@@ -369,7 +369,7 @@ describe('quantization', () => {
   const x = [-40, -0.3, 0.24, 0.26, 1, 40];
 
   test.each([false, true])(
-    'goes straight through, but beyond the range; one scale for each row: %s',
+    'passes gradients straight through within the range; one scale for each row: %s',
     async (axis) => {
       const scale = axis ? [0.1, 0.2, 0.3] : [0.1];
       const bytes = modelFrom({
@@ -412,7 +412,7 @@ describe('quantization', () => {
   });
 });
 
-test('a softmax of nothing but −∞, replaced by a Where, hands nothing on', async () => {
+test('a softmax of −∞ alone, replaced by a Where, passes no gradient on', async () => {
   const bytes = modelFrom({
     inputs: { x: [2, 2] },
     outputs: { y: [2, 2] },

@@ -119,7 +119,7 @@ test('ops bound to a processor are refused, with what to do', () => {
   );
 });
 
-test('a rule of the user goes before', async () => {
+test('a rule of the user takes precedence', async () => {
   const file = await optimized(fixture('mlp_acts_mse').bytes, 'extended');
   const op = 'com.microsoft::QuickGelu';
   let asked = 0;

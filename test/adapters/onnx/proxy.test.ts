@@ -34,7 +34,7 @@ const proxied: Ort = {
 
 afterEach(() => void Reflect.deleteProperty(globalThis, 'document'));
 
-test('a runtime that gives away what it is fed with trains as the one that does not', async () => {
+test('a runtime that transfers its feeds away trains like one that does not', async () => {
   const bytes = mlp([2, 6, 1]);
   const x = Float32Array.from({ length: 20 }, (_, i) => Math.sin(i));
   const feeds = { x: { data: x, dims: [10, 2] }, target: { data: x.slice(0, 10), dims: [10, 1] } };

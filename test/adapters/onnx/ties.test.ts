@@ -27,13 +27,13 @@ test('elements that tie for an extremum share its cotangent', async () => {
 test.each([
   ['side by side', { kernel_shape: [2], strides: [2] }, [1, 0, 1, 0, 0, 1]],
   ['overlapping', { kernel_shape: [2], strides: [1] }, [1, 1, 1, 1, 0, 1]],
-])('a pooling of windows %s gives it to the first', async (_, attributes, expected) => {
+])('pooling of windows %s gives the cotangent to the first', async (_, attributes, expected) => {
   const x: Input = { shape: [1, 1, 6], values: [2, 2, 1, 1, 0, 3] };
   const pool: Build = (g, { x }) => g.op('MaxPool', [x], attributes);
   expect(await gradient(x, pool)).toEqual(expected);
 });
 
-test('a pooling of two axes too', async () => {
+test('pooling over two axes does too', async () => {
   const values = Array.from({ length: 24 }, (_, i) => (i === 9 ? 5 : i < 12 ? 0 : 1));
   const x: Input = { shape: [1, 1, 4, 6], values };
   const pool: Build = (g, { x }) => g.op('MaxPool', [x], { kernel_shape: [2, 3], strides: [2, 3] });
@@ -49,7 +49,7 @@ test('at a kink, the slope is 0 where torch has 0', async () => {
   expect(await gradient(vector(0, 2), (g, { x }) => g.pow(x, 1))).toEqual([1, 1]);
 });
 
-test('a batch of nothing has gradients of nothing', async () => {
+test('an empty batch has empty gradients', async () => {
   const x: Input = { shape: [0, 3], values: [] };
   const layer: Build = (g, { x }) => g.tanh(g.matmul(x, g.constant(11, [3, 2], [1, 2, 3, 4, 5, 6])));
   expect(await gradient(x, layer)).toEqual([]);

@@ -132,7 +132,7 @@ describe('writing back', () => {
     await model.dispose();
   });
 
-  test('leaves ties alone that still hold', async () => {
+  test('keeps ties that still hold', async () => {
     const bytes = tied();
     const model = await trainable(ort, bytes, { loss: 'mse', trainable: ['w', 'v'] });
     expect(model.toBytes()).toEqual(bytes);
@@ -198,7 +198,7 @@ describe('loading', () => {
     ).rejects.toThrow('ONNX Runtime refuses the graph');
   });
 
-  test('trains what it is told to', async () => {
+  test('trains the parameters chosen', async () => {
     const model = await trainable(ort, mlp([2, 3, 1]), { loss: 'mse', trainable: ['1.bias', '1.weight'] });
     expect(model.params.length).toBe(4);
     await model.dispose();
@@ -233,7 +233,7 @@ test('a model that cannot be put together leaves no session open', async () => {
   expect(sessions.open).toBe(0);
 });
 
-test('a model is disposed of once, and whoever asks for it waits until it is', async () => {
+test('a model is disposed of once, and every call of dispose waits for it', async () => {
   const { runtime, sessions } = counting();
   const model = await trainable(runtime, mlp([1, 2, 1]), { loss: 'mse', hessianVector: true });
   const column = { data: [1, 2], dims: [2, 1] };

@@ -237,7 +237,7 @@ describe('wrong feeds are refused before a run, all faults at once', () => {
   });
 });
 
-describe('what is no model, no runtime and no option is refused in words', () => {
+describe('wrong models, runtimes and options are refused by name', () => {
   const wrong: readonly (readonly [string, readonly unknown[], RegExp])[] = [
     [
       'a path',

@@ -106,7 +106,7 @@ describe('the frozen part of a graph', () => {
     );
   };
 
-  test('is what no parameter comes into', () => {
+  test('is everything that depends on no parameter', () => {
     const found = split(classifier(), ['head.weight', 'head.bias']);
     expect(found?.inputs.frozen).toEqual(['image', 'target']);
     const ops = (bytes: Uint8Array) =>
@@ -118,7 +118,7 @@ describe('the frozen part of a graph', () => {
     expect(half?.inputs.frozen).toContain('image');
   });
 
-  test('is left where it is if it does no work, or draws anew in each run', () => {
+  test('is left in place if it computes nothing, or draws random numbers', () => {
     expect(split(classifier())).toBeNull();
     const noisy = classifier((g, x) => g.add(x, g.op('RandomNormalLike', [x])));
     const found = split(noisy, ['head.weight']);
@@ -337,7 +337,7 @@ describe('gradients by values inside a model', () => {
     await tail.release();
   });
 
-  test('and by what lies before them at once: the chain rule holds', async () => {
+  test('and by earlier values at once: the chain rule holds', async () => {
     const bytes = classifier();
     const wrt = ['Relu_3', 'image', 'first.bias'];
     const names = differentiate(bytes, { loss, wrt: ['first.bias', 'image'] });

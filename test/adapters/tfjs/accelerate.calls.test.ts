@@ -384,7 +384,7 @@ describe('the weights that are trained', () => {
     },
   );
 
-  it('can be predicted with in the midst of a fit', async () => {
+  it('can be used by predict during a fit', async () => {
     const { x, y } = data();
     await accelerated(compiled(), async (fast) => {
       const apartFrom: number[] = [];

@@ -40,7 +40,7 @@ test.each([1, 3, 255, 256, 257, 1023, 1030])('steps of Adam on %d numbers are th
   expect(m.length).toBe(n);
 });
 
-test('a gradient that is not a number shows', () => {
+test('a NaN in the gradient stays visible', () => {
   const p = wave(300, 0);
   const g = wave(300, 1);
   g[299] = NaN;

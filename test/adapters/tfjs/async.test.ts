@@ -24,7 +24,7 @@ describe.each(backends)('on %s', (backend) => {
   beforeEach(() => useBackend(backend));
   afterEach(() => void vi.restoreAllMocks());
 
-  it('the path that answers later takes bitwise the same way', () =>
+  it('the asynchronous path takes the same steps bit for bit', () =>
     expectNoLeak(async () => {
       const { x, y } = sineData();
       const [model, twin] = [sineModel(3), sineModel(3)];

@@ -58,7 +58,7 @@ describe.each(backends)('constraints on %s', (backend) => {
 describe('constraints', () => {
   beforeEach(() => useBackend('cpu'));
 
-  it('that hold of themselves cost no evaluation', () =>
+  it('that hold already cost no evaluation', () =>
     expectNoLeak(async () => {
       const { x, y } = sineData();
       const evaluations = [false, true].map(async (constraints) => {
@@ -205,7 +205,7 @@ describe('attach', () => {
     model.dispose();
   });
 
-  it('as a function finds the optimizer by itself', () => {
+  it('as a function finds the optimizer of the model', () => {
     const model = sineModel();
     expect(() => attach(model)).toThrow(/compiled with an optimizer of quasi-newton.*undefined/);
     model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });

@@ -195,7 +195,7 @@ describe.each(['fitFullBatch', 'fitFullBatchAsync'] as const)('%s', (name) => {
       tf.dispose([x, y]);
     }));
 
-  it('speaks of itself where options are wrong, and lists its own', () =>
+  it('reports wrong options under its own name, and lists its options', () =>
     expectNoLeak(async () => {
       const { model, x, y, dispose } = noisy();
       const refused = (options: object, words: RegExp) =>
@@ -219,7 +219,7 @@ describe.each(['fitFullBatch', 'fitFullBatchAsync'] as const)('%s', (name) => {
     }));
 });
 
-it('fitFullBatch refuses what it cannot wait for', () =>
+it('fitFullBatch refuses asynchronous callbacks', () =>
   expectNoLeak(() => {
     const { model, x, y, dispose } = noisy();
     expect(() => fitFullBatch(model, x, y, { onEpochEnd: async () => true })).toThrow(

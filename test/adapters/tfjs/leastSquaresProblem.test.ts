@@ -48,7 +48,7 @@ describe('leastSquaresProblem', () => {
     },
   );
 
-  it('names one and the same f with and without a gradient', () => {
+  it('returns the same f with and without a gradient', () => {
     const { residuals, variables } = network();
     const { fg, p0, residuals: compute } = leastSquaresProblem(residuals, variables);
     const r = new Float64Array(25);

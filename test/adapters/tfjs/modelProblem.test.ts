@@ -122,7 +122,7 @@ describe('fitFullBatch', () => {
 describe('data of one axis', () => {
   beforeEach(() => useBackend('cpu'));
 
-  it('count as columns, of which nothing is left', () =>
+  it('count as columns, and leave no tensor behind', () =>
     expectNoLeak(async () => {
       const model = sineModel();
       model.compile({ optimizer: 'sgd', loss: 'meanSquaredError' });

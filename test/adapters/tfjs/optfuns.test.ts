@@ -151,7 +151,7 @@ describe('what goes wrong in a loss', () => {
     }));
 });
 
-describe('what the caller breaks off', () => {
+describe('a run stopped by the caller', () => {
   beforeEach(() => useBackend('cpu'));
 
   it('by an aborted signal: the reason leaves unchanged, the variables hold the best point', () =>

@@ -116,7 +116,7 @@ describe('the run', () => {
   it.each([
     ['shuffled', 32, true],
     ['in order', 50, false],
-  ])('refuses mini-batches, %s, that are said to be all the data', async (_, batchSize, shuffle) => {
+  ])('refuses mini-batches, %s, declared as the full batch', async (_, batchSize, shuffle) => {
     const model = sineModel(6);
     const { x, y } = sineData();
     const optimizer = new LBFGSOptimizer({ fullBatch: true });
@@ -160,7 +160,7 @@ describe('the run', () => {
       tf.dispose([w, v, again]);
     }));
 
-  it('finds the variables of the loss, and looks again when others have come', () =>
+  it('finds the variables of the loss, and looks again when others have been added', () =>
     expectNoLeak(() => {
       const [w, other] = [variable(tf.tensor1d([4, 3])), variable(tf.scalar(1))];
       const optimizer = new BFGSOptimizer({ maxIterations: 15 });

@@ -103,7 +103,7 @@ describe('in a fresh process', () => {
   const run = (...args: string[]) => promisify(execFile)('node', [script, ...args], { cwd: root });
 
   it.each(['LBFGSOptimizer', 'BFGSOptimizer', 'SLBFGSOptimizer', 'ConjugateGradientOptimizer'])(
-    '%s continues as if never stopped',
+    '%s continues as if it had never stopped',
     async (name) => {
       const folder = mkdtempSync(join(tmpdir(), 'resume-'));
       const file = (part: string) => join(folder, part);

@@ -64,7 +64,7 @@ it.each([
     }),
 );
 
-it('goes along with weights that somebody else has set, and starts afresh from the average for gradients given', () =>
+it('adopts weights set from outside, and restarts from the average when given gradients', () =>
   expectNoLeak(() => {
     const w = variable(tf.tensor2d([2, -1, 0.5], [1, 3]));
     const optimizer = new SolverOptimizer(soap(options), bound);
@@ -93,7 +93,7 @@ it('goes along with weights that somebody else has set, and starts afresh from t
     w.dispose();
   }));
 
-it('leaves a model within its constraints, though an average of points that are may not be', () =>
+it('leaves a model within its constraints, even if the average of feasible points is not', () =>
   expectNoLeak(async () => {
     const model = tf.sequential({
       layers: [

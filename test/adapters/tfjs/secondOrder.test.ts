@@ -308,7 +308,7 @@ describe('hessianVector', () => {
       w.dispose();
     }));
 
-  it('adds up over parts of the data, and answers later the same', () =>
+  it('adds up over parts of the data, and is the same asynchronously', () =>
     expectNoLeak(async () => {
       const { x, y } = sineData();
       const model = sineModel();

@@ -43,7 +43,7 @@ describe.each(backends)('tfParams on %s', (backend) => {
       w.dispose();
     }));
 
-  it('keeps two variables apart that share their data', () =>
+  it('separates two variables that share their data', () =>
     expectNoLeak(() => {
       const start = tf.zeros([2]);
       const a = tf.variable(start);
@@ -70,7 +70,7 @@ describe.each(backends)('tfParams on %s', (backend) => {
       tf.dispose([w, clone, matrix]);
     }));
 
-  it('leaves no kernel with old weights: products and convolutions are those of a new model', () =>
+  it('leaves no kernel with old weights: products and convolutions equal those of a new model', () =>
     expectNoLeak(() => {
       const x = tf.randomNormal([3, 6, 6, 2], 0, 1, 'float32', 1);
       const made = () =>

@@ -140,7 +140,7 @@ describe('references', () => {
     expect(JSON.stringify(marked.toVega())).toContain('diamond');
   });
 
-  it('stand within the axes, though they be beyond the data', () => {
+  it('lie within the axes, even beyond the data', () => {
     const heights = (svg: string) =>
       [...svg.matchAll(/d="M[\d.]+,(-?[\d.]+)l7,7/g)].map(([, y]) => Number(y) + 7);
     for (const value of [1e-9, 1e3]) {

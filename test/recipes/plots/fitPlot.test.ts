@@ -47,7 +47,7 @@ describe('fitPlot', () => {
     expect(fitPlot(lists).toSVG()).toContain('<circle');
   });
 
-  it('refuses what is no fit, a model of several variables and bad attributes', () => {
+  it('refuses objects that are not fits, models of several variables and bad attributes', () => {
     expect(() => fitPlot({} as typeof fit)).toThrow(/fit must be the result of curveFit/);
     const plane = curveFit(
       ([u, v]: readonly [number, number], [a]: Float64Array) => a * u * v,

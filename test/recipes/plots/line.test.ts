@@ -66,7 +66,7 @@ describe('a line with a second quantity', () => {
     expect(both.layout['yaxis2']).toMatchObject({ title: { text: 'accuracy' } });
   });
 
-  it('is as before without one', () => {
+  it('is unchanged without one', () => {
     expect(line(pair).toPlotly().layout).not.toHaveProperty('yaxis2');
     expect(line(pair).toVega()).not.toHaveProperty('layer');
     expect(line(training, { right: 'accuracy' }).toSVG()).toContain('>loss</text>');

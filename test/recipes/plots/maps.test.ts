@@ -131,7 +131,7 @@ describe('the drawings', () => {
     expect(() => draw(data, { paths: [points as never] })).toThrow(/each path from onPlane/);
   });
 
-  it.each(Object.entries(drawings))('%s holds no number that is none, in any form', (_, draw) => {
+  it.each(Object.entries(drawings))('%s contains no NaN, in any form', (_, draw) => {
     for (const landscape of [data, holed]) {
       const plot = draw(landscape, { zscale: 'log', color: 'magma', paths: [{ name: 'a & b', path }] });
       expect(plot.toSVG()).not.toMatch(/NaN|undefined|Infinity/);
@@ -142,7 +142,7 @@ describe('the drawings', () => {
     }
   });
 
-  it('are had from a loss in one call, as from FluxOptTools', () => {
+  it('are made from a loss in one call, as in FluxOptTools', () => {
     const attributes = { color: 'turbo', npoints: 50, lnorm: 1, seed: 1234 } as const;
     const once = contourf(() => Math.log10(1 + bowl()), params, attributes);
     const svg = once.toSVG();

@@ -84,7 +84,7 @@ describe('curveFit agrees with SciPy', () => {
 describe('parameters', () => {
   const free = curveFit(named, t, y, { a: 3, b: 1, c: 1.2 });
 
-  it('go by name, in the order of the start', () => {
+  it('are named, in the order of the start', () => {
     expect(free.names).toEqual(['a', 'b', 'c']);
     expect(free.parameters).toEqual({ a: free.x[0], b: free.x[1], c: free.x[2] });
     expect([...free.x]).toEqual([...curveFit(decay, t, y, [3, 1, 1.2]).x]);
@@ -171,7 +171,7 @@ describe('statistics', () => {
     expect([...fit.fitted]).toEqual(x.map((xi) => expect.closeTo(meanY + b * (xi - meanX), 10)));
   });
 
-  it('so are its bands', () => {
+  it('of a line have the bands of the textbook', () => {
     const t975 = 2.7764451051977987; // of 4 degrees of freedom
     const { values: predicted, standardErrors, confidence, prediction } = fit.predict([0, 3.5, 10]);
     [0, 3.5, 10].forEach((at, i) => {

@@ -90,7 +90,7 @@ describe('a model that changes on its way', () => {
     expect(x[1]).toBeGreaterThanOrEqual(0.6);
   });
 
-  it('is not blamed for a NaN that the fit has left behind', () => {
+  it('is not blamed for a NaN that the fit stepped back from', () => {
     const { converged, message } = curveFit((at, p) => (p[1] > 1.2 ? NaN : decay(at, p)), t, y, [4, 1.1, 0]);
     expect(converged).toBe(true);
     expect(message).not.toContain('NaN');

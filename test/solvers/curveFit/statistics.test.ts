@@ -166,7 +166,7 @@ describe('methods refuse in their own name', () => {
     }
   });
 
-  it('a profile of what does not vary', () => {
+  it('a profile of a parameter that does not vary', () => {
     expect(() => fit.profile(0.95, ['slope'])).toThrow(
       new RangeError(`profile: no parameter "slope" that varies; there are ${fit.names.join(', ')}.`),
     );

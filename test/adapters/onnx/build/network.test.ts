@@ -111,7 +111,7 @@ describe('a network written with the builder', () => {
     await model.dispose();
   });
 
-  test('computes what its layers mean', async () => {
+  test('computes the formulas of its layers', async () => {
     const g = graph();
     const x = g.input('x', ['N', 2]);
     g.output('dense', g.dense(x, 2, { name: 'd' }));
@@ -226,7 +226,7 @@ describe('AdamW with clipping, warm-up and cosine decay on mini-batches', () => 
     await model.dispose();
   });
 
-  test('goes on bit for bit in another process, through JSON', async () => {
+  test('continues bit for bit in another process, through JSON', async () => {
     const whole = await adamw('float32');
     const expected = await minimizeAsync(whole.model.problem(whole.batches(-1)), whole.solver, {
       maxIterations: 30,
