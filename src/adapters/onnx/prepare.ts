@@ -4,7 +4,7 @@ import type { Builder } from './ir/builder.ts';
 import { valueInfo, type Value } from './ir/graph.ts';
 import type { Fault } from './ir/errors.ts';
 import { freeNames } from './passes/freeNames.ts';
-import { droppingInside, withoutDropout } from './passes/inference.ts';
+import { drawingInside, withoutDropout } from './passes/inference.ts';
 import type { DifferentiateOptions } from './options.ts';
 import { lower } from './passes/lower.ts';
 import type { ModelRead } from './passes/read.ts';
@@ -59,7 +59,7 @@ export function prepare<P extends Lifted>(
   if (dropout === 'off') withoutDropout(graph);
   const feedsNoise = noise === 'fed';
   const lowered = lower(graph, 'lower', { feedsNoise, platform: target });
-  if (feedsNoise) lowered.faults.push(...droppingInside(lowered.g));
+  if (feedsNoise) lowered.faults.push(...drawingInside(lowered.g));
   return { ...lowered, parameters, wrt: names.map(current), dataInputs, outputs, current };
 }
 

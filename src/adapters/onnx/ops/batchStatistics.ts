@@ -30,8 +30,7 @@ export const byBatchStatistics: Lowering = (g, node, attributes) => {
   const make = suitsOneNode(g, x) ? byOneNode : byParts;
   const [y, ...batches] = make(g, node, attributes);
   const next = [runningMean, runningVariance].map((running, k) => {
-    if (!g.constants.has(running)) return undefined;
-    g.statistics.push({ running, batch: batches[k], momentum });
+    if (g.constants.has(running)) g.statistics.push({ running, batch: batches[k], momentum });
     return node.output[k + 1] ? g.add(g.mul(momentum, running), g.mul(1 - momentum, batches[k])) : undefined;
   });
   return [y, ...next];

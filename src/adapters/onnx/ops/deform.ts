@@ -42,10 +42,8 @@ function blockPlaces(image: readonly number[], block: readonly number[], attribu
 /** Adds the columns of blocks, `[N, C·elements, positions]`, into the images they overlap in. */
 const col2Im: Lowering = (g, node, attributes) => {
   const [x, imageShape, blockShape] = node.input;
-  const image =
-    g.integersOf(imageShape) ?? refuse('the shape of its image is not known before the model runs.');
-  const block =
-    g.integersOf(blockShape) ?? refuse('the shape of its blocks is not known before the model runs.');
+  const [image, block] = [g.integersOf(imageShape), g.integersOf(blockShape)];
+  if (image === undefined || block === undefined) return [col2ImOf(g, x, imageShape, blockShape, attributes)];
   const places = blockPlaces(image, block, attributes);
   const columns = g.reshape(x, g.concat([g.sizes(x, [0]), g.integers([-1, places.length])], 0));
   const [size, rows] = [productOf(image), g.sizes(columns, [0, 1])];
@@ -54,6 +52,37 @@ const col2Im: Lowering = (g, node, attributes) => {
   const sums = g.scatterAdd(empty, index, columns, 2);
   return [g.reshape(g.slice(sums, 0, size, 2), g.concat([rows, g.integers(image)], 0))];
 };
+
+/** As {@link col2Im}, for an image or blocks whose shapes are known only at run time. */
+function col2ImOf(g: Builder, x: Value, imageShape: Value, blockShape: Value, attributes: Attributes): Value {
+  const axes =
+    g.shapeOf(imageShape)?.[0] ?? g.shapeOf(blockShape)?.[0] ?? attributes.ints('strides')?.length ?? '';
+  if (typeof axes !== 'number') refuse('the number of axes of its image is not known beforehand.');
+  const dilations = attributes.ints('dilations') ?? range(axes).map(() => 1);
+  const strides = attributes.ints('strides') ?? range(axes).map(() => 1);
+  const pads = attributes.ints('pads') ?? range(2 * axes).map(() => 0);
+  const of = (vector: Value, i: number) => g.slice(vector, i, i + 1, 0);
+  const integer = (value: number) => g.integers([value]);
+  const along = range(axes).map((i) => {
+    const [size, block] = [of(imageShape, i), of(blockShape, i)];
+    const reach = g.mul(g.sub(block, integer(1)), integer(dilations[i]));
+    const free = g.sub(g.add(size, integer(pads[i] + pads[i + axes] - 1)), reach);
+    const positions = g.add(g.div(free, integer(strides[i])), integer(1));
+    const starts = g.mul(g.places(positions, axes + i, 2 * axes), strides[i]);
+    const at = g.add(g.mul(g.places(block, i, 2 * axes), dilations[i]), starts, -pads[i]);
+    const inside = g.and(g.greaterOrEqual(at, 0), g.less(at, size));
+    return { at, inside, size };
+  });
+  const total = g.product(imageShape);
+  const row = along.reduce((place, { at, size }) => g.add(g.mul(place, size), at), g.integers([0]));
+  const inside = along.map((each) => each.inside).reduce((a, b) => g.and(a, b));
+  const places = g.reshape(g.where(inside, row, total), [1, 1, -1]);
+  const columns = g.reshape(x, g.concat([g.sizes(x, [0]), integer(-1), g.sizes(places, [2])], 0));
+  const rows = g.sizes(columns, [0, 1]);
+  const empty = g.filled(g.concat([rows, g.add(total, integer(1))], 0), 0, g.floatTypeOf(x));
+  const sums = g.scatterAdd(empty, g.expandLike(places, columns), columns, 2);
+  return g.reshape(g.slice(sums, 0, total, 2), g.concat([rows, imageShape], 0));
+}
 
 /** A grid of coordinates from −1 to 1, `[N, (D,) H, W, axes]`, transformed by the affine map theta. */
 const affineGrid: Lowering = (g, node, attributes) => {

@@ -13,7 +13,7 @@ import type { VjpRule } from '../ir/vjp.ts';
  */
 const dropout: VjpRule = ({ g, node, inputs: [x, ratio, training], dy }) => {
   const mode = training ? g.integersOf(training)?.[0] : 0;
-  if (mode === 0) return [dy];
+  if (mode === 0) return [dy, undefined, undefined];
   if (g.inside) refuse('in training mode inside a subgraph, it has no rule.');
   const kept = g.extraOutput(node, 1);
   const part = ratio ? g.sub(1, g.cast(ratio, g.floatTypeOf(x))) : g.scalar(0.5, g.floatTypeOf(x));

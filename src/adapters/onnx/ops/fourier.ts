@@ -1,9 +1,11 @@
+import type { Attributes } from '../ir/attributes.ts';
 import { refuse } from '../ir/errors.ts';
 import type { Builder } from '../ir/builder.ts';
 import type { Value } from '../ir/graph.ts';
 import { axisFrom, range } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
+import { alongGivenAxis } from './axisInput.ts';
 
 /** A complex tensor as two real ones; the imaginary part may be absent. */
 interface Complex {
@@ -76,15 +78,25 @@ const half = (g: Builder, length: Value) => g.add(g.div(length, g.integers([2]))
 /** The discrete Fourier transform along one axis, as a product with a matrix of cosines and sines. */
 const dft: Lowering = (g, node, attributes) => {
   const [x, dftLength, axisInput] = node.input;
+  const rank = g.rank(x);
+  // Up to opset 19 the axis is an attribute (the upgrade of opsets writes its default out); then an input, −2 by default.
+  if (!axisInput) return [dftAlong(g, x, dftLength, axisFrom(attributes.int('axis', -2), rank), attributes)];
+  const captured = dftLength ? [x, dftLength] : [x];
+  const along = (b: Builder, axis: number) => dftAlong(b, x, dftLength, axis, attributes);
+  return [alongGivenAxis(g, axisInput, rank - 1, captured, along, rank)];
+};
+
+function dftAlong(
+  g: Builder,
+  x: Value,
+  dftLength: Value | undefined,
+  axis: number,
+  attributes: Attributes,
+): Value {
   const inverse = attributes.int('inverse', 0) === 1;
   const onesided = attributes.int('onesided', 0) === 1;
   if (inverse && onesided) refuse('onesided with inverse has no rule.');
   const rank = g.rank(x);
-  // Up to opset 19 the axis is an attribute (the upgrade of opsets writes its default out); then an input, −2 by default.
-  const given = axisInput
-    ? (g.integersOf(axisInput)?.[0] ?? refuse('its axis is not known before the model runs.'))
-    : attributes.int('axis', -2);
-  const axis = axisFrom(given, rank);
   const { re, im } = complexOf(g, x);
   // Swaps the axis of the transform with the last one.
   const perm = range(rank - 1).map((i) => (i === axis ? rank - 2 : i === rank - 2 ? axis : i));
@@ -97,13 +109,11 @@ const dft: Lowering = (g, node, attributes) => {
   const frequencies = onesided ? half(g, length) : length;
   const result = transform(g, { re: placed(re), im: im && placed(im) }, { frequencies, length, inverse });
   const scale = (part: Value) => (inverse ? g.div(part, g.cast(length, g.floatTypeOf(x))) : part);
-  return [
-    joined(g, {
-      re: g.transpose(scale(result.re), perm),
-      im: g.transpose(scale(result.im), perm),
-    }),
-  ];
-};
+  return joined(g, {
+    re: g.transpose(scale(result.re), perm),
+    im: g.transpose(scale(result.im), perm),
+  });
+}
 
 /** The transforms of a signal's overlapping frames, each multiplied by a window. */
 const stft: Lowering = (g, node, attributes) => {

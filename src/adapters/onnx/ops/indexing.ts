@@ -106,30 +106,31 @@ const gatherElements: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) =>
   g.scatterAdd(g.zerosLike(x), indices, dy, attributes.int('axis', 0)),
 ];
 
-/** Turns lists of indices `[…, depth]` into row-major indices over the first `depth` axes of x. */
-function placesOf(g: Builder, x: Value, indices: Value, depth: number): Value {
+/**
+ * The elements of x, counted row by row, that lists of indices `[…, depth]` pick: `[n, m]`, where m is the number of
+ * elements after the first axes.
+ */
+function elementsOf(g: Builder, x: Value, indices: Value): Value {
+  const rank = g.rank(x);
+  const depth = g.sizes(indices, [-1]);
+  const first = (vector: Value) => g.slice(vector, 0, depth, 0);
   // Negative ones count from the end.
-  const counted = g.where(g.less(indices, 0), g.add(indices, g.sizes(x, range(depth))), indices);
-  const steps = range(depth).map((i) => g.product(g.sizes(x, range(depth - 1 - i, i + 1))));
-  return g.sum(g.mul(counted, g.concat(steps, 0)), [-1], false);
+  const counted = g.where(g.less(indices, 0), g.add(indices, first(g.shape(x))), indices);
+  const steps = g.concat(
+    range(rank).map((i) => g.product(g.sizes(x, range(rank - 1 - i, i + 1)))),
+    0,
+  );
+  const start = g.sum(g.mul(counted, first(steps)), [-1], false);
+  const m = g.slice(steps, g.sub(depth, g.integers([1])), depth, 0);
+  return g.add(g.reshape(start, [-1, 1]), g.places(m));
 }
 
 const gatherND: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) => {
   if (attributes.int('batch_dims', 0) !== 0)
-    refuse('batch_dims has a rule only if the rank of the indices is known before the model runs.');
-  const depth = depthOf(g, indices);
-  const m = g.product(g.sizes(x, range(g.rank(x) - depth, depth)));
-  const places = placesOf(g, x, indices, depth);
-  return [g.reshapeLike(addRows(g, dy, places, g.product(g.sizes(x, range(depth))), m), x)];
+    refuse('batch_dims has a rule where the rank of its indices is known beforehand.');
+  const zeros = g.filled(g.size(x), 0, g.dtypeOf(x));
+  return [g.reshapeLike(g.scatterAdd(zeros, g.flat(elementsOf(g, x, indices)), g.flat(dy), 0), x)];
 };
-
-/** Returns the length of each list of indices. */
-function depthOf(g: Builder, indices: Value): number {
-  const depth = g.shapeOf(indices)?.at(-1);
-  return typeof depth === 'number'
-    ? depth
-    : refuse('the last size of its indices is not known before the model runs.');
-}
 
 /**
  * Writes a ScatterND with the reduction max, min or mul as a ScatterElements: ONNX Runtime's ScatterND writes in several
@@ -139,11 +140,7 @@ const byElements: Lowering = (g, node, attributes) => {
   const reduction = attributes.string('reduction', 'none');
   if (!['max', 'min', 'mul'].includes(reduction)) return undefined;
   const [data, indices, updates] = node.input;
-  const depth = depthOf(g, indices);
-  const m = g.product(g.sizes(data, range(g.rank(data) - depth, depth)));
-  const places = g.reshape(placesOf(g, data, indices, depth), [-1, 1]);
-  const elements = g.flat(g.add(g.mul(places, m), g.places(m)));
-  const written = [g.flat(data), elements, g.flat(updates)];
+  const written = [g.flat(data), g.flat(elementsOf(g, data, indices)), g.flat(updates)];
   return [g.reshapeLike(g.op('ScatterElements', written, { axis: 0, reduction }), data)];
 };
 

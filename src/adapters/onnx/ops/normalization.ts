@@ -83,13 +83,12 @@ const rms: VjpRule = (c) => {
   return [needs(0) && through(), needs(1) && g.sumTo(g.mul(dy, xhat), scale)];
 };
 
-/** By running statistics, an affine map; the statistics are no parameters. */
+/** Normalization by running statistics, an affine map. */
 const batch: VjpRule = (c) => {
   const { g, node, dy, needs, attributes } = c;
   const [x, scale, , mean, variance] = c.inputs;
   if (isByBatch(node)) return throughBatch(c);
   if (attributes.int('training_mode', 0) !== 0) refuse('in training mode inside a subgraph, it has no rule.');
-  if (needs(3) || needs(4)) refuse('its running statistics are no parameters: leave them out of wrt.');
   const reciprocal = g.div(1, g.sqrt(g.add(variance, epsilonOf(c.attributes))));
   const axes = exceptChannels(g, x);
   const centered = () => g.sub(x, alongChannels(g, mean, x));
@@ -97,6 +96,8 @@ const batch: VjpRule = (c) => {
     needs(0) && g.mul(dy, alongChannels(g, g.mul(scale, reciprocal), x)),
     needs(1) && g.mul(reciprocal, g.sum(g.mul(dy, centered()), axes, false)),
     needs(2) && g.sum(dy, axes, false),
+    needs(3) && g.neg(g.mul(scale, reciprocal, g.sum(dy, axes, false))),
+    needs(4) && g.mul(-0.5, scale, g.pow(reciprocal, 3), g.sum(g.mul(dy, centered()), axes, false)),
   ];
 };
 
@@ -195,6 +196,13 @@ const localResponse: Lowering = (g, node, attributes) => {
   return [g.mul(x, g.pow(scale, -attributes.float('beta', 0.75)))];
 };
 
+/** (x − mean) / (deviation + 1e-9) over some axes. */
+const meanAndVariance: Lowering = (g, { input: [x] }, attributes) => {
+  const axes = attributes.ints('axes') ?? [0, 2, 3];
+  const centered = g.sub(x, g.mean(x, axes));
+  return [g.div(centered, g.add(g.sqrt(g.mean(g.square(centered), axes)), 1e-9))];
+};
+
 function upgradeBatch({ node, attributes, from, drop }: UpgradeContext): void {
   if (from >= 14) return;
   if (from < 9 && attributes.int('spatial', 1) !== 1) refuse('spatial = 0 is not converted.');
@@ -254,5 +262,9 @@ export const normalization: OpTable = {
   },
   LRN: { infer: sameType, samples: imageSamples, as: { float64: localResponse } },
   LpNormalization: { infer: sameType, samples: samplesOffAxis(-1, 'it normalizes over the batch'), vjp: lp },
-  MeanVarianceNormalization: { infer: sameType, samples: meanVariance },
+  MeanVarianceNormalization: {
+    infer: sameType,
+    samples: meanVariance,
+    as: { lower: meanAndVariance },
+  },
 };

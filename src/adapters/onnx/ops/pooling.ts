@@ -1,9 +1,11 @@
+import type { NodeProto } from 'onnx-buf';
 import type { AttributeValues } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import { spatialAxes } from '../ir/channels.ts';
 import { refuse } from '../ir/errors.ts';
 import type { InferRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
+import { nodeOf } from '../ir/node.ts';
 import type { Lowering, Op, OpTable } from '../ir/op.ts';
 import { isStatic, range, unknownShape } from '../ir/shape.ts';
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';
@@ -88,14 +90,22 @@ const maxPool: VjpRule = (c) => {
 type Spread = (dy: Value) => Value;
 
 const maxPoolByIndices = ({ g, node, inputs: [x], attributes }: VjpContext): Spread => {
-  if (attributes.int('storage_order', 0) !== 0) refuse('storage_order = 1 has no rule.');
   refuseDilatedSame(attributes);
-  const places = g.extraOutput(node, 1);
+  const byColumns = attributes.int('storage_order', 0) !== 0;
+  const places = byColumns ? placesByRows(g, node) : g.extraOutput(node, 1);
   return (dy) => {
     const zeros = g.filled(g.size(x), 0, g.dtypeOf(x));
     return g.reshapeLike(g.scatterAdd(zeros, g.flat(places), g.flat(dy), 0), x);
   };
 };
+
+/** The indices of a MaxPool that counts them column by column, counted row by row. */
+function placesByRows(g: Builder, { opType, input, attribute }: NodeProto): Value {
+  const again = nodeOf(opType, input, [g.fresh(opType), g.fresh(opType)]);
+  again.attribute = attribute.filter(({ name }) => name !== 'storage_order');
+  g.append(again);
+  return again.output[1];
+}
 
 const placesIn = (kernel: readonly number[]) => kernel.reduce((a, b) => a * b, 1);
 
@@ -201,6 +211,19 @@ const lpPool: Lowering = (g, node, attributes) => {
   return [g.where(origin, 0, g.pow(g.where(origin, 1, sum), 1 / p))];
 };
 
+/** Writes what a MaxPool kept to the places that it came from, counted over the whole result, among zeros. */
+const maxUnpool: Lowering = (g, { input: [x, places, given] }, attributes) => {
+  const kernel = attributes.ints('kernel_shape') ?? refuse('it has no kernel_shape.');
+  const strides = attributes.ints('strides') ?? kernel.map(() => 1);
+  const pads = attributes.ints('pads') ?? kernel.flatMap(() => [0, 0]);
+  const more = kernel.map((size, i) => size - strides[i] - pads[i] - pads[i + kernel.length]);
+  const spatial = g.add(g.mul(g.sizes(x, spatialAxes(g, x)), g.integers(strides)), g.integers(more));
+  const shape = given || g.concat([g.sizes(x, [0, 1]), spatial], 0);
+  const zeros = g.filled(g.product(shape), 0, g.floatTypeOf(x));
+  const written = g.op('ScatterElements', [zeros, g.flat(places), g.flat(x)], { axis: 0 });
+  return [g.reshape(written, shape)];
+};
+
 const globalPool = (float64: Lowering, vjp?: VjpRule): Op => ({
   infer: inferGlobalPool,
   samples: imageSamples,
@@ -210,6 +233,7 @@ const globalPool = (float64: Lowering, vjp?: VjpRule): Op => ({
 
 /** Poolings. */
 export const pooling: OpTable = {
+  MaxUnpool: { as: { read: maxUnpool } },
   MaxPool: { infer: inferPool, samples: imageSamples, as: { lower: withoutCeil }, vjp: maxPool },
   AveragePool: {
     infer: inferPool,

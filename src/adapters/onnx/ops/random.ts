@@ -2,6 +2,7 @@ import type { Attributes } from '../ir/attributes.ts';
 import type { InferRule } from '../ir/facts.ts';
 import type { Draw } from '../ir/noise.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
+import { unknownDimension } from '../ir/shape.ts';
 import { DType, isFloat } from '../ir/tensor.ts';
 import { flat } from '../ir/vjp.ts';
 import { sameType } from './common.ts';
@@ -38,6 +39,24 @@ const bernoulli: Lowering = (g, node) => {
   return [g.cast(g.op('Less', [numbers, p]), g.dtypeOf(node.output[0]) ?? g.floatTypeOf(p))];
 };
 
+/**
+ * The classes at which the cumulative probabilities of each row pass uniform numbers; x holds logarithms of
+ * probabilities, up to a constant.
+ */
+const multinomial: Lowering = (g, node, attributes) => {
+  if (!g.feedsNoise) return undefined;
+  const [x] = node.input;
+  const count = g.integers([attributes.int('sample_size', 1)]);
+  const like = g.expand(g.slice(x, 0, 1, 1), g.concat([g.sizes(x, [0]), count], 0));
+  const numbers = g.addNoise(node, like, g.floatTypeOf(x), { kind: 'uniform', low: 0, high: 1 });
+  const sums = g.op('CumSum', [g.softmax(x, 1), g.scalar(1, DType.INT64)]);
+  const passed = g.greaterOrEqual(g.unsqueeze(numbers, [2]), g.unsqueeze(sums, [1]));
+  const classes = g.sum(g.cast(passed, DType.INT64), [2], false);
+  // The last sum may be less than 1 by rounding.
+  const last = g.sub(g.sizes(x, [1]), g.integers([1]));
+  return [g.cast(g.min(classes, last), attributes.int('dtype', DType.INT32))];
+};
+
 /** Type of an op whose shape is an attribute. */
 const fromAttributes: InferRule = ({ attributes }) => [
   { dtype: attributes.int('dtype', DType.FLOAT), shape: attributes.ints('shape') },
@@ -54,6 +73,16 @@ export const randomOps: OpTable = {
       { dtype: c.attributes.int('dtype', c.dtype(0) ?? DType.UNDEFINED) || undefined, shape: c.shape(0) },
     ],
     as: { lower: bernoulli },
+    vjp: flat,
+  },
+  Multinomial: {
+    infer: (c) => [
+      {
+        dtype: c.attributes.int('dtype', DType.INT32),
+        shape: c.shape(0) && [c.shape(0)?.[0] ?? unknownDimension(), c.attributes.int('sample_size', 1)],
+      },
+    ],
+    as: { lower: multinomial },
     vjp: flat,
   },
 };

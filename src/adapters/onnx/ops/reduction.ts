@@ -107,14 +107,10 @@ const extremum: Reduction = (g, x, y, dy, axes) => {
  * give the right gradient and second derivative.
  */
 const product: Reduction = (g, x, _y, dy, axes) => {
-  if (typeof axes === 'string') refuse('its axes are known only at run time; make them constant.');
+  if (typeof axes === 'string') return productByQuotients(g, x, dy, axes);
   const rest = range(g.rank(x)).filter((axis) => !axes.includes(axis));
   const count = productOf(axes.map((axis) => g.shapeOf(x)?.[axis] ?? ''));
-  if (typeof count !== 'number' || count > 1024) {
-    refuse(
-      'a product has a rule only for at most 1024 factors, whose number is known before the model runs.',
-    );
-  }
+  if (typeof count !== 'number' || count > 1024) return productByQuotients(g, x, dy, g.integers(axes));
   const last = [...rest, ...axes];
   const moved = g.transpose(x, last);
   const factors = g.reshape(
@@ -127,6 +123,21 @@ const product: Reduction = (g, x, _y, dy, axes) => {
   const others = g.op('ReduceProd', [left, g.integers([-1])], { keepdims: 0 });
   return g.mul(dy, g.transpose(g.reshapeLike(others, moved), inverse(last)));
 };
+
+/**
+ * As {@link product}, by division, for any number of factors along any axes. The product of the elements other than 0 is
+ * divided by the element. If one other element is 0, it becomes a factor, so the second derivative is right, too.
+ */
+function productByQuotients(g: Builder, x: Value, dy: Value, axes: Value): Value {
+  const isZero = g.equal(x, 0);
+  const safe = g.where(isZero, 1, x);
+  const quotient = g.div(g.op('ReduceProd', [safe, axes]), safe);
+  const [zero, zeros] = [g.mask(isZero, x), g.where(isZero, x, 0)];
+  const count = g.sub(g.sum(zero, axes), zero);
+  const other = g.sub(g.sum(zeros, axes), zeros);
+  const product = g.where(g.equal(count, 0), quotient, g.where(g.equal(count, 1), g.mul(other, quotient), 0));
+  return g.mul(dy, product);
+}
 
 /** x/‖x‖, and 0 at the origin, as in PyTorch. */
 const norm: Reduction = (g, x, y, dy) => {

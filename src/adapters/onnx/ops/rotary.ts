@@ -20,23 +20,20 @@ const last = 2 ** 31 - 1;
 
 /** Rotates the pairs of heads `[B, N, S, H]` by the angles of their positions. */
 export function rotated(g: Builder, x: Value, { cos, sin, interleaved, size }: Rotation): Value {
-  const width = g.shapeOf(x)?.at(-1);
-  const part =
-    size ||
-    (typeof width === 'number' ? width : refuse('the size of its heads is not known before the model runs.'));
-  const all = part === width;
-  const turned = all ? x : g.slice(x, 0, part, -1);
+  const all = size === 0 || size === g.shapeOf(x)?.at(-1);
+  const turned = all ? x : g.slice(x, 0, size, -1);
+  const half = g.div(g.sizes(turned, [-1]), g.integers([2]));
   const along = (v: Value) => g.unsqueeze(v, g.rank(v) === 2 ? [0, 1] : [1]);
   const [c, s] = [along(cos), along(sin)];
   const halves = interleaved
     ? [0, 1].map((from) => g.slices(turned, g.integers([from]), g.integers([last]), [-1], g.integers([2])))
-    : [g.slice(turned, 0, part / 2, -1), g.slice(turned, part / 2, part, -1)];
+    : [g.slice(turned, 0, half, -1), g.slice(turned, half, last, -1)];
   const [a, b] = halves;
   const [first, second] = [g.sub(g.mul(c, a), g.mul(s, b)), g.add(g.mul(s, a), g.mul(c, b))];
   const joined = interleaved
     ? g.reshapeLike(g.concat([g.unsqueeze(first, [4]), g.unsqueeze(second, [4])], 4), turned)
     : g.concat([first, second], 3);
-  return all ? joined : g.concat([joined, g.slice(x, part, last, -1)], 3);
+  return all ? joined : g.concat([joined, g.slice(x, size, last, -1)], 3);
 }
 
 /** Applies `work` to the heads of `[B, S, N·H]`; a value with four axes already consists of heads. */

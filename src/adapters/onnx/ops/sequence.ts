@@ -1,19 +1,22 @@
-import { refuse } from '../ir/errors.ts';
+import { opKey } from '../ir/domain.ts';
+import type { Attributes } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
 import { meet, onlyFirst, rankOfInput, unclear, type SampleRule } from '../ir/samples.ts';
 import { scan } from '../ir/scan.ts';
 import { axisFrom, range } from '../ir/shape.ts';
 import type { VjpRule } from '../ir/vjp.ts';
+import { alongGivenAxis } from './axisInput.ts';
 import { sameType } from './common.ts';
 
 /** Cumulative product, step by step along the axis, so that its gradient is right at zeros too. */
-const cumProd: Lowering = (g, node, attributes) => {
-  const [x, which] = node.input;
+const cumProd: Lowering = (g, { input: [x, which] }, attributes) => [
+  alongGivenAxis(g, which, g.rank(x), [x], (b, axis) => productsAlong(b, x, axis, attributes)),
+];
+
+function productsAlong(g: Builder, x: Value, axis: number, attributes: Attributes): Value {
   const rank = g.rank(x);
-  const axis = axisFrom(
-    g.integersOf(which)?.[0] ?? refuse('its axis is not known before the model runs.'),
-    rank,
-  );
   // Swaps the axis with the first one.
   const perm = range(rank).map((i) => (i === 0 ? axis : i === axis ? 0 : i));
   const exclusive = attributes.int('exclusive', 0) === 1;
@@ -32,8 +35,8 @@ const cumProd: Lowering = (g, node, attributes) => {
       return { states: [next], results: [exclusive ? s.identity(before) : next] };
     },
   );
-  return [g.transpose(results[0], perm)];
-};
+  return g.transpose(results[0], perm);
+}
 
 const cumulativeSamples: SampleRule = (c) => {
   const samples = onlyFirst(c);
@@ -58,8 +61,17 @@ const reverseSequence: VjpRule = ({ g, inputs: [, lengths], dy, attributes }) =>
   }),
 ];
 
-/** Ops along a sequence. */
+/** The tensor that an Optional holds, or that is given in its place. */
+const element: Lowering = (g, { input: [x] }) => {
+  const maker = g.makerOf(x);
+  const held = maker && opKey(maker) === 'Optional' ? maker.input[0] : undefined;
+  if (held) return [g.identity(held)];
+  return g.dtypeOf(x) === undefined ? undefined : [g.identity(x)];
+};
+
+/** Ops along a sequence, and of optional values. */
 export const sequences: OpTable = {
+  OptionalGetElement: { as: { read: element } },
   CumSum: { infer: sameType, samples: cumulativeSamples, vjp: cumSum },
   CumProd: { as: { read: cumProd } },
   ReverseSequence: { infer: sameType, vjp: reverseSequence },

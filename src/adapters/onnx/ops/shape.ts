@@ -1,6 +1,6 @@
 import { refuse } from '../ir/errors.ts';
 import { LONGEST, type ContentRule, type InferContext, type InferRule } from '../ir/facts.ts';
-import type { OpTable } from '../ir/op.ts';
+import type { Lowering, OpTable } from '../ir/op.ts';
 import {
   batchSymbol,
   meet,
@@ -205,6 +205,27 @@ const transpose: VjpRule = ({ g, inputs: [x], dy, attributes }) => {
   return [g.transpose(dy, inverse(perm))];
 };
 
+/** Makes scalars of the inputs of a Range: ONNX Runtime accepts vectors of one number when it runs, but not when it loads. */
+const scalarRange: Lowering = (g, { input }) => {
+  if (input.every((value) => (g.shapeOf(value)?.length ?? 0) === 0)) return undefined;
+  return [
+    g.op(
+      'Range',
+      input.map((value) => (g.shapeOf(value)?.length ? g.reshape(value, []) : value)),
+    ),
+  ];
+};
+
+/** start + i·delta. Their number changes in steps, so `limit` has no gradient. */
+const rangeRule: VjpRule = ({ g, inputs: [start, , delta], dy, needs }) => {
+  const places = () => g.cast(g.places(g.sizes(dy, [0])), g.floatTypeOf(dy));
+  return [
+    needs(0) && g.reshapeLike(g.sumOfAll(dy), start),
+    undefined,
+    needs(2) && g.reshapeLike(g.sumOfAll(g.mul(dy, places())), delta),
+  ];
+};
+
 /** Ops that reshape tensors, and ops that compute shapes. */
 export const shapes: OpTable = {
   Reshape: {
@@ -281,5 +302,7 @@ export const shapes: OpTable = {
       return [{ dtype: c.dtype(0), shape: [length] }];
     },
     content: rangeOf,
+    as: { lower: scalarRange },
+    vjp: rangeRule,
   },
 };

@@ -4,7 +4,7 @@ import { opKey } from '../ir/domain.ts';
 import type { Value } from '../ir/graph.ts';
 import { isCopy } from '../ir/node.ts';
 import type { Op, OpTable, UpgradeContext } from '../ir/op.ts';
-import type { VjpRule } from '../ir/vjp.ts';
+import { flat, type VjpRule } from '../ir/vjp.ts';
 import { sameType, samplesOffAxis } from './common.ts';
 
 const softmax: VjpRule = ({ g, outputs: [made], dy, attributes }) => {
@@ -51,6 +51,5 @@ const alongAxis = (vjp?: VjpRule): Op => ({
 export const softmaxOps: OpTable = {
   Softmax: alongAxis(softmax),
   LogSoftmax: alongAxis(logSoftmax),
-  // Its gradient is zero or undefined everywhere.
-  Hardmax: alongAxis(),
+  Hardmax: alongAxis(flat),
 };

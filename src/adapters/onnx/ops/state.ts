@@ -25,16 +25,26 @@ const causalConv: Lowering = (g, node, attributes) => {
   const activation = attributes.string('activation', 'none');
   if (!['none', 'silu', 'swish'].includes(activation)) refuse(`activation ${activation} has no rule.`);
   const [channels, , size] = g.shapeOf(weight) ?? [];
-  if (typeof channels !== 'number' || typeof size !== 'number')
-    refuse('the shape of its weights is not known before the model runs.');
-  const before =
-    past || g.filled(g.concat([g.sizes(x, [0, 1]), g.integers([size - 1])], 0), 0, g.floatTypeOf(x));
+  const reach = g.sub(g.sizes(weight, [2]), g.integers([1]));
+  const before = past || g.filled(g.concat([g.sizes(x, [0, 1]), reach], 0), 0, g.floatTypeOf(x));
   const all = size === 1 && !past ? x : g.concat([before, x], 2);
-  const y = g.op('Conv', [all, weight, bias || undefined], { group: channels });
+  const y =
+    typeof channels === 'number' && typeof size === 'number'
+      ? g.op('Conv', [all, weight, bias || undefined], { group: channels })
+      : byWindows(g, all, weight, bias);
   const length = g.sizes(all, [2]);
-  const state = g.slice(all, g.sub(length, g.integers([size - 1])), length, 2);
+  const state = g.slice(all, g.sub(length, reach), length, 2);
   return [activation === 'none' ? y : g.mul(y, g.sigmoid(y)), state];
 };
+
+/** The same convolution if the number of channels, an attribute of Conv, is known only at run time. */
+function byWindows(g: Builder, x: Value, weight: Value, bias: Value | undefined): Value {
+  const size = g.sizes(weight, [2]);
+  const steps = g.add(g.sub(g.sizes(x, [2]), size), g.integers([1]));
+  const windows = g.gather(x, g.add(g.places(steps, 0, 2), g.places(size, 1, 2)), 2);
+  const y = g.sum(g.mul(windows, weight), [3], false);
+  return bias ? g.add(y, g.reshape(bias, [-1, 1])) : y;
+}
 
 /** Splits the heads of a packed tensor into a sequence, `[B, T, H·D] → [T, B, H, D]`. */
 const steps = (g: Builder, x: Value, heads: number) =>

@@ -34,8 +34,20 @@ export function mayDrop(bytes: Uint8Array): boolean {
   return within(graph) || functions.some(within);
 }
 
-/** Returns the faults of Dropout nodes in training mode inside subgraphs: their masks cannot be fed. */
-export const droppingInside = (g: Builder): Fault[] => g.proto.node.flatMap((node) => inner(g, node));
+/**
+ * Returns the faults of nodes in subgraphs that draw random numbers, such as Dropout in training mode: these cannot be
+ * fed.
+ */
+export const drawingInside = (g: Builder): Fault[] => g.proto.node.flatMap((node) => inner(g, node));
+
+const drawing = new Set([
+  'Bernoulli',
+  'Multinomial',
+  'RandomNormal',
+  'RandomNormalLike',
+  'RandomUniform',
+  'RandomUniformLike',
+]);
 
 const inner = (g: Builder, node: NodeProto): Fault[] =>
   subgraphsOf(node).flatMap((body) => {
@@ -43,12 +55,16 @@ const inner = (g: Builder, node: NodeProto): Fault[] =>
     return body.node.flatMap((each) => {
       const mode = opKey(each) === 'Dropout' ? each.input[2] : '';
       const drops = mode && !off.has(mode) && g.integersOf(mode)?.[0] !== 0;
-      return [...(drops ? [faultOf(each, new Refusal(UNFED))] : []), ...inner(g, each)];
+      const reason = drops ? UNFED : drawing.has(opKey(each)) ? DRAWN : undefined;
+      return [...(reason ? [faultOf(each, new Refusal(reason))] : []), ...inner(g, each)];
     });
   });
 
 const UNFED =
   "in training mode inside a subgraph, its mask cannot be fed; use dropout: 'off' to train without it.";
+
+const DRAWN =
+  'inside a subgraph, it cannot be fed random numbers, and would draw new ones at each evaluation; make them an input of the model.';
 
 /** Switches a node to inference mode; returns nodes for its other outputs, which are the unchanged statistics. */
 function batchNormalization(node: NodeProto): NodeProto[] {

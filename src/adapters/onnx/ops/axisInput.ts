@@ -1,0 +1,41 @@
+import type { GraphProto } from 'onnx-buf';
+import { bodyIn } from '../ir/body.ts';
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import { axisFrom } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
+
+/**
+ * Builds an op along an axis that is an input: where only run time tells the axis, once for each that it may be, and an If
+ * chooses among them.
+ *
+ * @param which - the axis, a scalar of integers; negative ones count from the last
+ * @param count - number of axes that it may be
+ * @param captured - values that `build` reads
+ */
+export function alongGivenAxis(
+  g: Builder,
+  which: Value,
+  count: number,
+  captured: readonly Value[],
+  build: (g: Builder, axis: number) => Value,
+  negativeFrom = count,
+): Value {
+  const known = g.integersOf(which)?.[0];
+  if (known !== undefined) return build(g, axisFrom(known, negativeFrom));
+  const given = g.reshape(g.cast(which, DType.INT64), []);
+  const axis = g.where(g.less(given, 0), g.add(given, negativeFrom), given);
+  const choose = (b: Builder, k: number): Value => {
+    if (k === count - 1) return build(b, k);
+    const branch = (make: (inner: Builder) => Value): GraphProto => {
+      const inner = bodyIn(b, [...captured, axis]);
+      inner.addOutput(inner.fresh('out'), make(inner));
+      return inner.proto;
+    };
+    return b.op('If', [b.equal(axis, k)], {
+      then_branch: branch((inner) => build(inner, k)),
+      else_branch: branch((inner) => choose(inner, k + 1)),
+    });
+  };
+  return choose(g, 0);
+}
