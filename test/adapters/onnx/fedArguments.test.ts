@@ -26,6 +26,7 @@ describe('arguments that are fed', () => {
     [-1, { reverse: 1 }],
     [-3, { exclusive: 1, reverse: 1 }],
   ])('CumProd along axis %i, %o', async (axis, attributes) => {
+    expect.hasAssertions();
     const x: Input = { shape: [2, 3, 2], values: [1, -2, 0, 3, 0.5, 2, 1.5, -1, 2, 0, 3, 0] };
     await both(
       { x, axis: whole([], [axis]) },
