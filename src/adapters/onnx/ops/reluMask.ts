@@ -11,9 +11,9 @@ const masked = new WeakMap<Builder, Map<Value, Value>>();
 
 /** Products, whose sums would carry an infinity or NaN of one element on to others. */
 const products = new Set(['Conv', 'ConvTranspose', 'MatMul', 'Gemm']);
-/** Ops that hand on what such products give. */
+/** Ops that only rearrange the elements of such products. */
 const carriers = new Set(['Reshape', 'Transpose']);
-/** Nodes to look at, from a product on. */
+/** Greatest number of nodes searched for a product. */
 const DEPTH = 4;
 
 function isOfProducts(g: Builder, value: Value, depth = DEPTH): boolean {
