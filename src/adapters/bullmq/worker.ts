@@ -92,7 +92,7 @@ export async function startWorker<Data>(
     const { data } = job;
     if (job.name !== kind) {
       throw new bullmq.UnrecoverableError(
-        `${name}: the job is a ${job.name}, but ${where} serves ${kind}; use another queue for it.`,
+        `${name}: the job is a ${job.name}, but ${where} serves ${kind}s; use another queue for it.`,
       );
     }
     const key = messageKey(data.base, data.question);

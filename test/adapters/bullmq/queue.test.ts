@@ -206,7 +206,7 @@ describe.skipIf(!hasRedis)('a queue', () => {
     const { name } = await served('problems');
     const executor = bullmqExecutor({ connection: redis.connection, queue: 'problems' });
     await expect(landscapeAsync(network, { npoints: 3, executor })).rejects.toThrow(
-      `bullmqExecutor: ${name}: the job is a tile, and serveProblem answers to shard; use another queue for it.`,
+      `bullmqExecutor: ${name}: the job is a tile, but serveProblem serves shards; use another queue for it.`,
     );
   });
 
