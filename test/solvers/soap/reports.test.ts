@@ -108,6 +108,7 @@ describe('blocks', () => {
       { oneSided: true },
       ['3 6 0 6'],
     ],
+    ['empty tensors make none', [kernel(undefined, 0, 3), bias(4)], {}, ['1 4 0 0']],
     ['only sides longer than 1 are rotated', [kernel(undefined, 1, 5)], {}, ['1 5 0 5']],
     [
       'parts of a side are as equal as can be',
