@@ -48,14 +48,14 @@ describe('blocks', () => {
     for (const precision of ['float64', 'float32'] as const) {
       for (const oneSided of [true, false]) {
         const { blocks, memory } = startOf(problemOf(layoutOf(specs)), { oneSided }, precision);
-        const places = blocks
-          .flatMap(({ left, right, firstMoment, secondMoment, paddedRows, paddedCols }) => [
-            ...[left, right].flatMap((side) =>
-              side ? [side.factor, side.basis].map((at) => [at, side.paddedSize ** 2]) : [],
-            ),
-            ...[firstMoment, secondMoment].map((at) => [at, paddedRows * paddedCols]),
-          ])
-          .sort(([a], [b]) => a - b);
+        const places: [at: number, length: number][] = [];
+        for (const { left, right, firstMoment, secondMoment, paddedRows, paddedCols } of blocks) {
+          for (const side of [left, right]) {
+            if (side) for (const at of [side.factor, side.basis]) places.push([at, side.paddedSize ** 2]);
+          }
+          for (const at of [firstMoment, secondMoment]) places.push([at, paddedRows * paddedCols]);
+        }
+        places.sort(([p], [q]) => p - q);
         let end = 0;
         for (const [at, length] of places) {
           expect(at).toBe(end);
