@@ -2,23 +2,23 @@ import { checkOptions, finitePositive, numberBetween, oneOf } from '../core/opti
 import { EPSILON } from '../core/epsilon.ts';
 import { askResiduals, type Scheme } from '../core/jacobian.ts';
 import { normInf, subtract } from '../core/vector.ts';
-import {
-  boundRule,
-  boxIn,
-  boxOf,
-  heldBy,
-  measureInBox,
-  project,
-  type Bound,
-  type Box,
-} from '../core/bounds.ts';
-import { scaledSquare } from './leastSquares/dampedSystem.ts';
+import { boundRule, boxIn, boxOf, measureInBox, project, type Bound, type Box } from '../core/bounds.ts';
+import { hold } from './leastSquares/dampedSystem.ts';
 import { dense } from './leastSquares/dense.ts';
 import { dual } from './leastSquares/dual.ts';
 import { accelerate, cutToBox, moveBy } from './leastSquares/geodesicStep.ts';
+import { dampingOfShortStep, FIRST_DAMPING, startRadius } from './leastSquares/firstDamping.ts';
+import {
+  followDamping,
+  lengthOf,
+  nextRadius,
+  solveWithin,
+  strays,
+  unbentRadius,
+} from './leastSquares/trustRegion.ts';
 import { iterative } from './leastSquares/iterative.ts';
 import { chooseScale, raiseScale, WIDE_SPREAD } from './leastSquares/linearModel.ts';
-import { newState, type LevenbergMarquardtState, type Method } from './leastSquares/state.ts';
+import { newState, swap, type LevenbergMarquardtState, type Method } from './leastSquares/state.ts';
 import type { LinearSolver } from './leastSquares/linearSolver.ts';
 import type { Asks } from '../core/question.ts';
 import type { Setting, Solver, StepOutcome } from '../core/solver.ts';
@@ -51,6 +51,14 @@ export interface LevenbergMarquardtOptions {
    */
   readonly acceleration?: boolean | 'auto';
   /**
+   * What limits a step: the damping itself, which suits problems with many unknowns, or a radius that ‖Dδ₁‖ may not exceed,
+   * for which a damping is found each time. With few unknowns, the radius takes fewer evaluations, and finds the solution
+   * from more starts.
+   *
+   * @defaultValue `'damping'`
+   */
+  readonly control?: 'damping' | 'radius';
+  /**
    * Formula of the Jacobian where the problem writes none.
    *
    * @defaultValue `'auto'`: `'2-point'` until no step lowers f, then `'3-point'`
@@ -77,10 +85,6 @@ export interface LevenbergMarquardtOptions {
   readonly upper?: Bound;
 }
 
-/** First damping where the unknowns are of one kind. */
-const FIRST_DAMPING = 1e-3;
-/** Least first damping where they are not: nearly a Gauss–Newton step. */
-const LEAST_FIRST_DAMPING = 1e-12;
 /** Damping stays within these, in units of the first J. */
 const LEAST_DAMPING = 1e-20;
 const MOST_DAMPING = 1e32;
@@ -130,6 +134,7 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
       allowed: "true, false or 'auto'",
       accepts: (v) => typeof v === 'boolean' || v === 'auto',
     },
+    control: oneOf('damping', 'radius'),
     differences: oneOf('auto', '2-point', '3-point'),
     method: oneOf('auto', 'dense', 'dual', 'iterative'),
     tolerance: numberBetween(0, 1),
@@ -137,7 +142,7 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
     upper: boundRule,
   });
   const { damping, scaling = 'auto', acceleration = true, differences = 'auto', method = 'auto' } = options;
-  const { tolerance = 0.1 } = options;
+  const { control = 'damping', tolerance = 0.1 } = options;
   const maxBend = acceleration === 'auto' ? MAX_BEND_AUTO : MAX_BEND;
   const { lower = -Infinity, upper = Infinity } = options;
   const isFree = (lower ?? -Infinity) === -Infinity && (upper ?? Infinity) === Infinity;
@@ -158,11 +163,47 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
     // The dual form without J is that of the identity.
     if (state.byColumns) state.isDual = false;
     state.unit = state.byColumns ? 1 : largest ** 2 || 1;
-    hold(state, box);
+    hold(state, box, state);
     solverOf(state).prepare(state);
-    state.damping = damping ?? (state.byColumns ? yield* dampingOfShortStep(state) : FIRST_DAMPING);
+    state.damping =
+      damping ?? (state.byColumns ? yield* dampingOfShortStep(state, solverOf(state)) : FIRST_DAMPING);
     state.damping *= state.unit;
     state.first = state.damping;
+    if (control === 'radius') {
+      yield* startRadius(state, solverOf(state), damping !== undefined, LEAST_DAMPING * state.unit);
+    }
+  }
+
+  /**
+   * Tries the step δ₁ of the linear model.
+   *
+   * @param whole - decrease that the linear model promises
+   * @returns true if the trial point has become the iterate
+   */
+  function* attempt(state: LevenbergMarquardtState, box: Box | null, whole: number): Asks<boolean> {
+    const solver = solverOf(state);
+    const length = lengthOf(state);
+    const predicted = box === null ? whole : yield* cutToBox(state, solver, box, whole);
+    const isSmall = predicted < LEAST_ACCELERATED * state.f;
+    const isStraight = isSmall || (acceleration === 'auto' ? state.isStraight : !acceleration);
+    // A matrix that is not positive definite has no step (NaN).
+    const bend = isStraight || !(predicted > 0) ? 0 : yield* accelerate(state, solver, box, maxBend);
+    if (!(predicted > 0 && bend <= maxBend)) {
+      if (bend === Infinity) followDamping(state);
+      state.radius = unbentRadius(length, bend, maxBend);
+      return false;
+    }
+    moveBy(state, 1, state.step, box);
+    const trialF = yield askResiduals(state.trial, state.trialResiduals, null);
+    const mayBend = isStraight && !isSmall && acceleration !== false;
+    const tried = { length, predicted, trialF, mayBend };
+    const isLower = trialF < state.f && !(state.byRadius && strays(state, tried));
+    state.radius = nextRadius(state, tried, isLower);
+    const isTaken = isLower && (yield* accept(state, box, trialF));
+    if (isLower !== isTaken || !Number.isFinite(trialF)) followDamping(state);
+    if (!isTaken) return false;
+    relax(state, (state.before - trialF) / predicted);
+    return true;
   }
 
   function* step(state: LevenbergMarquardtState): Asks<StepOutcome> {
@@ -170,16 +211,18 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
     if (!state.ready || state.stochastic) yield* begin(state, box);
     const noise = EPSILON[state.rounded ? 'float32' : 'float64'];
     const solver = solverOf(state);
-    hold(state, box);
+    hold(state, box, state);
     solver.prepare(state);
     let promised = 0;
     while (state.damping < MOST_DAMPING * state.unit) {
-      const whole = yield* solver.solve(state);
+      const whole = yield* state.byRadius
+        ? solveWithin(state, solver, MOST_DAMPING * state.unit)
+        : solver.solve(state);
       if (whole <= noise * state.f) {
         if (state.source === 'differences' && state.scheme === '2-point' && differences === 'auto') {
           state.scheme = '3-point';
           yield* begin(state, box);
-          hold(state, box);
+          hold(state, box, state);
           solver.prepare(state);
           promised = 0;
           continue;
@@ -187,23 +230,11 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
         return standstill(state, promised > noise * state.f ? 'lineSearchFailed' : 'precisionFloor');
       }
       promised = Math.max(promised, whole);
-      const predicted = box === null ? whole : yield* cutToBox(state, solver, box, whole);
-      const isStraight = acceleration === 'auto' ? state.isStraight : !acceleration;
-      const straight = isStraight || predicted < LEAST_ACCELERATED * state.f;
-      // A matrix that is not positive definite has no step (NaN).
-      if (predicted > 0 && (straight || (yield* accelerate(state, solver, box, maxBend)))) {
-        moveBy(state, 1, state.step, box);
-        const trialF = yield askResiduals(state.trial, state.trialResiduals, null);
-        if (trialF < state.f && (yield* accept(state, box, trialF))) {
-          const gain = (state.before - trialF) / predicted;
-          const factor = gain > 0.75 ? 1 / 5 : gain < 0.25 ? 2 : 1 / 1.5;
-          state.damping = Math.max(factor * state.damping, LEAST_DAMPING * state.unit);
-          state.growth = 2;
-          state.isStraight = Math.abs(gain - 1) < STRAIGHT;
-          return { kind: 'accepted', alpha: 1, moved: normInf(state.step) };
-        }
+      if (yield* attempt(state, box, whole)) {
+        return { kind: 'accepted', alpha: 1, moved: normInf(state.step) };
       }
       state.isStraight = false;
+      if (state.byRadius) continue;
       state.damping *= state.growth;
       state.growth *= 2;
     }
@@ -233,17 +264,6 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
   };
 }
 
-/** Returns the least damping whose step is not longer than x, in units of D: one that does not leave its scale. */
-function* dampingOfShortStep(state: LevenbergMarquardtState): Asks<number> {
-  const size = scaledSquare(state.scale, state.x);
-  if (size === 0) return FIRST_DAMPING;
-  for (state.damping = LEAST_FIRST_DAMPING; state.damping < 1; state.damping *= 10) {
-    yield* solverOf(state).solve(state);
-    if (scaledSquare(state.scale, state.step) <= size) break;
-  }
-  return state.damping;
-}
-
 const solverOf = ({ isIterative, isDual }: LevenbergMarquardtState): LinearSolver =>
   isDual ? dual : isIterative ? iterative : dense;
 
@@ -255,11 +275,12 @@ function* linearize(state: LevenbergMarquardtState, box: Box | null, known: bool
   return true;
 }
 
-/** Marks the unknowns that a bound holds. */
-function hold(state: LevenbergMarquardtState, box: Box | null): void {
-  if (box === null) return;
-  state.free.fill(1);
-  for (const j of heldBy(box, state.x, state.gradient)) state.free[j] = 0;
+/** Chooses the damping of the next step from the gain ratio of one that was taken. */
+function relax(state: LevenbergMarquardtState, gain: number): void {
+  const factor = gain > 0.75 ? 1 / 5 : gain < 0.25 ? 2 : 1 / 1.5;
+  state.damping = Math.max(factor * state.damping, LEAST_DAMPING * state.unit);
+  state.growth = 2;
+  state.isStraight = Math.abs(gain - 1) < STRAIGHT;
 }
 
 /** Makes the trial point the iterate; false, and all as before, if the Jacobian is not finite there. */
@@ -277,14 +298,11 @@ function* accept(state: LevenbergMarquardtState, box: Box | null, trialF: number
   return false;
 }
 
-function swap(state: LevenbergMarquardtState): void {
-  [state.x, state.trial] = [state.trial, state.x];
-  [state.residuals, state.trialResiduals] = [state.trialResiduals, state.residuals];
-}
-
 /** Ends a step with the damping of the start: where f has changed, as on mini-batches, the old one means nothing. */
 function standstill(state: LevenbergMarquardtState, termination: Termination): StepOutcome {
   state.damping = state.first;
+  state.radius = state.firstRadius;
+  state.byRadius = state.radius > 0;
   state.growth = 2;
   return { kind: 'failed', termination };
 }

@@ -84,6 +84,7 @@ function solverFor({ lower, upper }: FitProblem, accuracy: Accuracy): Solver {
   return levenbergMarquardt({
     scaling: 'columns',
     acceleration: 'auto',
+    control: 'radius',
     differences: accuracy === 'rough' ? '2-point' : '3-point',
     ...(isBounded && { lower, upper }),
   });

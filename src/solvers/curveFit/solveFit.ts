@@ -26,7 +26,7 @@ const FAR = 1e-6;
 /** The steps end if the next one would change no parameter by more than this fraction of it, … */
 const XTOL: Record<Precision, number> = { float32: 1e-6, float64: 1e-9 };
 /** … or lower f by no more than this fraction of it. */
-const SETTLED: Record<Precision, number> = { float32: 1e-8, float64: 1e-15 };
+const SETTLED: Record<Precision, number> = { float32: 1e-8, float64: 2e-16 };
 /** Largest fraction of f that a step may still promise at a point that counts as converged. */
 const CONVERGED: Record<Precision, number> = { float32: 1e-5, float64: 1e-10 };
 /** Largest relative change of each parameter by a step that promises more. */

@@ -1,6 +1,8 @@
 import { gram } from '../../core/kernels/gram.ts';
 import { factor, solveFactored } from '../../core/kernels/cholesky.ts';
+import { heldBy, type Box } from '../../core/bounds.ts';
 import { dot } from '../../core/vector.ts';
+import type { Iterate } from '../../core/solver.ts';
 
 /**
  * The system (JᵀJ + λD²)δ = −Jᵀb over the free unknowns, in its dual form where m < n:
@@ -71,6 +73,13 @@ export function solveDamped(system: DampedSystem, b: Float64Array, out: Float64A
 export function timesJacobian(jacobian: Float64Array, v: Float64Array, out: Float64Array): void {
   const n = v.length;
   for (let i = 0, row = 0; i < out.length; i++, row += n) out[i] = dot(jacobian.subarray(row, row + n), v);
+}
+
+/** Marks the unknowns that a bound holds at a point. */
+export function hold({ free }: DampedSystem, box: Box | null, { x, gradient }: Iterate): void {
+  if (box === null) return;
+  free.fill(1);
+  for (const j of heldBy(box, x, gradient)) free[j] = 0;
 }
 
 /** ‖Dv‖². */

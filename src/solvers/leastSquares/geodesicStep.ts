@@ -51,7 +51,7 @@ export function* cutToBox(
  * `step ← δ₁ + ½δ₂`, by one evaluation at x + hδ₁.
  *
  * @param maxBend - largest 2‖Dδ₂‖/‖Dδ₁‖ of a step that is tried
- * @returns false if the step bends too much, or r is not finite there
+ * @returns 2‖Dδ₂‖/‖Dδ₁‖; Infinity if r is not finite there. Beyond `maxBend`, the step remains δ₁.
  * @see Transtrum & Sethna (2012), arXiv:1201.5885, eq. (16) to (19) and section 4
  */
 export function* accelerate(
@@ -59,16 +59,16 @@ export function* accelerate(
   solver: LinearSolver,
   box: Box | null,
   maxBend: number,
-): Asks<boolean> {
+): Asks<number> {
   const { step, second, slope, curvature, residuals, scale } = state;
   moveBy(state, PROBE, step, box);
   const f = yield askResiduals(state.trial, curvature, null);
-  if (!Number.isFinite(f)) return false;
+  if (!Number.isFinite(f)) return Infinity;
   for (let i = 0; i < curvature.length; i++) {
     curvature[i] = (2 / PROBE) * ((curvature[i] - residuals[i]) / PROBE - slope[i]);
   }
   yield* solver.solveAgain(state);
-  if (!(4 * scaledSquare(scale, second) <= maxBend ** 2 * scaledSquare(scale, step))) return false;
-  addScaled(step, 0.5, second, step);
-  return true;
+  const bend = 2 * Math.sqrt(scaledSquare(scale, second) / scaledSquare(scale, step));
+  if (bend <= maxBend) addScaled(step, 0.5, second, step);
+  return bend;
 }

@@ -36,6 +36,14 @@ export interface LevenbergMarquardtState extends LinearModel, DampedSystem {
   first: number;
   /** Largest squared column of the first J in units of D; 0 before there is one. */
   unit: number;
+  /** True if a radius controls the steps. */
+  byRadius: boolean;
+  /** Limit of ‖Dδ₁‖, if so. */
+  radius: number;
+  /** First radius. */
+  firstRadius: number;
+  /** Least damping whose matrix is positive definite, for all that is known. */
+  least: number;
   /** Factor by which the next rejection raises the damping. */
   growth: number;
   /** True if the linear model predicted the last decrease well. */
@@ -97,6 +105,10 @@ export function newState(
     dual: new Float64Array(isDual || (m < n && !isIterative) ? m : 0),
     damping: 0,
     first: 0,
+    byRadius: false,
+    radius: 0,
+    firstRadius: 0,
+    least: 0,
     unit: 0,
     growth: 2,
     isStraight: false,
@@ -156,4 +168,10 @@ function jacobianOf(m: number, n: number): Float64Array {
       { cause: error },
     );
   }
+}
+
+/** Exchanges the iterate and the trial point. */
+export function swap(state: LevenbergMarquardtState): void {
+  [state.x, state.trial] = [state.trial, state.x];
+  [state.residuals, state.trialResiduals] = [state.trialResiduals, state.residuals];
 }
