@@ -79,17 +79,18 @@ export function* confirm(run: Run, met: Termination): Asks<End | null> {
 }
 
 /** Returns the end of a run whose step failed; null if the run continues with the next mini-batch. */
-export function* endOfFailed(run: Run, termination: Termination): Asks<End | null> {
+export function* endOfFailed(run: Run, termination: Termination, cause = ''): Asks<End | null> {
   const { stochastic } = run.setting;
   // A mini-batch without an acceptable step is skipped: x stays, and the next batch is tried.
   if (stochastic && termination === 'lineSearchFailed') return null;
   const standsStill = termination === 'precisionFloor' || termination === 'lineSearchFailed';
-  if (!standsStill || stochastic) return [termination, null];
-  const found = yield* inspectHere(run);
+  const found = standsStill && !stochastic ? yield* inspectHere(run) : null;
   if (typeof found === 'string') return [found, null];
-  if (found.mismatch) return mismatchEnding(found.mismatch);
-  if (found.descends) return ['lineSearchFailed', null];
-  return [found.atFloor ? 'precisionFloor' : termination, null];
+  if (found?.mismatch) return mismatchEnding(found.mismatch);
+  const kind = found?.descends ? 'lineSearchFailed' : found?.atFloor ? 'precisionFloor' : termination;
+  const message =
+    kind === 'lineSearchFailed' && cause !== '' ? `${terminations[kind].sentence} ${cause}` : null;
+  return [kind, message];
 }
 
 /**

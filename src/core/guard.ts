@@ -7,13 +7,8 @@
 import { tensorAt } from './layout.ts';
 import { show } from './options.ts';
 import { evaluate, methodOf, type Asks, type Question } from './question.ts';
+import { firstUnwritten, markUnwritten } from './unwritten.ts';
 import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
-
-/**
- * A NaN that arithmetic never produces. Elements that `fg` leaves unwritten keep its bits, and so, on common
- * machines, do elements that it adds to; a computed NaN has other bits.
- */
-const MARK = 0x7ff8_5117_0000_0001n;
 
 /** A buffer of a question, with its name in {@link Problem}. */
 interface Named {
@@ -77,14 +72,14 @@ function guardOf(problem: AsyncProblem | Problem) {
       const method = methodOf(question);
       const inputs = inputsOf(question).map(({ name, buffer }) => ({ name, buffer, sent: buffer.slice() }));
       const outputs = outputsOf(question).filter(({ buffer }) => !isJudgedByAsker(question, buffer));
-      for (const { buffer } of outputs) bitsOf(buffer).fill(MARK);
+      for (const { buffer } of outputs) markUnwritten(buffer);
       const answer = yield question;
       for (const { name, buffer, sent } of inputs) {
         const changed = firstChange(buffer, sent);
         if (changed >= 0) throw wroteInto(method, name, changed, sent[changed], buffer[changed]);
       }
       for (const { name, buffer } of outputs) {
-        const unwritten = bitsOf(buffer).indexOf(MARK);
+        const unwritten = firstUnwritten(buffer);
         if (unwritten >= 0) throw leftUnwritten(method, name, unwritten, buffer.length, problem);
       }
       if (question.kind === 'residuals') yield* compare('residuals', question.x, answer);
@@ -164,9 +159,6 @@ const isJudgedByAsker = ({ kind }: Question, buffer: Float64Array): boolean =>
 /** Returns the index of the first element that has changed, or -1. */
 const firstChange = (buffer: Float64Array, sent: Float64Array): number =>
   buffer.findIndex((is, i) => is !== sent[i] && !(Number.isNaN(is) && Number.isNaN(sent[i])));
-
-const bitsOf = ({ buffer, byteOffset, length }: Float64Array): BigUint64Array =>
-  new BigUint64Array(buffer, byteOffset, length);
 
 /** Returns true if two values agree to rounding, or if one is not finite, which the protocol allows. */
 const agree = (value: number, f: number, { precision = 'float64' }: ProblemFacts): boolean =>

@@ -3,6 +3,7 @@ import { differenceJacobian, jacobianSource, noteSizes, type JacobianSource } fr
 import { anything, callable, checkOptions, finitePositive, objectWith, oneOf, show } from './options.ts';
 import { makeRobust, robustLosses, type RobustLoss } from './robustLoss.ts';
 import { dot } from './vector.ts';
+import { firstUnwritten, markUnwritten } from './unwritten.ts';
 import type { ParamSet } from './paramSet.ts';
 import type { Precision, Problem, Residuals } from './problem.ts';
 
@@ -95,10 +96,11 @@ export function leastSquares(settings: LeastSquaresSettings): Problem & { readon
   }
 
   function compute(x: Float64Array, r: Float64Array, jacobian: Float64Array | null): void {
-    r.fill(NaN); // elements left unwritten stay NaN
+    markUnwritten(r);
     const answer: unknown = settings.residuals(x, r, jacobian);
     checkSynchronous(answer);
     if (isFirst) checkResiduals(r, answer);
+    else checkWritten(r, x);
     isFirst = false;
     if (loss !== 'linear') makeRobust(loss, scale, r, jacobian);
   }
@@ -273,6 +275,18 @@ function checkResiduals(r: Float64Array, answer: unknown): void {
   }
   throw new RangeError(
     `leastSquares: residual ${bad} of ${r.length} is NaN at the first point; it was not written, or the data or p0 make it NaN.`,
+  );
+}
+
+/** Refuses residuals that a later call leaves unwritten; a NaN that was computed only means that x is no solution. */
+function checkWritten(r: Float64Array, x: Float64Array): void {
+  const bad = Number.isNaN(dot(r, r)) ? firstUnwritten(r) : -1;
+  if (bad < 0) return;
+  const point =
+    Array.from(x.subarray(0, 6), (value) => String(Number(value.toPrecision(6)))).join(', ') +
+    (x.length > 6 ? ', …' : '');
+  throw new TypeError(
+    `leastSquares: residuals left residual ${bad} of ${r.length} unwritten at x = [${point}]; it must write all of them at every call: throw an error, or write NaN, where there is no value.`,
   );
 }
 

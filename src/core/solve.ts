@@ -134,7 +134,7 @@ function* advance(run: Run): Asks<End | null> {
   const before = run.now.f;
   const outcome = yield* metered(solver.step(state), meter, run.options.signal);
   if (outcome.kind === 'failed') {
-    const end = yield* endOfFailed(run, outcome.termination);
+    const end = yield* endOfFailed(run, outcome.termination, 'cause' in outcome ? outcome.cause : '');
     if (end === null) run.alpha = 0;
     return end;
   }

@@ -135,4 +135,9 @@ export type StepOutcome =
       /** ‖∇f‖∞ at the new point, if it was computed along with something else. */
       readonly gradientNorm?: number | undefined;
     }
-  | { readonly kind: 'failed'; readonly termination: Termination };
+  | {
+      readonly kind: 'failed';
+      readonly termination: Termination;
+      /** Cause, added to the sentence of the termination. */
+      readonly cause?: string;
+    };

@@ -18,6 +18,7 @@ import {
 } from './leastSquares/trustRegion.ts';
 import { iterative } from './leastSquares/iterative.ts';
 import { chooseScale, raiseScale, WIDE_SPREAD } from './leastSquares/linearModel.ts';
+import { obstacleIn } from './leastSquares/obstacle.ts';
 import { newState, swap, type LevenbergMarquardtState, type Method } from './leastSquares/state.ts';
 import type { LinearSolver } from './leastSquares/linearSolver.ts';
 import type { Asks } from '../core/question.ts';
@@ -154,7 +155,9 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
   /** Evaluates the model at x; chooses D and λ the first time. */
   function* begin(state: LevenbergMarquardtState, box: Box | null): Asks<void> {
     if (!(yield* linearize(state, box, false))) {
-      throw new RangeError('levenbergMarquardt: the Jacobian is not finite at the start; start elsewhere.');
+      throw new RangeError(
+        `levenbergMarquardt: the Jacobian is not finite at the start; start elsewhere. ${state.obstacle}`.trim(),
+      );
     }
     if (state.unit > 0) return;
     const norms = yield* solverOf(state).columnNorms(state);
@@ -195,6 +198,7 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
     }
     moveBy(state, 1, state.step, box);
     const trialF = yield askResiduals(state.trial, state.trialResiduals, null);
+    state.obstacle = obstacleIn('residuals', state.trialResiduals, state.trial) || state.obstacle;
     const mayBend = isStraight && !isSmall && acceleration !== false;
     const tried = { length, predicted, trialF, mayBend };
     const isLower = trialF < state.f && !(state.byRadius && strays(state, tried));
@@ -202,6 +206,7 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
     const isTaken = isLower && (yield* accept(state, box, trialF));
     if (isLower !== isTaken || !Number.isFinite(trialF)) followDamping(state);
     if (!isTaken) return false;
+    state.obstacle = '';
     relax(state, (state.before - trialF) / predicted);
     return true;
   }
@@ -221,11 +226,15 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
       if (whole <= noise * state.f) {
         if (state.source === 'differences' && state.scheme === '2-point' && differences === 'auto') {
           state.scheme = '3-point';
-          yield* begin(state, box);
-          hold(state, box, state);
-          solver.prepare(state);
-          promised = 0;
-          continue;
+          if (yield* linearize(state, box, true)) {
+            hold(state, box, state);
+            solver.prepare(state);
+            promised = 0;
+            continue;
+          }
+          // Beside a place without values, there is room for one point only.
+          state.scheme = '2-point';
+          yield* linearize(state, box, true);
         }
         return standstill(state, promised > noise * state.f ? 'lineSearchFailed' : 'precisionFloor');
       }
@@ -304,5 +313,7 @@ function standstill(state: LevenbergMarquardtState, termination: Termination): S
   state.radius = state.firstRadius;
   state.byRadius = state.radius > 0;
   state.growth = 2;
-  return { kind: 'failed', termination };
+  const cause = state.obstacle && `${state.obstacle} Bounds that keep x away from there may help.`;
+  state.obstacle = '';
+  return { kind: 'failed', termination, cause };
 }

@@ -289,7 +289,9 @@ describe('settings', () => {
     const solver = levenbergMarquardt();
     const state = solver.init({ n: 1, precision: 'float64', residualCount: 1 } as never);
     expect(() => runSync(solver.step(state), problem)).toThrow(
-      new RangeError('levenbergMarquardt: the Jacobian is not finite at the start; start elsewhere.'),
+      new RangeError(
+        'levenbergMarquardt: the Jacobian is not finite at the start; start elsewhere. The Jacobian at row 0, column 0, is Infinity at x = [0].',
+      ),
     );
   });
 

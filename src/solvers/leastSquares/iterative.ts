@@ -3,6 +3,7 @@ import { askResiduals, noteSizes } from '../../core/jacobian.ts';
 import { randomSigns } from '../../core/randomSigns.ts';
 import { addScaled, dot, firstNonFinite, norm2, scaleInto } from '../../core/vector.ts';
 import { solveBidiagonal, solveNormal, squareOfProduct, type Bidiagonal, type Damped } from './bidiagonal.ts';
+import { obstacleIn } from './obstacle.ts';
 import type { Asks, JacobianVector, VectorJacobian } from '../../core/question.ts';
 import type { LinearSolver } from './linearSolver.ts';
 import type { LevenbergMarquardtState } from './state.ts';
@@ -45,7 +46,10 @@ export const iterative: LinearSolver = {
     if (!known) state.f = yield askResiduals(x, residuals, null);
     yield vectorJacobian(x, residuals, gradient);
     scaleInto(2, gradient, gradient);
-    if (firstNonFinite(gradient) >= 0) return false;
+    if (firstNonFinite(gradient) >= 0) {
+      state.obstacle = obstacleIn('vectorJacobian', gradient, x);
+      return false;
+    }
     state.ready = true;
     return true;
   },

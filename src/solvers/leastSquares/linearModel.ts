@@ -8,6 +8,7 @@ import {
   type Scheme,
 } from '../../core/jacobian.ts';
 import { firstNonFinite, normInf } from '../../core/vector.ts';
+import { obstacleIn, obstacleOfColumn } from './obstacle.ts';
 import type { Asks } from '../../core/question.ts';
 import type { Iterate } from '../../core/solver.ts';
 import type { Box } from '../../core/bounds.ts';
@@ -28,6 +29,8 @@ export interface LinearModel extends Iterate {
   scheme: Scheme;
   /** D follows the columns of J, or is the identity. */
   byColumns: boolean;
+  /** Sentence on the last place where r or J was not finite; empty if there was none. */
+  obstacle: string;
   /** True if r and J are those of x. */
   ready: boolean;
   readonly rounded: boolean;
@@ -63,10 +66,16 @@ export function* linearize(model: LinearModel, box: Box | null, known: boolean):
       sizes,
       bounds: box,
     });
-    if (failed >= 0) return false;
+    if (failed >= 0) {
+      model.obstacle = obstacleOfColumn(failed, x);
+      return false;
+    }
   }
   gradientOfSquares(residuals, jacobian, gradient);
-  if (firstNonFinite(gradient) >= 0) return false;
+  if (firstNonFinite(gradient) >= 0) {
+    model.obstacle = obstacleIn('jacobian', jacobian, x);
+    return false;
+  }
   model.ready = true;
   return true;
 }

@@ -93,6 +93,7 @@ export function newState(
     source: 'unknown',
     scheme,
     byColumns: false,
+    obstacle: '',
     ready: false,
     trial: new Float64Array(n),
     trialResiduals: new Float64Array(m),
