@@ -241,10 +241,10 @@ function checkCount({ y, skipped }: FitData, { varied }: ParameterSet): void {
 }
 
 /** Refuses data whose squares underflow or overflow. */
-function checkSize(size: number, { y }: FitData): void {
+function checkSize(size: number, { y, rootWeights }: FitData): void {
   if ((size > SMALLEST && size < 1 / SMALLEST) || y.every((value) => value === 0)) return;
   throw new RangeError(
-    `curveFit: ‖y/σ‖ is ${size.toExponential(1)}, too ${size < 1 ? 'small' : 'large'} to be squared; give y in another unit.`,
+    `curveFit: y/σ reaches ${normInf(y.map((value, i) => value * rootWeights[i])).toExponential(1)}, too ${size < 1 ? 'small' : 'large'} to compute with its square; give y, and sigma with it, in another unit.`,
   );
 }
 

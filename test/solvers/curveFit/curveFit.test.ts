@@ -543,8 +543,8 @@ describe('an ending says what is so', () => {
   });
 
   it.each([
-    ['data too small to square', 1e-200, [0], /‖y\/σ‖ is .*too small/],
-    ['data too large to square', 1e140, [0], /‖y\/σ‖ is .*e\+140, too large/],
+    ['data too small to square', 1e-200, [0], /y\/σ reaches \d.\de-\d+, too small/],
+    ['data too large to square', 1e140, [0], /y\/σ reaches .*e\+140, too large/],
     ['a start too far away', 1, [1e200], /the residuals at p0 reach 1\.0e\+200/],
   ])('refuses %s', (_, unit, start, message) => {
     expect(() => curveFit((_x: number, [a]: Float64Array) => a, [1, 2], [unit, 2 * unit], start)).toThrow(
