@@ -470,3 +470,101 @@ describe('leastSquares refuses', () => {
     expect(() => minimize(problem, levenbergMarquardt())).toThrow(message);
   });
 });
+
+describe('products of a least-squares problem', () => {
+  const A = [
+    [1, 2],
+    [-3, 1],
+    [0.5, 0.25],
+  ];
+  const linear = (x: Float64Array, r: Float64Array, J: Float64Array | null) => {
+    A.forEach(([a, b], i) => (r[i] = a * x[0] + b * x[1] - i));
+    J?.set(A.flat());
+  };
+  const jacobianVector = (_: Float64Array, v: Float64Array, product: Float64Array) =>
+    product.set(A.map(([a, b]) => a * v[0] + b * v[1]));
+  const vectorJacobian = (_: Float64Array, u: Float64Array, product: Float64Array) =>
+    product.set([0, 1].map((j) => A.reduce((sum, row, i) => sum + row[j] * u[i], 0)));
+  const settings = { p0: Float64Array.of(2, -1), residualCount: 3, residuals: linear };
+  const at = Float64Array.of(0.7, 1.9);
+
+  it.each(['linear', 'huber', 'softL1', 'cauchy', 'arctan'] as const)(
+    'are those with the Jacobian of the residuals under the loss %s, and give the gradient',
+    (loss) => {
+      const robust = { ...settings, loss, scale: 0.5 };
+      const whole = leastSquares(robust);
+      const byProducts = leastSquares({ ...robust, jacobianVector, vectorJacobian });
+      const [r, J] = [new Float64Array(3), new Float64Array(6)];
+      whole.residuals(at, r, J);
+      const [v, u] = [Float64Array.of(0.3, -2), Float64Array.of(1, -0.5, 4)];
+      const [pushed, pulled] = [new Float64Array(3), new Float64Array(2)];
+      byProducts.jacobianVector!(at, v, pushed);
+      byProducts.vectorJacobian!(at, u, pulled);
+      pushed.forEach((value, i) => expect(value).toBeCloseTo(J[2 * i] * v[0] + J[2 * i + 1] * v[1], 12));
+      pulled.forEach((value, j) =>
+        expect(value).toBeCloseTo(J[j] * u[0] + J[2 + j] * u[1] + J[4 + j] * u[2], 12),
+      );
+      const [g, h] = [new Float64Array(2), new Float64Array(2)];
+      expect(byProducts.fg(at, h)).toBeCloseTo(whole.fg(at, g), 12);
+      g.forEach((value, j) => expect(h[j]).toBeCloseTo(value, 12));
+      expect([...u]).toEqual([1, -0.5, 4]);
+    },
+  );
+
+  it.each<[object, string]>([
+    [{ jacobianVector: 3, vectorJacobian }, 'leastSquares: jacobianVector must be a function, got 3.'],
+    [{ jacobianVector, vectorJacobian: 'x' }, 'leastSquares: vectorJacobian must be a function, got "x".'],
+    [
+      { jacobianVector },
+      'leastSquares: jacobianVector and vectorJacobian are needed together; give both, or leave both out.',
+    ],
+    [
+      { vectorJacobian },
+      'leastSquares: jacobianVector and vectorJacobian are needed together; give both, or leave both out.',
+    ],
+  ])('are refused: %j', (change, message) => {
+    expect(() => leastSquares({ ...settings, ...change })).toThrow(new TypeError(message));
+  });
+
+  it('and parameters are handed on only where they are given', () => {
+    const keys = (change: object) =>
+      Object.keys(leastSquares({ ...settings, ...change })).toSorted((a, b) => a.localeCompare(b));
+    const plain = ['fg', 'p0', 'precision', 'residualCount', 'residuals'];
+    expect(keys({})).toEqual(plain);
+    const params = { copyFrom() {}, copyInto: (x: Float64Array) => x };
+    expect(leastSquares({ ...settings, params } as never).params).toBe(params);
+    expect(keys({ jacobianVector, vectorJacobian })).toEqual(
+      [...plain, 'jacobianVector', 'vectorJacobian'].toSorted((a, b) => a.localeCompare(b)),
+    );
+  });
+});
+
+describe('residuals', () => {
+  it('that write no Jacobian are asked for one at the first gradient alone', () => {
+    const asked: boolean[] = [];
+    const problem = leastSquares({
+      p0: Float64Array.of(1),
+      residualCount: 1,
+      residuals: ([a], r, J) => (asked.push(J !== null), r.set([a * a])),
+    });
+    const gradient = new Float64Array(1);
+    for (const a of [1, 2]) expect(problem.fg(Float64Array.of(a), gradient)).toBe(a ** 4);
+    expect(gradient[0]).toBeCloseTo(4 * 8, 6);
+    expect(asked.filter(Boolean)).toHaveLength(1);
+  });
+
+  it('may be NaN after the first point, not at it', () => {
+    const problem = (first: number) =>
+      leastSquares({
+        p0: Float64Array.of(first),
+        residualCount: 1,
+        residuals: ([a], r) => r.set([Math.sqrt(a)]),
+      });
+    const good = problem(4);
+    expect(good.fg(good.p0, null)).toBe(4);
+    expect(good.fg(Float64Array.of(-1), null)).toBeNaN();
+    expect(() => problem(-1).fg(Float64Array.of(-1), null)).toThrow(
+      /residual 0 of 1 is NaN at the first point/,
+    );
+  });
+});

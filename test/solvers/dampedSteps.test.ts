@@ -254,12 +254,13 @@ describe('a step that is accepted', () => {
       p0: Float64Array.of(3, 1),
       residualCount: 2,
       residuals([a, b], r, J) {
-        r.set([Math.log(a), 10 * (b - a)]);
-        J?.set([a < 0.9 ? NaN : 1 / a, 0, -10, 10]);
+        r.set([a - 0.5, b]);
+        J?.set([a < 0.9 ? NaN : 1, 0, 0, 1]);
       },
     });
-    const { trace } = minimize(walled, levenbergMarquardt(), { gtol: 1e-9 });
-    expect(trace.length).toBeGreaterThan(4);
+    const { trace, x } = minimize(walled, levenbergMarquardt(), { maxIterations: 3 });
+    expect(trace).toHaveLength(4);
+    expect(x[0]).toBeGreaterThanOrEqual(0.9);
     trace.forEach(({ f }, k) => expect(f).toBeLessThan(trace[k - 1]?.f ?? Infinity));
   });
 
