@@ -31,12 +31,14 @@ test('every op with a gradient has a case', () => {
 
 /** Ops that give no gradient to anything. */
 const flat = new Set(
-  'RandomNormal RandomUniform RandomNormalLike RandomUniformLike Bernoulli EyeLike'.split(' '),
+  'RandomNormal RandomUniform RandomNormalLike RandomUniformLike Bernoulli Multinomial EyeLike Hardmax'.split(
+    ' ',
+  ),
 );
 
-/** Rules whose cases are spelled out, in newOps.test.ts, signalOps.test.ts and nested.test.ts. */
+/** Rules whose cases are spelled out, in newOps.test.ts, signalOps.test.ts, nested.test.ts and fedArguments.test.ts. */
 const elsewhere = new Set(
-  `AffineGrid CausalConvWithState Col2Im DFT DeformConv LinearAttention STFT TensorScatter CenterCropPad CumProd DequantizeLinear NegativeLogLikelihoodLoss QuantizeLinear RotaryEmbedding SoftmaxCrossEntropyLoss
+  `Range MaxUnpool MeanVarianceNormalization OptionalGetElement AffineGrid CausalConvWithState Col2Im DFT DeformConv LinearAttention STFT TensorScatter CenterCropPad CumProd DequantizeLinear NegativeLogLikelihoodLoss QuantizeLinear RotaryEmbedding SoftmaxCrossEntropyLoss
    com.microsoft::GroupQueryAttention com.microsoft::RotaryEmbedding ai.onnx.ml::LinearClassifier ai.onnx.ml::LinearRegressor ai.onnx.ml::Normalizer
    ai.onnx.ml::OneHotEncoder ai.onnx.ml::Scaler`.split(/\s+/),
 );
