@@ -87,7 +87,7 @@ export function unpack({ structure, numbers }: Packed): PlainData {
   };
   const data = fill(JSON.parse(structure));
   if (offset !== numbers.length) {
-    throw new RangeError(`unpack: the structure has ${offset} numbers, got ${numbers.length}.`);
+    throw new RangeError(`unpack: the structure needs ${offset} numbers, got ${numbers.length}.`);
   }
   return data;
 }

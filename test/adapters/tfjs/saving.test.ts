@@ -224,7 +224,7 @@ describe('pack', () => {
   it('names what is not plain data', () => {
     expect(() => pack({ a: [1, new Map()] })).toThrow(/data\.a\[1\] is a Map/);
     expect(() => unpack({ structure: '[0,0]', numbers: Float64Array.of(1) })).toThrow(
-      /wants 2 numbers, got 1/,
+      /needs 2 numbers, got 1/,
     );
   });
 });
