@@ -283,12 +283,14 @@ describe('L-BFGS', () => {
     expect(distance(times(H, y), s)).toBeGreaterThan(1e-3);
   });
 
-  it('within bounds takes the direction that BFGS has of its pairs in the free elements alone', () => {
-    const upper = [Infinity, 0.2, Infinity, 0.3];
+  it('within bounds of many unknowns takes the direction that BFGS has of its pairs in the free elements alone', () => {
+    const n = 80;
+    const upper = Array.from({ length: n }, (_, i) => [Infinity, 0.2, Infinity, 0.3][i % 4]);
     const solver = lbfgs({ memory: 5, modifiedSecant: false, upper });
-    const { steps, state, direction, gradient } = observe(solver, wood, 8);
-    const free = [0, 1, 2, 3].filter((i) => !(gradient[i] < 0 && state.x[i] >= upper[i]));
-    expect(free.length).toBeLessThan(4);
+    const { steps, state, direction, gradient } = observe(solver, blocks(n / 4, wood), 8);
+    const all = Array.from(upper.keys());
+    const free = all.filter((i) => !(gradient[i] < 0 && state.x[i] >= upper[i]));
+    expect(free.length).toBeLessThan(n);
     const part = (v: Vector) => free.map((i) => v[i]);
     const kept = steps
       .slice(-5)
@@ -301,7 +303,7 @@ describe('L-BFGS', () => {
       const x = state.x[free[k]];
       expect(direction[free[k]]).toBeCloseTo(Math.min(x + value, upper[free[k]]) - x, 9);
     });
-    const held = [0, 1, 2, 3].filter((i) => !free.includes(i));
+    const held = all.filter((i) => !free.includes(i));
     expect(held.map((i) => direction[i])).toEqual(held.map(() => 0));
   });
 

@@ -109,7 +109,7 @@ describe('parameters', () => {
     [
       byName,
       { tied: { a: ({ a }: typeof byName) => a } },
-      'RangeError: here: tied.a gives NaN at p0; it must return a finite number, and must not depend on a, nor through other tied parameters.',
+      'RangeError: here: tied.a gives NaN at p0; it must return a finite number, and must not depend on a, directly or through other tied parameters.',
     ],
     [
       byName,
@@ -219,11 +219,11 @@ describe('data', () => {
     [{ xdata: [[], 2, 3] }, `RangeError: curveFit: xdata[0] is []${orSkip}`],
     [
       { xdata: [[1, 2], [3, 4], [5]] },
-      'RangeError: curveFit: the points of xdata must have one and the same length; xdata[0] is [2] and xdata[2] [1].',
+      'RangeError: curveFit: the points of xdata must have the same length; xdata[0] is [2] and xdata[2] [1].',
     ],
     [
       { xdata: [null, 2, [3]], missing: 'skip' },
-      'RangeError: curveFit: the points of xdata must have one and the same length; xdata[1] is a number and xdata[2] [1].',
+      'RangeError: curveFit: the points of xdata must have the same length; xdata[1] is a number and xdata[2] [1].',
     ],
     [{ sigma: 0 }, 'RangeError: curveFit: sigma must be a finite number > 0, got 0.'],
     [{ sigma: Infinity }, 'RangeError: curveFit: sigma must be a finite number > 0, got Infinity.'],
@@ -245,7 +245,7 @@ describe('data', () => {
     const predictable = (points: unknown, fitted: (number | number[])[]) => () => checkPoints(points, fitted);
     expect(predictable([1, 2], [3, 4])).not.toThrow();
     expect(predictable([[1, 2]], [[3, 4]])).not.toThrow();
-    const place = 'as the points of the fit are.';
+    const place = 'like the points of the fit.';
     expect(predictable([1, [2]], [3])).toThrow(
       `predict: points[1] is [2]; it must be a finite number, ${place}`,
     );
