@@ -315,5 +315,5 @@ function standstill(state: LevenbergMarquardtState, termination: Termination): S
   state.growth = 2;
   const cause = state.obstacle && `${state.obstacle} Bounds that keep x away from there may help.`;
   state.obstacle = '';
-  return { kind: 'failed', termination, cause };
+  return { kind: 'failed', termination, ...(cause !== '' && { cause }) };
 }

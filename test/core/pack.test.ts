@@ -36,7 +36,7 @@ describe('plain data', () => {
   it('is refused where its parts do not belong together', () => {
     const { structure } = pack([1, 2]);
     expect(() => unpack({ structure, numbers: Float64Array.of(1, 2, 3) })).toThrow(
-      new RangeError('unpack: the structure has 2 numbers, got 3.'),
+      new RangeError('unpack: the structure needs 2 numbers, got 3.'),
     );
     expect(() => unpack({ structure, numbers: Float64Array.of(1) })).toThrow(RangeError);
   });

@@ -44,8 +44,8 @@ describe('settings of Levenberg–Marquardt', () => {
     ['auto', true, 1],
     ['2-point', false, 1 + 1],
     ['3-point', false, 1 + 2],
-    ['auto', false, 1 + 1 + 1 + 2],
-    [undefined, false, 1 + 1 + 1 + 2],
+    ['auto', false, 1 + 1 + 2],
+    [undefined, false, 1 + 1 + 2],
   ] as const)(
     'differences %s, own Jacobian %s: at a minimum a step takes %d evaluations',
     (differences, isOwn, count) => {
