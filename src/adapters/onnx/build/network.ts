@@ -1,5 +1,5 @@
 import { sizeOf } from '../../../core/layout.ts';
-import { show } from '../../../core/options.ts';
+import { boolean, checkOptions, either, integerFrom, oneOf, show, type Rule } from '../../../core/options.ts';
 import type { Value } from '../ir/graph.ts';
 import { DType, tensorOf } from '../ir/tensor.ts';
 import { ModelWriter, wrong, type GraphOptions } from './modelWriter.ts';
@@ -28,6 +28,17 @@ export interface ConvOptions extends LayerOptions {
   readonly groups?: number;
 }
 
+const text: Rule = { allowed: 'a text', accepts: (value) => typeof value === 'string' && value !== '' };
+const layerRules = { name: text, bias: boolean };
+const nameRules = { name: text };
+const convRules = {
+  ...layerRules,
+  stride: integerFrom(1),
+  padding: either(integerFrom(0), oneOf('same')),
+  dilation: integerFrom(1),
+  groups: integerFrom(1),
+};
+
 /**
  * A network written in JavaScript: inputs, layers with their weights, and the methods that losses also use.
  *
@@ -38,7 +49,9 @@ export class Network extends ModelWriter {
   readonly #layers = new Map<string, number>();
 
   /** Adds a dense layer, `[…, n] → […, units]`: x·Wᵀ + b, initialized uniformly in ±1/√n as in torch. */
-  dense(x: Value, units: number, { name = this.#layer('dense'), bias = true }: LayerOptions = {}): Value {
+  dense(x: Value, units: number, options: LayerOptions = {}): Value {
+    checkOptions('dense', options, layerRules);
+    const { name = this.#layer('dense'), bias = true } = options;
     const inputs = this.#size('dense', x, -1);
     const bound = 1 / Math.sqrt(inputs);
     const weight = this.weight(`${name}.weight`, [units, inputs], bound);
@@ -50,6 +63,7 @@ export class Network extends ModelWriter {
 
   /** Adds a convolution of images `[N, channels, height, width]`, or of signals `[N, channels, length]`. */
   conv(x: Value, filters: number, kernel: number | readonly number[], options: ConvOptions = {}): Value {
+    checkOptions('conv', options, convRules);
     const {
       name = this.#layer('conv'),
       bias = true,
@@ -88,19 +102,18 @@ export class Network extends ModelWriter {
    * Looks up rows of a table with `count` rows by int64 indices, `[…] → […, units]`; initialized uniformly in
    * ±√3, with variance 1.
    */
-  embedding(
-    indices: Value,
-    count: number,
-    units: number,
-    { name = this.#layer('embedding') }: LayerOptions = {},
-  ): Value {
+  embedding(indices: Value, count: number, units: number, options: Pick<LayerOptions, 'name'> = {}): Value {
+    checkOptions('embedding', options, nameRules);
+    const { name = this.#layer('embedding') } = options;
     return this.op('Gather', [this.weight(`${name}.weight`, [count, units], Math.sqrt(3)), indices], {
       axis: 0,
     });
   }
 
   /** Adds layer normalization over the last axis, with scale and bias. */
-  layerNorm(x: Value, { name = this.#layer('norm') }: LayerOptions = {}): Value {
+  layerNorm(x: Value, options: Pick<LayerOptions, 'name'> = {}): Value {
+    checkOptions('layerNorm', options, nameRules);
+    const { name = this.#layer('norm') } = options;
     const size = this.#size('layerNorm', x, -1);
     const scale = this.weight(`${name}.weight`, [size], () => 1);
     return this.op('LayerNormalization', [x, scale, this.weight(`${name}.bias`, [size], () => 0)], {
@@ -112,7 +125,9 @@ export class Network extends ModelWriter {
    * Adds batch normalization over all axes except the channels, axis 1, in training mode: it trains with the
    * statistics of each batch, and `model.toBytes({ inference: true })` writes it with the running ones.
    */
-  batchNorm(x: Value, { name = this.#layer('norm') }: LayerOptions = {}): Value {
+  batchNorm(x: Value, options: Pick<LayerOptions, 'name'> = {}): Value {
+    checkOptions('batchNorm', options, nameRules);
+    const { name = this.#layer('norm') } = options;
     const size = this.#size('batchNorm', x, 1);
     const tensors = [
       this.weight(`${name}.weight`, [size], () => 1),

@@ -164,6 +164,10 @@ describe('a network written with the builder', () => {
       expect(attempt).toThrow(OnnxError);
     }
     expect(() => graph({ sed: 1 } as never)).toThrow(/graph: sed: no such option/);
+    const odd = { strides: 2, padding: 'SAME', groups: 0 } as never;
+    expect(() => g.conv(x, 3, 3, odd)).toThrow(/^conv: 3 options are wrong:[^]*strides/);
+    expect(() => g.dense(x, 3, { bias: 1 } as never)).toThrow(/^dense: bias: must be true or false, got 1/);
+    expect(() => g.batchNorm(x, { bias: false } as never)).toThrow(/^batchNorm: .*bias/);
   });
 });
 
