@@ -74,3 +74,100 @@ const cases: readonly (readonly [Partial<TrainableOptions>, boolean])[] = [
 test.each(cases)('blocks are for the processor, fully optimized: %o', (options, uses) => {
   expect(planOf('trainable', { loss: 'mse', ...options }).usesLayouts).toBe(uses);
 });
+
+/** Whole numbers from a seed, for shapes. */
+function shapes(seed: number) {
+  let state = seed;
+  const draw = () => {
+    state = (state * 1_103_515_245 + 12_345) % 2 ** 31;
+    return state / 2 ** 31;
+  };
+  return (low: number, high: number) => low + Math.floor(draw() * (high - low + 1));
+}
+
+/** One to three convolutions of sizes drawn at random, on an image of its size. */
+function randomNetwork(seed: number) {
+  const draw = shapes(seed);
+  const dims = [draw(1, 9), [1, 3, 4, 8, 16, 17, 20, 32][draw(0, 7)], draw(6, 14), draw(6, 14)];
+  const g = graph({ seed });
+  let value = g.input('x', dims);
+  let channels = dims[1];
+  for (let layers = draw(1, 3); layers > 0; layers--) {
+    const groups = draw(0, 2) === 0 ? channels : 1;
+    const filters = groups > 1 ? channels * draw(1, 2) : [1, 2, 5, 8, 12, 16, 24, 32][draw(0, 7)];
+    const isSmall = draw(0, 1) === 0;
+    value = g.conv(value, filters, [draw(1, isSmall ? 2 : 4), draw(1, isSmall ? 2 : 4)], {
+      groups,
+      stride: isSmall ? 1 : draw(1, 2),
+      padding: isSmall ? 0 : 'same',
+    });
+    if (draw(0, 1) === 0) value = g.relu(value);
+    channels = filters;
+  }
+  g.output('y', value);
+  return { bytes: g.toBytes(), dims };
+}
+
+test('random networks have the loss and gradients of float64', async () => {
+  const wrong: string[] = [];
+  for (let seed = 1; seed <= 60; seed++) {
+    const { bytes, dims } = randomNetwork(seed);
+    const data = Float32Array.from({ length: dims.reduce((a, b) => a * b) }, (_, i) => Math.sin(1.3 * i) / 2);
+    const computedIn = async (precision: 'float32' | 'float64') => {
+      const loss: TrainableOptions['loss'] = (g, { outputs: [y] }) => g.meanOfAll(g.square(g.tanh(y)));
+      const model = await trainable(ort, bytes, { loss, precision });
+      const problem = model.problem({ x: { data, dims } });
+      const gradient = new Float64Array(problem.p0.length);
+      const f = await problem.fg(problem.p0, gradient);
+      await model.dispose();
+      return { f, gradient };
+    };
+    const [single, exact] = [await computedIn('float32'), await computedIn('float64')];
+    const scale = Math.max(...exact.gradient.map(Math.abs));
+    const error = Math.max(...exact.gradient.map((value, i) => Math.abs(value - single.gradient[i])));
+    if (!(error <= 3e-5 * scale && Math.abs(single.f - exact.f) <= 1e-4 * exact.f))
+      wrong.push(`seed ${seed}: ${error / scale}`);
+  }
+  expect(wrong).toEqual([]);
+}, 120_000);
+
+const squares: TrainableOptions['loss'] = (g, { outputs: [y] }) => g.meanOfAll(g.square(y));
+
+test('an image smaller than a window is refused, by whatever layout', async () => {
+  // As the file says already: ONNX Runtime would end the process on such a graph.
+  const small = graph({ seed: 1 });
+  small.output(
+    'y',
+    small.conv(small.conv(small.input('x', [2, 16, 4, 7]), 32, [2, 3], { stride: 2 }), 32, [4, 2]),
+  );
+  await expect(trainable(ort, small.toBytes(), { loss: squares })).rejects.toThrow(
+    /Conv "Conv_1": its result would have the shape \[2, 32, -1, 2\]; is a window larger than its image\?/,
+  );
+  // As it is fed.
+  for (const padding of [0, 'same'] as const) {
+    const g = graph({ seed: 1 });
+    const deep = g.conv(g.input('x', ['N', 16, 'H', 'W']), 16, 3, { padding });
+    g.output('y', g.conv(deep, 16, 3, { padding, groups: 16 }));
+    const model = await trainable(ort, g.toBytes(), { loss: squares });
+    const outcomes: unknown[] = [];
+    for (const [height, width] of [
+      [1, 1],
+      [2, 7],
+      [3, 3],
+    ]) {
+      const dims = [2, 16, height, width];
+      const problem = model.problem({ x: { data: new Float32Array(32 * height * width).fill(0.3), dims } });
+      const outcome = await problem.fg(problem.p0, new Float64Array(problem.p0.length)).then(
+        (value) => value > 0,
+        (error: unknown) => /ONNX Runtime failed to run the graph/.exec(String(error))?.[0],
+      );
+      outcomes.push(outcome);
+    }
+    const expected = padding === 'same' ? true : 'ONNX Runtime failed to run the graph';
+    expect(outcomes).toEqual([expected, expected, expected]);
+    expect(() => model.problem({ x: { data: new Float32Array(0), dims: [0, 16, 6, 6] } })).toThrow(
+      'feed "x": it holds no samples; the loss of none is not defined.',
+    );
+    await model.dispose();
+  }
+});

@@ -84,7 +84,7 @@ function convolve(blocks: Blocks, node: NodeProto): boolean {
   const [x, w, bias] = node.input;
   const shape = weightShape(g, w);
   const form = shape && formOf(shape, attributes.int('group', 1), size);
-  if (shape === undefined || form === undefined) return false;
+  if (shape === undefined || form === undefined || !alwaysFits(attributes, shape, g.shapeOf(x))) return false;
   inferNode(g, node);
   const relu = blocks.onlyRelu.get(node.output[0]);
   if (relu) blocks.taken.add(relu);
@@ -110,6 +110,27 @@ function convolve(blocks: Blocks, node: NodeProto): boolean {
   );
   outOfLayout(g, convolved, filters, output, g.types.get(node.output[0]));
   return true;
+}
+
+/**
+ * True if no image that may be fed is smaller than the window: the kernel of the blocked layout ends the process there,
+ * where the standard one refuses to run.
+ */
+function alwaysFits(
+  attributes: Attributes,
+  [, , ...kernel]: readonly number[],
+  x: Shape | undefined,
+): boolean {
+  const image = x?.slice(2) ?? kernel.map(() => '');
+  const pads = attributes.ints('pads') ?? kernel.map(() => 0);
+  const dilations = attributes.ints('dilations');
+  const isSame = attributes.string('auto_pad', 'NOTSET').startsWith('SAME');
+  return kernel.every((length, i) => {
+    const reach = (length - 1) * (dilations?.[i] ?? 1);
+    const size = image[i];
+    const added = isSame ? reach : (pads[i] ?? 0) + (pads[i + kernel.length] ?? 0);
+    return (typeof size === 'number' ? size : 1) + added > reach;
+  });
 }
 
 /**
@@ -166,7 +187,8 @@ function flippedWindow(
   const begins = kernel.map((k, i) => k - 1 - (attributes.ints('pads')?.[i] ?? 0));
   const pads = [...begins, ...outs.map((out, i) => out - lengths[i] - begins[i] + kernel[i] - 1)];
   const growth = (outs[0] * outs[1]) / (image[0] * image[1]);
-  return pads.some((pad) => pad < 0) ? undefined : { strides, lengths, pads, growth };
+  const isEmpty = [...image, ...outs].some((size) => size < 1);
+  return isEmpty || pads.some((pad) => pad < 0) ? undefined : { strides, lengths, pads, growth };
 }
 
 /** The layout of x with zeros between its places, up to those lengths. */

@@ -137,6 +137,18 @@ function totalOf(g: Builder, terms: readonly Value[] | undefined): Value | undef
   return terms.length === 2 ? g.add(terms[0], terms[1]) : g.op('Sum', terms);
 }
 
+/** Refuses a node that cannot run: ONNX Runtime may end the process on a graph that contains its gradient. */
+function refuseNegativeSizes(g: Builder, { input, output }: NodeProto): void {
+  const isImpossible = (name: Value) =>
+    g.shapeOf(name)?.some((size) => typeof size === 'number' && size < 0) ?? false;
+  const first = output.find(isImpossible);
+  // The first such node is the one to name.
+  if (first === undefined || input.some(isImpossible)) return;
+  refuse(
+    `its result would have the shape [${g.shapeOf(first)?.join(', ')}]; is a window larger than its image?`,
+  );
+}
+
 function cotangentsOf(
   g: Builder,
   node: NodeProto,
@@ -145,6 +157,7 @@ function cotangentsOf(
   wanted: readonly boolean[],
   platform: Platform,
 ): Cotangents {
+  refuseNegativeSizes(g, node);
   const rule = ruleOf(opKey(node)) ?? throughSimplerOps(decompositionOf(opKey(node)) ?? refuse(noRule(node)));
   node.output.forEach((output, k) => dys[k] && !standsForReal(node, true, k) && g.floatTypeOf(output));
   inputs.forEach((input, i) => wanted[i] && !standsForReal(node, false, i) && g.floatTypeOf(input));

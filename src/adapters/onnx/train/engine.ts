@@ -1,5 +1,6 @@
 import { isLeft } from 'fp-ts/lib/Either.js';
 import { checkLength } from '../../../core/paramSet.ts';
+import { fault, OnnxError } from '../ir/errors.ts';
 import { hessianVectorNameOf, lossName, manyLosses, vectorNameOf } from '../ir/convention.ts';
 import { differentiate, differentiateInference, type Differentiated } from '../differentiate.ts';
 import { openPlanned } from './blocks.ts';
@@ -32,7 +33,7 @@ export interface Loaded {
 /** The sessions of one model. They run one at a time, because all read the point from the same buffer. */
 export interface Engine {
   readonly weights: Weights;
-  /** Returns feeds as tensors; throws an OnnxError naming every fault. */
+  /** Returns the feeds of a loss as tensors; throws an OnnxError naming every fault. */
   checked(specs: readonly InputSpec[], feeds: Feeds): OrtTensors;
   /** True if the loss depends on Dropout nodes in training mode. */
   drops(): boolean;
@@ -125,10 +126,22 @@ export function engine(
 
   const alone = inTurn();
   let disposed = false;
-  const checked: Engine['checked'] = (specs, feeds) => {
+  const fit = (specs: readonly InputSpec[], feeds: Feeds): OrtTensors => {
     const result = checkFeeds(ort, specs, feeds);
     if (isLeft(result)) throw result.left;
     return result.right;
+  };
+  const checked: Engine['checked'] = (specs, feeds) => {
+    const tensors = fit(specs, feeds);
+    const empty = Object.keys(tensors).filter((name) => tensors[name].dims[0] === 0);
+    // ONNX Runtime never returns from the gradient of some of their convolutions.
+    if (empty.length > 0)
+      throw new OnnxError(
+        empty.map((name) =>
+          fault(`feed ${JSON.stringify(name)}: it holds no samples; the loss of none is not defined.`),
+        ),
+      );
+    return tensors;
   };
   const release = once(() =>
     alone(async () => {
@@ -201,7 +214,7 @@ export function engine(
       const { session, inputs: specs, outputs } = await prediction();
       const fixed = present();
       point.set(values);
-      return run(session, { ...checked(specs, feeds), ...named, ...fixed }, outputs);
+      return run(session, { ...fit(specs, feeds), ...named, ...fixed }, outputs);
     },
     dispose() {
       disposed = true;
