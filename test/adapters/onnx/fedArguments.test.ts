@@ -200,6 +200,24 @@ describe('ops without a rule until now', () => {
   });
 });
 
+test('a Split may leave outputs out, on which ONNX Runtime itself would end the process', async () => {
+  const bytes = modelFrom({
+    inputs: { x: ['N', 2] },
+    outputs: { y: ['N', 2] },
+    initializers: [floats('w', [2, 4], [1, 2, 3, 4, 5, 6, 7, 8])],
+    nodes: [node('MatMul', ['x', 'w'], 'h'), node('Split', ['h'], ['', 'y'], { axis: 1 })],
+  });
+  const model = await trainable(ort, bytes, { loss: (g, { outputs: [y] }) => g.meanOfAll(y) });
+  const x = { data: [1, 10], dims: [1, 2] };
+  const { y } = await model.predict({ x });
+  expect(Array.from(y.data, Number)).toEqual([73, 84]);
+  const problem = model.problem({ x });
+  const gradient = new Float64Array(8);
+  expect(await problem.fg(problem.p0, gradient)).toBe(78.5);
+  expect([...gradient]).toEqual([0, 0, 0.5, 0.5, 0, 0, 5, 5]);
+  await model.dispose();
+});
+
 describe('random numbers', () => {
   const loss = { loss: 'mse' } as const;
   const feeds: Feeds = { x: { data: [1, 2], dims: [1, 2] }, target: { data: [0, 0], dims: [1, 2] } };

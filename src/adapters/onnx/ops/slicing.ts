@@ -1,6 +1,6 @@
 import { nodeAttributes } from '../ir/attributes.ts';
 import { LONGEST, type ContentRule, type InferRule } from '../ir/facts.ts';
-import type { OpTable, UpgradeContext } from '../ir/op.ts';
+import type { Lowering, OpTable, UpgradeContext } from '../ir/op.ts';
 import { meet, onlyFirst, rankOfInput, unclear, type SampleRule } from '../ir/samples.ts';
 import {
   axisFrom,
@@ -137,6 +137,18 @@ const concat: VjpRule = ({ g, inputs, dy, needs, attributes }) => {
   );
   return g.ops('Split', [dy, sizes], { axis }, inputs.length).map((part, i) => needs(i) && part);
 };
+/** Gives each output of a Split a name: ONNX Runtime ends the process where one is left out. */
+const withAllOutputs: Lowering = (g, { input, output, attribute }) => {
+  if (output.every((name) => name !== '')) return undefined;
+  const values = g.ops(
+    'Split',
+    input.map((name) => name || undefined),
+    {},
+    output.length,
+  );
+  g.proto.node.at(-1)?.attribute.push(...attribute);
+  return values;
+};
 
 const split: VjpRule = ({ g, outputs, dys, attributes }) => [
   g.concat(
@@ -190,6 +202,7 @@ export const slicing: OpTable = {
     infer: inferSplit,
     samples: samplesOffAxis(0, 'it splits the batch'),
     sizes: [1],
+    as: { read: withAllOutputs },
     vjp: split,
     carries: 'some',
     upgrade(u) {
