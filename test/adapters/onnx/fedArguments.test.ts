@@ -200,6 +200,16 @@ describe('ops without a rule until now', () => {
   });
 });
 
+test.each([0, 17])('CumProd along a fed axis of a tensor with %d axes is refused', (rank) => {
+  const bytes = modelOf(
+    { x: { shape: Array<number>(rank).fill(1), values: [0.5] }, axis: whole([], [0]) },
+    (g, { x, axis }) => g.op('CumProd', [x, axis]),
+  );
+  expect(() => differentiate(bytes, { loss: 'mse', wrt: ['x'] })).toThrow(
+    rank === 0 ? /CumProd .*a scalar has none of/ : /CumProd .*there are 17 to choose from; make it constant/,
+  );
+});
+
 test('a Split may leave outputs out, on which ONNX Runtime itself would end the process', async () => {
   const bytes = modelFrom({
     inputs: { x: ['N', 2] },
