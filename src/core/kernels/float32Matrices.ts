@@ -1,4 +1,4 @@
-import { plainRectangles } from './plainRectangles.ts';
+import { plainMatrices } from './plainMatrices.ts';
 import type { Matrices, Matrix } from './matrices.ts';
 
 const { fround, sqrt } = Math;
@@ -11,8 +11,6 @@ export function float32Matrices(heap: Float32Array): Matrices {
   let row = new Float32Array(0);
   return {
     heap,
-    product: (a, b, c) => multiply(heap, a.at, 1, a.cols, a.cols, b, c),
-    multiply: (a, b, c) => multiply(heap, a.at, a.cols, 1, a.rows, b, c),
     blendProduct(a, c, decay) {
       const [beta, rest] = weights(decay);
       if (row.length < c.cols) row = new Float32Array(c.cols);
@@ -21,11 +19,6 @@ export function float32Matrices(heap: Float32Array): Matrices {
         rowOfProduct(heap, a.at + i, a.cols, a, row, 0, n);
         const to = c.at + i * c.cols;
         for (let j = 0; j < n; j++) heap[to + j] = fround(beta * heap[to + j]) + fround(rest * row[j]);
-      }
-    },
-    transpose(a, b) {
-      for (let i = 0; i < a.rows; i++) {
-        for (let j = 0; j < a.cols; j++) heap[b.at + j * b.cols + i] = heap[a.at + i * a.cols + j];
       }
     },
     adam(g, first, second, n, numbers) {
@@ -43,8 +36,7 @@ export function float32Matrices(heap: Float32Array): Matrices {
         heap[g + i] = fround(m * scale1) / fround(fround(sqrt(fround(v * scale2))) + epsilon);
       }
     },
-    orthonormalize: (from, to, size, stride) => orthonormalize(heap, from, to, size, stride),
-    ...plainRectangles(heap),
+    ...plainMatrices(heap, { rowOfProduct, makeReflector, reflect }, (_, stride) => stride),
   };
 }
 
@@ -54,23 +46,7 @@ function weights(decay: number): [beta: number, rest: number] {
   return [beta, fround(1 - beta)];
 }
 
-/** C ← AB, where A has `m` rows whose elements lie `row` and `term` numbers apart, from `at` on. */
-function multiply(
-  heap: Float32Array,
-  at: number,
-  row: number,
-  term: number,
-  m: number,
-  b: Matrix,
-  c: Matrix,
-): void {
-  for (let i = 0; i < m; i++) rowOfProduct(heap, at + i * row, term, b, heap, c.at + i * c.cols, b.cols);
-}
-
-/**
- * Writes aᵀB, its first n elements, to `out` from `to` on; a's elements lie `term` numbers apart, from `from` on. Four rows of
- * B at a time, one after the other.
- */
+/** As {@link PlainLoops.rowOfProduct}: four rows of B at a time, one after the other. */
 function rowOfProduct(
   heap: Float32Array,
   from: number,
@@ -104,26 +80,10 @@ function rowOfProduct(
   }
 }
 
-function orthonormalize(heap: Float32Array, from: number, to: number, size: number, stride: number): void {
-  for (let k = 0; k < size; k++) {
-    const row = from + k * stride;
-    makeReflector(heap, row, k, stride);
-    reflect(heap, row, row + stride, stride, size - k - 1, k);
-  }
-  heap.fill(0, to, to + stride ** 2);
-  for (let i = 0; i < size; i++) heap[to + i * stride + i] = 1;
-  for (let k = size - 1; k >= 0; k--) {
-    reflect(heap, from + k * stride, to + k * stride, stride, size - k, k);
-  }
-}
-
 /** The least length of a vector that is not 0 for its scale. */
 const LEAST_LENGTH = 1e-30;
 
-/**
- * Puts u with ‖u‖² = 2 into a row from element k on, and zeros before it; I − uuᵀ takes what was there to a multiple
- * of e₁.
- */
+/** As {@link PlainLoops.makeReflector}; sums have two lanes. */
 function makeReflector(heap: Float32Array, row: number, k: number, n: number): void {
   heap.fill(0, row, row + k);
   let even = 0;
@@ -141,10 +101,7 @@ function makeReflector(heap: Float32Array, row: number, k: number, n: number): v
   heap[row + k] = head * scale;
 }
 
-/**
- * Applies I − uuᵀ to `count` rows, `stride` numbers from one to the next and as long, whose elements before k it leaves
- * alone; sums have four lanes.
- */
+/** As {@link PlainLoops.reflect}; sums have four lanes, and begin with the four elements that k is among. */
 function reflect(
   heap: Float32Array,
   u: number,
@@ -152,12 +109,13 @@ function reflect(
   stride: number,
   count: number,
   k: number,
+  n: number,
 ): void {
   const start = k - (k % 4);
   for (let i = 0; i < count; i++) {
     const row = rows + i * stride;
     let [s0, s1, s2, s3] = [0, 0, 0, 0];
-    for (let j = start; j < stride; j += 4) {
+    for (let j = start; j < n; j += 4) {
       const [a, b] = [u + j, row + j];
       s0 = fround(s0 + fround(heap[a] * heap[b]));
       s1 = fround(s1 + fround(heap[a + 1] * heap[b + 1]));
@@ -165,6 +123,6 @@ function reflect(
       s3 = fround(s3 + fround(heap[a + 3] * heap[b + 3]));
     }
     const along = fround(fround(s0 + s1) + fround(s2 + s3));
-    for (let j = start; j < stride; j++) heap[row + j] -= fround(along * heap[u + j]);
+    for (let j = start; j < n; j++) heap[row + j] -= fround(along * heap[u + j]);
   }
 }

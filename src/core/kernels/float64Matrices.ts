@@ -1,4 +1,4 @@
-import { plainRectangles } from './plainRectangles.ts';
+import { plainMatrices } from './plainMatrices.ts';
 import type { Matrices, Matrix } from './matrices.ts';
 
 /** Returns the operations in float64, in plain loops. */
@@ -6,19 +6,12 @@ export function float64Matrices(heap: Float64Array): Matrices {
   let row = new Float64Array(0);
   return {
     heap,
-    product: (a, b, c) => multiply(heap, a.at, 1, a.cols, a.cols, b, c),
-    multiply: (a, b, c) => multiply(heap, a.at, a.cols, 1, a.rows, b, c),
     blendProduct(a, c, beta) {
       if (row.length < c.cols) row = new Float64Array(c.cols);
       for (let i = 0; i < c.rows; i++) {
         rowOfProduct(heap, a.at + i, a.cols, a, row, 0, i + 1);
         const to = c.at + i * c.cols;
         for (let j = 0; j <= i; j++) heap[to + j] = beta * heap[to + j] + (1 - beta) * row[j];
-      }
-    },
-    transpose(a, b) {
-      for (let i = 0; i < a.rows; i++) {
-        for (let j = 0; j < a.cols; j++) heap[b.at + j * b.cols + i] = heap[a.at + i * a.cols + j];
       }
     },
     adam(g, first, second, n, { beta1, beta2, correction1, correction2, epsilon }) {
@@ -29,28 +22,11 @@ export function float64Matrices(heap: Float64Array): Matrices {
         heap[g + i] = (m * correction1) / (Math.sqrt(v * correction2) + epsilon);
       }
     },
-    orthonormalize: (from, to, size, stride) => orthonormalize(heap, from, to, size, stride),
-    ...plainRectangles(heap),
+    ...plainMatrices(heap, { rowOfProduct, makeReflector, reflect }, (size) => size),
   };
 }
 
-/** C ← AB, where A has `m` rows whose elements lie `row` and `term` numbers apart, from `at` on. */
-function multiply(
-  heap: Float64Array,
-  at: number,
-  row: number,
-  term: number,
-  m: number,
-  b: Matrix,
-  c: Matrix,
-): void {
-  for (let i = 0; i < m; i++) rowOfProduct(heap, at + i * row, term, b, heap, c.at + i * c.cols, b.cols);
-}
-
-/**
- * Writes aᵀB, its first n elements, to `out` from `to` on; a's elements lie `term` numbers apart, from `from` on. Four rows of
- * B at a time, which saves three of four times that the result is read and written.
- */
+/** As {@link PlainLoops.rowOfProduct}: four rows of B at a time, which saves three of four times that the result is read and written. */
 function rowOfProduct(
   heap: Float64Array,
   from: number,
@@ -83,23 +59,7 @@ function rowOfProduct(
   }
 }
 
-function orthonormalize(heap: Float64Array, from: number, to: number, size: number, stride: number): void {
-  for (let k = 0; k < size; k++) {
-    const row = from + k * stride;
-    makeReflector(heap, row, k, size);
-    reflect(heap, row, row + stride, stride, size - k - 1, size);
-  }
-  heap.fill(0, to, to + stride ** 2);
-  for (let i = 0; i < size; i++) heap[to + i * stride + i] = 1;
-  for (let k = size - 1; k >= 0; k--) {
-    reflect(heap, from + k * stride, to + k * stride, stride, size - k, size);
-  }
-}
-
-/**
- * Puts u with ‖u‖² = 2 into a row from element k on, and zeros before it; I − uuᵀ takes what was there to a multiple
- * of e₁.
- */
+/** As {@link PlainLoops.makeReflector}. */
 function makeReflector(heap: Float64Array, row: number, k: number, n: number): void {
   let square = 0;
   for (let j = k; j < n; j++) square += heap[row + j] ** 2;
@@ -113,13 +73,14 @@ function makeReflector(heap: Float64Array, row: number, k: number, n: number): v
   for (let j = k + 1; j < n; j++) heap[row + j] *= scale;
 }
 
-/** Applies I − uuᵀ to `count` rows of n numbers, `stride` apart. */
+/** As {@link PlainLoops.reflect}, all elements of u included. */
 function reflect(
   heap: Float64Array,
   u: number,
   rows: number,
   stride: number,
   count: number,
+  _k: number,
   n: number,
 ): void {
   for (let i = 0; i < count; i++) {

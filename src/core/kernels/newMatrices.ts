@@ -1,16 +1,14 @@
 import { float32Matrices } from './float32Matrices.ts';
 import { float64Matrices } from './float64Matrices.ts';
+import { padded } from './padding.ts';
 import { simdMatrices, type MatrixMemory } from './simdMatrices.ts';
 import { newVectors } from './vectorMemory.ts';
 import { KERNEL_LENGTH } from '../vector.ts';
 import type { Precision } from '../problem.ts';
 
-/** Number of elements that SIMD processes at a time. */
-const PADDING = 8;
-
-/** Returns the length of a side padded with zeros for SIMD. */
-export const padded = (side: number, precision: Precision): number =>
-  precision === 'float32' ? Math.ceil(side / PADDING) * PADDING : side;
+/** Returns the length of a side, padded with zeros for SIMD in float32. */
+export const paddedSide = (side: number, precision: Precision): number =>
+  precision === 'float32' ? padded(side) : side;
 
 /**
  * Allocates a heap of zeros with its operations, and vectors of zeros: in float32 in one WebAssembly memory, if they are long

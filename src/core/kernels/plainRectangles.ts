@@ -1,8 +1,8 @@
-import type { Heap, Rectangle, StepSizes } from './matrices.ts';
+import type { Heap, Matrices, Rectangle, StepSizes } from './matrices.ts';
 
 /** Returns `load` and `move` of matrices in plain loops, in either precision. */
-export const plainRectangles = (heap: Heap) => ({
-  load(vector: Float64Array, part: Rectangle, factor: number, at: number, width: number): void {
+export const plainRectangles = (heap: Heap): Pick<Matrices, 'load' | 'move'> => ({
+  load(vector, part, factor, at, width) {
     const { rows, cols, offset, stride } = part;
     for (let i = 0; i < rows; i++) {
       const to = at + i * width;
@@ -10,14 +10,7 @@ export const plainRectangles = (heap: Heap) => ({
       for (let j = 0; j < cols; j++) heap[to + j] = factor * vector[from + j];
     }
   },
-  move(
-    x: Float64Array,
-    target: Float64Array,
-    part: Rectangle,
-    at: number,
-    width: number,
-    sizes: StepSizes,
-  ): number {
+  move(x, target, part, at, width, sizes) {
     return heap instanceof Float32Array && target === x
       ? moveRounded(heap, x, part, at, width, sizes)
       : moveExact(heap, x, target, part, at, width, sizes);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { padded } from '../../core/kernels/newMatrices.ts';
+import { paddedSide } from '../../core/kernels/newMatrices.ts';
 import type { Layout } from '../../core/layout.ts';
 import type { Precision } from '../../core/problem.ts';
 import { newSide, type Side } from './side.ts';
@@ -118,8 +118,8 @@ function newBlock(
     return [{ row: row - top, col: col - start, ...size, offset, stride: piece.stride }];
   });
   const isRotated = rotated.left || rotated.right;
-  const paddedRows = isRotated ? padded(rows, precision) : rows;
-  const paddedCols = padded(cols, precision);
+  const paddedRows = isRotated ? paddedSide(rows, precision) : rows;
+  const paddedCols = paddedSide(cols, precision);
   return {
     rows,
     cols,

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { padded } from '../../core/kernels/newMatrices.ts';
+import { paddedSide } from '../../core/kernels/newMatrices.ts';
 import { symmetricEigen } from '../../core/symmetricEigen.ts';
 import type { Heap, Matrix } from '../../core/kernels/matrices.ts';
 import type { Precision } from '../../core/problem.ts';
@@ -39,7 +39,7 @@ const precisionOf = (heap: Heap): Precision => (heap instanceof Float32Array ? '
  * @param take - gives a place for so many numbers
  */
 export function newSide(size: number, precision: Precision, take: (numbers: number) => number): Side {
-  const paddedSize = padded(size, precision);
+  const paddedSize = paddedSide(size, precision);
   return { size, paddedSize, factor: take(paddedSize ** 2), basis: take(paddedSize ** 2), ready: false };
 }
 

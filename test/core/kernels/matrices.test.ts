@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { float32Matrices } from '../../../src/core/kernels/float32Matrices.ts';
 import { float64Matrices } from '../../../src/core/kernels/float64Matrices.ts';
-import { newMatrices, padded } from '../../../src/core/kernels/newMatrices.ts';
+import { newMatrices, paddedSide } from '../../../src/core/kernels/newMatrices.ts';
 import { simdMatrices } from '../../../src/core/kernels/simdMatrices.ts';
 import { vectorKernels } from '../../../src/core/kernels/vectorMemory.ts';
 import { KERNEL_LENGTH } from '../../../src/core/vector.ts';
@@ -387,6 +387,6 @@ it('short vectors, and matrices of float64, lie in plain arrays', () => {
 });
 
 it('sides are filled up for SIMD alone', () => {
-  expect([1, 8, 9].map((side) => padded(side, 'float32'))).toEqual([8, 8, 16]);
-  expect(padded(9, 'float64')).toBe(9);
+  expect([1, 8, 9].map((side) => paddedSide(side, 'float32'))).toEqual([8, 8, 16]);
+  expect(paddedSide(9, 'float64')).toBe(9);
 });
