@@ -48,7 +48,7 @@ export function typicalSizes(x: Float64Array, params: ProblemFacts['params']): (
  * Returns the root mean square. Divides by the largest element first, because squares of 1e±160 leave the
  * range of float64.
  */
-function rootMeanSquare(x: Float64Array): number {
+export function rootMeanSquare(x: Float64Array): number {
   const largest = x.reduce((size, value) => Math.max(size, Math.abs(value)), 0);
   if (largest === 0) return 0;
   return largest * Math.sqrt(x.reduce((sum, value) => sum + (value / largest) ** 2, 0) / x.length);

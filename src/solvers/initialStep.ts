@@ -1,4 +1,5 @@
 import { checkOptions, finitePositive } from '../core/options.ts';
+import { rootMeanSquare } from '../core/scale.ts';
 import { normInf } from '../core/vector.ts';
 import type { AskPhi, Phi } from './linesearch/lineSearch.ts';
 import type { LineState } from './searchAlong.ts';
@@ -64,12 +65,7 @@ export function rampedStep(growth = 3): InitialStep {
  * slope: f has no scale yet, but x has one. If x is 0, 1 stands for its root mean square.
  */
 function cautiousStep({ x, gradient }: LineState): number {
-  const size = normInf(x);
-  // Relative to the largest element, so that no square underflows.
-  let squares = 0;
-  if (size > 0) for (let i = 0; i < x.length; i++) squares += (x[i] / size) ** 2;
-  const move = size > 0 ? size * Math.sqrt(squares / x.length) : 1;
-  return Math.min(1, move / normInf(gradient));
+  return Math.min(1, (rootMeanSquare(x) || 1) / normInf(gradient));
 }
 
 /**
