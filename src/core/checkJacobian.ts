@@ -2,10 +2,10 @@ import { runAsync, runSync } from './drive.ts';
 import { EPSILON } from './epsilon.ts';
 import { askResiduals, differenceJacobian, differenceStep, jacobianSource, noteSizes } from './jacobian.ts';
 import { adjointOfRandom, atColumns, productsAt, sampled } from './jacobianProducts.ts';
-import { boolean, checkOptions, integerFrom, positive, show } from './options.ts';
+import { boolean, checkOptions, positive, show } from './options.ts';
 import { firstNonFinite, roundToFloat32 } from './vector.ts';
 import { tensorAt } from './layout.ts';
-import { checkProblem, checkStart } from './start.ts';
+import { checkProblem, checkResidualCount, checkStart } from './start.ts';
 import type { AsyncProblem, Precision, Problem } from './problem.ts';
 import type { Asks } from './question.ts';
 
@@ -202,11 +202,7 @@ function checkGiven(where: string, problem: AsyncProblem | Problem, options: Che
   }
   checkProblem(where, problem);
   checkStart(where, problem);
-  if (!integerFrom(1).accepts(problem.residualCount)) {
-    throw new RangeError(
-      `${where}: residualCount must be a whole number ≥ 1, got ${show(problem.residualCount)}.`,
-    );
-  }
+  checkResidualCount(where, problem.residualCount);
   const n = problem.p0.length;
   checkOptions(where, options, {
     at: { allowed: `a Float64Array(${n})`, accepts: (v) => v instanceof Float64Array && v.length === n },

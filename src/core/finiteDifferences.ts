@@ -3,6 +3,7 @@ import { boundRule, boxOf, type Bound, type Box } from './bounds.ts';
 import { differenceJacobian, LEAST_SIZE, stepOf, type DifferenceSteps } from './jacobian.ts';
 import { checkOptions, objectWith, oneOf, show } from './options.ts';
 import { scaleOf, sizeAt, type Scale } from './scale.ts';
+import { checkVector } from './start.ts';
 import type { ParamSet } from './paramSet.ts';
 import type { AsyncProblem, Precision, Problem } from './problem.ts';
 
@@ -106,11 +107,7 @@ interface Source {
 
 function sourceOf(where: string, f: unknown, p0: Float64Array, options: FiniteDifferencesOptions): Source {
   if (typeof f !== 'function') throw new TypeError(`${where}: f must be a function of x, got ${show(f)}.`);
-  if (!(p0 instanceof Float64Array)) {
-    throw new TypeError(
-      `${where}: p0 must be a Float64Array, got ${show(p0)}; Float64Array.from(p0) makes one.`,
-    );
-  }
+  checkVector(where, p0);
   checkOptions(where, options, { ...rules, scale: scaleOf(p0.length) });
   const { scale, lower = null, upper = null, precision = 'float64', params } = options;
   const bounds = boxOf(where, lower, upper);

@@ -2,6 +2,7 @@ import { runSync } from './drive.ts';
 import { differenceJacobian, jacobianSource, noteSizes, type JacobianSource } from './jacobian.ts';
 import { anything, callable, checkOptions, finitePositive, objectWith, oneOf, show } from './options.ts';
 import { makeRobust, robustLosses, type RobustLoss } from './robustLoss.ts';
+import { checkResidualCount, checkVector } from './start.ts';
 import { dot } from './vector.ts';
 import { firstUnwritten, markUnwritten } from './unwritten.ts';
 import type { ParamSet } from './paramSet.ts';
@@ -183,18 +184,12 @@ function checkSettings(settings: LeastSquaresSettings): void {
     );
   }
   const { p0, residuals } = settings;
-  if (!(p0 instanceof Float64Array)) {
-    throw new TypeError(
-      `leastSquares: p0 must be a Float64Array, got ${show(p0)}; Float64Array.from(p0) makes one.`,
-    );
-  }
+  checkVector('leastSquares', p0);
   if (typeof residuals !== 'function') {
     throw new TypeError(`leastSquares: residuals must be a function, got ${show(residuals)}.`);
   }
   const { residualCount: m, jacobianVector, vectorJacobian } = settings;
-  if (!(Number.isInteger(m) && m >= 1)) {
-    throw new RangeError(`leastSquares: residualCount must be a whole number ≥ 1, got ${show(m)}.`);
-  }
+  checkResidualCount('leastSquares', m);
   if (m > MAX_RESIDUALS) {
     throw new RangeError(
       `leastSquares: residualCount is ${m}; the residuals alone would need ${((8 * m) / 1e9).toFixed(0)} GB, more than can be allocated. It is the number of residuals, not of elements of the Jacobian.`,

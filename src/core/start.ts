@@ -36,6 +36,20 @@ export function checkSolver(where: string, solver: Solver): void {
   );
 }
 
+/** @throws TypeError if p0 is not a Float64Array */
+export function checkVector(where: string, p0: unknown): void {
+  if (p0 instanceof Float64Array) return;
+  throw new TypeError(
+    `${where}: p0 must be a Float64Array, got ${show(p0)}; Float64Array.from(p0) makes one.`,
+  );
+}
+
+/** @throws RangeError unless m counts residuals */
+export function checkResidualCount(where: string, m: unknown): void {
+  if (Number.isInteger(m) && Number(m) >= 1) return;
+  throw new RangeError(`${where}: residualCount must be a whole number ≥ 1, got ${show(m)}.`);
+}
+
 /**
  * Checks the start.
  *
@@ -43,11 +57,7 @@ export function checkSolver(where: string, solver: Solver): void {
  * @throws RangeError if it is empty or not finite
  */
 export function checkStart(where: string, { p0, params }: ProblemFacts): void {
-  if (!(p0 instanceof Float64Array)) {
-    throw new TypeError(
-      `${where}: p0 must be a Float64Array, got ${show(p0)}; Float64Array.from(p0) makes one.`,
-    );
-  }
+  checkVector(where, p0);
   if (p0.length === 0) throw new RangeError(`${where}: p0 is empty; there is nothing to optimize.`);
   const bad = firstNonFinite(p0);
   if (bad >= 0) {
