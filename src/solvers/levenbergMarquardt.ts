@@ -52,7 +52,7 @@ export interface LevenbergMarquardtOptions {
    */
   readonly acceleration?: boolean | 'auto';
   /**
-   * What limits a step: the damping itself, which suits problems with many unknowns, or a radius that ‖Dδ₁‖ may not exceed,
+   * Limit of a step: the damping itself, which suits problems with many unknowns, or a radius that ‖Dδ₁‖ may not exceed,
    * for which a damping is found each time. With few unknowns, the radius takes fewer evaluations, and finds the solution
    * from more starts.
    *
@@ -198,7 +198,8 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
     }
     moveBy(state, 1, state.step, box);
     const trialF = yield askResiduals(state.trial, state.trialResiduals, null);
-    state.obstacle = obstacleIn('residuals', state.trialResiduals, state.trial) || state.obstacle;
+    if (!Number.isFinite(trialF))
+      state.obstacle = obstacleIn('residuals', state.trialResiduals, state.trial) || state.obstacle;
     const mayBend = isStraight && !isSmall && acceleration !== false;
     const tried = { length, predicted, trialF, mayBend };
     const isLower = trialF < state.f && !(state.byRadius && strays(state, tried));

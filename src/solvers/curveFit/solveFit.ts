@@ -17,7 +17,7 @@ import type { FitProblem, Linearized } from './linearized.ts';
 /** A solution, and the linear model of the last step. */
 export interface FitSolution extends Pick<Linearized, 'x' | 'f' | 'qr' | 'free' | 'held'> {
   readonly converged: boolean;
-  /** How Levenberg–Marquardt ended. */
+  /** Ending of Levenberg–Marquardt. */
   readonly termination: Termination;
 }
 

@@ -31,9 +31,11 @@ export function* startRadius(
   leastDamping: number,
 ): Asks<void> {
   state.least = leastDamping;
-  const size = Math.sqrt(scaledSquare(state.scale, state.x));
-  if (isGiven || size === 0) yield* solver.solve(state);
-  state.firstRadius = isGiven || size === 0 ? lengthOf(state) : size;
+  state.firstRadius = Math.sqrt(scaledSquare(state.scale, state.x));
+  if (isGiven || state.firstRadius === 0) {
+    yield* solver.solve(state);
+    state.firstRadius = lengthOf(state);
+  }
   state.radius = state.firstRadius;
   state.byRadius = true;
 }

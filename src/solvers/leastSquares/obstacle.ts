@@ -10,13 +10,14 @@ export function obstacleIn(
   x: Float64Array,
 ): string {
   const at = firstNonFinite(values);
+  if (at < 0) return '';
   const n = x.length;
   const place = {
     residuals: `Residual ${at}`,
     jacobian: `The Jacobian at row ${Math.floor(at / n)}, column ${at % n},`,
     vectorJacobian: `Element ${at} of vectorJacobian`,
   };
-  return at < 0 ? '' : `${place[name]} is ${values[at]} at x = ${showPoint(x)}.`;
+  return `${place[name]} is ${values[at]} at x = ${showPoint(x)}.`;
 }
 
 /** A column without finite differences, in words. */
