@@ -19,6 +19,7 @@ import { nodeOf } from '../ir/node.ts';
 import { isStatic, type Shape, type TensorType } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import { inferNode } from '../ops/infer.ts';
+import { formOf, MOST_PADDING, paddingOf, upTo, type Form } from './blockedForms.ts';
 
 /** The domain of ONNX Runtime's ops on the blocked layout. */
 const domain = 'com.microsoft.nchwc';
@@ -242,38 +243,6 @@ function imageSizes(shape: Shape | undefined): readonly number[] | undefined {
   const sizes = shape?.slice(2);
   return isStatic(sizes) ? sizes : undefined;
 }
-
-/** Least length that is a multiple of `size`. */
-const upTo = (length: number, size: number): number => Math.ceil(length / size) * size;
-
-/**
- * Form of a convolution on the layout: one channel per group; channels in blocks; or so few that they are read in the
- * standard layout, while its result is in blocks.
- */
-type Form = 'depthwise' | 'blocks' | 'few channels';
-
-/** ReorderInput takes channels in multiples of this. */
-const ALIGNMENT = 4;
-/** Fewest channels that a convolution is faster for. */
-const FEWEST = 3;
-/** Most multiply-adds with the padding of blocks, for each that is needed: beyond, it would be slower. */
-const MOST_PADDING = 2;
-
-/** The form in which a convolution of that weight, `[M, C/group, …]`, is faster in blocks; undefined if in none. */
-function formOf([outer, inner, ...kernel]: readonly number[], group: number, size: number): Form | undefined {
-  if (kernel.every((length) => length === 1)) return undefined;
-  const isLong = upTo(outer, size) <= MOST_PADDING * outer;
-  if (group !== 1) {
-    const isDepthwise = inner === 1 && outer === group && outer % ALIGNMENT === 0;
-    return isDepthwise && isLong ? 'depthwise' : undefined;
-  }
-  if (inner < size) return inner >= FEWEST && isLong ? 'few channels' : undefined;
-  return inner % ALIGNMENT === 0 && paddingOf([outer, inner], size) <= MOST_PADDING ? 'blocks' : undefined;
-}
-
-/** Multiply-adds with the padding of blocks, for each that is needed. */
-const paddingOf = ([outer, inner]: readonly number[], size: number): number =>
-  (upTo(outer, size) / outer) * (upTo(inner, size) / inner);
 
 /** Appends an op on the blocked layout. */
 function blocked(
