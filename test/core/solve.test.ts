@@ -360,28 +360,23 @@ describe('what a run hands on', () => {
     log.mockRestore();
   });
 
+  /** A run that ends above its best point. */
+  const risen = () => {
+    const points = [
+      [1, 0],
+      [5, 0],
+    ];
+    return minimize(bowl, scripted(points).solver, { maxIterations: 2 });
+  };
+
   it('is not changed by writing into the result', () => {
-    const { state, x } = minimize(
-      bowl,
-      scripted([
-        [1, 0],
-        [5, 0],
-      ]).solver,
-      { maxIterations: 2 },
-    );
+    const { state, x } = risen();
     x.fill(9);
     expect([...(state.best.x ?? [])]).toEqual([1, 0]);
   });
 
   it('to a resumed run is the best point before it', () => {
-    const first = minimize(
-      bowl,
-      scripted([
-        [1, 0],
-        [5, 0],
-      ]).solver,
-      { maxIterations: 2 },
-    );
+    const first = risen();
     const { solver } = scripted([[3, 0]]);
     for (const maxIterations of [0, 1]) {
       const { x, f, trace } = minimize(bowl, solver, { maxIterations, resume: first.state });
