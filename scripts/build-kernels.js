@@ -4,6 +4,7 @@ import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import wabt from 'wabt';
 import { adamText } from './adam.wat.js';
+import { gramText } from './gram.wat.js';
 import { kernelsText } from './kernels.wat.js';
 import { matricesText } from './matrices.wat.js';
 import { symmetricText } from './symmetric.wat.js';
@@ -15,6 +16,7 @@ const pathOf = (name) => fileURLToPath(new URL(`../src/core/kernels/${name}.ts`,
 /** Generated modules. Few solvers need those of matrices, which stand by themselves. */
 export const embedded = [
   { name: 'simdBytes', path: pathOf('simdBytes'), source: 'kernels.wat.js', text: kernelsText },
+  { name: 'gramBytes', path: pathOf('gramBytes'), source: 'gram.wat.js', text: gramText },
   { name: 'matrixBytes', path: pathOf('matrixBytes'), source: 'matrices.wat.js', text: matricesText },
   { name: 'symmetricBytes', path: pathOf('symmetricBytes'), source: 'symmetric.wat.js', text: symmetricText },
   { name: 'vectorBytes', path: pathOf('vectorBytes'), source: 'vectors.wat.js', text: vectorsText },

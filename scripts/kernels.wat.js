@@ -10,17 +10,17 @@ import { get, numbered, parameters, set, vectors } from './wat.js';
 const ROWS = 5;
 
 /** @param {number} bytes */
-const advance = (bytes) => (/** @type {string} */ name) =>
+export const advance = (bytes) => (/** @type {string} */ name) =>
   set(name, `(i32.add ${get(name)} (i32.const ${bytes}))`);
 
 /** Two numbers from `2·index` numbers after the pointer. @param {number} width @param {string} pointer */
-const load = (width, pointer, index = 0) =>
+export const load = (width, pointer, index = 0) =>
   width === 8
     ? `(v128.load offset=${16 * index} ${get(pointer)})`
     : `(f64x2.promote_low_f32x4 (v128.load64_zero offset=${8 * index} ${get(pointer)}))`;
 
 /** The contrary. @param {number} width @param {string} pointer @param {string} value */
-const store = (width, pointer, value, index = 0) =>
+export const store = (width, pointer, value, index = 0) =>
   width === 8
     ? `(v128.store offset=${16 * index} ${get(pointer)} ${value})`
     : `(v128.store64_lane offset=${8 * index} 0 ${get(pointer)} (f32x4.demote_f64x2_zero ${value}))`;
@@ -30,14 +30,14 @@ const asStored = (width, value) =>
   width === 8 ? value : `(f64x2.promote_low_f32x4 (f32x4.demote_f64x2_zero ${value}))`;
 
 /** @param {string} a @param {string} b */
-const plus = (a, b) => `(f64x2.add ${a} ${b})`;
+export const plus = (a, b) => `(f64x2.add ${a} ${b})`;
 /** @param {string} a @param {string} b */
 const minus = (a, b) => `(f64x2.sub ${a} ${b})`;
 /** @param {string} a @param {string} b */
 const times = (a, b) => `(f64x2.mul ${a} ${b})`;
 
 /** @param {string} sum @param {string} a @param {string} b */
-const accumulate = (sum, a, b) => set(sum, plus(get(sum), times(a, b)));
+export const accumulate = (sum, a, b) => set(sum, plus(get(sum), times(a, b)));
 
 /** @param {string} sum */
 const lanes = (sum) => `(f64.add (f64x2.extract_lane 0 ${get(sum)}) (f64x2.extract_lane 1 ${get(sum)}))`;
@@ -63,7 +63,7 @@ const keepLargest = (max, index) =>
  * @param {string} counter
  * @param {readonly string[]} body
  */
-const loop = (counter, body) => `(loop $next
+export const loop = (counter, body) => `(loop $next
     ${body.join('\n    ')}
     (br_if $next (i32.lt_u ${get(counter)} ${get('end')})))`;
 
@@ -241,49 +241,6 @@ export const normInf = kernel({
   after: `(v128.store ${get('results')} (v128.or ${get('nan')} (f64x2.pmax ${get('even')} ${get('odd')})))`,
 });
 
-/** Address of a row of the result of `gram`. @param {number} row */
-const rowOfResult = (row) => `(i32.add ${get('out')} (i32.mul ${get('stride')} (i32.const ${row})))`;
-
-/** Rows and columns of the blocks of `gram`, whose eight vectors of sums fill half of the registers. */
-const BLOCK = 4;
-
-/**
- * Adds products of panels, aᵀb, to a row of 4 × 4 blocks: a panel holds 4 numbers of each of `n` rows, one row after
- * the other. `count` panels lie from `b` on; `stride` is the length of a row of `out` in bytes.
- */
-const gram = (() => {
-  const sums = numbered('sum', 2 * BLOCK);
-  const addSums = Array.from({ length: BLOCK }, (_, row) =>
-    [
-      set('row', rowOfResult(row)),
-      ...[0, 1].map((half) => store(8, 'row', plus(load(8, 'row', half), get(sums[2 * row + half])), half)),
-    ].join(' '),
-  );
-  return `
-  (func (export "gram") ${parameters('i32', ['a', 'b', 'count', 'out', 'stride', 'n'])}
-    (local $end i32) (local $last i32) (local $at i32) (local $row i32) ${vectors(['av', 'b0', 'b1', ...sums])}
-    ${set('last', `(i32.add ${get('b')} (i32.mul ${get('count')} (i32.shl ${get('n')} (i32.const 5))))`)}
-    ${set('end', `(i32.add ${get('a')} (i32.shl ${get('n')} (i32.const 5)))`)}
-    (loop $block
-    ${sums.map((sum) => set(sum, '(i32x4.splat (i32.const 0))')).join('\n    ')}
-    ${set('at', get('a'))}
-    ${loop('at', [
-      set('b0', load(8, 'b', 0)),
-      set('b1', load(8, 'b', 1)),
-      ...Array.from({ length: BLOCK }, (_, row) =>
-        [
-          set('av', `(v128.load64_splat offset=${8 * row} ${get('at')})`),
-          accumulate(sums[2 * row], get('av'), get('b0')),
-          accumulate(sums[2 * row + 1], get('av'), get('b1')),
-        ].join(' '),
-      ),
-      ...['at', 'b'].map(advance(8 * BLOCK)),
-    ])}
-    ${addSums.join('\n    ')}
-    ${advance(8 * BLOCK)('out')}
-    (br_if $block (i32.lt_u ${get('b')} ${get('last')}))))`;
-})();
-
 /** The whole module; its memory is imported. */
 export const kernelsText = `(module
   (import "host" "memory" (memory 1))
@@ -292,6 +249,5 @@ ${[
   addScaled,
   dot,
   normInf,
-  gram,
 ].join('\n')})
 `;

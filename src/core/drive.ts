@@ -1,6 +1,7 @@
 import { breather, FRAME } from './eventLoop.ts';
 import { guarded } from './guard.ts';
 import { methodOf, type Asks, type Question } from './question.ts';
+import { bufferOf, questionKinds } from './questionKinds.ts';
 import { dot } from './vector.ts';
 import type { AsyncProblem, Problem } from './problem.ts';
 
@@ -67,50 +68,18 @@ export async function runUnguardedAsync<Result>(
   return turn.value;
 }
 
-/** Methods that a problem may lack, with the advice for error messages. */
-const missing = {
-  nextBatch: 'has no mini-batches; give it a method nextBatch().',
-  overlap:
-    'does not say what its batches share; give it a method overlap(x, gradient) in addition to nextBatch().',
-  residuals:
-    'has no residuals; leastSquares({ p0, residualCount, residuals }) makes a problem with residuals.',
-  jacobianVector:
-    'has no products with its Jacobian; give it methods jacobianVector(x, v, product) and vectorJacobian(x, u, product).',
-  vectorJacobian:
-    'has no products with its Jacobian; give it methods jacobianVector(x, v, product) and vectorJacobian(x, u, product).',
-  jacobianGram: 'has no products of its Jacobian with itself; give it a method jacobianGram(x, product).',
-  hessianVector: 'has no Hessian-vector products; give it a method hessianVector(x, v, product).',
-  valuesAt: 'cannot give many values at once; give it a method valuesAt(points, values).',
-};
-
 /** Calls the method that a question asks for; returns its answer, or a promise of it. */
 function answerTo(question: Question, problem: AsyncProblem | Problem): unknown {
   const { kind } = question;
-  if (kind in missing && problem[kind as keyof typeof missing] === undefined) {
-    throw new TypeError(`This problem ${missing[kind as keyof typeof missing]}`);
-  }
-  switch (kind) {
-    case 'evaluate':
-      return problem.fg(question.x, question.gradient);
-    case 'nextBatch':
-      return problem.nextBatch!();
-    case 'overlap':
-      return problem.overlap!(question.x, question.gradient);
-    case 'residuals':
-      return problem.residuals!(question.x, question.residuals, question.jacobian);
-    case 'jacobianVector':
-      return problem.jacobianVector!(question.x, question.v, question.product);
-    case 'vectorJacobian':
-      return problem.vectorJacobian!(question.x, question.u, question.product);
-    case 'jacobianGram':
-      return problem.jacobianGram!(question.x, question.product);
-    case 'hessianVector':
-      return problem.hessianVector!(question.x, question.v, question.product);
-    case 'valuesAt':
-      return problem.valuesAt!(question.points, question.values);
-    case 'compute':
-      return question.run();
-  }
+  if (kind === 'evaluate') return problem.fg(question.x, question.gradient);
+  if (kind === 'compute') return question.run();
+  const { inputs, outputs, missing } = questionKinds[kind];
+  if (problem[kind] === undefined) throw new TypeError(`This problem ${missing}`);
+  const method = problem[kind] as (...buffers: (Float64Array | null)[]) => unknown;
+  return method.apply(
+    problem,
+    [...inputs, ...outputs].map((name) => bufferOf(question, name)),
+  );
 }
 
 /** Refuses a promise: the buffers would be read before it has filled them. */

@@ -7,6 +7,7 @@
 import { tensorAt } from './layout.ts';
 import { show } from './options.ts';
 import { evaluate, methodOf, type Asks, type Question } from './question.ts';
+import { bufferOf, questionKinds } from './questionKinds.ts';
 import { firstUnwritten, markUnwritten } from './unwritten.ts';
 import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
 
@@ -70,8 +71,15 @@ function guardOf(problem: AsyncProblem | Problem) {
     *meet(question: Question): Asks<number> {
       known.add(kindOf(question));
       const method = methodOf(question);
-      const inputs = inputsOf(question).map(({ name, buffer }) => ({ name, buffer, sent: buffer.slice() }));
-      const outputs = outputsOf(question).filter(({ buffer }) => !isJudgedByAsker(question, buffer));
+      const kind = questionKinds[question.kind];
+      const inputs = buffersOf(question, kind.inputs).map(({ name, buffer }) => ({
+        name,
+        buffer,
+        sent: buffer.slice(),
+      }));
+      const outputs = buffersOf(question, kind.outputs).filter(
+        ({ buffer }) => !isJudgedByAsker(question, buffer),
+      );
       for (const { buffer } of outputs) markUnwritten(buffer);
       const answer = yield question;
       for (const { name, buffer, sent } of inputs) {
@@ -97,61 +105,19 @@ function guardOf(problem: AsyncProblem | Problem) {
   };
 }
 
-/** Returns the kind of a question; questions with and without a gradient are of different kinds. */
+/** Returns the kind of a question; questions with and without a derivative are of different kinds. */
 function kindOf(question: Question): string {
-  if (question.kind === 'residuals') return question.jacobian === null ? 'residuals alone' : 'residuals';
-  const isAlone = 'gradient' in question && question.gradient === null;
+  const { derivative } = questionKinds[question.kind];
+  const isAlone = derivative !== undefined && bufferOf(question, derivative) === null;
   return isAlone ? `${question.kind} alone` : question.kind;
 }
 
-function inputsOf(question: Question): Named[] {
-  switch (question.kind) {
-    case 'nextBatch':
-    case 'compute':
-      return [];
-    case 'valuesAt':
-      return [{ name: 'points', buffer: question.points }];
-    case 'vectorJacobian':
-      return [
-        { name: 'x', buffer: question.x },
-        { name: 'u', buffer: question.u },
-      ];
-    case 'jacobianVector':
-    case 'hessianVector':
-      return [
-        { name: 'x', buffer: question.x },
-        { name: 'v', buffer: question.v },
-      ];
-    case 'evaluate':
-    case 'overlap':
-    case 'residuals':
-    case 'jacobianGram':
-      return [{ name: 'x', buffer: question.x }];
-  }
-}
-
-function outputsOf(question: Question): Named[] {
-  switch (question.kind) {
-    case 'nextBatch':
-    case 'compute':
-      return [];
-    case 'valuesAt':
-      return [{ name: 'values', buffer: question.values }];
-    case 'jacobianVector':
-    case 'vectorJacobian':
-    case 'jacobianGram':
-    case 'hessianVector':
-      return [{ name: 'product', buffer: question.product }];
-    case 'residuals':
-      return [{ name: 'residuals', buffer: question.residuals }, ...named('jacobian', question.jacobian)];
-    case 'evaluate':
-    case 'overlap':
-      return named('gradient', question.gradient);
-  }
-}
-
-const named = (name: string, buffer: Float64Array | null): Named[] =>
-  buffer === null ? [] : [{ name, buffer }];
+/** Returns the buffers of a question that have these names, without those that are not wanted. */
+const buffersOf = (question: Question, names: readonly string[]): Named[] =>
+  names.flatMap((name) => {
+    const buffer = bufferOf(question, name);
+    return buffer ? [{ name, buffer }] : [];
+  });
 
 const isJudgedByAsker = ({ kind }: Question, buffer: Float64Array): boolean =>
   (kind === 'evaluate' || kind === 'residuals') && buffer.every(Number.isNaN);

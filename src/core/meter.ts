@@ -1,14 +1,5 @@
-import type {
-  Asks,
-  Evaluate,
-  EvaluateOverlap,
-  EvaluateResiduals,
-  HessianVector,
-  JacobianGram,
-  JacobianVector,
-  Question,
-  VectorJacobian,
-} from './question.ts';
+import { bufferOf, questionKinds } from './questionKinds.ts';
+import type { Asks, HessianVector, JacobianVector, Question, VectorJacobian } from './question.ts';
 import type { CompleteSolveOptions } from './solveOptions.ts';
 import type { Termination } from './termination.ts';
 
@@ -44,20 +35,19 @@ export function startMeter({ maxEvaluations, maxProducts, maxTime }: CompleteSol
     vectorJacobian: 0,
     elapsed: () => (performance.now() - start) / 1000,
     count(question: Question) {
-      if (multiplies(question)) meter[question.kind]++;
-      if (!evaluates(question)) return;
+      if (isProduct(question)) meter[question.kind]++;
+      const { derivative } = questionKinds[question.kind];
+      if (derivative === undefined) return;
       meter.f++;
-      if (question.kind === 'jacobianGram') meter.gradient++;
-      else if ((question.kind === 'residuals' ? question.jacobian : question.gradient) !== null)
-        meter.gradient++;
+      if (bufferOf(question, derivative) !== null) meter.gradient++;
     },
     exhausted(): Termination | null {
       if (meter.f >= maxEvaluations) return 'maxEvaluations';
       return isLate() ? 'maxTime' : null;
     },
     forbids(question: Question): Termination | null {
-      if (evaluates(question)) return meter.exhausted();
-      if (!multiplies(question)) return null;
+      if (questionKinds[question.kind].derivative !== undefined) return meter.exhausted();
+      if (!isProduct(question)) return null;
       const products = meter.hessianVector + meter.jacobianVector + meter.vectorJacobian;
       if (products >= maxProducts) return 'maxProducts';
       return isLate() ? 'maxTime' : null;
@@ -66,18 +56,9 @@ export function startMeter({ maxEvaluations, maxProducts, maxTime }: CompleteSol
   return meter;
 }
 
-const evaluates = (
-  question: Question,
-): question is Evaluate | EvaluateOverlap | EvaluateResiduals | JacobianGram =>
-  question.kind === 'evaluate' ||
-  question.kind === 'overlap' ||
-  question.kind === 'residuals' ||
-  question.kind === 'jacobianGram';
-
-const multiplies = (question: Question): question is HessianVector | JacobianVector | VectorJacobian =>
-  question.kind === 'hessianVector' ||
-  question.kind === 'jacobianVector' ||
-  question.kind === 'vectorJacobian';
+/** True if a question is for a product, which the meter counts under its name. */
+const isProduct = (question: Question): question is HessianVector | JacobianVector | VectorJacobian =>
+  questionKinds[question.kind].isProduct === true;
 
 /**
  * Passes on the questions of `asks` and counts them; ends early if a limit is reached.

@@ -151,6 +151,30 @@ export function* compute<Value>(name: string, run: () => Value | Promise<Value>)
   return value as Value;
 }
 
+/**
+ * Passes on the questions of a computation, and resumes it with adapted answers.
+ *
+ * @param adapt - returns the answer to give, and may change the outputs of the question
+ */
+export function* adaptAnswers<Result>(
+  asks: Asks<Result>,
+  adapt: (question: Question, answer: number) => number,
+): Asks<Result> {
+  let turn = asks.next();
+  while (!turn.done) {
+    const question: Question = turn.value;
+    let answer: number;
+    try {
+      answer = yield question;
+    } catch (error) {
+      turn = asks.throw(error);
+      continue;
+    }
+    turn = asks.next(adapt(question, answer));
+  }
+  return turn.value;
+}
+
 /** Returns the name of the method that answers a question. */
 export function methodOf(question: Question): string {
   if (question.kind === 'compute') return question.name;

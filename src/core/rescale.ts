@@ -1,5 +1,6 @@
-import { normInf } from './vector.ts';
-import type { Asks, Question } from './question.ts';
+import { adaptAnswers, type Asks, type Question } from './question.ts';
+import { bufferOf, questionKinds } from './questionKinds.ts';
+import { normInf, scaleInto } from './vector.ts';
 import type { Measured } from './solver.ts';
 import type { Filter } from './transform.ts';
 
@@ -21,29 +22,16 @@ export function rescaling(factor = NaN) {
   let scale = Number.isNaN(factor) ? 1 : factor;
   let isFirst = Number.isNaN(factor);
 
-  function* pass<Result>(asks: Asks<Result>): Asks<Result> {
-    let turn = asks.next();
-    while (!turn.done) {
-      const question: Question = turn.value;
-      let answer: number;
-      try {
-        answer = yield question;
-      } catch (error) {
-        turn = asks.throw(error);
-        continue;
-      }
-      if (isFirst && question.kind === 'evaluate' && question.gradient !== null) {
-        scale = scaleFor(answer, question.gradient);
-        isFirst = false;
-      }
-      if (scale !== 1) answer = scaled(question, answer, scale);
-      turn = asks.next(answer);
+  function adapt(question: Question, answer: number): number {
+    if (isFirst && question.kind === 'evaluate' && question.gradient !== null) {
+      scale = scaleFor(answer, question.gradient);
+      isFirst = false;
     }
-    return turn.value;
+    return scale === 1 ? answer : scaled(question, answer, scale);
   }
 
   return {
-    pass,
+    pass: <Result>(asks: Asks<Result>): Asks<Result> => adaptAnswers(asks, adapt),
     /** The factor. */
     factor: () => scale,
     undo: ({ f, gradientNorm }: Measured): Measured => ({
@@ -65,27 +53,12 @@ const exponentOf = (value: number): number => Math.floor(Math.log2(value));
 
 /** Scales the outputs of a question, and returns its scaled answer. */
 function scaled(question: Question, answer: number, scale: number): number {
-  switch (question.kind) {
-    case 'evaluate':
-    case 'overlap':
-      if (question.gradient !== null) multiply(question.gradient, scale);
-      return answer * scale;
-    case 'hessianVector':
-      multiply(question.product, scale);
-      return answer;
-    case 'valuesAt':
-      multiply(question.values, scale);
-      return answer;
-    case 'nextBatch':
-    case 'residuals':
-    case 'jacobianVector':
-    case 'vectorJacobian':
-    case 'jacobianGram':
-    case 'compute':
-      return answer;
+  const { scales, outputs, derivative } = questionKinds[question.kind];
+  if (!scales) return answer;
+  for (const name of outputs) {
+    const buffer = bufferOf(question, name);
+    if (buffer !== null) scaleInto(scale, buffer, buffer);
   }
-}
-
-function multiply(values: Float64Array, scale: number): void {
-  for (let i = 0; i < values.length; i++) values[i] *= scale;
+  // Only evaluations are answered with a value of f.
+  return derivative === undefined ? answer : answer * scale;
 }

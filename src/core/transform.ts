@@ -1,7 +1,7 @@
+import { adaptAnswers, type Asks } from './question.ts';
 import { solveResult, type SolveResult } from './result.ts';
 import { terminations } from './termination.ts';
-import { normInf } from './vector.ts';
-import type { Asks } from './question.ts';
+import { normInf, scaleInto } from './vector.ts';
 import type { Measured } from './solver.ts';
 
 /** A monotone transform of the values of f > 0, and its inverse. */
@@ -83,39 +83,28 @@ export function transformBy(where: string, name: 'none' | 'log' | 'sqrt' = 'none
  * @throws RangeError if f is not > 0 at the first question
  * @throws TypeError if `asks` asks for more than f and its gradient
  */
-function* transformed<Result>(
+function transformed<Result>(
   where: string,
   asks: Asks<Result>,
   transform: Transform,
   below: Below,
 ): Asks<Result> {
-  let turn = asks.next();
-  while (!turn.done) {
-    const question = turn.value;
-    let answer: number;
-    try {
-      answer = yield question;
-    } catch (error) {
-      turn = asks.throw(error);
-      continue;
-    }
-    if (question.kind === 'evaluate' || question.kind === 'overlap') {
-      if (Number.isNaN(below.first)) {
-        if (!(answer > 0)) throw new RangeError(`${where}: a transform needs f > 0; f(p0) is ${answer}.`);
-        below.first = answer;
-      }
-      below.least = Math.min(below.least, Number.isNaN(answer) ? Infinity : answer);
-      if (question.gradient !== null) {
-        if (answer === 0) below.normAtZero = normInf(question.gradient);
-        scale(question.gradient, answer === 0 ? 0 : transform.slope(answer));
-      }
-      answer = answer < 0 ? NaN : transform.value(answer);
-    } else if (question.kind !== 'nextBatch' && question.kind !== 'compute') {
+  return adaptAnswers(asks, (question, answer) => {
+    if (question.kind !== 'evaluate' && question.kind !== 'overlap') {
+      if (question.kind === 'nextBatch' || question.kind === 'compute') return answer;
       throw new TypeError(`${where}: transform is for solvers that need no more than f and its gradient.`);
     }
-    turn = asks.next(answer);
-  }
-  return turn.value;
+    if (Number.isNaN(below.first)) {
+      if (!(answer > 0)) throw new RangeError(`${where}: a transform needs f > 0; f(p0) is ${answer}.`);
+      below.first = answer;
+    }
+    below.least = Math.min(below.least, Number.isNaN(answer) ? Infinity : answer);
+    if (question.gradient !== null) {
+      if (answer === 0) below.normAtZero = normInf(question.gradient);
+      scaleInto(answer === 0 ? 0 : transform.slope(answer), question.gradient, question.gradient);
+    }
+    return answer < 0 ? NaN : transform.value(answer);
+  });
 }
 
 /**
@@ -140,7 +129,3 @@ function withoutFalseEnd(name: string, result: SolveResult, { first, least }: Be
 /** Returns true if a limit or the user has ended the run. */
 const isLimit = ({ termination }: SolveResult): boolean =>
   terminations[termination].outcome === 'stopped' && termination !== 'precisionFloor';
-
-function scale(x: Float64Array, by: number): void {
-  for (let i = 0; i < x.length; i++) x[i] *= by;
-}

@@ -4,7 +4,7 @@
  *
  * @module
  */
-import { factor, solveFactored } from '../core/kernels/cholesky.ts';
+import { factorColumns, solveFactored } from '../core/kernels/choleskyColumns.ts';
 import { dot } from '../core/vector.ts';
 import { endSlot, slotsOf } from './pairRing.ts';
 import type { Box } from '../core/bounds.ts';
@@ -109,7 +109,7 @@ function solveFor(
     for (const j of stopped) step[k] -= matrix[i * n + j] * given[j];
     for (let l = 0; l <= k; l++) part[k * m + l] = matrix[i * n + free[l]];
   }
-  if (!factor(part, m, m)) return null;
+  if (!factorColumns(part, m, m, 0, m)) return null;
   solveFactored(part, m, m, step);
   return step;
 }

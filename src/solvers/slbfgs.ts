@@ -1,7 +1,8 @@
 import { boolean, checkOptions, finitePositive, numberBetween, type Rules } from '../core/options.ts';
 import { vectorBeside } from '../core/kernels/placement.ts';
 import { addScaled, dot, scaleInto } from '../core/vector.ts';
-import { factor, solveFactored } from '../core/kernels/cholesky.ts';
+import { factor } from '../core/kernels/cholesky.ts';
+import { solveFactored } from '../core/kernels/choleskyColumns.ts';
 import { isCurved } from './curvature.ts';
 import { clearPairs, combinePairs, gramOf, keepPair, memoryRule, pairRing } from './pairRing.ts';
 import { recordPair, takeSlopes, type Gram, type PairRing } from './pairRing.ts';

@@ -4,7 +4,7 @@
  * @module
  */
 import { compileKernels, PAGE } from './compileKernels.ts';
-import { simdBytes } from './simdBytes.ts';
+import { gramBytes } from './gramBytes.ts';
 
 /** Vectors to multiply: element i of vector v is `values[v·vectorStride + i·stride]`. */
 export interface Vectors {
@@ -37,7 +37,7 @@ let shared: { readonly memory: WebAssembly.Memory; readonly kernel: GramKernel }
 
 /** Returns a memory of at least this many bytes with the kernel, or null if there is none. */
 function scratch(bytes: number): { buffer: ArrayBuffer; kernel: GramKernel } | null {
-  const module = compileKernels(simdBytes);
+  const module = compileKernels(gramBytes);
   if (module === null || bytes > MAX_BYTES) return null;
   try {
     if (!shared) {

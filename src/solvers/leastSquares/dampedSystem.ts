@@ -1,5 +1,6 @@
 import { gram } from '../../core/kernels/gram.ts';
-import { factor, solveFactored } from '../../core/kernels/cholesky.ts';
+import { factor } from '../../core/kernels/cholesky.ts';
+import { solveFactored } from '../../core/kernels/choleskyColumns.ts';
 import { heldBy, type Box } from '../../core/bounds.ts';
 import { dot } from '../../core/vector.ts';
 import type { Iterate } from '../../core/solver.ts';

@@ -1,4 +1,5 @@
-import { factor, solveFactored } from '../../core/kernels/cholesky.ts';
+import { factor } from '../../core/kernels/cholesky.ts';
+import { solveFactored } from '../../core/kernels/choleskyColumns.ts';
 import { EPSILON } from '../../core/epsilon.ts';
 import { dot, scaleInto } from '../../core/vector.ts';
 import { timesJacobian } from './dampedSystem.ts';

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { factor, solveFactored } from '../../../src/core/kernels/cholesky.ts';
+import { factor } from '../../../src/core/kernels/cholesky.ts';
+import { solveFactored } from '../../../src/core/kernels/choleskyColumns.ts';
 import { uniform } from '../../../bench/problems/random.js';
 
 /** The lower triangle of AAᵀ + shift·I, row by row in rows of m numbers, 7 elsewhere; and the whole of it. */
