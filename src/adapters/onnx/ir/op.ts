@@ -96,6 +96,12 @@ export interface Op {
   readonly sizesOf?: 'count' | 'fill';
   /** Inputs that hold sizes or positions. */
   readonly sizes?: readonly number[];
+  /** True if an element of the output depends only on the elements at its own place in the inputs, which broadcast. */
+  readonly isElementwise?: boolean;
+  /** True if computing the result takes longer than feeding it to another graph. */
+  readonly isCostly?: boolean;
+  /** When the op draws random numbers: in each run, or only in training mode. */
+  readonly draws?: 'always' | 'training';
   /** Conversion from opsets before 18. */
   readonly upgrade?: Upgrade;
 }

@@ -14,6 +14,7 @@ type Formula = (g: Builder, x: Value, attributes: Attributes) => Value;
 const activation = (formula: Formula, vjp?: VjpRule): Op => ({
   infer: sameType,
   samples: onlyFirst,
+  isElementwise: true,
   as: { float64: (g, node, attributes) => [formula(g, node.input[0], attributes)] },
   ...(vjp && { vjp }),
 });
@@ -95,6 +96,7 @@ const clip: VjpRule = ({ g, inputs: [x, low, high], dy, needs }) => {
 
 const clipOp: Op = {
   infer: sameType,
+  isElementwise: true,
   samples: broadcastSamples,
   vjp: clip,
   upgrade({ node, attributes, from, scalar, drop }) {
@@ -110,6 +112,7 @@ const clipOp: Op = {
 export const activations: OpTable = {
   Relu: {
     infer: sameType,
+    isElementwise: true,
     samples: onlyFirst,
     vjp: unary((g, _x, y, dy) => throughRelu(g, y, dy)),
   },
@@ -134,6 +137,7 @@ export const activations: OpTable = {
   ),
   Tanh: {
     infer: sameType,
+    isElementwise: true,
     samples: onlyFirst,
     vjp: unary((g, _x, y, dy) => g.mul(dy, g.sub(1, g.square(y)))),
   },
@@ -151,6 +155,7 @@ export const activations: OpTable = {
   Shrink: activation(shrink),
   PRelu: {
     infer: sameType,
+    isElementwise: true,
     samples: broadcastSamples,
     as: {
       float64: (g, { input: [x, slope] }) => [positive(g, x, x, g.mul(x, slope))],

@@ -95,7 +95,12 @@ const whereContent: ContentRule = (c) => {
 };
 
 /** Makes the entry of an op that broadcasts. */
-const broadcast = (op: Op): Op => ({ infer: broadcastType, samples: broadcastSamples, ...op });
+const broadcast = (op: Op): Op => ({
+  infer: broadcastType,
+  samples: broadcastSamples,
+  isElementwise: true,
+  ...op,
+});
 const comparison = broadcast({ infer: booleanType });
 
 /** Arithmetic, comparisons and logic of several values. */

@@ -183,10 +183,11 @@ const scanRule: VjpRule = (c) => {
 
 /** Control flow. */
 export const control: OpTable = {
-  If: { infer: inferIf, as: { read: branch }, vjp: ifRule },
-  Loop: { infer: inferLoop, vjp: loopRule },
+  If: { infer: inferIf, as: { read: branch }, vjp: ifRule, isCostly: true },
+  Loop: { infer: inferLoop, vjp: loopRule, isCostly: true },
   Scan: {
     infer: inferScan,
+    isCostly: true,
     vjp: scanRule,
     upgrade: ({ from }) => from < 9 && refuse('Scan of opset 8 is not converted.'),
   },

@@ -86,6 +86,7 @@ const convTranspose: VjpRule = (c) => {
 export const convolution: OpTable = {
   Conv: {
     infer: inferConv,
+    isCostly: true,
     samples: imageSamples,
     as: { float64: convByColumns },
     vjp: conv,
@@ -93,6 +94,7 @@ export const convolution: OpTable = {
   },
   ConvTranspose: {
     infer: inferConvTranspose,
+    isCostly: true,
     samples: imageSamples,
     as: { float64: convTransposeByColumns },
     vjp: convTranspose,

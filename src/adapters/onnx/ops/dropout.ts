@@ -59,6 +59,7 @@ export const dropoutOps: OpTable = {
     samples: onlyFirst,
     as: { lower: lowered },
     vjp: dropout,
+    draws: 'training',
     upgrade: ({ from, drop }) => from < 12 && drop('ratio'),
   },
 };

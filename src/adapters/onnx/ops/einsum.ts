@@ -164,5 +164,12 @@ const gradient: VjpRule = ({ g, inputs, dy, needs, attributes }) => {
 
 /** Einsum. */
 export const einsum: OpTable = {
-  Einsum: { infer, samples: samplesOf, as: { read: plain }, vjp: gradient, roles: () => weightRole() },
+  Einsum: {
+    infer,
+    samples: samplesOf,
+    as: { read: plain },
+    vjp: gradient,
+    roles: () => weightRole(),
+    isCostly: true,
+  },
 };

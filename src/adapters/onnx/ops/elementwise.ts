@@ -9,7 +9,7 @@ import { flat, type VjpRule } from '../ir/vjp.ts';
 import { booleanType, sameContent, sameType } from './common.ts';
 
 /** Makes the entry of an op f(x), with defaults for its type and samples. */
-const elementwise = (op: Op): Op => ({ infer: sameType, samples: onlyFirst, ...op });
+const elementwise = (op: Op): Op => ({ infer: sameType, samples: onlyFirst, isElementwise: true, ...op });
 
 /** dx of y = f(x), from x, y and dy. */
 type Unary = (g: Builder, x: Value, y: Value, dy: Value) => Value;

@@ -114,12 +114,14 @@ const gemm: VjpRule = ({ g, inputs: [a, b, c], dy, needs, attributes }) => {
 export const linear: OpTable = {
   MatMul: {
     infer: inferMatMul,
+    isCostly: true,
     samples: matmulSamples,
     vjp: matmul,
     roles: (i, _attributes, rank) => weightRole(...(rank > 1 ? [i === 0 ? rank - 2 : rank - 1] : [])),
   },
   Gemm: {
     infer: inferGemm,
+    isCostly: true,
     samples: gemmSamples,
     vjp: gemm,
     roles(i, attributes) {
@@ -129,5 +131,8 @@ export const linear: OpTable = {
     },
   },
   // Its integers may represent real numbers, so it has no gradient of 0.
-  MatMulInteger: { infer: (c) => [{ dtype: DType.INT32, shape: inferMatMul(c)?.[0]?.shape }] },
+  MatMulInteger: {
+    infer: (c) => [{ dtype: DType.INT32, shape: inferMatMul(c)?.[0]?.shape }],
+    isCostly: true,
+  },
 };

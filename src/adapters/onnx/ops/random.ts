@@ -64,16 +64,17 @@ const fromAttributes: InferRule = ({ attributes }) => [
 
 /** Ops that draw random numbers. They depend only on the shape of their input; Bernoulli is piecewise constant in p. */
 export const randomOps: OpTable = {
-  RandomNormal: { infer: fromAttributes, as: { lower: fed(normal) }, vjp: flat },
-  RandomUniform: { infer: fromAttributes, as: { lower: fed(uniform) }, vjp: flat },
-  RandomNormalLike: { infer: sameType, as: { lower: fed(normal) }, vjp: flat },
-  RandomUniformLike: { infer: sameType, as: { lower: fed(uniform) }, vjp: flat },
+  RandomNormal: { infer: fromAttributes, as: { lower: fed(normal) }, vjp: flat, draws: 'always' },
+  RandomUniform: { infer: fromAttributes, as: { lower: fed(uniform) }, vjp: flat, draws: 'always' },
+  RandomNormalLike: { infer: sameType, as: { lower: fed(normal) }, vjp: flat, draws: 'always' },
+  RandomUniformLike: { infer: sameType, as: { lower: fed(uniform) }, vjp: flat, draws: 'always' },
   Bernoulli: {
     infer: (c) => [
       { dtype: c.attributes.int('dtype', c.dtype(0) ?? DType.UNDEFINED) || undefined, shape: c.shape(0) },
     ],
     as: { lower: bernoulli },
     vjp: flat,
+    draws: 'always',
   },
   Multinomial: {
     infer: (c) => [
@@ -84,5 +85,6 @@ export const randomOps: OpTable = {
     ],
     as: { lower: multinomial },
     vjp: flat,
+    draws: 'always',
   },
 };

@@ -112,6 +112,7 @@ function layer(kind: Kind): Op {
     },
     vjp: gradientOf(kind, inSteps),
     roles,
+    isCostly: true,
   };
 }
 

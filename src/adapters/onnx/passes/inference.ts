@@ -6,6 +6,7 @@ import { opKey } from '../ir/domain.ts';
 import { decodeModel } from '../ir/model.ts';
 import { identityNode } from '../ir/node.ts';
 import { numbersOf } from '../ir/tensor.ts';
+import { opOf } from '../ops/index.ts';
 
 /** Takes BatchNormalization and Dropout nodes out of training mode, in place, including those in subgraphs. */
 export function toInference(graph: { node: NodeProto[] }): void {
@@ -40,22 +41,14 @@ export function mayDrop(bytes: Uint8Array): boolean {
  */
 export const drawingInside = (g: Builder): Fault[] => g.proto.node.flatMap((node) => inner(g, node));
 
-const drawing = new Set([
-  'Bernoulli',
-  'Multinomial',
-  'RandomNormal',
-  'RandomNormalLike',
-  'RandomUniform',
-  'RandomUniformLike',
-]);
-
 const inner = (g: Builder, node: NodeProto): Fault[] =>
   subgraphsOf(node).flatMap((body) => {
     const off = new Set(body.initializer.filter((t) => numbersOf(t)[0] === 0).map(({ name }) => name));
     return body.node.flatMap((each) => {
-      const mode = opKey(each) === 'Dropout' ? each.input[2] : '';
+      const draws = opOf(each)?.draws;
+      const mode = draws === 'training' ? each.input[2] : '';
       const drops = mode && !off.has(mode) && g.integersOf(mode)?.[0] !== 0;
-      const reason = drops ? UNFED : drawing.has(opKey(each)) ? DRAWN : undefined;
+      const reason = drops ? UNFED : draws === 'always' ? DRAWN : undefined;
       return [...(reason ? [faultOf(each, new Refusal(reason))] : []), ...inner(g, each)];
     });
   });

@@ -4,7 +4,7 @@
  * @module
  */
 import { Graph, capturedBy, valueInfo } from '../ir/graph.ts';
-import { opKey } from '../ir/domain.ts';
+import { opOf } from '../ops/index.ts';
 import { inferNode } from '../ops/infer.ts';
 import { floatTypeIn } from '../passes/precision.ts';
 import { prune } from '../passes/prune.ts';
@@ -23,18 +23,18 @@ export interface FrozenSplit {
   readonly inputs: { readonly frozen: readonly string[]; readonly rest: readonly string[] };
 }
 
-/** Ops whose results are worth keeping; computing the others costs no more than feeding their results. */
-const heavy = new Set(
-  `Conv ConvTranspose ConvInteger QLinearConv DeformConv MatMul MatMulInteger QLinearMatMul Gemm Einsum LSTM GRU RNN
-   Attention DFT STFT Loop Scan If com.microsoft::Attention com.microsoft::MultiHeadAttention
-   com.microsoft::GroupQueryAttention com.microsoft::MatMulNBits com.microsoft::DynamicQuantizeMatMul
-   com.microsoft::FusedConv com.microsoft::FusedMatMul com.microsoft::QAttention`.split(/\s+/),
-);
+/**
+ * True if the result of a node is worth keeping: computing the others costs no more than feeding their results. An op that
+ * would have been replaced, but for a rule of the user, or that has no entry may be costly.
+ */
+function isWorthKeeping(node: NodeProto): boolean {
+  const op = opOf(node);
+  return op === undefined || op.isCostly === true || op.as?.read !== undefined;
+}
 
-/** Ops that draw new numbers in each run. */
-const random = new Set(
-  'RandomNormal RandomUniform RandomNormalLike RandomUniformLike Bernoulli Multinomial Dropout'.split(' '),
-);
+/** True if {@link splitFrozen} may split a gradient graph; this can be told before the graph is encoded. */
+export const hasFrozenPart = (graph: GraphProto, parameters: readonly string[]): boolean =>
+  frozenNodes(graph, new Set(parameters)) !== null;
 
 /**
  * Splits a gradient graph; returns null if the frozen part is not worth it.
@@ -92,7 +92,7 @@ function frozenNodes(graph: GraphProto, parameters: ReadonlySet<string>) {
   const others: NodeProto[] = [];
   for (const node of graph.node) {
     const inputs = inputsOf(node);
-    const isMoving = random.has(opKey(node)) || inputs.some((name) => moving.has(name));
+    const isMoving = opOf(node)?.draws !== undefined || inputs.some((name) => moving.has(name));
     const isFrozen = !isMoving && inputs.some((name) => still.has(name));
     (isFrozen ? frozen : others).push(node);
     for (const output of node.output) {
@@ -101,7 +101,7 @@ function frozenNodes(graph: GraphProto, parameters: ReadonlySet<string>) {
     }
   }
   const results = graph.output.map(({ name }) => name);
-  if (!frozen.some((node) => heavy.has(opKey(node))) || results.some((name) => still.has(name))) return null;
+  if (!frozen.some(isWorthKeeping) || results.some((name) => still.has(name))) return null;
   const reads = readBy(others);
   const features = frozen
     .flatMap(({ output }) => output)

@@ -3,7 +3,7 @@ import { axisFrom, range } from '../ir/shape.ts';
 import { aligned, emit, onlyMapped, type MapRule } from './context.ts';
 import type { Value } from '../ir/graph.ts';
 
-/** Elementwise ops: broadcasting aligns the last axes, which have not changed. */
+/** Rule of elementwise ops without one of their own: broadcasting aligns the last axes, which have not changed. */
 export const elementwise: MapRule = (c) => {
   const rank = c.out().length;
   return emit(
@@ -109,13 +109,6 @@ const all = (ops: string, rule: MapRule): [string, MapRule][] =>
     .map((op) => [op, rule]);
 
 export const broadcastingRules: [string, MapRule][] = [
-  ...all(
-    `Abs Acos Acosh Add And Asin Asinh Atan Atanh BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast CastLike Ceil Celu Cos
-     Cosh Div Elu Equal Erf Exp Floor Gelu Greater GreaterOrEqual HardSigmoid HardSwish Identity IsInf IsNaN LeakyRelu
-     Less LessOrEqual Log Max Mean Min Mish Mod Mul Neg Not Or Pow PRelu Reciprocal Relu Round Selu Shrink Sigmoid Sign
-     Sin Sinh Softplus Softsign Sqrt Sub Sum Swish Tan Tanh ThresholdedRelu Where Xor`,
-    elementwise,
-  ),
   ['Clip', first],
   ['Trilu', first],
   ...all('Softmax LogSoftmax Hardmax LpNormalization TopK', along(-1)),

@@ -16,11 +16,12 @@ import { opKey } from '../ir/domain.ts';
 import { capturedBy, Graph, valueInfo, type Value } from '../ir/graph.ts';
 import { isStatic } from '../ir/shape.ts';
 import { DType, tensorOf } from '../ir/tensor.ts';
+import { opOf } from '../ops/index.ts';
 import { inferNode } from '../ops/infer.ts';
 import { floatTypeIn } from '../passes/precision.ts';
 import { prune } from '../passes/prune.ts';
 import { bodyRules, emptyBodies, type MapBody } from './bodies.ts';
-import { broadcastingRules } from './broadcasting.ts';
+import { broadcastingRules, elementwise } from './broadcasting.ts';
 import { copyNode, type MapContext, type MapRule } from './context.ts';
 import { indexingRules } from './indexing.ts';
 import { productRules } from './products.ts';
@@ -144,8 +145,8 @@ function applyRule(context: MapContext, copies: Copies): readonly Value[] {
   const withBodies = bodyRules.get(opKey(node));
   if (withBodies === undefined) {
     if (subgraphsOf(node).length > 0) refuse('it has no rule for its subgraphs.');
-    const rule = rules.get(opKey(node)) ?? refuse('it has no rule for many samples at once.');
-    return rule(context);
+    const own = rules.get(opKey(node)) ?? (opOf(node)?.isElementwise ? elementwise : undefined);
+    return (own ?? refuse('it has no rule for many samples at once.'))(context);
   }
   const dtypeOf = (value: Value) => one.dtypeOf(value) ?? one.float;
   const shapeOf = (value: Value) => one.shapeOf(value);
