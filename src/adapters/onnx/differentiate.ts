@@ -95,7 +95,7 @@ function differentiateAs(
   options: DifferentiateOptions,
 ): Uint8Array & Differentiated {
   checkDifferentiateOptions(where, options);
-  const { bytes: file, ...known } = typed(() => differentiateChecked(bytes, options));
+  const { bytes: file, ...known } = typed(() => differentiateChecked(bytes, options)).differentiated;
   // Not enumerable: the file would contain itself.
   return Object.defineProperty(Object.assign(file, known, { bytes: file }), 'bytes', { enumerable: false });
 }
@@ -121,13 +121,20 @@ export const differentiateInference = (
   bytes: Uint8Array,
   options: DifferentiateOptions,
   statistics: readonly string[],
-): Differentiated => typed(() => differentiateChecked(bytes, options, statistics));
+): Differentiated => typed(() => differentiateChecked(bytes, options, statistics)).differentiated;
+
+/** As {@link differentiate}, with options that have been checked; also returns the graph, not encoded. */
+export const differentiateGraph = (
+  bytes: Uint8Array,
+  options: DifferentiateOptions,
+): { readonly differentiated: Differentiated; readonly graph: GraphProto } =>
+  typed(() => differentiateChecked(bytes, options));
 
 function differentiateChecked(
   bytes: Uint8Array,
   options: DifferentiateOptions,
   inferenceBy?: readonly string[],
-): Differentiated {
+): { readonly differentiated: Differentiated; readonly graph: GraphProto } {
   const { loss: asked, precision, wrt: choice } = options;
   const file = read(bytes, options);
   const { model } = file;
@@ -146,7 +153,7 @@ function differentiateChecked(
   orderInputs(graph, dataInputs, parameters);
   finish(model);
   const noise = readNoise(graph, g.noise);
-  return {
+  const differentiated: Differentiated = {
     bytes: encodeModel(model),
     parameters,
     inputs: dataInputs.map(({ name }) => ({
@@ -163,6 +170,7 @@ function differentiateChecked(
     copies,
     precision: g.dtypeOf(loss) === DType.DOUBLE ? 'float64' : 'float32',
   };
+  return { differentiated, graph };
 }
 
 /** The loss in a graph, and its gradients by the values that they are taken by. */

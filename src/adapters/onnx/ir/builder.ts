@@ -80,18 +80,19 @@ export class Builder extends ElementwiseGraph {
       refuse(`the rank of ${JSON.stringify(x)} is not known before the model runs.`)
     );
   }
-  /** The shape, a vector of int64. */
+  /** The shape, a vector of int64; values whose sizes have the same symbols share it. */
   shape(x: Value): Value {
     const shape = this.shapeOf(x);
     if (isStatic(shape)) return this.integers(shape);
-    return this.once(`shape of ${x}`, () => this.op('Shape', [x]));
+    return this.once(`shape ${shape?.join() ?? `of ${x}`}`, () => this.op('Shape', [x]));
   }
   /** The sizes of some axes, a vector of int64. */
   sizes(x: Value, axes: readonly number[]): Value {
     const shape = this.shapeOf(x);
     const sizes = axes.map((axis) => shape?.[axisFrom(axis, shape.length)]);
     if (sizes.every((size) => typeof size === 'number')) return this.integers(sizes);
-    return this.once(`sizes ${axes.join()} of ${x}`, () => this.gather(this.shape(x), this.integers(axes)));
+    const key = sizes.includes(undefined) ? `${axes.join()} of ${x}` : sizes.join();
+    return this.once(`sizes ${key}`, () => this.gather(this.shape(x), this.integers(axes)));
   }
   /** The number of elements, a vector of one int64. */
   size(x: Value): Value {
@@ -247,8 +248,9 @@ export class Builder extends ElementwiseGraph {
    */
   #sumOfRows(x: Value, columns: number): Value {
     const rows = this.rank(x) === 2 ? x : this.reshape(x, [-1, columns]);
-    const ones = this.once(`ones for the rows of ${rows}`, () =>
-      this.filled(this.concat([this.integers([1]), this.sizes(rows, [0])], 0), 1, this.dtypeOf(x)),
+    const [count, dtype] = [this.sizes(rows, [0]), this.dtypeOf(x)];
+    const ones = this.once(`row of ${count} ones, ${dtype}`, () =>
+      this.filled(this.concat([this.integers([1]), count], 0), 1, dtype),
     );
     return this.reshape(this.gemm(ones, rows), [columns]);
   }

@@ -1,4 +1,5 @@
 import type { GraphProto } from 'onnx-buf';
+import { capturedBy } from '../ir/graph.ts';
 import { opKey } from '../ir/domain.ts';
 import type { Model } from '../ir/model.ts';
 import { nodeOf } from '../ir/node.ts';
@@ -6,17 +7,41 @@ import { useFloat64Kernels } from './lower.ts';
 import { prune } from './prune.ts';
 
 /**
- * Makes a finished graph ready for ONNX Runtime, in place: drops nodes that no output depends on, and replaces those
- * without a float64 kernel by ones that have one.
+ * Makes a finished graph ready for ONNX Runtime, in place: drops nodes that no output depends on or that only name an
+ * output, and replaces those without a float64 kernel by ones that have one.
  *
  * @throws OnnxError naming every node that has no float64 form
  */
 export function finish(model: Model): void {
   prune(model.graph);
+  nameOutputs(model.graph);
   useFloat64Kernels(model.graph);
   keepEpsilon(model.graph);
   model.functions = [];
   model.trainingInfo = [];
+}
+
+/**
+ * Gives values the names of the outputs that Identity nodes make of them, and drops these nodes, in place: each costs
+ * ONNX Runtime time to optimize away when a session is opened.
+ */
+function nameOutputs(graph: GraphProto): void {
+  const outputs = new Set(graph.output.map(({ name }) => name));
+  const fixed = new Set([...outputs, ...graph.node.flatMap(capturedBy)]);
+  const made = new Set(graph.node.flatMap(({ output }) => output));
+  const names = new Map<string, string>();
+  graph.node = graph.node.filter((node) => {
+    const [value, output] = [node.input[0], node.output[0]];
+    if (opKey(node) !== 'Identity' || !outputs.has(output)) return true;
+    if (!made.has(value) || fixed.has(value) || names.has(value)) return true;
+    names.set(value, output);
+    return false;
+  });
+  const nameOf = (value: string): string => names.get(value) ?? value;
+  for (const node of graph.node) {
+    node.input = node.input.map(nameOf);
+    node.output = node.output.map(nameOf);
+  }
 }
 
 /**

@@ -2,7 +2,7 @@ import { isLeft } from 'fp-ts/lib/Either.js';
 import { checkLength } from '../../../core/paramSet.ts';
 import { fault, OnnxError } from '../ir/errors.ts';
 import { hessianVectorNameOf, lossName, manyLosses, vectorNameOf } from '../ir/convention.ts';
-import { differentiate, differentiateInference, type Differentiated } from '../differentiate.ts';
+import { differentiateInference, type Differentiated } from '../differentiate.ts';
 import { openPlanned } from './blocks.ts';
 import { checkFeeds, type Feeds } from './feeds.ts';
 import type { FrozenSplit } from './frozen.ts';
@@ -14,7 +14,7 @@ import type { Plan } from './options.ts';
 import { tensorOver, type Ort, type OrtSession, type OrtTensors } from './ort.ts';
 import { inTurn, once, remembered, run } from './session.ts';
 import { mayDrop } from '../passes/inference.ts';
-import { frozenPartOf, variantOf, type Mode, type Variant } from './variants.ts';
+import { differentiateSplit, variantOf, type Mode, type Variant } from './variants.ts';
 import { gather, viewsOf, weightsOf, zeros, type Reals, type Weights } from './weights.ts';
 
 /** A model that has been read and differentiated. */
@@ -92,8 +92,8 @@ export function engine(
     file: () => file,
     dropout: remembered(() => {
       const options = Object.assign({}, plan.differentiate, { dropout: 'file' } as const);
-      const dropping = differentiate(bytes, options);
-      return variantOf(source, dropping, options, null, { split: frozenPartOf(dropping, plan) });
+      const { differentiated: dropping, split: parts } = differentiateSplit(bytes, options, plan);
+      return variantOf(source, dropping, options, null, { split: parts });
     }),
     inference: remembered(() => {
       const options = plan.differentiate;

@@ -10,7 +10,6 @@ import {
   type TaskEither,
 } from 'fp-ts/lib/TaskEither.js';
 import { show } from '../../../core/options.ts';
-import { differentiate, type Differentiated } from '../differentiate.ts';
 import { fault, OnnxError } from '../ir/errors.ts';
 import { dtypeName } from '../ir/tensor.ts';
 import { openPlanned } from './blocks.ts';
@@ -19,7 +18,7 @@ import { hessianGraph, keptGraph } from './graphs.ts';
 import { onnxModel, type OnnxModel } from './model.ts';
 import { planOf, type Plan, type TrainableOptions } from './options.ts';
 import type { Ort } from './ort.ts';
-import { frozenPartOf } from './variants.ts';
+import { differentiateSplit, type Split } from './variants.ts';
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
@@ -45,17 +44,19 @@ function loadFor(
     fromEither(attempt(() => checkOrt(where, ort), asError)),
     chainEitherK(() => attempt(() => planOf(where, options), asError)),
     bindTo('plan'),
-    bind('differentiated', ({ plan }) => fromEither(attempt(() => forTraining(bytes, plan), asError))),
-    bind('split', ({ plan, differentiated }) =>
-      fromEither(attempt(() => frozenPartOf(differentiated, plan), asError)),
-    ),
-    bind('gradients', ({ plan, differentiated, split }) =>
+    bind('made', ({ plan }) => fromEither(attempt(() => forTraining(bytes, plan), asError))),
+    bind('gradients', ({ plan, made: { differentiated, split } }) =>
       tryCatch(
         () => openPlanned(ort, split?.rest ?? differentiated.bytes, plan, differentiated.precision),
         asError,
       ),
     ),
-    chain((parts) => tryCatch(() => assembled({ ort, bytes: new Uint8Array(bytes), ...parts }), asError)),
+    chain(({ plan, made: { differentiated, split }, gradients }) =>
+      tryCatch(
+        () => assembled({ ort, bytes: new Uint8Array(bytes), plan, differentiated, split, gradients }),
+        asError,
+      ),
+    ),
   );
 }
 
@@ -77,15 +78,13 @@ function checkOrt(where: string, ort: Ort): void {
   }
 }
 
-function forTraining(
-  bytes: Uint8Array,
-  { differentiate: options, hessianVector, keep }: Plan,
-): Differentiated {
-  const differentiated = differentiate(bytes, options);
+function forTraining(bytes: Uint8Array, plan: Plan): Split {
+  const { differentiate: options, hessianVector, keep } = plan;
+  const made = differentiateSplit(bytes, options, plan);
   // Built again when first needed; built here so that its faults are reported now.
   if (hessianVector) hessianGraph(bytes, options);
   if (keep.length > 0) keptGraph(bytes, options, keep);
-  const { parameters, precision, wrtInputs, wrtInner } = differentiated;
+  const { parameters, precision, wrtInputs, wrtInner } = made.differentiated;
   const faults = [
     ...wrtInputs.map((name) =>
       fault(
@@ -106,7 +105,7 @@ function forTraining(
       ),
   ];
   if (faults.length > 0) throw new OnnxError(faults);
-  return differentiated;
+  return made;
 }
 
 /**

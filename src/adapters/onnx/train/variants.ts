@@ -1,6 +1,6 @@
-import type { Differentiated } from '../differentiate.ts';
+import { differentiateGraph, type Differentiated } from '../differentiate.ts';
 import type { DifferentiateOptions } from '../options.ts';
-import { splitFrozen, type FrozenSplit } from './frozen.ts';
+import { hasFrozenPart, splitFrozen, type FrozenSplit } from './frozen.ts';
 import { hessianGraph, keptGraph, lossGraph, manyLossesGraph, shapesGraph, type FedGraph } from './graphs.ts';
 import { dataInputs, targetInputs } from './inputs.ts';
 import { drawNoise, sizesFrom, sizesOf, type NoiseKey } from './noise.ts';
@@ -47,18 +47,24 @@ export interface VariantSource {
   readonly open: (graph: Uint8Array) => Promise<OrtSession>;
 }
 
-/** Splits off the part of a graph that depends on no parameter, if the plan asks for it. */
-export const frozenPartOf = (
-  { bytes, parameters, statistics }: Differentiated,
+/** A differentiated model, and the part of its graph that depends on no parameter, if the plan asks for it. */
+export interface Split {
+  readonly differentiated: Differentiated;
+  readonly split: FrozenSplit | null;
+}
+
+/** Differentiates a model, and splits off the part that depends on no parameter, if the plan asks for it. */
+export function differentiateSplit(
+  bytes: Uint8Array,
+  options: DifferentiateOptions,
   { frozenOnce }: Plan,
-): FrozenSplit | null =>
+): Split {
+  const { differentiated, graph } = differentiateGraph(bytes, options);
+  const inputs = differentiated.parameters.map(({ input }) => input);
   // Not with batch statistics: these are outputs of each evaluation.
-  frozenOnce && statistics.length === 0
-    ? splitFrozen(
-        bytes,
-        parameters.map(({ input }) => input),
-      )
-    : null;
+  const isSplit = frozenOnce && differentiated.statistics.length === 0 && hasFrozenPart(graph, inputs);
+  return { differentiated, split: isSplit ? splitFrozen(differentiated.bytes, inputs) : null };
+}
 
 /**
  * Returns the graphs of one mode.
