@@ -45,7 +45,7 @@ export function* differenceAlong(
 }
 
 /** Returns ‖a‖∞ of a gradient or a product, each element times the size of its unknown. */
-export function scaledNorm(a: Float64Array, scale: Scale | undefined): number {
+function scaledNorm(a: Float64Array, scale: Scale | undefined): number {
   if (scale === undefined) return normInf(a);
   return a.reduce((most, value, i) => Math.max(most, Math.abs(value) * sizeAt(scale, i)), 0);
 }

@@ -86,12 +86,12 @@ export function* solveInRegion(
 }
 
 /** Returns ‖z + αd‖. */
-export function lengthAfter(z: Float64Array, alpha: number, d: Float64Array): number {
+function lengthAfter(z: Float64Array, alpha: number, d: Float64Array): number {
   return Math.sqrt(dot(z, z) + alpha * (2 * dot(z, d) + alpha * dot(d, d)));
 }
 
 /** Returns the τ ≥ 0 with ‖z + τd‖ = Δ. */
-export function toBoundary(z: Float64Array, d: Float64Array, radius: number): number {
+function toBoundary(z: Float64Array, d: Float64Array, radius: number): number {
   const dd = dot(d, d);
   const zd = dot(z, d);
   const room = Math.max(0, radius * radius - dot(z, z));

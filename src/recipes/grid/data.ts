@@ -91,11 +91,6 @@ export function emptyLandscape(
   };
 }
 
-/** Number of dimensions of a landscape. */
-export function dimensionsOf({ plane }: LandscapeData): 1 | 2 {
-  return plane.directions.length === 1 ? 1 : 2;
-}
-
 /** True if every cell has a value, evaluated or predicted by an adaptive grid. */
 export function isComplete({ done }: LandscapeData): boolean {
   return !done.includes(0);
@@ -156,7 +151,7 @@ export function sameLoss(a: number, b: number): boolean {
 }
 
 /** FNV-1a over 32-bit words in two lanes of different primes, as 16 hexadecimal digits. */
-export function fingerprintOf(vectors: readonly Float64Array[], text: string): string {
+function fingerprintOf(vectors: readonly Float64Array[], text: string): string {
   let a = 0x811c9dc5;
   let b = 0x050c5d1f;
   const add = (word: number) => {

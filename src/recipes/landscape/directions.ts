@@ -176,7 +176,7 @@ function orthogonalInGroups(
 }
 
 /** `d ← d − (⟨d, v⟩ / ⟨v, v⟩) v`, twice. */
-export function removeComponent(v: Float64Array, d: Float64Array): void {
+function removeComponent(v: Float64Array, d: Float64Array): void {
   for (let pass = 0; pass < 2; pass++) {
     const along = dot(v, d) / dot(v, v);
     for (let i = 0; i < d.length; i++) d[i] -= along * v[i];

@@ -237,7 +237,7 @@ const rowsOf = (points: Float64Array, count: number) =>
   });
 
 /** Checks that the value of a loss is a number, and returns it. */
-export function checkedLoss(where: string, value: unknown): number {
+function checkedLoss(where: string, value: unknown): number {
   if (typeof value === 'number') return value;
   if (value instanceof Promise) {
     throw new TypeError(`${where}: the loss returned a promise; use ${where}Async.`);

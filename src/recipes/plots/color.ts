@@ -38,7 +38,7 @@ export function colorMap(color: ColorMapName | ColorMap): ColorMap {
 }
 
 /** Eight colors that color-blind readers can distinguish (Okabe and Ito 2008), for the lines of a figure. */
-export const palette = [
+const palette = [
   '#0072b2',
   '#d55e00',
   '#009e73',

@@ -129,16 +129,9 @@ export function curveFit<S extends Start>(
   p0: S,
   options: CurveFitOptions<S> = {},
 ): CurveFit {
-  if (typeof given !== 'function')
-    throw new TypeError(`curveFit: model must be a function, got ${show(given)}.`);
-  check(options);
+  checkArguments(given, options);
   const { sigma, weights, absoluteSigma = false, missing = 'refuse', vectorized = false, ...more } = options;
   const { lower, upper, fixed = [], tied = {}, loss = 'linear', scale = 1, jacobian, ...limits } = more;
-  if (absoluteSigma && sigma === undefined && weights === undefined) {
-    throw new RangeError(
-      'curveFit: absoluteSigma needs sigma or weights; without them, errors follow from the scatter.',
-    );
-  }
   const data = readData({ xdata, ydata, sigma, weights, missing });
   const parameters = readParameters(p0, { lower, upper, fixed, tied });
   checkCount(data, parameters);
@@ -206,7 +199,9 @@ function residualsOf(model: FitModel, { x, y, rootWeights }: FitData) {
   return { residuals, fittedAt, evaluations: () => evaluations, hole: () => hole };
 }
 
-function check<S extends Start>(options: CurveFitOptions<S>): void {
+function checkArguments<S extends Start>(model: GivenModel, options: CurveFitOptions<S>): void {
+  if (typeof model !== 'function')
+    throw new TypeError(`curveFit: model must be a function, got ${show(model)}.`);
   checkOptions(
     'curveFit',
     options,
@@ -230,6 +225,11 @@ function check<S extends Start>(options: CurveFitOptions<S>): void {
     },
     scipyNames,
   );
+  if (options.absoluteSigma && options.sigma === undefined && options.weights === undefined) {
+    throw new RangeError(
+      'curveFit: absoluteSigma needs sigma or weights; without them, errors follow from the scatter.',
+    );
+  }
 }
 
 function checkCount({ y, skipped }: FitData, { varied }: ParameterSet): void {

@@ -104,20 +104,25 @@ export function newState(
     normal: new Float64Array(k * k),
     factor: new Float64Array(k * k),
     dual: new Float64Array(isDual || (m < n && !isIterative) ? m : 0),
-    damping: 0,
-    first: 0,
-    byRadius: false,
-    radius: 0,
-    firstRadius: 0,
-    least: 0,
-    unit: 0,
-    growth: 2,
-    isStraight: false,
-    before: NaN,
+    ...freshDamping(),
     rounded: precision === 'float32',
     stochastic,
   };
 }
+
+/** Returns what steers the damping, before the first step. */
+const freshDamping = () => ({
+  damping: 0,
+  first: 0,
+  byRadius: false,
+  radius: 0,
+  firstRadius: 0,
+  least: 0,
+  unit: 0,
+  growth: 2,
+  isStraight: false,
+  before: NaN,
+});
 
 /** Refuses residuals without their number. */
 function checkCount(m: number): void {

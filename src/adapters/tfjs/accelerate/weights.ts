@@ -57,7 +57,7 @@ export function modelWeights({
 }
 
 /** Mirrors weights of a model. @param weights - at least one */
-export function mirroredWeights(weights: readonly LayerVariable[]): MirroredWeights {
+function mirroredWeights(weights: readonly LayerVariable[]): MirroredWeights {
   const params = tfParams(weights.map((weight) => weight.read() as tf.Variable));
   const { variables, layout } = params;
   const values = new Float32Array(params.length);
