@@ -238,7 +238,7 @@ function step(what, check) {
 }
 
 /**
- * Runs a command and returns what it prints; what it complains of is shown if it fails.
+ * Runs a command and returns what it prints; its errors are shown if it fails.
  *
  * @param {string} command
  * @param {string[]} args

@@ -1,31 +1,31 @@
-// The kernels of src/core/kernels/simd.ts in WebAssembly text: what is wanted of them is said there.
+// The kernels of src/core/kernels/simd.ts, which documents them, in WebAssembly text.
 //
-// Text has no macros, so a few functions stand in for them: `load` reads two numbers of a row that is stored in 8 or
-// in 4 bytes a number. Lengths are multiples of 8. Sums have two lanes, that of `dot` four, and the twins in plain.ts
-// and vector.ts add in the same order.
+// The text format has no macros; functions take their place: `load` reads two numbers of a row that stores each number
+// in 8 or 4 bytes. Lengths are multiples of 8. Sums have two lanes, `dot` has four; the loops in plain.ts and vector.ts
+// add in the same order.
 
 import { get, numbered, parameters, set, vectors } from './wat.js';
 
-/** Rows taken at a time: as many as the registers of x86 hold sums for. */
+/** Number of rows processed at a time: the registers of x86 hold this many sums. */
 const ROWS = 5;
 
 /** @param {number} bytes */
 export const advance = (bytes) => (/** @type {string} */ name) =>
   set(name, `(i32.add ${get(name)} (i32.const ${bytes}))`);
 
-/** Two numbers from `2·index` numbers after the pointer. @param {number} width @param {string} pointer */
+/** Loads the two numbers at `2·index` after the pointer. @param {number} width @param {string} pointer */
 export const load = (width, pointer, index = 0) =>
   width === 8
     ? `(v128.load offset=${16 * index} ${get(pointer)})`
     : `(f64x2.promote_low_f32x4 (v128.load64_zero offset=${8 * index} ${get(pointer)}))`;
 
-/** The contrary. @param {number} width @param {string} pointer @param {string} value */
+/** Stores two numbers there. @param {number} width @param {string} pointer @param {string} value */
 export const store = (width, pointer, value, index = 0) =>
   width === 8
     ? `(v128.store offset=${16 * index} ${get(pointer)} ${value})`
     : `(v128.store64_lane offset=${8 * index} 0 ${get(pointer)} (f32x4.demote_f64x2_zero ${value}))`;
 
-/** Two numbers as they will be read back. @param {number} width @param {string} value */
+/** Rounds two numbers as storing them does. @param {number} width @param {string} value */
 const asStored = (width, value) =>
   width === 8 ? value : `(f64x2.promote_low_f32x4 (f32x4.demote_f64x2_zero ${value}))`;
 
@@ -49,7 +49,7 @@ const addTo = (value, index) =>
 /** Adds both lanes of `sum` to it. @param {string} sum @param {number} index */
 const addLanes = (sum, index) => addTo(lanes(sum), index);
 
-/** Of absolute values; NaN is passed over. @param {string} max @param {string} value */
+/** Keeps the larger absolute values; ignores NaN. @param {string} max @param {string} value */
 const largest = (max, value) => set(max, `(f64x2.pmax ${get(max)} (f64x2.abs ${value}))`);
 
 /** Raises the two numbers at `$results + 8·index`. @param {string} max @param {number} index */
@@ -138,7 +138,7 @@ function combine(width) {
       ...factors.map((factor, k) =>
         set(factor, `(f64x2.splat (f64.load offset=${8 * k} ${get('factors')}))`),
       ),
-      // Two at a time: it is arithmetic on pointers that holds this loop up.
+      // Two at a time: this loop is limited by the arithmetic on pointers.
       loop('at', [
         ...[0, 1].map((index) =>
           store(
@@ -187,7 +187,7 @@ const record = (width) =>
     ],
     after: [
       ...['sy', 'yy', 'ss', 'sg', 'yg'].map(addLanes),
-      // Of the maxima there are two lanes each.
+      // Each maximum has two lanes.
       keepLargest('sInf', 5),
       keepLargest('gInf', 7),
     ].join('\n    '),
@@ -214,7 +214,7 @@ const addScaled = kernel({
   before: set('factor', `(f64x2.splat ${get('alpha')})`),
   counter: 'x',
   body: [
-    // Two at a time, which is a quarter faster here.
+    // Two at a time is a quarter faster.
     ...[0, 1].map((index) =>
       store(8, 'out', plus(load(8, 'x', index), times(get('factor'), load(8, 's', index))), index),
     ),
@@ -222,7 +222,7 @@ const addScaled = kernel({
   ],
 });
 
-/** The largest number's lanes; all bits set, which is NaN, where there is a NaN: `pmax` is fast but passes it over. */
+/** Lanes of the largest number; all bits set, a NaN, if there is a NaN: `pmax` is fast, but ignores NaN. */
 export const normInf = kernel({
   name: 'normInf',
   parameters: parameters('i32', ['p', 'results']),

@@ -82,7 +82,7 @@ const page = 'README.md';
 const original = 'out/pack/README.original.md';
 const packed = 'out/pack/README.packed.md';
 
-/** Rewrites README.md, and keeps what it was. */
+/** Rewrites README.md, and keeps a copy of the original. */
 function rewrite() {
   restore();
   const [{ files }] = JSON.parse(

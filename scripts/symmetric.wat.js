@@ -1,5 +1,5 @@
-// The pass of src/core/kernels/symmetric.ts over a matrix, in WebAssembly text: the storage is said there. The twin in
-// plain loops, in the same file, adds in the same order.
+// The pass of src/core/kernels/symmetric.ts over a matrix, in WebAssembly text. That file describes the storage; its plain
+// loops add in the same order.
 
 import { get, parameters, set, vectors } from './wat.js';
 

@@ -53,7 +53,7 @@ export interface JacobianCheck {
   readonly undetermined: number;
   /** Element with the largest error. */
   readonly worst: JacobianElement;
-  /** Result in words, a sentence for each method. */
+  /** The result as text, one sentence for each method. */
   readonly message: string;
 }
 

@@ -244,7 +244,7 @@ interface Change extends Mismatch {
   readonly resolved: boolean;
   /** True if the line is short enough for the quadrature rule. */
   readonly trusted: boolean;
-  /** True if f has no kink along it, and does not bend too much for that to be told. */
+  /** True if f has no kink along it. False, too, if f bends too much to judge. */
   readonly smooth: boolean;
 }
 

@@ -35,7 +35,7 @@ interface Counted {
  * Creates a problem from a function without gradient, by central differences.
  *
  * Each gradient costs 2n calls of f, so there should be few unknowns. Rounding of f sets a floor to the gradients that
- * can be told from 0, of about 4e-11·|f|/|xⱼ| in float64; a run that ends there says so. Third derivatives add about
+ * can be distinguished from 0, of about 4e-11·|f|/|xⱼ| in float64; a run that ends there says so. Third derivatives add about
  * 6e-12·|∂³f/∂xⱼ³|·xⱼ². For residuals or a curve, `leastSquares` and `curveFit` take differences of each residual, which
  * is more accurate.
  *

@@ -17,7 +17,7 @@ export type Rules<Options> = { readonly [Name in keyof Required<Options>]: Rule 
 const rule = (allowed: string, accepts: (value: unknown) => boolean): Rule => ({ allowed, accepts });
 const isNumber = (value: unknown): value is number => typeof value === 'number';
 
-/** Accepts any value: for one that is checked where it is used. */
+/** Accepts any value, for options that are checked where they are used. */
 export const anything = rule('anything', () => true);
 
 /** A number in [min, max], not NaN. */

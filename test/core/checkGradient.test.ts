@@ -275,7 +275,7 @@ describe('rounding', () => {
     }
   });
 
-  it('that hides the slope is said in words', () => {
+  it('is named in the message if it hides the slope', () => {
     const buried: Problem = {
       p0: Float64Array.of(1, 1),
       fg([x, y], g) {
@@ -492,7 +492,7 @@ describe('checkGradient', () => {
     }
   });
 
-  it('checks so many elements, spread over all', () => {
+  it('checks the requested number of elements, spread over all', () => {
     const p0 = Float64Array.from({ length: 10 }, (_, i) => i + 1);
     const problem: Problem = {
       p0,

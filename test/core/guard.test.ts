@@ -402,7 +402,7 @@ describe('the methods of an older fg:', () => {
   });
 });
 
-it('costs no evaluation of fg if there is nothing to compare', () => {
+it('takes no evaluation of fg if there is nothing to compare', () => {
   const fg = vi.fn<Problem['fg']>(rosenbrock().fg);
   const { evaluations } = minimize({ ...rosenbrock(), fg }, lbfgs());
   expect(fg).toHaveBeenCalledTimes(evaluations.f);

@@ -182,7 +182,7 @@ describe('a Jacobian by differences', () => {
     expect(sizes).toEqual(Float64Array.of(3, 2, 0));
   });
 
-  it('is told from one of the residuals by what was written', () => {
+  it('is computed only if the residuals wrote no element of their own', () => {
     const r = Float64Array.of(1, 2);
     const source = (...jacobian: number[]) => jacobianSource('test', r, Float64Array.from(jacobian));
     expect(source(1, 2, 3, 4)).toBe('own');

@@ -85,7 +85,7 @@ describe('a meter', () => {
     expect(meter.elapsed()).toBe(2.5);
   });
 
-  it('is exhausted by as many evaluations as are allowed, and by time', () => {
+  it('is exhausted once the evaluations allowed are used, or the time is over', () => {
     vi.useFakeTimers({ toFake: ['performance'] });
     const meter = meterOf({ maxEvaluations: 2, maxTime: 3 });
     meter.count(questions.gradient);
@@ -103,14 +103,14 @@ describe('a meter', () => {
 describe('a metered computation', () => {
   const { gradient, product, nextBatch, jacobian, overlap } = questions;
 
-  it('ends with its own result where the limits allow it, all questions passed on in order', () => {
+  it('returns its own result within the limits, and passes on all questions in order', () => {
     const list = [gradient, product, nextBatch, jacobian, overlap];
     const { asked, result } = drive(metered(asking(...list), meterOf({ maxEvaluations: 3 }), undefined));
     expect(asked).toEqual(list);
     expect(result).toBe(5);
   });
 
-  it('is broken off before an evaluation too many, and by nothing that is no evaluation', () => {
+  it('ends before an evaluation exceeds the limit; other questions do not count', () => {
     const meter = meterOf({ maxEvaluations: 2 });
     const list = [gradient, jacobian, product, nextBatch, gradient, product];
     const { asked, result } = drive(metered(asking(...list), meter, undefined));
@@ -119,7 +119,7 @@ describe('a metered computation', () => {
     expect(meter.f).toBe(2);
   });
 
-  it('is broken off before a product too many, of whatever kind', () => {
+  it('ends before a product of any kind exceeds the limit', () => {
     const { pushed, pulled } = questions;
     const list = [pushed, gradient, product, pulled, gradient, pushed];
     const { asked, result } = drive(metered(asking(...list), meterOf({ maxProducts: 3 }), undefined));
@@ -128,7 +128,7 @@ describe('a metered computation', () => {
   });
 
   it.each([gradient, jacobian, overlap, product, questions.pushed])(
-    'is broken off before $kind where its time is over',
+    'ends before $kind when its time is over',
     (question) => {
       vi.useFakeTimers({ toFake: ['performance'] });
       const meter = meterOf({ maxTime: 1 });

@@ -299,7 +299,7 @@ describe('bad input', () => {
     expect(problem.current()).toEqual(Float64Array.of(1, 2));
   });
 
-  it('a solver that is none is refused', () => {
+  it('is refused if the solver is not one', () => {
     expect(() => minimize(rosenbrock(), lbfgs as never)).toThrow(/solver must be a solver such as lbfgs\(\)/);
     expect(() => minimize(rosenbrock(), lbfgs(), null as never)).toThrow(
       /minimize: options must be an object, got null/,
@@ -398,7 +398,7 @@ describe('trace and report', () => {
     expect(minimize(rosenbrock(), lbfgs(), { storeTrace: false })).toMatchObject({ trace: [], iterations });
   });
 
-  it('prints every so many iterations', () => {
+  it('prints every showEvery-th iteration', () => {
     const log = vi.spyOn(console, 'log').mockImplementation(() => {});
     minimize(rosenbrock(), lbfgs(), { showTrace: true, showEvery: 10, maxIterations: 25 });
     const lines = log.mock.calls.map(([line]) => String(line));

@@ -242,7 +242,7 @@ describe('a run that is resumed', () => {
     expect(second.measures.gradient.tolerance).toBe(whole.measures.gradient.tolerance);
   });
 
-  it('starts from the state, whatever p0 is, and leaves parameters there', () => {
+  it('starts from the state instead of p0, and leaves parameters there', () => {
     const first = minimize(rosenbrock(), bfgs(), { maxIterations: 5 });
     const data = new Float64Array(6);
     const elsewhere = { ...rosenbrock(), p0: new Float64Array(6).fill(9), params: vectorParams(data) };
@@ -309,7 +309,7 @@ describe('a state', () => {
     expect(result.f).toBe(other(result.x, null));
   });
 
-  it('that is none is refused in words', () => {
+  it('is refused if it is not the state of a run, with a message that says so', () => {
     for (const resume of [1, 'state', null]) {
       const refusal = refusalOf(resumed({}, lbfgs(), resume as never));
       expect(refusal).toBeInstanceOf(RangeError);
@@ -354,7 +354,7 @@ describe('a state', () => {
     }
   });
 
-  it('of another shape is refused in words, whatever part of it is another', () => {
+  it('is refused if any part of it has another shape, and the part is named', () => {
     const resume = minimize(rosenbrock(), bfgs(), { maxIterations: 4 }).state;
     /** Paths to all parts of an object, below one of their own. */
     const pathsIn = (part: object, above: string[] = []): string[][] =>
@@ -426,7 +426,7 @@ describe('a state', () => {
     }
   });
 
-  it('whose numbers are cut off is damaged, whatever its checksum says', () => {
+  it('is refused as damaged if its numbers are cut off, even with a valid checksum', () => {
     const bytes = Uint8Array.of(1, 2, 3, 4);
     const saved = {
       ...saveState(state),

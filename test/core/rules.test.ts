@@ -83,7 +83,7 @@ describe('a rule accepts what it says and nothing else', () => {
 });
 
 describe('faults', () => {
-  it('are none of options that are absent or undefined', () => {
+  it('are not found in options that are absent or undefined', () => {
     const faults = (options: object) => faultsOf<{ a?: unknown }>(options, { a: positive });
     expect([faults({ a: undefined }), faults({})]).toEqual([[], []]);
     expect(faults({ a: null })).toEqual(['a: must be a number > 0, got null.']);
@@ -101,7 +101,7 @@ describe('faults', () => {
   });
 });
 
-test('values are shown short, so that a string is told from a number', () => {
+test('values are shown in a short form that distinguishes strings from numbers', () => {
   const named = function named() {};
   const shown: [unknown, string][] = [
     ['a "b"', '"a \\"b\\""'],

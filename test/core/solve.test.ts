@@ -396,7 +396,7 @@ describe('a success', () => {
     },
   };
 
-  it('is none above an earlier point', () => {
+  it('is not claimed above an earlier point', () => {
     const { solver } = scripted([[1], [2]]);
     const result = minimize(terraces, solver, { maxIterations: 3 });
     expect(result).toMatchObject({ termination: 'maxIterations', f: 1, converged: false });

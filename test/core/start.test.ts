@@ -60,7 +60,7 @@ describe('a start is refused with advice', () => {
     );
   });
 
-  it('a problem or a solver that is none is refused in the name of the function called', async () => {
+  it('values that are not a problem or a solver are refused in the name of the function called', async () => {
     const none = [null, undefined, 3, {}, { p0: Float64Array.of(1) }, { fg: 3 }];
     for (const problem of none as never[]) {
       expect(() => minimize(problem, lbfgs())).toThrow(TypeError);

@@ -53,7 +53,7 @@ describe('vector operations', () => {
     expect(x).toEqual(Float64Array.of(Math.fround(0.1), Infinity));
   });
 
-  it('sums and norms see every element once, whatever the length', () => {
+  it('sums and norms count every element once at any length', () => {
     for (let n = 1; n <= 9; n++) {
       for (let i = 0; i < n; i++) {
         const a = new Float64Array(n);

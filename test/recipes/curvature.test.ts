@@ -230,7 +230,7 @@ describe('Lanczos', () => {
     );
   });
 
-  it('tells of a loss too rough for its curvature to mean much', () => {
+  it('reports a loss whose curvature is lost in noise', () => {
     const draw = gaussian(1);
     const rough: Problem = {
       p0: new Float64Array(20).fill(1),
@@ -273,7 +273,7 @@ describe('pairs that are called accurate', () => {
     });
   });
 
-  it('are none along kinks that each step of the differences counts otherwise', () => {
+  it('do not lie along kinks, where every step of the differences gives another value', () => {
     // The gradient along u is a staircase: flat at 0, of slope 1 seen from far.
     const problem: Problem = {
       p0: new Float64Array(3),
@@ -302,7 +302,7 @@ describe('pairs that are called accurate', () => {
     expect(converged).toBe(true);
   });
 
-  it('cannot be had from gradients that are not finite', () => {
+  it('cannot be computed from gradients that are not finite', () => {
     const broken: Problem = { p0: new Float64Array(4), fg: (_, gradient) => (gradient?.fill(NaN), 1) };
     for (const compute of [topEigenpairs, hessianTrace, spectralDensity, sharpness]) {
       expect(() => compute(broken)).toThrow(/product of the Hessian with a vector is NaN: the gradient/);

@@ -53,7 +53,7 @@ describe('filters', () => {
     expect(new Set(names.values()).size).toBe(count);
   });
 
-  it('are guessed from name and rank where no role is told, and overridden by the user', () => {
+  it('are guessed from name and rank if no role is given, and overridden by the user', () => {
     expect(count('dense_Dense1/kernel', 3, 4)).toBe(4);
     expect(count('fc1.weight', 3, 4)).toBe(3);
     expect(count('depthwise_kernel', 3, 3, 2, 2)).toBe(4);

@@ -83,7 +83,7 @@ describe('a checkpoint', () => {
   });
   const evaluate = (checkpoint: string) => landscape(problem, { npoints: 5, checkpoint });
 
-  it('in a folder that is not there is told from a full disk, and neither leaves anything behind', () => {
+  it('reports a missing folder and a full disk differently, and leaves no file behind', () => {
     expect(() => evaluate(join(folder, 'none', 'a'))).toThrow(/a cannot be written: there is no such folder/);
     const write = fs.writeFileSync;
     vi.spyOn(fs, 'writeFileSync').mockImplementation((path, bytes) => {

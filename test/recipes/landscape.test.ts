@@ -111,7 +111,7 @@ describe('a landscape', () => {
     expect(isComplete({ done } as LandscapeData)).toBe(true);
   });
 
-  it('has the same values in whatever order it is walked', () => {
+  it('has the same values in any order of evaluation', () => {
     const plain = landscape(loss, params(), { npoints: [33, 17] });
     const previews: LandscapeData[] = [];
     const progressive = landscape(loss, params(), { npoints: [33, 17], onPreview: (p) => previews.push(p) });
@@ -375,7 +375,7 @@ describe('a checkpoint', () => {
 });
 
 describe('progress', () => {
-  it('is told at the end, with rate and time left', () => {
+  it('is reported at the end, with rate and time left', () => {
     const told: LandscapeProgress[] = [];
     landscape(loss, params(), { npoints: 3, onProgress: (progress) => told.push(progress) });
     const last = told[told.length - 1];

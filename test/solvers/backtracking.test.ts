@@ -203,7 +203,7 @@ describe('fixedStep', () => {
     expect(result).toEqual(notFound('nonFinite'));
   });
 
-  it('is named, may rise, and refuses a step that is none', () => {
+  it('has a name, may raise f, and refuses a step of 0', () => {
     expect(fixedStep()).toMatchObject({ name: 'fixed step', descends: false });
     expect(() => fixedStep({ alpha: 0 })).toThrow('fixedStep: alpha: must be a finite number > 0, got 0.');
   });

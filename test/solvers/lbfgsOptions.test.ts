@@ -271,7 +271,7 @@ describe('pairs that are taken in one after the other, with no direction between
 });
 
 describe('bounds of L-BFGS', () => {
-  it('null, as the infinite ones, is none', () => {
+  it('null and infinite bounds mean unbounded', () => {
     for (const options of [{ lower: null }, { upper: null }, { lower: -Infinity, upper: Infinity }]) {
       expect('admit' in lbfgs(options)).toBe(false);
     }

@@ -225,7 +225,7 @@ describe('backtracking', () => {
 });
 
 describe('fixedStep', () => {
-  it('takes its step whatever f does', () => {
+  it('takes its step even if f rises', () => {
     const uphill: Line = (a) => ({ value: a, slope: 1 });
     expect(searchOn(uphill, fixedStep({ alpha: 0.3 }), 1)).toMatchObject({ alpha: 0.3, alphas: [0.3] });
     expect(searchOn(uphill, fixedStep(), 0.7)).toMatchObject({ alpha: 0.7 });

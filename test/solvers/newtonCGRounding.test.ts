@@ -69,7 +69,7 @@ describe('where the change of f is rounding', () => {
     }
   });
 
-  it('a large rise is none, however small the promise', () => {
+  it('a large rise is not taken for rounding, even if the promised decrease is small', () => {
     // f rises by 1, and the gradient vanishes: no minimum is there.
     const problem = told({ f: ([x]) => (x === 1e-9 ? 5 : 6), gradient: ([x]) => [x] });
     const { state, step } = stateAt(problem, { x: [1e-9] });

@@ -47,7 +47,7 @@ describe('sequence', () => {
     expect(points).toEqual(oneAfterTheOther([slow, 4], [rolling, 3], [slow, 5]));
   });
 
-  it('hands over after 500 iterations where it is told no number', () => {
+  it('hands over after 500 iterations by default', () => {
     const solver = sequence(slow, rolling);
     const state = started(solver, hills);
     for (let k = 0; k < 500; k++) {
@@ -154,7 +154,7 @@ describe('sequence', () => {
     expect(() => sequence(slow, admitting)).toThrow(/^sequence: stage 2: gradientDescent keeps bounds/);
   });
 
-  it('hands over x, its gradient and f, whatever arrays the stages use', () => {
+  it('hands over x, its gradient and f, even if the stages use arrays of their own', () => {
     const seen: Iterate[] = [];
     const looking: Solver = {
       ...rolling,

@@ -167,7 +167,7 @@ const scaled = ({ p0, fg }: Problem): Problem => ({
   },
 });
 
-describe('pairs are learned from whatever the units of f', () => {
+describe('pairs are learned in all units of f', () => {
   it.each([lbfgs(), lbfgs({ storage: 'float32' })])('by $name: it takes the same steps', (solver) => {
     const [plain, large] = [wood, scaled(wood)].map((problem) => observe(solver, problem, 20));
     expect(large.steps.map(({ s }) => s)).toEqual(plain.steps.map(({ s }) => s));

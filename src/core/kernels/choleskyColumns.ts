@@ -29,10 +29,10 @@ export function factorColumns(matrix: Float64Array, k: number, m: number, from: 
   return true;
 }
 
-/** Rows that {@link divideRows} takes at a time. */
+/** Number of rows that {@link divideRows} processes at a time. */
 const ROWS = 4;
 
-/** Column j of the rows in [first, end), four at a time: their sums do not wait for each other. */
+/** Computes column j of the rows in [first, end), four at a time, so that their sums do not wait for each other. */
 function divideRows(
   matrix: Float64Array,
   m: number,

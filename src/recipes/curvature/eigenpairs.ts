@@ -98,8 +98,8 @@ export interface Eigenpairs extends EigenList {
  * process from two random starts.
  *
  * Needs only gradients. Each pair is checked by one more product and judged by its own residual relative to
- * its own |λ|, so that a small eigenvalue beside large ones is not wrongly considered accurate. Of an
- * eigenvalue of multiplicity above two, only two may be found.
+ * its own |λ|, so that a small eigenvalue beside large ones is not wrongly considered accurate. If an eigenvalue
+ * has a multiplicity above two, only two of its eigenvectors may be found.
  *
  * @throws RangeError for invalid options, or if a gradient is not finite; whatever the problem throws
  * @see Ghorbani, Krishnan and Xiao (2019), arXiv:1901.10159

@@ -47,7 +47,7 @@ export interface Hole {
   readonly theta: Float64Array;
 }
 
-/** Describes a value that is not finite, in words. */
+/** Describes a value that is not finite. */
 export function describeHole({ value, subject, theta }: Hole, { names, expand }: ParameterSet): string {
   const at = Array.from(expand(theta), (p, j) => `${names[j]} = ${Number(p.toPrecision(6))}`).join(', ');
   return `${subject} is ${Number.isNaN(value) ? 'NaN' : 'infinite'} for ${at}: bounds that keep the parameters away from there, or another start, may help.`;

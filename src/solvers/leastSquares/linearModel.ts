@@ -102,7 +102,7 @@ export function chooseScale(
 
 /** Column norms that differ by this factor come from units, not from the random weights of a network. */
 const SPREAD = 5000;
-/** The same where only the identity allows the cheaper dual form. */
+/** As `SPREAD`, if the problem has the cheaper dual form, which only D = I allows. */
 export const WIDE_SPREAD = 1e6;
 
 /** `scale ← max(scale, column norms of J)` */

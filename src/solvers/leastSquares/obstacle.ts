@@ -3,7 +3,7 @@ import { firstNonFinite } from '../../core/vector.ts';
 /** Elements of x that a message shows. */
 const SHOWN = 6;
 
-/** The first place of residuals or of a Jacobian, `[m, n]`, that is not finite, in words. */
+/** Describes the first element of residuals or of a Jacobian, `[m, n]`, that is not finite. */
 export function obstacleIn(
   name: 'residuals' | 'jacobian' | 'vectorJacobian',
   values: Float64Array,
@@ -20,7 +20,7 @@ export function obstacleIn(
   return `${place[name]} is ${values[at]} at x = ${showPoint(x)}.`;
 }
 
-/** A column without finite differences, in words. */
+/** Describes a column without finite differences. */
 export const obstacleOfColumn = (column: number, x: Float64Array): string =>
   `Residuals are not finite on either side of x[${column}] at x = ${showPoint(x)}.`;
 

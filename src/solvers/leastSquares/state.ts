@@ -13,10 +13,10 @@ interface MethodOptions {
   readonly isPlain: boolean;
 }
 
-/** Elements of J (a gigabyte), and multiplications for JᵀJ (seconds), from which products are preferred. */
+/** Products are preferred from this many elements of J (a gigabyte) or multiplications for JᵀJ (seconds) on. */
 const LARGE = 2 ** 27;
 const LONG = 2e9;
-/** Multiplications for JJᵀ from which it is better had from the problem than from J. */
+/** From this many multiplications on, JJᵀ is requested from the problem instead of being computed from J. */
 const WORTH_GRAM = 2e7;
 
 /** The linear model at x, the damped system, and the step. */
@@ -38,24 +38,24 @@ export interface LevenbergMarquardtState extends LinearModel, DampedSystem {
   unit: number;
   /** True if a radius controls the steps. */
   byRadius: boolean;
-  /** Limit of ‖Dδ₁‖, if so. */
+  /** Limit of ‖Dδ₁‖, if `byRadius`. */
   radius: number;
   /** First radius. */
   firstRadius: number;
-  /** Least damping whose matrix is positive definite, for all that is known. */
+  /** Least damping to try: with less, rounding left the matrix not positive definite. */
   least: number;
   /** Factor by which the next rejection raises the damping. */
   growth: number;
   /** True if the linear model predicted the last decrease well. */
   isStraight: boolean;
-  /** f of the iterate before. */
+  /** f at the previous iterate. */
   before: number;
   readonly stochastic: boolean;
   /** True if products stand for J, which is empty. */
   readonly isIterative: boolean;
-  /** True if JJᵀ does, beside products. */
+  /** True if JJᵀ and products stand for J. */
   isDual: boolean;
-  /** An iterative step ends where its gradient has come down to this part of the first. */
+  /** An iterative step ends once its gradient has fallen to this fraction of the first. */
   readonly tolerance: number;
 }
 

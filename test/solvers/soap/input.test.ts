@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { adam, layoutOf, minimize, runSync, soap, type Problem, type SoapOptions } from 'quasi-newton';
 import { problemOf, startOf, weight } from './oracle.ts';
 
-describe('what it is told', () => {
+describe('the layout and options of SOAP', () => {
   it('without a layout it is Adam', () => {
     const { p0, fg } = problemOf(layoutOf([weight(4, 5)]));
     const options = { learningRate: 0.02, beta1: 0.8, beta2: 0.9, weightDecay: 0.1, clipNorm: 5 };

@@ -182,7 +182,7 @@ function channelsLast(g: Builder, x: Value, group: number, channels: number): Va
 /** [N, M, …] → [M, N, …]. */
 const exchanged = (g: Builder, d: Value) => g.transpose(d, [1, 0, ...spatialAxes(g, d)]);
 
-/** As {@link byLastChannels}, for whatever steps and sizes: the channels of x are the batch. */
+/** As {@link byLastChannels}, for any strides and sizes: the channels of x become the batch. */
 function weightCotangentByChannel(
   g: Builder,
   x: Value,

@@ -1,5 +1,5 @@
 /**
- * The weights of a Resize as its own kernel has them: what the op makes of the identity.
+ * Weights of a Resize, found by letting its own kernel resize an identity matrix.
  *
  * @module
  */
@@ -56,8 +56,8 @@ function isFed(g: Builder, node: NodeProto): boolean {
 }
 
 /**
- * The matrix `[before, after]` by which a Resize multiplies one axis: what the op itself makes of the identity, right
- * for every mode and rounding that it knows. ONNX Runtime has it in float32 only.
+ * Returns the matrix `[before, after]` by which a Resize multiplies one axis: the op itself resizes the identity, so the
+ * matrix is right for all of its modes and roundings. ONNX Runtime has the op in float32 only.
  */
 export function interpolationOf(g: Builder, node: NodeProto, resized: ResizedAxis): Value {
   if (isFed(g, node)) return g.swap(resizeWeights(g, node, resized));

@@ -94,7 +94,7 @@ function scaleOf(g: Builder, node: NodeProto, { axis, place }: ResizedAxis): Val
   return g.op(policy === 'not_larger' ? 'ReduceMin' : 'ReduceMax', [all]);
 }
 
-/** The size of an axis afterwards, int64, a vector of one. */
+/** Returns the size of an axis after resizing, an int64 vector of one element. */
 function sizeAfter(g: Builder, node: NodeProto, resized: ResizedAxis): Value {
   const [x, , , sizes] = node.input;
   const policy = policyOf(attributesOf(node));

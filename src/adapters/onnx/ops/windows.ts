@@ -9,7 +9,7 @@ import type { InferContext } from '../ir/facts.ts';
 import { unknownDimension, type Dimension, type Shape } from '../ir/shape.ts';
 import { windowOf, type Window } from '../ir/window.ts';
 
-/** The spatial sizes that `window` makes of those of `x`. */
+/** Returns the spatial sizes of the output of a window that slides over `x`. */
 export function outputSizes(
   x: Shape,
   { kernel, strides, dilations, pads }: Window,

@@ -32,7 +32,7 @@ function isWorthKeeping(node: NodeProto): boolean {
   return op === undefined || op.isCostly === true || op.as?.read !== undefined;
 }
 
-/** True if {@link splitFrozen} may split a gradient graph; this can be told before the graph is encoded. */
+/** True if {@link splitFrozen} may split a gradient graph; takes the graph before it is encoded. */
 export const hasFrozenPart = (graph: GraphProto, parameters: readonly string[]): boolean =>
   frozenNodes(graph, new Set(parameters)) !== null;
 

@@ -40,7 +40,7 @@ export type InPlaceWriter = (variable: tf.Variable, vector: ArrayLike<number>, o
  * Returns a function that writes directly into the memory of variables, or null on backends other than wasm.
  *
  * It takes a tenth of the time of `variable.assign(tensor)`. Only data that no clone or reshape shares are
- * written. The data are registered anew, because XNNPACK's kernels keep a packed copy of presumably constant
+ * written. The data are registered again, because XNNPACK's kernels keep a packed copy of presumably constant
  * weights until their data are disposed; otherwise, products with the variable would silently use its old
  * values.
  */
