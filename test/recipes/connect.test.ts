@@ -29,6 +29,13 @@ describe('a connection', () => {
     });
   });
 
+  it('has as many points as resolution says, from one model to the other', () => {
+    const { t, loss, straight, evaluations } = connect(ring, left, right, { resolution: 5 });
+    expect(Array.from(t)).toEqual([0, 0.25, 0.5, 0.75, 1]);
+    expect([loss.length, straight.length]).toEqual([5, 5]);
+    expect(connect(ring, left, right, { resolution: 6 }).evaluations).toBe(evaluations + 2);
+  });
+
   it('has a plane that holds the curve and both models', () => {
     const { plane, t, at } = connect(ring, left, right);
     const around = landscape(ring, { directions: plane, npoints: 5 });
