@@ -1,8 +1,8 @@
-import { takeAnswer } from './answer.ts';
+import { takeAnswer } from './returnedPoint.ts';
 import { bestPoint, type BestPoint } from './best.ts';
 import { confirm, endOfFailed, stopHere, type Asked, type End } from './endings.ts';
 import { metered, type Meter } from './meter.ts';
-import { saysStop } from './later.ts';
+import { saysStop } from './userAnswers.ts';
 import { rescaling } from './rescale.ts';
 import { solveResult, type SolveResult } from './result.ts';
 import { checkResume, markOf } from './resume.ts';

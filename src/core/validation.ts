@@ -1,4 +1,4 @@
-import { numberFrom } from './later.ts';
+import { numberFrom } from './userAnswers.ts';
 import { boolean, faultsOf, integerFrom, nonNegative, objectWith, type Rule } from './options.ts';
 import { freshImprovement, observeValue, type Improvement } from './patience.ts';
 import type { Iterate, Measured } from './solver.ts';

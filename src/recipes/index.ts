@@ -62,7 +62,7 @@ export type { ColorMap, ColorMapName } from './plots/color.ts';
 export type { Sample } from './plots/samples.ts';
 export { surface, type SurfaceAttributes } from './plots/surface.ts';
 export { toOBJ, toVTP, type MeshAttributes } from './io/export3d.ts';
-export type { CurvatureOptions } from './curvature/at.ts';
+export type { CurvatureOptions } from './curvature/curvatureAt.ts';
 export {
   boxSharpness,
   boxSharpnessAsync,

@@ -17,7 +17,7 @@ import {
 import { trainable } from 'quasi-newton/onnx';
 import { modelProblem } from 'quasi-newton/tfjs';
 import { mlp } from '../../examples/lib/mlp.js';
-import { livePath, planeOfPath } from '../../src/recipes/live/path.ts';
+import { livePath, planeOfPath } from '../../src/recipes/live/livePath.ts';
 import { denseNetwork } from './lib/denseNetwork.ts';
 
 const network = denseNetwork({ sizes: [2, 8, 1], activation: 'tanh', samples: 30, seed: 3, float32: false });

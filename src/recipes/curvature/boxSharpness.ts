@@ -15,7 +15,7 @@ import { completeSolveOptions, plainSolveRules } from '../../core/solveOptions.t
 import { norm2 } from '../../core/vector.ts';
 import { lbfgs } from '../../solvers/lbfgs.ts';
 import { uniformStream } from '../landscape/random.ts';
-import { curvatureRules, runAt, runAtAsync, type AtPoint, type CurvatureOptions } from './at.ts';
+import { curvatureRules, runAt, runAtAsync, type AtPoint, type CurvatureOptions } from './curvatureAt.ts';
 import { randomSubspace, wholeSpace } from './unitBox.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 

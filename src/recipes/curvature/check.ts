@@ -5,7 +5,7 @@
  */
 import { dot, norm2 } from '../../core/vector.ts';
 import type { Asks } from '../../core/question.ts';
-import type { CurvaturePoint } from './at.ts';
+import type { CurvaturePoint } from './curvatureAt.ts';
 
 /** H v, with products to estimate its error. */
 export interface CheckedProduct {

@@ -17,7 +17,7 @@ import {
   type AtPoint,
   type CurvatureOptions,
   type CurvaturePoint,
-} from './at.ts';
+} from './curvatureAt.ts';
 import { checkedPair, type CheckedPair } from './check.ts';
 import {
   isCheckpoint,

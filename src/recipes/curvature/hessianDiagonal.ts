@@ -8,7 +8,7 @@ import {
   type AtPoint,
   type CurvatureOptions,
   type CurvaturePoint,
-} from './at.ts';
+} from './curvatureAt.ts';
 import { studentWidening } from './studentT.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 import type { Asks } from '../../core/question.ts';

@@ -9,7 +9,7 @@ import {
   type AtPoint,
   type CurvatureOptions,
   type CurvaturePoint,
-} from './at.ts';
+} from './curvatureAt.ts';
 import { checkedProduct } from './check.ts';
 import { krylovEnds } from './eigenpairs.ts';
 import { orthogonalize, ritzVector } from '../landscape/lanczos.ts';

@@ -2,7 +2,7 @@ import { integerFrom, positive, type Rules } from '../../core/options.ts';
 import { evaluate, type Asks } from '../../core/question.ts';
 import { addScaled, norm2 } from '../../core/vector.ts';
 import { gaussian } from '../landscape/random.ts';
-import { runAt, runAtAsync, workOf, type AtPoint, type CurvaturePoint } from './at.ts';
+import { runAt, runAtAsync, workOf, type AtPoint, type CurvaturePoint } from './curvatureAt.ts';
 import { eigenRules, spectrumEnds, type EigenOptions } from './eigenpairs.ts';
 import { normalize } from '../../core/hessian.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';

@@ -7,7 +7,7 @@ import {
   type AtPoint,
   type CurvatureOptions,
   type CurvaturePoint,
-} from './at.ts';
+} from './curvatureAt.ts';
 import { krylovOf, lanczosStep, ritzOf } from '../landscape/lanczos.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 import type { Asks } from '../../core/question.ts';

@@ -2,7 +2,7 @@ import { evaluate, type Asks } from '../../core/question.ts';
 import { firstNonFinite } from '../../core/vector.ts';
 import { contourf } from '../plots/map.ts';
 import { onPlane } from '../grid/trajectory.ts';
-import { distanceOf, livePath, planeOfPath } from './path.ts';
+import { distanceOf, livePath, planeOfPath } from './livePath.ts';
 import { surfaceJob, type SurfaceJob } from './surfaceJob.ts';
 import type { LandscapeData } from '../grid/data.ts';
 import type { Source, Subject } from '../landscape/lossSource.ts';

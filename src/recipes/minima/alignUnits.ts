@@ -14,7 +14,7 @@
 import { evaluate, type Asks } from '../../core/question.ts';
 import { dot } from '../../core/vector.ts';
 import { bestAssignment } from './assignment.ts';
-import { runAt, runAtAsync, curvatureRules, type CurvatureOptions } from '../curvature/at.ts';
+import { runAt, runAtAsync, curvatureRules, type CurvatureOptions } from '../curvature/curvatureAt.ts';
 import { hiddenLayers, type HiddenLayer } from './hiddenUnits.ts';
 import { checkModels } from '../landscape/planes.ts';
 import { gaussian } from '../landscape/random.ts';

@@ -15,7 +15,7 @@ import { completeSolveOptions, plainSolveRules } from '../../core/solveOptions.t
 import { addScaled, subtract } from '../../core/vector.ts';
 import { lbfgs } from '../../solvers/lbfgs.ts';
 import { aligned } from './alignUnits.ts';
-import { curvatureRules, runAt, runAtAsync, type CurvatureOptions } from '../curvature/at.ts';
+import { curvatureRules, runAt, runAtAsync, type CurvatureOptions } from '../curvature/curvatureAt.ts';
 import { areParallel, between, checkModels, type PlaneSpec } from '../landscape/planes.ts';
 import type { AsyncProblem, Problem } from '../../core/problem.ts';
 

@@ -1,5 +1,5 @@
 import { rgb } from 'd3-color';
-import { cage } from './cage.ts';
+import { cage } from './surfaceBox.ts';
 import { fitted, frameOf, pictureOf, titleOf } from './frame.ts';
 import { colorBar, colorBarWidth } from './colorbar.ts';
 import { colorAt, type Field } from './field.ts';

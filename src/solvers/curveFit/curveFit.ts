@@ -14,7 +14,7 @@ import { completeSolveOptions, plainSolveRules } from '../../core/solveOptions.t
 import { dot, firstNonFinite, norm2, normInf } from '../../core/vector.ts';
 import { readData, showPoint, type FitData, type Point, type Sigma } from './data.ts';
 import { checkSlopes } from './checkSlopes.ts';
-import { guardedPoints, scipyNames, type Hole } from './misuse.ts';
+import { guardedPoints, scipyNames, type Hole } from './commonMistakes.ts';
 import { modelOf, type FitModel, type GivenModel, type Slopes } from './model.ts';
 import { readParameters, type Limits, type ParameterSet, type Start, type Values } from './parameters.ts';
 import { solveFit } from './solveFit.ts';

@@ -11,7 +11,7 @@ import { leastSquares } from '../../core/leastSquares.ts';
 import { robustLosses } from '../../core/robustLoss.ts';
 import { completeSolveOptions, plainSolveRules } from '../../core/solveOptions.ts';
 import { firstNonFinite, norm2 } from '../../core/vector.ts';
-import { checkParametersUntouched, scipyNames, type Hole } from './misuse.ts';
+import { checkParametersUntouched, scipyNames, type Hole } from './commonMistakes.ts';
 import { readParameters, type ParameterSet, type Start, type Values } from './parameters.ts';
 import { reportOf } from './report.ts';
 import type { FitProblem } from './linearized.ts';

@@ -1,7 +1,7 @@
 import { show } from '../../core/options.ts';
 import { gradientsOf } from './covariance.ts';
 import { showPoint, type Point } from './data.ts';
-import { checkParametersUntouched } from './misuse.ts';
+import { checkParametersUntouched } from './commonMistakes.ts';
 import type { Precision } from '../../core/problem.ts';
 import type { ParameterSet } from './parameters.ts';
 

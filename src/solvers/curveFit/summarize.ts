@@ -9,7 +9,7 @@ import { studentQuantile } from './studentT.ts';
 import type { FitData, Point } from './data.ts';
 import type { FitModel } from './model.ts';
 import type { ParameterSet } from './parameters.ts';
-import { describeHole, type Hole } from './misuse.ts';
+import { describeHole, type Hole } from './commonMistakes.ts';
 import type { CurveFit, ParameterRole } from './result.ts';
 import type { FitProblem } from './linearized.ts';
 import { isLimit, type FitSolution } from './solveFit.ts';

@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { TensorProto_DataLocation, TensorProto_DataType, TensorProtoSchema } from 'onnx-buf';
 import type { TensorProto } from 'onnx-buf';
 import { refuse } from './errors.ts';
-import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from './half.ts';
+import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from './halfFloats.ts';
 
 export type { TensorProto };
 
