@@ -29,3 +29,11 @@ it('outputs of a gradient graph have no Identity of their own', () => {
   expect(makers).not.toContain('Identity');
   expect(makers).not.toContain(undefined);
 });
+
+it('values share a shape only if all of their symbols are the same, whatever these contain', () => {
+  const g = graph({ seed: 1 });
+  const [a, b] = [g.input('a', ['x,y', 'z']), g.input('b', ['x', 'y,z'])];
+  expect(g.shape(a)).not.toBe(g.shape(b));
+  expect(g.shape(g.tanh(a))).toBe(g.shape(a));
+  expect(g.sizes(a, [1])).not.toBe(g.sizes(b, [1]));
+});

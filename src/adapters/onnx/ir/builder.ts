@@ -84,14 +84,14 @@ export class Builder extends ElementwiseGraph {
   shape(x: Value): Value {
     const shape = this.shapeOf(x);
     if (isStatic(shape)) return this.integers(shape);
-    return this.once(`shape ${shape?.join() ?? `of ${x}`}`, () => this.op('Shape', [x]));
+    return this.once(`shape ${shape ? JSON.stringify(shape) : `of ${x}`}`, () => this.op('Shape', [x]));
   }
   /** The sizes of some axes, a vector of int64. */
   sizes(x: Value, axes: readonly number[]): Value {
     const shape = this.shapeOf(x);
     const sizes = axes.map((axis) => shape?.[axisFrom(axis, shape.length)]);
     if (sizes.every((size) => typeof size === 'number')) return this.integers(sizes);
-    const key = sizes.includes(undefined) ? `${axes.join()} of ${x}` : sizes.join();
+    const key = sizes.includes(undefined) ? `${axes.join()} of ${x}` : JSON.stringify(sizes);
     return this.once(`sizes ${key}`, () => this.gather(this.shape(x), this.integers(axes)));
   }
   /** The number of elements, a vector of one int64. */
