@@ -27,12 +27,14 @@ export function bestPoint(
 ): BestPoint {
   const copy = Float64Array.from(p0);
   const best = {
-    x: copy,
+    x: copy as Float64Array,
     f: measured.f,
     gradientNorm: measured.gradientNorm,
     statistics: null,
     keep(x: Float64Array, { f, gradientNorm }: Measured) {
-      Object.assign(best, { x, f, gradientNorm });
+      best.x = x;
+      best.f = f;
+      best.gradientNorm = gradientNorm;
       if (!leavesPoint) best.secure();
     },
     secure() {

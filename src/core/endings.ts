@@ -23,20 +23,16 @@ const ROUNDING: Record<Precision, number> = { float64: 2 ** -50, float32: 2 ** -
 /** Values of f with a larger relative difference differ by more than noise. */
 const NOISE: Record<Precision, number> = { float64: 2 ** -44, float32: 2 ** -20 };
 
-/** Requests to stop, from the callback and the validation, at the current point. */
-export interface Asked {
-  /** The callback asked to stop. */
-  readonly toStop: boolean;
-  /** The validation loss has not improved for too long. */
-  readonly isOverfit: boolean;
-}
-
 /**
- * Returns the end of the run if the callback or the validation asks to stop, or at a limit; otherwise null.
+ * Returns the end of the run if it is asked for, or at a limit; otherwise null.
+ *
+ * @param toStop - true if the callback asked to stop
+ * @param isOverfit - true if the validation loss has not improved for too long
  */
 export function stopHere(
   { options, watched, iteration, meter }: Run,
-  { toStop, isOverfit }: Asked,
+  toStop: boolean,
+  isOverfit: boolean,
 ): End | null {
   if (toStop) return ['callback', null];
   if (isOverfit) return ['validation', watched?.reason() ?? null];

@@ -1,13 +1,13 @@
 import { takeAnswer } from './returnedPoint.ts';
 import { bestPoint, type BestPoint } from './best.ts';
-import { confirm, endOfFailed, stopHere, type Asked, type End } from './endings.ts';
+import { confirm, endOfFailed, stopHere, type End } from './endings.ts';
 import { metered, type Meter } from './meter.ts';
 import { saysStop } from './userAnswers.ts';
 import { rescaling } from './rescale.ts';
 import { solveResult, type SolveResult } from './result.ts';
 import { checkResume, markOf } from './resume.ts';
 import { isFiniteAt, refresh, settingOf, startRun, stateOf, type Run } from './run.ts';
-import { copyPlain } from './runState.ts';
+import { copyPlain, type RunState } from './runState.ts';
 import { checkStart } from './start.ts';
 import { terminations } from './termination.ts';
 import { traceLine, type TraceEntry } from './trace.ts';
@@ -15,7 +15,7 @@ import { sameNumbers } from './vector.ts';
 import { measureOf, type View } from './view.ts';
 import type { Watch } from './validation.ts';
 import type { Asks } from './question.ts';
-import type { CompleteSolveOptions } from './solveOptions.ts';
+import type { CompleteSolveOptions, Progress } from './solveOptions.ts';
 import type { Solver } from './solver.ts';
 import type { Task } from './task.ts';
 import type { Filter } from './transform.ts';
@@ -68,13 +68,16 @@ function* iterate(
 ): Asks<SolveResult> {
   const run = yield* startRun(solver, task, options, best, view);
   const { stochastic } = run.setting;
+  const copyState = (): RunState => copyPlain(stateOf(run));
   for (; ; run.iteration++) {
     const entry = note(run);
-    const asked = run.watched || run.options.callback ? yield* tell(run, entry) : NOTHING;
+    const isOverfit = run.watched ? yield* validate(run, run.watched) : false;
+    const answer = run.options.callback?.(progressOf(run, entry, copyState));
+    const toStop = answer instanceof Promise ? yield* saysStop(answer) : answer === true;
     run.options.signal?.throwIfAborted();
     // The helpers below are generators only if they ask questions: a generator costs as much as a small f.
     const met = run.convergence.met(run.now.f, run.now.gradientNorm);
-    let end = (met === null ? null : yield* confirm(run, met)) ?? stopHere(run, asked);
+    let end = (met === null ? null : yield* confirm(run, met)) ?? stopHere(run, toStop, isOverfit);
     // If the gradient test holds, this point is returned, even if an earlier f is lower by rounding. Values
     // of different batches cannot be compared, so the last point is returned.
     if (end !== null && (stochastic || end[0] === 'gradientTolerance')) best.keep(run.state.x, run.now);
@@ -99,23 +102,22 @@ function note(run: Run): TraceEntry {
   return entry;
 }
 
-const NOTHING: Asked = { toStop: false, isOverfit: false };
-
-/** Evaluates the validation loss if it is due, and calls the callback. */
-function* tell(run: Run, entry: TraceEntry): Asks<Asked> {
-  const { options, watched, state, now, iteration } = run;
-  const isValidated = watched !== undefined && (iteration > 0 || options.resume === undefined);
-  const isOverfit = isValidated && (yield* watched.observe(iteration, state, now, false));
-  const validation = watched?.valueAt(iteration);
-  const toStop = yield* saysStop(
-    options.callback?.({
-      ...entry,
-      x: state.x,
-      ...(validation !== undefined && { validation }),
-      state: () => copyPlain(stateOf(run)),
-    }),
+/** Evaluates the validation loss if it is due; returns true if it has not improved for too long. */
+function* validate({ options, state, now, iteration }: Run, watched: Watch): Asks<boolean> {
+  return (
+    (iteration > 0 || options.resume === undefined) && (yield* watched.observe(iteration, state, now, false))
   );
-  return { toStop, isOverfit };
+}
+
+/** Returns the argument of the callback. Written out, since spreads take as long as a small f. */
+function progressOf(
+  { watched, state, iteration }: Run,
+  { f, gradientNorm, alpha, evaluations, elapsed }: TraceEntry,
+  copyState: () => RunState,
+): Progress {
+  const progress = { iteration, f, gradientNorm, alpha, evaluations, elapsed, x: state.x, state: copyState };
+  const validation = watched?.valueAt(iteration);
+  return validation === undefined ? progress : { ...progress, validation };
 }
 
 /**

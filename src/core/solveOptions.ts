@@ -15,7 +15,7 @@ import type { Validation } from './validation.ts';
 
 /** Argument of a callback, which is called after each iteration and once before the first. */
 export interface Progress extends TraceEntry {
-  /** Current point, `[n]`: a buffer that the next call overwrites; copy it to keep it. */
+  /** Current point, `[n]`: a buffer that the next iteration overwrites; copy it to keep it. */
   readonly x: Float64Array;
   /** The validation loss of this iteration, where it was evaluated. */
   readonly validation?: number;

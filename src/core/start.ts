@@ -7,7 +7,7 @@ import { tensorAt } from './layout.ts';
 import { isPlainObject, show } from './options.ts';
 import { firstNonFinite } from './vector.ts';
 import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
-import type { AsyncSolveOptions } from './solveOptions.ts';
+import type { AsyncSolveOptions, Progress } from './solveOptions.ts';
 import type { Iterate, Solver } from './solver.ts';
 
 /**
@@ -75,6 +75,9 @@ const FIRST_CALLS = 4;
 
 type Callback = NonNullable<AsyncSolveOptions['callback']>;
 
+/** Longest x that is copied for each call; a longer one is copied only if the callback reads it. */
+const SHORT = 2048;
+
 /**
  * Wraps a callback so that it sees a copy of x, and refuses one that writes into it, which would have no effect.
  *
@@ -83,13 +86,20 @@ type Callback = NonNullable<AsyncSolveOptions['callback']>;
 export function readOnly(where: string, callback: Callback): Callback {
   let copy: Float64Array | null = null;
   let calls = 0;
-  return (progress) => {
+  return (progress: { x: Float64Array } & Progress) => {
     const { x } = progress;
-    copy ??= new Float64Array(x.length);
-    copy.set(x);
-    const answer = callback({ ...progress, x: copy });
+    const copied = (): Float64Array => {
+      copy ??= new Float64Array(x.length);
+      copy.set(x);
+      return copy;
+    };
+    let seen = x.length <= SHORT ? copied() : null;
+    if (seen === null) Object.defineProperty(progress, 'x', { get: () => (seen ??= copied()) });
+    else progress.x = seen;
+    const answer = callback(progress);
     calls++;
-    if (calls <= FIRST_CALLS || (calls & (calls - 1)) === 0) checkUntouched(where, copy, x);
+    if (seen !== null && (calls <= FIRST_CALLS || (calls & (calls - 1)) === 0))
+      checkUntouched(where, seen, x);
     return answer;
   };
 }

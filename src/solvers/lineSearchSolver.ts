@@ -126,7 +126,9 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
         observeStep(state, state.trialF);
         acceptTrial(state);
         state.failures = 0;
-        Object.assign(state.last, { alpha, slope, value });
+        state.last.alpha = alpha;
+        state.last.slope = slope;
+        state.last.value = value;
         const moved = norms?.sInf ?? alpha * normInf(state.direction);
         return { kind: 'accepted', alpha, moved, gradientNorm: norms?.gInf };
       }
