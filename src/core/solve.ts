@@ -134,7 +134,9 @@ function* advance(run: Run): Asks<End | null> {
     best.keep(state.x, run.now);
   }
   const before = run.now.f;
-  const outcome = yield* metered(solver.step(state), meter, run.options.signal);
+  // A lower point becomes the best one. A transform may round two values to one, and batches are not comparable.
+  const overwrites = !run.setting.stochastic && view.name === 'none' && view.factor() === 1;
+  const outcome = yield* metered(solver.step(state, overwrites), meter, run.options.signal);
   if (outcome.kind === 'failed') {
     const end = yield* endOfFailed(run, outcome.termination, 'cause' in outcome ? outcome.cause : '');
     if (end === null) run.alpha = 0;

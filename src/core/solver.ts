@@ -101,8 +101,11 @@ export interface Solver<State extends Iterate = SolverState> {
    * Performs one iteration: moves `state.x` and sets `state.f` and `state.gradient` to their values there. On
    * mini-batches, these may remain the values at the start of the step, since the next batch is evaluated at
    * the new point anyway.
+   *
+   * @param overwrites - true if a step that lowers f may overwrite the arrays of the point and gradient where it
+   *   began, in spite of `leavesPoint`; default false
    */
-  step(state: State): Asks<StepOutcome>;
+  step(state: State, overwrites?: boolean): Asks<StepOutcome>;
   /**
    * Writes the point to return into `out`, `[n]`, if that is not the iterate but, say, an average. At the end
    * of a solve, f is evaluated there once more.

@@ -62,10 +62,10 @@ export function auto(...options: readonly never[]): Solver {
       if (setting.stochastic) return batches.init(setting);
       return (isSmallSumOfSquares(setting) ? squares : bySize(setting.n)).init(setting);
     },
-    step(state) {
+    step(state, overwrites) {
       // SOAP works in place, but the point where a step begins must stay unchanged.
       if (isOnBatches(state)) state.x = Float64Array.from(state.x);
-      return chosen(state).step(state);
+      return chosen(state).step(state, overwrites);
     },
     answer: (state, out) => chosen(state).answer?.(state, out) ?? false,
     direction: (state, out) => chosen(state).direction?.(state, out),

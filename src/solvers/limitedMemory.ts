@@ -8,15 +8,18 @@ import { gramDirection, type PairFactors } from './gramDirection.ts';
 import {
   clearPairs,
   endSlot,
+  exchangeRows,
   gramOf,
   keepPair,
   pairRing,
+  placeOver,
   recordPair,
   slotsOf,
   type PairRing,
 } from './pairRing.ts';
 import { twoLoop } from './twoLoop.ts';
 import type { Descent, LearnedStep, StepNorms } from './lineSearchSolver.ts';
+import type { LineState } from './searchAlong.ts';
 import type { Row } from '../core/kernels/rows.ts';
 import type { Precision } from '../core/problem.ts';
 import type { Setting } from '../core/solver.ts';
@@ -115,7 +118,7 @@ export function limitedMemory(
   options: LimitedMemoryOptions = {},
   bounded = false,
 ): LimitedMemory {
-  const { selfScaling = false, preconditioner, initialScaling = 'short' } = options;
+  const { selfScaling = false, damping = false, preconditioner, initialScaling = 'short' } = options;
   const byVectors = bounded || preconditioner !== undefined;
   const scalingOf = scalings[initialScaling];
 
@@ -139,10 +142,12 @@ export function limitedMemory(
     };
   }
 
-  function learn(memory: LbfgsMemory, step: LearnedStep): StepNorms {
+  function learn(memory: LbfgsMemory, step: LearnedStep, left?: LineState): StepNorms {
     const { rows, next: slot } = memory;
-    const y = rows[2 * slot + 1];
-    const sums = recordPair(memory, step);
+    // What follows the sums reads the old gradient only for a damped or self-scaled pair.
+    const place = damping || selfScaling || left === undefined ? null : placeOver(memory, left);
+    const y = place?.gradient ?? rows[2 * slot + 1];
+    const sums = recordPair(memory, step, place);
     const { pair, biggs, sBs } = shapePair(memory, step, y, sums, options);
     if (!isCurved(pair, y instanceof Float32Array ? FLOAT32_COSINE : undefined)) return sums;
     memory.rho[slot] = 1 / pair.sy;
@@ -153,6 +158,7 @@ export function limitedMemory(
         ? scalingOf(pair)
         : preconditionedScale(preconditioner, pair.sy, y as Float64Array, memory.scratch);
     keepPair(memory, step.appliedTo === undefined ? pair : { ...pair, sg: NaN });
+    if (place !== null) exchangeRows(memory, slot, place);
     return sums;
   }
 

@@ -45,9 +45,11 @@ export interface Descent<Memory> {
   /**
    * Learns curvature from a step that is about to be accepted.
    *
+   * @param left - the same step, if `x` and `gradient` are no longer needed: they may be overwritten and exchanged for
+   *   other arrays
    * @returns norms of the step, if they are computed along the way
    */
-  learn(memory: Memory, step: LearnedStep): StepNorms | void;
+  learn(memory: Memory, step: LearnedStep, left?: LineState): StepNorms | void;
   /** Forgets all curvature; the next direction is −∇f. */
   reset(memory: Memory): void;
   /** True if no curvature is known, so that the direction is −∇f. */
@@ -110,7 +112,7 @@ const MAX_BATCH_FAILURES = 3;
 export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solver {
   const { name, describe, descent, lineSearch, initialStep = unitStep() } = solver;
 
-  function* step(state: LineSearchState<Memory>): Asks<StepOutcome> {
+  function* step(state: LineSearchState<Memory>, overwrites = false): Asks<StepOutcome> {
     const { memory } = state;
     state.noise.highest = Math.max(state.noise.highest, Math.abs(state.f));
     // Predicted decrease of the last step, or of the direction if it has curvature; NaN at the start.
@@ -122,8 +124,8 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
       const { alpha } = yield* searchAlong(state, search(state, slope), descent.project);
       if (alpha > 0) {
         const value = state.f;
-        const norms = descent.learn(memory, state);
         observeStep(state, state.trialF);
+        const norms = descent.learn(memory, state, overwrites && state.trialF < value ? state : undefined);
         acceptTrial(state);
         state.failures = 0;
         state.last.alpha = alpha;

@@ -1,6 +1,7 @@
 import { integerIn } from '../core/options.ts';
 import { adoptRows, allocateRows, kernelsFor } from '../core/kernels/placement.ts';
 import type { Move, MoveSums } from '../core/kernels/kernels.ts';
+import type { Iterate } from '../core/solver.ts';
 import type { Row, Storage } from '../core/kernels/rows.ts';
 
 /**
@@ -83,12 +84,38 @@ export function slotsOf({ rows, count, next }: PairRing): number[] {
   return slots;
 }
 
-/** Writes the pair of a step into the free slot and returns its sums; {@link keepPair} may follow. */
-export function recordPair(ring: PairRing, step: Move): MoveSums {
+/** Arrays that the pair of a step may overwrite: those of the point and gradient where the step began. */
+export type Place = Pick<Iterate, 'x' | 'gradient'>;
+
+/** Returns the place if it lies in the memory of the rows, so that it can become rows of the ring; otherwise null. */
+export function placeOver({ rows }: PairRing, place: Place): Place | null {
+  const { buffer } = rows[0];
+  const isBeside = place.x.buffer === buffer && place.gradient.buffer === buffer;
+  return isBeside && rows[0] instanceof Float64Array ? place : null;
+}
+
+/**
+ * Writes the pair of a step into the free slot, or over a place, and returns its sums; {@link keepPair} may follow,
+ * and after it {@link exchangeRows} if the pair lies in a place.
+ */
+export function recordPair(ring: PairRing, step: Move, place: Place | null = null): MoveSums {
   const { rows, next, gram } = ring;
   if (gram?.newest) takeSlopes(ring, gram, step.gradient);
   adoptRows(rows);
-  return kernelsFor(rows[0]).record(step, rows[2 * next], rows[2 * next + 1]);
+  const [s, y] = place ? [place.x, place.gradient] : [rows[2 * next], rows[2 * next + 1]];
+  return kernelsFor(rows[0]).record(step, s, y);
+}
+
+/**
+ * Makes the arrays of a place, which hold the pair of `slot`, rows of that slot. The place gets those of the oldest
+ * pair, which has just been dropped, in exchange, and the free slot those of `slot`: its own are never written, so that
+ * they take no memory.
+ */
+export function exchangeRows({ rows, next }: PairRing, slot: number, place: Place): void {
+  const unwritten = [rows[2 * slot], rows[2 * slot + 1]];
+  [rows[2 * slot], rows[2 * slot + 1]] = [place.x, place.gradient];
+  [place.x, place.gradient] = [rows[2 * next], rows[2 * next + 1]] as Float64Array[];
+  [rows[2 * next], rows[2 * next + 1]] = unwritten;
 }
 
 /**
