@@ -9,6 +9,7 @@ import { show } from './options.ts';
 import { evaluate, methodOf, type Asks, type Question } from './question.ts';
 import { bufferOf, questionKinds } from './questionKinds.ts';
 import { firstUnwritten, markUnwritten } from './unwritten.ts';
+import { sameNumbers } from './vector.ts';
 import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
 
 /** A buffer of a question, with its name in {@link Problem}. */
@@ -75,7 +76,7 @@ function guardOf(problem: AsyncProblem | Problem) {
       const inputs = buffersOf(question, kind.inputs).map(({ name, buffer }) => ({
         name,
         buffer,
-        sent: buffer.slice(),
+        sent: sentOf(buffer, problem),
       }));
       const outputs = buffersOf(question, kind.outputs).filter(
         ({ buffer }) => !isJudgedByAsker(question, buffer),
@@ -104,6 +105,10 @@ function guardOf(problem: AsyncProblem | Problem) {
     },
   };
 }
+
+/** Returns what an input holds: p0 itself if it is that, as at the first evaluation, otherwise a copy. */
+const sentOf = (buffer: Float64Array, { p0 }: ProblemFacts): Float64Array =>
+  buffer.buffer !== p0.buffer && buffer.length === p0.length && sameNumbers(buffer, p0) ? p0 : buffer.slice();
 
 /** Returns the kind of a question; questions with and without a derivative are of different kinds. */
 function kindOf(question: Question): string {

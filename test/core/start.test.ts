@@ -40,6 +40,27 @@ describe('a start is refused with advice', () => {
     expect(() => minimize(problem, lbfgs())).toThrow(message);
   });
 
+  it('a long x is copied only for a callback that reads it, which may not write into it', () => {
+    const n = 3000;
+    const problem: Problem = {
+      p0: new Float64Array(n).fill(1),
+      fg: (x, gradient) => (gradient?.set(x), x.reduce((sum, value) => sum + (value * value) / 2, 0)),
+    };
+    const seen: Float64Array[] = [];
+    minimize(problem, lbfgs(), { callback: (progress) => void seen.push(progress.x) });
+    expect(new Set(seen).size).toBe(1);
+    expect(seen[0]).not.toBe(problem.p0);
+    minimize(problem, lbfgs(), {
+      callback: ({ iteration, f, x }) => {
+        expect(x.length).toBe(n);
+        expect(f).toBe(problem.fg(x, null));
+        expect(iteration < 2).toBe(true);
+      },
+    });
+    const callback = ({ x }: { readonly x: Float64Array }) => void (x[7] = 5);
+    expect(() => minimize(problem, lbfgs(), { callback })).toThrow(/callback wrote into x \(element 7 was 1/);
+  });
+
   it('an objective that writes into x is refused, with the element and its two values', () => {
     const problem: Problem = {
       p0: Float64Array.of(1, 2),

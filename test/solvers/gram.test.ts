@@ -367,3 +367,39 @@ test('pairs are stored as exactly as the loss is known', () => {
 test('float32 storage and a preconditioner do not go together', () => {
   expect(() => lbfgs({ storage: 'float32', preconditioner: (v, out) => out.set(v) })).toThrow(/storage/);
 });
+
+test('a step that may overwrite where it began gives the same run, and touches 2m + 5 vectors', () => {
+  const problem = extendedRosenbrock(n);
+  const [m, steps] = [4, 30];
+  const follow = (overwrites: boolean) => {
+    const solver = lbfgs({ memory: m });
+    const state = solver.init({ n, precision: 'float64' }) as WithGram & Record<string, unknown>;
+    state.x.set(problem.p0);
+    state.f = problem.fg(state.x, state.gradient);
+    const points: string[] = [];
+    for (let k = 0; k < steps; k++) {
+      runSync(solver.step(state, overwrites), problem);
+      points.push(state.x.join());
+      if (memoryOf(state).gram?.newest === null) expect(gramError(state)).toBeLessThan(1e-9);
+    }
+    const arrays = [...memoryOf(state).rows, ...Object.values(state)].filter(
+      (part) => part instanceof Float64Array,
+    );
+    expect(new Set(arrays.map(({ byteOffset }) => byteOffset)).size).toBe(2 * (m + 1) + 5);
+    return { points, written: arrays.filter((array) => array.some((value) => value !== 0)).length };
+  };
+  const kept = follow(false);
+  const overwritten = follow(true);
+  expect(overwritten.points).toEqual(kept.points);
+  expect(kept.written).toBe(2 * (m + 1) + 5);
+  expect(overwritten.written).toBe(2 * m + 5);
+});
+
+test('a run whose values are rounded to one by a transform returns its best point', () => {
+  // log f has one value for f and its neighbors, so that the point where a step began may have to be returned.
+  const offset = 1e8;
+  const { p0, fg } = extendedRosenbrock(n);
+  const problem: Problem = { p0, fg: (x, gradient) => offset + fg(x, gradient) };
+  const { x, f } = minimize(problem, lbfgs({ memory: 5 }), { transform: 'log', gtol: 0 });
+  expect(Math.abs(problem.fg(x, null) - f)).toBeLessThan(1e-14 * offset);
+});
