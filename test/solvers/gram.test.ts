@@ -377,11 +377,13 @@ test('a step that may overwrite where it began gives the same run, and touches 2
     state.x.set(problem.p0);
     state.f = problem.fg(state.x, state.gradient);
     const points: string[] = [];
+    const errors: number[] = [];
     for (let k = 0; k < steps; k++) {
       runSync(solver.step(state, overwrites), problem);
       points.push(state.x.join());
-      if (memoryOf(state).gram?.newest === null) expect(gramError(state)).toBeLessThan(1e-9);
+      errors.push(memoryOf(state).gram?.newest === null ? gramError(state) : 0);
     }
+    expect(Math.max(...errors)).toBeLessThan(1e-9);
     const arrays = [...memoryOf(state).rows, ...Object.values(state)].filter(
       (part) => part instanceof Float64Array,
     );
