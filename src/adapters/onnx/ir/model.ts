@@ -19,10 +19,20 @@ export const isBytes = (value: unknown): value is ArrayBufferView | ArrayBuffer 
 /** A decoded model, whose graph may be changed. */
 export type Model = ModelProto & { graph: GraphProto };
 
+/** Files that nobody else can change, so that their tensors may be views of them. */
+const ownFiles = new WeakSet<Uint8Array>();
+
+/** Returns a copy of a file that {@link decodeModel} reads without another copy; whoever gets it must not write into it. */
+export function ownFile(bytes: Uint8Array): Uint8Array {
+  const copy = new Uint8Array(bytes);
+  ownFiles.add(copy);
+  return copy;
+}
+
 /**
  * Reads an ONNX file.
  *
- * @param bytes - the file; copied, never written
+ * @param bytes - the file; copied unless it is an {@link ownFile}, never written
  * @throws OnnxError if it is not an ONNX model, or is damaged
  */
 export function decodeModel(bytes: Uint8Array, externalData: ExternalData = {}): Model {
@@ -34,7 +44,7 @@ export function decodeModel(bytes: Uint8Array, externalData: ExternalData = {}):
   let model: ModelProto;
   try {
     // A copy: the message's byte fields are views, and a Buffer's slice would alias the caller's memory.
-    model = fromBinary(ModelProtoSchema, new Uint8Array(bytes));
+    model = fromBinary(ModelProtoSchema, ownFiles.has(bytes) ? bytes : new Uint8Array(bytes));
   } catch (error) {
     throw new OnnxError([fault('these bytes are not an ONNX model, or it is damaged: they do not parse.')], {
       cause: error,

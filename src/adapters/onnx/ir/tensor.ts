@@ -116,6 +116,15 @@ export function elementsOf(tensor: TensorProto): Elements {
   return elements;
 }
 
+/** `out ←` the elements of a float tensor, without a copy between if its bytes are of the type of `out`, `[count]`. */
+export function writeElements(tensor: TensorProto, out: Float32Array | Float64Array): void {
+  const { dataType, dataLocation, rawData } = tensor;
+  const isSame = dataType === (out instanceof Float32Array ? DType.FLOAT : DType.DOUBLE);
+  if (isSame && dataLocation !== TensorProto_DataLocation.EXTERNAL && rawData.length === out.byteLength)
+    new Uint8Array(out.buffer, out.byteOffset, out.byteLength).set(rawData);
+  else out.set(elementsOf(tensor) as Float32Array | Float64Array);
+}
+
 /**
  * Returns a tensor under another name; the elements are shared.
  *

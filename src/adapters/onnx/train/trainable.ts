@@ -11,6 +11,7 @@ import {
 } from 'fp-ts/lib/TaskEither.js';
 import { show } from '../../../core/options.ts';
 import { fault, OnnxError } from '../ir/errors.ts';
+import { ownFile } from '../ir/model.ts';
 import { dtypeName } from '../ir/tensor.ts';
 import { openPlanned } from './blocks.ts';
 import type { Loaded } from './engine.ts';
@@ -40,11 +41,13 @@ function loadFor(
   bytes: Uint8Array,
   options: TrainableOptions,
 ): TaskEither<Error, OnnxModel> {
+  // One copy for all graphs: the caller may change the file later. Others than bytes are refused where they are read.
+  const file = bytes instanceof Uint8Array ? ownFile(bytes) : bytes;
   return pipe(
     fromEither(attempt(() => checkOrt(where, ort), asError)),
     chainEitherK(() => attempt(() => planOf(where, options), asError)),
     bindTo('plan'),
-    bind('made', ({ plan }) => fromEither(attempt(() => forTraining(bytes, plan), asError))),
+    bind('made', ({ plan }) => fromEither(attempt(() => forTraining(file, plan), asError))),
     bind('gradients', ({ plan, made: { differentiated, split } }) =>
       tryCatch(
         () => openPlanned(ort, split?.rest ?? differentiated.bytes, plan, differentiated.precision),
@@ -52,10 +55,7 @@ function loadFor(
       ),
     ),
     chain(({ plan, made: { differentiated, split }, gradients }) =>
-      tryCatch(
-        () => assembled({ ort, bytes: new Uint8Array(bytes), plan, differentiated, split, gradients }),
-        asError,
-      ),
+      tryCatch(() => assembled({ ort, bytes: file, plan, differentiated, split, gradients }), asError),
     ),
   );
 }

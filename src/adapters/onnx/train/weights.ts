@@ -3,7 +3,7 @@ import { vectorParams, type ParamSet } from '../../../core/paramSet.ts';
 import type { Precision } from '../../../core/problem.ts';
 import type { Parameter } from '../choose.ts';
 import { gradientNameOf, manyOf } from '../ir/convention.ts';
-import { elementsOf } from '../ir/tensor.ts';
+import { writeElements } from '../ir/tensor.ts';
 import { fillsOutputs, tensorOver, type Ort, type OrtTensor, type OrtTensors } from './ort.ts';
 
 /** A real array of either precision. */
@@ -59,8 +59,7 @@ export function weightsOf(
   const gradients = zeros(precision, fillsOutputs(ort) ? layout.length : 0);
   parameters.forEach(({ tensor }, i) => {
     const { offset } = layout.tensors[i];
-    // Parameters are floats. Converting them to plain numbers would take most of the time that a model takes to load.
-    values.set(elementsOf(tensor) as Reals, offset);
+    writeElements(tensor, values.subarray(offset, offset + layout.tensors[i].size));
   });
   const outputs =
     gradients.length > 0 ? viewsOf(ort, layout, gradients, ({ name }) => gradientNameOf(name)) : {};
