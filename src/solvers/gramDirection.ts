@@ -34,27 +34,28 @@ export function gramDirection(
   factors.fill(0);
   let c = -1;
   const scale = (factor: number) => {
-    if (factor === 1) return;
     for (let k = 0; k < factors.length; k++) factors[k] *= factor;
     c *= factor;
   };
   for (let age = 0; age < slots.length; age++) {
     const i = slots[age];
     let sq = c * slopes[2 * i];
-    for (let newer = 0; newer < age; newer++) sq += factors[2 * newer + 1] * sy[i * width + slots[newer]];
-    alpha[age] = sq / sy[i * width + i];
+    const row = i * width;
+    for (let newer = 0; newer < age; newer++) sq += factors[2 * newer + 1] * sy[row + slots[newer]];
+    alpha[age] = sq / sy[row + i];
     factors[2 * age + 1] = -alpha[age];
-    scale(1 / Math.sqrt(tau[i]));
+    if (tau[i] !== 1) scale(1 / Math.sqrt(tau[i]));
   }
   scale(gamma);
   for (let age = slots.length - 1; age >= 0; age--) {
     const i = slots[age];
-    scale(1 / Math.sqrt(tau[i]));
+    if (tau[i] !== 1) scale(1 / Math.sqrt(tau[i]));
     let yr = c * slopes[2 * i + 1];
-    for (let k = 0; k < slots.length; k++) yr += factors[2 * k + 1] * yy[i * width + slots[k]];
+    const row = i * width;
+    for (let k = 0; k < slots.length; k++) yr += factors[2 * k + 1] * yy[row + slots[k]];
     for (let older = age + 1; older < slots.length; older++)
       yr += factors[2 * older] * sy[slots[older] * width + i];
-    factors[2 * age] += alpha[age] / biggs[i] - yr / sy[i * width + i];
+    factors[2 * age] += alpha[age] / biggs[i] - yr / sy[row + i];
   }
   return combinePairs(pairs, gram, c, gradient, out);
 }

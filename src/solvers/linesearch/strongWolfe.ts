@@ -84,19 +84,21 @@ export function strongWolfe(options: StrongWolfeOptions = {}): LineSearch {
     *search(phi0, alpha0, slack, allowed) {
       const longest = Math.min(options.alphaMax ?? FARTHEST * Math.max(1, alpha0), allowed);
       const decrease = c1 * phi0.slope;
-      const bracket = startBracket(phi0.slope, alpha0, longest, extrapolation);
-      let lowest: Trial = { alpha: 0, ...phi0 };
+      // Most searches end at the first trial, and need none.
+      let bracket: Bracket | null = null;
+      let lowest = 0;
+      let lowestValue = phi0.value;
       let alpha = Math.min(alpha0, longest);
 
       for (let evaluations = 1; ; evaluations++) {
         const phi: Phi = yield { alpha, slope: true };
         if (!isFinitePhi(phi)) {
-          if (evaluations >= 3 * maxEvaluations) return notFound('nonFinite', lowest.alpha);
-          const from = bracket.interval.best.alpha;
+          if (evaluations >= 3 * maxEvaluations) return notFound('nonFinite', lowest);
+          const from = bracket?.interval.best.alpha ?? 0;
           alpha = from + (alpha - from) * SHRINK;
           continue;
         }
-        if (phi.value < lowest.value) lowest = { alpha, ...phi };
+        if (phi.value < lowestValue) [lowest, lowestValue] = [alpha, phi.value];
         if (approximateWolfe(phi0, phi, slack, DELTA, c2)) return found(alpha);
 
         const trial: Trial = { alpha, value: changeOf(phi0, alpha, phi, slack), slope: phi.slope };
@@ -105,13 +107,14 @@ export function strongWolfe(options: StrongWolfeOptions = {}): LineSearch {
         if (decreases && isFlat) return found(alpha);
         if (alpha >= longest && decreases && trial.slope <= decrease) return found(alpha);
 
+        bracket ??= startBracket(phi0.slope, alpha0, longest, extrapolation);
         if (bracket.interval.bracketed && isSpent(bracket, alpha)) {
-          return notFound('intervalTooSmall', lowest.alpha);
+          return notFound('intervalTooSmall', lowest);
         }
-        if (evaluations >= maxEvaluations) return notFound('maxEvaluations', lowest.alpha);
+        if (evaluations >= maxEvaluations) return notFound('maxEvaluations', lowest);
 
         alpha = nextStep(bracket, takeIn(bracket, trial, decrease, decreases), longest);
-        if (alpha === 0) return notFound('intervalTooSmall', lowest.alpha);
+        if (alpha === 0) return notFound('intervalTooSmall', lowest);
       }
     },
   };
