@@ -76,7 +76,7 @@ const setEnd = (start) => set('end', `(i32.add ${get(start)} (i32.shl ${get('n')
  * @param {{ name: string, parameters: string, locals?: string, before?: string, counter: string, body: readonly string[], after?: string }} parts
  */
 const kernel = ({ name, parameters, locals = '', before = '', counter, body, after = '' }) => `
-  (func (export "${name}") ${parameters} (param $n i32)
+  (func $${name} (export "${name}") ${parameters} (param $n i32)
     (local $end i32) ${locals}
     ${setEnd(counter)}
     ${before}
@@ -89,19 +89,21 @@ const rows = numbered('r', ROWS);
  * A function that does the same for each group of rows in turn: `count` pointers lie from `rows` on, and each row is
  * taken from `skip` bytes on.
  *
- * @param {{ name: string, parameters: string, locals: string, start: string, group: readonly string[] }} parts - `group` is what is done, with the pointers `r0`, `r1`, …, for the `n` numbers of `start`
+ * @param {{ name: string, parameters: string, locals: string, before?: string, start: string, group: readonly string[], after?: string }} parts - `group` is what is done, with the pointers `r0`, `r1`, …, for the `n` numbers of `start`
  */
-const grouped = ({ name, parameters: more, locals, start, group }) => `
+const grouped = ({ name, parameters: more, locals, before = '', start, group, after = '' }) => `
   (func (export "${name}") ${parameters('i32', ['rows', 'count', 'skip'])} ${more} (param $n i32)
     (local $last i32) (local $end i32) (local $at i32) ${rows.map((row) => `(local $${row} i32)`).join(' ')} ${locals}
     ${set('last', `(i32.add ${get('rows')} (i32.shl ${get('count')} (i32.const 2)))`)}
     ${setEnd(start)}
+    ${before}
     (loop $group
     ${rows.map((row, k) => set(row, `(i32.add (i32.load offset=${4 * k} ${get('rows')}) ${get('skip')})`)).join('\n    ')}
     ${set('at', get(start))}
     ${group.join('\n    ')}
     ${advance(4 * ROWS)('rows')}
-    (br_if $group (i32.lt_u ${get('rows')} ${get('last')}))))`;
+    (br_if $group (i32.lt_u ${get('rows')} ${get('last')})))
+    ${after})`;
 
 /** @param {number} width */
 function project(width) {
@@ -130,8 +132,11 @@ function combine(width) {
   const factors = numbered('f', ROWS);
   return grouped({
     name: `combine${width}`,
-    parameters: `${parameters('i32', ['factors'])} (param $c f64) ${parameters('i32', ['g', 'out'])}`,
-    locals: vectors(['cv', ...factors]),
+    parameters: `${parameters('i32', ['factors'])} (param $c f64) ${parameters('i32', ['g', 'out', 'results'])}`,
+    locals: `(local $whole i32) ${vectors(['cv', ...factors])}`,
+    before: set('whole', get('g')),
+    // gᵀout, added to the result.
+    after: `(call $dot ${['whole', 'out', 'results', 'n'].map(get).join(' ')})`,
     start: 'out',
     group: [
       set('cv', `(f64x2.splat ${get('c')})`),

@@ -21,7 +21,7 @@ export interface MoveSums {
   readonly gInf: number;
 }
 
-/** Operations of O(mn) in limited-memory methods, on rows of one length and storage. */
+/** Operations of O(mn) in limited-memory methods, on rows of one length and storage. An array of rows is never changed. */
 export interface Kernels {
   /** `out[k] ← rowₖᵀv` for every row: one pass over them. */
   project(rows: readonly Row[], v: Row, out: Float64Array): void;

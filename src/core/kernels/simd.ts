@@ -28,7 +28,9 @@ export interface Exports {
 type Rows = [rows: number, count: number, skip: number];
 type Move = [x: number, trial: number, g: number, trialG: number];
 type Project = (...at: [...Rows, v: number, results: number, n: number]) => void;
-type Combine = (...at: [...Rows, factors: number, c: number, g: number, out: number, n: number]) => void;
+type Combine = (
+  ...at: [...Rows, factors: number, c: number, g: number, out: number, results: number, n: number]
+) => void;
 type Record = (...at: [...Move, s: number, y: number, results: number, n: number]) => void;
 
 /** Scratch of the kernels: views of the memory, each at its `byteOffset`. */
@@ -56,15 +58,20 @@ export function simdKernels({
   const sums = results.byteOffset;
   const table = pointers.byteOffset;
 
+  /** The rows in the table, which one step projects and combines. */
+  let tabulated: readonly Row[] | null = null;
+
   /** Writes the table of rows; the last group is filled up with the first row. */
   function tabulate(rows: readonly Row[]): void {
+    if (rows === tabulated) return;
+    tabulated = rows;
     pointers.fill(rows[0].byteOffset);
     for (let k = 0; k < rows.length; k++) pointers[k] = rows[k].byteOffset;
   }
 
   /** Returns the address of `vector[from]`, or of a copy of the tile that starts there. */
   function place(vector: Row, from: number, tile: number): number {
-    if (vector.buffer === buffer && vector instanceof Float64Array) return vector.byteOffset + 8 * from;
+    if (vector instanceof Float64Array && vector.buffer === buffer) return vector.byteOffset + 8 * from;
     tiles[tile].set(vector.subarray(from, from + TILE));
     tiles[tile].fill(0, vector.length - from);
     return tiles[tile].byteOffset;
@@ -95,8 +102,7 @@ export function simdKernels({
         const n = lengthOf(g, from);
         const start = place(g, from, 0);
         const sum = inPlace ? place(out, from, 1) : tiles[1].byteOffset;
-        combine(table, rows.length, from * width, factors.byteOffset, c, start, sum, n);
-        kernels.dot(start, sum, sums, n);
+        combine(table, rows.length, from * width, factors.byteOffset, c, start, sum, sums, n);
         if (!inPlace) out.set(tiles[1].subarray(0, g.length - from), from);
       }
       // Padding must stay 0, even if a factor is not finite.
