@@ -194,8 +194,6 @@ describe('Jacobians of networks of all kinds agree with differences', () => {
       expect(await errorOf(problem, 1e-6)).toBeLessThan(2e-7);
       expect(problem.jacobian()).toBe(jacobian === 'auto' ? best : jacobian);
       expect(await productError(problem)).toBeLessThan(1e-8);
-      // Of the networks, none has dense layers alone.
-      expect(problem.jacobianGram).toBeUndefined();
     }
     await model.dispose();
   });
@@ -453,103 +451,5 @@ describe('leastSquares of a model names mistakes', () => {
     ],
   ])('residuals that return %s', async (_, residuals, message) => {
     await expect(call(feeds, residuals)).rejects.toThrow(message);
-  });
-});
-
-describe('JJᵀ of dense layers', () => {
-  const few = (count: number) => ({
-    x: data(points.slice(0, 3 * count), 3),
-    target: data(values.slice(0, count), 1),
-  });
-  /** Compares JJᵀ with that of the explicit Jacobian; returns their largest relative distance. */
-  async function distance(problem: OnnxLeastSquares): Promise<number> {
-    const [m, n] = [problem.residualCount, problem.p0.length];
-    const [r, J, K] = [new Float64Array(m), new Float64Array(m * n), new Float64Array(m * m)];
-    await problem.residuals(problem.p0, r, J);
-    await problem.jacobianGram?.(problem.p0, K);
-    let [worst, size] = [0, 0];
-    for (let i = 0; i < m; i++) {
-      for (let k = 0; k < m; k++) {
-        let product = 0;
-        for (let j = 0; j < n; j++) product += J[i * n + j] * J[k * n + j];
-        worst = Math.max(worst, Math.abs(K[i * m + k] - product));
-        size = Math.max(size, Math.abs(product));
-      }
-    }
-    return worst / size;
-  }
-
-  it.each(['Tanh', 'Relu', 'Softplus'])('is that of the Jacobian: Gemm and %s', async (activation) => {
-    for (const [precision, tolerance] of [
-      ['float64', 1e-14],
-      ['float32', 1e-5],
-    ] as const) {
-      const model = await trainable(ort, mlp([3, 5, 4, 1], { activation }), { loss: 'mse', precision });
-      const problem = model.leastSquares(few(30));
-      expect(problem.jacobianGram).toBeDefined();
-      expect(await distance(problem)).toBeLessThan(tolerance);
-      await model.dispose();
-    }
-  });
-
-  it('of MatMul, Add and two outputs, of biases alone, and of a part of the layers', async () => {
-    const target = data(
-      Array.from({ length: 20 }, (_, i) => Math.cos(i)),
-      2,
-    );
-    const x = data(points.slice(0, 30), 3);
-    for (const chosen of [
-      ['w', 'b', 'v', 'c'],
-      ['w', 'v'],
-      ['w', 'b'],
-      ['w', 'c'],
-    ]) {
-      const model = await trainable(ort, other, { loss: 'mse', precision: 'float64', trainable: chosen });
-      const problem = model.leastSquares(
-        chosen.length === 4
-          ? { x, target }
-          : {
-              x: data(points.slice(0, 15), 3),
-              target: data(target.data.slice(0, 10), 2),
-            },
-      );
-      expect(problem.jacobianGram).toBeDefined();
-      expect(await distance(problem)).toBeLessThan(1e-14);
-      await model.dispose();
-    }
-  });
-
-  it('is not offered for other parameters, and for more residuals than parameters', async () => {
-    const target = data(Array.from({ length: 20 }, Math.cos), 2);
-    const x = data(points.slice(0, 30), 3);
-    const scaled = await trainable(ort, other, {
-      loss: 'mse',
-      precision: 'float64',
-      trainable: ['w', 'b', 's', 'v', 'c'],
-    });
-    expect(scaled.leastSquares({ x, target }).jacobianGram).toBeUndefined();
-    await scaled.dispose();
-    const network = await trainable(ort, mlp([3, 5, 1]), { loss: 'mse', precision: 'float64' });
-    expect(network.leastSquares(few(26)).jacobianGram).toBeDefined();
-    expect(network.leastSquares(few(27)).jacobianGram).toBeUndefined();
-    // Of a derivative of the network, each weight has two places.
-    const residuals: ResidualFunction = (g, { outputs: [y], gradient }) => g.sum(gradient(y, ['x'])[0], [1]);
-    expect(network.leastSquares({ x: few(20).x }, { residuals }).jacobianGram).toBeUndefined();
-    await network.dispose();
-  });
-
-  it('trains a network in the iterations that the Jacobian takes', async () => {
-    const results = [];
-    for (const method of ['dual', 'dense'] as const) {
-      const model = await trainable(ort, mlp([3, 12, 12, 1]), { loss: 'mse', precision: 'float64' });
-      const solver = levenbergMarquardt({ method, scaling: 'identity' });
-      results.push(await minimizeAsync(model.leastSquares(feeds), solver, { maxIterations: 12, gtol: 0 }));
-      await model.dispose();
-    }
-    const [dual, dense] = results;
-    expect(dual.evaluations.vectorJacobian).toBeGreaterThan(12);
-    // The first damping of one comes from an estimate.
-    expect(dual.f).toBeLessThan(10 * dense.f);
-    expect(dual.f).toBeLessThan(dual.trace[0].f / 100);
   });
 });

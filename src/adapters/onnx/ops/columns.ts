@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { NodeProto } from 'onnx-buf';
+import type { Attributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import { alongChannels, spatialAxes } from '../ir/channels.ts';
 import { refuse } from '../ir/errors.ts';
@@ -67,16 +69,28 @@ function outputsOf(g: Builder, x: Value, kernel: Value, { strides, dilations }: 
 
 const ones = (g: Builder, like: readonly number[]) => g.integers(like.map(() => 1));
 
+/** Returns the elements that the window of a convolution sees at each place, [N, C, K·O], with the sizes K and O. */
+function seenBy(g: Builder, node: NodeProto, attributes: Attributes) {
+  const [x, w] = node.input;
+  const window = windowOf(attributes, g.shapeOf(x), g.shapeOf(w)?.slice(2) ?? []);
+  const kernel = g.sizes(w, spatialAxes(g, w));
+  const input = padded(g, x, window);
+  const outs = outputsOf(g, input, kernel, window);
+  return { columns: columnsOf(g, input, window, kernel, outs), kernel, outs };
+}
+
+/** The inputs of a convolution of one group as those of a dense layer on each place: [N, O, C·K]. */
+export function convolutionInputs(g: Builder, node: NodeProto, attributes: Attributes): Value {
+  const { columns, kernel, outs } = seenBy(g, node, attributes);
+  const depth = g.mul(g.sizes(node.input[1], [1]), g.product(kernel));
+  return g.swap(g.reshape(columns, join(g, [0], depth, g.product(outs))));
+}
+
 /** A convolution as a product of matrices: the weight with what the window sees. */
 export const convByColumns: Lowering = (g, node, attributes) => {
   const [x, w, bias] = node.input;
-  const axes = spatialAxes(g, w);
-  const window = windowOf(attributes, g.shapeOf(x), g.shapeOf(w)?.slice(2) ?? []);
   const group = attributes.int('group', 1);
-  const kernel = g.sizes(w, axes);
-  const input = padded(g, x, window);
-  const outs = outputsOf(g, input, kernel, window);
-  const columns = columnsOf(g, input, window, kernel, outs);
+  const { columns, kernel, outs } = seenBy(g, node, attributes);
   const depth = g.mul(g.sizes(w, [1]), g.product(kernel));
   const grouped = g.reshape(columns, join(g, [0, group], depth, g.product(outs)));
   const weight = g.reshape(w, join(g, [1, group, -1], depth));

@@ -3,7 +3,7 @@ import { dot } from '../../../core/vector.ts';
 import { EPSILON } from '../../../core/epsilon.ts';
 import { gradientNameOf } from '../ir/convention.ts';
 import { OnnxError } from '../ir/errors.ts';
-import { denseGram } from './denseGram.ts';
+import { jacobianGram } from './jacobianGram.ts';
 import { dataInputs, targetInputs, type InputSpec } from './inputs.ts';
 import { jacobianWays, type JacobianWays, type Runner } from './jacobianWays.ts';
 import { checkForm, refuseNoise } from './residualFeeds.ts';
@@ -55,7 +55,7 @@ export interface OnnxLeastSquares extends AsyncProblem {
   readonly jacobianVector: (x: Float64Array, v: Float64Array, product: Float64Array) => Promise<void>;
   /** `product ← Jᵀu`, `[n]`. */
   readonly vectorJacobian: (x: Float64Array, u: Float64Array, product: Float64Array) => Promise<void>;
-  /** `product ← JJᵀ`, `[m, m]`; present if all parameters are those of dense layers, and m ≤ n. */
+  /** `product ← JJᵀ`, `[m, m]`; present if it takes less work than J does, and m ≤ n. */
   readonly jacobianGram?: (x: Float64Array, product: Float64Array) => Promise<void>;
   /** Returns the method used for the Jacobian; `'auto'` is resolved when it is first computed. */
   readonly jacobian: () => JacobianWay;
@@ -110,7 +110,7 @@ export function leastSquaresOf(
   async function residualsAt(x: Float64Array, r: Float64Array): Promise<void> {
     readResiduals(await runAt(await sessions.residuals(), x, residualNames), r);
   }
-  const gram = m <= params.length ? denseGram(source, graphs, { open: another, runAt }) : null;
+  const gram = m <= params.length ? jacobianGram(source, graphs, { open: another, runAt }) : null;
   const linearize = linearizer(ways, options.jacobian ?? 'auto', precision, residualsAt);
 
   return {
