@@ -17,8 +17,10 @@ const MAX_PRODUCTS = 2 ** 25;
 const MAX_ROWS = 2 ** 27;
 /** An element of a table of products costs as much as this many multiplications by SIMD. */
 const COMBINING = 4;
-/** Other rows take a graph of their own: factors that cost up to this many times as much are preferred. */
-const PREFERRED = 2;
+/** Factors that cost up to this many times as much as rows are preferred: a bias costs nothing then. */
+const PREFERRED = 1.25;
+/** The same if the rows take a graph of their own. */
+const PREFERRED_TO_GRAPH = 2;
 
 /** Chooses the cheapest way for each parameter; returns null if all together are not cheaper than J. */
 export function planOf(sampled: Sampled, parameters: readonly Value[], columns: number): GramPlan | null {
@@ -33,7 +35,7 @@ export function planOf(sampled: Sampled, parameters: readonly Value[], columns: 
     const use = useOf(sampled, parameter);
     const byFactors = use === null ? Infinity : costOf(sampled, use, columns);
     const isProduct = use !== null && use.kind !== 'lookup';
-    if (use !== null && byFactors <= (isProduct ? byRows : PREFERRED * byRows)) factors.push(use);
+    if (use !== null && byFactors <= (isProduct ? PREFERRED : PREFERRED_TO_GRAPH) * byRows) factors.push(use);
     else {
       if (isProduct) products.push(use);
       else rows.add(parameter);

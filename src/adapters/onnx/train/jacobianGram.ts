@@ -38,8 +38,9 @@ export function jacobianGram(
   return async (x, product) => {
     const opened = await sessions();
     product.fill(0);
-    const table = new Float64Array(m * m);
+    const scratch = tables();
     const addRows = (values: Float64Array): void => {
+      const table = scratch('own', m);
       productsOfRows(values, m, table);
       for (let at = 0; at < table.length; at++) product[at] += table[at];
     };
@@ -53,7 +54,7 @@ export function jacobianGram(
       const tables = each.map((name) => numbersOf(results, name));
       addRows(stacked([{ tables }], order.sample, order.column, samples));
     }
-    for (const site of sites) addSite(site, results, order, product);
+    for (const site of sites) addSite(site, results, order, product, scratch);
     mirror(product, m);
   };
 }
@@ -90,18 +91,35 @@ function productsOfRows(values: Float64Array, count: number, out: Float64Array):
   gram({ values, count, length, vectorStride: length, stride: 1 }, out);
 }
 
+/** Returns a lookup of square tables, which later calls with the same arguments use again. */
+function tables(): (name: string, count: number) => Float64Array {
+  const made = new Map<string, Float64Array>();
+  return (name, count) => {
+    const key = `${name} ${count}`;
+    const table = made.get(key) ?? new Float64Array(count * count);
+    made.set(key, table);
+    return table;
+  };
+}
+
 /** Adds the products of a site to the lower triangle. */
-function addSite(site: Site, results: OrtTensors, order: Order, product: Float64Array): void {
+function addSite(
+  site: Site,
+  results: OrtTensors,
+  order: Order,
+  product: Float64Array,
+  scratch: ReturnType<typeof tables>,
+): void {
   const { sample, samples, columns } = order;
   const m = sample.length;
   const positions = site.places.reduce((sum, place) => sum + place.positions, 0);
   const { shared, own } = factorsOf(site, results, order);
-  const ofOwn = new Float64Array((m * positions) ** 2);
+  const ofOwn = scratch('own', m * positions);
   productsOfRows(own, m * positions, ofOwn);
   if (shared === null) addPairs(product, ofOwn, null, site.biases, order, positions);
   else {
     const count = samples * positions;
-    const ofShared = new Float64Array(count * count);
+    const ofShared = scratch('shared', count);
     if (site.kind === 'lookup') equalPairs(shared, site.rows, ofShared);
     else productsOfRows(shared, count, ofShared);
     // Several residual values are not in the order of the samples.
@@ -172,6 +190,20 @@ function addPairs(
   positions: number,
 ): void {
   const m = sample.length;
+  if (positions === 1) {
+    for (let i = 0; i < m; i++) {
+      const [row, sharedRow] = [i * m, sample[i] * samples];
+      if (ofShared === null) for (let j = 0; j <= i; j++) product[row + j] += biases * ofOwn[row + j];
+      else if (samples === m) {
+        for (let j = 0; j <= i; j++) product[row + j] += (biases + ofShared[row + j]) * ofOwn[row + j];
+      } else {
+        for (let j = 0; j <= i; j++) {
+          product[row + j] += (biases + ofShared[sharedRow + sample[j]]) * ofOwn[row + j];
+        }
+      }
+    }
+    return;
+  }
   const [stride, sharedStride] = [m * positions, samples * positions];
   for (let i = 0; i < m; i++) {
     for (let j = 0; j <= i; j++) {
