@@ -239,7 +239,7 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
         }
         return standstill(state, promised > noise * state.f ? 'lineSearchFailed' : 'precisionFloor');
       }
-      promised = Math.max(promised, whole);
+      if (whole > promised) promised = whole; // not NaN
       if (yield* attempt(state, box, whole)) {
         return { kind: 'accepted', alpha: 1, moved: normInf(state.step) };
       }

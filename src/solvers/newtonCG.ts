@@ -10,6 +10,7 @@ import {
   sizeOfX,
   type NewtonCGState,
 } from './newtonModel.ts';
+import { obstacleIn } from './leastSquares/obstacle.ts';
 import { solveInRegion, type RegionStep } from './steihaug.ts';
 import type { Precision } from '../core/problem.ts';
 import type { Setting, Solver, StepOutcome } from '../core/solver.ts';
@@ -81,13 +82,19 @@ export function newtonCG(options: NewtonCGOptions = {}): Solver {
     const forcing = forcingTerm(state, unit);
     const products = maxProducts ?? Math.min(state.x.length, 200);
     let promised = NaN;
+    let cause = '';
+    function* product(): Asks<void> {
+      yield* multiply(state, unit);
+      if (state.exact) cause ||= obstacleIn('hessianVector', state.product, state.x);
+    }
     for (;;) {
       const limits = { radius: state.radius, forcing, maxProducts: products };
       const region = yield* solveInRegion(
         state,
         { ...limits, firstRadius: (cauchy) => Math.min(firstRadius(state, cauchy), maxRadius) },
-        () => multiply(state, unit),
+        product,
       );
+      if (cause !== '') return { kind: 'failed', termination: 'lineSearchFailed', cause };
       state.radius = region.radius;
       // The predicted decrease is that of the first region; smaller regions predict less.
       if (Number.isNaN(promised)) promised = unit * region.predicted;

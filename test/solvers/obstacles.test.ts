@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { leastSquares, levenbergMarquardt, minimize } from '../../src/index.ts';
+import { leastSquares, levenbergMarquardt, minimize, newtonCG } from '../../src/index.ts';
 import type { Residuals } from '../../src/core/problem.ts';
 
 /** Residuals a − 1 and b − 1, whose solution lies beyond a wall at a = 1.999. */
@@ -44,15 +44,46 @@ describe('a later call that has no finite answer', () => {
     ).toThrow(/residuals left residual 1 of 2 unwritten at x = \[.*write all of them at every call/);
   });
 
-  it('products that are not finite are named', () => {
+  /** The same residuals with products, of which `break` makes one wrong beyond the wall. */
+  const products = (broken: 'jacobianVector' | 'vectorJacobian' | 'jacobianGram') => {
+    const bad = (name: typeof broken, a: number) => (name === broken && a < 1.999 ? NaN : 1);
     const problem = leastSquares({
       p0: Float64Array.of(2, 2),
       residualCount: 2,
       residuals: ([a, b], r) => r.set([a - 1, b - 1]),
-      jacobianVector: (_, v, product) => product.set(v),
-      vectorJacobian: ([a], u, product) => product.set([u[0], a < 1.999 ? NaN : u[1]]),
+      jacobianVector: ([a], v, product) => product.set([v[0], v[1] * bad('jacobianVector', a)]),
+      vectorJacobian: ([a], u, product) => product.set([u[0], u[1] * bad('vectorJacobian', a)]),
     });
-    const { message } = minimize(problem, levenbergMarquardt({ method: 'iterative' }));
-    expect(message).toMatch(/Element 1 of vectorJacobian is NaN at x = \[1\.99/);
+    const jacobianGram = ([a]: Float64Array, product: Float64Array): void =>
+      product.set([1, 0, 0, bad('jacobianGram', a)]);
+    return { ...problem, jacobianGram };
+  };
+
+  it.each([
+    ['vectorJacobian', 'iterative', /Element 1 of vectorJacobian is NaN at x = \[1\.99/],
+    ['jacobianVector', 'iterative', /Element 1 of jacobianVector is NaN at x = \[1\.0/],
+    ['vectorJacobian', 'dual', /Element 1 of vectorJacobian is NaN at x = \[1\.99/],
+    ['jacobianGram', 'dual', /jacobianGram at row 1, column 1, is NaN at x = \[1\.99/],
+  ] as const)('%s that is not finite is named by the %s method', (broken, method, message) => {
+    const result = minimize(products(broken), levenbergMarquardt({ method }));
+    expect(result.termination).toBe('lineSearchFailed');
+    expect(result.message).toMatch(message);
+  });
+
+  it('an infinite product with the Hessian is named', () => {
+    const result = minimize(
+      {
+        p0: Float64Array.of(2, 2),
+        fg(x, gradient) {
+          x.forEach((value, i) => gradient && (gradient[i] = 4 * value ** 3));
+          return x[0] ** 4 + x[1] ** 4;
+        },
+        hessianVector: (x, v, product) =>
+          x.forEach((value, i) => (product[i] = (x[0] < 1.5 && i === 1 ? Infinity : 12 * value ** 2) * v[i])),
+      },
+      newtonCG(),
+    );
+    expect(result.termination).toBe('lineSearchFailed');
+    expect(result.message).toMatch(/Element 1 of hessianVector is -?Infinity at x = \[1\.3/);
   });
 });

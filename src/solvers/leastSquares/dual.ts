@@ -3,7 +3,8 @@ import { solveFactored } from '../../core/kernels/choleskyColumns.ts';
 import { EPSILON } from '../../core/epsilon.ts';
 import { dot, scaleInto } from '../../core/vector.ts';
 import { timesJacobian } from './dampedSystem.ts';
-import { iterative, jacobianVector, vectorJacobian } from './iterative.ts';
+import { iterative, multiplied, vectorJacobian } from './iterative.ts';
+import { obstacleIn } from './obstacle.ts';
 import type { Asks } from '../../core/question.ts';
 import type { LinearSolver } from './linearSolver.ts';
 import type { LevenbergMarquardtState } from './state.ts';
@@ -23,7 +24,9 @@ export const dual: LinearSolver = {
     if (!(yield* iterative.linearize(state, box, known))) return false;
     state.ready = false;
     yield { kind: 'jacobianGram', x: state.x, product: state.normal };
-    state.ready = Number.isFinite(traceOf(state));
+    const obstacle = obstacleIn('jacobianGram', state.normal, state.x);
+    state.obstacle = obstacle || state.obstacle;
+    state.ready = obstacle === '';
     return state.ready;
   },
 
@@ -43,9 +46,7 @@ export const dual: LinearSolver = {
     return dot(slope, slope) + 2 * damping * dot(step, step);
   },
 
-  *multiply({ x, step, slope }) {
-    yield jacobianVector(x, step, slope);
-  },
+  multiply: (state) => iterative.multiply(state),
 
   solveAgain: (state) => pull(state, state.curvature, state.second),
 };
@@ -55,7 +56,7 @@ function* pull(state: LevenbergMarquardtState, b: Float64Array, out: Float64Arra
   const { dual, factor: matrix, x } = state;
   dual.set(b);
   solveFactored(matrix, b.length, b.length, dual);
-  yield vectorJacobian(x, dual, out);
+  yield* multiplied(state, vectorJacobian(x, dual, out));
   scaleInto(-1, out, out);
 }
 

@@ -11,6 +11,8 @@ import type { LevenbergMarquardtState } from './state.ts';
 /** The system at one point; it lives for one step. */
 interface Krylov extends Bidiagonal {
   damped: Damped;
+  /** True once a product was not finite: there is no step. */
+  isBroken: boolean;
   /** Next column of V, `[n]`, once α has been found for it. */
   readonly next: Float64Array;
   /** Scratch: a direction of x, and its product. */
@@ -79,7 +81,8 @@ export const iterative: LinearSolver = {
     const most = Math.min(x.length, MAX_COLUMNS, Math.max(2, Math.floor(MAX_BYTES / (8 * x.length))));
     for (;;) {
       // The next column is there once its product has been asked for.
-      if (alpha.length === right.length) yield* grow(krylov, state);
+      if (alpha.length === right.length && !krylov.isBroken) yield* grow(krylov, state);
+      if (krylov.isBroken) return NaN;
       krylov.damped = solveBidiagonal(krylov, damping);
       const { y } = krylov.damped;
       const k = right.length;
@@ -93,15 +96,15 @@ export const iterative: LinearSolver = {
     return squareOfProduct(krylov, y) + 2 * damping * dot(y, y);
   },
 
-  *multiply({ x, step, slope }) {
-    yield jacobianVector(x, step, slope);
+  *multiply(state) {
+    yield* multiplied(state, jacobianVector(state.x, state.step, state.slope));
   },
 
   /** Within the space of δ₁: by one more product. */
   *solveAgain(state) {
     const krylov = krylovs.get(state) ?? started(state);
     const { right, damped, direction } = krylov;
-    yield vectorJacobian(state.x, state.curvature, direction);
+    yield* multiplied(state, vectorJacobian(state.x, state.curvature, direction));
     unscale(state, direction, direction);
     const y = Float64Array.from(right, (column) => -dot(column, direction));
     solveNormal(damped, y);
@@ -115,6 +118,17 @@ export const jacobianVector = (x: Float64Array, v: Float64Array, product: Float6
   v,
   product,
 });
+
+/** Asks for a product; notes its first element that is not finite, and returns false if there is one. */
+export function* multiplied(
+  state: LevenbergMarquardtState,
+  question: JacobianVector | VectorJacobian,
+): Asks<boolean> {
+  yield question;
+  const obstacle = obstacleIn(question.kind, question.product, question.x);
+  state.obstacle = obstacle || state.obstacle;
+  return obstacle === '';
+}
 
 export const vectorJacobian = (x: Float64Array, u: Float64Array, product: Float64Array): VectorJacobian => ({
   kind: 'vectorJacobian',
@@ -152,7 +166,17 @@ function started(state: LevenbergMarquardtState): Krylov {
   const product = new Float64Array(residuals.length);
   const nothing = new Float64Array(0);
   const damped = { diagonal: nothing, above: nothing, y: nothing };
-  return { right, left, alpha: [alpha], beta: [size], damped, next: direction.slice(), direction, product };
+  return {
+    right,
+    left,
+    alpha: [alpha],
+    beta: [size],
+    damped,
+    isBroken: false,
+    next: direction.slice(),
+    direction,
+    product,
+  };
 }
 
 /** Finds β and the next column of U, then α and the next column of V, in `next`. */
@@ -161,7 +185,8 @@ function* grow(krylov: Krylov, state: LevenbergMarquardtState): Asks<void> {
   const k = right.length;
   const last = right[k - 1];
   unscale(state, last, direction);
-  yield jacobianVector(state.x, direction, product);
+  krylov.isBroken = !(yield* multiplied(state, jacobianVector(state.x, direction, product)));
+  if (krylov.isBroken) return;
   const precision = state.rounded ? 'float32' : 'float64';
   const pair = { v: direction, pushed: product, pulled: next };
   if (k === 1) {
@@ -174,7 +199,8 @@ function* grow(krylov: Krylov, state: LevenbergMarquardtState): Asks<void> {
   beta.push(isNew ? size : 0);
   if (isNew) scaleInto(1 / size, left, left);
   else left.fill(0);
-  yield vectorJacobian(state.x, left, next);
+  krylov.isBroken = !(yield* multiplied(state, vectorJacobian(state.x, left, next)));
+  if (krylov.isBroken) return;
   // What rounds is relative to ‖JD⁻¹‖, which is at least as large as these.
   checkAdjoint({ ...pair, u: left }, Math.max(...alpha, ...beta.slice(1)), precision);
   unscale(state, next, next);

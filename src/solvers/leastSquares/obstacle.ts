@@ -3,21 +3,32 @@ import { firstNonFinite } from '../../core/vector.ts';
 /** Elements of x that a message shows. */
 const SHOWN = 6;
 
-/** Describes the first element of residuals or of a Jacobian, `[m, n]`, that is not finite. */
-export function obstacleIn(
-  name: 'residuals' | 'jacobian' | 'vectorJacobian',
-  values: Float64Array,
-  x: Float64Array,
-): string {
+/** A method whose answer is looked at. */
+type Method =
+  | 'residuals'
+  | 'jacobian'
+  | 'vectorJacobian'
+  | 'jacobianVector'
+  | 'jacobianGram'
+  | 'hessianVector';
+
+/**
+ * Describes the first element of an answer at x that is not finite; empty if there is none.
+ *
+ * @param values - residuals `[m]`, a Jacobian `[m, n]`, JJᵀ `[m, m]` or a product
+ */
+export function obstacleIn(name: Method, values: Float64Array, x: Float64Array): string {
   const at = firstNonFinite(values);
   if (at < 0) return '';
-  const n = x.length;
-  const place = {
-    residuals: `Residual ${at}`,
-    jacobian: `The Jacobian at row ${Math.floor(at / n)}, column ${at % n},`,
-    vectorJacobian: `Element ${at} of vectorJacobian`,
-  };
-  return `${place[name]} is ${values[at]} at x = ${showPoint(x)}.`;
+  return `${placeOf(name, at, values.length, x.length)} is ${values[at]} at x = ${showPoint(x)}.`;
+}
+
+function placeOf(name: Method, at: number, length: number, n: number): string {
+  const inMatrix = (columns: number): string => `row ${Math.floor(at / columns)}, column ${at % columns},`;
+  if (name === 'residuals') return `Residual ${at}`;
+  if (name === 'jacobian') return `The Jacobian at ${inMatrix(n)}`;
+  if (name === 'jacobianGram') return `jacobianGram at ${inMatrix(Math.sqrt(length))}`;
+  return `Element ${at} of ${name}`;
 }
 
 /** Describes a column without finite differences. */
