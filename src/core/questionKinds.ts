@@ -10,8 +10,8 @@ export interface QuestionKind {
   readonly derivative?: string;
   /** True if the question counts as a product with the Hessian or the Jacobian. */
   readonly isProduct?: boolean;
-  /** True if its answer and outputs are multiplied by c if f is. */
-  readonly scales?: boolean;
+  /** If its outputs are multiplied by a power of c when f is multiplied by c: that power. */
+  readonly power?: number;
   /** For methods that a problem may lack: the end of a sentence that begins with "This problem". */
   readonly missing?: string;
 }
@@ -22,7 +22,7 @@ const noJacobian =
 
 /** The kinds of questions. */
 export const questionKinds: Readonly<Record<Question['kind'], QuestionKind>> = {
-  evaluate: { inputs: ['x'], outputs: ['gradient'], derivative: 'gradient', scales: true },
+  evaluate: { inputs: ['x'], outputs: ['gradient'], derivative: 'gradient', power: 1 },
   nextBatch: {
     inputs: [],
     outputs: [],
@@ -32,7 +32,7 @@ export const questionKinds: Readonly<Record<Question['kind'], QuestionKind>> = {
     inputs: ['x'],
     outputs: ['gradient'],
     derivative: 'gradient',
-    scales: true,
+    power: 1,
     missing:
       'does not say what its batches share; give it a method overlap(x, gradient) in addition to nextBatch().',
   },
@@ -40,28 +40,30 @@ export const questionKinds: Readonly<Record<Question['kind'], QuestionKind>> = {
     inputs: ['x'],
     outputs: ['residuals', 'jacobian'],
     derivative: 'jacobian',
+    power: 0.5,
     missing:
       'has no residuals; leastSquares({ p0, residualCount, residuals }) makes a problem with residuals.',
   },
-  jacobianVector: { inputs: ['x', 'v'], outputs: product, isProduct: true, missing: noJacobian },
-  vectorJacobian: { inputs: ['x', 'u'], outputs: product, isProduct: true, missing: noJacobian },
+  jacobianVector: { inputs: ['x', 'v'], outputs: product, isProduct: true, power: 0.5, missing: noJacobian },
+  vectorJacobian: { inputs: ['x', 'u'], outputs: product, isProduct: true, power: 0.5, missing: noJacobian },
   jacobianGram: {
     inputs: ['x'],
     outputs: product,
     derivative: 'product',
+    power: 1,
     missing: 'has no products of its Jacobian with itself; give it a method jacobianGram(x, product).',
   },
   hessianVector: {
     inputs: ['x', 'v'],
     outputs: product,
     isProduct: true,
-    scales: true,
+    power: 1,
     missing: 'has no Hessian-vector products; give it a method hessianVector(x, v, product).',
   },
   valuesAt: {
     inputs: ['points'],
     outputs: ['values'],
-    scales: true,
+    power: 1,
     missing: 'cannot give many values at once; give it a method valuesAt(points, values).',
   },
   compute: { inputs: [], outputs: [] },

@@ -44,10 +44,8 @@ export function* solve(
     ? bestPoint(resume.best.x ?? resume.iterate.x, solver, resume.best)
     : bestPoint(task.p0, solver);
   solver.admit?.(best.x, settingOf(task));
-  // A solver may ask for residuals, which keep their scale.
-  const rescales = solver.anyScale && task.residuals === undefined;
   const scale = rescaling(resume?.factor);
-  const filters = [...(filter === null ? [] : [filter]), ...(rescales ? [scale] : [])];
+  const filters = [...(filter === null ? [] : [filter]), ...(solver.anyScale ? [scale] : [])];
   const view = { name: filter?.name ?? 'none', factor: scale.factor, measure: measureOf(solver, filters) };
   const asks = iterate(solver, task, options, best, view);
   try {

@@ -67,7 +67,7 @@ export interface Solver<State extends Iterate = SolverState> {
   readonly leavesPoint?: boolean;
   /**
    * True if the solver takes the same steps on a multiple of f, so that a solve can rescale values beyond
-   * 1e±90 to keep them in the range of float64. Such a solver must not ask for residuals.
+   * 1e±90 to keep them in the range of float64.
    *
    * @defaultValue `false`
    */

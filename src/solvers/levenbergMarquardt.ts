@@ -19,11 +19,11 @@ import {
 import { iterative } from './leastSquares/iterative.ts';
 import { chooseScale, raiseScale, WIDE_SPREAD } from './leastSquares/linearModel.ts';
 import { obstacleIn } from './leastSquares/obstacle.ts';
+import { standstill } from './leastSquares/standstill.ts';
 import { newState, swap, type LevenbergMarquardtState, type Method } from './leastSquares/state.ts';
 import type { LinearSolver } from './leastSquares/linearSolver.ts';
 import type { Asks } from '../core/question.ts';
 import type { Setting, Solver, StepOutcome } from '../core/solver.ts';
-import type { Termination } from '../core/termination.ts';
 
 export type { LevenbergMarquardtState } from './leastSquares/state.ts';
 
@@ -97,6 +97,8 @@ const LEAST_ACCELERATED = 1e-6;
  */
 const MAX_BEND = 1.5;
 const MAX_BEND_AUTO = 3;
+/** A step that bends too much is taken if f falls by this fraction of the predicted decrease. */
+const LEAST_PLAIN = 0.25;
 /** Residuals are nearly linear if the decrease differs from that of the linear model by less than this fraction. */
 const STRAIGHT = 0.25;
 
@@ -191,7 +193,9 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
     const isStraight = isSmall || (acceleration === 'auto' ? state.isStraight : !acceleration);
     // A matrix that is not positive definite has no step (NaN).
     const bend = isStraight || !(predicted > 0) ? 0 : yield* accelerate(state, solver, box, maxBend);
-    if (!(predicted > 0 && bend <= maxBend)) {
+    // Where a factorization costs more than an evaluation, a step that bends too much is tried as it is.
+    const isPlain = state.isDual && bend > maxBend && bend < Infinity;
+    if (!(predicted > 0 && (bend <= maxBend || isPlain))) {
       if (bend === Infinity) followDamping(state);
       state.radius = unbentRadius(length, bend, maxBend);
       return false;
@@ -202,7 +206,8 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
       state.obstacle = obstacleIn('residuals', state.trialResiduals, state.trial) || state.obstacle;
     const mayBend = isStraight && !isSmall && acceleration !== false;
     const tried = { length, predicted, trialF, mayBend };
-    const isLower = trialF < state.f && !(state.byRadius && strays(state, tried));
+    const least = isPlain ? LEAST_PLAIN * predicted : 0;
+    const isLower = trialF < state.f - least && !(state.byRadius && strays(state, tried));
     state.radius = nextRadius(state, tried, isLower);
     const isTaken = isLower && (yield* accept(state, box, trialF));
     if (isLower !== isTaken || !Number.isFinite(trialF)) followDamping(state);
@@ -255,6 +260,7 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
     name: 'levenbergMarquardt',
     descends: true,
     leavesPoint: true,
+    anyScale: true,
     describe: () => `Levenberg–Marquardt${acceleration ? ' (geodesic acceleration)' : ''}`,
     init: (setting) =>
       newState(setting, differences === '3-point' ? '3-point' : '2-point', {
@@ -306,15 +312,4 @@ function* accept(state: LevenbergMarquardtState, box: Box | null, trialF: number
   state.f = state.before;
   yield* linearize(state, box, true);
   return false;
-}
-
-/** Ends a step with the damping of the start: where f has changed, as on mini-batches, the old one means nothing. */
-function standstill(state: LevenbergMarquardtState, termination: Termination): StepOutcome {
-  state.damping = state.first;
-  state.radius = state.firstRadius;
-  state.byRadius = state.radius > 0;
-  state.growth = 2;
-  const cause = state.obstacle && `${state.obstacle} Bounds that keep x away from there may help.`;
-  state.obstacle = '';
-  return { kind: 'failed', termination, ...(cause !== '' && { cause }) };
 }

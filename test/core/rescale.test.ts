@@ -33,7 +33,7 @@ describe('rescaling', () => {
   });
 
   it.each([
-    [1.5 * 2 ** 500, 2 ** 401, 2 ** -401],
+    [1.5 * 2 ** 500, 2 ** 401, 2 ** -402],
     [-3, 1.99 * 2 ** 350, 2 ** -350],
     [3, -1.5 * 2 ** -400, 2 ** 400],
     [0, 2 ** -1000, 2 ** 900],
@@ -52,6 +52,7 @@ describe('rescaling', () => {
     const filter = rescaling();
     const buffer = new Float64Array(1);
     const other = new Float64Array(1);
+    const root = new Float64Array(1);
     const questions: [Question, Float64Array | null, number][] = [
       [{ kind: 'evaluate', x: buffer, gradient: null }, null, 7],
       [{ kind: 'hessianVector', x: buffer, v: buffer, product: other }, other, 7],
@@ -63,7 +64,11 @@ describe('rescaling', () => {
       [{ kind: 'hessianVector', x: buffer, v: buffer, product: other }, other, 7],
       [{ kind: 'valuesAt', points: buffer, values: other }, other, 7],
       [{ kind: 'nextBatch' }, null, 7],
-      [{ kind: 'residuals', x: buffer, residuals: other, jacobian: null }, null, 7],
+      [{ kind: 'jacobianVector', x: buffer, v: buffer, product: root }, root, 7],
+      [{ kind: 'vectorJacobian', x: buffer, u: buffer, product: root }, root, 7],
+      [{ kind: 'jacobianGram', x: buffer, product: other }, other, 7],
+      [{ kind: 'residuals', x: buffer, residuals: root, jacobian: null }, root, 1],
+      [{ kind: 'residuals', x: buffer, residuals: buffer, jacobian: root }, root, 0],
     ];
     const answers: number[] = [];
     function* asks(): Asks<string> {
@@ -74,10 +79,12 @@ describe('rescaling', () => {
     run.next();
     questions.forEach(([, output], k) => {
       other[0] = 2 ** -400;
+      root[0] = 2 ** -200;
       const { value } = run.next(7);
       // Seen by the asker once the answer has passed.
       const scaled = output !== null && k >= 2;
-      expect([k, other[0]]).toEqual([k, scaled ? 1 : 2 ** -400]);
+      expect([k, other[0]]).toEqual([k, scaled && output === other ? 1 : 2 ** -400]);
+      expect([k, root[0]]).toEqual([k, scaled && output === root ? 1 : 2 ** -200]);
       expect(k === questions.length - 1 ? value : 'done').toBe('done');
     });
     expect(answers).toEqual(questions.map(([, , answer]) => answer));

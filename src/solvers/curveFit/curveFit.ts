@@ -17,7 +17,7 @@ import { checkSlopes } from './checkSlopes.ts';
 import { guardedPoints, scipyNames, type Hole } from './commonMistakes.ts';
 import { modelOf, type FitModel, type GivenModel, type Slopes } from './model.ts';
 import { readParameters, type Limits, type ParameterSet, type Start, type Values } from './parameters.ts';
-import { solveFit } from './solveFit.ts';
+import { solveRescaled } from './rescaleFit.ts';
 import type { FitProblem } from './linearized.ts';
 import { summarize } from './summarize.ts';
 import type { Residuals } from '../../core/problem.ts';
@@ -76,8 +76,8 @@ export interface CurveFitOptions<S extends Start = Start, X = Point> {
   readonly signal?: AbortSignal;
 }
 
-/** Least ‖y/σ‖: the square of its rounding error is still a normal number. */
-const SMALLEST = 1e-130;
+/** Least ‖y/σ‖, and the inverse of the largest: χ² is still a normal number. */
+const SMALLEST = 1e-152;
 
 const list: Rule = { allowed: 'an array', accepts: (v) => Array.isArray(v) || ArrayBuffer.isView(v) };
 const object: Rule = { allowed: 'an object', accepts: (v) => typeof v === 'object' && v !== null };
@@ -152,14 +152,15 @@ export function curveFit<S extends Start>(
     limits: completeSolveOptions('curveFit', limits, plainSolveRules),
   };
   checkSize(fit.size, data);
-  const solution = solveFit(fit);
+  const values: Residuals = (theta, r) => fittedAt(theta).forEach((y, i) => (r[i] = y * data.rootWeights[i]));
+  const { solution, scaled } = solveRescaled(fit, values);
   const fitted = fittedAt(solution.x);
   return summarize({
     data,
     parameters,
     model,
     fitted,
-    fit,
+    scaled,
     solution,
     hole: hole(),
     absoluteSigma,
@@ -240,7 +241,7 @@ function checkCount({ y, skipped }: FitData, { varied }: ParameterSet): void {
   );
 }
 
-/** Refuses data whose squares underflow or overflow. */
+/** Refuses data whose sum of squares would underflow or overflow. */
 function checkSize(size: number, { y, rootWeights }: FitData): void {
   if ((size > SMALLEST && size < 1 / SMALLEST) || y.every((value) => value === 0)) return;
   throw new RangeError(

@@ -15,7 +15,7 @@ import { checkParametersUntouched, scipyNames, type Hole } from './commonMistake
 import { readParameters, type ParameterSet, type Start, type Values } from './parameters.ts';
 import { reportOf } from './report.ts';
 import type { FitProblem } from './linearized.ts';
-import { solveFit } from './solveFit.ts';
+import { solveRescaled } from './rescaleFit.ts';
 import { summarize } from './summarize.ts';
 import type { Precision } from '../../core/problem.ts';
 import type { FitData } from './data.ts';
@@ -97,7 +97,7 @@ export function leastSquaresFit<S extends Start>(
     { loss, scale },
     completeSolveOptions(WHERE, limits, plainSolveRules),
   );
-  const solution = solveFit(fit);
+  const { solution, scaled } = solveRescaled(fit, (theta, r) => r.set(counted.at(theta)));
   const values = counted.at(solution.x).slice();
   const whole = summarize({
     data: zerosAt(values.length),
@@ -108,7 +108,7 @@ export function leastSquaresFit<S extends Start>(
       derivatives: null,
     },
     fitted: values,
-    fit,
+    scaled,
     solution,
     hole: counted.hole(),
     absoluteSigma,

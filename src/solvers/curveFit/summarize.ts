@@ -1,6 +1,6 @@
 import { checkOptions, numberBetween, show } from '../../core/options.ts';
 import { terminations } from '../../core/termination.ts';
-import { dot } from '../../core/vector.ts';
+import { dot, normInf } from '../../core/vector.ts';
 import { covarianceOf, gradientsOf, uncertaintyOf, varianceOf, type Uncertainty } from './covariance.ts';
 import { predictBy, type Fitted, type PredictOptions } from './predict.ts';
 import { profileOf, type Interval } from './profile.ts';
@@ -11,7 +11,7 @@ import type { FitModel } from './model.ts';
 import type { ParameterSet } from './parameters.ts';
 import { describeHole, type Hole } from './commonMistakes.ts';
 import type { CurveFit, ParameterRole } from './result.ts';
-import type { FitProblem } from './linearized.ts';
+import type { RescaledSolution } from './rescaleFit.ts';
 import { isLimit, type FitSolution } from './solveFit.ts';
 
 /** The parts of a finished fit. */
@@ -21,7 +21,8 @@ export interface FinishedFit {
   readonly model: FitModel;
   /** Values of the model at the solution, `[m]` */
   readonly fitted: Float64Array;
-  readonly fit: FitProblem;
+  /** The fit in units in which it has been solved. */
+  readonly scaled: RescaledSolution['scaled'];
   readonly solution: FitSolution;
   /** First value of the model that was not finite, if any. */
   readonly hole: Hole | null;
@@ -129,7 +130,7 @@ function quantile(where: string, level: number, degrees: number): number {
 
 /** Computes intervals of the named parameters from profiles of χ². */
 function profiles(
-  { parameters: { names, varied }, fit, solution }: FinishedFit,
+  { parameters: { names, varied }, scaled }: FinishedFit,
   { variance, degrees, standardErrors }: Spread,
   level: number,
   only: readonly string[],
@@ -150,8 +151,10 @@ function profiles(
         'profile: the fit is exact (χ² is 0): there is no scatter to derive intervals from.',
       );
     }
-    const profiled = { fit, theta: solution.x, f: solution.f, variance, quantile: t };
-    intervals[name] = profileOf(profiled, k, standardErrors[varied[k]]);
+    const { fit, theta, f, unit, units } = scaled;
+    const profiled = { fit, theta, f, variance: variance / unit / unit, quantile: t };
+    const { lower, upper } = profileOf(profiled, k, standardErrors[varied[k]] / units[k]);
+    intervals[name] = { lower: lower * units[k], upper: upper * units[k] };
   }
   return intervals;
 }
@@ -219,9 +222,10 @@ function goodness({ y, rootWeights }: FitData, fitted: Float64Array, count: numb
   const m = y.length;
   const weighted = y.map((value, i) => (value - fitted[i]) * rootWeights[i]);
   const chiSquare = dot(weighted, weighted);
-  const weights = rootWeights.map((w) => w * w);
+  const largest = normInf(rootWeights);
+  const weights = rootWeights.map((w) => (w / largest) ** 2);
   const mean = dot(weights, y) / weights.reduce((a, b) => a + b, 0);
-  const total = y.reduce((sum, value, i) => sum + weights[i] * (value - mean) ** 2, 0);
+  const total = y.reduce((sum, value, i) => sum + ((value - mean) * rootWeights[i]) ** 2, 0);
   const likelihood = m * Math.log(chiSquare / m);
   return {
     chiSquare,

@@ -516,7 +516,7 @@ describe('an ending says what is so', () => {
     expect(String(fit)).toMatch(/b +1\.5 \(tied to a bound\)/);
   });
 
-  it.each([1e-120, 1e14, 1e20, 1e30])('fits data of %g from a start of 0', (unit) => {
+  it.each([1e-150, 1e-120, 1e14, 1e20, 1e30, 1e120, 1e150])('fits data of %g from a start of 0', (unit) => {
     const line = (ti: number, [a, b]: Float64Array): number => a + b * ti;
     const one = curveFit(line, t, y, [0, 0]);
     const fit = curveFit(
@@ -528,6 +528,39 @@ describe('an ending says what is so', () => {
     for (const j of [0, 1]) {
       expect(fit.x[j] / unit).toBeCloseTo(one.x[j], 7);
       expect(fit.standardErrors[j] / unit).toBeCloseTo(one.standardErrors[j], 7);
+    }
+  });
+
+  it.each([2 ** -498, 2 ** -400, 2 ** 400, 2 ** 498])('fits data in units of %g as in units of 1', (unit) => {
+    const derivatives = (ti: number, [a, b]: Float64Array) => {
+      const e = Math.exp(-b * ti);
+      return [e, -a * ti * e, 1];
+    };
+    const scaled = y.map((yi) => unit * yi);
+    for (const options of [
+      {},
+      { jacobian: derivatives },
+      { lower: [0, 0, 0], upper: [Infinity, Infinity, 1.2] },
+      { sigma: 0.1, absoluteSigma: true },
+      { loss: 'softL1', scale: 0.05 } as const,
+    ]) {
+      const start = [3, 1, 1];
+      const inUnits = { ...options, ...('upper' in options && { upper: [Infinity, Infinity, 1.2 * unit] }) };
+      if ('sigma' in inUnits) inUnits.sigma = 0.1 * unit;
+      if ('scale' in inUnits) Object.assign(inUnits, { scale: 0.05 * unit });
+      const one = curveFit(decay, t, y, start, options);
+      const fit = curveFit(decay, t, scaled, [3 * unit, 1, unit], inUnits);
+      const factors = [unit, 1, unit];
+      const [profile, wanted] = [fit.profile(), one.profile()];
+      expect(fit.converged).toBe(one.converged);
+      factors.forEach((factor, j) => {
+        expect(fit.x[j] / factor / one.x[j]).toBeCloseTo(1, 12);
+        const held = Number.isNaN(one.standardErrors[j]);
+        if (!held) expect(fit.standardErrors[j] / factor / one.standardErrors[j]).toBeCloseTo(1, 7);
+        const name = fit.names[j];
+        if (!held) expect(profile[name].upper / factor / wanted[name].upper).toBeCloseTo(1, 7);
+      });
+      expect(fit.rSquared).toBeCloseTo(one.rSquared, 10);
     }
   });
 
@@ -544,7 +577,7 @@ describe('an ending says what is so', () => {
 
   it.each([
     ['data too small to square', 1e-200, [0], /y\/σ reaches \d.\de-\d+, too small/],
-    ['data too large to square', 1e140, [0], /y\/σ reaches .*e\+140, too large/],
+    ['data too large to square', 1e153, [0], /y\/σ reaches .*e\+153, too large/],
     ['a start too far away', 1, [1e200], /the residuals at p0 reach 1\.0e\+200/],
   ])('refuses %s', (_, unit, start, message) => {
     expect(() => curveFit((_x: number, [a]: Float64Array) => a, [1, 2], [unit, 2 * unit], start)).toThrow(

@@ -1,0 +1,14 @@
+import type { StepOutcome } from '../../core/solver.ts';
+import type { Termination } from '../../core/termination.ts';
+import type { LevenbergMarquardtState } from './state.ts';
+
+/** Ends a step with the damping of the start: where f has changed, as on mini-batches, the old one means nothing. */
+export function standstill(state: LevenbergMarquardtState, termination: Termination): StepOutcome {
+  state.damping = state.first;
+  state.radius = state.firstRadius;
+  state.byRadius = state.radius > 0;
+  state.growth = 2;
+  const cause = state.obstacle && `${state.obstacle} Bounds that keep x away from there may help.`;
+  state.obstacle = '';
+  return { kind: 'failed', termination, ...(cause !== '' && { cause }) };
+}
