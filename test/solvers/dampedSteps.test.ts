@@ -107,6 +107,40 @@ describe('settings of Levenberg–Marquardt', () => {
     expect(after('iterative')).toEqual({ isDual: false, byColumns: true, isPlain: false });
   });
 
+  it('of the dual form are taken as they are where they bend too much, if f falls by a quarter of the promise', () => {
+    // r = eˣ − 1, whose step from 3 bends by 1.9.
+    const after = (
+      p0: number,
+      values: (x: number) => readonly [number, number],
+      method: 'dual' | 'dense',
+    ) => {
+      const problem = leastSquares({
+        p0: Float64Array.of(p0),
+        residualCount: 1,
+        residuals([x], r, J) {
+          const [value, slope] = values(x);
+          r[0] = value;
+          if (J) J[0] = slope;
+        },
+        jacobianVector: ([x], [v], product) => (product[0] = values(x)[1] * v),
+        vectorJacobian: ([x], [u], product) => (product[0] = values(x)[1] * u),
+      });
+      const jacobianGram = ([x]: Float64Array, product: Float64Array) =>
+        void (product[0] = values(x)[1] ** 2);
+      const solver = levenbergMarquardt({ method, scaling: 'identity', damping: 1e-3 });
+      const { x, evaluations } = minimize({ ...problem, jacobianGram }, solver, { maxIterations: 1 });
+      return { x: x[0], evaluations: evaluations.f };
+    };
+    const growth = (x: number) => [Math.exp(x) - 1, Math.exp(x)] as const;
+    // The first damping is that of ‖J‖, which the dual form estimates, exactly for one column.
+    const [r, J] = growth(3);
+    expect(after(3, growth, 'dual').x).toBeCloseTo(3 - r / (J * 1.001), 12);
+    expect(Math.abs(after(3, growth, 'dense').x - (3 - r / (J * 1.001)))).toBeGreaterThan(0.01);
+    const wall = (x: number) => [x > 2.5 ? Math.exp(x) - 1 : 19, Math.exp(x)] as const;
+    // From 19.1 to 19 is less than a quarter of what was promised.
+    expect(after(3, wall, 'dual').x).toBeGreaterThan(2.1);
+  });
+
   it('by default take products for a Jacobian of more than a gigabyte, and JJᵀ for few residuals', () => {
     const chosen = (setting: object, options = {}) => {
       const given = { n: 20_000, precision: 'float64', jacobianProducts: true, ...setting } as const;
