@@ -10,6 +10,7 @@ import {
   roughness,
   roundingOf,
 } from './linearized.ts';
+import { inverseOfNormal } from './qr.ts';
 import type { Precision } from '../../core/problem.ts';
 import type { Termination } from '../../core/termination.ts';
 import type { FitProblem, Linearized } from './linearized.ts';
@@ -24,7 +25,7 @@ export interface FitSolution extends Pick<Linearized, 'x' | 'f' | 'qr' | 'free' 
 /** Gauss–Newton steps that promise more than this fraction of f are left to Levenberg–Marquardt. */
 const FAR = 1e-6;
 /** The steps end if the next one would change no parameter by more than this fraction of it, … */
-const XTOL: Record<Precision, number> = { float32: 1e-6, float64: 1e-9 };
+const XTOL: Record<Precision, number> = { float32: 1e-6, float64: 1e-8 };
 /** … or lower f by no more than this fraction of it. */
 const SETTLED: Record<Precision, number> = { float32: 1e-8, float64: 2e-16 };
 /** Largest fraction of f that a step may still promise at a point that counts as converged. */
@@ -38,11 +39,15 @@ const MOST_RATIO = 0.998;
 const FIRST_RATIO = 1e-2;
 /** Promises below this many times the errors of a rough Jacobian need a fine one. */
 const ROUGH_LIMIT = 10;
+/** Errors that a rough Jacobian may leave in a direction of its columns, and so in standard errors, … */
+const HARMLESS = 2e-6;
+/** … and in each parameter, as a fraction of it. */
+const HARMLESS_MOVE = 1e-8;
 const MAX_ROUNDS = 30;
 
 /**
  * Minimizes a sum of squares to full precision: Levenberg–Marquardt with forward differences, then Gauss–Newton steps
- * by QR, mixed where they converge slowly, the last with central differences.
+ * by QR, mixed where they converge slowly, the last with central differences where it matters.
  *
  * @throws whatever the residuals throw
  */
@@ -72,7 +77,7 @@ export const isLimit = (termination: Termination): boolean =>
 /**
  * Takes Gauss–Newton steps until the estimated remaining decrease falls below rounding. With large residuals the steps
  * converge linearly; mixing each with the previous one (Anderson's method of depth 1) removes the slowest component.
- * Forward differences are used until the step that should be the last.
+ * Forward differences are used until the step that should be the last, and for that, too, if their errors are harmless.
  *
  * @see Walker & Ni (2011), Anderson acceleration for fixed-point iterations, SIAM J. Numer. Anal. 49(4),
  *   doi:10.1137/10078356X
@@ -90,7 +95,8 @@ function settle(fit: FitProblem, start: Linearized, { ratio: first, termination 
       ratio = round === 1 ? measured : Math.max(ratio, measured);
     }
     const isFine = now.accuracy === 'fine';
-    const isLast = isFine && leavesNothing(fit, now, ratio, ratio);
+    const isEnough = isFine || isHarmless(now);
+    const isLast = isEnough && leavesNothing(fit, now, ratio, ratio);
     const x: Float64Array = isLast || before === null ? plusStep(now) : mixed(now, before);
     const f: number = isWithin(fit, x) ? valueAt(fit, x) : Infinity;
     const isLower = f < Infinity && f <= best.f + roundingOf(fit, f);
@@ -100,7 +106,8 @@ function settle(fit: FitProblem, start: Linearized, { ratio: first, termination 
       isLower &&
       ratio * now.decrease > ROUGH_LIMIT * roughness(now) * now.f &&
       !leavesNothing(fit, now, ratio * ratio, ratio);
-    const next: Linearized = linearizeAt(fit, best.x, isFine || !isRoughEnough ? 'fine' : 'rough');
+    const accuracy = !isFine && (isRoughEnough || (isLower && isEnough)) ? 'rough' : 'fine';
+    const next: Linearized = linearizeAt(fit, best.x, accuracy);
     if (isFine && !(next.decrease < 4 * now.decrease)) break;
     before = isLower && next.decrease < now.decrease ? now : null;
     now = next;
@@ -125,6 +132,18 @@ function leavesNothing(
   if (factor * decrease * rest * rest <= SETTLED[precision] * f) return true;
   const shrink = Math.sqrt(factor) * rest;
   return step.every((move, j) => shrink * Math.abs(move) <= XTOL[precision] * Math.abs(x[j]));
+}
+
+/**
+ * True if the errors of a rough Jacobian matter neither to the parameters nor to their standard errors: a relative error e
+ * moves the solution by e·√(f·cⱼⱼ), with cⱼⱼ of (JᵀJ)⁻¹.
+ */
+function isHarmless(now: Linearized): boolean {
+  const { qr, x, f, free } = now;
+  const error = Math.sqrt(roughness(now));
+  if (qr.rank < qr.n || !(error <= HARMLESS)) return false;
+  const inverse = inverseOfNormal(qr);
+  return free.every((j, k) => error * Math.sqrt(f * inverse[k * qr.n + k]) <= HARMLESS_MOVE * Math.abs(x[j]));
 }
 
 /** True if a point is a minimum according to the linear model of the last step. */

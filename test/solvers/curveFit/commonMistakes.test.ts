@@ -124,7 +124,7 @@ describe('a model in float32', () => {
     const [band, other] = [a, b].map((fit) => fit.predict([6]).standardErrors[0]);
     expect(Math.abs(band / other - 1)).toBeLessThan(1e-3);
     expect(a.profile(0.9, ['p1']).p1.upper).toBeCloseTo(b.profile(0.9, ['p1']).p1.upper, 5);
-    expect(a.evaluations).toBeLessThan(2 * b.evaluations);
+    expect(a.evaluations).toBeLessThan(2.2 * b.evaluations);
   });
 
   it('without noise is fitted to its digits, and undetermined parameters are found', () => {
