@@ -62,6 +62,6 @@ function scaled(question: Question, answer: number, scale: number): number {
   }
   // The squares of the unscaled residuals may have been beyond the numbers.
   if (question.kind === 'residuals') return dot(question.residuals, question.residuals);
-  // Only evaluations are answered with a value of f.
-  return derivative === undefined ? answer : answer * scale;
+  // Only evaluations of f are answered with its value.
+  return derivative === 'gradient' ? answer * scale : answer;
 }
