@@ -1,6 +1,7 @@
 import { breather, FRAME } from './eventLoop.ts';
+import { differencedBy } from './differenced.ts';
 import { guarded } from './guard.ts';
-import { methodOf, type Asks, type Question } from './question.ts';
+import { methodOf, type Asks, type Evaluate, type Question } from './question.ts';
 import { bufferOf, questionKinds } from './questionKinds.ts';
 import { dot } from './vector.ts';
 import type { AsyncProblem, Problem } from './problem.ts';
@@ -71,7 +72,7 @@ export async function runUnguardedAsync<Result>(
 /** Calls the method that a question asks for; returns its answer, or a promise of it. */
 function answerTo(question: Question, problem: AsyncProblem | Problem): unknown {
   const { kind } = question;
-  if (kind === 'evaluate') return problem.fg(question.x, question.gradient);
+  if (kind === 'evaluate') return evaluated(question, problem);
   if (kind === 'compute') return question.run();
   const { inputs, outputs, missing } = questionKinds[kind];
   if (problem[kind] === undefined) throw new TypeError(`This problem ${missing}`);
@@ -80,6 +81,12 @@ function answerTo(question: Question, problem: AsyncProblem | Problem): unknown 
     problem,
     [...inputs, ...outputs].map((name) => bufferOf(question, name)),
   );
+}
+
+/** Calls `fg`; where it takes differences, within the bounds of the solver. */
+function evaluated({ x, gradient, bounds }: Evaluate, problem: AsyncProblem | Problem): unknown {
+  const differenced = bounds && differencedBy(problem.fg);
+  return differenced ? differenced.evaluate(x, gradient, bounds) : problem.fg(x, gradient);
 }
 
 /** Refuses a promise: the buffers would be read before it has filled them. */

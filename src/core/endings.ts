@@ -4,6 +4,7 @@
  *
  * @module
  */
+import { differencedBy } from './differenced.ts';
 import { inspect, trapezoid, type Inspection, type Mismatch } from './disagreement.ts';
 import { metered } from './meter.ts';
 import { refresh, type Run } from './run.ts';
@@ -112,8 +113,9 @@ function* inspectHere({
     const measured = view.measure({ ...state, ...lower });
     if (measured.f < best.f) best.keep(lower.x, measured);
   }
-  // Differences of f itself are inexact, but not wrong.
-  return task.gradientError === undefined ? found : { ...found, mismatch: null };
+  // Differences are inexact, but not wrong.
+  const isInexact = task.gradientError !== undefined || differencedBy(task.fg)?.isDifferenced();
+  return isInexact ? { ...found, mismatch: null } : found;
 }
 
 /**

@@ -1,16 +1,10 @@
 import { EPSILON } from './epsilon.ts';
 import { firstNonFinite, normInf } from './vector.ts';
 import type { Precision } from './problem.ts';
-import type { Asks, EvaluateResiduals } from './question.ts';
+import type { Asks, Bounds, EvaluateResiduals } from './question.ts';
 
 /** Difference formula: forward (`'2-point'`, n evaluations) or central (`'3-point'`, 2n, more digits). */
 export type Scheme = '2-point' | '3-point';
-
-/** Bounds of the unknowns. */
-interface Bounds {
-  lower(j: number): number;
-  upper(j: number): number;
-}
 
 /** Facts that decide the steps of {@link differenceJacobian}. */
 export interface DifferenceSteps {

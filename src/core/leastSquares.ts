@@ -1,3 +1,4 @@
+import { noteDifferenced } from './differenced.ts';
 import { runSync } from './drive.ts';
 import { differenceJacobian, jacobianSource, noteSizes, type JacobianSource } from './jacobian.ts';
 import { anything, callable, checkOptions, finitePositive, objectWith, oneOf, show } from './options.ts';
@@ -6,7 +7,8 @@ import { checkResidualCount, checkVector } from './start.ts';
 import { dot } from './vector.ts';
 import { firstUnwritten, markUnwritten } from './unwritten.ts';
 import type { ParamSet } from './paramSet.ts';
-import type { Precision, Problem, Residuals } from './problem.ts';
+import type { Objective, Precision, Problem, Residuals } from './problem.ts';
+import type { Bounds } from './question.ts';
 
 /** Settings of {@link leastSquares}: the sum of squares to minimize. */
 export interface LeastSquaresSettings {
@@ -106,7 +108,10 @@ export function leastSquares(settings: LeastSquaresSettings): Problem & { readon
     if (loss !== 'linear') makeRobust(loss, scale, r, jacobian);
   }
 
-  function fg(x: Float64Array, gradient: Float64Array | null): number {
+  const fg: Objective = (x, gradient) => evaluate(x, gradient, null);
+  noteDifferenced(fg, { evaluate, isDifferenced: () => source === 'differences' });
+
+  function evaluate(x: Float64Array, gradient: Float64Array | null, bounds: Bounds | null): number {
     known = null;
     if (gradient !== null && products !== null) {
       compute(x, r, null);
@@ -126,7 +131,7 @@ export function leastSquares(settings: LeastSquaresSettings): Problem & { readon
     if (source === 'differences') {
       noteSizes(sizes, x);
       // At the start, a few digits suffice.
-      const steps = { scheme: isStart ? '2-point' : '3-point', precision, sizes, bounds: null } as const;
+      const steps = { scheme: isStart ? '2-point' : '3-point', precision, sizes, bounds } as const;
       const failed = runSync(differenceJacobian(x, r, jacobian, steps), {
         p0,
         fg: () => NaN,

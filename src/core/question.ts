@@ -8,6 +8,12 @@
  * @module
  */
 
+/** Bounds of the unknowns, by index. */
+export interface Bounds {
+  lower(j: number): number;
+  upper(j: number): number;
+}
+
 /** Asks for f(x), and for ∇f(x) in `gradient` unless that is null. Answer: f(x). */
 export interface Evaluate {
   readonly kind: 'evaluate';
@@ -15,6 +21,8 @@ export interface Evaluate {
   readonly x: Float64Array;
   /** Output, `[n]`, or null if only f is wanted. */
   readonly gradient: Float64Array | null;
+  /** Bounds that no evaluation for a gradient by differences leaves, if any. */
+  bounds?: Bounds;
 }
 
 /** Asks for the next mini-batch: f is another function from here on. Answer: 0. */
@@ -159,10 +167,12 @@ export function* compute<Value>(name: string, run: () => Value | Promise<Value>)
 export function* adaptAnswers<Result>(
   asks: Asks<Result>,
   adapt: (question: Question, answer: number) => number,
+  prepare: (question: Question) => void = () => {},
 ): Asks<Result> {
   let turn = asks.next();
   while (!turn.done) {
     const question: Question = turn.value;
+    prepare(question);
     let answer: number;
     try {
       answer = yield question;

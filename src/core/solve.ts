@@ -14,7 +14,7 @@ import { traceLine, type TraceEntry } from './trace.ts';
 import { sameNumbers } from './vector.ts';
 import { measureOf, type View } from './view.ts';
 import type { Watch } from './validation.ts';
-import type { Asks } from './question.ts';
+import { adaptAnswers, type Asks, type Bounds } from './question.ts';
 import type { CompleteSolveOptions, Progress } from './solveOptions.ts';
 import type { Solver } from './solver.ts';
 import type { Task } from './task.ts';
@@ -47,7 +47,9 @@ export function* solve(
   const scale = rescaling(resume?.factor);
   const filters = [...(filter === null ? [] : [filter]), ...(solver.anyScale ? [scale] : [])];
   const view = { name: filter?.name ?? 'none', factor: scale.factor, measure: measureOf(solver, filters) };
-  const asks = iterate(solver, task, options, best, view);
+  const bounds = solver.bounds?.(settingOf(task));
+  const plain = iterate(solver, task, options, best, view);
+  const asks = bounds === undefined ? plain : within(bounds, plain);
   try {
     // The last filter is nearest to the solver: it sees f as the others have changed it.
     return yield* filters.reduceRight((inner, by) => by.pass(inner), asks);
@@ -56,6 +58,16 @@ export function* solve(
     if (best.statistics !== null) task.statistics?.write(best.statistics);
   }
 }
+
+/** Adds the bounds of the solver to questions for gradients. */
+const within = <Result>(bounds: Bounds, asks: Asks<Result>): Asks<Result> =>
+  adaptAnswers(
+    asks,
+    (_, answer) => answer,
+    (question) => {
+      if (question.kind === 'evaluate') question.bounds = bounds;
+    },
+  );
 
 function* iterate(
   solver: Solver,

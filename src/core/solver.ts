@@ -1,6 +1,6 @@
 import type { Layout } from './layout.ts';
 import type { Precision } from './problem.ts';
-import type { Asks } from './question.ts';
+import type { Asks, Bounds } from './question.ts';
 import type { Termination } from './termination.ts';
 
 /** Current point of a solver. */
@@ -92,6 +92,8 @@ export interface Solver<State extends Iterate = SolverState> {
    * @throws RangeError if it cannot
    */
   admit?(x: Float64Array, setting: Setting): void;
+  /** Returns the bounds of x, if the solver has them: gradients by differences stay within. */
+  bounds?(setting: Setting): Bounds;
   /**
    * Returns the value and norm that are minimized and tested if they are not f and ‖∇f‖∞, such as f with a
    * penalty and the norm of a projected gradient.

@@ -167,6 +167,7 @@ function solverIn(
       boxes.float64.checkLength(x.length);
       project(boxes[precision], x);
     },
+    bounds: ({ precision }) => boxes[precision],
     measure: (state) => measureInBox(boxFor(boxes, state.rounded), state),
   };
 }

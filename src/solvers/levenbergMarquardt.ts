@@ -226,9 +226,8 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
     solver.prepare(state);
     let promised = 0;
     while (state.damping < MOST_DAMPING * state.unit) {
-      const whole = yield* state.byRadius
-        ? solveWithin(state, solver, MOST_DAMPING * state.unit)
-        : solver.solve(state);
+      const most = MOST_DAMPING * state.unit;
+      const whole = yield* state.byRadius ? solveWithin(state, solver, most) : solver.solve(state);
       if (whole <= noise * state.f) {
         if (state.source === 'differences' && state.scheme === '2-point' && differences === 'auto') {
           state.scheme = '3-point';
@@ -274,6 +273,7 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
         boxes.float64.checkLength(x.length);
         project(boxes[precision], x);
       },
+      bounds: ({ precision }: Setting) => boxes[precision],
       measure: (state: LevenbergMarquardtState) =>
         measureInBox(boxes[state.rounded ? 'float32' : 'float64'], state),
     }),
