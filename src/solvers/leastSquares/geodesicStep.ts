@@ -1,6 +1,7 @@
 import { askResiduals } from '../../core/jacobian.ts';
-import { addScaled, dot, roundToFloat32 } from '../../core/vector.ts';
-import { project, type Box } from '../../core/bounds.ts';
+import { EPSILON } from '../../core/epsilon.ts';
+import { addScaled, dot, normInf, roundToFloat32 } from '../../core/vector.ts';
+import { project, projectStep, type Box } from '../../core/bounds.ts';
 import { scaledSquare } from './dampedSystem.ts';
 import type { LinearSolver } from './linearSolver.ts';
 import type { Asks } from '../../core/question.ts';
@@ -18,7 +19,7 @@ export function moveBy(
 ): void {
   addScaled(x, alpha, direction, trial);
   if (rounded) roundToFloat32(trial);
-  if (box !== null) project(box, trial);
+  if (box !== null) projectStep(box, trial, { x, direction, alpha });
 }
 
 /**
@@ -67,6 +68,9 @@ export function* accelerate(
   for (let i = 0; i < curvature.length; i++) {
     curvature[i] = (2 / PROBE) * ((curvature[i] - residuals[i]) / PROBE - slope[i]);
   }
+  // Rounding of r, which would keep unknowns off their bounds.
+  const noise = (8 / PROBE ** 2) * EPSILON[state.rounded ? 'float32' : 'float64'] * normInf(residuals);
+  if (normInf(curvature) <= noise) return 0;
   yield* solver.solveAgain(state);
   const bend = 2 * Math.sqrt(scaledSquare(scale, second) / scaledSquare(scale, step));
   if (bend <= maxBend) addScaled(step, 0.5, second, step);

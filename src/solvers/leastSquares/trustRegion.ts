@@ -47,6 +47,16 @@ export function* solveWithin(
   solver: LinearSolver,
   mostDamping: number,
 ): Asks<number> {
+  const whole = yield* findWithin(state, solver, mostDamping);
+  // What a step of length 0 promises is rounding.
+  return whole > 0 && lengthOf(state) === 0 ? 0 : whole;
+}
+
+function* findWithin(
+  state: LevenbergMarquardtState,
+  solver: LinearSolver,
+  mostDamping: number,
+): Asks<number> {
   const { radius } = state;
   const guess = state.damping;
   let whole = NaN;
@@ -68,7 +78,7 @@ export function* solveWithin(
     state.damping = next;
     whole = yield* solver.solve(state);
     const length = lengthOf(state);
-    if (length <= EDGE * radius && EDGE * length >= radius) break;
+    if (length <= EDGE * radius && EDGE * length >= radius) return whole;
     const here = { damping: next, inverse: 1 / length };
     if (length < radius) high = here;
     else low = here;
@@ -79,6 +89,11 @@ export function* solveWithin(
       const part = (1 / radius - low.inverse) / (high.inverse - low.inverse);
       next = low.damping + part * (high.damping - low.damping);
     }
+  }
+  // Where rounding makes lengths jump, none is near the radius; a longer step would not let it shrink.
+  if (high !== null && state.damping !== high.damping) {
+    state.damping = high.damping;
+    whole = yield* solver.solve(state);
   }
   return whole;
 }
