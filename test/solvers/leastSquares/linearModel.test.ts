@@ -131,6 +131,31 @@ describe('the linear model at a point', () => {
     expect(model.ready).toBe(false);
     expect(model.obstacle).toBe('The Jacobian at row 1, column 1, is Infinity at x = [3, -1].');
 
+    // Once it has been written, NaN in it is no oversight.
+    let isNaN = false;
+    const later = problemOf((r, J, x) => {
+      own(r, J, x);
+      if (J && isNaN) J[4] = NaN;
+    });
+    const third = modelOf(point, 3);
+    run(third, later.problem);
+    isNaN = true;
+    expect(run(third, later.problem)).toBe(false);
+    expect(third.obstacle).toBe('The Jacobian at row 2, column 0, is NaN at x = [3, -1].');
+
+    const first = problemOf((r, J, x) => {
+      own(r, J, x);
+      if (J) J[2] = -Infinity;
+    });
+    const fourth = modelOf(point, 3);
+    expect(run(fourth, first.problem)).toBe(false);
+    expect(fourth.obstacle).toBe('The Jacobian at row 1, column 0, is -Infinity at x = [3, -1].');
+
+    const left = problemOf((r, _J, [a]) => a !== 3 && r.fill(NaN));
+    const fifth = modelOf(point, 3);
+    expect(run(fifth, left.problem)).toBe(false);
+    expect(fifth.obstacle).toBe('Residuals are not finite on either side of x[0] at x = [3, -1].');
+
     const walled = problemOf((r, _J, [, b]) => b !== -1 && r.fill(NaN));
     const other = modelOf(point, 3, { ready: true });
     expect(run(other, walled.problem)).toBe(false);
