@@ -23,18 +23,25 @@ describe('a new state', () => {
     ['products wanted', { ...products }, 'iterative', [true, false, 0, 0, 0]],
     ['products wanted, fewer', { residualCount: 3, ...products }, 'iterative', [true, false, 0, 0, 0]],
     ['JJᵀ wanted', { ...gram }, 'dual', [true, true, 0, 6, 6]],
+    [
+      'few products wanted with JJᵀ',
+      { n: 2000, residualCount: 100, ...gram },
+      'iterative',
+      [true, false, 0, 0, 0],
+    ],
+    ['one residual', { residualCount: 1 }, 'auto', [false, false, 4, 1, 1]],
     ['JJᵀ, small', { residualCount: 3, ...gram }, 'auto', [false, false, 12, 3, 3]],
   ])(
     'has arrays of the sizes that its method needs: %s',
     (_, setting, method, [iterative, dual, J, k, scratch]) => {
       const state = stateOf(setting, method);
-      const m = (setting as { residualCount?: number }).residualCount ?? 6;
+      const { n = 4, residualCount: m = 6 } = setting as { n?: number; residualCount?: number };
       expect([state.isIterative, state.isDual, state.jacobian.length]).toEqual([iterative, dual, J]);
       expect([state.normal.length, state.factor.length, state.dual.length]).toEqual([k * k, k * k, scratch]);
       for (const vector of [state.x, state.gradient, state.step, state.second, state.trial, state.sizes]) {
-        expect([...vector]).toEqual([0, 0, 0, 0]);
+        expect([...vector]).toEqual(Array(n).fill(0));
       }
-      for (const vector of [state.scale, state.free]) expect([...vector]).toEqual([1, 1, 1, 1]);
+      for (const vector of [state.scale, state.free]) expect([...vector]).toEqual(Array(n).fill(1));
       for (const vector of [state.residuals, state.trialResiduals, state.slope, state.curvature]) {
         expect(vector).toHaveLength(m);
       }
@@ -86,6 +93,11 @@ describe('a new state', () => {
   ])('chooses its method by the work: %s', (_, setting, isPlain, [iterative, dual]) => {
     const { isIterative, isDual } = stateOf(setting, 'auto', isPlain);
     expect([isIterative, isDual]).toEqual([iterative, dual]);
+  });
+
+  it('takes a matrix where that is wanted, however large', () => {
+    const { isIterative, isDual } = stateOf({ n: 1300, residualCount: 1300, ...gram }, 'dense');
+    expect([isIterative, isDual]).toEqual([false, false]);
   });
 
   it('does not take JJᵀ where its factor would take too long', () => {

@@ -148,6 +148,12 @@ describe('the damping of a step within a radius', () => {
     expect(tried[4]).toBeCloseTo(4.5, 9);
     expect(tried).toHaveLength(5);
 
+    // From the least one, too.
+    const near = scripted((damping) => 10 / (1 + 2 * damping));
+    resultOf(solveWithin(stateOf({ radius: 1, least: 0.9, damping: 9 }), near.solver, MOST));
+    expect(near.tried.slice(0, 2)).toEqual([0.9, 9]);
+    expect(near.tried[2]).toBeCloseTo(4.5, 9);
+
     const far = scripted((damping) => 10 / (1 + 2e-9 * damping));
     // From 1 (least) and 1e20: the mean of the first bracket is less than a tenth of its end.
     resultOf(solveWithin(stateOf({ radius: 1, least: 1, damping: 1e20 }), far.solver, MOST));
