@@ -6,9 +6,9 @@ import type { LevenbergMarquardtState } from './state.ts';
 
 /** A step counts as within the radius up to this factor, and on its edge down to `1 / EDGE`. */
 const EDGE = 1.1;
-/** Factor between trial dampings while no bracket is known. */
+/** Factor between trial dampings while no narrow bracket is known. */
 const STRIDE = 10;
-/** A bracket wider than this is halved by the geometric mean, a narrower one by interpolation. */
+/** Within a bracket narrower than this, 1/‖Dδ‖ is interpolated. */
 const WIDE = 100;
 /** Factor by which the least damping rises where rounding leaves the matrix not positive definite. */
 const RAISE = 100;
@@ -83,9 +83,8 @@ function* findWithin(
     if (length < radius) high = here;
     else low = here;
     if (high === null) next *= STRIDE;
-    else if (high.damping > WIDE * low.damping) {
-      next = Math.max(Math.sqrt(low.damping * high.damping), high.damping / STRIDE);
-    } else {
+    else if (high.damping > WIDE * low.damping) next = high.damping / STRIDE;
+    else {
       const part = (1 / radius - low.inverse) / (high.inverse - low.inverse);
       next = low.damping + part * (high.damping - low.damping);
     }

@@ -137,9 +137,9 @@ describe('the damping of a step within a radius', () => {
     expect(tried.slice(0, 3)).toEqual([1e-10, 1e-9, 1e-8]);
   });
 
-  it('is interpolated within a factor of 100, and the geometric mean without', () => {
+  it('is interpolated within a factor of 100, and falls by ten without', () => {
     const { solver, tried } = scripted((damping) => 10 / (1 + 2 * damping));
-    // From 1e-3 (least) and 90: the mean is 0.3, but no less than a tenth of 90.
+    // From 90, a tenth each time until the bracket is narrow.
     resultOf(solveWithin(stateOf({ radius: 1, least: 1e-3, damping: 90 }), solver, MOST));
     expect(tried[1]).toBe(90);
     expect(tried[2]).toBeCloseTo(9, 12);
@@ -154,8 +154,12 @@ describe('the damping of a step within a radius', () => {
     expect(near.tried.slice(0, 2)).toEqual([0.9, 9]);
     expect(near.tried[2]).toBeCloseTo(4.5, 9);
 
+    // To a radius of 2, between 1/‖δ‖ = 0.12 at 0.1 and 0.5 at 2 (of which the length, 2, is the radius).
+    const two = scripted((damping) => 10 / (1 + 2 * damping));
+    resultOf(solveWithin(stateOf({ radius: 2, least: 0.1, damping: 5 }), two.solver, MOST));
+    expect(two.tried[2]).toBeCloseTo(2, 9);
+
     const far = scripted((damping) => 10 / (1 + 2e-9 * damping));
-    // From 1 (least) and 1e20: the mean of the first bracket is less than a tenth of its end.
     resultOf(solveWithin(stateOf({ radius: 1, least: 1, damping: 1e20 }), far.solver, MOST));
     expect(far.tried[2] / 1e19).toBeCloseTo(1, 9);
   });
@@ -262,6 +266,7 @@ it.each([
   [[-1, 1], [1, 1], 0, true],
   [[1, 1], [2, 3], 0, false],
   [[1, 0], [1, -1], 0, false],
+  [[-1, 1], [0, 1], 0, false],
   [[0, 1], [0, 0], 0, false],
 ])('from %j to %j with a decrease of %d of 8, a step strays: %s', (x, trial, decrease, expected) => {
   const state = stateOf({ f: 10 });
