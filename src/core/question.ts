@@ -163,6 +163,7 @@ export function* compute<Value>(name: string, run: () => Value | Promise<Value>)
  * Passes on the questions of a computation, and resumes it with adapted answers.
  *
  * @param adapt - returns the answer to give, and may change the outputs of the question
+ * @param prepare - may change the question before it is passed on
  */
 export function* adaptAnswers<Result>(
   asks: Asks<Result>,
