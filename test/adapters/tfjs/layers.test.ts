@@ -148,19 +148,22 @@ afterAll(() => {
       'docs/tfjs-layers.md',
       `# Layers and backends
 
-How far the gradient of a loss through each layer of TensorFlow.js that has weights is from central differences
-of that loss along random directions, relative to the gradient's norm, in float32. Where a layer could not be
-differentiated, its cell says why. wasm is with \`enableWasmConv()\`; without it, convolutions and embeddings
-have no gradient there, and max pooling of negative numbers and transposed 3-D convolution are wrong.
-conv3dTranspose is with \`enableSecondOrder()\`; without it, it has no gradient anywhere. Upsampling on cpu is
-wrong in TensorFlow.js 4.22 itself. Windows of max pooling that are nearly tied make differences rough. webgl and
-webgpu are those of Chromium on its software renderer, SwiftShader, without the short cut of TensorFlow.js that
-computes small tensors on the CPU. webgpu answers later, through \`optfunsAsync\`. The layers are small; for large
-ones webgpu multiplies matrices by other kernels, which this table does not see.
+The error of the gradient of a loss through each layer of TensorFlow.js that has weights, in float32: the difference from
+central differences of that loss along random directions, relative to the norm of the gradient. If a layer could not be
+differentiated, its cell gives the reason.
+
+- **wasm** is used with \`enableWasmConv()\`. Without it, convolutions and embeddings have no gradient, and max pooling of
+  negative numbers and transposed 3-D convolution give wrong results.
+- **conv3dTranspose** is used with \`enableSecondOrder()\`. Without it, it has no gradient on any backend.
+- **Upsampling on cpu** is wrong in TensorFlow.js 4.22 itself.
+- **Max pooling**: some windows are nearly tied, which makes the differences inaccurate.
+- **webgl and webgpu** run in Chromium on its software renderer, SwiftShader, and small tensors are computed there, too, not on
+  the CPU as TensorFlow.js does by default. webgpu uses \`optfunsAsync\`. The layers are small; webgpu multiplies large
+  matrices with other kernels, which are not tested here.
 
 ${lines.join('\n')}
 
-Written by \`UPDATE_DOCS=1 npx vitest run test/adapters/tfjs/layers.test.ts\`, after \`npm run build\`.
+This table is written by \`UPDATE_DOCS=1 npx vitest run test/adapters/tfjs/layers.test.ts\`, after \`npm run build\`.
 `,
     );
   }
