@@ -2,6 +2,7 @@ import { fromBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema } from 'onnx-buf';
 import { explain as explainModel } from 'quasi-newton/onnx';
 import { BadInput } from '../lib/badInput.js';
+import { fixedOf, fixedOptions } from '../lib/fixedInputs.js';
 import { modelAt } from '../lib/modelFile.js';
 
 /** @import { Command } from '../lib/arguments.js' */
@@ -10,10 +11,18 @@ import { modelAt } from '../lib/modelFile.js';
 export const explain = {
   summary: 'tells what would be trained in a model, and what stands in the way',
   example: 'model.onnx',
-  options: { json: { help: 'write an object to standard output' } },
-  async run({ model, on }) {
+  options: {
+    ...fixedOptions,
+    output: { value: 'NAME', help: 'the output that the loss will depend on', default: 'all' },
+    json: { help: 'write an object to standard output' },
+  },
+  async run({ model, on, text, list }) {
     const { bytes, externalData } = await modelAt(model);
-    const report = explainModel(bytes, { externalData });
+    const report = explainModel(bytes, {
+      externalData,
+      ...fixedOf(list),
+      ...(text.output !== undefined && { output: text.output }),
+    });
     const values = shapesIn(bytes);
     if (values.outputs.length === 0 && report.faults.length > 0)
       throw new BadInput(`model: ${model}: ${report.faults[0].reason}`);

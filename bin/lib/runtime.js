@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { trainable } from 'quasi-newton/onnx';
 import { BadInput } from './badInput.js';
 import { choose, feedsOf } from './feeds.js';
+import { fixedOf, fixedOptions } from './fixedInputs.js';
 import { readTable } from './table.js';
 
 /** @import { Loss, OnnxModel, TrainableOptions } from 'quasi-newton/onnx' */
@@ -34,6 +35,7 @@ export const dataOptions = {
 
 /** @type {Readonly<Record<string, Option>>} */
 export const lossOptions = {
+  ...fixedOptions,
   loss: { value: 'NAME', oneOf: losses, help: 'what to minimize', default: 'mse' },
   delta: {
     value: 'NUMBER',
@@ -84,6 +86,7 @@ export async function load({ text, number, on, list }, { bytes, externalData }, 
   const options = {
     loss,
     externalData,
+    ...fixedOf(list),
     ...(text.output !== undefined && { output: text.output }),
     ...(number.l2 !== undefined && { l2: number.l2 }),
     ...(text.precision !== undefined && { precision: /** @type {'float32'} */ (text.precision) }),

@@ -90,6 +90,13 @@ describe('quasi-newton explain', () => {
       true,
     ]);
   });
+
+  it('takes the sizes that the file leaves open, and reports those that do not fit', async () => {
+    expect((await run('explain digits.onnx --shape pixels=5,784 --output logits')).code).toBe(0);
+    const { code, out } = await run('explain digits.onnx --shape pixels=?,10');
+    expect(code).toBe(1);
+    expect(out).toContain('does not fit [?, 10]');
+  });
 });
 
 describe('quasi-newton train', () => {
@@ -284,6 +291,8 @@ describe('a mistake in the call is answered with a sentence and exit code 2', ()
       '--target is missing',
     ],
     ['no model in the file', 'explain digits.csv', 'not an ONNX model'],
+    ['a fixed input without a value', 'explain digits.onnx --fix sr', '--fix: must be INPUT=NUMBERS'],
+    ['a size that is no number', 'explain digits.onnx --shape pixels=5,a', '--shape: must be INPUT=NUMBERS'],
     ['data as the model to write', `train ${onDigits} --out digits.csv`, 'must end in .onnx'],
     ['a folder that is not there', `train ${onDigits} --out no/t.onnx`, 'no folder no'],
     [

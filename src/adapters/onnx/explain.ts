@@ -1,12 +1,13 @@
+import { checkOptions, type Rules } from '../../core/options.ts';
 import type { NodeProto } from 'onnx-buf';
 import { copiesOf } from './choose.ts';
 import { opKey } from './ir/domain.ts';
 import { fault, OnnxError, sentence, type Fault } from './ir/errors.ts';
-import type { ExternalData } from './ir/model.ts';
 import { dtypeName, isHalf } from './ir/tensor.ts';
 import { isDifferentiable } from './ops/index.ts';
-import { checkFileOptions, type FileOptions } from './options.ts';
+import { differentiateRules, type DifferentiateOptions } from './options.ts';
 import { candidatesOf, type Candidate } from './parameters.ts';
+import { fixedBatchFaults } from './passes/batch.ts';
 import { read } from './passes/read.ts';
 import { nodesBetween, sweep } from './passes/sweep.ts';
 import { prepare } from './prepare.ts';
@@ -40,21 +41,41 @@ export interface Explanation {
   toString(): string;
 }
 
+/** Options of {@link explain}, as in `differentiate`; `output` limits the report to the path to one output. */
+export type ExplainOptions = Pick<
+  DifferentiateOptions,
+  'dropout' | 'externalData' | 'fix' | 'freeBatch' | 'output' | 'precision' | 'shapes' | 'target'
+>;
+
+const { dropout, externalData, fix, freeBatch, output, precision, shapes, target } = differentiateRules;
+const rules: Rules<ExplainOptions> = {
+  dropout,
+  externalData,
+  fix,
+  freeBatch,
+  output,
+  precision,
+  shapes,
+  target,
+};
+
 /**
  * Reports how `differentiate` would treat a model: which tensors are trained, which ops lie on the path of
  * the gradient, and everything that would be refused, with node, op and reason. It does not throw, whatever the file
  * contains.
  *
  * @param bytes - an .onnx file
+ * @param options - those that `differentiate` or `trainable` will be given
  * @throws RangeError, TypeError if an option is wrong
  *
  * @example
  * ```ts
  * console.log(String(explain(await readFile('digits.onnx'))));
+ * console.log(String(explain(await readFile('silero_vad.onnx'), { output: 'output', fix: { sr: 16000 } })));
  * ```
  */
-export function explain(bytes: Uint8Array, options: FileOptions = {}): Explanation {
-  checkFileOptions('explain', options);
+export function explain(bytes: Uint8Array, options: ExplainOptions = {}): Explanation {
+  checkOptions('explain', options, rules);
   try {
     return examine(bytes, options);
   } catch (error) {
@@ -66,7 +87,7 @@ export function explain(bytes: Uint8Array, options: FileOptions = {}): Explanati
   }
 }
 
-function examine(bytes: Uint8Array, options: { readonly externalData?: ExternalData }): Explanation {
+function examine(bytes: Uint8Array, options: ExplainOptions): Explanation {
   const file = read(bytes, options);
   const { graph } = file.model;
   const candidates = candidatesOf(file.model, file.origins).filter(({ name }) => file.origins.has(name));
@@ -80,16 +101,24 @@ function examine(bytes: Uint8Array, options: { readonly externalData?: ExternalD
 
   const parameters = trained.map(({ name, shape, tensor }) => ({ name, shape, dtype: tensor.dataType }));
   const chosen = { parameters, names, copies: copiesOf(candidates, names, false) };
-  const { g, wrt, outputs, replaced, faults } = prepare(file, chosen);
-  const real = outputs.filter((output, k) => tensors[k] && g.isFloat(output));
+  const { g, wrt, outputs, replaced, faults } = prepare(file, chosen, options);
+  if (options.freeBatch) faults.push(...fixedBatchFaults(g, outputs));
+  const asked = (k: number) => options.output === undefined || outputNames[k] === options.output;
+  const real = outputs.filter((value, k) => asked(k) && tensors[k] && g.isFloat(value));
   let onPath = new Map<string, number>();
-  if (names.length === 0) faults.push(fault('the model has no trainable parameter.'));
+  if (options.output !== undefined && !outputNames.includes(options.output))
+    faults.push(
+      fault(
+        `output: the model has no output ${JSON.stringify(options.output)}; it has ${outputNames.map((name) => JSON.stringify(name)).join(', ')}.`,
+      ),
+    );
+  else if (names.length === 0) faults.push(fault('the model has no trainable parameter.'));
   else if (real.length === 0) faults.push(fault('the model has no float output for a loss.'));
   else {
-    const [first, ...others] = real.map((output) => g.sumOfAll(output));
+    const [first, ...others] = real.map((value) => g.sumOfAll(value));
     const loss = g.add(first, ...others);
     onPath = countOps(nodesBetween(g, wrt, loss));
-    faults.push(...sweep(g, loss, wrt).faults);
+    faults.push(...sweep(g, loss, wrt, options.target).faults);
   }
   const ops = [...counts]
     .toSorted(([a], [b]) => (a < b ? -1 : 1))

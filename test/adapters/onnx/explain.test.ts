@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { explain } from 'quasi-newton/onnx';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { fixture } from './fixtures.ts';
 import { modelOf } from './harness.ts';
 
@@ -74,4 +76,32 @@ test('of a model that cannot, every reason', () => {
   });
   expect(String(report)).toContain('refused');
   expect(explain(new Uint8Array([1, 2, 3])).differentiable).toBe(false);
+});
+
+describe('a model that can be trained only with options', () => {
+  const bytes = readFileSync(
+    createRequire(import.meta.url).resolve('@ricky0123/vad-web/dist/silero_vad_legacy.onnx'),
+  );
+
+  test('is refused without them, naming the options and the nodes by their names in the file', () => {
+    const report = explain(bytes);
+    expect(report.differentiable).toBe(false);
+    const text = String(report);
+    expect(text).toContain('Conv "Conv_132": the rank of "mean0"');
+    expect(text).toContain('shapes (sizes of inputs) and fix');
+    expect(text).not.toMatch(/\bad\/|step_\d/);
+  });
+
+  test('is differentiable with them', () => {
+    const report = explain(bytes, { output: 'output', fix: { sr: 16000 } });
+    expect(report.faults).toEqual([]);
+    expect(report.inputs).toEqual(['input', 'h', 'c']);
+  });
+
+  test('names an output that does not exist', () => {
+    const { faults } = explain(bytes, { output: 'outpt', fix: { sr: 16000 } });
+    expect(faults.map(({ reason }) => reason)).toEqual([
+      'output: the model has no output "outpt"; it has "output", "hn", "cn".',
+    ]);
+  });
 });

@@ -77,7 +77,9 @@ export class Builder extends ElementwiseGraph {
   rank(x: Value): number {
     return (
       this.shapeOf(x)?.length ??
-      refuse(`the rank of ${JSON.stringify(x)} is not known before the model runs.`)
+      refuse(
+        `the rank of ${JSON.stringify(x)} is not known before the model runs; the options shapes (sizes of inputs) and fix (inputs that an If depends on) may tell it.`,
+      )
     );
   }
   /** The shape, a vector of int64; values whose sizes have the same symbols share it. */

@@ -85,5 +85,8 @@ export function refuse(reason: string): never {
 /** Makes the fault of a node from the error thrown there. */
 export function faultOf(node: NodeProto, error: unknown): Fault {
   const reason = error instanceof Error ? error.message : String(error);
-  return { node: node.name || (node.output[0] ?? ''), op: opKey(node), reason };
+  return { node: asInFile(node.name || (node.output[0] ?? '')), op: opKey(node), reason: asInFile(reason) };
 }
+
+/** Removes the prefixes that copies of a subgraph give to the names of the file. */
+const asInFile = (text: string): string => text.replaceAll(/\bad\/(?:(?:body|step)_\d+\/)*step_\d+\//g, '');
