@@ -6,6 +6,7 @@ import { decodeModel, encodeModel } from '../../../src/adapters/onnx/ir/model.ts
 import type { Case } from './cases/arbitrary.ts';
 import { elementwiseCases } from './cases/elementwise.ts';
 import { layerCases } from './cases/layers.ts';
+import { keptCases } from './cases/regions.ts';
 import { feedsOf, modelOf, quiet, type Build } from './harness.ts';
 
 const silu: Build = (g, { x }) => g.mul(x, g.sigmoid(x));
@@ -18,6 +19,7 @@ const fused = fc.constantFrom(silu, gelu).map((build): Case => ({
 const cases = new Map([
   ...elementwiseCases,
   ...layerCases,
+  ...keptCases,
   ['patterns that ONNX Runtime fuses', fused] as const,
 ]);
 const exempt = new Set(['Cast', 'CastLike', 'BatchNormalization']);

@@ -397,7 +397,6 @@ describe('quantization', () => {
         Math.abs(x[i]) === 40 ? 0 : 2 * Math.sign(x[i]) * Math.sqrt(y),
       );
       slopes.forEach((slope, i) => expect(found['grad_of/x'][i]).toBeCloseTo(slope, 5));
-      expect(() => differentiate(bytes, { ...options, wrt: ['s'] })).toThrow('its scale has no rule');
     },
   );
 

@@ -5,11 +5,19 @@ import { isDifferentiable, ops } from '../../../src/adapters/onnx/ops/index.ts';
 import { elementwiseCases } from './cases/elementwise.ts';
 import { expansionCases } from './cases/expansions.ts';
 import { layerCases } from './cases/layers.ts';
+import { keptCases, regionCases } from './cases/regions.ts';
 import { shapeCases } from './cases/shapes.ts';
 import type { Case } from './cases/arbitrary.ts';
 import { checkGradients, weighted } from './harness.ts';
 
-const cases = new Map([...elementwiseCases, ...shapeCases, ...layerCases, ...expansionCases]);
+const cases = new Map([
+  ...elementwiseCases,
+  ...shapeCases,
+  ...layerCases,
+  ...expansionCases,
+  ...regionCases,
+  ...keptCases,
+]);
 const numRuns = Number(process.env['ONNX_VJP_RUNS'] ?? 15);
 const seed = Number(process.env['ONNX_VJP_SEED'] ?? 20_251);
 
@@ -36,10 +44,14 @@ const flat = new Set(
   ),
 );
 
-/** Rules whose cases are spelled out, in newOps.test.ts, signalOps.test.ts, nested.test.ts and fedArguments.test.ts. */
+/** Rules whose cases are spelled out, in newOps.test.ts, moreOps.test.ts, signalOps.test.ts, nested.test.ts and fedArguments.test.ts. */
 const elsewhere = new Set(
   `Range MaxUnpool MeanVarianceNormalization OptionalGetElement AffineGrid CausalConvWithState Col2Im DFT DeformConv LinearAttention STFT TensorScatter CenterCropPad CumProd DequantizeLinear NegativeLogLikelihoodLoss QuantizeLinear RotaryEmbedding SoftmaxCrossEntropyLoss
    com.microsoft::GroupQueryAttention com.microsoft::RotaryEmbedding ai.onnx.ml::LinearClassifier ai.onnx.ml::LinearRegressor ai.onnx.ml::Normalizer
+   ai.onnx.ml::ArrayFeatureExtractor ai.onnx.ml::Binarizer ai.onnx.ml::FeatureVectorizer ai.onnx.ml::Imputer
+   com.microsoft::BiasAdd com.microsoft::BiasSoftmax com.microsoft::DequantizeLinear com.microsoft::ExpandDims com.microsoft::GatherND
+   com.microsoft::NhwcConv com.microsoft::NhwcFusedConv com.microsoft::QuantizeLinear com.microsoft::Trilu
+   ConcatFromSequence SequenceAt SequenceLength
    ai.onnx.ml::OneHotEncoder ai.onnx.ml::Scaler`.split(/\s+/),
 );
 

@@ -25,6 +25,8 @@ export const DType = {
   UINT32: 12,
   UINT64: 13,
   BFLOAT16: 16,
+  UINT4: 21,
+  INT4: 22,
 } as const;
 
 /** Typed arrays that hold the elements of tensors. */

@@ -13,6 +13,7 @@ import type { Value } from '../ir/graph.ts';
 import type { Lowering } from '../ir/op.ts';
 import { range } from '../ir/shape.ts';
 import { windowOf, type Window } from '../ir/window.ts';
+import { withPads } from './transposedPads.ts';
 
 /**
  * For each place of a window in its input and each place in the window, which element of the input it is,
@@ -100,15 +101,12 @@ export const convByColumns: Lowering = (g, node, attributes) => {
 
 /** The transpose of a convolution: products with the weight, each added to every place the window covers. */
 export const convTransposeByColumns: Lowering = (g, node, attributes) => {
+  const sized = withPads(g, node, attributes);
+  if (sized) return sized;
   const [x, w, bias] = node.input;
   const axes = spatialAxes(g, w);
   const window = windowOf(attributes, g.shapeOf(x), g.shapeOf(w)?.slice(2) ?? []);
   const { strides, dilations, pads } = window;
-  if (attributes.has('output_shape'))
-    refuse('output_shape is not done in float64; give pads and output_padding.');
-  // SAME means other pads than those of a convolution.
-  if (attributes.string('auto_pad', 'NOTSET').startsWith('SAME'))
-    refuse('auto_pad is not done in float64; give pads and output_padding.');
   const group = attributes.int('group', 1);
   const kernel = g.sizes(w, axes);
   const outs = g.sizes(x, axes);

@@ -12,6 +12,7 @@ import { imageSamples } from './common.ts';
 import { inputCotangent } from './convolutionInput.ts';
 import { weightCotangent } from './convolutionWeight.ts';
 import type { Convolution } from './convolutionWindow.ts';
+import { isPaddedToSize, transposedPads } from './transposedPads.ts';
 import { outputSizes, windowIn } from './windows.ts';
 
 const inferConv: InferRule = (c) => {
@@ -30,12 +31,11 @@ const inferConvTranspose: InferRule = (c) => {
   const dtype = c.dtype(0);
   if (rank === undefined) return [{ dtype }];
   const channels = w ? productOf([w[1], c.attributes.int('group', 1)]) : unknownDimension();
-  const auto = c.attributes.string('auto_pad', 'NOTSET');
-  const window =
-    w && x && auto !== 'SAME_UPPER' && auto !== 'SAME_LOWER' ? windowIn(c, w.slice(2)) : undefined;
+  const sized = isPaddedToSize(c.attributes);
+  const window = w && x && !sized ? windowIn(c, w.slice(2)) : undefined;
   const extra = c.attributes.ints('output_padding') ?? unknownShape(rank).map(() => 0);
   const spatial =
-    c.attributes.ints('output_shape') ??
+    c.attributes.ints('output_shape')?.slice(2 - rank) ??
     window?.strides.map((stride, i): Dimension => {
       const [size, k] = [x?.[i + 2], window.kernel[i]];
       if (typeof size !== 'number' || typeof k !== 'number') return unknownDimension();
@@ -49,6 +49,21 @@ const inferConvTranspose: InferRule = (c) => {
 function convolutionOf({ g, inputs: [x, w], attributes }: VjpContext): Convolution {
   const kernel = g.shapeOf(w)?.slice(2) ?? refuse('the rank of its weight is not known beforehand.');
   return { ...windowOf(attributes, g.shapeOf(x), kernel), group: attributes.int('group', 1) };
+}
+
+/** The convolution that a ConvTranspose transposes. */
+function transposedOf(c: VjpContext): Convolution {
+  const { g, inputs, attributes } = c;
+  if (!isPaddedToSize(attributes)) return convolutionOf(c);
+  const kernel = g.shapeOf(inputs[1])?.slice(2) ?? refuse('the rank of its weight is not known beforehand.');
+  const ones = kernel.map(() => 1);
+  return {
+    kernel,
+    strides: attributes.ints('strides') ?? ones,
+    dilations: attributes.ints('dilations') ?? ones,
+    pads: transposedPads(attributes, g.shapeOf(inputs[0]), kernel).pads,
+    group: attributes.int('group', 1),
+  };
 }
 
 const biasCotangent = (g: Builder, d: Value) => g.sum(d, exceptChannels(g, d), false);
@@ -68,11 +83,7 @@ const conv: VjpRule = (c) => {
 const convTranspose: VjpRule = (c) => {
   const { g, dy, needs, attributes } = c;
   const [x, w] = c.inputs;
-  const auto = attributes.string('auto_pad', 'NOTSET');
-  if (attributes.has('output_shape')) refuse('output_shape has no rule; give pads and output_padding.');
-  if (auto !== 'NOTSET' && auto !== 'VALID')
-    refuse(`auto_pad ${auto} has no rule; give pads and output_padding.`);
-  const { strides, dilations, pads, group, kernel } = convolutionOf(c);
+  const { strides, dilations, pads, group, kernel } = transposedOf(c);
   const longer = attributes.ints('output_padding')?.some((extra, i) => extra >= strides[i]);
   if (longer) refuse('output_padding of a stride or more has no rule.');
   return [

@@ -6,6 +6,7 @@ import type { VjpRule } from '../ir/vjp.ts';
 import { activations } from './activations.ts';
 import { arithmetic } from './arithmetic.ts';
 import { attention } from './attention.ts';
+import { blockQuantized } from './blockQuantized.ts';
 import { control } from './control.ts';
 import { convolution } from './convolution.ts';
 import { deformation } from './deform.ts';
@@ -13,9 +14,11 @@ import { dropoutOps } from './dropout.ts';
 import { einsum } from './einsum.ts';
 import { elementwiseOps } from './elementwise.ts';
 import { fourier } from './fourier.ts';
+import { generated } from './generated.ts';
 import { groupedAttention } from './groupedAttention.ts';
 import { indexing } from './indexing.ts';
 import { linear } from './linear.ts';
+import { lists } from './lists.ts';
 import { losses } from './loss.ts';
 import { microsoft } from './microsoft.ts';
 import { linearModels } from './ml.ts';
@@ -27,6 +30,7 @@ import { rearrangement } from './rearrangement.ts';
 import { recurrent } from './recurrent.ts';
 import { reductions } from './reduction.ts';
 import { resizing } from './resize.ts';
+import { regions } from './roi.ts';
 import { rotary } from './rotary.ts';
 import { sampling } from './sampling.ts';
 import { sequences } from './sequence.ts';
@@ -34,6 +38,7 @@ import { shapes } from './shape.ts';
 import { slicing } from './slicing.ts';
 import { softmaxOps } from './softmax.ts';
 import { stateful } from './state.ts';
+import { uniqueness } from './unique.ts';
 
 /** The ops by family, as the documentation lists them. */
 export const families: Readonly<Record<string, readonly OpTable[]>> = {
@@ -43,15 +48,15 @@ export const families: Readonly<Record<string, readonly OpTable[]>> = {
   'shape and movement': [shapes, slicing, rearrangement],
   'products of matrices': [linear, einsum],
   convolutions: [convolution],
-  'pooling, resizing, sampling': [pooling, resizing, sampling, deformation],
+  'pooling, resizing, sampling': [pooling, resizing, sampling, deformation, regions],
   normalizations: [softmaxOps, normalization],
-  'indexing and sequences': [indexing, sequences],
+  'indexing and sequences': [indexing, uniqueness, sequences, lists],
   recurrent: [recurrent],
   'attention and rotary embedding': [attention, groupedAttention, rotary],
-  'Fourier transforms': [fourier],
+  'Fourier transforms': [fourier, generated],
   'with a state': [stateful],
   losses: [losses],
-  quantization: [quantization],
+  quantization: [quantization, blockQuantized],
   'control flow': [control],
   "ONNX Runtime's own": [microsoft],
   'linear models of ai.onnx.ml': [linearModels],

@@ -89,18 +89,23 @@ function addRows(g: Builder, rows: Value, places: Value, count: Value, m: Value)
 }
 
 /** Adds the cotangent of each picked row to the row of x that it came from. */
-const gather: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) => {
+const gather: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) => [
+  throughGather(g, x, indices, dy, attributes.int('axis', 0)),
+];
+
+/** Adds the cotangents of gathered rows to the rows of x that they came from. */
+export function throughGather(g: Builder, x: Value, indices: Value, dy: Value, along: number): Value {
   const rank = g.rank(x);
   const depth = g.rank(indices);
-  const axis = axisFrom(attributes.int('axis', 0), rank);
+  const axis = axisFrom(along, rank);
   // The picked axis first, in x and in dy.
   const first = [axis, ...range(rank).filter((i) => i !== axis)];
   const picked = range(depth, axis);
   const rows = g.transpose(dy, [...picked, ...range(rank - 1 + depth).filter((i) => !picked.includes(i))]);
   const m = g.product(g.sizes(x, first.slice(1)));
   const sum = addRows(g, rows, g.cast(indices, DType.INT64), g.sizes(x, [axis]), m);
-  return [g.transpose(g.reshapeTo(sum, g.sizes(x, first)), inverse(first))];
-};
+  return g.transpose(g.reshapeTo(sum, g.sizes(x, first)), inverse(first));
+}
 
 const gatherElements: VjpRule = ({ g, inputs: [x, indices], dy, attributes }) => [
   g.scatterAdd(g.zerosLike(x), indices, dy, attributes.int('axis', 0)),

@@ -1,11 +1,12 @@
-import { create } from '@bufbuild/protobuf';
+import { clone, create } from '@bufbuild/protobuf';
 import { NodeProtoSchema } from 'onnx-buf';
 import type { NodeProto } from 'onnx-buf';
 import { decimalOf, type Attributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
+import { refuse } from '../ir/errors.ts';
 import type { Value } from '../ir/graph.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
-import { range } from '../ir/shape.ts';
+import { axisFrom, range } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import { gelu, geluByTanh, swish } from './activations.ts';
 
@@ -90,6 +91,59 @@ const embedLayer: Lowering = (g, node, attributes) => {
   return [y, lengths, sum];
 };
 
+/** A convolution of images `[N, …, C]`, with or without an activation. */
+const channelsLast =
+  (fused: boolean): Lowering =>
+  (g, node, attributes) => {
+    const [x, w, bias, added] = node.input;
+    const rank = g.rank(x);
+    const axes = range(rank - 2, 1);
+    const first = (v: Value) => g.transpose(v, [0, rank - 1, ...axes]);
+    const input = [first(x), w, bias ?? '', ...(added ? [first(added)] : [])];
+    const moved = Object.assign(clone(NodeProtoSchema, node), { input });
+    const [y] = fused ? (fusedConv(g, moved, attributes) ?? []) : [without(g, moved, 'Conv', 3)];
+    return [y && g.transpose(y, [0, ...range(rank - 2, 2), 1])];
+  };
+
+/** Distances between the rows of two matrices. */
+const distances: Lowering = (g, { input: [a, b] }, attributes) => {
+  const metric = attributes.string('metric', 'sqeuclidean');
+  if (metric !== 'euclidean' && metric !== 'sqeuclidean') refuse(`metric ${metric} has no rule.`);
+  const squares = g.sum(g.square(g.sub(g.unsqueeze(a, [1]), g.unsqueeze(b, [0]))), [2], false);
+  if (metric === 'sqeuclidean') return [squares];
+  // Where two rows are equal, the gradient is 0.
+  const same = g.equal(squares, 0);
+  return [g.where(same, 0, g.sqrt(g.where(same, 1, squares)))];
+};
+
+/** Softmax of a sum, over the axes from one on. */
+const biasSoftmax: Lowering = (g, { input: [x, bias] }, attributes) => {
+  const rank = g.rank(x);
+  const first = axisFrom(attributes.int('axis', 1), rank);
+  if (attributes.int('is_inner_broadcast', 1) !== 1 && g.rank(bias) !== rank)
+    refuse('a bias without the last axes has no rule.');
+  const sum = g.add(x, bias);
+  if (first === rank - 1) return [g.softmax(sum, -1)];
+  const flat = g.reshapeTo(
+    sum,
+    g.concat([g.sizes(sum, range(first)), g.product(g.sizes(sum, range(rank - first, first)))], 0),
+  );
+  return [g.reshapeLike(g.softmax(flat, -1), sum)];
+};
+
+/** A node of ONNX Runtime's own with a standard one of the same name, inputs and attributes. */
+const asStandard: Lowering = (g, { opType, input, output, attribute }) => {
+  const names = output.map((name) => (name ? g.fresh(opType) : ''));
+  const node = create(NodeProtoSchema, { opType, name: names[0], input, output: names, attribute });
+  g.append(node);
+  return names.map((name) => name || undefined);
+};
+
+const expandDims: Lowering = (g, { input: [x, axis] }) => {
+  const at = g.integersOf(axis)?.[0] ?? refuse('its axis is not known before the model runs.');
+  return [g.unsqueeze(x, [at])];
+};
+
 /** Ops that ONNX Runtime's optimizer fuses on the CPU, as the ops that they were fused from. */
 export const microsoft: OpTable = {
   'com.microsoft::FusedConv': { as: { read: fusedConv } },
@@ -103,4 +157,12 @@ export const microsoft: OpTable = {
   'com.microsoft::SkipLayerNormalization': { as: { read: skipLayer } },
   'com.microsoft::SkipSimplifiedLayerNormalization': { as: { read: skipSimplifiedLayer } },
   'com.microsoft::EmbedLayerNormalization': { as: { read: embedLayer } },
+  'com.microsoft::NhwcConv': { as: { read: channelsLast(false) } },
+  'com.microsoft::NhwcFusedConv': { as: { read: channelsLast(true) } },
+  'com.microsoft::CDist': { as: { read: distances } },
+  'com.microsoft::BiasSoftmax': { as: { read: biasSoftmax } },
+  'com.microsoft::BiasAdd': { as: { read: (g, { input: [x, bias, skip] }) => [g.add(x, bias, skip)] } },
+  'com.microsoft::Trilu': { as: { read: asStandard } },
+  'com.microsoft::GatherND': { as: { read: asStandard } },
+  'com.microsoft::ExpandDims': { as: { read: expandDims } },
 };

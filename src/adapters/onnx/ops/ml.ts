@@ -1,6 +1,6 @@
 import { create } from '@bufbuild/protobuf';
 import { TensorProtoSchema } from 'onnx-buf';
-import type { Attributes } from '../ir/attributes.ts';
+import { decimalOf, type Attributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import { opKey } from '../ir/domain.ts';
 import { isIdentity } from '../ir/node.ts';
@@ -86,6 +86,37 @@ const oneHotEncoder: Lowering = (g, { input: [x] }, attributes) => {
   return [g.cast(g.equal(g.unsqueeze(numbers, [-1]), g.integers(categories)), DType.FLOAT)];
 };
 
+/** Missing values replaced by one number for all features, or one for each; NaN if the attribute does not say otherwise. */
+const imputer: Lowering = (g, { input: [x] }, attributes) => {
+  const values = attributes.floats('imputed_value_floats');
+  if (values === undefined || values.length === 0 || !g.isFloat(x))
+    refuse('it has a rule only for floats, with imputed_value_floats.');
+  const missing = attributes.float('replaced_value_float', 0);
+  const dtype = g.floatTypeOf(x);
+  const isMissing = Number.isNaN(missing) ? g.op('IsNaN', [x]) : g.equal(x, g.scalar(missing, dtype));
+  return [g.where(isMissing, g.constant(dtype, [values.length], values.map(decimalOf)), x)];
+};
+
+/** Columns of x. */
+const features: Lowering = (g, { input: [x, indices] }) => [
+  g.gather(x, g.reshape(g.cast(indices, DType.INT64), [-1]), g.rank(x) - 1),
+];
+
+/** All features side by side, as floats. */
+const featureVector: Lowering = (g, { input }) => [
+  g.identity(
+    g.concat(
+      input.map((x) => g.cast(real(g, x), g.float)),
+      1,
+    ),
+  ),
+];
+
+/** 1 where x exceeds a threshold, else 0. */
+const binarizer: Lowering = (g, { input: [x] }, attributes) => [
+  g.mask(g.greater(x, g.scalar(attributes.float('threshold', 0), g.dtypeOf(x))), x),
+];
+
 /** Ops of ai.onnx.ml in exported linear models of scikit-learn and their preprocessing. */
 export const linearModels: OpTable = {
   'ai.onnx.ml::Scaler': { as: { read: scaler } },
@@ -93,4 +124,8 @@ export const linearModels: OpTable = {
   'ai.onnx.ml::LinearClassifier': { as: { read: classifier } },
   'ai.onnx.ml::Normalizer': { as: { read: normalizer } },
   'ai.onnx.ml::OneHotEncoder': { as: { read: oneHotEncoder } },
+  'ai.onnx.ml::Imputer': { as: { read: imputer } },
+  'ai.onnx.ml::ArrayFeatureExtractor': { as: { read: features } },
+  'ai.onnx.ml::FeatureVectorizer': { as: { read: featureVector } },
+  'ai.onnx.ml::Binarizer': { as: { read: binarizer } },
 };

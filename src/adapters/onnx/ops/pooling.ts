@@ -13,6 +13,7 @@ import { refuseDilatedSame, windowOf } from '../ir/window.ts';
 import { averagePoolByColumns } from './columns.ts';
 import { imageSamples } from './common.ts';
 import { throughPooledRelu } from './reluMask.ts';
+import { lpPool } from './lpPool.ts';
 import { alongAxis } from './resize.ts';
 import { outputSizes, windowIn } from './windows.ts';
 
@@ -185,30 +186,6 @@ const averagePool: VjpRule = (c) => {
     return alongAxis(g, d, i + 2, g.squeeze(averaged, [1]));
   };
   return [range(rank).reduce(spread, dy)];
-};
-
-/** The p-norm of each window: an average, times the size of the window, of p-th powers. */
-const lpPool: Lowering = (g, node, attributes) => {
-  const [x] = node.input;
-  const kernel = attributes.ints('kernel_shape') ?? refuse('it has no kernel_shape.');
-  const p = attributes.int('p', 2);
-  if (attributes.int('ceil_mode', 0) !== 0) refuse('ceil_mode has no rule.');
-  const auto = attributes.string('auto_pad', 'NOTSET');
-  const powers = p === 2 ? g.square(x) : p === 1 ? g.abs(x) : g.pow(g.abs(x), p);
-  const average = g.op('AveragePool', [powers], {
-    kernel_shape: kernel,
-    strides: attributes.ints('strides'),
-    dilations: attributes.ints('dilations'),
-    ...(auto === 'NOTSET' ? { pads: attributes.ints('pads') } : { auto_pad: auto }),
-    count_include_pad: 1,
-  });
-  const sum = g.mul(
-    average,
-    kernel.reduce((a, b) => a * b, 1),
-  );
-  // Where all of a window is 0, so is the gradient.
-  const origin = g.equal(sum, 0);
-  return [g.where(origin, 0, g.pow(g.where(origin, 1, sum), 1 / p))];
 };
 
 /** Writes what a MaxPool kept to the places that it came from, counted over the whole result, among zeros. */

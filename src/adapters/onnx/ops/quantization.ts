@@ -1,8 +1,9 @@
+import type { Attributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import { refuse } from '../ir/errors.ts';
 import type { InferRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
-import type { Lowering, OpTable } from '../ir/op.ts';
+import type { Lowering, Op, OpTable } from '../ir/op.ts';
 import { axisFrom, range } from '../ir/shape.ts';
 import { DType, dtypeName } from '../ir/tensor.ts';
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';
@@ -17,86 +18,122 @@ const ranges = new Map<DType | undefined, readonly [number, number]>([
   [DType.UINT8, [0, 255]],
   [DType.INT16, [-32_768, 32_767]],
   [DType.UINT16, [0, 65_535]],
+  [DType.UINT4, [0, 15]],
+  [DType.INT4, [-8, 7]],
 ]);
 
-/** Reshapes a scale or zero point, one number or one for each element of an axis, to broadcast against x. */
-function alongAxisOf(g: Builder, value: Value, x: Value, axis: number): Value {
+/** How a scale or zero point lies along its tensor: an axis, and the number of elements that share one, or 0. */
+interface Layout {
+  readonly axis: number;
+  readonly block: number;
+}
+
+const layoutOf = (attributes: Attributes): Layout => ({
+  axis: attributes.int('axis', 1),
+  block: attributes.int('block_size', 0),
+});
+
+/** A scale or zero point, to broadcast against x: one number, one for each element of an axis, or one for each block. */
+function along(g: Builder, value: Value, x: Value, { axis, block }: Layout): Value {
   if (g.rank(value) === 0) return value;
   const rank = g.rank(x);
+  const at = axisFrom(axis, rank);
+  if (block > 0) return g.gather(value, g.div(g.places(g.sizes(x, [at])), g.integers([block])), at);
   return g.reshape(
     value,
-    range(rank).map((i) => (i === axisFrom(axis, rank) ? -1 : 1)),
+    range(rank).map((i) => (i === at ? -1 : 1)),
   );
+}
+
+/** Sums x over the elements that share an element of a scale: the transpose of {@link along}. */
+function sumOver(g: Builder, x: Value, scale: Value, { axis, block }: Layout): Value {
+  if (block === 0 || g.rank(scale) === 0) {
+    const shape = g.rank(scale) === 0 ? scale : along(g, scale, x, { axis, block });
+    return g.reshapeLike(g.sumTo(x, shape), scale);
+  }
+  const rank = g.rank(x);
+  const at = axisFrom(axis, rank);
+  const blocks = g.sizes(scale, [at]);
+  const missing = g.sub(g.mul(blocks, g.integers([block])), g.sizes(x, [at]));
+  const zeros = (count: number) => g.integers(Array<number>(count).fill(0));
+  const pads = g.concat([zeros(rank + at), missing, zeros(rank - 1 - at)], 0);
+  const sizes = [range(at), range(rank - 1 - at, at + 1)].map((axes) => g.sizes(x, axes));
+  const split = g.concat([sizes[0], blocks, g.integers([block]), sizes[1]], 0);
+  return g.sum(g.reshapeTo(g.pad(x, pads), split), [at + 1], false);
+}
+
+/** The real multiples of the scale that x is, and where they are within the range of the integers. */
+function stepsOf(g: Builder, [x, scale, zero]: readonly Value[], dtype: DType | undefined, layout: Layout) {
+  const [low, high] = ranges.get(dtype) ?? refuse(`${dtypeName(dtype)} has no rule.`);
+  const steps = g.div(x, along(g, scale, x, layout));
+  const offset = zero ? along(g, g.cast(zero, g.floatTypeOf(x)), x, layout) : undefined;
+  const rounded = g.round(steps);
+  return { steps, place: offset ? g.add(rounded, offset) : rounded, low, high };
 }
 
 /**
  * The straight-through estimator of Bengio, Léonard and Courville: rounding counts as the identity. The cotangent of a
- * DequantizeLinear passes through the QuantizeLinear before it, except for elements out of range.
+ * DequantizeLinear passes through the QuantizeLinear before it, except for elements out of range. The scale's gradient,
+ * together with that of the DequantizeLinear, is that of learned step sizes (Esser et al.).
  *
  * The integers between the two carry the cotangents of the real numbers that they represent.
  *
  * @see https://arxiv.org/abs/1308.3432
+ * @see https://arxiv.org/abs/1902.08153
  */
-const quantize: VjpRule = ({ g, inputs: [x, scale, zero], outputs: [y], dy, needs, attributes }) => {
-  if (needs(1)) refuse('the gradient by its scale has no rule; leave it out of wrt.');
-  if (attributes.int('block_size', 0) !== 0) refuse('block_size has no rule.');
-  const [low, high] = ranges.get(g.dtypeOf(y)) ?? refuse(`${dtypeName(g.dtypeOf(y))} has no rule.`);
-  const axis = attributes.int('axis', 1);
-  const steps = g.div(x, alongAxisOf(g, scale, x, axis));
-  const offset = zero ? alongAxisOf(g, g.cast(zero, g.floatTypeOf(x)), x, axis) : undefined;
-  const place = g.round(offset ? g.add(steps, offset) : steps);
-  const inside = g.and(g.greaterOrEqual(place, low), g.lessOrEqual(place, high));
-  return [g.where(inside, dy, 0)];
+const quantize: VjpRule = ({ g, inputs, outputs: [y], dy, needs, attributes }) => {
+  const layout = layoutOf(attributes);
+  const { steps, place, low, high } = stepsOf(g, inputs, g.dtypeOf(y), layout);
+  const inside = g.where(g.and(g.greaterOrEqual(place, low), g.lessOrEqual(place, high)), dy, 0);
+  const [, scale] = inputs;
+  return [needs(0) && inside, needs(1) && g.neg(sumOver(g, g.mul(inside, steps), scale, layout))];
 };
 
+/** The integers as real numbers, without the scale. */
+function unscaled(g: Builder, [x, scale, zero]: readonly Value[], layout: Layout): Value {
+  const dtype = g.floatTypeOf(scale);
+  const whole = g.cast(x, dtype);
+  return zero ? g.sub(whole, along(g, g.cast(zero, dtype), x, layout)) : whole;
+}
+
 /** The cotangent of the integers is that of the real numbers that they represent; see {@link quantize}. */
-const dequantize: VjpRule = ({ g, inputs: [x, scale, zero], dy, needs, attributes }: VjpContext) => {
-  if (attributes.int('block_size', 0) !== 0) refuse('block_size has no rule.');
-  const ofScale = () => {
-    const axis = attributes.int('axis', 1);
-    const whole = g.cast(x, g.floatTypeOf(scale));
-    const steps = zero ? g.sub(whole, alongAxisOf(g, g.cast(zero, g.floatTypeOf(scale)), x, axis)) : whole;
-    return g.reshapeLike(g.sumTo(g.mul(dy, steps), alongAxisOf(g, scale, x, axis)), scale);
-  };
+const dequantize: VjpRule = ({ g, inputs, dy, needs, attributes }: VjpContext) => {
+  const layout = layoutOf(attributes);
+  const ofScale = () => sumOver(g, g.mul(dy, unscaled(g, inputs, layout)), inputs[1], layout);
   return [needs(0) && dy, needs(1) && ofScale()];
 };
 
 /** (q − zero)·scale. */
-const dequantizeInFloat64: Lowering = (g, node, attributes) => {
-  const [x, scale, zero] = node.input;
-  if (attributes.int('block_size', 0) !== 0) refuse('block_size has no rule in float64.');
-  const axis = attributes.int('axis', 1);
-  const dtype = g.floatTypeOf(scale);
-  const along = (value: string) => alongAxisOf(g, value, x, axis);
-  const whole = g.cast(x, dtype);
-  return [g.mul(zero ? g.sub(whole, along(g.cast(zero, dtype))) : whole, along(scale))];
+const dequantizeInFloat64: Lowering = (g, { input }, attributes) => {
+  const layout = layoutOf(attributes);
+  return [g.mul(unscaled(g, input, layout), along(g, input[1], input[0], layout))];
 };
 
 /** round(x/scale) + zero, clipped to the range of its type. */
 const quantizeInFloat64: Lowering = (g, node, attributes) => {
-  const [x, scale, zero] = node.input;
-  if (attributes.int('block_size', 0) !== 0) refuse('block_size has no rule in float64.');
   const dtype = g.dtypeOf(node.output[0]);
-  const [low, high] = ranges.get(dtype) ?? refuse(`${dtypeName(dtype)} has no rule in float64.`);
-  const axis = attributes.int('axis', 1);
-  const steps = g.round(g.div(x, alongAxisOf(g, scale, x, axis)));
-  const offset = zero ? alongAxisOf(g, g.cast(zero, g.floatTypeOf(x)), x, axis) : undefined;
-  const held = g.clip(offset ? g.add(steps, offset) : steps, low, high);
-  return [g.cast(held, dtype ?? DType.UINT8)];
+  const { place, low, high } = stepsOf(g, node.input, dtype, layoutOf(attributes));
+  return [g.cast(g.clip(place, low, high), dtype ?? DType.UINT8)];
+};
+
+const quantizeLinear: Op = {
+  infer: (c) => [{ dtype: quantizedType(c), shape: c.shape(0) }],
+  as: { float64: quantizeInFloat64 },
+  vjp: quantize,
+};
+const dequantizeLinear: Op = {
+  infer: (c) => [{ dtype: c.dtype(1), shape: c.shape(0) }],
+  as: { float64: dequantizeInFloat64 },
+  vjp: dequantize,
 };
 
 /** Quantization to integers and back. */
 export const quantization: OpTable = {
-  QuantizeLinear: {
-    infer: (c) => [{ dtype: quantizedType(c), shape: c.shape(0) }],
-    as: { float64: quantizeInFloat64 },
-    vjp: quantize,
-  },
-  DequantizeLinear: {
-    infer: (c) => [{ dtype: c.dtype(1), shape: c.shape(0) }],
-    as: { float64: dequantizeInFloat64 },
-    vjp: dequantize,
-  },
+  QuantizeLinear: quantizeLinear,
+  DequantizeLinear: dequantizeLinear,
+  // ONNX Runtime's own have 16 bits in opsets before 21.
+  'com.microsoft::QuantizeLinear': quantizeLinear,
+  'com.microsoft::DequantizeLinear': dequantizeLinear,
   DynamicQuantizeLinear: {
     infer: (c) => [
       { dtype: DType.UINT8, shape: c.shape(0) },

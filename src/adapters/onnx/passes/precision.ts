@@ -16,6 +16,11 @@ export function convertPrecision(graph: GraphProto, precision: Precision | undef
   convertTypes(graph, new Set([DType.FLOAT16, DType.BFLOAT16, ...others[precision ?? 'none']]), to);
 }
 
+/** Attributes that name a type by its number: of Cast, of EyeLike, RandomNormal, …, and of windows of signals. */
+const typeAttributes = new Set(['to', 'dtype', 'output_datatype']);
+/** Ops with an attribute `output_datatype`, float32 by default. */
+const signals = new Set(['HannWindow', 'HammingWindow', 'BlackmanWindow', 'MelWeightMatrix']);
+
 function convertTypes(graph: GraphProto, from: ReadonlySet<DType>, to: DType): void {
   const tensor = (t: TensorProto): TensorProto =>
     from.has(t.dataType) ? tensorOf(t.name, to, shapeOf(t), numbersOf(t)) : t;
@@ -32,14 +37,15 @@ function convertTypes(graph: GraphProto, from: ReadonlySet<DType>, to: DType): v
       node.attribute = nodeAttributes({ value: constant });
     for (const attribute of node.attribute) {
       if (attribute.t) attribute.t = tensor(attribute.t);
-      // Types are named by number in the attributes `to` (Cast) and `dtype` (EyeLike, RandomNormal, …).
-      const namesType = attribute.name === 'to' || attribute.name === 'dtype';
+      const namesType = typeAttributes.has(attribute.name);
       if (namesType && attribute.type === Kind.INT && from.has(Number(attribute.i))) attribute.i = BigInt(to);
     }
-    // ConstantOfShape without a value makes float32 zeros.
+    // ConstantOfShape without a value makes float32 zeros, and windows of signals are float32.
     if (opKey(node) === 'ConstantOfShape' && from.has(DType.FLOAT) && node.attribute.length === 0) {
       node.attribute.push(...zeros());
     }
+    const plain = from.has(DType.FLOAT) && !node.attribute.some(({ name }) => name === 'output_datatype');
+    if (plain && signals.has(opKey(node))) node.attribute.push(...nodeAttributes({ output_datatype: to }));
     for (const subgraph of subgraphsOf(node)) convertTypes(subgraph, from, to);
   }
 }

@@ -4,7 +4,7 @@ import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import { capturedBy, type Value } from '../ir/graph.ts';
 import type { Shape } from '../ir/shape.ts';
-import { isContinuous } from '../ir/tensor.ts';
+import { DType, isContinuous } from '../ir/tensor.ts';
 import { opKey } from '../ir/domain.ts';
 import type { Lowering } from '../ir/op.ts';
 import type { Platform } from '../ir/platform.ts';
@@ -95,11 +95,28 @@ export function nodesBetween(g: Builder, wrt: readonly Value[], loss: Value): No
 }
 
 // Their integers represent real numbers: a derivative passes through them, or is refused, but does not end there.
-const quantizing = new Set(['QuantizeLinear', 'DynamicQuantizeLinear']);
+const quantizing = new Set(['QuantizeLinear', 'com.microsoft::QuantizeLinear', 'DynamicQuantizeLinear']);
+const dequantizing = new Set(['DequantizeLinear', 'com.microsoft::DequantizeLinear']);
+/** Ops that pass integers on, and whose rules read only their shapes. */
+const moving = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose']);
+/** Types of integers that represent real numbers, or sums of their products. */
+const quantized = new Set<DType | undefined>([
+  DType.INT8,
+  DType.UINT8,
+  DType.INT16,
+  DType.UINT16,
+  DType.INT32,
+  DType.INT4,
+  DType.UINT4,
+]);
 
 /** True for integers between a QuantizeLinear and a DequantizeLinear, whose cotangents are those of real numbers. */
-const standsForReal = (node: NodeProto, output: boolean, i: number): boolean =>
-  i === 0 && opKey(node) === (output ? 'QuantizeLinear' : 'DequantizeLinear');
+function standsForReal(g: Builder, node: NodeProto, output: boolean, i: number): boolean {
+  if (i !== 0) return false;
+  const op = opKey(node);
+  if (moving.has(op)) return quantized.has(g.dtypeOf(node.input[0]));
+  return output ? quantizing.has(op) && op !== 'DynamicQuantizeLinear' : dequantizing.has(op);
+}
 
 /** Returns the values that depend on `sources` along paths that derivatives can follow. */
 function reachedFrom(
@@ -109,10 +126,15 @@ function reachedFrom(
 ): ReadonlySet<Value> {
   const active = new Set(sources);
   for (const node of nodes) {
-    if (!readBy(node).some((input) => active.has(input))) continue;
+    const read = readBy(node).filter((input) => active.has(input));
+    if (read.length === 0) continue;
+    const fromIntegers = read.some((input) => quantized.has(g.dtypeOf(input)));
     for (const output of node.output) {
-      if (output !== '' && (isContinuous(g.dtypeOf(output)) || quantizing.has(opKey(node))))
-        active.add(output);
+      const real =
+        isContinuous(g.dtypeOf(output)) ||
+        quantizing.has(opKey(node)) ||
+        (fromIntegers && quantized.has(g.dtypeOf(output)));
+      if (output !== '' && real) active.add(output);
     }
   }
   return active;
@@ -159,8 +181,8 @@ function cotangentsOf(
 ): Cotangents {
   refuseNegativeSizes(g, node);
   const rule = ruleOf(opKey(node)) ?? throughSimplerOps(decompositionOf(opKey(node)) ?? refuse(noRule(node)));
-  node.output.forEach((output, k) => dys[k] && !standsForReal(node, true, k) && g.floatTypeOf(output));
-  inputs.forEach((input, i) => wanted[i] && !standsForReal(node, false, i) && g.floatTypeOf(input));
+  node.output.forEach((output, k) => dys[k] && !standsForReal(g, node, true, k) && g.floatTypeOf(output));
+  inputs.forEach((input, i) => wanted[i] && !standsForReal(g, node, false, i) && g.floatTypeOf(input));
   const context: VjpContext = {
     g,
     node,

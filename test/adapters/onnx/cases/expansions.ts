@@ -24,7 +24,7 @@ interface ContributedAttributes extends AttributeValues {
 }
 
 /** Appends a node of ONNX Runtime's own; undefined outputs are left out. */
-function contributed(
+export function contributed(
   g: Builder,
   opType: string,
   inputs: readonly (Value | undefined)[],

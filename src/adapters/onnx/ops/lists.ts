@@ -1,0 +1,108 @@
+/**
+ * Sequences of tensors whose members are known before the model runs, as exporters of PyTorch write them.
+ *
+ * @module
+ */
+import type { NodeProto } from 'onnx-buf';
+import { attributesOf } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
+import { opKey } from '../ir/domain.ts';
+import { refuse } from '../ir/errors.ts';
+import type { Value } from '../ir/graph.ts';
+import { isIdentity } from '../ir/node.ts';
+import type { Lowering, OpTable } from '../ir/op.ts';
+import { axisFrom, range } from '../ir/shape.ts';
+
+/** The node that makes a sequence, past those that only rename it. */
+function makerOf(g: Builder, list: Value): NodeProto {
+  const maker = g.makerOf(list) ?? refuse('its sequence is an input of the model, or made in another graph.');
+  return isIdentity(maker) ? makerOf(g, maker.input[0]) : maker;
+}
+
+/** A position in a sequence, a constant. */
+const positionIn = (g: Builder, position: Value): number =>
+  g.integersOf(position)?.[0] ?? refuse('its position in the sequence is not known before the model runs.');
+
+/** Parts of a tensor along an axis, as SplitToSequence makes them. */
+function partsOf(g: Builder, node: NodeProto): Value[] {
+  const [x, split] = node.input;
+  const attributes = attributesOf(node);
+  const axis = axisFrom(attributes.int('axis', 0), g.rank(x));
+  const size = g.shapeOf(x)?.[axis];
+  const given = split ? g.integersOf(split) : [1];
+  if (given === undefined) refuse('the sizes of its parts are not known before the model runs.');
+  const each = split === undefined || split === '' || g.rank(split) === 0;
+  if (each && typeof size !== 'number') refuse('the number of its parts is not known before the model runs.');
+  const [step] = given;
+  if (each && !(step > 0)) refuse(`parts of ${step} elements are not possible.`);
+  const sizes = each
+    ? range(Math.ceil(Number(size) / step)).map((i) => Math.min(step, Number(size) - i * step))
+    : given;
+  let start = 0;
+  return sizes.map((length) => {
+    const part = g.slice(x, start, start + length, axis);
+    start += length;
+    const drops = !split && attributes.int('keepdims', 1) === 0;
+    return drops ? g.squeeze(part, [axis]) : part;
+  });
+}
+
+/** The members of a sequence. */
+function membersOf(g: Builder, list: Value): readonly Value[] {
+  const node = makerOf(g, list);
+  const op = opKey(node);
+  const at = (members: readonly Value[], position: Value | undefined, end: number) => {
+    if (!position) return end;
+    const given = positionIn(g, position);
+    const index = given < 0 ? given + members.length : given;
+    if (!(index >= 0 && index <= members.length)) refuse(`the sequence has no position ${given}.`);
+    return index;
+  };
+  if (op === 'SequenceConstruct') return node.input;
+  if (op === 'SequenceEmpty') return [];
+  if (op === 'SplitToSequence') return partsOf(g, node);
+  if (op === 'SequenceInsert') {
+    const members = membersOf(g, node.input[0]);
+    return members.toSpliced(at(members, node.input[2], members.length), 0, node.input[1]);
+  }
+  if (op === 'SequenceErase') {
+    const members = membersOf(g, node.input[0]);
+    return members.toSpliced(at(members, node.input[1], members.length - 1), 1);
+  }
+  return refuse(`its sequence is made by ${op}, whose members are not known before the model runs.`);
+}
+
+/** True if a sequence is made in this graph by nodes that are understood here; otherwise nodes are left as they are. */
+function isKnown(g: Builder, list: Value): boolean {
+  const maker = g.makerOf(list);
+  if (maker === undefined) return false;
+  if (isIdentity(maker) || /Sequence(Insert|Erase)$/.test(opKey(maker))) return isKnown(g, maker.input[0]);
+  return /^(SequenceConstruct|SequenceEmpty|SplitToSequence)$/.test(opKey(maker));
+}
+
+const elementAt: Lowering = (g, { input: [list, position] }) => {
+  if (!isKnown(g, list) || g.integersOf(position) === undefined) return undefined;
+  const members = membersOf(g, list);
+  const index = positionIn(g, position);
+  const member = members.at(index) ?? refuse(`the sequence has ${members.length} members, none at ${index}.`);
+  return [g.identity(member)];
+};
+
+const concatenated: Lowering = (g, { input: [list] }, attributes) => {
+  if (!isKnown(g, list)) return undefined;
+  const members = membersOf(g, list);
+  if (members.length === 0) refuse('its sequence is empty.');
+  const axis = attributes.int('axis', 0);
+  if (attributes.int('new_axis', 0) === 0) return [g.identity(g.concat(members, axis))];
+  return [g.identity(g.stack(members, axis))];
+};
+
+const lengthOf: Lowering = (g, { input: [list] }) =>
+  isKnown(g, list) ? [g.identity(g.scalar(membersOf(g, list).length, 7))] : undefined;
+
+/** Ops that read sequences. */
+export const lists: OpTable = {
+  SequenceAt: { as: { read: elementAt } },
+  ConcatFromSequence: { as: { read: concatenated } },
+  SequenceLength: { infer: () => [{ dtype: 7, shape: [] }], as: { read: lengthOf } },
+};
