@@ -5,7 +5,14 @@ import { opKey } from './ir/domain.ts';
 import { isFloat, numbersOf, shapeOf, type TensorProto } from './ir/tensor.ts';
 import type { Origin } from './passes/constants.ts';
 import type { Model } from './ir/model.ts';
-import { findRole, learnedValues, singleUnits, type Found, type Reader } from './passes/roles.ts';
+import {
+  findRole,
+  learnedValues,
+  quantizedScales,
+  singleUnits,
+  type Found,
+  type Reader,
+} from './passes/roles.ts';
 
 /** A constant float tensor of a model: a parameter, or something that only looks like one. */
 export interface Candidate {
@@ -28,8 +35,11 @@ export interface Candidate {
 export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Origin>): Candidate[] {
   const readers = readersOf(graph);
   const followed = tiesIn(graph, origins, readers);
-  const learned = learnedValues(graph.node, graph.initializer);
-  const singles = singleUnits(graph.node, graph.initializer);
+  const facts = {
+    learned: learnedValues(graph.node, graph.initializer),
+    singles: singleUnits(graph.node, graph.initializer),
+    scales: quantizedScales(graph.node, graph.initializer),
+  };
 
   /** Returns why a tensor is not a parameter, wherever it is used; undefined if it may be one. */
   function objection(tensor: TensorProto): string | undefined {
@@ -47,7 +57,7 @@ export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Orig
     .filter(({ dataType }) => isFloat(dataType))
     .map((tensor) => {
       const { name } = tensor;
-      const found = findRole(tensor, readers, learned, singles);
+      const found = findRole(tensor, readers, facts);
       const against = objection(tensor) ?? ('against' in found ? found.against : undefined);
       return {
         name,

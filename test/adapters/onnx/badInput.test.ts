@@ -64,14 +64,6 @@ describe('refused, with node, op and reason', () => {
     expect(reasons(bytes)).toContain('imports no opset of the domain "com.example"');
   });
 
-  test('a path quantized by the range of its own values, also beside another', () => {
-    const bytes = withLayer((g, h) => {
-      const [quantized, scale, zero] = g.ops('DynamicQuantizeLinear', [h], {}, 3);
-      return g.add(g.op('DequantizeLinear', [quantized, scale, zero]), h);
-    });
-    expect(faultsOf(bytes).map(({ op }) => op)).toEqual(['DequantizeLinear', 'DynamicQuantizeLinear']);
-  });
-
   test('an op without a rule in a loop', () => {
     const bytes = withLayer((g, h) => {
       const body = bodyIn(g, [h]);

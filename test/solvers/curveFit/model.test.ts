@@ -5,7 +5,7 @@ import {
   describeHole,
   guardedPoints,
   scipyNames,
-} from '../../../src/solvers/curveFit/misuse.ts';
+} from '../../../src/solvers/curveFit/commonMistakes.ts';
 import { modelOf } from '../../../src/solvers/curveFit/model.ts';
 import { readParameters } from '../../../src/solvers/curveFit/parameters.ts';
 import type { FitData } from '../../../src/solvers/curveFit/data.ts';

@@ -3,6 +3,7 @@ import { NodeProtoSchema } from 'onnx-buf';
 import type { GraphProto, NodeProto } from 'onnx-buf';
 import { checkOptions, finitePositive, integerIn, show } from '../../../core/options.ts';
 import { attributesOf } from '../ir/attributes.ts';
+import type { Value } from '../ir/graph.ts';
 import { opKey } from '../ir/domain.ts';
 import { dtypeName, isFloat, isHalf, numbersOf, shapeOf, tensorOf, type TensorProto } from '../ir/tensor.ts';
 import type { ExternalData } from '../ir/model.ts';
@@ -39,7 +40,10 @@ const names = { a: '.lora_A', b: '.lora_B', scale: '.lora_scale' };
 
 /** A product with a constant matrix. */
 interface Product {
+  /** The node that returns the product. */
   readonly node: NodeProto;
+  /** The other factor. */
+  readonly data: Value;
   /** The matrix, by its name in the file. */
   readonly weight: string;
   /** Numbers of inputs and outputs. */
@@ -52,8 +56,8 @@ interface Product {
  * Adds a product of two narrow matrices to dense layers: x·W becomes x·W + (alpha / rank)·(x·A)·B. Only A and
  * B are trained; since B starts at 0, the model is unchanged at first.
  *
- * Weights may have any type, including quantized ones, as long as their product with the data is a MatMul or
- * Gemm.
+ * Weights may have any type, including quantized ones, as long as their product with the data is a MatMul or Gemm, or the
+ * DynamicQuantizeLinear, MatMulInteger, Cast and Mul of dynamic quantization (`q8` files).
  *
  * @param bytes - an .onnx file
  * @throws OnnxError if one of `layers` matches no such weight
@@ -100,7 +104,10 @@ export function lora(bytes: Uint8Array, options: LoraOptions = {}): Adapted {
       `${idle.join(', ')} matches no matrix of a dense layer; there are ${weights.join(', ') || 'none'}.`,
     );
   if (weights.length === 0)
-    wrong('lora', 'the model has no dense layer: no MatMul or Gemm with a constant matrix of known size.');
+    wrong(
+      'lora',
+      'the model has no dense layer: no MatMul, Gemm or MatMulInteger with a constant matrix of known size.',
+    );
   const chosen = products.filter(
     ({ weight }) => asked.length === 0 || asked.some((layer) => matching(layer)(weight)),
   );
@@ -111,15 +118,16 @@ export function lora(bytes: Uint8Array, options: LoraOptions = {}): Adapted {
 /** Returns a node as a product with a constant matrix, if it is one. */
 function productOf(g: Network, node: NodeProto): Product | undefined {
   const attributes = attributesOf(node);
-  const [, matrix = ''] = node.input;
-  const found = (isTransposed: boolean): Product | undefined => {
+  const [data, matrix = ''] = node.input;
+  const found = (isTransposed: boolean, at = { node, data }): Product | undefined => {
     const shape = g.shapeOf(matrix);
     const source = sourceOf(g, matrix);
     if (shape?.length !== 2 || source === undefined) return undefined;
     const [rows, columns] = isTransposed ? shape.toReversed() : shape;
     if (typeof rows !== 'number' || typeof columns !== 'number') return undefined;
     return {
-      node,
+      node: at.node,
+      data: at.data,
       weight: source.name,
       sizes: [rows, columns],
       isTransposed: isTransposed !== source.isTransposed,
@@ -130,9 +138,29 @@ function productOf(g: Network, node: NodeProto): Product | undefined {
       return found(false);
     case 'Gemm':
       return attributes.int('transA', 0) === 0 ? found(attributes.int('transB', 0) === 1) : undefined;
+    case 'MatMulInteger': {
+      const whole = realProductOf(g, node);
+      return whole && found(false, whole);
+    }
     default:
       return undefined;
   }
+}
+
+/** Returns the product of real numbers that a MatMulInteger is the middle of: its last node, and its unquantized data. */
+function realProductOf(g: Network, node: NodeProto): Pick<Product, 'node' | 'data'> | undefined {
+  const quantizer = g.makerOf(node.input[0]);
+  const cast = onlyReader(g, node, 'Cast');
+  const scaled = cast && onlyReader(g, cast, 'Mul');
+  if (quantizer?.opType !== 'DynamicQuantizeLinear' || scaled === undefined) return undefined;
+  return { node: scaled, data: quantizer.input[0] };
+}
+
+/** Returns the only node that reads a node's output, if it has the given op. */
+function onlyReader(g: Network, { output: [value] }: NodeProto, opType: string): NodeProto | undefined {
+  const [reader, ...others] = g.proto.node.filter(({ input }) => input.includes(value));
+  const isKept = g.proto.output.some(({ name }) => name === value);
+  return others.length === 0 && !isKept && reader?.opType === opType ? reader : undefined;
 }
 
 /** Ops allowed between a tensor of the file and the matrix made from it. */
@@ -153,14 +181,14 @@ function sourceOf(
 /** Adds the two matrices to a product; those of a weight that several nodes read are shared. */
 function adapt(
   g: Network,
-  { node, weight, sizes: [inputs, outputs] }: Product,
+  { node, data, weight, sizes: [inputs, outputs] }: Product,
   rank: number,
   scale: number,
 ): void {
   const [a, b, factor] = [weight + names.a, weight + names.b, weight + names.scale];
   if (!g.drawn.has(a)) {
     // They have the type of the data, which may be a 16-bit one.
-    const dtype = g.dtypeOf(node.input[0]) ?? g.float;
+    const dtype = g.dtypeOf(data) ?? g.float;
     const type = dtypeName(dtype) as FloatType;
     const width = Math.min(rank, inputs, outputs);
     g.weight(a, [inputs, width], 1 / Math.sqrt(inputs), type);
@@ -171,7 +199,7 @@ function adapt(
   const plain = g.fresh(`${output}/without_lora`);
   node.output[0] = plain;
   const at = g.proto.node.length;
-  const delta = g.mul(g.matmul(g.matmul(node.input[0], a), b), factor);
+  const delta = g.mul(g.matmul(g.matmul(data, a), b), factor);
   g.append(
     create(NodeProtoSchema, {
       opType: 'Add',

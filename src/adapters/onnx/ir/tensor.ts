@@ -71,6 +71,18 @@ export function dtypeName(dtype: DType | undefined): string {
 /** True for the types that can have gradients. */
 export const isFloat = (dtype: DType | undefined): boolean => dtype === DType.FLOAT || dtype === DType.DOUBLE;
 
+const narrow = new Set<DType | undefined>([
+  DType.INT8,
+  DType.UINT8,
+  DType.INT16,
+  DType.UINT16,
+  DType.INT4,
+  DType.UINT4,
+]);
+
+/** True for the types of quantized weights. */
+export const isNarrow = (dtype: DType | undefined): boolean => narrow.has(dtype);
+
 // Integers, booleans and strings: functions with such values are piecewise constant, and derivatives end there.
 const discrete = new Set<DType>([2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 21, 22]);
 

@@ -4,7 +4,8 @@ import { refuse } from '../ir/errors.ts';
 import type { InferRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
 import { biasRole, weightRole, type OpTable } from '../ir/op.ts';
-import { productOf, unknownDimension, unknownShape, type Dimension } from '../ir/shape.ts';
+import { productOf, range, unknownDimension, unknownShape, type Dimension } from '../ir/shape.ts';
+import { DType } from '../ir/tensor.ts';
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';
 import { windowOf } from '../ir/window.ts';
 import { convByColumns, convTransposeByColumns } from './columns.ts';
@@ -79,6 +80,23 @@ const conv: VjpRule = (c) => {
   ];
 };
 
+/** Gradients pass through integers as {@link quantization} says: they are those of a convolution of real numbers. */
+const integerConv: VjpRule = (c) => {
+  const { g, dy, needs } = c;
+  const dtype = g.floatTypeOf(dy);
+  const [x, w, zeroX, zeroW] = c.inputs;
+  const convolution = convolutionOf(c);
+  const real = (value: Value, zero: Value | undefined) =>
+    zero ? g.sub(g.cast(value, dtype), g.cast(zero, dtype)) : g.cast(value, dtype);
+  const zeros = zeroW && g.rank(zeroW) === 1 ? g.unsqueeze(zeroW, range(g.rank(w) - 1, 1)) : zeroW;
+  return [
+    needs(0) && inputCotangent(g, dy, real(w, zeros), x, convolution),
+    needs(1) && weightCotangent(g, real(x, zeroX), dy, w, convolution),
+    undefined,
+    undefined,
+  ];
+};
+
 /** The transpose of a convolution: dx is that convolution, and in dw x and dy have changed places. */
 const convTranspose: VjpRule = (c) => {
   const { g, dy, needs, attributes } = c;
@@ -102,6 +120,13 @@ export const convolution: OpTable = {
     as: { float64: convByColumns },
     vjp: conv,
     roles: { 1: weightRole(0), 2: biasRole },
+  },
+  ConvInteger: {
+    infer: (c) => [{ dtype: DType.INT32, shape: inferConv(c)?.[0]?.shape }],
+    samples: imageSamples,
+    vjp: integerConv,
+    roles: { 1: weightRole(0) },
+    isCostly: true,
   },
   ConvTranspose: {
     infer: inferConvTranspose,

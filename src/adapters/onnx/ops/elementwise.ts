@@ -89,7 +89,7 @@ const asinh = (g: Builder, x: Value) => {
   return g.mul(g.sign(x), g.log(g.add(size, g.sqrt(g.add(g.square(x), 1)))));
 };
 
-const cast: VjpRule = ({ g, inputs: [x], dy }) => [g.cast(dy, g.floatTypeOf(x))];
+const cast: VjpRule = ({ g, inputs: [x], dy }) => [g.isFloat(x) ? g.cast(dy, g.floatTypeOf(x)) : dy];
 
 /** CastLike reads only the type of its second input. */
 const castLike: VjpRule = (c) => (c.needs(0) ? [...cast(c), undefined] : []);

@@ -110,6 +110,19 @@ const gemm: VjpRule = ({ g, inputs: [a, b, c], dy, needs, attributes }) => {
   ];
 };
 
+/** Gradients pass through integers as {@link quantization} says: they are those of the product of real numbers. */
+const integerMatmul: VjpRule = (c) => {
+  const { g, dy, inputs, needs } = c;
+  const dtype = g.floatTypeOf(dy);
+  const [a, b, zeroA, zeroB] = inputs;
+  const real = (x: Value, zero: Value | undefined) =>
+    zero ? g.sub(g.cast(x, dtype), g.cast(zero, dtype)) : g.cast(x, dtype);
+  // A vector of zero points of a has one for each row.
+  const rowsOfZeros = zeroA && g.rank(zeroA) === 1 && g.rank(a) > 1 ? g.unsqueeze(zeroA, [-1]) : zeroA;
+  const factors = [needs(1) ? real(a, rowsOfZeros) : a, needs(0) ? real(b, zeroB) : b];
+  return [...matmul(Object.assign({}, c, { inputs: factors })), undefined, undefined];
+};
+
 /** Products of matrices. */
 export const linear: OpTable = {
   MatMul: {
@@ -130,9 +143,11 @@ export const linear: OpTable = {
       return weightRole((i === 0 ? transposed : !transposed) ? 1 : 0);
     },
   },
-  // Its integers may represent real numbers, so it has no gradient of 0.
   MatMulInteger: {
     infer: (c) => [{ dtype: DType.INT32, shape: inferMatMul(c)?.[0]?.shape }],
+    samples: matmulSamples,
+    vjp: integerMatmul,
+    roles: { 1: weightRole(1) },
     isCostly: true,
   },
 };

@@ -72,21 +72,20 @@ function stepsOf(g: Builder, [x, scale, zero]: readonly Value[], dtype: DType | 
 }
 
 /**
- * The straight-through estimator of Bengio, Léonard and Courville: rounding counts as the identity. The cotangent of a
- * DequantizeLinear passes through the QuantizeLinear before it, except for elements out of range. The scale's gradient,
- * together with that of the DequantizeLinear, is that of learned step sizes (Esser et al.).
- *
- * The integers between the two carry the cotangents of the real numbers that they represent.
+ * The straight-through estimator of Bengio, Léonard and Courville: rounding counts as the identity, so that the integers
+ * have derivatives, each in units of one step. Elements out of range have none. The scale's gradient, together with that
+ * of the DequantizeLinear, is that of learned step sizes (Esser et al.).
  *
  * @see https://arxiv.org/abs/1308.3432
  * @see https://arxiv.org/abs/1902.08153
  */
 const quantize: VjpRule = ({ g, inputs, outputs: [y], dy, needs, attributes }) => {
   const layout = layoutOf(attributes);
+  const [x, scale] = inputs;
   const { steps, place, low, high } = stepsOf(g, inputs, g.dtypeOf(y), layout);
   const inside = g.where(g.and(g.greaterOrEqual(place, low), g.lessOrEqual(place, high)), dy, 0);
-  const [, scale] = inputs;
-  return [needs(0) && inside, needs(1) && g.neg(sumOver(g, g.mul(inside, steps), scale, layout))];
+  const ofReal = g.div(inside, along(g, scale, x, layout));
+  return [needs(0) && ofReal, needs(1) && g.neg(sumOver(g, g.mul(ofReal, steps), scale, layout))];
 };
 
 /** The integers as real numbers, without the scale. */
@@ -96,11 +95,25 @@ function unscaled(g: Builder, [x, scale, zero]: readonly Value[], layout: Layout
   return zero ? g.sub(whole, along(g, g.cast(zero, dtype), x, layout)) : whole;
 }
 
-/** The cotangent of the integers is that of the real numbers that they represent; see {@link quantize}. */
 const dequantize: VjpRule = ({ g, inputs, dy, needs, attributes }: VjpContext) => {
   const layout = layoutOf(attributes);
-  const ofScale = () => sumOver(g, g.mul(dy, unscaled(g, inputs, layout)), inputs[1], layout);
-  return [needs(0) && dy, needs(1) && ofScale()];
+  const [x, scale] = inputs;
+  const ofScale = () => sumOver(g, g.mul(dy, unscaled(g, inputs, layout)), scale, layout);
+  return [needs(0) && g.mul(dy, along(g, scale, x, layout)), needs(1) && ofScale()];
+};
+
+/** As {@link quantize}: the scale and the zero point count as constants, and no element is out of range. */
+const quantizeByRange: VjpRule = ({ g, outputs: [, scale], dy }) => [g.div(dy, scale)];
+
+/** The scale fits the range of x and 0 into 255 steps; zeros have the scale 1. */
+const quantizeByRangeInFloat64: Lowering = (g, { input: [x] }) => {
+  const ends = ['ReduceMin', 'ReduceMax'].map((op) => g.op(op, [x], { keepdims: 0 }));
+  const low = g.op('Min', [ends[0], 0]);
+  const range = g.div(g.sub(g.op('Max', [ends[1], 0]), low), 255);
+  const scale = g.where(g.greater(range, 0), range, 1);
+  const zero = g.clip(g.round(g.neg(g.div(low, scale))), 0, 255);
+  const place = g.clip(g.add(g.round(g.div(x, scale)), zero), 0, 255);
+  return [g.cast(place, DType.UINT8), scale, g.cast(zero, DType.UINT8)];
 };
 
 /** (q − zero)·scale. */
@@ -125,6 +138,7 @@ const dequantizeLinear: Op = {
   infer: (c) => [{ dtype: c.dtype(1), shape: c.shape(0) }],
   as: { float64: dequantizeInFloat64 },
   vjp: dequantize,
+  carries: 'some',
 };
 
 /** Quantization to integers and back. */
@@ -137,8 +151,10 @@ export const quantization: OpTable = {
   DynamicQuantizeLinear: {
     infer: (c) => [
       { dtype: DType.UINT8, shape: c.shape(0) },
-      { dtype: DType.FLOAT, shape: [] },
+      { dtype: c.dtype(0), shape: [] },
       { dtype: DType.UINT8, shape: [] },
     ],
+    as: { float64: quantizeByRangeInFloat64 },
+    vjp: quantizeByRange,
   },
 };

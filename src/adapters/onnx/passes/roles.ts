@@ -9,7 +9,7 @@ import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
 import { opKey } from '../ir/domain.ts';
 import { biasRole, roleNamed, type Op, type Role } from '../ir/op.ts';
 import { axisFrom, range } from '../ir/shape.ts';
-import { isFloat, numbersOf, shapeOf, type TensorProto } from '../ir/tensor.ts';
+import { isFloat, isNarrow, numbersOf, shapeOf, type TensorProto } from '../ir/tensor.ts';
 import { ops } from '../ops/index.ts';
 
 /** Name of a node's op, without the domain of ONNX Runtime's optimized ops. */
@@ -35,13 +35,15 @@ export interface NoRole {
   readonly against: string;
 }
 
+const isWeight = ({ dataType }: TensorProto): boolean => isFloat(dataType) || isNarrow(dataType);
+
 /** Returns the values that depend on a layer with weights. Nodes before the first such layer are preprocessing. */
 export function learnedValues(
   nodes: readonly NodeProto[],
   initializers: readonly TensorProto[],
 ): ReadonlySet<string> {
   const constant = new Set(initializers.map(({ name }) => name));
-  const weighty = new Set(initializers.filter(({ dataType }) => isFloat(dataType)).map(({ name }) => name));
+  const weighty = new Set(initializers.filter(isWeight).map(({ name }) => name));
   const learned = new Set<string>();
   const visit = (node: NodeProto): void => {
     const { roles, carries } = opOf(node) ?? {};
@@ -57,13 +59,33 @@ export function learnedValues(
       inside ||= subgraph.output.some(({ name }) => learned.has(name));
     }
     for (const output of node.output) {
-      if (layer || carried || inside) learned.add(output);
+      if ((layer || carried || inside) && !isRange(node, output)) learned.add(output);
       if (moved) constant.add(output);
       if (carries && weighty.has(node.input[0])) weighty.add(output);
     }
   };
   nodes.forEach(visit);
   return learned;
+}
+
+/** True for the scale and the zero point of values that are quantized by their range. */
+const isRange = ({ opType, output }: NodeProto, value: string): boolean =>
+  opType === 'DynamicQuantizeLinear' && value !== output[0];
+
+/** Returns the scales of values that are quantized by their range, and their products with constants. */
+export function quantizedScales(
+  nodes: readonly NodeProto[],
+  initializers: readonly TensorProto[],
+): ReadonlySet<string> {
+  const constant = new Set(initializers.map(({ name }) => name));
+  const scales = new Set<string>();
+  for (const { opType, input, output } of nodes) {
+    const isProduct = opType === 'Mul' && input.some((factor) => scales.has(factor));
+    if (opType === 'DynamicQuantizeLinear') scales.add(output[1]);
+    else if (isProduct && input.every((factor) => scales.has(factor) || constant.has(factor)))
+      scales.add(output[0]);
+  }
+  return scales;
 }
 
 /** Returns the products with a one-column weight: layers of one unit, whose bias is a single number. */
@@ -82,19 +104,29 @@ export function singleUnits(
   return singles;
 }
 
+/** Sets of values that decide roles. */
+export interface RoleFacts {
+  /** See {@link learnedValues}. */
+  readonly learned: ReadonlySet<string>;
+  /** See {@link singleUnits}. */
+  readonly singles: ReadonlySet<string>;
+  /** See {@link quantizedScales}. */
+  readonly scales: ReadonlySet<string>;
+}
+
 /** Returns the role of a tensor, followed through ops that only move it. */
-export function findRole(
-  tensor: TensorProto,
-  readers: Readers,
-  learned: ReadonlySet<string>,
-  singles: ReadonlySet<string>,
-): Found | NoRole {
+export function findRole(tensor: TensorProto, readers: Readers, facts: RoleFacts): Found | NoRole {
   return follow(tensor.name, []);
 
   function follow(name: string, path: readonly NodeProto[]): Found | NoRole {
     let against = 'a constant, not used as a weight';
     for (const [node, i] of readers.get(name) ?? []) {
-      if (i === 0 && opOf(node)?.carries && path.length < LONGEST_PATH && !learned.has(node.output[0])) {
+      if (
+        i === 0 &&
+        opOf(node)?.carries &&
+        path.length < LONGEST_PATH &&
+        !facts.learned.has(node.output[0])
+      ) {
         for (const output of node.output) {
           const found = follow(output, [...path, node]);
           if (!('against' in found)) return found;
@@ -106,7 +138,7 @@ export function findRole(
         const found = follow(node.output[0], [...path, node]);
         if (!('against' in found)) return found;
       }
-      const found = direct(node, i, tensor, learned, singles);
+      const found = turns(node.output[0], readers) ? frequencies : direct(node, i, tensor, facts);
       if (found !== undefined && !('against' in found)) return through(found, path, tensor);
       against = found?.against ?? against;
     }
@@ -114,15 +146,32 @@ export function findRole(
   }
 }
 
+const frequencies: NoRole = { against: 'frequencies of a position encoding' };
+
+/** True if a value is read, apart from ops that only move it, by Sin and Cos and nothing else: it is an angle. */
+function turns(value: string, readers: Readers): boolean {
+  const found = new Set<string>();
+  const visit = (name: string, depth: number): void => {
+    for (const [node] of readers.get(name) ?? []) {
+      if (opOf(node)?.carries && depth < LONGEST_PATH) visit(node.output[0], depth + 1);
+      else found.add(plainOp(node));
+    }
+  };
+  visit(value, 0);
+  return found.size === 2 && found.has('Sin') && found.has('Cos');
+}
+
+const ofQuantization: NoRole = { against: 'part of the quantization of weights' };
+
 /** Returns the role of input i of a node; undefined if it has none. */
 function direct(
   node: NodeProto,
   i: number,
   tensor: TensorProto,
-  learned: ReadonlySet<string>,
-  singles: ReadonlySet<string>,
+  { learned, singles, scales }: RoleFacts,
 ): Found | NoRole | undefined {
   const { roles, operand } = opOf(node) ?? {};
+  if (i > 0 && plainOp(node) === 'DequantizeLinear') return ofQuantization;
   const rank = tensor.dims.length;
   const where = (role: Role): Found => ({
     ...role,
@@ -133,6 +182,7 @@ function direct(
     return role && where(role);
   }
   const other = node.input[1 - i];
+  if (scales.has(other)) return ofQuantization;
   if (!learned.has(other)) return { against: 'applied before any layer: part of the preprocessing' };
   // A scalar has no axis; the bias of a single unit has one.
   const single = rank > 0 && shapeOf(tensor).every((size) => size === 1) && singles.has(other);

@@ -4,7 +4,7 @@ import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import { capturedBy, type Value } from '../ir/graph.ts';
 import type { Shape } from '../ir/shape.ts';
-import { DType, isContinuous } from '../ir/tensor.ts';
+import { DType, isContinuous, isNarrow } from '../ir/tensor.ts';
 import { opKey } from '../ir/domain.ts';
 import type { Lowering } from '../ir/op.ts';
 import type { Platform } from '../ir/platform.ts';
@@ -97,26 +97,24 @@ export function nodesBetween(g: Builder, wrt: readonly Value[], loss: Value): No
 // Their integers represent real numbers: a derivative passes through them, or is refused, but does not end there.
 const quantizing = new Set(['QuantizeLinear', 'com.microsoft::QuantizeLinear', 'DynamicQuantizeLinear']);
 const dequantizing = new Set(['DequantizeLinear', 'com.microsoft::DequantizeLinear']);
-/** Ops that pass integers on, and whose rules read only their shapes. */
-const moving = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose']);
-/** Types of integers that represent real numbers, or sums of their products. */
-const quantized = new Set<DType | undefined>([
-  DType.INT8,
-  DType.UINT8,
-  DType.INT16,
-  DType.UINT16,
-  DType.INT32,
-  DType.INT4,
-  DType.UINT4,
-]);
+/** Ops that pass integers on, and whose rules read only their shapes; or that make them floats. */
+const moving = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose', 'Cast']);
+const multiplying = new Set(['MatMulInteger', 'ConvInteger']);
+/** True for types of integers that represent real numbers, or sums of their products. */
+const isQuantized = (dtype: DType | undefined): boolean => isNarrow(dtype) || dtype === DType.INT32;
 
-/** True for integers between a QuantizeLinear and a DequantizeLinear, whose cotangents are those of real numbers. */
+/** True for integers that have a derivative by the straight-through estimator. */
 function standsForReal(g: Builder, node: NodeProto, output: boolean, i: number): boolean {
-  if (i !== 0) return false;
   const op = opKey(node);
-  if (moving.has(op)) return quantized.has(g.dtypeOf(node.input[0]));
-  return output ? quantizing.has(op) && op !== 'DynamicQuantizeLinear' : dequantizing.has(op);
+  if (multiplying.has(op)) return output || i < 2;
+  if (i !== 0) return false;
+  if (moving.has(op)) return isQuantized(g.dtypeOf(node.input[0]));
+  return output ? quantizing.has(op) : dequantizing.has(op);
 }
+
+/** True if a derivative can pass on to an output: the range of a DynamicQuantizeLinear counts as constant. */
+const isFollowed = (node: NodeProto, k: number): boolean =>
+  node.opType !== 'DynamicQuantizeLinear' || k === 0;
 
 /** Returns the values that depend on `sources` along paths that derivatives can follow. */
 function reachedFrom(
@@ -128,13 +126,13 @@ function reachedFrom(
   for (const node of nodes) {
     const read = readBy(node).filter((input) => active.has(input));
     if (read.length === 0) continue;
-    const fromIntegers = read.some((input) => quantized.has(g.dtypeOf(input)));
-    for (const output of node.output) {
+    const fromIntegers = read.some((input) => isQuantized(g.dtypeOf(input)));
+    for (const [k, output] of node.output.entries()) {
       const real =
         isContinuous(g.dtypeOf(output)) ||
         quantizing.has(opKey(node)) ||
-        (fromIntegers && quantized.has(g.dtypeOf(output)));
-      if (output !== '' && real) active.add(output);
+        (fromIntegers && isQuantized(g.dtypeOf(output)));
+      if (output !== '' && real && isFollowed(node, k)) active.add(output);
     }
   }
   return active;
