@@ -1,3 +1,4 @@
+import { show } from '../../core/options.ts';
 import { sampleWeightName, sampleWeightNameOf, targetName, targetNameOf } from './ir/convention.ts';
 import type { Parameter } from './choose.ts';
 import { fault, foreign, OnnxError, Refusal, refuse, type Fault } from './ir/errors.ts';
@@ -51,7 +52,15 @@ function lossOf(objective: Objective): Value | undefined {
   const { g, options, current, outputs, ownLoss, faults } = objective;
   const { loss } = options;
   if (ownLoss !== undefined) return ownLoss;
-  if (typeof loss === 'function') return foreign(() => loss(g, contextOf(objective)));
+  if (typeof loss === 'function') {
+    const before = g.proto.node.length;
+    const value = foreign(() => loss(g, contextOf(objective)));
+    refuseStrangers(g, before);
+    // An undefined result would count as that of terms that are faulty.
+    return (
+      value ?? refuse(`loss: the function must return a value of the graph, a scalar; got ${show(value)}.`)
+    );
+  }
   const terms = termsOf(loss);
   if (terms.length > 0) {
     const values = terms.map((term) => attempt(faults, () => termOf(objective, term, terms.length)));
@@ -61,9 +70,7 @@ function lossOf(objective: Objective): Value | undefined {
   const name = typeof loss === 'object' && 'output' in loss ? (loss.output ?? '') : '';
   const value = current(name);
   if (g.types.has(value) && !g.constants.has(value)) return value;
-  return refuse(
-    `loss: the model computes no value ${JSON.stringify(name)}; its outputs are ${outputs.join(', ')}.`,
-  );
+  return refuse(`loss: the model computes no value ${show(name)}; its outputs are ${outputs.join(', ')}.`);
 }
 
 function termOf({ g, options, outputs, current, targets }: Objective, term: LossTerm, count: number): Value {
@@ -101,19 +108,26 @@ function contextOf({ g, options, outputs, current, targets }: Objective): LossCo
     outputs,
     value(name) {
       const value = current(name);
-      return g.types.has(value) ? value : refuse(`loss: the model has no value ${JSON.stringify(name)}.`);
+      return g.types.has(value) ? value : refuse(`loss: the model has no value ${show(name)}.`);
     },
     target(name, like) {
+      if (typeof name !== 'string' || name === '')
+        refuse(`target: its name must be a string, got ${show(name)}.`);
       const { dtype, shape } =
-        typeof like === 'string'
+        typeof like === 'string' && g.types.has(like)
           ? { dtype: g.floatTypeOf(like), shape: g.shapeOf(like) }
-          : described(name, like);
+          : described(name, like as TargetSpec);
       if (g.types.has(name))
         refuse(`target: the graph already has a value ${JSON.stringify(name)}; choose another name.`);
       targets.push({ name, dtype, shape });
       return g.addInput(name, dtype, shape);
     },
     gradient(of, wrt) {
+      if (!g.types.has(of)) refuse(`gradient: the graph has no value ${show(of)}.`);
+      const strangers = Array.isArray(wrt) ? wrt.filter((name) => !g.types.has(name)) : undefined;
+      if (strangers === undefined)
+        refuse(`gradient: wrt must be a list of values of the graph, got ${show(wrt)}.`);
+      if (strangers.length > 0) refuse(`gradient: the graph has no value ${strangers.map(show).join(', ')}.`);
       const { gradients, faults } = sweep(g, g.sumOfAll(of), wrt, options.target);
       if (faults.length > 0) throw new OnnxError(faults);
       return wrt.map((name) => gradients.get(name) ?? g.zerosLike(name));
@@ -121,12 +135,21 @@ function contextOf({ g, options, outputs, current, targets }: Objective): LossCo
   };
 }
 
+/** Refuses a loss whose nodes read what the graph does not have. */
+function refuseStrangers(g: Builder, from: number): void {
+  for (const { opType, input } of g.proto.node.slice(from)) {
+    const stranger = input.find((name) => name !== '' && !g.types.has(name));
+    if (stranger !== undefined)
+      refuse(`loss: ${opType} reads ${show(stranger)}, which is no value of the graph.`);
+  }
+}
+
 /** Returns the type and shape of a target that a loss function describes. */
 function described(name: string, spec: TargetSpec): { dtype: DType; shape: Shape } {
   const dtype = Object.hasOwn(dtypes, spec?.dtype) ? dtypes[spec.dtype] : undefined;
   if (dtype === undefined || !Array.isArray(spec.shape) || !spec.shape.every(isSize)) {
     refuse(
-      `target ${JSON.stringify(name)}: must be like a value of the graph, or { dtype, shape } with a dtype of ${Object.keys(dtypes).join(', ')} and a list of sizes and names of sizes.`,
+      `target ${JSON.stringify(name)}: must be like a value of the graph, or { dtype, shape } with a dtype of ${Object.keys(dtypes).join(', ')} and a list of sizes and names of sizes; got ${show(spec)}.`,
     );
   }
   return { dtype, shape: spec.shape };
@@ -134,6 +157,8 @@ function described(name: string, spec: TargetSpec): { dtype: DType; shape: Shape
 
 /** Returns a value of one element as a scalar; refuses one that has, or may have, more elements. */
 function scalar(g: Builder, loss: Value): Value {
+  if (!g.types.has(loss))
+    refuse(`loss: the function must return a value of the graph, a scalar; got ${show(loss)}.`);
   const shape = g.shapeOf(loss);
   g.floatTypeOf(loss);
   if (shape !== undefined && shape.length === 0) return loss;

@@ -143,6 +143,7 @@ export interface FileOptions {
  */
 export const checkFileOptions = (where: string, options: FileOptions): void =>
   checkOptions(where, options, { externalData: externalDataRule });
+const name = rule('a name', (value) => typeof value === 'string' && value !== '');
 const names = (value: unknown) => Array.isArray(value) && value.every((name) => typeof name === 'string');
 
 const loss = rule(
@@ -194,8 +195,8 @@ export const differentiateRules: Rules<DifferentiateOptions> = {
 
 const termRules: Rules<LossTerm> = {
   loss: rule(lossNames.map((name) => `'${name}'`).join(' or '), isLossName),
-  output: string,
-  target: string,
+  output: name,
+  target: name,
   weight: numberIn(-Number.MAX_VALUE, Number.MAX_VALUE),
   delta: numberIn(Number.MIN_VALUE, Number.MAX_VALUE),
   axis: rule('a whole number', Number.isInteger),
@@ -229,6 +230,8 @@ export function checkDifferentiateOptions(where: string, options: DifferentiateO
   if (options.loss === undefined)
     throw new RangeError(`${where}: loss: must be ${loss.allowed}, got undefined.`);
   const faults = termsOf(options.loss).flatMap((term) => faultsOf(term, termRules));
+  if (termsOf(options.loss).some((term) => term.loss === undefined))
+    faults.push(`loss: must be ${termRules.loss.allowed}, got undefined.`);
   for (const term of termsOf(options.loss)) {
     if (!isObject(term)) continue;
     for (const [loss, names] of Object.entries(onlyOf))

@@ -6,13 +6,13 @@ import { attributesOf } from '../ir/attributes.ts';
 import type { Value } from '../ir/graph.ts';
 import { opKey } from '../ir/domain.ts';
 import { dtypeName, isFloat, isHalf, numbersOf, shapeOf, tensorOf, type TensorProto } from '../ir/tensor.ts';
-import type { ExternalData } from '../ir/model.ts';
+import { checkBytes, type ExternalData } from '../ir/model.ts';
 import { checkFileOptions, externalDataRule, type FileOptions } from '../options.ts';
 import { writeBack, type NewValues } from '../train/writeBack.ts';
 import { editableModel } from './editable.ts';
 import { wrong, type FloatType } from './modelWriter.ts';
 import { graph, type Network } from './network.ts';
-import { matching, type Adapted, type Layers } from './transfer.ts';
+import { layersRule, matching, type Adapted, type Layers } from './transfer.ts';
 
 /** Options of {@link lora}. */
 export interface LoraOptions {
@@ -84,14 +84,11 @@ export function lora(bytes: Uint8Array, options: LoraOptions = {}): Adapted {
   checkOptions('lora', options, {
     rank: integerIn(1, Number.MAX_SAFE_INTEGER),
     alpha: finitePositive,
-    layers: {
-      allowed: 'a name, a pattern, a function of a name, or a list of these',
-      accepts: (value) =>
-        [value].flat().every((v) => ['string', 'function'].includes(typeof v) || v instanceof RegExp),
-    },
+    layers: layersRule,
     seed: integerIn(-(2 ** 31), 2 ** 32),
     externalData: externalDataRule,
   });
+  checkBytes('lora', bytes);
   const { rank = 8, alpha = rank, layers, seed = 1, externalData } = options;
   const g = graph({ extend: bytes, seed, ...(externalData && { externalData }) });
   const products = g.proto.node.map((node) => productOf(g, node)).filter((found) => found !== undefined);
@@ -223,6 +220,7 @@ function adapt(
  */
 export function mergeLora(original: Uint8Array, adapted: Uint8Array, options: FileOptions = {}): Uint8Array {
   checkFileOptions('mergeLora', options);
+  for (const bytes of [original, adapted]) checkBytes('mergeLora', bytes);
   const { externalData } = options;
   const before = tensorsOf(editableModel(original, externalData).graph);
   const g = graph({ extend: adapted, ...options });

@@ -1,16 +1,18 @@
 import type { GraphProto, NodeProto } from 'onnx-buf';
-import { checkOptions, integerIn, objectWith, oneOf, show } from '../../../core/options.ts';
+import { checkOptions, integerIn, oneOf, show } from '../../../core/options.ts';
 import { sizeOf } from '../../../core/layout.ts';
-import { fault, OnnxError } from '../ir/errors.ts';
+import { fault, OnnxError, Refusal } from '../ir/errors.ts';
 import type { AttributeValues } from '../ir/attributes.ts';
 import { Builder } from '../ir/builder.ts';
 import { capturedBy, type Operand, type Value } from '../ir/graph.ts';
 import type { Dimension, Shape } from '../ir/shape.ts';
+import { checkNode } from '../ir/operands.ts';
 import { DType, tensorOf, type TensorProto } from '../ir/tensor.ts';
 import { inferNode } from '../ops/infer.ts';
 import { floatTypeIn } from '../passes/precision.ts';
 import { prune } from '../passes/prune.ts';
 import { encodeModel, type ExternalData, type Model } from '../ir/model.ts';
+import { externalDataRule } from '../options.ts';
 import { dtypes, isSize, type InputType } from '../inputTypes.ts';
 import { editableModel, emptyModel, importDomains } from './editable.ts';
 import { randomNumbers } from './random.ts';
@@ -51,6 +53,16 @@ export const wrong = (what: string, reason: string): never => {
   throw new OnnxError([fault(`${what}: ${reason}`)]);
 };
 
+/** Returns the result of a method; what it refuses becomes an OnnxError. */
+function inWords<T>(what: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    if (error instanceof Refusal) return wrong(show(what).slice(1, -1), error.message);
+    throw error;
+  }
+}
+
 /** Removes the inputs of a graph that nothing reads, in place. */
 function dropUnreadInputs(graph: GraphProto): void {
   const read = new Set(graph.node.flatMap((node) => [...node.input, ...capturedBy(node)]));
@@ -73,7 +85,7 @@ export class ModelWriter extends Builder {
       seed: integerIn(-(2 ** 31), 2 ** 32),
       precision: oneOf('float32', 'float64'),
       extend: { allowed: 'the bytes of an .onnx file', accepts: (value) => value instanceof Uint8Array },
-      externalData: objectWith('an object of Uint8Arrays'),
+      externalData: externalDataRule,
     });
     const { seed = 1, precision, extend, externalData } = options;
     const model = extend === undefined ? emptyModel() : editableModel(extend, externalData);
@@ -104,7 +116,7 @@ export class ModelWriter extends Builder {
    * @throws OnnxError if the name is taken, or a size is invalid
    */
   input(name: string, shape: readonly Dimension[], type?: InputType): Value {
-    this.#checkNew('input', name);
+    this.checkNew('input', name);
     if (!Array.isArray(shape) || !shape.every(isSize)) {
       wrong(
         `input ${show(name)}`,
@@ -134,17 +146,17 @@ export class ModelWriter extends Builder {
     values: ArrayLike<number> | ((index: number) => number) | number,
     type?: FloatType,
   ): Value {
-    this.#checkNew('weight', name);
-    const size = sizeOf(shape);
-    if (!Number.isInteger(size) || size < 1) {
-      wrong(`weight ${show(name)}`, `its shape must be sizes ≥ 1, got [${shape.join(', ')}].`);
+    this.checkNew('weight', name);
+    const what = `weight ${show(name)}`;
+    if (!Array.isArray(shape) || !shape.every((size) => Number.isSafeInteger(size) && size >= 1)) {
+      const got = Array.isArray(shape) ? `[${shape.map(show).join(', ')}]` : show(shape);
+      wrong(what, `its shape must be sizes ≥ 1, got ${got}.`);
     }
-    const elements =
-      typeof values === 'object'
-        ? values
-        : Array.from({ length: size }, (_, i) =>
-            typeof values === 'function' ? values(i) : values * (2 * this.#random() - 1),
-          );
+    const dtype = type === undefined ? this.float : floats[type];
+    if (dtype === undefined)
+      wrong(what, `its type must be one of ${Object.keys(floats).join(', ')}, got ${show(type)}.`);
+    const size = sizeOf(shape);
+    const elements = this.#elements(what, values, size);
     if (elements.length !== size) {
       wrong(
         `weight ${show(name)}`,
@@ -152,8 +164,37 @@ export class ModelWriter extends Builder {
       );
     }
     this.drawn.add(name);
-    const dtype = type === undefined ? this.float : floats[type];
     return this.addConstant(tensorOf(name, dtype, shape, elements));
+  }
+
+  /** Returns the elements of a weight: those given, those that a function returns, or random numbers up to a bound. */
+  #elements(
+    what: string,
+    values: ArrayLike<number> | ((index: number) => number) | number,
+    size: number,
+  ): ArrayLike<number> {
+    if (typeof values === 'function') {
+      return Array.from({ length: size }, (_, i) => {
+        const value: unknown = values(i);
+        return typeof value === 'number'
+          ? value
+          : wrong(what, `element ${i} must be a number, got ${show(value)}.`);
+      });
+    }
+    if (typeof values === 'number' && Number.isFinite(values))
+      return Array.from({ length: size }, () => values * (2 * this.#random() - 1));
+    if (!Array.isArray(values) && !ArrayBuffer.isView(values))
+      return wrong(
+        what,
+        `its values must be a list of numbers, a function or a finite bound, got ${show(values)}.`,
+      );
+    const stranger = Array.isArray(values) ? values.findIndex((value) => typeof value !== 'number') : -1;
+    if (stranger >= 0)
+      wrong(
+        what,
+        `element ${stranger} must be a number, got ${show((values as readonly unknown[])[stranger])}.`,
+      );
+    return values as ArrayLike<number>;
   }
 
   /**
@@ -163,7 +204,7 @@ export class ModelWriter extends Builder {
    */
   output(name: string, value: Value): Value {
     this.checkKnown('output', value);
-    if (name !== value) this.#checkNew('output', name);
+    if (name !== value) this.checkNew('output', name);
     this.addOutput(name, value);
     return name;
   }
@@ -206,8 +247,33 @@ export class ModelWriter extends Builder {
     attributes: AttributeValues = {},
     count = 1,
   ): Value[] {
-    for (const input of inputs) if (typeof input === 'string') this.checkKnown(op, input);
-    return super.ops(op, inputs, attributes, count);
+    return inWords(op, () => {
+      checkNode(op, inputs, attributes);
+      for (const input of inputs) if (typeof input === 'string') this.checkKnown(op, input);
+      return super.ops(op, inputs, attributes, count);
+    });
+  }
+
+  override rank(x: Value): number {
+    this.checkKnown('rank', x);
+    return inWords('rank', () => super.rank(x));
+  }
+
+  protected override requireOperands(op: string, operands: readonly unknown[]): void {
+    inWords(op, () => super.requireOperands(op, operands));
+  }
+
+  override floatTypeOf(x: Value): DType {
+    this.checkKnown('value', x);
+    return inWords('value', () => super.floatTypeOf(x));
+  }
+
+  override integers(values: readonly number[]): Value {
+    return inWords('integers', () => super.integers(values));
+  }
+
+  override constant(dtype: DType, shape: readonly number[], values: ArrayLike<number>): Value {
+    return inWords('constant', () => super.constant(dtype, shape, values));
   }
 
   override append(node: NodeProto): void {
@@ -239,7 +305,8 @@ export class ModelWriter extends Builder {
       );
   }
 
-  #checkNew(where: string, name: string): void {
+  /** @throws OnnxError if a name is none, or taken */
+  protected checkNew(where: string, name: string): void {
     if (typeof name !== 'string' || name === '') wrong(where, `a name must be a string, got ${show(name)}.`);
     if (this.#values.has(name))
       wrong(where, `the graph already has a value ${show(name)}; choose another name.`);

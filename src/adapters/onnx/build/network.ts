@@ -1,5 +1,5 @@
 import { sizeOf } from '../../../core/layout.ts';
-import { boolean, checkOptions, either, integerFrom, oneOf, show, type Rule } from '../../../core/options.ts';
+import { boolean, checkOptions, either, integerIn, oneOf, show, type Rule } from '../../../core/options.ts';
 import type { Value } from '../ir/graph.ts';
 import { DType, tensorOf } from '../ir/tensor.ts';
 import { ModelWriter, wrong, type GraphOptions } from './modelWriter.ts';
@@ -31,12 +31,20 @@ export interface ConvOptions extends LayerOptions {
 const text: Rule = { allowed: 'a text', accepts: (value) => typeof value === 'string' && value !== '' };
 const layerRules = { name: text, bias: boolean };
 const nameRules = { name: text };
+/** Largest size that an attribute of a window may have. */
+const MOST = 2 ** 31 - 1;
+
+/** Checks a size of a layer. @throws OnnxError if it is no whole number ≥ 1 */
+function checkSize(where: string, what: string, size: unknown): void {
+  if (!(typeof size === 'number' && Number.isSafeInteger(size) && size >= 1))
+    wrong(where, `${what} must be a whole number ≥ 1, got ${show(size)}.`);
+}
 const convRules = {
   ...layerRules,
-  stride: integerFrom(1),
-  padding: either(integerFrom(0), oneOf('same')),
-  dilation: integerFrom(1),
-  groups: integerFrom(1),
+  stride: integerIn(1, MOST),
+  padding: either(integerIn(0, MOST), oneOf('same')),
+  dilation: integerIn(1, MOST),
+  groups: integerIn(1, MOST),
 };
 
 /**
@@ -46,13 +54,13 @@ const convRules = {
  * attributes)`.
  */
 export class Network extends ModelWriter {
-  readonly #layers = new Map<string, number>();
-
   /** Adds a dense layer, `[…, n] → […, units]`: x·Wᵀ + b, initialized uniformly in ±1/√n as in torch. */
   dense(x: Value, units: number, options: LayerOptions = {}): Value {
     checkOptions('dense', options, layerRules);
+    checkSize('dense', 'units', units);
     const { name = this.#layer('dense'), bias = true } = options;
     const inputs = this.#size('dense', x, -1);
+    this.#checkTensors('dense', name, 'weight', ...(bias ? ['bias'] : []));
     const bound = 1 / Math.sqrt(inputs);
     const weight = this.weight(`${name}.weight`, [units, inputs], bound);
     const offset = bias ? this.weight(`${name}.bias`, [units], bound) : undefined;
@@ -64,6 +72,11 @@ export class Network extends ModelWriter {
   /** Adds a convolution of images `[N, channels, height, width]`, or of signals `[N, channels, length]`. */
   conv(x: Value, filters: number, kernel: number | readonly number[], options: ConvOptions = {}): Value {
     checkOptions('conv', options, convRules);
+    checkSize('conv', 'filters', filters);
+    if (typeof kernel === 'number') checkSize('conv', 'the kernel', kernel);
+    else if (!Array.isArray(kernel))
+      wrong('conv', `the kernel must be a size, or a list of sizes, got ${show(kernel)}.`);
+    else for (const size of kernel) checkSize('conv', 'each size of the kernel', size);
     const {
       name = this.#layer('conv'),
       bias = true,
@@ -81,6 +94,7 @@ export class Network extends ModelWriter {
         `x must be [N, channels, …sizes], with a kernel size for each spatial axis and channels divisible by groups; x is [${this.#shown(x)}], the kernel [${window.join(', ')}], groups ${groups}.`,
       );
     }
+    this.#checkTensors('conv', name, 'weight', ...(bias ? ['bias'] : []));
     const bound = 1 / Math.sqrt(channels * sizeOf(window));
     const weight = this.weight(`${name}.weight`, [filters, channels, ...window], bound);
     const offset = bias ? this.weight(`${name}.bias`, [filters], bound) : undefined;
@@ -104,7 +118,10 @@ export class Network extends ModelWriter {
    */
   embedding(indices: Value, count: number, units: number, options: Pick<LayerOptions, 'name'> = {}): Value {
     checkOptions('embedding', options, nameRules);
+    checkSize('embedding', 'count', count);
+    checkSize('embedding', 'units', units);
     const { name = this.#layer('embedding') } = options;
+    this.checkKnown('embedding', indices);
     return this.op('Gather', [this.weight(`${name}.weight`, [count, units], Math.sqrt(3)), indices], {
       axis: 0,
     });
@@ -115,6 +132,7 @@ export class Network extends ModelWriter {
     checkOptions('layerNorm', options, nameRules);
     const { name = this.#layer('norm') } = options;
     const size = this.#size('layerNorm', x, -1);
+    this.#checkTensors('layerNorm', name, 'weight', 'bias');
     const scale = this.weight(`${name}.weight`, [size], () => 1);
     return this.op('LayerNormalization', [x, scale, this.weight(`${name}.bias`, [size], () => 0)], {
       axis: -1,
@@ -129,6 +147,7 @@ export class Network extends ModelWriter {
     checkOptions('batchNorm', options, nameRules);
     const { name = this.#layer('norm') } = options;
     const size = this.#size('batchNorm', x, 1);
+    this.#checkTensors('batchNorm', name, 'weight', 'bias', 'running_mean', 'running_var');
     const tensors = [
       this.weight(`${name}.weight`, [size], () => 1),
       this.weight(`${name}.bias`, [size], () => 0),
@@ -143,7 +162,8 @@ export class Network extends ModelWriter {
    * its own mask. `predict` drops nothing, and `model.toBytes({ inference: true })` writes the model without dropout.
    */
   dropout(x: Value, ratio = 0.5): Value {
-    if (!(ratio >= 0 && ratio < 1)) wrong('dropout', `ratio must be in [0, 1), got ${show(ratio)}.`);
+    if (!(typeof ratio === 'number' && ratio >= 0 && ratio < 1))
+      wrong('dropout', `ratio must be in [0, 1), got ${show(ratio)}.`);
     const part = this.scalar(ratio, this.floatTypeOf(x));
     return this.op('Dropout', [x, part, this.once('training', () => this.constant(DType.BOOL, [], [1]))]);
   }
@@ -153,6 +173,8 @@ export class Network extends ModelWriter {
    * unless `stride` is smaller.
    */
   maxPool(x: Value, size: number, stride = size): Value {
+    checkSize('maxPool', 'the window', size);
+    checkSize('maxPool', 'stride', stride);
     const axes = this.rank(x) - 2;
     const all = (value: number) => Array<number>(axes).fill(value);
     return this.op('MaxPool', [x], { kernel_shape: all(size), strides: all(stride) });
@@ -166,28 +188,35 @@ export class Network extends ModelWriter {
 
   /** Flattens each sample: `[N, …] → [N, features]`. */
   flatten(x: Value): Value {
+    this.checkKnown('flatten', x);
     return this.op('Flatten', [x], { axis: 1 });
   }
 
   /** x·Φ(x), computed with the error function. */
   gelu(x: Value): Value {
+    this.checkKnown('gelu', x);
     return this.mul(0.5, x, this.add(this.op('Erf', [this.mul(x, Math.SQRT1_2)]), 1));
   }
 
   /** eˣ divided by its sum along an axis. */
   override softmax(x: Value, axis = -1): Value {
+    if (!(typeof axis === 'number' && Number.isInteger(axis)))
+      wrong('softmax', `axis must be a whole number, got ${show(axis)}.`);
+    this.checkKnown('softmax', x);
     return super.softmax(x, axis);
   }
 
   /** Returns the name of the next layer of a kind. */
   #layer(kind: string): string {
-    let name;
-    do {
-      const number = (this.#layers.get(kind) ?? 0) + 1;
-      this.#layers.set(kind, number);
-      name = `${kind}_${number}`;
-    } while (this.has(`${name}.weight`));
-    return name;
+    for (let number = 1; ; number++) {
+      const name = `${kind}_${number}`;
+      if (!this.has(`${name}.weight`)) return name;
+    }
+  }
+
+  /** Checks the names of a layer's tensors before any of them is added. @throws OnnxError if one is taken */
+  #checkTensors(where: string, name: string, ...tensors: readonly string[]): void {
+    for (const tensor of tensors) this.checkNew(where, `${name}.${tensor}`);
   }
 
   /** Returns the size of an axis, which determines the shape of a layer's weights. */

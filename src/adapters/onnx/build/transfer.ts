@@ -7,7 +7,7 @@ import { boolean, checkOptions, integerIn, show, string, type Rule } from '../..
 import { sentence } from '../ir/errors.ts';
 import type { Value } from '../ir/graph.ts';
 import { explain } from '../explain.ts';
-import type { ExternalData } from '../ir/model.ts';
+import { checkBytes, type ExternalData } from '../ir/model.ts';
 import { checkFileOptions, externalDataRule, type FileOptions } from '../options.ts';
 import { wrong } from './modelWriter.ts';
 import { graph, type Network } from './network.ts';
@@ -75,6 +75,7 @@ export function addHead(bytes: Uint8Array, options: HeadOptions): Adapted {
     seed: integerIn(-(2 ** 31), 2 ** 32),
     externalData: externalDataRule,
   });
+  checkBytes('addHead', bytes);
   const { from, name = 'head', keepOutputs = false, seed = 1, externalData } = options;
   if (options.from === undefined || options.head === undefined) {
     throw new RangeError('addHead: from and head must be given.');
@@ -119,6 +120,8 @@ export function freeze(
   options: FileOptions = {},
 ): string[] {
   checkFileOptions('freeze', options);
+  if (!layersRule.accepts(layers))
+    throw new RangeError(`freeze: layers must be ${layersRule.allowed}, got ${show(layers)}.`);
   const { parameters, faults } = explain(bytes, options);
   if (parameters.length === 0 && faults.length > 0) wrong('freeze', faults.map(sentence).join(' '));
   const names = parameters.filter(({ byDefault }) => byDefault).map(({ name }) => name);
@@ -130,6 +133,12 @@ export function freeze(
   if (left.length === 0) wrong('freeze', 'all parameters would be frozen; nothing is left to train.');
   return left;
 }
+
+export const layersRule: Rule = {
+  allowed: 'a name, a pattern, a function of a name, or a list of these',
+  accepts: (value) =>
+    [value].flat().every((v) => ['string', 'function'].includes(typeof v) || v instanceof RegExp),
+};
 
 const isList = (layers: Layers | readonly Layers[]): layers is readonly Layers[] => Array.isArray(layers);
 

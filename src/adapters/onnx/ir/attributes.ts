@@ -99,7 +99,7 @@ function attribute(name: string, value: AttributeValue): AttributeProto {
   if (typeof value === 'number') {
     return floats.has(name)
       ? make({ type: Kind.FLOAT, f: value })
-      : make({ type: Kind.INT, i: BigInt(value) });
+      : make({ type: Kind.INT, i: whole(name, value) });
   }
   if (isStrings(value)) {
     return make({ type: Kind.STRINGS, strings: value.map((text) => new TextEncoder().encode(text)) });
@@ -111,7 +111,12 @@ function attribute(name: string, value: AttributeValue): AttributeProto {
   }
   return floats.has(name)
     ? make({ type: Kind.FLOATS, floats: [...value] })
-    : make({ type: Kind.INTS, ints: value.map(BigInt) });
+    : make({ type: Kind.INTS, ints: value.map((each) => whole(name, each)) });
+}
+
+function whole(name: string, value: number): bigint {
+  if (!Number.isSafeInteger(value)) refuse(`attribute ${name} must be whole; it is ${value}.`);
+  return BigInt(value);
 }
 
 /** Returns the graphs in a node's attributes: the branches of an If, the body of a Loop or Scan. */

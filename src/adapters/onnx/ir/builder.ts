@@ -1,6 +1,7 @@
 import { ElementwiseGraph } from './elementwise.ts';
 import { refuse } from './errors.ts';
 import type { Operand, Value } from './graph.ts';
+import { checkWhole } from './operands.ts';
 import { axisFrom, isStatic, range, type Shape } from './shape.ts';
 import { DType, dtypeName, tensorOf } from './tensor.ts';
 
@@ -15,7 +16,11 @@ export class Builder extends ElementwiseGraph {
     return this.#reduce('ReduceMean', x, axes, keep);
   }
   #reduce(op: string, x: Value, axes: readonly number[] | Value, keep: boolean): Value {
-    if (typeof axes !== 'string' && axes.length === 0) return x;
+    this.requireOperands(op, [x, axes]);
+    if (typeof axes !== 'string') {
+      checkWhole('a list of axes', axes);
+      if (axes.length === 0) return x;
+    }
     return this.op(op, [x, typeof axes === 'string' ? axes : this.integers(axes)], {
       keepdims: keep ? 1 : 0,
     });
@@ -39,6 +44,7 @@ export class Builder extends ElementwiseGraph {
   }
   /** Softmax along one axis. */
   softmax(x: Value, axis: number): Value {
+    this.requireOperands('Softmax', [x]);
     return this.op('Softmax', [x], { axis });
   }
   /** Logarithm of the softmax along one axis. */
@@ -48,6 +54,7 @@ export class Builder extends ElementwiseGraph {
 
   /** The matrix product, over the last two axes. */
   matmul(a: Value, b: Value): Value {
+    this.requireOperands('MatMul', [a, b]);
     return this.op('MatMul', [a, b]);
   }
   /** α·A'·B' + C of matrices, where A' is A or its transpose; likewise B'. */
@@ -114,6 +121,7 @@ export class Builder extends ElementwiseGraph {
   /** x in another shape, constant or a vector of int64. */
   reshape(x: Value, shape: Value | readonly number[]): Value {
     const target = typeof shape === 'string' ? shape : this.integers(shape);
+    this.requireOperands('Reshape', [x, target]);
     return this.op('Reshape', [x, target]);
   }
   /** x in the shape given by a vector of int64; sizes of 0 are allowed. */

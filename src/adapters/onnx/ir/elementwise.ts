@@ -13,6 +13,7 @@ export class ElementwiseGraph extends Graph {
     return this.#fold('Mul', 1, factors);
   }
   #fold(op: string, neutral: number, operands: readonly Operand[]): Value {
+    this.requireOperands(op, operands);
     const rest = operands.filter((operand) => operand !== neutral);
     if (rest.length === 0) return this.scalar(neutral);
     const [first, ...others] = rest;
@@ -27,10 +28,16 @@ export class ElementwiseGraph extends Graph {
     return (typeof typed === 'string' ? this.dtypeOf(typed) : undefined) ?? this.float;
   }
   #unary(op: string) {
-    return (x: Value): Value => this.op(op, [x]);
+    return (x: Value): Value => {
+      this.requireOperands(op, [x]);
+      return this.op(op, [x]);
+    };
   }
   #binary(op: string) {
-    return (a: Operand, b: Operand): Value => this.op(op, [a, b]);
+    return (a: Operand, b: Operand): Value => {
+      this.requireOperands(op, [a, b]);
+      return this.op(op, [a, b]);
+    };
   }
 
   /** a − b. */
@@ -100,6 +107,7 @@ export class ElementwiseGraph extends Graph {
   readonly not = this.#unary('Not');
   /** a where the condition is true, b elsewhere. */
   where(condition: Value, a: Operand, b: Operand): Value {
+    this.requireOperands('Where', [condition, a, b]);
     const dtype = this.#dtypeAmong([a, b]);
     const lift = (operand: Operand) => (typeof operand === 'number' ? this.scalar(operand, dtype) : operand);
     return this.op('Where', [condition, lift(a), lift(b)]);

@@ -1,4 +1,5 @@
 import type { NodeProto } from 'onnx-buf';
+import { show } from '../../../core/options.ts';
 import { opKey } from './domain.ts';
 
 /** A fault of one node, input or option of a model. */
@@ -22,6 +23,8 @@ export class OnnxError extends Error {
   readonly faults: readonly Fault[];
 
   constructor(faults: readonly Fault[], options?: ErrorOptions) {
+    if (!Array.isArray(faults) || !faults.every(isFault))
+      throw new TypeError(`OnnxError: faults must be a list of { node, op, reason }, got ${show(faults)}.`);
     super(
       faults.length === 1
         ? sentence(faults[0])
@@ -31,6 +34,8 @@ export class OnnxError extends Error {
     this.faults = faults;
   }
 }
+
+const isFault = (value: unknown): boolean => typeof value === 'object' && value !== null && 'reason' in value;
 
 /** Returns a fault as one line. */
 export function sentence({ node, op, reason }: Fault): string {

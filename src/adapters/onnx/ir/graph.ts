@@ -5,6 +5,7 @@ import { noiseNameOf } from './convention.ts';
 import { know, type Facts } from './facts.ts';
 import type { Draw, NoiseInput } from './noise.ts';
 import { subgraphsOf, type AttributeValues } from './attributes.ts';
+import { checkNode, checkNumbers, checkOperands, checkWhole } from './operands.ts';
 import { identityNode, nodeOf } from './node.ts';
 import { range, unknownDimension, type Dimension, type Shape, type TensorType } from './shape.ts';
 import type { Platform } from './platform.ts';
@@ -107,6 +108,7 @@ export class Graph implements Facts {
     attributes: AttributeValues = {},
     count = 1,
   ): Value[] {
+    checkNode(op, inputs, attributes);
     const typed = inputs.find(
       (input) => typeof input === 'string' && this.types.get(input)?.dtype !== undefined,
     );
@@ -123,6 +125,11 @@ export class Graph implements Facts {
   /** Appends a node with one output, and returns its name. */
   op(op: string, inputs: readonly (Operand | undefined)[], attributes: AttributeValues = {}): Value {
     return this.ops(op, inputs, attributes)[0];
+  }
+
+  /** Checks the operands of an op that has no optional ones; refuses if one is missing. */
+  protected requireOperands(op: string, operands: readonly unknown[]): void {
+    checkOperands(op, operands);
   }
 
   /** Appends a node made elsewhere. */
@@ -161,6 +168,8 @@ export class Graph implements Facts {
 
   /** Adds a constant with this type and shape. */
   constant(dtype: DType, shape: readonly number[], values: ArrayLike<number>): Value {
+    checkWhole('the shape of a constant', shape);
+    checkNumbers(values, shape);
     return this.addConstant(tensorOf(this.fresh('constant'), dtype, shape, values));
   }
 
@@ -171,6 +180,7 @@ export class Graph implements Facts {
 
   /** Adds a constant vector of int64. */
   integers(values: readonly number[]): Value {
+    checkWhole('a list of whole numbers', values);
     return this.once(`[${values.join()}]`, () => this.constant(DType.INT64, [values.length], values));
   }
 

@@ -16,6 +16,13 @@ export type ExternalData = Readonly<Record<string, ArrayBufferView | ArrayBuffer
 export const isBytes = (value: unknown): value is ArrayBufferView | ArrayBuffer =>
   ArrayBuffer.isView(value) || value instanceof ArrayBuffer;
 
+/** Checks that a model is given as bytes. @throws OnnxError naming `where`, the function called, if it is not */
+export function checkBytes(where: string, bytes: unknown): void {
+  if (bytes instanceof Uint8Array) return;
+  const reason = `a model must be the bytes of an .onnx file, a Uint8Array; got ${gotInstead(bytes)}.`;
+  throw new OnnxError([fault(where === '' ? reason : `${where}: ${reason}`)]);
+}
+
 /** A decoded model, whose graph may be changed. */
 export type Model = ModelProto & { graph: GraphProto };
 
@@ -36,11 +43,7 @@ export function ownFile(bytes: Uint8Array): Uint8Array {
  * @throws OnnxError if it is not an ONNX model, or is damaged
  */
 export function decodeModel(bytes: Uint8Array, externalData: ExternalData = {}): Model {
-  if (!(bytes instanceof Uint8Array)) {
-    throw new OnnxError([
-      fault(`a model must be the bytes of an .onnx file, a Uint8Array; got ${gotInstead(bytes)}.`),
-    ]);
-  }
+  checkBytes('', bytes);
   let model: ModelProto;
   try {
     // A copy: the message's byte fields are views, and a Buffer's slice would alias the caller's memory.

@@ -1,6 +1,6 @@
-import { callable, checkOptions, integerFrom, type Rules } from '../../../core/options.ts';
+import { callable, checkOptions, integerFrom, show, type Rules } from '../../../core/options.ts';
 import { fault, OnnxError } from '../ir/errors.ts';
-import type { Feed, Feeds } from './feeds.ts';
+import { checkForm, type Feed, type Feeds } from './feeds.ts';
 
 /** Returns the next mini-batch, or a promise of it. */
 export interface BatchSource {
@@ -51,19 +51,22 @@ const rules: Rules<MiniBatchOptions> = {
  */
 export function miniBatches(feeds: Feeds, options: MiniBatchOptions): (() => Feeds) & BatchSource {
   checkOptions('miniBatches', options, rules);
+  if (options.batchSize === undefined)
+    throw new RangeError(`miniBatches: batchSize: must be ${rules.batchSize.allowed}, got undefined.`);
+  checkForm('miniBatches', feeds);
   const { batchSize, overlap = 0, random = Math.random } = options;
   if (overlap >= batchSize) {
     throw new RangeError(
       `miniBatches: overlap: must be less than batchSize, ${batchSize}, or no batch would have new samples; got ${overlap}.`,
     );
   }
-  const entries = Object.entries(feeds);
+  const entries = Object.entries(feeds).filter(([, feed]) => feed !== undefined);
   const samples = entries[0]?.[1].dims[0] ?? 0;
   const faults = entries
     .filter(([, { dims }]) => dims[0] !== samples || samples < batchSize)
     .map(([name, { dims }]) =>
       fault(
-        `feed ${JSON.stringify(name)}: it has ${dims[0] ?? 'no'} samples; all feeds must have the same number, at least one batch of ${batchSize}.`,
+        `miniBatches: feed ${JSON.stringify(name)}: it has ${dims[0] ?? 'no'} samples; all feeds must have the same number, at least one batch of ${batchSize}.`,
       ),
     );
   if (faults.length > 0) throw new OnnxError(faults);
@@ -111,7 +114,10 @@ function putLast(order: Int32Array, samples: Int32Array): void {
 /** Shuffles in place (Fisher and Yates). */
 function shuffle(order: Int32Array, random: () => number): void {
   for (let i = order.length - 1; i > 0; i--) {
-    const j = Math.floor(random() * (i + 1));
+    const drawn = random();
+    if (!(typeof drawn === 'number' && drawn >= 0 && drawn < 1))
+      throw new RangeError(`miniBatches: random: must return numbers in [0, 1), got ${show(drawn)}.`);
+    const j = Math.floor(drawn * (i + 1));
     [order[i], order[j]] = [order[j], order[i]];
   }
 }

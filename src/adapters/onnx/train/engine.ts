@@ -15,6 +15,7 @@ import { tensorOver, type Ort, type OrtSession, type OrtTensors } from './ort.ts
 import { inTurn, once, remembered, run } from './session.ts';
 import { mayDrop } from '../passes/inference.ts';
 import { differentiateSplit, variantOf, type Mode, type Variant } from './variants.ts';
+import { checkFilled, checkProduct } from './vectors.ts';
 import { gather, viewsOf, weightsOf, zeros, type Reals, type Weights } from './weights.ts';
 
 /** A model that has been read and differentiated. */
@@ -184,6 +185,7 @@ export function engine(
     },
     async evaluate(data, x, gradient, mode) {
       checkLength('fg: x', x, params.length);
+      if (gradient !== null) checkFilled('fg: gradient', gradient, params.length);
       const { lossOnly, gradients } = variant(mode);
       const session = await (gradient === null ? lossOnly() : gradients());
       setPoint(x);
@@ -195,6 +197,7 @@ export function engine(
       return results;
     },
     async losses(data, points, losses, mode) {
+      checkFilled('valuesAt: losses', losses, losses?.length);
       checkLength('valuesAt: points', points, losses.length * params.length);
       const session = await variant(mode).lossOfMany();
       const feeds = { ...data, ...weights.many(points), ...fixedIn(mode) };
@@ -202,8 +205,8 @@ export function engine(
       losses.set(results[manyLosses].data as Reals);
     },
     async hessianVector(data, x, v, product, mode) {
-      checkLength('hessianVector: x', x, params.length);
-      checkLength('hessianVector: v', v, params.length);
+      const n = params.length;
+      checkProduct('hessianVector', { x, n, vector: ['v', v, n], product, m: n });
       const session = await variant(mode).hessian();
       setPoint(x);
       direction().set(v);

@@ -58,6 +58,9 @@ const quoted = (names: Iterable<string>) => Array.from(names, (name) => JSON.str
 const spelled = (shape: Shape) =>
   `[${shape.map((size) => (typeof size === 'string' && size.startsWith('?') ? '?' : size)).join(', ')}]`;
 
+const isSpec = (spec: unknown): boolean =>
+  typeof spec === 'object' && spec !== null && 'name' in spec && 'dtype' in spec;
+
 /**
  * Checks that there is a feed of the right type, shape and values for each input, and no other; converts them
  * to tensors.
@@ -70,7 +73,13 @@ export function checkFeeds(
   specs: readonly InputSpec[],
   feeds: Feeds,
 ): Either<OnnxError, OrtTensors> {
-  if (typeof feeds !== 'object' || feeds === null) {
+  if (!Array.isArray(specs) || !specs.every(isSpec))
+    throw new TypeError(
+      `checkFeeds: specs must be a list of inputs, such as model.inputs; got ${show(specs)}.`,
+    );
+  if (typeof ort?.Tensor !== 'function')
+    throw new TypeError(`checkFeeds: ort must be ONNX Runtime, as imported; got ${show(ort)}.`);
+  if (typeof feeds !== 'object' || feeds === null || Array.isArray(feeds)) {
     return left(
       new OnnxError([fault(`feeds must be an object of tensors by input name; got ${show(feeds)}.`)]),
     );
@@ -104,11 +113,16 @@ function checkFeed(
     reasons.map((reason) => fault(`feed ${JSON.stringify(name)}: ${reason}`));
   const form = shape ? `${dtype} of shape ${spelled(shape)}` : dtype;
   if (feed === undefined) return left(faults([`it is missing; it must be ${form}.`]));
-  if (typeof feed !== 'object' || feed === null || !Array.isArray(feed.dims) || !feed.data) {
-    return left(faults([`must be a tensor, or { data, dims }, of ${form}; got ${show(feed)}.`]));
-  }
+  const reason = formFault(feed);
+  if (reason !== undefined)
+    return left(faults([`must be a tensor, or { data, dims }, of ${form}; ${reason}.`]));
   const { type, dims, data } = feed;
-  const found = [typeFault(spec, type), shapeFault(spec, dims, sizes), ...dataFaults(spec, dims, data)];
+  const found = [
+    typeFault(spec, type),
+    shapeFault(spec, dims, sizes),
+    countFault(feed),
+    valueFault(spec, data),
+  ];
   const reasons = found.filter((reason) => reason !== undefined);
   if (reasons.length > 0) return left(faults(reasons));
   if (isTensor(feed)) return right([name, feed]);
@@ -118,12 +132,53 @@ function checkFeed(
   return right([name, tensorOver(ort, dtype, convert(array, data), dims)]);
 }
 
+const isSize = (size: unknown): boolean => Number.isInteger(size) && Number(size) >= 0;
+const isList = (data: unknown): boolean => Array.isArray(data) || ArrayBuffer.isView(data);
+
+/** Returns what is wrong with the form of a feed: that it is no tensor, or what its sizes or data are instead. */
+function formFault(feed: unknown): string | undefined {
+  if (typeof feed !== 'object' || feed === null || !('dims' in feed)) return `got ${show(feed)}`;
+  const { dims } = feed;
+  if (!Array.isArray(dims)) return `got dims ${show(dims)}`;
+  if (!dims.every(isSize)) return `got dims [${dims.map(show).join(', ')}], which must be whole numbers ≥ 0`;
+  try {
+    const { data } = feed as { data?: unknown };
+    return isList(data) ? undefined : `its data are ${show(data)}`;
+  } catch (error) {
+    // A tensor of ONNX Runtime whose data have been released, or lie on another device, throws.
+    return `its data cannot be read: ${error instanceof Error ? error.message : show(error)}`;
+  }
+}
+
+/**
+ * Checks that all feeds have sizes and data.
+ *
+ * @throws OnnxError naming every feed that has none
+ */
+export function checkForm(where: string, feeds: Feeds): void {
+  if (typeof feeds !== 'object' || feeds === null || Array.isArray(feeds)) {
+    throw new OnnxError([
+      fault(`${where}: feeds must be an object of tensors by input name; got ${show(feeds)}.`),
+    ]);
+  }
+  const faults = Object.entries(feeds).flatMap(([name, feed]) => {
+    const reason = feed === undefined ? undefined : (formFault(feed) ?? countFault(feed));
+    if (reason === undefined) return [];
+    return [
+      fault(
+        `${where}: feed ${JSON.stringify(name)}: must be a tensor, or { data, dims } with its sizes, whole numbers ≥ 0; ${reason}.`,
+      ),
+    ];
+  });
+  if (faults.length > 0) throw new OnnxError(faults);
+}
+
 const isTensor = (feed: Feed): feed is OrtTensor => feed.type !== undefined;
 
 function typeFault({ dtype }: InputSpec, type: string | undefined): string | undefined {
   return type === undefined || type === dtype
     ? undefined
-    : `it is ${type}; it must be ${dtype}, or { data, dims } without a type, to be converted.`;
+    : `it is ${typeof type === 'string' ? type : show(type)}; it must be ${dtype}, or { data, dims } without a type, to be converted.`;
 }
 
 function shapeFault(
@@ -152,18 +207,20 @@ function shapeFault(
   return undefined;
 }
 
-function dataFaults(spec: InputSpec, dims: readonly number[], data: Feed['data']): (string | undefined)[] {
+/** Returns the fault of a feed whose data do not fill its shape. */
+function countFault({ dims, data }: Feed): string | undefined {
   const count = sizeOf(dims);
-  return [
-    count === data.length
-      ? undefined
-      : `its shape ${spelled(dims)} has ${count} elements, its data ${data.length}.`,
-    valueFault(spec, data),
-  ];
+  return count === data.length
+    ? undefined
+    : `its shape ${spelled(dims)} has ${count} elements, its data ${data.length}.`;
 }
+
+const isNoNumber = (value: unknown): boolean => !['number', 'bigint', 'boolean'].includes(typeof value);
 
 /** Returns the fault of values: of class indices out of range, numbers out of [min, max], or fractions for integers. */
 function valueFault({ dtype, classes, ignored, range }: InputSpec, data: Feed['data']): string | undefined {
+  const stranger = Array.isArray(data) && dtype !== 'string' ? data.findIndex(isNoNumber) : -1;
+  if (stranger >= 0) return `element ${stranger} must be a number, got ${show(data[stranger])}.`;
   const array = arrays.get(dtype);
   const integral = array !== undefined && array !== Float32Array && array !== Float64Array;
   const bounds = range ?? (classes === undefined ? undefined : [0, classes - 1]);

@@ -3,10 +3,12 @@ import { dot } from '../../../core/vector.ts';
 import { EPSILON } from '../../../core/epsilon.ts';
 import { gradientNameOf } from '../ir/convention.ts';
 import { OnnxError } from '../ir/errors.ts';
+import { checkLength } from '../../../core/paramSet.ts';
+import { checkFilled, checkProduct } from './vectors.ts';
 import { jacobianGram } from './jacobianGram.ts';
 import { dataInputs, targetInputs, type InputSpec } from './inputs.ts';
 import { jacobianWays, type JacobianWays, type Runner } from './jacobianWays.ts';
-import { checkForm, refuseNoise } from './residualFeeds.ts';
+import { refuseNoise } from './residualFeeds.ts';
 import { residualGraphs, residualNameOf, residualsOfLoss } from './residualGraphs.ts';
 import { once, run } from './session.ts';
 import { gather, type Reals } from './weights.ts';
@@ -14,7 +16,7 @@ import type { ParamSet } from '../../../core/paramSet.ts';
 import type { AsyncProblem, Precision } from '../../../core/problem.ts';
 import { openPlanned } from './blocks.ts';
 import type { Engine, Loaded } from './engine.ts';
-import type { Feeds } from './feeds.ts';
+import { checkForm, type Feeds } from './feeds.ts';
 import type { OrtSession, OrtTensors } from './ort.ts';
 import type { ResidualFunction, ResidualGraphs, ResidualSource } from './residualGraphs.ts';
 
@@ -79,7 +81,7 @@ export function leastSquaresOf(
     residuals: callable,
     jacobian: oneOf('auto', 'samples', 'rows', 'columns', 'differences'),
   });
-  checkForm(feeds);
+  checkForm('leastSquares', feeds);
   const names = parameters.map(({ name }) => name);
   const source = sourceOf(bytes, plan.differentiate, names, feeds, options);
   const graphs = graphsFor(source, () => checkOwn(engine, dataInputs(differentiated), feeds));
@@ -124,6 +126,8 @@ export function leastSquaresOf(
     jacobian: linearize.way,
     fg: (x, gradient) =>
       engine.inTurn(async () => {
+        checkLength('fg: x', x, params.length);
+        if (gradient !== null) checkFilled('fg: gradient', gradient, params.length);
         const r = new Float64Array(m);
         if (gradient === null) await residualsAt(x, r);
         else {
@@ -135,9 +139,29 @@ export function leastSquaresOf(
         return dot(r, r);
       }),
     residuals: (x, r, jacobian) =>
-      engine.inTurn(() => (jacobian === null ? residualsAt(x, r) : linearize.at(x, r, jacobian))),
-    jacobianVector: (x, v, product) => engine.inTurn(() => ways.jacobianVector(x, v, product)),
-    vectorJacobian: (x, u, product) => engine.inTurn(() => ways.vectorJacobian(x, u, product)),
+      engine.inTurn(async () => {
+        checkLength('residuals: x', x, params.length);
+        checkFilled('residuals: residuals', r, m);
+        if (jacobian === null) return residualsAt(x, r);
+        checkFilled('residuals: jacobian', jacobian, m * params.length);
+        return linearize.at(x, r, jacobian);
+      }),
+    jacobianVector: (x, v, product) =>
+      engine.inTurn(async () => {
+        checkProduct('jacobianVector', { x, n: params.length, vector: ['v', v, params.length], product, m });
+        return ways.jacobianVector(x, v, product);
+      }),
+    vectorJacobian: (x, u, product) =>
+      engine.inTurn(async () => {
+        checkProduct('vectorJacobian', {
+          x,
+          n: params.length,
+          vector: ['u', u, m],
+          product,
+          m: params.length,
+        });
+        return ways.vectorJacobian(x, u, product);
+      }),
     ...(gram !== null && {
       jacobianGram: (x: Float64Array, product: Float64Array) => engine.inTurn(() => gram(x, product)),
     }),

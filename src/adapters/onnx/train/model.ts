@@ -1,3 +1,4 @@
+import { boolean, checkOptions } from '../../../core/options.ts';
 import type { ParamSet } from '../../../core/paramSet.ts';
 import type { Precision } from '../../../core/problem.ts';
 import { engine, type Loaded } from './engine.ts';
@@ -90,7 +91,8 @@ export function onnxModel(loaded: Loaded): OnnxModel {
     leastSquares: (feeds, options = {}) =>
       leastSquaresOf(loaded, runs, (graph) => residualSessions.another(graph), feeds, options),
     predict: (feeds) => runs.inTurn(() => runs.predict(feeds)),
-    toBytes(options) {
+    toBytes(options = {}) {
+      checkOptions('toBytes', options, { inference: boolean });
       const tensors = new Map<string, NewValues>();
       for (const { name, shape, offset, size } of params.layout.tensors) {
         tensors.set(name, { shape, values: values.subarray(offset, offset + size) });

@@ -1,5 +1,5 @@
 import { boolean, checkOptions, integerIn } from '../../../core/options.ts';
-import type { ParamSet } from '../../../core/paramSet.ts';
+import { checkLength, type ParamSet } from '../../../core/paramSet.ts';
 import type { AsyncProblem, Precision, Statistics } from '../../../core/problem.ts';
 import { lossName } from '../ir/convention.ts';
 import type { BatchSource } from './batches.ts';
@@ -145,12 +145,13 @@ export function problemOf(parts: ProblemParts, source: FeedSource): OnnxProblem 
         return { f: Number(loss.data[0]), outputs };
       }),
     sampleGradients: (x = params.copyInto(params.zeros())) =>
-      onData(async ({ checked, fed }) =>
-        eachSample({ engine, inputs, mode }, checked, await fed(), async (data, gradient) => {
+      onData(async ({ checked, fed }) => {
+        checkLength('sampleGradients: x', x, params.length);
+        return eachSample({ engine, inputs, mode }, checked, await fed(), async (data, gradient) => {
           const results = await engine.evaluate(await engine.prepared(data, mode), x, gradient, mode);
           return Number(results[lossName].data[0]);
-        }),
-      ),
+        });
+      }),
     valuesAt(this: Pick<AsyncProblem, 'fg'> | undefined, points, losses) {
       const own = this?.fg;
       // In a copy of the problem with another fg, the losses must be those of that fg.

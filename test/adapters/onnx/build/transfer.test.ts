@@ -104,7 +104,7 @@ describe('a new head', () => {
     expect(() => addHead(digits, { from: 'logits', head: 3, name: 'pixels' })).toThrow(OnnxError);
     expect(() => addHead(new Uint8Array(3), { from: 'logits', head: 3 })).toThrow(OnnxError);
     expect(() => addHead('model.onnx' as never, { from: 'logits', head: 3 })).toThrow(
-      /extend: must be the bytes/,
+      /a model must be the bytes/,
     );
   });
 });
