@@ -292,6 +292,19 @@ function freeIn(graph: GraphProto): string[] {
     .filter((name) => !own.has(name));
 }
 
+/** Returns a function that makes names which neither a graph nor an earlier call has used, from a wished one. */
+export function unusedNames(graph: GraphProto): (wished: (serial: number) => string) => string {
+  const taken = new Set(namesIn(graph));
+  let serial = 0;
+  return (wished) => {
+    let name;
+    do name = wished(serial++);
+    while (taken.has(name));
+    taken.add(name);
+    return name;
+  };
+}
+
 function* namesOf(nodes: readonly NodeProto[]): Iterable<string> {
   for (const node of nodes) {
     yield node.name;

@@ -1,8 +1,9 @@
 import type { GraphProto } from 'onnx-buf';
-import { capturedBy } from '../ir/graph.ts';
+import { subgraphsOf } from '../ir/attributes.ts';
 import { opKey } from '../ir/domain.ts';
+import { capturedBy, unusedNames } from '../ir/graph.ts';
 import type { Model } from '../ir/model.ts';
-import { nodeOf } from '../ir/node.ts';
+import { isIdentity, nodeOf } from '../ir/node.ts';
 import { useFloat64Kernels } from './lower.ts';
 import { prune } from './prune.ts';
 
@@ -16,6 +17,7 @@ export function finish(model: Model): void {
   prune(model.graph);
   nameOutputs(model.graph);
   useFloat64Kernels(model.graph);
+  dropIdentities(model.graph);
   keepEpsilon(model.graph);
   model.functions = [];
   model.trainingInfo = [];
@@ -45,6 +47,33 @@ function nameOutputs(graph: GraphProto): void {
 }
 
 /**
+ * Drops the nodes that only give a value another name, in place, except those that make outputs. ONNX Runtime would drop
+ * them too, but loses the name of some values on the way and then does not load the graph (1.30).
+ */
+function dropIdentities(graph: GraphProto): void {
+  const outputs = new Set(graph.output.map(({ name }) => name));
+  const sources = new Map<string, string>();
+  graph.node = graph.node.filter((node) => {
+    const [output] = node.output;
+    if (!isIdentity(node) || outputs.has(output)) return true;
+    sources.set(output, sources.get(node.input[0]) ?? node.input[0]);
+    return false;
+  });
+  readInstead(graph, sources);
+}
+
+/** Makes the nodes of a graph and its subgraphs read other values, in place. */
+function readInstead(graph: GraphProto, sources: ReadonlyMap<string, string>): void {
+  for (const node of graph.node) {
+    node.input = node.input.map((name) => sources.get(name) ?? name);
+    for (const subgraph of subgraphsOf(node)) {
+      readInstead(subgraph, sources);
+      for (const output of subgraph.output) output.name = sources.get(output.name) ?? output.name;
+    }
+  }
+}
+
+/**
  * Keeps ONNX Runtime from fusing a layer normalization whose epsilon is fed, in place: it would use 1e-5 instead (1.30).
  * A maximum of the sum with itself goes between the sum and its root, where no fusion expects it.
  */
@@ -55,10 +84,11 @@ function keepEpsilon(graph: GraphProto): void {
       opKey(node) === 'Add' && !node.input.some((name) => constant.has(name)) ? node.output : [],
     ),
   );
+  const unused = unusedNames(graph);
   graph.node = graph.node.flatMap((node) => {
     const [x] = node.input;
     if (opKey(node) !== 'Sqrt' || !sums.has(x)) return [node];
-    const output = `${node.output[0]}/unfused`;
+    const output = unused((serial) => `${node.output[0]}/unfused_${serial}`);
     node.input = [output];
     return [nodeOf('Max', [x, x], [output]), node];
   });

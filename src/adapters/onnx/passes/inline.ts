@@ -4,7 +4,7 @@ import type { AttributeProto, FunctionProto, GraphProto, NodeProto } from 'onnx-
 import { fault, faultOf, refuse, type Fault } from '../ir/errors.ts';
 import { subgraphsOf } from '../ir/attributes.ts';
 import { isStandard } from '../ir/domain.ts';
-import { namesIn } from '../ir/graph.ts';
+import { namesIn, unusedNames } from '../ir/graph.ts';
 import type { Model } from '../ir/model.ts';
 import { renameValues } from '../ir/rename.ts';
 import { baseOpset } from './opset.ts';
@@ -33,6 +33,14 @@ export function inlineFunctions(model: Model, outside: ReadonlySet<string>): Inl
     if (!opsetImport.some((known) => known.domain === domain))
       opsetImport.push(create(OperatorSetIdProtoSchema, { domain, version }));
   }
+  const used = [...namesIn(graph)];
+  const fresh = unusedNames(graph);
+  // A prefix that begins no name of the model.
+  const unused = (wished: (serial: number) => string): string => {
+    let prefix = fresh(wished);
+    while (used.some((name) => name.startsWith(prefix))) prefix = fresh(wished);
+    return prefix;
+  };
   const known = new Map(functions.map((each) => [keyOf(each.domain, each.name, each.overload), each]));
   let count = 0;
 
@@ -44,7 +52,8 @@ export function inlineFunctions(model: Model, outside: ReadonlySet<string>): Inl
       if (calling.includes(callee)) refuse(`the function ${callee.name} calls itself.`);
       count += callee.node.length;
       if (count > MAX_NODES) refuse(`its functions expand to more than ${MAX_NODES} nodes.`);
-      const body = expandCall(callee, node, `${node.name || 'call'}/${made.size}/`, outside);
+      const prefix = unused((serial) => `${node.name || 'call'}/${serial}/`);
+      const body = expandCall(callee, node, prefix, outside);
       for (const { output } of body) for (const name of output) made.add(name);
       return inlined(body, [...calling, callee]);
     });

@@ -2,6 +2,7 @@ import type { GraphProto, NodeProto } from 'onnx-buf';
 import { attributesOf, nodeAttributes, subgraphsOf } from '../ir/attributes.ts';
 import { isStandard } from '../ir/domain.ts';
 import { fault, faultOf, type Fault } from '../ir/errors.ts';
+import { unusedNames } from '../ir/graph.ts';
 import type { Model } from '../ir/model.ts';
 import { nodeOf } from '../ir/node.ts';
 import type { UpgradeContext } from '../ir/op.ts';
@@ -30,8 +31,10 @@ export function upgradeOpset(model: Model): Fault[] {
   const faults: Fault[] = [];
   if (from < 20) writeAxisOfDft(model.graph);
   if (from >= baseOpset) return faults;
-  let serial = 0;
-  upgradeGraph(model.graph, model.graph, from, faults, (stem) => `opset18/${stem}_${serial++}`);
+  const unused = unusedNames(model.graph);
+  upgradeGraph(model.graph, model.graph, from, faults, (stem) =>
+    unused((serial) => `opset18/${stem}_${serial}`),
+  );
   standard.version = BigInt(baseOpset);
   if (model.irVersion < 8n) model.irVersion = 8n;
   return faults;
