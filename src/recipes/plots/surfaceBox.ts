@@ -26,7 +26,8 @@ export function cage(
   const a = (azimuth / 180) * Math.PI;
   const nearY = Math.cos(a) >= 0 ? -1 : 1;
   const nearX = Math.sin(a) >= 0 ? 1 : -1;
-  const drawing: Cage = { cube, nearX, nearY, lines: [], labels: new Labels(attributes, box), box };
+  const labels = new Labels(attributes, box, floorOf(cube));
+  const drawing: Cage = { cube, nearX, nearY, lines: [], labels, box };
   drawFloor(drawing, field, attributes.fontSize);
   // In units of the cube: about four labels over its height.
   drawWalls(drawing, valueAxis(field, zscale, [0, 1], 0.05), attributes.fontSize);
@@ -89,6 +90,16 @@ function drawWalls(drawing: Cage, zAxis: Axis, fontSize: number): void {
   }
 }
 
+/** Corners of the floor in the picture, in order around it. */
+type Floor = readonly (readonly [number, number])[];
+
+const floorOf = (cube: Projection): Floor => [
+  cube.at(-1, -1, 0),
+  cube.at(1, -1, 0),
+  cube.at(1, 1, 0),
+  cube.at(-1, 1, 0),
+];
+
 /** A placed text: its center and its size, px. */
 interface Label {
   readonly x: number;
@@ -103,10 +114,12 @@ class Labels {
   readonly #taken: Label[] = [];
   readonly #attributes: FilledLandscapeAttributes;
   readonly #box: Box;
+  readonly #floor: Floor;
 
-  constructor(attributes: FilledLandscapeAttributes, box: Box) {
+  constructor(attributes: FilledLandscapeAttributes, box: Box, floor: Floor) {
     this.#attributes = attributes;
     this.#box = box;
+    this.#floor = floor;
   }
 
   /** Adds a label centered at a point, unless there is no room for it. */
@@ -116,7 +129,10 @@ class Labels {
     if (this.#isFree(label)) this.#put(label, text, fontSize, {});
   }
 
-  /** Adds the name of an axis beyond its edge and tick labels, moved down until it overlaps none of them. */
+  /**
+   * Adds the name of an axis beyond its edge: at the nearest place that is clear of all labels and of the floor. If there is
+   * none, the name may stand over the floor, then close to a label.
+   */
   name(text: string, middle: readonly [number, number], edge: readonly [number, number]): void {
     const { fontSize } = this.#attributes;
     const size = 1.1 * fontSize;
@@ -127,13 +143,18 @@ class Labels {
     const width = textWidth(shown, size);
     const aside = Math.abs(edge[0] - middle[0]) / Math.hypot(edge[0] - middle[0], edge[1] - middle[1]);
     const [u, v] = outward(middle, edge, 2.9 * fontSize + 0.41 * aside * width);
-    const label = { x: inside(u, width, left, right), y: v, width, height: size };
-    const steps = Array.from({ length: 40 }, (_, k) => ({ ...label, y: v + 0.3 * k * size }));
-    const free = steps.find((place) => this.#isFree(place));
+    const places = placesAround(u, v, size).map(({ x, y }) => {
+      return { x: inside(x, width, left, right), y, width, height: size };
+    });
+    const free =
+      places.find((place) => this.#isFree(place, 0.6, 0.5) && !overlapsFloor(place, this.#floor)) ??
+      places.find((place) => this.#isFree(place, 0.6, 0.5)) ??
+      places.find((place) => this.#isFree(place));
     if (free !== undefined) this.#put(free, escapeXml(shown), size, { fontSize: size });
   }
 
-  #isFree({ x, y, width, height }: Label): boolean {
+  /** True if a label lies inside the picture, at these distances from the others, in units of its height. */
+  #isFree({ x, y, width, height }: Label, aside = 0.3, above = 0.15): boolean {
     const { left, right } = this.#box;
     const outside =
       x - width / 2 < Math.min(left, 2) ||
@@ -144,8 +165,8 @@ class Labels {
       !outside &&
       this.#taken.every(
         (other) =>
-          Math.abs(x - other.x) >= (width + other.width) / 2 + 0.3 * height ||
-          Math.abs(y - other.y) >= (height + other.height) / 2 + 0.15 * height,
+          Math.abs(x - other.x) >= (width + other.width) / 2 + aside * height ||
+          Math.abs(y - other.y) >= (height + other.height) / 2 + above * height,
       )
     );
   }
@@ -155,6 +176,32 @@ class Labels {
     const place = { x: label.x, y: label.y + 0.35 * size, textAnchor: 'middle' };
     this.texts.push(el('text', { ...place, ...style }, text));
   }
+}
+
+/** Returns places around a point, nearest first: to both sides and downward, where the near edges of the floor are. */
+function placesAround(u: number, v: number, size: number): { readonly x: number; readonly y: number }[] {
+  const steps = [];
+  for (let down = 0; down <= 40; down++) {
+    for (let aside = -12; aside <= 12; aside++) steps.push({ down: 0.3 * down, aside });
+  }
+  return steps
+    .toSorted((a, b) => Math.hypot(a.down, a.aside) - Math.hypot(b.down, b.aside))
+    .map(({ down, aside }) => ({ x: u + aside * size, y: v + down * size }));
+}
+
+/** True if a label overlaps the floor: unless one side of either has the other beyond it. */
+function overlapsFloor({ x, y, width, height }: Label, floor: Floor): boolean {
+  const [us, vs] = [floor.map(([u]) => u), floor.map(([, v]) => v)];
+  if (Math.min(...us) > x + width / 2 || Math.max(...us) < x - width / 2) return false;
+  if (Math.min(...vs) > y + height / 2 || Math.max(...vs) < y - height / 2) return false;
+  const corners = [-1, 1].flatMap((i) => [-1, 1].map((j) => [x + (i * width) / 2, y + (j * height) / 2]));
+  const middle = [0, 1].map((axis) => floor.reduce((sum, corner) => sum + corner[axis] / 4, 0));
+  return floor.every(([u, v], k) => {
+    const [nextU, nextV] = floor[(k + 1) % 4];
+    const side = (a: number, b: number) => (nextU - u) * (b - v) - (nextV - v) * (a - u);
+    const inward = Math.sign(side(middle[0], middle[1]));
+    return corners.some(([a, b]) => inward * side(a, b) > 0);
+  });
 }
 
 /** Returns the point `far` px beyond `edge`, as seen from `within`. */
