@@ -24,10 +24,10 @@ export function fitSvg(curves: FitCurves, given: FilledFit): string {
       area(prediction, 0.1),
       area(confidence, 0.2),
       curveOf(curves, across, up),
-      ...dotsOf(curves.x, y, across, up, text),
+      dotsOf(curves.x, y, across, up, text),
     ),
     axesOf({ ...attributes, xlabel: '' }, upper, unlabeled, up),
-    clipped(lower, zeroLine(lower, aside), ...dotsOf(curves.x, residuals, across, aside, text)),
+    clipped(lower, zeroLine(lower, aside), dotsOf(curves.x, residuals, across, aside, text)),
     axesOf({ ...attributes, title: '', ylabel: residualName }, lower, across, aside),
   );
 }
@@ -68,10 +68,21 @@ function panelsOf(curves: FitCurves, attributes: FilledFit): Panels {
   };
 }
 
-const dotsOf = (xs: readonly number[], ys: readonly number[], x: Axis, y: Axis, fill: string): string[] =>
-  xs.map((value, i) =>
-    el('circle', { cx: x.at(value), cy: y.at(ys[i]), r: RADIUS, fill, fillOpacity: 0.75 }),
-  );
+/** Largest number of dots drawn as one circle each; more become one path, with one dot for each half pixel. */
+const mostCircles = 2000;
+
+const half = (value: number) => Math.round(2 * value) / 2;
+
+/** Draws a dot for each point. */
+function dotsOf(xs: readonly number[], ys: readonly number[], x: Axis, y: Axis, color: string): string {
+  if (xs.length <= mostCircles) {
+    const style = { r: RADIUS, fill: color, fillOpacity: 0.75 };
+    return xs.map((value, i) => el('circle', { cx: x.at(value), cy: y.at(ys[i]), ...style })).join('');
+  }
+  const places = new Set(xs.map((value, i) => `M${half(x.at(value))},${half(y.at(ys[i]))}h0.01`));
+  const style = { stroke: color, strokeOpacity: 0.75, strokeWidth: 2 * RADIUS, strokeLinecap: 'round' };
+  return el('path', { d: [...places].join(''), ...style });
+}
 
 const curveOf = ({ at, values }: FitCurves, x: Axis, y: Axis): string =>
   el('path', {

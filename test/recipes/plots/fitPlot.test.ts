@@ -61,4 +61,21 @@ describe('fitPlot', () => {
     expect(() => fitPlot(plane)).toThrow(/has 2 variables, and a figure shows one/);
     expect(() => fitPlot(fit, { level: 95 })).toThrow(/level: must be a number in \(0, 1\)/);
   });
+
+  it('draws any number of points', () => {
+    const wave = Float64Array.from({ length: 200_000 }, (_, i) => Math.sin(i / 1000));
+    const points = Array.from(wave, (_, i) => i / 40_000);
+    const ones = wave.map(() => 1);
+    const many = {
+      ...fit,
+      points,
+      y: wave,
+      fitted: ones,
+      sigma: ones,
+      predict: (at: number[]) => fit.predict(at),
+    };
+    const svg = fitPlot(many).toSVG();
+    expect(svg).not.toContain('<circle');
+    expect(svg.length).toBeLessThan(2e6);
+  });
 });
