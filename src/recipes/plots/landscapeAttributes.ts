@@ -65,7 +65,7 @@ export interface LandscapeAttributes extends FigureAttributes {
   upsample?: number;
   /** Shows the color bar. @defaultValue `true` */
   colorbar?: boolean;
-  /** Marks the position of the parameters. @defaultValue `true` */
+  /** Marks the position of the parameters, (0, 0), if the axes reach it. @defaultValue `true` */
   mark?: boolean;
   /** Paths from `onPlane`; on a surface, they follow it. @defaultValue none */
   paths?: readonly PathOverlay[];
@@ -130,8 +130,12 @@ export function fillAttributes(data: LandscapeData, user: LandscapeAttributes): 
       paths: [],
     },
     rest,
+    reaches(data.x) && reaches(data.y) ? {} : { mark: false },
   );
 }
+
+/** True if an axis contains 0; the second one of a landscape in one dimension does. */
+export const reaches = (axis: Float64Array): boolean => axis[0] <= 0 && axis[axis.length - 1] >= 0;
 
 /** Returns the loss, or the metric of this name. */
 export const columnOf = (data: LandscapeData, metric: string | undefined): Float64Array =>

@@ -1,5 +1,6 @@
 import { checkOptions, show } from '../../core/options.ts';
 import { recipe, theme } from './attributes.ts';
+import { reaches } from './landscapeAttributes.ts';
 import { lineRules, type FilledLine, type LineAttributes } from './lineAttributes.ts';
 import { lineColor, lineDash } from './color.ts';
 import { linePlotly, lineVega } from './lineForms.ts';
@@ -47,7 +48,7 @@ export function line(data: LandscapeData | readonly NamedLandscape[], attributes
     mark: true,
     legend: 'auto',
   };
-  const final = recipe(defaults, attributes);
+  const final = recipe(defaults, attributes, list.some((one) => reaches(one.data.x)) ? {} : { mark: false });
   return plotOf(final.title || 'Loss along a line', {
     toSVG: () => lineSvg(curves, final),
     toPlotly: () => linePlotly(curves, final),

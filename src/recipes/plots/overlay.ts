@@ -10,25 +10,29 @@ import { shares, type Box } from './frame.ts';
 /**
  * Draws paths over a landscape: a line with a white rim, and markers with a ring in the line's color. The color of a marker
  * is that of the true loss, which may differ from the plane's. Markers shrink with their point's distance from the plane.
+ * The path with the most markers is drawn first: over a sparse one, it would hide it.
  */
 export function pathsOver(field: Field, { paths }: FilledLandscapeAttributes, x: Axis, y: Axis): string {
-  return paths
-    .map((overlay, k) => {
-      const { path, color } = overlay;
-      const xs = Array.from(path.x, x.at);
-      const ys = Array.from(path.y, y.at);
-      const d = polyline(xs, ys);
-      const stroke = color ?? lineColor(k);
-      const style = { d, fill: 'none', strokeLinejoin: 'round', strokeLinecap: 'round' };
-      const markers = thinned(xs, ys).map((t) => pathMarker(field, overlay, stroke, t, xs[t], ys[t]));
-      return el(
-        'g',
-        {},
-        el('path', { ...style, stroke: 'white', strokeWidth: 5 }),
-        el('path', { ...style, stroke, strokeWidth: 2.4 }),
-        markers.join(''),
-      );
-    })
+  const drawn = paths.map((overlay, k) => {
+    const { path, color } = overlay;
+    const xs = Array.from(path.x, x.at);
+    const ys = Array.from(path.y, y.at);
+    const d = polyline(xs, ys);
+    const stroke = color ?? lineColor(k);
+    const style = { d, fill: 'none', strokeLinejoin: 'round', strokeLinecap: 'round' };
+    const markers = thinned(xs, ys).map((t) => pathMarker(field, overlay, stroke, t, xs[t], ys[t]));
+    const svg = el(
+      'g',
+      {},
+      el('path', { ...style, stroke: 'white', strokeWidth: 5 }),
+      el('path', { ...style, stroke, strokeWidth: 2.4 }),
+      markers.join(''),
+    );
+    return { count: markers.length, svg };
+  });
+  return drawn
+    .toSorted((a, b) => b.count - a.count)
+    .map(({ svg }) => svg)
     .join('');
 }
 

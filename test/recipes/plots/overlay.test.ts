@@ -1,0 +1,47 @@
+import { expect, it } from 'vitest';
+import { contourf, fromGrid, heatmap, landscape, line, onPlane } from 'quasi-newton/landscape';
+
+const steps = (from: number, step: number) => Float64Array.from({ length: 5 }, (_, i) => from + i * step);
+const z = Float64Array.from({ length: 25 }, (_, i) => Math.sin(i));
+
+it('axes that do not reach 0 have no mark at 0: renderers give up on coordinates that far away', () => {
+  const far = fromGrid({ x: steps(1e9, 1), y: steps(-2, 1), z });
+  for (const figure of [contourf(far), heatmap(far)]) {
+    const paths = Array.from(figure.toSVG().matchAll(/ d="([^"]*)"/g), ([, d]) => d).join(' ');
+    const lengths = (paths.match(/-?\d+(?:\.\d+)?/g) ?? []).map(Number);
+    expect(Math.max(...lengths.map(Math.abs))).toBeLessThan(1e4);
+    expect(JSON.stringify(figure.toPlotly())).not.toContain('cross-thin');
+  }
+  const ahead = fromGrid({ x: steps(1e9, 1), z: z.slice(0, 5) });
+  expect(line(ahead).toSVG()).not.toContain('stroke-dasharray="4 4"');
+
+  const around = fromGrid({ x: steps(-2, 1), y: steps(-2, 1), z });
+  expect(JSON.stringify(contourf(around).toPlotly())).toContain('cross-thin');
+});
+
+it('a path with few markers is drawn over one with many, whatever their order', () => {
+  const bowl = { p0: Float64Array.of(0, 0), fg: ([a, b]: Float64Array) => a * a + b * b };
+  const data = landscape(bowl, {
+    npoints: 5,
+    directions: [Float64Array.of(1, 0), Float64Array.of(0, 1)],
+    lnorm: 1,
+    center: Float64Array.of(1, 1),
+  });
+  const along = (count: number) => {
+    const points = Array.from({ length: count }, (_, i) => Float64Array.of(0.5 + i / count, 1));
+    return onPlane(
+      data.plane,
+      points,
+      points.map(() => 1),
+    );
+  };
+  for (const names of [
+    ['sparse', 'dense'],
+    ['dense', 'sparse'],
+  ]) {
+    const paths = names.map((name) => ({ name, path: along(name === 'dense' ? 40 : 4) }));
+    const svg = contourf(data, { paths }).toSVG();
+    expect(svg.indexOf('<title>dense, point 0')).toBeLessThan(svg.indexOf('<title>sparse, point 0'));
+    expect(svg.indexOf(`>${names[0]}</text>`)).toBeLessThan(svg.indexOf(`>${names[1]}</text>`));
+  }
+});
