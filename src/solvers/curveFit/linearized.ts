@@ -1,8 +1,8 @@
-import { runSync } from '../../core/drive.ts';
-import { differenceJacobian, type Scheme } from '../../core/jacobian.ts';
+import type { Scheme } from '../../core/jacobian.ts';
 import { gradientOfSquares } from '../../core/leastSquares.ts';
 import { EPSILON } from '../../core/epsilon.ts';
 import { dot, roundToFloat32 } from '../../core/vector.ts';
+import { resolvedJacobian } from './resolvedJacobian.ts';
 import { pivotedQr, solveByQr, type PivotedQr } from './qr.ts';
 import type { Precision, Problem, Residuals } from '../../core/problem.ts';
 import type { CompleteSolveOptions } from '../../core/solveOptions.ts';
@@ -53,10 +53,9 @@ export function linearizeAt(fit: FitProblem, x: Float64Array, accuracy: Accuracy
   problem.residuals(x, residuals, hasJacobian ? jacobian : null);
   if (!hasJacobian) {
     const bounds = { lower: (j: number) => lower[j], upper: (j: number) => upper[j] };
-    const scheme = SCHEMES[accuracy];
-    const steps = { scheme, precision: precisionOf(fit), sizes: x.map(Math.abs), bounds } as const;
-    const failed = runSync(differenceJacobian(x, residuals, jacobian, steps), problem);
-    if (failed >= 0) jacobian.fill(0);
+    const steps = { scheme: SCHEMES[accuracy], precision: precisionOf(fit), bounds };
+    const at = { problem, x, residuals, start: problem.p0, size: fit.size };
+    if (!resolvedJacobian(at, steps, jacobian)) jacobian.fill(0);
   }
   return linearModel(fit, { x, residuals, jacobian }, accuracy);
 }

@@ -1,6 +1,6 @@
-import { runSync } from '../../core/drive.ts';
-import { differenceJacobian } from '../../core/jacobian.ts';
 import { checkOptions, either, finitePositive, numberBetween } from '../../core/options.ts';
+import { norm2 } from '../../core/vector.ts';
+import { resolvedJacobian } from './resolvedJacobian.ts';
 import { varianceOf, type Uncertainty } from './covariance.ts';
 import { studentQuantile } from './studentT.ts';
 import type { FitModel } from './model.ts';
@@ -112,13 +112,13 @@ function derivativesAt(
   }
   const { lower, upper, varied } = parameters;
   const bounds = { lower: (j: number) => lower[varied[j]], upper: (j: number) => upper[varied[j]] };
-  const precision = model.precision();
-  const steps = { scheme: '3-point', precision, sizes: theta.map(Math.abs), bounds } as const;
+  const steps = { scheme: '3-point', precision: model.precision(), bounds } as const;
   const problem = {
     p0: theta,
     fg: () => NaN,
     residuals: (x: Float64Array, out: Float64Array) => model.values(points, x, out),
   };
-  const failed = runSync(differenceJacobian(theta, values, derivatives, steps), problem);
-  return failed >= 0 ? derivatives.fill(NaN) : derivatives;
+  const start = Float64Array.from(varied, (j) => parameters.start[j]);
+  const at = { problem, x: theta, residuals: values, start, size: norm2(values) };
+  return resolvedJacobian(at, steps, derivatives) ? derivatives : derivatives.fill(NaN);
 }

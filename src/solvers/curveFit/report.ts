@@ -23,7 +23,7 @@ export function reportOf(fit: Reported): string {
     .map(([pair, value]) => `    ${pair.padEnd(2 * width + 2)}   ${value.toFixed(3)}`);
   const varied = fit.roles.filter((role) => role === 'varied' || role === 'at bound').length;
   const skipped = fit.skipped > 0 ? ` (${fit.skipped} missing left out)` : '';
-  return ` * Status: ${fit.converged ? 'success' : 'failure'}
+  return ` * Status: ${fit.status}
     ${fit.message}
 
  * Data
@@ -49,6 +49,9 @@ function describe(fit: Reported, j: number): string {
   const error = fit.standardErrors[j];
   if (role === 'tied' && Number.isNaN(error)) return `${value} (tied to a bound)`;
   const suffix = role === 'tied' ? ' (tied)' : '';
+  // With as many parameters as points there is no scatter to derive errors from.
+  if (error === Infinity && !fit.undetermined.includes(fit.names[j]))
+    return `${value} ± unknown: no degrees of freedom${suffix}`;
   if (error === Infinity) return `${value} ± Infinity: not determined by the data${suffix}`;
   const relative = fit.x[j] === 0 ? '' : ` (${digits(100 * Math.abs(error / fit.x[j]), 3)} %)`;
   return `${value} ± ${digits(error, 3)}${relative}${suffix}`;

@@ -5,6 +5,9 @@ import type { Interval } from './profile.ts';
 /** Role of a parameter in a fit. */
 export type ParameterRole = 'varied' | 'fixed' | 'tied' | 'at bound';
 
+/** How a fit ended: at a minimum, at a limit on its work, or without either. */
+export type FitStatus = 'success' | 'stopped' | 'failure';
+
 /** The result of a fit; `String(fit)` is a report. */
 export interface CurveFit {
   /** All parameters, `[n]`, in the order of the start. */
@@ -47,6 +50,7 @@ export interface CurveFit {
   /** Number of points left out as missing. */
   readonly skipped: number;
   readonly converged: boolean;
+  readonly status: FitStatus;
   readonly message: string;
   /** Number of evaluations of the model at all points, including those for derivatives. */
   readonly evaluations: number;

@@ -63,7 +63,8 @@ export function solveFit(given: FitProblem): FitSolution {
     end = runSync(approach(fit, solution.x, 'fine'), problem);
   }
   let now = linearizeAt(fit, end.x, 'fine');
-  for (let round = 0; round < 2 && now.decrease > FAR * now.f && !isLimit(end.termination); round++) {
+  const isFar = () => now.f > exactness(fit) && now.decrease > FAR * now.f && !isLimit(end.termination);
+  for (let round = 0; round < 2 && isFar(); round++) {
     end = runSync(approach(fit, end.x, 'fine'), problem);
     now = linearizeAt(fit, end.x, 'fine');
   }
@@ -89,6 +90,8 @@ function settle(fit: FitProblem, start: Linearized, { ratio: first, termination 
   let ratio = first < 1 ? Math.max(LEAST_RATIO, first) : FIRST_RATIO;
   const rounds = isLimit(termination) ? 0 : MAX_ROUNDS;
   for (let round = 0; round < rounds && now.decrease > 0; round++) {
+    // What is left of f is rounding of y, which further steps do not lower.
+    if (round > 0 && best.f <= exactness(fit)) break;
     // From plain steps: mixing makes a single step look better than the next one will be.
     if (before !== null) {
       const measured = Math.min(MOST_RATIO, Math.max(LEAST_RATIO, now.decrease / before.decrease));

@@ -10,7 +10,7 @@ import type { FitData, Point } from './data.ts';
 import type { FitModel } from './model.ts';
 import type { ParameterSet } from './parameters.ts';
 import { describeHole, type Hole } from './commonMistakes.ts';
-import type { CurveFit, ParameterRole } from './result.ts';
+import type { CurveFit, FitStatus, ParameterRole } from './result.ts';
 import type { RescaledSolution } from './rescaleFit.ts';
 import { isLimit, type FitSolution } from './solveFit.ts';
 
@@ -40,7 +40,7 @@ export function summarize(finished: FinishedFit): CurveFit {
   const degrees = absoluteSigma ? Infinity : degreesOfFreedom;
   const uncertainty = uncertaintyOf(solution, varied.length);
   const roles = rolesOf(parameters, solution);
-  const { covariance, correlation, standardErrors } = matrices(
+  const { covariance, correlation, standardErrors, isLoose } = matrices(
     parameters,
     roles,
     solution.x,
@@ -56,7 +56,7 @@ export function summarize(finished: FinishedFit): CurveFit {
     standardErrors,
     covariance,
     correlation,
-    undetermined: names.filter((_, j) => standardErrors[j] === Infinity && degrees > 0),
+    undetermined: names.filter((_, j) => isLoose[j]),
     atBound: names.filter((_, j) => roles[j] === 'at bound'),
     ...statistics,
     degreesOfFreedom,
@@ -67,6 +67,7 @@ export function summarize(finished: FinishedFit): CurveFit {
     sigma: data.rootWeights.map((w) => 1 / w),
     skipped: data.skipped,
     converged: solution.converged,
+    status: statusOf(solution),
     message:
       hole === null || solution.converged
         ? messageOf(solution)
@@ -194,11 +195,9 @@ function matrices(
     g.some(Boolean) && g.every((slope, k) => slope === 0 || isHeld(k));
   // Without degrees of freedom, the scatter is unknown and errors are infinite, as in SciPy.
   const factor = Number.isNaN(variance) ? Infinity : variance;
-  const variances = gradients.map((g) => {
-    if (isAtBound(g)) return NaN;
-    const relative = varianceOf(uncertainty, g);
-    return relative === 0 ? 0 : factor * relative;
-  });
+  const relative = gradients.map((g) => (isAtBound(g) ? NaN : varianceOf(uncertainty, g)));
+  const variances = relative.map((value) => (value === 0 || value === Infinity ? value : factor * value));
+  const isLoose = relative.map((value) => value === Infinity);
   const standardErrors = Float64Array.from(variances, Math.sqrt);
   const covariance = gradients.map((g, i) =>
     Float64Array.from(gradients, (h, j) => {
@@ -214,7 +213,7 @@ function matrices(
       return Math.max(-1, Math.min(1, ratio)); // rounding may exceed 1
     }),
   );
-  return { covariance, correlation, standardErrors };
+  return { covariance, correlation, standardErrors, isLoose };
 }
 
 /** Computes χ², R² and the information criteria. */
@@ -235,6 +234,9 @@ function goodness({ y, rootWeights }: FitData, fitted: Float64Array, count: numb
   };
 }
 
+const statusOf = ({ converged, termination }: FitSolution): FitStatus =>
+  converged ? 'success' : isLimit(termination) ? 'stopped' : 'failure';
+
 function messageOf({ converged, termination, qr, free }: FitSolution): string {
   if (!converged && qr.rank === 0 && free.length > 0) {
     return 'No step in any parameter changes the model by more than rounding: start elsewhere, or scale y and the parameters.';
@@ -244,6 +246,6 @@ function messageOf({ converged, termination, qr, free }: FitSolution): string {
   }
   if (!converged) return terminations[termination].sentence;
   return qr.rank < free.length
-    ? 'The sum of squares is at a minimum, which not all parameters determine.'
+    ? 'The sum of squares is at a minimum, but the data do not determine all parameters.'
     : 'The sum of squares is at a minimum: no step that the derivatives suggest lowers it.';
 }

@@ -464,7 +464,7 @@ describe('an ending says what is so', () => {
   it('a fit that is stopped has not converged', () => {
     const fit = curveFit(decay, t, y, [30, 10, 1.2], { maxIterations: 1 });
     expect(fit.converged).toBe(false);
-    expect(String(fit)).toMatch(/Status: failure\n +The iteration limit was reached/);
+    expect(String(fit)).toMatch(/Status: stopped\n +The iteration limit was reached/);
   });
 
   it('a model that is NaN somewhere on the way is stepped back from', () => {

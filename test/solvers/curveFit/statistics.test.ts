@@ -121,7 +121,9 @@ describe('covariances', () => {
       [0, NaN, Infinity],
     ]);
     expect(fit.undetermined).toEqual(['p1', 'p2']);
-    expect(fit.message).toBe('The sum of squares is at a minimum, which not all parameters determine.');
+    expect(fit.message).toBe(
+      'The sum of squares is at a minimum, but the data do not determine all parameters.',
+    );
   });
 
   it('are not known where a parameter is at its bound, or depends on such ones alone', () => {
