@@ -18,7 +18,7 @@ export async function run() {
     const optimizers = [
       own,
       () => new LBFGSOptimizer({ learningRate }),
-      () => new SOAPOptimizer({ rate: 0.03, learningRate: 0.3 }),
+      () => new SOAPOptimizer({ learningRate: 0.03 }),
     ];
     const cells = [];
     let left = 0;

@@ -25,7 +25,7 @@ const methods = [
   { name: 'Adam, mini-batches of 100', optimizer: tf.train.adam(0.01), batchSize: 100 },
   {
     name: 'SOAP, mini-batches of 100',
-    optimizer: new SOAPOptimizer({ rate: 0.03, scheduleFree: true, learningRate: 1 }),
+    optimizer: new SOAPOptimizer({ learningRate: 0.03, scheduleFree: true }),
     batchSize: 100,
   },
   { name: 'Adam, full batch', optimizer: tf.train.adam(0.03), batchSize: samples },

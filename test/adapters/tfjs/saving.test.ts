@@ -63,9 +63,9 @@ describe.each(backends)('on %s, a saved and loaded model goes on bit for bit', (
     ['SSBroydenOptimizer', {}, 100],
     ['SLBFGSOptimizer', { memory: 4, lambda: 1e-3 }, 50],
     ['ConjugateGradientOptimizer', { beta: 'polakRibiere' }, 100],
-    ['SOAPOptimizer', { rate: 0.02, frequency: 3, learningRate: 0.2 }, 25],
+    ['SOAPOptimizer', { learningRate: 0.02, frequency: 3 }, 25],
     ['SOAPOptimizer', { weightDecay: 1e-3, oneSided: true }, 100],
-    ['SOAPOptimizer', { rate: 0.02, scheduleFree: true, joinBias: true, learningRate: 0.2 }, 25],
+    ['SOAPOptimizer', { learningRate: 0.02, scheduleFree: true, joinBias: true }, 25],
     ['GradientDescentOptimizer', { lineSearch: 'backtracking' }, 100],
     ['SolverOptimizer', 'adamThenLbfgs', 100],
   ] as const)('with %s %o in batches of %i', (name, options, batchSize) =>

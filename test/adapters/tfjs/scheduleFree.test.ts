@@ -32,7 +32,16 @@ function batches(w: tf.Variable) {
 it.each([
   ['adam', () => new SolverOptimizer(adam(options), bound)],
   ['soap', () => new SolverOptimizer(soap(options), bound)],
-  ['SOAPOptimizer', () => new SOAPOptimizer({ ...bound, rate: 0.05, beta1: BETA, scheduleFree: true })],
+  [
+    'SOAPOptimizer',
+    () =>
+      new SOAPOptimizer({
+        maxChange: bound.learningRate,
+        learningRate: 0.05,
+        beta1: BETA,
+        scheduleFree: true,
+      }),
+  ],
 ])(
   '%s: the model holds the average between batches, gradients are taken between it and the base point',
   (_name, make) =>
@@ -106,7 +115,9 @@ it('leaves a model within its constraints, even if the average of feasible point
         }),
       ],
     });
-    const optimizer = new SOAPOptimizer({ rate: 0.05, scheduleFree: true, learningRate: 1 }).attach(model);
+    const optimizer = new SOAPOptimizer({ learningRate: 0.05, scheduleFree: true, maxChange: 1 }).attach(
+      model,
+    );
     model.compile({ optimizer, loss: 'meanSquaredError' });
     const x = tf.randomNormal([40, 3], 0, 1, 'float32', 1);
     const y = tf.randomNormal([40, 2], 0, 1, 'float32', 2);

@@ -90,8 +90,8 @@ describe('optimizer classes', () => {
       new BFGSOptimizer({ modifiedSecant: true, initialStep, lineSearch: strongWolfe({ c2: 0.1 }) }),
       new SSBroydenOptimizer({ lineSearch: 'hagerZhang', modifiedSecant: true }),
       new ConjugateGradientOptimizer({ eta: 0.1, theta: 2, beta: 'polakRibiere' }),
-      new GradientDescentOptimizer({ rate: 0.05, momentum: 0.9, nesterov: true, learningRate: 2 }),
-      new SOAPOptimizer({ rate: 0.3, beta1: 0.8, beta2: 0.9, clipNorm: 10, frequency: 5, learningRate: 2 }),
+      new GradientDescentOptimizer({ learningRate: 0.05, momentum: 0.9, nesterov: true, maxChange: 2 }),
+      new SOAPOptimizer({ learningRate: 0.3, beta1: 0.8, beta2: 0.9, clipNorm: 10, frequency: 5 }),
     ];
     const w = variable(tf.tensor1d([4, 3]));
     for (const optimizer of optimizers) {
@@ -108,7 +108,7 @@ describe('optimizer classes', () => {
   it('tell SOAP the shapes of the variables', () => {
     const ends = [{}, { maxSide: 1 }].map((options) => {
       const w = variable(tf.tensor2d([1, -2, 3, 0.5, 2, -1], [2, 3]));
-      const optimizer = new SOAPOptimizer({ rate: 0.05, learningRate: 1, ...options });
+      const optimizer = new SOAPOptimizer({ learningRate: 0.05, maxChange: 1, ...options });
       const loss = () => w.square().mul([1, 2, 5]).sum().add(w.prod()) as tf.Scalar;
       for (let k = 0; k < 5; k++) optimizer.minimize(loss, false, [w]);
       const end = w.dataSync();
@@ -121,8 +121,8 @@ describe('optimizer classes', () => {
     expect(() => new SOAPOptimizer({ frequency: 0, lineSearch: 'hagerZhang' } as object)).toThrow(
       /SOAPOptimizer: 2 options[^]*frequency: must be a whole number[^]*lineSearch: no such option/,
     );
-    expect(() => new SOAPOptimizer({ rate: () => 0.1 }).getConfig()).toThrow(
-      /SOAPOptimizer: rate cannot be saved/,
+    expect(() => new SOAPOptimizer({ learningRate: () => 0.1 }).getConfig()).toThrow(
+      /SOAPOptimizer: learningRate cannot be saved/,
     );
   });
 

@@ -3,17 +3,16 @@ import {
   gradientDescentRules,
   type GradientDescentOptions,
 } from '../../../solvers/gradientDescent.ts';
-import type { Schedule } from '../../../solvers/schedules.ts';
-import { solverOptions, type ClassOptions } from './optimizerOptions.ts';
+import { scheduleOf } from '../../../solvers/schedules.ts';
+import { ratedRules, solverOptions, type ClassOptions, type RatedOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 
-interface Own extends Omit<GradientDescentOptions, 'learningRate'> {
-  /** The `learningRate` of `gradientDescent`: a fixed rate or a schedule instead of a line search. */
-  readonly rate?: number | Schedule;
-}
-
-/** Options of {@link GradientDescentOptimizer}: those of every optimizer class, and those of `gradientDescent`. */
-export type GradientDescentOptimizerOptions = ClassOptions<Own>;
+/**
+ * Options of {@link GradientDescentOptimizer}: those of every optimizer class, and those of `gradientDescent`. Without
+ * `learningRate`, it takes a line search.
+ */
+export type GradientDescentOptimizerOptions = RatedOptions &
+  Omit<ClassOptions<GradientDescentOptions>, keyof RatedOptions>;
 
 /**
  * Steepest descent with a line search for `model.compile`, as a baseline.
@@ -36,11 +35,12 @@ export class GradientDescentOptimizer extends SolverOptimizer {
   }
 
   constructor(options: GradientDescentOptimizerOptions = {}) {
-    const { learningRate, ...rules } = gradientDescentRules;
-    const { rate, ...own } = solverOptions<Own>('GradientDescentOptimizer', options, {
-      ...rules,
-      rate: learningRate,
-    });
-    super(gradientDescent({ ...own, ...(rate !== undefined && { learningRate: rate }) }), options);
+    const { learningRate: _, ...rules } = gradientDescentRules;
+    const own = solverOptions<Own>('GradientDescentOptimizer', options, rules, ratedRules);
+    const rate = { value: options.learningRate ?? null };
+    const learningRate = (step: number) => scheduleOf(rate.value ?? NaN)(step);
+    super(gradientDescent({ ...own, ...(rate.value !== null && { learningRate }) }), options, null, rate);
   }
 }
+
+type Own = Omit<GradientDescentOptions, 'learningRate'>;

@@ -1,18 +1,11 @@
 import { soap } from '../../../solvers/soap.ts';
 import { soapRules, type SoapOptions } from '../../../solvers/soapOptions.ts';
-import { solverOptions, type SolverOptimizerOptions } from './optimizerOptions.ts';
+import { scheduleOf } from '../../../solvers/schedules.ts';
+import { ratedRules, solverOptions, type RatedOptions } from './optimizerOptions.ts';
 import { SolverOptimizer } from './solverOptimizer.ts';
 
-interface Own extends Omit<SoapOptions, 'learningRate'> {
-  /** The `learningRate` of `soap`: a rate, or a schedule, which cannot be saved. @defaultValue `0.003` */
-  readonly rate?: SoapOptions['learningRate'];
-}
-
-/**
- * Options of {@link SOAPOptimizer}: those of every optimizer class, and those of `soap`. `learningRate` bounds the change
- * of a parameter on mini-batches and should be well above `rate`.
- */
-export type SOAPOptimizerOptions = SolverOptimizerOptions & Own;
+/** Options of {@link SOAPOptimizer}: those of every optimizer class, and those of `soap`. */
+export type SOAPOptimizerOptions = RatedOptions & Omit<SoapOptions, keyof RatedOptions>;
 
 /**
  * SOAP for `model.compile`, for mini-batches: Adam in the eigenbasis of the curvature of each layer.
@@ -25,7 +18,7 @@ export type SOAPOptimizerOptions = SolverOptimizerOptions & Own;
  * ```js
  * import { SOAPOptimizer } from 'quasi-newton/tfjs';
  *
- * const optimizer = new SOAPOptimizer({ rate: 0.01, learningRate: 0.1 });
+ * const optimizer = new SOAPOptimizer({ learningRate: 0.01 });
  * ```
  *
  * @see soap of `quasi-newton`, the underlying solver
@@ -37,8 +30,12 @@ export class SOAPOptimizer extends SolverOptimizer {
   }
 
   constructor(options: SOAPOptimizerOptions = {}) {
-    const { learningRate: rateRule, ...rules } = soapRules;
-    const { rate, ...own } = solverOptions<Own>('SOAPOptimizer', options, { ...rules, rate: rateRule });
-    super(soap({ ...own, ...(rate !== undefined && { learningRate: rate }) }), options);
+    const { learningRate: _, ...rules } = soapRules;
+    const own = solverOptions<Omit<SoapOptions, 'learningRate'>>('SOAPOptimizer', options, rules, ratedRules);
+    const rate = { value: options.learningRate ?? DEFAULT_RATE };
+    super(soap({ ...own, learningRate: (step) => scheduleOf(rate.value)(step) }), options, null, rate);
   }
 }
+
+/** The default of `soap`. */
+const DEFAULT_RATE = 0.003;

@@ -1,4 +1,4 @@
-import type * as tf from '@tensorflow/tfjs';
+import * as tf from '@tensorflow/tfjs';
 import { runUnguarded } from '../../../core/drive.ts';
 import { normInf } from '../../../core/vector.ts';
 import { fixedStep } from '../../../solvers/linesearch/fixedStep.ts';
@@ -108,3 +108,31 @@ function learn(
 class LedElsewhere extends Error {}
 
 const isEqual = (a: Float64Array, b: Float64Array): boolean => a.every((value, i) => value === b[i]);
+
+/** Gradients as `tf.Optimizer.applyGradients` takes them. */
+export type GivenGradients = tf.NamedTensorMap | { name: string; tensor: tf.Tensor }[];
+
+/** Returns gradients by the names of their variables. */
+export const gradientsByName = (given: GivenGradients): tf.NamedTensorMap =>
+  Array.isArray(given) ? Object.fromEntries(given.map(({ name, tensor }) => [name, tensor])) : given;
+
+/**
+ * Returns the variables that gradients belong to.
+ *
+ * @throws RangeError if there are none, or one is unknown or has another shape
+ */
+export function variablesOf(gradients: tf.NamedTensorMap): tf.Variable[] {
+  const { registeredVariables } = tf.engine();
+  const variables = Object.entries(gradients).map(([name, gradient]) => {
+    const variable = registeredVariables[name];
+    if (!variable) throw new RangeError(`applyGradients: there is no variable named "${name}".`);
+    if (gradient && gradient.shape.join() !== variable.shape.join()) {
+      throw new RangeError(
+        `applyGradients: the gradient of "${name}" has shape [${gradient.shape.join(', ')}]; it must be [${variable.shape.join(', ')}].`,
+      );
+    }
+    return variable;
+  });
+  if (variables.length === 0) throw new RangeError('applyGradients: there are no gradients.');
+  return variables;
+}

@@ -27,3 +27,21 @@ export function connectedVariables(
 export function sameList(a: readonly tf.Variable[], b: readonly tf.Variable[]): boolean {
   return a.length === b.length && a.every((variable, i) => variable === b[i]);
 }
+
+/** True for variables that a gradient can train. */
+export const isTrainable = ({ trainable, dtype }: tf.Variable): boolean => trainable && dtype === 'float32';
+
+/**
+ * Returns the variables of a list that a gradient can train.
+ *
+ * @throws Error if there are none
+ */
+export function trainableOf(className: string, list: readonly tf.Variable[]): tf.Variable[] {
+  const variables = list.filter(isTrainable);
+  if (variables.length > 0) return variables;
+  throw new Error(
+    list.length === 0
+      ? `${className}: there is nothing to train; build the model first, and set trainable = true on a layer with weights.`
+      : `${className}: none of the ${list.length} variables is trainable and float32; set trainable = true on those to train.`,
+  );
+}

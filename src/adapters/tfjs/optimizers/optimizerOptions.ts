@@ -10,6 +10,7 @@ import {
   oneOf,
   type Rules,
 } from '../../../core/options.ts';
+import { scheduleRule, type Schedule } from '../../../solvers/schedules.ts';
 import { lineSearchRule } from '../../../solvers/lineSearchOption.ts';
 import type * as tf from '@tensorflow/tfjs';
 import type { LineSearch } from '../../../solvers/linesearch/lineSearch.ts';
@@ -37,11 +38,33 @@ export interface SolverOptimizerOptions {
   readonly learningRate?: number;
 }
 
+/** Options of the classes whose solver has a learning rate. */
+export interface RatedOptions extends Omit<SolverOptimizerOptions, 'learningRate'> {
+  /**
+   * The solver's learning rate: a number, which `optimizer.learningRate` may change at any time, or a schedule, which
+   * cannot be saved.
+   */
+  readonly learningRate?: number | Schedule;
+  /**
+   * Largest change of a parameter per mini-batch, and per call of `applyGradients`.
+   *
+   * @defaultValue ten times the learning rate; `0.03` with a schedule or a line search
+   */
+  readonly maxChange?: number;
+}
+
 /** Rules of {@link SolverOptimizerOptions}. Numbers must be finite, because a saved configuration is JSON. */
 export const commonRules: Rules<SolverOptimizerOptions> = {
   maxIterations: integerIn(1, 1e9),
   fullBatch: boolean,
   learningRate: finitePositive,
+};
+
+/** Rules of {@link RatedOptions}. */
+export const ratedRules: Rules<RatedOptions> = {
+  ...commonRules,
+  learningRate: scheduleRule,
+  maxChange: finitePositive,
 };
 
 /** The line searches that an optimizer can use, by the names of their factories. */
@@ -70,11 +93,12 @@ export type ClassOptions<SolverOptions> = SolverOptimizerOptions &
  */
 export function solverOptions<SolverOptions extends object>(
   className: string,
-  options: ClassOptions<SolverOptions>,
+  options: object,
   own: Rules<Omit<SolverOptions, keyof SolverOptimizerOptions>>,
+  common: Rules<SolverOptimizerOptions> | Rules<RatedOptions> = commonRules,
 ): SolverOptions {
   const search = 'lineSearch' in own && { lineSearch: lineSearchChoice };
-  checkOptions<object>(className, options, { ...commonRules, ...own, ...search });
+  checkOptions<object>(className, options, { ...common, ...own, ...search });
   const picked = Object.entries(options)
     .filter(([name, value]) => name in own && value !== undefined)
     .map(([name, value]) => [

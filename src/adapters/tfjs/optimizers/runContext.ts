@@ -48,7 +48,8 @@ export interface Knowledge {
 
 /** The options of an optimizer used by its runs. */
 export interface RunSettings {
-  readonly learningRate: number;
+  /** Largest change of a parameter per mini-batch. */
+  maxChange: number;
   /** Called with a warning for the user. */
   readonly warn: (sentence: string) => void;
 }

@@ -85,3 +85,25 @@ function fromVersion1({ run, ...saved }: SavedState1): SavedState {
   };
   return { ...saved, version: 2, run: { shapes: run.shapes, knowledge } };
 }
+
+/**
+ * Returns what a loaded run has learned, for variables of its shapes; undefined if none was loaded.
+ *
+ * @throws Error if the shapes are others
+ */
+export function knowledgeFor(
+  className: string,
+  loaded: SavedState['run'],
+  variables: readonly tf.Variable[],
+): Knowledge | undefined {
+  if (loaded === null) return undefined;
+  const [saved, now] = [loaded.shapes, variables.map(({ shape }) => shape)].map((shapes) =>
+    shapes.map((shape) => `[${shape.join(', ')}]`).join(' '),
+  );
+  if (saved !== now) {
+    throw new Error(
+      `${className}: the loaded state belongs to variables of shapes ${saved}; these have ${now}. Train the model it was saved with, or make a new optimizer.`,
+    );
+  }
+  return loaded.knowledge;
+}

@@ -2,13 +2,21 @@ import * as tf from '@tensorflow/tfjs';
 import type { ParamSet } from '../../../core/paramSet.ts';
 import type { Solver } from '../../../core/solver.ts';
 import { attachedModel, type AttachedModel, type AttachOptions } from './attachedModel.ts';
-import { connectedVariables, sameList } from './connectedVariables.ts';
-import type { AppliedOptions, ApplyGradientsOptions } from './appliedGradients.ts';
-import { commonRules, savable, type SolverOptimizerOptions } from './optimizerOptions.ts';
+import { connectedVariables, isTrainable, sameList, trainableOf } from './connectedVariables.ts';
+import {
+  gradientsByName,
+  variablesOf,
+  type AppliedOptions,
+  type ApplyGradientsOptions,
+  type GivenGradients,
+} from './appliedGradients.ts';
+import { LearningRate, type SolverRate } from './learningRate.ts';
+import { commonRules, savable, type RatedOptions, type SolverOptimizerOptions } from './optimizerOptions.ts';
+import type { Schedule } from '../../../solvers/schedules.ts';
 import { warnOnce, type OptimizerProgress } from './progress.ts';
 import { boolean, checkOptions, finitePositive } from '../../../core/options.ts';
 import { gradientsOf, OtherVariables } from '../tensors/evaluate.ts';
-import { fromTensors, toTensors, type NamedTensor, type SavedState } from './savedState.ts';
+import { fromTensors, knowledgeFor, toTensors, type NamedTensor, type SavedState } from './savedState.ts';
 import type { Knowledge } from './runContext.ts';
 import { tfParams } from '../tensors/tfParams.ts';
 import { solverOf } from './namedSolvers.ts';
@@ -49,7 +57,8 @@ export class SolverOptimizer extends tf.Optimizer {
   readonly solver: Solver;
   /** Report of the last call of `minimize`; null before the first. */
   progress: OptimizerProgress | null = null;
-  private readonly options: Required<SolverOptimizerOptions>;
+  private readonly options: Pick<Required<SolverOptimizerOptions>, 'maxIterations' | 'fullBatch'>;
+  private readonly rate: LearningRate;
   /** Name by which the solver was given and is saved; null if there is none. */
   private readonly solverName: string | null;
   private readonly withSearch: AppliedOptions['withSearch'];
@@ -67,21 +76,42 @@ export class SolverOptimizer extends tf.Optimizer {
   /**
    * @param solver - a solver, or the name of one registered with {@link register}, which can be saved with a model
    * @param withSearch - creates the solver with another line search, so that `applyGradients` can learn
+   * @param rate - the solver's learning rate, which {@link SolverOptimizer.learningRate} then reads and sets
    * @throws TypeError if `solver` is not one
    * @throws RangeError naming every option that is wrong
    */
   constructor(
     solver: Solver | string,
-    options: SolverOptimizerOptions = {},
+    options: SolverOptimizerOptions | RatedOptions = {},
     withSearch: AppliedOptions['withSearch'] = null,
+    rate: SolverRate | null = null,
   ) {
     super();
-    if (new.target === SolverOptimizer) checkOptions('SolverOptimizer', options, commonRules);
+    if (new.target === SolverOptimizer) checkOptions<object>('SolverOptimizer', options, commonRules);
     this.solver = solverOf('SolverOptimizer', solver);
     this.solverName = typeof solver === 'string' ? solver : null;
     this.withSearch = withSearch;
+    this.rate = new LearningRate(this.getClassName(), options, rate);
     const given = Object.entries(options).filter(([, value]) => value !== undefined);
-    this.options = { maxIterations: 1, fullBatch: false, learningRate: 0.03, ...Object.fromEntries(given) };
+    this.options = { maxIterations: 1, fullBatch: false, ...Object.fromEntries(given) };
+  }
+
+  /**
+   * Learning rate, which may be changed at any time: the largest change of a parameter per mini-batch; for `SOAPOptimizer`
+   * and `GradientDescentOptimizer` the solver's rate, or null with a line search. Values are checked like the option.
+   */
+  get learningRate(): number | Schedule | null {
+    return this.rate.value;
+  }
+
+  set learningRate(learningRate: number | Schedule) {
+    this.rate.set(learningRate);
+    this.run?.setMaxChange(this.rate.maxChange);
+  }
+
+  /** Sets {@link SolverOptimizer.learningRate}; `tf.train.sgd` has this method. */
+  setLearningRate(learningRate: number | Schedule): void {
+    this.learningRate = learningRate;
   }
 
   /**
@@ -108,18 +138,13 @@ export class SolverOptimizer extends tf.Optimizer {
    *
    * @param f - returns the loss, a scalar
    * @param returnCost - true to return the loss at the starting point
-   * @param varList - default: all trainable variables that the loss depends on
+   * @param varList - default: all trainable variables that the loss depends on; those not float32 stay as they are
+   * @throws Error if there is nothing to train
    */
   override minimize(f: () => tf.Scalar, returnCost = false, varList?: tf.Variable[]): tf.Scalar | null {
     tf.dispose(this.stash);
     if (varList) {
-      const variables = varList.filter(({ trainable }) => trainable);
-      if (variables.length === 0 && varList.length > 0) {
-        throw new Error(
-          `${this.getClassName()}: none of the ${varList.length} variables is trainable; set trainable = true on those to train.`,
-        );
-      }
-      this.train(f, variables);
+      this.train(f, trainableOf(this.getClassName(), varList));
     } else {
       const { variables, among } = this.connections(f);
       try {
@@ -164,28 +189,12 @@ export class SolverOptimizer extends tf.Optimizer {
    *
    * @throws RangeError if there are no gradients, one has no variable or another shape, or an option is wrong
    */
-  override applyGradients(
-    variableGradients: tf.NamedTensorMap | { name: string; tensor: tf.Tensor }[],
-    options: ApplyGradientsOptions = {},
-  ): void {
+  override applyGradients(variableGradients: GivenGradients, options: ApplyGradientsOptions = {}): void {
     checkOptions('applyGradients', options, { learningRate: finitePositive, sameFunction: boolean });
-    const { learningRate = this.options.learningRate, sameFunction = false } = options;
-    const byName = Array.isArray(variableGradients)
-      ? Object.fromEntries(variableGradients.map(({ name, tensor }) => [name, tensor]))
-      : variableGradients;
-    const { registeredVariables } = tf.engine();
-    const variables = Object.entries(byName).map(([name, gradient]) => {
-      const variable = registeredVariables[name];
-      if (!variable) throw new RangeError(`applyGradients: there is no variable named "${name}".`);
-      if (gradient && gradient.shape.join() !== variable.shape.join()) {
-        throw new RangeError(
-          `applyGradients: the gradient of "${name}" has shape [${gradient.shape.join(', ')}]; it must be [${variable.shape.join(', ')}].`,
-        );
-      }
-      return variable;
-    });
-    if (variables.length === 0) throw new RangeError('applyGradients: there are no gradients.');
+    const { learningRate = this.rate.ofGradients, sameFunction = false } = options;
+    const byName = gradientsByName(variableGradients);
     const { withSearch } = this;
+    const variables = variablesOf(byName);
     const run = this.runFor(variables);
     run.applyGradients(byName, { learningRate, sameFunction, withSearch }, this.projectionOf(variables));
     this.incrementIterations();
@@ -229,8 +238,10 @@ export class SolverOptimizer extends tf.Optimizer {
    */
   override getConfig(): tf.serialization.ConfigDict {
     const className = this.getClassName();
-    if (className !== 'SolverOptimizer') return savable(className, this.options);
-    if (this.solverName !== null) return savable(className, { solver: this.solverName, ...this.options });
+    const learningRate = this.rate.value;
+    const options = { ...this.options, ...(learningRate !== null && { learningRate }) };
+    if (className !== 'SolverOptimizer') return savable(className, options);
+    if (this.solverName !== null) return savable(className, { solver: this.solverName, ...options });
     throw new Error(
       `${className}: the solver cannot be saved, as it has no name. Give it one by register(tf, { solvers: { name: () => … } }) and new SolverOptimizer('name'); or save the model without includeOptimizer, and compile it with a new optimizer when it is loaded.`,
     );
@@ -278,11 +289,11 @@ export class SolverOptimizer extends tf.Optimizer {
     const { run } = this;
     const isSame = run !== null && sameList(run.params.variables, variables);
     if (isSame && run.memory === (memory ?? run.params)) return run;
-    const { learningRate } = this.options;
+    const { maxChange } = this.rate;
     const warn = (sentence: string) => warnOnce(this, `${this.getClassName()}: ${sentence}`);
     const knowledge = isSame ? run.knowledge : this.takeLoaded(variables);
     const params = isSame ? run.params : tfParams(variables);
-    this.run = trainingRun(this.solver, params, { learningRate, warn }, knowledge, memory);
+    this.run = trainingRun(this.solver, params, { maxChange, warn }, knowledge, memory);
     return this.run;
   }
 
@@ -293,23 +304,14 @@ export class SolverOptimizer extends tf.Optimizer {
 
   /** Returns the loaded state for variables of these shapes. */
   private takeLoaded(variables: readonly tf.Variable[]): Knowledge | undefined {
-    const { loaded } = this;
-    if (loaded === null) return undefined;
-    const [saved, now] = [loaded.shapes, variables.map(({ shape }) => shape)].map((shapes) =>
-      shapes.map((shape) => `[${shape.join(', ')}]`).join(' '),
-    );
-    if (saved !== now) {
-      throw new Error(
-        `${this.getClassName()}: the loaded state belongs to variables of shapes ${saved}; these have ${now}. Train the model it was saved with, or make a new optimizer.`,
-      );
-    }
+    const knowledge = knowledgeFor(this.getClassName(), this.loaded, variables);
     this.loaded = null;
-    return loaded.knowledge;
+    return knowledge;
   }
 
   /** Returns the trainable variables that `f` depends on; updated when variables have been added or removed. */
   private connections(f: () => tf.Scalar): { among: tf.Variable[]; variables: tf.Variable[] } {
-    const among = Object.values(tf.engine().registeredVariables).filter(({ trainable }) => trainable);
+    const among = Object.values(tf.engine().registeredVariables).filter(isTrainable);
     if (this.connected === null || !sameList(this.connected.among, among)) {
       this.connected = { among, variables: connectedVariables(f, among) };
     }

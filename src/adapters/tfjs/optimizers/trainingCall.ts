@@ -177,7 +177,7 @@ class CallIterations {
         run.stopped = isLevel ? LEVEL : terminations[outcome.termination].sentence;
         break;
       }
-      const share = onBatch ? shorten(state, from, context.learningRate) : 1;
+      const share = onBatch ? shorten(state, from, context.maxChange) : 1;
       const isLast = k + 1 === call.iterations;
       // Solvers on mini-batches leave the evaluation to the next batch.
       if (!isLast && (share < 1 || this.evaluations === before)) yield* this.evaluateHere();
@@ -246,9 +246,9 @@ class CallIterations {
    * not recognized as one.
    */
   private *withdraw(): Asks<void> {
-    const { run, previous, learningRate } = this.context;
+    const { run, previous, maxChange } = this.context;
     if (previous === null) return;
-    const share = shorten(run.state, { x: previous }, learningRate);
+    const share = shorten(run.state, { x: previous }, maxChange);
     if (share < 1) yield* this.evaluateHere();
   }
 
@@ -297,10 +297,10 @@ class CallIterations {
 }
 
 /** Shortens a step on one mini-batch to the learning rate; returns the remaining fraction. */
-function shorten({ x }: Iterate, start: Pick<Known, 'x'>, learningRate: number): number {
+function shorten({ x }: Iterate, start: Pick<Known, 'x'>, maxChange: number): number {
   let moved = 0;
   for (let i = 0; i < x.length; i++) moved = Math.max(moved, Math.abs(x[i] - start.x[i]));
-  const share = Math.min(1, learningRate / moved);
+  const share = Math.min(1, maxChange / moved);
   if (share < 1) {
     for (let i = 0; i < x.length; i++) x[i] = Math.fround(start.x[i] + share * (x[i] - start.x[i]));
   }

@@ -37,6 +37,8 @@ export interface TrainingRun {
   minimize(call: ClosureCall): { progress: OptimizerProgress; stash: tf.Tensor[] };
   /** Runs solver iterations on one asynchronous function. */
   minimizeLater(call: Call, fg: AsyncObjective): Promise<OptimizerProgress>;
+  /** Bounds the change of a parameter per mini-batch from now on. */
+  setMaxChange(maxChange: number): void;
   /** Takes a bounded step along −H∇f for given gradients. */
   applyGradients(gradients: tf.NamedTensorMap, options: AppliedOptions, project: Call['project']): void;
 }
@@ -48,7 +50,7 @@ export interface TrainingRun {
 const PROJECTION_TOLERANCE = 1e-6;
 
 /**
- * Rate of Adam on closures that draw another batch at each evaluation, as a fraction of the learning rate.
+ * Rate of Adam on closures that draw another batch at each evaluation, as a fraction of the bound on changes.
  */
 const ADAM_RATE = 0.1;
 
@@ -64,7 +66,7 @@ export function trainingRun(
   memory: ParamSet = params,
 ): TrainingRun {
   const { length: n, layout } = params;
-  const plain = adam({ learningRate: ADAM_RATE * settings.learningRate });
+  const plain = adam({ learningRate: () => ADAM_RATE * context.maxChange });
   const solverFor = (changes: Knowledge['changes']) => (changes === 'evaluations' ? plain : solver);
   const init = (changes: Knowledge['changes']) =>
     solverFor(changes).init({ n, precision: 'float32', stochastic: changes !== 'same', layout });
@@ -125,6 +127,7 @@ export function trainingRun(
     params,
     memory,
     knowledge: run,
+    setMaxChange: (maxChange) => void (context.maxChange = maxChange),
     minimize: (call) => runCall(context, params, call),
     minimizeLater: (call, fg) => runUnguardedAsync(callSteps(context, call), { p0: run.state.x, fg }),
     applyGradients(gradients, options, project) {
