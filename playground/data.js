@@ -90,7 +90,7 @@ function field({ line, fields }, column, names) {
   const value = numberOf(fields[column]);
   if (Number.isFinite(value)) return value;
   throw new Error(
-    `Line ${line}, column ${JSON.stringify(names[column])}: ${JSON.stringify(fields[column])} is no number.`,
+    `Line ${line}, column ${JSON.stringify(names[column])}: ${JSON.stringify(fields[column])} is not a number.`,
   );
 }
 

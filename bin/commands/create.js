@@ -5,7 +5,7 @@ import { choose, finiteNumbers } from '../lib/feeds.js';
 import { checkOutput, writeWhole } from '../lib/output.js';
 import { dataOptions } from '../lib/runtime.js';
 import { seeded } from '../lib/seeded.js';
-import { readTable } from '../lib/table.js';
+import { readingOf, readTable } from '../lib/table.js';
 
 /** @import { Arguments, Command } from '../lib/arguments.js' */
 /** @import { Samples, Table } from '../lib/table.js' */
@@ -47,7 +47,7 @@ async function run({ model, text, number, on, list }) {
   if (existsSync(model) && !on.force)
     throw new BadInput(`model: ${model} exists; say --force to overwrite it.`);
   checkOutput('model', model, ['.onnx']);
-  const table = await readTable(text.data ?? '', on.header);
+  const table = await readTable(text.data ?? '', readingOf({ text, on }));
   const choice = choose(table, text.target, list.input ?? []);
   if ([...choice.inputs.keys()].some((name) => name !== '' && name !== 'x'))
     throw new BadInput('--input: the network has one input, x: say --input NAMES.');
@@ -70,11 +70,16 @@ async function run({ model, text, number, on, list }) {
   await writeWhole(model, bytes);
   const loss = isClasses ? 'softmaxCrossEntropy' : 'mse';
   const facts = { model, sizes, activation, normalized: isScaled, loss };
-  const call = `npx quasi-newton train ${model} --data ${table.path} --target ${text.target} --loss ${loss} --out trained.onnx`;
+  const [file, data, target] = [model, table.path, text.target ?? ''].map(quoted);
+  const call = `npx quasi-newton train ${file} --data ${data} --target ${target} --loss ${loss} --out trained.onnx`;
+  const note =
+    !isClasses && isYesOrNo(table, choice)
+      ? '\nnote     the target holds 0 and 1: --classes makes them classes'
+      : '';
   console.log(
     on.json
       ? JSON.stringify(facts, null, 2)
-      : `written  ${model}: ${sizes.join('-')}, ${activation}\nnext     ${call}`,
+      : `written  ${model}: ${sizes.join('-')}, ${activation}${note}\nnext     ${call}`,
   );
   return 0;
 }
@@ -106,6 +111,16 @@ function classCount(table, { target, classes }) {
     throw new BadInput('--classes: the target must be one column of words, or of whole numbers from 0.');
   return 1 + Array.from(data).reduce((a, b) => Math.max(a, b), 1);
 }
+
+/** @type {(table: Table, choice: import('../lib/feeds.js').Choice) => boolean} */
+const isYesOrNo = (table, { target }) => {
+  const values = target.length === 1 ? new Set(Array.from(table.numbers(target).data)) : new Set();
+  return values.size === 2 && values.has(0) && values.has(1);
+};
+
+/** A word of a command as a shell reads it. */
+const quoted = (/** @type {string} */ word) =>
+  /^[\w./:=,@%+-]+$/.test(word) ? word : `'${word.replaceAll("'", String.raw`'\''`)}'`;
 
 /** @param {string} text */
 function hiddenSizes(text) {

@@ -8,7 +8,7 @@ import { modelAt } from '../lib/modelFile.js';
 import { dataOptions, load, lossOptions } from '../lib/runtime.js';
 import { solverNames, solverOf } from '../lib/solvers.js';
 import { duration, statusLine } from '../lib/status.js';
-import { readTable } from '../lib/table.js';
+import { readingOf, readTable } from '../lib/table.js';
 import { seeded } from '../lib/seeded.js';
 import { checksumOf, checkState, counted, readState, writeState } from '../lib/stateFile.js';
 
@@ -87,7 +87,9 @@ async function run(given, stop) {
     const data = { samples: loaded.table.samples, checksum: checksumOf(loaded.feeds) };
     const earlier = checkState(given, saved, data);
     const held =
-      text.test === undefined ? undefined : loaded.feedsFrom(await readTable(text.test, on.header, '--test'));
+      text.test === undefined
+        ? undefined
+        : loaded.feedsFrom(await readTable(text.test, readingOf({ text, on }), '--test'));
     const before = held && (await judge(loaded, held));
     const { result, batches } = await solve(given, loaded, solver, stop, earlier);
     const after = held && (await judge(loaded, held));

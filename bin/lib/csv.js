@@ -48,7 +48,7 @@ export function readCSV(text) {
  *
  * @param {string} text
  */
-function separatorOf(text) {
+export function separatorOf(text) {
   // A line may break within quotes.
   const [line = ''] = /(?:"(?:[^"]|"")*"|[^"\r\n])+/.exec(text) ?? [];
   const first = line.replaceAll(/"(?:[^"]|"")*"/g, '');
@@ -60,8 +60,31 @@ function separatorOf(text) {
 const breaksIn = (text) => text.match(/\r\n|\n|\r/g)?.length ?? 0;
 
 /**
- * A field as a number; NaN where it is none.
+ * A field as a number; NaN for other text.
  *
  * @param {string} field
+ * @param {string} [decimal] - decimal mark, '.' or ','
  */
-export const numberOf = (field) => (field === '' ? NaN : Number(field));
+export const numberOf = (field, decimal = '.') =>
+  field === '' ? NaN : Number(decimal === ',' && !field.includes('.') ? field.replace(',', '.') : field);
+
+/**
+ * The decimal mark of rows: a comma where commas do not separate the fields, some numbers have one, and none has a point.
+ *
+ * @param {readonly { fields: readonly string[] }[]} rows
+ * @param {string} separator
+ * @returns {{ mark: '.' | ',', isSure: boolean }} not sure where each comma may separate thousands
+ */
+export function decimalMarkOf(rows, separator) {
+  let [hasComma, isSure] = [false, false];
+  if (separator === ',') return { mark: '.', isSure: true };
+  for (const { fields } of rows) {
+    for (const field of fields) {
+      if (/^[+-]?\d*\.\d*(?:e[+-]?\d+)?$/i.test(field)) return { mark: '.', isSure: true };
+      if (!/^[+-]?(?:\d+,\d*|,\d+)(?:e[+-]?\d+)?$/i.test(field)) continue;
+      hasComma = true;
+      isSure ||= !/^[+-]?[1-9]\d{0,2},\d{3}$/.test(field);
+    }
+  }
+  return hasComma ? { mark: ',', isSure } : { mark: '.', isSure: true };
+}

@@ -5,7 +5,7 @@ import { trainable } from 'quasi-newton/onnx';
 import { BadInput } from './badInput.js';
 import { choose, feedsOf } from './feeds.js';
 import { fixedOf, fixedOptions } from './fixedInputs.js';
-import { readTable } from './table.js';
+import { readingOf, readTable } from './table.js';
 
 /** @import { Loss, OnnxModel, TrainableOptions } from 'quasi-newton/onnx' */
 /** @import { Arguments, Option } from './arguments.js' */
@@ -31,6 +31,13 @@ export const dataOptions = {
   header: {
     help: 'the first row names the columns; --no-header: it is a sample, and columns are called 1, 2, …',
   },
+  decimal: {
+    value: 'MARK',
+    oneOf: ['point', 'comma'],
+    help: 'decimal mark of a .csv',
+    default: 'comma where fields are separated otherwise and no number has a point',
+  },
+  'skip-missing': { help: 'leave out samples of a .csv with a missing value in any column' },
 };
 
 /** @type {Readonly<Record<string, Option>>} */
@@ -79,7 +86,7 @@ export async function load({ text, number, on, list }, { bytes, externalData }, 
   if (text.loss !== undefined && text['loss-output'] !== undefined)
     throw new BadInput('--loss and --loss-output exclude each other.');
   const ort = await onnxRuntime();
-  const table = await readTable(text.data ?? '', on.header);
+  const table = await readTable(text.data ?? '', readingOf({ text, on }));
   const choice = choose(table, text.target, list.input ?? []);
   const loss = lossOf(text, number, choice);
   /** @type {TrainableOptions} */

@@ -1,7 +1,7 @@
 // A file of samples: columns of a .csv, or arrays of an .npz.
 import { readFile } from 'node:fs/promises';
 import { BadInput, messageOf, shortened } from './badInput.js';
-import { numberOf, readCSV } from './csv.js';
+import { columns } from './columns.js';
 import { readNPZ } from './npz.js';
 
 /**
@@ -20,19 +20,40 @@ import { readNPZ } from './npz.js';
  */
 
 /**
+ * How a .csv is read.
+ *
+ * @typedef {object} Reading
+ * @property {boolean | undefined} header - whether it begins with names; undefined if the file is to tell
+ * @property {'.' | ',' | undefined} decimal - decimal mark; undefined if the file is to tell
+ * @property {boolean | undefined} skipsMissing - leaves out samples with a missing value
+ */
+
+/**
+ * How the options of a command say that a .csv is read.
+ *
+ * @param {Pick<import('./arguments.js').Arguments, 'text' | 'on'>} given
+ * @returns {Reading}
+ */
+export const readingOf = ({ text, on }) => ({
+  header: on.header,
+  decimal: text.decimal === undefined ? undefined : text.decimal === 'comma' ? ',' : '.',
+  skipsMissing: on['skip-missing'],
+});
+
+/**
  * Reads a table by the ending of its name.
  *
  * @param {string} path
- * @param {boolean | undefined} header - whether a .csv begins with names; undefined if the file is to tell
+ * @param {Reading} reading
  * @param {string} [option] - that names the file
  * @returns {Promise<Table>}
  */
-export async function readTable(path, header, option = '--data') {
+export async function readTable(path, reading, option = '--data') {
   const ending = /\.(csv|tsv|txt|npz)$/i.exec(path)?.[1].toLowerCase();
   if (ending === undefined) throw new BadInput(`${option}: ${path} must end in .csv, .tsv, .txt or .npz.`);
   const bytes = await fileAt(path, option);
   try {
-    return ending === 'npz' ? arrays(path, bytes) : columns(path, textOf(bytes), header);
+    return ending === 'npz' ? arrays(path, bytes) : columns(path, textOf(bytes), reading);
   } catch (error) {
     if (error instanceof BadInput || !(error instanceof Error)) throw error;
     throw new BadInput(`${path}: ${error.message.replace(/\.$/, '')}.`, { cause: error });
@@ -40,15 +61,34 @@ export async function readTable(path, header, option = '--data') {
 }
 
 /**
- * The text in a file: UTF-16 where a byte order mark says so, as spreadsheets write it, else UTF-8.
+ * The text in a file: UTF-16 where a byte order mark says so, as spreadsheets write it, else UTF-8, or Windows-1252 where it
+ * is not valid UTF-8.
  *
  * @param {Uint8Array} bytes
  */
 function textOf(bytes) {
   const [first, second] = bytes;
   const isUtf16 = (first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff);
-  if (!isUtf16) return new TextDecoder().decode(bytes);
+  if (!isUtf16) return utf8(bytes) ?? windows1252(bytes);
   return new TextDecoder(first === 0xff ? 'utf-16le' : 'utf-16be').decode(bytes);
+}
+
+/** Characters of Windows-1252 from 0x80 to 0x9f; Node 20's own decoder takes them for control characters. */
+const specials = '€\x81‚ƒ„…†‡ˆ‰Š‹Œ\x8dŽ\x8f\x90‘’“”•–—˜™š›œ\x9džŸ';
+
+/** @param {Uint8Array} bytes */
+const windows1252 = (bytes) =>
+  Buffer.from(bytes)
+    .toString('latin1')
+    .replaceAll(/[\x80-\x9f]/g, (character) => specials[character.charCodeAt(0) - 0x80]);
+
+/** @param {Uint8Array} bytes */
+function utf8(bytes) {
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 /**
@@ -66,75 +106,6 @@ export async function fileAt(path, role) {
     throw new BadInput(`${role}: ${path}: ${reason}.`, { cause: error });
   }
 }
-
-/**
- * @param {string} path
- * @param {string} text
- * @param {boolean | undefined} header
- * @returns {Table}
- */
-function columns(path, text, header) {
-  const rows = readCSV(text);
-  if (rows.length === 0) throw new BadInput(`${path}: it is empty.`);
-  const first = rows[0].fields;
-  const looksNumeric = first.every((field) => Number.isFinite(numberOf(field)));
-  if (header === undefined && looksNumeric) {
-    throw new BadInput(
-      `${path}: the first row holds only numbers. Say --no-header if it is a sample; its columns are then called 1 to ${first.length}. Say --header if it names the columns.`,
-    );
-  }
-  const isHeader = header ?? true;
-  const names = isHeader ? first : first.map((_, i) => String(i + 1));
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined)
-    throw new BadInput(
-      `${path}: two columns are called ${JSON.stringify(twice)}; each needs a name of its own.`,
-    );
-  const samples = isHeader ? rows.slice(1) : rows;
-  if (samples.length === 0) throw new BadInput(`${path}: it holds names but no samples.`);
-  return {
-    path,
-    names,
-    samples: samples.length,
-    numbers(wanted) {
-      const at = wanted.map((name) => names.indexOf(name));
-      const data = new Float64Array(samples.length * at.length);
-      for (const [row, { line, fields }] of samples.entries()) {
-        for (const [i, column] of at.entries()) {
-          const value = numberOf(fields[column]);
-          if (!Number.isFinite(value))
-            throw new BadInput(noNumber(path, line, names[column], fields[column]));
-          data[row * at.length + i] = value;
-        }
-      }
-      return { data, dims: [samples.length, at.length] };
-    },
-    words(name) {
-      const column = names.indexOf(name);
-      if (!samples.some(({ fields }) => isWord(fields[column]))) return undefined;
-      const hole = samples.find(({ fields }) => isMissing(fields[column]));
-      if (hole) throw new BadInput(noWord(path, hole.line, name, hole.fields[column]));
-      return samples.map(({ fields }) => fields[column]);
-    },
-  };
-}
-
-/** Fields that stand for a missing value in tables of R, pandas and spreadsheets. */
-const missing = new Set(['', 'NA', 'N/A', '#N/A', '<NA>', 'NaN', 'nan', 'NAN', 'NULL', 'null']);
-const isMissing = (/** @type {string} */ field) => missing.has(field.trim());
-const isWord = (/** @type {string} */ field) => !isMissing(field) && Number.isNaN(Number(field));
-
-/** @type {(path: string, line: number, name: string, field: string) => string} */
-const noWord = (path, line, name, field) =>
-  `${path}: line ${line}, column ${JSON.stringify(name)}: ${
-    field === '' ? 'the field is empty' : `${JSON.stringify(field)} stands for a missing value`
-  }, where the others name classes; fill it or drop the row.`;
-
-/** @type {(path: string, line: number, name: string, field: string) => string} */
-const noNumber = (path, line, name, field) =>
-  `${path}: line ${line}, column ${JSON.stringify(name)}: ${
-    field === '' ? 'the field is empty' : `${JSON.stringify(field)} is no number`
-  }; fill it, drop the row, or choose other columns with --input.`;
 
 /**
  * @param {string} path

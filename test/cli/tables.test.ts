@@ -74,7 +74,7 @@ const create = (data: string, more = '--target y') =>
 describe('missing values', () => {
   it.each(['NA', 'NaN', 'null', '#N/A'])('%s among numbers does not make classes of them', async (word) => {
     write('hole.csv', table.replace(rows[3], `0.3,0.09,${word}`));
-    expect(await refusal(create('hole.csv'))).toMatch(`line 5, column "y": "${word}" is no number`);
+    expect(await refusal(create('hole.csv'))).toMatch(`line 5, column "y": "${word}" is not a number`);
   });
 
   it.each([

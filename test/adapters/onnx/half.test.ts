@@ -2,7 +2,12 @@ import * as ort from 'onnxruntime-node';
 import { lbfgs, minimizeAsync } from 'quasi-newton';
 import { explain, trainable } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
-import { fromBfloat16, fromFloat16, toBfloat16, toFloat16 } from '../../../src/adapters/onnx/ir/halfFloats.ts';
+import {
+  fromBfloat16,
+  fromFloat16,
+  toBfloat16,
+  toFloat16,
+} from '../../../src/adapters/onnx/ir/halfFloats.ts';
 import { DType, numbersOf, tensorOf } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { decodeModel } from '../../../src/adapters/onnx/ir/model.ts';
 import { randomNumbers } from '../../../examples/lib/mlp.js';
