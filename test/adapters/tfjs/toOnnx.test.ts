@@ -84,6 +84,8 @@ function multiplied(...shapes: number[][]): tf.LayersModel {
 
 /** A stack of layers, of which the first is told its input. */
 const stack = (...layers: tf.layers.Layer[]) => tf.sequential({ layers });
+/** The types of tfjs hide that a cell is one. */
+const cellOf = (cell: unknown) => cell as ReturnType<typeof L.simpleRNNCell>;
 const image = { inputShape: [7, 6, 3] };
 const series = { inputShape: [8, 3] };
 const volume = { inputShape: [4, 5, 4, 2] };
@@ -194,6 +196,15 @@ const cases: Record<string, () => tf.LayersModel> = {
   'simpleRNN, sequences, relu, no bias': () => stack(L.simpleRNN({ units: 4, returnSequences: true, activation: 'relu', useBias: false, ...series })), // prettier-ignore
   'simpleRNN, backwards, sequences': () => stack(L.simpleRNN({ units: 4, returnSequences: true, goBackwards: true, ...series })), // prettier-ignore
   lstm: () => stack(L.lstm({ units: 4, ...series })),
+  'rnn of a simpleRNNCell': () => stack(L.rnn({ cell: L.simpleRNNCell({ units: 4 }), ...series })),
+  'rnn of an lstmCell, sequences': () => stack(L.rnn({ cell: cellOf(L.lstmCell({ units: 4 })), returnSequences: true, ...series })), // prettier-ignore
+  'rnn of a gruCell, backwards': () => stack(L.rnn({ cell: cellOf(L.gruCell({ units: 4 })), goBackwards: true, ...series })), // prettier-ignore
+  centerCrop: () =>
+    stack(L.centerCrop({ height: 3, width: 4, ...image }), L.flatten(), L.dense({ units: 2 })),
+  'centerCrop, odd': () =>
+    stack(L.centerCrop({ height: 4, width: 3, ...image }), L.flatten(), L.dense({ units: 2 })),
+  'centerCrop to a larger size': () =>
+    stack(L.centerCrop({ height: 9, width: 8, ...image }), L.conv2d({ filters: 2, kernelSize: 3 })),
   'lstm, sequences, sigmoid gates': () => stack(L.lstm({ units: 4, returnSequences: true, recurrentActivation: 'sigmoid', ...series })), // prettier-ignore
   'lstm, backwards': () => stack(L.lstm({ units: 4, goBackwards: true, activation: 'softsign', ...series })),
   gru: () => stack(L.gru({ units: 4, ...series })),
@@ -433,7 +444,8 @@ describe('toOnnx', () => {
     ['masking', () => stack(L.masking({ ...series }), L.lstm({ units: 2 })), /"masking_\w+" \(Masking\) cannot be written.*these are: Dense/],
     ['an embedding with maskZero', () => stack(L.embedding({ inputDim: 5, outputDim: 3, maskZero: true, inputLength: 4 })), /maskZero/],
     ['a stateful RNN', () => stack(L.lstm({ units: 2, stateful: true, batchInputShape: [1, 4, 2] })), /it is stateful/],
-    ['an RNN of cells', () => stack(L.rnn({ cell: L.lstmCell({ units: 2 }), inputShape: [4, 2] })), /\(RNN\)/],
+    ['an RNN of stacked cells', () => stack(L.rnn({ cell: L.stackedRNNCells({ cells: [L.simpleRNNCell({ units: 2 })] }), inputShape: [3, 2] })), /its cell is a StackedRNNCells/], // prettier-ignore
+    ['resizing', () => stack(L.resizing({ height: 2, width: 2, ...image })), /TensorFlow\.js itself cannot run it inside a model/],
     ['convLstm2d', () => stack(L.convLstm2d({ filters: 2, kernelSize: 2, inputShape: [2, 4, 4, 1] })), /ConvLSTM2D/],
     ['channels first', () => stack(L.maxPooling2d({ poolSize: 2, dataFormat: 'channelsFirst', inputShape: [2, 4, 4] })), /channelsFirst/],
     ['another axis of batchNormalization', () => stack(L.batchNormalization({ axis: 1, ...series })), /its axis is 1/],

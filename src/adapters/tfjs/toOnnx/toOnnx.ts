@@ -10,6 +10,7 @@ import { mergeLayers } from './layers/merge.ts';
 import { noiseLayers } from './layers/noise.ts';
 import { normalizationLayers } from './layers/normalization.ts';
 import { poolingLayers } from './layers/pooling.ts';
+import { imageLayers } from './layers/images.ts';
 import { recurrentLayers } from './layers/recurrent.ts';
 import { shapeLayers } from './layers/shape.ts';
 import { wrapperLayers } from './layers/wrappers.ts';
@@ -25,6 +26,7 @@ const table: LayerTable = {
   ...mergeLayers,
   ...shapeLayers,
   ...recurrentLayers,
+  ...imageLayers,
   ...wrapperLayers,
 };
 

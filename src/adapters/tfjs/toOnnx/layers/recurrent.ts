@@ -139,7 +139,22 @@ export function reversed({ graph }: Pick<LayerCall, 'graph'>, name: string): str
   return graph.op('Slice', [name, start, end, axis, step]);
 }
 
+/** Writes an RNN layer made of one cell, as the layer of that cell. */
+function ofCell(call: LayerCall): Value[] {
+  const { layer, config } = call;
+  const { cell } = layer as unknown as { cell: tf.layers.Layer };
+  const kind = cell.getClassName().replace(/Cell$/, '');
+  if (kind !== 'SimpleRNN' && kind !== 'LSTM' && kind !== 'GRU') {
+    throw refuseLayer(
+      layer,
+      `its cell is a ${cell.getClassName()}; there are SimpleRNNCell, LSTMCell and GRUCell, each in a layer of its own.`,
+    );
+  }
+  return recurrent(kind)({ ...call, config: { ...cell.getConfig(), ...config } });
+}
+
 export const recurrentLayers: LayerTable = {
+  RNN: ofCell,
   SimpleRNN: recurrent('SimpleRNN'),
   LSTM: recurrent('LSTM'),
   GRU: recurrent('GRU'),
