@@ -7,7 +7,7 @@
 import { tensorAt } from './layout.ts';
 import { show } from './options.ts';
 import { evaluate, methodOf, type Asks, type Question } from './question.ts';
-import { bufferOf, questionKinds } from './questionKinds.ts';
+import { asksForDerivative, bufferOf, questionKinds } from './questionKinds.ts';
 import { firstUnwritten, markUnwritten } from './unwritten.ts';
 import { sameNumbers } from './vector.ts';
 import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
@@ -111,11 +111,12 @@ const sentOf = (buffer: Float64Array, { p0 }: ProblemFacts): Float64Array =>
   buffer.buffer !== p0.buffer && buffer.length === p0.length && sameNumbers(buffer, p0) ? p0 : buffer.slice();
 
 /** Returns the kind of a question; questions with and without a derivative are of different kinds. */
-function kindOf(question: Question): string {
-  const { derivative } = questionKinds[question.kind];
-  const isAlone = derivative !== undefined && bufferOf(question, derivative) === null;
-  return isAlone ? `${question.kind} alone` : question.kind;
-}
+const kindOf = (question: Question): string =>
+  asksForDerivative(question) ? question.kind : aloneKinds[question.kind];
+
+const aloneKinds = Object.fromEntries(
+  Object.keys(questionKinds).map((kind) => [kind, `${kind} alone`]),
+) as Readonly<Record<Question['kind'], string>>;
 
 /** Returns the buffers of a question that have these names, without those that are not wanted. */
 const buffersOf = (question: Question, names: readonly string[]): Named[] =>

@@ -1,4 +1,4 @@
-import { bufferOf, questionKinds } from './questionKinds.ts';
+import { asksForDerivative, questionKinds } from './questionKinds.ts';
 import type { Asks, HessianVector, JacobianVector, Question, VectorJacobian } from './question.ts';
 import type { CompleteSolveOptions } from './solveOptions.ts';
 import type { Termination } from './termination.ts';
@@ -36,17 +36,16 @@ export function startMeter({ maxEvaluations, maxProducts, maxTime }: CompleteSol
     elapsed: () => (performance.now() - start) / 1000,
     count(question: Question) {
       if (isProduct(question)) meter[question.kind]++;
-      const { derivative } = questionKinds[question.kind];
-      if (derivative === undefined) return;
+      if (!isEvaluation(question)) return;
       meter.f++;
-      if (bufferOf(question, derivative) !== null) meter.gradient++;
+      if (asksForDerivative(question)) meter.gradient++;
     },
     exhausted(): Termination | null {
       if (meter.f >= maxEvaluations) return 'maxEvaluations';
       return isLate() ? 'maxTime' : null;
     },
     forbids(question: Question): Termination | null {
-      if (questionKinds[question.kind].derivative !== undefined) return meter.exhausted();
+      if (isEvaluation(question)) return meter.exhausted();
       if (!isProduct(question)) return null;
       const products = meter.hessianVector + meter.jacobianVector + meter.vectorJacobian;
       if (products >= maxProducts) return 'maxProducts';
@@ -56,9 +55,11 @@ export function startMeter({ maxEvaluations, maxProducts, maxTime }: CompleteSol
   return meter;
 }
 
+const isEvaluation = ({ kind }: Question): boolean => questionKinds[kind].derivative !== null;
+
 /** True if a question is for a product, which the meter counts under its name. */
 const isProduct = (question: Question): question is HessianVector | JacobianVector | VectorJacobian =>
-  questionKinds[question.kind].isProduct === true;
+  questionKinds[question.kind].isProduct;
 
 /**
  * Passes on the questions of `asks` and counts them; ends early if a limit is reached.
