@@ -8,7 +8,7 @@ import { compute, type Asks } from './question.ts';
 
 /** Returns true if a callback's answer, or the promise of one, asks to stop. */
 export function* saysStop(answer: unknown): Asks<boolean> {
-  const value: unknown = answer instanceof Promise ? yield* compute('callback', () => answer) : answer;
+  const value: unknown = answer instanceof Promise ? yield* awaited(answer, 'callback') : answer;
   return value === true;
 }
 
@@ -19,7 +19,13 @@ export function* saysStop(answer: unknown): Asks<boolean> {
  * @throws TypeError if it is not a number
  */
 export function* numberFrom(answer: unknown, of: string): Asks<number> {
-  const value: unknown = answer instanceof Promise ? yield* compute(of, () => answer) : answer;
+  const value: unknown = answer instanceof Promise ? yield* awaited(answer, of) : answer;
   if (typeof value !== 'number') throw new TypeError(`${of} must return a number, got ${show(value)}.`);
   return value;
+}
+
+/** Asks the driver to await a promise. The driver may pause first, so a rejection counts as handled from here on. */
+function awaited(answer: Promise<unknown>, of: string): Asks<unknown> {
+  answer.catch(() => {});
+  return compute(of, () => answer);
 }

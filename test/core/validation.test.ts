@@ -95,6 +95,14 @@ describe('validation', () => {
     );
   });
 
+  it('that rejects ends the run with its error, even if the event loop turns before it is awaited', async () => {
+    const problem = { ...walk(), yieldEvery: 0 };
+    const reject = () => Promise.reject(new Error('no data'));
+    const broken = { problem: { fg: reject } };
+    await expect(minimizeAsync(problem, solver(), { validation: broken })).rejects.toThrow('no data');
+    await expect(minimizeAsync(problem, solver(), { callback: reject })).rejects.toThrow('no data');
+  });
+
   it('that is never a number stops by its patience and returns the answer of the run', () => {
     const nan = { fg: () => NaN };
     const result = minimize(walk(), solver(), { validation: { problem: nan, patience: 4 } });
