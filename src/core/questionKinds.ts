@@ -12,8 +12,8 @@ export interface QuestionKind {
   readonly derivative: string | null;
   /** True if the question counts as a product with the Hessian or the Jacobian. */
   readonly isProduct: boolean;
-  /** True if its answer and outputs are multiplied by c if f is. */
-  readonly scales: boolean;
+  /** If f is multiplied by c, the outputs are multiplied by c to this power; 0 leaves them as they are. */
+  readonly degree: number;
   /** For methods that a problem may lack: the end of a sentence that begins with "This problem". */
   readonly missing: string;
 }
@@ -28,14 +28,14 @@ const kind = (facts: Partial<QuestionKind>): QuestionKind => ({
   outputs: [],
   derivative: null,
   isProduct: false,
-  scales: false,
+  degree: 0,
   missing: '',
   ...facts,
 });
 
 /** The kinds of questions. */
 export const questionKinds: Readonly<Record<Question['kind'], QuestionKind>> = {
-  evaluate: kind({ inputs: ['x'], outputs: ['gradient'], derivative: 'gradient', scales: true }),
+  evaluate: kind({ inputs: ['x'], outputs: ['gradient'], derivative: 'gradient', degree: 1 }),
   nextBatch: kind({
     missing: 'has no mini-batches; give it a method nextBatch().',
   }),
@@ -43,7 +43,7 @@ export const questionKinds: Readonly<Record<Question['kind'], QuestionKind>> = {
     inputs: ['x'],
     outputs: ['gradient'],
     derivative: 'gradient',
-    scales: true,
+    degree: 1,
     missing:
       'does not say what its batches share; give it a method overlap(x, gradient) in addition to nextBatch().',
   }),
@@ -66,13 +66,13 @@ export const questionKinds: Readonly<Record<Question['kind'], QuestionKind>> = {
     inputs: ['x', 'v'],
     outputs: product,
     isProduct: true,
-    scales: true,
+    degree: 1,
     missing: 'has no Hessian-vector products; give it a method hessianVector(x, v, product).',
   }),
   valuesAt: kind({
     inputs: ['points'],
     outputs: ['values'],
-    scales: true,
+    degree: 1,
     missing: 'cannot give many values at once; give it a method valuesAt(points, values).',
   }),
   compute: kind({}),

@@ -53,11 +53,11 @@ const exponentOf = (value: number): number => Math.floor(Math.log2(value));
 
 /** Scales the outputs of a question, and returns its scaled answer. */
 function scaled(question: Question, answer: number, scale: number): number {
-  const { scales, outputs, derivative } = questionKinds[question.kind];
-  if (!scales) return answer;
+  const { degree, outputs, derivative } = questionKinds[question.kind];
+  if (degree === 0) return answer;
   for (const name of outputs) {
     const buffer = bufferOf(question, name);
-    if (buffer !== null) scaleInto(scale, buffer, buffer);
+    if (buffer !== null) scaleInto(scale ** degree, buffer, buffer);
   }
   // Only evaluations are answered with a value of f.
   return derivative === null ? answer : answer * scale;
