@@ -51,15 +51,29 @@ export const questionKinds: Readonly<Record<Question['kind'], QuestionKind>> = {
     inputs: ['x'],
     outputs: ['residuals', 'jacobian'],
     derivative: 'jacobian',
+    degree: 0.5,
     missing:
       'has no residuals; leastSquares({ p0, residualCount, residuals }) makes a problem with residuals.',
   }),
-  jacobianVector: kind({ inputs: ['x', 'v'], outputs: product, isProduct: true, missing: noJacobian }),
-  vectorJacobian: kind({ inputs: ['x', 'u'], outputs: product, isProduct: true, missing: noJacobian }),
+  jacobianVector: kind({
+    inputs: ['x', 'v'],
+    outputs: product,
+    isProduct: true,
+    degree: 0.5,
+    missing: noJacobian,
+  }),
+  vectorJacobian: kind({
+    inputs: ['x', 'u'],
+    outputs: product,
+    isProduct: true,
+    degree: 0.5,
+    missing: noJacobian,
+  }),
   jacobianGram: kind({
     inputs: ['x'],
     outputs: product,
     derivative: 'product',
+    degree: 1,
     missing: 'has no products of its Jacobian with itself; give it a method jacobianGram(x, product).',
   }),
   hessianVector: kind({

@@ -1,6 +1,6 @@
 import { adaptAnswers, type Asks, type Question } from './question.ts';
 import { bufferOf, questionKinds } from './questionKinds.ts';
-import { normInf, scaleInto } from './vector.ts';
+import { dot, normInf, scaleInto } from './vector.ts';
 import type { Measured } from './solver.ts';
 import type { Filter } from './transform.ts';
 
@@ -14,7 +14,8 @@ const LARGEST_EXPONENT = 900;
  * that squares of the gradient stay in the range of float64. All values shown and returned are exactly those
  * of f itself.
  *
- * Between these limits the filter changes nothing.
+ * Between these limits the filter changes nothing. Residuals and their Jacobian are multiplied by the root of the factor,
+ * a power of two as well.
  *
  * @param factor - the factor of the run being resumed; NaN to choose it at the first evaluation
  */
@@ -41,12 +42,12 @@ export function rescaling(factor = NaN) {
   } satisfies Filter & { factor(): number };
 }
 
-/** Returns the power of two that brings ‖∇f‖∞ near 1, as far as |f| allows; 1 if squares are safe. */
+/** Returns the power of four that brings ‖∇f‖∞ near 1, as far as |f| allows; 1 if squares are safe. */
 function scaleFor(f: number, gradient: Float64Array): number {
   const exponent = exponentOf(normInf(gradient));
   if (!Number.isFinite(exponent) || !Number.isFinite(f) || Math.abs(exponent) <= SAFE_EXPONENT) return 1;
   const room = f === 0 ? LARGEST_EXPONENT : LARGEST_EXPONENT - exponentOf(Math.abs(f));
-  return 2 ** Math.max(-LARGEST_EXPONENT, Math.min(-exponent, room, LARGEST_EXPONENT));
+  return 4 ** Math.floor(Math.max(-LARGEST_EXPONENT, Math.min(-exponent, room, LARGEST_EXPONENT)) / 2);
 }
 
 const exponentOf = (value: number): number => Math.floor(Math.log2(value));
@@ -59,6 +60,8 @@ function scaled(question: Question, answer: number, scale: number): number {
     const buffer = bufferOf(question, name);
     if (buffer !== null) scaleInto(scale ** degree, buffer, buffer);
   }
-  // Only evaluations are answered with a value of f.
-  return derivative === null ? answer : answer * scale;
+  // The squares of the unscaled residuals may have been beyond the numbers.
+  if (question.kind === 'residuals') return dot(question.residuals, question.residuals);
+  // Only evaluations of f are answered with its value.
+  return derivative === 'gradient' ? answer * scale : answer;
 }
