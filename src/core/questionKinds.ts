@@ -12,8 +12,8 @@ export interface QuestionKind {
   readonly derivative: string | null;
   /** True if the question counts as a product with the Hessian or the Jacobian. */
   readonly isProduct: boolean;
-  /** If f is multiplied by c, the outputs are multiplied by c to this power; 0 leaves them as they are. */
-  readonly degree: number;
+  /** If f is multiplied by c, the outputs are multiplied by c to this power. */
+  readonly degree: 0 | 0.5 | 1;
   /** For methods that a problem may lack: the end of a sentence that begins with "This problem". */
   readonly missing: string;
 }

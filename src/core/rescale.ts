@@ -56,9 +56,11 @@ const exponentOf = (value: number): number => Math.floor(Math.log2(value));
 function scaled(question: Question, answer: number, scale: number): number {
   const { degree, outputs, derivative } = questionKinds[question.kind];
   if (degree === 0) return answer;
+  // The root of a power of four is exact.
+  const factor = degree === 1 ? scale : Math.sqrt(scale);
   for (const name of outputs) {
     const buffer = bufferOf(question, name);
-    if (buffer !== null) scaleInto(scale ** degree, buffer, buffer);
+    if (buffer !== null) scaleInto(factor, buffer, buffer);
   }
   // The squares of the unscaled residuals may have been beyond the numbers.
   if (question.kind === 'residuals') return dot(question.residuals, question.residuals);
