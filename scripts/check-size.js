@@ -30,7 +30,7 @@ const cases = [
   {
     what: 'core and Adam',
     code: `export { minimize } from 'quasi-newton/core'; export { adam } from 'quasi-newton';`,
-    budget: 16,
+    budget: 16.1,
     without: ['core/kernels/simd', 'core/kernels/matrixBytes', 'solvers/lbfgs', 'solvers/linesearch'],
   },
   {

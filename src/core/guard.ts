@@ -108,7 +108,7 @@ function guardOf(problem: AsyncProblem | Problem) {
 
 /** Returns what an input holds: p0 itself if it is that, as at the first evaluation, otherwise a copy. */
 const sentOf = (buffer: Float64Array, { p0 }: ProblemFacts): Float64Array =>
-  buffer.buffer !== p0.buffer && buffer.length === p0.length && sameNumbers(buffer, p0) ? p0 : buffer.slice();
+  buffer.buffer !== p0.buffer && sameNumbers(buffer, p0) ? p0 : buffer.slice();
 
 /** Returns the kind of a question; questions with and without a derivative are of different kinds. */
 const kindOf = (question: Question): string =>
