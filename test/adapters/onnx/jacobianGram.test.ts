@@ -105,10 +105,21 @@ function convolutional(...sizes: number[]): Uint8Array {
   return g.toBytes();
 }
 
-/** Words to two outputs: an embedding, a layer on each of two words, a layer normalization. */
-function words(count: number): Uint8Array {
+/** A convolution with strides and gaps, one of two groups, and a wide layer. */
+function strided(): Uint8Array {
+  const g = network({ seed: 6 });
+  const x = g.input('x', ['N', 2, 9, 8]);
+  const first = g.conv(x, 4, [3, 2], { name: 'first', stride: 2, dilation: 2, padding: 1 });
+  const grouped = g.conv(g.op('Tanh', [first]), 4, 2, { name: 'grouped', groups: 2 });
+  const wide = g.op('Tanh', [g.dense(g.flatten(g.op('Tanh', [grouped])), 30, { name: 'wide' })]);
+  g.output('y', g.dense(wide, 2, { name: 'last' }));
+  return g.toBytes();
+}
+
+/** Words to two outputs: an embedding, a layer on each of some words, a layer normalization. */
+function words(count: number, length = 2): Uint8Array {
   const g = network({ seed: 5 });
-  const x = g.input('x', ['N', 2], 'int64');
+  const x = g.input('x', ['N', length], 'int64');
   const table = g.embedding(x, count, 12, { name: 'table' });
   const hidden = g.op('Tanh', [g.dense(g.layerNorm(table, { name: 'norm' }), 30, { name: 'each' })]);
   g.output('y', g.dense(g.flatten(hidden), 2, { name: 'last' }));
@@ -188,6 +199,14 @@ describe('JJᵀ is that of the Jacobian', () => {
       { bytes: words(50), feeds: { x: indices(50, 15, 2), target: filled(15, 2) } },
     ],
     [
+      'strides, dilations and groups',
+      { bytes: strided(), feeds: { x: filled(10, 2, 9, 8), target: filled(10, 2) } },
+    ],
+    [
+      'embeddings and layers with many rows per sample, by rows',
+      { bytes: words(6, 9), feeds: { x: indices(6, 8, 9), target: filled(8, 2) } },
+    ],
+    [
       'several residual values, one of several columns',
       {
         bytes: mlp([6, 12, 9, 3]),
@@ -208,6 +227,13 @@ describe('JJᵀ is that of the Jacobian', () => {
     await withProblem(given, async (problem) => {
       expect(problem.jacobianGram).toBeDefined();
       expect(await distance(problem)).toBeLessThan(1e-13);
+    });
+  });
+
+  it('in float32, where convolutions may be in blocks', async () => {
+    const feeds = { x: filled(12, 2, 6, 6), target: filled(12, 3) };
+    await withProblem({ bytes: convolutional(6, 6), feeds, precision: 'float32' }, async (problem) => {
+      expect(await distance(problem)).toBeLessThan(1e-5);
     });
   });
 
