@@ -37,11 +37,7 @@ function valuesOf(model: unknown, set = byName(), vectorized = false, at = theta
 
 function derivativesOf(jacobian: unknown, set = byName(), vectorized = false, at = theta): number[] {
   const out = new Float64Array(points.length * at.length);
-  modelOf({ model: (() => 0) as never, jacobian: jacobian as never, vectorized }, set).derivatives?.(
-    points,
-    at,
-    out,
-  );
+  modelOf({ model: () => 0, jacobian: jacobian as never, vectorized }, set).derivatives?.(points, at, out);
   return [...out];
 }
 const named = ([a, b, c]: ArrayLike<number> & Iterable<number>): Named => ({ a, b, c });
@@ -72,7 +68,7 @@ describe('a model', () => {
     let isSingle = false;
     const model = modelOf(
       {
-        model: ((xs: number[]) => (isSingle ? Float32Array.from(xs) : xs)) as never,
+        model: (xs: number[]) => (isSingle ? Float32Array.from(xs) : xs),
         jacobian: undefined,
         vectorized: true,
       },

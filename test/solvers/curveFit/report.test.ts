@@ -20,8 +20,8 @@ const fit = {
   chiSquare: 12.3456789,
   reducedChiSquare: 1.23456789,
   rSquared: 0.987654321,
-  aic: -3.14159265,
-  bic: 2.71828182,
+  aic: -3.21987654,
+  bic: 2.61234567,
   degreesOfFreedom: 10,
   skipped: 0,
   converged: true,
@@ -55,7 +55,7 @@ describe('the report of a fit', () => {
       '    χ²:                  12.3457',
       '    Reduced χ²:          1.23457',
       '    R²:                  0.987654',
-      '    AIC, BIC:            -3.14159, 2.71828',
+      '    AIC, BIC:            -3.21988, 2.61235',
       '',
       ' * Parameters',
       '    rate   2.12345679 ± 0.0123 (0.581 %)',
@@ -89,7 +89,7 @@ describe('the report of a fit', () => {
     expect(report.slice(9, 13)).toEqual([
       '    χ²:                  12.3457',
       '    Reduced χ²:          1.23457',
-      '    AIC, BIC:            -3.14159, 2.71828',
+      '    AIC, BIC:            -3.21988, 2.61235',
       '',
     ]);
   });
@@ -169,7 +169,7 @@ describe('the report of a fit', () => {
       '    χ²:                  12.3457',
       '    Reduced χ²:          NaN',
       '    R²:                  0.987654',
-      '    AIC, BIC:            -Infinity, 2.71828',
+      '    AIC, BIC:            -Infinity, 2.61235',
     ]);
   });
 });

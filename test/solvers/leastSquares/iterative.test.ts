@@ -79,7 +79,7 @@ describe('a step by products', () => {
     const { J, r, problem, signed } = systemOf(m, n, 10 * m + n);
     const state = stateOf(m, n);
     const scale = Array.from({ length: n }, (_, j) => 0.5 + j);
-    const free = scale.map((_, j) => j).filter((j) => !(held as number[]).includes(j));
+    const free = scale.map((_, j) => j).filter((j) => !held.includes(j));
     expect(runUnguarded(iterative.linearize(state, null, false), problem)).toBe(true);
     const f = r.reduce((sum, value) => sum + value * value, 0);
     expect(state.f).toBeCloseTo(f, 12);
@@ -88,7 +88,7 @@ describe('a step by products', () => {
       expect(state.gradient[j]).toBeCloseTo(along, 12);
     });
     state.scale.set(scale);
-    for (const j of held as number[]) state.free[j] = 0;
+    for (const j of held) state.free[j] = 0;
     iterative.prepare(state);
     for (const lambda of [damping, 4 * damping]) {
       state.damping = lambda;

@@ -1,3 +1,4 @@
+/* oxlint-disable require-yield -- its solvers ask nothing */
 import { describe, expect, it } from 'vitest';
 import { dense } from '../../../src/solvers/leastSquares/dense.ts';
 import { newState, type LevenbergMarquardtState } from '../../../src/solvers/leastSquares/state.ts';
