@@ -151,14 +151,28 @@ describe('the linear model of a fit', () => {
 
   it('promises nothing where differences have no finite values', () => {
     const { fit } = fitOf({ hasJacobian: false });
-    const walled = {
-      ...fit.problem,
-      residuals: (at: Float64Array, r: Float64Array) =>
-        r.set(residualsAt(at).map((value) => (at[1] === -2 ? value : NaN))),
+    for (const column of [0, 1, 2]) {
+      const walled = {
+        ...fit.problem,
+        residuals: (at: Float64Array, r: Float64Array) =>
+          r.set(residualsAt(at).map((value) => (at[column] === x[column] ? value : NaN))),
+      };
+      const model = linearizeAt({ ...fit, problem: walled }, Float64Array.from(x), 'fine');
+      expect([model.decrease, model.qr.rank]).toEqual([0, 0]);
+      expect(model.step.every((move) => move === 0)).toBe(true);
+    }
+  });
+
+  it('leaves unknowns free whose derivative at a bound is 0', () => {
+    const { fit } = fitOf();
+    fit.lower.set(x);
+    fit.upper.set(x);
+    const at = {
+      x: Float64Array.from(x),
+      residuals: new Float64Array(4),
+      jacobian: new Float64Array(12).fill(1),
     };
-    const model = linearizeAt({ ...fit, problem: walled }, Float64Array.from(x), 'fine');
-    expect([model.decrease, model.qr.rank]).toEqual([0, 0]);
-    expect(model.step.every((move) => move === 0)).toBe(true);
+    expect(linearModel(fit, at, 'fine').free).toEqual([0, 1, 2]);
   });
 
   it('leaves out columns that are combinations of others to 1e-9, in float32 to 1e-4', () => {

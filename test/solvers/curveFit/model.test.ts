@@ -63,6 +63,12 @@ describe('a model', () => {
     expect(seen).toEqual(points.map(() => ({ a: 1, b: 7, c: 14 })));
   });
 
+  it('in order is refused, too, if it writes into its parameters', () => {
+    expect(refusal(() => valuesOf((_x: number, p: Float64Array) => (p[1] = 4), inOrder()))).toBe(
+      'TypeError: curveFit: model wrote into its parameters (p1 was -1 and is 4); it must only read them.',
+    );
+  });
+
   it('is float32 once it has returned a Float32Array', () => {
     const set = byName();
     let isSingle = false;
