@@ -161,7 +161,7 @@ function complaint(bytes: Uint8Array): string | undefined {
     const report = explain(bytes, { externalData });
     String(report);
     const [output] = report.outputs;
-    const loss = { loss: 'mse', output: output ?? 'y' } as const;
+    const loss = { loss: 'mse', output: output || 'y' } as const;
     differentiate(bytes, { loss, externalData });
     differentiate(bytes, { loss, externalData, noise: 'fed' });
   } catch (error) {

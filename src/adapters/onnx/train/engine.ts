@@ -8,7 +8,6 @@ import { checkFeeds, type Feeds } from './feeds.ts';
 import type { FrozenSplit } from './frozen.ts';
 import { predictionGraph } from './graphs.ts';
 import type { InputSpec } from './inputs.ts';
-import { narrow } from './narrow.ts';
 import type { NoiseKey } from './noise.ts';
 import type { Plan } from './options.ts';
 import { tensorOver, type Ort, type OrtSession, type OrtTensors } from './ort.ts';
@@ -77,8 +76,7 @@ export function engine(
   const { parameters, precision, statistics, copies } = differentiated;
   const others = [lossName, ...statistics.map(({ output }) => output)];
   const weights = weightsOf(ort, parameters, precision, others);
-  const { params, values, point, inputs, named } = weights;
-  const setPoint = (x: Float64Array) => (point instanceof Float32Array ? narrow(x, point) : point.set(x));
+  const { params, values, point, inputs, named, setPoint } = weights;
 
   const sessions: Promise<OrtSession>[] = [Promise.resolve(gradients)];
   const another = (graph: Uint8Array) => {

@@ -88,7 +88,7 @@ export function leastSquaresOf(
   refuseNoise(graphs);
   const specs = [...dataInputs(graphs.differentiated), ...targetInputs(graphs.differentiated)];
   const data = engine.checked(specs, feeds);
-  const { params, point, inputs } = engine.weights;
+  const { params, setPoint, inputs } = engine.weights;
   const m = graphs.sizes.reduce((sum, [samples, columns]) => sum + samples * columns, 0);
   const sessions = {
     residuals: once(() => another(graphs.residuals)),
@@ -96,7 +96,7 @@ export function leastSquaresOf(
   };
   const residualNames = graphs.sizes.map((_, k) => residualNameOf(k));
   const runAt: Runner['runAt'] = (session, x, outputs, more, only) => {
-    point.set(x);
+    setPoint(x);
     const all: OrtTensors = { ...data, ...inputs, ...more };
     return run(session, only ? Object.fromEntries(only.map((name) => [name, all[name]])) : all, outputs);
   };

@@ -4,6 +4,7 @@ import type { Precision } from '../../../core/problem.ts';
 import type { Parameter } from '../choose.ts';
 import { gradientNameOf, manyOf } from '../ir/convention.ts';
 import { writeElements } from '../ir/tensor.ts';
+import { rounded } from './narrow.ts';
 import { fillsOutputs, tensorOver, type Ort, type OrtTensor, type OrtTensors } from './ort.ts';
 
 /** A real array of either precision. */
@@ -12,6 +13,13 @@ export type Reals = Float32Array | Float64Array;
 /** `n` zeros of a precision. */
 export const zeros = (precision: Precision, n: number): Reals =>
   precision === 'float64' ? new Float64Array(n) : new Float32Array(n);
+
+/** The buffer of points, and a function that fills it. */
+function pointOf(precision: Precision, n: number) {
+  if (precision === 'float32') return rounded(n);
+  const into = new Float64Array(n);
+  return { into, round: (x: Float64Array) => into.set(x) };
+}
 
 /** Outputs requested of a run: names, or tensors to fill in place. */
 export type Fetches = readonly string[] | Readonly<Record<string, OrtTensor | null>>;
@@ -24,6 +32,8 @@ export interface Weights {
   readonly values: Reals;
   /** Point that ONNX Runtime is fed with, `[n]`: write here, then feed `inputs`. */
   readonly point: Reals;
+  /** `point ← x`, `[n]`. */
+  setPoint(this: void, x: Float64Array): void;
   /** Views of `point`, a tensor for each parameter, by the name of the graph's input. */
   readonly inputs: OrtTensors;
   /** The same views by the parameter's name in the model. */
@@ -55,7 +65,7 @@ export function weightsOf(
 ): Weights {
   const layout = layoutOf(parameters);
   const values = zeros(precision, layout.length);
-  const point = zeros(precision, layout.length);
+  const { into: point, round: setPoint } = pointOf(precision, layout.length);
   const gradients = zeros(precision, fillsOutputs(ort) ? layout.length : 0);
   parameters.forEach(({ tensor }, i) => {
     const { offset } = layout.tensors[i];
@@ -71,6 +81,7 @@ export function weightsOf(
     params: vectorParams(values, layout),
     values,
     point,
+    setPoint,
     inputs: viewsOf(ort, layout, point, (_, i) => parameters[i].input),
     named: viewsOf(ort, layout, point, ({ name }) => name),
     many: feederOfMany(ort, layout, precision),
