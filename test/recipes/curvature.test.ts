@@ -336,7 +336,7 @@ describe('Student’s t', () => {
 describe('the trace', () => {
   it.each([
     { deflate: 0, samples: 5 },
-    { deflate: 0, samples: 30 },
+    { deflate: 0, samples: 19 },
     { deflate: 3, samples: 10 },
   ])('is within two standard errors in 93 % of cases or more: %o', (options) => {
     const n = 20;
@@ -371,9 +371,18 @@ describe('the trace', () => {
   });
 
   it('is exact where everything is deflated', () => {
-    const { value, standardError } = hessianTrace(turnedQuadratic(Float64Array.of(3, 2, -1)), { deflate: 3 });
+    const problem = turnedQuadratic(Float64Array.of(3, 2, -1));
+    const { value, standardError } = hessianTrace(problem, { deflate: 3, samples: 2 });
     expect(value).toBeCloseTo(4, 6);
     expect(standardError).toBeLessThan(1e-9);
+  });
+
+  it('is exact with as many samples as parameters, which costs one product for each', () => {
+    const turned = turnedQuadratic(Float64Array.of(3, 2, -1, 1e-3));
+    const { value, standardError, products } = hessianTrace(turned);
+    expect(value).toBeCloseTo(4.001, 9);
+    expect(standardError).toBeLessThan(1e-12);
+    expect(products).toBeLessThanOrEqual(5);
   });
 });
 

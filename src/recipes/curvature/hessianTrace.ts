@@ -19,7 +19,7 @@ import type { Asks } from '../../core/question.ts';
 
 /** Options of {@link hessianTrace}. */
 export interface TraceOptions extends CurvatureOptions {
-  /** Number of random vectors. @defaultValue `30` */
+  /** Number of random vectors; with as many or more than parameters, the trace is exact. @defaultValue `30` */
   samples?: number;
   /**
    * Number of leading eigenvectors whose contribution is computed exactly, without sampling.
@@ -57,7 +57,8 @@ const checkedSamples = 8;
  * Estimates the trace of the Hessian: exactly on leading eigenvectors from Lanczos, and by Hutchinson's
  * estimator on their orthogonal complement.
  *
- * The estimate is unbiased whatever the quality of the vectors; better ones give a smaller error.
+ * The estimate is unbiased whatever the quality of the vectors; better ones give a smaller error. With at most `samples`
+ * parameters, unit vectors take the place of random ones, and the trace is exact.
  *
  * @throws RangeError for invalid options, or if a gradient is not finite; whatever the problem throws
  * @see Meyer, Musco, Musco and Woodruff (2021), Hutch++, arXiv:2010.09649
@@ -82,6 +83,7 @@ function traceEstimate(options: TraceOptions): AtPoint<TraceEstimate> {
   const { samples = 30, deflate = 5 } = options;
   return function* (point: CurvaturePoint): Asks<TraceEstimate> {
     const { n } = point.hessian;
+    if (n <= samples) return yield* exactTrace(point, options);
     const most = (deflate === 0 ? 0 : 3 * Math.min(deflate, n)) + samples;
     const { basis, deflated, doubt } = yield* deflation(point, options, most);
     const rest =
@@ -99,6 +101,35 @@ function traceEstimate(options: TraceOptions): AtPoint<TraceEstimate> {
       agreement: apart === 0 ? agreement : Math.max(agreement, apart / Math.max(Math.abs(value), apart)),
     };
   };
+}
+
+/** Σ Hᵢᵢ, with one product for each. */
+function* exactTrace(point: CurvaturePoint, { onProgress }: TraceOptions): Asks<TraceEstimate> {
+  const { hessian, rungs } = point;
+  const { n } = hessian;
+  const checked = rungs.length === 0 ? 0 : Math.min(n, checkedSamples);
+  const product = new Float64Array(n);
+  let [value, doubts] = [0, 0];
+  for (let i = 0; i < n; i++) {
+    const unit = new Float64Array(n);
+    unit[i] = 1;
+    if (i < checked) {
+      const careful = yield* checkedProduct(point, unit);
+      value += careful.product[i];
+      doubts += largestGap(unit, careful.product[i], careful.others) ** 2;
+    } else {
+      yield* hessian.times(unit, product);
+      value += product[i];
+    }
+    onProgress?.(i + 1, n);
+  }
+  // As if the errors of all elements had one sign.
+  const standardError = checked === 0 ? 0 : n * Math.sqrt(doubts / checked);
+  const agreement = Math.max(
+    hessian.agreement || 0,
+    standardError / Math.max(Math.abs(value), standardError, 1e-300),
+  );
+  return { value, standardError, deflated: value, products: workOf(point).products, agreement };
 }
 
 /** Leading Ritz vectors and Σ qᵀHq over them. */
