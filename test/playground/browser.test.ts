@@ -181,6 +181,6 @@ describe.skipIf(noBrowser !== null)('the playground in a browser', () => {
     await page.selectOption('[name=target]', 'ozone');
     await page.click('[type=submit]');
     await page.waitForFunction(() => document.body.dataset.state === 'failed');
-    expect(await status()).toContain('"much" is no number');
+    expect(await status()).toContain('"much" is not a number');
   });
 });

@@ -54,7 +54,7 @@ describe('data of the playground', () => {
   it('refuse a table that cannot be learned from, in a sentence', () => {
     expect(() => table('a,b\n1,2\n')).toThrow('a header and two rows');
     expect(() => table('a\n1\n2\n')).toThrow('one to predict it from');
-    expect(() => table('a,b\n1,2\nx,3\n')).toThrow('Line 3, column "a": "x" is no number');
+    expect(() => table('a,b\n1,2\nx,3\n')).toThrow('Line 3, column "a": "x" is not a number');
     expect(() => table('a,b\n1,2\n3,4\n', 'c')).toThrow('no column "c"');
   });
 });
