@@ -35,7 +35,7 @@ const VECTORS = 2;
 /**
  * C = AB, A `[m, k]`, B `[k, n]`; A's elements lie `row` bytes from one row to the next and `term` from one column to the
  * next, so that it may be a transposed matrix. With `lower`, blocks above the diagonal are left out, and C becomes
- * βC + (1 − β)AB. 8 columns of B stay in the first cache while all of A passes.
+ * βC + rest·AB. 8 columns of B stay in the first cache while all of A passes.
  */
 const product = (() => {
   const sums = numbered('sum', ROWS * VECTORS);
@@ -70,11 +70,11 @@ const product = (() => {
   );
   const pointers = ['a', 'row', 'term', 'b', 'ldb', 'c', 'ldc', 'm', 'n', 'k', 'lower'];
   return `
-  (func (export "product32") ${parameters('i32', pointers)} ${parameters('f32', ['beta'])}
+  (func (export "product32") ${parameters('i32', pointers)} ${parameters('f32', ['beta', 'rest'])}
     ${integers(['i', 'j', 'bp', 'end', 'cp', ...rows])}
     ${vectors(['av', 'betas', 'rests', ...columns, ...sums])}
     ${set('betas', splat(get('beta')))}
-    ${set('rests', splat(`(f32.sub (f32.const 1) ${get('beta')})`))}
+    ${set('rests', splat(get('rest')))}
     (loop $columns
     ${set('i', `(i32.and ${get('j')} (i32.sub (i32.const 0) ${get('lower')}))`)}
     (loop $rows
@@ -130,15 +130,13 @@ const transpose = (() => {
     ${again('rows', 'i', 'm')}))`;
 })();
 
-/** Moments of `n` numbers g, and Adam's direction in their place; `scale1` and `scale2` correct the bias of the moments. */
+/** Moments of `n` numbers g, and Adam's direction in their place; a rest is 1 − β, which float32 cannot tell from β near 1; `scale1` and `scale2` correct the bias of the moments. */
 const adam = (() => {
-  const numbers = ['beta1', 'beta2', 'scale1', 'scale2', 'epsilon'];
-  const shared = [...numbers, 'rest1', 'rest2'];
+  const numbers = ['beta1', 'rest1', 'beta2', 'rest2', 'scale1', 'scale2', 'epsilon'];
   return `
   (func (export "adam32") ${parameters('i32', ['g', 'first', 'second', 'n'])} ${parameters('f32', numbers)}
-    (local $end i32) ${vectors(['gv', 'mv', 'vv', ...shared.map((name) => `${name}s`)])}
+    (local $end i32) ${vectors(['gv', 'mv', 'vv', ...numbers.map((name) => `${name}s`)])}
     ${numbers.map((name) => set(`${name}s`, splat(get(name)))).join(' ')}
-    ${['1', '2'].map((k) => set(`rest${k}s`, splat(`(f32.sub (f32.const 1) ${get(`beta${k}`)})`))).join(' ')}
     ${set('end', add(get('g'), bytes(get('n'))))}
     (loop $next
     ${set('gv', load('g'))}

@@ -40,11 +40,8 @@ export function float32Matrices(heap: Float32Array): Matrices {
   };
 }
 
-/** β and 1 − β. */
-function weights(decay: number): [beta: number, rest: number] {
-  const beta = fround(decay);
-  return [beta, fround(1 - beta)];
-}
+/** β and 1 − β, each rounded: a β near 1 may round to 1, and 1 − β must not become 0. */
+const weights = (decay: number): [beta: number, rest: number] => [fround(decay), fround(1 - decay)];
 
 /** As {@link PlainLoops.rowOfProduct}: four rows of B at a time, one after the other. */
 function rowOfProduct(

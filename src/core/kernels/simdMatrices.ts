@@ -14,7 +14,7 @@ interface Exports {
   move32(...at: [x: number, target: number, ...Direction, ...Shape, rate: number, decay: number]): number;
 }
 type Factor = [a: number, row: number, term: number];
-type Sizes = [m: number, n: number, k: number, lower: number, beta: number];
+type Sizes = [m: number, n: number, k: number, lower: number, beta: number, rest: number];
 type Rows = [from: number, stride: number];
 type Direction = [stride: number, from: number, width: number];
 type Shape = [rows: number, cols: number, rounds: number];
@@ -49,19 +49,45 @@ function operations(kernels: Exports, heap: Float32Array): Matrices {
     heap,
     product(a, b, c) {
       const [m, n, k] = [a.cols, b.cols, a.rows];
-      kernels.product32(4 * a.at, 4, 4 * m, 4 * b.at, 4 * n, 4 * c.at, 4 * c.cols, m, n, k, 0, 0);
+      kernels.product32(4 * a.at, 4, 4 * m, 4 * b.at, 4 * n, 4 * c.at, 4 * c.cols, m, n, k, 0, 0, 0);
     },
     multiply(a, b, c) {
       const [m, n, k] = [a.rows, b.cols, a.cols];
-      kernels.product32(4 * a.at, 4 * k, 4, 4 * b.at, 4 * n, 4 * c.at, 4 * c.cols, m, n, k, 0, 0);
+      kernels.product32(4 * a.at, 4 * k, 4, 4 * b.at, 4 * n, 4 * c.at, 4 * c.cols, m, n, k, 0, 0, 0);
     },
     blendProduct({ at, rows, cols }: Matrix, c, beta) {
       const width = 4 * cols;
-      kernels.product32(4 * at, 4, width, 4 * at, width, 4 * c.at, width, cols, cols, rows, 1, beta);
+      kernels.product32(
+        4 * at,
+        4,
+        width,
+        4 * at,
+        width,
+        4 * c.at,
+        width,
+        cols,
+        cols,
+        rows,
+        1,
+        beta,
+        1 - beta,
+      );
     },
     transpose: (a, b) => kernels.transpose32(4 * a.at, 4 * a.cols, 4 * b.at, 4 * b.cols, a.rows, a.cols),
     adam: (g, first, second, n, { beta1, beta2, correction1, correction2, epsilon }) =>
-      kernels.adam32(4 * g, 4 * first, 4 * second, n, beta1, beta2, correction1, correction2, epsilon),
+      kernels.adam32(
+        4 * g,
+        4 * first,
+        4 * second,
+        n,
+        beta1,
+        1 - beta1,
+        beta2,
+        1 - beta2,
+        correction1,
+        correction2,
+        epsilon,
+      ),
     orthonormalize(from, to, size, stride) {
       heap.fill(0, to, to + stride ** 2);
       for (let i = 0; i < size; i++) heap[to + i * stride + i] = 1;
