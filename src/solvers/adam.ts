@@ -2,7 +2,7 @@ import { boolean, checkOptions, finitePositive, nonNegative, numberIn, positive 
 import { evaluate, type Asks } from '../core/question.ts';
 import { adamStep } from '../core/kernels/elementwise.ts';
 import { newVectors } from '../core/kernels/vectorMemory.ts';
-import { norm2 } from '../core/vector.ts';
+import { clipTo } from './clip.ts';
 import { scheduleOf, scheduleRule, showSchedule, type Schedule } from './schedules.ts';
 import { averageBase, followShift, newAveraging, writeAverage, type Averaging } from './scheduleFree.ts';
 import type { Iterate, Solver, StepOutcome } from '../core/solver.ts';
@@ -87,7 +87,7 @@ export function adam(options: AdamOptions = {}): Solver {
     const base = averaging?.base ?? x;
     const rate = rateAt(state.steps);
     const t = ++state.steps;
-    const clip = clipNorm === Infinity ? 1 : Math.min(1, clipNorm / norm2(gradient));
+    const clip = clipNorm === Infinity ? 1 : clipTo(gradient, clipNorm).clip;
     let moved = adamStep(state, base, {
       clip,
       beta1: decay1,
