@@ -1,6 +1,6 @@
 import { checkOptions } from '../core/options.ts';
 import { evaluate, type Asks } from '../core/question.ts';
-import { norm2 } from '../core/vector.ts';
+import { clipTo } from './clip.ts';
 import { scheduleOf, showSchedule } from './schedules.ts';
 import { blocksOf, type Block } from './soap/blocks.ts';
 import { moveBlocks } from './soap/move.ts';
@@ -34,8 +34,9 @@ export interface SoapState extends Iterate {
  * get Adam. A gradient that is not finite, or so large that its square is not, moves nothing: the step fails with
  * `nonFinite` and is counted in `skipped`.
  *
- * Departures from the paper: the first step moves x, in the eigenbasis of its own gradient, and a power step adds 2⁻³⁶ of
- * the mean eigenvalue to the factor, so that directions without a gradient keep their basis vectors.
+ * Departures from the paper: the first step moves x, in the eigenbasis of its own gradient; the first bases are refreshed
+ * sooner; and a power step adds 2⁻³⁶ of the mean eigenvalue to the factor, so that directions without a gradient keep
+ * their basis vectors.
  *
  * @throws RangeError naming every option that is wrong; at the start of a solve, if the layout of the tensors does not add
  *   up
@@ -55,14 +56,14 @@ export interface SoapState extends Iterate {
 export function soap(options: SoapOptions = {}): Solver {
   checkOptions('soap', options, soapRules);
   const { learningRate = 0.003, beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8 } = options;
-  const { weightDecay = 0, clipNorm = Infinity, frequency = 10, maxSide = 32 } = options;
-  const { oneSided, joinBias = false, scheduleFree = false } = options;
+  const { weightDecay = 0, clipNorm = Infinity, frequency = 10 } = options;
+  const { maxSide, oneSided, joinBias = false, scheduleFree = false } = options;
   const decay1 = scheduleFree ? 0 : beta1;
   const rateAt = scheduleOf(learningRate);
 
   function* step(state: SoapState): Asks<StepOutcome> {
     const { x, gradient, precision, averaging } = state;
-    const norm = norm2(gradient);
+    const { norm, clip } = clipTo(gradient, clipNorm);
     if (!(norm < LARGEST_NORM[precision])) {
       state.skipped++;
       return { kind: 'failed', termination: 'nonFinite' };
@@ -72,11 +73,11 @@ export function soap(options: SoapOptions = {}): Solver {
     const rate = rateAt(state.steps);
     const t = state.steps + 1;
     const numbers = {
-      clip: norm > clipNorm ? clipNorm / norm : 1,
+      clip,
       rate,
       beta1: decay1,
       beta2,
-      epsilon,
+      epsilon: Math.max(epsilon, LEAST_EPSILON[precision]),
       weightDecay,
       correction1: 1 / (1 - decay1 ** t),
       correction2: 1 / (1 - beta2 ** t),
@@ -122,5 +123,8 @@ export function soap(options: SoapOptions = {}): Solver {
   return solver;
 }
 
+/** Smaller ones would be lost beside second moments that have underflowed, and steps would have no bound. */
+const LEAST_EPSILON: Record<Precision, number> = { float64: 2 ** -511, float32: 2 ** -63 };
+
 /** Gradients as long as this have squares beyond the range of the arithmetic. */
-const LARGEST_NORM: Record<Precision, number> = { float64: Infinity, float32: 2 ** 60 };
+const LARGEST_NORM: Record<Precision, number> = { float64: 2 ** 511, float32: 2 ** 60 };

@@ -30,12 +30,25 @@ export interface Block {
 
 /** Limits to what is rotated. */
 export interface SideLimits {
-  /** Longest part of a side: longer sides are cut into equal ones. */
-  readonly maxSide: number;
-  /** Rotate the side of the inputs only; if undefined, of matrices with a side longer than `maxSide` whose inputs the layout tells. */
+  /** Longest part of a side: longer sides are cut into equal ones. If undefined, it depends on the size of the matrix. */
+  readonly maxSide: number | undefined;
+  /**
+   * Rotate the side of the inputs only; if undefined, of matrices whose sides are cut to less than {@link BOTH_FROM} and whose
+   * inputs the layout tells.
+   */
   readonly oneSided: boolean | undefined;
   readonly joinBias: boolean;
 }
+
+/** Bounds of the default of `maxSide`. */
+const SHORTEST = 16;
+const LONGEST = 128;
+
+/** Elements of a matrix times `maxSide` stay below, as far as these bounds allow. Plain loops multiply a tenth as fast as SIMD. */
+const BUDGET: Record<Precision, number> = { float64: 2 ** 18, float32: 2 ** 20 };
+
+/** Parts of sides that are at least this long leave both sides rotated by default: such matrices are small. */
+const BOTH_FROM = 64;
 
 /** Vectors are cut into parts of so many elements, which the cache holds. */
 const VECTOR_PART = 2 ** 16;
@@ -71,11 +84,12 @@ export function blocksOf(
 }
 
 /** Cuts the sides of a matrix that are rotated into parts of at most `maxSide`, and others into what the cache holds. */
-function cut(whole: Whole, precision: Precision, { maxSide, oneSided }: SideLimits, take: Take): Block[] {
+function cut(whole: Whole, precision: Precision, limits: SideLimits, take: Take): Block[] {
   const { rows, cols, sides, inputs, isDeclared } = whole;
+  const { maxSide = defaultSide(rows * cols, precision), oneSided } = limits;
   const allowLeft = sides === 'both' && rows > 1 && maxSide > 1;
   const allowRight = sides !== 'none' && cols > 1 && maxSide > 1;
-  const isCut = rows > maxSide || cols > maxSide;
+  const isCut = maxSide < BOTH_FROM && (rows > maxSide || cols > maxSide);
   const onlyOne = (oneSided ?? (isCut && isDeclared)) && allowLeft && allowRight;
   const left = allowLeft && !(onlyOne && inputs === 'right');
   const right = allowRight && !(onlyOne && inputs === 'left');
@@ -84,6 +98,12 @@ function cut(whole: Whole, precision: Precision, { maxSide, oneSided }: SideLimi
   return acrossRows.flatMap((from) =>
     acrossCols.map((to) => newBlock(whole, from, to, { left, right }, precision, take)),
   );
+}
+
+/** Longest side of the parts of a matrix by default, a power of 2. */
+function defaultSide(size: number, precision: Precision): number {
+  const affordable = 2 ** (Math.ceil(Math.log2(BUDGET[precision] / size)) - 1);
+  return Math.min(LONGEST, Math.max(SHORTEST, affordable));
 }
 
 type Range = readonly [from: number, to: number];

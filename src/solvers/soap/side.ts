@@ -62,8 +62,19 @@ export function updateFactor(side: Side, a: Matrix, beta2: number, { matrices }:
 export const canStart = (side: Side, heap: Heap): boolean =>
   !side.ready && traceOf(side, heap) > LEAST_TRACE[precisionOf(heap)];
 
-/** Sets the basis to the eigenvectors of the factor, the largest eigenvalue first. */
-export function startBasis(side: Side, heap: Heap): void {
+/**
+ * Sets the basis to the eigenvectors of a factor that has seen one gradient, the largest eigenvalue first.
+ *
+ * @param gradient - A `[any, paddedSize]`, of which the factor is a multiple of AᵀA
+ * @param rows - number of its rows that are not filled up with zeros
+ */
+export function startBasis(side: Side, gradient: Matrix, rows: number, work: Workspace): void {
+  if (2 * rows <= side.size) startThin(side, gradient, rows, work);
+  else startExact(side, work.matrices.heap);
+  side.ready = true;
+}
+
+function startExact(side: Side, heap: Heap): void {
   const { size, paddedSize, factor, basis } = side;
   const trace = traceOf(side, heap);
   const scaled = new Float64Array(size * size);
@@ -78,7 +89,45 @@ export function startBasis(side: Side, heap: Heap): void {
     const row = size - 1 - i;
     heap.set(vectors.subarray(row * size, (row + 1) * size), basis + i * paddedSize);
   }
-  side.ready = true;
+}
+
+/**
+ * The same for few rows: AᵀA has the eigenvectors Aᵀu, u those of AAᵀ, and, with eigenvalue 0, all that are orthogonal to
+ * these.
+ */
+function startThin({ size, paddedSize, basis }: Side, { at }: Matrix, rows: number, work: Workspace): void {
+  const { matrices, square } = work;
+  const { heap } = matrices;
+  const gram = new Float64Array(rows * rows);
+  let trace = 0;
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j <= i; j++) {
+      let sum = 0;
+      for (let p = 0; p < size; p++) sum += heap[at + i * paddedSize + p] * heap[at + j * paddedSize + p];
+      gram[i * rows + j] = gram[j * rows + i] = sum;
+    }
+    trace += gram[i * rows + i];
+  }
+  const { vectors } = symmetricEigen(
+    gram.map((value) => value / trace),
+    rows,
+  );
+  const scale = 1 / Math.sqrt(trace);
+  heap.fill(0, square, square + paddedSize ** 2);
+  for (let i = 0; i < size; i++) {
+    const to = square + i * paddedSize;
+    if (i >= rows) heap[to + i] = 1;
+    else {
+      const u = (rows - 1 - i) * rows;
+      for (let p = 0; p < size; p++) {
+        let sum = 0;
+        for (let k = 0; k < rows; k++) sum += vectors[u + k] * heap[at + k * paddedSize + p];
+        heap[to + p] = scale * sum;
+      }
+    }
+  }
+  matrices.orthonormalize(square, work.fresh, size, paddedSize);
+  heap.copyWithin(basis, work.fresh, work.fresh + paddedSize ** 2);
 }
 
 /**

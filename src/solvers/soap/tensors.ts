@@ -114,6 +114,12 @@ function rowsOf({ shape, role }: TensorEntry): Pick<Whole, 'rows' | 'inputs' | '
 function checkLayout({ length, tensors }: Layout, n: number): void {
   let end = 0;
   for (const { name, shape, offset, size } of tensors) {
+    const wrong = shape.find((dimension) => !Number.isInteger(dimension) || dimension < 0);
+    if (wrong !== undefined) {
+      throw new RangeError(
+        `soap: the layout gives ${name} the shape [${shape.join(', ')}]; dimensions must be whole numbers ≥ 0.`,
+      );
+    }
     if (sizeOf(shape) !== size) {
       throw new RangeError(
         `soap: the layout gives ${name} the shape [${shape.join(', ')}] and the size ${size}; it must be ${sizeOf(shape)}.`,

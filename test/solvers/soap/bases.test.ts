@@ -20,6 +20,9 @@ describe('the first eigenbases', () => {
     [4, 7],
     [9, 3],
     [1, 5],
+    [3, 20],
+    [20, 10],
+    [11, 20],
   ])('of a gradient [%i, %i] diagonalize its factors, the largest eigenvalue first', (rows, cols) => {
     const problem = problemOf(layoutOf([weight(rows, cols)]));
     const state = startOf(problem, {});
@@ -32,6 +35,7 @@ describe('the first eigenbases', () => {
     ] as const;
     for (const [side, factor] of factors) {
       if (side === null) continue;
+      expect(side.ready).toBe(true);
       const Q = rowsOf(state, side)!;
       const largest = (a: Matrix) => Math.max(...a.flat().map(Math.abs));
       expect(largest(zip(times(transpose(Q), Q), identity(side.size), (u, v) => u - v))).toBeLessThan(1e-13);

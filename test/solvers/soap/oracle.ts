@@ -107,7 +107,9 @@ export function oracleOf(
     const update = times(times(QL, N), transpose(QR));
     L = zip(L, times(G, transpose(G)), mean(beta2));
     R = zip(R, times(transpose(G), G), mean(beta2));
-    if ((t + turn) % frequency === 0) {
+    // Not in the first steps, then five times as often.
+    const interval = t < 2 * frequency ? Math.max(1, Math.round(frequency / 5)) : frequency;
+    if (t >= 4 && (t + turn) % interval === 0) {
       if (part.left) QL = powerStep(L, QL);
       if (part.right) QR = powerStep(R, QR);
     }

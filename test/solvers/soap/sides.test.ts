@@ -1,0 +1,103 @@
+import { describe, expect, it } from 'vitest';
+import { layoutOf, runSync, soap, type Precision, type SoapOptions, type TensorSpec } from 'quasi-newton';
+import {
+  asMatrix,
+  identity,
+  problemOf,
+  rowsOf,
+  startOf,
+  times,
+  trace,
+  transpose,
+  weight,
+  zip,
+} from './oracle.ts';
+import { inside } from '../internals.ts';
+import type { SoapState } from '../../../src/solvers/soap.ts';
+
+/** Longest sides of the blocks of a matrix that are rotated, on the left and on the right. */
+function rotatedSides(spec: TensorSpec, options: SoapOptions, precision: Precision): [number, number] {
+  const layout = layoutOf([spec]);
+  const { blocks } = inside<SoapState>(soap(options).init({ n: layout.length, precision, layout }));
+  return [
+    Math.max(...blocks.map(({ left }) => left?.size ?? 0)),
+    Math.max(...blocks.map(({ right }) => right?.size ?? 0)),
+  ];
+}
+
+const declared = (rows: number, cols: number): TensorSpec => ({
+  ...weight(rows, cols),
+  role: { kind: 'weight', filterAxes: [0] },
+});
+
+describe('by default, the smaller a matrix, the longer the parts of its sides', () => {
+  it.each<[Precision, number, number, number, number]>([
+    ['float32', 8191, 1, 128, 0],
+    ['float32', 8192, 1, 64, 0],
+    ['float32', 16383, 1, 64, 0],
+    ['float32', 16384, 1, 32, 0],
+    ['float32', 32768, 1, 16, 0],
+    ['float32', 2 ** 20, 1, 16, 0],
+    ['float32', 10, 784, 10, 112],
+    ['float32', 64, 128, 64, 64],
+    ['float64', 2047, 1, 128, 0],
+    ['float64', 2048, 1, 64, 0],
+    ['float64', 8192, 1, 16, 0],
+  ])('%s: [%i, %i] in parts of up to %i and %i', (precision, rows, cols, left, right) => {
+    const [l, r] = rotatedSides(weight(rows, cols), {}, precision);
+    expect(l).toBeLessThanOrEqual(left);
+    expect(l).toBeGreaterThan(left / 2);
+    expect(r).toBe(right);
+  });
+
+  it('of those with parts shorter than 64, only the inputs are rotated, if the layout tells them', () => {
+    expect(rotatedSides(declared(10, 784), {}, 'float32')).toEqual([10, 112]);
+    expect(rotatedSides(declared(130, 100), {}, 'float32')).toEqual([44, 50]);
+    expect(rotatedSides(declared(130, 130), {}, 'float32')).toEqual([0, 26]);
+    expect(rotatedSides(weight(130, 130), {}, 'float32')).toEqual([26, 26]);
+    expect(rotatedSides(declared(130, 130), { oneSided: false }, 'float32')).toEqual([26, 26]);
+    expect(rotatedSides(declared(10, 784), { oneSided: true }, 'float32')).toEqual([0, 112]);
+    expect(rotatedSides(declared(130, 130), { maxSide: 64 }, 'float32')).toEqual([44, 44]);
+    expect(rotatedSides(declared(130, 130), { maxSide: 63 }, 'float32')).toEqual([0, 44]);
+  });
+});
+
+describe('the first bases of long sides, found from the few rows of the gradient, are eigenvectors', () => {
+  it.each<[Precision, number]>([
+    ['float64', 1e-13],
+    ['float32', 2e-6],
+  ])('in %s', (precision, rounding) => {
+    for (const [rows, cols] of [
+      [5, 40],
+      [40, 5],
+      [3, 9],
+      [4, 8],
+      [5, 9],
+    ]) {
+      for (const rank of [1, Infinity]) {
+        const problem = problemOf(layoutOf([weight(rows, cols)]), rows);
+        const state = startOf(problem, {}, precision);
+        if (rank === 1)
+          state.gradient.forEach((_, i, g) => (g[i] = ((i % cols) - 2.5) * (1 + Math.floor(i / cols))));
+        const G = asMatrix(state.gradient, rows);
+        runSync(soap().step(state), problem);
+        const { left, right } = state.blocks[0];
+        for (const [side, factor] of [
+          [left!, times(G, transpose(G))],
+          [right!, times(transpose(G), G)],
+        ] as const) {
+          const Q = rowsOf(state, side)!;
+          const largest = (values: number[][]) => Math.max(...values.flat().map(Math.abs));
+          expect(largest(zip(times(transpose(Q), Q), identity(side.size), (u, v) => u - v))).toBeLessThan(
+            rounding,
+          );
+          const D = times(times(transpose(Q), factor), Q);
+          const values = D.map((row, i) => row[i]);
+          const rest = D.map((row, i) => row.map((value, j) => (i === j ? 0 : value)));
+          expect(largest(rest)).toBeLessThan(rounding * trace(factor));
+          values.slice(1).forEach((v, i) => expect(v).toBeLessThan(values[i] + rounding * trace(factor)));
+        }
+      }
+    }
+  });
+});
