@@ -16,10 +16,11 @@ export async function run() {
     for (const [method, solver] of Object.entries({
       adam: adam(),
       soap: soap(),
-      'soap, both sides': soap({ oneSided: false }),
       'soap, maxSide 16': soap({ maxSide: 16 }),
-      'soap, maxSide 64': soap({ maxSide: 64 }),
+      'soap, maxSide 32': soap({ maxSide: 32 }),
       'soap, maxSide 128': soap({ maxSide: 128 }),
+      'soap, both sides': soap({ oneSided: false }),
+      'soap, both sides, maxSide 32': soap({ oneSided: false, maxSide: 32 }),
     })) {
       const problem = /** @type {import('quasi-newton').AsyncProblem} */ (task.problem());
       const layout = problem.params?.layout;
