@@ -41,6 +41,24 @@ describe('in float32, the steps are those of float64 to rounding', () => {
     expect(farthest([weight(34, 20)], parts, rate, 8, 'float32')).toBeLessThan(TOLERANCE);
   });
 
+  it('matrices that fill up rows only, columns only, both or nothing, after one another', () => {
+    const sizes = [
+      [24, 24],
+      [18, 24],
+      [24, 18],
+      [18, 18],
+      [16, 24],
+    ];
+    let offset = 0;
+    const parts = sizes.map(([rows, cols], turn) => {
+      const part = { ...matrix(rows, cols, true, true, offset), turn };
+      offset += rows * cols;
+      return part;
+    });
+    const specs = sizes.map((shape, k) => ({ name: `w${k}`, shape }));
+    expect(farthest(specs, parts, { ...options, frequency: 20 }, 8, 'float32')).toBeLessThan(TOLERANCE);
+  });
+
   it('a matrix with its bias', () => {
     const specs = [
       { name: 'w', shape: [10, 12], role: { kind: 'weight' as const, filterAxes: [1] } },

@@ -39,6 +39,13 @@ describe('the layout and options of SOAP', () => {
     expect(start).toThrow(message);
   });
 
+  it('refuses a layout of another length than its tensors have', () => {
+    const tensors = [{ name: 'w', shape: [6], offset: 0, size: 6 }];
+    expect(() => soap().init({ n: 6, precision: 'float64', layout: { length: 7, tensors } })).toThrow(
+      'has 6 elements in its tensors and the length 7; both must be 6',
+    );
+  });
+
   it.each([
     ['learningRate: must be a finite number > 0 or a schedule', { learningRate: -1 }],
     ['beta1: must be a number in [0, ', { beta1: 1 }],

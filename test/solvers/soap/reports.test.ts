@@ -108,7 +108,14 @@ describe('blocks', () => {
       { oneSided: true },
       ['3 6 0 6'],
     ],
-    ['empty tensors make none', [kernel(undefined, 0, 3), bias(4)], {}, ['1 4 0 0']],
+    ['empty tensors make none', [kernel(undefined, 0, 3), bias(0), bias(4)], {}, ['1 4 0 0']],
+    ['a column is no bias', [kernel(undefined, 4, 6), kernel(undefined, 4, 1)], {}, ['4 6 4 6', '4 1 4 0']],
+    [
+      'a kernel without filters takes its bias by its size',
+      [kernel({ kind: 'weight' }, 4, 6), bias(6)],
+      {},
+      ['5 6 5 6'],
+    ],
     ['only sides longer than 1 are rotated', [kernel(undefined, 1, 5)], {}, ['1 5 0 5']],
     [
       'parts of a side are as equal as can be',
