@@ -17,28 +17,33 @@ export interface SoapOptions {
   readonly beta1?: number;
   /** Decay of the second moment and of the curvature factors, in [0, 1). @defaultValue `0.95` */
   readonly beta2?: number;
-  /** Added to the root of the second moment. @defaultValue `1e-8` */
+  /** Added to the root of the second moment; on float32 problems at least 2⁻⁶³. @defaultValue `1e-8` */
   readonly epsilon?: number;
   /** Decoupled weight decay (AdamW): x shrinks by learningRate·weightDecay·x each step. @defaultValue `0` */
   readonly weightDecay?: number;
   /** Gradients longer than this, in the Euclidean norm, are cut to it. @defaultValue `Infinity` */
   readonly clipNorm?: number;
-  /** Steps from one refresh of the eigenbases to the next. @defaultValue `10` */
+  /**
+   * Steps from one refresh of the eigenbases to the next; a fifth of it from step 4 to step 2·frequency.
+   *
+   * @defaultValue `10`
+   */
   readonly frequency?: number;
   /**
    * Longest side of a matrix that is kept whole. Longer ones are cut into equal parts, and each block of the matrix is
    * rotated by itself; a side of k costs each element about 2.5·k multiplications. `Infinity` cuts nothing, 1 rotates
    * nothing, which is Adam.
    *
-   * @defaultValue `32`
+   * @defaultValue the power of 2 from 16 to 128 below 2²⁰ (on float64 problems 2¹⁸) over the number of elements of the matrix:
+   *   128 for those of less than 8192 elements, 16 from 32768 on
    */
   readonly maxSide?: number;
   /**
    * Rotate the side of the inputs only: all axes of a kernel but those of its filters or units, where a layout tells them,
    * else all but the first. Half the work.
    *
-   * @defaultValue `true` for matrices with a side longer than `maxSide` whose filters or units the layout tells, since it
-   *   saves more time than it costs in steps; `false` for others
+   * @defaultValue `true` for matrices with a side longer than `maxSide` whose filters or units the layout tells, if
+   *   `maxSide` is below 64, since it saves more time than it costs in steps; `false` for others
    */
   readonly oneSided?: boolean;
   /** Make the bias after a kernel another row or column of it, where sizes tell that it is its bias. @defaultValue `false` */
