@@ -25,6 +25,7 @@ const fit = {
   degreesOfFreedom: 10,
   skipped: 0,
   converged: true,
+  status: 'success',
   message: 'All is well.',
   evaluations: 42,
 } as unknown as CurveFit;
@@ -68,11 +69,9 @@ describe('the report of a fit', () => {
     ]);
   });
 
-  it('says if the fit failed', () => {
-    expect(linesOf({ converged: false, message: 'Not so well.' }).slice(0, 2)).toEqual([
-      ' * Status: failure',
-      '    Not so well.',
-    ]);
+  it.each(['stopped', 'failure'])('says if the status is %s', (status) => {
+    const change = { converged: false, status, message: 'Not so well.' };
+    expect(linesOf(change).slice(0, 2)).toEqual([` * Status: ${status}`, '    Not so well.']);
   });
 
   it('counts the points: degrees of freedom and parameters that vary, also those at a bound', () => {
@@ -104,13 +103,18 @@ describe('the report of a fit', () => {
     ],
     [
       'not determined',
-      { standardErrors: [Infinity, 1, 0] },
+      { standardErrors: [Infinity, 1, 0], undetermined: ['rate'] },
       '2.12345679 ± Infinity: not determined by the data',
     ],
     [
       'tied and not determined',
-      { roles: ['tied', 'varied', 'fixed'], standardErrors: [Infinity, 1, 0] },
+      { roles: ['tied', 'varied', 'fixed'], standardErrors: [Infinity, 1, 0], undetermined: ['rate'] },
       '2.12345679 ± Infinity: not determined by the data (tied)',
+    ],
+    [
+      'whose error needs more points',
+      { standardErrors: [Infinity, 1, 0] },
+      '2.12345679 ± unknown: no degrees of freedom',
     ],
     ['of 0', { x: [0, 1, 2] }, '0 ± 0.0123'],
     ['without an error', { standardErrors: [NaN, 1, 0] }, '2.12345679 ± NaN (NaN %)'],
