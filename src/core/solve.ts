@@ -1,5 +1,6 @@
 import { takeAnswer } from './returnedPoint.ts';
 import { bestPoint, type BestPoint } from './best.ts';
+import { differencedBy } from './differenced.ts';
 import { confirm, endOfFailed, stopHere, type End } from './endings.ts';
 import { metered, type Meter } from './meter.ts';
 import { saysStop } from './userAnswers.ts';
@@ -47,7 +48,7 @@ export function* solve(
   const scale = rescaling(resume?.factor);
   const filters = [...(filter === null ? [] : [filter]), ...(solver.anyScale ? [scale] : [])];
   const view = { name: filter?.name ?? 'none', factor: scale.factor, measure: measureOf(solver, filters) };
-  const bounds = solver.bounds?.(settingOf(task));
+  const bounds = differencedBy(task.fg) && solver.bounds?.(settingOf(task));
   const plain = iterate(solver, task, options, best, view);
   const asks = bounds === undefined ? plain : within(bounds, plain);
   try {
@@ -59,7 +60,7 @@ export function* solve(
   }
 }
 
-/** Adds the bounds of the solver to questions for gradients. */
+/** Adds the bounds of the solver to questions for gradients, which come from differences. */
 const within = <Result>(bounds: Bounds, asks: Asks<Result>): Asks<Result> =>
   adaptAnswers(
     asks,
