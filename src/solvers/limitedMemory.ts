@@ -75,8 +75,8 @@ export interface LimitedMemoryOptions {
    * Number format of the stored pairs: `'float32'` takes half the memory and half the time to read, and keeps
    * 7 digits. Sums are always float64. Not available with a preconditioner.
    *
-   * @defaultValue `'float32'` if the loss is float32 and has 256 unknowns or more, since its gradients have no more
-   * digits; otherwise, and with bounds or a preconditioner, `'float64'`
+   * @defaultValue `'float32'` if the loss is float32, whose gradients have no more digits, and m·n ≥ 1.5e6, so that float64
+   * pairs would not fit in the cache; otherwise, and with bounds or a preconditioner, `'float64'`
    */
   readonly storage?: Precision | undefined;
 }
@@ -99,6 +99,9 @@ export interface LimitedMemory extends Omit<Descent<LbfgsMemory>, 'apply'> {
     held?: readonly number[],
   ): number | void;
 }
+
+/** From this many elements of s on, pairs in float64 do not fit in the cache: reading them takes longer than widening float32. */
+const CACHED = 1.5e6;
 
 /** Smallest cosine between s and y: below it, rounding a damped y to float32 could turn the sign of sᵀy. */
 const FLOAT32_COSINE = 2 ** -22;
@@ -126,7 +129,7 @@ export function limitedMemory(
     const { n, precision } = setting;
     const m = memoryFor(n);
     const isLong = n >= KERNEL_LENGTH;
-    const single = precision === 'float32' && isLong && !byVectors;
+    const single = precision === 'float32' && m * n >= CACHED && !byVectors;
     const storage = options.storage ?? (single ? 'float32' : 'float64');
     const needsScratch = preconditioner !== undefined || (bounded && storage === 'float32');
     return {

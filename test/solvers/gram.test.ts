@@ -353,15 +353,16 @@ test.each(['float64', 'float32'] as const)('damped pairs of negative curvature a
   expect(memoryOf(state).rho[0]).toBeGreaterThan(0);
 });
 
-test('pairs are stored as exactly as the loss is known', () => {
+test('many pairs are stored as exactly as the loss is known', () => {
   const arrayOf = (n: number, precision: 'float32' | 'float64', options: LbfgsOptions = {}) =>
-    memoryOf(lbfgs({ memory: 2, ...options }).init({ n, precision })).rows[0].constructor.name;
-  expect(arrayOf(KERNEL_LENGTH, 'float32')).toBe('Float32Array');
-  expect(arrayOf(KERNEL_LENGTH - 1, 'float32')).toBe('Float64Array');
-  expect(arrayOf(KERNEL_LENGTH, 'float64')).toBe('Float64Array');
-  expect(arrayOf(KERNEL_LENGTH, 'float32', { storage: 'float64' })).toBe('Float64Array');
-  expect(arrayOf(KERNEL_LENGTH, 'float32', { lower: 0 })).toBe('Float64Array');
-  expect(arrayOf(KERNEL_LENGTH, 'float32', { preconditioner: (v, out) => out.set(v) })).toBe('Float64Array');
+    memoryOf(lbfgs({ memory: 100, ...options }).init({ n, precision })).rows[0].constructor.name;
+  const many = 15_000;
+  expect(arrayOf(many, 'float32')).toBe('Float32Array');
+  expect(arrayOf(many - 1, 'float32')).toBe('Float64Array');
+  expect(arrayOf(many, 'float64')).toBe('Float64Array');
+  expect(arrayOf(many, 'float32', { storage: 'float64' })).toBe('Float64Array');
+  expect(arrayOf(many, 'float32', { lower: 0 })).toBe('Float64Array');
+  expect(arrayOf(many, 'float32', { preconditioner: (v, out) => out.set(v) })).toBe('Float64Array');
 });
 
 test('float32 storage and a preconditioner do not go together', () => {

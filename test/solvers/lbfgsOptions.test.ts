@@ -178,14 +178,15 @@ describe('defaults of L-BFGS', () => {
     expect(memoryFor({ modifiedSecant: true }, { stochastic: true }).modifiedSecant).toBe(true);
   });
 
-  it('store float32 pairs of float32 losses that are not small, without bounds and preconditioner', () => {
+  it('store float32 pairs of float32 losses where they are many, without bounds and preconditioner', () => {
     const isSingle = (options: LbfgsOptions, setting: Partial<Setting>) =>
       memoryFor(options, setting).rows.every((row) => row instanceof Float32Array);
-    const float32 = { precision: 'float32', n: 256 } as const;
+    const float32 = { precision: 'float32', n: 75_000 } as const; // m = 20
     const preconditioner = (v: Float64Array, out: Float64Array) => out.set(v);
     expect(isSingle({}, float32)).toBe(true);
-    expect(isSingle({}, { ...float32, n: 255 })).toBe(false);
-    expect(isSingle({}, { n: 256 })).toBe(false);
+    expect(isSingle({}, { ...float32, n: 74_999 })).toBe(false);
+    expect(isSingle({ memory: 19 }, float32)).toBe(false);
+    expect(isSingle({}, { n: 75_000 })).toBe(false);
     expect(isSingle({ lower: 0 }, float32)).toBe(false);
     expect(isSingle({ preconditioner }, float32)).toBe(false);
     expect(isSingle({ storage: 'float64' }, float32)).toBe(false);
