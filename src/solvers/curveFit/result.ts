@@ -5,7 +5,7 @@ import type { Interval } from './profile.ts';
 /** Role of a parameter in a fit. */
 export type ParameterRole = 'varied' | 'fixed' | 'tied' | 'at bound';
 
-/** How a fit ended: at a minimum, at a limit on its work, or without either. */
+/** Ending of a fit: at a minimum, at a limit on its work, or without either. */
 export type FitStatus = 'success' | 'stopped' | 'failure';
 
 /** The result of a fit; `String(fit)` is a report. */

@@ -90,6 +90,11 @@ export interface Op {
    * order. `'joined'` if it passes on those of every input.
    */
   readonly carries?: 'all' | 'some' | 'joined';
+  /**
+   * Inputs and outputs that may be integers with a derivative, by the straight-through estimator. An op with outputs alone
+   * quantizes; a derivative passes on to no other output of it.
+   */
+  readonly integers?: { readonly inputs?: readonly number[]; readonly outputs?: readonly number[] };
   /** Axis of the samples in the outputs; absent if samples may interact. */
   readonly samples?: SampleRule;
   /** `'count'` if the output contains the number of samples; `'fill'` if the op repeats values that many times. */

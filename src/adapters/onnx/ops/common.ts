@@ -4,10 +4,25 @@
  * @module
  */
 
+import type { Builder } from '../ir/builder.ts';
+import type { Value } from '../ir/graph.ts';
+import type { Op } from '../ir/op.ts';
 import { LONGEST, type ContentRule, type InferContext, type InferRule } from '../ir/facts.ts';
 import { meet, onlyFirst, rankOfInput, unclear, type SampleRule, type Samples } from '../ir/samples.ts';
 import { axisFrom, broadcastShapes, range, type Dimension } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
+
+/** Property of ops that move integers, and whose rules read only their shapes. */
+export const movesIntegers = { inputs: [0], outputs: [0] } satisfies Op['integers'];
+
+/** Property of products of integers. */
+export const multipliesIntegers = { inputs: [0, 1], outputs: [0] } satisfies Op['integers'];
+
+/** Quantized integers as real numbers in units of their scale: their distance from the zero point, if there is one. */
+export function stepsFromZero(g: Builder, x: Value, zero: Value | undefined, dtype: DType): Value {
+  const whole = g.cast(x, dtype);
+  return zero ? g.sub(whole, g.cast(zero, dtype)) : whole;
+}
 
 const shapesOf = (c: InferContext) => c.node.input.map((_, i) => c.shape(i));
 

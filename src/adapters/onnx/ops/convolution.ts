@@ -9,7 +9,7 @@ import { DType } from '../ir/tensor.ts';
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';
 import { windowOf } from '../ir/window.ts';
 import { convByColumns, convTransposeByColumns } from './columns.ts';
-import { imageSamples } from './common.ts';
+import { imageSamples, multipliesIntegers, stepsFromZero } from './common.ts';
 import { inputCotangent } from './convolutionInput.ts';
 import { weightCotangent } from './convolutionWeight.ts';
 import type { Convolution } from './convolutionWindow.ts';
@@ -86,12 +86,10 @@ const integerConv: VjpRule = (c) => {
   const dtype = g.floatTypeOf(dy);
   const [x, w, zeroX, zeroW] = c.inputs;
   const convolution = convolutionOf(c);
-  const real = (value: Value, zero: Value | undefined) =>
-    zero ? g.sub(g.cast(value, dtype), g.cast(zero, dtype)) : g.cast(value, dtype);
   const zeros = zeroW && g.rank(zeroW) === 1 ? g.unsqueeze(zeroW, range(g.rank(w) - 1, 1)) : zeroW;
   return [
-    needs(0) && inputCotangent(g, dy, real(w, zeros), x, convolution),
-    needs(1) && weightCotangent(g, real(x, zeroX), dy, w, convolution),
+    needs(0) && inputCotangent(g, dy, stepsFromZero(g, w, zeros, dtype), x, convolution),
+    needs(1) && weightCotangent(g, stepsFromZero(g, x, zeroX, dtype), dy, w, convolution),
     undefined,
     undefined,
   ];
@@ -125,6 +123,7 @@ export const convolution: OpTable = {
     infer: (c) => [{ dtype: DType.INT32, shape: inferConv(c)?.[0]?.shape }],
     samples: imageSamples,
     vjp: integerConv,
+    integers: multipliesIntegers,
     roles: { 1: weightRole(0) },
     isCostly: true,
   },

@@ -6,7 +6,7 @@ import type { Op, OpTable } from '../ir/op.ts';
 import { onlyFirst } from '../ir/samples.ts';
 import { DType } from '../ir/tensor.ts';
 import { flat, type VjpRule } from '../ir/vjp.ts';
-import { booleanType, sameContent, sameType } from './common.ts';
+import { booleanType, movesIntegers, sameContent, sameType } from './common.ts';
 
 /** Makes the entry of an op f(x), with defaults for its type and samples. */
 const elementwise = (op: Op): Op => ({ infer: sameType, samples: onlyFirst, isElementwise: true, ...op });
@@ -100,12 +100,18 @@ const inverseOfRoot = (g: Builder, dy: Value, square: Value) => g.mul(dy, rsqrt(
 
 /** Elementwise ops of one value, except activations. */
 export const elementwiseOps: OpTable = {
-  Identity: elementwise({ vjp: ({ dy }) => [dy], content: sameContent, carries: 'all' }),
+  Identity: elementwise({
+    vjp: ({ dy }) => [dy],
+    content: sameContent,
+    carries: 'all',
+    integers: movesIntegers,
+  }),
   Cast: elementwise({
     infer: (c) => [{ dtype: castTo(c), shape: c.shape(0) }],
     content: sameContent,
     vjp: cast,
     carries: 'all',
+    integers: movesIntegers,
   }),
   CastLike: elementwise({ infer: (c) => [{ dtype: c.dtype(1), shape: c.shape(0) }], vjp: castLike }),
   Neg: {

@@ -6,6 +6,7 @@ import { meet, rankOfInput, unclear, type SampleRule } from '../ir/samples.ts';
 import { broadcastShapes, unknownDimension } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import type { VjpRule } from '../ir/vjp.ts';
+import { multipliesIntegers, stepsFromZero } from './common.ts';
 
 const inferMatMul: InferRule = (c) => {
   const dtype = c.dtype(0);
@@ -115,11 +116,12 @@ const integerMatmul: VjpRule = (c) => {
   const { g, dy, inputs, needs } = c;
   const dtype = g.floatTypeOf(dy);
   const [a, b, zeroA, zeroB] = inputs;
-  const real = (x: Value, zero: Value | undefined) =>
-    zero ? g.sub(g.cast(x, dtype), g.cast(zero, dtype)) : g.cast(x, dtype);
   // A vector of zero points of a has one for each row.
   const rowsOfZeros = zeroA && g.rank(zeroA) === 1 && g.rank(a) > 1 ? g.unsqueeze(zeroA, [-1]) : zeroA;
-  const factors = [needs(1) ? real(a, rowsOfZeros) : a, needs(0) ? real(b, zeroB) : b];
+  const factors = [
+    needs(1) ? stepsFromZero(g, a, rowsOfZeros, dtype) : a,
+    needs(0) ? stepsFromZero(g, b, zeroB, dtype) : b,
+  ];
   return [...matmul(Object.assign({}, c, { inputs: factors })), undefined, undefined];
 };
 
@@ -147,6 +149,7 @@ export const linear: OpTable = {
     infer: (c) => [{ dtype: DType.INT32, shape: inferMatMul(c)?.[0]?.shape }],
     samples: matmulSamples,
     vjp: integerMatmul,
+    integers: multipliesIntegers,
     roles: { 1: weightRole(1) },
     isCostly: true,
   },

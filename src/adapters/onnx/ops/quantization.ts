@@ -7,6 +7,7 @@ import type { Lowering, Op, OpTable } from '../ir/op.ts';
 import { axisFrom, range } from '../ir/shape.ts';
 import { DType, dtypeName } from '../ir/tensor.ts';
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';
+import { stepsFromZero } from './common.ts';
 
 /** Type of the zero point, or else that of the attribute `output_dtype`. */
 const quantizedType = (c: Parameters<InferRule>[0]): DType =>
@@ -22,7 +23,7 @@ const ranges = new Map<DType | undefined, readonly [number, number]>([
   [DType.INT4, [-8, 7]],
 ]);
 
-/** How a scale or zero point lies along its tensor: an axis, and the number of elements that share one, or 0. */
+/** Layout of a scale or zero point along its tensor: an axis, and the number of elements that share one, or 0. */
 interface Layout {
   readonly axis: number;
   readonly block: number;
@@ -91,8 +92,7 @@ const quantize: VjpRule = ({ g, inputs, outputs: [y], dy, needs, attributes }) =
 /** The integers as real numbers, without the scale. */
 function unscaled(g: Builder, [x, scale, zero]: readonly Value[], layout: Layout): Value {
   const dtype = g.floatTypeOf(scale);
-  const whole = g.cast(x, dtype);
-  return zero ? g.sub(whole, along(g, g.cast(zero, dtype), x, layout)) : whole;
+  return stepsFromZero(g, x, zero && along(g, g.cast(zero, dtype), x, layout), dtype);
 }
 
 const dequantize: VjpRule = ({ g, inputs, dy, needs, attributes }: VjpContext) => {
@@ -133,11 +133,13 @@ const quantizeLinear: Op = {
   infer: (c) => [{ dtype: quantizedType(c), shape: c.shape(0) }],
   as: { float64: quantizeInFloat64 },
   vjp: quantize,
+  integers: { outputs: [0] },
 };
 const dequantizeLinear: Op = {
   infer: (c) => [{ dtype: c.dtype(1), shape: c.shape(0) }],
   as: { float64: dequantizeInFloat64 },
   vjp: dequantize,
+  integers: { inputs: [0] },
   carries: 'some',
 };
 
@@ -156,5 +158,6 @@ export const quantization: OpTable = {
     ],
     as: { float64: quantizeByRangeInFloat64 },
     vjp: quantizeByRange,
+    integers: { outputs: [0] },
   },
 };

@@ -25,7 +25,7 @@ import {
 } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import type { VjpRule } from '../ir/vjp.ts';
-import { pickedContent, sameContent } from './common.ts';
+import { movesIntegers, pickedContent, sameContent } from './common.ts';
 import { axesToInput } from './upgrades.ts';
 
 /** Returns the shape that input i holds, where its elements are known. */
@@ -235,6 +235,7 @@ export const shapes: OpTable = {
     sizes: [1],
     vjp: reshape,
     carries: 'some',
+    integers: movesIntegers,
   },
   Flatten: {
     infer: inferFlatten,
@@ -242,6 +243,7 @@ export const shapes: OpTable = {
     samples: reshapeSamples,
     vjp: reshape,
     carries: 'some',
+    integers: movesIntegers,
   },
   Squeeze: {
     infer: inferSqueeze,
@@ -249,6 +251,7 @@ export const shapes: OpTable = {
     samples: squeezeSamples,
     vjp: reshape,
     carries: 'some',
+    integers: movesIntegers,
     upgrade: axesToInput,
   },
   Unsqueeze: {
@@ -257,6 +260,7 @@ export const shapes: OpTable = {
     samples: unsqueezeSamples,
     vjp: reshape,
     carries: 'some',
+    integers: movesIntegers,
     upgrade: axesToInput,
   },
   Transpose: {
@@ -265,6 +269,7 @@ export const shapes: OpTable = {
     samples: transposeSamples,
     vjp: transpose,
     carries: 'some',
+    integers: movesIntegers,
   },
   Expand: {
     sizesOf: 'fill',

@@ -9,7 +9,7 @@ import { opKey } from '../ir/domain.ts';
 import type { Lowering } from '../ir/op.ts';
 import type { Platform } from '../ir/platform.ts';
 import type { Cotangents, VjpContext, VjpRule } from '../ir/vjp.ts';
-import { decompositionOf, ruleOf } from '../ops/index.ts';
+import { decompositionOf, opOf, ruleOf } from '../ops/index.ts';
 
 /** The result of a reverse sweep. */
 export interface Sweep {
@@ -94,27 +94,22 @@ export function nodesBetween(g: Builder, wrt: readonly Value[], loss: Value): No
   );
 }
 
-// Their integers represent real numbers: a derivative passes through them, or is refused, but does not end there.
-const quantizing = new Set(['QuantizeLinear', 'com.microsoft::QuantizeLinear', 'DynamicQuantizeLinear']);
-const dequantizing = new Set(['DequantizeLinear', 'com.microsoft::DequantizeLinear']);
-/** Ops that pass integers on, and whose rules read only their shapes; or that make them floats. */
-const moving = new Set(['Identity', 'Reshape', 'Flatten', 'Squeeze', 'Unsqueeze', 'Transpose', 'Cast']);
-const multiplying = new Set(['MatMulInteger', 'ConvInteger']);
 /** True for types of integers that represent real numbers, or sums of their products. */
 const isQuantized = (dtype: DType | undefined): boolean => isNarrow(dtype) || dtype === DType.INT32;
 
-/** True for integers that have a derivative by the straight-through estimator. */
-function standsForReal(g: Builder, node: NodeProto, output: boolean, i: number): boolean {
-  const op = opKey(node);
-  if (multiplying.has(op)) return output || i < 2;
-  if (i !== 0) return false;
-  if (moving.has(op)) return isQuantized(g.dtypeOf(node.input[0]));
-  return output ? quantizing.has(op) : dequantizing.has(op);
+/** Returns the outputs of a node that quantizes which have a derivative; undefined for other nodes. */
+function quantizedOutputs(node: NodeProto): readonly number[] | undefined {
+  const { inputs, outputs } = opOf(node)?.integers ?? {};
+  return inputs === undefined ? outputs : undefined;
 }
 
-/** True if a derivative can pass on to an output: the range of a DynamicQuantizeLinear counts as constant. */
-const isFollowed = (node: NodeProto, k: number): boolean =>
-  node.opType !== 'DynamicQuantizeLinear' || k === 0;
+/** True for integers that have a derivative by the straight-through estimator. */
+const standsForReal = (
+  g: Builder,
+  value: Value,
+  integers: readonly number[] | undefined,
+  i: number,
+): boolean => isQuantized(g.dtypeOf(value)) && (integers?.includes(i) ?? false);
 
 /** Returns the values that depend on `sources` along paths that derivatives can follow. */
 function reachedFrom(
@@ -127,12 +122,13 @@ function reachedFrom(
     const read = readBy(node).filter((input) => active.has(input));
     if (read.length === 0) continue;
     const fromIntegers = read.some((input) => isQuantized(g.dtypeOf(input)));
+    const quantized = quantizedOutputs(node);
     for (const [k, output] of node.output.entries()) {
-      const real =
-        isContinuous(g.dtypeOf(output)) ||
-        quantizing.has(opKey(node)) ||
-        (fromIntegers && isQuantized(g.dtypeOf(output)));
-      if (output !== '' && real && isFollowed(node, k)) active.add(output);
+      const dtype = g.dtypeOf(output);
+      // A derivative passes through integers that represent real numbers, or is refused, but does not end there.
+      const isFollowed =
+        quantized?.includes(k) ?? (isContinuous(dtype) || (fromIntegers && isQuantized(dtype)));
+      if (output !== '' && isFollowed) active.add(output);
     }
   }
   return active;
@@ -179,8 +175,9 @@ function cotangentsOf(
 ): Cotangents {
   refuseNegativeSizes(g, node);
   const rule = ruleOf(opKey(node)) ?? throughSimplerOps(decompositionOf(opKey(node)) ?? refuse(noRule(node)));
-  node.output.forEach((output, k) => dys[k] && !standsForReal(g, node, true, k) && g.floatTypeOf(output));
-  inputs.forEach((input, i) => wanted[i] && !standsForReal(g, node, false, i) && g.floatTypeOf(input));
+  const integers = opOf(node)?.integers;
+  node.output.forEach((y, k) => dys[k] && !standsForReal(g, y, integers?.outputs, k) && g.floatTypeOf(y));
+  inputs.forEach((x, i) => wanted[i] && !standsForReal(g, x, integers?.inputs, i) && g.floatTypeOf(x));
   const context: VjpContext = {
     g,
     node,
