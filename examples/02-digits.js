@@ -55,7 +55,7 @@ printTable(
   ]),
 );
 console.log(
-  '\nA lower training loss is what a better optimizer can give; what it is worth on held-out data is for\nregularization to decide, and mini-batches bring some of that along.',
+  '\nA better optimizer reaches a lower training loss. Held-out accuracy depends on regularization, too;\nmini-batches provide a little of it.',
 );
 saveFigure(
   'digits.svg',

@@ -67,10 +67,10 @@ printTable(
   ]),
 );
 console.log(
-  '\nThe third loss holds the penalty of the weights too: it cannot be low, and is what held-out digits gain from.',
+  '\nThe third loss includes the penalty on the weights, so it stays high; the penalty improves the held-out accuracy.',
 );
 console.log(
-  `\nout/trained.onnx, the third, loaded in a plain InferenceSession, tells ${percent(accuracy)} of the held-out digits right (${percent(await accuracyOf(file))} before training).`,
+  `\nout/trained.onnx, the third model, loaded in a plain InferenceSession, recognizes ${percent(accuracy)} of the held-out digits (${percent(await accuracyOf(file))} before training).`,
 );
 saveFigure(
   'onnx-digits.svg',

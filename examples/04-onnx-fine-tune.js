@@ -62,7 +62,7 @@ printTable(
   ),
 );
 console.log(
-  `\n${runs[1].parameters} parameters; before training ${percent(before)} of the held-out sounds were told right. out/whistle.onnx still takes one sound at a time.`,
+  `\n${runs[1].parameters} parameters; before training ${percent(before)} of the held-out sounds were classified correctly. out/whistle.onnx still takes one sound at a time.`,
 );
 saveFigure(
   'fine-tune.svg',
