@@ -5,6 +5,7 @@ import { opKey } from './ir/domain.ts';
 import { fault, OnnxError, sentence, type Fault } from './ir/errors.ts';
 import { dtypeName, isHalf } from './ir/tensor.ts';
 import { isDifferentiable } from './ops/index.ts';
+import { noOutput } from './objective.ts';
 import { differentiateRules, type DifferentiateOptions } from './options.ts';
 import { candidatesOf, type Candidate } from './parameters.ts';
 import { fixedBatchFaults } from './passes/batch.ts';
@@ -107,11 +108,7 @@ function examine(bytes: Uint8Array, options: ExplainOptions): Explanation {
   const real = outputs.filter((value, k) => asked(k) && tensors[k] && g.isFloat(value));
   let onPath = new Map<string, number>();
   if (options.output !== undefined && !outputNames.includes(options.output))
-    faults.push(
-      fault(
-        `output: the model has no output ${JSON.stringify(options.output)}; it has ${outputNames.map((name) => JSON.stringify(name)).join(', ')}.`,
-      ),
-    );
+    faults.push(fault(noOutput(options.output, outputNames)));
   else if (names.length === 0) faults.push(fault('the model has no trainable parameter.'));
   else if (real.length === 0) faults.push(fault('the model has no float output for a loss.'));
   else {

@@ -73,15 +73,20 @@ function lossOf(objective: Objective): Value | undefined {
   return refuse(`loss: the model computes no value ${show(name)}; its outputs are ${outputs.join(', ')}.`);
 }
 
+const listed = (names: readonly string[]): string => names.map((name) => JSON.stringify(name)).join(', ');
+
+/** Returns the reason why an output that the options name is refused. */
+export const noOutput = (asked: string, outputs: readonly string[]): string =>
+  `output: the model has no output ${JSON.stringify(asked)}; it has ${listed(outputs)}.`;
+
 function termOf({ g, options, outputs, current, targets }: Objective, term: LossTerm, count: number): Value {
   const asked = term.output ?? options.output;
-  const list = outputs.map((name) => JSON.stringify(name)).join(', ');
   if (asked === undefined && outputs.length !== 1)
     refuse(
-      `the model has ${outputs.length} outputs, ${list}; name the one for the loss in the option output.`,
+      `the model has ${outputs.length} outputs, ${listed(outputs)}; name the one for the loss in the option output.`,
     );
   const y = asked === undefined ? outputs[0] : current(asked);
-  if (!g.types.has(y)) refuse(`output: the model has no output ${JSON.stringify(asked)}; it has ${list}.`);
+  if (!g.types.has(y)) refuse(noOutput(asked ?? y, outputs));
   const named = (name: string, advice: string) => (target: Omit<Target, 'name'>) => {
     const same = targets.find((other) => other.name === name);
     if (same !== undefined) return same.name;
