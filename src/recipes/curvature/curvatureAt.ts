@@ -18,7 +18,7 @@ import {
 import { hessianAt, type Hessian } from '../../core/hessian.ts';
 import { firstNonFinite } from '../../core/vector.ts';
 import { heldBy, heldByAsync, restore, subjectOf, type Held } from '../landscape/lossSource.ts';
-import { blockOf, elementsOf, gaussNewtonAt, type TensorChoice } from './operators.ts';
+import { blockOf, elementsOf, gaussNewtonAt, madeFrom, type TensorChoice } from './operators.ts';
 import type { AsyncProblem, Precision, Problem } from '../../core/problem.ts';
 import type { Asks } from '../../core/question.ts';
 
@@ -174,27 +174,15 @@ const ladders: Readonly<Record<Precision, readonly number[]>> = {
 
 /** Wraps a Hessian so that it throws if a product is not finite. */
 function finiteOnly(where: string, hessian: Hessian): Hessian {
-  return {
-    n: hessian.n,
-    get products() {
-      return hessian.products;
-    },
-    get gradients() {
-      return hessian.gradients;
-    },
-    get agreement() {
-      return hessian.agreement;
-    },
-    *times(v: Float64Array, product: Float64Array): Asks<void> {
-      yield* hessian.times(v, product);
-      const bad = firstNonFinite(product);
-      if (bad >= 0) {
-        throw new RangeError(
-          `${where}: element ${bad} of a product of the Hessian with a vector is ${product[bad]}: the gradient is not finite at the point or near it. Look at another point, or see what makes the loss overflow.`,
-        );
-      }
-    },
-  };
+  return madeFrom(hessian, hessian.n, function* (v, product) {
+    yield* hessian.times(v, product);
+    const bad = firstNonFinite(product);
+    if (bad >= 0) {
+      throw new RangeError(
+        `${where}: element ${bad} of a product of the Hessian with a vector is ${product[bad]}: the gradient is not finite at the point or near it. Look at another point, or see what makes the loss overflow.`,
+      );
+    }
+  });
 }
 
 /**

@@ -51,12 +51,10 @@ export function gaussNewtonAt(where: string, x: Float64Array, m: number, signal?
   return operator;
 }
 
-/** Returns the block of a Hessian for some elements of the vector. */
-export function blockOf(hessian: Hessian, elements: Uint32Array): Hessian {
-  const whole = new Float64Array(hessian.n);
-  const wholeProduct = new Float64Array(hessian.n);
+/** Returns a Hessian of size n whose products are made from those of another, and whose counts are the other's. */
+export function madeFrom(hessian: Hessian, n: number, times: Hessian['times']): Hessian {
   return {
-    n: elements.length,
+    n,
     get products() {
       return hessian.products;
     },
@@ -66,12 +64,19 @@ export function blockOf(hessian: Hessian, elements: Uint32Array): Hessian {
     get agreement() {
       return hessian.agreement;
     },
-    *times(v, product) {
-      elements.forEach((element, i) => (whole[element] = v[i]));
-      yield* hessian.times(whole, wholeProduct);
-      elements.forEach((element, i) => (product[i] = wholeProduct[element]));
-    },
+    times,
   };
+}
+
+/** Returns the block of a Hessian for some elements of the vector. */
+export function blockOf(hessian: Hessian, elements: Uint32Array): Hessian {
+  const whole = new Float64Array(hessian.n);
+  const wholeProduct = new Float64Array(hessian.n);
+  return madeFrom(hessian, elements.length, function* (v, product) {
+    elements.forEach((element, i) => (whole[element] = v[i]));
+    yield* hessian.times(whole, wholeProduct);
+    elements.forEach((element, i) => (product[i] = wholeProduct[element]));
+  });
 }
 
 /** The tensors of a block: their names, or a pattern of names. */
