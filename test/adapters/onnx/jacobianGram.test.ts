@@ -10,6 +10,7 @@ import {
 import { describe, expect, it } from 'vitest';
 import { mlp, randomNumbers } from '../../../examples/lib/mlp.js';
 import { floats, model as graph, node } from './rawModel.js';
+import { scaledLayers } from './scaledLayers.ts';
 
 const random = randomNumbers(3);
 const points = Array.from({ length: 4000 }, () => 2 * random() - 1);
@@ -72,27 +73,6 @@ function sumOf(g: Parameters<ResidualFunction>[0], values: string | readonly str
   const [first, ...others] = [values].flat().map((value) => g.sumOfAll(g.square(value)));
   return g.add(first, ...others);
 }
-
-/** A network with MatMul and Add instead of Gemm, a slope, and two outputs for each sample. */
-const scaled = graph({
-  input: { x: ['N', 3] },
-  output: { y: ['N', 2] },
-  initializer: [
-    floats('w', [3, 5], (i) => Math.sin(i)),
-    floats('b', [1, 5], (i) => 0.1 * i),
-    floats('s', [5], (i) => 1 + 0.1 * i),
-    floats('v', [5, 2], (i) => Math.cos(i)),
-    floats('c', [2], (i) => i),
-  ],
-  nodes: [
-    node('MatMul', ['x', 'w'], 'xw'),
-    node('Add', ['xw', 'b'], 'a'),
-    node('Mul', ['a', 's'], 'as'),
-    node('Tanh', ['as'], 'h'),
-    node('MatMul', ['h', 'v'], 'hv'),
-    node('Add', ['hv', 'c'], 'y'),
-  ],
-});
 
 /** Images, or signals if there is one size, to three outputs. */
 function convolutional(...sizes: number[]): Uint8Array {
@@ -175,7 +155,7 @@ describe('JJᵀ is that of the Jacobian', () => {
     [['w', 'c'], 5],
   ])('with MatMul, Add and two outputs, of %s', async (chosen, count) => {
     const feeds = { x: filled(count, 3), target: filled(count, 2) };
-    await withProblem({ bytes: scaled, feeds, trainable: chosen }, async (problem) => {
+    await withProblem({ bytes: scaledLayers, feeds, trainable: chosen }, async (problem) => {
       expect(problem.jacobianGram).toBeDefined();
       expect(await distance(problem)).toBeLessThan(1e-14);
     });
@@ -261,7 +241,7 @@ describe('jacobianGram is not offered', () => {
 
   it('where J is as cheap', async () => {
     const feeds = { x: filled(2, 3), target: filled(2, 2) };
-    expect(await offered({ bytes: scaled, feeds, trainable: ['s'] })).toBe(false);
+    expect(await offered({ bytes: scaledLayers, feeds, trainable: ['s'] })).toBe(false);
   });
 
   it('where samples interact', async () => {

@@ -13,6 +13,7 @@ import { mlp, randomNumbers } from '../../../examples/lib/mlp.js';
 import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { fixture } from './fixtures.ts';
 import { floats, model as graph, node } from './rawModel.js';
+import { scaledLayers } from './scaledLayers.ts';
 import { poisson } from '../../../bench/problems/poisson.js';
 
 const samples = 40;
@@ -21,27 +22,6 @@ const points = Array.from({ length: samples * 3 }, () => 2 * random() - 1);
 const values = Array.from({ length: samples }, (_, i) => Math.sin(2 * points[3 * i]) + points[3 * i + 1]);
 const data = (list: number[], width: number) => ({ data: list, dims: [list.length / width, width] });
 const feeds = { x: data(points, 3), target: data(values, 1) };
-
-/** A network with MatMul and Add instead of Gemm, a slope, and two outputs for each sample. */
-const other = graph({
-  input: { x: ['N', 3] },
-  output: { y: ['N', 2] },
-  initializer: [
-    floats('w', [3, 5], (i) => Math.sin(i)),
-    floats('b', [1, 5], (i) => 0.1 * i),
-    floats('s', [5], (i) => 1 + 0.1 * i),
-    floats('v', [5, 2], (i) => Math.cos(i)),
-    floats('c', [2], (i) => i),
-  ],
-  nodes: [
-    node('MatMul', ['x', 'w'], 'xw'),
-    node('Add', ['xw', 'b'], 'a'),
-    node('Mul', ['a', 's'], 'as'),
-    node('Tanh', ['as'], 'h'),
-    node('MatMul', ['h', 'v'], 'hv'),
-    node('Add', ['hv', 'c'], 'y'),
-  ],
-});
 
 describe('the residuals of a model', () => {
   it.each(['float64', 'float32'] as const)(
@@ -71,7 +51,7 @@ describe('the residuals of a model', () => {
       Array.from({ length: 2 * samples }, (_, i) => Math.cos(i)),
       2,
     );
-    const model = await trainable(ort, other, {
+    const model = await trainable(ort, scaledLayers, {
       loss: { loss: 'mse', weight: 3 },
       precision: 'float64',
       trainable: ['w', 'b', 's', 'v', 'c'],
