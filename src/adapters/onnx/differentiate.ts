@@ -23,6 +23,7 @@ import { fixedBatchFaults } from './passes/batch.ts';
 import { finish } from './passes/finish.ts';
 import { toInference } from './passes/inference.ts';
 import { mergeLossGraph } from './passes/merge.ts';
+import { poolConvolutions } from './passes/pooledConvolutions.ts';
 import { read } from './passes/read.ts';
 import { sweep } from './passes/sweep.ts';
 import type { Copy } from './passes/ties.ts';
@@ -195,6 +196,7 @@ function appendGradients(
   const targets: Target[] = [];
   const loss = appendLoss({ g, options, outputs, current, ownLoss, parameters, targets, faults });
   if (loss === undefined) throw new OnnxError(faults);
+  poolConvolutions(g, wrt, [loss, ...(options.keep ?? []).map(current)]);
   const { gradients, faults: refused } = sweep(g, loss, wrt, options.target);
   faults.push(...refused);
   if (gradients.size === 0 && faults.length === 0) faults.push(nothingToTrain(names));

@@ -100,6 +100,9 @@ function everyRow(g: Builder, v: Value, start: number, count: number, stride: nu
   return g.slices(v, vector(start), end, [1], stride === 1 ? undefined : vector(stride));
 }
 
+/** Number of filters that make a product of matrices large enough without {@link byBlocks}. */
+const MANY = 32;
+
 /**
  * Of one channel: the first spatial axis of dy in blocks, each place of a block a filter of its own. ONNX Runtime
  * copies windows for each filter's step once a block in place of once a row, and multiplies larger matrices.
@@ -109,6 +112,7 @@ function byBlocks(g: Builder, x: Value, d: Value, w: Value, convolution: Convolu
   const [shape, outs] = [g.shapeOf(w), spatialSizes(g, d)];
   if (!isStatic(shape) || !isStatic(outs) || !isStatic(kernel) || group !== 1 || shape[1] !== 1)
     return undefined;
+  if (shape[0] >= MANY) return undefined;
   const [length, ...others] = outs;
   const block = largestDivisor(length, Math.max(2, kernel[0]));
   if (block === 1) return undefined;

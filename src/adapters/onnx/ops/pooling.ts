@@ -15,6 +15,7 @@ import { imageSamples } from './common.ts';
 import { throughPooledRelu } from './reluMask.ts';
 import { lpPool } from './lpPool.ts';
 import { alongAxis } from './resize.ts';
+import { maxOfRows, poolsWholeRows } from './wholeRows.ts';
 import { outputSizes, windowIn } from './windows.ts';
 
 const inferPool: InferRule = (c) => {
@@ -83,9 +84,13 @@ const maxPool: VjpRule = (c) => {
     inputs: [x],
     outputs: [y],
   } = c;
-  const spread = liesSideBySide(c) ? maxPoolByComparison(c) : maxPoolByIndices(c);
-  return [throughPooledRelu(g, x, y, c.dy, spread)];
+  return [throughPooledRelu(g, x, y, c.dy, spreadOf(c))];
 };
+
+function spreadOf(c: VjpContext): Spread {
+  if (poolsWholeRows(c)) return maxOfRows(c);
+  return liesSideBySide(c) ? maxPoolByComparison(c) : maxPoolByIndices(c);
+}
 
 /** From the cotangent of a pooling's result to that of its input. */
 type Spread = (dy: Value) => Value;

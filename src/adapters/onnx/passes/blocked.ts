@@ -84,7 +84,9 @@ function convolve(blocks: Blocks, node: NodeProto): boolean {
   const attributes = attributesOf(node);
   const [x, w, bias] = node.input;
   const shape = weightShape(g, w);
-  const form = shape && formOf(shape, attributes.int('group', 1), size);
+  const form =
+    shape &&
+    formOf(shape, attributes.int('group', 1), size, Math.min(...(attributes.ints('strides') ?? [1])));
   if (shape === undefined || form === undefined || !alwaysFits(attributes, shape, g.shapeOf(x))) return false;
   inferNode(g, node);
   const relu = blocks.onlyRelu.get(node.output[0]);

@@ -15,16 +15,21 @@ export type Form = 'depthwise' | 'blocks' | 'few channels';
 
 /** ReorderInput takes channels in multiples of this. */
 const ALIGNMENT = 4;
-/** Fewest channels that a convolution is faster for. */
+/** Fewest channels that a convolution without strides is faster for. */
 const FEWEST = 3;
 /** Most multiply-adds with the padding of blocks, for each that is needed: beyond, it would be slower. */
 export const MOST_PADDING = 2;
 
-/** The form in which a convolution of that weight, `[M, C/group, …]`, is faster in blocks; undefined if in none. */
+/**
+ * The form in which a convolution of that weight, `[M, C/group, …]`, is faster in blocks; undefined if in none.
+ *
+ * @param stride - the shortest of both axes
+ */
 export function formOf(
   [outer, inner, ...kernel]: readonly number[],
   group: number,
   size: number,
+  stride = 1,
 ): Form | undefined {
   if (kernel.every((length) => length === 1)) return undefined;
   const isLong = upTo(outer, size) <= MOST_PADDING * outer;
@@ -32,7 +37,8 @@ export function formOf(
     const isDepthwise = inner === 1 && outer === group && outer % ALIGNMENT === 0;
     return isDepthwise && isLong ? 'depthwise' : undefined;
   }
-  if (inner < size) return inner >= FEWEST && isLong ? 'few channels' : undefined;
+  // With strides, the result that goes back to the standard layout is small.
+  if (inner < size) return (inner >= FEWEST || stride > 1) && isLong ? 'few channels' : undefined;
   return inner % ALIGNMENT === 0 && paddingOf([outer, inner], size) <= MOST_PADDING ? 'blocks' : undefined;
 }
 
