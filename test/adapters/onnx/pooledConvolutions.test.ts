@@ -239,10 +239,11 @@ describe('a convolution before a max pooling', () => {
     expect(isRewritten(differentiate(file({ ...plain, ...change }, pooled), { loss: weighted }))).toBe(false);
   });
 
-  test('stays as it is where its images, or inner values, are asked for', () => {
+  test('stays as it is in WebAssembly, and where its images or inner values are asked for', () => {
     const bytes = file(plain);
     const { output } = decodeModel(bytes).graph.node.find(({ opType }) => opType === 'Conv')!;
     expect(isRewritten(differentiate(bytes, { loss: weighted }))).toBe(true);
+    expect(isRewritten(differentiate(bytes, { loss: weighted, target: 'wasm' }))).toBe(false);
     expect(isRewritten(differentiate(bytes, { loss: weighted, keep: [output[0]] }))).toBe(false);
     expect(isRewritten(differentiate(bytes, { loss: weighted, wrt: ['w', output[0]] }))).toBe(false);
     expect(isRewritten(differentiate(bytes, { loss: weighted, wrt: ['w', 'x'] }))).toBe(false);
