@@ -85,6 +85,7 @@ export function* endOfFailed(run: Run, termination: Termination, cause = ''): As
   if (typeof found === 'string') return [found, null];
   if (found?.mismatch) return mismatchEnding(found.mismatch);
   const kind = found?.descends ? 'lineSearchFailed' : found?.atFloor ? 'precisionFloor' : termination;
+  if (kind === 'nonFinite' && cause !== '') return [kind, cause];
   const message =
     kind === 'lineSearchFailed' && cause !== '' ? `${terminations[kind].sentence} ${cause}` : null;
   return [kind, message];

@@ -2,7 +2,8 @@ import { boolean, checkOptions, finitePositive, nonNegative, numberIn, positive 
 import { evaluate, type Asks } from '../core/question.ts';
 import { adamStep } from '../core/kernels/elementwise.ts';
 import { newVectors } from '../core/kernels/vectorMemory.ts';
-import { clipTo } from './clip.ts';
+import { normInf } from '../core/vector.ts';
+import { clipTo, LARGEST_NORM, refuse } from './clip.ts';
 import { scheduleOf, scheduleRule, showSchedule, type Schedule } from './schedules.ts';
 import { averageBase, followShift, newAveraging, writeAverage, type Averaging } from './scheduleFree.ts';
 import type { Iterate, Solver, StepOutcome } from '../core/solver.ts';
@@ -44,6 +45,8 @@ export interface AdamState extends Iterate {
   /** Averages, with `scheduleFree`; otherwise null. */
   readonly averaging: Averaging | null;
   steps: number;
+  /** Number of steps refused because the gradient, or its square, was not finite. */
+  skipped: number;
   readonly rounded: boolean;
   readonly stochastic: boolean;
 }
@@ -51,6 +54,9 @@ export interface AdamState extends Iterate {
 /**
  * Adam: one evaluation per step, without a line search. Use it on mini-batches, or to begin a run that BFGS
  * finishes.
+ *
+ * A gradient that is not finite, or has an element of 2⁵¹¹ or more, whose square would overflow, moves nothing: the step fails
+ * with `nonFinite` and is counted in `skipped`.
  *
  * @throws RangeError naming every option that is wrong
  *
@@ -82,12 +88,15 @@ export function adam(options: AdamOptions = {}): Solver {
 
   function* step(state: AdamState): Asks<StepOutcome> {
     const { x, gradient, averaging, rounded } = state;
+    // Without a limit, the largest element tells as much as the norm, for less time.
+    const { clip, norm } =
+      clipNorm === Infinity ? { clip: 1, norm: normInf(gradient) } : clipTo(gradient, clipNorm);
+    if (!(norm < LARGEST_NORM.float64)) return refuse(state, gradient);
     if (averaging) followShift(averaging, x, beta1, rounded);
     /** Start of the step. */
     const base = averaging?.base ?? x;
     const rate = rateAt(state.steps);
     const t = ++state.steps;
-    const clip = clipNorm === Infinity ? 1 : clipTo(gradient, clipNorm).clip;
     let moved = adamStep(state, base, {
       clip,
       beta1: decay1,
@@ -121,6 +130,7 @@ export function adam(options: AdamOptions = {}): Solver {
         largestMoment: amsgrad ? vectors[4] : new Float64Array(0),
         averaging: scheduleFree ? newAveraging(vectors.slice(-2)) : null,
         steps: 0,
+        skipped: 0,
         rounded: precision === 'float32',
         stochastic,
       };

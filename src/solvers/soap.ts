@@ -1,6 +1,6 @@
 import { checkOptions } from '../core/options.ts';
 import { evaluate, type Asks } from '../core/question.ts';
-import { clipTo } from './clip.ts';
+import { clipTo, LARGEST_NORM, refuse } from './clip.ts';
 import { scheduleOf, showSchedule } from './schedules.ts';
 import { blocksOf, type Block } from './soap/blocks.ts';
 import { moveBlocks } from './soap/move.ts';
@@ -64,10 +64,7 @@ export function soap(options: SoapOptions = {}): Solver {
   function* step(state: SoapState): Asks<StepOutcome> {
     const { x, gradient, precision, averaging } = state;
     const { norm, clip } = clipTo(gradient, clipNorm);
-    if (!(norm < LARGEST_NORM[precision])) {
-      state.skipped++;
-      return { kind: 'failed', termination: 'nonFinite' };
-    }
+    if (!(norm < LARGEST_NORM[precision])) return refuse(state, gradient);
     const rounds = precision === 'float32';
     if (averaging) followShift(averaging, x, beta1, rounds);
     const rate = rateAt(state.steps);
@@ -125,6 +122,3 @@ export function soap(options: SoapOptions = {}): Solver {
 
 /** Smaller ones would be lost beside second moments that have underflowed, and steps would have no bound. */
 const LEAST_EPSILON: Record<Precision, number> = { float64: 2 ** -511, float32: 2 ** -63 };
-
-/** Gradients as long as this have squares beyond the range of the arithmetic. */
-const LARGEST_NORM: Record<Precision, number> = { float64: 2 ** 511, float32: 2 ** 60 };

@@ -1,6 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { adam, layoutOf, runSync, soap, type Precision, type Problem, type SoapOptions } from 'quasi-newton';
+import {
+  adam,
+  layoutOf,
+  minimize,
+  runSync,
+  soap,
+  type Precision,
+  type Problem,
+  type SoapOptions,
+} from 'quasi-newton';
 import { uniform } from '../../../bench/problems/random.js';
+import { inside } from '../internals.ts';
+import type { AdamState } from '../../../src/solvers/adam.ts';
 import { clipTo } from '../../../src/solvers/clip.ts';
 import { problemOf, startOf, weight } from './oracle.ts';
 
@@ -65,6 +76,70 @@ it('Adam, too, clips gradients whose squares overflow', () => {
   });
   ends[0].forEach((value, i) => expect(Math.abs(value - ends[1][i])).toBeLessThan(1e-12));
   expect(ends[0][0]).toBeLessThan(-0.04);
+});
+
+describe('gradients whose squares overflow', () => {
+  const solvers = {
+    adam: (options: object) => adam({ learningRate: 0.1, ...options }),
+    soap: (options: object) => soap({ learningRate: 0.1, ...options }),
+  };
+  /** f = |x|², but for gradients of `size` at one step. */
+  const spiked = (size: number, at: number): Problem => {
+    let calls = 0;
+    return {
+      p0: Float64Array.of(3, -2),
+      fg(x, gradient) {
+        const scale = calls++ === at ? size : 1;
+        gradient?.set(x.map((value) => scale * Math.sign(value)));
+        return x[0] ** 2 + x[1] ** 2;
+      },
+    };
+  };
+
+  it.each(Object.entries(solvers))('end a run of %s in words', (_name, make) => {
+    const result = minimize(spiked(1e200, 3), make({}), { maxIterations: 40 });
+    expect(result.termination).toBe('nonFinite');
+    expect(result.message).toBe(
+      'The gradient has an element of magnitude 1.0e+200, whose square is too large for the second moments. Give a clipNorm, or scale f.',
+    );
+    expect(result.iterations).toBe(3);
+  });
+
+  it.each(Object.entries(solvers))('end no run of %s with clipNorm', (_name, make) => {
+    const result = minimize(spiked(1e200, 3), make({ clipNorm: 2 }), { maxIterations: 15 });
+    expect(result.termination).toBe('maxIterations');
+    expect(result.x[0]).toBeLessThan(2);
+  });
+
+  it.each([{}, { amsgrad: true }, { scheduleFree: true }, { clipNorm: 1e200 }])(
+    'move nothing in Adam, not its moments either: %j',
+    (options) => {
+      for (const bad of [2 ** 511, -1e200, Infinity, NaN]) {
+        const solver = adam({ learningRate: 0.1, ...options });
+        const state = inside<AdamState>(solver.init({ n: 2, precision: 'float64' }));
+        state.gradient.set([1, -1]);
+        runSync(solver.step(state), still);
+        state.gradient.set([bad, 1]);
+        const before = structuredClone(state);
+        // A limit clips what is finite.
+        const outcome = runSync(solver.step(state), still);
+        expect(outcome).toMatchObject({ kind: 'failed', termination: 'nonFinite' });
+        expect(state).toEqual({ ...before, skipped: 1 });
+        state.gradient.set([1, -1]);
+        expect(runSync(solver.step(state), still).kind).toBe('accepted');
+        expect(state.secondMoment.every(Number.isFinite)).toBe(true);
+      }
+    },
+  );
+
+  it('take those just below', () => {
+    const solver = adam({ learningRate: 0.1 });
+    const state = inside<AdamState>(solver.init({ n: 1, precision: 'float64' }));
+    state.gradient[0] = 2 ** 511 * (1 - 2 ** -53);
+    const outcome = runSync(solver.step(state), still);
+    expect((outcome as { moved: number }).moved).toBeCloseTo(0.1, 12);
+    expect(state.secondMoment[0]).toBeLessThan(Infinity);
+  });
 });
 
 describe('clipTo', () => {
