@@ -1,4 +1,4 @@
-import { layoutOf, type Layout } from './layout.ts';
+import { checkLayout, layoutOf, type Layout } from './layout.ts';
 import { show } from './options.ts';
 
 /** Copies between a backend's tensors and one flat vector of length `n`. */
@@ -32,16 +32,17 @@ export interface GradSet extends ParamSet {}
  *
  * @param data - `[n]`, used in place, not copied; a `Float32Array` rounds its values
  * @param layout - of length n; default: one tensor, `x`, of shape `[n]`
- * @throws RangeError if the lengths differ
+ * @throws TypeError if data or layout are malformed @throws RangeError if the lengths differ, or the layout does not add up
  */
-export function vectorParams(
-  data: Float64Array | Float32Array,
-  layout: Layout = layoutOf([{ name: 'x', shape: [data.length] }]),
-): ParamSet {
-  checkLength('vectorParams: data', data, layout.length);
+export function vectorParams(data: Float64Array | Float32Array, layout?: Layout): ParamSet {
+  if (typeof data?.length !== 'number') {
+    throw new TypeError(`vectorParams: data must be a Float64Array or Float32Array, got ${show(data)}.`);
+  }
+  const given = layout ?? layoutOf([{ name: 'x', shape: [data.length] }]);
+  checkLayout('vectorParams', given, data.length, 'the length of data');
   return {
     length: data.length,
-    layout,
+    layout: given,
     zeros: () => new Float64Array(data.length),
     copyInto(vector) {
       checkLength('copyInto: vector', vector, data.length);

@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { sizeOf, type Layout, type TensorEntry } from '../../core/layout.ts';
+import { checkLayout, sizeOf, type Layout, type TensorEntry } from '../../core/layout.ts';
 
 /** A rectangle of a matrix, and where it lies in the flat vector. */
 export interface Piece {
@@ -34,11 +34,12 @@ export interface Whole {
  * Returns the tensors of a layout as matrices.
  *
  * @param joinBias - makes a bias another row or column of the matrix before it
- * @throws RangeError if the tensors do not fill the vector `[n]` one after the other, or a shape has another size
+ * @throws TypeError if the layout is malformed @throws RangeError if the tensors do not fill the vector `[n]` one after the
+ *   other, or a shape has another size
  */
 export function matricesOf(layout: Layout | undefined, n: number, joinBias: boolean): Whole[] {
   if (layout === undefined) return [vector(0, n)];
-  checkLayout(layout, n);
+  checkLayout('soap', layout, n, 'the number of unknowns');
   const tensors = layout.tensors.filter(({ size }) => size > 0);
   const wholes: Whole[] = [];
   for (let i = 0; i < tensors.length; i++) {
@@ -109,32 +110,4 @@ function rowsOf({ shape, role }: TensorEntry): Pick<Whole, 'rows' | 'inputs' | '
   }
   const first = shape.findIndex((dimension, i) => dimension > 1 || i === shape.length - 2);
   return { rows: shape[first], inputs: 'right', isDeclared: false };
-}
-
-function checkLayout({ length, tensors }: Layout, n: number): void {
-  let end = 0;
-  for (const { name, shape, offset, size } of tensors) {
-    const wrong = shape.find((dimension) => !Number.isInteger(dimension) || dimension < 0);
-    if (wrong !== undefined) {
-      throw new RangeError(
-        `soap: the layout gives ${name} the shape [${shape.join(', ')}]; dimensions must be whole numbers ≥ 0.`,
-      );
-    }
-    if (sizeOf(shape) !== size) {
-      throw new RangeError(
-        `soap: the layout gives ${name} the shape [${shape.join(', ')}] and the size ${size}; it must be ${sizeOf(shape)}.`,
-      );
-    }
-    if (offset !== end) {
-      throw new RangeError(
-        `soap: the layout puts ${name} at ${offset}; it must be ${end}, where the tensor before it ends.`,
-      );
-    }
-    end += size;
-  }
-  if (end !== n || length !== n) {
-    throw new RangeError(
-      `soap: the layout has ${end} elements in its tensors and the length ${length}; both must be ${n}, the number of unknowns.`,
-    );
-  }
 }

@@ -22,11 +22,15 @@ describe('the layout and options of SOAP', () => {
   it.each([
     ['w the shape [2, 3] and the size 5; it must be 6', { name: 'w', shape: [2, 3], offset: 0, size: 5 }, 6],
     [
-      'w the shape [-2, -3]; dimensions must be whole numbers ≥ 0',
+      'the shape of w is [-2, -3]; dimensions must be whole numbers ≥ 0',
       { name: 'w', shape: [-2, -3], offset: 0, size: 6 },
       6,
     ],
-    ['w the shape [0.5, 12]; dimensions must be', { name: 'w', shape: [0.5, 12], offset: 0, size: 6 }, 6],
+    [
+      'the shape of w is [0.5, 12]; dimensions must be',
+      { name: 'w', shape: [0.5, 12], offset: 0, size: 6 },
+      6,
+    ],
     ['puts w at 1; it must be 0', { name: 'w', shape: [2, 3], offset: 1, size: 6 }, 6],
     [
       'has 6 elements in its tensors and the length 7; both must be 7',
@@ -69,7 +73,7 @@ describe('the layout and options of SOAP', () => {
     runSync(solver.step(state), problem);
     const good = structuredClone(state);
     state.gradient[5] = bad;
-    expect(runSync(solver.step(state), problem)).toEqual({ kind: 'failed', termination: 'nonFinite' });
+    expect(runSync(solver.step(state), problem)).toMatchObject({ kind: 'failed', termination: 'nonFinite' });
     expect(state.skipped).toBe(1);
     expect({ ...state, skipped: 0, gradient: good.gradient }).toEqual(good);
     // The next good gradient goes on as if nothing had been.
