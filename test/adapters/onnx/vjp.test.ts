@@ -44,13 +44,17 @@ const flat = new Set(
   ),
 );
 
-/** Rules whose cases are spelled out, in dynamicQuantization.test.ts, newOps.test.ts, moreOps.test.ts, signalOps.test.ts, nested.test.ts and fedArguments.test.ts. */
+/** Rules whose cases are spelled out, in dynamicQuantization.test.ts, quantizedForms.test.ts, newOps.test.ts, moreOps.test.ts, signalOps.test.ts, nested.test.ts and fedArguments.test.ts. */
 const elsewhere = new Set(
   `Range MaxUnpool MeanVarianceNormalization OptionalGetElement AffineGrid CausalConvWithState Col2Im DFT DeformConv LinearAttention STFT TensorScatter CenterCropPad CumProd ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger NegativeLogLikelihoodLoss QuantizeLinear RotaryEmbedding SoftmaxCrossEntropyLoss
    com.microsoft::GroupQueryAttention com.microsoft::RotaryEmbedding ai.onnx.ml::LinearClassifier ai.onnx.ml::LinearRegressor ai.onnx.ml::Normalizer
    ai.onnx.ml::ArrayFeatureExtractor ai.onnx.ml::Binarizer ai.onnx.ml::FeatureVectorizer ai.onnx.ml::Imputer
    com.microsoft::BiasAdd com.microsoft::BiasSoftmax com.microsoft::DequantizeLinear com.microsoft::ExpandDims com.microsoft::GatherND
    com.microsoft::NhwcConv com.microsoft::NhwcFusedConv com.microsoft::QuantizeLinear com.microsoft::Trilu
+   QLinearConv QLinearMatMul com.microsoft::QLinearConv com.microsoft::QGemm com.microsoft::QLinearAdd com.microsoft::QLinearMul
+   com.microsoft::QLinearSigmoid com.microsoft::QLinearLeakyRelu com.microsoft::QLinearSoftmax com.microsoft::QLinearAveragePool
+   com.microsoft::QLinearGlobalAveragePool com.microsoft::QLinearConcat com.microsoft::QLinearWhere com.microsoft::QAttention
+   com.microsoft::DynamicQuantizeMatMul com.microsoft::MatMulIntegerToFloat com.microsoft::DynamicQuantizeLSTM com.microsoft::Inverse
    ConcatFromSequence SequenceAt SequenceLength
    ai.onnx.ml::OneHotEncoder ai.onnx.ml::Scaler`.split(/\s+/),
 );

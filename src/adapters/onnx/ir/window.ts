@@ -16,7 +16,9 @@ export interface Window {
  *
  * @param x - shape of the input, for `auto_pad`
  * @param kernel - spatial sizes of the kernel, used if the attribute `kernel_shape` is absent
- * @throws Refusal if `auto_pad` needs sizes that are not known, or is combined with dilations
+ * SAME pads as if there were no dilations, which is what ONNX Runtime does with poolings.
+ *
+ * @throws Refusal if `auto_pad` needs sizes that are not known
  */
 export function windowOf(attributes: Attributes, x: Shape | undefined, kernel: readonly Dimension[]): Window {
   const sizes = attributes.ints('kernel_shape') ?? kernel;
@@ -25,7 +27,6 @@ export function windowOf(attributes: Attributes, x: Shape | undefined, kernel: r
   const strides = attributes.ints('strides') ?? ones;
   const dilations = attributes.ints('dilations') ?? ones;
   const auto = attributes.string('auto_pad', 'NOTSET');
-  refuseDilatedSame(attributes);
   let pads = attributes.ints('pads') ?? [...ones, ...ones].fill(0);
   if (auto === 'VALID') pads = pads.map(() => 0);
   if (auto === 'SAME_UPPER' || auto === 'SAME_LOWER') {
@@ -52,10 +53,7 @@ export function windowOf(attributes: Attributes, x: Shape | undefined, kernel: r
   return { kernel: sizes, strides, dilations, pads };
 }
 
-/**
- * Refuses SAME padding with dilations: ONNX Runtime rejects such convolutions, and pads such poolings as if they had
- * no dilations.
- */
+/** Refuses a convolution with SAME padding and dilations, which ONNX Runtime rejects when it runs. */
 export function refuseDilatedSame(attributes: Attributes): void {
   const auto = attributes.string('auto_pad', 'NOTSET');
   if (auto.startsWith('SAME') && attributes.ints('dilations')?.some((dilation) => dilation !== 1))

@@ -73,7 +73,7 @@ function maskTerm(g: Builder, mask: Value, x: Value, scores: Value, filter: numb
 }
 
 /** Attention of com.microsoft: the three projections are one product. */
-const packed: Lowering = (g, node, attributes) => {
+export const packedAttention: Lowering = (g, node, attributes) => {
   const [x, weight, bias, mask, past, added] = node.input;
   if (past || node.output[1]) refuse('past and present states have no rule.');
   if (attributes.int('do_rotary', 0)) refuse('do_rotary has no rule.');
@@ -219,6 +219,6 @@ const standard: Lowering = (g, node, attributes) => {
 /** Attention, written as products and softmax. */
 export const attention: OpTable = {
   Attention: { as: { read: standard } },
-  'com.microsoft::Attention': { as: { read: packed } },
+  'com.microsoft::Attention': { as: { read: packedAttention } },
   'com.microsoft::MultiHeadAttention': { as: { read: separate } },
 };

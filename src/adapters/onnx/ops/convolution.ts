@@ -7,7 +7,7 @@ import { biasRole, weightRole, type OpTable } from '../ir/op.ts';
 import { productOf, range, unknownDimension, unknownShape, type Dimension } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';
-import { windowOf } from '../ir/window.ts';
+import { refuseDilatedSame, windowOf } from '../ir/window.ts';
 import { convByColumns, convTransposeByColumns } from './columns.ts';
 import { imageSamples, multipliesIntegers, stepsFromZero } from './common.ts';
 import { inputCotangent } from './convolutionInput.ts';
@@ -16,7 +16,7 @@ import type { Convolution } from './convolutionWindow.ts';
 import { isPaddedToSize, transposedPads, withPads } from './transposedPads.ts';
 import { outputSizes, windowIn } from './windows.ts';
 
-const inferConv: InferRule = (c) => {
+export const inferConv: InferRule = (c) => {
   const [x, w] = [c.shape(0), c.shape(1)];
   const rank = x?.length ?? w?.length;
   const dtype = c.dtype(0);
@@ -49,6 +49,7 @@ const inferConvTranspose: InferRule = (c) => {
 
 function convolutionOf({ g, inputs: [x, w], attributes }: VjpContext): Convolution {
   const kernel = g.shapeOf(w)?.slice(2) ?? refuse('the rank of its weight is not known beforehand.');
+  refuseDilatedSame(attributes);
   return { ...windowOf(attributes, g.shapeOf(x), kernel), group: attributes.int('group', 1) };
 }
 
@@ -97,17 +98,33 @@ const integerConv: VjpRule = (c) => {
 
 /** The transpose of a convolution: dx is that convolution, and in dw x and dy have changed places. */
 const convTranspose: VjpRule = (c) => {
-  const { g, dy, needs, attributes } = c;
+  const { g, needs } = c;
   const [x, w] = c.inputs;
-  const { strides, dilations, pads, group, kernel } = transposedOf(c);
-  const longer = attributes.ints('output_padding')?.some((extra, i) => extra >= strides[i]);
-  if (longer) refuse('output_padding of a stride or more has no rule.');
+  const { dy, pads, strides, dilations, group, kernel } = withoutLongEnds(c);
   return [
     needs(0) && g.op('Conv', [dy, w], { strides, dilations, pads, group }),
     needs(1) && weightCotangent(g, dy, x, w, { strides, dilations, pads, group, kernel }),
-    needs(2) && biasCotangent(g, dy),
+    needs(2) && biasCotangent(g, c.dy),
   ];
 };
+
+/**
+ * The convolution that a ConvTranspose transposes, and its cotangent without the zeros at the end that an
+ * `output_padding` of a stride or more adds: a convolution would take further steps there.
+ */
+function withoutLongEnds(c: VjpContext): Convolution & { readonly dy: Value } {
+  const { g, dy, attributes } = c;
+  const convolution = transposedOf(c);
+  const { strides, pads } = convolution;
+  const rank = strides.length;
+  const extra = attributes.ints('output_padding');
+  if (extra === undefined || extra.every((more, i) => more < strides[i])) return { dy, ...convolution };
+  const ends = pads.slice(rank);
+  const zeros = extra.map((more, i) => Math.max(0, more - ends[i]));
+  const cut = g.pad(dy, [...range(rank + 4).fill(0), ...zeros.map((count) => -count)]);
+  const left = ends.map((end, i) => Math.max(0, end - extra[i]));
+  return { ...convolution, dy: cut, pads: [...pads.slice(0, rank), ...left] };
+}
 
 /** Convolutions. */
 export const convolution: OpTable = {

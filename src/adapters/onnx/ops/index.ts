@@ -25,6 +25,8 @@ import { linearModels } from './ml.ts';
 import { normalization } from './normalization.ts';
 import { pooling } from './pooling.ts';
 import { quantization } from './quantization.ts';
+import { quantizedForms } from './quantizedForms.ts';
+import { determinants } from './determinant.ts';
 import { randomOps } from './random.ts';
 import { rearrangement } from './rearrangement.ts';
 import { recurrent } from './recurrent.ts';
@@ -46,7 +48,7 @@ export const families: Readonly<Record<string, readonly OpTable[]>> = {
   'of several values, broadcast': [arithmetic],
   reductions: [reductions],
   'shape and movement': [shapes, slicing, rearrangement],
-  'products of matrices': [linear, einsum],
+  'products of matrices': [linear, einsum, determinants],
   convolutions: [convolution],
   'pooling, resizing, sampling': [pooling, resizing, sampling, deformation, regions],
   normalizations: [softmaxOps, normalization],
@@ -56,7 +58,7 @@ export const families: Readonly<Record<string, readonly OpTable[]>> = {
   'Fourier transforms': [fourier, generated],
   'with a state': [stateful],
   losses: [losses],
-  quantization: [quantization, blockQuantized],
+  quantization: [quantization, quantizedForms, blockQuantized],
   'control flow': [control],
   "ONNX Runtime's own": [microsoft],
   'linear models of ai.onnx.ml': [linearModels],

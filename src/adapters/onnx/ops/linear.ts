@@ -8,7 +8,7 @@ import { DType } from '../ir/tensor.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 import { multipliesIntegers, stepsFromZero } from './common.ts';
 
-const inferMatMul: InferRule = (c) => {
+export const inferMatMul: InferRule = (c) => {
   const dtype = c.dtype(0);
   const [a, b] = [c.shape(0), c.shape(1)];
   if (a === undefined || b === undefined) return [{ dtype }];
@@ -18,7 +18,7 @@ const inferMatMul: InferRule = (c) => {
   return [{ dtype, shape: [...batch, ...rows, ...columns] }];
 };
 
-const inferGemm: InferRule = (c) => {
+export const inferGemm: InferRule = (c) => {
   const [a, b] = [c.shape(0), c.shape(1)];
   const rows = a?.[c.attributes.int('transA', 0) ? 1 : 0] ?? unknownDimension();
   const columns = b?.[c.attributes.int('transB', 0) ? 0 : 1] ?? unknownDimension();

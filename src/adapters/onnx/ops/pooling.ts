@@ -9,7 +9,7 @@ import { nodeOf } from '../ir/node.ts';
 import type { Lowering, Op, OpTable } from '../ir/op.ts';
 import { isStatic, range, unknownShape } from '../ir/shape.ts';
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';
-import { refuseDilatedSame, windowOf } from '../ir/window.ts';
+import { windowOf } from '../ir/window.ts';
 import { averagePoolByColumns } from './columns.ts';
 import { imageSamples } from './common.ts';
 import { throughPooledRelu } from './reluMask.ts';
@@ -18,7 +18,7 @@ import { alongAxis } from './resize.ts';
 import { maxOfRows, poolsWholeRows } from './wholeRows.ts';
 import { outputSizes, windowIn } from './windows.ts';
 
-const inferPool: InferRule = (c) => {
+export const inferPool: InferRule = (c) => {
   const x = c.shape(0);
   const kernel = c.attributes.ints('kernel_shape');
   const dtype = c.dtype(0);
@@ -96,7 +96,6 @@ function spreadOf(c: VjpContext): Spread {
 type Spread = (dy: Value) => Value;
 
 const maxPoolByIndices = ({ g, node, inputs: [x], attributes }: VjpContext): Spread => {
-  refuseDilatedSame(attributes);
   const byColumns = attributes.int('storage_order', 0) !== 0;
   const places = byColumns ? placesByRows(g, node) : g.extraOutput(node, 1);
   return (dy) => {
@@ -165,7 +164,6 @@ const averagePool: VjpRule = (c) => {
   const { g, dy, attributes } = c;
   const [x] = c.inputs;
   const kernel = attributes.ints('kernel_shape') ?? refuse('it has no kernel_shape.');
-  refuseDilatedSame(attributes);
   if (liesSideBySide(c)) return [spreadOver(g, x, g.div(dy, placesIn(kernel)))];
   const rank = kernel.length;
   const pads = attributes.ints('pads');

@@ -97,12 +97,6 @@ export function nodesBetween(g: Builder, wrt: readonly Value[], loss: Value): No
 /** True for types of integers that represent real numbers, or sums of their products. */
 const isQuantized = (dtype: DType | undefined): boolean => isNarrow(dtype) || dtype === DType.INT32;
 
-/** Returns the outputs of a node that quantizes which have a derivative; undefined for other nodes. */
-function quantizedOutputs(node: NodeProto): readonly number[] | undefined {
-  const { inputs, outputs } = opOf(node)?.integers ?? {};
-  return inputs === undefined ? outputs : undefined;
-}
-
 /** True for integers that have a derivative by the straight-through estimator. */
 const standsForReal = (
   g: Builder,
@@ -122,12 +116,14 @@ function reachedFrom(
     const read = readBy(node).filter((input) => active.has(input));
     if (read.length === 0) continue;
     const fromIntegers = read.some((input) => isQuantized(g.dtypeOf(input)));
-    const quantized = quantizedOutputs(node);
+    const { inputs, outputs } = opOf(node)?.integers ?? {};
+    const quantizes = outputs !== undefined && inputs === undefined;
     for (const [k, output] of node.output.entries()) {
       const dtype = g.dtypeOf(output);
       // A derivative passes through integers that represent real numbers, or is refused, but does not end there.
-      const isFollowed =
-        quantized?.includes(k) ?? (isContinuous(dtype) || (fromIntegers && isQuantized(dtype)));
+      const listed = outputs?.includes(k) ?? false;
+      const isReal = isContinuous(dtype) || ((fromIntegers || listed) && isQuantized(dtype));
+      const isFollowed = quantizes ? listed : isReal;
       if (output !== '' && isFollowed) active.add(output);
     }
   }

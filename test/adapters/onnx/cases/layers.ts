@@ -39,6 +39,18 @@ const matmul: fc.Arbitrary<Case> = shapeOf(0, 2).chain((batch) =>
     })),
 );
 
+/** Matrices with any axes before. */
+const square = (op: string, low: number): [string, fc.Arbitrary<Case>] => [
+  op,
+  fc
+    .record({ batch: shapeOf(0, 2, 0), n: fc.integer({ min: 1, max: 4 }), seed, dynamic: fc.boolean() })
+    .map(({ batch, n, seed, dynamic }) => ({
+      inputs: { x: realInput([...batch, n, n], seed, { low }) },
+      build: (g, { x }) => g.op(op, [x]),
+      options: { dynamic },
+    })),
+];
+
 const gemm: fc.Arbitrary<Case> = fc
   .record({
     m: small,
@@ -114,10 +126,9 @@ const window = fc.integer({ min: 1, max: 2 }).chain((rank) => {
 
 type Window = typeof window extends fc.Arbitrary<infer T> ? T : never;
 
-// ONNX Runtime has no dilated windows with automatic padding.
 const attributesOf = ({ strides, dilations, begins, ends, auto }: Window): AttributeValues => ({
   strides,
-  dilations: auto ? dilations.map(() => 1) : dilations,
+  dilations,
   ...(auto ? { auto_pad: auto } : { pads: [...begins, ...ends] }),
 });
 
@@ -142,7 +153,11 @@ const conv: fc.Arbitrary<Case> = fc
       w: realInput([m * group, c, ...window.kernel], seed + 1),
       ...(bias && { b: realInput([m * group], seed + 2) }),
     },
-    build: (g, { x, w, b }) => g.op('Conv', [x, w, b], { ...attributesOf(window), group }),
+    build: (g, { x, w, b }) => {
+      // ONNX Runtime has no dilated convolutions with automatic padding.
+      const dilations = window.auto ? window.dilations.map(() => 1) : window.dilations;
+      return g.op('Conv', [x, w, b], { ...attributesOf({ ...window, dilations }), group });
+    },
     options: { dynamic: dynamic && !window.auto },
   }));
 
@@ -154,7 +169,7 @@ const convTranspose: fc.Arbitrary<Case> = fc
     m: small,
     group: oneOf(1, 1, 2),
     bias: fc.boolean(),
-    more: fc.boolean(),
+    more: oneOf(undefined, -1, 0, 2),
     seed,
     dynamic: fc.boolean(),
   })
@@ -175,7 +190,11 @@ const convTranspose: fc.Arbitrary<Case> = fc
           dilations,
           pads,
           group,
-          output_padding: more ? strides.map((s) => s - 1) : undefined,
+          // Less than a stride or a dilation.
+          output_padding:
+            more === undefined
+              ? undefined
+              : strides.map((s, i) => Math.min(s + more, Math.max(s, dilations[i]) - 1)),
         }),
       options: { dynamic },
     };
@@ -554,6 +573,7 @@ const unusual = (
 export const layerCases: Cases = new Map([
   ['MatMul', matmul],
   ['Gemm', gemm],
+  square('Det', -2),
   ['Einsum', einsum],
   ['Conv', conv],
   ['ConvTranspose', convTranspose],
