@@ -8,7 +8,7 @@ import { bodyIn } from '../../../src/adapters/onnx/ir/body.ts';
 import { scan } from '../../../src/adapters/onnx/ir/scan.ts';
 import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { decodeModel, encodeModel } from '../../../src/adapters/onnx/ir/model.ts';
-import { finish, vmap } from '../../../src/adapters/onnx/vmap/vmap.ts';
+import { finish, vmap } from '../../../src/adapters/onnx/passes/vmap.ts';
 import { elementwiseCases } from './cases/elementwise.ts';
 import { layerCases } from './cases/layers.ts';
 import { shapeCases } from './cases/shapes.ts';

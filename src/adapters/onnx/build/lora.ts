@@ -7,6 +7,7 @@ import type { Value } from '../ir/graph.ts';
 import { opKey } from '../ir/domain.ts';
 import { dtypeName, isFloat, isHalf, numbersOf, shapeOf, tensorOf, type TensorProto } from '../ir/tensor.ts';
 import { checkBytes, type ExternalData } from '../ir/model.ts';
+import { isCopy } from '../ir/node.ts';
 import { checkFileOptions, externalDataRule, type FileOptions } from '../options.ts';
 import { writeBack, type NewValues } from '../train/writeBack.ts';
 import { editableModel } from './editable.ts';
@@ -160,8 +161,8 @@ function onlyReader(g: Network, { output: [value] }: NodeProto, opType: string):
   return others.length === 0 && !isKept && reader?.opType === opType ? reader : undefined;
 }
 
-/** Ops allowed between a tensor of the file and the matrix made from it. */
-const carriers = new Set(['Identity', 'Transpose', 'Cast', 'DequantizeLinear']);
+/** Ops that may turn a tensor of the file into the matrix, besides copies. */
+const carriers = new Set(['Transpose', 'DequantizeLinear']);
 
 /** Returns the tensor of the file that a constant matrix, or its transpose, is made from; undefined if it varies. */
 function sourceOf(
@@ -170,7 +171,7 @@ function sourceOf(
 ): { readonly name: string; readonly isTransposed: boolean } | undefined {
   if (g.constants.has(value)) return { name: value, isTransposed: false };
   const node = g.makerOf(value);
-  if (node === undefined || !carriers.has(opKey(node))) return undefined;
+  if (node === undefined || !(isCopy(node) || carriers.has(opKey(node)))) return undefined;
   const source = sourceOf(g, node.input[0]);
   return source && { name: source.name, isTransposed: source.isTransposed !== (opKey(node) === 'Transpose') };
 }

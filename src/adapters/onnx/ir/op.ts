@@ -7,6 +7,7 @@ import type { Value } from './graph.ts';
 import type { SampleRule } from './samples.ts';
 import type { TensorProto } from './tensor.ts';
 import type { VjpRule } from './vjp.ts';
+import type { MapRule } from './vmap.ts';
 
 /** Writes a node in simpler ops: returns the values of its outputs, or undefined to leave the node as it is. */
 export type Lowering = (
@@ -81,6 +82,8 @@ export interface Op {
   readonly as?: Readonly<Partial<Record<Stage, Lowering>>>;
   /** The gradient; absent if that of the simpler ops is used, or if there is none. */
   readonly vjp?: VjpRule;
+  /** Writes a node for many copies of a graph at once; elementwise ops need no rule of their own. */
+  readonly vmap?: MapRule;
   /** Roles of the inputs that hold a layer's parameters. */
   readonly roles?: Roles;
   /** Effect of a constant operand on the other one, for arithmetic that may apply a bias or a scale. */

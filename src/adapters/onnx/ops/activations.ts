@@ -6,6 +6,7 @@ import { onlyFirst } from '../ir/samples.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 import { broadcastSamples, sameType } from './common.ts';
 import { throughRelu } from './reluMask.ts';
+import { mapFirstInput } from './vmap/broadcasting.ts';
 
 /** Formula of an activation, f(x), with parameters from attributes. */
 type Formula = (g: Builder, x: Value, attributes: Attributes) => Value;
@@ -99,6 +100,7 @@ const clipOp: Op = {
   isElementwise: true,
   samples: broadcastSamples,
   vjp: clip,
+  vmap: mapFirstInput,
   upgrade({ node, attributes, from, scalar, drop }) {
     if (from >= 11) return;
     if (attributes.has('min')) node.input[1] = scalar(attributes.float('min', 0));

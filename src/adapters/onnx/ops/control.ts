@@ -9,6 +9,7 @@ import { range, unknownDimension, unknownShape, type TensorType } from '../ir/sh
 import { DType } from '../ir/tensor.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 import { throughSteps } from './throughSteps.ts';
+import { mapIf, mapLoop, mapScan } from './vmap/bodies.ts';
 
 /** Replaces an If whose condition is known before the graph runs, such as a test of a rank, by the branch taken. */
 const branch: Lowering = (g, node) => {
@@ -183,12 +184,13 @@ const scanRule: VjpRule = (c) => {
 
 /** Control flow. */
 export const control: OpTable = {
-  If: { infer: inferIf, as: { read: branch }, vjp: ifRule, isCostly: true },
-  Loop: { infer: inferLoop, vjp: loopRule, isCostly: true },
+  If: { infer: inferIf, as: { read: branch }, vjp: ifRule, isCostly: true, vmap: mapIf },
+  Loop: { infer: inferLoop, vjp: loopRule, isCostly: true, vmap: mapLoop },
   Scan: {
     infer: inferScan,
     isCostly: true,
     vjp: scanRule,
     upgrade: ({ from }) => from < 9 && refuse('Scan of opset 8 is not converted.'),
+    vmap: mapScan,
   },
 };

@@ -15,6 +15,7 @@ import { weightCotangent } from './convolutionWeight.ts';
 import type { Convolution } from './convolutionWindow.ts';
 import { isPaddedToSize, transposedPads, withPads } from './transposedPads.ts';
 import { outputSizes, windowIn } from './windows.ts';
+import { mapConvolution } from './vmap/products.ts';
 
 export const inferConv: InferRule = (c) => {
   const [x, w] = [c.shape(0), c.shape(1)];
@@ -135,6 +136,7 @@ export const convolution: OpTable = {
     as: { float64: convByColumns },
     vjp: conv,
     roles: { 1: weightRole(0), 2: biasRole },
+    vmap: mapConvolution,
   },
   ConvInteger: {
     infer: (c) => [{ dtype: DType.INT32, shape: inferConv(c)?.[0]?.shape }],
@@ -152,5 +154,6 @@ export const convolution: OpTable = {
     as: { lower: withPads, float64: convTransposeByColumns },
     vjp: convTranspose,
     roles: { 1: weightRole(1), 2: biasRole },
+    vmap: mapConvolution,
   },
 };

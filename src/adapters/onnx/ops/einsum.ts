@@ -6,6 +6,7 @@ import { weightRole, type Lowering, type OpTable } from '../ir/op.ts';
 import { meet, unclear, type SampleRule } from '../ir/samples.ts';
 import { broadcastDimension, unknownDimension, type Dimension } from '../ir/shape.ts';
 import type { VjpRule } from '../ir/vjp.ts';
+import { emit, type MapRule } from '../ir/vmap.ts';
 
 /** A parsed equation: the letters of the axes of each input and of the output. */
 export interface Equation {
@@ -162,6 +163,22 @@ const gradient: VjpRule = ({ g, inputs, dy, needs, attributes }) => {
   });
 };
 
+/** All copies share one more letter. */
+const mapEinsum: MapRule = (c) => {
+  const equation =
+    parseEinsum(c.attributes.string('equation', '')) ?? refuse('its equation has an ellipsis.');
+  const used = new Set([...equation.inputs.flat(), ...equation.output]);
+  const letter =
+    'abcdefghijklmnopqrstuvwxyz'.split('').find((each) => !used.has(each)) ??
+    refuse('its equation uses all 26 letters.');
+  const inputs = equation.inputs.map((letters, i) => (c.isMapped(i) ? [letter, ...letters] : letters));
+  return emit(
+    c,
+    c.node.input.map((_, i) => c.value(i)),
+    { equation: einsumEquation({ inputs, output: [letter, ...equation.output] }) },
+  );
+};
+
 /** Einsum. */
 export const einsum: OpTable = {
   Einsum: {
@@ -169,6 +186,7 @@ export const einsum: OpTable = {
     samples: samplesOf,
     as: { read: plain },
     vjp: gradient,
+    vmap: mapEinsum,
     roles: () => weightRole(),
     isCostly: true,
   },

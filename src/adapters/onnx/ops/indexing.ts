@@ -9,6 +9,8 @@ import { axisFrom, inverse, range, unknownDimension, unknownShape } from '../ir/
 import { DType } from '../ir/tensor.ts';
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';
 import { broadcastSamples, sameType, samplesOffAxis } from './common.ts';
+import { mapAlong, mapOneHot } from './vmap/broadcasting.ts';
+import { mapElements, mapGather, mapGatherND, mapScatterND } from './vmap/indexing.ts';
 
 const inferGather: InferRule = (c) => {
   const dtype = c.dtype(0);
@@ -271,15 +273,17 @@ export const indexing: OpTable = {
     samples: gatherSamples,
     vjp: gather,
     roles: { 0: roleNamed('table', 'embedding', [0]) },
+    vmap: mapGather,
   },
   GatherElements: {
     infer: (c) => [{ dtype: c.dtype(0), shape: c.shape(1) }],
     samples: gatherElementsSamples,
     vjp: gatherElements,
+    vmap: mapElements,
   },
-  GatherND: { infer: inferGatherND, as: { read: withoutBatchDims }, vjp: gatherND },
-  ScatterElements: { infer: sameType, vjp: scatterElements },
-  ScatterND: { infer: sameType, as: { lower: byElements }, vjp: scatterND },
+  GatherND: { infer: inferGatherND, as: { read: withoutBatchDims }, vjp: gatherND, vmap: mapGatherND },
+  ScatterElements: { infer: sameType, vjp: scatterElements, vmap: mapElements },
+  ScatterND: { infer: sameType, as: { lower: byElements }, vjp: scatterND, vmap: mapScatterND },
   Scatter: { infer: sameType, upgrade: ({ node }) => void (node.opType = 'ScatterElements') },
   TopK: {
     infer: inferTopK,
@@ -291,8 +295,9 @@ export const indexing: OpTable = {
       node.input[1] = integers([attributes.int('k', 1)]);
       drop('k');
     },
+    vmap: mapAlong(-1),
   },
-  OneHot: { infer: inferOneHot, samples: oneHotSamples, as: { float64: oneHot } },
+  OneHot: { infer: inferOneHot, samples: oneHotSamples, as: { float64: oneHot }, vmap: mapOneHot },
   NonZero: {
     infer: (c) => [
       { dtype: DType.INT64, shape: [c.shape(0)?.length ?? unknownDimension(), unknownDimension()] },

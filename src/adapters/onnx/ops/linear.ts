@@ -7,6 +7,7 @@ import { broadcastShapes, unknownDimension } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 import { multipliesIntegers, stepsFromZero } from './common.ts';
+import { mapGemm, mapMatMul } from './vmap/products.ts';
 
 export const inferMatMul: InferRule = (c) => {
   const dtype = c.dtype(0);
@@ -133,6 +134,7 @@ export const linear: OpTable = {
     samples: matmulSamples,
     vjp: matmul,
     roles: (i, _attributes, rank) => weightRole(...(rank > 1 ? [i === 0 ? rank - 2 : rank - 1] : [])),
+    vmap: mapMatMul,
   },
   Gemm: {
     infer: inferGemm,
@@ -144,6 +146,7 @@ export const linear: OpTable = {
       const transposed = attributes.int(i === 0 ? 'transA' : 'transB', 0) === 1;
       return weightRole((i === 0 ? transposed : !transposed) ? 1 : 0);
     },
+    vmap: mapGemm,
   },
   MatMulInteger: {
     infer: (c) => [{ dtype: DType.INT32, shape: inferMatMul(c)?.[0]?.shape }],

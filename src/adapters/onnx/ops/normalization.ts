@@ -12,6 +12,7 @@ import type { VjpRule } from '../ir/vjp.ts';
 import { imageSamples, sameType, samplesOffAxis } from './common.ts';
 import { byBatchStatistics, isByBatch, throughBatch } from './batchStatistics.ts';
 import { standardize, throughStandardized, throughStatistics, totalOf } from './standardize.ts';
+import { mapAlong, mapSamples } from './vmap/broadcasting.ts';
 
 const inferNormalization: InferRule = (c) => [
   { dtype: c.dtype(0), shape: c.shape(0) },
@@ -231,6 +232,7 @@ export const normalization: OpTable = {
     vjp: batch,
     roles,
     upgrade: upgradeBatch,
+    vmap: mapSamples,
   },
   LayerNormalization: {
     infer: inferLayer,
@@ -238,13 +240,15 @@ export const normalization: OpTable = {
     as: { float64: layerInFloat64 },
     vjp: layer,
     roles,
+    vmap: mapAlong(-1),
   },
-  RMSNormalization: { infer: sameType, samples: layerSamples, vjp: rms, roles },
+  RMSNormalization: { infer: sameType, samples: layerSamples, vjp: rms, roles, vmap: mapAlong(-1) },
   SimplifiedLayerNormalization: {
     infer: (c) => inferLayer(c)?.slice(0, 2),
     samples: layerSamples,
     as: { float64: rmsInFloat64 },
     vjp: rms,
+    vmap: mapAlong(-1),
   },
   InstanceNormalization: {
     infer: sameType,
@@ -252,6 +256,7 @@ export const normalization: OpTable = {
     as: { float64: instanceInFloat64 },
     vjp: instance,
     roles,
+    vmap: mapSamples,
   },
   GroupNormalization: {
     infer: sameType,
@@ -259,9 +264,15 @@ export const normalization: OpTable = {
     as: { float64: groupInFloat64 },
     vjp: group,
     roles,
+    vmap: mapSamples,
   },
-  LRN: { infer: sameType, samples: imageSamples, as: { float64: localResponse } },
-  LpNormalization: { infer: sameType, samples: samplesOffAxis(-1, 'it normalizes over the batch'), vjp: lp },
+  LRN: { infer: sameType, samples: imageSamples, as: { float64: localResponse }, vmap: mapSamples },
+  LpNormalization: {
+    infer: sameType,
+    samples: samplesOffAxis(-1, 'it normalizes over the batch'),
+    vjp: lp,
+    vmap: mapAlong(-1),
+  },
   MeanVarianceNormalization: {
     infer: sameType,
     samples: meanVariance,

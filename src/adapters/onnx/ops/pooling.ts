@@ -17,6 +17,7 @@ import { lpPool } from './lpPool.ts';
 import { alongAxis } from './resize.ts';
 import { maxOfRows, poolsWholeRows } from './wholeRows.ts';
 import { outputSizes, windowIn } from './windows.ts';
+import { mapMaxPool, mapSamples } from './vmap/broadcasting.ts';
 
 export const inferPool: InferRule = (c) => {
   const x = c.shape(0);
@@ -208,20 +209,28 @@ const globalPool = (float64: Lowering, vjp?: VjpRule): Op => ({
   infer: inferGlobalPool,
   samples: imageSamples,
   as: { float64 },
+  vmap: mapSamples,
   ...(vjp && { vjp }),
 });
 
 /** Poolings. */
 export const pooling: OpTable = {
   MaxUnpool: { as: { read: maxUnpool } },
-  MaxPool: { infer: inferPool, samples: imageSamples, as: { lower: withoutCeil }, vjp: maxPool },
+  MaxPool: {
+    infer: inferPool,
+    samples: imageSamples,
+    as: { lower: withoutCeil },
+    vjp: maxPool,
+    vmap: mapMaxPool,
+  },
   AveragePool: {
     infer: inferPool,
     samples: imageSamples,
     as: { lower: withoutCeil, float64: averagePoolByColumns },
     vjp: averagePool,
+    vmap: mapSamples,
   },
-  LpPool: { infer: inferPool, samples: imageSamples, as: { read: lpPool } },
+  LpPool: { infer: inferPool, samples: imageSamples, as: { read: lpPool }, vmap: mapSamples },
   GlobalMaxPool: globalPool((g, { input: [x] }) => [g.maxOver(x, spatialAxes(g, x))]),
   GlobalAveragePool: globalPool((g, { input: [x] }) => [g.mean(x, spatialAxes(g, x))]),
   GlobalLpPool: globalPool((g, { input: [x] }, attributes) => {

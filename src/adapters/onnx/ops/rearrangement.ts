@@ -15,6 +15,8 @@ import { DType, numbersOf } from '../ir/tensor.ts';
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';
 import { imageSamples, sameType } from './common.ts';
 import { gatherBack } from './gatherBack.ts';
+import { mapFirstInput, mapSamples } from './vmap/broadcasting.ts';
+import { mapPad, mapTile } from './vmap/shapes.ts';
 
 const inferPad: InferRule = (c) => {
   const dtype = c.dtype(0);
@@ -102,7 +104,7 @@ function upgradePad({ node, attributes, from, integers, scalar, drop }: UpgradeC
 
 /** Ops that pad, repeat and rearrange elements. */
 export const rearrangement: OpTable = {
-  Pad: { infer: inferPad, samples: padSamples, sizes: [1], vjp: pad, upgrade: upgradePad },
+  Pad: { infer: inferPad, samples: padSamples, sizes: [1], vjp: pad, upgrade: upgradePad, vmap: mapPad },
   Tile: {
     infer(c) {
       const repeats = c.contents(1);
@@ -119,6 +121,7 @@ export const rearrangement: OpTable = {
     vjp: ({ g, inputs: [x, repeats], dy }) => [
       gatherBack(g, x, dy, (indices) => g.op('Tile', [indices, repeats])),
     ],
+    vmap: mapTile,
   },
   Trilu: {
     infer: sameType,
@@ -126,6 +129,7 @@ export const rearrangement: OpTable = {
     vjp: ({ g, inputs, dy, attributes }) => [
       g.op('Trilu', [dy, inputs[1]], { upper: attributes.int('upper', 1) }),
     ],
+    vmap: mapFirstInput,
   },
   DepthToSpace: {
     infer(c) {
@@ -137,6 +141,7 @@ export const rearrangement: OpTable = {
     },
     samples: imageSamples,
     vjp: depthToSpace,
+    vmap: mapSamples,
   },
   SpaceToDepth: {
     infer(c) {
@@ -151,6 +156,7 @@ export const rearrangement: OpTable = {
     vjp: ({ g, dy, attributes }) => [
       g.op('DepthToSpace', [dy], { blocksize: attributes.int('blocksize', 1), mode: 'DCR' }),
     ],
+    vmap: mapSamples,
   },
   CenterCropPad: { as: { read: centerCropPad } },
 };

@@ -8,6 +8,7 @@ import { range, unknownDimension, type Dimension } from '../ir/shape.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 import { gruGradient, lstmGradient, rnnGradient, throughDirection, type Cell } from './recurrentGradient.ts';
 import { gruStep, lstmStep, rnnStep, stepByStep, type Step } from './recurrentSteps.ts';
+import { mapRecurrent } from './vmap/recurrent.ts';
 
 const infer: InferRule = (c) => {
   const dtype = c.dtype(0);
@@ -111,6 +112,7 @@ function layer(kind: Kind): Op {
       float64: inSteps,
     },
     vjp: gradientOf(kind, inSteps),
+    vmap: mapRecurrent,
     roles,
     isCostly: true,
   };

@@ -9,6 +9,7 @@ import { axisFrom, inverse, productOf, range, unknownShape, type Shape } from '.
 import { DType } from '../ir/tensor.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 import { axesToInput } from './upgrades.ts';
+import { mapAlong, mapReduction } from './vmap/broadcasting.ts';
 
 /** The axes that a reduction sums over; undefined if they are known only at run time, `'none'` if it does nothing. */
 function reducedAxes(c: InferContext): readonly number[] | 'none' | undefined {
@@ -171,9 +172,10 @@ const reducing = (vjp: VjpRule): Op => ({
   infer: inferReduced,
   samples: reducedSamples,
   vjp,
+  vmap: mapReduction,
   upgrade: axesToInput,
 });
-const argument: Op = { infer: inferArgument, samples: argumentSamples };
+const argument: Op = { infer: inferArgument, samples: argumentSamples, vmap: mapAlong(0) };
 
 /** Reductions over some axes. */
 export const reductions: OpTable = {

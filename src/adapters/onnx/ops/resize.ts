@@ -20,6 +20,7 @@ import {
   scalesOf,
   type ResizedAxis,
 } from './resizeWeights.ts';
+import { mapResize } from './vmap/broadcasting.ts';
 
 /**
  * Returns the axes along which a Resize interpolates; it acts on each separately.
@@ -207,6 +208,7 @@ export const resizing: OpTable = {
     as: { lower: withKnownRank, float64: inFloat64 },
     vjp: gradient,
     upgrade,
+    vmap: mapResize,
   },
   Upsample: { upgrade },
 };

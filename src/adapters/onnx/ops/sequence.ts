@@ -9,6 +9,8 @@ import { axisFrom, range } from '../ir/shape.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 import { alongGivenAxis } from './axisInput.ts';
 import { sameType } from './common.ts';
+import { mapCumulative } from './vmap/broadcasting.ts';
+import { mapReverseSequence } from './vmap/recurrent.ts';
 
 /** Cumulative product, step by step along the axis, so that its gradient is right at zeros too. */
 const cumProd: Lowering = (g, { input: [x, which] }, attributes) => [
@@ -72,7 +74,7 @@ const element: Lowering = (g, { input: [x] }) => {
 /** Ops along a sequence, and of optional values. */
 export const sequences: OpTable = {
   OptionalGetElement: { as: { read: element } },
-  CumSum: { infer: sameType, samples: cumulativeSamples, vjp: cumSum },
+  CumSum: { infer: sameType, samples: cumulativeSamples, vjp: cumSum, vmap: mapCumulative },
   CumProd: { as: { read: cumProd } },
-  ReverseSequence: { infer: sameType, vjp: reverseSequence },
+  ReverseSequence: { infer: sameType, vjp: reverseSequence, vmap: mapReverseSequence },
 };

@@ -1,6 +1,6 @@
 import { refuse } from '../ir/errors.ts';
 import { LONGEST, type ContentRule, type InferContext, type InferRule } from '../ir/facts.ts';
-import type { Lowering, OpTable } from '../ir/op.ts';
+import type { Lowering, Op, OpTable } from '../ir/op.ts';
 import {
   batchSymbol,
   meet,
@@ -27,6 +27,7 @@ import { DType } from '../ir/tensor.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 import { movesIntegers, pickedContent, sameContent } from './common.ts';
 import { axesToInput } from './upgrades.ts';
+import { mapExpand, mapReshape, mapTranspose } from './vmap/shapes.ts';
 
 /** Returns the shape that input i holds, where its elements are known. */
 export function spelled(c: InferContext, i: number): Shape | undefined {
@@ -226,48 +227,45 @@ const rangeRule: VjpRule = ({ g, inputs: [start, , delta], dy, needs }) => {
   ];
 };
 
+/** Makes the entry of an op that only changes the shape. */
+const reshaping = (op: Op): Op => ({
+  ...op,
+  content: sameContent,
+  vjp: reshape,
+  vmap: mapReshape,
+  carries: 'some',
+  integers: movesIntegers,
+});
+
 /** Ops that reshape tensors, and ops that compute shapes. */
 export const shapes: OpTable = {
-  Reshape: {
+  Reshape: reshaping({
     infer: inferReshape,
-    content: sameContent,
     samples: reshapeSamples,
     sizes: [1],
-    vjp: reshape,
-    carries: 'some',
-    integers: movesIntegers,
-  },
-  Flatten: {
+  }),
+  Flatten: reshaping({
     infer: inferFlatten,
-    content: sameContent,
     samples: reshapeSamples,
-    vjp: reshape,
-    carries: 'some',
-    integers: movesIntegers,
-  },
-  Squeeze: {
+  }),
+  Squeeze: reshaping({
     infer: inferSqueeze,
-    content: sameContent,
     samples: squeezeSamples,
-    vjp: reshape,
-    carries: 'some',
-    integers: movesIntegers,
+
     upgrade: axesToInput,
-  },
-  Unsqueeze: {
+  }),
+  Unsqueeze: reshaping({
     infer: inferUnsqueeze,
-    content: sameContent,
     samples: unsqueezeSamples,
-    vjp: reshape,
-    carries: 'some',
-    integers: movesIntegers,
+
     upgrade: axesToInput,
-  },
+  }),
   Transpose: {
     infer: inferTranspose,
     content: transposeContent,
     samples: transposeSamples,
     vjp: transpose,
+    vmap: mapTranspose,
     carries: 'some',
     integers: movesIntegers,
   },
@@ -277,6 +275,7 @@ export const shapes: OpTable = {
     samples: expandSamples,
     sizes: [1],
     vjp: ({ g, inputs: [x], dy }) => [g.sumTo(dy, x)],
+    vmap: mapExpand,
     carries: 'some',
   },
   Shape: {

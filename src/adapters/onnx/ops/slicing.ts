@@ -15,6 +15,8 @@ import type { VjpContext, VjpRule } from '../ir/vjp.ts';
 import { pickedContent, samplesOffAxis } from './common.ts';
 import { gatherBack } from './gatherBack.ts';
 import { toInput } from './upgrades.ts';
+import { mapAlong } from './vmap/broadcasting.ts';
+import { mapConcat, mapSlice } from './vmap/shapes.ts';
 
 const inferConcat: InferRule = (c) => {
   const shapes = c.node.input.map((_, i) => c.shape(i));
@@ -197,6 +199,7 @@ export const slicing: OpTable = {
     samples: concatSamples,
     vjp: concat,
     carries: 'joined',
+    vmap: mapConcat,
   },
   Split: {
     infer: inferSplit,
@@ -209,6 +212,7 @@ export const slicing: OpTable = {
       toInput('split', 1)(u);
       if (!u.node.input[1]) u.node.attribute.push(...nodeAttributes({ num_outputs: u.node.output.length }));
     },
+    vmap: mapAlong(0),
   },
   Slice: {
     infer: inferSlice,
@@ -218,5 +222,6 @@ export const slicing: OpTable = {
     vjp: slice,
     carries: 'some',
     upgrade: upgradeSlice,
+    vmap: mapSlice,
   },
 };

@@ -6,6 +6,7 @@ import { isCopy } from '../ir/node.ts';
 import type { Op, OpTable, UpgradeContext } from '../ir/op.ts';
 import { flat, type VjpRule } from '../ir/vjp.ts';
 import { sameType, samplesOffAxis } from './common.ts';
+import { mapAlong } from './vmap/broadcasting.ts';
 
 const softmax: VjpRule = ({ g, outputs: [made], dy, attributes }) => {
   // The softmax of a row of −∞ is NaN. If a Where replaces it, its cotangent must be 0.
@@ -43,6 +44,7 @@ function upgrade({ node, attributes, from, rankOf, before, after, drop }: Upgrad
 const alongAxis = (vjp?: VjpRule): Op => ({
   infer: sameType,
   samples: samplesOffAxis(-1, 'it normalizes over the batch'),
+  vmap: mapAlong(-1),
   upgrade,
   ...(vjp && { vjp }),
 });

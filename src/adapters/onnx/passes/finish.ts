@@ -34,7 +34,7 @@ function nameOutputs(graph: GraphProto): void {
   const names = new Map<string, string>();
   graph.node = graph.node.filter((node) => {
     const [value, output] = [node.input[0], node.output[0]];
-    if (opKey(node) !== 'Identity' || !outputs.has(output)) return true;
+    if (!isIdentity(node) || !outputs.has(output)) return true;
     if (!made.has(value) || fixed.has(value) || names.has(value)) return true;
     names.set(value, output);
     return false;

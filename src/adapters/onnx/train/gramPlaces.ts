@@ -7,6 +7,7 @@ import type { NodeProto } from 'onnx-buf';
 import { attributesOf } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import { capturedBy, type Value } from '../ir/graph.ts';
+import { isIdentity } from '../ir/node.ts';
 import type { Samples } from '../ir/samples.ts';
 import { axisFrom, isStatic } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
@@ -71,7 +72,7 @@ function placesOf(sampled: Sampled, value: Value, isFlipped: boolean): Found[] |
 function placesAt(sampled: Sampled, node: NodeProto, slot: number, isFlipped: boolean): Found[] | null {
   const { opType, input, output } = node;
   const rank = sampled.g.shapeOf(input[slot])?.length;
-  if (opType === 'Identity') return placesOf(sampled, output[0], isFlipped);
+  if (isIdentity(node)) return placesOf(sampled, output[0], isFlipped);
   if (opType === 'Transpose' && rank === 2) return placesOf(sampled, output[0], !isFlipped);
   const place = placeAt(sampled, node, slot, isFlipped);
   return place && [place];

@@ -1,7 +1,7 @@
 import { OnnxError, refuse, typed } from '../ir/errors.ts';
 import { isStatic } from '../ir/shape.ts';
 import { encodeModel, type Model } from '../ir/model.ts';
-import { finish, vmap } from '../vmap/vmap.ts';
+import { finish, vmap } from '../passes/vmap.ts';
 import {
   buildResiduals,
   onlyOutputs,

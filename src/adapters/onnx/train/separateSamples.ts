@@ -7,9 +7,6 @@ import { batchSymbol, type Samples } from '../ir/samples.ts';
 import { isStatic, type Shape } from '../ir/shape.ts';
 import { opOf } from '../ops/index.ts';
 
-/** Ops that fill a tensor with the same values for all samples. */
-const fills = new Set(['ConstantOfShape', 'Expand']);
-
 /**
  * Follows the samples from the inputs of a graph of known sizes: each input whose first axis has `count` elements is
  * assumed to hold one for each sample.
@@ -35,7 +32,7 @@ export function separateSamples(
     const depends = read.some((name) => reached.has(name));
     if (depends) for (const output of node.output) reached.add(output);
     const varies = read.some((name) => samples.has(name));
-    if (!varies && !(fills.has(node.opType) && isWhole(node.output[0]))) continue;
+    if (!varies && !(opOf(node)?.sizesOf === 'fill' && isWhole(node.output[0]))) continue;
     const found = varies ? samplesAfter(g, node, samples, count) : [first];
     if (found === null && depends) return null;
     node.output.forEach((output, k) => {

@@ -1,31 +1,35 @@
-import { axisFrom, range } from '../ir/shape.ts';
-import { aligned, emit, mapped, onlyMapped, type MapRule } from './context.ts';
+import { axisFrom, range } from '../../ir/shape.ts';
+import { aligned, emit, mapped, onlyMapped, type MapRule } from '../../ir/vmap.ts';
 
 /** Ops that only change the shape. */
-const reshape: MapRule = (c) => {
+export const mapReshape: MapRule = (c) => {
   onlyMapped(c, 0);
   return [c.g.reshape(c.value(0), [c.count, ...c.out()])];
 };
 
-const transpose: MapRule = (c) => {
+/** Transpose: the extra axis stays first. */
+export const mapTranspose: MapRule = (c) => {
   const perm = c.attributes.ints('perm') ?? range(c.shape(0).length).toReversed();
   return [c.g.transpose(c.value(0), [0, ...perm.map((axis) => axis + 1)])];
 };
 
-const expand: MapRule = (c) => {
+/** Expand to a shape that all copies share. */
+export const mapExpand: MapRule = (c) => {
   onlyMapped(c, 0);
   const out = c.out();
   return [c.g.op('Expand', [aligned(c, 0, out.length), c.g.integers([c.count, ...out])])];
 };
 
-const concat: MapRule = (c) =>
+/** Concat along the axis after the extra one. */
+export const mapConcat: MapRule = (c) =>
   emit(
     c,
     c.node.input.map((_, i) => mapped(c, i)),
     { axis: axisFrom(c.attributes.int('axis', 0), c.shape(0).length) + 1 },
   );
 
-const slice: MapRule = (c) => {
+/** Slice along axes that are known before the model runs. */
+export const mapSlice: MapRule = (c) => {
   onlyMapped(c, 0);
   const rank = c.shape(0).length;
   const axes = c.node.input[3] ? c.integers(3) : range(c.integers(1).length);
@@ -34,12 +38,14 @@ const slice: MapRule = (c) => {
   return emit(c, [c.value(0), c.value(1), c.value(2), moved, ...steps]);
 };
 
-const tile: MapRule = (c) => {
+/** Tile: the extra axis is not repeated. */
+export const mapTile: MapRule = (c) => {
   onlyMapped(c, 0);
   return emit(c, [c.value(0), c.g.integers([1, ...c.integers(1)])]);
 };
 
-const pad: MapRule = (c) => {
+/** Pad: the extra axis is not padded. */
+export const mapPad: MapRule = (c) => {
   onlyMapped(c, 0);
   const rank = c.shape(0).length;
   const axes = c.node.input[3] ? c.integers(3).map((axis) => axisFrom(axis, rank)) : range(rank);
@@ -52,16 +58,3 @@ const pad: MapRule = (c) => {
   const value = c.node.input[2] ? [c.value(2)] : [];
   return emit(c, [c.value(0), c.g.integers(whole), ...value]);
 };
-
-export const shapeRules: [string, MapRule][] = [
-  ['Reshape', reshape],
-  ['Flatten', reshape],
-  ['Squeeze', reshape],
-  ['Unsqueeze', reshape],
-  ['Transpose', transpose],
-  ['Expand', expand],
-  ['Concat', concat],
-  ['Slice', slice],
-  ['Tile', tile],
-  ['Pad', pad],
-];

@@ -11,31 +11,18 @@ import { GraphProtoSchema, NodeProtoSchema } from 'onnx-buf';
 import type { GraphProto, NodeProto } from 'onnx-buf';
 import { faultOf, OnnxError, refuse, sentence, typed, type Fault } from '../ir/errors.ts';
 import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
+import { bodyIn } from '../ir/body.ts';
 import { Builder } from '../ir/builder.ts';
-import { opKey } from '../ir/domain.ts';
 import { capturedBy, Graph, valueInfo, type Value } from '../ir/graph.ts';
 import { isStatic } from '../ir/shape.ts';
 import { DType, tensorOf } from '../ir/tensor.ts';
 import { opOf } from '../ops/index.ts';
 import { inferNode } from '../ops/infer.ts';
-import { floatTypeIn } from '../passes/precision.ts';
-import { prune } from '../passes/prune.ts';
-import { bodyRules, emptyBodies, type MapBody } from './bodies.ts';
-import { broadcastingRules, elementwise } from './broadcasting.ts';
-import { copyNode, type MapContext, type MapRule } from './context.ts';
-import { indexingRules } from './indexing.ts';
-import { productRules } from './products.ts';
-import { recurrentRules } from './recurrent.ts';
-import { shapeRules } from './shapes.ts';
+import { floatTypeIn } from './precision.ts';
+import { prune } from './prune.ts';
+import { mapElementwise } from '../ops/vmap/broadcasting.ts';
+import type { MapBody, MapContext } from '../ir/vmap.ts';
 import type { Model } from '../ir/model.ts';
-
-const rules: ReadonlyMap<string, MapRule> = new Map([
-  ...broadcastingRules,
-  ...shapeRules,
-  ...productRules,
-  ...indexingRules,
-  ...recurrentRules,
-]);
 
 /** A graph of all copies, and its outputs by their names in one copy. */
 export interface Mapped {
@@ -134,36 +121,40 @@ function mapNode(copies: Copies, node: NodeProto): void {
     out: (k = 0) => staticShape(one, output[k]),
     integers: (i) =>
       one.integersOf(input[i] ?? '') ?? refuse(`its input ${i} is not known before the model runs.`),
+    dtypeOf: (value) => one.dtypeOf(value) ?? one.float,
+    shapeOf: (value) => one.shapeOf(value),
+    mapBody: bodyMapper(copies, node),
   };
-  applyRule(context, copies).forEach((value, k) => output[k] && values.set(output[k], value));
+  applyRule(context).forEach((value, k) => output[k] && values.set(output[k], value));
 }
 
 /** Writes a node that reads mapped values; returns its outputs. */
-function applyRule(context: MapContext, copies: Copies): readonly Value[] {
+function applyRule(context: MapContext): readonly Value[] {
   const { node } = context;
-  const { one } = copies;
-  const withBodies = bodyRules.get(opKey(node));
-  if (withBodies === undefined) {
-    if (subgraphsOf(node).length > 0) refuse('it has no rule for its subgraphs.');
-    const own = rules.get(opKey(node)) ?? (opOf(node)?.isElementwise ? elementwise : undefined);
-    return (own ?? refuse('it has no rule for many samples at once.'))(context);
-  }
-  const dtypeOf = (value: Value) => one.dtypeOf(value) ?? one.float;
-  const shapeOf = (value: Value) => one.shapeOf(value);
-  const captured = capturedBy(node);
-  return withBodies(Object.assign({}, context, { dtypeOf, shapeOf, mapBody: bodyMapper(copies, captured) }));
+  const op = opOf(node);
+  const rule = op?.vmap ?? (op?.isElementwise ? mapElementwise : undefined);
+  if (rule !== undefined) return rule(context);
+  return refuse(
+    `it has no rule for ${subgraphsOf(node).length > 0 ? 'its subgraphs' : 'many samples at once'}.`,
+  );
+}
+
+/** Appends a copy of a node with renamed values. */
+export function copyNode(g: Builder, node: NodeProto, named: (name: Value) => Value): void {
+  const copy = clone(NodeProtoSchema, node);
+  copy.input = node.input.map(named);
+  copy.output = node.output.map(named);
+  copy.name = copy.output.find(Boolean) ?? '';
+  g.append(copy);
 }
 
 /** Maps the subgraphs of a node, which may read values of the surrounding graph. */
 const bodyMapper =
-  ({ one, g, count, values, shared }: Copies, captured: readonly Value[]): MapBody =>
+  ({ one, g, count, values, shared }: Copies, node: NodeProto): MapBody =>
   (body, inputs, stays = () => false) => {
+    const captured = capturedBy(node);
     const outer = (name: Value) => values.get(name) ?? shared.get(name) ?? name;
-    const own = emptyBodies(
-      one,
-      g,
-      captured.map((name) => [name, outer(name)]),
-    );
+    const own = { one: bodyIn(one, captured), all: bodyIn(g, captured.map(outer)) };
     const inner: Copies = { one: own.one, g: own.all, count, values: new Map(values), shared };
     body.input.forEach(({ name }, i) => {
       const { shape, dtype, isMapped } =

@@ -3,61 +3,26 @@
  *
  * @module
  */
-import type { GraphProto } from 'onnx-buf';
-import { subgraphsOf } from '../ir/attributes.ts';
-import { bodyIn } from '../ir/body.ts';
-import type { Builder } from '../ir/builder.ts';
-import { refuse } from '../ir/errors.ts';
-import type { Value } from '../ir/graph.ts';
-import { isStatic, range, type Shape } from '../ir/shape.ts';
-import { DType } from '../ir/tensor.ts';
-import { mapped, type MapContext } from './context.ts';
-
-/** Input of a subgraph. */
-interface BodyInput {
-  /** Sizes in one copy. */
-  readonly shape: readonly number[];
-  readonly dtype: DType;
-  readonly isMapped: boolean;
-}
-
-/** Subgraph for all copies. */
-export interface MappedBody {
-  readonly graph: GraphProto;
-  /** For each output, true if it differs between copies. */
-  readonly differs: readonly boolean[];
-}
-
-/** Maps a subgraph; its outputs have the extra axis, except those for which `stays` returns true. */
-export type MapBody = (
-  body: GraphProto,
-  inputs: readonly BodyInput[],
-  stays?: (output: number) => boolean,
-) => MappedBody;
-
-/** A node with subgraphs. */
-export interface BodyContext extends MapContext {
-  readonly mapBody: MapBody;
-  /** Type of a value in one copy. */
-  readonly dtypeOf: (value: Value) => DType;
-  /** Shape of a value in one copy, if known. */
-  readonly shapeOf: (value: Value) => Shape | undefined;
-}
-
-/** Writes a node with subgraphs for all copies; returns its outputs, each with the extra axis. */
-export type BodyRule = (c: BodyContext) => readonly Value[];
+import { subgraphsOf } from '../../ir/attributes.ts';
+import type { Builder } from '../../ir/builder.ts';
+import { refuse } from '../../ir/errors.ts';
+import type { Value } from '../../ir/graph.ts';
+import { isStatic, range } from '../../ir/shape.ts';
+import { DType } from '../../ir/tensor.ts';
+import { mapped, type BodyInput, type MapContext, type MapRule } from '../../ir/vmap.ts';
 
 /** Swaps the first two axes. */
 const swapFirst = (g: Builder, x: Value, rank: number): Value =>
   g.transpose(x, [1, 0, ...range(rank - 2, 2)]);
 
-const state = (c: BodyContext, i: number): BodyInput => ({
+const state = (c: MapContext, i: number): BodyInput => ({
   shape: c.shape(i),
   dtype: c.dtypeOf(c.node.input[i]),
   isMapped: true,
 });
 
-const ifRule: BodyRule = (c) => {
+/** If: all copies take the same branch. */
+export const mapIf: MapRule = (c) => {
   const { g, node } = c;
   if (c.isMapped(0)) refuse('its condition differs from sample to sample.');
   const branch = (name: string) => {
@@ -69,7 +34,7 @@ const ifRule: BodyRule = (c) => {
 };
 
 /** Returns the sizes of one slice of a sequence, whose length may be unknown. */
-function sliceOf(c: BodyContext, name: Value): readonly number[] {
+function sliceOf(c: MapContext, name: Value): readonly number[] {
   const slice = c.shapeOf(name)?.slice(1);
   return isStatic(slice)
     ? slice
@@ -77,12 +42,13 @@ function sliceOf(c: BodyContext, name: Value): readonly number[] {
 }
 
 /** Moves the extra axis of stacked results to the front, `[T, count, …] → [count, T, …]`; those before `from` are states. */
-const stacked = (c: BodyContext, outputs: readonly Value[], from: number): readonly Value[] =>
+const stacked = (c: MapContext, outputs: readonly Value[], from: number): readonly Value[] =>
   outputs.map((output, k) =>
     k < from ? output : swapFirst(c.g, output, sliceOf(c, c.node.output[k]).length + 2),
   );
 
-const scanRule: BodyRule = (c) => {
+/** Scan along first axes: all copies step together. */
+export const mapScan: MapRule = (c) => {
   const { g, node, attributes } = c;
   const axes = ['scan_input_axes', 'scan_output_axes'].flatMap((name) => attributes.ints(name) ?? []);
   if (axes.some((axis) => axis !== 0)) refuse('a Scan along other axes than the first has no rule.');
@@ -102,7 +68,8 @@ const scanRule: BodyRule = (c) => {
   return withTypes(c, stacked(c, outputs, states));
 };
 
-const loopRule: BodyRule = (c) => {
+/** Loop: all copies take the same number of steps. */
+export const mapLoop: MapRule = (c) => {
   const { g, node } = c;
   if (c.isMapped(0) || c.isMapped(1)) refuse('its number of steps differs from sample to sample.');
   const [body] = subgraphsOf(node);
@@ -117,33 +84,10 @@ const loopRule: BodyRule = (c) => {
 };
 
 /** Records the types of outputs: those of one copy, with the extra axis, if known. */
-function withTypes(c: BodyContext, outputs: readonly Value[]): readonly Value[] {
+function withTypes(c: MapContext, outputs: readonly Value[]): readonly Value[] {
   outputs.forEach((output, k) => {
     const shape = c.shapeOf(c.node.output[k]);
     if (shape) c.g.types.set(output, { dtype: c.g.dtypeOf(output), shape: [c.count, ...shape] });
   });
   return outputs;
 }
-
-/** Rules of control flow. */
-export const bodyRules: ReadonlyMap<string, BodyRule> = new Map([
-  ['If', ifRule],
-  ['Scan', scanRule],
-  ['Loop', loopRule],
-]);
-
-/** Makes two empty subgraphs: one for a single copy, one for all copies. */
-export const emptyBodies = (
-  one: Parameters<typeof bodyIn>[0],
-  g: Builder,
-  captured: readonly (readonly [inOne: Value, inAll: Value])[],
-) => ({
-  one: bodyIn(
-    one,
-    captured.map(([name]) => name),
-  ),
-  all: bodyIn(
-    g,
-    captured.map(([, name]) => name),
-  ),
-});

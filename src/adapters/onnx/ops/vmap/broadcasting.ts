@@ -1,10 +1,10 @@
-import { refuse } from '../ir/errors.ts';
-import { axisFrom, range } from '../ir/shape.ts';
-import { aligned, emit, onlyMapped, type MapRule } from './context.ts';
-import type { Value } from '../ir/graph.ts';
+import { refuse } from '../../ir/errors.ts';
+import { axisFrom, range } from '../../ir/shape.ts';
+import { aligned, emit, onlyMapped, type MapRule } from '../../ir/vmap.ts';
+import type { Value } from '../../ir/graph.ts';
 
 /** Rule of elementwise ops without one of their own: broadcasting aligns the last axes, which have not changed. */
-export const elementwise: MapRule = (c) => {
+export const mapElementwise: MapRule = (c) => {
   const rank = c.out().length;
   return emit(
     c,
@@ -13,13 +13,13 @@ export const elementwise: MapRule = (c) => {
 };
 
 /** Elementwise ops whose inputs after the first must be the same for all copies. */
-const first: MapRule = (c) => {
+export const mapFirstInput: MapRule = (c) => {
   onlyMapped(c, 0);
-  return elementwise(c);
+  return mapElementwise(c);
 };
 
 /** Ops along one axis. */
-const along =
+export const mapAlong =
   (byDefault: number): MapRule =>
   (c) => {
     onlyMapped(c, 0);
@@ -31,7 +31,8 @@ const along =
     );
   };
 
-const reduce: MapRule = (c) => {
+/** Reductions over axes that are known before the model runs. */
+export const mapReduction: MapRule = (c) => {
   onlyMapped(c, 0);
   const rank = c.shape(0).length;
   const given = c.node.input[1] ? c.integers(1) : [];
@@ -52,7 +53,7 @@ const reduce: MapRule = (c) => {
 };
 
 /** Ops that handle each element of their first axis separately: the copies are put one after the other along it. */
-export const merged: MapRule = (c) => {
+export const mapSamples: MapRule = (c) => {
   onlyMapped(c, 0);
   if (c.node.output.slice(1).some(Boolean)) refuse('it has no rule for outputs after the first.');
   const [batch, ...rest] = c.shape(0);
@@ -61,8 +62,8 @@ export const merged: MapRule = (c) => {
   return [c.g.reshape(y, [c.count, ...c.out()])];
 };
 
-/** As {@link merged}; the indices of the maxima count from the first element of each copy. */
-const maxPool: MapRule = (c) => {
+/** As {@link mapSamples}; the indices of the maxima count from the first element of each copy. */
+export const mapMaxPool: MapRule = (c) => {
   onlyMapped(c, 0);
   const { g, count } = c;
   const [batch, ...rest] = c.shape(0);
@@ -75,10 +76,11 @@ const maxPool: MapRule = (c) => {
   return [whole(y), g.sub(whole(places), first)];
 };
 
-const resize: MapRule = (c) => {
+/** Resize by scales, or to sizes that are known before the model runs. */
+export const mapResize: MapRule = (c) => {
   if (c.attributes.string('keep_aspect_ratio_policy', 'stretch') !== 'stretch')
     refuse('it has no rule for keep_aspect_ratio_policy.');
-  if (!c.node.input[3]) return merged(c);
+  if (!c.node.input[3]) return mapSamples(c);
   onlyMapped(c, 0);
   if (c.attributes.has('axes')) refuse('it has no rule for axes.');
   const [batch, ...rest] = c.shape(0);
@@ -89,43 +91,17 @@ const resize: MapRule = (c) => {
   return [c.g.reshape(y, [c.count, ...c.out()])];
 };
 
-const cumulative: MapRule = (c) => {
+/** CumSum along an axis that is known before the model runs. */
+export const mapCumulative: MapRule = (c) => {
   onlyMapped(c, 0);
   const [axis] = c.integers(1);
   const moved = axisFrom(axis, c.shape(0).length) + 1;
   return emit(c, [c.value(0), c.g.integers([moved])]);
 };
 
-const oneHot: MapRule = (c) => {
+/** OneHot, whose depth and values all copies share. */
+export const mapOneHot: MapRule = (c) => {
   onlyMapped(c, 0);
   const axis = axisFrom(c.attributes.int('axis', -1), c.shape(0).length + 1) + 1;
   return emit(c, [c.value(0), c.value(1), c.value(2)], { axis });
 };
-
-const all = (ops: string, rule: MapRule): [string, MapRule][] =>
-  ops
-    .trim()
-    .split(/\s+/)
-    .map((op) => [op, rule]);
-
-export const broadcastingRules: [string, MapRule][] = [
-  ['Clip', first],
-  ['Trilu', first],
-  ...all('Softmax LogSoftmax Hardmax LpNormalization TopK', along(-1)),
-  ...all('LayerNormalization RMSNormalization SimplifiedLayerNormalization', along(-1)),
-  ...all('Split ArgMax ArgMin', along(0)),
-  ...all(
-    `ReduceSum ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp
-     ReduceSumSquare`,
-    reduce,
-  ),
-  ...all(
-    `AveragePool LpPool GlobalAveragePool GlobalMaxPool GlobalLpPool LRN BatchNormalization
-     InstanceNormalization GroupNormalization DepthToSpace SpaceToDepth`,
-    merged,
-  ),
-  ['MaxPool', maxPool],
-  ['Resize', resize],
-  ['CumSum', cumulative],
-  ['OneHot', oneHot],
-];

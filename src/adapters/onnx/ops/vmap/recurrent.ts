@@ -1,6 +1,6 @@
-import { range } from '../ir/shape.ts';
-import type { Value } from '../ir/graph.ts';
-import { emit, mapped, onlyMapped, type MapContext, type MapRule } from './context.ts';
+import { range } from '../../ir/shape.ts';
+import type { Value } from '../../ir/graph.ts';
+import { emit, mapped, onlyMapped, type MapContext, type MapRule } from '../../ir/vmap.ts';
 
 /** Merges the copies into the samples along `axis`: `[count, …, B, …]` → `[…, count·B, …]`. */
 function joined(c: MapContext, x: Value, shape: readonly number[], axis: number): Value {
@@ -23,7 +23,7 @@ function apart(c: MapContext, y: Value, shape: readonly number[], axis: number):
 const lengths = (c: MapContext, i: number): Value => c.g.reshape(mapped(c, i), [-1]);
 
 /** LSTM, GRU and RNN: the samples of all copies form one batch, `[T, count·B, …]`; weights are shared. */
-const recurrent: MapRule = (c) => {
+export const mapRecurrent: MapRule = (c) => {
   const { node } = c;
   onlyMapped(c, 0, 4, 5, 6);
   const batch = c.attributes.int('layout', 0) === 1 ? 0 : 1;
@@ -40,16 +40,10 @@ const recurrent: MapRule = (c) => {
   });
 };
 
-const reverseSequence: MapRule = (c) => {
+/** ReverseSequence: the samples of all copies form one batch. */
+export const mapReverseSequence: MapRule = (c) => {
   onlyMapped(c, 0, 1);
   const axis = c.attributes.int('batch_axis', 1);
   const [y] = emit(c, [joined(c, mapped(c, 0), c.shape(0), axis), lengths(c, 1)]);
   return [apart(c, y, c.out(), axis)];
 };
-
-export const recurrentRules: [string, MapRule][] = [
-  ['LSTM', recurrent],
-  ['GRU', recurrent],
-  ['RNN', recurrent],
-  ['ReverseSequence', reverseSequence],
-];

@@ -1,9 +1,7 @@
-import { refuse } from '../ir/errors.ts';
-import { einsumEquation, parseEinsum } from '../ops/einsum.ts';
-import { isStatic, range } from '../ir/shape.ts';
-import { aligned, emit, mapped, onlyMapped, type MapContext, type MapRule } from './context.ts';
-import { merged } from './broadcasting.ts';
-import type { Value } from '../ir/graph.ts';
+import { isStatic, range } from '../../ir/shape.ts';
+import { aligned, emit, mapped, onlyMapped, type MapContext, type MapRule } from '../../ir/vmap.ts';
+import { mapSamples } from './broadcasting.ts';
+import type { Value } from '../../ir/graph.ts';
 
 /** ONNX Runtime multiplies rows shorter than this more slowly than it transposes them. */
 const SHORT = 8;
@@ -23,7 +21,8 @@ function product(c: MapContext, a: Value, b: Value, inner: number): Value {
   return g.swap(g.mul(turned(a), turned(b)));
 }
 
-const matmul: MapRule = (c) => {
+/** MatMul: the copies become a batch axis. */
+export const mapMatMul: MapRule = (c) => {
   const [p, q] = [c.shape(0), c.shape(1)];
   const rank = Math.max(p.length, q.length, 2);
   // A vector is a row on the left, a column on the right.
@@ -39,7 +38,8 @@ const matmul: MapRule = (c) => {
   return isMatrix ? [y] : [c.g.reshape(y, [c.count, ...c.out()])];
 };
 
-const gemm: MapRule = (c) => {
+/** Gemm: one product of all rows if only the data differ, otherwise a batched product. */
+export const mapGemm: MapRule = (c) => {
   const { g, attributes, count } = c;
   const [transA, transB] = [attributes.int('transA', 0) === 1, attributes.int('transB', 0) === 1];
   const [alpha, beta] = [attributes.float('alpha', 1), attributes.float('beta', 1)];
@@ -62,21 +62,6 @@ const gemm: MapRule = (c) => {
   return [g.add(y, beta === 1 ? bias : g.mul(bias, beta))];
 };
 
-const einsum: MapRule = (c) => {
-  const equation =
-    parseEinsum(c.attributes.string('equation', '')) ?? refuse('its equation has an ellipsis.');
-  const used = new Set([...equation.inputs.flat(), ...equation.output]);
-  const letter =
-    'abcdefghijklmnopqrstuvwxyz'.split('').find((each) => !used.has(each)) ??
-    refuse('its equation uses all 26 letters.');
-  const inputs = equation.inputs.map((letters, i) => (c.isMapped(i) ? [letter, ...letters] : letters));
-  return emit(
-    c,
-    c.node.input.map((_, i) => c.value(i)),
-    { equation: einsumEquation({ inputs, output: [letter, ...equation.output] }) },
-  );
-};
-
 /** Convolution with a separate weight for each copy: the copies become groups of channels. */
 function grouped(c: MapContext): readonly Value[] {
   const { g, count, attributes } = c;
@@ -94,12 +79,5 @@ function grouped(c: MapContext): readonly Value[] {
   return [g.transpose(apart, [1, 0, ...range(outs.length + 1, 2)])];
 }
 
-const convolution: MapRule = (c) => (c.isMapped(1) || c.isMapped(2) ? grouped(c) : merged(c));
-
-export const productRules: [string, MapRule][] = [
-  ['MatMul', matmul],
-  ['Gemm', gemm],
-  ['Einsum', einsum],
-  ['Conv', convolution],
-  ['ConvTranspose', convolution],
-];
+/** Convolutions: the copies become samples, or groups of channels if their weights differ. */
+export const mapConvolution: MapRule = (c) => (c.isMapped(1) || c.isMapped(2) ? grouped(c) : mapSamples(c));

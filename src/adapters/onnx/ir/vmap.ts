@@ -1,11 +1,39 @@
-import { clone, create } from '@bufbuild/protobuf';
+/**
+ * Rules that write a node for many copies of a graph at once, for `passes/vmap.ts`.
+ *
+ * @module
+ */
+import { create } from '@bufbuild/protobuf';
 import { NodeProtoSchema } from 'onnx-buf';
-import type { NodeProto } from 'onnx-buf';
-import { refuse } from '../ir/errors.ts';
-import { nodeAttributes, type Attributes, type AttributeValues } from '../ir/attributes.ts';
-import { range } from '../ir/shape.ts';
-import type { Builder } from '../ir/builder.ts';
-import type { Value } from '../ir/graph.ts';
+import type { GraphProto, NodeProto } from 'onnx-buf';
+import { nodeAttributes, type Attributes, type AttributeValues } from './attributes.ts';
+import type { Builder } from './builder.ts';
+import { refuse } from './errors.ts';
+import type { Value } from './graph.ts';
+import { range, type Shape } from './shape.ts';
+import type { DType } from './tensor.ts';
+
+/** Input of a subgraph. */
+export interface BodyInput {
+  /** Sizes in one copy. */
+  readonly shape: readonly number[];
+  readonly dtype: DType;
+  readonly isMapped: boolean;
+}
+
+/** Subgraph for all copies. */
+export interface MappedBody {
+  readonly graph: GraphProto;
+  /** For each output, true if it differs between copies. */
+  readonly differs: readonly boolean[];
+}
+
+/** Maps a subgraph; its outputs have the extra axis, except those for which `stays` returns true. */
+export type MapBody = (
+  body: GraphProto,
+  inputs: readonly BodyInput[],
+  stays?: (output: number) => boolean,
+) => MappedBody;
 
 /** A node that reads mapped values: those with an extra first axis, with one element for each copy of the graph. */
 export interface MapContext {
@@ -25,6 +53,11 @@ export interface MapContext {
   readonly out: (k?: number) => readonly number[];
   /** Elements of an integer input that all copies share. */
   readonly integers: (i: number) => readonly number[];
+  /** Type of a value in one copy. */
+  readonly dtypeOf: (value: Value) => DType;
+  /** Shape of a value in one copy, if known. */
+  readonly shapeOf: (value: Value) => Shape | undefined;
+  readonly mapBody: MapBody;
 }
 
 /** Writes a node for all copies; returns its outputs, each with the extra axis. */
@@ -44,15 +77,6 @@ export function emit(
     create(NodeProtoSchema, { opType, domain, name: output[0], input: [...inputs], output, attribute }),
   );
   return output;
-}
-
-/** Appends a copy of a node with renamed values. */
-export function copyNode(g: Builder, node: NodeProto, named: (name: Value) => Value): void {
-  const copy = clone(NodeProtoSchema, node);
-  copy.input = node.input.map(named);
-  copy.output = node.output.map(named);
-  copy.name = copy.output.find(Boolean) ?? '';
-  g.append(copy);
 }
 
 /** Returns input i with the extra axis; repeated along it if all copies share the input. */

@@ -1,8 +1,9 @@
-import { axisFrom, range } from '../ir/shape.ts';
-import { emit, mapped, onlyMapped, type MapContext, type MapRule } from './context.ts';
-import type { Value } from '../ir/graph.ts';
+import { axisFrom, range } from '../../ir/shape.ts';
+import { emit, mapped, onlyMapped, type MapContext, type MapRule } from '../../ir/vmap.ts';
+import type { Value } from '../../ir/graph.ts';
 
-const gather: MapRule = (c) => {
+/** Gather, with data, indices or both of each copy. */
+export const mapGather: MapRule = (c) => {
   const { g, count } = c;
   const rank = c.shape(0).length;
   const axis = axisFrom(c.attributes.int('axis', 0), rank);
@@ -26,14 +27,15 @@ const gather: MapRule = (c) => {
 };
 
 /** Ops whose inputs all have the same rank. */
-const elements: MapRule = (c) =>
+export const mapElements: MapRule = (c) =>
   emit(
     c,
     c.node.input.map((_, i) => mapped(c, i)),
     { axis: axisFrom(c.attributes.int('axis', 0), c.shape(0).length) + 1 },
   );
 
-const gatherND: MapRule = (c) => {
+/** GatherND: the copies become a batch axis. */
+export const mapGatherND: MapRule = (c) => {
   const dims = c.attributes.int('batch_dims', 0);
   if (!c.isMapped(0) && dims === 0) return emit(c, [c.value(0), c.value(1)]);
   return emit(c, [mapped(c, 0), mapped(c, 1)], { batch_dims: dims + 1 });
@@ -49,15 +51,8 @@ function numbered(c: MapContext, i: number): Value {
   return g.concat([wide, mapped(c, i)], places.length + 1);
 }
 
-const scatterND: MapRule = (c) => {
+/** ScatterND: each index begins with the number of its copy. */
+export const mapScatterND: MapRule = (c) => {
   onlyMapped(c, 0, 1, 2);
   return emit(c, [mapped(c, 0), numbered(c, 1), mapped(c, 2)]);
 };
-
-export const indexingRules: [string, MapRule][] = [
-  ['Gather', gather],
-  ['GatherElements', elements],
-  ['ScatterElements', elements],
-  ['GatherND', gatherND],
-  ['ScatterND', scatterND],
-];
