@@ -1,11 +1,6 @@
+import { AGREEMENT } from './epsilon.ts';
 import { dot, norm2 } from './vector.ts';
 import type { Precision } from './problem.ts';
-
-/**
- * Relative distance of uᵀ(Jv) from (Jᵀu)ᵀv from which the two products belong to two matrices: rounding of long sums, and
- * of products that a user takes by differences, stays below.
- */
-const TOLERANCE: Record<Precision, number> = { float32: 1e-3, float64: 1e-6 };
 
 /** Two products with one Jacobian. */
 export interface ProductPair {
@@ -26,7 +21,7 @@ export interface ProductPair {
 export function adjointFault({ v, pushed, u, pulled }: ProductPair, size: number, precision: Precision) {
   const [one, other] = [dot(u, pushed), dot(pulled, v)];
   const scale = Math.max(size, norm2(u) * norm2(pushed), norm2(v) * norm2(pulled));
-  if (!(Math.abs(one - other) > TOLERANCE[precision] * scale)) return null;
+  if (!(Math.abs(one - other) > AGREEMENT[precision] * scale)) return null;
   return `jacobianVector and vectorJacobian are not products with one Jacobian: for the same u and v, uᵀ(Jv) is ${one.toPrecision(7)} and (Jᵀu)ᵀv ${other.toPrecision(7)}`;
 }
 

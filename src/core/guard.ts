@@ -4,11 +4,13 @@
  *
  * @module
  */
-import { tensorAt } from './layout.ts';
+import { AGREEMENT } from './epsilon.ts';
+import { ofTensor } from './layout.ts';
 import { show } from './options.ts';
 import { evaluate, methodOf, type Asks, type Question } from './question.ts';
 import { asksForDerivative, bufferOf, questionKinds } from './questionKinds.ts';
 import { firstUnwritten, markUnwritten } from './unwritten.ts';
+import { wroteInto } from './userAnswers.ts';
 import { sameNumbers } from './vector.ts';
 import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
 
@@ -17,12 +19,6 @@ interface Named {
   readonly name: string;
   readonly buffer: Float64Array;
 }
-
-/**
- * Largest relative difference from the value of `fg`, to allow for rounding and a different order of
- * summation.
- */
-const AGREEMENT = { float32: 1e-3, float64: 1e-6 };
 
 /**
  * Passes on the questions of `asks`, and throws into it if an answer breaks the protocol.
@@ -139,11 +135,6 @@ const agree = (value: number, f: number, { precision = 'float64' }: ProblemFacts
 const noNumber = (question: Question, answer: unknown) =>
   new TypeError(`${methodOf(question)} must return a number, got ${show(answer)}.`);
 
-const wroteInto = (method: string, name: string, index: number, was: number, is: number) =>
-  new TypeError(
-    `${method} wrote into ${name} (element ${index} was ${was} and is ${is}); it must only read ${name}.`,
-  );
-
 function leftUnwritten(
   method: string,
   name: string,
@@ -151,10 +142,9 @@ function leftUnwritten(
   length: number,
   { params, p0 }: ProblemFacts,
 ) {
-  const tensor = params && length === p0.length ? tensorAt(params.layout, index) : undefined;
-  const place = tensor ? `${index} (of "${tensor.name}")` : String(index);
+  const tensor = length === p0.length ? ofTensor(params?.layout, index) : '';
   return new TypeError(
-    `${method} left element ${place} of ${name} unwritten, or added to what was there: buffers are not cleared, so it must set every element, also those that are 0 (${name}[i] = …, not +=).`,
+    `${method} left element ${index}${tensor} of ${name} unwritten, or added to what was there: buffers are not cleared, so it must set every element, also those that are 0 (${name}[i] = …, not +=).`,
   );
 }
 

@@ -116,3 +116,9 @@ function checkShape(where: string, tensor: TensorSpec | null | undefined, k: num
 export function tensorAt({ tensors }: Layout, index: number): TensorEntry | undefined {
   return tensors.find(({ offset, size }) => index >= offset && index < offset + size);
 }
+
+/** Returns ` (of "name")` for the tensor that contains an element, to follow its index in a message; empty without a layout. */
+export function ofTensor(layout: Layout | undefined, index: number): string {
+  const tensor = layout && tensorAt(layout, index);
+  return tensor ? ` (of "${tensor.name}")` : '';
+}

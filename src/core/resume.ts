@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { AGREEMENT } from './epsilon.ts';
 import { show } from './options.ts';
 import { evaluate, type Asks } from './question.ts';
 import { copyPlain, isArray, isObject, type ProblemMark, type RunState } from './runState.ts';
@@ -124,9 +125,6 @@ function fill(into: object, from: object, path: string): string | null {
 /** True if a fresh value and a saved one cannot be the same part; null and nothing may become anything. */
 const differsInKind = (is: unknown, was: unknown): boolean =>
   isObject(is) || (is !== null && is !== undefined && was !== null && typeof is !== typeof was);
-
-/** Relative difference of f from that of the state, beyond rounding. */
-const AGREEMENT = { float32: 1e-3, float64: 1e-6 };
 
 /**
  * Brings a fresh solver state to the point of an earlier run, and evaluates f there.

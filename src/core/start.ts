@@ -3,8 +3,9 @@
  *
  * @module
  */
-import { tensorAt } from './layout.ts';
+import { ofTensor } from './layout.ts';
 import { isPlainObject, show } from './options.ts';
+import { wroteInto } from './userAnswers.ts';
 import { firstNonFinite } from './vector.ts';
 import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
 import type { AsyncSolveOptions, Progress } from './solveOptions.ts';
@@ -62,7 +63,7 @@ export function checkStart(where: string, { p0, params }: ProblemFacts): void {
   const bad = firstNonFinite(p0);
   if (bad >= 0) {
     throw new RangeError(
-      `${where}: p0[${bad}]${ofTensor(params, bad)} is ${p0[bad]}; every element must be finite.`,
+      `${where}: p0[${bad}]${ofTensor(params?.layout, bad)} is ${p0[bad]}; every element must be finite.`,
     );
   }
 }
@@ -108,9 +109,7 @@ function checkUntouched(where: string, copy: Float64Array, x: Float64Array): voi
   let i = 0;
   while (i < x.length && (copy[i] === x[i] || Number.isNaN(x[i]))) i++;
   if (i === x.length) return;
-  throw new TypeError(
-    `${where}: callback wrote into x (element ${i} was ${x[i]} and is ${copy[i]}); it must only read x. Work on a copy, x.slice().`,
-  );
+  throw wroteInto(`${where}: callback`, 'x', i, x[i], copy[i]);
 }
 
 /**
@@ -129,13 +128,7 @@ export function checkStartValues(where: string, { f, gradient }: Iterate, { para
       ? 'fg must set every element of gradient (not add to it); start where they are finite.'
       : 'start where it is finite.';
     throw new RangeError(
-      `${where}: element ${bad}${ofTensor(params, bad)} of the gradient at p0 is ${gradient[bad]}; ${advice}`,
+      `${where}: element ${bad}${ofTensor(params?.layout, bad)} of the gradient at p0 is ${gradient[bad]}; ${advice}`,
     );
   }
-}
-
-/** Returns ` (of "dense/kernel")` if the tensor that holds element `index` is known. */
-function ofTensor(params: ProblemFacts['params'], index: number): string {
-  const tensor = params && tensorAt(params.layout, index);
-  return tensor ? ` (of "${tensor.name}")` : '';
 }

@@ -6,6 +6,12 @@
 import { show } from './options.ts';
 import { compute, type Asks } from './question.ts';
 
+/** Makes the error of a user's function that wrote into a vector instead of only reading it. */
+export const wroteInto = (name: string, vector: string, index: number, was: number, is: number) =>
+  new TypeError(
+    `${name} wrote into ${vector} (element ${index} was ${was} and is ${is}); it must only read ${vector}. Work on a copy, ${vector}.slice().`,
+  );
+
 /** Returns true if a callback's answer, or the promise of one, asks to stop. */
 export function* saysStop(answer: unknown): Asks<boolean> {
   const value: unknown = answer instanceof Promise ? yield* awaited(answer, 'callback') : answer;

@@ -258,7 +258,7 @@ describe('inputs', () => {
     for (const index of [0, 1, 2]) {
       const problem = altered(method, (buffers) => void (buffers[argument][index] = 7));
       expect(refusalOf(() => runSync(asking(questions[method]()), problem)).message).toBe(
-        `${method} wrote into ${name} (element ${index} was ${index + 1} and is 7); it must only read ${name}.`,
+        `${method} wrote into ${name} (element ${index} was ${index + 1} and is 7); it must only read ${name}. Work on a copy, ${name}.slice().`,
       );
     }
   });
