@@ -1,5 +1,5 @@
-// A network of 46 parameters learns the sine: Adam, L-BFGS and BFGS over ten seeds, each the optimizer of
-// `tf.Optimizer.minimize`. Writes out/sine.svg.
+// A network with 46 parameters learns the sine function. Compares Adam, L-BFGS and BFGS over ten seeds, all called
+// through `tf.Optimizer.minimize`. Writes out/sine.svg.
 import { setImmediate } from 'node:timers/promises';
 import * as tf from '@tensorflow/tfjs';
 import { BFGSOptimizer, LBFGSOptimizer } from 'quasi-newton/tfjs';
@@ -32,7 +32,7 @@ const bar = progressBar('Fitting the sine', methods.length * seeds);
 /** @type {Map<string, { losses: number[], milliseconds: number, evaluations: number }[]>} */
 const runs = new Map(methods.map(({ name }) => [name, []]));
 for (let seed = 1; seed <= seeds; seed++) {
-  // The methods take turns within each seed, so that a busy moment of the machine hits all alike.
+  // Methods alternate within each seed, so that load on the machine affects all of them equally.
   for (const { name, optimizer } of methods) {
     runs.get(name)?.push(trainSine(sineNet(seed), optimizer(), data, iterations));
     bar.step();

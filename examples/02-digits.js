@@ -1,5 +1,5 @@
-// Real handwritten digits through model.compile and model.fit: L-BFGS and SOAP against Adam, with all data in
-// one batch and with mini-batches. Writes out/digits.svg and out/digits-accuracy.svg.
+// Trains on handwritten digits through model.compile and model.fit: L-BFGS and SOAP compared with Adam, on all data at
+// once and on mini-batches. Writes out/digits.svg and out/digits-accuracy.svg.
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
 import { enableWasmConv, LBFGSOptimizer, SOAPOptimizer } from 'quasi-newton/tfjs';
@@ -102,7 +102,7 @@ async function train({ optimizer, batchSize }) {
     callbacks: {
       onEpochEnd() {
         epochs++;
-        // The clock stands still while the whole training and held-out sets are evaluated for the report.
+        // The clock is stopped while the training and held-out sets are evaluated for the report.
         const stopped = performance.now();
         const elapsed = (stopped - start) / 1000;
         if (elapsed < (times.length * seconds) / records) return;

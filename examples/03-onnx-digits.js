@@ -1,6 +1,5 @@
-// A digit classifier exported by torch is trained in ONNX Runtime: L-BFGS against Adam on real digits. Writes
-// out/trained.onnx, which is then loaded as any other model to be tried on digits it has not seen, and
-// out/onnx-digits.svg.
+// Trains a digit classifier exported by torch in ONNX Runtime: L-BFGS compared with Adam on real digits. Writes
+// out/trained.onnx, which is then loaded like any other model and tested on held-out digits, and out/onnx-digits.svg.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import * as ort from 'onnxruntime-node';
 import { adam, lbfgs, minimizeAsync } from 'quasi-newton';
@@ -88,7 +87,7 @@ saveFigure(
 );
 
 /**
- * The share of held-out digits that a model's file tells right, in a session like any other.
+ * Returns the fraction of held-out digits that a model's file classifies correctly, in a separate session.
  *
  * @param {Uint8Array} bytes
  */

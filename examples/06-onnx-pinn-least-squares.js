@@ -1,5 +1,5 @@
-// The Poisson equation of 05-onnx-pinn.js, trained on its residuals by Levenberg–Marquardt beside SSBroyden: the
-// Jacobian comes from the graph, in one run. No Adam first. Writes out/pinn-least-squares.svg, loss against seconds.
+// The Poisson equation of 05-onnx-pinn.js as a least-squares problem: Levenberg–Marquardt compared with SSBroyden, without
+// Adam first. The graph computes the Jacobian in one run. Writes out/pinn-least-squares.svg, loss against seconds.
 import * as ort from 'onnxruntime-node';
 import { levenbergMarquardt, minimizeAsync, ssbroyden } from 'quasi-newton';
 import { convergence } from 'quasi-newton/landscape';
@@ -28,7 +28,7 @@ const column = (/** @type {number[]} */ data) => ({ data, dims: [data.length, 1]
 const feeds = {
   x: { data: points.flat(), dims: [points.length, 2] },
   source: column(points.map(([x, y]) => 2 * Math.PI ** 2 * exact(x, y))),
-  // So that the sum of squares is the mean inside, plus four times the mean on the boundary.
+  // With these weights, the sum of squares is the mean in the interior plus four times the mean on the boundary.
   inside: column(points.map((_, i) => (isInside(i) ? 1 / side : 0))),
   edge: column(points.map((_, i) => (isInside(i) ? 0 : Math.sqrt(4 / boundary.length)))),
 };

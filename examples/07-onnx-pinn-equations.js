@@ -1,6 +1,6 @@
-// Three more physics-informed networks in float64, as ONNX graphs, trained on their residuals: a harmonic oscillator;
-// Burgers' equation u_t + u·u_x = ν·u_xx; and the oscillator's damping μ from twenty noisy values, with its standard
-// error. Levenberg–Marquardt beside Adam and SSBroyden. Writes out/pinn-equations.svg, loss against seconds.
+// Three more physics-informed networks, as ONNX graphs in float64 with residuals: a harmonic oscillator; Burgers' equation
+// u_t + u·u_x = ν·u_xx; and the oscillator's damping μ with its standard error, from twenty noisy values. Compares
+// Levenberg–Marquardt with Adam and SSBroyden. Writes out/pinn-equations.svg, loss against seconds.
 import * as ort from 'onnxruntime-node';
 import { adam, levenbergMarquardt, minimizeAsync, sequence, ssbroyden } from 'quasi-newton';
 import { convergence } from 'quasi-newton/landscape';
@@ -38,7 +38,7 @@ function inverse(g, { outputs: [u], gradient, target, value }) {
   const [first] = gradient(u, ['x']);
   const [second] = gradient(first, ['x']);
   const equation = g.add(second, g.mul(value('mu'), first), g.mul(4, u));
-  // In units of σ: their sum of squares is χ². The equation holds far better than that.
+  // In units of σ, so that their sum of squares is χ². The residuals of the equation are much smaller.
   return [g.mul(100, equation), g.mul(target('known', u), 1 / sigma, g.sub(u, target('values', u)))];
 }
 
@@ -56,7 +56,7 @@ function burgers(g, { outputs: [u], gradient, target }) {
 }
 
 /**
- * Exact solution of Burgers' equation, by the transform of Cole and Hopf.
+ * Returns the exact solution of Burgers' equation, by the Cole–Hopf transform.
  *
  * @param {number[]} point
  */
@@ -82,7 +82,7 @@ function withCoefficient() {
   const v = g.weight('v', [16, 1], () => random() - 0.5);
   const mu = g.weight('mu', [1], () => 0);
   const u = g.matmul(g.tanh(g.add(g.matmul(x, w), b)), v);
-  // μ is no part of u; adding 0·μ keeps it in the file.
+  // u does not depend on μ; adding 0·μ keeps μ in the file.
   g.output('y', g.add(u, g.mul(0, mu)));
   return g.toBytes();
 }
@@ -178,8 +178,8 @@ saveFigure(
 );
 
 /**
- * Standard error of the last parameter: the root of the last element of (JᵀJ)⁻¹, by Cholesky's method, for residuals in
- * units of σ.
+ * Returns the standard error of the last parameter: the square root of the last element of (JᵀJ)⁻¹, by Cholesky
+ * factorization, for residuals in units of σ.
  *
  * @param {import('quasi-newton/onnx').OnnxLeastSquares} problem
  * @param {Float64Array} x
@@ -193,7 +193,7 @@ async function errorOf(problem, x) {
     for (let i = 0; i < n; i++)
       for (let j = 0; j <= i; j++) matrix[i][j] += jacobian[row + i] * jacobian[row + j];
   }
-  // Directions of the network's weights that change nothing: a millionth of a millionth keeps them apart.
+  // Some directions of the weights change nothing, so JᵀJ is singular; adding 1e-12 of its largest element makes it definite.
   const small = 1e-12 * Math.max(...matrix.map((row, i) => row[i]));
   for (let i = 0; i < n; i++) {
     for (let j = 0; j <= i; j++) {

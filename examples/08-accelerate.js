@@ -1,5 +1,5 @@
-// A convolutional network for handwritten digits, written and compiled in TensorFlow.js and trained in ONNX Runtime by
-// accelerate: the same calls, beside the same fit on the wasm backend. Writes out/accelerate.svg.
+// A convolutional network for handwritten digits, defined and compiled in TensorFlow.js and trained in ONNX Runtime with
+// accelerate, by the same calls; compared with the same fit on the wasm backend. Writes out/accelerate.svg.
 import * as ort from 'onnxruntime-node';
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
@@ -77,7 +77,7 @@ for (const [name, fit] of ways) {
 }
 console.log(`\n${epochs} epochs of ${samples} digits\n`);
 printTable(['', 'seconds', 'last loss', 'held-out accuracy'], rows);
-// The weights are in the model of TensorFlow.js.
+// The trained weights are in the TensorFlow.js model.
 const [first] = /** @type {tf.Tensor} */ (model.predict(heldOut.x.slice(0, 1))).argMax(1).dataSync();
 console.log(`\nThe first held-out digit is read as ${first}.`);
 await fast.dispose();

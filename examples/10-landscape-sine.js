@@ -1,5 +1,5 @@
-// The landscape of the sine problem, in the plane of the paths that Adam, SLBFGS and BFGS take through it, and
-// along the leading eigenvectors of its Hessian. Writes out/landscape-sine*.svg and an interactive page.
+// The loss landscape of the sine problem, in the plane of the paths that Adam, SLBFGS and BFGS take, and along the leading
+// eigenvectors of its Hessian. Writes out/landscape-sine*.svg and an interactive page.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs';
 import {
@@ -26,7 +26,7 @@ console.log(
   `\nThe loss landscape of the sine problem: ${params.length} parameters, backend ${tf.getBackend()}`,
 );
 
-// The ancestor's call: two random directions as long as the parameters, at the start.
+// As in FluxOptTools.jl: two random directions as long as the parameters, at the start.
 const number = () => tf.tidy(() => Math.log10(1 + loss().dataSync()[0]));
 saveFigure(
   'landscape-sine-random.svg',
@@ -41,7 +41,7 @@ saveFigure(
   }),
 );
 
-// The plane that holds most of three paths, through the best point.
+// The plane through the best point that the three paths stay closest to.
 const paths = descents(problem, quick ? 50 : 300);
 const best = paths[2].points[paths[2].points.length - 1];
 const plane = pcaPlane([...paths.flatMap(({ points }) => points), best]);
@@ -75,7 +75,7 @@ printTable(
   }),
 );
 
-// Curvature at the best point, and the landscape along it.
+// Curvature at the best point, and the landscape along the leading eigenvectors.
 params.copyFrom(best);
 const pairs = topEigenpairs(problem, { count: 2, maxProducts: 30 });
 /** @param {ArrayLike<number>} values @param {ArrayLike<number>} errors @param {number} i */
@@ -83,7 +83,9 @@ const withError = (values, errors, i) => `${values[i].toPrecision(4)} ± ${error
 const [first, second] = [0, 1].map((i) => withError(pairs.values, pairs.errors, i));
 const least = withError(pairs.bottom.values, pairs.bottom.errors, 0);
 console.log(`\nHessian at the best point, from ${pairs.products} products: λ1 = ${first}, λ2 = ${second},`);
-console.log(`λmin = ${least}${pairs.bottom.accurate[0] ? '' : ': too small beside λ1 for float32 to tell'}.`);
+console.log(
+  `λmin = ${least}${pairs.bottom.accurate[0] ? '' : ': too small beside λ1 to resolve in float32'}.`,
+);
 saveFigure(
   'landscape-sine-eigen.svg',
   contourf(problem, {

@@ -1,5 +1,5 @@
-// One classifier of handwritten digits, as a tfjs model and as an ONNX model: the same landscape from both, by filters
-// (Li et al. 2018), with its accuracy beside it. Writes out/landscape-digits*.svg.
+// One classifier of handwritten digits as a tfjs model and as an ONNX model: both give the same landscape, along
+// filter-normalized directions (Li et al. 2018). Also draws the accuracy. Writes out/landscape-digits*.svg.
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
 import * as ort from 'onnxruntime-node';

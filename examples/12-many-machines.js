@@ -1,5 +1,5 @@
-// Training and a landscape on several processes, as they would run on several machines: through BullMQ and a Redis
-// server, which is started here if there is one. Writes out/many-machines.svg.
+// Training and a landscape on several processes, which could be several machines, through BullMQ and a Redis server; the
+// server is started here if it is installed. Writes out/many-machines.svg.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { lbfgs, minimizeAsync } from 'quasi-newton';
@@ -39,7 +39,9 @@ if (hasRedis) {
   await redis.stop();
   draw(data);
 } else {
-  console.log('\nThere is no redis-server here (apt-get install redis-server); evaluated in this process.');
+  console.log(
+    '\nredis-server is not installed (apt-get install redis-server), so everything runs in this process.',
+  );
   draw(await landscapeAsync(here, { npoints }));
 }
 

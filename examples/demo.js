@@ -1,4 +1,4 @@
-// Everything the project does, on real data, in a few minutes: `npm run demo`. Figures go to out/.
+// Runs six of the examples in a few minutes: `npm run demo`. Figures go to out/.
 const start = performance.now();
 await import('./01-sine.js');
 await import('./02-digits.js');

@@ -1,4 +1,4 @@
-// Draws every picture of docs/gallery.md, and the page itself: `npm run gallery`.
+// Draws all pictures of docs/gallery.md and writes the page: `npm run gallery`.
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import * as tf from '@tensorflow/tfjs';
@@ -34,12 +34,12 @@ mkdirSync(folder, { recursive: true });
 const sections = [];
 
 /**
- * Writes a picture, and its section of the page.
+ * Writes a picture and adds its section to the page.
  *
  * @param {string} name
  * @param {import('quasi-newton/landscape').Plot} plot
- * @param {string} text - what it shows
- * @param {string} code - how it is drawn
+ * @param {string} text - description of the picture
+ * @param {string} code - code that draws it
  */
 function show(name, plot, text, code) {
   writeFileSync(`${folder}${name}.svg`, plot.toSVG());

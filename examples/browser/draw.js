@@ -12,7 +12,7 @@ function element(name, attributes, text) {
 }
 
 /**
- * Maps [from, to] to [start, end].
+ * Returns the linear map from [from, to] to [start, end].
  *
  * @type {(from: number, to: number, start: number, end: number) => (value: number) => number}
  */
@@ -37,7 +37,7 @@ const curve = (points, key) =>
   });
 
 /**
- * Losses on a logarithmic axis.
+ * Draws losses on a logarithmic axis.
  *
  * @param {SVGElement} svg
  * @param {{ key: string, path: { evaluations: number, loss: number }[] }[]} learners
@@ -78,7 +78,7 @@ export function drawLosses(svg, learners, total) {
 }
 
 /**
- * The data, and a curve for each learner.
+ * Draws the data and a curve for each learner.
  *
  * @param {SVGElement} svg
  * @param {ArrayLike<number>} inputs

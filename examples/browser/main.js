@@ -1,10 +1,10 @@
-/** Trains two copies of a network, one with Adam and one with L-BFGS, and draws how they come on. */
+/** Trains two copies of a network, one with Adam and one with L-BFGS, and draws their progress. */
 import * as tf from '@tensorflow/tfjs';
 import { LBFGSOptimizer } from 'quasi-newton/tfjs';
 import { drawFits, drawLosses } from './draw.js';
 
 /**
- * One of the two.
+ * A network in training.
  *
  * @typedef {object} Learner
  * @property {string} name
@@ -26,7 +26,7 @@ const rows = /** @type {HTMLElement} */ (document.querySelector('tbody'));
 const lossFigure = /** @type {SVGElement} */ (document.querySelector('#loss'));
 const fitFigure = /** @type {SVGElement} */ (document.querySelector('#fit'));
 
-// Such small tensors are quickest without a round trip to the graphics card.
+// The cpu backend is fastest for tensors this small: no round trip to the graphics card.
 await tf.setBackend('cpu');
 
 const inputs = Float32Array.from({ length: SAMPLES }, (_, i) => -2 + (4 * i) / (SAMPLES - 1));
@@ -68,7 +68,7 @@ function learner(name, key, optimizer, seed, evaluationsOfStep) {
 /** @type {(seed: number, rate: number) => Learner[]} */
 function learners(seed, rate) {
   const lbfgs = new LBFGSOptimizer({ fullBatch: true });
-  // The networks of the run before.
+  // The networks of the previous run.
   tf.disposeVariables();
   return [
     learner(`Adam, ${rate}`, 'adam', tf.train.adam(rate), seed, () => 1),
@@ -76,7 +76,7 @@ function learners(seed, rate) {
   ];
 }
 
-/** Lets one catch up with the evaluations that it is due. @param {Learner} one @param {number} due */
+/** Takes steps until a learner has used its share of evaluations. @param {Learner} one @param {number} due */
 function advance(one, due) {
   const start = performance.now();
   while (one.evaluations < due) {

@@ -1,6 +1,6 @@
 /**
- * Serves the project's folder, so that a page can load the built package: `node examples/browser/serve.js`,
- * after `npm run build`, and open the address it prints.
+ * Serves the project's folder, so that a page can load the built package. Run `npm run build`, then
+ * `node examples/browser/serve.js`, and open the address it prints.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -25,14 +25,14 @@ const packages = /** @type {Record<string, string>} */ ({
   'quasi-newton/tfjs': '/dist/adapters/tfjs/index.js',
 });
 
-/** A module of this project with addresses in the place of names, as a bundler would have it. @param {string} code */
+/** Returns a module with package names replaced by addresses, as a bundler does. @param {string} code */
 const withAddresses = (code) =>
   code.replaceAll(/(\bfrom |\bimport )'([^'./][^']*)'/g, (all, keyword, name) =>
     name in packages ? `${keyword}'${packages[name]}'` : all,
   );
 
 /**
- * @param {number} port - 0 is any that is free
+ * @param {number} port - 0 for any free port
  * @returns {Promise<{ origin: string, close: () => Promise<unknown> }>}
  */
 export function serve(port) {

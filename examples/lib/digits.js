@@ -2,10 +2,10 @@ import * as tf from '@tensorflow/tfjs';
 import { mnist } from './mnist.js';
 
 /**
- * Real handwritten digits of MNIST as tensors, the ten classes taking turns.
+ * Returns handwritten digits of MNIST as tensors, in the order 0 to 9, 0 to 9, …
  *
  * @param {number} from - the first sample of each class
- * @param {number} count - how many in all; there are 863 of the rarest class
+ * @param {number} count - total number; the rarest class has 863 samples
  * @returns images `[count, 784]` and one-hot labels `[count, 10]`
  */
 export function digits(from, count) {

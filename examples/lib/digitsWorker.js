@@ -1,4 +1,4 @@
-// A worker on any machine: node digitsWorker.js redis://host:port samples
+// Runs a worker, on any machine: node digitsWorker.js redis://host:port samples
 import { serveLandscape, serveProblem } from 'quasi-newton/bullmq';
 
 const [connection, samples] = process.argv.slice(2);

@@ -8,7 +8,7 @@ import { graph } from 'quasi-newton/onnx';
 const logitLoss = (target, logits) => tf.losses.softmaxCrossEntropy(target, logits);
 
 /**
- * A classifier of digits, 784-16-10, that gives logits; its kernels are stored `[in, out]`.
+ * Makes a classifier of digits, 784-16-10, that returns logits; its kernels are stored `[in, out]`.
  *
  * @param {number} [seed]
  */
@@ -27,7 +27,7 @@ export function digitNet(seed = 1) {
 }
 
 /**
- * The same network as the bytes of an .onnx file, up to its logits: MatMul takes `[in, out]` as tfjs does, so that
+ * Returns the same network as the bytes of an .onnx file, up to its logits. MatMul takes `[in, out]`, as tfjs does, so
  * both have their parameters in the same order.
  *
  * @param {tf.LayersModel} net

@@ -4,7 +4,7 @@ import { optfuns } from 'quasi-newton/tfjs';
 import { sineData, sineNet } from './sine.js';
 
 /**
- * The sine problem as FluxOptTools.jl has it: the loss of a 1-5-5-1 network, its variables and both as a problem.
+ * Makes the sine problem of FluxOptTools.jl: the loss of a 1-5-5-1 network, its variables, and both as a problem.
  *
  * @param {number} seed
  */
@@ -17,9 +17,9 @@ export function sineProblem(seed) {
 }
 
 /**
- * Adam, SLBFGS and BFGS from one start: the points they pass and the loss at each.
+ * Runs Adam, SLBFGS and BFGS from one start; returns the points that they visit, with the loss at each.
  *
- * @param {ReturnType<typeof sineProblem>} problem - its variables are put back afterwards
+ * @param {ReturnType<typeof sineProblem>} problem - its variables are restored afterwards
  * @param {number} iterations
  */
 export function descents(problem, iterations) {
@@ -48,7 +48,7 @@ export function descents(problem, iterations) {
 }
 
 /**
- * About `count` of the points, the first and the last among them: a path of hundreds of markers hides the landscape.
+ * Returns about `count` of the points, including the first and the last: hundreds of markers would hide the landscape.
  *
  * @param {{ points: Float64Array[], losses: number[] }} path
  * @param {number} count

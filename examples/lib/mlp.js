@@ -1,7 +1,7 @@
 import { graph } from 'quasi-newton/onnx';
 
 /**
- * Uniform random numbers in [0, 1), the same for the same seed (the generator mulberry32).
+ * Returns a generator of uniform random numbers in [0, 1), reproducible by its seed (mulberry32).
  *
  * @param {number} seed
  */
@@ -16,12 +16,12 @@ export function randomNumbers(seed) {
 }
 
 /**
- * A network of dense layers as the bytes of an .onnx file, in the form that torch exports `nn.Linear` in: Gemm
+ * Returns a network of dense layers as the bytes of an .onnx file, in the form in which torch exports `nn.Linear`: Gemm
  * nodes, weights `[out, in]`. Input `x` `[N, sizes[0]]`, output `y`; weights and biases are uniform in
  * ±1/√in, torch's default.
  *
- * @param {number[]} sizes - of the layers, the input first
- * @param {{ activation?: string, seed?: number }} [options] - the op between two layers
+ * @param {number[]} sizes - sizes of the layers, beginning with the input
+ * @param {{ activation?: string, seed?: number }} [options] - `activation` is the op between two layers
  */
 export function mlp(sizes, { activation = 'Tanh', seed = 1 } = {}) {
   const g = graph({ seed });

@@ -17,10 +17,10 @@ function fileOf(digit) {
 }
 
 /**
- * Real handwritten digits of MNIST, the ten classes taking turns.
+ * Returns handwritten digits of MNIST, in the order 0 to 9, 0 to 9, …
  *
  * @param {number} from - the first sample of each class
- * @param {number} count - how many in all; there are 863 of the rarest class
+ * @param {number} count - total number; the rarest class has 863 samples
  * @returns pixels `[count, 784]` and labels `[count]`
  */
 export function mnist(from, count) {

@@ -1,8 +1,8 @@
-// −Δu = 2π² sin πx sin πy on the unit square, u = 0 on its boundary: what its examples share.
+// Helpers of the examples on −Δu = 2π² sin πx sin πy in the unit square, u = 0 on its boundary.
 import { randomNumbers } from './mlp.js';
 
 /**
- * ‖u − exact‖₂ / ‖exact‖₂ on a grid of 198² points.
+ * Returns ‖u − exact‖₂ / ‖exact‖₂ on a grid of 198² points.
  *
  * @param {import('quasi-newton/onnx').OnnxModel} model
  */
@@ -19,7 +19,7 @@ export async function relativeError(model) {
 }
 
 /**
- * The solution.
+ * Returns the exact solution.
  *
  * @param {number} x
  * @param {number} y
@@ -29,7 +29,7 @@ export function exact(x, y) {
 }
 
 /**
- * Normal random numbers, by Box and Muller.
+ * Returns normally distributed random numbers (Box–Muller).
  *
  * @param {number} n
  * @param {number} deviation

@@ -1,7 +1,7 @@
 import { duration, statusLine } from '../../bin/lib/status.js';
 
 /**
- * A progress bar on standard error, so that a redirected report stays clean.
+ * Makes a progress bar on standard error, so that a redirected report stays clean.
  *
  * @param {string} label
  * @param {number} total
@@ -19,7 +19,7 @@ export function progressBar(label, total) {
 }
 
 /**
- * A bar as the `onProgress` of a landscape, gone when all its points are evaluated.
+ * Makes a progress bar for the option `onProgress` of a landscape; it disappears when all points are evaluated.
  *
  * @param {string} label
  * @returns {(progress: import('quasi-newton/landscape').LandscapeProgress) => void}

@@ -5,13 +5,13 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** True if there is a redis-server to start. */
+/** True if redis-server is installed. */
 export const hasRedis = spawnSync('redis-server', ['--version']).status === 0;
 
 /**
  * Starts a Redis server on a free loopback port; it ends with this process at the latest.
  *
- * @param {{ persist?: boolean, args?: readonly string[] }} [options] - with `persist`, what it holds survives `kill`
+ * @param {{ persist?: boolean, args?: readonly string[] }} [options] - with `persist`, its data survive `kill`
  */
 export async function startRedis({ persist = false, args = [] } = {}) {
   const port = await freePort();
@@ -58,7 +58,7 @@ async function freePort() {
 }
 
 /**
- * Waits until something listens on a port.
+ * Waits until a server listens on a port.
  *
  * @param {number} port
  */

@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 
 /**
- * Prints rows under headings, in columns as wide as their widest cell; the first column to the left, the
- * others to the right.
+ * Prints rows under headings, in columns as wide as their widest cell. The first column is left-aligned, the others are
+ * right-aligned.
  *
  * @param {readonly (string | number)[]} headings
  * @param {readonly (readonly (string | number)[])[]} rows
@@ -19,7 +19,7 @@ export function printTable(headings, rows) {
 }
 
 /**
- * Writes a figure under `out/` and says so.
+ * Writes a figure to `out/` and prints its path.
  *
  * @param {string} name
  * @param {{ toSVG(): string }} plot

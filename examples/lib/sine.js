@@ -7,7 +7,7 @@ export function sineData() {
 }
 
 /**
- * The network 1-5-5-1 with tanh: 46 parameters, Glorot uniform, biases 0.
+ * Makes a 1-5-5-1 network with tanh: 46 parameters, Glorot-uniform weights, zero biases.
  *
  * @param {number} seed
  */
@@ -28,8 +28,8 @@ export function sineNet(seed) {
 }
 
 /**
- * Trains by `optimizer.minimize` and disposes the model: the loss before each iteration and at the end, the time
- * of an iteration, and how often the loss was evaluated.
+ * Trains with `optimizer.minimize` and disposes of the model. Returns the loss before each iteration and at the end, the
+ * time per iteration, and the number of evaluations of the loss.
  *
  * @param {tf.Sequential} model
  * @param {tf.Optimizer} optimizer

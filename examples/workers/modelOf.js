@@ -1,10 +1,10 @@
 import * as tf from '@tensorflow/tfjs';
 
 /**
- * The model that a worker has sent.
+ * Returns the model that a worker has sent.
  *
- * @param {object} topology - of `model.toJSON(null, false)`
- * @param {Float32Array[]} weights - of `model.getWeights()`
+ * @param {object} topology - from `model.toJSON(null, false)`
+ * @param {Float32Array[]} weights - from `model.getWeights()`
  */
 export async function modelOf(topology, weights) {
   const json = /** @type {Parameters<typeof tf.models.modelFromJSON>[0]} */ ({ modelTopology: topology });

@@ -1,5 +1,5 @@
-// Trains in a worker thread while this thread stays free: `npm run build`, `node examples/workers/node.js`. Ctrl-C stops
-// the training, not the program.
+// Trains in a worker thread, so that this thread stays free. Run `npm run build`, then `node examples/workers/node.js`.
+// Ctrl-C stops the training, not the program.
 import { Worker } from 'node:worker_threads';
 import * as tf from '@tensorflow/tfjs';
 import { modelOf } from './modelOf.js';

@@ -1,5 +1,5 @@
 /**
- * What a worker does, in Node and in a browser: makes data and a model, trains it, and posts
+ * The work of a worker, in Node and in browsers: makes data and a model, trains it, and posts
  *
  *     { kind: 'progress', epoch, loss, valLoss }
  *     { kind: 'done' | 'stopped', topology, weights, message }
@@ -14,7 +14,7 @@ import { fitFullBatchAsync } from 'quasi-newton/tfjs';
  * @typedef {{ kind: 'done' | 'stopped', topology: object, weights: Float32Array[], message: string }} EndMessage
  */
 
-/** A dense layer that starts the same each time. @type {(units: number, seed: number, rest?: object) => tf.layers.Layer} */
+/** Makes a dense layer with reproducible initial weights. @type {(units: number, seed: number, rest?: object) => tf.layers.Layer} */
 const layer = (units, seed, rest) =>
   tf.layers.dense({ units, kernelInitializer: tf.initializers.glorotUniform({ seed }), ...rest });
 
