@@ -1,2 +1,2 @@
-// Stands for packages that only Node uses, for which this page has no use.
+// Replaces packages that are needed only in Node.
 export default undefined;

@@ -1,4 +1,4 @@
-// One network and its loss, in TensorFlow.js or in ONNX Runtime. Each backend is loaded when it is first asked for.
+// A network and its loss, in TensorFlow.js or in ONNX Runtime. Each backend is loaded when it is first used.
 
 /** @import { AsyncProblem, Problem } from 'quasi-newton' */
 /** @import { Data } from './data.js' */

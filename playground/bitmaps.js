@@ -1,18 +1,18 @@
-// Pictures of pixels, drawn in the worker.
+// Bitmaps, drawn in the worker.
 
 /** @import { Data } from './data.js' */
 
-/** Red, green and blue of two classes. */
+/** Colors of the two classes, as red, green and blue. */
 const colors = [
   [0, 114, 178],
   [213, 94, 0],
 ];
-/** Half the side of the plane that is shown. */
+/** Half the width of the plane that is shown. */
 export const REACH = 1.7;
-/** Points along a side at which the network is asked. */
+/** Number of points along a side at which the network is evaluated. */
 export const CELLS = 64;
 
-/** Points of the plane at which the network is asked, `[CELLS², 2]`, row by row from above. */
+/** Points of the plane at which the network is evaluated, `[CELLS², 2]`, row by row from the top. */
 export function planeOfInputs() {
   const at = (/** @type {number} */ i) => REACH * ((2 * (i + 0.5)) / CELLS - 1);
   return Float32Array.from({ length: 2 * CELLS * CELLS }, (_, k) => {
@@ -22,7 +22,7 @@ export function planeOfInputs() {
 }
 
 /**
- * The plane, colored by class, with the samples on it.
+ * Draws the plane, colored by class, with the samples on it.
  *
  * @param {Float32Array} scores - of both classes, `[CELLS², 2]`
  * @param {Data} data
@@ -52,7 +52,7 @@ export function classMap(scores, { x, y, samples }, size) {
 }
 
 /**
- * Digits held out, each with what it was taken for; wrong ones are framed.
+ * Draws held-out digits, each with the predicted class; wrong ones are framed.
  *
  * @param {readonly number[]} guesses
  * @param {NonNullable<Data['held']>} held

@@ -6,11 +6,11 @@ import { numberOf, readCSV } from '../bin/lib/csv.js';
  * @typedef {object} Data
  * @property {'numbers' | 'classes'} kind
  * @property {number} samples
- * @property {number} inputs - numbers of a sample
- * @property {number} outputs - numbers to predict, or classes to tell apart
+ * @property {number} inputs - numbers per sample
+ * @property {number} outputs - numbers to predict, or number of classes
  * @property {Float32Array} x - `[samples, inputs]`
  * @property {Float32Array} y
- * @property {Pick<Data, 'samples' | 'x' | 'y'>} [held] - samples that are not learned from
+ * @property {Pick<Data, 'samples' | 'x' | 'y'>} [held] - samples that are not trained on
  * @property {readonly string[]} [names] - of the classes
  */
 
@@ -21,7 +21,7 @@ export function sine() {
   return { kind: 'numbers', samples: 120, inputs: 1, outputs: 1, x, y };
 }
 
-/** Two spirals in each other, which no straight line tells apart. @returns {Data} */
+/** Two interleaved spirals, which no straight line separates. @returns {Data} */
 export function spirals() {
   const samples = 200;
   const x = new Float32Array(2 * samples);
@@ -55,8 +55,8 @@ export async function digits() {
 }
 
 /**
- * A table with a header. Words in the target column are classes; inputs, and targets that are numbers, are scaled to
- * mean 0 and deviation 1.
+ * Reads a table with a header. A target column of words gives classes; inputs, and numbers as targets, are scaled to
+ * mean 0 and standard deviation 1.
  *
  * @param {string} text - comma-separated values
  * @param {string} [target] - name of the column to predict; the last by default
@@ -95,7 +95,7 @@ function field({ line, fields }, column, names) {
 }
 
 /**
- * Columns side by side, each of mean 0 and deviation 1.
+ * Joins columns, each scaled to mean 0 and standard deviation 1.
  *
  * @param {readonly (readonly number[])[]} columns
  */

@@ -1,4 +1,4 @@
-// The page of the playground: settings, the worker that trains, and what it shows.
+// The page of the playground: reads the settings, starts the worker that trains, and shows its results.
 import { choices, defaults, fromHash, solvers, toHash } from './settings.js';
 import { readCSV } from '../bin/lib/csv.js';
 
@@ -15,7 +15,7 @@ const progress = /** @type {HTMLProgressElement} */ (document.querySelector('pro
 const body = /** @type {HTMLTableSectionElement} */ (document.querySelector('tbody'));
 const link = /** @type {HTMLAnchorElement} */ (document.querySelector('#link'));
 const learned = /** @type {HTMLElement} */ (document.querySelector('#learned figcaption'));
-/** Captions of what was learned, where it needs more words. @type {Record<string, string | undefined>} */
+/** Captions of the learned function, for data that need an explanation. @type {Record<string, string | undefined>} */
 const captions = {
   digits: 'What was learned, on digits held out',
   spirals: 'What was learned, by the lowest loss',
@@ -23,7 +23,7 @@ const captions = {
 /** Text of the user's own table. */
 let table = '';
 let isRunning = false;
-/** Runs so far: what an earlier one still has to tell is not shown. */
+/** Number of runs so far; late messages of earlier runs are ignored. */
 let runs = 0;
 
 const worker = new Worker(new URL('./worker.js', import.meta.url), { type: 'module' });
@@ -39,7 +39,7 @@ addEventListener('hashchange', () => {
 form.addEventListener('submit', (event) => {
   event.preventDefault();
   const hash = toHash(read());
-  // Another address trains by itself.
+  // Opening an address with other settings starts training.
   if (hash === location.hash.slice(1)) train();
   else location.hash = hash;
 });
@@ -85,7 +85,7 @@ function show(settings) {
   link.href = `#${toHash(settings)}`;
 }
 
-/** Settings as the form has them. @returns {Settings} */
+/** Returns the settings in the form. @returns {Settings} */
 function read() {
   const valueOf = (/** @type {string} */ name) =>
     /** @type {HTMLInputElement} */ (form.elements.namedItem(name)).value;
@@ -130,7 +130,7 @@ function train() {
     width,
     height: Math.round(0.8 * width),
     background: isDark ? '#14181e' : '#ffffff',
-    // On a phone, names of axes need the room.
+    // On a phone, there is no room for names of axes.
     fontSize: width < 420 ? 12 : 14,
   };
   runs++;
@@ -174,13 +174,13 @@ function altOf(place) {
   return 'The data, and what the networks predict.';
 }
 
-/** Names of the columns, which stand before each number where the screen is narrow. */
+/** Names of the columns; on narrow screens, each number is preceded by the name of its column. */
 const headings = () =>
   Array.from(document.querySelectorAll('thead th'), ({ textContent }) => textContent ?? '');
 
 /** @param {Row} row */
 function rowOf({ name, color, loss, accuracy, evaluations, seconds, ending }) {
-  // Roles are said: on narrow screens rows are laid out as grids, which some browsers take for no table.
+  // Explicit roles: on narrow screens rows are grids, which some browsers no longer treat as a table.
   const row = Object.assign(document.createElement('tr'), { role: 'row' });
   const head = Object.assign(document.createElement('th'), {
     scope: 'row',

@@ -10,7 +10,7 @@ import { contourf, convergence, landscapeAsync, onPlane, pcaPlane } from 'quasi-
  * @typedef {{ width: number, height: number, background: string, fontSize: number }} View
  */
 
-/** Most points of a curve: more than there are pixels between them. */
+/** Maximum number of points of a curve; more would not be visible. */
 const MOST = 400;
 
 /**
@@ -23,7 +23,7 @@ function thinned(list, most) {
   return list.filter((_, i) => i % every === 0 || i === list.length - 1);
 }
 
-/** Losses of all racers against their evaluations. @type {(racers: readonly Racer[], view: View) => string} */
+/** Draws the losses of all racers against their evaluations. @type {(racers: readonly Racer[], view: View) => string} */
 export function lossCurves(racers, view) {
   const traces = racers.map(({ name, color, evaluations, losses }) => ({
     name,
@@ -35,7 +35,7 @@ export function lossCurves(racers, view) {
 }
 
 /**
- * The loss in the plane that holds most of the racers' paths, through the best point, with the paths.
+ * Draws the loss in the plane through the best point that the paths stay closest to, with the paths.
  *
  * @param {Problem | AsyncProblem} problem
  * @param {readonly Racer[]} racers
@@ -43,7 +43,7 @@ export function lossCurves(racers, view) {
  * @param {View} view
  * @param {AbortSignal} signal
  * @param {() => Promise<void>} breathe
- * @returns {Promise<string | undefined>} undefined while the paths span no plane
+ * @returns {Promise<string | undefined>} undefined until the paths span a plane
  */
 export async function pathsOnLandscape(problem, racers, npoints, view, signal, breathe) {
   const moved = racers.filter(({ points }) => points.length > 1);
@@ -79,7 +79,7 @@ export async function pathsOnLandscape(problem, racers, npoints, view, signal, b
   }).toSVG();
 }
 
-/** The racer with the lowest loss. @type {(racers: readonly Racer[]) => Racer | undefined} */
+/** Returns the racer with the lowest loss. @type {(racers: readonly Racer[]) => Racer | undefined} */
 export const bestOf = (racers) =>
   racers.reduce(
     (/** @type {Racer | undefined} */ best, racer) =>
@@ -91,7 +91,7 @@ export const bestOf = (racers) =>
 const lowest = ({ pointLosses }) => pointLosses[pointLosses.length - 1] ?? Infinity;
 
 /**
- * Numbers to predict, and what each racer predicts.
+ * Draws the targets and the prediction of each racer.
  *
  * @param {Data} data - with one number to predict
  * @param {readonly { name: string, color: string, values: ArrayLike<number> }[]} predictions

@@ -5,7 +5,7 @@ import { solvers as known } from './settings.js';
 /** @import { Settings } from './settings.js' */
 
 /**
- * One solver on its way.
+ * A solver that takes part.
  *
  * @typedef {object} Racer
  * @property {string} key
@@ -14,15 +14,15 @@ import { solvers as known } from './settings.js';
  * @property {Solver} solver
  * @property {number[]} evaluations - at each point of its path
  * @property {number[]} losses
- * @property {Float64Array[]} points - some of its path, the first and the last among them
+ * @property {Float64Array[]} points - a subset of its path, including the first and the last point
  * @property {number[]} pointLosses
- * @property {number} seconds - of its own work
- * @property {number} next - the iteration whose point is kept next
- * @property {boolean} isKept - true if the last point stays when another comes
+ * @property {number} seconds - time spent on its own steps
+ * @property {number} next - next iteration whose point is kept
+ * @property {boolean} isKept - true if the last point is kept when the next one arrives
  * @property {string} ending - in a few words; empty while it runs
  */
 
-/** The iterations whose points are kept for the landscape grow by this factor: a path begins with its longest steps. */
+/** Ratio of successive iterations whose points are kept for the landscape: the longest steps come first. */
 const GROWTH = 1.1;
 
 /** @param {Settings} settings @returns {Racer[]} */
@@ -53,7 +53,7 @@ export function racersOf({ solvers, rate }) {
 }
 
 /**
- * Runs all racers from one start on one problem, an evaluation each in turn.
+ * Runs all racers on one problem from one start; they take turns of one evaluation.
  *
  * @param {Problem | AsyncProblem} problem
  * @param {readonly Racer[]} racers
@@ -63,7 +63,7 @@ export function racersOf({ solvers, rate }) {
 export async function race(problem, racers, { evaluations, signal, breathe }) {
   const p0 = problem.p0.slice();
   const { params, precision } = problem;
-  // Between two marks, one racer works: its solver up to a question, or the answer to that.
+  // From each mark to the next lap, one racer works: its solver takes a part of a step, or the problem evaluates.
   let mark = performance.now();
   await Promise.all(
     racers.map(async (racer) => {
@@ -98,7 +98,7 @@ export async function race(problem, racers, { evaluations, signal, breathe }) {
 function note(racer, x, f, evaluations) {
   const iteration = racer.losses.push(f) - 1;
   racer.evaluations.push(evaluations);
-  // The last point stays only if its turn had come.
+  // The last point is kept only if it was scheduled.
   if (racer.points.length > 0 && !racer.isKept) {
     racer.points.pop();
     racer.pointLosses.pop();
@@ -109,7 +109,7 @@ function note(racer, x, f, evaluations) {
   if (racer.isKept) racer.next = Math.max(iteration + 1, Math.ceil(GROWTH * iteration));
 }
 
-/** Why a run ended, in a few words. @type {Readonly<Partial<Record<import('quasi-newton').Termination, string>>>} */
+/** The reason that a run ended, in a few words. @type {Readonly<Partial<Record<import('quasi-newton').Termination, string>>>} */
 const endings = {
   gradientTolerance: 'converged',
   precisionFloor: 'as far as float32 goes',

@@ -1,10 +1,10 @@
-// What one chooses in the playground, and how it is written into the address.
+// The settings of the playground, and their form in its address.
 
 /**
  * @typedef {object} Settings
  * @property {string} data
  * @property {string} layers - number of hidden layers
- * @property {string} units - of each
+ * @property {string} units - units per layer
  * @property {string} activation
  * @property {string[]} solvers
  * @property {string} rate - of Adam and SOAP
@@ -13,7 +13,7 @@
  * @property {string} backend
  */
 
-/** Values of each setting, with their names for people; the first is the default. */
+/** Values of each setting, with their labels; the first is the default. */
 export const choices = /** @type {const} */ ({
   data: {
     sine: 'Sine',
@@ -34,7 +34,7 @@ export const choices = /** @type {const} */ ({
   },
 });
 
-/** Solvers, with a color each that stays the same whichever are chosen. */
+/** Solvers, each with its color, which does not depend on the selection. */
 export const solvers = /** @type {const} */ ({
   adam: { name: 'Adam', color: '#0072b2' },
   soap: { name: 'SOAP', color: '#cc79a7' },
@@ -68,7 +68,7 @@ const preferred = {
 };
 
 /**
- * Settings as the fragment of an address: only those that are not the defaults.
+ * Returns the settings as the fragment of an address, without those that are defaults.
  *
  * @param {Settings} settings
  */
@@ -83,7 +83,7 @@ export function toHash(settings) {
 }
 
 /**
- * The settings of an address; what it does not say, or says wrongly, is the default.
+ * Reads the settings from an address; missing and invalid ones get their defaults.
  *
  * @param {string} hash - with or without its `#`
  * @returns {Settings}

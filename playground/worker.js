@@ -1,4 +1,4 @@
-// Trains in a worker, so that the page stays free, and sends it pictures.
+// Trains in a worker, so that the page stays responsive, and sends pictures to it.
 import { classMap, guessedDigits, planeOfInputs, CELLS } from './bitmaps.js';
 import { networkOf } from './backends.js';
 import { digits, sine, spirals, table } from './data.js';
@@ -13,7 +13,7 @@ import { race, racersOf } from './race.js';
 
 /** @typedef {{ settings: Settings, table: string, target: string | undefined, view: View, run: number }} Order - `run` counts them */
 /**
- * What the page is told: rows of the table with each sign of progress; pictures as they are drawn; the end.
+ * Messages to the page: rows of the table with each report of progress; pictures as they are drawn; the end.
  *
  * @typedef {{ name: string, color: string, loss: number, evaluations: number, seconds: number, accuracy: number | undefined,
  *   ending: string }} Row
@@ -26,13 +26,13 @@ import { race, racersOf } from './race.js';
 /** @typedef {{ data: Data, network: Network, racers: readonly Racer[], view: View }} Stage - all that is told of */
 /** @typedef {(news: News) => void} Post */
 
-/** Milliseconds of work before messages are let in, between two drawings of the losses, and of the landscape. */
+/** Milliseconds between turns of the event loop, between pictures of the losses, and between those of the landscape. */
 const PAUSE = 12;
 const REDRAW = 200;
 const SURVEY = 1500;
 
 let current = new AbortController();
-/** The run under way: the next one waits for its end. */
+/** The current run; the next one waits for it to end. */
 let running = Promise.resolve();
 
 /** @param {MessageEvent<Order | 'stop'>} event */
@@ -85,7 +85,7 @@ function dataOf({ settings, table: text, target }) {
   return { sine, spirals, digits }[/** @type {'sine' | 'spirals' | 'digits'} */ (settings.data)]();
 }
 
-/** Lets messages in, and timers, whenever it has not done so for a while. */
+/** Gives the event loop a turn, for messages and timers, if the last one was some time ago. */
 function breather() {
   const { port1, port2 } = new MessageChannel();
   port1.start();
@@ -101,7 +101,7 @@ function breather() {
 }
 
 /**
- * Draws again and again while a race is on.
+ * Redraws the pictures while a race is running.
  *
  * @param {ReturnType<typeof teller>} tell
  * @param {AbortSignal} signal
@@ -158,7 +158,7 @@ function teller(stage, post, breathe) {
   };
 }
 
-/** What each racer predicts now, of the samples it is judged by. @param {Stage} stage */
+/** Returns the current predictions of each racer for the samples that it is judged by. @param {Stage} stage */
 async function outputsOf({ data, network, racers }) {
   const { x, samples } = data.held ?? data;
   /** @type {Float32Array[]} */
