@@ -50,7 +50,7 @@ const networks = {
   },
 };
 
-/** Ways to train, with the number of epochs that are timed after one or none to warm up. */
+/** Ways to train, with the number of timed epochs; at most one more epoch warms up. */
 const ways = [
   { name: 'tfjs cpu', backend: 'cpu', epochs: 1, warmUp: 0 },
   { name: 'tfjs wasm', backend: 'wasm', epochs: 5, warmUp: 1 },
@@ -87,7 +87,7 @@ async function trained({ shape, make }, { epochs, warmUp, isFast }) {
   };
   /** @type {number[]} */
   const losses = [];
-  // Apart, since the time to read a loss after each batch is nobody's.
+  // In a separate run, because reading the loss after each batch would distort the times.
   if (isFast || warmUp > 0) {
     const note = async (/** @type {number} */ _batch, /** @type {tf.Logs | undefined} */ logs) => void losses.push(Number(logs?.loss)); // prettier-ignore
     await (fast ?? model).fit(x, y, { ...args, callbacks: { onBatchEnd: note } });

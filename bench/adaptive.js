@@ -1,6 +1,6 @@
-// Adaptive grids beside whole ones: evaluations, and the largest error as it is and as the grid itself estimates it.
-// A classifier of 2-8-8-2 in each backend, at four places of its training; where a fifth of the
-// points does not reach a quarter of a band, with half of them too.
+// Adaptive grids compared with full ones: evaluations, true largest error, and the error that the grid itself estimates.
+// A 2-8-8-2 classifier in each backend, at four stages of its training. Where a fifth of the points does not reach an
+// error of a quarter of a band, half of the points are tried, too.
 import { lbfgs, minimizeAsync } from 'quasi-newton';
 import { landscapeAsync } from 'quasi-newton/landscape';
 import { printTable } from '../examples/lib/report.js';
@@ -11,7 +11,7 @@ import { quadrants } from './lib/quadrants.js';
 export const title = 'Adaptive grids beside whole ones';
 
 const npoints = 65;
-/** Iterations of L-BFGS before, seed of the plane, and the scale that it is drawn in. */
+/** Iterations of L-BFGS before the landscape, seed of the plane, and scale of the drawing. */
 const places = /** @type {const} */ ([
   { name: 'start, linear', iterations: 0, seed: 2, scale: 'linear' },
   { name: 'trained, linear', iterations: 8, seed: 4, scale: 'linear' },
@@ -19,7 +19,7 @@ const places = /** @type {const} */ ([
   { name: 'minimum, log', iterations: 25, seed: 5, scale: 'log' },
 ]);
 
-/** Prints a table; errors are in color bands, 20 between robust limits of the whole grid. */
+/** Prints a table; errors are in color bands, of which there are 20 between the robust limits of the full grid. */
 export async function run() {
   const rows = [];
   for (const [backend, make] of Object.entries(quadrants)) {
@@ -45,7 +45,7 @@ export async function run() {
 }
 
 /**
- * Share of evaluations, true and estimated errors.
+ * Returns the fraction of points evaluated, and true and estimated errors.
  *
  * @param {LandscapeData} some
  * @param {LandscapeData} whole

@@ -15,7 +15,7 @@ const iterations = 500;
 const fullBatch = true;
 
 /**
- * `published`: the median final loss and the median relative time that FluxOptTools.jl states.
+ * `published`: median final loss and median relative time as published by FluxOptTools.jl.
  *
  * @type {{ name: string, optimizer: () => tf.Optimizer, published?: { loss: number, time: number } }[]}
  */
@@ -46,7 +46,7 @@ const methods = [
   { name: 'SSBroyden', optimizer: () => new SSBroydenOptimizer({ fullBatch }) },
 ];
 
-/** What FluxOptTools.jl states of a method; its SLBFGS is the transposed one. @param {string} name */
+/** Returns the published figures of a method; the SLBFGS of FluxOptTools.jl is the transposed one. @param {string} name */
 const publishedOf = (name) =>
   methods.find((method) => method.name === (name === 'SLBFGS' ? 'SLBFGS, transposed' : name))?.published;
 

@@ -1,11 +1,11 @@
-// What a step of Adam and of SOAP takes beside the gradient of a mini-batch. `npm run bench -- batchCost`
+// Time of a step of Adam and of SOAP, compared with the gradient of a mini-batch. `npm run bench -- batchCost`
 import { adam, soap } from 'quasi-newton';
 import { median, printTable } from '../examples/lib/report.js';
 import * as tasks from './lib/batchTasks.js';
 
 export const title = 'Mini-batches: what a step costs';
 
-/** Prints what a step of a solver takes beside a gradient. */
+/** Prints the time of a solver's step beside that of a gradient. */
 export async function run() {
   const rows = [];
   for (const [name, open] of Object.entries({
@@ -44,7 +44,7 @@ export async function run() {
         times[0].push(middle - start);
         times[1].push(end - middle);
       }
-      // The least suffers least from what else the machine does.
+      // The minimum is least affected by other load on the machine.
       const [gradient, step] = times.map((values) => Math.min(...values));
       rows.push([
         `${name}, ${method}`,

@@ -1,5 +1,5 @@
-// Mini-batches: seconds to Adam's final training loss, with the numbers of steps that take SOAP there. All methods take turns,
-// so that a busy moment of the machine hits all alike. `npm run bench -- batchTimes`
+// Mini-batches: seconds to Adam's final training loss, with the number of steps that SOAP needs for it. All methods
+// alternate, so that load on the machine affects all of them equally. `npm run bench -- batchTimes`
 import { runExperiments } from './batches.js';
 import * as tasks from './lib/batchTasks.js';
 
@@ -7,7 +7,7 @@ export const title = "Mini-batches: time to Adam's loss";
 
 const measures = ['Training loss', 'Held-out loss'];
 
-/** The same runs several times, in turn. @param {number} times @param {[string, number, number[]][]} runs */
+/** Repeats a list of runs. @param {number} times @param {[string, number, number[]][]} runs */
 const repeated = (times, runs) => Array.from({ length: times }, () => runs).flat();
 
 /** Prints a table for each network: medians over the seeds and repetitions. */

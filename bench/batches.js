@@ -1,4 +1,4 @@
-// Mini-batches: Adam beside SOAP, each at several rates with warm-up and cosine decay or schedule-free, from three seeds.
+// Mini-batches: Adam and SOAP, each at several rates, with warm-up and cosine decay or schedule-free, for three seeds.
 // `npm run bench -- batches`
 import { adam, levenbergMarquardt, minimizeAsync, soap, warmup, warmupCosine } from 'quasi-newton';
 import { median, printTable } from '../examples/lib/report.js';
@@ -8,7 +8,7 @@ export const title = 'Mini-batches: SOAP beside Adam';
 
 const seeds = [1, 2, 3];
 
-/** Steps of warm-up of a whole run; shorter ones have it in proportion. */
+/** Warm-up steps of a full run; shorter runs have proportionally fewer. */
 const WARM_UP = 50;
 
 /** @typedef {(rate: number, steps: number, share: number) => import('quasi-newton').Solver<any>} Method */
@@ -40,7 +40,7 @@ const methods = {
 };
 
 /**
- * What is trained, for how many steps, and how: method, part of the steps, rates (0 where there is none).
+ * A network, its number of steps, and the runs: method, fraction of the steps, rates (0 for none).
  *
  * @typedef {{
  *   open: (seed: number) => Promise<tasks.Task>,
@@ -106,7 +106,7 @@ export async function runExperiments(some) {
     const results = new Map();
     for (const seed of seeds) {
       const task = await experiment.open(seed);
-      // The rates take turns within a seed, so that a busy moment of the machine hits all alike.
+      // Rates alternate within a seed, so that load on the machine affects all of them equally.
       for (const [method, share, tried] of experiment.runs) {
         const steps = Math.round(share * experiment.steps);
         for (const rate of tried) {

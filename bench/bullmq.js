@@ -1,7 +1,7 @@
-// What an evaluation over a queue costs besides computing: bytes and commands, and time on loopback, with shards and
-// with tiles whose evaluation costs next to nothing. From these, how many workers pay at what evaluation time, simulated
-// up to 1,000. Needs redis-server. On a busy machine read the least times, and of megabytes the CPU time of the hub, which
-// is Redis and the asking process together: the clock then tells of little but the waiting for a core.
+// Overhead of an evaluation over a queue: bytes, commands and time on loopback, measured with shards and tiles whose
+// evaluation costs almost nothing. From these figures, a simulation of up to 1,000 workers tells how many pay off at a
+// given evaluation time. Requires redis-server. On a busy machine, use the minimum times, and for vectors of megabytes the
+// CPU time of the hub (Redis and the asking process): wall-clock times are then mostly waiting for a core.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { Redis } from 'ioredis';
@@ -21,11 +21,11 @@ const layouts = [
   { workers: 3, shards: 4 },
   { workers: 4, shards: 4 },
 ];
-/** The bandwidth of ten gigabit Ethernet, in bytes a second, and the round trip of such a network, in seconds. */
+/** Bandwidth of 10 Gbit/s Ethernet, in bytes per second, and its round trip, in seconds. */
 const ethernet = { throughput: 1.25e9, roundTrip: 2e-4 };
-/** Counts among which the best is sought. */
+/** Numbers of workers that are simulated. */
 const bestCounts = [2, 4, 8, 16, 32, 64, 128, 256, 512, 1000];
-/** Times that one evaluation must wait for a message on its way: there and back, from the question to the sum. */
+/** Number of message delays in an evaluation: there and back, from the question to the sum. */
 const serialRoundTrips = 7;
 
 /** Prints the tables. */
@@ -36,7 +36,7 @@ export async function run() {
     const measured = [];
     for (const n of sizes) {
       for (const layout of layouts) {
-        // Megabytes take long on a busy machine, and show what they cost in few layouts.
+        // Megabytes take long on a busy machine, and a few layouts suffice to show their cost.
         if (n > 100_000 && layout.shards > 1 && layout.workers < 4) continue;
         measured.push(await shardsOf(redis, n, layout));
       }
@@ -90,7 +90,7 @@ async function shardsOf({ connection }, n, { workers, shards }) {
   const queue = `shards ${n} ${workers}`;
   const processes = await startWorkers(workers, [connection, queue, 'shards', `${n}`]);
   const problem = await bullmqProblem({ connection, queue, shards });
-  // With protocol 3 ioredis can take the first line of a monitor for the answer to a command.
+  // With protocol 3, ioredis may mistake the first line of a monitor for the reply to a command.
   const client = new Redis(connection, { protocol: 2 });
   const x = Float64Array.from({ length: n }, (_, i) => Math.sin(i));
   const gradient = new Float64Array(n);
@@ -110,7 +110,7 @@ async function shardsOf({ connection }, n, { workers, shards }) {
   const times = await evaluate(turns);
   const { user, system } = process.cpuUsage(cpu);
   const after = await traffic(client);
-  // Their number does not depend on n, and to monitor megabytes takes long.
+  // The number of commands does not depend on n, and monitoring megabytes takes long.
   const commands = n === sizes[0] ? (await commandsOf(client, () => evaluate(10))) / 10 : NaN;
   await problem.close();
   await stopWorkers(processes);
@@ -228,7 +228,7 @@ async function traffic(client) {
 }
 
 /**
- * Commands that clients send meanwhile; those within scripts are not counted.
+ * Counts the commands that clients send during a task; those within scripts are not counted.
  *
  * @param {Redis} client
  * @param {() => Promise<unknown>} work

@@ -1,4 +1,4 @@
-// Functions without a gradient: calls of f beside SciPy, which takes forward differences by itself.
+// Functions without a gradient: calls of f, compared with SciPy, which uses forward differences.
 import { bfgs, finiteDifferences, lbfgs, minimize } from 'quasi-newton';
 import { printTable } from '../examples/lib/report.js';
 import { geometricMean } from './lib/geometricMean.js';

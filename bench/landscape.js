@@ -1,7 +1,7 @@
-// What a landscape costs beside the forward passes that it must make. In tfjs on wasm: beside as many passes at one
-// point, and beside the passes at the landscape's own points, which are dearer: XNNPACK packs weights anew whenever
-// they change, and the wasm backend's tanh takes 7 ns where |x| < 0.1 or > 20, but up to 14 ns between.
-// In ONNX Runtime: beside one run for each point. Then the same grid on a pool of workers. The contestants take turns.
+// Time of a landscape relative to its forward passes. In tfjs on wasm, it is compared with as many passes at one point, and
+// with passes at the landscape's own points, which take longer: XNNPACK repacks weights whenever they change, and the wasm
+// backend's tanh takes 7 ns for |x| < 0.1 or |x| > 20, but up to 14 ns in between. In ONNX Runtime, it is compared with
+// one run per point. Then the same grid on a pool of workers. All alternate.
 import { availableParallelism } from 'node:os';
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
@@ -15,7 +15,7 @@ import network from './lib/landscapeProblem.js';
 
 export const title = 'Landscapes beside bare forward passes';
 
-/** Widths and samples, and how often the contestants take turns in tfjs. */
+/** Widths and samples, and the number of rounds in tfjs. */
 const networks = [
   { widths: [1, 5, 5, 1], samples: 100, turns: 41 },
   { widths: [1, 16, 16, 1], samples: 100, turns: 41 },
@@ -24,8 +24,8 @@ const networks = [
 ];
 
 /**
- * Prints three tables; times are microseconds for each point, medians over the turns. The last column of the first
- * has the quickest turns of both in place of medians: on a busy machine it is the one to read.
+ * Prints three tables; times are microseconds per point, medians over the rounds. The last column of the first table
+ * uses minimum times instead of medians, which is more reliable on a busy machine.
  */
 export async function run() {
   await tf.setBackend('wasm');
@@ -55,7 +55,7 @@ export async function run() {
 
 /** @param {typeof networks[number]} network */
 function inTfjs({ widths, samples, turns }) {
-  // Few points, so that turns are short: a busy moment of the machine then hits all alike.
+  // Few points make short turns, so that load on the machine affects all equally.
   const npoints = 15;
   const x = tf.randomUniform([samples, widths[0]], -1, 1, 'float32', 1);
   const y = tf.randomUniform([samples, widths[widths.length - 1]], -1, 1, 'float32', 2);
@@ -73,7 +73,7 @@ function inTfjs({ widths, samples, turns }) {
   const { params, p0 } = problem;
   const points = npoints ** 2;
   const value = () => tf.tidy(() => loss().dataSync()[0]);
-  // The same points, with a clock around each pass alone: what the passes of this landscape cost by themselves.
+  // The same points with a clock around each pass: the time of this landscape's passes alone.
   let bare = 0;
   const clocked = {
     p0,
@@ -187,7 +187,7 @@ async function onPool() {
 }
 
 /**
- * Times of several tasks, ms, that take turns; one turn of each is not counted.
+ * Times several tasks, in ms, which alternate; the first round is not counted.
  *
  * @param {number} turns
  * @param {(() => unknown)[]} tasks
@@ -207,7 +207,7 @@ function inTurns(turns, tasks) {
 }
 
 /**
- * The median of the ratios round by round: a slow round is slow for both.
+ * Returns the median of the ratios within each round: a slow round is slow for both.
  *
  * @param {number[]} a
  * @param {number[]} b

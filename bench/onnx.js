@@ -1,6 +1,6 @@
-// Training in ONNX Runtime: against tfjs wasm, against torch, against the loss alone, against a bare `session.run`, and 1,000 digits to
-// a loss of 1e-3. What is compared takes turns, so that a busy moment of the machine hits all alike; each turn is a few
-// evaluations one after the other, as a solver makes them.
+// Training in ONNX Runtime compared with tfjs wasm, with torch, with the loss alone and with a bare `session.run`; then 1,000
+// digits to a loss of 1e-3. The candidates alternate, so that load on the machine affects all of them equally; each turn
+// is a few consecutive evaluations, as a solver makes them.
 import * as tf from '@tensorflow/tfjs';
 import * as ort from 'onnxruntime-node';
 import * as web from 'onnxruntime-web';
@@ -20,7 +20,7 @@ export const title = 'Training in ONNX Runtime';
 
 /** Session options of ONNX Runtime. @type {Record<string, object>} */
 const settings = { 'one thread': { intraOpNumThreads: 1 }, 'two threads': { intraOpNumThreads: 2 } };
-/** What `trainable` sets too: threads sleep while they have nothing to do. */
+/** Also set by `trainable`: idle threads sleep. */
 const sleeping = { extra: { session: { intra_op: { allow_spinning: '0' } } } };
 
 /** Prints the tables, and returns them as rows. */
@@ -81,11 +81,11 @@ export async function run() {
   return { speed, convolutions, overhead, frozen, training, memory };
 }
 
-/** Loss and gradients of one batch of digits, by tfjs wasm, as it is and mended, and by ONNX Runtime. */
+/** Loss and gradients of a batch of digits in tfjs wasm, without and with `enableWasmConv()`, and in ONNX Runtime. */
 async function againstTfjs() {
   await import('@tensorflow/tfjs-backend-wasm');
   await tf.setBackend('wasm');
-  // Its idle threads would spin while the others are timed.
+  // Its idle threads would keep spinning while the others are timed.
   web.env.wasm.numThreads = 1;
   const { pixels, labels } = mnist(0, 256);
   const models = await Promise.all([
@@ -105,7 +105,7 @@ async function againstTfjs() {
     5,
   );
   await Promise.all(models.map((model) => model.dispose()));
-  // There is no way back from it, so it takes no turns with the others.
+  // It cannot be undone, so this is timed after the others.
   enableWasmConv();
   const { p0, fg } = inTfjs;
   const [mended] = await times(25, [() => fg(p0, gradient)], 5);
@@ -119,7 +119,7 @@ async function againstTfjs() {
 }
 
 /**
- * How many times faster: in the median round, and by the least times.
+ * Returns the speed-up in the median round, and by the minimum times.
  *
  * @param {number[]} slow
  * @param {number[]} fast
@@ -129,7 +129,7 @@ const faster = (slow, fast) =>
     (ratio) => `${ratio.toFixed(0)} ×`,
   );
 
-/** The loss alone, and with its gradients, of a convolutional network; tfjs wasm has them by `enableWasmConv()`. */
+/** The loss of a convolutional network without and with its gradients; in tfjs wasm with `enableWasmConv()`. */
 async function convolutional() {
   const { pixels, labels } = mnist(0, 128);
   const models = await Promise.all(
@@ -144,7 +144,7 @@ async function convolutional() {
     }),
   );
   const inTfjs = tfjsCnn(problems[0].p0, pixels, labels);
-  // p0 of a problem is a copy of the parameters as they are: it is taken once, outside of what is timed.
+  // p0 copies the current parameters: it is read once, outside the timed part.
   const contestants = [inTfjs, ...problems].map(({ p0, fg }) => ({ p0, fg }));
   const gradient = new Float64Array(inTfjs.p0.length);
   const loss = contestants.map(
@@ -188,7 +188,7 @@ function digitFeeds(pixels, labels) {
 }
 
 /**
- * What `fg` of a problem adds to `session.run` with the same buffers.
+ * Measures the overhead of a problem's `fg` over `session.run` with the same buffers.
  *
  * @param {number[]} sizes
  * @param {number} samples
@@ -242,7 +242,7 @@ async function againstBare(sizes, samples) {
   return rows;
 }
 
-/** A head on two frozen convolutions: these computed at every evaluation, and once. */
+/** Trains a head on two frozen convolutions, which are computed at every evaluation or only once. */
 async function frozenLayers() {
   const rows = [];
   for (const frozen of /** @type {const} */ (['every', 'once'])) {

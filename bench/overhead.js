@@ -1,8 +1,7 @@
-// What L-BFGS costs per iteration beyond the evaluations of f: beside the time that reading its pairs twice
-// must take at the bandwidth measured in the same rounds, and beside libLBFGS, SciPy and torch where they are
-// installed (Debian: liblbfgs-dev, python3-scipy, python3-torch). All minimize one quadratic with m = 10; the
-// first iterations, whose memory is not full yet, are left out. The contestants take turns, so that a busy
-// moment of the machine hits all alike.
+// Time of an L-BFGS iteration beyond the evaluations of f, compared with the time to read its pairs twice at the bandwidth
+// measured in the same rounds, and with libLBFGS, SciPy and torch if they are installed (Debian: liblbfgs-dev,
+// python3-scipy, python3-torch). All minimize the same quadratic with m = 10; iterations before the memory is full are
+// not counted. The candidates alternate, so that load on the machine affects all of them equally.
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';

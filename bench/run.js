@@ -1,6 +1,6 @@
-// `npm run bench` runs every benchmark, `npm run bench -- training onnx` some. Each is a module beside this one
-// that exports `title` and `run()`; what it prints goes to bench/results/NAME.md too, under the date, the
-// machine and the versions. Figures go to bench/results/.
+// `npm run bench` runs all benchmarks, `npm run bench -- training onnx` some of them. Each is a module in this folder that
+// exports `title` and `run()`. Its output is printed and written to bench/results/NAME.md, below the date, the machine and
+// the versions. Figures go to bench/results/.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, totalmem } from 'node:os';
 import { fileURLToPath } from 'node:url';
@@ -27,7 +27,7 @@ for (const name of wanted.length > 0 ? wanted : all) {
 }
 
 /**
- * Runs `task` and returns what it printed meanwhile; it is printed all the same.
+ * Runs `task` and returns its output, which is also printed.
  *
  * @param {() => unknown} task
  */
@@ -46,7 +46,7 @@ async function recording(task) {
   return printed;
 }
 
-/** Date, machine and versions, in a line. */
+/** Returns date, machine and versions in one line. */
 function surroundings() {
   const { devDependencies } = JSON.parse(readFileSync(here('../package.json'), 'utf8'));
   const versions = ['@tensorflow/tfjs', 'onnxruntime-node'].map((name) => `${name} ${devDependencies[name]}`);

@@ -1,5 +1,5 @@
-// What solvers cost as the number n of unknowns grows: the protocol alone; L-BFGS from 1e2 to 1e7, time and
-// memory; BFGS and where it gives way to L-BFGS, which is what `auto()` goes by.
+// Costs of solvers by the number n of unknowns: the protocol alone; time and memory of L-BFGS from 1e2 to 1e7; and the n
+// from which L-BFGS is faster than BFGS, which `auto()` is based on.
 import { execFileSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { bfgs, evaluate, lbfgs, minimize, ssbroyden } from 'quasi-newton';
@@ -19,7 +19,7 @@ export function run() {
   crossover();
 }
 
-/** A solver that asks once an iteration and does nothing else shows what asking and driving cost. */
+/** A solver that only asks one question per iteration measures the cost of questions and drivers. */
 function protocol() {
   const n = 46;
   const iterations = 20_000;
@@ -53,7 +53,7 @@ function protocol() {
   );
 }
 
-/** Each n in a process of its own, for its peak of memory. */
+/** Runs each n in a separate process, to measure its peak memory. */
 function size() {
   const script = fileURLToPath(new URL('lib/onePeak.js', import.meta.url));
   const rows = [];
@@ -87,7 +87,7 @@ function size() {
   printTable([...headings, 'f after 25 iterations'], rows);
 }
 
-/** Beside the bound of the dense methods: one pass that reads and overwrites half of a matrix. */
+/** Compares the dense methods with their bound: a pass that reads and overwrites half of a matrix. */
 function dense() {
   const rows = [];
   for (const n of [46, 200, 500, 1000, 2000, 3000]) {
@@ -97,7 +97,7 @@ function dense() {
     const times = solvers.map(() => /** @type {number[]} */ ([]));
     const passes = [];
     for (const solver of solvers) secondsBeyondF(quadratic(n), solver, 60);
-    // In turns, as the machine changes its pace.
+    // Alternating, because the speed of the machine varies.
     for (let turn = 0; turn < 5; turn++) {
       passes.push(...bandwidth.measure().map((rate) => halfMatrix / rate));
       for (const [k, solver] of solvers.entries()) {
@@ -122,7 +122,7 @@ function dense() {
   printTable(['n', 'pass', 'bfgs', 'passes', 'ssbroyden', 'passes', 'lbfgs, m = 50'], rows);
 }
 
-/** How much sooner BFGS reaches the loss that L-BFGS reaches in 400 evaluations, on nets 1-h-h-1. */
+/** Measures how much earlier BFGS reaches the loss that L-BFGS reaches in 400 evaluations, on 1-h-h-1 networks. */
 function crossover() {
   const seeds = [1, 2, 3];
   const rows = [];

@@ -1,5 +1,5 @@
-// TensorFlow.js's own examples with only the line of the optimizer changed: what each has reached in the end, and the
-// tensors that are left behind.
+// TensorFlow.js's own examples with only the optimizer replaced: the final result of each, and the number of leaked
+// tensors.
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
 import { enableWasmConv, LBFGSOptimizer, SOAPOptimizer } from 'quasi-newton/tfjs';
@@ -13,7 +13,7 @@ export async function run() {
   enableWasmConv();
   const rows = [];
   for (const { name, own, train } of examples) {
-    // Gradients that are handed over, as in cart-pole, bring a step as long as the learning rate.
+    // With `applyGradients`, as in cart-pole, a step is as long as the learning rate.
     const learningRate = name.startsWith('cart-pole') ? 0.3 : 0.03;
     const optimizers = [
       own,

@@ -1,5 +1,5 @@
-// Seconds until the training loss that a tuned Adam reaches in 500 full-batch epochs: Adam and L-BFGS in tfjs on
-// cpu and on wasm, L-BFGS in ONNX Runtime, on the same network with the same starting weights and the same digits.
+// Seconds to the training loss that a tuned Adam reaches in 500 full-batch epochs: Adam and L-BFGS in tfjs on cpu and on
+// wasm, and L-BFGS in ONNX Runtime, all with the same network, starting weights and digits.
 import * as tf from '@tensorflow/tfjs';
 import '@tensorflow/tfjs-backend-wasm';
 import * as ort from 'onnxruntime-node';
@@ -29,7 +29,7 @@ export async function run() {
   });
   const options = { maxIterations: epochs, gtol: 0 };
 
-  // The target: the lowest loss of the best rate. ONNX Runtime finds it fastest, and the loss is the same.
+  // The target is the lowest loss of the best rate. It is found in ONNX Runtime, which is fastest and computes the same loss.
   const adams = [];
   for (const learningRate of rates) {
     adams.push({ learningRate, ...(await minimizeAsync(onnx, adam({ learningRate }), options)) });

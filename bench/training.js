@@ -1,6 +1,6 @@
 // Time per iteration on the sine problem, relative to Adam in the same run: through `minimize`, through
-// `model.fit` with `fullBatch`, and through plain `model.fit`. The three take turns, so that a busy moment of
-// the machine hits all alike.
+// `model.fit` with `fullBatch`, and through plain `model.fit`. The three alternate, so that load on the machine affects
+// all of them equally.
 import * as tf from '@tensorflow/tfjs';
 import { BFGSOptimizer, LBFGSOptimizer } from 'quasi-newton/tfjs';
 import { median, printTable } from '../examples/lib/report.js';

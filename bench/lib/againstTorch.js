@@ -11,8 +11,8 @@ import { times, typical } from './turns.js';
 const ratio = (/** @type {number} */ a, /** @type {number} */ b) => (a / b).toFixed(2);
 
 /**
- * The loss and gradients of networks on one thread, here and in torch, in turns; null where there is no torch. The networks
- * are the same; the weights and the pixels are not, which changes no time.
+ * Times loss and gradients of networks on one thread, here and in torch, alternating; null if torch is not installed. The
+ * networks are the same; weights and pixels differ, which does not affect the time.
  */
 export async function againstTorch() {
   const torch = await openTorch();

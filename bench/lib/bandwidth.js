@@ -2,7 +2,7 @@ import wabt from 'wabt';
 
 const compiler = await wabt();
 
-/** Sums, or changes, 16 numbers each turn, in eight accumulators: nothing but the memory can hold it up. */
+/** Sums or scales 16 numbers per turn, in eight accumulators, so that only memory limits its speed. */
 const text = `(module
   (import "host" "memory" (memory 1))
   (func (export "sum") (param $at i32) (param $bytes i32) (result f64) (local $end i32)
@@ -28,7 +28,7 @@ function turns(write) {
 }
 
 /**
- * Measures how fast one thread reads a block of memory of this size, again and again.
+ * Measures how fast one thread reads a block of memory of this size repeatedly.
  *
  * @param {number} size in bytes
  * @returns {{ measure: () => number[] }} bytes per second of several passes
@@ -36,7 +36,7 @@ function turns(write) {
 export const readBandwidth = (size) => bandwidth(size, 'sum');
 
 /**
- * Measures how fast one thread reads and overwrites a block of memory of this size, again and again.
+ * Measures how fast one thread reads and overwrites a block of memory of this size repeatedly.
  *
  * @param {number} size in bytes
  * @returns {{ measure: () => number[] }} bytes of the block per second, of several passes
@@ -53,7 +53,7 @@ function bandwidth(size, name) {
   new Float64Array(memory.buffer).fill(1);
   const { exports } = new WebAssembly.Instance(module, { host: { memory } });
   const pass = /** @type {(at: number, bytes: number) => unknown} */ (exports[name]);
-  // A small block is taken many times, for the clock to see it.
+  // A small block is read many times, to exceed the resolution of the clock.
   const times = Math.max(1, Math.ceil(4e6 / bytes));
   const passes = () => {
     const start = performance.now();

@@ -10,8 +10,8 @@ import { characterModel, characters } from './characters.js';
 import { cnn, tfjsCnnOn, tfjsImages } from './cnn.js';
 
 /**
- * A network to train on mini-batches: `problem` draws the same batches each time; `measure` returns what is wanted to
- * be small, training loss or error first.
+ * A network to train on mini-batches: `problem` draws the same batches each time; `measure` returns values to minimize,
+ * the training loss or error first.
  *
  * @typedef {{
  *   problem: () => import('quasi-newton').AsyncProblem | import('quasi-newton').Problem,
@@ -24,7 +24,7 @@ const batchSize = 128;
 const training = mnist(0, 8000);
 const heldOut = mnist(800, 600);
 
-/** Steps of an epoch of digits. */
+/** Number of steps in an epoch of digits. */
 export const stepsPerEpoch = Math.floor(training.labels.length / batchSize);
 
 /** @typedef {Record<string, { data: Float32Array | Int32Array, dims: number[] }>} Feeds */
@@ -35,7 +35,7 @@ const digitFeeds = ({ pixels, labels }, dims) => ({
   target: { data: labels, dims: [labels.length] },
 });
 
-/** Some samples of all. @param {Feeds} feeds @param {number} from @param {number} to @returns {Feeds} */
+/** Returns some of the samples. @param {Feeds} feeds @param {number} from @param {number} to @returns {Feeds} */
 const part = (feeds, from, to) =>
   Object.fromEntries(
     Object.entries(feeds).map(
@@ -53,7 +53,7 @@ const part = (feeds, from, to) =>
   );
 
 /**
- * A model in ONNX Runtime.
+ * Makes a task of a model in ONNX Runtime.
  *
  * @param {Uint8Array} bytes
  * @param {[training: Feeds, heldOut: Feeds]} sets
@@ -64,7 +64,7 @@ const part = (feeds, from, to) =>
 async function onnxTask(bytes, sets, size, seed) {
   const model = await trainable(ort, bytes, { loss: 'softmaxCrossEntropy' });
   const p0 = model.params.copyInto(model.params.zeros());
-  /** The mean loss of a set, in parts that fit into memory. @param {Feeds} feeds @param {Float64Array} x */
+  /** Computes the mean loss of a set, in parts that fit into memory. @param {Feeds} feeds @param {Float64Array} x */
   const lossOf = async (feeds, x) => {
     const count = feeds.x.dims[0];
     let sum = 0;
@@ -111,7 +111,7 @@ export async function pinn(seed) {
 }
 
 /**
- * The convolutional network in tfjs wasm.
+ * Makes the task of the convolutional network in tfjs wasm.
  *
  * @param {number} seed
  * @returns {Promise<Task>}
@@ -128,7 +128,7 @@ export async function convolutionalInTfjs(seed) {
   let batch = none;
   const model = tfjsCnnOn(p0, () => batch);
   const start = model.p0.slice();
-  /** Samples in an order that begins anew with each epoch. @param {number[]} order */
+  /** Returns samples in an order that is repeated in each epoch. @param {number[]} order */
   const gather = (order) => {
     const pixels = new Float32Array(order.length * 784);
     order.forEach((k, i) => pixels.set(training.pixels.subarray(784 * k, 784 * (k + 1)), 784 * i));

@@ -8,7 +8,7 @@ const HIDDEN = 64;
 export const classes = ALPHABET.length;
 
 /**
- * An LSTM of 64 units over one-hot characters, with logits of the next one at each, as the bytes of an .onnx file.
+ * Returns an LSTM of 64 units over one-hot characters, with logits of the next character at each, as an .onnx file.
  *
  * @param {number} seed - of its initial weights
  */
@@ -24,14 +24,14 @@ export function characterModel(seed) {
     g.weight('lstm.B', [1, 8 * HIDDEN], draw),
   ];
   const states = g.op('LSTM', [g.transpose(x, [1, 0, 2]), W, R, B], { hidden_size: HIDDEN });
-  // [T, 1, N, H] to [N, T, 1, H], then without the axis of directions.
+  // From [T, 1, N, H] to [N, T, 1, H], then without the axis of directions.
   const h = g.squeeze(g.transpose(states, [2, 0, 1, 3]), [2]);
   const head = g.weight('head.weight', [HIDDEN, classes], draw);
   g.output('y', g.add(g.matmul(h, head), g.weight('head.bias', [classes], draw)));
   return g.toBytes();
 }
 
-/** Words of the sentences, by their place. */
+/** Words of the sentences, by position. */
 const words = [
   ['the old ', 'a quick ', 'my ', 'every ', 'no '],
   ['fox', 'engine', 'river', 'teacher', 'number', 'garden'],
@@ -40,7 +40,7 @@ const words = [
 ];
 
 /**
- * Texts of `length` characters of sentences and sums, one-hot, each with the character that follows.
+ * Makes one-hot texts of `length` characters, sentences and sums, with the next character for each.
  *
  * @param {number} count
  * @param {number} length

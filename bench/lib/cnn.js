@@ -2,7 +2,7 @@ import * as tf from '@tensorflow/tfjs';
 import { graph } from 'quasi-newton/onnx';
 import { optfuns } from 'quasi-newton/tfjs';
 
-/** Shapes of the weights as torch has them: two convolutions `[out, in, height, width]`, and a dense layer. */
+/** Shapes of the weights in torch's layout: two convolutions `[out, in, height, width]`, and a dense layer. */
 const shapes = [
   [8, 1, 5, 5],
   [16, 8, 3, 3],
@@ -10,7 +10,7 @@ const shapes = [
 ];
 
 /**
- * A classifier of digits as the bytes of an .onnx file: twice convolution, ReLU and max pooling, then a dense layer.
+ * Returns a classifier of digits as an .onnx file: twice convolution, ReLU and max pooling, then a dense layer.
  *
  * @param {number} [seed] - of its initial weights
  */
@@ -25,8 +25,8 @@ export function cnn(seed = 1) {
 }
 
 /**
- * The network of {@link cnn} with softmax cross-entropy as tfjs writes it, channels last, starting where the ONNX model
- * starts.
+ * Makes the network of {@link cnn} with softmax cross-entropy in tfjs, channels last, with the initial weights of the ONNX
+ * model.
  *
  * @param {Float64Array} p0 - the parameters of the ONNX model
  * @param {Float32Array} pixels - `[samples, 784]`
@@ -38,7 +38,7 @@ export function tfjsCnn(p0, pixels, labels) {
 }
 
 /**
- * Images and labels as tfjs takes them.
+ * Returns images and labels as tensors of tfjs.
  *
  * @param {Float32Array} pixels - `[samples, 784]`
  * @param {Int32Array} labels - `[samples]`
@@ -49,7 +49,7 @@ export function tfjsImages(pixels, labels) {
 }
 
 /**
- * The network of {@link tfjsCnn} on what `data` returns at each evaluation.
+ * Makes the network of {@link tfjsCnn}, on the data that `data` returns at each evaluation.
  *
  * @param {Float64Array} p0 - the parameters of the ONNX model
  * @param {() => ReturnType<typeof tfjsImages>} data

@@ -2,7 +2,7 @@ import { minimize } from 'quasi-newton';
 import { median } from '../../examples/lib/report.js';
 
 /**
- * Runs solvers from several starts and prints, line by line, the median, least and largest of what they come to.
+ * Runs solvers from several starts and prints median, minimum and maximum of their results, one line each.
  *
  * @param {(seed: number) => import('quasi-newton').Problem} problemFor
  * @param {readonly { name: string, solver: import('quasi-newton').Solver, options?: import('quasi-newton').SolveOptions }[]} contenders

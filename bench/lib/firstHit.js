@@ -1,8 +1,8 @@
 import { minimize } from 'quasi-newton';
 
 /**
- * The rule of the recorded peers: evaluations until f − f* ≤ 1e-8·max(1, |f*|) or ‖∇f‖∞ ≤ 1e-6·max(1, |f*|/n)
- * is first met, whether or not the solver has noticed.
+ * Counts as the recorded peers do: evaluations until f − f* ≤ 1e-8·max(1, |f*|) or ‖∇f‖∞ ≤ 1e-6·max(1, |f*|/n)
+ * first holds, whether or not the solver has noticed.
  *
  * @param {import('quasi-newton').Problem} problem
  * @param {number} minimum - f*
@@ -30,7 +30,7 @@ export function hitCounter(problem, minimum, limit) {
 }
 
 /**
- * Runs `solver` until the rule of {@link hitCounter} is met.
+ * Runs `solver` until the rule of {@link hitCounter} holds.
  *
  * @param {import('quasi-newton').Problem} problem
  * @param {number} minimum

@@ -4,7 +4,7 @@ import { graph } from 'quasi-newton/onnx';
 /** @typedef {{ kernel?: number, stride?: number, groups?: number }} Window */
 
 /**
- * Convolution and batch normalization.
+ * Adds a convolution and batch normalization.
  *
  * @param {Network} g
  * @param {string} x
@@ -17,7 +17,7 @@ function normalized(g, x, filters, { kernel = 3, stride = 1, groups = 1 } = {}) 
 }
 
 /**
- * A classifier of digits with three residual blocks, as the bytes of an .onnx file.
+ * Returns a classifier of digits with three residual blocks, as the bytes of an .onnx file.
  *
  * @param {number} [seed]
  */
@@ -33,7 +33,7 @@ export function residualNetwork(seed = 1) {
 }
 
 /**
- * A classifier of digits with three depthwise separable convolutions, as the bytes of an .onnx file.
+ * Returns a classifier of digits with three depthwise separable convolutions, as the bytes of an .onnx file.
  *
  * @param {number} [seed]
  */

@@ -1,5 +1,5 @@
-// One size in a process of its own, `node onePeak.js N STORAGE`: prints the time of an iteration of L-BFGS
-// and the peak of memory, as JSON.
+// Measures one size in a separate process, `node onePeak.js N STORAGE`: prints the time of an L-BFGS iteration and the
+// peak memory, as JSON.
 import { lbfgs, minimize } from 'quasi-newton';
 import { median } from '../../examples/lib/report.js';
 import { quadratic, secondsBeyondF } from './quadratic.js';
@@ -8,7 +8,7 @@ const n = Number(process.argv[2]);
 const storage = process.argv[3] === 'float32' ? 'float32' : 'float64';
 const problem = quadratic(n);
 const solver = lbfgs({ memory: 10, storage });
-// The first rounds compile.
+// The first rounds are for the compiler.
 for (let round = 0; round < 8; round++) secondsBeyondF(quadratic(300), solver, 30);
 const peak = () => process.resourceUsage().maxRSS * 1024;
 const before = peak();

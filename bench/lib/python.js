@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 
 /**
- * A Python that has a module, or undefined: the first `python3` on the path, or else the system's.
+ * Returns a Python that has a module: the first `python3` on the path, or else the system's; undefined if neither has it.
  *
  * @param {string} module
  */

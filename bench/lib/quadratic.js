@@ -1,7 +1,7 @@
 import { minimize } from 'quasi-newton';
 
 /**
- * ½ Σ cᵢ(xᵢ − 1)², cᵢ from 1 to 1e4, from 0: cheap, and not done in fifty iterations.
+ * Makes ½ Σ cᵢ(xᵢ − 1)² with cᵢ from 1 to 1e4, from 0: it is cheap, and takes more than fifty iterations.
  *
  * @param {number} n
  * @returns {import('quasi-newton').Problem}
@@ -24,7 +24,7 @@ export function quadratic(n) {
 }
 
 /**
- * The time of each iteration but for that within `fg`, in seconds.
+ * Returns the time of each iteration without that spent in `fg`, in seconds.
  *
  * @param {import('quasi-newton').Problem} problem
  * @param {import('quasi-newton').Solver} solver

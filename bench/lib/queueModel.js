@@ -2,17 +2,18 @@ import { median } from '../../examples/lib/report.js';
 import { normal } from '../problems/random.js';
 
 /**
- * What an evaluation over a queue takes besides computing. Redis and the process that asks count as one hub, which
- * serves one after the other.
+ * Overhead of an evaluation over a queue. Redis and the asking process count as one hub, which serves messages one after
+ * the other.
  *
  * @typedef {object} QueueCosts
- * @property {number} latency - seconds for each evaluation, whatever its size
- * @property {number} job - seconds for each job
- * @property {number} throughput - bytes a second through the hub, in and out together
+ * @property {number} latency - seconds per evaluation, independent of its size
+ * @property {number} job - seconds per job
+ * @property {number} throughput - bytes per second through the hub, in both directions together
  */
 
 /**
- * Bytes through Redis in an evaluation with a gradient: the point in, and out to each worker; each gradient in and out.
+ * Returns the bytes through Redis in an evaluation with a gradient: the point in, and out to each worker; each gradient in
+ * and out.
  *
  * @param {number} n
  * @param {number} workers
@@ -21,19 +22,19 @@ import { normal } from '../problems/random.js';
 export const bytesOf = (n, workers, shards = workers) => 8 * n * (1 + workers + 2 * shards);
 
 /**
- * Simulates evaluations of a problem in shards, one for each worker.
+ * Simulates evaluations of a problem with one shard per worker.
  *
  * @param {QueueCosts} costs
  * @param {{ workers: number, n: number, seconds: number, spread?: number, turns?: number }} run - `seconds` that one
  *   process needs for all shards; `spread`, the standard deviation of the logarithm of a shard's time
- * @returns seconds for each evaluation, the mean over the turns
+ * @returns mean seconds per evaluation
  */
 export function simulate(costs, { workers, n, seconds, spread = 0.1, turns = 20 }) {
   const random = normal(1);
   const vector = (8 * n) / costs.throughput;
   let total = 0;
   for (let turn = 0; turn < turns; turn++) {
-    // The point goes in once; then each worker is given a job and the point, one after the other.
+    // The point goes in once; then the workers receive a job and the point, one after the other.
     let hub = costs.latency + vector;
     const computed = Array.from({ length: workers }, () => {
       hub += costs.job / 2 + vector;
@@ -49,9 +50,8 @@ export function simulate(costs, { workers, n, seconds, spread = 0.1, turns = 20 
 }
 
 /**
- * The costs that fit what was measured: latency and the cost of a job are those of the least times at the smallest size,
- * by least squares of relative errors; the throughput at a size is that of the hub's CPU time, beyond what it spends at the
- * smallest size.
+ * Fits the costs to measurements: latency and cost of a job to the minimum times at the smallest size, by least squares of
+ * relative errors; the throughput at a size to the CPU time of the hub beyond that at the smallest size.
  *
  * @param {readonly { n: number, workers: number, shards: number, seconds: number, hub: number }[]} measured
  * @returns {{ latency: number, job: number, throughputAt: (n: number) => number }}
@@ -76,7 +76,7 @@ export function fitCosts(measured) {
 }
 
 /**
- * The a, b for which a·rowᵢ₀ + b·rowᵢ₁ is closest to 1, by the normal equations.
+ * Returns the a, b for which a·rowᵢ₀ + b·rowᵢ₁ is closest to 1, by the normal equations.
  *
  * @param {readonly number[][]} rows
  */

@@ -1,4 +1,4 @@
-// A worker of the benchmark of queues: shards whose evaluation costs next to nothing, or tiles of as cheap a landscape.
+// A worker of the queue benchmark: shards whose evaluation costs almost nothing, or tiles of an equally cheap landscape.
 import { serveLandscape, serveProblem } from 'quasi-newton/bullmq';
 
 const [connection, queue, serves, n] = process.argv.slice(2);
@@ -7,7 +7,7 @@ const problem = {
   p0: new Float64Array(Number(n)).fill(0.1),
   /** @type {import('quasi-newton').Objective} */
   fg(x, gradient) {
-    // All digits, so that no element can travel as a float32 number.
+    // Uses all digits, so that no element fits into float32.
     if (gradient !== null) for (let i = 0; i < x.length; i++) gradient[i] = 0.1 + x[i];
     return x[0];
   },

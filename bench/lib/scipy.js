@@ -30,7 +30,7 @@ export class SciPy {
   #bytes = Buffer.alloc(0);
 
   /**
-   * As `evaluationsToSolve`, by SciPy.
+   * As `evaluationsToSolve`, with SciPy.
    *
    * @param {import('quasi-newton').Problem} problem
    * @param {number} minimum
@@ -45,7 +45,7 @@ export class SciPy {
   }
 
   /**
-   * Lets SciPy minimize a problem until it ends, has taken `limit` evaluations or has done enough.
+   * Minimizes a problem with SciPy until it ends, has taken `limit` evaluations, or meets the rule.
    *
    * @param {import('quasi-newton').Problem} problem
    * @param {keyof typeof scipyOptions} method

@@ -1,12 +1,12 @@
-// TensorFlow.js's own examples, written again in little with data made up where theirs are downloaded: each trains with
-// the optimizer that it is given, in the way that the example has, and returns what the example looks at.
+// Small versions of TensorFlow.js's own examples, with synthetic data where theirs are downloaded. Each trains with the
+// given optimizer in the same way as the original, and returns the quantity that the original reports.
 import * as tf from '@tensorflow/tfjs';
 import { randomNumbers } from '../../examples/lib/mlp.js';
 import { mnist } from '../../examples/lib/mnist.js';
 
 const { layers: L } = tf;
 
-/** Initial weights that are the same for all optimizers. */
+/** Initializers that give all optimizers the same weights. */
 const start = (/** @type {number} */ seed) => ({
   kernelInitializer: tf.initializers.glorotUniform({ seed }),
 });
@@ -325,7 +325,7 @@ async function cartPole(optimizer) {
     const games = Array.from({ length: 8 }, play);
     const total = games.reduce((sum, game) => sum + game.length, 0);
     if (round >= rounds - 3) played += total / 24;
-    // What comes after a step counts for it, less and less, and less its mean.
+    // Discounted sum of the rewards after each step, minus its mean.
     const rewards = games.flatMap((game) => game.map((_, k) => (1 - 0.95 ** (game.length - k)) / 0.05));
     const mean = rewards.reduce((a, b) => a + b) / total;
     const spread = Math.sqrt(rewards.reduce((sum, reward) => sum + (reward - mean) ** 2, 0) / total) || 1;
@@ -342,7 +342,7 @@ async function cartPole(optimizer) {
 }
 
 /**
- * The examples, each with its own optimizer; all return a loss but the last, which returns the length of the games.
+ * The examples, each with its own optimizer. All return a loss, except the last, which returns the length of the games.
  *
  * @type {{ name: string, own: () => tf.Optimizer, train: (optimizer: tf.Optimizer) => Promise<number> }[]}
  */

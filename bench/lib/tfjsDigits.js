@@ -2,8 +2,8 @@ import * as tf from '@tensorflow/tfjs';
 import { optfuns } from 'quasi-newton/tfjs';
 
 /**
- * The network of `mlp(sizes)` with softmax cross-entropy as tfjs writes it: weights `[in, out]`, starting where
- * the ONNX model starts. The order of the unknowns within a weight is therefore another than the model's.
+ * Makes the network of `mlp(sizes)` with softmax cross-entropy in tfjs, with the initial weights of the ONNX model. Weights
+ * are `[in, out]`, so the order of the unknowns within a weight differs from the ONNX model's.
  *
  * @param {Float64Array} p0 - the parameters of the ONNX model, weights `[out, in]`
  * @param {readonly number[]} sizes - of the layers, the input first

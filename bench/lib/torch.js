@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { pythonWith } from './python.js';
 
 /**
- * A running torch on one thread that times the networks of `torchTimes.py`, or null where no Python has torch.
+ * Starts torch on one thread, to time the networks of `torchTimes.py`; null if no Python has torch.
  *
  * @returns {Promise<null | {
  *   version: string,

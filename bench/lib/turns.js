@@ -1,11 +1,11 @@
 import { median } from '../../examples/lib/report.js';
 
-/** Median and least; the least suffers least from what else the machine does. @param {number[]} values */
+/** Returns median and minimum; the minimum is least affected by other load on the machine. @param {number[]} values */
 export const typical = (values) => [median(values).toFixed(2), Math.min(...values).toFixed(2)];
 
 /**
- * Milliseconds of each task in each round; they take turns, after a tenth of the rounds to warm up. Ratios are to be
- * taken within a round: what else the machine does then cancels.
+ * Returns the milliseconds of each task in each round; tasks alternate, after a tenth of the rounds to warm up. Compute
+ * ratios within a round: other load on the machine then cancels.
  *
  * @param {number} rounds
  * @param {(() => unknown)[]} tasks

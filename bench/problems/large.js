@@ -91,7 +91,7 @@ const broydenBanded = {
 /** @type {LargeFunction} */
 const chainedRosenbrock = {
   name: 'chained Rosenbrock, 4x',
-  // A start near to the solution, so that one valley is followed and not n of them.
+  // A start near the solution, so that the solver follows one valley, not n of them.
   start: (i) => (i % 2 === 0 ? 0.8 : 0.9),
   fg(x, g) {
     let f = 0;
@@ -287,7 +287,7 @@ const raydan = {
     let f = 0;
     for (let i = 0; i < x.length; i++) {
       const e = Math.exp(x[i]);
-      // exp(x) − x, less its minimum of 1.
+      // exp(x) − x, minus its minimum, 1.
       f += e - x[i] - 1;
       if (g) g[i] = e - 1;
     }
@@ -345,7 +345,7 @@ const functions = [
 ];
 
 /**
- * One function at one size.
+ * A function of a given size.
  *
  * @param {LargeFunction} entry
  * @param {number} n
@@ -356,7 +356,7 @@ export function largeProblem({ name, start, fg }, n) {
 }
 
 /**
- * All functions at the given sizes, multiples of 12, as far as they can be solved in a few hundred evaluations.
+ * Returns all functions at the given sizes, multiples of 12, that can be solved in a few hundred evaluations.
  *
  * @param {readonly number[]} sizes
  */

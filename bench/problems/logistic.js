@@ -15,7 +15,7 @@ export function logistic(count) {
   const lambda = 1 / count;
 
   /**
-   * Mean loss of some samples.
+   * Returns the mean loss of some samples.
    *
    * @param {Float64Array} x
    * @param {Float64Array | null} gradient
@@ -49,7 +49,7 @@ export function logistic(count) {
   const fullBatch = { p0, fg: (x, gradient) => loss(x, gradient, all) };
 
   /**
-   * The same loss, seen through mini-batches.
+   * Returns the same loss on mini-batches.
    *
    * @param {number} size
    * @param {number} seed

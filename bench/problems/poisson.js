@@ -33,7 +33,7 @@ export function poisson(seed) {
 }
 
 /**
- * The problem of {@link poisson} with its points drawn anew for each batch, 13 of 100 on the boundary.
+ * Makes the problem of {@link poisson} with new random points in each batch, 13 of 100 on the boundary.
  *
  * @param {number} seed - of the start and of the points
  * @param {number} [count] - of the points
@@ -132,7 +132,7 @@ function boundaryPoints() {
 }
 
 /**
- * The weighted residual at a point; its derivatives into `out`, `[129]`, unless null.
+ * Returns the weighted residual at a point; writes its derivatives to `out`, `[129]`, unless null.
  *
  * @param {Float64Array} p
  * @param {Point} point
@@ -172,7 +172,7 @@ function residual(p, { x, y, inside, weight }, out) {
 }
 
 /**
- * The relative L2 error of the network on a grid of 198² points inside the square.
+ * Returns the relative L2 error of the network on a grid of 198² points inside the square.
  *
  * @param {Float64Array} p
  */

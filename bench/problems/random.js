@@ -1,5 +1,5 @@
 /**
- * Numbers uniform in [0, 1) from a seed: mulberry32 of Tommy Ettinger (2017, public domain).
+ * Returns a generator of uniform numbers in [0, 1): mulberry32 by Tommy Ettinger (2017, public domain).
  *
  * @param {number} seed
  * @returns {() => number}
@@ -16,7 +16,7 @@ export function uniform(seed) {
 }
 
 /**
- * Standard normal numbers from a seed, by Box and Muller.
+ * Returns a generator of standard normal numbers (Box–Muller).
  *
  * @param {number} seed
  * @returns {() => number}

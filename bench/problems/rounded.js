@@ -1,6 +1,6 @@
 /**
- * A problem as float32 arithmetic has it: x, f and every element of the gradient are rounded, and f carries the
- * noise of a sum of many rounded terms, a few units in the last place, drawn from a hash of x.
+ * Returns a problem as float32 arithmetic computes it: x, f and every element of the gradient are rounded, and f has the
+ * noise of a sum of many rounded terms, a few units in the last place, taken from a hash of x.
  *
  * @template {import('quasi-newton').Problem} P
  * @param {P} problem

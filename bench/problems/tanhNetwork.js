@@ -1,8 +1,8 @@
 import { uniform } from './random.js';
 
 /**
- * A fully connected network, tanh in its hidden layers and linear at its end, with its mean squared error
- * on a fixed set of points. Parameters lie layer by layer: weights `[in, out]` row by row, then biases.
+ * Makes a fully connected network, with tanh in its hidden layers and a linear output, and its mean squared error on a
+ * fixed set of points. Parameters are ordered layer by layer: weights `[in, out]` row by row, then biases.
  *
  * @param {readonly number[]} widths - of the layers, the input's first
  * @param {Float64Array} inputs - `[points, widths[0]]`
