@@ -5,7 +5,7 @@ import type { Iterate, Measured } from './solver.ts';
 
 /**
  * Bounds of the unknowns: one number for all, or one for each, `[n]`. Unbounded is -Infinity below and
- * Infinity above, or null, which JSON turns both into.
+ * Infinity above, or null, as both become in JSON.
  */
 export type Bound = number | null | ArrayLike<number | null>;
 

@@ -111,7 +111,7 @@ ${products(result.evaluations)}`;
 const line = (name: string, count: number): string =>
   count > 0 ? `    ${`${name} calls:`.padEnd(19)}${count}\n` : '';
 
-/** Lines of the products that there were. */
+/** Lines of the report for the products computed. */
 function products({ hessianVector, jacobianVector, vectorJacobian }: SolveResult['evaluations']): string {
   return line('∇²f(x)v', hessianVector) + line('J(x)v', jacobianVector) + line('J(x)ᵀu', vectorJacobian);
 }

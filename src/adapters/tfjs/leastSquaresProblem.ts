@@ -125,7 +125,7 @@ export function leastSquaresProblem(
   };
 }
 
-/** Calls the residuals, and says what TensorFlow.js means where they use a tensor that is disposed. */
+/** Calls the residuals; explains TensorFlow.js's error if they use a disposed tensor. */
 function called(residuals: () => tf.Tensor): tf.Tensor {
   try {
     return checked(residuals());

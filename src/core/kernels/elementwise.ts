@@ -12,7 +12,7 @@ export interface AdamVectors {
   readonly gradient: Float64Array;
   readonly firstMoment: Float64Array;
   readonly secondMoment: Float64Array;
-  /** Of the largest second moments; empty without AMSGrad. */
+  /** Largest second moments so far; empty without AMSGrad. */
   readonly largestMoment: Float64Array;
 }
 
@@ -162,5 +162,5 @@ function between(base: number, average: number, beta: number, rounds: boolean): 
   return rounds ? Math.fround(value) : value;
 }
 
-/** Number of elements that SIMD takes, two at a time. */
+/** Number of elements in whole pairs, which SIMD processes. */
 const wholePairs = ({ length }: Float64Array): number => length - (length % 2);

@@ -16,8 +16,8 @@ export interface PlainLoops<H extends Heap> {
     n: number,
   ) => void;
   /**
-   * Puts u with ‖u‖² = 2 into a row from element k on, and zeros before it; I − uuᵀ takes what was there to a multiple
-   * of e₁.
+   * Replaces a row, from element k on, by the u with ‖u‖² = 2 for which I − uuᵀ maps it to a multiple of e₁; elements
+   * before k become 0.
    */
   readonly makeReflector: (heap: H, row: number, k: number, n: number) => void;
   /**

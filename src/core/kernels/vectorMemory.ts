@@ -25,7 +25,7 @@ interface Exports extends VectorKernels {
 
 const kernels = new WeakMap<ArrayBufferLike, VectorKernels>();
 
-/** Memory for vectors, and for whatever else its owner needs. */
+/** Memory for vectors and for other data of its owner. */
 export interface VectorMemory extends KernelMemory {
   /** Vectors of zeros, `[n]`. */
   readonly vectors: readonly Float64Array[];

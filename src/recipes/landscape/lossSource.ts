@@ -183,7 +183,7 @@ interface Told {
 /**
  * Evaluates the losses of many points at once, if the problem can, and the metrics point by point.
  *
- * @param told - `metricValues`, `[points, metrics]`, is written; the signal is checked between points
+ * @param told - `metricValues`, `[points, metrics]`, is an output; the signal is checked between points
  */
 export function watchedAt(
   where: string,

@@ -13,7 +13,7 @@ import type { LiveOptions } from './options.ts';
 export interface LiveView {
   /** Adds a point of the run. */
   add(x: Float64Array, loss: number): void;
-  /** Returns what to do with the figure's share of the time: a slice of the surface or, if one is due, a figure. */
+  /** Returns the next task: `'picture'` if a figure is due, `'work'` if there is time for a slice of the surface. */
   turn(): 'rest' | 'work' | 'picture';
   /** Evaluates a slice of the surface. */
   work(): Asks<void>;

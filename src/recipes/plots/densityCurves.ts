@@ -53,8 +53,8 @@ export function kernelDensity(
 }
 
 /**
- * Returns evenly spaced places wherever the density is not 0: no narrow peak far from others is missed, and no gap
- * is bridged.
+ * Returns evenly spaced places in the regions where the density is not 0, so that no narrow, distant peak is missed and
+ * no gap is bridged.
  */
 function placesFor(values: readonly number[], bandwidth: number): Float64Array {
   const margin = (reach + 0.01) * bandwidth;

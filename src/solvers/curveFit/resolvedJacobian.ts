@@ -3,13 +3,13 @@ import { EPSILON } from '../../core/epsilon.ts';
 import { differenceJacobian, LEAST_SIZE, stepOf, type DifferenceSteps } from '../../core/jacobian.ts';
 import type { Problem } from '../../core/problem.ts';
 
-/** A point of a fit, and what its differences are compared with. */
+/** A point of a fit, with the sizes that determine the steps of differences. */
 export interface DifferencePoint {
   readonly problem: Problem;
   /** Point, `[n]`, and the residuals there, `[m]`. */
   readonly x: Float64Array;
   readonly residuals: Float64Array;
-  /** Start of the fit, `[n]`: a parameter near 0 has its size until the data tell another. */
+  /** Start of the fit, `[n]`: gives the size of a parameter that is near 0 now. */
   readonly start: Float64Array;
   /** Norm of the terms of the residuals: their rounding errors are ε times this. */
   readonly size: number;

@@ -45,7 +45,7 @@ export function factorDamped(system: DampedSystem, damping: number): boolean {
   matrix.set(normal);
   for (let i = 0; i < k; i++) {
     const add = dual.length > 0 ? damping : damping * squareOf(scale[i]);
-    // A held unknown has a row of zeros, which a pivot of 1 keeps apart.
+    // The row of a held unknown is zero; a pivot of 1 keeps the matrix definite.
     matrix[i * k + i] += dual.length > 0 || free[i] === 1 ? add : 1;
   }
   return factor(matrix, k, k);

@@ -11,7 +11,7 @@ import type { LevenbergMarquardtState } from './state.ts';
 /** The system at one point; it lives for one step. */
 interface Krylov extends Bidiagonal {
   damped: Damped;
-  /** True once a product was not finite: there is no step. */
+  /** True if a product was not finite: there is no step. */
   isBroken: boolean;
   /** Next column of V, `[n]`, once α has been found for it. */
   readonly next: Float64Array;

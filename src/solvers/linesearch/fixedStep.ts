@@ -8,8 +8,7 @@ export interface FixedStepOptions {
 }
 
 /**
- * Takes a fixed step without a search, whatever f does. Only if f is not finite there, the step shrinks
- * tenfold.
+ * Takes a fixed step without a search, even if f rises. If f is not finite there, the step is divided by ten.
  *
  * @throws RangeError if alpha is not a finite number > 0
  */

@@ -53,7 +53,7 @@ export const wrong = (what: string, reason: string): never => {
   throw new OnnxError([fault(`${what}: ${reason}`)]);
 };
 
-/** Returns the result of a method; what it refuses becomes an OnnxError. */
+/** Calls a method; rethrows its refusals as OnnxErrors. */
 function inWords<T>(what: string, make: () => T): T {
   try {
     return make();

@@ -41,10 +41,10 @@ function byParts(g: Builder, { input }: NodeProto, attributes: Attributes): Norm
   const [x, scale, bias] = input;
   const axes = exceptChannels(g, x);
   const along = (vector: Value) => alongChannels(g, vector, x);
-  // What is small is worked out first, on one number a channel, here and in the gradient.
+  // Factors of one number per channel are combined first, here and in the gradient.
   const mean = g.mean(x, axes);
   const centered = g.add(x, g.neg(mean));
-  // ONNX Runtime squares and averages in two thirds of the time of ReduceSumSquare over axes apart.
+  // In ONNX Runtime, Pow and ReduceMean take two thirds of the time of ReduceSumSquare over axes that are not adjacent.
   const variance = g.mean(g.pow(centered, 2), axes);
   const deviation = g.sqrt(g.add(variance, epsilonOf(attributes)));
   const y = g.add(g.mul(centered, g.div(along(scale), deviation)), along(bias));
@@ -83,8 +83,8 @@ function byOneNode(g: Builder, { input }: NodeProto, attributes: Attributes): No
 }
 
 /**
- * Two vectors of zeros, `[C]`, computed from x in each run. ONNX Runtime (1.30) writes the new statistics over the old
- * ones, be they constants or shared with another node; two nodes on the same x may share them.
+ * Two vectors of zeros, `[C]`, computed from x in each run. ONNX Runtime (1.30) overwrites the old statistics with the
+ * new ones, even if they are constants or shared with another node; two nodes on the same x may share them.
  */
 function twoBuffers(g: Builder, x: Value): readonly [Value, Value] {
   const axes = exceptChannels(g, x);

@@ -82,7 +82,7 @@ const conv: VjpRule = (c) => {
   ];
 };
 
-/** Gradients pass through integers as {@link quantization} says: they are those of a convolution of real numbers. */
+/** The gradient of a convolution of real numbers, passed straight through the integers: see {@link quantization}. */
 const integerConv: VjpRule = (c) => {
   const { g, dy, needs } = c;
   const dtype = g.floatTypeOf(dy);

@@ -48,8 +48,8 @@ function pointwise(
 const WIDEST = 96;
 
 /**
- * Of images, one channel a group: for each row of the window, products of all columns of dy with all of x, of which
- * those that a window connects are added. These are more than are needed, but no windows are copied.
+ * For images with one channel per group: for each row of the window, multiplies all columns of dy with all columns of x,
+ * and adds the products that a window connects. Most products are not needed, but no windows are copied.
  */
 function depthwise(
   g: Builder,
@@ -104,8 +104,8 @@ function everyRow(g: Builder, v: Value, start: number, count: number, stride: nu
 const MANY = 32;
 
 /**
- * Of one channel: the first spatial axis of dy in blocks, each place of a block a filter of its own. ONNX Runtime
- * copies windows for each filter's step once a block in place of once a row, and multiplies larger matrices.
+ * For one channel: splits the first spatial axis of dy into blocks, and treats each row of a block as a separate filter.
+ * ONNX Runtime then copies windows once per block instead of once per row, and multiplies larger matrices.
  */
 function byBlocks(g: Builder, x: Value, d: Value, w: Value, convolution: Convolution): Value | undefined {
   const { kernel, strides, dilations, group } = convolution;

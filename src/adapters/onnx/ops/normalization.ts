@@ -153,7 +153,7 @@ const instanceInFloat64: Lowering = (g, node, attributes) => {
   return [g.add(g.mul(xhat, alongChannels(g, scale, x)), alongChannels(g, bias, x))];
 };
 
-/** By the standard's function, whose float64 form would compute in float32. */
+/** Written as in the standard, whose own function would compute in float32. */
 const groupInFloat64: Lowering = (g, node, attributes) => {
   const [x, scale, bias] = node.input;
   const groups = attributes.int('num_groups', 1);

@@ -40,9 +40,8 @@ const inferGlobalPool: InferRule = (c) => [
 ];
 
 /**
- * A pooling with `ceil_mode` as one without, padded at the end by what it reaches beyond: what is put there counts for
- * neither a maximum nor a mean. ONNX Runtime drops a window that begins in the padding after the end, but its inference
- * of shapes has it, and then takes other sizes for a mistake.
+ * Replaces `ceil_mode` by padding at the end, which affects neither maxima nor means. ONNX Runtime drops a window that
+ * begins in the padding at the end, but its shape inference counts it, and then rejects the actual sizes.
  */
 const withoutCeil: Lowering = (g, node, attributes) => {
   if (attributes.int('ceil_mode', 0) === 0) return undefined;
@@ -176,7 +175,7 @@ const averagePool: VjpRule = (c) => {
     auto_pad: attributes.has('auto_pad') ? attributes.string('auto_pad', 'NOTSET') : undefined,
   };
   const one = (name: string, i: number) => attributes.ints(name)?.slice(i, i + 1);
-  // It is linear, and acts on each axis apart: its matrix there is what it makes of the identity.
+  // It is linear and separable: along each axis, its matrix is the pooled identity matrix.
   const spread = (d: Value, i: number) => {
     const size = g.sizes(x, [i + 2]);
     const identity = g.eye(size, g.floatTypeOf(x));

@@ -63,7 +63,7 @@ function sumOver(g: Builder, x: Value, scale: Value, { axis, block }: Layout): V
   return g.sum(g.reshapeTo(g.pad(x, pads), split), [at + 1], false);
 }
 
-/** The real multiples of the scale that x is, and where they are within the range of the integers. */
+/** Returns x in units of its scale, its integer (`place`: rounded, with the zero point added), and the range of integers. */
 function stepsOf(g: Builder, [x, scale, zero]: readonly Value[], dtype: DType | undefined, layout: Layout) {
   const [low, high] = ranges.get(dtype) ?? refuse(`${dtypeName(dtype)} has no rule.`);
   const steps = g.div(x, along(g, scale, x, layout));

@@ -36,9 +36,9 @@ interface Direction {
 
 /** Cotangents inside a cell. */
 interface CellCotangents {
-  /** Of the terms from the input, `[T, B, k·H]`. */
+  /** Cotangents of the terms from the input, `[T, B, k·H]`. */
   readonly input: Value;
-  /** Of the terms from the previous state, `[T, B, k·H]`. */
+  /** Cotangents of the terms from the previous state, `[T, B, k·H]`. */
   readonly state: Value;
   readonly dR: Value;
   readonly dInitial: Value;

@@ -6,7 +6,7 @@
 import type { Builder } from '../ir/builder.ts';
 import type { Value } from '../ir/graph.ts';
 
-/** Cotangents that are known to be zero wherever a ReLU's result is, and that result. */
+/** For cotangents that are zero where a ReLU's result is zero, that result. */
 const masked = new WeakMap<Builder, Map<Value, Value>>();
 
 /** Products, whose sums would carry an infinity or NaN of one element on to others. */
@@ -29,8 +29,8 @@ function isOfProducts(g: Builder, value: Value, depth = DEPTH): boolean {
 }
 
 /**
- * dy where y > 0, else 0. A product with the mask is twice as fast as a choice, but of an infinite dy makes NaN: it is
- * taken where dy comes from a product of matrices, in which infinite numbers would have become NaN before.
+ * dy where y > 0, else 0. Multiplying by the mask is twice as fast as Where, but turns an infinite dy into NaN. It is used
+ * if dy comes from a matrix product, in which infinite numbers have become NaN already.
  */
 function passing(g: Builder, y: Value, dy: Value): Value {
   const positive = g.greater(y, 0);

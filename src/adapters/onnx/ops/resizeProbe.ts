@@ -36,7 +36,7 @@ interface Probe {
   readonly axes?: readonly number[];
 }
 
-/** True for a Resize by scales, sizes or a region of which too little is known to ask the op itself for its weights. */
+/** True for a Resize whose scales, sizes or region are not known well enough to compute its weights with the op itself. */
 function isFed(g: Builder, node: NodeProto): boolean {
   const attributes = attributesOf(node);
   const [x, roi, , sizes] = node.input;

@@ -35,7 +35,7 @@ const transformationOf = (attributes: Attributes): string =>
 export const isCrop = (attributes: Attributes): boolean =>
   transformationOf(attributes) === 'tf_crop_and_resize';
 
-/** The scales of a Resize; undefined where it has sizes, beside which older files have empty scales. */
+/** Returns the scales of a Resize; undefined if it has sizes. Older files then have empty scales. */
 export const scalesOf = (g: Builder, { input: [, , scales] }: NodeProto): Value | undefined =>
   scales && g.shapeOf(scales)?.[0] !== 0 ? scales : undefined;
 

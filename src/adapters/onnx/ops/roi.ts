@@ -144,7 +144,7 @@ const roiAlign: Lowering = (g, node, attributes) => {
   return [maximumOf(g, byBins(g, taken ? g.where(taken, largestTerm, lowest) : largestTerm, rows, columns))];
 };
 
-/** Maxima of bins, `[R, bins, per bin, bins, per bin, C] → [R, C, bins, bins]`; 0 for bins of which nothing was taken. */
+/** Maxima of bins, `[R, bins, per bin, bins, per bin, C] → [R, C, bins, bins]`; 0 for bins without samples. */
 function maximumOf(g: Builder, x: Value): Value {
   const most = g.op('ReduceMax', [x, g.integers([2, 4])], { keepdims: 0 });
   return g.transpose(g.where(g.greater(most, lowest), most, 0), [0, 3, 1, 2]);

@@ -52,7 +52,7 @@ const steps = (g: Builder, x: Value, heads: number) =>
 
 /**
  * Linear attention, step by step. A state S, `[B, H, dk, dv]`, decays, is updated by k ⊗ v, or by k ⊗ β(v − Sᵀk) with the
- * delta rule, and is read by the queries, of which several may share a state.
+ * delta rule, and is read by the queries; several queries may share a state.
  */
 const linearAttention: Lowering = (g, node, attributes) => {
   const [query, key, value, past, decay, beta] = node.input;

@@ -12,7 +12,7 @@ export interface Steps {
   readonly initial: readonly Value[];
   /** States before each step, in the order of the steps, `[T, …]`. */
   readonly before: readonly Value[];
-  /** Sequences `[T, …]`, of which each step read a slice. */
+  /** Sequences `[T, …]`; each step reads a slice. */
   readonly sequences: readonly Value[];
   /** True for sequences read from the last slice to the first. */
   readonly sequencesBackward: readonly boolean[];

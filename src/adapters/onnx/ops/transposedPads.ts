@@ -10,7 +10,7 @@ interface TransposedPads {
   readonly output_padding: readonly number[];
 }
 
-/** True if a transposed convolution says how large its result is, in place of how it is padded. */
+/** True if a transposed convolution gives the size of its result instead of its padding. */
 export const isPaddedToSize = (attributes: Attributes): boolean =>
   attributes.has('output_shape') || attributes.string('auto_pad', 'NOTSET').startsWith('SAME');
 

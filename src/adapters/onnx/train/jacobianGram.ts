@@ -211,7 +211,7 @@ function addPairs(
       for (let p = 0; p < positions; p++) {
         const row = (i * positions + p) * stride + j * positions;
         const sharedRow = (sample[i] * positions + p) * sharedStride + sample[j] * positions;
-        // Of a residual with itself, only the lower triangle is there.
+        // For a residual with itself, only the lower triangle is stored.
         const end = i === j ? p + 1 : positions;
         for (let q = 0; q < end; q++) {
           const factor = biases + (ofShared === null ? 0 : ofShared[sharedRow + q]);
