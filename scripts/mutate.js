@@ -76,7 +76,7 @@ function functionsOf(content) {
 function startWorker() {
   const child = fork('scripts/mutate-worker.js', {
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
-    env: { ...process.env, NODE_ENV: 'test', VITEST: '1' },
+    env: { ...process.env, NODE_ENV: 'test', VITEST: '1', MUTATING: '1' },
     execArgv: ['--max-old-space-size=2000'],
   });
   const next = () =>
