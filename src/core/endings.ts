@@ -5,7 +5,8 @@
  * @module
  */
 import { differencedBy } from './differenced.ts';
-import { inspect, trapezoid, type Inspection, type Mismatch } from './disagreement.ts';
+import { inspect, type Inspection } from './disagreement.ts';
+import { trapezoid, type Mismatch } from './lineChange.ts';
 import { metered } from './meter.ts';
 import { refresh, type Run } from './run.ts';
 import { terminations, type Termination } from './termination.ts';
