@@ -81,6 +81,6 @@ export function minimizing(
     solver,
     problem,
     { ...complete, ...(callback && { callback }) },
-    transformBy(where, options.transform),
+    transformBy(where, options.transform, solver),
   );
 }

@@ -99,6 +99,8 @@ export interface Solver<State extends Iterate = SolverState> {
    * penalty and the norm of a projected gradient.
    */
   measure?(state: State): Measured;
+  /** True if `measure` adds a penalty to f, which no transform of f changes. @defaultValue `false` */
+  readonly addsPenalty?: boolean;
   /**
    * Performs one iteration: moves `state.x` and sets `state.f` and `state.gradient` to their values there. On
    * mini-batches, these may remain the values at the start of the step, since the next batch is evaluated at

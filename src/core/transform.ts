@@ -2,7 +2,7 @@ import { adaptAnswers, type Asks } from './question.ts';
 import { solveResult, type SolveResult } from './result.ts';
 import { terminations } from './termination.ts';
 import { normInf, scaleInto } from './vector.ts';
-import type { Measured } from './solver.ts';
+import type { Measured, Solver } from './solver.ts';
 
 /** A monotone transform of the values of f > 0, and its inverse. */
 interface Transform {
@@ -55,10 +55,23 @@ interface Below {
 /** A negative f of at most this size, relative to the first f, counts as rounding. */
 const ROUNDING = 1e-10;
 
-/** Returns the transform of that name, for one run. */
-export function transformBy(where: string, name: 'none' | 'log' | 'sqrt' = 'none'): Filter | null {
+/**
+ * Returns the transform of that name, for one run.
+ *
+ * @throws RangeError if the solver adds a penalty to the transformed f
+ */
+export function transformBy(
+  where: string,
+  name: 'none' | 'log' | 'sqrt' = 'none',
+  { name: method, addsPenalty = false }: Pick<Solver, 'name' | 'addsPenalty'>,
+): Filter | null {
   const transform = transforms[name];
   if (!transform) return null;
+  if (addsPenalty) {
+    throw new RangeError(
+      `${where}: transform: '${name}' would change f but not the penalty of ${method}, so that another sum is minimized; leave transform out, or minimize without the penalty.`,
+    );
+  }
   const below: Below = { first: NaN, least: Infinity, normAtZero: 0 };
   return {
     name,

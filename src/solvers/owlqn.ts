@@ -117,6 +117,7 @@ export function owlqn(options: OwlqnOptions = {}): Solver {
       pseudoGradient: new Float64Array(setting.n),
     }),
     step,
+    addsPenalty: true,
     measure(state) {
       writePseudoGradient(state, weight, state.pseudoGradient);
       return { f: state.f + penalty(state.x, weight), gradientNorm: normInf(state.pseudoGradient) };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { adam, bfgs, hagerZhang, lbfgs, leastSquares, levenbergMarquardt, minimize } from 'quasi-newton';
-import { newtonCG, ssbroyden, type Problem, type SolveResult } from 'quasi-newton';
+import { newtonCG, owlqn, ssbroyden, type Problem, type SolveResult } from 'quasi-newton';
 import { sine } from '../../bench/problems/sine.js';
 import { rosenbrock } from './functions.ts';
 
@@ -12,6 +12,15 @@ function expectTrueNorm({ fg }: Problem, { x, gradientNorm }: SolveResult) {
 }
 
 describe('transform', () => {
+  it.each(['log', 'sqrt'] as const)('%s is refused where a penalty would stay as it is', (transform) => {
+    const run = () => minimize(rosenbrock(), owlqn(), { transform });
+    expect(run).toThrow(RangeError);
+    expect(run).toThrow(
+      `minimize: transform: '${transform}' would change f but not the penalty of owlqn, so that another sum is minimized; leave transform out, or minimize without the penalty.`,
+    );
+    expect(minimize(rosenbrock(), owlqn(), { transform: 'none', maxIterations: 2 }).iterations).toBe(2);
+  });
+
   it.each(['log', 'sqrt'] as const)(
     '%s minimizes the transformed loss and speaks of the loss itself',
     (transform) => {
