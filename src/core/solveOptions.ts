@@ -15,7 +15,10 @@ import type { Validation } from './validation.ts';
 
 /** Argument of a callback, which is called after each iteration and once before the first. */
 export interface Progress extends TraceEntry {
-  /** Current point, `[n]`: a buffer that the next iteration overwrites; copy it to keep it. */
+  /**
+   * Current point, `[n]`, a copy that may be kept. Above 8 unknowns it is copied when the callback reads it, and can no
+   * longer be read once the callback, or its promise, is over.
+   */
   readonly x: Float64Array;
   /** The validation loss of this iteration, where it was evaluated. */
   readonly validation?: number;

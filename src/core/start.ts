@@ -76,32 +76,56 @@ const FIRST_CALLS = 4;
 
 type Callback = NonNullable<AsyncSolveOptions['callback']>;
 
-/** Longest x that is copied for each call; a longer one is copied only if the callback reads it. */
-const SHORT = 2048;
+/**
+ * Longest x that is copied for each call. A longer one, for which V8 allocates memory outside of its heap, is copied only if
+ * the callback reads it.
+ */
+const SHORT = 8;
 
 /**
- * Wraps a callback so that it sees a copy of x, and refuses one that writes into it, which would have no effect.
+ * Wraps a callback so that it sees a copy of x, which is its own: the solver goes on writing into its own array. Refuses a
+ * callback that writes into x, which would have no effect.
  *
  * @throws TypeError if it writes into x
  */
 export function readOnly(where: string, callback: Callback): Callback {
-  let copy: Float64Array | null = null;
   let calls = 0;
   return (progress: { x: Float64Array } & Progress) => {
     const { x } = progress;
-    const copied = (): Float64Array => {
-      copy ??= new Float64Array(x.length);
-      copy.set(x);
-      return copy;
-    };
-    let seen = x.length <= SHORT ? copied() : null;
-    if (seen === null) Object.defineProperty(progress, 'x', { get: () => (seen ??= copied()) });
-    else progress.x = seen;
+    const short = x.length <= SHORT ? x.slice() : null;
+    const seen = short === null ? copyOnDemand(where, progress) : null;
+    if (short !== null) progress.x = short;
     const answer = callback(progress);
+    seen?.endAfter(answer);
     calls++;
-    if (seen !== null && (calls <= FIRST_CALLS || (calls & (calls - 1)) === 0))
-      checkUntouched(where, seen, x);
+    const copy = short ?? seen?.copy();
+    if (copy && (calls <= FIRST_CALLS || (calls & (calls - 1)) === 0)) checkUntouched(where, copy, x);
     return answer;
+  };
+}
+
+/**
+ * Makes `progress.x` a copy that is made when it is first read, and refused once the callback is over, since the solver
+ * has then moved on.
+ */
+function copyOnDemand(where: string, progress: Progress) {
+  const { x, iteration } = progress;
+  let copy: Float64Array | undefined;
+  let isOver = false;
+  const end = (): void => void (isOver = true);
+  const get = (): Float64Array => {
+    if (copy === undefined && isOver) {
+      throw new RangeError(
+        `${where}: x of iteration ${iteration} was read after its callback had returned; the solver has written the next points there since. Read x within the callback: it is then a copy of its own.`,
+      );
+    }
+    return (copy ??= x.slice());
+  };
+  Object.defineProperty(progress, 'x', { get });
+  return {
+    copy: () => copy,
+    /** Ends the callback's access: at once, or when the promise that it returned is settled. */
+    endAfter: (answer: unknown): void => void (answer instanceof Promise ? answer.then(end, end) : end()),
   };
 }
 
