@@ -289,6 +289,23 @@ const cases: readonly Case[] = [
     bare: 'y',
   },
   {
+    name: 'com.microsoft::MatMulInteger16',
+    shape: [2, 2],
+    integer: [
+      node(`${wide}QuantizeLinear`, ['x', 'sx', 'z16'], 'q'),
+      node(`${wide}MatMulInteger16`, ['q', 'w16'], 'p'),
+      node('Cast', ['p'], 'f', { to: DType.FLOAT }),
+      node('Mul', ['f', 'sx'], 'y'),
+    ],
+    float: [node('MatMul', ['x', 'f16'], 'y')],
+    constants: [
+      tensorOf('z16', DType.INT16, [], [0]),
+      tensorOf('w16', DType.INT16, [2, 3], [1, -200, 3, 4, 500, 6]),
+      floats('f16', [2, 3], [1, -200, 3, 4, 500, 6]),
+    ],
+    bare: 'both',
+  },
+  {
     name: 'com.microsoft::DynamicQuantizeMatMul',
     shape: [2, 3, 4],
     integer: [node(`${wide}DynamicQuantizeMatMul`, ['x', 'w', 'sw', 'zw', 'bias'], 'y')],

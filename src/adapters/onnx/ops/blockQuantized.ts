@@ -13,7 +13,7 @@ import { axisFrom, range, unknownDimension } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 
 /** Unpacks bytes along the last axis, `[…, n] → […, n·8/bits]`: the lowest bits come first. */
-function unpacked(g: Builder, bytes: Value, bits: number): Value {
+export function unpacked(g: Builder, bytes: Value, bits: number): Value {
   const whole = g.cast(bytes, DType.INT32);
   if (bits === 8) return whole;
   if (bits !== 2 && bits !== 4) refuse(`${bits} bits have no rule; 2, 4 and 8 have.`);
@@ -88,8 +88,35 @@ const inferBlocks: InferRule = (c) => {
   return [{ dtype: c.dtype(2), shape }];
 };
 
+/** Numbers that 4 bits of the package bitsandbytes stand for: floats of 4 bits, and quantiles of a normal distribution. */
+const fourBits = [
+  [0, 1 / 192, 2 / 3, 1, 1 / 3, 1 / 2, 1 / 6, 1 / 4],
+  [
+    -1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635,
+    -0.18477343022823334, -0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725,
+    0.24611230194568634, 0.33791524171829224, 0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1,
+  ],
+];
+
+/** x·W, where the elements of Wᵀ are numbers of a table, the higher bits of a byte first, with a scale for each block. */
+const matMulBnb4: Lowering = (g, { input: [x, packed, scales] }, attributes) => {
+  const [depth, columns] = [attributes.int('K', 0), attributes.int('N', 0)];
+  const block = attributes.int('block_size', 0);
+  if (attributes.int('transB', 1) !== 1) refuse('transB = 0 has no rule.');
+  if ((depth * columns) % block !== 0) refuse('it has a rule only for a whole number of blocks.');
+  const half = fourBits[attributes.int('quant_type', 1)] ?? refuse('its quant_type must be 0 or 1.');
+  const table = half.length === 16 ? half : [...half, ...half.map((v) => -v)];
+  const pairs = g.reshape(unpacked(g, packed, 4), [-1, 2]);
+  const numbers = g.gather(pairs, g.integers([1, 0]), 1);
+  const dtype = g.floatTypeOf(scales);
+  const steps = g.gather(g.constant(dtype, [16], table), g.reshape(numbers, [-1, block]));
+  const weight = g.reshape(g.mul(steps, g.reshape(scales, [-1, 1])), [columns, depth]);
+  return [g.matmul(x, g.swap(weight))];
+};
+
 /** Ops of language models with weights of a few bits. */
 export const blockQuantized: OpTable = {
   'com.microsoft::MatMulNBits': { infer: inferNBits, as: { float64: matMulNBits } },
+  'com.microsoft::MatMulBnb4': { infer: inferNBits, as: { float64: matMulBnb4 } },
   'com.microsoft::GatherBlockQuantized': { infer: inferBlocks, as: { float64: gatherBlocks } },
 };

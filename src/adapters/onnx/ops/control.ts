@@ -1,11 +1,15 @@
-import { subgraphsOf } from '../ir/attributes.ts';
+import { clone, create } from '@bufbuild/protobuf';
+import { GraphProtoSchema, NodeProtoSchema } from 'onnx-buf';
+import type { ValueInfoProto } from 'onnx-buf';
+import { nodeAttributes, subgraphsOf } from '../ir/attributes.ts';
 import { bodyIn, doBody } from '../ir/body.ts';
 import { refuse } from '../ir/errors.ts';
 import type { InferRule } from '../ir/facts.ts';
-import type { Value } from '../ir/graph.ts';
-import type { Lowering, OpTable } from '../ir/op.ts';
+import { valueInfo, type Value } from '../ir/graph.ts';
+import { nodeOf } from '../ir/node.ts';
+import type { Lowering, OpTable, UpgradeContext } from '../ir/op.ts';
 import { scan } from '../ir/scan.ts';
-import { range, unknownDimension, unknownShape, type TensorType } from '../ir/shape.ts';
+import { axisFrom, range, unknownDimension, unknownShape, type TensorType } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 import { throughSteps } from './throughSteps.ts';
@@ -143,11 +147,62 @@ const loopRule: VjpRule = (c) => {
   });
 };
 
+/** A Scan along other axes than the first, as one along the first between transpositions. */
+const alongFirst: Lowering = (g, node, attributes) => {
+  const count = attributes.int('num_scan_inputs', 0);
+  const states = node.input.length - count;
+  const [inputAxes, outputAxes] = ['scan_input_axes', 'scan_output_axes'].map(
+    (name) => attributes.ints(name) ?? [],
+  );
+  if ([...inputAxes, ...outputAxes].every((axis) => axis === 0)) return undefined;
+  const move = (v: Value, axis: number, back: boolean) => {
+    const rank = g.rank(v);
+    const at = axisFrom(axis, rank);
+    const others = range(rank).filter((i) => i !== (back ? 0 : at));
+    return g.transpose(v, back ? others.toSpliced(at, 0, 0) : [at, ...others]);
+  };
+  const input = node.input.map((v, i) => (i < states ? v : move(v, inputAxes[i - states] ?? 0, false)));
+  const output = node.output.map(() => g.fresh('Scan'));
+  const plain = node.attribute.filter(({ name }) => !name.endsWith('put_axes'));
+  g.append(Object.assign(clone(NodeProtoSchema, node), { name: output[0], input, output, attribute: plain }));
+  return output.map((v, k) => (k < states ? v : move(v, outputAxes[k - states] ?? 0, true)));
+};
+
+/**
+ * Scan of opset 8, whose tensors have the batch before the sequence: a Scan along the batch, in whose body another one
+ * goes along the sequence.
+ */
+function alongBatch({ node, attributes, from }: UpgradeContext): void {
+  if (from >= 9) return;
+  const [lengths, ...inputs] = node.input;
+  if (lengths) refuse('lengths of its sequences (opset 8) have no rule.');
+  const [body] = subgraphsOf(node);
+  if (body === undefined) refuse('it has no body.');
+  const typed = (each: ValueInfoProto, name: string) =>
+    valueInfo(name, each.type?.value.case === 'tensorType' ? each.type.value.value.elemType : 0, undefined);
+  const name = (part: string, i: number) => `${node.output.find(Boolean)}/${part}_${i}`;
+  const inner = nodeOf(
+    'Scan',
+    inputs.map((_, i) => name('each', i)),
+    node.output.map((_, i) => name('made', i)),
+  );
+  inner.attribute = [
+    ...node.attribute.filter(({ name }) => name === 'body' || name === 'num_scan_inputs'),
+    ...nodeAttributes({ scan_input_directions: attributes.ints('directions') }),
+  ];
+  const outer = create(GraphProtoSchema, {
+    name: name('batch', 0),
+    input: body.input.map((each, i) => typed(each, inner.input[i])),
+    output: body.output.map((each, i) => typed(each, inner.output[i])),
+    node: [inner],
+  });
+  node.input = inputs;
+  node.attribute = nodeAttributes({ body: outer, num_scan_inputs: inputs.length });
+}
+
 /** A second Scan recomputes the states, which are not kept. */
 const scanRule: VjpRule = (c) => {
   const { g, node, inputs, attributes } = c;
-  const axes = ['scan_input_axes', 'scan_output_axes'].flatMap((name) => attributes.ints(name) ?? []);
-  if (axes.some((axis) => axis !== 0)) refuse('a Scan along other axes than the first has no rule.');
   const [body] = subgraphsOf(node);
   const count = attributes.int('num_scan_inputs', 0);
   const states = node.input.length - count;
@@ -189,8 +244,9 @@ export const control: OpTable = {
   Scan: {
     infer: inferScan,
     isCostly: true,
+    as: { read: alongFirst },
     vjp: scanRule,
-    upgrade: ({ from }) => from < 9 && refuse('Scan of opset 8 is not converted.'),
+    upgrade: alongBatch,
     vmap: mapScan,
   },
 };

@@ -1,8 +1,9 @@
+import type { NodeProto } from 'onnx-buf';
 import { refuse } from '../ir/errors.ts';
 import type { Attributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import type { Value } from '../ir/graph.ts';
-import { isStatic, range } from '../ir/shape.ts';
+import { isStatic, range, type Dimension } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import { linearNeighbors } from './sampling.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
@@ -43,7 +44,7 @@ function blockPlaces(image: readonly number[], block: readonly number[], attribu
 const col2Im: Lowering = (g, node, attributes) => {
   const [x, imageShape, blockShape] = node.input;
   const [image, block] = [g.integersOf(imageShape), g.integersOf(blockShape)];
-  if (image === undefined || block === undefined) return [col2ImOf(g, x, imageShape, blockShape, attributes)];
+  if (image === undefined || block === undefined) return [col2ImOf(g, node, attributes)];
   const places = blockPlaces(image, block, attributes);
   const columns = g.reshape(x, g.concat([g.sizes(x, [0]), g.integers([-1, places.length])], 0));
   const [size, rows] = [productOf(image), g.sizes(columns, [0, 1])];
@@ -54,10 +55,18 @@ const col2Im: Lowering = (g, node, attributes) => {
 };
 
 /** As {@link col2Im}, for an image or blocks whose shapes are known only at run time. */
-function col2ImOf(g: Builder, x: Value, imageShape: Value, blockShape: Value, attributes: Attributes): Value {
-  const axes =
-    g.shapeOf(imageShape)?.[0] ?? g.shapeOf(blockShape)?.[0] ?? attributes.ints('strides')?.length ?? '';
-  if (typeof axes !== 'number') refuse('the number of axes of its image is not known beforehand.');
+function col2ImOf(
+  g: Builder,
+  { input: [x, imageShape, blockShape], output }: NodeProto,
+  attributes: Attributes,
+): Value {
+  const axes = [
+    g.shapeOf(imageShape)?.[0],
+    g.shapeOf(blockShape)?.[0],
+    attributes.ints('strides')?.length,
+    below(g.shapeOf(output[0])?.length),
+  ].find((count) => typeof count === 'number');
+  if (axes === undefined) refuse('the number of axes of its image is not known beforehand.');
   const dilations = attributes.ints('dilations') ?? range(axes).map(() => 1);
   const strides = attributes.ints('strides') ?? range(axes).map(() => 1);
   const pads = attributes.ints('pads') ?? range(2 * axes).map(() => 0);
@@ -84,10 +93,17 @@ function col2ImOf(g: Builder, x: Value, imageShape: Value, blockShape: Value, at
   return g.reshape(g.slice(sums, 0, total, 2), g.concat([rows, imageShape], 0));
 }
 
+/** Two less than a number of axes, those of the batch and the channels. */
+const below = (axes: Dimension | undefined) => (typeof axes === 'number' ? axes - 2 : undefined);
+
 /** A grid of coordinates from −1 to 1, `[N, (D,) H, W, axes]`, transformed by the affine map theta. */
 const affineGrid: Lowering = (g, node, attributes) => {
   const [theta, size] = node.input;
-  const axes = g.shapeOf(theta)?.[1];
+  const axes = [
+    g.shapeOf(theta)?.[1],
+    below(g.shapeOf(size)?.[0]),
+    below(g.shapeOf(node.output[0])?.length),
+  ].find((count) => typeof count === 'number');
   if (axes !== 2 && axes !== 3) refuse('its number of axes must be 2 or 3, and known before the model runs.');
   const corners = attributes.int('align_corners', 0) === 1;
   const dtype = g.floatTypeOf(theta);
@@ -133,13 +149,12 @@ function readPlaces(
 const deformConv: Lowering = (g, node, attributes) => {
   const [x, weight, offset, bias, mask] = node.input;
   if (g.rank(x) !== 4) refuse('it has a rule only for images with two axes.');
-  const shape = g.shapeOf(weight);
-  if (!isStatic(shape)) refuse('the shape of its weights is not known before the model runs.');
-  const [outputs, inputs, ...kernel] = shape;
+  const kernel = attributes.ints('kernel_shape') ?? g.shapeOf(weight)?.slice(2);
+  if (!isStatic(kernel)) refuse('the sizes of its kernel are not known before the model runs.');
   const [taps, group] = [productOf(kernel), attributes.int('group', 1)];
   const moves = attributes.int('offset_group', 1);
-  const split = (value: Value, sizes: readonly number[], from = value) =>
-    g.reshape(value, g.concat([g.sizes(from, [0]), g.integers(sizes), g.sizes(offset, [2, 3])], 0));
+  const split = (value: Value, sizes: readonly number[]) =>
+    g.reshape(value, g.concat([g.sizes(value, [0]), g.integers(sizes), g.sizes(offset, [2, 3])], 0));
   const offsets = split(offset, [moves, taps, 2]);
   const [rows, columns] = ([0, 1] as const).map((axis) => {
     const last = g.sub(g.cast(g.sizes(x, [2 + axis]), g.floatTypeOf(x)), 1);
@@ -159,12 +174,11 @@ const deformConv: Lowering = (g, node, attributes) => {
   const [first, ...others] = samples;
   const sum = g.add(first, ...others);
   const read = mask ? g.mul(sum, flat(mask)) : sum;
-  const matrix = g.reshape(
-    read,
-    g.concat([g.sizes(x, [0]), g.integers([group, inputs * taps]), g.product(g.sizes(offset, [2, 3]))], 0),
-  );
-  const product = g.matmul(g.reshape(weight, [group, outputs / group, inputs * taps]), matrix);
-  const y = split(product, [outputs], x);
+  const depth = g.mul(g.sizes(weight, [1]), g.integers([taps]));
+  const places = g.product(g.sizes(offset, [2, 3]));
+  const matrix = g.reshape(read, g.concat([g.sizes(x, [0]), g.integers([group]), depth, places], 0));
+  const product = g.matmul(g.reshape(weight, g.concat([g.integers([group, -1]), depth], 0)), matrix);
+  const y = g.reshape(product, g.concat([g.sizes(x, [0]), g.sizes(weight, [0]), g.sizes(offset, [2, 3])], 0));
   return [bias ? g.add(y, g.reshape(bias, [1, -1, 1, 1])) : y];
 };
 

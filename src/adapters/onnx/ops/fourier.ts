@@ -67,6 +67,12 @@ function complexOf(g: Builder, x: Value): Complex {
   return { re: part(padded, 0), im: part(padded, 1) };
 }
 
+/** As {@link complexOf}; a signal of which one side is wanted is real, also if its shape does not say so. */
+const signalOf = (g: Builder, x: Value, onesided: boolean): Complex =>
+  onesided && g.shapeOf(x)?.at(-1) !== 2
+    ? { re: g.squeeze(g.slice(x, 0, 1, -1), [g.rank(x) - 1]), im: undefined }
+    : complexOf(g, x);
+
 const joined = (g: Builder, { re, im }: { re: Value; im: Value }) => {
   const axis = g.rank(re);
   return g.concat([g.unsqueeze(re, [axis]), g.unsqueeze(im, [axis])], axis);
@@ -95,12 +101,13 @@ function dftAlong(
 ): Value {
   const inverse = attributes.int('inverse', 0) === 1;
   const onesided = attributes.int('onesided', 0) === 1;
-  if (inverse && onesided) refuse('onesided with inverse has no rule.');
   const rank = g.rank(x);
   const { re, im } = complexOf(g, x);
   // Swaps the axis of the transform with the last one.
   const perm = range(rank - 1).map((i) => (i === axis ? rank - 2 : i === rank - 2 ? axis : i));
-  const length = dftLength ? g.reshape(g.cast(dftLength, DType.INT64), [1]) : g.sizes(x, [axis]);
+  const given = dftLength && g.reshape(g.cast(dftLength, DType.INT64), [1]);
+  if (inverse && onesided) return realSignal(g, { re, im }, given, perm);
+  const length = given ?? g.sizes(x, [axis]);
   // A longer signal is cut. A shorter one would be padded with zeros, which add nothing.
   const placed = (part: Value) => {
     const last = g.transpose(part, perm);
@@ -115,11 +122,41 @@ function dftAlong(
   });
 }
 
+/**
+ * The real signal of N samples with the frequencies 0 to ⌊N/2⌋; by default, N is even. All frequencies but 0 and N/2 occur
+ * twice in the whole spectrum.
+ *
+ * @param perm - swaps the axis of the transform with the last one
+ */
+function realSignal(
+  g: Builder,
+  { re, im }: Complex,
+  given: Value | undefined,
+  perm: readonly number[],
+): Value {
+  const last = (part: Value) => g.transpose(part, perm);
+  const dtype = g.floatTypeOf(re);
+  const count = g.sizes(last(re), [-1]);
+  const length = given ?? g.mul(g.integers([2]), g.sub(count, g.integers([1])));
+  const [most, known] = [g.integersOf(half(g, length))?.[0], g.integersOf(count)?.[0]];
+  if (most !== undefined && known !== undefined && known > most)
+    refuse(
+      `its dft_length is too short for ${known} frequencies; ONNX Runtime reads the rest in different ways.`,
+    );
+  const places = g.places(g.min(half(g, length), count));
+  const single = g.equal(g.op('Mod', [g.mul(2, places), length]), 0);
+  const times = g.where(single, g.scalar(1, dtype), g.scalar(2, dtype));
+  const placed = (part: Value) => g.mul(g.slice(last(part), 0, half(g, length), -1), times);
+  const parts = { re: placed(re), im: im && placed(im) };
+  const signal = transform(g, parts, { frequencies: length, length, inverse: true }).re;
+  return g.unsqueeze(last(g.div(signal, g.cast(length, dtype))), [g.rank(re)]);
+}
+
 /** The transforms of a signal's overlapping frames, each multiplied by a window. */
 const stft: Lowering = (g, node, attributes) => {
   const [signal, step, window, frameLength] = node.input;
   const onesided = attributes.int('onesided', 1) === 1;
-  const { re, im } = g.rank(signal) === 2 ? { re: signal, im: undefined } : complexOf(g, signal);
+  const { re, im } = g.rank(signal) === 2 ? { re: signal, im: undefined } : signalOf(g, signal, onesided);
   if (im && onesided) refuse('onesided has a rule only for real signals.');
   if (!window && !frameLength) refuse('it has neither a window nor a frame_length.');
   const length = frameLength ? g.reshape(g.cast(frameLength, DType.INT64), [1]) : g.sizes(window, [0]);

@@ -13,6 +13,7 @@ import { deformation } from './deform.ts';
 import { dropoutOps } from './dropout.ts';
 import { einsum } from './einsum.ts';
 import { elementwiseOps } from './elementwise.ts';
+import { experts } from './experts.ts';
 import { fourier } from './fourier.ts';
 import { generated } from './generated.ts';
 import { groupedAttention } from './groupedAttention.ts';
@@ -22,6 +23,7 @@ import { lists } from './lists.ts';
 import { losses } from './loss.ts';
 import { microsoft } from './microsoft.ts';
 import { linearModels } from './ml.ts';
+import { kernelModels } from './supportVectors.ts';
 import { normalization } from './normalization.ts';
 import { pooling } from './pooling.ts';
 import { quantization } from './quantization.ts';
@@ -60,8 +62,8 @@ export const families: Readonly<Record<string, readonly OpTable[]>> = {
   losses: [losses],
   quantization: [quantization, quantizedForms, blockQuantized],
   'control flow': [control],
-  "ONNX Runtime's own": [microsoft],
-  'linear models of ai.onnx.ml': [linearModels],
+  "ONNX Runtime's own": [microsoft, experts],
+  'models of ai.onnx.ml': [linearModels, kernelModels],
 };
 
 /** Entry of each op, by the name that `opKey` returns. */

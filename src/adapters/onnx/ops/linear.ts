@@ -1,7 +1,7 @@
 import type { Builder } from '../ir/builder.ts';
 import type { InferRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
-import { biasRole, weightRole, type OpTable } from '../ir/op.ts';
+import { biasRole, weightRole, type Op, type OpTable } from '../ir/op.ts';
 import { meet, rankOfInput, unclear, type SampleRule } from '../ir/samples.ts';
 import { broadcastShapes, unknownDimension } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
@@ -126,6 +126,15 @@ const integerMatmul: VjpRule = (c) => {
   return [...matmul(Object.assign({}, c, { inputs: factors })), undefined, undefined];
 };
 
+const matMulInteger: Op = {
+  infer: (c) => [{ dtype: DType.INT32, shape: inferMatMul(c)?.[0]?.shape }],
+  samples: matmulSamples,
+  vjp: integerMatmul,
+  integers: multipliesIntegers,
+  roles: { 1: weightRole(1) },
+  isCostly: true,
+};
+
 /** Products of matrices. */
 export const linear: OpTable = {
   MatMul: {
@@ -148,12 +157,6 @@ export const linear: OpTable = {
     },
     vmap: mapGemm,
   },
-  MatMulInteger: {
-    infer: (c) => [{ dtype: DType.INT32, shape: inferMatMul(c)?.[0]?.shape }],
-    samples: matmulSamples,
-    vjp: integerMatmul,
-    integers: multipliesIntegers,
-    roles: { 1: weightRole(1) },
-    isCostly: true,
-  },
+  MatMulInteger: matMulInteger,
+  'com.microsoft::MatMulInteger16': matMulInteger,
 };

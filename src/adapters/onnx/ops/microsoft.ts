@@ -164,5 +164,8 @@ export const microsoft: OpTable = {
   'com.microsoft::BiasAdd': { as: { read: (g, { input: [x, bias, skip] }) => [g.add(x, bias, skip)] } },
   'com.microsoft::Trilu': { as: { read: asStandard } },
   'com.microsoft::GatherND': { as: { read: asStandard } },
+  'com.microsoft::Pad': { as: { read: asStandard } },
+  'com.microsoft::GridSample': { as: { read: asStandard } },
+  'com.microsoft::Range': { as: { read: asStandard } },
   'com.microsoft::ExpandDims': { as: { read: expandDims } },
 };

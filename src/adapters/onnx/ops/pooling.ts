@@ -44,7 +44,7 @@ const inferGlobalPool: InferRule = (c) => [
  * begins in the padding at the end, but its shape inference counts it, and then rejects the actual sizes.
  */
 const withoutCeil: Lowering = (g, node, attributes) => {
-  if (attributes.int('ceil_mode', 0) === 0) return undefined;
+  if (attributes.int('ceil_mode', 0) === 0) return withoutAuto(g, node, attributes);
   const x = g.shapeOf(node.input[0]);
   const kernel = attributes.ints('kernel_shape');
   if (!isStatic(x?.slice(2)) || x === undefined || kernel === undefined) return undefined;
@@ -75,6 +75,24 @@ const withoutCeil: Lowering = (g, node, attributes) => {
     node.output.length,
   );
   return outputs;
+};
+
+/**
+ * A pooling with SAME and dilations as one with pads: ONNX Runtime pads as if there were no dilations, but its inference
+ * of shapes does not, and then takes other sizes for a mistake.
+ */
+const withoutAuto: Lowering = (g, node, attributes) => {
+  const kernel = attributes.ints('kernel_shape');
+  const dilated = attributes.ints('dilations')?.some((dilation) => dilation !== 1) ?? false;
+  if (!dilated || !attributes.string('auto_pad', 'NOTSET').startsWith('SAME') || kernel === undefined)
+    return undefined;
+  const outputs = node.output.map((name) => name && g.fresh(node.opType));
+  const pooled = nodeOf(node.opType, node.input, outputs, {
+    pads: [...windowOf(attributes, g.shapeOf(node.input[0]), kernel).pads],
+  });
+  pooled.attribute.push(...node.attribute.filter(({ name }) => name !== 'auto_pad' && name !== 'pads'));
+  g.append(pooled);
+  return outputs.map((name) => name || undefined);
 };
 
 /** Each maximum's cotangent goes to the element that the pooling took: the first of those that are equal. */

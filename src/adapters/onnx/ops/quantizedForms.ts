@@ -177,11 +177,6 @@ const softmax = unary((g, x, _node, attributes) => {
   return g.reshapeLike(g.softmax(rows, 1), x);
 });
 
-const reduceMean = unary((g, x, _node, attributes) => {
-  const axes = attributes.ints('axes') ?? range(g.rank(x));
-  return g.mean(x, axes, attributes.int('keepdims', 1) === 1);
-});
-
 const where: Lowering = (g, { input: [condition, a, aScale, aZero, b, bScale, bZero, yScale, yZero] }) => {
   const y = g.where(condition, real(g, a, aScale, aZero), real(g, b, bScale, bZero));
   return [rounded(g, y, yScale, yZero, g.dtypeOf(a))];
@@ -253,15 +248,6 @@ const inferConcat: InferRule = (c) => {
     : undefined;
   const shape = first?.map((size, i) => (i === axis ? (total ?? unknownDimension()) : size));
   return [{ dtype: c.dtype(2), shape }];
-};
-
-const inferMean: InferRule = (c) => {
-  const shape = c.shape(0);
-  const rank = shape?.length ?? 0;
-  const axes = new Set((c.attributes.ints('axes') ?? range(rank)).map((i) => axisFrom(i, rank)));
-  const kept = c.attributes.int('keepdims', 1) === 1;
-  const sizes = shape?.flatMap((size, i) => (axes.has(i) ? (kept ? [1] : []) : [size]));
-  return [{ dtype: c.dtype(0), shape: sizes }];
 };
 
 const inferGlobalPool: InferRule = (c) => [
@@ -339,7 +325,6 @@ export const quantizedForms: OpTable = {
       samples: imageSamples,
     },
   ),
-  'com.microsoft::QLinearReduceMean': quantized(reduceMean, inferMean, [0]),
   'com.microsoft::QLinearWhere': quantized(where, inferBroadcast(0, 4, 1), [1, 4]),
   'com.microsoft::QLinearConcat': quantized(
     concat,

@@ -93,5 +93,7 @@ const linearAttention: Lowering = (g, node, attributes) => {
 export const stateful: OpTable = {
   TensorScatter: { as: { read: tensorScatter } },
   CausalConvWithState: { as: { read: causalConv } },
+  'com.microsoft::CausalConvWithState': { as: { read: causalConv } },
   LinearAttention: { as: { read: linearAttention } },
+  'com.microsoft::LinearAttention': { as: { read: linearAttention } },
 };

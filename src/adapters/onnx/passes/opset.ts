@@ -1,4 +1,6 @@
-import type { GraphProto, NodeProto } from 'onnx-buf';
+import { create } from '@bufbuild/protobuf';
+import { OperatorSetIdProtoSchema } from 'onnx-buf';
+import type { GraphProto, NodeProto, OperatorSetIdProto } from 'onnx-buf';
 import { attributesOf, nodeAttributes, subgraphsOf } from '../ir/attributes.ts';
 import { isStandard } from '../ir/domain.ts';
 import { fault, faultOf, type Fault } from '../ir/errors.ts';
@@ -16,11 +18,9 @@ const oldest = 7;
 
 /** Converts a model of opset 7 or later to opset 18, in place; returns the faults of nodes that cannot be converted. */
 export function upgradeOpset(model: Model): Fault[] {
-  const standard = model.opsetImport.find(isStandard);
+  const standard = model.opsetImport.find(isStandard) ?? importStandard(model);
   if (standard === undefined)
-    return [
-      fault('the model does not import the standard opset of ONNX; there is nothing to differentiate.'),
-    ];
+    return [fault('the model has standard ops, but does not import the standard opset of ONNX.')];
   const from = Number(standard.version);
   if (from < oldest)
     return [
@@ -39,6 +39,18 @@ export function upgradeOpset(model: Model): Fault[] {
   if (model.irVersion < 8n) model.irVersion = 8n;
   return faults;
 }
+
+/** Imports the standard opset in a model that has only ops of other domains; undefined if it has standard ones. */
+function importStandard(model: Model): OperatorSetIdProto | undefined {
+  if (hasStandard(model.graph)) return undefined;
+  const made = create(OperatorSetIdProtoSchema, { version: BigInt(baseOpset) });
+  model.opsetImport.push(made);
+  if (model.irVersion < 8n) model.irVersion = 8n;
+  return made;
+}
+
+const hasStandard = ({ node }: GraphProto): boolean =>
+  node.some((each) => isStandard(each) || subgraphsOf(each).some(hasStandard));
 
 /** Writes out the default axis of DFT, which is 1 up to opset 19 and −2 since: its rule does not know the opset. */
 function writeAxisOfDft(graph: GraphProto): void {

@@ -4,6 +4,8 @@ import { DType, numbersOf, shapeOf, tensorOf, type TensorProto } from '../ir/ten
 import type { Precision } from '../../../core/problem.ts';
 import { nodeAttributes, subgraphsOf } from '../ir/attributes.ts';
 import { opKey } from '../ir/domain.ts';
+import { unusedNames } from '../ir/graph.ts';
+import { nodeOf } from '../ir/node.ts';
 import { constantTensor } from '../ir/constant.ts';
 
 /**
@@ -21,6 +23,26 @@ const typeAttributes = new Set(['to', 'dtype', 'output_datatype']);
 /** Ops with an attribute `output_datatype`, float32 by default. */
 const signals = new Set(['HannWindow', 'HammingWindow', 'BlackmanWindow', 'MelWeightMatrix']);
 
+/** Ops whose results are float32 in every case, and the index of these. */
+const alwaysSingle = new Map([
+  ['TfIdfVectorizer', 0],
+  ['ai.onnx.ml::TreeEnsembleRegressor', 0],
+  ['ai.onnx.ml::TreeEnsembleClassifier', 1],
+  ['ai.onnx.ml::DictVectorizer', 0],
+]);
+
+/** Casts the float32 results of a graph's nodes that cannot have another type, in place. */
+function castSingles(graph: GraphProto, to: DType): void {
+  const name = unusedNames(graph);
+  graph.node = graph.node.flatMap((node) => {
+    const k = alwaysSingle.get(opKey(node));
+    const output = k === undefined ? undefined : node.output[k];
+    if (k === undefined || !output) return [node];
+    node.output[k] = name((serial) => `${output}/single${serial === 0 ? '' : `_${serial}`}`);
+    return [node, nodeOf('Cast', [node.output[k]], [output], { to })];
+  });
+}
+
 function convertTypes(graph: GraphProto, from: ReadonlySet<DType>, to: DType): void {
   const tensor = (t: TensorProto): TensorProto =>
     from.has(t.dataType) ? tensorOf(t.name, to, shapeOf(t), numbersOf(t)) : t;
@@ -29,6 +51,7 @@ function convertTypes(graph: GraphProto, from: ReadonlySet<DType>, to: DType): v
       type.value.value.elemType = to;
   };
   graph.initializer = graph.initializer.map(tensor);
+  if (from.has(DType.FLOAT)) castSingles(graph, to);
   [...graph.input, ...graph.output, ...graph.valueInfo].forEach(typed);
   for (const node of graph.node) {
     // Constants in subgraphs may list their numbers in another attribute than a tensor.
