@@ -2,6 +2,7 @@
  * Bad options of every public function: each is refused, before anything is computed, by the function that was called,
  * with the name of the option and the value got.
  */
+import { readdirSync, readFileSync } from 'node:fs';
 import * as tf from '@tensorflow/tfjs';
 import * as ort from 'onnxruntime-node';
 import { isLeft } from 'fp-ts/lib/Either.js';
@@ -60,7 +61,10 @@ const variable = tf.variable(tf.scalar(1));
 const file = mlp([2, 3, 1]);
 
 /** Settings that a function needs, with those that a test gives. */
-const and = (needed: object, given: object) => ({ ...needed, ...given }) as never;
+const and = (needed: object, given: object) => {
+  const told = Object.entries(given).filter(([name, value]) => value !== undefined || !(name in needed));
+  return { ...needed, ...Object.fromEntries(told) } as never;
+};
 const named = (names: string, call: (name: string) => Call) =>
   names.split(' ').map((name): [string, Call] => [name, call(name)]);
 const of = (functions: object, name: string) =>
@@ -197,6 +201,45 @@ describe.each(calls)('%s', (name, call) => {
       }
     }
     expect(wrong).toEqual([]);
+  });
+});
+
+/** Calls that connect to a server, draw into a folder or begin a training. */
+const LASTING = /bullmq|serve|live|accelerate|workerPool|fitFullBatch/;
+
+describe.each(calls.filter(([name]) => !LASTING.test(name)))('%s', (_, call) => {
+  it('takes options that are undefined as if they were absent', async () => {
+    const names = optionsIn((await refusalOf(call, { batchsize: 4 })).message);
+    const outcome = async (options: object) => {
+      try {
+        await call(options as never);
+        return 'accepted';
+      } catch (error) {
+        return (error as Error).message;
+      }
+    };
+    const undefinedOptions = Object.fromEntries(names.map((name) => [name, undefined]));
+    expect(await outcome(undefinedOptions)).toBe(await outcome({}));
+  });
+});
+
+describe('the types of options', () => {
+  it('allow undefined wherever an option may be absent, also with exactOptionalPropertyTypes', () => {
+    const strict: string[] = [];
+    const files = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((name) =>
+      /\.ts$/.test(name),
+    );
+    for (const path of files) {
+      const source = readFileSync(`src/${path}`, 'utf8');
+      for (const [, name, body] of source.matchAll(
+        /export interface (\w+(?:Options|Attributes|Settings))\b(.*?)\n\}/gs,
+      )) {
+        for (const [option] of body.matchAll(/^ {2}(?:readonly )?\w+\?[:(<][^;]*;/gm)) {
+          if (!/\| undefined;$|\?: unknown;$/.test(option)) strict.push(`${path}: ${name}: ${option.trim()}`);
+        }
+      }
+    }
+    expect(strict).toEqual([]);
   });
 });
 

@@ -11,18 +11,18 @@ import type { AsyncProblem, Problem, ProblemFacts } from './problem.ts';
 /** Options of {@link checkGradient}. */
 export interface CheckGradientOptions {
   /** Point to check at, `[n]`. @defaultValue `problem.p0` */
-  readonly at?: Float64Array;
+  readonly at?: Float64Array | undefined;
   /** Largest relative error that counts as right. @defaultValue 1e-5, in float32 1e-2 */
-  readonly tolerance?: number;
+  readonly tolerance?: number | undefined;
   /** Number of elements to check, spread evenly over all. @defaultValue `1000` */
-  readonly maxElements?: number;
+  readonly maxElements?: number | undefined;
   /**
    * Typical size of the unknowns, one number for all or one for each, `[n]`. Steps are relative to it; set it
    * if an unknown is 0 and its typical size is far from 1.
    *
    * @defaultValue found by trial, from |xᵢ| and the other elements of its tensor
    */
-  readonly scale?: Scale;
+  readonly scale?: Scale | undefined;
 }
 
 /** One element of the gradient, with its difference quotient. */

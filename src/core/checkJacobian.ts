@@ -12,11 +12,11 @@ import type { Asks } from './question.ts';
 /** Options of {@link checkJacobian}. */
 export interface CheckJacobianOptions {
   /** Point to check at, `[n]`. @defaultValue `problem.p0` */
-  readonly at?: Float64Array;
+  readonly at?: Float64Array | undefined;
   /** Largest relative error that counts as right. @defaultValue 1e-5, in float32 1e-2 */
-  readonly tolerance?: number;
+  readonly tolerance?: number | undefined;
   /** Check `jacobianVector` and `vectorJacobian` too, where the problem has them. @defaultValue `true` */
-  readonly products?: boolean;
+  readonly products?: boolean | undefined;
 }
 
 /** Method of a problem that tells elements of the Jacobian. */

@@ -14,15 +14,15 @@ export interface FiniteDifferencesOptions {
    *
    * @defaultValue a thousandth of |p0ⱼ|, or 1 where that is 0
    */
-  readonly scale?: Scale;
+  readonly scale?: Scale | undefined;
   /** Lower bounds, beyond which f is not called; give them to the solver, too. @defaultValue `null`, unbounded */
-  readonly lower?: Bound;
+  readonly lower?: Bound | undefined;
   /** Upper bounds. @defaultValue `null`, unbounded */
-  readonly upper?: Bound;
+  readonly upper?: Bound | undefined;
   /** Arithmetic of f. @defaultValue `'float64'` */
-  readonly precision?: Precision;
+  readonly precision?: Precision | undefined;
   /** Holds the best point after a solve. */
-  readonly params?: ParamSet;
+  readonly params?: ParamSet | undefined;
 }
 
 /** A problem that counts the calls of its function. */

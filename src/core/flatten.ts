@@ -22,7 +22,7 @@ export interface FlattenOptions {
    * @defaultValue a tensor is rebuilt by its own constructor if that takes `(type, data, dims)`, as ONNX
    *   Runtime's does, otherwise as `{ shape, data }`. `flatten` of `quasi-newton/tfjs` rebuilds tfjs tensors.
    */
-  readonly tensor?: (data: Float64Array, shape: readonly number[], original: object) => unknown;
+  readonly tensor?: ((data: Float64Array, shape: readonly number[], original: object) => unknown) | undefined;
 }
 
 /** Builds a leaf or a branch from its own part of a vector. */

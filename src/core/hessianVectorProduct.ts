@@ -14,20 +14,20 @@ export interface HessianVectorOptions {
    *
    * @defaultValue `'auto'`: the problem's own products if it has them
    */
-  readonly method?: 'auto' | 'differences';
+  readonly method?: 'auto' | 'differences' | undefined;
   /**
    * Step of the differences, in units of max(1, ‖x‖), or of `scale`.
    *
    * @defaultValue `'auto'`: the step of a ladder whose product agrees best with its neighbor's
    */
-  readonly epsilon?: number | 'auto';
+  readonly epsilon?: number | 'auto' | undefined;
   /**
    * Typical size of the unknowns, one number for all or one for each, `[n]`: a step of 1 moves one of them by
    * its size.
    *
    * @defaultValue max(1, ‖x‖), with a ladder that is extended if no steps agree
    */
-  readonly scale?: Scale;
+  readonly scale?: Scale | undefined;
 }
 
 const rulesFor = (n: number): Rules<HessianVectorOptions> => ({

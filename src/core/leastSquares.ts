@@ -25,21 +25,25 @@ export interface LeastSquaresSettings {
    * Writes J(x)·v into `product`, `[m]`. Together with {@link LeastSquaresSettings.vectorJacobian}, it serves
    * problems whose Jacobian would be too large, so that `residuals` writes none. Give both or neither.
    */
-  jacobianVector?(this: void, x: Float64Array, v: Float64Array, product: Float64Array): void;
+  readonly jacobianVector?:
+    | ((this: void, x: Float64Array, v: Float64Array, product: Float64Array) => void)
+    | undefined;
   /** Writes J(x)ᵀu into `product`, `[n]`. */
-  vectorJacobian?(this: void, x: Float64Array, u: Float64Array, product: Float64Array): void;
+  readonly vectorJacobian?:
+    | ((this: void, x: Float64Array, u: Float64Array, product: Float64Array) => void)
+    | undefined;
   /** Holds the solution after a solve. */
-  readonly params?: ParamSet;
+  readonly params?: ParamSet | undefined;
   /** Arithmetic of `residuals`. @defaultValue `'float64'` */
-  readonly precision?: Precision;
+  readonly precision?: Precision | undefined;
   /**
    * Loss of each residual; f is then Σ scale²·ρ((rᵢ/scale)²), twice SciPy's cost.
    *
    * @defaultValue `'linear'`: the square
    */
-  readonly loss?: RobustLoss;
+  readonly loss?: RobustLoss | undefined;
   /** Size above which a residual counts as an outlier, in units of the residuals. @defaultValue `1` */
-  readonly scale?: number;
+  readonly scale?: number | undefined;
 }
 
 /**

@@ -14,6 +14,9 @@ export interface Rule {
 /** One {@link Rule} for each option of `Options`. */
 export type Rules<Options> = { readonly [Name in keyof Required<Options>]: Rule };
 
+/** Options of which none is absent or undefined, as after their defaults have been filled in. */
+export type Filled<Options> = { [Name in keyof Options]-?: Exclude<Options[Name], undefined> };
+
 const rule = (allowed: string, accepts: (value: unknown) => boolean): Rule => ({ allowed, accepts });
 const isNumber = (value: unknown): value is number => typeof value === 'number';
 

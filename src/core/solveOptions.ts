@@ -8,6 +8,7 @@ import {
   objectWith,
   positive,
   type Rules,
+  type Filled,
 } from './options.ts';
 import type { RunState } from './runState.ts';
 import type { TraceEntry } from './trace.ts';
@@ -31,66 +32,66 @@ export interface Progress extends TraceEntry {
 /** Options of a solve: limits, tolerances, traces and callbacks. */
 export interface SolveOptions {
   /** Largest number of iterations. @defaultValue `1000` */
-  readonly maxIterations?: number;
+  readonly maxIterations?: number | undefined;
   /** Largest number of evaluations; never exceeded. @defaultValue `Infinity` */
-  readonly maxEvaluations?: number;
+  readonly maxEvaluations?: number | undefined;
   /**
    * Largest number of products with the Hessian or with the Jacobian of residuals, which cost about as much as an
    * evaluation each; never exceeded. They do not count as evaluations.
    *
    * @defaultValue `Infinity`
    */
-  readonly maxProducts?: number;
+  readonly maxProducts?: number | undefined;
   /** Time limit in seconds, checked after each evaluation and each product. @defaultValue `Infinity` */
-  readonly maxTime?: number;
+  readonly maxTime?: number | undefined;
   /** Converged if ‖∇f‖∞ ≤ gtol + gRel·‖∇f(x₀)‖∞. @defaultValue `1e-8` */
-  readonly gtol?: number;
+  readonly gtol?: number | undefined;
   /** See {@link SolveOptions.gtol}. @defaultValue `0` */
-  readonly gRel?: number;
+  readonly gRel?: number | undefined;
   /** Converged if |fₖ₊₁ − fₖ| ≤ ftol·max(|fₖ|, |fₖ₊₁|) twice in a row; 0 turns it off. @defaultValue `0` */
-  readonly ftol?: number;
+  readonly ftol?: number | undefined;
   /** Converged if 0 < ‖xₖ₊₁ − xₖ‖∞ ≤ xtol·‖xₖ₊₁‖∞ twice in a row; 0 turns it off. @defaultValue `0` */
-  readonly xtol?: number;
+  readonly xtol?: number | undefined;
   /**
    * Minimize log f or √f instead of f > 0; all values shown and returned are those of f. Quasi-Newton methods
    * get farther on the transformed loss if f falls by many powers of ten.
    *
    * @defaultValue `'none'`
    */
-  readonly transform?: 'none' | 'log' | 'sqrt';
+  readonly transform?: 'none' | 'log' | 'sqrt' | undefined;
   /** Keeps a {@link TraceEntry} for each iteration in `result.trace`. @defaultValue `true` */
-  readonly storeTrace?: boolean;
+  readonly storeTrace?: boolean | undefined;
   /** Prints the trace with `console.log` as it grows. @defaultValue `false` */
-  readonly showTrace?: boolean;
+  readonly showTrace?: boolean | undefined;
   /** Number of iterations between printed lines. @defaultValue `1` */
-  readonly showEvery?: number;
+  readonly showEvery?: number | undefined;
   /**
    * Called at the start and after each iteration; return true to stop. `minimizeAsync` awaits a promise,
    * `minimize` refuses it.
    */
-  readonly callback?: (progress: Progress) => boolean | void;
+  readonly callback?: ((progress: Progress) => boolean | void) | undefined;
   /**
    * Aborts the solve: its reason is thrown, and the parameters hold the best point so far. Timers and clicks can abort only
    * asynchronous functions; for `minimize`, use `maxTime` or `callback`.
    */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
   /** A loss to watch, such as that of held-out data: the run ends when it no longer falls. */
-  readonly validation?: Validation;
+  readonly validation?: Validation | undefined;
   /**
    * State of an earlier run of this solver on this problem, to continue from its point (not `p0`), curvature,
    * moments and best point. Limits start counting again.
    *
    * @defaultValue none: the run begins at `p0`
    */
-  readonly resume?: RunState;
+  readonly resume?: RunState | undefined;
 }
 
 /** {@link SolveOptions} of an asynchronous run. */
 export interface AsyncSolveOptions extends Omit<SolveOptions, 'callback' | 'validation'> {
   /** As in {@link SolveOptions}; a promise is awaited before the run goes on. */
-  readonly callback?: (progress: Progress) => boolean | void | Promise<boolean | void>;
+  readonly callback?: ((progress: Progress) => boolean | void | Promise<boolean | void>) | undefined;
   /** As in {@link SolveOptions}; its loss may return a promise. */
-  readonly validation?: Validation<number | Promise<number>>;
+  readonly validation?: Validation<number | Promise<number>> | undefined;
 }
 
 /** The {@link SolveOptions} shared by all solves: without transform and validation. */
@@ -115,7 +116,7 @@ export const plainSolveRules: Rules<PlainSolveOptions> = {
 };
 
 /** {@link PlainSolveOptions} with every default filled in. */
-export type CompleteSolveOptions = Required<Omit<PlainSolveOptions, 'callback' | 'signal' | 'resume'>> &
+export type CompleteSolveOptions = Filled<Omit<PlainSolveOptions, 'callback' | 'signal' | 'resume'>> &
   Pick<AsyncSolveOptions, 'callback' | 'signal' | 'resume' | 'validation'> & {
     /** Function that the user called, named in messages. */
     readonly where: string;
@@ -149,6 +150,6 @@ export function completeSolveOptions<Options extends PlainSolveOptions>(
   };
 }
 
-function withoutUndefined(options: PlainSolveOptions): PlainSolveOptions {
+function withoutUndefined(options: PlainSolveOptions): Partial<Filled<PlainSolveOptions>> {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }

@@ -20,21 +20,21 @@ export interface Validation<Answer = number> {
    *
    * @defaultValue `1`
    */
-  readonly every?: number;
+  readonly every?: number | undefined;
   /**
    * Number of evaluations without improvement after which to stop; Infinity never stops.
    *
    * @defaultValue `10`
    */
-  readonly patience?: number;
+  readonly patience?: number | undefined;
   /** Changes up to this size do not count as an improvement. @defaultValue `0` */
-  readonly minDelta?: number;
+  readonly minDelta?: number | undefined;
   /**
    * Return the point with the lowest validation loss, even if the run does not stop early.
    *
    * @defaultValue `true`
    */
-  readonly restoreBest?: boolean;
+  readonly restoreBest?: boolean | undefined;
 }
 
 /** Validation losses of a run, in `result.validation`. */

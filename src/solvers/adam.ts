@@ -11,19 +11,19 @@ import type { Iterate, Solver, StepOutcome } from '../core/solver.ts';
 /** Options of {@link adam}. */
 export interface AdamOptions {
   /** A number, or a schedule such as `cosineDecay({ from, steps })`. @defaultValue `0.001` */
-  readonly learningRate?: number | Schedule;
+  readonly learningRate?: number | Schedule | undefined;
   /** Decay of the first moment, in [0, 1). @defaultValue `0.9` */
-  readonly beta1?: number;
+  readonly beta1?: number | undefined;
   /** Decay of the second moment, in [0, 1). @defaultValue `0.999` */
-  readonly beta2?: number;
+  readonly beta2?: number | undefined;
   /** Added to the root of the second moment. @defaultValue `1e-8` */
-  readonly epsilon?: number;
+  readonly epsilon?: number | undefined;
   /** Decoupled weight decay (AdamW): x shrinks by learningRate·weightDecay·x each step. @defaultValue `0` */
-  readonly weightDecay?: number;
+  readonly weightDecay?: number | undefined;
   /** Divide by the largest second moment so far (AMSGrad). @defaultValue `false` */
-  readonly amsgrad?: boolean;
+  readonly amsgrad?: boolean | undefined;
   /** Gradients with a larger Euclidean norm are scaled down to it. @defaultValue `Infinity` */
-  readonly clipNorm?: number;
+  readonly clipNorm?: number | undefined;
   /**
    * Average the iterates instead of lowering the rate, and return the average: the number of steps need not
    * be known. `beta1` then sets how close to the average gradients are evaluated. Use a constant rate with a
@@ -31,7 +31,7 @@ export interface AdamOptions {
    *
    * @defaultValue `false`
    */
-  readonly scheduleFree?: boolean;
+  readonly scheduleFree?: boolean | undefined;
 }
 
 /** The moments and the number of steps. */

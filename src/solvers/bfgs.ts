@@ -10,15 +10,15 @@ import type { LineSearch } from './linesearch/lineSearch.ts';
 /** Options of {@link bfgs}. */
 export interface BfgsOptions {
   /** Line search. @defaultValue `strongWolfe({ c2: 0.99, maxRise: Infinity, extrapolation: 10 })` */
-  readonly lineSearch?: LineSearch;
+  readonly lineSearch?: LineSearch | undefined;
   /** First step that the line search tries. @defaultValue `unitStep()` */
-  readonly initialStep?: InitialStep;
+  readonly initialStep?: InitialStep | undefined;
   /**
    * Learn curvature also from the values of f, not only from its gradients.
    *
    * @defaultValue true in float64, false in float32 and on mini-batches, whose values are too noisy for it
    */
-  readonly modifiedSecant?: boolean;
+  readonly modifiedSecant?: boolean | undefined;
   /**
    * The scale γ of H₀ = γI, set by the newest pair at every step: sᵀs/sᵀy (`'long'`), sᵀy/yᵀy (`'short'`),
    * √(sᵀs/yᵀy) (`'geometric'`), or 1 (`'none'`). On networks `'long'` reaches losses orders of magnitude
@@ -26,7 +26,7 @@ export interface BfgsOptions {
    *
    * @defaultValue `'long'`
    */
-  readonly initialScaling?: ScalingName;
+  readonly initialScaling?: ScalingName | undefined;
 }
 
 /** Rules of {@link BfgsOptions}. */

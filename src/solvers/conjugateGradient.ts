@@ -16,15 +16,15 @@ export interface ConjugateGradientOptions {
    *
    * @defaultValue `'hagerZhang'`
    */
-  readonly beta?: 'hagerZhang' | 'polakRibiere';
+  readonly beta?: 'hagerZhang' | 'polakRibiere' | undefined;
   /** η in the lower bound η·dᵀ∇f/dᵀd on β. @defaultValue `0.4` */
-  readonly eta?: number;
+  readonly eta?: number | undefined;
   /** θ in Hager & Zhang's β = (y − θ‖y‖²/(dᵀy)·d)ᵀ∇f/dᵀy; their first paper uses 2. @defaultValue `1` */
-  readonly theta?: number;
+  readonly theta?: number | undefined;
   /** Line search. @defaultValue `strongWolfe({ c2: 0.2 })` */
-  readonly lineSearch?: LineSearch;
+  readonly lineSearch?: LineSearch | undefined;
   /** First step that the line search tries. @defaultValue `previousStep()` */
-  readonly initialStep?: InitialStep;
+  readonly initialStep?: InitialStep | undefined;
 }
 
 /** Rules of {@link ConjugateGradientOptions}. */

@@ -12,13 +12,13 @@ import type { LineSearch } from './linesearch/lineSearch.ts';
 /** Options of {@link gradientDescent}. */
 export interface GradientDescentOptions {
   /** Line search. @defaultValue `strongWolfe()`, unless there is a learning rate */
-  readonly lineSearch?: LineSearch;
+  readonly lineSearch?: LineSearch | undefined;
   /** Fixed rate or schedule, instead of a line search. */
-  readonly learningRate?: number | Schedule;
+  readonly learningRate?: number | Schedule | undefined;
   /** With a learning rate: fraction of the previous step that is kept, in [0, 1). @defaultValue `0` */
-  readonly momentum?: number;
+  readonly momentum?: number | undefined;
   /** With momentum: true for Nesterov's form. @defaultValue `false` */
-  readonly nesterov?: boolean;
+  readonly nesterov?: boolean | undefined;
 }
 
 /** Rules of {@link GradientDescentOptions}. */

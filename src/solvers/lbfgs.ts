@@ -31,11 +31,11 @@ export interface LbfgsOptions extends LimitedMemoryOptions {
    *
    * @defaultValue 100 for n ≤ 500, 50 for n ≤ 2000, 10 for n ≥ 1e6, otherwise 20
    */
-  readonly memory?: number;
+  readonly memory?: number | undefined;
   /** Line search. @defaultValue `strongWolfe({ c2: 0.99, maxRise: Infinity, extrapolation: 10 })` */
-  readonly lineSearch?: LineSearch;
+  readonly lineSearch?: LineSearch | undefined;
   /** First step that the line search tries. @defaultValue `unitStep()`; with bounds `staticStep(1)` */
-  readonly initialStep?: InitialStep;
+  readonly initialStep?: InitialStep | undefined;
   /**
    * With mini-batches, the samples that y of a pair is computed on: the step's own batch, or those that it
    * shares with the next one (`'overlap'`). With `'overlap'`, both gradients of y use the same samples, which
@@ -46,11 +46,11 @@ export interface LbfgsOptions extends LimitedMemoryOptions {
    * @see Berahas, Nocedal & Takáč (2016), A multi-batch L-BFGS method for machine learning, NIPS 29,
    *   arXiv:1605.06049
    */
-  readonly pairs?: 'sameBatch' | 'overlap';
+  readonly pairs?: 'sameBatch' | 'overlap' | undefined;
   /** Lower bound of x, one number or `[n]`; null means unbounded. @defaultValue `-Infinity` */
-  readonly lower?: Bound;
+  readonly lower?: Bound | undefined;
   /** Upper bound of x, one number or `[n]`; null means unbounded. @defaultValue `Infinity` */
-  readonly upper?: Bound;
+  readonly upper?: Bound | undefined;
 }
 
 /** Rules of {@link LbfgsOptions} except `pairs`, which optimizer classes do not offer. */

@@ -35,14 +35,14 @@ export interface LevenbergMarquardtOptions {
    * @defaultValue 1e-3 where D is the identity; where it follows the columns, the least power of 10 from 1e-12 on whose
    * step is not longer than x
    */
-  readonly damping?: number;
+  readonly damping?: number | undefined;
   /**
    * Measure ‖Dδ‖ of a step: D is the identity, or the largest norms that the columns of J have had, so that the units
    * of x do not matter.
    *
    * @defaultValue `'auto'`: `'columns'` where the norms of the first J differ by a factor of 5000 or more
    */
-  readonly scaling?: 'auto' | 'identity' | 'columns';
+  readonly scaling?: 'auto' | 'identity' | 'columns' | undefined;
   /**
    * Second-order correction of each step, for one further evaluation. With `'auto'`, which suits a few unknowns far from
    * their solution, only after a step whose decrease differed by a quarter or more from that of the linear model, and for
@@ -50,7 +50,7 @@ export interface LevenbergMarquardtOptions {
    *
    * @defaultValue `true`
    */
-  readonly acceleration?: boolean | 'auto';
+  readonly acceleration?: boolean | 'auto' | undefined;
   /**
    * Limit of a step: the damping itself, which suits problems with many unknowns, or a radius that ‖Dδ₁‖ may not exceed,
    * for which a damping is found each time. With few unknowns, the radius takes fewer evaluations, and finds the solution
@@ -58,13 +58,13 @@ export interface LevenbergMarquardtOptions {
    *
    * @defaultValue `'damping'`
    */
-  readonly control?: 'damping' | 'radius';
+  readonly control?: 'damping' | 'radius' | undefined;
   /**
    * Formula of the Jacobian where the problem writes none.
    *
    * @defaultValue `'auto'`: `'2-point'` until no step lowers f, then `'3-point'`
    */
-  readonly differences?: 'auto' | Scheme;
+  readonly differences?: 'auto' | Scheme | undefined;
   /**
    * Solution of a step: `'dense'` with the Jacobian and a factorization; `'dual'` with JJᵀ and a factorization, for problems
    * that have `jacobianGram`, without bounds and scaling by columns; or `'iterative'` with products Jv and Jᵀu alone, for
@@ -73,17 +73,17 @@ export interface LevenbergMarquardtOptions {
    * @defaultValue `'auto'`: `'dual'` where the problem has JJᵀ, and m ≤ n residuals are some hundred to 2289; `'iterative'` where the problem has these, and J takes more than a gigabyte or a step more than
    * 2e9 multiplications
    */
-  readonly method?: Method;
+  readonly method?: Method | undefined;
   /**
    * Relative accuracy of an iterative step. Ill-conditioned problems, such as physics-informed networks, need 1e-3.
    *
    * @defaultValue 0.1
    */
-  readonly tolerance?: number;
+  readonly tolerance?: number | undefined;
   /** lower ≤ x, one number or `[n]`; a start outside is moved to the nearest point within. @defaultValue `-Infinity` */
-  readonly lower?: Bound;
+  readonly lower?: Bound | undefined;
   /** x ≤ upper, one number or `[n]`. @defaultValue `Infinity` */
-  readonly upper?: Bound;
+  readonly upper?: Bound | undefined;
 }
 
 /** Damping stays within these, in units of the first J. */

@@ -24,20 +24,20 @@ export interface NewtonCGOptions {
    *
    * @defaultValue `'auto'`: the larger of ‖x‖∞ and the minimizer of the model along the gradient
    */
-  readonly radius?: number;
+  readonly radius?: number | undefined;
   /** Largest radius. @defaultValue `Infinity` */
-  readonly maxRadius?: number;
+  readonly maxRadius?: number | undefined;
   /** A step is accepted if f falls by this fraction of the predicted decrease. @defaultValue `1e-4` */
-  readonly acceptance?: number;
+  readonly acceptance?: number | undefined;
   /** Largest number of products with the Hessian in a step. @defaultValue `min(n, 200)` */
-  readonly maxProducts?: number;
+  readonly maxProducts?: number | undefined;
   /**
    * Typical size of the unknowns, one number for all or one for each, `[n]`. The trust region and the
    * conjugate gradients are in these units; set it if the units differ by powers of 10.
    *
    * @defaultValue `1`
    */
-  readonly scale?: Scale;
+  readonly scale?: Scale | undefined;
 }
 
 /** A smaller relative change of f is rounding; the gradient then decides. */

@@ -9,15 +9,15 @@ import type { Solver, StepOutcome } from '../core/solver.ts';
 /** Options of {@link owlqn}. */
 export interface OwlqnOptions {
   /** Weight λ of ‖x‖₁. @defaultValue `1` */
-  readonly l1?: number;
+  readonly l1?: number | undefined;
   /** Returns true for the elements of x to penalize; use it to leave out biases. @defaultValue all */
-  readonly penalized?: (index: number) => boolean;
+  readonly penalized?: ((index: number) => boolean) | undefined;
   /** Number m of curvature pairs. @defaultValue as for {@link lbfgs} */
-  readonly memory?: number;
+  readonly memory?: number | undefined;
   /** Sufficient decrease. @defaultValue `1e-4` */
-  readonly c1?: number;
+  readonly c1?: number | undefined;
   /** Largest number of evaluations of a step. @defaultValue `40` */
-  readonly maxEvaluations?: number;
+  readonly maxEvaluations?: number | undefined;
 }
 
 /** Iterate, pairs and pseudo-gradient, `[n]`. */

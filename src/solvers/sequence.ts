@@ -1,4 +1,4 @@
-import { checkOptions, integerFrom, objectWith, show } from '../core/options.ts';
+import { checkOptions, integerFrom, objectWith, show, type Filled } from '../core/options.ts';
 import { evaluate, type Asks } from '../core/question.ts';
 import type { Iterate, Setting, Solver, StepOutcome } from '../core/solver.ts';
 
@@ -6,7 +6,7 @@ import type { Iterate, Setting, Solver, StepOutcome } from '../core/solver.ts';
 export interface Stage {
   readonly solver: Solver;
   /** Number of iterations until the next stage takes over. @defaultValue `500` */
-  readonly iterations?: number;
+  readonly iterations?: number | undefined;
 }
 
 /** Current stage, and the state of its solver. */
@@ -110,7 +110,7 @@ function handOver({ inner, x, gradient, f }: SequenceState): Iterate {
 const isStage = (stage: Solver | Stage): stage is Stage =>
   typeof stage === 'object' && stage !== null && 'solver' in stage;
 
-function completeStage(stage: Solver | Stage, index: number): Required<Stage> {
+function completeStage(stage: Solver | Stage, index: number): Filled<Stage> {
   const { solver, iterations = DEFAULT_ITERATIONS } = isStage(stage) ? stage : { solver: stage };
   const where = `sequence: stage ${index + 1}`;
   if (typeof solver?.step !== 'function') {

@@ -18,26 +18,26 @@ import type { LearnedStep, StepNorms } from './lineSearchSolver.ts';
 /** Options of {@link slbfgs}. */
 export interface SlbfgsOptions {
   /** Number m of pairs. @defaultValue `20` */
-  readonly memory?: number;
+  readonly memory?: number | undefined;
   /**
    * Regularization λ, in units of the mean ‖y‖² of the pairs unless `transposed`.
    *
    * @defaultValue 1e-4, in float32 1e-2, on mini-batches 0.1; transposed 1e-4
    */
-  readonly lambda?: number;
+  readonly lambda?: number | undefined;
   /** Longest step, in units of the direction. @defaultValue `1` */
-  readonly alphaMax?: number;
+  readonly alphaMax?: number | undefined;
   /** Line search. @defaultValue `backtracking({ interpolation: 'quadratic' })` */
-  readonly lineSearch?: LineSearch;
+  readonly lineSearch?: LineSearch | undefined;
   /**
    * Use the transpose of the estimate, with an absolute λ and H̄ = I, as in FluxOptTools.jl. Less accurate;
    * for comparison.
    *
    * @defaultValue `false`
    */
-  readonly transposed?: boolean;
+  readonly transposed?: boolean | undefined;
   /** With `transposed` and without `lineSearch`: factor of a rejected step. @defaultValue `0.5` */
-  readonly shrink?: number;
+  readonly shrink?: number | undefined;
 }
 
 /** Rules of {@link SlbfgsOptions}. */

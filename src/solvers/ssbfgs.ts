@@ -10,11 +10,11 @@ import type { LineSearch } from './linesearch/lineSearch.ts';
 /** Options of {@link ssbfgs}. */
 export interface SsbfgsOptions {
   /** Line search. @defaultValue `strongWolfe()` */
-  readonly lineSearch?: LineSearch;
+  readonly lineSearch?: LineSearch | undefined;
   /** First step that the line search tries. @defaultValue `rampedStep()` */
-  readonly initialStep?: InitialStep;
+  readonly initialStep?: InitialStep | undefined;
   /** As for {@link bfgs}. @defaultValue `false` */
-  readonly modifiedSecant?: boolean;
+  readonly modifiedSecant?: boolean | undefined;
 }
 
 /** Rules of {@link SsbfgsOptions}. */

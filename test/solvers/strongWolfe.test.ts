@@ -28,7 +28,7 @@ function oracle(
   alpha0: number,
   slack: number,
   far: number,
-  options: Required<StrongWolfeOptions>,
+  options: { [Name in keyof StrongWolfeOptions]-?: NonNullable<StrongWolfeOptions[Name]> },
 ) {
   const { c1: mu, c2: eta, maxRise, extrapolation, maxEvaluations } = options;
   const stpmax = Math.min(far, options.alphaMax);

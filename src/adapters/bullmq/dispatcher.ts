@@ -19,9 +19,9 @@ import type { Redis } from 'ioredis';
 /** Options of the asking side. */
 export interface DispatchOptions extends BullmqOptions {
   /** Seconds to wait for Redis, at the start and whenever the connection is lost. @defaultValue `60` */
-  reconnectTime?: number;
+  reconnectTime?: number | undefined;
   /** Number of attempts at a job whose worker throws. @defaultValue `3` */
-  attempts?: number;
+  attempts?: number | undefined;
 }
 
 /** A pending question. */

@@ -12,7 +12,7 @@ export interface BullmqExecutorOptions extends DispatchOptions {
    *
    * @defaultValue `16`
    */
-  parallelism?: number;
+  parallelism?: number | undefined;
 }
 
 const rules: Rules<BullmqExecutorOptions> = {

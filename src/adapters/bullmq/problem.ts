@@ -11,9 +11,9 @@ export interface BullmqProblemOptions extends DispatchOptions {
   /** Number of shards. */
   shards: number;
   /** The start, `[n]`. @defaultValue `p0` of the first shard */
-  p0?: Float64Array;
+  p0?: Float64Array | undefined;
   /** When aborted, running and later evaluations fail with its reason. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 /** A problem evaluated by workers. */

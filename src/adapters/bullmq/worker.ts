@@ -15,18 +15,18 @@ import type { Redis } from 'ioredis';
 /** Options of a worker. */
 export interface ServeOptions<Data = unknown> extends BullmqOptions {
   /** Passed to the function that builds the problem. */
-  data?: Data;
+  data?: Data | undefined;
   /** Number of concurrent jobs in this process; above 1 if evaluations wait for a device. @defaultValue `1` */
-  concurrency?: number;
+  concurrency?: number | undefined;
   /**
    * Seconds after which the job of an unresponsive worker goes to another. Must exceed the longest evaluation that
    * blocks the process, and be equal for all workers of a queue.
    *
    * @defaultValue `30`
    */
-  stallTime?: number;
+  stallTime?: number | undefined;
   /** Called with errors that belong to no job, such as a lost connection. @defaultValue `console.error` */
-  onError?: (error: Error) => void;
+  onError?: ((error: Error) => void) | undefined;
 }
 
 export const serveRules: Rules<ServeOptions> = {

@@ -16,36 +16,36 @@ export type LossName = 'mse' | 'mae' | 'huber' | 'softmaxCrossEntropy' | 'binary
 export interface LossTerm {
   readonly loss: LossName;
   /** Name of the output. @defaultValue the model's only output */
-  readonly output?: string;
+  readonly output?: string | undefined;
   /** Name of the target's input. @defaultValue `'target'`, or with several terms `'target/OUTPUT'` */
-  readonly target?: string;
+  readonly target?: string | undefined;
   /** Factor of this term in the sum. @defaultValue 1 */
-  readonly weight?: number;
+  readonly weight?: number | undefined;
   /** `huber`: absolute error at which the parabola becomes a line. @defaultValue 1 */
-  readonly delta?: number;
+  readonly delta?: number | undefined;
   /** `softmaxCrossEntropy`: the axis of the classes. @defaultValue -1 */
-  readonly axis?: number;
+  readonly axis?: number | undefined;
   /** `softmaxCrossEntropy`: class indices (int64), or a probability for each class. @defaultValue `'indices'` */
-  readonly targets?: 'indices' | 'probabilities';
+  readonly targets?: 'indices' | 'probabilities' | undefined;
   /** `softmaxCrossEntropy`: a factor for each class; means are weighted. @defaultValue 1 for each */
-  readonly classWeights?: readonly number[];
+  readonly classWeights?: readonly number[] | undefined;
   /** `softmaxCrossEntropy` of indices: an index to ignore; its losses are left out. @defaultValue none */
-  readonly ignoreIndex?: number;
+  readonly ignoreIndex?: number | undefined;
   /**
    * `softmaxCrossEntropy`: the fraction of the target that is spread evenly over all classes.
    *
    * @defaultValue 0
    */
-  readonly labelSmoothing?: number;
+  readonly labelSmoothing?: number | undefined;
   /**
    * Adds an input with a weight for each sample, `[N]`, named `sample_weight`, or with several terms
    * `sample_weight/OUTPUT`; means are weighted.
    *
    * @defaultValue false
    */
-  readonly sampleWeights?: boolean;
+  readonly sampleWeights?: boolean | undefined;
   /** The mean of all losses, or their sum. @defaultValue `'mean'` */
-  readonly reduction?: 'mean' | 'sum';
+  readonly reduction?: 'mean' | 'sum' | undefined;
 }
 
 /** Target of a loss, fed with each run. */

@@ -66,36 +66,36 @@ export interface DifferentiateOptions {
    *
    * @defaultValue the weights, biases, scales, tables and slopes of the model's layers
    */
-  readonly wrt?: readonly string[] | ((candidate: Candidate) => boolean);
+  readonly wrt?: (readonly string[] | ((candidate: Candidate) => boolean)) | undefined;
   /** Output for the loss. @defaultValue the model's only output */
-  readonly output?: string;
+  readonly output?: string | undefined;
   /** Adds ½·l2·Σw² over all weights, excluding biases, norms and tables. @defaultValue 0 */
-  readonly l2?: number;
+  readonly l2?: number | undefined;
   /** Arithmetic of the whole graph. @defaultValue that of the model */
-  readonly precision?: Precision;
+  readonly precision?: Precision | undefined;
   /** Adds inputs `vector_of/NAME` and outputs `hessian_vector_of/NAME`: exact products H·v. @defaultValue false */
-  readonly hessianVector?: boolean;
+  readonly hessianVector?: boolean | undefined;
   /**
    * Backend that runs the result. `'webgpu'` has fewer kernels: its MaxPool must have windows side by side.
    *
    * @defaultValue `'cpu'`
    */
-  readonly target?: 'cpu' | 'wasm' | 'webgpu';
+  readonly target?: 'cpu' | 'wasm' | 'webgpu' | undefined;
   /**
    * Outputs of the model, or intermediate values, to keep among the outputs of the result.
    *
    * @defaultValue none
    */
-  readonly keep?: readonly string[];
+  readonly keep?: readonly string[] | undefined;
   /** Lets the first axis of the inputs vary if the model fixes it at 1. @defaultValue false */
-  readonly freeBatch?: boolean;
+  readonly freeBatch?: boolean | undefined;
   /**
    * Inputs that are the same in every run, by name: a number, or the elements of a vector. The result does
    * not have these inputs, and an If that depends on them is resolved.
    *
    * @defaultValue none
    */
-  readonly fix?: FixedInputs;
+  readonly fix?: FixedInputs | undefined;
   /**
    * Sizes of inputs that are the same in every run, by name, with null for sizes that vary. An If that
    * depends on a size is resolved, and shapes computed from sizes become known. The file written back keeps
@@ -103,23 +103,23 @@ export interface DifferentiateOptions {
    *
    * @defaultValue none
    */
-  readonly shapes?: FixedShapes;
+  readonly shapes?: FixedShapes | undefined;
   /**
    * Treatment of a Dropout in training mode: `'file'` drops elements as the model does, different ones in each run;
    * `'off'` drops nothing.
    *
    * @defaultValue `'file'`
    */
-  readonly dropout?: 'file' | 'off';
+  readonly dropout?: 'file' | 'off' | undefined;
   /**
    * `'fed'` turns the random numbers of a model into inputs of the result, listed in its property `noise`: the same
    * numbers give the same loss. Nodes inside control flow still draw their own. `trainable` feeds them itself.
    *
    * @defaultValue `'file'`: drawn by ONNX Runtime, different in each run
    */
-  readonly noise?: 'file' | 'fed';
+  readonly noise?: 'file' | 'fed' | undefined;
   /** Files with the external data of a model, by the location named in the model. @defaultValue none */
-  readonly externalData?: ExternalData;
+  readonly externalData?: ExternalData | undefined;
 }
 
 const rule = (allowed: string, accepts: (value: unknown) => boolean): Rule => ({ allowed, accepts });
@@ -133,7 +133,7 @@ export const externalDataRule = rule(
 /** Options of functions that read a model's file. */
 export interface FileOptions {
   /** Files with the external data of a model, by the location named in the model. @defaultValue none */
-  readonly externalData?: ExternalData;
+  readonly externalData?: ExternalData | undefined;
 }
 
 /**

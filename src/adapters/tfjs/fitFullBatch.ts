@@ -28,7 +28,7 @@ import type { Data } from './internals/model.ts';
 export interface FitFullBatchOptions
   extends Omit<SolveOptions, 'validation'>, ModelLossOptions, MonitorOptions {
   /** The solver. @defaultValue `auto()` */
-  readonly solver?: Solver;
+  readonly solver?: Solver | undefined;
 }
 
 /** Options of {@link fitFullBatchAsync}. */

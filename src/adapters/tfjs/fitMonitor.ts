@@ -8,15 +8,15 @@ import { readNow } from './tensors/read.ts';
 /** Stops training when a monitored value no longer improves. */
 export interface EarlyStopping {
   /** Name of a value in the logs: `'val_loss'`, `'loss'`, `'val_acc'`, … @defaultValue `'val_loss'` */
-  readonly monitor?: string;
+  readonly monitor?: string | undefined;
   /** Number of iterations without improvement after which to stop. @defaultValue `10` */
-  readonly patience?: number;
+  readonly patience?: number | undefined;
   /** Changes up to this size do not count as an improvement. @defaultValue `0` */
-  readonly minDelta?: number;
+  readonly minDelta?: number | undefined;
   /** Direction of improvement. @defaultValue `'max'` if `monitor` names an accuracy, otherwise `'min'` */
-  readonly mode?: 'min' | 'max';
+  readonly mode?: 'min' | 'max' | undefined;
   /** Restore the weights with the best value, even if training does not stop early. @defaultValue `true` */
-  readonly restoreBest?: boolean;
+  readonly restoreBest?: boolean | undefined;
 }
 
 /**
@@ -28,25 +28,27 @@ export type FitLogs = Readonly<Record<string, number>>;
 /** Options of `fitFullBatch` that evaluate the model after each iteration. */
 export interface MonitorOptions {
   /** Inputs and targets to evaluate the model on after each iteration, as `val_loss` and `val_…` of the metrics. */
-  readonly validationData?: readonly [x: Data, y: Data];
+  readonly validationData?: readonly [x: Data, y: Data] | undefined;
   /**
    * Instead of `validationData`: the fraction of the samples, taken from the end, to hold out for validation,
    * in (0, 1).
    */
-  readonly validationSplit?: number;
-  readonly earlyStopping?: EarlyStopping;
+  readonly validationSplit?: number | undefined;
+  readonly earlyStopping?: EarlyStopping | undefined;
   /**
    * Metrics of the training data after each iteration, as `evaluate` computes them: names and functions as
    * for `compile`, or true for the compiled ones. Costs one forward pass.
    *
    * @defaultValue none for the training data; the compiled ones for validation data
    */
-  readonly metrics?: true | tf.ModelCompileArgs['metrics'];
+  readonly metrics?: true | tf.ModelCompileArgs['metrics'] | undefined;
   /**
    * Called before the first iteration (epoch 0) and after each; return true to stop. In `fitFullBatchAsync` a promise is
    * awaited before training goes on.
    */
-  readonly onEpochEnd?: (epoch: number, logs: FitLogs) => boolean | void | Promise<boolean | void>;
+  readonly onEpochEnd?:
+    | ((epoch: number, logs: FitLogs) => boolean | void | Promise<boolean | void>)
+    | undefined;
 }
 
 /** The fit that a monitor observes. */

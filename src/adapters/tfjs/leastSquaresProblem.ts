@@ -14,7 +14,7 @@ export interface LeastSquaresProblemOptions {
    *
    * @defaultValue `'rows'`
    */
-  readonly jacobian?: 'rows' | 'differences';
+  readonly jacobian?: 'rows' | 'differences' | undefined;
 }
 
 /** A sum of squares over tfjs variables. Each evaluation sets the variables to x. */

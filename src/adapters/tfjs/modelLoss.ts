@@ -25,9 +25,9 @@ export interface ModelLossOptions extends WeightOptions {
    *
    * @defaultValue all at once
    */
-  readonly batchSize?: number;
+  readonly batchSize?: number | undefined;
   /** Treatment of layer constraints, which solvers cannot keep. @defaultValue `'refuse'` */
-  readonly constraints?: 'refuse' | 'ignore';
+  readonly constraints?: 'refuse' | 'ignore' | undefined;
 }
 
 /** Options of {@link modelProblem}. */
@@ -38,7 +38,7 @@ export interface ModelProblemOptions extends ModelLossOptions {
    *
    * @defaultValue false
    */
-  readonly inference?: boolean;
+  readonly inference?: boolean | undefined;
 }
 
 /** Rules of {@link ModelLossOptions}. */

@@ -30,7 +30,7 @@ export interface OptFunsAsyncOptions {
    *
    * @defaultValue `16`
    */
-  readonly yieldEvery?: number;
+  readonly yieldEvery?: number | undefined;
 }
 
 /**

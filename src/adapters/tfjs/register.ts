@@ -15,7 +15,7 @@ import { SSBroydenOptimizer } from './optimizers/SSBroydenOptimizer.ts';
 /** Options of {@link register}. */
 export interface RegisterOptions {
   /** Factories of solvers, under names of letters and digits. */
-  readonly solvers?: Readonly<Record<string, () => Solver>>;
+  readonly solvers?: Readonly<Record<string, () => Solver>> | undefined;
 }
 
 /**

@@ -13,9 +13,9 @@ export interface WeightOptions {
    * Factors of the sample losses by the class of their target, as `classWeight` of `model.fit`. Targets are
    * class numbers, `[samples]` or `[samples, 1]`, or one-hot, `[samples, classes]`.
    */
-  readonly classWeight?: PerOutput<ClassWeight>;
+  readonly classWeight?: PerOutput<ClassWeight> | undefined;
   /** Factors of the loss of each sample, `[samples]`; multiplied by those of the classes. */
-  readonly sampleWeight?: PerOutput<tf.Tensor>;
+  readonly sampleWeight?: PerOutput<tf.Tensor> | undefined;
 }
 
 /**

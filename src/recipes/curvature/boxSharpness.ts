@@ -25,11 +25,11 @@ export interface BoxSharpnessOptions extends Omit<
   'epsilon' | 'matrix' | 'only' | 'onProgress'
 > {
   /** ε of the paper: parameter i may move by ρ(|xᵢ| + 1). @defaultValue `1e-3` */
-  rho?: number;
+  rho?: number | undefined;
   /** Dimension of a random subspace to search; the paper uses 100. @defaultValue the whole space */
-  subspace?: number;
+  subspace?: number | undefined;
   /** Iterations of the maximization. @defaultValue `10` */
-  maxIterations?: number;
+  maxIterations?: number | undefined;
 }
 
 const {

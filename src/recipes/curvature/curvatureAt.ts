@@ -25,32 +25,32 @@ import type { Asks } from '../../core/question.ts';
 /** Options common to all computations with a Hessian. */
 export interface CurvatureOptions {
   /** The point, `[n]`. @defaultValue the problem's current parameters, or p0 if it has none */
-  center?: Float64Array;
+  center?: Float64Array | undefined;
   /**
    * Step of the differences of gradients, in units of max(1, ‖x‖), if the problem has no products of its own.
    *
    * @defaultValue `'auto'`: the best of a ladder, by trial
    */
-  epsilon?: number | 'auto';
+  epsilon?: number | 'auto' | undefined;
   /**
    * `'gauss-newton'` uses 2 JᵀJ instead of the Hessian, for problems with residuals, f = Σ rᵢ². It is
    * positive semidefinite and exact, and for normal errors it is proportional to the Fisher information.
    *
    * @defaultValue `'hessian'`
    */
-  matrix?: 'hessian' | 'gauss-newton';
+  matrix?: 'hessian' | 'gauss-newton' | undefined;
   /**
    * Restricts the Hessian to the block of these tensors, given by names or a pattern of names.
    *
    * @defaultValue all
    */
-  only?: TensorChoice;
+  only?: TensorChoice | undefined;
   /** Seed of the random vectors. @defaultValue `0` */
-  seed?: number;
+  seed?: number | undefined;
   /** Called with the number of products done, and the maximum number. */
-  onProgress?: (products: number, most: number) => void;
+  onProgress?: ((products: number, most: number) => void) | undefined;
   /** Once aborted, its reason is thrown. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
 }
 
 export const curvatureRules: Rules<CurvatureOptions> = {

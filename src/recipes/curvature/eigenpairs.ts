@@ -34,17 +34,17 @@ import type { PlaneSpec } from '../landscape/planes.ts';
 /** Options of {@link topEigenpairs}. */
 export interface EigenOptions extends CurvatureOptions {
   /** Number of the largest eigenvalues. @defaultValue `1` */
-  count?: number;
+  count?: number | undefined;
   /** Number of the smallest (the most negative). @defaultValue `1` */
-  bottom?: number;
+  bottom?: number | undefined;
   /**
    * Maximum number of products of the Lanczos process; checking takes one more for each pair.
    *
    * @defaultValue `60`
    */
-  maxProducts?: number;
+  maxProducts?: number | undefined;
   /** Largest error of each eigenvalue, relative to its own |λ|. @defaultValue `1e-3` */
-  tolerance?: number;
+  tolerance?: number | undefined;
 }
 
 export const eigenRules: Rules<EigenOptions> = {
@@ -211,7 +211,7 @@ export interface EigenPlaneOptions {
    *
    * @defaultValue the loss at the point, or 1 if that is 0
    */
-  deltaLoss?: number;
+  deltaLoss?: number | undefined;
 }
 
 /**

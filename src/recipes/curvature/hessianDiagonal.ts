@@ -16,7 +16,7 @@ import type { Asks } from '../../core/question.ts';
 /** Options of {@link hessianDiagonal}. */
 export interface DiagonalOptions extends CurvatureOptions {
   /** Number of random vectors, one product each. @defaultValue `30` */
-  samples?: number;
+  samples?: number | undefined;
 }
 
 const rules: Rules<DiagonalOptions> = { ...curvatureRules, samples: integerFrom(2) };

@@ -20,13 +20,13 @@ import type { Asks } from '../../core/question.ts';
 /** Options of {@link hessianTrace}. */
 export interface TraceOptions extends CurvatureOptions {
   /** Number of random vectors; with as many or more than parameters, the trace is exact. @defaultValue `30` */
-  samples?: number;
+  samples?: number | undefined;
   /**
    * Number of leading eigenvectors whose contribution is computed exactly, without sampling.
    *
    * @defaultValue `5`
    */
-  deflate?: number;
+  deflate?: number | undefined;
 }
 
 const rules: Rules<TraceOptions> = {

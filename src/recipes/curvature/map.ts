@@ -8,7 +8,7 @@ import type { LandscapeData } from '../grid/data.ts';
 /** Options of {@link curvatureMap}. */
 export interface CurvatureMapOptions extends Omit<LandscapeOptions, 'metrics'> {
   /** Maximum number of products at each point. @defaultValue `15` */
-  maxProducts?: number;
+  maxProducts?: number | undefined;
 }
 
 const { metrics: _metrics, ...shared } = landscapeRules;

@@ -10,11 +10,11 @@ import type { AsyncProblem, Problem } from '../../core/problem.ts';
 /** Options of {@link sharpness}. */
 export interface SharpnessOptions extends Omit<EigenOptions, 'count' | 'bottom' | 'matrix' | 'only'> {
   /** Radius ρ of the neighborhood in which losses are compared. @defaultValue `0.05` */
-  rho?: number;
+  rho?: number | undefined;
   /** Number of random points on its surface. @defaultValue `20` */
-  samples?: number;
+  samples?: number | undefined;
   /** Step length η of gradient descent, to compare λmax with 2/η. @defaultValue none */
-  learningRate?: number;
+  learningRate?: number | undefined;
 }
 
 const { count: _count, bottom: _bottom, matrix: _matrix, only: _only, ...shared } = eigenRules;

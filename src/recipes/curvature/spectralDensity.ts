@@ -15,13 +15,13 @@ import type { Asks } from '../../core/question.ts';
 /** Options of {@link spectralDensity}. */
 export interface DensityOptions extends CurvatureOptions {
   /** Number of Lanczos steps for each random vector. @defaultValue `40` */
-  steps?: number;
+  steps?: number | undefined;
   /** Number of random vectors. @defaultValue `4` */
-  samples?: number;
+  samples?: number | undefined;
   /** Number of points on the axis of eigenvalues. @defaultValue `400` */
-  points?: number;
+  points?: number | undefined;
   /** Width of the Gaussian that represents each node. @defaultValue `'auto'`: a hundredth of the spectrum */
-  sigma?: number | 'auto';
+  sigma?: number | 'auto' | undefined;
 }
 
 const rules: Rules<DensityOptions> = {

@@ -7,13 +7,13 @@ export interface GridSpec {
   /** Coordinates of the columns, `[nx]`, ascending in equal steps. */
   readonly x: ArrayLike<number>;
   /** Coordinates of the rows, `[ny]`, likewise. @defaultValue `[0]`, for values along a line */
-  readonly y?: ArrayLike<number>;
+  readonly y?: ArrayLike<number> | undefined;
   /** The values: rows of columns, or all of them row by row, `z[j * nx + i]` at (x[i], y[j]). */
   readonly z: ArrayLike<number> | readonly ArrayLike<number>[];
   /** Further values, laid out as `z`. @defaultValue none */
-  readonly metrics?: Readonly<Record<string, ArrayLike<number> | readonly ArrayLike<number>[]>>;
+  readonly metrics?: Readonly<Record<string, ArrayLike<number> | readonly ArrayLike<number>[]>> | undefined;
   /** Names of x and y. @defaultValue `['x', 'y']` */
-  readonly labels?: readonly [string, string];
+  readonly labels?: readonly [string, string] | undefined;
 }
 
 const rules: Rules<GridSpec> = {

@@ -17,21 +17,21 @@ export type AdaptiveScale = ValueScale | 'auto';
 /** Accuracy and cost of an adaptive grid. */
 export interface AdaptiveOptions {
   /** Scale in which predictions are judged: that in which the landscape will be drawn. @defaultValue `'auto'` */
-  scale?: AdaptiveScale;
+  scale?: AdaptiveScale | undefined;
   /**
    * Largest estimated error of a prediction, in color bands of the picture (20 between robust limits). Points are
    * evaluated until it is reached or the budget is spent; `adaptive` of the result says which.
    *
    * @defaultValue `0.25`
    */
-  tolerance?: number;
+  tolerance?: number | undefined;
   /**
    * Largest part of the points to evaluate, in (0, 1]. The coarse points, 7 % of 65 × 65, and those whose prediction
    * is not finite are evaluated in any case.
    *
    * @defaultValue `0.2`, or `0.5` along a line, but at least twice the coarse points
    */
-  budget?: number;
+  budget?: number | undefined;
 }
 
 export const adaptiveRule: Rule = {

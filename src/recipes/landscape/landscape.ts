@@ -35,14 +35,14 @@ import { landscapeRules, type LandscapeOptions } from './options.ts';
 /** Options of {@link landscapeAsync}. */
 export interface LandscapeAsyncOptions extends Omit<LandscapeOptions, 'metrics'> {
   /** As those of a synchronous landscape; each may return a promise. */
-  metrics?: AsyncMetrics;
+  metrics?: AsyncMetrics | undefined;
   /**
    * Evaluates the points elsewhere, as `workerPool` does; the loss and the metrics given here are then used
    * only at the center.
    *
    * @defaultValue here
    */
-  executor?: Executor;
+  executor?: Executor | undefined;
 }
 
 type SyncArguments = readonly [(ParamSet | LandscapeOptions | null)?, LandscapeOptions?];

@@ -20,49 +20,49 @@ import type { Metrics } from './lossSource.ts';
 /** Options of {@link landscape}: its plane and grid, and its evaluation. */
 export interface LandscapeOptions {
   /** 2, or 1 for the loss along a line. @defaultValue `2` */
-  dimensions?: 1 | 2;
+  dimensions?: 1 | 2 | undefined;
   /**
    * Number of points along each axis, or `[nx, ny]`. It is increased if necessary to put the center on the
    * grid: an even number becomes odd.
    *
    * @defaultValue `51`
    */
-  npoints?: number | readonly [number, number];
+  npoints?: number | readonly [number, number] | undefined;
   /**
    * Extent of the axes of random directions, as a fraction of ‖p‖ (of each filter's norm if normalized by
    * filter): coordinates run from −lnorm to lnorm.
    *
    * @defaultValue `1`
    */
-  lnorm?: number;
+  lnorm?: number | undefined;
   /** Seed of the random directions. @defaultValue `0` */
-  seed?: number;
+  seed?: number | undefined;
   /** Normalization of random directions. @defaultValue `'global'` */
-  normalize?: Normalize;
+  normalize?: Normalize | undefined;
   /** Kinds of tensors that random directions do not move, such as `['bias', 'norm']`. @defaultValue `[]` */
-  ignore?: readonly TensorRole['kind'][];
+  ignore?: readonly TensorRole['kind'][] | undefined;
   /** Roles of tensors that the adapter does not know. */
-  roles?: RoleOverride;
+  roles?: RoleOverride | undefined;
   /**
    * Instead of random directions: one or two vectors, `[n]` each, or a plane from `between`, `pcaPlane` or
    * `eigenPlane`.
    *
    * @defaultValue random
    */
-  directions?: DirectionSpec;
+  directions?: DirectionSpec | undefined;
   /**
    * `'fixed'` keeps the moving statistics of batch normalization the same at all points, even between models
    * that have different ones.
    *
    * @defaultValue an error between models, if the loss may read statistics that are not among the parameters
    */
-  statistics?: 'fixed';
+  statistics?: 'fixed' | undefined;
   /** The center, `[n]`. @defaultValue the current parameters */
-  center?: Float64Array;
+  center?: Float64Array | undefined;
   /** Range of the first coordinate. @defaultValue `[-lnorm, lnorm]`, or that of `directions` */
-  xrange?: readonly [number, number];
+  xrange?: readonly [number, number] | undefined;
   /** Range of the second coordinate. @defaultValue as `xrange` */
-  yrange?: readonly [number, number];
+  yrange?: readonly [number, number] | undefined;
   /**
    * Evaluates coarse points first, and finer ones only where interpolation predicted the values badly; the
    * others are interpolated and marked 2 in `done`. It evaluates 7 to 20 % of 65 × 65 points and about a
@@ -74,34 +74,34 @@ export interface LandscapeOptions {
    *
    * @defaultValue false
    */
-  adaptive?: boolean | AdaptiveScale | AdaptiveOptions;
+  adaptive?: boolean | AdaptiveScale | AdaptiveOptions | undefined;
   /**
    * Further values to record at each point. Each function is called with θ, which the parameters also hold.
    */
-  metrics?: Metrics;
+  metrics?: Metrics | undefined;
   /** Called at most ten times a second, and at the end. */
-  onProgress?: (progress: LandscapeProgress) => void;
+  onProgress?: ((progress: LandscapeProgress) => void) | undefined;
   /**
    * Evaluates coarse points first, and is called with each coarser grid when it is complete: every 16th, 8th,
    * 4th, 2nd point, then all.
    */
-  onPreview?: (data: LandscapeData) => void;
+  onPreview?: ((data: LandscapeData) => void) | undefined;
   /**
    * Once aborted, its reason is thrown. Timers and clicks can abort only `landscapeAsync`; `landscape` is synchronous, so only
    * its callbacks can.
    */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /**
    * Path of a file that stores the evaluated points: written about every second and whenever the evaluation
    * ends. If it exists, only missing points are evaluated.
    */
-  checkpoint?: string;
+  checkpoint?: string | undefined;
   /**
    * Evaluates only part i of n, `'i/n'`, where i counts from 1; `mergeLandscapes` joins the parts.
    *
    * @defaultValue `'1/1'`
    */
-  shard?: string;
+  shard?: string | undefined;
 }
 
 const points = integerFrom(2);

@@ -19,7 +19,7 @@ import { coarseFirst, partOf, rowByRow, subgrid, type Draft, type SurveyHooks } 
 import { areParallel, type PlaneSpec } from './planes.ts';
 
 /** Options of a landscape; only the names of its metrics matter here. */
-type JobOptions = Omit<LandscapeOptions, 'metrics'> & { metrics?: object };
+type JobOptions = Omit<LandscapeOptions, 'metrics'> & { metrics?: object | undefined };
 
 /** Everything that an evaluation needs, prepared before the first point. */
 export interface Job {

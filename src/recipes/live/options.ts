@@ -12,23 +12,23 @@ export interface LiveOptions {
    */
   to: LiveTarget;
   /** Points of the surface along each axis; an adaptive grid evaluates a part of them. @defaultValue `25` */
-  npoints?: NonNullable<LandscapeOptions['npoints']>;
+  npoints?: NonNullable<LandscapeOptions['npoints']> | undefined;
   /**
    * A fixed plane.
    *
    * @defaultValue the principal axes of the path so far, updated as it grows
    */
-  directions?: NonNullable<LandscapeOptions['directions']>;
+  directions?: NonNullable<LandscapeOptions['directions']> | undefined;
   /** With `directions`: their origin, `[n]`. @defaultValue the parameters at the start */
-  center?: Float64Array;
+  center?: Float64Array | undefined;
   /** Minimum number of milliseconds between figures. @defaultValue `200` */
-  interval?: number;
+  interval?: number | undefined;
   /** Largest fraction of the time that surface and figures may take. @defaultValue `0.5` */
-  share?: number;
+  share?: number | undefined;
   /** Draws a figure: for example `surface`, or a function that adds attributes. @defaultValue `contourf` */
-  draw?: (data: LandscapeData, attributes: LandscapeAttributes) => Plot;
+  draw?: ((data: LandscapeData, attributes: LandscapeAttributes) => Plot) | undefined;
   /** Name of the path. @defaultValue `'training'` */
-  name?: string;
+  name?: string | undefined;
 }
 
 export const liveRules: Rules<LiveOptions> = {

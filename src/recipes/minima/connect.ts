@@ -22,20 +22,20 @@ import type { AsyncProblem, Problem } from '../../core/problem.ts';
 /** Options of {@link connect}. */
 export interface ConnectOptions extends Pick<CurvatureOptions, 'onProgress' | 'signal'> {
   /** A quadratic Bézier curve, or two straight pieces. @defaultValue `'bezier'` */
-  curve?: 'bezier' | 'polygon';
+  curve?: 'bezier' | 'polygon' | undefined;
   /**
    * First permute the hidden units of the second model, as {@link alignUnits} does: it then computes the same
    * function but lies closer to the first.
    *
    * @defaultValue false
    */
-  align?: boolean;
+  align?: boolean | undefined;
   /** Number of points on the curve over which the loss is averaged during training. @defaultValue `9` */
-  places?: number;
+  places?: number | undefined;
   /** Maximum number of iterations of L-BFGS. @defaultValue `100` */
-  maxIterations?: number;
+  maxIterations?: number | undefined;
   /** Number of points at which the loss is returned afterwards, including both ends. @defaultValue `61` */
-  resolution?: number;
+  resolution?: number | undefined;
 }
 
 const rules: Rules<ConnectOptions> = {

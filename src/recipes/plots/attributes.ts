@@ -1,30 +1,27 @@
-import { either, numberIn, oneOf, string, type Rule, type Rules } from '../../core/options.ts';
+import { either, numberIn, oneOf, string, type Rule, type Rules, type Filled } from '../../core/options.ts';
 
 /** Attributes common to all figures. */
 export interface FigureAttributes {
   /** Title. @defaultValue none */
-  title?: string;
-  xlabel?: string;
-  ylabel?: string;
+  title?: string | undefined;
+  xlabel?: string | undefined;
+  ylabel?: string | undefined;
   /** Width of the figure, px. @defaultValue 640 */
-  width?: number;
+  width?: number | undefined;
   /** Height of the figure, px. @defaultValue 480 */
-  height?: number;
+  height?: number | undefined;
   /**
    * Size of the tick labels, px; titles and axis names are a little larger. Reduced in small figures: at most
    * a fifteenth of the height.
    *
    * @defaultValue 14
    */
-  fontSize?: number;
+  fontSize?: number | undefined;
   /** @defaultValue `'Helvetica, Arial, DejaVu Sans, sans-serif'` */
-  fontFamily?: string;
+  fontFamily?: string | undefined;
   /** Color behind the figure, any CSS color, or `'none'`; text is light on dark colors. @defaultValue `'white'` */
-  background?: string;
+  background?: string | undefined;
 }
-
-/** Attributes of a figure with the defaults filled in. */
-export type Filled<Attributes> = Required<Attributes>;
 
 /** Defaults that all figures share. */
 export const theme: Filled<FigureAttributes> = {
@@ -68,10 +65,13 @@ export const limitsOrData = either(limits, oneOf('data'));
  */
 export function recipe<Attributes extends object>(
   defaults: Attributes,
-  user: Partial<Attributes>,
+  user: { readonly [Name in keyof Attributes]?: Attributes[Name] | undefined },
   forced: Partial<Attributes> = {},
 ): Attributes {
-  const told = { ...user };
-  for (const name in told) if (told[name] === undefined) delete told[name];
-  return { ...defaults, ...told, ...forced };
+  const final = { ...defaults };
+  for (const name in user) {
+    const value = user[name];
+    if (value !== undefined) final[name] = value;
+  }
+  return { ...final, ...forced };
 }

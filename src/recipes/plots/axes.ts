@@ -17,9 +17,9 @@ export interface Axis {
 /** Options of the ticks of an axis. */
 export interface TickOptions {
   /** Size of the labels, px. @defaultValue `14` */
-  readonly fontSize?: number;
+  readonly fontSize?: number | undefined;
   /** True if labels stand side by side, and so need room. @defaultValue false */
-  readonly horizontal?: boolean;
+  readonly horizontal?: boolean | undefined;
 }
 
 /** Returns an axis from `domain` to `range` (px), with about one labeled tick every five font sizes. */

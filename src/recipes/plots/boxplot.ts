@@ -1,4 +1,4 @@
-import { checkOptions, show } from '../../core/options.ts';
+import { checkOptions, show, type Filled } from '../../core/options.ts';
 import { boxplotSvg, type Column } from './boxplotSvg.ts';
 import { lineColor } from './color.ts';
 import { plotOf, type Plot, type VegaSpec } from './plot.ts';
@@ -59,7 +59,7 @@ const referencesOf = (columns: readonly Column[]): Reference[] =>
     reference === undefined ? [] : [{ x: name, y: reference, color }],
   );
 
-function plotly(columns: readonly Column[], attributes: Required<BoxplotAttributes>): PlotlyFigure {
+function plotly(columns: readonly Column[], attributes: Filled<BoxplotAttributes>): PlotlyFigure {
   // The statistics are passed, because plotly computes quartiles by another rule.
   const data = columns.map(({ name, color, values, five }) => ({
     type: 'box',
@@ -88,7 +88,7 @@ function plotly(columns: readonly Column[], attributes: Required<BoxplotAttribut
 
 function vega(
   columns: readonly Column[],
-  { title, width, height, xlabel, ylabel, yscale, ylims, reference }: Required<BoxplotAttributes>,
+  { title, width, height, xlabel, ylabel, yscale, ylims, reference }: Filled<BoxplotAttributes>,
 ): VegaSpec {
   const scale = {
     type: yscale,

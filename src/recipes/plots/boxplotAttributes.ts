@@ -1,4 +1,4 @@
-import { boolean, string, type Rules } from '../../core/options.ts';
+import { boolean, string, type Rules, type Filled } from '../../core/options.ts';
 import {
   axisScale,
   figureRules,
@@ -15,15 +15,15 @@ export interface BoxplotAttributes extends FigureAttributes {
    *
    * @defaultValue none
    */
-  relativeTo?: string;
+  relativeTo?: string | undefined;
   /** Scale of the value axis. @defaultValue `'linear'` */
-  yscale?: AxisScale;
+  yscale?: AxisScale | undefined;
   /** Limits of the value axis. @defaultValue from the data */
-  ylims?: readonly [number, number] | 'data';
+  ylims?: readonly [number, number] | 'data' | undefined;
   /** Draws every value as a dot beside its box. @defaultValue `true` */
-  points?: boolean;
+  points?: boolean | undefined;
   /** Name of the samples' references in the legend. @defaultValue `'reference'` */
-  reference?: string;
+  reference?: string | undefined;
 }
 
 export const boxplotRules: Rules<BoxplotAttributes> = {
@@ -35,7 +35,7 @@ export const boxplotRules: Rules<BoxplotAttributes> = {
   reference: string,
 };
 
-export const boxplotDefaults: Required<BoxplotAttributes> = {
+export const boxplotDefaults: Filled<BoxplotAttributes> = {
   ...theme,
   relativeTo: '',
   yscale: 'linear',

@@ -7,8 +7,9 @@ import { el, escapeXml, px, textWidth } from './svg.ts';
 import { inside, shortened } from './text.ts';
 import type { BoxplotAttributes } from './boxplotAttributes.ts';
 import { evenlyTaken, type FiveNumbers } from '../grid/statistics.ts';
+import type { Filled } from '../../core/options.ts';
 
-type Attributes = Required<BoxplotAttributes>;
+type Attributes = Filled<BoxplotAttributes>;
 
 /** One box with its values. */
 export interface Column {

@@ -1,4 +1,4 @@
-import { checkOptions, show } from '../../core/options.ts';
+import { checkOptions, show, type Filled } from '../../core/options.ts';
 import { convergenceSvg, referencesOf, type Curve } from './convergenceSvg.ts';
 import { lineColor, lineDash, vegaDash } from './color.ts';
 import { faded } from './ink.ts';
@@ -35,7 +35,10 @@ export function convergence(traces: readonly Trace[], attributes: ConvergenceAtt
       `convergence: traces must be an array of { name, runs }, at least one; got ${show(traces)}.`,
     );
   }
-  const final = recipe(convergenceDefaults, { xlabel: attributes.against ?? 'iterations', ...attributes });
+  const final = recipe(convergenceDefaults, {
+    ...attributes,
+    xlabel: attributes.xlabel ?? attributes.against ?? 'iterations',
+  });
   const curves = traces.map((trace, k): Curve => {
     const runs = runsOf(trace, final.against);
     const summary = summarize(runs, { x: final.xscale, y: final.yscale });
@@ -51,7 +54,7 @@ export function convergence(traces: readonly Trace[], attributes: ConvergenceAtt
   });
 }
 
-function plotly(curves: readonly Curve[], attributes: Required<ConvergenceAttributes>): PlotlyFigure {
+function plotly(curves: readonly Curve[], attributes: Filled<ConvergenceAttributes>): PlotlyFigure {
   const data = curves.flatMap((curve, k) => {
     const several = curve.runs.length > 1;
     const band = attributes.band && several ? plotlyBand(curve) : [];
@@ -96,7 +99,7 @@ function plotlyBand({ name, color, summary: { x, q1, q3 } }: Curve): Record<stri
   return [edge(q1), { ...edge(q3), fill: 'tonexty', fillcolor: faded(color, 0.16) }];
 }
 
-function vega(curves: readonly Curve[], attributes: Required<ConvergenceAttributes>): VegaSpec {
+function vega(curves: readonly Curve[], attributes: Filled<ConvergenceAttributes>): VegaSpec {
   const { title, width, height, xlabel, ylabel, xscale, yscale, xlims, ylims } = attributes;
   const rows = curves.flatMap(({ name, summary: { x, median, q1, q3 } }) =>
     // A new part begins after each gap, so no line crosses it.

@@ -1,4 +1,4 @@
-import { boolean, oneOf, string, type Rules } from '../../core/options.ts';
+import { boolean, oneOf, string, type Rules, type Filled } from '../../core/options.ts';
 import {
   axisScale,
   figureRules,
@@ -12,23 +12,23 @@ import type { Against } from './traces.ts';
 /** Attributes of `convergence`. */
 export interface ConvergenceAttributes extends FigureAttributes {
   /** Abscissa of solver traces; other runs have their own x. @defaultValue `'iterations'` */
-  against?: Against;
+  against?: Against | undefined;
   /** Scale of x. @defaultValue `'linear'` */
-  xscale?: AxisScale;
+  xscale?: AxisScale | undefined;
   /** Scale of y; values ≤ 0 are left out on a log axis. @defaultValue `'log'` */
-  yscale?: AxisScale;
+  yscale?: AxisScale | undefined;
   /** Limits of the axis. @defaultValue from the data */
-  xlims?: readonly [number, number] | 'data';
+  xlims?: readonly [number, number] | 'data' | undefined;
   /** Limits of the axis. @defaultValue from the data */
-  ylims?: readonly [number, number] | 'data';
+  ylims?: readonly [number, number] | 'data' | undefined;
   /** Draws the individual runs faintly behind the median. @defaultValue `true` */
-  runs?: boolean;
+  runs?: boolean | undefined;
   /** Shades the band from the first to the third quartile. @defaultValue `true` */
-  band?: boolean;
+  band?: boolean | undefined;
   /** Shows the legend. @defaultValue `true` */
-  legend?: boolean;
+  legend?: boolean | undefined;
   /** Name of the traces' references in the legend. @defaultValue `'reference'` */
-  reference?: string;
+  reference?: string | undefined;
 }
 
 export const convergenceRules: Rules<ConvergenceAttributes> = {
@@ -44,7 +44,7 @@ export const convergenceRules: Rules<ConvergenceAttributes> = {
   reference: string,
 };
 
-export const convergenceDefaults: Required<ConvergenceAttributes> = {
+export const convergenceDefaults: Filled<ConvergenceAttributes> = {
   ...theme,
   ylabel: 'loss',
   against: 'iterations',

@@ -5,8 +5,9 @@ import { diamond, type Reference } from './reference.ts';
 import { el, polygon, polyline } from './svg.ts';
 import type { ConvergenceAttributes } from './convergenceAttributes.ts';
 import type { Run, Summary } from './traces.ts';
+import type { Filled } from '../../core/options.ts';
 
-type Attributes = Required<ConvergenceAttributes>;
+type Attributes = Filled<ConvergenceAttributes>;
 
 /** One method, ready to be drawn. */
 export interface Curve {

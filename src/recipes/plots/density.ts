@@ -16,7 +16,7 @@ export interface DensitySample {
   /** Numbers whose density to estimate, or the result of `spectralDensity`. */
   readonly values: ArrayLike<number> | SpectralDensity;
   /** Any CSS color. @defaultValue one of eight, by position */
-  readonly color?: string;
+  readonly color?: string | undefined;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { boolean, either, oneOf, positive, type Rules } from '../../core/options.ts';
+import { boolean, either, oneOf, positive, type Rules, type Filled } from '../../core/options.ts';
 import { axisScale, figureRules, limitsOrData, type AxisScale, type FigureAttributes } from './attributes.ts';
 
 /** Attributes of `density`. */
@@ -9,25 +9,25 @@ export interface DensityAttributes extends FigureAttributes {
    *
    * @defaultValue `'auto'`: Silverman's rule
    */
-  bandwidth?: number | 'auto';
+  bandwidth?: number | 'auto' | undefined;
   /** On a log axis, the density is that of log₁₀ x; values ≤ 0 are left out and counted. @defaultValue `'linear'` */
-  xscale?: AxisScale;
+  xscale?: AxisScale | undefined;
   /** Scale of the density axis. @defaultValue `'linear'`, or `'log'` if all curves are spectra */
-  yscale?: AxisScale;
+  yscale?: AxisScale | undefined;
   /** Limits of the axis. @defaultValue from the data */
-  xlims?: readonly [number, number] | 'data';
+  xlims?: readonly [number, number] | 'data' | undefined;
   /** Limits of the density axis. @defaultValue from the data; on a log axis, six decades below the highest peak */
-  ylims?: readonly [number, number] | 'data';
+  ylims?: readonly [number, number] | 'data' | undefined;
   /** Shades the area below each curve. @defaultValue `true` */
-  fill?: boolean;
+  fill?: boolean | undefined;
   /** Draws each value of a sample as a tick at the bottom. @defaultValue `true` */
-  points?: boolean;
+  points?: boolean | undefined;
   /** Shows the legend. @defaultValue `true` if there are several curves */
-  legend?: boolean | 'auto';
+  legend?: boolean | 'auto' | undefined;
 }
 
 /** Attributes with the defaults filled in. */
-export type FilledDensity = Required<DensityAttributes>;
+export type FilledDensity = Filled<DensityAttributes>;
 
 export const densityRules: Rules<DensityAttributes> = {
   ...figureRules,

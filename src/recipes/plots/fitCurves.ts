@@ -1,17 +1,18 @@
 import type { FigureAttributes } from './attributes.ts';
+import type { Filled } from '../../core/options.ts';
 
 /** Attributes of {@link fitPlot}. */
 export interface FitAttributes extends FigureAttributes {
   /** Probability of the bands. @defaultValue `0.95` */
-  level?: number;
+  level?: number | undefined;
   /**
    * Shades the confidence band of the curve and the prediction band of new observations.
    *
    * @defaultValue `true`
    */
-  band?: boolean;
+  band?: boolean | undefined;
   /** Number of points for drawing the curve. @defaultValue `200` */
-  npoints?: number;
+  npoints?: number | undefined;
 }
 
 /** Lower and upper ends of a band. */
@@ -47,7 +48,7 @@ export interface FitCurves {
   readonly prediction: Band | null;
 }
 
-export type FilledFit = Required<FitAttributes>;
+export type FilledFit = Filled<FitAttributes>;
 
 /** Colors of the curve and of the data. */
 export const colors = { curve: '#1f6fb4', data: '#333333' };

@@ -11,7 +11,8 @@ import { inkOn } from './ink.ts';
 import { boldness, el, escapeXml, px, textWidth } from './svg.ts';
 import { inside, shortened, wrapped } from './text.ts';
 import { labelWidth } from './ticks.ts';
-import type { AxisScale, Filled, FigureAttributes } from './attributes.ts';
+import type { AxisScale, FigureAttributes } from './attributes.ts';
+import type { Filled } from '../../core/options.ts';
 
 /** An inner rectangle of the picture, px. */
 export interface Box {

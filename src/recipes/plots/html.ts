@@ -12,7 +12,7 @@ export interface HtmlOptions {
    *
    * @defaultValue `'inline'`
    */
-  plotly?: string;
+  plotly?: string | undefined;
 }
 
 const rules: Rules<HtmlOptions> = { plotly: string };

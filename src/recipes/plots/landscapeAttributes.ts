@@ -8,6 +8,7 @@ import {
   string,
   type Rule,
   type Rules,
+  type Filled,
 } from '../../core/options.ts';
 import { colorRule, type ColorMap, type ColorMapName } from './color.ts';
 import { figureRules, limits, recipe, theme, type FigureAttributes } from './attributes.ts';
@@ -26,24 +27,24 @@ export interface PathOverlay {
    *
    * @defaultValue one of eight, by position
    */
-  readonly color?: string;
+  readonly color?: string | undefined;
 }
 
 /** Attributes common to all figures of landscapes. */
 export interface LandscapeAttributes extends FigureAttributes {
   /** A color map by name, or a function from [0, 1] to a color. @defaultValue `'turbo'` */
-  color?: ColorMapName | ColorMap;
+  color?: ColorMapName | ColorMap | undefined;
   /** Draws this metric instead of the loss. @defaultValue the loss */
-  metric?: string;
+  metric?: string | undefined;
   /**
    * Scale of heights and colors. `'auto'` chooses from the values: log if they span decades, symlog if they
    * do so with both signs, otherwise linear.
    *
    * @defaultValue `'auto'`
    */
-  zscale?: ValueScale | 'auto';
+  zscale?: ValueScale | 'auto' | undefined;
   /** Name of the values. @defaultValue `'loss'`, or the metric */
-  zlabel?: string;
+  zlabel?: string | undefined;
   /**
    * The values at both ends of the color scale. Values beyond have the color of that end, and the color bar
    * has an arrow there. `'robust'` uses the smallest and the largest value, but no farther from the middle 96
@@ -52,27 +53,27 @@ export interface LandscapeAttributes extends FigureAttributes {
    *
    * @defaultValue `'robust'`
    */
-  clims?: readonly [number, number] | 'robust' | 'data';
+  clims?: readonly [number, number] | 'robust' | 'data' | undefined;
   /** Number of bands of color, or the values between them, ascending. @defaultValue `20` */
-  levels?: number | readonly number[];
+  levels?: number | readonly number[] | undefined;
   /** Bands of equal height, or of equal area. @defaultValue `'uniform'` */
-  levelSpacing?: 'uniform' | 'quantile';
+  levelSpacing?: 'uniform' | 'quantile' | undefined;
   /**
    * Factor by which a cubic spline refines each cell before drawing.
    *
    * @defaultValue `4`; for a surface, enough to give about sixty cells per side
    */
-  upsample?: number;
+  upsample?: number | undefined;
   /** Shows the color bar. @defaultValue `true` */
-  colorbar?: boolean;
+  colorbar?: boolean | undefined;
   /** Marks the position of the parameters, (0, 0), if the axes reach it. @defaultValue `true` */
-  mark?: boolean;
+  mark?: boolean | undefined;
   /** Paths from `onPlane`; on a surface, they follow it. @defaultValue none */
-  paths?: readonly PathOverlay[];
+  paths?: readonly PathOverlay[] | undefined;
 }
 
 /** Attributes with the defaults filled in and the scale chosen. */
-export type FilledLandscapeAttributes = Required<Omit<LandscapeAttributes, 'metric' | 'zscale'>> &
+export type FilledLandscapeAttributes = Filled<Omit<LandscapeAttributes, 'metric' | 'zscale'>> &
   Pick<LandscapeAttributes, 'metric'> & { zscale: ValueScale };
 
 const ascending = (list: readonly unknown[]) =>

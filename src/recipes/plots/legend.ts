@@ -3,7 +3,8 @@ import { inkOn } from './ink.ts';
 import { diamond } from './reference.ts';
 import { el, escapeXml, textWidth } from './svg.ts';
 import { shortened, wrapped } from './text.ts';
-import type { Filled, FigureAttributes } from './attributes.ts';
+import type { FigureAttributes } from './attributes.ts';
+import type { Filled } from '../../core/options.ts';
 
 /** One line of a legend. */
 export interface LegendEntry {

@@ -13,11 +13,11 @@ export interface NamedLandscape {
   readonly name: string;
   readonly data: LandscapeData;
   /** Any CSS color. @defaultValue one of eight, by position */
-  readonly color?: string;
+  readonly color?: string | undefined;
   /** As the attribute of this name, for this landscape only, for example the loss on held-out data. */
-  readonly metric?: string;
+  readonly metric?: string | undefined;
   /** As the attribute of this name, for this landscape only. */
-  readonly right?: string;
+  readonly right?: string | undefined;
 }
 
 /**

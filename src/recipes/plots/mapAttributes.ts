@@ -1,4 +1,4 @@
-import { boolean, oneOf, type Rules } from '../../core/options.ts';
+import { boolean, oneOf, type Rules, type Filled } from '../../core/options.ts';
 import {
   fillAttributes,
   landscapeAttributeRules,
@@ -17,7 +17,7 @@ export interface MapAttributes extends LandscapeAttributes {
    *
    * @defaultValue `'auto'`
    */
-  aspect?: 'auto' | 'equal' | 'fill';
+  aspect?: 'auto' | 'equal' | 'fill' | undefined;
 }
 
 /** Attributes of maps with contours. */
@@ -27,7 +27,7 @@ export interface ContourAttributes extends MapAttributes {
    *
    * @defaultValue `false`
    */
-  labels?: boolean;
+  labels?: boolean | undefined;
 }
 
 export const mapRules: Rules<MapAttributes> = {
@@ -39,7 +39,7 @@ export const contourRules: Rules<ContourAttributes> = { ...mapRules, labels: boo
 
 /** Attributes with the defaults filled in. */
 export type FilledMapAttributes = FilledLandscapeAttributes &
-  Required<Pick<ContourAttributes, 'aspect' | 'labels'>>;
+  Filled<Pick<ContourAttributes, 'aspect' | 'labels'>>;
 
 export const fillMapAttributes = (
   data: LandscapeData,

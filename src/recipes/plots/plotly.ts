@@ -1,5 +1,6 @@
 import { inkOn } from './ink.ts';
-import type { AxisScale, Filled, FigureAttributes } from './attributes.ts';
+import type { AxisScale, FigureAttributes } from './attributes.ts';
+import type { Filled } from '../../core/options.ts';
 
 /** A plotly.js figure: pass it to `Plotly.newPlot(div, figure.data, figure.layout)`. */
 export interface PlotlyFigure {

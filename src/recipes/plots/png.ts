@@ -4,11 +4,11 @@ import { checkOptions, positive, string, type Rule, type Rules } from '../../cor
 /** Options of {@link toPNG}. */
 export interface PngOptions {
   /** Pixels of the PNG per pixel of the SVG: 2 for high-density screens, 4 for print. @defaultValue 2 */
-  scale?: number;
+  scale?: number | undefined;
   /** Font files to use besides those of the system. @defaultValue none */
-  fontFiles?: readonly string[];
+  fontFiles?: readonly string[] | undefined;
   /** Font family to use if those of the figure are missing. @defaultValue `'DejaVu Sans'` */
-  defaultFontFamily?: string;
+  defaultFontFamily?: string | undefined;
 }
 
 const files: Rule = {

@@ -2,7 +2,8 @@ import { axisOf, widestLabel, type Axis } from './axes.ts';
 import { sideways, sizeWithin, type Box } from './frame.ts';
 import { inkOn } from './ink.ts';
 import { el, px } from './svg.ts';
-import type { Filled, FigureAttributes } from './attributes.ts';
+import type { FigureAttributes } from './attributes.ts';
+import type { Filled } from '../../core/options.ts';
 
 /** Largest fraction of the picture's width for the axis. */
 const share = 0.2;

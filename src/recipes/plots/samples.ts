@@ -6,7 +6,7 @@ export interface Sample {
   readonly name: string;
   readonly values: ArrayLike<number>;
   /** Any CSS color. @defaultValue one of eight, by position */
-  readonly color?: string;
+  readonly color?: string | undefined;
   /**
    * A value from elsewhere for comparison, drawn as a hollow diamond; not affected by `relativeTo`.
    *

@@ -16,9 +16,9 @@ import { surfaceSvg } from './surfaceSvg.ts';
 /** Attributes of {@link surface}. */
 export interface SurfaceAttributes extends LandscapeAttributes {
   /** Direction of view in degrees, counted from −y toward x. @defaultValue `-35` */
-  azimuth?: number;
+  azimuth?: number | undefined;
   /** Elevation of the view in degrees above the plane. @defaultValue `32` */
-  elevation?: number;
+  elevation?: number | undefined;
 }
 
 const rules: Rules<SurfaceAttributes> = {

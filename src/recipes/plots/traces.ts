@@ -25,7 +25,7 @@ export interface Trace {
   /** Each is `{ x, y }`, the `trace` of a `SolveResult`, or a list of losses, drawn against 0, 1, 2, … */
   readonly runs: readonly (Run | readonly TracePoint[] | ArrayLike<number>)[];
   /** Any CSS color. @defaultValue one of eight, by position */
-  readonly color?: string;
+  readonly color?: string | undefined;
   /**
    * A final value from elsewhere for comparison, drawn at the last x as a hollow diamond.
    *

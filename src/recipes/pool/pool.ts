@@ -6,7 +6,7 @@ import type { Piscina } from 'piscina';
 /** Options of `workerPool`. */
 export interface WorkerPoolOptions {
   /** Number of threads. @defaultValue one for each core */
-  threads?: number;
+  threads?: number | undefined;
   /** Passed to the module's default export in each worker; must be cloneable. */
   data?: unknown;
 }

@@ -16,7 +16,18 @@ import { readData, showPoint, type FitData, type Point, type Sigma } from './dat
 import { checkSlopes } from './checkSlopes.ts';
 import { guardedPoints, scipyNames, type Hole } from './commonMistakes.ts';
 import { modelOf, type FitModel, type GivenModel, type Slopes } from './model.ts';
-import { readParameters, type Limits, type ParameterSet, type Start, type Values } from './parameters.ts';
+import {
+  readParameters,
+  type AnyStart,
+  type KeyOf,
+  type Known,
+  type Limits,
+  type NameOf,
+  type ParameterSet,
+  type Start,
+  type Ties,
+  type Values,
+} from './parameters.ts';
 import { solveRescaled } from './rescaleFit.ts';
 import type { FitProblem } from './linearized.ts';
 import { summarize } from './summarize.ts';
@@ -24,30 +35,30 @@ import type { Residuals } from '../../core/problem.ts';
 import type { CurveFit } from './result.ts';
 
 /** Options of {@link curveFit}. */
-export interface CurveFitOptions<S extends Start = Start, X = Point> {
+export interface CurveFitOptions<S extends Start = AnyStart, X = Point> {
   /** Standard deviation σ of y, one number or one for each point. @defaultValue unknown, and the same for all */
-  readonly sigma?: Sigma;
+  readonly sigma?: Sigma | undefined;
   /** 1/σ² of each point, instead of `sigma`. */
-  readonly weights?: ArrayLike<number>;
+  readonly weights?: ArrayLike<number> | undefined;
   /**
    * True if `sigma` is known, false if only its ratios are: errors are then scaled so that the reduced χ² is 1.
    *
    * @defaultValue `false`
    */
-  readonly absoluteSigma?: boolean;
+  readonly absoluteSigma?: boolean | undefined;
   /** Bounds of the parameters, in order or by name. */
-  readonly lower?: Limits;
-  readonly upper?: Limits;
+  readonly lower?: Limits<S> | undefined;
+  readonly upper?: Limits<S> | undefined;
   /** Parameters that keep their start, by name or index. */
-  readonly fixed?: readonly (string | number)[];
+  readonly fixed?: readonly KeyOf<S>[] | undefined;
   /** Parameters that are functions of others: `{ b: ({ a }) => 2 * a }`. */
-  readonly tied?: Readonly<Record<string, (parameters: Values<S>) => number>>;
+  readonly tied?: Ties<S> | undefined;
   /** Points with a value that is missing (null, NaN, infinite) are refused or left out. @defaultValue `'refuse'` */
-  readonly missing?: 'refuse' | 'skip';
+  readonly missing?: 'refuse' | 'skip' | undefined;
   /** Loss of a residual (y − f)/σ; see `leastSquares`. @defaultValue `'linear'` */
-  readonly loss?: RobustLoss;
+  readonly loss?: RobustLoss | undefined;
   /** Residual above which a point counts as an outlier, in units of σ. @defaultValue `1` */
-  readonly scale?: number;
+  readonly scale?: number | undefined;
   /**
    * Derivatives of the model at a point x with respect to each parameter: in the order of the start, or by name, without
    * those of fixed parameters if you like. With `vectorized`, a list of these, one for each point. At the start they are
@@ -55,25 +66,25 @@ export interface CurveFitOptions<S extends Start = Start, X = Point> {
    *
    * @defaultValue differences of the model
    */
-  jacobian?(this: void, x: X, parameters: Values<S>): Slopes | ArrayLike<Slopes>;
+  jacobian?: ((this: void, x: X, parameters: Values<S>) => Slopes | ArrayLike<Slopes>) | undefined;
   /**
    * True if the model takes all points at once and returns an array. If that is a Float32Array, the fit expects 7 digits,
    * and uses suitable steps for its derivatives.
    *
    * @defaultValue `false`
    */
-  readonly vectorized?: boolean;
+  readonly vectorized?: boolean | undefined;
   /** Maximum number of iterations. @defaultValue `1000` */
-  readonly maxIterations?: number;
+  readonly maxIterations?: number | undefined;
   /**
    * Maximum number of evaluations of the model; the derivatives at the solution take more.
    *
    * @defaultValue `Infinity`
    */
-  readonly maxEvaluations?: number;
+  readonly maxEvaluations?: number | undefined;
   /** Maximum duration in seconds. @defaultValue `Infinity` */
-  readonly maxTime?: number;
-  readonly signal?: AbortSignal;
+  readonly maxTime?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Least ‖y/σ‖, and the inverse of the largest: χ² is still a normal number. */
@@ -113,22 +124,22 @@ export function curveFit<X extends Point, S extends Start>(
   xdata: ArrayLike<X | null>,
   ydata: ArrayLike<number | null>,
   p0: S,
-  options: CurveFitOptions<S, readonly X[]> & { readonly vectorized: true },
-): CurveFit;
+  options: CurveFitOptions<Known<S>, readonly X[]> & { readonly vectorized: true },
+): CurveFit<NameOf<S>>;
 export function curveFit<X extends Point, S extends Start>(
   model: (x: X, parameters: Values<S>) => number,
   xdata: ArrayLike<X | null>,
   ydata: ArrayLike<number | null>,
   p0: S,
-  options?: CurveFitOptions<S, X>,
-): CurveFit;
+  options?: CurveFitOptions<Known<S>, X>,
+): CurveFit<NameOf<S>>;
 export function curveFit<S extends Start>(
   given: GivenModel,
   xdata: ArrayLike<Point | null>,
   ydata: ArrayLike<number | null>,
   p0: S,
-  options: CurveFitOptions<S> = {},
-): CurveFit {
+  options: CurveFitOptions<S, never> = {},
+): CurveFit<NameOf<S>> {
   checkArguments(given, options);
   const { sigma, weights, absoluteSigma = false, missing = 'refuse', vectorized = false, ...more } = options;
   const { lower, upper, fixed = [], tied = {}, loss = 'linear', scale = 1, jacobian, ...limits } = more;
@@ -155,17 +166,8 @@ export function curveFit<S extends Start>(
   const values: Residuals = (theta, r) => fittedAt(theta).forEach((y, i) => (r[i] = y * data.rootWeights[i]));
   const { solution, scaled } = solveRescaled(fit, values);
   const fitted = fittedAt(solution.x);
-  return summarize({
-    data,
-    parameters,
-    model,
-    fitted,
-    scaled,
-    solution,
-    hole: hole(),
-    absoluteSigma,
-    evaluations: evaluations(),
-  });
+  const finished = { data, parameters, model, fitted, scaled, solution, hole: hole(), absoluteSigma };
+  return summarize({ ...finished, evaluations: evaluations() }) as CurveFit<NameOf<S>>;
 }
 
 /** Returns the weighted residuals of a model, and caches those at the last point, which is often requested again. */
@@ -200,7 +202,7 @@ function residualsOf(model: FitModel, { x, y, rootWeights }: FitData) {
   return { residuals, fittedAt, evaluations: () => evaluations, hole: () => hole };
 }
 
-function checkArguments<S extends Start>(model: GivenModel, options: CurveFitOptions<S>): void {
+function checkArguments<S extends Start>(model: GivenModel, options: CurveFitOptions<S, never>): void {
   if (typeof model !== 'function')
     throw new TypeError(`curveFit: model must be a function, got ${show(model)}.`);
   checkOptions(

@@ -6,13 +6,22 @@ import {
   oneOf,
   show,
   type Rule,
+  type Filled,
 } from '../../core/options.ts';
 import { leastSquares } from '../../core/leastSquares.ts';
 import { robustLosses } from '../../core/robustLoss.ts';
 import { completeSolveOptions, plainSolveRules } from '../../core/solveOptions.ts';
 import { firstNonFinite, norm2 } from '../../core/vector.ts';
 import { checkParametersUntouched, scipyNames, type Hole } from './commonMistakes.ts';
-import { readParameters, type ParameterSet, type Start, type Values } from './parameters.ts';
+import {
+  readParameters,
+  type NameOf,
+  type ParameterSet,
+  type Start,
+  type Values,
+  type AnyStart,
+  type Known,
+} from './parameters.ts';
 import { reportOf } from './report.ts';
 import type { FitProblem } from './linearized.ts';
 import { solveRescaled } from './rescaleFit.ts';
@@ -23,7 +32,7 @@ import type { CurveFitOptions } from './curveFit.ts';
 import type { CurveFit } from './result.ts';
 
 /** Options of {@link leastSquaresFit}; most are those of `curveFit`. */
-export interface LeastSquaresFitOptions<S extends Start = Start> extends Pick<
+export interface LeastSquaresFitOptions<S extends Start = AnyStart> extends Pick<
   CurveFitOptions<S>,
   | 'lower'
   | 'upper'
@@ -42,12 +51,12 @@ export interface LeastSquaresFitOptions<S extends Start = Start> extends Pick<
    *
    * @defaultValue `false`
    */
-  readonly absoluteSigma?: boolean;
+  readonly absoluteSigma?: boolean | undefined;
 }
 
 /** The result of {@link leastSquaresFit}, similar to {@link CurveFit}; `String(fit)` is a report. */
-export interface LeastSquaresFit extends Omit<
-  CurveFit,
+export interface LeastSquaresFit<Name extends string = string> extends Omit<
+  CurveFit<Name>,
   'predict' | 'confidence' | 'rSquared' | 'points' | 'y' | 'fitted' | 'sigma' | 'skipped'
 > {
   /** Residuals at the solution, `[m]`. */
@@ -82,8 +91,8 @@ const object: Rule = { allowed: 'an object', accepts: (v) => typeof v === 'objec
 export function leastSquaresFit<S extends Start>(
   residuals: (parameters: Values<S>) => ArrayLike<number>,
   p0: S,
-  options: LeastSquaresFitOptions<S> = {},
-): LeastSquaresFit {
+  options: LeastSquaresFitOptions<Known<S>> = {},
+): LeastSquaresFit<NameOf<S>> {
   if (typeof residuals !== 'function')
     throw new TypeError(`${WHERE}: residuals must be a function, got ${show(residuals)}.`);
   check(options);
@@ -114,14 +123,14 @@ export function leastSquaresFit<S extends Start>(
     absoluteSigma,
     evaluations: counted.evaluations(),
   });
-  return resultOf(whole, values);
+  return resultOf(whole, values) as LeastSquaresFit<NameOf<S>>;
 }
 
 /** Evaluates the residuals at the start, and makes the problem to solve. */
 function problemOf(
   counted: CountedResiduals,
   parameters: ParameterSet,
-  robust: Pick<LeastSquaresFitOptions, 'loss' | 'scale'>,
+  robust: Pick<Filled<LeastSquaresFitOptions>, 'loss' | 'scale'>,
   limits: FitProblem['limits'],
 ): FitProblem {
   const pick = (all: Float64Array): Float64Array => Float64Array.from(parameters.varied, (j) => all[j]);

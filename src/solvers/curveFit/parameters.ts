@@ -7,8 +7,37 @@ export type Start = ArrayLike<number> | { readonly [name: string]: number };
 export type Values<S extends Start> =
   S extends ArrayLike<number> ? Float64Array : { [Name in keyof S]: number };
 
-/** Bounds in order or by name; absent or null is unbounded. */
-export type Limits = ArrayLike<number | null> | { readonly [name: string]: number | null };
+/** The type of a start where it is known already: options do not take part in inferring it. */
+export type Known<S> = [S][S extends unknown ? 0 : never];
+
+/** A start of unknown type, which options fit that are typed without one: their names are checked only when they are used. */
+// oxlint-disable-next-line typescript/no-explicit-any
+export type AnyStart = any;
+
+/** True of {@link AnyStart}. */
+type IsAny<S> = 0 extends 1 & S ? true : false;
+
+/** Names of the parameters of a start; those in an array are called p0, p1, … */
+export type NameOf<S extends Start> =
+  IsAny<S> extends true ? string : S extends ArrayLike<number> ? `p${number}` : Extract<keyof S, string>;
+
+/** A parameter by its name, or by its index if the start is an array. */
+export type KeyOf<S extends Start> =
+  IsAny<S> extends true
+    ? AnyStart
+    : S extends ArrayLike<number>
+      ? number | `${number}` | `p${number}`
+      : Extract<keyof S, string>;
+
+/** Bounds in order or by name; absent, undefined or null is unbounded. */
+export type Limits<S extends Start = Start> =
+  | ArrayLike<number | null | undefined>
+  | { readonly [Name in KeyOf<S>]?: number | null | undefined };
+
+/** Functions of tied parameters, by the parameters that they give. */
+export type Ties<S extends Start = Start> = {
+  readonly [Name in KeyOf<S>]?: ((parameters: Values<S>) => number) | undefined;
+};
 
 /** The parameters of a fit, and which of them vary. */
 export interface ParameterSet {
@@ -34,7 +63,7 @@ export interface ParameterOptions {
   readonly lower: Limits | undefined;
   readonly upper: Limits | undefined;
   readonly fixed: readonly (string | number)[];
-  readonly tied: { readonly [name: string]: (values: never) => number };
+  readonly tied: { readonly [name: string]: ((values: never) => number) | undefined };
 }
 
 const isList = (value: object): value is ArrayLike<number> =>
@@ -44,7 +73,7 @@ const isList = (value: object): value is ArrayLike<number> =>
 type IndexOf = (option: string, key: string | number) => number;
 
 /** Functions of tied parameters, by index. */
-type Ties = ReadonlyMap<number, (values: never) => number>;
+type TieMap = ReadonlyMap<number, (values: never) => number>;
 
 /**
  * Reads start, bounds, fixed and tied parameters.
@@ -108,11 +137,14 @@ function readTies(
   given: ParameterOptions['tied'],
   fixed: ReadonlySet<number>,
   indexOf: IndexOf,
-): Ties {
-  const ties = new Map(Object.entries(given).map(([key, tie]) => [indexOf('tied', key), tie]));
-  for (const [index, tie] of ties) {
+): TieMap {
+  const ties = new Map<number, (values: never) => number>();
+  for (const [key, tie] of Object.entries(given)) {
+    const index = indexOf('tied', key);
+    if (tie === undefined) continue;
     if (typeof tie !== 'function')
       throw new TypeError(`${where}: tied.${names[index]} must be a function, got ${show(tie)}.`);
+    ties.set(index, tie);
     if (fixed.has(index)) throw new RangeError(`${where}: ${names[index]} is both fixed and tied.`);
   }
   return ties;

@@ -10,13 +10,13 @@ import { checkPoints, type Point, type Sigma } from './data.ts';
 /** Options of {@link CurveFit.predict}. */
 export interface PredictOptions {
   /** Probability of the bands. @defaultValue `0.95` */
-  readonly level?: number;
+  readonly level?: number | undefined;
   /**
    * Standard deviations of new observations, one or one for each point, in the unit of the fit's `sigma`.
    *
    * @defaultValue that of the fit, if it is one number
    */
-  readonly sigma?: Sigma;
+  readonly sigma?: Sigma | undefined;
 }
 
 /** Lower and upper ends at each point, `[k]`. */

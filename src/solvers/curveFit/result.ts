@@ -8,14 +8,14 @@ export type ParameterRole = 'varied' | 'fixed' | 'tied' | 'at bound';
 /** Ending of a fit: at a minimum, at a limit on its work, or without either. */
 export type FitStatus = 'success' | 'stopped' | 'failure';
 
-/** The result of a fit; `String(fit)` is a report. */
-export interface CurveFit {
+/** The result of a fit, with the names of its parameters; `String(fit)` is a report. */
+export interface CurveFit<Name extends string = string> {
   /** All parameters, `[n]`, in the order of the start. */
   readonly x: Float64Array;
   /** Names of the parameters; `p0`, `p1`, … if the start was an array. */
-  readonly names: readonly string[];
+  readonly names: readonly Name[];
   /** The parameters by name. */
-  readonly parameters: { readonly [name: string]: number };
+  readonly parameters: { readonly [Key in Name]: number };
   readonly roles: readonly ParameterRole[];
   /**
    * Standard error of each parameter, `[n]`: 0 if fixed, NaN at a bound, Infinity if the data do not determine it.
@@ -26,9 +26,9 @@ export interface CurveFit {
   /** Correlation of the parameters, `[n, n]`; NaN where a standard error is not positive and finite. */
   readonly correlation: readonly Float64Array[];
   /** Names of the parameters that the data do not determine. */
-  readonly undetermined: readonly string[];
+  readonly undetermined: readonly Name[];
   /** Names of the parameters that ended at a bound; the errors of the others hold as long as they stay there. */
-  readonly atBound: readonly string[];
+  readonly atBound: readonly Name[];
   /** Σ((yᵢ − f(xᵢ))/σᵢ)². */
   readonly chiSquare: number;
   /** χ² per degree of freedom; NaN without degrees of freedom. */
@@ -59,12 +59,12 @@ export interface CurveFit {
   /** The confidence band of {@link CurveFit.predict}. */
   confidence(points: ArrayLike<Point>, level?: number): Band;
   /** Intervals value ± t·error of each parameter, by name. */
-  intervals(level?: number): { [name: string]: Interval };
+  intervals(level?: number): { [Key in Name]: Interval };
   /**
    * Profile-likelihood intervals of the parameters that vary, by name: better if the model is far from linear, at the cost
    * of about ten fits each. Without names, those of all.
    */
-  profile(level?: number, names?: readonly string[]): { [name: string]: Interval };
+  profile<Key extends Name = Name>(level?: number, names?: readonly Key[]): { [Each in Key]: Interval };
   /** A readable report: status, data, goodness of fit, parameters with their errors, correlations. */
   toString(): string;
 }

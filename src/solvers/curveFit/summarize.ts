@@ -119,8 +119,8 @@ function methodsOf(finished: FinishedFit, spread: Spread): Methods {
         })),
       );
     },
-    profile: (level = 0.95, only: readonly string[] = varied.map((j) => names[j])) =>
-      profiles(finished, spread, level, only),
+    profile: <Key extends string>(level = 0.95, only?: readonly Key[]) =>
+      profiles(finished, spread, level, only ?? varied.map((j) => names[j])) as { [Each in Key]: Interval },
   };
 }
 

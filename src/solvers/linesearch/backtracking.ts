@@ -4,20 +4,20 @@ import { found, isFinitePhi, notFound, type LineSearch } from './lineSearch.ts';
 /** Options of {@link backtracking}. */
 export interface BacktrackingOptions {
   /** Sufficient decrease (Armijo): φ(α) ≤ φ(0) + c1·α·φ′(0). @defaultValue `1e-4` */
-  readonly c1?: number;
+  readonly c1?: number | undefined;
   /**
    * Choice of the next step: the minimizer of the parabola through φ(0), φ′(0) and φ(α), that of the cubic through the
    * last two trials, or simply `maxShrink`·α.
    *
    * @defaultValue `'cubic'`
    */
-  readonly interpolation?: 'cubic' | 'quadratic' | 'none';
+  readonly interpolation?: 'cubic' | 'quadratic' | 'none' | undefined;
   /** Smallest ratio of the next step to the last. @defaultValue `0.1` */
-  readonly minShrink?: number;
+  readonly minShrink?: number | undefined;
   /** Largest ratio of the next step to the last. @defaultValue `0.5` */
-  readonly maxShrink?: number;
+  readonly maxShrink?: number | undefined;
   /** Largest number of evaluations of a search. @defaultValue `40` */
-  readonly maxEvaluations?: number;
+  readonly maxEvaluations?: number | undefined;
 }
 
 /**

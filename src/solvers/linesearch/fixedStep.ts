@@ -4,7 +4,7 @@ import { found, isFinitePhi, notFound, type LineSearch } from './lineSearch.ts';
 /** Options of {@link fixedStep}. */
 export interface FixedStepOptions {
   /** Step. @defaultValue the first step that the solver proposes: 1 for quasi-Newton directions */
-  readonly alpha?: number;
+  readonly alpha?: number | undefined;
 }
 
 /**

@@ -13,15 +13,15 @@ import type { Trial } from './moreThuenteStep.ts';
 /** Options of {@link hagerZhang}. */
 export interface HagerZhangOptions {
   /** δ: sufficient decrease. @defaultValue `0.1` */
-  readonly delta?: number;
+  readonly delta?: number | undefined;
   /** σ: curvature. @defaultValue `0.9` */
-  readonly sigma?: number;
+  readonly sigma?: number | undefined;
   /** ρ: growth of the step while f still falls. @defaultValue `5` */
-  readonly rho?: number;
+  readonly rho?: number | undefined;
   /** γ: an interval that does not shrink to this fraction is bisected. @defaultValue `2 / 3` */
-  readonly gamma?: number;
+  readonly gamma?: number | undefined;
   /** Largest number of evaluations of a search. @defaultValue `50` */
-  readonly maxEvaluations?: number;
+  readonly maxEvaluations?: number | undefined;
 }
 
 /** An interval with φ′(a) < 0 ≤ φ′(b) and φ(a) ≤ φ(0) + slack. */

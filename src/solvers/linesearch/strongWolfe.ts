@@ -20,27 +20,27 @@ import { refine, type Interval, type Trial } from './moreThuenteStep.ts';
 /** Options of {@link strongWolfe}. */
 export interface StrongWolfeOptions {
   /** Sufficient decrease: φ(α) ≤ φ(0) + c1·α·φ′(0). @defaultValue `1e-4` */
-  readonly c1?: number;
+  readonly c1?: number | undefined;
   /** Curvature: |φ′(α)| ≤ c2·|φ′(0)|. @defaultValue `0.9` */
-  readonly c2?: number;
+  readonly c2?: number | undefined;
   /**
    * Slope allowed behind the minimum: φ′(α) ≤ maxRise·|φ′(0)|. Infinity gives the weak Wolfe conditions, which
    * are enough for BFGS: sᵀy is positive.
    *
    * @defaultValue `c2`
    */
-  readonly maxRise?: number;
+  readonly maxRise?: number | undefined;
   /**
    * Largest factor by which a step is lengthened at a time, while no minimum is bracketed. More than the 5 of the
    * paper pay where the first step is much too short.
    *
    * @defaultValue `5`
    */
-  readonly extrapolation?: number;
+  readonly extrapolation?: number | undefined;
   /** Largest number of evaluations of a search. @defaultValue `20` */
-  readonly maxEvaluations?: number;
+  readonly maxEvaluations?: number | undefined;
   /** Longest step. @defaultValue `1e20`, or 1e20 times the first step if that is longer than 1 */
-  readonly alphaMax?: number;
+  readonly alphaMax?: number | undefined;
 }
 
 /** Default longest step, as a multiple of 1 or of the first step. */

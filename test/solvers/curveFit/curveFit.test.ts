@@ -197,7 +197,7 @@ describe('statistics', () => {
 
   it('the profile of a linear model is its Wald interval', () => {
     const [wald, profile] = [fit.intervals(0.9), fit.profile(0.9)];
-    for (const name of ['p0', 'p1']) {
+    for (const name of ['p0', 'p1'] as const) {
       expect(profile[name].lower).toBeCloseTo(wald[name].lower, 4);
       expect(profile[name].upper).toBeCloseTo(wald[name].upper, 4);
     }

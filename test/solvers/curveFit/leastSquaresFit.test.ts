@@ -37,7 +37,7 @@ describe('leastSquaresFit', () => {
     near(fit.x, curve.x);
     near(fit.standardErrors, curve.standardErrors);
     fit.covariance.forEach((row, i) => near(row, curve.covariance[i]));
-    near(fit.residuals, residuals(fit.parameters as never));
+    near(fit.residuals, residuals(fit.parameters));
     expect(fit.chiSquare).toBeCloseTo(curve.chiSquare, 8);
     expect(fit.reducedChiSquare).toBeCloseTo(curve.reducedChiSquare, 8);
     expect(fit.aic).toBeCloseTo(curve.aic, 8);

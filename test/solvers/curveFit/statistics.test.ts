@@ -169,7 +169,7 @@ describe('methods refuse in their own name', () => {
   });
 
   it('a profile of a parameter that does not vary', () => {
-    expect(() => fit.profile(0.95, ['slope'])).toThrow(
+    expect(() => fit.profile(0.95, ['slope' as 'p0'])).toThrow(
       new RangeError(`profile: no parameter "slope" that varies; there are ${fit.names.join(', ')}.`),
     );
   });

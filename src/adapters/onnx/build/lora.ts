@@ -22,19 +22,19 @@ export interface LoraOptions {
    *
    * @defaultValue `8`
    */
-  readonly rank?: number;
+  readonly rank?: number | undefined;
   /** Scale of the added product is alpha / rank. @defaultValue the rank */
-  readonly alpha?: number;
+  readonly alpha?: number | undefined;
   /**
    * Weights to adapt, by name, prefix, pattern or function.
    *
    * @defaultValue every matrix that a MatMul or Gemm multiplies with
    */
-  readonly layers?: Layers | readonly Layers[];
+  readonly layers?: Layers | readonly Layers[] | undefined;
   /** Seed for A, which is drawn uniformly from ±1/√n for n inputs; B starts at 0. @defaultValue `1` */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** Files with the external data of a model, by the location named in the model. @defaultValue none */
-  readonly externalData?: ExternalData;
+  readonly externalData?: ExternalData | undefined;
 }
 
 const names = { a: '.lora_A', b: '.lora_B', scale: '.lora_scale' };

@@ -21,21 +21,21 @@ import type { Precision } from '../../../core/problem.ts';
 /** Options of {@link graph}. */
 export interface GraphOptions {
   /** Seed of the random weights. @defaultValue `1` */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /**
    * Type of weights, and of inputs without a type of their own.
    *
    * @defaultValue `'float32'`, or that of the extended model
    */
-  readonly precision?: Precision;
+  readonly precision?: Precision | undefined;
   /** An .onnx file to extend. @defaultValue none: the graph is empty */
-  readonly extend?: Uint8Array;
+  readonly extend?: Uint8Array | undefined;
   /**
    * Files with the external data of an extended model, by the location named in the model.
    *
    * @defaultValue none
    */
-  readonly externalData?: ExternalData;
+  readonly externalData?: ExternalData | undefined;
 }
 
 /** Element types of weights. */

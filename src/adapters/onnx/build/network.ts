@@ -11,21 +11,21 @@ export interface LayerOptions {
    *
    * @defaultValue its kind and number, `'dense_1'`
    */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** False for a layer without bias. @defaultValue `true` */
-  readonly bias?: boolean;
+  readonly bias?: boolean | undefined;
 }
 
 /** Options of a convolution. */
 export interface ConvOptions extends LayerOptions {
   /** @defaultValue `1` */
-  readonly stride?: number;
+  readonly stride?: number | undefined;
   /** Zeros around the image; `'same'` keeps its size at stride 1. @defaultValue `0` */
-  readonly padding?: number | 'same';
+  readonly padding?: number | 'same' | undefined;
   /** @defaultValue `1` */
-  readonly dilation?: number;
+  readonly dilation?: number | undefined;
   /** @defaultValue `1` */
-  readonly groups?: number;
+  readonly groups?: number | undefined;
 }
 
 const text: Rule = { allowed: 'a text', accepts: (value) => typeof value === 'string' && value !== '' };

@@ -27,13 +27,13 @@ export interface HeadOptions {
   /** Number of outputs of one dense layer, or a function that writes the head and returns its output. */
   readonly head: number | ((g: Network, features: Value) => Value);
   /** Name of the head's output, and prefix of the names of a dense layer's tensors. @defaultValue `'head'` */
-  readonly name?: string;
+  readonly name?: string | undefined;
   /** Keeps the model's own outputs in addition to that of the head. @defaultValue false */
-  readonly keepOutputs?: boolean;
+  readonly keepOutputs?: boolean | undefined;
   /** Seed of the random weights. @defaultValue `1` */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
   /** Files with the external data of a model, by the location named in the model. @defaultValue none */
-  readonly externalData?: ExternalData;
+  readonly externalData?: ExternalData | undefined;
 }
 
 /** Selects the tensors of some layers by name. */

@@ -17,11 +17,11 @@ import { convertPrecision } from './precision.ts';
 
 /** Options of `differentiate` for reading a model. */
 export interface ReadOptions {
-  readonly externalData?: ExternalData;
-  readonly precision?: Precision;
-  readonly freeBatch?: boolean;
-  readonly fix?: FixedInputs;
-  readonly shapes?: FixedShapes;
+  readonly externalData?: ExternalData | undefined;
+  readonly precision?: Precision | undefined;
+  readonly freeBatch?: boolean | undefined;
+  readonly fix?: FixedInputs | undefined;
+  readonly shapes?: FixedShapes | undefined;
 }
 
 /** A model in the normalized form that later passes expect. */

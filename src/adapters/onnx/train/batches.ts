@@ -20,13 +20,13 @@ export interface MiniBatchOptions {
    *
    * @defaultValue 0, and the batches have no `shared`
    */
-  readonly overlap?: number;
+  readonly overlap?: number | undefined;
   /**
    * Returns uniform random numbers in [0, 1); pass a seeded generator for reproducible runs.
    *
    * @defaultValue `Math.random`
    */
-  readonly random?: () => number;
+  readonly random?: (() => number) | undefined;
 }
 
 const rules: Rules<MiniBatchOptions> = {

@@ -13,7 +13,7 @@ import { tensorOver, type Ort, type OrtTensor, type OrtTensors } from './ort.ts'
  * without a type, which are converted if necessary.
  */
 export interface Feed {
-  readonly type?: string;
+  readonly type?: string | undefined;
   readonly data: ArrayLike<number | bigint | string>;
   readonly dims: readonly number[];
 }

@@ -33,14 +33,14 @@ export interface LeastSquaresOptions {
    *
    * @defaultValue those of the model's loss, which must be `'mse'`
    */
-  readonly residuals?: ResidualFunction;
+  readonly residuals?: ResidualFunction | undefined;
   /**
    * Method for the Jacobian.
    *
    * @defaultValue `'auto'`: `'samples'` if samples do not interact; otherwise `'rows'`, or `'columns'` if
    *   there are less than half as many unknowns as residuals
    */
-  readonly jacobian?: 'auto' | JacobianWay;
+  readonly jacobian?: 'auto' | JacobianWay | undefined;
 }
 
 /** A sum of squares of a model's residuals, for `levenbergMarquardt()` and every other solver. */

@@ -13,7 +13,7 @@ export interface TrainableOptions extends Omit<
    *
    * @defaultValue the weights, biases, scales, tables and slopes of the model's layers
    */
-  readonly trainable?: DifferentiateOptions['wrt'];
+  readonly trainable?: DifferentiateOptions['wrt'] | undefined;
   /**
    * Problems in which Dropout nodes in training mode are active: `'batches'`, those on mini-batches, with a new mask for
    * each batch; `'on'`, also those on fixed data, with a single mask; `'off'`, none. `predict`, `evaluate` and problems in
@@ -21,7 +21,7 @@ export interface TrainableOptions extends Omit<
    *
    * @defaultValue `'batches'`
    */
-  readonly dropout?: 'batches' | 'on' | 'off';
+  readonly dropout?: 'batches' | 'on' | 'off' | undefined;
   /**
    * Session options passed to ONNX Runtime. `{ intraOpNumThreads: 1 }` suits small networks, and machines
    * with other work to do.
@@ -29,13 +29,13 @@ export interface TrainableOptions extends Omit<
    * @defaultValue ONNX Runtime's own, except that only errors are logged, idle threads sleep, and a two-core
    *   machine uses one thread
    */
-  readonly sessionOptions?: object;
+  readonly sessionOptions?: object | undefined;
   /**
    * Gives problems exact Hessian-vector products, `hessianVector`; costs memory, but no time unless used.
    *
    * @defaultValue false
    */
-  readonly hessianVector?: boolean;
+  readonly hessianVector?: boolean | undefined;
   /**
    * When to compute values that depend on no parameter, such as the layers before the first trained one:
    * `'once'` for the data of a problem, which keeps the results, or at `'every'` evaluation, which takes less
@@ -43,9 +43,9 @@ export interface TrainableOptions extends Omit<
    *
    * @defaultValue `'once'`
    */
-  readonly frozen?: 'once' | 'every';
+  readonly frozen?: 'once' | 'every' | undefined;
   /** Execution provider of the ONNX Runtime in use. @defaultValue ONNX Runtime's own choice */
-  readonly target?: 'cpu' | 'wasm' | 'webgpu';
+  readonly target?: 'cpu' | 'wasm' | 'webgpu' | undefined;
 }
 
 const { wrt, dropout: _, noise: __, ...shared } = differentiateRules;

@@ -68,14 +68,14 @@ export interface ProblemOptions {
    *
    * @defaultValue false
    */
-  readonly inference?: boolean;
+  readonly inference?: boolean | undefined;
   /**
    * Seed of dropout and of random nodes of the model, a whole number in [0, 2⁵³). All evaluations of a batch use the same
    * random numbers; each batch has its own.
    *
    * @defaultValue `1`
    */
-  readonly seed?: number;
+  readonly seed?: number | undefined;
 }
 
 /**

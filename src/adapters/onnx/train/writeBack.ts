@@ -25,7 +25,7 @@ export interface WriteOptions {
    *
    * @defaultValue false
    */
-  readonly inference?: boolean;
+  readonly inference?: boolean | undefined;
 }
 
 /** A model's file and its parameters, without their values. */

@@ -26,16 +26,16 @@ import { Runtime } from './runtime.ts';
 /** Options of {@link accelerate}. */
 export interface AccelerateOptions {
   /** Execution provider of the ONNX Runtime in use. @defaultValue ONNX Runtime's own choice */
-  readonly target?: 'cpu' | 'wasm' | 'webgpu';
+  readonly target?: 'cpu' | 'wasm' | 'webgpu' | undefined;
   /** Session options passed to ONNX Runtime, as for `trainable` of `quasi-newton/onnx`. */
-  readonly sessionOptions?: object;
+  readonly sessionOptions?: object | undefined;
   /**
    * Returns uniform random numbers in [0, 1), used for the order of samples, dropout and noise. Pass a seeded
    * generator to make runs reproducible.
    *
    * @defaultValue `Math.random`
    */
-  readonly random?: () => number;
+  readonly random?: (() => number) | undefined;
 }
 
 /** The calls of a `tf.LayersModel`, executed by ONNX Runtime. */

@@ -27,9 +27,12 @@ export interface AcceleratedFitArgs
    * Inputs and targets; a third element, declared by TensorFlow.js but not supported there, is refused here
    * as well.
    */
-  readonly validationData?: readonly [x: Data, y: Data] | NonNullable<tf.ModelFitArgs['validationData']>;
+  readonly validationData?:
+    | readonly [x: Data, y: Data]
+    | NonNullable<tf.ModelFitArgs['validationData']>
+    | undefined;
   /** Ends the fit before its next batch, with the abort reason; the model keeps the current weights. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 const rules: Rules<AcceleratedFitArgs> = {

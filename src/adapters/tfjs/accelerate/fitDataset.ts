@@ -35,18 +35,18 @@ export interface BatchDataset {
 /** Options of `fitDataset` of an accelerated model: those of `model.fitDataset`, and a signal. */
 export interface AcceleratedFitDatasetArgs extends Pick<WeightOptions, 'classWeight'> {
   readonly epochs: number;
-  readonly batchesPerEpoch?: number;
-  readonly initialEpoch?: number;
-  readonly verbose?: tf.ModelFitArgs['verbose'];
-  readonly callbacks?: Callbacks;
-  readonly yieldEvery?: tf.ModelFitArgs['yieldEvery'];
-  readonly validationData?: readonly [x: Data, y: Data] | BatchDataset;
+  readonly batchesPerEpoch?: number | undefined;
+  readonly initialEpoch?: number | undefined;
+  readonly verbose?: tf.ModelFitArgs['verbose'] | undefined;
+  readonly callbacks?: Callbacks | undefined;
+  readonly yieldEvery?: tf.ModelFitArgs['yieldEvery'] | undefined;
+  readonly validationData?: readonly [x: Data, y: Data] | BatchDataset | undefined;
   /** Batch size for validation data given as tensors. @defaultValue `32` */
-  readonly validationBatchSize?: number;
+  readonly validationBatchSize?: number | undefined;
   /** Number of batches of a validation dataset. @defaultValue all */
-  readonly validationBatches?: number;
+  readonly validationBatches?: number | undefined;
   /** Ends the fit before its next batch, with the abort reason; the model keeps the current weights. */
-  readonly signal?: AbortSignal;
+  readonly signal?: AbortSignal | undefined;
 }
 
 const rules: Rules<AcceleratedFitDatasetArgs> = {

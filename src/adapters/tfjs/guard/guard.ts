@@ -31,9 +31,9 @@ export interface GuardOptions {
   /** The model whose training closure it is, if known. */
   readonly model: tf.LayersModel | null;
   /** Random numbers of earlier runs to repeat. @defaultValue `[]` */
-  readonly draws?: number[];
+  readonly draws?: number[] | undefined;
   /** True to keep the side effects of the first run. @defaultValue `true` */
-  readonly keepFirst?: boolean;
+  readonly keepFirst?: boolean | undefined;
 }
 
 /**

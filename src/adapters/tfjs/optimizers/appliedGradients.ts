@@ -6,22 +6,23 @@ import type { Iterate, Solver } from '../../../core/solver.ts';
 import type { LineSearch } from '../../../solvers/linesearch/lineSearch.ts';
 import { tfGrads } from '../tensors/tfGrads.ts';
 import type { TfParamSet } from '../tensors/tfParams.ts';
+import type { Filled } from '../../../core/options.ts';
 
 /** Options of `applyGradients`. */
 export interface ApplyGradientsOptions {
   /** Bound on the change of a parameter in this step. @defaultValue the optimizer's `learningRate` */
-  readonly learningRate?: number;
+  readonly learningRate?: number | undefined;
   /**
    * Promises that these gradients and those of the previous call belong to one function, so that curvature
    * can be learned from the step between them.
    *
    * @defaultValue `false`
    */
-  readonly sameFunction?: boolean;
+  readonly sameFunction?: boolean | undefined;
 }
 
 /** Complete {@link ApplyGradientsOptions}, with the solver's factory. */
-export interface AppliedOptions extends Required<ApplyGradientsOptions> {
+export interface AppliedOptions extends Filled<ApplyGradientsOptions> {
   /** Creates the solver with another line search; null if that is impossible. */
   readonly withSearch: ((lineSearch: LineSearch) => Solver) | null;
 }

@@ -7,7 +7,7 @@ import { reportProgress, type ReportingOptimizer } from './progressLogs.ts';
 /** Options of `attach`. */
 export interface AttachOptions {
   /** Enforce layer constraints after each step, by projection. @defaultValue `true` */
-  readonly constraints?: boolean;
+  readonly constraints?: boolean | undefined;
 }
 
 /** A model attached to its optimizer. */

@@ -25,7 +25,10 @@ export class LearningRate {
   /** @param solver - the rate of a solver that has one, or null */
   constructor(
     className: string,
-    options: { readonly learningRate?: number | Schedule; readonly maxChange?: number },
+    options: {
+      readonly learningRate?: number | Schedule | undefined;
+      readonly maxChange?: number | undefined;
+    },
     solver: SolverRate | null,
   ) {
     const { learningRate, maxChange } = options;

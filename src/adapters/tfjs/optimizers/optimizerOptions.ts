@@ -18,7 +18,7 @@ import type { LineSearch } from '../../../solvers/linesearch/lineSearch.ts';
 /** Options common to all optimizer classes. */
 export interface SolverOptimizerOptions {
   /** Number of solver iterations for each call of `minimize`, that is, for each batch. @defaultValue `1` */
-  readonly maxIterations?: number;
+  readonly maxIterations?: number | undefined;
   /**
    * Promises that every call sees the same data, so that the last evaluation of one call also serves as the
    * first of the next: about 1.2 evaluations per epoch instead of 2.2. Metrics are then those of the first
@@ -28,14 +28,14 @@ export interface SolverOptimizerOptions {
    *
    * @defaultValue `false`
    */
-  readonly fullBatch?: boolean;
+  readonly fullBatch?: boolean | undefined;
   /**
    * Largest change of a parameter per mini-batch, and per call of `applyGradients`, where no line search on
    * the whole function limits it.
    *
    * @defaultValue `0.03`
    */
-  readonly learningRate?: number;
+  readonly learningRate?: number | undefined;
 }
 
 /** Options of the classes whose solver has a learning rate. */
@@ -44,13 +44,13 @@ export interface RatedOptions extends Omit<SolverOptimizerOptions, 'learningRate
    * The solver's learning rate: a number, which `optimizer.learningRate` may change at any time, or a schedule, which
    * cannot be saved.
    */
-  readonly learningRate?: number | Schedule;
+  readonly learningRate?: number | Schedule | undefined;
   /**
    * Largest change of a parameter per mini-batch, and per call of `applyGradients`.
    *
    * @defaultValue ten times the learning rate; `0.03` with a schedule or a line search
    */
-  readonly maxChange?: number;
+  readonly maxChange?: number | undefined;
 }
 
 /** Rules of {@link SolverOptimizerOptions}. Numbers must be finite, because a saved configuration is JSON. */

@@ -14,7 +14,7 @@ import { LearningRate, type SolverRate } from './learningRate.ts';
 import { commonRules, savable, type RatedOptions, type SolverOptimizerOptions } from './optimizerOptions.ts';
 import type { Schedule } from '../../../solvers/schedules.ts';
 import { warnOnce, type OptimizerProgress } from './progress.ts';
-import { boolean, checkOptions, finitePositive } from '../../../core/options.ts';
+import { boolean, checkOptions, finitePositive, type Filled } from '../../../core/options.ts';
 import { gradientsOf, OtherVariables } from '../tensors/evaluate.ts';
 import { fromTensors, knowledgeFor, toTensors, type NamedTensor, type SavedState } from './savedState.ts';
 import type { Knowledge } from './runContext.ts';
@@ -57,7 +57,7 @@ export class SolverOptimizer extends tf.Optimizer {
   readonly solver: Solver;
   /** Report of the last call of `minimize`; null before the first. */
   progress: OptimizerProgress | null = null;
-  private readonly options: Pick<Required<SolverOptimizerOptions>, 'maxIterations' | 'fullBatch'>;
+  private readonly options: Pick<Filled<SolverOptimizerOptions>, 'maxIterations' | 'fullBatch'>;
   private readonly rate: LearningRate;
   /** Name by which the solver was given and is saved; null if there is none. */
   private readonly solverName: string | null;

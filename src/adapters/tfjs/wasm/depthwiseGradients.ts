@@ -11,9 +11,9 @@ export interface ConvolutionAttributes {
   readonly filterShape: [number, number, number, number];
   readonly inputShape: [number, number, number, number];
   readonly strides: [number, number] | number;
-  readonly dilations?: [number, number] | number;
+  readonly dilations?: [number, number] | number | undefined;
   readonly pad: 'valid' | 'same' | number;
-  readonly dimRoundingMode?: 'floor' | 'round' | 'ceil';
+  readonly dimRoundingMode?: 'floor' | 'round' | 'ceil' | undefined;
 }
 
 type Shape4D = [number, number, number, number];
