@@ -12,12 +12,10 @@ export interface Window {
 }
 
 /**
- * Reads a window from a node's attributes.
+ * Reads a window from a node's attributes. SAME pads as if there were no dilations, as ONNX Runtime does for poolings.
  *
  * @param x - shape of the input, for `auto_pad`
  * @param kernel - spatial sizes of the kernel, used if the attribute `kernel_shape` is absent
- * SAME pads as if there were no dilations, which is what ONNX Runtime does with poolings.
- *
  * @throws Refusal if `auto_pad` needs sizes that are not known
  */
 export function windowOf(attributes: Attributes, x: Shape | undefined, kernel: readonly Dimension[]): Window {
