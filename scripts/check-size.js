@@ -18,7 +18,7 @@ const cases = [
   {
     what: 'core and L-BFGS',
     code: `export { minimize } from 'quasi-newton/core'; export { lbfgs } from 'quasi-newton';`,
-    budget: 24.3,
+    budget: 25,
     without: [
       'solvers/bfgs',
       'solvers/adam',
@@ -36,22 +36,22 @@ const cases = [
   {
     what: 'minimize, any solver',
     code: `export { minimize } from 'quasi-newton';`,
-    budget: 44.6,
+    budget: 45.2,
     without: ['solvers/slbfgs', 'solvers/linesearch/hagerZhang', 'core/flatten'],
   },
-  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 74.3 },
+  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 74.9 },
   { what: 'nothing used', code: `import 'quasi-newton';`, budget: 0.1 },
   {
     what: 'tfjs: LBFGSOptimizer',
     code: `export { LBFGSOptimizer } from 'quasi-newton/tfjs';`,
-    budget: 28.8,
+    budget: 29.4,
     packages: ['@tensorflow/tfjs'],
     without: ['solvers/bfgs', 'adapters/onnx', 'recipes'],
   },
   {
     what: 'quasi-newton/tfjs',
     code: `export * from 'quasi-newton/tfjs';`,
-    budget: 93,
+    budget: 93.6,
     packages: ['@tensorflow/tfjs'],
     without: ['adapters/onnx', 'recipes'],
   },
@@ -69,7 +69,7 @@ const cases = [
     budget: 29.9,
     without: ['solvers', 'core/solve', 'recipes/curvature/boxSharpness', 'recipes/pool'],
   },
-  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 83.8 },
+  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 84.4 },
 ];
 
 const { exports: entries } = JSON.parse(readFileSync('package.json', 'utf8'));

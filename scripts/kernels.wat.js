@@ -9,6 +9,8 @@ import { get, numbered, parameters, set, vectors } from './wat.js';
 /** Number of rows processed at a time: the registers of x86 hold this many sums. */
 const ROWS = 5;
 
+const rows = numbered('r', ROWS);
+
 /** @param {number} bytes */
 export const advance = (bytes) => (/** @type {string} */ name) =>
   set(name, `(i32.add ${get(name)} (i32.const ${bytes}))`);
@@ -83,8 +85,6 @@ const kernel = ({ name, parameters, locals = '', before = '', counter, body, aft
     ${loop(counter, body)}
     ${after})`;
 
-const rows = numbered('r', ROWS);
-
 /**
  * A function that does the same for each group of rows in turn: `count` pointers lie from `rows` on, and each row is
  * taken from `skip` bytes on.
@@ -132,11 +132,13 @@ function combine(width) {
   const factors = numbered('f', ROWS);
   return grouped({
     name: `combine${width}`,
-    parameters: `${parameters('i32', ['factors'])} (param $c f64) ${parameters('i32', ['g', 'out', 'results'])}`,
+    parameters: `${parameters('i32', ['factors'])} (param $c f64) ${parameters('i32', ['g', 'out', 'results', 'x', 'trial'])}`,
     locals: `(local $whole i32) ${vectors(['cv', ...factors])}`,
     before: set('whole', get('g')),
     // gᵀout, added to the result.
-    after: `(call $dot ${['whole', 'out', 'results', 'n'].map(get).join(' ')})`,
+    after: `(if ${get('trial')}
+      (then (call $step ${['whole', 'out', 'x', 'trial', 'results', 'n'].map(get).join(' ')}))
+      (else (call $dot ${['whole', 'out', 'results', 'n'].map(get).join(' ')})))`,
     start: 'out',
     group: [
       set('cv', `(f64x2.splat ${get('c')})`),
@@ -212,6 +214,23 @@ export const dot = kernel({
   after: addTo(`(f64.add ${lanes('even')} ${lanes('odd')})`, 0),
 });
 
+/** As `dot`, and `trial ← x + q`. */
+const step = kernel({
+  name: 'step',
+  parameters: parameters('i32', ['p', 'q', 'x', 'trial', 'results']),
+  locals: vectors(['qv', 'even', 'odd']),
+  counter: 'p',
+  body: [
+    ...['even', 'odd'].flatMap((sum, index) => [
+      set('qv', load(8, 'q', index)),
+      accumulate(sum, load(8, 'p', index), get('qv')),
+      store(8, 'trial', plus(load(8, 'x', index), get('qv')), index),
+    ]),
+    ...['p', 'q', 'x', 'trial'].map(advance(32)),
+  ],
+  after: addTo(`(f64.add ${lanes('even')} ${lanes('odd')})`, 0),
+});
+
 const addScaled = kernel({
   name: 'addScaled',
   parameters: `${parameters('i32', ['x'])} ${parameters('f64', ['alpha'])} ${parameters('i32', ['s', 'out'])}`,
@@ -253,6 +272,7 @@ ${[
   ...[8, 4].flatMap((width) => [project(width), combine(width), record(width)]),
   addScaled,
   dot,
+  step,
   normInf,
 ].join('\n')})
 `;

@@ -32,8 +32,11 @@ export function acceptOperations(memory: ArrayBufferLike, operations: FastOperat
 
 /** Returns the fast operations if the vectors are whole and in one memory. */
 function fastFor(a: Float64Array, b: Float64Array, c: Float64Array): FastOperations | undefined {
-  if (a.length < KERNEL_LENGTH || b.buffer !== a.buffer || c.buffer !== a.buffer) return undefined;
-  const operations = fastOperations.get(a.buffer);
+  if (a.length < KERNEL_LENGTH) return undefined;
+  // Getting the buffer of a view takes as long as a short loop.
+  const { buffer } = a;
+  if ((b !== a && b.buffer !== buffer) || (c !== a && c.buffer !== buffer)) return undefined;
+  const operations = fastOperations.get(buffer);
   return operations?.length === a.length ? operations : undefined;
 }
 

@@ -1,5 +1,5 @@
 import { callable, checkOptions, finitePositive, nonNegative, oneOf, type Rules } from '../core/options.ts';
-import { adoptRows, allocateRows, kernelsFor, vectorBeside } from '../core/kernels/placement.ts';
+import { allocateRows, kernelsForAll, vectorBeside } from '../core/kernels/placement.ts';
 import type { Row } from '../core/kernels/rows.ts';
 import { dot, scaleInto } from '../core/vector.ts';
 import { previousStep, type InitialStep } from './initialStep.ts';
@@ -106,8 +106,7 @@ function conjugate(choose: (products: Products) => number): Descent<ConjugateGra
     vector: ({ rows }) => vectorBeside(rows[0]),
     apply({ rows, beta }, gradient, out) {
       if (beta === 0) return scaleInto(-1, gradient, out);
-      adoptRows(rows);
-      return kernelsFor(rows[0]).combine(rows, Float64Array.of(beta, 0, 0, 0, 0), -1, gradient, out);
+      return kernelsForAll(rows).combine({ rows, order: [0] }, Float64Array.of(beta), -1, gradient, out);
     },
     learn(memory, { direction, gradient, trialGradient }) {
       const beta = choose(products(direction, gradient, trialGradient));

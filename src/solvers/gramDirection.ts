@@ -1,4 +1,5 @@
 import { combinePairs, takeSlopes, type Gram, type PairRing } from './pairRing.ts';
+import type { Move } from '../core/kernels/kernels.ts';
 
 /** Factors that belong to the pairs of an estimate, by slot. */
 export interface PairFactors {
@@ -13,6 +14,7 @@ export interface PairFactors {
  * read only twice, in order, whatever their number.
  *
  * @param gamma - H₀ = γI
+ * @param step - also `trial ← x + out`
  * @returns gradientᵀout
  * @see Nocedal & Wright (2006), Algorithm 7.4, for the recursion; Chen, Wang & Zhou (2014), Large-scale L-BFGS
  *   using MapReduce, NIPS 27, for its form without vectors
@@ -23,6 +25,7 @@ export function gramDirection(
   gamma: number,
   gradient: Float64Array,
   out: Float64Array,
+  step?: Pick<Move, 'x' | 'trial'>,
 ): number {
   const pairs = takeSlopes(ring, gram, gradient);
   const { slots } = pairs;
@@ -57,5 +60,5 @@ export function gramDirection(
       yr += factors[2 * older] * sy[slots[older] * width + i];
     factors[2 * age] += alpha[age] / biggs[i] - yr / sy[row + i];
   }
-  return combinePairs(pairs, gram, c, gradient, out);
+  return combinePairs(pairs, gram, c, gradient, out, step);
 }

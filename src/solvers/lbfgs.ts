@@ -120,7 +120,10 @@ export function lbfgsFor(where: string, options: LbfgsOptions): Solver {
 /** L-BFGS without bounds. */
 function freeDescent(options: LbfgsOptions): Descent<LbfgsMemory> {
   const inverse = limitedMemory((n) => options.memory ?? defaultMemory(n), options);
-  return { ...inverse, apply: (memory, gradient, out) => inverse.apply(memory, gradient, out) };
+  return {
+    ...inverse,
+    apply: (memory, gradient, out, _x, ahead) => inverse.apply(memory, gradient, out, [], ahead),
+  };
 }
 
 /** A box, rounded for each precision of the loss. */

@@ -18,7 +18,7 @@ import {
   type PairRing,
 } from './pairRing.ts';
 import { twoLoop } from './twoLoop.ts';
-import type { Descent, LearnedStep, StepNorms } from './lineSearchSolver.ts';
+import type { Ahead, Descent, LearnedStep, StepNorms } from './lineSearchSolver.ts';
 import type { LineState } from './searchAlong.ts';
 import type { Row } from '../core/kernels/rows.ts';
 import type { Precision } from '../core/problem.ts';
@@ -90,6 +90,7 @@ export interface LimitedMemory extends Omit<Descent<LbfgsMemory>, 'apply'> {
    *
    * @param held - with bounds, indices of the elements to leave out, in order: H is that of the other
    *   elements, as if these were constants, and `out` is 0 there
+   * @param ahead - the trial point may be computed along the way, if no elements are left out
    * @returns gradientᵀout, if it is computed along the way
    */
   apply(
@@ -97,6 +98,7 @@ export interface LimitedMemory extends Omit<Descent<LbfgsMemory>, 'apply'> {
     gradient: Float64Array,
     out: Float64Array,
     held?: readonly number[],
+    ahead?: Ahead,
   ): number | void;
 }
 
@@ -148,9 +150,10 @@ export function limitedMemory(
   function learn(memory: LbfgsMemory, step: LearnedStep, left?: LineState): StepNorms {
     const { rows, next: slot } = memory;
     // What follows the sums reads the old gradient only for a damped or self-scaled pair.
-    const place = damping || selfScaling || left === undefined ? null : placeOver(memory, left);
+    const isPlain = left !== undefined && !damping && !selfScaling;
+    const place = isPlain ? placeOver(memory, left) : null;
     const y = place?.gradient ?? rows[2 * slot + 1];
-    const sums = recordPair(memory, step, place);
+    const sums = recordPair(memory, step, place, isPlain);
     const { pair, biggs, sBs } = shapePair(memory, step, y, sums, options);
     if (!isCurved(pair, y instanceof Float32Array ? FLOAT32_COSINE : undefined)) return sums;
     memory.rho[slot] = 1 / pair.sy;
@@ -170,11 +173,13 @@ export function limitedMemory(
     gradient: Float64Array,
     out: Float64Array,
     held: readonly number[] = [],
+    ahead?: Ahead,
   ): number | void {
     const { gram, rows, gamma, count } = memory;
     if (gram && count > 0) {
       const scaling = endSlot(memory, selfScaling ? 'oldest' : 'newest');
-      return gramDirection(memory, gram, gamma[scaling], gradient, out);
+      if (ahead) ahead.alpha = 1;
+      return gramDirection(memory, gram, gamma[scaling], gradient, out, ahead);
     }
     const { slots, rho } = bounded
       ? freePairs(memory, memory, held)

@@ -39,9 +39,16 @@ export interface Descent<Memory> {
   /**
    * `out ← −H∇f`, at x.
    *
+   * @param ahead - the trial point at step 1, which may be computed along the way: then its `alpha` becomes 1
    * @returns the slope gradientᵀout, if it is computed along the way
    */
-  apply(memory: Memory, gradient: Float64Array, out: Float64Array, x: Float64Array): number | void;
+  apply(
+    memory: Memory,
+    gradient: Float64Array,
+    out: Float64Array,
+    x: Float64Array,
+    ahead?: Ahead,
+  ): number | void;
   /**
    * Learns curvature from a step that is about to be accepted.
    *
@@ -62,6 +69,9 @@ export interface Descent<Memory> {
    */
   readonly project?: (trial: Float64Array, state: LineState, alpha: number) => void;
 }
+
+/** A trial point x + αp that has not been computed, or has if `alpha` is a number. */
+export type Ahead = Pick<LineState, 'x' | 'trial' | 'alpha'>;
 
 /** Norms of a step. */
 export interface StepNorms {
@@ -119,9 +129,10 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
     let predicted = -state.last.alpha * state.last.slope;
     for (;;) {
       const slope = pointDownhill(descent, state);
+      const ready = state.alpha;
       if (!(slope < 0)) return { kind: 'failed', termination: 'lineSearchFailed' };
       if (!descent.isFresh(memory)) predicted = -slope;
-      const { alpha } = yield* searchAlong(state, search(state, slope), descent.project);
+      const { alpha } = yield* searchAlong(state, search(state, slope), descent.project, ready);
       if (alpha > 0) {
         const value = state.f;
         observeStep(state, state.trialF);
@@ -150,15 +161,29 @@ export function lineSearchSolver<Memory>(solver: LineSearchMethod<Memory>): Solv
     }
   }
 
-  function* search(state: LineSearchState<Memory>, slope: number): Generator<AskPhi, LineSearchResult, Phi> {
+  type Search = Generator<AskPhi, LineSearchResult, Phi>;
+
+  function search(state: LineSearchState<Memory>, slope: number): Search {
+    const first = initialStep(state, descent.isFresh(state.memory), slope, state.last);
+    // One generator less: it takes as long as a small f.
+    return typeof first === 'number' ? searchFrom(first, state, slope) : searchAfter(first, state, slope);
+  }
+
+  function* searchAfter(
+    first: Generator<AskPhi, number, Phi>,
+    state: LineSearchState<Memory>,
+    slope: number,
+  ): Search {
+    return yield* searchFrom(yield* first, state, slope);
+  }
+
+  function searchFrom(proposed: number, state: LineSearchState<Memory>, slope: number): Search {
     // Without curvature, or after a failure, the proposed step may be lost in the rounding of x.
     const isBlind = descent.isFresh(state.memory) || state.noise.growths > 0;
-    const first = initialStep(state, descent.isFresh(state.memory), slope, state.last);
-    const proposed = typeof first === 'number' ? first : yield* first;
     const alpha0 = isBlind ? Math.max(proposed, shortestStep(state)) : proposed;
     const longest = descent.longestStep?.(state) ?? Infinity;
     const phi0 = { value: state.f, slope };
-    return yield* lineSearch.search(phi0, Math.min(alpha0, longest), slackOf(state), longest);
+    return lineSearch.search(phi0, Math.min(alpha0, longest), slackOf(state), longest);
   }
 
   const made: Solver<LineSearchState<Memory>> = {
@@ -195,10 +220,18 @@ function shortestStep({ x, direction, rounded }: LineState): number {
   return Number.isFinite(shortest) ? unit * shortest : 0;
 }
 
-/** Sets `state.direction` and returns its slope; resets a memory whose direction does not point downhill. */
+/**
+ * Sets `state.direction` and returns its slope; resets a memory whose direction does not point downhill. Sets
+ * `state.alpha` to the step of the trial point if that has been computed along the way, otherwise to NaN.
+ */
 function pointDownhill<Memory>(descent: Descent<Memory>, state: LineSearchState<Memory>): number {
   const { memory, gradient, direction, x } = state;
-  const point = () => descent.apply(memory, gradient, direction, x) ?? dot(gradient, direction);
+  // After a step of 1, the next search will probably begin with 1, too.
+  const ahead = state.last.alpha === 1 ? state : undefined;
+  const point = () => {
+    state.alpha = NaN;
+    return descent.apply(memory, gradient, direction, x, ahead) ?? dot(gradient, direction);
+  };
   const slope = point();
   if (slope < 0 || descent.isFresh(memory)) return slope;
   descent.reset(memory);

@@ -1,6 +1,6 @@
 import { integerIn } from '../core/options.ts';
-import { adoptRows, allocateRows, kernelsFor } from '../core/kernels/placement.ts';
-import type { Move, MoveSums } from '../core/kernels/kernels.ts';
+import { allocateRows, kernelsForAll } from '../core/kernels/placement.ts';
+import type { Kernels, Move, MoveSums, RowSelection } from '../core/kernels/kernels.ts';
 import type { Iterate } from '../core/solver.ts';
 import type { Row, Storage } from '../core/kernels/rows.ts';
 
@@ -33,6 +33,11 @@ export interface Gram {
   readonly products: Float64Array;
   /** Sums of the newest pair, until its products with the other pairs are known; then null. */
   newest: NewestPair | null;
+  /**
+   * Gradient whose products with all pairs but the newest begin `products`, from the pass that recorded that pair. Copies
+   * of a state lack it, since the gradient of a run that is resumed may be another.
+   */
+  [PROJECTED]?: Float64Array | undefined;
 }
 
 /**
@@ -94,16 +99,27 @@ export function placeOver({ rows }: PairRing, place: Place): Place | null {
   return isBeside && rows[0] instanceof Float64Array ? place : null;
 }
 
+/** Key of what copies of a state leave out. */
+const PROJECTED = Symbol('projected');
+
 /**
  * Writes the pair of a step into the free slot, or over a place, and returns its sums; {@link keepPair} may follow,
  * and after it {@link exchangeRows} if the pair lies in a place.
+ *
+ * @param isNext - true if {@link takeSlopes} follows with the gradient where the step ends, unchanged: then its
+ *   products with the other pairs are computed in the same pass
  */
-export function recordPair(ring: PairRing, step: Move, place: Place | null = null): MoveSums {
+export function recordPair(ring: PairRing, step: Move, place: Place | null = null, isNext = false): MoveSums {
   const { rows, next, gram } = ring;
   if (gram?.newest) takeSlopes(ring, gram, step.gradient);
-  adoptRows(rows);
+  const kernels = kernelsForAll(rows);
   const [s, y] = place ? [place.x, place.gradient] : [rows[2 * next], rows[2 * next + 1]];
-  return kernelsFor(rows[0]).record(step, s, y);
+  if (gram === null || !isNext) return kernels.record(step, s, y);
+  // The new pair takes the place of the oldest, if the ring is full.
+  const count = Math.min(ring.count, rows.length / 2 - 2);
+  const sums = kernels.record(step, s, y, selectPairs(ring, count), gram.products);
+  gram[PROJECTED] = step.trialGradient;
+  return sums;
 }
 
 /**
@@ -123,7 +139,8 @@ export function exchangeRows({ rows, next }: PairRing, slot: number, place: Plac
  */
 export function keepPair(ring: PairRing, newest: NewestPair): void {
   const slots = ring.rows.length / 2;
-  if (ring.gram) ring.gram.newest = newest;
+  const { gram } = ring;
+  if (gram) gram.newest = newest;
   ring.next = (ring.next + 1) % slots;
   ring.count = Math.min(ring.count + 1, slots - 1);
 }
@@ -147,55 +164,63 @@ export function clearPairs(ring: PairRing): void {
  */
 export function takeSlopes(ring: PairRing, gram: Gram, gradient: Float64Array): Pairs {
   const { sy, yy, slopes, products, newest } = gram;
-  adoptRows(ring.rows);
-  const pairs = pairsOf(ring);
-  const { slots, rows } = pairs;
-  const kernels = kernelsFor(rows[0]);
-  kernels.project(rows, gradient, products);
+  const kernels = kernelsForAll(ring.rows);
+  const { rows, order } = selectPairs(ring, ring.count);
+  const slots = slotsOf(ring);
+  const pairs = { rows, order, slots, kernels };
+  if (newest !== null && gram[PROJECTED] === gradient) {
+    products.copyWithin(2, 0, order.length - 2);
+    [products[0], products[1]] = [newest.sg, newest.yg];
+  } else kernels.project(pairs, gradient, products);
+  if (gram[PROJECTED]) gram[PROJECTED] = undefined;
   const endsHere = newest !== null && products[0] === newest.sg && products[1] === newest.yg;
-  for (let row = 0; row < rows.length; row++) {
-    const at = 2 * slots[row >> 1] + (row % 2);
+  for (let k = 0; k < order.length; k++) {
+    const at = order[k];
     const before = slopes[at];
-    slopes[at] = products[row];
-    products[row] -= before;
+    slopes[at] = products[k];
+    products[k] -= before;
   }
   if (newest === null) return pairs;
   if (endsHere) [products[0], products[1]] = [newest.sy, newest.yy];
-  else kernels.project(rows, rows[1], products);
+  else kernels.project(pairs, ring.rows[order[1]], products);
   gram.newest = null;
   const width = ring.rows.length / 2;
+  const row = slots[0] * width;
   for (let age = 0; age < slots.length; age++) {
     const i = slots[age];
     sy[i * width + slots[0]] = products[2 * age];
-    yy[i * width + slots[0]] = yy[slots[0] * width + i] = products[2 * age + 1];
+    yy[i * width + slots[0]] = yy[row + i] = products[2 * age + 1];
   }
   return pairs;
 }
 
 /**
  * `out ← c·g + Σ aᵢsᵢ + bᵢyᵢ` over the pairs, where `gram.factors` holds aᵢ and bᵢ alternately; returns
- * gᵀout.
+ * gᵀout. With a step, also `trial ← x + out`.
  */
 export function combinePairs(
-  { rows }: Pairs,
+  pairs: Pairs,
   { factors }: Gram,
   c: number,
   g: Float64Array,
   out: Float64Array,
+  step?: Pick<Move, 'x' | 'trial'>,
 ): number {
-  return kernelsFor(rows[0]).combine(rows, factors, c, g, out);
+  return pairs.kernels.combine(pairs, factors, c, g, out, step);
 }
 
-/** The pairs of a ring, the newest first. */
-export interface Pairs {
+/** The pairs of a ring, the newest first: s and y of each slot, alternately. */
+export interface Pairs extends RowSelection {
   readonly slots: readonly number[];
-  /** s and y of each slot, alternately. */
-  readonly rows: readonly Row[];
+  readonly kernels: Kernels;
 }
 
-function pairsOf(ring: PairRing): Pairs {
-  const slots = slotsOf(ring);
-  const rows: Row[] = [];
-  for (const slot of slots) rows.push(ring.rows[2 * slot], ring.rows[2 * slot + 1]);
-  return { slots, rows };
+/** Selects s and y of the newest pairs, the newest first. */
+function selectPairs({ rows, next }: PairRing, count: number): RowSelection {
+  const order: number[] = [];
+  for (let age = 1; age <= count; age++) {
+    const s = 2 * (next - age) + (next >= age ? 0 : rows.length);
+    order.push(s, s + 1);
+  }
+  return { rows, order };
 }

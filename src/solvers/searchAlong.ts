@@ -55,11 +55,14 @@ export function lineState(
  *
  * On success, and on a failure that returns a step, `trial`, `alpha`, `trialF` and `trialGradient` belong to
  * the returned step.
+ *
+ * @param ready - α whose trial point x + αp is already in `trial`; default none
  */
 export function* searchAlong(
   state: LineState,
   search: Generator<AskPhi, LineSearchResult, Phi>,
   project?: Project,
+  ready = NaN,
 ): Asks<LineSearchResult> {
   let last: number = NaN;
   let hasGradient = false;
@@ -67,6 +70,7 @@ export function* searchAlong(
   for (let evaluations = 0; !turn.done; evaluations++) {
     if (state.stochastic && evaluations >= MAX_BATCH_EVALUATIONS) return notFound('maxEvaluations', 0);
     const { alpha, slope: wanted } = turn.value;
+    if (alpha !== ready || evaluations > 0) addScaled(state.x, alpha, state.direction, state.trial);
     state.trialF = yield at(state, alpha, wanted, project);
     last = alpha;
     hasGradient = wanted;
@@ -78,6 +82,7 @@ export function* searchAlong(
   const result = turn.value;
   const { alpha } = result;
   if (alpha > 0 && !(alpha === last && hasGradient)) {
+    addScaled(state.x, alpha, state.direction, state.trial);
     state.trialF = yield at(state, alpha, true, project);
     // If the loss is random, it may not be finite here when evaluated again.
     if (!Number.isFinite(state.trialF)) return notFound('nonFinite', 0);
@@ -85,10 +90,9 @@ export function* searchAlong(
   return result;
 }
 
-/** Sets the trial point to x + αp, rounded as the problem sees it, and asks for its value. */
+/** Rounds the trial point x + αp as the problem sees it, and asks for its value. */
 function at(state: LineState, alpha: number, withGradient: boolean, project?: Project): Evaluate {
   state.alpha = alpha;
-  addScaled(state.x, alpha, state.direction, state.trial);
   if (state.rounded) roundToFloat32(state.trial);
   project?.(state.trial, state, alpha);
   return evaluate(state.trial, withGradient ? state.trialGradient : null);

@@ -1,6 +1,6 @@
 import type { FastOperations } from '../vector.ts';
 import type { Kernels } from './kernels.ts';
-import { RECORDED, simdKernels, type Exports, type SimdMemory } from './simd.ts';
+import { GROUP, RECORDED, simdKernels, type Exports, type SimdMemory } from './simd.ts';
 import { kernelsOnMemory } from './compileKernels.ts';
 import { simdBytes } from './simdBytes.ts';
 import { clearPadding, padded } from './padding.ts';
@@ -20,9 +20,6 @@ export interface Arena {
 /** Number of vectors that a kernel reads in addition to rows. */
 const TILES = 4;
 
-/** Number of rows that a kernel processes at a time; tables have room for an incomplete last group. */
-const ROWS = 5;
-
 /** Number of vectors with room in an arena: point and gradient of a line search, twice, and its direction. */
 const VECTORS = 5;
 
@@ -34,7 +31,7 @@ const VECTORS = 5;
 export function newArena(n: number, rows: number, bytesPerNumber: number): Arena | null {
   const length = padded(n);
   const tile = Math.min(TILE, length);
-  const table = Math.max(rows + ROWS, RECORDED);
+  const table = RECORDED + rows + GROUP;
   const resultsAt = 8 * TILES * tile;
   const factorsAt = resultsAt + 8 * table;
   const tableAt = factorsAt + 8 * table;

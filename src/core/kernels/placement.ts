@@ -46,6 +46,14 @@ export function adoptRows(rows: Row[]): void {
   }
 }
 
+/** Returns the kernels for these rows, which are moved into an arena first if they are large and lie elsewhere. */
+export function kernelsForAll(rows: Row[]): Kernels {
+  const arena = arenaOf(rows[0]);
+  if (arena) return arena.kernels;
+  adoptRows(rows);
+  return kernelsFor(rows[0]);
+}
+
 /** Allocates rows as views of one arena; null if n is small or there is not enough memory. */
 function allocateInArena(n: number, count: number, storage: Storage): Row[] | null {
   if (n < KERNEL_LENGTH) return null;

@@ -8,54 +8,63 @@
  */
 
 import { lastTile, TILE } from './tiles.ts';
-import { dot } from '../vector.ts';
-import type { Kernels } from './kernels.ts';
+import { addScaled, dot } from '../vector.ts';
+import type { Kernels, Move, RowSelection } from './kernels.ts';
 import type { Row } from './rows.ts';
 
 export const plainKernels: Kernels = {
-  project(rows, v, out) {
-    for (let k = 0; k < rows.length; k++) out[k] = product(rows[k], v);
-  },
+  project,
 
-  combine(rows, factors, c, g, out) {
+  combine({ rows, order }, factors, c, g, out, step) {
     let slope = 0;
     for (let from = lastTile(g); from >= 0; from -= TILE) {
       const tile = g.slice(from, from + TILE);
       const sum = tile.map((value) => c * value);
-      for (let k = 0; k < rows.length; k++) addRow(factors[k], rows[k], from, sum);
+      for (let k = 0; k < order.length; k++) addRow(factors[k], rows[order[k]], from, sum);
       slope += dot(tile, sum);
       out.set(sum, from);
     }
+    if (step) addScaled(step.x, 1, out, step.trial);
     return slope;
   },
 
-  record({ x, gradient, trial, trialGradient }, s, y) {
-    const sums = { sy: 0, yy: 0, ss: 0, sg: 0, yg: 0, sInf: 0, gInf: 0 };
-    for (let from = 0; from < x.length; from += TILE) {
-      const lanes = new Float64Array(10);
-      const to = Math.min(from + TILE, x.length);
-      for (let i = from; i < to; i++) {
-        s[i] = trial[i] - x[i];
-        y[i] = trialGradient[i] - gradient[i];
-        const [si, yi] = [s[i], y[i]];
-        const lane = i % 2;
-        lanes[lane] += si * yi;
-        lanes[2 + lane] += yi * yi;
-        lanes[4 + lane] += si * si;
-        lanes[6 + lane] += si * trialGradient[i];
-        lanes[8 + lane] += yi * trialGradient[i];
-        sums.sInf = Math.max(sums.sInf, Math.abs(si));
-        sums.gInf = Math.max(sums.gInf, Math.abs(trialGradient[i]));
-      }
-      sums.sy += lanes[0] + lanes[1];
-      sums.yy += lanes[2] + lanes[3];
-      sums.ss += lanes[4] + lanes[5];
-      sums.sg += lanes[6] + lanes[7];
-      sums.yg += lanes[8] + lanes[9];
-    }
+  record(move, s, y, others, products) {
+    const sums = recordPair(move, s, y);
+    if (others && products) project(others, move.trialGradient, products);
     return sums;
   },
 };
+
+function recordPair({ x, gradient, trial, trialGradient }: Move, s: Row, y: Row) {
+  const sums = { sy: 0, yy: 0, ss: 0, sg: 0, yg: 0, sInf: 0, gInf: 0 };
+  for (let from = 0; from < x.length; from += TILE) {
+    const lanes = new Float64Array(10);
+    const to = Math.min(from + TILE, x.length);
+    for (let i = from; i < to; i++) {
+      s[i] = trial[i] - x[i];
+      y[i] = trialGradient[i] - gradient[i];
+      const [si, yi] = [s[i], y[i]];
+      const lane = i % 2;
+      lanes[lane] += si * yi;
+      lanes[2 + lane] += yi * yi;
+      lanes[4 + lane] += si * si;
+      lanes[6 + lane] += si * trialGradient[i];
+      lanes[8 + lane] += yi * trialGradient[i];
+      sums.sInf = Math.max(sums.sInf, Math.abs(si));
+      sums.gInf = Math.max(sums.gInf, Math.abs(trialGradient[i]));
+    }
+    sums.sy += lanes[0] + lanes[1];
+    sums.yy += lanes[2] + lanes[3];
+    sums.ss += lanes[4] + lanes[5];
+    sums.sg += lanes[6] + lanes[7];
+    sums.yg += lanes[8] + lanes[9];
+  }
+  return sums;
+}
+
+function project({ rows, order }: RowSelection, v: Row, out: Float64Array): void {
+  for (let k = 0; k < order.length; k++) out[k] = product(rows[order[k]], v);
+}
 
 /** Returns aᵀb. */
 function product(a: Row, b: Row): number {

@@ -4,9 +4,10 @@
  * @module
  */
 
+import { addScaled } from '../vector.ts';
 import { clearPadding, padded } from './padding.ts';
 import { lastTile, TILE } from './tiles.ts';
-import type { Kernels } from './kernels.ts';
+import type { Kernels, RowSelection } from './kernels.ts';
 import type { Row } from './rows.ts';
 
 /**
@@ -26,12 +27,14 @@ export interface Exports {
 }
 /** A table of `count` pointers, and the number of bytes to skip in each row. */
 type Rows = [rows: number, count: number, skip: number];
-type Move = [x: number, trial: number, g: number, trialG: number];
+type MoveAt = [x: number, trial: number, g: number, trialG: number];
 type Project = (...at: [...Rows, v: number, results: number, n: number]) => void;
+/** `trial ← x + out`, unless `trial` is 0. */
+type Step = [x: number, trial: number];
 type Combine = (
-  ...at: [...Rows, factors: number, c: number, g: number, out: number, results: number, n: number]
+  ...at: [...Rows, factors: number, c: number, g: number, out: number, results: number, ...Step, n: number]
 ) => void;
-type Record = (...at: [...Move, s: number, y: number, results: number, n: number]) => void;
+type Record = (...at: [...MoveAt, s: number, y: number, results: number, n: number]) => void;
 
 /** Scratch of the kernels: views of the memory, each at its `byteOffset`. */
 export interface SimdMemory {
@@ -43,8 +46,11 @@ export interface SimdMemory {
   readonly rows: Uint32Array;
 }
 
-/** Number of results of the kernel `record`: five sums, and two lanes of each of two maxima. */
+/** Number of results of the kernel `record`: five sums, and two lanes of each of two maxima; products follow. */
 export const RECORDED = 9;
+
+/** Number of rows that a kernel processes at a time; tables have room for an incomplete last group. */
+export const GROUP = 5;
 
 /** Wraps the exports as {@link Kernels}. */
 export function simdKernels({
@@ -57,16 +63,29 @@ export function simdKernels({
 }: SimdMemory): Kernels {
   const sums = results.byteOffset;
   const table = pointers.byteOffset;
+  const factorsAt = factors.byteOffset;
+  const productsAt = sums + 8 * RECORDED;
 
-  /** The rows in the table, which one step projects and combines. */
-  let tabulated: readonly Row[] | null = null;
+  /** The selection in the table, which one step projects and combines. */
+  let tabulated: RowSelection | null = null;
+  /** Rows by index, and their addresses: reading one from a view takes longer than all else here. */
+  const known: Row[] = [];
+  const addresses: number[] = [];
 
   /** Writes the table of rows; the last group is filled up with the first row. */
-  function tabulate(rows: readonly Row[]): void {
-    if (rows === tabulated) return;
-    tabulated = rows;
-    pointers.fill(rows[0].byteOffset);
-    for (let k = 0; k < rows.length; k++) pointers[k] = rows[k].byteOffset;
+  function tabulate(selected: RowSelection): void {
+    if (selected === tabulated) return;
+    tabulated = selected;
+    const { rows, order } = selected;
+    for (let k = 0; k < order.length; k++) {
+      const i = order[k];
+      if (known[i] !== rows[i]) {
+        known[i] = rows[i];
+        addresses[i] = rows[i].byteOffset;
+      }
+      pointers[k] = addresses[i];
+    }
+    for (let k = order.length; k < order.length + GROUP; k++) pointers[k] = pointers[0];
   }
 
   /** Returns the address of `vector[from]`, or of a copy of the tile that starts there. */
@@ -78,54 +97,66 @@ export function simdKernels({
   }
 
   return {
-    project(rows, v, out) {
-      const width = rows[0].BYTES_PER_ELEMENT;
+    project(selected, v, out) {
+      const count = selected.order.length;
+      const width = selected.rows[0].BYTES_PER_ELEMENT;
       const project = width === 8 ? kernels.project8 : kernels.project4;
-      tabulate(rows);
+      tabulate(selected);
       results.fill(0);
       for (let from = 0; from < v.length; from += TILE) {
-        project(table, rows.length, from * width, place(v, from, 0), sums, lengthOf(v, from));
+        project(table, count, from * width, place(v, from, 0), sums, lengthOf(v, from));
       }
-      for (let k = 0; k < rows.length; k++) out[k] = results[k];
+      for (let k = 0; k < count; k++) out[k] = results[k];
     },
 
-    combine(rows, f, c, g, out) {
+    combine(selected, f, c, g, out, step) {
+      const { rows, order } = selected;
       const width = rows[0].BYTES_PER_ELEMENT;
       const combine = width === 8 ? kernels.combine8 : kernels.combine4;
       const inPlace = out.buffer === buffer && out !== g;
-      tabulate(rows);
-      factors.fill(0);
-      for (let k = 0; k < rows.length; k++) factors[k] = f[k];
+      const stepsHere = inPlace && step?.x.buffer === buffer && step.trial.buffer === buffer;
+      const x = stepsHere ? step.x.byteOffset : 0;
+      const trial = stepsHere ? step.trial.byteOffset : 0;
+      tabulate(selected);
+      for (let k = 0; k < order.length; k++) factors[k] = f[k];
+      factors.fill(0, order.length);
       results[0] = 0;
       // From the end, where `project` stopped: that part is still in the cache.
       for (let from = lastTile(g); from >= 0; from -= TILE) {
         const n = lengthOf(g, from);
         const start = place(g, from, 0);
         const sum = inPlace ? place(out, from, 1) : tiles[1].byteOffset;
-        combine(table, rows.length, from * width, factors.byteOffset, c, start, sum, sums, n);
+        const at = stepsHere ? trial + 8 * from : 0;
+        combine(table, order.length, from * width, factorsAt, c, start, sum, sums, x + 8 * from, at, n);
         if (!inPlace) out.set(tiles[1].subarray(0, g.length - from), from);
       }
-      // Padding must stay 0, even if a factor is not finite.
-      if (inPlace) clearPadding(out);
-      return results[0];
+      const slope = results[0];
+      // Padding must stay 0, even if a factor is not finite; then the slope is NaN, as that of the padding is.
+      if (inPlace && Number.isNaN(slope)) clearPadding(out);
+      if (stepsHere && Number.isNaN(slope)) clearPadding(step.trial);
+      if (step && !stepsHere) addScaled(step.x, 1, out, step.trial);
+      return slope;
     },
 
-    record({ x, gradient, trial, trialGradient }, s, y) {
+    record({ x, gradient, trial, trialGradient }, s, y, others, products) {
       const width = s.BYTES_PER_ELEMENT;
       const record = width === 8 ? kernels.record8 : kernels.record4;
-      results.fill(0, 0, RECORDED);
+      const project = width === 8 ? kernels.project8 : kernels.project4;
+      const sAt = s.byteOffset;
+      const yAt = y.byteOffset;
+      const count = others?.order.length ?? 0;
+      if (others && count > 0) tabulate(others);
+      results.fill(0);
       for (let from = 0; from < x.length; from += TILE) {
-        record(
-          place(x, from, 0),
-          place(trial, from, 1),
-          place(gradient, from, 2),
-          place(trialGradient, from, 3),
-          s.byteOffset + from * width,
-          y.byteOffset + from * width,
-          sums,
-          lengthOf(x, from),
-        );
+        const start = place(x, from, 0);
+        const end = place(trial, from, 1);
+        const g = place(gradient, from, 2);
+        const h = place(trialGradient, from, 3);
+        const n = lengthOf(x, from);
+        record(start, end, g, h, sAt + from * width, yAt + from * width, sums, n);
+        if (count > 0) project(table, count, from * width, h, productsAt, n);
       }
+      if (products) for (let k = 0; k < count; k++) products[k] = results[RECORDED + k];
       const [sy, yy, ss, sg, yg] = [results[0], results[1], results[2], results[3], results[4]];
       // Maxima ignore NaN; sums do not.
       const sInf = Number.isNaN(ss) ? NaN : Math.max(results[5], results[6]);

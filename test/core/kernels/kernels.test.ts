@@ -12,6 +12,7 @@ import {
   kernelsFor,
   vectorBeside,
 } from '../../../src/core/kernels/placement.ts';
+import type { RowSelection } from '../../../src/core/kernels/kernels.ts';
 import type { Row, Storage } from '../../../src/core/kernels/rows.ts';
 import { addScaled, dot, KERNEL_LENGTH, normInf } from '../../../src/core/vector.ts';
 import { uniform } from '../../../bench/problems/random.js';
@@ -52,6 +53,14 @@ const sameBits = (a: ArrayBufferView, b: ArrayBufferView): boolean =>
 const bytes = ({ buffer, byteOffset, byteLength }: ArrayBufferView): Buffer =>
   Buffer.from(buffer, byteOffset, byteLength);
 const sameRows = (a: readonly Row[], b: readonly Row[]): boolean => a.every((row, i) => sameBits(row, b[i]));
+
+/** All rows, in reverse order. */
+const all = (rows: readonly Row[]): RowSelection => ({
+  rows,
+  order: rows.map((_, i) => rows.length - 1 - i),
+});
+
+const inOrder = (rows: readonly Row[]): RowSelection => ({ rows, order: rows.map((_, i) => i) });
 
 const plainCopy = (rows: readonly Row[]): Row[] => rows.map((row) => row.slice());
 
@@ -97,7 +106,7 @@ test('SIMD and plain kernels agree to the last bit, wherever the vectors lie', (
       const [x, gradient, trial, trialGradient, out] = [place(), place(), place(), place(), place()];
 
       for (let count = 1; count <= m; count++) {
-        const part = (all: Row[]) => all.slice(0, 2 * count);
+        const part = (some: Row[]) => all(some.slice(0, 2 * count));
         for (const [of, inCopy] of [
           [gradient, gradient],
           [rows[1], copy[1]],
@@ -117,16 +126,33 @@ test('SIMD and plain kernels agree to the last bit, wherever the vectors lie', (
         const inPlace = gradient.slice();
         expect(simd.combine(part(rows), factors, -0.7, inPlace, inPlace)).toBe(slope);
         expect(sameBits(inPlace, expected)).toBe(true);
+
+        if (count < m) continue;
+        const ahead = expected.map((value, i) => x[i] + value);
+        for (const by of [simd, plainKernels]) {
+          const step = { x, trial: by === simd ? vector(trial) : new Float64Array(n) };
+          const rowsOf = part(by === simd ? rows : copy);
+          expect(by.combine(rowsOf, factors, -0.7, gradient, out, step)).toBe(slope);
+          expect(sameBits(out, expected)).toBe(true);
+          expect(sameBits(step.trial, ahead)).toBe(true);
+        }
       }
 
+      vector(trial);
       const move = { x, gradient, trial, trialGradient };
-      const sums = simd.record(move, rows[0], rows[1]);
+      const others = (some: Row[]) => ({ rows: some, order: all(some).order.slice(0, -2) });
+      const [products, inPlain, expected] = Array.from({ length: 3 }, () => new Float64Array(2 * m));
+      const sums = simd.record(move, rows[0], rows[1], others(rows), products);
       expect(sums).toEqual(plainKernels.record(move, copy[0], copy[1]));
+      expect(sums).toEqual(plainKernels.record(move, copy[0], copy[1], others(copy), inPlain));
+      expect(sums).toEqual(simd.record(move, rows[0], rows[1]));
       expect(sameRows(rows, copy)).toBe(true);
+      simd.project(others(rows), trialGradient, expected);
+      expect(sameBits(products, expected)).toBe(true);
+      expect(sameBits(inPlain, expected)).toBe(true);
       // By this a Gram matrix knows the gradient again.
-      const products = new Float64Array(2);
-      simd.project(rows.slice(0, 2), trialGradient, products);
-      expect([...products]).toEqual([sums.sg, sums.yg]);
+      simd.project({ rows, order: [0, 1] }, trialGradient, expected);
+      expect([...expected.subarray(0, 2)]).toEqual([sums.sg, sums.yg]);
     }),
     { numRuns: 60 },
   );
@@ -160,7 +186,7 @@ test('what is not finite does not outlast its cause', () => {
   const [row] = allocateRows(KERNEL_LENGTH + 1, 2, 'float64');
   const [g, out] = [vectorBeside(row), vectorBeside(row)];
   const factors = new Float64Array(2).fill(NaN);
-  expect(kernelsFor(row).combine([row, row], factors, 1, g, out)).toBeNaN();
+  expect(kernelsFor(row).combine(all([row, row]), factors, 1, g, out)).toBeNaN();
   out.fill(1);
   expect(dot(out, out)).toBe(KERNEL_LENGTH + 1);
 });
@@ -223,12 +249,12 @@ test('the plain kernels compute what they should', () => {
   const g = vector();
   const products = new Float64Array(4);
   const [s, y] = copy;
-  plainKernels.project(copy, g, products);
+  plainKernels.project(inOrder(copy), g, products);
   const expectedProducts = Float64Array.from(copy.map((row) => dot(row, g)));
   expect(distance(products, expectedProducts)).toBeLessThan(1e-12);
 
   const sum = new Float64Array(g.length);
-  const slope = plainKernels.combine(copy, Float64Array.of(2, 3, 5, 7), 11, g, sum);
+  const slope = plainKernels.combine(inOrder(copy), Float64Array.of(2, 3, 5, 7), 11, g, sum);
   const expectedSum = g.map(
     (gi, i) => 2 * copy[0][i] + 3 * copy[1][i] + 5 * copy[2][i] + 7 * copy[3][i] + 11 * gi,
   );
