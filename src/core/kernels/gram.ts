@@ -151,7 +151,6 @@ export function plainGram(vectors: Vectors, out: Float64Array): void {
     for (let i = 0; i < length; i++) {
       for (let u = 0; u < count; u++) {
         const value = weight(i) * values[i * stride + u * vectorStride];
-        if (value === 0) continue;
         for (let v = 0; v <= u; v++) out[u * count + v] += value * values[i * stride + v * vectorStride];
       }
     }

@@ -1,0 +1,251 @@
+/** SIMD is used where it should be, and gives way to plain loops where it cannot be had. */
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { uniform } from '../../../bench/problems/random.js';
+
+const PAGE = 2 ** 16;
+
+/** What modules that are loaded afterwards do with WebAssembly. */
+interface Watched {
+  memories: { descriptor: WebAssembly.MemoryDescriptor; memory: WebAssembly.Memory }[];
+  modules: number;
+  /** Number of calls of each kernel. */
+  calls: Record<string, number>;
+  /** Sizes by which memories were to grow. */
+  growth: number[];
+  refuses: 'nothing' | 'modules' | 'memories' | 'growth' | 'instances';
+}
+
+let watched: Watched;
+
+beforeEach(() => {
+  watched = { memories: [], modules: 0, calls: {}, growth: [], refuses: 'nothing' };
+  const real = WebAssembly;
+  const refuse = (what: Watched['refuses']) => {
+    if (watched.refuses === what) throw new RangeError(`no ${what}`);
+  };
+  class Memory extends real.Memory {
+    constructor(descriptor: WebAssembly.MemoryDescriptor) {
+      refuse('memories');
+      super(descriptor);
+      watched.memories.push({ descriptor, memory: this });
+    }
+    override grow(pages: number): number {
+      watched.growth.push(pages);
+      refuse('growth');
+      return super.grow(pages);
+    }
+  }
+  class Module extends real.Module {
+    constructor(bytes: BufferSource) {
+      watched.modules++;
+      refuse('modules');
+      super(bytes);
+    }
+  }
+  class Instance {
+    readonly exports: Record<string, unknown>;
+    constructor(module: WebAssembly.Module, imports: WebAssembly.Imports) {
+      refuse('instances');
+      this.exports = Object.fromEntries(
+        Object.entries(new real.Instance(module, imports).exports).map(([name, kernel]) => [
+          name,
+          (...values: number[]) => {
+            watched.calls[name] = (watched.calls[name] ?? 0) + 1;
+            return (kernel as (...all: number[]) => number)(...values);
+          },
+        ]),
+      );
+    }
+  }
+  vi.stubGlobal('WebAssembly', { ...real, Memory, Module, Instance });
+  vi.resetModules();
+});
+
+afterEach(() => {
+  vi.unstubAllGlobals();
+  vi.resetModules();
+});
+
+const random = uniform(4);
+const numbers = (n: number) => Float64Array.from({ length: n }, random);
+
+describe('products of all pairs', () => {
+  const load = () => import('../../../src/core/kernels/gram.ts');
+
+  /** The products of vectors in a matrix, by definition; element i of vector v lies at v·vectorStride + i·stride. */
+  function expected(values: Float64Array, [count, length, vectorStride, stride]: number[]) {
+    const out = new Float64Array(count * count);
+    for (let u = 0; u < count; u++) {
+      for (let v = 0; v <= u; v++) {
+        for (let i = 0; i < length; i++) {
+          out[u * count + v] += values[u * vectorStride + i * stride] * values[v * vectorStride + i * stride];
+        }
+      }
+    }
+    return out;
+  }
+  const largest = (a: Float64Array, b: Float64Array) =>
+    Math.max(...a.map((value, i) => Math.abs(value - b[i])));
+
+  /** Computes the products, and returns their largest error. */
+  async function errorOf(count: number, length: number, vectorStride = length, stride = 1): Promise<number> {
+    const { gram, subtractGram } = await load();
+    const values = numbers(count * Math.max(vectorStride, 1) + length * stride);
+    const vectors = { values, count, length, vectorStride, stride };
+    const wanted = expected(values, [count, length, vectorStride, stride]);
+    const out = new Float64Array(count * count);
+    gram(vectors, out);
+    for (let u = 0; u < count; u++) out.fill(0, u * count + u + 1, (u + 1) * count);
+    const less = new Float64Array(count * count);
+    subtractGram(vectors, less, count);
+    return Math.max(
+      largest(out, wanted),
+      largest(
+        less.map((value) => -value),
+        wanted,
+      ),
+    );
+  }
+
+  it.each([
+    [15, 20, 0],
+    // Panels of four vectors, parts of 256 elements; gram and subtractGram.
+    [16, 20, 2 * 4],
+    [17, 256, 2 * 5],
+    [20, 257, 2 * 2 * 5],
+    [33, 600, 2 * 3 * 9],
+  ])('of %i vectors of length %i take %i calls of the kernel', async (count, length, calls) => {
+    expect(await errorOf(count, length)).toBeLessThan(1e-12 * length);
+    expect(watched.calls['gram'] ?? 0).toBe(calls);
+  });
+
+  it('of vectors that are neither rows nor columns are right, by SIMD and without', async () => {
+    for (const count of [5, 18]) expect(await errorOf(count, 7, 3, 20)).toBeLessThan(1e-12);
+  });
+
+  it('share one memory, which grows to what is needed and no more', async () => {
+    const pagesOf = () => watched.memories.map(({ memory }) => memory.buffer.byteLength / PAGE);
+    await errorOf(16, 8);
+    expect(pagesOf()).toEqual([1]);
+    // Panels of 8 numbers by 4 vectors, and the products: 8·64·8 + 8·64² bytes fit into a page.
+    await errorOf(64, 8);
+    expect(pagesOf()).toEqual([1]);
+    // 8·100·256 + 8·100² = 284,800 bytes.
+    await errorOf(100, 300);
+    expect(pagesOf()).toEqual([5]);
+    await errorOf(50, 300);
+    expect(pagesOf()).toEqual([5]);
+    expect(watched.growth).toEqual([4]);
+    expect(watched.modules).toBe(1);
+  });
+
+  it.each(['modules', 'memories', 'growth', 'instances'] as const)('are right without %s', async (what) => {
+    watched.refuses = what;
+    for (let k = 0; k < 2; k++) expect(await errorOf(100, 300)).toBeLessThan(1e-10);
+    expect(watched.calls).toEqual({});
+    // A module that cannot be compiled is not tried again.
+    expect(watched.modules).toBe(1);
+  });
+
+  it('of more than 2 GB are not tried by SIMD', async () => {
+    watched.refuses = 'growth';
+    const { gram } = await load();
+    // Vectors without elements have products, too, of which nobody keeps all.
+    const vectors = (count: number) => ({ values: numbers(0), count, length: 0, vectorStride: 0, stride: 1 });
+    gram(vectors(2 ** 14), new Float64Array(1));
+    expect(watched.growth).toEqual([2 ** 15 - 1]);
+    gram(vectors(2 ** 14 + 4), new Float64Array(1));
+    expect(watched.growth.length).toBe(1);
+  });
+
+  it('that are not finite belong to their vectors, also without SIMD', async () => {
+    const { plainGram } = await load();
+    const out = new Float64Array(4);
+    // Columns (0, 1) and (NaN, 2).
+    plainGram(
+      { values: Float64Array.of(0, NaN, 1, 2), count: 2, length: 2, vectorStride: 1, stride: 2 },
+      out,
+    );
+    expect([out[0], out[2], out[3]]).toEqual([1, NaN, NaN]);
+  });
+});
+
+describe('kernels on a memory of their own', () => {
+  const load = () => import('../../../src/core/kernels/compileKernels.ts');
+  const bytes = async () => (await import('../../../src/core/kernels/symmetricBytes.ts')).symmetricBytes;
+
+  it('have as many pages as their bytes need, and no room to grow', async () => {
+    const { kernelsOnMemory } = await load();
+    for (const [size, pages] of [
+      [1, 1],
+      [PAGE, 1],
+      [PAGE + 1, 2],
+    ]) {
+      expect(kernelsOnMemory(await bytes(), size)?.buffer.byteLength).toBe(pages * PAGE);
+      expect(watched.memories.at(-1)?.descriptor).toEqual({ initial: pages, maximum: pages });
+    }
+    expect(watched.modules).toBe(1);
+  });
+
+  it.each(['modules', 'memories', 'instances'] as const)('do not exist without %s', async (what) => {
+    watched.refuses = what;
+    const { kernelsOnMemory } = await load();
+    expect(kernelsOnMemory(await bytes(), 8)).toBeNull();
+    expect(watched.calls).toEqual({});
+  });
+
+  it('are not asked for more than WebAssembly can address', async () => {
+    watched.refuses = 'memories';
+    const { kernelsOnMemory, compileKernels } = await load();
+    const instances = vi.spyOn(WebAssembly, 'Memory');
+    expect(kernelsOnMemory(await bytes(), 2 ** 32 - PAGE)).toBeNull();
+    expect(instances).toHaveBeenCalledTimes(1);
+    expect(kernelsOnMemory(await bytes(), 2 ** 32 - PAGE + 1)).toBeNull();
+    expect(instances).toHaveBeenCalledTimes(1);
+    expect(compileKernels('0061')).toBeNull();
+    expect(compileKernels('')).toBeNull();
+  });
+
+  it('of another module work on the same memory, or do not exist', async () => {
+    const { kernelsIn } = await load();
+    const memory = new WebAssembly.Memory({ initial: 1 });
+    expect(Object.keys(kernelsIn(await bytes(), memory) ?? {})).toEqual(
+      expect.arrayContaining(['update', 'multiply']),
+    );
+    expect(kernelsIn('00', memory)).toBeNull();
+  });
+});
+
+describe('a dense symmetric matrix', () => {
+  const load = () => import('../../../src/core/kernels/symmetric.ts');
+
+  it.each([
+    [31, 0],
+    [32, 3],
+  ])('of %i unknowns is updated and multiplied by %i calls of kernels', async (n, calls) => {
+    const { diagonalMatrix, multiply, updateLater } = await load();
+    const matrix = diagonalMatrix(n, 2);
+    const out = new Float64Array(n);
+    multiply(matrix, numbers(n), out);
+    updateLater(matrix, 0.5, [1, 2, 3], numbers(n), numbers(n));
+    multiply(matrix, numbers(n), out);
+    multiply(matrix, numbers(n), out);
+    expect((watched.calls['multiply'] ?? 0) + (watched.calls['update'] ?? 0)).toBe(calls);
+    expect(watched.calls['update'] ?? 0).toBe(calls / 3);
+    expect(watched.memories.length).toBe(calls / 3);
+  });
+
+  it.each(['modules', 'memories', 'instances'] as const)('is the same without %s', async (what) => {
+    const results = [];
+    for (const refuses of ['nothing', what] as const) {
+      watched.refuses = refuses;
+      vi.resetModules();
+      const { diagonalMatrix, multiply } = await load();
+      const x = Float64Array.from({ length: 40 }, (_, i) => i);
+      multiply(diagonalMatrix(40, 3), x, x);
+      results.push(x);
+    }
+    expect(results[1]).toEqual(results[0]);
+    expect(results[0][39]).toBe(117);
+  });
+});
