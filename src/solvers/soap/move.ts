@@ -1,4 +1,4 @@
-import { canStart, refreshBasis, startBasis, updateFactor } from './side.ts';
+import { partAfter, refreshBasis, squaresAlong, traceOf, updateFactor, type Side } from './side.ts';
 import { loadBases, rotate, rotateBack, turn } from './rotate.ts';
 import { workspaceOf, type Workspace } from './workspace.ts';
 import type { Heap, MomentNumbers, StepSizes } from '../../core/kernels/matrices.ts';
@@ -23,11 +23,11 @@ interface MovingState {
   memory: Heap;
 }
 
-/**
- * Steps before the first refresh. A basis that turns sooner, by gradients of low rank, has directions that have a first moment
- * but hardly any second: with one sample a batch, steps were 60 times as long as they should be.
- */
+/** Steps before the first refresh: no part of a side is longer than one element until then. */
 const FIRST_REFRESH = 4;
+
+/** Refreshes before this step also estimate the second moments: the first bases change too fast for these to follow. */
+const LAST_ESTIMATE = 200;
 
 /**
  * Moves a point, block by block.
@@ -44,43 +44,78 @@ export function moveBlocks(
 ): number {
   const { x, gradient, steps, blocks } = state;
   const work = workspaceOf(state);
-  // The bases of the first gradients are poor.
+  // The first bases change fast.
   const interval = steps < 2 * frequency ? Math.max(1, Math.round(frequency / 5)) : frequency;
   let moved = 0;
   for (let k = 0; k < blocks.length; k++) {
     // The blocks take turns, so that no step has all the work.
-    if (steps >= FIRST_REFRESH && (steps + k) % interval === 0) refresh(blocks[k], work);
+    if (steps >= FIRST_REFRESH && (steps + k) % interval === 0) {
+      refresh(blocks[k], steps, steps < LAST_ESTIMATE, work);
+    }
     learn(blocks[k], gradient, numbers, work);
     moved = Math.max(moved, move(blocks[k], x, target, numbers, work));
   }
   return moved;
 }
 
-/** Refreshes the eigenbases of a block. */
-function refresh(block: Block, work: Workspace): void {
-  const { left, right } = block;
-  if (!left?.ready && !right?.ready) return;
-  changeBases(block, work, () => {
-    if (left?.ready) refreshBasis(left, work.left, work);
-    if (right?.ready) refreshBasis(right, work.right, work);
-  });
+/**
+ * Refreshes the eigenbases of a block, and expresses its mean gradient in the new ones.
+ *
+ * @param steps - number of gradients that the factors have seen
+ * @param estimates - estimate the second moments, too, which is otherwise done only if longer parts are rotated than before
+ */
+function refresh(block: Block, steps: number, estimates: boolean, work: Workspace): void {
+  const { left, right, firstMoment, paddedRows, paddedCols } = block;
+  const { heap } = work.matrices;
+  const length = paddedRows * paddedCols;
+  const parts = partsOf(block);
+  loadBases(block, work);
+  const isLeft = left !== null && refreshBasis(left, work.left, partAfter(steps, left.size), work);
+  const isRight = right !== null && refreshBasis(right, work.right, partAfter(steps, right.size), work);
+  if (!isLeft && !isRight) return;
+  heap.copyWithin(work.current, firstMoment, firstMoment + length);
+  turn(block, work);
+  heap.copyWithin(firstMoment, work.current, work.current + length);
+  if (estimates || partsOf(block) > parts) estimateSquares(block, work);
+}
+
+const partsOf = ({ left, right }: Block): number => (left?.part ?? 0) + (right?.part ?? 0);
+
+/**
+ * Sets the second moments to what the factors tell of them in the present bases: vᵢⱼ = lᵢrⱼ / tr L, l and r being the mean squares
+ * along the vectors of either basis, or in rows or columns of a side that is not rotated. Moments along former bases tell
+ * little of new vectors, and steps along dominant ones would be too long.
+ */
+function estimateSquares(block: Block, work: Workspace): void {
+  const { rows, cols, paddedCols, left, right, secondMoment } = block;
+  const { heap } = work.matrices;
+  const l = left ? squaresAlong(left, work) : sumsOf(block, work).ofRows;
+  const r = right ? squaresAlong(right, work) : sumsOf(block, work).ofCols;
+  const trace = traceOf((left ?? right) as Side, heap);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < cols; j++) heap[secondMoment + i * paddedCols + j] = (l[i] / trace) * r[j];
+  }
+}
+
+/** Sums of the second moments of a block. */
+function sumsOf({ rows, cols, paddedCols, secondMoment }: Block, { matrices: { heap } }: Workspace) {
+  const ofRows = new Float64Array(rows);
+  const ofCols = new Float64Array(cols);
+  for (let i = 0; i < rows; i++) {
+    for (let j = 0; j < cols; j++) {
+      const v = heap[secondMoment + i * paddedCols + j];
+      ofRows[i] += v;
+      ofCols[j] += v;
+    }
+  }
+  return { ofRows, ofCols };
 }
 
 /** Learns from the gradient of a block, and leaves the direction, SOAP's update over the rate, in `work.current`. */
 function learn(block: Block, gradient: Float64Array, numbers: StepNumbers, work: Workspace): void {
-  const { left, right, firstMoment, secondMoment, paddedRows, paddedCols } = block;
-  const { heap } = work.matrices;
+  const { firstMoment, secondMoment, paddedRows, paddedCols } = block;
   load(block, gradient, numbers.clip, work);
   learnSides(block, numbers.beta2, work);
-  if ((left && canStart(left, heap)) || (right && canStart(right, heap))) {
-    changeBases(block, work, () => {
-      const transposed = { at: work.spare, rows: paddedCols, cols: paddedRows };
-      const loaded = { at: work.current, rows: paddedRows, cols: paddedCols };
-      if (left && canStart(left, heap)) startBasis(left, transposed, block.cols, work);
-      if (right && canStart(right, heap)) startBasis(right, loaded, block.rows, work);
-    });
-    load(block, gradient, numbers.clip, work);
-  }
   loadBases(block, work);
   rotate(block, work);
   work.matrices.adam(work.current, firstMoment, secondMoment, paddedRows * paddedCols, numbers);
@@ -130,16 +165,4 @@ function learnSides(block: Block, beta2: number, work: Workspace): void {
     updateFactor(left, transposed, beta2, work);
   }
   if (right) updateFactor(right, gradient, beta2, work);
-}
-
-/** Changes the bases of a block and expresses its mean gradient in the new ones. */
-function changeBases(block: Block, work: Workspace, change: () => void): void {
-  const { firstMoment, paddedRows, paddedCols } = block;
-  const { heap } = work.matrices;
-  const length = paddedRows * paddedCols;
-  loadBases(block, work);
-  change();
-  heap.copyWithin(work.current, firstMoment, firstMoment + length);
-  turn(block, work);
-  heap.copyWithin(firstMoment, work.current, work.current + length);
 }

@@ -4,7 +4,6 @@
  * @module
  */
 import { paddedSide } from '../../core/kernels/newMatrices.ts';
-import { symmetricEigen } from '../../core/symmetricEigen.ts';
 import type { Heap, Matrix } from '../../core/kernels/matrices.ts';
 import type { Precision } from '../../core/problem.ts';
 import type { Workspace } from './workspace.ts';
@@ -18,8 +17,8 @@ export interface Side {
   readonly factor: number;
   /** Its approximate eigenvectors, one a row. */
   readonly basis: number;
-  /** True once a gradient that is not 0 has given the basis; until then it is the identity. */
-  ready: boolean;
+  /** Length of the parts of the side that its basis mixes; 1 before the first refresh, when the basis is the identity. */
+  part: number;
 }
 
 /** Factors with a trace below this count as 0: they have lost their digits to underflow. */
@@ -40,7 +39,7 @@ const precisionOf = (heap: Heap): Precision => (heap instanceof Float32Array ? '
  */
 export function newSide(size: number, precision: Precision, take: (numbers: number) => number): Side {
   const paddedSize = paddedSide(size, precision);
-  return { size, paddedSize, factor: take(paddedSize ** 2), basis: take(paddedSize ** 2), ready: false };
+  return { size, paddedSize, factor: take(paddedSize ** 2), basis: take(paddedSize ** 2), part: 1 };
 }
 
 /** Makes the basis the identity, in a memory of zeros. */
@@ -58,106 +57,82 @@ export function updateFactor(side: Side, a: Matrix, beta2: number, { matrices }:
   matrices.blendProduct(a, { at: factor, rows: paddedSize, cols: paddedSize }, beta2);
 }
 
-/** True if the factor of a side that has no basis yet can give it one. */
-export const canStart = (side: Side, heap: Heap): boolean =>
-  !side.ready && traceOf(side, heap) > LEAST_TRACE[precisionOf(heap)];
-
 /**
- * Sets the basis to the eigenvectors of a factor that has seen one gradient, the largest eigenvalue first.
- *
- * @param gradient - A `[any, paddedSize]`, of which the factor is a multiple of AᵀA
- * @param rows - number of its rows that are not filled up with zeros
+ * Length of the parts of a side that are rotated after so many gradients: the largest power of 2 up to an eighth of the square
+ * of their number. Gradients of the first steps all point along few vectors of a long basis, in which a step goes no farther
+ * than the rate; short parts are on the way sooner. Later ones tell the long bases, which pay in the end.
  */
-export function startBasis(side: Side, gradient: Matrix, rows: number, work: Workspace): void {
-  if (2 * rows <= side.size) startThin(side, gradient, rows, work);
-  else startExact(side, work.matrices.heap);
-  side.ready = true;
-}
-
-function startExact(side: Side, heap: Heap): void {
-  const { size, paddedSize, factor, basis } = side;
-  const trace = traceOf(side, heap);
-  const scaled = new Float64Array(size * size);
-  for (let i = 0; i < size; i++) {
-    for (let j = 0; j <= i; j++) {
-      scaled[i * size + j] = heap[factor + i * paddedSize + j] / trace;
-      scaled[j * size + i] = scaled[i * size + j];
-    }
-  }
-  const { vectors } = symmetricEigen(scaled, size);
-  for (let i = 0; i < size; i++) {
-    const row = size - 1 - i;
-    heap.set(vectors.subarray(row * size, (row + 1) * size), basis + i * paddedSize);
-  }
-}
+export const partAfter = (gradients: number, size: number): number =>
+  Math.min(size, 2 ** Math.floor(Math.log2(Math.max(1, gradients ** 2 / 8))));
 
 /**
- * The same for few rows: AᵀA has the eigenvectors Aᵀu, u those of AAᵀ, and, with eigenvalue 0, all that are orthogonal to
- * these.
- */
-function startThin({ size, paddedSize, basis }: Side, { at }: Matrix, rows: number, work: Workspace): void {
-  const { matrices, square } = work;
-  const { heap } = matrices;
-  const gram = new Float64Array(rows * rows);
-  let trace = 0;
-  for (let i = 0; i < rows; i++) {
-    for (let j = 0; j <= i; j++) {
-      let sum = 0;
-      for (let p = 0; p < size; p++) sum += heap[at + i * paddedSize + p] * heap[at + j * paddedSize + p];
-      gram[i * rows + j] = gram[j * rows + i] = sum;
-    }
-    trace += gram[i * rows + i];
-  }
-  const { vectors } = symmetricEigen(
-    gram.map((value) => value / trace),
-    rows,
-  );
-  const scale = 1 / Math.sqrt(trace);
-  heap.fill(0, square, square + paddedSize ** 2);
-  for (let i = 0; i < size; i++) {
-    const to = square + i * paddedSize;
-    if (i >= rows) heap[to + i] = 1;
-    else {
-      const u = (rows - 1 - i) * rows;
-      for (let p = 0; p < size; p++) {
-        let sum = 0;
-        for (let k = 0; k < rows; k++) sum += vectors[u + k] * heap[at + k * paddedSize + p];
-        heap[to + p] = scale * sum;
-      }
-    }
-  }
-  matrices.orthonormalize(square, work.fresh, size, paddedSize);
-  heap.copyWithin(basis, work.fresh, work.fresh + paddedSize ** 2);
-}
-
-/**
- * Brings the basis nearer to the eigenvectors: one power step and a QR decomposition.
+ * Brings the basis nearer to the eigenvectors of the diagonal blocks of the factor: one power step and a QR decomposition.
  *
  * @param columns - place of the basis, its vectors as columns
+ * @param part - length of the blocks, at least that of the present basis
+ * @returns false if the factor has no digits left, which changes nothing
  * @see Vyas et al. (2024), SOAP, arXiv:2409.11321, Algorithm 4
  */
-export function refreshBasis(side: Side, columns: number, work: Workspace): void {
-  const { size, paddedSize, factor, basis } = side;
+export function refreshBasis(side: Side, columns: number, part: number, work: Workspace): boolean {
+  const { size, paddedSize, basis } = side;
   const { matrices, square, fresh, factor: scaled } = work;
   const { heap } = matrices;
   const precision = precisionOf(heap);
   const trace = traceOf(side, heap);
-  if (!(trace > LEAST_TRACE[precision])) return;
+  if (!(trace > LEAST_TRACE[precision])) return false;
   const matrix = (at: number): Matrix => ({ at, rows: paddedSize, cols: paddedSize });
-  const scale = size / trace;
-  heap.fill(0, scaled, scaled + paddedSize ** 2);
-  for (let i = 0; i < size; i++) {
-    const row = scaled + i * paddedSize;
-    const from = factor + i * paddedSize;
-    for (let j = 0; j < i; j++) heap[scaled + j * paddedSize + i] = heap[row + j] = scale * heap[from + j];
-    heap[row + i] = scale * heap[from + i] + SHIFT[precision];
-  }
+  loadFactor(side, part, size / trace, SHIFT[precision], work);
   matrices.product(matrix(columns), matrix(scaled), matrix(square));
   matrices.orthonormalize(square, fresh, size, paddedSize);
   heap.copyWithin(basis, fresh, fresh + paddedSize ** 2);
+  side.part = part;
+  return true;
 }
 
-function traceOf({ size, paddedSize, factor }: Side, heap: Heap): number {
+/**
+ * Returns the mean squares of the gradient along the vectors of the basis, `[size]`: qᵀFq of each vector q. They are at least
+ * the shift of a power step, since smaller ones are rounding.
+ */
+export function squaresAlong(side: Side, work: Workspace): Float64Array {
+  const { size, paddedSize, basis } = side;
+  const { matrices, factor, fresh, square } = work;
+  const { heap } = matrices;
+  const matrix = (at: number): Matrix => ({ at, rows: paddedSize, cols: paddedSize });
+  const least = (SHIFT[precisionOf(heap)] * traceOf(side, heap)) / size;
+  loadFactor(side, size, 1, 0, work);
+  matrices.transpose(matrix(basis), matrix(fresh));
+  matrices.product(matrix(fresh), matrix(factor), matrix(square));
+  return Float64Array.from({ length: size }, (_, i) => {
+    let sum = 0;
+    for (let j = i * paddedSize; j < i * paddedSize + size; j++) sum += heap[square + j] * heap[basis + j];
+    return Math.max(least, sum);
+  });
+}
+
+/**
+ * Writes both triangles of the factor to `work.factor`, times `scale` and with `shift` added to its diagonal.
+ *
+ * @param part - length of the blocks on the diagonal; elements between blocks become 0
+ */
+function loadFactor(
+  { size, paddedSize, factor }: Side,
+  part: number,
+  scale: number,
+  shift: number,
+  { matrices: { heap }, factor: to }: Workspace,
+): void {
+  heap.fill(0, to, to + paddedSize ** 2);
+  for (let i = 0; i < size; i++) {
+    const row = to + i * paddedSize;
+    const from = factor + i * paddedSize;
+    for (let j = i - (i % part); j < i; j++)
+      heap[to + j * paddedSize + i] = heap[row + j] = scale * heap[from + j];
+    heap[row + i] = scale * heap[from + i] + shift;
+  }
+}
+
+/** Returns the trace of a factor, the mean square of the norm of the gradient. */
+export function traceOf({ size, paddedSize, factor }: Side, heap: Heap): number {
   let trace = 0;
   for (let i = 0; i < size; i++) trace += heap[factor + i * paddedSize + i];
   return trace;

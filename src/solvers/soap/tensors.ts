@@ -94,10 +94,10 @@ function withBias(whole: Whole, kernel: TensorEntry, bias: TensorEntry | undefin
 /**
  * Number of rows of a tensor as a matrix, and the side of its inputs. The axes of its filters make one side, all others
  * the other one: a convolution is `[out, in·h·w]` in ONNX and `[h·w·in, out]` in TensorFlow.js. Where these axes are
- * unknown or stand in the middle, the first axis makes the rows, after any leading axes of length 1, and counts as that of
- * the filters.
+ * unknown or stand in the middle, either the first axis makes the rows or the last one the columns: the one that makes the
+ * matrix more nearly square, which of most convolutions is that of the filters. The rows then count as filters.
  */
-function rowsOf({ shape, role }: TensorEntry): Pick<Whole, 'rows' | 'inputs' | 'isDeclared'> {
+function rowsOf({ shape, size, role }: TensorEntry): Pick<Whole, 'rows' | 'inputs' | 'isDeclared'> {
   const axes = [...(role?.filterAxes ?? [])].sort((a, b) => a - b);
   const count = axes.length;
   if (count > 0 && count < shape.length) {
@@ -108,6 +108,9 @@ function rowsOf({ shape, role }: TensorEntry): Pick<Whole, 'rows' | 'inputs' | '
       return { rows: sizeOf(shape.slice(0, -count)), inputs: 'left', isDeclared: true };
     }
   }
-  const first = shape.findIndex((dimension, i) => dimension > 1 || i === shape.length - 2);
-  return { rows: shape[first], inputs: 'right', isDeclared: false };
+  const first = shape[0];
+  const beforeLast = size / shape[shape.length - 1];
+  const longer = (rows: number): number => Math.max(rows, size / rows);
+  const rows = longer(beforeLast) < longer(first) ? beforeLast : first;
+  return { rows, inputs: 'right', isDeclared: false };
 }

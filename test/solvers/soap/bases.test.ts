@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { uniform } from '../../../bench/problems/random.js';
 import { layoutOf, runSync, soap, vectorParams, type Problem } from 'quasi-newton';
 import {
   asMatrix,
   identity,
+  paddedMatrix,
   problemOf,
   rowsOf,
   startOf,
@@ -13,52 +15,81 @@ import {
   zip,
   type Matrix,
 } from './oracle.ts';
+import type { SoapState } from '../../../src/solvers/soap.ts';
+import type { Side } from '../../../src/solvers/soap/side.ts';
 
-describe('the first eigenbases', () => {
+const still: Problem = { p0: new Float64Array(0), fg: (_x, gradient) => (gradient?.fill(0), 0) };
+
+/** A rotation of neighboring axes. */
+const row2 = (size: number): Matrix =>
+  identity(size).map((row, i) =>
+    row.map((value, j) =>
+      i === size - 1 && size % 2 === 1 ? value : i === j ? 0.8 : (i ^ 1) === j ? (i < j ? 0.6 : -0.6) : 0,
+    ),
+  );
+
+/** A factor, of which the state keeps the lower triangle. */
+const factorOf = (state: SoapState, side: Side): Matrix => {
+  const lower = paddedMatrix(state, side.factor, side);
+  return Array.from({ length: side.size }, (_, i) =>
+    Array.from({ length: side.size }, (__, j) => (j <= i ? lower[i][j] : lower[j][i])),
+  );
+};
+
+describe('eigenbases', () => {
   it.each([
     [6, 6],
     [4, 7],
     [9, 3],
     [1, 5],
     [3, 20],
-    [20, 10],
-    [11, 20],
-  ])('of a gradient [%i, %i] diagonalize its factors, the largest eigenvalue first', (rows, cols) => {
+  ])('of a matrix [%i, %i] come to diagonalize its factors, the largest eigenvalue first', (rows, cols) => {
     const problem = problemOf(layoutOf([weight(rows, cols)]));
-    const state = startOf(problem, {});
-    const G = asMatrix(state.gradient, rows);
-    runSync(soap().step(state), problem);
-    const { left, right } = state.blocks[0];
-    const factors = [
-      [left, times(G, transpose(G))],
-      [right, times(transpose(G), G)],
-    ] as const;
-    for (const [side, factor] of factors) {
+    const options = { frequency: 1, beta2: 0.999, learningRate: 1e-3 };
+    const state = startOf(problem, options);
+    const solver = soap(options);
+    const random = uniform(3);
+    for (let t = 0; t < 150; t++) {
+      // Axes of different lengths, rotated.
+      state.gradient.forEach((_, i, g) => {
+        const [row, col] = [Math.floor(i / cols), i % cols];
+        g[i] = (random() - 0.5) * 0.6 ** row * 0.7 ** col;
+      });
+      const [mixedRows, mixedCols] = [row2(rows), row2(cols)];
+      state.gradient.set(times(times(mixedRows, asMatrix(state.gradient, rows)), mixedCols).flat());
+      runSync(solver.step(state), still);
+    }
+    for (const side of [state.blocks[0].left, state.blocks[0].right]) {
       if (side === null) continue;
-      expect(side.ready).toBe(true);
+      const factor = factorOf(state, side);
       const Q = rowsOf(state, side)!;
       const largest = (a: Matrix) => Math.max(...a.flat().map(Math.abs));
       expect(largest(zip(times(transpose(Q), Q), identity(side.size), (u, v) => u - v))).toBeLessThan(1e-13);
       const D = times(times(transpose(Q), factor), Q);
       const values = D.map((row, i) => row[i]);
       const rest = D.map((row, i) => row.map((value, j) => (i === j ? 0 : value)));
-      expect(largest(rest)).toBeLessThan(1e-13 * trace(factor));
-      values.slice(1).forEach((value, i) => expect(value).toBeLessThan(values[i] + 1e-13 * trace(factor)));
+      expect(largest(rest)).toBeLessThan(3e-2 * trace(factor));
+      expect(values[0]).toBeGreaterThan(0.3 * trace(factor));
+      expect(values[0]).toBe(Math.max(...values));
     }
   });
 
   it('wait for a gradient that is not 0', () => {
-    const layout = layoutOf([weight(3, 3)]);
-    const problem = problemOf(layout);
+    const problem = problemOf(layoutOf([weight(3, 3)]));
     const state = startOf(problem, {});
     const g = state.gradient.slice();
-    state.gradient.fill(0);
-    const solver = soap();
-    runSync(solver.step(state), { ...problem, fg: (_x, gradient) => (gradient?.set(g), 1) });
+    const solver = soap({ frequency: 1 });
+    for (let t = 0; t < 5; t++) {
+      state.gradient.fill(0);
+      runSync(solver.step(state), still);
+    }
     expect(state.x).toEqual(problem.p0);
-    expect(state.blocks[0].left?.ready).toBe(false);
-    runSync(solver.step(state), problem);
-    expect(state.blocks[0].left?.ready).toBe(true);
+    expect(state.blocks[0].left?.part).toBe(1);
+    for (let t = 0; t < 2; t++) {
+      state.gradient.set(g);
+      runSync(solver.step(state), still);
+    }
+    expect(state.blocks[0].left?.part).toBeGreaterThan(1);
   });
 
   it('stay orthonormal where gradients have rank one', () => {

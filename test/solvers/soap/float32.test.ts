@@ -98,7 +98,7 @@ it('in float32, refuses a gradient whose square is beyond its range', () => {
   const problem = problemOf(layoutOf([weight(3, 4)]));
   const state = startOf(problem, {}, 'float32');
   state.gradient.fill(1e19);
-  expect(runSync(soap().step(state), problem)).toEqual({ kind: 'failed', termination: 'nonFinite' });
+  expect(runSync(soap().step(state), problem)).toMatchObject({ kind: 'failed', termination: 'nonFinite' });
   state.gradient.fill(1e17);
   runSync(soap({ learningRate: 0.1 }).step(state), {
     ...problem,

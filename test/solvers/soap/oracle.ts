@@ -66,16 +66,15 @@ export interface Part {
   readonly turn?: number;
 }
 
+/** The diagonal blocks of a matrix, zeros elsewhere. */
+const blocksOf = (a: Matrix, length: number): Matrix =>
+  a.map((row, i) => row.map((value, j) => (Math.floor(i / length) === Math.floor(j / length) ? value : 0)));
+
 /**
- * SOAP of one matrix as Vyas et al. (2024) write it, Algorithms 3 and 4. The first eigenbases are not computed but
- * given: a test of their own says what they are.
+ * SOAP of one matrix as Vyas et al. (2024) write it, Algorithms 3 and 4, but that the bases begin as the identity, and
+ * mix parts of the sides that grow with the number of gradients, and that the first refreshes estimate V.
  */
-export function oracleOf(
-  part: Part,
-  options: SoapOptions,
-  firstBases: () => { left: Matrix | null; right: Matrix | null },
-  shift = 2 ** -36,
-) {
+export function oracleOf(part: Part, options: SoapOptions, shift = 2 ** -36) {
   const { beta1 = 0.9, beta2 = 0.95, epsilon = 1e-8, weightDecay = 0, frequency = 10 } = options;
   const { turn = 0 } = part;
   const { rows, cols } = part;
@@ -86,16 +85,14 @@ export function oracleOf(
   let QL = identity(rows);
   let QR = identity(cols);
   const mean = (decay: number) => (old: number, now: number) => decay * old + (1 - decay) * now;
+  const mixed = { left: 1, right: 1 };
+  const squaresAlong = (P: Matrix, Q: Matrix) =>
+    times(times(transpose(Q), P), Q).map((row, i) => Math.max((shift * trace(P)) / P.length, row[i]));
   const powerStep = (P: Matrix, Q: Matrix): Matrix =>
     gramSchmidt(zip(times(P, Q), Q, (u, v) => u + (shift * trace(P) * v) / P.length));
   let t = 0;
   return (W: Matrix, G: Matrix, rate: number): Matrix => {
     t++;
-    if (t === 1) {
-      const first = firstBases();
-      QL = first.left ?? QL;
-      QR = first.right ?? QR;
-    }
     const inBasis = (A: Matrix) => times(times(transpose(QL), A), QR);
     M = zip(M, G, mean(beta1));
     V = zip(V, inBasis(G), (v, g) => mean(beta2)(v, g * g));
@@ -107,11 +104,24 @@ export function oracleOf(
     const update = times(times(QL, N), transpose(QR));
     L = zip(L, times(G, transpose(G)), mean(beta2));
     R = zip(R, times(transpose(G), G), mean(beta2));
-    // Not in the first steps, then five times as often.
     const interval = t < 2 * frequency ? Math.max(1, Math.round(frequency / 5)) : frequency;
     if (t >= 4 && (t + turn) % interval === 0) {
-      if (part.left) QL = powerStep(L, QL);
-      if (part.right) QR = powerStep(R, QR);
+      let longest = 1;
+      while (2 * longest <= (t * t) / 8) longest *= 2;
+      const now = {
+        left: part.left ? Math.min(rows, longest) : 1,
+        right: part.right ? Math.min(cols, longest) : 1,
+      };
+      if (part.left) QL = powerStep(blocksOf(L, now.left), QL);
+      if (part.right) QR = powerStep(blocksOf(R, now.right), QR);
+      const grows = now.left > mixed.left || now.right > mixed.right;
+      if ((part.left || part.right) && (t < 200 || grows)) {
+        const sum = (values: number[]) => values.reduce((a, b) => a + b, 0);
+        const l = part.left ? squaresAlong(L, QL) : V.map(sum);
+        const r = part.right ? squaresAlong(R, QR) : transpose(V).map(sum);
+        V = l.map((a) => r.map((b) => (a * b) / trace(L)));
+      }
+      Object.assign(mixed, now);
     }
     return zip(W, update, (w, u) => w - rate * u - rate * weightDecay * w);
   };
@@ -181,17 +191,7 @@ export function farthest(
   const solver = soap(options);
   const state = startOf(problem, options, precision);
   const rate = options.learningRate ?? 0.003;
-  const oracles = parts.map((part, k) =>
-    oracleOf(
-      part,
-      options,
-      () => {
-        const { left, right } = state.blocks[k];
-        return { left: rowsOf(state, left), right: rowsOf(state, right) };
-      },
-      precision === 'float32' ? 2 ** -16 : 2 ** -36,
-    ),
-  );
+  const oracles = parts.map((part) => oracleOf(part, options, precision === 'float32' ? 2 ** -16 : 2 ** -36));
   let worst = 0;
   for (let t = 0; t < steps; t++) {
     const x = state.x.slice();

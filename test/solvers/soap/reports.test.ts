@@ -137,7 +137,7 @@ describe('underflow', () => {
     const before = x.slice();
     runSync(soap({ learningRate: 0.1, epsilon: 1e-200 }).step(state), problem);
     const [{ left, right }] = state.blocks;
-    expect([left?.ready, right?.ready]).toEqual([false, false]);
+    expect([left?.part, right?.part]).toEqual([1, 1]);
     expect(rowsOf(state, left)).toEqual(
       Array.from({ length: 5 }, (_, i) => Array.from({ length: 5 }, (__, j) => Number(i === j))),
     );

@@ -1,17 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { layoutOf, runSync, soap, type Precision, type SoapOptions, type TensorSpec } from 'quasi-newton';
-import {
-  asMatrix,
-  identity,
-  problemOf,
-  rowsOf,
-  startOf,
-  times,
-  trace,
-  transpose,
-  weight,
-  zip,
-} from './oracle.ts';
+import { layoutOf, soap, type Precision, type SoapOptions, type TensorSpec } from 'quasi-newton';
+import { weight } from './oracle.ts';
 import { inside } from '../internals.ts';
 import type { SoapState } from '../../../src/solvers/soap.ts';
 
@@ -59,45 +48,5 @@ describe('by default, the smaller a matrix, the longer the parts of its sides', 
     expect(rotatedSides(declared(10, 784), { oneSided: true }, 'float32')).toEqual([0, 112]);
     expect(rotatedSides(declared(130, 130), { maxSide: 64 }, 'float32')).toEqual([44, 44]);
     expect(rotatedSides(declared(130, 130), { maxSide: 63 }, 'float32')).toEqual([0, 44]);
-  });
-});
-
-describe('the first bases of long sides, found from the few rows of the gradient, are eigenvectors', () => {
-  it.each<[Precision, number]>([
-    ['float64', 1e-13],
-    ['float32', 2e-6],
-  ])('in %s', (precision, rounding) => {
-    for (const [rows, cols] of [
-      [5, 40],
-      [40, 5],
-      [3, 9],
-      [4, 8],
-      [5, 9],
-    ]) {
-      for (const rank of [1, Infinity]) {
-        const problem = problemOf(layoutOf([weight(rows, cols)]), rows);
-        const state = startOf(problem, {}, precision);
-        if (rank === 1)
-          state.gradient.forEach((_, i, g) => (g[i] = ((i % cols) - 2.5) * (1 + Math.floor(i / cols))));
-        const G = asMatrix(state.gradient, rows);
-        runSync(soap().step(state), problem);
-        const { left, right } = state.blocks[0];
-        for (const [side, factor] of [
-          [left!, times(G, transpose(G))],
-          [right!, times(transpose(G), G)],
-        ] as const) {
-          const Q = rowsOf(state, side)!;
-          const largest = (values: number[][]) => Math.max(...values.flat().map(Math.abs));
-          expect(largest(zip(times(transpose(Q), Q), identity(side.size), (u, v) => u - v))).toBeLessThan(
-            rounding,
-          );
-          const D = times(times(transpose(Q), factor), Q);
-          const values = D.map((row, i) => row[i]);
-          const rest = D.map((row, i) => row.map((value, j) => (i === j ? 0 : value)));
-          expect(largest(rest)).toBeLessThan(rounding * trace(factor));
-          values.slice(1).forEach((v, i) => expect(v).toBeLessThan(values[i] + rounding * trace(factor)));
-        }
-      }
-    }
   });
 });

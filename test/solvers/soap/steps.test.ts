@@ -1,34 +1,34 @@
 import { describe, expect, it } from 'vitest';
 import {
+  adam,
   cosineDecay,
   layoutOf,
+  loadState,
   minimize,
   runSync,
+  saveState,
   soap,
-  vectorParams,
   warmup,
   type Problem,
   type SoapOptions,
   type TensorSpec,
 } from 'quasi-newton';
-import { uniform } from '../../../bench/problems/random.js';
 import {
-  asMatrix,
   farthest,
-  gramSchmidt,
   inputsFirst,
   inputsLast,
   matrix,
   partsOf,
   problemOf,
+  rowsOf,
   startOf,
   times,
   transpose,
   weight,
-  zip,
-  type Matrix,
   type Part,
 } from './oracle.ts';
+import { inside } from '../internals.ts';
+import type { SoapState } from '../../../src/solvers/soap.ts';
 
 describe('the steps of the paper', () => {
   const cases: [string, TensorSpec, Part, SoapOptions][] = [
@@ -40,7 +40,7 @@ describe('the steps of the paper', () => {
     ['no refresh', weight(5, 5), matrix(5, 5), { frequency: Infinity }],
     ['the inputs only, which are columns', weight(4, 6), matrix(4, 6, false, true), { oneSided: true }],
     ['the inputs only, which are rows', inputsFirst(6, 4), matrix(6, 4, true, false), { oneSided: true }],
-    ['the only side of a column', weight(6, 1), matrix(6, 1, true, false), { oneSided: true, frequency: 40 }],
+    ['the only side of a column', weight(6, 1), matrix(6, 1, true, false), { oneSided: true, frequency: 80 }],
     ['sides as long as the limit', weight(6, 4), matrix(6, 4), { maxSide: 6 }],
     ['no limit', weight(40, 36), matrix(40, 36), { maxSide: Infinity, frequency: 20 }],
     ['no side rotated', weight(6, 5), matrix(6, 5, false, false), { maxSide: 1 }],
@@ -48,13 +48,16 @@ describe('the steps of the paper', () => {
     ['a scalar', weight(), matrix(1, 1, false, false), {}],
     ['a convolution of ONNX', weight(4, 2, 3, 1), matrix(4, 6), {}],
     ['one direction of a recurrence', weight(1, 6, 5), matrix(6, 5), {}],
-    ['a column', weight(6, 1), matrix(6, 1, true, false), { frequency: 40 }],
+    ['a column', weight(6, 1), matrix(6, 1, true, false), { frequency: 80 }],
     [
       'a convolution of TensorFlow.js',
       { ...weight(3, 1, 2, 4), role: { kind: 'weight', filterAxes: [3] } },
       matrix(6, 4),
       {},
     ],
+    ['a convolution of TensorFlow.js without a role', weight(2, 2, 3, 4), matrix(12, 4), { frequency: 20 }],
+    ['both directions of a recurrence', weight(2, 4, 5), matrix(8, 5), {}],
+    ['a first axis of length 1', weight(1, 1, 5), matrix(1, 5, false, true), { frequency: 80 }],
     [
       'a depthwise convolution',
       { ...weight(3, 2, 2, 2), role: { kind: 'weight', filterAxes: [2, 3] } },
@@ -258,63 +261,73 @@ describe('the steps of the paper', () => {
   });
 });
 
-describe('rotations', () => {
-  it('of the coordinates of a matrix rotate its iterates along', () => {
-    const size = 5;
-    const random = uniform(7);
-    const noise = () =>
-      Array.from({ length: size }, () => Array.from({ length: size }, () => 2 * random() - 1));
-    const [U, W, A, B, target, start] = [
-      gramSchmidt(noise()),
-      gramSchmidt(noise()),
-      noise(),
-      noise(),
-      noise(),
-      noise(),
-    ];
-    const flat = (a: Matrix) => Float64Array.from(a.flat());
-    /** f(X) = ‖A(X − T)B‖² + Σ tanh² of its elements, X being what `toX` makes of the unknowns. */
-    const problemIn = (toX: (y: Matrix) => Matrix, fromX: (x: Matrix) => Matrix): Problem => ({
-      p0: flat(fromX(start)),
-      params: vectorParams(new Float64Array(size * size), layoutOf([weight(size, size)])),
-      fg(y, gradient) {
-        const X = toX(asMatrix(y, size));
-        const residual = times(
-          times(
-            A,
-            zip(X, target, (u, v) => u - v),
-          ),
-          B,
-        );
-        const G = times(times(transpose(A), residual), transpose(B)).map((row, i) =>
-          row.map((value, j) => 2 * value + 2 * Math.tanh(X[i][j]) * (1 - Math.tanh(X[i][j]) ** 2)),
-        );
-        gradient?.set(flat(fromX(G)));
-        return (
-          residual.flat().reduce((sum, r) => sum + r * r, 0) +
-          X.flat().reduce((s, v) => s + Math.tanh(v) ** 2, 0)
-        );
-      },
-    });
-    const rotated = (x: Matrix) => times(times(U, x), transpose(W));
-    const back = (y: Matrix) => times(times(transpose(U), y), W);
-    const options = { learningRate: 0.02, frequency: 1, epsilon: 1e-4 };
-    const plain = problemIn(
-      (y) => y,
-      (x) => x,
+describe('the first steps', () => {
+  it('are those of Adam up to the fourth', () => {
+    const problem = problemOf(layoutOf([weight(6, 7)]));
+    const options = { learningRate: 0.02, beta2: 0.95 };
+    const [a, s] = [adam(options), soap({ ...options, frequency: 1 })].map((solver) =>
+      [3, 4, 5].map((steps) => minimize(problem, solver, { maxIterations: steps, gtol: 0 }).state.iterate.x),
     );
-    const turned = problemIn(back, rotated);
-    const [one, two] = [startOf(plain, options), startOf(turned, options)];
-    const solver = soap(options);
-    for (let t = 0; t < 30; t++) {
-      runSync(solver.step(one), plain);
-      runSync(solver.step(two), turned);
+    const apart = a.map((x, t) => Math.max(...x.map((value, i) => Math.abs(value - s[t][i]))));
+    expect(apart[0]).toBeLessThan(1e-14);
+    expect(apart[1]).toBeLessThan(1e-14);
+    expect(apart[2]).toBeGreaterThan(1e-4);
+  });
+
+  it('mix parts of a side up to t²/8 long, and are saved and resumed at any of them', () => {
+    const layout = layoutOf([weight(21, 9)]);
+    for (const precision of ['float64', 'float32'] as const) {
+      const problem: Problem = { ...problemOf(layout), precision };
+      const options = { learningRate: 0.02, maxSide: 32, oneSided: false, frequency: 2 };
+      const straight = minimize(problem, soap(options), { maxIterations: 40, gtol: 0 });
+      let state = minimize(problem, soap(options), { maxIterations: 1, gtol: 0 }).state;
+      const parts: Record<number, string> = {};
+      while (inside<SoapState>(state.iterate).steps < 40) {
+        const resume = loadState(JSON.parse(JSON.stringify(saveState(state))));
+        state = minimize(problem, soap(options), { maxIterations: 1, gtol: 0, resume }).state;
+        const { blocks, steps } = inside<SoapState>(state.iterate);
+        parts[steps] = `${blocks[0].left?.part} ${blocks[0].right?.part}`;
+      }
+      expect([4, 5, 6, 7, 8, 9, 11, 13, 15, 16, 17].map((steps) => parts[steps])).toEqual([
+        '1 1',
+        '2 2',
+        '2 2',
+        '4 4',
+        '4 4',
+        '8 8',
+        '8 8',
+        '16 9',
+        '16 9',
+        '16 9',
+        '21 9',
+      ]);
+      expect(state.iterate.x).toEqual(straight.state.iterate.x);
     }
-    const apart = zip(back(asMatrix(two.x, size)), asMatrix(one.x, size), (u, v) => Math.abs(u - v)).flat();
-    expect(Math.max(...apart)).toBeLessThan(1e-8);
-    expect(Math.max(...zip(asMatrix(one.x, size), start, (u, v) => Math.abs(u - v)).flat())).toBeGreaterThan(
-      0.1,
+  });
+
+  it('are not resumed from states of releases whose bases began whole', () => {
+    const problem = problemOf(layoutOf([weight(6, 5)]));
+    const { state } = minimize(problem, soap(), { maxIterations: 8, gtol: 0 });
+    const old = structuredClone(state);
+    const { left } = inside<SoapState>(old.iterate).blocks[0];
+    Reflect.deleteProperty(left!, 'part');
+    expect(() => minimize(problem, soap(), { resume: old })).toThrow(
+      'the state does not fit the options of soap(): blocks[0].left.part is missing',
     );
+  });
+
+  it('have bases of blocks that are orthonormal', () => {
+    const problem = problemOf(layoutOf([weight(11, 6)]));
+    const options = { learningRate: 0.02, frequency: 1 };
+    const state = startOf(problem, options);
+    const solver = soap(options);
+    for (let t = 0; t < 7; t++) runSync(solver.step(state), problem);
+    const Q = rowsOf(state, state.blocks[0].left)!;
+    const product = times(transpose(Q), Q);
+    product.forEach((row, i) => row.forEach((value, j) => expect(value).toBeCloseTo(Number(i === j), 12)));
+    const outside = Q.flatMap((row, i) => row.filter((_, j) => Math.floor(i / 4) !== Math.floor(j / 4)));
+    expect(outside.filter((value) => value !== 0)).toEqual([]);
+    expect(Math.abs(Q[0][3])).toBeGreaterThan(1e-3);
   });
 });
 
