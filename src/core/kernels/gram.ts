@@ -67,35 +67,47 @@ export function gram(vectors: Vectors, out: Float64Array): void {
  * `out ← out −` the products of {@link gram}, in the lower triangle of a part of a matrix.
  *
  * @param stride - distance between rows of `out`
+ * @param columns - number of columns of `out` that change; default all
  */
-export function subtractGram(vectors: Vectors, out: Float64Array, stride: number): void {
+export function subtractGram(
+  vectors: Vectors,
+  out: Float64Array,
+  stride: number,
+  columns = vectors.count,
+): void {
   const { count } = vectors;
   const subtract = (u: number, row: Float64Array): void => {
-    for (let v = 0, at = u * stride; v <= u; v++, at++) out[at] -= row[v];
+    const end = Math.min(u + 1, columns);
+    for (let v = 0, at = u * stride; v < end; v++, at++) out[at] -= row[v];
   };
-  if (eachRow(vectors, subtract)) return;
+  if (eachRow(vectors, subtract, columns)) return;
   const products = new Float64Array(count * count);
-  plainGram(vectors, products);
+  plainGram(vectors, products, columns);
   for (let u = 0; u < count; u++) subtract(u, products.subarray(u * count, u * count + u + 1));
 }
 
 /**
- * Computes the products by SIMD, and gives away each row u of them, `[u + 1]`.
+ * Computes the products by SIMD, and gives away each row u of them, `[u + 1]`, or their first columns.
  *
  * @returns false where there is no SIMD, or too little to do
  */
-function eachRow(vectors: Vectors, give: (u: number, row: Float64Array) => void): boolean {
+function eachRow(
+  vectors: Vectors,
+  give: (u: number, row: Float64Array) => void,
+  columns = vectors.count,
+): boolean {
   const { count, length } = vectors;
   const panels = Math.ceil(count / WIDTH);
+  const across = Math.ceil(columns / WIDTH);
   const depth = Math.min(DEPTH, length);
   const panelBytes = 8 * WIDTH * depth;
   const outAt = panels * panelBytes;
-  const rowBytes = 8 * WIDTH * panels;
+  const rowBytes = 8 * WIDTH * across;
   const room = count < LEAST_COUNT ? null : scratch(outAt + rowBytes * WIDTH * panels);
   if (room === null) return false;
 
   const packed = new Float64Array(room.buffer, 0, panels * WIDTH * depth);
-  const products = new Float64Array(room.buffer, outAt, (WIDTH * panels) ** 2);
+  const products = new Float64Array(room.buffer, outAt, WIDTH * panels * WIDTH * across);
   products.fill(0);
   packed.fill(0); // beyond the last vector
   for (let from = 0; from < length; from += depth) {
@@ -103,11 +115,13 @@ function eachRow(vectors: Vectors, give: (u: number, row: Float64Array) => void)
     pack(vectors, from, n, packed, WIDTH * depth);
     if (n < depth) clearTail(packed, n, depth);
     for (let panel = 0; panel < panels; panel++) {
-      room.kernel(panel * panelBytes, 0, panel + 1, outAt + panel * WIDTH * rowBytes, rowBytes, depth);
+      const some = Math.min(panel + 1, across);
+      room.kernel(panel * panelBytes, 0, some, outAt + panel * WIDTH * rowBytes, rowBytes, depth);
     }
   }
   for (let u = 0; u < count; u++) {
-    give(u, products.subarray(u * WIDTH * panels, u * WIDTH * panels + u + 1));
+    const start = u * WIDTH * across;
+    give(u, products.subarray(start, start + Math.min(u + 1, columns)));
   }
   return true;
 }
@@ -134,13 +148,13 @@ function clearTail(packed: Float64Array, n: number, depth: number): void {
 }
 
 /** {@link gram} in plain loops, each over neighbors in memory. */
-export function plainGram(vectors: Vectors, out: Float64Array): void {
+export function plainGram(vectors: Vectors, out: Float64Array, columns = vectors.count): void {
   const { values, count, length, vectorStride, stride, weights, factors } = vectors;
   const weight = (i: number): number => (weights === undefined ? 1 : weights[i]);
   out.fill(0);
   if (stride === 1) {
     for (let u = 0; u < count; u++) {
-      for (let v = 0; v <= u; v++) {
+      for (let v = 0; v <= u && v < columns; v++) {
         const [a, b] = [u * vectorStride, v * vectorStride];
         let sum = 0;
         for (let i = 0; i < length; i++) sum += weight(i) * values[a + i] * values[b + i];
@@ -151,12 +165,13 @@ export function plainGram(vectors: Vectors, out: Float64Array): void {
     for (let i = 0; i < length; i++) {
       for (let u = 0; u < count; u++) {
         const value = weight(i) * values[i * stride + u * vectorStride];
-        for (let v = 0; v <= u; v++) out[u * count + v] += value * values[i * stride + v * vectorStride];
+        for (let v = 0; v <= u && v < columns; v++)
+          out[u * count + v] += value * values[i * stride + v * vectorStride];
       }
     }
   }
   if (factors === undefined) return;
   for (let u = 0; u < count; u++) {
-    for (let v = 0; v <= u; v++) out[u * count + v] *= factors[u] * factors[v];
+    for (let v = 0; v <= u && v < columns; v++) out[u * count + v] *= factors[u] * factors[v];
   }
 }

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { factor } from '../../../src/core/kernels/cholesky.ts';
-import { solveFactored } from '../../../src/core/kernels/choleskyColumns.ts';
+import { factorColumns, solveFactored } from '../../../src/core/kernels/choleskyColumns.ts';
+import { normInf } from '../../../src/core/vector.ts';
 import { uniform } from '../../../bench/problems/random.js';
 
 /** The lower triangle of AAᵀ + shift·I, row by row in rows of m numbers, 7 elsewhere; and the whole of it. */
@@ -71,7 +72,7 @@ function definite(k: number, m: number, seed: number): Float64Array {
 }
 
 describe('Cholesky', () => {
-  it.each([1, 7, 63, 64, 127, 128, 129, 200, 321])('factors and solves, k = %d', (k) => {
+  it.each([1, 7, 63, 64, 127, 128, 129, 200, 321, 515])('factors and solves, k = %d', (k) => {
     const m = k + 3;
     const matrix = definite(k, m, k);
     const whole = (i: number, j: number) => matrix[Math.max(i, j) * m + Math.min(i, j)];
@@ -93,7 +94,16 @@ describe('Cholesky', () => {
     b.forEach((value, i) => expect(value).toBeCloseTo(x[i], 10));
   });
 
-  it.each([3, 150, 300])('tells where a matrix is not positive definite, k = %d', (k) => {
+  it('is the same by blocks as column by column', () => {
+    const [k, m] = [530, 531];
+    const byBlocks = definite(k, m, 4);
+    const byColumns = byBlocks.slice();
+    factor(byBlocks, k, m);
+    factorColumns(byColumns, k, m, 0, k);
+    expect(normInf(byBlocks.map((value, at) => value - byColumns[at]))).toBeLessThan(1e-12);
+  });
+
+  it.each([3, 150, 300, 515])('tells where a matrix is not positive definite, k = %d', (k) => {
     const matrix = definite(k, k, 1);
     matrix[(k - 1) * k + k - 1] = -1;
     expect(factor(matrix, k, k)).toBe(false);

@@ -61,13 +61,15 @@ it('a value that is not finite stays in the products that it belongs to', () => 
   expect(out[399]).toBe(12);
 });
 
-it('products are subtracted from the lower triangle of a part of a matrix, and nothing else of it changes', () => {
+it('products are subtracted from the first columns of the lower triangle of a part of a matrix, and nothing else of it changes', () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 40 }),
       fc.integer({ min: 1, max: 70 }),
       fc.integer(),
-      (count, length, seed) => {
+      fc.integer({ min: 1, max: 40 }),
+      (count, length, seed, some) => {
+        const columns = Math.min(some, count);
         const random = uniform(seed);
         const values = Float64Array.from({ length: count * length }, random);
         const vectors = { values, count, length, vectorStride: length, stride: 1 };
@@ -75,10 +77,10 @@ it('products are subtracted from the lower triangle of a part of a matrix, and n
         const stride = count + 3;
         const matrix = Float64Array.from({ length: count * stride }, random);
         const out = matrix.slice();
-        subtractGram(vectors, out, stride);
+        subtractGram(vectors, out, stride, columns);
         out.forEach((value, at) => {
           const [u, v] = [Math.floor(at / stride), at % stride];
-          expect(value).toBeCloseTo(matrix[at] - (v <= u ? expected[u][v] : 0), 10);
+          expect(value).toBeCloseTo(matrix[at] - (v <= u && v < columns ? expected[u][v] : 0), 10);
         });
       },
     ),
