@@ -93,8 +93,9 @@ export function owlqn(options: OwlqnOptions = {}): Solver {
 
   function setDirection({ memory, pseudoGradient, direction }: OwlqnState): void {
     inverse.apply(memory, pseudoGradient, direction);
+    // Elements without a penalty have no orthant to leave, and may move against their gradient.
     for (let i = 0; i < direction.length; i++) {
-      if (direction[i] * pseudoGradient[i] >= 0) direction[i] = 0;
+      if (weight(i) > 0 && direction[i] * pseudoGradient[i] >= 0) direction[i] = 0;
     }
   }
 

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import { minimize, owlqn, runSync, type OwlqnOptions, type Problem } from 'quasi-newton';
+import { backtracking, lbfgs, minimize, owlqn, runSync, type OwlqnOptions, type Problem } from 'quasi-newton';
 import { bowl, difference, started, stepFrom } from './walk.ts';
 import { inside } from './internals.ts';
 import type { OwlqnState } from '../../src/solvers/owlqn.ts';
 
-// Oracle: Andrew & Gao (2007), with a dense BFGS matrix of the pairs of f.
+// Oracle: Andrew & Gao (2007), with a dense BFGS matrix of the pairs of f. Elements without a penalty have no orthant.
 
 type Vector = number[];
 type Matrix = number[][];
@@ -53,7 +53,9 @@ function oracleStep(
   const [s, y] = pairs.at(-1) ?? [[1], [1]];
   let H = identity(x.length, pairs.length > 0 ? dot(s, y) / dot(y, y) : 1);
   for (const [s, y] of pairs) H = updated(H, s, y);
-  const p = H.map((row) => -dot(row, diamond)).map((v, i) => (v * -diamond[i] > 0 ? v : 0));
+  const p = H.map((row) => -dot(row, diamond)).map((v, i) =>
+    weights[i] === 0 || v * -diamond[i] > 0 ? v : 0,
+  );
   const orthant = x.map((v, i) => (v === 0 ? Math.sign(-diamond[i]) : Math.sign(v)));
   let alpha = pairs.length === 0 ? Math.min(1, 1 / Math.max(...diamond.map(Math.abs))) : 1;
   for (let evaluations = 1; ; evaluations++, alpha /= 2) {
@@ -120,6 +122,22 @@ describe('OWL-QN takes the steps of its paper', () => {
       expect(difference(step.x, expected.x)).toBeLessThan(1e-12);
     }
   });
+});
+
+it('without a penalty takes as few evaluations as L-BFGS with the same search takes', () => {
+  const rosenbrock: Problem = {
+    p0: Float64Array.of(-1.2, 1),
+    fg([x, y], gradient) {
+      gradient?.set([-2 * (1 - x) - 400 * x * (y - x * x), 200 * (y - x * x)]);
+      return (1 - x) ** 2 + 100 * (y - x * x) ** 2;
+    },
+  };
+  const plain = minimize(rosenbrock, lbfgs({ lineSearch: backtracking() })).evaluations.f;
+  for (const options of [{ l1: 0 }, { penalized: () => false }]) {
+    const { converged, evaluations } = minimize(rosenbrock, owlqn(options));
+    expect(converged).toBe(true);
+    expect(evaluations.f).toBeLessThan(1.5 * plain);
+  }
 });
 
 describe('owlqn', () => {
