@@ -48,8 +48,8 @@ export function steepestSteps({ at, p0, precision, admit }: Standstill): Float64
   const longest = LONGEST * sizeOfUnknowns(x, p0);
   const along = (direction: Float64Array) => {
     const norm = normInf(direction);
-    // Relative to the norm, squares neither overflow nor underflow.
-    const unit = direction.map((value) => (norm > 0 ? value / norm : 0));
+    // Relative to the norm, squares neither overflow nor underflow. A gradient of 0 has no steps: their lengths are NaN.
+    const unit = direction.map((value) => value / norm);
     const slope = norm * dot(unit, unit);
     const lengths = aims.map((aim) => (aim * sizeOf(at)) / slope);
     return lengths.filter((length) => length <= longest).map((length) => unit.map((u) => -length * u));
@@ -79,7 +79,8 @@ export function sharedLines({ at: { x }, p0 }: Standstill, line: number, lines: 
 
 const sizeOfUnknowns = (x: Float64Array, p0: Float64Array): number => normInf(x) || normInf(p0) || 1;
 
+/** Returns 1 or −1, mixed among the members of each group, so that their errors do not cancel. */
 function signOf(index: number): number {
   const hash = Math.imul(index + 1, 0x9e3779b1);
-  return (hash ^ (hash >>> 15)) & 1 ? 1 : -1;
+  return Math.imul(hash ^ (hash >>> 16), 0x85ebca6b) < 0 ? -1 : 1;
 }

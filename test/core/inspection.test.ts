@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { inspect, type Inspection } from '../../src/core/disagreement.ts';
 import { runSync } from '../../src/core/drive.ts';
-import type { Standstill } from '../../src/core/standstill.ts';
+import { sharedLines, type Standstill } from '../../src/core/standstill.ts';
 import { uniform } from '../../bench/problems/random.js';
 
 /** f with its gradient. */
@@ -156,7 +156,7 @@ function expected(objective: Objective, { at, p0, precision, highest, admit }: S
       if (largest(way) === 0) way = members.map((isMember) => (isMember ? wide : 0));
       const signs = here.map((_, i) => {
         const hash = Math.imul(i + 1, 0x9e3779b1);
-        return ((hash ^ (hash >>> 15)) & 1) === 1 ? 1 : -1;
+        return Math.sign(Math.imul(hash ^ (hash >>> 16), 0x85ebca6b));
       });
       const lines = [0.3, 0.03, 1e-3, 2e-5].map((part, k) => ({
         step: way.map((value, i) => part * signs[i] * value),
@@ -271,6 +271,47 @@ describe('an inspection', () => {
     // Each of them is met.
     for (const count of Object.values(verdicts)) expect(count).toBeGreaterThan(60);
   });
+});
+
+it('signs are mixed among the unknowns that move together', () => {
+  for (const n of [12, 40]) {
+    const x = new Float64Array(n).fill(1);
+    const at = { x, f: 0, gradient: x };
+    const standstill = { at, p0: x, precision: 'float64', highest: 0, admit: undefined } as const;
+    for (let line = 0; line < 4; line++) {
+      for (const { step } of sharedLines(standstill, line, 4)) {
+        const signs = step.filter((value) => value !== 0).map(Math.sign);
+        expect(signs.length).toBe(n / 4);
+        expect(Math.abs(signs.reduce((sum, sign) => sum + sign, 0))).toBeLessThan(n / 4);
+      }
+    }
+  }
+});
+
+it('a gradient with two elements in each other’s place is found to be wrong', () => {
+  for (let i = 0; i < 8; i++) {
+    for (let j = 0; j < i; j++) {
+      // Σ cₖ(xₖ − k)²/2, with cᵢ = 1 and cⱼ = 3 in each other’s place.
+      const c = Array.from({ length: 8 }, (_, k) => (k === i ? 1 : k === j ? 3 : 2));
+      const fg = (x: Float64Array, gradient: Float64Array | null) => {
+        const g = [...x].map((value, k) => c[k] * (value - k));
+        [g[i], g[j]] = [g[j], g[i]];
+        gradient?.set(g);
+        return x.reduce((sum, value, k) => sum + (c[k] * (value - k) ** 2) / 2, 1);
+      };
+      const x = Float64Array.from(c, (_, k) => k + (k === i ? 0.02 : k === j ? -0.01 : 0));
+      const gradient = new Float64Array(8);
+      const at = { x, f: fg(x, gradient), gradient };
+      const standstill: Standstill = {
+        at,
+        p0: x.map((value) => value + 1),
+        precision: 'float64',
+        highest: 1,
+        admit: undefined,
+      };
+      expect(runSync(inspect(standstill), { p0: x, fg }).mismatch).not.toBeNull();
+    }
+  }
 });
 
 describe('a right gradient is not accused', () => {
