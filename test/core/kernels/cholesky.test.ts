@@ -103,6 +103,27 @@ describe('Cholesky', () => {
     expect(normInf(byBlocks.map((value, at) => value - byColumns[at]))).toBeLessThan(1e-12);
   });
 
+  it.each([70, 130, 200])('leaves the rows beyond those of the system alone, k = %d', (k) => {
+    const m = 2 * k;
+    const matrix = definite(m, m, k);
+    const root = matrix.slice();
+    expect(factor(root, k, m)).toBe(true);
+    expect(root.subarray(k * m)).toEqual(matrix.subarray(k * m));
+    const whole = (i: number, j: number) => matrix[i * m + j];
+    for (let i = 0; i < k; i++) {
+      for (let j = 0; j <= i; j++) {
+        let sum = 0;
+        for (let l = 0; l <= j; l++) sum += root[i * m + l] * root[j * m + l];
+        expect(Math.abs(sum - whole(i, j))).toBeLessThan(1e-12 * m);
+      }
+      expect(root.subarray(i * m + k, (i + 1) * m)).toEqual(matrix.subarray(i * m + k, (i + 1) * m));
+    }
+  });
+
+  it('of no unknowns exists', () => {
+    expect(factor(new Float64Array(4), 0, 2)).toBe(true);
+  });
+
   it.each([3, 150, 300, 515])('tells where a matrix is not positive definite, k = %d', (k) => {
     const matrix = definite(k, k, 1);
     matrix[(k - 1) * k + k - 1] = -1;
