@@ -16,7 +16,7 @@ import type { Iterate } from './solver.ts';
 export interface Inspection {
   /** The contradiction between values and gradient; null if they agree. */
   readonly mismatch: Mismatch | null;
-  /** True if a step along the negative gradient lowers f by more than its noise. */
+  /** True if a step along the negative gradient, or another line, lowers f by more than its noise. */
   readonly descends: boolean;
   /**
    * True if f is smooth along all lines and falls along none by more than its noise: the decrease that the gradient
@@ -54,7 +54,7 @@ const LINES = 4;
  */
 export function* inspect(standstill: Standstill): Asks<Inspection> {
   const { at } = standstill;
-  const search: Search = { standstill, lower: null };
+  const search: Search = { standstill, lower: null, falls: false };
   const downhill = steepestSteps(standstill).map((step) => ({ step, symmetric: false }));
   const steepest = yield* judge(search, downhill, true);
   const { mismatch, descends } = steepest;
@@ -68,7 +68,8 @@ export function* inspect(standstill: Standstill): Asks<Inspection> {
     }
     atFloor &&= verdict.isSmooth;
   }
-  return { mismatch: null, descends: false, atFloor, lower: search.lower };
+  const { lower, falls } = search;
+  return { mismatch: null, descends: falls, atFloor: atFloor && !falls, lower };
 }
 
 /** A comparison under way. */
@@ -76,6 +77,8 @@ interface Search {
   readonly standstill: Standstill;
   /** Lowest of the evaluated points, if it lies below the standstill. */
   lower: Iterate | null;
+  /** True if f is lower by far more than its rounding at a point of a line that can be judged. */
+  falls: boolean;
 }
 
 /**
@@ -95,7 +98,8 @@ function* judge(search: Search, lines: readonly Line[], downhill: boolean): Asks
       isDoubted = true;
       continue;
     }
-    const { smooth: isSmooth, resolved, byValues } = whole;
+    const { smooth: isSmooth, resolved, trusted, drops, byValues } = whole;
+    search.falls ||= isSmooth && resolved && trusted && drops;
     verdict = { mismatch: null, descends: isSmooth && resolved && byValues < 0, isSmooth };
     if (downhill ? verdict.descends : !resolved) break;
   }
@@ -103,17 +107,23 @@ function* judge(search: Search, lines: readonly Line[], downhill: boolean): Asks
 }
 
 /** Returns the change of f along a part of a line; of a symmetric one, from its far end on the other side. */
-function* measure(search: Search, { step, symmetric }: Line, part: number): Asks<Change> {
+function* measure(search: Search, { step, symmetric }: Line, part: number): Asks<Change & Drops> {
   const { standstill } = search;
   const { at } = standstill;
   const other = yield* evaluateAt(standstill, step, symmetric ? -part : part / 2);
   const end = yield* evaluateAt(standstill, step, part);
   for (const point of [other, end]) if (point.f < (search.lower ?? at).f) search.lower = point;
-  if (!symmetric) return changeAlong([at, other, end], standstill);
+  const drops = [other, end].some((point) => at.f - point.f > RESOLVED * roundingOf(at, point, standstill));
+  if (!symmetric) return { ...changeAlong([at, other, end], standstill), drops };
   const change = changeAlong([other, at, end], standstill);
   // A kink at the point cancels in the whole, not in its halves.
   const isKink = [other, end].some((point) => bends(at, point, standstill));
-  return { ...change, smooth: !isKink };
+  return { ...change, smooth: !isKink, drops };
+}
+
+interface Drops {
+  /** True if f is lower at a point of the line than at the standstill, by far more than its rounding. */
+  readonly drops: boolean;
 }
 
 /** Returns true if shorter parts of a line contradict the gradient, too, by more than f scatters. */

@@ -14,7 +14,7 @@ import { normInf } from './vector.ts';
 import type { Precision } from './problem.ts';
 import type { Asks } from './question.ts';
 import type { CompleteSolveOptions } from './solveOptions.ts';
-import type { Iterate, Measured } from './solver.ts';
+import type { Iterate, Measured, StepOutcome } from './solver.ts';
 
 /** End of a run; the message replaces the sentence of the termination. */
 export type End = readonly [termination: Termination, message: string | null];
@@ -76,8 +76,11 @@ export function* confirm(run: Run, met: Termination): Asks<End | null> {
     : [termination, atStart(now, options)];
 }
 
+type Failure = Partial<Extract<StepOutcome, { kind: 'failed' }>> & { readonly termination: Termination };
+
 /** Returns the end of a run whose step failed; null if the run continues with the next mini-batch. */
-export function* endOfFailed(run: Run, termination: Termination, cause = ''): Asks<End | null> {
+export function* endOfFailed(run: Run, failed: Failure): Asks<End | null> {
+  const { termination, cause = '', falls = false } = failed;
   const { stochastic } = run.setting;
   // A mini-batch without an acceptable step is skipped: x stays, and the next batch is tried.
   if (stochastic && termination === 'lineSearchFailed') return null;
@@ -85,7 +88,8 @@ export function* endOfFailed(run: Run, termination: Termination, cause = ''): As
   const found = standsStill && !stochastic ? yield* inspectHere(run) : null;
   if (typeof found === 'string') return [found, null];
   if (found?.mismatch) return mismatchEnding(found.mismatch);
-  const kind = found?.descends ? 'lineSearchFailed' : found?.atFloor ? 'precisionFloor' : termination;
+  const kind =
+    found?.descends || falls ? 'lineSearchFailed' : found?.atFloor ? 'precisionFloor' : termination;
   if (kind === 'nonFinite' && cause !== '') return [kind, cause];
   const message =
     kind === 'lineSearchFailed' && cause !== '' ? `${terminations[kind].sentence} ${cause}` : null;

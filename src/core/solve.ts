@@ -149,7 +149,7 @@ function* advance(run: Run): Asks<End | null> {
   const overwrites = !run.setting.stochastic && view.name === 'none' && view.factor() === 1;
   const outcome = yield* metered(solver.step(state, overwrites), meter, run.options.signal);
   if (outcome.kind === 'failed') {
-    const end = yield* endOfFailed(run, outcome.termination, 'cause' in outcome ? outcome.cause : '');
+    const end = yield* endOfFailed(run, outcome);
     if (end === null) run.alpha = 0;
     return end;
   }

@@ -147,4 +147,6 @@ export type StepOutcome =
       readonly termination: Termination;
       /** Cause, added to the sentence of the termination. */
       readonly cause?: string;
+      /** True if the solver knows that f falls here: a standstill is not the precision of f. */
+      readonly falls?: boolean;
     };

@@ -85,6 +85,16 @@ describe('a standstill', () => {
     expect(found.lower === null || found.lower.f < at.f).toBe(true);
   });
 
+  it('is none where f falls along one unknown, though −∇f leads along another, in whose unit f is stiff', () => {
+    // The minimum over x₀ is 1e-20 away; over x₁, it is 1.
+    const valley = bowl(0, [1e24, 1]);
+    const { found, at } = inspectAt(valley, [1e-20, 1], [1e-12, 2]);
+    expect(found).toMatchObject({ mismatch: null, descends: true, atFloor: false });
+    expect(found.lower?.f).toBeLessThan(0.9999 * at.f);
+    // At the minimum over x₁, too, it is one.
+    expect(inspectAt(bowl(1, [1e24, 1]), [1e-20, 1e-9], [1e-12, 2]).found.atFloor).toBe(true);
+  });
+
   it.each([
     ['of the other sign', [1, -1]],
     ['twice too large', [2, 1]],
