@@ -19,6 +19,7 @@ import {
 import { iterative } from './leastSquares/iterative.ts';
 import { chooseScale, raiseScale, WIDE_SPREAD } from './leastSquares/linearModel.ts';
 import { obstacleIn } from './leastSquares/obstacle.ts';
+import { judgePromise, RESOLVED } from './leastSquares/hiddenDecrease.ts';
 import { standstill } from './leastSquares/standstill.ts';
 import { newState, swap, type LevenbergMarquardtState, type Method } from './leastSquares/state.ts';
 import type { LinearSolver } from './leastSquares/linearSolver.ts';
@@ -225,8 +226,8 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
     hold(state, box, state);
     solver.prepare(state);
     let promised = 0;
-    while (state.damping < MOST_DAMPING * state.unit) {
-      const most = MOST_DAMPING * state.unit;
+    const [leastDamping, most] = [LEAST_DAMPING * state.unit, MOST_DAMPING * state.unit];
+    while (state.damping < most) {
       const whole = yield* state.byRadius ? solveWithin(state, solver, most) : solver.solve(state);
       if (whole <= noise * state.f) {
         if (state.source === 'differences' && state.scheme === '2-point' && differences === 'auto') {
@@ -241,7 +242,11 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
           state.scheme = '2-point';
           yield* linearize(state, box, true);
         }
-        return standstill(state, promised > noise * state.f ? 'lineSearchFailed' : 'precisionFloor');
+      }
+      if (whole <= RESOLVED * noise * state.f) {
+        const verdict = yield* judgePromise(state, solver, box, { whole, promised, leastDamping });
+        if (typeof verdict === 'object') return verdict;
+        if (verdict === 'again') continue;
       }
       if (whole > promised) promised = whole; // not NaN
       if (yield* attempt(state, box, whole)) {

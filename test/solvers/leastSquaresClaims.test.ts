@@ -142,3 +142,87 @@ it('differences that are inexact are not called wrong', () => {
     expect(minimize(hidden, solver, { gtol: 0 }).termination).not.toBe('gradientMismatch');
   }
 });
+
+/** Random residuals of unknowns in units that differ by a factor, with J, JJᵀ and products; one is nonlinear. */
+function mixedUnits(seed: number, unit: number): Problem {
+  const random = uniform(seed);
+  const [n, m] = [2 + Math.floor(5 * random()), 1 + Math.floor(8 * random())];
+  const A = Array.from({ length: m }, () => Array.from({ length: n }, () => 2 * random() - 1));
+  const b = A.map(() => 2 * random() - 1);
+  const scale = Array.from({ length: n }, (_, j) => (j === 0 || random() < 0.3 ? unit : 1));
+  const rowsAt = (x: ArrayLike<number>) =>
+    A.map((row, i) => row.map((a, j) => a * scale[j] * (1 + 0.1 * Math.cos(x[j] * scale[j] + i))));
+  const product = (values: number[][], v: ArrayLike<number>) =>
+    values.map((row) => row.reduce((sum, a, j) => sum + a * v[j], 0));
+  const transposed = (values: number[][]) => values[0].map((_, j) => values.map((row) => row[j]));
+  const problem = leastSquares({
+    p0: Float64Array.from(scale, (s, j) => (0.3 + 0.1 * j) / s),
+    residualCount: m,
+    residuals(x, r, jacobian) {
+      A.forEach((row, i) => {
+        const z = (j: number) => x[j] * scale[j];
+        r[i] = row.reduce((sum, a, j) => sum + a * (z(j) + 0.1 * Math.sin(z(j) + i)), -b[i]);
+      });
+      jacobian?.set(rowsAt(x).flat());
+    },
+    jacobianVector: (x, v, out) => out.set(product(rowsAt(x), v)),
+    vectorJacobian: (x, u, out) => out.set(product(transposed(rowsAt(x)), u)),
+  });
+  const jacobianGram = (x: Float64Array, out: Float64Array): void => {
+    const values = rowsAt(x);
+    out.set(values.flatMap((row) => product(values, row)));
+  };
+  return { ...problem, jacobianGram } as Problem;
+}
+
+describe('where steps are measured by ‖δ‖ and the unknowns have different units', () => {
+  const options = { gtol: 0, maxIterations: 300 };
+  const solvers: [string, () => Solver][] = [
+    ['dual', () => levenbergMarquardt({ method: 'dual' })],
+    ['dense', () => levenbergMarquardt({ method: 'dense', scaling: 'identity' })],
+    ['a radius', () => levenbergMarquardt({ method: 'dense', scaling: 'identity', control: 'radius' })],
+    ['products', () => levenbergMarquardt({ method: 'iterative', scaling: 'identity', tolerance: 1e-6 })],
+  ];
+
+  it.each(solvers)('an end at the precision of f is one, and others say why: %s', (_, solver) => {
+    for (const unit of [1e4, 1e8, 1e11, 1e12, 1e13]) {
+      for (let seed = 0; seed < 12; seed++) {
+        const problem = mixedUnits(seed, unit);
+        const start = problem.fg(problem.p0, null);
+        const least = minimize(
+          problem,
+          levenbergMarquardt({ method: 'dense', scaling: 'columns' }),
+          options,
+        ).f;
+        const { termination, f, message } = minimize(problem, solver(), options);
+        // Below 1e-12 of the start, f may be rounding of its terms.
+        const isLow = f - least < 1e-6 * least + 1e-12 * start;
+        const says = message.includes("scaling: 'columns', without method: 'dual'");
+        const isSo = {
+          precisionFloor: isLow,
+          lineSearchFailed: says || f <= 2 * least + 1e-9 * start,
+        };
+        expect([unit, seed, termination, (isSo as Record<string, boolean>)[termination] ?? true]).toEqual([
+          unit,
+          seed,
+          termination,
+          true,
+        ]);
+      }
+    }
+  });
+});
+
+it('a first damping that lets no step promise anything is lowered', () => {
+  for (const damping of [1e16, 1e24, 1e30]) {
+    for (const control of ['damping', 'radius'] as const) {
+      const problem = mixedUnits(3, 1);
+      const solver = levenbergMarquardt({ method: 'dense', scaling: 'identity', damping, control });
+      const [found, usual] = [solver, levenbergMarquardt()].map((by) =>
+        minimize(problem, by, { gtol: 1e-8 }),
+      );
+      expect([found.converged, usual.converged]).toEqual([true, true]);
+      expect(found.f - usual.f).toBeLessThan(1e-9);
+    }
+  }
+});
