@@ -107,7 +107,7 @@ export function leastSquaresFit<S extends Start>(
     completeSolveOptions(WHERE, limits, plainSolveRules),
   );
   const { solution, scaled } = solveRescaled(fit, (theta, r) => r.set(counted.at(theta)));
-  const values = counted.at(solution.x).slice();
+  const values = counted.at(solution.x);
   const whole = summarize({
     data: zerosAt(values.length),
     parameters,

@@ -28,6 +28,10 @@ const BREAKDOWN = 1e-13;
 /** Random signs whose products estimate column norms. */
 const PROBES = 12;
 
+/** Returns the limit of the number of columns of V for n unknowns. */
+export const mostColumns = (n: number): number =>
+  Math.min(n, MAX_COLUMNS, Math.max(2, Math.floor(MAX_BYTES / (8 * n))));
+
 const krylovs = new WeakMap<LevenbergMarquardtState, Krylov>();
 
 /**
@@ -78,7 +82,7 @@ export const iterative: LinearSolver = {
     const { alpha, beta, right } = krylov;
     const { x, step, damping } = state;
     if (right.length === 0) return NaN;
-    const most = Math.min(x.length, MAX_COLUMNS, Math.max(2, Math.floor(MAX_BYTES / (8 * x.length))));
+    const most = mostColumns(x.length);
     for (;;) {
       // The next column is there once its product has been asked for.
       if (alpha.length === right.length && !krylov.isBroken) yield* grow(krylov, state);
@@ -191,7 +195,7 @@ function* grow(krylov: Krylov, state: LevenbergMarquardtState): Asks<void> {
   const pair = { v: direction, pushed: product, pulled: next };
   if (k === 1) {
     scaleInto(0.5, state.gradient, next); // Jᵀr
-    checkAdjoint({ ...pair, u: state.residuals }, alpha[0] * beta[0], precision);
+    checkAdjoint({ ...pair, u: state.residuals }, 0, precision);
   }
   addScaled(product, -alpha[k - 1], left, left);
   const size = norm2(left);

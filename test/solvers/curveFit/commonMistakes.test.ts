@@ -1,5 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { curveFit, type CurveFitOptions } from 'quasi-newton';
+import {
+  checkParametersUntouched,
+  describeHole,
+  guardedPoints,
+} from '../../../src/solvers/curveFit/commonMistakes.ts';
+import type { Point } from '../../../src/solvers/curveFit/data.ts';
 
 const t = [0, 1, 2, 3, 4, 5];
 const y = [5.1, 3.3, 2.4, 1.8, 1.4, 1.3];
@@ -76,6 +82,97 @@ describe('a model that writes into what it is given is refused', () => {
     };
     expect(() => curveFit(decay, t, y, start, { jacobian })).toThrow(
       /jacobian wrote into its parameters \(p2 was 0 and is 9\)/,
+    );
+  });
+});
+
+describe('the checks of what a function leaves unchanged', () => {
+  it('look at points in the first four calls, and then at powers of two', () => {
+    for (let call = 1; call <= 40; call++) {
+      const points = [1, 2, 3];
+      const check = guardedPoints(points);
+      for (let k = 1; k < call; k++) check('model');
+      points[1] = 5;
+      const looks = call <= 4 || [8, 16, 32].includes(call);
+      const message =
+        'curveFit: model wrote into its points (point 1 was 2 and is 5); it must only read them. Work on a copy.';
+      let caught = '';
+      try {
+        check('model');
+      } catch (error) {
+        caught = (error as TypeError).message;
+      }
+      expect([call, caught]).toEqual([call, looks ? message : '']);
+    }
+  });
+
+  it.each<[Point[], (points: Point[]) => void, number]>([
+    [
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      (points) => ((points[1] as number[])[1] = 5),
+      1,
+    ],
+    [
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      (points) => (points[0] as number[]).push(5),
+      0,
+    ],
+    [
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      (points) => (points[0] as number[]).pop(),
+      0,
+    ],
+    [[[1], [2]], (points) => (points[1] = 2), 1],
+    [[1, 2], (points) => (points[0] = [1]), 0],
+    [[Float64Array.of(1, 2)], (points) => ((points[0] as number[])[0] = 0), 0],
+  ])('compare points: %j', (points, change, at) => {
+    const check = guardedPoints(points);
+    check('jacobian');
+    change(points);
+    expect(() => check('jacobian')).toThrow(
+      new RegExp(`^curveFit: jacobian wrote into its points \\(point ${at} was`),
+    );
+  });
+
+  it.each<[ArrayLike<number>, unknown, string]>([
+    [[1, NaN], Float64Array.of(1, NaN), ''],
+    [[1, 2], Float64Array.of(1, NaN), 'b was 2 and is NaN'],
+    [[1, NaN], Float64Array.of(1, 2), 'b was NaN and is 2'],
+    [[1, 2], { a: 1, b: 2 }, ''],
+    [[1, 2], { a: 1, b: '2' }, 'b was 2 and is 2'],
+    [[1, 2], { a: 1 }, 'b was 2 and is undefined'],
+    [[1, 2], Float64Array.of(0, 3), 'a was 1 and is 0'],
+  ])('compare parameters: %j with %j', (sent, given, expected) => {
+    const check = () =>
+      checkParametersUntouched('curveFit: model', Float64Array.from(sent), given, ['a', 'b']);
+    let caught = '';
+    try {
+      check();
+    } catch (error) {
+      caught = (error as TypeError).message;
+    }
+    expect(caught).toBe(
+      expected && `curveFit: model wrote into its parameters (${expected}); it must only read them.`,
+    );
+  });
+
+  it.each([
+    [NaN, 'NaN'],
+    [-Infinity, 'infinite'],
+  ])('describe a value of %d', (value, word) => {
+    const hole = { value, subject: 'Residual 3', theta: Float64Array.of(1 / 3) };
+    const parameters = { names: ['a', 'b'], expand: ([a]: Float64Array) => Float64Array.of(a, 2) };
+    expect(describeHole(hole, parameters as never)).toBe(
+      `Residual 3 is ${word} for a = 0.333333, b = 2: bounds that keep the parameters away from there, or another start, may help.`,
     );
   });
 });

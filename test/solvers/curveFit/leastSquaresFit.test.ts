@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { describe, expect, it } from 'vitest';
 import { curveFit, leastSquaresFit, type LeastSquaresFitOptions } from 'quasi-newton';
 
@@ -80,6 +81,34 @@ describe('leastSquaresFit', () => {
     expect(undetermined).toEqual(['p0', 'p1']);
   });
 
+  it('counts its evaluations, shows its report, and lists data alone', () => {
+    let calls = 0;
+    const fit = leastSquaresFit((p: Decay) => (calls++, residuals(p)), start);
+    expect(fit.evaluations).toBe(calls);
+    expect(inspect(fit)).toBe(String(fit));
+    const shown = Object.keys(fit);
+    expect(shown).toContain('residuals');
+    for (const name of ['intervals', 'profile', 'toString', 'skipped', 'points'])
+      expect(shown).not.toContain(name);
+  });
+
+  it('takes as many residuals as parameters, and lists of any type', () => {
+    const fit = leastSquaresFit(([a, b]: Float64Array) => [a - 1, b - 2], [0, 0], {
+      fixed: new Uint8Array(0) as never,
+    });
+    expect([...fit.x]).toEqual([expect.closeTo(1, 9), expect.closeTo(2, 9)]);
+    expect(() => leastSquaresFit(([a, b]: Float64Array) => [a - b], [0, 0])).toThrow(
+      /2 parameters vary, and there are 1/,
+    );
+  });
+
+  it('has units of its own where squares would underflow', () => {
+    const tiny = leastSquaresFit((p: Decay) => residuals(p).map((r) => r * 1e-130), start);
+    const usual = leastSquaresFit(residuals, start);
+    tiny.x.forEach((value, j) => expect(value / usual.x[j]).toBeCloseTo(1, 8));
+    tiny.standardErrors.forEach((value, j) => expect(value / usual.standardErrors[j]).toBeCloseTo(1, 6));
+  });
+
   it('takes residuals in float32', () => {
     const single = (p: Decay): Float32Array => Float32Array.from(residuals(p));
     const [a, b] = [leastSquaresFit(single, start), leastSquaresFit(residuals, start)];
@@ -136,6 +165,58 @@ describe('leastSquaresFit names mistakes', () => {
     ],
   ])('%s', (_, args, message) => {
     expect(() => call(args[0], args[1], ...(args.length > 2 ? [args[2]] : []))).toThrow(message);
+  });
+
+  it.each<[string, unknown[], string]>([
+    ['fixed, no list', [residuals, start, { fixed: 'a' }], 'fixed: must be an array, got "a"'],
+    ['tied, no object', [residuals, start, { tied: 3 }], 'tied: must be an object, got 3'],
+    ['tied, null', [residuals, start, { tied: null }], 'tied: must be an object, got null'],
+    [
+      'a start among the options',
+      [residuals, start, { p0: start }],
+      'p0: no such option; the start is the second argument.',
+    ],
+    ['the first residual no number', [() => ['a', 1, 2], [1]], 'residual 0 must be a number, got "a".'],
+    [
+      'the first residual NaN',
+      [() => [NaN, 1, 2], [1]],
+      'residual 0 is NaN for p0; start where all are finite.',
+    ],
+    [
+      'no list',
+      [() => 'abc', [1]],
+      'residuals must return an array of numbers, got "abc". leastSquares() takes functions that write into an array.',
+    ],
+    [
+      'a change of parameters in an array',
+      [(p: Float64Array) => [(p[0] += 1), 2], [1]],
+      'residuals wrote into its parameters (p0 was 1 and is 2); it must only read them.',
+    ],
+  ])('%s, in these words', (_, args, message) => {
+    const end = /^(fixed|tied|p0)/.test(message) ? `leastSquaresFit: 1 option is wrong:\n  ${message}` : '';
+    const caught = ((): unknown => {
+      try {
+        return call(args[0], args[1], args[2] ?? {});
+      } catch (error) {
+        return error;
+      }
+    })() as Error;
+    expect(caught).toBeInstanceOf(Error);
+    expect(caught.message.startsWith('leastSquaresFit: ')).toBe(true);
+    expect(caught.message.includes(message)).toBe(true);
+    expect(end === '' ? caught.message.endsWith(message) : true).toBe(true);
+  });
+
+  it('the first of several values that are not finite', () => {
+    const seen: number[] = [];
+    const { converged, message } = leastSquaresFit((p: Decay) => {
+      const isBad = p.b < 0.6;
+      if (isBad) seen.push(p.b);
+      return residuals(p).map((r, i) => (isBad && i === (seen.length > 1 ? 3 : 0) ? NaN : r));
+    }, start);
+    expect([converged, seen.length > 1]).toEqual([false, true]);
+    expect(message).toContain(`Residual 0 is NaN for a = `);
+    expect(message).toContain(`, b = ${Number(seen[0].toPrecision(6))}, `);
   });
 
   it('a NaN on the way, with the parameters', () => {

@@ -15,7 +15,7 @@ import { randomFit } from './fits.ts';
 const EPS = { float64: 2 ** -52, float32: 2 ** -23 };
 const precisionOf = ({ problem }: FitProblem) => problem.precision ?? 'float64';
 const exact = (fit: FitProblem) => (100 * EPS[precisionOf(fit)] * fit.size) ** 2;
-const atLimit = (termination: string) => /^max/.test(termination);
+const atLimit = (termination: string) => termination.startsWith('max');
 /** The constants of float64, and of float32. */
 const of = (fit: FitProblem, float64: number, float32: number) =>
   precisionOf(fit) === 'float32' ? float32 : float64;

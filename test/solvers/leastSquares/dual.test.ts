@@ -97,6 +97,28 @@ describe('the dual form', () => {
   });
 });
 
+describe('an obstacle', () => {
+  it('is named by its place in JJᵀ, and an older one is kept where there is none', () => {
+    const state = stateWith();
+    const bad = problemWith({ jacobianGram: (_, p) => p.set([1, 0, NaN, 1]) });
+    runUnguarded(dual.linearize(state, null, false), bad);
+    expect(state.obstacle).toBe('jacobianGram at row 1, column 0, is NaN at x = [0, 0, 0, 0].');
+    runUnguarded(dual.linearize(state, null, false), problemWith());
+    expect(state.obstacle).toBe('jacobianGram at row 1, column 0, is NaN at x = [0, 0, 0, 0].');
+  });
+
+  it('by an error of JJᵀ leaves a model that is not ready', () => {
+    const state = stateWith();
+    const failing = problemWith({
+      jacobianGram() {
+        throw new Error('none');
+      },
+    });
+    expect(() => runUnguarded(dual.linearize(state, null, false), failing)).toThrow('none');
+    expect(state.ready).toBe(false);
+  });
+});
+
 describe('JJᵀ and Jᵀu of different matrices', () => {
   const solveWith = (factor: number, precision: Precision = 'float64', size = 1) => {
     const state = stateWith(precision);
@@ -129,6 +151,31 @@ describe('JJᵀ and Jᵀu of different matrices', () => {
         `^jacobianGram and vectorJacobian do not belong to one Jacobian: for the same u, ‖Jᵀu‖² is (${number}) and uᵀ\\(JJᵀ\\)u (${number})\\. Correct them, or leave jacobianGram out: { \\.\\.\\.problem, jacobianGram: undefined }\\.$`,
       ),
     );
+  });
+
+  it('are not refused for rounding relative to the trace of JJᵀ', () => {
+    // J = diag(1, 1e8): in its unit, JJᵀ is known to 50 roundings of 1e16, which is 110.
+    for (const [grain, isRefused] of [
+      [50, false],
+      [150, true],
+    ] as const) {
+      const state = stateWith();
+      const problem = problemWith({
+        residuals: (_, out) => out.set([1, 0]),
+        vectorJacobian: (_, u, product) => product.set([u[0], 1e8 * u[1], 0, 0]),
+        jacobianGram: (_, product) => product.set([1 + grain * 2 ** -52 * 1e16, 0, 0, 1e16]),
+      });
+      runUnguarded(dual.linearize(state, null, false), problem);
+      state.damping = 1;
+      const solve = () => runUnguarded(dual.solve(state), problem);
+      let refused = false;
+      try {
+        solve();
+      } catch {
+        refused = true;
+      }
+      expect(refused).toBe(isRefused);
+    }
   });
 
   it('are not refused for what rounding hides', () => {

@@ -1,7 +1,13 @@
 import { describe, expect, it } from 'vitest';
 import { uniform } from '../../../bench/problems/random.js';
 import { runUnguarded } from '../../../src/core/drive.ts';
-import { iterative, jacobianVector, vectorJacobian } from '../../../src/solvers/leastSquares/iterative.ts';
+import {
+  iterative,
+  jacobianVector,
+  mostColumns,
+  multiplied,
+  vectorJacobian,
+} from '../../../src/solvers/leastSquares/iterative.ts';
 import { newState, type LevenbergMarquardtState } from '../../../src/solvers/leastSquares/state.ts';
 import type { Problem } from '../../../src/core/problem.ts';
 
@@ -176,12 +182,14 @@ describe('a step by products', () => {
 
   it('is none where the gradient is 0', () => {
     const state = stateOf(3, 2);
-    const { problem } = systemOf(3, 2, 1);
+    const { problem, asked } = systemOf(3, 2, 1);
     const flat: Problem = { ...problem, vectorJacobian: (_, _u, product) => product.fill(0) };
     runUnguarded(iterative.linearize(state, null, false), flat);
     iterative.prepare(state);
     state.damping = 1;
+    asked.length = 0;
     expect(runUnguarded(iterative.solve(state), flat)).toBe(NaN);
+    expect([asked, state.obstacle]).toEqual([[], '']);
     const exact: Problem = { ...problem, residuals: (_, out) => out.fill(0) };
     runUnguarded(iterative.linearize(state, null, false), exact);
     iterative.prepare(state);
@@ -210,6 +218,170 @@ describe('a step by products', () => {
     plainStep(J, r, 0.5, [1, 1, 1], [0, 1, 2]).forEach((value, j) =>
       expect(state.step[j]).toBeCloseTo(value, 10),
     );
+  });
+});
+
+/** A state whose system is that of given rows, ready to solve. */
+function prepared(rows: number[][], r: number[], damping: number, tolerance = 1e-14, rounded = false) {
+  const [m, n] = [rows.length, rows[0].length];
+  const asked: string[] = [];
+  const change: { v?: (product: Float64Array, call: number) => void; u?: typeof change.v } = {};
+  const calls = { v: 0, u: 0 };
+  const problem: Problem = {
+    p0: new Float64Array(n),
+    fg: () => NaN,
+    residuals: (_, out) => out.set(r),
+    jacobianVector(_, v, product) {
+      asked.push('Jv');
+      product.set(rows.map((row) => row.reduce((sum, a, j) => sum + a * v[j], 0)));
+      change.v?.(product, calls.v++);
+    },
+    vectorJacobian(_, u, product) {
+      asked.push('Jᵀu');
+      product.set(rows[0].map((_a, j) => rows.reduce((sum, row, i) => sum + row[j] * u[i], 0)));
+      change.u?.(product, calls.u++);
+    },
+  };
+  const state = { ...stateOf(m, n, tolerance), rounded };
+  runUnguarded(iterative.linearize(state, null, false), problem);
+  iterative.prepare(state);
+  state.damping = damping;
+  asked.length = 0;
+  calls.u = 0;
+  return { state, asked, change, solve: () => runUnguarded(iterative.solve(state), problem), m, n };
+}
+
+describe('the columns of a step', () => {
+  it.each([
+    [1, 1],
+    [300, 300],
+    [301, 300],
+    [223_696, 300],
+    [223_697, 299],
+    [335_544, 200],
+    [2 ** 24, 4],
+    [2 ** 27, 2],
+  ])('are limited, for %d unknowns to %d: half a gigabyte', (n, most) => expect(mostColumns(n)).toBe(most));
+
+  it('are no more than 300', () => {
+    const n = 320;
+    const rows = Array.from({ length: n }, (_, i) =>
+      Array.from({ length: n }, (_v, j) => (i === j ? 1.05 ** i : 0)),
+    );
+    const { solve, asked, state } = prepared(rows, Array(n).fill(1), 1e-12, 1e-16);
+    expect(solve()).toBeGreaterThan(0);
+    expect(asked).toHaveLength(2 * 300 + 1);
+    expect(state.step.every(Number.isFinite)).toBe(true);
+  });
+
+  it('are as many in any unit of J and r, and none is new by its unit', () => {
+    const { J, r } = systemOf(30, 12, 8);
+    const stepIn = (a: number, b: number, tolerance: number) => {
+      const rows = J.map((row) => row.map((value) => a * value));
+      const scaled = r.map((value) => b * value);
+      const { solve, asked, state } = prepared(rows, scaled, 1e-3 * a * a, tolerance);
+      solve();
+      return { count: asked.length, step: Array.from(state.step, (value) => (value * a) / b) };
+    };
+    for (const tolerance of [0.3, 1e-2, 1e-14]) {
+      const { count, step } = stepIn(1, 1, tolerance);
+      for (const [a, b] of [
+        [1e6, 1],
+        [1e-6, 1],
+        [1, 1e6],
+        [1, 1e-6],
+        [1e-9, 1e4],
+        [1e9, 1e-4],
+      ]) {
+        const other = stepIn(a, b, tolerance);
+        expect([tolerance, a, b, other.count]).toEqual([tolerance, a, b, count]);
+        other.step.forEach((value, j) => expect(value).toBeCloseTo(step[j], 7));
+      }
+    }
+  });
+
+  it.each<[string, number[][], number[], number]>([
+    // Products, and the one for Jδ.
+    ['the residuals are', [[2]], [1], 2 + 1],
+    [
+      'all is along the gradient',
+      [
+        [2, 0],
+        [0, 0],
+      ],
+      [1, 1],
+      2 + 1,
+    ],
+    [
+      'a new column of U is 0',
+      [
+        [2, 0],
+        [0, 1],
+      ],
+      [1, 0],
+      2 + 1,
+    ],
+    [
+      'a column is smaller than 1e-13 of the largest',
+      [
+        [1, 0],
+        [1e-6, 1e-14],
+        [0, 0],
+      ],
+      [1, 0, 0],
+      2 + 1,
+    ],
+    [
+      'a column is larger than 1e-13 of the largest',
+      [
+        [1, 0],
+        [1e-6, 1e-12],
+        [0, 0],
+      ],
+      [1, 0, 0],
+      4 + 1,
+    ],
+  ])('end where nothing is new: %s', (_, rows, r, products) => {
+    const { solve, asked, state } = prepared(rows, r, 1e-30, 1e-30);
+    expect(solve()).toBeGreaterThan(0);
+    expect(asked).toHaveLength(products);
+    expect(state.step.every(Number.isFinite)).toBe(true);
+    // The gradient of the linear model is 0 as far as it was looked at.
+    const [along] = state.step;
+    expect(along).toBeCloseTo(-r[0] / rows[0][0], 5);
+  });
+});
+
+describe('a product that is not finite', () => {
+  const { J, r } = systemOf(8, 6, 11);
+  it.each(['v', 'u'] as const)('is no step, and is named: %s', (name) => {
+    for (const bad of [0, 2]) {
+      const { solve, change, state, asked } = prepared(J, r, 1e-6);
+      change[name] = (product, call) => call === bad && (product[1] = NaN);
+      expect(solve()).toBe(NaN);
+      expect(asked).toHaveLength(2 * bad + (name === 'v' ? 1 : 2));
+      const method = { v: 'jacobianVector', u: 'vectorJacobian' }[name];
+      expect(state.obstacle).toBe(`Element 1 of ${method} is NaN at x = [0, 0, 0, 0, 0, 0].`);
+      // Nor is there one for another damping.
+      state.damping = 1;
+      expect(solve()).toBe(NaN);
+      expect(asked).toHaveLength(2 * bad + (name === 'v' ? 1 : 2));
+    }
+  });
+
+  it('is told by a product alone, which keeps an older obstacle', () => {
+    const state = stateOf(2, 1);
+    state.obstacle = 'before';
+    const ask = (value: number) => {
+      const question = jacobianVector(state.x, Float64Array.of(1), new Float64Array(2));
+      const problem = { jacobianVector: (_x: never, _v: never, p: Float64Array) => p.fill(value) };
+      return runUnguarded(multiplied(state, question), problem as unknown as Problem);
+    };
+    expect([ask(3), state.obstacle]).toEqual([true, 'before']);
+    expect([ask(Infinity), state.obstacle]).toEqual([
+      false,
+      'Element 0 of jacobianVector is Infinity at x = [0].',
+    ]);
   });
 });
 
@@ -263,6 +435,55 @@ describe('the linear model by products', () => {
     const [x, v, product] = [1, 2, 3].map((size) => new Float64Array(size));
     expect(jacobianVector(x, v, product)).toEqual({ kind: 'jacobianVector', x, v, product });
     expect(vectorJacobian(x, v, product)).toEqual({ kind: 'vectorJacobian', x, u: v, product });
+  });
+});
+
+describe('products that round', () => {
+  const { J, r } = systemOf(8, 6, 11);
+  const message = /are not products with one Jacobian/;
+  const wrongBy = (part: number, rounded: boolean, along: number[] = []) => {
+    const { solve, change } = prepared(J, r, 1e-6, 1e-14, rounded);
+    change.v = (product, call) => {
+      const size = Math.hypot(...product);
+      if (call === 0)
+        product.forEach((_, i) => (product[i] += part * size * (along[i] ?? (i === 1 ? 1 : 0))));
+    };
+    return solve;
+  };
+
+  it('are compared first along r, where errors of a millionth tell, in float32 of a thousandth', () => {
+    const unit = r.map((value) => value / Math.hypot(...r));
+    expect(wrongBy(1e-5, false, unit)).toThrow(message);
+    expect(wrongBy(1e-5, true, unit)).not.toThrow();
+    expect(wrongBy(1e-2, true, unit)).toThrow(message);
+    expect(wrongBy(0.5, true)).toThrow(message);
+  });
+
+  it('are compared in units of J, not of r', () => {
+    const { solve, change } = prepared(
+      J,
+      r.map((value) => 1e8 * value),
+      1e-6,
+    );
+    change.v = (product, call) => call === 2 && (product[1] += 0.1);
+    expect(solve).toThrow(message);
+  });
+
+  it('are not refused for what rounding leaves of a small singular value', () => {
+    const { solve, change, state } = prepared(
+      [
+        [1, 0],
+        [1e-3, 1e-10],
+        [0, 0],
+      ],
+      [1, 0, 0],
+      1e-25,
+      1e-30,
+    );
+    change.v = (product) => product.forEach((_, i) => (product[i] += 1e-14 * Math.sin(9 * i + 1)));
+    change.u = (product) => product.forEach((_, j) => (product[j] += 1e-14 * Math.cos(7 * j + 1)));
+    expect(solve).not.toThrow();
+    expect(state.step[0]).toBeCloseTo(-1, 1);
   });
 });
 
