@@ -60,7 +60,7 @@ export function ssbroyden(options: SsbroydenOptions = {}): Solver {
 }
 
 /** Returns 1 unless the units of x and f make the curvature of the first step far from 1. */
-function startingDiagonal(sy: number, yy: number): number {
+export function startingDiagonal(sy: number, yy: number): number {
   const scale = sy / yy;
   return scale < 1e-9 || scale > 1e9 ? scale : 1;
 }
@@ -69,7 +69,7 @@ function startingDiagonal(sy: number, yy: number): number {
 const COLLINEAR = 1e-14;
 
 /** Returns the parameters of Urbán et al. (2024), section 2; θ is the family's parameter in terms of B = H⁻¹. */
-function selfScaled({ n, b, h }: StepCurvature): BroydenMember {
+export function selfScaled({ n, b, h }: StepCurvature): BroydenMember {
   const a = Math.max(b * h - 1, 0);
   const c = Math.sqrt(a / (1 + a));
   const rho = Math.min(1, h * (1 - c));

@@ -10,6 +10,8 @@ import {
   type Problem,
   type Solver,
 } from 'quasi-newton';
+import { selfScaled as ssbroydenMember, startingDiagonal } from '../../src/solvers/ssbroyden.ts';
+import { uniform } from '../../bench/problems/random.js';
 import { biggsFactor } from '../../src/solvers/curvature.ts';
 import { multiply, type Symmetric } from '../../src/core/kernels/symmetric.ts';
 import type { LineState } from '../../src/solvers/searchAlong.ts';
@@ -367,6 +369,39 @@ describe('the dense methods', () => {
       expect(distance(times(rows, y), s)).toBeLessThan(1e-8);
     }
   });
+
+  it('SSBroyden chooses its parameters by the formulas, also where no run gets', () => {
+    const random = uniform(9);
+    const power = (decades: number) => 10 ** (decades * (2 * random() - 1));
+    for (let trial = 0; trial < 4000; trial++) {
+      const n = 1 + Math.floor(6 * random());
+      const b = [power(3), 1, 0.5][trial % 3];
+      // bh ≥ 1, by Cauchy and Schwarz; nearly so for eigenvectors.
+      const h = (1 + [power(4), 1e-13, 1e-15, 0][trial % 4]) / b;
+      const { phi, tau } = ssbroydenMember({ n, b, h });
+      const [expected, expectedTau] = n > 1 ? selfScaled(b, h, n) : [phi, oneUnknown(b, h)];
+      expect([trial, phi, tau]).toEqual([trial, expected, expectedTau]);
+    }
+    /** τ without the root of σ. */
+    function oneUnknown(b: number, h: number): number {
+      const a = Math.max(b * h - 1, 0);
+      const rho = Math.min(1, h * (1 - Math.sqrt(a / (1 + a))));
+      const theta = Math.max(a < 1e-14 ? -Infinity : (rho - 1) / a, Math.min(1 / rho, (1 - b) / b));
+      const tau1 = Math.min(1, 1 / b);
+      return theta <= 0 ? Math.min(tau1, 1 + a * theta) : tau1 * Math.min(1, 1 / theta);
+    }
+  });
+
+  it.each([
+    [1e-3, 1, 1],
+    [1e-8, 1, 1],
+    [1e-10, 1, 1e-10],
+    [1e8, 1, 1],
+    [1e10, 1, 1e10],
+    [6, 3e-12, 2e12],
+  ])('SSBroyden starts from 1, unless sᵀy/yᵀy leaves 1e±9: %d/%d', (sy, yy, expected) =>
+    expect(startingDiagonal(sy, yy)).toBe(expected),
+  );
 
   it.each(['long', 'short', 'geometric', 'none'] as const)(
     'bfgs with the scale %s: H is BFGS from γI of the newest pair through all pairs',

@@ -75,9 +75,11 @@ describe('the approach of a fit', () => {
   it.each(Array.from({ length: 160 }, (_, seed) => seed))('is that of its rule: %d', (seed) => {
     for (const accuracy of ['rough', 'fine'] as const) {
       const { fit, points, p0 } = randomFit(seed);
-      const found = runUnguarded(approach(fit, p0, accuracy), fit.problem);
+      // In float32, a start is rounded.
+      const start = p0.map((value) => (fit.problem.precision === 'float32' ? value * (1 + 1e-9) : value));
+      const found = runUnguarded(approach(fit, start, accuracy), fit.problem);
       const asked = points.splice(0);
-      const expected = plainApproach(fit, p0, accuracy);
+      const expected = plainApproach(fit, start, accuracy);
       expect(asked).toEqual(points);
       expect([...found.x]).toEqual(expected.x);
       expect([found.termination, found.ratio]).toEqual([expected.termination, expected.ratio]);
