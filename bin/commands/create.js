@@ -1,8 +1,11 @@
 import { existsSync } from 'node:fs';
 import { graph } from 'quasi-newton/onnx';
 import { BadInput } from '../lib/badInput.js';
-import { choose, finiteNumbers } from '../lib/feeds.js';
+import { describeCategories, sourcesOf } from '../lib/categories.js';
+import { numberOf } from '../lib/csv.js';
+import { choose, columnsUsed, finiteNumbers } from '../lib/feeds.js';
 import { checkOutput, writeWhole } from '../lib/output.js';
+import { withRecipe } from '../lib/recipe.js';
 import { dataOptions } from '../lib/runtime.js';
 import { seeded } from '../lib/seeded.js';
 import { readingOf, readTable } from '../lib/table.js';
@@ -47,16 +50,13 @@ async function run({ model, text, number, on, list }) {
   if (existsSync(model) && !on.force)
     throw new BadInput(`model: ${model} exists; say --force to overwrite it.`);
   checkOutput('model', model, ['.onnx']);
-  const table = await readTable(text.data ?? '', readingOf({ text, on }));
-  const choice = choose(table, text.target, list.input ?? []);
-  if ([...choice.inputs.keys()].some((name) => name !== '' && name !== 'x'))
-    throw new BadInput('--input: the network has one input, x: say --input NAMES.');
-  const free =
-    choice.inputs.get('') ??
-    choice.inputs.get('x') ??
-    table.names.filter((name) => !choice.target.includes(name));
-  if (free.length === 0) throw new BadInput(`--input: ${table.path} has nothing beside the target.`);
-  const inputs = finiteNumbers(table, free);
+  const reading = { ...readingOf({ text, on }), needed: columnsUsed({ text, list }), isEncodable: true };
+  const table = await readTable(text.data ?? '', reading);
+  const choice = choose(table, { text, list });
+  const free = inputColumns(table, choice);
+  checkMixed(table, choice, on.classes);
+  const sources = sourcesOf(table, free, choice.categories);
+  const inputs = finiteNumbers(table, sources);
   const x = statistics(inputs, '--input');
   const isClasses = on.classes ?? choice.classes !== undefined;
   const y = isClasses ? undefined : statistics(targetsOf(table, choice), '--target');
@@ -67,11 +67,19 @@ async function run({ model, text, number, on, list }) {
   const isScaled = on.normalize ?? true;
   const shape = inputs.dims.slice(1);
   const bytes = network({ shape, sizes, activation }, number.seed ?? 1, isScaled ? { x, y } : {});
-  await writeWhole(model, bytes);
   const loss = isClasses ? 'softmaxCrossEntropy' : 'mse';
-  const facts = { model, sizes, activation, normalized: isScaled, loss };
-  const [file, data, target] = [model, table.path, text.target ?? ''].map(quoted);
-  const call = `npx quasi-newton train ${file} --data ${data} --target ${target} --loss ${loss} --out trained.onnx`;
+  const target = { columns: choice.target, ...(choice.classes && { classes: choice.classes }) };
+  await writeWhole(model, withRecipe(bytes, { inputs: table.text ? { x: sources } : {}, target, loss }));
+  const categories = describeCategories(sources);
+  const facts = {
+    model,
+    sizes,
+    activation,
+    normalized: isScaled,
+    loss,
+    ...(categories !== undefined && { categories }),
+  };
+  const call = nextCall(model, { text, on }, loss);
   const note =
     !isClasses && isYesOrNo(table, choice)
       ? '\nnote     the target holds 0 and 1: --classes makes them classes'
@@ -79,9 +87,54 @@ async function run({ model, text, number, on, list }) {
   console.log(
     on.json
       ? JSON.stringify(facts, null, 2)
-      : `written  ${model}: ${sizes.join('-')}, ${activation}${note}\nnext     ${call}`,
+      : `written  ${model}: ${sizes.join('-')}, ${activation}${note}${categories === undefined ? '' : `\nencoded  ${categories}`}\nnext     ${call}`,
   );
   return 0;
+}
+
+/**
+ * The command that trains the network.
+ *
+ * @param {string} model
+ * @param {Pick<Arguments, 'text' | 'on'>} given
+ * @param {string} loss
+ */
+function nextCall(model, { text, on }, loss) {
+  const [file, data, target] = [model, text.data ?? '', text.target ?? ''].map(quoted);
+  const header = on.header === undefined ? '' : on.header ? ' --header' : ' --no-header';
+  const decimal = text.decimal === undefined ? '' : ` --decimal ${text.decimal}`;
+  const reading = `${header}${decimal}${on['skip-missing'] ? ' --skip-missing' : ''}`;
+  return `npx quasi-newton train ${file} --data ${data}${reading} --target ${target} --loss ${loss} --out trained.onnx`;
+}
+
+/**
+ * The columns that a network is made for.
+ *
+ * @param {Table} table
+ * @param {import('../lib/feeds.js').Choice} choice
+ */
+function inputColumns(table, { inputs, target }) {
+  if ([...inputs.keys()].some((name) => name !== '' && name !== 'x'))
+    throw new BadInput('--input: the network has one input, x: say --input NAMES.');
+  const free = inputs.get('') ?? inputs.get('x') ?? table.names.filter((name) => !target.includes(name));
+  if (free.length === 0) throw new BadInput(`--input: ${table.path} has nothing beside the target.`);
+  return free;
+}
+
+/**
+ * Refuses a target of words and numbers, which a slip in one field makes of numbers, unless the user wants classes.
+ *
+ * @param {Table} table
+ * @param {import('../lib/feeds.js').Choice} choice
+ * @param {boolean | undefined} wantsClasses
+ */
+function checkMixed(table, { target, classes }, wantsClasses) {
+  if (!classes || wantsClasses !== undefined || table.holdsOnlyWords(target[0])) return;
+  const texts = table.texts(target[0]) ?? [];
+  const row = texts.findIndex((text) => !Number.isFinite(numberOf(text, table.text?.mark)));
+  throw new BadInput(
+    `${table.path}: line ${table.lineOf(row)}, column ${JSON.stringify(target[0])}: ${JSON.stringify(texts[row])} is not a number, but others are. Change it, or say --classes if all of them name classes.`,
+  );
 }
 
 /**
@@ -91,7 +144,10 @@ async function run({ model, text, number, on, list }) {
 function targetsOf(table, { target, classes }) {
   if (classes)
     throw new BadInput(`--target: ${target[0]} holds words, which are classes; leave out --no-classes.`);
-  const samples = finiteNumbers(table, target);
+  const samples = finiteNumbers(
+    table,
+    target.map((column) => ({ column })),
+  );
   if (samples.dims.length > 2)
     throw new BadInput(
       `--target: ${JSON.stringify(target[0])} has shape [${samples.dims.join(', ')}]; the network gives [samples, numbers].`,

@@ -1,9 +1,11 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema } from 'onnx-buf';
 import { explain as explainModel } from 'quasi-newton/onnx';
-import { BadInput } from '../lib/badInput.js';
+import { BadInput, shortened } from '../lib/badInput.js';
+import { describeCategories } from '../lib/categories.js';
 import { fixedOf, fixedOptions } from '../lib/fixedInputs.js';
 import { modelAt } from '../lib/modelFile.js';
+import { recipeIn } from '../lib/recipe.js';
 
 /** @import { Command } from '../lib/arguments.js' */
 
@@ -26,6 +28,7 @@ export const explain = {
     const values = shapesIn(bytes);
     if (values.outputs.length === 0 && report.faults.length > 0)
       throw new BadInput(`model: ${model}: ${report.faults[0].reason}`);
+    const recipe = recipeIn(bytes, model);
     if (on.json) {
       const { differentiable, ops, faults } = report;
       const parameters = report.parameters.map(({ name, shape, role, byDefault, why }) => ({
@@ -37,17 +40,49 @@ export const explain = {
       }));
       const { inputs, outputs } = values;
       console.log(
-        JSON.stringify({ model, differentiable, inputs, outputs, parameters, ops, faults }, null, 2),
+        JSON.stringify(
+          { model, differentiable, inputs, outputs, table: recipe, parameters, ops, faults },
+          null,
+          2,
+        ),
       );
     } else {
       const lines = Object.entries(values).flatMap(([role, list]) =>
         list.map(({ name, shape }) => `  ${role.slice(0, -1).padEnd(6)}  ${name}  [${shape.join(', ')}]`),
       );
-      console.log([String(report), ...(lines.length > 0 ? ['shapes', ...lines] : [])].join('\n'));
+      const parts = [
+        String(report),
+        ...(lines.length > 0 ? ['shapes', ...lines] : []),
+        ...tableLines(recipe),
+      ];
+      console.log(parts.join('\n'));
     }
     return report.differentiable ? 0 : 1;
   },
 };
+
+/**
+ * The columns that a model reads, with their categories, and its target.
+ *
+ * @param {import('../lib/recipe.js').Recipe | undefined} recipe
+ */
+function tableLines(recipe) {
+  if (recipe === undefined) return [];
+  const { inputs, target, loss } = recipe;
+  const columns = Object.entries(inputs).map(
+    ([name, sources]) => `  ${name.padEnd(6)}  ${shortened(sources.map(({ column }) => column))}`,
+  );
+  const coded = describeCategories(Object.values(inputs).flat());
+  return [
+    'table',
+    ...columns,
+    ...(coded === undefined ? [] : [`  encoded ${coded}`]),
+    ...(target
+      ? [`  target  ${shortened(target.columns)}${loss === undefined ? '' : `, loss ${loss}`}`]
+      : []),
+    ...(target?.classes ? [`  classes ${shortened(target.classes)}`] : []),
+  ];
+}
 
 /**
  * Names and shapes of a model's inputs and outputs; none if its bytes cannot be read.

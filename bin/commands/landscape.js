@@ -7,6 +7,7 @@ import { interruptible, noticing } from '../lib/interrupt.js';
 import { checkOutput, writeWhole } from '../lib/output.js';
 import { staticPage } from '../lib/page.js';
 import { modelAt } from '../lib/modelFile.js';
+import { completed, recipeIn } from '../lib/recipe.js';
 import { dataOptions, load, lossOptions } from '../lib/runtime.js';
 import { duration, statusLine } from '../lib/status.js';
 
@@ -76,19 +77,18 @@ export const landscape = {
 };
 
 /**
- * @param {Arguments} given
+ * @param {Arguments} asked
  * @param {AbortSignal} signal
  */
-async function run(given, signal) {
+async function run(asked, signal) {
+  const file = await modelAt(asked.model);
+  const known = recipeIn(file.bytes, asked.model);
+  const given = completed(asked, known);
   const { model: path, text, on } = given;
   const outs = given.list.out ?? [];
   const kept = { '--data': text.data, '--checkpoint': text.checkpoint };
   for (const out of outs) checkOutput('--out', out, endings, kept);
-  const loaded = await load(
-    given,
-    await modelAt(path),
-    text.directions === 'eigen' ? { hessianVector: true } : {},
-  );
+  const loaded = await load(given, file, known, text.directions === 'eigen' ? { hessianVector: true } : {});
   try {
     const data = await evaluate(given, loaded, signal);
     for (const out of outs) await writeWhole(out, await contentOf(out, data, given));

@@ -1,14 +1,15 @@
 import { minimizeAsync, terminations } from 'quasi-newton';
 import { convergence } from 'quasi-newton/landscape';
 import { miniBatches } from 'quasi-newton/onnx';
+import { describeCategories } from '../lib/categories.js';
 import { interruptible, noticing } from '../lib/interrupt.js';
 import { judge } from '../lib/judge.js';
 import { checkOutput, writeWhole } from '../lib/output.js';
 import { modelAt } from '../lib/modelFile.js';
+import { completed, recipeIn, withRecipe } from '../lib/recipe.js';
 import { dataOptions, load, lossOptions } from '../lib/runtime.js';
 import { solverNames, solverOf } from '../lib/solvers.js';
 import { duration, statusLine } from '../lib/status.js';
-import { readingOf, readTable } from '../lib/table.js';
 import { seeded } from '../lib/seeded.js';
 import { checksumOf, checkState, counted, readState, writeState } from '../lib/stateFile.js';
 
@@ -67,10 +68,13 @@ export const train = {
 };
 
 /**
- * @param {Arguments} given
+ * @param {Arguments} asked
  * @param {{ readonly asked: boolean }} stop
  */
-async function run(given, stop) {
+async function run(asked, stop) {
+  const file = await modelAt(asked.model);
+  const known = recipeIn(file.bytes, asked.model);
+  const given = completed(asked, known);
   const { text, number, on } = given;
   const out = text.out ?? '';
   checkOutput('--out', out, ['.onnx']);
@@ -78,7 +82,7 @@ async function run(given, stop) {
   checkOutput('--save-state', text['save-state'], ['.json']);
   const solver = solverOf(text.solver ?? 'auto', number['learning-rate'], number['batch-size']);
   const saved = await readState(given);
-  const loaded = await load(given, await modelAt(given.model), {
+  const loaded = await load(given, file, known, {
     ...(text.train !== undefined && { trainable: text.train.split(',').map((name) => name.trim()) }),
     ...(text.solver === 'newtonCG' && { hessianVector: true }),
   });
@@ -86,15 +90,12 @@ async function run(given, stop) {
   try {
     const data = { samples: loaded.table.samples, checksum: checksumOf(loaded.feeds) };
     const earlier = checkState(given, saved, data);
-    const held =
-      text.test === undefined
-        ? undefined
-        : loaded.feedsFrom(await readTable(text.test, readingOf({ text, on }), '--test'));
+    const held = text.test === undefined ? undefined : await loaded.feedsFrom(text.test, '--test');
     const before = held && (await judge(loaded, held));
     const { result, batches } = await solve(given, loaded, solver, stop, earlier);
     const after = held && (await judge(loaded, held));
     const isWritten = Number.isFinite(result.f) && (result.iterations > 0 || isKept(result, earlier));
-    if (isWritten) await writeWhole(out, model.toBytes());
+    if (isWritten) await writeWhole(out, withRecipe(model.toBytes(), loaded.recipe));
     if (isWritten) await writeState(given, result.state, batches, data);
     if (text.curve !== undefined) await writeWhole(text.curve, curveOf(result));
     const facts = await factsOf(given, loaded, result, stop.asked);
@@ -199,7 +200,7 @@ const curveOf = ({ trace, method }) =>
  */
 async function factsOf(
   { model, number },
-  { model: trained, feeds, table, choice, loss, freedBatch },
+  { model: trained, feeds, table, choice, recipe, loss, freedBatch },
   result,
   interrupted,
 ) {
@@ -207,6 +208,7 @@ async function factsOf(
     result;
   // The f of mini-batches is that of the last one.
   const all = number['batch-size'] === undefined ? f : await trained.problem(feeds).fg(result.x, null);
+  const categories = describeCategories(Object.values(recipe.inputs).flat());
   return {
     model,
     loss: all,
@@ -215,6 +217,7 @@ async function factsOf(
     samples: table.samples,
     parameters: result.x.length,
     ...(choice.classes && { classes: choice.classes }),
+    ...(categories !== undefined && { categories }),
     ...(freedBatch && { freedBatch }),
     startLoss: result.trace[0]?.f,
     gradientNorm,
@@ -251,6 +254,7 @@ function report(facts, result, out, before, after) {
     ['work', `${facts.iterations} iterations, ${facts.evaluations} evaluations, ${duration(facts.seconds)}`],
   ];
   if (facts.classes) rows.push(['classes', facts.classes.map((name, i) => `${i} ${name}`).join(', ')]);
+  if (facts.categories !== undefined) rows.push(['encoded', facts.categories]);
   if (facts.freedBatch)
     rows.push(['batch', 'the model takes one sample at a time; it was trained on all at once']);
   if (before && after) {

@@ -1,20 +1,21 @@
 // Columns of a .csv.
-import { BadInput } from './badInput.js';
+import { BadInput, shortened } from './badInput.js';
 import { decimalMarkOf, numberOf, readCSV, separatorOf } from './csv.js';
+import { namesIn } from './names.js';
 
 /** @import { Reading, Table } from './table.js' */
 
 /** @typedef {{ line: number, fields: readonly string[] }} Row */
 
 /**
- * The columns of a .csv; those without a name are left out.
+ * The columns of a .csv; those without a name, and those to be ignored, are left out.
  *
  * @param {string} path
  * @param {string} text
  * @param {Reading} reading
  * @returns {Table}
  */
-export function columns(path, text, { header, decimal, skipsMissing = false }) {
+export function columns(path, text, { header, decimal, skipsMissing = false, ignored, needed, isEncodable }) {
   const rows = readCSV(text);
   if (rows.length === 0) throw new BadInput(`${path}: it is empty.`);
   const first = rows[0].fields;
@@ -27,29 +28,61 @@ export function columns(path, text, { header, decimal, skipsMissing = false }) {
   const isHeader = header ?? true;
   const names = isHeader ? first : first.map((_, i) => String(i + 1));
   const places = placesOf(path, names);
+  if (places.size < names.length) tellNameless(path, names);
+  if (ignored !== undefined)
+    for (const name of namesIn({ path, names: [...places.keys()] }, ignored, '--ignore')) places.delete(name);
   const named = [...places.keys()];
-  if (named.length < names.length) tellNameless(path, names);
   const body = isHeader ? rows.slice(1) : rows;
-  const mark = decimal ?? decimalMark(path, body, separatorOf(text));
-  const samples = skipsMissing ? withoutMissing(path, body, [...places.values()]) : body;
+  const separator = separatorOf(text);
+  const mark = decimal ?? decimalMark(path, body, separator);
+  const watched = needed?.({ path, names: named })?.filter((name) => places.has(name)) ?? named;
+  const place = (/** @type {string} */ name) => placeIn(path, places, name);
+  const samples = skipsMissing ? withoutMissing(path, body, watched.map(place)) : body;
   if (samples.length === 0)
     throw new BadInput(
       `${path}: it holds names but no samples${skipsMissing ? ' without a missing value' : ''}.`,
     );
-  const place = (/** @type {string} */ name) => places.get(name) ?? -1;
+  const isSomeWord = (/** @type {Row} */ { fields }, /** @type {string} */ name) =>
+    isWord(fields[place(name)], mark);
   return {
     path,
     names: named,
     samples: samples.length,
-    numbers: (wanted) => numbersIn(path, samples, wanted.map(place), names, mark),
-    words(name) {
-      const column = place(name);
-      if (!samples.some(({ fields }) => isWord(fields[column], mark))) return undefined;
-      const hole = samples.find(({ fields }) => isMissing(fields[column]));
-      if (hole) throw new BadInput(noWord(path, hole.line, name, hole.fields[column]));
-      return samples.map(({ fields }) => fields[column]);
-    },
+    text: { names, rows: samples.map(({ fields }) => fields), separator, mark },
+    lineOf: (row) => samples[row].line,
+    numbers: (wanted) =>
+      numbersIn(path, samples, wanted.map(place), names, { mark, isEncodable: isEncodable ?? false }),
+    texts: (name) => textsIn(path, samples, place(name), name),
+    words: (name) =>
+      samples.some((row) => isSomeWord(row, name)) ? textsIn(path, samples, place(name), name) : undefined,
+    holdsOnlyWords: (name) =>
+      samples.some((row) => isSomeWord(row, name)) &&
+      samples.every((row) => isMissing(row.fields[place(name)]) || isSomeWord(row, name)),
   };
+}
+
+/** @type {(path: string, places: ReadonlyMap<string, number>, name: string) => number} */
+function placeIn(path, places, name) {
+  const found = places.get(name);
+  if (found !== undefined) return found;
+  throw new BadInput(
+    `${path} has no column ${JSON.stringify(name)}; there are ${shortened([...places.keys()])}.`,
+  );
+}
+
+/**
+ * The fields of a column.
+ *
+ * @param {string} path
+ * @param {readonly Row[]} samples
+ * @param {number} column
+ * @param {string} name
+ * @throws BadInput naming the line of a missing value
+ */
+function textsIn(path, samples, column, name) {
+  const hole = samples.find(({ fields }) => isMissing(fields[column]));
+  if (hole) throw new BadInput(noWord(path, hole.line, name, hole.fields[column]));
+  return samples.map(({ fields }) => fields[column]);
 }
 
 /**
@@ -59,14 +92,15 @@ export function columns(path, text, { header, decimal, skipsMissing = false }) {
  * @param {readonly Row[]} samples
  * @param {readonly number[]} at - columns
  * @param {readonly string[]} names
- * @param {string} mark - decimal mark
+ * @param {{ mark: string, isEncodable: boolean }} reading - decimal mark; whether --categories may be advised
  */
-function numbersIn(path, samples, at, names, mark) {
+function numbersIn(path, samples, at, names, { mark, isEncodable }) {
   const data = new Float64Array(samples.length * at.length);
   for (const [row, { line, fields }] of samples.entries()) {
     for (const [i, column] of at.entries()) {
       const value = numberOf(fields[column], mark);
-      if (!Number.isFinite(value)) throw new BadInput(noNumber(path, line, names[column], fields[column]));
+      if (!Number.isFinite(value))
+        throw new BadInput(noNumber(path, line, names[column], fields[column], isEncodable));
       data[row * at.length + i] = value;
     }
   }
@@ -141,10 +175,12 @@ const isWord = (/** @type {string} */ field, /** @type {string} */ mark) =>
 const noWord = (path, line, name, field) =>
   `${path}: line ${line}, column ${JSON.stringify(name)}: ${
     field === '' ? 'the field is empty' : `${JSON.stringify(field)} stands for a missing value`
-  }, where the others name classes; fill it, or leave out such rows with --skip-missing.`;
+  }, where the others name classes or categories; fill it, or leave out such rows with --skip-missing.`;
 
-/** @type {(path: string, line: number, name: string, field: string) => string} */
-const noNumber = (path, line, name, field) =>
+/** @type {(path: string, line: number, name: string, field: string, isEncodable: boolean) => string} */
+const noNumber = (path, line, name, field, isEncodable) =>
   `${path}: line ${line}, column ${JSON.stringify(name)}: ${
     field === '' ? 'the field is empty' : `${JSON.stringify(field)} is not a number`
-  }; ${isMissing(field) ? 'fill it, leave out such rows with --skip-missing,' : 'change it, drop the row,'} or choose other columns with --input.`;
+  }; ${isMissing(field) ? 'fill it, leave out such rows with --skip-missing,' : 'change it, drop the row,'} ${
+    isEncodable && !isMissing(field) ? `encode the column with --categories ${name}, ` : ''
+  }or leave it out with --ignore ${name}.`;

@@ -4,6 +4,7 @@ import { BadInput } from './badInput.js';
 import { create } from '../commands/create.js';
 import { explain } from '../commands/explain.js';
 import { landscape } from '../commands/landscape.js';
+import { predict } from '../commands/predict.js';
 import { train } from '../commands/train.js';
 
 /** @import { Command } from './arguments.js' */
@@ -12,7 +13,7 @@ import { train } from '../commands/train.js';
 export const exitCodes = { done: 0, failed: 1, badInput: 2, interrupted: 130 };
 
 /** @type {Readonly<Record<string, Command>>} */
-const commands = { explain, train, landscape, create };
+const commands = { create, train, predict, landscape, explain };
 
 /**
  * Runs one command line.

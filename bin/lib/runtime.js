@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
 import { trainable } from 'quasi-newton/onnx';
 import { BadInput } from './badInput.js';
-import { choose, feedsOf } from './feeds.js';
+import { choose, columnsUsed, feedsOf, planOf } from './feeds.js';
 import { fixedOf, fixedOptions } from './fixedInputs.js';
 import { readingOf, readTable } from './table.js';
 
@@ -11,6 +11,7 @@ import { readingOf, readTable } from './table.js';
 /** @import { Arguments, Option } from './arguments.js' */
 /** @import { Choice } from './feeds.js' */
 /** @import { ModelFile } from './modelFile.js' */
+/** @import { Recipe } from './recipe.js' */
 /** @import { Samples, Table } from './table.js' */
 
 export const losses = ['mse', 'mae', 'huber', 'softmaxCrossEntropy', 'binaryCrossEntropy'];
@@ -37,7 +38,13 @@ export const dataOptions = {
     help: 'decimal mark of a .csv',
     default: 'comma where fields are separated otherwise and no number has a point',
   },
-  'skip-missing': { help: 'leave out samples of a .csv with a missing value in any column' },
+  ignore: { value: 'NAMES', help: 'columns of --data that are neither inputs nor target' },
+  categories: {
+    value: 'NAMES',
+    help: 'columns of --data to encode as categories although they hold numbers, such as codes',
+    default: 'those without a number',
+  },
+  'skip-missing': { help: 'leave out samples of a .csv with a missing value in a column that is used' },
 };
 
 /** @type {Readonly<Record<string, Option>>} */
@@ -69,7 +76,8 @@ export const lossOptions = {
  * @property {Table} table
  * @property {Choice} choice
  * @property {Record<string, Samples>} feeds
- * @property {(table: Table) => Record<string, Samples>} feedsFrom - the same columns of another table
+ * @property {(path: string, option: string) => Promise<Record<string, Samples>>} feedsFrom - the same columns of another table
+ * @property {Recipe} recipe - how the model reads tables
  * @property {string} loss
  * @property {boolean} freedBatch - true if the model takes one sample at a time and is trained on many
  */
@@ -79,38 +87,84 @@ export const lossOptions = {
  *
  * @param {Arguments} given
  * @param {ModelFile} file
+ * @param {Recipe | undefined} known - the recipe in the file
  * @param {Partial<TrainableOptions>} [more]
  * @returns {Promise<Loaded>}
  */
-export async function load({ text, number, on, list }, { bytes, externalData }, more = {}) {
+export async function load(given, { bytes, externalData }, known, more = {}) {
+  const { text } = given;
   if (text.loss !== undefined && text['loss-output'] !== undefined)
     throw new BadInput('--loss and --loss-output exclude each other.');
   const ort = await onnxRuntime();
-  const table = await readTable(text.data ?? '', readingOf({ text, on }));
-  const choice = choose(table, text.target, list.input ?? []);
-  const loss = lossOf(text, number, choice);
-  /** @type {TrainableOptions} */
-  const options = {
-    loss,
-    externalData,
-    ...fixedOf(list),
-    ...(text.output !== undefined && { output: text.output }),
-    ...(number.l2 !== undefined && { l2: number.l2 }),
-    ...(text.precision !== undefined && { precision: /** @type {'float32'} */ (text.precision) }),
-    ...(number.threads !== undefined && { sessionOptions: { intraOpNumThreads: number.threads } }),
-    ...more,
-  };
+  const reading = { ...readingOf(given), isEncodable: known === undefined };
+  const table = await readTable(text.data ?? '', { ...reading, needed: columnsUsed(given, known) });
+  const choice = choose(table, given, known);
+  const options = { ...optionsOf(given, choice), externalData, ...more };
   let model = await trainable(ort, bytes, options);
   const freedBatch = table.samples > 1 && model.inputs[0]?.shape?.[0] === 1;
   if (freedBatch) {
     await model.dispose();
     model = await trainable(ort, bytes, { ...options, freeBatch: true });
   }
-  const inputs = [...model.inputs];
-  const target = text['loss-output'] === undefined ? inputs.pop() : undefined;
-  const feedsFrom = (/** @type {Table} */ other) => feedsOf(other, choice, inputs, target);
-  const name = text['loss-output'] ?? text.loss ?? 'mse';
-  return { model, table, choice, feeds: feedsFrom(table), feedsFrom, loss: name, freedBatch };
+  try {
+    const inputs = [...model.inputs];
+    const target = text['loss-output'] === undefined ? inputs.pop() : undefined;
+    const plan = planOf(table, choice, inputs, known);
+    const used = [...plan.flatMap(({ sources }) => sources.map(({ column }) => column)), ...choice.target];
+    const feedsFrom = async (/** @type {string} */ path, /** @type {string} */ option) => {
+      const other = { ...readingOf(given), ignored: undefined, needed: () => used };
+      return feedsOf(await readTable(path, other, option), choice, plan, target);
+    };
+    const loss = text['loss-output'] ?? text.loss ?? 'mse';
+    const recipe = recipeOf(given, table, choice, plan, known);
+    return {
+      model,
+      table,
+      choice,
+      feeds: feedsOf(table, choice, plan, target),
+      feedsFrom,
+      recipe,
+      loss,
+      freedBatch,
+    };
+  } catch (error) {
+    await model.dispose();
+    throw error;
+  }
+}
+
+/**
+ * @param {Arguments} given
+ * @param {Choice} choice
+ * @returns {TrainableOptions}
+ */
+const optionsOf = ({ text, number, list }, choice) => ({
+  loss: lossOf(text, number, choice),
+  ...fixedOf(list),
+  ...(text.output !== undefined && { output: text.output }),
+  ...(number.l2 !== undefined && { l2: number.l2 }),
+  ...(text.precision !== undefined && { precision: /** @type {'float32'} */ (text.precision) }),
+  ...(number.threads !== undefined && { sessionOptions: { intraOpNumThreads: number.threads } }),
+});
+
+/**
+ * How a model reads tables from now on.
+ *
+ * @param {Arguments} given
+ * @param {Table} table
+ * @param {Choice} choice
+ * @param {readonly import('./feeds.js').Plan[]} plan
+ * @param {Recipe | undefined} known
+ * @returns {Recipe}
+ */
+function recipeOf({ text }, table, { target, classes }, plan, known) {
+  const inputs = Object.fromEntries(plan.map(({ spec, sources }) => [spec.name, sources]));
+  return {
+    inputs: table.text ? inputs : (known?.inputs ?? {}),
+    ...(target.length > 0 && { target: { columns: target, ...(classes && { classes }) } }),
+    ...(text['loss-output'] === undefined && { loss: text.loss ?? 'mse' }),
+    ...(text.output !== undefined && { output: text.output }),
+  };
 }
 
 /**
@@ -130,7 +184,7 @@ function lossOf(text, number, choice) {
 }
 
 /** `onnxruntime-node`, as this package or the folder where the command runs sees it. */
-async function onnxRuntime() {
+export async function onnxRuntime() {
   try {
     return await import('onnxruntime-node');
   } catch (error) {

@@ -2,6 +2,7 @@
 import { readFile } from 'node:fs/promises';
 import { BadInput, messageOf, shortened } from './badInput.js';
 import { columns } from './columns.js';
+import { namesIn } from './names.js';
 import { readNPZ } from './npz.js';
 
 /**
@@ -16,7 +17,12 @@ import { readNPZ } from './npz.js';
  * @property {readonly string[]} names - of the columns or arrays
  * @property {number} samples
  * @property {(names: readonly string[]) => Samples} numbers - columns side by side, `[samples, columns]`, or one array
- * @property {(name: string) => readonly string[] | undefined} words - a column in which a field is no number
+ * @property {(row: number) => number} lineOf - line of the file that a sample begins in
+ * @property {(name: string) => readonly string[] | undefined} texts - the fields of a column
+ * @property {(name: string) => readonly string[] | undefined} words - the same, if one of them is no number
+ * @property {(name: string) => boolean} holdsOnlyWords - true of a column without a number
+ * @property {{ names: readonly string[], rows: readonly (readonly string[])[], separator: string, mark: string }} [text] -
+ * of a .csv: its columns and samples as they stand there, separator and decimal mark
  */
 
 /**
@@ -26,6 +32,10 @@ import { readNPZ } from './npz.js';
  * @property {boolean | undefined} header - whether it begins with names; undefined if the file is to tell
  * @property {'.' | ',' | undefined} decimal - decimal mark; undefined if the file is to tell
  * @property {boolean | undefined} skipsMissing - leaves out samples with a missing value
+ * @property {string | undefined} [ignored] - names of columns to leave out, as the user wrote them
+ * @property {(table: { path: string, names: readonly string[] }) => readonly string[] | undefined} [needed] - the columns
+ * in which a missing value counts; by default all
+ * @property {boolean} [isEncodable] - true if --categories may be advised
  */
 
 /**
@@ -38,6 +48,7 @@ export const readingOf = ({ text, on }) => ({
   header: on.header,
   decimal: text.decimal === undefined ? undefined : text.decimal === 'comma' ? ',' : '.',
   skipsMissing: on['skip-missing'],
+  ignored: text.ignore,
 });
 
 /**
@@ -53,7 +64,7 @@ export async function readTable(path, reading, option = '--data') {
   if (ending === undefined) throw new BadInput(`${option}: ${path} must end in .csv, .tsv, .txt or .npz.`);
   const bytes = await fileAt(path, option);
   try {
-    return ending === 'npz' ? arrays(path, bytes) : columns(path, textOf(bytes), reading);
+    return ending === 'npz' ? arrays(path, bytes, reading) : columns(path, textOf(bytes), reading);
   } catch (error) {
     if (error instanceof BadInput || !(error instanceof Error)) throw error;
     throw new BadInput(`${path}: ${error.message.replace(/\.$/, '')}.`, { cause: error });
@@ -110,10 +121,13 @@ export async function fileAt(path, role) {
 /**
  * @param {string} path
  * @param {Uint8Array} bytes
+ * @param {Reading} reading
  * @returns {Table}
  */
-function arrays(path, bytes) {
+function arrays(path, bytes, { ignored }) {
   const found = readNPZ(bytes);
+  if (ignored !== undefined)
+    for (const name of namesIn({ path, names: [...found.keys()] }, ignored, '--ignore')) found.delete(name);
   const names = [...found.keys()];
   // Single numbers, such as notes on the data, are passed over.
   const first = names.find((name) => found.get(name)?.shape.length !== 0) ?? '';
@@ -126,7 +140,7 @@ function arrays(path, bytes) {
     numbers(wanted) {
       if (wanted.length !== 1)
         throw new BadInput(`${path}: one array is expected for an input, got ${shortened(wanted)}.`);
-      const { data, shape } = found.get(wanted[0]) ?? { data: [], shape: [] };
+      const { data, shape } = found.get(wanted[0]) ?? noArray(path, names, wanted[0]);
       if (shape[0] !== samples) {
         throw new BadInput(
           `${path}: ${JSON.stringify(wanted[0])} has shape [${shape.join(', ')}], but ${JSON.stringify(first)} holds ${samples} samples along its first axis.`,
@@ -134,35 +148,14 @@ function arrays(path, bytes) {
       }
       return { data, dims: shape };
     },
+    lineOf: (row) => row,
+    texts: () => undefined,
     words: () => undefined,
+    holdsOnlyWords: () => false,
   };
 }
 
-/**
- * Names as the user wrote them: separated by commas, `a..b` for all from a to b in the order of the file.
- *
- * @param {Table} table
- * @param {string} written
- * @param {string} option
- */
-export function namesIn(table, written, option) {
-  const known = (/** @type {string} */ name) => {
-    const at = table.names.indexOf(name);
-    if (at >= 0) return at;
-    throw new BadInput(
-      `${option}: ${table.path} has no ${JSON.stringify(name)}; there are ${shortened(table.names)}.`,
-    );
-  };
-  if (table.names.includes(written)) return [written];
-  const names = written.split(',').flatMap((part) => {
-    const name = part.trim();
-    const [from, to] = table.names.includes(name) ? [name] : name.split('..');
-    if (to === undefined) return [table.names[known(from)]];
-    const [first, last] = [known(from), known(to)];
-    if (first > last) throw new BadInput(`${option}: ${from} comes after ${to} in ${table.path}.`);
-    return table.names.slice(first, last + 1);
-  });
-  const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined) throw new BadInput(`${option}: ${JSON.stringify(twice)} is named twice.`);
-  return names;
+/** @type {(path: string, names: readonly string[], name: string) => never} */
+function noArray(path, names, name) {
+  throw new BadInput(`${path} has no array ${JSON.stringify(name)}; there are ${shortened(names)}.`);
 }

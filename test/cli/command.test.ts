@@ -308,7 +308,7 @@ describe('a mistake in the call is answered with a sentence and exit code 2', ()
       'all samples at once',
     ],
     ['a picture of an unknown kind', `landscape ${onDigits} --out picture.gif`, 'must end in .html'],
-    ['an unknown command', 'tran digits.onnx', 'there are explain, train, landscape, create'],
+    ['an unknown command', 'tran digits.onnx', 'there are create, train, predict, landscape, explain'],
   ])('%s', async (_, line, sentence) => {
     const { code, err, out } = await call(line);
     expect(err).toContain(sentence);
