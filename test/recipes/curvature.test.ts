@@ -427,6 +427,24 @@ describe('a block of some tensors', () => {
     expect(diagonal.values[4]).toBeNaN();
   });
 
+  it('has an exact diagonal with no more elements than samples, by differences and by products', () => {
+    const hessianVector = (_: Float64Array, v: Float64Array, product: Float64Array) => {
+      product.fill(0);
+      columns.forEach((column, k) => column.forEach((value, i) => (product[i] += value * v[k])));
+    };
+    const exact = hessianDiagonal({ ...problem, hessianVector }, { only: /kernel/, samples: 10 });
+    const differences = hessianDiagonal(problem, { only: /kernel/, samples: 10 });
+    expect(exact.products).toBe(10);
+    for (const i of elements) {
+      expect(exact.values[i]).toBeCloseTo(columns[i][i], 12);
+      expect(exact.standardErrors[i]).toBe(0);
+      expect(Math.abs(differences.values[i] - columns[i][i])).toBeLessThan(1e-6);
+      expect(differences.standardErrors[i]).toBeLessThan(1e-5);
+    }
+    expect([exact.values[4], exact.standardErrors[4]]).toEqual([NaN, NaN]);
+    expect(hessianDiagonal(problem, { only: /kernel/, samples: 9 }).standardErrors[0]).toBeGreaterThan(1e-3);
+  });
+
   it('is named, or what there is instead', () => {
     expect(() => topEigenpairs(problem, { only: ['a', 'b/kernel'] })).toThrow(
       /only: no tensor is called "a"; the tensors are "a\/kernel", "a\/bias", "b\/kernel"/,
