@@ -32,8 +32,9 @@ export function cage(
   // In units of the cube: about four labels over its height.
   drawWalls(drawing, valueAxis(field, zscale, [0, 1], 0.05), attributes.fontSize);
   const middle = cube.at(0, 0, 0);
-  drawing.labels.name(xlabel, middle, cube.at(0, nearY, 0));
-  drawing.labels.name(ylabel, middle, cube.at(nearX, 0, 0));
+  const [xEdge, yEdge] = [cube.at(0, nearY, 0), cube.at(nearX, 0, 0)];
+  drawing.labels.name(xlabel, middle, xEdge, yEdge);
+  drawing.labels.name(ylabel, middle, yEdge, xEdge);
   const ink = inkOn(background);
   const stroke = ink.grid === '#e4e4e4' ? '#d4d4d4' : ink.grid;
   return (
@@ -130,24 +131,30 @@ class Labels {
   }
 
   /**
-   * Adds the name of an axis beyond its edge: at the nearest place that is clear of all labels and of the floor. If there is
-   * none, the name may stand over the floor, then close to a label.
+   * Adds the name of an axis beyond its edge: at the place nearest to the middle of the edge that is clear of all labels and of
+   * the floor, and farther from the other named edge. If there is none, the name may stand over the floor, then close to a
+   * label.
    */
-  name(text: string, middle: readonly [number, number], edge: readonly [number, number]): void {
+  name(
+    text: string,
+    middle: readonly [number, number],
+    edge: readonly [number, number],
+    other: readonly [number, number],
+  ): void {
     const { fontSize } = this.#attributes;
     const size = 1.1 * fontSize;
     const { left, right } = this.#box;
     const shown = shortened(text, right - left, size);
     if (shown === '') return;
-    // Half its own width farther if the edge is steep.
     const width = textWidth(shown, size);
-    const aside = Math.abs(edge[0] - middle[0]) / Math.hypot(edge[0] - middle[0], edge[1] - middle[1]);
-    const [u, v] = outward(middle, edge, 2.9 * fontSize + 0.41 * aside * width);
-    const places = placesAround(u, v, size).map(({ x, y }) => {
+    const places = placesAround(middle, edge, width, size).map(({ x, y }) => {
       return { x: inside(x, width, left, right), y, width, height: size };
     });
+    const isOwn = (place: Label) => gapTo(place, edge) < gapTo(place, other);
+    const isClear = (place: Label) => this.#isFree(place, 0.6, 0.5) && !overlapsFloor(place, this.#floor);
     const free =
-      places.find((place) => this.#isFree(place, 0.6, 0.5) && !overlapsFloor(place, this.#floor)) ??
+      places.find((place) => isOwn(place) && isClear(place)) ??
+      places.find(isClear) ??
       places.find((place) => this.#isFree(place, 0.6, 0.5)) ??
       places.find((place) => this.#isFree(place));
     if (free !== undefined) this.#put(free, escapeXml(shown), size, { fontSize: size });
@@ -178,16 +185,33 @@ class Labels {
   }
 }
 
-/** Returns places around a point, nearest first: to both sides and downward, where the near edges of the floor are. */
-function placesAround(u: number, v: number, size: number): { readonly x: number; readonly y: number }[] {
+/**
+ * Returns places for a label around the middle of an edge: outward, beside and below it, those first whose near side is
+ * closest to it, and that lie straight outward from it.
+ */
+function placesAround(
+  middle: readonly [number, number],
+  [u, v]: readonly [number, number],
+  width: number,
+  size: number,
+): { readonly x: number; readonly y: number }[] {
+  const [du, dv] = [u - middle[0], v - middle[1]];
+  const length = Math.hypot(du, dv) || 1;
   const steps = [];
-  for (let down = 0; down <= 40; down++) {
-    for (let aside = -12; aside <= 12; aside++) steps.push({ down: 0.3 * down, aside });
+  for (let down = -12; down <= 50; down++) {
+    for (let aside = -36; aside <= 36; aside++) {
+      const place = { x: u + 0.5 * aside * size, y: v + 0.3 * down * size, width, height: size };
+      const along = Math.abs(du * (place.y - v) - dv * (place.x - u)) / length;
+      const isOutward = du * (place.x - u) + dv * (place.y - v) > 0;
+      if (isOutward) steps.push({ ...place, cost: gapTo(place, [u, v]) + 0.3 * along });
+    }
   }
-  return steps
-    .toSorted((a, b) => Math.hypot(a.down, a.aside) - Math.hypot(b.down, b.aside))
-    .map(({ down, aside }) => ({ x: u + aside * size, y: v + down * size }));
+  return steps.toSorted((a, b) => a.cost - b.cost);
 }
+
+/** Distance of a point from a label, px; 0 within. */
+const gapTo = ({ x, y, width, height }: Label, [u, v]: readonly [number, number]): number =>
+  Math.hypot(Math.max(0, Math.abs(u - x) - width / 2), Math.max(0, Math.abs(v - y) - height / 2));
 
 /** True if a label overlaps the floor: unless one side of either has the other beyond it. */
 function overlapsFloor({ x, y, width, height }: Label, floor: Floor): boolean {

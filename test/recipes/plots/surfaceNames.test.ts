@@ -66,3 +66,18 @@ it('no tick label of a surface comes near the name of an axis', () => {
     { numRuns: 150 },
   );
 });
+
+it('long names stand beside the tick labels of their axes', () => {
+  const labels = ['first principal axis (94.2 %)', 'second principal axis (4.14 %)'] as const;
+  const data = bowl(axis(-1, 1), axis(-1, 1), labels);
+  for (const azimuth of [30, 60, 120, 150, 210, 240, 300, 330]) {
+    const texts = textsOf(surface(data, { azimuth, upsample: 1 }).toSVG());
+    const ticks = texts.filter(({ text }) => /^−?[\d.]+$/.test(text));
+    for (const label of labels) {
+      const name = texts.find(({ text }) => text === label)!;
+      const half = (0.45 * label.length * 15.4) / 2;
+      const gaps = ticks.map(({ x, y }) => Math.hypot(Math.max(0, Math.abs(x - name.x) - half), y - name.y));
+      expect(Math.min(...gaps), `${label}, ${azimuth} degrees`).toBeLessThan(2.5 * 14);
+    }
+  }
+});
