@@ -6,6 +6,7 @@ import { isFloat, numbersOf, shapeOf, type TensorProto } from './ir/tensor.ts';
 import type { Origin } from './passes/constants.ts';
 import type { Model } from './ir/model.ts';
 import {
+  computedWeights,
   findRole,
   learnedValues,
   quantizedScales,
@@ -35,8 +36,10 @@ export interface Candidate {
 export function candidatesOf({ graph }: Model, origins: ReadonlyMap<string, Origin>): Candidate[] {
   const readers = readersOf(graph);
   const followed = tiesIn(graph, origins, readers);
+  const computed = computedWeights(graph.node, graph.initializer);
   const facts = {
-    learned: learnedValues(graph.node, graph.initializer),
+    computed,
+    learned: learnedValues(graph.node, graph.initializer, computed),
     singles: singleUnits(graph.node, graph.initializer),
     scales: quantizedScales(graph.node, graph.initializer),
   };

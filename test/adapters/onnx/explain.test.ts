@@ -3,7 +3,8 @@ import { createRequire } from 'node:module';
 import { explain } from 'quasi-newton/onnx';
 import { describe, expect, test } from 'vitest';
 import { fixture } from './fixtures.ts';
-import { modelOf } from './harness.ts';
+import { direction, modelOf } from './harness.ts';
+import { floats, integers, modelFrom, node } from './written.ts';
 
 test('of a model that can be trained, the parameters with their roles, and the ops', () => {
   const report = explain(fixture('cnn').bytes);
@@ -103,5 +104,40 @@ describe('a model that can be trained only with options', () => {
     expect(faults.map(({ reason }) => reason)).toEqual([
       'output: the model has no output "outpt"; it has "output", "hn", "cn".',
     ]);
+  });
+});
+
+test('weights that are computed from others: those of weight normalization are trained, masks are not', () => {
+  const model = modelFrom({
+    inputs: { x: ['N', 3] },
+    outputs: { y: ['N', 2] },
+    initializers: [
+      floats('v', [4, 3], direction(12, 1)),
+      floats('g', [4, 1], [1, 2, 0.5, 1]),
+      floats('w', [4, 2], direction(8, 2)),
+      floats('mask', [4, 2], [1, 0, 1, 1, 0, 1, 1, 1]),
+      integers('along', [1]),
+      floats('power', [2], direction(2, 3)),
+    ],
+    nodes: [
+      node('ReduceL2', ['v', 'along'], 'norm', { keepdims: 1 }),
+      node('Div', ['g', 'norm'], 'ratio'),
+      node('Mul', ['v', 'ratio'], 'normed'),
+      node('Gemm', ['x', 'normed'], 'h', { transB: 1 }),
+      node('Mul', ['w', 'mask'], 'masked'),
+      node('MatMul', ['h', 'masked'], 'z'),
+      node('Exp', ['power'], 'factor'),
+      node('Mul', ['z', 'factor'], 'y'),
+    ],
+  });
+  const found = Object.fromEntries(
+    explain(model).parameters.map(({ name, byDefault, why }) => [name, [byDefault, why]]),
+  );
+  expect(found).toEqual({
+    v: [true, 'weight of Gemm "h", which is computed from it'],
+    g: [true, 'weight of Gemm "h", which is computed from it'],
+    w: [true, 'weight of MatMul "z", which is computed from it'],
+    mask: [false, 'a mask: it holds only zeros and ones'],
+    power: [false, 'computed into a value that is no weight of a layer'],
   });
 });

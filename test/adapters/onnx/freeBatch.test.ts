@@ -54,6 +54,30 @@ const apart: Readonly<Record<string, Written>> = {
       node('Reshape', ['back', 'merged'], 'y'),
     ],
   },
+  'Reshapes to a batch of 1': {
+    inputs: { x: [1, 4] },
+    outputs: { y: [1, 4] },
+    initializers: [
+      weight('w', 4, 4),
+      indices('apart', 1, -1, 2),
+      indices('rows', -1, 4),
+      indices('whole', 1, 2, 2),
+      indices('one', 1),
+      indices('two', 2),
+    ],
+    nodes: [
+      node('MatMul', ['x', 'w'], 'h'),
+      node('Reshape', ['h', 'apart'], 'a'),
+      node('Softmax', ['a'], 's', { axis: 1 }),
+      node('Reshape', ['s', 'rows'], 'r'),
+      node('Reshape', ['r', 'whole'], 't'),
+      node('Softmax', ['t'], 'u', { axis: 1 }),
+      node('Shape', ['h'], 'shape'),
+      node('Slice', ['shape', 'one', 'two'], 'rest'),
+      node('Concat', ['one', 'rest'], 'merged', { axis: 0 }),
+      node('Reshape', ['u', 'merged'], 'y'),
+    ],
+  },
   'rows that are laid side by side and taken apart again': {
     inputs: { x: [1, 3, 4] },
     outputs: { y: [1, 3, 2] },
@@ -150,22 +174,6 @@ const meeting: Readonly<Record<string, readonly [Written, RegExp]>> = {
   'a layer normalization over all axes': [
     single([node('LayerNormalization', ['h', 's'], 'y', { axis: 0 })], [weight('s', 1, 4)]),
     /LayerNormalization "y": freeBatch: samples interact: it normalizes over the batch/,
-  ],
-  'a Reshape to [1, 2, 2]': [
-    single([node('Reshape', ['h', 'shape'], 'y')], [indices('shape', 1, 2, 2)]),
-    /Reshape "y": freeBatch: its shape \[1, 2, 2\] fixes the batch at 1/,
-  ],
-  'a Reshape to a shape that is put together with a 1': [
-    single(
-      [
-        node('Shape', ['h'], 'shape'),
-        node('Slice', ['shape', 'one', 'two'], 'rest'),
-        node('Concat', ['one', 'rest'], 'whole', { axis: 0 }),
-        node('Reshape', ['h', 'whole'], 'y'),
-      ],
-      [indices('one', 1), indices('two', 2)],
-    ),
-    /Reshape "y": freeBatch: its shape \[1, 4\] fixes the batch at 1/,
   ],
   'a sum with several rows': [
     single([node('Add', ['h', 'rows'], 'y')], [weight('rows', 3, 4)]),

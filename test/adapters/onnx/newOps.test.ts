@@ -430,3 +430,42 @@ test('a softmax of −∞ alone, replaced by a Where, passes no gradient on', as
   const { 'grad_of/x': gradient } = await runOnce(graph, { x: tensor([2, 2], [1, 2, 3, 3]) });
   expect(gradient).toEqual([0, 0, 0.25, -0.25]);
 });
+
+describe('determinants', () => {
+  test.each([1, 2, 3, 4, 5])('of matrices with %i rows', async (n) => {
+    const build: Build = (g, { x }) => g.op('Det', [x]);
+    await expect(check({ x: real(n, 2, 3, n, n) }, build)).resolves.toBeUndefined();
+  });
+
+  test('of 8 × 8 matrices, in float32: the gradient is det(X)·X⁻ᵀ', async () => {
+    const n = 8;
+    // A rotation in each plane and a scale: both the determinant and the inverse are known.
+    const x = new Float32Array(n * n);
+    const inverse = new Float64Array(n * n);
+    let determinant = 1;
+    for (let k = 0; k < n; k += 2) {
+      const [scale, angle] = [1 + k / 4, k + 1];
+      const [c, s] = [Math.cos(angle), Math.sin(angle)];
+      determinant *= scale * scale;
+      for (const [i, j, value] of [
+        [0, 0, c],
+        [0, 1, -s],
+        [1, 0, s],
+        [1, 1, c],
+      ]) {
+        x[(k + i) * n + k + j] = scale * value;
+        inverse[(k + j) * n + k + i] = value / scale;
+      }
+    }
+    const bytes = modelOf({ x: { shape: [n, n], values: Array.from(x) } }, (g, { x }) => g.op('Det', [x]), {
+      precision: 'float32',
+    });
+    const graph = differentiate(bytes, { loss: { output: 'y' }, wrt: ['x'] });
+    const results = await runOnce(graph.bytes, { x: new Tensor('float32', x, [n, n]) });
+    const gradient = results['grad_of/x'];
+    expect(results.loss[0]).toBeCloseTo(determinant, 2);
+    for (let i = 0; i < n; i++)
+      for (let j = 0; j < n; j++)
+        expect(gradient[i * n + j] / determinant).toBeCloseTo(inverse[j * n + i], 4);
+  });
+});

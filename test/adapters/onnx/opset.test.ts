@@ -1,7 +1,9 @@
+import { create } from '@bufbuild/protobuf';
+import { AttributeProto_AttributeType, AttributeProtoSchema, NodeProtoSchema } from 'onnx-buf';
 import { InferenceSession } from 'onnxruntime-node';
 import { differentiate } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
-import type { AttributeValues } from '../../../src/adapters/onnx/ir/attributes.ts';
+import { nodeAttributes, type AttributeValues } from '../../../src/adapters/onnx/ir/attributes.ts';
 import { realInput } from './cases/arbitrary.ts';
 import { checkGradients, feedsOf, modelOf, quiet, weighted, type Build } from './harness.ts';
 
@@ -30,6 +32,18 @@ const cases: [string, number, Build, typeof x?][] = [
   ['Clip, one bound', 10, simple('Clip', { max: 0.5 })],
   ['Pad, its pads an attribute', 8, simple('Pad', { pads: [0, 1, 0, 0, 0, 2], value: 1.5 })],
   ['Slice, its bounds attributes', 9, simple('Slice', { starts: [1, 0], ends: [3, 2], axes: [1, 2] })],
+  [
+    'Slice to the end, written as the largest int64',
+    9,
+    (g, { x }) => {
+      const output = g.fresh('Slice');
+      const ends = { name: 'ends', type: AttributeProto_AttributeType.INTS, ints: [2n ** 63n - 1n] };
+      const attribute = [...nodeAttributes({ starts: [1], axes: [2] }), create(AttributeProtoSchema, ends)];
+      const fields = { opType: 'Slice', name: output, input: [x], output: [output], attribute };
+      g.append(create(NodeProtoSchema, fields));
+      return output;
+    },
+  ],
   ['TopK, its k an attribute', 9, (g, { x }) => g.ops('TopK', [x], { k: 2, axis: 1 }, 2)[0]],
   ['Split, its sizes an attribute', 11, (g, { x }) => g.ops('Split', [x], { axis: 2, split: [1, 3] }, 2)[1]],
   ['Split into equal parts', 13, (g, { x }) => g.ops('Split', [x], { axis: 2 }, 2)[1]],

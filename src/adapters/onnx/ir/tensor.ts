@@ -174,6 +174,14 @@ const halves = new Map<
 /** True for the 16-bit float types, which are computed in float32 here. */
 export const isHalf = (dtype: DType | undefined): boolean => dtype !== undefined && halves.has(dtype);
 
+const largest = 2n ** 63n - 1n;
+
+/**
+ * Returns a number as int64. 2⁶³ becomes the largest int64: exporters write that one for "to the end", and as a plain
+ * number it rounds to 2⁶³, which would wrap around to the smallest.
+ */
+const whole = (value: number): bigint => (value === 2 ** 63 ? largest : BigInt(value));
+
 /** Makes a tensor; `values` are converted to its element type. */
 export function tensorOf(
   name: string,
@@ -188,7 +196,7 @@ export function tensorOf(
   const big = elements instanceof BigInt64Array || elements instanceof BigUint64Array;
   const half = halves.get(dtype);
   for (let i = 0; i < values.length; i++) {
-    if (big) elements[i] = BigInt(values[i]);
+    if (big) elements[i] = whole(values[i]);
     else elements[i] = half ? half.to(values[i]) : values[i];
   }
   return create(TensorProtoSchema, {

@@ -1,6 +1,7 @@
 import { refuse } from '../ir/errors.ts';
 import type { Value } from '../ir/graph.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
+import { meet, onlyFirst, rankOfInput } from '../ir/samples.ts';
 import { scan } from '../ir/scan.ts';
 import { range } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
@@ -70,6 +71,11 @@ const inverse: VjpRule = ({ g, outputs: [y], dy }) => {
 export const determinants: OpTable = {
   Det: {
     infer: (c) => [{ dtype: c.dtype(0), shape: c.shape(0)?.slice(0, -2) }],
+    samples(c) {
+      const samples = onlyFirst(c);
+      if (samples.axis >= rankOfInput(c, 0) - 2) meet('its matrices include the batch axis');
+      return samples;
+    },
     as: { float64: detByElimination },
     vjp: det,
     isCostly: true,

@@ -5,7 +5,8 @@
  */
 import type { NodeProto } from 'onnx-buf';
 import { attributesOf, subgraphsOf } from '../ir/attributes.ts';
-import type { Builder } from '../ir/builder.ts';
+import { Builder } from '../ir/builder.ts';
+import { isStandard } from '../ir/domain.ts';
 import { fault, faultOf, Refusal, refuse, type Fault } from '../ir/errors.ts';
 import { capturedBy, Graph, type Value } from '../ir/graph.ts';
 import type { Model } from '../ir/model.ts';
@@ -40,6 +41,28 @@ export function freeBatchAxis({ graph }: Model): {
     if (type?.value.case === 'tensorType') delete type.value.value.shape;
   }
   return { freed, faults: [] };
+}
+
+/**
+ * Lets Reshapes to a batch of 1 keep the batch, in place: their first size becomes that of the input, or is computed from
+ * the others. With one sample, the result is the same.
+ */
+export function freeReshapes({ graph }: Model): void {
+  const nodes = graph.node;
+  graph.node = [];
+  const g = new Builder(graph, inferNode, floatTypeIn(graph), nodes);
+  for (const node of nodes) {
+    const [first] = (node.opType === 'Reshape' && isStandard(node) && g.shapeOf(node.input[0])) || [];
+    const [one, ...rest] = g.contents.get(node.input[1]) ?? [];
+    if (typeof first === 'string' && one === 1 && !attributesOf(node).int('allowzero', 0)) {
+      const numbers = rest.filter((size) => typeof size === 'number');
+      const batch = first === batchSymbol ? 0 : -1;
+      const fits = batch === 0 || numbers.every((size) => size > 0);
+      if (fits && numbers.length === rest.length) node.input[1] = g.integers([batch, ...numbers]);
+    }
+    inferNode(g, node);
+    g.append(node);
+  }
 }
 
 /**

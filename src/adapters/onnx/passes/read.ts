@@ -5,7 +5,7 @@ import { isStandard, opKey } from '../ir/domain.ts';
 import { OnnxError } from '../ir/errors.ts';
 import { identityNode } from '../ir/node.ts';
 import { decodeModel, type ExternalData, type Model } from '../ir/model.ts';
-import { freeBatchAxis, meetingSamples } from './batch.ts';
+import { freeBatchAxis, freeReshapes, meetingSamples } from './batch.ts';
 import { structureFaults } from './check.ts';
 import { gatherConstants, type Origin } from './constants.ts';
 import { fixInputs, fixShapes, type FixedInputs, type FixedShapes } from './fix.ts';
@@ -63,6 +63,7 @@ export function read(
   convertPrecision(model.graph, precision);
   const batch = freeBatch ? freeBatchAxis(model) : undefined;
   const expanded = expand(model.graph);
+  if (batch) freeReshapes(model);
   const apart = batch && [...batch.faults, ...meetingSamples(model, batch.freed)];
   if (apart && apart.length > 0) throw new OnnxError(apart);
   // Optimized models import opsets of domains that other runtimes may not know.

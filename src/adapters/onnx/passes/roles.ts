@@ -37,10 +37,30 @@ export interface NoRole {
 
 const isWeight = ({ dataType }: TensorProto): boolean => isFloat(dataType) || isNarrow(dataType);
 
+/**
+ * Returns the values that the graph computes from constants alone, at least one of them a tensor of weights: weight
+ * normalization computes its weights so.
+ */
+export function computedWeights(
+  nodes: readonly NodeProto[],
+  initializers: readonly TensorProto[],
+): ReadonlySet<string> {
+  const constant = new Set(initializers.map(({ name }) => name));
+  const weighty = new Set(initializers.filter(isWeight).map(({ name }) => name));
+  const computed = new Set<string>();
+  for (const node of nodes) {
+    if (!node.input.some((input) => weighty.has(input) || computed.has(input))) continue;
+    if (!node.input.every((input) => input === '' || constant.has(input) || computed.has(input))) continue;
+    for (const output of node.output) computed.add(output);
+  }
+  return computed;
+}
+
 /** Returns the values that depend on a layer with weights. Nodes before the first such layer are preprocessing. */
 export function learnedValues(
   nodes: readonly NodeProto[],
   initializers: readonly TensorProto[],
+  computed: ReadonlySet<string>,
 ): ReadonlySet<string> {
   const constant = new Set(initializers.map(({ name }) => name));
   const weighty = new Set(initializers.filter(isWeight).map(({ name }) => name));
@@ -48,7 +68,10 @@ export function learnedValues(
   const visit = (node: NodeProto): void => {
     const { roles, carries } = opOf(node) ?? {};
     const layer = node.input.some(
-      (input, i) => (typeof roles === 'function' || roles?.[i] !== undefined) && weighty.has(input),
+      (input, i) =>
+        (typeof roles === 'function' || roles?.[i] !== undefined) &&
+        (weighty.has(input) || computed.has(input)) &&
+        !computed.has(node.output[0]),
     );
     const carried = node.input.some((input) => learned.has(input));
     const moved = carries && node.input.every((input) => input === '' || constant.has(input));
@@ -106,6 +129,8 @@ export function singleUnits(
 
 /** Sets of values that decide roles. */
 export interface RoleFacts {
+  /** See {@link computedWeights}. */
+  readonly computed: ReadonlySet<string>;
   /** See {@link learnedValues}. */
   readonly learned: ReadonlySet<string>;
   /** See {@link singleUnits}. */
@@ -138,13 +163,41 @@ export function findRole(tensor: TensorProto, readers: Readers, facts: RoleFacts
         const found = follow(node.output[0], [...path, node]);
         if (!('against' in found)) return found;
       }
-      const found = turns(node.output[0], readers) ? frequencies : direct(node, i, tensor, facts);
+      const found = turns(node.output[0], readers)
+        ? frequencies
+        : facts.computed.has(node.output[0])
+          ? ofComputed(node, path)
+          : direct(node, i, tensor, facts);
       if (found !== undefined && !('against' in found)) return through(found, path, tensor);
       against = found?.against ?? against;
     }
     return { against };
   }
+
+  /** Returns the role of a tensor from which a node computes a layer's weight. */
+  function ofComputed(node: NodeProto, path: readonly NodeProto[]): Found | NoRole | undefined {
+    const { operand, isElementwise } = opOf(node) ?? {};
+    const wide = shapeOf(tensor).filter((size) => size !== 1).length;
+    if (operand === undefined && !isElementwise)
+      return wide < 2 ? ofComputation : direct(node, node.input.indexOf(tensor.name), tensor, facts);
+    if (wide === 0) return { against: 'a single number in arithmetic' };
+    if (isMask(tensor)) return { against: 'a mask: it holds only zeros and ones' };
+    if (path.length >= LONGEST_PATH) return undefined;
+    const found = follow(node.output[0], [...path, node]);
+    if ('against' in found) return found;
+    if (found.kind !== 'weight') return { against: 'computed into a value that is no weight of a layer' };
+    const why = found.why.endsWith(ofIt) ? found.why : `${found.why}${ofIt}`;
+    return { kind: 'weight', name: 'weight', why };
+  }
 }
+
+const ofIt = ', which is computed from it';
+
+const ofComputation: NoRole = { against: 'part of the computation of a weight' };
+
+/** True if a tensor holds only zeros and ones. */
+const isMask = (tensor: TensorProto): boolean =>
+  numbersOf(tensor).every((value) => value === 0 || value === 1);
 
 const frequencies: NoRole = { against: 'frequencies of a position encoding' };
 
