@@ -168,6 +168,10 @@ const alongFirst: Lowering = (g, node, attributes) => {
   return output.map((v, k) => (k < states ? v : move(v, outputAxes[k - states] ?? 0, true)));
 };
 
+/** Describes a value by the element type of another one. */
+const typed = ({ type }: ValueInfoProto, name: string): ValueInfoProto =>
+  valueInfo(name, type?.value.case === 'tensorType' ? type.value.value.elemType : 0, undefined);
+
 /**
  * Scan of opset 8, whose tensors have the batch before the sequence: a Scan along the batch, in whose body another one
  * goes along the sequence.
@@ -178,8 +182,6 @@ function alongBatch({ node, attributes, from }: UpgradeContext): void {
   if (lengths) refuse('lengths of its sequences (opset 8) have no rule.');
   const [body] = subgraphsOf(node);
   if (body === undefined) refuse('it has no body.');
-  const typed = (each: ValueInfoProto, name: string) =>
-    valueInfo(name, each.type?.value.case === 'tensorType' ? each.type.value.value.elemType : 0, undefined);
   const name = (part: string, i: number) => `${node.output.find(Boolean)}/${part}_${i}`;
   const inner = nodeOf(
     'Scan',

@@ -14,13 +14,22 @@ import type { InferRule } from '../ir/facts.ts';
 import type { Value } from '../ir/graph.ts';
 import { nodeOf } from '../ir/node.ts';
 import { biasRole, weightRole, type Lowering, type Op, type OpTable } from '../ir/op.ts';
-import { axisFrom, broadcastShapes, range, unknownDimension } from '../ir/shape.ts';
+import { axisFrom, range } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import { packedAttention } from './attention.ts';
 import { imageSamples, sameType } from './common.ts';
 import { inferConv } from './convolution.ts';
-import { inferGemm, inferMatMul } from './linear.ts';
+import { inferGemm } from './linear.ts';
 import { inferPool } from './pooling.ts';
+import {
+  channelsLast,
+  inferAttention,
+  inferBroadcast,
+  inferConcat,
+  inferGlobalPool,
+  inferProduct,
+  withOperands,
+} from './quantizedTypes.ts';
 import { recurrent } from './recurrent.ts';
 
 /** A scale or zero point to broadcast against a tensor of `rank` axes: one number, or one for each element of an axis. */
@@ -100,27 +109,6 @@ const conv: Lowering = (g, node, attributes) => {
   );
   return [rounded(g, y, yScale, yZero, g.dtypeOf(q))];
 };
-
-/** Images with their channels on the last axis, as if these lay on the second. */
-const channelsLast =
-  (rule: InferRule): InferRule =>
-  (c) => {
-    if (c.attributes.int('channels_last', 0) === 0) return rule(c);
-    const first = c.shape(0);
-    const moved = first && [first[0], first[first.length - 1], ...first.slice(1, -1)];
-    const shapes = rule(Object.assign({}, c, { shape: (i: number) => (i === 0 ? moved : c.shape(i)) }));
-    const shape = shapes?.[0]?.shape;
-    return [{ dtype: c.dtype(0), shape: shape && [shape[0], ...shape.slice(2), shape[1]] }];
-  };
-
-/** Infers the result of an op whose real operands are those inputs of this one. */
-const withOperands =
-  (rule: InferRule, operands: readonly number[]): InferRule =>
-  (c) => {
-    const at = (i: number) => operands[i] ?? c.node.input.length;
-    const shape = (i: number) => c.shape(at(i));
-    return rule(Object.assign({}, c, { shape, dtype: (i: number) => c.dtype(at(i)) }));
-  };
 
 const matmul: Lowering = (g, { input: [a, aScale, aZero, b, bScale, bZero, yScale, yZero] }) => {
   const left = real(g, a, aScale, aZero, { axis: -2 });
@@ -232,38 +220,6 @@ const dynamicLstm: Lowering = (g, node, attributes) => {
   if (steps) return steps;
   g.append(float);
   return output.map((name) => name || undefined);
-};
-
-const inferBroadcast =
-  (...operands: readonly number[]): InferRule =>
-  (c) => [{ dtype: c.dtype(operands[operands.length - 1]), shape: broadcastShapes(operands.map(c.shape)) }];
-
-const inferConcat: InferRule = (c) => {
-  const shapes = range((c.node.input.length - 2) / 3).map((i) => c.shape(3 * i + 2));
-  const [first] = shapes;
-  const axis = first && axisFrom(c.attributes.int('axis', 0), first.length);
-  const sizes = shapes.map((shape) => (axis === undefined ? undefined : shape?.[axis]));
-  const total = sizes.every((size) => typeof size === 'number')
-    ? sizes.reduce((a, b) => a + b, 0)
-    : undefined;
-  const shape = first?.map((size, i) => (i === axis ? (total ?? unknownDimension()) : size));
-  return [{ dtype: c.dtype(2), shape }];
-};
-
-const inferGlobalPool: InferRule = (c) => [
-  { dtype: c.dtype(0), shape: c.shape(0)?.map((size, i) => (i < 2 ? size : 1)) },
-];
-
-/** The type of input i, and the shape of the product of inputs 0 and `right`. */
-const inferProduct =
-  (right: number, type: number): InferRule =>
-  (c) => [{ dtype: c.dtype(type), shape: withOperands(inferMatMul, [0, right])(c)?.[0]?.shape }];
-
-const inferAttention: InferRule = (c) => {
-  const [x, w] = [c.shape(0), c.shape(1)];
-  const [, columns] = w ?? [];
-  const size = typeof columns === 'number' ? columns / 3 : unknownDimension();
-  return [{ dtype: c.dtype(3), shape: x && [x[0], x[1], size] }];
 };
 
 /** An op whose operands are integers; its own kernel stays in graphs of float32. */

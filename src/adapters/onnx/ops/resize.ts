@@ -33,6 +33,11 @@ function resizedAxes(g: Builder, node: NodeProto): ResizedAxis[] {
   const scales = scalesOf(g, node);
   const listed = listedAxes(g, node);
   const places = listed.length;
+  const negative = attributes.ints('axes')?.some((axis) => axis < 0) ?? false;
+  if (negative && policyOf(attributes) !== 'stretch')
+    refuse(
+      'with a keep_aspect_ratio_policy, ONNX Runtime 1.30 returns its input unchanged if axes are negative; count them from the front.',
+    );
   const [from, to] = [g.shapeOf(x), g.shapeOf(node.output[0])];
   const stays = (axis: number) => from !== undefined && from[axis] === to?.[axis];
   // ONNX Runtime copies an input that keeps its shape, whatever its scales and region.
