@@ -237,6 +237,13 @@ const signals: readonly Form[] = [
     nodes: [node('DFT', ['x', 'n'], 'y', { inverse: 1, onesided: 1, axis: 1 })],
   })),
   {
+    name: 'DFT of opset 20 without a length',
+    inputs: { x: [2, 3, 1] },
+    constants: [integers('a', [-2], [])],
+    nodes: [node('DFT', ['x', '', 'a'], 'y', { onesided: 1 })],
+    opset: 20,
+  },
+  {
     name: 'STFT of open sizes',
     inputs: { x: [1, 12, 1], w: [4] },
     constants: [integers('step', [3], [])],

@@ -105,7 +105,7 @@ function dftAlong(
   const { re, im } = complexOf(g, x);
   // Swaps the axis of the transform with the last one.
   const perm = range(rank - 1).map((i) => (i === axis ? rank - 2 : i === rank - 2 ? axis : i));
-  const given = dftLength && g.reshape(g.cast(dftLength, DType.INT64), [1]);
+  const given = dftLength ? g.reshape(g.cast(dftLength, DType.INT64), [1]) : undefined;
   if (inverse && onesided) return realSignal(g, { re, im }, given, perm);
   const length = given ?? g.sizes(x, [axis]);
   // A longer signal is cut. A shorter one would be padded with zeros, which add nothing.

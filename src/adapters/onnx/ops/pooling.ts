@@ -11,7 +11,7 @@ import { isStatic, range, unknownShape } from '../ir/shape.ts';
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';
 import { windowOf } from '../ir/window.ts';
 import { averagePoolByColumns } from './columns.ts';
-import { imageSamples } from './common.ts';
+import { imageSamples, movesIntegers } from './common.ts';
 import { throughPooledRelu } from './reluMask.ts';
 import { lpPool } from './lpPool.ts';
 import { alongAxis } from './resize.ts';
@@ -106,6 +106,7 @@ const maxPool: VjpRule = (c) => {
 };
 
 function spreadOf(c: VjpContext): Spread {
+  if (!c.g.isFloat(c.inputs[0])) return maxPoolByIndices(c);
   if (poolsWholeRows(c)) return maxOfRows(c);
   return liesSideBySide(c) ? maxPoolByComparison(c) : maxPoolByIndices(c);
 }
@@ -117,7 +118,7 @@ const maxPoolByIndices = ({ g, node, inputs: [x], attributes }: VjpContext): Spr
   const byColumns = attributes.int('storage_order', 0) !== 0;
   const places = byColumns ? placesByRows(g, node) : g.extraOutput(node, 1);
   return (dy) => {
-    const zeros = g.filled(g.size(x), 0, g.dtypeOf(x));
+    const zeros = g.filled(g.size(x), 0, g.dtypeOf(dy));
     return g.reshapeLike(g.scatterAdd(zeros, g.flat(places), g.flat(dy), 0), x);
   };
 };
@@ -239,6 +240,7 @@ export const pooling: OpTable = {
     as: { lower: withoutCeil },
     vjp: maxPool,
     vmap: mapMaxPool,
+    integers: movesIntegers,
   },
   AveragePool: {
     infer: inferPool,
