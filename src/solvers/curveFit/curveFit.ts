@@ -192,12 +192,13 @@ function residualsOf(model: FitModel, { x, y, rootWeights }: FitData) {
     return fitted;
   };
   const residuals = (theta: Float64Array, r: Float64Array, jacobian: Float64Array | null): void => {
-    fittedAt(theta).forEach((value, i) => (r[i] = (value - y[i]) * rootWeights[i]));
+    const values = fittedAt(theta);
+    for (let i = 0; i < r.length; i++) r[i] = (values[i] - y[i]) * rootWeights[i];
     if (jacobian === null || model.derivatives === null) return;
     model.derivatives(x, theta, jacobian);
     checkUntouched('jacobian');
     const n = theta.length;
-    for (let at = 0; at < jacobian.length; at++) jacobian[at] *= rootWeights[Math.floor(at / n)];
+    for (let i = 0, at = 0; i < r.length; i++) for (let k = 0; k < n; k++) jacobian[at++] *= rootWeights[i];
   };
   return { residuals, fittedAt, evaluations: () => evaluations, hole: () => hole };
 }

@@ -82,16 +82,22 @@ export function linearModel(
   const indices = Array.from(x, (_, j) => j);
   const held = indices.filter(isHeld);
   const free = indices.filter((j) => !isHeld(j));
-  const columns = Float64Array.from({ length: m * free.length }, (_, i) => {
-    const [row, k] = [Math.floor(i / free.length), i % free.length];
-    return jacobian[row * n + free[k]];
-  });
-  const qr = pivotedQr(columns, m, free.length, RANK_TOLERANCE[precisionOf(fit)]);
+  const qr = pivotedQr(columnsOf(jacobian, n, free), m, free.length, RANK_TOLERANCE[precisionOf(fit)]);
   const { x: solution, decrease } = solveByQr(qr, residuals);
   const step = new Float64Array(n);
   free.forEach((j, k) => (step[j] = -solution[k]));
   const f = dot(residuals, residuals);
   return { x, f, qr, free, held, step, decrease, accuracy: hasJacobian ? 'fine' : accuracy };
+}
+
+/** Returns these columns of a matrix `[m, n]`: itself if they are all. */
+function columnsOf(matrix: Float64Array, n: number, columns: readonly number[]): Float64Array {
+  if (columns.length === n) return matrix;
+  const out = new Float64Array((matrix.length / n) * columns.length);
+  for (let row = 0, at = 0; row < matrix.length; row += n) {
+    for (const column of columns) out[at++] = matrix[row + column];
+  }
+  return out;
 }
 
 /** Relative error of an element of a Jacobian by forward differences. */

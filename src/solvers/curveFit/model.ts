@@ -47,12 +47,21 @@ export function modelOf({ model, jacobian, vectorized }: GivenFunctions, paramet
     checkParametersUntouched(`curveFit: ${name}`, all, given, names);
     return answer;
   };
-  const evaluate = vectorized ? allAtOnce('model', model as Call) : oneByOne(model as Call);
+  const evaluate = allAtOnce('model', model as Call);
   const slopes = vectorized ? allAtOnce('jacobian', jacobian as Call) : oneByOne(jacobian as Call);
   let precision: Precision = 'float64';
   return {
     precision: () => precision,
     values(points, theta, out) {
+      if (!vectorized) {
+        // Without an array of the answers, which are objects there.
+        calledWith('model', theta, (given) => {
+          for (let i = 0; i < points.length; i++) {
+            out[i] = checkedValue((model as Call)(points[i], given), points[i]);
+          }
+        });
+        return;
+      }
       const answers = calledWith('model', theta, (given) => evaluate(points, given));
       if (answers instanceof Float32Array) precision = 'float32';
       for (let i = 0; i < points.length; i++) out[i] = checkedValue(answers[i], points[i]);

@@ -22,11 +22,9 @@ export interface PivotedQr {
  * @see Golub & Van Loan (2013), Matrix Computations, 4th ed., Algorithm 5.4.1
  */
 export function pivotedQr(a: Float64Array, m: number, n: number, tolerance: number): PivotedQr {
-  const norms = new Float64Array(n);
-  const factors = Float64Array.from(a);
-  for (let at = 0; at < a.length; at++) norms[at % n] = Math.hypot(norms[at % n], a[at]);
-  for (let j = 0; j < n; j++) norms[j] ||= 1;
-  for (let at = 0; at < a.length; at++) factors[at] /= norms[at % n];
+  const norms = columnNorms(a, n);
+  const factors = a.slice();
+  for (let row = 0; row < a.length; row += n) for (let j = 0; j < n; j++) factors[row + j] /= norms[j];
   const order = Array.from({ length: n }, (_, j) => j);
   const steps = Math.min(m, n);
   const heads = new Float64Array(steps);
@@ -56,6 +54,15 @@ export function pivotedQr(a: Float64Array, m: number, n: number, tolerance: numb
     rank++;
   }
   return { norms, factors, m, n, order, heads, rank };
+}
+
+/** Returns the lengths of the columns, `[n]`, whose squares may be beyond the numbers; 1 for a column of zeros. */
+function columnNorms(a: Float64Array, n: number): Float64Array {
+  const norms = new Float64Array(n);
+  for (let row = 0; row < a.length; row += n) {
+    for (let j = 0; j < n; j++) norms[j] = Math.hypot(norms[j], a[row + j]);
+  }
+  return norms.map((norm) => norm || 1);
 }
 
 function swapColumns(a: Float64Array, n: number, j: number, k: number): void {

@@ -73,7 +73,30 @@ export function solveDamped(system: DampedSystem, b: Float64Array, out: Float64A
 /** `out ← Jv`, `[m]`. */
 export function timesJacobian(jacobian: Float64Array, v: Float64Array, out: Float64Array): void {
   const n = v.length;
-  for (let i = 0, row = 0; i < out.length; i++, row += n) out[i] = dot(jacobian.subarray(row, row + n), v);
+  for (let i = 0, row = 0; i < out.length; i++, row += n) {
+    out[i] = n < SHORT ? shortDot(jacobian, row, v) : dot(jacobian.subarray(row, row + n), v);
+  }
+}
+
+/** Below this length, a view of a row takes longer than its product. */
+const SHORT = 64;
+
+/** Returns the product of a row that starts at `row` with v, added up as `dot` does. */
+function shortDot(matrix: Float64Array, row: number, v: Float64Array): number {
+  const n = v.length;
+  const whole = n - (n % 4);
+  let [s0, s1, s2, s3] = [0, 0, 0, 0];
+  let i = 0;
+  for (; i < whole; i += 4) {
+    s0 += matrix[row + i] * v[i];
+    s1 += matrix[row + i + 1] * v[i + 1];
+    s2 += matrix[row + i + 2] * v[i + 2];
+    s3 += matrix[row + i + 3] * v[i + 3];
+  }
+  if (i < n) s0 += matrix[row + i] * v[i];
+  if (i + 1 < n) s1 += matrix[row + i + 1] * v[i + 1];
+  if (i + 2 < n) s2 += matrix[row + i + 2] * v[i + 2];
+  return s0 + s1 + (s2 + s3);
 }
 
 /** Marks the unknowns that a bound holds at a point. */
