@@ -131,7 +131,9 @@ function* inspectHere({
 function* isLowest({ solver, setting, state, best, meter, now }: Run): Asks<boolean> {
   const { precision, n } = setting;
   if (now.f <= best.f + ROUNDING[precision] * Math.abs(best.f)) return true;
-  if (!solver.descends || meter.exhausted() !== null) return false;
+  // A transform may hide a difference of the values: those of f itself are compared.
+  const isAbove = now.f - best.f > NOISE[precision] * Math.abs(best.f);
+  if (isAbove || !solver.descends || meter.exhausted() !== null) return false;
   best.secure();
   const lower = { ...state, x: best.x, gradient: new Float64Array(n) };
   yield* refresh(lower, meter);
