@@ -37,7 +37,7 @@ const NOISE_FACTOR = 16;
 /** Values of a line resolve it if at least this many of those at equal distances differ. */
 const DISTINCT = 6;
 /** Steps of values with the fewest digits that are allowed for, relative to the largest |f| of the run. */
-const COARSEST = 1e-3;
+const COARSEST = 0.1;
 /** Largest number of other lines, among which the unknowns are distributed in turn. */
 const LINES = 4;
 

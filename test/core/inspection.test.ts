@@ -98,7 +98,7 @@ function expected(objective: Objective, { at, p0, precision, highest, admit }: S
     const scatter = 16 * Math.hypot(Math.max(deviation(values), repeated), deviation(slopes));
     const isFloat32 = values.every((value) => Math.fround(value) === value);
     const steps = isFloat32 ? 12 * rounding(start, points[8], 'float32') : 0;
-    const height = new Set(values).size < 6 ? 1e-3 * Math.max(highest, Math.abs(start.f)) : 0;
+    const height = new Set(values).size < 6 ? 0.1 * Math.max(highest, Math.abs(start.f)) : 0;
     return !(difference > scatter && difference > steps && difference > height);
   };
 
