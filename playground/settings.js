@@ -27,10 +27,10 @@ export const choices = /** @type {const} */ ({
   rate: { 0.01: '0.01', 0.001: '0.001', 0.003: '0.003', 0.03: '0.03', 0.1: '0.1' },
   evaluations: { 1000: '1,000', 300: '300', 3000: '3,000', 10000: '10,000' },
   backend: {
-    cpu: 'TensorFlow.js, JavaScript',
-    wasm: 'TensorFlow.js, WebAssembly',
-    webgl: 'TensorFlow.js, WebGL',
-    onnx: 'ONNX Runtime, WebAssembly',
+    cpu: 'TensorFlow.js (CPU)',
+    wasm: 'TensorFlow.js (Wasm)',
+    webgl: 'TensorFlow.js (WebGL)',
+    onnx: 'ONNX Runtime (Wasm)',
   },
 });
 
