@@ -1,6 +1,6 @@
 import { Graph, type Operand, type Value } from './graph.ts';
 import { identityNode } from './node.ts';
-import type { DType } from './tensor.ts';
+import { numbersOf, type DType } from './tensor.ts';
 
 /** A graph with elementwise methods; operands broadcast as in NumPy. */
 export class ElementwiseGraph extends Graph {
@@ -14,14 +14,20 @@ export class ElementwiseGraph extends Graph {
   }
   #fold(op: string, neutral: number, operands: readonly Operand[]): Value {
     this.requireOperands(op, operands);
-    const rest = operands.filter((operand) => operand !== neutral);
-    if (rest.length === 0) return this.scalar(neutral);
-    const [first, ...others] = rest;
-    if (others.length === 0) return typeof first === 'number' ? this.scalar(first) : first;
+    const rest = operands.filter((operand) => !this.#isScalar(operand, neutral));
+    const [first = neutral, ...others] = rest;
     return others.reduce<Value>(
       (a, b) => this.op(op, [a, b]),
-      typeof first === 'number' ? this.scalar(first, this.#dtypeAmong(others)) : first,
+      typeof first === 'number' ? this.scalar(first, this.#dtypeAmong(operands)) : first,
     );
+  }
+  /** True for this number, or a value without axes that is filled with it: these change neither shapes nor values. */
+  #isScalar(operand: Operand, value: number): boolean {
+    if (typeof operand === 'number') return operand === value;
+    const maker = this.shapeOf(operand)?.length === 0 ? this.makerOf(operand) : undefined;
+    // Not constants, which may be trained.
+    const fill = maker?.opType === 'ConstantOfShape' ? maker.attribute[0]?.t : undefined;
+    return fill !== undefined && numbersOf(fill)[0] === value;
   }
   #dtypeAmong(operands: readonly Operand[]): DType {
     const typed = operands.find((operand) => typeof operand === 'string');

@@ -89,7 +89,9 @@ const reduction =
       return [dx(g, x, kept, g.reshapeTo(dy, g.shape(kept)), given)];
     }
     const sorted = axes.toSorted((a, b) => a - b);
-    return [dx(g, x, g.unsqueeze(y, sorted), g.unsqueeze(dy, sorted), axes)];
+    // A scalar broadcasts as it is.
+    const kept = g.shapeOf(dy)?.length === 0 ? dy : g.unsqueeze(dy, sorted);
+    return [dx(g, x, g.unsqueeze(y, sorted), kept, axes)];
   };
 
 /** Repeats a reduction whose axes are known only at run time, with these axes kept as size 1. */

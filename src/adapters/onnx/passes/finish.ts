@@ -4,17 +4,19 @@ import { opKey } from '../ir/domain.ts';
 import { capturedBy, unusedNames } from '../ir/graph.ts';
 import type { Model } from '../ir/model.ts';
 import { isIdentity, nodeOf } from '../ir/node.ts';
+import { opOf } from '../ops/index.ts';
 import { useFloat64Kernels } from './lower.ts';
 import { prune } from './prune.ts';
 
 /**
- * Makes a finished graph ready for ONNX Runtime, in place: drops nodes that no output depends on or that only name an
- * output, and replaces those without a float64 kernel by ones that have one.
+ * Makes a finished graph ready for ONNX Runtime, in place: drops nodes that no output depends on, that repeat an earlier one
+ * or that only name an output, and replaces those without a float64 kernel by ones that have one.
  *
  * @throws OnnxError naming every node that has no float64 form
  */
 export function finish(model: Model): void {
   prune(model.graph);
+  shareResults(model.graph);
   nameOutputs(model.graph);
   useFloat64Kernels(model.graph);
   dropIdentities(model.graph);
@@ -60,6 +62,27 @@ function dropIdentities(graph: GraphProto): void {
     return false;
   });
   readInstead(graph, sources);
+}
+
+/**
+ * Drops nodes that compute what an earlier one has computed, in place; gradients compute factors once per derivative. Nodes with
+ * attributes are not compared.
+ */
+function shareResults(graph: GraphProto): void {
+  const outputs = new Set(graph.output.map(({ name }) => name));
+  const first = new Map<string, string>();
+  const sources = new Map<string, string>();
+  graph.node = graph.node.filter((node) => {
+    const [output, ...more] = node.output;
+    if (node.attribute.length > 0 || more.length > 0 || opOf(node)?.draws !== undefined) return true;
+    const key = [opKey(node), ...node.input.map((name) => sources.get(name) ?? name)].join('\n');
+    const known = first.get(key);
+    if (known === undefined) first.set(key, output);
+    if (known === undefined || outputs.has(output)) return true;
+    sources.set(output, known);
+    return false;
+  });
+  if (sources.size > 0) readInstead(graph, sources);
 }
 
 /** Makes the nodes of a graph and its subgraphs read other values, in place. */

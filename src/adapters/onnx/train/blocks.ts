@@ -14,6 +14,7 @@ import { inferNode } from '../ops/infer.ts';
 import { baseOpset } from '../passes/opset.ts';
 import { inBlocks } from '../passes/blocked.ts';
 import type { Plan } from './options.ts';
+import { isDense } from './denseGraph.ts';
 import { fillsOutputs, openSession, tensorOver, type Ort, type OrtSession } from './ort.ts';
 import { open } from './session.ts';
 
@@ -21,7 +22,8 @@ import { open } from './session.ts';
 const SIZES = [16, 8];
 
 /**
- * Opens a session of a plan; convolutions that are faster in blocks are written in them.
+ * Opens a session of a plan. Convolutions that are faster in blocks are written in them, and dense graphs are not optimized by
+ * ONNX Runtime, unless the user's options say so.
  *
  * @throws OnnxError in ONNX Runtime's words, and what to do where it is known
  */
@@ -33,7 +35,8 @@ export async function openPlanned(
 ): Promise<OrtSession> {
   const mayUse = plan.usesLayouts && precision === 'float32' && mentionsConvolution(bytes);
   const size = mayUse ? await blockSize(ort) : 0;
-  return open(ort, size === 0 ? bytes : inBlocks(bytes, size), plan.session(precision));
+  const needsNothing = plan.usesLayouts && isDense(bytes);
+  return open(ort, size === 0 ? bytes : inBlocks(bytes, size), plan.session(precision, needsNothing));
 }
 
 /** True if the letters `Conv` appear in a file, as the names of its ops do; a large file is not decoded for it. */

@@ -103,8 +103,8 @@ function allowsLayouts(options: object = {}): boolean {
 /** Options of `differentiate` and of the sessions. */
 export interface Plan {
   readonly differentiate: DifferentiateOptions;
-  /** Returns the session options for a precision. */
-  readonly session: (precision: Precision) => object;
+  /** Returns the session options for a precision; `isOptimal` if ONNX Runtime need not optimize the graph. */
+  readonly session: (precision: Precision, isOptimal?: boolean) => object;
   /** True if sessions may use ONNX Runtime's own memory layouts for the processor. */
   readonly usesLayouts: boolean;
   /** True if Hessian-vector products are requested. */
@@ -149,8 +149,9 @@ export function planOf(where: string, options: TrainableOptions): Plan {
     frozenOnce: frozen !== 'every',
     keep,
     dropout,
-    session: (precision) => ({
+    session: (precision, isOptimal = false) => ({
       ...quiet(precision),
+      ...(isOptimal && { graphOptimizationLevel: 'disabled' }),
       ...(target !== undefined && { executionProviders: [target] }),
       ...sessionOptions,
     }),

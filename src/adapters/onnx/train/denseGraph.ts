@@ -1,0 +1,32 @@
+/**
+ * Graphs that ONNX Runtime need not optimize.
+ *
+ * @module
+ */
+import { fromBinary } from '@bufbuild/protobuf';
+import { ModelProtoSchema } from 'onnx-buf';
+import { opKey } from '../ir/domain.ts';
+import { activations } from '../ops/activations.ts';
+import { arithmetic } from '../ops/arithmetic.ts';
+import { elementwiseOps } from '../ops/elementwise.ts';
+import { reductions } from '../ops/reduction.ts';
+import { softmaxOps } from '../ops/softmax.ts';
+
+/** Ops of dense layers, of losses, and of their gradients. */
+const ops = new Set(
+  [activations, arithmetic, elementwiseOps, reductions, softmaxOps]
+    .flatMap(Object.keys)
+    .concat(
+      'Gemm Shape Size ConstantOfShape Reshape Squeeze Unsqueeze Expand Concat Gather'.split(' '),
+      'GatherElements ScatterElements'.split(' '),
+    ),
+);
+// ONNX Runtime replaces whole formulas with these by one node: GELU and layer normalization.
+for (const op of ['Erf', 'Pow', 'Sqrt']) ops.delete(op);
+
+/**
+ * True if a graph consists of dense layers, losses and their gradients, in which ONNX Runtime finds nothing that would save time:
+ * such graphs are written without superfluous nodes. Its search takes about as long as the rest of opening a session.
+ */
+export const isDense = (bytes: Uint8Array): boolean =>
+  fromBinary(ModelProtoSchema, bytes).graph?.node.every((node) => ops.has(opKey(node))) ?? false;
