@@ -172,7 +172,7 @@ function mixedUnits(seed: number, unit: number): Problem {
     const values = rowsAt(x);
     out.set(values.flatMap((row) => product(values, row)));
   };
-  return { ...problem, jacobianGram } as Problem;
+  return { ...problem, jacobianGram };
 }
 
 describe('where steps are measured by ‖δ‖ and the unknowns have different units', () => {
