@@ -34,9 +34,9 @@ export interface SoapState extends Iterate {
  * get Adam. A gradient that is not finite, or so large that its square is not, moves nothing: the step fails with
  * `nonFinite` and is counted in `skipped`.
  *
- * Departures from the paper: the first step moves x, in the eigenbasis of its own gradient; the first bases are refreshed
- * sooner; and a power step adds 2⁻³⁶ of the mean eigenvalue to the factor, so that directions without a gradient keep
- * their basis vectors.
+ * Departures from the paper: bases begin as the axes and mix ever longer parts of a side; their first refreshes come sooner and
+ * estimate the second moments; and a power step adds 2⁻³⁶ of the mean eigenvalue to the factor, so that directions without
+ * a gradient keep their basis vectors.
  *
  * @throws RangeError naming every option that is wrong; at the start of a solve, if the layout of the tensors does not add
  *   up

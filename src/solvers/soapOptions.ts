@@ -24,7 +24,8 @@ export interface SoapOptions {
   /** Gradients longer than this, in the Euclidean norm, are cut to it. @defaultValue `Infinity` */
   readonly clipNorm?: number | undefined;
   /**
-   * Steps from one refresh of the eigenbases to the next; a fifth of it from step 4 to step 2·frequency.
+   * Steps from one refresh of the eigenbases to the next; a fifth of it from step 4 to step 2·frequency. With Infinity there is
+   * none: it is Adam.
    *
    * @defaultValue `10`
    */
