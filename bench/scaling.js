@@ -124,12 +124,12 @@ function dense() {
 
 /** Measures how much earlier BFGS reaches the loss that L-BFGS reaches in 400 evaluations, on 1-h-h-1 networks. */
 function crossover() {
-  const seeds = [1, 2, 3];
+  const seeds = [1, 2, 3, 4, 5];
   const rows = [];
-  for (const points of [50, 500]) {
+  for (const points of [50, 200, 500]) {
     const inputs = Float64Array.from({ length: points }, (_, i) => (2 * i) / (points - 1) - 1);
     const targets = inputs.map((x) => Math.sin(6 * x) * Math.exp(-x));
-    for (const hidden of [5, 10, 16, 21, 30]) {
+    for (const hidden of [5, 10, 16, 21, 25, 30, 36, 42]) {
       const widths = [1, hidden, hidden, 1];
       const { n, fg } = tanhNetwork(widths, inputs, targets);
       const ratios = seeds.map((seed) => {

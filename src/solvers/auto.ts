@@ -6,9 +6,9 @@ import { soap } from './soap.ts';
 import type { Iterate, Setting, Solver } from '../core/solver.ts';
 
 /**
- * Largest number of unknowns for dense BFGS, which stores n² numbers. On small networks with n = 1000, BFGS reaches the loss
- * of L-BFGS in 0.7 of its evaluations or fewer: in 0.6 of its time with 500 samples, in 1.1 with 50 (`npm run bench --
- * scaling`).
+ * Largest number of unknowns for dense BFGS, which stores n² numbers. On small networks with n = 1021, BFGS reaches the loss
+ * of L-BFGS in 0.5 to 0.65 of its evaluations: in 0.6 of its time with 500 samples, 0.7 with 200, and the same with 50. With
+ * n = 1441 it takes 0.7, 1.0 and 1.2 of its time (`npm run bench -- scaling`).
  */
 const DENSE_LIMIT = 1000;
 
