@@ -1,14 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { adam, bfgs, hagerZhang, lbfgs, leastSquares, levenbergMarquardt, minimize } from 'quasi-newton';
-import {
-  fixedStep,
-  gradientDescent,
-  newtonCG,
-  owlqn,
-  ssbroyden,
-  type Problem,
-  type SolveResult,
-} from 'quasi-newton';
+import { newtonCG, owlqn, ssbroyden, type Problem, type SolveResult } from 'quasi-newton';
 import { sine } from '../../bench/problems/sine.js';
 import { rosenbrock } from './functions.ts';
 
@@ -23,28 +15,20 @@ describe('transform', () => {
   it.each(['log', 'sqrt'] as const)(
     '%s in float32 counts a rise of f itself, which it makes small',
     (transform) => {
-      // The gradient vanishes at the second point, where f is higher by some of its digits.
-      let isFirst = true;
+      // The gradient vanishes beyond 0.5, where f is higher by some of its digits.
       for (const [rise, success] of [
         [0.25, true],
-        [2, false],
+        [1.5, false],
       ] as const) {
-        isFirst = true;
         const problem: Problem = {
           p0: Float64Array.of(0),
           precision: 'float32',
-          fg(_x, gradient) {
-            gradient?.fill(isFirst ? -1 : 0);
-            const f = isFirst ? 1e6 : 1e6 + rise;
-            isFirst = false;
-            return f;
+          fg([x], gradient) {
+            gradient?.fill(x < 0.5 ? -1 : 0);
+            return x < 0.5 ? 1e6 : 1e6 + rise;
           },
         };
-        const { converged, f } = minimize(problem, gradientDescent({ lineSearch: fixedStep() }), {
-          transform,
-        });
-        expect(converged).toBe(success);
-        expect(Math.abs(f - (success ? 1e6 + rise : 1e6))).toBeLessThan(1e-3);
+        expect(minimize(problem, lbfgs(), { transform }).converged).toBe(success);
       }
     },
   );
