@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { obstacleIn } from '../../src/solvers/leastSquares/obstacle.ts';
 import { leastSquares, levenbergMarquardt, minimize, newtonCG } from '../../src/index.ts';
 import type { Residuals } from '../../src/core/problem.ts';
 
@@ -86,4 +87,14 @@ describe('a later call that has no finite answer', () => {
     expect(result.termination).toBe('lineSearchFailed');
     expect(result.message).toMatch(/Element 1 of hessianVector is -?Infinity at x = \[1\.3/);
   });
+});
+
+it.each([
+  [5, '[0, 1, 2, 3, 4]'],
+  [6, '[0, 1, 2, 3, 4, 5]'],
+  [7, '[0, 1, 2, 3, 4, 5, …]'],
+])('a message shows the first six of %d unknowns', (n, shown) => {
+  const x = Float64Array.from({ length: n }, (_, j) => j);
+  expect(obstacleIn('residuals', Float64Array.of(1, NaN), x)).toBe(`Residual 1 is NaN at x = ${shown}.`);
+  expect(obstacleIn('residuals', Float64Array.of(1, 2), x)).toBe('');
 });
