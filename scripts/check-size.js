@@ -18,7 +18,7 @@ const cases = [
   {
     what: 'core and L-BFGS',
     code: `export { minimize } from 'quasi-newton/core'; export { lbfgs } from 'quasi-newton';`,
-    budget: 24.3,
+    budget: 25.5,
     without: [
       'solvers/bfgs',
       'solvers/adam',
@@ -30,32 +30,32 @@ const cases = [
   {
     what: 'core and Adam',
     code: `export { minimize } from 'quasi-newton/core'; export { adam } from 'quasi-newton';`,
-    budget: 16.3,
+    budget: 17,
     without: ['core/kernels/simd', 'core/kernels/matrixBytes', 'solvers/lbfgs', 'solvers/linesearch'],
   },
   {
     what: 'minimize, any solver',
     code: `export { minimize } from 'quasi-newton';`,
-    budget: 44.5,
+    budget: 45.9,
     without: ['solvers/slbfgs', 'solvers/linesearch/hagerZhang', 'core/flatten'],
   },
-  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 74.2 },
+  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 75.7 },
   { what: 'nothing used', code: `import 'quasi-newton';`, budget: 0.1 },
   {
     what: 'tfjs: LBFGSOptimizer',
     code: `export { LBFGSOptimizer } from 'quasi-newton/tfjs';`,
-    budget: 28.7,
+    budget: 29.8,
     packages: ['@tensorflow/tfjs'],
     without: ['solvers/bfgs', 'adapters/onnx', 'recipes'],
   },
   {
     what: 'quasi-newton/tfjs',
     code: `export * from 'quasi-newton/tfjs';`,
-    budget: 92.9,
+    budget: 94.5,
     packages: ['@tensorflow/tfjs'],
     without: ['adapters/onnx', 'recipes'],
   },
-  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 103 },
+  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 110.8 },
   {
     what: 'quasi-newton/bullmq',
     code: `export * from 'quasi-newton/bullmq';`,
@@ -66,10 +66,10 @@ const cases = [
   {
     what: 'landscape: contourf',
     code: `export { contourf } from 'quasi-newton/landscape';`,
-    budget: 29.8,
+    budget: 30,
     without: ['solvers', 'core/solve', 'recipes/curvature/boxSharpness', 'recipes/pool'],
   },
-  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 83.7 },
+  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 85.2 },
 ];
 
 const { exports: entries } = JSON.parse(readFileSync('package.json', 'utf8'));
