@@ -75,6 +75,7 @@ function expected(objective: Objective, { at, p0, precision, highest, admit }: S
       Math.max(0.02 * Math.abs(byGradients), 1e-3 * Math.abs(byValues), noise);
     const isTrusted = sameRules && offCenter <= 0.25 * length;
     const most = Math.max(Math.abs(byValues), Math.abs(byGradients));
+    const drops = [other, end].some((point) => start.f - point.f > 12 * rounding(start, point));
     const isResolved = most > 12 * noise && most < Infinity;
     const kinks = [other, end].filter((point) => {
       const [v, t] = [point.f - start.f, trapezoid(start, point)];
@@ -85,6 +86,7 @@ function expected(objective: Objective, { at, p0, precision, highest, admit }: S
       byGradients,
       isResolved,
       isSmooth: isSymmetric ? kinks.length === 0 : isTrusted,
+      falls: isResolved && isTrusted && drops && (kinks.length === 0 || !isSymmetric),
       contradicts: isResolved && isTrusted && differ(byValues, byGradients),
       agrees: isResolved && !(isTrusted && differ(byValues, byGradients)),
     };
@@ -101,6 +103,9 @@ function expected(objective: Objective, { at, p0, precision, highest, admit }: S
     const height = new Set(values).size < 6 ? 0.1 * Math.max(highest, Math.abs(start.f)) : 0;
     return !(difference > scatter && difference > steps && difference > height);
   };
+
+  /** True once f has fallen along a line by more than its rounding. */
+  let falls = false;
 
   /** The verdict on a group of lines. */
   const judge = (lines: { step: number[]; isSymmetric: boolean }[], isDownhill: boolean) => {
@@ -119,6 +124,7 @@ function expected(objective: Objective, { at, p0, precision, highest, admit }: S
         continue;
       }
       const { isSmooth, isResolved, byValues } = whole;
+      falls ||= whole.falls;
       last = { descends: isSmooth && isResolved && byValues < 0, isSmooth };
       if (isDownhill ? last.descends : !isResolved) break;
     }
@@ -166,7 +172,7 @@ function expected(objective: Objective, { at, p0, precision, highest, admit }: S
       if (verdict.mismatch) return { mismatch: verdict.mismatch, descends: false, atFloor: false };
       atFloor &&= verdict.isSmooth;
     }
-    return { mismatch: null, descends: false, atFloor };
+    return { mismatch: null, descends: falls, atFloor: atFloor && !falls };
   };
   const answer = found();
   return { asked, answer, lower: lowest === start ? null : lowest };

@@ -103,10 +103,10 @@ test.each([false, true])('a Resize may leave an axis at its size, dynamic sizes:
     await checkGradients({ image }, scaled(0, ...scales), { dynamic });
 });
 
-test.each(['Conv', 'MaxPool', 'AveragePool'])('%s with auto_pad and dilations is refused', (op) => {
+test('Conv with auto_pad and dilations is refused', () => {
   const attributes = { auto_pad: 'SAME_UPPER', dilations: [2, 2], kernel_shape: [3, 3] };
   const build = (g: Builder, { image, w }: Readonly<Record<string, Value>>) =>
-    g.op(op, op === 'Conv' ? [image, w] : [image], attributes);
+    g.op('Conv', [image, w], attributes);
   const model = modelOf({ image: real(1, 1, 7, 7), w: real(1, 1, 3, 3) }, build);
   expect(() => differentiate(model, { loss: weighted, wrt: ['image'] })).toThrow(
     'auto_pad SAME_UPPER with dilations has no rule; give pads.',
