@@ -31,7 +31,7 @@ const LONGER = 2 ** 12;
 /**
  * Factor for the attempts after that, in float64: residuals of 1e12 do not resolve a step of 1e-5. The slope
  * at such a long step counts only if it is too small for the shorter steps to resolve; otherwise f is flat
- * here and not farther away.
+ * here and not farther away. Residuals beyond 1e25 get further attempts, up to a step as long as they are large.
  */
 const MUCH_LONGER = 2 ** 24;
 const ATTEMPTS: Record<Precision, number> = { float32: 1, float64: 4 };
@@ -125,7 +125,8 @@ export function* differenceJacobian(
       change = yield* visit(probe, j, moves);
     } else if (change === 'none') {
       const movesFor = (factor: number) => actual(points(scheme, factor * step, below, above));
-      const longer = yield* visitFarther(probe, j, movesFor, ATTEMPTS[precision]);
+      const reach = precision === 'float64' ? normInf(residuals) / step : 0;
+      const longer = yield* visitFarther(probe, j, movesFor, { attempts: ATTEMPTS[precision], reach });
       if (longer !== null) [moves, change] = [longer, 'some'];
     }
     if (change === 'not finite') return j;
@@ -182,10 +183,10 @@ function* visitFarther(
   probe: Probe,
   j: number,
   movesFor: (factor: number) => number[],
-  attempts: number,
+  { attempts, reach }: { readonly attempts: number; readonly reach: number },
 ): Asks<number[] | null> {
   let factor = LONGER;
-  for (let attempt = 0; attempt < attempts; attempt++) {
+  for (let attempt = 0; attempt < attempts || factor <= reach; attempt++) {
     const moves = movesFor(factor);
     const change = yield* visit(probe, j, moves);
     if (change === 'not finite') return null;

@@ -26,8 +26,8 @@ interface Place {
 /**
  * The rules of differenceJacobian, written once more: steps ε^½·|xⱼ| or ε^⅓·|xⱼ|, at least a thousandth of the largest
  * |xⱼ| so far, 1 where that is 0; on the side, or by halves of the room, that the bounds leave; on the other side where
- * the residuals are not finite; from one point where rounding leaves one; 2¹² times as long where nothing changes, and in float64 three times 2²⁴ times more,
- * unless that shows a slope which the shorter step would have shown.
+ * the residuals are not finite; from one point where rounding leaves one; 2¹² times as long where nothing changes, and in float64 three
+ * times 2²⁴ times more, and on up to the largest |rᵢ|, unless that shows a slope which the shorter step would have shown.
  */
 function expected({ r, scheme, precision, sizes, lower, upper, ...place }: Place) {
   const single = precision === 'float32';
@@ -69,7 +69,10 @@ function expected({ r, scheme, precision, sizes, lower, upper, ...place }: Place
       moves = movesFor(step, moves[0] > 0 ? { ...rooms, above: 0 } : { ...rooms, below: 0 });
       found = visit(moves);
     } else if (found === 'same') {
-      for (const [k, power] of (single ? [12] : [12, 36, 60, 84]).entries()) {
+      const reach = Math.max(...base.map(Math.abs)) / step;
+      const powers = single ? [12] : [12, 36, 60, 84];
+      for (let power = 108; !single && 2 ** power <= reach; power += 24) powers.push(power);
+      for (const [k, power] of powers.entries()) {
         const farther = movesFor(2 ** power * step);
         const there = visit(farther);
         if (there === 'same') continue;
@@ -105,6 +108,7 @@ const curves: Record<string, (z: number) => number> = {
   'flat, then steep': (z) => Math.max(0, z - 1.001) * 1e3,
   buried: (z) => 1e13 + z,
   'deeply buried': (z) => 1e20 + 1e3 * z,
+  'beyond all': (z) => 1e60 + 1e25 * z,
 };
 
 function draw(random: () => number): Place & { name: string } {

@@ -38,7 +38,11 @@ export function* judgePromise(
   { whole, promised, leastDamping }: Promises,
 ): Asks<StepOutcome | 'try' | 'again'> {
   const rounding = EPSILON[state.rounded ? 'float32' : 'float64'] * state.f;
-  if (!(yield* fallsAlongOne(state, solver, box, RESOLVED * rounding, FAR * whole))) {
+  // Units of columns treat all unknowns alike. From a short radius in them, a jump leads most fits of data in large units astray.
+  const isHidden =
+    !(state.byRadius && state.byColumns) &&
+    (yield* fallsAlongOne(state, solver, box, RESOLVED * rounding, FAR * whole));
+  if (!isHidden) {
     if (whole > rounding) return 'try';
     return standstill(state, promised > rounding ? 'lineSearchFailed' : 'precisionFloor');
   }

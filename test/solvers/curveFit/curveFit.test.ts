@@ -516,20 +516,21 @@ describe('an ending says what is so', () => {
     expect(String(fit)).toMatch(/b +1\.5 \(tied to a bound\)/);
   });
 
-  it.each([1e-150, 1e-120, 1e14, 1e20, 1e30, 1e120, 1e150])('fits data of %g from a start of 0', (unit) => {
-    const line = (ti: number, [a, b]: Float64Array): number => a + b * ti;
-    const one = curveFit(line, t, y, [0, 0]);
-    const fit = curveFit(
-      line,
-      t,
-      y.map((yi) => unit * yi),
-      [0, 0],
-    );
-    for (const j of [0, 1]) {
-      expect(fit.x[j] / unit).toBeCloseTo(one.x[j], 7);
-      expect(fit.standardErrors[j] / unit).toBeCloseTo(one.standardErrors[j], 7);
-    }
-  });
+  it.each([1e-150, 1e-120, 1e14, 1e20, 1e30, 1e34, 1e60, 1e120, 1e150])(
+    'fits data of %g from a start of 0',
+    (unit) => {
+      const line = (ti: number, [a, b]: Float64Array): number => a + b * ti;
+      const one = curveFit(line, t, y, [0, 0]);
+      const scaled = y.map((yi) => unit * yi);
+      const fit = curveFit(line, t, scaled, [0, 0]);
+      const fromUnit = curveFit(line, t, scaled, [unit, 0]);
+      for (const j of [0, 1]) {
+        expect(fit.x[j] / unit).toBeCloseTo(one.x[j], 7);
+        expect(fit.standardErrors[j] / unit).toBeCloseTo(one.standardErrors[j], 7);
+        expect(fromUnit.x[j] / unit).toBeCloseTo(one.x[j], 7);
+      }
+    },
+  );
 
   it.each([2 ** -498, 2 ** -400, 2 ** 400, 2 ** 498])('fits data in units of %g as in units of 1', (unit) => {
     const derivatives = (ti: number, [a, b]: Float64Array) => {
@@ -563,13 +564,20 @@ describe('an ending says what is so', () => {
     }
   });
 
-  it('does not call it a minimum where no parameter changes the model', () => {
+  it.each([1e16, 1e20, 1e30, 1e40, 1e80])('fits data of %g by a decay from a start of ones', (unit) => {
     const fit = curveFit(
       decay,
       t,
-      y.map((yi) => 1e80 * yi),
+      y.map((yi) => unit * yi),
       [1, 1, 1],
     );
+    const one = curveFit(decay, t, y, [1, 1, 1]);
+    [unit, 1, unit].forEach((size, j) => expect(fit.x[j] / size).toBeCloseTo(one.x[j], 6));
+  });
+
+  it('does not call it a minimum where no parameter changes the model', () => {
+    const flat = (ti: number, [a, b]: Float64Array): number => ti + 0 * (a + b);
+    const fit = curveFit(flat, t, y, [1, 1]);
     expect(fit.converged).toBe(false);
     expect(fit.message).toMatch(/^No step in any parameter changes the model/);
   });
