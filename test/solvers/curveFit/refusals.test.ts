@@ -34,6 +34,11 @@ describe('curveFit refuses in these words', () => {
       'y/σ reaches 3.0e+153, too large to compute with its square; give y, and sigma with it, in another unit.',
     ],
     [
+      'data with a zero whose squares overflow beside their errors',
+      [line, t, y.map((value, i) => (i === 0 ? 0 : value * 1e153)), [3e153, -1e153], { sigma: 0.5 }],
+      `y/σ reaches ${(Math.max(...y.slice(1)) / 0.5).toFixed(1)}e+153, too large to compute with its square; give y, and sigma with it, in another unit.`,
+    ],
+    [
       'residuals whose squares overflow',
       [line, t, y, [1e160, 0]],
       'the residuals at p0 reach 1.0e+160, and their squares overflow; start nearer to the data, or give y in a larger unit.',

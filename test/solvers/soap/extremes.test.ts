@@ -124,6 +124,7 @@ describe('gradients whose squares overflow', () => {
         // A limit clips what is finite.
         const outcome = runSync(solver.step(state), still);
         expect(outcome).toMatchObject({ kind: 'failed', termination: 'nonFinite' });
+        expect('cause' in outcome).toBe(Number.isFinite(bad));
         expect(state).toEqual({ ...before, skipped: 1 });
         state.gradient.set([1, -1]);
         expect(runSync(solver.step(state), still).kind).toBe('accepted');

@@ -115,6 +115,14 @@ describe('the steps of the paper', () => {
     expect(farthest([spec], [part], rate, 40)).toBeLessThan(1e-10);
   });
 
+  it.each([
+    [10, 230],
+    [1050, 430],
+  ])('after step 200, when only longer parts bring an estimate: frequency %d', (frequency, steps) => {
+    const options = { learningRate: 0.02, epsilon: 1e-4, frequency };
+    expect(farthest([weight(4, 3)], [matrix(4, 3)], options, steps)).toBeLessThan(1e-10);
+  });
+
   it('each tensor by itself, where there are several', () => {
     const specs = [
       { name: 'kernel', shape: [4, 5] },
