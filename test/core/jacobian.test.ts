@@ -70,8 +70,10 @@ function expected({ r, scheme, precision, sizes, lower, upper, ...place }: Place
       found = visit(moves);
     } else if (found === 'same') {
       const reach = Math.max(...base.map(Math.abs)) / step;
-      const powers = single ? [12] : [12, 36, 60, 84];
-      for (let power = 108; !single && 2 ** power <= reach; power += 24) powers.push(power);
+      const beyond = Math.max(0, Math.floor((Math.log2(reach) - 84) / 24));
+      const powers = single
+        ? [12]
+        : [12, 36, 60, 84, ...Array.from({ length: beyond }, (_, i) => 108 + 24 * i)];
       for (const [k, power] of powers.entries()) {
         const farther = movesFor(2 ** power * step);
         const there = visit(farther);

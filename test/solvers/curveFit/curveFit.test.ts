@@ -576,8 +576,8 @@ describe('an ending says what is so', () => {
   });
 
   it('does not call it a minimum where no parameter changes the model', () => {
-    const flat = (ti: number, [a, b]: Float64Array): number => ti + 0 * (a + b);
-    const fit = curveFit(flat, t, y, [1, 1]);
+    const identity = (ti: number): number => ti;
+    const fit = curveFit(identity, t, y, [1, 1]);
     expect(fit.converged).toBe(false);
     expect(fit.message).toMatch(/^No step in any parameter changes the model/);
   });
