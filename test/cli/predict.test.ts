@@ -6,7 +6,7 @@ import { ModelProtoSchema } from 'onnx-buf';
 import * as ort from 'onnxruntime-node';
 import { graph } from 'quasi-newton/onnx';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { callIn } from './callIn.ts';
+import { callerIn } from './callIn.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 mkdirSync(join(root, '.cache'), { recursive: true });
@@ -15,13 +15,7 @@ const at = (name: string) => join(folder, name);
 const write = (name: string, rows: readonly string[]) => writeFileSync(at(name), rows.join('\n'));
 const rowsOf = (name: string) => readFileSync(at(name), 'utf8').trimEnd().split('\n');
 
-const call = (line: string) => callIn(folder, line);
-const json = async (line: string) => JSON.parse((await call(`${line} --json`)).out);
-async function refusal(line: string): Promise<string> {
-  const { code, err } = await call(line);
-  if (code !== 2 || /\n {4}at /.test(err)) throw new Error(`${line} ended with ${code}: ${err}`);
-  return err;
-}
+const { call, json, refusal } = callerIn(folder);
 
 /** Houses: 40 rows; the price is 3 per m², times 2 in the old town. */
 const districts = ['north', 'old town', 'south, by the "river"'];

@@ -14,7 +14,7 @@ import { crc32 } from 'node:zlib';
 import { writeNPY } from 'quasi-newton/landscape';
 import { graph } from 'quasi-newton/onnx';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { callIn } from './callIn.ts';
+import { callerIn } from './callIn.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 mkdirSync(join(root, '.cache'), { recursive: true });
@@ -22,15 +22,7 @@ const folder = mkdtempSync(join(root, '.cache', 'tables-'));
 const at = (name: string) => join(folder, name);
 const write = (name: string, content: string | Uint8Array) => writeFileSync(at(name), content);
 
-const call = (line: string) => callIn(folder, line);
-const json = async (line: string) => JSON.parse((await call(`${line} --json`)).out);
-
-/** What a command says that ends with exit code 2 and shows no stack. */
-async function refusal(line: string): Promise<string> {
-  const { code, err } = await call(line);
-  if (code !== 2 || /\n {4}at /.test(err)) throw new Error(`${line} ended with ${code}: ${err}`);
-  return err;
-}
+const { call, json, refusal } = callerIn(folder);
 
 /** Arrays as an .npz file, not compressed. */
 function npz(arrays: Record<string, { data: readonly number[]; shape: readonly number[] }>): Uint8Array {
