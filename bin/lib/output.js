@@ -18,7 +18,9 @@ export async function writeWhole(path, content) {
   const sweep = () => rmSync(draft, { force: true });
   process.once('exit', sweep);
   try {
-    await writeFile(draft, content);
+    // Made at once, and only opened later: what opens it after the sweep must not make it anew.
+    writeFileSync(draft, '');
+    await writeFile(draft, content, { flag: 'r+' });
     await rename(draft, path);
   } catch (error) {
     sweep();
