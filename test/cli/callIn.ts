@@ -21,14 +21,12 @@ export async function callIn(folder: string, line: string | readonly string[]) {
 /** The same in one folder: `call` as it is, `json` with its result, `refusal` with its message if the arguments are wrong. */
 export function callerIn(folder: string) {
   const call = (line: string) => callIn(folder, line);
-  return {
-    call,
-    json: async (line: string) => JSON.parse((await call(`${line} --json`)).out),
-    /** @throws Error if the command does not end with exit code 2, or shows a stack */
-    async refusal(line: string): Promise<string> {
-      const { code, err } = await call(line);
-      if (code !== 2 || /\n {4}at /.test(err)) throw new Error(`${line} ended with ${code}: ${err}`);
-      return err;
-    },
+  const json = async (line: string) => JSON.parse((await call(`${line} --json`)).out);
+  /** @throws Error if the command does not end with exit code 2, or shows a stack */
+  const refusal = async (line: string): Promise<string> => {
+    const { code, err } = await call(line);
+    if (code !== 2 || /\n {4}at /.test(err)) throw new Error(`${line} ended with ${code}: ${err}`);
+    return err;
   };
+  return { call, json, refusal };
 }
