@@ -18,7 +18,7 @@ export interface Eigen {
  * Costs about 10 n³ operations.
  *
  * @param matrix - `[n, n]` row by row, left as it is
- * @throws Error if the iteration does not converge, which happens only with NaN
+ * @throws RangeError if elements are not finite, or so large that sums of them are not
  */
 export function symmetricEigen(matrix: Float64Array, n: number): Eigen {
   const a = Float64Array.from(matrix);
@@ -46,6 +46,7 @@ function tridiagonalEigen(d: Float64Array, e: Float64Array, rows: Float64Array):
   const n = d.length;
   let norm = 0;
   for (let i = 0; i < n; i++) norm = Math.max(norm, Math.abs(d[i]) + Math.abs(e[i]));
+  if (!Number.isFinite(norm)) throw notFinite();
   // Smaller couplings are rounding errors of the reflections; if the matrix is rank-deficient, they would
   // prevent convergence.
   const negligible = Number.EPSILON * norm;
@@ -53,7 +54,7 @@ function tridiagonalEigen(d: Float64Array, e: Float64Array, rows: Float64Array):
     for (let sweep = 0; ; sweep++) {
       const m = firstUncoupled(d, e, l, negligible);
       if (m === l) break;
-      if (sweep === 60) throw new Error('symmetricEigen: no convergence; is the matrix finite?');
+      if (sweep === 60) throw notFinite();
       qlSweep(d, e, rows, l, m);
     }
   }
@@ -62,6 +63,10 @@ function tridiagonalEigen(d: Float64Array, e: Float64Array, rows: Float64Array):
   order.forEach((k, row) => vectors.set(rows.subarray(k * n, (k + 1) * n), row * n));
   return { values: Float64Array.from(order, (k) => d[k]), vectors };
 }
+
+/** Largest elements overflow in sums: then, too, the iteration does not converge. */
+const notFinite = (): RangeError =>
+  new RangeError('symmetricEigen: elements of the matrix are not finite, or too large.');
 
 /**
  * Returns the first row from `l` on that is not coupled to the next; couplings up to `negligible` count as
