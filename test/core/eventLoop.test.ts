@@ -1,6 +1,7 @@
-import { describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { lbfgs, minimizeAsync } from 'quasi-newton';
 import { landscapeAsync } from 'quasi-newton/landscape';
+import { breather } from '../../src/core/eventLoop.ts';
 import type { AsyncProblem, Problem } from '../../src/core/problem.ts';
 
 /** A quartic whose evaluation takes about a millisecond, and that never comes to its minimum. */
@@ -42,6 +43,60 @@ describe('asynchronous functions let the event loop run', () => {
     clearInterval(timer);
     expect(without).toBe(0);
     expect(turns).toBeGreaterThan(5);
+  });
+});
+
+describe('a breather', () => {
+  afterEach(() => vi.restoreAllMocks());
+
+  /** A clock that is set by hand, in ms. */
+  function clock(start: number) {
+    const hand = { now: start };
+    vi.spyOn(performance, 'now').mockImplementation(() => hand.now);
+    return hand;
+  }
+
+  it('waits once the time has passed, counted from the end of the last wait', async () => {
+    const hand = clock(1000);
+    const breathe = breather(16);
+    expect(breathe()).toBeUndefined();
+    hand.now = 1015.9;
+    expect(breathe()).toBeUndefined();
+    hand.now = 1016;
+    const waiting = breathe();
+    expect(waiting).toBeInstanceOf(Promise);
+    hand.now = 1100;
+    await waiting;
+    expect(breathe()).toBeUndefined();
+    hand.now = 1115;
+    expect(breathe()).toBeUndefined();
+    hand.now = 1116;
+    expect(breathe()).toBeInstanceOf(Promise);
+  });
+
+  it('lets whatever waits in the event loop run first', async () => {
+    const events: string[] = [];
+    const { port1, port2 } = new MessageChannel();
+    const other = new Promise<void>((resolve) => {
+      port1.addEventListener('message', () => {
+        events.push('message');
+        port1.close();
+        resolve();
+      });
+    });
+    port1.start();
+    port2.postMessage(null);
+    const breath = Promise.resolve(breather(0)()).then(() => events.push('breath'));
+    await Promise.resolve();
+    events.push('microtask');
+    await Promise.all([other, breath]);
+    expect(events).toEqual(['microtask', 'message', 'breath']);
+  });
+
+  it('closes its channel', async () => {
+    const close = vi.spyOn(MessagePort.prototype, 'close');
+    await breather(0)();
+    expect(close).toHaveBeenCalledTimes(1);
   });
 });
 
