@@ -100,6 +100,19 @@ describe('the leaves of flatten', () => {
     expect(unflatten([1, 2, 3])).toEqual({ w: { shape: [2, 1], data: Float64Array.of(1, 2) }, b: 3 });
   });
 
+  it('takes only tensors with both a type and data for those of the ONNX Runtime kind', () => {
+    const typed = Object.assign(tfTensor([1], [5]), { type: 'float32' });
+    expect(flatten([typed]).unflatten([8])).toEqual([{ shape: [1], data: Float64Array.of(8) }]);
+    const filled = Object.assign(tfTensor([1], [5]), { data: Float32Array.of(5) });
+    expect(flatten([filled]).unflatten([8])).toEqual([{ shape: [1], data: Float64Array.of(8) }]);
+  });
+
+  it('refuses options in its own name', () => {
+    expect(() => flatten([1], { tensor: 3 as never })).toThrow(
+      new RangeError('flatten: tensor: must be a function, got 3.'),
+    );
+  });
+
   it('rebuilds tensors by a function of one’s own, which is given data, shape and original', () => {
     const original = tfTensor([2], [5, 6]);
     const tensor = (data: Float64Array, shape: readonly number[], from: object) => [

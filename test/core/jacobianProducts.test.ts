@@ -113,6 +113,15 @@ describe('the two products', () => {
   });
 });
 
+it('random signs are those of the generator of Numerical Recipes, section 7.1: −1 in the upper half', () => {
+  const sign = randomSigns();
+  let seed = 1n;
+  for (let k = 0; k < 100; k++) {
+    seed = (1664525n * seed + 1013904223n) % 2n ** 32n;
+    expect(sign()).toBe(seed < 2n ** 31n ? 1 : -1);
+  }
+});
+
 it('random signs are the same each time, balanced, and of no short period', () => {
   const [one, other] = [randomSigns(), randomSigns()];
   const signs = Array.from({ length: 4000 }, one);

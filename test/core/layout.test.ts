@@ -1,5 +1,5 @@
 import { describe, expect, it, test } from 'vitest';
-import { layoutOf, sizeOf, tensorAt } from '../../src/core/layout.ts';
+import { checkLayout, layoutOf, sizeOf, tensorAt } from '../../src/core/layout.ts';
 import { checkLength, vectorParams } from '../../src/core/paramSet.ts';
 import { soap } from '../../src/solvers/soap.ts';
 
@@ -73,6 +73,11 @@ describe('malformed layouts are refused', () => {
   it.each<[unknown, string, typeof TypeError | typeof RangeError]>([
     [null, 'the layout must be { length, tensors }, as layoutOf returns, got null', TypeError],
     [{ length: 6 }, 'the layout must be { length, tensors }', TypeError],
+    [
+      { length: 6, tensors: [{ ...entry, shape: [2, 2], size: 4 }] },
+      'the layout has 4 elements in its tensors and the length 6',
+      RangeError,
+    ],
     [{ length: 6, tensors: [null] }, 'the layout: the shape of tensor 0 must be a list', TypeError],
     [
       { length: 6, tensors: [{ ...entry, shape: [-2, -3] }] },
@@ -100,6 +105,14 @@ describe('malformed layouts are refused', () => {
       expect(start).toThrow(kind);
       expect(start).toThrow(`${name}: ${message}`);
     }
+  });
+
+  it.each([undefined, null, 3, 'layout'])('by any caller: %j', (layout) => {
+    expect(() => checkLayout('here', layout as never, 6, 'the length of p0')).toThrow(
+      new TypeError(
+        `here: the layout must be { length, tensors }, as layoutOf returns, got ${JSON.stringify(layout)}.`,
+      ),
+    );
   });
 
   it('and data that are no array', () => {

@@ -62,6 +62,7 @@ describe('a meter', () => {
       const meter = meterOf();
       drive(metered(asking(questions[name]), meter, undefined));
       expect(meter).toMatchObject({ f, gradient, hessianVector });
+      expect(Object.keys(meter)).toEqual(Object.keys(meterOf()));
     },
   );
 
@@ -83,6 +84,9 @@ describe('a meter', () => {
     const meter = meterOf();
     vi.advanceTimersByTime(2500);
     expect(meter.elapsed()).toBe(2.5);
+    const later = meterOf();
+    vi.advanceTimersByTime(250);
+    expect([later.elapsed(), meter.elapsed()]).toEqual([0.25, 2.75]);
   });
 
   it('is exhausted once the evaluations allowed are used, or the time is over', () => {
@@ -138,6 +142,18 @@ describe('a metered computation', () => {
       expect(result).toEqual({ kind: 'failed', termination: 'maxTime' });
     },
   );
+
+  it('passes on all other questions, whatever limit is reached', () => {
+    vi.useFakeTimers({ toFake: ['performance'] });
+    const compute: Question = { kind: 'compute', name: 'loss', run: () => {} };
+    const list = [nextBatch, questions.valuesAt, compute];
+    const meter = meterOf({ maxEvaluations: 1, maxProducts: 1, maxTime: 1 });
+    for (const question of [gradient, product]) meter.count(question);
+    vi.advanceTimersByTime(2000);
+    expect(list.map((question) => meter.forbids(question))).toEqual([null, null, null]);
+    expect(meter.forbids(product)).toBe('maxProducts');
+    expect(meter.forbids(gradient)).toBe('maxEvaluations');
+  });
 
   it('counts the evaluation after which the signal was aborted, and throws its reason', () => {
     const controller = new AbortController();

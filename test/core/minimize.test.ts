@@ -293,6 +293,28 @@ describe('bad input', () => {
     ).rejects.toThrow('disk full');
   });
 
+  it('names the function that was called', async () => {
+    const wrong = { gtol: -1 };
+    expect(() => minimize(rosenbrock(), lbfgs(), wrong)).toThrow('minimize: gtol: must be');
+    await expect(minimizeAsync(rosenbrock(), lbfgs(), wrong)).rejects.toThrow('minimizeAsync: gtol: must be');
+  });
+
+  it('takes a transform by its name, and no other word', () => {
+    for (const transform of ['none', 'log', 'sqrt'] as const) {
+      expect(minimize(rosenbrock(), lbfgs(), { transform }).converged).toBe(true);
+    }
+    expect(() => minimize(rosenbrock(), lbfgs(), { transform: 'root' as never })).toThrow(
+      new RangeError(`minimize: transform: must be 'none' or 'log' or 'sqrt', got "root".`),
+    );
+  });
+
+  it('refuses a callback that writes into the point', async () => {
+    const callback = ({ x }: Progress): void => void (x[1] = 7);
+    const message = /callback wrote into x \(element 1 was .* and is 7\)/;
+    expect(() => minimize(rosenbrock(), lbfgs(), { callback })).toThrow(message);
+    await expect(minimizeAsync(rosenbrock(), lbfgs(), { callback })).rejects.toThrow(message);
+  });
+
   it('leaves the parameters as they were where the start is refused', () => {
     const problem = withParams({ p0: Float64Array.of(1, 2), fg: () => NaN });
     expect(() => minimize(problem, lbfgs())).toThrow(RangeError);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { compute, type Asks } from '../../src/core/question.ts';
+import { compute, type Asks, type Question } from '../../src/core/question.ts';
+import { asksForDerivative, bufferOf, questionKinds } from '../../src/core/questionKinds.ts';
 import { runAsync, runSync } from '../../src/core/drive.ts';
 
 const problem = { p0: Float64Array.of(1), fg: ([x]: Float64Array) => x ** 2 };
@@ -71,5 +72,37 @@ describe('a value that a computation asks to be computed', () => {
       ),
     ).rejects.toBe(failure);
     expect(notes).toEqual(['done', 'done']);
+  });
+});
+
+describe('a question', () => {
+  const [x, out] = [Float64Array.of(1), Float64Array.of(2)];
+
+  it.each<[Question, boolean]>([
+    [{ kind: 'evaluate', x, gradient: null }, false],
+    [{ kind: 'evaluate', x, gradient: out }, true],
+    [{ kind: 'overlap', x, gradient: null }, false],
+    [{ kind: 'overlap', x, gradient: out }, true],
+    [{ kind: 'residuals', x, residuals: out, jacobian: null }, false],
+    [{ kind: 'residuals', x, residuals: out, jacobian: out }, true],
+    [{ kind: 'jacobianGram', x, product: out }, true],
+    [{ kind: 'jacobianVector', x, v: x, product: out }, false],
+    [{ kind: 'hessianVector', x, v: x, product: out }, false],
+    [{ kind: 'valuesAt', points: x, values: out }, false],
+    [{ kind: 'nextBatch' }, false],
+    [{ kind: 'compute', name: 'loss', run: () => {} }, false],
+  ])('asks for a derivative of f, an output that is not null: %j, %s', (question, asks) => {
+    expect(asksForDerivative(question)).toBe(asks);
+  });
+
+  it('has its buffers by name', () => {
+    const question: Question = { kind: 'residuals', x, residuals: out, jacobian: null };
+    const { inputs, outputs } = questionKinds.residuals;
+    expect([...inputs, ...outputs].map((name) => bufferOf(question, name))).toEqual([x, out, null]);
+  });
+
+  it('counts as a product only if it is one of Hessian or Jacobian with a vector', () => {
+    const products = Object.entries(questionKinds).filter(([, { isProduct }]) => isProduct);
+    expect(products.map(([name]) => name)).toEqual(['jacobianVector', 'vectorJacobian', 'hessianVector']);
   });
 });

@@ -48,6 +48,19 @@ describe('the report of a result', () => {
 `);
   });
 
+  it('calls a measure that is equal to its tolerance small enough', () => {
+    const measures = { ...facts.measures, function: { value: 0, tolerance: 0 } };
+    expect(String(solveResult({ ...facts, measures }))).toContain("|f - f'| / |f|   = 0.00e+0 ≤ 0.00e+0");
+  });
+
+  it('keeps the state of the run out of sight', () => {
+    const state = { format: 1 } as never;
+    const result = solveResult({ ...facts, state });
+    expect(result.state).toBe(state);
+    expect(Object.keys(result)).not.toContain('state');
+    expect(JSON.stringify(result)).not.toContain('format');
+  });
+
   it('counts products with the Hessian where there were any', () => {
     const evaluations = { ...facts.evaluations, hessianVector: 7 };
     expect(String(solveResult({ ...facts, evaluations }))).toMatch(
