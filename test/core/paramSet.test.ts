@@ -38,11 +38,11 @@ describe('vectorParams', () => {
       new RangeError('copyFrom: vector has length 2; it must be 3.'),
     );
     expect(() => params.copyInto(new Float64Array(4))).toThrow(/length 4; it must be 3/);
-    const refused = (vector: unknown) => expect(() => params.copyFrom(vector as never));
+    const copyFrom = (vector: unknown) => () => params.copyFrom(vector as never);
     const wanted = 'copyFrom: vector must be a Float64Array of length 3, got ';
-    refused(undefined).toThrow(new TypeError(`${wanted}undefined.`));
-    refused(null).toThrow(new TypeError(`${wanted}null.`));
-    refused({ length: '3' }).toThrow(new TypeError(`${wanted}an object with length.`));
+    expect(copyFrom(undefined)).toThrow(new TypeError(`${wanted}undefined.`));
+    expect(copyFrom(null)).toThrow(new TypeError(`${wanted}null.`));
+    expect(copyFrom({ length: '3' })).toThrow(new TypeError(`${wanted}an object with length.`));
     expect(data).toEqual(Float64Array.of(1, 2, 3));
   });
 });

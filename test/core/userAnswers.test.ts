@@ -5,7 +5,7 @@ import { startMeter } from '../../src/core/meter.ts';
 import { takeAnswer } from '../../src/core/returnedPoint.ts';
 import { completeSolveOptions, plainSolveRules } from '../../src/core/solveOptions.ts';
 import { firstUnwritten, markUnwritten } from '../../src/core/unwritten.ts';
-import { numberFrom, saysStop } from '../../src/core/userAnswers.ts';
+import { numberFrom, saysStop, wroteInto } from '../../src/core/userAnswers.ts';
 import type { Iterate, Measured, Solver } from '../../src/core/solver.ts';
 
 const problem = { p0: Float64Array.of(1), fg: () => 0 };
@@ -130,4 +130,12 @@ describe('the point that a solver returns instead of its iterate', () => {
   it.each([null, NaN])('is not asked for where there is none: %o', (answer) => {
     expect(taken({ answer })).toMatchObject({ best: [9, 100, 1], work: [0, 0], seen: [] });
   });
+});
+
+it('a function that writes into what it should read is told where, and what to do', () => {
+  expect(wroteInto('fg', 'x', 3, 1.5, -2)).toEqual(
+    new TypeError(
+      'fg wrote into x (element 3 was 1.5 and is -2); it must only read x. Work on a copy, x.slice().',
+    ),
+  );
 });

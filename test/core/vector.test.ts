@@ -2,12 +2,15 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   absoluteDot,
+  acceptOperations,
   addScaled,
   dot,
   firstNonFinite,
+  KERNEL_LENGTH,
   norm2,
   normInf,
   roundToFloat32,
+  sameNumbers,
   scaleInto,
   subtract,
 } from '../../src/core/vector.ts';
@@ -78,4 +81,61 @@ describe('vector operations', () => {
     expect([...out]).toEqual([-3, -6, 9]);
     expect(x).toEqual(Float64Array.of(1, 2));
   });
+});
+
+describe('operations of a memory', () => {
+  /** Three vectors in each of two memories, and operations of the first, which answer with signs of their own. */
+  function memories(length: number, lengthOfOperations = length) {
+    const [one, other] = [0, 1].map(() => {
+      const buffer = new ArrayBuffer(3 * 8 * length);
+      return [0, 1, 2].map((k) => new Float64Array(buffer, 8 * k * length, length).fill(k + 1));
+    });
+    acceptOperations(one[0].buffer, {
+      length: lengthOfOperations,
+      dot: () => -1,
+      normInf: () => -2,
+      addScaled: (_x, _alpha, _s, out) => void out.fill(-3),
+    });
+    return { one, other };
+  }
+
+  it('are used for whole vectors that all lie in it', () => {
+    const { one, other } = memories(KERNEL_LENGTH);
+    const [a, b, c] = one;
+    expect([dot(a, b), dot(a, a), normInf(a)]).toEqual([-1, -1, -2]);
+    expect([dot(a, other[1]), dot(other[0], b)]).toEqual([2 * KERNEL_LENGTH, 2 * KERNEL_LENGTH]);
+    expect([dot(other[0], other[1]), normInf(other[2])]).toEqual([2 * KERNEL_LENGTH, 3]);
+    for (const [x, s, out, expected] of [
+      [a, b, c, -3],
+      [a, b, other[0], 5],
+      [a, other[1], c, 5],
+      [other[0].fill(1), b, c, 5],
+    ] as const) {
+      addScaled(x, 2, s, out);
+      expect(out).toEqual(new Float64Array(KERNEL_LENGTH).fill(expected));
+    }
+    addScaled(a, 2, b, a);
+    expect(a[0]).toBe(-3);
+  });
+
+  it('are not used for parts of its vectors, nor for short ones', () => {
+    const part = memories(KERNEL_LENGTH + 1).one[1].subarray(1);
+    expect([dot(part, part), normInf(part)]).toEqual([4 * KERNEL_LENGTH, 2]);
+    const [short] = memories(KERNEL_LENGTH - 1).one;
+    expect([dot(short, short), normInf(short)]).toEqual([KERNEL_LENGTH - 1, 1]);
+  });
+
+  it('may lack those that nobody needs', () => {
+    const x = new Float64Array(KERNEL_LENGTH).fill(1);
+    acceptOperations(x.buffer, { length: KERNEL_LENGTH, dot: () => -1, normInf: () => -2 });
+    addScaled(x, 1, x, x);
+    expect(x).toEqual(new Float64Array(KERNEL_LENGTH).fill(2));
+  });
+});
+
+it('vectors hold the same numbers only if all are equal; NaN equals nothing', () => {
+  const a = Float64Array.of(1, -0, 3);
+  expect(sameNumbers(a, Float64Array.of(1, 0, 3))).toBe(true);
+  for (let i = 0; i < 3; i++) expect(sameNumbers(a, a.with(i, 9))).toBe(false);
+  expect(sameNumbers(Float64Array.of(NaN), Float64Array.of(NaN))).toBe(false);
 });
