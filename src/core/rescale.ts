@@ -46,7 +46,7 @@ export function rescaling(factor = NaN) {
 function scaleFor(f: number, gradient: Float64Array): number {
   const exponent = exponentOf(normInf(gradient));
   if (!Number.isFinite(exponent) || !Number.isFinite(f) || Math.abs(exponent) <= SAFE_EXPONENT) return 1;
-  const room = f === 0 ? LARGEST_EXPONENT : LARGEST_EXPONENT - exponentOf(Math.abs(f));
+  const room = LARGEST_EXPONENT - exponentOf(Math.abs(f));
   return 4 ** Math.floor(Math.max(-LARGEST_EXPONENT, Math.min(-exponent, room, LARGEST_EXPONENT)) / 2);
 }
 

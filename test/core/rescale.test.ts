@@ -46,6 +46,7 @@ describe('rescaling', () => {
     const { f: seen, gradient, filter } = told(f, slope);
     expect([seen, ...gradient]).toEqual([f * scale, (slope / 4) * scale, -slope * scale]);
     expect(filter.undo({ f: 3 * scale, gradientNorm: 4 * scale })).toEqual({ f: 3, gradientNorm: 4 });
+    expect(filter.factor()).toBe(scale);
   });
 
   it('scales all that follows by the first gradient, and nothing before it', () => {

@@ -107,9 +107,9 @@ describe('operations of a memory', () => {
     expect([dot(other[0], other[1]), normInf(other[2])]).toEqual([2 * KERNEL_LENGTH, 3]);
     for (const [x, s, out, expected] of [
       [a, b, c, -3],
-      [a, b, other[0], 5],
+      [a, b, other[2], 5],
       [a, other[1], c, 5],
-      [other[0].fill(1), b, c, 5],
+      [other[0], b, c, 5],
     ] as const) {
       addScaled(x, 2, s, out);
       expect(out).toEqual(new Float64Array(KERNEL_LENGTH).fill(expected));

@@ -1,17 +1,8 @@
 import fc from 'fast-check';
-import { expect, test, vi } from 'vitest';
-import { embedded, embedKernels } from '../../../scripts/build-kernels.js';
-import { readFileSync } from 'node:fs';
-import { newArena } from '../../../src/core/kernels/arena.ts';
+import { expect, test } from 'vitest';
 import { TILE } from '../../../src/core/kernels/tiles.ts';
 import { plainKernels } from '../../../src/core/kernels/plain.ts';
-import {
-  adoptRows,
-  allocateRows,
-  arenaOf,
-  kernelsFor,
-  vectorBeside,
-} from '../../../src/core/kernels/placement.ts';
+import { allocateRows, kernelsFor, vectorBeside } from '../../../src/core/kernels/placement.ts';
 import type { RowSelection } from '../../../src/core/kernels/kernels.ts';
 import type { Row, Storage } from '../../../src/core/kernels/rows.ts';
 import { addScaled, dot, KERNEL_LENGTH, normInf } from '../../../src/core/vector.ts';
@@ -63,35 +54,6 @@ const all = (rows: readonly Row[]): RowSelection => ({
 const inOrder = (rows: readonly Row[]): RowSelection => ({ rows, order: rows.map((_, i) => i) });
 
 const plainCopy = (rows: readonly Row[]): Row[] => rows.map((row) => row.slice());
-
-test('the embedded bytes are what the source gives', async () => {
-  for (const module of embedded) {
-    expect(readFileSync(module.path, 'utf8')).toBe(await embedKernels(module));
-  }
-});
-
-test('large rows lie in an arena, small ones do not', () => {
-  expect(arenaOf(allocateRows(KERNEL_LENGTH, 2, 'float64')[0])).toBeDefined();
-  expect(arenaOf(allocateRows(KERNEL_LENGTH - 1, 2, 'float64')[0])).toBeUndefined();
-});
-
-test('memory beyond what WebAssembly can address is refused', () => {
-  expect(newArena(2 ** 24, 33, 8)).toBeNull();
-});
-
-test('an arena has room for the vectors of a line search, and no more', () => {
-  const [row] = allocateRows(KERNEL_LENGTH + 1, 2, 'float32');
-  const vectors = Array.from({ length: 6 }, () => vectorBeside(row));
-  expect(vectors.map((vector) => arenaOf(vector) === arenaOf(row))).toEqual([
-    ...Array.from({ length: 5 }, () => true),
-    false,
-  ]);
-  for (const [i, vector] of vectors.entries()) vector.fill(i + 1);
-  expect(vectors.map((vector) => [vector.length, vector[0], vector.at(-1)])).toEqual(
-    vectors.map((_, i) => [KERNEL_LENGTH + 1, i + 1, i + 1]),
-  );
-  expect(row.every((value) => value === 0)).toBe(true);
-});
 
 test('SIMD and plain kernels agree to the last bit, wherever the vectors lie', () => {
   fc.assert(
@@ -182,15 +144,6 @@ test('vectors in an arena are worked on by SIMD, to the last bit as elsewhere', 
   );
 });
 
-test('what is not finite does not outlast its cause', () => {
-  const [row] = allocateRows(KERNEL_LENGTH + 1, 2, 'float64');
-  const [g, out] = [vectorBeside(row), vectorBeside(row)];
-  const factors = new Float64Array(2).fill(NaN);
-  expect(kernelsFor(row).combine(all([row, row]), factors, 1, g, out)).toBeNaN();
-  out.fill(1);
-  expect(dot(out, out)).toBe(KERNEL_LENGTH + 1);
-});
-
 test('the norms of a step show what is not finite, as its sums do', () => {
   const { rows, vector } = randomCase({ n: 2 * TILE + 3, m: 1, storage: 'float64', seed: 3 });
   const move = { x: vector(), gradient: vector(), trial: vector(), trialGradient: vector() };
@@ -206,41 +159,6 @@ test('the norms of a step show what is not finite, as its sums do', () => {
       expect([gInf, Number.isFinite(sInf)]).toEqual([value, true]);
     }
   }
-});
-
-test('a factor that is not finite spoils the result and nothing beyond its end', () => {
-  const [row] = allocateRows(KERNEL_LENGTH + 1, 2, 'float64');
-  const [x, s, out] = [vectorBeside(row), vectorBeside(row), vectorBeside(row)];
-  for (const alpha of [NaN, Infinity]) {
-    addScaled(x, alpha, s, out);
-    expect(out[0]).toBeNaN();
-    out.fill(1);
-    expect(dot(out, out)).toBe(KERNEL_LENGTH + 1);
-    expect(normInf(out)).toBe(1);
-  }
-});
-
-test('parts of vectors that lie in an arena are worked on as parts', () => {
-  const [row] = allocateRows(1000, 2, 'float64');
-  const [x, y] = [vectorBeside(row).fill(1), vectorBeside(row).fill(2)];
-  const part = (vector: Float64Array) => vector.subarray(1, 1 + KERNEL_LENGTH + 1);
-  expect(dot(part(x), part(y))).toBe(2 * (KERNEL_LENGTH + 1));
-  addScaled(part(x), 3, part(y), part(x));
-  expect(part(x)).toEqual(new Float64Array(KERNEL_LENGTH + 1).fill(7));
-  expect([x[0], x[KERNEL_LENGTH + 2]]).toEqual([1, 1]);
-  x[KERNEL_LENGTH + 2] = 100;
-  expect(normInf(part(x))).toBe(7);
-});
-
-test('where no memory can be had, it is asked for once, and may be had for other rows', () => {
-  const memory = vi.spyOn(WebAssembly, 'Memory').mockImplementation(function refuse() {
-    throw new RangeError('could not allocate memory');
-  });
-  const rows: Row[] = [new Float64Array(KERNEL_LENGTH), new Float64Array(KERNEL_LENGTH)];
-  for (let step = 0; step < 5; step++) adoptRows(rows);
-  expect(memory).toHaveBeenCalledTimes(1);
-  memory.mockRestore();
-  expect(arenaOf(allocateRows(KERNEL_LENGTH, 2, 'float64')[0])).toBeDefined();
 });
 
 test('the plain kernels compute what they should', () => {
@@ -270,16 +188,4 @@ test('the plain kernels compute what they should', () => {
   const { sy, yy, ss, sg, yg, sInf, gInf } = sums;
   expect([sInf, gInf]).toEqual([normInf(Float64Array.from(s)), normInf(end)]);
   expect(distance(Float64Array.of(sy, yy, ss, sg, yg), expectedSums)).toBeLessThan(1e-12);
-});
-
-test('rows that were cloned are moved to an arena, unchanged', () => {
-  for (const storage of ['float64', 'float32'] as const) {
-    const { rows } = randomCase({ n: 700, m: 3, storage, seed: 9 });
-    const clone = structuredClone(rows);
-    expect(arenaOf(clone[0])).toBeUndefined();
-    adoptRows(clone);
-    expect(arenaOf(clone[0])).toBeDefined();
-    expect(arenaOf(clone[0])).not.toBe(arenaOf(rows[0]));
-    expect(sameRows(clone, rows)).toBe(true);
-  }
 });
