@@ -55,7 +55,6 @@ const exponentOf = (value: number): number => Math.floor(Math.log2(value));
 /** Scales the outputs of a question, and returns its scaled answer. */
 function scaled(question: Question, answer: number, scale: number): number {
   const { degree, outputs, derivative } = questionKinds[question.kind];
-  if (degree === 0) return answer;
   // The root of a power of four is exact.
   const factor = degree === 1 ? scale : Math.sqrt(scale);
   for (const name of outputs) {

@@ -426,6 +426,29 @@ describe('leastSquares names mistakes', () => {
   });
 });
 
+describe('leastSquares refuses in its own name', () => {
+  const whole = { p0: Float64Array.of(1), residualCount: 1, residuals: () => {} };
+  it.each<[unknown, Error]>([
+    [
+      null,
+      new TypeError('leastSquares: settings must be an object { p0, residualCount, residuals }, got null.'),
+    ],
+    [{ ...whole, residuals: 3 }, new TypeError('leastSquares: residuals must be a function, got 3.')],
+    [
+      { ...whole, residualCount: 0 },
+      new RangeError('leastSquares: residualCount must be a whole number ≥ 1, got 0.'),
+    ],
+  ])('%j', (settings, error) => {
+    expect(() => leastSquares(settings as LeastSquaresSettings)).toThrow(error);
+  });
+
+  it('a start that is no Float64Array, and a Jacobian that is written in part', () => {
+    expect(() => leastSquares({ ...whole, p0: [1] as never })).toThrow(/^leastSquares: p0 must be/);
+    const half = decay('half');
+    expect(() => half.fg(half.p0, new Float64Array(2))).toThrow(/^leastSquares: /);
+  });
+});
+
 describe('leastSquares refuses', () => {
   const p0 = Float64Array.of(1);
   const residuals = (_: Float64Array, r: Float64Array) => void r.fill(0);
@@ -526,6 +549,37 @@ describe('products of a least-squares problem', () => {
     expect(() => leastSquares({ ...settings, ...change })).toThrow(new TypeError(message));
   });
 
+  it('give the gradient at one evaluation of the residuals, which need write no Jacobian', () => {
+    const asked: unknown[] = [];
+    const weights: number[][] = [];
+    const problem = leastSquares({
+      p0: settings.p0,
+      residualCount: 3,
+      residuals(x, r, J) {
+        asked.push(J);
+        linear(x, r, null);
+      },
+      jacobianVector,
+      vectorJacobian(x, u, product) {
+        weights.push([...u]);
+        vectorJacobian(x, u, product);
+      },
+    });
+    const gradient = new Float64Array(2);
+    const r = A.map(([a, b], i) => a * at[0] + b * at[1] - i);
+    expect(problem.fg(at, gradient)).toBeCloseTo(
+      r.reduce((sum, value) => sum + value * value, 0),
+      12,
+    );
+    gradient.forEach((value, j) =>
+      expect(value).toBeCloseTo(2 * A.reduce((sum, row, i) => sum + row[j] * r[i], 0), 12),
+    );
+    expect(asked).toEqual([null]);
+    expect(weights).toEqual([r]);
+    problem.fg(at, null);
+    expect([asked.length, weights.length]).toEqual([2, 1]);
+  });
+
   it('and parameters are handed on only where they are given', () => {
     const keys = (change: object) =>
       Object.keys(leastSquares({ ...settings, ...change })).toSorted((a, b) => a.localeCompare(b));
@@ -551,6 +605,34 @@ describe('residuals', () => {
     for (const a of [1, 2]) expect(problem.fg(Float64Array.of(a), gradient)).toBe(a ** 4);
     expect(gradient[0]).toBeCloseTo(4 * 8, 6);
     expect(asked.filter(Boolean)).toHaveLength(1);
+  });
+
+  it('are computed again where the start has been changed in place', () => {
+    const problem = leastSquares({
+      p0: Float64Array.of(1),
+      residualCount: 1,
+      residuals: ([a], r) => r.set([a * a]),
+    });
+    const [x, r, J] = [problem.p0.slice(), new Float64Array(1), new Float64Array(1)];
+    problem.fg(x, J);
+    x[0] = 3;
+    problem.residuals(x, r, J);
+    expect(r[0]).toBe(9);
+  });
+
+  it.each([0, 1])('without differences of unknown %i have a gradient of NaN', (j) => {
+    let isOver = false;
+    const problem = leastSquares({
+      p0: Float64Array.of(1, 2),
+      residualCount: 1,
+      residuals: (x, r) => r.set([isOver && x[j] !== 5 ? NaN : x[0] + x[1]]),
+    });
+    const gradient = new Float64Array(2);
+    problem.fg(problem.p0, gradient);
+    expect(gradient.every(Number.isFinite)).toBe(true);
+    isOver = true;
+    expect(problem.fg(Float64Array.of(5, 5), gradient)).toBe(100);
+    expect([...gradient]).toEqual([NaN, NaN]);
   });
 
   it('may be NaN after the first point, not at it', () => {

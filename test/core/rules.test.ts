@@ -1,6 +1,7 @@
 import { describe, expect, it, test } from 'vitest';
 import {
   abortSignal,
+  anything as anyValue,
   boolean,
   callable,
   checkOptions,
@@ -9,6 +10,7 @@ import {
   finitePositive,
   integerFrom,
   integerIn,
+  isPlainObject,
   nonNegative,
   numberBetween,
   numberIn,
@@ -89,6 +91,19 @@ describe('faults', () => {
     expect(faults({ a: null })).toEqual(['a: must be a number > 0, got null.']);
   });
 
+  it('advise on names of other libraries, and only on those that are no options here', () => {
+    const options = { b: 1, a: -1, toString: 2 } as { a?: number };
+    const advice = { b: 'a is its name here.', a: 'never shown.' };
+    expect(faultsOf(options, { a: positive }, advice)).toEqual([
+      'b: no such option; a is its name here.',
+      'a: must be a number > 0, got -1.',
+      'toString: no such option; there are a.',
+    ]);
+    expect(() => checkOptions('here', { b: 1 } as { a?: number }, { a: positive }, advice)).toThrow(
+      new RangeError('here: b: no such option; a is its name here.'),
+    );
+  });
+
   it('name every option that there is where one is unknown', () => {
     const options = { c: 1 } as { a?: number; b?: number };
     expect(faultsOf(options, { a: positive, b: positive })).toEqual(['c: no such option; there are a, b.']);
@@ -124,4 +139,15 @@ test('values are shown in a short form that distinguishes strings from numbers',
     [Object.create(null), 'an object with nothing'],
   ];
   for (const [value, words] of shown) expect(show(value)).toBe(words);
+});
+
+test('any value is allowed where it is checked elsewhere', () => {
+  for (const value of anything) expect(anyValue.accepts(value)).toBe(true);
+});
+
+test('plain objects are those of literals and those without a prototype', () => {
+  const plain = [{}, { a: 1 }, Object.create(null) as object];
+  const others = [[], new Map(), new Error('no'), new Date(0), () => {}, Object.create({}) as object];
+  expect(plain.map(isPlainObject)).toEqual([true, true, true]);
+  expect(others.map(isPlainObject)).toEqual(others.map(() => false));
 });

@@ -170,6 +170,27 @@ describe('products of all pairs', () => {
   });
 });
 
+describe('a Cholesky factorization', () => {
+  /** A product of m rows takes m / 4 calls. Columns are factored in blocks of 32, then 64, then 256; a short rest joins the last. */
+  it.each([
+    [63, []],
+    // [0, 32) → [32, 64)
+    [64, [32]],
+    [95, [63]],
+    // [0, 32) → [32, 127), [32, 64) → [64, 127)
+    [127, [95, 63]],
+    // [0, 32) → [32, 64), [0, 64) → [64, 128), [64, 96) → [96, 128)
+    [128, [96, 64, 32]],
+  ])('of %i columns takes products of blocks with %j rows', async (k, rows) => {
+    const { factor } = await import('../../../src/core/kernels/cholesky.ts');
+    const matrix = new Float64Array(k * k);
+    for (let i = 0; i < k; i++) matrix[i * k + i] = 4;
+    expect(factor(matrix, k, k)).toBe(true);
+    for (let i = 0; i < k; i++) expect(matrix[i * k + i]).toBe(2);
+    expect(watched.calls['gram'] ?? 0).toBe(rows.reduce((sum, m) => sum + Math.ceil(m / 4), 0));
+  });
+});
+
 describe('kernels on a memory of their own', () => {
   const load = () => import('../../../src/core/kernels/compileKernels.ts');
   const bytes = async () => (await import('../../../src/core/kernels/symmetricBytes.ts')).symmetricBytes;
