@@ -114,7 +114,9 @@ export function newtonCG(options: NewtonCGOptions = {}): Solver {
     for (let k = 0; k < TRIALS; k++) {
       const moved = move(state, along);
       if (!(moved > 0)) break;
-      const trialF = yield evaluate(state.trial, state.trialGradient);
+      const value = yield evaluate(state.trial, state.trialGradient);
+      // Without a finite gradient, nothing could follow from the trial.
+      const trialF = Number.isFinite(normInf(state.trialGradient)) ? value : NaN;
       const promised = modelDecrease(slope, predicted, along);
       const ratio = gainRatio(state, trialF, promised);
       const length = along * region.length;
