@@ -184,6 +184,57 @@ describe('strongWolfe', () => {
     expect(alphaOf(result)).toBeCloseTo(1, 6);
   });
 
+  it('ends at the best step where an interval has no number left, as the paper on random cliffs', () => {
+    const kinds = new Set<string>();
+    fc.assert(
+      fc.property(
+        fc.double({ min: 0.01, max: 9, noNaN: true }),
+        fc.double({ min: 0.1, max: 50, noNaN: true }),
+        fc.constantFrom(0.5, 1, 8),
+        (cliff, height, alpha0) => {
+          const line: Line = (a) => ({ value: a < cliff ? -a : height - a, slope: -1 });
+          const all = {
+            c1: 0.1,
+            c2: 0.5,
+            maxRise: 0.5,
+            extrapolation: 5,
+            maxEvaluations: 500,
+            alphaMax: 100,
+          };
+          const { alphas, result } = searchOn(line, all, alpha0);
+          const expected = oracle(line, alpha0, 0, Infinity, all);
+          expect(alphas.length).toBe(expected.alphas.length);
+          alphas.forEach((alpha, k) => expect(Math.abs(alpha / expected.alphas[k] - 1)).toBeLessThan(1e-9));
+          expect(result.failure ?? 'found').toBe(expected.kind);
+          kinds.add(expected.kind);
+          if (result.failure === undefined) return;
+          // It is evaluated once more, since nothing else is left to try.
+          const lowest = alphas.reduce((a, b) => (line(b).value < line(a).value ? b : a));
+          expect([alphas.at(-1), alphaOf(result)]).toEqual([lowest, lowest]);
+        },
+      ),
+      { numRuns: 300, seed: 4 },
+    );
+    expect(kinds).toContain('intervalTooSmall');
+  });
+
+  it.each([
+    [1e-3, 1e-300, []], // the minimizer of the cubic is below the numbers
+    [50, 1, []],
+    [1e300, 1e-10, [5e-11, 2.5e-11]], // its coefficients overflow: bisection
+  ])('ends without a step where φ rises to %d at once, however short the step', (height, alpha0, next) => {
+    const line: Line = (a) => ({ value: a > 0 ? height : 0, slope: -1 });
+    const { alphas, result } = searchOn(line, { maxEvaluations: 5000 }, alpha0);
+    expect(result).toEqual({ failure: 'intervalTooSmall', alpha: 0 });
+    expect(Math.min(...alphas)).toBeGreaterThan(0);
+    expect(alphas.slice(1, 1 + next.length)).toEqual(next);
+  });
+
+  it('ends without a step if no trial was lower than the start', () => {
+    const flat: Line = () => ({ value: 1, slope: -1 });
+    expect(searchOn(flat, { c2: 0.5 }, 1).result).toEqual({ failure: 'maxEvaluations', alpha: 0 });
+  });
+
   it('follows the slopes where the values do not tell', () => {
     // Values of noise alone, the minimum at 1.
     const noisy: Line = (a) => ({ value: 1 + 1e-9 * Math.sin(1e5 * a), slope: 1e-10 * (a - 1) });

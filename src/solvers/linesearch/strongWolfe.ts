@@ -49,8 +49,6 @@ const FARTHEST = 1e20;
 const DELTA = 0.1;
 /** Factor by which the distance of a non-finite trial from the best step is reduced. */
 const SHRINK = 0.1;
-/** Relative width below which an interval has no number between its ends. */
-const XTOL = 1e-16;
 
 /**
  * Moré–Thuente line search for the strong Wolfe conditions, by safeguarded cubic interpolation.
@@ -123,8 +121,6 @@ export function strongWolfe(options: StrongWolfeOptions = {}): LineSearch {
 /** Interval of a search, and the bounds of its next step. Values in it are φ(α) − φ(0), more accurate if |φ(0)| is large. */
 interface Bracket {
   interval: Interval;
-  /** True in stage 1, which works on ψ(α) = φ(α) − φ(0) − c1·α·φ′(0). */
-  auxiliary: boolean;
   /** Option of the search. */
   readonly extrapolation: number;
   width: number;
@@ -137,7 +133,6 @@ function startBracket(slope: number, alpha0: number, longest: number, extrapolat
   const start: Trial = { alpha: 0, value: 0, slope };
   return {
     interval: { best: start, other: start, bracketed: false },
-    auxiliary: true,
     extrapolation,
     width: longest,
     previousWidth: 2 * longest,
@@ -146,11 +141,13 @@ function startBracket(slope: number, alpha0: number, longest: number, extrapolat
   };
 }
 
-/** Updates the interval with a trial and returns the step that interpolation proposes. */
+/**
+ * Updates the interval with a trial and returns the step that interpolation proposes. A trial that lowers φ too little
+ * is judged by ψ(α) = φ(α) − φ(0) − c1·α·φ′(0), as in stage 1 of the paper; in stage 2, there is no such trial.
+ */
 function takeIn(bracket: Bracket, trial: Trial, decrease: number, decreases: boolean): number {
   const { interval, alphaMin, alphaMax } = bracket;
-  if (bracket.auxiliary && decreases && trial.slope >= 0) bracket.auxiliary = false;
-  const onPsi = bracket.auxiliary && trial.value <= interval.best.value && !decreases;
+  const onPsi = trial.value <= interval.best.value && !decreases;
   const refined = onPsi
     ? tilted(
         refine(tiltedInterval(interval, -decrease), tilt(trial, -decrease), alphaMin, alphaMax),
@@ -166,8 +163,8 @@ function nextStep(bracket: Bracket, proposed: number, longest: number): number {
   const { best, other, bracketed } = bracket.interval;
   let alpha = proposed;
   if (bracketed) {
-    // Bisect if two refinements have not reduced the width to two thirds.
-    if (Math.abs(other.alpha - best.alpha) >= 0.66 * bracket.previousWidth) {
+    // Bisect if two refinements have not reduced the width to two thirds, or if the cubic overflows.
+    if (Math.abs(other.alpha - best.alpha) >= 0.66 * bracket.previousWidth || Number.isNaN(alpha)) {
       alpha = best.alpha + 0.5 * (other.alpha - best.alpha);
     }
     bracket.previousWidth = bracket.width;
@@ -182,9 +179,9 @@ function nextStep(bracket: Bracket, proposed: number, longest: number): number {
   return bracketed && isSpent(bracket, alpha) ? best.alpha : alpha;
 }
 
-/** Returns true if a bracket leaves no step between its ends, or this one is not between them. */
+/** Returns true if a step is not between the ends of a bracket, as none is if no number is left there. */
 const isSpent = ({ alphaMin, alphaMax }: Bracket, alpha: number): boolean =>
-  alpha <= alphaMin || alpha >= alphaMax || alphaMax - alphaMin <= XTOL * alphaMax;
+  !(alpha > alphaMin && alpha < alphaMax);
 
 /** Returns the trial on the tilted function φ(α) + slope·α. */
 function tilt({ alpha, value, slope }: Trial, by: number): Trial {
