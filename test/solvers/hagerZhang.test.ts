@@ -220,6 +220,84 @@ describe('hagerZhang', () => {
     expect(alphas.length).toBeLessThan(70);
   });
 
+  it('bisects where φ is high and still falls (U3), until a trial meets the conditions', () => {
+    const ledge =
+      (slope: number): Line =>
+      (a) =>
+        a < 5 ? { value: -a, slope: a > 0 ? slope : -1 } : { value: 50 - a, slope: -1 };
+    expect(searchOn(ledge(0), {}, 8)).toEqual({ alphas: [8, 4], result: { alpha: 4 } });
+    expect(searchOn(ledge(-1), { sigma: 0.5, maxEvaluations: 2 }, 8)).toEqual({
+      alphas: [8, 4],
+      result: { failure: 'maxEvaluations', alpha: 4 },
+    });
+  });
+
+  it('takes one secant step where a bisection has replaced both ends', () => {
+    const trials = new Map([
+      [0, { value: 1, slope: -1 }],
+      [8, { value: 50, slope: 1 }],
+      [4, { value: 10, slope: -1 }], // the first secant step, high and falling: bisection from 0
+      [2, { value: 0.99, slope: -0.25 }],
+      [3, { value: 10, slope: 1 }],
+    ]);
+    const line: Line = (a) => trials.get(a) ?? { value: 0, slope: 0 };
+    const { alphas } = searchOn(line, { sigma: 0.2 }, 8);
+    expect(alphas.slice(0, 4)).toEqual([8, 4, 2, 3]);
+    // The zero of the line from slope −0.25 at 2 to slope 1 at 3; that from 0 to 2 would be at 8/3.
+    expect(alphas[4]).toBeCloseTo(2.2, 14);
+    expect(alphas.length).toBe(5);
+  });
+
+  it('counts a value of φ(0) + slack as low, and lets it not count as lower', () => {
+    const always: Line = () => ({ value: 1, slope: -1 });
+    expect(searchOn(always, { sigma: 0.5, maxEvaluations: 3 }, 1)).toEqual({
+      alphas: [1, 5, 25],
+      result: { failure: 'maxEvaluations', alpha: 0 },
+    });
+    const cliff =
+      (slope: number): Line =>
+      (a) =>
+        a < 8 ? { value: 1, slope: -1 } : { value: 50, slope };
+    const given = { sigma: 0.5, maxEvaluations: 4 };
+    expect(searchOn(cliff(-1), given, 8).alphas).toEqual([8, 4, 6, 7]);
+    expect(searchOn(cliff(1), given, 8).alphas).toEqual([8, 4, 6, 7]);
+  });
+
+  it('takes a step just at the bounds of the Wolfe conditions', () => {
+    const at =
+      (value: number, slope: number): Line =>
+      (a) =>
+        a === 0 ? { value: 1, slope: -1 } : { value, slope };
+    const given = { delta: 0.25, sigma: 0.5, maxEvaluations: 1 };
+    for (const [value, slope, failure] of [
+      [0.75, 2, undefined],
+      [0.751, 2, 'maxEvaluations'],
+      [0.5, -0.5, undefined],
+      [0.5, -0.501, 'maxEvaluations'],
+    ] as const) {
+      // Without the approximate conditions.
+      const { result } = searchOn(at(value, slope), given, 1, -Infinity);
+      expect([value, slope, result.failure]).toEqual([value, slope, failure]);
+    }
+  });
+
+  it('does not try the nearest step where φ was not finite again', () => {
+    const wall: Line = (a) => ({ value: a >= 5 ? NaN : -a, slope: -1 });
+    expect(searchOn(wall, { rho: 10, sigma: 0.5, maxEvaluations: 3 }, 5).alphas).toEqual([5, 0.5, 2.75]);
+  });
+
+  it.each([1, 1 + 2 ** -52])('gives up between the last number below %d and the next', (cliff) => {
+    // Half-way between two numbers rounds to one or the other of them.
+    for (const slope of [-1, 1]) {
+      const line: Line = (a) => (a < cliff ? { value: -a, slope: -1 } : { value: 50, slope });
+      const { result, alphas } = searchOn(line, { sigma: 0.5, maxEvaluations: 500 }, 8);
+      expect(result.failure).toBe('intervalTooSmall');
+      expect(alphas.length).toBeLessThan(70);
+      expect(alphaOf(result)).toBe(Math.max(...alphas.filter((a) => a < cliff)));
+      expect(cliff - alphaOf(result)).toBeLessThan(2 ** -51);
+    }
+  });
+
   it('is named, descends, and refuses wrong options', () => {
     expect(hagerZhang()).toMatchObject({ name: 'Hager–Zhang', descends: true });
     for (const [message, options] of [
