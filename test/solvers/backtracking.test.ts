@@ -151,6 +151,14 @@ describe('backtracking', () => {
     expect(alphas).toEqual([1, 0.125, 0.03125]);
   });
 
+  it('keeps its digits where the slope at 0 is tiny beside the cubic', () => {
+    // −1e-14·α − α² + 10α³: nearly the minimum of the last two, 2/30. From 1, the steps go to the shortest, 0.2.
+    const line: Line = (a) => ({ value: -1e-14 * a - a ** 2 + 10 * a ** 3, slope: a === 0 ? -1e-14 : 1 });
+    const { alphas } = searchOn(line, backtracking({ minShrink: 0.2 }), 1);
+    expect(alphas.slice(0, 2)).toEqual([1, 0.2]);
+    expect(alphas[2]).toBeCloseTo(2 / 30, 12);
+  });
+
   it('refuses a step where f is finite and its slope is not', () => {
     const line: Line = (a) => ({ value: 1 - a, slope: a > 0.5 ? Infinity : -1 });
     expect(searchOn(line, backtracking(), 1).alphas).toEqual([1, 0.1]);

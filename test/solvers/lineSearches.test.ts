@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { backtracking, fixedStep, hagerZhang, strongWolfe } from 'quasi-newton';
+import { approximateWolfe, changeOf } from '../../src/solvers/linesearch/lineSearch.ts';
 import type { LineSearch, LineSearchResult, Phi } from 'quasi-newton';
 
 type Line = (alpha: number) => Phi;
@@ -123,6 +124,28 @@ describe('strongWolfe', () => {
     const found = starts.map((alpha0) => searchOn(line, search, alpha0, -Infinity));
     expect(found.map(({ alphas }) => alphas.length)).toEqual(table.map(([evaluations]) => evaluations));
     found.forEach(({ alpha }, i) => expect(Math.abs(alpha / table[i][1] - 1)).toBeLessThan(0.07));
+  });
+});
+
+describe('the approximate Wolfe conditions', () => {
+  it.each([
+    [3, 0.5, true],
+    [3, 0.51, false], // (2δ − 1)φ′(0) ≥ φ′(α)
+    [3, -0.75, true],
+    [3, -0.76, false], // φ′(α) ≥ σφ′(0)
+    [3.25, 0, true],
+    [3.26, 0, false], // φ(α) ≤ φ(0) + slack
+  ])('of φ(α) = %d and φ′(α) = %d hold: %s', (value, slope, holds) => {
+    expect(approximateWolfe({ value: 3, slope: -1 }, { value, slope }, 0.25, 0.25, 0.75)).toBe(holds);
+  });
+
+  it.each([
+    [3.25, (2 * (-1 + 5)) / 2], // noise: the trapezoid of the slopes
+    [2.75, (2 * (-1 + 5)) / 2],
+    [3.26, 0.26],
+    [2.74, -0.26],
+  ])('go with values of φ that stand for a change: %d for %d', (value, change) => {
+    expect(changeOf({ value: 3, slope: -1 }, 2, { value, slope: 5 }, 0.25)).toBeCloseTo(change, 14);
   });
 });
 
