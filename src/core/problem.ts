@@ -22,31 +22,31 @@ export interface ProblemFacts {
   /** Start, `[n]`; read, never written. */
   readonly p0: Float64Array;
   /** Parameters that hold the best point after a solve. */
-  readonly params?: ParamSet;
+  readonly params?: ParamSet | undefined;
   /**
    * Arithmetic of `fg`. A float32 problem sees `Math.fround(x)`, and line searches allow for the noise of its values.
    *
    * @defaultValue `'float64'`
    */
-  readonly precision?: Precision;
+  readonly precision?: Precision | undefined;
   /** Number m of residuals, if the problem has them. */
-  readonly residualCount?: number;
+  readonly residualCount?: number | undefined;
   /** State in addition to x, such as running statistics. */
-  readonly statistics?: Statistics;
+  readonly statistics?: Statistics | undefined;
   /**
    * Returns how far rounding may put elements of the gradient off at x, where the value is f: where `fg` takes
    * differences. A gradient that is below its tolerance, but above this, is not called a success.
    *
    * @defaultValue 0
    */
-  gradientError?(x: Float64Array, f: number): number;
+  readonly gradientError?: ((x: Float64Array, f: number) => number) | undefined;
   /**
    * Milliseconds after which asynchronous functions such as `minimizeAsync` give the event loop a turn, for timers,
    * signals and painting; Infinity if the problem's methods do so themselves.
    *
    * @defaultValue `16`
    */
-  readonly yieldEvery?: number;
+  readonly yieldEvery?: number | undefined;
 }
 
 /** Numbers that a problem keeps in addition to x, such as the running statistics of batch normalization. */
@@ -64,7 +64,7 @@ export type Precision = 'float32' | 'float64';
 export interface Problem extends ProblemFacts {
   readonly fg: Objective;
   /** Draws the next mini-batch; `fg` is the same function until the next call. */
-  nextBatch?(): void;
+  readonly nextBatch?: (() => void) | undefined;
   /**
    * As `fg`, on only the samples that the current batch shares with the previous one; a mean if `fg` is a mean. If they
    * share none, f and ∇f are 0.
@@ -72,41 +72,53 @@ export interface Problem extends ProblemFacts {
    * Its values naturally differ from those of `fg`, so no check can detect an `overlap` that belongs to
    * another function: with `{ ...problem, fg }`, give the new problem its own `overlap`.
    */
-  overlap?(x: Float64Array, gradient: Float64Array | null): number;
+  readonly overlap?: ((x: Float64Array, gradient: Float64Array | null) => number) | undefined;
   /** Writes the exact ∇²f(x)·v into `product`; the buffers, `[n]` each, belong to the caller. */
-  hessianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void;
+  readonly hessianVector?: ((x: Float64Array, v: Float64Array, product: Float64Array) => void) | undefined;
   /** Writes J(x)·v into `product`, `[m]`, if f is a sum of squares and J the Jacobian of its residuals. */
-  jacobianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void;
+  readonly jacobianVector?: ((x: Float64Array, v: Float64Array, product: Float64Array) => void) | undefined;
   /** Writes J(x)ᵀu into `product`, `[n]`, for u of length m. */
-  vectorJacobian?(x: Float64Array, u: Float64Array, product: Float64Array): void;
+  readonly vectorJacobian?: ((x: Float64Array, u: Float64Array, product: Float64Array) => void) | undefined;
   /**
    * Writes J(x)J(x)ᵀ, `[m, m]` and symmetric, at a lower cost than J takes; with `jacobianVector` and `vectorJacobian`, for
    * problems of fewer residuals than unknowns.
    */
-  jacobianGram?(x: Float64Array, product: Float64Array): void;
+  readonly jacobianGram?: ((x: Float64Array, product: Float64Array) => void) | undefined;
   /** Residuals of a sum of squares, with `residualCount`; see {@link Residuals}. */
-  residuals?(x: Float64Array, residuals: Float64Array, jacobian: Float64Array | null): void;
+  readonly residuals?:
+    | ((x: Float64Array, residuals: Float64Array, jacobian: Float64Array | null) => void)
+    | undefined;
   /** Writes f at k points, `[k, n]`, into `values`, `[k]`, for less than the cost of k evaluations. */
-  valuesAt?(points: Float64Array, values: Float64Array): void;
+  readonly valuesAt?: ((points: Float64Array, values: Float64Array) => void) | undefined;
 }
 
 /** A function to minimize whose methods may return promises. */
 export interface AsyncProblem extends ProblemFacts {
   readonly fg: AsyncObjective;
   /** As {@link Problem.nextBatch}. */
-  nextBatch?(): void | Promise<void>;
+  readonly nextBatch?: (() => void | Promise<void>) | undefined;
   /** As {@link Problem.overlap}. */
-  overlap?(x: Float64Array, gradient: Float64Array | null): number | Promise<number>;
+  readonly overlap?:
+    | ((x: Float64Array, gradient: Float64Array | null) => number | Promise<number>)
+    | undefined;
   /** As {@link Problem.hessianVector}. */
-  hessianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void | Promise<void>;
+  readonly hessianVector?:
+    | ((x: Float64Array, v: Float64Array, product: Float64Array) => void | Promise<void>)
+    | undefined;
   /** As {@link Problem.jacobianVector}. */
-  jacobianVector?(x: Float64Array, v: Float64Array, product: Float64Array): void | Promise<void>;
+  readonly jacobianVector?:
+    | ((x: Float64Array, v: Float64Array, product: Float64Array) => void | Promise<void>)
+    | undefined;
   /** As {@link Problem.vectorJacobian}. */
-  vectorJacobian?(x: Float64Array, u: Float64Array, product: Float64Array): void | Promise<void>;
+  readonly vectorJacobian?:
+    | ((x: Float64Array, u: Float64Array, product: Float64Array) => void | Promise<void>)
+    | undefined;
   /** As {@link Problem.jacobianGram}. */
-  jacobianGram?(x: Float64Array, product: Float64Array): void | Promise<void>;
+  readonly jacobianGram?: ((x: Float64Array, product: Float64Array) => void | Promise<void>) | undefined;
   /** As {@link Problem.residuals}. */
-  residuals?(x: Float64Array, residuals: Float64Array, jacobian: Float64Array | null): void | Promise<void>;
+  readonly residuals?:
+    | ((x: Float64Array, residuals: Float64Array, jacobian: Float64Array | null) => void | Promise<void>)
+    | undefined;
   /** As {@link Problem.valuesAt}. */
-  valuesAt?(points: Float64Array, values: Float64Array): void | Promise<void>;
+  readonly valuesAt?: ((points: Float64Array, values: Float64Array) => void | Promise<void>) | undefined;
 }

@@ -1,5 +1,8 @@
 import type { Problem } from '../../src/core/problem.ts';
 
+/** A type whose members are all present and defined. */
+export type Full<T> = { [Name in keyof T]-?: NonNullable<T[Name]> };
+
 /** Rosenbrock's function from its usual start; minimum 0 at (1, 1). */
 export function rosenbrock(): Problem {
   return {

@@ -17,7 +17,7 @@ import {
   type Question,
 } from 'quasi-newton';
 import { landscape } from 'quasi-newton/landscape';
-import { rosenbrock } from './functions.ts';
+import { rosenbrock, type Full } from './functions.ts';
 
 /** Asks the questions one after the other, and returns the answers. */
 function* asking(...questions: Question[]): Asks<number[]> {
@@ -42,39 +42,38 @@ const params = vectorParams(buffer(), {
 });
 
 /** f = Σxᵢ², with everything that a problem may answer. */
-const whole: Required<
-  Omit<Problem, 'nextBatch' | 'precision' | 'statistics' | 'yieldEvery' | 'gradientError'>
-> = {
-  p0: x(),
-  params,
-  residualCount: 3,
-  fg(at: Float64Array, gradient: Float64Array | null) {
-    gradient?.set(at.map((value) => 2 * value));
-    return at.reduce((sum, value) => sum + value * value, 0);
-  },
-  overlap(at: Float64Array, gradient: Float64Array | null) {
-    return whole.fg(at, gradient);
-  },
-  hessianVector(_: Float64Array, v: Float64Array, product: Float64Array) {
-    product.set(v.map((value) => 2 * value));
-  },
-  jacobianVector(_: Float64Array, v: Float64Array, product: Float64Array) {
-    product.set(v);
-  },
-  vectorJacobian(_: Float64Array, u: Float64Array, product: Float64Array) {
-    product.set(u);
-  },
-  jacobianGram(_: Float64Array, product: Float64Array) {
-    product.set([1, 0, 0, 0, 1, 0, 0, 0, 1]);
-  },
-  residuals(at: Float64Array, residuals: Float64Array, jacobian: Float64Array | null) {
-    residuals.set(at);
-    jacobian?.set([1, 0, 0, 0, 1, 0, 0, 0, 1]);
-  },
-  valuesAt(points: Float64Array, values: Float64Array) {
-    values.forEach((_, k) => (values[k] = whole.fg(points.slice(3 * k, 3 * k + 3), null)));
-  },
-};
+const whole: Full<Omit<Problem, 'nextBatch' | 'precision' | 'statistics' | 'yieldEvery' | 'gradientError'>> =
+  {
+    p0: x(),
+    params,
+    residualCount: 3,
+    fg(at: Float64Array, gradient: Float64Array | null) {
+      gradient?.set(at.map((value) => 2 * value));
+      return at.reduce((sum, value) => sum + value * value, 0);
+    },
+    overlap(at: Float64Array, gradient: Float64Array | null) {
+      return whole.fg(at, gradient);
+    },
+    hessianVector(_: Float64Array, v: Float64Array, product: Float64Array) {
+      product.set(v.map((value) => 2 * value));
+    },
+    jacobianVector(_: Float64Array, v: Float64Array, product: Float64Array) {
+      product.set(v);
+    },
+    vectorJacobian(_: Float64Array, u: Float64Array, product: Float64Array) {
+      product.set(u);
+    },
+    jacobianGram(_: Float64Array, product: Float64Array) {
+      product.set([1, 0, 0, 0, 1, 0, 0, 0, 1]);
+    },
+    residuals(at: Float64Array, residuals: Float64Array, jacobian: Float64Array | null) {
+      residuals.set(at);
+      jacobian?.set([1, 0, 0, 0, 1, 0, 0, 0, 1]);
+    },
+    valuesAt(points: Float64Array, values: Float64Array) {
+      values.forEach((_, k) => (values[k] = whole.fg(points.slice(3 * k, 3 * k + 3), null)));
+    },
+  };
 
 const questions: Record<string, () => Question> = {
   fg: () => ({ kind: 'evaluate', x: x(), gradient: buffer() }),
@@ -199,7 +198,7 @@ describe('buffers that hold NaN', () => {
       runSync(asking({ kind: 'hessianVector', x: x(), v: v.slice(), product: buffer() }), {
         ...whole,
         hessianVector: method,
-      } as Problem);
+      });
     const writes = (index: number, value: number) =>
       ask((_, w, product) => {
         product.set(w);
@@ -336,7 +335,7 @@ describe('the methods of an older fg:', () => {
     await expect(runAsync(asking(questions.valuesAt()), later(penalized))).rejects.toThrow(message);
     const options = { center: x(), npoints: 3 };
     expect(() => landscape(penalized, options)).toThrow(/valuesAt gives .* where fg gives/);
-    expect(landscape({ ...penalized, valuesAt: undefined as never }, options).loss).toBeCloseTo(14.14, 12);
+    expect(landscape({ ...penalized, valuesAt: undefined }, options).loss).toBeCloseTo(14.14, 12);
   });
 
   it('valuesAt is compared at the first point only, and not at all without points', () => {

@@ -54,7 +54,7 @@ describe('a solve', () => {
     // Products with the Jacobian are of use in pairs.
     const half = [{ jacobianVector() {} }, { vectorJacobian() {} }, { params: undefined }];
     const rest = [...half, { jacobianGram() {}, params }];
-    for (const methods of rest) minimize({ ...bowl, ...methods } as Problem, solver, options);
+    for (const methods of rest) minimize({ ...bowl, ...methods }, solver, options);
     const plain = {
       stochastic: false,
       overlap: false,

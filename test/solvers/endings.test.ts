@@ -43,8 +43,10 @@ const solvers: Record<string, () => Solver> = {
   'adam, then lbfgs': () => sequence({ solver: adam({ learningRate: 0.1 }), iterations: 20 }, lbfgs()),
 };
 
+type WithPrecision = Omit<Problem, 'precision'> & { precision: Precision };
+
 /** The problem as a loss in float32 has it. */
-function rounded(problem: Problem): Problem {
+function rounded(problem: Problem): WithPrecision {
   const { fround } = Math;
   return {
     ...problem,
@@ -58,7 +60,7 @@ function rounded(problem: Problem): Problem {
 }
 
 /** A bowl with waves on it, in random units, far from 0 or not. */
-function wavyBowl(random: () => number): Problem & { precision: Precision } {
+function wavyBowl(random: () => number): WithPrecision {
   const n = 1 + Math.floor(4 * random());
   const decade = Math.floor(10 * random());
   const offset = decade === 0 ? 0 : (random() < 0.5 ? -1 : 1) * 10 ** (3 + decade);
@@ -77,7 +79,7 @@ function wavyBowl(random: () => number): Problem & { precision: Precision } {
       return f;
     },
   };
-  return { precision: 'float64', ...(random() < 0.2 ? rounded(problem) : problem) };
+  return random() < 0.2 ? rounded(problem) : { ...problem, precision: 'float64' };
 }
 
 describe('where a run ends', () => {

@@ -9,6 +9,7 @@ import type { LinearSolver } from '../../src/solvers/leastSquares/linearSolver.t
 import type { LevenbergMarquardtState } from '../../src/solvers/leastSquares/state.ts';
 import { iterative } from '../../src/solvers/leastSquares/iterative.ts';
 import { solveBidiagonal, solveNormal, squareOfProduct } from '../../src/solvers/leastSquares/bidiagonal.ts';
+import type { Full } from '../core/functions.ts';
 
 /** A problem with a Jacobian, and products that are made from it. */
 function withProducts(problem: Problem): Problem & { readonly count: () => number } {
@@ -266,7 +267,7 @@ describe('products are counted and limited', () => {
 describe('wrong products', () => {
   /** As many residuals as unknowns, so that the transpose has the right shape. */
   const right = () => withProducts(curves(4, 3));
-  type Products = Required<Pick<Problem, 'jacobianVector' | 'vectorJacobian'>>;
+  type Products = Full<Pick<Problem, 'jacobianVector' | 'vectorJacobian'>>;
   const wrongs: [string, (products: Products) => Partial<Products>][] = [
     [
       'the sign of one element of Jᵀu',
