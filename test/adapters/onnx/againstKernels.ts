@@ -18,13 +18,18 @@ export const whole = (shape: readonly number[], values: readonly number[]): Inpu
   integral: true,
 });
 
-/** Holds what is differentiated against ONNX Runtime's own kernels, and the gradient against central differences. */
+/**
+ * Holds what is differentiated against ONNX Runtime's own kernels, and the gradient against central differences.
+ *
+ * @param dynamic - leave the sizes of all inputs to be known at run time
+ */
 export async function check(
   inputs: Readonly<Record<string, Input>>,
   build: Build,
   opset = 23,
+  dynamic = false,
 ): Promise<void> {
-  const bytes = modelOf(inputs, build, { precision: 'float32', opset });
+  const bytes = modelOf(inputs, build, { precision: 'float32', opset, dynamic });
   const wrt = Object.keys(inputs).filter((name) => !inputs[name].integral);
   const graph = differentiate(bytes, { loss: (g, { outputs: [y] }) => g.sumOfAll(y), wrt, keep: ['y'] });
   const feeds = feedsOf(inputs, 'float32');
@@ -37,5 +42,5 @@ export async function check(
   const [wanted, got] = await Promise.all(outputs);
   expect(got.dims).toEqual(wanted.dims);
   wanted.values.forEach((value, i) => expect(got.values[i]).toBeCloseTo(value, 4));
-  await checkGradients(inputs, build, { opset });
+  await checkGradients(inputs, build, { opset, dynamic });
 }

@@ -13,7 +13,8 @@ import { imageSamples, multipliesIntegers, stepsFromZero } from './common.ts';
 import { inputCotangent } from './convolutionInput.ts';
 import { weightCotangent } from './convolutionWeight.ts';
 import type { Convolution } from './convolutionWindow.ts';
-import { isPaddedToSize, transposedPads, withPads } from './transposedPads.ts';
+import { padsAtRunTime, sizedTranspose } from './runtimePads.ts';
+import { isPaddedToSize, transposedPads } from './transposedPads.ts';
 import { outputSizes, windowIn } from './windows.ts';
 import { mapConvolution } from './vmap/products.ts';
 
@@ -133,7 +134,7 @@ export const convolution: OpTable = {
     infer: inferConv,
     isCostly: true,
     samples: imageSamples,
-    as: { float64: convByColumns },
+    as: { lower: padsAtRunTime, float64: convByColumns },
     vjp: conv,
     roles: { 1: weightRole(0), 2: biasRole },
     vmap: mapConvolution,
@@ -151,7 +152,7 @@ export const convolution: OpTable = {
     isCostly: true,
     samples: imageSamples,
     // ONNX Runtime infers a wrong shape from an output_shape below the size of the input (1.30).
-    as: { lower: withPads, float64: convTransposeByColumns },
+    as: { lower: sizedTranspose, float64: convTransposeByColumns },
     vjp: convTranspose,
     roles: { 1: weightRole(1), 2: biasRole },
     vmap: mapConvolution,

@@ -137,7 +137,9 @@ function realSignal(
   const last = (part: Value) => g.transpose(part, perm);
   const dtype = g.floatTypeOf(re);
   const count = g.sizes(last(re), [-1]);
-  const length = given ?? g.mul(g.integers([2]), g.sub(count, g.integers([1])));
+  // At least 1: a branch for an axis of one frequency, which no run takes, would divide by 0 while the graph loads.
+  const even = () => g.mul(g.integers([2]), g.sub(count, g.integers([1])));
+  const length = given ?? g.max(even(), g.integers([1]));
   const [most, known] = [g.integersOf(half(g, length))?.[0], g.integersOf(count)?.[0]];
   if (most !== undefined && known !== undefined && known > most)
     refuse(

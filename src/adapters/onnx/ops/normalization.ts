@@ -121,9 +121,7 @@ const group: VjpRule = (c) => {
   const groups = attributes.int('num_groups', 1);
   const grouped = (v: Value) => g.reshape(v, [0, groups, -1]);
   const standardized = standardize(g, grouped(x), [2], epsilonOf(c.attributes));
-  const size = g.shapeOf(scale)?.[0];
-  if (typeof size !== 'number') refuse('the length of its scale is not known beforehand.');
-  const perGroup = size === groups;
+  const perGroup = g.shapeOf(scale)?.[0] === groups;
   const factor = perGroup ? g.reshape(scale, [1, groups, 1]) : alongChannels(g, scale, x);
   const scaled = perGroup ? g.mul(grouped(dy), factor) : grouped(g.mul(dy, factor));
   const xhat = g.reshapeLike(standardized.xhat, x);
@@ -153,20 +151,36 @@ const instanceInFloat64: Lowering = (g, node, attributes) => {
   return [g.add(g.mul(xhat, alongChannels(g, scale, x)), alongChannels(g, bias, x))];
 };
 
-/** Written as in the standard, whose own function would compute in float32. */
-const groupInFloat64: Lowering = (g, node, attributes) => {
+/**
+ * Gives each channel its own scale and bias, where only run time tells how many there are: one a channel, or one a group
+ * before opset 21.
+ */
+const groupOfChannels: Lowering = (g, node, attributes) => {
   const [x, scale, bias] = node.input;
+  if (typeof g.shapeOf(scale)?.[0] === 'number') return undefined;
+  const count = g.sizes(scale, [0]);
+  const shape = g.concat([count, g.div(g.sizes(x, [1]), count)], 0);
+  const [scales, biases] = [scale, bias].map((v) => g.reshape(g.expand(g.unsqueeze(v, [1]), shape), [-1]));
+  return [writtenByGroups(g, x, scales, biases, attributes)];
+};
+
+/** Written as in the standard, whose own function would compute in float32. */
+const groupInFloat64: Lowering = (g, { input: [x, scale, bias] }, attributes) => [
+  writtenByGroups(g, x, scale, bias, attributes),
+];
+
+function writtenByGroups(g: Builder, x: Value, scale: Value, bias: Value, attributes: Attributes): Value {
   const groups = attributes.int('num_groups', 1);
   const grouped = g.reshape(x, [0, groups, -1]);
   const { xhat } = standardize(g, grouped, [2], epsilonOf(attributes));
   // One number a group before opset 21, one a channel since.
   if (g.shapeOf(scale)?.[0] === groups) {
     const along = (v: Value) => g.reshape(v, [1, groups, 1]);
-    return [g.reshapeLike(g.add(g.mul(xhat, along(scale)), along(bias)), x)];
+    return g.reshapeLike(g.add(g.mul(xhat, along(scale)), along(bias)), x);
   }
   const scaled = g.mul(g.reshapeLike(xhat, x), alongChannels(g, scale, x));
-  return [g.add(scaled, alongChannels(g, bias, x))];
-};
+  return g.add(scaled, alongChannels(g, bias, x));
+}
 
 /** True if its statistics are outputs: those of ONNX Runtime are float32. */
 const layerInFloat64: Lowering = (g, node, attributes) => {
@@ -261,7 +275,7 @@ export const normalization: OpTable = {
   GroupNormalization: {
     infer: sameType,
     samples: imageSamples,
-    as: { float64: groupInFloat64 },
+    as: { lower: groupOfChannels, float64: groupInFloat64 },
     vjp: group,
     roles,
     vmap: mapSamples,

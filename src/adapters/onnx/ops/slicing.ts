@@ -132,7 +132,7 @@ const sliceSamples: SampleRule = (c) => {
 
 const concat: VjpRule = ({ g, inputs, dy, needs, attributes }) => {
   if (inputs.length === 1) return [dy];
-  const axis = axisFrom(attributes.int('axis', 0), g.rank(inputs[0]));
+  const axis = attributes.int('axis', 0);
   const sizes = g.concat(
     inputs.map((input) => g.sizes(input, [axis])),
     0,
