@@ -3,24 +3,28 @@ import { check, real, whole } from './againstKernels.ts';
 import type { Build, Input } from './harness.ts';
 
 const atRunTime = (inputs: Readonly<Record<string, Input>>, build: Build, opset = 21) =>
-  expect(check(inputs, build, opset, true)).resolves.toBeUndefined();
+  check(inputs, build, opset, true);
 
 describe('sizes that only run time tells', () => {
   test.each([1, -1])('values of unknown rank are joined along axis %i', async (axis) => {
-    await atRunTime({ a: real(1, 2, 1, 3), b: real(2, 2, 1, 4) }, (g, { a, b }) =>
-      g.concat([g.op('Squeeze', [a]), g.op('Squeeze', [b])], axis),
-    );
+    await expect(
+      atRunTime({ a: real(1, 2, 1, 3), b: real(2, 2, 1, 4) }, (g, { a, b }) =>
+        g.concat([g.op('Squeeze', [a]), g.op('Squeeze', [b])], axis),
+      ),
+    ).resolves.toBeUndefined();
   });
 
   test.each([
     [18, 2, 'group'],
     [21, 6, 'channel'],
   ])('of opset %i, the scale of GroupNormalization has %i elements, one a %s', async (opset, length) => {
-    await atRunTime(
-      { x: real(1, 2, 6, 3), scale: real(2, length), bias: real(3, length) },
-      (g, { x, scale, bias }) => g.op('GroupNormalization', [x, scale, bias], { num_groups: 2 }),
-      opset,
-    );
+    await expect(
+      atRunTime(
+        { x: real(1, 2, 6, 3), scale: real(2, length), bias: real(3, length) },
+        (g, { x, scale, bias }) => g.op('GroupNormalization', [x, scale, bias], { num_groups: 2 }),
+        opset,
+      ),
+    ).resolves.toBeUndefined();
   });
 
   const image = (height: number, width: number) => real(1, 2, 2, height, width);
@@ -32,9 +36,9 @@ describe('sizes that only run time tells', () => {
     ['SAME_UPPER', [4, 4], image(5, 9)],
     ['SAME_LOWER', [1, 1], image(4, 3)],
   ])('a convolution with auto_pad %s and strides %j', async (auto_pad, strides, x) => {
-    await atRunTime({ x, ...filters }, (g, { x, w, bias }) =>
-      g.op('Conv', [x, w, bias], { auto_pad, strides }),
-    );
+    await expect(
+      atRunTime({ x, ...filters }, (g, { x, w, bias }) => g.op('Conv', [x, w, bias], { auto_pad, strides })),
+    ).resolves.toBeUndefined();
   });
 
   const back = { x: real(1, 2, 4, 3, 4), w: real(2, 4, 2, 3, 2), bias: real(3, 2) };
@@ -43,9 +47,11 @@ describe('sizes that only run time tells', () => {
     ['SAME_UPPER', [2, 3]],
     ['SAME_LOWER', [2, 1]],
   ])('a transposed convolution with auto_pad %s and strides %j', async (auto_pad, strides) => {
-    await atRunTime(back, (g, { x, w, bias }) =>
-      g.op('ConvTranspose', [x, w, bias], { auto_pad, strides, kernel_shape: [3, 2] }),
-    );
+    await expect(
+      atRunTime(back, (g, { x, w, bias }) =>
+        g.op('ConvTranspose', [x, w, bias], { auto_pad, strides, kernel_shape: [3, 2] }),
+      ),
+    ).resolves.toBeUndefined();
   });
 
   test.each([
@@ -55,9 +61,11 @@ describe('sizes that only run time tells', () => {
   ])(
     'a transposed convolution with output_shape %j, strides %j and auto_pad %s',
     async (...[shape, strides, auto_pad]) => {
-      await atRunTime(back, (g, { x, w, bias }) =>
-        g.op('ConvTranspose', [x, w, bias], { auto_pad, strides, output_shape: shape }),
-      );
+      await expect(
+        atRunTime(back, (g, { x, w, bias }) =>
+          g.op('ConvTranspose', [x, w, bias], { auto_pad, strides, output_shape: shape }),
+        ),
+      ).resolves.toBeUndefined();
     },
   );
 });
