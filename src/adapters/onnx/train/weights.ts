@@ -4,6 +4,7 @@ import type { Precision } from '../../../core/problem.ts';
 import type { Parameter } from '../choose.ts';
 import { gradientNameOf, manyOf } from '../ir/convention.ts';
 import { writeElements } from '../ir/tensor.ts';
+import { giveBack } from './giveBack.ts';
 import { rounded } from './narrow.ts';
 import { fillsOutputs, tensorOver, type Ort, type OrtTensor, type OrtTensors } from './ort.ts';
 
@@ -77,6 +78,7 @@ export function weightsOf(
     gradients.length > 0
       ? { ...outputs, ...Object.fromEntries(names.map((name) => [name, null])) }
       : [...names, ...layout.tensors.map(({ name }) => gradientNameOf(name))];
+  const names = layout.tensors.map(({ name }) => gradientNameOf(name));
   return {
     params: vectorParams(values, layout),
     values,
@@ -90,6 +92,7 @@ export function weightsOf(
     readGradient(results, gradient) {
       if (gradients.length > 0) gradient.set(gradients);
       else gather(results, layout, gradientNameOf, gradient);
+      giveBack(results, names);
     },
   };
 }
