@@ -1,11 +1,15 @@
-import { inverseOfNormal, nullSpace } from './qr.ts';
+import { dot } from '../../core/vector.ts';
+import { inverseFactor, nullSpace } from './qr.ts';
 import type { FitSolution } from './solveFit.ts';
 import type { ParameterSet } from './parameters.ts';
 
 /** Uncertainty of the parameters that vary. */
 export interface Uncertainty {
-  /** Generalized inverse of JᵀJ, `[n, n]`, over the parameters that vary; 0 for those that a bound holds */
-  readonly inverse: Float64Array;
+  /**
+   * Vectors u, `[n]` each, over the parameters that vary: Σ u·uᵀ is the generalized inverse of JᵀJ. They are 0 for
+   * parameters that a bound holds. Products with the inverse itself would cancel where parameters are correlated.
+   */
+  readonly factor: readonly Float64Array[];
   /** Directions of the parameters that the data do not determine, `[n]` each, relative to the columns of J */
   readonly loose: readonly Float64Array[];
   /** Lengths of the columns of J, `[n]`; 0 for parameters that a bound holds */
@@ -17,15 +21,16 @@ const SHARE = 1e-4;
 
 /** Computes the uncertainty of the parameters from the Jacobian at a solution. */
 export function uncertaintyOf({ qr, free }: FitSolution, n: number): Uncertainty {
-  const small = inverseOfNormal(qr);
-  const inverse = new Float64Array(n * n);
-  free.forEach((i, k) => free.forEach((j, l) => (inverse[i * n + j] = small[k * free.length + l])));
   const spread = (values: Float64Array): Float64Array => {
     const out = new Float64Array(n);
     free.forEach((j, k) => (out[j] = values[k]));
     return out;
   };
-  return { inverse, loose: nullSpace(qr).map(spread), norms: spread(qr.norms) };
+  return {
+    factor: inverseFactor(qr).map(spread),
+    loose: nullSpace(qr).map(spread),
+    norms: spread(qr.norms),
+  };
 }
 
 /**
@@ -33,7 +38,7 @@ export function uncertaintyOf({ qr, free }: FitSolution, n: number): Uncertainty
  *
  * @param g - its gradient with respect to the parameters that vary, `[n]`
  */
-export function varianceOf({ inverse, loose, norms }: Uncertainty, g: Float64Array): number {
+export function varianceOf({ factor, loose, norms }: Uncertainty, g: Float64Array): number {
   const n = g.length;
   const scaled = g.map((value, j) => (norms[j] > 0 ? value / norms[j] : 0));
   const length = Math.hypot(...scaled);
@@ -42,17 +47,16 @@ export function varianceOf({ inverse, loose, norms }: Uncertainty, g: Float64Arr
     for (let j = 0; j < n; j++) along += scaled[j] * direction[j];
     if (Math.abs(along) > SHARE * length * Math.hypot(...direction)) return Infinity;
   }
-  return covarianceOf({ inverse, loose, norms }, g, g);
+  return covarianceOf({ factor }, g, g);
 }
 
 /** gᵀ(JᵀJ)⁻¹h */
-export function covarianceOf({ inverse }: Uncertainty, g: Float64Array, h: Float64Array): number {
-  const n = g.length;
-  let sum = 0;
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j < n; j++) sum += g[i] * inverse[i * n + j] * h[j];
-  }
-  return sum;
+export function covarianceOf(
+  { factor }: Pick<Uncertainty, 'factor'>,
+  g: Float64Array,
+  h: Float64Array,
+): number {
+  return factor.reduce((sum, u) => sum + dot(u, g) * dot(u, h), 0);
 }
 
 /** Derivatives of all parameters with respect to those that vary, a gradient `[n]` for each. */

@@ -100,22 +100,25 @@ function backSubstitute({ factors, n, rank }: PivotedQr, q: Float64Array): void 
   }
 }
 
-/** Returns the generalized inverse of AᵀA from R, `[n, n]`, with 0 for columns beyond the rank. */
-export function inverseOfNormal(qr: PivotedQr): Float64Array {
+/** Returns vectors u, `[n]` each, whose Σ u·uᵀ is the generalized inverse of AᵀA: the columns of R⁻¹, without scales. */
+export function inverseFactor(qr: PivotedQr): Float64Array[] {
   const { norms, n, order, rank } = qr;
-  const inverse = new Float64Array(n * n);
-  const columns = Array.from({ length: rank }, (_, k) => {
+  return Array.from({ length: rank }, (_, k) => {
     const unit = new Float64Array(rank);
     unit[k] = 1;
     backSubstitute(qr, unit);
-    return unit;
+    const column = new Float64Array(n);
+    unit.forEach((value, i) => (column[order[i]] = value / norms[order[i]]));
+    return column;
   });
-  for (let i = 0; i < rank; i++) {
-    for (let j = 0; j < rank; j++) {
-      let sum = 0;
-      for (const column of columns) sum += column[i] * column[j];
-      inverse[order[i] * n + order[j]] = sum / (norms[order[i]] * norms[order[j]]);
-    }
+}
+
+/** Returns the generalized inverse of AᵀA from R, `[n, n]`, with 0 for columns beyond the rank. */
+export function inverseOfNormal(qr: PivotedQr): Float64Array {
+  const { n } = qr;
+  const inverse = new Float64Array(n * n);
+  for (const u of inverseFactor(qr)) {
+    for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) inverse[i * n + j] += u[i] * u[j];
   }
   return inverse;
 }

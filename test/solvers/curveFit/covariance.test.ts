@@ -4,7 +4,13 @@ import type { ParameterSet } from '../../../src/solvers/curveFit/parameters.ts';
 
 /** Two parameters in units of 1/2 and 1/5, of which the data determine only the sum. */
 const sumOnly = {
-  inverse: Float64Array.of(3, 1, 0, 1, 2, 0, 0, 0, 0),
+  // The inverse is [3, 1; 1, 2].
+  factor: [
+    Float64Array.of(1, 1, 0),
+    Float64Array.of(1, 0, 0),
+    Float64Array.of(1, 0, 0),
+    Float64Array.of(0, 1, 0),
+  ],
   loose: [Float64Array.of(3, -3, 0)],
   // The third is held by a bound.
   norms: Float64Array.of(2, 5, 0),
@@ -33,8 +39,8 @@ describe('the variance of a function of the parameters', () => {
 });
 
 it('the covariance of two functions is gᵀ(JᵀJ)⁻¹h', () => {
-  const inverse = Float64Array.of(3, 1, 1, 2);
-  const uncertainty = { ...sumOnly, inverse };
+  const factor = sumOnly.factor.map((u) => u.subarray(0, 2));
+  const uncertainty = { ...sumOnly, factor };
   expect(covarianceOf(uncertainty, Float64Array.of(1, 0), Float64Array.of(0, 1))).toBe(1);
   expect(covarianceOf(uncertainty, Float64Array.of(2, -1), Float64Array.of(3, 4))).toBe(18 + 8 - 3 - 8);
 });

@@ -4,8 +4,11 @@ import { readParameters } from '../../../src/solvers/curveFit/parameters.ts';
 import { studentQuantile } from '../../../src/solvers/curveFit/studentT.ts';
 import type { Point } from '../../../src/solvers/curveFit/data.ts';
 
-/** a·x + b·x², of which the covariance in units of s² is (JᵀJ)⁻¹. */
-const inverse = Float64Array.of(0.5, -0.2, -0.2, 0.3);
+/** a·x + b·x², of which the covariance in units of s² is [0.5, −0.2; −0.2, 0.3], in Cholesky's factors. */
+const factor = [
+  Float64Array.of(Math.sqrt(0.5), -0.2 / Math.sqrt(0.5)),
+  Float64Array.of(0, Math.sqrt(0.3 - 0.08)),
+];
 const value = (x: number, p: ArrayLike<number>) => p[0] * x + p[1] * x * x;
 function fittedWith(change: Partial<Fitted> = {}, bounds: object = {}) {
   const visited: number[][] = [];
@@ -27,7 +30,7 @@ function fittedWith(change: Partial<Fitted> = {}, bounds: object = {}) {
       ...bounds,
     }),
     theta: Float64Array.of(2, -1),
-    uncertainty: { inverse, loose: [], norms: Float64Array.of(1, 1) },
+    uncertainty: { factor, loose: [], norms: Float64Array.of(1, 1) },
     variance: 4,
     degrees: 7,
     sigma: 3,
