@@ -1,13 +1,10 @@
 import { show } from './options.ts';
 import type { Rule } from './options.ts';
 import type { Precision } from './problem.ts';
+import type { Bound } from './question.ts';
 import type { Iterate, Measured } from './solver.ts';
 
-/**
- * Bounds of the unknowns: one number for all, or one for each, `[n]`. Unbounded is -Infinity below and
- * Infinity above, or null, as both become in JSON.
- */
-export type Bound = number | null | ArrayLike<number | null>;
+export type { Bound } from './question.ts';
 
 /** lower ≤ x ≤ upper, element by element. */
 export interface Box {
@@ -99,6 +96,25 @@ export function boxIn(precision: Precision, box: Box): Box {
   };
 }
 
+/** A box, rounded for each precision of the loss. */
+export type Boxes = Readonly<Record<Precision, Box>>;
+
+/** Returns true if bounds are none at all. */
+export const isUnbounded = (lower: Bound | undefined, upper: Bound | undefined): boolean =>
+  (lower ?? -Infinity) === -Infinity && (upper ?? Infinity) === Infinity;
+
+/**
+ * Returns the boxes between two bounds, or null if there are none.
+ *
+ * @param where - function called, named in the message
+ * @throws RangeError as {@link boxOf}
+ */
+export function boxesOf(where: string, lower: Bound = -Infinity, upper: Bound = Infinity): Boxes | null {
+  if (isUnbounded(lower, upper)) return null;
+  const box = boxOf(where, lower, upper);
+  return { float64: box, float32: boxIn('float32', box) };
+}
+
 const bits = new Int32Array(1);
 const float32 = new Float32Array(bits.buffer);
 
@@ -117,6 +133,14 @@ const ceil32 = (value: number): number => -floor32(-value);
 /** Moves x to the nearest point of the box. */
 export function project(box: Box, x: Float64Array): void {
   for (let i = 0; i < x.length; i++) x[i] = Math.min(box.upper(i), Math.max(box.lower(i), x[i]));
+}
+
+/** As {@link project}; returns ‖x − start‖∞ afterwards, NaN if an element is. */
+export function projectFrom(box: Box, x: Float64Array, start: Float64Array): number {
+  project(box, x);
+  let moved = 0;
+  for (let i = 0; i < x.length; i++) moved = Math.max(moved, Math.abs(x[i] - start[i]));
+  return moved;
 }
 
 /** Step from x along p to a trial point. */

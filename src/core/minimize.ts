@@ -1,3 +1,5 @@
+import { boundedSolver } from './boundedSolver.ts';
+import { boundRule } from './bounds.ts';
 import { runAsync, runSync } from './drive.ts';
 import { oneOf } from './options.ts';
 import { solve } from './solve.ts';
@@ -74,13 +76,16 @@ export function minimizing(
     ...plainSolveRules,
     transform: oneOf('none', 'log', 'sqrt'),
     validation: validationRule,
+    lower: boundRule,
+    upper: boundRule,
   };
   const complete = completeSolveOptions(where, options, rules);
   const callback = complete.callback && readOnly(where, complete.callback);
+  const bounded = boundedSolver(where, solver, options.lower, options.upper, problem.p0?.length);
   return solve(
-    solver,
+    bounded,
     problem,
     { ...complete, ...(callback && { callback }) },
-    transformBy(where, options.transform, solver),
+    transformBy(where, options.transform, bounded),
   );
 }

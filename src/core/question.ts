@@ -14,6 +14,12 @@ export interface Bounds {
   upper(j: number): number;
 }
 
+/**
+ * Bounds of the unknowns: one number for all, or one for each, `[n]`. Unbounded is -Infinity below and
+ * Infinity above, or null, as both become in JSON.
+ */
+export type Bound = number | null | ArrayLike<number | null>;
+
 /** Asks for f(x), and for ∇f(x) in `gradient` unless that is null. Answer: f(x). */
 export interface Evaluate {
   readonly kind: 'evaluate';

@@ -10,6 +10,7 @@ import {
   type Rules,
   type Filled,
 } from './options.ts';
+import type { Bound } from './question.ts';
 import type { RunState } from './runState.ts';
 import type { TraceEntry } from './trace.ts';
 import type { Validation } from './validation.ts';
@@ -59,6 +60,15 @@ export interface SolveOptions {
    * @defaultValue `'none'`
    */
   readonly transform?: 'none' | 'log' | 'sqrt' | undefined;
+  /**
+   * Lower bound of x, one number or `[n]`; null means unbounded. For solvers that can keep bounds: `auto`, `lbfgs`,
+   * `levenbergMarquardt`, `gradientDescent`, `adam`, and a `sequence` of these, in all of its stages.
+   *
+   * @defaultValue `-Infinity`
+   */
+  readonly lower?: Bound | undefined;
+  /** Upper bound of x, like {@link SolveOptions.lower}. @defaultValue `Infinity` */
+  readonly upper?: Bound | undefined;
   /** Keeps a {@link TraceEntry} for each iteration in `result.trace`. @defaultValue `true` */
   readonly storeTrace?: boolean | undefined;
   /** Prints the trace with `console.log` as it grows. @defaultValue `false` */
@@ -94,8 +104,8 @@ export interface AsyncSolveOptions extends Omit<SolveOptions, 'callback' | 'vali
   readonly validation?: Validation<number | Promise<number>> | undefined;
 }
 
-/** The {@link SolveOptions} shared by all solves: without transform and validation. */
-export type PlainSolveOptions = Omit<AsyncSolveOptions, 'transform' | 'validation'>;
+/** The {@link SolveOptions} shared by all solves: without transform, validation and bounds. */
+export type PlainSolveOptions = Omit<AsyncSolveOptions, 'transform' | 'validation' | 'lower' | 'upper'>;
 
 /** Rules of {@link PlainSolveOptions}. */
 export const plainSolveRules: Rules<PlainSolveOptions> = {

@@ -1,6 +1,6 @@
 import type { Layout } from './layout.ts';
 import type { Precision } from './problem.ts';
-import type { Asks, Bounds } from './question.ts';
+import type { Asks, Bound, Bounds } from './question.ts';
 import type { Termination } from './termination.ts';
 
 /** Current point of a solver. */
@@ -94,6 +94,13 @@ export interface Solver<State extends Iterate = SolverState> {
   admit?(x: Float64Array, setting: Setting): void;
   /** Returns the bounds of x, if the solver has them: gradients by differences stay within. */
   bounds?(setting: Setting): Bounds;
+  /**
+   * Returns this solver with bounds of x, for the options `lower` and `upper` of a solve. Absent if it cannot keep them.
+   *
+   * @param where - function called, named in messages
+   * @throws RangeError if the bounds are wrong, or if the solver has bounds of its own
+   */
+  withBounds?(where: string, lower: Bound, upper: Bound): Solver;
   /**
    * Returns the value and norm that are minimized and tested if they are not f and ‖∇f‖∞, such as f with a
    * penalty and the norm of a projected gradient.

@@ -1,3 +1,5 @@
+import { boxFor, startsWithin, withBoundsOf } from '../core/boundedSolver.ts';
+import { boundRule, boxesOf, project, projectFrom, type Bound } from '../core/bounds.ts';
 import { boolean, checkOptions, finitePositive, nonNegative, numberIn, positive } from '../core/options.ts';
 import { evaluate, type Asks } from '../core/question.ts';
 import { adamStep } from '../core/kernels/elementwise.ts';
@@ -32,6 +34,14 @@ export interface AdamOptions {
    * @defaultValue `false`
    */
   readonly scheduleFree?: boolean | undefined;
+  /**
+   * Lower bound of x, one number or `[n]`; null means unbounded. Each step ends at the nearest point within the bounds.
+   *
+   * @defaultValue `-Infinity`
+   */
+  readonly lower?: Bound | undefined;
+  /** Upper bound of x, one number or `[n]`; null means unbounded. @defaultValue `Infinity` */
+  readonly upper?: Bound | undefined;
 }
 
 /** The moments and the number of steps. */
@@ -44,6 +54,8 @@ export interface AdamState extends Iterate {
   readonly largestMoment: Float64Array;
   /** Averages, with `scheduleFree`; otherwise null. */
   readonly averaging: Averaging | null;
+  /** With bounds: the point where the last step began, `[n]`. */
+  readonly start?: Float64Array;
   steps: number;
   /** Number of steps refused because the gradient, or its square, was not finite. */
   skipped: number;
@@ -57,6 +69,9 @@ export interface AdamState extends Iterate {
  *
  * A gradient that is not finite, or has an element of 2⁵¹¹ or more, whose square would overflow, moves nothing: the step fails
  * with `nonFinite` and is counted in `skipped`.
+ *
+ * With `lower` or `upper`, the point of each step is moved to the nearest one within the bounds (projected Adam): x never
+ * leaves them, and `gradientNorm` is the largest slope among the elements that no bound holds.
  *
  * @throws RangeError naming every option that is wrong
  *
@@ -80,7 +95,15 @@ export function adam(options: AdamOptions = {}): Solver {
     amsgrad: boolean,
     clipNorm: positive,
     scheduleFree: boolean,
+    lower: boundRule,
+    upper: boundRule,
   });
+  return made('adam', options);
+}
+
+/** As {@link adam}, of options that follow the rules; errors of bounds are in the name of the function called. */
+function made(where: string, options: AdamOptions): Solver {
+  const boxes = boxesOf(where, options.lower, options.upper);
   const { learningRate = 0.001, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = options;
   const { weightDecay = 0, amsgrad = false, clipNorm = Infinity, scheduleFree = false } = options;
   const decay1 = scheduleFree ? 0 : beta1;
@@ -95,6 +118,7 @@ export function adam(options: AdamOptions = {}): Solver {
     if (averaging) followShift(averaging, x, beta1, rounded);
     /** Start of the step. */
     const base = averaging?.base ?? x;
+    state.start?.set(x);
     const rate = rateAt(state.steps);
     const t = ++state.steps;
     let moved = adamStep(state, base, {
@@ -107,7 +131,12 @@ export function adam(options: AdamOptions = {}): Solver {
       shrink: rate * weightDecay,
       rounds: rounded && !averaging,
     });
-    if (averaging) moved = averageBase(averaging, x, rate, beta1, rounded);
+    const box = boxes && boxFor(boxes, rounded);
+    if (averaging) {
+      if (box) project(box, base);
+      moved = averageBase(averaging, x, rate, beta1, rounded);
+    }
+    if (box && state.start) moved = projectFrom(box, x, state.start);
     // The next mini-batch will be evaluated here anyway.
     if (!state.stochastic) state.f = yield evaluate(x, gradient);
     return { kind: 'accepted', alpha: rate, moved };
@@ -129,6 +158,7 @@ export function adam(options: AdamOptions = {}): Solver {
         secondMoment,
         largestMoment: amsgrad ? vectors[4] : new Float64Array(0),
         averaging: scheduleFree ? newAveraging(vectors.slice(-2)) : null,
+        ...(boxes && { start: new Float64Array(n) }),
         steps: 0,
         skipped: 0,
         rounded: precision === 'float32',
@@ -136,7 +166,13 @@ export function adam(options: AdamOptions = {}): Solver {
       };
     },
     step,
-    answer: ({ averaging, rounded }, out) => averaging !== null && writeAverage(averaging, out, rounded),
+    answer({ averaging, rounded }, out) {
+      if (averaging === null || !writeAverage(averaging, out, rounded)) return false;
+      if (boxes) project(boxFor(boxes, rounded), out);
+      return true;
+    },
+    ...(boxes && startsWithin(boxes)),
+    withBounds: withBoundsOf('adam', options, made),
   };
   return solver;
 }

@@ -1,9 +1,13 @@
+import { withBoundsOf } from '../core/boundedSolver.ts';
+import { isUnbounded, type Bound } from '../core/bounds.ts';
+import { adam } from './adam.ts';
 import { bfgs } from './bfgs.ts';
 import { lbfgs } from './lbfgs.ts';
 import { levenbergMarquardt } from './levenbergMarquardt.ts';
 import { warmup } from './schedules.ts';
 import { soap } from './soap.ts';
-import type { Iterate, Setting, Solver } from '../core/solver.ts';
+import type { Bounds } from '../core/question.ts';
+import type { Iterate, Measured, Setting, Solver } from '../core/solver.ts';
 
 /**
  * Largest number of unknowns for dense BFGS, which stores n² numbers. On small networks with n = 1021, BFGS reaches the loss
@@ -26,7 +30,8 @@ const WARMUP_STEPS = 20;
 /**
  * Chooses a solver, with its defaults: on mini-batches schedule-free {@link soap} at a rate of 0.01; {@link
  * levenbergMarquardt} for a sum of squares whose Jacobian is small enough; otherwise {@link bfgs} for n ≤
- * 1000 and {@link lbfgs} above.
+ * 1000 and {@link lbfgs} above. With bounds of the solve (`minimize(problem, auto(), { lower })`), {@link lbfgs} for any n, and
+ * on mini-batches schedule-free {@link adam}.
  *
  * @throws TypeError if options are given
  */
@@ -36,13 +41,22 @@ export function auto(...options: readonly never[]): Solver {
       'auto: takes no options; give them to bfgs(), lbfgs(), levenbergMarquardt() or soap().',
     );
   }
-  const squares: Solver = levenbergMarquardt();
-  const batches: Solver = soap({
-    learningRate: warmup({ steps: WARMUP_STEPS, after: BATCH_RATE }),
-    scheduleFree: true,
-  });
-  const small: Solver = bfgs();
-  const large: Solver = lbfgs();
+  return autoWithin({});
+}
+
+/** Bounds of {@link auto}. */
+interface AutoBounds {
+  readonly lower?: Bound | undefined;
+  readonly upper?: Bound | undefined;
+}
+
+function autoWithin(bounds: AutoBounds): Solver {
+  const isFree = isUnbounded(bounds.lower, bounds.upper);
+  const squares: Solver = levenbergMarquardt(bounds);
+  const rates = { learningRate: warmup({ steps: WARMUP_STEPS, after: BATCH_RATE }), scheduleFree: true };
+  const batches: Solver = isFree ? soap(rates) : adam({ ...rates, ...bounds });
+  const large: Solver = lbfgs(bounds);
+  const small: Solver = isFree ? bfgs() : large;
   const bySize = (n: number): Solver => (n <= DENSE_LIMIT ? small : large);
   const chosen = (state: Iterate): Solver =>
     isOnBatches(state) ? batches : isSquares(state) ? squares : bySize(state.x.length);
@@ -53,7 +67,7 @@ export function auto(...options: readonly never[]): Solver {
     anyScale: true,
     describe(n, state) {
       if (state !== undefined && isOnBatches(state)) {
-        return `schedule-free SOAP (learning rate ${BATCH_RATE}), chosen for mini-batches`;
+        return `schedule-free ${isFree ? 'SOAP' : 'Adam'} (learning rate ${BATCH_RATE}), chosen for mini-batches`;
       }
       return state !== undefined && isSquares(state)
         ? `${squares.describe(n)}, chosen for a sum of squares`
@@ -64,16 +78,22 @@ export function auto(...options: readonly never[]): Solver {
       return (isSmallSumOfSquares(setting) ? squares : bySize(setting.n)).init(setting);
     },
     step(state, overwrites) {
-      // SOAP works in place, but the point where a step begins must stay unchanged.
+      // These work in place, but the point where a step begins must stay unchanged.
       if (isOnBatches(state)) state.x = Float64Array.from(state.x);
       return chosen(state).step(state, overwrites);
     },
     answer: (state, out) => chosen(state).answer?.(state, out) ?? false,
     direction: (state, out) => chosen(state).direction?.(state, out),
+    ...(!isFree && {
+      admit: (x: Float64Array, setting: Setting) => large.admit?.(x, setting),
+      bounds: (setting: Setting) => large.bounds?.(setting) as Bounds,
+      measure: (state: Iterate) => chosen(state).measure?.(state) as Measured,
+    }),
+    withBounds: withBoundsOf('auto', bounds, (_where, within) => autoWithin(within)),
   };
 }
 
-const isOnBatches = (state: Iterate): boolean => 'blocks' in state;
+const isOnBatches = (state: Iterate): boolean => 'averaging' in state;
 
 const isSquares = (state: Iterate): boolean => 'jacobian' in state;
 

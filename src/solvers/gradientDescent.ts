@@ -1,9 +1,12 @@
+import { boxFor, startsWithin, withBoundsOf } from '../core/boundedSolver.ts';
+import { boundRule, boxesOf, confine, heldBy, projectFrom, type Bound, type Boxes } from '../core/bounds.ts';
 import { boolean, checkOptions, nonNegative, type Rules } from '../core/options.ts';
 import { evaluate, type Asks } from '../core/question.ts';
 import { roundToFloat32, scaleInto } from '../core/vector.ts';
+import { solverWithin, stepsWithin } from './boundedSteps.ts';
 import { previousStep } from './initialStep.ts';
 import { lineSearchRule } from './lineSearchOption.ts';
-import { lineSearchSolver, type Descent } from './lineSearchSolver.ts';
+import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
 import { strongWolfe } from './linesearch/strongWolfe.ts';
 import { scheduleOf, scheduleRule, showSchedule, type Schedule } from './schedules.ts';
 import type { Iterate, Solver, StepOutcome } from '../core/solver.ts';
@@ -19,6 +22,10 @@ export interface GradientDescentOptions {
   readonly momentum?: number | undefined;
   /** With momentum: true for Nesterov's form. @defaultValue `false` */
   readonly nesterov?: boolean | undefined;
+  /** Lower bound of x, one number or `[n]`; null means unbounded. @defaultValue `-Infinity` */
+  readonly lower?: Bound | undefined;
+  /** Upper bound of x, one number or `[n]`; null means unbounded. @defaultValue `Infinity` */
+  readonly upper?: Bound | undefined;
 }
 
 /** Rules of {@link GradientDescentOptions}. */
@@ -27,11 +34,15 @@ export const gradientDescentRules: Rules<GradientDescentOptions> = {
   learningRate: scheduleRule,
   momentum: nonNegative,
   nesterov: boolean,
+  lower: boundRule,
+  upper: boundRule,
 };
 
 /** State of gradient descent with momentum; the velocity is `[n]`. */
 export interface MomentumState extends Iterate {
   readonly velocity: Float64Array;
+  /** With bounds: the point where the last step began, `[n]`. */
+  readonly start?: Float64Array;
   steps: number;
   readonly rounded: boolean;
   readonly stochastic: boolean;
@@ -43,6 +54,10 @@ export interface MomentumState extends Iterate {
  *
  * With a learning rate: v ← momentum·v − rate·∇f, x ← x + v; in Nesterov's form x ← x + momentum·v − rate·∇f.
  *
+ * With `lower` or `upper`, x never leaves its bounds. A step with a learning rate ends at the nearest point within them. A
+ * line search leaves out the elements that a bound holds, cuts the others' steps of length 1 at their bounds, and ends where the
+ * first bound is met.
+ *
  * @throws RangeError naming every option that is wrong
  * @see Nocedal & Wright (2006), Numerical Optimization, 2nd ed., section 3.3; Sutskever et al. (2013), On the
  *   importance of initialization and momentum in deep learning, ICML
@@ -52,38 +67,74 @@ export function gradientDescent(options: GradientDescentOptions = {}): Solver {
   const { lineSearch, learningRate, momentum = 0, nesterov = false } = options;
   if (learningRate === undefined) {
     if (momentum > 0) throw new RangeError('gradientDescent: momentum needs a learningRate.');
-    return searching(lineSearch ?? strongWolfe());
+    return bounded(options);
   }
   if (lineSearch !== undefined) {
     throw new RangeError('gradientDescent: give either a lineSearch or a learningRate, not both.');
   }
   if (momentum >= 1) throw new RangeError(`gradientDescent: momentum must be below 1, got ${momentum}.`);
   if (nesterov && momentum === 0) throw new RangeError('gradientDescent: nesterov needs momentum > 0.');
-  return rolling(learningRate, momentum, nesterov);
+  return bounded(options);
 }
 
-const searching = (lineSearch: LineSearch): Solver =>
-  lineSearchSolver({
+function bounded(options: GradientDescentOptions, where = 'gradientDescent'): Solver {
+  const { lineSearch = strongWolfe(), learningRate, momentum = 0, nesterov = false } = options;
+  const boxes = boxesOf(where, options.lower, options.upper);
+  const solver: Solver =
+    learningRate === undefined
+      ? searching(lineSearch, boxes)
+      : rolling(learningRate, momentum, nesterov, boxes);
+  const withBounds = withBoundsOf('gradientDescent', options, (name, more) => bounded(more, name));
+  return { ...solver, withBounds };
+}
+
+function searching(lineSearch: LineSearch, boxes: Boxes | null): Solver {
+  const parts = {
     name: 'gradientDescent',
     describe: () => `Gradient descent (${lineSearch.name})`,
-    descent: steepest,
     lineSearch,
     initialStep: previousStep(),
-  });
+  };
+  if (boxes === null) return lineSearchSolver({ ...parts, descent: steepest });
+  const solver: Solver = lineSearchSolver({ ...parts, descent: steepestIn(boxes) });
+  return solverWithin(boxes, solver as Solver<LineSearchState<Rounding>>);
+}
 
-const steepest: Descent<Record<string, never>> = {
-  init: () => ({}),
+interface Rounding {
+  readonly rounded: boolean;
+}
+
+const steepest: Descent<Rounding> = {
+  init: ({ precision }) => ({ rounded: precision === 'float32' }),
   apply: (_memory, gradient, out) => scaleInto(-1, gradient, out),
   learn() {},
   reset() {},
   isFresh: () => true,
 };
 
-function rolling(learningRate: number | Schedule, momentum: number, nesterov: boolean): Solver {
+/** −∇f of the elements that no bound holds, cut back to the box. */
+const steepestIn = (boxes: Boxes): Descent<Rounding> => ({
+  ...steepest,
+  apply({ rounded }, gradient, out, x) {
+    const box = boxFor(boxes, rounded);
+    scaleInto(-1, gradient, out);
+    for (const i of heldBy(box, x, gradient)) out[i] = 0;
+    confine(box, x, out);
+  },
+  ...stepsWithin(boxes),
+});
+
+function rolling(
+  learningRate: number | Schedule,
+  momentum: number,
+  nesterov: boolean,
+  boxes: Boxes | null,
+): Solver {
   const rateAt = scheduleOf(learningRate);
   function* step(state: MomentumState): Asks<StepOutcome> {
     const { x, gradient, velocity } = state;
     const rate = rateAt(state.steps++);
+    state.start?.set(x);
     let moved = 0;
     for (let i = 0; i < x.length; i++) {
       const push = rate * gradient[i];
@@ -93,6 +144,7 @@ function rolling(learningRate: number | Schedule, momentum: number, nesterov: bo
       x[i] += s;
     }
     if (state.rounded) roundToFloat32(x);
+    if (boxes && state.start) moved = projectFrom(boxFor(boxes, state.rounded), x, state.start);
     // The next mini-batch will be evaluated here anyway.
     if (!state.stochastic) state.f = yield evaluate(x, gradient);
     return { kind: 'accepted', alpha: rate, moved };
@@ -107,11 +159,13 @@ function rolling(learningRate: number | Schedule, momentum: number, nesterov: bo
       gradient: new Float64Array(n),
       f: NaN,
       velocity: new Float64Array(n),
+      ...(boxes && { start: new Float64Array(n) }),
       steps: 0,
       rounded: precision === 'float32',
       stochastic,
     }),
     step,
+    ...(boxes && startsWithin(boxes)),
   };
   return solver;
 }

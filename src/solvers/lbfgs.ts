@@ -1,17 +1,7 @@
 import { boolean, callable, checkOptions, oneOf, type Rules } from '../core/options.ts';
-import {
-  boundRule,
-  boxIn,
-  boxOf,
-  confine,
-  heldBy,
-  longestStep,
-  measureInBox,
-  project,
-  projectStep,
-  type Bound,
-  type Box,
-} from '../core/bounds.ts';
+import { boxFor, withBoundsOf } from '../core/boundedSolver.ts';
+import { boundRule, boxesOf, confine, heldBy, type Bound, type Boxes } from '../core/bounds.ts';
+import { solverWithin, stepsWithin } from './boundedSteps.ts';
 import { MODEL_LIMIT, modelMatrix, stepInBox } from './boxDirection.ts';
 import { staticStep, unitStep, type InitialStep } from './initialStep.ts';
 import { limitedMemory, type LbfgsMemory, type LimitedMemoryOptions } from './limitedMemory.ts';
@@ -19,7 +9,6 @@ import { lineSearchRule, quasiNewtonSearch } from './lineSearchOption.ts';
 import { lineSearchSolver, type Descent, type LineSearchState } from './lineSearchSolver.ts';
 import { overlapPairs } from './overlapPairs.ts';
 import { defaultMemory, memoryRule } from './pairRing.ts';
-import type { Precision } from '../core/problem.ts';
 import type { Solver } from '../core/solver.ts';
 import type { LineSearch } from './linesearch/lineSearch.ts';
 
@@ -94,16 +83,16 @@ export function lbfgs(options: LbfgsOptions = {}): Solver {
 
 /** As {@link lbfgs}, of options that follow the rules; errors are in the name of the function called. */
 export function lbfgsFor(where: string, options: LbfgsOptions): Solver {
-  const { lower = -Infinity, upper = Infinity, pairs = 'sameBatch', storage, preconditioner } = options;
+  const { lower, upper, pairs = 'sameBatch', storage, preconditioner } = options;
   if (storage === 'float32' && preconditioner !== undefined) {
     throw new RangeError(
       `${where}: storage 'float32' cannot be combined with a preconditioner; leave one of the two options out.`,
     );
   }
-  const isFree = (lower ?? -Infinity) === -Infinity && (upper ?? Infinity) === Infinity;
-  const boxes = isFree ? null : boxesOf(where, lower, upper);
+  const boxes = boxesOf(where, lower, upper);
   const descent = boxes === null ? freeDescent(options) : descentIn(boxes, options);
-  const { lineSearch = quasiNewtonSearch(), initialStep = isFree ? unitStep() : staticStep(1) } = options;
+  const { lineSearch = quasiNewtonSearch(), initialStep = boxes === null ? unitStep() : staticStep(1) } =
+    options;
   const made: Solver = lineSearchSolver({
     name: 'lbfgs',
     describe: (n) => `L-BFGS (memory ${options.memory ?? defaultMemory(n)}, ${lineSearch.name})`,
@@ -113,8 +102,9 @@ export function lbfgsFor(where: string, options: LbfgsOptions): Solver {
     initialStep,
   });
   const plain = made as Solver<LineSearchState<LbfgsMemory>>;
-  const solver = boxes === null ? plain : solverIn(boxes, plain);
-  return pairs === 'overlap' ? overlapPairs(solver, descent) : solver;
+  const solver = boxes === null ? plain : solverWithin(boxes, plain);
+  const whole: Solver = pairs === 'overlap' ? overlapPairs(solver, descent) : solver;
+  return { ...whole, withBounds: withBoundsOf('lbfgs', options, lbfgsFor) };
 }
 
 /** L-BFGS without bounds. */
@@ -125,16 +115,6 @@ function freeDescent(options: LbfgsOptions): Descent<LbfgsMemory> {
     apply: (memory, gradient, out, _x, ahead) => inverse.apply(memory, gradient, out, [], ahead),
   };
 }
-
-/** A box, rounded for each precision of the loss. */
-type Boxes = Readonly<Record<Precision, Box>>;
-
-function boxesOf(where: string, lower: Bound, upper: Bound): Boxes {
-  const box = boxOf(where, lower, upper);
-  return { float64: box, float32: boxIn('float32', box) };
-}
-
-const boxFor = (boxes: Boxes, rounded: boolean): Box => (rounded ? boxes.float32 : boxes.float64);
 
 /** L-BFGS whose directions stay in a box: with few unknowns they minimize the model there, with more they are cut. */
 function descentIn(boxes: Boxes, options: LbfgsOptions): Descent<LbfgsMemory> {
@@ -152,25 +132,6 @@ function descentIn(boxes: Boxes, options: LbfgsOptions): Descent<LbfgsMemory> {
       inverse.apply(memory, gradient, out, held);
       confine(box, x, out);
     },
-    longestStep: ({ x, direction, rounded }) => longestStep(boxFor(boxes, rounded), x, direction),
-    project(trial, { x, direction, rounded }, alpha) {
-      projectStep(boxFor(boxes, rounded), trial, { x, direction, alpha });
-    },
-  };
-}
-
-/** Makes a solver start within its box, and measure convergence on the elements that no bound holds. */
-function solverIn(
-  boxes: Boxes,
-  solver: Solver<LineSearchState<LbfgsMemory>>,
-): Solver<LineSearchState<LbfgsMemory>> {
-  return {
-    ...solver,
-    admit(x, { precision }) {
-      boxes.float64.checkLength(x.length);
-      project(boxes[precision], x);
-    },
-    bounds: ({ precision }) => boxes[precision],
-    measure: (state) => measureInBox(boxFor(boxes, state.rounded), state),
+    ...stepsWithin(boxes),
   };
 }

@@ -2,7 +2,8 @@ import { checkOptions, finitePositive, numberBetween, oneOf } from '../core/opti
 import { EPSILON } from '../core/epsilon.ts';
 import { askResiduals, type Scheme } from '../core/jacobian.ts';
 import { normInf, subtract } from '../core/vector.ts';
-import { boundRule, boxIn, boxOf, measureInBox, project, type Bound, type Box } from '../core/bounds.ts';
+import { boxFor as boxOfState, startsWithin, withBoundsOf } from '../core/boundedSolver.ts';
+import { boundRule, boxesOf, type Bound, type Box } from '../core/bounds.ts';
 import { hold } from './leastSquares/dampedSystem.ts';
 import { dense } from './leastSquares/dense.ts';
 import { dual } from './leastSquares/dual.ts';
@@ -24,7 +25,7 @@ import { standstill } from './leastSquares/standstill.ts';
 import { newState, swap, type LevenbergMarquardtState, type Method } from './leastSquares/state.ts';
 import type { LinearSolver } from './leastSquares/linearSolver.ts';
 import type { Asks } from '../core/question.ts';
-import type { Setting, Solver, StepOutcome } from '../core/solver.ts';
+import type { Solver, StepOutcome } from '../core/solver.ts';
 
 export type { LevenbergMarquardtState } from './leastSquares/state.ts';
 
@@ -145,15 +146,16 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
     lower: boundRule,
     upper: boundRule,
   });
+  return made('levenbergMarquardt', options);
+}
+
+/** As {@link levenbergMarquardt}, of options that follow the rules; errors of bounds are in the name of the function called. */
+function made(where: string, options: LevenbergMarquardtOptions): Solver {
   const { damping, scaling = 'auto', acceleration = true, differences = 'auto', method = 'auto' } = options;
   const { control = 'damping', tolerance = 0.1 } = options;
   const maxBend = acceleration === 'auto' ? MAX_BEND_AUTO : MAX_BEND;
-  const { lower = -Infinity, upper = Infinity } = options;
-  const isFree = (lower ?? -Infinity) === -Infinity && (upper ?? Infinity) === Infinity;
-  const bounds = isFree ? null : boxOf('levenbergMarquardt', lower, upper);
-  const boxes = bounds && { float64: bounds, float32: boxIn('float32', bounds) };
-  const boxFor = ({ rounded }: LevenbergMarquardtState): Box | null =>
-    boxes && boxes[rounded ? 'float32' : 'float64'];
+  const boxes = boxesOf(where, options.lower, options.upper);
+  const boxFor = ({ rounded }: LevenbergMarquardtState): Box | null => boxes && boxOfState(boxes, rounded);
 
   /** Evaluates the model at x; chooses D and λ the first time. */
   function* begin(state: LevenbergMarquardtState, box: Box | null): Asks<void> {
@@ -270,18 +272,11 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
       newState(setting, differences === '3-point' ? '3-point' : '2-point', {
         method,
         tolerance,
-        isPlain: isFree && scaling !== 'columns',
+        isPlain: boxes === null && scaling !== 'columns',
       }),
     step,
-    ...(boxes && {
-      admit(x: Float64Array, { precision }: Setting) {
-        boxes.float64.checkLength(x.length);
-        project(boxes[precision], x);
-      },
-      bounds: ({ precision }: Setting) => boxes[precision],
-      measure: (state: LevenbergMarquardtState) =>
-        measureInBox(boxes[state.rounded ? 'float32' : 'float64'], state),
-    }),
+    ...(boxes && startsWithin(boxes)),
+    withBounds: withBoundsOf('levenbergMarquardt', options, made),
   };
 }
 

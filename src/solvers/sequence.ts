@@ -1,6 +1,7 @@
+import { boundedSolver, BOUNDED_SOLVERS } from '../core/boundedSolver.ts';
 import { checkOptions, integerFrom, objectWith, show, type Filled } from '../core/options.ts';
-import { evaluate, type Asks } from '../core/question.ts';
-import type { Iterate, Setting, Solver, StepOutcome } from '../core/solver.ts';
+import { evaluate, type Asks, type Bounds } from '../core/question.ts';
+import type { Iterate, Measured, Setting, Solver, StepOutcome } from '../core/solver.ts';
 
 /** A solver of a {@link sequence}, with its number of iterations. */
 export interface Stage {
@@ -28,11 +29,14 @@ const DEFAULT_ITERATIONS = 500;
  * a valley, then a quasi-Newton method to follow it down.
  *
  * A stage ends after its iterations, or earlier if its solver finds no step; the last stage has no limit. A
- * bare solver means `{ solver, iterations: 500 }`. Solvers with bounds or a penalty (`lbfgs({ lower })`,
- * `owlqn()`) cannot be stages.
+ * bare solver means `{ solver, iterations: 500 }`.
+ *
+ * Bounds are those of the solve, `minimize(problem, sequence(adam(), lbfgs()), { lower, upper })`, or the same `lower` and
+ * `upper` in each stage. A solver with a penalty, `owlqn()`, cannot be a stage.
  *
  * @throws TypeError naming a stage that is not a solver
- * @throws RangeError naming a stage whose iterations are not a whole number ≥ 1, or that has bounds or a penalty
+ * @throws RangeError naming a stage whose iterations are not a whole number ≥ 1, that has a penalty, or that has no bounds
+ *   where others have; at the start of a solve, if the bounds of two stages differ
  *
  * @example
  * ```js
@@ -44,6 +48,7 @@ const DEFAULT_ITERATIONS = 500;
 export function sequence(...stages: readonly (Solver | Stage)[]): Solver {
   const plan = stages.map(completeStage);
   if (plan.length === 0) throw new RangeError('sequence: there must be at least one stage.');
+  const isBounded = checkBounds(plan);
 
   function* step(state: SequenceState): Asks<StepOutcome> {
     const last = plan.length - 1;
@@ -98,6 +103,21 @@ export function sequence(...stages: readonly (Solver | Stage)[]): Solver {
     direction(state, out) {
       plan[state.stage].solver.direction?.(handOver(state), out);
     },
+    ...(isBounded && {
+      admit(x: Float64Array, setting: Setting) {
+        for (const { solver: stage } of plan) stage.admit?.(x, setting);
+        checkSameBounds(plan, setting);
+      },
+      bounds: (setting: Setting) => plan[0].solver.bounds?.(setting) as Bounds,
+      measure: (state: SequenceState) => plan[state.stage].solver.measure?.(handOver(state)) as Measured,
+    }),
+    withBounds: (where, lower, upper) =>
+      sequence(
+        ...plan.map(({ solver: stage, iterations }, i) => ({
+          solver: boundedSolver(`${where}: stage ${i + 1} of the sequence`, stage, lower, upper),
+          iterations,
+        })),
+      ),
   };
   return solver;
 }
@@ -120,12 +140,50 @@ function completeStage(stage: Solver | Stage, index: number): Filled<Stage> {
         : `${where} must be a solver or { solver, iterations }, got ${show(stage)}.`,
     );
   }
-  if (solver.admit !== undefined || solver.measure !== undefined) {
+  if (solver.bounds === undefined && (solver.admit !== undefined || solver.measure !== undefined)) {
     throw new RangeError(
-      `${where}: ${solver.name} keeps bounds or adds a penalty, which the other stages do not; run it by itself, with result.x of the other stages as p0.`,
+      `${where}: ${solver.name} adds a penalty or has constraints of its own, which the other stages do not; run it by itself, with result.x of the other stages as p0.`,
     );
   }
   if (isStage(stage))
     checkOptions(where, stage, { solver: objectWith('a solver'), iterations: integerFrom(1) });
   return { solver, iterations };
+}
+
+type Plan = readonly Filled<Stage>[];
+
+/**
+ * Returns true if all stages have bounds, false if none has.
+ *
+ * @throws RangeError naming a stage without bounds among others
+ */
+function checkBounds(plan: Plan): boolean {
+  const first = plan.findIndex(({ solver }) => solver.bounds !== undefined);
+  if (first < 0) return false;
+  const free = plan.findIndex(({ solver }) => solver.bounds === undefined);
+  if (free < 0) return true;
+  const { solver } = plan[free];
+  const advice = solver.withBounds
+    ? 'give it the same lower and upper, or give them to the solve instead'
+    : `it cannot keep any; use ${BOUNDED_SOLVERS}`;
+  throw new RangeError(
+    `sequence: stage ${free + 1}: ${solver.name} has no bounds, but stage ${first + 1} has; ${advice}.`,
+  );
+}
+
+/** @throws RangeError naming the first stage whose bounds of x, `[n]`, are not those of stage 1 */
+function checkSameBounds(plan: Plan, setting: Setting): void {
+  const rangesOf = ({ solver }: Filled<Stage>): string[] => {
+    const box = solver.bounds?.(setting);
+    return Array.from({ length: setting.n }, (_, i) => `[${box?.lower(i)}, ${box?.upper(i)}]`);
+  };
+  const first = rangesOf(plan[0]);
+  for (const [k, stage] of plan.entries()) {
+    const ranges = rangesOf(stage);
+    const i = ranges.findIndex((range, j) => range !== first[j]);
+    if (i < 0) continue;
+    throw new RangeError(
+      `sequence: stage ${k + 1}: ${stage.solver.name} has other bounds than stage 1: element ${i} may be in ${ranges[i]}, there in ${first[i]}. Give all stages the same lower and upper, or give them to the solve instead.`,
+    );
+  }
 }

@@ -142,8 +142,8 @@ describe('sequence', () => {
     ['stage 1: iterations: must be a whole number ≥ 1, got 0.', [{ solver: slow, iterations: 0 }]],
     ['stage 2: iterations: must be a whole number ≥ 1, got 1.5.', [slow, { solver: slow, iterations: 1.5 }]],
     ['stage 1: iterations: must be a whole number ≥ 1, got "3".', [{ solver: slow, iterations: '3' }]],
-    ['stage 2: owlqn keeps bounds or adds a penalty', [slow, owlqn()]],
-    ['stage 1: lbfgs keeps bounds or adds a penalty', [lbfgs({ lower: 0 }), slow]],
+    ['stage 2: owlqn adds a penalty or has constraints of its own', [slow, owlqn()]],
+    ['stage 2: adam has no bounds, but stage 1 has', [lbfgs({ lower: 0 }), slow]],
   ])('refuses: %s', (message, stages) => {
     expect(() => sequence(...(stages as Solver[]))).toThrow(message);
     expect(() => sequence(...(stages as Solver[]))).toThrow(/^sequence: /);
@@ -151,7 +151,7 @@ describe('sequence', () => {
 
   it('refuses a solver that only moves its start', () => {
     const admitting: Solver = { ...rolling, admit() {} };
-    expect(() => sequence(slow, admitting)).toThrow(/^sequence: stage 2: gradientDescent keeps bounds/);
+    expect(() => sequence(slow, admitting)).toThrow(/^sequence: stage 2: gradientDescent adds a penalty/);
   });
 
   it('hands over x, its gradient and f, even if the stages use arrays of their own', () => {

@@ -26,7 +26,7 @@ import type { Data } from './internals/model.ts';
 
 /** Options of {@link fitFullBatch}. */
 export interface FitFullBatchOptions
-  extends Omit<SolveOptions, 'validation'>, ModelLossOptions, MonitorOptions {
+  extends Omit<SolveOptions, 'validation' | 'lower' | 'upper'>, ModelLossOptions, MonitorOptions {
   /** The solver. @defaultValue `auto()` */
   readonly solver?: Solver | undefined;
 }

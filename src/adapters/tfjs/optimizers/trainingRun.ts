@@ -66,7 +66,7 @@ export function trainingRun(
   memory: ParamSet = params,
 ): TrainingRun {
   const { length: n, layout } = params;
-  const plain = adam({ learningRate: () => ADAM_RATE * context.maxChange });
+  const plain = adam({ learningRate: () => ADAM_RATE * context.maxChange, ...boundsOf(solver, n) });
   const solverFor = (changes: Knowledge['changes']) => (changes === 'evaluations' ? plain : solver);
   const init = (changes: Knowledge['changes']) =>
     solverFor(changes).init({ n, precision: 'float32', stochastic: changes !== 'same', layout });
@@ -145,5 +145,15 @@ export function trainingRun(
       params.copyFrom(run.state.x);
       run.known = false;
     },
+  };
+}
+
+/** Returns the bounds of a solver as options of another, for n unknowns. */
+function boundsOf(solver: Solver, n: number): { lower?: Float64Array; upper?: Float64Array } {
+  const box = solver.bounds?.({ n, precision: 'float32' });
+  if (!box) return {};
+  return {
+    lower: Float64Array.from({ length: n }, (_, i) => box.lower(i)),
+    upper: Float64Array.from({ length: n }, (_, i) => box.upper(i)),
   };
 }
