@@ -10,8 +10,10 @@ interface Transform {
   value(f: number): number;
   /** Returns its derivative: the transformed gradient in units of ∇f. */
   slope(f: number): number;
-  /** Recovers f and ‖∇f‖∞ from the transformed values. */
-  undo(measured: Measured): Measured;
+  /** Returns 1/slope. */
+  reciprocalSlope(f: number): number;
+  /** Recovers f from the transformed value, to the digits that it has kept. */
+  inverse(value: number): number;
 }
 
 /** A transformation of the answers that a solve receives, and its inverse. */
@@ -20,8 +22,12 @@ export interface Filter {
   readonly name?: string;
   /** Passes on the questions of a solve, and transforms the answers. */
   pass(asks: Asks<SolveResult>): Asks<SolveResult>;
-  /** Recovers the original f and ‖∇f‖∞. */
-  undo(measured: Measured): Measured;
+  /**
+   * Recovers the original f and ‖∇f‖∞.
+   *
+   * @param x - the point they belong to, in the array it was evaluated in, `[n]`
+   */
+  undo(measured: Measured, x: Float64Array): Measured;
 }
 
 /** log of the smallest positive number, used for an f of exactly 0. */
@@ -33,12 +39,14 @@ const transforms: Partial<Record<'none' | 'log' | 'sqrt', Transform>> = {
   log: {
     value: logOf,
     slope: (f) => 1 / f,
-    undo: ({ f, gradientNorm }) => ({ f: expOf(f), gradientNorm: gradientNorm * expOf(f) }),
+    reciprocalSlope: (f) => f,
+    inverse: expOf,
   },
   sqrt: {
     value: Math.sqrt,
     slope: (f) => 1 / (2 * Math.sqrt(f)),
-    undo: ({ f, gradientNorm }) => ({ f: f * f, gradientNorm: gradientNorm * 2 * f }),
+    reciprocalSlope: (f) => 2 * Math.sqrt(f),
+    inverse: (value) => value * value,
   },
 };
 
@@ -50,6 +58,12 @@ interface Below {
   least: number;
   /** ‖∇f‖∞ at the last point with f = 0, which cannot be recovered from the transformed gradient. */
   normAtZero: number;
+}
+
+/** The last evaluation in an array: f as the problem gave it, and its transform. */
+interface Evaluated {
+  f: number;
+  value: number;
 }
 
 /** A negative f of at most this size, relative to the first f, counts as rounding. */
@@ -73,15 +87,18 @@ export function transformBy(
     );
   }
   const below: Below = { first: NaN, least: Infinity, normAtZero: 0 };
+  const evaluated = new WeakMap<Float64Array, Evaluated>();
   return {
     name,
     *pass(asks) {
-      const result = yield* transformed(where, asks, transform, below);
+      const result = yield* transformed(where, asks, transform, { below, evaluated });
       return withoutFalseEnd(name, result, below);
     },
-    undo(measured) {
-      const { f, gradientNorm } = transform.undo(measured);
-      return { f, gradientNorm: f === 0 ? below.normAtZero : gradientNorm };
+    undo({ f: value, gradientNorm }, x) {
+      // log f of 1e-300 has lost 9 bits of f: the value itself is still known.
+      const known = evaluated.get(x);
+      const f = known?.value === value ? known.f : transform.inverse(value);
+      return { f, gradientNorm: f === 0 ? below.normAtZero : gradientNorm * transform.reciprocalSlope(f) };
     },
   };
 }
@@ -92,7 +109,7 @@ export function transformBy(
  *
  * An f < 0 becomes NaN, from which line searches step back. At f = 0 the transformed gradient is 0.
  *
- * @param below - written
+ * @param records - written
  * @throws RangeError if f is not > 0 at the first question
  * @throws TypeError if `asks` asks for more than f and its gradient
  */
@@ -100,7 +117,7 @@ function transformed<Result>(
   where: string,
   asks: Asks<Result>,
   transform: Transform,
-  below: Below,
+  { below, evaluated }: { readonly below: Below; readonly evaluated: WeakMap<Float64Array, Evaluated> },
 ): Asks<Result> {
   return adaptAnswers(asks, (question, answer) => {
     if (question.kind !== 'evaluate' && question.kind !== 'overlap') {
@@ -116,7 +133,13 @@ function transformed<Result>(
       if (answer === 0) below.normAtZero = normInf(question.gradient);
       scaleInto(answer === 0 ? 0 : transform.slope(answer), question.gradient, question.gradient);
     }
-    return answer < 0 ? NaN : transform.value(answer);
+    const value = answer < 0 ? NaN : transform.value(answer);
+    if (question.kind === 'evaluate') {
+      const known = evaluated.get(question.x);
+      if (known) [known.f, known.value] = [answer, value];
+      else evaluated.set(question.x, { f: answer, value });
+    }
+    return value;
   });
 }
 

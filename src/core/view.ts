@@ -21,6 +21,6 @@ export function measureOf(solver: Solver, filters: readonly Filter[]): Measure {
       f: state.f,
       gradientNorm: norm ?? normInf(state.gradient),
     };
-    return filters.reduceRight((seen, by) => by.undo(seen), measured);
+    return filters.reduceRight((seen, by) => by.undo(seen, state.x), measured);
   };
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import { adam, bfgs, hagerZhang, lbfgs, leastSquares, levenbergMarquardt, minimize } from 'quasi-newton';
-import { newtonCG, owlqn, ssbroyden, type Problem, type SolveResult } from 'quasi-newton';
+import { adam, auto, bfgs, conjugateGradient, gradientDescent, hagerZhang, lbfgs } from 'quasi-newton';
+import { leastSquares, levenbergMarquardt, minimize, newtonCG, owlqn, sequence, slbfgs } from 'quasi-newton';
+import { soap, ssbfgs, ssbroyden, type Problem, type SolveResult, type Solver } from 'quasi-newton';
 import { sine } from '../../bench/problems/sine.js';
 import { rosenbrock } from './functions.ts';
 
@@ -52,6 +53,79 @@ describe('transform', () => {
       expect(gradientNorm / Math.max(...gradient.map(Math.abs))).toBeCloseTo(1, 8);
       expect(trace[0].f / problem.fg(problem.p0, null)).toBeCloseTo(1, 12);
       expect(f).toBeLessThan(1e-5);
+    },
+  );
+
+  const solvers = {
+    lbfgs: lbfgs(),
+    bfgs: bfgs(),
+    ssbfgs: ssbfgs(),
+    ssbroyden: ssbroyden(),
+    conjugateGradient: conjugateGradient(),
+    gradientDescent: gradientDescent(),
+    'gradientDescent with momentum': gradientDescent({ learningRate: 0.01, momentum: 0.5 }),
+    'lbfgs with bounds': lbfgs({ lower: -1, upper: 2 }),
+    adam: adam({ learningRate: 0.05 }),
+    'schedule-free adam': adam({ learningRate: 0.05, scheduleFree: true }),
+    soap: soap({ learningRate: 0.05 }),
+    auto: auto(),
+    sequence: sequence({ solver: adam({ learningRate: 0.05 }), iterations: 10 }, bfgs()),
+  } satisfies Record<string, Solver>;
+
+  describe.each(['log', 'sqrt'] as const)(
+    '%s returns and traces f exactly as the problem gave it:',
+    (transform) => {
+      it.each(Object.entries(solvers))('%s', (_, solver) => {
+        for (const unit of [1e-200, 1, 1e120]) {
+          const given = new Set<number>();
+          const { p0, fg } = rosenbrock();
+          const problem: Problem = {
+            p0,
+            fg(x, gradient) {
+              // Third of a unit, so that f has all its digits.
+              const f = (unit * (1 + fg(x, gradient))) / 3;
+              gradient?.forEach((value, i) => (gradient[i] = (unit * value) / 3));
+              given.add(f);
+              return f;
+            },
+          };
+          const seen: number[] = [];
+          const options = { transform, maxIterations: 25, gtol: 0 };
+          const { x, f, trace, state } = minimize(problem, solver, {
+            ...options,
+            callback: ({ f: shown }) => void seen.push(shown),
+          });
+          expect(f).toBe(problem.fg(x, null));
+          expect(trace.every((entry) => given.has(entry.f))).toBe(true);
+          expect(seen).toEqual(trace.map((entry) => entry.f));
+          if (unit !== 1) continue;
+          const rest = minimize(problem, solver, { ...options, maxIterations: 3, resume: state });
+          expect(rest.f).toBe(problem.fg(rest.x, null));
+        }
+      });
+
+      it('slbfgs on mini-batches', () => {
+        const { p0, fg } = rosenbrock();
+        let batch = 1;
+        const values: number[] = [];
+        const problem: Problem = {
+          p0,
+          nextBatch: () => void batch++,
+          fg(x, gradient) {
+            const scale = 1 + 0.1 * Math.sin(batch);
+            const f = scale * (fg(x, gradient) + 1);
+            gradient?.forEach((value, i) => (gradient[i] = scale * value));
+            values.push(f);
+            return f;
+          },
+        };
+        const { f, trace } = minimize(problem, slbfgs(), {
+          transform,
+          maxIterations: 25,
+        });
+        expect(values).toContain(f);
+        for (const entry of trace) expect(values).toContain(entry.f);
+      });
     },
   );
 
