@@ -11,10 +11,13 @@ const load = (pointer) => `(v128.load ${get(pointer)})`;
 const store = (pointer, value) => `(v128.store ${get(pointer)} ${value})`;
 
 const pointers = ['p', 'g', 'm', 'v'];
+/** See `LARGEST_GRADIENT` of adamStep.ts. */
+const largest = '(f32x4.splat (f32.const 1.8e19))';
+const smallest = '(f32x4.splat (f32.const -1.8e19))';
 const numbers = ['beta1', 'rest1', 'beta2', 'rest2', 'unbias', 'step', 'epsilon'];
 const splats = numbers.map((name) => `${name}s`);
 
-/** m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← p − step·m/(√(unbias·v) + ε), on `n` numbers. */
+/** g limited to ±1.8e19, m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← p − step·m/(√(unbias·v) + ε), on `n` numbers. */
 export const adamText = `(module
   (import "host" "memory" (memory 1))
   (func (export "adam") ${parameters('i32', [...pointers, 'n'])} ${parameters('f32', numbers)}
@@ -22,7 +25,7 @@ export const adamText = `(module
     ${numbers.map((name, k) => set(splats[k], `(f32x4.splat ${get(name)})`)).join(' ')}
     ${set('end', `(i32.add ${get('p')} (i32.shl ${get('n')} (i32.const 2)))`)}
     (loop $next
-    ${set('gv', load('g'))}
+    ${set('gv', `(f32x4.max ${smallest} (f32x4.min ${largest} ${load('g')}))`)}
     ${set('mv', plus(times(get('beta1s'), load('m')), times(get('rest1s'), get('gv'))))}
     ${set('vv', plus(times(get('beta2s'), load('v')), times(times(get('rest2s'), get('gv')), get('gv'))))}
     ${store('m', get('mv'))}

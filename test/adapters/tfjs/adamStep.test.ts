@@ -49,3 +49,22 @@ test('a NaN in the gradient stays visible', () => {
   expect(p[299]).toBeNaN();
   expect(p[298]).not.toBeNaN();
 });
+
+test.each([3, 300])(
+  'a gradient whose square is no float32 number moves %d numbers, and they move on afterwards',
+  (n) => {
+    const huge = [1.7e19, -1e20, 3e38, -3e38];
+    const p = new Float32Array(n);
+    const g = Float32Array.from({ length: n }, (_, i) => huge[i % 4]);
+    const [m, v] = adamVectors(n);
+    const numbers = { beta1: 0.9, beta2: 0.999, epsilon: 1e-7 };
+    adamStep({ p, g, m, v }, { ...numbers, step: 0.1 / (1 - 0.9), unbias: 1 / (1 - 0.999) });
+    // The first step of Adam is the rate, against the sign of the gradient.
+    p.forEach((value, i) => expect(value).toBeCloseTo(-0.1 * Math.sign(huge[i % 4]), 5));
+    const before = p.slice();
+    for (let t = 2; t <= 5; t++)
+      adamStep({ p, g, m, v }, { ...numbers, step: 0.1 / (1 - 0.9 ** t), unbias: 1 / (1 - 0.999 ** t) });
+    p.forEach((value, i) => expect(value - before[i]).toBeCloseTo(-0.4 * Math.sign(huge[i % 4]), 4));
+    expect(v.every(Number.isFinite)).toBe(true);
+  },
+);
