@@ -3,8 +3,9 @@
  *
  *     node scripts/mutate.js src/core/solve.ts --tests test/core
  *
- * Each mutant is written into its file as Vite loads it, and the tests run until one fails. Results go to
- * out/mutation/quick.jsonl, one line a mutant; a mutant known there is tried again only with `--again`.
+ * Each mutant is written into its file as Vite loads it, and the tests run until one fails. Of a generated file of kernels in
+ * WebAssembly, instructions are replaced. Results go to out/mutation/quick.jsonl, one line a mutant; a mutant known there is
+ * tried again only with `--again`.
  */
 import { fork } from 'node:child_process';
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
@@ -12,6 +13,7 @@ import { relative, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Instrumenter } from '@stryker-mutator/instrumenter';
 import { parseAst } from 'rolldown/parseAst';
+import { mutantsOfKernels } from './mutate-kernels.js';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -30,6 +32,8 @@ const silent = { debug() {}, info() {}, warn() {}, isDebugEnabled: () => false }
 /** @param {string} file @returns {Promise<Mutant[]>} */
 async function mutantsOf(file) {
   const content = readFileSync(file, 'utf8');
+  const ofKernels = await mutantsOfKernels(file, content);
+  if (ofKernels !== null) return ofKernels;
   const starts = [0];
   for (let i = 0; i < content.length; i++) if (content[i] === '\n') starts.push(i + 1);
   const bodies = functionsOf(content);
