@@ -6,6 +6,5 @@ export const padded = (n: number): number => Math.ceil(n / PADDING) * PADDING;
 
 /** Sets the padding of a vector to 0 again, after a factor that is not finite made it NaN. */
 export function clearPadding({ buffer, byteOffset, byteLength, length }: Float64Array): void {
-  const missing = padded(length) - length;
-  if (missing > 0) new Float64Array(buffer, byteOffset + byteLength, missing).fill(0);
+  new Float64Array(buffer, byteOffset + byteLength, padded(length) - length).fill(0);
 }

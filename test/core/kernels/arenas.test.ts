@@ -1,6 +1,7 @@
 /** Rows and vectors in arenas: where they lie, and what becomes of it. */
 import { expect, test, vi } from 'vitest';
 import { newArena } from '../../../src/core/kernels/arena.ts';
+import { clearPadding, padded } from '../../../src/core/kernels/padding.ts';
 import {
   adoptRows,
   allocateRows,
@@ -11,6 +12,18 @@ import {
 import { addScaled, dot, KERNEL_LENGTH, normInf } from '../../../src/core/vector.ts';
 import { uniform } from '../../../bench/problems/random.js';
 import type { Row } from '../../../src/core/kernels/rows.ts';
+
+test('numbers are filled up to whole groups of eight', () => {
+  expect([0, 1, 7, 8, 9, 16, 17].map(padded)).toEqual([0, 8, 8, 8, 16, 16, 24]);
+});
+
+test('the padding of a vector is cleared, and nothing beside it', () => {
+  for (const length of [1, 3, 8]) {
+    const all = new Float64Array(24).fill(5);
+    clearPadding(new Float64Array(all.buffer, 64, length));
+    expect(all).toEqual(new Float64Array(24).fill(5).fill(0, 8 + length, 16));
+  }
+});
 
 test('large rows lie in an arena, small ones do not', () => {
   expect(arenaOf(allocateRows(KERNEL_LENGTH, 2, 'float64')[0])).toBeDefined();
