@@ -137,6 +137,88 @@ describe('an element of a Jacobian', () => {
   });
 });
 
+describe('rounding of the residuals', () => {
+  /** Residuals 1e9 + 2a + 20b − …, at a = b = 1: the Jacobian of the first is `first`, that of the second is right. */
+  const offset = (size: number, first: [number, number]) =>
+    leastSquares({
+      p0: Float64Array.of(1, 1),
+      residualCount: 2,
+      residuals([a, b], r, J) {
+        r.set([size + 2 * a + 20 * b, a + b]);
+        J?.set([...first, 1, 1]);
+      },
+    });
+
+  it('is allowed for ten times: 10 ε |rᵢ| over the step of the difference, ε^⅓ |xⱼ|', () => {
+    const { worst, wrong } = checkJacobian(offset(1e6, [2.01, 20]));
+    expect([worst.row, worst.column, wrong.length]).toEqual([0, 0, 1]);
+    const noise = (10 * 2 ** -52 * (1e6 + 22)) / Math.cbrt(2 ** -52);
+    expect(worst.error).toBeCloseTo((Math.abs(2.01 - worst.difference) - noise) / 2.01, 10);
+    expect(noise).toBeGreaterThan(1e-4);
+  });
+
+  it('leaves an element undetermined if it hides more than a tenth of it', () => {
+    // Rounding hides 0.37 of both: much of 2, little of 20.
+    const { ok, checked, undetermined, worst, message } = checkJacobian(offset(1e9, [2.3, 20.3]));
+    expect([ok, checked, undetermined, worst.error]).toEqual([true, 4, 1, 0]);
+    expect(message).toBe(
+      'The Jacobian agrees with the residuals in 3 of 4 elements. Not determined, because rounding of the residuals hides them: 1.',
+    );
+  });
+
+  it('is none where all elements of a column are zero', () => {
+    const zero = A.map(([a]) => [a, 0]);
+    const { ok, worst } = checkJacobian(linear(zero));
+    expect([ok, worst.error]).toEqual([true, 0]);
+    const spoiled = changed(0, 1, 1).map(([a, b], i) => [a, i === 0 ? b : 0]);
+    expect(checkJacobian(linear(zero, { given: spoiled })).worst).toMatchObject({
+      row: 0,
+      column: 1,
+      error: 1,
+    });
+  });
+});
+
+it('a Jacobian of more than 2²⁴ elements is checked in samples, by its products', () => {
+  const n = 2 ** 12 + 1;
+  const d = Float64Array.from({ length: n }, (_, i) => 1 + (i % 7));
+  const seen: (Float64Array | null)[] = [];
+  const times = (_: Float64Array, v: Float64Array, out: Float64Array) =>
+    v.forEach((value, i) => (out[i] = d[i] * value));
+  const problem: Problem = {
+    p0: new Float64Array(n).fill(1),
+    fg: (x) => x.reduce((sum, value, i) => sum + (d[i] * value) ** 2, 0),
+    residualCount: n,
+    residuals(x, r, J) {
+      seen.push(J);
+      times(x, x, r);
+    },
+    jacobianVector: times,
+    vectorJacobian: times,
+  };
+  const { ok, checked, message } = checkJacobian(problem);
+  expect([ok, checked]).toEqual([true, 40 * n]);
+  expect(message).toBe(
+    `jacobianVector agrees with the residuals in all ${40 * n} elements out of ${n * n}. vectorJacobian agrees with the residuals in all 1600 elements out of ${n * n}.`,
+  );
+  // At the point, and on both sides of it for each column.
+  expect(seen).toEqual(Array.from({ length: 81 }, () => null));
+  const wrong = {
+    ...problem,
+    vectorJacobian: (_: Float64Array, u: Float64Array, out: Float64Array) => out.set(u),
+  };
+  const check = checkJacobian(wrong);
+  expect(check.ok).toBe(false);
+  expect(check.message).toMatch(/disagrees .*\. .* not products /);
+});
+
+it('residuals are those of float64 unless the problem tells otherwise', () => {
+  const { precision, ...problem } = linear(A, { given: changed(0, 0, 1 + 1e-4) });
+  expect(precision).toBe('float64');
+  expect(checkJacobian(problem)).toEqual(checkJacobian(linear(A, { given: changed(0, 0, 1 + 1e-4) })));
+  expect(checkJacobian(problem).ok).toBe(false);
+});
+
 describe('products with a Jacobian', () => {
   it('are compared with the same differences, each method in a sentence', () => {
     const products = { J: changed(0, 1, 3), JT: A };
@@ -182,6 +264,18 @@ describe('checkJacobian refuses', () => {
     ],
     ['a fraction for their number', { ...linear(A), residualCount: 2.5 }, {}, 'residualCount must be'],
     ['an option that is wrong', linear(A), { tolerance: -1 }, 'tolerance: must be'],
+    [
+      'a point that is no Float64Array',
+      linear(A),
+      { at: [1, 2] as never },
+      'at: must be a Float64Array(2), got',
+    ],
+    [
+      'a point of another length',
+      linear(A),
+      { at: Float64Array.of(1) },
+      'at: must be a Float64Array(2), got',
+    ],
     ['a switch that is none', linear(A), { products: 1 as never }, 'products: must be'],
     [
       'a residual that is not a number',

@@ -442,6 +442,51 @@ describe('leastSquares refuses in its own name', () => {
     expect(() => leastSquares(settings as LeastSquaresSettings)).toThrow(error);
   });
 
+  it('an option, and an infinite first element of the Jacobian', () => {
+    expect(() => leastSquares({ ...whole, scale: -1 })).toThrow(
+      new RangeError('leastSquares: scale: must be a finite number > 0, got -1.'),
+    );
+    const infinite = leastSquares({
+      ...whole,
+      residuals: (_, r, J) => (r.set([1]), J?.set([Infinity])),
+    });
+    expect(() => infinite.fg(infinite.p0, new Float64Array(1))).toThrow(
+      new RangeError(
+        'leastSquares: residuals wrote Infinity into the Jacobian at row 0, column 0, at the first point; start where every derivative is finite.',
+      ),
+    );
+  });
+
+  it('residuals that are NaN at the first point, whatever is returned', () => {
+    const nothing = leastSquares({ ...whole, residuals: (_, r) => (r.set([NaN]), null) as never });
+    expect(() => nothing.fg(nothing.p0, null)).toThrow(
+      new RangeError(
+        'leastSquares: residual 0 of 1 is NaN at the first point; it was not written, or the data or p0 make it NaN.',
+      ),
+    );
+  });
+
+  it.each([
+    [[1.23456789, -2], '1.23457, -2'],
+    [[1, 2, 3, 4, 5, 6], '1, 2, 3, 4, 5, 6'],
+    [[1, 2, 3, 4, 5, 6, 7], '1, 2, 3, 4, 5, 6, …'],
+  ])('residuals that a later call leaves unwritten, at %j', (point, shown) => {
+    for (const left of [0, 1]) {
+      let call = 0;
+      const problem = leastSquares({
+        p0: Float64Array.from(point),
+        residualCount: 2,
+        residuals: (_, r) => (call++ === 0 ? r.set([1, 1]) : void (r[1 - left] = 1)),
+      });
+      problem.fg(problem.p0, null);
+      expect(() => problem.fg(problem.p0, null)).toThrow(
+        new TypeError(
+          `leastSquares: residuals left residual ${left} of 2 unwritten at x = [${shown}]; it must write all of them at every call: throw an error, or write NaN, where there is no value.`,
+        ),
+      );
+    }
+  });
+
   it('a start that is no Float64Array, and a Jacobian that is written in part', () => {
     expect(() => leastSquares({ ...whole, p0: [1] as never })).toThrow(/^leastSquares: p0 must be/);
     const half = decay('half');
