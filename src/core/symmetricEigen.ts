@@ -6,6 +6,8 @@
  * @see Golub and Van Loan, Matrix Computations, 4th edition, sections 8.3.1 and 8.3.5
  */
 
+import { firstNonFinite, normInf } from './vector.ts';
+
 /** Eigenvalues in ascending order; row k of `vectors`, `[n, n]`, is the unit eigenvector of the k-th. */
 export interface Eigen {
   readonly values: Float64Array;
@@ -18,10 +20,11 @@ export interface Eigen {
  * Costs about 10 n³ operations.
  *
  * @param matrix - `[n, n]` row by row, left as it is
- * @throws RangeError if elements are not finite, or so large that sums of them are not
+ * @throws RangeError if an element is not finite
  */
 export function symmetricEigen(matrix: Float64Array, n: number): Eigen {
-  const a = Float64Array.from(matrix);
+  const scale = scaleFor(matrix);
+  const a = matrix.map((value) => scale * value);
   const reflectors: Float64Array[] = [];
   for (let k = 0; k + 2 < n; k++) reflectors.push(reflectColumn(a, n, k));
   const diagonal = Float64Array.from({ length: n }, (_, i) => a[i * n + i]);
@@ -32,7 +35,20 @@ export function symmetricEigen(matrix: Float64Array, n: number): Eigen {
   for (let k = reflectors.length - 1; k >= 0; k--) {
     for (let i = k + 1; i < n; i++) reflect(reflectors[k], basis, i * n, k + 1, n);
   }
-  return tridiagonalEigen(diagonal, below, basis);
+  const { values, vectors } = tridiagonalEigen(diagonal, below, basis);
+  return { values: values.map((value) => value / scale), vectors };
+}
+
+/** Returns a power of two that brings the largest element near 1: squares and sums of any finite elements are then in range. */
+function scaleFor(matrix: Float64Array): number {
+  const largest = normInf(matrix);
+  if (!Number.isFinite(largest)) {
+    const bad = firstNonFinite(matrix);
+    throw new RangeError(
+      `symmetricEigen: element ${bad} of the matrix is ${matrix[bad]}; all must be finite.`,
+    );
+  }
+  return 2 ** Math.min(1023, -Math.floor(Math.log2(largest)));
 }
 
 /**
@@ -46,7 +62,6 @@ function tridiagonalEigen(d: Float64Array, e: Float64Array, rows: Float64Array):
   const n = d.length;
   let norm = 0;
   for (let i = 0; i < n; i++) norm = Math.max(norm, Math.abs(d[i]) + Math.abs(e[i]));
-  if (!Number.isFinite(norm)) throw notFinite();
   // Smaller couplings are rounding errors of the reflections; if the matrix is rank-deficient, they would
   // prevent convergence.
   const negligible = Number.EPSILON * norm;
@@ -54,7 +69,7 @@ function tridiagonalEigen(d: Float64Array, e: Float64Array, rows: Float64Array):
     for (let sweep = 0; ; sweep++) {
       const m = firstUncoupled(d, e, l, negligible);
       if (m === l) break;
-      if (sweep === 60) throw notFinite();
+      if (sweep === 60) throw new Error('symmetricEigen: no convergence.');
       qlSweep(d, e, rows, l, m);
     }
   }
@@ -63,10 +78,6 @@ function tridiagonalEigen(d: Float64Array, e: Float64Array, rows: Float64Array):
   order.forEach((k, row) => vectors.set(rows.subarray(k * n, (k + 1) * n), row * n));
   return { values: Float64Array.from(order, (k) => d[k]), vectors };
 }
-
-/** Largest elements overflow in sums: then, too, the iteration does not converge. */
-const notFinite = (): RangeError =>
-  new RangeError('symmetricEigen: elements of the matrix are not finite, or too large.');
 
 /**
  * Returns the first row from `l` on that is not coupled to the next; couplings up to `negligible` count as
@@ -80,15 +91,6 @@ function firstUncoupled(d: Float64Array, e: Float64Array, l: number, negligible:
   return d.length - 1;
 }
 
-/** Squares within these bounds keep their digits. */
-const [LEAST_SQUARE, LARGEST_SQUARE] = [1e-280, 1e300];
-
-/** √(a² + b²); `Math.hypot`, which takes ten times as long, only where squares would overflow or underflow. */
-function lengthOf(a: number, b: number): number {
-  const square = a * a + b * b;
-  return square > LEAST_SQUARE && square < LARGEST_SQUARE ? Math.sqrt(square) : Math.hypot(a, b);
-}
-
 /**
  * Performs one implicit QL sweep with Wilkinson's shift over rows l … m, and also applies the rotations to
  * `rows`.
@@ -96,7 +98,7 @@ function lengthOf(a: number, b: number): number {
 function qlSweep(d: Float64Array, e: Float64Array, rows: Float64Array, l: number, m: number): void {
   const width = d.length;
   const half = (d[l + 1] - d[l]) / (2 * e[l]);
-  const root = lengthOf(half, 1);
+  const root = Math.sqrt(half * half + 1);
   let g = d[m] - d[l] + e[l] / (half + (half < 0 ? -root : root));
   let sine = 1;
   let cosine = 1;
@@ -104,14 +106,8 @@ function qlSweep(d: Float64Array, e: Float64Array, rows: Float64Array, l: number
   for (let i = m - 1; i >= l; i--) {
     const f = sine * e[i];
     const b = cosine * e[i];
-    const r = lengthOf(f, g);
+    const r = Math.sqrt(f * f + g * g);
     e[i + 1] = r;
-    if (r === 0) {
-      // The matrix splits here; the rest is for the next sweep.
-      d[i + 1] -= shift;
-      e[m] = 0;
-      return;
-    }
     sine = f / r;
     cosine = g / r;
     g = d[i + 1] - shift;
