@@ -256,6 +256,16 @@ describe('a dense symmetric matrix', () => {
     expect(watched.memories.length).toBe(calls / 3);
   });
 
+  it('has a memory of its elements and twelve numbers for each pair of rows', async () => {
+    const { diagonalMatrix, multiply } = await load();
+    const x = numbers(180);
+    const out = new Float64Array(180);
+    multiply(diagonalMatrix(180, 3), x, out);
+    expect(out).toEqual(x.map((value) => 3 * value));
+    // 8·(2·90·91 + 12·90) bytes
+    expect(watched.memories.map(({ descriptor }) => descriptor.initial)).toEqual([3]);
+  });
+
   it.each(['modules', 'memories', 'instances'] as const)('is the same without %s', async (what) => {
     const results = [];
     for (const refuses of ['nothing', what] as const) {

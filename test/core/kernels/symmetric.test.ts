@@ -119,4 +119,7 @@ test('a new diagonal forgets all, also an update that waits', () => {
 
 test('names what too many unknowns would take', () => {
   expect(() => diagonalMatrix(200_000, 1)).toThrow(/of 200000 unknowns needs 160 GB, .*lbfgs\(\)/);
+  expect(() => diagonalMatrix(200_000, 1)).toThrow(
+    expect.objectContaining({ cause: expect.any(RangeError) as RangeError }),
+  );
 });
