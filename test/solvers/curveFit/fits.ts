@@ -25,6 +25,10 @@ const models: [model: Model, slopes: Slopes, truth: number[]][] = [
   [(t, p) => p[0] * p[1] * t, (t, p) => [p[1] * t, p[0] * t], [2, 1]],
 ];
 
+/** So many fits of a kind, for `it.each`. */
+export const seeds = (kind: 'usual' | 'hard', count: number): ['usual' | 'hard', number][] =>
+  Array.from({ length: count }, (_, seed) => [kind, seed]);
+
 /** A random fit: with noise or none, near its minimum or far, with bounds or none, in float32 or float64. */
 export function randomFit(seed: number) {
   const random = uniform(seed + 1);
@@ -43,29 +47,98 @@ export function randomFit(seed: number) {
   const bound = (side: number) =>
     p0.map((value) => (isBounded && random() < 0.4 ? value + side * pick([0, 0.01, 1]) : side * Infinity));
   const [lower, upper] = [bound(-1), bound(1)];
+  const residuals: PlainFit['residuals'] = (x) => t.map((ti, i) => round(model(ti, x)) - round(y[i]));
+  const jacobian: PlainFit['jacobian'] = (x) => t.flatMap((ti) => slopes(ti, x));
+  const own = { maxIterations: pick([1000, 1000, 3]) };
+  const size = Math.hypot(...y);
+  return recorded({ p0, m, precision, hasJacobian, lower, upper, size, residuals, jacobian }, own);
+}
+
+interface PlainFit {
+  readonly p0: Float64Array;
+  readonly m: number;
+  readonly precision: 'float32' | 'float64';
+  readonly hasJacobian: boolean;
+  readonly lower: Float64Array;
+  readonly upper: Float64Array;
+  readonly size: number;
+  readonly residuals: (x: ArrayLike<number>) => number[];
+  readonly jacobian: (x: ArrayLike<number>) => number[];
+}
+
+/** A fit that writes down the points where it is evaluated. */
+function recorded({ residuals, jacobian, m, precision, ...given }: PlainFit, own: object) {
   const points: number[][] = [];
   const problem = {
-    p0,
+    p0: given.p0,
     fg: () => NaN,
     residualCount: m,
     precision,
     residuals(x: Float64Array, r: Float64Array, J: Float64Array | null) {
       points.push([...x]);
-      t.forEach((ti, i) => (r[i] = round(model(ti, x)) - round(y[i])));
-      if (hasJacobian) J?.set(t.flatMap((ti) => slopes(ti, x)));
+      r.set(residuals(x));
+      if (given.hasJacobian) J?.set(jacobian(x));
     },
   };
-  const fit = (change: object = {}): FitProblem => ({
+  const { hasJacobian, lower, upper, size, p0 } = given;
+  const fitWith = (change: object = {}): FitProblem => ({
     problem,
     hasJacobian,
     lower,
     upper,
-    size: Math.hypot(...y),
-    limits: completeSolveOptions(
-      'test',
-      { maxIterations: pick([1000, 1000, 3]), ...change },
-      plainSolveRules,
-    ),
+    size,
+    limits: completeSolveOptions('test', { ...own, ...change }, plainSolveRules),
   });
-  return { fit: fit({}), fitWith: fit, points, p0, pick, round };
+  return { fit: fitWith(), fitWith, points, p0 };
+}
+
+/**
+ * A fit with a large residual, where Gauss–Newton steps converge slowly, or where they leave a valley or the bounds at first.
+ */
+export function hardFit(seed: number) {
+  const random = uniform(seed + 1);
+  const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)];
+  const precision = random() < 0.2 ? ('float32' as const) : ('float64' as const);
+  const hasJacobian = random() < 0.4;
+  const round = precision === 'float32' ? Math.fround : (value: number) => value;
+  const rounded = (values: number[]) => values.map(round);
+  const common = { precision, hasJacobian };
+  if (seed % 2 === 0) {
+    // xᵢ and 1 + Σλᵢxᵢ²/2: the error of xᵢ is multiplied by −λᵢ at each step.
+    const rates = Array.from({ length: 1 + (seed % 3) }, () => pick([-0.999, -0.97, -0.9, 0.3, 0.8]));
+    const n = rates.length;
+    return recorded(
+      {
+        ...common,
+        p0: Float64Array.from(rates, () => round(0.3 * random())),
+        m: n + 1,
+        lower: new Float64Array(n).fill(-Infinity),
+        upper: new Float64Array(n).fill(Infinity),
+        size: 1,
+        residuals: (x) =>
+          rounded([...Array.from(x), rates.reduce((sum, rate, i) => sum + (rate * x[i] ** 2) / 2, 1)]),
+        jacobian: (x) => [
+          ...rates.flatMap((_, i) => rates.map((__, j) => Number(i === j))),
+          ...rates.map((rate, i) => rate * x[i]),
+        ],
+      },
+      { maxIterations: pick([1000, 30]) },
+    );
+  }
+  // Rosenbrock's valley beside a constant.
+  const [bend, rest] = [pick([1, 3, 10]), pick([30, 300])];
+  const upper = pick([Infinity, 0.9, 0.2]);
+  return recorded(
+    {
+      ...common,
+      p0: Float64Array.of(round(-1.2 + 0.4 * random()), round(1 + 0.4 * random())),
+      m: 3,
+      lower: Float64Array.of(-Infinity, -Infinity),
+      upper: Float64Array.of(upper, Infinity),
+      size: rest,
+      residuals: ({ 0: x, 1: y }) => rounded([bend * (y - x * x), 1 - x, rest]),
+      jacobian: ({ 0: x }) => [-2 * bend * x, bend, -1, 0, 0, 0],
+    },
+    { maxIterations: 1000 },
+  );
 }
