@@ -1,5 +1,5 @@
 import type * as tf from '@tensorflow/tfjs';
-import { allLayers } from '../internals/layers.ts';
+import { batchNorms } from '../internals/layerStates.ts';
 import { compiledLosses, penaltiesOf } from '../internals/training.ts';
 import { compiledTrainableWeights, inner } from '../internals/model.ts';
 import { OnnxGraph, type GraphUse, type NoiseInput } from '../toOnnx/graph/graph.ts';
@@ -98,17 +98,9 @@ const dataOf = (weight: LayerVariable): object => (weight.read() as tf.Variable)
 
 /** Returns the moving statistics of all BatchNorms: TensorFlow.js also updates those of frozen layers. */
 function movingStatistics(model: tf.LayersModel): Statistic[] {
-  const layers = [...new Set(allLayers(inner(model).layers))];
-  return layers
-    .filter((layer) => layer.getClassName() === 'BatchNormalization')
-    .flatMap((layer) => {
-      const { momentum, movingMean, movingVariance } = layer as unknown as {
-        momentum: number;
-        movingMean: LayerVariable;
-        movingVariance: LayerVariable;
-      };
-      return [movingMean, movingVariance].map((weight) => ({ weight, momentum }));
-    });
+  return batchNorms(model).flatMap(({ momentum, movingMean, movingVariance }) =>
+    [movingMean, movingVariance].map((weight) => ({ weight, momentum })),
+  );
 }
 
 function written(

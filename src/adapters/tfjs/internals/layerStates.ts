@@ -13,6 +13,7 @@ import { inner } from './model.ts';
 /** Private parts of a BatchNormalization. */
 interface BatchNorm {
   momentum: number;
+  readonly trainable: boolean;
   readonly movingMean: tf.layers.Layer['weights'][number];
   readonly movingVariance: tf.layers.Layer['weights'][number];
 }
@@ -24,11 +25,14 @@ export interface MovingStatistics {
   readonly replacing: <Result>(body: () => Result) => Result;
 }
 
-export function movingStatistics(model: tf.LayersModel): MovingStatistics {
-  const layers = [...new Set(allLayers(inner(model).layers))];
-  const norms = layers.filter(
-    (layer) => layer.getClassName() === 'BatchNormalization' && layer.trainable,
+/** Returns the BatchNorms of a model, also inside other layers, each once. */
+export const batchNorms = (model: tf.LayersModel): BatchNorm[] =>
+  [...new Set(allLayers(inner(model).layers))].filter(
+    (layer) => layer.getClassName() === 'BatchNormalization',
   ) as unknown as BatchNorm[];
+
+export function movingStatistics(model: tf.LayersModel): MovingStatistics {
+  const norms = batchNorms(model).filter(({ trainable }) => trainable);
   const weights = norms.flatMap(({ movingMean, movingVariance }) => [movingMean, movingVariance]);
   const variables = weights.map((weight) => weight.read() as tf.Variable);
   return {

@@ -76,6 +76,16 @@ export class OnnxGraph {
   /** Appends a node; returns the names of its outputs. */
   nodeOf(op: string, inputs: readonly string[], attributes: Attributes = {}, count = 1): string[] {
     const outputs = Array.from({ length: count }, () => this.fresh(op.toLowerCase()));
+    this.append(op, inputs, outputs, attributes);
+    return outputs;
+  }
+
+  private append(
+    op: string,
+    inputs: readonly string[],
+    outputs: readonly string[],
+    attributes: Attributes = {},
+  ): void {
     const fields: Field[] = [
       [1, inputs],
       [2, outputs],
@@ -84,7 +94,6 @@ export class OnnxGraph {
       [5, Object.entries(attributes).map(([name, value]) => attribute(name, value))],
     ];
     this.nodes.push(message(...fields));
-    return outputs;
   }
 
   /** Appends a node with one output; returns its name. */
@@ -172,7 +181,7 @@ export class OnnxGraph {
 
   output(name: string, value: Value): void {
     const { name: source, shape } = this.withChannels('last', value);
-    this.nodes.push(message([1, source], [2, name], [3, name], [4, 'Identity']));
+    this.append('Identity', [source], [name]);
     this.outputs.push(valueInfo(name, 'float32', shape));
   }
 

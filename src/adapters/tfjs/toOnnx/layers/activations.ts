@@ -1,4 +1,5 @@
 /** Activation layers. */
+import { applied } from '../graph/activations.ts';
 import { plainWeight, refuseLayer, type LayerCall, type LayerTable } from '../graph/layer.ts';
 import type { Attributes, Value } from '../graph/graph.ts';
 
@@ -15,7 +16,7 @@ function elementwise(
 export const activationLayers: LayerTable = {
   ReLU(call) {
     const { maxValue } = call.config;
-    const positive = elementwise(call, 'Relu');
+    const positive = applied(call.graph, call.inputs[0], 'relu');
     if (maxValue === undefined || maxValue === null) return positive;
     const name = call.graph.op('Min', [positive.name, call.graph.constant(Number(maxValue))]);
     return { ...positive, name };
@@ -28,7 +29,7 @@ export const activationLayers: LayerTable = {
         `TensorFlow.js computes its alpha of ${String(call.config.alpha)} as 1 or refuses it.`,
       );
     }
-    return elementwise(call, 'Elu');
+    return applied(call.graph, call.inputs[0], 'elu');
   },
   ThresholdedReLU: (call) =>
     elementwise(call, 'ThresholdedRelu', [], { alpha: { float: Number(call.config.theta) } }),
@@ -37,8 +38,7 @@ export const activationLayers: LayerTable = {
     return elementwise(last, 'PRelu', [plainWeight(call, 'alpha')!]);
   },
   Softmax(call) {
-    const last = { ...call, inputs: [call.graph.withChannels('last', call.inputs[0])] };
-    const axis = Number(call.config.axis ?? -1);
-    return elementwise(last, 'Softmax', [], { axis });
+    const last = call.graph.withChannels('last', call.inputs[0]);
+    return applied(call.graph, last, 'softmax', Number(call.config.axis ?? -1));
   },
 };

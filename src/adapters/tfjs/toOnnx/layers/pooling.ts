@@ -3,7 +3,7 @@ import { numbers, outputShape, result, type LayerCall, type LayerTable } from '.
 import { checkChannelsLast, windowAttributes } from './convolution.ts';
 import type { Value } from '../graph/graph.ts';
 
-function pooling(op: 'MaxPool' | 'AveragePool', rank: number) {
+function pooling(op: string, rank: number) {
   return (call: LayerCall): Value => {
     checkChannelsLast(call);
     const { graph, config } = call;
@@ -18,7 +18,7 @@ function pooling(op: 'MaxPool' | 'AveragePool', rank: number) {
   };
 }
 
-function globalPooling(op: 'ReduceMax' | 'ReduceMean') {
+function globalPooling(op: string) {
   return (call: LayerCall): Value => {
     checkChannelsLast(call);
     const { graph, inputs: [x] } = call; // prettier-ignore

@@ -1,6 +1,6 @@
 /** SimpleRNN, LSTM and GRU, in either direction. */
 import type * as tf from '@tensorflow/tfjs';
-import { activationName } from '../graph/activations.ts';
+import { recurrentActivation } from '../graph/activations.ts';
 import {
   plainWeight,
   refuseLayer,
@@ -27,24 +27,6 @@ const kinds = {
   // z r h in both
   GRU: { op: 'GRU', gates: [0, 1, 2] },
 } as const;
-
-const activations: Readonly<Record<string, string>> = {
-  linear: 'Affine',
-  relu: 'Relu',
-  tanh: 'Tanh',
-  sigmoid: 'Sigmoid',
-  hardSigmoid: 'HardSigmoid',
-  softsign: 'Softsign',
-  softplus: 'Softplus',
-  elu: 'Elu',
-};
-
-function activationOf(layer: tf.layers.Layer, activation: unknown): string {
-  const name = activationName(activation);
-  const known = activations[name];
-  if (!known) throw refuseLayer(layer, `recurrent layers of ONNX do not have its activation ${name}.`);
-  return known;
-}
 
 /** Converts `[rows, gates · units]` to `[1, gates · units, rows]`, with the gates in the order of ONNX. */
 function byGates(values: Float32Array, rows: number, units: number, gates: readonly number[]): Float32Array {
@@ -112,8 +94,8 @@ function recurrent(kind: keyof typeof kinds) {
     const sequences = droppedInputs(call, graph.withChannels('last', inputs[0]));
     const x = graph.op('Transpose', [sequences.name], { perm: [1, 0, 2] });
     const states = inputs.slice(1).map(({ name }) => graph.op('Unsqueeze', [name, graph.integers([0])]));
-    const main = activationOf(layer, cell.activation);
-    const gate = kind === 'SimpleRNN' ? [] : [activationOf(layer, cell.recurrentActivation)];
+    const main = recurrentActivation(layer, cell.activation);
+    const gate = kind === 'SimpleRNN' ? [] : [recurrentActivation(layer, cell.recurrentActivation)];
     const attributes = {
       hidden_size: units,
       direction: isReverse ? 'reverse' : 'forward',
