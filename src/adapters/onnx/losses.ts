@@ -3,6 +3,7 @@ import { refuse } from './ir/errors.ts';
 import { attributesOf } from './ir/attributes.ts';
 import type { Builder } from './ir/builder.ts';
 import type { Value } from './ir/graph.ts';
+import type { Op } from './ir/op.ts';
 import { opOf } from './ops/index.ts';
 import { classLosses, reduced } from './ops/loss.ts';
 import { isStandard } from './ir/domain.ts';
@@ -99,7 +100,7 @@ const softmaxCrossEntropy: LossRule = (g, y, term, addTarget) => {
     refuse(
       `softmaxCrossEntropy: the output ${JSON.stringify(y)} of rank ${rank} has no axis ${term.axis ?? -1}.`,
     );
-  const logits = inputOfFinal(g, y, ['Softmax', 'LogSoftmax'], axis) ?? y;
+  const logits = inputOfFinal(g, y, { name: 'Softmax', meanings: ['classes', 'logClasses'] }, axis) ?? y;
   const logProbability = g.logSoftmax(logits, axis);
   const shape = g.shapeOf(y);
   const classes = shape?.[axis];
@@ -154,42 +155,50 @@ const softmaxCrossEntropy: LossRule = (g, y, term, addTarget) => {
 /** mean(log(1 + eᶻ) − t·z), where the logits z are the input of a final Sigmoid, or else the output itself. */
 const binaryCrossEntropy: LossRule = (g, y, _term, addTarget) => {
   const target = addTarget({ dtype: g.floatTypeOf(y), shape: g.shapeOf(y), range: [0, 1] });
-  const z = inputOfFinal(g, y, ['Sigmoid']) ?? y;
+  const z = inputOfFinal(g, y, { name: 'Sigmoid', meanings: ['each'] }) ?? y;
   return { losses: g.sub(g.softplus(z), g.mul(target, z)), weights: undefined };
 };
 
 /** Returns true for ops whose results are still probabilities; some models divide by their sum. */
 const carries = (node: NodeProto): boolean => {
-  const { carries, operand } = opOf(node) ?? {};
-  return carries !== undefined || operand === 'divisor' || ['Gather', 'Clip'].includes(node.opType);
+  const { carries, operand, looksUp = false, clamps = false } = opOf(node) ?? {};
+  return carries !== undefined || operand === 'divisor' || looksUp || clamps;
 };
 
+/** The last op of a model before a loss: its name in messages, and the meanings that its result may have. */
+interface Final {
+  readonly name: string;
+  readonly meanings: readonly Op['probability'][];
+}
+
+/** Any op whose results are probabilities or their logarithms. */
+const anyFinal: Final = { name: '', meanings: ['classes', 'logClasses', 'each'] };
+
 /**
- * Returns the input of the op that produces y, if it is one of `ops` along `axis`. Probabilities produced in
+ * Returns the input of the op that produces y, if it is a `final` one along `axis`. Probabilities produced in
  * another way would be mistaken for logits, so they are refused if they can be recognized.
  */
-function inputOfFinal(g: Builder, y: Value, ops: readonly string[], axis?: number): Value | undefined {
+function inputOfFinal(g: Builder, y: Value, final: Final, axis?: number): Value | undefined {
   const node = g.makerOf(y);
   if (node === undefined || !isStandard(node)) return undefined;
-  if (opOf(node)?.carries === 'all') return inputOfFinal(g, node.input[0], ops, axis);
+  const { carries: carried, probability } = opOf(node) ?? {};
+  if (carried === 'all') return inputOfFinal(g, node.input[0], final, axis);
   if (node.opType === 'If') {
     refuse(
       `the output ${JSON.stringify(y)} comes from an If, whose branches may hold logits or probabilities; name the logits before it as output, or use another loss.`,
     );
   }
   if (carries(node)) {
-    if (
-      node.input.some((input) => inputOfFinal(g, input, ['Softmax', 'LogSoftmax', 'Sigmoid']) !== undefined)
-    ) {
+    if (node.input.some((input) => inputOfFinal(g, input, anyFinal) !== undefined)) {
       refuse(
         `the output ${JSON.stringify(y)} holds probabilities rearranged by a ${node.opType}; name the logits before them as output.`,
       );
     }
     return undefined;
   }
-  if (!ops.includes(node.opType)) {
-    if (node.opType === 'Softmax' || node.opType === 'Sigmoid') {
-      refuse(`the model ends in ${node.opType}; this loss needs logits, or a final ${ops[0]}.`);
+  if (probability === undefined || !final.meanings.includes(probability)) {
+    if (probability === 'classes' || probability === 'each') {
+      refuse(`the model ends in ${node.opType}; this loss needs logits, or a final ${final.name}.`);
     }
     return undefined;
   }

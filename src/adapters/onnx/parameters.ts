@@ -1,10 +1,10 @@
 import type { GraphProto, NodeProto } from 'onnx-buf';
 import type { TensorRole } from '../../core/layout.ts';
 import { subgraphsOf } from './ir/attributes.ts';
-import { opKey } from './ir/domain.ts';
 import { isFloat, numbersOf, shapeOf, type TensorProto } from './ir/tensor.ts';
 import type { Origin } from './passes/constants.ts';
 import type { Model } from './ir/model.ts';
+import { opOf } from './ops/index.ts';
 import {
   computedWeights,
   findRole,
@@ -105,7 +105,7 @@ function tiesIn(
 }
 
 /** True if a reader uses a tensor as a running mean or variance. */
-const readsStatistic = ([node, i]: Reader): boolean => opKey(node) === 'BatchNormalization' && i >= 3;
+const readsStatistic = ([node, i]: Reader): boolean => opOf(node)?.statistics?.includes(i) ?? false;
 
 /** True if all elements of a tensor are the same number. */
 function isUniform(tensor: TensorProto): boolean {

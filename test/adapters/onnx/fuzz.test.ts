@@ -2,7 +2,7 @@ import { InferenceSession } from 'onnxruntime-node';
 import { differentiate, gradientNameOf } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
 import { Builder } from '../../../src/adapters/onnx/ir/builder.ts';
-import { inferNode } from '../../../src/adapters/onnx/ops/infer.ts';
+import { opKnowledge } from '../../../src/adapters/onnx/ops/infer.ts';
 import { valueInfo } from '../../../src/adapters/onnx/ir/graph.ts';
 import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { decodeModel, encodeModel } from '../../../src/adapters/onnx/ir/model.ts';
@@ -59,7 +59,7 @@ test('inferred shapes are those ONNX Runtime computes', async () => {
     const { inputs, build } = randomGraph(seed);
     const dynamic = seed % 2 === 0;
     const model = decodeModel(modelOf(inputs, build, { dynamic, precision: 'float32' }));
-    const g = new Builder(model.graph, inferNode);
+    const g = new Builder(model.graph, opKnowledge);
     const values = g.proto.node.map(({ output }) => output[0]);
     g.proto.output = values.map((value) => valueInfo(value, g.dtypeOf(value) ?? DType.FLOAT, undefined));
     const session = await InferenceSession.create(encodeModel(model), quiet);

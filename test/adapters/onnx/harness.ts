@@ -4,7 +4,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { differentiate, gradientNameOf, type LossFunction, type Value } from 'quasi-newton/onnx';
 import { expect } from 'vitest';
 import { Builder } from '../../../src/adapters/onnx/ir/builder.ts';
-import { inferNode } from '../../../src/adapters/onnx/ops/infer.ts';
+import { opKnowledge } from '../../../src/adapters/onnx/ops/infer.ts';
 import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
 
 export type Precision = 'float32' | 'float64';
@@ -36,7 +36,7 @@ export function modelOf(
   { precision = 'float64', opset = 21, dynamic = false, output = 'y' }: ModelOptions = {},
 ): Uint8Array {
   const float = precision === 'float64' ? DType.DOUBLE : DType.FLOAT;
-  const g = new Builder(create(GraphProtoSchema, { name: 'test' }), inferNode, float, [], 'm/');
+  const g = new Builder(create(GraphProtoSchema, { name: 'test' }), opKnowledge, float, [], 'm/');
   for (const [name, { shape, integral }] of Object.entries(inputs)) {
     g.addInput(name, integral ? DType.INT64 : float, dynamic ? shape.map((_, i) => `${name}_${i}`) : shape);
   }

@@ -29,7 +29,9 @@ test('no protobuf message is spread into another object: fields that hold their 
     /^(\(|Object\.fromEntries\(|(changesOf|fixedIn|vectors|checked|cotangents|quiet|reducing|specOf|tangents|fit|unary|unitVectors|weights\.many|windowOf)\()/;
   const names = new Set(
     `attributes context convolution data differentiate layerRules extra feeds fields fixed found built inputs lowered many more named op options outputs parameters params
-     parts place problem random rest role sessionOptions shared source target vectors window`.split(/\s+/),
+     parts place problem random rest role sessionOptions shared source target traits vectors window`.split(
+      /\s+/,
+    ),
   );
   const files = readdirSync(sources, { recursive: true, encoding: 'utf8' }).filter((file) =>
     file.endsWith('.ts'),

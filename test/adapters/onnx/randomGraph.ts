@@ -2,7 +2,7 @@ import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema } from 'onnx-buf';
 import type { Value } from 'quasi-newton/onnx';
 import { Builder } from '../../../src/adapters/onnx/ir/builder.ts';
-import { inferNode } from '../../../src/adapters/onnx/ops/infer.ts';
+import { opKnowledge } from '../../../src/adapters/onnx/ops/infer.ts';
 import { DType } from '../../../src/adapters/onnx/ir/tensor.ts';
 import { random, realInput, size } from './cases/arbitrary.ts';
 import type { Input } from './harness.ts';
@@ -33,7 +33,7 @@ export function randomGraph(seed: number): RandomGraph {
   const names = Array.from({ length: 2 + below(3) }, (_, i) => `x${i}`);
   const inputs = Object.fromEntries(names.map((name, i) => [name, realInput(dims(below(5)), seed * 7 + i)]));
   // A graph of known sizes, built alongside, tells what fits.
-  const model = new Builder(create(GraphProtoSchema, { name: 'model' }), inferNode, DType.DOUBLE, [], 'm/');
+  const model = new Builder(create(GraphProtoSchema, { name: 'model' }), opKnowledge, DType.DOUBLE, [], 'm/');
   const values: Value[] = names.map((name) => model.addInput(name, DType.DOUBLE, inputs[name].shape));
   const shape = (i: number) => (model.shapeOf(values[i]) ?? []).map(Number);
   const steps: Step[] = [];

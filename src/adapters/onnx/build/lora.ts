@@ -1,5 +1,3 @@
-import { create } from '@bufbuild/protobuf';
-import { NodeProtoSchema } from 'onnx-buf';
 import type { GraphProto, NodeProto } from 'onnx-buf';
 import { checkOptions, finitePositive, integerIn, show } from '../../../core/options.ts';
 import { attributesOf } from '../ir/attributes.ts';
@@ -7,7 +5,8 @@ import type { Value } from '../ir/graph.ts';
 import { opKey } from '../ir/domain.ts';
 import { dtypeName, isFloat, isHalf, numbersOf, shapeOf, tensorOf, type TensorProto } from '../ir/tensor.ts';
 import { checkBytes, type ExternalData } from '../ir/model.ts';
-import { isCopy } from '../ir/node.ts';
+import { isCopy, nodeOf } from '../ir/node.ts';
+import { opOf } from '../ops/index.ts';
 import { checkFileOptions, externalDataRule, type FileOptions } from '../options.ts';
 import { writeBack, type NewValues } from '../train/writeBack.ts';
 import { editableModel } from './editable.ts';
@@ -115,7 +114,6 @@ export function lora(bytes: Uint8Array, options: LoraOptions = {}): Adapted {
 
 /** Returns a node as a product with a constant matrix, if it is one. */
 function productOf(g: Network, node: NodeProto): Product | undefined {
-  const attributes = attributesOf(node);
   const [data, matrix = ''] = node.input;
   const found = (isTransposed: boolean, at = { node, data }): Product | undefined => {
     const shape = g.shapeOf(matrix);
@@ -131,38 +129,30 @@ function productOf(g: Network, node: NodeProto): Product | undefined {
       isTransposed: isTransposed !== source.isTransposed,
     };
   };
-  switch (opKey(node)) {
-    case 'MatMul':
-      return found(false);
-    case 'Gemm':
-      return attributes.int('transA', 0) === 0 ? found(attributes.int('transB', 0) === 1) : undefined;
-    case 'MatMulInteger': {
-      const whole = realProductOf(g, node);
-      return whole && found(false, whole);
-    }
-    default:
-      return undefined;
+  if (opKey(node) === 'MatMulInteger') {
+    const whole = realProductOf(g, node);
+    return whole && found(false, whole);
   }
+  const isTransposed = opOf(node)?.isTransposed?.(attributesOf(node));
+  return isTransposed === undefined ? undefined : found(isTransposed);
 }
 
 /** Returns the product of real numbers that a MatMulInteger is the middle of: its last node, and its unquantized data. */
 function realProductOf(g: Network, node: NodeProto): Pick<Product, 'node' | 'data'> | undefined {
   const quantizer = g.makerOf(node.input[0]);
-  const cast = onlyReader(g, node, 'Cast');
-  const scaled = cast && onlyReader(g, cast, 'Mul');
-  if (quantizer?.opType !== 'DynamicQuantizeLinear' || scaled === undefined) return undefined;
+  const cast = onlyReader(g, node);
+  const scaled = cast && isCopy(cast) ? onlyReader(g, cast) : undefined;
+  if (scaled === undefined || opOf(scaled)?.operand !== 'factor') return undefined;
+  if (quantizer === undefined || opOf(quantizer)?.scaleOutput === undefined) return undefined;
   return { node: scaled, data: quantizer.input[0] };
 }
 
-/** Returns the only node that reads a node's output, if it has the given op. */
-function onlyReader(g: Network, { output: [value] }: NodeProto, opType: string): NodeProto | undefined {
+/** Returns the only node that reads a node's output, if there is one and the output is no result of the model. */
+function onlyReader(g: Network, { output: [value] }: NodeProto): NodeProto | undefined {
   const [reader, ...others] = g.proto.node.filter(({ input }) => input.includes(value));
   const isKept = g.proto.output.some(({ name }) => name === value);
-  return others.length === 0 && !isKept && reader?.opType === opType ? reader : undefined;
+  return others.length === 0 && !isKept ? reader : undefined;
 }
-
-/** Ops that may turn a tensor of the file into the matrix, besides copies. */
-const carriers = new Set(['Transpose', 'DequantizeLinear']);
 
 /** Returns the tensor of the file that a constant matrix, or its transpose, is made from; undefined if it varies. */
 function sourceOf(
@@ -171,9 +161,10 @@ function sourceOf(
 ): { readonly name: string; readonly isTransposed: boolean } | undefined {
   if (g.constants.has(value)) return { name: value, isTransposed: false };
   const node = g.makerOf(value);
-  if (node === undefined || !(isCopy(node) || carriers.has(opKey(node)))) return undefined;
+  const { carries, permutesAxes = false, quantizers } = (node && opOf(node)) ?? {};
+  if (node === undefined || !(carries === 'all' || permutesAxes || quantizers)) return undefined;
   const source = sourceOf(g, node.input[0]);
-  return source && { name: source.name, isTransposed: source.isTransposed !== (opKey(node) === 'Transpose') };
+  return source && { name: source.name, isTransposed: source.isTransposed !== permutesAxes };
 }
 
 /** Adds the two matrices to a product; those of a weight that several nodes read are shared. */
@@ -198,14 +189,7 @@ function adapt(
   node.output[0] = plain;
   const at = g.proto.node.length;
   const delta = g.mul(g.matmul(g.matmul(data, a), b), factor);
-  g.append(
-    create(NodeProtoSchema, {
-      opType: 'Add',
-      name: g.fresh(`${output}/lora`),
-      input: [plain, delta],
-      output: [output],
-    }),
-  );
+  g.append(nodeOf('Add', [plain, delta], [output], {}, g.fresh(`${output}/lora`)));
   // Nodes must stand in the order in which they run.
   const added = g.proto.node.splice(at);
   g.proto.node.splice(g.proto.node.indexOf(node) + 1, 0, ...added);

@@ -8,7 +8,7 @@ import { capturedBy, type Operand, type Value } from '../ir/graph.ts';
 import type { Dimension, Shape } from '../ir/shape.ts';
 import { checkNode } from '../ir/operands.ts';
 import { DType, tensorOf, type TensorProto } from '../ir/tensor.ts';
-import { inferNode } from '../ops/infer.ts';
+import { opKnowledge } from '../ops/infer.ts';
 import { floatTypeIn } from '../passes/precision.ts';
 import { prune } from '../passes/prune.ts';
 import { encodeModel, type ExternalData, type Model } from '../ir/model.ts';
@@ -91,7 +91,7 @@ export class ModelWriter extends Builder {
     const model = extend === undefined ? emptyModel() : editableModel(extend, externalData);
     const own = extend === undefined ? DType.FLOAT : floatTypeIn(model.graph);
     const chosen = precision === 'float64' ? DType.DOUBLE : DType.FLOAT;
-    super(model.graph, inferNode, precision === undefined ? own : chosen, [], '');
+    super(model.graph, opKnowledge, precision === undefined ? own : chosen, [], '');
     this.#model = model;
     const { input, initializer, node } = model.graph;
     this.#values = new Set([...input, ...initializer].map(({ name }) => name));

@@ -8,7 +8,7 @@ import type { Graph, Value } from './graph.ts';
 /** Makes an empty graph for inside a node of `g`; it may read the values in `captured` from `g`. */
 export function bodyIn(g: Graph, captured: readonly Value[]): Builder {
   const name = g.fresh('body');
-  const body = new Builder(create(GraphProtoSchema, { name }), g.infer, g.float, [], `${name}/`);
+  const body = new Builder(create(GraphProtoSchema, { name }), g.knowledge, g.float, [], `${name}/`);
   body.inside = true;
   for (const value of captured) {
     body.types.set(value, g.types.get(value) ?? {});

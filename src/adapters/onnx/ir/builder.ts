@@ -38,14 +38,25 @@ export class Builder extends ElementwiseGraph {
   sumOfSquares(x: Value, axes?: readonly number[]): Value {
     return this.op('ReduceSumSquare', [x, axes && this.integers(axes)], { keepdims: axes ? undefined : 0 });
   }
-  /** Largest element over `axes`, kept with size 1. */
-  maxOver(x: Value, axes: readonly number[]): Value {
-    return this.op('ReduceMax', [x, this.integers(axes)]);
+  /** Largest element over `axes`, kept with size 1 unless `keep` is false. */
+  maxOver(x: Value, axes: readonly number[], keep = true): Value {
+    return this.op('ReduceMax', [x, this.integers(axes)], { keepdims: keep ? undefined : 0 });
+  }
+  /** Smallest element over `axes`, kept with size 1. */
+  minOver(x: Value, axes: readonly number[]): Value {
+    return this.op('ReduceMin', [x, this.integers(axes)]);
+  }
+  /** Largest of all elements, a scalar. */
+  maxOfAll(x: Value): Value {
+    return this.op('ReduceMax', [x], { keepdims: 0 });
+  }
+  /** Smallest of all elements, a scalar. */
+  minOfAll(x: Value): Value {
+    return this.op('ReduceMin', [x], { keepdims: 0 });
   }
   /** Softmax along one axis. */
   softmax(x: Value, axis: number): Value {
-    this.requireOperands('Softmax', [x]);
-    return this.op('Softmax', [x], { axis });
+    return this.whole('Softmax', [x], { axis });
   }
   /** Logarithm of the softmax along one axis. */
   logSoftmax(x: Value, axis: number): Value {
@@ -54,8 +65,7 @@ export class Builder extends ElementwiseGraph {
 
   /** The matrix product, over the last two axes. */
   matmul(a: Value, b: Value): Value {
-    this.requireOperands('MatMul', [a, b]);
-    return this.op('MatMul', [a, b]);
+    return this.whole('MatMul', [a, b]);
   }
   /** α·A'·B' + C of matrices, where A' is A or its transpose; likewise B'. */
   gemm(
@@ -120,9 +130,7 @@ export class Builder extends ElementwiseGraph {
   }
   /** x in another shape, constant or a vector of int64. */
   reshape(x: Value, shape: Value | readonly number[]): Value {
-    const target = typeof shape === 'string' ? shape : this.integers(shape);
-    this.requireOperands('Reshape', [x, target]);
-    return this.op('Reshape', [x, target]);
+    return this.whole('Reshape', [x, typeof shape === 'string' ? shape : this.integers(shape)]);
   }
   /** x in the shape given by a vector of int64; sizes of 0 are allowed. */
   reshapeTo(x: Value, shape: Value): Value {

@@ -24,9 +24,9 @@ export class ElementwiseGraph extends Graph {
   /** True for this number, or a value without axes that is filled with it: these change neither shapes nor values. */
   #isScalar(operand: Operand, value: number): boolean {
     if (typeof operand === 'number') return operand === value;
-    const maker = this.shapeOf(operand)?.length === 0 ? this.makerOf(operand) : undefined;
+    const isFill = this.shapeOf(operand)?.length === 0 && this.traitsOf(operand)?.fills;
     // Not constants, which may be trained.
-    const fill = maker?.opType === 'ConstantOfShape' ? maker.attribute[0]?.t : undefined;
+    const fill = isFill ? this.makerOf(operand)?.attribute[0]?.t : undefined;
     return fill !== undefined && numbersOf(fill)[0] === value;
   }
   #dtypeAmong(operands: readonly Operand[]): DType {
@@ -34,16 +34,10 @@ export class ElementwiseGraph extends Graph {
     return (typeof typed === 'string' ? this.dtypeOf(typed) : undefined) ?? this.float;
   }
   #unary(op: string) {
-    return (x: Value): Value => {
-      this.requireOperands(op, [x]);
-      return this.op(op, [x]);
-    };
+    return (x: Value): Value => this.whole(op, [x]);
   }
   #binary(op: string) {
-    return (a: Operand, b: Operand): Value => {
-      this.requireOperands(op, [a, b]);
-      return this.op(op, [a, b]);
-    };
+    return (a: Operand, b: Operand): Value => this.whole(op, [a, b]);
   }
 
   /** a − b. */
@@ -113,10 +107,9 @@ export class ElementwiseGraph extends Graph {
   readonly not = this.#unary('Not');
   /** a where the condition is true, b elsewhere. */
   where(condition: Value, a: Operand, b: Operand): Value {
-    this.requireOperands('Where', [condition, a, b]);
     const dtype = this.#dtypeAmong([a, b]);
     const lift = (operand: Operand) => (typeof operand === 'number' ? this.scalar(operand, dtype) : operand);
-    return this.op('Where', [condition, lift(a), lift(b)]);
+    return this.whole('Where', [condition, lift(a), lift(b)]);
   }
   /** x in another type. */
   cast(x: Value, dtype: DType): Value {

@@ -2,6 +2,7 @@ import type { GraphProto, NodeProto } from 'onnx-buf';
 import { attributesOf, type Attributes } from './attributes.ts';
 import { axisFrom, type Dimension, type Shape, type TensorType } from './shape.ts';
 import { DType, numbersOf, shapeOf, type TensorProto } from './tensor.ts';
+import type { TraitsOf } from './traits.ts';
 
 /** Everything known about a graph's values before it runs. */
 export interface Facts {
@@ -11,6 +12,13 @@ export interface Facts {
   readonly constants: Map<string, TensorProto>;
   /** Records what can be inferred about a node's outputs. */
   readonly infer: (facts: Facts, node: NodeProto) => void;
+}
+
+/** What a graph knows of ops. */
+export interface OpKnowledge {
+  /** Records what can be inferred about a node's outputs. */
+  readonly infer: Facts['infer'];
+  readonly traitsOf: TraitsOf;
 }
 
 /** Records a constant tensor in `facts`, under its name. */

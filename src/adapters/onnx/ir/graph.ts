@@ -2,14 +2,16 @@ import { create } from '@bufbuild/protobuf';
 import { TypeProtoSchema, ValueInfoProtoSchema } from 'onnx-buf';
 import type { GraphProto, NodeProto, ValueInfoProto } from 'onnx-buf';
 import { noiseNameOf } from './convention.ts';
-import { know, type Facts } from './facts.ts';
+import { know, type Facts, type OpKnowledge } from './facts.ts';
 import type { Draw, NoiseInput } from './noise.ts';
 import { subgraphsOf, type AttributeValues } from './attributes.ts';
 import { checkNode, checkNumbers, checkOperands, checkWhole } from './operands.ts';
+import { namesIn, namesOf } from './names.ts';
 import { identityNode, nodeOf } from './node.ts';
 import { range, unknownDimension, type Dimension, type Shape, type TensorType } from './shape.ts';
 import type { Platform } from './platform.ts';
 import { DType, isFloat, numbersOf, tensorOf, type TensorProto } from './tensor.ts';
+import type { Traits } from './traits.ts';
 
 /** A value of a graph, by its name. */
 export type Value = string;
@@ -49,6 +51,7 @@ export class Graph implements Facts {
   /** True for a graph inside a node. */
   inside = false;
   readonly infer: Facts['infer'];
+  readonly knowledge: OpKnowledge;
   readonly #prefix: string;
   readonly #taken = new Set<string>();
   readonly #memo = new Map<string, Value>();
@@ -56,21 +59,22 @@ export class Graph implements Facts {
 
   /**
    * @param proto - the graph, extended in place
-   * @param infer - infers types, shapes and contents of a node's outputs
+   * @param knowledge - types, shapes and contents of a node's outputs, and the traits of its op
    * @param float - type of numbers without a typed operand
    * @param coming - nodes that will be appended later, whose names must stay unused
    * @param prefix - prefix of all names created here
    */
   constructor(
     proto: GraphProto,
-    infer: Facts['infer'],
+    knowledge: OpKnowledge,
     float: DType = DType.FLOAT,
     coming: readonly NodeProto[] = [],
     prefix = 'ad/',
   ) {
     this.#prefix = prefix;
     this.proto = proto;
-    this.infer = infer;
+    this.knowledge = knowledge;
+    this.infer = knowledge.infer;
     this.float = float;
     for (const { name, type } of [...proto.valueInfo, ...proto.output, ...proto.input]) {
       if (type?.value.case === 'tensorType') {
@@ -79,7 +83,7 @@ export class Graph implements Facts {
       }
     }
     for (const tensor of proto.initializer) know(this, tensor);
-    for (const node of proto.node) infer(this, node);
+    for (const node of proto.node) this.infer(this, node);
     for (const name of [...namesIn(proto), ...namesOf(coming)]) this.#taken.add(name);
   }
 
@@ -127,6 +131,12 @@ export class Graph implements Facts {
     return this.ops(op, inputs, attributes)[0];
   }
 
+  /** Appends a node that needs all its operands, and returns the name of its output. */
+  protected whole(op: string, operands: readonly Operand[], attributes: AttributeValues = {}): Value {
+    this.requireOperands(op, operands);
+    return this.op(op, operands, attributes);
+  }
+
   /** Checks the operands of an op that has no optional ones; refuses if one is missing. */
   protected requireOperands(op: string, operands: readonly unknown[]): void {
     checkOperands(op, operands);
@@ -142,6 +152,12 @@ export class Graph implements Facts {
   /** Returns the node that produces a value; undefined for inputs and constants. */
   makerOf(value: Value): NodeProto | undefined {
     return this.proto.node.findLast(({ output }) => output.includes(value));
+  }
+
+  /** Returns the traits of the op that produces a value; undefined for inputs, constants and unknown ops. */
+  traitsOf(value: Value): Traits | undefined {
+    const maker = this.makerOf(value);
+    return maker && this.knowledge.traitsOf(maker);
   }
 
   /** Returns output k of a node, and adds it if it is missing. */
@@ -269,12 +285,6 @@ export function valueInfo(name: string, dtype: DType, shape: Shape | undefined):
   });
 }
 
-/** Yields every name that a graph and its subgraphs use. */
-export function* namesIn(graph: GraphProto): Iterable<string> {
-  for (const { name } of [...graph.input, ...graph.output, ...graph.initializer]) yield name;
-  yield* namesOf(graph.node);
-}
-
 /** Returns the values of the surrounding graph that a node's subgraphs read, each once. */
 export function capturedBy(node: NodeProto): string[] {
   return [...new Set(subgraphsOf(node).flatMap(freeIn))];
@@ -290,26 +300,4 @@ function freeIn(graph: GraphProto): string[] {
     .flatMap((node) => [...node.input, ...capturedBy(node)])
     .concat(graph.output.map(({ name }) => name))
     .filter((name) => !own.has(name));
-}
-
-/** Returns a function that makes names which neither a graph nor an earlier call has used, from a wished one. */
-export function unusedNames(graph: GraphProto): (wished: (serial: number) => string) => string {
-  const taken = new Set(namesIn(graph));
-  let serial = 0;
-  return (wished) => {
-    let name;
-    do name = wished(serial++);
-    while (taken.has(name));
-    taken.add(name);
-    return name;
-  };
-}
-
-function* namesOf(nodes: readonly NodeProto[]): Iterable<string> {
-  for (const node of nodes) {
-    yield node.name;
-    yield* node.input;
-    yield* node.output;
-    for (const subgraph of subgraphsOf(node)) yield* namesIn(subgraph);
-  }
 }

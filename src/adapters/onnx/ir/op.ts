@@ -6,6 +6,7 @@ import type { ContentRule, InferRule } from './facts.ts';
 import type { Value } from './graph.ts';
 import type { SampleRule } from './samples.ts';
 import type { TensorProto } from './tensor.ts';
+import type { Traits } from './traits.ts';
 import type { VjpRule } from './vjp.ts';
 import type { MapRule } from './vmap.ts';
 
@@ -73,7 +74,7 @@ export interface UpgradeContext {
 export type Upgrade = (context: UpgradeContext) => void;
 
 /** Everything known about one op. */
-export interface Op {
+export interface Op extends Traits {
   /** Types and shapes of the outputs. */
   readonly infer?: InferRule;
   /** Elements of the output, for small tensors of integers: shapes are computed in the graph. */
@@ -86,13 +87,6 @@ export interface Op {
   readonly vmap?: MapRule;
   /** Roles of the inputs that hold a layer's parameters. */
   readonly roles?: Roles;
-  /** Effect of a constant operand on the other one, for arithmetic that may apply a bias or a scale. */
-  readonly operand?: 'added' | 'subtracted' | 'factor' | 'divisor';
-  /**
-   * For an op that passes on the elements of its first input: `'all'`, unchanged; `'some'`, a part of them or in another
-   * order. `'joined'` if it passes on those of every input.
-   */
-  readonly carries?: 'all' | 'some' | 'joined';
   /**
    * Inputs and outputs that may be integers with a derivative, by the straight-through estimator. An op with outputs alone
    * quantizes; a derivative passes on to no other output of it.

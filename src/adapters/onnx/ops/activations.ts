@@ -3,6 +3,7 @@ import type { Builder } from '../ir/builder.ts';
 import type { Operand, Value } from '../ir/graph.ts';
 import { roleNamed, type Op, type OpTable } from '../ir/op.ts';
 import { onlyFirst } from '../ir/samples.ts';
+import type { Traits } from '../ir/traits.ts';
 import type { VjpRule } from '../ir/vjp.ts';
 import { broadcastSamples, sameType } from './common.ts';
 import { throughRelu } from './reluMask.ts';
@@ -12,7 +13,8 @@ import { mapFirstInput } from './vmap/broadcasting.ts';
 type Formula = (g: Builder, x: Value, attributes: Attributes) => Value;
 
 /** Makes the entry of an activation. The formula is its float64 form and, without a rule, the source of its gradient. */
-const activation = (formula: Formula, vjp?: VjpRule): Op => ({
+const activation = (formula: Formula, vjp?: VjpRule, traits: Traits = {}): Op => ({
+  ...traits,
   infer: sameType,
   samples: onlyFirst,
   isElementwise: true,
@@ -96,6 +98,7 @@ const clip: VjpRule = ({ g, inputs: [x, low, high], dy, needs }) => {
 };
 
 const clipOp: Op = {
+  clamps: true,
   infer: sameType,
   isElementwise: true,
   samples: broadcastSamples,
@@ -113,6 +116,8 @@ const clipOp: Op = {
 /** Activations. */
 export const activations: OpTable = {
   Relu: {
+    rectifies: true,
+    rises: true,
     infer: sameType,
     isElementwise: true,
     samples: onlyFirst,
@@ -136,8 +141,10 @@ export const activations: OpTable = {
   Sigmoid: activation(
     (g, x) => g.div(1, g.add(g.exp(g.neg(x)), 1)),
     unary((g, _x, y, dy) => g.mul(dy, y, g.sub(1, y))),
+    { probability: 'each', rises: true },
   ),
   Tanh: {
+    rises: true,
     infer: sameType,
     isElementwise: true,
     samples: onlyFirst,

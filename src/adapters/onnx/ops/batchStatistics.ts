@@ -8,7 +8,7 @@ import type { Attributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import { alongChannels, exceptChannels } from '../ir/channels.ts';
 import type { Value } from '../ir/graph.ts';
-import type { Lowering } from '../ir/op.ts';
+import type { Lowering, Op } from '../ir/op.ts';
 import { DType } from '../ir/tensor.ts';
 import type { Cotangents, VjpContext } from '../ir/vjp.ts';
 import { totalOf } from './standardize.ts';
@@ -51,12 +51,12 @@ function byParts(g: Builder, { input }: NodeProto, attributes: Attributes): Norm
   return [y, g.flat(mean), g.flat(variance)];
 }
 
-/** Ops whose results have means of the order of their deviation. */
-const convolutions = new Set(['Conv', 'ConvTranspose']);
+/** Products whose results have means of the order of their deviation. */
+const convolutions = new Set<Op['product']>(['convolution', 'transposedConvolution']);
 
 /** In float64 digits come first; WebGPU has no kernel. */
 const suitsOneNode = (g: Builder, x: Value): boolean =>
-  g.dtypeOf(x) === DType.FLOAT && g.platform !== 'webgpu' && convolutions.has(g.makerOf(x)?.opType ?? '');
+  g.dtypeOf(x) === DType.FLOAT && g.platform !== 'webgpu' && convolutions.has(g.traitsOf(x)?.product);
 
 /** Nodes made by {@link byOneNode}. */
 const made = new WeakSet<NodeProto>();

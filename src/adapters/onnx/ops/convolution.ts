@@ -131,6 +131,7 @@ function withoutLongEnds(c: VjpContext): Convolution & { readonly dy: Value } {
 /** Convolutions. */
 export const convolution: OpTable = {
   Conv: {
+    product: 'convolution',
     infer: inferConv,
     isCostly: true,
     samples: imageSamples,
@@ -148,6 +149,7 @@ export const convolution: OpTable = {
     isCostly: true,
   },
   ConvTranspose: {
+    product: 'transposedConvolution',
     infer: inferConvTranspose,
     isCostly: true,
     samples: imageSamples,

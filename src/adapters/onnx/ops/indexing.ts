@@ -268,6 +268,7 @@ const oneHot: Lowering = (g, node, attributes) => {
 /** Ops that pick elements by index. */
 export const indexing: OpTable = {
   Gather: {
+    looksUp: true,
     infer: inferGather,
     content: gatherContent,
     samples: gatherSamples,

@@ -1,6 +1,6 @@
 import type { NodeProto } from 'onnx-buf';
 import { constantTensor } from '../ir/constant.ts';
-import { inferContext, know, LONGEST, type Facts } from '../ir/facts.ts';
+import { inferContext, know, LONGEST, type Facts, type OpKnowledge } from '../ir/facts.ts';
 import { isStatic, unknownShape, type Dimension, type Shape, type TensorType } from '../ir/shape.ts';
 import { DType, isFloat, renamedTensor } from '../ir/tensor.ts';
 import { opOf } from './index.ts';
@@ -34,6 +34,9 @@ export function inferNode(facts: Facts, node: NodeProto): void {
   if (elements && elements.length <= LONGEST && fits(elements, facts.types.get(first)?.shape))
     facts.contents.set(first, elements);
 }
+
+/** What graphs know of the ops here. */
+export const opKnowledge: OpKnowledge = { infer: inferNode, traitsOf: opOf };
 
 /** True if the elements fill the shape: flat lists do not broadcast as tensors of several axes do. */
 const fits = (elements: readonly Dimension[], shape: Shape | undefined) =>

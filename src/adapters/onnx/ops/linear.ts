@@ -138,6 +138,8 @@ const matMulInteger: Op = {
 /** Products of matrices. */
 export const linear: OpTable = {
   MatMul: {
+    product: 'matrices',
+    isTransposed: () => false,
     infer: inferMatMul,
     isCostly: true,
     samples: matmulSamples,
@@ -146,6 +148,8 @@ export const linear: OpTable = {
     vmap: mapMatMul,
   },
   Gemm: {
+    product: 'affine',
+    isTransposed: (a) => (a.int('transA', 0) === 0 ? a.int('transB', 0) === 1 : undefined),
     infer: inferGemm,
     isCostly: true,
     samples: gemmSamples,

@@ -2,7 +2,6 @@ import { create } from '@bufbuild/protobuf';
 import { TensorProtoSchema } from 'onnx-buf';
 import { decimalOf, type Attributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
-import { opKey } from '../ir/domain.ts';
 import { isIdentity } from '../ir/node.ts';
 import { refuse } from '../ir/errors.ts';
 import type { Value } from '../ir/graph.ts';
@@ -70,9 +69,9 @@ const normalizer: Lowering = (g, { input: [x] }, attributes) => {
   const norm = attributes.string('norm', 'MAX');
   const values = real(g, x);
   const made = g.makerOf(values);
-  const source = made && isIdentity(made) ? g.makerOf(made.input[0]) : made;
+  const source = made && isIdentity(made) ? made.input[0] : values;
   if (norm === 'L1') {
-    if (source && opKey(source) === 'Softmax') return [values];
+    if (g.traitsOf(source)?.probability === 'classes') return [values];
     return [g.div(values, g.sum(g.abs(values), [-1]))];
   }
   if (norm === 'L2') return [g.div(values, g.sqrt(g.sum(g.square(values), [-1])))];

@@ -240,6 +240,7 @@ const batchSamples: SampleRule = (c) => {
 /** Normalizations. */
 export const normalization: OpTable = {
   BatchNormalization: {
+    statistics: [3, 4],
     infer: inferNormalization,
     samples: batchSamples,
     as: { lower: byBatchStatistics },

@@ -235,6 +235,7 @@ const globalPool = (float64: Lowering, vjp?: VjpRule): Op => ({
 export const pooling: OpTable = {
   MaxUnpool: { as: { read: maxUnpool } },
   MaxPool: {
+    costlyOutput: 1,
     infer: inferPool,
     samples: imageSamples,
     as: { lower: withoutCeil },

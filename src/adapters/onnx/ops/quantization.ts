@@ -107,9 +107,8 @@ const quantizeByRange: VjpRule = ({ g, outputs: [, scale], dy }) => [g.div(dy, s
 
 /** The scale fits the range of x and 0 into 255 steps; zeros have the scale 1. */
 const quantizeByRangeInFloat64: Lowering = (g, { input: [x] }) => {
-  const ends = ['ReduceMin', 'ReduceMax'].map((op) => g.op(op, [x], { keepdims: 0 }));
-  const low = g.op('Min', [ends[0], 0]);
-  const range = g.div(g.sub(g.op('Max', [ends[1], 0]), low), 255);
+  const low = g.min(g.minOfAll(x), 0);
+  const range = g.div(g.sub(g.max(g.maxOfAll(x), 0), low), 255);
   const scale = g.where(g.greater(range, 0), range, 1);
   const zero = g.clip(g.round(g.neg(g.div(low, scale))), 0, 255);
   const place = g.clip(g.add(g.round(g.div(x, scale)), zero), 0, 255);
@@ -141,6 +140,7 @@ const dequantizeLinear: Op = {
   vjp: dequantize,
   integers: { inputs: [0] },
   carries: 'some',
+  quantizers: [1, 2],
 };
 
 /** Quantization to integers and back. */
@@ -151,6 +151,7 @@ export const quantization: OpTable = {
   'com.microsoft::QuantizeLinear': quantizeLinear,
   'com.microsoft::DequantizeLinear': dequantizeLinear,
   DynamicQuantizeLinear: {
+    scaleOutput: 1,
     infer: (c) => [
       { dtype: DType.UINT8, shape: c.shape(0) },
       { dtype: c.dtype(0), shape: [] },

@@ -9,23 +9,21 @@ import type { Value } from '../ir/graph.ts';
 /** For cotangents that are zero where a ReLU's result is zero, that result. */
 const masked = new WeakMap<Builder, Map<Value, Value>>();
 
-/** Products, whose sums would carry an infinity or NaN of one element on to others. */
-const products = new Set(['Conv', 'ConvTranspose', 'MatMul', 'Gemm']);
-/** Ops that only rearrange the elements of such products. */
-const carriers = new Set(['Reshape', 'Transpose']);
 /** Greatest number of nodes searched for a product. */
 const DEPTH = 4;
 
+/** True if a value holds elements of products, whose sums would carry an infinity or NaN of one element on to others. */
 function isOfProducts(g: Builder, value: Value, depth = DEPTH): boolean {
   const node = depth > 0 ? g.makerOf(value) : undefined;
-  if (node === undefined) return false;
-  if (products.has(node.opType)) return true;
+  const traits = node && g.knowledge.traitsOf(node);
+  if (node === undefined || traits === undefined) return false;
+  if (traits.product) return true;
   const every = (inputs: readonly Value[]) => inputs.every((input) => isOfProducts(g, input, depth - 1));
-  if (node.opType === 'Add') return every(node.input);
+  if (traits.operand === 'added') return every(node.input);
+  const [first, second] = node.input;
   // A mask, as the ReLU of a shortcut makes it.
-  if (node.opType === 'Mul')
-    return g.makerOf(node.input[1])?.opType === 'Cast' && every(node.input.slice(0, 1));
-  return carriers.has(node.opType) && every(node.input.slice(0, 1));
+  if (traits.operand === 'factor') return g.traitsOf(second)?.carries === 'all' && every([first]);
+  return traits.carries === 'some' && every([first]);
 }
 
 /**
@@ -52,8 +50,7 @@ export function throughPooledRelu(
   dy: Value,
   spread: (dy: Value) => Value,
 ): Value {
-  const maker = g.makerOf(x);
-  if (maker?.opType !== 'Relu' || maker.domain !== '') return spread(dy);
+  if (!g.traitsOf(x)?.rectifies) return spread(dy);
   const dx = spread(passing(g, y, dy));
   const known = masked.get(g) ?? new Map<Value, Value>();
   masked.set(g, known.set(dx, x));

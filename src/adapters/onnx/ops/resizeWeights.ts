@@ -91,7 +91,7 @@ function scaleOf(g: Builder, node: NodeProto, { axis, place }: ResizedAxis): Val
     listedAxes(g, node).map((of, k) => quotient(k, of)),
     0,
   );
-  return g.op(policy === 'not_larger' ? 'ReduceMin' : 'ReduceMax', [all]);
+  return policy === 'not_larger' ? g.minOver(all, [0]) : g.maxOver(all, [0]);
 }
 
 /** Returns the size of an axis after resizing, an int64 vector of one element. */

@@ -37,7 +37,7 @@ const joined = (g: Builder, x: Value) =>
 /** The largest element of a column, as int64 `[1]`; at least 1, also of no rows. */
 function largest(g: Builder, numbers: Value): Value {
   const all = g.concat([g.flat(g.cast(numbers, DType.INT64)), g.integers([1])], 0);
-  return g.op('ReduceMax', [all, g.integers([0])], { keepdims: 1 });
+  return g.maxOver(all, [0]);
 }
 
 /** Samples of RoiAlign along axis 0 (rows) or 1 (columns) of the images; its regions are `[R, 4]`: x₁, y₁, x₂, y₂. */
@@ -146,7 +146,7 @@ const roiAlign: Lowering = (g, node, attributes) => {
 
 /** Maxima of bins, `[R, bins, per bin, bins, per bin, C] → [R, C, bins, bins]`; 0 for bins without samples. */
 function maximumOf(g: Builder, x: Value): Value {
-  const most = g.op('ReduceMax', [x, g.integers([2, 4])], { keepdims: 0 });
+  const most = g.maxOver(x, [2, 4], false);
   return g.transpose(g.where(g.greater(most, lowest), most, 0), [0, 3, 1, 2]);
 }
 

@@ -261,6 +261,7 @@ export const shapes: OpTable = {
     upgrade: axesToInput,
   }),
   Transpose: {
+    permutesAxes: true,
     infer: inferTranspose,
     content: transposeContent,
     samples: transposeSamples,
@@ -294,6 +295,7 @@ export const shapes: OpTable = {
     content: (c) => (c.shape(0) ? [productOf(c.shape(0) ?? [])] : undefined),
   },
   ConstantOfShape: {
+    fills: true,
     sizesOf: 'fill',
     infer: (c) => [{ dtype: c.attributes.tensor('value')?.dataType ?? DType.FLOAT, shape: spelled(c, 0) }],
     content: filled,

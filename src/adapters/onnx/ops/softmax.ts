@@ -41,17 +41,18 @@ function upgrade({ node, attributes, from, rankOf, before, after, drop }: Upgrad
   after('Reshape', [shape], { allowzero: 1 });
 }
 
-const alongAxis = (vjp?: VjpRule): Op => ({
+const alongAxis = (vjp: VjpRule, probability?: Op['probability']): Op => ({
   infer: sameType,
   samples: samplesOffAxis(-1, 'it normalizes over the batch'),
   vmap: mapAlong(-1),
   upgrade,
-  ...(vjp && { vjp }),
+  vjp,
+  ...(probability && { probability }),
 });
 
 /** Softmax and its relatives. */
 export const softmaxOps: OpTable = {
-  Softmax: alongAxis(softmax),
-  LogSoftmax: alongAxis(logSoftmax),
+  Softmax: alongAxis(softmax, 'classes'),
+  LogSoftmax: alongAxis(logSoftmax, 'logClasses'),
   Hardmax: alongAxis(flat),
 };

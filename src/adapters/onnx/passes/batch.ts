@@ -12,7 +12,7 @@ import { capturedBy, Graph, type Value } from '../ir/graph.ts';
 import type { Model } from '../ir/model.ts';
 import { batchSymbol, type Samples } from '../ir/samples.ts';
 import { opOf } from '../ops/index.ts';
-import { inferNode } from '../ops/infer.ts';
+import { inferNode, opKnowledge } from '../ops/infer.ts';
 import { floatTypeIn } from './precision.ts';
 
 /**
@@ -50,7 +50,7 @@ export function freeBatchAxis({ graph }: Model): {
 export function freeReshapes({ graph }: Model): void {
   const nodes = graph.node;
   graph.node = [];
-  const g = new Builder(graph, inferNode, floatTypeIn(graph), nodes);
+  const g = new Builder(graph, opKnowledge, floatTypeIn(graph), nodes);
   for (const node of nodes) {
     const [first] = (node.opType === 'Reshape' && isStandard(node) && g.shapeOf(node.input[0])) || [];
     const [one, ...rest] = g.contents.get(node.input[1]) ?? [];
@@ -72,7 +72,7 @@ export function freeReshapes({ graph }: Model): void {
  * @param freed - inputs whose first axis is the batch
  */
 export function meetingSamples({ graph }: Model, freed: readonly string[]): Fault[] {
-  const g = new Graph(graph, inferNode, floatTypeIn(graph));
+  const g = new Graph(graph, opKnowledge, floatTypeIn(graph));
   const samples = new Map<Value, Samples>(freed.map((name) => [name, { axis: 0, inner: 1 }]));
   // Values that depend on the number of samples, but not on the samples.
   const counts = new Set<Value>();

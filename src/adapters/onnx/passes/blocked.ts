@@ -18,7 +18,7 @@ import { decodeModel, encodeModel } from '../ir/model.ts';
 import { nodeOf } from '../ir/node.ts';
 import { isStatic, type Shape, type TensorType } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
-import { inferNode } from '../ops/infer.ts';
+import { inferNode, opKnowledge } from '../ops/infer.ts';
 import { formOf, MOST_PADDING, paddingOf, upTo, type Form } from './blockedForms.ts';
 
 /** The domain of ONNX Runtime's ops on the blocked layout. */
@@ -36,7 +36,7 @@ export function inBlocks(bytes: Uint8Array, size: number): Uint8Array {
   const { graph } = model;
   const nodes = graph.node;
   graph.node = [];
-  const g = new Builder(graph, inferNode, DType.FLOAT, nodes, 'blocks/');
+  const g = new Builder(graph, opKnowledge, DType.FLOAT, nodes, 'blocks/');
   const onlyRelu = soleRelus(nodes, new Set(graph.output.map(({ name }) => name)));
   const blocks: Blocks = { g, size, onlyRelu, reordered: new Map(), taken: new Set() };
   for (const node of nodes) {

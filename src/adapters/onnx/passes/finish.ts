@@ -1,7 +1,8 @@
-import type { GraphProto } from 'onnx-buf';
+import type { GraphProto, NodeProto } from 'onnx-buf';
 import { subgraphsOf } from '../ir/attributes.ts';
 import { opKey } from '../ir/domain.ts';
-import { capturedBy, unusedNames } from '../ir/graph.ts';
+import { capturedBy } from '../ir/graph.ts';
+import { unusedNames } from '../ir/names.ts';
 import type { Model } from '../ir/model.ts';
 import { isIdentity, nodeOf } from '../ir/node.ts';
 import { opOf } from '../ops/index.ts';
@@ -104,13 +105,15 @@ function keepEpsilon(graph: GraphProto): void {
   const constant = new Set(graph.initializer.map(({ name }) => name));
   const sums = new Set(
     graph.node.flatMap((node) =>
-      opKey(node) === 'Add' && !node.input.some((name) => constant.has(name)) ? node.output : [],
+      opOf(node)?.operand === 'added' && !node.input.some((name) => constant.has(name)) ? node.output : [],
     ),
   );
+  const isRoot = (node: NodeProto) => opKey(node) === 'Sqrt' && sums.has(node.input[0]);
+  if (!graph.node.some(isRoot)) return;
   const unused = unusedNames(graph);
   graph.node = graph.node.flatMap((node) => {
+    if (!isRoot(node)) return [node];
     const [x] = node.input;
-    if (opKey(node) !== 'Sqrt' || !sums.has(x)) return [node];
     const output = unused((serial) => `${node.output[0]}/unfused_${serial}`);
     node.input = [output];
     return [nodeOf('Max', [x, x], [output]), node];

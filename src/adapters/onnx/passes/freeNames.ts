@@ -9,7 +9,7 @@ import {
   vectorNameOf,
 } from '../ir/convention.ts';
 import { fault, OnnxError } from '../ir/errors.ts';
-import { namesIn } from '../ir/graph.ts';
+import { namesIn } from '../ir/names.ts';
 import { renameValues } from '../ir/rename.ts';
 
 /**

@@ -13,7 +13,7 @@ export function toInference(graph: { node: NodeProto[] }): void {
   withoutDropout(graph);
   graph.node = graph.node.flatMap((node) => {
     for (const subgraph of subgraphsOf(node)) toInference(subgraph);
-    return opKey(node) === 'BatchNormalization' ? [node, ...batchNormalization(node)] : [node];
+    return opOf(node)?.statistics ? [node, ...batchNormalization(node)] : [node];
   });
 }
 

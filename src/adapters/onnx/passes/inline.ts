@@ -4,7 +4,7 @@ import type { AttributeProto, FunctionProto, GraphProto, NodeProto } from 'onnx-
 import { fault, faultOf, refuse, type Fault } from '../ir/errors.ts';
 import { subgraphsOf } from '../ir/attributes.ts';
 import { isStandard } from '../ir/domain.ts';
-import { namesIn, unusedNames } from '../ir/graph.ts';
+import { namesIn, unusedNames } from '../ir/names.ts';
 import type { Model } from '../ir/model.ts';
 import { renameValues } from '../ir/rename.ts';
 import { baseOpset } from './opset.ts';

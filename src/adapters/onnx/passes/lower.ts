@@ -9,7 +9,7 @@ import type { Stage } from '../ir/op.ts';
 import type { Platform } from '../ir/platform.ts';
 import { DType } from '../ir/tensor.ts';
 import { loweringOf } from '../ops/index.ts';
-import { inferNode } from '../ops/infer.ts';
+import { inferNode, opKnowledge } from '../ops/infer.ts';
 import { floatTypeIn } from './precision.ts';
 
 /** A graph whose nodes have been replaced by simpler ops. */
@@ -43,7 +43,7 @@ export function lower(
 ): Lowered {
   const nodes = graph.node;
   graph.node = [];
-  const g = new Builder(graph, inferNode, float, nodes);
+  const g = new Builder(graph, opKnowledge, float, nodes);
   g.feedsNoise = feedsNoise;
   g.platform = platform;
   const replaced = new Map<string, number>();

@@ -4,7 +4,7 @@ import type { GraphProto, NodeProto, OperatorSetIdProto } from 'onnx-buf';
 import { attributesOf, nodeAttributes, subgraphsOf } from '../ir/attributes.ts';
 import { isStandard } from '../ir/domain.ts';
 import { fault, faultOf, type Fault } from '../ir/errors.ts';
-import { unusedNames } from '../ir/graph.ts';
+import { unusedNames } from '../ir/names.ts';
 import type { Model } from '../ir/model.ts';
 import { nodeOf } from '../ir/node.ts';
 import type { UpgradeContext } from '../ir/op.ts';

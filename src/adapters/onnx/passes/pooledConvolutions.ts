@@ -12,6 +12,7 @@ import { nodeOf } from '../ir/node.ts';
 import { isStatic, range } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import { windowOf } from '../ir/window.ts';
+import { opOf } from '../ops/index.ts';
 
 /** Length and step of the pooling's window along both axes of an image. */
 const SIZE = 2;
@@ -22,8 +23,6 @@ const SHORTEST = 3;
 /** Most channels and filters for which both the loss and its gradient are faster, or as fast. */
 const MOST_CHANNELS = 4;
 const MOST_FILTERS = 8;
-/** Ops that never fall, so that the largest of their results is the result of the largest. */
-const rising = new Set(['Relu', 'Sigmoid', 'Tanh']);
 
 /** A convolution, the activations after it, and their pooling. */
 interface Chain {
@@ -46,6 +45,7 @@ export function poolConvolutions(g: Builder, wrt: readonly Value[], kept: readon
   // In WebAssembly it is no faster: 0.95 to 1.2 times as long.
   if (g.platform !== 'cpu') return;
   const nodes = [...g.proto.node];
+  if (!nodes.some(poolsPairs)) return;
   const chains = chainsIn(g, nodes, new Set(wrt), new Set(kept));
   if (chains.size === 0) return;
   const inner = new Set<NodeProto>();
@@ -79,7 +79,8 @@ function chainsIn(
   const chainOf = (pool: NodeProto): Chain | undefined => {
     const activations: NodeProto[] = [];
     let node = makerOf(pool.input[0]);
-    while (node && rising.has(opKey(node))) {
+    // The largest of the results of an op that never falls is the result of the largest.
+    while (node && opOf(node)?.rises) {
       activations.unshift(node);
       node = makerOf(node.input[0]);
     }

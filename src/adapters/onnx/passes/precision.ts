@@ -4,7 +4,7 @@ import { DType, numbersOf, shapeOf, tensorOf, type TensorProto } from '../ir/ten
 import type { Precision } from '../../../core/problem.ts';
 import { nodeAttributes, subgraphsOf } from '../ir/attributes.ts';
 import { opKey } from '../ir/domain.ts';
-import { unusedNames } from '../ir/graph.ts';
+import { unusedNames } from '../ir/names.ts';
 import { nodeOf } from '../ir/node.ts';
 import { constantTensor } from '../ir/constant.ts';
 

@@ -92,8 +92,8 @@ export function learnedValues(
 }
 
 /** True for the scale and the zero point of values that are quantized by their range. */
-const isRange = ({ opType, output }: NodeProto, value: string): boolean =>
-  opType === 'DynamicQuantizeLinear' && value !== output[0];
+const isRange = (node: NodeProto, value: string): boolean =>
+  opOf(node)?.scaleOutput !== undefined && value !== node.output[0];
 
 /** Returns the scales of values that are quantized by their range, and their products with constants. */
 export function quantizedScales(
@@ -102,9 +102,11 @@ export function quantizedScales(
 ): ReadonlySet<string> {
   const constant = new Set(initializers.map(({ name }) => name));
   const scales = new Set<string>();
-  for (const { opType, input, output } of nodes) {
-    const isProduct = opType === 'Mul' && input.some((factor) => scales.has(factor));
-    if (opType === 'DynamicQuantizeLinear') scales.add(output[1]);
+  for (const node of nodes) {
+    const { input, output } = node;
+    const { operand, scaleOutput } = opOf(node) ?? {};
+    const isProduct = operand === 'factor' && input.some((factor) => scales.has(factor));
+    if (scaleOutput !== undefined) scales.add(output[scaleOutput]);
     else if (isProduct && input.every((factor) => scales.has(factor) || constant.has(factor)))
       scales.add(output[0]);
   }
@@ -119,10 +121,11 @@ export function singleUnits(
   const columns = new Map(initializers.map((tensor) => [tensor.name, shapeOf(tensor)]));
   const singles = new Set<string>();
   for (const node of nodes) {
-    const op = plainOp(node);
-    const shape = columns.get(node.input[op === 'MatMul' ? 1 : 0]);
-    if (op === 'Transpose' && shape?.length === 2) columns.set(node.output[0], shape.toReversed());
-    if (op === 'MatMul' && shape && shape.length > 1 && shape.at(-1) === 1) singles.add(node.output[0]);
+    const { product, permutesAxes } = opOf(node) ?? {};
+    const isProduct = product === 'matrices';
+    const shape = columns.get(node.input[isProduct ? 1 : 0]);
+    if (permutesAxes && shape?.length === 2) columns.set(node.output[0], shape.toReversed());
+    if (isProduct && shape && shape.length > 1 && shape.at(-1) === 1) singles.add(node.output[0]);
   }
   return singles;
 }
@@ -223,8 +226,8 @@ function direct(
   tensor: TensorProto,
   { learned, singles, scales }: RoleFacts,
 ): Found | NoRole | undefined {
-  const { roles, operand } = opOf(node) ?? {};
-  if (i > 0 && plainOp(node) === 'DequantizeLinear') return ofQuantization;
+  const { roles, operand, quantizers } = opOf(node) ?? {};
+  if (quantizers?.includes(i)) return ofQuantization;
   const rank = tensor.dims.length;
   const where = (role: Role): Found => ({
     ...role,
@@ -260,7 +263,7 @@ function operandRole(operand: NonNullable<Op['operand']>, tensor: TensorProto): 
 function through(found: Found, path: readonly NodeProto[], tensor: TensorProto): Found {
   const { kind, name, filterAxes, why } = found;
   const moves = path.filter((node) => opOf(node)?.carries !== 'all');
-  const transposed = moves.every((node) => plainOp(node) === 'Transpose');
+  const transposed = moves.every((node) => opOf(node)?.permutesAxes);
   // The gates of a recurrent layer may be cut apart and stacked again; the rows of a matrix are still units.
   const stacked = filterAxes?.length === 2 && tensor.dims.length === 2 ? [0] : undefined;
   const axes = transposed

@@ -17,7 +17,7 @@ import { capturedBy, Graph, valueInfo, type Value } from '../ir/graph.ts';
 import { isStatic } from '../ir/shape.ts';
 import { DType, tensorOf } from '../ir/tensor.ts';
 import { opOf } from '../ops/index.ts';
-import { inferNode } from '../ops/infer.ts';
+import { opKnowledge } from '../ops/infer.ts';
 import { floatTypeIn } from './precision.ts';
 import { prune } from './prune.ts';
 import { mapElementwise } from '../ops/vmap/broadcasting.ts';
@@ -43,13 +43,13 @@ export const vmap = (model: Model, inputs: ReadonlyMap<string, readonly number[]
 
 function mapGraph({ graph }: Model, inputs: ReadonlyMap<string, readonly number[]>, count: number): Mapped {
   const float = floatTypeIn(graph);
-  const one = new Graph(graph, inferNode, float);
+  const one = new Graph(graph, opKnowledge, float);
   const proto = create(GraphProtoSchema, { name: graph.name, initializer: [...graph.initializer] });
   proto.input = graph.input.map((input) => {
     const dims = inputs.get(input.name);
     return dims === undefined ? input : valueInfo(input.name, one.dtypeOf(input.name) ?? float, dims);
   });
-  const g = new Builder(proto, inferNode, float, graph.node, 'vmap/');
+  const g = new Builder(proto, opKnowledge, float, graph.node, 'vmap/');
   const values = new Map<Value, Value>();
   const copies: Copies = { one, g, count, values, shared: sharedOutputs(graph, g) };
   for (const [name, dims] of inputs) {

@@ -10,7 +10,7 @@ import type { Precision } from '../../../core/problem.ts';
 import { Builder } from '../ir/builder.ts';
 import { encodeModel } from '../ir/model.ts';
 import { DType } from '../ir/tensor.ts';
-import { inferNode } from '../ops/infer.ts';
+import { opKnowledge } from '../ops/infer.ts';
 import { baseOpset } from '../passes/opset.ts';
 import { inBlocks } from '../passes/blocked.ts';
 import type { Plan } from './options.ts';
@@ -76,7 +76,7 @@ const inputs = {
 /** A model with a convolution in each form that {@link inBlocks} writes. */
 function trial(): Uint8Array {
   const proto = create(GraphProtoSchema, { name: 'trial' });
-  const g = new Builder(proto, inferNode);
+  const g = new Builder(proto, opKnowledge);
   for (const [name, shape] of Object.entries(inputs)) g.addInput(name, DType.FLOAT, shape);
   const pads = [1, 1, 1, 1];
   const full = g.op('Relu', [g.op('Conv', ['x', 'weight'], { pads })]);

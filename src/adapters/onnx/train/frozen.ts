@@ -5,7 +5,7 @@
  */
 import { Graph, capturedBy, valueInfo } from '../ir/graph.ts';
 import { opOf } from '../ops/index.ts';
-import { inferNode } from '../ops/infer.ts';
+import { opKnowledge } from '../ops/infer.ts';
 import { floatTypeIn } from '../passes/precision.ts';
 import { prune } from '../passes/prune.ts';
 import { decodeModel, encodeModel } from '../ir/model.ts';
@@ -47,7 +47,7 @@ export function splitFrozen(bytes: Uint8Array, parameters: readonly string[]): F
   const { graph } = model;
   const parts = frozenNodes(graph, new Set(parameters));
   if (parts === null) return null;
-  const { types } = new Graph(graph, inferNode, floatTypeIn(graph));
+  const { types } = new Graph(graph, opKnowledge, floatTypeIn(graph));
   if (!parts.features.every((name) => types.get(name)?.dtype !== undefined)) return null;
   const infos = () =>
     parts.features.map((name) => valueInfo(name, types.get(name)?.dtype ?? 0, types.get(name)?.shape));

@@ -12,6 +12,7 @@ import type { Samples } from '../ir/samples.ts';
 import { axisFrom, isStatic } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import { convolutionInputs } from '../ops/columns.ts';
+import { opOf } from '../ops/index.ts';
 
 /** A place where a parameter enters: a result, and the value that the parameter multiplies or is looked up by. */
 export interface Place {
@@ -70,19 +71,20 @@ function placesOf(sampled: Sampled, value: Value, isFlipped: boolean): Found[] |
 
 /** Returns the places of a value at one node; those of its transpose are found at the nodes that follow. */
 function placesAt(sampled: Sampled, node: NodeProto, slot: number, isFlipped: boolean): Found[] | null {
-  const { opType, input, output } = node;
+  const { input, output } = node;
   const rank = sampled.g.shapeOf(input[slot])?.length;
   if (isIdentity(node)) return placesOf(sampled, output[0], isFlipped);
-  if (opType === 'Transpose' && rank === 2) return placesOf(sampled, output[0], !isFlipped);
+  if (opOf(node)?.permutesAxes && rank === 2) return placesOf(sampled, output[0], !isFlipped);
   const place = placeAt(sampled, node, slot, isFlipped);
   return place && [place];
 }
 
 function placeAt(sampled: Sampled, node: NodeProto, slot: number, isFlipped: boolean): Found | null {
   const { g } = sampled;
-  const { opType, input } = node;
+  const { input } = node;
   const [parameter, result] = [input[slot], node.output[0]];
-  const { int, float } = attributesOf(node);
+  const attributes = attributesOf(node);
+  const { int, float } = attributes;
   const isMatrix = g.shapeOf(parameter)?.length === 2;
   const make = (kind: Use['kind'], operand: Value | null, flipped = isFlipped): Found | null => {
     const positions = rowsPerSample(sampled, result, 1);
@@ -92,26 +94,19 @@ function placeAt(sampled: Sampled, node: NodeProto, slot: number, isFlipped: boo
     const width = lastSize(g, result);
     return { kind, result, operand, depth, width, convolution: null, isFlipped: flipped, positions };
   };
-  switch (opType) {
-    case 'MatMul':
-      return slot === 1 && isMatrix ? make('product', input[0]) : null;
-    case 'Gemm': {
-      const isPlain = int('transA', 0) === 0 && float('alpha', 1) === 1 && float('beta', 1) === 1;
-      if (!isPlain || slot === 0) return null;
-      if (slot === 1) return make('product', input[0], isFlipped !== (int('transB', 0) === 1));
-      return isRow(g, parameter, result) ? make('bias', null) : null;
-    }
-    case 'Add':
-      return isRow(g, parameter, result) ? make('bias', null) : null;
-    case 'Conv':
-      return isFlipped ? null : ofConvolution(sampled, node, slot);
-    case 'Gather':
-      return slot === 0 && isMatrix && !isFlipped && axisFrom(int('axis', 0), 2) === 0
-        ? make('lookup', input[1])
-        : null;
-    default:
-      return null;
+  const { product, isTransposed, operand, looksUp } = opOf(node) ?? {};
+  if (product === 'convolution') return isFlipped ? null : ofConvolution(sampled, node, slot);
+  if (product === 'matrices') return slot === 1 && isMatrix ? make('product', input[0]) : null;
+  if (product === 'affine' && slot > 0) {
+    const flips = isTransposed?.(attributes);
+    const isPlain = flips !== undefined && float('alpha', 1) === 1 && float('beta', 1) === 1;
+    if (!isPlain) return null;
+    if (slot === 1) return make('product', input[0], isFlipped !== flips);
   }
+  if (product === 'affine' ? slot === 2 : operand === 'added')
+    return isRow(g, parameter, result) ? make('bias', null) : null;
+  const looksUpRow = looksUp && slot === 0 && isMatrix && !isFlipped && axisFrom(int('axis', 0), 2) === 0;
+  return looksUpRow ? make('lookup', input[1]) : null;
 }
 
 const lastSize = (g: Builder, value: Value): number => Number(g.shapeOf(value)?.at(-1) ?? 0);
@@ -182,7 +177,7 @@ function isRow(g: Builder, parameter: Value, result: Value): boolean {
  */
 export function withBias({ g, nodes }: Pick<Sampled, 'g' | 'nodes'>, result: Value): Value {
   const users = nodes.filter((node) => node.input.includes(result) || capturedBy(node).includes(result));
-  if (users.length !== 1 || users[0].opType !== 'Add') return result;
+  if (users.length !== 1 || opOf(users[0])?.operand !== 'added') return result;
   const other = users[0].input.find((name) => name !== result);
   const [shape, whole] = [g.shapeOf(result), g.shapeOf(users[0].output[0])];
   const isSame = shape !== undefined && whole !== undefined && shape.join() === whole.join();

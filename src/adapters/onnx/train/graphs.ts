@@ -17,7 +17,8 @@ import { toInference } from '../passes/inference.ts';
 import { tie, type Copy } from '../passes/ties.ts';
 import { prune } from '../passes/prune.ts';
 import { read, type ReadOptions } from '../passes/read.ts';
-import { inferNode } from '../ops/infer.ts';
+import { opOf } from '../ops/index.ts';
+import { opKnowledge } from '../ops/infer.ts';
 import { floatTypeIn } from '../passes/precision.ts';
 import { differentiate, differentiateInference, type Differentiated } from '../differentiate.ts';
 import type { DifferentiateOptions } from '../options.ts';
@@ -36,8 +37,10 @@ export function lossGraph(gradients: Uint8Array, others: readonly string[] = [])
   prune(graph);
   // Only the gradient reads the indices of a MaxPool, and a MaxPool with indices takes ten times as long.
   const read = new Set(graph.node.flatMap(({ input }) => input));
-  for (const { opType, output } of graph.node)
-    if (opType === 'MaxPool' && !read.has(output[1])) output.length = 1;
+  for (const node of graph.node) {
+    const costly = opOf(node)?.costlyOutput;
+    if (costly !== undefined && !read.has(node.output[costly])) node.output.length = costly;
+  }
   return encodeModel(model);
 }
 
@@ -180,7 +183,7 @@ export function predictionGraph(
   tie(graph, copies);
   toInference(graph);
   const data = [...graph.input];
-  const { types } = new Graph(graph, inferNode, floatTypeIn(graph));
+  const { types } = new Graph(graph, opKnowledge, floatTypeIn(graph));
   const lifted = graph.initializer.filter(({ name }) => names.includes(name));
   graph.initializer = graph.initializer.filter((tensor) => !lifted.includes(tensor));
   graph.input.push(...lifted.map((tensor) => valueInfo(tensor.name, tensor.dataType, shapeOf(tensor))));
