@@ -97,7 +97,21 @@ const machines: readonly Form[] = [
       rho: [0.3, 0.1, 0.2],
       vectors_per_class: [1, 1, 1],
     },
-  ].map(({ name, coefficients, rho, vectors_per_class }) =>
+    {
+      name: 'two classes with probabilities',
+      coefficients: [1, 2, -0.5],
+      rho: [0.3],
+      vectors_per_class: [2, 1],
+      chances: { prob_a: [-1.2], prob_b: [0.2] },
+    },
+    {
+      name: 'three classes with probabilities',
+      coefficients: [1, 2, -0.5, 0.3, 0.7, -0.2],
+      rho: [0.3, 0.1, 0.2],
+      vectors_per_class: [1, 1, 1],
+      chances: { prob_a: [-1.2, -0.7, -2], prob_b: [0.2, -0.1, 0.4] },
+    },
+  ].map(({ name, coefficients, rho, vectors_per_class, chances = {} }) =>
     oneOp(
       'SVMClassifier',
       [3, 2],
@@ -108,7 +122,7 @@ const machines: readonly Form[] = [
           machine(
             'RBF',
             'SVMClassifier',
-            { coefficients, rho },
+            { coefficients, rho, ...chances },
             { vectors_per_class, classlabels_ints: vectors_per_class.map((_, i) => i) },
           ),
         ],

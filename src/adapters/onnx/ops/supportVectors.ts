@@ -16,6 +16,7 @@ import type { Lowering, Op, OpTable } from '../ir/op.ts';
 import { range, unknownDimension, type Dimension } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import { flat } from '../ir/vjp.ts';
+import { coupled } from './pairedProbabilities.ts';
 
 const constantOf = (g: Builder, like: Value, shape: readonly number[], values: readonly number[]) =>
   g.constant(g.floatTypeOf(like), shape, values);
@@ -62,15 +63,12 @@ const regressor: Lowering = (g, { input: [x] }, attributes) => {
 };
 
 /**
- * Scores of a classifier without probabilities: one for each class of a linear one, otherwise one for each pair of
- * classes. Of two classes, the score is that of the second, and the first has its negative.
+ * Probabilities of a classifier that has them, otherwise its scores: one for each class of a linear one, else one for each
+ * pair of classes. Of two classes, the score is that of the second, and the first has its negative.
  */
 const classifier: Lowering = (g, node, attributes) => {
   const [x] = node.input;
   const label = node.output[0] ? labelOf(g, node) : undefined;
-
-  if ((attributes.floats('prob_a') ?? []).length > 0)
-    refuse('probabilities, which are found by iteration, have no rule; export it without them.');
   if (attributes.string('post_transform', 'NONE') !== 'NONE') refuse('a post_transform has no rule.');
   const counts = attributes.ints('vectors_per_class') ?? [];
   const classes =
@@ -100,8 +98,25 @@ const classifier: Lowering = (g, node, attributes) => {
     g.gemm(kernel, weights, { transB: true }),
     constantOf(g, x, [pairs.length], rho.slice(0, pairs.length)),
   );
+  const slopes = attributes.floats('prob_a') ?? [];
+  if (slopes.length > 0) return [label, probabilities(g, scores, slopes, attributes, counts.length)];
   return [label, pairs.length === 1 ? g.concat([g.neg(scores), scores], 1) : scores];
 };
+
+/** Probabilities of classes from the scores of pairs: 1/(1 + exp(a·score + b)), coupled. */
+function probabilities(
+  g: Builder,
+  scores: Value,
+  slopes: readonly number[],
+  attributes: Attributes,
+  classes: number,
+): Value {
+  const count = (classes * (classes - 1)) / 2;
+  const vector = (values: readonly number[]) => constantOf(g, scores, [count], values.slice(0, count));
+  const offsets = attributes.floats('prob_b') ?? refuse('it has prob_a, but no prob_b.');
+  const exponent = g.add(g.mul(scores, vector(slopes)), vector(offsets));
+  return coupled(g, g.clip(g.sigmoid(g.neg(exponent)), 1e-7, 1 - 1e-7), classes);
+}
 
 /** The label, which has no gradient, from the kernel, which reads float32. */
 function labelOf(g: Builder, node: NodeProto): Value {
