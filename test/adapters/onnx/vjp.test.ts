@@ -44,7 +44,7 @@ const flat = new Set(
   ),
 );
 
-/** Rules whose cases are spelled out, in dynamicQuantization.test.ts, quantizedForms.test.ts, opForms.test.ts, newOps.test.ts, moreOps.test.ts, signalOps.test.ts, nested.test.ts and fedArguments.test.ts. */
+/** Rules whose cases are spelled out, in dynamicQuantization.test.ts, quantizedForms.test.ts, opForms.test.ts, ownOps.test.ts, newOps.test.ts, moreOps.test.ts, signalOps.test.ts, nested.test.ts and fedArguments.test.ts. */
 const elsewhere = new Set(
   `Range MaxUnpool MeanVarianceNormalization OptionalGetElement AffineGrid CausalConvWithState Col2Im DFT DeformConv LinearAttention STFT TensorScatter CenterCropPad CumProd ConvInteger DequantizeLinear DynamicQuantizeLinear MatMulInteger NegativeLogLikelihoodLoss QuantizeLinear RotaryEmbedding SoftmaxCrossEntropyLoss
    com.microsoft::GroupQueryAttention com.microsoft::RotaryEmbedding ai.onnx.ml::LinearClassifier ai.onnx.ml::LinearRegressor ai.onnx.ml::Normalizer
@@ -57,6 +57,8 @@ const elsewhere = new Set(
    com.microsoft::DynamicQuantizeMatMul com.microsoft::MatMulIntegerToFloat com.microsoft::DynamicQuantizeLSTM com.microsoft::Inverse
    com.microsoft::MatMulInteger16 com.microsoft::MatMulBnb4 com.microsoft::MoE com.microsoft::QMoE com.microsoft::Pad com.microsoft::GridSample
    com.microsoft::Range com.microsoft::CausalConvWithState com.microsoft::LinearAttention ai.onnx.ml::SVMRegressor ai.onnx.ml::SVMClassifier
+   com.microsoft::SampleOp com.microsoft::Unique com.microsoft::ConvTransposeWithDynamicPads com.microsoft::CropAndResize
+   com.microsoft::UnfoldTensor com.microsoft::GatedAdd com.microsoft::GatedRMSNorm com.microsoft::LinearAttentionGate
    ConcatFromSequence SequenceAt SequenceLength
    ai.onnx.ml::OneHotEncoder ai.onnx.ml::Scaler`.split(/\s+/),
 );

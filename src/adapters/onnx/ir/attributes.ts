@@ -18,7 +18,9 @@ export type AttributeValues = Readonly<Record<string, AttributeValue | undefined
 // In ONNX's standard ops, attributes with these names are floats; all other numbers are integers.
 const floats = new Set(
   `activation_alpha activation_beta alpha beta bias clip cubic_coeff_a epsilon extrapolation_value gamma high lambd low max mean
-   min momentum ratio scale softcap spatial_scale threshold value value_float value_floats`.split(/\s+/),
+   min momentum ratio scale softcap spatial_scale swiglu_limit threshold value value_float value_floats`.split(
+    /\s+/,
+  ),
 );
 
 /**

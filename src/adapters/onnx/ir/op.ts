@@ -104,6 +104,8 @@ export interface Op extends Traits {
   readonly isCostly?: boolean;
   /** When the op draws random numbers: in each run, or only in training mode. */
   readonly draws?: 'always' | 'training';
+  /** Opset that the op belongs to from its first version on, if later than 18. */
+  readonly since?: number;
   /** Conversion from opsets before 18. */
   readonly upgrade?: Upgrade;
 }

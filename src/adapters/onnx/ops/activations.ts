@@ -134,9 +134,15 @@ export const activations: OpTable = {
   ),
   Celu: activation(celu),
   Selu: activation(selu),
-  Gelu: activation((g, x, a) => (a.string('approximate', 'none') === 'tanh' ? geluByTanh(g, x) : gelu(g, x))),
+  Gelu: Object.assign(
+    activation((g, x, a) => (a.string('approximate', 'none') === 'tanh' ? geluByTanh(g, x) : gelu(g, x))),
+    { since: 20 },
+  ),
   Mish: activation((g, x) => g.mul(x, g.tanh(g.softplus(x)))),
-  Swish: activation((g, x, a) => swish(g, x, a.float('alpha', 1))),
+  Swish: Object.assign(
+    activation((g, x, a) => swish(g, x, a.float('alpha', 1))),
+    { since: 24 },
+  ),
   // ONNX Runtime has a float64 kernel, but fuses x·sigmoid(x) to an op that has none.
   Sigmoid: activation(
     (g, x) => g.div(1, g.add(g.exp(g.neg(x)), 1)),

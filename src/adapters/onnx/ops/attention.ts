@@ -1,6 +1,7 @@
 import { refuse } from '../ir/errors.ts';
 import type { Builder } from '../ir/builder.ts';
 import type { Value } from '../ir/graph.ts';
+import type { Dimension } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
 
@@ -40,10 +41,10 @@ function notAfter(g: Builder, scores: Value, past?: Value): Value {
 }
 
 /** As {@link notAfter}, except that the last query sees all keys, as in ONNX Runtime if there are more keys than queries. */
-function unidirectional(g: Builder, scores: Value): Value {
+function unidirectional(g: Builder, scores: Value, past: Value | undefined): Value {
   const size = g.sizes(scores, [2]);
   const last = g.equal(g.places(size, 0, 2), g.sub(size, g.integers([1])));
-  return g.or(notAfter(g, scores), last);
+  return g.or(notAfter(g, scores, past), last);
 }
 
 /** Returns a size that must be known before the model runs. */
@@ -60,11 +61,7 @@ function maskTerm(g: Builder, mask: Value, x: Value, scores: Value, filter: numb
   const [batch] = g.shapeOf(x) ?? [];
   let counts: Value;
   if (rank === 1) {
-    if (g.shapeOf(mask)?.[0] !== batch) {
-      refuse('a mask with one axis has a rule only if it holds the length of each sequence of the batch.');
-    }
-    const keys = g.places(g.sizes(scores, [3]), 3, 4);
-    counts = g.less(keys, g.reshape(g.cast(mask, DType.INT64), [-1, 1, 1, 1]));
+    counts = betweenEnds(g, mask, batch, scores);
   } else if (rank === 2 || rank === 3) {
     counts = g.greater(g.unsqueeze(mask, rank === 2 ? [1, 2] : [1]), 0);
   } else refuse('a mask with four axes has no rule.');
@@ -72,10 +69,25 @@ function maskTerm(g: Builder, mask: Value, x: Value, scores: Value, filter: numb
   return g.where(counts, g.scalar(0, dtype), g.scalar(filter, dtype));
 }
 
-/** Attention of com.microsoft: the three projections are one product. */
+/** True for keys before the end of their sequence, and from its start on if the mask lists starts after the ends. */
+function betweenEnds(g: Builder, mask: Value, batch: Dimension | undefined, scores: Value): Value {
+  const [length] = g.shapeOf(mask) ?? [];
+  const keys = g.places(g.sizes(scores, [3]), 3, 4);
+  const bounds = g.cast(mask, DType.INT64);
+  const column = (v: Value) => g.reshape(v, [-1, 1, 1, 1]);
+  if (length === batch) return g.less(keys, column(bounds));
+  if (typeof length !== 'number' || typeof batch !== 'number' || length !== 2 * batch) {
+    refuse(
+      'a mask with one axis has a rule only if it holds the length of each sequence of the batch, or their ends and starts.',
+    );
+  }
+  const [ends, starts] = g.split(bounds, [batch, batch], 0);
+  return g.and(g.less(keys, column(ends)), g.greaterOrEqual(keys, column(starts)));
+}
+
+/** Attention of com.microsoft: the three projections are one product. The past is `[2, B, N, P, H]`, keys first. */
 export const packedAttention: Lowering = (g, node, attributes) => {
   const [x, weight, bias, mask, past, added] = node.input;
-  if (past || node.output[1]) refuse('past and present states have no rule.');
   if (attributes.int('do_rotary', 0)) refuse('do_rotary has no rule.');
   const count = attributes.int('num_heads', 1);
   const third = lengthOf(g, weight, 1) / 3;
@@ -83,7 +95,10 @@ export const packedAttention: Lowering = (g, node, attributes) => {
   const product = g.matmul(x, weight);
   const parts = g.split(bias ? g.add(product, bias) : product, sizes, 2);
   const [q, k, v] = parts.map((part) => heads(g, part, count));
-  return [attend(g, { x, q, k, v, mask, added, attributes })];
+  const [pastKeys, pastValues] = past ? [0, 1].map((i) => g.squeeze(g.slice(past, i, i + 1, 0), [0])) : [];
+  const [keys, values] = [after(g, pastKeys, k), after(g, pastValues, v)];
+  const y = attend(g, { x, q, k: keys, v: values, past: pastKeys, mask, added, attributes });
+  return [y, node.output[1] ? g.stack([keys, values], 0) : undefined];
 };
 
 /** MultiHeadAttention of com.microsoft: its inputs are already projected, except for the biases. */
@@ -91,20 +106,34 @@ const separate: Lowering = (g, node, attributes) => {
   const [query, key, value, bias, mask, added, pastKey, pastValue, ...rest] = node.input;
   if (rest.some(Boolean) || node.output[3])
     refuse('buffers of past states, and scores as an output, have no rule.');
+  if (!key || !value || g.rank(query) !== 3) refuse('query, key and value packed in one have no rule.');
+  const [q, k, v] = projected(g, [query, key, value], bias, attributes.int('num_heads', 1));
   // ONNX Runtime ignores the past unless the present states are outputs.
-  if (pastKey && !(node.output[1] && node.output[2]))
-    refuse('past states without present ones have no rule.');
-  if (pastKey && attributes.int('unidirectional', 0)) refuse('unidirectional with past states has no rule.');
-  if (!key || !value || g.rank(query) !== 3 || g.rank(key) !== 3)
-    refuse('query, key and value have a rule only if each has three axes.');
-  const count = attributes.int('num_heads', 1);
-  const inputs = [query, key, value];
-  const sizes = inputs.map((input) => lengthOf(g, input, 2));
-  const biases = bias ? g.split(bias, sizes, 0) : [];
-  const [q, k, v] = inputs.map((input, i) => heads(g, bias ? g.add(input, biases[i]) : input, count));
-  const [keys, values] = [after(g, pastKey, k), after(g, pastValue, v)];
-  return [attend(g, { x: query, q, k: keys, v: values, mask, added, attributes }), keys, values];
+  const hasPast = pastKey && node.output[1] && node.output[2];
+  const [keys, values] = hasPast ? [after(g, pastKey, k), after(g, pastValue, v)] : [k, v];
+  const past = hasPast ? pastKey : undefined;
+  return [attend(g, { x: query, q, k: keys, v: values, past, mask, added, attributes }), keys, values];
 };
+
+/** Query, key and value with their biases, as heads `[B, N, S, H]`. Key and value with four axes are heads already. */
+function projected(g: Builder, inputs: readonly Value[], bias: Value | undefined, count: number): Value[] {
+  if (inputs.slice(1).some((input) => g.rank(input) === 4)) {
+    if (inputs.slice(1).some((input) => g.rank(input) !== 4))
+      refuse('only one of key and value has four axes.');
+    // The bias is for all three, but ONNX Runtime adds its first part alone.
+    if (bias) refuse('a bias has no rule if key and value have four axes.');
+    return [heads(g, inputs[0], count), ...inputs.slice(1)];
+  }
+  if (inputs.some((input) => g.rank(input) !== 3)) refuse('key and value packed in one have no rule.');
+  const biases = bias
+    ? g.split(
+        bias,
+        inputs.map((input) => lengthOf(g, input, 2)),
+        0,
+      )
+    : [];
+  return inputs.map((input, i) => heads(g, bias ? g.add(input, biases[i]) : input, count));
+}
 
 /** Operands of an attention whose heads are split. */
 interface Attention {
@@ -113,18 +142,20 @@ interface Attention {
   readonly q: Value;
   readonly k: Value;
   readonly v: Value;
+  /** Keys of the past, which `k` begins with. */
+  readonly past: Value | undefined;
   readonly mask: Value | undefined;
   /** Term added to the scores. */
   readonly added: Value | undefined;
   readonly attributes: Parameters<Lowering>[2];
 }
 
-function attend(g: Builder, { x, q, k, v, mask, added, attributes }: Attention): Value {
+function attend(g: Builder, { x, q, k, v, past, mask, added, attributes }: Attention): Value {
   let scores = scoresOf(g, q, k, attributes.float('scale', 0) || undefined);
   if (mask)
     scores = g.add(scores, maskTerm(g, mask, x, scores, attributes.float('mask_filter_value', -10_000)));
   if (added) scores = g.add(scores, added);
-  if (attributes.int('unidirectional', 0)) scores = g.where(unidirectional(g, scores), scores, lowest);
+  if (attributes.int('unidirectional', 0)) scores = g.where(unidirectional(g, scores, past), scores, lowest);
   return joined(g, g.matmul(g.softmax(scores, -1), v));
 }
 
@@ -218,7 +249,7 @@ const standard: Lowering = (g, node, attributes) => {
 
 /** Attention, written as products and softmax. */
 export const attention: OpTable = {
-  Attention: { as: { read: standard } },
+  Attention: { as: { read: standard }, since: 23 },
   'com.microsoft::Attention': { as: { read: packedAttention } },
   'com.microsoft::MultiHeadAttention': { as: { read: separate } },
 };

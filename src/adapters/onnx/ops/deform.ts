@@ -188,6 +188,6 @@ const pixels = (g: Builder, x: Value) => g.product(g.sizes(x, [2, 3]));
 /** Ops that move the pixels of images. */
 export const deformation: OpTable = {
   Col2Im: { as: { read: col2Im } },
-  AffineGrid: { as: { read: affineGrid } },
-  DeformConv: { as: { read: deformConv } },
+  AffineGrid: { as: { read: affineGrid }, since: 20 },
+  DeformConv: { as: { read: deformConv }, since: 19 },
 };

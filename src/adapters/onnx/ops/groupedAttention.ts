@@ -1,4 +1,3 @@
-import { refuse } from '../ir/errors.ts';
 import { allOf, capped, heads, joined, lengthOf, repeated, scoresOf, softmaxOver } from './attention.ts';
 import type { Attributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
@@ -20,7 +19,6 @@ interface Past {
 /** GroupQueryAttention of com.microsoft, which is causal: no query sees a later key. */
 const grouped: Lowering = (g, node, attributes) => {
   const [query, key, value, pastKey, pastValue, lengths, total, cos, sin, places, added, sink] = node.input;
-  if (sink || attributes.int('smooth_softmax', 0) === 1) refuse('smooth_softmax has no rule.');
   const [count, shared] = [attributes.int('num_heads', 1), attributes.int('kv_num_heads', 1)];
   const parts = key ? [query, key, value] : unpacked(g, query, count, shared);
   const past = pastKey && pastValue ? pastOf(g, query, { pastKey, pastValue, lengths, total }) : undefined;
@@ -40,9 +38,23 @@ const grouped: Lowering = (g, node, attributes) => {
   const seen = [g.lessOrEqual(keys, queries)];
   const window = attributes.int('local_window_size', -1);
   if (window >= 0) seen.push(g.less(g.sub(queries, keys), window));
-  const y = g.matmul(softmaxOver(g, scores, allOf(g, seen)), repeated(g, v, count / shared));
+  const smooth = attributes.int('smooth_softmax', 0) === 1;
+  const zeros = () => g.filled(g.integers([count]), 0, g.floatTypeOf(scores));
+  const weights = withSink(g, scores, allOf(g, seen), sink || (smooth ? zeros() : undefined));
+  const y = g.matmul(weights, repeated(g, v, count / shared));
   return [joined(g, y), k, v];
 };
+
+/** Softmax over the keys that a query sees and one more, whose score is that of the head, `[N]`, and which counts for nothing. */
+function withSink(g: Builder, scores: Value, seen: Value | undefined, sink: Value | undefined): Value {
+  if (sink === undefined) return softmaxOver(g, scores, seen);
+  const column = g.concat([g.sizes(scores, [0, 1, 2]), g.integers([1])], 0);
+  const scored = g.concat([scores, g.expand(g.reshape(sink, [1, -1, 1, 1]), column)], 3);
+  const shown = seen && g.concat([g.expand(seen, g.shape(scores)), trueOf(g, column)], 3);
+  return g.slice(softmaxOver(g, scored, shown), 0, g.sizes(scores, [3]), 3);
+}
+
+const trueOf = (g: Builder, shape: Value) => g.cast(g.filled(shape, 1), DType.BOOL);
 
 /**
  * Returns the past. `lengths` holds the total number of tokens of each sample minus 1; `total` is the largest number.

@@ -10,12 +10,14 @@ import { blockQuantized } from './blockQuantized.ts';
 import { control } from './control.ts';
 import { convolution } from './convolution.ts';
 import { deformation } from './deform.ts';
+import { crops } from './crops.ts';
 import { determinants } from './determinant.ts';
 import { dropoutOps } from './dropout.ts';
 import { einsum } from './einsum.ts';
 import { elementwiseOps } from './elementwise.ts';
 import { experts } from './experts.ts';
 import { fourier } from './fourier.ts';
+import { gates } from './gates.ts';
 import { generated } from './generated.ts';
 import { groupedAttention } from './groupedAttention.ts';
 import { indexing } from './indexing.ts';
@@ -62,7 +64,7 @@ export const families: Readonly<Record<string, readonly OpTable[]>> = {
   losses: [losses],
   quantization: [quantization, quantizedForms, blockQuantized],
   'control flow': [control],
-  "ONNX Runtime's own": [microsoft, experts],
+  "ONNX Runtime's own": [microsoft, experts, crops, gates],
   'models of ai.onnx.ml': [linearModels, kernelModels],
 };
 
@@ -89,6 +91,12 @@ export function decompositionOf(op: string): Lowering | undefined {
   const { read, lower, float64 } = ops.get(op)?.as ?? {};
   return read ?? lower ?? float64;
 }
+
+/** Returns the opset that an op first belongs to, if it is later than that of a graph. */
+export const sinceOf = (op: string, opset: number): number | undefined => {
+  const since = ops.get(op)?.since;
+  return since !== undefined && since > opset ? since : undefined;
+};
 
 /** True if an op has a gradient, its own or that of its decomposition. */
 export const isDifferentiable = (op: string): boolean =>

@@ -9,6 +9,7 @@ import type { Lowering, OpTable } from '../ir/op.ts';
 import { axisFrom, range } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import { gelu, geluByTanh, swish } from './activations.ts';
+import { paddedByInput } from './runtimePads.ts';
 
 /** Appends the op of a fused node without its activation. */
 function without(g: Builder, node: NodeProto, opType: string, inputs: number): Value {
@@ -66,8 +67,11 @@ const epsilonOf = (attributes: Attributes) => attributes.float('epsilon', 1e-12)
 const skipLayer: Lowering = (g, node, attributes) => {
   const [x, skip, gamma, beta, bias] = node.input;
   const sum = g.add(x, skip, ...(bias ? [bias] : []));
-  const y = g.op('LayerNormalization', [sum, gamma, beta], { axis: -1, epsilon: epsilonOf(attributes) });
-  return [y, undefined, undefined, sum];
+  // The other outputs are statistics: the mean, and one over the deviation.
+  const count = node.output[1] || node.output[2] ? 3 : 1;
+  const options = { axis: -1, epsilon: epsilonOf(attributes) };
+  const [y, mean, reciprocal] = g.ops('LayerNormalization', [sum, gamma, beta], options, count);
+  return [y, mean, reciprocal, sum];
 };
 
 const skipSimplifiedLayer: Lowering = (g, node, attributes) => {
@@ -139,6 +143,12 @@ const asStandard: Lowering = (g, { opType, input, output, attribute }) => {
   return names.map((name) => name || undefined);
 };
 
+/** The distinct elements in the order of their first appearance, the place of each element among them, and their numbers. */
+const unique: Lowering = (g, { input: [x] }) => {
+  const [y, , places, counts] = g.ops('Unique', [x], { sorted: 0 }, 4);
+  return [y, places, counts];
+};
+
 const expandDims: Lowering = (g, { input: [x, axis] }) => {
   const at = g.integersOf(axis)?.[0] ?? refuse('its axis is not known before the model runs.');
   return [g.unsqueeze(x, [at])];
@@ -167,5 +177,8 @@ export const microsoft: OpTable = {
   'com.microsoft::Pad': { as: { read: asStandard } },
   'com.microsoft::GridSample': { as: { read: asStandard } },
   'com.microsoft::Range': { as: { read: asStandard } },
+  'com.microsoft::SampleOp': { as: { read: (g, { input: [x] }) => [g.op('Identity', [x])] } },
+  'com.microsoft::Unique': { as: { read: unique } },
+  'com.microsoft::ConvTransposeWithDynamicPads': { as: { read: paddedByInput } },
   'com.microsoft::ExpandDims': { as: { read: expandDims } },
 };

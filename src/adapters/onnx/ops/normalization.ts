@@ -257,7 +257,14 @@ export const normalization: OpTable = {
     roles,
     vmap: mapAlong(-1),
   },
-  RMSNormalization: { infer: sameType, samples: layerSamples, vjp: rms, roles, vmap: mapAlong(-1) },
+  RMSNormalization: {
+    infer: sameType,
+    samples: layerSamples,
+    vjp: rms,
+    roles,
+    vmap: mapAlong(-1),
+    since: 23,
+  },
   SimplifiedLayerNormalization: {
     infer: (c) => inferLayer(c)?.slice(0, 2),
     samples: layerSamples,

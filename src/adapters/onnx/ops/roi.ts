@@ -86,7 +86,7 @@ const withBins = (g: Builder, flags: Value, bins: number) => g.expand(flags, [1,
  * The rows of images, `[N·H·W, C]`, at the elements that the samples of regions meet: from row and column indices
  * `[R, A]` and `[R, B]` to `[R, A, B, C]`.
  */
-function reader(g: Builder, x: Value, batch: Value): (rows: Value, columns: Value) => Value {
+export function reader(g: Builder, x: Value, batch: Value): (rows: Value, columns: Value) => Value {
   const channels = g.sizes(x, [1]);
   const pixels = g.reshapeTo(
     g.transpose(x, [0, 2, 3, 1]),

@@ -92,6 +92,6 @@ const microsoft: Lowering = (g, { input: [x, places, cos, sin] }, attributes) =>
 
 /** Rotary position embeddings. */
 export const rotary: OpTable = {
-  RotaryEmbedding: { as: { read: standard } },
+  RotaryEmbedding: { as: { read: standard }, since: 23 },
   'com.microsoft::RotaryEmbedding': { as: { read: microsoft } },
 };

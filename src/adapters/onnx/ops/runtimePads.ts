@@ -72,7 +72,7 @@ function arePadsKnown(g: Builder, { input: [x, w] }: NodeProto, attributes: Attr
 /** Appends a node like another one, with other inputs and without some attributes. */
 function appendLike(
   g: Builder,
-  { opType, attribute }: NodeProto,
+  { opType, attribute }: Pick<NodeProto, 'opType' | 'attribute'>,
   inputs: readonly (Value | undefined)[],
   without: readonly string[],
 ): Value {
@@ -117,3 +117,20 @@ function cutToSize(g: Builder, node: NodeProto, attributes: Attributes): Value {
   const y = given ? g.pad(cut, g.concat([none, g.max(g.neg(total), zero)], 0)) : cut;
   return bias ? g.add(y, alongChannels(g, bias, x)) : y;
 }
+
+/** A transposed convolution whose padding is an input: its whole result without the padded elements. */
+export const paddedByInput: Lowering = (g, node, attributes) => {
+  const [x, w, pads, bias] = node.input;
+  const { axes } = sizesOf(g, w, attributes);
+  const whole = appendLike(
+    g,
+    { opType: 'ConvTranspose', attribute: node.attribute },
+    [x, w],
+    ['auto_pad', 'pads'],
+  );
+  if (!pads) return [bias ? g.add(whole, alongChannels(g, bias, x)) : whole];
+  const count = axes.length;
+  const end = g.sub(g.sizes(whole, axes), g.slice(pads, count, 2 * count, 0));
+  const cut = g.slices(whole, g.slice(pads, 0, count, 0), end, axes);
+  return [bias ? g.add(cut, alongChannels(g, bias, x)) : cut];
+};

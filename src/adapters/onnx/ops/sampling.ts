@@ -7,7 +7,7 @@ import { DType } from '../ir/tensor.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
 
 /** An element next to each sampling point, along one axis. */
-interface Neighbor {
+export interface Neighbor {
   /** Its index, int64. */
   readonly index: Value;
   /** Its weight in the sample. */

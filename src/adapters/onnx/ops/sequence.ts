@@ -75,6 +75,6 @@ const element: Lowering = (g, { input: [x] }) => {
 export const sequences: OpTable = {
   OptionalGetElement: { as: { read: element } },
   CumSum: { infer: sameType, samples: cumulativeSamples, vjp: cumSum, vmap: mapCumulative },
-  CumProd: { as: { read: cumProd } },
+  CumProd: { as: { read: cumProd }, since: 26 },
   ReverseSequence: { infer: sameType, vjp: reverseSequence, vmap: mapReverseSequence },
 };

@@ -91,9 +91,9 @@ const linearAttention: Lowering = (g, node, attributes) => {
 
 /** Ops that carry a state from one call to the next. */
 export const stateful: OpTable = {
-  TensorScatter: { as: { read: tensorScatter } },
-  CausalConvWithState: { as: { read: causalConv } },
+  TensorScatter: { as: { read: tensorScatter }, since: 24 },
+  CausalConvWithState: { as: { read: causalConv }, since: 27 },
   'com.microsoft::CausalConvWithState': { as: { read: causalConv } },
-  LinearAttention: { as: { read: linearAttention } },
+  LinearAttention: { as: { read: linearAttention }, since: 27 },
   'com.microsoft::LinearAttention': { as: { read: linearAttention } },
 };
