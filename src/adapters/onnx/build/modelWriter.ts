@@ -3,6 +3,7 @@ import { checkOptions, integerIn, oneOf, show } from '../../../core/options.ts';
 import { sizeOf } from '../../../core/layout.ts';
 import { fault, OnnxError, Refusal } from '../ir/errors.ts';
 import type { AttributeValues } from '../ir/attributes.ts';
+import { isStandard } from '../ir/domain.ts';
 import { Builder } from '../ir/builder.ts';
 import { capturedBy, type Operand, type Value } from '../ir/graph.ts';
 import type { Dimension, Shape } from '../ir/shape.ts';
@@ -16,6 +17,7 @@ import { externalDataRule } from '../options.ts';
 import { dtypes, isSize, type InputType } from '../inputTypes.ts';
 import { editableModel, emptyModel, importDomains } from './editable.ts';
 import { randomNumbers } from './random.ts';
+import { inOpset } from './simplerOps.ts';
 import type { Precision } from '../../../core/problem.ts';
 
 /** Options of {@link graph}. */
@@ -77,6 +79,7 @@ export class ModelWriter extends Builder {
   readonly drawn = new Set<Value>();
   readonly #values: Set<Value>;
   readonly #model: Model;
+  readonly #opset: number;
   #hasRemoved = false;
 
   /** Starts a graph. @throws OnnxError if the bytes to extend are not a model */
@@ -93,6 +96,7 @@ export class ModelWriter extends Builder {
     const chosen = precision === 'float64' ? DType.DOUBLE : DType.FLOAT;
     super(model.graph, opKnowledge, precision === undefined ? own : chosen, [], '');
     this.#model = model;
+    this.#opset = Number(model.opsetImport.find(isStandard)?.version ?? 0);
     const { input, initializer, node } = model.graph;
     this.#values = new Set([...input, ...initializer].map(({ name }) => name));
     for (const { output } of node) for (const name of output) this.#values.add(name);
@@ -250,7 +254,7 @@ export class ModelWriter extends Builder {
     return inWords(op, () => {
       checkNode(op, inputs, attributes);
       for (const input of inputs) if (typeof input === 'string') this.checkKnown(op, input);
-      return super.ops(op, inputs, attributes, count);
+      return inOpset(this, super.ops(op, inputs, attributes, count), this.#opset);
     });
   }
 
