@@ -72,7 +72,15 @@ export async function run() {
   console.log();
   const memory = trainingMemory();
   printTable(
-    ['One evaluation, 32 samples', 'Parameters', 'Weights, MB', 'Peak beyond the model, MB', 'Weights'],
+    [
+      'One evaluation, 32 samples',
+      'Parameters',
+      'Weights, MB',
+      'First session, MB',
+      'Peak beyond the model, MB',
+      'Weights',
+      'Without float64',
+    ],
     [memory],
   );
   return { speed, convolutions, overhead, frozen, training, memory };

@@ -30,10 +30,12 @@ export type Model = ModelProto & { graph: GraphProto };
 const ownFiles = new WeakSet<Uint8Array>();
 
 /** Returns a copy of a file that {@link decodeModel} reads without another copy; whoever gets it must not write into it. */
-export function ownFile(bytes: Uint8Array): Uint8Array {
-  const copy = new Uint8Array(bytes);
-  ownFiles.add(copy);
-  return copy;
+export const ownFile = (bytes: Uint8Array): Uint8Array => ownedFile(new Uint8Array(bytes));
+
+/** Marks a file that nobody else has, as {@link ownFile} does its copy. */
+export function ownedFile(bytes: Uint8Array): Uint8Array {
+  ownFiles.add(bytes);
+  return bytes;
 }
 
 /**

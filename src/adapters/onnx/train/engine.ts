@@ -15,13 +15,16 @@ import { inTurn, once, remembered, run } from './session.ts';
 import { mayDrop } from '../passes/inference.ts';
 import { differentiateSplit, variantOf, type Mode, type Variant } from './variants.ts';
 import { checkFilled, checkProduct } from './vectors.ts';
-import { gather, viewsOf, weightsOf, zeros, type Reals, type Weights } from './weights.ts';
+import { gather, viewsOf, zeros, type Reals, type Weights } from './weights.ts';
 
 /** A model that has been read and differentiated. */
 export interface Loaded {
   readonly ort: Ort;
-  /** The model's file. */
-  readonly bytes: Uint8Array;
+  /** Returns the model's file, with the current parameters or those that it had. */
+  readonly file: () => Uint8Array;
+  readonly weights: Weights;
+  /** The running statistics by name, which problems update. */
+  readonly running: ReadonlyMap<string, Reals>;
   readonly plan: Plan;
   readonly differentiated: Differentiated;
   /** The graph with the part that depends on no parameter split off; null if it is in one piece. */
@@ -64,18 +67,10 @@ export interface Engine {
   dispose(): Promise<void>;
 }
 
-/**
- * Runs a model. Graphs are built and sessions opened when they are first needed.
- *
- * @param running - the model's running statistics, updated elsewhere
- */
-export function engine(
-  { ort, bytes, plan, differentiated, split, gradients }: Loaded,
-  running: ReadonlyMap<string, Reals>,
-): Engine {
+/** Runs a model. Graphs are built and sessions opened when they are first needed. */
+export function engine(loaded: Loaded): Engine {
+  const { ort, file: fileOf, weights, running, plan, differentiated, split, gradients } = loaded;
   const { parameters, precision, statistics, copies } = differentiated;
-  const others = [lossName, ...statistics.map(({ output }) => output)];
-  const weights = weightsOf(ort, parameters, precision, others);
   const { params, values, point, inputs, named, setPoint } = weights;
 
   const sessions: Promise<OrtSession>[] = [Promise.resolve(gradients)];
@@ -84,19 +79,19 @@ export function engine(
     sessions.push(session);
     return session;
   };
-  const source = { ort, bytes, plan, open: another };
+  const source = { ort, file: fileOf, plan, open: another };
   const names = statistics.map(({ name }) => name);
   const file = variantOf(source, differentiated, plan.differentiate, null, { split, opened: gradients });
   const modes: Record<Mode, () => Variant> = {
     file: () => file,
     dropout: remembered(() => {
       const options = Object.assign({}, plan.differentiate, { dropout: 'file' } as const);
-      const { differentiated: dropping, split: parts } = differentiateSplit(bytes, options, plan);
+      const { differentiated: dropping, split: parts } = differentiateSplit(fileOf(), options, plan);
       return variantOf(source, dropping, options, null, { split: parts });
     }),
     inference: remembered(() => {
       const options = plan.differentiate;
-      return variantOf(source, differentiateInference(bytes, options, names), options, names, {
+      return variantOf(source, differentiateInference(fileOf(), options, names), options, names, {
         split: null,
       });
     }),
@@ -112,6 +107,10 @@ export function engine(
   };
   /** Returns the running statistics, if they are fed. */
   const fixedIn = (mode: Mode) => (inMode(mode) === 'inference' ? present() : undefined);
+  const fetches = {
+    all: weights.fetcher([lossName, ...statistics.map(({ output }) => output)]),
+    lossOnly: weights.fetcher([lossName]),
+  };
   const direction = remembered(() => zeros(precision, params.length));
   const vectors = remembered(() =>
     viewsOf(ort, params.layout, direction(), ({ name }) => vectorNameOf(name)),
@@ -119,10 +118,11 @@ export function engine(
   const products = parameters.map(({ name }) => hessianVectorNameOf(name));
   const prediction = once(async () => {
     const trained = [...parameters, ...statistics].map(({ name }) => name);
-    const built = predictionGraph(bytes, trained, copies, plan.differentiate);
+    const built = predictionGraph(fileOf(), trained, copies, plan.differentiate);
     return { ...built, session: await another(built.bytes) };
   });
 
+  const mayBeDropping = remembered(() => mayDrop(fileOf()));
   const alone = inTurn();
   let disposed = false;
   const fit = (specs: readonly InputSpec[], feeds: Feeds): OrtTensors => {
@@ -157,7 +157,7 @@ export function engine(
         if (disposed) throw new Error('This model has been disposed of; load it again.');
         return task();
       }),
-    drops: () => mayDrop(bytes) && modes.dropout().differentiated.noise.length > differentiated.noise.length,
+    drops: () => mayBeDropping() && modes.dropout().differentiated.noise.length > differentiated.noise.length,
     fedIn: (mode) => variant(mode).differentiated,
     async withNoise(data, key, mode) {
       const { noise } = variant(mode);
@@ -188,9 +188,9 @@ export function engine(
       const session = await (gradient === null ? lossOnly() : gradients());
       setPoint(x);
       const fixed = fixedIn(mode);
-      const withGradient = fixed ? weights.gradientsAnd([lossName]) : weights.fetches;
-      const fetches = gradient === null ? [lossName] : withGradient;
-      const results = await run(session, { ...data, ...inputs, ...fixed }, fetches);
+      const withGradient = fixed ? fetches.lossOnly : fetches.all;
+      const outputs = gradient === null ? [lossName] : withGradient(gradient);
+      const results = await run(session, { ...data, ...inputs, ...fixed }, outputs);
       if (gradient !== null) weights.readGradient(results, gradient);
       return results;
     },

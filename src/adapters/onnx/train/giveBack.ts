@@ -1,8 +1,8 @@
 /**
- * Memory of results that nobody reads any longer.
+ * Memory that nobody reads any longer.
  *
- * onnxruntime-node (1.30) returns copies even of outputs that it was given tensors for. Left to the garbage collector,
- * several of them lie about at a time, and each new one is memory that the processor has not in its caches.
+ * onnxruntime-node (1.30) returns copies of all outputs, even of those that it was given tensors for. Left to the garbage
+ * collector, several of them lie about, and the next is written to memory that is in no cache of the processor.
  *
  * @module
  */
@@ -12,30 +12,35 @@ import type { OrtTensors } from './ort.ts';
 const LARGE_BYTES = 2 ** 15;
 
 /**
- * Frees the large arrays of results at once. They are transferred to a port that is closed, which drops them; afterwards
- * they are empty.
+ * Frees the large arrays of results at once; they are empty afterwards.
  *
- * @param results - tensors in memory of their own, that nothing reads any longer
- * @param names - those to free
+ * @param results - tensors in memory of their own
+ * @param names - those that nobody reads any longer
  */
 export function giveBack(results: OrtTensors, names: readonly string[]): void {
-  const buffers = names.flatMap((name) => {
-    const data = results[name]?.data;
-    const isLarge = ArrayBuffer.isView(data) && data.byteLength >= LARGE_BYTES;
-    return isLarge && data.buffer instanceof ArrayBuffer ? [data.buffer] : [];
-  });
-  if (buffers.length === 0) return;
+  free(
+    names.flatMap((name) => {
+      const data = results[name]?.data;
+      return ArrayBuffer.isView(data) && data.byteLength >= LARGE_BYTES ? [data] : [];
+    }),
+  );
+}
+
+/** Frees the memory of arrays at once: it is transferred to a port that is closed, which drops it. */
+export function free(arrays: readonly ArrayBufferView[]): void {
+  if (arrays.length === 0) return;
   try {
-    nowhere().postMessage(null, buffers);
+    const buffers = arrays.map(({ buffer }) => buffer).filter((buffer) => buffer instanceof ArrayBuffer);
+    port().postMessage(null, buffers);
   } catch {
-    // They may not be transferred, or one is twice among them: the garbage collector frees them.
+    // It cannot be transferred: the garbage collector frees it.
   }
 }
 
 let closed: MessagePort | undefined;
 
 /** A port that drops what it is sent. */
-function nowhere(): MessagePort {
+function port(): MessagePort {
   if (closed === undefined) {
     closed = new MessageChannel().port1;
     closed.close();

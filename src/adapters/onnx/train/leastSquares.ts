@@ -70,7 +70,7 @@ const TOLERANCE: Record<Precision, number> = { float32: 0.05, float64: 1e-4 };
  * Returns the residuals of a loaded model on some data. `another` opens their sessions; its owner closes them.
  */
 export function leastSquaresOf(
-  { ort, bytes, plan, differentiated }: Loaded,
+  { ort, file, plan, differentiated }: Loaded,
   engine: Engine,
   another: (graph: Uint8Array) => Promise<OrtSession>,
   feeds: Feeds,
@@ -83,7 +83,7 @@ export function leastSquaresOf(
   });
   checkForm('leastSquares', feeds);
   const names = parameters.map(({ name }) => name);
-  const source = sourceOf(bytes, plan.differentiate, names, feeds, options);
+  const source = sourceOf(file(), plan.differentiate, names, feeds, options);
   const graphs = graphsFor(source, () => checkOwn(engine, dataInputs(differentiated), feeds));
   refuseNoise(graphs);
   const specs = [...dataInputs(graphs.differentiated), ...targetInputs(graphs.differentiated)];

@@ -18,7 +18,7 @@ import {
   type OnnxProblem,
   type ProblemOptions,
 } from './problem.ts';
-import { observe, runningStatistics, statisticsOf } from './statistics.ts';
+import { observe, statisticsOf } from './statistics.ts';
 import { writeBack, type NewValues, type WriteOptions } from './writeBack.ts';
 
 /** A model being trained in ONNX Runtime. */
@@ -61,10 +61,9 @@ export interface OnnxModel {
 
 /** Assembles a model. */
 export function onnxModel(loaded: Loaded): OnnxModel {
-  const { bytes, plan, differentiated } = loaded;
+  const { file, running, plan, differentiated } = loaded;
   const { precision, statistics, unused, copies } = differentiated;
-  const running = runningStatistics(bytes, differentiated, plan.differentiate);
-  const runs = engine(loaded, running);
+  const runs = engine(loaded);
   const { params, values } = runs.weights;
   const residualSessions = sessionsOf(loaded);
   const inputs = [...dataInputs(differentiated), ...targetInputs(differentiated)];
@@ -99,7 +98,7 @@ export function onnxModel(loaded: Loaded): OnnxModel {
       }
       for (const [name, values] of running) tensors.set(name, { shape: [values.length], values });
       const { externalData } = plan.differentiate;
-      return writeBack({ bytes, copies, externalData }, tensors, options);
+      return writeBack({ bytes: file(), copies, externalData }, tensors, options);
     },
     async dispose() {
       await runs.dispose(); // after the runs that are under way

@@ -15,11 +15,15 @@ import { ownFile } from '../ir/model.ts';
 import { dtypeName } from '../ir/tensor.ts';
 import { openPlanned } from './blocks.ts';
 import type { Loaded } from './engine.ts';
+import { free } from './giveBack.ts';
 import { hessianGraph, keptGraph } from './graphs.ts';
 import { onnxModel, type OnnxModel } from './model.ts';
 import { planOf, type Plan, type TrainableOptions } from './options.ts';
 import type { Ort } from './ort.ts';
+import { runningStatistics } from './statistics.ts';
+import { storedFile } from './storedFile.ts';
 import { differentiateSplit, type Split } from './variants.ts';
+import { weightsOf } from './weights.ts';
 
 const asError = (error: unknown): Error => (error instanceof Error ? error : new Error(String(error)));
 
@@ -32,11 +36,15 @@ export function loadTrainable(
   bytes: Uint8Array,
   options: TrainableOptions,
 ): TaskEither<Error, OnnxModel> {
-  return loadFor('loadTrainable', ort, bytes, options);
+  return loadFor({ where: 'loadTrainable', isOnce: false }, ort, bytes, options);
 }
 
+/**
+ * @param caller - name of the function called; `isOnce` if the task is run only once, so that the copy of the file may be
+ *   freed
+ */
 function loadFor(
-  where: string,
+  { where, isOnce }: { readonly where: string; readonly isOnce: boolean },
   ort: Ort,
   bytes: Uint8Array,
   options: TrainableOptions,
@@ -55,17 +63,30 @@ function loadFor(
       ),
     ),
     chain(({ plan, made: { differentiated, split }, gradients }) =>
-      tryCatch(() => assembled({ ort, bytes: file, plan, differentiated, split, gradients }), asError),
+      tryCatch(() => assembled({ ort, plan, differentiated, split, gradients }, file, isOnce), asError),
     ),
   );
 }
 
 /** Assembles a model; if that fails, releases its session. */
-async function assembled(loaded: Loaded): Promise<OnnxModel> {
+async function assembled(
+  { ort, plan, differentiated: made, split, gradients }: Omit<Loaded, 'file' | 'weights' | 'running'>,
+  bytes: Uint8Array,
+  isOnce: boolean,
+): Promise<OnnxModel> {
   try {
-    return onnxModel(loaded);
+    const { parameters, precision } = made;
+    const weights = weightsOf(ort, parameters, precision);
+    const running = runningStatistics(bytes, made, plan.differentiate);
+    const { file, differentiated, isApart } = storedFile(bytes, made, weights);
+    if (isApart && isOnce) free([bytes]);
+    // The same parameters, whatever they will have become when the file is read again.
+    const wrt = isApart ? parameters.map(({ name }) => name) : plan.differentiate.wrt;
+    const options = Object.assign({}, plan.differentiate, { wrt });
+    const again = Object.assign({}, plan, { differentiate: options });
+    return onnxModel({ ort, file, weights, running, plan: again, differentiated, split, gradients });
   } catch (error) {
-    await loaded.gradients.release();
+    await gradients.release();
     throw error;
   }
 }
@@ -128,7 +149,7 @@ function forTraining(bytes: Uint8Array, plan: Plan): Split {
  * ```
  */
 export async function trainable(ort: Ort, bytes: Uint8Array, options: TrainableOptions): Promise<OnnxModel> {
-  const loaded = await loadFor('trainable', ort, bytes, options)();
+  const loaded = await loadFor({ where: 'trainable', isOnce: true }, ort, bytes, options)();
   if (isLeft(loaded)) throw loaded.left;
   return loaded.right;
 }

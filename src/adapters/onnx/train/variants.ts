@@ -40,8 +40,8 @@ export type NoiseFeeder = (data: OrtTensors, key: NoiseKey, parameters: OrtTenso
 /** The model behind the variants. */
 export interface VariantSource {
   readonly ort: Ort;
-  /** The model's file. */
-  readonly bytes: Uint8Array;
+  /** Returns the model's file. */
+  readonly file: () => Uint8Array;
   readonly plan: Plan;
   /** Opens a session. */
   readonly open: (graph: Uint8Array) => Promise<OrtSession>;
@@ -74,7 +74,7 @@ export function differentiateSplit(
  * @param opened - session of its gradients, if already open
  */
 export function variantOf(
-  { ort, bytes, plan, open }: VariantSource,
+  { ort, file, plan, open }: VariantSource,
   differentiated: Differentiated,
   options: DifferentiateOptions,
   statistics: readonly string[] | null,
@@ -88,10 +88,10 @@ export function variantOf(
     gradients: once(async () => opened ?? (await open(graph))),
     lossOnly: once(() => open(loss())),
     lossOfMany: once(() => open(manyLossesGraph(loss(), differentiated))),
-    hessian: once(() => open(hessianGraph(bytes, options))),
+    hessian: once(() => open(hessianGraph(file(), options))),
     frozen: once(() => open(split?.frozen ?? new Uint8Array())),
     kept: once(async () => {
-      const graph = keptGraph(bytes, options, plan.keep, statistics);
+      const graph = keptGraph(file(), options, plan.keep, statistics);
       return { session: await open(graph.bytes), noise: noiseFeeder(ort, open, graph) };
     }),
     noise: noiseFeeder(ort, open, differentiated),

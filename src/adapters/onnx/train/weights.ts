@@ -44,58 +44,76 @@ export interface Weights {
    * buffer that the next call overwrites.
    */
   many(points: Float64Array): OrtTensors;
-  /** Outputs to fetch: the gradients and `others`. */
-  readonly fetches: Fetches;
-  /** Returns the gradients and other outputs to fetch. */
-  gradientsAnd(others: readonly string[]): Fetches;
-  /** `gradient ←` that in the results of a run, `[n]`. */
-  readGradient(results: OrtTensors, gradient: Float64Array): void;
+  /**
+   * Returns a function of the vector that a gradient is wanted in, `[n]`, with the outputs of a run to fetch: `others` and
+   * the gradients. In Node, ONNX Runtime writes the gradients into the memory of that vector, in the model's precision.
+   */
+  fetcher(others: readonly string[]): (gradient: Reals) => Fetches;
+  /** `gradient ←` that in the results of a run, `[n]`, whose gradients are empty afterwards. */
+  readGradient(results: OrtTensors, gradient: Reals): void;
 }
 
-/**
- * Lays out a model's parameters in flat buffers of its precision. ONNX Runtime is fed with views of one buffer, and in
- * Node fills views of another, so neither parameters nor gradients are copied.
- *
- * @param others - outputs to fetch in addition to the gradients
- */
-export function weightsOf(
-  ort: Ort,
-  parameters: readonly Parameter[],
-  precision: Precision,
-  others: readonly string[],
-): Weights {
+/** Lays out a model's parameters in flat buffers of its precision. ONNX Runtime is fed with views of one buffer. */
+export function weightsOf(ort: Ort, parameters: readonly Parameter[], precision: Precision): Weights {
   const layout = layoutOf(parameters);
   const values = zeros(precision, layout.length);
   const { into: point, round: setPoint } = pointOf(precision, layout.length);
-  const gradients = zeros(precision, fillsOutputs(ort) ? layout.length : 0);
   parameters.forEach(({ tensor }, i) => {
     const { offset } = layout.tensors[i];
     writeElements(tensor, values.subarray(offset, offset + layout.tensors[i].size));
   });
-  const outputs =
-    gradients.length > 0 ? viewsOf(ort, layout, gradients, ({ name }) => gradientNameOf(name)) : {};
-  const gradientsAnd = (names: readonly string[]): Fetches =>
-    gradients.length > 0
-      ? { ...outputs, ...Object.fromEntries(names.map((name) => [name, null])) }
-      : [...names, ...layout.tensors.map(({ name }) => gradientNameOf(name))];
+  // Not read off `parameters` later on: the functions below would keep their tensors alive, and so the file.
+  const fed = parameters.map(({ input }) => input);
   const names = layout.tensors.map(({ name }) => gradientNameOf(name));
   return {
     params: vectorParams(values, layout),
     values,
     point,
     setPoint,
-    inputs: viewsOf(ort, layout, point, (_, i) => parameters[i].input),
+    inputs: viewsOf(ort, layout, point, (_, i) => fed[i]),
     named: viewsOf(ort, layout, point, ({ name }) => name),
     many: feederOfMany(ort, layout, precision),
-    fetches: gradientsAnd(others),
-    gradientsAnd,
+    fetcher: (others) => {
+      const known = new WeakMap<Reals, Fetches>();
+      return (gradient) => {
+        const found = known.get(gradient) ?? fetchesInto(ort, layout, precision, gradient, others);
+        known.set(gradient, found);
+        return found;
+      };
+    },
     readGradient(results, gradient) {
-      if (gradients.length > 0) gradient.set(gradients);
-      else gather(results, layout, gradientNameOf, gradient);
-      giveBack(results, names);
+      // Read from the copies that onnxruntime-node returns: what it has written into this memory may be of another precision.
+      const apart = names.some((name) => (results[name].data as Reals).buffer === gradient.buffer)
+        ? Object.fromEntries(names.map((name) => [name, copyOf(ort, results[name])]))
+        : results;
+      gather(apart, layout, gradientNameOf, gradient);
+      if (fillsOutputs(ort)) giveBack(apart, names);
     },
   };
 }
+
+/** Creates the outputs to fetch of {@link Weights.fetcher}. */
+function fetchesInto(
+  ort: Ort,
+  layout: Layout,
+  precision: Precision,
+  { buffer, byteOffset, byteLength }: Reals,
+  others: readonly string[],
+): Fetches {
+  const array = precision === 'float64' ? Float64Array : Float32Array;
+  const isLongEnough = byteLength >= array.BYTES_PER_ELEMENT * layout.length;
+  const isAligned = byteOffset % array.BYTES_PER_ELEMENT === 0;
+  if (!fillsOutputs(ort) || !(buffer instanceof ArrayBuffer) || !isLongEnough || !isAligned)
+    return [...others, ...layout.tensors.map(({ name }) => gradientNameOf(name))];
+  const into = new array(buffer, byteOffset, layout.length);
+  return {
+    ...viewsOf(ort, layout, into, ({ name }) => gradientNameOf(name)),
+    ...Object.fromEntries(others.map((name) => [name, null])),
+  };
+}
+
+const copyOf = (ort: Ort, { type, data, dims }: OrtTensor): OrtTensor =>
+  tensorOver(ort, type, (data as Reals).slice(), dims);
 
 /** Returns tensors that view the parts of a buffer `[n]`, one for each tensor of a layout, by the names of `nameOf`. */
 export function viewsOf(
@@ -118,7 +136,7 @@ export function gather(
   results: OrtTensors,
   { tensors }: Layout,
   nameOf: (name: string) => string,
-  vector: Float64Array,
+  vector: Reals,
 ): void {
   for (const { name, offset } of tensors) vector.set(results[nameOf(name)].data as Reals, offset);
 }
