@@ -179,6 +179,7 @@ function* compare({ where, x, residuals, precision, hasProducts }: Subject) {
     precision,
     sizes,
     bounds: null,
+    shortens: precision === 'float64',
   });
   const failed = yield* isWhole ? asks : atColumns(asks, x, columns);
   if (failed >= 0) {

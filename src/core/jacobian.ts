@@ -1,5 +1,5 @@
 import { EPSILON } from './epsilon.ts';
-import { firstNonFinite, normInf } from './vector.ts';
+import { firstNonFinite, norm2, normInf } from './vector.ts';
 import type { Precision } from './problem.ts';
 import type { Asks, Bounds, EvaluateResiduals } from './question.ts';
 
@@ -14,6 +14,13 @@ export interface DifferenceSteps {
   readonly sizes: Float64Array;
   /** Bounds that no evaluation leaves, if any. */
   readonly bounds: Bounds | null;
+  /**
+   * True if a central difference is computed with shorter steps where the residuals bend within its step, as around a peak
+   * whose position is large compared with its width. In float64 only.
+   *
+   * @defaultValue false
+   */
+  readonly shortens?: boolean | undefined;
 }
 
 /** Exponent of ε in the relative step, where rounding and truncation balance. */
@@ -35,6 +42,19 @@ const LONGER = 2 ** 12;
  */
 const MUCH_LONGER = 2 ** 24;
 const ATTEMPTS: Record<Precision, number> = { float32: 1, float64: 4 };
+
+/** Both sides of a central difference disagree by this fraction of the slope: its step may be too long. */
+const BENT = 1e-3;
+/** A disagreement of this many rounding errors of all residuals says nothing. */
+const LEAST_BEND = 1e3;
+/** Factor between steps that are compared, and their largest number. */
+const SHORTER = 2 ** -4;
+const SHORTENINGS = 10;
+/** A change of the residuals by fewer rounding errors than this has too few digits. */
+const LEAST_CHANGE = 1e5;
+/** Two columns that agree to this fraction are right; those that never agree to the second are mostly rounding. */
+const AGREED = 1e-7;
+const ROUNDING = 0.1;
 
 /** Returns the length of a step in an unknown of this size; 0 counts as 1. */
 export const differenceStep = (scheme: Scheme, precision: Precision, size: number): number =>
@@ -131,6 +151,9 @@ export function* differenceJacobian(
     }
     if (change === 'not finite') return j;
     writeColumn(probe, moves, jacobian, j, change === 'none');
+    if (steps.shortens && change === 'some' && isBent(probe, moves)) {
+      yield* shorten(probe, j, (factor) => actual(points(scheme, factor * step, below, above)), jacobian);
+    }
   }
   return -1;
 }
@@ -196,6 +219,55 @@ function* visitFarther(
   return null;
 }
 
+/** True if the slopes on both sides of x differ by more than a small part of them. */
+function isBent({ residuals, near, far }: Probe, moves: readonly number[]): boolean {
+  if (moves.length < 2) return false;
+  const [a, b] = moves;
+  let [difference, sum] = [0, 0];
+  for (let i = 0; i < residuals.length; i++) {
+    const [first, second] = [(near[i] - residuals[i]) / a, (far[i] - residuals[i]) / b];
+    difference += (first - second) ** 2;
+    sum += (first + second) ** 2;
+  }
+  const rounding = (LEAST_BEND * EPSILON.float64 * norm2(residuals)) / Math.abs(a);
+  return difference > BENT ** 2 * sum && difference > rounding ** 2;
+}
+
+/** True if a step changes the residuals by too few of their rounding errors. */
+const isRounding = ({ residuals, near }: Probe): boolean =>
+  distance(near, residuals) <= LEAST_CHANGE * EPSILON.float64 * norm2(residuals);
+
+/**
+ * Replaces column j by that of shorter steps: of the two successive ones that agree best. A column that is mostly rounding
+ * at all steps stays as it is.
+ *
+ * @param movesFor - returns the moves for a factor of the usual step
+ */
+function* shorten(
+  probe: Probe,
+  j: number,
+  movesFor: (factor: number) => number[],
+  jacobian: Float64Array,
+): Asks<void> {
+  const n = probe.x.length;
+  const longer = probe.residuals.map((_, i) => jacobian[i * n + j]);
+  const shorter = longer.slice();
+  let best = longer.slice();
+  let least = ROUNDING;
+  for (let k = 1; k <= SHORTENINGS && least > AGREED; k++) {
+    const moves = movesFor(SHORTER ** k);
+    if (moves.length < 2 || (yield* visit(probe, j, moves)) !== 'some' || isRounding(probe)) break;
+    for (let i = 0; i < shorter.length; i++) shorter[i] = slopeOf(probe, moves, i);
+    const gap = distance(longer, shorter) / norm2(shorter);
+    if (gap < least) [best, least] = [shorter.slice(), gap];
+    else if (least < ROUNDING) break;
+    longer.set(shorter);
+  }
+  best.forEach((slope, i) => (jacobian[i * n + j] = slope));
+}
+
+const distance = (a: Float64Array, b: Float64Array): number => norm2(a.map((value, i) => value - b[i]));
+
 /** Returns true if the change would be lost in the rounding of the residuals at the shorter step. */
 function isHidden({ residuals, near, far }: Probe, points: number): boolean {
   const most = 4 * EPSILON.float64 * MUCH_LONGER * normInf(residuals);
@@ -211,12 +283,14 @@ function writeColumn(
   j: number,
   flat: boolean,
 ): void {
-  const { x, residuals, near, far } = probe;
-  const [a, b] = moves;
-  for (let i = 0, at = j; i < residuals.length; i++, at += x.length) {
-    const first = near[i] - residuals[i];
-    if (flat) jacobian[at] = 0;
-    else if (moves.length === 1) jacobian[at] = first / a;
-    else jacobian[at] = ((first * b) / a - ((far[i] - residuals[i]) * a) / b) / (b - a);
+  const n = probe.x.length;
+  for (let i = 0, at = j; i < probe.residuals.length; i++, at += n) {
+    jacobian[at] = flat ? 0 : slopeOf(probe, moves, i);
   }
+}
+
+/** Slope of residual i: that of the parabola or line through the points. */
+function slopeOf({ residuals, near, far }: Probe, [a, b]: readonly number[], i: number): number {
+  const first = near[i] - residuals[i];
+  return b === undefined ? first / a : ((first * b) / a - ((far[i] - residuals[i]) * a) / b) / (b - a);
 }

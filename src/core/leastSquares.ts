@@ -1,6 +1,12 @@
 import { noteDifferenced } from './differenced.ts';
 import { runSync } from './drive.ts';
-import { differenceJacobian, jacobianSource, noteSizes, type JacobianSource } from './jacobian.ts';
+import {
+  differenceJacobian,
+  jacobianSource,
+  noteSizes,
+  type DifferenceSteps,
+  type JacobianSource,
+} from './jacobian.ts';
 import { anything, callable, checkOptions, finitePositive, objectWith, oneOf, show } from './options.ts';
 import { makeRobust, robustLosses, type RobustLoss } from './robustLoss.ts';
 import { checkResidualCount, checkVector } from './start.ts';
@@ -135,7 +141,9 @@ export function leastSquares(settings: LeastSquaresSettings): Problem & { readon
     if (source === 'differences') {
       noteSizes(sizes, x);
       // At the start, a few digits suffice.
-      const steps = { scheme: isStart ? '2-point' : '3-point', precision, sizes, bounds } as const;
+      const scheme = isStart ? '2-point' : '3-point';
+      const shortens = !isStart && precision === 'float64';
+      const steps: DifferenceSteps = { scheme, precision, sizes, bounds, shortens };
       const failed = runSync(differenceJacobian(x, r, jacobian, steps), {
         p0,
         fg: () => NaN,

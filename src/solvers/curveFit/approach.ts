@@ -22,6 +22,8 @@ const FTOL: Record<Accuracy, number> = { rough: 1e-7, fine: 1e-12 };
 const NEAR = 1e-3;
 /** Fraction of its promised decrease that a step must reach before Gauss–Newton takes over. */
 const NEARER = 0.1;
+/** A parameter whose change by itself would change the model by this many times its size needs central differences. */
+const FAR = 1e5;
 /** Factor between two promises that leaves Gauss–Newton a chance. */
 const FALLING = 0.9;
 
@@ -66,6 +68,7 @@ export function* approach(fit: FitProblem, p0: Float64Array, accuracy: Accuracy)
     // To look for less than the rounding of y would only take time.
     if (state.f <= exactness(fit)) return ended('functionTolerance');
     const model = linearModel(fit, state, accuracy);
+    if (iteration === 0 && accuracy === 'rough' && isFar(fit, model)) return yield* approach(fit, p0, 'fine');
     const ratio = model.decrease / Math.max(decrease, promised);
     promised = model.decrease;
     if (promised <= near * model.f && ratio < FALLING) {
@@ -89,6 +92,10 @@ function solverFor({ lower, upper }: FitProblem, accuracy: Accuracy): Solver {
     ...(isBounded && { lower, upper }),
   });
 }
+
+/** True if a step of forward differences in some parameter may be longer than the model is straight. */
+const isFar = ({ size }: FitProblem, { x, qr, free }: Linearized): boolean =>
+  size > 0 && free.some((j, k) => Math.abs(x[j]) * qr.norms[k] > FAR * size);
 
 /** True if a Gauss–Newton step lowers f by a tenth of what it promises. */
 function* keepsPromise(fit: FitProblem, model: Linearized): Asks<boolean> {

@@ -30,7 +30,8 @@ export function resolvedJacobian(
   given: Omit<DifferenceSteps, 'sizes'>,
   jacobian: Float64Array,
 ): boolean {
-  const steps = { ...given, sizes: x.map(Math.abs) };
+  const shortens = given.scheme === '3-point' && given.precision === 'float64';
+  const steps = { ...given, shortens, sizes: x.map(Math.abs) };
   if (runSync(differenceJacobian(x, residuals, jacobian, steps), problem) >= 0) return false;
   const least = LEAST_CHANGE * EPSILON[steps.precision] * size;
   const sizes = steps.sizes.map((own, j) => {
