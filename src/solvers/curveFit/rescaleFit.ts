@@ -1,5 +1,6 @@
 import { runSync } from '../../core/drive.ts';
 import { differenceJacobian } from '../../core/jacobian.ts';
+import { fallsAlongLoose } from './looseEnd.ts';
 import { solveFit, type FitSolution } from './solveFit.ts';
 import { precisionOf, type FitProblem } from './linearized.ts';
 import type { Residuals } from '../../core/problem.ts';
@@ -32,8 +33,9 @@ export function solveRescaled(fit: FitProblem, values: Residuals): RescaledSolut
   const found = solveFit(scaled.fit);
   const { unit, units } = scaled;
   const { x, f, qr, free } = found;
+  const converged = found.converged && !(qr.rank < free.length && fallsAlongLoose(scaled.fit, found));
   const norms = qr.norms.map((norm, k) => (norm * unit) / units[free[k]]);
-  const solution = { ...found, x: times(x, units), f: f * unit * unit, qr: { ...qr, norms } };
+  const solution = { ...found, converged, x: times(x, units), f: f * unit * unit, qr: { ...qr, norms } };
   return { solution, scaled: { ...scaled, theta: x, f } };
 }
 

@@ -1,5 +1,4 @@
 import { runSync } from '../../core/drive.ts';
-import { dot } from '../../core/vector.ts';
 import { approach, type Approach } from './approach.ts';
 import {
   exactness,
@@ -10,6 +9,7 @@ import {
   roughness,
   roundingOf,
 } from './linearized.ts';
+import { valueAt } from './looseEnd.ts';
 import { inverseOfNormal } from './qr.ts';
 import type { Precision } from '../../core/problem.ts';
 import type { Termination } from '../../core/termination.ts';
@@ -173,10 +173,4 @@ function mixed(now: Linearized, before: Linearized): Float64Array {
   const share = square > 0 ? along / square : 0;
   const [end, endBefore] = [plusStep(now), plusStep(before)];
   return end.map((value, j) => value - share * (value - endBefore[j]));
-}
-
-function valueAt({ problem }: FitProblem, x: Float64Array): number {
-  const residuals = new Float64Array(problem.residualCount ?? 0);
-  problem.residuals(x, residuals, null);
-  return dot(residuals, residuals);
 }

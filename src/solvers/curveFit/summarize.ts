@@ -241,6 +241,9 @@ function messageOf({ converged, termination, qr, free }: FitSolution): string {
   if (!converged && qr.rank === 0 && free.length > 0) {
     return 'No step in any parameter changes the model by more than rounding: start elsewhere, or scale y and the parameters.';
   }
+  if (!converged && !isLimit(termination) && qr.rank < free.length) {
+    return 'The sum of squares still falls in a direction that its derivatives do not resolve: the parameters nearly compensate each other. Subtract a typical value from x in the model, or fix a parameter.';
+  }
   if (!converged && !isLimit(termination)) {
     return 'Steps hardly lower the sum of squares, but its derivatives do not show a minimum: start elsewhere.';
   }

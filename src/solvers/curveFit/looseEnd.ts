@@ -1,0 +1,42 @@
+import { EPSILON } from '../../core/epsilon.ts';
+import { dot } from '../../core/vector.ts';
+import { isWithin, precisionOf, roundingOf, type FitProblem, type Linearized } from './linearized.ts';
+import { nullSpace } from './qr.ts';
+
+/** Factor between the steps along a direction, and their number: up to the inverse of ε. */
+const LONGER = 8;
+/** A change of f counts from this many rounding errors on. */
+const CLEAR = 16;
+
+/**
+ * True if f falls along a direction that the Jacobian calls undetermined. Differences resolve no slope below 1e-9 of their
+ * columns; f itself shows it, since the model hardly changes along the direction and the steps may be long. The shortest
+ * step that changes f decides.
+ */
+export function fallsAlongLoose(
+  fit: FitProblem,
+  { x: center, f, qr, free }: Pick<Linearized, 'x' | 'f' | 'qr' | 'free'>,
+): boolean {
+  const steps = Math.ceil(-Math.log(EPSILON[precisionOf(fit)]) / Math.log(LONGER));
+  return nullSpace(qr).some((direction) => {
+    for (let k = 0, length = Math.sqrt(f); k < steps; k++, length *= LONGER) {
+      const changes = [length, -length].map((s) => {
+        const x = center.slice();
+        free.forEach((j, l) => (x[j] += (s * direction[l]) / qr.norms[l]));
+        return isWithin(fit, x) ? valueAt(fit, x) - f : NaN;
+      });
+      const isClear = (change: number): boolean =>
+        Math.abs(change) > CLEAR * roundingOf(fit, f + Math.max(0, change));
+      if (changes.some((change) => change < 0 && isClear(change))) return true;
+      if (changes.some((change) => Number.isNaN(change) || isClear(change))) return false;
+    }
+    return false;
+  });
+}
+
+/** Sum of squares at a point. */
+export function valueAt({ problem }: FitProblem, x: Float64Array): number {
+  const residuals = new Float64Array(problem.residualCount ?? 0);
+  problem.residuals(x, residuals, null);
+  return dot(residuals, residuals);
+}
