@@ -6,6 +6,14 @@ import { interruptible, noticing } from '../lib/interrupt.js';
 import { judge } from '../lib/judge.js';
 import { checkOutput, writeWhole } from '../lib/output.js';
 import { modelAt } from '../lib/modelFile.js';
+import {
+  divided,
+  validationFacts,
+  validationOptions,
+  validationRows,
+  validationWanted,
+  watching,
+} from '../lib/heldOut.js';
 import { completed, recipeIn, withRecipe } from '../lib/recipe.js';
 import { dataOptions, load, lossOptions } from '../lib/runtime.js';
 import { solverNames, solverOf } from '../lib/solvers.js';
@@ -16,6 +24,7 @@ import { checksumOf, checkState, counted, readState, writeState } from '../lib/s
 /** @import { AsyncProblem, SolveResult, TraceEntry } from 'quasi-newton' */
 /** @import { Arguments, Command } from '../lib/arguments.js' */
 /** @import { Loaded } from '../lib/runtime.js' */
+/** @typedef {Awaited<ReturnType<typeof divided>>} Parts */
 
 /** @type {Command} */
 export const train = {
@@ -56,8 +65,14 @@ export const train = {
       help: 'constant tensors to train, see explain',
       default: 'the weights of all layers',
     },
+    ...validationOptions,
     test: { value: 'FILE', help: 'samples held out: loss and accuracy there, before and after' },
-    seed: { value: 'NUMBER', isNumber: true, help: 'of the order of mini-batches', default: '0' },
+    seed: {
+      value: 'NUMBER',
+      isNumber: true,
+      help: 'of the order of mini-batches and the samples that --validation holds out',
+      default: '0',
+    },
     out: { value: 'FILE', isRequired: true, help: 'where the trained model is written' },
     'save-state': { value: 'FILE.json', help: 'write all that the run knows at its end, for --resume' },
     resume: { value: 'FILE.json', help: 'go on from a state that --save-state has written, bit for bit' },
@@ -81,6 +96,7 @@ async function run(asked, stop) {
   checkOutput('--curve', text.curve, ['.svg']);
   checkOutput('--save-state', text['save-state'], ['.json']);
   const solver = solverOf(text.solver ?? 'auto', number['learning-rate'], number['batch-size']);
+  const wanted = validationWanted(given);
   const saved = await readState(given);
   const loaded = await load(given, file, known, {
     ...(text.train !== undefined && { trainable: text.train.split(',').map((name) => name.trim()) }),
@@ -88,17 +104,19 @@ async function run(asked, stop) {
   });
   const { model } = loaded;
   try {
-    const data = { samples: loaded.table.samples, checksum: checksumOf(loaded.feeds) };
+    const parts = await divided(wanted, given, loaded);
+    const { heldOut } = parts;
+    const data = { samples: parts.samples, checksum: checksumOf(parts.feeds, heldOut?.feeds) };
     const earlier = checkState(given, saved, data);
     const held = text.test === undefined ? undefined : await loaded.feedsFrom(text.test, '--test');
     const before = held && (await judge(loaded, held));
-    const { result, batches } = await solve(given, loaded, solver, stop, earlier);
+    const { result, batches } = await solve(given, { ...parts, model }, solver, stop, earlier);
     const after = held && (await judge(loaded, held));
     const isWritten = Number.isFinite(result.f) && (result.iterations > 0 || isKept(result, earlier));
     if (isWritten) await writeWhole(out, withRecipe(model.toBytes(), loaded.recipe));
     if (isWritten) await writeState(given, result.state, batches, data);
     if (text.curve !== undefined) await writeWhole(text.curve, curveOf(result));
-    const facts = await factsOf(given, loaded, result, stop.asked);
+    const facts = await factsOf(given, loaded, parts, result, stop.asked);
     if (on.json)
       console.log(
         JSON.stringify({ ...facts, out: isWritten ? out : null, test: after && { before, after } }, null, 2),
@@ -122,13 +140,14 @@ const isKept = ({ converged, termination }, earlier) =>
 
 /**
  * @param {Arguments} given
- * @param {Loaded} loaded
+ * @param {Parts & Pick<Loaded, 'model'>} parts
  * @param {import('quasi-newton').Solver} solver
  * @param {{ readonly asked: boolean }} stop
  * @param {import('../lib/stateFile.js').Earlier | undefined} earlier - the run to go on from
  * @returns {Promise<{ result: SolveResult, batches: number }>} the result, and the number of mini-batches drawn so far
  */
-async function solve({ text, number }, { model, feeds, table }, solver, stop, earlier) {
+async function solve(given, { model, feeds, samples, heldOut }, solver, stop, earlier) {
+  const { text, number } = given;
   const {
     'max-iterations': maxIterations = 1000,
     'max-time': maxTime = Infinity,
@@ -143,8 +162,10 @@ async function solve({ text, number }, { model, feeds, table }, solver, stop, ea
     batches.skipTo(earlier.batches - 1);
     if (earlier.batches > 0) await problem.nextBatch?.();
   }
-  process.stderr.write(`Training ${model.params.length} parameters on ${table.samples} samples.\n`);
+  process.stderr.write(`Training ${model.params.length} parameters on ${samples} samples.\n`);
   const line = statusLine();
+  const every = Math.ceil(samples / (batchSize ?? samples));
+  const watched = watching(model, heldOut?.feeds, given, every);
   try {
     const result = await minimizeAsync(problem, solver, {
       maxIterations,
@@ -152,10 +173,11 @@ async function solve({ text, number }, { model, feeds, table }, solver, stop, ea
       ...(Number.isFinite(maxTime) && { maxTime }),
       ...(gtol !== undefined && { gtol }),
       ...(ftol !== undefined && { ftol }),
+      ...watched.options,
       callback(progress) {
         const { iteration, elapsed } = progress;
         const share = Math.max(iteration / maxIterations, elapsed / maxTime);
-        line.show(`${described(progress)}  ${duration(elapsed)}`, share);
+        line.show(`${described(progress)}${watched.seen(progress)}  ${duration(elapsed)}`, share);
         return stop.asked;
       },
     });
@@ -189,21 +211,35 @@ function watchful(problem) {
 }
 
 /** @param {SolveResult} result */
-const curveOf = ({ trace, method }) =>
-  convergence([{ name: method, runs: [trace] }], { legend: false, title: method }).toSVG();
+function curveOf({ trace, method, validation }) {
+  if (validation === undefined)
+    return convergence([{ name: method, runs: [trace] }], { legend: false, title: method }).toSVG();
+  const watched = {
+    x: validation.trace.map(({ iteration }) => iteration),
+    y: validation.trace.map(({ f }) => f),
+  };
+  const curves = [
+    { name: 'training', runs: [trace] },
+    { name: 'validation', runs: [watched] },
+  ];
+  return convergence(curves, { title: method }).toSVG();
+}
 
 /**
  * @param {Arguments} given
  * @param {Loaded} loaded
+ * @param {Parts} parts
  * @param {SolveResult} result
  * @param {boolean} interrupted
  */
 async function factsOf(
-  { model, number },
-  { model: trained, feeds, table, choice, recipe, loss, freedBatch },
+  { model, number, text },
+  { model: trained, choice, recipe, loss, freedBatch },
+  { feeds, samples, heldOut },
   result,
   interrupted,
 ) {
+  const validation = validationFacts(result.validation, text.validation, heldOut?.samples);
   const { f, gradientNorm, iterations, evaluations, termination, message, converged, elapsed, method } =
     result;
   // The f of mini-batches is that of the last one.
@@ -214,12 +250,13 @@ async function factsOf(
     loss: all,
     lossName: loss,
     l2: number.l2 ?? 0,
-    samples: table.samples,
+    samples,
     parameters: result.x.length,
     ...(choice.classes && { classes: choice.classes }),
     ...(categories !== undefined && { categories }),
     ...(freedBatch && { freedBatch }),
     startLoss: result.trace[0]?.f,
+    ...(validation && { validation }),
     gradientNorm,
     iterations,
     evaluations: evaluations.f,
@@ -257,6 +294,7 @@ function report(facts, result, out, before, after) {
   if (facts.categories !== undefined) rows.push(['encoded', facts.categories]);
   if (facts.freedBatch)
     rows.push(['batch', 'the model takes one sample at a time; it was trained on all at once']);
+  if (facts.validation) rows.push(...validationRows(facts.validation, facts.iterations));
   if (before && after) {
     rows.push(['held out', `loss ${before.loss.toExponential(4)} → ${after.loss.toExponential(4)}`]);
     if (after.accuracy !== undefined && before.accuracy !== undefined)

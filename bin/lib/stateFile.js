@@ -28,6 +28,7 @@ const optionsOf = (/** @type {Arguments} */ { number, text }) => ({
   'loss-output': text['loss-output'] ?? null,
   delta: number.delta ?? null,
   l2: number.l2 ?? 0,
+  validation: text.validation ?? null,
 });
 
 /**
@@ -54,7 +55,7 @@ export function checkState(given, saved, { samples, checksum }) {
   if (saved === undefined) return undefined;
   const { path, state, batches, options } = saved;
   for (const [name, value] of Object.entries(optionsOf(given))) {
-    if (options[name] !== value)
+    if ((options[name] ?? null) !== value)
       throw new BadInput(
         `--resume: ${path} was saved with --${name} ${options[name] ?? 'left out'}, here it is ${value ?? 'left out'}; give the same.`,
       );
@@ -75,13 +76,13 @@ export function checkState(given, saved, { samples, checksum }) {
  */
 
 /**
- * Returns the CRC-32 of the feeds of a problem.
+ * Returns the CRC-32 of feeds.
  *
- * @param {Record<string, { data: ArrayLike<number | bigint> }>} feeds
+ * @param {readonly (Record<string, { data: ArrayLike<number | bigint> }> | undefined)[]} parts
  */
-export function checksumOf(feeds) {
+export function checksumOf(...parts) {
   let checksum = 0;
-  for (const [name, { data }] of Object.entries(feeds)) {
+  for (const [name, { data }] of parts.flatMap((feeds) => Object.entries(feeds ?? {}))) {
     checksum = crc32(name, checksum);
     checksum = crc32(Float64Array.from(data, Number), checksum);
   }
