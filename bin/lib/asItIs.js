@@ -2,6 +2,7 @@
 import { fromBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema, TensorProto_DataType } from 'onnx-buf';
 import { BadInput } from './badInput.js';
+import { bitsOf, numberOf } from './halfFloats.js';
 
 /** @import { InputSpec } from 'quasi-newton/onnx' */
 /** @import { Samples } from './table.js' */
@@ -12,6 +13,7 @@ import { BadInput } from './badInput.js';
 const arrays = {
   float32: Float32Array,
   float64: Float64Array,
+  float16: { from: (values) => Uint16Array.from(Array.from(values, bitsOf)) },
   int32: Int32Array,
   int16: Int16Array,
   int8: Int8Array,
@@ -132,7 +134,7 @@ function tensorOf(ort, { name, type }, { data, dims }) {
   const array = arrays[type];
   if (array === undefined)
     throw new BadInput(
-      `input ${JSON.stringify(name)} is of type ${type}; predict feeds ${Object.keys(arrays).join(', ')}.`,
+      `input ${JSON.stringify(name)} is of type ${type}; predict feeds ${Object.keys(arrays).join(', ')}. Export the model with an input of one of these types, followed by a Cast.`,
     );
   return new ort.Tensor(
     /** @type {'float32'} */ (type),
@@ -145,7 +147,9 @@ function tensorOf(ort, { name, type }, { data, dims }) {
 function numbersOf(name, { type, data }) {
   if (arrays[type] === undefined)
     throw new BadInput(`output ${JSON.stringify(name)} is of type ${type}, which is not written as numbers.`);
-  return Float64Array.from(/** @type {ArrayLike<number>} */ (data), Number);
+  // Bits, unless Node has an array of float16.
+  const decode = type === 'float16' && data instanceof Uint16Array ? numberOf : Number;
+  return Float64Array.from(/** @type {ArrayLike<number>} */ (data), decode);
 }
 
 /** @param {readonly Float64Array[]} parts */
