@@ -5,11 +5,11 @@
  * @module
  */
 import { agrees, bends, changeAlong, contradicts, RESOLVED, roundingOf } from './lineChange.ts';
-import { evaluate, type Asks } from './question.ts';
-import { sharedLines, steepestSteps, type Line, type Standstill } from './standstill.ts';
-import { dot, roundToFloat32 } from './vector.ts';
-import { noiseOf, NOISE_PARTS } from './valueNoise.ts';
+import { linePoint, lookCloser, tells, type Window } from './closerLook.ts';
+import { hasFloat32Values, sampleLine, scatterOf, stairOf } from './lineNoise.ts';
+import { evaluateAt, sharedLines, steepestSteps, type Line, type Standstill } from './standstill.ts';
 import type { Change, Mismatch } from './lineChange.ts';
+import type { Asks } from './question.ts';
 import type { Iterate } from './solver.ts';
 
 /** Result of {@link inspect}. */
@@ -32,12 +32,8 @@ export interface Inspection {
  * oscillating f cannot match all of them.
  */
 const SHORTER = [0.382, 0.157] as const;
-/** A contradiction below this multiple of the noise along its line does not count. */
-const NOISE_FACTOR = 16;
-/** Values of a line resolve it if at least this many of those at equal distances differ. */
-const DISTINCT = 6;
-/** Steps of values with the fewest digits that are allowed for, relative to the largest |f| of the run. */
-const COARSEST = 0.1;
+/** Part of a line whose samples fall between those of the whole. */
+const ELSEWHERE = 0.618;
 /** Largest number of other lines, among which the unknowns are distributed in turn. */
 const LINES = 4;
 
@@ -49,27 +45,46 @@ const LINES = 4;
  * curvature cancels and small errors of a slope remain. A line has three points and costs two evaluations. It
  * is not judged if two quadrature rules disagree, because of curvature or a kink. A contradiction must also
  * appear on shorter parts of the line, and exceed the scatter of f along it, which takes up to thirteen more
- * evaluations. If it is not confirmed, it is looked for once more at the next shorter step. Long lines
- * compare curvatures, short ones slopes.
+ * evaluations per sampling. If it is not confirmed, it is looked for once more at the next shorter step. Long lines
+ * compare curvatures, short ones slopes. The points of a line together show smaller errors, which {@link lookCloser}
+ * confirms along single unknowns.
  */
 export function* inspect(standstill: Standstill): Asks<Inspection> {
   const { at } = standstill;
-  const search: Search = { standstill, lower: null, falls: false };
-  const downhill = steepestSteps(standstill).map((step) => ({ step, symmetric: false }));
-  const steepest = yield* judge(search, downhill, true);
-  const { mismatch, descends } = steepest;
-  if (mismatch !== null || descends) return { mismatch, descends, atFloor: false, lower: search.lower };
-  let atFloor = steepest.isSmooth;
+  const search: Search = { standstill, lower: null, falls: false, way: null, windows: [] };
+  const found = (verdict: Omit<Inspection, 'lower'>): Inspection => ({ ...verdict, lower: search.lower });
+  const downhill = steepestSteps(standstill).map((step) => ({ step, length: 1, symmetric: false }));
+  const { mismatch, descends, isSmooth } = yield* judge(search, downhill, true);
+  if (mismatch !== null || descends) return found({ mismatch, descends, atFloor: false });
+  let [atFloor, hasMoved] = [isSmooth, false];
   const lines = Math.min(LINES, at.x.length);
   for (let line = 0; line < lines; line++) {
-    const verdict = yield* judge(search, sharedLines(standstill, line, lines), false);
-    if (verdict.mismatch !== null) {
-      return { mismatch: verdict.mismatch, descends: false, atFloor: false, lower: search.lower };
-    }
+    const shared = sharedLines(standstill, line, lines);
+    search.way = shared[0].step;
+    search.windows = [];
+    const verdict = yield* judge(search, shared, false);
+    const wrong = verdict.mismatch ?? (yield* lookCloser(standstill, search.way, search.windows));
+    if (wrong !== null) return found({ mismatch: wrong, descends: false, atFloor: false });
     atFloor &&= verdict.isSmooth;
+    hasMoved ||= search.windows.some((window) => tells(standstill, window));
   }
-  const { lower, falls } = search;
-  return { mismatch: null, descends: falls, atFloor: atFloor && !falls, lower };
+  const wrong = hasMoved ? null : yield* lookFarther(search);
+  if (wrong !== null) return found({ mismatch: wrong, descends: false, atFloor: false });
+  const { falls } = search;
+  return found({ mismatch: null, descends: falls, atFloor: atFloor && !falls });
+}
+
+/**
+ * Looks for a contradiction along all unknowns together, on steps in proportion to x: if x has hardly moved, f does not
+ * change on steps in proportion to its way.
+ */
+function* lookFarther(search: Search): Asks<Mismatch | null> {
+  const { standstill } = search;
+  const [long, middle] = sharedLines(standstill, 0, 1, 'size');
+  search.way = long.step;
+  search.windows = [];
+  for (const line of [long, middle]) yield* measure(search, line, 1);
+  return yield* lookCloser(standstill, search.way, search.windows);
 }
 
 /** A comparison under way. */
@@ -79,6 +94,9 @@ interface Search {
   lower: Iterate | null;
   /** True if f is lower by far more than its rounding at a point of a line that can be judged. */
   falls: boolean;
+  /** Longest step along the unknowns of the line, and the parts of the line compared so far; null along −∇f. */
+  way: Float64Array | null;
+  windows: Window[];
 }
 
 /**
@@ -88,7 +106,7 @@ interface Search {
 function* judge(search: Search, lines: readonly Line[], downhill: boolean): Asks<Verdict> {
   let verdict: Verdict = { mismatch: null, descends: false, isSmooth: true };
   let isDoubted = false;
-  for (const line of lines) {
+  for (const [k, line] of lines.entries()) {
     const whole = yield* measure(search, line, 1);
     if (contradicts(whole)) {
       const isCertain = yield* isConfirmed(search, line, whole);
@@ -102,18 +120,34 @@ function* judge(search: Search, lines: readonly Line[], downhill: boolean): Asks
     search.falls ||= isSmooth && resolved && trusted && drops;
     verdict = { mismatch: null, descends: isSmooth && resolved && byValues < 0, isSmooth };
     if (downhill ? verdict.descends : !resolved) break;
+    // A step on which f cannot change by more than its rounding shows nothing.
+    if (!downhill && isSmooth && k + 1 < lines.length && !mayResolve(whole, line, lines[k + 1])) break;
   }
   return verdict;
 }
 
+/** Returns true if a shorter line may resolve f: its change shrinks with the line, or faster. */
+const mayResolve = ({ signal }: Change, line: Line, next: Line): boolean =>
+  (signal * extentOf(next)) / extentOf(line) > RESOLVED;
+
+const extentOf = ({ length, symmetric }: Line): number => Math.abs(length) * (symmetric ? 2 : 1);
+
 /** Returns the change of f along a part of a line; of a symmetric one, from its far end on the other side. */
-function* measure(search: Search, { step, symmetric }: Line, part: number): Asks<Change & Drops> {
-  const { standstill } = search;
+function* measure(search: Search, line: Line, part: number): Asks<Change & Drops> {
+  const { standstill, way, windows } = search;
   const { at } = standstill;
+  const { step, symmetric, length } = line;
   const other = yield* evaluateAt(standstill, step, symmetric ? -part : part / 2);
   const end = yield* evaluateAt(standstill, step, part);
   for (const point of [other, end]) if (point.f < (search.lower ?? at).f) search.lower = point;
   const drops = [other, end].some((point) => at.f - point.f > RESOLVED * roundingOf(at, point, standstill));
+  if (way !== null) {
+    const [middle, last] = [symmetric ? -1 : 0.5, 1].map((t, k) =>
+      linePoint(standstill, way, t * part * length, [other, end][k]),
+    );
+    const start = windows[0]?.[0] ?? linePoint(standstill, way, 0, at);
+    windows.push(symmetric ? [middle, start, last] : [start, middle, last]);
+  }
   if (!symmetric) return { ...changeAlong([at, other, end], standstill), drops };
   const change = changeAlong([other, at, end], standstill);
   // A kink at the point cancels in the whole, not in its halves.
@@ -134,49 +168,30 @@ function* isConfirmed(search: Search, line: Line, whole: Change): Asks<boolean> 
 }
 
 /**
- * Returns true if a contradiction may be noise, because the loss is random or has fewer digits than declared.
+ * Returns true if a contradiction may be noise, because the loss is random or has fewer digits than declared. A second
+ * line, whose points lie elsewhere, tells the steps of a coarse f from a curve that they happen to follow.
  */
 function* isNoise(
   standstill: Standstill,
   step: Float64Array,
   { byValues, byGradients }: Mismatch,
 ): Asks<boolean> {
-  const slope = ({ gradient }: Iterate): number => dot(gradient, step);
-  let last = standstill.at;
-  const [values, slopes] = [[standstill.at.f], [slope(standstill.at)]];
-  for (let part = 1; part <= NOISE_PARTS; part++) {
-    last = yield* evaluateAt(standstill, step, part / NOISE_PARTS);
-    values.push(last.f);
-    slopes.push(slope(last));
-  }
-  // A random loss differs from itself; a few samples of it may form a line by chance.
-  const again = yield* evaluateAt(standstill, step, 0);
-  const noise = Math.max(noiseOf(values), Math.abs(again.f - standstill.at.f));
-  const scatter = NOISE_FACTOR * Math.hypot(noise, noiseOf(slopes));
-  // A loss declared float64 whose values are all float32 has float32 rounding: a staircase, without scatter.
-  const isFloat32 = values.every((value) => Math.fround(value) === value);
   const { at, highest } = standstill;
-  const rounding = isFloat32 ? RESOLVED * roundingOf(at, last, { precision: 'float32', highest }) : 0;
-  // Nor does a result of few digits scatter on lines shorter than its steps.
-  const isStair = new Set(values).size < DISTINCT;
-  const height = isStair ? COARSEST * Math.max(highest, Math.abs(at.f)) : 0;
-  return !(Math.abs(byValues - byGradients) > Math.max(scatter, rounding, height));
+  for (const part of [1, ELSEWHERE]) {
+    const samples = yield* sampleLine(
+      standstill,
+      step.map((value) => part * value),
+    );
+    const rounding = hasFloat32Values(samples)
+      ? RESOLVED * roundingOf(at, samples.last, { precision: 'float32', highest })
+      : 0;
+    const noise = Math.max(scatterOf(samples), stairOf(samples, standstill), rounding);
+    if (!(Math.abs(byValues - byGradients) > noise)) return true;
+  }
+  return false;
 }
 
 interface Verdict extends Pick<Inspection, 'mismatch' | 'descends'> {
   /** True if the shortest line was short enough to integrate along. */
   readonly isSmooth: boolean;
-}
-
-function* evaluateAt(
-  { at: { x }, precision, admit }: Standstill,
-  step: Float64Array,
-  part: number,
-): Asks<Iterate> {
-  const point = x.map((value, i) => value + part * step[i]);
-  if (precision === 'float32') roundToFloat32(point);
-  admit?.(point);
-  const gradient = new Float64Array(x.length);
-  const f = yield evaluate(point, gradient);
-  return { x: point, f, gradient };
 }

@@ -36,6 +36,8 @@ export interface Mismatch {
 
 /** A change of f along a line. */
 export interface Change extends Mismatch {
+  /** Largest of the two changes, relative to the rounding of f. */
+  readonly signal: number;
   /** True if it is far above the rounding of f. */
   readonly resolved: boolean;
   /** True if the line is short enough for the quadrature rule. */
@@ -61,7 +63,7 @@ export function changeAlong(
   const tolerance = Math.max(TRUSTED * Math.abs(byGradients), CERTAIN * Math.abs(byValues), noise);
   const trusted = Math.abs(byGradients - halves) <= tolerance && isHalved(start, middle, end);
   const resolved = largest > RESOLVED * noise && Number.isFinite(largest);
-  return { byValues, byGradients, resolved, trusted, smooth: trusted };
+  return { byValues, byGradients, signal: largest / noise, resolved, trusted, smooth: trusted };
 }
 
 /**
@@ -87,7 +89,11 @@ export function bends(from: Iterate, to: Iterate, facts: Rounding): boolean {
 
 /** Rounding error of the change of f between two points. */
 export const roundingOf = (start: Iterate, end: Iterate, { precision, highest }: Rounding): number =>
-  ROUNDING * EPSILON[precision] * Math.max(sizeOf(start) + sizeOf(end), highest);
+  roundingOfSizes(Math.max(sizeOf(start) + sizeOf(end), highest), precision);
+
+/** Rounding error of the difference of two values, from the sum of their sizes. */
+export const roundingOfSizes = (sizes: number, precision: Precision): number =>
+  ROUNDING * EPSILON[precision] * sizes;
 
 /** Returns (g + g⁺)ᵀ(x⁺ − x)/2, the change of f between two points by the trapezoidal rule. */
 export function trapezoid(from: Iterate, to: Iterate): number {

@@ -4,7 +4,8 @@
  * @module
  */
 import { sizeOf, type Rounding } from './lineChange.ts';
-import { dot, normInf } from './vector.ts';
+import { evaluate, type Asks } from './question.ts';
+import { dot, normInf, roundToFloat32 } from './vector.ts';
 import type { Precision } from './problem.ts';
 import type { Iterate } from './solver.ts';
 
@@ -18,8 +19,8 @@ const DECREASES: Record<Precision, readonly number[]> = {
 };
 /** Longest step along −∇f, in units of ‖x‖∞. */
 const LONGEST = 0.1;
-/** Lengths of the other lines, relative to the distance from the start. */
-const PARTS = [0.3, 0.03, 1e-3, 2e-5];
+/** Lengths of the other lines, relative to the distance from the start; negative on the other side of the point. */
+const PARTS = [0.3, -0.03, 1e-3, 2e-5];
 /** Index of the first line that extends to both sides of the point, where curvature cancels and slopes remain. */
 const FIRST_SYMMETRIC = 2;
 
@@ -35,6 +36,8 @@ export interface Standstill extends Rounding {
 /** A line from the point, or through it. */
 export interface Line {
   readonly step: Float64Array;
+  /** Length relative to the longest line along the same unknowns. */
+  readonly length: number;
   readonly symmetric: boolean;
 }
 
@@ -67,14 +70,35 @@ export function steepestSteps({ at, p0, precision, admit }: Standstill): Float64
  * unknown's distance from the start, or of its size if it has not moved; of the size of the others if all of these
  * are 0, and of 1 if those are 0, too.
  */
-export function sharedLines({ at: { x }, p0 }: Standstill, line: number, lines: number): Line[] {
+export function sharedLines(
+  { at: { x }, p0 }: Standstill,
+  line: number,
+  lines: number,
+  scale: 'way' | 'size' = 'way',
+): Line[] {
   const isShare = (i: number): boolean => i % lines === line;
-  const way = x.map((value, i) => (isShare(i) ? Math.abs(value - p0[i]) || Math.abs(value) : 0));
+  const moved = (i: number): number => (scale === 'way' ? Math.abs(x[i] - p0[i]) : 0);
+  const way = x.map((value, i) => (isShare(i) ? moved(i) || Math.abs(value) : 0));
   if (normInf(way) === 0) way.forEach((_, i) => (way[i] = isShare(i) ? sizeOfUnknowns(x, p0) : 0));
   return PARTS.map((part, k) => ({
     step: way.map((value, i) => part * signOf(i) * value),
+    length: part / PARTS[0],
     symmetric: k >= FIRST_SYMMETRIC,
   }));
+}
+
+/** Evaluates f and its gradient at a part of a step from the point. */
+export function* evaluateAt(
+  { at: { x }, precision, admit }: Standstill,
+  step: Float64Array,
+  part: number,
+): Asks<Iterate> {
+  const point = x.map((value, i) => value + part * step[i]);
+  if (precision === 'float32') roundToFloat32(point);
+  admit?.(point);
+  const gradient = new Float64Array(x.length);
+  const f = yield evaluate(point, gradient);
+  return { x: point, f, gradient };
 }
 
 const sizeOfUnknowns = (x: Float64Array, p0: Float64Array): number => normInf(x) || normInf(p0) || 1;

@@ -3,6 +3,7 @@ import { inspect, type Inspection } from '../../src/core/disagreement.ts';
 import { runSync } from '../../src/core/drive.ts';
 import { sharedLines, type Standstill } from '../../src/core/standstill.ts';
 import { uniform } from '../../bench/problems/random.js';
+import { lookCloser, type Part, type Point } from './closerLookRules.ts';
 
 /** f with its gradient. */
 type Objective = (x: number[]) => { f: number; g: number[] };
@@ -20,25 +21,26 @@ const differences = (values: number[], k: number): number[] =>
       );
 /** Binomial coefficient 2k over k: the variance of a k-th difference of noise of variance 1. */
 const variance = (k: number): number => (k === 0 ? 1 : (variance(k - 1) * (4 * k - 2)) / k);
-/** Standard deviation of the noise among the values, by Moré and Wild (2011). */
-const deviation = (values: number[]): number =>
-  Math.max(
-    ...[3, 4, 5].map((k) => {
-      const squares = differences(values, k).map((difference) => difference ** 2);
-      return Math.sqrt(sum(squares) / squares.length / variance(k));
-    }),
-  );
+/** Standard deviation of the noise among the values, from their k-th differences. */
+const deviationOf = (values: number[], k: number): number => {
+  const squares = differences(values, k).map((difference) => difference ** 2);
+  return Math.sqrt(sum(squares) / squares.length / variance(k));
+};
+/** The same by Moré and Wild (2011). */
+const deviation = (values: number[]): number => Math.max(...[3, 4, 5].map((k) => deviationOf(values, k)));
+
+/** A line along which f is compared with its gradient; its length is relative to the longest of its unknowns. */
+interface ALine {
+  step: number[];
+  length: number;
+  isSymmetric: boolean;
+}
 
 /** The rules of `inspect`, written once more. */
 function expected(objective: Objective, { at, p0, precision, highest, admit }: Standstill) {
   const n = at.x.length;
   const here = [...at.x];
   const asked: number[][] = [];
-  interface Point {
-    x: number[];
-    f: number;
-    g: number[];
-  }
   const start: Point = { x: here, f: at.f, g: [...at.gradient] };
   let lowest = start;
   const evaluate = (step: number[], part: number, counts: boolean): Point => {
@@ -59,7 +61,19 @@ function expected(objective: Objective, { at, p0, precision, highest, admit }: S
     sum(a.x.map((value, i) => ((a.g[i] + b.g[i]) / 2) * (b.x[i] - value)));
   const differ = (a: number, b: number) => Math.abs(a - b) > 0.15 * Math.max(Math.abs(a), Math.abs(b));
 
-  const change = (step: number[], part: number, isSymmetric: boolean) => {
+  /** Rules for all parts of the present line. */
+  let closer: { way: number[]; parts: Part[]; rules: ReturnType<typeof lookCloser> } | null = null;
+  const begin = (way: number[]) => {
+    const parts: Part[] = [];
+    const facts = { here: start, precision, highest, admit, size, deviation: deviationOf };
+    const asks = (step: number[], part: number) => evaluate(step, part, false);
+    const rules = lookCloser({ ...facts, evaluate: asks }, way, parts);
+    rules.note(start, 0);
+    closer = { way, parts, rules };
+    return rules;
+  };
+
+  const change = ({ step, length: relative, isSymmetric }: ALine, part: number) => {
     const other = evaluate(step, isSymmetric ? -part : part / 2, true);
     const end = evaluate(step, part, true);
     const [a, b, c] = isSymmetric ? [other, start, end] : [start, other, end];
@@ -81,7 +95,14 @@ function expected(objective: Objective, { at, p0, precision, highest, admit }: S
       const [v, t] = [point.f - start.f, trapezoid(start, point)];
       return differ(v, t) && Math.abs(v - t) > rounding(start, point);
     });
+    if (closer !== null) {
+      const parts: Part = [a, b, c];
+      const lengths = [isSymmetric ? -1 : 0.5, 1].map((t) => t * part * relative);
+      [other, end].forEach((point, k) => closer!.rules.note(point, lengths[k]));
+      closer.parts.push(parts);
+    }
     return {
+      signal: most / noise,
       byValues,
       byGradients,
       isResolved,
@@ -92,7 +113,13 @@ function expected(objective: Objective, { at, p0, precision, highest, admit }: S
     };
   };
 
-  const scatters = (step: number[], difference: number) => {
+  const scatters = (whole: number[], difference: number) =>
+    scattersAlong(whole, difference) ||
+    scattersAlong(
+      whole.map((value) => 0.618 * value),
+      difference,
+    );
+  const scattersAlong = (step: number[], difference: number) => {
     const points = [start, ...[1, 2, 3, 4, 5, 6, 7, 8].map((k) => evaluate(step, k / 8, false))];
     const values = points.map(({ f }) => f);
     const slopes = points.map(({ g }) => sum(g.map((value, i) => value * step[i])));
@@ -108,14 +135,15 @@ function expected(objective: Objective, { at, p0, precision, highest, admit }: S
   let falls = false;
 
   /** The verdict on a group of lines. */
-  const judge = (lines: { step: number[]; isSymmetric: boolean }[], isDownhill: boolean) => {
+  const judge = (lines: ALine[], isDownhill: boolean) => {
     let [doubts, last] = [0, { descends: false, isSmooth: true }];
-    for (const { step, isSymmetric } of lines) {
-      const whole = change(step, 1, isSymmetric);
+    for (const [k, line] of lines.entries()) {
+      const { step, isSymmetric } = line;
+      const whole = change(line, 1);
       if (whole.contradicts) {
         const isCertain =
-          change(step, 0.382, isSymmetric).contradicts &&
-          !change(step, 0.157, isSymmetric).agrees &&
+          change(line, 0.382).contradicts &&
+          !change(line, 0.157).agrees &&
           !scatters(step, Math.abs(whole.byValues - whole.byGradients));
         const { byValues, byGradients } = whole;
         if (isCertain) return { mismatch: { byValues, byGradients }, descends: false, isSmooth: false };
@@ -127,6 +155,10 @@ function expected(objective: Objective, { at, p0, precision, highest, admit }: S
       falls ||= whole.falls;
       last = { descends: isSmooth && isResolved && byValues < 0, isSmooth };
       if (isDownhill ? last.descends : !isResolved) break;
+      const next = lines[k + 1];
+      if (isDownhill || !next || !isSmooth) continue;
+      const shrinks = (largest(next.step) / largest(step)) * (next.isSymmetric && !isSymmetric ? 2 : 1);
+      if (!(whole.signal * shrinks > 12)) break;
     }
     return { mismatch: null, ...last };
   };
@@ -141,7 +173,7 @@ function expected(objective: Objective, { at, p0, precision, highest, admit }: S
       return aims
         .map((aim) => (aim * size(start)) / slope)
         .filter((length) => length <= 0.1 * wide)
-        .map((length) => ({ step: unit.map((u) => -length * u), isSymmetric: false }));
+        .map((length) => ({ step: unit.map((u) => -length * u), length: 1, isSymmetric: false }));
     };
     let steps = downhill(start.g);
     if (admit && steps.length > 0) {
@@ -154,23 +186,42 @@ function expected(objective: Objective, { at, p0, precision, highest, admit }: S
     if (steepest.mismatch || steepest.descends) {
       return { mismatch: steepest.mismatch, descends: steepest.descends, atFloor: false };
     }
-    let atFloor = steepest.isSmooth;
-    const groups = Math.min(4, n);
-    for (let group = 0; group < groups; group++) {
-      const members = here.map((_, i) => i % groups === group);
-      let way = here.map((value, i) => (members[i] ? Math.abs(value - p0[i]) || Math.abs(value) : 0));
-      if (largest(way) === 0) way = members.map((isMember) => (isMember ? wide : 0));
-      const signs = here.map((_, i) => {
-        const hash = Math.imul(i + 1, 0x9e3779b1);
-        return Math.sign(Math.imul(hash ^ (hash >>> 16), 0x85ebca6b));
-      });
-      const lines = [0.3, 0.03, 1e-3, 2e-5].map((part, k) => ({
+    let [atFloor, tells] = [steepest.isSmooth, false];
+    const signs = here.map((_, i) => {
+      const hash = Math.imul(i + 1, 0x9e3779b1);
+      return Math.sign(Math.imul(hash ^ (hash >>> 16), 0x85ebca6b));
+    });
+    const linesOf = (isMember: (i: number) => boolean, moved: (i: number) => number) => {
+      let way = here.map((value, i) => (isMember(i) ? moved(i) || Math.abs(value) : 0));
+      if (largest(way) === 0) way = here.map((_, i) => (isMember(i) ? wide : 0));
+      return [0.3, -0.03, 1e-3, 2e-5].map((part, k) => ({
         step: way.map((value, i) => part * signs[i] * value),
+        length: part / 0.3,
         isSymmetric: k > 1,
       }));
+    };
+    const groups = Math.min(4, n);
+    for (let group = 0; group < groups; group++) {
+      const lines = linesOf(
+        (i) => i % groups === group,
+        (i) => Math.abs(here[i] - p0[i]),
+      );
+      const rules = begin(lines[0].step);
       const verdict = judge(lines, false);
-      if (verdict.mismatch) return { mismatch: verdict.mismatch, descends: false, atFloor: false };
+      const mismatch = verdict.mismatch ?? rules.verdict();
+      if (mismatch) return { mismatch, descends: false, atFloor: false };
       atFloor &&= verdict.isSmooth;
+      tells ||= rules.tells();
+    }
+    if (!tells) {
+      const lines = linesOf(
+        () => true,
+        () => 0,
+      );
+      const rules = begin(lines[0].step);
+      for (const line of lines.slice(0, 2)) change(line, 1);
+      const mismatch = rules.verdict();
+      if (mismatch) return { mismatch, descends: false, atFloor: false };
     }
     return { mismatch: null, descends: falls, atFloor: atFloor && !falls };
   };

@@ -1,0 +1,62 @@
+/**
+ * The noise of f along a line, from samples at equal distances.
+ *
+ * @module
+ */
+import { evaluateAt, type Standstill } from './standstill.ts';
+import { noiseOf, NOISE_PARTS } from './valueNoise.ts';
+import { dot } from './vector.ts';
+import type { Asks } from './question.ts';
+import type { Iterate } from './solver.ts';
+
+/** A contradiction below this multiple of the noise along its line does not count. */
+const NOISE_FACTOR = 16;
+/** Values of a line resolve it if at least this many of those at equal distances differ. */
+const DISTINCT = 6;
+/** Steps of values with the fewest digits that are allowed for, relative to the largest |f| of the run. */
+const COARSEST = 0.1;
+
+/** Samples of f along a line at equal distances, the first at the standstill. */
+export interface LineSamples {
+  readonly values: readonly number[];
+  /** Derivatives of f along the line, in units of its length. */
+  readonly slopes: readonly number[];
+  /** Last point of the line. */
+  readonly last: Iterate;
+  /** f at the first point, evaluated once more: a random loss differs from itself. */
+  readonly again: number;
+}
+
+/** Evaluates f and its gradient along a step at equal distances, and once more at its start. */
+export function* sampleLine(standstill: Standstill, step: Float64Array): Asks<LineSamples> {
+  const slope = ({ gradient }: Iterate): number => dot(gradient, step);
+  let last = standstill.at;
+  const [values, slopes] = [[last.f], [slope(last)]];
+  for (let part = 1; part <= NOISE_PARTS; part++) {
+    last = yield* evaluateAt(standstill, step, part / NOISE_PARTS);
+    values.push(last.f);
+    slopes.push(slope(last));
+  }
+  const again = (yield* evaluateAt(standstill, step, 0)).f;
+  return { values, slopes, last, again };
+}
+
+/**
+ * Returns the change of f that its scatter, or that of its slopes, may explain.
+ *
+ * @param orders - orders of the differences that show the scatter, see {@link noiseOf}
+ */
+export function scatterOf({ values, slopes, again }: LineSamples, orders?: readonly number[]): number {
+  // A few samples of a random loss may form a line by chance, but it differs from itself.
+  const noise = Math.max(noiseOf(values, orders), Math.abs(again - values[0]));
+  return NOISE_FACTOR * Math.hypot(noise, noiseOf(slopes, orders));
+}
+
+/** Returns the height of the steps that a result of few digits may have: it does not scatter on lines shorter than these. */
+export function stairOf({ values }: LineSamples, { at, highest }: Standstill): number {
+  return new Set(values).size < DISTINCT ? COARSEST * Math.max(highest, Math.abs(at.f)) : 0;
+}
+
+/** True if all values are float32 numbers: a loss declared float64 may have float32 rounding, a staircase without scatter. */
+export const hasFloat32Values = ({ values }: LineSamples): boolean =>
+  values.every((value) => Math.fround(value) === value);
