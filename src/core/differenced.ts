@@ -19,4 +19,5 @@ export function noteDifferenced(fg: Objective, differenced: Differenced): void {
 
 /** Returns what is noted of an objective, if anything. */
 export const differencedBy = (fg: unknown): Differenced | undefined =>
-  typeof fg === 'function' ? known.get(fg) : undefined;
+  // No other value is a key.
+  known.get(fg as object);

@@ -28,7 +28,7 @@ function macrotask(): Promise<void> {
       port1.close();
       resolve();
     };
-    port1.addEventListener('message', arrived, { once: true });
+    port1.addEventListener('message', arrived);
     port1.start();
     port2.postMessage(null);
   });
