@@ -9,6 +9,7 @@ import {
   oneOf,
 } from '../../src/core/options.ts';
 import { minimize } from '../../src/core/minimize.ts';
+import { completeSolveOptions, plainSolveRules } from '../../src/core/solveOptions.ts';
 import { adam } from '../../src/solvers/adam.ts';
 import { lbfgs } from '../../src/solvers/lbfgs.ts';
 import { newtonCG } from '../../src/solvers/newtonCG.ts';
@@ -97,4 +98,27 @@ describe('options of the entry points', () => {
     expect(call).toThrow(RangeError);
     expect(call).toThrow(`${name}: ${message}`);
   });
+});
+
+it('options of a solve that are left undefined have their documented defaults, others are kept', () => {
+  const defaults = {
+    where: 'here',
+    maxIterations: 1000,
+    maxEvaluations: Infinity,
+    maxProducts: Infinity,
+    maxTime: Infinity,
+    gtol: 1e-8,
+    gRel: 0,
+    ftol: 0,
+    xtol: 0,
+    storeTrace: true,
+    showTrace: false,
+    showEvery: 1,
+  };
+  const undefinedOptions = Object.fromEntries(Object.keys(plainSolveRules).map((name) => [name, undefined]));
+  for (const options of [{}, undefinedOptions]) {
+    expect(completeSolveOptions('here', options, plainSolveRules)).toStrictEqual(defaults);
+  }
+  const given = { gtol: 0, storeTrace: false, maxTime: 3 };
+  expect(completeSolveOptions('here', given, plainSolveRules)).toStrictEqual({ ...defaults, ...given });
 });
