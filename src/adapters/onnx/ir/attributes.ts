@@ -122,5 +122,11 @@ function whole(name: string, value: number): bigint {
 }
 
 /** Returns the graphs in a node's attributes: the branches of an If, the body of a Loop or Scan. */
-export const subgraphsOf = (node: NodeProto): GraphProto[] =>
-  node.attribute.flatMap(({ g, graphs }) => (g ? [g, ...graphs] : graphs));
+export function subgraphsOf(node: NodeProto): GraphProto[] {
+  const found: GraphProto[] = [];
+  for (const { g, graphs } of node.attribute) {
+    if (g) found.push(g);
+    found.push(...graphs);
+  }
+  return found;
+}

@@ -53,7 +53,7 @@ export class Graph implements Facts {
   readonly infer: Facts['infer'];
   readonly knowledge: OpKnowledge;
   readonly #prefix: string;
-  readonly #taken = new Set<string>();
+  readonly #taken: Set<string>;
   readonly #memo = new Map<string, Value>();
   #count = 0;
 
@@ -84,7 +84,7 @@ export class Graph implements Facts {
     }
     for (const tensor of proto.initializer) know(this, tensor);
     for (const node of proto.node) this.infer(this, node);
-    for (const name of [...namesIn(proto), ...namesOf(coming)]) this.#taken.add(name);
+    this.#taken = namesOf(coming, namesIn(proto));
   }
 
   /** Returns an unused name. */
@@ -287,7 +287,8 @@ export function valueInfo(name: string, dtype: DType, shape: Shape | undefined):
 
 /** Returns the values of the surrounding graph that a node's subgraphs read, each once. */
 export function capturedBy(node: NodeProto): string[] {
-  return [...new Set(subgraphsOf(node).flatMap(freeIn))];
+  const bodies = subgraphsOf(node);
+  return bodies.length === 0 ? [] : [...new Set(bodies.flatMap(freeIn))];
 }
 
 function freeIn(graph: GraphProto): string[] {

@@ -42,6 +42,7 @@ function nameOutputs(graph: GraphProto): void {
     names.set(value, output);
     return false;
   });
+  if (names.size === 0) return;
   const nameOf = (value: string): string => names.get(value) ?? value;
   for (const node of graph.node) {
     node.input = node.input.map(nameOf);
@@ -62,7 +63,7 @@ function dropIdentities(graph: GraphProto): void {
     sources.set(output, sources.get(node.input[0]) ?? node.input[0]);
     return false;
   });
-  readInstead(graph, sources);
+  if (sources.size > 0) readInstead(graph, sources);
 }
 
 /**

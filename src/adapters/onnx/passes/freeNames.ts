@@ -24,7 +24,7 @@ export function freeNames(graph: GraphProto, names: readonly string[]): (name: s
     [gradientNameOf, vectorNameOf, hessianVectorNameOf, batchStatisticNameOf, manyOf].map((of) => of(name)),
   );
   const reserved = [lossName, manyLosses, ...own];
-  const taken = new Set(namesIn(graph));
+  const taken = namesIn(graph);
   const inputs = new Set(graph.input.map(({ name }) => name));
   const clash = reserved.filter((name) => inputs.has(name));
   if (clash.length > 0) {

@@ -21,7 +21,7 @@ export function mergeLossGraph(
   const made = new Set([...graph.input, ...graph.initializer].map(({ name }) => name));
   for (const { output } of graph.node) for (const name of output) made.add(name);
   const inputs = new Set(own.graph.input.map(({ name }) => name));
-  const taken = new Set(namesIn(graph));
+  const taken = namesIn(graph);
   renameValues(
     own.graph,
     new Map(

@@ -5,6 +5,7 @@
  */
 import { create } from '@bufbuild/protobuf';
 import { GraphProtoSchema, ModelProtoSchema, OperatorSetIdProtoSchema } from 'onnx-buf';
+import type { NodeProto } from 'onnx-buf';
 import { sizeOf } from '../../../core/layout.ts';
 import type { Precision } from '../../../core/problem.ts';
 import { Builder } from '../ir/builder.ts';
@@ -14,7 +15,7 @@ import { opKnowledge } from '../ops/infer.ts';
 import { baseOpset } from '../passes/opset.ts';
 import { inBlocks } from '../passes/blocked.ts';
 import type { Plan } from './options.ts';
-import { isDense } from './denseGraph.ts';
+import { areDense, isDense } from './denseGraph.ts';
 import { fillsOutputs, openSession, tensorOver, type Ort, type OrtSession } from './ort.ts';
 import { open } from './session.ts';
 
@@ -25,6 +26,7 @@ const SIZES = [16, 8];
  * Opens a session of a plan. Convolutions that are faster in blocks are written in them, and dense graphs are not optimized by
  * ONNX Runtime, unless the user's options say so.
  *
+ * @param nodes - nodes of the file, if they are known; otherwise they are decoded
  * @throws OnnxError in ONNX Runtime's words, and what to do where it is known
  */
 export async function openPlanned(
@@ -32,10 +34,11 @@ export async function openPlanned(
   bytes: Uint8Array,
   plan: Plan,
   precision: Precision,
+  nodes?: readonly NodeProto[],
 ): Promise<OrtSession> {
   const mayUse = plan.usesLayouts && precision === 'float32' && mentionsConvolution(bytes);
   const size = mayUse ? await blockSize(ort) : 0;
-  const needsNothing = plan.usesLayouts && isDense(bytes);
+  const needsNothing = plan.usesLayouts && (nodes ? areDense(nodes) : isDense(bytes));
   return open(ort, size === 0 ? bytes : inBlocks(bytes, size), plan.session(precision, needsNothing));
 }
 

@@ -5,6 +5,7 @@
  */
 import { fromBinary } from '@bufbuild/protobuf';
 import { ModelProtoSchema } from 'onnx-buf';
+import type { NodeProto } from 'onnx-buf';
 import { opKey } from '../ir/domain.ts';
 import { activations } from '../ops/activations.ts';
 import { arithmetic } from '../ops/arithmetic.ts';
@@ -25,8 +26,11 @@ const ops = new Set(
 for (const op of ['Erf', 'Pow', 'Sqrt']) ops.delete(op);
 
 /**
- * True if a graph consists of dense layers, losses and their gradients, in which ONNX Runtime finds nothing that would save time:
+ * True if nodes are those of dense layers, losses and their gradients, in which ONNX Runtime finds nothing that would save time:
  * such graphs are written without superfluous nodes. Its search takes about as long as the rest of opening a session.
  */
+export const areDense = (nodes: readonly NodeProto[]): boolean => nodes.every((node) => ops.has(opKey(node)));
+
+/** As {@link areDense}, for the nodes of a file. */
 export const isDense = (bytes: Uint8Array): boolean =>
-  fromBinary(ModelProtoSchema, bytes).graph?.node.every((node) => ops.has(opKey(node))) ?? false;
+  areDense(fromBinary(ModelProtoSchema, bytes).graph?.node ?? []);

@@ -71,7 +71,7 @@ export interface Engine {
 export function engine(loaded: Loaded): Engine {
   const { ort, file: fileOf, weights, running, plan, differentiated, split, gradients } = loaded;
   const { parameters, precision, statistics, copies } = differentiated;
-  const { params, values, point, inputs, named, setPoint } = weights;
+  const { params, values, fed } = weights;
 
   const sessions: Promise<OrtSession>[] = [Promise.resolve(gradients)];
   const another = (graph: Uint8Array) => {
@@ -161,6 +161,7 @@ export function engine(loaded: Loaded): Engine {
     fedIn: (mode) => variant(mode).differentiated,
     async withNoise(data, key, mode) {
       const { noise } = variant(mode);
+      const { inputs } = fed();
       // A computed shape does not depend on the values of parameters, so any values will do.
       return Object.assign({}, data, await noise(data, key, { ...inputs, ...fixedIn(mode) }));
     },
@@ -177,6 +178,7 @@ export function engine(loaded: Loaded): Engine {
       const mode = asked === 'dropout' ? 'file' : asked;
       const graph = await variant(mode).kept();
       const fixed = fixedIn(mode);
+      const { inputs, setPoint } = fed();
       const random = await graph.noise(data, key, { ...inputs, ...fixed });
       setPoint(x);
       return run(graph.session, { ...data, ...random, ...inputs, ...fixed }, [lossName, ...plan.keep]);
@@ -186,6 +188,7 @@ export function engine(loaded: Loaded): Engine {
       if (gradient !== null) checkFilled('fg: gradient', gradient, params.length);
       const { lossOnly, gradients } = variant(mode);
       const session = await (gradient === null ? lossOnly() : gradients());
+      const { inputs, setPoint } = fed();
       setPoint(x);
       const fixed = fixedIn(mode);
       const withGradient = fixed ? fetches.lossOnly : fetches.all;
@@ -206,6 +209,7 @@ export function engine(loaded: Loaded): Engine {
       const n = params.length;
       checkProduct('hessianVector', { x, n, vector: ['v', v, n], product, m: n });
       const session = await variant(mode).hessian();
+      const { inputs, setPoint } = fed();
       setPoint(x);
       direction().set(v);
       const results = await run(session, { ...data, ...inputs, ...vectors() }, products);
@@ -214,6 +218,7 @@ export function engine(loaded: Loaded): Engine {
     async predict(feeds) {
       const { session, inputs: specs, outputs } = await prediction();
       const fixed = present();
+      const { point, named } = fed();
       point.set(values);
       return run(session, { ...fit(specs, feeds), ...named, ...fixed }, outputs);
     },

@@ -88,7 +88,8 @@ export function leastSquaresOf(
   refuseNoise(graphs);
   const specs = [...dataInputs(graphs.differentiated), ...targetInputs(graphs.differentiated)];
   const data = engine.checked(specs, feeds);
-  const { params, setPoint, inputs } = engine.weights;
+  const { params, fed } = engine.weights;
+  const { setPoint, inputs } = fed();
   const m = graphs.sizes.reduce((sum, [samples, columns]) => sum + samples * columns, 0);
   const sessions = {
     residuals: once(() => another(graphs.residuals)),

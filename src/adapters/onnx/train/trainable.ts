@@ -56,11 +56,13 @@ function loadFor(
     chainEitherK(() => attempt(() => planOf(where, options), asError)),
     bindTo('plan'),
     bind('made', ({ plan }) => fromEither(attempt(() => forTraining(file, plan), asError))),
-    bind('gradients', ({ plan, made: { differentiated, split } }) =>
-      tryCatch(
-        () => openPlanned(ort, split?.rest ?? differentiated.bytes, plan, differentiated.precision),
-        asError,
-      ),
+    bind('gradients', ({ plan, made: { differentiated, nodes, split } }) =>
+      tryCatch(() => {
+        const { bytes, precision } = differentiated;
+        return split
+          ? openPlanned(ort, split.rest, plan, precision)
+          : openPlanned(ort, bytes, plan, precision, nodes);
+      }, asError),
     ),
     chain(({ plan, made: { differentiated, split }, gradients }) =>
       tryCatch(() => assembled({ ort, plan, differentiated, split, gradients }, file, isOnce), asError),

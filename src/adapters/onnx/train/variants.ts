@@ -1,3 +1,4 @@
+import type { NodeProto } from 'onnx-buf';
 import { differentiateGraph, type Differentiated } from '../differentiate.ts';
 import type { DifferentiateOptions } from '../options.ts';
 import { hasFrozenPart, splitFrozen, type FrozenSplit } from './frozen.ts';
@@ -50,6 +51,8 @@ export interface VariantSource {
 /** A differentiated model, and the part of its graph that depends on no parameter, if the plan asks for it. */
 export interface Split {
   readonly differentiated: Differentiated;
+  /** Nodes of the whole graph. */
+  readonly nodes: readonly NodeProto[];
   readonly split: FrozenSplit | null;
 }
 
@@ -63,7 +66,11 @@ export function differentiateSplit(
   const inputs = differentiated.parameters.map(({ input }) => input);
   // Not with batch statistics: these are outputs of each evaluation.
   const isSplit = frozenOnce && differentiated.statistics.length === 0 && hasFrozenPart(graph, inputs);
-  return { differentiated, split: isSplit ? splitFrozen(differentiated.bytes, inputs) : null };
+  return {
+    differentiated,
+    nodes: graph.node,
+    split: isSplit ? splitFrozen(differentiated.bytes, inputs) : null,
+  };
 }
 
 /**

@@ -6,6 +6,7 @@ import { gradientNameOf, manyOf } from '../ir/convention.ts';
 import { writeElements } from '../ir/tensor.ts';
 import { giveBack } from './giveBack.ts';
 import { rounded } from './narrow.ts';
+import { remembered } from './session.ts';
 import { fillsOutputs, tensorOver, type Ort, type OrtTensor, type OrtTensors } from './ort.ts';
 
 /** A real array of either precision. */
@@ -25,13 +26,9 @@ function pointOf(precision: Precision, n: number) {
 /** Outputs requested of a run: names, or tensors to fill in place. */
 export type Fetches = readonly string[] | Readonly<Record<string, OrtTensor | null>>;
 
-/** The parameters of a model, and the buffers that pass them to ONNX Runtime and their gradients back. */
-export interface Weights {
-  /** Parameters of the model. Evaluations at other points do not touch them. */
-  readonly params: ParamSet;
-  /** The same memory as `params`, `[n]`. */
-  readonly values: Reals;
-  /** Point that ONNX Runtime is fed with, `[n]`: write here, then feed `inputs`. */
+/** The point that ONNX Runtime is fed with. */
+export interface FedPoint {
+  /** The point, `[n]`: write here, then feed `inputs`. */
   readonly point: Reals;
   /** `point ← x`, `[n]`. */
   setPoint(this: void, x: Float64Array): void;
@@ -39,6 +36,16 @@ export interface Weights {
   readonly inputs: OrtTensors;
   /** The same views by the parameter's name in the model. */
   readonly named: OrtTensors;
+}
+
+/** The parameters of a model, and the buffers that pass them to ONNX Runtime and their gradients back. */
+export interface Weights {
+  /** Parameters of the model. Evaluations at other points do not touch them. */
+  readonly params: ParamSet;
+  /** The same memory as `params`, `[n]`. */
+  readonly values: Reals;
+  /** Returns the point that ONNX Runtime is fed with. */
+  fed(this: void): FedPoint;
   /**
    * Returns k points, `[k, n]`, as feeds for the graph of many losses: each parameter is `[k, …shape]`. The tensors view a
    * buffer that the next call overwrites.
@@ -57,21 +64,27 @@ export interface Weights {
 export function weightsOf(ort: Ort, parameters: readonly Parameter[], precision: Precision): Weights {
   const layout = layoutOf(parameters);
   const values = zeros(precision, layout.length);
-  const { into: point, round: setPoint } = pointOf(precision, layout.length);
+  // Not read off `parameters` later on: the functions below would keep their tensors alive, and so the file.
+  const inputs = parameters.map(({ input }) => input);
+  const names = layout.tensors.map(({ name }) => gradientNameOf(name));
+  // Allocated when first needed: many models are loaded only to predict, or to be looked at.
+  const fed = remembered(() => {
+    const { into: point, round: setPoint } = pointOf(precision, layout.length);
+    return {
+      point,
+      setPoint,
+      inputs: viewsOf(ort, layout, point, (_, i) => inputs[i]),
+      named: viewsOf(ort, layout, point, ({ name }) => name),
+    };
+  });
   parameters.forEach(({ tensor }, i) => {
     const { offset } = layout.tensors[i];
     writeElements(tensor, values.subarray(offset, offset + layout.tensors[i].size));
   });
-  // Not read off `parameters` later on: the functions below would keep their tensors alive, and so the file.
-  const fed = parameters.map(({ input }) => input);
-  const names = layout.tensors.map(({ name }) => gradientNameOf(name));
   return {
     params: vectorParams(values, layout),
     values,
-    point,
-    setPoint,
-    inputs: viewsOf(ort, layout, point, (_, i) => fed[i]),
-    named: viewsOf(ort, layout, point, ({ name }) => name),
+    fed,
     many: feederOfMany(ort, layout, precision),
     fetcher: (others) => {
       const known = new WeakMap<Reals, Fetches>();
