@@ -35,7 +35,7 @@ export interface JacobianElement {
   readonly jacobian: number;
   readonly difference: number;
   /**
-   * Part of |jacobian − difference| beyond rounding, relative to the largest of |jacobian|, |difference| and
+   * The part of |jacobian − difference| beyond rounding, relative to the largest of |jacobian|, |difference| and
    * a hundredth of the column's largest element.
    */
   readonly error: number;

@@ -12,7 +12,7 @@ export interface Differenced {
 /** By objective, so that `{ ...problem, fg }` is another one. */
 const known = new WeakMap<object, Differenced>();
 
-/** Notes how the gradient of an objective is computed. */
+/** Records how the gradient of an objective is computed. */
 export function noteDifferenced(fg: Objective, differenced: Differenced): void {
   known.set(fg, differenced);
 }

@@ -290,7 +290,7 @@ function checkResiduals(r: Float64Array, answer: unknown): void {
   );
 }
 
-/** Refuses residuals that a later call leaves unwritten; a NaN that was computed only means that x is no solution. */
+/** Refuses residuals that a later call leaves unwritten; a NaN that was computed only means that x is not a solution. */
 function checkWritten(r: Float64Array, x: Float64Array): void {
   const bad = Number.isNaN(dot(r, r)) ? firstUnwritten(r) : -1;
   if (bad < 0) return;

@@ -145,7 +145,7 @@ function refuseStrangers(g: Builder, from: number): void {
   for (const { opType, input } of g.proto.node.slice(from)) {
     const stranger = input.find((name) => name !== '' && !g.types.has(name));
     if (stranger !== undefined)
-      refuse(`loss: ${opType} reads ${show(stranger)}, which is no value of the graph.`);
+      refuse(`loss: ${opType} reads ${show(stranger)}, which is not a value of the graph.`);
   }
 }
 

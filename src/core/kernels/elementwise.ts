@@ -27,7 +27,7 @@ export interface AdamNumbers {
   /** 1 / √(1 − β₂ᵗ). */
   readonly scale2: number;
   readonly epsilon: number;
-  /** Part of x that a step takes away. */
+  /** Fraction of x that a step takes away. */
   readonly shrink: number;
   /** Round the result to float32. */
   readonly rounds: boolean;

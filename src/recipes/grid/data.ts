@@ -106,7 +106,7 @@ export function isComplete({ done }: LandscapeData): boolean {
 export function mergeLandscapes(shards: readonly LandscapeData[]): LandscapeData {
   if (!Array.isArray(shards) || shards.length === 0) {
     throw new RangeError(
-      `mergeLandscapes: shards must be an array of landscapes, at least one; got ${show(shards)}.`,
+      `mergeLandscapes: shards must be a non-empty array of landscapes; got ${show(shards)}.`,
     );
   }
   const first: LandscapeData = shards[0];

@@ -8,7 +8,7 @@ import type { StepOutcome } from '../../core/solver.ts';
 import type { LinearSolver } from './linearSolver.ts';
 import type { LevenbergMarquardtState } from './state.ts';
 
-/** A decrease of more than this many roundings of f is no rounding. */
+/** A decrease of more than this many roundings of f is not caused by rounding. */
 export const RESOLVED = 256;
 /** A single unknown must promise this many times what a step does: norms of columns may be estimates. */
 const FAR = 4;

@@ -13,7 +13,7 @@ const WIDE = 100;
 /** Factor by which the least damping rises where rounding leaves the matrix not positive definite. */
 const RAISE = 100;
 const MAX_SOLVES = 30;
-/** Part of a promised decrease below which the damping does not matter. */
+/** Fraction of a predicted decrease below which the damping does not matter. */
 const NEGLIGIBLE = 1e-6;
 
 /** Limits of the factor of the radius after a rejected step. */

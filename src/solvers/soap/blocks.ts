@@ -50,7 +50,7 @@ const BUDGET: Record<Precision, number> = { float64: 2 ** 18, float32: 2 ** 20 }
 /** Parts of sides that are at least this long leave both sides rotated by default: such matrices are small. */
 const BOTH_FROM = 64;
 
-/** Vectors are cut into parts of so many elements, which the cache holds. */
+/** Number of elements in the parts that vectors are cut into; the cache holds them. */
 const VECTOR_PART = 2 ** 16;
 
 /** Blocks, and how many numbers of memory they need. */
@@ -59,7 +59,7 @@ export interface Blocks {
   readonly length: number;
 }
 
-/** Gives a place in memory for so many numbers. */
+/** Returns memory for a number of elements. */
 type Take = (numbers: number) => number;
 
 /**

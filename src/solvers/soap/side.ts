@@ -25,7 +25,7 @@ export interface Side {
 const LEAST_TRACE: Record<Precision, number> = { float64: 1e-280, float32: 1e-30 };
 
 /**
- * Part of the mean eigenvalue added to the factor in a power step. Directions that no gradient has had yet keep their
+ * Fraction of the mean eigenvalue added to the factor in a power step. Directions that no gradient has had yet keep their
  * basis vectors instead of turning with the rounding.
  */
 const SHIFT: Record<Precision, number> = { float64: 2 ** -36, float32: 2 ** -16 };
@@ -35,7 +35,7 @@ const precisionOf = (heap: Heap): Precision => (heap instanceof Float32Array ? '
 /**
  * Returns a side that has seen no gradient.
  *
- * @param take - gives a place for so many numbers
+ * @param take - returns memory for a number of elements
  */
 export function newSide(size: number, precision: Precision, take: (numbers: number) => number): Side {
   const paddedSize = paddedSide(size, precision);
@@ -58,7 +58,7 @@ export function updateFactor(side: Side, a: Matrix, beta2: number, { matrices }:
 }
 
 /**
- * Length of the parts of a side that are rotated after so many gradients: the largest power of 2 up to an eighth of the square
+ * Length of the parts of a side that are rotated after a number of gradients: the largest power of 2 up to an eighth of the square
  * of their number. Gradients of the first steps all point along few vectors of a long basis, in which a step goes no farther
  * than the rate; short parts are on the way sooner. Later ones tell the long bases, which pay in the end.
  */

@@ -69,7 +69,7 @@ function matrixOf(tensor: TensorEntry): Whole {
   return { rows, cols, pieces: [piece], sides, inputs, isDeclared };
 }
 
-/** The matrix of a kernel with its bias; null where the next tensor is none. */
+/** The matrix of a kernel with its bias; null where the next tensor is not a bias. */
 function withBias(whole: Whole, kernel: TensorEntry, bias: TensorEntry | undefined): Whole | null {
   const { rows, cols, pieces, sides, isDeclared } = whole;
   if (sides !== 'both' || bias === undefined) return null;

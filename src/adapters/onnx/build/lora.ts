@@ -147,7 +147,7 @@ function realProductOf(g: Network, node: NodeProto): Pick<Product, 'node' | 'dat
   return { node: scaled, data: quantizer.input[0] };
 }
 
-/** Returns the only node that reads a node's output, if there is one and the output is no result of the model. */
+/** Returns the only node that reads a node's output, if there is exactly one and the output is not an output of the model. */
 function onlyReader(g: Network, { output: [value] }: NodeProto): NodeProto | undefined {
   const [reader, ...others] = g.proto.node.filter(({ input }) => input.includes(value));
   const isKept = g.proto.output.some(({ name }) => name === value);

@@ -309,7 +309,7 @@ export class ModelWriter extends Builder {
       );
   }
 
-  /** @throws OnnxError if a name is none, or taken */
+  /** @throws OnnxError if a name is not a name, or is taken */
   protected checkNew(where: string, name: string): void {
     if (typeof name !== 'string' || name === '') wrong(where, `a name must be a string, got ${show(name)}.`);
     if (this.#values.has(name))

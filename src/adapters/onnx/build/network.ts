@@ -34,7 +34,7 @@ const nameRules = { name: text };
 /** Largest size that an attribute of a window may have. */
 const MOST = 2 ** 31 - 1;
 
-/** Checks a size of a layer. @throws OnnxError if it is no whole number ≥ 1 */
+/** Checks a size of a layer. @throws OnnxError if it is not a whole number ≥ 1 */
 function checkSize(where: string, what: string, size: unknown): void {
   if (!(typeof size === 'number' && Number.isSafeInteger(size) && size >= 1))
     wrong(where, `${what} must be a whole number ≥ 1, got ${show(size)}.`);

@@ -14,7 +14,7 @@ export interface Facts {
   readonly infer: (facts: Facts, node: NodeProto) => void;
 }
 
-/** What a graph knows of ops. */
+/** The part of the ops' entries that a graph reads. */
 export interface OpKnowledge {
   /** Records what can be inferred about a node's outputs. */
   readonly infer: Facts['infer'];

@@ -48,7 +48,7 @@ export function checkOperands(op: string, operands: readonly unknown[]): void {
     );
 }
 
-/** Checks a list of whole numbers. @throws Refusal if it is none */
+/** Checks a list of whole numbers. @throws Refusal if it is not one */
 export function checkWhole(what: string, values: unknown): void {
   if (!Array.isArray(values) && !ArrayBuffer.isView(values))
     refuse(`${what} is needed, got ${show(values)}.`);
@@ -56,7 +56,7 @@ export function checkWhole(what: string, values: unknown): void {
     if (!isWhole(value)) refuse(`${what} is needed; one of them is ${show(value)}.`);
 }
 
-/** Checks the elements of a constant of a shape. @throws Refusal if they are no list of numbers, or too few or many */
+/** Checks the elements of a constant of a shape. @throws Refusal if they are not a list of numbers, or not as many as the shape has */
 export function checkNumbers(values: unknown, shape: readonly number[]): void {
   if (!Array.isArray(values) && !ArrayBuffer.isView(values))
     refuse(`the elements of a constant must be a list of numbers, got ${show(values)}.`);

@@ -38,7 +38,7 @@ function activate(g: Builder, x: Value, attributes: Attributes): Value {
   return refuse(`activation_type ${kind} has no rule.`);
 }
 
-/** Part of each expert in the result for each row, `[N, E]`: 0 for all but the k with the highest scores. */
+/** Share of each expert in the result for each row, `[N, E]`: 0 for all but the k with the highest scores. */
 function sharesOf(g: Builder, scores: Value, attributes: Attributes, normalizes: boolean): Value {
   if (attributes.int('use_sparse_mixer', 0) !== 0) refuse('use_sparse_mixer has no rule.');
   const [best, indices] = g.ops('TopK', [scores, g.integers([attributes.int('k', 1)])], {}, 2);

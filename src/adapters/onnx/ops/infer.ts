@@ -35,7 +35,7 @@ export function inferNode(facts: Facts, node: NodeProto): void {
     facts.contents.set(first, elements);
 }
 
-/** What graphs know of the ops here. */
+/** Types and traits of the ops here, for graphs. */
 export const opKnowledge: OpKnowledge = { infer: inferNode, traitsOf: opOf };
 
 /** True if the elements fill the shape: flat lists do not broadcast as tensors of several axes do. */

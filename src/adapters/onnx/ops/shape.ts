@@ -217,7 +217,7 @@ const scalarRange: Lowering = (g, { input }) => {
   ];
 };
 
-/** start + i·delta. Their number changes in steps, so `limit` has no gradient. */
+/** Gradient of the numbers start + i·delta. `limit` decides only how many there are, so it has no gradient. */
 const rangeRule: VjpRule = ({ g, inputs: [start, , delta], dy, needs }) => {
   const places = () => g.cast(g.places(g.sizes(dy, [0])), g.floatTypeOf(dy));
   return [

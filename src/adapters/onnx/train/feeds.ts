@@ -135,7 +135,7 @@ function checkFeed(
 const isSize = (size: unknown): boolean => Number.isInteger(size) && Number(size) >= 0;
 const isList = (data: unknown): boolean => Array.isArray(data) || ArrayBuffer.isView(data);
 
-/** Returns what is wrong with the form of a feed: that it is no tensor, or what its sizes or data are instead. */
+/** Returns the fault of a feed's form: it is not a tensor, or its sizes or data are wrong. */
 function formFault(feed: unknown): string | undefined {
   if (typeof feed !== 'object' || feed === null || !('dims' in feed)) return `got ${show(feed)}`;
   const { dims } = feed;

@@ -16,7 +16,7 @@ function isSolverOptimizer(optimizer: unknown): optimizer is SolverOptimizer {
 export function checkOptimizer(where: string, optimizer: tf.Optimizer): void {
   if (isSolverOptimizer(optimizer) || ruleOf(optimizer)) return;
   throw new Error(
-    `${where}: the optimizer ${show(optimizer)} (${optimizer?.getClassName?.() ?? 'of no class'}) has no counterpart here; those of tf.train and of quasi-newton/tfjs have. Train with model.fit.`,
+    `${where}: the optimizer ${show(optimizer)} (${optimizer?.getClassName?.() ?? 'of no class'}) has no counterpart here; the optimizers of tf.train and of quasi-newton/tfjs do. Train with model.fit.`,
   );
 }
 

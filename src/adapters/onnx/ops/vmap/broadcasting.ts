@@ -62,7 +62,7 @@ export const mapSamples: MapRule = (c) => {
   return [c.g.reshape(y, [c.count, ...c.out()])];
 };
 
-/** As {@link mapSamples}; the indices of the maxima count from the first element of each copy. */
+/** As {@link mapSamples}, where the indices of the maxima count from the first element of each copy. */
 export const mapMaxPool: MapRule = (c) => {
   onlyMapped(c, 0);
   const { g, count } = c;

@@ -76,7 +76,7 @@ export function applied(
 }
 
 const { selu: _, ...shared } = unary;
-/** Names of the activations that recurrent ops of ONNX have; SELU is none of them. */
+/** Names of the activations that recurrent ops of ONNX have: all but SELU. */
 const ofRecurrentOps: Readonly<Record<string, string>> = { ...shared, linear: 'Affine', hardSigmoid };
 
 /**
