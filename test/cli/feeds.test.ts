@@ -25,7 +25,7 @@ describe('the shape in which samples fit an input', () => {
     expect(shapeFor(spec(...shape), dims)).toBeUndefined();
   });
 
-  it('is their own where the model does not tell its rank', () => {
+  it('samples keep their own shape if the model does not tell the rank of its input', () => {
     expect(shapeFor({ name: 'x', dtype: 'float32', shape: undefined }, [5, 2, 3])).toEqual([5, 2, 3]);
   });
 });

@@ -277,7 +277,7 @@ describe('quasi-newton predict', () => {
     expect(await refusal('predict single.onnx --data whole.csv --fix other=1')).toContain('no input "other"');
   });
 
-  it('does not guess how words are encoded that its file does not tell', async () => {
+  it('refuses words if the file does not tell how they are encoded', async () => {
     const g = graph();
     g.output('y', g.op('MatMul', [g.input('x', ['N', 4]), g.weight('w', [4, 1], () => 0.5)]));
     writeFileSync(at('foreign.onnx'), g.toBytes());

@@ -81,7 +81,7 @@ describe('missing values', () => {
     expect(err).toContain('holes.csv: left out for a missing value: 3 of 5 rows.');
   });
 
-  it('are errors that name the option otherwise', () => {
+  it('a missing value is an error that names --skip-missing', () => {
     expect(() => valuesOf('a,b\n1,\n')).toThrow(
       /the field is empty; fill it, leave out such rows with --skip-missing/,
     );

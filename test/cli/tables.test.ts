@@ -171,7 +171,7 @@ describe('files that are written', () => {
     );
   });
 
-  it('leave no draft where the process ends while one is written', () => {
+  it('a process that ends while it writes a file leaves no draft behind', () => {
     const module = JSON.stringify(new URL('../../bin/lib/output.js', import.meta.url).href);
     const script = `import(${module}).then(({ writeWhole }) => {
       writeWhole('drafted.json', 'x'.repeat(1e7));

@@ -52,7 +52,7 @@ const changed = (row: number, column: number, value: number) =>
   A.map((each, i) => each.map((a, j) => (i === row && j === column ? value : a)));
 
 describe('an element of a Jacobian', () => {
-  it('has an error relative to the larger of the two numbers, and to a hundredth of its column', () => {
+  it('its error is relative to the largest of given element, difference and a hundredth of the column', () => {
     for (const [given, error] of [
       [3.3, 0.3 / 3.3],
       [2.7, 0.3 / 3],

@@ -69,7 +69,7 @@ describe('a standstill', () => {
     expect(whole[1]).toBeCloseTo(2 * whole[0], 12);
   });
 
-  it('in float32 is judged by larger steps, from points that it can hold', () => {
+  it('a standstill in float32 is judged by larger steps, to points that float32 can hold', () => {
     const { at, asked, found } = inspectAt(bowl(0, [1, 4]), [1, 0.5], [2, 2], { precision: 'float32' });
     expect(found.descends).toBe(true);
     for (const { x } of asked) expect([...x]).toEqual([...x].map(Math.fround));
@@ -225,7 +225,7 @@ describe('a standstill', () => {
     expect([small.found.descends, large.found.descends]).toEqual([true, false]);
   });
 
-  it('with more than four unknowns has four lines that share them', () => {
+  it('four lines share the unknowns if there are more than four', () => {
     const n = 9;
     const { asked, at } = inspectAt(bowl(1e8, Array(n).fill(1)), Array(n).fill(1e-6), Array(n).fill(1));
     const groups = asked.map(({ x }) => between(at.x, x).flatMap((value, i) => (value === 0 ? [] : [i])));

@@ -340,7 +340,7 @@ describe("a problem's own product", () => {
 });
 
 describe('normalize', () => {
-  it('divides by the length and returns it', () => {
+  it('divides a vector by its length and returns the length', () => {
     const v = Float64Array.of(2, -2, 2, -2);
     expect(normalize(v)).toBe(4);
     expect(v).toEqual(Float64Array.of(0.5, -0.5, 0.5, -0.5));

@@ -393,7 +393,7 @@ describe('a right gradient is not accused', () => {
     return runSync(inspect(standstill), problem).mismatch;
   };
 
-  it('where steps are a few units in the last place of x, and have no middle', () => {
+  it('accuses no right gradient where steps are a few units in the last place of x', () => {
     for (const power of [2, 4, 6]) {
       for (let k = 0; k < 40; k++) {
         const width = 10 ** (-18 + k / 8);

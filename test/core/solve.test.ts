@@ -146,7 +146,7 @@ describe('the ending of a solve', () => {
     },
   );
 
-  it('is the failure of a step, with the point before it', () => {
+  it('a failed step ends the solve at the point before it', () => {
     const { solver } = scripted([[2, 0], failed('nonFinite')]);
     expect(minimize(bowl, solver)).toMatchObject({ termination: 'nonFinite', iterations: 1, f: 2 });
   });

@@ -161,7 +161,7 @@ describe('the estimated error of an adaptive grid', () => {
     expect(plain).not.toHaveProperty('adaptive');
   });
 
-  it('of a flat landscape, and of one without values, is a number', () => {
+  it('the estimated error is finite for a flat landscape and for one without values', () => {
     const losses: Problem['fg'][] = [() => 3, () => NaN, ([x]) => (x > 0 ? Infinity : 1)];
     for (const fg of losses) {
       const { adaptive } = landscape({ p0: Float64Array.of(1, 1), fg }, { npoints: 33, adaptive: true });

@@ -114,7 +114,7 @@ describe('.npy', () => {
     );
   });
 
-  it('is read as NumPy writes it, in other types and orders', () => {
+  it('reads .npy files of NumPy in other types and orders', () => {
     // numpy.save of numpy.array([[1, 2, 3], [4, 5, 6]], dtype='>i2', order='F').
     const header = "{'descr': '>i2', 'fortran_order': True, 'shape': (2, 3), }".padEnd(117, ' ') + '\n';
     const bytes = new Uint8Array(128 + 12);

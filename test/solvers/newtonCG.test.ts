@@ -266,7 +266,7 @@ describe('units', () => {
     expect(scaled.x).toEqual(plain.x.map((value) => value * unit));
   });
 
-  it('of each unknown are made alike by scale', () => {
+  it('the option scale makes the units of all unknowns alike', () => {
     const scale = [2 ** -40, 2 ** 40];
     const { p0, fg } = rosenbrock();
     const mixed: Problem = {

@@ -92,7 +92,7 @@ describe('sequence', () => {
     expect(inside<SequenceState>(state).stage).toBe(1);
   });
 
-  it('tells every stage of the problem', () => {
+  it('passes the facts about the problem to every stage', () => {
     const settings: unknown[] = [];
     const asking: Solver = {
       ...rolling,

@@ -84,7 +84,7 @@ describe('the next radius', () => {
     expect(after(NaN)).toBeCloseTo(0.2, 12);
     expect(after(-Infinity)).toBeCloseTo(0.2, 12);
   });
-  it('is hardly shorter where acceleration has not been tried', () => {
+  it('the radius hardly shrinks if acceleration has not been tried', () => {
     expect(after(-18, { mayBend: true })).toBeCloseTo(1.6, 12);
     expect(after(NaN, { mayBend: true })).toBeCloseTo(0.2, 12);
   });

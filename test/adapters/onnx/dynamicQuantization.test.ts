@@ -151,7 +151,7 @@ describe('the parameters of a dynamically quantized model', () => {
     nodes: [...quantizedLayer('x'), node('Mul', ['y', 'norm'], 'out')],
   });
 
-  test('are its biases and norms, not the scales of its weights', () => {
+  test('biases and norms of a quantized model are trained, the scales of its weights are not', () => {
     const { parameters, faults } = explain(norms);
     expect(faults).toEqual([]);
     expect(parameters.map(({ name, byDefault, why }) => [name, byDefault || why])).toEqual([

@@ -136,16 +136,19 @@ const equation: ResidualFunction = (g, { outputs: [u], gradient }) => {
 };
 
 describe('JJᵀ is that of the Jacobian', () => {
-  it.each(['Tanh', 'Relu', 'Softplus'])('with Gemm and %s', async (activation) => {
-    const bytes = mlp([3, 5, 4, 1], { activation });
-    for (const precision of ['float64', 'float32'] as const) {
-      const feeds = { x: filled(30, 3), target: filled(30, 1) };
-      await withProblem({ bytes, feeds, precision }, async (problem) => {
-        expect(problem.jacobianGram).toBeDefined();
-        expect(await distance(problem)).toBeLessThan(precision === 'float64' ? 1e-14 : 1e-5);
-      });
-    }
-  });
+  it.each(['Tanh', 'Relu', 'Softplus'])(
+    'JJᵀ of a network of Gemm and %s is that of the Jacobian',
+    async (activation) => {
+      const bytes = mlp([3, 5, 4, 1], { activation });
+      for (const precision of ['float64', 'float32'] as const) {
+        const feeds = { x: filled(30, 3), target: filled(30, 1) };
+        await withProblem({ bytes, feeds, precision }, async (problem) => {
+          expect(problem.jacobianGram).toBeDefined();
+          expect(await distance(problem)).toBeLessThan(precision === 'float64' ? 1e-14 : 1e-5);
+        });
+      }
+    },
+  );
 
   it.each([
     [['w', 'b', 'v', 'c'], 10],

@@ -287,12 +287,15 @@ describe('ops with a state', () => {
 describe('Attention of opset 24', () => {
   const inputs = { q: real(1, 2, 2, 3, 4), k: real(2, 2, 2, 5, 4), v: real(3, 2, 2, 5, 4) };
 
-  test.each([0, 1])('with lengths of the keys, causal: %i', async (causal) => {
-    const lengths = whole([2], [4, 3]);
-    const build: Build = (g, { q, k, v, lengths }) =>
-      g.op('Attention', [q, k, v, undefined, undefined, undefined, lengths], { is_causal: causal });
-    await expect(check({ ...inputs, lengths }, build, 24)).resolves.toBeUndefined();
-  });
+  test.each([0, 1])(
+    'Attention with lengths of the keys has the right gradient, causal: %i',
+    async (causal) => {
+      const lengths = whole([2], [4, 3]);
+      const build: Build = (g, { q, k, v, lengths }) =>
+        g.op('Attention', [q, k, v, undefined, undefined, undefined, lengths], { is_causal: causal });
+      await expect(check({ ...inputs, lengths }, build, 24)).resolves.toBeUndefined();
+    },
+  );
 
   test.each([0, 1, 2, 3])('shows its scores at stage %i, softcap before the mask', async (mode) => {
     const mask = real(4, 3, 5);

@@ -106,7 +106,7 @@ describe('the frozen part of a graph', () => {
     );
   };
 
-  test('is everything that depends on no parameter', () => {
+  test('the frozen part holds every node that depends on no parameter', () => {
     const found = split(classifier(), ['head.weight', 'head.bias']);
     expect(found?.inputs.frozen).toEqual(['image', 'target']);
     const ops = (bytes: Uint8Array) =>

@@ -141,7 +141,7 @@ describe('applyGradients', () => {
       problem.dispose();
     }));
 
-  it('learns nothing across weights that somebody else has moved, or a call of minimize', () =>
+  it('learns no curvature across a call of minimize or a change of the weights by others', () =>
     expectNoLeak(() => {
       const w = variable(tf.tensor1d([4, 3]));
       const optimizer = new BFGSOptimizer({ learningRate: 0.1 });

@@ -190,7 +190,7 @@ describe('tfParams refuses', () => {
       w.dispose();
     }));
 
-  it('variables disposed of since', () =>
+  it('refuses variables that were disposed of after the set was made', () =>
     expectNoLeak(() => {
       const w = variable(tf.zeros([2]), 'lost');
       const params = tfParams([w]);

@@ -103,7 +103,7 @@ test('SIMD and plain loops are the same to the last bit', () => {
   );
 });
 
-test('a new diagonal forgets all, also an update that waits', () => {
+test('setting a diagonal discards the matrix and an update that is still pending', () => {
   for (const n of [5, 40]) {
     const matrix = diagonalMatrix(n, 1);
     const x = randomVector(n, uniform(1));

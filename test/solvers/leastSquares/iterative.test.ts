@@ -114,7 +114,7 @@ describe('a step by products', () => {
     second.forEach((value, j) => expect(state.second[j]).toBeCloseTo(value, 8));
   });
 
-  it('of columns whose D is 0 takes 1 in its place', () => {
+  it('a D of 0 counts as 1', () => {
     const { J, r, problem } = systemOf(6, 3, 5);
     const state = stateOf(6, 3);
     runUnguarded(iterative.linearize(state, null, false), problem);

@@ -103,7 +103,7 @@ describe('the damping of a step within a radius', () => {
     }
   });
 
-  it('does not fall where the step is too long', () => {
+  it('the damping does not fall if the step is too long', () => {
     const { solver, tried } = scripted(
       (damping) => 1.05 / (1 + damping),
       () => 1e-30,
