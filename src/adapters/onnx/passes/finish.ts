@@ -1,17 +1,17 @@
 import type { GraphProto, NodeProto } from 'onnx-buf';
 import { subgraphsOf } from '../ir/attributes.ts';
-import { opKey } from '../ir/domain.ts';
+import { isStandard, opKey } from '../ir/domain.ts';
 import { capturedBy } from '../ir/graph.ts';
 import { unusedNames } from '../ir/names.ts';
 import type { Model } from '../ir/model.ts';
 import { isIdentity, nodeOf } from '../ir/node.ts';
 import { opOf } from '../ops/index.ts';
-import { useFloat64Kernels } from './lower.ts';
+import { useFloat64Kernels, useOpset } from './lower.ts';
 import { prune } from './prune.ts';
 
 /**
  * Makes a finished graph ready for ONNX Runtime, in place: drops nodes that no output depends on, that repeat an earlier one
- * or that only name an output, and replaces those without a float64 kernel by ones that have one.
+ * or that only name an output, and replaces those without a float64 kernel, or of a later opset, by simpler ones.
  *
  * @throws OnnxError naming every node that has no float64 form
  */
@@ -19,6 +19,7 @@ export function finish(model: Model): void {
   prune(model.graph);
   shareResults(model.graph);
   nameOutputs(model.graph);
+  useOpset(model.graph, Number(model.opsetImport.find(isStandard)?.version ?? 0));
   useFloat64Kernels(model.graph);
   dropIdentities(model.graph);
   keepEpsilon(model.graph);

@@ -5,10 +5,10 @@ import { Builder } from '../ir/builder.ts';
 import { opKey } from '../ir/domain.ts';
 import type { Value } from '../ir/graph.ts';
 import { identityNode } from '../ir/node.ts';
-import type { Stage } from '../ir/op.ts';
+import type { Lowering, Stage } from '../ir/op.ts';
 import type { Platform } from '../ir/platform.ts';
 import { DType } from '../ir/tensor.ts';
-import { loweringOf } from '../ops/index.ts';
+import { decompositionOf, loweringOf, sinceOf } from '../ops/index.ts';
 import { inferNode, opKnowledge } from '../ops/infer.ts';
 import { floatTypeIn } from './precision.ts';
 
@@ -29,6 +29,8 @@ interface LowerOptions {
   readonly feedsNoise?: boolean;
   /** Backend that will run the graph. @defaultValue `'cpu'` */
   readonly platform?: Platform | undefined;
+  /** Replaces the nodes of later opsets than this one instead. @defaultValue those of the stage */
+  readonly opset?: number;
 }
 
 /**
@@ -39,7 +41,7 @@ interface LowerOptions {
 export function lower(
   graph: GraphProto,
   stage: Stage,
-  { float = floatTypeIn(graph), feedsNoise = false, platform = 'cpu' }: LowerOptions = {},
+  { float = floatTypeIn(graph), feedsNoise = false, platform = 'cpu', opset }: LowerOptions = {},
 ): Lowered {
   const nodes = graph.node;
   graph.node = [];
@@ -48,18 +50,20 @@ export function lower(
   g.platform = platform;
   const replaced = new Map<string, number>();
   const faults: Fault[] = [];
+  const formOf = (node: NodeProto): Lowering | undefined =>
+    opset === undefined ? loweringOf(opKey(node), stage) : olderForm(node, opset);
   const write = (node: NodeProto): void => {
     const op = opKey(node);
     try {
       inferNode(g, node);
       const before = graph.node.length;
-      const lowering = appliesTo(g, node, stage) ? loweringOf(op, stage) : undefined;
+      const lowering = appliesTo(g, node, stage) ? formOf(node) : undefined;
       const values = lowering?.(g, node, attributesOf(node));
       const made = graph.node.splice(before);
       nameAfter(node, made);
       // The new nodes may have to be replaced in turn.
       for (const each of made) {
-        if (loweringOf(opKey(each), stage)) write(each);
+        if (formOf(each)) write(each);
         else graph.node.push(each);
       }
       if (values === undefined) return g.append(node);
@@ -77,6 +81,28 @@ export function lower(
 /** Replaces the nodes of a graph that have a decomposition at the stage `'read'`, in place. */
 export const expand = (graph: GraphProto): ReadonlyMap<string, number> =>
   graph.node.some((node) => loweringOf(opKey(node), 'read')) ? lower(graph, 'read').replaced : new Map();
+
+/** The decomposition of an op of a later opset. @throws Refusal if it has none */
+function olderForm(node: NodeProto, opset: number): Lowering | undefined {
+  const since = sinceOf(opKey(node), opset);
+  if (since === undefined) return undefined;
+  const form = decompositionOf(opKey(node));
+  return (
+    form ??
+    refuse(`it is an op of opset ${since}, the model is of opset ${opset}; export it in opset ${since}.`)
+  );
+}
+
+/**
+ * Replaces the nodes whose ops belong to later opsets than a graph's, which losses may contain, in place.
+ *
+ * @throws OnnxError naming every node that has no older form
+ */
+export function useOpset(graph: GraphProto, opset: number): void {
+  if (graph.node.every((node) => sinceOf(opKey(node), opset) === undefined)) return;
+  const { faults } = lower(graph, 'read', { opset });
+  if (faults.length > 0) throw new OnnxError(faults);
+}
 
 /**
  * Replaces the nodes of a float64 graph for which ONNX Runtime has no kernel, in place.

@@ -51,6 +51,22 @@ describe('ops of later opsets in a graph of opset 18', () => {
     dx.forEach((value, i) => expect(value).toBeCloseTo((f(at[i] + 1e-5) - f(at[i] - 1e-5)) / 2e-5, 4));
   });
 
+  test('in a loss, too', async () => {
+    const g = graph();
+    g.output('y', g.mul(g.input('x', [4]), 1));
+    const bytes = differentiate(g.toBytes(), {
+      loss: (b, { outputs: [y] }) => b.sumOfAll(b.op('Swish', [y])),
+      wrt: ['x'],
+    });
+    const session = await ort.InferenceSession.create(bytes, { logSeverityLevel: 3 });
+    const { loss } = await session.run({ x });
+    await session.release();
+    expect(Number(loss.data[0])).toBeCloseTo(
+      at.reduce((sum, v) => sum + v * sigmoid(v), 0),
+      5,
+    );
+  });
+
   test('one without a decomposition is refused in words', () => {
     const g = graph();
     const [rows, scale] = [g.input('x', ['N', 4]), g.weight('scale', [4], 1)];
