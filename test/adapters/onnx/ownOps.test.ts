@@ -99,6 +99,19 @@ describe('attention', () => {
     ).resolves.toBeUndefined();
   });
 
+  test('of several heads, with biases and sizes that only run time tells', async () => {
+    const inputs = { q: [2, 3, 8], k: [2, 5, 8], v: [2, 5, 4], b: [20] };
+    const nodes = [node(`${wide}MultiHeadAttention`, ['q', 'k', 'v', 'b'], 'y', { num_heads: 2 })];
+    await expect(check({ name: 'MultiHeadAttention', inputs, nodes, open: true })).resolves.toBeUndefined();
+  });
+
+  test('with past states of sizes that only run time tells', async () => {
+    const nodes = allOutputs('Attention', ['x', 'w', 'b', '', 'past'], 2, { num_heads: 2 });
+    await expect(
+      check({ name: 'Attention', inputs: packed, constants: [flat], nodes, open: true }),
+    ).resolves.toBeUndefined();
+  });
+
   test('with present states alone', async () => {
     const nodes = allOutputs('Attention', ['x', 'w', 'b'], 2, { num_heads: 2 });
     const { past: _, ...inputs } = packed;
@@ -149,6 +162,13 @@ describe('attention', () => {
     const nodes = [grouped(groups, { smooth_softmax: 1 })];
     await expect(
       check({ name: 'smooth', inputs: shared, constants: lengths, nodes }),
+    ).resolves.toBeUndefined();
+  });
+
+  test('of groups that lie side by side, of sizes that only run time tells', async () => {
+    const nodes = [grouped(['qkv', ...groups.slice(1).map((name) => (name.length > 1 ? name : ''))], {})];
+    await expect(
+      check({ name: 'packed', inputs: { qkv: [1, 3, 32] }, constants: lengths, nodes, open: true }),
     ).resolves.toBeUndefined();
   });
 

@@ -47,14 +47,6 @@ function unidirectional(g: Builder, scores: Value, past: Value | undefined): Val
   return g.or(notAfter(g, scores, past), last);
 }
 
-/** Returns a size that must be known before the model runs. */
-export const lengthOf = (g: Builder, x: Value, axis: number): number => {
-  const size = g.shapeOf(x)?.at(axis);
-  return typeof size === 'number'
-    ? size
-    : refuse(`a size of ${JSON.stringify(x)} is not known before the model runs.`);
-};
-
 /** Term that a mask of com.microsoft adds to scores: 0 for keys that count, `filter` for the others. */
 function maskTerm(g: Builder, mask: Value, x: Value, scores: Value, filter: number): Value {
   const rank = g.rank(mask);
@@ -90,10 +82,12 @@ export const packedAttention: Lowering = (g, node, attributes) => {
   const [x, weight, bias, mask, past, added] = node.input;
   if (attributes.int('do_rotary', 0)) refuse('do_rotary has no rule.');
   const count = attributes.int('num_heads', 1);
-  const third = lengthOf(g, weight, 1) / 3;
-  const sizes = attributes.ints('qkv_hidden_sizes') ?? [third, third, third];
   const product = g.matmul(x, weight);
-  const parts = g.split(bias ? g.add(product, bias) : product, sizes, 2);
+  const projected = bias ? g.add(product, bias) : product;
+  const sizes = attributes.ints('qkv_hidden_sizes');
+  const parts = sizes
+    ? g.split(projected, sizes, 2)
+    : g.ops('Split', [projected], { axis: 2, num_outputs: 3 }, 3);
   const [q, k, v] = parts.map((part) => heads(g, part, count));
   const [pastKeys, pastValues] = past ? [0, 1].map((i) => g.squeeze(g.slice(past, i, i + 1, 0), [0])) : [];
   const [keys, values] = [after(g, pastKeys, k), after(g, pastValues, v)];
@@ -120,18 +114,15 @@ function projected(g: Builder, inputs: readonly Value[], bias: Value | undefined
   if (inputs.slice(1).some((input) => g.rank(input) === 4)) {
     if (inputs.slice(1).some((input) => g.rank(input) !== 4))
       refuse('only one of key and value has four axes.');
-    // The bias is for all three, but ONNX Runtime adds its first part alone.
     if (bias) refuse('a bias has no rule if key and value have four axes.');
     return [heads(g, inputs[0], count), ...inputs.slice(1)];
   }
   if (inputs.some((input) => g.rank(input) !== 3)) refuse('key and value packed in one have no rule.');
-  const biases = bias
-    ? g.split(
-        bias,
-        inputs.map((input) => lengthOf(g, input, 2)),
-        0,
-      )
-    : [];
+  const sizes = g.concat(
+    inputs.map((input) => g.sizes(input, [2])),
+    0,
+  );
+  const biases = bias ? g.ops('Split', [bias, sizes], { axis: 0 }, 3) : [];
   return inputs.map((input, i) => heads(g, bias ? g.add(input, biases[i]) : input, count));
 }
 

@@ -1,4 +1,4 @@
-import { allOf, capped, heads, joined, lengthOf, repeated, scoresOf, softmaxOver } from './attention.ts';
+import { allOf, capped, heads, joined, repeated, scoresOf, softmaxOver } from './attention.ts';
 import type { Attributes } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
 import type { Value } from '../ir/graph.ts';
@@ -88,12 +88,8 @@ function appended(g: Builder, buffer: Value, x: Value, { length, total }: Past):
 
 /** Splits queries, keys and values that lie side by side. */
 function unpacked(g: Builder, x: Value, count: number, shared: number): Value[] {
-  const size = lengthOf(g, x, 2) / (count + 2 * shared);
-  return g.split(
-    x,
-    [count, shared, shared].map((n) => n * size),
-    2,
-  );
+  const size = g.div(g.sizes(x, [2]), g.integers([count + 2 * shared]));
+  return g.ops('Split', [x, g.mul(size, g.integers([count, shared, shared]))], { axis: 2 }, 3);
 }
 
 interface Rotation {
