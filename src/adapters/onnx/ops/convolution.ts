@@ -14,6 +14,7 @@ import { inputCotangent } from './convolutionInput.ts';
 import { weightCotangent } from './convolutionWeight.ts';
 import type { Convolution } from './convolutionWindow.ts';
 import { padsAtRunTime, sizedTranspose } from './runtimePads.ts';
+import { withSameSums } from './spread.ts';
 import { isPaddedToSize, transposedPads } from './transposedPads.ts';
 import { outputSizes, windowIn } from './windows.ts';
 import { mapConvolution } from './vmap/products.ts';
@@ -70,7 +71,8 @@ function transposedOf(c: VjpContext): Convolution {
   };
 }
 
-const biasCotangent = (g: Builder, d: Value) => g.sum(d, exceptChannels(g, d), false);
+const biasCotangent = (g: Builder, d: Value) =>
+  g.sum(withSameSums(g, d), exceptChannels(g, d), false);
 
 const conv: VjpRule = (c) => {
   const { g, dy, needs } = c;

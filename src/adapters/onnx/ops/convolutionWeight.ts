@@ -37,11 +37,19 @@ function pointwise(
   if (!isStatic(shape) || !isStatic(sizes) || group !== 1) return undefined;
   const [outer, inner, ...kernel] = shape;
   const places = sizes.reduce((a, b) => a * b, 1);
-  const plain = [...kernel, ...strides].every((size) => size === 1) && pads.every((pad) => pad === 0);
+  const plain = kernel.every((size) => size === 1) && pads.every((pad) => pad === 0);
   if (!plain || outer * inner > (outer + inner) * places) return undefined;
   const rows = g.reshape(d, [0, outer, places]);
-  const products = g.matmul(rows, g.swap(g.reshape(x, [0, inner, places])));
+  const seen = strides.every((stride) => stride === 1) ? x : everyPlace(g, x, sizes, strides);
+  const products = g.matmul(rows, g.swap(g.reshape(seen, [0, inner, places])));
   return g.reshape(g.sum(products, [0], false), shape);
+}
+
+/** The places of an image that windows of one element see. */
+function everyPlace(g: Builder, x: Value, counts: readonly number[], strides: readonly number[]): Value {
+  const ends = counts.map((count, i) => (count - 1) * strides[i] + 1);
+  const starts = ends.map(() => 0);
+  return g.slices(x, g.integers(starts), g.integers(ends), spatialAxes(g, x), g.integers(strides));
 }
 
 /** Widest input that {@link depthwise} is faster for: it grows with the square of the width. */

@@ -15,6 +15,7 @@ import { imageSamples, movesIntegers } from './common.ts';
 import { throughPooledRelu } from './reluMask.ts';
 import { lpPool } from './lpPool.ts';
 import { alongAxis } from './resize.ts';
+import { maxOfPairs, poolsPairs } from './pooledPairs.ts';
 import { maxOfRows, poolsWholeRows } from './wholeRows.ts';
 import { outputSizes, windowIn } from './windows.ts';
 import { mapMaxPool, mapSamples } from './vmap/broadcasting.ts';
@@ -108,7 +109,8 @@ const maxPool: VjpRule = (c) => {
 function spreadOf(c: VjpContext): Spread {
   if (!c.g.isFloat(c.inputs[0])) return maxPoolByIndices(c);
   if (poolsWholeRows(c)) return maxOfRows(c);
-  return liesSideBySide(c) ? maxPoolByComparison(c) : maxPoolByIndices(c);
+  if (!liesSideBySide(c)) return maxPoolByIndices(c);
+  return poolsPairs(c) ? maxOfPairs(c) : maxPoolByComparison(c);
 }
 
 /** From the cotangent of a pooling's result to that of its input. */

@@ -5,6 +5,7 @@
  */
 import type { Builder } from '../ir/builder.ts';
 import type { Value } from '../ir/graph.ts';
+import { rememberSpread } from './spread.ts';
 
 /** For cotangents that are zero where a ReLU's result is zero, that result. */
 const masked = new WeakMap<Builder, Map<Value, Value>>();
@@ -50,8 +51,11 @@ export function throughPooledRelu(
   dy: Value,
   spread: (dy: Value) => Value,
 ): Value {
-  if (!g.traitsOf(x)?.rectifies) return spread(dy);
-  const dx = spread(passing(g, y, dy));
+  const isRelu = g.traitsOf(x)?.rectifies;
+  const passed = isRelu ? passing(g, y, dy) : dy;
+  const dx = spread(passed);
+  rememberSpread(g, dx, passed);
+  if (!isRelu) return dx;
   const known = masked.get(g) ?? new Map<Value, Value>();
   masked.set(g, known.set(dx, x));
   return dx;

@@ -10,19 +10,26 @@
 import { create } from '@bufbuild/protobuf';
 import { OperatorSetIdProtoSchema } from 'onnx-buf';
 import type { NodeProto } from 'onnx-buf';
-import { attributesOf, type Attributes, type AttributeValues } from '../ir/attributes.ts';
+import { attributesOf, type Attributes } from '../ir/attributes.ts';
 import { Builder } from '../ir/builder.ts';
 import { opKey } from '../ir/domain.ts';
 import { capturedBy, type Value } from '../ir/graph.ts';
 import { decodeModel, encodeModel } from '../ir/model.ts';
 import { nodeOf } from '../ir/node.ts';
-import { isStatic, type Shape, type TensorType } from '../ir/shape.ts';
+import { isStatic, type Shape } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import { inferNode, opKnowledge } from '../ops/infer.ts';
-import { formOf, MOST_PADDING, paddingOf, upTo, type Form } from './blockedForms.ts';
-
-/** The domain of ONNX Runtime's ops on the blocked layout. */
-const domain = 'com.microsoft.nchwc';
+import { prune } from './prune.ts';
+import { formOf, MOST_PADDING, paddingOf, upTo } from './blockedForms.ts';
+import {
+  blocked,
+  domain,
+  inLayout,
+  movesChannelsBack,
+  outOfLayout,
+  weightInLayout,
+  type Blocks,
+} from './blockedLayout.ts';
 
 /**
  * Writes the float32 convolutions of images that are faster in blocks in that layout: windows of several elements in one
@@ -38,30 +45,29 @@ export function inBlocks(bytes: Uint8Array, size: number): Uint8Array {
   graph.node = [];
   const g = new Builder(graph, opKnowledge, DType.FLOAT, nodes, 'blocks/');
   const onlyRelu = soleRelus(nodes, new Set(graph.output.map(({ name }) => name)));
-  const blocks: Blocks = { g, size, onlyRelu, reordered: new Map(), taken: new Set() };
+  const blocks: Blocks = {
+    g,
+    size,
+    onlyRelu,
+    reordered: new Map(),
+    channelsLast: new Map(),
+    taken: new Set(),
+  };
   for (const node of nodes) {
     const isWritten =
       blocks.taken.has(node) ||
       convolve(blocks, node) ||
       convolveTransposed(blocks, node) ||
+      pool(blocks, node) ||
       moveChannelsLast(blocks, node);
     if (!isWritten) g.append(node);
+    const source = movesChannelsBack(node);
+    if (source !== undefined) blocks.channelsLast.set(node.output[0], source);
   }
   if (!graph.node.some((node) => node.domain === domain)) return bytes;
+  prune(graph);
   model.opsetImport.push(create(OperatorSetIdProtoSchema, { domain, version: 1n }));
   return encodeModel(model);
-}
-
-interface Blocks {
-  readonly g: Builder;
-  /** Channels of a block. */
-  readonly size: number;
-  /** Relu nodes, by their inputs that nothing else reads. */
-  readonly onlyRelu: ReadonlyMap<Value, NodeProto>;
-  /** Values in the blocked layout, by the value in the standard one. */
-  readonly reordered: Map<Value, Value>;
-  /** Relu nodes that a convolution has taken in. */
-  readonly taken: Set<NodeProto>;
 }
 
 function soleRelus(nodes: readonly NodeProto[], results: ReadonlySet<Value>): Map<Value, NodeProto> {
@@ -111,7 +117,7 @@ function convolve(blocks: Blocks, node: NodeProto): boolean {
       activation: relu && 'Relu',
     },
   );
-  outOfLayout(g, convolved, filters, output, g.types.get(node.output[0]));
+  outOfLayout(blocks, convolved, filters, output, g.types.get(node.output[0]));
   return true;
 }
 
@@ -169,7 +175,7 @@ function convolveTransposed(blocks: Blocks, node: NodeProto): boolean {
     group: form === 'depthwise' ? upTo(inner, size) : 1,
     pads,
   });
-  outOfLayout(g, convolved, shape[0], node.output[0], type);
+  outOfLayout(blocks, convolved, shape[0], node.output[0], type);
   return true;
 }
 
@@ -213,6 +219,23 @@ function withZerosBetween(
   return g.mul(repeated, g.constant(DType.FLOAT, [channels, height, width], own));
 }
 
+/** Writes a MaxPool of a value in blocks, without its indices; false if it is to stay as it is. */
+function pool(blocks: Blocks, node: NodeProto): boolean {
+  const { g, reordered } = blocks;
+  const [x] = node.input;
+  const known = opKey(node) === 'MaxPool' && !node.output[1] ? reordered.get(x) : undefined;
+  const attributes = attributesOf(node);
+  const kernel = attributes.ints('kernel_shape');
+  const channels = g.shapeOf(x)?.[1];
+  if (known === undefined || kernel?.length !== 2 || typeof channels !== 'number') return false;
+  if (!alwaysFits(attributes, [channels, channels, ...kernel], g.shapeOf(x))) return false;
+  inferNode(g, node);
+  const pooled = g.fresh('MaxPool');
+  g.append(Object.assign(nodeOf('MaxPool', [known], [pooled]), { domain, attribute: node.attribute }));
+  outOfLayout(blocks, pooled, channels, node.output[0], g.types.get(node.output[0]));
+  return true;
+}
+
 /**
  * Writes a Transpose that moves channels to the last axis, as the gradient with respect to a weight has it, of a value whose
  * blocks the convolution has made: they are halfway there. Returns false if it is to stay as it is.
@@ -244,46 +267,4 @@ function weightShape(g: Builder, w: Value): readonly number[] | undefined {
 function imageSizes(shape: Shape | undefined): readonly number[] | undefined {
   const sizes = shape?.slice(2);
   return isStatic(sizes) ? sizes : undefined;
-}
-
-/** Appends an op on the blocked layout. */
-function blocked(
-  g: Builder,
-  op: string,
-  inputs: readonly Value[],
-  attributes: AttributeValues,
-  output = g.fresh(op),
-): Value {
-  g.append(Object.assign(nodeOf(op, inputs, [output], attributes), { domain }));
-  return output;
-}
-
-function inLayout({ g, reordered }: Blocks, x: Value): Value {
-  const known = reordered.get(x) ?? blocked(g, 'ReorderInput', [x], {});
-  reordered.set(x, known);
-  return known;
-}
-
-function outOfLayout(
-  g: Builder,
-  y: Value,
-  channels: number,
-  output: Value,
-  type: TensorType | undefined,
-): void {
-  blocked(g, 'ReorderOutput', [y], { channels }, output);
-  if (type) g.types.set(output, type);
-}
-
-/** A weight `[M, C/group, kH, kW]`, padded to whole blocks and in the order of the kernels. */
-function weightInLayout(g: Builder, w: Value, shape: readonly number[], form: Form, size: number): Value {
-  const [outer, inner, ...kernel] = shape;
-  const filters = upTo(outer, size);
-  const channels = form === 'blocks' ? upTo(inner, size) : inner;
-  const missing = [filters - outer, channels - inner];
-  const whole = missing.some((length) => length > 0) ? g.pad(w, [0, 0, 0, 0, ...missing, 0, 0]) : w;
-  const block = form === 'blocks' ? size : 1;
-  // [M/B, B, C/b, b, kH, kW] → [M/B, C/b, kH, kW, b, B]
-  const split = g.reshape(whole, [filters / size, size, channels / block, block, ...kernel]);
-  return g.reshape(g.transpose(split, [0, 2, 4, 5, 3, 1]), [filters, channels, ...kernel]);
 }

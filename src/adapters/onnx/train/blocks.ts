@@ -76,7 +76,7 @@ const inputs = {
   'few.weight': [12, 4, 3, 3],
 };
 
-/** A model with a convolution in each form that {@link inBlocks} writes. */
+/** A model with a convolution in each form that {@link inBlocks} writes, and a pooling. */
 function trial(): Uint8Array {
   const proto = create(GraphProtoSchema, { name: 'trial' });
   const g = new Builder(proto, opKnowledge);
@@ -93,6 +93,7 @@ function trial(): Uint8Array {
   g.addOutput('a', g.op('ConvTranspose', [back, 'weight'], { pads }));
   g.addOutput('b', g.op('Conv', ['few', 'few.weight'], { pads }));
   g.addOutput('c', g.transpose(full, [0, 2, 3, 1]));
+  g.addOutput('d', g.op('MaxPool', [full], { kernel_shape: [2, 2], strides: [2, 2] }));
   const opsetImport = [create(OperatorSetIdProtoSchema, { domain: '', version: BigInt(baseOpset) })];
   const model = create(ModelProtoSchema, { irVersion: 8n, opsetImport, graph: proto });
   return encodeModel(Object.assign(model, { graph: proto }));
@@ -121,7 +122,7 @@ async function computed(ort: Ort, model: Uint8Array): Promise<number[]> {
       const numbers = Float32Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(i * i + i));
       return [name, tensorOver(ort, 'float32', numbers, shape)] as const;
     });
-    const results = await session.run(Object.fromEntries(feeds), ['a', 'b', 'c']);
+    const results = await session.run(Object.fromEntries(feeds), ['a', 'b', 'c', 'd']);
     return Object.values(results).flatMap(({ data }) => Array.from(data, Number));
   } finally {
     await session.release();

@@ -1,0 +1,101 @@
+/**
+ * Values in ONNX Runtime's blocked layout, and the ways into it and out of it.
+ *
+ * @module
+ */
+import { attributesOf, type AttributeValues } from '../ir/attributes.ts';
+import type { Builder } from '../ir/builder.ts';
+import { opKey } from '../ir/domain.ts';
+import type { Value } from '../ir/graph.ts';
+import { nodeOf } from '../ir/node.ts';
+import { isStatic, type TensorType } from '../ir/shape.ts';
+import type { NodeProto } from 'onnx-buf';
+import { upTo, type Form } from './blockedForms.ts';
+
+/** The domain of ONNX Runtime's ops on the blocked layout. */
+export const domain = 'com.microsoft.nchwc';
+
+/** A graph that is written in blocks. */
+export interface Blocks {
+  readonly g: Builder;
+  /** Channels of a block. */
+  readonly size: number;
+  /** Relu nodes, by their inputs that nothing else reads. */
+  readonly onlyRelu: ReadonlyMap<Value, NodeProto>;
+  /** Values in the blocked layout, by the value in the standard one. */
+  readonly reordered: Map<Value, Value>;
+  /** Values with channels along the last axis, by the same in the standard layout. */
+  readonly channelsLast: Map<Value, Value>;
+  /** Relu nodes that a convolution has taken in. */
+  readonly taken: Set<NodeProto>;
+}
+
+/** Appends an op on the blocked layout. */
+export function blocked(
+  g: Builder,
+  op: string,
+  inputs: readonly Value[],
+  attributes: AttributeValues,
+  output = g.fresh(op),
+): Value {
+  g.append(Object.assign(nodeOf(op, inputs, [output], attributes), { domain }));
+  return output;
+}
+
+/** Returns a value in the layout. */
+export function inLayout(blocks: Blocks, x: Value): Value {
+  const { g, reordered } = blocks;
+  const known = reordered.get(x) ?? fromChannelsLast(blocks, x) ?? blocked(g, 'ReorderInput', [x], {});
+  reordered.set(x, known);
+  return known;
+}
+
+/** The value that a Transpose moves the channels of back from the last axis. */
+export const movesChannelsBack = (node: NodeProto): Value | undefined =>
+  opKey(node) === 'Transpose' && attributesOf(node).ints('perm')?.join() === '0,3,1,2'
+    ? node.input[0]
+    : undefined;
+
+/** The layout of a value that is made of one with channels along the last axis: halfway there. */
+function fromChannelsLast({ g, size, channelsLast }: Blocks, x: Value): Value | undefined {
+  const source = channelsLast.get(x);
+  const [, channels, ...image] = g.shapeOf(x) ?? [];
+  if (source === undefined || typeof channels !== 'number' || channels % size !== 0 || !isStatic(image))
+    return undefined;
+  const [height, width] = image;
+  const split = g.reshape(source, [-1, height * width, channels / size, size]);
+  const moved = channels === size ? split : g.transpose(split, [0, 2, 1, 3]);
+  return g.reshape(moved, [-1, channels, height, width]);
+}
+
+/** Makes `output` of a value in the layout. */
+export function outOfLayout(
+  { g, reordered }: Blocks,
+  y: Value,
+  channels: number,
+  output: Value,
+  type: TensorType | undefined,
+): void {
+  blocked(g, 'ReorderOutput', [y], { channels }, output);
+  reordered.set(output, y);
+  if (type) g.types.set(output, type);
+}
+
+/** A weight `[M, C/group, kH, kW]`, padded to whole blocks and in the order of the kernels. */
+export function weightInLayout(
+  g: Builder,
+  w: Value,
+  shape: readonly number[],
+  form: Form,
+  size: number,
+): Value {
+  const [outer, inner, ...kernel] = shape;
+  const filters = upTo(outer, size);
+  const channels = form === 'blocks' ? upTo(inner, size) : inner;
+  const missing = [filters - outer, channels - inner];
+  const whole = missing.some((length) => length > 0) ? g.pad(w, [0, 0, 0, 0, ...missing, 0, 0]) : w;
+  const block = form === 'blocks' ? size : 1;
+  // [M/B, B, C/b, b, kH, kW] → [M/B, C/b, kH, kW, b, B]
+  const split = g.reshape(whole, [filters / size, size, channels / block, block, ...kernel]);
+  return g.reshape(g.transpose(split, [0, 2, 4, 5, 3, 1]), [filters, channels, ...kernel]);
+}
