@@ -1,6 +1,8 @@
 import * as ort from 'onnxruntime-node';
 import * as web from 'onnxruntime-web';
-import { graph, trainable, type TrainableOptions } from 'quasi-newton/onnx';
+import { fromBinary } from '@bufbuild/protobuf';
+import { ModelProtoSchema } from 'onnx-buf';
+import { differentiate, graph, trainable, type TrainableOptions } from 'quasi-newton/onnx';
 import { expect, test } from 'vitest';
 import { inBlocks } from '../../../src/adapters/onnx/passes/blocked.ts';
 import { blockSize } from '../../../src/adapters/onnx/train/blocks.ts';
@@ -38,6 +40,21 @@ test('a model in blocks has the loss and gradients that it has in the standard l
   const scale = Math.max(...standard.gradient.map(Math.abs));
   const errors = standard.gradient.map((value, i) => Math.abs(value - blocks.gradient[i]));
   expect(Math.max(...errors)).toBeLessThan(1e-5 * scale);
+});
+
+test('poolings and their gradients stay in blocks', () => {
+  const g = graph({ seed: 1 });
+  const first = g.relu(g.conv(g.input('x', ['N', 16, 8, 8]), 32, 3, { padding: 1 }));
+  const second = g.relu(g.conv(g.maxPool(first, 2), 16, 3, { padding: 1 }));
+  g.output('y', g.dense(g.flatten(g.maxPool(second, 2)), 4));
+  const bytes = differentiate(g.toBytes(), { loss: 'mse' });
+  const model = fromBinary(ModelProtoSchema, inBlocks(bytes, 16));
+  const count = (op: string) => model.graph?.node.filter(({ opType }) => opType === op).length;
+  expect(
+    model.graph?.node.filter(({ domain, opType }) => domain !== '' && opType === 'MaxPool'),
+  ).toHaveLength(2);
+  // Into blocks: only x. Out of them: the results of both poolings, and the gradient with respect to the first.
+  expect([count('ReorderInput'), count('ReorderOutput')]).toEqual([1, 3]);
 });
 
 test('where a trial of blocks fails, their size is 0', async () => {
@@ -85,24 +102,27 @@ function shapes(seed: number) {
   return (low: number, high: number) => low + Math.floor(draw() * (high - low + 1));
 }
 
-/** One to three convolutions of sizes drawn at random, on an image of its size. */
+/** One to three convolutions, and poolings, of sizes drawn at random, on an image of its size. */
 function randomNetwork(seed: number) {
   const draw = shapes(seed);
   const dims = [draw(1, 9), [1, 3, 4, 8, 16, 17, 20, 32][draw(0, 7)], draw(6, 14), draw(6, 14)];
   const g = graph({ seed });
   let value = g.input('x', dims);
   let channels = dims[1];
+  let image = dims.slice(2);
   for (let layers = draw(1, 3); layers > 0; layers--) {
     const groups = draw(0, 2) === 0 ? channels : 1;
     const filters = groups > 1 ? channels * draw(1, 2) : [1, 2, 5, 8, 12, 16, 24, 32][draw(0, 7)];
     const isSmall = draw(0, 1) === 0;
-    value = g.conv(value, filters, [draw(1, isSmall ? 2 : 4), draw(1, isSmall ? 2 : 4)], {
-      groups,
-      stride: isSmall ? 1 : draw(1, 2),
-      padding: isSmall ? 0 : 'same',
-    });
+    const window = image.map((size) => draw(1, isSmall ? Math.min(2, size) : 4));
+    const stride = isSmall ? 1 : draw(1, 2);
+    value = g.conv(value, filters, window, { groups, stride, padding: isSmall ? 0 : 'same' });
     if (draw(0, 1) === 0) value = g.relu(value);
     channels = filters;
+    image = image.map((size, i) => (isSmall ? size - window[i] + 1 : Math.ceil(size / stride)));
+    if (draw(0, 1) === 0 || Math.min(...image) < 2) continue;
+    value = g.maxPool(value, 2);
+    image = image.map((size) => Math.floor(size / 2));
   }
   g.output('y', value);
   return { bytes: g.toBytes(), dims };

@@ -158,6 +158,26 @@ test('a result can be differentiated again: by its inputs twice, then by its par
   await session.release();
 });
 
+test.each([
+  ['a ReLU', (g: Parameters<Build>[0], v: string) => g.relu(v)],
+  ['the result itself', (_: unknown, v: string) => v],
+])(
+  'a convolution with a bias before a pooling of %s has the gradient of differences',
+  async (_, activation) => {
+    const inputs = {
+      x: realInput([2, 3, 6, 8], 5),
+      w: realInput([8, 3, 3, 3], 6),
+      b: realInput([8], 7),
+    };
+    const layer: Build = (g, { x, w, b }) => {
+      const convolved = g.op('Conv', [x, w, b], { pads: [1, 1, 1, 1] });
+      const pooled = g.op('MaxPool', [activation(g, convolved)], { kernel_shape: [2, 2], strides: [2, 2] });
+      return g.square(pooled);
+    };
+    await expect(checkGradients(inputs, layer)).resolves.toBeUndefined();
+  },
+);
+
 const sideBySide: Build = (g, { x }) => g.op('MaxPool', [x], { kernel_shape: [2, 3], strides: [2, 3] });
 
 test('MaxPool for WebGPU has the gradient of the other rule', async () => {

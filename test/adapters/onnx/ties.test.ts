@@ -42,6 +42,28 @@ test('pooling over two axes does too', async () => {
   expect(await gradient(x, pool)).toEqual(expected);
 });
 
+test.each([8, 9, 16])('pooling of windows of 2 × 2 does, of %i channels', async (channels) => {
+  const [samples, height, width] = [3, 4, 6];
+  // Small whole numbers, so that most windows hold equal maxima.
+  const values = Array.from(
+    { length: samples * channels * height * width },
+    (_, i) => ((i * i + 3 * i) % 7) % 3,
+  );
+  const halved = { kernel_shape: [2, 2], strides: [2, 2] };
+  const weights = values.slice(0, values.length / 4).map((_, i) => 1 + i);
+  const shape = [samples, channels, height / 2, width / 2];
+  const pool: Build = (g, { x }) => g.mul(g.op('MaxPool', [x], halved), g.constant(11, shape, weights));
+  const expected = values.map(() => 0);
+  for (const [window, weight] of weights.entries()) {
+    const [image, place] = [Math.floor(window / 6), window % 6];
+    const corner = image * 24 + 2 * width * Math.floor(place / 3) + 2 * (place % 3);
+    const inside = [0, 1, width, width + 1].map((step) => corner + step);
+    const largest = Math.max(...inside.map((at) => values[at]));
+    expected[inside.find((at) => values[at] === largest) ?? -1] = weight;
+  }
+  expect(await gradient({ shape: [samples, channels, height, width], values }, pool)).toEqual(expected);
+});
+
 test('at a kink, the slope is 0 where torch has 0', async () => {
   expect(await gradient(vector(0, -1, 1), (g, { x }) => g.op('Relu', [x]))).toEqual([0, 0, 1]);
   expect(await gradient(vector(0, -1, 1), (g, { x }) => g.abs(x))).toEqual([0, -1, 1]);
