@@ -122,15 +122,12 @@ describe('the gradient', () => {
 
   test.each(['float32', 'float64'] as const)('goes into any vector, of a %s model', async (precision) => {
     const options = { loss: 'mse', precision } as const;
-    const model = await trainable(ort, mlp([120, 100, 3]), options);
-    const { p0, fg } = model.problem({
-      x: { data: feeds.x.data.subarray(0, samples * 120), dims: [samples, 120] },
-      target: feeds.target,
-    });
+    const model = await trainable(ort, mlp(sizes), options);
+    const { p0, fg } = model.problem(feeds);
     const expected = new Float64Array(p0.length);
     const f = await fg(p0, expected);
     const h = 1e-3;
-    for (const i of [0, 7000, p0.length - 1]) {
+    for (const i of [0, 70_000, p0.length - 1]) {
       const at = async (step: number) =>
         fg(
           p0.map((value, k) => value + (k === i ? step : 0)),
@@ -143,20 +140,17 @@ describe('the gradient', () => {
       for (let k = 0; k < 2; k++) {
         gradient.fill(9);
         expect(await fg(p0, gradient), name).toBe(f);
-        expect(Array.from(gradient), name).toEqual(
-          Array.from(gradient instanceof Float32Array ? Float32Array.from(expected) : expected),
-        );
+        const rounding = gradient instanceof Float32Array ? Math.fround : Number;
+        const wrong = gradient.findIndex((value, i) => value !== rounding(expected[i]));
+        expect(wrong, name).toBe(-1);
       }
     }
     await model.dispose();
   });
 
   test('leaves what lies beside it as it was', async () => {
-    const model = await trainable(ort, mlp([120, 100, 3]), { loss: 'mse' });
-    const { p0, fg } = model.problem({
-      x: { data: feeds.x.data.subarray(0, samples * 120), dims: [samples, 120] },
-      target: feeds.target,
-    });
+    const model = await trainable(ort, mlp(sizes), { loss: 'mse' });
+    const { p0, fg } = model.problem(feeds);
     const gradient = within(p0.length);
     const all = new Float64Array(gradient.buffer).fill(5);
     await fg(p0, gradient);
@@ -168,18 +162,15 @@ describe('the gradient', () => {
     for (const precision of ['float32', 'float64'] as const) {
       const gradients = await Promise.all(
         [ort as Ort, returningGiven].map(async (runtime) => {
-          const model = await trainable(runtime, mlp([120, 100, 3]), { loss: 'mse', precision });
-          const { p0, fg } = model.problem({
-            x: { data: feeds.x.data.subarray(0, samples * 120), dims: [samples, 120] },
-            target: feeds.target,
-          });
+          const model = await trainable(runtime, mlp(sizes), { loss: 'mse', precision });
+          const { p0, fg } = model.problem(feeds);
           const gradient = new Float64Array(p0.length);
           await fg(p0, gradient);
           await model.dispose();
           return gradient;
         }),
       );
-      expect(gradients[1]).toEqual(gradients[0]);
+      expect(gradients[1].every((value, i) => value === gradients[0][i])).toBe(true);
     }
   });
 });

@@ -53,7 +53,7 @@ export interface Weights {
   many(points: Float64Array): OrtTensors;
   /**
    * Returns a function of the vector that a gradient is wanted in, `[n]`, with the outputs of a run to fetch: `others` and
-   * the gradients. In Node, ONNX Runtime writes the gradients into the memory of that vector, in the model's precision.
+   * the gradients. In Node, ONNX Runtime writes large gradients into the memory of that vector, in the model's precision.
    */
   fetcher(others: readonly string[]): (gradient: Reals) => Fetches;
   /** `gradient ←` that in the results of a run, `[n]`, whose gradients are empty afterwards. */
@@ -105,6 +105,12 @@ export function weightsOf(ort: Ort, parameters: readonly Parameter[], precision:
   };
 }
 
+/**
+ * Bytes from which gradients are written into the vector that they are wanted in. Below, ONNX Runtime's own memory is
+ * small, and with two threads, moving what both have written between their caches takes longer: 15 µs at 400 kB.
+ */
+const LEAST_BYTES = 2 ** 20;
+
 /** Creates the outputs to fetch of {@link Weights.fetcher}. */
 function fetchesInto(
   ort: Ort,
@@ -114,9 +120,10 @@ function fetchesInto(
   others: readonly string[],
 ): Fetches {
   const array = precision === 'float64' ? Float64Array : Float32Array;
-  const isLongEnough = byteLength >= array.BYTES_PER_ELEMENT * layout.length;
+  const bytes = array.BYTES_PER_ELEMENT * layout.length;
+  const isWorthwhile = bytes >= LEAST_BYTES && bytes <= byteLength;
   const isAligned = byteOffset % array.BYTES_PER_ELEMENT === 0;
-  if (!fillsOutputs(ort) || !(buffer instanceof ArrayBuffer) || !isLongEnough || !isAligned)
+  if (!fillsOutputs(ort) || !(buffer instanceof ArrayBuffer) || !isWorthwhile || !isAligned)
     return [...others, ...layout.tensors.map(({ name }) => gradientNameOf(name))];
   const into = new array(buffer, byteOffset, layout.length);
   return {
