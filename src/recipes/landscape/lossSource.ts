@@ -236,11 +236,17 @@ const rowsOf = (points: Float64Array, count: number) =>
     return [p, points.subarray(p * n, (p + 1) * n)] as const;
   });
 
+/** Functions that draw a landscape, which have no asynchronous twins. */
+const plots = new Set(['contourf', 'contour', 'heatmap', 'surface']);
+
 /** Checks that the value of a loss is a number, and returns it. */
 function checkedLoss(where: string, value: unknown): number {
   if (typeof value === 'number') return value;
   if (value instanceof Promise) {
-    throw new TypeError(`${where}: the loss returned a promise; use ${where}Async.`);
+    const way = plots.has(where)
+      ? `evaluate it first, and draw the result: ${where}(await landscapeAsync(loss, options), attributes)`
+      : `use ${where}Async`;
+    throw new TypeError(`${where}: the loss returned a promise; ${way}.`);
   }
   throw new TypeError(
     `${where}: the loss must be a number, got ${show(value)}; for a tensor, return dataSync()[0] inside tf.tidy.`,

@@ -44,8 +44,9 @@ export function landscapePlot<Attributes extends LandscapeAttributes>(
       typeof source !== 'function' &&
       (typeof source !== 'object' || source === null || !('fg' in source))
     ) {
+      const advice = (source as unknown) instanceof Promise ? '; await it first' : '';
       throw new TypeError(
-        `${where}: needs a landscape, a loss () => number or a problem, got ${show(source)}.`,
+        `${where}: needs a landscape, a loss () => number or a problem, got ${show(source)}${advice}.`,
       );
     }
     checkOptions<object>(where, attributes, { ...landscapeRules, ...rules });
