@@ -14,7 +14,7 @@ import { completeSolveOptions, plainSolveRules } from '../../core/solveOptions.t
 import { dot, firstNonFinite, norm2, normInf } from '../../core/vector.ts';
 import { readData, showPoint, type FitData, type Point, type Sigma } from './data.ts';
 import { checkSlopes } from './checkSlopes.ts';
-import { guardedPoints, scipyNames, type Hole } from './commonMistakes.ts';
+import { guardedPoints, misread, scipyNames, type Hole } from './commonMistakes.ts';
 import { modelOf, type FitModel, type GivenModel, type Slopes } from './model.ts';
 import {
   readParameters,
@@ -151,7 +151,7 @@ export function curveFit<S extends Start>(
   const { residuals, fittedAt, evaluations, hole } = residualsOf(model, data);
   const pick = (all: Float64Array): Float64Array => Float64Array.from(parameters.varied, (j) => all[j]);
   const start = pick(parameters.start);
-  checkStart(residuals, start, data);
+  checkStart(residuals, start, data, (at) => misread({ model: given, vectorized }, data.x, at, p0));
   const plain = { p0: start, residualCount: data.y.length, residuals, precision: model.precision() };
   if (model.derivatives !== null) checkSlopes(leastSquares(plain), data, parameters);
   const fit: FitProblem = {
@@ -252,8 +252,17 @@ function checkSize(size: number, { y, rootWeights }: FitData): void {
   );
 }
 
-/** Refuses a model that is not finite at the start. */
-function checkStart(residuals: Residuals, start: Float64Array, { x, y }: FitData): void {
+/**
+ * Refuses a model that is not finite at the start.
+ *
+ * @param cause - returns what the model does wrong if it is NaN at a point; empty if that is unknown
+ */
+function checkStart(
+  residuals: Residuals,
+  start: Float64Array,
+  { x, y }: FitData,
+  cause: (at: number) => string,
+): void {
   const r = new Float64Array(y.length);
   residuals(start, r, null);
   const bad = r.findIndex((value) => !Number.isFinite(value));
@@ -263,7 +272,9 @@ function checkStart(residuals: Residuals, start: Float64Array, { x, y }: FitData
       `curveFit: the residuals at p0 reach ${normInf(r).toExponential(1)}, and their squares overflow; start nearer to the data, or give y in a larger unit.`,
     );
   }
+  const isNaN = Number.isNaN(r[bad]);
+  const advice = (isNaN && cause(bad)) || 'start where it is finite at every point';
   throw new RangeError(
-    `curveFit: the model is ${Number.isNaN(r[bad]) ? 'NaN' : 'infinite'} at point ${bad} (x = ${showPoint(x[bad])}) for p0; start where it is finite at every point.`,
+    `curveFit: the model is ${isNaN ? 'NaN' : 'infinite'} at point ${bad} (x = ${showPoint(x[bad])}) for p0; ${advice}.`,
   );
 }

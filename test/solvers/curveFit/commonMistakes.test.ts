@@ -241,3 +241,42 @@ describe('a model in float32', () => {
     expect(fit.x[1]).toBeGreaterThanOrEqual(0.7);
   });
 });
+
+describe('a model that is NaN at the start because it misreads its arguments', () => {
+  type Model = (x: number, p: never) => number;
+  it.each([
+    [
+      'parameters one after the other',
+      (x: number, a: number, b: number) => a * x + b,
+      [1, 1],
+      /takes 3 arguments, and gets two/,
+    ],
+    [
+      'a misspelt name',
+      (x: number, { slop }: { slop: number }) => slop * x,
+      { slope: 1 },
+      /it reads "slop", and p0 has slope\./,
+    ],
+    [
+      'one parameter too many',
+      (x: number, [a, b, c]: number[]) => a + b * x + c,
+      [1, 1],
+      /reads more parameters than the 2 of p0/,
+    ],
+    [
+      'nothing of that kind',
+      (x: number, [a]: number[]) => Math.sqrt(a - 2) * x,
+      [1],
+      /start where it is finite at every point/,
+    ],
+  ] as const)('says so: %s', (_, model, p0, message) => {
+    expect(() => curveFit(model as unknown as Model, [1, 2, 3], [1, 2, 3], p0 as never)).toThrow(message);
+  });
+
+  it('says so with all points at once', () => {
+    const model = (x: readonly number[], [a, b]: Float64Array) => x.map((at) => a * at + b);
+    expect(() => curveFit(model, [1, 2, 3], [1, 2, 3], [1], { vectorized: true })).toThrow(
+      /more parameters than the 1/,
+    );
+  });
+});
