@@ -45,7 +45,12 @@ export function axisOf(
   const scale = scaleLinear().domain(domain).range(range);
   const across = (value: number) => Math.abs(scale(value) - range[0]);
   const fits = (ticks: readonly Tick[]) => !horizontal || fit(ticks, across, fontSize);
-  const ticks = fewestLabels((n) => linearTicks(low, high, n), count, fits);
+  let ticks = fewestLabels((n) => linearTicks(low, high, n), count, fits);
+  // One label tells no scale: a low axis takes the coarsest ticks that have two, if there is room for them.
+  for (let n = count + 1; ticks.length < 2 && n <= length / (1.5 * fontSize); n++) {
+    const finer = linearTicks(low, high, n);
+    if (fits(finer)) ticks = finer;
+  }
   return { kind, domain, range, ticks, at: (value) => scale(value) };
 }
 

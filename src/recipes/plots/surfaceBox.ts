@@ -109,6 +109,26 @@ interface Label {
   readonly height: number;
 }
 
+/** A place for a name: lower ranks and costs are better. */
+interface Place extends Label {
+  readonly rank: number;
+  readonly cost: number;
+}
+
+/** Names longer than this may be broken, in units of their size. */
+const LONG = 10;
+
+/** Distance of two lines of a name, in units of their size. */
+const LINE = 1.2;
+
+/** Breaks a text at the space nearest to its middle; one without a space stays as it is. */
+function twoLines(text: string): string[] {
+  const spaces = [...text.matchAll(/ /g)].map(({ index }) => index);
+  const off = (index: number) => Math.abs(index - text.length / 2);
+  const [at] = spaces.toSorted((a, b) => off(a) - off(b));
+  return at === undefined ? [text] : [text.slice(0, at), text.slice(at + 1)];
+}
+
 /** Places labels one after the other, without overlap. */
 class Labels {
   readonly texts: string[] = [];
@@ -133,7 +153,7 @@ class Labels {
   /**
    * Adds the name of an axis beyond its edge: at the place nearest to the middle of the edge that is clear of all labels and of
    * the floor, and farther from the other named edge. If there is none, the name may stand over the floor, then close to a
-   * label.
+   * label. A name that has no room near its edge is broken into two lines.
    */
   name(
     text: string,
@@ -141,28 +161,58 @@ class Labels {
     edge: readonly [number, number],
     other: readonly [number, number],
   ): void {
-    const { fontSize } = this.#attributes;
-    const size = 1.1 * fontSize;
-    const { left, right } = this.#box;
-    const shown = shortened(text, right - left, size);
+    const size = 1.1 * this.#attributes.fontSize;
+    const shown = shortened(text, this.#box.right - this.#box.left, size);
     if (shown === '') return;
-    const width = textWidth(shown, size);
-    const places = placesAround(middle, edge, width, size).map(({ x, y }) => {
-      return { x: inside(x, width, left, right), y, width, height: size };
+    const forms = textWidth(shown, size) > LONG * size ? [[shown], twoLines(shown)] : [[shown]];
+    const placed = forms.flatMap((lines) => {
+      const width = Math.max(...lines.map((line) => textWidth(line, size)));
+      const height = size * (1 + LINE * (lines.length - 1));
+      const place = this.#placeFor({ width, height }, middle, edge, other);
+      return place === null ? [] : [{ ...place, lines, cost: place.cost + size * (lines.length - 1) }];
     });
-    const isOwn = (place: Label) => gapTo(place, edge) < gapTo(place, other);
-    const isClear = (place: Label) => this.#isFree(place, 0.6, 0.5) && !overlapsFloor(place, this.#floor);
-    const free =
-      places.find((place) => isOwn(place) && isClear(place)) ??
-      places.find(isClear) ??
-      places.find((place) => this.#isFree(place, 0.6, 0.5)) ??
-      places.find((place) => this.#isFree(place));
-    if (free !== undefined) this.#put(free, escapeXml(shown), size, { fontSize: size });
+    const [best] = placed.toSorted((p, q) => p.rank - q.rank || p.cost - q.cost);
+    if (best === undefined) return;
+    const [first, second] = best.lines.map(escapeXml);
+    const top = best.y - (LINE * size * (best.lines.length - 1)) / 2;
+    // The space is for those who read or search the text.
+    const rest = second === undefined ? '' : ` ${el('tspan', { x: best.x, dy: LINE * size }, second)}`;
+    this.#put({ ...best, y: top }, `${first}${rest}`, size, { fontSize: size });
+    this.#taken.push(best);
   }
 
-  /** True if a label lies inside the picture, at these distances from the others, in units of its height. */
+  /** Returns the best place of a name, with its rank by what it is clear of and its distance; null if there is none. */
+  #placeFor(
+    { width, height }: Pick<Label, 'width' | 'height'>,
+    middle: readonly [number, number],
+    edge: readonly [number, number],
+    other: readonly [number, number],
+  ): Place | null {
+    const { left, right } = this.#box;
+    const size = 1.1 * this.#attributes.fontSize;
+    const places = placesAround(middle, edge, width, height, size).map(({ x, y, cost }) => {
+      return { x: inside(x, width, left, right), y, cost, width, height };
+    });
+    const isOwn = (place: Label) => gapTo(place, edge) < gapTo(place, other);
+    const isSpaced = (place: Label) => this.#isFree(place, 0.6, 0.5);
+    const isClear = (place: Label) => isSpaced(place) && !overlapsFloor(place, this.#floor);
+    const tests = [
+      (place: Label) => isOwn(place) && isClear(place),
+      isClear,
+      isSpaced,
+      (place: Label) => this.#isFree(place),
+    ];
+    for (const [rank, test] of tests.entries()) {
+      const place = places.find(test);
+      if (place !== undefined) return { ...place, rank };
+    }
+    return null;
+  }
+
+  /** True if a label lies inside the picture, at these distances from the others, in units of the size of its text. */
   #isFree({ x, y, width, height }: Label, aside = 0.3, above = 0.15): boolean {
     const { left, right } = this.#box;
+    const size = Math.min(height, 1.1 * this.#attributes.fontSize);
     const outside =
       x - width / 2 < Math.min(left, 2) ||
       x + width / 2 > right + 2 ||
@@ -172,8 +222,8 @@ class Labels {
       !outside &&
       this.#taken.every(
         (other) =>
-          Math.abs(x - other.x) >= (width + other.width) / 2 + aside * height ||
-          Math.abs(y - other.y) >= (height + other.height) / 2 + above * height,
+          Math.abs(x - other.x) >= (width + other.width) / 2 + aside * size ||
+          Math.abs(y - other.y) >= (height + other.height) / 2 + above * size,
       )
     );
   }
@@ -193,17 +243,18 @@ function placesAround(
   middle: readonly [number, number],
   [u, v]: readonly [number, number],
   width: number,
+  height: number,
   size: number,
-): { readonly x: number; readonly y: number }[] {
+): { readonly x: number; readonly y: number; readonly cost: number }[] {
   const [du, dv] = [u - middle[0], v - middle[1]];
   const length = Math.hypot(du, dv) || 1;
   const steps = [];
   for (let down = -12; down <= 50; down++) {
     for (let aside = -36; aside <= 36; aside++) {
-      const place = { x: u + 0.5 * aside * size, y: v + 0.3 * down * size, width, height: size };
+      const place = { x: u + 0.5 * aside * size, y: v + 0.3 * down * size, width, height };
       const along = Math.abs(du * (place.y - v) - dv * (place.x - u)) / length;
       const isOutward = du * (place.x - u) + dv * (place.y - v) > 0;
-      if (isOutward) steps.push({ ...place, cost: gapTo(place, [u, v]) + 0.3 * along });
+      if (isOutward) steps.push({ x: place.x, y: place.y, cost: gapTo(place, [u, v]) + 0.3 * along });
     }
   }
   return steps.toSorted((a, b) => a.cost - b.cost);
