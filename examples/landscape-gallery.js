@@ -65,7 +65,7 @@ show(
     zlabel: 'log₁₀(1 + loss)',
     levels: 16,
   }),
-  'The call of FluxOptTools.jl: the sine network (1-5-5-1, tanh, 46 parameters) at its start, in two random directions as long as its parameters.',
+  'The classic FluxOptTools.jl call: the sine network (1-5-5-1, tanh, 46 parameters) at its start, in two random directions\nwith the norm of its parameters.',
   `contourf(() => tf.tidy(() => Math.log10(1 + loss().dataSync()[0])), params, {
   color: 'turbo', npoints: 50, lnorm: 1, seed: 1234,
 });`,
@@ -82,7 +82,7 @@ const overlays = paths.map((path) => {
 show(
   'paths',
   contourf(data, { zscale: 'log', levels: 16, paths: overlays }),
-  `Adam, SLBFGS and BFGS from one start, in the plane of their principal axes. The markers have the color of the *true* loss at their points, which lie off the plane (the smaller the marker, the farther): the plane holds ${Math.round(100 * (plane.explained[0] + plane.explained[1]))} % of the paths, and still shows a loss that is far from theirs.`,
+  `Adam, SLBFGS and BFGS from one start, in the plane of their principal axes. Each marker has the color of the *true* loss at its point, which lies off the plane (the smaller the marker, the farther away). The plane captures ${Math.round(100 * (plane.explained[0] + plane.explained[1]))} % of the paths, yet the loss in it is far from the loss along the paths.`,
   `const plane = pcaPlane([...points, best]);
 const data = landscape(problem, { directions: plane, npoints: 61 });
 contourf(data, { zscale: 'log', paths: [{ name: 'BFGS', path: onPlane(data.plane, points, losses) }] });`,
@@ -90,13 +90,13 @@ contourf(data, { zscale: 'log', paths: [{ name: 'BFGS', path: onPlane(data.plane
 show(
   'surface',
   surface(data, { zscale: 'log', azimuth: 115, elevation: 45, paths: overlays }),
-  'The same plane as a surface with the paths on it, drawn without WebGL. `toHTML()` gives it as a page in which it can be turned.',
+  'The same plane as a surface with the paths on it, drawn without WebGL. `toHTML()` writes a page in which the surface can\nbe rotated.',
   `surface(data, { zscale: 'log', azimuth: 115, elevation: 45, paths: [{ name: 'BFGS', path }] });`,
 );
 show(
   'contour-lines',
   contour(data, { zscale: 'log', color: 'viridis', levels: 14, levelSpacing: 'quantile', clims: [0.01, 50] }),
-  'Contour lines in viridis, a map of even lightness, with as much area between one level and the next.',
+  'Contour lines in viridis, a perceptually uniform color map, with equal areas between consecutive levels.',
   `contour(data, { zscale: 'log', color: 'viridis', levels: 14, levelSpacing: 'quantile', clims: [0.01, 50] });`,
 );
 
@@ -122,7 +122,7 @@ show(
     color: 'magma',
     zscale: 'log',
   }),
-  'How far the loss is from convex: |λmin/λmax| of the Hessian at each point, from a Lanczos process of twelve products.',
+  'Deviation from convexity: |λmin/λmax| of the Hessian at each point, by a Lanczos process with twelve products.',
   `heatmap(curvatureMap(problem, { npoints: 15, lnorm: 0.5 }), { metric: 'ratio', zscale: 'log', color: 'magma' });`,
 );
 show(
@@ -151,13 +151,13 @@ const finals = Object.fromEntries(
 show(
   'box-plot',
   boxplot(finals, { yscale: 'log', ylabel: 'final loss', width: 480, height: 400 }),
-  'Where they ended.',
+  'The final losses of the same runs.',
   `boxplot({ Adam: [...], BFGS: [...] }, { yscale: 'log', ylabel: 'final loss' });`,
 );
 show(
   'densities',
   density(finals, { xscale: 'log', xlabel: 'final loss' }),
-  'The same as distributions: a kernel estimate of the logarithms, each run as a stroke at the foot.',
+  'The same losses as distributions: a kernel density estimate of the logarithms, with a tick at the bottom for each run.',
   `density({ Adam: [...], BFGS: [...] }, { xscale: 'log', xlabel: 'final loss' });`,
 );
 
@@ -189,7 +189,7 @@ contourf(around, { zscale: 'log', zlabel: 'cross-entropy' });`,
 show(
   'accuracy',
   heatmap(around, { metric: 'accuracy', color: 'viridis' }),
-  'The accuracy at the same points, nothing interpolated.',
+  'The accuracy at the same points, without interpolation.',
   `heatmap(around, { metric: 'accuracy', color: 'viridis' });`,
 );
 
@@ -242,7 +242,7 @@ show(
       width: 720,
     },
   ),
-  `Along the line from one trained network (784-64-10) to another, trained from another start: a barrier lies between them. With the hidden units of the second in the order in which they match those of the first, it falls from ${barrier(straight)} to ${barrier(aligned)}. The accuracy, dashed, has its axis at the right.`,
+  `The loss along the line between two networks (784-64-10) trained from different starts: a barrier lies between them. When the hidden units of the second are reordered to match those of the first, the barrier falls from ${barrier(straight)} to ${barrier(aligned)}. The dashed lines are accuracies, with their axis on the right.`,
   `const towards = (to) => landscape(problem, { dimensions: 1, directions: between(first, to), metrics: { accuracy } });
 line([
   { name: 'as trained', data: towards(second) },
@@ -254,7 +254,8 @@ writeFileSync(
   fileURLToPath(new URL('../docs/gallery.md', import.meta.url)),
   `# Gallery
 
-Every picture is drawn by \`npm run gallery\` (\`examples/landscape-gallery.js\`), as SVG without a browser. How to make your own is told in [Loss landscapes and curvature](landscapes.md).
+\`npm run gallery\` (\`examples/landscape-gallery.js\`) draws every figure on this page as SVG, without a browser. To make
+your own, see [Loss landscapes and curvature](landscapes.md).
 
 ${sections.join('\n')}`,
 );
