@@ -1,6 +1,15 @@
 import * as tf from '@tensorflow/tfjs';
 import { beforeEach, describe, expect, it } from 'vitest';
-import { adam, lbfgs, newtonCG, sequence, staticStep, strongWolfe, type Solver } from 'quasi-newton';
+import {
+  adam,
+  gradientDescent,
+  lbfgs,
+  newtonCG,
+  sequence,
+  staticStep,
+  strongWolfe,
+  type Solver,
+} from 'quasi-newton';
 import {
   attach,
   BFGSOptimizer,
@@ -40,12 +49,53 @@ describe('new SolverOptimizer(solver)', () => {
     }),
   );
 
-  it('keeps the bounds of its solver', () =>
+  it.each<[string, Solver, number]>([
+    ['lbfgs', lbfgs({ lower: 0.5 }), 20],
+    ['adam', adam({ learningRate: 0.1, lower: 0.5 }), 300],
+    ['gradientDescent', gradientDescent({ lower: 0.5 }), 20],
+    [
+      'sequence',
+      sequence({ solver: adam({ learningRate: 0.1, lower: 0.5 }), iterations: 5 }, lbfgs({ lower: 0.5 })),
+      20,
+    ],
+  ])('keeps the bounds of its solver: %s', (_name, solver, calls) =>
     expectNoLeak(() => {
       const w = variable(tf.tensor1d([4, -3]));
-      const optimizer = new SolverOptimizer(lbfgs({ lower: 0.5 }));
-      for (let k = 0; k < 20; k++) optimizer.minimize(() => w.square().sum(), false, [w]);
+      const optimizer = new SolverOptimizer(solver);
+      let least = Infinity;
+      const loss = () => {
+        least = Math.min(least, ...w.dataSync());
+        return w.square().sum();
+      };
+      for (let k = 0; k < calls; k++) {
+        optimizer.minimize(loss as () => tf.Scalar, false, [w]);
+        // The first call begins outside of the bounds.
+        if (k === 0) least = Infinity;
+      }
       expect([...w.dataSync()]).toEqual([0.5, 0.5]);
+      expect(least).toBe(0.5);
+      optimizer.dispose();
+      w.dispose();
+    }),
+  );
+
+  it('keeps them too where the loss is another one at each evaluation, with plain Adam', () =>
+    expectNoLeak(() => {
+      const w = variable(tf.tensor1d([0.52, 3]));
+      const optimizer = new SolverOptimizer(lbfgs({ lower: 0.5, upper: [10, 10] }));
+      let draws = 0;
+      for (let k = 0; k < 400; k++) {
+        optimizer.minimize(
+          () =>
+            w
+              .sub(5 * Math.sin(++draws))
+              .square()
+              .sum(),
+          false,
+          [w],
+        );
+        for (const value of w.dataSync()) expect(value).toBeGreaterThanOrEqual(0.5);
+      }
       optimizer.dispose();
       w.dispose();
     }));
