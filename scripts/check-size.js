@@ -18,7 +18,7 @@ const cases = [
   {
     what: 'core and L-BFGS',
     code: `export { minimize } from 'quasi-newton/core'; export { lbfgs } from 'quasi-newton';`,
-    budget: 25.5,
+    budget: 25.7,
     without: [
       'solvers/bfgs',
       'solvers/adam',
@@ -30,28 +30,28 @@ const cases = [
   {
     what: 'core and Adam',
     code: `export { minimize } from 'quasi-newton/core'; export { adam } from 'quasi-newton';`,
-    budget: 17,
+    budget: 18,
     without: ['core/kernels/simd', 'core/kernels/matrixBytes', 'solvers/lbfgs', 'solvers/linesearch'],
   },
   {
     what: 'minimize, any solver',
     code: `export { minimize } from 'quasi-newton';`,
-    budget: 45.9,
+    budget: 47,
     without: ['solvers/slbfgs', 'solvers/linesearch/hagerZhang', 'core/flatten'],
   },
-  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 75.7 },
+  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 76.7 },
   { what: 'nothing used', code: `import 'quasi-newton';`, budget: 0.1 },
   {
     what: 'tfjs: LBFGSOptimizer',
     code: `export { LBFGSOptimizer } from 'quasi-newton/tfjs';`,
-    budget: 29.8,
+    budget: 30,
     packages: ['@tensorflow/tfjs'],
     without: ['solvers/bfgs', 'adapters/onnx', 'recipes'],
   },
   {
     what: 'quasi-newton/tfjs',
     code: `export * from 'quasi-newton/tfjs';`,
-    budget: 94.5,
+    budget: 95.1,
     packages: ['@tensorflow/tfjs'],
     without: ['adapters/onnx', 'recipes'],
   },
@@ -69,7 +69,7 @@ const cases = [
     budget: 30,
     without: ['solvers', 'core/solve', 'recipes/curvature/boxSharpness', 'recipes/pool'],
   },
-  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 85.2 },
+  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 85.4 },
 ];
 
 const { exports: entries } = JSON.parse(readFileSync('package.json', 'utf8'));
