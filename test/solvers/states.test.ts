@@ -170,11 +170,11 @@ describe('Levenberg–Marquardt', () => {
 });
 
 describe('sequence', () => {
-  it.each([
-    [lbfgs({ lower: 0 }), /stage 1: adam has no bounds, but stage 2 has/],
-    [owlqn(), /stage 2: owlqn adds a penalty/],
-  ])('refuses a stage whose minimum is another one', (solver, message) => {
-    expect(() => sequence(adam(), solver)).toThrow(message);
+  it('refuses stages whose minimum is another one', () => {
+    expect(() => sequence(adam(), lbfgs({ lower: 0 }))).toThrow(
+      'stage 1: adam has no bounds, but stage 2 has',
+    );
+    expect(() => sequence(adam(), owlqn())).toThrow('stage 2: owlqn adds a penalty');
   });
 
   it('tells later stages all that it knows of the problem', () => {
