@@ -98,11 +98,11 @@ export function adam(options: AdamOptions = {}): Solver {
     lower: boundRule,
     upper: boundRule,
   });
-  return made('adam', options);
+  return adamFor('adam', options);
 }
 
 /** As {@link adam}, of options that follow the rules; errors of bounds are in the name of the function called. */
-function made(where: string, options: AdamOptions): Solver {
+function adamFor(where: string, options: AdamOptions): Solver {
   const boxes = boxesOf(where, options.lower, options.upper);
   const { learningRate = 0.001, beta1 = 0.9, beta2 = 0.999, epsilon = 1e-8 } = options;
   const { weightDecay = 0, amsgrad = false, clipNorm = Infinity, scheduleFree = false } = options;
@@ -172,7 +172,7 @@ function made(where: string, options: AdamOptions): Solver {
       return true;
     },
     ...(boxes && startsWithin(boxes)),
-    withBounds: withBoundsOf('adam', options, made),
+    withBounds: withBoundsOf('adam', options, adamFor),
   };
   return solver;
 }

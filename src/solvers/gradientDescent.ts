@@ -67,24 +67,25 @@ export function gradientDescent(options: GradientDescentOptions = {}): Solver {
   const { lineSearch, learningRate, momentum = 0, nesterov = false } = options;
   if (learningRate === undefined) {
     if (momentum > 0) throw new RangeError('gradientDescent: momentum needs a learningRate.');
-    return bounded(options);
+    return gradientDescentFor(options);
   }
   if (lineSearch !== undefined) {
     throw new RangeError('gradientDescent: give either a lineSearch or a learningRate, not both.');
   }
   if (momentum >= 1) throw new RangeError(`gradientDescent: momentum must be below 1, got ${momentum}.`);
   if (nesterov && momentum === 0) throw new RangeError('gradientDescent: nesterov needs momentum > 0.');
-  return bounded(options);
+  return gradientDescentFor(options);
 }
 
-function bounded(options: GradientDescentOptions, where = 'gradientDescent'): Solver {
+/** As {@link gradientDescent}, of options that follow the rules; errors of bounds are in the name of the function called. */
+function gradientDescentFor(options: GradientDescentOptions, where = 'gradientDescent'): Solver {
   const { lineSearch = strongWolfe(), learningRate, momentum = 0, nesterov = false } = options;
   const boxes = boxesOf(where, options.lower, options.upper);
   const solver: Solver =
     learningRate === undefined
       ? searching(lineSearch, boxes)
       : rolling(learningRate, momentum, nesterov, boxes);
-  const withBounds = withBoundsOf('gradientDescent', options, (name, more) => bounded(more, name));
+  const withBounds = withBoundsOf('gradientDescent', options, (name, more) => gradientDescentFor(more, name));
   return { ...solver, withBounds };
 }
 

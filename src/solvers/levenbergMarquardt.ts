@@ -146,11 +146,11 @@ export function levenbergMarquardt(options: LevenbergMarquardtOptions = {}): Sol
     lower: boundRule,
     upper: boundRule,
   });
-  return made('levenbergMarquardt', options);
+  return levenbergMarquardtFor('levenbergMarquardt', options);
 }
 
 /** As {@link levenbergMarquardt}, of options that follow the rules; errors of bounds are in the name of the function called. */
-function made(where: string, options: LevenbergMarquardtOptions): Solver {
+function levenbergMarquardtFor(where: string, options: LevenbergMarquardtOptions): Solver {
   const { damping, scaling = 'auto', acceleration = true, differences = 'auto', method = 'auto' } = options;
   const { control = 'damping', tolerance = 0.1 } = options;
   const maxBend = acceleration === 'auto' ? MAX_BEND_AUTO : MAX_BEND;
@@ -276,7 +276,7 @@ function made(where: string, options: LevenbergMarquardtOptions): Solver {
       }),
     step,
     ...(boxes && startsWithin(boxes)),
-    withBounds: withBoundsOf('levenbergMarquardt', options, made),
+    withBounds: withBoundsOf('levenbergMarquardt', options, levenbergMarquardtFor),
   };
 }
 

@@ -21,6 +21,7 @@ import {
   type Problem,
   type Solver,
 } from 'quasi-newton';
+import { mgh } from '../../bench/problems/mgh/index.js';
 import { bowl, hills, walk } from './walk.ts';
 
 /** A problem that fails at a point outside of the bounds. */
@@ -231,6 +232,24 @@ describe('projected first-order methods', () => {
       const { x } = minimize(problem, solver, { maxIterations: 300 });
       for (const value of x) expect(value >= 0.1 && value <= 0.7).toBe(true);
     }
+  });
+});
+
+describe('a sequence within bounds, on the problems of Moré, Garbow and Hillstrom', () => {
+  const plan = sequence({ solver: adam({ learningRate: 0.01 }), iterations: 15 }, lbfgs());
+
+  // The gradient of meyer is noise at its solution.
+  it.each(mgh.filter(({ name }) => name !== 'mgh10_meyer'))('$name', (problem) => {
+    const reach = Array.from(problem.p0, (value) => 0.3 * Math.abs(value || 1));
+    const low = reach.map((value, i) => problem.p0[i] - value);
+    const high = reach.map((value, i) => problem.p0[i] + value);
+    const { x, f, termination } = minimize(fenced(problem, low, high), plan, {
+      lower: low,
+      upper: high,
+      maxEvaluations: 3000,
+    });
+    expect(['gradientTolerance', 'precisionFloor']).toContain(termination);
+    expect(projectedGradient(problem, x, low, high)).toBeLessThan(1e-7 * Math.max(1, f));
   });
 });
 
