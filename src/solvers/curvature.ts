@@ -18,7 +18,10 @@ const MIN_COSINE = 2 ** -52;
  * Multiplies square roots, because the product of the squares could overflow.
  */
 export const isCurved = ({ sy, yy, ss }: Curvature, minCosine = MIN_COSINE): boolean =>
-  sy > minCosine * Math.sqrt(ss) * Math.sqrt(yy);
+  sy > minCosine * Math.sqrt(ss) * Math.sqrt(yy) && Math.min(sy, yy, ss) >= SMALLEST;
+
+/** Smallest number of full precision: a smaller product has underflown. */
+const SMALLEST = 2 ** -1022;
 
 /** Name of a scale γ of H₀ = γI: sᵀy/yᵀy, sᵀs/sᵀy, √(sᵀs/yᵀy), or 1. */
 export type ScalingName = 'short' | 'long' | 'geometric' | 'none';

@@ -232,4 +232,21 @@ describe('owlqn', () => {
   ])('refuses: %s', (message, options) => {
     expect(() => owlqn(options as never)).toThrow(`owlqn: ${message}`);
   });
+
+  it('asks at finite points, though products of its gradients underflow', () => {
+    const problem: Problem = {
+      p0: Float64Array.of(1.4),
+      fg([x], gradient) {
+        gradient?.set([2e-187 * (x - 0.5)]);
+        return 1e-187 * (x - 0.5) ** 2;
+      },
+    };
+    const asked: number[] = [];
+    const { x, termination } = minimize(
+      { ...problem, fg: (point, gradient) => (asked.push(point[0]), problem.fg(point, gradient)) },
+      owlqn({ l1: 0.01 }),
+    );
+    expect(asked.filter((value) => !Number.isFinite(value))).toEqual([]);
+    expect([...x, termination]).toEqual([0, 'gradientTolerance']);
+  });
 });
