@@ -31,6 +31,8 @@ export const freshConvergence = (start: Measured): ConvergenceMemory => ({
 
 /** f < −this·max(1, |f₀|) counts as unbounded below. */
 const UNBOUNDED = 1e30;
+/** Any lower f counts as unbounded below, too: it is close to the largest number. */
+const LOWEST: Record<Precision, number> = { float32: -1e36, float64: -1e300 };
 
 /** Number of consecutive small changes that count as a standstill; a single one can be chance. */
 const HITS = 2;
@@ -69,7 +71,7 @@ export function convergenceTests(
       if (gradientNorm <= tolerance) return 'gradientTolerance';
       if (memory.smallChanges >= HITS) return 'functionTolerance';
       if (memory.smallSteps >= HITS) return 'stepTolerance';
-      if (f < -UNBOUNDED * Math.max(1, Math.abs(start.f))) return 'unbounded';
+      if (f < Math.max(LOWEST[precision], -UNBOUNDED * Math.max(1, Math.abs(start.f)))) return 'unbounded';
       if (!descends) return null;
       if (!memory.isNoted) noteAt(floor, precision, f, gradientNorm);
       memory.isNoted = true;

@@ -139,7 +139,9 @@ function* measure(search: Search, line: Line, part: number): Asks<Change & Drops
   const { step, symmetric, length } = line;
   const other = yield* evaluateAt(standstill, step, symmetric ? -part : part / 2);
   const end = yield* evaluateAt(standstill, step, part);
-  for (const point of [other, end]) if (point.f < (search.lower ?? at).f) search.lower = point;
+  for (const point of [other, end]) {
+    if (point.f < (search.lower ?? at).f && Number.isFinite(point.f)) search.lower = point;
+  }
   const drops = [other, end].some((point) => at.f - point.f > RESOLVED * roundingOf(at, point, standstill));
   if (way !== null) {
     const [middle, last] = [symmetric ? -1 : 0.5, 1].map((t, k) =>

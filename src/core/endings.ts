@@ -8,7 +8,7 @@ import { differencedBy } from './differenced.ts';
 import { inspect, type Inspection } from './disagreement.ts';
 import { trapezoid, type Mismatch } from './lineChange.ts';
 import { metered } from './meter.ts';
-import { refresh, type Run } from './run.ts';
+import { isFiniteAt, refresh, type Run } from './run.ts';
 import { terminations, type Termination } from './termination.ts';
 import { normInf } from './vector.ts';
 import type { Precision } from './problem.ts';
@@ -117,7 +117,7 @@ function* inspectHere({
   const { lower } = found;
   if (lower !== null) {
     const measured = view.measure({ ...state, ...lower });
-    if (measured.f < best.f) best.keep(lower.x, measured);
+    if (measured.f < best.f && isFiniteAt(measured)) best.keep(lower.x, measured);
   }
   // Differences are inexact, but not wrong.
   const isInexact = task.gradientError !== undefined || differencedBy(task.fg)?.isDifferenced();

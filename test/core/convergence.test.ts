@@ -222,3 +222,17 @@ describe('the floor of f', () => {
     expect(endsOf(tests({}, { descends: true }), 1e-9)).not.toContain('precisionFloor');
   });
 });
+
+it.each([
+  ['float32', -2e36],
+  ['float64', -2e300],
+] as const)(
+  '%s: an f close to the lowest number is unbounded, however large it was at the start',
+  (precision, low) => {
+    const start = { f: 1e12, gradientNorm: 1 };
+    const options = completeSolveOptions('minimize', {}, plainSolveRules);
+    const tests = convergenceTests(options, freshConvergence(start), Float64Array.of(1), precision, true);
+    expect(tests.met(low, 1)).toBe('unbounded');
+    expect(tests.met(low / 4, 1)).toBe(precision === 'float32' ? null : 'unbounded');
+  },
+);

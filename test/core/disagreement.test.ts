@@ -239,3 +239,14 @@ it('the trapezoidal rule is exact on parabolas', () => {
   const [a, b] = [iterateAt(fg, [1, 2]), iterateAt(fg, [-0.5, 0.25])];
   expect(trapezoid(a, b)).toBeCloseTo(b.f - a.f, 13);
 });
+
+it('a standstill’s lower points are finite', () => {
+  // f is −∞ to the left of 0.9, which lines from 1 reach.
+  const cliff: Objective = ([x], gradient) => {
+    gradient[0] = 0;
+    return x < 0.9 || x > 1.1 ? -Infinity : 1;
+  };
+  const { found, asked } = inspectAt(cliff, [1], [2]);
+  expect(asked.some(({ f }) => f === -Infinity)).toBe(true);
+  expect(found.lower).toBe(null);
+});
