@@ -19,7 +19,7 @@ import { adaptAnswers, type Asks, type Bounds } from './question.ts';
 import type { CompleteSolveOptions, Progress } from './solveOptions.ts';
 import type { Solver } from './solver.ts';
 import type { Task } from './task.ts';
-import type { Filter } from './transform.ts';
+import { checkTransformed, type Filter } from './transform.ts';
 
 /**
  * Iterates `solver` from `task.p0` until a termination rule holds: the loop of every solver.
@@ -38,6 +38,7 @@ export function* solve(
 ): Asks<SolveResult> {
   options.signal?.throwIfAborted();
   checkStart(options.where, task);
+  checkTransformed(options.where, filter?.name, solver, settingOf(task));
   const { resume } = options;
   if (resume)
     checkResume(options.where, resume, solver, markOf(task, settingOf(task)), filter?.name ?? 'none');

@@ -109,6 +109,17 @@ export interface Solver<State extends Iterate = SolverState> {
   /** True if `measure` adds a penalty to f, which no transform of f changes. @defaultValue `false` */
   readonly addsPenalty?: boolean;
   /**
+   * Checks that the solver can run on such a problem, for those that start it later than at once; `init` checks it, too.
+   *
+   * @throws TypeError or RangeError saying what the problem lacks
+   */
+  check?(setting: Setting): void;
+  /**
+   * Names what the solver asks for besides f and its gradient, such as `'products with the Hessian'`: a transform of f
+   * cannot pass these questions on. Absent, or undefined, if it asks for no more.
+   */
+  asksBesides?(setting: Setting): string | undefined;
+  /**
    * Performs one iteration: moves `state.x` and sets `state.f` and `state.gradient` to their values there. On
    * mini-batches, these may remain the values at the start of the step, since the next batch is evaluated at
    * the new point anyway.

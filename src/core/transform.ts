@@ -2,7 +2,7 @@ import { adaptAnswers, type Asks } from './question.ts';
 import { solveResult, type SolveResult } from './result.ts';
 import { terminations } from './termination.ts';
 import { normInf, scaleInto } from './vector.ts';
-import type { Measured, Solver } from './solver.ts';
+import type { Measured, Setting, Solver } from './solver.ts';
 
 /** A monotone transform of the values of f > 0, and its inverse. */
 interface Transform {
@@ -101,6 +101,24 @@ export function transformBy(
       return { f, gradientNorm: f === 0 ? below.normAtZero : gradientNorm * transform.reciprocalSlope(f) };
     },
   };
+}
+
+/**
+ * Checks that a transform can pass on all that a solver will ask, before it runs.
+ *
+ * @throws TypeError naming what it asks for besides f and its gradient
+ */
+export function checkTransformed(
+  where: string,
+  name: string | undefined,
+  solver: Solver,
+  setting: Setting,
+): void {
+  const besides = name === undefined ? undefined : solver.asksBesides?.(setting);
+  if (besides === undefined) return;
+  throw new TypeError(
+    `${where}: transform: '${name}' is for solvers that need no more than f and its gradient; ${solver.name} also asks for ${besides}. Leave transform out, or take another solver, such as lbfgs().`,
+  );
 }
 
 /**

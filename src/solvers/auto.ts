@@ -73,6 +73,8 @@ function autoWithin(bounds: AutoBounds): Solver {
         ? `${squares.describe(n)}, chosen for a sum of squares`
         : `${bySize(n).describe(n)}, chosen for n = ${n}`;
     },
+    asksBesides: (setting) =>
+      !setting.stochastic && isSmallSumOfSquares(setting) ? squares.asksBesides?.(setting) : undefined,
     init(setting) {
       if (setting.stochastic) return batches.init(setting);
       return (isSmallSumOfSquares(setting) ? squares : bySize(setting.n)).init(setting);

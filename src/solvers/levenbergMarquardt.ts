@@ -22,7 +22,7 @@ import { chooseScale, raiseScale, WIDE_SPREAD } from './leastSquares/linearModel
 import { obstacleIn } from './leastSquares/obstacle.ts';
 import { judgePromise, RESOLVED } from './leastSquares/hiddenDecrease.ts';
 import { standstill } from './leastSquares/standstill.ts';
-import { newState, swap, type LevenbergMarquardtState, type Method } from './leastSquares/state.ts';
+import { newState, swap, usesDual, type LevenbergMarquardtState, type Method } from './leastSquares/state.ts';
 import type { LinearSolver } from './leastSquares/linearSolver.ts';
 import type { Asks } from '../core/question.ts';
 import type { Solver, StepOutcome } from '../core/solver.ts';
@@ -262,18 +262,17 @@ function levenbergMarquardtFor(where: string, options: LevenbergMarquardtOptions
     return standstill(state, 'lineSearchFailed');
   }
 
+  const isPlain = boxes === null && scaling !== 'columns';
+  const scheme = differences === '3-point' ? '3-point' : '2-point';
   return {
     name: 'levenbergMarquardt',
+    asksBesides: () => 'residuals and their Jacobian',
     descends: true,
     leavesPoint: true,
     anyScale: true,
     describe: () => `Levenberg–Marquardt${acceleration ? ' (geodesic acceleration)' : ''}`,
-    init: (setting) =>
-      newState(setting, differences === '3-point' ? '3-point' : '2-point', {
-        method,
-        tolerance,
-        isPlain: boxes === null && scaling !== 'columns',
-      }),
+    check: (setting) => void usesDual(setting, method, isPlain),
+    init: (setting) => newState(setting, scheme, { method, tolerance, isPlain }),
     step,
     ...(boxes && startsWithin(boxes)),
     withBounds: withBoundsOf('levenbergMarquardt', options, levenbergMarquardtFor),

@@ -142,6 +142,7 @@ export function newtonCG(options: NewtonCGOptions = {}): Solver {
 
   return {
     name: 'newtonCG',
+    asksBesides: () => 'products with the Hessian',
     descends: true,
     describe: () => 'Newton–CG (trust region, Steihaug)',
     init: (setting) => initialState(setting, radius, scale),

@@ -1,5 +1,5 @@
 import type { Asks } from '../core/question.ts';
-import type { Solver, StepOutcome } from '../core/solver.ts';
+import type { Setting, Solver, StepOutcome } from '../core/solver.ts';
 import type { LbfgsMemory } from './limitedMemory.ts';
 import type { Descent, LineSearchState } from './lineSearchSolver.ts';
 
@@ -53,18 +53,22 @@ export function overlapPairs(
     });
   }
 
+  function check({ stochastic = false, overlap = false }: Setting): void {
+    if (stochastic && overlap) return;
+    const missing = stochastic ? 'overlap' : overlap ? 'nextBatch' : 'nextBatch and no overlap';
+    throw new RangeError(
+      `${solver.name}: pairs 'overlap' needs a problem with nextBatch(), and overlap(x, gradient) for the ` +
+        `samples that a batch shares with the one before; this one has no ${missing}.`,
+    );
+  }
+
   return {
     ...solver,
+    check,
     describe: (n) => `${solver.describe(n)}, pairs on overlaps`,
     init(setting) {
-      const { n, stochastic = false, overlap = false } = setting;
-      if (!stochastic || !overlap) {
-        const missing = stochastic ? 'overlap' : overlap ? 'nextBatch' : 'nextBatch and no overlap';
-        throw new RangeError(
-          `${solver.name}: pairs 'overlap' needs a problem with nextBatch(), and overlap(x, gradient) for the ` +
-            `samples that a batch shares with the one before; this one has no ${missing}.`,
-        );
-      }
+      const { n } = setting;
+      check(setting);
       return {
         ...solver.init(setting),
         unlearned: 0,

@@ -88,7 +88,18 @@ export function sequence(...stages: readonly (Solver | Stage)[]): Solver {
     descends: plan.every(({ solver }) => solver.descends),
     anyScale: plan.every(({ solver }) => solver.anyScale === true),
     describe: (n) => plan.map(({ solver }) => solver.describe(n)).join(', then '),
-    init: (setting) => stateOf(0, setting),
+    asksBesides(setting) {
+      const asked = plan.map(({ solver }) => solver.asksBesides?.(setting));
+      const stage = asked.findIndex((besides) => besides !== undefined);
+      return stage < 0 ? undefined : `${asked[stage]} in stage ${stage + 1}, ${plan[stage].solver.name}`;
+    },
+    check(setting) {
+      for (const { solver } of plan) solver.check?.(setting);
+    },
+    init(setting) {
+      for (const { solver } of plan) solver.check?.(setting);
+      return stateOf(0, setting);
+    },
     initLike(setting, earlier) {
       const { stage } = earlier as SequenceState;
       if (plan[stage] === undefined) {

@@ -1,9 +1,14 @@
 import { describe, expect, it } from 'vitest';
 import {
   adam,
+  auto,
   fixedStep,
   gradientDescent,
   lbfgs,
+  leastSquares,
+  levenbergMarquardt,
+  minimize,
+  newtonCG,
   owlqn,
   runSync,
   sequence,
@@ -172,5 +177,72 @@ describe('sequence', () => {
       expect(f).toBe(steps[2 + k].f);
     }
     expect(seen.length).toBe(2);
+  });
+});
+
+describe('a stage that cannot run on the problem is refused before the first evaluation', () => {
+  const counted = (problem: Problem) => {
+    let evaluations = 0;
+    const fg: Problem['fg'] = (x, gradient) => {
+      evaluations++;
+      return problem.fg(x, gradient);
+    };
+    return { problem: { ...problem, fg }, evaluations: () => evaluations };
+  };
+  const bowl: Problem = {
+    p0: Float64Array.of(2, -1),
+    fg(x, gradient) {
+      gradient?.set(x.map((value) => 2 * value));
+      return 1 + x.reduce((sum, value) => sum + value ** 2, 0);
+    },
+  };
+  const squares = leastSquares({
+    p0: Float64Array.of(2, -1),
+    residualCount: 2,
+    residuals(x, r, J) {
+      r.set([x[0] - 1, x[1] + 3]);
+      J?.set([1, 0, 0, 1]);
+    },
+  });
+
+  it.each([
+    ['newtonCG()', newtonCG(), bowl, /products with the Hessian in stage 2, newtonCG/],
+    ['levenbergMarquardt()', levenbergMarquardt(), squares, /residuals and their Jacobian in stage 2/],
+    ['auto() for squares', auto(), squares, /residuals and their Jacobian in stage 2, auto/],
+    [
+      'a sequence',
+      sequence(adam(), newtonCG()),
+      bowl,
+      /products with the Hessian in stage 2, newtonCG in stage 2/,
+    ],
+  ] as const)('with a transform: %s', (_name, last, problem, message) => {
+    for (const transform of ['log', 'sqrt'] as const) {
+      const { problem: asked, evaluations } = counted(problem);
+      const run = () => minimize(asked, sequence(adam(), last), { transform });
+      expect(run).toThrow(TypeError);
+      expect(run).toThrow(message);
+      expect(run).toThrow(/no more than f and its gradient/);
+      expect(evaluations()).toBe(0);
+    }
+  });
+
+  it('without residuals: levenbergMarquardt(), also in a sequence of its own', () => {
+    for (const last of [levenbergMarquardt(), sequence(lbfgs(), levenbergMarquardt())]) {
+      const { problem, evaluations } = counted(bowl);
+      expect(() => minimize(problem, sequence(adam(), last))).toThrow(/the problem has no residuals/);
+      expect(evaluations()).toBe(0);
+    }
+  });
+
+  it('without batches: pairs on overlaps', () => {
+    const { problem, evaluations } = counted(bowl);
+    const run = () => minimize(problem, sequence(adam(), lbfgs({ pairs: 'overlap' })));
+    expect(run).toThrow(/pairs 'overlap' needs a problem with nextBatch/);
+    expect(evaluations()).toBe(0);
+  });
+
+  it('but auto() goes with a transform where it takes a method of gradients', () => {
+    const result = minimize(bowl, sequence({ solver: adam(), iterations: 3 }, auto()), { transform: 'log' });
+    expect(result.termination).toBe('gradientTolerance');
   });
 });

@@ -72,9 +72,7 @@ export function newState(
   { method, tolerance, isPlain }: MethodOptions,
 ): LevenbergMarquardtState {
   const { n, precision, stochastic = false, residualCount: m = 0, jacobianProducts = false } = setting;
-  checkMethod(method, m, jacobianProducts);
-  checkCount(m);
-  const isDual = isDualFor(setting, method, isPlain);
+  const isDual = usesDual(setting, method, isPlain);
   const isLarge = m * n > LARGE || m * n * Math.min(m, n) > LONG;
   const isIterative = isDual || method === 'iterative' || (method === 'auto' && jacobianProducts && isLarge);
   const k = isDual ? m : isIterative ? 0 : Math.min(m, n);
@@ -143,6 +141,19 @@ function checkMethod(method: Method, m: number, jacobianProducts: boolean): void
       "levenbergMarquardt: method 'iterative' needs a problem with the methods jacobianVector(x, v, product) and vectorJacobian(x, u, product); leave it out, or add them.",
     );
   }
+}
+
+/**
+ * Checks that the problem has what the method needs; returns true if the step is computed from JJᵀ.
+ *
+ * @throws TypeError if the problem has no residuals, or not the products that the method needs
+ * @throws RangeError if it does not tell their number
+ */
+export function usesDual(setting: Setting, method: Method, isPlain: boolean): boolean {
+  const { residualCount: m = 0, jacobianProducts = false } = setting;
+  checkMethod(method, m, jacobianProducts);
+  checkCount(m);
+  return isDualFor(setting, method, isPlain);
 }
 
 /**
