@@ -50,6 +50,13 @@ describe('trials along a step', () => {
     expect(state.x[0]).toBe(1);
   });
 
+  it('fail where the first region promised more than rounding, though the last one does not', () => {
+    const problem = told({ f: ([x]) => (x === 1 ? 1e6 : 1e6 + 1), gradient: () => [1] });
+    const { state, step } = stateAt(problem, { x: [1], radius: 1 });
+    expect(step()).toEqual({ kind: 'failed', termination: 'lineSearchFailed' });
+    expect(state.x[0]).toBe(1);
+  });
+
   it('are half as long each time where f falls, but by far too little', () => {
     const { problem, events } = watched(steep(1, 1 - 2e-6));
     const { step } = stateAt(problem, { x: [1], radius: 1 });

@@ -48,6 +48,7 @@ function rescale(fit: FitProblem, values: Residuals): RescaledFit {
   const isSafe = size === 0 || (size < SAFE && size > 1 / SAFE) || precisionOf(fit) === 'float32';
   if (isSafe) return { fit, unit: 1, units: new Float64Array(n).fill(1) };
   const unit = powerOfTwo(size);
+  // A column of zeros, or one beyond the numbers, tells no unit.
   const units = unitsOf(fit, values).map((norm) => (norm > 0 && norm < Infinity ? unit / norm : 1));
   const inverse = units.map((value) => 1 / value);
   const residuals: Residuals = (z, r, jacobian) => {
@@ -66,7 +67,7 @@ function rescale(fit: FitProblem, values: Residuals): RescaledFit {
   return { fit: scaled, unit, units };
 }
 
-/** Returns the norms of the columns of the Jacobian at the start, rounded to powers of two; 0 if there is none. */
+/** Returns the norms of the columns of the Jacobian at the start, rounded to powers of two. */
 function unitsOf({ problem, lower, upper }: FitProblem, values: Residuals): Float64Array {
   const { p0, residualCount: m = 0 } = problem;
   const n = p0.length;
@@ -78,7 +79,7 @@ function unitsOf({ problem, lower, upper }: FitProblem, values: Residuals): Floa
   runSync(asks, { p0, residualCount: m, fg: () => NaN, residuals: values });
   const norms = new Float64Array(n);
   for (let at = 0; at < jacobian.length; at++) norms[at % n] = Math.hypot(norms[at % n], jacobian[at]);
-  return norms.map((norm) => (norm > 0 && norm < Infinity ? powerOfTwo(norm) : 0));
+  return norms.map(powerOfTwo);
 }
 
 const powerOfTwo = (value: number): number => 2 ** Math.round(Math.log2(value));

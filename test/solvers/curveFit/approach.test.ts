@@ -72,7 +72,7 @@ function plainApproach(fit: FitProblem, p0: Float64Array, accuracy: 'rough' | 'f
 }
 
 describe('the approach of a fit', () => {
-  it.each([...seeds('usual', 160), ...seeds('hard', 80)])(
+  it.each([...seeds('usual', 160), ...seeds('hard', 120)])(
     'is that of its rule on %s fit %d',
     (kind, seed) => {
       const make = kind === 'hard' ? hardFit : randomFit;

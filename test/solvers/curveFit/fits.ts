@@ -93,7 +93,8 @@ function recorded({ residuals, jacobian, m, precision, ...given }: PlainFit, own
 }
 
 /**
- * A fit with a large residual, where Gauss–Newton steps converge slowly, or where they leave a valley or the bounds at first.
+ * A fit with a large residual, where Gauss–Newton steps converge slowly, or where they leave a valley or the bounds at
+ * first; one of values that are rounded coarsely; or one of nearly equal columns.
  */
 export function hardFit(seed: number) {
   const random = uniform(seed + 1);
@@ -103,7 +104,51 @@ export function hardFit(seed: number) {
   const round = precision === 'float32' ? Math.fround : (value: number) => value;
   const rounded = (values: number[]) => values.map(round);
   const common = { precision, hasJacobian };
-  if (seed % 2 === 0) {
+  const free = (n: number) => ({
+    lower: new Float64Array(n).fill(-Infinity),
+    upper: new Float64Array(n).fill(Infinity),
+  });
+  if (seed % 4 === 2) {
+    // Decays, in multiples of a quantum.
+    const quantum = pick([1e-4, 1e-6, 1e-8]);
+    const t = Array.from({ length: 8 }, (_, i) => i / 3);
+    const y = t.map((ti) => 2 * Math.exp(-ti) + 1 + 0.1 * (random() - 0.5));
+    return recorded(
+      {
+        ...common,
+        ...free(3),
+        p0: Float64Array.of(1, 0.5, 0).map((value) => round(value + random())),
+        m: t.length,
+        size: Math.hypot(...y),
+        residuals: (x) =>
+          t.map((ti, i) => quantum * Math.round((x[0] * Math.exp(-x[1] * ti) + x[2] - y[i]) / quantum)),
+        jacobian: (x) => t.flatMap((ti) => [Math.exp(-x[1] * ti), -x[0] * ti * Math.exp(-x[1] * ti), 1]),
+      },
+      { maxIterations: 200 },
+    );
+  }
+  if (seed % 4 === 3) {
+    // 1, t and t² on a short interval; a coefficient may be 0.
+    const t = Array.from({ length: 9 }, (_, i) => 1 + (pick([0.05, 0.3]) * i) / 8);
+    const truth = [pick([0, 1]), -2, pick([0, 3])];
+    const noise = pick([0, 1e-12, 1e-9, 1e-3]);
+    const rows = t.map((ti) => [1, ti, ti * ti]);
+    const valueAt = (row: number[], x: ArrayLike<number>) => row.reduce((sum, a, j) => sum + a * x[j], 0);
+    const y = rows.map((row) => valueAt(row, truth) + noise * (random() - 0.5));
+    return recorded(
+      {
+        ...common,
+        ...free(3),
+        p0: Float64Array.from(truth, (value) => round(value + random() - 0.5)),
+        m: t.length,
+        size: Math.hypot(...y),
+        residuals: (x) => rounded(rows.map((row, i) => valueAt(row, x) - y[i])),
+        jacobian: () => rows.flat(),
+      },
+      { maxIterations: 1000 },
+    );
+  }
+  if (seed % 4 === 0) {
     // xᵢ and 1 + Σλᵢxᵢ²/2: the error of xᵢ is multiplied by −λᵢ at each step.
     const rates = Array.from({ length: 1 + (seed % 3) }, () => pick([-0.999, -0.97, -0.9, 0.3, 0.8]));
     const n = rates.length;
@@ -112,8 +157,7 @@ export function hardFit(seed: number) {
         ...common,
         p0: Float64Array.from(rates, () => round(0.3 * random())),
         m: n + 1,
-        lower: new Float64Array(n).fill(-Infinity),
-        upper: new Float64Array(n).fill(Infinity),
+        ...free(n),
         size: 1,
         residuals: (x) =>
           rounded([...Array.from(x), rates.reduce((sum, rate, i) => sum + (rate * x[i] ** 2) / 2, 1)]),

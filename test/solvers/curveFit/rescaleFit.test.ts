@@ -77,6 +77,29 @@ describe('a fit in units of its own', () => {
     expect(solveRescaled({ ...single.fit, size: 1e110 }, single.values).scaled.unit).toBe(1);
   });
 
+  it.each([1e100, 1 / 1e100])('begins at a size of %d', (size) => {
+    const { fit, values } = fitIn(size, [1, 1, 1]);
+    expect(solveRescaled({ ...fit, size }, values).scaled.unit).toBe(powerOf(size));
+  });
+
+  it('takes differences within the bounds for the norms of the columns', () => {
+    const { fit, values } = fitIn(1e-120, [1, 1, 1]);
+    fit.problem.p0.set([2, 1, -0.5]);
+    fit.upper[0] = 2;
+    fit.lower[2] = -0.5;
+    fit.upper[2] = -0.5 + 1e-12; // less than a step of differences
+    const points: number[][] = [];
+    solveRescaled(fit, (theta, r, J) => {
+      points.push([...theta]);
+      values(theta, r, J);
+    });
+    expect(points.length).toBe(4);
+    for (const point of points) {
+      point.forEach((value, j) => expect(value).toBeGreaterThanOrEqual(fit.lower[j]));
+      point.forEach((value, j) => expect(value).toBeLessThanOrEqual(fit.upper[j]));
+    }
+  });
+
   it.each([
     [1e-120, [1, 1, 1]],
     [1e130, [1, 1, 1]],
