@@ -70,6 +70,13 @@ describe('the profile of the only unknown', () => {
     expect([lower / 1e9, upper / 1e9]).toEqual([near(0.9), near(1.1)]);
   });
 
+  it.each([1e-3, 0.05, 1, 40])('is accurate to 1e-5 of t, here %d', (quantile) => {
+    // a + a²/4q, with f = q² at its ends.
+    const rise = (a: number) => a + a ** 2 / (4 * quantile);
+    const { upper } = profile({ residuals: ([a], r) => void (r[0] = rise(a)), quantile, standardError: 0.6 });
+    expect(Math.abs(rise(upper) / quantile - 1)).toBeLessThan(1e-5);
+  });
+
   it('is infinite on a side where f never rises that far', () => {
     const { lower, upper } = profile({ residuals: exponential, quantile: 1.5 });
     expect([lower, upper]).toEqual([-Infinity, near(Math.log(2.5))]);

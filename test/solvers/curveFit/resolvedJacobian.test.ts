@@ -140,5 +140,17 @@ describe('a Jacobian by differences whose columns are more than rounding', () =>
     const [isThere, slope] = jacobianOf((x) => Math.abs(x - 1e-12) < 1e-12, 1);
     expect(isThere).toBe(true);
     expect(slope).not.toBeNaN();
+    // A residual of 3x has all its digits in the first differences, which are kept.
+    const problem: Problem = {
+      p0: Float64Array.of(1),
+      fg: () => NaN,
+      residuals: ([x], r) => r.fill(Math.abs(x) < 2e-12 ? 3 * x : NaN),
+    };
+    const [x, residuals] = [Float64Array.of(1e-12), Float64Array.of(3e-12)];
+    const jacobian = new Float64Array(1);
+    const steps = { scheme: '2-point', precision: 'float64', bounds: null } as const;
+    const at = { problem, x, residuals, start: problem.p0, size: 1 };
+    expect(resolvedJacobian(at, steps, jacobian)).toBe(true);
+    expect(jacobian[0]).toBeCloseTo(3, 6);
   });
 });
