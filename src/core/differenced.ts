@@ -1,10 +1,10 @@
-import type { Objective } from './problem.ts';
+import type { AsyncObjective, Objective } from './problem.ts';
 import type { Bounds } from './question.ts';
 
 /** An objective whose gradient may come from differences. */
 export interface Differenced {
   /** As the objective; no evaluation leaves the bounds. */
-  evaluate(x: Float64Array, gradient: Float64Array | null, bounds: Bounds): number;
+  evaluate(x: Float64Array, gradient: Float64Array | null, bounds: Bounds): number | Promise<number>;
   /** True if the gradient comes from differences, so that it may be inexact, but not wrong. */
   isDifferenced(): boolean;
 }
@@ -13,7 +13,7 @@ export interface Differenced {
 const known = new WeakMap<object, Differenced>();
 
 /** Records how the gradient of an objective is computed. */
-export function noteDifferenced(fg: Objective, differenced: Differenced): void {
+export function noteDifferenced(fg: AsyncObjective | Objective, differenced: Differenced): void {
   known.set(fg, differenced);
 }
 

@@ -1,11 +1,13 @@
 import { EPSILON } from './epsilon.ts';
+import { noteDifferenced } from './differenced.ts';
 import { boundRule, boxOf, type Bound, type Box } from './bounds.ts';
 import { differenceJacobian, LEAST_SIZE, stepOf, type DifferenceSteps } from './jacobian.ts';
 import { checkOptions, objectWith, oneOf, show } from './options.ts';
 import { scaleOf, sizeAt, type Scale } from './scale.ts';
 import { checkVector } from './start.ts';
 import type { ParamSet } from './paramSet.ts';
-import type { AsyncProblem, Precision, Problem } from './problem.ts';
+import type { AsyncObjective, AsyncProblem, Objective, Precision, Problem } from './problem.ts';
+import type { Bounds } from './question.ts';
 
 /** Options of {@link finiteDifferences}. */
 export interface FiniteDifferencesOptions {
@@ -15,7 +17,11 @@ export interface FiniteDifferencesOptions {
    * @defaultValue a thousandth of |p0ⱼ|, or 1 where that is 0
    */
   readonly scale?: Scale | undefined;
-  /** Lower bounds, beyond which f is not called; give them to the solver, too. @defaultValue `null`, unbounded */
+  /**
+   * Lower bounds, beyond which f is not called, besides those of the solver.
+   *
+   * @defaultValue `null`, unbounded
+   */
   readonly lower?: Bound | undefined;
   /** Upper bounds. @defaultValue `null`, unbounded */
   readonly upper?: Bound | undefined;
@@ -60,17 +66,20 @@ export function finiteDifferences(
   options: FiniteDifferencesOptions = {},
 ): Problem & Counted {
   const source = sourceOf('finiteDifferences', f, p0, options);
+  const evaluate = (x: Float64Array, gradient: Float64Array | null, within?: Bounds): number => {
+    const steps = source.gradientAt(x, gradient, within);
+    let turn = steps.next();
+    while (turn.done !== true) turn = steps.next(source.accept(f(turn.value)));
+    return turn.value;
+  };
+  const fg: Objective = (x, gradient) => evaluate(x, gradient);
+  noteDifferenced(fg, { evaluate, isDifferenced: () => true });
   return {
     ...source.facts,
     get calls() {
       return source.calls();
     },
-    fg(x, gradient) {
-      const steps = source.gradientAt(x, gradient);
-      let turn = steps.next();
-      while (turn.done !== true) turn = steps.next(source.accept(f(turn.value)));
-      return turn.value;
-    },
+    fg,
   };
 }
 
@@ -81,17 +90,24 @@ export function finiteDifferencesAsync(
   options: FiniteDifferencesOptions = {},
 ): AsyncProblem & Counted {
   const source = sourceOf('finiteDifferencesAsync', f, p0, options);
+  const evaluate = async (
+    x: Float64Array,
+    gradient: Float64Array | null,
+    within?: Bounds,
+  ): Promise<number> => {
+    const steps = source.gradientAt(x, gradient, within);
+    let turn = steps.next();
+    while (turn.done !== true) turn = steps.next(source.accept(await f(turn.value)));
+    return turn.value;
+  };
+  const fg: AsyncObjective = (x, gradient) => evaluate(x, gradient);
+  noteDifferenced(fg, { evaluate, isDifferenced: () => true });
   return {
     ...source.facts,
     get calls() {
       return source.calls();
     },
-    async fg(x, gradient) {
-      const steps = source.gradientAt(x, gradient);
-      let turn = steps.next();
-      while (turn.done !== true) turn = steps.next(source.accept(await f(turn.value)));
-      return turn.value;
-    },
+    fg,
   };
 }
 
@@ -101,8 +117,16 @@ interface Source {
   readonly calls: () => number;
   /** Checks and counts a value of f. */
   accept(value: unknown): number;
-  /** Yields points, is resumed with f there, writes the gradient unless it is null, and returns f(x). */
-  gradientAt(x: Float64Array, gradient: Float64Array | null): Generator<Float64Array, number, number>;
+  /**
+   * Yields points, is resumed with f there, writes the gradient unless it is null, and returns f(x).
+   *
+   * @param within - bounds of a solver, besides those of the options
+   */
+  gradientAt(
+    x: Float64Array,
+    gradient: Float64Array | null,
+    within?: Bounds,
+  ): Generator<Float64Array, number, number>;
 }
 
 function sourceOf(where: string, f: unknown, p0: Float64Array, options: FiniteDifferencesOptions): Source {
@@ -137,13 +161,14 @@ function sourceOf(where: string, f: unknown, p0: Float64Array, options: FiniteDi
       const advice = isPromise ? ' finiteDifferencesAsync awaits it.' : '';
       throw new TypeError(`${where}: f must return a number, got ${show(value)}.${advice}`);
     },
-    *gradientAt(x, gradient) {
+    *gradientAt(x, gradient, within) {
       const value = yield x;
       if (gradient === null) return value;
       gradient.fill(NaN);
       if (!Number.isFinite(value)) return value;
       // f is the only residual, and its Jacobian the gradient.
-      const asks = differenceJacobian(x, Float64Array.of(value), gradient, steps);
+      const both = within ? { ...steps, bounds: overlapOf(bounds, within) } : steps;
+      const asks = differenceJacobian(x, Float64Array.of(value), gradient, both);
       for (let turn = asks.next(); turn.done !== true;) {
         const question = turn.value;
         if (question.kind !== 'residuals') throw new Error(`${where}: cannot answer ${question.kind}`);
@@ -161,6 +186,11 @@ const rules = {
   precision: oneOf('float32', 'float64'),
   params: objectWith('a ParamSet', 'copyFrom', 'copyInto'),
 };
+
+const overlapOf = (a: Bounds, b: Bounds): Bounds => ({
+  lower: (j) => Math.max(a.lower(j), b.lower(j)),
+  upper: (j) => Math.min(a.upper(j), b.upper(j)),
+});
 
 function checkInside(where: string, p0: Float64Array, bounds: Box): void {
   const bad = p0.findIndex((value, j) => !(value >= bounds.lower(j) && value <= bounds.upper(j)));

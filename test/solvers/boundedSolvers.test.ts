@@ -4,12 +4,15 @@ import {
   auto,
   bfgs,
   conjugateGradient,
+  finiteDifferences,
+  finiteDifferencesAsync,
   gradientDescent,
   lbfgs,
   leastSquares,
   levenbergMarquardt,
   loadState,
   minimize,
+  minimizeAsync,
   newtonCG,
   owlqn,
   saveState,
@@ -307,6 +310,28 @@ describe('a sequence within bounds', () => {
       sequence({ ...stages, solver: adam({ learningRate: 0.1, ...bounds }) }, lbfgs(bounds)),
     );
     expect([...given.x]).toEqual([...minimize(bowl, both, bounds).x]);
+  });
+
+  it('evaluates no difference outside of its bounds', async () => {
+    const outside = (x: ArrayLike<number>) => Array.from(x).some((value) => !(value >= 1e-3 && value <= 2));
+    // Least at x = 0.5 and, beyond its lower bound, at 0.
+    const f = ([x, y]: Float64Array) => {
+      if (outside([x, y])) throw new Error(`evaluated at ${x}, ${y}`);
+      return x - 0.5 * Math.log(x) + Math.sqrt(y);
+    };
+    const { x } = minimize(finiteDifferences(f, Float64Array.of(2, 2)), both, {
+      lower: 1e-3,
+      upper: 2,
+      gtol: 1e-5,
+    });
+    expect(x[0]).toBeCloseTo(0.5, 4);
+    expect(x[1]).toBe(1e-3);
+    const later = finiteDifferencesAsync((at) => Promise.resolve(f(at)), Float64Array.of(2, 2));
+    const answered = await minimizeAsync(later, both, { lower: 1e-3, upper: 2, gtol: 1e-5 });
+    expect([...answered.x]).toEqual([...x]);
+    // Those of the differences themselves still hold.
+    const narrow = finiteDifferences(f, Float64Array.of(1, 1), { lower: 1e-3, upper: 2 });
+    expect(minimize(narrow, lbfgs({ lower: 0.01, upper: 1 }), { gtol: 1e-5 }).x[1]).toBe(0.01);
   });
 
   it('may stand in another sequence', () => {

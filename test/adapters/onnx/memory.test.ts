@@ -142,7 +142,7 @@ describe('the gradient', () => {
         expect([name, await fg(p0, gradient)]).toEqual([name, f]);
         const rounding = gradient instanceof Float32Array ? Math.fround : Number;
         const wrong = gradient.findIndex((value, i) => value !== rounding(expected[i]));
-        expect(wrong, name).toBe(-1);
+        expect([name, wrong]).toEqual([name, -1]);
       }
     }
     await model.dispose();
