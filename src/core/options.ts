@@ -17,7 +17,8 @@ export type Rules<Options> = { readonly [Name in keyof Required<Options>]: Rule 
 /** Options of which none is absent or undefined, as after their defaults have been filled in. */
 export type Filled<Options> = { [Name in keyof Options]-?: Exclude<Options[Name], undefined> };
 
-const rule = (allowed: string, accepts: (value: unknown) => boolean): Rule => ({ allowed, accepts });
+/** Makes a rule. */
+export const rule = (allowed: string, accepts: (value: unknown) => boolean): Rule => ({ allowed, accepts });
 const isNumber = (value: unknown): value is number => typeof value === 'number';
 
 /** Accepts any value, for options that are checked where they are used. */

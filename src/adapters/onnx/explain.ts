@@ -1,3 +1,4 @@
+import { sizeOf } from '../../core/layout.ts';
 import { checkOptions, type Rules } from '../../core/options.ts';
 import type { NodeProto } from 'onnx-buf';
 import { copiesOf } from './choose.ts';
@@ -168,7 +169,7 @@ function printed({
   faults,
 }: Omit<Explanation, 'differentiable' | 'toString'>): string {
   const trained = parameters.filter(({ byDefault }) => byDefault);
-  const scalars = trained.reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0);
+  const scalars = trained.reduce((sum, { shape }) => sum + sizeOf(shape), 0);
   const parts = [
     faults.length === 0
       ? `differentiable: ${trained.length} parameters, ${scalars} numbers`

@@ -5,12 +5,13 @@ import {
   nonNegative,
   numberIn,
   oneOf,
+  rule,
   show,
   string,
-  type Rule,
   type Rules,
 } from '../../core/options.ts';
 import type { Precision } from '../../core/problem.ts';
+import { isObject } from '../../core/runState.ts';
 import type { Builder } from './ir/builder.ts';
 import type { Value } from './ir/graph.ts';
 import type { TargetSpec } from './inputTypes.ts';
@@ -121,9 +122,6 @@ export interface DifferentiateOptions {
   /** Files with the external data of a model, by the location named in the model. @defaultValue none */
   readonly externalData?: ExternalData | undefined;
 }
-
-const rule = (allowed: string, accepts: (value: unknown) => boolean): Rule => ({ allowed, accepts });
-const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;
 
 export const externalDataRule = rule(
   'an object of Uint8Arrays or other views of bytes',

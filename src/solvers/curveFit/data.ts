@@ -27,7 +27,8 @@ export interface GivenData {
   readonly missing: 'refuse' | 'skip';
 }
 
-const isList = (value: unknown): value is ArrayLike<unknown> =>
+/** True for an array or a typed array. */
+export const isList = (value: unknown): value is ArrayLike<unknown> =>
   Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value);
 
 const isPoint = (value: unknown): value is Point =>

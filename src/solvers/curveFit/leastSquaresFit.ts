@@ -27,7 +27,7 @@ import type { FitProblem } from './linearized.ts';
 import { solveRescaled } from './rescaleFit.ts';
 import { summarize } from './summarize.ts';
 import type { Precision } from '../../core/problem.ts';
-import type { FitData } from './data.ts';
+import { isList, type FitData } from './data.ts';
 import type { CurveFitOptions } from './curveFit.ts';
 import type { CurveFit } from './result.ts';
 
@@ -210,14 +210,13 @@ function countedResiduals(
 }
 
 function checkedValues(values: unknown): Float64Array {
-  const isList = Array.isArray(values) || (ArrayBuffer.isView(values) && 'length' in values);
-  if (!isList) {
+  if (!isList(values)) {
     const hint = values instanceof Promise ? '; it must be synchronous' : '';
     throw new TypeError(
       `${WHERE}: residuals must return an array of numbers, got ${show(values)}${hint}. leastSquares() takes functions that write into an array.`,
     );
   }
-  const numbers: unknown[] = Array.from(values as ArrayLike<unknown>);
+  const numbers = Array.from(values);
   const bad = numbers.findIndex((value) => typeof value !== 'number');
   if (bad < 0) return Float64Array.from(numbers as number[]);
   throw new TypeError(`${WHERE}: residual ${bad} must be a number, got ${show(numbers[bad])}.`);

@@ -1,6 +1,6 @@
 import { show } from '../../core/options.ts';
 import { gradientsOf } from './covariance.ts';
-import { showPoint, type Point } from './data.ts';
+import { isList, showPoint, type Point } from './data.ts';
 import { checkParametersUntouched } from './commonMistakes.ts';
 import type { Precision } from '../../core/problem.ts';
 import type { ParameterSet } from './parameters.ts';
@@ -102,9 +102,6 @@ const allAtOnce =
       `curveFit: a vectorized ${name} must return one ${each} for each of ${points.length} points, got ${got}.`,
     );
   };
-
-const isList = (value: unknown): value is ArrayLike<unknown> =>
-  Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value);
 
 function checkedValue(value: unknown, point: Point): number {
   if (typeof value === 'number') return value;

@@ -1,3 +1,4 @@
+import { sizeOf } from '../../../core/layout.ts';
 import { ElementwiseGraph } from './elementwise.ts';
 import { refuse } from './errors.ts';
 import type { Operand, Value } from './graph.ts';
@@ -121,12 +122,7 @@ export class Builder extends ElementwiseGraph {
   count(x: Value, like: Value): Value {
     const shape = this.shapeOf(x);
     const dtype = this.dtypeOf(like) ?? this.float;
-    return isStatic(shape)
-      ? this.scalar(
-          shape.reduce((a, b) => a * b, 1),
-          dtype,
-        )
-      : this.cast(this.op('Size', [x]), dtype);
+    return isStatic(shape) ? this.scalar(sizeOf(shape), dtype) : this.cast(this.op('Size', [x]), dtype);
   }
   /** x in another shape, constant or a vector of int64. */
   reshape(x: Value, shape: Value | readonly number[]): Value {
@@ -231,7 +227,7 @@ export class Builder extends ElementwiseGraph {
   product(sizes: Value): Value {
     const known = this.integersOf(sizes);
     if (known === undefined) return this.op('ReduceProd', [sizes, this.integers([0])]);
-    return this.integers([known.reduce((a, b) => a * b, 1)]);
+    return this.integers([sizeOf(known)]);
   }
   /** Zeros of the type and shape of x. */
   zerosLike(x: Value): Value {

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from '../../../core/layout.ts';
 import { show } from '../../../core/options.ts';
 import type { AttributeValues } from './attributes.ts';
 import { refuse } from './errors.ts';
@@ -66,7 +67,7 @@ export function checkNumbers(values: unknown, shape: readonly number[]): void {
       `element ${stranger} of a constant must be a number, got ${show((values as unknown[])[stranger])}.`,
     );
   const { length } = values as ArrayLike<unknown>;
-  const size = shape.reduce((a, b) => a * b, 1);
+  const size = sizeOf(shape);
   if (length !== size)
     refuse(`a constant of shape [${shape.join(', ')}] has ${size} elements, got ${length}.`);
 }

@@ -1,3 +1,4 @@
+import { sizeOf } from '../../../core/layout.ts';
 import { refuse } from './errors.ts';
 import type { DType } from './tensor.ts';
 
@@ -76,7 +77,7 @@ export const sumOf = (sizes: readonly Dimension[]): Dimension =>
 /** Product of sizes: a number if it is known, a symbol that is the only factor besides ones, or else a new symbol. */
 export function productOf(sizes: readonly Dimension[]): Dimension {
   const numbers = sizes.filter((size) => typeof size === 'number');
-  const product = numbers.reduce((a, b) => a * b, 1);
+  const product = sizeOf(numbers);
   const others = sizes.filter((size) => typeof size === 'string');
   if (others.length === 0 || product === 0) return product;
   return others.length === 1 && product === 1 ? others[0] : unknownDimension();

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { sizeOf } from '../../../core/layout.ts';
 import type { Builder } from '../ir/builder.ts';
 import type { Value } from '../ir/graph.ts';
 import type { Op } from '../ir/op.ts';
@@ -46,7 +47,7 @@ export function pickedContent(
   to: readonly number[],
   place: (index: readonly number[]) => readonly number[],
 ): readonly Dimension[] | undefined {
-  const length = to.reduce((a, b) => a * b, 1);
+  const length = sizeOf(to);
   if (length > LONGEST) return undefined;
   return range(length).map((k) => {
     const index: number[] = [];

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from '../../../core/layout.ts';
 import type { Builder } from '../ir/builder.ts';
 import { spatialAxes } from '../ir/channels.ts';
 import type { Value } from '../ir/graph.ts';
@@ -36,7 +37,7 @@ function pointwise(
   const [shape, sizes] = [g.shapeOf(w), spatialSizes(g, d)];
   if (!isStatic(shape) || !isStatic(sizes) || group !== 1) return undefined;
   const [outer, inner, ...kernel] = shape;
-  const places = sizes.reduce((a, b) => a * b, 1);
+  const places = sizeOf(sizes);
   const plain = kernel.every((size) => size === 1) && pads.every((pad) => pad === 0);
   if (!plain || outer * inner > (outer + inner) * places) return undefined;
   const rows = g.reshape(d, [0, outer, places]);

@@ -1,3 +1,4 @@
+import { sizeOf } from '../../../core/layout.ts';
 import type { NodeProto } from 'onnx-buf';
 import { refuse } from '../ir/errors.ts';
 import type { Attributes } from '../ir/attributes.ts';
@@ -7,8 +8,6 @@ import { isStatic, range, type Dimension } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import { linearNeighbors } from './sampling.ts';
 import type { Lowering, OpTable } from '../ir/op.ts';
-
-const productOf = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1);
 
 /** Returns the indices of all elements of a tensor, in row-major order. */
 const elements = (sizes: readonly number[]): number[][] =>
@@ -33,9 +32,7 @@ function blockPlaces(image: readonly number[], block: readonly number[], attribu
     elements(positions).map((position) => {
       const at = position.map((p, i) => p * strides[i] + element[i] * dilations[i] - pads[i]);
       const inside = at.every((coordinate, i) => coordinate >= 0 && coordinate < image[i]);
-      return inside
-        ? at.reduce((place, coordinate, i) => place * image[i] + coordinate, 0)
-        : productOf(image);
+      return inside ? at.reduce((place, coordinate, i) => place * image[i] + coordinate, 0) : sizeOf(image);
     }),
   );
 }
@@ -47,7 +44,7 @@ const col2Im: Lowering = (g, node, attributes) => {
   if (image === undefined || block === undefined) return [col2ImOf(g, node, attributes)];
   const places = blockPlaces(image, block, attributes);
   const columns = g.reshape(x, g.concat([g.sizes(x, [0]), g.integers([-1, places.length])], 0));
-  const [size, rows] = [productOf(image), g.sizes(columns, [0, 1])];
+  const [size, rows] = [sizeOf(image), g.sizes(columns, [0, 1])];
   const empty = g.filled(g.concat([rows, g.integers([size + 1])], 0), 0, g.floatTypeOf(x));
   const index = g.expandLike(g.constant(DType.INT64, [1, 1, places.length], places), columns);
   const sums = g.scatterAdd(empty, index, columns, 2);
@@ -151,7 +148,7 @@ const deformConv: Lowering = (g, node, attributes) => {
   if (g.rank(x) !== 4) refuse('it has a rule only for images with two axes.');
   const kernel = attributes.ints('kernel_shape') ?? g.shapeOf(weight)?.slice(2);
   if (!isStatic(kernel)) refuse('the sizes of its kernel are not known before the model runs.');
-  const [taps, group] = [productOf(kernel), attributes.int('group', 1)];
+  const [taps, group] = [sizeOf(kernel), attributes.int('group', 1)];
   const moves = attributes.int('offset_group', 1);
   const split = (value: Value, sizes: readonly number[]) =>
     g.reshape(value, g.concat([g.sizes(value, [0]), g.integers(sizes), g.sizes(offset, [2, 3])], 0));

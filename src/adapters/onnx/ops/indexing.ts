@@ -10,7 +10,7 @@ import { DType } from '../ir/tensor.ts';
 import type { VjpContext, VjpRule } from '../ir/vjp.ts';
 import { broadcastSamples, sameType, samplesOffAxis } from './common.ts';
 import { mapAlong, mapOneHot } from './vmap/broadcasting.ts';
-import { mapElements, mapGather, mapGatherND, mapScatterND } from './vmap/indexing.ts';
+import { mapAlongOneAxis, mapGather, mapGatherND, mapScatterND } from './vmap/indexing.ts';
 
 const inferGather: InferRule = (c) => {
   const dtype = c.dtype(0);
@@ -280,10 +280,10 @@ export const indexing: OpTable = {
     infer: (c) => [{ dtype: c.dtype(0), shape: c.shape(1) }],
     samples: gatherElementsSamples,
     vjp: gatherElements,
-    vmap: mapElements,
+    vmap: mapAlongOneAxis,
   },
   GatherND: { infer: inferGatherND, as: { read: withoutBatchDims }, vjp: gatherND, vmap: mapGatherND },
-  ScatterElements: { infer: sameType, vjp: scatterElements, vmap: mapElements },
+  ScatterElements: { infer: sameType, vjp: scatterElements, vmap: mapAlongOneAxis },
   ScatterND: { infer: sameType, as: { lower: byElements }, vjp: scatterND, vmap: mapScatterND },
   Scatter: { infer: sameType, upgrade: ({ node }) => void (node.opType = 'ScatterElements') },
   TopK: {

@@ -1,3 +1,4 @@
+import { sizeOf } from '../../../core/layout.ts';
 import type { NodeProto } from 'onnx-buf';
 import { constantTensor } from '../ir/constant.ts';
 import { inferContext, know, LONGEST, type Facts, type OpKnowledge } from '../ir/facts.ts';
@@ -40,4 +41,4 @@ export const opKnowledge: OpKnowledge = { infer: inferNode, traitsOf: opOf };
 
 /** True if the elements fill the shape: flat lists do not broadcast as tensors of several axes do. */
 const fits = (elements: readonly Dimension[], shape: Shape | undefined) =>
-  !isStatic(shape) || shape.reduce((a, b) => a * b, 1) === elements.length;
+  !isStatic(shape) || sizeOf(shape) === elements.length;

@@ -1,3 +1,5 @@
+import { inferGlobalPool } from './quantizedTypes.ts';
+import { sizeOf } from '../../../core/layout.ts';
 import type { NodeProto } from 'onnx-buf';
 import type { AttributeValues } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
@@ -35,10 +37,6 @@ export const inferPool: InferRule = (c) => {
     { dtype: 7, shape },
   ];
 };
-
-const inferGlobalPool: InferRule = (c) => [
-  { dtype: c.dtype(0), shape: c.shape(0)?.map((size, i) => (i < 2 ? size : 1)) },
-];
 
 /**
  * Replaces `ceil_mode` by padding at the end, which affects neither maxima nor means. ONNX Runtime drops a window that
@@ -133,8 +131,6 @@ function placesByRows(g: Builder, { opType, input, attribute }: NodeProto): Valu
   return again.output[1];
 }
 
-const placesIn = (kernel: readonly number[]) => kernel.reduce((a, b) => a * b, 1);
-
 /** True if the windows neither overlap nor leave anything out. */
 function liesSideBySide({ g, inputs: [x], attributes }: VjpContext): boolean {
   const kernel = attributes.ints('kernel_shape') ?? [];
@@ -167,7 +163,7 @@ const maxPoolByComparison = ({ g, inputs: [x], outputs: [y], attributes }: VjpCo
   const kernel = attributes.ints('kernel_shape') ?? [];
   const spread = (v: Value) => spreadOver(g, x, v);
   const equals = (a: Value, b: Value) => g.mask(g.equal(a, b), x);
-  const ranks = g.constant(g.floatTypeOf(x), kernel, range(placesIn(kernel), 1).toReversed());
+  const ranks = g.constant(g.floatTypeOf(x), kernel, range(sizeOf(kernel), 1).toReversed());
   const rank = g.op('Tile', [ranks, g.sizes(y, range(kernel.length, 2))]);
   const ranked = g.mul(equals(x, spread(y)), rank);
   const first = g.op('MaxPool', [ranked], { kernel_shape: kernel, strides: kernel });
@@ -185,7 +181,7 @@ const averagePool: VjpRule = (c) => {
   const { g, dy, attributes } = c;
   const [x] = c.inputs;
   const kernel = attributes.ints('kernel_shape') ?? refuse('it has no kernel_shape.');
-  if (liesSideBySide(c)) return [spreadOver(g, x, g.div(dy, placesIn(kernel)))];
+  if (liesSideBySide(c)) return [spreadOver(g, x, g.div(dy, sizeOf(kernel)))];
   const rank = kernel.length;
   const pads = attributes.ints('pads');
   const shared: AttributeValues = {

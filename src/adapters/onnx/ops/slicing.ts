@@ -16,7 +16,8 @@ import { pickedContent, samplesOffAxis } from './common.ts';
 import { gatherBack } from './gatherBack.ts';
 import { toInput } from './upgrades.ts';
 import { mapAlong } from './vmap/broadcasting.ts';
-import { mapConcat, mapSlice } from './vmap/shapes.ts';
+import { mapAlongOneAxis } from './vmap/indexing.ts';
+import { mapSlice } from './vmap/shapes.ts';
 
 const inferConcat: InferRule = (c) => {
   const shapes = c.node.input.map((_, i) => c.shape(i));
@@ -199,7 +200,7 @@ export const slicing: OpTable = {
     samples: concatSamples,
     vjp: concat,
     carries: 'joined',
-    vmap: mapConcat,
+    vmap: mapAlongOneAxis,
   },
   Split: {
     infer: inferSplit,

@@ -1,3 +1,4 @@
+import { sizeOf } from '../../../core/layout.ts';
 import { create } from '@bufbuild/protobuf';
 import { TensorShapeProto_DimensionSchema, TensorShapeProtoSchema, type TypeProto_Tensor } from 'onnx-buf';
 import { fault, type Fault } from '../ir/errors.ts';
@@ -33,7 +34,7 @@ export function fixInputs(model: Model, fixed: FixedInputs): Fault[] {
     const free = shape.filter((size) => size < 0).length;
     const rest = shape.filter((size) => size >= 0).reduce((a, b) => a * b, 1);
     const full = shape.map((size) => (size < 0 ? values.length / rest : size));
-    if (free > 1 || full.reduce((a, b) => a * b, 1) !== values.length || !full.every(Number.isInteger))
+    if (free > 1 || sizeOf(full) !== values.length || !full.every(Number.isInteger))
       return [
         fault(
           `fix: the input ${JSON.stringify(name)} is ${dtypeName(type.elemType)} of shape [${shape.map((size) => (size < 0 ? '?' : size)).join(', ')}]; got ${values.length} values, which do not fit.`,

@@ -1,3 +1,4 @@
+import { sizeOf } from '../../../core/layout.ts';
 import { callable, checkOptions, integerFrom, show, type Rules } from '../../../core/options.ts';
 import { fault, OnnxError } from '../ir/errors.ts';
 import { checkForm, type Feed, type Feeds } from './feeds.ts';
@@ -100,7 +101,7 @@ const rowsOf = (entries: readonly (readonly [string, Feed])[], rows: Int32Array)
   Object.fromEntries(
     entries.map(([name, { dims, data }]) => {
       const rest = dims.slice(1);
-      const size = rest.reduce((a, b) => a * b, 1);
+      const size = sizeOf(rest);
       return [name, { dims: [rows.length, ...rest], data: gather(data as ArrayLike<number>, rows, size) }];
     }),
   );

@@ -3,6 +3,7 @@
  *
  * @module
  */
+import { sizeOf } from '../../../core/layout.ts';
 import type { NodeProto } from 'onnx-buf';
 import { attributesOf } from '../ir/attributes.ts';
 import type { Builder } from '../ir/builder.ts';
@@ -119,19 +120,17 @@ function ofConvolution(sampled: Sampled, node: NodeProto, slot: number): Found |
   if (slot === 0 || attributesOf(node).int('group', 1) !== 1 || sampled.samples.get(result)?.axis !== 0)
     return null;
   if (!isStatic(shape) || !isStatic(weight) || shape[0] !== count) return null;
-  const positions = productOf(shape.slice(2));
+  const positions = sizeOf(shape.slice(2));
   const place = { result, width: shape[1], convolution: node, positions };
   if (slot === 2) return { ...place, kind: 'bias', operand: null, depth: 0, isFlipped: false };
   return {
     ...place,
     kind: 'product',
     operand: node.input[0],
-    depth: productOf(weight.slice(1)),
+    depth: sizeOf(weight.slice(1)),
     isFlipped: true,
   };
 }
-
-const productOf = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
 
 /** Adds the operand of a place as rows, `[samples, positions, depth]`; indices as numbers. */
 export function operandRows({ g, count }: Sampled, { operand, convolution, positions, depth }: Place): Value {
@@ -159,7 +158,7 @@ export function deltaRows(
 function rowsPerSample({ g, count, samples }: Sampled, value: Value, axes: number): number | null {
   const shape = g.shapeOf(value);
   if (samples.get(value)?.axis !== 0 || !isStatic(shape) || shape.length <= axes - 1) return null;
-  const rows = productOf(shape.slice(0, shape.length - axes)) / count;
+  const rows = sizeOf(shape.slice(0, shape.length - axes)) / count;
   return Number.isInteger(rows) ? rows : null;
 }
 

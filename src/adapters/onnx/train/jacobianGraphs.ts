@@ -1,3 +1,4 @@
+import { sizeOf } from '../../../core/layout.ts';
 import { OnnxError, refuse, typed } from '../ir/errors.ts';
 import { isStatic } from '../ir/shape.ts';
 import { encodeModel, type Model } from '../ir/model.ts';
@@ -71,7 +72,7 @@ function sampleGraph(source: ResidualSource, graphs: ResidualGraphs, count: numb
     for (const k of values) {
       const [, columns] = graphs.sizes[k];
       const shape = g.shapeOf(all[k]);
-      const isOne = isStatic(shape) && shape[0] === 1 && shape.reduce((a, b) => a * b, 1) === columns;
+      const isOne = isStatic(shape) && shape[0] === 1 && sizeOf(shape) === columns;
       if (!isOne) refuse(`residuals ${k} have another shape for one sample than for many.`);
       const table = g.reshape(all[k], [1, columns]);
       g.addOutput(residualNameOf(k), table);

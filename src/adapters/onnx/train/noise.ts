@@ -6,6 +6,7 @@
  *
  * @module
  */
+import { sizeOf } from '../../../core/layout.ts';
 import type { Statistics } from '../../../core/problem.ts';
 import { dtypeName } from '../ir/tensor.ts';
 import type { Draw, NoiseInput } from '../ir/noise.ts';
@@ -47,7 +48,7 @@ export function sizesOf(
 /** Draws the numbers of one input. */
 export function drawNoise(ort: Ort, input: NoiseInput, dims: readonly number[], key: NoiseKey): OrtTensor {
   const type = dtypeName(input.dtype);
-  const size = dims.reduce((a, b) => a * b, 1);
+  const size = sizeOf(dims);
   const values = type === 'float64' ? new Float64Array(size) : new Float32Array(size);
   fill(values, input.draw, bitStream(key.seed, key.batch, key.part, hashOf(input.name)));
   return tensorOver(ort, type, values, dims);

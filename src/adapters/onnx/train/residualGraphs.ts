@@ -1,3 +1,4 @@
+import { sizeOf } from '../../../core/layout.ts';
 import { differentiate, type Differentiated } from '../differentiate.ts';
 import { fault, OnnxError } from '../ir/errors.ts';
 import { isStatic } from '../ir/shape.ts';
@@ -77,10 +78,7 @@ export function residualGraphs(source: ResidualSource): ResidualGraphs {
     }
     return shape;
   });
-  const sizes = known.map(([samples, ...rest]): [number, number] => [
-    samples,
-    rest.reduce((a, b) => a * b, 1),
-  ]);
+  const sizes = known.map(([samples, ...rest]): [number, number] => [samples, sizeOf(rest)]);
   const gradients = new Set(source.names.map(gradientNameOf));
   const withOutputs = (isWanted: (name: string) => boolean) =>
     encodeModel(onlyOutputs(differentiated.bytes, isWanted));
@@ -198,7 +196,7 @@ export function residualsOfLoss({ loss, output, l2 = 0 }: DifferentiateOptions):
       const y = value(asked);
       const name = term.target ?? (terms.length === 1 ? targetName : targetNameOf(asked));
       const shape = g.shapeOf(y);
-      const count = share * (isStatic(shape) ? shape.reduce((a, b) => a * b, 1) : 1);
+      const count = share * (isStatic(shape) ? sizeOf(shape) : 1);
       return g.mul(g.sub(y, target(name, y)), Math.sqrt((term.weight ?? 1) / count));
     });
 }

@@ -1,3 +1,4 @@
+import { sizeOf } from '../../../core/layout.ts';
 import { fault, OnnxError } from '../ir/errors.ts';
 import { isStatic } from '../ir/shape.ts';
 import type { Engine } from './engine.ts';
@@ -77,7 +78,7 @@ export async function eachSample(
 /** Returns sample i of a tensor, as numbers and their shape. */
 function rowOf({ data, dims }: OrtTensor, i: number) {
   const [, ...rest] = dims;
-  const size = rest.reduce((a, b) => a * b, 1);
+  const size = sizeOf(rest);
   // A copy: some runtimes need the data of a feed to begin at the start of their buffer.
   const row = (data as Float32Array).slice(i * size, (i + 1) * size);
   return { data: row, dims: [1, ...rest] };

@@ -26,8 +26,8 @@ export const mapGather: MapRule = (c) => {
   return [g.transpose(picked, [0, ...before, ...range(depth, 1), ...after])];
 };
 
-/** Ops whose inputs all have the same rank. */
-export const mapElements: MapRule = (c) =>
+/** Ops along one axis whose inputs all have the same rank. */
+export const mapAlongOneAxis: MapRule = (c) =>
   emit(
     c,
     c.node.input.map((_, i) => mapped(c, i)),

@@ -1,5 +1,5 @@
 import { axisFrom, range } from '../../ir/shape.ts';
-import { aligned, emit, mapped, onlyMapped, type MapRule } from '../../ir/vmap.ts';
+import { aligned, emit, onlyMapped, type MapRule } from '../../ir/vmap.ts';
 
 /** Ops that only change the shape. */
 export const mapReshape: MapRule = (c) => {
@@ -19,14 +19,6 @@ export const mapExpand: MapRule = (c) => {
   const out = c.out();
   return [c.g.op('Expand', [aligned(c, 0, out.length), c.g.integers([c.count, ...out])])];
 };
-
-/** Concat along the axis after the extra one. */
-export const mapConcat: MapRule = (c) =>
-  emit(
-    c,
-    c.node.input.map((_, i) => mapped(c, i)),
-    { axis: axisFrom(c.attributes.int('axis', 0), c.shape(0).length) + 1 },
-  );
 
 /** Slice along axes that are known before the model runs. */
 export const mapSlice: MapRule = (c) => {

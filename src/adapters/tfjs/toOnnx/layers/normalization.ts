@@ -1,3 +1,4 @@
+import { sizeOf } from '../../../../core/layout.ts';
 import {
   numbers,
   plainWeight,
@@ -56,7 +57,7 @@ export const normalizationLayers: LayerTable = {
       throw refuseLayer(layer, `its axes are ${axes.join(', ')}; the last ones, in order, are written.`);
     }
     const sizes = axes.map((axis) => Number(x.shape[axis]));
-    const count = sizes.reduce((product, size) => product * size, 1);
+    const count = sizeOf(sizes);
     const parameter = (name: string, value: number): string =>
       plainWeight(call, name) ??
       graph.constant(
