@@ -11,12 +11,11 @@ import {
 import { difference, hills, started, stepFrom, type Walked } from './walk.ts';
 import { memoryOf } from './internals.ts';
 import type { ConjugateGradientMemory } from '../../src/solvers/conjugateGradient.ts';
+import { dot } from './vectors.ts';
 
 // Oracle: β from the vectors of its formula, where the solver has it from their products.
 
 type Vector = readonly number[];
-
-const dot = (a: Vector, b: Vector) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 
 /** β of Hager & Zhang (2013), eq. (3.1) and (3.2). */
 function hagerZhangBeta(d: Vector, g: Vector, next: Vector, theta = 1, eta = 0.4): number {

@@ -11,25 +11,7 @@ import {
   type Solver,
 } from 'quasi-newton';
 import { bowl, difference, hills, rootMeanSquare, started, stepFrom } from './walk.ts';
-
-type Vector = number[];
-
-interface Pair {
-  readonly s: Vector;
-  readonly y: Vector;
-}
-
-const dot = (a: Vector, b: Vector) => a.reduce((sum, value, i) => sum + value * b[i], 0);
-const plus = (a: Vector, c: number, b: Vector) => a.map((value, i) => value + c * b[i]);
-
-/** H·v for H = VᵀH′V + ρssᵀ, V = I − ρysᵀ, H′ that of the pairs before, down to γI. */
-function timesH(pairs: readonly Pair[], gamma: number, v: Vector): Vector {
-  if (pairs.length === 0) return v.map((value) => gamma * value);
-  const { s, y } = pairs[pairs.length - 1];
-  const rho = 1 / dot(s, y);
-  const inner = timesH(pairs.slice(0, -1), gamma, plus(v, -rho * dot(s, v), y));
-  return plus(inner, rho * dot(s, v) - rho * dot(y, inner), s);
-}
+import { dot, plus, timesH, type Pair } from './vectors.ts';
 
 /** The pairs of some steps and the direction after them. */
 function follow<State extends Iterate>(solver: Solver<State>, problem: Problem, count: number) {

@@ -1,18 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { limitedMemory, type LimitedMemoryOptions } from '../../src/solvers/limitedMemory.ts';
 import { difference } from './walk.ts';
+import { dot, plus, type Pair, type Vector } from './vectors.ts';
 
 // Oracle: L-BFGS of the free elements alone, as if the others did not exist.
-
-type Vector = number[];
-
-interface Pair {
-  readonly s: Vector;
-  readonly y: Vector;
-}
-
-const dot = (a: Vector, b: Vector) => a.reduce((sum, value, i) => sum + value * b[i], 0);
-const plus = (a: Vector, c: number, b: Vector) => a.map((value, i) => value + c * b[i]);
 
 const pairs: Pair[] = [
   { s: [1, 0.5, -0.3, 0.2, 1], y: [3, 1, -1, 0.1, 2] },

@@ -3,27 +3,9 @@ import { fixedStep, lbfgs, type LbfgsOptions, type Problem, type Setting } from 
 import { limitedMemory } from '../../src/solvers/limitedMemory.ts';
 import { bowl, difference, started, stepFrom } from './walk.ts';
 import { memoryOf } from './internals.ts';
+import { dot, plus, timesH, type Pair, type Vector } from './vectors.ts';
 
 // Oracles: what each option of L-BFGS changes, with the pairs taken into H one by one.
-
-type Vector = number[];
-
-interface Pair {
-  readonly s: Vector;
-  readonly y: Vector;
-}
-
-const dot = (a: Vector, b: Vector) => a.reduce((sum, value, i) => sum + value * b[i], 0);
-const plus = (a: Vector, c: number, b: Vector) => a.map((value, i) => value + c * b[i]);
-
-/** H·v for H = VᵀH′V + ρssᵀ, V = I − ρysᵀ, H′ that of the pairs before, down to γI. */
-function timesH(pairs: readonly Pair[], gamma: number, v: Vector): Vector {
-  if (pairs.length === 0) return v.map((value) => gamma * value);
-  const { s, y } = pairs[pairs.length - 1];
-  const rho = 1 / dot(s, y);
-  const inner = timesH(pairs.slice(0, -1), gamma, plus(v, -rho * dot(s, v), y));
-  return plus(inner, rho * dot(s, v) - rho * dot(y, inner), s);
-}
 
 /** The pairs of some steps, as they were observed, and the direction after them. */
 function follow(options: LbfgsOptions, problem: Problem, count: number, setting: Partial<Setting> = {}) {

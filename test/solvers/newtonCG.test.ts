@@ -4,11 +4,10 @@ import { runSync } from '../../src/core/drive.ts';
 import { rosenbrock } from '../core/functions.ts';
 import { inside } from './internals.ts';
 import type { NewtonCGState } from '../../src/solvers/newtonModel.ts';
+import { dot, type Vector } from './vectors.ts';
 
-type Vector = number[];
 type Matrix = (x: Vector) => number[][];
 
-const dot = (a: Vector, b: Vector) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 const add = (a: Vector, t: number, b: Vector) => a.map((value, i) => value + t * b[i]);
 const norm = (a: Vector) => Math.sqrt(dot(a, a));
 const normInf = (a: Vector) => Math.max(...a.map(Math.abs));

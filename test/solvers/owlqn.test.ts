@@ -3,13 +3,12 @@ import { backtracking, lbfgs, minimize, owlqn, runSync, type OwlqnOptions, type 
 import { bowl, difference, started, stepFrom } from './walk.ts';
 import { inside } from './internals.ts';
 import type { OwlqnState } from '../../src/solvers/owlqn.ts';
+import { dot, type Vector } from './vectors.ts';
 
 // Oracle: Andrew & Gao (2007), with a dense BFGS matrix of the pairs of f. Elements without a penalty have no orthant.
 
-type Vector = number[];
 type Matrix = number[][];
 
-const dot = (a: Vector, b: Vector) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 const identity = (n: number, scale: number): Matrix =>
   Array.from({ length: n }, (_, i) => Array.from({ length: n }, (_, j) => (i === j ? scale : 0)));
 

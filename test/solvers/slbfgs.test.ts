@@ -3,11 +3,9 @@ import { backtracking, fixedStep, runSync, slbfgs, type Problem } from 'quasi-ne
 import { bowl, difference, hills, rootMeanSquare, started, stepFrom, walk } from './walk.ts';
 import { memoryOf } from './internals.ts';
 import type { SlbfgsMemory } from '../../src/solvers/slbfgs.ts';
+import { dot, type Vector } from './vectors.ts';
 
-type Vector = number[];
 type Matrix = number[][];
-
-const dot = (a: Vector, b: Vector) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 
 /** The solution of Ax = b, A symmetric and positive definite, by conjugate gradients to the last digit. */
 function solve(A: Matrix, b: Vector): Vector {

@@ -10,6 +10,7 @@ import {
   unbentRadius,
 } from '../../src/solvers/leastSquares/trustRegion.ts';
 import type { LevenbergMarquardtState } from '../../src/solvers/leastSquares/state.ts';
+import { resultOf } from './vectors.ts';
 
 /** A linear model of 3 residuals and 2 unknowns, with the radius of its step. */
 function modelWith(radius: number, jacobian = [3, 1, 0, 2, 1, -1]): LevenbergMarquardtState {
@@ -25,13 +26,6 @@ function modelWith(radius: number, jacobian = [3, 1, 0, 2, 1, -1]): LevenbergMar
   Object.assign(state, { radius, least: 1e-20, damping: 1e-3 });
   dense.prepare(state);
   return state;
-}
-
-/** Runs a computation that asks nothing. */
-function resultOf<Result>(asks: Generator<unknown, Result, number>): Result {
-  const turn = asks.next();
-  if (!turn.done) throw new Error('it asked a question');
-  return turn.value;
 }
 
 describe('a step within a radius', () => {

@@ -19,15 +19,14 @@ import { mgh } from '../../bench/problems/mgh/index.js';
 import { memoryOf } from './internals.ts';
 import type { DenseMemory } from '../../src/solvers/broyden.ts';
 import type { RescaledMemory } from '../../src/solvers/rescaledInverse.ts';
+import { dot, type Vector } from './vectors.ts';
 
 // Oracles: each update written out once more with dense matrices, straight from its formula.
 
 type Matrix = number[][];
-type Vector = number[];
 
 const identity = (n: number, d = 1): Matrix =>
   Array.from({ length: n }, (_, i) => Array.from({ length: n }, (_, j) => (i === j ? d : 0)));
-const dot = (a: Vector, b: Vector) => a.reduce((sum, value, i) => sum + value * b[i], 0);
 const times = (A: Matrix, x: Vector) => A.map((row) => dot(row, x));
 const outer = (a: Vector, b: Vector): Matrix => a.map((p) => b.map((q) => p * q));
 const add = (...terms: [number, Matrix][]): Matrix =>

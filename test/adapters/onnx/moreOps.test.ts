@@ -9,6 +9,7 @@ import { check, real, whole } from './againstKernels.ts';
 import { contributed } from './cases/expansions.ts';
 import { checkGradients, feedsOf, modelOf, type Build, type Input } from './harness.ts';
 import { floats, integers, modelFrom, node, runOnce, tensor } from './written.ts';
+import { apart } from './forms.ts';
 
 const total = { loss: (g, { outputs: [y] }) => g.sumOfAll(g.square(y)) } satisfies Pick<
   DifferentiateOptions,
@@ -22,12 +23,6 @@ async function outputOf(inputs: Readonly<Record<string, Input>>, build: Build, o
   const graph = differentiate(bytes, { ...total, wrt, keep: ['y'], precision: 'float64' });
   return (await runOnce(graph, feedsOf(inputs, 'float64')))['y'];
 }
-
-/** Largest difference between two lists; Infinity if their lengths differ. */
-const apart = (got: readonly number[], wanted: readonly number[]): number =>
-  got.length === wanted.length
-    ? Math.max(0, ...got.map((value, i) => Math.abs(value - wanted[i])))
-    : Infinity;
 
 describe('RoiAlign of other opsets', () => {
   const inputs = {

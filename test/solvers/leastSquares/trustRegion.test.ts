@@ -11,14 +11,9 @@ import {
   unbentRadius,
 } from '../../../src/solvers/leastSquares/trustRegion.ts';
 import type { LinearSolver } from '../../../src/solvers/leastSquares/linearSolver.ts';
+import { resultOf } from '../vectors.ts';
 
 const MOST = 1e32;
-
-function resultOf<Result>(asks: Generator<unknown, Result, number>): Result {
-  const turn = asks.next();
-  if (!turn.done) throw new Error('it asked a question');
-  return turn.value;
-}
 
 function stateOf(change: Partial<LevenbergMarquardtState> = {}): LevenbergMarquardtState {
   const state = newState({ n: 2, precision: 'float64', residualCount: 2 }, '2-point', {
