@@ -19,6 +19,7 @@ import { nodeOf } from '../ir/node.ts';
 import { isStatic, type Shape } from '../ir/shape.ts';
 import { DType } from '../ir/tensor.ts';
 import { inferNode, opKnowledge } from '../ops/infer.ts';
+import { byPhases } from './blockedPhases.ts';
 import { prune } from './prune.ts';
 import { formOf, MOST_PADDING, paddingOf, upTo } from './blockedForms.ts';
 import {
@@ -143,8 +144,9 @@ function alwaysFits(
 }
 
 /**
- * Writes a ConvTranspose without strides, or of one channel per group, as the gradients of convolutions have them: the
- * convolution of its input, with zeros put between, with the flipped weight. Returns false if it is to stay as it is.
+ * Writes a ConvTranspose as the gradients of convolutions have them. Without strides, or of one channel per group: the
+ * convolution of its input, with zeros put between, with the flipped weight. Otherwise in phases, see {@link byPhases}.
+ * Returns false if it is to stay as it is.
  */
 function convolveTransposed(blocks: Blocks, node: NodeProto): boolean {
   const { g, size } = blocks;
@@ -163,7 +165,16 @@ function convolveTransposed(blocks: Blocks, node: NodeProto): boolean {
   if (form === undefined || form === 'few channels' || window === undefined) return false;
   const { strides, lengths, pads, growth } = window;
   const isDense = strides.every((stride) => stride === 1);
-  if (form === 'blocks' && (!isDense || growth * paddingOf(shape, size) > MOST_PADDING)) return false;
+  if (form === 'blocks' && !isDense) {
+    if (paddingOf(shape, size) > MOST_PADDING) return false;
+    const [image, outs] = [g.shapeOf(x), type?.shape].map((sizes) => imageSizes(sizes) ?? []);
+    const begins = kernel.map((_, i) => attributes.ints('pads')?.[i] ?? 0);
+    const weight = g.transpose(w, [1, 0, 2, 3]);
+    const joined = byPhases(blocks, { x, weight, shape, strides, begins, image, outs });
+    if (joined !== undefined) outOfLayout(blocks, joined, shape[0], node.output[0], type);
+    return joined !== undefined;
+  }
+  if (form === 'blocks' && growth * paddingOf(shape, size) > MOST_PADDING) return false;
   const both = (value: number) => g.integers([value, value]);
   const reversed = g.slices(w, both(-1), both(-(2 ** 31)), [2, 3], both(-1));
   const flipped = group === 1 ? g.transpose(reversed, [1, 0, 2, 3]) : reversed;
