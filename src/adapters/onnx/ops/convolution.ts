@@ -71,8 +71,7 @@ function transposedOf(c: VjpContext): Convolution {
   };
 }
 
-const biasCotangent = (g: Builder, d: Value) =>
-  g.sum(withSameSums(g, d), exceptChannels(g, d), false);
+const biasCotangent = (g: Builder, d: Value) => g.sum(withSameSums(g, d), exceptChannels(g, d), false);
 
 const conv: VjpRule = (c) => {
   const { g, dy, needs } = c;
