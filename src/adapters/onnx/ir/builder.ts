@@ -198,6 +198,14 @@ export class Builder extends ElementwiseGraph {
   scatterAdd(into: Value, indices: Value, updates: Value, axis: number): Value {
     return this.op('ScatterElements', [into, indices, updates], { axis, reduction: 'add' });
   }
+  /** `into` with the updates written at these positions; of several for one position, any may win. */
+  scatter(into: Value, indices: Value, updates: Value, axis: number): Value {
+    return this.op('ScatterElements', [into, indices, updates], { axis });
+  }
+  /** Index of the largest element along an axis, kept with size 1 unless `keep` is false; int64. */
+  argMax(x: Value, axis: number, keep = true): Value {
+    return this.op('ArgMax', [x], { axis, keepdims: keep ? undefined : 0 });
+  }
   /** Indices of the nonzero elements, int64 `[rank, count]`. */
   nonZero(x: Value): Value {
     return this.op('NonZero', [x]);

@@ -46,6 +46,8 @@ export class ElementwiseGraph extends Graph {
   readonly div = this.#binary('Div');
   /** a to the power of b. */
   readonly pow = this.#binary('Pow');
+  /** The rest of a / b for integers, with the sign of b. */
+  readonly mod = this.#binary('Mod');
   /** The smaller of two. */
   readonly min = this.#binary('Min');
   /** The larger of two. */
@@ -78,6 +80,8 @@ export class ElementwiseGraph extends Graph {
   readonly sign = this.#unary('Sign');
   /** The largest integer ≤ x. */
   readonly floor = this.#unary('Floor');
+  /** The smallest integer ≥ x. */
+  readonly ceil = this.#unary('Ceil');
   /** The nearest integer; ties go to the even one. */
   readonly round = this.#unary('Round');
   /** 1 / (1 + e⁻ˣ). */
@@ -103,6 +107,8 @@ export class ElementwiseGraph extends Graph {
   readonly and = this.#binary('And');
   /** True where either is true. */
   readonly or = this.#binary('Or');
+  /** True where x is NaN. */
+  readonly isNaN = this.#unary('IsNaN');
   /** True where x is false. */
   readonly not = this.#unary('Not');
   /** a where the condition is true, b elsewhere. */

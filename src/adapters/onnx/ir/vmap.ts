@@ -82,7 +82,7 @@ export function emit(
 /** Returns input i with the extra axis; repeated along it if all copies share the input. */
 export function mapped(c: MapContext, i: number): Value {
   if (c.isMapped(i)) return c.value(i);
-  return c.g.op('Expand', [c.value(i), c.g.integers([c.count, ...c.shape(i)])]);
+  return c.g.expand(c.value(i), [c.count, ...c.shape(i)]);
 }
 
 /**

@@ -20,7 +20,7 @@ export function unpacked(g: Builder, bytes: Value, bits: number): Value {
   const rank = g.rank(bytes);
   const powers = range(8 / bits).map((i) => 2 ** (bits * i));
   const shifted = g.div(g.unsqueeze(whole, [rank]), g.constant(DType.INT32, [powers.length], powers));
-  const numbers = g.op('Mod', [shifted, g.scalar(2 ** bits, DType.INT32)]);
+  const numbers = g.mod(shifted, g.scalar(2 ** bits, DType.INT32));
   const last = g.mul(g.sizes(bytes, [rank - 1]), powers.length);
   return g.reshapeTo(numbers, g.concat([g.sizes(bytes, range(rank - 1)), last], 0));
 }

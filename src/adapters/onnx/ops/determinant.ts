@@ -45,7 +45,7 @@ const detByElimination: Lowering = (g, { input: [x] }) => {
       const rows = s.places(s.sizes(matrix, [1]), 1, 3);
       const columnOf = (m: Value) => s.gather(m, s.reshape(k, [1]), 2);
       const candidates = s.where(s.less(rows, k), -1, s.abs(columnOf(matrix)));
-      const pivot = s.op('ArgMax', [candidates], { axis: 1 });
+      const pivot = s.argMax(candidates, 1);
       const order = s.where(s.equal(rows, k), pivot, s.where(s.equal(rows, pivot), k, rows));
       const swapped = s.gatherElements(matrix, s.expandLike(order, matrix), 1);
       const row = s.gather(swapped, s.reshape(k, [1]), 1);

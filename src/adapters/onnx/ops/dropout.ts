@@ -44,7 +44,7 @@ function fed(g: Builder, node: NodeProto): (Value | undefined)[] {
   }
   const uniform = g.addNoise(node, x, dtype, { kind: 'uniform', low: 0, high: 1 });
   const part = ratio ? g.cast(ratio, dtype) : g.scalar(0.5, dtype);
-  const kept = g.op('Or', [g.op('Not', [training]), g.op('GreaterOrEqual', [uniform, part])]);
+  const kept = g.or(g.not(training), g.greaterOrEqual(uniform, part));
   const share = g.where(training, g.sub(1, part), g.scalar(1, dtype));
   return [g.where(kept, g.div(x, share), 0), kept];
 }

@@ -43,7 +43,7 @@ function sharesOf(g: Builder, scores: Value, attributes: Attributes, normalizes:
   if (attributes.int('use_sparse_mixer', 0) !== 0) refuse('use_sparse_mixer has no rule.');
   const [best, indices] = g.ops('TopK', [scores, g.integers([attributes.int('k', 1)])], {}, 2);
   const parts = normalizes ? g.softmax(best, -1) : g.gatherElements(g.softmax(scores, -1), indices, 1);
-  return g.op('ScatterElements', [g.zerosLike(scores), indices, parts], { axis: 1 });
+  return g.scatter(g.zerosLike(scores), indices, parts, 1);
 }
 
 /** Results of all experts, of which those chosen for a row are added up, each with its part. */

@@ -29,7 +29,7 @@ function waves(
   dtype: DType,
 ): readonly [Value, Value] {
   const products = g.mul(g.places(rows, 0, 2), g.places(columns, 1, 2));
-  const turns = g.div(g.cast(g.op('Mod', [products, length]), dtype), g.cast(length, dtype));
+  const turns = g.div(g.cast(g.mod(products, length), dtype), g.cast(length, dtype));
   const angle = g.mul(2 * Math.PI, turns);
   return [g.op('Cos', [angle]), g.op('Sin', [angle])];
 }
@@ -146,7 +146,7 @@ function realSignal(
       `its dft_length is too short for ${known} frequencies; ONNX Runtime reads the rest in different ways.`,
     );
   const places = g.places(g.min(half(g, length), count));
-  const single = g.equal(g.op('Mod', [g.mul(2, places), length]), 0);
+  const single = g.equal(g.mod(g.mul(2, places), length), 0);
   const times = g.where(single, g.scalar(1, dtype), g.scalar(2, dtype));
   const placed = (part: Value) => g.mul(g.slice(last(part), 0, half(g, length), -1), times);
   const parts = { re: placed(re), im: im && placed(im) };

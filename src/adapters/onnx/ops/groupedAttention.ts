@@ -83,7 +83,7 @@ function appended(g: Builder, buffer: Value, x: Value, { length, total }: Past):
     g.floatTypeOf(x),
   );
   const places = g.add(g.places(g.sizes(x, [2]), 2, 4), length);
-  return g.op('ScatterElements', [g.concat([buffer, rest], 2), g.expandLike(places, x), x], { axis: 2 });
+  return g.scatter(g.concat([buffer, rest], 2), g.expandLike(places, x), x, 2);
 }
 
 /** Splits queries, keys and values that lie side by side. */

@@ -45,7 +45,7 @@ const classifier: Lowering = (g, node, attributes) => {
   const rows = g.shapeOf(node.input[1])?.[0];
   if (rows === 1) refuse('one score for two classes has no rule; export it with a score for each.');
   const probabilities = transformed(g, scores, attributes);
-  const best = () => g.op('ArgMax', [scores], { axis: 1, keepdims: 0 });
+  const best = () => g.argMax(scores, 1, false);
   return [node.output[0] ? g.gather(labelsOf(g, attributes), best()) : undefined, probabilities];
 };
 
@@ -92,7 +92,7 @@ const imputer: Lowering = (g, { input: [x] }, attributes) => {
     refuse('it has a rule only for floats, with imputed_value_floats.');
   const missing = attributes.float('replaced_value_float', 0);
   const dtype = g.floatTypeOf(x);
-  const isMissing = Number.isNaN(missing) ? g.op('IsNaN', [x]) : g.equal(x, g.scalar(missing, dtype));
+  const isMissing = Number.isNaN(missing) ? g.isNaN(x) : g.equal(x, g.scalar(missing, dtype));
   return [g.where(isMissing, g.constant(dtype, [values.length], values.map(decimalOf)), x)];
 };
 

@@ -217,7 +217,7 @@ const maxUnpool: Lowering = (g, { input: [x, places, given] }, attributes) => {
   const spatial = g.add(g.mul(g.sizes(x, spatialAxes(g, x)), g.integers(strides)), g.integers(more));
   const shape = given || g.concat([g.sizes(x, [0, 1]), spatial], 0);
   const zeros = g.filled(g.product(shape), 0, g.floatTypeOf(x));
-  const written = g.op('ScatterElements', [zeros, g.flat(places), g.flat(x)], { axis: 0 });
+  const written = g.scatter(zeros, g.flat(places), g.flat(x), 0);
   return [g.reshape(written, shape)];
 };
 

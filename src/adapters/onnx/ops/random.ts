@@ -36,7 +36,7 @@ const bernoulli: Lowering = (g, node) => {
   if (!g.feedsNoise) return undefined;
   const [p] = node.input;
   const numbers = g.addNoise(node, p, g.floatTypeOf(p), { kind: 'uniform', low: 0, high: 1 });
-  return [g.cast(g.op('Less', [numbers, p]), g.dtypeOf(node.output[0]) ?? g.floatTypeOf(p))];
+  return [g.cast(g.less(numbers, p), g.dtypeOf(node.output[0]) ?? g.floatTypeOf(p))];
 };
 
 /**

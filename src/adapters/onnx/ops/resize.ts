@@ -162,7 +162,7 @@ const inFloat64: Lowering = (g, node, attributes) => {
   const beyond = isCrop(attributes) ? attributes.float('extrapolation_value', 0) : 0;
   if (beyond === 0 || axes.length === 0) return [along(x)];
   // Elements outside of x are 0 so far; inside, weights sum to 1.
-  const within = g.op('Round', [along(g.filled(g.shape(x), 1, g.floatTypeOf(x)))]);
+  const within = g.round(along(g.filled(g.shape(x), 1, g.floatTypeOf(x))));
   return [g.add(along(x), g.mul(g.sub(1, within), beyond))];
 };
 

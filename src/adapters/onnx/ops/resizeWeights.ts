@@ -178,12 +178,11 @@ const column = (g: Builder, v: Value) => g.unsqueeze(v, [1]);
 const between = (g: Builder, v: Value, low: number, high: Value) => g.min(g.max(v, low), high);
 
 function nearest(g: Builder, at: Value, columns: Value, last: Value, attributes: Attributes): Value {
-  const ceil = (v: Value) => g.op('Ceil', [v]);
   const rounded = {
-    round_prefer_floor: () => ceil(g.sub(at, 0.5)),
+    round_prefer_floor: () => g.ceil(g.sub(at, 0.5)),
     round_prefer_ceil: () => g.floor(g.add(at, 0.5)),
     floor: () => g.floor(at),
-    ceil: () => ceil(at),
+    ceil: () => g.ceil(at),
   }[attributes.string('nearest_mode', 'round_prefer_floor')];
   if (rounded === undefined) refuse(`nearest_mode ${attributes.string('nearest_mode', '')} has no rule.`);
   return g.mask(g.equal(column(g, between(g, rounded(), 0, last)), columns), at);

@@ -51,7 +51,7 @@ function samplesAlong(g: Builder, x: Value, regions: Value, axis: 0 | 1, attribu
   const extent = g.sub(place(3 - axis), start);
   const length = g.div(aligned ? extent : g.max(extent, 1), bins);
   const ratio = attributes.int('sampling_ratio', 0);
-  const count = ratio > 0 ? g.scalar(ratio, dtype) : g.op('Ceil', [length]);
+  const count = ratio > 0 ? g.scalar(ratio, dtype) : g.ceil(length);
   const perBin = ratio > 0 ? g.integers([ratio]) : largest(g, count);
   const step = g.unsqueeze(g.div(length, count), [2]);
   const [bin, sample] = [g.places(g.integers([bins]), 1, 3), g.places(perBin, 2, 3)];
@@ -163,7 +163,7 @@ function pixelsAlong(g: Builder, x: Value, regions: Value, axis: 0 | 1, bins: nu
   const size = g.cast(g.sizes(x, [2 + axis]), dtype);
   const within = (v: Value) => g.min(g.max(g.add(v, start), g.scalar(0, dtype)), size);
   const first = within(g.floor(g.mul(bin, length)));
-  const end = within(g.op('Ceil', [g.mul(g.add(bin, 1), length)]));
+  const end = within(g.ceil(g.mul(g.add(bin, 1), length)));
   const perBin = largest(g, g.sub(end, first));
   const at = g.add(g.unsqueeze(first, [2]), g.cast(g.places(perBin, 2, 3), dtype));
   return {

@@ -10,7 +10,7 @@ import { mapAlong } from './vmap/broadcasting.ts';
 
 const softmax: VjpRule = ({ g, outputs: [made], dy, attributes }) => {
   // The softmax of a row of −∞ is NaN. If a Where replaces it, its cotangent must be 0.
-  const y = isReplaced(g, made) ? g.where(g.op('IsNaN', [made]), 0, made) : made;
+  const y = isReplaced(g, made) ? g.where(g.isNaN(made), 0, made) : made;
   const weighted = g.mul(dy, y);
   return [g.sub(weighted, g.mul(y, g.sum(weighted, [attributes.int('axis', -1)])))];
 };

@@ -15,8 +15,8 @@ const tensorScatter: Lowering = (g, node, attributes) => {
   const rows = g.places(g.sizes(update, [axis]), axis, rank);
   const start = first && g.reshape(first, [-1, ...range(rank - 1).map(() => 1)]);
   const places = start ? g.add(rows, start) : rows;
-  const within = mode === 'circular' ? g.op('Mod', [places, g.sizes(past, [axis])]) : places;
-  return [g.op('ScatterElements', [past, g.expandLike(within, update), update], { axis })];
+  const within = mode === 'circular' ? g.mod(places, g.sizes(past, [axis])) : places;
+  return [g.scatter(past, g.expandLike(within, update), update, axis)];
 };
 
 /** Convolution of each channel with its own kernel, over the inputs so far; the last inputs form the state. */

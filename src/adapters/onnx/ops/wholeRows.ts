@@ -52,7 +52,7 @@ function contest(g: Builder, rows: readonly Value[]): Contest {
   // Of equal elements the first is taken.
   const mask = g.mask(g.greaterOrEqual(first.winner, second.winner), rows[0]);
   return {
-    winner: g.op('Max', [first.winner, second.winner]),
+    winner: g.max(first.winner, second.winner),
     shares: (dy) => {
       const won = g.mul(dy, mask);
       return [...first.shares(won), ...second.shares(g.sub(dy, won))];

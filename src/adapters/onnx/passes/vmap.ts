@@ -70,8 +70,7 @@ function mapGraph({ graph }: Model, inputs: ReadonlyMap<string, readonly number[
   if (faults.length > 0) throw new OnnxError(faults);
   const outputs = graph.output.map(({ name }): [string, Value] => [
     name,
-    values.get(name) ??
-      g.op('Expand', [copies.shared.get(name) ?? name, g.integers([count, ...staticShape(one, name)])]),
+    values.get(name) ?? g.expand(copies.shared.get(name) ?? name, [count, ...staticShape(one, name)]),
   ]);
   return { g, outputs: new Map(outputs) };
 }
@@ -178,8 +177,7 @@ const bodyMapper =
     const differs = body.output.map(({ name }) => inner.values.has(name));
     body.output.forEach(({ name }, k) => {
       const shape = () => own.all.integers([count, ...staticShape(own.one, name)]);
-      const value =
-        inner.values.get(name) ?? (stays(k) ? outer(name) : own.all.op('Expand', [outer(name), shape()]));
+      const value = inner.values.get(name) ?? (stays(k) ? outer(name) : own.all.expand(outer(name), shape()));
       own.all.addOutput(own.all.fresh('out'), value);
     });
     return { graph: own.all.proto, differs };

@@ -27,8 +27,8 @@ export interface LossWriter {
 }
 
 const last = [-1];
-const clip = (g: Builder, x: Value, low: number, high: number) => g.op('Clip', [x, low, high]);
-const relu = (g: Builder, x: Value) => g.op('Relu', [x]);
+const clip = (g: Builder, x: Value, low: number, high: number) => g.clip(x, low, high);
+const relu = (g: Builder, x: Value) => g.relu(x);
 const meanOfLast = (g: Builder, x: Value) => g.mean(x, last, false);
 const sumOfLast = (g: Builder, x: Value) => g.sum(x, last, false);
 /** |x|; its derivative at 0 is −1, as in TensorFlow.js. */
@@ -38,7 +38,7 @@ const margin = ({ g, t, y }: Terms) => relu(g, g.sub(1, g.mul(t, y)));
 
 /** x / √max(Σx², ε) */
 const normalized = (g: Builder, x: Value, epsilon: number) =>
-  g.div(x, g.sqrt(g.op('Max', [g.sum(g.square(x), last), epsilon])));
+  g.div(x, g.sqrt(g.max(g.sum(g.square(x), last), epsilon)));
 
 /** max(z, 0) − z·t + log(1 + e^−|z|) for logits z */
 function sigmoidCrossEntropy(g: Builder, t: Value, z: Value): Value {
@@ -59,7 +59,7 @@ function sparseCrossEntropy({ g, t, y, epsilon }: Terms): Value {
     [classes],
     Array.from({ length: classes }, (_, i) => i),
   );
-  const oneHot = g.mask(g.equal(g.op('Floor', [t]), numbers), y);
+  const oneHot = g.mask(g.equal(g.floor(t), numbers), y);
   return crossEntropy({ g, t: oneHot, y: clip(g, y, epsilon, 1 - epsilon), epsilon });
 }
 
@@ -69,24 +69,24 @@ const named: Readonly<Record<string, LossWriter['write']>> = {
   meanAbsoluteError: (terms) => meanOfLast(terms.g, absolute(terms.g, error(terms))),
   meanAbsolutePercentageError(terms) {
     const { g, t, epsilon } = terms;
-    const share = absolute(g, g.div(error(terms), g.op('Max', [g.abs(t), epsilon])));
+    const share = absolute(g, g.div(error(terms), g.max(g.abs(t), epsilon)));
     return g.mul(100, meanOfLast(g, share));
   },
   meanSquaredLogarithmicError({ g, t, y, epsilon }) {
-    const [a, b] = [y, t].map((x) => g.log(g.add(1, g.op('Max', [x, epsilon]))));
+    const [a, b] = [y, t].map((x) => g.log(g.add(1, g.max(x, epsilon))));
     return meanOfLast(g, g.square(g.sub(a, b)));
   },
   squaredHinge: (terms) => meanOfLast(terms.g, terms.g.square(margin(terms))),
   hinge: (terms) => meanOfLast(terms.g, margin(terms)),
   categoricalHinge({ g, t, y }) {
     const right = sumOfLast(g, g.mul(t, y));
-    const wrong = g.op('ReduceMax', [g.mul(g.sub(1, t), y), g.integers(last)], { keepdims: 0 });
+    const wrong = g.maxOver(g.mul(g.sub(1, t), y), last, false);
     return relu(g, g.add(1, g.sub(wrong, right)));
   },
   logcosh(terms) {
     const { g } = terms;
     const e = error(terms);
-    return meanOfLast(g, g.sub(g.add(e, g.op('Softplus', [g.mul(-2, e)])), Math.log(2)));
+    return meanOfLast(g, g.sub(g.add(e, g.softplus(g.mul(-2, e))), Math.log(2)));
   },
   categoricalCrossentropy: crossEntropy,
   sparseCategoricalCrossentropy: sparseCrossEntropy,
@@ -115,7 +115,7 @@ const functions: Readonly<Record<string, (terms: Terms) => Value>> = {
   huberLoss(terms) {
     const { g } = terms;
     const size = absolute(g, error(terms));
-    const inside = g.op('Min', [size, 1]);
+    const inside = g.min(size, 1);
     return g.add(g.mul(0.5, g.square(inside)), g.sub(size, inside));
   },
   logLoss({ g, t, y }) {
@@ -124,7 +124,7 @@ const functions: Readonly<Record<string, (terms: Terms) => Value>> = {
     return g.neg(g.add(yes, no));
   },
   sigmoidCrossEntropy: ({ g, t, y }) => sigmoidCrossEntropy(g, t, y),
-  softmaxCrossEntropy: ({ g, t, y }) => g.neg(sumOfLast(g, g.mul(t, g.op('LogSoftmax', [y], { axis: -1 })))),
+  softmaxCrossEntropy: ({ g, t, y }) => g.neg(sumOfLast(g, g.mul(t, g.logSoftmax(y, -1)))),
 };
 
 /** Other names of these losses, from `tf.metrics`. */

@@ -47,7 +47,7 @@ function numbered(c: MapContext, i: number): Value {
   const places = c.shape(i).slice(0, -1);
   const ones = places.map(() => 1);
   const numbers = g.reshape(g.integers(range(count)), [count, ...ones, 1]);
-  const wide = g.op('Expand', [numbers, g.integers([count, ...places, 1])]);
+  const wide = g.expand(numbers, [count, ...places, 1]);
   return g.concat([wide, mapped(c, i)], places.length + 1);
 }
 

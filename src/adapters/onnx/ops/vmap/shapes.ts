@@ -17,7 +17,7 @@ export const mapTranspose: MapRule = (c) => {
 export const mapExpand: MapRule = (c) => {
   onlyMapped(c, 0);
   const out = c.out();
-  return [c.g.op('Expand', [aligned(c, 0, out.length), c.g.integers([c.count, ...out])])];
+  return [c.g.expand(aligned(c, 0, out.length), [c.count, ...out])];
 };
 
 /** Slice along axes that are known before the model runs. */
