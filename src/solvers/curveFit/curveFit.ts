@@ -14,7 +14,8 @@ import { completeSolveOptions, plainSolveRules } from '../../core/solveOptions.t
 import { dot, firstNonFinite, norm2, normInf } from '../../core/vector.ts';
 import { readData, showPoint, type FitData, type Point, type Sigma } from './data.ts';
 import { checkSlopes } from './checkSlopes.ts';
-import { guardedPoints, misread, scipyNames, type Hole } from './commonMistakes.ts';
+import { guardedPoints, scipyNames, type Hole } from './commonMistakes.ts';
+import { misread } from './misread.ts';
 import { modelOf, type FitModel, type GivenModel, type Slopes } from './model.ts';
 import {
   readParameters,
