@@ -179,7 +179,7 @@ function* compare({ where, x, residuals, precision, hasProducts }: Subject) {
     precision,
     sizes,
     bounds: null,
-    shortens: precision === 'float64',
+    shortens: precision === 'float64' ? 0 : undefined,
   });
   const failed = yield* isWhole ? asks : atColumns(asks, x, columns);
   if (failed >= 0) {

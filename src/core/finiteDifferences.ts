@@ -40,7 +40,8 @@ interface Counted {
 /**
  * Creates a problem from a function without gradient, by central differences.
  *
- * Each gradient costs 2n calls of f, so there should be few unknowns. Rounding of f sets a floor to the gradients that
+ * Each gradient costs 2n calls of f, so there should be few unknowns; where f bends within a step, as at a position that is
+ * far from 0 compared with the width of a peak, shorter steps are compared at 2 calls each. Rounding of f sets a floor to the gradients that
  * can be distinguished from 0, of about 4e-11·|f|/|xⱼ| in float64; a run that ends there says so. Third derivatives add about
  * 6e-12·|∂³f/∂xⱼ³|·xⱼ². For residuals or a curve, `leastSquares` and `curveFit` take differences of each residual, which
  * is more accurate.
@@ -140,7 +141,9 @@ function sourceOf(where: string, f: unknown, p0: Float64Array, options: FiniteDi
   const sizes = p0.map((value, j) =>
     scale === undefined ? Math.abs(value) || 1 / LEAST_SIZE : sizeAt(scale, j) / LEAST_SIZE,
   );
-  const steps: DifferenceSteps = { scheme: '3-point', precision, sizes, bounds };
+  // Near a minimum, f bends within every step; only steps that change it much may be too long.
+  const shortens = precision === 'float64' ? 1e-3 : undefined;
+  const steps: DifferenceSteps = { scheme: '3-point', precision, sizes, bounds, shortens };
   let calls = 0;
   return {
     facts: {

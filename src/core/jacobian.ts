@@ -15,12 +15,12 @@ export interface DifferenceSteps {
   /** Bounds that no evaluation leaves, if any. */
   readonly bounds: Bounds | null;
   /**
-   * True if a central difference is computed with shorter steps where the residuals bend within its step, as around a peak
-   * whose position is large compared with its width. In float64 only.
+   * A central difference is computed with shorter steps where the residuals bend within its step, as around a peak whose
+   * position is large compared with its width, and change by at least this fraction of their norm. In float64 only.
    *
-   * @defaultValue false
+   * @defaultValue never
    */
-  readonly shortens?: boolean | undefined;
+  readonly shortens?: number | undefined;
 }
 
 /** Exponent of ε in the relative step, where rounding and truncation balance. */
@@ -151,7 +151,7 @@ export function* differenceJacobian(
     }
     if (change === 'not finite') return j;
     writeColumn(probe, moves, jacobian, j, change === 'none');
-    if (steps.shortens && change === 'some' && isBent(probe, moves)) {
+    if (steps.shortens !== undefined && change === 'some' && isBent(probe, moves, steps.shortens)) {
       yield* shorten(probe, j, (factor) => actual(points(scheme, factor * step, below, above)), jacobian);
     }
   }
@@ -219,9 +219,9 @@ function* visitFarther(
   return null;
 }
 
-/** True if the slopes on both sides of x differ by more than a small part of them. */
-function isBent({ residuals, near, far }: Probe, moves: readonly number[]): boolean {
-  if (moves.length < 2) return false;
+/** True if the slopes on both sides of x differ by more than a small part of them, and the step is no small one. */
+function isBent({ residuals, near, far }: Probe, moves: readonly number[], leastChange: number): boolean {
+  if (moves.length < 2 || distance(near, residuals) < leastChange * norm2(residuals)) return false;
   const [a, b] = moves;
   let [difference, sum] = [0, 0];
   for (let i = 0; i < residuals.length; i++) {
@@ -233,9 +233,9 @@ function isBent({ residuals, near, far }: Probe, moves: readonly number[]): bool
   return difference > BENT ** 2 * sum && difference > rounding ** 2;
 }
 
-/** True if a step changes the residuals by too few of their rounding errors. */
-const isRounding = ({ residuals, near }: Probe): boolean =>
-  distance(near, residuals) <= LEAST_CHANGE * EPSILON.float64 * norm2(residuals);
+/** True if a step this many times as long as the last one changes the residuals by too few of their rounding errors. */
+const isRounding = ({ residuals, near }: Probe, factor: number): boolean =>
+  factor * distance(near, residuals) <= LEAST_CHANGE * EPSILON.float64 * norm2(residuals);
 
 /**
  * Replaces column j by that of shorter steps: of the two successive ones that agree best. A column that is mostly rounding
@@ -256,7 +256,7 @@ function* shorten(
   let least = ROUNDING;
   for (let k = 1; k <= SHORTENINGS && least > AGREED; k++) {
     const moves = movesFor(SHORTER ** k);
-    if (moves.length < 2 || (yield* visit(probe, j, moves)) !== 'some' || isRounding(probe)) break;
+    if (moves.length < 2 || isRounding(probe, SHORTER) || (yield* visit(probe, j, moves)) !== 'some') break;
     for (let i = 0; i < shorter.length; i++) shorter[i] = slopeOf(probe, moves, i);
     const gap = distance(longer, shorter) / norm2(shorter);
     if (gap < least) [best, least] = [shorter.slice(), gap];

@@ -142,7 +142,7 @@ export function leastSquares(settings: LeastSquaresSettings): Problem & { readon
       noteSizes(sizes, x);
       // At the start, a few digits suffice.
       const scheme = isStart ? '2-point' : '3-point';
-      const shortens = !isStart && precision === 'float64';
+      const shortens = isStart || precision === 'float32' ? undefined : 0;
       const steps: DifferenceSteps = { scheme, precision, sizes, bounds, shortens };
       const failed = runSync(differenceJacobian(x, r, jacobian, steps), {
         p0,

@@ -186,3 +186,23 @@ describe('bad input is named', () => {
     expect(() => minimize(promise)).toThrow(/got .*Promise.*finiteDifferencesAsync awaits it/);
   });
 });
+
+describe('a position far from 0 compared with the width of its peak', () => {
+  const offsets = Array.from({ length: 60 }, (_, i) => (i - 30) / 64);
+  const y = offsets.map(
+    (t, i) => 10 * Math.exp(-(((t - 0.03) / 0.15) ** 2) / 2) + 1 + 0.3 * Math.sin(5.1 * i * i),
+  );
+  const misfitAt =
+    (origin: number) =>
+    ([height, position, width, base]: Float64Array): number =>
+      offsets.reduce((sum, t, i) => {
+        const u = (origin + t - position) / width;
+        return sum + (height * Math.exp((-u * u) / 2) + base - y[i]) ** 2;
+      }, 0);
+  const least = minimize(finiteDifferences(misfitAt(0), Float64Array.of(8, 0.06, 0.12, 0.5)), bfgs()).f;
+
+  it.each([1e4, 2_459_000, 1.7e9])('is found at %d as at 0', (origin) => {
+    const problem = finiteDifferences(misfitAt(origin), Float64Array.of(8, origin + 0.06, 0.12, 0.5));
+    expect(minimize(problem, bfgs()).f / least).toBeCloseTo(1, 8);
+  });
+});

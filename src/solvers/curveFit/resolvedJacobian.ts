@@ -30,7 +30,7 @@ export function resolvedJacobian(
   given: Omit<DifferenceSteps, 'sizes'>,
   jacobian: Float64Array,
 ): boolean {
-  const shortens = given.scheme === '3-point' && given.precision === 'float64';
+  const shortens = given.scheme === '3-point' && given.precision === 'float64' ? 0 : undefined;
   const steps = { ...given, shortens, sizes: x.map(Math.abs) };
   if (runSync(differenceJacobian(x, residuals, jacobian, steps), problem) >= 0) return false;
   const least = LEAST_CHANGE * EPSILON[steps.precision] * size;
