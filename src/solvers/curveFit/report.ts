@@ -41,9 +41,15 @@ ${parameters.join('\n')}
 ${correlations.length > 0 ? `\n * Correlations (above ${LEAST_CORRELATION} in size)\n${correlations.join('\n')}\n` : ''}`;
 }
 
+/** Digits of a value in a report: 9, or as many as show three digits of its error; all of a float64 are 17. */
+function digitsWith(value: number, error: number): number {
+  const ratio = Math.abs(value / error);
+  return ratio > 0 && ratio < Infinity ? Math.min(17, Math.max(9, Math.ceil(Math.log10(ratio)) + 3)) : 9;
+}
+
 function describe(fit: Reported, j: number): string {
-  const value = digits(fit.x[j], 9);
   const role = fit.roles[j];
+  const value = digits(fit.x[j], role === 'fixed' ? 15 : digitsWith(fit.x[j], fit.standardErrors[j]));
   if (role === 'fixed') return `${value} (fixed)`;
   if (role === 'at bound') return `${value} (at its bound)`;
   const error = fit.standardErrors[j];

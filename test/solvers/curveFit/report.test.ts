@@ -118,6 +118,16 @@ describe('the report of a fit', () => {
     ],
     ['of 0', { x: [0, 1, 2] }, '0 ± 0.0123'],
     ['without an error', { standardErrors: [NaN, 1, 0] }, '2.12345679 ± NaN (NaN %)'],
+    [
+      'far from 0 to three digits of its error',
+      { x: [2_459_000.030_590_816_4, 1, 2], standardErrors: [0.0011, 1, 0] },
+      '2459000.030591 ± 0.0011 (4.47e-8 %)',
+    ],
+    [
+      'far from 0 with an error below its rounding',
+      { x: [1.7e9 + 0.25, 1, 2], standardErrors: [1e-12, 1, 0] },
+      '1700000000.25 ± 1e-12 (5.88e-20 %)',
+    ],
     ['below 0', { x: [-2, 1, 2] }, '-2 ± 0.0123 (0.617 %)'],
   ])('shows a parameter %s', (_, change, text) => {
     expect(section('Parameters', change)[0]).toBe(`    rate   ${text}`);
