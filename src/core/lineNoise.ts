@@ -52,8 +52,12 @@ export function scatterOf({ values, slopes, again }: LineSamples, orders?: reado
   return NOISE_FACTOR * Math.hypot(noise, noiseOf(slopes, orders));
 }
 
-/** Returns the height of the steps that a result of few digits may have: it does not scatter on lines shorter than these. */
+/**
+ * Returns the height of the steps that a result of few digits may have: it does not scatter on lines shorter than these. An f
+ * of 0 all along is a difference of equal numbers, which may be as large as the largest |f|.
+ */
 export function stairOf({ values }: LineSamples, { at, highest }: Standstill): number {
+  if (values.every((value) => value === 0)) return highest;
   return new Set(values).size < DISTINCT ? COARSEST * Math.max(highest, Math.abs(at.f)) : 0;
 }
 

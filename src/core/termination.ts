@@ -22,7 +22,8 @@ export const terminations = {
   },
   precisionFloor: {
     outcome: 'stopped',
-    sentence: 'Neither f nor its gradient improves further: this is as far as the precision of f allows.',
+    sentence:
+      'Neither f nor its gradient improves further: this is as far as the precision of f allows. A gradient whose errors change f by less than its rounding would end here, too.',
   },
   maxIterations: {
     outcome: 'stopped',

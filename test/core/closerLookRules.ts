@@ -96,7 +96,8 @@ export function lookCloser(facts: Facts, way: number[], parts: Part[]) {
       );
     const isFloat32 = values.every((value) => value === Math.fround(value));
     const scatter = 16 * Math.hypot(Math.max(deviation(values, 5), repeated), deviation(slopes, 5));
-    const stair = new Set(values).size < 6 ? 0.1 * Math.max(highest, Math.abs(here.f)) : 0;
+    const few = new Set(values).size < 6 ? 0.1 * Math.max(highest, Math.abs(here.f)) : 0;
+    const stair = values.some((value) => value !== 0) ? few : highest;
     const limits = [
       Math.abs(error),
       rounding(here, points[8], isFloat32 ? 'float32' : precision),
@@ -108,7 +109,7 @@ export function lookCloser(facts: Facts, way: number[], parts: Part[]) {
       mismatch: { byValues: values[8] - values[0], byGradients: rule(slopes) },
       gap,
       isReal: limits.every((limit) => Math.abs(gap) > limit),
-      isLarge: Math.abs(gap) > (precision === 'float32' ? 5e-3 : 1e-3) * total,
+      isLarge: Math.abs(gap) > (precision === 'float32' ? 0.02 : 1e-3) * total,
     };
   };
 
