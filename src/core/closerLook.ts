@@ -13,7 +13,7 @@ import type { Asks } from './question.ts';
 import type { Iterate } from './solver.ts';
 
 /** A gradient is wrong if its error exceeds this fraction of the slopes along a line. */
-const WRONG: Record<Precision, number> = { float32: 0.02, float64: 1e-3 };
+const WRONG: Record<Precision, number> = { float32: 0.02, float64: 1e-4 };
 /** A contradiction above this multiple of the rounding of f is looked into. */
 const TELLING = 2;
 /** Of lines with contradictions above this multiple of what explains them, the longest is used. */

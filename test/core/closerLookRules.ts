@@ -109,7 +109,7 @@ export function lookCloser(facts: Facts, way: number[], parts: Part[]) {
       mismatch: { byValues: values[8] - values[0], byGradients: rule(slopes) },
       gap,
       isReal: limits.every((limit) => Math.abs(gap) > limit),
-      isLarge: Math.abs(gap) > (precision === 'float32' ? 0.02 : 1e-3) * total,
+      isLarge: Math.abs(gap) > (precision === 'float32' ? 0.02 : 1e-4) * total,
     };
   };
 
