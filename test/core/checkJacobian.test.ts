@@ -167,14 +167,14 @@ describe('rounding of the residuals', () => {
   });
 
   it('is none where all elements of a column are zero', () => {
-    const zero = A.map(([a]) => [a, 0]);
+    const zero = A.map(([a]) => [0, a]);
     const { ok, worst } = checkJacobian(linear(zero));
     expect([ok, worst.error]).toEqual([true, 0]);
-    const spoiled = changed(0, 1, 1).map(([a, b], i) => [a, i === 0 ? b : 0]);
+    const spoiled = zero.map(([, a], i) => [i === 0 ? 1 : 0, a]);
     expect(checkJacobian(linear(zero, { given: spoiled })).worst).toMatchObject({
       row: 0,
-      column: 1,
-      error: 1,
+      column: 0,
+      error: expect.closeTo(1, 8) as number,
     });
   });
 });

@@ -2,11 +2,13 @@
 import { expect, test, vi } from 'vitest';
 import { newArena } from '../../../src/core/kernels/arena.ts';
 import { clearPadding, padded } from '../../../src/core/kernels/padding.ts';
+import { plainKernels } from '../../../src/core/kernels/plain.ts';
 import {
   adoptRows,
   allocateRows,
   arenaOf,
   kernelsFor,
+  kernelsForAll,
   vectorBeside,
 } from '../../../src/core/kernels/placement.ts';
 import { addScaled, dot, KERNEL_LENGTH, normInf } from '../../../src/core/vector.ts';
@@ -104,4 +106,23 @@ test('rows that were cloned are moved to an arena, unchanged', () => {
     expect(arenaOf(clone[0])).not.toBe(arenaOf(rows[0]));
     expect(clone).toEqual(rows);
   }
+});
+
+test('rows outside arenas have plain kernels, until they are large and moved into one', () => {
+  const rowsOf = (n: number): Row[] => [new Float64Array(n).fill(1), new Float64Array(n).fill(2)];
+  const short = rowsOf(KERNEL_LENGTH - 1);
+  expect([kernelsFor(short[0]), kernelsForAll(short)]).toEqual([plainKernels, plainKernels]);
+  expect(arenaOf(vectorBeside(short[0]))).toBeUndefined();
+  expect(vectorBeside(short[0]).length).toBe(KERNEL_LENGTH - 1);
+  const large = rowsOf(KERNEL_LENGTH);
+  const before = large.slice();
+  expect(kernelsFor(large[0])).toBe(plainKernels);
+  const kernels = kernelsForAll(large);
+  const arena = arenaOf(large[0]);
+  expect(arena?.kernels).toBe(kernels);
+  expect(large).toEqual(before);
+  const moved = large.slice();
+  expect(kernelsForAll(large)).toBe(kernels);
+  adoptRows(large);
+  large.forEach((row, k) => expect(row).toBe(moved[k]));
 });
