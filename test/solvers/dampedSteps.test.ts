@@ -240,9 +240,9 @@ describe('the end', () => {
       return minimize(wrong, levenbergMarquardt(), { gtol: 0 }).evaluations.f;
     };
     expect([2 ** -40, 2 ** 40].map(trials)).toEqual([trials(1), trials(1)]);
-    // Factors 2, 4, 8, … from 1e-3 to 1e32: 2^(k(k + 1)/2) = 1e35 at k = 15.
+    // Factors 2, 4, 8, … from 1e-3 to 1e32: 2^(k(k + 1)/2) = 1e35 at k = 15. The comparison with the gradient takes 24 more.
     expect(trials(1)).toBeGreaterThan(15);
-    expect(trials(1)).toBeLessThan(35);
+    expect(trials(1)).toBeLessThan(45);
   });
 });
 
