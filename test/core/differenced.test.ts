@@ -34,7 +34,7 @@ it('only a gradient of one’s own counts as wrong where f contradicts it', () =
       p0: Float64Array.of(1.23456),
       residualCount: 1,
       residuals([a], r, J) {
-        r[0] = 10 + Math.floor(1e3 * a) / 1e3 - 0.1 * a;
+        r[0] = 10 + Math.floor(1e6 * a) / 1e6 - 0.1 * a;
         if (writesJacobian && J) J[0] = -0.1;
       },
     });
