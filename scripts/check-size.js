@@ -18,7 +18,7 @@ const cases = [
   {
     what: 'core and L-BFGS',
     code: `export { minimize } from 'quasi-newton/core'; export { lbfgs } from 'quasi-newton';`,
-    budget: 25.7,
+    budget: 27.3,
     without: [
       'solvers/bfgs',
       'solvers/adam',
@@ -30,16 +30,16 @@ const cases = [
   {
     what: 'core and Adam',
     code: `export { minimize } from 'quasi-newton/core'; export { adam } from 'quasi-newton';`,
-    budget: 18,
+    budget: 19.7,
     without: ['core/kernels/simd', 'core/kernels/matrixBytes', 'solvers/lbfgs', 'solvers/linesearch'],
   },
   {
     what: 'minimize, any solver',
     code: `export { minimize } from 'quasi-newton';`,
-    budget: 47,
+    budget: 49,
     without: ['solvers/slbfgs', 'solvers/linesearch/hagerZhang', 'core/flatten'],
   },
-  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 76.7 },
+  { what: 'quasi-newton', code: `export * from 'quasi-newton';`, budget: 79.7 },
   { what: 'nothing used', code: `import 'quasi-newton';`, budget: 0.1 },
   {
     what: 'tfjs: LBFGSOptimizer',
@@ -51,11 +51,11 @@ const cases = [
   {
     what: 'quasi-newton/tfjs',
     code: `export * from 'quasi-newton/tfjs';`,
-    budget: 95.1,
+    budget: 97.4,
     packages: ['@tensorflow/tfjs'],
     without: ['adapters/onnx', 'recipes'],
   },
-  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 111.1 },
+  { what: 'quasi-newton/onnx', code: `export * from 'quasi-newton/onnx';`, budget: 115.6 },
   {
     what: 'quasi-newton/bullmq',
     code: `export * from 'quasi-newton/bullmq';`,
@@ -66,10 +66,10 @@ const cases = [
   {
     what: 'landscape: contourf',
     code: `export { contourf } from 'quasi-newton/landscape';`,
-    budget: 30,
+    budget: 30.1,
     without: ['solvers', 'core/solve', 'recipes/curvature/boxSharpness', 'recipes/pool'],
   },
-  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 85.4 },
+  { what: 'quasi-newton/landscape', code: `export * from 'quasi-newton/landscape';`, budget: 87.2 },
 ];
 
 const { exports: entries } = JSON.parse(readFileSync('package.json', 'utf8'));
