@@ -34,11 +34,13 @@ export function uncertaintyOf({ qr, free }: FitSolution, n: number): Uncertainty
 }
 
 /**
- * Variance of a function of the parameters in units of s²: gᵀ(JᵀJ)⁻¹g, or Infinity if the data do not determine it.
+ * Standard error of a function of the parameters: s·√(gᵀ(JᵀJ)⁻¹g), or Infinity if the data do not determine it. Squares of the
+ * columns of J may be beyond the numbers.
  *
  * @param g - its gradient with respect to the parameters that vary, `[n]`
+ * @param s - standard deviation of a residual
  */
-export function varianceOf({ factor, loose, norms }: Uncertainty, g: Float64Array): number {
+export function standardErrorOf({ factor, loose, norms }: Uncertainty, g: Float64Array, s: number): number {
   const n = g.length;
   const scaled = g.map((value, j) => (norms[j] > 0 ? value / norms[j] : 0));
   const length = Math.hypot(...scaled);
@@ -47,16 +49,17 @@ export function varianceOf({ factor, loose, norms }: Uncertainty, g: Float64Arra
     for (let j = 0; j < n; j++) along += scaled[j] * direction[j];
     if (Math.abs(along) > SHARE * length * Math.hypot(...direction)) return Infinity;
   }
-  return covarianceOf({ factor }, g, g);
+  return Math.hypot(...factor.map((u) => s * dot(u, g)));
 }
 
-/** gᵀ(JᵀJ)⁻¹h */
+/** s²·gᵀ(JᵀJ)⁻¹h */
 export function covarianceOf(
   { factor }: Pick<Uncertainty, 'factor'>,
   g: Float64Array,
   h: Float64Array,
+  s: number,
 ): number {
-  return factor.reduce((sum, u) => sum + dot(u, g) * dot(u, h), 0);
+  return factor.reduce((sum, u) => sum + s * dot(u, g) * (s * dot(u, h)), 0);
 }
 
 /** Derivatives of all parameters with respect to those that vary, a gradient `[n]` for each. */

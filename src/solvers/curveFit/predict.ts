@@ -1,7 +1,7 @@
 import { checkOptions, either, finitePositive, numberBetween } from '../../core/options.ts';
 import { norm2 } from '../../core/vector.ts';
 import { resolvedJacobian } from './resolvedJacobian.ts';
-import { varianceOf, type Uncertainty } from './covariance.ts';
+import { standardErrorOf, type Uncertainty } from './covariance.ts';
 import { studentQuantile } from './studentT.ts';
 import type { FitModel } from './model.ts';
 import type { ParameterSet } from './parameters.ts';
@@ -46,8 +46,8 @@ export interface Fitted {
   /** Solution for the parameters that vary, `[n]` */
   readonly theta: Float64Array;
   readonly uncertainty: Uncertainty;
-  /** s²: factor of variances; NaN without degrees of freedom */
-  readonly variance: number;
+  /** s: standard deviation of a residual; NaN without degrees of freedom */
+  readonly deviation: number;
   /** Degrees of freedom of the quantiles; Infinity if σ is known */
   readonly degrees: number;
   /** σ of the data, if it is one number */
@@ -74,26 +74,26 @@ export function predictBy(fitted: Fitted, given: ArrayLike<Point>, options: Pred
     }),
   });
   const { level = 0.95, sigma = fitted.sigma } = options;
-  const { theta, uncertainty, variance, degrees } = fitted;
+  const { theta, uncertainty, deviation, degrees } = fitted;
   const k = points.length;
   const n = theta.length;
   const values = new Float64Array(k);
   fitted.model.values(points, theta, values);
   const derivatives = derivativesAt(fitted, points, values);
 
-  const variances = values.map(
-    (_, i) => variance * varianceOf(uncertainty, derivatives.subarray(i * n, (i + 1) * n)),
+  const standardErrors = values.map((_, i) =>
+    standardErrorOf(uncertainty, derivatives.subarray(i * n, (i + 1) * n), deviation),
   );
   const quantile = studentQuantile(level, degrees);
   const band = (noise: (i: number) => number): Band => {
-    const widths = variances.map((v, i) => quantile * Math.sqrt(v + noise(i)));
+    const widths = standardErrors.map((error, i) => quantile * Math.hypot(error, noise(i)));
     return { lower: values.map((v, i) => v - widths[i]), upper: values.map((v, i) => v + widths[i]) };
   };
   const noiseAt = (i: number): number =>
-    variance * (typeof sigma === 'number' ? sigma : (sigma?.[i] ?? NaN)) ** 2;
+    deviation * (typeof sigma === 'number' ? sigma : (sigma?.[i] ?? NaN));
   return {
     values,
-    standardErrors: variances.map(Math.sqrt),
+    standardErrors,
     confidence: band(() => 0),
     prediction: sigma === null ? null : band(noiseAt),
   };

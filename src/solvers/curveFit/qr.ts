@@ -113,16 +113,6 @@ export function inverseFactor(qr: PivotedQr): Float64Array[] {
   });
 }
 
-/** Returns the generalized inverse of AᵀA from R, `[n, n]`, with 0 for columns beyond the rank. */
-export function inverseOfNormal(qr: PivotedQr): Float64Array {
-  const { n } = qr;
-  const inverse = new Float64Array(n * n);
-  for (const u of inverseFactor(qr)) {
-    for (let i = 0; i < n; i++) for (let j = 0; j < n; j++) inverse[i * n + j] += u[i] * u[j];
-  }
-  return inverse;
-}
-
 /** Returns the directions of x that do not change Ax, `[n]` each, in units of 1 / `norms`. */
 export function nullSpace(qr: PivotedQr): Float64Array[] {
   const { factors, n, order, rank } = qr;

@@ -10,7 +10,7 @@ import {
   roundingOf,
 } from './linearized.ts';
 import { valueAt } from './looseEnd.ts';
-import { inverseOfNormal } from './qr.ts';
+import { inverseFactor } from './qr.ts';
 import type { Precision } from '../../core/problem.ts';
 import type { Termination } from '../../core/termination.ts';
 import type { FitProblem, Linearized } from './linearized.ts';
@@ -145,8 +145,11 @@ function isHarmless(now: Linearized): boolean {
   const { qr, x, f, free } = now;
   const error = Math.sqrt(roughness(now));
   if (qr.rank < qr.n || !(error <= HARMLESS)) return false;
-  const inverse = inverseOfNormal(qr);
-  return free.every((j, k) => error * Math.sqrt(f * inverse[k * qr.n + k]) <= HARMLESS_MOVE * Math.abs(x[j]));
+  const factor = inverseFactor(qr);
+  const s = Math.sqrt(f);
+  return free.every(
+    (j, k) => error * Math.hypot(...factor.map((u) => s * u[k])) <= HARMLESS_MOVE * Math.abs(x[j]),
+  );
 }
 
 /** True if a point is a minimum according to the linear model of the last step. */

@@ -1,7 +1,7 @@
 import { checkOptions, numberBetween, show } from '../../core/options.ts';
 import { terminations } from '../../core/termination.ts';
 import { dot, normInf } from '../../core/vector.ts';
-import { covarianceOf, gradientsOf, uncertaintyOf, varianceOf, type Uncertainty } from './covariance.ts';
+import { covarianceOf, gradientsOf, standardErrorOf, uncertaintyOf, type Uncertainty } from './covariance.ts';
 import { predictBy, type Fitted, type PredictOptions } from './predict.ts';
 import { profileOf, type Interval } from './profile.ts';
 import { reportOf } from './report.ts';
@@ -32,11 +32,13 @@ export interface FinishedFit {
 
 /** Adds statistics, methods and a report to a solution. */
 export function summarize(finished: FinishedFit): CurveFit {
-  const { data, parameters, fitted, solution, hole, absoluteSigma, evaluations } = finished;
+  const { data, parameters, fitted, scaled, solution, hole, absoluteSigma, evaluations } = finished;
   const { names, varied } = parameters;
   const x = parameters.expand(solution.x);
   const degreesOfFreedom = data.y.length - varied.length;
-  const variance = absoluteSigma ? 1 : degreesOfFreedom > 0 ? solution.f / degreesOfFreedom : NaN;
+  // The sum of squares itself may be beyond the numbers.
+  const scatter = degreesOfFreedom > 0 ? scaled.unit * Math.sqrt(scaled.f / degreesOfFreedom) : NaN;
+  const deviation = absoluteSigma ? 1 : scatter;
   const degrees = absoluteSigma ? Infinity : degreesOfFreedom;
   const uncertainty = uncertaintyOf(solution, varied.length);
   const roles = rolesOf(parameters, solution);
@@ -45,7 +47,7 @@ export function summarize(finished: FinishedFit): CurveFit {
     roles,
     solution.x,
     uncertainty,
-    variance,
+    deviation,
   );
   const statistics = goodness(data, fitted, varied.length);
   const result = {
@@ -74,7 +76,7 @@ export function summarize(finished: FinishedFit): CurveFit {
         : `${messageOf(solution)} ${describeHole(hole, parameters)}`,
     evaluations,
   };
-  return withMethods(result, methodsOf(finished, { x, variance, degrees, uncertainty, standardErrors }));
+  return withMethods(result, methodsOf(finished, { x, deviation, degrees, uncertainty, standardErrors }));
 }
 
 const byName = <T>(names: readonly string[], values: ArrayLike<T>): { [name: string]: T } =>
@@ -86,7 +88,7 @@ type Methods = Pick<CurveFit, 'predict' | 'confidence' | 'intervals' | 'profile'
 interface Spread {
   /** Values of all parameters. */
   readonly x: Float64Array;
-  readonly variance: number;
+  readonly deviation: number;
   readonly degrees: number;
   readonly uncertainty: Uncertainty;
   readonly standardErrors: Float64Array;
@@ -95,14 +97,14 @@ interface Spread {
 function methodsOf(finished: FinishedFit, spread: Spread): Methods {
   const { data, parameters, model, solution } = finished;
   const { names, varied } = parameters;
-  const { x, variance, degrees, uncertainty, standardErrors } = spread;
+  const { x, deviation, degrees, uncertainty, standardErrors } = spread;
   const forBands: Fitted = {
     model,
     points: data.x,
     parameters,
     theta: solution.x,
     uncertainty,
-    variance,
+    deviation,
     degrees,
     sigma: data.sigma,
   };
@@ -132,7 +134,7 @@ function quantile(where: string, level: number, degrees: number): number {
 /** Computes intervals of the named parameters from profiles of χ². */
 function profiles(
   { parameters: { names, varied }, scaled }: FinishedFit,
-  { variance, degrees, standardErrors }: Spread,
+  { deviation, degrees, standardErrors }: Spread,
   level: number,
   only: readonly string[],
 ): { [name: string]: Interval } {
@@ -145,15 +147,15 @@ function profiles(
         `profile: no parameter ${show(name)} that varies; there are ${varied.map((j) => names[j]).join(', ')}.`,
       );
     }
-    if (Number.isNaN(variance))
+    if (Number.isNaN(deviation))
       throw new RangeError('profile: without degrees of freedom there are no intervals.');
-    if (variance === 0) {
+    if (deviation === 0) {
       throw new RangeError(
         'profile: the fit is exact (χ² is 0): there is no scatter to derive intervals from.',
       );
     }
     const { fit, theta, f, unit, units } = scaled;
-    const profiled = { fit, theta, f, variance: variance / unit / unit, quantile: t };
+    const profiled = { fit, theta, f, variance: (deviation / unit) ** 2, quantile: t };
     const { lower, upper } = profileOf(profiled, k, standardErrors[varied[k]] / units[k]);
     intervals[name] = { lower: lower * units[k], upper: upper * units[k] };
   }
@@ -186,7 +188,7 @@ function matrices(
   roles: readonly ParameterRole[],
   theta: Float64Array,
   uncertainty: Uncertainty,
-  variance: number,
+  deviation: number,
 ) {
   const { varied } = parameters;
   const gradients = gradientsOf(parameters, theta);
@@ -194,23 +196,27 @@ function matrices(
   const isAtBound = (g: Float64Array): boolean =>
     g.some(Boolean) && g.every((slope, k) => slope === 0 || isHeld(k));
   // Without degrees of freedom, the scatter is unknown and errors are infinite, as in SciPy.
-  const factor = Number.isNaN(variance) ? Infinity : variance;
-  const relative = gradients.map((g) => (isAtBound(g) ? NaN : varianceOf(uncertainty, g)));
-  const variances = relative.map((value) => (value === 0 || value === Infinity ? value : factor * value));
-  const isLoose = relative.map((value) => value === Infinity);
-  const standardErrors = Float64Array.from(variances, Math.sqrt);
+  const isUnknown = Number.isNaN(deviation);
+  const errors = gradients.map((g) =>
+    isAtBound(g) ? NaN : standardErrorOf(uncertainty, g, isUnknown ? 1 : deviation),
+  );
+  const isLoose = errors.map((error) => error === Infinity);
+  const standardErrors = Float64Array.from(errors, (error) => (isUnknown && error > 0 ? Infinity : error));
   const covariance = gradients.map((g, i) =>
     Float64Array.from(gradients, (h, j) => {
-      if (i === j) return variances[i];
-      if (variances[i] === 0 || variances[j] === 0) return 0;
-      const known = Number.isFinite(variances[i]) && Number.isFinite(variances[j]);
-      return known ? factor * covarianceOf(uncertainty, g, h) : NaN;
+      const [a, b] = [standardErrors[i], standardErrors[j]];
+      if (i === j) return a ** 2;
+      if (a === 0 || b === 0) return 0;
+      return Number.isFinite(a) && Number.isFinite(b) ? covarianceOf(uncertainty, g, h, deviation) : NaN;
     }),
   );
-  const correlation = covariance.map((row, i) =>
-    row.map((value, j) => {
-      const ratio = value / (standardErrors[i] * standardErrors[j]);
-      return Math.max(-1, Math.min(1, ratio)); // rounding may exceed 1
+  const correlation = gradients.map((g, i) =>
+    Float64Array.from(gradients, (h, j) => {
+      const [a, b] = [standardErrors[i], standardErrors[j]];
+      if (!(a > 0 && b > 0 && a + b < Infinity)) return NaN;
+      if (i === j) return 1;
+      const [gOfUnit, hOfUnit] = [g.map((slope) => slope / a), h.map((slope) => slope / b)];
+      return Math.max(-1, Math.min(1, covarianceOf(uncertainty, gOfUnit, hOfUnit, deviation))); // rounding may exceed 1
     }),
   );
   return { covariance, correlation, standardErrors, isLoose };

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { covarianceOf, gradientsOf, varianceOf } from '../../../src/solvers/curveFit/covariance.ts';
+import { covarianceOf, gradientsOf, standardErrorOf } from '../../../src/solvers/curveFit/covariance.ts';
 import type { ParameterSet } from '../../../src/solvers/curveFit/parameters.ts';
 
 /** Two parameters in units of 1/2 and 1/5, of which the data determine only the sum. */
@@ -16,7 +16,7 @@ const sumOnly = {
   norms: Float64Array.of(2, 5, 0),
 };
 
-describe('the variance of a function of the parameters', () => {
+describe('the standard error of a function of the parameters', () => {
   it.each([1e-6, 1, 1e6])(
     'is infinite from a share of 1e-4 in an undetermined direction on, times %d',
     (unit) => {
@@ -26,23 +26,28 @@ describe('the variance of a function of the parameters', () => {
       for (const sign of [-1, 1]) {
         const [a, b] = gradient(sign * 0.9e-4);
         const expected = 3 * a * a + 2 * a * b + 2 * b * b;
-        expect(varianceOf(sumOnly, gradient(sign * 0.9e-4)) / expected).toBeCloseTo(1, 12);
-        expect(varianceOf(sumOnly, gradient(sign * 1.1e-4))).toBe(Infinity);
+        expect(standardErrorOf(sumOnly, gradient(sign * 0.9e-4), 3) ** 2 / expected / 9).toBeCloseTo(1, 12);
+        expect(standardErrorOf(sumOnly, gradient(sign * 1.1e-4), 3)).toBe(Infinity);
       }
     },
   );
 
   it('is that of the free parameters where another one is held', () => {
-    expect(varianceOf(sumOnly, Float64Array.of(2, -5, 7))).toBe(Infinity);
-    expect(varianceOf(sumOnly, Float64Array.of(2, 5, 7))).toBe(3 * 4 + 2 * 10 + 2 * 25);
+    expect(standardErrorOf(sumOnly, Float64Array.of(2, -5, 7), 1)).toBe(Infinity);
+    expect(standardErrorOf(sumOnly, Float64Array.of(2, 5, 7), 3) ** 2).toBeCloseTo(
+      9 * (3 * 4 + 2 * 10 + 2 * 25),
+      9,
+    );
   });
 });
 
-it('the covariance of two functions is gᵀ(JᵀJ)⁻¹h', () => {
+it('the covariance of two functions is s²·gᵀ(JᵀJ)⁻¹h', () => {
   const factor = sumOnly.factor.map((u) => u.subarray(0, 2));
   const uncertainty = { ...sumOnly, factor };
-  expect(covarianceOf(uncertainty, Float64Array.of(1, 0), Float64Array.of(0, 1))).toBe(1);
-  expect(covarianceOf(uncertainty, Float64Array.of(2, -1), Float64Array.of(3, 4))).toBe(18 + 8 - 3 - 8);
+  expect(covarianceOf(uncertainty, Float64Array.of(1, 0), Float64Array.of(0, 1), 1)).toBe(1);
+  expect(covarianceOf(uncertainty, Float64Array.of(2, -1), Float64Array.of(3, 4), 2)).toBe(
+    4 * (18 + 8 - 3 - 8),
+  );
 });
 
 describe('gradients of all parameters', () => {

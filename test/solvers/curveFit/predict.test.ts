@@ -31,7 +31,7 @@ function fittedWith(change: Partial<Fitted> = {}, bounds: object = {}) {
     }),
     theta: Float64Array.of(2, -1),
     uncertainty: { factor, loose: [], norms: Float64Array.of(1, 1) },
-    variance: 4,
+    deviation: 2,
     degrees: 7,
     sigma: 3,
     ...change,
@@ -77,7 +77,7 @@ describe('predictions', () => {
   });
 
   it('are uncertain by NaN without degrees of freedom', () => {
-    const { standardErrors } = predictBy(fittedWith({ variance: NaN }).fitted, [1], {});
+    const { standardErrors } = predictBy(fittedWith({ deviation: NaN }).fitted, [1], {});
     expect([...standardErrors]).toEqual([NaN]);
   });
 

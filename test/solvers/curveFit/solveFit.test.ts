@@ -8,7 +8,7 @@ import {
   type FitProblem,
   type Linearized,
 } from '../../../src/solvers/curveFit/linearized.ts';
-import { inverseOfNormal } from '../../../src/solvers/curveFit/qr.ts';
+import { inverseFactor } from '../../../src/solvers/curveFit/qr.ts';
 import { isLimit, solveFit } from '../../../src/solvers/curveFit/solveFit.ts';
 import { hardFit, randomFit, seeds } from './fits.ts';
 
@@ -34,8 +34,9 @@ function isHarmless(now: Linearized) {
   const { qr, x, f, free } = now;
   const error = Math.sqrt(roughness(now));
   if (qr.rank < free.length || error > 2e-6) return false;
-  const inverse = inverseOfNormal(qr);
-  return free.every((j, k) => error * Math.sqrt(f * inverse[k * free.length + k]) <= 1e-8 * Math.abs(x[j]));
+  const factor = inverseFactor(qr);
+  const variances = free.map((_, k) => factor.reduce((sum, u) => sum + u[k] ** 2, 0));
+  return free.every((j, k) => error * Math.sqrt(f * variances[k]) <= 1e-8 * Math.abs(x[j]));
 }
 
 /** x + δ, or Anderson's mixture of it with that of the previous step, in units of the columns. */

@@ -108,6 +108,31 @@ describe('without degrees of freedom', () => {
   });
 });
 
+it.each(
+  [1e-150, 1e-100, 1, 1e100, 1e150].flatMap((unit) =>
+    [1e-150, 1e-100, 1, 1e100, 1e150].map((size) => [unit, size]),
+  ),
+)('with data in units of %d and parameters of %d, all errors are as in units of 1', (unit, size) => {
+  const fitIn = (unit: number, size: number) =>
+    curveFit(
+      (t: number, [a, b]: Float64Array) => unit * (a / size + (b / size) * t),
+      points,
+      values.map((value) => unit * value),
+      [size, size],
+    );
+  const [fit, plain] = [fitIn(unit, size), fitIn(1, 1)];
+  const [band, plainBand] = [fit.predict([2]), plain.predict([2])];
+  const pairs = [
+    ...[0, 1].map((j) => [fit.standardErrors[j] / size, plain.standardErrors[j]]),
+    [fit.correlation[0][1], plain.correlation[0][1]],
+    [fit.intervals().p1.upper / size, plain.intervals().p1.upper],
+    [band.standardErrors[0] / unit, plainBand.standardErrors[0]],
+    [band.confidence.upper[0] / unit, plainBand.confidence.upper[0]],
+    [Number(band.prediction?.upper[0]) / unit, Number(plainBand.prediction?.upper[0])],
+  ];
+  for (const [value, expected] of pairs) expect(value / expected).toBeCloseTo(1, 6);
+});
+
 describe('covariances', () => {
   const rows = (fit: { covariance: readonly Float64Array[] }) => fit.covariance.map((row) => Array.from(row));
 
