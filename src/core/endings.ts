@@ -111,7 +111,8 @@ function* inspectHere({
 }: Run): Asks<Inspection | Termination> {
   const { precision } = setting;
   const admit = solver.admit && ((x: Float64Array) => solver.admit?.(x, setting));
-  const standstill = { at: state, p0: task.p0, precision, highest: run.highest, admit };
+  const { highest, smallest } = run;
+  const standstill = { at: state, p0: task.p0, precision, highest, smallest, admit };
   const found = yield* metered(inspect(standstill), run.meter, run.options.signal);
   if ('kind' in found) return found.termination;
   const { lower } = found;

@@ -54,10 +54,10 @@ export function scatterOf({ values, slopes, again }: LineSamples, orders?: reado
 
 /**
  * Returns the height of the steps that a result of few digits may have: it does not scatter on lines shorter than these. An f
- * of 0 all along is a difference of equal numbers, which may be as large as the largest |f|.
+ * of 0 all along may be a difference of rounded numbers, whose steps are no higher than the smallest |f| > 0 of the run.
  */
-export function stairOf({ values }: LineSamples, { at, highest }: Standstill): number {
-  if (values.every((value) => value === 0)) return highest;
+export function stairOf({ values }: LineSamples, { at, highest, smallest }: Standstill): number {
+  if (values.every((value) => value === 0)) return smallest || highest;
   return new Set(values).size < DISTINCT ? COARSEST * Math.max(highest, Math.abs(at.f)) : 0;
 }
 

@@ -35,6 +35,8 @@ export interface Run {
   alpha: number;
   /** The largest |f| so far, as the solver sees it. */
   highest: number;
+  /** The smallest |f| > 0 so far, as the solver sees it; 0 if there was none. */
+  smallest: number;
 }
 
 /** The {@link Setting} of a solver, with the defaults filled in. */
@@ -80,6 +82,7 @@ export function* startRun(
     iteration: 0,
     alpha: resume?.alpha ?? 0,
     highest: resume?.highest ?? 0,
+    smallest: resume?.smallest ?? 0,
   };
 }
 
@@ -125,6 +128,7 @@ export function stateOf({ solver, task, setting, view, best, state, ...run }: Ru
     statistics: task.statistics?.read(state.x) ?? null,
     factor: view.factor(),
     highest: run.highest,
+    smallest: run.smallest,
     alpha: run.alpha,
   };
 }

@@ -28,6 +28,8 @@ export interface RunState {
   readonly factor: number;
   /** The largest |f| so far. */
   readonly highest: number;
+  /** The smallest |f| > 0 so far; 0 if there was none. */
+  readonly smallest: number;
   /** The last step length. */
   readonly alpha: number;
 }

@@ -107,7 +107,9 @@ function note(run: Run): TraceEntry {
     if (f < best.f) best.keep(state.x, now);
     else best.secure();
   }
-  run.highest = Math.max(run.highest, Math.abs(state.f));
+  const size = Math.abs(state.f);
+  run.highest = Math.max(run.highest, size);
+  if (size > 0) run.smallest = Math.min(run.smallest || size, size);
   const entry = { iteration, f, gradientNorm, alpha, evaluations: meter.f, elapsed: meter.elapsed() };
   if (options.storeTrace) run.trace.push(entry);
   if (options.showTrace && iteration % options.showEvery === 0) console.log(traceLine(entry));

@@ -31,6 +31,8 @@ export interface Standstill extends Rounding {
   readonly p0: Float64Array;
   /** Moves a point, `[n]`, into the solver's feasible set, such as its bounds; undefined if it has none. */
   readonly admit: ((x: Float64Array) => void) | undefined;
+  /** The smallest |f| > 0 of the run; 0 or undefined if unknown. */
+  readonly smallest?: number;
 }
 
 /** A line from the point, or through it. */

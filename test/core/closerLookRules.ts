@@ -14,6 +14,7 @@ export interface Facts {
   here: Point;
   precision: 'float32' | 'float64';
   highest: number;
+  smallest: number | undefined;
   admit: ((x: Float64Array) => void) | undefined;
   /** Evaluates f at a part of a step from the point. */
   evaluate: (step: number[], part: number) => Point;
@@ -51,7 +52,7 @@ const integral = (nodes: { t: number; v: number }[], a: number, b: number): numb
   );
 
 export function lookCloser(facts: Facts, way: number[], parts: Part[]) {
-  const { here, precision, highest, admit, evaluate, size, deviation } = facts;
+  const { here, precision, highest, smallest, admit, evaluate, size, deviation } = facts;
   const rounding = (a: Point, b: Point, digits = precision) => 2 * 16 * epsilon[digits] * (size(a) + size(b));
   const places = new Map<Point, number>();
   const displacement = (point: Point) => point.x.map((value, i) => value - here.x[i]);
@@ -97,7 +98,7 @@ export function lookCloser(facts: Facts, way: number[], parts: Part[]) {
     const isFloat32 = values.every((value) => value === Math.fround(value));
     const scatter = 16 * Math.hypot(Math.max(deviation(values, 5), repeated), deviation(slopes, 5));
     const few = new Set(values).size < 6 ? 0.1 * Math.max(highest, Math.abs(here.f)) : 0;
-    const stair = values.some((value) => value !== 0) ? few : highest;
+    const stair = values.some((value) => value !== 0) ? few : smallest || highest;
     const limits = [
       Math.abs(error),
       rounding(here, points[8], isFloat32 ? 'float32' : precision),

@@ -37,7 +37,7 @@ interface ALine {
 }
 
 /** The rules of `inspect`, written once more. */
-function expected(objective: Objective, { at, p0, precision, highest, admit }: Standstill) {
+function expected(objective: Objective, { at, p0, precision, highest, smallest, admit }: Standstill) {
   const n = at.x.length;
   const here = [...at.x];
   const asked: number[][] = [];
@@ -65,7 +65,7 @@ function expected(objective: Objective, { at, p0, precision, highest, admit }: S
   let closer: { way: number[]; parts: Part[]; rules: ReturnType<typeof lookCloser> } | null = null;
   const begin = (way: number[]) => {
     const parts: Part[] = [];
-    const facts = { here: start, precision, highest, admit, size, deviation: deviationOf };
+    const facts = { here: start, precision, highest, smallest, admit, size, deviation: deviationOf };
     const asks = (step: number[], part: number) => evaluate(step, part, false);
     const rules = lookCloser({ ...facts, evaluate: asks }, way, parts);
     rules.note(start, 0);
@@ -128,7 +128,7 @@ function expected(objective: Objective, { at, p0, precision, highest, admit }: S
     const isFloat32 = values.every((value) => Math.fround(value) === value);
     const steps = isFloat32 ? 12 * rounding(start, points[8], 'float32') : 0;
     const few = new Set(values).size < 6 ? 0.1 * Math.max(highest, Math.abs(start.f)) : 0;
-    const height = values.some((value) => value !== 0) ? few : highest;
+    const height = values.some((value) => value !== 0) ? few : smallest || highest;
     return !(difference > scatter && difference > steps && difference > height);
   };
 
@@ -274,6 +274,7 @@ function randomCase(seed: number): { objective: Objective; standstill: Standstil
       p0: x.map((value) => pick(value, value + 4 * random() - 2)),
       precision,
       highest: pick(0, 1, Math.abs(f), 1e3),
+      smallest: pick(0, 1e-9, 1),
       admit: random() < 0.25 ? admit : undefined,
     },
   };

@@ -33,6 +33,7 @@ function stateWith(change: object = {}, iterate: object = {}): RunState {
     statistics: null,
     factor: 1,
     highest: 10,
+    smallest: 10,
     alpha: 1,
   };
   return { ...state, ...change };

@@ -286,13 +286,13 @@ describe('what a run hands on', () => {
     expect(() => minimize(bowl, scripted(moves).solver, { maxIterations: 3, validation })).not.toThrow();
   });
 
-  it('is the largest |f|, and the length of the last step that was taken', () => {
+  it('has the largest and smallest |f|, and the length of the last step that was taken', () => {
     const { solver } = scripted([[6, 0], [1, 0], failed('nonFinite')]);
     const { state, trace } = minimize(bowl, solver);
     expect(trace.map(({ f }) => f)).toEqual([10, 18, 0.5]);
-    expect(state).toMatchObject({ highest: 18, alpha: 0.5 });
+    expect(state).toMatchObject({ highest: 18, smallest: 0.5, alpha: 0.5 });
     const onlyStart = minimize(bowl, solver, { maxIterations: 0 }).state;
-    expect(onlyStart).toMatchObject({ highest: 10, alpha: 0 });
+    expect(onlyStart).toMatchObject({ highest: 10, smallest: 10, alpha: 0 });
   });
 
   it('to a callback has a validation loss only where there is one', () => {
