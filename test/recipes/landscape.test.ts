@@ -320,7 +320,7 @@ describe('shards', () => {
     ).toThrow(/fingerprint/);
     const other = landscape(() => 2 * loss(), params(), { npoints: 3, shard: '2/2' });
     expect(() => mergeLandscapes([one, other])).toThrow(/loss at the center/);
-    expect(() => mergeLandscapes([])).toThrow(/at least one/);
+    expect(() => mergeLandscapes([])).toThrow(/shards must be a non-empty array/);
   });
 
   it('that are damaged are refused', () => {

@@ -220,16 +220,19 @@ function counting() {
   return { runtime: { Tensor: ort.Tensor, InferenceSession: { create } }, sessions };
 }
 
-test('a model that cannot be put together leaves no session open', async () => {
+test('a call that finds no memory says so, and the model can still be disposed of', async () => {
   const { runtime, sessions } = counting();
-  const exhausted = (): never => {
-    throw new Error('no memory');
-  };
-  class Tensor {
-    readonly data = exhausted();
-  }
-  const loading = trainable({ ...runtime, Tensor }, mlp([1, 2, 1]), { loss: 'mse' });
-  await expect(loading).rejects.toThrow('no memory');
+  const model = await trainable(runtime, mlp([1, 2, 1]), { loss: 'mse' });
+  const column = new ort.Tensor('float32', Float32Array.of(1, 2), [2, 1]);
+  const problem = model.problem({ x: column, target: column });
+  runtime.Tensor = class {
+    constructor() {
+      throw new Error('no memory');
+    }
+  } as unknown as typeof ort.Tensor;
+  await expect(problem.fg(problem.p0, null)).rejects.toThrow('no memory');
+  expect(sessions.open).toBeGreaterThan(0);
+  await model.dispose();
   expect(sessions.open).toBe(0);
 });
 
