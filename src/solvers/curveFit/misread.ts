@@ -2,9 +2,13 @@ import type { Point } from './data.ts';
 import type { GivenModel } from './model.ts';
 import type { Start } from './parameters.ts';
 
+/** Number of parameters added to p0, each 1, to see if a model reads any of them. */
+const ADDED = 9;
+
 /**
- * Describes how a model misreads its arguments, where its value is NaN: by parameters one after the other as in SciPy, by a
- * name that p0 lacks, or by more parameters than p0 has. Empty if it does none of that.
+ * Describes how a model misreads its arguments, where its value is NaN: it takes parameters one after the other as in SciPy,
+ * reads a name that p0 lacks, or reads more parameters than p0 has. Names and parameters are blamed only if the value is finite
+ * with 1 in their place. Returns an empty string if nothing of this is found.
  *
  * @param at - index of the point at which it is NaN
  */
@@ -18,22 +22,29 @@ export function misread(
     return `it takes ${model.length} arguments, and gets two: x and all parameters, as in (x, [a, b]) => … or (x, { a, b }) => …`;
   }
   const argument = vectorized ? points : points[at];
-  const call = (parameters: object): unknown =>
-    (model as (x: unknown, parameters: object) => unknown)(argument, parameters);
+  const isFiniteWith = (parameters: object): boolean => {
+    try {
+      const value = (model as (x: unknown, parameters: object) => unknown)(argument, parameters);
+      return Number.isFinite(vectorized ? (value as ArrayLike<unknown>)[at] : value);
+    } catch {
+      // A model that checks its parameters does not misread them.
+      return false;
+    }
+  };
   if (Array.isArray(p0) || ArrayBuffer.isView(p0)) {
     const start = Array.from(p0 as ArrayLike<number>);
-    const more = call(Float64Array.from([...start, ...Array<number>(9).fill(1)]));
-    const value = vectorized ? (more as ArrayLike<number>)[at] : more;
-    return Number.isFinite(value) ? `it reads more parameters than the ${start.length} of p0` : '';
+    const longer = Float64Array.from([...start, ...Array<number>(ADDED).fill(1)]);
+    return isFiniteWith(longer) ? `it reads more parameters than the ${start.length} of p0` : '';
   }
   const lacking = new Set<string>();
-  const watched = new Proxy(p0, {
+  const completed = new Proxy(p0, {
     get(target, name): unknown {
-      if (typeof name === 'string' && !(name in target)) lacking.add(name);
-      return Reflect.get(target, name);
+      if (typeof name !== 'string' || name in target) return Reflect.get(target, name);
+      lacking.add(name);
+      return 1;
     },
   });
-  call(watched);
-  const names = [...lacking].map((name) => JSON.stringify(name)).join(', ');
-  return names === '' ? '' : `it reads ${names}, and p0 has ${Object.keys(p0).join(', ')}`;
+  if (!isFiniteWith(completed) || lacking.size === 0) return '';
+  const names = Array.from(lacking, (name) => JSON.stringify(name)).join(', ');
+  return `it reads ${names}, and p0 has ${Object.keys(p0).join(', ')}`;
 }

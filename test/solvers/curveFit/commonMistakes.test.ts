@@ -269,6 +269,21 @@ describe('a model that is NaN at the start because it misreads its arguments', (
       [1],
       /start where it is finite at every point/,
     ],
+    [
+      'a name with a default value, beside another cause',
+      (x: number, { a, b = 2 }: { a: number; b?: number }) => Math.log(a * x) + b,
+      { a: -1 },
+      /start where it is finite at every point/,
+    ],
+    [
+      'a model that checks the number of its parameters',
+      (x: number, p: ArrayLike<number>) => {
+        if (p.length !== 1) throw new Error('one parameter');
+        return Math.sqrt(p[0] - 2) * x;
+      },
+      [1],
+      /start where it is finite at every point/,
+    ],
   ] as const)('says so: %s', (_, model, p0, message) => {
     expect(() => curveFit(model as unknown as Model, [1, 2, 3], [1, 2, 3], p0 as never)).toThrow(message);
   });
