@@ -31,8 +31,10 @@ export const freshConvergence = (start: Measured): ConvergenceMemory => ({
 
 /** f < −this·max(1, |f₀|) counts as unbounded below. */
 const UNBOUNDED = 1e30;
-/** Any lower f counts as unbounded below, too: it is close to the largest number. */
+/** A lower f counts as unbounded below, too: it is close to the largest number. */
 const LOWEST: Record<Precision, number> = { float32: -1e36, float64: -1e300 };
+/** Unless f₀ is so low itself: then f must fall below this multiple of it. */
+const FAR_BELOW = 100;
 
 /** Number of consecutive small changes that count as a standstill; a single one can be chance. */
 const HITS = 2;
@@ -53,6 +55,10 @@ export function convergenceTests(
 ): Convergence {
   const { start, floor } = memory;
   const tolerance = gtol + gRel * start.gradientNorm;
+  const lowest = Math.max(
+    Math.min(LOWEST[precision], FAR_BELOW * start.f),
+    -UNBOUNDED * Math.max(1, Math.abs(start.f)),
+  );
   let last = at;
   /** Computed only if needed, since ‖x‖∞ takes a pass over x. */
   const step = () => (memory.moved === Infinity ? Infinity : relative(memory.moved, normInf(last)));
@@ -71,7 +77,7 @@ export function convergenceTests(
       if (gradientNorm <= tolerance) return 'gradientTolerance';
       if (memory.smallChanges >= HITS) return 'functionTolerance';
       if (memory.smallSteps >= HITS) return 'stepTolerance';
-      if (f < Math.max(LOWEST[precision], -UNBOUNDED * Math.max(1, Math.abs(start.f)))) return 'unbounded';
+      if (f < lowest) return 'unbounded';
       if (!descends) return null;
       if (!memory.isNoted) noteAt(floor, precision, f, gradientNorm);
       memory.isNoted = true;

@@ -132,6 +132,18 @@ describe('f without a bound', () => {
     const small = convergenceTests(options, memory, Float64Array.of(1), 'float64', true);
     expect([-1e30, -1.01e30].map((f) => small.met(f, 1))).toEqual([null, 'unbounded']);
   });
+
+  it.each([
+    ['float32', -9e35, -8e37, -9.1e37],
+    ['float32', -2e36, -3e37, -Infinity],
+    ['float64', -2e299, -1e301, -2.1e301],
+  ] as const)('in %s, a start at %d may fall to %d, not to %d', (precision, f0, allowed, unbounded) => {
+    const options = completeSolveOptions('test', {}, plainSolveRules);
+    const memory = freshConvergence({ f: f0, gradientNorm: 1 });
+    const { met } = convergenceTests(options, memory, Float64Array.of(1), precision, false);
+    expect([f0, allowed].map((f) => met(f, 1))).toEqual([null, null]);
+    expect(met(unbounded, 1)).toBe('unbounded');
+  });
 });
 
 describe('the measures', () => {
