@@ -10,7 +10,7 @@ import { seeded } from './seeded.js';
 /** @typedef {Record<string, Samples>} Feeds */
 
 /**
- * What `--validation` asks for.
+ * Samples that `--validation` asks for.
  *
  * @typedef {{ path: string, fraction?: undefined } | { path?: undefined, fraction: number }} Wanted
  */
@@ -127,13 +127,16 @@ export function watching(model, feeds, { number: { patience = DEFAULT_PATIENCE }
     options: { validation: { problem: model.problem(feeds, { inference: true }), patience, every } },
     seen(/** @type {{ validation?: number }} */ { validation }) {
       if (validation !== undefined) [last, best] = [validation, Math.min(best, validation)];
-      return `  validation ${last.toExponential(3)}, lowest ${best.toExponential(3)}`;
+      // A resumed run does not look before its first step.
+      return Number.isNaN(last)
+        ? ''
+        : `  validation ${last.toExponential(3)}, lowest ${best.toExponential(3)}`;
     },
   };
 }
 
 /**
- * What a run tells of its validation.
+ * Returns the facts that a run reports of its validation; `iteration` is null if the lowest loss is that of an earlier run.
  *
  * @param {ValidationResult | undefined} result
  * @param {string | undefined} of - value of --validation
@@ -143,19 +146,21 @@ export function validationFacts(result, of, samples) {
   if (result === undefined) return undefined;
   const { best, trace } = result;
   const { iteration = 0, f = NaN } = best ?? {};
+  // Iterations count from the resumption: that of an earlier run would mislead.
+  const isEarlier = best !== null && !trace.some((look) => look.iteration === iteration && look.f === f);
   return {
     of,
     samples,
     startLoss: trace[0]?.f,
     loss: f,
-    iteration,
+    iteration: isEarlier ? null : iteration,
     endLoss: trace[trace.length - 1]?.f,
     evaluations: trace.length,
   };
 }
 
 /**
- * The same for people: rows of a report.
+ * Returns the rows of a report for these facts.
  *
  * @param {NonNullable<ReturnType<typeof validationFacts>>} facts
  * @param {number} iterations - of the run
@@ -163,7 +168,7 @@ export function validationFacts(result, of, samples) {
 export const validationRows = ({ samples, startLoss, loss, iteration, endLoss }, iterations) => [
   [
     'validation',
-    `loss ${startLoss?.toExponential(4)} → ${loss.toExponential(4)} on ${samples} samples, lowest after iteration ${iteration} of ${iterations}: that model is written`,
+    `loss ${startLoss?.toExponential(4)} → ${loss.toExponential(4)} on ${samples} samples, lowest ${iteration === null ? 'before this run was resumed' : `after iteration ${iteration} of ${iterations}`}: that model is written`,
   ],
   ['', `at the end it was ${endLoss?.toExponential(4)}`],
 ];

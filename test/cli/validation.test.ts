@@ -110,6 +110,17 @@ describe('train --validation', () => {
     writeFileSync(at('held.csv'), table(held));
   });
 
+  it('resumed after the lowest loss, does not give it an iteration of this run', async () => {
+    const watched = `${line} --validation held.csv --patience 15`;
+    const { validation } = await json(`${watched} --out whole.onnx`);
+    const first = validation.iteration + 2;
+    await json(`${watched} --max-iterations ${first} --save-state part.json --out part.onnx`);
+    const rest = `${watched} --max-iterations 1 --resume part.json --out rest.onnx`;
+    expect((await json(rest)).validation).toMatchObject({ iteration: null, loss: validation.loss });
+    const { out } = await call(rest);
+    expect(out).toMatch(/on 14 samples, lowest before this run was resumed: that model is written/);
+  });
+
   it('stopped by Ctrl-C, writes the model with the lowest loss so far', async () => {
     const args = `${line} --validation held.csv --patience 1000000 --max-iterations 10000000 --gtol 0 --solver adam --json --out stopped.onnx`;
     const child = spawn('node', [join(root, 'bin/quasi-newton.js'), ...args.split(' ')], { cwd: folder });
