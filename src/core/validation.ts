@@ -39,7 +39,7 @@ export interface Validation<Answer = number> {
 
 /** Validation losses of a run, in `result.validation`. */
 export interface ValidationResult {
-  /** The lowest validation loss and its iteration; null if no value was a number. */
+  /** The lowest validation loss and its iteration, of an earlier run after `resume`; null if no value was a number. */
   readonly best: { readonly iteration: number; readonly f: number } | null;
   /** Every validation loss, in order. */
   readonly trace: readonly { readonly iteration: number; readonly f: number }[];
