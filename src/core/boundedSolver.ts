@@ -54,7 +54,7 @@ export const withBoundsOf =
     return make(where, { ...options, lower, upper });
   };
 
-/** State that tells the precision of the loss. */
+/** State with the precision of the loss: true for float32. */
 interface RoundedState extends Iterate {
   readonly rounded: boolean;
 }

@@ -99,7 +99,7 @@ export function boxIn(precision: Precision, box: Box): Box {
 /** A box, rounded for each precision of the loss. */
 export type Boxes = Readonly<Record<Precision, Box>>;
 
-/** Returns true if bounds are none at all. */
+/** Returns true if neither bound is given, or both are infinite numbers. */
 export const isUnbounded = (lower: Bound | undefined, upper: Bound | undefined): boolean =>
   (lower ?? -Infinity) === -Infinity && (upper ?? Infinity) === Infinity;
 

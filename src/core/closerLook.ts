@@ -14,17 +14,17 @@ import type { Iterate } from './solver.ts';
 
 /** A gradient is wrong if its error exceeds this fraction of the slopes along a line. */
 const WRONG: Record<Precision, number> = { float32: 0.02, float64: 1e-4 };
-/** A contradiction above this multiple of the rounding of f is looked into. */
+/** Smallest contradiction to examine, in multiples of the rounding of f. */
 const TELLING = 2;
-/** Of lines with contradictions above this multiple of what explains them, the longest is used. */
+/** Excesses above this count as equal, so that the longest line among them is used. */
 const CERTAIN = 1e3;
 /** Lengths of the lines along one unknown, relative to the line that raised the suspicion. */
 const LADDER = [1, 0.3, 0.1, 0.03, 0.01, 1e-3, 1e-4] as const;
-/** Least distance of the places of a polynomial, relative to the part of the line: closer ones amplify rounding. */
+/** Least distance between the nodes of a polynomial, relative to the part of the line: closer ones amplify rounding. */
 const APART = 0.05;
-/** Part of a line that must contradict the gradient, too. */
+/** Fraction of a line on which the contradiction must appear again. */
 const CONFIRMING = 0.618;
-/** Order of the differences that show the scatter: the highest contains least of the trend. */
+/** Order of the differences that estimate the scatter: the highest contains the least of the trend. */
 const HIGHEST_ORDER = [5];
 
 /** Point of a line. */
@@ -32,14 +32,14 @@ export interface LinePoint extends Sample {
   readonly f: number;
   /** Size that the rounding of f is relative to, see {@link sizeOf}. */
   readonly size: number;
-  /** Change of f to first order because the point lies beside the line. */
+  /** First-order change of f between the line and the point, which rounding or bounds may put beside it. */
   readonly beside: number;
 }
 
 /** Part of a line with points at both ends and in the middle. */
 export type Window = readonly [start: LinePoint, middle: LinePoint, end: LinePoint];
 
-/** Returns a point as one of the line from the standstill along `way`, at `t` lengths of it. */
+/** Describes a point that lies at `t` lengths of `way` from the standstill. */
 export function linePoint({ at }: Standstill, way: Float64Array, t: number, point: Iterate): LinePoint {
   let beside = 0;
   for (let i = 0; i < way.length; i++) {
@@ -49,15 +49,16 @@ export function linePoint({ at }: Standstill, way: Float64Array, t: number, poin
 }
 
 /** Returns true if f changes over a part of a line by more than its rounding. */
-export const tells = ({ precision }: Standstill, window: Window): boolean =>
+export const changesBeyondRounding = ({ precision }: Standstill, window: Window): boolean =>
   Math.abs(window[2].f - window[0].f) > TELLING * roundingOver(window, precision);
 
 const roundingOver = ([start, , end]: Window, precision: Precision): number =>
   roundingOfSizes(start.size + end.size, precision);
 
 /**
- * Looks for a contradiction among the points of a line that three of them do not show, and confirms it along a single
- * unknown. Asks nothing if values and slopes agree to within their rounding and the error of the quadrature.
+ * Looks for contradictions that are too small for the three points of one part of a line, by all points of the line, and
+ * confirms them along a single unknown. Evaluates nothing if values and slopes agree to within rounding and the error of the
+ * quadrature.
  *
  * @param way - the line from the standstill, `[n]`
  * @param windows - the evaluated parts of the line
@@ -89,8 +90,8 @@ export function* lookCloser(
 const multiple = (step: Float64Array, factor: number): Float64Array => step.map((value) => factor * value);
 
 /**
- * Compares the change of f over a part of a line with the integral of its slopes through the two nearest other points, too.
- * Returns their difference relative to what rounding and the quadrature explain.
+ * Compares the change of f over a part of a line with the integral of a polynomial through its slopes and those at the two
+ * nearest other points. Returns the difference relative to what rounding and the error of the quadrature explain.
  */
 function excessOf(window: Window, points: readonly LinePoint[], precision: Precision): number {
   const [start, , end] = window;

@@ -19,5 +19,5 @@ export function noteDifferenced(fg: AsyncObjective | Objective, differenced: Dif
 
 /** Returns what is noted of an objective, if anything. */
 export const differencedBy = (fg: unknown): Differenced | undefined =>
-  // No other value is a key.
+  // A WeakMap answers undefined for values that are not objects.
   known.get(fg as object);

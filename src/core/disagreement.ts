@@ -5,7 +5,7 @@
  * @module
  */
 import { agrees, bends, changeAlong, contradicts, RESOLVED, roundingOf } from './lineChange.ts';
-import { linePoint, lookCloser, tells, type Window } from './closerLook.ts';
+import { changesBeyondRounding, linePoint, lookCloser, type Window } from './closerLook.ts';
 import { hasFloat32Values, sampleLine, scatterOf, stairOf } from './lineNoise.ts';
 import { evaluateAt, sharedLines, steepestSteps, type Line, type Standstill } from './standstill.ts';
 import type { Change, Mismatch } from './lineChange.ts';
@@ -44,9 +44,9 @@ const LINES = 4;
  * lines, each of which moves a share of the unknowns. The shorter ones extend to both sides of the point, so that
  * curvature cancels and small errors of a slope remain. A line has three points and costs two evaluations. It
  * is not judged if two quadrature rules disagree, because of curvature or a kink. A contradiction must also
- * appear on shorter parts of the line, and exceed the scatter of f along it, which takes up to thirteen more
- * evaluations per sampling. If it is not confirmed, it is looked for once more at the next shorter step. Long lines
- * compare curvatures, short ones slopes. The points of a line together show smaller errors, which {@link lookCloser}
+ * appear on two shorter parts of the line, and exceed the scatter of f in two samplings along it: up to 22 more
+ * evaluations. If it is not confirmed, it is looked for once more at the next shorter step. Long lines
+ * compare curvatures, short ones slopes. All points of a line together show smaller errors, which {@link lookCloser}
  * confirms along single unknowns.
  */
 export function* inspect(standstill: Standstill): Asks<Inspection> {
@@ -56,7 +56,7 @@ export function* inspect(standstill: Standstill): Asks<Inspection> {
   const downhill = steepestSteps(standstill).map((step) => ({ step, length: 1, symmetric: false }));
   const { mismatch, descends, isSmooth } = yield* judge(search, downhill, true);
   if (mismatch !== null || descends) return found({ mismatch, descends, atFloor: false });
-  let [atFloor, hasMoved] = [isSmooth, false];
+  let [atFloor, changes] = [isSmooth, false];
   const lines = Math.min(LINES, at.x.length);
   for (let line = 0; line < lines; line++) {
     const shared = sharedLines(standstill, line, lines);
@@ -66,17 +66,17 @@ export function* inspect(standstill: Standstill): Asks<Inspection> {
     const wrong = verdict.mismatch ?? (yield* lookCloser(standstill, search.way, search.windows));
     if (wrong !== null) return found({ mismatch: wrong, descends: false, atFloor: false });
     atFloor &&= verdict.isSmooth;
-    hasMoved ||= search.windows.some((window) => tells(standstill, window));
+    changes ||= search.windows.some((window) => changesBeyondRounding(standstill, window));
   }
-  const wrong = hasMoved ? null : yield* lookFarther(search);
+  const wrong = changes ? null : yield* lookFarther(search);
   if (wrong !== null) return found({ mismatch: wrong, descends: false, atFloor: false });
   const { falls } = search;
   return found({ mismatch: null, descends: falls, atFloor: atFloor && !falls });
 }
 
 /**
- * Looks for a contradiction along all unknowns together, on steps in proportion to x: if x has hardly moved, f does not
- * change on steps in proportion to its way.
+ * Looks for a contradiction along all unknowns together, on steps in proportion to x. If x has hardly moved, steps in
+ * proportion to its distance from the start are too short to change f.
  */
 function* lookFarther(search: Search): Asks<Mismatch | null> {
   const { standstill } = search;

@@ -40,10 +40,10 @@ interface Counted {
 /**
  * Creates a problem from a function without gradient, by central differences.
  *
- * Each gradient costs 2n calls of f, so there should be few unknowns; where f bends within a step, as at a position that is
- * far from 0 compared with the width of a peak, shorter steps are compared at 2 calls each. Rounding of f sets a floor to the gradients that
- * can be distinguished from 0, of about 4e-11·|f|/|xⱼ| in float64; a run that ends there says so. Third derivatives add about
- * 6e-12·|∂³f/∂xⱼ³|·xⱼ². For residuals or a curve, `leastSquares` and `curveFit` take differences of each residual, which
+ * Each gradient costs 2n calls of f, so there should be few unknowns. In float64, where f bends within a step, as around a peak
+ * whose position is large compared with its width, shorter steps are tried at 2 calls each. Rounding of f sets a floor to the
+ * gradients that can be distinguished from 0, of about 4e-11·|f|/|xⱼ| in float64; a run that ends there says so. Third
+ * derivatives add about 6e-12·|∂³f/∂xⱼ³|·xⱼ². For residuals or a curve, `leastSquares` and `curveFit` take differences of each residual, which
  * is more accurate.
  *
  * @param f - reads x, `[n]`, and returns the value

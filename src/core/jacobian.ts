@@ -45,14 +45,14 @@ const ATTEMPTS: Record<Precision, number> = { float32: 1, float64: 4 };
 
 /** Both sides of a central difference disagree by this fraction of the slope: its step may be too long. */
 const BENT = 1e-3;
-/** A disagreement of this many rounding errors of all residuals says nothing. */
+/** A disagreement below this many rounding errors of all residuals is ignored. */
 const LEAST_BEND = 1e3;
-/** Factor between steps that are compared, and their largest number. */
+/** Factor between successive steps, and the largest number of shorter ones. */
 const SHORTER = 2 ** -4;
 const SHORTENINGS = 10;
 /** A change of the residuals by fewer rounding errors than this has too few digits. */
 const LEAST_CHANGE = 1e5;
-/** Two columns that agree to this fraction are right; those that never agree to the second are mostly rounding. */
+/** Columns of two steps that agree to this fraction are right; if none agree to `ROUNDING`, they are mostly rounding. */
 const AGREED = 1e-7;
 const ROUNDING = 0.1;
 
@@ -219,7 +219,7 @@ function* visitFarther(
   return null;
 }
 
-/** True if the slopes on both sides of x differ by more than a small part of them, and the step is no small one. */
+/** True if the slopes on both sides of x differ by more than `BENT` and rounding, and f changes enough over the step. */
 function isBent({ residuals, near, far }: Probe, moves: readonly number[], leastChange: number): boolean {
   if (moves.length < 2 || distance(near, residuals) < leastChange * norm2(residuals)) return false;
   const [a, b] = moves;
@@ -238,8 +238,8 @@ const isRounding = ({ residuals, near }: Probe, factor: number): boolean =>
   factor * distance(near, residuals) <= LEAST_CHANGE * EPSILON.float64 * norm2(residuals);
 
 /**
- * Replaces column j by that of shorter steps: of the two successive ones that agree best. A column that is mostly rounding
- * at all steps stays as it is.
+ * Replaces column j by one of a shorter step: the second of the two successive columns that agree best. A column that is
+ * mostly rounding at all steps is left unchanged.
  *
  * @param movesFor - returns the moves for a factor of the usual step
  */

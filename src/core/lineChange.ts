@@ -36,7 +36,7 @@ export interface Mismatch {
 
 /** A change of f along a line. */
 export interface Change extends Mismatch {
-  /** Largest of the two changes, relative to the rounding of f. */
+  /** The larger of the two changes, relative to the rounding of f. */
   readonly signal: number;
   /** True if it is far above the rounding of f. */
   readonly resolved: boolean;

@@ -11,9 +11,9 @@ import type { Iterate } from './solver.ts';
 
 /** A contradiction below this multiple of the noise along its line does not count. */
 const NOISE_FACTOR = 16;
-/** Values of a line resolve it if at least this many of those at equal distances differ. */
+/** Values at equal distances resolve a line if at least this many of them differ. */
 const DISTINCT = 6;
-/** Steps of values with the fewest digits that are allowed for, relative to the largest |f| of the run. */
+/** Largest step of an f with few digits that is allowed for, relative to the largest |f| of the run. */
 const COARSEST = 0.1;
 
 /** Samples of f along a line at equal distances, the first at the standstill. */
@@ -53,8 +53,9 @@ export function scatterOf({ values, slopes, again }: LineSamples, orders?: reado
 }
 
 /**
- * Returns the height of the steps that a result of few digits may have: it does not scatter on lines shorter than these. An f
- * of 0 all along may be a difference of rounded numbers, whose steps are no higher than the smallest |f| > 0 of the run.
+ * Returns the height of the steps of an f with few digits, which does not scatter on lines shorter than a step; 0 if the values
+ * resolve the line. If all values are 0, f may be the difference of two rounded numbers, whose steps are no higher than the
+ * smallest |f| > 0 of the run.
  */
 export function stairOf({ values }: LineSamples, { at, highest, smallest }: Standstill): number {
   if (values.every((value) => value === 0)) return smallest || highest;

@@ -1,23 +1,23 @@
 /**
- * Integrals of a function of one variable from samples.
+ * Integrals of slopes along a line, from samples.
  *
  * @module
  */
 
-/** Value of a function, a slope, at a place. */
+/** Slope of f at a point `t` of a line. */
 export interface Sample {
   readonly t: number;
   readonly slope: number;
 }
 
-/** Nodes and weights of Gauss and Legendre's rule on [−1, 1], exact up to degree 5. */
+/** Nodes and weights of the Gauss–Legendre rule on [−1, 1], exact up to degree 5. */
 const GAUSS = [
   [-Math.sqrt(0.6), 5 / 9],
   [0, 8 / 9],
   [Math.sqrt(0.6), 5 / 9],
 ] as const;
 
-/** Returns the integral from `a` to `b` of the polynomial through at most six samples at different places. */
+/** Returns the integral from `a` to `b` of the polynomial through at most six samples at different `t`. */
 export function integralOf(samples: readonly Sample[], a: number, b: number): number {
   const half = (b - a) / 2;
   let sum = 0;

@@ -54,9 +54,8 @@ export interface SolveOptions {
   /** Converged if 0 < ‖xₖ₊₁ − xₖ‖∞ ≤ xtol·‖xₖ₊₁‖∞ twice in a row; 0 turns it off. @defaultValue `0` */
   readonly xtol?: number | undefined;
   /**
-   * Minimize log f or √f instead of f > 0; all values shown and returned, the trace's too, are those of f, as the problem gave
-   * them. Quasi-Newton methods
-   * get farther on the transformed loss if f falls by many powers of ten.
+   * Minimize log f or √f instead of f > 0. The result, the trace and the callback still have f as the problem returned it.
+   * Quasi-Newton methods get farther on the transformed loss if f falls by many powers of ten.
    *
    * @defaultValue `'none'`
    */

@@ -109,9 +109,9 @@ export interface Solver<State extends Iterate = SolverState> {
   /** True if `measure` adds a penalty to f, which no transform of f changes. @defaultValue `false` */
   readonly addsPenalty?: boolean;
   /**
-   * Checks that the solver can run on such a problem, for those that start it later than at once; `init` checks it, too.
+   * Checks that the solver can run on a problem. For solvers that start it later, as `sequence` does; `init` checks the same.
    *
-   * @throws TypeError or RangeError saying what the problem lacks
+   * @throws TypeError or RangeError that names what the problem lacks
    */
   check?(setting: Setting): void;
   /**

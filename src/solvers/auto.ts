@@ -30,8 +30,8 @@ const WARMUP_STEPS = 20;
 /**
  * Chooses a solver, with its defaults: on mini-batches schedule-free {@link soap} at a rate of 0.01; {@link
  * levenbergMarquardt} for a sum of squares whose Jacobian is small enough; otherwise {@link bfgs} for n ≤
- * 1000 and {@link lbfgs} above. With bounds of the solve (`minimize(problem, auto(), { lower })`), {@link lbfgs} for any n, and
- * on mini-batches schedule-free {@link adam}.
+ * 1000 and {@link lbfgs} above. With bounds of the solve (`minimize(problem, auto(), { lower })`), {@link lbfgs} takes the place
+ * of {@link bfgs}, and schedule-free {@link adam} that of {@link soap}.
  *
  * @throws TypeError if options are given
  */
@@ -44,7 +44,7 @@ export function auto(...options: readonly never[]): Solver {
   return autoWithin({});
 }
 
-/** Bounds of {@link auto}. */
+/** Bounds of a solve by {@link auto}. */
 interface AutoBounds {
   readonly lower?: Bound | undefined;
   readonly upper?: Bound | undefined;
@@ -80,7 +80,7 @@ function autoWithin(bounds: AutoBounds): Solver {
       return (isSmallSumOfSquares(setting) ? squares : bySize(setting.n)).init(setting);
     },
     step(state, overwrites) {
-      // These work in place, but the point where a step begins must stay unchanged.
+      // SOAP and Adam work in place, but the point where a step begins must stay unchanged.
       if (isOnBatches(state)) state.x = Float64Array.from(state.x);
       return chosen(state).step(state, overwrites);
     },

@@ -67,25 +67,25 @@ export function gradientDescent(options: GradientDescentOptions = {}): Solver {
   const { lineSearch, learningRate, momentum = 0, nesterov = false } = options;
   if (learningRate === undefined) {
     if (momentum > 0) throw new RangeError('gradientDescent: momentum needs a learningRate.');
-    return gradientDescentFor(options);
+    return gradientDescentFor('gradientDescent', options);
   }
   if (lineSearch !== undefined) {
     throw new RangeError('gradientDescent: give either a lineSearch or a learningRate, not both.');
   }
   if (momentum >= 1) throw new RangeError(`gradientDescent: momentum must be below 1, got ${momentum}.`);
   if (nesterov && momentum === 0) throw new RangeError('gradientDescent: nesterov needs momentum > 0.');
-  return gradientDescentFor(options);
+  return gradientDescentFor('gradientDescent', options);
 }
 
 /** As {@link gradientDescent}, of options that follow the rules; errors of bounds are in the name of the function called. */
-function gradientDescentFor(options: GradientDescentOptions, where = 'gradientDescent'): Solver {
+function gradientDescentFor(where: string, options: GradientDescentOptions): Solver {
   const { lineSearch = strongWolfe(), learningRate, momentum = 0, nesterov = false } = options;
   const boxes = boxesOf(where, options.lower, options.upper);
   const solver: Solver =
     learningRate === undefined
       ? searching(lineSearch, boxes)
       : rolling(learningRate, momentum, nesterov, boxes);
-  const withBounds = withBoundsOf('gradientDescent', options, (name, more) => gradientDescentFor(more, name));
+  const withBounds = withBoundsOf('gradientDescent', options, gradientDescentFor);
   return { ...solver, withBounds };
 }
 

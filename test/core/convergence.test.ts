@@ -140,9 +140,9 @@ describe('f without a bound', () => {
   ] as const)('in %s, a start at %d may fall to %d, not to %d', (precision, f0, allowed, unbounded) => {
     const options = completeSolveOptions('test', {}, plainSolveRules);
     const memory = freshConvergence({ f: f0, gradientNorm: 1 });
-    const { met } = convergenceTests(options, memory, Float64Array.of(1), precision, false);
-    expect([f0, allowed].map((f) => met(f, 1))).toEqual([null, null]);
-    expect(met(unbounded, 1)).toBe('unbounded');
+    const convergence = convergenceTests(options, memory, Float64Array.of(1), precision, false);
+    const ends = [f0, allowed, unbounded].map((f) => convergence.met(f, 1));
+    expect(ends).toEqual([null, null, 'unbounded']);
   });
 });
 

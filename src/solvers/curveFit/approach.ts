@@ -22,7 +22,7 @@ const FTOL: Record<Accuracy, number> = { rough: 1e-7, fine: 1e-12 };
 const NEAR = 1e-3;
 /** Fraction of its promised decrease that a step must reach before Gauss–Newton takes over. */
 const NEARER = 0.1;
-/** A parameter whose change by itself would change the model by this many times its size needs central differences. */
+/** Central differences are needed if a relative change of 1 in a parameter would change the model by this many times its size. */
 const FAR = 1e5;
 /** Factor between two promises that leaves Gauss–Newton a chance. */
 const FALLING = 0.9;

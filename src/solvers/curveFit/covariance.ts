@@ -34,8 +34,8 @@ export function uncertaintyOf({ qr, free }: FitSolution, n: number): Uncertainty
 }
 
 /**
- * Standard error of a function of the parameters: s·√(gᵀ(JᵀJ)⁻¹g), or Infinity if the data do not determine it. Squares of the
- * columns of J may be beyond the numbers.
+ * Standard error of a function of the parameters: s·√(gᵀ(JᵀJ)⁻¹g), or Infinity if the data do not determine it. Computed
+ * without squares of the columns of J, which may overflow or underflow.
  *
  * @param g - its gradient with respect to the parameters that vary, `[n]`
  * @param s - standard deviation of a residual

@@ -5,13 +5,13 @@ import { nullSpace } from './qr.ts';
 
 /** Factor between the steps along a direction, and their number: up to the inverse of ε. */
 const LONGER = 8;
-/** A change of f counts from this many rounding errors on. */
+/** Smallest change of f that counts, in rounding errors of f. */
 const CLEAR = 16;
 
 /**
- * True if f falls along a direction that the Jacobian calls undetermined. Differences resolve no slope below 1e-9 of their
- * columns; f itself shows it, since the model hardly changes along the direction and the steps may be long. The shortest
- * step that changes f decides.
+ * True if f falls along a direction that is undetermined according to the Jacobian. Differences do not resolve slopes below
+ * 1e-9 of their columns, but values of f do, at long steps: the model hardly changes along the direction. The shortest step
+ * that changes f decides.
  */
 export function fallsAlongLoose(
   fit: FitProblem,

@@ -48,7 +48,7 @@ function rescale(fit: FitProblem, values: Residuals): RescaledFit {
   const isSafe = size === 0 || (size < SAFE && size > 1 / SAFE) || precisionOf(fit) === 'float32';
   if (isSafe) return { fit, unit: 1, units: new Float64Array(n).fill(1) };
   const unit = powerOfTwo(size);
-  // A column of zeros, or one beyond the numbers, tells no unit.
+  // A column of zeros, or one that overflows, gives no unit.
   const units = unitsOf(fit, values).map((norm) => (norm > 0 && norm < Infinity ? unit / norm : 1));
   const inverse = units.map((value) => 1 / value);
   const residuals: Residuals = (z, r, jacobian) => {

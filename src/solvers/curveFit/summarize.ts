@@ -36,7 +36,7 @@ export function summarize(finished: FinishedFit): CurveFit {
   const { names, varied } = parameters;
   const x = parameters.expand(solution.x);
   const degreesOfFreedom = data.y.length - varied.length;
-  // The sum of squares itself may be beyond the numbers.
+  // The sum of squares itself may overflow or underflow.
   const scatter = degreesOfFreedom > 0 ? scaled.unit * Math.sqrt(scaled.f / degreesOfFreedom) : NaN;
   const deviation = absoluteSigma ? 1 : scatter;
   const degrees = absoluteSigma ? Infinity : degreesOfFreedom;
