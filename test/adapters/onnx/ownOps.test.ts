@@ -51,23 +51,23 @@ describe('mixtures of experts', () => {
   /** A QMoE of three experts on 16 numbers, of which each row takes two. */
   const quantized = (
     attributes: AttributeValues,
-    { rows = 4, scales = [] as number[], zeros = false } = {},
+    { rows = 4, scales = [] as number[], zeros = [] as readonly string[], bits = 8 } = {},
   ): Form => ({
     name: 'QMoE',
     inputs: { x: [3, 16], scores: [3, 3], s1: [3, rows, ...scales], s2: [3, 16, ...scales] },
     values: { s1: positive([3, rows, ...scales], 1), s2: positive([3, 16, ...scales], 2) },
     constants: [
-      bytes('q1', [3, rows, 16], 5),
-      bytes('q2', [3, 16, 4], 6),
-      bytes('z1', [3, rows], 7),
-      bytes('z2', [3, 16], 8),
+      bytes('q1', [3, rows, 2 * bits], 5),
+      bytes('q2', [3, 16, bits / 2], 6),
+      bytes('z1', [3, (rows * bits) / 8], 7),
+      bytes('z2', [3, 2 * bits], 8),
     ],
     nodes: [
       node(
         `${wide}QMoE`,
-        ['x', 'scores', 'q1', 's1', '', 'q2', 's2', ...(zeros ? ['', '', '', '', 'z1', 'z2'] : [])],
+        ['x', 'scores', 'q1', 's1', '', 'q2', 's2', ...(zeros.length > 0 ? ['', '', '', '', ...zeros] : [])],
         'y',
-        { k: 2, expert_weight_bits: 8, ...attributes },
+        { k: 2, expert_weight_bits: bits, ...attributes },
       ),
     ],
   });
@@ -75,10 +75,19 @@ describe('mixtures of experts', () => {
   test.each<[string, Form]>([
     ['normalizes the shares of the chosen experts', quantized({ activation_type: 'silu' })],
     ['with SwiGLU', quantized({ activation_type: 'swiglu', swiglu_fusion: 1 }, { rows: 8 })],
-    ['with zero points', quantized({ activation_type: 'relu' }, { zeros: true })],
+    ['with zero points', quantized({ activation_type: 'relu' }, { zeros: ['z1', 'z2'] })],
   ])('QMoE %s', async (_, form) => {
     await expect(check(form)).resolves.toBeUndefined();
   });
+
+  test.each([{ zeros: ['z1', 'z2'] }, { zeros: ['z1'] }, { zeros: ['', 'z2'] }])(
+    'QMoE of 4 bits with the zero points $zeros is refused',
+    async ({ zeros }) => {
+      await expect(check(quantized({ activation_type: 'relu' }, { zeros, bits: 4 }))).rejects.toThrow(
+        'zero points have a rule only for 8 bits',
+      );
+    },
+  );
 
   test('QMoE with scales of blocks', async () => {
     const inputs = { x: [3, 32], scores: [3, 3], s1: [3, 32, 2], s2: [3, 32, 2] };

@@ -14,8 +14,8 @@ interface Layer {
 }
 
 /**
- * G·sigmoid(αG)·(L + β), where G and L lie side by side along the last axis, `[…, 2n] → […, n]`; both may be limited, L from
- * both sides. In ONNX Runtime's CPU provider G comes first.
+ * G·sigmoid(αG)·(L + β), where elements of G and L alternate along the last axis, `[…, 2n] → […, n]`. `swiglu_limit` limits G
+ * from above and L from both sides. In ONNX Runtime's CPU provider G comes first.
  */
 function swiglu(g: Builder, x: Value, attributes: Attributes): Value {
   if (attributes.int('swiglu_fusion', 0) !== 1) refuse('swiglu has a rule only with swiglu_fusion 1.');
@@ -46,7 +46,7 @@ function sharesOf(g: Builder, scores: Value, attributes: Attributes, normalizes:
   return g.scatter(g.zerosLike(scores), indices, parts, 1);
 }
 
-/** Results of all experts, of which those chosen for a row are added up, each with its part. */
+/** Sum of the results of the experts that are chosen for a row, each times its share. All experts are computed. */
 function mixture(
   g: Builder,
   x: Value,
@@ -92,7 +92,7 @@ const quantizedMoe: Lowering = (g, { input: [x, scores, q1, s1, b1, q2, s2, b2, 
   if (q3 || s3 || b3 || others.some(Boolean)) refuse('a third layer and weights of experts have no rule.');
   const bits = attributes.int('expert_weight_bits', 4);
   const block = attributes.int('block_size', 0);
-  if (zero1 && bits !== 8) refuse('zero points have a rule only for 8 bits.');
+  if ((zero1 || zero2) && bits !== 8) refuse('zero points have a rule only for 8 bits.');
   const layer = (q: Value, scale: Value, bias: Value, zero: Value): Layer => {
     const numbers = g.cast(unpacked(g, q, bits), g.floatTypeOf(scale));
     const along = (v: Value) => alongInputs(g, v, numbers, block);
