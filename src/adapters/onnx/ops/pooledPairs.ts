@@ -33,9 +33,9 @@ export function maxOfPairs({ g, inputs: [x] }: VjpContext): (dy: Value) => Value
   // Of equal elements the first is taken, row by row: the upper row, where the maxima of both are equal.
   const [even, odd] = halves(g.transpose(x, [0, 2, 3, 1]), channels);
   const isEven = g.mask(g.greaterOrEqual(even, odd), x);
-  const [upper, lower] = halves(g.op('Max', [even, odd]), row);
+  const [upper, lower] = halves(g.max(even, odd), row);
   const isUpper = g.mask(g.greaterOrEqual(upper, lower), x);
-  /** What each of two gets of a cotangent. */
+  /** Splits a cotangent between the first and the second of each pair. */
   const shared = (d: Value, isFirst: Value) => {
     const first = g.mul(d, isFirst);
     return g.concat([first, g.sub(d, first)], 1);

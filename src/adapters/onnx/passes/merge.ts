@@ -1,6 +1,6 @@
 import type { Precision } from '../../../core/problem.ts';
 import { fault, OnnxError } from '../ir/errors.ts';
-import { type Value } from '../ir/graph.ts';
+import type { Value } from '../ir/graph.ts';
 import { namesIn } from '../ir/names.ts';
 import type { Model } from '../ir/model.ts';
 import { renameValues } from '../ir/rename.ts';
