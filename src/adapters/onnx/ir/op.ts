@@ -106,6 +106,8 @@ export interface Op extends Traits {
   readonly draws?: 'always' | 'training';
   /** Opset that the op belongs to from its first version on, if later than 18. */
   readonly since?: number;
+  /** For an op whose meaning depends on the opset of the graph: the form of a node that would be misread there. */
+  readonly inOpset?: (opset: number) => Lowering;
   /** Conversion from opsets before 18. */
   readonly upgrade?: Upgrade;
 }

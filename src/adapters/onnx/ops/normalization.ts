@@ -169,6 +169,20 @@ const groupInFloat64: Lowering = (g, { input: [x, scale, bias] }, attributes) =>
   writtenByGroups(g, x, scale, bias, attributes),
 ];
 
+/** Opset since which its scale has one number for each channel; before, one for each group. */
+const SCALES_OF_CHANNELS = 21;
+
+/** A graph may have nodes of both kinds: that of a model, and a loss of another opset. */
+const groupInOpset =
+  (opset: number): Lowering =>
+  (g, node, attributes) => {
+    const [x, scale] = node.input;
+    const length = g.shapeOf(scale)?.[0];
+    const isPerGroup = length === attributes.int('num_groups', 1);
+    const isMisread = opset < SCALES_OF_CHANNELS ? !isPerGroup : isPerGroup && g.shapeOf(x)?.[1] !== length;
+    return typeof length === 'number' && isMisread ? groupInFloat64(g, node, attributes) : undefined;
+  };
+
 function writtenByGroups(g: Builder, x: Value, scale: Value, bias: Value, attributes: Attributes): Value {
   const groups = attributes.int('num_groups', 1);
   const grouped = g.reshape(x, [0, groups, -1]);
@@ -284,6 +298,7 @@ export const normalization: OpTable = {
     infer: sameType,
     samples: imageSamples,
     as: { lower: groupOfChannels, float64: groupInFloat64 },
+    inOpset: groupInOpset,
     vjp: group,
     roles,
     vmap: mapSamples,

@@ -8,7 +8,7 @@ import { identityNode } from '../ir/node.ts';
 import type { Lowering, Stage } from '../ir/op.ts';
 import type { Platform } from '../ir/platform.ts';
 import { DType } from '../ir/tensor.ts';
-import { decompositionOf, loweringOf, sinceOf } from '../ops/index.ts';
+import { decompositionOf, loweringOf, opOf, sinceOf } from '../ops/index.ts';
 import { inferNode, opKnowledge } from '../ops/infer.ts';
 import { floatTypeIn } from './precision.ts';
 
@@ -29,7 +29,7 @@ interface LowerOptions {
   readonly feedsNoise?: boolean;
   /** Backend that will run the graph. @defaultValue `'cpu'` */
   readonly platform?: Platform | undefined;
-  /** Replaces the nodes of later opsets than this one instead. @defaultValue those of the stage */
+  /** Replaces the nodes that need another form in this opset instead. @defaultValue those of the stage */
   readonly opset?: number;
 }
 
@@ -51,7 +51,7 @@ export function lower(
   const replaced = new Map<string, number>();
   const faults: Fault[] = [];
   const formOf = (node: NodeProto): Lowering | undefined =>
-    opset === undefined ? loweringOf(opKey(node), stage) : olderForm(node, opset);
+    opset === undefined ? loweringOf(opKey(node), stage) : formIn(node, opset);
   const write = (node: NodeProto): void => {
     const op = opKey(node);
     try {
@@ -82,8 +82,10 @@ export function lower(
 export const expand = (graph: GraphProto): ReadonlyMap<string, number> =>
   graph.node.some((node) => loweringOf(opKey(node), 'read')) ? lower(graph, 'read').replaced : new Map();
 
-/** The decomposition of an op of a later opset. @throws Refusal if it has none */
-function olderForm(node: NodeProto, opset: number): Lowering | undefined {
+/** The decomposition of an op of a later opset, or of one that this opset may misread. @throws Refusal if it has none */
+function formIn(node: NodeProto, opset: number): Lowering | undefined {
+  const known = opOf(node)?.inOpset?.(opset);
+  if (known !== undefined) return known;
   const since = sinceOf(opKey(node), opset);
   if (since === undefined) return undefined;
   const form = decompositionOf(opKey(node));
@@ -94,12 +96,14 @@ function olderForm(node: NodeProto, opset: number): Lowering | undefined {
 }
 
 /**
- * Replaces the nodes whose ops belong to later opsets than a graph's, which losses may contain, in place.
+ * Replaces the nodes whose ops belong to later opsets than a graph's, or mean something else in it, in place: losses may be of
+ * another opset than the model.
  *
  * @throws OnnxError naming every node that has no older form
  */
 export function useOpset(graph: GraphProto, opset: number): void {
-  if (graph.node.every((node) => sinceOf(opKey(node), opset) === undefined)) return;
+  const fits = (node: NodeProto) => sinceOf(opKey(node), opset) === undefined && !opOf(node)?.inOpset;
+  if (graph.node.every(fits)) return;
   const { faults } = lower(graph, 'read', { opset });
   if (faults.length > 0) throw new OnnxError(faults);
 }
