@@ -225,10 +225,11 @@ test('a call that finds no memory says so, and the model can still be disposed o
   const model = await trainable(runtime, mlp([1, 2, 1]), { loss: 'mse' });
   const column = new ort.Tensor('float32', Float32Array.of(1, 2), [2, 1]);
   const problem = model.problem({ x: column, target: column });
+  const exhausted = (): never => {
+    throw new Error('no memory');
+  };
   runtime.Tensor = class {
-    constructor() {
-      throw new Error('no memory');
-    }
+    readonly data = exhausted();
   } as unknown as typeof ort.Tensor;
   await expect(problem.fg(problem.p0, null)).rejects.toThrow('no memory');
   expect(sessions.open).toBeGreaterThan(0);
