@@ -36,9 +36,7 @@ export function summarize(finished: FinishedFit): CurveFit {
   const { names, varied } = parameters;
   const x = parameters.expand(solution.x);
   const degreesOfFreedom = data.y.length - varied.length;
-  // The sum of squares itself may overflow or underflow.
-  const scatter = degreesOfFreedom > 0 ? scaled.unit * Math.sqrt(scaled.f / degreesOfFreedom) : NaN;
-  const deviation = absoluteSigma ? 1 : scatter;
+  const deviation = absoluteSigma ? 1 : scatterOf(scaled, degreesOfFreedom);
   const degrees = absoluteSigma ? Infinity : degreesOfFreedom;
   const uncertainty = uncertaintyOf(solution, varied.length);
   const roles = rolesOf(parameters, solution);
@@ -78,6 +76,10 @@ export function summarize(finished: FinishedFit): CurveFit {
   };
   return withMethods(result, methodsOf(finished, { x, deviation, degrees, uncertainty, standardErrors }));
 }
+
+/** Returns the standard deviation of a residual; the sum of squares itself may overflow or underflow. */
+const scatterOf = ({ unit, f }: RescaledSolution['scaled'], degreesOfFreedom: number): number =>
+  degreesOfFreedom > 0 ? unit * Math.sqrt(f / degreesOfFreedom) : NaN;
 
 const byName = <T>(names: readonly string[], values: ArrayLike<T>): { [name: string]: T } =>
   Object.fromEntries(names.map((name, j) => [name, values[j]]));
