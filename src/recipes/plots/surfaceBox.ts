@@ -177,8 +177,7 @@ class Labels {
     const top = best.y - (LINE * size * (best.lines.length - 1)) / 2;
     // The space is for those who read or search the text.
     const rest = second === undefined ? '' : ` ${el('tspan', { x: best.x, dy: LINE * size }, second)}`;
-    this.#put({ ...best, y: top }, `${first}${rest}`, size, { fontSize: size });
-    this.#taken.push(best);
+    this.#put(best, `${first}${rest}`, size, { fontSize: size }, top);
   }
 
   /** Returns the best place of a name, with its rank by what it is clear of and its distance; null if there is none. */
@@ -228,9 +227,10 @@ class Labels {
     );
   }
 
-  #put(label: Label, text: string, size: number, style: object): void {
+  /** Draws a text whose first line has its middle at `top`, and keeps its place free of others. */
+  #put(label: Label, text: string, size: number, style: object, top = label.y): void {
     this.#taken.push(label);
-    const place = { x: label.x, y: label.y + 0.35 * size, textAnchor: 'middle' };
+    const place = { x: label.x, y: top + 0.35 * size, textAnchor: 'middle' };
     this.texts.push(el('text', { ...place, ...style }, text));
   }
 }
