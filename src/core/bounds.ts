@@ -1,4 +1,4 @@
-import { show } from './options.ts';
+import { isList, show } from './options.ts';
 import type { Rule } from './options.ts';
 import type { Precision } from './problem.ts';
 import type { Bound } from './question.ts';
@@ -15,9 +15,6 @@ export interface Box {
   /** @throws RangeError if a bound does not have one element for each of the n unknowns */
   checkLength(n: number): void;
 }
-
-const isList = (value: unknown): value is ArrayLike<unknown> =>
-  Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
 
 /** Rule of an option that takes a {@link Bound}; {@link boxOf} checks the elements. */
 export const boundRule: Rule = {

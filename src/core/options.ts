@@ -21,6 +21,10 @@ export type Filled<Options> = { [Name in keyof Options]-?: Exclude<Options[Name]
 export const rule = (allowed: string, accepts: (value: unknown) => boolean): Rule => ({ allowed, accepts });
 const isNumber = (value: unknown): value is number => typeof value === 'number';
 
+/** True for an array or a typed array. */
+export const isList = (value: unknown): value is ArrayLike<unknown> =>
+  Array.isArray(value) || (ArrayBuffer.isView(value) && !(value instanceof DataView));
+
 /** Accepts any value, for options that are checked where they are used. */
 export const anything = rule('anything', () => true);
 
@@ -48,6 +52,10 @@ export const integerFrom = (min: number): Rule =>
 export const boolean = rule('true or false', (v) => typeof v === 'boolean');
 export const string = rule('a string', (v) => typeof v === 'string');
 export const callable = rule('a function', (v) => typeof v === 'function');
+/** An array or a typed array. */
+export const list = rule('an array', isList);
+/** Any object, which is checked where it is used. */
+export const object = rule('an object', (v) => typeof v === 'object' && v !== null);
 /** One of the given strings. */
 export const oneOf = (...words: readonly string[]): Rule =>
   rule(words.map((word) => `'${word}'`).join(' or '), (v) => words.some((word) => word === v));

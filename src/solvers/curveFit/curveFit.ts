@@ -4,9 +4,10 @@ import {
   callable,
   checkOptions,
   finitePositive,
+  list,
+  object,
   oneOf,
   show,
-  type Rule,
 } from '../../core/options.ts';
 import { leastSquares } from '../../core/leastSquares.ts';
 import { robustLosses, type RobustLoss } from '../../core/robustLoss.ts';
@@ -90,9 +91,6 @@ export interface CurveFitOptions<S extends Start = AnyStart, X = Point> {
 
 /** Least ‖y/σ‖, and the inverse of the largest: χ² is still a normal number. */
 const SMALLEST = 1e-152;
-
-const list: Rule = { allowed: 'an array', accepts: (v) => Array.isArray(v) || ArrayBuffer.isView(v) };
-const object: Rule = { allowed: 'an object', accepts: (v) => typeof v === 'object' && v !== null };
 
 /**
  * Fits a model to data by least squares, and estimates the uncertainty of its parameters.

@@ -1,4 +1,4 @@
-import { show } from '../../core/options.ts';
+import { isList, show } from '../../core/options.ts';
 
 /** One value of x: a number, or several for a model of several variables. */
 export type Point = number | ArrayLike<number>;
@@ -26,10 +26,6 @@ export interface GivenData {
   readonly weights: ArrayLike<number> | undefined;
   readonly missing: 'refuse' | 'skip';
 }
-
-/** True for an array or a typed array. */
-export const isList = (value: unknown): value is ArrayLike<unknown> =>
-  Array.isArray(value) || (ArrayBuffer.isView(value) && 'length' in value);
 
 const isPoint = (value: unknown): value is Point =>
   isList(value) ? value.length > 0 && Array.from(value).every(Number.isFinite) : Number.isFinite(value);
@@ -109,6 +105,9 @@ function checkSizes(x: readonly Point[], indices: readonly number[]): void {
   );
 }
 
+/** Number of coordinates of a point; 0 for a number. */
+const lengthOf = (point: unknown): number => (isList(point) ? point.length : 0);
+
 /**
  * Checks that points to predict at have the form of those of the fit.
  *
@@ -117,7 +116,6 @@ function checkSizes(x: readonly Point[], indices: readonly number[]): void {
  */
 export function checkPoints(points: unknown, fitted: readonly Point[]): void {
   if (!isList(points)) throw new TypeError(`predict: points must be an array, got ${show(points)}.`);
-  const lengthOf = (point: unknown): number => (isList(point) ? point.length : 0);
   const wanted = lengthOf(fitted[0]);
   Array.from(points).forEach((point, i) => {
     if (isPoint(point) && lengthOf(point) === wanted) return;

@@ -3,9 +3,11 @@ import {
   boolean,
   checkOptions,
   finitePositive,
+  isList,
+  list,
+  object,
   oneOf,
   show,
-  type Rule,
   type Filled,
 } from '../../core/options.ts';
 import { leastSquares } from '../../core/leastSquares.ts';
@@ -27,7 +29,7 @@ import type { FitProblem } from './linearized.ts';
 import { solveRescaled } from './rescaleFit.ts';
 import { summarize } from './summarize.ts';
 import type { Precision } from '../../core/problem.ts';
-import { isList, type FitData } from './data.ts';
+import type { FitData } from './data.ts';
 import type { CurveFitOptions } from './curveFit.ts';
 import type { CurveFit } from './result.ts';
 
@@ -64,8 +66,6 @@ export interface LeastSquaresFit<Name extends string = string> extends Omit<
 }
 
 const WHERE = 'leastSquaresFit';
-const list: Rule = { allowed: 'an array', accepts: (v) => Array.isArray(v) || ArrayBuffer.isView(v) };
-const object: Rule = { allowed: 'an object', accepts: (v) => typeof v === 'object' && v !== null };
 
 /**
  * Minimizes the sum of the squares of residuals, and estimates the uncertainty of the parameters: like `curveFit`, for

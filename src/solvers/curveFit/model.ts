@@ -1,6 +1,6 @@
-import { show } from '../../core/options.ts';
+import { isList, show } from '../../core/options.ts';
 import { gradientsOf } from './covariance.ts';
-import { isList, showPoint, type Point } from './data.ts';
+import { showPoint, type Point } from './data.ts';
 import { checkParametersUntouched } from './commonMistakes.ts';
 import type { Precision } from '../../core/problem.ts';
 import type { ParameterSet } from './parameters.ts';

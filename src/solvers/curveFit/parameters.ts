@@ -1,4 +1,4 @@
-import { isPlainObject, show } from '../../core/options.ts';
+import { isList, isPlainObject, show } from '../../core/options.ts';
 
 /** A start: the parameters in order, or by name. */
 export type Start = ArrayLike<number> | { readonly [name: string]: number };
@@ -65,9 +65,6 @@ export interface ParameterOptions {
   readonly fixed: readonly (string | number)[];
   readonly tied: { readonly [name: string]: ((values: never) => number) | undefined };
 }
-
-const isList = (value: object): value is ArrayLike<number> =>
-  Array.isArray(value) || ArrayBuffer.isView(value);
 
 /** Looks up a parameter by name or number; `option` is named in the message. */
 type IndexOf = (option: string, key: string | number) => number;

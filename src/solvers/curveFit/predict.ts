@@ -1,4 +1,4 @@
-import { checkOptions, either, finitePositive, numberBetween } from '../../core/options.ts';
+import { checkOptions, either, finitePositive, isList, numberBetween } from '../../core/options.ts';
 import { norm2 } from '../../core/vector.ts';
 import { resolvedJacobian } from './resolvedJacobian.ts';
 import { standardErrorOf, type Uncertainty } from './covariance.ts';
@@ -67,10 +67,9 @@ export function predictBy(fitted: Fitted, given: ArrayLike<Point>, options: Pred
     sigma: either(finitePositive, {
       allowed: `an array of ${points.length} of them, one for each point`,
       accepts: (v) =>
-        (Array.isArray(v) || (ArrayBuffer.isView(v) && !(v instanceof DataView))) &&
-        Array.from(v as ArrayLike<unknown>).every((each) => finitePositive.accepts(each)) &&
-        'length' in v &&
-        v.length === points.length,
+        isList(v) &&
+        v.length === points.length &&
+        Array.from(v).every((each) => finitePositive.accepts(each)),
     }),
   });
   const { level = 0.95, sigma = fitted.sigma } = options;

@@ -32,11 +32,11 @@ export interface FinishedFit {
 
 /** Adds statistics, methods and a report to a solution. */
 export function summarize(finished: FinishedFit): CurveFit {
-  const { data, parameters, fitted, scaled, solution, hole, absoluteSigma, evaluations } = finished;
+  const { data, parameters, fitted, solution, hole, absoluteSigma, evaluations } = finished;
   const { names, varied } = parameters;
   const x = parameters.expand(solution.x);
   const degreesOfFreedom = data.y.length - varied.length;
-  const deviation = absoluteSigma ? 1 : scatterOf(scaled, degreesOfFreedom);
+  const deviation = absoluteSigma ? 1 : scatterOf(finished, degreesOfFreedom);
   const degrees = absoluteSigma ? Infinity : degreesOfFreedom;
   const uncertainty = uncertaintyOf(solution, varied.length);
   const roles = rolesOf(parameters, solution);
@@ -77,8 +77,8 @@ export function summarize(finished: FinishedFit): CurveFit {
   return withMethods(result, methodsOf(finished, { x, deviation, degrees, uncertainty, standardErrors }));
 }
 
-/** Returns the standard deviation of a residual; the sum of squares itself may overflow or underflow. */
-const scatterOf = ({ unit, f }: RescaledSolution['scaled'], degreesOfFreedom: number): number =>
+/** Standard deviation of the residuals; NaN without degrees of freedom. The sum of squares itself may overflow or underflow. */
+const scatterOf = ({ scaled: { unit, f } }: FinishedFit, degreesOfFreedom: number): number =>
   degreesOfFreedom > 0 ? unit * Math.sqrt(f / degreesOfFreedom) : NaN;
 
 const byName = <T>(names: readonly string[], values: ArrayLike<T>): { [name: string]: T } =>
