@@ -18,7 +18,7 @@ import {
   unbentRadius,
 } from './leastSquares/trustRegion.ts';
 import { iterative } from './leastSquares/iterative.ts';
-import { chooseScale, raiseScale, WIDE_SPREAD } from './leastSquares/linearModel.ts';
+import { chooseScale, isFar, raiseScale, WIDE_SPREAD } from './leastSquares/linearModel.ts';
 import { obstacleIn } from './leastSquares/obstacle.ts';
 import { judgePromise, RESOLVED } from './leastSquares/hiddenDecrease.ts';
 import { standstill } from './leastSquares/standstill.ts';
@@ -166,6 +166,8 @@ function levenbergMarquardtFor(where: string, options: LevenbergMarquardtOptions
     }
     if (state.unit > 0) return;
     const norms = yield* solverOf(state).columnNorms(state);
+    // The Jacobian of the start may still be a function's own, or seem so.
+    if (differences === 'auto' && isFar(state, norms)) state.scheme = '3-point';
     const spread = state.isDual ? WIDE_SPREAD : undefined;
     const largest = chooseScale(state, norms, method === 'dual' ? 'identity' : scaling, spread);
     // The dual form without J is that of the identity.
