@@ -167,7 +167,8 @@ function levenbergMarquardtFor(where: string, options: LevenbergMarquardtOptions
     if (state.unit > 0) return;
     const norms = yield* solverOf(state).columnNorms(state);
     // The Jacobian of the start may still be a function's own, or seem so.
-    if (differences === 'auto' && isFar(state, norms)) state.scheme = '3-point';
+    const mayBeFar = differences === 'auto' && !state.rounded;
+    if (mayBeFar && isFar(state.x, norms, Math.sqrt(state.f))) state.scheme = '3-point';
     const spread = state.isDual ? WIDE_SPREAD : undefined;
     const largest = chooseScale(state, norms, method === 'dual' ? 'identity' : scaling, spread);
     // The dual form without J is that of the identity.

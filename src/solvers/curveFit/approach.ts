@@ -10,6 +10,7 @@ import {
   roundInto,
   roundingOf,
 } from './linearized.ts';
+import { isFar } from '../leastSquares/linearModel.ts';
 import type { LevenbergMarquardtState } from '../leastSquares/state.ts';
 import type { Asks } from '../../core/question.ts';
 import type { Solver } from '../../core/solver.ts';
@@ -22,8 +23,6 @@ const FTOL: Record<Accuracy, number> = { rough: 1e-7, fine: 1e-12 };
 const NEAR = 1e-3;
 /** Fraction of its promised decrease that a step must reach before Gauss–Newton takes over. */
 const NEARER = 0.1;
-/** Central differences are needed if a relative change of 1 in a parameter would change the model by this many times its size. */
-const FAR = 1e5;
 /** Factor between two promises that leaves Gauss–Newton a chance. */
 const FALLING = 0.9;
 
@@ -68,7 +67,8 @@ export function* approach(fit: FitProblem, p0: Float64Array, accuracy: Accuracy)
     // To look for less than the rounding of y would only take time.
     if (state.f <= exactness(fit)) return ended('functionTolerance');
     const model = linearModel(fit, state, accuracy);
-    if (iteration === 0 && accuracy === 'rough' && isFar(fit, model)) return yield* approach(fit, p0, 'fine');
+    if (iteration === 0 && accuracy === 'rough' && bendsSoon(fit, model))
+      return yield* approach(fit, p0, 'fine');
     const ratio = model.decrease / Math.max(decrease, promised);
     promised = model.decrease;
     if (promised <= near * model.f && ratio < FALLING) {
@@ -94,8 +94,12 @@ function solverFor({ lower, upper }: FitProblem, accuracy: Accuracy): Solver {
 }
 
 /** True if a step of forward differences in some parameter may be longer than the model is straight. */
-const isFar = ({ size }: FitProblem, { x, qr, free }: Linearized): boolean =>
-  size > 0 && free.some((j, k) => Math.abs(x[j]) * qr.norms[k] > FAR * size);
+const bendsSoon = ({ size }: FitProblem, { x, qr, free }: Linearized): boolean =>
+  isFar(
+    free.map((j) => x[j]),
+    qr.norms,
+    size,
+  );
 
 /** True if a Gauss–Newton step lowers f by a tenth of what it promises. */
 function* keepsPromise(fit: FitProblem, model: Linearized): Asks<boolean> {

@@ -120,14 +120,16 @@ export function columnNorms(jacobian: Float64Array, n: number): Float64Array {
   return norms.map(Math.sqrt);
 }
 
-/** Central differences are needed if a relative change of 1 in an unknown would change the residuals by this many times their norm. */
+/** Central differences are needed if a relative change of 1 in an unknown would change the values by this many times their size. */
 const FAR = 1e5;
 
 /**
- * True if a step of forward differences in some unknown may be longer than the residuals are straight, as at a position that is
+ * True if a step of forward differences in some unknown may be longer than the values are straight, as at a position that is
  * large compared with the width of its peak.
  *
+ * @param x - the unknowns, `[n]`
  * @param norms - of the columns of J, `[n]`
+ * @param size - norm of the values whose derivatives J holds; of 0, nothing can be told
  */
-export const isFar = ({ rounded, x, f }: LinearModel, norms: Float64Array): boolean =>
-  !rounded && f > 0 && norms.some((norm, j) => Math.abs(x[j]) * norm > FAR * Math.sqrt(f));
+export const isFar = (x: ArrayLike<number>, norms: Float64Array, size: number): boolean =>
+  size > 0 && norms.some((norm, j) => Math.abs(x[j]) * norm > FAR * size);
