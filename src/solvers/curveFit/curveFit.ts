@@ -13,6 +13,7 @@ import { leastSquares } from '../../core/leastSquares.ts';
 import { robustLosses, type RobustLoss } from '../../core/robustLoss.ts';
 import { completeSolveOptions, plainSolveRules } from '../../core/solveOptions.ts';
 import { dot, firstNonFinite, norm2, normInf } from '../../core/vector.ts';
+import { whiten, type CovarianceMatrix, type Errors } from './correlatedErrors.ts';
 import { readData, showPoint, type FitData, type Point, type Sigma } from './data.ts';
 import { checkSlopes } from './checkSlopes.ts';
 import { guardedPoints, scipyNames, type Hole } from './commonMistakes.ts';
@@ -38,8 +39,13 @@ import type { CurveFit } from './result.ts';
 
 /** Options of {@link curveFit}. */
 export interface CurveFitOptions<S extends Start = AnyStart, X = Point> {
-  /** Standard deviation σ of y, one number or one for each point. @defaultValue unknown, and the same for all */
-  readonly sigma?: Sigma | undefined;
+  /**
+   * Standard deviation σ of y, one number or one for each point. If the errors are correlated, their covariance matrix,
+   * `[m, m]` as an array of rows, whose diagonal has the variances σ².
+   *
+   * @defaultValue unknown, and the same for all
+   */
+  readonly sigma?: Sigma | CovarianceMatrix | undefined;
   /** 1/σ² of each point, instead of `sigma`. */
   readonly weights?: ArrayLike<number> | undefined;
   /**
@@ -147,30 +153,39 @@ export function curveFit<S extends Start>(
   checkCount(data, parameters);
 
   const model = modelOf({ model: given, jacobian, vectorized }, parameters);
-  const { residuals, fittedAt, evaluations, hole } = residualsOf(model, data);
+  checkLoss(loss, data);
+  const { residuals, independent, fittedAt, evaluations, hole } = residualsOf(model, data);
   const pick = (all: Float64Array): Float64Array => Float64Array.from(parameters.varied, (j) => all[j]);
   const start = pick(parameters.start);
   checkStart(residuals, start, data, (at) => misread({ model: given, vectorized }, data.x, at, p0));
   const plain = { p0: start, residualCount: data.y.length, residuals, precision: model.precision() };
-  if (model.derivatives !== null) checkSlopes(leastSquares(plain), data, parameters);
+  if (model.derivatives !== null)
+    checkSlopes(leastSquares({ ...plain, residuals: independent }), data, parameters);
   const fit: FitProblem = {
     problem: leastSquares({ ...plain, loss, scale }),
     hasJacobian: model.derivatives !== null,
     lower: pick(parameters.lower),
     upper: pick(parameters.upper),
-    size: norm2(data.y.map((y, i) => y * data.rootWeights[i])),
+    size: norm2(whiten(data, data.y.slice())),
     limits: completeSolveOptions('curveFit', limits, plainSolveRules),
   };
   checkSize(fit.size, data);
-  const values: Residuals = (theta, r) => fittedAt(theta).forEach((y, i) => (r[i] = y * data.rootWeights[i]));
+  const values: Residuals = (theta, r) => {
+    r.set(fittedAt(theta));
+    whiten(data, r);
+  };
   const { solution, scaled } = solveRescaled(fit, values);
   const fitted = fittedAt(solution.x);
   const finished = { data, parameters, model, fitted, scaled, solution, hole: hole(), absoluteSigma };
   return summarize({ ...finished, evaluations: evaluations() }) as CurveFit<NameOf<S>>;
 }
 
-/** Returns the weighted residuals of a model, and caches those at the last point, which is often requested again. */
-function residualsOf(model: FitModel, { x, y, rootWeights }: FitData) {
+/**
+ * Returns the weighted residuals of a model, and caches those at the last point, which is often requested again;
+ * `independent` ignores correlations of errors, so that a row belongs to a point.
+ */
+function residualsOf(model: FitModel, data: FitData) {
+  const { x, y } = data;
   let evaluations = 0;
   const fitted = new Float64Array(y.length);
   let last: Float64Array | null = null;
@@ -190,16 +205,25 @@ function residualsOf(model: FitModel, { x, y, rootWeights }: FitData) {
     last = theta.slice();
     return fitted;
   };
-  const residuals = (theta: Float64Array, r: Float64Array, jacobian: Float64Array | null): void => {
-    const values = fittedAt(theta);
-    for (let i = 0; i < r.length; i++) r[i] = (values[i] - y[i]) * rootWeights[i];
-    if (jacobian === null || model.derivatives === null) return;
-    model.derivatives(x, theta, jacobian);
-    checkUntouched('jacobian');
-    const n = theta.length;
-    for (let i = 0, at = 0; i < r.length; i++) for (let k = 0; k < n; k++) jacobian[at++] *= rootWeights[i];
+  const residualsWith =
+    (errors: Errors): Residuals =>
+    (theta, r, jacobian) => {
+      const values = fittedAt(theta);
+      for (let i = 0; i < r.length; i++) r[i] = values[i] - y[i];
+      whiten(errors, r);
+      if (jacobian === null || model.derivatives === null) return;
+      model.derivatives(x, theta, jacobian);
+      checkUntouched('jacobian');
+      whiten(errors, jacobian, theta.length);
+    };
+  const independent = residualsWith({ ...data, correlationRoot: null });
+  return {
+    residuals: residualsWith(data),
+    independent,
+    fittedAt,
+    evaluations: () => evaluations,
+    hole: () => hole,
   };
-  return { residuals, fittedAt, evaluations: () => evaluations, hole: () => hole };
 }
 
 function checkArguments<S extends Start>(model: GivenModel, options: CurveFitOptions<S, never>): void {
@@ -243,11 +267,20 @@ function checkCount({ y, skipped }: FitData, { varied }: ParameterSet): void {
   );
 }
 
+/** Refuses losses that judge each point by itself if the errors of the points are correlated. */
+function checkLoss(loss: RobustLoss, { correlationRoot }: FitData): void {
+  if (loss === 'linear' || correlationRoot === null) return;
+  throw new RangeError(
+    `curveFit: loss: '${loss}' judges each point by itself, which correlated errors do not allow; leave it out, or give sigma as one standard deviation for each point.`,
+  );
+}
+
 /** Refuses data whose sum of squares would underflow or overflow. */
-function checkSize(size: number, { y, rootWeights }: FitData): void {
+function checkSize(size: number, data: FitData): void {
+  const { y } = data;
   if ((size > SMALLEST && size < 1 / SMALLEST) || y.every((value) => value === 0)) return;
   throw new RangeError(
-    `curveFit: y/σ reaches ${normInf(y.map((value, i) => value * rootWeights[i])).toExponential(1)}, too ${size < 1 ? 'small' : 'large'} to compute with its square; give y, and sigma with it, in another unit.`,
+    `curveFit: y/σ reaches ${normInf(whiten(data, y.slice())).toExponential(1)}, too ${size < 1 ? 'small' : 'large'} to compute with its square; give y, and sigma with it, in another unit.`,
   );
 }
 

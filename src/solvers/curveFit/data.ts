@@ -1,4 +1,11 @@
 import { isList, show } from '../../core/options.ts';
+import {
+  correlationRoot,
+  deviationsOf,
+  isMatrix,
+  type CovarianceMatrix,
+  type Errors,
+} from './correlatedErrors.ts';
 
 /** One value of x: a number, or several for a model of several variables. */
 export type Point = number | ArrayLike<number>;
@@ -7,11 +14,9 @@ export type Point = number | ArrayLike<number>;
 export type Sigma = number | ArrayLike<number>;
 
 /** Measurements as {@link curveFit} uses them. */
-export interface FitData {
+export interface FitData extends Errors {
   readonly x: readonly Point[];
   readonly y: Float64Array;
-  /** 1/σ of each point, `[m]`; 1 where no σ is known */
-  readonly rootWeights: Float64Array;
   /** σ, if it is the same for all points; otherwise null */
   readonly sigma: number | null;
   /** Number of points left out. */
@@ -22,7 +27,7 @@ export interface FitData {
 export interface GivenData {
   readonly xdata: ArrayLike<Point | null>;
   readonly ydata: ArrayLike<number | null>;
-  readonly sigma: Sigma | undefined;
+  readonly sigma: Sigma | CovarianceMatrix | undefined;
   readonly weights: ArrayLike<number> | undefined;
   readonly missing: 'refuse' | 'skip';
 }
@@ -42,21 +47,23 @@ const isMissing = (value: unknown): boolean =>
  * @throws TypeError if x or y is not a list
  * @throws RangeError if lengths differ, σ or a weight is not positive, or a value is missing
  */
-export function readData({ xdata, ydata, sigma, weights, missing }: GivenData): FitData {
+export function readData({ xdata, ydata, sigma: given, weights, missing }: GivenData): FitData {
   for (const [name, list] of Object.entries({ xdata, ydata })) {
     if (!isList(list)) throw new TypeError(`curveFit: ${name} must be an array, got ${show(list)}.`);
   }
   const count = ydata.length;
   checkLength('xdata', xdata, count);
-  if (sigma !== undefined && weights !== undefined) {
+  if (given !== undefined && weights !== undefined) {
     throw new RangeError('curveFit: give sigma or weights, not both; weights are 1/sigma².');
   }
-  if (sigma === null) throw new TypeError('curveFit: sigma must be a number or an array, got null.');
-  if (isList(sigma)) checkLength('sigma', sigma, count);
+  if (given === null) throw new TypeError('curveFit: sigma must be a number or an array, got null.');
+  if (isList(given)) checkLength('sigma', given, count);
+  const covariance = isMatrix(given) ? given : null;
+  const sigma = isMatrix(given) ? deviationsOf(given) : given;
   if (weights !== undefined) checkLength('weights', weights, count);
 
   const [x, y, rootWeights]: [Point[], number[], number[]] = [[], [], []];
-  /** Returns the indices of the points to use. */
+  /** Indices of the points to use. */
   const points: number[] = [];
   for (let i = 0; i < count; i++) {
     const [xi, yi] = [xdata[i], ydata[i]];
@@ -66,15 +73,10 @@ export function readData({ xdata, ydata, sigma, weights, missing }: GivenData): 
       y.push(Number(yi));
       rootWeights.push(rootWeight);
       points.push(i);
-    } else {
-      const name = faulty(xi, yi) ?? (weights === undefined ? 'sigma' : 'weights');
-      const isNumeric = isMissing(xi) && isMissing(yi);
-      if (missing === 'skip' && isNumeric) continue;
-      const got = name === 'xdata' ? showPoint(xi) : name === 'ydata' ? show(yi) : 'NaN';
-      const advice = isNumeric ? ", or pass missing: 'skip' to leave such points out" : '';
-      throw new RangeError(
-        `curveFit: ${name}[${i}] is ${got}; every value must be a finite number${advice}.`,
-      );
+    } else if (missing === 'refuse' || !(isMissing(xi) && isMissing(yi))) {
+      const weight =
+        weights !== undefined ? `weights[${i}]` : covariance ? `sigma[${i}][${i}]` : `sigma[${i}]`;
+      throw refusalOf(i, xi, yi, weight);
     }
   }
   checkSizes(x, points);
@@ -82,14 +84,26 @@ export function readData({ xdata, ydata, sigma, weights, missing }: GivenData): 
     x,
     y: Float64Array.from(y),
     rootWeights: Float64Array.from(rootWeights),
+    correlationRoot: covariance && correlationRoot(covariance, points, sigma as Float64Array),
     sigma: weights === undefined ? (isList(sigma) ? null : (sigma ?? 1)) : null,
     skipped: count - y.length,
   };
 }
 
-/** Returns the name of the list whose value is not a finite number; null if both are fine. */
-const faulty = (xi: unknown, yi: unknown): string | null =>
-  isPoint(xi) ? (Number.isFinite(yi) ? null : 'ydata') : 'xdata';
+/**
+ * Returns the error for point i, one of whose values is not a finite number.
+ *
+ * @param weight - where its σ or weight stands, which is NaN if x and y are fine
+ */
+function refusalOf(i: number, xi: Point | null, yi: unknown, weight: string): RangeError {
+  const value = !isPoint(xi)
+    ? `xdata[${i}] is ${showPoint(xi)}`
+    : !Number.isFinite(yi)
+      ? `ydata[${i}] is ${show(yi)}`
+      : `${weight} is NaN`;
+  const advice = isMissing(xi) && isMissing(yi) ? ", or pass missing: 'skip' to leave such points out" : '';
+  return new RangeError(`curveFit: ${value}; every value must be a finite number${advice}.`);
+}
 
 /**
  * Checks that all points have the same number of elements.

@@ -154,6 +154,7 @@ const zerosAt = (m: number): FitData => ({
   x: Array.from({ length: m }, (_, i) => i),
   y: new Float64Array(m),
   rootWeights: new Float64Array(m).fill(1),
+  correlationRoot: null,
   sigma: 1,
   skipped: 0,
 });

@@ -1,6 +1,7 @@
 import { checkOptions, numberBetween, show } from '../../core/options.ts';
 import { terminations } from '../../core/termination.ts';
 import { dot, normInf } from '../../core/vector.ts';
+import { whiten } from './correlatedErrors.ts';
 import { covarianceOf, gradientsOf, standardErrorOf, uncertaintyOf, type Uncertainty } from './covariance.ts';
 import { predictBy, type Fitted, type PredictOptions } from './predict.ts';
 import { profileOf, type Interval } from './profile.ts';
@@ -225,14 +226,19 @@ function matrices(
 }
 
 /** Computes χ², R² and the information criteria. */
-function goodness({ y, rootWeights }: FitData, fitted: Float64Array, count: number) {
+function goodness(data: FitData, fitted: Float64Array, count: number) {
+  const { y } = data;
   const m = y.length;
-  const weighted = y.map((value, i) => (value - fitted[i]) * rootWeights[i]);
+  const whitened = (of: (value: number, i: number) => number): Float64Array => whiten(data, y.map(of));
+  const weighted = whitened((value, i) => value - fitted[i]);
   const chiSquare = dot(weighted, weighted);
-  const largest = normInf(rootWeights);
-  const weights = rootWeights.map((w) => (w / largest) ** 2);
-  const mean = dot(weights, y) / weights.reduce((a, b) => a + b, 0);
-  const total = y.reduce((sum, value, i) => sum + ((value - mean) * rootWeights[i]) ** 2, 0);
+  // The constant that fits best; its weights are taken out of the sums, since their squares might overflow.
+  const ones = whitened(() => 1);
+  const largest = normInf(ones);
+  const [unit, units] = [ones, whitened((value) => value)].map((values) => values.map((v) => v / largest));
+  const mean = dot(unit, units) / dot(unit, unit);
+  const rest = whitened((value) => value - mean);
+  const total = dot(rest, rest);
   const likelihood = m * Math.log(chiSquare / m);
   return {
     chiSquare,

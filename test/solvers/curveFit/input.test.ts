@@ -178,6 +178,7 @@ describe('data', () => {
       x: [1, 6],
       y: Float64Array.of(10, 60),
       rootWeights: Float64Array.of(1, 2),
+      correlationRoot: null,
       sigma: null,
       skipped: 6,
     });
