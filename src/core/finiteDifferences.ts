@@ -18,7 +18,8 @@ export interface FiniteDifferencesOptions {
    */
   readonly scale?: Scale | undefined;
   /**
-   * Lower bounds, beyond which f is not called, besides those of the solver.
+   * Lower bounds, beyond which f is not called and counts as NaN, so that solvers step back. For a minimum at a bound, give
+   * the bounds to `minimize` instead: its solver then keeps to them, and so do the differences.
    *
    * @defaultValue `null`, unbounded
    */
@@ -165,10 +166,9 @@ function sourceOf(where: string, f: unknown, p0: Float64Array, options: FiniteDi
       throw new TypeError(`${where}: f must return a number, got ${show(value)}.${advice}`);
     },
     *gradientAt(x, gradient, within) {
-      const value = yield x;
-      if (gradient === null) return value;
-      gradient.fill(NaN);
-      if (!Number.isFinite(value)) return value;
+      gradient?.fill(NaN);
+      const value = firstOutside(x, bounds) < 0 ? yield x : NaN;
+      if (gradient === null || !Number.isFinite(value)) return value;
       // f is the only residual, and its Jacobian the gradient.
       const both = within ? { ...steps, bounds: overlapOf(bounds, within) } : steps;
       const asks = differenceJacobian(x, Float64Array.of(value), gradient, both);
@@ -195,8 +195,12 @@ const overlapOf = (a: Bounds, b: Bounds): Bounds => ({
   upper: (j) => Math.min(a.upper(j), b.upper(j)),
 });
 
+/** Returns the index of the first element that is not within its bounds, or -1. */
+const firstOutside = (x: Float64Array, bounds: Bounds): number =>
+  x.findIndex((value, j) => !(value >= bounds.lower(j) && value <= bounds.upper(j)));
+
 function checkInside(where: string, p0: Float64Array, bounds: Box): void {
-  const bad = p0.findIndex((value, j) => !(value >= bounds.lower(j) && value <= bounds.upper(j)));
+  const bad = firstOutside(p0, bounds);
   if (bad < 0) return;
   throw new RangeError(
     `${where}: p0[${bad}] is ${p0[bad]}, outside its bounds ${bounds.lower(bad)} and ${bounds.upper(bad)}.`,

@@ -1,4 +1,5 @@
 import {
+  auto,
   bfgs,
   finiteDifferences,
   finiteDifferencesAsync,
@@ -94,6 +95,110 @@ describe('the gradient', () => {
     expect(gradient[0]).toBeNaN();
     expect(() => minimize(problem)).toThrow(/gradient/);
   });
+});
+
+describe('the steps', () => {
+  /** The shortest step at x, from the error that the problem states: ε|f| over the step. */
+  const stepAt = (p0: number[], x: number[], options: object = {}) => {
+    const problem = finiteDifferences(() => 1, Float64Array.from(p0), options);
+    const epsilon = problem.precision === 'float32' ? 2 ** -23 : 2 ** -52;
+    const error = problem.gradientError?.(Float64Array.from(x), -7) ?? NaN;
+    return (7 * epsilon) / error / Math.cbrt(epsilon);
+  };
+
+  it.each<[string, number, number[], number[], object?]>([
+    ['|x|', 3, [2], [-3]],
+    ['|x| of the smallest unknown', 0.5, [2, 2, 2], [-3, 0.5, 4]],
+    ['a thousandth of |p0|', 0.002, [-2], [1e-9]],
+    ['1 where p0 is 0', 1, [0], [1e-9]],
+    ['the scale', 5, [0], [1e-9], { scale: 5 }],
+    ['the scale, whatever p0 is', 5, [2e6], [1e-9], { scale: 5 }],
+    ['the least scale', 0.25, [0, 0], [1e-9, 1e-9], { scale: [5, 0.25] }],
+    ['|x| beyond the scale', 8, [0], [8], { scale: 5 }],
+    ['|x| in float32', 3, [2], [3], { precision: 'float32' }],
+  ])('are ∛ε times %s', (_, size, at, x, options) => {
+    expect(stepAt(at, x, options)).toBeCloseTo(size, 12);
+  });
+
+  it('are the distances of the points from x, on both sides', () => {
+    for (const precision of ['float64', 'float32'] as const) {
+      const seen: number[] = [];
+      const f = ([x]: Float64Array) => (seen.push(x), x);
+      const gradient = new Float64Array(1);
+      finiteDifferences(f, Float64Array.of(4), { precision }).fg(Float64Array.of(4), gradient);
+      const step = 4 * Math.cbrt(precision === 'float32' ? 2 ** -23 : 2 ** -52);
+      expect(seen).toEqual([4, expect.closeTo(4 + step, 6), expect.closeTo(4 - step, 6)]);
+      expect(Math.abs(seen[1] - 4) / step).toBeCloseTo(1, precision === 'float32' ? 2 : 8);
+      expect(gradient[0]).toBeCloseTo(1, 6);
+    }
+  });
+
+  it('are shorter where f bends in float64, and never in float32', () => {
+    const count = (precision: 'float32' | 'float64') => {
+      const peak = ([x]: Float64Array) => Math.exp(-(((x - 1) / 1e-5 + 0.7) ** 2));
+      const problem = finiteDifferences(peak, Float64Array.of(1), { precision });
+      gradientOf(problem, Float64Array.of(1));
+      return problem.calls;
+    };
+    expect(count('float64')).toBeGreaterThan(3);
+    // Its one change is tried at a step 4096 times as long.
+    expect(count('float32')).toBeLessThanOrEqual(5);
+  });
+});
+
+it('f is called neither beyond the bounds of its problem nor beyond those of the solver', () => {
+  for (const [own, ofSolver] of [
+    [
+      { lower: -1, upper: 2 },
+      { lower: [0, -3], upper: [5, 1] },
+    ],
+    [
+      { lower: [0, -3], upper: [5, 1] },
+      { lower: -1, upper: 2 },
+    ],
+  ]) {
+    const seen: number[][] = [];
+    const f = ([x, y]: Float64Array) => (seen.push([x, y]), (x - 9) ** 2 + (y + 9) ** 2);
+    for (const start of [
+      [1, 0],
+      [2, -1],
+      [0, 1],
+    ]) {
+      minimize(finiteDifferences(f, Float64Array.from(start), own), lbfgs(ofSolver));
+    }
+    const [x, y] = [seen.map(([value]) => value), seen.map(([, value]) => value)];
+    expect([Math.min(...x), Math.max(...x), Math.min(...y), Math.max(...y)]).toEqual([0, 2, -1, 1]);
+  }
+});
+
+it('f counts as NaN beyond the bounds of its problem, so that a run stops there in words', async () => {
+  const seen: number[] = [];
+  const f = ([x]: Float64Array) => (seen.push(x), (x - 9) ** 2);
+  const problem = finiteDifferences(f, Float64Array.of(1), { upper: 2 });
+  const later = finiteDifferencesAsync(f, Float64Array.of(1), { upper: 2 });
+  const gradient = new Float64Array(1);
+  expect([problem.fg(Float64Array.of(2.5), gradient), gradient[0]]).toEqual([NaN, NaN]);
+  expect([problem.fg(Float64Array.of(2.5), null), await later.fg(Float64Array.of(NaN), null)]).toEqual([
+    NaN,
+    NaN,
+  ]);
+  expect([problem.calls, later.calls, seen]).toEqual([0, 0, []]);
+  const result = minimize(problem, bfgs());
+  expect([result.converged, result.x[0]]).toEqual([false, expect.closeTo(2, 6)]);
+  expect(Math.max(...seen)).toBeLessThanOrEqual(2);
+  // As bounds of the run, they hold the minimum.
+  const plain = finiteDifferences(f, Float64Array.of(1));
+  expect(minimize(plain, auto(), { upper: 2 })).toMatchObject({ converged: true, x: Float64Array.of(2) });
+});
+
+it('without its error, a gradient by differences is inexact, not wrong', async () => {
+  // A staircase that rises, while each of its steps falls.
+  const staircase = ([x]: Float64Array) => (10 + Math.floor(1e6 * x) / 1e6 - 0.1 * x) ** 2;
+  const at = Float64Array.of(1.23456);
+  const plain = { ...finiteDifferences(staircase, at), gradientError: undefined };
+  const later = { ...finiteDifferencesAsync(async (x) => staircase(x), at), gradientError: undefined };
+  expect(minimize(plain, lbfgs()).termination).not.toBe('gradientMismatch');
+  expect((await minimizeAsync(later, lbfgs())).termination).not.toBe('gradientMismatch');
 });
 
 describe('a run', () => {
