@@ -2,13 +2,16 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   boundRule,
+  boxesOf,
   boxIn,
   boxOf,
   confine,
   heldBy,
+  isUnbounded,
   longestStep,
   measureInBox,
   project,
+  projectFrom,
   projectStep,
   type Bound,
 } from '../../src/core/bounds.ts';
@@ -124,7 +127,54 @@ describe('a box', () => {
   });
 });
 
+describe('bounds that bound nothing', () => {
+  it.each<[boolean, Bound | undefined, Bound | undefined]>([
+    [true, undefined, undefined],
+    [true, null, null],
+    [true, -Infinity, undefined],
+    [true, null, Infinity],
+    [true, -Infinity, Infinity],
+    [false, 0, undefined],
+    [false, 0, Infinity],
+    [false, undefined, 0],
+    [false, null, 0],
+    [false, [null], null],
+    [false, -Infinity, [Infinity]],
+  ])('are none of both: %s for %j and %j', (isNone, low, high) => {
+    expect(isUnbounded(low, high)).toBe(isNone);
+    expect(boxesOf('test', low, high) === null).toBe(isNone);
+  });
+
+  it('otherwise make a box for each precision', () => {
+    const boxes = boxesOf('test', 0.1, [0.7, null]);
+    expect([boxes?.float64.lower(0), boxes?.float64.upper(0), boxes?.float64.upper(1)]).toEqual([
+      0.1,
+      0.7,
+      Infinity,
+    ]);
+    expect([boxes?.float32.lower(1), boxes?.float32.upper(0)]).toEqual([Math.fround(0.1), Math.fround(0.7)]);
+    expect(() => boxes?.float32.checkLength(3)).toThrow('test: upper has length 2; there are 3 unknowns.');
+    expect(boxesOf('test', 0)?.float64.upper(3)).toBe(Infinity);
+    expect(boxesOf('test', undefined, 0)?.float64.lower(3)).toBe(-Infinity);
+    expect(() => boxesOf('test', 2, 1)).toThrow('test: lower must not exceed upper; at element 0');
+  });
+});
+
 describe('points and steps in a box', () => {
+  it('are moved from where they start, by the largest of these distances', () => {
+    fc.assert(
+      fc.property(inside, vectors, (start, x) => {
+        const ends = x.map((value, i) => Math.min(upper[i], Math.max(lower[i], value)));
+        const distances = Array.from(ends, (value, i) => Math.abs(value - start[i]));
+        expect(projectFrom(box, x, start)).toBe(distances.reduce((a, b) => Math.max(a, b)));
+        expect(x).toEqual(ends);
+      }),
+    );
+    const [start, x] = [vector(0, 1, 1, 1, 3), vector(0, 1, NaN, 1, 3)];
+    expect(projectFrom(box, x, start)).toBe(NaN);
+    expect(projectFrom(box, start.slice(), start)).toBe(0);
+  });
+
   it('are moved to its nearest point, element by element', () => {
     fc.assert(
       fc.property(vectors, (x) => {

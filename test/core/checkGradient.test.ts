@@ -602,6 +602,15 @@ describe('checkGradient', () => {
     );
   });
 
+  it.each([[[1, 2]], [Float32Array.of(1, 2)], [Float64Array.of(1)], [null]])(
+    'takes no point but a Float64Array of its length, not %o',
+    (at) => {
+      expect(() => checkGradient(rosenbrock(), { at: at as never })).toThrow(
+        /^checkGradient: at: must be a Float64Array\(2\), got /,
+      );
+    },
+  );
+
   it('checks its options', () => {
     expect(() => checkGradient(rosenbrock(), { at: new Float64Array(3), tolerance: -1 })).toThrow(
       'checkGradient: 2 options are wrong:\n  at: must be a Float64Array(2), got Float64Array(3).\n  tolerance: must be a number > 0, got -1.',

@@ -262,6 +262,16 @@ describe('inputs', () => {
     }
   });
 
+  it('that are p0 itself, or equal to it, must not be written either', () => {
+    for (const at of [whole.p0, whole.p0.slice(), new Float64Array(whole.p0.buffer, 0, 3)]) {
+      const problem = altered('fg', ([given]) => void (given[1] = 7));
+      const question: Question = { kind: 'evaluate', x: at, gradient: buffer() };
+      const { message } = refusalOf(() => runSync(asking(question), problem));
+      expect(message).toContain('fg wrote into x (element 1 was 2 and is 7)');
+      whole.p0.set(x());
+    }
+  });
+
   it('of a callback neither', () => {
     const callback = ({ x: at, iteration }: { x: Float64Array; iteration: number }) => {
       if (iteration === 3) at[1] = -1;
@@ -307,6 +317,24 @@ describe('a value', () => {
     expect(left).not.toEqual(p0);
     expect(fg(left, null)).toBeLessThan(fg(p0, null));
   });
+});
+
+it('an asker may catch a refusal and ask on, with answers to the questions that follow', async () => {
+  function* patient(): Asks<unknown[]> {
+    const found: unknown[] = [];
+    for (const question of [questions.hessianVector(), questions.fg(), questions.overlap()]) {
+      try {
+        found.push(yield question);
+      } catch (error) {
+        found.push((error as Error).message.slice(0, 18));
+      }
+    }
+    return found;
+  }
+  const problem = altered('hessianVector', (buffers, before) => buffers[2].set(before[2]));
+  const wanted = ['hessianVector left', 14, 14];
+  expect(runSync(patient(), problem)).toEqual(wanted);
+  expect(await runAsync(patient(), later(problem))).toEqual(wanted);
 });
 
 function isRefused(run: () => unknown): boolean {
