@@ -54,7 +54,7 @@ function pass(name, updates) {
   (func (export "${name}") ${parameters('i32', ['row0', 'panel', 'blocks'])} (param $scale f64)
     (local $row1 i32) (local $bytes i32) (local $at i32) (local $end i32) (local $last i32)
     ${vectors(['c', 'a', 'w', 'z', 'x', 'product', ...rowPair.flatMap((row) => ['u', 'v', 'x', 'sum'].map((part) => `${part}${row}`))])}
-    ${set('c', `(f64x2.splat ${get('scale')})`)}
+    ${updates ? set('c', `(f64x2.splat ${get('scale')})`) : ''}
     ${set('last', `(i32.add ${get('panel')} (i32.mul ${get('blocks')} (i32.const ${BLOCK})))`)}
     ${set('end', get('panel'))}
     (loop $block
