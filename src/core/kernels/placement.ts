@@ -48,8 +48,6 @@ export function adoptRows(rows: Row[]): void {
 
 /** Returns the kernels for these rows, which are moved into an arena first if they are large and lie elsewhere. */
 export function kernelsForAll(rows: Row[]): Kernels {
-  const arena = arenaOf(rows[0]);
-  if (arena) return arena.kernels;
   adoptRows(rows);
   return kernelsFor(rows[0]);
 }
