@@ -213,6 +213,8 @@ describe('kernels on a memory of their own', () => {
     const { kernelsOnMemory } = await load();
     expect(kernelsOnMemory(await bytes(), 8)).toBeNull();
     expect(watched.calls).toEqual({});
+    // Without the module, no memory is asked for.
+    expect(watched.memories.length).toBe(what === 'instances' ? 1 : 0);
   });
 
   it('are not asked for more than WebAssembly can address', async () => {
