@@ -14,7 +14,7 @@ export interface Vectors {
   readonly length: number;
   readonly vectorStride: number;
   readonly stride: number;
-  /** Factors of the elements, `[length]`, and of the vectors, `[count]`. */
+  /** Factors of the elements, `[length]`, none of them negative, and of the vectors, `[count]`. */
   readonly weights?: Float64Array;
   readonly factors?: Float64Array;
 }
