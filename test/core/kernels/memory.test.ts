@@ -1,70 +1,14 @@
 /** SIMD is used where it should be, and gives way to plain loops where it cannot be had. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { uniform } from '../../../bench/problems/random.js';
-
-const PAGE = 2 ** 16;
-
-/** What modules that are loaded afterwards do with WebAssembly. */
-interface Watched {
-  memories: { descriptor: WebAssembly.MemoryDescriptor; memory: WebAssembly.Memory }[];
-  modules: number;
-  /** Number of calls of each kernel. */
-  calls: Record<string, number>;
-  /** Sizes by which memories were to grow. */
-  growth: number[];
-  refuses: 'nothing' | 'modules' | 'memories' | 'growth' | 'instances';
-}
+import { PAGE, unwatch, watch, type Watched } from './watch.ts';
 
 let watched: Watched;
 
 beforeEach(() => {
-  watched = { memories: [], modules: 0, calls: {}, growth: [], refuses: 'nothing' };
-  const real = WebAssembly;
-  const refuse = (what: Watched['refuses']) => {
-    if (watched.refuses === what) throw new RangeError(`no ${what}`);
-  };
-  class Memory extends real.Memory {
-    constructor(descriptor: WebAssembly.MemoryDescriptor) {
-      refuse('memories');
-      super(descriptor);
-      watched.memories.push({ descriptor, memory: this });
-    }
-    override grow(pages: number): number {
-      watched.growth.push(pages);
-      refuse('growth');
-      return super.grow(pages);
-    }
-  }
-  class Module extends real.Module {
-    constructor(bytes: BufferSource) {
-      watched.modules++;
-      refuse('modules');
-      super(bytes);
-    }
-  }
-  class Instance {
-    readonly exports: Record<string, unknown>;
-    constructor(module: WebAssembly.Module, imports: WebAssembly.Imports) {
-      refuse('instances');
-      this.exports = Object.fromEntries(
-        Object.entries(new real.Instance(module, imports).exports).map(([name, kernel]) => [
-          name,
-          (...values: number[]) => {
-            watched.calls[name] = (watched.calls[name] ?? 0) + 1;
-            return (kernel as (...all: number[]) => number)(...values);
-          },
-        ]),
-      );
-    }
-  }
-  vi.stubGlobal('WebAssembly', { ...real, Memory, Module, Instance });
-  vi.resetModules();
+  watched = watch();
 });
-
-afterEach(() => {
-  vi.unstubAllGlobals();
-  vi.resetModules();
-});
+afterEach(unwatch);
 
 const random = uniform(4);
 const numbers = (n: number) => Float64Array.from({ length: n }, random);
