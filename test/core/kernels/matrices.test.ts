@@ -187,7 +187,7 @@ describe.each(all)('%s', (_name, make, unit, rounding) => {
     (size) => {
       const stride = unit * Math.ceil(size / unit);
       const matrices = make();
-      const [from, to] = [0, 4000];
+      const [from, to] = [24, 4000];
       fill(matrices, size);
       const { heap } = matrices;
       for (let i = 0; i < size; i++) heap.fill(0, from + i * stride + size, from + (i + 1) * stride);
@@ -210,6 +210,7 @@ describe.each(all)('%s', (_name, make, unit, rounding) => {
       }
       expect(outside).toBeLessThan(rounding);
       expect(heap.subarray(to + size * stride, to + stride ** 2).every((v) => v === 0)).toBe(true);
+      expect(changes(heap, before, 0, from)).toBe(0);
       expect(changes(heap, before, from + (size + 3) * stride, to)).toBe(0);
       expect(changes(heap, before, to + (stride + 3) * stride)).toBe(0);
     },
@@ -312,8 +313,14 @@ describe('SIMD and plain loops in float32 agree to the last bit', () => {
 
   it.each([1, 2, 3, 7, 8, 9, 20, 31, 32])('orthonormalize, %i rows', (size) => {
     const stride = 8 * Math.ceil(size / 8);
-    const [from, to] = [0, 4000];
-    for (const rank of [size, 1, 0]) {
+    const [from, to] = [8, 4000];
+    for (const [rank, first] of [
+      [size, 0.5],
+      [size, -0],
+      [size, 0],
+      [1, -0.5],
+      [0, -0],
+    ]) {
       const { simd, plain } = both(size);
       for (const { heap } of [simd, plain]) {
         for (let i = 0; i < size; i++) {
@@ -322,6 +329,7 @@ describe('SIMD and plain loops in float32 agree to the last bit', () => {
           if (i >= rank) for (let j = 0; j < size; j++) heap[row + j] = rank * i * heap[from + j];
           if (rank === 0) heap.fill(0, row, row + stride);
         }
+        heap[from] = first;
       }
       simd.orthonormalize(from, to, size, stride);
       plain.orthonormalize(from, to, size, stride);
