@@ -82,7 +82,7 @@ export function warmupCosine(options: {
   });
   checkPresent('warmupCosine', options, 'peak', 'steps');
   const { peak, steps, warmup: rising = defaultWarmup(steps), to = 0 } = options;
-  checkFits('warmupCosine', { warmup: rising }, steps - 1);
+  checkFits('warmupCosine', { warmup: rising }, steps, 1);
   const after = cosineDecay({ from: peak, to, steps: steps - rising });
   return rising === 0 ? after : warmup({ steps: rising, after });
 }
@@ -122,11 +122,13 @@ const finiteSteps = integerIn(1, Number.MAX_SAFE_INTEGER);
 
 const defaultWarmup = (steps: number): number => Math.floor(steps / 20);
 
-function checkFits(where: string, parts: Record<string, number>, limit: number): void {
+/** @param left - steps that must follow these parts */
+function checkFits(where: string, parts: Record<string, number>, steps: number, left = 0): void {
   const sum = Object.values(parts).reduce((a, b) => a + b);
-  if (sum <= limit) return;
+  if (sum <= steps - left) return;
   const names = Object.keys(parts).join(' + ');
-  throw new RangeError(`${where}: ${names} must be at most steps, ${limit}; got ${sum}.`);
+  const limit = left > 0 ? `steps − ${left}` : 'steps';
+  throw new RangeError(`${where}: ${names} must be at most ${limit} = ${steps - left}; got ${sum}.`);
 }
 
 function checkPresent<Options extends object>(

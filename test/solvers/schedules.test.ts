@@ -201,7 +201,7 @@ describe('warmupCosine', () => {
     expect(() => give({})).toThrow('warmupCosine: peak and steps must be given.');
     expect(() => give({ peak: 0, steps: Infinity })).toThrow(/2 options[^]*peak: [^]*steps: /);
     expect(() => give({ peak: 1, steps: 10, warmup: 10 })).toThrow(
-      'warmupCosine: warmup must be at most steps, 9; got 10.',
+      'warmupCosine: warmup must be at most steps − 1 = 9; got 10.',
     );
   });
 });
@@ -234,7 +234,7 @@ describe('warmupStableDecay', () => {
     expect(() => give({ peak: 1 })).toThrow('warmupStableDecay: steps must be given.');
     expect(() => give({ peak: 1, steps: 10, decay: -1 })).toThrow(/decay: must be a whole number/);
     expect(() => give({ peak: 1, steps: 10, warmup: 5, decay: 6 })).toThrow(
-      'warmupStableDecay: warmup + decay must be at most steps, 10; got 11.',
+      'warmupStableDecay: warmup + decay must be at most steps = 10; got 11.',
     );
   });
 });
