@@ -133,6 +133,22 @@ describe('gradients whose squares overflow', () => {
     },
   );
 
+  it.each([
+    ['float64', 2 ** 511],
+    ['float32', 2 ** 60],
+  ] as const)('are those of a norm from the limit on, in SOAP: %s', (precision, limit) => {
+    const solver = soap({ learningRate: 0.1 });
+    for (const [size, kind] of [
+      [limit, 'failed'],
+      [limit * (1 - 2 ** -24), 'accepted'],
+    ] as const) {
+      const state = solver.init({ n: 2, precision });
+      state.gradient[1] = size;
+      expect(runSync(solver.step(state), still).kind).toBe(kind);
+      expect(state.x[1]).toBeCloseTo(kind === 'failed' ? 0 : -0.1, 6);
+    }
+  });
+
   it('take those just below', () => {
     const solver = adam({ learningRate: 0.1 });
     const state = inside<AdamState>(solver.init({ n: 1, precision: 'float64' }));
