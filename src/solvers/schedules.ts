@@ -47,7 +47,7 @@ export function exponentialDecay(options: { from: number; rate: number; steps: n
  * @throws RangeError naming every option that is wrong
  */
 export function warmup(options: { steps: number; after: number | Schedule }): Schedule {
-  checkOptions('warmup', options, { steps: integerFrom(1), after: scheduleRule });
+  checkOptions('warmup', options, { steps: finiteSteps, after: scheduleRule });
   checkPresent('warmup', options, 'steps', 'after');
   const { steps } = options;
   const after = scheduleOf(options.after);

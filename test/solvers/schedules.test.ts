@@ -130,6 +130,7 @@ describe('warmup', () => {
 
 describe('options of schedules', () => {
   const wrong = (options: object) => options as never;
+  const steps = 'steps: must be a whole number in [1, 9007199254740991]';
   it.each([
     ['cosineDecay', 'from and steps must be given', () => cosineDecay(wrong({}))],
     ['cosineDecay', 'steps must be given', () => cosineDecay(wrong({ from: 1 }))],
@@ -147,7 +148,9 @@ describe('options of schedules', () => {
       () => exponentialDecay({ from: -1, rate: 2, steps: 1.5 }),
     ],
     ['warmup', 'steps and after must be given', () => warmup(wrong({}))],
-    ['warmup', 'steps: must be a whole number ≥ 1, got 0', () => warmup({ steps: 0, after: 1 })],
+    ['warmup', `${steps}, got 0.`, () => warmup({ steps: 0, after: 1 })],
+    // A rise without an end would be a rate of 0.
+    ['warmup', `${steps}, got Infinity.`, () => warmup({ steps: Infinity, after: 1 })],
     [
       'warmup',
       'after: must be a finite number > 0 or a schedule such as cosineDecay({ from, steps }), got "1"',
