@@ -50,3 +50,11 @@ describe('by default, the smaller a matrix, the longer the parts of its sides', 
     expect(rotatedSides(declared(130, 130), { maxSide: 63 }, 'float32')).toEqual([0, 44]);
   });
 });
+
+it('parts of one element have no basis, and leave a matrix in one block', () => {
+  const layout = layoutOf([weight(6, 5)]);
+  const { blocks } = inside<SoapState>(
+    soap({ maxSide: 1 }).init({ n: layout.length, precision: 'float64', layout }),
+  );
+  expect(blocks).toMatchObject([{ rows: 6, cols: 5, left: null, right: null }]);
+});
