@@ -205,6 +205,23 @@ describe('owlqn', () => {
     expect(inside<OwlqnState>(state).memory.count).toBe(0);
   });
 
+  it.each([
+    [0, 'accepted'],
+    [2 ** -50, 'accepted'],
+    [2 ** -49, 'failed'],
+  ])('counts a relative rise of f up to 2⁻⁵⁰ as rounding: %d is %s', (rise, kind) => {
+    for (const size of [8, -8]) {
+      let asked = 0;
+      const level: Problem = {
+        p0: Float64Array.of(1),
+        fg: (_x, gradient) => (gradient?.fill(1e-30), asked++ === 0 ? size : size + rise * Math.abs(size)),
+      };
+      const solver = owlqn({ l1: 0, maxEvaluations: 1 });
+      const state = started(solver, level);
+      expect(runSync(solver.step(state), level).kind).toBe(kind);
+    }
+  });
+
   it('on mini-batches gives a batch up after one search', () => {
     const solver = owlqn({ maxEvaluations: 3 });
     const state = started(solver, bowl, { stochastic: true });
