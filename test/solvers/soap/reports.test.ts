@@ -66,6 +66,32 @@ describe('blocks', () => {
     }
   });
 
+  it('have pieces that cover each block and the flat vector once', () => {
+    const specs = [weight(7, 5), { name: 'b', shape: [7] }, weight(3, 6), { name: 'v', shape: [4] }];
+    const ofProblem = problemOf(layoutOf(specs));
+    const { blocks } = startOf(ofProblem, { joinBias: true, maxSide: 4, oneSided: false });
+    const places: number[] = [];
+    for (const { rows, cols, pieces } of blocks) {
+      const inBlock = pieces.flatMap((piece) =>
+        Array.from({ length: piece.rows * piece.cols }, (_, k) => {
+          const [i, j] = [Math.floor(k / piece.cols), k % piece.cols];
+          places.push(piece.offset + i * piece.stride + j);
+          return (piece.row + i) * cols + piece.col + j;
+        }),
+      );
+      expect(inBlock.toSorted((p, q) => p - q)).toEqual(Array.from({ length: rows * cols }, (_, k) => k));
+      expect(pieces.every((piece) => piece.rows > 0 && piece.cols > 0)).toBe(true);
+    }
+    expect(places.toSorted((p, q) => p - q)).toEqual(Array.from(ofProblem.p0, (_, k) => k));
+  });
+
+  it('take no memory for rows that fill up where nothing is rotated', () => {
+    for (const precision of ['float64', 'float32'] as const) {
+      const [{ paddedRows }] = startOf(problemOf(layoutOf([weight(9)])), {}, precision).blocks;
+      expect(paddedRows).toBe(1);
+    }
+  });
+
   it('stay where they are in memory from step to step', () => {
     const state = startOf(problem, {});
     const { memory } = state;

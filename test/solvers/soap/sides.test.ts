@@ -46,6 +46,9 @@ describe('by default, the smaller a matrix, the longer the parts of its sides', 
     expect(rotatedSides(weight(130, 130), {}, 'float32')).toEqual([26, 26]);
     expect(rotatedSides(declared(130, 130), { oneSided: false }, 'float32')).toEqual([26, 26]);
     expect(rotatedSides(declared(10, 784), { oneSided: true }, 'float32')).toEqual([0, 112]);
+    // Sides as long as the limit are not cut.
+    expect(rotatedSides(declared(20, 32), { maxSide: 32 }, 'float32')).toEqual([20, 32]);
+    expect(rotatedSides(declared(32, 20), { maxSide: 32 }, 'float32')).toEqual([32, 20]);
     expect(rotatedSides(declared(130, 130), { maxSide: 64 }, 'float32')).toEqual([44, 44]);
     expect(rotatedSides(declared(130, 130), { maxSide: 63 }, 'float32')).toEqual([0, 44]);
   });
